@@ -1,0 +1,140 @@
+//! The table of numbered problems: what notifications, findings and API errors refer to.
+//!
+//! `docs/errors.md` is generated from it. **Invariant: a number means one thing for ever**; rows
+//! are added, never renumbered.
+
+/// How serious a problem is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Level {
+    /// Something asked for was not done.
+    Error,
+    /// Something was done differently or looks wrong.
+    Warning,
+}
+
+impl Level {
+    /// Number used by the API: 0 error, 1 warning.
+    #[must_use]
+    pub const fn number(self) -> i64 {
+        match self {
+            Self::Error => 0,
+            Self::Warning => 1,
+        }
+    }
+
+    /// `error` or `warning`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+        }
+    }
+}
+
+/// One row of the table.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ErrorEntry {
+    /// Number.
+    pub code: u16,
+    /// How serious it is.
+    pub level: Level,
+    /// What it means, for people.
+    pub text: &'static str,
+    /// What to do about it.
+    pub advice: &'static str,
+    /// HTTP status when the API answers with it; 0 if it never does.
+    pub http_status: u16,
+}
+
+macro_rules! table {
+    ($($name:ident = $code:literal, $level:ident, $status:literal, $text:literal, $advice:literal;)+) => {
+        $(#[doc = $text] pub const $name: u16 = $code;)+
+
+        /// Every row, in the order of the numbers.
+        pub const TABLE: &[ErrorEntry] = &[
+            $(ErrorEntry {
+                code: $code,
+                level: Level::$level,
+                text: $text,
+                advice: $advice,
+                http_status: $status,
+            },)+
+        ];
+    };
+}
+
+table! {
+    NOT_PERMITTED = 11001, Error, 403, "The account may not use this feature.", "Ask the operator to permit it.";
+    NO_HANDLER = 11005, Error, 0, "Nothing handles this call: the called number or client does not exist here, or its account is not active.", "Create the number or client, or reactivate its account.";
+    NO_APPLICATION = 11007, Error, 0, "The number has no voice application.", "Give the number a VoiceUrl or a VoiceApplicationSid.";
+    UNREACHABLE_TARGET = 11008, Error, 0, "The dialled client is unknown or not registered, or there is no outbound proxy for numbers.", "Check that the phone is registered, or configure a trunk.";
+    BAD_URI = 11100, Error, 400, "An address in a document or parameter is not valid.", "Write an absolute http or https address, or one relative to the document.";
+    TOO_MANY_REDIRECTS = 11101, Error, 0, "A callback address is missing, or documents redirect in a circle.", "End the chain with a verb that handles the call.";
+    ADDRESS_REFUSED = 11110, Error, 400, "The address is private, local or listed as forbidden, and the account may not reach it.", "Use a public address, or let the operator allow private ones.";
+    DOCUMENT_TOO_LARGE = 11120, Error, 0, "The application's answer is larger than allowed.", "Send a smaller document.";
+    FETCH_IO = 11205, Error, 0, "The application could not be reached.", "Check that the web server runs and the address is right.";
+    FETCH_PROTOCOL = 11206, Error, 0, "The application did not answer properly.", "Check what the web server sends; it must answer with status 200.";
+    DOCUMENT_PARSE = 12100, Error, 0, "The document is not well-formed XML.", "Correct the XML at the line and column given.";
+    UNKNOWN_VERB = 12200, Warning, 0, "The document has an element that is no verb; it was skipped.", "Check the spelling; names are case-sensitive.";
+    UNKNOWN_ATTRIBUTE = 12201, Warning, 0, "The verb has an attribute that it does not know; it was ignored.", "Check the spelling; names are case-sensitive.";
+    BAD_NESTING = 12202, Warning, 0, "The element does not belong inside its parent; it was skipped.", "Move it where it is allowed.";
+    BAD_VALUE = 12203, Warning, 0, "The attribute's value is not allowed; the default was used.", "Use one of the values the documentation lists.";
+    NOT_BUILT = 12204, Warning, 0, "The verb or attribute exists, but this server does not do it; it was skipped.", "Remove it, or see the documentation for what to use.";
+    BAD_CONTENT_TYPE = 12300, Warning, 0, "The application's answer has a content type that is no document.", "Send text/xml, application/xml, text/plain or audio/wav.";
+    INTERNAL = 12400, Error, 500, "An internal failure ended the call.", "Report it with the trace of the call.";
+    DIAL_METHOD = 13210, Warning, 0, "Dial: the method is neither GET nor POST; POST was used.", "Write GET or POST.";
+    DIAL_TIMEOUT = 13212, Warning, 0, "Dial: the timeout is no positive whole number of seconds; 30 was used.", "Write a whole number of seconds.";
+    DIAL_CALLER_ID = 13214, Warning, 0, "Dial: the caller id cannot be used; the caller's own was used.", "Write a phone number or a client name.";
+    DIAL_TIME_LIMIT = 13216, Warning, 0, "Dial: the time limit is no positive whole number of seconds; 14400 was used.", "Write a whole number of seconds.";
+    DIAL_HEADERS = 13221, Warning, 0, "Dial: a header of the dialled address is too long or has forbidden characters; it was left out.", "Keep names and values short and free of line breaks.";
+    DIAL_CALLBACK = 13223, Warning, 0, "Dial: the status callback's address, method or events are not valid.", "Write an http address, GET or POST, and events out of initiated, ringing, answered, completed.";
+    MEDIA_DOWNLOAD = 13233, Error, 0, "A media file could not be fetched or is not one that can be played.", "Check the address; the file must be a WAV.";
+    MEDIA_METHOD = 13234, Warning, 0, "The method for a media address is neither GET nor POST; POST was used.", "Write GET or POST.";
+    PLAY_LOOP = 13410, Warning, 0, "Play: the loop count is no whole number; 1 was used.", "Write 0 for endless or the number of times.";
+    PLAY_EMPTY = 13420, Warning, 0, "Play: there is no address to play.", "Write the address as the text of the element.";
+    SAY_LOOP = 13510, Warning, 0, "Say: the loop count is no whole number; 1 was used.", "Write 0 for endless or the number of times.";
+    SAY_VOICE = 13511, Warning, 0, "Say: the voice is not known; the default was used.", "Write man or woman.";
+    SAY_LANGUAGE = 13512, Warning, 0, "Say: the language is not known; another was used.", "Use a language the documentation lists.";
+    SAY_FAILED = 13520, Error, 0, "Say: speech could not be made.", "Install the speech engine that the text names.";
+    REDIRECT_METHOD = 13710, Warning, 0, "Redirect: the method is neither GET nor POST; POST was used.", "Write GET or POST.";
+    REJECT_REASON = 13810, Warning, 0, "Reject: the reason is neither busy nor rejected; rejected was used.", "Write busy or rejected.";
+    PAUSE_LENGTH = 13910, Warning, 0, "Pause: the length is no whole number of seconds; 1 was used.", "Write a whole number of seconds.";
+    RECORD_FAILED = 13620, Error, 0, "A recording could not be written.", "Check the disk of the server.";
+    AUTHENTICATION = 20003, Error, 401, "The credentials are missing or wrong.", "Send the account's SID and token.";
+    NOT_FOUND = 20404, Error, 404, "There is no such resource.", "Check the identifier and the account in the path.";
+    METHOD_NOT_ALLOWED = 20405, Error, 405, "The resource does not know this method.", "See the documentation of the resource.";
+    TOO_MANY_REQUESTS = 20429, Error, 429, "The server is at its limit.", "Try again later.";
+    BAD_PARAMETER = 21100, Error, 400, "A parameter is missing or has a value that is not allowed.", "Correct the parameter that the text names.";
+    FORBIDDEN = 21103, Error, 403, "The account may not do this.", "Use credentials of the owner or of an account above it.";
+    CALL_NOT_LIVE = 21220, Error, 410, "The call is not in progress.", "Only a live call can be changed.";
+    DOCUMENT_NOT_FOUND = 21402, Error, 0, "The application answered 404.", "Check the address of the document.";
+    NUMBER_TAKEN = 21452, Error, 400, "No such number can be had: it is taken here already.", "Use another number.";
+}
+
+/// The row of a number.
+#[must_use]
+pub fn entry(code: u16) -> Option<&'static ErrorEntry> {
+    TABLE.iter().find(|entry| entry.code == code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_unique() {
+        for (at, entry) in TABLE.iter().enumerate() {
+            assert!(
+                TABLE[at + 1..].iter().all(|other| other.code != entry.code),
+                "{}",
+                entry.code
+            );
+            assert!(
+                entry.text.ends_with('.') && entry.advice.ends_with('.'),
+                "{}",
+                entry.code
+            );
+        }
+    }
+}

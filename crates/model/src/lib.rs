@@ -1,0 +1,21 @@
+//! Values that every room of Patchcord shares: identifiers, time, statuses, records, error codes.
+//!
+//! **Invariant: nothing here performs input, output or reads a clock.** A value that enters the
+//! process is checked once, here, and is a proper type from then on.
+
+#![forbid(unsafe_code)]
+
+pub mod error;
+pub mod number;
+pub mod record;
+pub mod sid;
+pub mod status;
+pub mod time;
+
+pub use error::{ErrorEntry, Level};
+pub use sid::{
+    AccountSid, ApplicationSid, CallSid, ClientSid, EventSid, InstanceSid, NotificationSid,
+    NumberSid, OrganizationSid, RecordingSid, SidError,
+};
+pub use status::{AccountStatus, CallStatus, Direction, HttpMethod};
+pub use time::Timestamp;

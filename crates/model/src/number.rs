@@ -1,0 +1,69 @@
+//! Phone numbers: the spellings under which a dialled number is looked up.
+
+/// The spellings of a dialled number that a stored number may have, in the order of preference:
+/// as dialled, in E.164 with `+`, and the same without or with the `+`.
+///
+/// A national spelling is not guessed: `12…` matches a stored `+12…`, but a number dialled
+/// without its country code matches nothing.
+#[must_use]
+pub fn candidates(dialled: &str) -> Vec<String> {
+    let mut found = vec![dialled.to_owned()];
+    let mut add = |text: String| {
+        if !text.is_empty() && !found.contains(&text) {
+            found.push(text);
+        }
+    };
+    if !dialled.contains(['*', '#']) {
+        if let Some(e164) = e164(dialled) {
+            add(e164);
+        }
+        match dialled.strip_prefix('+') {
+            Some(bare) => add(bare.to_owned()),
+            None if dialled.bytes().all(|b| b.is_ascii_digit()) => add(format!("+{dialled}")),
+            None => {}
+        }
+    }
+    found
+}
+
+/// E.164 form (`+` and 7 to 15 digits) of a number written with visual separators and its
+/// country code, or `None` if it is no such number.
+#[must_use]
+pub fn e164(text: &str) -> Option<String> {
+    let international = text
+        .trim()
+        .strip_prefix('+')
+        .or_else(|| text.trim().strip_prefix("00"))?;
+    let mut digits = String::with_capacity(16);
+    for c in international.chars() {
+        match c {
+            '0'..='9' => digits.push(c),
+            ' ' | '-' | '.' | '(' | ')' | '/' => {}
+            _ => return None,
+        }
+    }
+    let plausible = (7..=15).contains(&digits.len()) && !digits.starts_with('0');
+    plausible.then(|| format!("+{digits}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_spellings_in_order() {
+        let table: &[(&str, &[&str])] = &[
+            ("+12025550123", &["+12025550123", "12025550123"]),
+            ("12025550123", &["12025550123", "+12025550123"]),
+            (
+                "+1 (202) 555-0123",
+                &["+1 (202) 555-0123", "+12025550123", "1 (202) 555-0123"],
+            ),
+            ("*777#", &["*777#"]),
+            ("kim", &["kim"]),
+        ];
+        for (dialled, expected) in table {
+            assert_eq!(candidates(dialled), *expected, "{dialled}");
+        }
+    }
+}

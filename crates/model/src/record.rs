@@ -1,0 +1,263 @@
+//! What is kept about each resource: plain rows, shared by the store, the API and the call engine.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    AccountSid, AccountStatus, ApplicationSid, CallSid, CallStatus, ClientSid, Direction, EventSid,
+    HttpMethod, InstanceSid, NotificationSid, NumberSid, OrganizationSid, RecordingSid, Timestamp,
+};
+
+/// A tenant: owns a SIP domain, which is also the digest realm of its clients.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Organization {
+    /// Identifier.
+    pub sid: OrganizationSid,
+    /// SIP domain and digest realm.
+    pub domain_name: String,
+    /// When it was created.
+    pub created: Timestamp,
+}
+
+/// An account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// Identifier.
+    pub sid: AccountSid,
+    /// Organization it belongs to.
+    pub organization: OrganizationSid,
+    /// Account it is a part of; `None` for the top.
+    pub parent: Option<AccountSid>,
+    /// Name for people.
+    pub friendly_name: String,
+    /// Lower-case e-mail address; also a login name of the API.
+    pub email: String,
+    /// State.
+    pub status: AccountStatus,
+    /// `Administrator`, `Developer` or a configured role.
+    pub role: String,
+    /// Argon2 hash of the password (PHC text); `None` if it has none.
+    pub password_hash: Option<String>,
+    /// The secret token of the API in plain text (callbacks are signed with it).
+    pub auth_token: String,
+    /// When it was created.
+    pub created: Timestamp,
+    /// When it was last written.
+    pub updated: Timestamp,
+}
+
+/// A client: a SIP user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Client {
+    /// Identifier.
+    pub sid: ClientSid,
+    /// Owner.
+    pub account: AccountSid,
+    /// Organization of the owner: the login is unique there.
+    pub organization: OrganizationSid,
+    /// Name for people.
+    pub friendly_name: String,
+    /// SIP user name.
+    pub login: String,
+    /// MD5(login:realm:password), lower-case hex.
+    pub ha1_md5: String,
+    /// SHA-256(login:realm:password), lower-case hex.
+    pub ha1_sha256: String,
+    /// Whether it may register and call.
+    pub enabled: bool,
+    /// Document for calls it makes.
+    pub voice: VoiceApplication,
+    /// When it was created.
+    pub created: Timestamp,
+    /// When it was last written.
+    pub updated: Timestamp,
+}
+
+/// Which document answers, for a number or a client.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct VoiceApplication {
+    /// Application; wins over `url`.
+    pub application: Option<ApplicationSid>,
+    /// Address of the document.
+    pub url: Option<String>,
+    /// Method for `url`; `None` is POST.
+    pub method: Option<HttpMethod>,
+    /// Address to ask when `url` fails.
+    pub fallback_url: Option<String>,
+    /// Method for `fallback_url`; `None` is POST.
+    pub fallback_method: Option<HttpMethod>,
+}
+
+/// An application: a document address with a name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Application {
+    /// Identifier.
+    pub sid: ApplicationSid,
+    /// Owner.
+    pub account: AccountSid,
+    /// Name for people.
+    pub friendly_name: String,
+    /// Version text given at creation.
+    pub api_version: String,
+    /// Whether to look the caller's name up.
+    pub voice_caller_id_lookup: bool,
+    /// Address of the document.
+    pub rcml_url: Option<String>,
+    /// `voice`, `sms` or `ussd`.
+    pub kind: Option<String>,
+    /// When it was created.
+    pub created: Timestamp,
+    /// When it was last written.
+    pub updated: Timestamp,
+}
+
+/// An incoming phone number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Number {
+    /// Identifier.
+    pub sid: NumberSid,
+    /// Owner.
+    pub account: AccountSid,
+    /// Organization of the owner.
+    pub organization: OrganizationSid,
+    /// Name for people.
+    pub friendly_name: String,
+    /// The number, pattern or `*`, as stored.
+    pub phone_number: String,
+    /// Pure SIP number: no provider; may be a pattern.
+    pub pure_sip: bool,
+    /// Anyone may call it: neither a trunk nor a client's credentials are needed.
+    pub public: bool,
+    /// Document for calls.
+    pub voice: VoiceApplication,
+    /// Told each status of calls to this number.
+    pub status_callback: Option<String>,
+    /// Method for `status_callback`; `None` is POST.
+    pub status_callback_method: Option<HttpMethod>,
+    /// Whether to look the caller's name up.
+    pub voice_caller_id_lookup: bool,
+    /// Properties kept for the API and not used by calls yet (SMS, USSD, refer addresses,
+    /// capabilities): parameter name → value.
+    pub extra: std::collections::BTreeMap<String, String>,
+    /// When it was created.
+    pub created: Timestamp,
+    /// When it was last written.
+    pub updated: Timestamp,
+}
+
+/// A call leg. Texts of people are as shown by the API (user parts, no scheme or host).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallRecord {
+    /// Identifier.
+    pub sid: CallSid,
+    /// Server that runs it.
+    pub instance: InstanceSid,
+    /// Leg that caused this one.
+    pub parent: Option<CallSid>,
+    /// Account it runs under.
+    pub account: AccountSid,
+    /// Called party.
+    pub to: String,
+    /// Calling party.
+    pub from: String,
+    /// Number that was called, for inbound calls to a number.
+    pub number: Option<NumberSid>,
+    /// Public state.
+    pub status: CallStatus,
+    /// Which way it was set up.
+    pub direction: Direction,
+    /// When it was created.
+    pub created: Timestamp,
+    /// When it was last written.
+    pub updated: Timestamp,
+    /// Creation, reset when it is answered.
+    pub started: Option<Timestamp>,
+    /// When it was answered.
+    pub answered: Option<Timestamp>,
+    /// When it ended.
+    pub ended: Option<Timestamp>,
+    /// Seconds from start to end.
+    pub duration_s: Option<i64>,
+    /// Seconds from creation to answer or failure (outbound legs).
+    pub ring_duration_s: Option<i64>,
+    /// Who answered: the callee's user part, once answered.
+    pub answered_by: Option<String>,
+    /// User part of the Diversion header.
+    pub forwarded_from: Option<String>,
+    /// Display name of the caller.
+    pub caller_name: Option<String>,
+    /// Why it ended, as one word or short text: `caller-hung-up`, `callee-hung-up`, `document-end`, `timeout` …
+    pub reason: Option<String>,
+    /// Final SIP status that ended it, if there was one.
+    pub sip_status: Option<u16>,
+    /// SIP Call-ID of the leg.
+    pub sip_call_id: Option<String>,
+    /// Whether it is muted.
+    pub muted: bool,
+}
+
+/// A recording.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recording {
+    /// Identifier; the file is named after it.
+    pub sid: RecordingSid,
+    /// Owner.
+    pub account: AccountSid,
+    /// Leg it belongs to.
+    pub call: CallSid,
+    /// Length in milliseconds, from the samples written.
+    pub duration_ms: i64,
+    /// Size of the file.
+    pub size_bytes: i64,
+    /// When it was started.
+    pub created: Timestamp,
+    /// When it was last written.
+    pub updated: Timestamp,
+}
+
+/// A problem told to the owner of an account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notification {
+    /// Identifier.
+    pub sid: NotificationSid,
+    /// Owner.
+    pub account: AccountSid,
+    /// Leg it is about.
+    pub call: Option<CallSid>,
+    /// 0 error, 1 warning.
+    pub level: i64,
+    /// Number of the error table.
+    pub code: u16,
+    /// What happened, for people.
+    pub text: String,
+    /// Address that was asked.
+    pub request_url: Option<String>,
+    /// Method it was asked with.
+    pub request_method: Option<String>,
+    /// Line in the document, from 1.
+    pub line: Option<u32>,
+    /// Column in the document, from 1.
+    pub column: Option<u32>,
+    /// When it happened.
+    pub created: Timestamp,
+}
+
+/// One callback on its way to an application: a row of the outbox.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Callback {
+    /// The same on every attempt.
+    pub event: EventSid,
+    /// Owner.
+    pub account: AccountSid,
+    /// Leg whose callbacks keep their order among each other.
+    pub call: CallSid,
+    /// Position among the callbacks of the call.
+    pub sequence: i64,
+    /// Where to.
+    pub url: String,
+    /// How.
+    pub method: HttpMethod,
+    /// Parameters in order.
+    pub params: Vec<(String, String)>,
+    /// When it was made.
+    pub created: Timestamp,
+}

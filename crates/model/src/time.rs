@@ -1,0 +1,155 @@
+//! Wall-clock time as a number, and the texts it is written as.
+
+use std::fmt;
+use std::ops::{Add, Sub};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc2822;
+use time::macros::format_description;
+
+/// Microseconds since 1970-01-01 00:00 UTC.
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Timestamp(pub i64);
+
+impl Timestamp {
+    /// From milliseconds since 1970.
+    #[must_use]
+    pub const fn from_millis(millis: i64) -> Self {
+        Self(millis.saturating_mul(1_000))
+    }
+
+    /// From the length of time since 1970.
+    #[must_use]
+    pub fn from_unix(since_1970: Duration) -> Self {
+        Self(i64::try_from(since_1970.as_micros()).unwrap_or(i64::MAX))
+    }
+
+    /// Milliseconds since 1970.
+    #[must_use]
+    pub const fn as_millis(self) -> i64 {
+        self.0.div_euclid(1_000)
+    }
+
+    /// Time since `earlier`; zero if `earlier` is later.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
+    /// Whole seconds since `earlier`, rounded to the nearest.
+    #[must_use]
+    pub fn seconds_since(self, earlier: Self) -> i64 {
+        let micros = self.0.saturating_sub(earlier.0).max(0);
+        micros.saturating_add(500_000) / 1_000_000
+    }
+
+    /// `Fri, 5 Jul 2013 22:15:53 +0000`: the day without a leading zero.
+    #[must_use]
+    pub fn rfc2822_short_day(self) -> String {
+        let text = self.rfc2822();
+        text.replacen(", 0", ", ", 1)
+    }
+
+    /// `Fri, 05 Jul 2013 22:15:53 +0000` (RFC 2822).
+    #[must_use]
+    pub fn rfc2822(self) -> String {
+        self.date().format(&Rfc2822).unwrap_or_default()
+    }
+
+    /// `2024-05-06T07:08:09.123Z` (ISO 8601, milliseconds, UTC).
+    #[must_use]
+    pub fn iso8601(self) -> String {
+        let format = format_description!(
+            "[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z"
+        );
+        self.date().format(&format).unwrap_or_default()
+    }
+
+    /// Midnight UTC at the start of a day written `yyyy-MM-dd`; what follows the day is ignored.
+    #[must_use]
+    pub fn from_day(text: &str) -> Option<Self> {
+        let format = format_description!("[year]-[month]-[day]");
+        let day = time::Date::parse(text.trim().get(..10)?, &format).ok()?;
+        Some(Self(
+            day.midnight()
+                .assume_utc()
+                .unix_timestamp()
+                .checked_mul(1_000_000)?,
+        ))
+    }
+
+    fn date(self) -> OffsetDateTime {
+        OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000)
+            .unwrap_or(OffsetDateTime::UNIX_EPOCH)
+    }
+}
+
+impl Add<Duration> for Timestamp {
+    type Output = Self;
+
+    fn add(self, later: Duration) -> Self {
+        Self(
+            self.0
+                .saturating_add(i64::try_from(later.as_micros()).unwrap_or(i64::MAX)),
+        )
+    }
+}
+
+impl Sub<Duration> for Timestamp {
+    type Output = Self;
+
+    fn sub(self, earlier: Duration) -> Self {
+        Self(
+            self.0
+                .saturating_sub(i64::try_from(earlier.as_micros()).unwrap_or(i64::MAX)),
+        )
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.iso8601())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writes_the_formats_of_the_api() {
+        let time = Timestamp(1_373_062_553_123_456);
+        assert_eq!(time.rfc2822(), "Fri, 05 Jul 2013 22:15:53 +0000");
+        assert_eq!(time.rfc2822_short_day(), "Fri, 5 Jul 2013 22:15:53 +0000");
+        assert_eq!(time.iso8601(), "2013-07-05T22:15:53.123Z");
+        assert_eq!(
+            Timestamp::from_day("2013-07-05T10")
+                .map(|d| d.iso8601())
+                .as_deref(),
+            Some("2013-07-05T00:00:00.000Z")
+        );
+        assert_eq!(Timestamp::from_day("05.07.2013"), None);
+    }
+
+    #[test]
+    fn seconds_are_rounded_to_the_nearest() {
+        let table = [
+            (0, 0),
+            (499, 0),
+            (500, 1),
+            (2_999, 3),
+            (3_200, 3),
+            (-5_000, 0),
+        ];
+        for (millis, seconds) in table {
+            let start = Timestamp::from_millis(1_000_000);
+            let end = Timestamp::from_millis(1_000_000 + millis);
+            assert_eq!(end.seconds_since(start), seconds, "{millis} ms");
+        }
+    }
+}
