@@ -1,0 +1,19 @@
+//! Samples in, samples out: codecs, WAV, resampling, mixing, tones and measurement.
+//!
+//! Everything works on 16-bit linear samples; the telephone rate is 8 kHz mono.
+//! **Invariant: nothing here performs input or output, and no input makes it panic.**
+//! Left to others: files, packets and time.
+
+#![forbid(unsafe_code)]
+
+pub mod g711;
+pub mod measure;
+pub mod mix;
+pub mod resample;
+pub mod tone;
+pub mod wav;
+
+pub use wav::{Prompt, Wav, WavError};
+
+/// The telephone sample rate, in Hz: what every prompt, mix and recording uses.
+pub const RATE: u32 = 8000;
