@@ -1,0 +1,103 @@
+# Every task by name; `just` lists them. Continuous integration runs the same names (scripts/test).
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+cache := env("XDG_CACHE_HOME", home_directory() / ".cache") / "patchcord"
+export CARGO_TARGET_DIR := cache / "target"
+export PATH := cache / "tools/bin:" + env("PATH")
+server := CARGO_TARGET_DIR / "debug/patchcord"
+
+# list the tasks
+default:
+    @just --list --unsorted
+
+# install what building and testing need
+setup:
+    scripts/setup
+
+# everything that needs no running server: format, lints, licences, structure, documents
+check: fmt clippy deny tidy conformance errors docs
+
+# run the server from this folder, with readable logs
+serve *args: build-server
+    {{ server }} serve {{ args }}
+
+# rebuild and run the server with debug logs and data in a throw-away folder
+dev *args: build-server
+    PATCHCORD_LOG__LEVEL=debug {{ server }} serve --data "$(mktemp -d)" {{ args }}
+
+# place a real call between two built-in phones and print what happened
+demo *args: build-server
+    {{ server }} demo {{ args }}
+
+# all tests: unit, then end to end
+test: unit e2e
+
+# tests beside the code and of each crate
+unit *args:
+    cargo nextest run --locked --workspace --exclude e2e {{ args }}
+
+# the real binary against real peers; an argument filters by name
+e2e *args: build-server
+    cargo nextest run --locked --package e2e {{ args }}
+
+# check the format of all code (cargo fmt --all to apply it)
+fmt:
+    cargo fmt --all --check
+
+# lints; a warning is a failure
+clippy:
+    cargo clippy --locked --quiet --workspace --all-targets -- -D warnings
+
+# build the API documentation; a broken link is a failure
+docs:
+    RUSTDOCFLAGS="-D warnings" cargo doc --locked --quiet --workspace --no-deps --document-private-items
+
+# bans, licences and sources of dependencies
+deny:
+    cargo deny --locked --log-level error check --hide-inclusion-graph bans licenses sources
+
+# crate graph, module headers, file lengths, forbidden words
+tidy:
+    cargo xtask tidy
+
+# each conformance row names a real test or says what it waits for
+conformance *args:
+    cargo xtask conformance {{ args }}
+
+# docs/errors.md and the error table agree
+errors:
+    cargo xtask errors --check
+
+# write the generated documents anew: docs/errors.md, docs/config.md
+gen:
+    cargo xtask errors
+    PATCHCORD_UPDATE_DOCS=1 cargo nextest run --package patchcord config_document
+
+# compile everything that the suites run
+build:
+    cargo build --locked --quiet --workspace --all-targets
+
+[private]
+build-server:
+    cargo build --locked --quiet --package patchcord
+
+# replay the corpora and mutate them for some seconds per parser
+fuzz-smoke seconds="3":
+    PATCHCORD_FUZZ_SECONDS={{ seconds }} cargo nextest run --locked --workspace --exclude e2e --run-ignored all -E 'test(/fuzz_/)'
+
+# many calls with media at a steady rate; memory must not grow
+soak calls="50000" rate="50": build-server
+    PATCHCORD_SOAK_CALLS={{ calls }} PATCHCORD_SOAK_RATE={{ rate }} cargo nextest run --locked --package e2e --profile long --run-ignored only -E 'test(/^soak::/)'
+
+# the soak as continuous integration runs it
+soak-smoke: (soak "2000" "50")
+
+# bridged calls with real RTP beside a bare relay loop in the same run
+bench-bridge *args:
+    cargo build --locked --quiet --release --package patchcord
+    PATCHCORD_BIN={{ CARGO_TARGET_DIR }}/release/patchcord cargo run --locked --quiet --release --package e2e --bin bench-bridge -- {{ args }}
+
+# what is too long for each change
+nightly: check test (fuzz-smoke "120") soak bench-bridge
+    cargo deny --locked check advisories
