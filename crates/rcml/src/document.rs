@@ -1,0 +1,111 @@
+//! The document: what a call runs.
+
+use model::{HttpMethod, error};
+
+use crate::finding::{Finding, Findings, Position};
+use crate::source::Source;
+use crate::verb::{Play, Say, Verb};
+use crate::{walk, writer};
+
+/// A flat list of verbs, in the order in which they run, and what was found wrong on the way.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Document {
+    /// Verbs in the order of execution.
+    pub verbs: Vec<Verb>,
+    /// Findings in the order of the text.
+    pub findings: Vec<Finding>,
+}
+
+/// A text that is no XML, or more of it than a document may have.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("line {line}, column {column}: {message}")]
+pub struct ParseError {
+    /// Line, from 1.
+    pub line: u32,
+    /// Column in characters, from 1.
+    pub column: u32,
+    /// What is wrong, for people.
+    pub message: String,
+}
+
+impl ParseError {
+    /// Number in the error table.
+    pub const CODE: u16 = error::DOCUMENT_PARSE;
+}
+
+impl Document {
+    /// Reads a document.
+    ///
+    /// The root may be `Response` or a verb. Verbs are found depth first, also inside elements that
+    /// are no verbs; what is inside a verb belongs to that verb. Namespace prefixes are ignored and
+    /// a bare `&` is taken as `&amp;`.
+    ///
+    /// # Errors
+    /// [`ParseError`] if the text is not well-formed, has a document type declaration, is longer
+    /// than [`MAX_BYTES`](crate::MAX_BYTES) or nested deeper than [`MAX_DEPTH`](crate::MAX_DEPTH).
+    pub fn parse(text: &str) -> Result<Self, ParseError> {
+        let source = Source::new(text)?;
+        let tree = source.tree()?;
+        let mut findings = Findings::default();
+        let verbs = walk::verbs(&source, &tree, &mut findings);
+        Ok(Self {
+            verbs,
+            findings: findings.into_sorted(),
+        })
+    }
+
+    /// Everything that is wrong with a text: its findings, or the one reason why it is no document.
+    #[must_use]
+    pub fn lint(text: &str) -> Vec<Finding> {
+        match Self::parse(text) {
+            Ok(document) => document.findings,
+            Err(error) => {
+                let at = Position {
+                    line: error.line,
+                    column: error.column,
+                };
+                vec![Finding::new(ParseError::CODE, at, error.message)]
+            }
+        }
+    }
+
+    /// The document that speaks a text, as a `text/plain` answer asks for.
+    #[must_use]
+    pub fn say(text: &str) -> Self {
+        let say = Say {
+            text: text.trim().to_owned(),
+            ..Say::default()
+        };
+        Self {
+            verbs: vec![Verb::Say(say)],
+            findings: Vec::new(),
+        }
+    }
+
+    /// The document that plays the file at an address, as an audio answer asks for.
+    #[must_use]
+    pub fn play(url: &str) -> Self {
+        let play = Play {
+            url: url.to_owned(),
+            ..Play::default()
+        };
+        Self {
+            verbs: vec![Verb::Play(play)],
+            findings: Vec::new(),
+        }
+    }
+
+    /// Writes the verbs as a document; reading it gives the same verbs, but for their lines.
+    #[must_use]
+    pub fn to_xml(&self) -> String {
+        writer::write(&self.verbs)
+    }
+}
+
+/// The word for a method that is not the default.
+pub(crate) fn unless_post(method: HttpMethod) -> Option<&'static str> {
+    match method {
+        HttpMethod::Get => Some(method.as_str()),
+        HttpMethod::Post => None,
+    }
+}

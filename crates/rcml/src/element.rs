@@ -1,0 +1,326 @@
+//! One element: its text and attributes, read by the rules that hold for every verb.
+//!
+//! **Invariant: a value that is not allowed yields a finding and the default.** An attribute with
+//! an empty value counts as absent.
+
+use model::{HttpMethod, error};
+use roxmltree::Node;
+
+use crate::finding::{Finding, Findings, Position};
+use crate::source::Source;
+use crate::suggest::closest;
+use crate::vocabulary;
+
+/// An element of a document and where it stands.
+#[derive(Clone, Copy)]
+pub(crate) struct Element<'a> {
+    node: Node<'a, 'a>,
+    source: &'a Source<'a>,
+}
+
+/// The attributes that a verb or noun knows.
+pub(crate) struct Attributes {
+    /// Those that have an effect.
+    pub(crate) built: &'static [&'static str],
+    /// Those that exist elsewhere but have no effect here.
+    pub(crate) unbuilt: &'static [&'static str],
+}
+
+/// An attribute's trimmed value and place.
+pub(crate) struct Attribute {
+    pub(crate) value: String,
+    pub(crate) at: Position,
+}
+
+impl<'a> Element<'a> {
+    /// The element at a node, if the node is one.
+    pub(crate) fn new(node: Node<'a, 'a>, source: &'a Source<'a>) -> Option<Self> {
+        node.is_element().then_some(Self { node, source })
+    }
+
+    /// Name without its prefix.
+    pub(crate) fn name(&self) -> &'a str {
+        self.node.tag_name().name()
+    }
+
+    pub(crate) fn at(&self) -> Position {
+        self.source.position(self.node.range().start)
+    }
+
+    pub(crate) fn children(&self) -> impl Iterator<Item = Self> + use<'a> {
+        let source = self.source;
+        self.node
+            .children()
+            .filter_map(move |node| Self::new(node, source))
+    }
+
+    /// The text, trimmed. Child elements split it into runs, of which the last one that is not
+    /// blank counts; character data sections and comments do not split it.
+    pub(crate) fn text(&self) -> String {
+        let mut last = String::new();
+        let mut run = String::new();
+        for node in self.node.children() {
+            if node.is_element() {
+                keep_unless_blank(&mut last, &mut run);
+            } else if node.is_text() {
+                run.push_str(node.text().unwrap_or(""));
+            }
+        }
+        keep_unless_blank(&mut last, &mut run);
+        last.trim().to_owned()
+    }
+
+    /// An attribute that is there and not empty.
+    pub(crate) fn attribute(&self, name: &str) -> Option<Attribute> {
+        let found = self
+            .node
+            .attributes()
+            .find(|attribute| attribute.name() == name)?;
+        let value = found.value().trim();
+        (!value.is_empty()).then(|| Attribute {
+            value: value.to_owned(),
+            at: self.source.position(found.range().start),
+        })
+    }
+
+    /// Value of an attribute that can be any text.
+    pub(crate) fn string(&self, name: &str) -> Option<String> {
+        self.attribute(name).map(|attribute| attribute.value)
+    }
+
+    /// Value of an attribute that has to pass a test.
+    pub(crate) fn checked(
+        &self,
+        name: &str,
+        code: u16,
+        test: impl Fn(&str) -> bool,
+        findings: &mut Findings,
+    ) -> Option<String> {
+        let attribute = self.attribute(name)?;
+        if test(&attribute.value) {
+            return Some(attribute.value);
+        }
+        let message = format!(
+            "`{name}` of `{}` cannot be `{}`",
+            self.name(),
+            attribute.value
+        );
+        findings.push(Finding::new(code, attribute.at, message));
+        None
+    }
+
+    /// Whether an attribute says `true`, in any letter case; every other value is `false`.
+    pub(crate) fn flag(&self, name: &str, findings: &mut Findings) -> Option<bool> {
+        let attribute = self.attribute(name)?;
+        let value = attribute.value.to_ascii_lowercase();
+        if value != "true" && value != "false" {
+            self.reject(
+                name,
+                &attribute,
+                error::BAD_VALUE,
+                "false",
+                &["true", "false"],
+                findings,
+            );
+        }
+        Some(value == "true")
+    }
+
+    /// One of a few words, or `None` with a finding. The first word is the default.
+    pub(crate) fn word<T: Copy>(
+        &self,
+        name: &str,
+        code: u16,
+        words: &[(&'static str, T)],
+        findings: &mut Findings,
+    ) -> Option<T> {
+        let attribute = self.attribute(name)?;
+        let found = words.iter().find(|(word, _)| *word == attribute.value);
+        if found.is_none() {
+            let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+            self.reject(
+                name,
+                &attribute,
+                code,
+                names.first().unwrap_or(&""),
+                &names,
+                findings,
+            );
+        }
+        found.map(|(_, value)| *value)
+    }
+
+    /// `GET` or `POST` in any letter case; `POST` if absent or wrong.
+    pub(crate) fn method(&self, name: &str, code: u16, findings: &mut Findings) -> HttpMethod {
+        let Some(attribute) = self.attribute(name) else {
+            return HttpMethod::Post;
+        };
+        attribute.value.parse().unwrap_or_else(|_| {
+            self.reject(name, &attribute, code, "POST", &["GET", "POST"], findings);
+            HttpMethod::Post
+        })
+    }
+
+    /// A number of seconds, at least 1.
+    pub(crate) fn seconds(
+        &self,
+        name: &str,
+        default: u32,
+        code: u16,
+        findings: &mut Findings,
+    ) -> u32 {
+        let Some(attribute) = self.attribute(name) else {
+            return default;
+        };
+        match number(&attribute.value) {
+            Some(seconds) if seconds > 0 => seconds,
+            Some(_) | None => {
+                self.reject(name, &attribute, code, &default.to_string(), &[], findings);
+                default
+            }
+        }
+    }
+
+    /// How often to repeat: `None` for a `loop` of 0, which is without end.
+    pub(crate) fn looping(&self, code: u16, findings: &mut Findings) -> Option<u32> {
+        let Some(attribute) = self.attribute("loop") else {
+            return Some(1);
+        };
+        match number(&attribute.value) {
+            Some(0) => None,
+            Some(times) => Some(times),
+            None => {
+                self.reject("loop", &attribute, code, "1", &[], findings);
+                Some(1)
+            }
+        }
+    }
+
+    /// An attribute that holds an address; one that cannot be an address is kept, so that using
+    /// it fails as it has to.
+    pub(crate) fn url(&self, name: &str, findings: &mut Findings) -> Option<String> {
+        let attribute = self.attribute(name)?;
+        if let Some(fault) = url_fault(&attribute.value) {
+            let message = format!(
+                "`{name}` of `{}` {fault}: `{}`",
+                self.name(),
+                attribute.value
+            );
+            findings.push(Finding::new(error::BAD_URI, attribute.at, message));
+        }
+        Some(attribute.value)
+    }
+
+    /// The text as an address; see [`Element::url`].
+    pub(crate) fn text_url(&self, findings: &mut Findings) -> String {
+        let text = self.text();
+        if let Some(fault) = url_fault(&text) {
+            let message = format!("the address in `{}` {fault}: `{text}`", self.name());
+            findings.push(Finding::new(error::BAD_URI, self.at(), message));
+        }
+        text
+    }
+
+    /// Finds attributes that are unknown or have no effect.
+    pub(crate) fn check_attributes(&self, known: &Attributes, findings: &mut Findings) {
+        let plain = self
+            .node
+            .attributes()
+            .filter(|attribute| attribute.namespace().is_none());
+        for attribute in plain {
+            let name = attribute.name();
+            if known.built.contains(&name) {
+                continue;
+            }
+            let at = self.source.position(attribute.range().start);
+            findings.push(if known.unbuilt.contains(&name) {
+                let message = format!("`{name}` of `{}` has no effect here", self.name());
+                Finding::new(error::NOT_BUILT, at, message)
+            } else {
+                let message = format!("`{}` has no attribute `{name}`", self.name());
+                let names = known.built.iter().chain(known.unbuilt).copied();
+                Finding::new(error::UNKNOWN_ATTRIBUTE, at, message).suggest(closest(name, names))
+            });
+        }
+    }
+
+    /// Finds child elements, none of which has an effect.
+    pub(crate) fn refuse_children(&self, findings: &mut Findings) {
+        for child in self.children() {
+            child.refuse_in(self.name(), findings);
+        }
+    }
+
+    /// Finds child elements and text, none of which has an effect.
+    pub(crate) fn refuse_content(&self, findings: &mut Findings) {
+        self.refuse_children(findings);
+        if !self.text().is_empty() {
+            let message = format!("the text in `{}` has no effect", self.name());
+            findings.push(Finding::new(error::BAD_NESTING, self.at(), message));
+        }
+    }
+
+    /// Says that this element has no effect inside the named parent.
+    pub(crate) fn refuse_in(&self, parent: &str, findings: &mut Findings) {
+        let name = self.name();
+        let finding = if vocabulary::is_unbuilt_part(parent, name) {
+            let message = format!("`{name}` inside `{parent}` is not built here; it was skipped");
+            Finding::new(error::NOT_BUILT, self.at(), message)
+        } else if vocabulary::is_known(name) {
+            let message = format!("`{name}` does not belong inside `{parent}`; it was skipped");
+            Finding::new(error::BAD_NESTING, self.at(), message)
+        } else {
+            let message = format!("`{name}` inside `{parent}` is not known; it was skipped");
+            Finding::new(error::BAD_NESTING, self.at(), message)
+                .suggest(closest(name, vocabulary::parts_of(parent)))
+        };
+        findings.push(finding);
+    }
+
+    fn reject(
+        &self,
+        name: &str,
+        attribute: &Attribute,
+        code: u16,
+        used: &str,
+        allowed: &[&str],
+        findings: &mut Findings,
+    ) {
+        let value = &attribute.value;
+        let message = format!(
+            "`{name}` of `{}` cannot be `{value}`; {used} was used",
+            self.name()
+        );
+        let meant = closest(value, allowed.iter().copied());
+        findings.push(Finding::new(code, attribute.at, message).suggest(meant));
+    }
+}
+
+fn keep_unless_blank(last: &mut String, run: &mut String) {
+    if !run.trim().is_empty() {
+        std::mem::swap(last, run);
+    }
+    run.clear();
+}
+
+/// A whole number written with digits only, with or without `+`.
+fn number(text: &str) -> Option<u32> {
+    text.parse().ok()
+}
+
+/// Why a text cannot be the address of a document or file.
+fn url_fault(text: &str) -> Option<&'static str> {
+    if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        return Some("has blanks inside");
+    }
+    let scheme = text
+        .split(['/', '?', '#'])
+        .next()
+        .and_then(|head| head.split_once(':'));
+    match scheme {
+        Some((scheme, _)) if scheme.eq_ignore_ascii_case("http") => None,
+        Some((scheme, _)) if scheme.eq_ignore_ascii_case("https") => None,
+        Some(_) => Some("is neither http nor https"),
+        None => None,
+    }
+}

@@ -1,0 +1,74 @@
+//! What was found wrong in a document that still runs.
+//!
+//! **Invariant: a document has at most [`MAX_FINDINGS`] findings**, so that a page which is no
+//! document at all cannot flood the notifications.
+
+use model::Level;
+use model::error;
+
+/// Findings kept for one document; the rest is dropped.
+pub(crate) const MAX_FINDINGS: usize = 100;
+
+/// A place in the text of a document, counted from 1.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Position {
+    /// Line.
+    pub line: u32,
+    /// Column, in characters.
+    pub column: u32,
+}
+
+/// Something in a document that was not taken as it was written.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Finding {
+    /// Number in the table of [`model::error`].
+    pub code: u16,
+    /// How serious it is.
+    pub level: Level,
+    /// Line, from 1.
+    pub line: u32,
+    /// Column in characters, from 1.
+    pub column: u32,
+    /// What is wrong, for people, with the names and values that the document has.
+    pub message: String,
+    /// What was probably meant: a name or a value that would be right.
+    pub suggestion: Option<String>,
+}
+
+impl Finding {
+    /// A finding whose level comes from the error table.
+    pub(crate) fn new(code: u16, at: Position, message: String) -> Self {
+        let level = error::entry(code).map_or(Level::Warning, |entry| entry.level);
+        Self {
+            code,
+            level,
+            line: at.line,
+            column: at.column,
+            message,
+            suggestion: None,
+        }
+    }
+
+    pub(crate) fn suggest(mut self, suggestion: Option<impl Into<String>>) -> Self {
+        self.suggestion = suggestion.map(Into::into);
+        self
+    }
+}
+
+/// Collects findings up to [`MAX_FINDINGS`].
+#[derive(Default)]
+pub(crate) struct Findings(Vec<Finding>);
+
+impl Findings {
+    pub(crate) fn push(&mut self, finding: Finding) {
+        if self.0.len() < MAX_FINDINGS {
+            self.0.push(finding);
+        }
+    }
+
+    /// The findings in the order of the text.
+    pub(crate) fn into_sorted(mut self) -> Vec<Finding> {
+        self.0.sort_by_key(|finding| (finding.line, finding.column));
+        self.0
+    }
+}

@@ -1,0 +1,33 @@
+//! Documents that tell a call what to do: XML text in, typed verbs and findings out.
+//!
+//! A document is a flat list of [`Verb`]s, in the order in which they run, and a list of
+//! [`Finding`]s: everything in the text that was not taken as it was written. **Invariant: nothing
+//! is ignored in silence; what does not become a verb becomes a finding with line and column.**
+//! Only text that is no XML at all is refused ([`ParseError`]).
+//!
+//! Left to others: fetching documents, resolving addresses against the document's own, and
+//! everything that happens when a verb runs.
+
+#![forbid(unsafe_code)]
+
+mod document;
+mod element;
+mod finding;
+mod language;
+mod reply;
+mod source;
+mod suggest;
+pub mod verb;
+mod vocabulary;
+mod walk;
+mod writer;
+
+pub use document::{Document, ParseError};
+pub use finding::{Finding, Position};
+pub use model::{HttpMethod as Method, Level};
+pub use reply::{ReplyError, ReplyKind};
+pub use source::{MAX_BYTES, MAX_DEPTH};
+pub use verb::{
+    Branch, Dial, Hangup, LegEvent, Noun, Pause, Play, Redirect, Reject, RejectReason, Say,
+    Unsupported, Verb, Voice,
+};

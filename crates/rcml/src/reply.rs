@@ -1,0 +1,113 @@
+//! What an application's answer is, by its content type.
+
+use crate::document::{Document, ParseError};
+
+/// What a body holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ReplyKind {
+    /// A document in XML.
+    Xml,
+    /// A text to speak.
+    Text,
+    /// A sound to play.
+    Audio,
+}
+
+/// An answer that is no document.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum ReplyError {
+    /// There is no content type; the call ends without running anything.
+    #[error("the answer has no content type")]
+    NoContentType,
+    /// The content type is none that is understood.
+    #[error("the content type `{0}` is no document")]
+    ContentType(String),
+    /// The body is not well-formed.
+    #[error("the document is not well-formed: {0}")]
+    Parse(#[from] ParseError),
+}
+
+impl ReplyKind {
+    /// What a content type stands for; parameters after `;` and letter case do not count.
+    #[must_use]
+    pub fn of(content_type: &str) -> Option<Self> {
+        let name = content_type
+            .split(';')
+            .next()
+            .unwrap_or("")
+            .trim()
+            .to_ascii_lowercase();
+        match name.as_str() {
+            "text/xml" | "application/xml" | "text/html" => Some(Self::Xml),
+            name if name.starts_with("application/") && name.ends_with("+xml") => Some(Self::Xml),
+            "text/plain" => Some(Self::Text),
+            "audio/wav" | "audio/wave" | "audio/x-wav" | "audio/vnd.wave" => Some(Self::Audio),
+            _ => None,
+        }
+    }
+}
+
+impl Document {
+    /// The document that an answer with status 200 asks for.
+    ///
+    /// - `content_type`: the header as received.
+    /// - `body`: its text; not read if the answer is a sound.
+    /// - `url`: where the answer came from, which is what a sound is played from.
+    ///
+    /// # Errors
+    /// [`ReplyError`] if the content type is missing or not understood, or the XML is broken.
+    pub fn from_reply(
+        content_type: Option<&str>,
+        body: &str,
+        url: &str,
+    ) -> Result<Self, ReplyError> {
+        let content_type = content_type
+            .filter(|text| !text.trim().is_empty())
+            .ok_or(ReplyError::NoContentType)?;
+        match ReplyKind::of(content_type) {
+            Some(ReplyKind::Xml) => Ok(Self::parse(body)?),
+            Some(ReplyKind::Text) => Ok(Self::say(body)),
+            Some(ReplyKind::Audio) => Ok(Self::play(url)),
+            None => Err(ReplyError::ContentType(content_type.to_owned())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verb::Verb;
+
+    #[test]
+    fn content_type_decides() {
+        let table = [
+            ("text/xml", Some(ReplyKind::Xml)),
+            ("Application/XML; charset=utf-8", Some(ReplyKind::Xml)),
+            ("text/html;charset=UTF-8", Some(ReplyKind::Xml)),
+            ("application/voice+xml", Some(ReplyKind::Xml)),
+            ("text/plain", Some(ReplyKind::Text)),
+            ("audio/x-wav", Some(ReplyKind::Audio)),
+            ("image/png", None),
+            ("image/svg+xml", None),
+            ("", None),
+        ];
+        for (content_type, kind) in table {
+            assert_eq!(ReplyKind::of(content_type), kind, "{content_type}");
+        }
+    }
+
+    #[test]
+    fn makes_documents_of_answers() {
+        let url = "http://app.example/tone.wav";
+        let said = Document::from_reply(Some("text/plain"), " a < b \n", url).unwrap();
+        assert!(matches!(&said.verbs[..], [Verb::Say(say)] if say.text == "a < b"));
+        let played = Document::from_reply(Some("audio/wav"), "", url).unwrap();
+        assert!(matches!(&played.verbs[..], [Verb::Play(play)] if play.url == url));
+        let none = Document::from_reply(None, "<Response/>", url);
+        assert_eq!(none, Err(ReplyError::NoContentType));
+        let other = Document::from_reply(Some("image/png"), "", url);
+        assert_eq!(other, Err(ReplyError::ContentType("image/png".to_owned())));
+        let broken = Document::from_reply(Some("text/xml"), "%%<Response/>", url);
+        assert!(matches!(broken, Err(ReplyError::Parse(_))));
+    }
+}

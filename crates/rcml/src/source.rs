@@ -1,0 +1,352 @@
+//! From text to tree: limits, repair of bare `&`, and places in the original text.
+//!
+//! The XML parser sees a repaired copy of the text. **Invariant: every line and column that leaves
+//! this file refers to the text as the application sent it.**
+
+use std::borrow::Cow;
+
+use roxmltree::{Error, ParsingOptions, TextPos};
+
+use crate::document::ParseError;
+use crate::finding::Position;
+
+/// Longest document, in bytes.
+pub const MAX_BYTES: usize = 1024 * 1024;
+
+/// Deepest nesting of elements.
+pub const MAX_DEPTH: usize = 64;
+
+/// Most nodes (elements, texts, comments) in a document.
+const MAX_NODES: u32 = 50_000;
+
+/// Most prefixes that are declared for an application that forgot to.
+const MAX_PREFIXES: usize = 8;
+
+/// Bytes between two entries of the table of character counts.
+const BLOCK: usize = 1024;
+
+/// The text of a document, ready for the XML parser.
+pub(crate) struct Source<'a> {
+    original: &'a str,
+    repaired: Cow<'a, str>,
+    insertions: Vec<Insertion>,
+    lines: Vec<usize>,
+    /// Characters before each block of [`BLOCK`] bytes of the original.
+    characters: Vec<usize>,
+}
+
+/// A piece of the repaired text that the original does not have.
+struct Insertion {
+    /// Offset in the repaired text.
+    start: usize,
+    length: usize,
+    /// Bytes inserted before this one.
+    before: usize,
+}
+
+impl<'a> Source<'a> {
+    /// Takes a text, without a byte order mark, and repairs it.
+    pub(crate) fn new(text: &'a str) -> Result<Self, ParseError> {
+        if text.len() > MAX_BYTES {
+            let message = format!("the document is longer than {MAX_BYTES} bytes");
+            return Err(ParseError {
+                line: 1,
+                column: 1,
+                message,
+            });
+        }
+        let original = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let mut source = Self {
+            original,
+            repaired: Cow::Borrowed(original),
+            insertions: Vec::new(),
+            lines: line_starts(original),
+            characters: character_counts(original),
+        };
+        source.insert_all(&bare_ampersands(original), "amp;");
+        source.declare_prefixes();
+        Ok(source)
+    }
+
+    /// The tree, checked for depth.
+    pub(crate) fn tree(&self) -> Result<roxmltree::Document<'_>, ParseError> {
+        let tree = parse(&self.repaired).map_err(|error| self.explain(&error))?;
+        self.check_depth(&tree)?;
+        Ok(tree)
+    }
+
+    /// Place of a byte of the repaired text.
+    pub(crate) fn position(&self, offset: usize) -> Position {
+        let offset = self.original_offset(offset);
+        let line = self.lines.partition_point(|start| *start <= offset);
+        let start = self.lines.get(line.saturating_sub(1)).copied().unwrap_or(0);
+        let column = self.characters_before(offset) - self.characters_before(start) + 1;
+        Position {
+            line: saturate(line),
+            column: saturate(column),
+        }
+    }
+
+    fn original_offset(&self, offset: usize) -> usize {
+        let next = self
+            .insertions
+            .partition_point(|insertion| insertion.start < offset);
+        let Some(insertion) = next
+            .checked_sub(1)
+            .and_then(|last| self.insertions.get(last))
+        else {
+            return offset;
+        };
+        let inside = (offset - insertion.start).min(insertion.length);
+        offset - insertion.before - inside
+    }
+
+    fn characters_before(&self, offset: usize) -> usize {
+        let offset = self.original.floor_char_boundary(offset);
+        let mut block = offset / BLOCK;
+        // A block may start inside a character; its count then holds for the character's start.
+        let start = self.original.floor_char_boundary(block * BLOCK);
+        block = block.min(self.characters.len() - 1);
+        self.characters[block] + self.original[start..offset].chars().count()
+    }
+
+    /// Inserts a text behind each of the given offsets of the (still unrepaired) text.
+    fn insert_all(&mut self, offsets: &[usize], text: &str) {
+        if offsets.is_empty() {
+            return;
+        }
+        let mut repaired = String::with_capacity(self.original.len() + offsets.len() * text.len());
+        let mut done = 0;
+        for offset in offsets {
+            repaired.push_str(&self.original[done..*offset]);
+            let before = self.insertions.len() * text.len();
+            self.insertions.push(Insertion {
+                start: repaired.len(),
+                length: text.len(),
+                before,
+            });
+            repaired.push_str(text);
+            done = *offset;
+        }
+        repaired.push_str(&self.original[done..]);
+        self.repaired = Cow::Owned(repaired);
+    }
+
+    /// Declares prefixes that are used but not declared, since prefixes mean nothing here.
+    fn declare_prefixes(&mut self) {
+        for _ in 0..MAX_PREFIXES {
+            let Err(Error::UnknownNamespace(prefix, _)) = parse(&self.repaired) else {
+                return;
+            };
+            let Some(at) = root_name_end(&self.repaired) else {
+                return;
+            };
+            let declaration = format!(" xmlns:{prefix}=\"undeclared:{prefix}\"");
+            let place = self
+                .insertions
+                .partition_point(|insertion| insertion.start < at);
+            let length = declaration.len();
+            for later in &mut self.insertions[place..] {
+                later.start += length;
+                later.before += length;
+            }
+            let before = self.insertions[..place]
+                .last()
+                .map_or(0, |last| last.before + last.length);
+            self.insertions.insert(
+                place,
+                Insertion {
+                    start: at,
+                    length,
+                    before,
+                },
+            );
+            self.repaired.to_mut().insert_str(at, &declaration);
+        }
+    }
+
+    fn check_depth(&self, tree: &roxmltree::Document<'_>) -> Result<(), ParseError> {
+        let mut depth = 0;
+        let mut node = tree.root();
+        loop {
+            if let Some(child) = node.first_child() {
+                (node, depth) = (child, depth + 1);
+                if depth > MAX_DEPTH && node.is_element() {
+                    let Position { line, column } = self.position(node.range().start);
+                    let message = format!("elements are nested deeper than {MAX_DEPTH}");
+                    return Err(ParseError {
+                        line,
+                        column,
+                        message,
+                    });
+                }
+                continue;
+            }
+            while node.next_sibling().is_none() {
+                let Some(parent) = node.parent() else {
+                    return Ok(());
+                };
+                (node, depth) = (parent, depth - 1);
+            }
+            if let Some(next) = node.next_sibling() {
+                node = next;
+            }
+        }
+    }
+
+    fn explain(&self, error: &Error) -> ParseError {
+        let Position { line, column } = self.place_of(error);
+        ParseError {
+            line,
+            column,
+            message: wording(error),
+        }
+    }
+
+    fn place_of(&self, error: &Error) -> Position {
+        let found = match error {
+            Error::DtdDetected => self.repaired.find("<!DOCTYPE"),
+            Error::UnclosedRootNode => Some(self.repaired.len()),
+            Error::NoRootNode | Error::NodesLimitReached => Some(0),
+            other => Some(offset_of(&self.repaired, other.pos())),
+        };
+        self.position(found.unwrap_or(0))
+    }
+}
+
+fn parse(text: &str) -> Result<roxmltree::Document<'_>, Error> {
+    let options = ParsingOptions {
+        allow_dtd: false,
+        nodes_limit: MAX_NODES,
+        ..ParsingOptions::default()
+    };
+    roxmltree::Document::parse_with_options(text, options)
+}
+
+/// What is wrong, in our words where those of the parser are too technical.
+fn wording(error: &Error) -> String {
+    match error {
+        Error::DtdDetected => "a document type declaration is not allowed".to_owned(),
+        Error::NoRootNode => "there is no element".to_owned(),
+        Error::UnclosedRootNode => "the text ends inside an element that is not closed".to_owned(),
+        Error::NodesLimitReached => format!("the document has more than {MAX_NODES} nodes"),
+        Error::UnknownEntityReference(name, _) => {
+            format!("`&{name};` is not known; write the character itself or `&amp;{name};`")
+        }
+        Error::UnexpectedCloseTag(expected, actual, _) => {
+            format!("`</{expected}>` was expected, but `</{actual}>` is here")
+        }
+        other => without_place(&other.to_string()),
+    }
+}
+
+/// Drops the trailing "at line:column" of the parser, which refers to the repaired text.
+fn without_place(message: &str) -> String {
+    match message.rsplit_once(" at ") {
+        Some((text, place)) if place.bytes().all(|b| b.is_ascii_digit() || b == b':') => {
+            text.to_owned()
+        }
+        Some(_) | None => message.to_owned(),
+    }
+}
+
+/// Byte offset of a place that the parser reports (line and column in characters, from 1).
+fn offset_of(text: &str, place: TextPos) -> usize {
+    let row = (place.row as usize).saturating_sub(1);
+    let column = (place.col as usize).saturating_sub(1);
+    let start: usize = text.split_inclusive('\n').take(row).map(str::len).sum();
+    let rest = text.get(start..).unwrap_or("");
+    start
+        + rest
+            .char_indices()
+            .nth(column)
+            .map_or(rest.len(), |(offset, _)| offset)
+}
+
+/// Offsets just behind every `&` in text and attribute values that starts no reference.
+fn bare_ampersands(text: &str) -> Vec<usize> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some(next) = text[at..].find(['&', '<']) {
+        at += next;
+        let rest = &text[at..];
+        at += match skipped(rest) {
+            Some(length) => length,
+            None => {
+                if rest.starts_with('&') && !starts_reference(rest) {
+                    found.push(at + 1);
+                }
+                1
+            }
+        };
+    }
+    found
+}
+
+/// Length of a CDATA section, comment or processing instruction at the start of a text.
+fn skipped(text: &str) -> Option<usize> {
+    const ISLANDS: [(&str, &str); 3] = [("<![CDATA[", "]]>"), ("<!--", "-->"), ("<?", "?>")];
+    let (open, close) = ISLANDS
+        .into_iter()
+        .find(|(open, _)| text.starts_with(open))?;
+    let inside = &text[open.len()..];
+    Some(
+        open.len()
+            + inside
+                .find(close)
+                .map_or(inside.len(), |end| end + close.len()),
+    )
+}
+
+/// Whether a text that starts with `&` starts with a reference such as `&lt;` or `&#10;`.
+fn starts_reference(text: &str) -> bool {
+    let inside = &text[1..];
+    let is_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let (name, allowed): (&str, fn(char) -> bool) = match inside.strip_prefix('#') {
+        Some(number) => match number.strip_prefix('x') {
+            Some(hex) => (hex, |c| c.is_ascii_hexdigit()),
+            None => (number, |c| c.is_ascii_digit()),
+        },
+        None if inside.starts_with(|c: char| c.is_alphabetic() || c == '_') => (inside, is_name),
+        None => return false,
+    };
+    let length = name.find(|c: char| !allowed(c)).unwrap_or(name.len());
+    length > 0 && name[length..].starts_with(';')
+}
+
+/// Where the name of the root element ends.
+fn root_name_end(text: &str) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        at += text[at..].find('<')?;
+        match skipped(&text[at..]) {
+            Some(length) => at += length,
+            None => break,
+        }
+    }
+    let name = text[at + 1..].find(|c: char| c.is_whitespace() || matches!(c, '/' | '>'))?;
+    Some(at + 1 + name)
+}
+
+fn line_starts(text: &str) -> Vec<usize> {
+    let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+    std::iter::once(0)
+        .chain(breaks.map(|(at, _)| at + 1))
+        .collect()
+}
+
+fn character_counts(text: &str) -> Vec<usize> {
+    let mut counts = vec![0];
+    let mut start = 0;
+    for block in 1..=text.len() / BLOCK {
+        let end = text.floor_char_boundary(block * BLOCK);
+        let before = counts.last().copied().unwrap_or(0);
+        counts.push(before + text[start..end].chars().count());
+        start = end;
+    }
+    counts
+}
+
+fn saturate(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,165 @@
+//! `<Dial>`: call somebody and connect.
+
+use model::{HttpMethod, error};
+
+use crate::element::{Attributes, Element};
+use crate::finding::{Finding, Findings};
+use crate::verb::noun::Noun;
+
+/// Calls one or more parties at once and connects the first that answers.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Dial {
+    /// Whom to call. Text directly in the element is one noun; then there are no others. A
+    /// `<Conference>` is the only noun if there is one. Empty: nobody, the verb is skipped.
+    pub nouns: Vec<Noun>,
+    /// Where to go on afterwards, as written.
+    pub action: Option<String>,
+    /// How to ask for the action.
+    pub method: HttpMethod,
+    /// How long to let it ring, in seconds; at least 1.
+    pub timeout_s: u32,
+    /// How long the connection may last, in seconds; at least 1.
+    pub time_limit_s: u32,
+    /// Whom the callee sees; `None` is the caller's own. No control characters.
+    pub caller_id: Option<String>,
+    /// Whether to record both sides, mixed, from the moment they are connected.
+    pub record: bool,
+    /// Address of the sound that the caller hears until connected, as written.
+    pub dial_music: Option<String>,
+    /// Whether the caller may end the connection with `*`.
+    pub hangup_on_star: bool,
+    /// Whether the caller is answered only when connected; `None` if the document does not say.
+    pub answer_on_bridge: Option<bool>,
+    /// Line in the document, from 1; 0 if there is none.
+    pub line: u32,
+}
+
+impl Dial {
+    /// Ring time without the attribute, in seconds.
+    pub const DEFAULT_TIMEOUT_S: u32 = 30;
+    /// Longest connection without the attribute, in seconds.
+    pub const DEFAULT_TIME_LIMIT_S: u32 = 14_400;
+
+    /// Calls these parties, with no options.
+    #[must_use]
+    pub fn new(nouns: Vec<Noun>) -> Self {
+        Self {
+            nouns,
+            action: None,
+            method: HttpMethod::Post,
+            timeout_s: Self::DEFAULT_TIMEOUT_S,
+            time_limit_s: Self::DEFAULT_TIME_LIMIT_S,
+            caller_id: None,
+            record: false,
+            dial_music: None,
+            hangup_on_star: false,
+            answer_on_bridge: None,
+            line: 0,
+        }
+    }
+}
+
+pub(crate) const ATTRIBUTES: Attributes = Attributes {
+    built: &[
+        "action",
+        "method",
+        "timeout",
+        "timeLimit",
+        "callerId",
+        "record",
+        "dialMusic",
+        "hangupOnStar",
+        "answerOnBridge",
+    ],
+    unbuilt: &[
+        "callReason",
+        "events",
+        "recordingStatusCallback",
+        "recordingStatusCallbackEvent",
+        "recordingStatusCallbackMethod",
+        "recordingTrack",
+        "referMethod",
+        "referUrl",
+        "ringTone",
+        "sequential",
+        "trim",
+    ],
+};
+
+impl Dial {
+    pub(crate) fn read(element: &Element<'_>, findings: &mut Findings) -> Self {
+        element.check_attributes(&ATTRIBUTES, findings);
+        Self {
+            nouns: nouns(element, findings),
+            action: element.url("action", findings),
+            method: element.method("method", error::DIAL_METHOD, findings),
+            timeout_s: element.seconds(
+                "timeout",
+                Self::DEFAULT_TIMEOUT_S,
+                error::DIAL_TIMEOUT,
+                findings,
+            ),
+            time_limit_s: element.seconds(
+                "timeLimit",
+                Self::DEFAULT_TIME_LIMIT_S,
+                error::DIAL_TIME_LIMIT,
+                findings,
+            ),
+            caller_id: element.checked(
+                "callerId",
+                error::DIAL_CALLER_ID,
+                |text| !text.chars().any(char::is_control),
+                findings,
+            ),
+            record: record(element, findings),
+            dial_music: element.url("dialMusic", findings),
+            hangup_on_star: element.flag("hangupOnStar", findings).unwrap_or(false),
+            answer_on_bridge: element.flag("answerOnBridge", findings),
+            line: element.at().line,
+        }
+    }
+}
+
+/// Text comes before nouns, a conference before all other nouns.
+fn nouns(element: &Element<'_>, findings: &mut Findings) -> Vec<Noun> {
+    if let Some(noun) = Noun::from_text(element, findings) {
+        for child in element.children() {
+            let message = format!("`{}` has no effect beside text in `Dial`", child.name());
+            findings.push(Finding::new(error::BAD_NESTING, child.at(), message));
+        }
+        return vec![noun];
+    }
+    let mut nouns: Vec<Noun> = element
+        .children()
+        .filter_map(|child| Noun::read(&child, findings))
+        .collect();
+    if nouns.is_empty() {
+        let message = "`Dial` names nobody to call; it was skipped".to_owned();
+        findings.push(Finding::new(error::BAD_VALUE, element.at(), message));
+    }
+    if let Some(at) = nouns.iter().position(|noun| noun.name() == "Conference") {
+        nouns = vec![nouns.swap_remove(at)];
+    }
+    nouns
+}
+
+/// `true`, or the words of other servers for the same thing.
+fn record(element: &Element<'_>, findings: &mut Findings) -> bool {
+    let Some(attribute) = element.attribute("record") else {
+        return false;
+    };
+    match attribute.value.as_str() {
+        "record-from-answer" => true,
+        "do-not-record" => false,
+        "record-from-ringing" | "record-from-answer-dual" | "record-from-ringing-dual" => {
+            let message = format!(
+                "`record` of `Dial` cannot be `{}` here; both sides are recorded mixed, from the \
+                 moment they are connected",
+                attribute.value
+            );
+            findings.push(Finding::new(error::NOT_BUILT, attribute.at, message));
+            true
+        }
+        _ => element.flag("record", findings).unwrap_or(false),
+    }
+}

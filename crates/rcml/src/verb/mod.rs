@@ -1,0 +1,79 @@
+//! The verbs, one file each: what a verb holds and how it is read from its element.
+//!
+//! **Invariant: a value in a verb is within its allowed range**; whatever the text said instead
+//! became a finding and the default. Addresses are as written: relative ones are resolved by
+//! whoever runs the document.
+
+mod dial;
+mod hangup;
+mod noun;
+mod pause;
+mod play;
+mod redirect;
+mod reject;
+mod say;
+mod target;
+mod unsupported;
+
+pub use dial::Dial;
+pub use hangup::Hangup;
+pub use noun::{Branch, LegEvent, Noun};
+pub use pause::Pause;
+pub use play::Play;
+pub use redirect::Redirect;
+pub use reject::{Reject, RejectReason};
+pub use say::{Say, Voice};
+pub use unsupported::Unsupported;
+
+/// One step of a document.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Verb {
+    /// Speak a text.
+    Say(Say),
+    /// Play a sound file, or key tones.
+    Play(Play),
+    /// Wait.
+    Pause(Pause),
+    /// End the call.
+    Hangup(Hangup),
+    /// Refuse a call that is not answered yet.
+    Reject(Reject),
+    /// Go on with another document.
+    Redirect(Redirect),
+    /// Call somebody and connect.
+    Dial(Box<Dial>),
+    /// A verb that exists but is not built; there is a finding for it. To be skipped.
+    Unsupported(Unsupported),
+}
+
+impl Verb {
+    /// Name of the element.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Say(_) => "Say",
+            Self::Play(_) => "Play",
+            Self::Pause(_) => "Pause",
+            Self::Hangup(_) => "Hangup",
+            Self::Reject(_) => "Reject",
+            Self::Redirect(_) => "Redirect",
+            Self::Dial(_) => "Dial",
+            Self::Unsupported(verb) => &verb.name,
+        }
+    }
+
+    /// Line of the element in the document, from 1; 0 for a verb that was not read from XML.
+    #[must_use]
+    pub fn line(&self) -> u32 {
+        match self {
+            Self::Say(verb) => verb.line,
+            Self::Play(verb) => verb.line,
+            Self::Pause(verb) => verb.line,
+            Self::Hangup(verb) => verb.line,
+            Self::Reject(verb) => verb.line,
+            Self::Redirect(verb) => verb.line,
+            Self::Dial(verb) => verb.line,
+            Self::Unsupported(verb) => verb.line,
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! `<Number>`, `<Client>`, `<Sip>` (and its old name `<Uri>`) inside `<Dial>`.
+
+use model::{HttpMethod, error};
+
+use crate::element::{Attributes, Element};
+use crate::finding::{Finding, Findings};
+use crate::suggest::closest;
+use crate::verb::target::{self, is_digits};
+use crate::verb::unsupported::Unsupported;
+
+/// Whom to call.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Noun {
+    /// A telephone number.
+    Number(Branch),
+    /// A registered client of the account's organization, by login.
+    Client(Branch),
+    /// A SIP address.
+    Sip(Branch),
+    /// Somebody who cannot be dialled: the kind is not built or the address is not usable; there is
+    /// a finding for it. Counts as a branch that could not be created.
+    Unsupported(Unsupported),
+}
+
+/// One party that a `<Dial>` calls.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Branch {
+    /// The number, the login, or the SIP URI (always with its scheme), without the header list.
+    /// Never empty, at most 254 characters, no blank and no control character.
+    pub target: String,
+    /// Headers for the INVITE, in order; every name starts with `X-`, no value has a line break.
+    pub headers: Vec<(String, String)>,
+    /// Address of the screening document as written.
+    pub url: Option<String>,
+    /// How to ask for the screening document.
+    pub method: HttpMethod,
+    /// Address for the events of this leg as written.
+    pub status_callback: Option<String>,
+    /// How to send the events.
+    pub status_callback_method: HttpMethod,
+    /// Events wanted; `None` if the document does not say.
+    pub status_callback_events: Option<Vec<LegEvent>>,
+    /// Keys to send after the answer (`Number` only): `0`–`9`, `*`, `#`, `A`–`D`, and `w` for half
+    /// a second of silence.
+    pub send_digits: Option<String>,
+    /// User name for a challenge (`Sip` only).
+    pub username: Option<String>,
+    /// Password for a challenge (`Sip` only).
+    pub password: Option<String>,
+    /// Line in the document, from 1; 0 if there is none.
+    pub line: u32,
+}
+
+/// A step in the life of a dialled leg that an application can ask to be told of.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum LegEvent {
+    /// The INVITE was sent.
+    Initiated,
+    /// The far phone rings.
+    Ringing,
+    /// The far side answered.
+    Answered,
+    /// The leg is over.
+    Completed,
+}
+
+impl LegEvent {
+    /// Every event, in the order in which they happen.
+    pub const ALL: [Self; 4] = [
+        Self::Initiated,
+        Self::Ringing,
+        Self::Answered,
+        Self::Completed,
+    ];
+
+    /// The word used in documents and callbacks.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Initiated => "initiated",
+            Self::Ringing => "ringing",
+            Self::Answered => "answered",
+            Self::Completed => "completed",
+        }
+    }
+}
+
+impl Noun {
+    /// The party to call, if it can be dialled.
+    #[must_use]
+    pub fn branch(&self) -> Option<&Branch> {
+        match self {
+            Self::Number(branch) | Self::Client(branch) | Self::Sip(branch) => Some(branch),
+            Self::Unsupported(_) => None,
+        }
+    }
+
+    /// Name of the element.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Number(_) => "Number",
+            Self::Client(_) => "Client",
+            Self::Sip(_) => "Sip",
+            Self::Unsupported(noun) => &noun.name,
+        }
+    }
+}
+
+impl Branch {
+    /// A party with no options.
+    #[must_use]
+    pub fn new(target: impl Into<String>) -> Self {
+        Self {
+            target: target.into(),
+            headers: Vec::new(),
+            url: None,
+            method: HttpMethod::Post,
+            status_callback: None,
+            status_callback_method: HttpMethod::Post,
+            status_callback_events: None,
+            send_digits: None,
+            username: None,
+            password: None,
+            line: 0,
+        }
+    }
+}
+
+const COMMON: [&str; 5] = [
+    "url",
+    "method",
+    "statusCallback",
+    "statusCallbackMethod",
+    "statusCallbackEvent",
+];
+
+const NUMBER: Attributes = Attributes {
+    built: &[
+        COMMON[0],
+        COMMON[1],
+        COMMON[2],
+        COMMON[3],
+        COMMON[4],
+        "sendDigits",
+    ],
+    unbuilt: &[
+        "amdStatusCallback",
+        "amdStatusCallbackMethod",
+        "byoc",
+        "callReason",
+        "endConferenceOnExit",
+        "machineDetection",
+        "machineDetectionSilenceTimeout",
+        "machineDetectionSpeechEndThreshold",
+        "machineDetectionSpeechThreshold",
+        "machineDetectionTimeout",
+        "startConferenceOnEnter",
+    ],
+};
+
+const CLIENT: Attributes = Attributes {
+    built: &COMMON,
+    unbuilt: &["clientNotificationUrl", "name"],
+};
+
+const SIP: Attributes = Attributes {
+    built: &[
+        COMMON[0], COMMON[1], COMMON[2], COMMON[3], COMMON[4], "username", "password",
+    ],
+    unbuilt: &[
+        "amdStatusCallback",
+        "amdStatusCallbackMethod",
+        "codecs",
+        "machineDetection",
+        "machineDetectionSilenceTimeout",
+        "machineDetectionSpeechEndThreshold",
+        "machineDetectionSpeechThreshold",
+        "machineDetectionTimeout",
+        "name",
+        "sequential",
+    ],
+};
+
+impl Noun {
+    /// The party that the plain text of a `Dial` names, if there is text.
+    pub(crate) fn from_text(dial: &Element<'_>, findings: &mut Findings) -> Option<Self> {
+        let text = dial.text();
+        (!text.is_empty()).then(|| {
+            let kind = target::kind_of(&text);
+            let branch = Branch {
+                line: dial.at().line,
+                ..Branch::new("")
+            };
+            Self::build(dial, kind, &text, branch, findings)
+        })
+    }
+
+    /// The party that a child of a `Dial` names, or `None` for an element that is no noun.
+    pub(crate) fn read(element: &Element<'_>, findings: &mut Findings) -> Option<Self> {
+        let (kind, attributes) = match element.name() {
+            "Number" => (target::Kind::Number, &NUMBER),
+            "Client" => (target::Kind::Client, &CLIENT),
+            "Sip" | "Uri" => (target::Kind::Sip, &SIP),
+            name => {
+                element.refuse_in("Dial", findings);
+                let known = crate::vocabulary::UNBUILT_NOUNS.contains(&name);
+                return known.then(|| Self::Unsupported(Unsupported::of(element)));
+            }
+        };
+        element.check_attributes(attributes, findings);
+        element.refuse_children(findings);
+        let branch = Branch::options(element, attributes, findings);
+        Some(Self::build(
+            element,
+            kind,
+            &element.text(),
+            branch,
+            findings,
+        ))
+    }
+
+    fn build(
+        element: &Element<'_>,
+        kind: target::Kind,
+        text: &str,
+        mut branch: Branch,
+        findings: &mut Findings,
+    ) -> Self {
+        let split = target::split(kind, text);
+        for field in &split.refused {
+            let message = format!("the header `{field}` in `{}` was left out", element.name());
+            findings.push(Finding::new(error::DIAL_HEADERS, element.at(), message));
+        }
+        if split.target.is_empty() {
+            let message = format!("`{}` cannot call `{text}`", element.name());
+            findings.push(Finding::new(error::BAD_URI, element.at(), message));
+            return Self::Unsupported(Unsupported::of(element));
+        }
+        branch.target = split.target;
+        branch.headers = split.headers;
+        match kind {
+            target::Kind::Number => Self::Number(branch),
+            target::Kind::Client => Self::Client(branch),
+            target::Kind::Sip => Self::Sip(branch),
+        }
+    }
+}
+
+impl Branch {
+    /// The attributes; the target is still to come.
+    fn options(element: &Element<'_>, known: &Attributes, findings: &mut Findings) -> Self {
+        let has = |name: &str| known.built.contains(&name);
+        Self {
+            url: element.url("url", findings),
+            method: element.method("method", error::DIAL_METHOD, findings),
+            status_callback: element.url("statusCallback", findings),
+            status_callback_method: element.method(
+                "statusCallbackMethod",
+                error::DIAL_CALLBACK,
+                findings,
+            ),
+            status_callback_events: events(element, findings),
+            send_digits: has("sendDigits")
+                .then(|| element.checked("sendDigits", error::BAD_VALUE, is_digits, findings))
+                .flatten(),
+            username: has("username")
+                .then(|| element.string("username"))
+                .flatten(),
+            password: has("password")
+                .then(|| element.string("password"))
+                .flatten(),
+            line: element.at().line,
+            ..Self::new("")
+        }
+    }
+}
+
+/// The events asked for, separated by commas or blanks; `None` if no known one is.
+fn events(element: &Element<'_>, findings: &mut Findings) -> Option<Vec<LegEvent>> {
+    let attribute = element.attribute("statusCallbackEvent")?;
+    let mut events = Vec::new();
+    let words = attribute
+        .value
+        .split(|c: char| c == ',' || c.is_whitespace());
+    for word in words.filter(|word| !word.is_empty()) {
+        match LegEvent::ALL
+            .into_iter()
+            .find(|event| event.as_str() == word)
+        {
+            Some(event) if events.contains(&event) => {}
+            Some(event) => events.push(event),
+            None => {
+                let message = format!("`statusCallbackEvent` cannot be `{word}`");
+                let meant = closest(word, LegEvent::ALL.map(LegEvent::as_str));
+                findings
+                    .push(Finding::new(error::DIAL_CALLBACK, attribute.at, message).suggest(meant));
+            }
+        }
+    }
+    (!events.is_empty()).then_some(events)
+}

@@ -1,0 +1,56 @@
+//! `<Play>`: play a sound file, or send key tones.
+
+use model::error;
+
+use crate::element::{Attributes, Element};
+use crate::finding::{Finding, Findings};
+use crate::verb::target::is_digits;
+
+/// Plays a sound file or key tones.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Play {
+    /// Address of the file as written; an empty one is skipped.
+    pub url: String,
+    /// How often, at least once; `None` is until the call ends.
+    pub looping: Option<u32>,
+    /// Keys to send as tones: `0`–`9`, `*`, `#`, `A`–`D`, and `w` for half a second of silence.
+    /// If set, the address is not used.
+    pub digits: Option<String>,
+    /// Line in the document, from 1; 0 if there is none.
+    pub line: u32,
+}
+
+impl Default for Play {
+    fn default() -> Self {
+        Self {
+            url: String::new(),
+            looping: Some(1),
+            digits: None,
+            line: 0,
+        }
+    }
+}
+
+pub(crate) const ATTRIBUTES: Attributes = Attributes {
+    built: &["loop", "digits"],
+    unbuilt: &[],
+};
+
+impl Play {
+    pub(crate) fn read(element: &Element<'_>, findings: &mut Findings) -> Self {
+        element.check_attributes(&ATTRIBUTES, findings);
+        element.refuse_children(findings);
+        let digits = element.checked("digits", error::BAD_VALUE, is_digits, findings);
+        let url = element.text_url(findings);
+        if url.is_empty() && digits.is_none() {
+            let message = "`Play` has no address".to_owned();
+            findings.push(Finding::new(error::PLAY_EMPTY, element.at(), message));
+        }
+        Self {
+            url,
+            looping: element.looping(error::PLAY_LOOP, findings),
+            digits,
+            line: element.at().line,
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! `<Say>`: speak a text.
+
+use model::error;
+
+use crate::element::{Attributes, Element};
+use crate::finding::Findings;
+use crate::language;
+
+/// Speaks a text.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Say {
+    /// What to say; an empty text is skipped.
+    pub text: String,
+    /// Whose voice.
+    pub voice: Voice,
+    /// Language as a BCP-47 tag, `en` by default.
+    pub language: String,
+    /// How often, at least once; `None` is until the call ends.
+    pub looping: Option<u32>,
+    /// Line in the document, from 1; 0 if there is none.
+    pub line: u32,
+}
+
+/// A voice for speech.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Voice {
+    /// A man's voice.
+    #[default]
+    Man,
+    /// A woman's voice.
+    Woman,
+}
+
+impl Voice {
+    /// The word used in documents.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Man => "man",
+            Self::Woman => "woman",
+        }
+    }
+}
+
+impl Default for Say {
+    fn default() -> Self {
+        Self {
+            text: String::new(),
+            voice: Voice::Man,
+            language: language::DEFAULT.to_owned(),
+            looping: Some(1),
+            line: 0,
+        }
+    }
+}
+
+pub(crate) const ATTRIBUTES: Attributes = Attributes {
+    built: &["voice", "language", "loop"],
+    unbuilt: &[],
+};
+
+impl Say {
+    pub(crate) fn read(element: &Element<'_>, findings: &mut Findings) -> Self {
+        element.check_attributes(&ATTRIBUTES, findings);
+        element.refuse_children(findings);
+        Self {
+            text: element.text(),
+            voice: element
+                .word("voice", error::SAY_VOICE, VOICES, findings)
+                .unwrap_or_default(),
+            language: language::read(element, findings),
+            looping: element.looping(error::SAY_LOOP, findings),
+            line: element.at().line,
+        }
+    }
+}
+
+const VOICES: &[(&str, Voice)] = &[("man", Voice::Man), ("woman", Voice::Woman)];

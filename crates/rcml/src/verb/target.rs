@@ -1,0 +1,160 @@
+//! Whom a text names: the choice between number, client and SIP address, and the header list
+//! behind the `?`.
+//!
+//! **Invariant: a header that leaves this file has a name that starts with `X-` and is a token
+//! (RFC 3261 §25.1), and a value without control characters.**
+
+use model::number;
+
+/// Longest target, in bytes.
+const MAX_TARGET: usize = 254;
+
+/// Longest header list, in bytes.
+const MAX_HEADERS: usize = 1023;
+
+/// What kind of party a text names.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Kind {
+    Number,
+    Client,
+    Sip,
+}
+
+/// A target split from its header list.
+#[derive(Default, PartialEq, Eq, Debug)]
+pub(crate) struct Target {
+    /// Empty if it cannot be dialled.
+    pub(crate) target: String,
+    pub(crate) headers: Vec<(String, String)>,
+    /// Header fields that were left out.
+    pub(crate) refused: Vec<String>,
+}
+
+/// What the plain text of a `Dial` names.
+pub(crate) fn kind_of(text: &str) -> Kind {
+    if text.contains('@') {
+        Kind::Sip
+    } else if text.starts_with("client") {
+        Kind::Client
+    } else {
+        Kind::Number
+    }
+}
+
+/// Splits a text such as `sip:desk@pbx.example?dept=7&X-Id=2`.
+pub(crate) fn split(kind: Kind, text: &str) -> Target {
+    // A `?` may also stand in the user part of a SIP address.
+    let from = if kind == Kind::Sip {
+        text.rfind('@').unwrap_or(0)
+    } else {
+        0
+    };
+    let (name, list) = match text[from..].find('?') {
+        Some(at) => (&text[..from + at], &text[from + at + 1..]),
+        None => (text, ""),
+    };
+    let mut split = Target {
+        target: normal(kind, name.trim()),
+        ..Target::default()
+    };
+    if list.len() > MAX_HEADERS {
+        split
+            .refused
+            .push(format!("{} bytes of headers", list.len()));
+        return split;
+    }
+    for field in list
+        .split('&')
+        .map(str::trim)
+        .filter(|field| !field.is_empty())
+    {
+        match header(field) {
+            Some(header) => split.headers.push(header),
+            None => split.refused.push(field.to_owned()),
+        }
+    }
+    split
+}
+
+/// Whether a text is a row of keys and waits.
+pub(crate) fn is_digits(text: &str) -> bool {
+    text.chars()
+        .all(|c| matches!(c, '0'..='9' | '*' | '#' | 'A'..='D' | 'a'..='d' | 'w' | 'W'))
+}
+
+/// The target in its usual spelling, or an empty text if it cannot be dialled.
+fn normal(kind: Kind, name: &str) -> String {
+    let target = match kind {
+        Kind::Number => plain_number(name),
+        Kind::Client => name
+            .strip_prefix("client:")
+            .unwrap_or(name)
+            .trim()
+            .to_owned(),
+        Kind::Sip if has_sip_scheme(name) || name.is_empty() => name.to_owned(),
+        Kind::Sip => format!("sip:{name}"),
+    };
+    let usable = target.len() <= MAX_TARGET
+        && !target
+            .chars()
+            .any(|c| c.is_whitespace() || c.is_control() || matches!(c, '<' | '>'));
+    if usable { target } else { String::new() }
+}
+
+fn has_sip_scheme(name: &str) -> bool {
+    name.split_once(':').is_some_and(|(scheme, rest)| {
+        !rest.is_empty()
+            && (scheme.eq_ignore_ascii_case("sip") || scheme.eq_ignore_ascii_case("sips"))
+    })
+}
+
+/// A number without the blanks and brackets that people write.
+fn plain_number(name: &str) -> String {
+    if let Some(e164) = number::e164(name).filter(|_| name.starts_with('+')) {
+        return e164;
+    }
+    let is_separator = |c: char| matches!(c, ' ' | '-' | '.' | '(' | ')' | '/');
+    if name
+        .chars()
+        .all(|c| c.is_ascii_digit() || matches!(c, '+' | '*' | '#') || is_separator(c))
+    {
+        return name.chars().filter(|c| !is_separator(*c)).collect();
+    }
+    name.to_owned()
+}
+
+/// One `name=value` of a header list.
+fn header(field: &str) -> Option<(String, String)> {
+    let (name, value) = field.split_once('=').unwrap_or((field, ""));
+    let (name, value) = (
+        percent_decoded(name.trim())?,
+        percent_decoded(value.trim())?,
+    );
+    let bare = match name.get(..2) {
+        Some(prefix) if prefix.eq_ignore_ascii_case("x-") => &name[2..],
+        Some(_) | None => &name,
+    };
+    let token = |b: u8| b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&b);
+    let allowed =
+        !bare.is_empty() && bare.bytes().all(token) && !value.chars().any(char::is_control);
+    allowed.then(|| (format!("X-{bare}"), value))
+}
+
+/// Decodes `%20` and the like; a `%` that starts no such code stands for itself.
+fn percent_decoded(text: &str) -> Option<String> {
+    let bytes = text.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        let code = bytes
+            .get(at + 1..at + 3)
+            .and_then(|pair| std::str::from_utf8(pair).ok());
+        let value = code
+            .filter(|_| *byte == b'%')
+            .filter(|pair| pair.bytes().all(|b| b.is_ascii_hexdigit()))
+            .and_then(|pair| u8::from_str_radix(pair, 16).ok());
+        decoded.push(value.unwrap_or(*byte));
+        at += if value.is_some() { 3 } else { 1 };
+    }
+    String::from_utf8(decoded).ok()
+}

@@ -1,0 +1,100 @@
+//! The order of execution: depth first, into everything that is no verb.
+//!
+//! **Invariant: no element inside a verb becomes a verb of its own.**
+
+use model::error;
+
+use crate::element::{Attributes, Element};
+use crate::finding::{Finding, Findings};
+use crate::source::Source;
+use crate::suggest::closest;
+use crate::verb::{Dial, Hangup, Pause, Play, Redirect, Reject, Say, Unsupported, Verb};
+use crate::vocabulary;
+
+const RESPONSE: Attributes = Attributes {
+    built: &[],
+    unbuilt: &[],
+};
+
+/// The verbs of a tree whose depth has been checked.
+pub(crate) fn verbs<'a>(
+    source: &'a Source<'a>,
+    tree: &'a roxmltree::Document<'a>,
+    findings: &mut Findings,
+) -> Vec<Verb> {
+    let mut verbs = Vec::new();
+    if let Some(root) = Element::new(tree.root_element(), source) {
+        if root.name() == "Response" {
+            root.check_attributes(&RESPONSE, findings);
+            walk_inside(&root, &mut verbs, findings);
+        } else {
+            walk(&root, None, &mut verbs, findings);
+        }
+    }
+    verbs
+}
+
+/// Takes a verb, or goes on inside an element that is none. Recursion ends with the depth of the
+/// tree.
+fn walk(
+    element: &Element<'_>,
+    parent: Option<&Element<'_>>,
+    verbs: &mut Vec<Verb>,
+    findings: &mut Findings,
+) {
+    if let Some(verb) = read(element, findings) {
+        verbs.push(verb);
+        return;
+    }
+    findings.push(skipped(element, parent.is_none()));
+    walk_inside(element, verbs, findings);
+}
+
+fn walk_inside(element: &Element<'_>, verbs: &mut Vec<Verb>, findings: &mut Findings) {
+    if !element.text().is_empty() {
+        let message = format!("the text in `{}` has no effect", element.name());
+        findings.push(Finding::new(error::BAD_NESTING, element.at(), message));
+    }
+    for child in element.children() {
+        walk(&child, Some(element), verbs, findings);
+    }
+}
+
+fn read(element: &Element<'_>, findings: &mut Findings) -> Option<Verb> {
+    Some(match element.name() {
+        "Say" => Verb::Say(Say::read(element, findings)),
+        "Play" => Verb::Play(Play::read(element, findings)),
+        "Pause" => Verb::Pause(Pause::read(element, findings)),
+        "Hangup" => Verb::Hangup(Hangup::read(element, findings)),
+        "Reject" => Verb::Reject(Reject::read(element, findings)),
+        "Redirect" => Verb::Redirect(Redirect::read(element, findings)),
+        "Dial" => Verb::Dial(Box::new(Dial::read(element, findings))),
+        "Conference" => {
+            let message = "`Conference` belongs inside `Dial`; it was skipped".to_owned();
+            findings.push(Finding::new(error::BAD_NESTING, element.at(), message));
+            Verb::Unsupported(Unsupported::of(element))
+        }
+        name if vocabulary::UNBUILT.contains(&name) => {
+            Verb::Unsupported(Unsupported::read(element, findings))
+        }
+        _ => return None,
+    })
+}
+
+/// What to say about an element that is no verb.
+fn skipped(element: &Element<'_>, is_root: bool) -> Finding {
+    let name = element.name();
+    if vocabulary::is_known(name) {
+        let place = if name == "Response" {
+            "at the top"
+        } else {
+            "inside `Dial`"
+        };
+        let message = format!("`{name}` belongs {place}; it was skipped");
+        return Finding::new(error::BAD_NESTING, element.at(), message);
+    }
+    let message = format!("`{name}` is no verb; it was skipped");
+    let root = is_root.then_some("Response");
+    let meant = closest(name, root.into_iter().chain(vocabulary::verbs()));
+    Finding::new(error::UNKNOWN_VERB, element.at(), message).suggest(meant)
+}

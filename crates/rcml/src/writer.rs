@@ -1,0 +1,202 @@
+//! Writes verbs as a document, for tests and tools.
+//!
+//! **Invariant: reading what was written gives the same verbs, but for their lines.** Attributes
+//! that have their default are not written; of a verb that is not built only the name is.
+
+use crate::document::unless_post;
+use crate::verb::{Branch, Dial, LegEvent, Pause, Play, RejectReason, Say, Verb, Voice};
+
+/// The document that holds these verbs.
+pub(crate) fn write(verbs: &[Verb]) -> String {
+    let mut out = Writer(String::from(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Response>\n",
+    ));
+    for verb in verbs {
+        out.verb(verb);
+    }
+    out.0.push_str("</Response>\n");
+    out.0
+}
+
+type Pairs<'a> = Vec<(&'static str, Option<String>)>;
+
+struct Writer(String);
+
+impl Writer {
+    fn verb(&mut self, verb: &Verb) {
+        match verb {
+            Verb::Say(say) => self.line(1, "Say", say_attributes(say), &say.text),
+            Verb::Play(play) => self.line(1, "Play", play_attributes(play), &play.url),
+            Verb::Pause(pause) => {
+                let length = unless(pause.seconds, Pause::DEFAULT_SECONDS);
+                self.line(1, "Pause", vec![("length", length)], "");
+            }
+            Verb::Hangup(_) => self.line(1, "Hangup", Vec::new(), ""),
+            Verb::Reject(reject) => {
+                let reason = (reject.reason != RejectReason::Rejected)
+                    .then(|| reject.reason.as_str().to_owned());
+                self.line(1, "Reject", vec![("reason", reason)], "");
+            }
+            Verb::Redirect(redirect) => {
+                let method = unless_post(redirect.method).map(str::to_owned);
+                self.line(1, "Redirect", vec![("method", method)], &redirect.url);
+            }
+            Verb::Dial(dial) => self.dial(dial),
+            Verb::Unsupported(verb) => self.line(1, &verb.name, Vec::new(), ""),
+        }
+    }
+
+    fn dial(&mut self, dial: &Dial) {
+        self.open(1, "Dial", dial_attributes(dial));
+        self.0.push_str(">\n");
+        for noun in &dial.nouns {
+            match noun.branch() {
+                Some(branch) => {
+                    let text = branch_text(branch);
+                    self.line(2, noun.name(), branch_attributes(branch), &text);
+                }
+                None => self.line(2, noun.name(), Vec::new(), ""),
+            }
+        }
+        self.0.push_str("  </Dial>\n");
+    }
+
+    /// An element on a line of its own.
+    fn line(&mut self, depth: usize, name: &str, attributes: Pairs<'_>, text: &str) {
+        self.open(depth, name, attributes);
+        if text.is_empty() {
+            self.0.push_str("/>\n");
+        } else {
+            self.0.push('>');
+            self.escaped(text);
+            self.0.push_str(&format!("</{name}>\n"));
+        }
+    }
+
+    /// A start tag up to, but not including, its end.
+    fn open(&mut self, depth: usize, name: &str, attributes: Pairs<'_>) {
+        self.0.push_str(&"  ".repeat(depth));
+        self.0.push('<');
+        self.0.push_str(name);
+        for (name, value) in attributes {
+            if let Some(value) = value {
+                self.0.push_str(&format!(" {name}=\""));
+                self.escaped(&value);
+                self.0.push('"');
+            }
+        }
+    }
+
+    fn escaped(&mut self, text: &str) {
+        for c in text.chars() {
+            match c {
+                '&' => self.0.push_str("&amp;"),
+                '<' => self.0.push_str("&lt;"),
+                '>' => self.0.push_str("&gt;"),
+                '"' => self.0.push_str("&quot;"),
+                '\r' | '\n' | '\t' => self.0.push_str(&format!("&#{};", u32::from(c))),
+                c => self.0.push(c),
+            }
+        }
+    }
+}
+
+fn say_attributes(say: &Say) -> Pairs<'_> {
+    let voice = (say.voice != Voice::Man).then(|| say.voice.as_str().to_owned());
+    let language = (say.language != crate::language::DEFAULT).then(|| say.language.clone());
+    vec![
+        ("voice", voice),
+        ("language", language),
+        ("loop", looping(say.looping)),
+    ]
+}
+
+fn play_attributes(play: &Play) -> Pairs<'_> {
+    vec![
+        ("loop", looping(play.looping)),
+        ("digits", play.digits.clone()),
+    ]
+}
+
+fn dial_attributes(dial: &Dial) -> Pairs<'_> {
+    vec![
+        ("action", dial.action.clone()),
+        ("method", unless_post(dial.method).map(str::to_owned)),
+        ("timeout", unless(dial.timeout_s, Dial::DEFAULT_TIMEOUT_S)),
+        (
+            "timeLimit",
+            unless(dial.time_limit_s, Dial::DEFAULT_TIME_LIMIT_S),
+        ),
+        ("callerId", dial.caller_id.clone()),
+        ("record", dial.record.then(|| "true".to_owned())),
+        ("dialMusic", dial.dial_music.clone()),
+        (
+            "hangupOnStar",
+            dial.hangup_on_star.then(|| "true".to_owned()),
+        ),
+        (
+            "answerOnBridge",
+            dial.answer_on_bridge.map(|flag| flag.to_string()),
+        ),
+    ]
+}
+
+fn branch_attributes(branch: &Branch) -> Pairs<'_> {
+    let events = branch.status_callback_events.as_ref().map(|events| {
+        let words: Vec<&str> = events
+            .iter()
+            .map(|event: &LegEvent| event.as_str())
+            .collect();
+        words.join(" ")
+    });
+    vec![
+        ("url", branch.url.clone()),
+        ("method", unless_post(branch.method).map(str::to_owned)),
+        ("statusCallback", branch.status_callback.clone()),
+        (
+            "statusCallbackMethod",
+            unless_post(branch.status_callback_method).map(str::to_owned),
+        ),
+        ("statusCallbackEvent", events),
+        ("sendDigits", branch.send_digits.clone()),
+        ("username", branch.username.clone()),
+        ("password", branch.password.clone()),
+    ]
+}
+
+/// The target with its header list.
+fn branch_text(branch: &Branch) -> String {
+    let mut text = branch.target.clone();
+    for (at, (name, value)) in branch.headers.iter().enumerate() {
+        text.push(if at == 0 { '?' } else { '&' });
+        text.push_str(&percent_encoded(name));
+        text.push('=');
+        text.push_str(&percent_encoded(value));
+    }
+    text
+}
+
+fn percent_encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '%' | '&' | '=' | '?' | '@' | ' ' => {
+                encoded.push_str(&format!("%{:02X}", u32::from(c)))
+            }
+            c => encoded.push(c),
+        }
+    }
+    encoded
+}
+
+fn looping(times: Option<u32>) -> Option<String> {
+    match times {
+        Some(1) => None,
+        Some(times) => Some(times.to_string()),
+        None => Some("0".to_owned()),
+    }
+}
+
+fn unless(value: u32, default: u32) -> Option<String> {
+    (value != default).then(|| value.to_string())
+}
