@@ -1,0 +1,135 @@
+//! Facts to be kept: what one commit is made of.
+
+use model::record::{Callback, CallRecord, Notification, Recording};
+use model::{CallSid, CallStatus, EventSid, InstanceSid, Timestamp};
+
+/// One fact. All facts of one commit become visible together or not at all.
+#[derive(Debug, Clone)]
+pub enum Change {
+    /// A leg exists. Repeating it has no effect.
+    CallCreated(Box<CallRecord>),
+    /// The far phone rings, or an inbound leg was told so.
+    CallRinging {
+        /// Leg.
+        sid: CallSid,
+        /// When.
+        at: Timestamp,
+        /// SIP Call-ID, once known.
+        sip_call_id: Option<String>,
+    },
+    /// A leg was answered: it becomes `in-progress` and its start is set to `at`.
+    CallAnswered {
+        /// Leg.
+        sid: CallSid,
+        /// When.
+        at: Timestamp,
+        /// Callee's user part.
+        answered_by: Option<String>,
+        /// SIP Call-ID, if not told before.
+        sip_call_id: Option<String>,
+        /// Seconds it rang, for outbound legs.
+        ring_duration_s: Option<i64>,
+        /// Snapshot of the dialog as JSON: what a later process needs to send a BYE.
+        dialog: Option<String>,
+    },
+    /// Properties of a live leg changed.
+    CallUpdated(Box<CallUpdate>),
+    /// A leg ended. Applied only to a leg of this instance that has not ended. If it does not
+    /// apply, callbacks of that leg that follow in the same commit are left out too, so a leg
+    /// ends once and tells so once.
+    CallEnded {
+        /// Leg.
+        sid: CallSid,
+        /// Final status.
+        status: CallStatus,
+        /// When.
+        at: Timestamp,
+        /// Seconds from start to end.
+        duration_s: Option<i64>,
+        /// Seconds from creation to answer or failure; `None` leaves what is stored.
+        ring_duration_s: Option<i64>,
+        /// Why.
+        reason: Option<String>,
+        /// Final SIP status, if there was one.
+        sip_status: Option<u16>,
+    },
+    /// A leg left open by a server that is gone is closed with the values of this record, if
+    /// nobody closed it yet. Same rule for callbacks as for [`Change::CallEnded`].
+    OrphanClosed(Box<CallRecord>),
+    /// A recording exists or was finished. The later one replaces the earlier.
+    Recording(Recording),
+    /// A problem to tell the owner.
+    Notification(Box<Notification>),
+    /// A callback is due. Repeating it has no effect.
+    CallbackQueued(Box<Callback>),
+    /// A callback needs no further attempt.
+    CallbackDone {
+        /// Which.
+        event: EventSid,
+        /// Attempts made.
+        attempts: i64,
+        /// Last HTTP status; `None` if there was no answer.
+        status: Option<u16>,
+        /// Given up.
+        dead: bool,
+    },
+    /// A callback shall be tried again.
+    CallbackRetry {
+        /// Which.
+        event: EventSid,
+        /// Attempts made.
+        attempts: i64,
+        /// When to try next.
+        next_at: Timestamp,
+    },
+    /// The trace of a call, compressed by the caller.
+    Trace {
+        /// Root leg.
+        call: CallSid,
+        /// Bytes as they shall be read back.
+        blob: Vec<u8>,
+    },
+    /// A server is alive.
+    Alive {
+        /// Which.
+        instance: InstanceSid,
+        /// When.
+        at: Timestamp,
+    },
+}
+
+/// New values of a live leg; `None` leaves what is stored.
+#[derive(Debug, Clone)]
+pub struct CallUpdate {
+    /// Leg.
+    pub sid: CallSid,
+    /// When.
+    pub at: Timestamp,
+    /// Muted or not.
+    pub muted: Option<bool>,
+    /// SIP Call-ID.
+    pub sip_call_id: Option<String>,
+    /// Dialog snapshot.
+    pub dialog: Option<String>,
+}
+
+/// What became of the changes of one commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Committed {
+    pub(crate) applied: Vec<bool>,
+}
+
+impl Committed {
+    /// Whether the change at `index` had an effect: `false` for the end of a leg that had ended
+    /// before, and for what was left out because of it.
+    #[must_use]
+    pub fn applied(&self, index: usize) -> bool {
+        self.applied.get(index).copied().unwrap_or(false)
+    }
+
+    /// Whether every change had an effect.
+    #[must_use]
+    pub fn all_applied(&self) -> bool {
+        self.applied.iter().all(|applied| *applied)
+    }
+}

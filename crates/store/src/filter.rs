@@ -1,0 +1,226 @@
+//! What lists are asked for.
+
+use model::{AccountSid, Timestamp};
+
+/// Whose rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Of this account only.
+    Own(AccountSid),
+    /// Of this account and all below it.
+    Tree(AccountSid),
+}
+
+/// Which part of the rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// Rows to skip.
+    pub offset: i64,
+    /// Rows to return at most.
+    pub limit: i64,
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        Self { offset: 0, limit: 50 }
+    }
+}
+
+/// Part of a list, and how long the whole is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rows<T> {
+    /// The rows of the window.
+    pub items: Vec<T>,
+    /// Rows that match, in and outside the window.
+    pub total: i64,
+}
+
+/// Order of a list: by `key`, then newest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sort<K> {
+    /// Property.
+    pub key: K,
+    /// Largest first.
+    pub descending: bool,
+}
+
+/// Properties that calls can be sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallKey {
+    /// Creation.
+    Created,
+    /// Calling party.
+    From,
+    /// Called party.
+    To,
+    /// Direction.
+    Direction,
+    /// Status.
+    Status,
+    /// Length; calls without one first.
+    Duration,
+}
+
+/// Which calls. Texts named *pattern* know `%` (any text) and `_` (any character).
+#[derive(Debug, Clone)]
+pub struct CallFilter {
+    /// Whose.
+    pub scope: Scope,
+    /// Pattern that the called party ends with.
+    pub to: Option<String>,
+    /// Pattern that the calling party ends with.
+    pub from: Option<String>,
+    /// Pattern of the status word.
+    pub status: Option<String>,
+    /// Started then or later.
+    pub started_from: Option<Timestamp>,
+    /// Ended then or earlier.
+    pub ended_until: Option<Timestamp>,
+    /// Pattern of the parent's identifier.
+    pub parent: Option<String>,
+    /// Order; `None` is newest first.
+    pub sort: Option<Sort<CallKey>>,
+    /// Part.
+    pub window: Window,
+}
+
+impl CallFilter {
+    /// All calls of an account, newest first.
+    #[must_use]
+    pub fn of(scope: Scope) -> Self {
+        Self {
+            scope,
+            to: None,
+            from: None,
+            status: None,
+            started_from: None,
+            ended_until: None,
+            parent: None,
+            sort: None,
+            window: Window::default(),
+        }
+    }
+}
+
+/// Properties that recordings can be sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordingKey {
+    /// Creation.
+    Created,
+    /// Length.
+    Duration,
+    /// Leg.
+    Call,
+}
+
+/// Which recordings.
+#[derive(Debug, Clone)]
+pub struct RecordingFilter {
+    /// Whose.
+    pub scope: Scope,
+    /// Pattern of the leg's identifier.
+    pub call: Option<String>,
+    /// Created then or later.
+    pub created_from: Option<Timestamp>,
+    /// Created then or earlier.
+    pub created_until: Option<Timestamp>,
+    /// Order; `None` is newest first.
+    pub sort: Option<Sort<RecordingKey>>,
+    /// Part.
+    pub window: Window,
+}
+
+impl RecordingFilter {
+    /// All recordings of an account, newest first.
+    #[must_use]
+    pub fn of(scope: Scope) -> Self {
+        Self {
+            scope,
+            call: None,
+            created_from: None,
+            created_until: None,
+            sort: None,
+            window: Window::default(),
+        }
+    }
+}
+
+/// Properties that notifications can be sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotificationKey {
+    /// Creation.
+    Created,
+    /// Level.
+    Level,
+    /// Number of the problem.
+    Code,
+    /// Leg.
+    Call,
+    /// Text.
+    Text,
+}
+
+/// Which notifications.
+#[derive(Debug, Clone)]
+pub struct NotificationFilter {
+    /// Whose.
+    pub scope: Scope,
+    /// Number of the problem.
+    pub code: Option<i64>,
+    /// Address that was asked.
+    pub request_url: Option<String>,
+    /// Part of the text, in any letter case.
+    pub text: Option<String>,
+    /// Identifier of the leg.
+    pub call: Option<String>,
+    /// Created then or later.
+    pub created_from: Option<Timestamp>,
+    /// Created then or earlier.
+    pub created_until: Option<Timestamp>,
+    /// Order; `None` is newest first.
+    pub sort: Option<Sort<NotificationKey>>,
+    /// Part.
+    pub window: Window,
+}
+
+impl NotificationFilter {
+    /// All notifications of an account, newest first.
+    #[must_use]
+    pub fn of(scope: Scope) -> Self {
+        Self {
+            scope,
+            code: None,
+            request_url: None,
+            text: None,
+            call: None,
+            created_from: None,
+            created_until: None,
+            sort: None,
+            window: Window::default(),
+        }
+    }
+}
+
+/// Properties that numbers can be sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NumberKey {
+    /// The number.
+    PhoneNumber,
+    /// Name.
+    FriendlyName,
+}
+
+/// Which numbers.
+#[derive(Debug, Clone)]
+pub struct NumberFilter {
+    /// Whose.
+    pub scope: Scope,
+    /// Pattern found anywhere in the number.
+    pub phone_number: Option<String>,
+    /// Pattern found anywhere in the name.
+    pub friendly_name: Option<String>,
+    /// Order.
+    pub sort: Sort<NumberKey>,
+    /// Part.
+    pub window: Window,
+}
