@@ -87,6 +87,7 @@ table! {
     DIAL_TIMEOUT = 13212, Warning, 0, "Dial: the timeout is no positive whole number of seconds; 30 was used.", "Write a whole number of seconds.";
     DIAL_CALLER_ID = 13214, Warning, 0, "Dial: the caller id cannot be used; the caller's own was used.", "Write a phone number or a client name.";
     DIAL_TIME_LIMIT = 13216, Warning, 0, "Dial: the time limit is no positive whole number of seconds; 14400 was used.", "Write a whole number of seconds.";
+    DIAL_NOBODY = 13220, Warning, 0, "Dial: it names nobody to call; it was skipped.", "Write a number as its text, or put Number, Client or Sip inside.";
     DIAL_HEADERS = 13221, Warning, 0, "Dial: a header of the dialled address is too long or has forbidden characters; it was left out.", "Keep names and values short and free of line breaks.";
     DIAL_CALLBACK = 13223, Warning, 0, "Dial: the status callback's address, method or events are not valid.", "Write an http address, GET or POST, and events out of initiated, ringing, answered, completed.";
     MEDIA_DOWNLOAD = 13233, Error, 0, "A media file could not be fetched or is not one that can be played.", "Check the address; the file must be a WAV.";
@@ -98,6 +99,7 @@ table! {
     SAY_LANGUAGE = 13512, Warning, 0, "Say: the language is not known; another was used.", "Use a language the documentation lists.";
     SAY_FAILED = 13520, Error, 0, "Say: speech could not be made.", "Install the speech engine that the text names.";
     REDIRECT_METHOD = 13710, Warning, 0, "Redirect: the method is neither GET nor POST; POST was used.", "Write GET or POST.";
+    REDIRECT_EMPTY = 13720, Warning, 0, "Redirect: there is no address; it was skipped.", "Write the address as the text of the element.";
     REJECT_REASON = 13810, Warning, 0, "Reject: the reason is neither busy nor rejected; rejected was used.", "Write busy or rejected.";
     PAUSE_LENGTH = 13910, Warning, 0, "Pause: the length is no whole number of seconds; 1 was used.", "Write a whole number of seconds.";
     RECORD_FAILED = 13620, Error, 0, "A recording could not be written.", "Check the disk of the server.";
