@@ -6,7 +6,7 @@
 use model::{HttpMethod, error};
 use roxmltree::Node;
 
-use crate::finding::{Finding, Findings, Position};
+use crate::finding::{Finding, Findings, Position, quoted};
 use crate::source::Source;
 use crate::suggest::closest;
 use crate::vocabulary;
@@ -103,7 +103,7 @@ impl<'a> Element<'a> {
         let message = format!(
             "`{name}` of `{}` cannot be `{}`",
             self.name(),
-            attribute.value
+            quoted(&attribute.value)
         );
         findings.push(Finding::new(code, attribute.at, message));
         None
@@ -215,7 +215,11 @@ impl<'a> Element<'a> {
     pub(crate) fn text_url(&self, findings: &mut Findings) -> String {
         let text = self.text();
         if let Some(fault) = url_fault(&text) {
-            let message = format!("the address in `{}` {fault}: `{text}`", self.name());
+            let message = format!(
+                "the address in `{}` {fault}: `{}`",
+                self.name(),
+                quoted(&text)
+            );
             findings.push(Finding::new(error::BAD_URI, self.at(), message));
         }
         text
@@ -286,12 +290,15 @@ impl<'a> Element<'a> {
         allowed: &[&str],
         findings: &mut Findings,
     ) {
-        let value = &attribute.value;
-        let message = format!(
-            "`{name}` of `{}` cannot be `{value}`; {used} was used",
-            self.name()
-        );
-        let meant = closest(value, allowed.iter().copied());
+        let value = quoted(&attribute.value);
+        let choice = match allowed {
+            [] => String::new(),
+            words => format!(" ({})", words.join(" or ")),
+        };
+        let element = self.name();
+        let message =
+            format!("`{name}` of `{element}` cannot be `{value}`{choice}; {used} was used");
+        let meant = closest(&attribute.value, allowed.iter().copied());
         findings.push(Finding::new(code, attribute.at, message).suggest(meant));
     }
 }

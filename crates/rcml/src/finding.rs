@@ -38,13 +38,14 @@ pub struct Finding {
 impl Finding {
     /// A finding whose level comes from the error table.
     pub(crate) fn new(code: u16, at: Position, message: String) -> Self {
+        const LONGEST: usize = 300;
         let level = error::entry(code).map_or(Level::Warning, |entry| entry.level);
         Self {
             code,
             level,
             line: at.line,
             column: at.column,
-            message,
+            message: printable(&message, LONGEST),
             suggestion: None,
         }
     }
@@ -71,4 +72,25 @@ impl Findings {
         self.0.sort_by_key(|finding| (finding.line, finding.column));
         self.0
     }
+}
+
+/// A value for a message: short, and without the password of an address.
+pub(crate) fn quoted(value: &str) -> String {
+    const LONGEST: usize = 80;
+    let Some((scheme, rest)) = value.split_once("://") else {
+        return printable(value, LONGEST);
+    };
+    let host = rest.find('/').unwrap_or(rest.len());
+    let secret = rest[..host].rfind('@').map_or(0, |at| at + 1);
+    printable(&format!("{scheme}://{}", &rest[secret..]), LONGEST)
+}
+
+/// A text on one line, cut to a number of characters.
+fn printable(text: &str, longest: usize) -> String {
+    let one_line = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+    let mut short: String = text.chars().take(longest).map(one_line).collect();
+    if text.chars().nth(longest).is_some() {
+        short.push('…');
+    }
+    short
 }

@@ -6,7 +6,7 @@
 use model::error;
 
 use crate::element::Element;
-use crate::finding::{Finding, Findings};
+use crate::finding::{Finding, Findings, quoted};
 use crate::suggest::closest;
 
 /// Language without the attribute.
@@ -38,8 +38,8 @@ pub(crate) fn read(element: &Element<'_>, findings: &mut Findings) -> String {
     };
     tag(&attribute.value).unwrap_or_else(|| {
         let message = format!(
-            "language `{}` is not known; `{DEFAULT}` was used",
-            attribute.value
+            "language `{}` is not known; {DEFAULT} was used",
+            quoted(&attribute.value)
         );
         let meant = closest(&attribute.value, LANGUAGES.iter().copied());
         findings.push(Finding::new(error::SAY_LANGUAGE, attribute.at, message).suggest(meant));

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use roxmltree::{Error, ParsingOptions, TextPos};
 
 use crate::document::ParseError;
-use crate::finding::Position;
+use crate::finding::{Position, quoted};
 
 /// Longest document, in bytes.
 pub const MAX_BYTES: usize = 1024 * 1024;
@@ -103,10 +103,9 @@ impl<'a> Source<'a> {
 
     fn characters_before(&self, offset: usize) -> usize {
         let offset = self.original.floor_char_boundary(offset);
-        let mut block = offset / BLOCK;
-        // A block may start inside a character; its count then holds for the character's start.
+        let block = offset / BLOCK;
+        // A block may start inside a character; its count is that before the character.
         let start = self.original.floor_char_boundary(block * BLOCK);
-        block = block.min(self.characters.len() - 1);
         self.characters[block] + self.original[start..offset].chars().count()
     }
 
@@ -206,7 +205,7 @@ impl<'a> Source<'a> {
     fn place_of(&self, error: &Error) -> Position {
         let found = match error {
             Error::DtdDetected => self.repaired.find("<!DOCTYPE"),
-            Error::UnclosedRootNode => Some(self.repaired.len()),
+            Error::UnclosedRootNode | Error::UnexpectedEndOfStream => Some(self.repaired.len()),
             Error::NoRootNode | Error::NodesLimitReached => Some(0),
             other => Some(offset_of(&self.repaired, other.pos())),
         };
@@ -225,19 +224,33 @@ fn parse(text: &str) -> Result<roxmltree::Document<'_>, Error> {
 
 /// What is wrong, in our words where those of the parser are too technical.
 fn wording(error: &Error) -> String {
-    match error {
-        Error::DtdDetected => "a document type declaration is not allowed".to_owned(),
-        Error::NoRootNode => "there is no element".to_owned(),
-        Error::UnclosedRootNode => "the text ends inside an element that is not closed".to_owned(),
-        Error::NodesLimitReached => format!("the document has more than {MAX_NODES} nodes"),
+    let text = match error {
+        Error::DtdDetected => "a document type declaration is not allowed",
+        Error::NoRootNode => "there is no element",
+        Error::UnclosedRootNode => "the text ends inside an element that is not closed",
+        Error::UnexpectedEndOfStream => "the text ends too early",
+        Error::UnexpectedDeclaration(_) => {
+            "the XML declaration has to be the very first thing of the text"
+        }
+        Error::UnknownToken(_) => "only one element, with everything inside, makes a document",
+        Error::InvalidName(_) => "there has to be a name here; a `<` in text is written `&lt;`",
+        Error::InvalidAttributeValue(_) => "a `<` in an attribute is written `&lt;`",
+        Error::MalformedEntityReference(_) => "this reference names no character XML allows",
+        Error::NodesLimitReached => return format!("there are more than {MAX_NODES} nodes"),
+        Error::DuplicatedAttribute(name, _) => {
+            return format!("the attribute `{}` is here twice", quoted(name));
+        }
         Error::UnknownEntityReference(name, _) => {
-            format!("`&{name};` is not known; write the character itself or `&amp;{name};`")
+            let name = quoted(name);
+            return format!("`&{name};` is not known; write the character or `&amp;{name};`");
         }
         Error::UnexpectedCloseTag(expected, actual, _) => {
-            format!("`</{expected}>` was expected, but `</{actual}>` is here")
+            let (expected, actual) = (quoted(expected), quoted(actual));
+            return format!("`</{expected}>` was expected, but `</{actual}>` is here");
         }
-        other => without_place(&other.to_string()),
-    }
+        other => return without_place(&other.to_string()),
+    };
+    text.to_owned()
 }
 
 /// Drops the trailing "at line:column" of the parser, which refers to the repaired text.

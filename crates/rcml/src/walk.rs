@@ -26,9 +26,13 @@ pub(crate) fn verbs<'a>(
     if let Some(root) = Element::new(tree.root_element(), source) {
         if root.name() == "Response" {
             root.check_attributes(&RESPONSE, findings);
+            if !root.text().is_empty() {
+                let message = "the text in `Response` has no effect".to_owned();
+                findings.push(Finding::new(error::BAD_NESTING, root.at(), message));
+            }
             walk_inside(&root, &mut verbs, findings);
         } else {
-            walk(&root, None, &mut verbs, findings);
+            walk(&root, true, &mut verbs, findings);
         }
     }
     verbs
@@ -36,27 +40,18 @@ pub(crate) fn verbs<'a>(
 
 /// Takes a verb, or goes on inside an element that is none. Recursion ends with the depth of the
 /// tree.
-fn walk(
-    element: &Element<'_>,
-    parent: Option<&Element<'_>>,
-    verbs: &mut Vec<Verb>,
-    findings: &mut Findings,
-) {
+fn walk(element: &Element<'_>, is_root: bool, verbs: &mut Vec<Verb>, findings: &mut Findings) {
     if let Some(verb) = read(element, findings) {
         verbs.push(verb);
         return;
     }
-    findings.push(skipped(element, parent.is_none()));
+    findings.push(skipped(element, is_root));
     walk_inside(element, verbs, findings);
 }
 
 fn walk_inside(element: &Element<'_>, verbs: &mut Vec<Verb>, findings: &mut Findings) {
-    if !element.text().is_empty() {
-        let message = format!("the text in `{}` has no effect", element.name());
-        findings.push(Finding::new(error::BAD_NESTING, element.at(), message));
-    }
     for child in element.children() {
-        walk(&child, Some(element), verbs, findings);
+        walk(&child, false, verbs, findings);
     }
 }
 

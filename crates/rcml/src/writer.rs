@@ -4,7 +4,7 @@
 //! that have their default are not written; of a verb that is not built only the name is.
 
 use crate::document::unless_post;
-use crate::verb::{Branch, Dial, LegEvent, Pause, Play, RejectReason, Say, Verb, Voice};
+use crate::verb::{Branch, Dial, LegEvent, Noun, Pause, Play, RejectReason, Say, Verb, Voice};
 
 /// The document that holds these verbs.
 pub(crate) fn write(verbs: &[Verb]) -> String {
@@ -52,7 +52,7 @@ impl Writer {
         for noun in &dial.nouns {
             match noun.branch() {
                 Some(branch) => {
-                    let text = branch_text(branch);
+                    let text = noun_text(noun, branch);
                     self.line(2, noun.name(), branch_attributes(branch), &text);
                 }
                 None => self.line(2, noun.name(), Vec::new(), ""),
@@ -165,8 +165,11 @@ fn branch_attributes(branch: &Branch) -> Pairs<'_> {
 }
 
 /// The target with its header list.
-fn branch_text(branch: &Branch) -> String {
+fn noun_text(noun: &Noun, branch: &Branch) -> String {
     let mut text = branch.target.clone();
+    if matches!(noun, Noun::Client(_)) && text.starts_with("client:") {
+        text.insert_str(0, "client:"); // A login may look like the optional prefix.
+    }
     for (at, (name, value)) in branch.headers.iter().enumerate() {
         text.push(if at == 0 { '?' } else { '&' });
         text.push_str(&percent_encoded(name));
@@ -179,11 +182,12 @@ fn branch_text(branch: &Branch) -> String {
 fn percent_encoded(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for c in text.chars() {
-        match c {
-            '%' | '&' | '=' | '?' | '@' | ' ' => {
-                encoded.push_str(&format!("%{:02X}", u32::from(c)))
+        if c.is_whitespace() || matches!(c, '%' | '&' | '=' | '?' | '@') {
+            for byte in c.encode_utf8(&mut [0; 4]).bytes() {
+                encoded.push_str(&format!("%{byte:02X}"));
             }
-            c => encoded.push(c),
+        } else {
+            encoded.push(c);
         }
     }
     encoded

@@ -124,23 +124,36 @@ impl Dial {
 fn nouns(element: &Element<'_>, findings: &mut Findings) -> Vec<Noun> {
     if let Some(noun) = Noun::from_text(element, findings) {
         for child in element.children() {
-            let message = format!("`{}` has no effect beside text in `Dial`", child.name());
-            findings.push(Finding::new(error::BAD_NESTING, child.at(), message));
+            findings.push(idle(&child, "text"));
         }
         return vec![noun];
     }
-    let mut nouns: Vec<Noun> = element
+    if let Some(conference) = element
+        .children()
+        .find(|child| child.name() == "Conference")
+    {
+        for child in element.children() {
+            if child.name() != "Conference" {
+                findings.push(idle(&child, "a `Conference`"));
+            }
+        }
+        return Noun::read(&conference, findings).into_iter().collect();
+    }
+    let nouns: Vec<Noun> = element
         .children()
         .filter_map(|child| Noun::read(&child, findings))
         .collect();
     if nouns.is_empty() {
         let message = "`Dial` names nobody to call; it was skipped".to_owned();
-        findings.push(Finding::new(error::BAD_VALUE, element.at(), message));
-    }
-    if let Some(at) = nouns.iter().position(|noun| noun.name() == "Conference") {
-        nouns = vec![nouns.swap_remove(at)];
+        findings.push(Finding::new(error::DIAL_NOBODY, element.at(), message));
     }
     nouns
+}
+
+/// Says that a child of `Dial` is not looked at because of something else in there.
+fn idle(child: &Element<'_>, beside: &str) -> Finding {
+    let message = format!("`{}` has no effect beside {beside} in `Dial`", child.name());
+    Finding::new(error::BAD_NESTING, child.at(), message)
 }
 
 /// `true`, or the words of other servers for the same thing.

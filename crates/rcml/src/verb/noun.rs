@@ -3,7 +3,7 @@
 use model::{HttpMethod, error};
 
 use crate::element::{Attributes, Element};
-use crate::finding::{Finding, Findings};
+use crate::finding::{Finding, Findings, quoted};
 use crate::suggest::closest;
 use crate::verb::target::{self, is_digits};
 use crate::verb::unsupported::Unsupported;
@@ -229,13 +229,22 @@ impl Noun {
     ) -> Self {
         let split = target::split(kind, text);
         for field in &split.refused {
+            let field = quoted(field);
             let message = format!("the header `{field}` in `{}` was left out", element.name());
             findings.push(Finding::new(error::DIAL_HEADERS, element.at(), message));
         }
         if split.target.is_empty() {
-            let message = format!("`{}` cannot call `{text}`", element.name());
+            let name = element.name();
+            let message = match text {
+                "" => format!("`{name}` names nobody to call"),
+                text => format!("`{name}` cannot call `{}`", quoted(text)),
+            };
             findings.push(Finding::new(error::BAD_URI, element.at(), message));
-            return Self::Unsupported(Unsupported::of(element));
+            let name = kind.name().to_owned();
+            return Self::Unsupported(Unsupported {
+                name,
+                ..Unsupported::of(element)
+            });
         }
         branch.target = split.target;
         branch.headers = split.headers;
@@ -291,7 +300,7 @@ fn events(element: &Element<'_>, findings: &mut Findings) -> Option<Vec<LegEvent
             Some(event) if events.contains(&event) => {}
             Some(event) => events.push(event),
             None => {
-                let message = format!("`statusCallbackEvent` cannot be `{word}`");
+                let message = format!("`statusCallbackEvent` cannot be `{}`", quoted(word));
                 let meant = closest(word, LegEvent::ALL.map(LegEvent::as_str));
                 findings
                     .push(Finding::new(error::DIAL_CALLBACK, attribute.at, message).suggest(meant));

@@ -28,7 +28,7 @@ impl Redirect {
         let url = element.text_url(findings);
         if url.is_empty() {
             let message = "`Redirect` has no address; it was skipped".to_owned();
-            findings.push(Finding::new(error::BAD_VALUE, element.at(), message));
+            findings.push(Finding::new(error::REDIRECT_EMPTY, element.at(), message));
         }
         Self {
             url,

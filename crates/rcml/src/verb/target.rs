@@ -9,7 +9,7 @@ use model::number;
 /// Longest target, in bytes.
 const MAX_TARGET: usize = 254;
 
-/// Longest header list, in bytes.
+/// Longest headers of one target, in bytes, with two more for each.
 const MAX_HEADERS: usize = 1023;
 
 /// What kind of party a text names.
@@ -18,6 +18,17 @@ pub(crate) enum Kind {
     Number,
     Client,
     Sip,
+}
+
+impl Kind {
+    /// Name of the element.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Number => "Number",
+            Self::Client => "Client",
+            Self::Sip => "Sip",
+        }
+    }
 }
 
 /// A target split from its header list.
@@ -57,19 +68,18 @@ pub(crate) fn split(kind: Kind, text: &str) -> Target {
         target: normal(kind, name.trim()),
         ..Target::default()
     };
-    if list.len() > MAX_HEADERS {
-        split
-            .refused
-            .push(format!("{} bytes of headers", list.len()));
-        return split;
-    }
+    let mut room = MAX_HEADERS;
     for field in list
         .split('&')
         .map(str::trim)
         .filter(|field| !field.is_empty())
     {
-        match header(field) {
-            Some(header) => split.headers.push(header),
+        let header = header(field).filter(|(name, value)| name.len() + value.len() + 2 <= room);
+        match header {
+            Some((name, value)) => {
+                room -= name.len() + value.len() + 2;
+                split.headers.push((name, value));
+            }
             None => split.refused.push(field.to_owned()),
         }
     }

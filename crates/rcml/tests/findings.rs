@@ -1,0 +1,326 @@
+//! What is said about broken documents: number, place, words and suggestion.
+
+use rcml::{Document, Finding, MAX_BYTES, MAX_DEPTH};
+
+/// A finding as one line: `code line:column message [suggestion]`.
+fn line(finding: &Finding) -> String {
+    let Finding {
+        code,
+        line,
+        column,
+        message,
+        suggestion,
+        ..
+    } = finding;
+    let hint = suggestion
+        .as_ref()
+        .map(|text| format!(" [{text}]"))
+        .unwrap_or_default();
+    format!("{code} {line}:{column} {message}{hint}")
+}
+
+fn lint(xml: &str) -> Vec<String> {
+    Document::lint(xml).iter().map(line).collect()
+}
+
+#[test]
+fn explains_broken_documents() {
+    let table: &[(&str, &[&str])] = &[
+        ("", &["12100 1:1 there is no element"]),
+        (
+            "hello",
+            &["12100 1:1 only one element, with everything inside, makes a document"],
+        ),
+        (
+            "%%<Response><Say>x</Say></Response>",
+            &["12100 1:1 only one element, with everything inside, makes a document"],
+        ),
+        (
+            "<Response><Say>x</Response>",
+            &["12100 1:17 `</Say>` was expected, but `</Response>` is here"],
+        ),
+        (
+            r#"<Response>
+  <Say>x</Say>"#,
+            &["12100 2:15 the text ends inside an element that is not closed"],
+        ),
+        (
+            "<Response/><Response/>",
+            &["12100 1:12 only one element, with everything inside, makes a document"],
+        ),
+        (
+            r#"<Response>
+  <Say voice="man>x</Say>
+</Response>"#,
+            &[r#"12100 2:20 expected '"' not '<'"#],
+        ),
+        (
+            "<Response><Say voice=man>x</Say></Response>",
+            &["12100 1:22 expected a quote not 'm'"],
+        ),
+        (
+            r#"<Response><Say voice="man" voice="woman">x</Say></Response>"#,
+            &["12100 1:28 the attribute `voice` is here twice"],
+        ),
+        (
+            r#"<!DOCTYPE r [<!ENTITY a "b">]>
+<Response>&a;</Response>"#,
+            &["12100 1:1 a document type declaration is not allowed"],
+        ),
+        (
+            r#"<Response>
+  <Play>a?b=1&c=2&d=3</Play><Say>caf&eacute;</Say></Response>"#,
+            &["12100 2:37 `&eacute;` is not known; write the character or `&amp;eacute;`"],
+        ),
+        (
+            "<Response><Play>a?x=1&y=2&z=3</Play><Say>1 < 2</Say></Response>",
+            &["12100 1:45 there has to be a name here; a `<` in text is written `&lt;`"],
+        ),
+        (
+            "<Response><Say>&#0;</Say></Response>",
+            &["12100 1:16 this reference names no character XML allows"],
+        ),
+        (
+            r#" <?xml version="1.0"?><Response/>"#,
+            &["12100 1:2 the XML declaration has to be the very first thing of the text"],
+        ),
+        (
+            r#"<Response>
+  <say>x</say>
+  <Pley>y</Pley>
+  <Blah/>
+</Response>"#,
+            &[
+                "12200 2:3 `say` is no verb; it was skipped [Say]",
+                "12200 3:3 `Pley` is no verb; it was skipped [Play]",
+                "12200 4:3 `Blah` is no verb; it was skipped",
+            ],
+        ),
+        (
+            "<response><Hangup/></response>",
+            &["12200 1:1 `response` is no verb; it was skipped [Response]"],
+        ),
+        (
+            "<html><head><title>404</title></head><body><h1>Not Found</h1></body></html>",
+            &[
+                "12200 1:1 `html` is no verb; it was skipped",
+                "12200 1:7 `head` is no verb; it was skipped",
+                "12200 1:13 `title` is no verb; it was skipped",
+                "12200 1:38 `body` is no verb; it was skipped",
+                "12200 1:44 `h1` is no verb; it was skipped",
+            ],
+        ),
+        (
+            r#"<Response>
+  <Say Voice="man" langauge="en" foo="1">x</Say>
+</Response>"#,
+            &[
+                "12201 2:8 `Say` has no attribute `Voice` [voice]",
+                "12201 2:20 `Say` has no attribute `langauge` [language]",
+                "12201 2:34 `Say` has no attribute `foo`",
+            ],
+        ),
+        (
+            r#"<Response><Say voice="alice" language="klingon" loop="twice">x</Say></Response>"#,
+            &[
+                "13511 1:16 `voice` of `Say` cannot be `alice` (man or woman); man was used",
+                "13512 1:30 language `klingon` is not known; en was used",
+                "13510 1:49 `loop` of `Say` cannot be `twice`; 1 was used",
+            ],
+        ),
+        (
+            "<Response><Say>Hello <break/> <emphasis>big</emphasis> <Brake/> <Play>x</Play> world</Say></Response>",
+            &[
+                "12204 1:22 `break` inside `Say` is not built here; it was skipped",
+                "12204 1:31 `emphasis` inside `Say` is not built here; it was skipped",
+                "12202 1:56 `Brake` inside `Say` is not known; it was skipped",
+                "12202 1:65 `Play` does not belong inside `Say`; it was skipped",
+            ],
+        ),
+        (
+            r#"<Response><Play loop="-1"> </Play><Play>file:///etc/passwd</Play><Play>a b.wav</Play></Response>"#,
+            &[
+                "13420 1:11 `Play` has no address",
+                "13410 1:17 `loop` of `Play` cannot be `-1`; 1 was used",
+                "11100 1:35 the address in `Play` is neither http nor https: `file:///etc/passwd`",
+                "11100 1:66 the address in `Play` has blanks inside: `a b.wav`",
+            ],
+        ),
+        (
+            r#"<Response><Play digits="1,2">x.wav</Play></Response>"#,
+            &["12203 1:17 `digits` of `Play` cannot be `1,2`"],
+        ),
+        (
+            r#"<Response><Pause length="soon"/><Pause length="0"/><Pause length="1.5">x</Pause></Response>"#,
+            &[
+                "13910 1:18 `length` of `Pause` cannot be `soon`; 1 was used",
+                "13910 1:40 `length` of `Pause` cannot be `0`; 1 was used",
+                "12202 1:52 the text in `Pause` has no effect",
+                "13910 1:59 `length` of `Pause` cannot be `1.5`; 1 was used",
+            ],
+        ),
+        (
+            r#"<Response><Reject reason="Busy"/><Reject reason="angry"/></Response>"#,
+            &[
+                "13810 1:19 `reason` of `Reject` cannot be `Busy` (rejected or busy); rejected was used [busy]",
+                "13810 1:42 `reason` of `Reject` cannot be `angry` (rejected or busy); rejected was used",
+            ],
+        ),
+        (
+            r#"<Response><Redirect method="PUT"/><Redirect method="PSOT">x</Redirect></Response>"#,
+            &[
+                "13720 1:11 `Redirect` has no address; it was skipped",
+                "13710 1:21 `method` of `Redirect` cannot be `PUT` (GET or POST); POST was used",
+                "13710 1:45 `method` of `Redirect` cannot be `PSOT` (GET or POST); POST was used [POST]",
+            ],
+        ),
+        (
+            r#"<Response><Hangup reason="x">bye</Hangup></Response>"#,
+            &[
+                "12202 1:11 the text in `Hangup` has no effect",
+                "12201 1:19 `Hangup` has no attribute `reason`",
+            ],
+        ),
+        (
+            "<Response><Dial/><Dial> <!-- nobody --> </Dial></Response>",
+            &[
+                "13220 1:11 `Dial` names nobody to call; it was skipped",
+                "13220 1:18 `Dial` names nobody to call; it was skipped",
+            ],
+        ),
+        (
+            r#"<Response><Dial timeout="-5" timeLimit="forever" method="DELETE" timelimit="9" record="yes" hangupOnStar="1">+2000</Dial></Response>"#,
+            &[
+                "13212 1:17 `timeout` of `Dial` cannot be `-5`; 30 was used",
+                "13216 1:30 `timeLimit` of `Dial` cannot be `forever`; 14400 was used",
+                "13210 1:50 `method` of `Dial` cannot be `DELETE` (GET or POST); POST was used",
+                "12201 1:66 `Dial` has no attribute `timelimit` [timeLimit]",
+                "12203 1:80 `record` of `Dial` cannot be `yes` (true or false); false was used",
+                "12203 1:93 `hangupOnStar` of `Dial` cannot be `1` (true or false); false was used",
+            ],
+        ),
+        (
+            r#"<Response><Dial timeout="99999999999" callerId="a&#10;b" ringTone="us" record="record-from-ringing">+2000</Dial></Response>"#,
+            &[
+                "13212 1:17 `timeout` of `Dial` cannot be `99999999999`; 30 was used",
+                "13214 1:39 `callerId` of `Dial` cannot be `a�b`",
+                "12204 1:58 `ringTone` of `Dial` has no effect here",
+                "12204 1:72 `record` of `Dial` cannot be `record-from-ringing` here; both sides are recorded mixed, from the moment they are connected",
+            ],
+        ),
+        (
+            "<Response><Dial>+2000<Client>ann</Client></Dial></Response>",
+            &["12202 1:22 `Client` has no effect beside text in `Dial`"],
+        ),
+        (
+            r#"<Response>
+  <Dial>
+    <Client>ann</Client>
+    <Conference>room</Conference>
+  </Dial>
+</Response>"#,
+            &[
+                "12202 3:5 `Client` has no effect beside a `Conference` in `Dial`",
+                "12204 4:5 `Conference` inside `Dial` is not built here; it was skipped",
+            ],
+        ),
+        (
+            "<Response><Dial><Say>x</Say><Numbr>+1</Numbr><Queue>q</Queue><Number>+2000<Video/></Number></Dial></Response>",
+            &[
+                "12202 1:17 `Say` does not belong inside `Dial`; it was skipped",
+                "12202 1:29 `Numbr` inside `Dial` is not known; it was skipped [Number]",
+                "12204 1:46 `Queue` inside `Dial` is not built here; it was skipped",
+                "12204 1:75 `Video` inside `Number` is not built here; it was skipped",
+            ],
+        ),
+        (
+            "<Response><Dial><Client/><Sip>sip:a b@h</Sip><Number>+2000?a=%0d%0aTo:x&b c=1&X-=2</Number></Dial></Response>",
+            &[
+                "11100 1:17 `Client` names nobody to call",
+                "11100 1:26 `Sip` cannot call `sip:a b@h`",
+                "13221 1:46 the header `a=%0d%0aTo:x` in `Number` was left out",
+                "13221 1:46 the header `b c=1` in `Number` was left out",
+                "13221 1:46 the header `X-=2` in `Number` was left out",
+            ],
+        ),
+        (
+            r#"<Response><Dial><Client statusCallbackEvent="ringing anwsered" statusCallbackMethod="PUT" sendDigits="1" statusCallback="ftp://x/y">ann</Client></Dial></Response>"#,
+            &[
+                "13223 1:25 `statusCallbackEvent` cannot be `anwsered` [answered]",
+                "13223 1:64 `statusCallbackMethod` of `Client` cannot be `PUT` (GET or POST); POST was used",
+                "12201 1:91 `Client` has no attribute `sendDigits`",
+                "11100 1:106 `statusCallback` of `Client` is neither http nor https: `ftp://x/y`",
+            ],
+        ),
+        (
+            r#"<Response><Dial><Number sendDigits="12 x" machineDetection="Enable">+2000</Number></Dial></Response>"#,
+            &[
+                "12203 1:25 `sendDigits` of `Number` cannot be `12 x`",
+                "12204 1:43 `machineDetection` of `Number` has no effect here",
+            ],
+        ),
+        (
+            r#"<Response><Gather action="a"><Say>x</Say></Gather><Sms>y</Sms></Response>"#,
+            &[
+                "12204 1:11 `Gather` is not built here; it was skipped",
+                "12204 1:51 `Sms` is not built here; it was skipped",
+            ],
+        ),
+        (
+            "<Response><Number>+2000</Number><Conference>c</Conference><Response/>text</Response>",
+            &[
+                "12202 1:1 the text in `Response` has no effect",
+                "12202 1:11 `Number` belongs inside `Dial`; it was skipped",
+                "12202 1:33 `Conference` belongs inside `Dial`; it was skipped",
+                "12202 1:59 `Response` belongs at the top; it was skipped",
+            ],
+        ),
+        (
+            r#"<Response version="1"><Sæy ünit="1">x</Sæy>ß<Foo/></Response>"#,
+            &[
+                "12202 1:1 the text in `Response` has no effect",
+                "12201 1:11 `Response` has no attribute `version`",
+                "12200 1:23 `Sæy` is no verb; it was skipped [Say]",
+                "12200 1:45 `Foo` is no verb; it was skipped",
+            ],
+        ),
+        (
+            r#"<a:Response xmlns:b="urn:b"><a:Say b:loop="x">x</a:Say><Foo/></a:Response>"#,
+            &[
+                "13510 1:36 `loop` of `Say` cannot be `x`; 1 was used",
+                "12200 1:56 `Foo` is no verb; it was skipped",
+            ],
+        ),
+        (
+            "<Response><Redirect>http://u:secret@host/a b</Redirect><Say>a&nbsp;b</Say></Response>",
+            &["12100 1:62 `&nbsp;` is not known; write the character or `&amp;nbsp;`"],
+        ),
+        ("<Response><Say><!-- a", &["12100 1:22 expected '-->'"]),
+    ];
+    for (xml, expected) in table {
+        assert_eq!(lint(xml), *expected, "{xml}");
+    }
+}
+
+#[test]
+fn refuses_what_is_too_large_or_too_deep() {
+    let deep = |depth: usize| "<a>".repeat(depth) + &"</a>".repeat(depth);
+    assert!(Document::parse(&deep(MAX_DEPTH)).is_ok());
+    let error = Document::parse(&deep(MAX_DEPTH + 1)).expect_err("too deep");
+    assert_eq!((error.line, error.column), (1, 3 * 64 + 1));
+    assert_eq!(error.message, "elements are nested deeper than 64");
+    assert!(Document::parse(&deep(100_000)).is_err());
+
+    let long = |length: usize| format!("<Say>{}</Say>", "x".repeat(length - 11));
+    assert!(Document::parse(&long(MAX_BYTES)).is_ok());
+    assert!(Document::parse(&long(MAX_BYTES + 1)).is_err());
+    let many = "<Leave/>".repeat(60_000);
+    assert!(Document::parse(&format!("<Response>{many}</Response>")).is_err());
+}
+
+#[test]
+fn keeps_a_limited_number_of_findings() {
+    let document =
+        Document::parse(&format!("<a>{}</a>", "<b/>".repeat(5000))).expect("well-formed");
+    assert_eq!(document.findings.len(), 100);
+}

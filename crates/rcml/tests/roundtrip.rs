@@ -1,0 +1,75 @@
+//! What is written reads back the same.
+
+use rcml::{Document, Noun, Verb};
+
+const DOCUMENTS: [&str; 9] = [
+    "<Response><Say voice='woman' language='pt-br' loop='0'>a &lt; \"b\" &amp; c&#10;d</Say></Response>",
+    "<Response><Play loop='2'>http://a/b.wav?x=1&y=2</Play><Play digits='1w2'/></Response>",
+    "<Response><Pause length='7'/><Pause/><Reject reason='busy'/><Reject/><Hangup/></Response>",
+    "<Response><Redirect method='GET'>a?b=c&d</Redirect><Redirect>x</Redirect></Response>",
+    "<Response><Dial timeout='3' timeLimit='9' record='true' action='a' method='GET' callerId='x' \
+     dialMusic='m' hangupOnStar='true' answerOnBridge='true'>client:ann</Dial></Response>",
+    "<Response><Dial><Sip username='u' password='p' url='w' method='GET'>sip:z@h;a=b?c=d%26e%20\
+     </Sip><Client statusCallback='s' statusCallbackMethod='GET' \
+     statusCallbackEvent='ringing,answered'>ann</Client></Dial></Response>",
+    "<Response><Dial><Conference>room</Conference></Dial><Gather/><Dial/></Response>",
+    "<Response><Dial><Number sendDigits='w1'>+2000</Number><Uri>a?b@h</Uri></Dial></Response>",
+    "<Response><Dial>a b c@d</Dial><Dial><Client>client:client:x?a=%E3%80%80</Client></Dial></Response>",
+];
+
+#[test]
+fn reading_what_was_written_gives_the_same() {
+    for xml in DOCUMENTS {
+        let first = without_lines(Document::parse(xml).expect(xml).verbs);
+        let written = Document {
+            verbs: first.clone(),
+            findings: Vec::new(),
+        }
+        .to_xml();
+        let second = without_lines(Document::parse(&written).expect(&written).verbs);
+        assert_eq!(second, first, "{xml}\n{written}");
+    }
+}
+
+#[test]
+fn writes_readable_documents() {
+    let written = Document::parse(DOCUMENTS[5]).expect("well-formed").to_xml();
+    let expected = concat!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n",
+        "<Response>\n",
+        "  <Dial>\n",
+        "    <Sip url=\"w\" method=\"GET\" username=\"u\" password=\"p\">",
+        "sip:z@h;a=b?X-c=d%26e%20</Sip>\n",
+        "    <Client statusCallback=\"s\" statusCallbackMethod=\"GET\" ",
+        "statusCallbackEvent=\"ringing answered\">ann</Client>\n",
+        "  </Dial>\n",
+        "</Response>\n",
+    );
+    assert_eq!(written, expected);
+}
+
+fn without_lines(mut verbs: Vec<Verb>) -> Vec<Verb> {
+    for verb in &mut verbs {
+        match verb {
+            Verb::Say(verb) => verb.line = 0,
+            Verb::Play(verb) => verb.line = 0,
+            Verb::Pause(verb) => verb.line = 0,
+            Verb::Hangup(verb) => verb.line = 0,
+            Verb::Reject(verb) => verb.line = 0,
+            Verb::Redirect(verb) => verb.line = 0,
+            Verb::Unsupported(verb) => (verb.line, verb.column) = (0, 0),
+            Verb::Dial(dial) => {
+                dial.line = 0;
+                dial.nouns.iter_mut().for_each(forget_line);
+            }
+        }
+    }
+    verbs
+}
+
+fn forget_line(noun: &mut Noun) {
+    match noun {
+        Noun::Number(branch) | Noun::Client(branch) | Noun::Sip(branch) => branch.line = 0,
+        Noun::Unsupported(noun) => (noun.line, noun.column) = (0, 0),
+    }
+}

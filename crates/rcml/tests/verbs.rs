@@ -1,0 +1,336 @@
+//! What each verb holds, by its text.
+
+use rcml::{
+    Branch, Dial, Document, LegEvent, Method, Noun, Pause, Play, Redirect, Reject, RejectReason,
+    Say, Verb, Voice,
+};
+
+/// The only verb of a document that has no findings.
+fn clean(xml: &str) -> Verb {
+    let document = Document::parse(xml).unwrap_or_else(|error| panic!("{xml}: {error}"));
+    assert_eq!(document.findings, [], "{xml}");
+    let [verb] = <[Verb; 1]>::try_from(document.verbs).expect(xml);
+    verb
+}
+
+fn dial(xml: &str) -> Dial {
+    match clean(xml) {
+        Verb::Dial(dial) => *dial,
+        other => panic!("{xml}: {other:?}"),
+    }
+}
+
+/// The only party that a `Dial` around the given text calls.
+fn noun(inside: &str) -> Noun {
+    let [noun] =
+        <[Noun; 1]>::try_from(dial(&format!("<Dial>{inside}</Dial>")).nouns).expect(inside);
+    noun
+}
+
+#[test]
+fn reads_simple_verbs() {
+    let say = |text: &str| Say {
+        text: text.to_owned(),
+        line: 1,
+        ..Say::default()
+    };
+    let play = |url: &str| Play {
+        url: url.to_owned(),
+        line: 1,
+        ..Play::default()
+    };
+    let table = [
+        ("<Say> Hello  there\n</Say>", Verb::Say(say("Hello  there"))),
+        (
+            "<Say><![CDATA[a < b]]> &amp; c</Say>",
+            Verb::Say(say("a < b & c")),
+        ),
+        (
+            "<Say>one <!-- not --> two</Say>",
+            Verb::Say(say("one  two")),
+        ),
+        ("<Say/>", Verb::Say(say(""))),
+        (
+            "<Say voice='woman' language='en-gb' loop='3'>x</Say>",
+            Verb::Say(Say {
+                voice: Voice::Woman,
+                language: "en-GB".to_owned(),
+                looping: Some(3),
+                ..say("x")
+            }),
+        ),
+        ("<Say loop='0' language='bf'>x</Say>", {
+            Verb::Say(Say {
+                looping: None,
+                language: "fr-BE".to_owned(),
+                ..say("x")
+            })
+        }),
+        ("<Say loop='' voice=' man '>x</Say>", Verb::Say(say("x"))),
+        (
+            "<Play>\n  a/b.wav?x=1&y=2\n</Play>",
+            Verb::Play(play("a/b.wav?x=1&y=2")),
+        ),
+        (
+            "<Play loop='0'>a.wav</Play>",
+            Verb::Play(Play {
+                looping: None,
+                ..play("a.wav")
+            }),
+        ),
+        ("<Play digits='1w#'/>", {
+            Verb::Play(Play {
+                digits: Some("1w#".to_owned()),
+                ..play("")
+            })
+        }),
+        (
+            "<Pause/>",
+            Verb::Pause(Pause {
+                seconds: 1,
+                line: 1,
+            }),
+        ),
+        (
+            "<Pause length=' 12 '/>",
+            Verb::Pause(Pause {
+                seconds: 12,
+                line: 1,
+            }),
+        ),
+        ("<Hangup/>", Verb::Hangup(rcml::Hangup { line: 1 })),
+        (
+            "<Reject/>",
+            Verb::Reject(Reject {
+                reason: RejectReason::Rejected,
+                line: 1,
+            }),
+        ),
+        (
+            "<Reject reason='busy'/>",
+            Verb::Reject(Reject {
+                reason: RejectReason::Busy,
+                line: 1,
+            }),
+        ),
+        ("<Redirect method='get'> next </Redirect>", {
+            Verb::Redirect(Redirect {
+                url: "next".to_owned(),
+                method: Method::Get,
+                line: 1,
+            })
+        }),
+        ("<Redirect>/a&x=1</Redirect>", {
+            Verb::Redirect(Redirect {
+                url: "/a&x=1".to_owned(),
+                method: Method::Post,
+                line: 1,
+            })
+        }),
+    ];
+    for (xml, verb) in table {
+        assert_eq!(clean(xml), verb, "{xml}");
+    }
+}
+
+#[test]
+fn reads_dial_attributes() {
+    let plain = dial("<Dial>+2000</Dial>");
+    let number = Noun::Number(Branch {
+        line: 1,
+        ..Branch::new("+2000")
+    });
+    assert_eq!(
+        plain,
+        Dial {
+            line: 1,
+            ..Dial::new(vec![number.clone()])
+        }
+    );
+    assert_eq!((plain.timeout_s, plain.time_limit_s), (30, 14_400));
+
+    let full = dial(
+        "<Dial action='/a?b=1&c=2' method='GET' timeout='12' timeLimit='900' callerId='+1999' \
+         record='TRUE' dialMusic='m.wav' hangupOnStar='true' answerOnBridge='false'>+2000</Dial>",
+    );
+    let expected = Dial {
+        nouns: vec![number],
+        action: Some("/a?b=1&c=2".to_owned()),
+        method: Method::Get,
+        timeout_s: 12,
+        time_limit_s: 900,
+        caller_id: Some("+1999".to_owned()),
+        record: true,
+        dial_music: Some("m.wav".to_owned()),
+        hangup_on_star: true,
+        answer_on_bridge: Some(false),
+        line: 1,
+    };
+    assert_eq!(full, expected);
+}
+
+#[test]
+fn finds_whom_to_call() {
+    let number = |target: &str| {
+        Noun::Number(Branch {
+            line: 1,
+            ..Branch::new(target)
+        })
+    };
+    let client = |target: &str| {
+        Noun::Client(Branch {
+            line: 1,
+            ..Branch::new(target)
+        })
+    };
+    let sip = |target: &str| {
+        Noun::Sip(Branch {
+            line: 1,
+            ..Branch::new(target)
+        })
+    };
+    let table = [
+        ("+2000", number("+2000")),
+        ("ann", number("ann")),
+        ("zed@h.example", sip("sip:zed@h.example")),
+        ("client:ann", client("ann")),
+        ("client", client("client")),
+        ("client:ann@h.example", sip("sip:client:ann@h.example")),
+        ("<Number>+1 (202) 555-0123</Number>", number("+12025550123")),
+        ("<Number>555-0123</Number>", number("5550123")),
+        ("<Number>*21#</Number>", number("*21#")),
+        ("<Number>0012025550123</Number>", number("0012025550123")),
+        ("<Client> ann </Client>", client("ann")),
+        ("<Client>client:ann</Client>", client("ann")),
+        (
+            "<Sip>sip:z@h;transport=tcp</Sip>",
+            sip("sip:z@h;transport=tcp"),
+        ),
+        ("<Sip>SIPS:z@h</Sip>", sip("SIPS:z@h")),
+        ("<Uri>z@h:5070</Uri>", sip("sip:z@h:5070")),
+    ];
+    for (inside, expected) in table {
+        assert_eq!(noun(inside), expected, "{inside}");
+    }
+}
+
+#[test]
+fn splits_header_lists() {
+    type Headers = &'static [(&'static str, &'static str)];
+    let table: &[(&str, &str, Headers)] = &[
+        (
+            "<Client>ann?X-C1=12&X-C2=34</Client>",
+            "ann",
+            &[("X-C1", "12"), ("X-C2", "34")],
+        ),
+        (
+            "<Client>ann?X-C1=12&amp;X-C2=34</Client>",
+            "ann",
+            &[("X-C1", "12"), ("X-C2", "34")],
+        ),
+        ("<Number>+2000?X-C1=12</Number>", "+2000", &[("X-C1", "12")]),
+        (
+            "<Sip>sip:z@h?alpha=1&beta=2</Sip>",
+            "sip:z@h",
+            &[("X-alpha", "1"), ("X-beta", "2")],
+        ),
+        ("<Sip>sip:a?b@h?c=d</Sip>", "sip:a?b@h", &[("X-c", "d")]),
+        (
+            "<Sip>sip:z@h?x-low=1&n</Sip>",
+            "sip:z@h",
+            &[("X-low", "1"), ("X-n", "")],
+        ),
+        (
+            "<Client>ann?a=b%20c%3D&d=50%</Client>",
+            "ann",
+            &[("X-a", "b c="), ("X-d", "50%")],
+        ),
+        ("<Client>ann?a=b=c&&</Client>", "ann", &[("X-a", "b=c")]),
+        (
+            "<Client>client:client:x?a=%E3%80%80</Client>",
+            "client:x",
+            &[("X-a", "\u{3000}")],
+        ),
+        ("z@h?a=1", "sip:z@h", &[("X-a", "1")]),
+        ("<Client>ann?</Client>", "ann", &[]),
+    ];
+    for (inside, target, headers) in table {
+        let noun = noun(inside);
+        let branch = noun.branch().expect(inside);
+        assert_eq!(branch.target, *target, "{inside}");
+        let found: Vec<(&str, &str)> = branch
+            .headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        assert_eq!(found, *headers, "{inside}");
+    }
+}
+
+#[test]
+fn reads_noun_attributes() {
+    let number = noun(
+        "<Number url='scr' method='get' statusCallback='/s' statusCallbackMethod='get' \
+         statusCallbackEvent='initiated,  answered' sendDigits='ww12#'>+2000</Number>",
+    );
+    let expected = Branch {
+        url: Some("scr".to_owned()),
+        method: Method::Get,
+        status_callback: Some("/s".to_owned()),
+        status_callback_method: Method::Get,
+        status_callback_events: Some(vec![LegEvent::Initiated, LegEvent::Answered]),
+        send_digits: Some("ww12#".to_owned()),
+        line: 1,
+        ..Branch::new("+2000")
+    };
+    assert_eq!(number, Noun::Number(expected));
+
+    let sip = noun(
+        "<Sip username='pbx' password=' s3 ' statusCallbackEvent='completed ringing,ringing'>\
+         sip:z@h</Sip>",
+    );
+    let expected = Branch {
+        username: Some("pbx".to_owned()),
+        password: Some("s3".to_owned()),
+        status_callback_events: Some(vec![LegEvent::Completed, LegEvent::Ringing]),
+        line: 1,
+        ..Branch::new("sip:z@h")
+    };
+    assert_eq!(sip, Noun::Sip(expected));
+}
+
+#[test]
+fn dials_several_at_once_in_order() {
+    let dial = dial(
+        "<Dial>\n <Client>ann</Client>\n <Sip>sip:z@h</Sip>\n <Number>+2000</Number>\n</Dial>",
+    );
+    let names: Vec<(&str, u32)> = dial
+        .nouns
+        .iter()
+        .filter_map(|noun| noun.branch().map(|branch| (noun.name(), branch.line)))
+        .collect();
+    assert_eq!(names, [("Client", 2), ("Sip", 3), ("Number", 4)]);
+}
+
+#[test]
+fn leaves_out_headers_beyond_the_limit() {
+    let value = "v".repeat(500);
+    let xml = format!("<Dial><Client>ann?a={value}&b={value}&c=1&d={value}</Client></Dial>");
+    let document = Document::parse(&xml).expect("well-formed");
+    let codes: Vec<u16> = document
+        .findings
+        .iter()
+        .map(|finding| finding.code)
+        .collect();
+    assert_eq!(codes, [model::error::DIAL_HEADERS]);
+    let Verb::Dial(dial) = &document.verbs[0] else {
+        panic!("{document:?}")
+    };
+    let branch = dial.nouns[0].branch().expect("a client");
+    let names: Vec<&str> = branch
+        .headers
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .collect();
+    assert_eq!(names, ["X-a", "X-b", "X-c"]);
+}
