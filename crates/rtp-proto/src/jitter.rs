@@ -1,6 +1,36 @@
-//! Jitter buffer for decoded samples at 8 kHz, with concealment.
+//! Evens out network delay for decoded 8 kHz audio and hides lost frames.
+//!
+//! Packets go in as samples with their RTP timestamp, in any order; frames come out on the
+//! caller's clock. A missing stretch is filled by repeating the last 20 ms, fading to silence
+//! within 60 ms; then the buffer rests until the next packet, which starts a new spurt after the
+//! full delay.
+//!
+//! **Invariant: each received sample is played at most once and in timestamp order, and the
+//! stored audio never exceeds the ring**: a packet that does not fit begins the stream anew.
+//! With [`Delay::Adaptive`] the delay grows as soon as a packet comes too late, and shrinks step
+//! by step, once per second, while more audio is waiting than was needed.
+//! Left to others: decoding, and the clock that calls [`JitterBuffer::pull`].
+
 use crate::packet::Header;
+use crate::seq;
 use std::time::{Duration, Instant};
+
+const SAMPLES_PER_MS: u32 = 8;
+/// 20 ms: what concealment repeats, and the smallest cut.
+const FRAME: usize = 160;
+/// Marks a place in the ring where no sample is; received samples are kept off this value.
+const EMPTY: i16 = i16::MIN;
+/// Concealed audio keeps its level for 10 ms …
+const FADE_FROM: u32 = 80;
+/// … and is silent after 60 ms.
+const FADE_TO: u32 = 480;
+/// Concealed and real audio are blended over 4 ms.
+const BLEND: usize = 32;
+/// So many late packets in a row mean that the sender's clock has moved.
+const LATE_IN_A_ROW: u32 = 5;
+/// How long the depth is watched before the delay shrinks.
+const WINDOW: Duration = Duration::from_secs(1);
+
 /// How long audio waits before it is played.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delay {
@@ -8,22 +38,24 @@ pub enum Delay {
     Fixed(Duration),
     /// Follows the network between two bounds.
     Adaptive {
-        /// Shortest.
+        /// Shortest delay, and the first.
         min: Duration,
-        /// Longest.
+        /// Longest delay.
         max: Duration,
     },
 }
+
 /// What a frame was made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Played {
-    /// Received audio.
+    /// Received audio only.
     Audio,
-    /// At least partly concealed.
+    /// At least partly made up.
     Concealed,
     /// Nothing to play: silence.
     Silence,
 }
+
 /// What became of a pushed packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pushed {
@@ -31,41 +63,775 @@ pub enum Pushed {
     Kept,
     /// Its time has passed.
     Late,
-    /// The stream started anew with this packet.
+    /// It came before.
+    Duplicate,
+    /// The stream begins anew with this packet.
     Restarted,
 }
-/// The buffer. Allocates in `new` only.
+
+/// The buffer.
 #[derive(Debug, Clone)]
 pub struct JitterBuffer {
-    _delay: Delay,
+    delay: Delay,
+    /// Current delay in samples.
+    target: u32,
+    ring: Box<[i16]>,
+    stream: Option<Stream>,
+    concealer: Concealer,
+    late: u64,
+    concealed: u64,
 }
+
+#[derive(Debug, Clone)]
+struct Stream {
+    ssrc: u32,
+    newest: u16,
+    /// Bit n: the packet n before the newest has come.
+    seen: u64,
+    late_in_a_row: u32,
+    phase: Phase,
+    /// Timestamp of the next sample to play.
+    next: u32,
+    /// Timestamp after the newest stored sample.
+    end: u32,
+    /// Timestamp after the last received sample that was played; `None` if none was.
+    played_end: Option<u32>,
+    /// Least audio left after a pull in the current window; `None` before the first pull.
+    least_left: Option<u32>,
+    window_ends: Instant,
+}
+
+/// Where the stream stands.
+#[derive(Debug, Clone, Copy)]
+enum Phase {
+    /// Packets gather until the delay is over.
+    Waiting { start_at: Instant },
+    /// Samples are played.
+    Playing,
+    /// Nothing came for so long that the next packet starts a spurt.
+    Resting,
+}
+
 impl JitterBuffer {
-    /// An empty buffer.
+    /// An empty buffer. Delays above 500 ms count as 500 ms.
     pub fn new(delay: Delay) -> Self {
-        Self { _delay: delay }
+        let (first, max) = match delay {
+            Delay::Fixed(delay) => (samples(delay), samples(delay)),
+            Delay::Adaptive { min, max } => (samples(min), samples(max.max(min))),
+        };
+        // Room for the delay, a burst as long as it, and a quarter of a second.
+        let capacity = (max as usize * 2 + 2000).next_power_of_two();
+        Self {
+            delay,
+            target: first,
+            ring: vec![EMPTY; capacity].into_boxed_slice(),
+            stream: None,
+            concealer: Concealer::new(),
+            late: 0,
+            concealed: 0,
+        }
     }
-    /// Stores one packet's decoded samples.
-    pub fn push(&mut self, _header: &Header, _samples: &[i16], _now: Instant) -> Pushed {
-        unimplemented!()
+
+    /// Stores the decoded samples of one packet.
+    pub fn push(&mut self, header: &Header, samples: &[i16], now: Instant) -> Pushed {
+        let Some(stream) = self
+            .stream
+            .as_mut()
+            .filter(|stream| stream.ssrc == header.ssrc)
+        else {
+            return self.restart(header, samples, now);
+        };
+        if !stream.note_sequence(header.sequence) {
+            return Pushed::Duplicate;
+        }
+        if matches!(stream.phase, Phase::Resting) && stream.is_unplayed(header.timestamp) {
+            stream.begin(header.timestamp, now + duration(self.target));
+        }
+        let ahead = i64::from(seq::timestamp_distance(stream.next, header.timestamp));
+        let (capacity, len) = (self.ring.len() as i64, samples.len() as i64);
+        if ahead + len > capacity || ahead < -capacity {
+            return self.restart(header, samples, now);
+        }
+        if ahead < 0 {
+            return self.push_late(header, samples, ahead.unsigned_abs() as u32, now);
+        }
+        stream.late_in_a_row = 0;
+        self.store(header.timestamp, samples);
+        Pushed::Kept
     }
-    /// Fills `out` (at most 480 samples) with the next samples to play.
-    pub fn pull(&mut self, _out: &mut [i16], _now: Instant) -> Played {
-        unimplemented!()
+
+    /// Fills `out` with the next samples to play. Call at a steady pace, for example 160 samples
+    /// every 20 ms.
+    pub fn pull(&mut self, out: &mut [i16], now: Instant) -> Played {
+        let Some(stream) = self.stream.as_mut() else {
+            out.fill(0);
+            return Played::Silence;
+        };
+        if let Phase::Waiting { start_at } = stream.phase
+            && start_at <= now
+        {
+            stream.phase = Phase::Playing;
+            stream.watch_from(now);
+        }
+        match stream.phase {
+            Phase::Playing => self.play(out, now),
+            Phase::Waiting { .. } | Phase::Resting => {
+                let made_up = out
+                    .iter_mut()
+                    .filter_map(|out| self.concealer.make_up(out))
+                    .count();
+                self.concealed += made_up as u64;
+                if made_up > 0 {
+                    Played::Concealed
+                } else {
+                    Played::Silence
+                }
+            }
+        }
     }
-    /// Current target delay.
+
+    /// The delay in force.
     pub fn delay(&self) -> Duration {
-        unimplemented!()
+        duration(self.target)
     }
-    /// Packets that came too late to be played.
+
+    /// Packets that came too late to be played as they should.
     pub fn late(&self) -> u64 {
-        unimplemented!()
+        self.late
     }
-    /// Samples concealed.
+
+    /// Samples made up.
     pub fn concealed(&self) -> u64 {
-        unimplemented!()
+        self.concealed
     }
-    /// Forgets the stream.
+
+    /// Forgets the stream; counters and delay stay.
     pub fn reset(&mut self) {
-        unimplemented!()
+        self.stream = None;
+        self.ring.fill(EMPTY);
+        self.concealer = Concealer::new();
+    }
+
+    fn restart(&mut self, header: &Header, samples: &[i16], now: Instant) -> Pushed {
+        self.ring.fill(EMPTY);
+        let start_at = now + duration(self.target);
+        self.stream = Some(Stream::new(header, start_at));
+        self.store(
+            header.timestamp,
+            &samples[..samples.len().min(self.ring.len())],
+        );
+        Pushed::Restarted
+    }
+
+    /// A packet whose beginning should have been played `by` samples ago.
+    fn push_late(&mut self, header: &Header, samples: &[i16], by: u32, now: Instant) -> Pushed {
+        let Some(stream) = self.stream.as_mut() else {
+            return Pushed::Late;
+        };
+        let unplayed = stream.is_unplayed(header.timestamp);
+        if matches!(stream.phase, Phase::Waiting { .. }) && unplayed {
+            // An earlier packet overtaken by the first one: begin with it.
+            let depth = stream.end.wrapping_sub(header.timestamp) as usize;
+            if depth > self.ring.len() {
+                return Pushed::Late;
+            }
+            stream.next = header.timestamp;
+            self.store(header.timestamp, samples);
+            return Pushed::Kept;
+        }
+        self.late += 1;
+        stream.late_in_a_row += 1;
+        if stream.late_in_a_row >= LATE_IN_A_ROW {
+            return self.restart(header, samples, now);
+        }
+        if matches!(stream.phase, Phase::Resting) {
+            return Pushed::Late;
+        }
+        if let Delay::Adaptive { max, .. } = self.delay {
+            let room = self::samples(max).saturating_sub(self.target);
+            let depth = stream.end.wrapping_sub(header.timestamp) as usize;
+            self.target += by.min(room);
+            if by <= room && unplayed && depth <= self.ring.len() {
+                stream.next = header.timestamp;
+                self.store(header.timestamp, samples);
+                return Pushed::Kept;
+            }
+        }
+        // The places before `next` have been played, those after it may still be missing.
+        let Some(rest) = samples.get(by as usize..).filter(|rest| !rest.is_empty()) else {
+            return Pushed::Late;
+        };
+        self.store(header.timestamp.wrapping_add(by), rest);
+        Pushed::Kept
+    }
+
+    /// Puts samples at their place; the caller has checked that they fit.
+    fn store(&mut self, timestamp: u32, samples: &[i16]) {
+        let Some(stream) = self.stream.as_mut() else {
+            return;
+        };
+        let mask = self.ring.len() - 1;
+        for (index, sample) in samples.iter().enumerate() {
+            let place = (timestamp as usize).wrapping_add(index) & mask;
+            self.ring[place] = (*sample).max(EMPTY + 1);
+        }
+        let end = timestamp.wrapping_add(samples.len() as u32);
+        if seq::timestamp_distance(stream.end, end) > 0 {
+            stream.end = end;
+        }
+    }
+
+    fn play(&mut self, out: &mut [i16], now: Instant) -> Played {
+        self.shrink(now);
+        let Some(stream) = self.stream.as_mut() else {
+            return Played::Silence;
+        };
+        let mask = self.ring.len() - 1;
+        let (mut received, mut made_up) = (0, 0u64);
+        for out in out.iter_mut() {
+            let sample = std::mem::replace(&mut self.ring[stream.next as usize & mask], EMPTY);
+            stream.next = stream.next.wrapping_add(1);
+            if sample == EMPTY {
+                made_up += u64::from(self.concealer.make_up(out).is_some());
+            } else {
+                *out = self.concealer.pass(sample);
+                stream.played_end = Some(stream.next);
+                received += 1;
+            }
+        }
+        self.concealed += made_up;
+        let left = seq::timestamp_distance(stream.next, stream.end)
+            .max(0)
+            .cast_unsigned();
+        stream.least_left = Some(stream.least_left.map_or(left, |least| least.min(left)));
+        if left == 0 && self.concealer.is_silent() {
+            stream.phase = Phase::Resting;
+        }
+        match (received, made_up) {
+            (0, 0) => Played::Silence,
+            (received, 0) if received == out.len() => Played::Audio,
+            (_, _) => Played::Concealed,
+        }
+    }
+
+    /// Once per window: if more audio was always left than the delay needs, cuts some out.
+    fn shrink(&mut self, now: Instant) {
+        let Some(stream) = self.stream.as_mut() else {
+            return;
+        };
+        if now < stream.window_ends {
+            return;
+        }
+        let keep = match self.delay {
+            Delay::Fixed(delay) => samples(delay),
+            Delay::Adaptive { min, .. } => samples(min),
+        };
+        let excess = stream.least_left.unwrap_or(0).saturating_sub(keep);
+        stream.watch_from(now);
+        if (excess as usize) < FRAME {
+            return;
+        }
+        let cut = (excess / 2).max(FRAME as u32);
+        self.target = self.target.saturating_sub(cut).max(keep);
+        self.cut(cut);
+    }
+
+    /// Drops the next `count` samples; what follows is blended with them.
+    fn cut(&mut self, count: u32) {
+        let Some(stream) = self.stream.as_mut() else {
+            return;
+        };
+        let mask = self.ring.len() - 1;
+        let place = |timestamp: u32, index: usize| (timestamp as usize).wrapping_add(index) & mask;
+        let (from, to) = (stream.next, stream.next.wrapping_add(count));
+        for index in 0..BLEND {
+            let (old, new) = (self.ring[place(from, index)], self.ring[place(to, index)]);
+            if old != EMPTY && new != EMPTY {
+                self.ring[place(to, index)] = blend(old, new, index);
+            }
+        }
+        for index in 0..count as usize {
+            self.ring[place(from, index)] = EMPTY;
+        }
+        stream.next = to;
+        stream.played_end = Some(to);
+    }
+}
+
+impl Stream {
+    fn new(header: &Header, start_at: Instant) -> Self {
+        Self {
+            ssrc: header.ssrc,
+            newest: header.sequence,
+            seen: 1,
+            late_in_a_row: 0,
+            phase: Phase::Waiting { start_at },
+            next: header.timestamp,
+            end: header.timestamp,
+            played_end: None,
+            least_left: None,
+            window_ends: start_at + WINDOW,
+        }
+    }
+
+    /// Starts a spurt: the ring is empty, `timestamp` is played at `start_at`.
+    fn begin(&mut self, timestamp: u32, start_at: Instant) {
+        self.phase = Phase::Waiting { start_at };
+        self.next = timestamp;
+        self.end = timestamp;
+        self.late_in_a_row = 0;
+    }
+
+    /// True if no received audio from `timestamp` on has been played.
+    fn is_unplayed(&self, timestamp: u32) -> bool {
+        self.played_end
+            .is_none_or(|end| seq::timestamp_distance(end, timestamp) >= 0)
+    }
+
+    fn watch_from(&mut self, now: Instant) {
+        self.least_left = None;
+        self.window_ends = now + WINDOW;
+    }
+
+    /// Notes a sequence number; false if it was noted before.
+    fn note_sequence(&mut self, sequence: u16) -> bool {
+        let ahead = seq::distance(self.newest, sequence);
+        if ahead > 0 {
+            self.seen = self
+                .seen
+                .checked_shl(u32::from(ahead.unsigned_abs()))
+                .unwrap_or(0)
+                | 1;
+            self.newest = sequence;
+            return true;
+        }
+        let Some(bit) = 1u64.checked_shl(u32::from(ahead.unsigned_abs())) else {
+            return true;
+        };
+        let new = self.seen & bit == 0;
+        self.seen |= bit;
+        new
+    }
+}
+
+/// Fills gaps by repeating the last received 20 ms, quieter and quieter.
+#[derive(Debug, Clone)]
+struct Concealer {
+    history: [i16; FRAME],
+    at: usize,
+    /// Samples made up since the last received one; starts as if the fade were over.
+    made_up: u32,
+    /// Received samples still to be blended with made-up ones.
+    blending: usize,
+}
+
+impl Concealer {
+    fn new() -> Self {
+        Self {
+            history: [0; FRAME],
+            at: 0,
+            made_up: FADE_TO,
+            blending: 0,
+        }
+    }
+
+    fn is_silent(&self) -> bool {
+        self.made_up >= FADE_TO
+    }
+
+    /// Takes note of a received sample and returns what to play.
+    fn pass(&mut self, sample: i16) -> i16 {
+        let played = if self.blending > 0 {
+            let index = BLEND - self.blending;
+            self.blending -= 1;
+            blend(self.faded(), sample, index)
+        } else {
+            self.made_up = 0;
+            sample
+        };
+        self.history[self.at] = played;
+        self.at = (self.at + 1) % FRAME;
+        played
+    }
+
+    /// Makes up one sample; `None` (and silence) once the fade is over.
+    fn make_up(&mut self, out: &mut i16) -> Option<()> {
+        *out = self.faded();
+        if self.is_silent() {
+            return None;
+        }
+        self.at = (self.at + 1) % FRAME;
+        self.made_up += 1;
+        self.blending = BLEND;
+        Some(())
+    }
+
+    /// The sample of 20 ms ago at the level of the fade.
+    fn faded(&self) -> i16 {
+        let left = FADE_TO
+            .saturating_sub(self.made_up)
+            .min(FADE_TO - FADE_FROM);
+        let sample = i64::from(self.history[self.at]);
+        (sample * i64::from(left) / i64::from(FADE_TO - FADE_FROM)) as i16
+    }
+}
+
+/// A step of a linear cross-fade over [`BLEND`] samples.
+fn blend(old: i16, new: i16, index: usize) -> i16 {
+    let (weight, full) = (index as i32 + 1, BLEND as i32 + 1);
+    ((i32::from(old) * (full - weight) + i32::from(new) * weight) / full) as i16
+}
+
+fn samples(delay: Duration) -> u32 {
+    delay.as_millis().min(500) as u32 * SAMPLES_PER_MS
+}
+
+fn duration(samples: u32) -> Duration {
+    Duration::from_micros(u64::from(samples) * 125)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIXED_40: Delay = Delay::Fixed(Duration::from_millis(40));
+    const ADAPTIVE: Delay = Delay::Adaptive {
+        min: Duration::from_millis(20),
+        max: Duration::from_millis(200),
+    };
+
+    /// Names what is heard in each 20 ms frame: `.` silence, `~` made up, else the number of the
+    /// packet (modulo 10); `x` when a frame has audio of several packets.
+    #[test]
+    fn what_is_heard() {
+        // Name, delay, arrivals as (ms, packet), frames to pull, what is heard.
+        let table: &[(&str, Delay, &[(u64, u16)], usize, &str)] = &[
+            (
+                "even",
+                FIXED_40,
+                &[(0, 0), (20, 1), (40, 2), (60, 3)],
+                8,
+                "..0123~~",
+            ),
+            (
+                "reordered",
+                FIXED_40,
+                &[(0, 0), (20, 2), (40, 1), (60, 3)],
+                6,
+                "..0123",
+            ),
+            (
+                "first two swapped",
+                FIXED_40,
+                &[(0, 1), (20, 0), (40, 2)],
+                5,
+                "..012",
+            ),
+            (
+                "one lost",
+                FIXED_40,
+                &[(0, 0), (40, 2), (60, 3)],
+                6,
+                "..0~23",
+            ),
+            (
+                "four lost: three frames fade, then silence",
+                FIXED_40,
+                &[(0, 0), (100, 5), (120, 6)],
+                9,
+                "..0~~~.56",
+            ),
+            ("nothing after: rest", FIXED_40, &[(0, 0)], 8, "..0~~~.."),
+            (
+                "late beyond use",
+                FIXED_40,
+                &[(0, 0), (60, 2), (81, 1), (82, 3)],
+                7,
+                "..0~23~",
+            ),
+            (
+                "duplicates",
+                FIXED_40,
+                &[(0, 0), (20, 1), (25, 0), (40, 2), (45, 2), (60, 3), (65, 1)],
+                6,
+                "..0123",
+            ),
+            (
+                "a pause, then a new spurt after the full delay",
+                FIXED_40,
+                &[(0, 0), (200, 10), (220, 11), (240, 12)],
+                15,
+                "..0~~~......012",
+            ),
+            (
+                "adaptive: late packet is played late, nothing is lost",
+                ADAPTIVE,
+                &[(0, 0), (45, 1), (46, 2), (60, 3), (80, 4), (100, 5)],
+                8,
+                ".0~12345",
+            ),
+        ];
+        for (name, delay, arrivals, frames, expected) in table {
+            assert_eq!(timeline(*delay, arrivals, *frames), *expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn adaptive_delay_grows_and_shrinks() {
+        let mut line = Line::new(ADAPTIVE);
+        let mut at = |packets: std::ops::Range<u16>, extra_ms: u64| {
+            for packet in packets {
+                line.packet_at(u64::from(packet) * 20 + extra_ms, packet);
+            }
+            line.buffer.delay()
+        };
+        assert_eq!(at(0..50, 0), Duration::from_millis(20));
+        let grown = at(50..55, 60);
+        assert!(grown >= Duration::from_millis(60), "{grown:?}");
+        let calm = at(55..1000, 0);
+        assert!(calm <= Duration::from_millis(60), "{calm:?}");
+        assert!(calm >= Duration::from_millis(20), "{calm:?}");
+    }
+
+    #[test]
+    fn fixed_delay_returns_after_a_burst() {
+        // A stall of 300 ms whose packets then come at once: the excess is cut within seconds.
+        let mut line = Line::new(FIXED_40);
+        for packet in 0..500u16 {
+            let due = u64::from(packet) * 20;
+            line.packet_at(if (20..35).contains(&packet) { 700 } else { due }, packet);
+        }
+        let waiting = line.waiting_ms();
+        assert!((20..=80).contains(&waiting), "{waiting} ms");
+    }
+
+    #[test]
+    fn slow_and_fast_clocks_are_followed() {
+        // The sender's 20 ms are 19.9 or 20.1 ms of ours, for ten minutes.
+        for (name, step_us) in [("fast", 19_900), ("slow", 20_100)] {
+            for delay in [FIXED_40, ADAPTIVE] {
+                let mut line = Line::new(delay);
+                for packet in 0..30_000u32 {
+                    line.packet_at(u64::from(packet) * step_us / 1000, packet as u16);
+                }
+                let (waiting, concealed) = (line.waiting_ms(), line.buffer.concealed());
+                assert!(waiting <= 240, "{name} {delay:?}: {waiting} ms wait");
+                assert!(
+                    concealed < 30_000 * 160 / 20,
+                    "{name} {delay:?}: {concealed} made up"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn stream_changes_restart() {
+        let (mut buffer, now) = (JitterBuffer::new(FIXED_40), origin());
+        let header = |ssrc, sequence, timestamp| Header {
+            ssrc,
+            sequence,
+            timestamp,
+            ..Header::default()
+        };
+        let pushes = [
+            (header(1, 0, 0), Pushed::Restarted),
+            (header(1, 1, 160), Pushed::Kept),
+            (header(1, 1, 160), Pushed::Duplicate),
+            (header(2, 2, 320), Pushed::Restarted),
+            (header(2, 3, 900_000), Pushed::Restarted),
+            (header(2, 4, 5_000), Pushed::Restarted),
+            (header(2, 5, 5_160), Pushed::Kept),
+        ];
+        for (header, expected) in pushes {
+            assert_eq!(
+                buffer.push(&header, &[1000; 160], now),
+                expected,
+                "{header:?}"
+            );
+        }
+        buffer.reset();
+        let mut out = [9; 160];
+        assert_eq!(buffer.pull(&mut out, now), Played::Silence);
+        assert_eq!(out, [0; 160]);
+    }
+
+    #[test]
+    fn concealment_fades() {
+        let mut concealer = Concealer::new();
+        for _ in 0..FRAME {
+            concealer.pass(10_000);
+        }
+        let mut made_up = [0; 640];
+        let count = made_up
+            .iter_mut()
+            .filter_map(|out| concealer.make_up(out))
+            .count();
+        assert_eq!(count, FADE_TO as usize);
+        assert_eq!(made_up[79], 10_000);
+        assert_eq!(made_up[280], 5_000);
+        assert_eq!(made_up[480..], [0; 160]);
+        assert!(made_up.windows(2).all(|pair| pair[0] >= pair[1]));
+        let back: Vec<i16> = (0..40).map(|_| concealer.pass(10_000)).collect();
+        assert!(
+            back.windows(2)
+                .all(|pair| pair[0] <= pair[1] && pair[1] - pair[0] < 400)
+        );
+        assert_eq!(back[32..], [10_000; 8]);
+    }
+
+    #[test]
+    fn bad_networks_never_repeat_or_disorder_audio() {
+        let mut random = Random(1);
+        for round in 0..60 {
+            let delay = if round % 2 == 0 { FIXED_40 } else { ADAPTIVE };
+            let jitter = random.below(150) + 1;
+            let mut arrivals: Vec<(u64, u16)> = (0..300)
+                .map(|packet| (u64::from(packet) * 20 + random.below(jitter), packet))
+                .filter(|(_, packet)| packet % 17 != 5)
+                .collect();
+            arrivals.sort_unstable();
+            let mut line = Line::new(delay);
+            for (at, packet) in arrivals {
+                line.packet_at(at, packet);
+            }
+            // `Line::hear` checks the order of what it hears.
+            assert!(
+                line.heard > 3000,
+                "round {round}: only {} samples",
+                line.heard
+            );
+        }
+    }
+
+    /// A sender, a network whose delays the test chooses, and a listener who pulls every 20 ms.
+    struct Line {
+        buffer: JitterBuffer,
+        /// Frames pulled.
+        frames: u64,
+        /// What was heard, see [`what_is_heard`].
+        picture: String,
+        /// Received samples recognised, and the number of the last one.
+        heard: usize,
+        last: i64,
+        sent_end: u32,
+    }
+
+    /// Timestamps begin shortly before the wrap.
+    const FIRST_TIMESTAMP: u32 = u32::MAX - 799;
+    /// Packet n holds the samples 1000 + n·160 …, modulo this and hence recognisable.
+    const CYCLE: i64 = 31_680;
+
+    impl Line {
+        fn new(delay: Delay) -> Self {
+            let buffer = JitterBuffer::new(delay);
+            Self {
+                buffer,
+                frames: 0,
+                picture: String::new(),
+                heard: 0,
+                last: -1,
+                sent_end: 0,
+            }
+        }
+
+        /// Packet `packet` arrives after the frames due before `at` ms were pulled.
+        fn packet_at(&mut self, at: u64, packet: u16) {
+            while self.frames * 20 < at {
+                self.hear();
+            }
+            let start = u32::from(packet) * 160;
+            let samples: [i16; 160] =
+                std::array::from_fn(|index| value(i64::from(start) + index as i64));
+            let header = Header {
+                sequence: packet.wrapping_add(65_530),
+                timestamp: FIRST_TIMESTAMP.wrapping_add(start),
+                ..Header::default()
+            };
+            self.sent_end = header.timestamp.wrapping_add(160);
+            self.buffer
+                .push(&header, &samples, origin() + Duration::from_millis(at));
+        }
+
+        fn hear(&mut self) {
+            let mut out = [0; 160];
+            let now = origin() + Duration::from_millis(self.frames * 20);
+            self.frames += 1;
+            let played = self.buffer.pull(&mut out, now);
+            if played == Played::Silence {
+                assert_eq!(out, [0; 160]);
+            }
+            let mark = match played {
+                Played::Silence => '.',
+                Played::Audio => self.name(&out),
+                Played::Concealed => '~',
+            };
+            self.picture.push(mark);
+            if played == Played::Audio {
+                // The first samples after a gap are blended with made-up ones.
+                self.check_order(&out[BLEND..]);
+            }
+        }
+
+        fn name(&self, out: &[i16; 160]) -> char {
+            let packet = |sample: i16| (i64::from(sample) - 1000) / 160;
+            let (first, last) = (packet(out[BLEND]), packet(out[159]));
+            if first != last {
+                return 'x';
+            }
+            char::from_digit((last % 10) as u32, 10).unwrap_or('?')
+        }
+
+        /// Received samples come in the order they were sent, each at most once.
+        fn check_order(&mut self, samples: &[i16]) {
+            for sample in samples {
+                let number = (i64::from(*sample) - 1000).rem_euclid(CYCLE);
+                let ahead = (number - self.last).rem_euclid(CYCLE);
+                assert!(
+                    ahead > 0 && ahead < CYCLE / 2,
+                    "{number} after {}",
+                    self.last
+                );
+                self.last = number;
+                self.heard += 1;
+            }
+        }
+
+        /// Audio that waits in the buffer.
+        fn waiting_ms(&self) -> u32 {
+            let next = self.buffer.stream.as_ref().unwrap().next;
+            self.sent_end.wrapping_sub(next) / SAMPLES_PER_MS
+        }
+    }
+
+    fn value(number: i64) -> i16 {
+        1000 + (number % CYCLE) as i16
+    }
+
+    fn timeline(delay: Delay, arrivals: &[(u64, u16)], frames: usize) -> String {
+        let mut line = Line::new(delay);
+        for (at, packet) in arrivals {
+            line.packet_at(*at, *packet);
+        }
+        while line.picture.len() < frames {
+            line.hear();
+        }
+        line.picture
+    }
+
+    /// A small deterministic generator (xorshift).
+    struct Random(u64);
+    impl Random {
+        fn below(&mut self, bound: u64) -> u64 {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            self.0 % bound
+        }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "virtual time needs an origin")]
+    fn origin() -> Instant {
+        static ORIGIN: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+        *ORIGIN.get_or_init(Instant::now)
     }
 }

@@ -1,7 +1,18 @@
 //! RTP and RTCP without sockets or clocks: packets, reports, key presses, the jitter buffer.
 //!
-//! **Invariant: no function allocates per packet, and no input makes one panic.**
-//! Left to others: sockets, codecs, which stream belongs to whom.
+//! | module | what it does |
+//! |---|---|
+//! | [`packet`] | reads, writes and rewrites RTP packets in place |
+//! | [`demux`] | tells RTP, RTCP, STUN and DTLS apart on one socket |
+//! | [`rtcp`] | reads and writes compound RTCP packets |
+//! | [`stats`] | loss, jitter and round-trip time of a stream |
+//! | [`dtmf`] | key presses as telephone events |
+//! | [`jitter`] | evens out network delay and hides lost frames |
+//! | [`seq`] | arithmetic on numbers that wrap |
+//!
+//! **Invariant: no function allocates per packet, and no input makes one panic.** Only
+//! [`jitter::JitterBuffer::new`] allocates, once.
+//! Left to others: sockets, codecs, and the choice which stream belongs to whom.
 
 #![forbid(unsafe_code)]
 
