@@ -7,7 +7,7 @@
 mod check;
 mod datagram;
 mod error;
-mod lines;
+mod head;
 mod stream;
 mod token;
 

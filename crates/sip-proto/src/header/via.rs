@@ -57,6 +57,14 @@ impl Via {
         })
     }
 
+    /// The top element of a Via line; if its parameters are malformed, without them.
+    pub(crate) fn recover(line: &[u8]) -> Option<Self> {
+        let first = crate::message::split_list(line).next()?;
+        let text = String::from_utf8_lossy(first);
+        let bare = || Self::parse(text.split(';').next()?).ok();
+        Self::parse(&text).ok().or_else(bare)
+    }
+
     /// The `branch` parameter.
     pub fn branch(&self) -> Option<&str> {
         self.params

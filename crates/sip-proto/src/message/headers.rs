@@ -84,6 +84,11 @@ impl Headers {
         }
     }
 
+    /// Adds a field as cut from a message: without line breaks, and not Content-Length.
+    pub(crate) fn push_parsed(&mut self, field: Header) {
+        self.fields.push(field);
+    }
+
     /// Number of header lines.
     pub fn len(&self) -> usize {
         self.fields.len()

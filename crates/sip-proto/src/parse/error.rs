@@ -1,6 +1,8 @@
 //! Why a message was refused, and the answer it can still get.
 
+use crate::header::Via;
 use crate::message::{Headers, Method, Response, StatusCode};
+use std::borrow::Cow;
 
 /// A refused message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -13,7 +15,7 @@ pub struct ParseError {
     /// What was recovered, if it is a request that can be answered. A refused response has none: it
     /// is dropped (RFC 3261 §18.1.2).
     pub partial: Option<Box<PartialRequest>>,
-    /// On a stream, whether where the next message starts is unknown: answer, then close.
+    /// On a stream, whether the start of the next message is unknown: answer, then close.
     pub closes_stream: bool,
 }
 
@@ -22,7 +24,9 @@ pub struct ParseError {
 pub struct PartialRequest {
     /// Method of the start line.
     pub method: Method,
-    /// The headers that could be read; a top Via is always among them and is well-formed.
+    /// Top Via; without parameters if those cannot be read.
+    pub via: Via,
+    /// The headers that could be told apart; their values may be malformed.
     pub headers: Headers,
 }
 
@@ -40,5 +44,51 @@ impl ParseError {
         }
         response.set_to_tag(to_tag);
         Some(response)
+    }
+}
+
+/// A verdict before it is joined with what was recovered.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    status: u16,
+    reason: Cow<'static, str>,
+    closes_stream: bool,
+}
+
+impl Refusal {
+    pub(super) fn new(status: u16, reason: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            status,
+            reason: reason.into(),
+            closes_stream: false,
+        }
+    }
+
+    /// The same refusal; the rest of the stream cannot be told apart either.
+    pub(super) fn closing(self) -> Self {
+        Self {
+            closes_stream: true,
+            ..self
+        }
+    }
+
+    /// `method` is `None` for a response.
+    pub(super) fn into_error(self, method: Option<Method>, headers: Headers) -> ParseError {
+        let via = headers
+            .get_bytes(crate::message::HeaderName::Via)
+            .and_then(Via::recover);
+        let partial = method.zip(via).map(|(method, via)| {
+            Box::new(PartialRequest {
+                method,
+                via,
+                headers,
+            })
+        });
+        ParseError {
+            status: self.status.into(),
+            reason: self.reason.into_owned(),
+            partial,
+            closes_stream: self.closes_stream,
+        }
     }
 }

@@ -1,8 +1,10 @@
 //! Messages on a stream (RFC 3261 §18.3, RFC 5626 §4.4.1).
 
-use super::ParseError;
+use super::error::Refusal;
+use super::head::{Head, Length};
+use super::{MAX_MESSAGE_BYTES, ParseError};
 use crate::message::Message;
-use bytes::BytesMut;
+use bytes::{Buf as _, BytesMut};
 
 /// What a stream carries.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,10 +17,32 @@ pub enum Frame {
 
 /// Cuts a byte stream into messages. An iterator: `None` means that more bytes are needed, or, once
 /// [`Framer::is_closed`], that the stream is of no more use.
+///
+/// Holds at most one message plus what the last [`Framer::push`] brought, if it is drained after
+/// each. A message that is refused but whose length is known does not end the stream.
 #[derive(Debug, Default)]
 pub struct Framer {
     buffer: BytesMut,
+    /// How much of `buffer` was searched for the end of the head.
+    searched: usize,
+    /// Where the line that contains `searched` starts.
+    line_at: usize,
+    pending: Option<Pending>,
     closed: bool,
+}
+
+/// A head whose body is not complete.
+#[derive(Debug)]
+struct Pending {
+    head: Head,
+    body_bytes: usize,
+}
+
+/// What stands before the next message.
+enum Blank {
+    Ping,
+    Unfinished,
+    Over,
 }
 
 impl Framer {
@@ -29,19 +53,130 @@ impl Framer {
 
     /// Takes what was read from the socket.
     pub fn push(&mut self, bytes: &[u8]) {
-        self.buffer.extend_from_slice(bytes);
+        if !self.closed {
+            self.buffer.extend_from_slice(bytes);
+        }
     }
 
     /// Whether the connection must be closed: what follows cannot be told apart.
     pub fn is_closed(&self) -> bool {
         self.closed
     }
+
+    fn close(&mut self, head: Option<Head>, refusal: Refusal) -> Option<Result<Frame, ParseError>> {
+        self.closed = true;
+        self.buffer = BytesMut::new();
+        let refusal = refusal.closing();
+        let mut error = match head {
+            Some(head) => head.refuse(refusal),
+            None => refusal.into_error(None, Default::default()),
+        };
+        error.closes_stream = true;
+        Some(Err(error))
+    }
+
+    /// Takes line breaks between messages away. A CRLF alone may be an answer to a ping of ours or
+    /// half a ping, so it waits for what follows.
+    fn skip_blank(&mut self) -> Blank {
+        loop {
+            let skip = match self.buffer.as_ref() {
+                [b'\r', b'\n', b'\r', b'\n', ..] => {
+                    self.buffer.advance(4);
+                    return Blank::Ping;
+                }
+                [] | [b'\r', b'\n', b'\r'] | [b'\r', b'\n'] | [b'\r'] => return Blank::Unfinished,
+                [b'\r', b'\n', ..] => 2,
+                [b'\n', ..] => 1,
+                _ => return Blank::Over,
+            };
+            self.buffer.advance(skip);
+        }
+    }
+
+    /// Whether the head is complete; remembers how far it looked.
+    fn find_head(&mut self) -> Result<bool, Refusal> {
+        while let Some(offset) = self.buffer[self.searched..]
+            .iter()
+            .position(|b| *b == b'\n')
+        {
+            let feed = self.searched + offset;
+            let line = &self.buffer[self.line_at..feed];
+            if self.line_at == 0 && !plausible(line) {
+                return Err(Refusal::new(400, "not SIP"));
+            }
+            let empty = line.is_empty() || line == b"\r";
+            self.searched = feed + 1;
+            self.line_at = feed + 1;
+            if empty {
+                return Ok(true);
+            }
+        }
+        self.searched = self.buffer.len();
+        match self.buffer.first() {
+            Some(first) if !super::is_token(&[*first]) && *first != b'\r' => {
+                Err(Refusal::new(400, "not SIP"))
+            }
+            _ if self.searched > MAX_MESSAGE_BYTES => Err(Refusal::new(513, "message too large")),
+            _ => Ok(false),
+        }
+    }
+
+    /// Cuts the head off and learns the length of the body.
+    fn take_head(&mut self) -> Result<Pending, (Head, Refusal)> {
+        let head_bytes = self.buffer.split_to(self.line_at).freeze();
+        (self.searched, self.line_at) = (0, 0);
+        let head = Head::read(&head_bytes);
+        let room = MAX_MESSAGE_BYTES.saturating_sub(head_bytes.len());
+        match head.length {
+            Length::Missing => Err((head, Refusal::new(400, "no Content-Length on a stream"))),
+            Length::Bad => Err((head, Refusal::new(400, "bad Content-Length"))),
+            Length::Known(length) => match usize::try_from(length) {
+                Ok(body_bytes) if body_bytes <= room => Ok(Pending { head, body_bytes }),
+                _ => Err((head, Refusal::new(413, "message too large"))),
+            },
+        }
+    }
+}
+
+/// Whether a first line can be a SIP start line; anything else is another protocol.
+fn plausible(line: &[u8]) -> bool {
+    line.to_ascii_uppercase()
+        .windows(4)
+        .any(|part| part == b"SIP/")
 }
 
 impl Iterator for Framer {
     type Item = Result<Frame, ParseError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        None
+        if self.closed {
+            return None;
+        }
+        if self.pending.is_none() {
+            if self.searched == 0 {
+                match self.skip_blank() {
+                    Blank::Ping => return Some(Ok(Frame::Ping)),
+                    Blank::Unfinished => return None,
+                    Blank::Over => {}
+                }
+            }
+            match self.find_head() {
+                Ok(true) => {}
+                Ok(false) => return None,
+                Err(refusal) => return self.close(None, refusal),
+            }
+            match self.take_head() {
+                Ok(pending) => self.pending = Some(pending),
+                Err((head, refusal)) => return self.close(Some(head), refusal),
+            }
+        }
+        let Pending { head, body_bytes } = self
+            .pending
+            .take_if(|pending| pending.body_bytes <= self.buffer.len())?;
+        let body = self.buffer.split_to(body_bytes).freeze();
+        Some(
+            head.finish(body)
+                .map(|message| Frame::Message(Box::new(message))),
+        )
     }
 }
