@@ -6,8 +6,14 @@
 
 #![forbid(unsafe_code)]
 
+mod dialog;
 pub mod digest;
 pub mod header;
 pub mod message;
 pub mod parse;
+pub mod registrar;
+mod transaction;
+pub mod ua;
 pub mod uri;
+
+pub use dialog::DialogSnapshot;

@@ -1,0 +1,6 @@
+//! Dialogs (RFC 3261 §12).
+
+mod await_ack;
+mod snapshot;
+
+pub use snapshot::DialogSnapshot;

@@ -1,0 +1,49 @@
+//! The timer values of RFC 3261 table 4.
+
+use std::time::{Duration, Instant};
+
+/// Round-trip estimate: first retransmission after this long.
+pub const T1: Duration = Duration::from_millis(500);
+/// Longest gap between retransmissions of non-INVITE requests and INVITE responses.
+pub const T2: Duration = Duration::from_secs(4);
+/// Longest time a message stays in the network.
+pub const T4: Duration = Duration::from_secs(5);
+/// Patience of timers B, F, H, J, L and M: 64 × T1.
+pub const PATIENCE: Duration = Duration::from_secs(32);
+
+/// The next repetition of a message on an unreliable transport.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Repeat {
+    pub(crate) at: Instant,
+    interval: Duration,
+}
+
+impl Repeat {
+    /// First repetition after T1, none on a reliable transport.
+    pub(crate) fn start(reliable: bool, now: Instant) -> Option<Self> {
+        (!reliable).then(|| Self {
+            at: now + T1,
+            interval: T1,
+        })
+    }
+
+    /// Whether it is due; if so the next one is planned after twice the gap, at most `longest`.
+    pub(crate) fn due(&mut self, longest: Duration, now: Instant) -> bool {
+        if self.at > now {
+            return false;
+        }
+        self.interval = longest.min(self.interval * 2);
+        self.at = now + self.interval;
+        true
+    }
+
+    /// Plans the next one after `gap`.
+    pub(crate) fn every(&mut self, gap: Duration) {
+        self.interval = gap;
+    }
+}
+
+/// The earlier of a fixed time and an optional repetition.
+pub(crate) fn earlier(repeat: Option<Repeat>, end: Instant) -> Instant {
+    repeat.map_or(end, |repeat| repeat.at.min(end))
+}

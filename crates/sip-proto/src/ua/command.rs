@@ -1,0 +1,148 @@
+//! What the call engine asks of a leg.
+
+use super::Peer;
+
+/// A leg: our side of one call attempt, from its INVITE to its end.
+///
+/// Numbers are never used again. Those of inbound legs are odd and made by the core; those of
+/// outbound legs are even and made by whoever sends [`LegCommand::Invite`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct LegId(pub u64);
+
+/// Header fields in order: name and value. Values with CR, LF or NUL are refused.
+pub type HeaderList = Vec<(String, String)>;
+
+/// What a leg shall do. A command that does not fit the state of the leg is ignored, except that
+/// `Cancel` and `Reject` end an answered leg with BYE, and `Bye` an unanswered one as they would.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum LegCommand {
+    /// Start an outbound leg.
+    Invite(Box<InviteSpec>),
+    /// Header fields to put on every further message the leg sends, responses included.
+    SetHeaders(HeaderList),
+    /// Inbound: a provisional response, 101 to 199.
+    Progress {
+        /// Status.
+        status: u16,
+        /// Further header fields.
+        headers: HeaderList,
+    },
+    /// Inbound: 200, repeated until its ACK comes.
+    Answer {
+        /// Answer to the offer of the INVITE, or our offer if that had none.
+        sdp: String,
+        /// Further header fields.
+        headers: HeaderList,
+    },
+    /// Inbound: a final response of 300 or above; the leg ends.
+    Reject {
+        /// Status.
+        status: u16,
+        /// Reason phrase; default that of the RFC.
+        reason: Option<String>,
+        /// Further header fields.
+        headers: HeaderList,
+    },
+    /// Inbound: 407 with a fresh challenge; the leg ends.
+    Challenge {
+        /// Whether the credentials were right and only their nonce too old.
+        stale: bool,
+    },
+    /// Outbound, unanswered: give up. Always ends in `LegEvent::Rejected`.
+    Cancel,
+    /// Hang up. Ends in `LegEvent::ByeDone`.
+    Bye {
+        /// Further header fields, such as Reason.
+        headers: HeaderList,
+    },
+    /// Answer the far side's re-INVITE.
+    AnswerReinvite {
+        /// Answer, or our offer if the re-INVITE had none.
+        sdp: String,
+        /// Further header fields.
+        headers: HeaderList,
+    },
+    /// Refuse the far side's re-INVITE; the session stays as it was.
+    RejectReinvite {
+        /// Status, 300 or above.
+        status: u16,
+    },
+    /// Send a re-INVITE with this offer.
+    Reinvite {
+        /// Offer.
+        sdp: String,
+    },
+    /// Send the ACK of a 2xx that carried an offer (our INVITE had none).
+    AckSdp {
+        /// Answer.
+        sdp: String,
+    },
+    /// Send INFO within the dialog.
+    Info {
+        /// Content-Type.
+        content_type: String,
+        /// Body.
+        body: Vec<u8>,
+    },
+}
+
+/// An outbound INVITE.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct InviteSpec {
+    /// Request-URI.
+    pub target: String,
+    /// URI of To; default the target.
+    pub to: Option<String>,
+    /// URI of From.
+    pub from: String,
+    /// Display name of From.
+    pub from_display: Option<String>,
+    /// Next hop: where the INVITE is sent.
+    pub route: Peer,
+    /// Offer; empty to let the far side offer (then `AckSdp` must follow `Answered`).
+    pub sdp: String,
+    /// Further header fields of the INVITE.
+    pub headers: HeaderList,
+    /// What to answer a challenge with.
+    pub credentials: Option<Credentials>,
+    /// User part of our Contact; default the user of From.
+    pub contact_user: Option<String>,
+    /// Max-Forwards; 70 unless the call came from elsewhere and carried less.
+    pub max_forwards: u8,
+}
+
+impl InviteSpec {
+    /// An INVITE with nothing optional in it.
+    #[must_use]
+    pub fn new(target: impl Into<String>, from: impl Into<String>, route: Peer) -> Self {
+        Self {
+            target: target.into(),
+            to: None,
+            from: from.into(),
+            from_display: None,
+            route,
+            sdp: String::new(),
+            headers: Vec::new(),
+            credentials: None,
+            contact_user: None,
+            max_forwards: 70,
+        }
+    }
+}
+
+/// User name and secret for a far side that challenges us.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// Digest user name.
+    pub username: String,
+    /// Password.
+    pub password: String,
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Credentials")
+            .field("username", &self.username)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,64 @@
+//! Who a message goes to or came from.
+
+use std::net::SocketAddr;
+
+/// How a message travels.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Transport {
+    /// Datagrams; the machines repeat messages themselves.
+    Udp,
+    /// A byte stream.
+    Tcp,
+}
+
+impl Transport {
+    /// Whether the transport repeats lost bytes by itself.
+    #[must_use]
+    pub const fn is_reliable(self) -> bool {
+        matches!(self, Self::Tcp)
+    }
+
+    /// The word in Via: `UDP`, `TCP`.
+    #[must_use]
+    pub const fn via(self) -> &'static str {
+        match self {
+            Self::Udp => "UDP",
+            Self::Tcp => "TCP",
+        }
+    }
+
+    /// The word in `;transport=`: `udp`, `tcp`.
+    #[must_use]
+    pub const fn param(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+        }
+    }
+
+    /// The transport a `;transport=` parameter names, in any case; `None` if it is not built.
+    #[must_use]
+    pub fn from_param(text: &str) -> Option<Self> {
+        [Self::Udp, Self::Tcp]
+            .into_iter()
+            .find(|transport| transport.param().eq_ignore_ascii_case(text))
+    }
+}
+
+/// One connection of a stream transport, for as long as it lives. Numbers are never used again.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct FlowId(pub u64);
+
+/// The two ends of the path of a message.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Peer {
+    /// How it travels.
+    pub transport: Transport,
+    /// The far end.
+    pub remote: SocketAddr,
+    /// Our end: the address the far end can answer to (for TCP, that of the listener).
+    pub local: SocketAddr,
+    /// The connection it must use or came by; `None` for UDP, and for TCP when any connection to
+    /// `remote` will do, a new one included.
+    pub flow: Option<FlowId>,
+}

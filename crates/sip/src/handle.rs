@@ -1,0 +1,256 @@
+//! The handle that the rest of the program holds.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use sip_proto::DialogSnapshot;
+use sip_proto::registrar::Binding;
+use sip_proto::ua::{
+    Caller, HeaderList, IncomingInvite, LegCommand, LegEvent, LegId, Peer, Transport,
+};
+use tokio::sync::mpsc;
+
+use crate::{Directory, SipConfig, Trunk};
+
+/// Where the events of legs go. One sender may serve many legs.
+///
+/// Unbounded, because a leg's events are bounded where they arise: what a peer could send without
+/// end is answered by the core itself once a leg has had its share.
+pub type LegEvents = mpsc::UnboundedSender<(LegId, LegEvent)>;
+
+/// The bound addresses.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SipAddrs {
+    /// UDP.
+    pub udp: SocketAddr,
+    /// TCP.
+    pub tcp: SocketAddr,
+}
+
+/// The sockets could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {transport} {address}: {source}")]
+pub struct BindError {
+    /// `UDP` or `TCP`.
+    pub transport: &'static str,
+    /// Address.
+    pub address: SocketAddr,
+    /// What the system said.
+    pub source: std::io::Error,
+}
+
+/// Why a URI has no next hop.
+#[derive(Debug, thiserror::Error)]
+pub enum ResolveError {
+    /// Not a `sip:` URI.
+    #[error("`{0}` is not a SIP address")]
+    NotSip(String),
+    /// A transport that is not built.
+    #[error("transport `{0}` is not supported")]
+    Transport(String),
+    /// The name has no address we can reach.
+    #[error("no address for `{0}`")]
+    NoAddress(String),
+}
+
+/// A new inbound call. 100 has been sent; nothing else is until a command says so. Call
+/// [`Sip::accept`] to receive its events; none is lost before.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct IncomingCall {
+    /// Leg.
+    pub leg: LegId,
+    /// Where the INVITE came from.
+    pub source: SocketAddr,
+    /// How it came.
+    pub transport: Transport,
+    /// Who called, as far as it is proven.
+    pub caller: Caller,
+    /// Request-URI.
+    pub request_uri: String,
+    /// User part of the Request-URI, unescaped.
+    pub called_user: String,
+    /// User part of To, unescaped.
+    pub to_user: String,
+    /// Host of To.
+    pub to_host: String,
+    /// User part of From, unescaped. Nothing proves it.
+    pub from_user: String,
+    /// Host of From.
+    pub from_host: String,
+    /// Display name of From.
+    pub from_display: Option<String>,
+    /// Call-ID.
+    pub call_id: String,
+    /// X- header fields and Diversion, in order, names as they came.
+    pub headers: HeaderList,
+    /// Offer.
+    pub sdp: Option<String>,
+    /// Whether the body, if any, is of a kind we read.
+    pub body_type_ok: bool,
+    /// Max-Forwards; a leg made for this call gets one less.
+    pub max_forwards: u8,
+}
+
+impl From<IncomingInvite> for IncomingCall {
+    fn from(invite: IncomingInvite) -> Self {
+        Self {
+            leg: invite.leg,
+            source: invite.peer.remote,
+            transport: invite.peer.transport,
+            caller: invite.caller,
+            request_uri: invite.request_uri,
+            called_user: invite.called_user,
+            to_user: invite.to_user,
+            to_host: invite.to_host,
+            from_user: invite.from_user,
+            from_host: invite.from_host,
+            from_display: invite.from_display,
+            call_id: invite.call_id,
+            headers: invite.headers,
+            sdp: invite.sdp,
+            body_type_ok: invite.body_type_ok,
+            max_forwards: invite.max_forwards,
+        }
+    }
+}
+
+/// Live bindings by login.
+pub(crate) type Bindings = Arc<RwLock<BTreeMap<String, Vec<Binding>>>>;
+
+/// What the handle tells the task.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Leg(LegId, LegCommand),
+    Listen(LegId, LegEvents),
+    Forget(LegId),
+    HangUp(DialogSnapshot),
+    Drain,
+}
+
+/// The SIP side of the server. Clones are cheap; the sockets close when the last one is dropped.
+#[derive(Clone)]
+pub struct Sip {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    commands: mpsc::UnboundedSender<Command>,
+    next_leg: AtomicU64,
+    addrs: SipAddrs,
+    bindings: Bindings,
+    trunks: Vec<Trunk>,
+}
+
+impl Sip {
+    /// Opens the sockets and starts the task. Must be called within a tokio runtime. New calls come
+    /// out of the receiver; when it is full or dropped they are refused with 503.
+    ///
+    /// # Errors
+    /// [`BindError`] if an address cannot be listened on.
+    pub async fn bind(
+        config: SipConfig,
+        directory: Arc<dyn Directory>,
+    ) -> Result<(Self, mpsc::Receiver<IncomingCall>), BindError> {
+        crate::actor::start(config, directory).await
+    }
+
+    pub(crate) fn new(
+        commands: mpsc::UnboundedSender<Command>,
+        addrs: SipAddrs,
+        bindings: Bindings,
+        trunks: Vec<Trunk>,
+    ) -> Self {
+        let next_leg = AtomicU64::new(2);
+        Self {
+            shared: Arc::new(Shared {
+                commands,
+                next_leg,
+                addrs,
+                bindings,
+                trunks,
+            }),
+        }
+    }
+
+    /// The bound addresses.
+    #[must_use]
+    pub fn local(&self) -> SipAddrs {
+        self.shared.addrs
+    }
+
+    /// A new outbound leg whose events go to `events`; `LegCommand::Invite` starts it.
+    #[must_use]
+    pub fn new_leg(&self, events: LegEvents) -> LegId {
+        let leg = LegId(self.shared.next_leg.fetch_add(2, Ordering::Relaxed));
+        self.tell(Command::Listen(leg, events));
+        leg
+    }
+
+    /// Sends the events of an inbound leg to `events`, those that came before first.
+    pub fn accept(&self, leg: LegId, events: LegEvents) {
+        self.tell(Command::Listen(leg, events));
+    }
+
+    /// Asks something of a leg. A leg that is over ignores it.
+    pub fn send(&self, leg: LegId, command: LegCommand) {
+        self.tell(Command::Leg(leg, command));
+    }
+
+    /// Answers an inbound leg with 407; `stale` if only the nonce was too old.
+    pub fn challenge(&self, leg: LegId, stale: bool) {
+        self.send(leg, LegCommand::Challenge { stale });
+    }
+
+    /// No more events of this leg are wanted. The leg itself goes on.
+    pub fn forget(&self, leg: LegId) {
+        self.tell(Command::Forget(leg));
+    }
+
+    /// The live bindings of a client, most preferred first.
+    #[must_use]
+    pub fn bindings(&self, login: &str) -> Vec<Binding> {
+        let table = self
+            .shared
+            .bindings
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        table.get(login).cloned().unwrap_or_default()
+    }
+
+    /// Where to send a request for a URI (`sip:` or bare `host[:port][;transport=]`).
+    ///
+    /// # Errors
+    /// [`ResolveError`] if there is no way there.
+    pub async fn resolve(&self, uri: &str) -> Result<Peer, ResolveError> {
+        crate::resolve::resolve(uri, self.shared.addrs).await
+    }
+
+    /// Refuses new calls with 503 from now on; calls that exist go on.
+    pub fn drain(&self) {
+        self.tell(Command::Drain);
+    }
+
+    /// Sends BYE for a call of an earlier process. Nobody is told how it went.
+    pub fn hang_up(&self, dialog: DialogSnapshot) {
+        self.tell(Command::HangUp(dialog));
+    }
+
+    /// The trunk of that name.
+    #[must_use]
+    pub fn trunk(&self, name: &str) -> Option<&Trunk> {
+        self.shared.trunks.iter().find(|trunk| trunk.name == name)
+    }
+
+    /// The trunk that calls to numbers go through: the first.
+    #[must_use]
+    pub fn outbound_proxy(&self) -> Option<&Trunk> {
+        self.shared.trunks.first()
+    }
+
+    /// The task ends only after the last handle is dropped, so this cannot fail while one is held.
+    fn tell(&self, command: Command) {
+        let _ = self.shared.commands.send(command);
+    }
+}
