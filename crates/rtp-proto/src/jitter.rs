@@ -500,12 +500,20 @@ mod tests {
         max: Duration::from_millis(200),
     };
 
+    /// Name, delay, arrivals as (ms, packet), frames to pull, what is heard.
+    type Case = (
+        &'static str,
+        Delay,
+        &'static [(u64, u16)],
+        usize,
+        &'static str,
+    );
+
     /// Names what is heard in each 20 ms frame: `.` silence, `~` made up, else the number of the
     /// packet (modulo 10); `x` when a frame has audio of several packets.
     #[test]
     fn what_is_heard() {
-        // Name, delay, arrivals as (ms, packet), frames to pull, what is heard.
-        let table: &[(&str, Delay, &[(u64, u16)], usize, &str)] = &[
+        let table: &[Case] = &[
             (
                 "even",
                 FIXED_40,

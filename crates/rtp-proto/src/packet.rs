@@ -230,10 +230,12 @@ mod tests {
         assert_eq!(HEADER.write(&mut out[..11]), Err(RtpError::NoRoom));
     }
 
+    /// Name, first octet, what follows the fixed header, then payload length or error.
+    type Case = (&'static str, u8, &'static [u8], Result<usize, RtpError>);
+
     #[test]
     fn optional_parts() {
-        // Name, first octet, what follows the fixed header, then payload length or error.
-        let table: &[(&str, u8, &[u8], Result<usize, RtpError>)] = &[
+        let table: &[Case] = &[
             ("plain", 0x80, &[1, 2, 3], Ok(3)),
             ("empty", 0x80, &[], Ok(0)),
             ("one csrc", 0x81, &[9, 9, 9, 9, 1], Ok(1)),

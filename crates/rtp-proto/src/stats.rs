@@ -283,10 +283,12 @@ pub fn round_trip(block: &ReportBlock, now: NtpTime) -> Option<Duration> {
 mod tests {
     use super::*;
 
+    /// Name, sequence numbers, then received, expected, lost, highest.
+    type Case = (&'static str, &'static [u16], (u64, u64, u64, u32));
+
     #[test]
     fn counts_by_sequence_number() {
-        // Name, sequence numbers, then received, expected, lost, highest.
-        let table: &[(&str, &[u16], (u64, u64, u64, u32))] = &[
+        let table: &[Case] = &[
             ("in order", &[10, 11, 12], (3, 3, 0, 12)),
             ("one lost", &[10, 12], (2, 3, 1, 12)),
             ("reordered", &[10, 12, 11, 13], (4, 4, 0, 13)),
