@@ -1,0 +1,104 @@
+//! Two answered legs that hear each other.
+//!
+//! **Invariant: a bridge ends once, and tells both its legs.** It starts and stops the recording
+//! and keeps the time limit. Left to others: what each leg does afterwards.
+
+use std::time::Duration;
+
+use model::{CallSid, RecordingSid, Timestamp};
+
+use crate::command::MediaCommand;
+use crate::context::{Context, Letter};
+use crate::trace::Lane;
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct BridgeId(pub(crate) u64);
+
+/// What a bridge is made of.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// The leg that dialled; recordings belong to it.
+    pub(crate) caller: CallSid,
+    /// The leg that was dialled.
+    pub(crate) callee: CallSid,
+    pub(crate) limit: Duration,
+    pub(crate) recording: Option<RecordingSid>,
+}
+
+/// How a bridge ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Ended {
+    /// This leg is over.
+    By(CallSid),
+    /// The time limit ran out.
+    TimeLimit,
+    /// This leg was redirected away.
+    Redirected(CallSid),
+}
+
+pub(crate) struct Bridge {
+    id: BridgeId,
+    plan: Plan,
+    limit_at: Timestamp,
+}
+
+impl Bridge {
+    pub(crate) fn new(id: BridgeId, plan: Plan, cx: &mut Context) -> Self {
+        cx.media(plan.caller, MediaCommand::Bridge { with: plan.callee });
+        if let Some(recording) = plan.recording {
+            let with = Some(plan.callee);
+            cx.media(plan.caller, MediaCommand::Record { recording, with });
+        }
+        cx.trace(
+            plan.caller,
+            Lane::Media,
+            "bridged",
+            &plan.callee.to_string(),
+        );
+        let limit_at = cx.now + plan.limit;
+        Self { id, plan, limit_at }
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Timestamp {
+        self.limit_at
+    }
+
+    /// The other leg.
+    pub(crate) fn partner(&self, leg: CallSid) -> CallSid {
+        if self.plan.caller == leg {
+            self.plan.callee
+        } else {
+            self.plan.caller
+        }
+    }
+
+    /// Parts the legs without telling them.
+    pub(crate) fn dissolve(self, cx: &mut Context) {
+        let Plan {
+            caller,
+            callee,
+            recording,
+            ..
+        } = self.plan;
+        if let Some(recording) = recording {
+            cx.media(caller, MediaCommand::StopRecord { recording });
+        }
+        cx.media(caller, MediaCommand::Unbridge { with: callee });
+    }
+
+    /// Ends the bridge; the family then forgets it.
+    pub(crate) fn end(self, ended: Ended, cx: &mut Context) {
+        let (bridge, caller, callee) = (self.id, self.plan.caller, self.plan.callee);
+        self.dissolve(cx);
+        cx.letter(Letter::BridgeOver {
+            call: caller,
+            bridge,
+            ended,
+        });
+        cx.letter(Letter::BridgeOver {
+            call: callee,
+            bridge,
+            ended,
+        });
+    }
+}

@@ -1,0 +1,244 @@
+//! One call: one leg, at most one running script, one identifier.
+//!
+//! **Invariant: `finish` runs once.** It is the only place that makes a final status, and whoever
+//! depends on the leg (fork, bridge, script) hears of it from there. The parts of a call live
+//! beside this file: the SIP and media side in `leg`, the script in `interpreter`, what is told
+//! to applications in `callback` and `params`.
+
+use model::record::CallRecord;
+use model::{AccountSid, CallSid, CallStatus, Direction, NumberSid, Timestamp};
+
+use crate::bridge::BridgeId;
+use crate::callback::{CallbackTarget, LegCallback};
+use crate::command::{Command, MediaCommand};
+use crate::context::{About, Context, Letter};
+use crate::dialect::Dialect;
+use crate::event::{Event, Headers};
+use crate::fact::{CallEnd, Fact, Reason};
+use crate::fork::{ForkId, LastResponse, LegOver};
+use crate::interpreter::Run;
+use crate::leg::Leg;
+use crate::params::is_outbound;
+
+/// What does not change about a leg.
+#[derive(Clone, Debug)]
+pub(crate) struct Info {
+    pub(crate) account: AccountSid,
+    pub(crate) parent: Option<CallSid>,
+    pub(crate) direction: Direction,
+    pub(crate) from: String,
+    pub(crate) to: String,
+    pub(crate) caller_name: Option<String>,
+    pub(crate) forwarded_from: Option<String>,
+    pub(crate) number: Option<NumberSid>,
+    /// `X-` headers and Diversion of the INVITE that we received.
+    pub(crate) headers: Headers,
+    pub(crate) created: Timestamp,
+    pub(crate) sip_call_id: Option<String>,
+    /// The leg was dialled as a SIP address.
+    pub(crate) dialled_sip: bool,
+}
+
+pub(crate) struct Call {
+    pub(crate) sid: CallSid,
+    pub(crate) info: Info,
+    pub(crate) dialect: Dialect,
+    pub(crate) status: CallStatus,
+    pub(crate) leg: Leg,
+    pub(crate) answered: Option<Timestamp>,
+    pub(crate) ended: Option<CallEnd>,
+    /// Media was asked for and is not closed yet.
+    pub(crate) media_open: bool,
+    pub(crate) run: Option<Run>,
+    /// The fork that rings this leg.
+    pub(crate) fork: Option<ForkId>,
+    /// The bridge this leg is in.
+    pub(crate) bridge: Option<BridgeId>,
+    /// The leg that was last connected by this one's script.
+    pub(crate) outbound_child: Option<CallSid>,
+    pub(crate) last_response: Option<LastResponse>,
+    pub(crate) last_headers: Option<Headers>,
+    pub(crate) sip_status: Option<u16>,
+    pub(crate) number_callback: Option<CallbackTarget>,
+    pub(crate) leg_callback: Option<LegCallback>,
+    pub(crate) callbacks_queued: i64,
+    pub(crate) told_status: Option<CallStatus>,
+    forgotten: bool,
+}
+
+impl Call {
+    pub(crate) fn new(sid: CallSid, info: Info, leg: Leg, dialect: Dialect) -> Self {
+        let status = match info.direction {
+            Direction::Inbound => CallStatus::Ringing,
+            Direction::OutboundApi | Direction::OutboundDial => CallStatus::Queued,
+        };
+        Self {
+            sid,
+            info,
+            dialect,
+            status,
+            leg,
+            answered: None,
+            ended: None,
+            media_open: false,
+            run: None,
+            fork: None,
+            bridge: None,
+            outbound_child: None,
+            last_response: None,
+            last_headers: None,
+            sip_status: None,
+            number_callback: None,
+            leg_callback: None,
+            callbacks_queued: 0,
+            told_status: None,
+            forgotten: false,
+        }
+    }
+
+    pub(crate) fn handle(&mut self, event: Event, cx: &mut Context) {
+        match event {
+            Event::Leg(event) => self.handle_leg(event, cx),
+            Event::Media(event) => self.handle_media(event, cx),
+            Event::Fetched { req, result } => self.handle_fetched(req, result, cx),
+            Event::Audio { req, result } => self.handle_audio(req, result, cx),
+            Event::Modify(modify) => self.handle_modify(modify, cx),
+            Event::Shutdown => self.shut_down(cx),
+            // Belongs to a fork; the family sees to it.
+            Event::Resolved { .. } => {}
+        }
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Timestamp> {
+        self.run.as_ref().and_then(Run::poll_timeout)
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.ended.is_some() && self.run.is_none() && self.bridge.is_none()
+    }
+
+    /// Asks the shell to forget the call, once it is over.
+    pub(crate) fn forget(&mut self, cx: &mut Context) {
+        if self.is_over() && !self.forgotten {
+            self.forgotten = true;
+            cx.command(self.sid, Command::Forget);
+        }
+    }
+
+    pub(crate) fn record(&self, cx: &Context) -> CallRecord {
+        let info = &self.info;
+        CallRecord {
+            sid: self.sid,
+            instance: cx.settings.instance,
+            parent: info.parent,
+            account: info.account,
+            to: info.to.clone(),
+            from: info.from.clone(),
+            number: info.number,
+            status: self.status,
+            direction: info.direction,
+            created: info.created,
+            updated: cx.now,
+            started: Some(info.created),
+            answered: None,
+            ended: None,
+            duration_s: None,
+            ring_duration_s: None,
+            answered_by: None,
+            forwarded_from: info.forwarded_from.clone(),
+            caller_name: info.caller_name.clone(),
+            reason: None,
+            sip_status: None,
+            sip_call_id: info.sip_call_id.clone(),
+            muted: false,
+        }
+    }
+
+    pub(crate) fn talk_seconds(&self, until: Timestamp) -> i64 {
+        self.answered
+            .map_or(0, |answered| until.seconds_since(answered))
+    }
+
+    pub(crate) fn ring_seconds(&self, until: Timestamp) -> i64 {
+        self.answered
+            .unwrap_or(until)
+            .seconds_since(self.info.created)
+    }
+
+    /// The leg was answered, by us or by the far side.
+    pub(crate) fn mark_answered(&mut self, answered_by: Option<String>, cx: &mut Context) {
+        self.answered = Some(cx.now);
+        let sip_call_id = self.info.sip_call_id.clone();
+        cx.fact(Fact::Answered {
+            call: self.sid,
+            at: cx.now,
+            answered_by,
+            sip_call_id,
+        });
+        self.set_status(CallStatus::InProgress, cx);
+    }
+
+    /// Ends the leg for good. What goes out on the wire was decided before.
+    pub(crate) fn finish(&mut self, status: CallStatus, reason: Reason, cx: &mut Context) {
+        if self.ended.is_some() {
+            return;
+        }
+        self.leg = Leg::Over;
+        let ring = is_outbound(self.info.direction).then(|| self.ring_seconds(cx.now));
+        let end = CallEnd {
+            status,
+            at: cx.now,
+            duration_s: self.talk_seconds(cx.now),
+            ring_duration_s: ring,
+            reason,
+            sip_status: self.sip_status,
+        };
+        cx.fact(Fact::Ended {
+            call: self.sid,
+            end: end.clone(),
+        });
+        self.ended = Some(end);
+        self.set_status(status, cx);
+        self.tell_leg(rcml::LegEvent::Completed, cx);
+        self.stop_sounds(cx);
+        self.tell_dependents(status, cx);
+        self.leg_is_over(reason, cx);
+        if self.media_open {
+            self.media_open = false;
+            cx.media(self.sid, MediaCommand::Close);
+        }
+    }
+
+    fn tell_dependents(&mut self, status: CallStatus, cx: &mut Context) {
+        if let Some(bridge) = self.bridge {
+            cx.letter(Letter::BridgeLegOver(bridge, self.sid));
+        }
+        if let Some(fork) = self.fork.take() {
+            let over = LegOver {
+                call: self.sid,
+                status,
+                sip_status: self.sip_status,
+                ring_s: self.ring_seconds(cx.now),
+                response: self.last_response.clone().filter(|_| self.info.dialled_sip),
+            };
+            cx.letter(Letter::BranchOver(fork, Box::new(over)));
+        }
+    }
+
+    pub(crate) fn about<'a>(&self, url: Option<&'a str>) -> About<'a> {
+        About {
+            account: self.info.account,
+            call: self.sid,
+            url,
+            line: None,
+            column: None,
+        }
+    }
+
+    fn shut_down(&mut self, cx: &mut Context) {
+        if let Some(run) = &mut self.run {
+            run.abandon();
+        }
+        self.end_leg(Reason::Shutdown, cx);
+    }
+}

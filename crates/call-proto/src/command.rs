@@ -1,0 +1,207 @@
+//! What a call family asks of the world. The shell carries each command out and decides nothing.
+
+use model::{CallSid, HttpMethod, RecordingSid};
+
+use crate::event::{Clip, Headers, PlayId, Req, Route};
+use crate::fact::Fact;
+use crate::trace::Entry;
+
+/// A command and the call it concerns.
+#[derive(Clone, Debug)]
+pub struct Addressed {
+    /// The call.
+    pub call: CallSid,
+    /// What to do.
+    pub command: Command,
+}
+
+/// Something to do for one call.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Make these facts durable, in one transaction, **before carrying out any later command**.
+    Commit(Vec<Fact>),
+    /// Find the routes to these targets.
+    Resolve {
+        /// Comes back with the answer.
+        req: Req,
+        /// In order; the answer has one entry for each.
+        targets: Vec<Target>,
+    },
+    /// Ask an application.
+    Fetch {
+        /// Comes back with the answer.
+        req: Req,
+        /// The request.
+        request: FetchRequest,
+    },
+    /// Make speech.
+    Speak {
+        /// Comes back with the audio.
+        req: Req,
+        /// What to say.
+        text: String,
+        /// Whose voice.
+        voice: rcml::Voice,
+        /// Language as a BCP-47 tag.
+        language: String,
+    },
+    /// Get a media file.
+    Load {
+        /// Comes back with the audio.
+        req: Req,
+        /// Absolute address.
+        url: String,
+    },
+    /// To the SIP side of the leg.
+    Leg(LegCommand),
+    /// To the media side of the leg.
+    Media(MediaCommand),
+    /// Explain what happened.
+    Trace(Entry),
+    /// The call has ended and is forgotten: free what the shell keeps for it.
+    Forget,
+}
+
+/// A dialled target, before look-up.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Target {
+    /// A client of the account's organization, by login.
+    Client(String),
+    /// A phone number, through a trunk.
+    Number(String),
+    /// A SIP address.
+    Sip(String),
+}
+
+/// A request to an application.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FetchRequest {
+    /// Absolute address.
+    pub url: String,
+    /// Method.
+    pub method: HttpMethod,
+    /// Parameters in order.
+    pub params: Vec<(String, String)>,
+}
+
+/// To the SIP side of a leg.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum LegCommand {
+    /// Headers for every message we send on this leg from now on.
+    Headers(Headers),
+    /// Send 180.
+    Ring,
+    /// Send 200 with this description.
+    Answer {
+        /// Our answer or offer.
+        sdp: String,
+    },
+    /// Send a final failure.
+    Reject {
+        /// SIP status.
+        status: u16,
+        /// Text of a Reason header.
+        reason: Option<String>,
+    },
+    /// Send INVITE.
+    Invite(Box<Invite>),
+    /// Withdraw our INVITE.
+    Cancel,
+    /// Hang up an answered leg.
+    Bye {
+        /// Text of a Reason header.
+        reason: Option<String>,
+    },
+    /// Accept the far side's re-INVITE.
+    AnswerReinvite {
+        /// Our description.
+        sdp: String,
+    },
+    /// Refuse the far side's re-INVITE.
+    RejectReinvite {
+        /// SIP status.
+        status: u16,
+    },
+}
+
+/// What an INVITE is made of.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Invite {
+    /// Where to.
+    pub route: Route,
+    /// From: a whole SIP address if it contains `@`, else a user part.
+    pub from: String,
+    /// Display name of From.
+    pub from_display: Option<String>,
+    /// Extra headers.
+    pub headers: Headers,
+    /// Our offer.
+    pub sdp: String,
+}
+
+/// What to play.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sound {
+    /// The built-in ring-back tone, in its own cadence.
+    Ringback,
+    /// A clip the shell keeps.
+    Clip(Clip),
+}
+
+/// To the media side of a leg. Commands of one family take effect in order.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum MediaCommand {
+    /// Open an endpoint: answer this offer, or make one.
+    Open {
+        /// The far side's offer.
+        offer: Option<String>,
+    },
+    /// The far side's answer to our offer.
+    Remote {
+        /// Its description.
+        sdp: String,
+    },
+    /// The far side's new offer, or its wish for ours.
+    Renegotiate {
+        /// Its description.
+        offer: Option<String>,
+    },
+    /// Start a play-out; it replaces the one before.
+    Play {
+        /// Its number.
+        play: PlayId,
+        /// What.
+        sound: Sound,
+        /// How often; `None` for ever.
+        times: Option<u32>,
+    },
+    /// Stop a play-out; no event follows.
+    StopPlay {
+        /// Which one.
+        play: PlayId,
+    },
+    /// Let this leg and another hear each other.
+    Bridge {
+        /// The other.
+        with: CallSid,
+    },
+    /// Undo it.
+    Unbridge {
+        /// The other.
+        with: CallSid,
+    },
+    /// Record this leg, mixed with another.
+    Record {
+        /// Names the file.
+        recording: RecordingSid,
+        /// The other leg.
+        with: Option<CallSid>,
+    },
+    /// Close a recording.
+    StopRecord {
+        /// Which one.
+        recording: RecordingSid,
+    },
+    /// Close the endpoint.
+    Close,
+}

@@ -1,0 +1,257 @@
+//! What one step of a family works with: the time, the outputs so far, the letters between its
+//! machines, and the source of identifiers.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::record::Notification;
+use model::{
+    AccountSid, CallSid, EventSid, InstanceSid, Level, NotificationSid, RecordingSid, Timestamp,
+};
+
+use crate::bridge::BridgeId;
+use crate::command::{Addressed, Command, LegCommand, MediaCommand};
+use crate::event::{PlayId, Req};
+use crate::fact::{Fact, Reason};
+use crate::fork::{BranchSpec, Common, Dialled, ForkId, ForkResult, LegOver};
+use crate::trace::{self, Entry, Lane, Way};
+
+/// What is the same for every call of a server.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The server that runs the calls.
+    pub instance: InstanceSid,
+    /// Value of `ApiVersion`.
+    pub api_version: String,
+    /// Scheme, host and path in front of `/Accounts/…`, for addresses of recordings.
+    pub api_base: String,
+    /// How many documents a call may fetch one after the other without playing anything.
+    pub max_redirects: u32,
+    /// How long a `<Dial>` waits for its recording to be closed.
+    pub recording_wait: Duration,
+}
+
+/// A message from one machine of a family to another.
+#[derive(Debug)]
+pub(crate) enum Letter {
+    /// A fork wants a leg.
+    Spawn(Box<BranchSpec>),
+    /// A dial wants a fork's answer thrown away, and its branches ended.
+    AbandonFork(ForkId, Reason),
+    /// A `<Dial>` wants its targets rung.
+    StartFork {
+        fork: ForkId,
+        asker: CallSid,
+        common: Box<Common>,
+        dialled: Vec<Dialled>,
+        timeout: Duration,
+    },
+    /// A branch was answered, after so many seconds.
+    BranchAnswered(ForkId, CallSid, i64),
+    /// A branch is over.
+    BranchOver(ForkId, Box<LegOver>),
+    /// A fork has a winner.
+    ForkWon {
+        parent: CallSid,
+        fork: ForkId,
+        child: CallSid,
+        ring_s: i64,
+    },
+    /// A fork has none.
+    ForkLost {
+        parent: CallSid,
+        fork: ForkId,
+        result: Box<ForkResult>,
+    },
+    /// A fork without a parent has a winner, which runs the script.
+    Adopt { child: CallSid },
+    /// End a leg.
+    Hangup { call: CallSid, reason: Reason },
+    /// Join two legs.
+    Bridge {
+        bridge: BridgeId,
+        plan: Box<crate::bridge::Plan>,
+    },
+    /// One leg of a bridge is over.
+    BridgeLegOver(BridgeId, CallSid),
+    /// Part the legs of a bridge: one was redirected.
+    Dissolve {
+        bridge: BridgeId,
+        left: CallSid,
+        moved: Option<Box<crate::event::Redirect>>,
+    },
+    /// A bridge ended; to each leg that was in it.
+    BridgeOver {
+        call: CallSid,
+        bridge: BridgeId,
+        ended: crate::bridge::Ended,
+    },
+}
+
+pub(crate) struct Context {
+    pub(crate) now: Timestamp,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) letters: VecDeque<Letter>,
+    facts: Vec<Fact>,
+    commands: Vec<Addressed>,
+    next_id: u64,
+    random: u64,
+}
+
+impl Context {
+    pub(crate) fn new(settings: Arc<Settings>, seed: u64, now: Timestamp) -> Self {
+        Self {
+            now,
+            settings,
+            letters: VecDeque::new(),
+            facts: Vec::new(),
+            commands: Vec::new(),
+            next_id: 0,
+            random: seed,
+        }
+    }
+
+    /// The outputs of the step: its facts in one commit first, then the commands in order.
+    pub(crate) fn drain(&mut self, root: CallSid) -> Vec<Addressed> {
+        let mut out = Vec::with_capacity(self.commands.len() + 1);
+        if !self.facts.is_empty() {
+            let command = Command::Commit(std::mem::take(&mut self.facts));
+            out.push(Addressed {
+                call: root,
+                command,
+            });
+        }
+        out.append(&mut self.commands);
+        out
+    }
+
+    pub(crate) fn command(&mut self, call: CallSid, command: Command) {
+        if let Some(entry) = trace::of_command(self.now, call, &command) {
+            self.commands.push(Addressed {
+                call,
+                command: Command::Trace(entry),
+            });
+        }
+        self.commands.push(Addressed { call, command });
+    }
+
+    pub(crate) fn leg(&mut self, call: CallSid, command: LegCommand) {
+        self.command(call, Command::Leg(command));
+    }
+
+    pub(crate) fn media(&mut self, call: CallSid, command: MediaCommand) {
+        self.command(call, Command::Media(command));
+    }
+
+    pub(crate) fn fact(&mut self, fact: Fact) {
+        self.facts.push(fact);
+    }
+
+    pub(crate) fn letter(&mut self, letter: Letter) {
+        self.letters.push_back(letter);
+    }
+
+    pub(crate) fn trace(&mut self, call: CallSid, lane: Lane, what: &str, detail: &str) {
+        let entry = Entry {
+            at: self.now,
+            call,
+            lane,
+            way: Way::Here,
+            what: what.to_owned(),
+            detail: detail.to_owned(),
+        };
+        self.trace_entry(entry);
+    }
+
+    pub(crate) fn trace_entry(&mut self, entry: Entry) {
+        self.commands.push(Addressed {
+            call: entry.call,
+            command: Command::Trace(entry),
+        });
+    }
+
+    /// Tells the owner of an account about a problem.
+    pub(crate) fn notify(&mut self, about: About<'_>, code: u16, text: &str) {
+        let level = model::error::entry(code).map_or(Level::Error, |entry| entry.level);
+        let notification = Notification {
+            sid: NotificationSid::new(self.now, self.random_bytes()),
+            account: about.account,
+            call: Some(about.call),
+            level: level.number(),
+            code,
+            text: text.to_owned(),
+            request_url: about.url.map(str::to_owned),
+            request_method: None,
+            line: about.line,
+            column: about.column,
+            created: self.now,
+        };
+        self.trace(
+            about.call,
+            Lane::Rcml,
+            &format!("{} {code}", level.as_str()),
+            text,
+        );
+        self.fact(Fact::Notified(notification));
+    }
+
+    pub(crate) fn req(&mut self) -> Req {
+        Req(self.next())
+    }
+
+    pub(crate) fn play_id(&mut self) -> PlayId {
+        PlayId(self.next())
+    }
+
+    pub(crate) fn fork_id(&mut self) -> ForkId {
+        ForkId(self.next())
+    }
+
+    pub(crate) fn bridge_id(&mut self) -> BridgeId {
+        BridgeId(self.next())
+    }
+
+    pub(crate) fn call_sid(&mut self) -> CallSid {
+        CallSid::new(self.now, self.random_bytes())
+    }
+
+    pub(crate) fn recording_sid(&mut self) -> RecordingSid {
+        RecordingSid::new(self.now, self.random_bytes())
+    }
+
+    pub(crate) fn event_sid(&mut self) -> EventSid {
+        EventSid::new(self.now, self.random_bytes())
+    }
+
+    fn next(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    fn random_bytes(&mut self) -> [u8; 10] {
+        let mut bytes = [0; 10];
+        bytes[..8].copy_from_slice(&self.random_u64().to_le_bytes());
+        bytes[8..].copy_from_slice(&self.random_u64().to_le_bytes()[..2]);
+        bytes
+    }
+
+    /// SplitMix64: small, and good enough to tell identifiers apart; the seed is the secret.
+    fn random_u64(&mut self) -> u64 {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.random;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+}
+
+/// What a notification is about.
+#[derive(Clone, Copy)]
+pub(crate) struct About<'a> {
+    pub(crate) account: AccountSid,
+    pub(crate) call: CallSid,
+    pub(crate) url: Option<&'a str>,
+    pub(crate) line: Option<u32>,
+    pub(crate) column: Option<u32>,
+}

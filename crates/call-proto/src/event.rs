@@ -1,0 +1,281 @@
+//! What a call family is told: everything that happens outside of the pure machines.
+
+use std::time::Duration;
+
+use model::{AccountSid, HttpMethod, RecordingSid};
+
+/// Number of a question a machine asked; the answer carries it back. An answer whose number
+/// nobody waits for is ignored, so late answers are harmless.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Req(pub u64);
+
+/// A decoded piece of audio that the shell keeps: 8 kHz mono, ready to play.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Clip {
+    /// The shell's number for it.
+    pub id: u64,
+    /// How long it plays.
+    pub length: Duration,
+}
+
+/// Number of a play-out on a leg.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct PlayId(pub u64);
+
+/// Headers in order, as they are on the wire.
+pub type Headers = Vec<(String, String)>;
+
+/// Something that happened, for one call of the family.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// Answer to [`Command::Resolve`](crate::Command::Resolve): for each target, in the order
+    /// asked, the routes to ring in parallel, or why there is none.
+    Resolved {
+        /// The question.
+        req: Req,
+        /// One entry per target.
+        routes: Vec<Result<Vec<Route>, Unreachable>>,
+    },
+    /// Answer to [`Command::Fetch`](crate::Command::Fetch).
+    Fetched {
+        /// The question.
+        req: Req,
+        /// The application's answer, whatever its status, or why there is none.
+        result: Result<Fetched, FetchFailure>,
+    },
+    /// Answer to [`Command::Speak`](crate::Command::Speak) or [`Command::Load`](crate::Command::Load).
+    Audio {
+        /// The question.
+        req: Req,
+        /// The audio, or what went wrong.
+        result: Result<Clip, AudioFailure>,
+    },
+    /// From the SIP side of the leg.
+    Leg(LegEvent),
+    /// From the media side of the leg.
+    Media(MediaEvent),
+    /// From the API.
+    Modify(Modify),
+    /// The server stops now: end this call.
+    Shutdown,
+}
+
+/// A way to reach a dialled target: one INVITE.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Route {
+    /// Request-URI.
+    pub uri: String,
+    /// To-URI if it differs from the Request-URI.
+    pub to: Option<String>,
+    /// From-URI host part for this way (the proxy's for numbers, the organization's for SIP).
+    pub from_host: String,
+    /// The shell's name of the way there: opaque, handed back with the INVITE.
+    pub via: Via,
+    /// User name and password for 401 and 407; the noun's own win.
+    pub credentials: Option<(String, String)>,
+}
+
+/// How a route leaves the server: a name the shell understands.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Via {
+    /// By the Request-URI.
+    Uri,
+    /// Through the trunk of this name.
+    Trunk(String),
+    /// To a registered contact: the shell's key of the binding.
+    Binding(String),
+}
+
+/// Why a dialled target has no route.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Unreachable {
+    /// Number of the error table.
+    pub code: u16,
+    /// For people.
+    pub text: String,
+}
+
+/// An application's answer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Fetched {
+    /// HTTP status.
+    pub status: u16,
+    /// Content type, lower-case, with parameters; `None` if it had none.
+    pub content_type: Option<String>,
+    /// Body, invalid UTF-8 replaced.
+    pub body: String,
+    /// Address after redirects: the base of relative addresses.
+    pub url: String,
+}
+
+/// Why an application gave no answer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FetchFailure {
+    /// Number of the error table.
+    pub code: u16,
+    /// For people, without secrets.
+    pub text: String,
+}
+
+/// Why audio could not be had.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AudioFailure {
+    /// Number of the error table.
+    pub code: u16,
+    /// For people.
+    pub text: String,
+}
+
+/// From the SIP side of a leg.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum LegEvent {
+    /// A provisional response other than 100 to our INVITE.
+    Progress {
+        /// SIP status.
+        status: u16,
+        /// `X-` headers and Diversion.
+        headers: Headers,
+    },
+    /// The first 2xx to our INVITE; its ACK is on the way.
+    Answered {
+        /// `X-` headers and Diversion.
+        headers: Headers,
+        /// SIP Call-ID.
+        sip_call_id: String,
+        /// The far side's session description; `None` if it sent none.
+        sdp: Option<String>,
+    },
+    /// A final failure of our INVITE (also 408 without an answer, 503 without a way, 487 after CANCEL).
+    Rejected {
+        /// SIP status.
+        status: u16,
+        /// Reason phrase.
+        reason: String,
+        /// SIP Call-ID.
+        sip_call_id: String,
+        /// `X-` headers and Diversion.
+        headers: Headers,
+    },
+    /// The caller gave up; 487 is on the way.
+    Canceled,
+    /// Our 2xx was acknowledged.
+    Acked {
+        /// The answer, when our 2xx carried the offer.
+        sdp: Option<String>,
+    },
+    /// Our 2xx was never acknowledged; the dialog is being ended with BYE.
+    NoAck,
+    /// The far side hung up; 200 is on the way.
+    Bye {
+        /// Text of its Reason header.
+        reason: Option<String>,
+    },
+    /// Our BYE is over.
+    ByeDone,
+    /// The far side wants to change the session.
+    Reinvite {
+        /// Its offer; `None` asks for ours.
+        sdp: Option<String>,
+    },
+    /// INFO arrived; 200 is on the way.
+    Info {
+        /// Content type.
+        content_type: String,
+        /// Body.
+        body: String,
+    },
+    /// The way to the far side is gone for good.
+    Lost {
+        /// For people.
+        reason: String,
+    },
+}
+
+/// From the media side of a leg.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum MediaEvent {
+    /// The endpoint is open; here is our answer or offer.
+    Opened {
+        /// Our session description.
+        sdp: String,
+    },
+    /// The endpoint could not be opened, or the far side's description cannot be used.
+    Refused {
+        /// For people.
+        reason: String,
+    },
+    /// Answer to [`MediaCommand::Renegotiate`](crate::MediaCommand::Renegotiate).
+    Renegotiated {
+        /// Our description, or why the offer cannot be used.
+        sdp: Result<String, String>,
+    },
+    /// A play-out ended by itself.
+    PlayDone {
+        /// Which one.
+        play: PlayId,
+    },
+    /// The first packet arrived from the far side.
+    Heard,
+    /// Nothing arrived for the silence time-out.
+    Silence,
+    /// A recording is closed and readable.
+    Recorded {
+        /// Which one.
+        recording: RecordingSid,
+        /// Length from the samples written, in milliseconds.
+        duration_ms: i64,
+        /// Size of the file.
+        size_bytes: i64,
+    },
+    /// A recording could not be written.
+    RecordFailed {
+        /// Which one.
+        recording: RecordingSid,
+        /// For people.
+        reason: String,
+    },
+    /// Final counters of the endpoint, for the trace.
+    Closed {
+        /// RTP packets received.
+        packets_in: u64,
+        /// RTP packets sent.
+        packets_out: u64,
+        /// Packets that never came.
+        lost: u64,
+    },
+}
+
+/// A change asked for by the API.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Modify {
+    /// End the call in whatever state it is.
+    Complete,
+    /// End the call if it is not answered yet.
+    Cancel,
+    /// Run another document.
+    Redirect(Box<Redirect>),
+}
+
+/// A new run for a live call.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Redirect {
+    /// Account the run belongs to.
+    pub account: AccountSid,
+    /// First document.
+    pub document: Document,
+    /// Told each status.
+    pub status_callback: Option<(String, HttpMethod)>,
+    /// Whether the bridged party runs the document too; else it is hung up.
+    pub move_connected_leg: bool,
+}
+
+/// Where the first document of a run comes from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Document {
+    /// Absolute address.
+    pub url: String,
+    /// Method.
+    pub method: HttpMethod,
+    /// Asked when the first fails.
+    pub fallback: Option<(String, HttpMethod)>,
+}

@@ -1,0 +1,126 @@
+//! Facts: what must be true in the records before anybody can act on it.
+
+use model::record::{CallRecord, Callback, Notification, Recording};
+use model::{CallSid, CallStatus, Timestamp};
+
+/// One durable change.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Fact {
+    /// A leg exists.
+    Created(Box<CallRecord>),
+    /// The far phone rings.
+    Ringing {
+        /// The leg.
+        call: CallSid,
+        /// When.
+        at: Timestamp,
+    },
+    /// The leg was answered: its time starts anew.
+    Answered {
+        /// The leg.
+        call: CallSid,
+        /// When.
+        at: Timestamp,
+        /// Who answered: the callee's user part.
+        answered_by: Option<String>,
+        /// SIP Call-ID, when it is known only now.
+        sip_call_id: Option<String>,
+    },
+    /// The leg ended. Exactly one per leg.
+    Ended {
+        /// The leg.
+        call: CallSid,
+        /// How.
+        end: CallEnd,
+    },
+    /// A recording is complete.
+    Recorded(Recording),
+    /// The owner of the account is told about a problem.
+    Notified(Notification),
+    /// An application is to be told; the outbox sees to it.
+    Callback(Callback),
+}
+
+/// How a leg ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CallEnd {
+    /// Final status.
+    pub status: CallStatus,
+    /// When.
+    pub at: Timestamp,
+    /// Seconds between answer and end; 0 if it was never answered.
+    pub duration_s: i64,
+    /// Seconds between creation and answer or end, for outbound legs.
+    pub ring_duration_s: Option<i64>,
+    /// Why, as one word.
+    pub reason: Reason,
+    /// SIP status that ended it, if one did.
+    pub sip_status: Option<u16>,
+}
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident = $text:literal,)+) => {
+        /// Why a leg ended, as one word.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        pub enum Reason {
+            $($(#[$doc])* $name,)+
+        }
+
+        impl Reason {
+            /// The word in records and traces.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text,)+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// The far side of this leg hung up.
+    HungUp = "hung-up",
+    /// The other party of the bridge hung up.
+    PartnerHungUp = "partner-hung-up",
+    /// The caller withdrew before the answer.
+    CallerCanceled = "caller-canceled",
+    /// The document came to its end.
+    DocumentEnd = "document-end",
+    /// `<Hangup>`.
+    Hangup = "hangup",
+    /// `<Reject>`.
+    Rejected = "rejected",
+    /// The far side declined with a busy status.
+    Busy = "busy",
+    /// The far side refused with another status.
+    Refused = "refused",
+    /// Nobody answered in time.
+    NoAnswer = "no-answer",
+    /// Another branch of the fork answered first.
+    LostRace = "answered-elsewhere",
+    /// The leg that dialled is gone.
+    ParentGone = "parent-gone",
+    /// `timeLimit` ran out.
+    TimeLimit = "time-limit",
+    /// The API ended it.
+    Api = "api",
+    /// The document could not be fetched.
+    DocumentFetch = "document-fetch",
+    /// The document could not be read.
+    DocumentParse = "document-parse",
+    /// The application was not found.
+    DocumentNotFound = "document-not-found",
+    /// Audio for Say or Play could not be had.
+    AudioFailed = "audio-failed",
+    /// The session description cannot be used.
+    MediaRefused = "media-refused",
+    /// No packet arrived for too long.
+    MediaSilence = "media-silence",
+    /// Our answer was never acknowledged.
+    NoAck = "no-ack",
+    /// The way to the far side is gone.
+    Lost = "connection-lost",
+    /// Documents redirected in a circle.
+    RedirectLoop = "redirect-loop",
+    /// The server was stopped.
+    Shutdown = "shutdown",
+}

@@ -1,0 +1,487 @@
+//! All machines that descend from one root call, and the letters between them.
+//!
+//! One task owns a family. Inputs are handled one at a time; letters between the machines are
+//! delivered before the next input is looked at, so their order is fixed. **Invariant: a family
+//! is finished exactly when every leg has its final record and nothing is waited for.**
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::{AccountSid, CallSid, Direction, NumberSid, Timestamp};
+use rcml::Verb;
+
+use crate::bridge::{Bridge, BridgeId, Ended};
+use crate::call::{Call, Info};
+use crate::callback::{CallbackTarget, LegCallback};
+use crate::command::{Addressed, Invite, Target};
+use crate::context::{Context, Letter, Settings};
+use crate::dialect::Dialect;
+use crate::event::{Document, Event, Headers, Redirect, Route};
+use crate::fact::Reason;
+use crate::fork::{BranchSpec, Common, Dialled, Fork, ForkId};
+use crate::leg::Leg;
+use crate::trace;
+
+/// An inbound call that was admitted.
+#[derive(Clone, Debug)]
+pub struct Inbound {
+    /// Account it runs under.
+    pub account: AccountSid,
+    /// Caller's user part.
+    pub from: String,
+    /// Called user part.
+    pub to: String,
+    /// Caller's display name.
+    pub caller_name: Option<String>,
+    /// User part of the Diversion header.
+    pub forwarded_from: Option<String>,
+    /// `X-` headers and Diversion of the INVITE, exact names, in order.
+    pub headers: Headers,
+    /// SIP Call-ID.
+    pub sip_call_id: String,
+    /// Number that was called.
+    pub number: Option<NumberSid>,
+    /// Offer of the INVITE; `None` if it had none.
+    pub sdp: Option<String>,
+    /// What runs on the leg.
+    pub script: Script,
+    /// Told each status of the leg.
+    pub status_callback: Option<CallbackTarget>,
+    /// Dialect of the run.
+    pub dialect: Dialect,
+}
+
+/// What runs on a leg.
+#[derive(Clone, Debug)]
+pub enum Script {
+    /// A document of the application.
+    Document(Document),
+    /// Verbs made up by routing.
+    Verbs {
+        /// The verbs.
+        verbs: Vec<Verb>,
+        /// Answer the caller only when a `<Dial>` connects.
+        answer_on_bridge: bool,
+    },
+}
+
+/// A call made by the API.
+#[derive(Clone, Debug)]
+pub struct OutboundApi {
+    /// Account it runs under.
+    pub account: AccountSid,
+    /// Whom the callee sees: a number, a name, or a whole SIP address.
+    pub from: String,
+    /// What was asked for.
+    pub target: Target,
+    /// Called party as records show it.
+    pub to: String,
+    /// Ways to reach it; one leg each.
+    pub routes: Vec<Route>,
+    /// Headers for the INVITE.
+    pub headers: Headers,
+    /// User name and password for 401 and 407.
+    pub credentials: Option<(String, String)>,
+    /// Runs on the leg that answers.
+    pub document: Document,
+    /// Told of the events of each leg.
+    pub callback: Option<LegCallback>,
+    /// How long it may ring.
+    pub timeout: Duration,
+    /// Dialect of the run.
+    pub dialect: Dialect,
+}
+
+/// The machines of one root call.
+pub struct Family {
+    cx: Context,
+    root: CallSid,
+    calls: BTreeMap<CallSid, Call>,
+    forks: BTreeMap<ForkId, Fork>,
+    bridges: BTreeMap<BridgeId, Bridge>,
+    /// Runs on the branch of a parentless fork that answers.
+    script: Option<Document>,
+}
+
+impl Family {
+    /// A family whose root is an inbound call.
+    ///
+    /// `seed` must not be predictable: identifiers are made from it.
+    #[must_use]
+    pub fn inbound(
+        settings: Arc<Settings>,
+        inbound: Inbound,
+        seed: u64,
+        now: Timestamp,
+    ) -> (Self, CallSid) {
+        let mut cx = Context::new(settings, seed, now);
+        let sid = cx.call_sid();
+        let info = Info {
+            account: inbound.account,
+            parent: None,
+            direction: Direction::Inbound,
+            from: inbound.from,
+            to: inbound.to,
+            caller_name: inbound.caller_name,
+            forwarded_from: inbound.forwarded_from,
+            number: inbound.number,
+            headers: inbound.headers,
+            created: now,
+            sip_call_id: Some(inbound.sip_call_id),
+            dialled_sip: false,
+        };
+        let leg = Leg::Alerting { offer: inbound.sdp };
+        let mut call = Call::new(sid, info, leg, inbound.dialect);
+        call.number_callback = inbound.status_callback;
+        call.start_inbound(&mut cx);
+        match inbound.script {
+            Script::Document(document) => call.start_document(document, &mut cx),
+            Script::Verbs {
+                verbs,
+                answer_on_bridge,
+            } => {
+                call.start_verbs(verbs, answer_on_bridge, &mut cx);
+            }
+        }
+        let mut family = Self::new(cx, sid);
+        family.calls.insert(sid, call);
+        family.deliver();
+        (family, sid)
+    }
+
+    /// A family whose roots are the legs of a call made by the API, one for each route.
+    #[must_use]
+    pub fn outbound_api(
+        settings: Arc<Settings>,
+        outbound: OutboundApi,
+        seed: u64,
+        now: Timestamp,
+    ) -> (Self, Vec<CallSid>) {
+        let mut cx = Context::new(settings, seed, now);
+        let common = Common {
+            parent: None,
+            account: outbound.account,
+            direction: Direction::OutboundApi,
+            from: outbound.from,
+            from_display: None,
+            forwarded_from: None,
+            dialect: outbound.dialect,
+        };
+        let dialled = Dialled {
+            target: outbound.target,
+            headers: outbound.headers,
+            credentials: outbound.credentials,
+            callback: outbound.callback,
+        };
+        let id = cx.fork_id();
+        let (fork, legs) = Fork::ring(
+            id,
+            common,
+            &dialled,
+            outbound.routes,
+            outbound.timeout,
+            &mut cx,
+        );
+        let root = legs.first().copied().unwrap_or_else(|| cx.call_sid());
+        let mut family = Self::new(cx, root);
+        family.script = Some(outbound.document);
+        family.forks.insert(id, fork);
+        family.deliver();
+        (family, legs)
+    }
+
+    fn new(cx: Context, root: CallSid) -> Self {
+        Self {
+            cx,
+            root,
+            calls: BTreeMap::new(),
+            forks: BTreeMap::new(),
+            bridges: BTreeMap::new(),
+            script: None,
+        }
+    }
+
+    /// Tells a call of the family what happened. Events for calls that are forgotten are ignored.
+    pub fn handle(&mut self, call: CallSid, event: Event, now: Timestamp) {
+        self.cx.now = now;
+        if let Some(entry) = trace::of_event(now, call, &event) {
+            self.cx.trace_entry(entry);
+        }
+        match event {
+            Event::Resolved { req, routes } => {
+                if let Some(fork) = self.forks.values_mut().find(|fork| fork.asked(req)) {
+                    fork.handle_resolved(routes, &mut self.cx);
+                }
+            }
+            event @ (Event::Fetched { .. }
+            | Event::Audio { .. }
+            | Event::Leg(_)
+            | Event::Media(_)
+            | Event::Modify(_)
+            | Event::Shutdown) => {
+                if let Some(call) = self.calls.get_mut(&call) {
+                    call.handle(event, &mut self.cx);
+                }
+            }
+        }
+        self.deliver();
+    }
+
+    /// Tells every machine whose time has come.
+    pub fn handle_timeout(&mut self, now: Timestamp) {
+        self.cx.now = now;
+        for call in self.calls.values_mut() {
+            call.handle_timeout(&mut self.cx);
+        }
+        for fork in self.forks.values_mut() {
+            fork.handle_timeout(&mut self.cx);
+        }
+        let due: Vec<_> = self
+            .bridges
+            .iter()
+            .filter(|(_, bridge)| bridge.poll_timeout() <= now)
+            .map(|(id, _)| *id)
+            .collect();
+        for id in due {
+            self.end_bridge(id, Ended::TimeLimit);
+        }
+        self.deliver();
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is due.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Timestamp> {
+        let calls = self.calls.values().filter_map(Call::poll_timeout);
+        let forks = self.forks.values().filter_map(Fork::poll_timeout);
+        let bridges = self.bridges.values().map(Bridge::poll_timeout);
+        calls.chain(forks).chain(bridges).min()
+    }
+
+    /// What is to be done, in order; empty when nothing is.
+    pub fn poll_commands(&mut self) -> Vec<Addressed> {
+        self.cx.drain(self.root)
+    }
+
+    /// Whether every leg is over and nothing is waited for.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.calls.is_empty() && self.forks.is_empty() && self.bridges.is_empty()
+    }
+
+    /// The legs that are not forgotten yet.
+    pub fn legs(&self) -> impl Iterator<Item = CallSid> {
+        self.calls.keys().copied()
+    }
+
+    fn deliver(&mut self) {
+        while let Some(letter) = self.cx.letters.pop_front() {
+            self.deliver_one(letter);
+        }
+        let cx = &mut self.cx;
+        for call in self.calls.values_mut() {
+            call.forget(cx);
+        }
+        self.calls.retain(|_, call| !call.is_over());
+        self.forks.retain(|_, fork| !fork.is_over());
+    }
+
+    fn deliver_one(&mut self, letter: Letter) {
+        let cx = &mut self.cx;
+        match letter {
+            Letter::Spawn(spec) => self.spawn(*spec),
+            Letter::StartFork {
+                fork,
+                asker,
+                common,
+                dialled,
+                timeout,
+            } => {
+                let machine = Fork::resolve(fork, asker, *common, dialled, timeout, cx);
+                self.forks.insert(fork, machine);
+            }
+            Letter::AbandonFork(fork, reason) => self.abandon(fork, reason),
+            Letter::BranchAnswered(fork, call, ring_s) => {
+                if let Some(fork) = self.forks.get_mut(&fork) {
+                    fork.handle_answered(call, ring_s, cx);
+                }
+            }
+            Letter::BranchOver(fork, over) => {
+                if let Some(fork) = self.forks.get_mut(&fork) {
+                    fork.handle_over(*over, cx);
+                }
+            }
+            Letter::ForkWon {
+                parent,
+                fork,
+                child,
+                ring_s,
+            } => {
+                if let Some(parent) = self.calls.get_mut(&parent) {
+                    parent.fork_won(fork, child, ring_s, cx);
+                } else {
+                    cx.letter(Letter::Hangup {
+                        call: child,
+                        reason: Reason::ParentGone,
+                    });
+                }
+            }
+            Letter::ForkLost {
+                parent,
+                fork,
+                result,
+            } => {
+                if let Some(parent) = self.calls.get_mut(&parent) {
+                    parent.fork_lost(fork, *result, cx);
+                }
+            }
+            Letter::Adopt { child } => {
+                if let (Some(child), Some(document)) =
+                    (self.calls.get_mut(&child), self.script.take())
+                {
+                    child.start_document(document, cx);
+                }
+            }
+            Letter::Hangup { call, reason } => {
+                if let Some(call) = self.calls.get_mut(&call) {
+                    call.end_leg(reason, cx);
+                }
+            }
+            Letter::Bridge { bridge, plan } => self.join(bridge, *plan),
+            Letter::BridgeLegOver(bridge, call) => self.end_bridge(bridge, Ended::By(call)),
+            Letter::Dissolve {
+                bridge,
+                left,
+                moved,
+            } => self.dissolve(bridge, left, moved),
+            Letter::BridgeOver {
+                call,
+                bridge,
+                ended,
+            } => {
+                if let Some(call) = self.calls.get_mut(&call)
+                    && call.bridge == Some(bridge)
+                {
+                    call.bridge_over(ended, cx);
+                }
+            }
+        }
+    }
+
+    fn spawn(&mut self, spec: BranchSpec) {
+        let BranchSpec {
+            call: sid,
+            fork,
+            common,
+            dialled,
+            route,
+        } = spec;
+        let dialled_sip = matches!(dialled.target, Target::Sip(_));
+        let info = Info {
+            account: common.account,
+            parent: common.parent,
+            direction: common.direction,
+            from: user_part(&common.from).to_owned(),
+            to: shown(&dialled.target),
+            caller_name: common.from_display.clone(),
+            forwarded_from: common.forwarded_from,
+            number: None,
+            headers: Headers::new(),
+            created: self.cx.now,
+            sip_call_id: None,
+            dialled_sip,
+        };
+        let mut route = route;
+        if dialled.credentials.is_some() {
+            route.credentials = dialled.credentials;
+        }
+        let invite = Invite {
+            route,
+            from: common.from,
+            from_display: common.from_display,
+            headers: dialled.headers,
+            sdp: String::new(),
+        };
+        let mut call = Call::new(sid, info, Leg::Opening(Box::new(invite)), common.dialect);
+        call.fork = Some(fork);
+        call.leg_callback = dialled.callback;
+        call.start_outbound(&mut self.cx);
+        self.calls.insert(sid, call);
+    }
+
+    fn abandon(&mut self, id: ForkId, reason: Reason) {
+        let Some(fork) = self.forks.get_mut(&id) else {
+            return;
+        };
+        let (parent, result) = fork.abandon(reason, &mut self.cx);
+        if let Some(parent) = parent.and_then(|parent| self.calls.get_mut(&parent)) {
+            parent.fork_abandoned(id, result, &mut self.cx);
+        }
+    }
+
+    fn join(&mut self, id: BridgeId, plan: crate::bridge::Plan) {
+        let (caller, callee) = (plan.caller, plan.callee);
+        for sid in [caller, callee] {
+            match self.calls.get_mut(&sid) {
+                Some(call) if call.is_up() => call.bridge = Some(id),
+                // It ended while the other was being answered.
+                Some(_) | None => {
+                    let ended = Ended::By(sid);
+                    if let Some(caller) = self.calls.get_mut(&caller) {
+                        caller.bridge = Some(id);
+                    }
+                    for call in [caller, callee] {
+                        self.cx.letter(Letter::BridgeOver {
+                            call,
+                            bridge: id,
+                            ended,
+                        });
+                    }
+                    return;
+                }
+            }
+        }
+        self.bridges.insert(id, Bridge::new(id, plan, &mut self.cx));
+    }
+
+    fn end_bridge(&mut self, id: BridgeId, ended: Ended) {
+        if let Some(bridge) = self.bridges.remove(&id) {
+            bridge.end(ended, &mut self.cx);
+        }
+    }
+
+    fn dissolve(&mut self, id: BridgeId, left: CallSid, moved: Option<Box<Redirect>>) {
+        let Some(bridge) = self.bridges.remove(&id) else {
+            return;
+        };
+        let partner = bridge.partner(left);
+        bridge.dissolve(&mut self.cx);
+        if let Some(call) = self.calls.get_mut(&left) {
+            call.bridge = None;
+        }
+        if let Some(call) = self.calls.get_mut(&partner) {
+            call.partner_redirected(left, moved, &mut self.cx);
+        }
+    }
+}
+
+/// The target as records show it.
+fn shown(target: &Target) -> String {
+    match target {
+        Target::Client(login) => login.clone(),
+        Target::Number(number) => number.clone(),
+        Target::Sip(uri) => user_part(uri).to_owned(),
+    }
+}
+
+/// User part of a SIP address, or the text itself.
+pub(crate) fn user_part(address: &str) -> &str {
+    let rest = address
+        .strip_prefix("sip:")
+        .or_else(|| address.strip_prefix("sips:"))
+        .unwrap_or(address);
+    match rest.split_once('@') {
+        Some((user, _)) => user,
+        None => rest.split([';', '?']).next().unwrap_or(rest),
+    }
+}

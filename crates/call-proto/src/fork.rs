@@ -1,0 +1,376 @@
+//! The fork of one `<Dial>` (or of one API call to a client with several phones): rings every
+//! branch in parallel until one answers.
+//!
+//! **Invariant: a fork ends with exactly one of `ForkWon` and `ForkLost`, unless it was
+//! abandoned, and every branch it started ends.** Left to others: what the winner does.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use model::{AccountSid, CallSid, CallStatus, Direction, Timestamp};
+
+use crate::callback::LegCallback;
+use crate::command::{Command, Target};
+use crate::context::{Context, Letter};
+use crate::event::{Headers, Req, Route, Unreachable};
+use crate::fact::Reason;
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct ForkId(pub(crate) u64);
+
+/// What a leg tells its fork when it is over.
+#[derive(Clone, Debug)]
+pub(crate) struct LegOver {
+    pub(crate) call: CallSid,
+    pub(crate) status: CallStatus,
+    pub(crate) sip_status: Option<u16>,
+    pub(crate) ring_s: i64,
+    /// From the last response of a leg that was dialled as a SIP address.
+    pub(crate) response: Option<LastResponse>,
+}
+
+/// Of the last final response of a leg.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct LastResponse {
+    pub(crate) sip_call_id: String,
+    pub(crate) status: u16,
+    pub(crate) headers: Headers,
+}
+
+/// One thing to dial: becomes a branch for each route its target has.
+#[derive(Clone, Debug)]
+pub(crate) struct Dialled {
+    pub(crate) target: Target,
+    pub(crate) headers: Headers,
+    pub(crate) credentials: Option<(String, String)>,
+    pub(crate) callback: Option<LegCallback>,
+}
+
+/// What every branch of a fork has in common.
+#[derive(Clone, Debug)]
+pub(crate) struct Common {
+    pub(crate) parent: Option<CallSid>,
+    pub(crate) account: AccountSid,
+    pub(crate) direction: Direction,
+    pub(crate) from: String,
+    pub(crate) from_display: Option<String>,
+    pub(crate) forwarded_from: Option<String>,
+    pub(crate) dialect: crate::Dialect,
+}
+
+/// A leg to be created.
+#[derive(Debug)]
+pub(crate) struct BranchSpec {
+    pub(crate) call: CallSid,
+    pub(crate) fork: ForkId,
+    pub(crate) common: Common,
+    pub(crate) dialled: Dialled,
+    pub(crate) route: Route,
+}
+
+/// How a fork without a winner ended.
+#[derive(Clone, Debug)]
+pub(crate) struct ForkResult {
+    pub(crate) status: CallStatus,
+    /// The last branch to end, if there was any.
+    pub(crate) last: Option<LegOver>,
+    /// The last final SIP failure, for callers that were not answered yet.
+    pub(crate) sip_status: Option<u16>,
+    /// Targets without a route.
+    pub(crate) unreachable: Vec<Unreachable>,
+}
+
+pub(crate) struct Fork {
+    id: ForkId,
+    common: Common,
+    timeout: Duration,
+    state: State,
+    over: Vec<LegOver>,
+    unreachable: Vec<Unreachable>,
+}
+
+enum State {
+    /// Routes are being looked up.
+    Resolving { req: Req, dialled: Vec<Dialled> },
+    /// Branches ring.
+    Ringing {
+        until: Timestamp,
+        branches: BTreeSet<CallSid>,
+    },
+    /// Decided; the rest of the branches are being ended.
+    Decided { left: BTreeSet<CallSid> },
+}
+
+impl Fork {
+    /// Starts looking up the routes.
+    pub(crate) fn resolve(
+        id: ForkId,
+        asker: CallSid,
+        common: Common,
+        dialled: Vec<Dialled>,
+        timeout: Duration,
+        cx: &mut Context,
+    ) -> Self {
+        let req = cx.req();
+        let targets = dialled.iter().map(|d| d.target.clone()).collect();
+        cx.command(asker, Command::Resolve { req, targets });
+        let state = State::Resolving { req, dialled };
+        Self {
+            id,
+            common,
+            timeout,
+            state,
+            over: Vec::new(),
+            unreachable: Vec::new(),
+        }
+    }
+
+    /// Starts ringing routes that are known already. Returns the legs.
+    pub(crate) fn ring(
+        id: ForkId,
+        common: Common,
+        dialled: &Dialled,
+        routes: Vec<Route>,
+        timeout: Duration,
+        cx: &mut Context,
+    ) -> (Self, Vec<CallSid>) {
+        let state = State::Decided {
+            left: BTreeSet::new(),
+        };
+        let mut fork = Self {
+            id,
+            common,
+            timeout,
+            state,
+            over: Vec::new(),
+            unreachable: Vec::new(),
+        };
+        let branches = routes
+            .into_iter()
+            .map(|route| fork.spawn(dialled, route, cx))
+            .collect();
+        fork.start_ringing(branches, cx);
+        let legs = match &fork.state {
+            State::Ringing { branches, .. } => branches.iter().copied().collect(),
+            State::Resolving { .. } | State::Decided { .. } => Vec::new(),
+        };
+        (fork, legs)
+    }
+
+    /// Whether this fork asked that question.
+    pub(crate) fn asked(&self, answered: Req) -> bool {
+        match &self.state {
+            State::Resolving { req, .. } => *req == answered,
+            State::Ringing { .. } | State::Decided { .. } => false,
+        }
+    }
+
+    pub(crate) fn handle_resolved(
+        &mut self,
+        routes: Vec<Result<Vec<Route>, Unreachable>>,
+        cx: &mut Context,
+    ) {
+        let empty = State::Decided {
+            left: BTreeSet::new(),
+        };
+        let State::Resolving { dialled, .. } = std::mem::replace(&mut self.state, empty) else {
+            return;
+        };
+        let mut branches = BTreeSet::new();
+        for (dialled, found) in dialled.iter().zip(routes) {
+            match found {
+                Ok(routes) => {
+                    for route in routes {
+                        branches.insert(self.spawn(dialled, route, cx));
+                    }
+                }
+                Err(unreachable) => self.unreachable.push(unreachable),
+            }
+        }
+        self.start_ringing(branches, cx);
+    }
+
+    pub(crate) fn handle_answered(&mut self, call: CallSid, ring_s: i64, cx: &mut Context) {
+        match &mut self.state {
+            State::Ringing { branches, .. } => {
+                branches.remove(&call);
+                let left = std::mem::take(branches);
+                self.end_branches(left, Reason::LostRace, cx);
+                match self.common.parent {
+                    Some(parent) => {
+                        cx.letter(Letter::ForkWon {
+                            parent,
+                            fork: self.id,
+                            child: call,
+                            ring_s,
+                        });
+                    }
+                    None => cx.letter(Letter::Adopt { child: call }),
+                }
+            }
+            // Too late: another branch has won, or the fork was abandoned.
+            State::Decided { left } => {
+                left.remove(&call);
+                cx.letter(Letter::Hangup {
+                    call,
+                    reason: Reason::LostRace,
+                });
+            }
+            State::Resolving { .. } => {}
+        }
+    }
+
+    pub(crate) fn handle_over(&mut self, over: LegOver, cx: &mut Context) {
+        match &mut self.state {
+            State::Ringing { branches, .. } => {
+                branches.remove(&over.call);
+                let none_left = branches.is_empty();
+                self.over.push(over);
+                if none_left {
+                    self.lose(None, cx);
+                }
+            }
+            State::Decided { left } => {
+                left.remove(&over.call);
+            }
+            State::Resolving { .. } => {}
+        }
+    }
+
+    pub(crate) fn handle_timeout(&mut self, cx: &mut Context) {
+        if let State::Ringing { until, branches } = &mut self.state
+            && *until <= cx.now
+        {
+            let left = std::mem::take(branches);
+            let last = left.last().copied();
+            let ring_s = i64::try_from(self.timeout.as_secs()).unwrap_or(i64::MAX);
+            self.end_branches(left, Reason::NoAnswer, cx);
+            if let Some(call) = last {
+                self.over.push(LegOver {
+                    call,
+                    status: CallStatus::NoAnswer,
+                    sip_status: Some(408),
+                    ring_s,
+                    response: None,
+                });
+            }
+            self.lose(Some(CallStatus::NoAnswer), cx);
+        }
+    }
+
+    /// The parent has no use for a winner any more: ends every branch. Returns the parent and how
+    /// the fork stood.
+    pub(crate) fn abandon(
+        &mut self,
+        reason: Reason,
+        cx: &mut Context,
+    ) -> (Option<CallSid>, ForkResult) {
+        let mut last = self.over.last().cloned();
+        if let State::Ringing { until, branches } = &mut self.state {
+            let left = std::mem::take(branches);
+            let ring_s = cx.now.seconds_since(*until - self.timeout);
+            if let Some(call) = left.last().copied() {
+                last = Some(LegOver {
+                    call,
+                    status: CallStatus::Canceled,
+                    sip_status: Some(487),
+                    ring_s,
+                    response: None,
+                });
+            }
+            self.end_branches(left, reason, cx);
+        } else if let State::Resolving { .. } = &self.state {
+            self.state = State::Decided {
+                left: BTreeSet::new(),
+            };
+        }
+        let sip_status = Some(487);
+        let result = ForkResult {
+            status: CallStatus::Canceled,
+            last,
+            sip_status,
+            unreachable: Vec::new(),
+        };
+        (self.common.parent, result)
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Timestamp> {
+        match &self.state {
+            State::Ringing { until, .. } => Some(*until),
+            State::Resolving { .. } | State::Decided { .. } => None,
+        }
+    }
+
+    /// Whether nothing is left to wait for.
+    pub(crate) fn is_over(&self) -> bool {
+        match &self.state {
+            State::Decided { left } => left.is_empty(),
+            State::Resolving { .. } | State::Ringing { .. } => false,
+        }
+    }
+
+    fn spawn(&self, dialled: &Dialled, route: Route, cx: &mut Context) -> CallSid {
+        let call = cx.call_sid();
+        let spec = BranchSpec {
+            call,
+            fork: self.id,
+            common: self.common.clone(),
+            dialled: dialled.clone(),
+            route,
+        };
+        cx.letter(Letter::Spawn(Box::new(spec)));
+        call
+    }
+
+    fn start_ringing(&mut self, branches: BTreeSet<CallSid>, cx: &mut Context) {
+        if branches.is_empty() {
+            self.lose(None, cx);
+        } else {
+            self.state = State::Ringing {
+                until: cx.now + self.timeout,
+                branches,
+            };
+        }
+    }
+
+    fn end_branches(&mut self, left: BTreeSet<CallSid>, reason: Reason, cx: &mut Context) {
+        for call in left.iter().copied() {
+            cx.letter(Letter::Hangup { call, reason });
+        }
+        self.state = State::Decided { left };
+    }
+
+    fn lose(&mut self, status: Option<CallStatus>, cx: &mut Context) {
+        if let State::Ringing { .. } | State::Resolving { .. } = &self.state {
+            self.state = State::Decided {
+                left: BTreeSet::new(),
+            };
+        }
+        let result = ForkResult {
+            status: status.unwrap_or_else(|| verdict(&self.over)),
+            last: self.over.last().cloned(),
+            sip_status: self.over.iter().rev().find_map(|over| over.sip_status),
+            unreachable: std::mem::take(&mut self.unreachable),
+        };
+        if let Some(parent) = self.common.parent {
+            let result = Box::new(result);
+            cx.letter(Letter::ForkLost {
+                parent,
+                fork: self.id,
+                result,
+            });
+        }
+    }
+}
+
+/// Status of a fork whose branches all failed: what says most about the people called wins.
+fn verdict(over: &[LegOver]) -> CallStatus {
+    let order = [
+        CallStatus::Busy,
+        CallStatus::NoAnswer,
+        CallStatus::Failed,
+        CallStatus::Canceled,
+    ];
+    let seen = |status: &CallStatus| over.iter().any(|leg| leg.status == *status);
+    order.into_iter().find(seen).unwrap_or(CallStatus::Failed)
+}

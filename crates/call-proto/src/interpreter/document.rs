@@ -1,0 +1,296 @@
+//! Fetching documents: the first of a run with its fallback, and those that follow.
+
+use model::{CallStatus, HttpMethod, error};
+use rcml::ReplyError;
+
+use super::{Next, Run, State};
+use crate::call::Call;
+use crate::command::{Command, FetchRequest};
+use crate::context::Context;
+use crate::event::{Document, FetchFailure, Fetched, Req};
+use crate::fact::Reason;
+use crate::params::Params;
+
+/// At most so many findings of one document become notifications.
+const MAX_FINDINGS: usize = 30;
+
+/// Why a document is fetched.
+pub(super) enum Purpose {
+    /// It is the first of the run; this one is asked if it fails.
+    First {
+        fallback: Option<(String, HttpMethod)>,
+    },
+    /// The first failed.
+    Fallback,
+    /// An action or a redirect.
+    FollowUp,
+}
+
+impl Purpose {
+    pub(super) fn is_first(&self) -> bool {
+        match self {
+            Self::First { .. } | Self::Fallback => true,
+            Self::FollowUp => false,
+        }
+    }
+}
+
+/// Why an answer is no document.
+struct Problem {
+    code: u16,
+    text: String,
+    reason: Reason,
+    /// Final SIP status for an unanswered caller.
+    sip_status: u16,
+    /// Text of the Reason header.
+    sip_reason: String,
+    status: CallStatus,
+}
+
+impl Call {
+    pub(super) fn fetch_first(&mut self, document: Document, cx: &mut Context) {
+        let params = self.voice_params(cx);
+        let purpose = Purpose::First {
+            fallback: document.fallback,
+        };
+        let state = self.fetch(document.url, document.method, params, purpose, cx);
+        if let Some(run) = &mut self.run {
+            run.state = state;
+        }
+    }
+
+    pub(super) fn fetch(
+        &mut self,
+        url: String,
+        method: HttpMethod,
+        params: Params,
+        purpose: Purpose,
+        cx: &mut Context,
+    ) -> State {
+        let req = cx.req();
+        let request = FetchRequest {
+            url,
+            method,
+            params,
+        };
+        cx.command(self.sid, Command::Fetch { req, request });
+        State::Fetching { req, purpose }
+    }
+
+    pub(crate) fn handle_fetched(
+        &mut self,
+        answered: Req,
+        result: Result<Fetched, FetchFailure>,
+        cx: &mut Context,
+    ) {
+        let Some(run) = &mut self.run else { return };
+        let State::Fetching { req, .. } = &run.state else {
+            return;
+        };
+        if *req != answered {
+            return;
+        }
+        let State::Fetching { purpose, .. } = std::mem::replace(&mut run.state, State::Ready)
+        else {
+            return;
+        };
+        let asked = result
+            .as_ref()
+            .map_or_else(|_| None, |fetched| Some(fetched.url.clone()));
+        match self.read(result, cx) {
+            Ok(()) => {}
+            Err(problem) => match purpose {
+                Purpose::First {
+                    fallback: Some((url, method)),
+                } => {
+                    self.fall_back(url, method, &problem, asked.as_deref(), cx);
+                }
+                Purpose::First { fallback: None } | Purpose::Fallback | Purpose::FollowUp => {
+                    self.document_failed(&problem, asked.as_deref(), cx);
+                }
+            },
+        }
+        self.advance(cx);
+    }
+
+    /// Puts the verbs of an answer into the run.
+    fn read(
+        &mut self,
+        result: Result<Fetched, FetchFailure>,
+        cx: &mut Context,
+    ) -> Result<(), Problem> {
+        let fetched = result.map_err(Problem::unreachable)?;
+        if fetched.status != 200 {
+            return Err(Problem::http_status(&fetched));
+        }
+        let content_type = fetched.content_type.as_deref();
+        let document = rcml::Document::from_reply(content_type, &fetched.body, &fetched.url)
+            .map_err(|error| Problem::no_document(&error))?;
+        for finding in document.findings.iter().take(MAX_FINDINGS) {
+            let mut about = self.about(Some(&fetched.url));
+            (about.line, about.column) = (Some(finding.line), Some(finding.column));
+            let text = match &finding.suggestion {
+                Some(suggestion) => format!("{} ({suggestion})", finding.message),
+                None => finding.message.clone(),
+            };
+            cx.notify(about, finding.code, &text);
+        }
+        if let Some(run) = &mut self.run {
+            run.base = url::Url::parse(&fetched.url).ok();
+            run.verbs = document.verbs.into();
+            run.began = false;
+        }
+        Ok(())
+    }
+
+    fn fall_back(
+        &mut self,
+        url: String,
+        method: HttpMethod,
+        problem: &Problem,
+        asked: Option<&str>,
+        cx: &mut Context,
+    ) {
+        cx.notify(self.about(asked), problem.code, &problem.text);
+        let mut params = self.voice_params(cx);
+        params.push(("ErrorCode".to_owned(), problem.code.to_string()));
+        params.push(("ErrorUrl".to_owned(), asked.unwrap_or_default().to_owned()));
+        let state = self.fetch(url, method, params, Purpose::Fallback, cx);
+        if let Some(run) = &mut self.run {
+            run.state = state;
+        }
+    }
+
+    fn document_failed(&mut self, problem: &Problem, asked: Option<&str>, cx: &mut Context) {
+        cx.notify(self.about(asked), problem.code, &problem.text);
+        if let Some(run) = &mut self.run {
+            run.abandon();
+        }
+        if self.ended.is_some() {
+            return;
+        }
+        if self.is_unanswered() {
+            self.reject(problem.sip_status, Some(problem.sip_reason.clone()), cx);
+            self.finish(problem.status, problem.reason, cx);
+        } else {
+            self.hang_up(
+                Some(&problem.sip_reason),
+                CallStatus::Failed,
+                problem.reason,
+                cx,
+            );
+        }
+    }
+
+    /// An absolute http or https address from one that a document holds; `None`, with a
+    /// notification, if it cannot be made.
+    pub(super) fn address(&self, written: &str, cx: &mut Context) -> Option<String> {
+        let run = self.run.as_ref()?;
+        match resolve(run, written) {
+            Some(url) => Some(url),
+            None => {
+                let text = format!("`{written}` is no valid http address");
+                cx.notify(self.about(None), error::BAD_URI, &text);
+                None
+            }
+        }
+    }
+
+    /// A verb has an address that cannot be used: the run stops.
+    pub(super) fn bad_address(&mut self, cx: &mut Context) -> Next {
+        if let Some(run) = &mut self.run {
+            run.abandon();
+        }
+        if self.ended.is_none() && !self.is_unanswered() {
+            self.hang_up(
+                Some("address is not valid"),
+                CallStatus::Failed,
+                Reason::DocumentFetch,
+                cx,
+            );
+            return Next::End;
+        }
+        Next::Verb
+    }
+}
+
+/// RFC 3986 resolution against the address of the document, without its query.
+fn resolve(run: &Run, written: &str) -> Option<String> {
+    let url = match &run.base {
+        Some(base) => {
+            let mut base = base.clone();
+            base.set_query(None);
+            base.join(written).ok()?
+        }
+        None => url::Url::parse(written).ok()?,
+    };
+    let http = matches!(url.scheme(), "http" | "https") && url.host().is_some();
+    http.then(|| url.to_string())
+}
+
+impl Problem {
+    fn unreachable(failure: FetchFailure) -> Self {
+        Self {
+            code: failure.code,
+            text: failure.text,
+            reason: Reason::DocumentFetch,
+            sip_status: 500,
+            sip_reason: "Problem_to_setup_the_call".to_owned(),
+            status: CallStatus::Failed,
+        }
+    }
+
+    fn http_status(fetched: &Fetched) -> Self {
+        let Fetched { status, url, .. } = fetched;
+        let text = format!("{url} answered with status {status}");
+        // A page of an error that some web server made says nothing about the application.
+        let readable =
+            fetched.body.trim().is_empty() || rcml::Document::parse(&fetched.body).is_ok();
+        if *status == 404 && readable {
+            return Self {
+                code: error::DOCUMENT_NOT_FOUND,
+                text,
+                reason: Reason::DocumentNotFound,
+                sip_status: 404,
+                sip_reason: "Application_not_found".to_owned(),
+                status: CallStatus::NotFound,
+            };
+        }
+        let code = if *status == 404 {
+            error::DOCUMENT_NOT_FOUND
+        } else {
+            error::FETCH_PROTOCOL
+        };
+        Self {
+            code,
+            text,
+            ..Self::unreachable(FetchFailure {
+                code,
+                text: String::new(),
+            })
+        }
+    }
+
+    fn no_document(reply: &ReplyError) -> Self {
+        let (code, reason, sip_reason) = match reply {
+            ReplyError::Parse(_) => (
+                error::DOCUMENT_PARSE,
+                Reason::DocumentParse,
+                "Problem_to_parse_downloaded_RCML",
+            ),
+            ReplyError::NoContentType | ReplyError::ContentType(_) => (
+                error::BAD_CONTENT_TYPE,
+                Reason::DocumentParse,
+                "Content_type_is_no_document",
+            ),
+        };
+        Self {
+            code,
+            text: reply.to_string(),
+            reason,
+            sip_status: 500,
+            sip_reason: sip_reason.to_owned(),
+            status: CallStatus::Failed,
+        }
+    }
+}

@@ -1,0 +1,445 @@
+//! The interpreter: runs a document's verbs one after the other on one leg.
+//!
+//! A run yields commands and performs nothing. **Invariant: a run always waits for exactly one
+//! thing, named by its state, or it is finished and gone.** After the leg is over the rest of the
+//! run is walked: verbs that need the leg are skipped, the request of a `<Dial>`'s action is
+//! still made. One file per verb; fetching is in `document`.
+
+mod dial;
+mod document;
+mod hangup;
+mod pause;
+mod play;
+mod redirect;
+mod reject;
+mod say;
+
+use std::collections::VecDeque;
+
+use model::{CallStatus, Timestamp};
+use rcml::Verb;
+
+use crate::bridge::Ended;
+use crate::call::Call;
+use crate::command::{MediaCommand, Sound};
+use crate::context::Context;
+use crate::event::{AudioFailure, Clip, Document, PlayId, Req};
+use crate::fact::Reason;
+use crate::trace::Lane;
+
+use dial::Dialing;
+use document::Purpose;
+
+/// A running script.
+pub(crate) struct Run {
+    /// Address of the document that runs: the base of relative addresses.
+    base: Option<url::Url>,
+    verbs: VecDeque<Verb>,
+    state: State,
+    /// A `<Dial>` on an unanswered leg answers it only when connected.
+    answer_on_bridge: bool,
+    /// Documents fetched since something was last played or dialled.
+    redirects: u32,
+    /// Final status of the last failed `<Dial>`, for a caller that was not answered.
+    failure_status: Option<u16>,
+    /// The document's first verb was reached.
+    began: bool,
+}
+
+/// What a run waits for.
+enum State {
+    /// For nothing: the next verb can start.
+    Ready,
+    /// For a document.
+    Fetching { req: Req, purpose: Purpose },
+    /// For the leg to be up; then this verb runs.
+    Answering(Box<Verb>),
+    /// For a pause to be over.
+    Pausing { until: Timestamp },
+    /// For audio; then it is played.
+    Preparing {
+        req: Req,
+        times: Option<u32>,
+        verb: &'static str,
+    },
+    /// For a play-out to end.
+    Playing { play: PlayId },
+    /// For a `<Dial>`.
+    Dialing(Box<Dialing>),
+    /// For nothing more: the run is over.
+    Finished,
+}
+
+/// What the end of a verb means.
+enum Next {
+    /// The next verb can start.
+    Verb,
+    /// The verb waits.
+    Wait(State),
+    /// The run is over.
+    End,
+}
+
+impl Run {
+    fn new(base: Option<url::Url>, verbs: Vec<Verb>, answer_on_bridge: bool) -> Self {
+        Self {
+            base,
+            verbs: verbs.into(),
+            state: State::Ready,
+            answer_on_bridge,
+            redirects: 0,
+            failure_status: None,
+            began: false,
+        }
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Timestamp> {
+        match &self.state {
+            State::Pausing { until } => Some(*until),
+            State::Dialing(dialing) => dialing.poll_timeout(),
+            State::Ready
+            | State::Fetching { .. }
+            | State::Answering(_)
+            | State::Preparing { .. }
+            | State::Playing { .. }
+            | State::Finished => None,
+        }
+    }
+
+    /// The leg ends for a reason that the script has no say in.
+    pub(crate) fn abandon(&mut self) {
+        self.verbs.clear();
+    }
+}
+
+impl Call {
+    /// Starts a script that is a document to be fetched.
+    pub(crate) fn start_document(&mut self, document: Document, cx: &mut Context) {
+        self.run = Some(Run::new(None, Vec::new(), false));
+        self.fetch_first(document, cx);
+    }
+
+    /// Starts a script whose verbs are known.
+    pub(crate) fn start_verbs(
+        &mut self,
+        verbs: Vec<Verb>,
+        answer_on_bridge: bool,
+        cx: &mut Context,
+    ) {
+        self.run = Some(Run::new(None, verbs, answer_on_bridge));
+        self.advance(cx);
+    }
+
+    /// Runs verbs until one waits or the document ends.
+    fn advance(&mut self, cx: &mut Context) {
+        loop {
+            let Some(run) = &mut self.run else { return };
+            let State::Ready = run.state else { break };
+            let next = match run.verbs.pop_front() {
+                Some(verb) => {
+                    run.began = true;
+                    self.begin(verb, cx)
+                }
+                None => {
+                    self.document_ends(cx);
+                    Next::End
+                }
+            };
+            let Some(run) = &mut self.run else { return };
+            match next {
+                Next::Verb => {}
+                Next::Wait(state) => run.state = state,
+                Next::End => run.state = State::Finished,
+            }
+        }
+        self.drop_finished_run();
+    }
+
+    fn drop_finished_run(&mut self) {
+        if matches!(
+            self.run,
+            Some(Run {
+                state: State::Finished,
+                ..
+            })
+        ) {
+            self.run = None;
+        }
+    }
+
+    fn begin(&mut self, verb: Verb, cx: &mut Context) -> Next {
+        if self.ended.is_some() && !outlives_leg(&verb) {
+            return Next::Verb;
+        }
+        if let Verb::Unsupported(verb) = &verb {
+            cx.trace(
+                self.sid,
+                Lane::Rcml,
+                &format!("<{}>", verb.name),
+                "not built; skipped",
+            );
+            return Next::Verb;
+        }
+        if self.must_answer_for(&verb) {
+            self.answer(cx);
+            return Next::Wait(State::Answering(Box::new(verb)));
+        }
+        cx.trace(
+            self.sid,
+            Lane::Rcml,
+            &format!("<{}>", verb.name()),
+            &place(&verb),
+        );
+        match verb {
+            Verb::Say(say) => self.say(say, cx),
+            Verb::Play(play) => self.play(&play, cx),
+            Verb::Pause(pause) => Self::pause(&pause, cx),
+            Verb::Hangup(_) => self.hangup_verb(cx),
+            Verb::Reject(reject) => self.reject_verb(&reject, cx),
+            Verb::Redirect(redirect) => self.redirect_verb(&redirect, cx),
+            Verb::Dial(dial) => self.dial(*dial, cx),
+            Verb::Unsupported(_) => Next::Verb,
+        }
+    }
+
+    /// `<Reject>` and `<Pause>` run unanswered, and so does a `<Dial>` that answers on bridge.
+    fn must_answer_for(&self, verb: &Verb) -> bool {
+        if !self.is_unanswered() {
+            return false;
+        }
+        let waiting = self.run.as_ref().is_some_and(|run| run.answer_on_bridge);
+        match verb {
+            Verb::Reject(_) | Verb::Pause(_) => false,
+            Verb::Dial(dial) => !dial.answer_on_bridge.unwrap_or(waiting) && !dial.nouns.is_empty(),
+            Verb::Hangup(_) => !waiting,
+            Verb::Play(play) => !play.url.is_empty(),
+            Verb::Say(say) => !say.text.is_empty(),
+            Verb::Redirect(redirect) => !redirect.url.is_empty(),
+            Verb::Unsupported(_) => false,
+        }
+    }
+
+    /// The leg that a verb waited for is up.
+    pub(crate) fn leg_is_up(&mut self, cx: &mut Context) {
+        let Some(run) = &mut self.run else { return };
+        match std::mem::replace(&mut run.state, State::Ready) {
+            State::Answering(verb) => {
+                run.verbs.push_front(*verb);
+                self.advance(cx);
+            }
+            State::Dialing(dialing) => {
+                run.state = State::Dialing(dialing);
+                self.dial_leg_is_up(cx);
+            }
+            other @ (State::Ready
+            | State::Fetching { .. }
+            | State::Pausing { .. }
+            | State::Preparing { .. }
+            | State::Playing { .. }
+            | State::Finished) => run.state = other,
+        }
+    }
+
+    /// The leg is over: what waited for it goes on without it.
+    pub(crate) fn leg_is_over(&mut self, reason: Reason, cx: &mut Context) {
+        let Some(run) = &mut self.run else { return };
+        match &mut run.state {
+            State::Answering(_)
+            | State::Pausing { .. }
+            | State::Preparing { .. }
+            | State::Playing { .. } => {
+                run.state = State::Ready;
+                self.advance(cx);
+            }
+            State::Dialing(_) => self.dial_leg_is_over(reason, cx),
+            // A first document that was asked for is of no use any more; a follow-up may still
+            // hold verbs that outlive the leg.
+            State::Fetching { purpose, .. } => {
+                if purpose.is_first() {
+                    self.run = None;
+                }
+            }
+            State::Ready | State::Finished => {}
+        }
+    }
+
+    pub(crate) fn handle_timeout(&mut self, cx: &mut Context) {
+        let Some(run) = &mut self.run else { return };
+        match &run.state {
+            State::Pausing { until } if *until <= cx.now => {
+                run.state = State::Ready;
+                self.advance(cx);
+            }
+            State::Dialing(_) => self.dial_timeout(cx),
+            State::Ready
+            | State::Fetching { .. }
+            | State::Answering(_)
+            | State::Pausing { .. }
+            | State::Preparing { .. }
+            | State::Playing { .. }
+            | State::Finished => {}
+        }
+    }
+
+    pub(crate) fn handle_audio(
+        &mut self,
+        answered: Req,
+        result: Result<Clip, AudioFailure>,
+        cx: &mut Context,
+    ) {
+        let Some(run) = &mut self.run else { return };
+        match &run.state {
+            State::Preparing { req, times, verb } if *req == answered => {
+                let (times, verb) = (*times, *verb);
+                match result {
+                    Ok(clip) => self.start_playing(Sound::Clip(clip), times, cx),
+                    Err(failure) => self.audio_failed(verb, &failure, cx),
+                }
+            }
+            State::Dialing(_) => self.dial_music_ready(answered, result, cx),
+            State::Ready
+            | State::Fetching { .. }
+            | State::Answering(_)
+            | State::Pausing { .. }
+            | State::Preparing { .. }
+            | State::Playing { .. }
+            | State::Finished => {}
+        }
+    }
+
+    fn start_playing(&mut self, sound: Sound, times: Option<u32>, cx: &mut Context) {
+        let play = cx.play_id();
+        cx.media(self.sid, MediaCommand::Play { play, sound, times });
+        if let Some(run) = &mut self.run {
+            run.redirects = 0;
+            run.state = State::Playing { play };
+        }
+    }
+
+    fn audio_failed(&mut self, verb: &str, failure: &AudioFailure, cx: &mut Context) {
+        let text = format!("{verb}: {}", failure.text);
+        let about = self.about(None);
+        cx.notify(about, failure.code, &text);
+        if let Some(run) = &mut self.run {
+            run.state = State::Ready;
+            if self.dialect.play_failure_ends_call {
+                run.abandon();
+                self.hang_up(Some(&text), CallStatus::Failed, Reason::AudioFailed, cx);
+            }
+        }
+        self.advance(cx);
+    }
+
+    pub(crate) fn play_done(&mut self, done: PlayId, cx: &mut Context) {
+        let Some(run) = &mut self.run else { return };
+        if matches!(&run.state, State::Playing { play } if *play == done) {
+            run.state = State::Ready;
+            self.advance(cx);
+        }
+    }
+
+    /// Nothing is heard from this leg any more.
+    pub(crate) fn stop_sounds(&mut self, cx: &mut Context) {
+        if let Some(Run {
+            state: State::Playing { play },
+            ..
+        }) = &self.run
+        {
+            let play = *play;
+            cx.media(self.sid, MediaCommand::StopPlay { play });
+        }
+    }
+
+    /// No verb is left.
+    fn document_ends(&mut self, cx: &mut Context) {
+        if self.ended.is_some() {
+            return;
+        }
+        cx.trace(self.sid, Lane::Rcml, "end of document", "");
+        if !self.is_unanswered() {
+            self.end_leg(Reason::DocumentEnd, cx);
+            return;
+        }
+        let Some(run) = &self.run else { return };
+        let (status, waiting) = (run.failure_status, run.answer_on_bridge);
+        let was_empty = !run.began;
+        match status {
+            Some(status) => {
+                self.reject(status, None, cx);
+                let status = if waiting {
+                    CallStatus::Completed
+                } else {
+                    CallStatus::Failed
+                };
+                self.finish(status, Reason::DocumentEnd, cx);
+            }
+            None if was_empty && !self.dialect.empty_document_refused => {
+                self.reject(603, None, cx);
+                self.finish(CallStatus::Completed, Reason::DocumentEnd, cx);
+            }
+            None => {
+                self.reject(
+                    500,
+                    Some("Document_has_no_verb_that_answers".to_owned()),
+                    cx,
+                );
+                self.finish(CallStatus::Failed, Reason::DocumentEnd, cx);
+            }
+        }
+    }
+
+    /// Leaves the script that runs, without ending the leg: another one takes over.
+    pub(crate) fn detach_run(&mut self, cx: &mut Context) {
+        self.stop_sounds(cx);
+        if let Some(Run {
+            state: State::Dialing(dialing),
+            ..
+        }) = self.run.take()
+        {
+            dialing.detach(self.sid, cx);
+        }
+    }
+
+    pub(crate) fn bridge_over(&mut self, ended: Ended, cx: &mut Context) {
+        self.bridge = None;
+        if let Some(Run {
+            state: State::Dialing(_),
+            ..
+        }) = &self.run
+        {
+            self.dial_bridge_over(ended, cx);
+            return;
+        }
+        if self.run.is_some() || self.ended.is_some() {
+            return;
+        }
+        // The dialled party has no script of its own.
+        let reason = match ended {
+            Ended::By(_) => Reason::PartnerHungUp,
+            Ended::TimeLimit => Reason::TimeLimit,
+            Ended::Redirected(_) => Reason::Api,
+        };
+        self.end_leg(reason, cx);
+    }
+}
+
+/// Verbs that are carried out although the leg is over.
+const fn outlives_leg(verb: &Verb) -> bool {
+    match verb {
+        Verb::Say(_)
+        | Verb::Play(_)
+        | Verb::Pause(_)
+        | Verb::Hangup(_)
+        | Verb::Reject(_)
+        | Verb::Redirect(_)
+        | Verb::Dial(_) => false,
+        Verb::Unsupported(_) => true,
+    }
+}
+
+fn place(verb: &Verb) -> String {
+    match verb.line() {
+        0 => String::new(),
+        line => format!("line {line}"),
+    }
+}

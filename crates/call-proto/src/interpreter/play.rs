@@ -1,0 +1,24 @@
+//! `<Play>`: play a sound file.
+
+use super::{Next, State};
+use crate::call::Call;
+use crate::command::Command;
+use crate::context::Context;
+
+impl Call {
+    pub(super) fn play(&mut self, play: &rcml::Play, cx: &mut Context) -> Next {
+        if play.url.is_empty() {
+            return Next::Verb;
+        }
+        let Some(url) = self.address(&play.url, cx) else {
+            return self.bad_address(cx);
+        };
+        let req = cx.req();
+        cx.command(self.sid, Command::Load { req, url });
+        Next::Wait(State::Preparing {
+            req,
+            times: play.looping,
+            verb: "Play",
+        })
+    }
+}

@@ -1,0 +1,47 @@
+//! `<Redirect>`: go on with another document.
+
+use model::{CallStatus, error};
+
+use super::Next;
+use super::document::Purpose;
+use crate::call::Call;
+use crate::context::Context;
+use crate::fact::Reason;
+
+impl Call {
+    pub(super) fn redirect_verb(&mut self, redirect: &rcml::Redirect, cx: &mut Context) -> Next {
+        if redirect.url.is_empty() {
+            return Next::Verb;
+        }
+        let Some(url) = self.address(&redirect.url, cx) else {
+            return self.bad_address(cx);
+        };
+        if self.count_redirect(cx) {
+            return self.redirect_loop(&url, cx);
+        }
+        let params = self.voice_params(cx);
+        Next::Wait(self.fetch(url, redirect.method, params, Purpose::FollowUp, cx))
+    }
+
+    /// Counts a document that follows another; true when there were too many with nothing
+    /// played or dialled in between.
+    pub(super) fn count_redirect(&mut self, cx: &Context) -> bool {
+        let Some(run) = &mut self.run else {
+            return true;
+        };
+        run.redirects += 1;
+        run.redirects > cx.settings.max_redirects
+    }
+
+    pub(super) fn redirect_loop(&mut self, url: &str, cx: &mut Context) -> Next {
+        let text = format!("documents redirect in a circle; the last was {url}");
+        cx.notify(self.about(Some(url)), error::TOO_MANY_REDIRECTS, &text);
+        self.hang_up(
+            Some("redirect loop"),
+            CallStatus::Failed,
+            Reason::RedirectLoop,
+            cx,
+        );
+        Next::End
+    }
+}

@@ -1,0 +1,41 @@
+//! The call, pure: a leg with at most one script, the fork of a `<Dial>`, the bridge of two legs.
+//!
+//! Everything that descends from one root call forms a [`Family`]: it is told [`Event`]s, asks for
+//! [`Command`]s, and time comes in as an argument. **Invariant: every leg ends with exactly one
+//! [`Fact::Ended`], and a finished family has no timer and waits for nothing.**
+//!
+//! Left to others: SIP and SDP (texts here), audio, HTTP, SQL. The same machines run behind real
+//! sockets, in virtual time, and over a recorded trace.
+
+#![forbid(unsafe_code)]
+
+mod bridge;
+mod call;
+mod callback;
+mod command;
+mod context;
+mod dialect;
+mod event;
+mod fact;
+mod family;
+mod fork;
+mod interpreter;
+mod leg;
+mod modify;
+mod params;
+pub mod routing;
+mod trace;
+
+pub use callback::{CallbackTarget, LegCallback};
+pub use command::{
+    Addressed, Command, FetchRequest, Invite, LegCommand, MediaCommand, Sound, Target,
+};
+pub use context::Settings;
+pub use dialect::Dialect;
+pub use event::{
+    AudioFailure, Clip, Document, Event, FetchFailure, Fetched, Headers, LegEvent, MediaEvent,
+    Modify, PlayId, Redirect, Req, Route, Unreachable, Via,
+};
+pub use fact::{CallEnd, Fact, Reason};
+pub use family::{Family, Inbound, OutboundApi, Script};
+pub use trace::{Entry, Lane, Way};

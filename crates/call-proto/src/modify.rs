@@ -1,0 +1,95 @@
+//! Changes that the API makes to a live call.
+
+use crate::bridge::Ended;
+use crate::call::Call;
+use crate::callback::CallbackTarget;
+use crate::context::{Context, Letter};
+use crate::event::{Modify, Redirect};
+use crate::fact::Reason;
+use crate::leg::Leg;
+use crate::trace::Lane;
+
+impl Call {
+    pub(crate) fn handle_modify(&mut self, modify: Modify, cx: &mut Context) {
+        if self.ended.is_some() {
+            return;
+        }
+        match modify {
+            Modify::Complete => {
+                cx.trace(self.sid, Lane::Api, "complete", "");
+                self.end_by_api(cx);
+            }
+            Modify::Cancel => {
+                cx.trace(self.sid, Lane::Api, "cancel", "");
+                match self.leg {
+                    Leg::Alerting { .. }
+                    | Leg::Answering { .. }
+                    | Leg::Opening(_)
+                    | Leg::Calling => self.end_by_api(cx),
+                    Leg::AwaitingAck { .. } | Leg::Up | Leg::Over => {}
+                }
+            }
+            Modify::Redirect(redirect) => {
+                cx.trace(self.sid, Lane::Api, "redirect", &redirect.document.url);
+                self.redirect(*redirect, cx);
+            }
+        }
+    }
+
+    fn end_by_api(&mut self, cx: &mut Context) {
+        if let Leg::Alerting { .. } | Leg::Answering { .. } = self.leg {
+            self.reject(487, None, cx);
+            self.finish(model::CallStatus::Canceled, Reason::Api, cx);
+        } else {
+            self.end_leg(Reason::Api, cx);
+        }
+    }
+
+    /// Leaves what the leg is doing and runs another document on it.
+    pub(crate) fn redirect(&mut self, redirect: Redirect, cx: &mut Context) {
+        if self.ended.is_some() {
+            return;
+        }
+        let partner_moves = redirect.move_connected_leg;
+        if let Some(bridge) = self.bridge {
+            let moved = partner_moves.then(|| Box::new(redirect.clone()));
+            cx.letter(Letter::Dissolve {
+                bridge,
+                left: self.sid,
+                moved,
+            });
+        }
+        self.detach_run(cx);
+        self.number_callback = redirect
+            .status_callback
+            .map(|(url, method)| CallbackTarget { url, method });
+        self.told_status = Some(self.status);
+        self.start_document(redirect.document, cx);
+    }
+
+    /// The bridge is gone because one leg of it was redirected; this is the other.
+    pub(crate) fn partner_redirected(
+        &mut self,
+        left: model::CallSid,
+        moved: Option<Box<Redirect>>,
+        cx: &mut Context,
+    ) {
+        self.bridge = None;
+        match moved {
+            Some(redirect) => self.redirect(
+                Redirect {
+                    move_connected_leg: false,
+                    ..*redirect
+                },
+                cx,
+            ),
+            None => {
+                if let Some(run) = &mut self.run {
+                    run.abandon();
+                }
+                self.bridge_over(Ended::Redirected(left), cx);
+                self.end_leg(Reason::Api, cx);
+            }
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! The trace: everything that happened to a call family, on one clock, for people and tools.
+//!
+//! The trace may lose entries under load and hides secrets; records never depend on it.
+
+use model::{CallSid, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::command::{Command, LegCommand, MediaCommand, Sound};
+use crate::event::{Event, LegEvent, MediaEvent};
+
+/// Which part of the system an entry is about.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Lane {
+    /// SIP messages.
+    Sip,
+    /// Requests to applications.
+    Http,
+    /// Verbs of the document.
+    Rcml,
+    /// Audio.
+    Media,
+    /// Records.
+    Fact,
+    /// The API.
+    Api,
+}
+
+/// Which way something went, seen from the server.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Way {
+    /// To us.
+    In,
+    /// From us.
+    Out,
+    /// Inside.
+    Here,
+}
+
+/// One line of the trace.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Entry {
+    /// When.
+    pub at: Timestamp,
+    /// Which leg.
+    pub call: CallSid,
+    /// Which part.
+    pub lane: Lane,
+    /// Which way.
+    pub way: Way,
+    /// What, in a few words: `INVITE`, `180`, `POST http://…`, `<Dial>`.
+    pub what: String,
+    /// More, if there is more to say.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+}
+
+/// The entry for something that came in; `None` for what says nothing to people.
+pub(crate) fn of_event(at: Timestamp, call: CallSid, event: &Event) -> Option<Entry> {
+    let (lane, what, detail) = match event {
+        Event::Resolved { routes, .. } => {
+            let ways: usize = routes
+                .iter()
+                .map(|found| found.as_ref().map_or(0, Vec::len))
+                .sum();
+            (Lane::Sip, "routes".to_owned(), ways.to_string())
+        }
+        Event::Fetched {
+            result: Ok(fetched),
+            ..
+        } => (Lane::Http, fetched.status.to_string(), fetched.url.clone()),
+        Event::Fetched {
+            result: Err(failure),
+            ..
+        } => (
+            Lane::Http,
+            format!("error {}", failure.code),
+            failure.text.clone(),
+        ),
+        Event::Audio {
+            result: Ok(clip), ..
+        } => (
+            Lane::Media,
+            "audio".to_owned(),
+            format!("{} ms", clip.length.as_millis()),
+        ),
+        Event::Audio {
+            result: Err(failure),
+            ..
+        } => (
+            Lane::Media,
+            format!("error {}", failure.code),
+            failure.text.clone(),
+        ),
+        Event::Leg(event) => {
+            let (what, detail) = of_leg_event(event);
+            (Lane::Sip, what, detail)
+        }
+        Event::Media(event) => {
+            let (what, detail) = of_media_event(event);
+            (Lane::Media, what, detail)
+        }
+        Event::Modify(_) => return None,
+        Event::Shutdown => (Lane::Api, "shutdown".to_owned(), String::new()),
+    };
+    Some(Entry {
+        at,
+        call,
+        lane,
+        way: Way::In,
+        what,
+        detail,
+    })
+}
+
+fn of_leg_event(event: &LegEvent) -> (String, String) {
+    let text = |what: &str| (what.to_owned(), String::new());
+    match event {
+        LegEvent::Progress { status, .. } => (status.to_string(), String::new()),
+        LegEvent::Answered { .. } => text("200"),
+        LegEvent::Rejected { status, reason, .. } => (status.to_string(), reason.clone()),
+        LegEvent::Canceled => text("CANCEL"),
+        LegEvent::Acked { .. } => text("ACK"),
+        LegEvent::NoAck => text("no ACK"),
+        LegEvent::Bye { reason } => ("BYE".to_owned(), reason.clone().unwrap_or_default()),
+        LegEvent::ByeDone => text("200 to BYE"),
+        LegEvent::Reinvite { .. } => text("re-INVITE"),
+        LegEvent::Info { content_type, .. } => ("INFO".to_owned(), content_type.clone()),
+        LegEvent::Lost { reason } => ("lost".to_owned(), reason.clone()),
+    }
+}
+
+fn of_media_event(event: &MediaEvent) -> (String, String) {
+    match event {
+        MediaEvent::Opened { .. } => ("opened".to_owned(), String::new()),
+        MediaEvent::Refused { reason } => ("refused".to_owned(), reason.clone()),
+        MediaEvent::Renegotiated { sdp } => (
+            "renegotiated".to_owned(),
+            sdp.as_ref().err().cloned().unwrap_or_default(),
+        ),
+        MediaEvent::PlayDone { .. } => ("played".to_owned(), String::new()),
+        MediaEvent::Heard => ("first packet".to_owned(), String::new()),
+        MediaEvent::Silence => ("silence".to_owned(), String::new()),
+        MediaEvent::Recorded {
+            recording,
+            duration_ms,
+            ..
+        } => (
+            "recorded".to_owned(),
+            format!("{recording} {duration_ms} ms"),
+        ),
+        MediaEvent::RecordFailed { recording, reason } => {
+            ("record failed".to_owned(), format!("{recording} {reason}"))
+        }
+        MediaEvent::Closed {
+            packets_in,
+            packets_out,
+            lost,
+        } => (
+            "closed".to_owned(),
+            format!("packets in {packets_in} out {packets_out} lost {lost}"),
+        ),
+    }
+}
+
+/// The entry for something that goes out; `None` for what says nothing to people.
+pub(crate) fn of_command(at: Timestamp, call: CallSid, command: &Command) -> Option<Entry> {
+    let (lane, what, detail) = match command {
+        Command::Commit(_) | Command::Trace(_) | Command::Forget => return None,
+        Command::Resolve { targets, .. } => {
+            (Lane::Sip, "look up".to_owned(), format!("{targets:?}"))
+        }
+        Command::Fetch { request, .. } => (
+            Lane::Http,
+            format!("{} {}", request.method, hide(&request.url)),
+            String::new(),
+        ),
+        Command::Speak { text, .. } => (
+            Lane::Media,
+            "speak".to_owned(),
+            text.chars().take(60).collect(),
+        ),
+        Command::Load { url, .. } => (Lane::Media, "load".to_owned(), hide(url)),
+        Command::Leg(command) => {
+            let (what, detail) = of_leg_command(command)?;
+            (Lane::Sip, what, detail)
+        }
+        Command::Media(command) => {
+            let (what, detail) = of_media_command(command)?;
+            (Lane::Media, what, detail)
+        }
+    };
+    Some(Entry {
+        at,
+        call,
+        lane,
+        way: Way::Out,
+        what,
+        detail,
+    })
+}
+
+fn of_leg_command(command: &LegCommand) -> Option<(String, String)> {
+    let text = |what: &str| (what.to_owned(), String::new());
+    Some(match command {
+        LegCommand::Headers(_) => return None,
+        LegCommand::Ring => text("180"),
+        LegCommand::Answer { .. } => text("200"),
+        LegCommand::Reject { status, reason } => {
+            (status.to_string(), reason.clone().unwrap_or_default())
+        }
+        LegCommand::Invite(invite) => ("INVITE".to_owned(), invite.route.uri.clone()),
+        LegCommand::Cancel => text("CANCEL"),
+        LegCommand::Bye { reason } => ("BYE".to_owned(), reason.clone().unwrap_or_default()),
+        LegCommand::AnswerReinvite { .. } => text("200 to re-INVITE"),
+        LegCommand::RejectReinvite { status } => (format!("{status} to re-INVITE"), String::new()),
+    })
+}
+
+fn of_media_command(command: &MediaCommand) -> Option<(String, String)> {
+    Some(match command {
+        MediaCommand::Play {
+            sound: Sound::Ringback,
+            ..
+        } => ("play".to_owned(), "ring tone".to_owned()),
+        MediaCommand::Play {
+            sound: Sound::Clip(clip),
+            ..
+        } => ("play".to_owned(), format!("{} ms", clip.length.as_millis())),
+        MediaCommand::StopPlay { .. } => ("stop play".to_owned(), String::new()),
+        MediaCommand::Bridge { with } => ("bridge".to_owned(), with.to_string()),
+        MediaCommand::Unbridge { with } => ("unbridge".to_owned(), with.to_string()),
+        MediaCommand::Record { recording, .. } => ("record".to_owned(), recording.to_string()),
+        MediaCommand::StopRecord { recording } => ("stop record".to_owned(), recording.to_string()),
+        MediaCommand::Open { .. }
+        | MediaCommand::Remote { .. }
+        | MediaCommand::Renegotiate { .. }
+        | MediaCommand::Close => return None,
+    })
+}
+
+/// An address without its user name and password.
+fn hide(url: &str) -> String {
+    match url::Url::parse(url) {
+        Ok(mut url) if !url.username().is_empty() || url.password().is_some() => {
+            // Both fail only for addresses that cannot hold them.
+            let _ = url.set_username("");
+            let _ = url.set_password(None);
+            url.to_string()
+        }
+        _ => url.to_owned(),
+    }
+}
