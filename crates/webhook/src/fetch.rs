@@ -1,0 +1,435 @@
+//! One request to an application, with everything that belongs to it.
+//!
+//! Parameters go into the query of a GET and the form of a POST; redirects repeat a POST as a POST
+//! (but 303 does not); cookies are those of the call. **Invariant: the address of every hop is
+//! checked before it is connected to, and a failure is reported with the address it happened at.**
+//!
+//! Left to others: what the status means. Every HTTP status is an answer, not an error.
+
+use std::error::Error as _;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::Bytes;
+use model::HttpMethod;
+use reqwest::Response;
+use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
+use url::{Host, Url, form_urlencoded};
+
+use crate::address::Target;
+use crate::client::Clients;
+use crate::cookie::CookieJar;
+use crate::error::{FetchError, Problem};
+use crate::policy::{AddressPolicy, Guard, Refused};
+
+const FORM: &str = "application/x-www-form-urlencoded; charset=UTF-8";
+
+/// Bytes read of an answer whose body does not matter, so that the connection can be used again.
+const IGNORED_BYTES: usize = 64 * 1024;
+
+/// Settings of the fetcher.
+#[derive(Clone, Debug)]
+pub struct FetchConfig {
+    /// Longest time to connect, and longest time without anything to read.
+    pub timeout: Duration,
+    /// Longest time for everything together, redirects included.
+    pub total_timeout: Duration,
+    /// Longest document, in bytes.
+    pub max_document: usize,
+    /// Longest sound file, in bytes.
+    pub max_media: usize,
+    /// Most redirects in a row.
+    pub max_redirects: u32,
+    /// Whether every account may reach private addresses.
+    pub allow_private: bool,
+    /// Link-local and metadata addresses that may be reached.
+    pub allow_metadata: Vec<IpAddr>,
+    /// Value of the `User-Agent` header.
+    pub user_agent: String,
+    /// Whether certificates are left unchecked.
+    pub insecure_tls: bool,
+}
+
+impl Default for FetchConfig {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(6),
+            total_timeout: Duration::from_secs(60),
+            max_document: 1024 * 1024,
+            max_media: 20 * 1024 * 1024,
+            max_redirects: 10,
+            allow_private: false,
+            allow_metadata: Vec::new(),
+            user_agent: concat!("Patchcord/", env!("CARGO_PKG_VERSION")).to_owned(),
+            insecure_tls: false,
+        }
+    }
+}
+
+/// What a body is for, which decides how long it may be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BodyKind {
+    /// A document.
+    Document,
+    /// A sound file.
+    Media,
+    /// Nothing: it is not returned.
+    Ignored,
+}
+
+/// A request to make.
+#[derive(Clone, Debug)]
+pub struct FetchRequest {
+    /// How.
+    pub method: HttpMethod,
+    /// Absolute http or https address, perhaps with user-info.
+    pub url: String,
+    /// Parameters in order.
+    pub params: Vec<(String, String)>,
+    /// Headers beside the usual ones.
+    pub headers: Vec<(String, String)>,
+    /// Cookies of the call.
+    pub jar: CookieJar,
+    /// What the account may reach.
+    pub policy: AddressPolicy,
+    /// What the body is for.
+    pub kind: BodyKind,
+}
+
+impl FetchRequest {
+    /// A request for a document, without parameters, cookies and rights to private addresses.
+    #[must_use]
+    pub fn new(method: HttpMethod, url: impl Into<String>) -> Self {
+        Self {
+            method,
+            url: url.into(),
+            params: Vec::new(),
+            headers: Vec::new(),
+            jar: CookieJar::default(),
+            policy: AddressPolicy::default(),
+            kind: BodyKind::Document,
+        }
+    }
+}
+
+/// An answer.
+#[derive(Clone, Debug)]
+pub struct Fetched {
+    /// HTTP status.
+    pub status: u16,
+    /// The `Content-Type` header.
+    pub content_type: Option<String>,
+    /// All headers that are text, in order, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Bytes,
+    /// Where the answer came from, after redirects and without the parameters added to the query:
+    /// the base for addresses in the document. May hold user-info; see [`crate::redacted`].
+    pub final_url: String,
+    /// Time from the start of the first request to the end of the body.
+    pub elapsed: Duration,
+    /// Requests made: 1 and the redirects followed.
+    pub attempts: u32,
+}
+
+impl Fetched {
+    /// Value of the first header with a lower-case name.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(found, _)| found == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// The body as text: UTF-8, or Latin-1 if the content type says so. Bytes that are neither
+    /// become replacement characters.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let content_type = self
+            .content_type
+            .as_deref()
+            .unwrap_or("")
+            .to_ascii_lowercase();
+        let latin = ["iso-8859-1", "latin1", "windows-1252"];
+        if latin.iter().any(|charset| content_type.contains(charset)) {
+            return self.body.iter().map(|byte| char::from(*byte)).collect();
+        }
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+}
+
+/// The HTTP client could not be set up.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot set up requests to applications: {0}")]
+pub struct StartError(pub(crate) String);
+
+/// Makes requests to applications. Clones share connections.
+#[derive(Clone)]
+pub struct Fetcher {
+    clients: Clients,
+    guard: Arc<Guard>,
+    config: Arc<FetchConfig>,
+}
+
+impl Fetcher {
+    /// Sets up the clients.
+    ///
+    /// # Errors
+    /// [`StartError`] if TLS cannot be set up.
+    pub fn new(config: FetchConfig) -> Result<Self, StartError> {
+        let guard = Arc::new(Guard {
+            allow_private: config.allow_private,
+            allowed: config.allow_metadata.clone(),
+        });
+        let clients = Clients::new(&config, &guard)?;
+        Ok(Self {
+            clients,
+            guard,
+            config: Arc::new(config),
+        })
+    }
+
+    /// Makes a request and follows its redirects.
+    ///
+    /// # Errors
+    /// [`FetchError`] if there is no answer. An answer with any status is no error.
+    pub async fn fetch(&self, request: FetchRequest) -> Result<Fetched, FetchError> {
+        let limit = self.config.total_timeout;
+        match tokio::time::timeout(limit, self.follow(&request)).await {
+            Ok(result) => result,
+            Err(_) => Err(FetchError::new(&request.url, Problem::Timeout { limit })),
+        }
+    }
+
+    async fn follow(&self, request: &FetchRequest) -> Result<Fetched, FetchError> {
+        let started = Instant::now();
+        let mut target = Target::parse(&request.url)?;
+        let mut method = request.method;
+        let mut with_params = true;
+        let mut attempts = 0;
+        loop {
+            let params: &[(String, String)] = if with_params { &request.params } else { &[] };
+            let response = self.send(request, &target, method, params).await?;
+            attempts += 1;
+            let status = response.status().as_u16();
+            let Some(location) = location(status, response.headers()) else {
+                return self
+                    .finish(request, &target, response, started, attempts)
+                    .await;
+            };
+            if attempts > self.config.max_redirects {
+                let problem = Problem::TooManyRedirects {
+                    limit: self.config.max_redirects,
+                };
+                return Err(FetchError::new(&request.url, problem));
+            }
+            if status == 303 {
+                method = HttpMethod::Get;
+            }
+            // What a GET was redirected to has its own query.
+            with_params = with_params && method == HttpMethod::Post;
+            target = target.redirected(&location)?;
+        }
+    }
+
+    async fn send(
+        &self,
+        request: &FetchRequest,
+        target: &Target,
+        method: HttpMethod,
+        params: &[(String, String)],
+    ) -> Result<Response, FetchError> {
+        self.check_literal(target, request.policy)?;
+        let client = self.clients.get(request.policy);
+        let builder = match method {
+            HttpMethod::Get => client.get(with_query(&target.url, params)),
+            HttpMethod::Post => client
+                .post(target.url.clone())
+                .header(header::CONTENT_TYPE, FORM)
+                .body(form(params)),
+        };
+        let builder = builder.headers(self.headers(request, target)?);
+        let response = builder
+            .send()
+            .await
+            .map_err(|error| self.explain(target, &error))?;
+        for cookie in response.headers().get_all(header::SET_COOKIE) {
+            if let Ok(text) = cookie.to_str() {
+                request.jar.store(&target.url, text, SystemTime::now());
+            }
+        }
+        Ok(response)
+    }
+
+    /// A host that is written as a number is never resolved, so it is checked here.
+    fn check_literal(&self, target: &Target, policy: AddressPolicy) -> Result<(), FetchError> {
+        let address = match target.url.host() {
+            Some(Host::Ipv4(address)) => IpAddr::V4(address),
+            Some(Host::Ipv6(address)) => IpAddr::V6(address),
+            Some(Host::Domain(_)) | None => return Ok(()),
+        };
+        self.guard
+            .check(address, policy)
+            .map_err(|Refused(address)| {
+                FetchError::new(target.full.as_str(), Problem::Refused { address })
+            })
+    }
+
+    fn headers(&self, request: &FetchRequest, target: &Target) -> Result<HeaderMap, FetchError> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
+        let own = request
+            .headers
+            .iter()
+            .map(|(name, value)| (name.clone(), value.clone()));
+        let cookie = request.jar.header(&target.url, SystemTime::now());
+        let cookie = cookie.map(|value| ("cookie".to_owned(), value));
+        let credentials = target.authorization.clone();
+        let credentials = credentials.map(|value| ("authorization".to_owned(), value));
+        for (name, value) in own.chain(cookie).chain(credentials) {
+            let bad = |reason: String| {
+                FetchError::new(target.full.as_str(), Problem::BadAddress { reason })
+            };
+            let value = HeaderValue::from_str(&value)
+                .map_err(|_| bad(format!("the header {name} has forbidden characters")))?;
+            let name = HeaderName::from_bytes(name.as_bytes())
+                .map_err(|_| bad("a header has no proper name".to_owned()))?;
+            headers.insert(name, value);
+        }
+        Ok(headers)
+    }
+
+    async fn finish(
+        &self,
+        request: &FetchRequest,
+        target: &Target,
+        response: Response,
+        started: Instant,
+        attempts: u32,
+    ) -> Result<Fetched, FetchError> {
+        let status = response.status().as_u16();
+        let headers: Vec<(String, String)> = response
+            .headers()
+            .iter()
+            .filter_map(|(name, value)| {
+                Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
+            })
+            .collect();
+        let body = self.body(request.kind, target, response).await?;
+        let content_type = headers
+            .iter()
+            .find(|(name, _)| name == "content-type")
+            .map(|(_, value)| value.clone());
+        Ok(Fetched {
+            status,
+            content_type,
+            headers,
+            body,
+            final_url: target.full.to_string(),
+            elapsed: started.elapsed(),
+            attempts,
+        })
+    }
+
+    async fn body(
+        &self,
+        kind: BodyKind,
+        target: &Target,
+        mut response: Response,
+    ) -> Result<Bytes, FetchError> {
+        let limit = match kind {
+            BodyKind::Document => self.config.max_document,
+            BodyKind::Media => self.config.max_media,
+            BodyKind::Ignored => IGNORED_BYTES,
+        };
+        let mut body = Vec::new();
+        loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) if body.len() + chunk.len() > limit => {
+                    if kind == BodyKind::Ignored {
+                        break;
+                    }
+                    let problem = Problem::TooLarge { limit };
+                    return Err(FetchError::new(target.full.as_str(), problem));
+                }
+                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+                Ok(None) => break,
+                Err(_) if kind == BodyKind::Ignored => break,
+                Err(error) => return Err(self.explain(target, &error)),
+            }
+        }
+        Ok(if kind == BodyKind::Ignored {
+            Bytes::new()
+        } else {
+            body.into()
+        })
+    }
+
+    fn explain(&self, target: &Target, error: &reqwest::Error) -> FetchError {
+        let problem = match cause::<Refused>(error) {
+            Some(Refused(address)) => Problem::Refused { address: *address },
+            None if error.is_timeout() => Problem::Timeout {
+                limit: self.config.timeout,
+            },
+            None if error.is_connect() || cause::<std::io::Error>(error).is_some() => Problem::Io {
+                reason: innermost(error),
+            },
+            None => Problem::Protocol {
+                reason: innermost(error),
+            },
+        };
+        FetchError::new(target.full.as_str(), problem)
+    }
+}
+
+/// Where an answer redirects to, if it does.
+fn location(status: u16, headers: &HeaderMap) -> Option<String> {
+    matches!(status, 301 | 302 | 303 | 307 | 308).then_some(())?;
+    let location = headers.get(header::LOCATION)?;
+    String::from_utf8(location.as_bytes().to_vec()).ok()
+}
+
+/// The address with parameters behind those it has.
+fn with_query(url: &Url, params: &[(String, String)]) -> Url {
+    let mut url = url.clone();
+    if !params.is_empty() {
+        let added = form(params);
+        let query = match url.query() {
+            Some(query) if !query.is_empty() => format!("{query}&{added}"),
+            Some(_) | None => added,
+        };
+        url.set_query(Some(&query));
+    }
+    url
+}
+
+fn form(params: &[(String, String)]) -> String {
+    form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(params)
+        .finish()
+}
+
+/// The first error of a kind among the causes of an error.
+fn cause<T: std::error::Error + 'static>(error: &reqwest::Error) -> Option<&T> {
+    let mut next = error.source();
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
+}
+
+/// The last of the causes, which says most and never holds the address.
+fn innermost(error: &reqwest::Error) -> String {
+    let Some(mut cause) = error.source() else {
+        return "the request failed".to_owned();
+    };
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    cause.to_string()
+}

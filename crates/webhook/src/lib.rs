@@ -1,0 +1,37 @@
+//! Requests to the web applications of customers: documents, sound files and callbacks.
+//!
+//! - [`Fetcher`] makes one request, with redirects, cookies and credentials.
+//! - [`MediaCache`] keeps sound files on disk.
+//! - [`Callbacks`] delivers the rows of the outbox, again and again until they are through.
+//!
+//! **Invariant: no connection is made to an address that the account may not reach;** addresses are
+//! checked after the name is resolved, on every redirect, and the checked address is the one that
+//! is connected to. Credentials and cookies never reach another origin or another call.
+//!
+//! Left to others: what a document means, which addresses an account may reach, and storing the
+//! outbox.
+
+#![forbid(unsafe_code)]
+
+mod address;
+mod backoff;
+mod callbacks;
+mod client;
+mod cookie;
+mod error;
+mod fetch;
+mod freshness;
+mod http_date;
+mod media;
+mod media_files;
+mod outbox;
+mod policy;
+
+pub use address::{redacted, resolve};
+pub use callbacks::{CallbackConfig, Callbacks, PolicyOf};
+pub use cookie::CookieJar;
+pub use error::{FetchError, Problem};
+pub use fetch::{BodyKind, FetchConfig, FetchRequest, Fetched, Fetcher, StartError};
+pub use media::{MediaCache, MediaLimits};
+pub use outbox::{MemoryOutbox, OutboxError, OutboxStore, Outcome, PendingCallback};
+pub use policy::AddressPolicy;

@@ -1,0 +1,209 @@
+//! Sound files of applications, fetched once and kept.
+//!
+//! **Invariant: one account never hears the files of another**, even from the same address, and a
+//! failure is not remembered. Requests for the same file at the same time share one download.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, SystemTime};
+
+use model::HttpMethod;
+use tokio::sync::OnceCell;
+
+use crate::cookie::CookieJar;
+use crate::error::{FetchError, Problem};
+use crate::fetch::{BodyKind, FetchRequest, Fetched, Fetcher};
+use crate::freshness::Freshness;
+use crate::media_files::{FileKey, MediaFiles};
+use crate::policy::AddressPolicy;
+
+/// Limits of the cache.
+#[derive(Clone, Copy, Debug)]
+pub struct MediaLimits {
+    /// Most bytes on disk.
+    pub max_bytes: u64,
+    /// How long a file is used without asking if its server does not say.
+    pub default_age: Duration,
+}
+
+impl Default for MediaLimits {
+    fn default() -> Self {
+        Self {
+            max_bytes: 1024 * 1024 * 1024,
+            default_age: Duration::from_secs(60),
+        }
+    }
+}
+
+/// The sound files of all accounts. Clones share them.
+#[derive(Clone)]
+pub struct MediaCache(Arc<Inner>);
+
+struct Inner {
+    fetcher: Fetcher,
+    files: Arc<MediaFiles>,
+    limits: MediaLimits,
+    running: Mutex<BTreeMap<(FileKey, AddressPolicy), Weak<Download>>>,
+}
+
+/// A download that several requests may wait for. If the one that runs it goes away, the next one
+/// takes over.
+type Download = OnceCell<Result<Arc<[u8]>, FetchError>>;
+
+impl MediaCache {
+    /// Opens the folder of the cache. Blocks; meant for the start of the process.
+    ///
+    /// # Errors
+    /// If the folder cannot be made or read.
+    pub fn new(fetcher: Fetcher, folder: PathBuf, limits: MediaLimits) -> io::Result<Self> {
+        let files = Arc::new(MediaFiles::open(folder, limits.max_bytes)?);
+        let running = Mutex::default();
+        Ok(Self(Arc::new(Inner {
+            fetcher,
+            files,
+            limits,
+            running,
+        })))
+    }
+
+    /// The bytes behind an absolute address.
+    ///
+    /// - `account`: whose request it is; accounts do not share files.
+    /// - `jar`: cookies of the call.
+    ///
+    /// # Errors
+    /// [`FetchError`] if the file cannot be had. If the server cannot be reached or fails, an
+    /// older copy is used if there is one.
+    pub async fn get(
+        &self,
+        account: &str,
+        url: &str,
+        jar: &CookieJar,
+        policy: AddressPolicy,
+    ) -> Result<Arc<[u8]>, FetchError> {
+        let key = FileKey::new(account, url);
+        let download = self.0.join((key.clone(), policy));
+        let request = FetchRequest {
+            jar: jar.clone(),
+            policy,
+            kind: BodyKind::Media,
+            ..FetchRequest::new(HttpMethod::Get, url)
+        };
+        download
+            .get_or_init(|| self.0.obtain(key, request))
+            .await
+            .clone()
+    }
+}
+
+impl Inner {
+    /// The download that is running for a file, or a new one.
+    fn join(&self, key: (FileKey, AddressPolicy)) -> Arc<Download> {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let current = running.get(&key).and_then(Weak::upgrade);
+        // A finished one is only kept alive by those who still copy its result.
+        if let Some(download) = current.filter(|download| !download.initialized()) {
+            return download;
+        }
+        running.retain(|_, download| download.strong_count() > 0);
+        let download = Arc::new(Download::new());
+        running.insert(key, Arc::downgrade(&download));
+        download
+    }
+
+    async fn obtain(
+        &self,
+        key: FileKey,
+        mut request: FetchRequest,
+    ) -> Result<Arc<[u8]>, FetchError> {
+        let stored = self.read(&key).await;
+        if let Some((bytes, freshness)) = &stored {
+            if freshness.is_fresh(now_s(), self.limits.default_age) {
+                return Ok(Arc::clone(bytes));
+            }
+            request.headers = freshness.conditions();
+        }
+        let url = request.url.clone();
+        match (self.fetcher.fetch(request).await, stored) {
+            (Ok(answer), Some((bytes, freshness))) if answer.status == 304 => {
+                self.renew(key, freshness.renewed(&answer, now_s())).await;
+                Ok(bytes)
+            }
+            (Ok(answer), _) if answer.status == 200 => Ok(self.keep(key, answer).await),
+            (Ok(answer), stored) => {
+                let problem = Problem::Status {
+                    status: answer.status,
+                };
+                self.fall_back(&key, stored, FetchError::new(&url, problem))
+            }
+            (Err(error), stored) => self.fall_back(&key, stored, error),
+        }
+    }
+
+    /// An older copy, if the failure may pass.
+    fn fall_back(
+        &self,
+        key: &FileKey,
+        stored: Option<(Arc<[u8]>, Freshness)>,
+        error: FetchError,
+    ) -> Result<Arc<[u8]>, FetchError> {
+        match stored {
+            Some((bytes, _)) if error.is_temporary() => {
+                tracing::warn!(
+                    ?key,
+                    code = error.code(),
+                    "an old copy of a sound file is used"
+                );
+                Ok(bytes)
+            }
+            Some(_) | None => Err(error),
+        }
+    }
+
+    async fn read(&self, key: &FileKey) -> Option<(Arc<[u8]>, Freshness)> {
+        let (files, key) = (Arc::clone(&self.files), key.clone());
+        let read = tokio::task::spawn_blocking(move || files.read(&key)).await;
+        read.ok()
+            .flatten()
+            .map(|(bytes, freshness)| (bytes.into(), freshness))
+    }
+
+    /// Stores an answer if that is allowed. A full disk does not stop a call from hearing it.
+    async fn keep(&self, key: FileKey, answer: Fetched) -> Arc<[u8]> {
+        let bytes: Arc<[u8]> = answer.body.as_ref().into();
+        let (files, stored) = (Arc::clone(&self.files), Arc::clone(&bytes));
+        let freshness = Freshness::of(&answer, now_s());
+        let work = move || match freshness {
+            Some(freshness) => files.write(&key, &stored, &freshness),
+            None => {
+                files.remove(&key);
+                Ok(())
+            }
+        };
+        report(tokio::task::spawn_blocking(work).await);
+        bytes
+    }
+
+    async fn renew(&self, key: FileKey, freshness: Freshness) {
+        let files = Arc::clone(&self.files);
+        let work = move || files.write_known(&key, &freshness);
+        report(tokio::task::spawn_blocking(work).await);
+    }
+}
+
+fn report(result: Result<io::Result<()>, tokio::task::JoinError>) {
+    match result {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "cannot store a sound file"),
+        Err(error) => tracing::warn!(%error, "storing a sound file was cut short"),
+    }
+}
+
+fn now_s() -> u64 {
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs()
+}

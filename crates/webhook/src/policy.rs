@@ -1,0 +1,195 @@
+//! Which addresses may be connected to.
+//!
+//! **Invariant: an IPv4 address is judged alike in every IPv6 form that leads to it** (mapped,
+//! compatible, 6to4, NAT64).
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// What an account may reach.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct AddressPolicy {
+    /// Whether loopback and private addresses are allowed too.
+    pub private_ok: bool,
+}
+
+/// The rules of the whole server.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Guard {
+    /// Private addresses are allowed for every account.
+    pub(crate) allow_private: bool,
+    /// Allowed whatever they are.
+    pub(crate) allowed: Vec<IpAddr>,
+}
+
+/// What kind of address it is, as far as it matters here.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Class {
+    Public,
+    /// Loopback, private networks, carrier networks.
+    Private,
+    /// Link-local addresses and those where clouds serve secrets to their machines.
+    Metadata,
+    /// No address of one machine.
+    Invalid,
+}
+
+/// An address that may not be connected to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the address {0} is not allowed")]
+pub(crate) struct Refused(pub(crate) IpAddr);
+
+impl Guard {
+    /// Whether an account with this policy may connect to the address.
+    pub(crate) fn check(&self, address: IpAddr, policy: AddressPolicy) -> Result<(), Refused> {
+        let address = unwrapped(address);
+        let allowed = match class(address) {
+            Class::Public => true,
+            Class::Private => self.allow_private || policy.private_ok || self.lists(address),
+            Class::Metadata => self.lists(address),
+            Class::Invalid => false,
+        };
+        if allowed {
+            Ok(())
+        } else {
+            Err(Refused(address))
+        }
+    }
+
+    fn lists(&self, address: IpAddr) -> bool {
+        self.allowed
+            .iter()
+            .any(|listed| unwrapped(*listed) == address)
+    }
+}
+
+/// Where clouds serve secrets, outside the link-local ranges.
+const METADATA_V4: [Ipv4Addr; 3] = [
+    Ipv4Addr::new(100, 100, 100, 200),
+    Ipv4Addr::new(168, 63, 129, 16),
+    Ipv4Addr::new(192, 0, 0, 192),
+];
+const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
+
+fn class(address: IpAddr) -> Class {
+    match address {
+        IpAddr::V4(address) => class_v4(address),
+        IpAddr::V6(address) => class_v6(address),
+    }
+}
+
+fn class_v4(address: Ipv4Addr) -> Class {
+    let [a, b, c, _] = address.octets();
+    match (a, b, c) {
+        _ if METADATA_V4.contains(&address) => Class::Metadata,
+        (169, 254, _) => Class::Metadata,
+        (0 | 224..=255, _, _) => Class::Invalid,
+        (10 | 127, _, _) | (172, 16..=31, _) | (192, 168, _) | (100, 64..=127, _) => Class::Private,
+        (192, 0, 0) | (198, 18..=19, _) => Class::Private,
+        _ => Class::Public,
+    }
+}
+
+fn class_v6(address: Ipv6Addr) -> Class {
+    match address.segments() {
+        _ if address == METADATA_V6 => Class::Metadata,
+        [0xfe80..=0xfebf, ..] => Class::Metadata,
+        [0xff00..=0xffff, ..] => Class::Invalid,
+        [0, 0, 0, 0, 0, 0, 0, 0] => Class::Invalid,
+        [0, 0, 0, 0, 0, 0, 0, 1] => Class::Private,
+        [0xfc00..=0xfdff, ..] | [0xfec0..=0xfeff, ..] => Class::Private,
+        _ => Class::Public,
+    }
+}
+
+/// The IPv4 address inside an IPv6 address that leads to it.
+fn unwrapped(address: IpAddr) -> IpAddr {
+    let IpAddr::V6(v6) = address else {
+        return address;
+    };
+    let v4 = |high: u16, low: u16| {
+        let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
+        IpAddr::V4(Ipv4Addr::new(a, b, c, d))
+    };
+    match v6.segments() {
+        [0, 0, 0, 0, 0, 0, 0, 0 | 1] => address,
+        [0, 0, 0, 0, 0, 0 | 0xffff, high, low] => v4(high, low),
+        [0, 0, 0, 0, 0xffff, 0, high, low] => v4(high, low),
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => v4(high, low),
+        [0x2002, high, low, ..] => v4(high, low),
+        _ => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn judges_addresses() {
+        let listed = "169.254.169.254".parse().unwrap();
+        let strict = Guard::default();
+        let listing = Guard {
+            allowed: vec![listed],
+            ..Guard::default()
+        };
+        let open = Guard {
+            allow_private: true,
+            ..Guard::default()
+        };
+        // Who may: public account, private account, account on an open server, account on a server
+        // that lists 169.254.169.254.
+        let table = [
+            ("93.184.216.34", "yyyy"),
+            ("2606:2800:220:1::1", "yyyy"),
+            ("127.0.0.1", "nyyn"),
+            ("127.9.9.9", "nyyn"),
+            ("10.1.2.3", "nyyn"),
+            ("172.16.0.1", "nyyn"),
+            ("172.31.255.255", "nyyn"),
+            ("172.32.0.1", "yyyy"),
+            ("192.168.1.1", "nyyn"),
+            ("100.64.0.1", "nyyn"),
+            ("100.128.0.1", "yyyy"),
+            ("198.18.0.1", "nyyn"),
+            ("::1", "nyyn"),
+            ("fd12::1", "nyyn"),
+            ("fec0::1", "nyyn"),
+            ("::ffff:10.0.0.1", "nyyn"),
+            ("::ffff:127.0.0.1", "nyyn"),
+            ("::127.0.0.1", "nyyn"),
+            ("2002:7f00:1::", "nyyn"),
+            ("64:ff9b::a00:1", "nyyn"),
+            ("::ffff:0:127.0.0.1", "nyyn"),
+            ("::ffff:93.184.216.34", "yyyy"),
+            ("169.254.169.254", "nnny"),
+            ("::ffff:169.254.169.254", "nnny"),
+            ("64:ff9b::a9fe:a9fe", "nnny"),
+            ("169.254.1.1", "nnnn"),
+            ("fe80::1", "nnnn"),
+            ("fd00:ec2::254", "nnnn"),
+            ("100.100.100.200", "nnnn"),
+            ("168.63.129.16", "nnnn"),
+            ("192.0.0.192", "nnnn"),
+            ("0.0.0.0", "nnnn"),
+            ("0.1.2.3", "nnnn"),
+            ("::", "nnnn"),
+            ("224.0.0.1", "nnnn"),
+            ("255.255.255.255", "nnnn"),
+            ("ff02::1", "nnnn"),
+        ];
+        let (public, private) = (AddressPolicy::default(), AddressPolicy { private_ok: true });
+        for (text, expected) in table {
+            let address = text.parse().unwrap();
+            let found: String = [
+                (&strict, public),
+                (&strict, private),
+                (&open, public),
+                (&listing, public),
+            ]
+            .into_iter()
+            .map(|(guard, policy)| guard.check(address, policy).map_or('n', |()| 'y'))
+            .collect();
+            assert_eq!(found, expected, "{text}");
+        }
+    }
+}
