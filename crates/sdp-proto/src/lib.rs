@@ -1,12 +1,25 @@
 //! Session descriptions (RFC 8866) and offer/answer for telephone audio (RFC 3264).
 //!
-//! **Invariant: an answer has the m-lines of its offer in number and order, and at most one accepted.**
-//! Left to others: ports, addresses, sending.
+//! | module | what it does |
+//! |---|---|
+//! | [`session`] | the description as values |
+//! | `parse`, `write` | text to values and back |
+//! | [`negotiate`] | offer, answer, and what both sides agreed on |
+//! | [`exchange`] | offers and answers of one session over its life |
+//!
+//! **Invariant: an answer has the media lines of its offer in number and order, and accepts
+//! exactly one of them.** What cannot be agreed on is an [`SdpError`], whose
+//! [`status`](SdpError::status) is for the SIP response.
+//! Left to others: choosing ports and addresses, sending the text, moving the packets.
 
 #![forbid(unsafe_code)]
 
-mod negotiate;
-mod session;
+pub mod exchange;
+pub mod negotiate;
+mod parse;
+pub mod session;
+mod write;
 
-pub use negotiate::{LocalMedia, Negotiated, OfferAnswer, accept_answer, answer, offer};
+pub use exchange::OfferAnswer;
+pub use negotiate::{LocalMedia, Negotiated, accept_answer, answer, offer};
 pub use session::{Codec, Direction, SdpError, Session};

@@ -1,30 +1,47 @@
-//! Offer and answer.
-use crate::session::{Codec, Direction, SdpError, Session};
+//! Offer and answer for one audio stream (RFC 3264).
+//!
+//! **Invariant: an answer repeats the media lines of its offer in number and order; exactly one,
+//! the first acceptable audio line, is accepted, with one codec.** Acceptable: `RTP/AVP`, a port,
+//! a numeric address and a codec of ours. The offer's payload types and its order of codecs count.
+//! Left to others: the `o=` version over re-offers ([`crate::exchange`]), ports and packets.
+
+use crate::session::{Codec, Connection, Direction, Media, Origin, RtpMap, SdpError, Session};
 use std::net::{IpAddr, SocketAddr};
-/// What our side offers or answers with.
+
+const AUDIO: &str = "audio";
+const PLAIN_RTP: &str = "RTP/AVP";
+const TELEPHONE_EVENT: &str = "telephone-event";
+/// The sixteen DTMF keys.
+const EVENTS: &str = "0-15";
+/// Packet lengths we send, in ms.
+const PTIMES_MS: [u32; 5] = [10, 20, 30, 40, 60];
+
+/// What our side offers, or answers with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LocalMedia {
     /// Address the far side shall send to.
     pub address: IpAddr,
-    /// RTP port (RTCP on the next one unless multiplexed).
+    /// RTP port; RTCP is on the next one unless multiplexed.
     pub port: u16,
-    /// Codecs in order of preference.
+    /// Codecs, in the order we offer them; at least one.
     pub codecs: Vec<Codec>,
-    /// Payload type of telephone-event in our offers; `None`: not supported.
+    /// Payload type of telephone-event in our offers (an answer takes the offer's number);
+    /// `None`: not supported.
     pub telephone_event: Option<u8>,
     /// Packet length we ask for, in ms.
     pub ptime_ms: u32,
     /// What our side wants to do.
     pub direction: Direction,
-    /// Offer or accept rtcp-mux.
+    /// Offer and accept RTCP on the RTP port.
     pub rtcp_mux: bool,
-    /// `o=` session id, fixed for the session.
+    /// `o=` session id, the same for the life of the session.
     pub session_id: u64,
-    /// `o=` version, raised by one for each changed description.
+    /// `o=` version.
     pub version: u64,
 }
+
 impl LocalMedia {
-    /// PCMU, PCMA, telephone-event 101, 20 ms, sendrecv, rtcp-mux on, version = session id.
+    /// PCMU and PCMA, telephone-event as 101, 20 ms, sendrecv, rtcp-mux; version = session id.
     pub fn new(address: IpAddr, port: u16, session_id: u64) -> Self {
         Self {
             address,
@@ -39,74 +56,266 @@ impl LocalMedia {
         }
     }
 }
+
 /// What both sides agreed on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Negotiated {
-    /// Where we send RTP (unspecified address: nowhere, see `direction`).
+    /// Where we send RTP. The address may be unspecified: then `direction` has us not send.
     pub remote: SocketAddr,
-    /// Where we send RTCP; the same as `remote` when multiplexed; `None`: the peer wants none.
+    /// Where we send RTCP; the same as `remote` when multiplexed; `None` if there is no such port.
     pub rtcp: Option<SocketAddr>,
-    /// RTCP shares the RTP port.
+    /// RTCP shares the RTP port, in both directions.
     pub rtcp_mux: bool,
     /// The codec.
     pub codec: Codec,
     /// Payload type of the codec in packets we send.
     pub payload_type: u8,
-    /// Payload type of the codec in packets we receive (differs only if the far side answered with another number).
+    /// Payload type of the codec in packets we receive.
     pub receive_payload_type: u8,
-    /// Payload type of telephone-event in packets we send.
+    /// Payload type of telephone-event in packets we send; `None`: not agreed.
     pub telephone_event: Option<u8>,
     /// Payload type of telephone-event in packets we receive.
     pub receive_telephone_event: Option<u8>,
-    /// Packet length to send, in ms.
+    /// Length of the packets we send, in ms: 10, 20, 30, 40 or 60.
     pub ptime_ms: u32,
-    /// What *we* may do: `sends()`: we may send; `receives()`: the far side may send.
+    /// What *we* do: `sends()` if we may send, `receives()` if the far side may.
     pub direction: Direction,
-    /// The far side put us on hold (sendonly, inactive or a zero address).
+    /// The far side wants to hear nothing: sendonly, inactive, or a zero address (RFC 2543 hold).
     pub on_hold: bool,
-    /// Position of the accepted m-line.
+    /// Position of the accepted media line.
     pub media_index: usize,
 }
-/// Answers an offer; returns the SDP text and the agreement.
-pub fn answer(_offer: &Session, _local: &LocalMedia) -> Result<(String, Negotiated), SdpError> {
-    unimplemented!()
+
+/// Answers an offer: the SDP text, and what is agreed.
+///
+/// # Errors
+/// The [`SdpError`] that says why no media line is acceptable.
+pub fn answer(offer: &Session, local: &LocalMedia) -> Result<(String, Negotiated), SdpError> {
+    let negotiated = agree(offer, local)?;
+    Ok((
+        answer_session(offer, local, &negotiated).to_string(),
+        negotiated,
+    ))
 }
-/// Our offer as text.
-pub fn offer(_local: &LocalMedia) -> String {
-    unimplemented!()
+
+/// Our offer as SDP text.
+pub fn offer(local: &LocalMedia) -> String {
+    describe(local, vec![offer_media(local)]).to_string()
 }
-/// Reads the answer to `offer(local)`.
-pub fn accept_answer(_local: &LocalMedia, _answer: &Session) -> Result<Negotiated, SdpError> {
-    unimplemented!()
+
+/// Reads the answer to [`offer`]`(local)`.
+///
+/// # Errors
+/// [`SdpError::Refused`] if the media line is refused or missing; others if the answer does not
+/// fit the offer.
+pub fn accept_answer(local: &LocalMedia, answer: &Session) -> Result<Negotiated, SdpError> {
+    accept_answer_at(local, answer, 0)
 }
-/// The offer/answer state of one session: keeps the `o=` version and the m-line layout over re-offers.
-#[derive(Debug, Clone)]
-pub struct OfferAnswer {
-    local: LocalMedia,
+
+/// As [`accept_answer`], for an offer whose audio is the media line at `index`.
+pub(crate) fn accept_answer_at(
+    local: &LocalMedia,
+    answer: &Session,
+    index: usize,
+) -> Result<Negotiated, SdpError> {
+    let media = answer.media.get(index).ok_or(SdpError::Refused)?;
+    if media.port == 0 || !is_audio(media) {
+        return Err(SdpError::Refused);
+    }
+    let negotiated = agree_on(answer, media, index, local)?;
+    // We receive what we offered, whatever numbers the far side wants for itself.
+    Ok(Negotiated {
+        receive_payload_type: negotiated.codec.static_payload_type(),
+        receive_telephone_event: negotiated.telephone_event.and(local.telephone_event),
+        ..negotiated
+    })
 }
-impl OfferAnswer {
-    /// A session that has exchanged nothing.
-    pub fn new(local: LocalMedia) -> Self {
-        Self { local }
+
+/// Agreement on the first acceptable media line, or the best reason why there is none.
+pub(crate) fn agree(offer: &Session, local: &LocalMedia) -> Result<Negotiated, SdpError> {
+    let mut reason = SdpError::NoAudio;
+    let audio = offer
+        .media
+        .iter()
+        .enumerate()
+        .filter(|(_, media)| is_audio(media));
+    for (index, media) in audio.filter(|(_, media)| media.port != 0) {
+        match agree_on(offer, media, index, local) {
+            Ok(negotiated) => return Ok(negotiated),
+            // A plain line that fails says more than an encrypted one.
+            Err(SdpError::NoPlainProfile) if reason != SdpError::NoAudio => {}
+            Err(error) => reason = error,
+        }
     }
-    /// What we offer and answer with; change `direction` here before a re-offer.
-    pub fn local_mut(&mut self) -> &mut LocalMedia {
-        &mut self.local
+    Err(reason)
+}
+
+fn is_audio(media: &Media) -> bool {
+    media.kind.eq_ignore_ascii_case(AUDIO)
+}
+
+fn agree_on(
+    remote: &Session,
+    media: &Media,
+    media_index: usize,
+    local: &LocalMedia,
+) -> Result<Negotiated, SdpError> {
+    if !media.protocol.eq_ignore_ascii_case(PLAIN_RTP) {
+        return Err(SdpError::NoPlainProfile);
     }
-    /// Answers the text of an offer, first or later. On error nothing changes.
-    pub fn answer(&mut self, _offer: &str) -> Result<(String, Negotiated), SdpError> {
-        unimplemented!()
+    let (payload_type, codec) =
+        first_common(media, &local.codecs).ok_or(SdpError::NoCommonCodec)?;
+    let connection = media.connection.as_ref().or(remote.connection.as_ref());
+    let address = connection
+        .and_then(Connection::ip)
+        .ok_or(SdpError::NoAddress)?;
+    let telephone_event = local.telephone_event.and_then(|_| {
+        media
+            .payload_types()
+            .find(|number| media.is_telephone_event(*number))
+    });
+    let rtcp_mux = media.rtcp_mux && local.rtcp_mux;
+    let far = media.direction.or(remote.direction).unwrap_or_default();
+    let far = Direction::new(far.sends(), far.receives() && !address.is_unspecified());
+    Ok(Negotiated {
+        remote: SocketAddr::new(address, media.port),
+        rtcp: rtcp_address(media, address, rtcp_mux),
+        rtcp_mux,
+        codec,
+        payload_type,
+        receive_payload_type: payload_type,
+        telephone_event,
+        receive_telephone_event: telephone_event,
+        ptime_ms: ptime(media, local),
+        direction: far.reversed().both(local.direction),
+        on_hold: !far.receives(),
+        media_index,
+    })
+}
+
+/// The first format that is one of `codecs`.
+fn first_common(media: &Media, codecs: &[Codec]) -> Option<(u8, Codec)> {
+    media
+        .payload_types()
+        .filter_map(|number| Some((number, media.codec(number)?)))
+        .find(|(_, codec)| codecs.contains(codec))
+}
+
+/// RFC 5761, RFC 3605, or the next port.
+fn rtcp_address(media: &Media, address: IpAddr, rtcp_mux: bool) -> Option<SocketAddr> {
+    if rtcp_mux {
+        return Some(SocketAddr::new(address, media.port));
     }
-    /// Our offer, first or later.
-    pub fn offer(&mut self) -> String {
-        unimplemented!()
+    match &media.rtcp {
+        Some((0, _)) => None,
+        Some((port, None)) => Some(SocketAddr::new(address, *port)),
+        Some((port, Some(connection))) => Some(SocketAddr::new(connection.ip()?, *port)),
+        None => Some(SocketAddr::new(address, media.port.checked_add(1)?)),
     }
-    /// The text of the answer to our last offer.
-    pub fn accept_answer(&mut self, _answer: &str) -> Result<Negotiated, SdpError> {
-        unimplemented!()
+}
+
+/// The far side's wish if we can keep it, else ours; never above its maximum.
+fn ptime(media: &Media, local: &LocalMedia) -> u32 {
+    let wanted = media
+        .ptime_ms
+        .filter(|ms| PTIMES_MS.contains(ms))
+        .unwrap_or(local.ptime_ms);
+    let limit = wanted.min(media.max_ptime_ms.unwrap_or(u32::MAX));
+    PTIMES_MS
+        .into_iter()
+        .rfind(|ms| *ms <= limit)
+        .unwrap_or(PTIMES_MS[0])
+}
+
+pub(crate) fn answer_session(
+    offer: &Session,
+    local: &LocalMedia,
+    negotiated: &Negotiated,
+) -> Session {
+    let lines = offer.media.iter().enumerate().map(|(index, media)| {
+        if index == negotiated.media_index {
+            answer_media(local, negotiated)
+        } else {
+            refused(media)
+        }
+    });
+    describe(local, lines.collect())
+}
+
+/// A media line as refused in an answer: port 0, everything else repeated (RFC 3264 §6).
+pub(crate) fn refused(media: &Media) -> Media {
+    Media {
+        kind: media.kind.clone(),
+        protocol: media.protocol.clone(),
+        formats: media.formats.clone(),
+        ..Media::default()
     }
-    /// The agreement in force.
-    pub fn negotiated(&self) -> Option<&Negotiated> {
-        unimplemented!()
+}
+
+fn answer_media(local: &LocalMedia, negotiated: &Negotiated) -> Media {
+    let codec = (negotiated.payload_type, negotiated.codec);
+    let base = audio_media(local, &[codec], negotiated.telephone_event);
+    Media {
+        ptime_ms: Some(negotiated.ptime_ms),
+        rtcp_mux: negotiated.rtcp_mux,
+        direction: Some(negotiated.direction),
+        ..base
+    }
+}
+
+pub(crate) fn offer_media(local: &LocalMedia) -> Media {
+    let codecs: Vec<_> = local
+        .codecs
+        .iter()
+        .map(|codec| (codec.static_payload_type(), *codec))
+        .collect();
+    audio_media(local, &codecs, local.telephone_event)
+}
+
+fn audio_media(local: &LocalMedia, codecs: &[(u8, Codec)], telephone_event: Option<u8>) -> Media {
+    let maps = codecs.iter().map(|(number, codec)| (*number, codec.name()));
+    let maps = maps.chain(telephone_event.map(|number| (number, TELEPHONE_EVENT)));
+    let rtpmaps: Vec<RtpMap> = maps.map(|(number, name)| rtpmap(number, name)).collect();
+    Media {
+        kind: AUDIO.to_owned(),
+        port: local.port,
+        protocol: PLAIN_RTP.to_owned(),
+        formats: rtpmaps
+            .iter()
+            .map(|map| map.payload_type.to_string())
+            .collect(),
+        rtpmaps,
+        fmtps: telephone_event
+            .map(|number| (number, EVENTS.to_owned()))
+            .into_iter()
+            .collect(),
+        ptime_ms: Some(local.ptime_ms),
+        rtcp_mux: local.rtcp_mux,
+        direction: Some(local.direction),
+        ..Media::default()
+    }
+}
+
+fn rtpmap(payload_type: u8, name: &str) -> RtpMap {
+    RtpMap {
+        payload_type,
+        name: name.to_owned(),
+        clock_rate: 8000,
+        channels: 1,
+    }
+}
+
+pub(crate) fn describe(local: &LocalMedia, media: Vec<Media>) -> Session {
+    let address = Connection::Ip(local.address);
+    Session {
+        origin: Some(Origin {
+            username: "patchcord".to_owned(),
+            session_id: local.session_id,
+            version: local.version,
+            address: address.clone(),
+        }),
+        connection: Some(address),
+        direction: None,
+        media,
     }
 }
