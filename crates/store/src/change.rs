@@ -1,6 +1,6 @@
 //! Facts to be kept: what one commit is made of.
 
-use model::record::{Callback, CallRecord, Notification, Recording};
+use model::record::{CallRecord, Callback, Notification, Recording};
 use model::{CallSid, CallStatus, EventSid, InstanceSid, Timestamp};
 
 /// One fact. All facts of one commit become visible together or not at all.

@@ -18,7 +18,9 @@ pub enum StoreError {
         why: String,
     },
     /// A stored secret does not open with this key.
-    #[error("a stored secret does not open with this key: is `secret.key` the one the database was made with?")]
+    #[error(
+        "a stored secret does not open with this key: is `secret.key` the one the database was made with?"
+    )]
     WrongKey,
     /// The store was closed.
     #[error("the store is closed")]

@@ -22,7 +22,10 @@ pub struct Window {
 
 impl Default for Window {
     fn default() -> Self {
-        Self { offset: 0, limit: 50 }
+        Self {
+            offset: 0,
+            limit: 50,
+        }
     }
 }
 

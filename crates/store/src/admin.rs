@@ -1,0 +1,135 @@
+//! Writes that people ask for: accounts, clients, numbers, applications. They go through the
+//! same task as the facts of calls and make the look-up caches start again.
+
+use model::record::{Account, Application, Client, Number, Organization};
+use model::{
+    AccountSid, AccountStatus, ApplicationSid, ClientSid, NumberSid, RecordingSid, Timestamp,
+};
+use sqlx::{AnyConnection, Row};
+
+use crate::apply::{Context, count};
+use crate::query::TREE;
+use crate::rows::{self, APPLICATIONS, CLIENTS, NUMBERS, ORGANIZATIONS};
+use crate::sql::{Arg, Sql, args};
+
+/// One such write.
+pub(crate) enum Admin {
+    InsertOrganization(Organization),
+    InsertAccount(Vec<Arg>),
+    UpdateAccount(Vec<Arg>),
+    SetAccountStatus {
+        sid: AccountSid,
+        status: AccountStatus,
+        at: Timestamp,
+    },
+    InsertClient(Client),
+    UpdateClient(Client),
+    DeleteClient(ClientSid),
+    InsertNumber(Number),
+    UpdateNumber(Number),
+    DeleteNumber(NumberSid),
+    InsertApplication(Application),
+    UpdateApplication(Application),
+    DeleteApplication(ApplicationSid),
+    DeleteRecording(RecordingSid),
+    /// Takes over the callbacks of servers that gave no sign of life since then.
+    AdoptCallbacks {
+        gone_since: Timestamp,
+    },
+}
+
+impl Admin {
+    /// The account with its token sealed.
+    pub(crate) fn insert_account(account: &Account, key: &crate::SecretKey) -> Self {
+        Self::InsertAccount(rows::account_args(account, key))
+    }
+
+    /// The account with its token sealed.
+    pub(crate) fn update_account(account: &Account, key: &crate::SecretKey) -> Self {
+        Self::UpdateAccount(rows::account_args(account, key))
+    }
+}
+
+/// Tables whose rows end with their account.
+const OWNED: &[&str] = &[
+    "notifications",
+    "recordings",
+    "applications",
+    "numbers",
+    "clients",
+];
+
+/// Applies one; `false` if there was no such row.
+pub(crate) async fn apply(
+    db: &mut AnyConnection,
+    context: Context,
+    admin: &Admin,
+) -> sqlx::Result<bool> {
+    let sql = match admin {
+        Admin::InsertOrganization(row) => ORGANIZATIONS.insert(rows::organization_args(row)),
+        Admin::InsertAccount(args) => rows::ACCOUNTS.insert(args.clone()),
+        Admin::UpdateAccount(args) => rows::ACCOUNTS.update(args.clone()),
+        Admin::SetAccountStatus { sid, status, at } => {
+            return set_account_status(db, *sid, *status, *at).await;
+        }
+        Admin::InsertClient(row) => CLIENTS.insert(rows::client_args(row)),
+        Admin::UpdateClient(row) => CLIENTS.update(rows::client_args(row)),
+        Admin::DeleteClient(sid) => CLIENTS.delete(*sid),
+        Admin::InsertNumber(row) => NUMBERS.insert(rows::number_args(row)),
+        Admin::UpdateNumber(row) => NUMBERS.update(rows::number_args(row)),
+        Admin::DeleteNumber(sid) => NUMBERS.delete(*sid),
+        Admin::InsertApplication(row) => APPLICATIONS.insert(rows::application_args(row)),
+        Admin::UpdateApplication(row) => APPLICATIONS.update(rows::application_args(row)),
+        Admin::DeleteApplication(sid) => APPLICATIONS.delete(*sid),
+        Admin::DeleteRecording(sid) => return delete_recording(db, *sid).await,
+        Admin::AdoptCallbacks { gone_since } => Sql::new(
+            "UPDATE outbox SET owner = $1 WHERE state = 'pending' AND owner <> $1 \
+             AND owner NOT IN (SELECT sid FROM instances WHERE last_alive > $2)",
+            args![context.instance, *gone_since],
+        ),
+    };
+    Ok(sql.execute(db).await? > 0)
+}
+
+async fn set_account_status(
+    db: &mut AnyConnection,
+    sid: AccountSid,
+    status: AccountStatus,
+    at: Timestamp,
+) -> sqlx::Result<bool> {
+    if status == AccountStatus::Closed {
+        for table in OWNED {
+            let mut sql = Sql::default();
+            sql.text(&format!("DELETE FROM {table} WHERE account"))
+                .with(TREE, sid);
+            sql.execute(&mut *db).await?;
+        }
+        let mut counters = Sql::default();
+        counters
+            .text("DELETE FROM counters WHERE kind <> 'calls' AND account")
+            .with(TREE, sid);
+        counters.execute(&mut *db).await?;
+    }
+    // A closed account below stays closed when its parent comes back.
+    let mut sql = Sql::default();
+    sql.with("UPDATE accounts SET status = ?", status)
+        .with(", updated = ?", at)
+        .text(" WHERE status <> 'closed' AND sid")
+        .with(TREE, sid);
+    Ok(sql.execute(db).await? > 0)
+}
+
+async fn delete_recording(db: &mut AnyConnection, sid: RecordingSid) -> sqlx::Result<bool> {
+    let owner = Sql::new("SELECT account FROM recordings WHERE sid = $1", args![sid])
+        .first(&mut *db)
+        .await?;
+    let Some(owner) = owner else {
+        return Ok(false);
+    };
+    let owner: String = owner.try_get("account")?;
+    rows::RECORDINGS.delete(sid).execute(&mut *db).await?;
+    if let Ok(owner) = owner.parse() {
+        count(owner, "recordings", -1).execute(db).await?;
+    }
+    Ok(true)
+}

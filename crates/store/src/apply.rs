@@ -1,0 +1,272 @@
+//! One operation after the other, as SQL, inside a transaction of the writer.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use model::record::Recording;
+use model::{AccountSid, CallSid, InstanceSid, Timestamp};
+use sqlx::AnyConnection;
+
+use crate::admin;
+use crate::rows;
+use crate::sql::{Sql, args};
+use crate::writer::Operation;
+use crate::{Change, Committed};
+
+/// How long delivered and dead callbacks are kept.
+const OUTBOX_MEMORY: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// What an operation needs to know of the process.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Context {
+    pub(crate) instance: InstanceSid,
+    /// The transaction is tried again and may have been written the first time, if the
+    /// connection broke while it was confirmed.
+    pub(crate) repeated: bool,
+}
+
+/// Applies one commit.
+pub(crate) async fn operations(
+    db: &mut AnyConnection,
+    context: Context,
+    operations: &[Operation],
+) -> sqlx::Result<Committed> {
+    let mut applied = Vec::with_capacity(operations.len());
+    let mut lost = BTreeSet::new();
+    for operation in operations {
+        applied.push(match operation {
+            Operation::Admin(admin) => admin::apply(db, context, admin).await?,
+            Operation::Change(change) => self::change(db, context, change, &mut lost).await?,
+        });
+    }
+    Ok(Committed { applied })
+}
+
+async fn change(
+    db: &mut AnyConnection,
+    context: Context,
+    change: &Change,
+    lost: &mut BTreeSet<CallSid>,
+) -> sqlx::Result<bool> {
+    match change {
+        Change::CallCreated(call) => inserted(db, context, change, call.account, "calls").await,
+        Change::Notification(row) => {
+            inserted(db, context, change, row.account, "notifications").await
+        }
+        Change::Recording(row) => recording(db, context, change, row).await,
+        Change::Alive { at, .. } => alive(db, context, change, *at).await,
+        Change::CallbackQueued(callback) if lost.contains(&callback.call) => Ok(false),
+        Change::CallEnded { sid, .. } => {
+            let first = statement(context, change).execute(db).await? > 0;
+            if !first {
+                lost.insert(*sid);
+            }
+            Ok(first)
+        }
+        Change::OrphanClosed(call) => {
+            let first = statement(context, change).execute(db).await? > 0;
+            if !first {
+                lost.insert(call.sid);
+            }
+            Ok(first)
+        }
+        Change::CallRinging { .. }
+        | Change::CallAnswered { .. }
+        | Change::CallUpdated(_)
+        | Change::CallbackQueued(_)
+        | Change::CallbackDone { .. }
+        | Change::CallbackRetry { .. }
+        | Change::Trace { .. } => Ok(statement(context, change).execute(db).await? > 0),
+    }
+}
+
+/// The statement of a change that needs one only.
+fn statement(context: Context, change: &Change) -> Sql {
+    match change {
+        Change::CallCreated(call) => rows::CALLS.insert_once(rows::call_args(call)),
+        Change::CallRinging {
+            sid,
+            at,
+            sip_call_id,
+        } => Sql::new(
+            "UPDATE calls SET status = 'ringing', updated = $2, \
+             sip_call_id = COALESCE($3, sip_call_id) \
+             WHERE sid = $1 AND ended IS NULL AND answered IS NULL",
+            args![*sid, *at, sip_call_id.clone()],
+        ),
+        Change::CallAnswered {
+            sid,
+            at,
+            answered_by,
+            sip_call_id,
+            ring_duration_s,
+            dialog,
+        } => Sql::new(
+            "UPDATE calls SET status = 'in-progress', updated = $2, started = $2, \
+             answered = $2, answered_by = COALESCE($3, answered_by), \
+             sip_call_id = COALESCE($4, sip_call_id), \
+             ring_duration_s = COALESCE($5, ring_duration_s), dialog = COALESCE($6, dialog) \
+             WHERE sid = $1 AND ended IS NULL",
+            args![
+                *sid,
+                *at,
+                answered_by.clone(),
+                sip_call_id.clone(),
+                *ring_duration_s,
+                dialog.clone()
+            ],
+        ),
+        Change::CallUpdated(update) => Sql::new(
+            "UPDATE calls SET updated = $2, muted = COALESCE($3, muted), \
+             sip_call_id = COALESCE($4, sip_call_id), dialog = COALESCE($5, dialog) \
+             WHERE sid = $1 AND ended IS NULL",
+            args![
+                update.sid,
+                update.at,
+                update.muted.map(i64::from),
+                update.sip_call_id.clone(),
+                update.dialog.clone()
+            ],
+        ),
+        Change::CallEnded {
+            sid,
+            status,
+            at,
+            duration_s,
+            ring_duration_s,
+            reason,
+            sip_status,
+        } => Sql::new(
+            "UPDATE calls SET status = $2, updated = $3, ended = $3, duration_s = $4, \
+             ring_duration_s = COALESCE($5, ring_duration_s), reason = $6, sip_status = $7 \
+             WHERE sid = $1 AND instance = $8 \
+             AND (ended IS NULL OR ($9 = 1 AND ended = $3 AND status = $2))",
+            args![
+                *sid,
+                *status,
+                *at,
+                *duration_s,
+                *ring_duration_s,
+                reason.clone(),
+                *sip_status,
+                context.instance,
+                context.repeated
+            ],
+        ),
+        Change::OrphanClosed(call) => Sql::new(
+            "UPDATE calls SET status = $2, updated = $3, ended = $4, duration_s = $5, \
+             ring_duration_s = $6, reason = $7 \
+             WHERE sid = $1 AND instance = $8 AND ended IS NULL",
+            args![
+                call.sid,
+                call.status,
+                call.updated,
+                call.ended,
+                call.duration_s,
+                call.ring_duration_s,
+                call.reason.clone(),
+                call.instance
+            ],
+        ),
+        Change::Recording(recording) => {
+            rows::RECORDINGS.insert_once(rows::recording_args(recording))
+        }
+        Change::Notification(notification) => {
+            rows::NOTIFICATIONS.insert_once(rows::notification_args(notification))
+        }
+        Change::CallbackQueued(callback) => {
+            rows::OUTBOX.insert_once(rows::callback_args(callback, context.instance))
+        }
+        Change::CallbackDone {
+            event,
+            attempts,
+            status,
+            dead,
+        } => Sql::new(
+            "UPDATE outbox SET state = $2, attempts = $3, http_status = $4, next_at = NULL \
+             WHERE event = $1",
+            args![
+                *event,
+                if *dead { "dead" } else { "delivered" },
+                *attempts,
+                *status
+            ],
+        ),
+        Change::CallbackRetry {
+            event,
+            attempts,
+            next_at,
+        } => Sql::new(
+            "UPDATE outbox SET attempts = $2, next_at = $3 WHERE event = $1",
+            args![*event, *attempts, *next_at],
+        ),
+        Change::Trace { call, blob } => Sql::new(
+            "INSERT INTO traces (call, content) VALUES ($1, $2) \
+             ON CONFLICT (call) DO UPDATE SET content = excluded.content",
+            args![*call, blob.clone()],
+        ),
+        Change::Alive { instance, at } => Sql::new(
+            "INSERT INTO instances (sid, started, last_alive) VALUES ($1, $2, $2) \
+             ON CONFLICT (sid) DO UPDATE SET last_alive = excluded.last_alive \
+             WHERE instances.last_alive < excluded.last_alive",
+            args![*instance, *at],
+        ),
+    }
+}
+
+/// Inserts a row and counts it; `false` if it was there.
+async fn inserted(
+    db: &mut AnyConnection,
+    context: Context,
+    change: &Change,
+    account: AccountSid,
+    kind: &str,
+) -> sqlx::Result<bool> {
+    let new = statement(context, change).execute(&mut *db).await? > 0;
+    if new {
+        count(account, kind, 1).execute(db).await?;
+    }
+    Ok(new)
+}
+
+/// Inserts a recording or replaces it.
+async fn recording(
+    db: &mut AnyConnection,
+    context: Context,
+    change: &Change,
+    recording: &Recording,
+) -> sqlx::Result<bool> {
+    if !inserted(db, context, change, recording.account, "recordings").await? {
+        rows::RECORDINGS
+            .update(rows::recording_args(recording))
+            .execute(db)
+            .await?;
+    }
+    Ok(true)
+}
+
+/// Notes a sign of life and forgets old callbacks.
+async fn alive(
+    db: &mut AnyConnection,
+    context: Context,
+    change: &Change,
+    at: Timestamp,
+) -> sqlx::Result<bool> {
+    statement(context, change).execute(&mut *db).await?;
+    Sql::new(
+        "DELETE FROM outbox WHERE state <> 'pending' AND created < $1",
+        args![at - OUTBOX_MEMORY],
+    )
+    .execute(db)
+    .await?;
+    Ok(true)
+}
+
+/// Adds `by` to how many rows of a kind an account has.
+pub(crate) fn count(account: AccountSid, kind: &str, by: i64) -> Sql {
+    Sql::new(
+        "INSERT INTO counters (account, kind, n) VALUES ($1, $2, $3) \
+         ON CONFLICT (account, kind) DO UPDATE SET n = counters.n + excluded.n",
+        args![account, kind, by],
+    )
+}

@@ -1,0 +1,175 @@
+//! Opens a database: address, lock, pool, and error texts that say what to do.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::{Duration, Instant};
+
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::{AnyConnection, AnyPool, Connection};
+
+use crate::dialect::{Dialect, run};
+use crate::{Result, StoreError};
+
+/// Connections that read. The writer has one of its own.
+const READERS: u32 = 4;
+/// How long an earlier process may take to let go of the file.
+const LOCK_PATIENCE: Duration = Duration::from_secs(3);
+
+/// An opened database.
+pub(crate) struct Opened {
+    pub(crate) dialect: Dialect,
+    pub(crate) readers: AnyPool,
+    pub(crate) writer: AnyConnection,
+    pub(crate) options: AnyConnectOptions,
+    /// Held as long as the process uses an SQLite database.
+    pub(crate) lock: Option<File>,
+}
+
+/// Connects to `sqlite:PATH` or `postgres://…`.
+pub(crate) async fn open(url: &str) -> Result<Opened> {
+    sqlx::any::install_default_drivers();
+    let dialect = Dialect::of(url).ok_or_else(|| {
+        StoreError::Unusable(format!(
+            "`{url}` is no database address: write `sqlite:PATH` or `postgres://USER@HOST/NAME`"
+        ))
+    })?;
+    let lock = match dialect {
+        Dialect::Sqlite => Some(lock(&sqlite_path(url)?).await?),
+        Dialect::Postgres => None,
+    };
+    let options = AnyConnectOptions::from_str(&normalized(url, dialect))
+        .map_err(|error| unusable(url, &error))?;
+    let writer = connect(&options, dialect)
+        .await
+        .map_err(|error| unusable(url, &error))?;
+    let readers = AnyPoolOptions::new()
+        .max_connections(READERS)
+        .after_connect(move |connection, _| {
+            Box::pin(async move { set_up(connection, dialect).await })
+        })
+        .connect_lazy_with(options.clone());
+    Ok(Opened {
+        dialect,
+        readers,
+        writer,
+        options,
+        lock,
+    })
+}
+
+/// One more connection, ready to use.
+pub(crate) async fn connect(
+    options: &AnyConnectOptions,
+    dialect: Dialect,
+) -> sqlx::Result<AnyConnection> {
+    let mut connection = AnyConnection::connect_with(options).await?;
+    set_up(&mut connection, dialect).await?;
+    Ok(connection)
+}
+
+async fn set_up(connection: &mut AnyConnection, dialect: Dialect) -> sqlx::Result<()> {
+    for statement in dialect.setup() {
+        run(connection, statement).await?;
+    }
+    Ok(())
+}
+
+/// Adds what makes SQLite create the file.
+fn normalized(url: &str, dialect: Dialect) -> String {
+    match dialect {
+        Dialect::Postgres => url.to_owned(),
+        Dialect::Sqlite if url.contains("mode=") => url.to_owned(),
+        Dialect::Sqlite if url.contains('?') => format!("{url}&mode=rwc"),
+        Dialect::Sqlite => format!("{url}?mode=rwc"),
+    }
+}
+
+fn sqlite_path(url: &str) -> Result<PathBuf> {
+    let rest = url.strip_prefix("sqlite:").unwrap_or(url);
+    let rest = rest.strip_prefix("//").unwrap_or(rest);
+    let path = rest.split('?').next().unwrap_or_default();
+    if path.is_empty() || path == ":memory:" {
+        return Err(StoreError::Unusable(
+            "the database must be a file: write `sqlite:PATH`".to_owned(),
+        ));
+    }
+    Ok(PathBuf::from(path))
+}
+
+/// Takes the lock that keeps a second server off the same file. SQLite's own locks would not:
+/// they are held for a moment only, and two servers would close each other's calls.
+async fn lock(database: &Path) -> Result<File> {
+    let path = PathBuf::from(format!("{}.lock", database.display()));
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(|error| {
+            StoreError::Unusable(format!(
+                "`{}` cannot be written: {error}; the database needs a folder this user may write to",
+                path.display()
+            ))
+        })?;
+    let give_up = Instant::now() + LOCK_PATIENCE;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if Instant::now() < give_up => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            Err(TryLockError::WouldBlock) => {
+                return Err(StoreError::Unusable(format!(
+                    "the database `{}` is in use by another server: stop that one, or give this \
+                     one a database of its own",
+                    database.display()
+                )));
+            }
+            Err(TryLockError::Error(error)) => {
+                return Err(StoreError::Unusable(format!(
+                    "`{}` cannot be locked: {error}",
+                    path.display()
+                )));
+            }
+        }
+    }
+}
+
+/// Says what cannot be used without showing a password of the address.
+pub(crate) fn unusable(url: &str, error: &sqlx::Error) -> StoreError {
+    let shown = match (url.split_once("://"), url.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://…@{host}"),
+        _ => url.to_owned(),
+    };
+    StoreError::Unusable(format!("the database `{shown}` cannot be opened: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_file_of_an_address() {
+        let table = [
+            ("sqlite:/var/lib/p/p.db", Some("/var/lib/p/p.db")),
+            ("sqlite:///var/p.db?mode=rwc", Some("/var/p.db")),
+            ("sqlite:p.db", Some("p.db")),
+            ("sqlite::memory:", None),
+            ("sqlite:", None),
+        ];
+        for (url, path) in table {
+            assert_eq!(sqlite_path(url).ok(), path.map(PathBuf::from), "{url}");
+        }
+    }
+
+    #[test]
+    fn error_texts_keep_passwords_out() {
+        let text = unusable(
+            "postgres://bob:secret@db.example/p",
+            &sqlx::Error::WorkerCrashed,
+        )
+        .to_string();
+        assert!(text.contains("postgres://…@db.example/p") && !text.contains("secret"));
+    }
+}

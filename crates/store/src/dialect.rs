@@ -1,0 +1,131 @@
+//! What differs between SQLite and PostgreSQL.
+//!
+//! **Invariant: no other module names a database.**
+
+use sqlx::AnyConnection;
+
+/// Which database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// Embedded, one process.
+    Sqlite,
+    /// A server, any number of processes.
+    Postgres,
+}
+
+/// SQLite: readers do not wait for the writer (WAL), and a commit is on disk when it returns
+/// (FULL: one sync per group of commits, so the price is shared by all calls of the moment).
+/// The timeout covers another program that holds the file, as a backup does.
+const SQLITE_SETUP: &[&str] = &[
+    "PRAGMA busy_timeout = 5000",
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = OFF",
+    "PRAGMA temp_store = MEMORY",
+];
+
+impl Dialect {
+    /// From the scheme of the database's address.
+    pub(crate) fn of(url: &str) -> Option<Self> {
+        match url.split_once(':')?.0 {
+            "sqlite" => Some(Self::Sqlite),
+            "postgres" | "postgresql" => Some(Self::Postgres),
+            _ => None,
+        }
+    }
+
+    /// Statements for each new connection.
+    pub(crate) const fn setup(self) -> &'static [&'static str] {
+        match self {
+            Self::Sqlite => SQLITE_SETUP,
+            Self::Postgres => &[],
+        }
+    }
+
+    /// Begins a transaction that will write.
+    pub(crate) const fn begin(self) -> &'static str {
+        match self {
+            // Takes the write lock at once: waiting for it in mid-transaction cannot succeed.
+            Self::Sqlite => "BEGIN IMMEDIATE",
+            Self::Postgres => "BEGIN",
+        }
+    }
+
+    /// Makes concurrent migrations of several processes wait for each other.
+    pub(crate) const fn lock_migrations(self) -> Option<&'static str> {
+        match self {
+            Self::Sqlite => None, // `begin` does.
+            Self::Postgres => Some("SELECT CAST(pg_advisory_xact_lock(7261) AS TEXT)"),
+        }
+    }
+
+    /// Type of byte columns.
+    pub(crate) const fn blob(self) -> &'static str {
+        match self {
+            Self::Sqlite => "BLOB",
+            Self::Postgres => "BYTEA",
+        }
+    }
+
+    /// Suffix of a text in ORDER BY that sorts by bytes.
+    pub(crate) const fn by_bytes(self) -> &'static str {
+        match self {
+            Self::Sqlite => "COLLATE BINARY",
+            Self::Postgres => "COLLATE \"C\"",
+        }
+    }
+
+    /// Whether a process without a recent sign of life is surely gone: only one process at a
+    /// time can have an SQLite database open.
+    pub(crate) const fn single_process(self) -> bool {
+        matches!(self, Self::Sqlite)
+    }
+
+    /// Whether the same transaction may succeed when it is tried again.
+    pub(crate) fn is_transient(self, error: &sqlx::Error) -> bool {
+        match error {
+            sqlx::Error::Database(refused) => {
+                let code = refused.code();
+                let code = code.as_deref().unwrap_or_default();
+                match self {
+                    // The low byte is the primary code: 5 is BUSY, 6 is LOCKED.
+                    Self::Sqlite => {
+                        matches!(code.parse::<u32>().map(|code| code & 0xff), Ok(5 | 6))
+                    }
+                    // Class 08 connection, 40 rollback, 53 resources, 57 operator intervention.
+                    Self::Postgres => {
+                        matches!(code.get(..2), Some("08" | "40" | "53" | "57"))
+                    }
+                }
+            }
+            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed => {
+                matches!(self, Self::Postgres)
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Runs a fixed statement without arguments.
+pub(crate) async fn run(connection: &mut AnyConnection, sql: &'static str) -> sqlx::Result<()> {
+    sqlx::raw_sql(sql).execute(connection).await.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knows_the_schemes() {
+        let table = [
+            ("sqlite:/tmp/a.db", Some(Dialect::Sqlite)),
+            ("postgres://u@h/db", Some(Dialect::Postgres)),
+            ("postgresql://u@h/db", Some(Dialect::Postgres)),
+            ("mysql://u@h/db", None),
+            ("nonsense", None),
+        ];
+        for (url, dialect) in table {
+            assert_eq!(Dialect::of(url), dialect, "{url}");
+        }
+    }
+}

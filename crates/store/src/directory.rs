@@ -1,0 +1,476 @@
+//! Who and what exists: organizations, accounts, clients, applications, and which number a
+//! dialled text means.
+
+use std::sync::Arc;
+
+use model::record::{Account, Application, Client, Number, Organization};
+use model::{
+    AccountSid, AccountStatus, ApplicationSid, ClientSid, NumberSid, OrganizationSid, RecordingSid,
+    Timestamp,
+};
+
+use crate::admin::Admin;
+use crate::caches::Patterns;
+use crate::filter::Scope;
+use crate::query::{Conditions, tree_of};
+use crate::rows;
+use crate::sql::Sql;
+use crate::writer::Operation;
+use crate::{NumberCandidates, Result, Store, credentials};
+
+/// Characters that make a stored number a pattern.
+const PATTERN_CHARACTERS: [char; 9] = ['*', '#', '^', '|', '.', '$', '\\', '[', ']'];
+
+impl Store {
+    /// An organization. Cached.
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn organization(&self, sid: OrganizationSid) -> Result<Option<Arc<Organization>>> {
+        let cache = &self.caches().organizations;
+        let generation = match cache.get(&sid) {
+            Ok(known) => return Ok(known),
+            Err(generation) => generation,
+        };
+        let found = self
+            .one(&rows::ORGANIZATIONS, sid, rows::organization)
+            .await?;
+        let found = found.map(Arc::new);
+        cache.keep(generation, sid, found.clone());
+        Ok(found)
+    }
+
+    /// The organization with a SIP domain, in any letter case. Cached.
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn organization_of_domain(&self, domain: &str) -> Result<Option<Arc<Organization>>> {
+        let domain = domain.to_lowercase();
+        let cache = &self.caches().domains;
+        let generation = match cache.get(&domain) {
+            Ok(known) => return Ok(known),
+            Err(generation) => generation,
+        };
+        let mut sql = rows::ORGANIZATIONS.select();
+        sql.with(" WHERE domain_name = ?", domain.clone());
+        let found = self.first(sql, rows::organization).await?.map(Arc::new);
+        cache.keep(generation, domain, found.clone());
+        Ok(found)
+    }
+
+    /// The organization made at the first start.
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn default_organization(&self) -> Result<Option<Arc<Organization>>> {
+        let mut sql = rows::ORGANIZATIONS.select();
+        sql.text(" ORDER BY created, sid LIMIT 1");
+        Ok(self.first(sql, rows::organization).await?.map(Arc::new))
+    }
+
+    /// An account. Cached.
+    ///
+    /// # Errors
+    /// As the database reports; [`crate::StoreError::WrongKey`] if its token cannot be opened.
+    pub async fn account(&self, sid: AccountSid) -> Result<Option<Arc<Account>>> {
+        let cache = &self.caches().accounts;
+        let generation = match cache.get(&sid) {
+            Ok(known) => return Ok(known),
+            Err(generation) => generation,
+        };
+        let mut sql = rows::ACCOUNTS.select();
+        sql.with(" WHERE sid = ?", sid);
+        let found = self
+            .first(sql, |row| rows::account(row, self.key()))
+            .await?;
+        let found = found.map(Arc::new);
+        cache.keep(generation, sid, found.clone());
+        Ok(found)
+    }
+
+    /// The account with an e-mail address, in any letter case. Cached.
+    ///
+    /// # Errors
+    /// As [`Store::account`].
+    pub async fn account_of_email(&self, email: &str) -> Result<Option<Arc<Account>>> {
+        let email = email.to_lowercase();
+        let cache = &self.caches().emails;
+        let generation = match cache.get(&email) {
+            Ok(known) => return Ok(known),
+            Err(generation) => generation,
+        };
+        let mut sql = rows::ACCOUNTS.select();
+        sql.with(" WHERE email = ?", email.clone());
+        let found = self
+            .first(sql, |row| rows::account(row, self.key()))
+            .await?;
+        let found = found.map(Arc::new);
+        cache.keep(generation, email, found.clone());
+        Ok(found)
+    }
+
+    /// The account with a friendly name, if only one has it.
+    ///
+    /// # Errors
+    /// As [`Store::account`].
+    pub async fn account_of_name(&self, name: &str) -> Result<Option<Account>> {
+        let mut sql = rows::ACCOUNTS.select();
+        sql.with(" WHERE friendly_name = ?", name).text(" LIMIT 2");
+        let mut found = self.accounts_of(sql).await?;
+        Ok(if found.len() == 1 { found.pop() } else { None })
+    }
+
+    /// Direct children of an account, oldest first.
+    ///
+    /// # Errors
+    /// As [`Store::account`].
+    pub async fn child_accounts(&self, of: AccountSid) -> Result<Vec<Account>> {
+        let mut sql = rows::ACCOUNTS.select();
+        sql.with(" WHERE parent = ?", of)
+            .text(" ORDER BY created, sid");
+        self.accounts_of(sql).await
+    }
+
+    /// Accounts of an organization, oldest first.
+    ///
+    /// # Errors
+    /// As [`Store::account`].
+    pub async fn organization_accounts(&self, of: OrganizationSid) -> Result<Vec<Account>> {
+        let mut sql = rows::ACCOUNTS.select();
+        sql.with(" WHERE organization = ?", of)
+            .text(" ORDER BY created, sid");
+        self.accounts_of(sql).await
+    }
+
+    /// An account and all below it.
+    ///
+    /// # Errors
+    /// As [`Store::account`].
+    pub async fn account_tree(&self, of: AccountSid) -> Result<Vec<Account>> {
+        let mut sql = rows::ACCOUNTS.select();
+        sql.text(" WHERE sid");
+        let mut sql = tree_of(of, sql);
+        sql.text(" ORDER BY created, sid");
+        self.accounts_of(sql).await
+    }
+
+    async fn accounts_of(&self, sql: Sql) -> Result<Vec<Account>> {
+        self.many(sql, |row| rows::account(row, self.key())).await
+    }
+
+    /// Adds an account, and a client with it if given.
+    ///
+    /// # Errors
+    /// [`crate::StoreError::Duplicate`] if the identifier, e-mail address or login is taken.
+    pub async fn insert_account(&self, account: Account, client: Option<Client>) -> Result<()> {
+        let account = Admin::insert_account(&account, self.key());
+        let client = client.map(Admin::InsertClient);
+        self.administer_all([Some(account), client].into_iter().flatten())
+            .await
+            .map(drop)
+    }
+
+    /// Replaces an account.
+    ///
+    /// # Errors
+    /// [`crate::StoreError::Duplicate`] if the e-mail address is taken.
+    pub async fn update_account(&self, account: Account) -> Result<()> {
+        self.administer(Admin::update_account(&account, self.key()))
+            .await
+            .map(drop)
+    }
+
+    /// Sets the status of an account and of all below it that are not closed. `closed` also
+    /// removes what they own, except accounts and calls.
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn set_account_status(
+        &self,
+        sid: AccountSid,
+        status: AccountStatus,
+        at: Timestamp,
+    ) -> Result<()> {
+        self.administer(Admin::SetAccountStatus { sid, status, at })
+            .await
+            .map(drop)
+    }
+
+    /// The account whose SID or e-mail address is `login`, if `secret` is its token or password.
+    /// A password needs a computation of tens of milliseconds once a minute.
+    ///
+    /// # Errors
+    /// As [`Store::account`].
+    pub async fn authenticate(&self, login: &str, secret: &str) -> Result<Option<Arc<Account>>> {
+        let account = match login.parse() {
+            Ok(sid) => self.account(sid).await?,
+            Err(_) if login.contains('@') => self.account_of_email(login).await?,
+            Err(_) => None,
+        };
+        let Some(account) = account else {
+            return Ok(None);
+        };
+        let verifier = self.verifier();
+        if verifier.same(&account.auth_token, secret) {
+            return Ok(Some(account));
+        }
+        let good = match &account.password_hash {
+            Some(hash) => verifier.verify(hash, secret).await,
+            None => credentials::is_imported_password(&account.auth_token, secret),
+        };
+        Ok(good.then_some(account))
+    }
+
+    /// The client with a login in the organization with this domain. Cached.
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn client_of_login(&self, login: &str, domain: &str) -> Result<Option<Arc<Client>>> {
+        match self.organization_of_domain(domain).await? {
+            Some(organization) => self.client_in(organization.sid, login).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The client with a login in an organization. Cached.
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn client_in(
+        &self,
+        organization: OrganizationSid,
+        login: &str,
+    ) -> Result<Option<Arc<Client>>> {
+        let cache = &self.caches().logins;
+        let key = (organization, login.to_owned());
+        let generation = match cache.get(&key) {
+            Ok(known) => return Ok(known),
+            Err(generation) => generation,
+        };
+        let mut sql = rows::CLIENTS.select();
+        sql.with(" WHERE organization = ?", organization)
+            .with(" AND login = ?", login);
+        let found = self.first(sql, rows::client).await?.map(Arc::new);
+        cache.keep(generation, key, found.clone());
+        Ok(found)
+    }
+
+    /// A client.
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn client(&self, sid: ClientSid) -> Result<Option<Client>> {
+        self.one(&rows::CLIENTS, sid, rows::client).await
+    }
+
+    /// Clients, oldest first.
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn clients(&self, scope: Scope) -> Result<Vec<Client>> {
+        let mut sql = Conditions::new(rows::CLIENTS.select(), scope).finish();
+        sql.text(" ORDER BY created, sid");
+        self.many(sql, rows::client).await
+    }
+
+    /// Adds a client.
+    ///
+    /// # Errors
+    /// [`crate::StoreError::Duplicate`] if the organization has its login already.
+    pub async fn insert_client(&self, client: Client) -> Result<()> {
+        self.administer(Admin::InsertClient(client)).await.map(drop)
+    }
+
+    /// Replaces a client; `false` if it is gone.
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn update_client(&self, client: Client) -> Result<bool> {
+        self.administer(Admin::UpdateClient(client)).await
+    }
+
+    /// Deletes a client; `false` if it was gone.
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn delete_client(&self, sid: ClientSid) -> Result<bool> {
+        self.administer(Admin::DeleteClient(sid)).await
+    }
+
+    /// Numbers that `spellings` (see `model::number::candidates`) may mean, of every
+    /// organization, and the patterns of one. Cached.
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn number_candidates(
+        &self,
+        organization: Option<OrganizationSid>,
+        spellings: &[String],
+    ) -> Result<NumberCandidates> {
+        let mut found = NumberCandidates::default();
+        for spelling in spellings.iter().filter(|spelling| *spelling != "*") {
+            let exact = self.numbers_stored_as(spelling).await?;
+            found.exact.extend(exact.iter().cloned());
+        }
+        if let Some(organization) = organization {
+            let patterns = self.patterns_of(organization).await?;
+            found.patterns.clone_from(&patterns.patterns);
+            found.any.clone_from(&patterns.any);
+        }
+        Ok(found)
+    }
+
+    async fn numbers_stored_as(&self, spelling: &str) -> Result<Arc<[Arc<Number>]>> {
+        let cache = &self.caches().numbers;
+        let generation = match cache.get(spelling) {
+            Ok(known) => return Ok(known),
+            Err(generation) => generation,
+        };
+        let mut sql = rows::NUMBERS.select();
+        sql.with(" WHERE phone_number = ?", spelling)
+            .text(" ORDER BY created, sid");
+        let found: Arc<[Arc<Number>]> = self
+            .many(sql, |row| rows::number(row).map(Arc::new))
+            .await?
+            .into();
+        cache.keep(generation, spelling.to_owned(), Arc::clone(&found));
+        Ok(found)
+    }
+
+    async fn patterns_of(&self, organization: OrganizationSid) -> Result<Arc<Patterns>> {
+        let cache = &self.caches().patterns;
+        let generation = match cache.get(&organization) {
+            Ok(known) => return Ok(known),
+            Err(generation) => generation,
+        };
+        let mut sql = rows::NUMBERS.select();
+        sql.with(" WHERE organization = ?", organization)
+            .text(" AND pure_sip = 1 ORDER BY created, sid");
+        let mut found = Patterns::default();
+        for number in self.many(sql, rows::number).await? {
+            if number.phone_number == "*" {
+                found.any = Some(Arc::new(number));
+            } else if number.phone_number.contains(PATTERN_CHARACTERS) {
+                found.patterns.push(Arc::new(number));
+            }
+        }
+        found
+            .patterns
+            .sort_by_key(|number| std::cmp::Reverse(number.phone_number.chars().count()));
+        let found = Arc::new(found);
+        cache.keep(generation, organization, Arc::clone(&found));
+        Ok(found)
+    }
+
+    /// Adds an incoming number.
+    ///
+    /// # Errors
+    /// [`crate::StoreError::Duplicate`] if the organization has it already.
+    pub async fn insert_number(&self, number: Number) -> Result<()> {
+        self.administer(Admin::InsertNumber(number)).await.map(drop)
+    }
+
+    /// Replaces a number; `false` if it is gone.
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn update_number(&self, number: Number) -> Result<bool> {
+        self.administer(Admin::UpdateNumber(number)).await
+    }
+
+    /// Deletes a number; `false` if it was gone.
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn delete_number(&self, sid: NumberSid) -> Result<bool> {
+        self.administer(Admin::DeleteNumber(sid)).await
+    }
+
+    /// Numbers of an account that one of its applications answers.
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn numbers_with_application(&self, scope: Scope) -> Result<Vec<Number>> {
+        let mut sql = Conditions::new(rows::NUMBERS.select(), scope).finish();
+        sql.text(" AND (voice_application IS NOT NULL OR extra LIKE '%ApplicationSid%')")
+            .text(" ORDER BY created, sid");
+        self.many(sql, rows::number).await
+    }
+
+    /// An application. Cached.
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn application(&self, sid: ApplicationSid) -> Result<Option<Arc<Application>>> {
+        let cache = &self.caches().applications;
+        let generation = match cache.get(&sid) {
+            Ok(known) => return Ok(known),
+            Err(generation) => generation,
+        };
+        let found = self
+            .one(&rows::APPLICATIONS, sid, rows::application)
+            .await?;
+        let found = found.map(Arc::new);
+        cache.keep(generation, sid, found.clone());
+        Ok(found)
+    }
+
+    /// Applications, oldest first.
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn applications(&self, scope: Scope) -> Result<Vec<Application>> {
+        let mut sql = Conditions::new(rows::APPLICATIONS.select(), scope).finish();
+        sql.text(" ORDER BY created, sid");
+        self.many(sql, rows::application).await
+    }
+
+    /// Adds an application.
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn insert_application(&self, application: Application) -> Result<()> {
+        self.administer(Admin::InsertApplication(application))
+            .await
+            .map(drop)
+    }
+
+    /// Replaces an application; `false` if it is gone.
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn update_application(&self, application: Application) -> Result<bool> {
+        self.administer(Admin::UpdateApplication(application)).await
+    }
+
+    /// Deletes an application; `false` if it was gone.
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn delete_application(&self, sid: ApplicationSid) -> Result<bool> {
+        self.administer(Admin::DeleteApplication(sid)).await
+    }
+
+    /// Deletes the row of a recording; `false` if it was gone.
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn delete_recording(&self, sid: RecordingSid) -> Result<bool> {
+        self.administer(Admin::DeleteRecording(sid)).await
+    }
+
+    pub(crate) async fn administer(&self, admin: Admin) -> Result<bool> {
+        self.administer_all([admin]).await
+    }
+
+    pub(crate) async fn administer_all(
+        &self,
+        all: impl IntoIterator<Item = Admin>,
+    ) -> Result<bool> {
+        let operations = all
+            .into_iter()
+            .map(|admin| Operation::Admin(Box::new(admin)))
+            .collect();
+        Ok(self.writer().commit(operations).await?.all_applied())
+    }
+}

@@ -1,0 +1,96 @@
+//! What an empty database needs before anyone can use it.
+
+use model::record::{Account, Organization};
+use model::{AccountSid, AccountStatus, OrganizationSid};
+
+use crate::admin::Admin;
+use crate::credentials::{hash_password, random_token};
+use crate::{Result, Store, StoreError};
+
+/// Values for the first start; what is absent is generated.
+#[derive(Debug, Clone, Default)]
+pub struct AdminSeed {
+    /// Identifier.
+    pub sid: Option<AccountSid>,
+    /// API token.
+    pub token: Option<String>,
+    /// E-mail address; default `administrator@company.com`.
+    pub email: Option<String>,
+    /// Password.
+    pub password: Option<String>,
+}
+
+/// What the first start made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FirstStart {
+    /// Identifier of the administrator.
+    pub sid: AccountSid,
+    /// E-mail address.
+    pub email: String,
+    /// API token.
+    pub token: String,
+    /// Password in clear text: shown once, kept only as a hash.
+    pub password: String,
+}
+
+impl Store {
+    /// Creates the default organization and the administrator in an empty database; `None` if
+    /// it was not empty. Of several servers that start at once, one creates them.
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn first_start(&self, domain: &str, seed: AdminSeed) -> Result<Option<FirstStart>> {
+        if self.default_organization().await?.is_some() {
+            return Ok(None);
+        }
+        let now = crate::now();
+        let organization = Organization {
+            sid: OrganizationSid::new(now, rand::random()),
+            domain_name: domain.to_lowercase(),
+            created: now,
+        };
+        let made = FirstStart {
+            sid: seed
+                .sid
+                .unwrap_or_else(|| AccountSid::new(now, rand::random())),
+            email: seed
+                .email
+                .unwrap_or_else(|| "administrator@company.com".to_owned())
+                .to_lowercase(),
+            token: seed.token.unwrap_or_else(random_token),
+            password: seed.password.unwrap_or_else(random_token),
+        };
+        let account = Account {
+            sid: made.sid,
+            organization: organization.sid,
+            parent: None,
+            friendly_name: "Administrator".to_owned(),
+            email: made.email.clone(),
+            status: AccountStatus::Active,
+            role: "Administrator".to_owned(),
+            password_hash: Some(hash_password(made.password.clone()).await),
+            auth_token: made.token.clone(),
+            created: now,
+            updated: now,
+        };
+        let both = [
+            Admin::InsertOrganization(organization),
+            Admin::insert_account(&account, self.key()),
+        ];
+        match self.administer_all(both).await {
+            Ok(_) => Ok(Some(made)),
+            Err(StoreError::Duplicate(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Adds an organization.
+    ///
+    /// # Errors
+    /// [`StoreError::Duplicate`] if its domain is taken.
+    pub async fn insert_organization(&self, organization: Organization) -> Result<()> {
+        self.administer(Admin::InsertOrganization(organization))
+            .await
+            .map(drop)
+    }
+}

@@ -1,0 +1,263 @@
+//! Long lists: calls, recordings, notifications, numbers.
+
+use model::record::{CallRecord, Notification, Number, Recording};
+use model::{CallSid, InstanceSid, NotificationSid, NumberSid, RecordingSid};
+use sqlx::any::AnyRow;
+
+use crate::filter::{
+    CallFilter, CallKey, NotificationFilter, NotificationKey, NumberFilter, NumberKey,
+    RecordingFilter, RecordingKey, Rows, Scope, Sort, Window,
+};
+use crate::query::{Conditions, count_of, counted};
+use crate::sql::{Arg, Columns, Sql, Table, args};
+use crate::{Result, Store, rows};
+
+impl Store {
+    /// A leg.
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn call(&self, sid: CallSid) -> Result<Option<CallRecord>> {
+        self.one(&rows::CALLS, sid, rows::call).await
+    }
+
+    /// Legs that a filter matches.
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn calls(&self, filter: &CallFilter) -> Result<Rows<CallRecord>> {
+        let fill = |conditions: &mut Conditions| {
+            conditions.like("to_user", ("%", ""), filter.to.as_deref());
+            conditions.like("from_user", ("%", ""), filter.from.as_deref());
+            conditions.like("status", ("", ""), filter.status.as_deref());
+            conditions.matches("parent", filter.parent.as_deref());
+            conditions.between("started", filter.started_from, None);
+            conditions.between("ended", None, filter.ended_until);
+        };
+        let key = |key| match key {
+            CallKey::Created => Key::Number("created"),
+            CallKey::From => Key::Text("from_user"),
+            CallKey::To => Key::Text("to_user"),
+            CallKey::Direction => Key::Text("direction"),
+            CallKey::Status => Key::Text("status"),
+            CallKey::Duration => Key::Number("COALESCE(duration_s, -1)"),
+        };
+        let order = self.order(filter.sort, key);
+        let list = List {
+            table: &rows::CALLS,
+            scope: filter.scope,
+            order: &order,
+            window: filter.window,
+        };
+        self.list(list, fill, rows::call).await
+    }
+
+    /// Legs of an instance that have not ended, oldest first.
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn open_calls(&self, instance: InstanceSid) -> Result<Vec<CallRecord>> {
+        let mut sql = rows::CALLS.select();
+        sql.with(" WHERE instance = ?", instance)
+            .text(" AND ended IS NULL ORDER BY created, sid");
+        self.many(sql, rows::call).await
+    }
+
+    /// The trace of a call, as it was committed.
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn trace(&self, call: CallSid) -> Result<Option<Vec<u8>>> {
+        let sql = Sql::new("SELECT content FROM traces WHERE call = $1", args![call]);
+        self.first(sql, |row| Columns(row).blob("content")).await
+    }
+
+    /// A recording.
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn recording(&self, sid: RecordingSid) -> Result<Option<Recording>> {
+        self.one(&rows::RECORDINGS, sid, rows::recording).await
+    }
+
+    /// Recordings that a filter matches.
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn recordings(&self, filter: &RecordingFilter) -> Result<Rows<Recording>> {
+        let fill = |conditions: &mut Conditions| {
+            conditions.matches("call", filter.call.as_deref());
+            conditions.between("created", filter.created_from, filter.created_until);
+        };
+        let key = |key| match key {
+            RecordingKey::Created => Key::Number("created"),
+            RecordingKey::Duration => Key::Number("duration_ms"),
+            RecordingKey::Call => Key::Text("call"),
+        };
+        let order = self.order(filter.sort, key);
+        let list = List {
+            table: &rows::RECORDINGS,
+            scope: filter.scope,
+            order: &order,
+            window: filter.window,
+        };
+        self.list(list, fill, rows::recording).await
+    }
+
+    /// A notification.
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn notification(&self, sid: NotificationSid) -> Result<Option<Notification>> {
+        self.one(&rows::NOTIFICATIONS, sid, rows::notification)
+            .await
+    }
+
+    /// Notifications that a filter matches.
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn notifications(&self, filter: &NotificationFilter) -> Result<Rows<Notification>> {
+        let fill = |conditions: &mut Conditions| {
+            if let Some(code) = filter.code {
+                conditions.add(" AND code = ?", code);
+            }
+            if let Some(url) = &filter.request_url {
+                conditions.add(" AND request_url = ?", url.clone());
+            }
+            conditions.like("message", ("%", "%"), filter.text.as_deref());
+            conditions.matches("call", filter.call.as_deref());
+            conditions.between("created", filter.created_from, filter.created_until);
+        };
+        let key = |key| match key {
+            NotificationKey::Created => Key::Number("created"),
+            NotificationKey::Level => Key::Number("level"),
+            NotificationKey::Code => Key::Number("code"),
+            NotificationKey::Call => Key::Text("COALESCE(call, '')"),
+            NotificationKey::Text => Key::Text("message"),
+        };
+        let order = self.order(filter.sort, key);
+        let list = List {
+            table: &rows::NOTIFICATIONS,
+            scope: filter.scope,
+            order: &order,
+            window: filter.window,
+        };
+        self.list(list, fill, rows::notification).await
+    }
+
+    /// An incoming number.
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn number(&self, sid: NumberSid) -> Result<Option<Number>> {
+        self.one(&rows::NUMBERS, sid, rows::number).await
+    }
+
+    /// Incoming numbers that a filter matches.
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn numbers(&self, filter: &NumberFilter) -> Result<Rows<Number>> {
+        let fill = |conditions: &mut Conditions| {
+            conditions.like("phone_number", ("%", "%"), filter.phone_number.as_deref());
+            conditions.like("friendly_name", ("%", "%"), filter.friendly_name.as_deref());
+        };
+        let key = |key| match key {
+            NumberKey::PhoneNumber => Key::Text("phone_number"),
+            NumberKey::FriendlyName => Key::Text("friendly_name"),
+        };
+        let order = self.order(Some(filter.sort), key);
+        let list = List {
+            table: &rows::NUMBERS,
+            scope: filter.scope,
+            order: &order,
+            window: filter.window,
+        };
+        self.list(list, fill, rows::number).await
+    }
+
+    fn order<K>(&self, sort: Option<Sort<K>>, key: impl Fn(K) -> Key) -> String {
+        const NEWEST: &str = "created DESC, sid DESC";
+        let Some(sort) = sort else {
+            return NEWEST.to_owned();
+        };
+        let direction = if sort.descending { "DESC" } else { "ASC" };
+        match key(sort.key) {
+            Key::Number("created") => format!("created {direction}, sid {direction}"),
+            Key::Number(column) => format!("{column} {direction}, {NEWEST}"),
+            Key::Text(column) => {
+                let by_bytes = self.dialect().by_bytes();
+                format!("{column} {by_bytes} {direction}, {NEWEST}")
+            }
+        }
+    }
+
+    async fn list<T>(
+        &self,
+        list: List<'_>,
+        fill: impl Fn(&mut Conditions),
+        read: fn(&AnyRow) -> Result<T>,
+    ) -> Result<Rows<T>> {
+        let mut counting = Conditions::new(count_of(list.table.name), list.scope);
+        fill(&mut counting);
+        let counting = match list.table.name {
+            "numbers" => counting.finish(),
+            kind if counting.only_scope => counted(list.scope, kind),
+            _ => counting.finish(),
+        };
+        let total = self
+            .first(counting, |row| Columns(row).int("n"))
+            .await?
+            .unwrap_or(0);
+        let mut selecting = Conditions::new(list.table.select(), list.scope);
+        fill(&mut selecting);
+        let items = self
+            .many(selecting.window(list.order, list.window), read)
+            .await?;
+        Ok(Rows { items, total })
+    }
+
+    /// The row with a key.
+    pub(crate) async fn one<T>(
+        &self,
+        table: &Table,
+        key: impl Into<Arg>,
+        read: fn(&AnyRow) -> Result<T>,
+    ) -> Result<Option<T>> {
+        let mut sql = table.select();
+        sql.with(&format!(" WHERE {} = ?", table.columns[0]), key);
+        self.first(sql, read).await
+    }
+
+    pub(crate) async fn first<T>(
+        &self,
+        sql: Sql,
+        read: impl Fn(&AnyRow) -> Result<T>,
+    ) -> Result<Option<T>> {
+        let row = sql.first(self.readers()).await?;
+        row.as_ref().map(read).transpose()
+    }
+
+    pub(crate) async fn many<T>(
+        &self,
+        sql: Sql,
+        read: impl Fn(&AnyRow) -> Result<T>,
+    ) -> Result<Vec<T>> {
+        let rows = sql.all(self.readers()).await?;
+        rows.iter().map(read).collect()
+    }
+}
+
+/// A column to sort by.
+enum Key {
+    Number(&'static str),
+    Text(&'static str),
+}
+
+struct List<'a> {
+    table: &'static Table,
+    scope: Scope,
+    order: &'a str,
+    window: Window,
+}

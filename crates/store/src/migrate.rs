@@ -1,0 +1,77 @@
+//! Brings the tables of a database up to date.
+//!
+//! **Invariant: each migration runs once per database, in order, in one transaction with the
+//! note that it ran.**
+
+use model::Timestamp;
+use sqlx::{AnyConnection, AssertSqlSafe, Row};
+use tracing::info;
+
+use crate::dialect::{Dialect, run};
+use crate::{Result, StoreError};
+
+/// Number, name and text of every migration.
+const MIGRATIONS: &[(i64, &str, &str)] = &[(
+    1,
+    "first",
+    include_str!("../../../migrations/0001-first/up.sql"),
+)];
+
+const NOTES: &str = "CREATE TABLE IF NOT EXISTS migrations (\
+    version BIGINT PRIMARY KEY, name TEXT NOT NULL, applied BIGINT NOT NULL)";
+
+/// Runs the migrations that the database has not seen.
+pub(crate) async fn migrate(
+    connection: &mut AnyConnection,
+    dialect: Dialect,
+    now: Timestamp,
+) -> Result<()> {
+    run(connection, dialect.begin()).await?;
+    match migrate_locked(connection, dialect, now).await {
+        Ok(()) => Ok(run(connection, "COMMIT").await?),
+        Err(error) => {
+            run(connection, "ROLLBACK").await?;
+            Err(error)
+        }
+    }
+}
+
+async fn migrate_locked(
+    connection: &mut AnyConnection,
+    dialect: Dialect,
+    now: Timestamp,
+) -> Result<()> {
+    if let Some(lock) = dialect.lock_migrations() {
+        run(connection, lock).await?;
+    }
+    run(connection, NOTES).await?;
+    let seen = seen_version(connection).await?;
+    let newest = MIGRATIONS.last().map_or(0, |(version, _, _)| *version);
+    if seen > newest {
+        return Err(StoreError::Unusable(format!(
+            "the database was written by a newer release (its tables have version {seen}, this \
+             release knows up to {newest}): use that release"
+        )));
+    }
+    for (version, name, text) in MIGRATIONS.iter().filter(|(version, ..)| *version > seen) {
+        let sql = text.replace("{{blob}}", dialect.blob());
+        sqlx::raw_sql(AssertSqlSafe(sql))
+            .execute(&mut *connection)
+            .await?;
+        sqlx::query("INSERT INTO migrations (version, name, applied) VALUES ($1, $2, $3)")
+            .bind(*version)
+            .bind((*name).to_owned())
+            .bind(now.0)
+            .execute(&mut *connection)
+            .await?;
+        info!(version, name, "migrated the database");
+    }
+    Ok(())
+}
+
+async fn seen_version(connection: &mut AnyConnection) -> Result<i64> {
+    let row = sqlx::query("SELECT COALESCE(MAX(version), 0) AS version FROM migrations")
+        .fetch_one(connection)
+        .await?;
+    Ok(row.try_get("version")?)
+}

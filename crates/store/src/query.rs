@@ -1,0 +1,107 @@
+//! The shared parts of list queries.
+
+use model::{AccountSid, Timestamp};
+
+use crate::filter::{Scope, Window};
+use crate::sql::{Sql, pattern};
+
+/// Continues a statement that ends with an account column: that account and all below it.
+pub(crate) const TREE: &str = " IN (WITH RECURSIVE tree (sid) AS \
+    (SELECT sid FROM accounts WHERE sid = ? \
+    UNION SELECT child.sid FROM accounts child JOIN tree ON child.parent = tree.sid) \
+    SELECT sid FROM tree)";
+
+/// Conditions joined by AND, and whether there are any beside the scope.
+pub(crate) struct Conditions {
+    sql: Sql,
+    pub(crate) only_scope: bool,
+}
+
+impl Conditions {
+    /// ` FROM table WHERE` with the scope; `head` comes before.
+    pub(crate) fn new(mut head: Sql, scope: Scope) -> Self {
+        match scope {
+            Scope::Own(sid) => head.with(" WHERE account = ?", sid),
+            Scope::Tree(sid) => head.text(" WHERE account").with(TREE, sid),
+        };
+        Self {
+            sql: head,
+            only_scope: true,
+        }
+    }
+
+    /// `column LIKE pattern`, in any letter case, with `prefix` and `suffix` around the pattern.
+    pub(crate) fn like(&mut self, column: &str, around: (&str, &str), text: Option<&str>) {
+        let Some(text) = text else { return };
+        let (before, after) = around;
+        let wanted = format!("{before}{}{after}", pattern(text));
+        self.add(&format!(" AND LOWER({column}) LIKE ? ESCAPE '\\'"), wanted);
+    }
+
+    /// Equality, or `LIKE` if the text has wildcards.
+    pub(crate) fn matches(&mut self, column: &str, text: Option<&str>) {
+        match text {
+            Some(text) if text.contains(['%', '_']) => self.like(column, ("", ""), Some(text)),
+            Some(text) => self.add(&format!(" AND {column} = ?"), text.to_owned()),
+            None => {}
+        }
+    }
+
+    /// `column >= from` and `column <= until`.
+    pub(crate) fn between(
+        &mut self,
+        column: &str,
+        from: Option<Timestamp>,
+        until: Option<Timestamp>,
+    ) {
+        if let Some(from) = from {
+            self.add(&format!(" AND {column} >= ?"), from);
+        }
+        if let Some(until) = until {
+            self.add(&format!(" AND {column} <= ?"), until);
+        }
+    }
+
+    /// One more condition.
+    pub(crate) fn add(&mut self, text: &str, arg: impl Into<crate::sql::Arg>) {
+        self.only_scope = false;
+        self.sql.with(text, arg);
+    }
+
+    /// The statement.
+    pub(crate) fn finish(self) -> Sql {
+        self.sql
+    }
+
+    /// The statement with an order and a window.
+    pub(crate) fn window(self, order: &str, window: Window) -> Sql {
+        let mut sql = self.sql;
+        sql.text(" ORDER BY ")
+            .text(order)
+            .with(" LIMIT ?", window.limit)
+            .with(" OFFSET ?", window.offset);
+        sql
+    }
+}
+
+/// `SELECT COUNT` up to the table.
+pub(crate) fn count_of(table: &str) -> Sql {
+    Sql::new(format!("SELECT COUNT(*) AS n FROM {table}"), Vec::new())
+}
+
+/// What the counters say of a kind of rows.
+pub(crate) fn counted(scope: Scope, kind: &'static str) -> Sql {
+    let head = Sql::new(
+        "SELECT CAST(COALESCE(SUM(n), 0) AS BIGINT) AS n FROM counters",
+        Vec::new(),
+    );
+    let mut conditions = Conditions::new(head, scope);
+    conditions.add(" AND kind = ?", kind);
+    conditions.finish()
+}
+
+/// An account and all below it.
+pub(crate) fn tree_of(sid: AccountSid, mut head: Sql) -> Sql {
+    head.with(TREE, sid);
+    head
+}

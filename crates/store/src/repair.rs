@@ -1,0 +1,130 @@
+//! What a server that is gone left behind: open calls and undelivered callbacks.
+//!
+//! **Invariant: a call is closed by one server only, and only if its own is gone.**
+
+use std::time::Duration;
+
+use model::record::CallRecord;
+use model::{CallStatus, Direction, Timestamp};
+
+use crate::admin::Admin;
+use crate::rows;
+use crate::sql::Columns;
+use crate::{Change, Orphan, PendingCallback, Result, Store};
+
+/// A server of a shared database that gave no sign of life for this long is gone.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// Why an orphan ended.
+const REASON: &str = "node-lost";
+
+impl Store {
+    /// Legs that servers which are gone left open, with the final values that
+    /// [`Change::OrphanClosed`] shall write: an answered leg is `completed` and ended when its
+    /// server was last alive, any other `failed`.
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn orphans(&self, now: Timestamp) -> Result<Vec<Orphan>> {
+        let columns: Vec<String> = rows::CALLS
+            .columns
+            .iter()
+            .map(|column| format!("c.{column}"))
+            .collect();
+        let mut sql = crate::sql::Sql::new(
+            format!(
+                "SELECT {}, c.dialog, i.last_alive FROM calls c \
+                 LEFT JOIN instances i ON i.sid = c.instance",
+                columns.join(", ")
+            ),
+            Vec::new(),
+        );
+        sql.with(
+            " WHERE c.ended IS NULL AND c.instance <> ?",
+            self.instance(),
+        )
+        .with(
+            " AND (i.last_alive IS NULL OR i.last_alive <= ?)",
+            self.gone_since(now),
+        )
+        .text(" ORDER BY c.created, c.sid");
+        self.many(sql, |row| {
+            let last_alive = Columns(row).opt_time("last_alive")?;
+            Ok(Orphan {
+                record: closed(rows::call(row)?, last_alive),
+                dialog: Columns(row).opt_text("dialog")?,
+            })
+        })
+        .await
+    }
+
+    /// Closes the legs that servers which are gone left open; returns those that were not closed
+    /// by another server meanwhile.
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn close_orphans(&self, now: Timestamp) -> Result<Vec<Orphan>> {
+        let orphans = self.orphans(now).await?;
+        if orphans.is_empty() {
+            return Ok(orphans);
+        }
+        let changes = orphans
+            .iter()
+            .map(|orphan| Change::OrphanClosed(Box::new(orphan.record.clone())))
+            .collect();
+        let committed = self.commit(changes).await?;
+        let closed_here = orphans
+            .into_iter()
+            .enumerate()
+            .filter(|(at, _)| committed.applied(*at))
+            .map(|(_, orphan)| orphan)
+            .collect();
+        Ok(closed_here)
+    }
+
+    /// Takes over the callbacks of servers that are gone, and returns all that this one must
+    /// deliver, by call and sequence. Meant for the start: callbacks on their way are included.
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn undelivered_callbacks(&self, now: Timestamp) -> Result<Vec<PendingCallback>> {
+        self.administer(Admin::AdoptCallbacks {
+            gone_since: self.gone_since(now),
+        })
+        .await?;
+        let mut sql = rows::OUTBOX.select();
+        sql.with(" WHERE state = 'pending' AND owner = ?", self.instance())
+            .text(" ORDER BY call, sequence, created");
+        self.many(sql, rows::callback).await
+    }
+
+    /// The last sign of life that tells a server is gone. Nobody else can have an SQLite
+    /// database open, so there every other server is.
+    fn gone_since(&self, now: Timestamp) -> Timestamp {
+        if self.dialect().single_process() {
+            Timestamp(i64::MAX)
+        } else {
+            now - SILENCE
+        }
+    }
+}
+
+/// The record with the values of its end.
+fn closed(mut call: CallRecord, last_alive: Option<Timestamp>) -> CallRecord {
+    let known = call.answered.unwrap_or(call.created).max(call.updated);
+    let ended = last_alive.map_or(known, |alive| alive.max(known));
+    call.ended = Some(ended);
+    call.updated = ended;
+    call.reason = Some(REASON.to_owned());
+    if let Some(answered) = call.answered {
+        call.status = CallStatus::Completed;
+        call.duration_s = Some(ended.seconds_since(answered));
+    } else {
+        call.status = CallStatus::Failed;
+        call.duration_s = Some(0);
+        if call.direction != Direction::Inbound {
+            call.ring_duration_s = Some(ended.seconds_since(call.created));
+        }
+    }
+    call
+}

@@ -1,0 +1,493 @@
+//! Records to columns and back, one pair of functions per table.
+
+use model::record::{
+    Account, Application, CallRecord, Callback, Client, Notification, Number, Organization,
+    Recording, VoiceApplication,
+};
+use model::{CallStatus, InstanceSid};
+use sqlx::any::AnyRow;
+
+use crate::secret::SecretKey;
+use crate::sql::{Arg, Columns, Table, args, corrupt};
+use crate::{PendingCallback, Result};
+
+pub(crate) const ORGANIZATIONS: Table = Table {
+    name: "organizations",
+    columns: &["sid", "domain_name", "created"],
+};
+
+pub(crate) fn organization_args(organization: &Organization) -> Vec<Arg> {
+    args![
+        organization.sid,
+        organization.domain_name.as_str(),
+        organization.created
+    ]
+}
+
+pub(crate) fn organization(row: &AnyRow) -> Result<Organization> {
+    let row = Columns(row);
+    Ok(Organization {
+        sid: row.word("sid")?,
+        domain_name: row.text("domain_name")?,
+        created: row.time("created")?,
+    })
+}
+
+pub(crate) const ACCOUNTS: Table = Table {
+    name: "accounts",
+    columns: &[
+        "sid",
+        "organization",
+        "parent",
+        "friendly_name",
+        "email",
+        "status",
+        "role",
+        "password_hash",
+        "auth_token",
+        "created",
+        "updated",
+    ],
+};
+
+pub(crate) fn account_args(account: &Account, key: &SecretKey) -> Vec<Arg> {
+    args![
+        account.sid,
+        account.organization,
+        account.parent,
+        account.friendly_name.as_str(),
+        account.email.as_str(),
+        account.status,
+        account.role.as_str(),
+        account.password_hash.clone(),
+        key.seal(account.auth_token.as_bytes(), account.sid.as_bytes()),
+        account.created,
+        account.updated,
+    ]
+}
+
+pub(crate) fn account(row: &AnyRow, key: &SecretKey) -> Result<Account> {
+    let row = Columns(row);
+    let sid: model::AccountSid = row.word("sid")?;
+    let token = key.open(&row.blob("auth_token")?, sid.as_bytes())?;
+    Ok(Account {
+        sid,
+        organization: row.word("organization")?,
+        parent: row.opt_word("parent")?,
+        friendly_name: row.text("friendly_name")?,
+        email: row.text("email")?,
+        status: row.word("status")?,
+        role: row.text("role")?,
+        password_hash: row.opt_text("password_hash")?,
+        auth_token: String::from_utf8(token).map_err(|error| corrupt("auth_token", error))?,
+        created: row.time("created")?,
+        updated: row.time("updated")?,
+    })
+}
+
+pub(crate) const CLIENTS: Table = Table {
+    name: "clients",
+    columns: &[
+        "sid",
+        "account",
+        "organization",
+        "friendly_name",
+        "login",
+        "ha1_md5",
+        "ha1_sha256",
+        "enabled",
+        "voice_application",
+        "voice_url",
+        "voice_method",
+        "voice_fallback_url",
+        "voice_fallback_method",
+        "created",
+        "updated",
+    ],
+};
+
+pub(crate) fn client_args(client: &Client) -> Vec<Arg> {
+    args![
+        client.sid,
+        client.account,
+        client.organization,
+        client.friendly_name.as_str(),
+        client.login.as_str(),
+        client.ha1_md5.as_str(),
+        client.ha1_sha256.as_str(),
+        client.enabled,
+        client.voice.application,
+        client.voice.url.clone(),
+        client.voice.method,
+        client.voice.fallback_url.clone(),
+        client.voice.fallback_method,
+        client.created,
+        client.updated,
+    ]
+}
+
+pub(crate) fn client(row: &AnyRow) -> Result<Client> {
+    let columns = Columns(row);
+    Ok(Client {
+        sid: columns.word("sid")?,
+        account: columns.word("account")?,
+        organization: columns.word("organization")?,
+        friendly_name: columns.text("friendly_name")?,
+        login: columns.text("login")?,
+        ha1_md5: columns.text("ha1_md5")?,
+        ha1_sha256: columns.text("ha1_sha256")?,
+        enabled: columns.flag("enabled")?,
+        voice: voice(row)?,
+        created: columns.time("created")?,
+        updated: columns.time("updated")?,
+    })
+}
+
+fn voice(row: &AnyRow) -> Result<VoiceApplication> {
+    let row = Columns(row);
+    Ok(VoiceApplication {
+        application: row.opt_word("voice_application")?,
+        url: row.opt_text("voice_url")?,
+        method: row.opt_word("voice_method")?,
+        fallback_url: row.opt_text("voice_fallback_url")?,
+        fallback_method: row.opt_word("voice_fallback_method")?,
+    })
+}
+
+pub(crate) const APPLICATIONS: Table = Table {
+    name: "applications",
+    columns: &[
+        "sid",
+        "account",
+        "friendly_name",
+        "api_version",
+        "voice_caller_id_lookup",
+        "rcml_url",
+        "kind",
+        "created",
+        "updated",
+    ],
+};
+
+pub(crate) fn application_args(application: &Application) -> Vec<Arg> {
+    args![
+        application.sid,
+        application.account,
+        application.friendly_name.as_str(),
+        application.api_version.as_str(),
+        application.voice_caller_id_lookup,
+        application.rcml_url.clone(),
+        application.kind.clone(),
+        application.created,
+        application.updated,
+    ]
+}
+
+pub(crate) fn application(row: &AnyRow) -> Result<Application> {
+    let row = Columns(row);
+    Ok(Application {
+        sid: row.word("sid")?,
+        account: row.word("account")?,
+        friendly_name: row.text("friendly_name")?,
+        api_version: row.text("api_version")?,
+        voice_caller_id_lookup: row.flag("voice_caller_id_lookup")?,
+        rcml_url: row.opt_text("rcml_url")?,
+        kind: row.opt_text("kind")?,
+        created: row.time("created")?,
+        updated: row.time("updated")?,
+    })
+}
+
+pub(crate) const NUMBERS: Table = Table {
+    name: "numbers",
+    columns: &[
+        "sid",
+        "account",
+        "organization",
+        "friendly_name",
+        "phone_number",
+        "pure_sip",
+        "is_public",
+        "voice_application",
+        "voice_url",
+        "voice_method",
+        "voice_fallback_url",
+        "voice_fallback_method",
+        "status_callback",
+        "status_callback_method",
+        "voice_caller_id_lookup",
+        "extra",
+        "created",
+        "updated",
+    ],
+};
+
+pub(crate) fn number_args(number: &Number) -> Vec<Arg> {
+    args![
+        number.sid,
+        number.account,
+        number.organization,
+        number.friendly_name.as_str(),
+        number.phone_number.as_str(),
+        number.pure_sip,
+        number.public,
+        number.voice.application,
+        number.voice.url.clone(),
+        number.voice.method,
+        number.voice.fallback_url.clone(),
+        number.voice.fallback_method,
+        number.status_callback.clone(),
+        number.status_callback_method,
+        number.voice_caller_id_lookup,
+        // Texts as keys and values always have a JSON form.
+        serde_json::to_string(&number.extra).unwrap_or_default(),
+        number.created,
+        number.updated,
+    ]
+}
+
+pub(crate) fn number(row: &AnyRow) -> Result<Number> {
+    let columns = Columns(row);
+    Ok(Number {
+        sid: columns.word("sid")?,
+        account: columns.word("account")?,
+        organization: columns.word("organization")?,
+        friendly_name: columns.text("friendly_name")?,
+        phone_number: columns.text("phone_number")?,
+        pure_sip: columns.flag("pure_sip")?,
+        public: columns.flag("is_public")?,
+        voice: voice(row)?,
+        status_callback: columns.opt_text("status_callback")?,
+        status_callback_method: columns.opt_word("status_callback_method")?,
+        voice_caller_id_lookup: columns.flag("voice_caller_id_lookup")?,
+        extra: serde_json::from_str(&columns.text("extra")?)
+            .map_err(|error| corrupt("extra", error))?,
+        created: columns.time("created")?,
+        updated: columns.time("updated")?,
+    })
+}
+
+pub(crate) const CALLS: Table = Table {
+    name: "calls",
+    columns: &[
+        "sid",
+        "instance",
+        "parent",
+        "account",
+        "to_user",
+        "from_user",
+        "number",
+        "status",
+        "direction",
+        "created",
+        "updated",
+        "started",
+        "answered",
+        "ended",
+        "duration_s",
+        "ring_duration_s",
+        "answered_by",
+        "forwarded_from",
+        "caller_name",
+        "reason",
+        "sip_status",
+        "sip_call_id",
+        "muted",
+    ],
+};
+
+pub(crate) fn call_args(call: &CallRecord) -> Vec<Arg> {
+    let ended = match call.ended {
+        None if call.status.is_final() => Some(call.updated),
+        ended => ended,
+    };
+    args![
+        call.sid,
+        call.instance,
+        call.parent,
+        call.account,
+        call.to.as_str(),
+        call.from.as_str(),
+        call.number,
+        call.status,
+        call.direction,
+        call.created,
+        call.updated,
+        call.started,
+        call.answered,
+        ended,
+        call.duration_s,
+        call.ring_duration_s,
+        call.answered_by.clone(),
+        call.forwarded_from.clone(),
+        call.caller_name.clone(),
+        call.reason.clone(),
+        call.sip_status,
+        call.sip_call_id.clone(),
+        call.muted,
+    ]
+}
+
+pub(crate) fn call(row: &AnyRow) -> Result<CallRecord> {
+    let row = Columns(row);
+    Ok(CallRecord {
+        sid: row.word("sid")?,
+        instance: row.word::<InstanceSid>("instance")?,
+        parent: row.opt_word("parent")?,
+        account: row.word("account")?,
+        to: row.text("to_user")?,
+        from: row.text("from_user")?,
+        number: row.opt_word("number")?,
+        status: row.word::<CallStatus>("status")?,
+        direction: row.word("direction")?,
+        created: row.time("created")?,
+        updated: row.time("updated")?,
+        started: row.opt_time("started")?,
+        answered: row.opt_time("answered")?,
+        ended: row.opt_time("ended")?,
+        duration_s: row.opt_int("duration_s")?,
+        ring_duration_s: row.opt_int("ring_duration_s")?,
+        answered_by: row.opt_text("answered_by")?,
+        forwarded_from: row.opt_text("forwarded_from")?,
+        caller_name: row.opt_text("caller_name")?,
+        reason: row.opt_text("reason")?,
+        sip_status: row.opt_small("sip_status")?,
+        sip_call_id: row.opt_text("sip_call_id")?,
+        muted: row.flag("muted")?,
+    })
+}
+
+pub(crate) const RECORDINGS: Table = Table {
+    name: "recordings",
+    columns: &[
+        "sid",
+        "account",
+        "call",
+        "duration_ms",
+        "size_bytes",
+        "created",
+        "updated",
+    ],
+};
+
+pub(crate) fn recording_args(recording: &Recording) -> Vec<Arg> {
+    args![
+        recording.sid,
+        recording.account,
+        recording.call,
+        recording.duration_ms,
+        recording.size_bytes,
+        recording.created,
+        recording.updated,
+    ]
+}
+
+pub(crate) fn recording(row: &AnyRow) -> Result<Recording> {
+    let row = Columns(row);
+    Ok(Recording {
+        sid: row.word("sid")?,
+        account: row.word("account")?,
+        call: row.word("call")?,
+        duration_ms: row.int("duration_ms")?,
+        size_bytes: row.int("size_bytes")?,
+        created: row.time("created")?,
+        updated: row.time("updated")?,
+    })
+}
+
+pub(crate) const NOTIFICATIONS: Table = Table {
+    name: "notifications",
+    columns: &[
+        "sid",
+        "account",
+        "call",
+        "level",
+        "code",
+        "message",
+        "request_url",
+        "request_method",
+        "line",
+        "col",
+        "created",
+    ],
+};
+
+pub(crate) fn notification_args(notification: &Notification) -> Vec<Arg> {
+    args![
+        notification.sid,
+        notification.account,
+        notification.call,
+        notification.level,
+        i64::from(notification.code),
+        notification.text.as_str(),
+        notification.request_url.clone(),
+        notification.request_method.clone(),
+        notification.line,
+        notification.column,
+        notification.created,
+    ]
+}
+
+pub(crate) fn notification(row: &AnyRow) -> Result<Notification> {
+    let row = Columns(row);
+    Ok(Notification {
+        sid: row.word("sid")?,
+        account: row.word("account")?,
+        call: row.opt_word("call")?,
+        level: row.int("level")?,
+        code: row
+            .opt_small("code")?
+            .ok_or_else(|| corrupt("code", "it is null"))?,
+        text: row.text("message")?,
+        request_url: row.opt_text("request_url")?,
+        request_method: row.opt_text("request_method")?,
+        line: row.opt_small("line")?,
+        column: row.opt_small("col")?,
+        created: row.time("created")?,
+    })
+}
+
+pub(crate) const OUTBOX: Table = Table {
+    name: "outbox",
+    columns: &[
+        "event", "owner", "account", "call", "sequence", "url", "method", "params", "created",
+        "state", "attempts", "next_at",
+    ],
+};
+
+pub(crate) fn callback_args(callback: &Callback, owner: InstanceSid) -> Vec<Arg> {
+    args![
+        callback.event,
+        owner,
+        callback.account,
+        callback.call,
+        callback.sequence,
+        callback.url.as_str(),
+        callback.method,
+        // Texts always have a JSON form.
+        serde_json::to_string(&callback.params).unwrap_or_default(),
+        callback.created,
+        "pending",
+        0,
+        None::<i64>,
+    ]
+}
+
+pub(crate) fn callback(row: &AnyRow) -> Result<PendingCallback> {
+    let row = Columns(row);
+    Ok(PendingCallback {
+        callback: Callback {
+            event: row.word("event")?,
+            account: row.word("account")?,
+            call: row.word("call")?,
+            sequence: row.int("sequence")?,
+            url: row.text("url")?,
+            method: row.word("method")?,
+            params: serde_json::from_str(&row.text("params")?)
+                .map_err(|error| corrupt("params", error))?,
+            created: row.time("created")?,
+        },
+        attempts: row.int("attempts")?,
+        next_at: row.opt_time("next_at")?,
+    })
+}

@@ -1,0 +1,169 @@
+//! The key under which secrets are stored, and its file.
+//!
+//! **Invariant: a secret that is sealed for one owner does not open for another.**
+
+use std::fmt;
+use std::io::{ErrorKind, Write};
+use std::path::Path;
+
+use aes_gcm::aead::{Aead, KeyInit, Payload};
+use aes_gcm::{Aes256Gcm, Nonce};
+
+use crate::{Result, StoreError};
+
+const FILE: &str = "secret.key";
+const NONCE_BYTES: usize = 12;
+
+/// Key for AES-256-GCM.
+#[derive(Clone)]
+pub struct SecretKey([u8; 32]);
+
+impl SecretKey {
+    /// Reads `secret.key` of a directory, or makes it, readable by its owner only.
+    ///
+    /// # Errors
+    /// [`StoreError::Unusable`] if the file cannot be read or written or holds no key.
+    pub fn load_or_create(dir: &Path) -> Result<Self> {
+        let path = dir.join(FILE);
+        match std::fs::read_to_string(&path) {
+            Ok(text) => Self::from_hex(text.trim()),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let key = Self::random();
+                write_private(&path, &key.to_hex()).map_err(|error| unusable(&path, &error))?;
+                Ok(key)
+            }
+            Err(error) => Err(unusable(&path, &error)),
+        }
+    }
+
+    /// From 64 hexadecimal digits.
+    ///
+    /// # Errors
+    /// [`StoreError::Unusable`] if the text is anything else.
+    pub fn from_hex(text: &str) -> Result<Self> {
+        let wrong = || StoreError::Unusable("a secret key is 64 hexadecimal digits".to_owned());
+        if text.len() != 64 || !text.is_ascii() {
+            return Err(wrong());
+        }
+        let mut key = [0; 32];
+        for (byte, at) in key.iter_mut().zip((0..64).step_by(2)) {
+            *byte = u8::from_str_radix(&text[at..at + 2], 16).map_err(|_| wrong())?;
+        }
+        Ok(Self(key))
+    }
+
+    /// A new one.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(rand::random())
+    }
+
+    /// Encrypts; only [`SecretKey::open`] with the same `owner` reads it again.
+    pub(crate) fn seal(&self, secret: &[u8], owner: &[u8]) -> Vec<u8> {
+        let nonce: [u8; NONCE_BYTES] = rand::random();
+        let payload = Payload {
+            msg: secret,
+            aad: owner,
+        };
+        let sealed = self.cipher().encrypt(Nonce::from_slice(&nonce), payload);
+        let sealed = sealed.expect("AES-GCM fails only beyond 64 GiB");
+        [nonce.as_slice(), &sealed].concat()
+    }
+
+    /// Decrypts.
+    pub(crate) fn open(&self, sealed: &[u8], owner: &[u8]) -> Result<Vec<u8>> {
+        let (nonce, text) = sealed
+            .split_at_checked(NONCE_BYTES)
+            .ok_or(StoreError::WrongKey)?;
+        let payload = Payload {
+            msg: text,
+            aad: owner,
+        };
+        self.cipher()
+            .decrypt(Nonce::from_slice(nonce), payload)
+            .map_err(|_| StoreError::WrongKey)
+    }
+
+    /// A key for another purpose, made from this one: the same on every start.
+    #[must_use]
+    pub fn derive(&self, purpose: &str) -> [u8; 32] {
+        use sha2::{Digest, Sha256};
+        let mut hash = Sha256::new();
+        hash.update(self.0);
+        hash.update(purpose.as_bytes());
+        hash.finalize().into()
+    }
+
+    fn cipher(&self) -> Aes256Gcm {
+        Aes256Gcm::new(&self.0.into())
+    }
+
+    fn to_hex(&self) -> String {
+        crate::credentials::hex(&self.0)
+    }
+}
+
+impl fmt::Debug for SecretKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretKey(…)")
+    }
+}
+
+fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    writeln!(file, "{text}")?;
+    file.sync_all()
+}
+
+fn unusable(path: &Path, error: &std::io::Error) -> StoreError {
+    StoreError::Unusable(format!(
+        "the key file `{}` cannot be used: {error}",
+        path.display()
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn opens_what_it_sealed_for_the_same_owner_only() {
+        let key = SecretKey::random();
+        let sealed = key.seal(b"token", b"one");
+        assert_ne!(sealed, key.seal(b"token", b"one"), "nonces differ");
+        assert_eq!(key.open(&sealed, b"one").unwrap(), b"token");
+        let mut bent = sealed.clone();
+        bent[15] ^= 1;
+        for (sealed, owner, key) in [
+            (&sealed[..], &b"two"[..], &key),
+            (&bent, b"one", &key),
+            (&sealed[..5], b"one", &key),
+            (&sealed, b"one", &SecretKey::random()),
+        ] {
+            assert!(matches!(key.open(sealed, owner), Err(StoreError::WrongKey)));
+        }
+    }
+
+    #[test]
+    fn the_file_is_made_once_and_private() {
+        let dir = tempfile::tempdir().unwrap();
+        let made = SecretKey::load_or_create(dir.path()).unwrap();
+        let read = SecretKey::load_or_create(dir.path()).unwrap();
+        assert_eq!(made.0, read.0);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let mode = std::fs::metadata(dir.path().join(FILE))
+                .unwrap()
+                .permissions()
+                .mode();
+            assert_eq!(mode & 0o777, 0o600);
+        }
+        std::fs::write(dir.path().join(FILE), "short").unwrap();
+        assert!(SecretKey::load_or_create(dir.path()).is_err());
+    }
+}

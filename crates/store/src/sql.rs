@@ -1,0 +1,326 @@
+//! Statements and rows: the few forms of SQL that this crate writes.
+//!
+//! **Invariant: outside values enter a statement as arguments only, never as text.**
+
+use std::fmt::Write;
+use std::str::FromStr;
+
+use model::{
+    AccountSid, AccountStatus, ApplicationSid, CallSid, CallStatus, ClientSid, Direction, EventSid,
+    HttpMethod, InstanceSid, NotificationSid, NumberSid, OrganizationSid, RecordingSid, Timestamp,
+};
+use sqlx::any::AnyRow;
+use sqlx::{Any, AssertSqlSafe, Executor, Row};
+
+use crate::{Result, StoreError};
+
+/// An argument: its type is known also when it is null.
+#[derive(Debug, Clone)]
+pub(crate) enum Arg {
+    Int(Option<i64>),
+    Text(Option<String>),
+    Blob(Vec<u8>),
+}
+
+macro_rules! into_arg {
+    ($($type:ty => |$value:ident| $arg:expr;)+) => {
+        $(impl From<$type> for Arg {
+            fn from($value: $type) -> Self {
+                $arg
+            }
+        })+
+    };
+}
+
+into_arg! {
+    i64 => |value| Self::Int(Some(value));
+    Option<i64> => |value| Self::Int(value);
+    Option<u16> => |value| Self::Int(value.map(i64::from));
+    Option<u32> => |value| Self::Int(value.map(i64::from));
+    bool => |value| Self::Int(Some(i64::from(value)));
+    Timestamp => |value| Self::Int(Some(value.0));
+    Option<Timestamp> => |value| Self::Int(value.map(|time| time.0));
+    String => |value| Self::Text(Some(value));
+    &str => |value| Self::Text(Some(value.to_owned()));
+    Option<String> => |value| Self::Text(value);
+    Vec<u8> => |value| Self::Blob(value);
+    CallStatus => |value| value.as_str().into();
+    AccountStatus => |value| value.as_str().into();
+    Direction => |value| value.as_str().into();
+    HttpMethod => |value| value.as_str().into();
+    Option<HttpMethod> => |value| value.map(|method| method.as_str().to_owned()).into();
+}
+
+macro_rules! sids_into_arg {
+    ($($sid:ty),+) => {
+        into_arg! { $(
+            $sid => |value| value.to_string().into();
+            Option<$sid> => |value| value.map(|sid| sid.to_string()).into();
+        )+ }
+    };
+}
+sids_into_arg!(
+    AccountSid,
+    ApplicationSid,
+    CallSid,
+    ClientSid,
+    EventSid,
+    InstanceSid,
+    NotificationSid,
+    NumberSid,
+    OrganizationSid,
+    RecordingSid
+);
+
+/// A list of arguments of any types.
+macro_rules! args {
+    ($($value:expr),* $(,)?) => { vec![$($crate::sql::Arg::from($value)),*] };
+}
+pub(crate) use args;
+
+/// A statement with its arguments.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Sql {
+    text: String,
+    args: Vec<Arg>,
+}
+
+impl Sql {
+    /// A text whose `$1`, `$2` … are `args`.
+    pub(crate) fn new(text: impl Into<String>, args: Vec<Arg>) -> Self {
+        Self {
+            text: text.into(),
+            args,
+        }
+    }
+
+    /// Appends text that has no argument.
+    pub(crate) fn text(&mut self, text: &str) -> &mut Self {
+        self.text.push_str(text);
+        self
+    }
+
+    /// Appends text whose `?` is `arg`.
+    pub(crate) fn with(&mut self, text: &str, arg: impl Into<Arg>) -> &mut Self {
+        self.args.push(arg.into());
+        let place = format!("${}", self.args.len());
+        self.text.push_str(&text.replacen('?', &place, 1));
+        self
+    }
+
+    /// Runs it; returns the number of rows it changed.
+    pub(crate) async fn execute<'e>(
+        self,
+        executor: impl Executor<'e, Database = Any>,
+    ) -> sqlx::Result<u64> {
+        Ok(self.bound().execute(executor).await?.rows_affected())
+    }
+
+    /// All rows.
+    pub(crate) async fn all<'e>(
+        self,
+        executor: impl Executor<'e, Database = Any>,
+    ) -> sqlx::Result<Vec<AnyRow>> {
+        self.bound().fetch_all(executor).await
+    }
+
+    /// The first row.
+    pub(crate) async fn first<'e>(
+        self,
+        executor: impl Executor<'e, Database = Any>,
+    ) -> sqlx::Result<Option<AnyRow>> {
+        self.bound().fetch_optional(executor).await
+    }
+
+    fn bound(self) -> sqlx::query::Query<'static, Any, sqlx::any::AnyArguments> {
+        self.args.into_iter().fold(
+            sqlx::query(AssertSqlSafe(self.text)),
+            |query, arg| match arg {
+                Arg::Int(value) => query.bind(value),
+                Arg::Text(value) => query.bind(value),
+                Arg::Blob(value) => query.bind(value),
+            },
+        )
+    }
+}
+
+/// A table whose first column identifies the row.
+pub(crate) struct Table {
+    pub(crate) name: &'static str,
+    pub(crate) columns: &'static [&'static str],
+}
+
+impl Table {
+    /// `SELECT` of all columns, up to `FROM table`.
+    pub(crate) fn select(&self) -> Sql {
+        Sql::new(
+            format!("SELECT {} FROM {}", self.columns.join(", "), self.name),
+            Vec::new(),
+        )
+    }
+
+    /// Inserts a row; `args` are the columns in order.
+    pub(crate) fn insert(&self, args: Vec<Arg>) -> Sql {
+        let mut places = String::new();
+        for at in 1..=self.columns.len() {
+            let comma = if at == 1 { "" } else { ", " };
+            let _ = write!(places, "{comma}${at}");
+        }
+        let (name, columns) = (self.name, self.columns.join(", "));
+        Sql::new(
+            format!("INSERT INTO {name} ({columns}) VALUES ({places})"),
+            args,
+        )
+    }
+
+    /// Inserts a row unless it is there.
+    pub(crate) fn insert_once(&self, args: Vec<Arg>) -> Sql {
+        let mut sql = self.insert(args);
+        let key = self.columns[0];
+        sql.text(&format!(" ON CONFLICT ({key}) DO NOTHING"));
+        sql
+    }
+
+    /// Replaces all columns of a row; `args` are the columns in order.
+    pub(crate) fn update(&self, args: Vec<Arg>) -> Sql {
+        let sets: Vec<String> = (2..)
+            .zip(&self.columns[1..])
+            .map(|(at, column)| format!("{column} = ${at}"))
+            .collect();
+        Sql::new(
+            format!(
+                "UPDATE {} SET {} WHERE {} = $1",
+                self.name,
+                sets.join(", "),
+                self.columns[0]
+            ),
+            args,
+        )
+    }
+
+    /// Deletes a row.
+    pub(crate) fn delete(&self, key: impl Into<Arg>) -> Sql {
+        let mut sql = Sql::default();
+        sql.text(&format!("DELETE FROM {}", self.name))
+            .with(&format!(" WHERE {} = ?", self.columns[0]), key);
+        sql
+    }
+}
+
+/// Reads the columns of one row.
+#[derive(Clone, Copy)]
+pub(crate) struct Columns<'r>(pub(crate) &'r AnyRow);
+
+impl Columns<'_> {
+    pub(crate) fn int(self, column: &str) -> Result<i64> {
+        Ok(self.0.try_get(column)?)
+    }
+
+    pub(crate) fn opt_int(self, column: &str) -> Result<Option<i64>> {
+        Ok(self.0.try_get(column)?)
+    }
+
+    pub(crate) fn flag(self, column: &str) -> Result<bool> {
+        Ok(self.int(column)? != 0)
+    }
+
+    pub(crate) fn time(self, column: &str) -> Result<Timestamp> {
+        self.int(column).map(Timestamp)
+    }
+
+    pub(crate) fn opt_time(self, column: &str) -> Result<Option<Timestamp>> {
+        Ok(self.opt_int(column)?.map(Timestamp))
+    }
+
+    pub(crate) fn text(self, column: &str) -> Result<String> {
+        Ok(self.0.try_get(column)?)
+    }
+
+    pub(crate) fn opt_text(self, column: &str) -> Result<Option<String>> {
+        Ok(self.0.try_get(column)?)
+    }
+
+    pub(crate) fn blob(self, column: &str) -> Result<Vec<u8>> {
+        Ok(self.0.try_get(column)?)
+    }
+
+    /// A number that fits a smaller type.
+    pub(crate) fn opt_small<T: TryFrom<i64>>(self, column: &'static str) -> Result<Option<T>> {
+        self.opt_int(column)?
+            .map(|number| {
+                T::try_from(number).map_err(|_| corrupt(column, format!("{number} is too large")))
+            })
+            .transpose()
+    }
+
+    /// An identifier or word.
+    pub(crate) fn word<T: FromStr>(self, column: &'static str) -> Result<T>
+    where
+        T::Err: std::fmt::Display,
+    {
+        parse(column, &self.text(column)?)
+    }
+
+    pub(crate) fn opt_word<T: FromStr>(self, column: &'static str) -> Result<Option<T>>
+    where
+        T::Err: std::fmt::Display,
+    {
+        self.opt_text(column)?
+            .map(|text| parse(column, &text))
+            .transpose()
+    }
+}
+
+/// A value that cannot be read.
+pub(crate) fn corrupt(what: &'static str, why: impl std::fmt::Display) -> StoreError {
+    StoreError::Corrupt {
+        what,
+        why: why.to_string(),
+    }
+}
+
+/// The `LIKE` pattern for a text that may hold `%` and `_`; use with `ESCAPE '\'`.
+pub(crate) fn pattern(text: &str) -> String {
+    text.to_lowercase().replace('\\', "\\\\")
+}
+
+fn parse<T: FromStr>(column: &'static str, text: &str) -> Result<T>
+where
+    T::Err: std::fmt::Display,
+{
+    text.parse().map_err(|error| corrupt(column, error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const T: Table = Table {
+        name: "t",
+        columns: &["a", "b", "c"],
+    };
+
+    #[test]
+    fn writes_statements() {
+        let table = [
+            (T.select(), "SELECT a, b, c FROM t"),
+            (
+                T.insert_once(vec![]),
+                "INSERT INTO t (a, b, c) VALUES ($1, $2, $3) ON CONFLICT (a) DO NOTHING",
+            ),
+            (T.update(vec![]), "UPDATE t SET b = $2, c = $3 WHERE a = $1"),
+            (T.delete(7), "DELETE FROM t WHERE a = $1"),
+        ];
+        for (sql, text) in table {
+            assert_eq!(sql.text, text);
+        }
+    }
+
+    #[test]
+    fn numbers_arguments_as_they_come() {
+        let mut sql = T.select();
+        sql.with(" WHERE a = ?", 1).with(" AND b LIKE ?", "x%");
+        assert_eq!(sql.text, "SELECT a, b, c FROM t WHERE a = $1 AND b LIKE $2");
+        assert_eq!(sql.args.len(), 2);
+    }
+}

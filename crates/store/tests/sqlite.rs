@@ -1,0 +1,135 @@
+//! The suite on SQLite, and what only a file can do.
+
+#![allow(clippy::unwrap_used, reason = "a step that fails fails the test")]
+
+mod suite;
+
+use std::time::{Duration, Instant};
+
+use sqlx::{AnyConnection, Connection};
+use store::{Change, SecretKey, Store, StoreError};
+use suite::Database;
+
+fn database() -> Database {
+    let dir = tempfile::tempdir().unwrap();
+    Database {
+        url: format!("sqlite:{}", dir.path().join("p.db").display()),
+        key: SecretKey::random(),
+        _dir: Some(dir),
+    }
+}
+
+macro_rules! tests {
+    ($($case:ident,)+) => {
+        $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $case() {
+            suite::$case(&database()).await;
+        })+
+    };
+}
+suite::for_each_case!(tests);
+
+fn alive(store: &Store) -> Change {
+    Change::Alive {
+        instance: store.instance(),
+        at: model::Timestamp(1),
+    }
+}
+
+#[tokio::test]
+async fn a_second_server_on_the_same_file_is_refused() {
+    let db = database();
+    let first = db.open().await;
+    let Err(StoreError::Unusable(text)) = Store::open(&db.url, db.key.clone()).await else {
+        panic!("opened twice");
+    };
+    assert!(text.contains("in use by another server"), "{text}");
+    first.close().await;
+    db.open().await;
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_written_is_named() {
+    let db = database();
+    let dir = db._dir.as_ref().unwrap().path();
+    std::fs::write(dir.join("file"), "").unwrap();
+    let garbage = dir.join("garbage.db");
+    std::fs::write(&garbage, "no database at all, but text".repeat(50)).unwrap();
+    let table = [
+        (
+            "sqlite:/nonexistent/dir/p.db".to_owned(),
+            "/nonexistent/dir/p.db",
+        ),
+        (
+            format!("sqlite:{}", dir.join("file/p.db").display()),
+            "file/p.db",
+        ),
+        (format!("sqlite:{}", garbage.display()), "garbage.db"),
+        ("mysql://host/db".to_owned(), "mysql://host/db"),
+    ];
+    for (url, named) in table {
+        match Store::open(&url, SecretKey::random()).await {
+            Err(StoreError::Unusable(text)) => assert!(text.contains(named), "{text}"),
+            Err(other) => panic!("{url}: {other}"),
+            Ok(_) => panic!("{url} was opened"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_waits_for_a_busy_file() {
+    let db = database();
+    let store = db.open().await;
+    let mut other = AnyConnection::connect(&db.url).await.unwrap();
+    sqlx::raw_sql("BEGIN IMMEDIATE")
+        .execute(&mut other)
+        .await
+        .unwrap();
+    let start = Instant::now();
+    let commit = tokio::spawn({
+        let store = store.clone();
+        async move { store.commit(vec![alive(&store)]).await }
+    });
+    // Longer than SQLite itself waits.
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert!(!commit.is_finished());
+    sqlx::raw_sql("COMMIT").execute(&mut other).await.unwrap();
+    commit.await.unwrap().unwrap();
+    assert!(start.elapsed() >= Duration::from_secs(6));
+}
+
+#[tokio::test]
+async fn a_database_of_a_newer_release_is_refused() {
+    let db = database();
+    db.open().await.close().await;
+    let mut other = AnyConnection::connect(&db.url).await.unwrap();
+    sqlx::raw_sql("INSERT INTO migrations VALUES (9999, 'later', 0)")
+        .execute(&mut other)
+        .await
+        .unwrap();
+    let Err(StoreError::Unusable(text)) = Store::open(&db.url, db.key.clone()).await else {
+        panic!("opened");
+    };
+    assert!(text.contains("newer release"), "{text}");
+}
+
+#[tokio::test]
+async fn closing_writes_what_was_committed_before() {
+    let db = database();
+    let store = db.open().await;
+    let commits: Vec<_> = (0..50)
+        .map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move { store.commit(vec![alive(&store)]).await })
+        })
+        .collect();
+    tokio::task::yield_now().await;
+    store.close().await;
+    for commit in commits {
+        assert!(matches!(
+            commit.await.unwrap(),
+            Ok(_) | Err(StoreError::Closed)
+        ));
+    }
+    db.open().await;
+}

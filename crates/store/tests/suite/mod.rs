@@ -1,0 +1,1160 @@
+//! What every database must do, as cases over an empty one.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use model::record::{
+    Account, Application, CallRecord, Callback, Client, Notification, Number, Organization,
+    Recording, VoiceApplication,
+};
+use model::{
+    AccountSid, AccountStatus, ApplicationSid, CallSid, CallStatus, ClientSid, Direction, EventSid,
+    HttpMethod, InstanceSid, NotificationSid, NumberSid, OrganizationSid, RecordingSid, Timestamp,
+};
+use store::credentials::{ha1_md5, ha1_sha256};
+use store::{
+    AdminSeed, CallFilter, CallKey, CallUpdate, Change, NotificationFilter, NumberFilter,
+    NumberKey, RecordingFilter, RecordingKey, Scope, SecretKey, Sort, Store, StoreError, Window,
+};
+
+/// An empty database.
+pub(crate) struct Database {
+    pub(crate) url: String,
+    pub(crate) key: SecretKey,
+    /// Removed with it.
+    pub(crate) _dir: Option<tempfile::TempDir>,
+}
+
+impl Database {
+    pub(crate) async fn open(&self) -> Store {
+        Store::open(&self.url, self.key.clone()).await.unwrap()
+    }
+}
+
+/// Every case by name, for the databases to run.
+macro_rules! for_each_case {
+    ($run:ident) => {
+        $run! {
+            a_leg_lives_once,
+            an_end_needs_the_owner_and_takes_its_callbacks_along,
+            a_refused_commit_harms_no_other,
+            many_commits_at_once_are_all_kept,
+            calls_are_filtered_sorted_and_counted,
+            recordings_notifications_and_traces_come_back,
+            orphans_are_closed_once,
+            callbacks_survive_a_restart_in_order,
+            the_first_start_makes_an_administrator,
+            tokens_are_sealed,
+            closing_an_account_takes_its_tree_along,
+            clients_are_found_by_login_and_domain,
+            numbers_are_found_by_spelling_then_pattern,
+            numbers_are_listed,
+            applications_come_back,
+        }
+    };
+}
+pub(crate) use for_each_case;
+
+pub(crate) async fn a_leg_lives_once(db: &Database) {
+    let store = db.open().await;
+    let call = call(&store, account_sid(1), 1);
+    let sid = call.sid;
+    let dialog = Some("{\"cseq\":1}".to_owned());
+    let created = Change::CallCreated(Box::new(call.clone()));
+    commit(&store, vec![created.clone(), created]).await;
+    assert_eq!(store.call(sid).await.unwrap().as_ref(), Some(&call));
+
+    let ringing = Change::CallRinging {
+        sid,
+        at: Timestamp(10),
+        sip_call_id: Some("abc@host".to_owned()),
+    };
+    let answered = Change::CallAnswered {
+        sid,
+        at: Timestamp(20),
+        answered_by: Some("bob".to_owned()),
+        sip_call_id: None,
+        ring_duration_s: Some(3),
+        dialog,
+    };
+    let muted = Change::CallUpdated(Box::new(CallUpdate {
+        sid,
+        at: Timestamp(25),
+        muted: Some(true),
+        sip_call_id: None,
+        dialog: None,
+    }));
+    let done = store
+        .commit(vec![ringing.clone(), answered, muted, ended(sid, 30)])
+        .await
+        .unwrap();
+    assert!(done.all_applied(), "{done:?}");
+    let expected = CallRecord {
+        status: CallStatus::Completed,
+        updated: Timestamp(30),
+        started: Some(Timestamp(20)),
+        answered: Some(Timestamp(20)),
+        ended: Some(Timestamp(30)),
+        duration_s: Some(7),
+        ring_duration_s: Some(3),
+        answered_by: Some("bob".to_owned()),
+        reason: Some("caller-hung-up".to_owned()),
+        sip_status: Some(200),
+        sip_call_id: Some("abc@host".to_owned()),
+        muted: true,
+        ..call
+    };
+    assert_eq!(store.call(sid).await.unwrap(), Some(expected.clone()));
+
+    for late in [ringing, ended(sid, 30), ended(sid, 31)] {
+        let done = store.commit(vec![late]).await.unwrap();
+        assert!(!done.applied(0));
+    }
+    assert_eq!(store.call(sid).await.unwrap(), Some(expected));
+    store.close().await;
+    assert!(matches!(
+        store.commit(vec![]).await,
+        Err(StoreError::Closed)
+    ));
+}
+
+pub(crate) async fn an_end_needs_the_owner_and_takes_its_callbacks_along(db: &Database) {
+    let store = db.open().await;
+    let mine = call(&store, account_sid(1), 1);
+    let mut foreign = call(&store, account_sid(1), 2);
+    foreign.instance = InstanceSid::from_bytes([9; 16]);
+    for (call, first) in [(mine, true), (foreign, false)] {
+        let sid = call.sid;
+        commit(&store, vec![Change::CallCreated(Box::new(call))]).await;
+        let done = store
+            .commit(vec![
+                ended(sid, 30),
+                Change::CallbackQueued(Box::new(callback(sid, 1))),
+            ])
+            .await
+            .unwrap();
+        assert_eq!((done.applied(0), done.applied(1)), (first, first));
+    }
+    let waiting = store.undelivered_callbacks(Timestamp(40)).await.unwrap();
+    assert_eq!(waiting.len(), 1);
+}
+
+pub(crate) async fn a_refused_commit_harms_no_other(db: &Database) {
+    let store = db.open().await;
+    let organization = organization(&store, 1, "one.example").await;
+    store
+        .insert_client(client(1, organization, "bob"))
+        .await
+        .unwrap();
+    let twins = (2..30).map(|n| {
+        let store = store.clone();
+        tokio::spawn(async move {
+            let login = if n % 3 == 0 {
+                "bob".to_owned()
+            } else {
+                format!("c{n}")
+            };
+            let result = store.insert_client(client(n, organization, &login)).await;
+            match result {
+                Ok(()) => assert_ne!(n % 3, 0),
+                Err(StoreError::Duplicate(what)) => assert_eq!((n % 3, what), (0, "the login")),
+                Err(error) => panic!("{error}"),
+            }
+        })
+    });
+    for twin in twins.collect::<Vec<_>>() {
+        twin.await.unwrap();
+    }
+    let kept = store.clients(Scope::Own(account_sid(1))).await.unwrap();
+    assert_eq!(kept.len(), 1 + 28 - 9);
+}
+
+pub(crate) async fn many_commits_at_once_are_all_kept(db: &Database) {
+    let store = db.open().await;
+    let start = Instant::now();
+    let tasks: Vec<_> = (0..200)
+        .map(|n| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                let call = call(&store, account_sid(1), n);
+                let sid = call.sid;
+                commit(&store, vec![Change::CallCreated(Box::new(call))]).await;
+                assert!(store.call(sid).await.unwrap().is_some(), "kept at once");
+                commit(&store, vec![ended(sid, 99)]).await;
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert!(
+        start.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        start.elapsed()
+    );
+    let rows = store
+        .calls(&CallFilter::of(Scope::Own(account_sid(1))))
+        .await
+        .unwrap();
+    assert_eq!((rows.total, rows.items.len()), (200, 50));
+    assert!(rows.items.iter().all(|call| call.status.is_final()));
+    assert!(store.open_calls(store.instance()).await.unwrap().is_empty());
+}
+
+pub(crate) async fn calls_are_filtered_sorted_and_counted(db: &Database) {
+    let store = db.open().await;
+    let organization = organization(&store, 1, "one.example").await;
+    for (n, parent) in [(1, None), (2, Some(1)), (3, Some(2)), (4, None)] {
+        insert_account(&store, n, parent, organization).await;
+    }
+    let mut changes = Vec::new();
+    for n in 0..60 {
+        let mut call = call(&store, account_sid(1 + n % 3), n);
+        call.from = if n % 2 == 0 {
+            format!("+3021097{n:02}")
+        } else {
+            format!("ann{n}")
+        };
+        call.to = format!("bob_{n}");
+        call.started = Some(Timestamp(i64::from(n)));
+        call.parent = (n == 7).then_some(call_sid(3));
+        changes.push(Change::CallCreated(Box::new(call)));
+    }
+    commit(&store, changes).await;
+    commit(
+        &store,
+        vec![ended(call_sid(0), 1_000), ended(call_sid(3), 2_000)],
+    )
+    .await;
+
+    let own = CallFilter::of(Scope::Own(account_sid(1)));
+    let tree = CallFilter::of(Scope::Tree(account_sid(1)));
+    let text = |text: &str| Some(text.to_owned());
+    let table = [
+        ("own", own.clone(), 20),
+        ("tree", tree.clone(), 60),
+        (
+            "lower tree",
+            CallFilter::of(Scope::Tree(account_sid(2))),
+            40,
+        ),
+        ("stranger", CallFilter::of(Scope::Tree(account_sid(4))), 0),
+        (
+            "ends with",
+            CallFilter {
+                to: text("b_17"),
+                ..tree.clone()
+            },
+            1,
+        ),
+        (
+            "wildcard",
+            CallFilter {
+                from: text("3021097%"),
+                ..tree.clone()
+            },
+            30,
+        ),
+        (
+            "any case",
+            CallFilter {
+                from: text("ANN1_"),
+                ..tree.clone()
+            },
+            5,
+        ),
+        (
+            "backslash",
+            CallFilter {
+                from: text("\\"),
+                ..tree.clone()
+            },
+            0,
+        ),
+        (
+            "quote",
+            CallFilter {
+                from: text("' OR 1=1 --"),
+                ..tree.clone()
+            },
+            0,
+        ),
+        (
+            "status",
+            CallFilter {
+                status: text("compl%"),
+                ..tree.clone()
+            },
+            2,
+        ),
+        (
+            "status word",
+            CallFilter {
+                status: text("queued"),
+                ..own.clone()
+            },
+            18,
+        ),
+        (
+            "from then",
+            CallFilter {
+                started_from: Some(Timestamp(50)),
+                ..tree.clone()
+            },
+            10,
+        ),
+        (
+            "until then",
+            CallFilter {
+                ended_until: Some(Timestamp(1_500)),
+                ..tree.clone()
+            },
+            1,
+        ),
+        (
+            "parent",
+            CallFilter {
+                parent: Some(call_sid(3).to_string()),
+                ..tree.clone()
+            },
+            1,
+        ),
+        (
+            "parents",
+            CallFilter {
+                parent: text("CA%"),
+                ..tree.clone()
+            },
+            1,
+        ),
+    ];
+    for (name, filter, total) in table {
+        let rows = store.calls(&filter).await.unwrap();
+        assert_eq!(rows.total, total, "{name}");
+        assert_eq!(rows.items.len() as i64, total.min(50), "{name}");
+    }
+
+    let first = |key, descending| {
+        let filter = CallFilter {
+            sort: Some(Sort { key, descending }),
+            window: Window {
+                offset: 0,
+                limit: 1,
+            },
+            ..tree.clone()
+        };
+        let store = store.clone();
+        async move { store.calls(&filter).await.unwrap().items.remove(0) }
+    };
+    let table = [
+        (CallKey::Created, false, 0),
+        (CallKey::Created, true, 59),
+        (CallKey::From, false, 0),
+        (CallKey::From, true, 9),
+        (CallKey::To, true, 9),
+        (CallKey::Status, false, 3),
+        (CallKey::Status, true, 59),
+        (CallKey::Direction, true, 59),
+        (CallKey::Duration, false, 59),
+        (CallKey::Duration, true, 3),
+    ];
+    for (key, descending, n) in table {
+        let call = first(key, descending).await;
+        assert_eq!(call.sid, call_sid(n), "{key:?} {descending}");
+    }
+    let window = Window {
+        offset: 50,
+        limit: 50,
+    };
+    let last = store.calls(&CallFilter { window, ..tree }).await.unwrap();
+    assert_eq!(last.items.last().map(|call| call.sid), Some(call_sid(0)));
+    assert_eq!(last.items.len(), 10);
+}
+
+pub(crate) async fn recordings_notifications_and_traces_come_back(db: &Database) {
+    let store = db.open().await;
+    let mut first = recording(1, call_sid(1), 14_700);
+    commit(&store, vec![Change::Recording(first.clone())]).await;
+    first.duration_ms = 15_000;
+    let second = recording(2, call_sid(2), 100);
+    let one = notification(1, "Failed to *fetch* 100%");
+    let two = Notification {
+        code: 11_205,
+        ..notification(2, "other")
+    };
+    let blob = vec![0, 255, 7];
+    commit(
+        &store,
+        vec![
+            Change::Recording(first.clone()),
+            Change::Recording(second.clone()),
+            Change::Notification(Box::new(one.clone())),
+            Change::Notification(Box::new(two.clone())),
+            Change::Trace {
+                call: call_sid(1),
+                blob: blob.clone(),
+            },
+        ],
+    )
+    .await;
+    assert_eq!(
+        store.recording(first.sid).await.unwrap(),
+        Some(first.clone())
+    );
+    assert_eq!(store.trace(call_sid(1)).await.unwrap(), Some(blob));
+    assert_eq!(store.trace(call_sid(2)).await.unwrap(), None);
+    assert_eq!(
+        store.notification(one.sid).await.unwrap(),
+        Some(one.clone())
+    );
+
+    let all = RecordingFilter::of(Scope::Own(account_sid(1)));
+    let longest = RecordingFilter {
+        sort: Some(Sort {
+            key: RecordingKey::Duration,
+            descending: true,
+        }),
+        ..all.clone()
+    };
+    let rows = store.recordings(&longest).await.unwrap();
+    assert_eq!(
+        (rows.total, rows.items),
+        (2, vec![first.clone(), second.clone()])
+    );
+    let of_call = RecordingFilter {
+        call: Some(call_sid(2).to_string()),
+        ..all.clone()
+    };
+    assert_eq!(
+        store.recordings(&of_call).await.unwrap().items,
+        vec![second]
+    );
+    assert!(store.delete_recording(first.sid).await.unwrap());
+    assert!(!store.delete_recording(first.sid).await.unwrap());
+    assert_eq!(store.recordings(&all).await.unwrap().total, 1);
+
+    let all = NotificationFilter::of(Scope::Own(account_sid(1)));
+    let table = [
+        (all.clone(), 2),
+        (
+            NotificationFilter {
+                text: Some("FETCH".to_owned()),
+                ..all.clone()
+            },
+            1,
+        ),
+        (
+            NotificationFilter {
+                code: Some(11_205),
+                ..all.clone()
+            },
+            1,
+        ),
+        (
+            NotificationFilter {
+                request_url: Some("http://a/1".to_owned()),
+                ..all.clone()
+            },
+            2,
+        ),
+        (
+            NotificationFilter {
+                request_url: Some("http://a".to_owned()),
+                ..all.clone()
+            },
+            0,
+        ),
+        (
+            NotificationFilter {
+                created_until: Some(Timestamp(1)),
+                ..all.clone()
+            },
+            1,
+        ),
+    ];
+    for (filter, total) in table {
+        let rows = store.notifications(&filter).await.unwrap();
+        assert_eq!(
+            (rows.total, rows.items.len() as i64),
+            (total, total),
+            "{filter:?}"
+        );
+    }
+}
+
+pub(crate) async fn orphans_are_closed_once(db: &Database) {
+    let before = db.open().await;
+    let start = now();
+    let mut answered = call(&before, account_sid(1), 1);
+    let mut unanswered = call(&before, account_sid(1), 2);
+    let mut over = call(&before, account_sid(1), 3);
+    for call in [&mut answered, &mut unanswered, &mut over] {
+        call.created = start;
+        call.updated = start;
+    }
+    let changes = [&answered, &unanswered, &over]
+        .map(|call| Change::CallCreated(Box::new(call.clone())))
+        .to_vec();
+    commit(&before, changes).await;
+    let last_alive = start + Duration::from_secs(12);
+    commit(
+        &before,
+        vec![
+            Change::CallAnswered {
+                sid: answered.sid,
+                at: start + Duration::from_secs(2),
+                answered_by: None,
+                sip_call_id: None,
+                ring_duration_s: None,
+                dialog: Some("{}".to_owned()),
+            },
+            ended(over.sid, start.0),
+            Change::Alive {
+                instance: before.instance(),
+                at: last_alive,
+            },
+        ],
+    )
+    .await;
+    let later = start + Duration::from_secs(60);
+    assert!(
+        before.close_orphans(later).await.unwrap().is_empty(),
+        "its own are no orphans"
+    );
+    before.close().await;
+
+    let after = db.open().await;
+    assert_ne!(after.instance(), before.instance());
+    let orphans = after.close_orphans(later).await.unwrap();
+    let seen: Vec<_> = orphans
+        .iter()
+        .map(|orphan| {
+            let call = &orphan.record;
+            (
+                call.sid,
+                call.status,
+                call.ended,
+                call.duration_s,
+                orphan.dialog.as_deref(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            (
+                answered.sid,
+                CallStatus::Completed,
+                Some(last_alive),
+                Some(10),
+                Some("{}")
+            ),
+            (
+                unanswered.sid,
+                CallStatus::Failed,
+                Some(last_alive),
+                Some(0),
+                None
+            ),
+        ]
+    );
+    for orphan in &orphans {
+        let kept = after.call(orphan.record.sid).await.unwrap();
+        assert_eq!(kept.as_ref(), Some(&orphan.record));
+        assert_eq!(orphan.record.reason.as_deref(), Some("node-lost"));
+    }
+    assert!(after.close_orphans(later).await.unwrap().is_empty());
+    let again = Change::OrphanClosed(Box::new(orphans[0].record.clone()));
+    let told = Change::CallbackQueued(Box::new(callback(orphans[0].record.sid, 1)));
+    let done = after.commit(vec![again, told]).await.unwrap();
+    assert!(!done.applied(0) && !done.applied(1));
+}
+
+pub(crate) async fn callbacks_survive_a_restart_in_order(db: &Database) {
+    let before = db.open().await;
+    let queued: Vec<_> = [(1, 2), (1, 1), (2, 1), (2, 2), (3, 1)]
+        .iter()
+        .map(|(call, sequence)| callback(call_sid(*call), *sequence))
+        .collect();
+    let queue = |callback: &Callback| Change::CallbackQueued(Box::new(callback.clone()));
+    let twice = queued.iter().chain(&queued).map(queue).collect();
+    commit(&before, twice).await;
+    let done = |at: usize, dead| Change::CallbackDone {
+        event: queued[at].event,
+        attempts: 1,
+        status: Some(500),
+        dead,
+    };
+    let retry = Change::CallbackRetry {
+        event: queued[3].event,
+        attempts: 2,
+        next_at: Timestamp(77),
+    };
+    commit(&before, vec![done(2, false), done(4, true), retry]).await;
+    before.close().await;
+
+    let after = db.open().await;
+    let later = now() + Duration::from_secs(60);
+    let waiting = after.undelivered_callbacks(later).await.unwrap();
+    let seen: Vec<_> = waiting
+        .iter()
+        .map(|pending| (&pending.callback, pending.attempts, pending.next_at))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            (&queued[1], 0, None),
+            (&queued[0], 0, None),
+            (&queued[3], 2, Some(Timestamp(77))),
+        ]
+    );
+}
+
+pub(crate) async fn the_first_start_makes_an_administrator(db: &Database) {
+    let store = db.open().await;
+    let seed = AdminSeed {
+        sid: Some(account_sid(7)),
+        token: Some("77f8c12cc7b8f8423e5c38b035249166".to_owned()),
+        email: Some("Admin@Example.org".to_owned()),
+        password: None,
+    };
+    let made = store
+        .first_start("One.Example", seed)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        (made.sid, made.email.as_str()),
+        (account_sid(7), "admin@example.org")
+    );
+    assert_eq!(made.password.len(), 32);
+    assert_eq!(
+        store
+            .first_start("two.example", AdminSeed::default())
+            .await
+            .unwrap(),
+        None
+    );
+    let organization = store.default_organization().await.unwrap().unwrap();
+    assert_eq!(organization.domain_name, "one.example");
+    let table = [
+        (made.sid.to_string(), made.token.as_str(), true),
+        (made.sid.to_string(), made.password.as_str(), true),
+        ("ADMIN@example.org".to_owned(), made.token.as_str(), true),
+        (made.email.clone(), made.password.as_str(), true),
+        (made.email.clone(), "RestComm", false),
+        (made.email.clone(), "", false),
+        ("Administrator".to_owned(), made.token.as_str(), false),
+        ("nobody@example.org".to_owned(), made.token.as_str(), false),
+        (account_sid(8).to_string(), made.token.as_str(), false),
+    ];
+    for (login, secret, good) in table {
+        let account = store.authenticate(&login, secret).await.unwrap();
+        assert_eq!(account.is_some(), good, "{login} {secret}");
+    }
+}
+
+pub(crate) async fn tokens_are_sealed(db: &Database) {
+    let store = db.open().await;
+    let organization = organization(&store, 1, "one.example").await;
+    insert_account(&store, 1, None, organization).await;
+    let account = store.account(account_sid(1)).await.unwrap().unwrap();
+    assert_eq!(account.auth_token, "token-1");
+    store.close().await;
+    let stranger = Store::open(&db.url, SecretKey::random()).await.unwrap();
+    let denied = stranger.account(account_sid(1)).await;
+    assert!(matches!(denied, Err(StoreError::WrongKey)), "{denied:?}");
+}
+
+pub(crate) async fn closing_an_account_takes_its_tree_along(db: &Database) {
+    let store = db.open().await;
+    let organization = organization(&store, 1, "one.example").await;
+    for (n, parent) in [(1, None), (2, Some(1)), (3, Some(2)), (4, Some(1))] {
+        insert_account(&store, n, parent, organization).await;
+        let login = format!("c{n}");
+        store
+            .insert_client(Client {
+                account: account_sid(n),
+                ..client(n, organization, &login)
+            })
+            .await
+            .unwrap();
+        let kept = Recording {
+            account: account_sid(n),
+            ..recording(n, call_sid(n), 1)
+        };
+        commit(&store, vec![Change::Recording(kept)]).await;
+    }
+    let status = |n| {
+        let store = store.clone();
+        async move { store.account(account_sid(n)).await.unwrap().unwrap().status }
+    };
+    let children = store.child_accounts(account_sid(1)).await.unwrap();
+    assert_eq!(
+        children.iter().map(|a| a.sid).collect::<Vec<_>>(),
+        [account_sid(2), account_sid(4)]
+    );
+    let steps = [
+        (1, AccountStatus::Suspended, [AccountStatus::Suspended; 4]),
+        (1, AccountStatus::Active, [AccountStatus::Active; 4]),
+        (
+            2,
+            AccountStatus::Closed,
+            [
+                AccountStatus::Active,
+                AccountStatus::Closed,
+                AccountStatus::Closed,
+                AccountStatus::Active,
+            ],
+        ),
+        (
+            1,
+            AccountStatus::Suspended,
+            [
+                AccountStatus::Suspended,
+                AccountStatus::Closed,
+                AccountStatus::Closed,
+                AccountStatus::Suspended,
+            ],
+        ),
+    ];
+    for (n, new, expected) in steps {
+        store
+            .set_account_status(account_sid(n), new, Timestamp(5))
+            .await
+            .unwrap();
+        for (n, expected) in (1..).zip(expected) {
+            assert_eq!(status(n).await, expected, "account {n}");
+        }
+    }
+    for (n, left) in [(1, 1), (2, 0), (3, 0), (4, 1)] {
+        let scope = Scope::Own(account_sid(n));
+        assert_eq!(
+            store.clients(scope).await.unwrap().len(),
+            left,
+            "account {n}"
+        );
+        let recordings = store.recordings(&RecordingFilter::of(scope)).await.unwrap();
+        assert_eq!(recordings.total, left as i64, "account {n}");
+    }
+}
+
+pub(crate) async fn clients_are_found_by_login_and_domain(db: &Database) {
+    let store = db.open().await;
+    let one = organization(&store, 1, "one.example").await;
+    let two = organization(&store, 2, "two.example").await;
+    store.insert_client(client(1, one, "bob")).await.unwrap();
+    store.insert_client(client(2, two, "bob")).await.unwrap();
+    let find = |login: &'static str, domain: &'static str| {
+        let store = store.clone();
+        async move { store.client_of_login(login, domain).await.unwrap() }
+    };
+    assert_eq!(find("bob", "One.Example").await.unwrap().sid, client_sid(1));
+    assert_eq!(find("bob", "two.example").await.unwrap().sid, client_sid(2));
+    assert!(
+        find("Bob", "one.example").await.is_none(),
+        "logins keep their case"
+    );
+    assert!(find("eve", "one.example").await.is_none());
+    assert!(find("bob", "three.example").await.is_none());
+
+    store.insert_client(client(3, one, "eve")).await.unwrap();
+    assert!(
+        find("eve", "one.example").await.is_some(),
+        "not found is forgotten by a write"
+    );
+    let changed = Client {
+        enabled: false,
+        ..client(1, one, "bob")
+    };
+    assert!(store.update_client(changed.clone()).await.unwrap());
+    assert_eq!(find("bob", "one.example").await.as_deref(), Some(&changed));
+    assert!(store.delete_client(client_sid(1)).await.unwrap());
+    assert!(!store.delete_client(client_sid(1)).await.unwrap());
+    assert!(
+        !store.update_client(changed).await.unwrap(),
+        "gone stays gone"
+    );
+    assert!(find("bob", "one.example").await.is_none());
+
+    let start = Instant::now();
+    for _ in 0..1_000 {
+        assert!(find("eve", "one.example").await.is_some());
+    }
+    assert!(
+        start.elapsed() < Duration::from_millis(100),
+        "hot: {:?}",
+        start.elapsed()
+    );
+}
+
+pub(crate) async fn numbers_are_found_by_spelling_then_pattern(db: &Database) {
+    let store = db.open().await;
+    let one = organization(&store, 1, "one.example").await;
+    let two = organization(&store, 2, "two.example").await;
+    let stored = ["16.*", "16508.*", "*", "7777|8888", "+12025550123", "kim"];
+    for (n, text) in (1..).zip(stored) {
+        store.insert_number(number(n, one, text)).await.unwrap();
+    }
+    store
+        .insert_number(number(20, two, "+12025550123"))
+        .await
+        .unwrap();
+    let twin = store.insert_number(number(21, one, "kim")).await;
+    assert!(
+        matches!(twin, Err(StoreError::Duplicate("the number"))),
+        "{twin:?}"
+    );
+
+    let find = |organization, dialled: &'static str| {
+        let store = store.clone();
+        async move {
+            let spellings = model::number::candidates(dialled);
+            let found = store
+                .number_candidates(organization, &spellings)
+                .await
+                .unwrap();
+            let texts = |numbers: &[std::sync::Arc<Number>]| {
+                numbers
+                    .iter()
+                    .map(|n| n.phone_number.clone())
+                    .collect::<Vec<_>>()
+            };
+            (
+                texts(&found.exact),
+                texts(&found.patterns),
+                found.any.is_some(),
+            )
+        }
+    };
+    let patterns = vec![
+        "7777|8888".to_owned(),
+        "16508.*".to_owned(),
+        "16.*".to_owned(),
+    ];
+    let both = vec!["+12025550123".to_owned(); 2];
+    let kim = vec!["kim".to_owned()];
+    let table = [
+        (
+            Some(one),
+            "12025550123",
+            both.clone(),
+            patterns.clone(),
+            true,
+        ),
+        (Some(one), "kim", kim.clone(), patterns.clone(), true),
+        (Some(one), "*", vec![], patterns.clone(), true),
+        (Some(two), "+1 202 555 0123", both.clone(), vec![], false),
+        (None, "+12025550123", both, vec![], false),
+        (None, "unknown", vec![], vec![], false),
+    ];
+    for (organization, dialled, exact, patterns, any) in table {
+        assert_eq!(
+            find(organization, dialled).await,
+            (exact, patterns, any),
+            "{dialled}"
+        );
+    }
+    let longer = Number {
+        phone_number: "165082.*".to_owned(),
+        ..number(1, one, "x")
+    };
+    assert!(store.update_number(longer).await.unwrap());
+    assert!(store.delete_number(number_sid(3)).await.unwrap());
+    let patterns = vec![
+        "7777|8888".to_owned(),
+        "165082.*".to_owned(),
+        "16508.*".to_owned(),
+    ];
+    assert_eq!(find(Some(one), "kim").await, (kim, patterns, false));
+}
+
+pub(crate) async fn numbers_are_listed(db: &Database) {
+    let store = db.open().await;
+    let one = organization(&store, 1, "one.example").await;
+    for n in 1..=12 {
+        let mut number = number(n, one, &format!("99{n:02}"));
+        number.friendly_name = if n == 5 {
+            "My Company Line".to_owned()
+        } else {
+            format!("n{n}")
+        };
+        if n == 1 {
+            number.extra = BTreeMap::from([("SmsUrl".to_owned(), "http://a/\"1\"".to_owned())]);
+            number.voice.application = Some(application_sid(1));
+            number.status_callback_method = Some(HttpMethod::Get);
+        }
+        store.insert_number(number.clone()).await.unwrap();
+        assert_eq!(store.number(number.sid).await.unwrap(), Some(number));
+    }
+    let all = NumberFilter {
+        scope: Scope::Own(account_sid(1)),
+        phone_number: None,
+        friendly_name: None,
+        sort: Sort {
+            key: NumberKey::PhoneNumber,
+            descending: true,
+        },
+        window: Window {
+            offset: 0,
+            limit: 10,
+        },
+    };
+    let rows = store.numbers(&all).await.unwrap();
+    assert_eq!((rows.total, rows.items.len()), (12, 10));
+    assert_eq!(rows.items[0].phone_number, "9912");
+    let text = |text: &str| Some(text.to_owned());
+    let table = [
+        (
+            NumberFilter {
+                friendly_name: text("ompan"),
+                ..all.clone()
+            },
+            1,
+        ),
+        (
+            NumberFilter {
+                phone_number: text("91_"),
+                ..all.clone()
+            },
+            3,
+        ),
+        (
+            NumberFilter {
+                phone_number: text("9%1"),
+                ..all.clone()
+            },
+            4,
+        ),
+    ];
+    for (filter, total) in table {
+        assert_eq!(
+            store.numbers(&filter).await.unwrap().total,
+            total,
+            "{filter:?}"
+        );
+    }
+    let attached = store
+        .numbers_with_application(Scope::Own(account_sid(1)))
+        .await
+        .unwrap();
+    assert_eq!(attached.len(), 1);
+}
+
+pub(crate) async fn applications_come_back(db: &Database) {
+    let store = db.open().await;
+    let mut application = Application {
+        sid: application_sid(1),
+        account: account_sid(1),
+        friendly_name: "受付".to_owned(),
+        api_version: "2012-04-24".to_owned(),
+        voice_caller_id_lookup: true,
+        rcml_url: Some(String::new()),
+        kind: None,
+        created: Timestamp(1),
+        updated: Timestamp(2),
+    };
+    assert!(store.application(application.sid).await.unwrap().is_none());
+    store.insert_application(application.clone()).await.unwrap();
+    assert_eq!(
+        store.application(application.sid).await.unwrap().as_deref(),
+        Some(&application)
+    );
+    application.kind = Some("voice".to_owned());
+    assert!(store.update_application(application.clone()).await.unwrap());
+    let listed = store
+        .applications(Scope::Own(account_sid(1)))
+        .await
+        .unwrap();
+    assert_eq!(listed, vec![application.clone()]);
+    assert!(store.delete_application(application.sid).await.unwrap());
+    assert!(store.application(application.sid).await.unwrap().is_none());
+}
+
+// Values of the cases; `n` tells them apart.
+
+fn bytes(n: u32) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    bytes[..4].copy_from_slice(&n.to_be_bytes());
+    bytes
+}
+
+fn account_sid(n: u32) -> AccountSid {
+    AccountSid::from_bytes(bytes(n))
+}
+fn application_sid(n: u32) -> ApplicationSid {
+    ApplicationSid::from_bytes(bytes(n))
+}
+fn call_sid(n: u32) -> CallSid {
+    CallSid::from_bytes(bytes(n))
+}
+fn client_sid(n: u32) -> ClientSid {
+    ClientSid::from_bytes(bytes(n))
+}
+fn number_sid(n: u32) -> NumberSid {
+    NumberSid::from_bytes(bytes(n))
+}
+
+fn now() -> Timestamp {
+    let since_1970 = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap();
+    Timestamp::from_unix(since_1970)
+}
+
+async fn commit(store: &Store, changes: Vec<Change>) {
+    store.commit(changes).await.unwrap();
+}
+
+async fn organization(store: &Store, n: u32, domain: &str) -> OrganizationSid {
+    let sid = OrganizationSid::from_bytes(bytes(n));
+    let organization = Organization {
+        sid,
+        domain_name: domain.to_owned(),
+        created: Timestamp(i64::from(n)),
+    };
+    store.insert_organization(organization).await.unwrap();
+    sid
+}
+
+async fn insert_account(store: &Store, n: u32, parent: Option<u32>, organization: OrganizationSid) {
+    let account = Account {
+        sid: account_sid(n),
+        organization,
+        parent: parent.map(account_sid),
+        friendly_name: format!("account {n}"),
+        email: format!("a{n}@example.org"),
+        status: AccountStatus::Active,
+        role: "Administrator".to_owned(),
+        password_hash: None,
+        auth_token: format!("token-{n}"),
+        created: Timestamp(i64::from(n)),
+        updated: Timestamp(i64::from(n)),
+    };
+    store.insert_account(account, None).await.unwrap();
+}
+
+fn call(store: &Store, account: AccountSid, n: u32) -> CallRecord {
+    CallRecord {
+        sid: call_sid(n),
+        instance: store.instance(),
+        parent: None,
+        account,
+        to: "bob".to_owned(),
+        from: "+15551234567".to_owned(),
+        number: Some(number_sid(1)),
+        status: CallStatus::Queued,
+        direction: Direction::OutboundApi,
+        created: Timestamp(i64::from(n)),
+        updated: Timestamp(i64::from(n)),
+        started: Some(Timestamp(i64::from(n))),
+        answered: None,
+        ended: None,
+        duration_s: None,
+        ring_duration_s: None,
+        answered_by: None,
+        forwarded_from: None,
+        caller_name: Some("Ann \"A\"".to_owned()),
+        reason: None,
+        sip_status: None,
+        sip_call_id: None,
+        muted: false,
+    }
+}
+
+fn ended(sid: CallSid, at: i64) -> Change {
+    Change::CallEnded {
+        sid,
+        status: CallStatus::Completed,
+        at: Timestamp(at),
+        duration_s: Some(if at == 2_000 { 9 } else { 7 }),
+        ring_duration_s: None,
+        reason: Some("caller-hung-up".to_owned()),
+        sip_status: Some(200),
+    }
+}
+
+fn callback(call: CallSid, sequence: i64) -> Callback {
+    let mut event = *call.as_bytes();
+    event[15] = u8::try_from(sequence).unwrap();
+    Callback {
+        event: EventSid::from_bytes(event),
+        account: account_sid(1),
+        call,
+        sequence,
+        url: "http://127.0.0.1/cb".to_owned(),
+        method: HttpMethod::Post,
+        params: vec![
+            ("A".to_owned(), "1".to_owned()),
+            ("A".to_owned(), "é\"".to_owned()),
+        ],
+        created: Timestamp(1),
+    }
+}
+
+fn recording(n: u32, call: CallSid, duration_ms: i64) -> Recording {
+    Recording {
+        sid: RecordingSid::from_bytes(bytes(n)),
+        account: account_sid(1),
+        call,
+        duration_ms,
+        size_bytes: 44,
+        created: Timestamp(i64::from(n)),
+        updated: Timestamp(i64::from(n)),
+    }
+}
+
+fn notification(n: u32, text: &str) -> Notification {
+    Notification {
+        sid: NotificationSid::from_bytes(bytes(n)),
+        account: account_sid(1),
+        call: Some(call_sid(1)),
+        level: 1,
+        code: 12_100,
+        text: text.to_owned(),
+        request_url: Some("http://a/1".to_owned()),
+        request_method: Some("POST".to_owned()),
+        line: Some(3),
+        column: None,
+        created: Timestamp(i64::from(n)),
+    }
+}
+
+fn client(n: u32, organization: OrganizationSid, login: &str) -> Client {
+    Client {
+        sid: client_sid(n),
+        account: account_sid(1),
+        organization,
+        friendly_name: login.to_owned(),
+        login: login.to_owned(),
+        ha1_md5: ha1_md5(login, "one.example", "secret"),
+        ha1_sha256: ha1_sha256(login, "one.example", "secret"),
+        enabled: true,
+        voice: VoiceApplication {
+            url: Some("http://127.0.0.1/doc.xml".to_owned()),
+            method: Some(HttpMethod::Get),
+            ..VoiceApplication::default()
+        },
+        created: Timestamp(i64::from(n)),
+        updated: Timestamp(i64::from(n)),
+    }
+}
+
+fn number(n: u32, organization: OrganizationSid, text: &str) -> Number {
+    Number {
+        sid: number_sid(n),
+        account: account_sid(1),
+        organization,
+        friendly_name: text.to_owned(),
+        phone_number: text.to_owned(),
+        pure_sip: true,
+        public: false,
+        voice: VoiceApplication::default(),
+        status_callback: None,
+        status_callback_method: None,
+        voice_caller_id_lookup: false,
+        extra: BTreeMap::new(),
+        created: Timestamp(i64::from(n)),
+        updated: Timestamp(i64::from(n)),
+    }
+}
