@@ -1,36 +1,168 @@
-//! Tones.
-use std::sync::Arc;
+//! Tones: sines, DTMF, US ring-back, a beep.
+//!
+//! **Invariant: a [`Tone`] keeps its phase from one call to the next**, so a long tone may be made
+//! frame by frame. Levels are in dBm0; 3.17 dBm0 is a full-scale sine, as in µ-law.
 
-/// A phase-continuous sine at [`crate::RATE`].
+use crate::RATE;
+use std::f64::consts::TAU;
+use std::sync::{Arc, LazyLock};
+
+/// Level of a full-scale sine (G.711 µ-law overload).
+const FULL_SCALE_DBM0: f64 = 3.17;
+const LOW_HZ: [f64; 4] = [697.0, 770.0, 852.0, 941.0];
+const HIGH_HZ: [f64; 4] = [1209.0, 1336.0, 1477.0, 1633.0];
+/// The keys, row by row.
+const KEYPAD: &str = "123A456B789C*0#D";
+
+/// A sine at [`RATE`].
 #[derive(Debug, Clone)]
 pub struct Tone {
+    /// In periods, 0 to 1.
     phase: f64,
+    /// Periods per sample.
     step: f64,
     amplitude: f64,
 }
+
 impl Tone {
-    /// A sine of `hz` at `level_dbm0` (0 dBm0 = −6.16 dBFS RMS, i.e. 3.14 dBm0 is a full-scale sine).
-    pub fn new(_hz: f64, _level_dbm0: f64) -> Self {
-        unimplemented!()
+    /// A sine of `hz` at `level_dbm0`, limited to full scale.
+    pub fn new(hz: f64, level_dbm0: f64) -> Self {
+        let gain_db = (level_dbm0 - FULL_SCALE_DBM0).min(0.0);
+        let amplitude = 32767.0 * 10f64.powf(gain_db / 20.0);
+        Self {
+            phase: 0.0,
+            step: hz / f64::from(RATE),
+            amplitude,
+        }
     }
+
     /// Overwrites `out` with the next samples.
-    pub fn fill(&mut self, _out: &mut [i16]) {
-        unimplemented!()
+    pub fn fill(&mut self, out: &mut [i16]) {
+        for out in out {
+            *out = (self.amplitude * (TAU * self.phase).sin()).round() as i16;
+            self.phase = (self.phase + self.step).fract();
+        }
     }
+
     /// The next `ms` milliseconds.
-    pub fn samples(&mut self, _ms: u32) -> Vec<i16> {
-        unimplemented!()
+    pub fn samples(&mut self, ms: u32) -> Vec<i16> {
+        let mut out = vec![0; len(ms)];
+        self.fill(&mut out);
+        out
     }
 }
-/// The two frequencies of a DTMF key in Hz; `None` if `digit` is not one.
-pub fn dtmf_frequencies(_digit: char) -> Option<(f64, f64)> {
-    unimplemented!()
+
+/// The two frequencies of a DTMF key in Hz (ITU-T Q.23); `None` if `digit` is no key.
+pub fn dtmf_frequencies(digit: char) -> Option<(f64, f64)> {
+    let index = KEYPAD.find(digit.to_ascii_uppercase())?;
+    Some((LOW_HZ[index / 4], HIGH_HZ[index % 4]))
 }
-/// One period (6 s) of US ring-back: 440 + 480 Hz for 2 s, silence for 4 s. Built once.
+
+/// A DTMF key for `ms` milliseconds, −9 dBm0 per tone; `None` if `digit` is no key.
+pub fn dtmf(digit: char, ms: u32) -> Option<Vec<i16>> {
+    let (low, high) = dtmf_frequencies(digit)?;
+    Some(pair(low, high, -9.0, ms))
+}
+
+/// One period (6 s) of US ring-back: 440 and 480 Hz at −19 dBm0 each for 2 s, then silence for 4 s.
 pub fn ringback_us() -> Arc<[i16]> {
-    unimplemented!()
+    static RINGBACK: LazyLock<Arc<[i16]>> = LazyLock::new(|| {
+        let mut samples = pair(440.0, 480.0, -19.0, 2000);
+        samples.resize(len(6000), 0);
+        samples.into()
+    });
+    Arc::clone(&RINGBACK)
 }
-/// A short beep: 1 kHz, 200 ms.
+
+/// A beep: 1 kHz at −13 dBm0 for 200 ms, faded in and out over 5 ms.
 pub fn beep() -> Arc<[i16]> {
-    unimplemented!()
+    static BEEP: LazyLock<Arc<[i16]>> = LazyLock::new(|| {
+        let mut samples = Tone::new(1000.0, -13.0).samples(200);
+        fade_ends(&mut samples, len(5));
+        samples.into()
+    });
+    Arc::clone(&BEEP)
+}
+
+fn pair(first_hz: f64, second_hz: f64, level_dbm0: f64, ms: u32) -> Vec<i16> {
+    let mut samples = Tone::new(first_hz, level_dbm0).samples(ms);
+    crate::mix::add_saturating(&mut samples, &Tone::new(second_hz, level_dbm0).samples(ms));
+    samples
+}
+
+/// Fades the first and last `count` samples linearly.
+fn fade_ends(samples: &mut [i16], count: usize) {
+    let fade = |(index, sample): (usize, &mut i16)| {
+        *sample = (i64::from(*sample) * index as i64 / count.max(1) as i64) as i16;
+    };
+    samples.iter_mut().take(count).enumerate().for_each(fade);
+    samples
+        .iter_mut()
+        .rev()
+        .take(count)
+        .enumerate()
+        .for_each(fade);
+}
+
+fn len(ms: u32) -> usize {
+    ms as usize * RATE as usize / 1000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::{rms_dbfs, tone_dbfs};
+
+    #[test]
+    fn level_and_frequency() {
+        for (hz, dbm0) in [(300.0, 0.0), (1004.0, -10.0), (3400.0, -20.0)] {
+            let samples = Tone::new(hz, dbm0).samples(1000);
+            let level = tone_dbfs(&samples, hz);
+            assert!((level - (dbm0 - 6.18)).abs() < 0.05, "{hz} Hz: {level}");
+        }
+        let loudest = Tone::new(2000.0, 99.0).samples(10);
+        assert_eq!(loudest.iter().max(), Some(&i16::MAX));
+    }
+
+    #[test]
+    fn phase_continues_over_frames() {
+        let whole = Tone::new(441.0, -10.0).samples(1000);
+        let mut tone = Tone::new(441.0, -10.0);
+        let frames: Vec<i16> = (0..50).flat_map(|_| tone.samples(20)).collect();
+        assert_eq!(frames, whole);
+    }
+
+    #[test]
+    fn keys() {
+        assert_eq!(dtmf_frequencies('1'), Some((697.0, 1209.0)));
+        assert_eq!(dtmf_frequencies('0'), Some((941.0, 1336.0)));
+        assert_eq!(dtmf_frequencies('d'), Some((941.0, 1633.0)));
+        assert_eq!(dtmf_frequencies('x'), None);
+        let samples = dtmf('5', 100).unwrap();
+        assert_eq!(samples.len(), 800);
+        for hz in [770.0, 1336.0] {
+            assert!((tone_dbfs(&samples, hz) + 15.2).abs() < 0.5, "{hz}");
+        }
+        assert!(tone_dbfs(&samples, 941.0) < -40.0);
+        assert_eq!(dtmf('x', 100), None);
+    }
+
+    #[test]
+    fn ringback_cadence() {
+        let ringback = ringback_us();
+        assert_eq!(ringback.len(), 48_000);
+        let (on, off) = ringback.split_at(16_000);
+        for hz in [440.0, 480.0] {
+            assert!((tone_dbfs(on, hz) + 25.2).abs() < 0.1, "{hz}");
+        }
+        assert!(off.iter().all(|sample| *sample == 0));
+    }
+
+    #[test]
+    fn beep_begins_and_ends_softly() {
+        let beep = beep();
+        assert_eq!((beep.len(), beep[0], beep[1599]), (1600, 0, 0));
+        assert!((rms_dbfs(&beep) + 19.2).abs() < 0.3);
+        assert!(crate::measure::hears(&beep, 1000.0));
+    }
 }

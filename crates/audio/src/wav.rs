@@ -1,48 +1,469 @@
-//! WAV.
+//! WAV files: reads the formats customers upload, writes the one we record.
+//!
+//! Read: PCM of 8, 16, 24 and 32 bits, 32-bit float, A-law and µ-law, also by
+//! `WAVE_FORMAT_EXTENSIBLE`; 1–8 channels; chunks in any order, sizes that promise more than the
+//! file holds (as left by recorders that were cut off). Written: 8 kHz mono 16-bit PCM.
+//! **Invariant: decoding takes memory in proportion to the input, at most two bytes per byte, and
+//! never panics.** Left to others: reading and writing the files.
+
+use crate::{RATE, g711, resample};
 use std::sync::Arc;
+
+/// Largest file we decode, in bytes.
+pub const MAX_FILE: usize = 64 * 1024 * 1024;
+/// Length of the header that [`header`] makes, in bytes.
+pub const HEADER_LEN: usize = 44;
+
+const MAX_CHANNELS: u16 = 8;
+const PCM: u16 = 1;
+const FLOAT: u16 = 3;
+const ALAW: u16 = 6;
+const ULAW: u16 = 7;
+const EXTENSIBLE: u16 = 0xFFFE;
+/// What follows the format tag in the sub-format of an extensible header.
+const SUB_FORMAT_TAIL: [u8; 14] = [0, 0, 0, 0, 0x10, 0, 0x80, 0, 0, 0xAA, 0, 0x38, 0x9B, 0x71];
 
 /// A decoded WAV file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wav {
     /// Sample rate in Hz.
     pub rate: u32,
-    /// Interleaved channels.
+    /// Number of interleaved channels, at least 1.
     pub channels: u16,
-    /// Interleaved samples, converted to 16 bits.
+    /// Interleaved samples, converted to 16 bits; whole frames.
     pub samples: Vec<i16>,
 }
+
 /// Why a WAV file cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WavError {
-    /// Not a RIFF/WAVE file.
+    /// It does not begin with a RIFF/WAVE header.
     #[error("not a WAV file")]
     NotWav,
+    /// It is larger than [`MAX_FILE`].
+    #[error("WAV file is larger than {MAX_FILE} bytes")]
+    TooLarge,
+    /// The chunk is missing or cut short.
+    #[error("WAV file has no complete `{0}` chunk")]
+    Missing(&'static str),
+    /// An encoding we do not read.
+    #[error("WAV format {tag} with {bits} bits is not supported")]
+    Unsupported {
+        /// The format tag, for example 85 for MP3.
+        tag: u16,
+        /// Bits per sample.
+        bits: u16,
+    },
+    /// A sample rate or channel number outside of what we read.
+    #[error("WAV file with {channels} channels at {rate} Hz is not supported")]
+    Layout {
+        /// Sample rate in Hz.
+        rate: u32,
+        /// Number of channels.
+        channels: u16,
+    },
 }
+
 /// Decodes a WAV file.
-pub fn decode(_bytes: &[u8]) -> Result<Wav, WavError> {
-    unimplemented!()
+///
+/// # Errors
+/// The [`WavError`] that says what is missing or not supported.
+pub fn decode(bytes: &[u8]) -> Result<Wav, WavError> {
+    if bytes.len() > MAX_FILE {
+        return Err(WavError::TooLarge);
+    }
+    let chunks = match bytes {
+        [
+            b'R',
+            b'I',
+            b'F',
+            b'F',
+            _,
+            _,
+            _,
+            _,
+            b'W',
+            b'A',
+            b'V',
+            b'E',
+            rest @ ..,
+        ] => Chunks(rest),
+        _ => return Err(WavError::NotWav),
+    };
+    let find = |wanted: &'static str| {
+        chunks
+            .clone()
+            .find(|(id, _)| *id == wanted.as_bytes())
+            .map(|(_, content)| content)
+    };
+    let format = find("fmt ")
+        .and_then(Format::read)
+        .ok_or(WavError::Missing("fmt"))?;
+    let data = find("data").ok_or(WavError::Missing("data"))?;
+    format.check()?;
+    let mut samples = format.samples(data)?;
+    samples.truncate(samples.len() - samples.len() % usize::from(format.channels));
+    Ok(Wav {
+        rate: format.rate,
+        channels: format.channels,
+        samples,
+    })
 }
+
 /// A prompt ready to play.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Prompt;
+
 impl Prompt {
-    /// Decodes a WAV file to 8 kHz mono.
-    pub fn decode(_bytes: &[u8]) -> Result<Arc<[i16]>, WavError> {
-        unimplemented!()
+    /// Decodes a WAV file to 8 kHz mono samples.
+    ///
+    /// # Errors
+    /// As [`decode`].
+    pub fn decode(bytes: &[u8]) -> Result<Arc<[i16]>, WavError> {
+        let wav = decode(bytes)?;
+        let mono = resample::down_mix(&wav.samples, wav.channels);
+        Ok(resample::resample(&mono, wav.rate, RATE).into())
     }
 }
-/// Length of the header that [`header`] writes.
-pub const HEADER_LEN: usize = 44;
-/// The header of an 8 kHz mono 16-bit PCM file with `data_bytes` bytes of samples after it.
-/// While recording write `header(0)`, at the end overwrite it.
-pub fn header(_data_bytes: u32) -> [u8; HEADER_LEN] {
-    unimplemented!()
+
+/// The chunks of a file: id and content. The last may be shorter than it says.
+#[derive(Clone)]
+struct Chunks<'a>(&'a [u8]);
+
+impl<'a> Iterator for Chunks<'a> {
+    type Item = ([u8; 4], &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (id, rest) = self.0.split_first_chunk()?;
+        let (size, rest) = rest.split_first_chunk()?;
+        let size = usize::try_from(u32::from_le_bytes(*size)).unwrap_or(usize::MAX);
+        let content = rest.get(..size).unwrap_or(rest);
+        // Chunks begin at even offsets.
+        self.0 = rest.get(content.len() + size % 2..).unwrap_or_default();
+        Some((*id, content))
+    }
 }
-/// The header that makes a broken-off recording of `file_bytes` bytes valid again (`None`: no header there yet).
-pub fn repair(_file_bytes: u64) -> Option<[u8; HEADER_LEN]> {
-    unimplemented!()
+
+/// The `fmt ` chunk.
+struct Format {
+    tag: u16,
+    channels: u16,
+    rate: u32,
+    bits: u16,
 }
+
+impl Format {
+    fn read(chunk: &[u8]) -> Option<Self> {
+        let fields: &[u8; 16] = chunk.first_chunk()?;
+        let u16_at = |at: usize| u16::from_le_bytes([fields[at], fields[at + 1]]);
+        let tag = match u16_at(0) {
+            EXTENSIBLE => sub_format(chunk)?,
+            tag => tag,
+        };
+        let rate = u32::from_le_bytes([fields[4], fields[5], fields[6], fields[7]]);
+        Some(Self {
+            tag,
+            channels: u16_at(2),
+            rate,
+            bits: u16_at(14),
+        })
+    }
+
+    fn check(&self) -> Result<(), WavError> {
+        let (rate, channels) = (self.rate, self.channels);
+        if (1..=MAX_CHANNELS).contains(&channels) && resample::RATES.contains(&rate) {
+            Ok(())
+        } else {
+            Err(WavError::Layout { rate, channels })
+        }
+    }
+
+    fn samples(&self, data: &[u8]) -> Result<Vec<i16>, WavError> {
+        let (tag, bits) = (self.tag, self.bits);
+        Ok(match (tag, bits) {
+            (PCM, 8) => data.iter().map(|b| (i16::from(*b) - 128) << 8).collect(),
+            (PCM, 16) => each(data, i16::from_le_bytes),
+            (PCM, 24) => each(data, |[_, low, high]| i16::from_le_bytes([low, high])),
+            (PCM, 32) => each(data, |[_, _, low, high]| i16::from_le_bytes([low, high])),
+            (FLOAT, 32) => each(data, |bytes| from_float(f32::from_le_bytes(bytes))),
+            (ALAW, 8) => data.iter().map(|code| g711::alaw_decode(*code)).collect(),
+            (ULAW, 8) => data.iter().map(|code| g711::ulaw_decode(*code)).collect(),
+            (_, _) => return Err(WavError::Unsupported { tag, bits }),
+        })
+    }
+}
+
+/// The format tag inside an extensible header, at offset 24.
+fn sub_format(chunk: &[u8]) -> Option<u16> {
+    match chunk.get(24..40)? {
+        [low, high, tail @ ..] if *tail == SUB_FORMAT_TAIL => {
+            Some(u16::from_le_bytes([*low, *high]))
+        }
+        _ => Some(EXTENSIBLE),
+    }
+}
+
+fn each<const N: usize>(data: &[u8], sample: impl Fn([u8; N]) -> i16) -> Vec<i16> {
+    let (groups, _) = data.as_chunks();
+    groups.iter().map(|group| sample(*group)).collect()
+}
+
+/// ±1 is full scale; louder is limited, and what is no number is silence.
+fn from_float(sample: f32) -> i16 {
+    // `as` saturates, and makes 0 of NaN.
+    (sample * 32768.0).round() as i16
+}
+
+/// The header of an 8 kHz mono 16-bit PCM file with `data_bytes` bytes of samples behind it.
+///
+/// While a recording runs, its file begins with `header(0)`; at the end that is overwritten.
+pub fn header(data_bytes: u32) -> [u8; HEADER_LEN] {
+    let mut out = *b"RIFF....WAVEfmt \x10\0\0\0\x01\0\x01\0....####\x02\0\x10\0data....";
+    let data_bytes = data_bytes.min(u32::MAX - 36);
+    out[4..8].copy_from_slice(&(data_bytes + 36).to_le_bytes());
+    out[24..28].copy_from_slice(&RATE.to_le_bytes());
+    out[28..32].copy_from_slice(&(RATE * 2).to_le_bytes());
+    out[40..44].copy_from_slice(&data_bytes.to_le_bytes());
+    out
+}
+
+/// The header that makes a recording valid whose writer was cut off.
+///
+/// - `file_bytes`: length of the file, with the header it began with.
+///
+/// `None` if the file is too short to hold a header. Half a sample at the end is left out.
+pub fn repair(file_bytes: u64) -> Option<[u8; HEADER_LEN]> {
+    let data_bytes = file_bytes.checked_sub(HEADER_LEN as u64)? & !1;
+    Some(header(u32::try_from(data_bytes).unwrap_or(u32::MAX - 37)))
+}
+
 /// Encodes 8 kHz mono samples as a whole file.
-pub fn encode(_samples: &[i16]) -> Vec<u8> {
-    unimplemented!()
+pub fn encode(samples: &[i16]) -> Vec<u8> {
+    let data_bytes = u32::try_from(samples.len() * 2).unwrap_or(u32::MAX);
+    let mut out = header(data_bytes).to_vec();
+    out.extend(samples.iter().flat_map(|sample| sample.to_le_bytes()));
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::{hears, tone_dbfs};
+    use crate::tone::Tone;
+
+    /// Format tag, bits, data bytes, samples expected.
+    type Case = (u16, u16, &'static [u8], &'static [i16]);
+
+    #[test]
+    fn sample_formats() {
+        let table: &[Case] = &[
+            (PCM, 8, &[0, 128, 255, 127], &[-32768, 0, 32512, -256]),
+            (PCM, 16, &[1, 2, 0xFF, 0xFF, 9], &[0x0201, -1]),
+            (PCM, 24, &[9, 1, 2, 9, 0xFF, 0xFF, 9], &[0x0201, -1]),
+            (PCM, 32, &[9, 9, 1, 2, 9, 9, 0, 0x80], &[0x0201, i16::MIN]),
+            (ALAW, 8, &[0xD5, 0x2A], &[8, -32256]),
+            (ULAW, 8, &[0xFF, 0x00], &[0, -32124]),
+        ];
+        for (tag, bits, data, expected) in table {
+            for bytes in [
+                file(*tag, 1, 8000, *bits, data),
+                extensible(*tag, *bits, data),
+            ] {
+                let wav = decode(&bytes).unwrap();
+                assert_eq!((wav.rate, wav.channels), (8000, 1));
+                assert_eq!(wav.samples, *expected, "{tag} {bits}");
+            }
+        }
+        let floats: Vec<u8> = [0.0, 0.5, -1.0, 1.0, 7.0, -7.0, f32::NAN, f32::INFINITY]
+            .into_iter()
+            .flat_map(f32::to_le_bytes)
+            .collect();
+        let wav = decode(&file(FLOAT, 2, 44_100, 32, &floats)).unwrap();
+        assert_eq!(
+            wav.samples,
+            [0, 16384, -32768, 32767, 32767, -32768, 0, 32767]
+        );
+    }
+
+    #[test]
+    fn refuses_what_it_cannot_read() {
+        let good = file(PCM, 1, 8000, 16, &[1, 2]);
+        let unsupported = |tag, bits| Err(WavError::Unsupported { tag, bits });
+        let layout = |rate, channels| Err(WavError::Layout { rate, channels });
+        let mut odd_sub_format = extensible(PCM, 16, &[1, 2]);
+        odd_sub_format[58] ^= 1;
+        let table: Vec<(&str, Vec<u8>, Result<usize, WavError>)> = vec![
+            ("good", good.clone(), Ok(1)),
+            ("empty", vec![], Err(WavError::NotWav)),
+            (
+                "mp3",
+                b"ID3\x04\0\0\0\0\0\0\0\0".to_vec(),
+                Err(WavError::NotWav),
+            ),
+            (
+                "only a riff header",
+                good[..12].to_vec(),
+                Err(WavError::Missing("fmt")),
+            ),
+            (
+                "fmt cut short",
+                good[..30].to_vec(),
+                Err(WavError::Missing("fmt")),
+            ),
+            (
+                "no data",
+                good[..36].to_vec(),
+                Err(WavError::Missing("data")),
+            ),
+            (
+                "data header cut short",
+                good[..43].to_vec(),
+                Err(WavError::Missing("data")),
+            ),
+            ("data of nothing", good[..44].to_vec(), Ok(0)),
+            ("mp3 inside", file(85, 1, 8000, 0, &[]), unsupported(85, 0)),
+            (
+                "pcm of 12 bits",
+                file(PCM, 1, 8000, 12, &[]),
+                unsupported(PCM, 12),
+            ),
+            (
+                "double float",
+                file(FLOAT, 1, 8000, 64, &[]),
+                unsupported(FLOAT, 64),
+            ),
+            (
+                "odd sub-format",
+                odd_sub_format,
+                unsupported(EXTENSIBLE, 16),
+            ),
+            ("no channel", file(PCM, 0, 8000, 16, &[]), layout(8000, 0)),
+            (
+                "nine channels",
+                file(PCM, 9, 8000, 16, &[]),
+                layout(8000, 9),
+            ),
+            ("rate of 0", file(PCM, 1, 0, 16, &[]), layout(0, 1)),
+            (
+                "huge rate",
+                file(PCM, 1, u32::MAX, 16, &[]),
+                layout(u32::MAX, 1),
+            ),
+        ];
+        for (name, bytes, expected) in table {
+            assert_eq!(
+                decode(&bytes).map(|wav| wav.samples.len()),
+                expected,
+                "{name}"
+            );
+        }
+        assert_eq!(decode(&vec![0; MAX_FILE + 1]), Err(WavError::TooLarge));
+    }
+
+    #[test]
+    fn wrong_sizes_and_other_chunks_do_not_matter() {
+        let mut cut_off = file(PCM, 2, 8000, 16, &[1, 0, 2, 0, 3, 0, 4, 0, 5, 0]);
+        cut_off[40..44].copy_from_slice(&u32::MAX.to_le_bytes());
+        assert_eq!(decode(&cut_off).unwrap().samples, [1, 2, 3, 4]);
+        let good = file(PCM, 1, 8000, 16, &[7, 0]);
+        let mut others = good[..12].to_vec();
+        others.extend_from_slice(b"LIST\x03\0\0\0abc\0");
+        others.extend_from_slice(&good[36..]);
+        others.extend_from_slice(&good[12..36]);
+        assert_eq!(
+            decode(&others).unwrap().samples,
+            [7],
+            "odd chunk first, data before fmt"
+        );
+    }
+
+    #[test]
+    fn prompts_of_every_rate_sound_alike() {
+        for rate in [
+            8000u32, 11_025, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000,
+        ] {
+            for channels in [1u16, 2] {
+                let data: Vec<u8> = (0..rate)
+                    .map(|n| {
+                        (f64::from(n) * 1000.0 * std::f64::consts::TAU / f64::from(rate)).sin()
+                    })
+                    .flat_map(|sample| [(sample * 16384.0) as i16; 2].into_iter())
+                    .enumerate()
+                    .filter(|(index, _)| channels == 2 || index % 2 == 0)
+                    .flat_map(|(_, sample)| sample.to_le_bytes())
+                    .collect();
+                let prompt = Prompt::decode(&file(PCM, channels, rate, 16, &data)).unwrap();
+                assert_eq!(prompt.len(), 8000, "{rate} Hz, {channels} channels");
+                assert!(hears(&prompt, 1000.0));
+                let level = tone_dbfs(&prompt[1000..7000], 1000.0);
+                assert!(
+                    (level + 9.03).abs() < 0.2,
+                    "{rate} Hz, {channels} channels: {level}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn written_files_read_back() {
+        let samples = Tone::new(440.0, -10.0).samples(100);
+        let bytes = encode(&samples);
+        assert_eq!(bytes[..HEADER_LEN], header(1600));
+        assert_eq!(
+            decode(&bytes).unwrap(),
+            Wav {
+                rate: 8000,
+                channels: 1,
+                samples
+            }
+        );
+    }
+
+    #[test]
+    fn repair_counts_what_is_there() {
+        let table = [
+            (0, None),
+            (43, None),
+            (44, Some(0)),
+            (45, Some(0)),
+            (1045, Some(1000)),
+            (u64::MAX, Some(u32::MAX - 37)),
+        ];
+        for (file_bytes, expected) in table {
+            assert_eq!(repair(file_bytes), expected.map(header), "{file_bytes}");
+        }
+        // A recording that was cut off in the middle of a sample.
+        let mut bytes = header(0).to_vec();
+        bytes.extend_from_slice(&[1, 0, 2, 0, 3]);
+        let repaired = repair(bytes.len() as u64).unwrap();
+        bytes[..HEADER_LEN].copy_from_slice(&repaired);
+        assert_eq!(decode(&bytes).unwrap().samples, [1, 2]);
+    }
+
+    fn file(tag: u16, channels: u16, rate: u32, bits: u16, data: &[u8]) -> Vec<u8> {
+        let mut fmt = [tag.to_le_bytes(), channels.to_le_bytes()].concat();
+        fmt.extend_from_slice(&rate.to_le_bytes());
+        fmt.extend_from_slice(&[0; 6]);
+        fmt.extend_from_slice(&bits.to_le_bytes());
+        riff(&fmt, data)
+    }
+
+    fn extensible(tag: u16, bits: u16, data: &[u8]) -> Vec<u8> {
+        let plain = file(EXTENSIBLE, 1, 8000, bits, &[]);
+        let mut fmt = plain[20..36].to_vec();
+        fmt.extend_from_slice(&[22, 0, 16, 0, 4, 0, 0, 0]);
+        fmt.extend_from_slice(&tag.to_le_bytes());
+        fmt.extend_from_slice(&SUB_FORMAT_TAIL);
+        riff(&fmt, data)
+    }
+
+    fn riff(fmt: &[u8], data: &[u8]) -> Vec<u8> {
+        let mut out = b"RIFF\0\0\0\0WAVE".to_vec();
+        for (id, content) in [(b"fmt ", fmt), (b"data", data)] {
+            out.extend_from_slice(id);
+            out.extend_from_slice(&(content.len() as u32).to_le_bytes());
+            out.extend_from_slice(content);
+        }
+        out
+    }
 }

@@ -1,0 +1,85 @@
+//! Broken WAV files: 200 000 deterministic mutations of real ones must be decoded or refused,
+//! quickly and without a panic.
+
+use audio::wav;
+use std::time::{Duration, Instant};
+
+const ROUNDS: u32 = 200_000;
+const TIME_LIMIT: Duration = Duration::from_secs(120);
+
+#[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "measures how long the test itself takes"
+)]
+fn wav_files() {
+    let start = Instant::now();
+    let seeds = seeds();
+    let mut random = Random(0x3A7);
+    let mut decoded = 0;
+    for _ in 0..ROUNDS {
+        let bytes = random.mutate(&seeds);
+        let Ok(file) = wav::decode(&bytes) else {
+            continue;
+        };
+        decoded += 1;
+        assert!(file.samples.len() <= bytes.len());
+        assert_eq!(file.samples.len() % usize::from(file.channels), 0);
+        if decoded % 50 == 0 {
+            let prompt = wav::Prompt::decode(&bytes).unwrap();
+            assert!(prompt.len() <= file.samples.len() * 2 + 1);
+        }
+    }
+    assert!(
+        decoded > ROUNDS / 10,
+        "{decoded}: the mutations are too wild to test much"
+    );
+    assert!(start.elapsed() < TIME_LIMIT);
+}
+
+fn seeds() -> Vec<Vec<u8>> {
+    let plain = wav::encode(&[1000; 200]);
+    let mut alaw = plain.clone();
+    alaw[20] = 6;
+    alaw[34] = 8;
+    let mut stereo = plain.clone();
+    stereo[22] = 2;
+    stereo.splice(36..36, *b"LIST\x04\0\0\0abcd");
+    vec![plain, alaw, stereo]
+}
+
+/// A small deterministic generator (xorshift).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) as usize % bound.max(1)
+    }
+
+    /// A seed with one to four flips, cuts, insertions or odd numbers, mostly in the header.
+    fn mutate(&mut self, seeds: &[Vec<u8>]) -> Vec<u8> {
+        let mut bytes = seeds[self.below(seeds.len())].clone();
+        for _ in 0..=self.below(4) {
+            let reach = if self.below(4) == 0 {
+                bytes.len()
+            } else {
+                bytes.len().min(60)
+            };
+            let at = self.below(reach);
+            match self.below(6) {
+                0 if self.below(8) == 0 => bytes.truncate(at),
+                1 if self.below(4) == 0 => bytes.insert(at, self.below(256) as u8),
+                2 if at < bytes.len() => bytes[at] ^= 1 << self.below(8),
+                3 if at < bytes.len() => {
+                    bytes[at] = [0, 1, 3, 6, 7, 0x7F, 0x80, 0xFF][self.below(8)]
+                }
+                4 if at + 4 < bytes.len() => bytes[at..at + 4].fill(0xFF),
+                _ => bytes.push(self.below(256) as u8),
+            }
+        }
+        bytes
+    }
+}
