@@ -1,0 +1,249 @@
+//! Callbacks: in order, until they are through, and never in each other's way.
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use model::record::Callback;
+use model::{AccountSid, CallSid, EventSid, HttpMethod, Timestamp};
+use support::{Server, quick, reply};
+use webhook::{
+    AddressPolicy, CallbackConfig, Callbacks, FetchConfig, Fetcher, MemoryOutbox, Outcome,
+};
+
+const DELIVERED: Option<Outcome> = Some(Outcome::Delivered { status: 200 });
+
+struct Bench {
+    store: Arc<MemoryOutbox>,
+    callbacks: Callbacks,
+}
+
+impl Bench {
+    fn new(config: CallbackConfig) -> Self {
+        let store = Arc::new(MemoryOutbox::default());
+        let fetch = FetchConfig {
+            timeout: Duration::from_millis(200),
+            ..quick()
+        };
+        let fetcher = Fetcher::new(fetch).expect("TLS");
+        let policy = Arc::new(|_| AddressPolicy { private_ok: true });
+        let callbacks = Callbacks::new(fetcher, store.clone(), config, policy);
+        Self { store, callbacks }
+    }
+
+    /// Stores a callback and hands it over.
+    fn send(&self, call: u8, sequence: u8, url: &str) -> EventSid {
+        let callback = callback(call, sequence, url);
+        let event = callback.event;
+        self.store.insert(callback.clone());
+        self.callbacks.deliver(callback);
+        event
+    }
+
+    async fn drained(&self) {
+        let limit = Duration::from_secs(5);
+        tokio::time::timeout(limit, self.callbacks.drained())
+            .await
+            .expect("drains in time");
+    }
+}
+
+fn config() -> CallbackConfig {
+    CallbackConfig {
+        first_wait: Duration::from_millis(20),
+        longest_wait: Duration::from_secs(1),
+        max_age: Duration::from_secs(60),
+        per_host: 4,
+    }
+}
+
+fn now() -> Timestamp {
+    Timestamp::from_unix(
+        SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .expect("after 1970"),
+    )
+}
+
+fn callback(call: u8, sequence: u8, url: &str) -> Callback {
+    let mut random = [0; 10];
+    (random[0], random[1]) = (call, sequence);
+    Callback {
+        event: EventSid::new(now(), random),
+        account: AccountSid::from_bytes([1; 16]),
+        call: CallSid::from_bytes([call; 16]),
+        sequence: sequence.into(),
+        url: url.to_owned(),
+        method: HttpMethod::Post,
+        params: vec![("n".to_owned(), format!("{call}.{sequence}"))],
+        created: now(),
+    }
+}
+
+#[tokio::test]
+async fn keeps_the_order_of_a_call_through_failures() {
+    let turn = AtomicU32::new(0);
+    let server = Server::start(move |_| match turn.fetch_add(1, Ordering::SeqCst) {
+        0 => reply(503, &[], ""),
+        1 => Vec::new(),
+        _ => reply(200, &[], "thanks"),
+    })
+    .await;
+    let bench = Bench::new(config());
+    let events: Vec<EventSid> = (0..4)
+        .map(|n| bench.send(1, n, &server.url("/s")))
+        .collect();
+    bench.drained().await;
+    let lines = server.lines();
+    assert_eq!(
+        lines,
+        ["n=1.0", "n=1.0", "n=1.0", "n=1.1", "n=1.2", "n=1.3"]
+            .map(|body| format!("POST /s {body}"))
+    );
+    for (seen, event) in server.asked().iter().zip([0, 0, 0, 1, 2, 3]) {
+        let name = events[event].to_string();
+        assert_eq!(seen.header("x-patchcord-event"), Some(name.as_str()));
+    }
+    assert_eq!(bench.store.state(events[0]), Some((3, DELIVERED)));
+    assert_eq!(bench.store.state(events[3]), Some((1, DELIVERED)));
+}
+
+#[tokio::test]
+async fn gives_up_what_cannot_succeed() {
+    let server = Server::start(|_| reply(404, &[], "")).await;
+    let bench = Bench::new(config());
+    // Address, HTTP status and attempts.
+    let table = [
+        (server.url("/missing"), Some(404)),
+        ("ftp://host/".to_owned(), None),
+        ("http://169.254.169.254/".to_owned(), None),
+    ];
+    for (call, (url, expected)) in (1..).zip(table) {
+        let event = bench.send(call, 0, &url);
+        bench.drained().await;
+        let Some((1, Some(Outcome::Dead { status, reason }))) = bench.store.state(event) else {
+            panic!("{url}: {:?}", bench.store.state(event));
+        };
+        assert_eq!(status, expected, "{url}: {reason}");
+    }
+}
+
+#[tokio::test]
+async fn gives_up_what_is_too_old() {
+    let server = Server::start(|_| reply(500, &[], "")).await;
+    let max_age = Duration::from_millis(150);
+    let bench = Bench::new(CallbackConfig {
+        max_age,
+        ..config()
+    });
+    let event = bench.send(1, 0, &server.url("/"));
+    bench.drained().await;
+    let Some((
+        attempts,
+        Some(Outcome::Dead {
+            status: Some(500), ..
+        }),
+    )) = bench.store.state(event)
+    else {
+        panic!("{:?}", bench.store.state(event));
+    };
+    assert!((2..=9).contains(&attempts), "{attempts} attempts");
+    assert_eq!(server.lines().len(), usize::try_from(attempts).unwrap());
+}
+
+#[tokio::test]
+async fn a_dead_host_delays_nobody() {
+    let dead = Server::slow(|_| async {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        Vec::new()
+    })
+    .await;
+    let alive = Server::start(|_| reply(200, &[], "")).await;
+    let bench = Bench::new(config());
+    for call in 0..40 {
+        bench.send(call, 0, &dead.url("/"));
+    }
+    let started = Instant::now();
+    // Also a call that has callbacks at both.
+    let events: Vec<EventSid> = (0..40)
+        .map(|call| bench.send(call, 1, &alive.url("/")))
+        .collect();
+    while events
+        .iter()
+        .any(|event| bench.store.state(*event) != Some((1, DELIVERED)))
+    {
+        assert!(
+            started.elapsed() < Duration::from_secs(2),
+            "the living host waits"
+        );
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(bench.callbacks.backlog(), 40);
+}
+
+#[tokio::test]
+async fn limits_the_requests_to_one_host() {
+    let (at_once, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (count, peak) = (Arc::clone(&at_once), Arc::clone(&most));
+    let server = Server::slow(move |_| {
+        let (count, peak) = (Arc::clone(&count), Arc::clone(&peak));
+        async move {
+            peak.fetch_max(count.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_millis(30)).await;
+            count.fetch_sub(1, Ordering::SeqCst);
+            reply(200, &[], "")
+        }
+    })
+    .await;
+    let bench = Bench::new(config());
+    for call in 0..20 {
+        bench.send(call, 0, &server.url("/"));
+    }
+    bench.drained().await;
+    assert_eq!(server.lines().len(), 20);
+    assert_eq!(most.load(Ordering::SeqCst), 4);
+}
+
+#[tokio::test]
+async fn waits_as_long_as_it_is_asked_to() {
+    let turn = AtomicU32::new(0);
+    let server = Server::start(move |_| match turn.fetch_add(1, Ordering::SeqCst) {
+        0 => reply(429, &["Retry-After: 1"], ""),
+        _ => reply(200, &[], ""),
+    })
+    .await;
+    let bench = Bench::new(config());
+    let started = Instant::now();
+    let event = bench.send(1, 0, &server.url("/"));
+    bench.drained().await;
+    assert!(
+        started.elapsed() >= Duration::from_millis(990),
+        "{:?}",
+        started.elapsed()
+    );
+    assert_eq!(bench.store.state(event), Some((2, DELIVERED)));
+}
+
+#[tokio::test]
+async fn takes_up_what_was_left() {
+    let server = Server::start(|_| reply(200, &[], "")).await;
+    let bench = Bench::new(config());
+    let (late, early) = (
+        callback(1, 2, &server.url("/")),
+        callback(1, 1, &server.url("/")),
+    );
+    let events = [late.event, early.event];
+    bench.store.insert(late.clone());
+    bench.store.insert(early);
+    assert_eq!(bench.callbacks.resume().await, Ok(2));
+    // Handing a row over that is on its way already changes nothing.
+    bench.callbacks.deliver(late);
+    bench.drained().await;
+    assert_eq!(server.lines(), ["POST / n=1.1", "POST / n=1.2"]);
+    for event in events {
+        assert_eq!(bench.store.state(event), Some((1, DELIVERED)));
+    }
+    assert_eq!(bench.callbacks.resume().await, Ok(0));
+}

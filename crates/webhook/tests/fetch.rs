@@ -1,0 +1,442 @@
+//! One request, seen from both ends.
+
+mod support;
+
+use std::time::Duration;
+
+use model::HttpMethod::{Get, Post};
+use model::error;
+use support::{Server, fetcher, quick, reply, request};
+use webhook::{AddressPolicy, BodyKind, CookieJar, FetchConfig, FetchRequest, Fetcher, Problem};
+
+fn params() -> Vec<(String, String)> {
+    vec![
+        ("CallSid".to_owned(), "CA1".to_owned()),
+        ("From".to_owned(), "+1 & ü".to_owned()),
+    ]
+}
+
+#[tokio::test]
+async fn parameters_go_into_query_or_form() {
+    let server = Server::start(|_| reply(200, &["Content-Type: text/xml"], "<a/>")).await;
+    let form = "CallSid=CA1&From=%2B1+%26+%C3%BC";
+    let table = [
+        (Get, "/v", format!("GET /v?{form}")),
+        (Get, "/v?x=1&y=%20#frag", format!("GET /v?x=1&y=%20&{form}")),
+        (Get, "/a&x=1", format!("GET /a&x=1?{form}")),
+        (Get, "/v?", format!("GET /v?{form}")),
+        (Post, "/v", format!("POST /v {form}")),
+        (Post, "/v?x=1#frag", format!("POST /v?x=1 {form}")),
+    ];
+    for (method, path, expected) in table {
+        let asked = FetchRequest {
+            params: params(),
+            ..request(method, &server.url(path))
+        };
+        let answer = fetcher().fetch(asked).await.unwrap();
+        let seen = server.asked().pop().unwrap();
+        assert_eq!(seen.line(), expected);
+        assert_eq!((answer.status, answer.attempts), (200, 1));
+        assert_eq!(answer.content_type.as_deref(), Some("text/xml"));
+        assert_eq!(answer.text(), "<a/>");
+        assert_eq!(answer.final_url, server.url(path.trim_end_matches("#frag")));
+        let form_type = "application/x-www-form-urlencoded; charset=UTF-8";
+        let content_type = seen.header("content-type");
+        assert_eq!(content_type, (method == Post).then_some(form_type));
+        assert!(seen.header("user-agent").unwrap().starts_with("Patchcord/"));
+    }
+}
+
+#[tokio::test]
+async fn every_status_is_an_answer() {
+    let server = Server::start(|asked| {
+        let status = asked.target[1..].parse().unwrap();
+        reply(status, &["X-Id: 7"], "body")
+    })
+    .await;
+    for status in [200, 204, 300, 304, 400, 404, 500, 503] {
+        let url = server.url(&format!("/{status}"));
+        let answer = fetcher().fetch(request(Get, &url)).await.unwrap();
+        assert_eq!((answer.status, answer.header("x-id")), (status, Some("7")));
+    }
+}
+
+#[tokio::test]
+async fn redirects_keep_or_change_the_method() {
+    let server = Server::start(|asked| match asked.target.split(['/', '?']).nth(1) {
+        Some("done") => reply(200, &[], "ok"),
+        Some(status) => reply(status.parse().unwrap(), &["Location: ../done?own=1#f"], ""),
+        None => reply(404, &[], ""),
+    })
+    .await;
+    let form = "CallSid=CA1&From=%2B1+%26+%C3%BC";
+    let again = format!("POST /done?own=1 {form}");
+    let table = [
+        (Get, 301, "GET /done?own=1"),
+        (Get, 302, "GET /done?own=1"),
+        (Get, 303, "GET /done?own=1"),
+        (Get, 307, "GET /done?own=1"),
+        (Get, 308, "GET /done?own=1"),
+        (Post, 301, again.as_str()),
+        (Post, 302, &again),
+        (Post, 303, "GET /done?own=1"),
+        (Post, 307, &again),
+        (Post, 308, &again),
+    ];
+    for (method, status, expected) in table {
+        let url = server.url(&format!("/{status}/x"));
+        let asked = FetchRequest {
+            params: params(),
+            ..request(method, &url)
+        };
+        let answer = fetcher().fetch(asked).await.unwrap();
+        assert_eq!(server.lines().pop().unwrap(), expected, "{method} {status}");
+        assert_eq!((answer.status, answer.attempts), (200, 2));
+        assert_eq!(answer.final_url, server.url("/done?own=1"));
+    }
+    // Without a place to go to, the redirect is the answer.
+    let plain = Server::start(|_| reply(302, &[], "")).await;
+    let answer = fetcher()
+        .fetch(request(Get, &plain.url("/")))
+        .await
+        .unwrap();
+    assert_eq!((answer.status, answer.attempts), (302, 1));
+}
+
+#[tokio::test]
+async fn redirects_come_to_an_end() {
+    let server = Server::start(|asked| {
+        let left: u32 = asked.target[1..].parse().unwrap();
+        match left {
+            0 => reply(200, &[], ""),
+            left => reply(302, &[&format!("Location: /{}", left - 1)], ""),
+        }
+    })
+    .await;
+    let answer = fetcher()
+        .fetch(request(Post, &server.url("/10")))
+        .await
+        .unwrap();
+    assert_eq!(answer.attempts, 11);
+    let error = fetcher()
+        .fetch(request(Post, &server.url("/11")))
+        .await
+        .unwrap_err();
+    assert_eq!(error.problem, Problem::TooManyRedirects { limit: 10 });
+    assert_eq!(error.code(), error::TOO_MANY_REDIRECTS);
+}
+
+#[tokio::test]
+async fn credentials_do_not_cross_origins() {
+    let other = Server::start(|_| reply(200, &[], "")).await;
+    let away = format!("Location: {}", other.url("/away"));
+    let server = Server::start(move |asked| match asked.target.as_str() {
+        "/near" => reply(307, &["Location: /here"], ""),
+        "/far" => reply(307, &[&away], ""),
+        _ => reply(200, &[], ""),
+    })
+    .await;
+    let with = |path: &str| format!("http://kim:s3@{}{path}", server.address);
+    for method in [Get, Post] {
+        let answer = fetcher()
+            .fetch(request(method, &with("/near")))
+            .await
+            .unwrap();
+        assert_eq!(answer.final_url, with("/here"));
+        for seen in server.asked() {
+            assert_eq!(
+                seen.header("authorization"),
+                Some("Basic a2ltOnMz"),
+                "{}",
+                seen.line()
+            );
+        }
+        let answer = fetcher()
+            .fetch(request(method, &with("/far")))
+            .await
+            .unwrap();
+        assert_eq!(answer.final_url, other.url("/away"));
+        assert_eq!(other.asked().pop().unwrap().header("authorization"), None);
+    }
+}
+
+#[tokio::test]
+async fn cookies_belong_to_one_call() {
+    let server = Server::start(|asked| match asked.target.as_str() {
+        "/set" => reply(302, &["Set-Cookie: id=7; Path=/", "Location: /next"], ""),
+        _ => reply(200, &[], ""),
+    })
+    .await;
+    let jar = CookieJar::default();
+    let call = |path: &str, jar: &CookieJar| FetchRequest {
+        jar: jar.clone(),
+        ..request(Get, &server.url(path))
+    };
+    fetcher().fetch(call("/set", &jar)).await.unwrap();
+    fetcher().fetch(call("/later", &jar)).await.unwrap();
+    fetcher()
+        .fetch(call("/other", &CookieJar::default()))
+        .await
+        .unwrap();
+    let seen = server.asked();
+    let cookies: Vec<Option<&str>> = seen.iter().map(|asked| asked.header("cookie")).collect();
+    assert_eq!(cookies, [None, Some("id=7"), Some("id=7"), None]);
+}
+
+#[tokio::test]
+async fn forbidden_addresses_are_never_connected_to() {
+    let server = Server::start(|asked| match asked.target.as_str() {
+        "/cloud" => reply(
+            302,
+            &["Location: http://169.254.169.254/latest/meta-data"],
+            "",
+        ),
+        "/mapped" => reply(302, &["Location: http://[::ffff:169.254.169.254]/"], ""),
+        "/file" => reply(302, &["Location: file:///etc/passwd"], ""),
+        _ => reply(200, &[], ""),
+    })
+    .await;
+    let port = server.address.port();
+    let public = AddressPolicy::default();
+    for host in [
+        "127.0.0.1",
+        "localhost",
+        "127.1",
+        "0x7f000001",
+        "[::ffff:127.0.0.1]",
+        "[::1]",
+    ] {
+        let url = format!("http://{host}:{port}/");
+        let asked = FetchRequest {
+            policy: public,
+            ..request(Get, &url)
+        };
+        let error = fetcher().fetch(asked).await.unwrap_err();
+        assert_eq!(error.code(), error::ADDRESS_REFUSED, "{host}: {error}");
+    }
+    assert_eq!(server.lines(), Vec::<String>::new());
+
+    for (path, code) in [
+        ("/cloud", error::ADDRESS_REFUSED),
+        ("/mapped", error::ADDRESS_REFUSED),
+        ("/file", error::BAD_URI),
+    ] {
+        let error = fetcher()
+            .fetch(request(Get, &server.url(path)))
+            .await
+            .unwrap_err();
+        assert_eq!(error.code(), code, "{path}: {error}");
+    }
+
+    // A name that resolves here is fine for those who may, and for all if the operator says so.
+    let by_name = format!("http://localhost:{port}/");
+    assert!(fetcher().fetch(request(Get, &by_name)).await.is_ok());
+    let open = Fetcher::new(FetchConfig {
+        allow_private: true,
+        ..quick()
+    })
+    .unwrap();
+    let asked = FetchRequest {
+        policy: public,
+        ..request(Get, &by_name)
+    };
+    assert!(open.fetch(asked).await.is_ok());
+}
+
+#[tokio::test]
+async fn says_what_went_wrong() {
+    let server = Server::slow(|asked| async move {
+        match asked.target.split('?').next().unwrap_or("") {
+            "/hang" => {
+                tokio::time::sleep(Duration::from_secs(3)).await;
+                Vec::new()
+            }
+            "/stall" => b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf".to_vec(),
+            "/close" => Vec::new(),
+            "/garbage" => b"SSH-2.0-OpenSSH_9.6\r\n".to_vec(),
+            "/long" => reply(200, &[], &"x".repeat(1001)),
+            "/fits" => reply(200, &[], &"x".repeat(1000)),
+            _ => reply(200, &[], ""),
+        }
+    })
+    .await;
+    let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let closed = free.local_addr().unwrap();
+    drop(free);
+    let table = [
+        (
+            server.url("/hang"),
+            error::FETCH_IO,
+            "no answer within 0.3 s",
+        ),
+        (
+            server.url("/stall"),
+            error::FETCH_IO,
+            "no answer within 0.3 s",
+        ),
+        (
+            server.url("/close"),
+            error::FETCH_PROTOCOL,
+            "not proper HTTP",
+        ),
+        (
+            server.url("/garbage"),
+            error::FETCH_PROTOCOL,
+            "not proper HTTP",
+        ),
+        (
+            server.url("/long"),
+            error::DOCUMENT_TOO_LARGE,
+            "longer than 1000 bytes",
+        ),
+        (
+            format!("http://{closed}/"),
+            error::FETCH_IO,
+            "cannot be reached",
+        ),
+        (
+            "http://host.invalid/".to_owned(),
+            error::FETCH_IO,
+            "cannot be reached",
+        ),
+        (
+            "/relative".to_owned(),
+            error::BAD_URI,
+            "relative URL without a base",
+        ),
+        (
+            "ftp://127.0.0.1/".to_owned(),
+            error::BAD_URI,
+            "use http or https",
+        ),
+    ];
+    for (url, code, text) in table {
+        let error = fetcher().fetch(request(Get, &url)).await.unwrap_err();
+        assert_eq!(error.code(), code, "{url}: {error}");
+        assert!(error.to_string().contains(text), "{url}: {error}");
+    }
+    assert!(
+        fetcher()
+            .fetch(request(Get, &server.url("/fits")))
+            .await
+            .is_ok()
+    );
+    let media = FetchRequest {
+        kind: BodyKind::Media,
+        ..request(Get, &server.url("/long"))
+    };
+    assert_eq!(fetcher().fetch(media).await.unwrap().body.len(), 1001);
+
+    let secret = format!(
+        "http://kim:s3cret@{}/close?ApiToken=t0p&x=1",
+        server.address
+    );
+    let error = fetcher().fetch(request(Get, &secret)).await.unwrap_err();
+    let shown = format!("http://{}/close?ApiToken=***&x=1", server.address);
+    assert_eq!(error.url, shown);
+    assert!(!format!("{error:?}").contains("s3cret"));
+}
+
+#[tokio::test]
+async fn a_trickle_does_not_go_on_for_ever() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let _request = stream.read(&mut [0; 1024]).await.unwrap();
+        let head = b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n";
+        let mut open = stream.write_all(head).await;
+        while open.is_ok() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            open = stream.write_all(b"x").await;
+        }
+    });
+    let error = fetcher().fetch(request(Get, &url)).await.unwrap_err();
+    assert_eq!(
+        error.problem,
+        Problem::Timeout {
+            limit: Duration::from_millis(900)
+        }
+    );
+}
+
+#[tokio::test]
+async fn reads_text_in_the_charset_of_the_answer() {
+    let server = Server::start(|asked| {
+        let mut bytes = reply(200, &[&format!("Content-Type: {}", asked.body)], "12");
+        let end = bytes.len();
+        bytes[end - 2..].copy_from_slice(if asked.body.contains("8859") {
+            b"\xE9!"
+        } else {
+            "é".as_bytes()
+        });
+        bytes
+    })
+    .await;
+    // The form is `k=`, which the header then repeats.
+    for (key, text) in [("text/plain;charset=ISO-8859-1", "é!"), ("text/plain", "é")] {
+        let params = vec![(key.to_owned(), String::new())];
+        let asked = FetchRequest {
+            params,
+            ..request(Post, &server.url("/"))
+        };
+        let answer = fetcher().fetch(asked).await.unwrap();
+        assert_eq!(answer.text(), text);
+    }
+}
+
+#[tokio::test]
+async fn certificates_are_checked_unless_told_otherwise() {
+    let (address, port) = tls::start().await;
+    let url = format!("https://{address}:{port}/");
+    let error = fetcher().fetch(request(Get, &url)).await.unwrap_err();
+    assert_eq!(error.code(), error::FETCH_IO, "{error}");
+    assert!(error.to_string().contains("certificate"), "{error}");
+
+    let trusting = Fetcher::new(FetchConfig {
+        insecure_tls: true,
+        ..quick()
+    })
+    .unwrap();
+    let answer = trusting.fetch(request(Get, &url)).await.unwrap();
+    assert_eq!(answer.text(), "sealed");
+}
+
+/// A web server behind TLS, with a certificate that nobody vouches for.
+mod tls {
+    use std::sync::Arc;
+
+    use rustls::pki_types::pem::PemObject as _;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    use tokio_rustls::TlsAcceptor;
+
+    use super::support::{reply, serve};
+
+    pub(super) async fn start() -> (&'static str, u16) {
+        let certificate = CertificateDer::from_pem_slice(include_bytes!("tls/cert.pem"));
+        let key = PrivateKeyDer::from_pem_slice(include_bytes!("tls/key.pem"));
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("known versions")
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.expect("PEM")], key.expect("PEM"))
+            .expect("key and certificate fit");
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
+        let listener = listener.expect("a free port");
+        let port = listener.local_addr().expect("bound").port();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                if let Ok(stream) = acceptor.accept(stream).await {
+                    let handler = Arc::new(|_| -> super::support::Answer {
+                        Box::pin(async { reply(200, &[], "sealed") })
+                    });
+                    tokio::spawn(serve(stream, handler, Arc::default()));
+                }
+            }
+        });
+        ("127.0.0.1", port)
+    }
+}
