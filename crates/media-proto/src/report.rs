@@ -1,0 +1,117 @@
+//! What the engine tells about its endpoints, and the names of things.
+//!
+//! **Invariant: an identifier is unique within its session**; two sessions may use the same
+//! numbers. Left to others: choosing them.
+
+use std::time::Duration;
+
+/// A group of endpoints that may be joined, such as all legs of one call and its children.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId(pub u64);
+
+/// One leg's media: a pair of ports and what flows through them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EndpointId(pub u64);
+
+/// One `Play`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PlayId(pub u64);
+
+/// One recording.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RecordingId(pub u64);
+
+/// News about one endpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Report {
+    /// The endpoint is open.
+    Opened {
+        /// Our answer to the offer given, or our offer.
+        sdp: String,
+    },
+    /// The endpoint could not be opened and does not exist, or the answer given with `Remote`
+    /// cannot be used and what was agreed before stays.
+    Refused {
+        /// SIP status for a request that carried this description: 400, 488 or 503.
+        status: u16,
+        /// For people.
+        reason: String,
+    },
+    /// The answer given with `Remote` is in force.
+    RemoteSet,
+    /// Reply to `Renegotiate`.
+    Renegotiated {
+        /// As in the control.
+        req: u64,
+        /// Our answer or offer; or why the offer cannot be used, and what was agreed before stays.
+        sdp: Result<String, String>,
+    },
+    /// A play is over. Each `Play` gives exactly one.
+    PlayDone {
+        /// Which one.
+        play: PlayId,
+        /// It did not reach its end: stopped, replaced, bridged over, or the endpoint was closed.
+        stopped: bool,
+    },
+    /// The first RTP packet came. At most once per endpoint.
+    Heard,
+    /// Nothing came for the configured time although the far side should send. Once, until
+    /// packets come again.
+    Silence,
+    /// A key was pressed (RFC 4733).
+    Digit {
+        /// `0`–`9`, `*`, `#`, `A`–`D`.
+        digit: char,
+    },
+    /// A recording is complete and under its final name. Comes with the first leg's id.
+    Recorded {
+        /// Which one.
+        recording: RecordingId,
+        /// Its length.
+        duration_ms: u64,
+        /// Size of the file.
+        size_bytes: u64,
+    },
+    /// A recording could not be made or written. Comes with the first leg's id.
+    RecordFailed {
+        /// Which one.
+        recording: RecordingId,
+        /// For people.
+        reason: String,
+    },
+    /// The endpoint is closed; last report about it, but for `Recorded` and `RecordFailed`.
+    Closed {
+        /// What it counted.
+        stats: Stats,
+    },
+    /// The endpoint was lost by a fault of ours; like [`Report::Closed`], without being asked.
+    Failed {
+        /// For people.
+        reason: String,
+    },
+}
+
+/// What one endpoint counted over its life. Octets are UDP payload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Stats {
+    /// RTP packets accepted.
+    pub packets_in: u64,
+    /// Octets of these.
+    pub bytes_in: u64,
+    /// RTP packets sent.
+    pub packets_out: u64,
+    /// Octets of these.
+    pub bytes_out: u64,
+    /// Packets that should have come and did not.
+    pub lost: u64,
+    /// Interarrival jitter at the end (RFC 3550 §6.4.1).
+    pub jitter: Duration,
+    /// Packets converted from another codec on their way out here.
+    pub transcoded: u64,
+    /// Datagrams from an address that may not speak here.
+    pub wrong_source: u64,
+    /// Datagrams from the right address that are neither RTP nor RTCP, or broken.
+    pub malformed: u64,
+    /// RTP packets whose payload type was not agreed, or that do not fit into their stream.
+    pub unexpected: u64,
+}
