@@ -158,7 +158,7 @@ pub enum LegEvent {
     },
     /// The caller gave up; 487 is on the way.
     Canceled,
-    /// Our 2xx was acknowledged.
+    /// A 2xx of ours was acknowledged: that to the INVITE, or one to a re-INVITE.
     Acked {
         /// The answer, when our 2xx carried the offer.
         sdp: Option<String>,
@@ -201,6 +201,8 @@ pub enum MediaEvent {
     },
     /// The endpoint could not be opened, or the far side's description cannot be used.
     Refused {
+        /// SIP status for a request that carried the description.
+        status: u16,
         /// For people.
         reason: String,
     },

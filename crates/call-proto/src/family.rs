@@ -75,8 +75,6 @@ pub struct OutboundApi {
     pub from: String,
     /// What was asked for.
     pub target: Target,
-    /// Called party as records show it.
-    pub to: String,
     /// Ways to reach it; one leg each.
     pub routes: Vec<Route>,
     /// Headers for the INVITE.

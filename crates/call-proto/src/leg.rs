@@ -128,7 +128,7 @@ impl Call {
     pub(crate) fn handle_media(&mut self, event: MediaEvent, cx: &mut Context) {
         match event {
             MediaEvent::Opened { sdp } => self.media_opened(sdp, cx),
-            MediaEvent::Refused { reason } => self.media_refused(&reason, cx),
+            MediaEvent::Refused { status, reason } => self.media_refused(status, &reason, cx),
             MediaEvent::Renegotiated { sdp } => self.renegotiated(sdp, cx),
             MediaEvent::PlayDone { play } => self.play_done(play, cx),
             MediaEvent::Silence => {
@@ -169,7 +169,7 @@ impl Call {
         let Leg::Calling = self.leg else { return };
         self.leg = Leg::Up;
         let Some(sdp) = sdp else {
-            self.media_refused("the answer has no session description", cx);
+            self.media_refused(488, "the answer has no session description", cx);
             return;
         };
         cx.media(self.sid, MediaCommand::Remote { sdp });
@@ -189,7 +189,7 @@ impl Call {
         match (late_offer, sdp) {
             (true, Some(sdp)) => cx.media(self.sid, MediaCommand::Remote { sdp }),
             (true, None) => {
-                self.media_refused("the ACK has no session description", cx);
+                self.media_refused(488, "the ACK has no session description", cx);
                 return;
             }
             (false, _) => {}
@@ -229,7 +229,7 @@ impl Call {
             Ok(sdp) => cx.leg(self.sid, LegCommand::AnswerReinvite { sdp }),
             Err(reason) => {
                 cx.leg(self.sid, LegCommand::RejectReinvite { status: 488 });
-                self.media_refused(&reason, cx);
+                self.media_refused(488, &reason, cx);
             }
         }
     }
@@ -254,10 +254,10 @@ impl Call {
         }
     }
 
-    fn media_refused(&mut self, reason: &str, cx: &mut Context) {
+    fn media_refused(&mut self, status: u16, reason: &str, cx: &mut Context) {
         cx.trace(self.sid, Lane::Media, "refused", reason);
         match self.leg {
-            Leg::Alerting { .. } | Leg::Answering { .. } => self.reject(488, None, cx),
+            Leg::Alerting { .. } | Leg::Answering { .. } => self.reject(status, None, cx),
             Leg::AwaitingAck { .. } | Leg::Up => {
                 cx.leg(self.sid, bye(Some("session description cannot be used")));
             }

@@ -134,7 +134,7 @@ fn of_leg_event(event: &LegEvent) -> (String, String) {
 fn of_media_event(event: &MediaEvent) -> (String, String) {
     match event {
         MediaEvent::Opened { .. } => ("opened".to_owned(), String::new()),
-        MediaEvent::Refused { reason } => ("refused".to_owned(), reason.clone()),
+        MediaEvent::Refused { reason, .. } => ("refused".to_owned(), reason.clone()),
         MediaEvent::Renegotiated { sdp } => (
             "renegotiated".to_owned(),
             sdp.as_ref().err().cloned().unwrap_or_default(),

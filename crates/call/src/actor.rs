@@ -1,0 +1,456 @@
+//! The task that owns a family: takes one input at a time, feeds the machines, carries out what
+//! they say.
+//!
+//! Facts are committed before any later command is carried out, so nobody can act on what a crash
+//! would undo. Everything slow (requests, speech, look-ups) runs beside the task and comes back
+//! as an input. **Invariant: the task ends when the family is finished, and takes everything it
+//! opened with it.**
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use call_proto::{
+    Addressed, AudioFailure, Clip, Command, Entry, Event, Family, Invite, Lane, LegCommand,
+    MediaCommand, MediaEvent, Req, Route, Sound, Unreachable, Way,
+};
+use media::{Control, EndpointId, PlayId, RecordingId, Report, Session};
+use model::{AccountSid, CallSid, RecordingSid, Timestamp};
+use sip::LegId;
+use store::Change;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tracing::{Instrument, debug, error, info_span, warn};
+use webhook::CookieJar;
+
+use crate::engine::Shared;
+use crate::live::Inbox;
+use crate::resolve::Peers;
+use crate::traces::Trace;
+use crate::{facts, now, resolve, sip_side};
+
+/// Something for a family, from outside of it.
+pub(crate) enum Input {
+    /// For one of its calls.
+    Event(CallSid, Event),
+    /// Routes, and where they lead.
+    Resolved(CallSid, Req, Vec<Result<Vec<Route>, Unreachable>>, Peers),
+    /// Audio that was loaded or spoken.
+    Audio(CallSid, Req, Result<Arc<[i16]>, AudioFailure>),
+}
+
+/// What the shell keeps for one call.
+struct Leg {
+    leg: LegId,
+    endpoint: EndpointId,
+    jar: CookieJar,
+}
+
+/// What a family starts with.
+pub(crate) struct Start {
+    pub(crate) family: Family,
+    /// SIP leg of the root, if it is inbound, with its source.
+    pub(crate) inbound: Option<(CallSid, LegId, std::net::IpAddr)>,
+    /// Where the routes of the first legs lead.
+    pub(crate) peers: Peers,
+    /// Account whose rights count when applications are asked.
+    pub(crate) owner: AccountSid,
+    /// Root, for the trace and the log.
+    pub(crate) root: CallSid,
+    /// Told when the first facts are committed.
+    pub(crate) committed: Option<tokio::sync::oneshot::Sender<()>>,
+}
+
+struct Actor {
+    shared: Arc<Shared>,
+    family: Family,
+    owner: AccountSid,
+    root: CallSid,
+    inbox: Inbox,
+    sip_events: sip::LegEvents,
+    session: Session,
+    legs: HashMap<CallSid, Leg>,
+    calls_of_legs: HashMap<LegId, CallSid>,
+    calls_of_endpoints: HashMap<EndpointId, CallSid>,
+    signalling: Option<std::net::IpAddr>,
+    recordings: HashMap<RecordingId, RecordingSid>,
+    clips: HashMap<u64, Arc<[i16]>>,
+    dialogs: BTreeMap<CallSid, String>,
+    peers: Peers,
+    jobs: JoinSet<()>,
+    trace: Trace,
+    committed: Option<tokio::sync::oneshot::Sender<()>>,
+}
+
+/// Runs a family to its end. The caller has counted it in.
+pub(crate) fn spawn(shared: Arc<Shared>, start: Start) {
+    let span = info_span!("call", sid = %start.root);
+    tokio::spawn(run(shared, start).instrument(span));
+}
+
+async fn run(shared: Arc<Shared>, start: Start) {
+    let (inbox, mut inputs) = mpsc::unbounded_channel();
+    let (sip_events, mut from_sip) = mpsc::unbounded_channel();
+    let (reports, mut from_media) = mpsc::unbounded_channel();
+    let session = shared.parts.media.session(reports);
+    let mut actor = Actor {
+        shared: Arc::clone(&shared),
+        family: start.family,
+        owner: start.owner,
+        root: start.root,
+        inbox,
+        sip_events,
+        session,
+        legs: HashMap::new(),
+        calls_of_legs: HashMap::new(),
+        calls_of_endpoints: HashMap::new(),
+        signalling: start.inbound.map(|(_, _, source)| source),
+        recordings: HashMap::new(),
+        clips: HashMap::new(),
+        dialogs: BTreeMap::new(),
+        peers: start.peers,
+        jobs: JoinSet::new(),
+        trace: Trace::default(),
+        committed: start.committed,
+    };
+    if let Some((call, leg, _)) = start.inbound {
+        actor.add(call, leg);
+    }
+    loop {
+        actor.carry_out().await;
+        if actor.family.is_finished() {
+            break;
+        }
+        let wake = actor.family.poll_timeout();
+        tokio::select! {
+            Some((leg, event)) = from_sip.recv() => actor.from_sip(leg, event),
+            Some((endpoint, report)) = from_media.recv() => actor.from_media(endpoint, report),
+            Some(input) = inputs.recv() => actor.input(input),
+            () = sleep_until(wake) => actor.family.handle_timeout(now()),
+            // Keeps finished jobs from piling up.
+            Some(_) = actor.jobs.join_next() => {}
+        }
+    }
+    actor.end(&mut from_media).await;
+    shared.live.leave();
+}
+
+async fn sleep_until(at: Option<Timestamp>) {
+    match at {
+        Some(at) => tokio::time::sleep(at.since(now())).await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Actor {
+    fn add(&mut self, call: CallSid, leg: LegId) {
+        let endpoint = self.shared.endpoint();
+        self.calls_of_legs.insert(leg, call);
+        self.calls_of_endpoints.insert(endpoint, call);
+        self.legs.insert(call, Leg { leg, endpoint, jar: CookieJar::default() });
+        self.shared.live.add(call, self.inbox.clone());
+        // The events of an inbound leg wait for this.
+        self.shared.parts.sip.accept(leg, self.sip_events.clone());
+    }
+
+    /// The shell's side of a call; made when its first command comes.
+    fn leg(&mut self, call: CallSid) -> Option<&Leg> {
+        if !self.legs.contains_key(&call) {
+            let leg = self.shared.parts.sip.new_leg(self.sip_events.clone());
+            self.add(call, leg);
+        }
+        self.legs.get(&call)
+    }
+
+    fn from_sip(&mut self, leg: LegId, event: sip::LegEvent) {
+        let Some(call) = self.calls_of_legs.get(&leg).copied() else { return };
+        if let sip::LegEvent::Dialog(snapshot) = &event {
+            match serde_json::to_string(snapshot) {
+                Ok(json) => {
+                    self.dialogs.insert(call, json);
+                }
+                Err(error) => warn!(%error, "dialog cannot be kept for a restart"),
+            }
+        }
+        if let sip::LegEvent::HeaderRefused { name } = &event {
+            self.note(call, Lane::Sip, "header left out", name);
+        }
+        if let Some(event) = sip_side::event(event) {
+            self.family.handle(call, Event::Leg(event), now());
+        }
+    }
+
+    fn from_media(&mut self, endpoint: EndpointId, report: Report) {
+        let Some(call) = self.calls_of_endpoints.get(&endpoint).copied() else { return };
+        if let Some(event) = self.media_event(report) {
+            self.family.handle(call, Event::Media(event), now());
+        }
+    }
+
+    fn input(&mut self, input: Input) {
+        match input {
+            Input::Event(call, event) => self.family.handle(call, event, now()),
+            Input::Resolved(call, req, routes, peers) => {
+                self.peers.extend(peers);
+                self.family.handle(call, Event::Resolved { req, routes }, now());
+            }
+            Input::Audio(call, req, result) => {
+                let result = result.map(|samples| self.keep(samples));
+                self.family.handle(call, Event::Audio { req, result }, now());
+            }
+        }
+    }
+
+    fn keep(&mut self, samples: Arc<[i16]>) -> Clip {
+        let id = self.clips.len() as u64;
+        let length = Duration::from_micros(samples.len() as u64 * 125);
+        self.clips.insert(id, samples);
+        Clip { id, length }
+    }
+
+    async fn carry_out(&mut self) {
+        loop {
+            let commands = self.family.poll_commands();
+            if commands.is_empty() {
+                return;
+            }
+            for Addressed { call, command } in commands {
+                self.command(call, command).await;
+            }
+        }
+    }
+
+    async fn command(&mut self, call: CallSid, command: Command) {
+        match command {
+            Command::Commit(facts) => self.commit(facts).await,
+            Command::Resolve { req, targets } => self.resolve(call, req, targets),
+            Command::Fetch { req, request } => self.fetch(call, req, request),
+            Command::Speak { req, text, voice, language } => {
+                let shared = Arc::clone(&self.shared);
+                self.audio_job(call, req, async move {
+                    crate::audio::speak(&shared, text, voice, language).await
+                });
+            }
+            Command::Load { req, url } => {
+                let shared = Arc::clone(&self.shared);
+                let owner = self.owner;
+                let Some(jar) = self.leg(call).map(|leg| leg.jar.clone()) else { return };
+                self.audio_job(call, req, async move {
+                    crate::audio::load(&shared, owner, &url, &jar).await
+                });
+            }
+            Command::Leg(command) => self.leg_command(call, command),
+            Command::Media(command) => self.media_command(call, command),
+            Command::Trace(entry) => {
+                debug!(call.sid = %entry.call, lane = ?entry.lane, way = ?entry.way, "{} {}", entry.what, entry.detail);
+                self.trace.add(entry);
+            }
+            Command::Forget => self.shared.live.remove(call),
+        }
+    }
+
+    async fn commit(&mut self, facts: Vec<call_proto::Fact>) {
+        let (changes, callbacks) = facts::changes(facts, &mut self.dialogs);
+        match self.shared.parts.store.commit(changes).await {
+            Ok(_) => {
+                for callback in callbacks {
+                    self.shared.parts.callbacks.deliver(callback);
+                }
+            }
+            // The call goes on: people talk. What is lost is said once, here.
+            Err(error) => error!(%error, "facts of a call could not be stored"),
+        }
+        if let Some(committed) = self.committed.take() {
+            let _ = committed.send(());
+        }
+    }
+
+    fn resolve(&mut self, call: CallSid, req: Req, targets: Vec<call_proto::Target>) {
+        let shared = Arc::clone(&self.shared);
+        let inbox = self.inbox.clone();
+        self.jobs.spawn(async move {
+            let mut peers = Peers::new();
+            let mut routes = Vec::with_capacity(targets.len());
+            for target in &targets {
+                routes.push(resolve::resolve(&shared, target, &mut peers).await);
+            }
+            let _ = inbox.send(Input::Resolved(call, req, routes, peers));
+        });
+    }
+
+    fn fetch(&mut self, call: CallSid, req: Req, request: call_proto::FetchRequest) {
+        let shared = Arc::clone(&self.shared);
+        let inbox = self.inbox.clone();
+        let Some(jar) = self.leg(call).map(|leg| leg.jar.clone()) else { return };
+        let private_ok = shared.private_ok(self.owner);
+        self.jobs.spawn(async move {
+            let result = crate::audio::document(&shared, private_ok, request, jar).await;
+            let _ = inbox.send(Input::Event(call, Event::Fetched { req, result }));
+        });
+    }
+
+    fn audio_job(
+        &mut self,
+        call: CallSid,
+        req: Req,
+        job: impl Future<Output = Result<Arc<[i16]>, AudioFailure>> + Send + 'static,
+    ) {
+        let inbox = self.inbox.clone();
+        self.jobs.spawn(async move {
+            let _ = inbox.send(Input::Audio(call, req, job.await));
+        });
+    }
+
+    fn leg_command(&mut self, call: CallSid, command: LegCommand) {
+        let Some(leg) = self.leg(call).map(|leg| leg.leg) else { return };
+        match command {
+            LegCommand::Invite(invite) => self.invite(call, leg, *invite),
+            other => {
+                if let Some(command) = sip_side::command(other) {
+                    self.shared.parts.sip.send(leg, command);
+                }
+            }
+        }
+    }
+
+    fn invite(&mut self, call: CallSid, leg: LegId, invite: Invite) {
+        let Some(peer) = self.peers.get(resolve::key(&invite.route)).copied() else {
+            error!(call.sid = %call, uri = %invite.route.uri, "a route leads nowhere");
+            return;
+        };
+        let spec = sip_side::invite(invite, peer);
+        self.shared.parts.sip.send(leg, sip::LegCommand::Invite(Box::new(spec)));
+    }
+
+    fn media_command(&mut self, call: CallSid, command: MediaCommand) {
+        let Some(endpoint) = self.leg(call).map(|leg| leg.endpoint) else { return };
+        let control = match command {
+            MediaCommand::Open { offer } => {
+                let signalling = if offer.is_some() { self.signalling } else { None };
+                Control::Open { endpoint, offer, signalling }
+            }
+            MediaCommand::Remote { sdp } => Control::Remote { endpoint, sdp },
+            MediaCommand::Renegotiate { offer } => Control::Renegotiate { endpoint, req: 0, offer },
+            MediaCommand::Play { play, sound, times } => {
+                let Some(audio) = self.sound(sound) else { return };
+                Control::Play { endpoint, play: PlayId(play.0), audio: vec![audio], times }
+            }
+            MediaCommand::StopPlay { play } => {
+                Control::StopPlay { endpoint, play: PlayId(play.0) }
+            }
+            MediaCommand::Bridge { with } => {
+                let Some(other) = self.leg(with).map(|leg| leg.endpoint) else { return };
+                Control::Bridge { a: endpoint, b: other }
+            }
+            MediaCommand::Unbridge { with } => {
+                let Some(other) = self.leg(with).map(|leg| leg.endpoint) else { return };
+                Control::Unbridge { a: endpoint, b: other }
+            }
+            MediaCommand::Record { recording, with } => {
+                let other = with.and_then(|with| self.leg(with).map(|leg| leg.endpoint));
+                self.record(endpoint, other, recording)
+            }
+            MediaCommand::StopRecord { recording } => {
+                let known = self.recordings.iter().find(|(_, sid)| **sid == recording);
+                let Some((id, _)) = known else { return };
+                Control::StopRecord { recording: *id }
+            }
+            MediaCommand::Close => Control::Close { endpoint },
+        };
+        self.session.control(control);
+    }
+
+    fn record(
+        &mut self,
+        endpoint: EndpointId,
+        other: Option<EndpointId>,
+        sid: RecordingSid,
+    ) -> Control {
+        let recording = RecordingId(self.shared.endpoint().0);
+        self.recordings.insert(recording, sid);
+        let path = self.shared.config.recordings.join(format!("{sid}.wav"));
+        let legs = std::iter::once(endpoint).chain(other).collect();
+        Control::Record { recording, legs, path }
+    }
+
+    fn sound(&self, sound: Sound) -> Option<Arc<[i16]>> {
+        match sound {
+            Sound::Ringback => Some(Arc::clone(&self.shared.ringback)),
+            Sound::Clip(clip) => self.clips.get(&clip.id).cloned(),
+        }
+    }
+
+    fn media_event(&self, report: Report) -> Option<MediaEvent> {
+        Some(match report {
+            Report::Opened { sdp } => MediaEvent::Opened { sdp },
+            Report::Refused { status, reason } => MediaEvent::Refused { status, reason },
+            Report::Failed { reason } => MediaEvent::Refused { status: 500, reason },
+            Report::Renegotiated { req: _, sdp } => MediaEvent::Renegotiated { sdp },
+            Report::PlayDone { play, stopped: false } => {
+                MediaEvent::PlayDone { play: call_proto::PlayId(play.0) }
+            }
+            Report::PlayDone { stopped: true, .. } | Report::RemoteSet => return None,
+            Report::Heard => MediaEvent::Heard,
+            Report::Silence => MediaEvent::Silence,
+            Report::Digit { .. } => return None,
+            Report::Recorded { recording, duration_ms, size_bytes } => MediaEvent::Recorded {
+                recording: *self.recordings.get(&recording)?,
+                duration_ms: i64::try_from(duration_ms).unwrap_or(i64::MAX),
+                size_bytes: i64::try_from(size_bytes).unwrap_or(i64::MAX),
+            },
+            Report::RecordFailed { recording, reason } => {
+                MediaEvent::RecordFailed { recording: *self.recordings.get(&recording)?, reason }
+            }
+            Report::Closed { stats } => MediaEvent::Closed {
+                packets_in: stats.packets_in,
+                packets_out: stats.packets_out,
+                lost: stats.lost,
+            },
+        })
+    }
+
+    fn note(&mut self, call: CallSid, lane: Lane, what: &str, detail: &str) {
+        self.trace.add(Entry {
+            at: now(),
+            call,
+            lane,
+            way: Way::Here,
+            what: what.to_owned(),
+            detail: detail.to_owned(),
+        });
+    }
+
+    /// Collects the last counters of the endpoints, then stores the trace.
+    async fn end(mut self, from_media: &mut mpsc::UnboundedReceiver<(EndpointId, Report)>) {
+        let mut open = self.legs.len();
+        while open > 0 {
+            let report = tokio::time::timeout(Duration::from_millis(200), from_media.recv()).await;
+            let Ok(Some((endpoint, report))) = report else { break };
+            if let Report::Closed { stats } = report {
+                open -= 1;
+                if let Some(call) = self.calls_of_endpoints.get(&endpoint).copied() {
+                    let counts = format!(
+                        "packets in {} out {} lost {}",
+                        stats.packets_in, stats.packets_out, stats.lost
+                    );
+                    self.note(call, Lane::Media, "closed", &counts);
+                }
+            }
+        }
+        for leg in self.legs.values() {
+            self.shared.parts.sip.forget(leg.leg);
+        }
+        for call in self.legs.keys() {
+            self.shared.live.remove(*call);
+        }
+        match self.trace.pack() {
+            Ok(blob) => {
+                let change = Change::Trace { call: self.root, blob };
+                if let Err(error) = self.shared.parts.store.commit(vec![change]).await {
+                    warn!(%error, "the trace of a call could not be stored");
+                }
+            }
+            Err(error) => warn!(%error, "the trace of a call could not be packed"),
+        }
+    }
+}

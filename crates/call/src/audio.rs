@@ -1,0 +1,83 @@
+//! Documents, sound files and speech: what a call waits for beside its task.
+
+use std::sync::Arc;
+
+use call_proto::{AudioFailure, FetchFailure, FetchRequest, Fetched};
+use model::{AccountSid, error};
+use speech::{SpeakRequest, Voice};
+use webhook::{AddressPolicy, BodyKind, CookieJar, FetchError};
+
+use crate::engine::Shared;
+
+/// Asks an application for a document.
+pub(crate) async fn document(
+    shared: &Shared,
+    private_ok: bool,
+    request: FetchRequest,
+    jar: CookieJar,
+) -> Result<Fetched, FetchFailure> {
+    let mut http = webhook::FetchRequest::new(request.method, request.url);
+    http.params = request.params;
+    http.jar = jar;
+    http.policy = AddressPolicy { private_ok };
+    http.kind = BodyKind::Document;
+    let fetched = shared.parts.fetcher.fetch(http).await.map_err(|error| fetch_failure(&error))?;
+    Ok(Fetched {
+        status: fetched.status,
+        content_type: fetched.content_type.clone(),
+        body: fetched.text(),
+        url: fetched.final_url,
+    })
+}
+
+fn fetch_failure(error: &FetchError) -> FetchFailure {
+    FetchFailure { code: error.code(), text: error.to_string() }
+}
+
+/// Gets a sound file, as 8 kHz samples.
+pub(crate) async fn load(
+    shared: &Shared,
+    owner: AccountSid,
+    url: &str,
+    jar: &CookieJar,
+) -> Result<Arc<[i16]>, AudioFailure> {
+    let policy = AddressPolicy { private_ok: shared.private_ok(owner) };
+    let account = owner.to_string();
+    let bytes = shared
+        .parts
+        .sounds
+        .get(&account, url, jar, policy)
+        .await
+        .map_err(|error| AudioFailure { code: error::MEDIA_DOWNLOAD, text: error.to_string() })?;
+    let name = url.to_owned();
+    let decoded = tokio::task::spawn_blocking(move || {
+        ::audio::wav::Prompt::decode(&bytes).map_err(|error| format!("{name}: {error}"))
+    });
+    match decoded.await {
+        Ok(Ok(samples)) => Ok(samples),
+        Ok(Err(text)) => Err(AudioFailure { code: error::MEDIA_DOWNLOAD, text }),
+        Err(_) => Err(AudioFailure {
+            code: error::INTERNAL,
+            text: "the sound file could not be decoded".to_owned(),
+        }),
+    }
+}
+
+/// Makes speech, as 8 kHz samples.
+pub(crate) async fn speak(
+    shared: &Shared,
+    text: String,
+    voice: rcml::Voice,
+    language: String,
+) -> Result<Arc<[i16]>, AudioFailure> {
+    let voice = match voice {
+        rcml::Voice::Man => Voice::Man,
+        rcml::Voice::Woman => Voice::Woman,
+    };
+    shared
+        .parts
+        .speech
+        .speak(SpeakRequest { text, language, voice })
+        .await
+        .map_err(|error| AudioFailure { code: error::SAY_FAILED, text: error.to_string() })
+}

@@ -1,0 +1,167 @@
+//! The handle that the rest of the program holds, and what every call shares.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use call_proto::Settings;
+use media::{EndpointId, MediaPlane};
+use model::{AccountSid, OrganizationSid};
+use sip::{IncomingCall, Sip};
+use speech::Synthesizer;
+use store::Store;
+use tokio::sync::mpsc;
+use webhook::{Callbacks, Fetcher, MediaCache};
+
+use crate::live::Live;
+
+/// What the operator decided about calls.
+#[derive(Clone, Debug)]
+pub struct EngineConfig {
+    /// Address of the server's own HTTP side, `http://host:port`: base of relative addresses and
+    /// of those of recordings.
+    pub public_base: String,
+    /// SIP domain of the organization.
+    pub domain: String,
+    /// The organization.
+    pub organization: OrganizationSid,
+    /// The platform's administrator: its applications may be on this machine.
+    pub administrator: AccountSid,
+    /// Every account's applications may be on private addresses.
+    pub allow_private: bool,
+    /// Folder of recordings.
+    pub recordings: PathBuf,
+    /// Largest number of families at once; more calls are refused.
+    pub max_calls: usize,
+}
+
+/// What calls are carried out with.
+pub struct Parts {
+    /// Records.
+    pub store: Store,
+    /// Signalling.
+    pub sip: Sip,
+    /// Audio.
+    pub media: MediaPlane,
+    /// Speech.
+    pub speech: Arc<dyn Synthesizer>,
+    /// Requests to applications.
+    pub fetcher: Fetcher,
+    /// Sound files of applications.
+    pub sounds: MediaCache,
+    /// Delivery of callbacks.
+    pub callbacks: Callbacks,
+}
+
+/// Numbers for people and metrics.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Stats {
+    /// Families that exist.
+    pub live: u64,
+    /// Families since the start.
+    pub started: u64,
+    /// Inbound calls that were refused before anything ran.
+    pub refused: u64,
+}
+
+pub(crate) struct Shared {
+    pub(crate) config: EngineConfig,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) parts: Parts,
+    pub(crate) live: Live,
+    pub(crate) ringback: Arc<[i16]>,
+    next_endpoint: AtomicU64,
+    pub(crate) started: AtomicU64,
+    pub(crate) refused: AtomicU64,
+}
+
+impl Shared {
+    pub(crate) fn endpoint(&self) -> EndpointId {
+        EndpointId(self.next_endpoint.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Whether an account's addresses may be private ones.
+    pub(crate) fn private_ok(&self, owner: AccountSid) -> bool {
+        self.config.allow_private || owner == self.config.administrator
+    }
+
+    /// Host part for From on legs to phones: where the SIP side is reached.
+    pub(crate) fn sip_host(&self) -> String {
+        let address = self.parts.sip.local().udp;
+        match address.ip() {
+            ip if ip.is_unspecified() => self.config.domain.clone(),
+            IpAddr::V4(_) | IpAddr::V6(_) => address.to_string(),
+        }
+    }
+}
+
+/// Runs calls. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl Engine {
+    /// Starts taking the calls that come out of `incoming`. Must be called within a tokio runtime.
+    #[must_use]
+    pub fn start(
+        config: EngineConfig,
+        parts: Parts,
+        mut incoming: mpsc::Receiver<IncomingCall>,
+    ) -> Self {
+        let settings = Arc::new(Settings {
+            instance: parts.store.instance(),
+            api_version: "2012-04-24".to_owned(),
+            api_base: format!("{}/restcomm/2012-04-24", config.public_base),
+            max_redirects: 100,
+            recording_wait: Duration::from_secs(5),
+        });
+        let shared = Arc::new(Shared {
+            config,
+            settings,
+            parts,
+            live: Live::default(),
+            ringback: ::audio::tone::ringback_us(),
+            next_endpoint: AtomicU64::new(1),
+            started: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+        });
+        let engine = Self { shared: Arc::clone(&shared) };
+        tokio::spawn(async move {
+            while let Some(call) = incoming.recv().await {
+                tokio::spawn(crate::admission::admit(Arc::clone(&shared), call));
+            }
+        });
+        engine
+    }
+
+    /// Numbers as they are now.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        Stats {
+            live: self.shared.live.families() as u64,
+            started: self.shared.started.load(Ordering::Relaxed),
+            refused: self.shared.refused.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Refuses new calls from now on; those that exist go on.
+    pub fn drain(&self) {
+        self.shared.live.drain();
+        self.shared.parts.sip.drain();
+    }
+
+    /// Waits until no call is left.
+    pub async fn idle(&self) {
+        while self.shared.live.families() > 0 {
+            self.shared.live.changed().await;
+        }
+    }
+
+    /// Ends every call.
+    pub fn shut_down(&self) {
+        self.shared.live.shut_down();
+    }
+}

@@ -1,0 +1,37 @@
+//! The shell around calls: carries what `call-proto` says to SIP, media, applications, speech and
+//! the store, and what they answer back.
+//!
+//! One task per family of calls (`actor`) owns the pure machines; everybody else holds the
+//! [`Engine`]. **Invariant: nothing here branches on the state of a call or on a SIP status**; a
+//! decision that seems to belong here belongs into `call-proto`.
+
+#![forbid(unsafe_code)]
+
+mod actor;
+mod admission;
+mod audio;
+mod calls;
+mod directory;
+mod engine;
+mod facts;
+mod live;
+mod outbox;
+mod resolve;
+mod sip_side;
+mod traces;
+
+pub use calls::{CreateError, ModifyError, NewCall};
+pub use directory::StoreDirectory;
+pub use engine::{Engine, EngineConfig, Parts, Stats};
+pub use outbox::StoreOutbox;
+pub use traces::unpack as unpack_trace;
+
+use std::time::SystemTime;
+
+use model::Timestamp;
+
+/// The wall clock.
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_unix(since)
+}

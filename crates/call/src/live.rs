@@ -1,0 +1,84 @@
+//! The calls that live in this process, and how to reach them.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use call_proto::Event;
+use model::CallSid;
+use tokio::sync::{Notify, mpsc};
+
+use crate::actor::Input;
+
+pub(crate) type Inbox = mpsc::UnboundedSender<Input>;
+
+/// Live legs by identifier.
+#[derive(Default)]
+pub(crate) struct Live {
+    legs: Mutex<HashMap<CallSid, Inbox>>,
+    families: AtomicUsize,
+    draining: AtomicBool,
+    changed: Notify,
+}
+
+impl Live {
+    /// Counts a family in, unless there are too many or the server is about to stop.
+    pub(crate) fn enter(&self, limit: usize) -> bool {
+        if self.draining.load(Ordering::Relaxed) {
+            return false;
+        }
+        let before = self.families.fetch_add(1, Ordering::Relaxed);
+        if before >= limit {
+            self.families.fetch_sub(1, Ordering::Relaxed);
+            return false;
+        }
+        true
+    }
+
+    pub(crate) fn leave(&self) {
+        self.families.fetch_sub(1, Ordering::Relaxed);
+        self.changed.notify_waiters();
+    }
+
+    pub(crate) fn families(&self) -> usize {
+        self.families.load(Ordering::Relaxed)
+    }
+
+    /// Resolves some time after a family has ended.
+    pub(crate) async fn changed(&self) {
+        let wait = self.changed.notified();
+        // A family may have ended between the caller's look and this one's start.
+        let _ = tokio::time::timeout(std::time::Duration::from_millis(100), wait).await;
+    }
+
+    pub(crate) fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn shut_down(&self) {
+        self.drain();
+        for (call, inbox) in self.lock().iter() {
+            let _ = inbox.send(Input::Event(*call, Event::Shutdown));
+        }
+    }
+
+    pub(crate) fn add(&self, call: CallSid, inbox: Inbox) {
+        self.lock().insert(call, inbox);
+    }
+
+    pub(crate) fn remove(&self, call: CallSid) {
+        self.lock().remove(&call);
+    }
+
+    /// Tells a live leg something; false if it is not live here.
+    pub(crate) fn tell(&self, call: CallSid, event: Event) -> bool {
+        match self.lock().get(&call) {
+            Some(inbox) => inbox.send(Input::Event(call, event)).is_ok(),
+            None => false,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<CallSid, Inbox>> {
+        self.legs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

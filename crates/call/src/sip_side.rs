@@ -1,0 +1,132 @@
+//! Between the leg commands and events of `call-proto` and those of `sip`.
+
+use call_proto::{Headers, Invite, LegCommand, LegEvent};
+use sip::{Credentials, InviteSpec, Peer};
+
+/// The SIP command for a leg command. An INVITE is made by [`invite`].
+pub(crate) fn command(command: LegCommand) -> Option<sip::LegCommand> {
+    Some(match command {
+        LegCommand::Headers(headers) => sip::LegCommand::SetHeaders(headers),
+        LegCommand::Ring => sip::LegCommand::Progress { status: 180, headers: Headers::new() },
+        LegCommand::Answer { sdp } => sip::LegCommand::Answer { sdp, headers: Headers::new() },
+        LegCommand::Reject { status, reason } => {
+            sip::LegCommand::Reject { status, reason: None, headers: reason_header(status, reason) }
+        }
+        LegCommand::Cancel => sip::LegCommand::Cancel,
+        LegCommand::Bye { reason } => sip::LegCommand::Bye { headers: reason_header(200, reason) },
+        LegCommand::AnswerReinvite { sdp } => {
+            sip::LegCommand::AnswerReinvite { sdp, headers: Headers::new() }
+        }
+        LegCommand::RejectReinvite { status } => sip::LegCommand::RejectReinvite { status },
+        LegCommand::Invite(_) => return None,
+    })
+}
+
+/// The INVITE towards `peer`.
+pub(crate) fn invite(invite: Invite, peer: Peer) -> InviteSpec {
+    let from = from_uri(&invite.from, &invite.route.from_host);
+    let mut spec = InviteSpec::new(invite.route.uri, from, peer);
+    spec.to = invite.route.to;
+    spec.from_display = invite.from_display;
+    spec.sdp = invite.sdp;
+    spec.headers = invite.headers;
+    spec.credentials = invite
+        .route
+        .credentials
+        .map(|(username, password)| Credentials { username, password });
+    spec
+}
+
+/// The event for the call of a leg; `None` for what concerns only the shell.
+pub(crate) fn event(event: sip::LegEvent) -> Option<LegEvent> {
+    Some(match event {
+        sip::LegEvent::Progress { status, headers, sdp: _ } => LegEvent::Progress { status, headers },
+        sip::LegEvent::Answered { headers, sdp, call_id } => {
+            LegEvent::Answered { headers, sip_call_id: call_id, sdp }
+        }
+        sip::LegEvent::Rejected { status, reason, headers } => LegEvent::Rejected {
+            status,
+            reason,
+            sip_call_id: String::new(),
+            headers,
+        },
+        sip::LegEvent::Canceled => LegEvent::Canceled,
+        sip::LegEvent::Acked { sdp } | sip::LegEvent::ReinviteAcked { sdp } => {
+            LegEvent::Acked { sdp }
+        }
+        sip::LegEvent::NoAck => LegEvent::NoAck,
+        sip::LegEvent::Bye { headers: _, reason } => LegEvent::Bye { reason },
+        sip::LegEvent::ByeDone { .. } => LegEvent::ByeDone,
+        sip::LegEvent::Lost => LegEvent::Lost { reason: "the far side is gone".to_owned() },
+        sip::LegEvent::Reinvite { sdp } => LegEvent::Reinvite { sdp },
+        sip::LegEvent::Info { content_type, body } => LegEvent::Info {
+            content_type,
+            body: String::from_utf8_lossy(&body).into_owned(),
+        },
+        sip::LegEvent::ReinviteDone { .. }
+        | sip::LegEvent::Dialog(_)
+        | sip::LegEvent::HeaderRefused { .. }
+        | sip::LegEvent::InfoDone { .. } => return None,
+    })
+}
+
+/// RFC 3326: the cause is the SIP status, the text says more.
+fn reason_header(status: u16, text: Option<String>) -> Headers {
+    let Some(text) = text else { return Headers::new() };
+    let clean: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .filter(|c| *c != '"' && *c != '\\')
+        .take(200)
+        .collect();
+    vec![("Reason".to_owned(), format!("SIP;cause={status};text=\"{clean}\""))]
+}
+
+fn from_uri(from: &str, host: &str) -> String {
+    if from.contains('@') {
+        let known = from.starts_with("sip:") || from.starts_with("sips:");
+        return if known { from.to_owned() } else { format!("sip:{from}") };
+    }
+    format!("sip:{}@{host}", escape_user(from))
+}
+
+/// Percent-encodes what a user part cannot hold (RFC 3261 §25.1).
+pub(crate) fn escape_user(user: &str) -> String {
+    let mut escaped = String::with_capacity(user.len());
+    for byte in user.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => escaped.push(char::from(byte)),
+            b'-' | b'_' | b'.' | b'!' | b'~' | b'*' | b'\'' | b'(' | b')' => {
+                escaped.push(char::from(byte));
+            }
+            b'&' | b'=' | b'+' | b'$' | b',' => escaped.push(char::from(byte)),
+            _ => escaped.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn makes_from_uris() {
+        let table = [
+            ("kim", "sip:kim@h"),
+            ("+1999", "sip:+1999@h"),
+            ("a b\r\n", "sip:a%20b%0D%0A@h"),
+            ("sip:x@y", "sip:x@y"),
+            ("x@y", "sip:x@y"),
+        ];
+        for (from, expected) in table {
+            assert_eq!(from_uri(from, "h"), expected);
+        }
+    }
+
+    #[test]
+    fn reasons_cannot_break_a_header() {
+        let headers = reason_header(500, Some("a\r\nX: 1\"\\".to_owned()));
+        assert_eq!(headers[0].1, "SIP;cause=500;text=\"a  X: 1\"");
+    }
+}
