@@ -35,4 +35,4 @@ impl HeaderError {
     }
 }
 
-pub(crate) use lexer::Malformed;
+pub(crate) use lexer::{Malformed, quote};

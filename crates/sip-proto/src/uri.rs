@@ -154,14 +154,17 @@ impl TelUri {
 
     fn equivalent(&self, other: &Self) -> bool {
         self.digits().eq_ignore_ascii_case(&other.digits())
-            && self.params.iter().count() == other.params.iter().count()
-            && self.params.iter().all(|(name, value)| {
-                other
-                    .params
-                    .get(name)
-                    .is_some_and(|v| v.eq_ignore_ascii_case(value.unwrap_or("")))
-            })
+            && same_tel_params(&self.params, &other.params)
+            && same_tel_params(&other.params, &self.params)
     }
+}
+
+/// One direction: each parameter of `a` is in `b`.
+fn same_tel_params(a: &Params, b: &Params) -> bool {
+    a.iter().all(|(name, _)| match (a.get(name), b.get(name)) {
+        (Some(value), Some(other)) => value.eq_ignore_ascii_case(other),
+        _ => false,
+    })
 }
 
 impl OtherUri {

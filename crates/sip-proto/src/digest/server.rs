@@ -1,13 +1,15 @@
 //! The side that asks.
 
-use super::{Credentials, Nonces, Party};
-use crate::message::{Headers, Method};
+use super::hash::constant_time_eq;
+use super::{Algorithm, Challenge, Credentials, NonceState, Nonces, Party};
+use crate::header::AuthValue;
+use crate::message::{Headers, Method, Response};
 use std::time::Duration;
 
 /// Verdict on credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// Right.
+    /// Right, and not used before.
     Accepted,
     /// Right, but the nonce is used up: challenge again with `stale=true`.
     Stale,
@@ -18,11 +20,11 @@ pub enum Verdict {
 /// Credentials that cannot be checked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CredentialsError {
-    /// Digest credentials for our realm that break the grammar: answer 400.
+    /// They break the grammar: answer 400.
     #[error("malformed credentials: {0}")]
     Malformed(&'static str),
-    /// `qop=auth-int` or an algorithm never offered: challenge again.
-    #[error("unsupported credentials: {0}")]
+    /// `qop=auth-int`, or an algorithm that was not offered: challenge again.
+    #[error("unsupported {0} in credentials")]
     Unsupported(&'static str),
 }
 
@@ -30,47 +32,110 @@ pub enum CredentialsError {
 #[derive(Debug)]
 pub struct Authenticator {
     realm: String,
+    algorithms: Vec<Algorithm>,
     nonces: Nonces,
 }
 
 impl Authenticator {
-    /// An authenticator.
-    pub fn new(realm: &str, nonces: Nonces) -> Self {
+    /// Challenges for `realm` with each of `algorithms`.
+    pub fn new(realm: &str, algorithms: &[Algorithm], nonces: Nonces) -> Self {
+        let mut algorithms = algorithms.to_vec();
+        algorithms.sort_by(|a, b| b.cmp(a));
+        algorithms.dedup();
         Self {
             realm: realm.to_owned(),
+            algorithms,
             nonces,
         }
     }
 
-    /// The challenge header values, strongest algorithm first.
-    pub fn challenges(&self, stale: bool, now: Duration, salt: u64) -> Vec<String> {
-        vec![format!(
-            "{}{stale}{}",
-            self.realm,
-            self.nonces.mint(now, salt)
-        )]
+    /// The realm.
+    pub fn realm(&self) -> &str {
+        &self.realm
     }
 
-    /// The credentials for our realm in `headers`, `None` if there are none.
+    /// Values for one challenge header each, strongest algorithm first (RFC 8760 §2.4).
+    ///
+    /// - `stale`: the last credentials were right but for the nonce.
+    /// - `now`, `salt`: as for [`Nonces::mint`].
+    pub fn challenges(&self, stale: bool, now: Duration, salt: u64) -> Vec<String> {
+        let nonce = self.nonces.mint(now, salt);
+        let challenge = |algorithm: &Algorithm| Challenge {
+            realm: self.realm.clone(),
+            nonce: nonce.clone(),
+            opaque: None,
+            algorithm: *algorithm,
+            qop_auth: true,
+            stale,
+        };
+        self.algorithms
+            .iter()
+            .map(|algorithm| challenge(algorithm).to_string())
+            .collect()
+    }
+
+    /// Adds the challenges to a 401 or 407; the other arguments are those of
+    /// [`Authenticator::challenges`].
+    pub fn challenge(
+        &self,
+        response: &mut Response,
+        party: Party,
+        stale: bool,
+        now: Duration,
+        salt: u64,
+    ) {
+        for value in self.challenges(stale, now, salt) {
+            response.headers.push(party.challenge_header(), value);
+        }
+    }
+
+    /// The Digest credentials for our realm in `headers`. `None` if there are none: other realms and
+    /// schemes are meant for others (RFC 3261 §22.3).
     ///
     /// # Errors
     /// [`CredentialsError`] if there are some that cannot be checked.
     pub fn credentials(
         &self,
-        _headers: &Headers,
-        _party: Party,
+        headers: &Headers,
+        party: Party,
     ) -> Result<Option<Credentials>, CredentialsError> {
+        for line in headers.lines(party.credentials_header()) {
+            let text = String::from_utf8_lossy(line);
+            let scheme = text.split_ascii_whitespace().next().unwrap_or_default();
+            if !scheme.eq_ignore_ascii_case("Digest") {
+                continue;
+            }
+            let value = AuthValue::parse(&text).map_err(CredentialsError::Malformed)?;
+            if value.get("realm").is_some_and(|realm| realm != self.realm) {
+                continue;
+            }
+            let credentials = Credentials::read(&value)?;
+            if !self.algorithms.contains(&credentials.algorithm) {
+                return Err(CredentialsError::Unsupported("algorithm"));
+            }
+            return Ok(Some(credentials));
+        }
         Ok(None)
     }
 
-    /// Checks the proof against `ha1` (hex, for the algorithm of the credentials).
+    /// Checks the proof against `ha1`: hex, of the algorithm of the credentials. For an unknown user
+    /// pass any text that is no hash, so that both cases take the same time.
     pub fn verify(
         &mut self,
-        _credentials: &Credentials,
-        _method: &Method,
-        _ha1: &str,
-        _now: Duration,
+        credentials: &Credentials,
+        method: &Method,
+        ha1: &str,
+        now: Duration,
     ) -> Verdict {
-        Verdict::Wrong
+        let proof = credentials.proof(method, ha1);
+        let given = credentials.response.to_ascii_lowercase();
+        if !constant_time_eq(proof.as_bytes(), given.as_bytes()) {
+            return Verdict::Wrong;
+        }
+        let count = credentials.auth.as_ref().map(|auth| auth.count);
+        match self.nonces.take(&credentials.nonce, count, now) {
+            NonceState::Fresh => Verdict::Accepted,
+            NonceState::Stale => Verdict::Stale,
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::error::Refusal;
 use super::head::{Head, Length};
-use super::{MAX_MESSAGE_BYTES, ParseError};
+use super::{MAX_MESSAGE_BYTES, ParseError, is_token};
 use crate::message::Message;
 use bytes::{Buf as _, BytesMut};
 
@@ -95,7 +95,16 @@ impl Framer {
 
     /// Whether the head is complete; remembers how far it looked.
     fn find_head(&mut self) -> Result<bool, Refusal> {
-        while let Some(offset) = self.buffer[self.searched..]
+        // A first byte no start line can have: no need to wait for the line.
+        if self
+            .buffer
+            .first()
+            .is_some_and(|first| !is_token(&[*first]))
+        {
+            return Err(Refusal::new(400, "not SIP"));
+        }
+        let limit = self.buffer.len().min(MAX_MESSAGE_BYTES);
+        while let Some(offset) = self.buffer[self.searched..limit]
             .iter()
             .position(|b| *b == b'\n')
         {
@@ -111,13 +120,10 @@ impl Framer {
                 return Ok(true);
             }
         }
-        self.searched = self.buffer.len();
-        match self.buffer.first() {
-            Some(first) if !super::is_token(&[*first]) && *first != b'\r' => {
-                Err(Refusal::new(400, "not SIP"))
-            }
-            _ if self.searched > MAX_MESSAGE_BYTES => Err(Refusal::new(513, "message too large")),
-            _ => Ok(false),
+        self.searched = limit;
+        match self.buffer.len() > MAX_MESSAGE_BYTES {
+            true => Err(Refusal::new(513, "message too large")),
+            false => Ok(false),
         }
     }
 

@@ -189,13 +189,13 @@ fn normal_escapes(text: &str) -> Vec<(u8, bool)> {
         .collect()
 }
 
-/// One direction: what `a` has, `b` does not contradict.
+/// One direction: what `a` has, `b` does not contradict. Of repeated names the first one counts.
 fn same_params(a: &Params, b: &Params) -> bool {
     // These must be in both or in neither; any other may be missing on one side.
     const BINDING: [&str; 5] = ["transport", "user", "ttl", "method", "maddr"];
-    a.iter().all(|(name, value)| match b.get(name) {
-        Some(other) => unescape(value.unwrap_or("")).eq_ignore_ascii_case(&unescape(other)),
-        None => !BINDING
+    a.iter().all(|(name, _)| match (a.get(name), b.get(name)) {
+        (Some(value), Some(other)) => unescape(value).eq_ignore_ascii_case(&unescape(other)),
+        _ => !BINDING
             .iter()
             .any(|binding| binding.eq_ignore_ascii_case(&unescape(name))),
     })

@@ -1,0 +1,228 @@
+//! Hostile bytes, made from the torture messages by a fixed pseudo-random walk: nothing panics,
+//! what is accepted survives the way through the serialiser, and a stream gives the same messages
+//! however it is cut. The fuzz targets look for the same, for longer.
+
+use sip_proto::digest::{Challenge, Credentials};
+use sip_proto::header::AuthValue;
+use sip_proto::message::Message;
+use sip_proto::parse::{Frame, Framer, ParseError, parse_datagram};
+use sip_proto::uri::Uri;
+use std::path::Path;
+
+const DATAGRAMS: usize = 120_000;
+const STREAMS: usize = 6_000;
+const TEXTS: usize = 100_000;
+
+#[test]
+fn mutated_datagrams_are_refused_or_survive() {
+    let corpus = corpus();
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let mut accepted = 0;
+    for _ in 0..DATAGRAMS {
+        let mutant = random.mutant(&corpus);
+        match parse_datagram(&mutant) {
+            Ok(message) => {
+                accepted += 1;
+                touch(&message);
+                let written = message.to_bytes();
+                let again = parse_datagram(&written);
+                assert_eq!(again.as_ref(), Ok(&message), "{}", mutant.escape_ascii());
+            }
+            Err(error) => {
+                if let Some(answer) = error.response("tag") {
+                    assert!(answer.status.0 >= 400);
+                    let _ = answer.to_bytes();
+                }
+            }
+        }
+    }
+    // Neither all nor nothing: the walk reaches both sides of the checks.
+    assert!(
+        (DATAGRAMS / 20..DATAGRAMS).contains(&accepted),
+        "{accepted} accepted"
+    );
+}
+
+#[test]
+fn a_stream_may_be_cut_anywhere() {
+    let corpus = corpus();
+    let mut random = Random(0x1234_5678_9abc_def1);
+    let mut messages = 0;
+    for _ in 0..STREAMS {
+        let mut stream = Vec::new();
+        for _ in 0..3 {
+            stream.extend(random.framed(&corpus));
+        }
+        let whole = frames(&mut Framer::new(), &stream, stream.len());
+        let pieces = frames(&mut Framer::new(), &stream, 1 + random.below(40));
+        assert_eq!(whole, pieces, "{}", stream.escape_ascii());
+        messages += whole.iter().filter(|frame| frame.is_ok()).count();
+    }
+    assert!(messages > STREAMS / 2, "{messages} messages");
+}
+
+#[test]
+fn mutated_values_survive_the_way_through() {
+    let uris = [
+        &b"sip:alice:secret@[2001:db8::1]:5060;transport=tcp;lr?Route=%3Csip:x%3E&a=b"[..],
+        b"sips:%61lice@example.com;maddr=239.255.255.1;ttl=15",
+        b"tel:+1-(201)555-0123;phone-context=example.com",
+        b"urn:service:sos",
+    ];
+    let auth = [
+        &b"Digest username=\"a\\\"b\", realm=\"r\", nonce=\"n\", uri=\"sip:x\", response=\"0123\", \
+          algorithm=MD5, qop=auth, nc=0000000a, cnonce=\"c\", opaque=\"o\""[..],
+        b"Digest realm=\"r\", nonce=\"n\", qop=\"auth,auth-int\", algorithm=SHA-256, stale=true",
+    ];
+    let mut random = Random(42);
+    for round in 0..TEXTS {
+        let text = random.mutant(if round % 2 == 0 { &uris } else { &auth });
+        let text = String::from_utf8_lossy(&text);
+        if let Ok(uri) = Uri::parse(&text) {
+            assert_eq!(Uri::parse(&uri.to_string()).as_ref(), Ok(&uri), "{text:?}");
+            assert!(uri.equivalent(&uri), "{text:?}");
+        }
+        let Ok(value) = AuthValue::parse(&text) else {
+            continue;
+        };
+        if let Ok(credentials) = Credentials::read(&value)
+            && !text.contains(|c: char| c.is_ascii_control())
+        {
+            let again = AuthValue::parse(&credentials.to_string()).unwrap();
+            assert_eq!(
+                Credentials::read(&again).as_ref(),
+                Ok(&credentials),
+                "{text:?}"
+            );
+        }
+        if let Some(challenge) = Challenge::read(&value)
+            && !text.contains(|c: char| c.is_ascii_control())
+        {
+            let again = AuthValue::parse(&challenge.to_string()).unwrap();
+            assert_eq!(
+                Challenge::read(&again).as_ref(),
+                Some(&challenge),
+                "{text:?}"
+            );
+        }
+    }
+}
+
+/// Reads everything a user of the crate would.
+fn touch(message: &Message) {
+    let headers = message.headers();
+    let _ = (
+        headers.vias(),
+        headers.from(),
+        headers.to(),
+        headers.cseq(),
+        headers.contacts(),
+    );
+    let _ = (
+        headers.routes(),
+        headers.record_routes(),
+        headers.max_forwards(),
+    );
+    let _ = (
+        headers.expires(),
+        headers.retry_after(),
+        headers.content_type(),
+    );
+    for header in headers.iter() {
+        let _ = headers.addresses(header.name.clone());
+        let _ = headers.all(&header.name).count();
+    }
+}
+
+fn frames(framer: &mut Framer, stream: &[u8], step: usize) -> Vec<Result<Frame, ParseError>> {
+    let mut frames = Vec::new();
+    for piece in stream.chunks(step) {
+        framer.push(piece);
+        frames.extend(framer.by_ref());
+    }
+    frames
+}
+
+fn corpus() -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/torture");
+    let mut files: Vec<_> = ["rfc4475", "rfc5118"]
+        .iter()
+        .flat_map(|rfc| std::fs::read_dir(folder.join(rfc)).unwrap())
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    files.sort();
+    files
+        .iter()
+        .map(|path| std::fs::read(path).unwrap())
+        .collect()
+}
+
+/// xorshift64*: the same walk on every machine.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % limit.max(1)
+    }
+
+    /// One of `corpus` with one to four changes.
+    fn mutant<T: AsRef<[u8]>>(&mut self, corpus: &[T]) -> Vec<u8> {
+        let mut bytes = corpus[self.below(corpus.len())].as_ref().to_vec();
+        for _ in 0..=self.below(4) {
+            self.change(&mut bytes);
+        }
+        bytes
+    }
+
+    fn change(&mut self, bytes: &mut Vec<u8>) {
+        const BITS: [&[u8]; 20] = [
+            b"\r\n",
+            b"\n",
+            b"\r",
+            b"\0",
+            b" ",
+            b"\t",
+            b"\"",
+            b"<",
+            b">",
+            b";",
+            b",",
+            b":",
+            b"@",
+            b"%",
+            b"=",
+            b"\\",
+            b"\xff",
+            b"\r\n ",
+            b"18446744073709551615",
+            b"SIP/2.0",
+        ];
+        let at = self.below(bytes.len() + 1);
+        let end = (at + self.below(12)).min(bytes.len());
+        match self.below(6) {
+            0 if at < bytes.len() => bytes[at] = self.below(256) as u8,
+            1 => drop(bytes.drain(at..end)),
+            2 => drop(bytes.splice(at..at, BITS[self.below(BITS.len())].iter().copied())),
+            3 => drop(bytes.splice(at..end, BITS[self.below(BITS.len())].iter().copied())),
+            4 => bytes.extend_from_within(at..end),
+            _ if at < bytes.len() => bytes[at] ^= 1 << self.below(8),
+            _ => {}
+        }
+    }
+
+    /// A message for a stream: half of them with the Content-Length they need, most unchanged.
+    fn framed(&mut self, corpus: &[Vec<u8>]) -> Vec<u8> {
+        let bytes = match self.below(3) {
+            0 => self.mutant(corpus),
+            _ => corpus[self.below(corpus.len())].clone(),
+        };
+        match (self.below(4), parse_datagram(&bytes)) {
+            (0, _) | (_, Err(_)) => bytes,
+            (1, Ok(message)) => [b"\r\n\r\n", &message.to_bytes()[..]].concat(),
+            (_, Ok(message)) => message.to_bytes().to_vec(),
+        }
+    }
+}
