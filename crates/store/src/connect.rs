@@ -58,6 +58,18 @@ pub(crate) async fn open(url: &str) -> Result<Opened> {
     })
 }
 
+/// Connections that only read, beside a server that may use the database.
+pub(crate) async fn open_to_read(url: &str) -> Result<AnyPool> {
+    sqlx::any::install_default_drivers();
+    let options = match Dialect::of(url) {
+        Some(Dialect::Sqlite) => format!("sqlite:{}?mode=rw", sqlite_path(url)?.display()),
+        Some(Dialect::Postgres) | None => url.to_owned(),
+    };
+    let options = AnyConnectOptions::from_str(&options).map_err(|error| unusable(url, &error))?;
+    let pool = AnyPoolOptions::new().max_connections(1).connect_with(options).await;
+    pool.map_err(|error| unusable(url, &error))
+}
+
 /// One more connection, ready to use.
 pub(crate) async fn connect(
     options: &AnyConnectOptions,

@@ -21,6 +21,7 @@ mod directory;
 mod error;
 mod filter;
 mod first_start;
+mod inspect;
 mod lists;
 mod migrate;
 mod query;
@@ -44,6 +45,7 @@ pub use filter::{
     RecordingFilter, RecordingKey, Rows, Scope, Sort, Window,
 };
 pub use first_start::{AdminSeed, FirstStart};
+pub use inspect::Inspect;
 pub use secret::SecretKey;
 
 use crate::caches::Caches;
