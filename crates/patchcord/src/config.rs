@@ -1,0 +1,220 @@
+//! Every setting of the server: declared once below, read once at start.
+//!
+//! One list gives the struct, the defaults, the parser and `docs/config.md`. Later sources win:
+//! default, file, environment, flags. **Invariant: a [`Config`] that exists is usable; a key that
+//! does not exist or a value that cannot be used stops the start with its name and the reason**,
+//! all of them at once. Turning settings into those of each crate is left to `serve`.
+
+mod document;
+mod setting;
+mod source;
+mod trunk;
+
+use std::net::{IpAddr, SocketAddr};
+use std::num::{NonZeroU32, NonZeroU64};
+use std::path::PathBuf;
+
+use model::AccountSid;
+
+pub(crate) use setting::{Domain, Email, LogFormat, LogLevel, PortRange, Secret};
+pub(crate) use source::{Flags, load};
+pub(crate) use trunk::Trunk;
+
+use setting::Setting;
+
+/// What is known about one key.
+struct Key {
+    section: &'static str,
+    name: &'static str,
+    /// What a value looks like, for people.
+    kind: &'static str,
+    /// As text; empty for none.
+    default: &'static str,
+    /// May also be given as the name of a file, under the name with `_file` at its end.
+    secret: bool,
+    doc: &'static str,
+}
+
+/// Why one value was refused: for people, without the name of the key.
+type Reason = String;
+
+macro_rules! settings {
+    ($(
+        $(#[doc = $section_doc:literal])+
+        $section:ident: $Section:ident {
+            $($(#[doc = $doc:literal])+ $key:ident: $kind:ty = $default:literal,)+
+        }
+    )+) => {
+        $(
+            $(#[doc = $section_doc])+
+            #[derive(Clone, Debug)]
+            pub(crate) struct $Section { $($(#[doc = $doc])+ pub(crate) $key: $kind,)+ }
+        )+
+
+        /// All settings.
+        #[derive(Clone, Debug)]
+        pub(crate) struct Config {
+            $($(#[doc = $section_doc])+ pub(crate) $section: $Section,)+
+            /// Providers that calls come from and go to; the first takes calls to numbers.
+            pub(crate) trunks: Vec<Trunk>,
+        }
+
+        impl Config {
+            fn defaults() -> Result<Self, Reason> {
+                Ok(Self {
+                    $($section: $Section { $($key: <$kind as Setting>::read($default)?,)+ },)+
+                    trunks: Vec::new(),
+                })
+            }
+
+            /// Sets one key that exists.
+            fn set(&mut self, section: &str, key: &str, text: &str) -> Result<(), Reason> {
+                match (section, key) {
+                    $($((stringify!($section), stringify!($key)) => {
+                        self.$section.$key = <$kind as Setting>::read(text)?;
+                    })+)+
+                    _ => return Err("no such key".to_owned()),
+                }
+                Ok(())
+            }
+        }
+
+        /// Every key, in the order of the declaration.
+        const KEYS: &[Key] = &[$($(Key {
+            section: stringify!($section),
+            name: stringify!($key),
+            kind: <$kind as Setting>::KIND,
+            default: $default,
+            secret: <$kind as Setting>::SECRET,
+            doc: concat!($($doc),+),
+        },)+)+];
+
+        /// Every section with what it is about.
+        const SECTIONS: &[(&str, &str)] =
+            &[$((stringify!($section), concat!($($section_doc),+)),)+];
+    };
+}
+
+settings! {
+    /// Where the server listens and keeps its data.
+    server: Server {
+        /// Folder for everything that must survive a restart; created if missing.
+        data: PathBuf = "./patchcord-data",
+        /// Address of the API; port 0 takes a free one.
+        http: SocketAddr = "127.0.0.1:8080",
+        /// Address of SIP over UDP and TCP; port 0 takes a free one.
+        sip: SocketAddr = "0.0.0.0:5060",
+        /// Address of `/metrics`. Unset: `127.0.0.1:9090`, or a free port if that is taken.
+        metrics: Option<SocketAddr> = "",
+        /// SIP domain and digest realm of the first organization.
+        domain: Domain = "patchcord",
+        /// Address that peers reach the server at, when it stands behind NAT.
+        public_address: Option<IpAddr> = "",
+        /// Key for stored secrets, 64 hexadecimal digits. Unset: made once and kept in the data folder.
+        secret_key: Option<Secret> = "",
+    }
+
+    /// The first administrator; used when the data folder is new. What is unset is generated.
+    admin: Admin {
+        /// SID of the account: `AC` and 32 hexadecimal digits.
+        sid: Option<AccountSid> = "",
+        /// API token.
+        token: Option<Secret> = "",
+        /// E-mail address, also a login of the API.
+        email: Email = "administrator@localhost",
+        /// Password.
+        password: Option<Secret> = "",
+    }
+
+    /// The log, on standard error.
+    log: Log {
+        /// A level (`error`, `warn`, `info`, `debug`, `trace`) or directives such as `info,sip=debug`.
+        level: LogLevel = "info",
+        /// `human` or `json`.
+        format: LogFormat = "human",
+    }
+
+    /// SIP.
+    sip: Sip {
+        /// Challenge with SHA-256 besides MD5. Many deployed phones stop at it.
+        sha256: bool = "false",
+        /// Seconds that a digest nonce can be used.
+        nonce_lifetime_s: NonZeroU32 = "300",
+        /// Inbound calls that may be in set-up at once; more get 503.
+        max_calls_in_setup: NonZeroU32 = "1000",
+    }
+
+    /// RTP.
+    media: Media {
+        /// Address that RTP sockets are bound to. Unset: all.
+        address: Option<IpAddr> = "",
+        /// Address told to peers in SDP. Unset: `server.public_address`, or the one the peer is reached from.
+        advertised: Option<IpAddr> = "",
+        /// UDP ports, first and last, or `any` for those the system chooses.
+        ports: PortRange = "10000-20000",
+        /// Worker threads. Unset: one for each core.
+        workers: Option<NonZeroU32> = "",
+        /// Seconds without RTP and RTCP after which a call that is not on hold is ended.
+        silence_timeout_s: NonZeroU32 = "60",
+    }
+
+    /// Requests to applications and for media files.
+    fetch: Fetch {
+        /// Milliseconds for connecting, and again for the answer.
+        timeout_ms: NonZeroU64 = "6000",
+        /// Let every account use addresses of private networks and of this machine. The administrator's account always may.
+        allow_private: bool = "false",
+        /// Link-local and cloud metadata addresses that may be used all the same.
+        allow_addresses: Vec<IpAddr> = "",
+        /// Largest document, in bytes.
+        max_document_bytes: NonZeroU64 = "1048576",
+        /// Largest media file, in bytes.
+        max_media_bytes: NonZeroU64 = "67108864",
+    }
+
+    /// The database.
+    database: Database {
+        /// `sqlite:` or `postgres:` address. Unset: SQLite in the data folder.
+        url: Option<Secret> = "",
+    }
+
+    /// Behaviour that old applications may rely on.
+    compat: Compat {
+        /// Send the word `null` for a caller name or diversion that is not known.
+        null_strings: bool = "false",
+    }
+}
+
+/// Names in the environment besides `PATCHCORD_SECTION__KEY`.
+const SHORT_NAMES: &[(&str, &str, &str)] = &[
+    ("PATCHCORD_ADMIN_SID", "admin", "sid"),
+    ("PATCHCORD_ADMIN_TOKEN", "admin", "token"),
+    ("PATCHCORD_ADMIN_EMAIL", "admin", "email"),
+    ("PATCHCORD_ADMIN_PASSWORD", "admin", "password"),
+    ("PATCHCORD_DOMAIN", "server", "domain"),
+    ("PATCHCORD_SECRET_KEY", "server", "secret_key"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_can_be_used_and_set_again() {
+        let mut config = Config::defaults().unwrap();
+        for key in KEYS {
+            let result = config.set(key.section, key.name, key.default);
+            assert_eq!(result, Ok(()), "{}.{}", key.section, key.name);
+        }
+    }
+
+    #[test]
+    fn every_short_name_is_a_key() {
+        for (name, section, key) in SHORT_NAMES {
+            let found = KEYS
+                .iter()
+                .any(|known| known.section == *section && known.name == *key);
+            assert!(found, "{name}");
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! The types that a setting may have, each read from text.
+//!
+//! **Invariant: a value of these types needs no further check.** Where the text comes from is left
+//! to `source`.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::num::{NonZeroU32, NonZeroU64};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use model::AccountSid;
+use tracing_subscriber::EnvFilter;
+
+use super::Reason;
+
+/// A type that a setting may have.
+pub(super) trait Setting: Sized {
+    /// What a value looks like, for people.
+    const KIND: &'static str;
+    /// Whether it must not be shown, and may come out of a file of its own.
+    const SECRET: bool = false;
+
+    /// Reads a value.
+    fn read(text: &str) -> Result<Self, Reason>;
+}
+
+macro_rules! parsed {
+    ($($Type:ty, $kind:literal;)+) => {$(
+        impl Setting for $Type {
+            const KIND: &'static str = $kind;
+
+            fn read(text: &str) -> Result<Self, Reason> {
+                text.parse().map_err(|_| format!("`{text}` is not {}", Self::KIND))
+            }
+        }
+    )+};
+}
+
+parsed! {
+    bool, "`true` or `false`";
+    NonZeroU32, "a whole number above 0";
+    NonZeroU64, "a whole number above 0";
+    IpAddr, "an IP address";
+    SocketAddr, "an address and a port";
+    AccountSid, "`AC` and 32 hexadecimal digits";
+    Domain, "a domain name";
+    Email, "an e-mail address";
+    LogFormat, "`human` or `json`";
+    PortRange, "`first-last` or `any`";
+}
+
+impl<T: Setting> Setting for Option<T> {
+    const KIND: &'static str = T::KIND;
+    const SECRET: bool = T::SECRET;
+
+    fn read(text: &str) -> Result<Self, Reason> {
+        if text.is_empty() {
+            Ok(None)
+        } else {
+            T::read(text).map(Some)
+        }
+    }
+}
+
+impl Setting for Vec<IpAddr> {
+    const KIND: &'static str = "a list of IP addresses";
+
+    fn read(text: &str) -> Result<Self, Reason> {
+        let parts = text
+            .split(',')
+            .map(str::trim)
+            .filter(|part| !part.is_empty());
+        parts.map(IpAddr::read).collect()
+    }
+}
+
+impl Setting for PathBuf {
+    const KIND: &'static str = "a path";
+
+    fn read(text: &str) -> Result<Self, Reason> {
+        if text.is_empty() {
+            return Err("an empty text is not a path".to_owned());
+        }
+        Ok(Self::from(text))
+    }
+}
+
+/// A text that must not be shown.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Secret(String);
+
+impl Secret {
+    /// The text itself; keep it out of logs and messages.
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("<secret>")
+    }
+}
+
+impl Setting for Secret {
+    const KIND: &'static str = "a text";
+    const SECRET: bool = true;
+
+    fn read(text: &str) -> Result<Self, Reason> {
+        if text.is_empty() {
+            return Err("an empty text is no secret".to_owned());
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// A host name, in lower case.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Domain(String);
+
+impl Domain {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Domain {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let label = |label: &str| {
+            let inner = label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-');
+            inner
+                && (1..=63).contains(&label.len())
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+        };
+        let valid = text.len() <= 253 && text.split('.').all(label);
+        valid.then(|| Self(text.to_ascii_lowercase())).ok_or(())
+    }
+}
+
+/// Something with one `@` in it; whether mail arrives there cannot be checked.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Email(String);
+
+impl Email {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Email {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let clean = text.chars().all(|c| !c.is_whitespace() && !c.is_control());
+        let valid = clean
+            && text.split_once('@').is_some_and(|(user, host)| {
+                !user.is_empty() && !host.is_empty() && !host.contains('@')
+            });
+        valid.then(|| Self(text.to_owned())).ok_or(())
+    }
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum LogFormat {
+    /// Text for people.
+    Human,
+    /// One JSON object per line.
+    Json,
+}
+
+impl FromStr for LogFormat {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "human" => Ok(Self::Human),
+            "json" => Ok(Self::Json),
+            _ => Err(()),
+        }
+    }
+}
+
+/// Which log lines are written: checked directives of `tracing`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct LogLevel(String);
+
+impl LogLevel {
+    /// The filter that these directives describe.
+    pub(crate) fn filter(&self) -> EnvFilter {
+        EnvFilter::new(&self.0)
+    }
+}
+
+impl Setting for LogLevel {
+    const KIND: &'static str = "a level or directives";
+
+    fn read(text: &str) -> Result<Self, Reason> {
+        const LEVELS: &[&str] = &["off", "error", "warn", "info", "debug", "trace"];
+        for directive in text.split(',') {
+            let level = directive.rsplit('=').next().unwrap_or(directive).trim();
+            if !LEVELS.contains(&level) {
+                return Err(format!("`{level}` is none of {}", LEVELS.join(", ")));
+            }
+        }
+        EnvFilter::try_new(text).map_err(|error| error.to_string())?;
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// UDP ports for media: a range, or any that the system chooses.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct PortRange(RangeInclusive<u16>);
+
+impl PortRange {
+    /// First and last port; `0..=0` for any.
+    pub(crate) fn range(&self) -> RangeInclusive<u16> {
+        self.0.clone()
+    }
+}
+
+impl FromStr for PortRange {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        if text == "any" {
+            return Ok(Self(0..=0));
+        }
+        let (first, last) = text.split_once('-').ok_or(())?;
+        let parse = |text: &str| text.trim().parse::<u16>().map_err(|_| ());
+        let (first, last) = (parse(first)?, parse(last)?);
+        // RTP and its RTCP need two ports.
+        let usable = first > 0 && last > first;
+        usable.then_some(Self(first..=last)).ok_or(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reads<T: Setting>(good: &[&str], bad: &[&str]) {
+        for text in good {
+            assert!(T::read(text).is_ok(), "{text} should be {}", T::KIND);
+        }
+        for text in bad {
+            assert!(T::read(text).is_err(), "{text} should not be {}", T::KIND);
+        }
+    }
+
+    #[test]
+    fn what_each_type_takes() {
+        reads::<bool>(&["true", "false"], &["yes", "", "1", "True"]);
+        reads::<NonZeroU32>(&["1", "4294967295"], &["0", "-1", "1.5", "x", "4294967296"]);
+        reads::<SocketAddr>(
+            &["127.0.0.1:0", "[::]:5060"],
+            &["127.0.0.1", ":5060", "host:1"],
+        );
+        reads::<Vec<IpAddr>>(&["", "1.2.3.4, ::1"], &["1.2.3.4,x"]);
+        reads::<AccountSid>(
+            &["AC0123456789abcdef0123456789abcdef"],
+            &["AC0123", "CA0123456789abcdef0123456789abcdef"],
+        );
+        reads::<Domain>(
+            &["patchcord", "a.example"],
+            &["", "-a", "a..b", "a b", "a/b", "a\nb"],
+        );
+        reads::<Email>(&["a@b"], &["a", "@b", "a@", "a@b@c", "a @b"]);
+        reads::<LogFormat>(&["human", "json"], &["xml", "JSON"]);
+        reads::<LogLevel>(
+            &["info", "info,sip=debug"],
+            &["loud", "sip=loud", "", "info,,"],
+        );
+        reads::<PortRange>(
+            &["any", "10000-20000"],
+            &["5", "0-5", "20-10", "7-7", "1-70000"],
+        );
+        reads::<Option<Secret>>(&["", "x"], &[]);
+        reads::<PathBuf>(&["./a"], &[""]);
+    }
+
+    #[test]
+    fn a_secret_never_shows() {
+        let secret = Secret::read("open sesame").unwrap();
+        assert_eq!(format!("{secret:?}"), "<secret>");
+        assert_eq!(secret.expose(), "open sesame");
+    }
+}

@@ -1,0 +1,402 @@
+//! Where settings come from: the file, the environment, the flags; in this order, later ones win.
+//!
+//! **Invariant: nothing that was given is ignored silently**: each key is either set or reported.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use super::{Config, KEYS, Key, Reason, SECTIONS, SHORT_NAMES, trunk};
+
+/// What the command line says; `None` where it says nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Flags {
+    /// `--config`
+    pub(crate) file: Option<PathBuf>,
+    /// `--data`
+    pub(crate) data: Option<String>,
+    /// `--http`
+    pub(crate) http: Option<String>,
+    /// `--sip`
+    pub(crate) sip: Option<String>,
+    /// `--metrics`
+    pub(crate) metrics: Option<String>,
+}
+
+/// One key that was refused, and why.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Problem {
+    key: String,
+    reason: Reason,
+}
+
+impl Problem {
+    pub(super) fn new(key: impl Into<String>, reason: Reason) -> Self {
+        Self {
+            key: key.into(),
+            reason,
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`: {}", self.key, self.reason)
+    }
+}
+
+/// Everything that is wrong with the configuration.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct ConfigErrors(Vec<Problem>);
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, problem) in self.0.iter().enumerate() {
+            let separator = if at == 0 { "" } else { "\n" };
+            write!(f, "{separator}{problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigErrors {}
+
+/// Reads all sources.
+///
+/// # Errors
+/// [`ConfigErrors`] with every key that does not exist or whose value cannot be used.
+pub(crate) fn load(
+    flags: &Flags,
+    environment: impl IntoIterator<Item = (String, String)>,
+) -> Result<Config, ConfigErrors> {
+    let mut problems = Vec::new();
+    let mut config = match Config::defaults() {
+        Ok(config) => config,
+        Err(reason) => return Err(ConfigErrors(vec![Problem::new("defaults", reason)])),
+    };
+    if let Some(path) = &flags.file {
+        read_file(path, &mut config, &mut problems);
+    }
+    for (name, value) in environment {
+        read_variable(&name, &value, &mut config, &mut problems);
+    }
+    let given = [
+        ("--data", "data", &flags.data),
+        ("--http", "http", &flags.http),
+        ("--sip", "sip", &flags.sip),
+        ("--metrics", "metrics", &flags.metrics),
+    ];
+    for (flag, key, value) in given {
+        if let Some(text) = value
+            && let Err(reason) = config.set("server", key, text)
+        {
+            problems.push(Problem::new(flag, reason));
+        }
+    }
+    if problems.is_empty() {
+        Ok(config)
+    } else {
+        Err(ConfigErrors(problems))
+    }
+}
+
+fn read_file(path: &Path, config: &mut Config, problems: &mut Vec<Problem>) {
+    let shown = path.display().to_string();
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) => {
+            return problems.push(Problem::new(shown, format!("cannot be read: {error}")));
+        }
+    };
+    match text.parse::<toml::Table>() {
+        Ok(table) => read_tables(&table, config, problems),
+        Err(error) => problems.push(Problem::new(shown, error.to_string())),
+    }
+}
+
+fn read_tables(file: &toml::Table, config: &mut Config, problems: &mut Vec<Problem>) {
+    for (section, value) in file {
+        match value {
+            toml::Value::Array(tables) if section == "trunk" => {
+                read_trunks(tables, config, problems);
+            }
+            toml::Value::Table(keys) if SECTIONS.iter().any(|(known, _)| known == section) => {
+                for (name, value) in keys {
+                    let read = plain(value).and_then(|text| set(config, section, name, &text));
+                    if let Err(reason) = read {
+                        problems.push(Problem::new(format!("{section}.{name}"), reason));
+                    }
+                }
+            }
+            _ => problems.push(Problem::new(section, unknown_section(section))),
+        }
+    }
+}
+
+fn read_trunks(tables: &[toml::Value], config: &mut Config, problems: &mut Vec<Problem>) {
+    for (at, value) in tables.iter().enumerate() {
+        match value {
+            toml::Value::Table(table) => config.trunks.extend(trunk::read(at, table, problems)),
+            _ => problems.push(Problem::new(
+                format!("trunk[{at}]"),
+                "is no table".to_owned(),
+            )),
+        }
+    }
+}
+
+fn unknown_section(name: &str) -> Reason {
+    if name == "trunk" {
+        return "write it as `[[trunk]]`".to_owned();
+    }
+    let names = SECTIONS.iter().map(|(known, _)| *known).chain(["trunk"]);
+    format!("no such section{}", suggestion(name, names))
+}
+
+/// A scalar, or a list of them, as the text that settings are read from.
+pub(super) fn plain(value: &toml::Value) -> Result<String, Reason> {
+    match value {
+        toml::Value::String(text) => Ok(text.clone()),
+        toml::Value::Integer(number) => Ok(number.to_string()),
+        toml::Value::Boolean(truth) => Ok(truth.to_string()),
+        toml::Value::Array(values) => {
+            let parts: Result<Vec<String>, Reason> = values.iter().map(plain).collect();
+            parts.map(|parts| parts.join(","))
+        }
+        toml::Value::Float(_) | toml::Value::Datetime(_) | toml::Value::Table(_) => {
+            Err("must be a text, a whole number, true or false, or a list of them".to_owned())
+        }
+    }
+}
+
+/// Environment: `PATCHCORD_SECTION__KEY` and the short names. Other `PATCHCORD_` names belong to
+/// scripts and are left alone, but one that looks like a short name is not.
+fn read_variable(name: &str, value: &str, config: &mut Config, problems: &mut Vec<Problem>) {
+    let Some(rest) = name.strip_prefix("PATCHCORD_") else {
+        return;
+    };
+    let short =
+        SHORT_NAMES
+            .iter()
+            .find_map(|(known, section, key)| match name.strip_prefix(known)? {
+                "" => Some(((*section).to_owned(), (*key).to_owned())),
+                "_FILE" => Some(((*section).to_owned(), format!("{key}_file"))),
+                _ => None,
+            });
+    let long = || {
+        let (section, key) = rest.split_once("__")?;
+        Some((section.to_ascii_lowercase(), key.to_ascii_lowercase()))
+    };
+    let result = match short.or_else(long) {
+        Some((section, key)) if SECTIONS.iter().any(|(known, _)| *known == section) => {
+            set(config, &section, &key, value)
+        }
+        Some((section, _)) => Err(unknown_section(&section)),
+        None if rest.starts_with("ADMIN_") => {
+            let names = SHORT_NAMES.iter().map(|(known, ..)| *known);
+            Err(format!("no such variable{}", suggestion(name, names)))
+        }
+        None => return,
+    };
+    if let Err(reason) = result {
+        problems.push(Problem::new(name, reason));
+    }
+}
+
+/// Sets a key of a section that exists; a secret's `_file` form reads that file.
+fn set(config: &mut Config, section: &str, name: &str, text: &str) -> Result<(), Reason> {
+    let keys = || KEYS.iter().filter(|key| key.section == section);
+    if keys().any(|key| key.name == name) {
+        return config.set(section, name, text);
+    }
+    if let Some(secret) = name.strip_suffix("_file")
+        && keys().any(|key| key.name == secret && key.secret)
+    {
+        return config.set(section, secret, &secret_from_file(text)?);
+    }
+    Err(no_such_key(name, keys()))
+}
+
+/// The content of a secret's file, without the line end that editors leave.
+pub(super) fn secret_from_file(path: &str) -> Result<String, Reason> {
+    std::fs::read_to_string(path)
+        .map(|text| text.trim_end_matches(['\r', '\n']).to_owned())
+        .map_err(|error| format!("cannot read `{path}`: {error}"))
+}
+
+pub(super) fn no_such_key(name: &str, keys: impl Iterator<Item = &'static Key>) -> Reason {
+    format!("no such key{}", suggestion(name, keys.map(|key| key.name)))
+}
+
+/// `; did you mean …?` if one of the names is near.
+fn suggestion<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
+    known
+        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
+        .min()
+        .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 4)
+        .map_or_else(String::new, |(_, candidate)| {
+            format!("; did you mean `{candidate}`?")
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load_text(file: &str, environment: &[(&str, &str)], flags: Flags) -> Result<Config, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        std::fs::write(&path, file).unwrap();
+        let environment = environment
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        load(
+            &Flags {
+                file: Some(path),
+                ..flags
+            },
+            environment,
+        )
+        .map_err(|errors| errors.to_string())
+    }
+
+    #[test]
+    fn later_sources_win() {
+        let file = "[server]\nhttp = '127.0.0.1:1'\nsip = '127.0.0.1:1'\ndata = 'file'\n[fetch]\ntimeout_ms = 1\nallow_private = true\n";
+        let environment = [
+            ("PATCHCORD_SERVER__SIP", "127.0.0.1:2"),
+            ("PATCHCORD_SERVER__HTTP", "127.0.0.1:2"),
+            ("PATCHCORD_DOMAIN", "Example.ORG"),
+            ("PATCHCORD_BIN", "not ours"),
+            ("HOME", "not ours"),
+        ];
+        let flags = Flags {
+            http: Some("127.0.0.1:3".to_owned()),
+            ..Flags::default()
+        };
+        let config = load_text(file, &environment, flags).unwrap();
+        assert_eq!(config.server.http.port(), 3);
+        assert_eq!(config.server.sip.port(), 2);
+        assert_eq!(config.server.data, PathBuf::from("file"));
+        assert_eq!(config.server.domain.as_str(), "example.org");
+        assert_eq!(config.fetch.timeout_ms.get(), 1);
+        assert!(config.fetch.allow_private);
+        assert_eq!(config.media.silence_timeout_s.get(), 60);
+    }
+
+    #[test]
+    fn refuses_what_it_does_not_know() {
+        // The file, the environment, and how the refusal begins.
+        type Row = (
+            &'static str,
+            &'static [(&'static str, &'static str)],
+            &'static str,
+        );
+        let table: &[Row] = &[
+            (
+                "[fetch]\ntimout_ms = 1",
+                &[],
+                "`fetch.timout_ms`: no such key; did you mean `timeout_ms`?",
+            ),
+            (
+                "[fecth]\ntimeout_ms = 1",
+                &[],
+                "`fecth`: no such section; did you mean `fetch`?",
+            ),
+            (
+                "[fetch]\ntimeout_ms = 0",
+                &[],
+                "`fetch.timeout_ms`: `0` is not a whole number above 0",
+            ),
+            (
+                "[fetch]\ntimeout_ms = 1.5",
+                &[],
+                "`fetch.timeout_ms`: must be a text",
+            ),
+            (
+                "[server]\nsip = 5060",
+                &[],
+                "`server.sip`: `5060` is not an address and a port",
+            ),
+            (
+                "[server]\nhttp_file = 'x'",
+                &[],
+                "`server.http_file`: no such key",
+            ),
+            (
+                "[trunk]\nname = 'a'",
+                &[],
+                "`trunk`: write it as `[[trunk]]`",
+            ),
+            ("fetch = 1", &[], "`fetch`: no such section"),
+            (
+                "",
+                &[("PATCHCORD_FETCH__TIMEOUT", "1")],
+                "`PATCHCORD_FETCH__TIMEOUT`: no such key; did you mean `timeout_ms`?",
+            ),
+            (
+                "",
+                &[("PATCHCORD_ADMIN_TOKN", "x")],
+                "`PATCHCORD_ADMIN_TOKN`: no such variable; did you mean `PATCHCORD_ADMIN_TOKEN`?",
+            ),
+            (
+                "",
+                &[("PATCHCORD_ADMIN_SID", "AC12")],
+                "`PATCHCORD_ADMIN_SID`: `AC12` is not `AC` and 32",
+            ),
+            (
+                "",
+                &[("PATCHCORD_NOWHERE__KEY", "1")],
+                "`PATCHCORD_NOWHERE__KEY`: no such section",
+            ),
+        ];
+        for (file, environment, expected) in table {
+            let problem = load_text(file, environment, Flags::default()).unwrap_err();
+            assert!(problem.starts_with(expected), "{problem}");
+        }
+        let broken = load_text("[server", &[], Flags::default()).unwrap_err();
+        assert!(
+            broken.contains("config.toml`") && broken.contains("line 1"),
+            "{broken}"
+        );
+    }
+
+    #[test]
+    fn reports_everything_at_once() {
+        let flags = Flags {
+            sip: Some("here".to_owned()),
+            ..Flags::default()
+        };
+        let problems = load_text("[fetch]\na = 1\nb = 2\n", &[], flags).unwrap_err();
+        assert_eq!(problems.lines().count(), 3, "{problems}");
+        assert!(
+            problems.ends_with("`--sip`: `here` is not an address and a port"),
+            "{problems}"
+        );
+    }
+
+    #[test]
+    fn a_secret_may_stand_in_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        std::fs::write(&path, "abc\n").unwrap();
+        let path = path.display().to_string();
+        for name in ["PATCHCORD_ADMIN_TOKEN_FILE", "PATCHCORD_ADMIN__TOKEN_FILE"] {
+            let config = load_text("", &[(name, &path)], Flags::default()).unwrap();
+            assert_eq!(
+                config.admin.token.as_ref().map(|token| token.expose()),
+                Some("abc"),
+                "{name}"
+            );
+        }
+        let config = load_text(
+            &format!("[admin]\ntoken_file = '{path}'"),
+            &[],
+            Flags::default(),
+        )
+        .unwrap();
+        assert_eq!(
+            config.admin.token.as_ref().map(|token| token.expose()),
+            Some("abc")
+        );
+    }
+}

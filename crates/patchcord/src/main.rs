@@ -1,0 +1,85 @@
+//! The `patchcord` program: command line, configuration, log, and what runs.
+//!
+//! **Invariant: standard output carries answers only (the ready line, a ladder), the log goes to
+//! standard error, and the exit code is 0, 64 or 70 as `docs/operating.md` promises.** What happens
+//! in a call is left to the crates below.
+
+#![forbid(unsafe_code)]
+
+mod cli;
+#[expect(dead_code, reason = "settings of parts that `serve` does not start")]
+mod config;
+mod health;
+mod logging;
+mod metrics;
+mod serve;
+mod shutdown;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use clap::error::ErrorKind;
+
+use cli::{Cli, Task};
+
+/// Bad usage or configuration (`EX_USAGE`).
+const USAGE: u8 = 64;
+/// Anything else that failed (`EX_SOFTWARE`).
+const INTERNAL: u8 = 70;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let asked = matches!(
+                error.kind(),
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+            );
+            // Nobody is left to tell if the terminal is gone.
+            let _ = error.print();
+            return if asked {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::from(USAGE)
+            };
+        }
+    };
+    match cli.task {
+        Task::Serve(flags) => serve(&flags.into()),
+    }
+}
+
+fn serve(flags: &config::Flags) -> ExitCode {
+    let config = match config::load(flags, environment()) {
+        Ok(config) => config,
+        Err(errors) => {
+            eprintln!("patchcord: the configuration cannot be used:\n{errors}");
+            return ExitCode::from(USAGE);
+        }
+    };
+    logging::start(&config.log);
+    exit(run(serve::run(config)))
+}
+
+/// The environment, without what is no text.
+fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+fn run(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(work)
+}
+
+fn exit(outcome: anyhow::Result<()>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("patchcord: {error:#}");
+            ExitCode::from(INTERNAL)
+        }
+    }
+}

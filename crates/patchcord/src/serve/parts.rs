@@ -1,0 +1,181 @@
+//! Turns settings into the parts of the server.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use call::{Engine, EngineConfig, StoreDirectory, StoreOutbox};
+use media::{MediaConfig, MediaPlane};
+use model::AccountSid;
+use model::record::Account;
+use sip::{IncomingCall, Sip, SipConfig, Trunk};
+use speech::EmbeddedSpeech;
+use store::{SecretKey, Store};
+use tokio::sync::mpsc;
+use webhook::{
+    AddressPolicy, CallbackConfig, Callbacks, FetchConfig, Fetcher, MediaCache, MediaLimits,
+};
+
+use super::files;
+use crate::config::Config;
+use crate::health::Health;
+
+/// Families of calls at once.
+const MAX_CALLS: usize = 20_000;
+
+pub(super) async fn store(config: &Config) -> Result<Store> {
+    let data = &config.server.data;
+    let key = match &config.server.secret_key {
+        Some(secret) => SecretKey::from_hex(secret.expose())?,
+        None => SecretKey::load_or_create(data)?,
+    };
+    let url = match &config.database.url {
+        Some(url) => url.expose().to_owned(),
+        None => format!("sqlite:{}", data.join("patchcord.db").display()),
+    };
+    Ok(Store::open(&url, key).await?)
+}
+
+pub(super) fn media(config: &Config) -> Result<MediaPlane> {
+    let settings = &config.media;
+    let any = match config.server.sip {
+        SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    };
+    let bound = config.server.sip.ip();
+    // RTP stays where SIP is, unless told otherwise.
+    let default = if bound.is_unspecified() { any } else { bound };
+    MediaPlane::start(MediaConfig {
+        workers: settings.workers.map_or(0, |workers| workers.get() as usize),
+        address: settings.address.unwrap_or(default),
+        advertised: settings.advertised.or(config.server.public_address),
+        ports: settings.ports.range(),
+        silence_timeout: Duration::from_secs(u64::from(settings.silence_timeout_s.get())),
+    })
+    .context("cannot start the media threads")
+}
+
+pub(super) fn fetcher(config: &Config) -> Result<Fetcher> {
+    let settings = &config.fetch;
+    let limit = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+    Ok(Fetcher::new(FetchConfig {
+        timeout: Duration::from_millis(settings.timeout_ms.get()),
+        max_document: limit(settings.max_document_bytes.get()),
+        max_media: limit(settings.max_media_bytes.get()),
+        allow_private: settings.allow_private,
+        allow_metadata: settings.allow_addresses.clone(),
+        ..FetchConfig::default()
+    })?)
+}
+
+pub(super) fn callbacks(
+    config: &Config,
+    store: &Store,
+    fetcher: &Fetcher,
+    administrator: AccountSid,
+) -> Callbacks {
+    let allow_private = config.fetch.allow_private;
+    let policy = move |account: AccountSid| AddressPolicy {
+        private_ok: allow_private || account == administrator,
+    };
+    Callbacks::new(
+        fetcher.clone(),
+        Arc::new(StoreOutbox(store.clone())),
+        CallbackConfig::default(),
+        Arc::new(policy),
+    )
+}
+
+pub(super) async fn sip(
+    config: &Config,
+    store: &Store,
+) -> Result<(Sip, mpsc::Receiver<IncomingCall>)> {
+    let settings = &config.sip;
+    let trunk = |trunk: &crate::config::Trunk| Trunk {
+        name: trunk.name.clone(),
+        uri: trunk.uri.clone(),
+        username: trunk.username.clone(),
+        password: trunk.password.as_ref().map(|password| password.expose().to_owned()),
+        addresses: trunk.addresses.clone(),
+    };
+    let sip = SipConfig {
+        udp: config.server.sip,
+        tcp: config.server.sip,
+        domain: config.server.domain.as_str().to_owned(),
+        public_address: config.server.public_address,
+        sha256: settings.sha256,
+        nonce_lifetime: Duration::from_secs(u64::from(settings.nonce_lifetime_s.get())),
+        max_calls_in_setup: settings.max_calls_in_setup.get() as usize,
+        trunks: config.trunks.iter().map(trunk).collect(),
+        ..SipConfig::default()
+    };
+    Ok(Sip::bind(sip, Arc::new(StoreDirectory(store.clone()))).await?)
+}
+
+/// Parts that the engine takes over.
+pub(super) struct Built {
+    pub(super) store: Store,
+    pub(super) sip: Sip,
+    pub(super) media: MediaPlane,
+    pub(super) fetcher: Fetcher,
+    pub(super) callbacks: Callbacks,
+    pub(super) incoming: mpsc::Receiver<IncomingCall>,
+}
+
+pub(super) fn engine(
+    config: &Config,
+    administrator: &Account,
+    http: SocketAddr,
+    built: Built,
+) -> Result<Engine> {
+    let data = &config.server.data;
+    let sounds =
+        MediaCache::new(built.fetcher.clone(), data.join(files::SOUNDS), MediaLimits::default())
+            .context("cannot use the folder for sound files")?;
+    let speech = EmbeddedSpeech::new(data.join(files::SPEECH), speech::SpeechLimits::default())
+        .context("cannot use the folder for speech")?;
+    let parts = call::Parts {
+        store: built.store,
+        sip: built.sip,
+        media: built.media,
+        speech: Arc::new(speech),
+        fetcher: built.fetcher,
+        sounds,
+        callbacks: built.callbacks,
+    };
+    let engine = EngineConfig {
+        public_base: public_base(config, http),
+        domain: config.server.domain.as_str().to_owned(),
+        organization: administrator.organization,
+        administrator: administrator.sid,
+        allow_private: config.fetch.allow_private,
+        recordings: data.join(files::RECORDINGS),
+        max_calls: MAX_CALLS,
+    };
+    Ok(Engine::start(engine, parts, built.incoming))
+}
+
+/// Where applications reach our HTTP side.
+fn public_base(config: &Config, http: SocketAddr) -> String {
+    let ip = match (config.server.public_address, http.ip()) {
+        (Some(public), _) => public,
+        (None, ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        (None, ip) => ip,
+    };
+    format!("http://{}", SocketAddr::new(ip, http.port()))
+}
+
+pub(super) fn router(
+    config: &Config,
+    store: &Store,
+    engine: &Engine,
+    health: &Health,
+) -> axum::Router {
+    let api = api::router(api::ApiState {
+        store: store.clone(),
+        calls: Arc::new(super::calls::LiveCalls::new(engine.clone(), store.clone())),
+        recordings: config.server.data.join(files::RECORDINGS),
+    });
+    api.merge(health.router())
+}

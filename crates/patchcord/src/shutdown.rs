@@ -1,0 +1,52 @@
+//! From signals to stages: the first SIGTERM or SIGINT drains, the second stops.
+//!
+//! **Invariant: a stage is never left backwards.** What each stage means is left to those who watch.
+
+use std::io;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tracing::info;
+
+/// Where the process is in its life.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Stage {
+    /// New calls are taken.
+    Running,
+    /// New calls are refused, those in progress go on.
+    Draining,
+    /// Everything ends.
+    Stopping,
+}
+
+/// Watches for signals from now on.
+///
+/// # Errors
+/// If the system refuses the signal handlers.
+pub(crate) fn watch_signals() -> io::Result<watch::Receiver<Stage>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let (stages, receiver) = watch::channel(Stage::Running);
+    tokio::spawn(async move {
+        for stage in [Stage::Draining, Stage::Stopping] {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            match stage {
+                Stage::Draining => info!("draining: new calls are refused; a second signal stops"),
+                Stage::Running | Stage::Stopping => info!("stopping"),
+            }
+            if stages.send(stage).is_err() {
+                return;
+            }
+        }
+    });
+    Ok(receiver)
+}
+
+/// Waits until the process is at least at this stage.
+pub(crate) async fn reached(stages: &mut watch::Receiver<Stage>, stage: Stage) {
+    // The sender only goes away after the last stage.
+    let _ = stages.wait_for(|current| *current >= stage).await;
+}
