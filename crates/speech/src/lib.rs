@@ -1,1 +1,101 @@
-//! Placeholder.
+//! Text to speech behind one trait.
+//!
+//! [`EmbeddedSpeech`] runs the free engines flite (American English) and espeak-ng (everything
+//! else) as child processes and keeps what they made in a cache on disk; other engines can stand
+//! behind [`Synthesizer`] as well.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`language`] | language codes of documents to voices of engines |
+//! | [`voice`] | names of voices, also those of other platforms |
+//! | `engine` | finds and runs the programs |
+//! | `cache` | what was spoken before |
+//! | [`embedded`] | puts these together |
+//!
+//! **Invariant: a language or voice that no engine has is replaced by the nearest one, and said so**
+//! ([`Synthesizer::substitution`], and a warning in the log); never silently.
+//! Left to others: when a call speaks, and playing the samples.
+
+#![forbid(unsafe_code)]
+
+mod cache;
+pub mod embedded;
+mod engine;
+pub mod language;
+pub mod voice;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use embedded::{EmbeddedSpeech, Limits};
+pub use engine::{Engine, EngineStatus};
+pub use voice::Voice;
+
+/// What to say, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpeakRequest {
+    /// Plain text.
+    pub text: String,
+    /// A code from [`language::CODES`] or a BCP-47 tag, in any case; empty means `en`.
+    pub language: String,
+    /// Which kind of voice.
+    pub voice: Voice,
+}
+
+/// Why nothing is said.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SpeechError {
+    /// The text is too long.
+    #[error("text of {chars} characters is over the limit of {limit}")]
+    TextTooLong {
+        /// Its length.
+        chars: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// No engine for the language is installed.
+    #[error("no speech engine for `{language}` is installed: {install}")]
+    EngineMissing {
+        /// The language asked for.
+        language: String,
+        /// What to install.
+        install: String,
+    },
+    /// The engine took too long and was stopped.
+    #[error("`{engine}` did not finish within {} s", .limit.as_secs())]
+    TimedOut {
+        /// The program.
+        engine: &'static str,
+        /// The limit.
+        limit: Duration,
+    },
+    /// All engine slots stayed taken.
+    #[error("too many texts are being spoken at once")]
+    Busy,
+    /// The engine failed.
+    #[error("`{engine}` failed: {detail}")]
+    Failed {
+        /// The program.
+        engine: &'static str,
+        /// What it said.
+        detail: String,
+    },
+}
+
+/// Something that turns text into speech.
+#[async_trait::async_trait]
+pub trait Synthesizer: Send + Sync {
+    /// Speaks a text: 8 kHz mono samples without silence around. A text without any letter or
+    /// digit may give no samples.
+    ///
+    /// # Errors
+    /// The [`SpeechError`] that says what to change or install.
+    async fn speak(&self, request: SpeakRequest) -> Result<Arc<[i16]>, SpeechError>;
+
+    /// What would be heard in place of the language and voice asked for, as a sentence for the
+    /// author of the document; `None` if they are available.
+    fn substitution(&self, language: &str, voice: Voice) -> Option<String> {
+        let _ = (language, voice);
+        None
+    }
+}

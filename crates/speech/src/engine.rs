@@ -1,0 +1,177 @@
+//! The programs that speak: finds them and runs them.
+//!
+//! Text goes in through a pipe, sound comes out in a file (flite stops for ever when it writes to
+//! a pipe); no shell is involved and the child sees only the environment it needs.
+//! **Invariant: a child never outlives its future**: it is killed when the time is up and when
+//! nobody waits any more.
+
+use crate::language::Language;
+use crate::{SpeechError, Voice};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::time::Duration;
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+
+/// A program that speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Engine {
+    /// Flite: American English.
+    Flite,
+    /// eSpeak NG: many languages.
+    Espeak,
+}
+
+/// Whether a program is installed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineStatus {
+    /// Which one.
+    pub engine: Engine,
+    /// Where it is; `None`: not installed.
+    pub path: Option<PathBuf>,
+}
+
+impl Engine {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Flite, Self::Espeak];
+
+    /// Name of the program.
+    pub fn program(self) -> &'static str {
+        match self {
+            Self::Flite => "flite",
+            Self::Espeak => "espeak-ng",
+        }
+    }
+
+    /// How to install it.
+    pub fn install(self) -> &'static str {
+        match self {
+            Self::Flite => "install the package `flite` (Debian: `apt install flite`)",
+            Self::Espeak => "install the package `espeak-ng` (Debian: `apt install espeak-ng`)",
+        }
+    }
+
+    /// Name of the voice for a language.
+    pub(crate) fn voice(self, language: Language, voice: Voice) -> String {
+        match (self, voice) {
+            (Self::Flite, Voice::Man) => "rms".to_owned(),
+            (Self::Flite, Voice::Woman) => "slt".to_owned(),
+            (Self::Espeak, Voice::Man) => format!("{}+m3", language.espeak),
+            (Self::Espeak, Voice::Woman) => format!("{}+f3", language.espeak),
+        }
+    }
+
+    /// Speaks `text` into the file `out`, as WAV.
+    pub(crate) async fn run(
+        self,
+        program: &Path,
+        voice: &str,
+        text: &str,
+        out: &Path,
+        limit: Duration,
+    ) -> Result<(), SpeechError> {
+        let running = feed(self.command(program, voice, out), text);
+        let finished = tokio::time::timeout(limit, running).await;
+        let output = finished
+            .map_err(|_| SpeechError::TimedOut {
+                engine: self.program(),
+                limit,
+            })?
+            .map_err(|error| self.failed(error.to_string()))?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
+        let said: String = said
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .chars()
+            .take(200)
+            .collect();
+        Err(self.failed(format!("{}: {said}", output.status)))
+    }
+
+    pub(crate) fn failed(self, detail: impl Into<String>) -> SpeechError {
+        SpeechError::Failed {
+            engine: self.program(),
+            detail: detail.into(),
+        }
+    }
+
+    fn command(self, program: &Path, voice: &str, out: &Path) -> Command {
+        let mut command = Command::new(program);
+        match self {
+            Self::Flite => command.args(["-voice", voice, "-f", "/dev/stdin", "-o"]),
+            // `-b 1`: the text is UTF-8.
+            Self::Espeak => command.args(["--stdin", "-b", "1", "-v", voice, "-w"]),
+        };
+        command.arg(out).env_clear().kill_on_drop(true);
+        for name in ["PATH", "HOME", "ESPEAK_DATA_PATH"] {
+            if let Some(value) = std::env::var_os(name) {
+                command.env(name, value);
+            }
+        }
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        command
+    }
+}
+
+/// Runs a program with `text` as its input.
+async fn feed(mut command: Command, text: &str) -> std::io::Result<Output> {
+    let mut child = command.spawn()?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // A program that ends early tells more by its status than by a broken pipe.
+        let _ = stdin.write_all(text.as_bytes()).await;
+    }
+    child.wait_with_output().await
+}
+
+/// Looks for the programs in the folders of a search path such as `$PATH`.
+#[derive(Debug, Clone)]
+pub(crate) struct Finder {
+    search_path: OsString,
+}
+
+impl Finder {
+    pub(crate) fn new(search_path: OsString) -> Self {
+        Self { search_path }
+    }
+
+    /// Where a program is. Looked up anew each time, so that installing it needs no restart.
+    pub(crate) fn find(&self, engine: Engine) -> Option<PathBuf> {
+        std::env::split_paths(&self.search_path)
+            .map(|folder| folder.join(engine.program()))
+            .find(|path| path.is_file())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::language;
+
+    #[test]
+    fn voices_by_language() {
+        let (english, french) = (language::find("en").language, language::find("fr").language);
+        let table = [
+            (Engine::Flite, english, Voice::Man, "rms"),
+            (Engine::Flite, english, Voice::Woman, "slt"),
+            (Engine::Espeak, french, Voice::Man, "fr-fr+m3"),
+            (Engine::Espeak, english, Voice::Woman, "en-us+f3"),
+        ];
+        for (engine, language, voice, expected) in table {
+            assert_eq!(engine.voice(language, voice), expected);
+        }
+    }
+
+    #[test]
+    fn nothing_is_found_on_an_empty_path() {
+        let finder = Finder::new(OsString::from("/nonexistent"));
+        assert_eq!(finder.find(Engine::Flite), None);
+    }
+}
