@@ -35,4 +35,7 @@ impl HeaderError {
     }
 }
 
-pub(crate) use lexer::{Malformed, quote};
+pub(crate) use lexer::{Malformed, quote, quoted_len};
+
+#[cfg(test)]
+mod tests;

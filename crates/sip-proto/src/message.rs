@@ -229,3 +229,6 @@ fn finish(mut out: BytesMut, headers: &Headers, body: &Bytes) -> Bytes {
     out.put_slice(body);
     out.freeze()
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,7 +16,7 @@ pub use error::{ParseError, PartialRequest};
 pub use stream::{Frame, Framer};
 pub use token::is_token;
 
-pub(crate) use token::find_top_level;
+pub(crate) use token::{Class, class, find_top_level};
 
 /// Most bytes of one message, body included.
 pub const MAX_MESSAGE_BYTES: usize = 65_535;

@@ -206,3 +206,6 @@ impl fmt::Display for Uri {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

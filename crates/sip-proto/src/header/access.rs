@@ -1,5 +1,6 @@
 //! Typed access to the headers of a message.
 
+use super::lexer::lossy;
 use super::{CSeq, Contacts, HeaderError, Malformed, MediaType, NameAddr, RetryAfter, Via};
 use crate::message::{HeaderName, Headers};
 use std::borrow::Cow;
@@ -12,7 +13,7 @@ impl Headers {
     pub fn via(&self) -> Result<Via, HeaderError> {
         let line = self.required(HeaderName::Via)?;
         let first = crate::message::split_list(line).next().unwrap_or(line);
-        Via::parse(&String::from_utf8_lossy(first)).map_err(|e| error(HeaderName::Via, e))
+        Via::parse(&lossy(first)).map_err(|e| error(HeaderName::Via, e))
     }
 
     /// All Via elements, topmost first.
@@ -32,8 +33,7 @@ impl Headers {
 
     /// Call-ID; bytes that are no UTF-8 become U+FFFD.
     pub fn call_id(&self) -> Option<Cow<'_, str>> {
-        self.get_bytes(HeaderName::CallId)
-            .map(String::from_utf8_lossy)
+        self.get_bytes(HeaderName::CallId).map(lossy)
     }
 
     /// CSeq.
@@ -133,7 +133,7 @@ impl Headers {
     ) -> Result<Vec<T>, HeaderError> {
         self.lines(&name)
             .flat_map(crate::message::split_list)
-            .map(|item| read(&String::from_utf8_lossy(item)).map_err(|e| error(name.clone(), e)))
+            .map(|item| read(&lossy(item)).map_err(|e| error(name.clone(), e)))
             .collect()
     }
 }

@@ -1,6 +1,6 @@
 //! Address headers: From, To, Contact, Route, Record-Route, Refer-To, Diversion (RFC 3261 §20.10).
 
-use super::lexer::{Malformed, params, quote, quoted_len, unquote};
+use super::lexer::{Malformed, lossy, params, quote, quoted_len, unquote};
 use crate::uri::{Params, Uri};
 use std::fmt;
 
@@ -47,7 +47,7 @@ impl NameAddr {
     /// # Errors
     /// What is wrong, in a few words.
     pub fn parse_bytes(bytes: &[u8]) -> Result<Self, &'static str> {
-        Self::parse(&String::from_utf8_lossy(bytes))
+        Self::parse(&lossy(bytes))
     }
 
     fn read(text: &str) -> Result<Self, Malformed> {

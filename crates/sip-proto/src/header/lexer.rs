@@ -2,6 +2,7 @@
 
 use crate::parse::is_token;
 use crate::uri::{Params, UriError};
+use std::borrow::Cow;
 
 /// What is wrong with a header value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,8 +14,19 @@ impl From<UriError> for Malformed {
     }
 }
 
+/// The text of a value; bytes that are no UTF-8 become U+FFFD.
+pub(crate) fn lossy(bytes: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => String::from_utf8_lossy(bytes),
+    }
+}
+
 /// Length of the quoted string `text` starts with, quotes included.
 pub(crate) fn quoted_len(text: &str) -> Option<usize> {
+    if !text.starts_with('"') {
+        return None;
+    }
     let mut escaped = false;
     for (at, byte) in text.bytes().enumerate().skip(1) {
         match byte {
@@ -71,8 +83,8 @@ pub(crate) fn value(text: &str) -> Result<(&str, &str), Malformed> {
 
 /// Reads `;name[=value]` repeated to the end of `text`, white space allowed around each part.
 pub(crate) fn params(text: &str) -> Result<Params, Malformed> {
-    let mut params = Params::default();
     let mut rest = text.trim_ascii();
+    let mut params = Params::with_capacity(rest.len());
     while !rest.is_empty() {
         let item = rest
             .strip_prefix(';')

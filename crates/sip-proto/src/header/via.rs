@@ -1,6 +1,6 @@
 //! Via (RFC 3261 §20.42, RFC 3581, RFC 5118 §4.5).
 
-use super::lexer::{Malformed, params};
+use super::lexer::{Malformed, lossy, params};
 use crate::parse::is_token;
 use crate::uri::{Host, Params, parse_v6};
 use std::fmt;
@@ -60,7 +60,7 @@ impl Via {
     /// The top element of a Via line; if its parameters are malformed, without them.
     pub(crate) fn recover(line: &[u8]) -> Option<Self> {
         let first = crate::message::split_list(line).next()?;
-        let text = String::from_utf8_lossy(first);
+        let text = lossy(first);
         let bare = || Self::parse(text.split(';').next()?).ok();
         Self::parse(&text).ok().or_else(bare)
     }

@@ -33,7 +33,7 @@ macro_rules! names {
             }
         }
 
-        const KNOWN: &[HeaderName] = &[$(HeaderName::$variant,)*];
+        const KNOWN: &[(HeaderName, &str)] = &[$((HeaderName::$variant, $text),)*];
     };
 }
 
@@ -120,7 +120,21 @@ impl HeaderName {
 
     /// The known name spelled `name` in full or compact form.
     pub(crate) fn known(name: &[u8]) -> Option<Self> {
-        KNOWN.iter().find(|known| known.is(name)).cloned()
+        if let [letter] = name {
+            let compact = Some(letter.to_ascii_lowercase());
+            return KNOWN
+                .iter()
+                .find(|(known, _)| known.compact() == compact)
+                .map(|k| k.0.clone());
+        }
+        let mut next = *CHAINS.first.get(name.len())?;
+        while let Some((known, text)) = KNOWN.get(usize::from(next)) {
+            if text.as_bytes().eq_ignore_ascii_case(name) {
+                return Some(known.clone());
+            }
+            next = CHAINS.next[usize::from(next)];
+        }
+        None
     }
 
     /// The full name as text.
@@ -139,6 +153,31 @@ impl HeaderName {
         }
     }
 }
+
+/// Known names chained by their length, so that a look-up compares a handful of them.
+struct Chains {
+    /// Index of the first name of each length.
+    first: [u8; 32],
+    /// Index of the next name of the same length.
+    next: [u8; KNOWN.len()],
+}
+
+const END: u8 = u8::MAX;
+
+static CHAINS: Chains = {
+    let mut chains = Chains {
+        first: [END; 32],
+        next: [END; KNOWN.len()],
+    };
+    let mut at = KNOWN.len();
+    while at > 0 {
+        at -= 1;
+        let len = KNOWN[at].1.len();
+        chains.next[at] = chains.first[len];
+        chains.first[len] = at as u8;
+    }
+    chains
+};
 
 impl PartialEq for HeaderName {
     fn eq(&self, other: &Self) -> bool {

@@ -63,8 +63,11 @@ pub(super) fn response(response: &Response) -> Result<(), Refusal> {
 /// What requests and responses must both have (§8.1.1, §8.2.6.2).
 fn common(headers: &Headers) -> Result<(), Refusal> {
     once(headers)?;
-    headers.vias()?.iter().try_for_each(branch)?;
-    headers.via()?;
+    let vias = headers.vias()?;
+    if vias.is_empty() {
+        return Err(Refusal::new(400, "Via: missing"));
+    }
+    vias.iter().try_for_each(branch)?;
     headers.from()?;
     headers.to()?;
     match headers.get_bytes(HeaderName::CallId) {

@@ -80,7 +80,7 @@ impl Head {
 
     fn read_field(&mut self, bytes: &Bytes, from: usize, to: usize, folded: bool) {
         let field = &bytes[from..to];
-        let Some(colon) = field.iter().position(|b| *b == b':') else {
+        let Some(colon) = memchr::memchr(b':', field) else {
             return self.fault(Refusal::new(400, "header field without colon"));
         };
         let name = field[..colon].trim_ascii_end();
@@ -93,7 +93,7 @@ impl Head {
         } else {
             bytes.slice_ref(raw)
         };
-        if value.contains(&b'\r') {
+        if memchr::memchr(b'\r', &value).is_some() {
             return self.fault(Refusal::new(400, "stray carriage return"));
         }
         match HeaderName::known(name) {
@@ -186,7 +186,7 @@ impl Lines<'_> {
     fn next(&mut self) -> Option<(usize, usize)> {
         let from = self.at;
         let rest = self.bytes.get(from..).filter(|rest| !rest.is_empty())?;
-        let Some(feed) = rest.iter().position(|b| *b == b'\n') else {
+        let Some(feed) = memchr::memchr(b'\n', rest) else {
             self.at = self.bytes.len();
             return Some((from, self.at));
         };

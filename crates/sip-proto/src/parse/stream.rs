@@ -104,10 +104,7 @@ impl Framer {
             return Err(Refusal::new(400, "not SIP"));
         }
         let limit = self.buffer.len().min(MAX_MESSAGE_BYTES);
-        while let Some(offset) = self.buffer[self.searched..limit]
-            .iter()
-            .position(|b| *b == b'\n')
-        {
+        while let Some(offset) = memchr::memchr(b'\n', &self.buffer[self.searched..limit]) {
             let feed = self.searched + offset;
             let line = &self.buffer[self.line_at..feed];
             if self.line_at == 0 && !plausible(line) {
@@ -128,19 +125,20 @@ impl Framer {
     }
 
     /// Cuts the head off and learns the length of the body.
-    fn take_head(&mut self) -> Result<Pending, (Head, Refusal)> {
+    fn take_head(&mut self) -> (Head, Result<usize, Refusal>) {
         let head_bytes = self.buffer.split_to(self.line_at).freeze();
         (self.searched, self.line_at) = (0, 0);
         let head = Head::read(&head_bytes);
         let room = MAX_MESSAGE_BYTES.saturating_sub(head_bytes.len());
-        match head.length {
-            Length::Missing => Err((head, Refusal::new(400, "no Content-Length on a stream"))),
-            Length::Bad => Err((head, Refusal::new(400, "bad Content-Length"))),
+        let body_bytes = match head.length {
+            Length::Missing => Err(Refusal::new(400, "no Content-Length on a stream")),
+            Length::Bad => Err(Refusal::new(400, "bad Content-Length")),
             Length::Known(length) => match usize::try_from(length) {
-                Ok(body_bytes) if body_bytes <= room => Ok(Pending { head, body_bytes }),
-                _ => Err((head, Refusal::new(413, "message too large"))),
+                Ok(body_bytes) if body_bytes <= room => Ok(body_bytes),
+                _ => Err(Refusal::new(413, "message too large")),
             },
-        }
+        };
+        (head, body_bytes)
     }
 }
 
@@ -172,8 +170,8 @@ impl Iterator for Framer {
                 Err(refusal) => return self.close(None, refusal),
             }
             match self.take_head() {
-                Ok(pending) => self.pending = Some(pending),
-                Err((head, refusal)) => return self.close(Some(head), refusal),
+                (head, Ok(body_bytes)) => self.pending = Some(Pending { head, body_bytes }),
+                (head, Err(refusal)) => return self.close(Some(head), refusal),
             }
         }
         let Pending { head, body_bytes } = self

@@ -5,25 +5,31 @@ pub fn is_token(text: &[u8]) -> bool {
     !text.is_empty() && text.iter().all(|b| TOKEN[usize::from(*b)])
 }
 
-const TOKEN: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut b = 0;
-    while b < 256 {
-        table[b] = (b as u8).is_ascii_alphanumeric();
-        b += 1;
+static TOKEN: Class = class(b"-.!%*_+`'~", false);
+
+/// A set of bytes.
+pub(crate) type Class = [bool; 256];
+
+/// Letters, digits, `marks`, and if `high` the bytes of non-ASCII characters.
+pub(crate) const fn class(marks: &[u8], high: bool) -> Class {
+    let mut class = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        class[byte] = (byte as u8).is_ascii_alphanumeric() || (high && byte >= 0x80);
+        byte += 1;
     }
-    let marks = b"-.!%*_+`'~";
-    let mut i = 0;
-    while i < marks.len() {
-        table[marks[i] as usize] = true;
-        i += 1;
+    let mut at = 0;
+    while at < marks.len() {
+        class[marks[at] as usize] = true;
+        at += 1;
     }
-    table
-};
+    class
+}
 
 /// First `wanted` byte outside quoted strings and `<>`. A quote that never closes hides the rest:
 /// the element is then malformed and its reader says so.
 pub(crate) fn find_top_level(text: &[u8], wanted: u8) -> Option<usize> {
+    memchr::memchr(wanted, text)?;
     let mut at = 0;
     let (mut quoted, mut bracketed) = (false, false);
     while let Some(byte) = text.get(at) {

@@ -1,6 +1,7 @@
 //! Hosts of URIs and Via (RFC 3261 §25.1, RFC 5118).
 
 use super::UriError;
+use crate::parse::{Class, class};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -14,6 +15,9 @@ pub enum Host {
     /// An IPv6 address, in brackets on the wire.
     V6(Ipv6Addr),
 }
+
+/// `_` is no host name character, but container networks use it.
+static NAME: Class = class(b"-._", false);
 
 impl Host {
     /// Reads a host; an IPv6 address needs its brackets.
@@ -34,9 +38,8 @@ impl Host {
         {
             return Ok(Self::V4(address));
         }
-        let legal = |b: u8| b.is_ascii_alphanumeric() || b"-._".contains(&b);
         let shape = !text.is_empty() && !text.starts_with(['.', '-']) && !text.contains("..");
-        if shape && text.bytes().all(legal) {
+        if shape && text.bytes().all(|b| NAME[usize::from(b)]) {
             return Ok(Self::Name(text.to_owned()));
         }
         Err(UriError("malformed host"))

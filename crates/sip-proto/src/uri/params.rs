@@ -1,39 +1,48 @@
 //! `;name=value` parameters of URIs and header values.
 
 use super::UriError;
+use crate::header::quoted_len;
+use crate::parse::{Class, class, find_top_level};
 use std::fmt;
 
 /// Ordered parameters. Names are compared without case; values stay as written, quotes included.
+///
+/// Held as the text `;name=value;flag`, so reading a message costs one allocation for all of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Params(Vec<(String, Option<String>)>);
+pub struct Params(String);
 
 impl Params {
     /// Reads URI parameters: nothing, or `;name[=value]` repeated, without white space.
     pub(crate) fn parse_uri(text: &str) -> Result<Self, UriError> {
-        let Some(text) = text.strip_prefix(';') else {
+        let Some(items) = text.strip_prefix(';') else {
             return if text.is_empty() {
                 Ok(Self::default())
             } else {
                 Err(UriError("junk"))
             };
         };
-        let mut params = Self(Vec::with_capacity(2));
-        for item in text.split(';') {
-            let (name, value) = match item.split_once('=') {
-                Some((name, value)) => (name, Some(value)),
-                None => (item, None),
-            };
-            if name.is_empty() || !legal(name) || !value.is_none_or(legal) {
+        for item in items.split(';') {
+            let (name, value) = item.split_once('=').unwrap_or((item, ""));
+            if name.is_empty() || !legal(name) || !legal(value) {
                 return Err(UriError("malformed parameter"));
             }
-            params.0.push((name.to_owned(), value.map(str::to_owned)));
         }
-        Ok(params)
+        Ok(Self(text.to_owned()))
+    }
+
+    /// None yet, with room for `bytes` bytes of text.
+    pub(crate) fn with_capacity(bytes: usize) -> Self {
+        Self(String::with_capacity(bytes))
     }
 
     /// Adds a parameter at the end; the caller vouches for its characters.
     pub(crate) fn push_raw(&mut self, name: &str, value: Option<&str>) {
-        self.0.push((name.to_owned(), value.map(str::to_owned)));
+        self.0.push(';');
+        self.0.push_str(name);
+        if let Some(value) = value {
+            self.0.push('=');
+            self.0.push_str(value);
+        }
     }
 
     /// Value of the first parameter of that name; the empty text if it has no value.
@@ -51,36 +60,47 @@ impl Params {
     /// Replaces the parameter in place or adds it at the end. Characters that would end a parameter
     /// are left out of the value unless it is a quoted string.
     pub fn set(&mut self, name: &str, value: Option<&str>) {
-        let value = value.map(|v| {
-            if v.len() > 1 && v.starts_with('"') && v.ends_with('"') {
-                return v.to_owned();
-            }
-            v.chars()
-                .filter(|c| !c.is_control() && !" ;,<>\"".contains(*c))
-                .collect()
-        });
-        match self
-            .0
-            .iter_mut()
-            .find(|(n, _)| n.eq_ignore_ascii_case(name))
-        {
-            Some(param) => param.1 = value,
-            None => self.0.push((name.to_owned(), value)),
+        let value = value.map(clean);
+        let value = value.as_deref();
+        if !self.has(name) {
+            return self.push_raw(name, value);
         }
+        let mut changed = Self::with_capacity(self.0.len() + value.map_or(0, str::len));
+        let mut done = false;
+        for (n, v) in self.iter() {
+            let hit = !done && n.eq_ignore_ascii_case(name);
+            done |= hit;
+            changed.push_raw(n, if hit { value } else { v });
+        }
+        *self = changed;
     }
 
     /// Removes all parameters of that name; whether there were any.
     pub fn remove(&mut self, name: &str) -> bool {
-        let before = self.0.len();
-        self.0.retain(|(n, _)| !n.eq_ignore_ascii_case(name));
-        self.0.len() != before
+        let had = self.has(name);
+        if had {
+            let mut changed = Self::with_capacity(self.0.len());
+            for (n, v) in self.iter().filter(|(n, _)| !n.eq_ignore_ascii_case(name)) {
+                changed.push_raw(n, v);
+            }
+            *self = changed;
+        }
+        had
     }
 
     /// Names and values in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
-        self.0
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_deref()))
+        let mut rest = self.0.as_str();
+        std::iter::from_fn(move || {
+            let items = rest.strip_prefix(';')?;
+            let end = find_top_level(items.as_bytes(), b';').unwrap_or(items.len());
+            let (item, tail) = items.split_at(end);
+            rest = tail;
+            Some(match item.split_once('=') {
+                Some((name, value)) => (name, Some(value)),
+                None => (item, None),
+            })
+        })
     }
 
     /// Whether there are none.
@@ -89,20 +109,26 @@ impl Params {
     }
 }
 
+/// `value` without the characters that would end it, or as it is if it is one quoted string.
+fn clean(value: &str) -> String {
+    if quoted_len(value) == Some(value.len()) && !value.contains(char::is_control) {
+        return value.to_owned();
+    }
+    value
+        .chars()
+        .filter(|c| !c.is_control() && !" ;,<>\"".contains(*c))
+        .collect()
+}
+
 /// URI parameter characters (§25.1 `paramchar`), and non-ASCII ones.
+static PARAM: Class = class(b"-_.!~*'()[]/:&+$", true);
+
 fn legal(text: &str) -> bool {
-    let one = |b: u8| b.is_ascii_alphanumeric() || b >= 0x80 || b"-_.!~*'()[]/:&+$".contains(&b);
-    super::sip::legal_escaped(text, one)
+    super::sip::legal_escaped(text, &PARAM)
 }
 
 impl fmt::Display for Params {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (name, value) in self.iter() {
-            write!(f, ";{name}")?;
-            if let Some(value) = value {
-                write!(f, "={value}")?;
-            }
-        }
-        Ok(())
+        f.write_str(&self.0)
     }
 }

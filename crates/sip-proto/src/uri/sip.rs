@@ -1,6 +1,7 @@
 //! `sip:` and `sips:` URIs (RFC 3261 §19.1).
 
 use super::{Host, Params, UriError};
+use crate::parse::{Class, class};
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 
@@ -94,27 +95,29 @@ impl SipUri {
     }
 }
 
+/// `#` should be escaped but phones dial it plainly; non-ASCII characters likewise.
+static USER: Class = class(b"-_.!~*'()&=+$,;?/#", true);
+/// With `@`, `,` and `;`, which senders of `?Replaces=` tend not to escape.
+static HEADER: Class = class(b"-_.!~*'()[]/?:+$@,;", true);
+
 fn parse_userinfo(userinfo: &str) -> Result<(Option<String>, Option<String>), UriError> {
     let (user, password) = match userinfo.split_once(':') {
         Some((user, password)) => (user, Some(password)),
         None => (userinfo, None),
     };
-    // `#` should be escaped but phones dial it plainly; non-ASCII bytes likewise.
-    let one = |b: u8| b.is_ascii_alphanumeric() || b >= 0x80 || b"-_.!~*'()&=+$,;?/#".contains(&b);
-    if user.is_empty() || !legal_escaped(user, one) {
+    if user.is_empty() || !legal_escaped(user, &USER) {
         return Err(UriError("malformed user"));
     }
-    if !password.is_none_or(|text| legal_escaped(text, one)) {
+    if !password.is_none_or(|text| legal_escaped(text, &USER)) {
         return Err(UriError("malformed password"));
     }
     Ok((Some(user.to_owned()), password.map(str::to_owned)))
 }
 
 fn parse_headers(text: &str) -> Result<Vec<(String, String)>, UriError> {
-    let one = |b: u8| b.is_ascii_alphanumeric() || b >= 0x80 || b"-_.!~*'()[]/?:+$@,;".contains(&b);
     let pair = |item: &str| {
         let (name, value) = item.split_once('=').ok_or(UriError("malformed header"))?;
-        if name.is_empty() || !legal_escaped(name, one) || !legal_escaped(value, one) {
+        if name.is_empty() || !legal_escaped(name, &HEADER) || !legal_escaped(value, &HEADER) {
             return Err(UriError("malformed header"));
         }
         Ok((name.to_owned(), value.to_owned()))
@@ -122,14 +125,14 @@ fn parse_headers(text: &str) -> Result<Vec<(String, String)>, UriError> {
     text.split('&').map(pair).collect()
 }
 
-/// Whether every byte satisfies `one` or belongs to a whole `%HH`.
-pub(super) fn legal_escaped(text: &str, one: impl Fn(u8) -> bool) -> bool {
+/// Whether every byte is of `class` or belongs to a whole `%HH`.
+pub(super) fn legal_escaped(text: &str, class: &Class) -> bool {
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {
         let escape = byte == b'%'
             && bytes.next().is_some_and(|b| b.is_ascii_hexdigit())
             && bytes.next().is_some_and(|b| b.is_ascii_hexdigit());
-        if !escape && !one(byte) {
+        if !escape && !class[usize::from(byte)] {
             return false;
         }
     }
