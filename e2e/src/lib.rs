@@ -1,0 +1,25 @@
+//! The harness of the end-to-end tests: start the real server, phones and an application, look at
+//! what each of them saw.
+//!
+//! Everything listens on free ports of 127.0.0.1 and keeps its files in a temporary folder.
+//! **Invariant: whatever a test started ends when the test ends, passed or failed**, by the process's
+//! own id. Tests wait for events with a deadline, never for a fixed time.
+
+#![forbid(unsafe_code)]
+
+pub mod app;
+pub mod http;
+pub mod phone;
+pub mod ports;
+pub mod process;
+pub mod rest;
+pub mod server;
+pub mod sipp;
+pub mod tone;
+pub mod wait;
+
+pub use app::{App, Reply, Request};
+pub use phone::Phone;
+pub use rest::Rest;
+pub use server::Server;
+pub use tone::Pitch;

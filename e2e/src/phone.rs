@@ -1,0 +1,299 @@
+//! A baresip softphone: a real phone that registers, calls, answers, and records what it hears.
+//!
+//! **Invariant: a phone plays its own tone from the moment a call is connected until it ends**, and
+//! what it heard can be read once the call has ended. It is driven over its control connection; its
+//! events are kept in order.
+
+use std::io::{BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::ports;
+use crate::process::Process;
+use crate::server::{DOMAIN, Server};
+use crate::tone::{Heard, Pitch};
+use crate::wait;
+
+/// How long a phone may take to start, register or see an event.
+const PATIENCE: Duration = Duration::from_secs(8);
+/// Seconds of tone that a phone can play; when the file ends, baresip hangs up.
+const TONE_SECONDS: u32 = 40;
+
+/// How a phone is set up.
+pub struct Setup {
+    user: String,
+    password: Option<String>,
+    codec: &'static str,
+    transport: &'static str,
+    answers: bool,
+}
+
+impl Setup {
+    /// A phone of `user` that does not register and rings until told to answer.
+    pub fn new(user: &str) -> Self {
+        Self {
+            user: user.to_owned(),
+            password: None,
+            codec: "PCMU",
+            transport: "udp",
+            answers: false,
+        }
+    }
+
+    /// Registers as a client with this password.
+    pub fn registers(mut self, password: &str) -> Self {
+        self.password = Some(password.to_owned());
+        self
+    }
+
+    /// Answers by itself, at once.
+    pub fn answers(mut self) -> Self {
+        self.answers = true;
+        self
+    }
+
+    /// Uses A-law only.
+    pub fn alaw(mut self) -> Self {
+        self.codec = "PCMA";
+        self
+    }
+
+    /// Registers and calls over TCP.
+    pub fn tcp(mut self) -> Self {
+        self.transport = "tcp";
+        self
+    }
+
+    /// Starts the phone with a tone of its own; if it registers, waits until it has.
+    ///
+    /// # Errors
+    /// If baresip does not start, or is refused.
+    pub fn start(self, server: &Server, pitch: Pitch) -> anyhow::Result<Phone> {
+        let folder = tempfile::tempdir()?;
+        let (sip_port, control_port) = (ports::free()?, ports::free()?);
+        self.write_files(&folder, server, pitch, sip_port, control_port)?;
+        let mut command = Command::new("baresip");
+        command.arg("-f").arg(folder.path());
+        let process = Process::start(
+            command,
+            &folder.path().join("stdout"),
+            &folder.path().join("log"),
+        )?;
+        let control = wait::until("baresip's control port", PATIENCE, || {
+            TcpStream::connect(("127.0.0.1", control_port)).ok()
+        })
+        .with_context(|| process.tail())?;
+        let events = Arc::new(Mutex::new(Vec::new()));
+        let shared = Arc::clone(&events);
+        let reader = control.try_clone()?;
+        thread::spawn(move || read_events(reader, &shared));
+        let phone = Phone {
+            user: self.user.clone(),
+            control,
+            events,
+            sip_port,
+            process,
+            folder,
+        };
+        if self.password.is_some() {
+            phone.wait_for("REGISTER_OK")?;
+        }
+        Ok(phone)
+    }
+
+    fn write_files(
+        &self,
+        folder: &TempDir,
+        server: &Server,
+        pitch: Pitch,
+        sip_port: u16,
+        control_port: u16,
+    ) -> anyhow::Result<()> {
+        let path = folder.path();
+        pitch.write_wav(&path.join("tone.wav"), TONE_SECONDS)?;
+        let rtp = ports::block(4)?;
+        let config = format!(
+            "sip_listen 127.0.0.1:{sip_port}\nnet_interface 127.0.0.1\n\
+             audio_source aufile,{folder}/tone.wav\naudio_player aubridge,null\naudio_alert aubridge,null\n\
+             ausrc_srate 8000\nauplay_srate 8000\nausrc_channels 1\nauplay_channels 1\n\
+             rtp_ports {rtp}-{last}\nsnd_path {folder}\nctrl_tcp_listen 127.0.0.1:{control_port}\n\
+             module_path /usr/lib/baresip/modules\nmodule g711.so\nmodule aufile.so\nmodule aubridge.so\n\
+             module sndfile.so\nmodule_app account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\n",
+            folder = path.display(),
+            last = rtp + 3,
+        );
+        std::fs::write(path.join("config"), config)?;
+        let address = if self.transport == "tcp" {
+            server.sip_tcp()?
+        } else {
+            server.sip_udp()?
+        };
+        let register = if self.password.is_some() { 60 } else { 0 };
+        let account = format!(
+            "<sip:{user}@{DOMAIN};transport={transport}>;auth_user={user};auth_pass={password};regint={register};\
+             outbound=\"sip:{address};transport={transport}\";answermode={mode};audio_codecs={codec}/8000/1\n",
+            user = self.user,
+            transport = self.transport,
+            password = self.password.as_deref().unwrap_or("none"),
+            mode = if self.answers { "auto" } else { "manual" },
+            codec = self.codec,
+        );
+        std::fs::write(path.join("accounts"), account)?;
+        Ok(())
+    }
+}
+
+/// A running phone.
+pub struct Phone {
+    user: String,
+    control: TcpStream,
+    events: Arc<Mutex<Vec<Value>>>,
+    sip_port: u16,
+    process: Process,
+    folder: TempDir,
+}
+
+impl Phone {
+    /// Its address, without any registrar: `sip:user@127.0.0.1:port`.
+    pub fn address(&self) -> String {
+        format!("sip:{}@127.0.0.1:{}", self.user, self.sip_port)
+    }
+
+    /// Calls a user or number of the server.
+    ///
+    /// # Errors
+    /// If the control connection is broken.
+    pub fn dial(&self, user: &str) -> anyhow::Result<()> {
+        self.command("dial", &format!("sip:{user}@{DOMAIN}"))
+    }
+
+    /// Answers the ringing call.
+    ///
+    /// # Errors
+    /// If the control connection is broken.
+    pub fn answer(&self) -> anyhow::Result<()> {
+        self.command("accept", "")
+    }
+
+    /// Ends or refuses the call.
+    ///
+    /// # Errors
+    /// If the control connection is broken.
+    pub fn hangup(&self) -> anyhow::Result<()> {
+        self.command("hangup", "")
+    }
+
+    /// Puts the call on hold, or takes it back.
+    ///
+    /// # Errors
+    /// If the control connection is broken.
+    pub fn hold(&self, hold: bool) -> anyhow::Result<()> {
+        self.command(if hold { "hold" } else { "resume" }, "")
+    }
+
+    fn command(&self, name: &str, argument: &str) -> anyhow::Result<()> {
+        let text = json!({"command": name, "params": argument, "token": name}).to_string();
+        (&self.control)
+            .write_all(format!("{}:{text},", text.len()).as_bytes())
+            .context("baresip's control port")
+    }
+
+    /// Waits for an event of this type: `CALL_RINGING`, `CALL_ESTABLISHED`, `CALL_CLOSED`, …
+    ///
+    /// # Errors
+    /// If it does not come; says which came.
+    pub fn wait_for(&self, kind: &str) -> anyhow::Result<Value> {
+        self.wait_for_nth(kind, 1)
+    }
+
+    /// Waits for the `count`-th event of this type.
+    ///
+    /// # Errors
+    /// If it does not come; says which came.
+    pub fn wait_for_nth(&self, kind: &str, count: usize) -> anyhow::Result<Value> {
+        let what = format!("{}: {kind}", self.user);
+        wait::until(&what, PATIENCE, || {
+            self.events()
+                .into_iter()
+                .filter(|event| event["type"] == kind)
+                .nth(count - 1)
+        })
+        .with_context(|| format!("{:#?}\n{}", self.events(), self.process.tail()))
+    }
+
+    /// All events so far.
+    pub fn events(&self) -> Vec<Value> {
+        self.events
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// What it heard in its only call, once that has ended.
+    ///
+    /// # Errors
+    /// If nothing was recorded.
+    pub fn heard(&self) -> anyhow::Result<Heard> {
+        let file = wait::until("baresip's recording", PATIENCE, || self.recording())?;
+        let bytes = std::fs::read(&file)?;
+        Heard::from_wav(&bytes).with_context(|| file.display().to_string())
+    }
+
+    /// The file of what it heard, when its header has been completed.
+    fn recording(&self) -> Option<PathBuf> {
+        let entries = std::fs::read_dir(self.folder.path()).ok()?;
+        let mut files = entries.flatten().map(|entry| entry.path()).filter(|path| {
+            path.file_name()
+                .is_some_and(|name| name.to_string_lossy().ends_with("-dec.wav"))
+        });
+        files.find(|path| {
+            let bytes = std::fs::read(path).unwrap_or_default();
+            bytes.get(40..44).is_some_and(|length| length != [0; 4])
+        })
+    }
+
+    /// Its process.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+}
+
+/// Reads netstrings (`length:text,`) until the connection ends.
+fn read_events(stream: TcpStream, events: &Mutex<Vec<Value>>) {
+    let mut reader = BufReader::new(stream);
+    while let Ok(text) = netstring(&mut reader) {
+        if let Ok(value) = serde_json::from_slice::<Value>(&text)
+            && value["event"] == Value::Bool(true)
+        {
+            events
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(value);
+        }
+    }
+}
+
+fn netstring(reader: &mut BufReader<TcpStream>) -> anyhow::Result<Vec<u8>> {
+    let mut length = 0_usize;
+    loop {
+        let mut byte = [0];
+        reader.read_exact(&mut byte)?;
+        match byte[0] {
+            digit @ b'0'..=b'9' => length = length * 10 + usize::from(digit - b'0'),
+            b':' => break,
+            other => bail!("unexpected byte {other}"),
+        }
+    }
+    let mut text = vec![0; length + 1];
+    reader.read_exact(&mut text)?;
+    text.pop();
+    Ok(text)
+}

@@ -1,0 +1,45 @@
+//! Ports that nobody uses at the moment.
+//!
+//! **Invariant: two callers in one process never get the same port.** Between processes the system's
+//! own order makes a clash unlikely; peers that cannot take port 0 themselves need this.
+
+use std::collections::BTreeSet;
+use std::net::{TcpListener, UdpSocket};
+use std::sync::{Mutex, PoisonError};
+
+use anyhow::{Context as _, bail};
+
+static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+
+/// A port that is free for UDP and TCP on 127.0.0.1.
+///
+/// # Errors
+/// If the system has none.
+pub fn free() -> anyhow::Result<u16> {
+    block(1)
+}
+
+/// The first of `count` ports in a row that are free for UDP and TCP on 127.0.0.1; even, as RTP wants it.
+///
+/// # Errors
+/// If none is found in many tries.
+pub fn block(count: u16) -> anyhow::Result<u16> {
+    for _ in 0..200 {
+        let probe = UdpSocket::bind(("127.0.0.1", 0)).context("no free port")?;
+        let first = probe.local_addr()?.port() & !1;
+        drop(probe);
+        let Some(last) = first.checked_add(count - 1) else {
+            continue;
+        };
+        let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+        if (first..=last).all(|port| !given.contains(&port) && is_free(port)) {
+            given.extend(first..=last);
+            return Ok(first);
+        }
+    }
+    bail!("no {count} free ports in a row");
+}
+
+fn is_free(port: u16) -> bool {
+    UdpSocket::bind(("127.0.0.1", port)).is_ok() && TcpListener::bind(("127.0.0.1", port)).is_ok()
+}

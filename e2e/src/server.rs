@@ -1,0 +1,227 @@
+//! The real server under test: `patchcord serve` on free ports with a throw-away data folder.
+//!
+//! **Invariant: only the documented contract is used** (flags, environment, ready line, signals, exit
+//! code), so the same tests would run against any build of it.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::process::Process;
+use crate::rest::Rest;
+use crate::wait;
+
+/// First administrator of every server here.
+pub const ADMIN_SID: &str = "AC00000000000000000000000000000e2e";
+/// The administrator's API token.
+pub const ADMIN_TOKEN: &str = "end-to-end-token";
+/// SIP domain and digest realm.
+pub const DOMAIN: &str = "e2e.test";
+
+/// How long a start may take on a busy machine.
+const START: Duration = Duration::from_secs(20);
+
+/// A running server.
+pub struct Server {
+    process: Process,
+    folder: TempDir,
+    ready: Value,
+}
+
+/// What a server is started with.
+#[derive(Default)]
+pub struct Options {
+    config: Option<String>,
+    environment: Vec<(String, String)>,
+    flags: Vec<(String, String)>,
+}
+
+impl Options {
+    /// Settings as the text of a TOML file.
+    pub fn config(mut self, toml: &str) -> Self {
+        self.config = Some(toml.to_owned());
+        self
+    }
+
+    /// One more variable of its environment.
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// A flag in place of the one that all tests use.
+    pub fn flag(mut self, name: &str, value: &str) -> Self {
+        self.flags.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Starts the server and waits for its ready line.
+    ///
+    /// # Errors
+    /// If it ends or stays silent; says what it logged.
+    pub fn start(self) -> anyhow::Result<Server> {
+        let folder = tempfile::tempdir()?;
+        let (mut process, stdout) = self.spawn(folder.path())?;
+        let line = wait::until("ready line", START, || {
+            let text = std::fs::read_to_string(&stdout).unwrap_or_default();
+            let line = text
+                .lines()
+                .next()
+                .filter(|_| text.contains('\n'))
+                .map(str::to_owned);
+            line.or_else(|| process.ended().map(|status| format!("ended: {status}")))
+        })
+        .with_context(|| process.tail())?;
+        let ready: Value =
+            serde_json::from_str(&line).with_context(|| format!("{line}\n{}", process.tail()))?;
+        if ready["ready"] != Value::Bool(true) {
+            bail!("not ready: {line}");
+        }
+        Ok(Server {
+            process,
+            folder,
+            ready,
+        })
+    }
+
+    /// Starts a server that is expected to refuse, and gives its exit status and standard error.
+    ///
+    /// # Errors
+    /// If it does not end.
+    pub fn refused(self) -> anyhow::Result<(ExitStatus, String)> {
+        let folder = tempfile::tempdir()?;
+        let (mut process, _) = self.spawn(folder.path())?;
+        let status = process.finish(START)?;
+        Ok((status, process.tail()))
+    }
+
+    fn spawn(&self, folder: &Path) -> anyhow::Result<(Process, PathBuf)> {
+        let mut command = Command::new(binary());
+        command.arg("serve");
+        for flag in ["--http", "--sip", "--metrics"] {
+            let given = self.flags.iter().find(|(name, _)| name == flag);
+            command
+                .arg(flag)
+                .arg(given.map_or("127.0.0.1:0", |(_, value)| value));
+        }
+        command
+            .arg("--data")
+            .arg(folder.join("data"))
+            .env("PATCHCORD_ADMIN_SID", ADMIN_SID)
+            .env("PATCHCORD_ADMIN_TOKEN", ADMIN_TOKEN)
+            .env("PATCHCORD_DOMAIN", DOMAIN)
+            .env("PATCHCORD_LOG__LEVEL", "debug")
+            .envs(self.environment.iter().map(|(name, value)| (name, value)));
+        if let Some(text) = &self.config {
+            let path = folder.join("config.toml");
+            std::fs::write(&path, text)?;
+            command.arg("--config").arg(path);
+        }
+        let stdout = folder.join("stdout");
+        let process = Process::start(command, &stdout, &folder.join("log"))?;
+        Ok((process, stdout))
+    }
+}
+
+/// Where the program is: `PATCHCORD_BIN`, or beside the test binary in the target folder.
+pub fn binary() -> PathBuf {
+    if let Some(path) = std::env::var_os("PATCHCORD_BIN") {
+        return path.into();
+    }
+    let mut path = std::env::current_exe().unwrap_or_default();
+    path.pop();
+    if path.ends_with("deps") {
+        path.pop();
+    }
+    path.join("patchcord")
+}
+
+impl Server {
+    /// Starts a server with the settings of all tests.
+    ///
+    /// # Errors
+    /// As [`Options::start`].
+    pub fn start() -> anyhow::Result<Self> {
+        Options::default().start()
+    }
+
+    /// The ready line.
+    pub fn ready(&self) -> &Value {
+        &self.ready
+    }
+
+    /// Address of SIP over UDP.
+    ///
+    /// # Errors
+    /// If the ready line has none.
+    pub fn sip_udp(&self) -> anyhow::Result<SocketAddr> {
+        self.sip("udp")
+    }
+
+    /// Address of SIP over TCP.
+    ///
+    /// # Errors
+    /// If the ready line has none.
+    pub fn sip_tcp(&self) -> anyhow::Result<SocketAddr> {
+        self.sip("tcp")
+    }
+
+    fn sip(&self, transport: &str) -> anyhow::Result<SocketAddr> {
+        let text = self.ready["sip"][transport].as_str();
+        text.and_then(|text| text.parse().ok())
+            .with_context(|| format!("no {transport} address in {}", self.ready))
+    }
+
+    /// The API as the first administrator.
+    pub fn rest(&self) -> Rest {
+        self.rest_as(ADMIN_SID, ADMIN_TOKEN)
+    }
+
+    /// The API as somebody else.
+    pub fn rest_as(&self, account: &str, token: &str) -> Rest {
+        Rest::new(
+            self.ready["http"].as_str().unwrap_or_default(),
+            account,
+            token,
+        )
+    }
+
+    /// Its data folder.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// Its process.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    /// The last lines of its log.
+    pub fn log(&self) -> String {
+        self.process.tail()
+    }
+
+    /// Value of a number of `/metrics`.
+    ///
+    /// # Errors
+    /// If there is no such number.
+    pub fn metric(&self, name: &str) -> anyhow::Result<f64> {
+        let url = self.ready["metrics"]
+            .as_str()
+            .context("no metrics address")?;
+        let base = url.trim_end_matches("/metrics");
+        let text = Rest::new(base, "", "")
+            .send("GET", "/metrics", None)?
+            .text();
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.and_then(|value| value.parse().ok())
+            .with_context(|| format!("no {name} in\n{text}"))
+    }
+}

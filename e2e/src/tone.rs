@@ -1,0 +1,251 @@
+//! Who hears whom: every party plays a tone of its own and is measured for hearing the others'.
+//!
+//! **Invariant: two pitches of one test are far enough apart to be told from each other in one frame**,
+//! and from the ring tone. Pitches are random per run, so that nothing can be recognised by accident.
+
+use std::path::Path;
+
+use anyhow::{Context as _, ensure};
+use audio::{measure, tone::Tone, wav};
+use rand::seq::SliceRandom as _;
+
+/// Samples of one measured frame: 40 ms at 8 kHz, which tells tones 25 Hz apart.
+const FRAME: usize = 320;
+
+/// Loudness of played tones.
+const LEVEL_DBM0: f64 = -10.0;
+
+/// A frame hears a tone from this level on, in dBFS: some 10 dB below what was played.
+const HEARD_DBFS: f64 = -30.0;
+
+/// Frequency of a party's tone.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Pitch(f64);
+
+impl Pitch {
+    /// `count` different pitches, 600 to 3000 Hz, at least 100 Hz apart, away from harmonics of one
+    /// another's neighbours only by chance.
+    pub fn random(count: usize) -> Vec<Self> {
+        let mut steps: Vec<u32> = (0..24).collect();
+        steps.shuffle(&mut rand::rng());
+        steps.truncate(count);
+        steps
+            .into_iter()
+            .map(|step| Self(600.0 + 100.0 * f64::from(step)))
+            .collect()
+    }
+
+    /// The pitch of a known tone.
+    pub fn of(hz: f64) -> Self {
+        Self(hz)
+    }
+
+    /// In Hz.
+    pub fn hz(self) -> f64 {
+        self.0
+    }
+
+    /// `seconds` of the tone, 8 kHz.
+    pub fn samples(self, seconds: u32) -> Vec<i16> {
+        Tone::new(self.0, LEVEL_DBM0).samples(seconds * 1000)
+    }
+
+    /// A WAV file with `seconds` of the tone.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn write_wav(self, path: &Path, seconds: u32) -> anyhow::Result<()> {
+        std::fs::write(path, self.wav(seconds)).with_context(|| path.display().to_string())
+    }
+
+    /// The bytes of a WAV file with `seconds` of the tone.
+    pub fn wav(self, seconds: u32) -> Vec<u8> {
+        wav::encode(&self.samples(seconds))
+    }
+
+    /// `seconds` of the tone as headerless µ-law, as sipp streams it.
+    pub fn ulaw(self, seconds: u32) -> Vec<u8> {
+        self.samples(seconds)
+            .into_iter()
+            .map(audio::g711::ulaw_encode)
+            .collect()
+    }
+}
+
+/// What one party heard.
+pub struct Heard {
+    samples: Vec<i16>,
+}
+
+impl Heard {
+    /// From samples at 8 kHz.
+    pub fn new(samples: Vec<i16>) -> Self {
+        Self { samples }
+    }
+
+    /// From a WAV file. A recorder that was ended by a signal leaves a wrong length in the header, so
+    /// the samples are taken as they stand behind it.
+    ///
+    /// # Errors
+    /// If it cannot be read or is not 16-bit mono at 8 kHz.
+    pub fn from_wav(bytes: &[u8]) -> anyhow::Result<Self> {
+        let file = wav::decode(bytes).context("recording")?;
+        ensure!(
+            file.rate == audio::RATE && file.channels == 1,
+            "{} Hz, {} channels",
+            file.rate,
+            file.channels
+        );
+        Ok(Self::new(file.samples))
+    }
+
+    /// Length in seconds.
+    pub fn seconds(&self) -> f64 {
+        self.samples.len() as f64 / f64::from(audio::RATE)
+    }
+
+    /// The part from `from` to `to` seconds.
+    pub fn part(&self, from: f64, to: f64) -> Self {
+        let at =
+            |seconds: f64| ((seconds * f64::from(audio::RATE)) as usize).min(self.samples.len());
+        Self::new(self.samples[at(from)..at(to)].to_vec())
+    }
+
+    /// The part between the first and the last frame that hears the tone.
+    pub fn span_of(&self, pitch: Pitch) -> Self {
+        let hears: Vec<usize> = self
+            .frames()
+            .enumerate()
+            .filter(|(_, frame)| level(frame, pitch) >= HEARD_DBFS)
+            .map(|(at, _)| at)
+            .collect();
+        match (hears.first(), hears.last()) {
+            (Some(first), Some(last)) => {
+                Self::new(self.samples[first * FRAME..(last + 1) * FRAME].to_vec())
+            }
+            _ => Self::new(Vec::new()),
+        }
+    }
+
+    /// Share of frames, 0 to 1, in which the tone is heard.
+    pub fn share(&self, pitch: Pitch) -> f64 {
+        let frames = self.frames().count();
+        let heard = self
+            .frames()
+            .filter(|frame| level(frame, pitch) >= HEARD_DBFS)
+            .count();
+        heard as f64 / frames.max(1) as f64
+    }
+
+    /// Level of the tone over everything, in dBFS.
+    pub fn level(&self, pitch: Pitch) -> f64 {
+        measure::tone_dbfs(&self.samples, pitch.0)
+    }
+
+    /// Lengths in seconds of the parts louder than `level_dbfs`; a pause shorter than `pause`
+    /// seconds does not part them.
+    pub fn loud_parts(&self, level_dbfs: f64, pause: f64) -> Vec<f64> {
+        let frame_s = FRAME as f64 / f64::from(audio::RATE);
+        let loud = self
+            .frames()
+            .enumerate()
+            .filter(|(_, frame)| measure::rms_dbfs(frame) >= level_dbfs);
+        let mut parts: Vec<(usize, usize)> = Vec::new();
+        for (at, _) in loud {
+            match parts.last_mut() {
+                Some((_, end)) if (at - *end) as f64 * frame_s < pause => *end = at + 1,
+                _ => parts.push((at, at + 1)),
+            }
+        }
+        parts
+            .into_iter()
+            .map(|(start, end)| (end - start) as f64 * frame_s)
+            .collect()
+    }
+
+    /// Checks that a bridge carried the peer's tone and nothing of the own one: from the first to the
+    /// last moment of the peer's tone, at least `seconds`, 95 % of frames hear it, and the own tone
+    /// stays at least 30 dB below it.
+    ///
+    /// # Errors
+    /// Says what was heard.
+    pub fn check_bridge(&self, peer: Pitch, own: Pitch, seconds: f64) -> anyhow::Result<()> {
+        let span = self.span_of(peer);
+        ensure!(
+            span.seconds() >= seconds,
+            "heard the peer for {:.2} s only, not {seconds} s",
+            span.seconds()
+        );
+        ensure!(
+            span.share(peer) >= 0.95,
+            "the peer's tone is in {:.1} % of frames",
+            span.share(peer) * 100.0
+        );
+        let echo = span.level(own) - span.level(peer);
+        ensure!(echo <= -30.0, "the own tone comes back at {echo:.1} dB");
+        Ok(())
+    }
+
+    fn frames(&self) -> impl Iterator<Item = &[i16]> {
+        self.samples.chunks_exact(FRAME)
+    }
+}
+
+fn level(frame: &[i16], pitch: Pitch) -> f64 {
+    measure::tone_dbfs(frame, pitch.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bridge_is_judged_by_both_tones() {
+        let (peer, own) = (Pitch(700.0), Pitch(1100.0));
+        let silence = vec![0; 4000];
+        let clean = [silence.clone(), peer.samples(3), silence.clone()].concat();
+        let gap = [peer.samples(1), silence.clone(), peer.samples(1)].concat();
+        let echo: Vec<i16> = peer
+            .samples(3)
+            .iter()
+            .zip(own.samples(3))
+            .map(|(a, b)| a / 2 + b / 2)
+            .collect();
+        let table = [
+            (clean.clone(), 2.9, true),
+            (clean, 3.5, false),
+            (gap, 2.0, false),
+            (echo, 2.9, false),
+            (silence, 0.1, false),
+        ];
+        for (at, (samples, seconds, expected)) in table.into_iter().enumerate() {
+            let verdict = Heard::new(samples).check_bridge(peer, own, seconds);
+            assert_eq!(verdict.is_ok(), expected, "row {at}: {verdict:?}");
+        }
+    }
+
+    #[test]
+    fn pauses_part_what_is_loud() {
+        let (word, short, long) = (Pitch(700.0).samples(1), vec![0; 1600], vec![0; 8000]);
+        let heard =
+            Heard::new([long.clone(), word.clone(), short, word.clone(), long, word].concat());
+        let parts = heard.loud_parts(-40.0, 0.5);
+        assert!(
+            parts.len() == 2 && parts[0] > 2.1 && parts[1] < 1.1,
+            "{parts:?}"
+        );
+    }
+
+    #[test]
+    fn pitches_differ() {
+        let pitches = Pitch::random(8);
+        for (at, pitch) in pitches.iter().enumerate() {
+            assert!(
+                pitches[at + 1..]
+                    .iter()
+                    .all(|other| (other.0 - pitch.0).abs() >= 100.0),
+                "{pitches:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! What `docs/operating.md` promises: ready line, exit codes, health, signals.
+
+use std::time::Duration;
+
+use e2e::Server;
+use e2e::server::Options;
+
+const LIMIT: Duration = Duration::from_secs(8);
+
+#[test]
+fn the_ready_line_names_every_listener() -> anyhow::Result<()> {
+    let server = Server::start()?;
+    let ready = server.ready();
+    assert!(
+        ready["http"]
+            .as_str()
+            .is_some_and(|url| url.starts_with("http://127.0.0.1:")),
+        "{ready}"
+    );
+    assert!(
+        ready["metrics"]
+            .as_str()
+            .is_some_and(|url| url.ends_with("/metrics")),
+        "{ready}"
+    );
+    assert_ne!(server.sip_udp()?.port(), 0);
+    assert_ne!(server.sip_tcp()?.port(), 0);
+    assert!(server.metric("process_resident_memory_bytes")? > 0.0);
+    Ok(())
+}
+
+#[test]
+fn health_answers_without_credentials() -> anyhow::Result<()> {
+    let server = Server::start()?;
+    for path in ["/healthz", "/readyz"] {
+        assert_eq!(
+            server.rest_as("", "").send("GET", path, None)?.status(),
+            200,
+            "{path}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn metrics_are_not_on_the_public_listener() -> anyhow::Result<()> {
+    let server = Server::start()?;
+    assert_ne!(server.rest().send("GET", "/metrics", None)?.status(), 200);
+    Ok(())
+}
+
+#[test]
+fn an_idle_server_ends_cleanly_at_the_first_signal() -> anyhow::Result<()> {
+    let mut server = Server::start()?;
+    server.process().signal("TERM")?;
+    let status = server.process().finish(LIMIT)?;
+    assert_eq!(status.code(), Some(0), "{}", server.log());
+    Ok(())
+}
+
+#[test]
+fn a_bad_key_is_refused_with_64_and_its_name() -> anyhow::Result<()> {
+    let (status, text) = Options::default()
+        .config("[fetch]\ntimout_ms = 1\n")
+        .refused()?;
+    assert_eq!(status.code(), Some(64), "{text}");
+    assert!(
+        text.contains("`fetch.timout_ms`") && text.contains("`timeout_ms`"),
+        "{text}"
+    );
+    let (status, text) = Options::default()
+        .variable("PATCHCORD_SIP__SHA256", "perhaps")
+        .refused()?;
+    assert_eq!(status.code(), Some(64), "{text}");
+    assert!(text.contains("`PATCHCORD_SIP__SHA256`"), "{text}");
+    Ok(())
+}
+
+#[test]
+fn an_address_in_use_is_refused_with_70() -> anyhow::Result<()> {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let address = taken.local_addr()?.to_string();
+    let (status, text) = Options::default().flag("--http", &address).refused()?;
+    assert_eq!(status.code(), Some(70), "{text}");
+    assert!(text.contains(&address), "{text}");
+    Ok(())
+}

@@ -1,0 +1,66 @@
+//! Calls with sound: who hears whom, and for how long.
+//!
+//! **Invariant: every party's tone is random per run**; levels and shares are judged by `e2e::tone`.
+
+mod dial;
+mod prompts;
+mod recording;
+
+use std::thread;
+use std::time::Duration;
+
+use e2e::phone::Setup;
+use e2e::{App, Phone, Pitch, Server};
+
+/// How long an application may wait for a request.
+const SOON: Duration = Duration::from_secs(8);
+
+/// Server, application and the caller `kim`, a registered client; `ann` exists as a client too.
+struct Scene {
+    server: Server,
+    app: App,
+    kim: Phone,
+    kims: Pitch,
+    anns: Pitch,
+    music: Pitch,
+}
+
+impl Scene {
+    /// A scene in which calls to `1000` run the document at `/v`.
+    fn new() -> anyhow::Result<Self> {
+        let server = Server::start()?;
+        let app = App::start()?;
+        let rest = server.rest();
+        rest.client("kim", "kim-Secret-1")?;
+        rest.client("ann", "ann-Secret-1")?;
+        rest.number("1000", &app.url("/v"))?;
+        let mut pitches = Pitch::random(3).into_iter();
+        let mut pitch = || {
+            pitches
+                .next()
+                .unwrap_or_else(|| unreachable!("three were asked for"))
+        };
+        let (kims, anns, music) = (pitch(), pitch(), pitch());
+        let kim = Setup::new("kim")
+            .registers("kim-Secret-1")
+            .start(&server, kims)?;
+        Ok(Self {
+            server,
+            app,
+            kim,
+            kims,
+            anns,
+            music,
+        })
+    }
+
+    /// Starts ann's phone as `setup` says, registered.
+    fn ann(&self, setup: impl FnOnce(Setup) -> Setup) -> anyhow::Result<Phone> {
+        setup(Setup::new("ann").registers("ann-Secret-1")).start(&self.server, self.anns)
+    }
+}
+
+/// Lets both talk: the only wait that is as long as what is measured.
+fn talk(seconds: f64) {
+    thread::sleep(Duration::from_secs_f64(seconds));
+}
