@@ -147,7 +147,14 @@ impl Actor {
         let endpoint = self.shared.endpoint();
         self.calls_of_legs.insert(leg, call);
         self.calls_of_endpoints.insert(endpoint, call);
-        self.legs.insert(call, Leg { leg, endpoint, jar: CookieJar::default() });
+        self.legs.insert(
+            call,
+            Leg {
+                leg,
+                endpoint,
+                jar: CookieJar::default(),
+            },
+        );
         self.shared.live.add(call, self.inbox.clone());
         // The events of an inbound leg wait for this.
         self.shared.parts.sip.accept(leg, self.sip_events.clone());
@@ -163,7 +170,9 @@ impl Actor {
     }
 
     fn from_sip(&mut self, leg: LegId, event: sip::LegEvent) {
-        let Some(call) = self.calls_of_legs.get(&leg).copied() else { return };
+        let Some(call) = self.calls_of_legs.get(&leg).copied() else {
+            return;
+        };
         if let sip::LegEvent::Dialog(snapshot) = &event {
             match serde_json::to_string(snapshot) {
                 Ok(json) => {
@@ -181,7 +190,9 @@ impl Actor {
     }
 
     fn from_media(&mut self, endpoint: EndpointId, report: Report) {
-        let Some(call) = self.calls_of_endpoints.get(&endpoint).copied() else { return };
+        let Some(call) = self.calls_of_endpoints.get(&endpoint).copied() else {
+            return;
+        };
         if let Some(event) = self.media_event(report) {
             self.family.handle(call, Event::Media(event), now());
         }
@@ -192,11 +203,13 @@ impl Actor {
             Input::Event(call, event) => self.family.handle(call, event, now()),
             Input::Resolved(call, req, routes, peers) => {
                 self.peers.extend(peers);
-                self.family.handle(call, Event::Resolved { req, routes }, now());
+                self.family
+                    .handle(call, Event::Resolved { req, routes }, now());
             }
             Input::Audio(call, req, result) => {
                 let result = result.map(|samples| self.keep(samples));
-                self.family.handle(call, Event::Audio { req, result }, now());
+                self.family
+                    .handle(call, Event::Audio { req, result }, now());
             }
         }
     }
@@ -225,7 +238,12 @@ impl Actor {
             Command::Commit(facts) => self.commit(facts).await,
             Command::Resolve { req, targets } => self.resolve(call, req, targets),
             Command::Fetch { req, request } => self.fetch(call, req, request),
-            Command::Speak { req, text, voice, language } => {
+            Command::Speak {
+                req,
+                text,
+                voice,
+                language,
+            } => {
                 let shared = Arc::clone(&self.shared);
                 self.audio_job(call, req, async move {
                     crate::audio::speak(&shared, text, voice, language).await
@@ -234,7 +252,9 @@ impl Actor {
             Command::Load { req, url } => {
                 let shared = Arc::clone(&self.shared);
                 let owner = self.owner;
-                let Some(jar) = self.leg(call).map(|leg| leg.jar.clone()) else { return };
+                let Some(jar) = self.leg(call).map(|leg| leg.jar.clone()) else {
+                    return;
+                };
                 self.audio_job(call, req, async move {
                     crate::audio::load(&shared, owner, &url, &jar).await
                 });
@@ -281,7 +301,9 @@ impl Actor {
     fn fetch(&mut self, call: CallSid, req: Req, request: call_proto::FetchRequest) {
         let shared = Arc::clone(&self.shared);
         let inbox = self.inbox.clone();
-        let Some(jar) = self.leg(call).map(|leg| leg.jar.clone()) else { return };
+        let Some(jar) = self.leg(call).map(|leg| leg.jar.clone()) else {
+            return;
+        };
         let private_ok = shared.private_ok(self.owner);
         self.jobs.spawn(async move {
             let result = crate::audio::document(&shared, private_ok, request, jar).await;
@@ -302,7 +324,9 @@ impl Actor {
     }
 
     fn leg_command(&mut self, call: CallSid, command: LegCommand) {
-        let Some(leg) = self.leg(call).map(|leg| leg.leg) else { return };
+        let Some(leg) = self.leg(call).map(|leg| leg.leg) else {
+            return;
+        };
         match command {
             LegCommand::Invite(invite) => self.invite(call, leg, *invite),
             other => {
@@ -319,32 +343,67 @@ impl Actor {
             return;
         };
         let spec = sip_side::invite(invite, peer);
-        self.shared.parts.sip.send(leg, sip::LegCommand::Invite(Box::new(spec)));
+        self.shared
+            .parts
+            .sip
+            .send(leg, sip::LegCommand::Invite(Box::new(spec)));
     }
 
     fn media_command(&mut self, call: CallSid, command: MediaCommand) {
-        let Some(endpoint) = self.leg(call).map(|leg| leg.endpoint) else { return };
+        let Some(endpoint) = self.leg(call).map(|leg| leg.endpoint) else {
+            return;
+        };
         let control = match command {
             MediaCommand::Open { offer } => {
-                let signalling = if offer.is_some() { self.signalling } else { None };
-                Control::Open { endpoint, offer, signalling }
+                let signalling = if offer.is_some() {
+                    self.signalling
+                } else {
+                    None
+                };
+                Control::Open {
+                    endpoint,
+                    offer,
+                    signalling,
+                }
             }
             MediaCommand::Remote { sdp } => Control::Remote { endpoint, sdp },
-            MediaCommand::Renegotiate { offer } => Control::Renegotiate { endpoint, req: 0, offer },
+            MediaCommand::Renegotiate { offer } => Control::Renegotiate {
+                endpoint,
+                req: 0,
+                offer,
+            },
             MediaCommand::Play { play, sound, times } => {
-                let Some(audio) = self.sound(sound) else { return };
-                Control::Play { endpoint, play: PlayId(play.0), audio: vec![audio], times }
+                let Some(audio) = self.sound(sound) else {
+                    return;
+                };
+                Control::Play {
+                    endpoint,
+                    play: PlayId(play.0),
+                    audio: vec![audio],
+                    times,
+                }
             }
-            MediaCommand::StopPlay { play } => {
-                Control::StopPlay { endpoint, play: PlayId(play.0) }
-            }
+            MediaCommand::StopPlay { play } => Control::StopPlay {
+                endpoint,
+                play: PlayId(play.0),
+            },
             MediaCommand::Bridge { with } => {
-                let Some(other) = self.leg(with).map(|leg| leg.endpoint) else { return };
-                Control::Bridge { a: endpoint, b: other }
+                let Some(other) = self.leg(with).map(|leg| leg.endpoint) else {
+                    return;
+                };
+                Control::Bridge {
+                    a: endpoint,
+                    b: other,
+                }
             }
             MediaCommand::Unbridge { with } => {
-                let Some(other) = self.leg(with).map(|leg| leg.endpoint) else { return };
-                Control::Unbridge { a: endpoint, b: other }
+                let Some(other) = self.leg(with).map(|leg| leg.endpoint) else {
+                    return;
+                };
+                Control::Unbridge {
+                    a: endpoint,
+                    b: other,
+                }
             }
             MediaCommand::Record { recording, with } => {
                 let other = with.and_then(|with| self.leg(with).map(|leg| leg.endpoint));
@@ -370,7 +429,11 @@ impl Actor {
         self.recordings.insert(recording, sid);
         let path = self.shared.config.recordings.join(format!("{sid}.wav"));
         let legs = std::iter::once(endpoint).chain(other).collect();
-        Control::Record { recording, legs, path }
+        Control::Record {
+            recording,
+            legs,
+            path,
+        }
     }
 
     fn sound(&self, sound: Sound) -> Option<Arc<[i16]>> {
@@ -384,23 +447,34 @@ impl Actor {
         Some(match report {
             Report::Opened { sdp } => MediaEvent::Opened { sdp },
             Report::Refused { status, reason } => MediaEvent::Refused { status, reason },
-            Report::Failed { reason } => MediaEvent::Refused { status: 500, reason },
+            Report::Failed { reason } => MediaEvent::Refused {
+                status: 500,
+                reason,
+            },
             Report::Renegotiated { req: _, sdp } => MediaEvent::Renegotiated { sdp },
-            Report::PlayDone { play, stopped: false } => {
-                MediaEvent::PlayDone { play: call_proto::PlayId(play.0) }
-            }
+            Report::PlayDone {
+                play,
+                stopped: false,
+            } => MediaEvent::PlayDone {
+                play: call_proto::PlayId(play.0),
+            },
             Report::PlayDone { stopped: true, .. } | Report::RemoteSet => return None,
             Report::Heard => MediaEvent::Heard,
             Report::Silence => MediaEvent::Silence,
             Report::Digit { .. } => return None,
-            Report::Recorded { recording, duration_ms, size_bytes } => MediaEvent::Recorded {
+            Report::Recorded {
+                recording,
+                duration_ms,
+                size_bytes,
+            } => MediaEvent::Recorded {
                 recording: *self.recordings.get(&recording)?,
                 duration_ms: i64::try_from(duration_ms).unwrap_or(i64::MAX),
                 size_bytes: i64::try_from(size_bytes).unwrap_or(i64::MAX),
             },
-            Report::RecordFailed { recording, reason } => {
-                MediaEvent::RecordFailed { recording: *self.recordings.get(&recording)?, reason }
-            }
+            Report::RecordFailed { recording, reason } => MediaEvent::RecordFailed {
+                recording: *self.recordings.get(&recording)?,
+                reason,
+            },
             Report::Closed { stats } => MediaEvent::Closed {
                 packets_in: stats.packets_in,
                 packets_out: stats.packets_out,
@@ -425,7 +499,9 @@ impl Actor {
         let mut open = self.legs.len();
         while open > 0 {
             let report = tokio::time::timeout(Duration::from_millis(200), from_media.recv()).await;
-            let Ok(Some((endpoint, report))) = report else { break };
+            let Ok(Some((endpoint, report))) = report else {
+                break;
+            };
             if let Report::Closed { stats } = report {
                 open -= 1;
                 if let Some(call) = self.calls_of_endpoints.get(&endpoint).copied() {
@@ -445,7 +521,10 @@ impl Actor {
         }
         match self.trace.pack() {
             Ok(blob) => {
-                let change = Change::Trace { call: self.root, blob };
+                let change = Change::Trace {
+                    call: self.root,
+                    blob,
+                };
                 if let Err(error) = self.shared.parts.store.commit(vec![change]).await {
                     warn!(%error, "the trace of a call could not be stored");
                 }

@@ -46,23 +46,40 @@ pub(crate) async fn admit(shared: Arc<Shared>, call: IncomingCall) {
             };
             let script = Script::Document(document);
             let status_callback = run.status_callback;
-            start(&shared, call, &lookups, Admitted {
-                account: run.account,
-                owner,
-                number: run.number,
-                script,
-                status_callback,
-            });
+            start(
+                &shared,
+                call,
+                &lookups,
+                Admitted {
+                    account: run.account,
+                    owner,
+                    number: run.number,
+                    script,
+                    status_callback,
+                },
+            );
         }
-        Decision::Dial { account, verbs, answer_on_bridge } => {
-            let script = Script::Verbs { verbs, answer_on_bridge };
-            start(&shared, call, &lookups, Admitted {
-                account,
-                owner: account,
-                number: None,
-                script,
-                status_callback: None,
-            });
+        Decision::Dial {
+            account,
+            verbs,
+            answer_on_bridge,
+        } => {
+            let script = Script::Verbs {
+                verbs,
+                answer_on_bridge,
+            };
+            start(
+                &shared,
+                call,
+                &lookups,
+                Admitted {
+                    account,
+                    owner: account,
+                    number: None,
+                    script,
+                    status_callback: None,
+                },
+            );
         }
     }
 }
@@ -100,14 +117,17 @@ fn start(shared: &Arc<Shared>, call: IncomingCall, lookups: &Lookups, admitted: 
     };
     let settings = Arc::clone(&shared.settings);
     let (family, root) = Family::inbound(settings, inbound, rand::random(), now());
-    actor::spawn(Arc::clone(shared), Start {
-        family,
-        inbound: Some((root, call.leg, call.source.ip())),
-        peers: Peers::new(),
-        owner: admitted.owner,
-        root,
-        committed: None,
-    });
+    actor::spawn(
+        Arc::clone(shared),
+        Start {
+            family,
+            inbound: Some((root, call.leg, call.source.ip())),
+            peers: Peers::new(),
+            owner: admitted.owner,
+            root,
+            committed: None,
+        },
+    );
 }
 
 async fn look_up(shared: &Shared, call: &IncomingCall) -> Result<Lookups, StoreError> {
@@ -169,16 +189,29 @@ async fn number(
 ) -> Result<Option<(Number, AccountStatus)>, StoreError> {
     let spellings = number::candidates(dialled);
     let organization = Some(shared.config.organization);
-    let found = shared.parts.store.number_candidates(organization, &spellings).await?;
+    let found = shared
+        .parts
+        .store
+        .number_candidates(organization, &spellings)
+        .await?;
     let exact = found.exact.into_iter().next();
     let by_pattern = || {
-        let may = dialled.bytes().all(|b| b.is_ascii_digit() || b"*#+".contains(&b));
+        let may = dialled
+            .bytes()
+            .all(|b| b.is_ascii_digit() || b"*#+".contains(&b));
         let fits = |number: &Number| {
-            spellings.iter().any(|spelling| pattern_matches(&number.phone_number, spelling))
+            spellings
+                .iter()
+                .any(|spelling| pattern_matches(&number.phone_number, spelling))
         };
-        found.patterns.into_iter().find(|number| may && fits(number))
+        found
+            .patterns
+            .into_iter()
+            .find(|number| may && fits(number))
     };
-    let Some(number) = exact.or_else(by_pattern).or(found.any) else { return Ok(None) };
+    let Some(number) = exact.or_else(by_pattern).or(found.any) else {
+        return Ok(None);
+    };
     let status = status(shared, number.account).await?;
     Ok(Some((number.as_ref().clone(), status)))
 }
@@ -187,7 +220,11 @@ async fn number(
 /// dialled text. A leading `+` or `*` stands for itself.
 fn pattern_matches(pattern: &str, dialled: &str) -> bool {
     let literal = pattern.starts_with(['+', '*']);
-    let pattern = if literal { format!("\\{pattern}") } else { pattern.to_owned() };
+    let pattern = if literal {
+        format!("\\{pattern}")
+    } else {
+        pattern.to_owned()
+    };
     regex_lite::Regex::new(&pattern).is_ok_and(|regex| regex.is_match(dialled))
 }
 
@@ -220,9 +257,15 @@ fn foreign(shared: &Shared, call: &IncomingCall) -> Option<String> {
     let host = host.split([';', '?']).next()?;
     let own = shared.parts.sip.local();
     let domain = &shared.config.domain;
-    let port = |text: &str| text.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+    let port = |text: &str| {
+        text.rsplit_once(':')
+            .and_then(|(_, port)| port.parse::<u16>().ok())
+    };
     let ours = host.eq_ignore_ascii_case(domain)
-        || host.split(':').next().is_some_and(|name| name.eq_ignore_ascii_case(domain))
+        || host
+            .split(':')
+            .next()
+            .is_some_and(|name| name.eq_ignore_ascii_case(domain))
         || port(host).is_some_and(|port| port == own.udp.port() || port == own.tcp.port());
     // Without a port, an address literal may be any of ours behind a redirect: not foreign.
     let literal = host.parse::<std::net::IpAddr>().is_ok();
@@ -231,16 +274,24 @@ fn foreign(shared: &Shared, call: &IncomingCall) -> Option<String> {
 
 /// User part of a Diversion header.
 fn forwarded_from(headers: &[(String, String)]) -> Option<String> {
-    let (_, value) = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("Diversion"))?;
+    let (_, value) = headers
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case("Diversion"))?;
     let after = value.split_once("sip:")?.1;
     let user = after.split_once('@')?.0;
     (!user.is_empty()).then(|| user.to_owned())
 }
 
 async fn refused(shared: &Shared, call: &IncomingCall, refusal: Refusal) {
-    debug!(status = refusal.sip_status, text = refusal.text, "call refused");
+    debug!(
+        status = refusal.sip_status,
+        text = refusal.text,
+        "call refused"
+    );
     refuse(shared, call, refusal.sip_status, None);
-    let Some(account) = refusal.account else { return };
+    let Some(account) = refusal.account else {
+        return;
+    };
     let at = now();
     let notification = Notification {
         sid: NotificationSid::new(at, rand::random()),
@@ -265,7 +316,14 @@ fn refuse(shared: &Shared, call: &IncomingCall, status: u16, header: Option<(&st
     shared.refused.fetch_add(1, Ordering::Relaxed);
     let headers = header.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let headers = headers.into_iter().collect();
-    shared.parts.sip.send(call.leg, LegCommand::Reject { status, reason: None, headers });
+    shared.parts.sip.send(
+        call.leg,
+        LegCommand::Reject {
+            status,
+            reason: None,
+            headers,
+        },
+    );
 }
 
 #[cfg(test)]
@@ -282,14 +340,21 @@ mod tests {
             ("[", "1", false),
         ];
         for (pattern, dialled, fits) in table {
-            assert_eq!(pattern_matches(pattern, dialled), fits, "{pattern} {dialled}");
+            assert_eq!(
+                pattern_matches(pattern, dialled),
+                fits,
+                "{pattern} {dialled}"
+            );
         }
     }
 
     #[test]
     fn diversion_names_the_forwarder() {
         let header = |value: &str| vec![("Diversion".to_owned(), value.to_owned())];
-        assert_eq!(forwarded_from(&header("<sip:777@x>;reason=busy")).as_deref(), Some("777"));
+        assert_eq!(
+            forwarded_from(&header("<sip:777@x>;reason=busy")).as_deref(),
+            Some("777")
+        );
         assert_eq!(forwarded_from(&header("<tel:777>")), None);
     }
 }

@@ -21,7 +21,12 @@ pub(crate) async fn document(
     http.jar = jar;
     http.policy = AddressPolicy { private_ok };
     http.kind = BodyKind::Document;
-    let fetched = shared.parts.fetcher.fetch(http).await.map_err(|error| fetch_failure(&error))?;
+    let fetched = shared
+        .parts
+        .fetcher
+        .fetch(http)
+        .await
+        .map_err(|error| fetch_failure(&error))?;
     Ok(Fetched {
         status: fetched.status,
         content_type: fetched.content_type.clone(),
@@ -31,7 +36,10 @@ pub(crate) async fn document(
 }
 
 fn fetch_failure(error: &FetchError) -> FetchFailure {
-    FetchFailure { code: error.code(), text: error.to_string() }
+    FetchFailure {
+        code: error.code(),
+        text: error.to_string(),
+    }
 }
 
 /// Gets a sound file, as 8 kHz samples.
@@ -41,21 +49,29 @@ pub(crate) async fn load(
     url: &str,
     jar: &CookieJar,
 ) -> Result<Arc<[i16]>, AudioFailure> {
-    let policy = AddressPolicy { private_ok: shared.private_ok(owner) };
+    let policy = AddressPolicy {
+        private_ok: shared.private_ok(owner),
+    };
     let account = owner.to_string();
     let bytes = shared
         .parts
         .sounds
         .get(&account, url, jar, policy)
         .await
-        .map_err(|error| AudioFailure { code: error::MEDIA_DOWNLOAD, text: error.to_string() })?;
+        .map_err(|error| AudioFailure {
+            code: error::MEDIA_DOWNLOAD,
+            text: error.to_string(),
+        })?;
     let name = url.to_owned();
     let decoded = tokio::task::spawn_blocking(move || {
         ::audio::wav::Prompt::decode(&bytes).map_err(|error| format!("{name}: {error}"))
     });
     match decoded.await {
         Ok(Ok(samples)) => Ok(samples),
-        Ok(Err(text)) => Err(AudioFailure { code: error::MEDIA_DOWNLOAD, text }),
+        Ok(Err(text)) => Err(AudioFailure {
+            code: error::MEDIA_DOWNLOAD,
+            text,
+        }),
         Err(_) => Err(AudioFailure {
             code: error::INTERNAL,
             text: "the sound file could not be decoded".to_owned(),
@@ -77,7 +93,14 @@ pub(crate) async fn speak(
     shared
         .parts
         .speech
-        .speak(SpeakRequest { text, language, voice })
+        .speak(SpeakRequest {
+            text,
+            language,
+            voice,
+        })
         .await
-        .map_err(|error| AudioFailure { code: error::SAY_FAILED, text: error.to_string() })
+        .map_err(|error| AudioFailure {
+            code: error::SAY_FAILED,
+            text: error.to_string(),
+        })
 }

@@ -94,14 +94,17 @@ impl Engine {
         let (family, legs) = Family::outbound_api(settings, outbound, rand::random(), now());
         let root = legs.first().copied().ok_or(CreateError::Store)?;
         let (committed, done) = oneshot::channel();
-        actor::spawn(Arc::clone(shared), Start {
-            family,
-            inbound: None,
-            peers,
-            owner: new.account,
-            root,
-            committed: Some(committed),
-        });
+        actor::spawn(
+            Arc::clone(shared),
+            Start {
+                family,
+                inbound: None,
+                peers,
+                owner: new.account,
+                root,
+                committed: Some(committed),
+            },
+        );
         done.await.map_err(|_| CreateError::Store)?;
         self.records(&legs).await
     }
@@ -123,6 +126,10 @@ impl Engine {
     /// [`ModifyError::NotLive`] if it is not live in this process.
     pub fn modify(&self, call: CallSid, modify: Modify) -> Result<(), ModifyError> {
         let told = self.shared.live.tell(call, Event::Modify(modify));
-        if told { Ok(()) } else { Err(ModifyError::NotLive) }
+        if told {
+            Ok(())
+        } else {
+            Err(ModifyError::NotLive)
+        }
     }
 }

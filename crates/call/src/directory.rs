@@ -15,7 +15,12 @@ impl Directory for StoreDirectory {
         domain: &str,
     ) -> Result<Option<Secret>, DirectoryError> {
         let failed = |error: store::StoreError| DirectoryError(error.to_string());
-        let Some(client) = self.0.client_of_login(login, domain).await.map_err(failed)? else {
+        let Some(client) = self
+            .0
+            .client_of_login(login, domain)
+            .await
+            .map_err(failed)?
+        else {
             return Ok(None);
         };
         let account = self.0.account(client.account).await.map_err(failed)?;

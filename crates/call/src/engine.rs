@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use call_proto::Settings;
@@ -31,6 +31,8 @@ pub struct EngineConfig {
     pub administrator: AccountSid,
     /// Every account's applications may be on private addresses.
     pub allow_private: bool,
+    /// Send the word `null` for what is not known about the caller.
+    pub null_strings: bool,
     /// Folder of recordings.
     pub recordings: PathBuf,
     /// Largest number of families at once; more calls are refused.
@@ -116,6 +118,7 @@ impl Engine {
             api_version: "2012-04-24".to_owned(),
             api_base: format!("{}/restcomm/2012-04-24", config.public_base),
             max_redirects: 100,
+            null_strings: config.null_strings,
             recording_wait: Duration::from_secs(5),
         });
         let shared = Arc::new(Shared {
@@ -128,7 +131,9 @@ impl Engine {
             started: AtomicU64::new(0),
             refused: AtomicU64::new(0),
         });
-        let engine = Self { shared: Arc::clone(&shared) };
+        let engine = Self {
+            shared: Arc::clone(&shared),
+        };
         tokio::spawn(async move {
             while let Some(call) = incoming.recv().await {
                 tokio::spawn(crate::admission::admit(Arc::clone(&shared), call));
@@ -151,6 +156,12 @@ impl Engine {
     pub fn drain(&self) {
         self.shared.live.drain();
         self.shared.parts.sip.drain();
+    }
+
+    /// Becomes true when no new calls are taken any more.
+    #[must_use]
+    pub fn draining(&self) -> Arc<AtomicBool> {
+        self.shared.live.draining()
     }
 
     /// Waits until no call is left.

@@ -19,8 +19,17 @@ pub(crate) fn changes(
     for fact in facts {
         changes.push(match fact {
             Fact::Created(record) => Change::CallCreated(record),
-            Fact::Ringing { call, at } => Change::CallRinging { sid: call, at, sip_call_id: None },
-            Fact::Answered { call, at, answered_by, sip_call_id } => Change::CallAnswered {
+            Fact::Ringing { call, at } => Change::CallRinging {
+                sid: call,
+                at,
+                sip_call_id: None,
+            },
+            Fact::Answered {
+                call,
+                at,
+                answered_by,
+                sip_call_id,
+            } => Change::CallAnswered {
                 sid: call,
                 at,
                 answered_by,

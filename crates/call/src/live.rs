@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use call_proto::Event;
 use model::CallSid;
@@ -17,7 +17,7 @@ pub(crate) type Inbox = mpsc::UnboundedSender<Input>;
 pub(crate) struct Live {
     legs: Mutex<HashMap<CallSid, Inbox>>,
     families: AtomicUsize,
-    draining: AtomicBool,
+    draining: Arc<AtomicBool>,
     changed: Notify,
 }
 
@@ -53,6 +53,11 @@ impl Live {
 
     pub(crate) fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Becomes true when no new calls are taken any more.
+    pub(crate) fn draining(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.draining)
     }
 
     pub(crate) fn shut_down(&self) {

@@ -36,7 +36,12 @@ impl OutboxStore for StoreOutbox {
         attempts: u32,
         next_at: Timestamp,
     ) -> Result<(), OutboxError> {
-        self.change(Change::CallbackRetry { event, attempts: i64::from(attempts), next_at }).await
+        self.change(Change::CallbackRetry {
+            event,
+            attempts: i64::from(attempts),
+            next_at,
+        })
+        .await
     }
 
     async fn finish(
@@ -53,7 +58,13 @@ impl OutboxStore for StoreOutbox {
             }
         };
         let attempts = i64::from(attempts);
-        self.change(Change::CallbackDone { event, attempts, status, dead }).await
+        self.change(Change::CallbackDone {
+            event,
+            attempts,
+            status,
+            dead,
+        })
+        .await
     }
 }
 

@@ -33,11 +33,19 @@ async fn client(
     login: &str,
     peers: &mut Peers,
 ) -> Result<Vec<Route>, Unreachable> {
-    let found = shared.parts.store.client_in(shared.config.organization, login).await;
+    let found = shared
+        .parts
+        .store
+        .client_in(shared.config.organization, login)
+        .await;
     match found {
         Ok(Some(client)) if client.enabled => {}
         Ok(_) => return Err(unreachable(format!("there is no client `{login}`"))),
-        Err(error) => return Err(unreachable(format!("`{login}` cannot be looked up: {error}"))),
+        Err(error) => {
+            return Err(unreachable(format!(
+                "`{login}` cannot be looked up: {error}"
+            )));
+        }
     }
     let bindings = shared.parts.sip.bindings(login);
     if bindings.is_empty() {
@@ -87,11 +95,7 @@ async fn number(
     }])
 }
 
-async fn address(
-    shared: &Shared,
-    uri: &str,
-    peers: &mut Peers,
-) -> Result<Vec<Route>, Unreachable> {
+async fn address(shared: &Shared, uri: &str, peers: &mut Peers) -> Result<Vec<Route>, Unreachable> {
     let peer = shared
         .parts
         .sip
@@ -116,7 +120,11 @@ async fn local_login(shared: &Shared, uri: &str) -> Option<String> {
     if !host.eq_ignore_ascii_case(&shared.config.domain) {
         return None;
     }
-    let known = shared.parts.store.client_in(shared.config.organization, user).await;
+    let known = shared
+        .parts
+        .store
+        .client_in(shared.config.organization, user)
+        .await;
     matches!(known, Ok(Some(_))).then(|| user.to_owned())
 }
 
@@ -129,5 +137,8 @@ pub(crate) fn key(route: &Route) -> &str {
 }
 
 fn unreachable(text: String) -> Unreachable {
-    Unreachable { code: error::UNREACHABLE_TARGET, text }
+    Unreachable {
+        code: error::UNREACHABLE_TARGET,
+        text,
+    }
 }

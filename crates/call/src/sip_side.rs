@@ -7,16 +7,27 @@ use sip::{Credentials, InviteSpec, Peer};
 pub(crate) fn command(command: LegCommand) -> Option<sip::LegCommand> {
     Some(match command {
         LegCommand::Headers(headers) => sip::LegCommand::SetHeaders(headers),
-        LegCommand::Ring => sip::LegCommand::Progress { status: 180, headers: Headers::new() },
-        LegCommand::Answer { sdp } => sip::LegCommand::Answer { sdp, headers: Headers::new() },
-        LegCommand::Reject { status, reason } => {
-            sip::LegCommand::Reject { status, reason: None, headers: reason_header(status, reason) }
-        }
+        LegCommand::Ring => sip::LegCommand::Progress {
+            status: 180,
+            headers: Headers::new(),
+        },
+        LegCommand::Answer { sdp } => sip::LegCommand::Answer {
+            sdp,
+            headers: Headers::new(),
+        },
+        LegCommand::Reject { status, reason } => sip::LegCommand::Reject {
+            status,
+            reason: None,
+            headers: reason_header(status, reason),
+        },
         LegCommand::Cancel => sip::LegCommand::Cancel,
-        LegCommand::Bye { reason } => sip::LegCommand::Bye { headers: reason_header(200, reason) },
-        LegCommand::AnswerReinvite { sdp } => {
-            sip::LegCommand::AnswerReinvite { sdp, headers: Headers::new() }
-        }
+        LegCommand::Bye { reason } => sip::LegCommand::Bye {
+            headers: reason_header(200, reason),
+        },
+        LegCommand::AnswerReinvite { sdp } => sip::LegCommand::AnswerReinvite {
+            sdp,
+            headers: Headers::new(),
+        },
         LegCommand::RejectReinvite { status } => sip::LegCommand::RejectReinvite { status },
         LegCommand::Invite(_) => return None,
     })
@@ -40,11 +51,25 @@ pub(crate) fn invite(invite: Invite, peer: Peer) -> InviteSpec {
 /// The event for the call of a leg; `None` for what concerns only the shell.
 pub(crate) fn event(event: sip::LegEvent) -> Option<LegEvent> {
     Some(match event {
-        sip::LegEvent::Progress { status, headers, sdp: _ } => LegEvent::Progress { status, headers },
-        sip::LegEvent::Answered { headers, sdp, call_id } => {
-            LegEvent::Answered { headers, sip_call_id: call_id, sdp }
-        }
-        sip::LegEvent::Rejected { status, reason, headers } => LegEvent::Rejected {
+        sip::LegEvent::Progress {
+            status,
+            headers,
+            sdp: _,
+        } => LegEvent::Progress { status, headers },
+        sip::LegEvent::Answered {
+            headers,
+            sdp,
+            call_id,
+        } => LegEvent::Answered {
+            headers,
+            sip_call_id: call_id,
+            sdp,
+        },
+        sip::LegEvent::Rejected {
+            status,
+            reason,
+            headers,
+        } => LegEvent::Rejected {
             status,
             reason,
             sip_call_id: String::new(),
@@ -57,7 +82,9 @@ pub(crate) fn event(event: sip::LegEvent) -> Option<LegEvent> {
         sip::LegEvent::NoAck => LegEvent::NoAck,
         sip::LegEvent::Bye { headers: _, reason } => LegEvent::Bye { reason },
         sip::LegEvent::ByeDone { .. } => LegEvent::ByeDone,
-        sip::LegEvent::Lost => LegEvent::Lost { reason: "the far side is gone".to_owned() },
+        sip::LegEvent::Lost => LegEvent::Lost {
+            reason: "the far side is gone".to_owned(),
+        },
         sip::LegEvent::Reinvite { sdp } => LegEvent::Reinvite { sdp },
         sip::LegEvent::Info { content_type, body } => LegEvent::Info {
             content_type,
@@ -72,20 +99,29 @@ pub(crate) fn event(event: sip::LegEvent) -> Option<LegEvent> {
 
 /// RFC 3326: the cause is the SIP status, the text says more.
 fn reason_header(status: u16, text: Option<String>) -> Headers {
-    let Some(text) = text else { return Headers::new() };
+    let Some(text) = text else {
+        return Headers::new();
+    };
     let clean: String = text
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })
         .filter(|c| *c != '"' && *c != '\\')
         .take(200)
         .collect();
-    vec![("Reason".to_owned(), format!("SIP;cause={status};text=\"{clean}\""))]
+    vec![(
+        "Reason".to_owned(),
+        format!("SIP;cause={status};text=\"{clean}\""),
+    )]
 }
 
 fn from_uri(from: &str, host: &str) -> String {
     if from.contains('@') {
         let known = from.starts_with("sip:") || from.starts_with("sips:");
-        return if known { from.to_owned() } else { format!("sip:{from}") };
+        return if known {
+            from.to_owned()
+        } else {
+            format!("sip:{from}")
+        };
     }
     format!("sip:{}@{host}", escape_user(from))
 }

@@ -31,7 +31,11 @@ impl Trace {
             && let Some(last) = self.entries.last().cloned()
         {
             let what = format!("{} more entries left out", self.left_out);
-            self.entries.push(Entry { what, detail: String::new(), ..last });
+            self.entries.push(Entry {
+                what,
+                detail: String::new(),
+                ..last
+            });
         }
         let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
         serde_json::to_writer(&mut encoder, &self.entries)?;
@@ -46,7 +50,9 @@ impl Trace {
 /// If the bytes are not a trace.
 pub fn unpack(blob: &[u8]) -> std::io::Result<Vec<Entry>> {
     let mut json = Vec::new();
-    ZlibDecoder::new(blob).take(64 << 20).read_to_end(&mut json)?;
+    ZlibDecoder::new(blob)
+        .take(64 << 20)
+        .read_to_end(&mut json)?;
     Ok(serde_json::from_slice(&json)?)
 }
 

@@ -18,7 +18,9 @@ const NEWEST: i64 = 20;
 /// # Errors
 /// If the database cannot be read, or has no such call.
 pub(crate) async fn show(config: &Config, sid: &str, as_json: bool) -> Result<String> {
-    let sid: CallSid = sid.parse().with_context(|| "write the call as `CA` and 32 digits")?;
+    let sid: CallSid = sid
+        .parse()
+        .with_context(|| "write the call as `CA` and 32 digits")?;
     let inspect = open(config).await?;
     let Some(asked) = inspect.call(sid).await? else {
         bail!("there is no call {sid} in this database; `patchcord calls list` shows the newest");
@@ -32,7 +34,11 @@ pub(crate) async fn show(config: &Config, sid: &str, as_json: bool) -> Result<St
         Some(blob) => call::unpack_trace(&blob).context("the trace cannot be read")?,
         None => Vec::new(),
     };
-    Ok(if as_json { json_of(&root, &children, &entries)? } else { text_of(&root, &children, &entries) })
+    Ok(if as_json {
+        json_of(&root, &children, &entries)?
+    } else {
+        text_of(&root, &children, &entries)
+    })
 }
 
 /// Prints the newest calls.
@@ -50,7 +56,10 @@ pub(crate) async fn list(config: &Config) -> Result<String> {
 async fn open(config: &Config) -> Result<Inspect> {
     let url = match &config.database.url {
         Some(url) => url.expose().to_owned(),
-        None => format!("sqlite:{}", config.server.data.join("patchcord.db").display()),
+        None => format!(
+            "sqlite:{}",
+            config.server.data.join("patchcord.db").display()
+        ),
     };
     Ok(Inspect::open(&url).await?)
 }
@@ -67,19 +76,29 @@ fn text_of(root: &CallRecord, children: &[CallRecord], entries: &[Entry]) -> Str
         text.push_str("no trace yet: it is stored when the call is over\n");
     }
     let name = |sid: CallSid| {
-        let leg = std::iter::once(root).chain(children).find(|record| record.sid == sid);
-        leg.map_or_else(|| sid.to_string(), |leg| match leg.parent {
-            None => format!("{} (caller)", leg.from),
-            Some(_) => leg.to.clone(),
-        })
+        let leg = std::iter::once(root)
+            .chain(children)
+            .find(|record| record.sid == sid);
+        leg.map_or_else(
+            || sid.to_string(),
+            |leg| match leg.parent {
+                None => format!("{} (caller)", leg.from),
+                Some(_) => leg.to.clone(),
+            },
+        )
     };
     text.push_str(&ladder::draw(entries, name));
     text
 }
 
 fn line(call: &CallRecord) -> String {
-    let seconds = call.duration_s.map_or_else(String::new, |s| format!(" {s} s"));
-    let reason = call.reason.as_deref().map_or_else(String::new, |reason| format!(" ({reason})"));
+    let seconds = call
+        .duration_s
+        .map_or_else(String::new, |s| format!(" {s} s"));
+    let reason = call
+        .reason
+        .as_deref()
+        .map_or_else(String::new, |reason| format!(" ({reason})"));
     format!(
         "{}  {}  {} -> {}  {}  {}{seconds}{reason}\n",
         call.created.iso8601(),

@@ -23,6 +23,8 @@ Examples:
   patchcord serve --sip 0.0.0.0:5080 --data /var/lib/patchcord
   patchcord serve --config /etc/patchcord.toml
   PATCHCORD_FETCH__TIMEOUT_MS=3000 patchcord serve
+  patchcord calls list
+  patchcord calls show CA0123456789abcdef0123456789abcdef
 
 Exit codes: 0 ended as asked, 64 wrong usage or configuration, 70 anything else.";
 
@@ -34,6 +36,49 @@ pub(crate) enum Task {
     /// When everything listens, one line of JSON goes to standard output: {"ready":true,...}.
     /// The log goes to standard error. The first SIGTERM drains, the second stops.
     Serve(ServeFlags),
+    /// Show what is on record about calls.
+    ///
+    /// Reads the database beside the server, whether it runs or not.
+    #[command(subcommand)]
+    Calls(CallsTask),
+}
+
+/// What to show about calls.
+#[derive(Subcommand)]
+pub(crate) enum CallsTask {
+    /// Print the newest calls.
+    List(DataFlags),
+    /// Print one call as a ladder: SIP, documents, audio, on one clock.
+    Show {
+        /// The call, `CA` and 32 digits.
+        sid: String,
+        /// Print the records and the trace as JSON.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        data: DataFlags,
+    },
+}
+
+/// Where the records are.
+#[derive(Args, Debug)]
+pub(crate) struct DataFlags {
+    /// Folder of the server's data [default: ./patchcord-data]
+    #[arg(long, value_name = "DIR")]
+    data: Option<String>,
+    /// Settings as TOML
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl From<DataFlags> for config::Flags {
+    fn from(flags: DataFlags) -> Self {
+        Self {
+            file: flags.config,
+            data: flags.data,
+            ..Self::default()
+        }
+    }
 }
 
 /// Flags of `serve`; each wins over the environment and the file.
@@ -97,7 +142,9 @@ mod tests {
             "a.toml",
         ])
         .unwrap();
-        let Task::Serve(flags) = cli.task;
+        let Task::Serve(flags) = cli.task else {
+            unreachable!("serve was parsed")
+        };
         let flags = config::Flags::from(flags);
         assert_eq!(flags.sip.as_deref(), Some("1.2.3.4:5"));
         assert_eq!(flags.file, Some(PathBuf::from("a.toml")));

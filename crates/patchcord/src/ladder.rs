@@ -13,7 +13,9 @@ const COLUMN: usize = 26;
 pub(crate) fn draw(entries: &[Entry], name_of: impl Fn(CallSid) -> String) -> String {
     let legs = legs(entries);
     let mut out = String::new();
-    let Some(start) = entries.first().map(|entry| entry.at) else { return out };
+    let Some(start) = entries.first().map(|entry| entry.at) else {
+        return out;
+    };
     let mut heading = format!("{:>9}  ", "seconds");
     for leg in &legs {
         let _ = write!(heading, "{:<COLUMN$}", cut(&name_of(*leg)));
@@ -22,7 +24,12 @@ pub(crate) fn draw(entries: &[Entry], name_of: impl Fn(CallSid) -> String) -> St
     let _ = writeln!(out, "{}", heading.trim_end());
     for entry in entries.iter().filter(|entry| entry.lane != Lane::Fact) {
         let micros = entry.at.since(start).as_micros();
-        let _ = write!(out, "{:>5}.{:03}  ", micros / 1_000_000, micros / 1_000 % 1_000);
+        let _ = write!(
+            out,
+            "{:>5}.{:03}  ",
+            micros / 1_000_000,
+            micros / 1_000 % 1_000
+        );
         let at = legs.iter().position(|leg| *leg == entry.call).unwrap_or(0);
         let column = match entry.lane {
             Lane::Sip | Lane::Media => at,
@@ -53,7 +60,11 @@ fn said(entry: &Entry) -> String {
         Way::Here => "--",
     };
     let text = format!("{arrow} {}", entry.what);
-    if entry.detail.is_empty() { text } else { format!("{text}  {}", entry.detail) }
+    if entry.detail.is_empty() {
+        text
+    } else {
+        format!("{text}  {}", entry.detail)
+    }
 }
 
 fn cut(text: &str) -> String {
@@ -78,14 +89,40 @@ mod tests {
         };
         let entries = [
             entry(1_000_000, leg(1), Lane::Sip, Way::Out, "180", ""),
-            entry(1_020_000, leg(1), Lane::Http, Way::Out, "POST http://app/v", ""),
-            entry(1_500_000, leg(2), Lane::Sip, Way::Out, "INVITE", "sip:bob@x"),
+            entry(
+                1_020_000,
+                leg(1),
+                Lane::Http,
+                Way::Out,
+                "POST http://app/v",
+                "",
+            ),
+            entry(
+                1_500_000,
+                leg(2),
+                Lane::Sip,
+                Way::Out,
+                "INVITE",
+                "sip:bob@x",
+            ),
         ];
         let drawn = draw(&entries, |sid| format!("leg {}", sid.as_bytes()[0]));
         let lines: Vec<_> = drawn.lines().collect();
-        assert_eq!(lines[0], format!("{:>9}  {:<26}{:<26}application", "seconds", "leg 1", "leg 2"));
+        assert_eq!(
+            lines[0],
+            format!(
+                "{:>9}  {:<26}{:<26}application",
+                "seconds", "leg 1", "leg 2"
+            )
+        );
         assert_eq!(lines[1], "    0.000  -> 180");
-        assert_eq!(lines[2], format!("    0.020  {:<26}{:<26}-> POST http://app/v", "|", "|"));
-        assert_eq!(lines[3], format!("    0.500  {:<26}-> INVITE  sip:bob@x", "|"));
+        assert_eq!(
+            lines[2],
+            format!("    0.020  {:<26}{:<26}-> POST http://app/v", "|", "|")
+        );
+        assert_eq!(
+            lines[3],
+            format!("    0.500  {:<26}-> INVITE  sip:bob@x", "|")
+        );
     }
 }

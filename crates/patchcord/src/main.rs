@@ -6,10 +6,12 @@
 
 #![forbid(unsafe_code)]
 
+mod calls;
 mod cli;
 #[expect(dead_code, reason = "settings of parts that `serve` does not start")]
 mod config;
 mod health;
+mod ladder;
 mod logging;
 mod metrics;
 mod serve;
@@ -20,7 +22,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use clap::error::ErrorKind;
 
-use cli::{Cli, Task};
+use cli::{CallsTask, Cli, Task};
 
 /// Bad usage or configuration (`EX_USAGE`).
 const USAGE: u8 = 64;
@@ -46,16 +48,42 @@ fn main() -> ExitCode {
     };
     match cli.task {
         Task::Serve(flags) => serve(&flags.into()),
+        Task::Calls(CallsTask::List(flags)) => {
+            answer(&flags.into(), async |config| calls::list(&config).await)
+        }
+        Task::Calls(CallsTask::Show { sid, json, data }) => answer(&data.into(), async |config| {
+            calls::show(&config, &sid, json).await
+        }),
     }
 }
 
-fn serve(flags: &config::Flags) -> ExitCode {
-    let config = match config::load(flags, environment()) {
+/// Prints what `work` says.
+fn answer(
+    flags: &config::Flags,
+    work: impl AsyncFnOnce(config::Config) -> anyhow::Result<String>,
+) -> ExitCode {
+    let config = match load(flags) {
         Ok(config) => config,
-        Err(errors) => {
-            eprintln!("patchcord: the configuration cannot be used:\n{errors}");
-            return ExitCode::from(USAGE);
-        }
+        Err(code) => return code,
+    };
+    exit(run(async {
+        let text = work(config).await?;
+        std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes())?;
+        Ok(())
+    }))
+}
+
+fn load(flags: &config::Flags) -> Result<config::Config, ExitCode> {
+    config::load(flags, environment()).map_err(|errors| {
+        eprintln!("patchcord: the configuration cannot be used:\n{errors}");
+        ExitCode::from(USAGE)
+    })
+}
+
+fn serve(flags: &config::Flags) -> ExitCode {
+    let config = match load(flags) {
+        Ok(config) => config,
+        Err(code) => return code,
     };
     logging::start(&config.log);
     exit(run(serve::run(config)))

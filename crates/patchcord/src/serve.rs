@@ -1,70 +1,266 @@
-//! `patchcord serve`: configuration, build, spawn, wait for a signal, drain.
+//! The server: builds every part in order, tells where it listens, and stops in order.
 //!
-//! **Invariant: the ready line is printed once, after everything listens.**
+//! **Invariant: the ready line is printed once, after everything listens, and a clean stop leaves
+//! no call open in the records.**
+
+mod calls;
+mod files;
+mod parts;
+mod repair;
 
 use std::io::Write as _;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, Result};
+use call::Engine;
+use media::MediaPlane;
 use serde::Serialize;
+use sip::SipAddrs;
+use store::Store;
 use tokio::net::TcpListener;
-use tracing::info;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tracing::{info, warn};
+use webhook::Callbacks;
 
 use crate::config::Config;
-use crate::metrics::Metrics;
+use crate::metrics::{self, Kind, Metrics};
 use crate::shutdown::{self, Stage};
-use crate::{health, metrics};
+
+/// How long calls get to end after the second signal.
+const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(5);
+/// How long callbacks get to be delivered when nothing else is left; the rest wait in the outbox.
+const CALLBACK_PATIENCE: Duration = Duration::from_secs(3);
 
 /// The one line on standard output; keys may be added, never renamed.
 #[derive(Serialize)]
 struct Ready {
     ready: bool,
     http: String,
+    sip: ReadySip,
     metrics: String,
 }
 
-/// Runs the server until it is told to stop.
+#[derive(Serialize)]
+struct ReadySip {
+    udp: SocketAddr,
+    tcp: SocketAddr,
+}
+
+/// A server that runs.
+pub(crate) struct Running {
+    /// Where the API listens.
+    pub(crate) http: SocketAddr,
+    /// Where SIP listens.
+    pub(crate) sip: SipAddrs,
+    /// Where `/metrics` is.
+    pub(crate) metrics: SocketAddr,
+    /// The administrator's account.
+    pub(crate) administrator: Arc<model::record::Account>,
+    store: Store,
+    engine: Engine,
+    media: MediaPlane,
+    callbacks: Callbacks,
+    stopping: watch::Sender<bool>,
+    listeners: Vec<JoinHandle<()>>,
+}
+
+/// Runs the server until it is told to stop: drains at the first signal, stops at the second.
 ///
 /// # Errors
-/// If an address cannot be taken.
-pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
+/// If a part cannot be started; the text says which and what to do.
+pub(crate) async fn run(config: Config) -> Result<()> {
     let mut stages = shutdown::watch_signals().context("signal handlers")?;
-    let http = listen(config.server.http).await?;
-    let scrape = listen_metrics(config.server.metrics).await?;
-    let numbers = Metrics::default();
-    numbers.add_process();
-
-    let ready = Ready {
-        ready: true,
-        http: format!("http://{}", http.local_addr()?),
-        metrics: format!("http://{}/metrics", scrape.local_addr()?),
-    };
-    tokio::spawn(axum::serve(http, health::routes(stages.clone())).into_future());
-    tokio::spawn(axum::serve(scrape, metrics::routes(numbers)).into_future());
-    let mut line = serde_json::to_string(&ready)?;
-    line.push('\n');
-    std::io::stdout()
-        .write_all(line.as_bytes())
-        .context("standard output")?;
-    info!(data = %config.server.data.display(), "ready");
-
+    let running = start(config, stages.clone()).await?;
+    running.print_ready()?;
     shutdown::reached(&mut stages, Stage::Draining).await;
+    running.engine.drain();
+    tokio::select! {
+        () = running.engine.idle() => {}
+        () = shutdown::reached(&mut stages, Stage::Stopping) => {}
+    }
+    running.stop().await;
     Ok(())
 }
 
-async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address)
-        .await
-        .with_context(|| format!("cannot listen on {address}"))
+/// Starts the server.
+///
+/// # Errors
+/// If a part cannot be started; the text says which and what to do.
+pub(crate) async fn start(config: Config, stages: watch::Receiver<Stage>) -> Result<Running> {
+    files::make_folders(&config.server.data)?;
+    let http = bind(config.server.http, "HTTP").await?;
+    let http_address = http.local_addr()?;
+    let metrics_listener = bind_metrics(config.server.metrics).await?;
+    let metrics_address = metrics_listener.local_addr()?;
+
+    let store = parts::store(&config).await?;
+    let administrator = files::first_start(&config, &store).await?;
+    let media = parts::media(&config)?;
+    let fetcher = parts::fetcher(&config)?;
+    let callbacks = parts::callbacks(&config, &store, &fetcher, administrator.sid);
+    let (sip, incoming) = parts::sip(&config, &store).await?;
+    repair::close_orphans(&store, &sip).await?;
+    let sip_addrs = sip.local();
+    let built = parts::Built {
+        store: store.clone(),
+        sip,
+        media: media.clone(),
+        fetcher,
+        callbacks: callbacks.clone(),
+        incoming,
+    };
+    let engine = parts::engine(&config, &administrator, http_address, built)?;
+    let resumed = callbacks.resume().await?;
+    if resumed > 0 {
+        info!(resumed, "delivering callbacks of an earlier run");
+    }
+
+    let (stopping, stopped) = watch::channel(false);
+    let router = parts::router(&config, &store, &engine, http_address, stages);
+    let metrics_router = metrics::routes(metrics_of(&engine, &callbacks));
+    let listeners = vec![
+        listen(http, router, stopped.clone()),
+        listen(metrics_listener, metrics_router, stopped),
+    ];
+    Ok(Running {
+        http: http_address,
+        sip: sip_addrs,
+        metrics: metrics_address,
+        administrator,
+        store,
+        engine,
+        media,
+        callbacks,
+        stopping,
+        listeners,
+    })
 }
 
-/// The address asked for, or the usual one, or any if that is taken.
-async fn listen_metrics(asked: Option<SocketAddr>) -> anyhow::Result<TcpListener> {
-    if let Some(address) = asked {
-        return listen(address).await;
+async fn bind(address: SocketAddr, what: &str) -> Result<TcpListener> {
+    let listener = TcpListener::bind(address).await;
+    listener.with_context(|| format!("cannot listen on {address} for {what}"))
+}
+
+/// The usual port of the metrics, or a free one if another server has it.
+async fn bind_metrics(wanted: Option<SocketAddr>) -> Result<TcpListener> {
+    let usual = SocketAddr::from(([127, 0, 0, 1], 9090));
+    match wanted {
+        Some(wanted) => bind(wanted, "metrics").await,
+        None => match TcpListener::bind(usual).await {
+            Ok(listener) => Ok(listener),
+            Err(_) => bind(SocketAddr::new(usual.ip(), 0), "metrics").await,
+        },
     }
-    match listen(SocketAddr::from(([127, 0, 0, 1], 9090))).await {
-        Ok(listener) => Ok(listener),
-        Err(_) => listen(SocketAddr::from(([127, 0, 0, 1], 0))).await,
+}
+
+fn listen(
+    listener: TcpListener,
+    router: axum::Router,
+    mut stopped: watch::Receiver<bool>,
+) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let stop = async move {
+            // An error means that the server is gone: stop as well.
+            let _ = stopped.wait_for(|stop| *stop).await;
+        };
+        if let Err(error) = axum::serve(listener, router)
+            .with_graceful_shutdown(stop)
+            .await
+        {
+            warn!(%error, "an HTTP listener ended");
+        }
+    })
+}
+
+/// The numbers of `/metrics`.
+#[expect(clippy::cast_precision_loss, reason = "no counter gets near 2^52")]
+fn metrics_of(engine: &Engine, callbacks: &Callbacks) -> Metrics {
+    let metrics = Metrics::default();
+    metrics.add_process();
+    let of = engine.clone();
+    let live = move || of.stats().live as f64;
+    metrics.add(
+        "patchcord_calls_live",
+        Kind::Gauge,
+        "Calls that exist, with their legs.",
+        live,
+    );
+    let of = engine.clone();
+    let started = move || of.stats().started as f64;
+    metrics.add(
+        "patchcord_calls_started_total",
+        Kind::Counter,
+        "Calls since the start.",
+        started,
+    );
+    let of = engine.clone();
+    let refused = move || of.stats().refused as f64;
+    let help = "Inbound calls refused before anything ran.";
+    metrics.add(
+        "patchcord_calls_refused_total",
+        Kind::Counter,
+        help,
+        refused,
+    );
+    let of = callbacks.clone();
+    let waiting = move || of.backlog() as f64;
+    let help = "Callbacks that are not delivered yet.";
+    metrics.add("patchcord_callbacks_waiting", Kind::Gauge, help, waiting);
+    metrics
+}
+
+impl Running {
+    /// Prints the line that scripts wait for.
+    fn print_ready(&self) -> Result<()> {
+        let ready = Ready {
+            ready: true,
+            http: format!("http://{}", self.http),
+            sip: ReadySip {
+                udp: self.sip.udp,
+                tcp: self.sip.tcp,
+            },
+            metrics: format!("http://{}/metrics", self.metrics),
+        };
+        let mut line = serde_json::to_string(&ready)?;
+        line.push('\n');
+        let mut out = std::io::stdout();
+        out.write_all(line.as_bytes())
+            .and_then(|()| out.flush())
+            .context("standard output")?;
+        info!(http = %self.http, sip = %self.sip.udp, "ready");
+        Ok(())
+    }
+
+    /// Ends what still runs and closes everything in order.
+    pub(crate) async fn stop(self) {
+        self.engine.drain();
+        self.engine.shut_down();
+        if tokio::time::timeout(SHUTDOWN_PATIENCE, self.engine.idle())
+            .await
+            .is_err()
+        {
+            warn!("some calls did not end in time; they are closed at the next start");
+        }
+        if tokio::time::timeout(CALLBACK_PATIENCE, self.callbacks.drained())
+            .await
+            .is_err()
+        {
+            warn!(
+                waiting = self.callbacks.backlog(),
+                "callbacks are left for the next start"
+            );
+        }
+        let _ = self.stopping.send(true);
+        for listener in self.listeners {
+            // A client that keeps its connection open cannot keep the server.
+            let _ = tokio::time::timeout(Duration::from_secs(1), listener).await;
+        }
+        let media = self.media;
+        let _ = tokio::task::spawn_blocking(move || media.shutdown(Duration::from_secs(2))).await;
+        self.store.close().await;
+        info!("stopped");
     }
 }

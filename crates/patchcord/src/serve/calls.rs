@@ -25,7 +25,12 @@ impl LiveCalls {
 #[async_trait]
 impl Calls for LiveCalls {
     async fn create(&self, new: NewCall) -> Result<Vec<CallRecord>, CreateError> {
-        let events = new.status_callback_events.iter().copied().map(event).collect();
+        let events = new
+            .status_callback_events
+            .iter()
+            .copied()
+            .map(event)
+            .collect();
         let callback = new
             .status_callback
             .map(|url| (url, new.status_callback_method, events));
@@ -52,9 +57,16 @@ impl Calls for LiveCalls {
 
     async fn modify(&self, sid: CallSid, modify: Modify) -> Result<CallRecord, ModifyError> {
         let failed = |error: store::StoreError| ModifyError::Failed(error.to_string());
-        let record = self.store.call(sid).await.map_err(failed)?.ok_or(ModifyError::NotFound)?;
+        let record = self
+            .store
+            .call(sid)
+            .await
+            .map_err(failed)?
+            .ok_or(ModifyError::NotFound)?;
         if modify.mute.is_some() {
-            return Err(ModifyError::BadValue("Mute: muting is not built yet".to_owned()));
+            return Err(ModifyError::BadValue(
+                "Mute: muting is not built yet".to_owned(),
+            ));
         }
         let change = match (modify.status, modify.url) {
             (Some(CallStatus::Canceled), _) => call_proto::Modify::Cancel,
@@ -68,9 +80,12 @@ impl Calls for LiveCalls {
                         .fallback_url
                         .map(|url| (url, modify.fallback_method.unwrap_or(HttpMethod::Post))),
                 },
-                status_callback: modify
-                    .status_callback
-                    .map(|url| (url, modify.status_callback_method.unwrap_or(HttpMethod::Post))),
+                status_callback: modify.status_callback.map(|url| {
+                    (
+                        url,
+                        modify.status_callback_method.unwrap_or(HttpMethod::Post),
+                    )
+                }),
                 move_connected_leg: modify.move_connected_leg,
             })),
             (None, None) => return Ok(record),
@@ -98,7 +113,11 @@ fn target(to: &str) -> Target {
 /// Custom headers travel as `X-…`.
 fn headers(given: Vec<(String, String)>) -> Vec<(String, String)> {
     let named = |(name, value): (String, String)| {
-        let name = if name.starts_with("X-") { name } else { format!("X-{name}") };
+        let name = if name.starts_with("X-") {
+            name
+        } else {
+            format!("X-{name}")
+        };
         (name, value)
     };
     given.into_iter().map(named).collect()

@@ -35,24 +35,40 @@ pub(super) fn make_folders(data: &Path) -> Result<()> {
 pub(super) async fn first_start(config: &Config, store: &Store) -> Result<Arc<Account>> {
     let seed = AdminSeed {
         sid: config.admin.sid,
-        token: config.admin.token.as_ref().map(|token| token.expose().to_owned()),
+        token: config
+            .admin
+            .token
+            .as_ref()
+            .map(|token| token.expose().to_owned()),
         email: Some(config.admin.email.as_str().to_owned()),
-        password: config.admin.password.as_ref().map(|password| password.expose().to_owned()),
+        password: config
+            .admin
+            .password
+            .as_ref()
+            .map(|password| password.expose().to_owned()),
     };
-    let made = store.first_start(config.server.domain.as_str(), seed).await?;
+    let made = store
+        .first_start(config.server.domain.as_str(), seed)
+        .await?;
     if let Some(made) = &made {
         let path = config.server.data.join(CREDENTIALS);
         write_credentials(&path, made)
             .with_context(|| format!("cannot write {}", path.display()))?;
-        info!("first start: the administrator's credentials are in {}", path.display());
+        info!(
+            "first start: the administrator's credentials are in {}",
+            path.display()
+        );
     }
     let organization = store
         .default_organization()
         .await?
         .context("the database has no organization; use an empty data folder")?;
     let accounts = store.organization_accounts(organization.sid).await?;
-    let top = accounts.into_iter().find(|account| account.parent.is_none());
-    top.map(Arc::new).context("the database has no administrator; use an empty data folder")
+    let top = accounts
+        .into_iter()
+        .find(|account| account.parent.is_none());
+    top.map(Arc::new)
+        .context("the database has no administrator; use an empty data folder")
 }
 
 fn write_credentials(path: &Path, made: &FirstStart) -> std::io::Result<()> {

@@ -12,14 +12,15 @@ use model::record::Account;
 use sip::{IncomingCall, Sip, SipConfig, Trunk};
 use speech::EmbeddedSpeech;
 use store::{SecretKey, Store};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use webhook::{
     AddressPolicy, CallbackConfig, Callbacks, FetchConfig, Fetcher, MediaCache, MediaLimits,
 };
 
 use super::files;
 use crate::config::Config;
-use crate::health::Health;
+use crate::health;
+use crate::shutdown::Stage;
 
 /// Families of calls at once.
 const MAX_CALLS: usize = 20_000;
@@ -96,8 +97,18 @@ pub(super) async fn sip(
         name: trunk.name.clone(),
         uri: trunk.uri.clone(),
         username: trunk.username.clone(),
-        password: trunk.password.as_ref().map(|password| password.expose().to_owned()),
-        addresses: trunk.addresses.clone(),
+        password: trunk
+            .password
+            .as_ref()
+            .map(|password| password.expose().to_owned()),
+        addresses: trunk
+            .addresses
+            .iter()
+            .map(|ip| sip::TrunkAddress {
+                ip: *ip,
+                port: None,
+            })
+            .collect(),
     };
     let sip = SipConfig {
         udp: config.server.sip,
@@ -130,10 +141,13 @@ pub(super) fn engine(
     built: Built,
 ) -> Result<Engine> {
     let data = &config.server.data;
-    let sounds =
-        MediaCache::new(built.fetcher.clone(), data.join(files::SOUNDS), MediaLimits::default())
-            .context("cannot use the folder for sound files")?;
-    let speech = EmbeddedSpeech::new(data.join(files::SPEECH), speech::SpeechLimits::default())
+    let sounds = MediaCache::new(
+        built.fetcher.clone(),
+        data.join(files::SOUNDS),
+        MediaLimits::default(),
+    )
+    .context("cannot use the folder for sound files")?;
+    let speech = EmbeddedSpeech::new(data.join(files::SPEECH), speech::Limits::default())
         .context("cannot use the folder for speech")?;
     let parts = call::Parts {
         store: built.store,
@@ -150,6 +164,7 @@ pub(super) fn engine(
         organization: administrator.organization,
         administrator: administrator.sid,
         allow_private: config.fetch.allow_private,
+        null_strings: config.compat.null_strings,
         recordings: data.join(files::RECORDINGS),
         max_calls: MAX_CALLS,
     };
@@ -166,16 +181,32 @@ fn public_base(config: &Config, http: SocketAddr) -> String {
     format!("http://{}", SocketAddr::new(ip, http.port()))
 }
 
+/// The API and the health routes. A public base is where applications reach us.
 pub(super) fn router(
     config: &Config,
     store: &Store,
     engine: &Engine,
-    health: &Health,
+    http: SocketAddr,
+    stages: watch::Receiver<Stage>,
 ) -> axum::Router {
     let api = api::router(api::ApiState {
         store: store.clone(),
         calls: Arc::new(super::calls::LiveCalls::new(engine.clone(), store.clone())),
-        recordings: config.server.data.join(files::RECORDINGS),
+        recordings_dir: config.server.data.join(files::RECORDINGS),
+        public_base: public_base(config, http),
+        roles: api::Roles::default(),
+        build: api::Build {
+            name: "Patchcord".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            revision: option_env!("PATCHCORD_REVISION")
+                .unwrap_or("unknown")
+                .to_owned(),
+            date: option_env!("PATCHCORD_BUILD_DATE")
+                .unwrap_or("unknown")
+                .to_owned(),
+        },
+        designer_url: None,
+        draining: engine.draining(),
     });
-    api.merge(health.router())
+    api.merge(health::routes(stages))
 }

@@ -13,13 +13,23 @@ pub(super) async fn close_orphans(store: &Store, sip: &Sip) -> Result<()> {
     if orphans.is_empty() {
         return Ok(());
     }
-    info!(calls = orphans.len(), "closing calls that an earlier run left open");
+    info!(
+        calls = orphans.len(),
+        "closing calls that an earlier run left open"
+    );
     for Orphan { record, dialog } in orphans {
         let sid = record.sid;
-        store.commit(vec![Change::OrphanClosed(Box::new(record))]).await?;
-        match dialog.as_deref().map(serde_json::from_str::<DialogSnapshot>) {
+        store
+            .commit(vec![Change::OrphanClosed(Box::new(record))])
+            .await?;
+        match dialog
+            .as_deref()
+            .map(serde_json::from_str::<DialogSnapshot>)
+        {
             Some(Ok(dialog)) => sip.hang_up(dialog),
-            Some(Err(error)) => warn!(call.sid = %sid, %error, "the dialog cannot be read; no BYE is sent"),
+            Some(Err(error)) => {
+                warn!(call.sid = %sid, %error, "the dialog cannot be read; no BYE is sent")
+            }
             None => {}
         }
     }
