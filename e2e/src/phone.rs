@@ -78,7 +78,8 @@ impl Setup {
     /// If baresip does not start, or is refused.
     pub fn start(self, server: &Server, pitch: Pitch) -> anyhow::Result<Phone> {
         let folder = tempfile::tempdir()?;
-        let (sip_port, control_port) = (ports::free()?, ports::free()?);
+        // baresip takes the port above the one it is given for TLS.
+        let (sip_port, control_port) = (ports::block(2)?, ports::free()?);
         self.write_files(&folder, server, pitch, sip_port, control_port)?;
         let mut command = Command::new("baresip");
         command.arg("-f").arg(folder.path());
