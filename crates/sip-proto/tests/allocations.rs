@@ -1,5 +1,6 @@
 //! Reading a message takes a bounded number of allocations, whatever the machine's speed.
 
+#![allow(clippy::unwrap_used, reason = "a step that fails fails the test")]
 #![expect(
     unsafe_code,
     reason = "a global allocator that counts cannot be written without"

@@ -1,5 +1,7 @@
 //! Messages on a stream: pipelined, byte by byte, with keep-alives, and what ends a connection.
 
+#![allow(clippy::unwrap_used, reason = "a step that fails fails the test")]
+
 use sip_proto::message::Message;
 use sip_proto::parse::{Frame, Framer, MAX_MESSAGE_BYTES};
 

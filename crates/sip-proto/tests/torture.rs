@@ -3,6 +3,8 @@
 //! `Accept` means that the message reaches the transaction layer; what a user agent then says (420,
 //! 415, 401, …) is not decided here. Where the RFC leaves the choice, the row says which was made.
 
+#![allow(clippy::unwrap_used, reason = "a step that fails fails the test")]
+
 use sip_proto::header::Contacts;
 use sip_proto::message::{HeaderName, Headers, Message, Method, Request, Response};
 use sip_proto::parse::{ParseError, parse_datagram};
