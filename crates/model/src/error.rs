@@ -104,8 +104,13 @@ table! {
     PAUSE_LENGTH = 13910, Warning, 0, "Pause: the length is no whole number of seconds; 1 was used.", "Write a whole number of seconds.";
     RECORD_FAILED = 13620, Error, 0, "A recording could not be written.", "Check the disk of the server.";
     AUTHENTICATION = 20003, Error, 401, "The credentials are missing or wrong.", "Send the account's SID and token.";
+    ACCOUNT_NOT_ACTIVE = 20005, Error, 403, "The account is not active.", "Let an account above it set its status to active.";
     NOT_FOUND = 20404, Error, 404, "There is no such resource.", "Check the identifier and the account in the path.";
     METHOD_NOT_ALLOWED = 20405, Error, 405, "The resource does not know this method.", "See the documentation of the resource.";
+    NOT_ACCEPTABLE = 20406, Error, 406, "The answer can be JSON or XML only.", "Accept application/json or application/xml.";
+    CONFLICT = 20409, Error, 409, "The value must be unique and is taken.", "Use another value.";
+    TOO_LARGE = 20413, Error, 413, "The request is larger than 10,000,000 bytes.", "Send less.";
+    UNSUPPORTED_MEDIA = 20415, Error, 415, "The body is no form.", "Send application/x-www-form-urlencoded.";
     TOO_MANY_REQUESTS = 20429, Error, 429, "The server is at its limit.", "Try again later.";
     BAD_PARAMETER = 21100, Error, 400, "A parameter is missing or has a value that is not allowed.", "Correct the parameter that the text names.";
     FORBIDDEN = 21103, Error, 403, "The account may not do this.", "Use credentials of the owner or of an account above it.";

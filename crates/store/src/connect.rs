@@ -66,7 +66,10 @@ pub(crate) async fn open_to_read(url: &str) -> Result<AnyPool> {
         Some(Dialect::Postgres) | None => url.to_owned(),
     };
     let options = AnyConnectOptions::from_str(&options).map_err(|error| unusable(url, &error))?;
-    let pool = AnyPoolOptions::new().max_connections(1).connect_with(options).await;
+    let pool = AnyPoolOptions::new()
+        .max_connections(1)
+        .connect_with(options)
+        .await;
     pool.map_err(|error| unusable(url, &error))
 }
 

@@ -18,7 +18,9 @@ impl Inspect {
     /// # Errors
     /// [`crate::StoreError::Unusable`] with a text for the operator.
     pub async fn open(url: &str) -> Result<Self> {
-        Ok(Self { readers: connect::open_to_read(url).await? })
+        Ok(Self {
+            readers: connect::open_to_read(url).await?,
+        })
     }
 
     /// A leg.
@@ -38,7 +40,8 @@ impl Inspect {
     /// As the database reports.
     pub async fn children(&self, sid: CallSid) -> Result<Vec<CallRecord>> {
         let mut sql = rows::CALLS.select();
-        sql.with(" WHERE parent = ?", sid).text(" ORDER BY created, sid");
+        sql.with(" WHERE parent = ?", sid)
+            .text(" ORDER BY created, sid");
         let found = sql.all(&self.readers).await?;
         found.iter().map(rows::call).collect()
     }
@@ -49,7 +52,8 @@ impl Inspect {
     /// As the database reports.
     pub async fn newest(&self, limit: i64) -> Result<Vec<CallRecord>> {
         let mut sql = rows::CALLS.select();
-        sql.text(" ORDER BY created DESC, sid DESC").with(" LIMIT ?", limit);
+        sql.text(" ORDER BY created DESC, sid DESC")
+            .with(" LIMIT ?", limit);
         let found = sql.all(&self.readers).await?;
         found.iter().map(rows::call).collect()
     }
@@ -61,6 +65,8 @@ impl Inspect {
     pub async fn trace(&self, call: CallSid) -> Result<Option<Vec<u8>>> {
         let sql = Sql::new("SELECT content FROM traces WHERE call = $1", args![call]);
         let row = sql.first(&self.readers).await?;
-        row.as_ref().map(|row| Columns(row).blob("content")).transpose()
+        row.as_ref()
+            .map(|row| Columns(row).blob("content"))
+            .transpose()
     }
 }

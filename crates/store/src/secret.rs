@@ -8,11 +8,14 @@ use std::path::Path;
 
 use aes_gcm::aead::{Aead, KeyInit, Payload};
 use aes_gcm::{Aes256Gcm, Nonce};
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
 
 use crate::{Result, StoreError};
 
 const FILE: &str = "secret.key";
 const NONCE_BYTES: usize = 12;
+const SIGNATURE_BYTES: usize = 16;
 
 /// Key for AES-256-GCM.
 #[derive(Clone)]
@@ -41,15 +44,14 @@ impl SecretKey {
     /// # Errors
     /// [`StoreError::Unusable`] if the text is anything else.
     pub fn from_hex(text: &str) -> Result<Self> {
-        let wrong = || StoreError::Unusable("a secret key is 64 hexadecimal digits".to_owned());
-        if text.len() != 64 || !text.is_ascii() {
-            return Err(wrong());
-        }
         let mut key = [0; 32];
-        for (byte, at) in key.iter_mut().zip((0..64).step_by(2)) {
-            *byte = u8::from_str_radix(&text[at..at + 2], 16).map_err(|_| wrong())?;
+        if from_hex(text, &mut key) {
+            Ok(Self(key))
+        } else {
+            Err(StoreError::Unusable(
+                "a secret key is 64 hexadecimal digits".to_owned(),
+            ))
         }
-        Ok(Self(key))
     }
 
     /// A new one.
@@ -84,14 +86,31 @@ impl SecretKey {
             .map_err(|_| StoreError::WrongKey)
     }
 
-    /// A key for another purpose, made from this one: the same on every start.
+    /// Signature of a text for a purpose, such as a link that needs no credentials: 32
+    /// hexadecimal digits (HMAC-SHA-256, first half), the same on every start.
     #[must_use]
-    pub fn derive(&self, purpose: &str) -> [u8; 32] {
-        use sha2::{Digest, Sha256};
-        let mut hash = Sha256::new();
-        hash.update(self.0);
-        hash.update(purpose.as_bytes());
-        hash.finalize().into()
+    pub fn sign(&self, purpose: &str, text: &str) -> String {
+        crate::credentials::hex(&self.mac(purpose, text).finalize().into_bytes()[..SIGNATURE_BYTES])
+    }
+
+    /// Whether [`SecretKey::sign`] made a signature. Takes the same time for any wrong one.
+    #[must_use]
+    pub fn is_signed(&self, purpose: &str, text: &str, signature: &str) -> bool {
+        let mut bytes = [0; SIGNATURE_BYTES];
+        from_hex(signature, &mut bytes)
+            && self
+                .mac(purpose, text)
+                .verify_truncated_left(&bytes)
+                .is_ok()
+    }
+
+    fn mac(&self, purpose: &str, text: &str) -> Hmac<Sha256> {
+        let mut mac =
+            <Hmac<Sha256> as Mac>::new_from_slice(&self.0).expect("HMAC takes keys of any length");
+        mac.update(purpose.as_bytes());
+        mac.update(b":");
+        mac.update(text.as_bytes());
+        mac
     }
 
     fn cipher(&self) -> Aes256Gcm {
@@ -107,6 +126,25 @@ impl fmt::Debug for SecretKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SecretKey(…)")
     }
+}
+
+/// Reads hexadecimal digits that fill `bytes` exactly.
+fn from_hex(text: &str, bytes: &mut [u8]) -> bool {
+    let digits = text.as_bytes();
+    digits.len() == 2 * bytes.len()
+        && bytes
+            .iter_mut()
+            .zip(digits.chunks_exact(2))
+            .all(|(byte, pair)| {
+                let digit = |at: usize| char::from(pair[at]).to_digit(16);
+                match (digit(0), digit(1)) {
+                    (Some(high), Some(low)) => {
+                        *byte = (high * 16 + low) as u8;
+                        true
+                    }
+                    _ => false,
+                }
+            })
 }
 
 fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
@@ -146,6 +184,29 @@ mod tests {
         ] {
             assert!(matches!(key.open(sealed, owner), Err(StoreError::WrongKey)));
         }
+    }
+
+    #[test]
+    fn signatures_hold_for_one_text_and_purpose() {
+        let key = SecretKey::random();
+        let signature = key.sign("recording", "RE1");
+        assert_eq!(signature.len(), 32);
+        let table = [
+            ("recording", "RE1", signature.as_str(), true),
+            ("recording", "RE2", &signature, false),
+            ("other", "RE1", &signature, false),
+            ("recording", "RE1", &signature[..30], false),
+            ("recording", "RE1", "", false),
+            ("recording", "RE1", "é", false),
+        ];
+        for (purpose, text, signature, good) in table {
+            assert_eq!(
+                key.is_signed(purpose, text, signature),
+                good,
+                "{text} {signature}"
+            );
+        }
+        assert!(!SecretKey::random().is_signed("recording", "RE1", &signature));
     }
 
     #[test]

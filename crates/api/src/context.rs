@@ -1,0 +1,220 @@
+//! One request on its way: who asks, for what, and how the answer is written.
+
+use std::fmt::Display;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::response::Response;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue, StatusCode};
+use model::record::Account;
+use model::{AccountSid, AccountStatus, Timestamp, error};
+
+use crate::ApiState;
+use crate::failure::Failure;
+use crate::format::Format;
+use crate::params::Params;
+use crate::roles::{ADMINISTRATOR, Action};
+use crate::value::{Resource, View, json_list, json_object, xml_element};
+
+/// Version segment of the path, and value of `api_version`.
+pub(crate) const VERSION: &str = "2012-04-24";
+/// Accounts above each other at most.
+const DEEPEST: usize = 16;
+
+/// What the methods of HTTP ask of a resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verb {
+    Get,
+    Post,
+    Put,
+    Delete,
+    Other,
+}
+
+/// An authenticated request.
+pub(crate) struct Context<'a> {
+    pub(crate) state: &'a ApiState,
+    pub(crate) verb: Verb,
+    pub(crate) format: Format,
+    pub(crate) params: Params,
+    pub(crate) headers: &'a HeaderMap,
+    /// The account whose credentials were sent.
+    pub(crate) caller: Arc<Account>,
+}
+
+/// An answer.
+pub(crate) enum Reply {
+    /// A document in the format of the request.
+    Document(String),
+    /// A status alone.
+    Empty(StatusCode),
+    /// Anything else.
+    Raw(Box<Response>),
+}
+
+pub(crate) type Answer = Result<Reply, Failure>;
+
+impl Context<'_> {
+    /// Whether the caller stands above all others.
+    pub(crate) fn is_super_admin(&self) -> bool {
+        self.caller.parent.is_none() && self.caller.status == AccountStatus::Active
+    }
+
+    /// Whether the caller's role is Administrator.
+    pub(crate) fn is_administrator(&self) -> bool {
+        self.caller.role == ADMINISTRATOR
+    }
+
+    /// Refuses what the caller's role may not do.
+    pub(crate) fn permit(&self, action: Action, target: &str) -> Result<(), Failure> {
+        if self.state.roles.allow(&self.caller.role, action, target) {
+            Ok(())
+        } else {
+            Err(Failure::forbidden())
+        }
+    }
+
+    /// The account that a path names, if the caller's role may do the action there and the
+    /// account is the caller or below it.
+    pub(crate) async fn operate(
+        &self,
+        segment: &str,
+        action: Action,
+        target: &str,
+    ) -> Result<Arc<Account>, Failure> {
+        self.permit(action, target)?;
+        let account = self.resolve(segment).await?;
+        self.own(&account).await?;
+        if action == Action::Create && account.status == AccountStatus::Closed {
+            return Err(Failure::of(error::ACCOUNT_NOT_ACTIVE));
+        }
+        Ok(account)
+    }
+
+    /// The account with this SID, e-mail address or friendly name.
+    pub(crate) async fn resolve(&self, segment: &str) -> Result<Arc<Account>, Failure> {
+        let store = &self.state.store;
+        let found = match segment.parse::<AccountSid>() {
+            Ok(sid) => store.account(sid).await?,
+            Err(_) => match store.account_of_email(segment).await? {
+                Some(account) => Some(account),
+                None => store.account_of_name(segment).await?.map(Arc::new),
+            },
+        };
+        found.ok_or_else(Failure::not_found)
+    }
+
+    /// Refuses accounts that are neither the caller nor below it.
+    pub(crate) async fn own(&self, account: &Account) -> Result<(), Failure> {
+        let mut sid = account.sid;
+        let mut parent = account.parent;
+        for _ in 0..DEEPEST {
+            if sid == self.caller.sid {
+                return Ok(());
+            }
+            let Some(above) = parent else { break };
+            sid = above;
+            parent = match self.state.store.account(above).await? {
+                Some(account) => account.parent,
+                None => None,
+            };
+        }
+        Err(Failure::forbidden())
+    }
+
+    /// Accounts above another, nearest first.
+    pub(crate) async fn depth(&self, account: &Account) -> Result<usize, Failure> {
+        let mut depth = 0;
+        let mut parent = account.parent;
+        while let (Some(above), true) = (parent, depth < DEEPEST) {
+            depth += 1;
+            parent = match self.state.store.account(above).await? {
+                Some(account) => account.parent,
+                None => None,
+            };
+        }
+        Ok(depth)
+    }
+
+    pub(crate) fn view(&self) -> View<'_> {
+        View {
+            public_base: &self.state.public_base,
+            key: self.state.store.key(),
+        }
+    }
+
+    /// One resource.
+    pub(crate) fn show<T>(&self, resource: &Resource<T>, record: &T) -> Reply {
+        let entries = resource.entries(record, self.view());
+        let mut out = String::new();
+        match self.format {
+            Format::Json => json_object(&mut out, &entries),
+            Format::Xml => {
+                out.push_str("<RestcommResponse>");
+                xml_element(&mut out, resource.xml, &entries);
+                out.push_str("</RestcommResponse>");
+            }
+        }
+        Reply::Document(out)
+    }
+
+    /// An unpaged list.
+    pub(crate) fn show_all<T>(&self, resource: &Resource<T>, records: &[T]) -> Reply {
+        let items: Vec<_> = records
+            .iter()
+            .map(|record| resource.entries(record, self.view()))
+            .collect();
+        let mut out = String::new();
+        match self.format {
+            Format::Json => json_list(&mut out, &items),
+            Format::Xml => {
+                out.push_str(&format!("<RestcommResponse><{}>", resource.xml_list));
+                for item in &items {
+                    xml_element(&mut out, resource.xml, item);
+                }
+                out.push_str(&format!("</{}></RestcommResponse>", resource.xml_list));
+            }
+        }
+        Reply::Document(out)
+    }
+}
+
+impl Reply {
+    /// The answer on the wire.
+    pub(crate) fn into_response(self, format: Format) -> Response {
+        match self {
+            Self::Raw(response) => *response,
+            Self::Empty(status) => {
+                let mut response = Response::new(Body::empty());
+                *response.status_mut() = status;
+                response
+            }
+            Self::Document(text) => {
+                let (content_type, text) = match format {
+                    Format::Json => ("application/json", text),
+                    Format::Xml => (
+                        "application/xml",
+                        format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{text}"),
+                    ),
+                };
+                let mut response = Response::new(Body::from(text));
+                let content_type = HeaderValue::from_static(content_type);
+                response.headers_mut().insert(CONTENT_TYPE, content_type);
+                response
+            }
+        }
+    }
+}
+
+/// Path of a resource as links show it: below the web context.
+pub(crate) fn uri(account: AccountSid, kind: &str, sid: impl Display) -> String {
+    format!("/{VERSION}/Accounts/{account}/{kind}/{sid}")
+}
+
+/// The clock of this crate.
+pub(crate) fn now() -> Timestamp {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(Timestamp(0), Timestamp::from_unix)
+}

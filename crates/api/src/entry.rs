@@ -1,0 +1,338 @@
+//! The way in: format, size, credentials, then the resource that the path names.
+//!
+//! **Invariant: credentials are checked before anything about a path is told.** Only `Logout`
+//! and signed links to media need none.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::response::Response;
+use axum::routing::any;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, ORIGIN};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use model::record::Account;
+use model::{AccountStatus, error};
+
+use crate::ApiState;
+use crate::context::{Answer, Context, Reply, VERSION, Verb};
+use crate::failure::Failure;
+use crate::format::{Format, segments};
+use crate::media;
+use crate::params::Params;
+use crate::resources::{
+    accounts, applications, calls, clients, notifications, numbers, recordings, version,
+};
+
+/// Bytes of a body at most.
+const LARGEST_BODY: usize = 10_000_000;
+
+/// The API as a router, to be served or merged with others.
+pub fn router(state: ApiState) -> Router {
+    let state = Arc::new(state);
+    let base = format!("/restcomm/{VERSION}");
+    Router::new()
+        .route(&base, any(handle))
+        .route(&format!("{base}/"), any(handle))
+        .route(&format!("{base}/{{*path}}"), any(handle))
+        .route("/restcomm/recordings/{file}", any(media_file))
+        .route("/restcomm/errors/{page}", any(error_page))
+        .with_state(state)
+}
+
+async fn handle(State(state): State<Arc<ApiState>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let path = parts.uri.path();
+    let path = path
+        .strip_prefix("/restcomm/")
+        .and_then(|path| path.strip_prefix(VERSION))
+        .unwrap_or(path);
+    let (segments, is_json) = segments(path);
+    let asked = Asked {
+        method: &parts.method,
+        headers: &parts.headers,
+        query: parts.uri.query().unwrap_or_default(),
+        segments: segments.iter().map(String::as_str).collect(),
+    };
+    let chosen = Format::choose(is_json, &parts.headers);
+    let format = chosen.as_ref().copied().unwrap_or(Format::Xml);
+    let answer = match chosen {
+        Ok(format) => answer(&state, &asked, format, body).await,
+        Err(failure) => Err(failure),
+    };
+    let mut response = match answer {
+        Ok(reply) => reply.into_response(format),
+        Err(failure) => failure.into_response(format, &state.public_base),
+    };
+    allow_origin(&state, &parts.headers, response.headers_mut());
+    response
+}
+
+struct Asked<'a> {
+    method: &'a Method,
+    headers: &'a HeaderMap,
+    query: &'a str,
+    segments: Vec<&'a str>,
+}
+
+async fn answer(state: &ApiState, asked: &Asked<'_>, format: Format, body: Body) -> Answer {
+    let is_get = matches!(*asked.method, Method::GET | Method::HEAD);
+    if *asked.method == Method::OPTIONS {
+        return Ok(Reply::Empty(StatusCode::OK));
+    }
+    check_length(asked.headers)?;
+    if is_get && asked.segments == ["Logout"] {
+        return Ok(Reply::Empty(StatusCode::OK));
+    }
+    let query = Params::parse(asked.query.as_bytes());
+    if let (true, ["Accounts", _, "Recordings", file]) = (is_get, &asked.segments[..])
+        && let Some(signature) = query.get("Signature")
+    {
+        return media::signed(state, file, signature, asked.headers).await;
+    }
+    let caller = authenticated(state, asked.headers).await?;
+    check_status(&caller, &asked.segments)?;
+    let params = match *asked.method {
+        Method::POST | Method::PUT => form(asked.headers, body).await?,
+        _ => query,
+    };
+    let context = Context {
+        state,
+        verb: verb(asked.method),
+        format,
+        params,
+        headers: asked.headers,
+        caller,
+    };
+    dispatch(&context, &asked.segments).await
+}
+
+/// The resource that a path names.
+async fn dispatch(context: &Context<'_>, path: &[&str]) -> Answer {
+    match *path {
+        ["Accounts"] => accounts::collection(context).await,
+        ["Accounts", id] => accounts::item(context, id).await,
+        ["Accounts", account, "Applications"] => applications::collection(context, account).await,
+        ["Accounts", account, "Applications", sid] => {
+            applications::item(context, account, sid).await
+        }
+        ["Accounts", account, "Calls"] => calls::collection(context, account).await,
+        ["Accounts", account, "Calls", sid] => calls::item(context, account, sid).await,
+        ["Accounts", account, "Calls", sid, "Recordings"] => {
+            recordings::of_call(context, account, sid).await
+        }
+        ["Accounts", account, "Calls", sid, "Notifications"] => {
+            notifications::of_call(context, account, sid).await
+        }
+        ["Accounts", account, "Clients"] => clients::collection(context, account).await,
+        ["Accounts", account, "Clients", sid] => clients::item(context, account, sid).await,
+        ["Accounts", account, "IncomingPhoneNumbers"]
+        | [
+            "Accounts",
+            account,
+            "IncomingPhoneNumbers",
+            "Local" | "TollFree" | "Mobile",
+        ] => numbers::collection(context, account).await,
+        ["Accounts", account, "IncomingPhoneNumbers", sid] => {
+            numbers::item(context, account, sid).await
+        }
+        ["Accounts", account, "Notifications"] => notifications::collection(context, account).await,
+        ["Accounts", account, "Notifications", sid] => {
+            notifications::item(context, account, sid).await
+        }
+        ["Accounts", account, "Recordings"] => recordings::collection(context, account).await,
+        ["Accounts", account, "Recordings", sid] => recordings::item(context, account, sid).await,
+        ["Accounts", account, "Version"] => version::item(context, account).await,
+        _ => Err(Failure::not_found()),
+    }
+}
+
+/// A recording by its name alone: with a signature, or credentials of its owner.
+async fn media_file(State(state): State<Arc<ApiState>>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    let file = parts.uri.path().rsplit('/').next().unwrap_or_default();
+    let query = Params::parse(parts.uri.query().unwrap_or_default().as_bytes());
+    let answer = async {
+        if !matches!(parts.method, Method::GET | Method::HEAD) {
+            return Err(Failure::method("GET, HEAD"));
+        }
+        if let Some(signature) = query.get("Signature") {
+            return media::signed(&state, file, signature, &parts.headers).await;
+        }
+        let caller = authenticated(&state, &parts.headers).await?;
+        check_status(&caller, &["Accounts"])?;
+        let context = Context {
+            state: &state,
+            verb: Verb::Get,
+            format: Format::Xml,
+            params: Params::default(),
+            headers: &parts.headers,
+            caller,
+        };
+        recordings::file(&context, None, file).await
+    };
+    match answer.await {
+        Ok(reply) => reply.into_response(Format::Xml),
+        Err(failure) => failure.into_response(Format::Xml, &state.public_base),
+    }
+}
+
+/// The page that `more_info` links to.
+async fn error_page(request: Request) -> Response {
+    let page = request.uri().path().rsplit('/').next().unwrap_or_default();
+    let row = page
+        .strip_suffix(".html")
+        .and_then(|code| code.parse().ok())
+        .and_then(error::entry);
+    let (status, body) = match row {
+        Some(row) => (
+            StatusCode::OK,
+            format!(
+                "<!DOCTYPE html><html lang=\"en\"><meta charset=\"utf-8\"><title>{code}</title>\
+                 <h1>{code}</h1><p>{text}</p><p>{advice}</p></html>",
+                code = row.code,
+                text = row.text,
+                advice = row.advice
+            ),
+        ),
+        None => (StatusCode::NOT_FOUND, "no such error\n".to_owned()),
+    };
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("text/html; charset=utf-8"),
+    );
+    response
+}
+
+fn verb(method: &Method) -> Verb {
+    match *method {
+        Method::GET | Method::HEAD => Verb::Get,
+        Method::POST => Verb::Post,
+        Method::PUT => Verb::Put,
+        Method::DELETE => Verb::Delete,
+        _ => Verb::Other,
+    }
+}
+
+/// The account of the `Authorization` header.
+async fn authenticated(state: &ApiState, headers: &HeaderMap) -> Result<Arc<Account>, Failure> {
+    let (login, secret) = headers
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(basic)
+        .ok_or_else(Failure::unauthenticated)?;
+    state
+        .store
+        .authenticate(&login, &secret)
+        .await?
+        .ok_or_else(Failure::unauthenticated)
+}
+
+/// User and password of `Basic …` (RFC 7617 §2).
+fn basic(header: &str) -> Option<(String, String)> {
+    let encoded = header.strip_prefix("Basic ")?;
+    let pair = String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?;
+    let (user, password) = pair.split_once(':')?;
+    Some((user.to_owned(), password.to_owned()))
+}
+
+/// An account that waits for its first password may reach accounts only.
+fn check_status(caller: &Account, path: &[&str]) -> Result<(), Failure> {
+    let allowed = match caller.status {
+        AccountStatus::Active => true,
+        AccountStatus::Uninitialized => path.first() == Some(&"Accounts"),
+        AccountStatus::Closed | AccountStatus::Suspended | AccountStatus::Inactive => false,
+    };
+    if allowed {
+        Ok(())
+    } else {
+        Err(Failure::of(error::ACCOUNT_NOT_ACTIVE))
+    }
+}
+
+fn check_length(headers: &HeaderMap) -> Result<(), Failure> {
+    let length = headers
+        .get(CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|text| text.parse::<usize>().ok());
+    if length.is_some_and(|length| length > LARGEST_BODY) {
+        Err(Failure::of(error::TOO_LARGE))
+    } else {
+        Ok(())
+    }
+}
+
+/// The parameters of a form; an empty body has none.
+async fn form(headers: &HeaderMap, body: Body) -> Result<Params, Failure> {
+    let bytes = to_bytes(body, LARGEST_BODY)
+        .await
+        .map_err(|_| Failure::of(error::TOO_LARGE))?;
+    let content_type = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let media_type = content_type.split(';').next().unwrap_or_default().trim();
+    if bytes.is_empty() || media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        Ok(Params::parse(&bytes))
+    } else {
+        Err(Failure::of(error::UNSUPPORTED_MEDIA))
+    }
+}
+
+/// Lets pages of the configured designer read the answer.
+fn allow_origin(state: &ApiState, asked: &HeaderMap, headers: &mut HeaderMap) {
+    let (Some(designer), Some(origin)) = (&state.designer_url, asked.get(ORIGIN)) else {
+        return;
+    };
+    let is_designer = origin.to_str().is_ok_and(|origin| {
+        designer
+            .strip_prefix(origin)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    });
+    if !is_designer {
+        return;
+    }
+    headers.insert("access-control-allow-origin", origin.clone());
+    for (name, value) in [
+        (
+            "access-control-allow-headers",
+            "origin, content-type, accept, authorization",
+        ),
+        ("access-control-allow-credentials", "true"),
+        (
+            "access-control-allow-methods",
+            "GET, POST, PUT, DELETE, OPTIONS, HEAD",
+        ),
+        ("access-control-max-age", "1209600"),
+        ("vary", "Origin"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_basic_credentials_only() {
+        let table = [
+            ("Basic YTpiOmM=", Some(("a", "b:c"))),
+            ("Basic YTo=", Some(("a", ""))),
+            ("basic YTpi", None),
+            ("Bearer x", None),
+            ("Basic ###", None),
+            ("Basic YQ==", None),
+        ];
+        for (header, expected) in table {
+            let found = basic(header);
+            let found = found.as_ref().map(|(a, b)| (a.as_str(), b.as_str()));
+            assert_eq!(found, expected, "{header}");
+        }
+    }
+}

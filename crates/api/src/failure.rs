@@ -1,0 +1,156 @@
+//! Refusals: a status, a number of the error table and a text that says what is wrong.
+
+use axum::body::Body;
+use axum::response::Response;
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderName, HeaderValue, StatusCode};
+use model::error;
+use store::StoreError;
+use tracing::error as log_error;
+
+use crate::format::Format;
+use crate::value::{json_text, xml_text};
+
+/// Why a request was not done.
+#[derive(Debug, Clone)]
+pub(crate) struct Failure {
+    status: StatusCode,
+    code: u16,
+    text: String,
+    header: Option<(HeaderName, HeaderValue)>,
+    /// The body is the number alone, as plain text.
+    bare: bool,
+}
+
+impl Failure {
+    /// With the status and text of the error table.
+    pub(crate) fn of(code: u16) -> Self {
+        let row = error::entry(code);
+        Self {
+            status: row
+                .and_then(|row| StatusCode::from_u16(row.http_status).ok())
+                .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+            code,
+            text: row.map(|row| row.text.to_owned()).unwrap_or_default(),
+            header: None,
+            bare: false,
+        }
+    }
+
+    /// The same with a text of its own.
+    pub(crate) fn saying(mut self, text: impl Into<String>) -> Self {
+        self.text = text.into();
+        self
+    }
+
+    /// The same with another status.
+    pub(crate) fn with_status(mut self, status: StatusCode) -> Self {
+        self.status = status;
+        self
+    }
+
+    /// No credentials, or wrong ones.
+    pub(crate) fn unauthenticated() -> Self {
+        let challenge = HeaderValue::from_static("Basic realm=\"Restcomm realm\"");
+        Self {
+            header: Some((WWW_AUTHENTICATE, challenge)),
+            ..Self::of(error::AUTHENTICATION)
+        }
+    }
+
+    /// The account may not do this.
+    pub(crate) fn forbidden() -> Self {
+        Self::of(error::FORBIDDEN)
+    }
+
+    /// No such thing here.
+    pub(crate) fn not_found() -> Self {
+        Self::of(error::NOT_FOUND)
+    }
+
+    /// A parameter is missing or has a value that is not allowed.
+    pub(crate) fn parameter(name: &str, reason: &str) -> Self {
+        Self::of(error::BAD_PARAMETER).saying(format!("{name}: {reason}"))
+    }
+
+    /// The resource knows these methods only.
+    pub(crate) fn method(allowed: &'static str) -> Self {
+        Self {
+            header: Some((ALLOW, HeaderValue::from_static(allowed))),
+            ..Self::of(error::METHOD_NOT_ALLOWED)
+        }
+    }
+
+    /// The server takes no new work; try again in some seconds.
+    pub(crate) fn busy(status: StatusCode) -> Self {
+        Self {
+            header: Some((RETRY_AFTER, HeaderValue::from_static("5"))),
+            ..Self::of(error::TOO_MANY_REQUESTS).with_status(status)
+        }
+    }
+
+    /// No such number can be had.
+    pub(crate) fn number_taken() -> Self {
+        Self {
+            bare: true,
+            ..Self::of(error::NUMBER_TAKEN)
+        }
+    }
+
+    /// The answer to the caller.
+    pub(crate) fn into_response(self, format: Format, public_base: &str) -> Response {
+        let (content_type, body) = match (self.bare, format) {
+            (true, _) => ("text/plain", self.code.to_string()),
+            (false, Format::Json) => ("application/json", self.json(public_base)),
+            (false, Format::Xml) => ("application/xml", self.xml(public_base)),
+        };
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        if let Some((name, value)) = self.header {
+            headers.insert(name, value);
+        }
+        response
+    }
+
+    fn json(&self, public_base: &str) -> String {
+        let mut out = format!("{{\"code\":{},\"message\":", self.code);
+        json_text(&mut out, &self.text);
+        out.push_str(",\"more_info\":");
+        json_text(&mut out, &more_info(public_base, self.code));
+        out.push_str(&format!(",\"status\":{}}}", self.status.as_u16()));
+        out
+    }
+
+    fn xml(&self, public_base: &str) -> String {
+        let mut out = format!("<RestcommResponse><Code>{}</Code><Message>", self.code);
+        xml_text(&mut out, &self.text);
+        out.push_str("</Message><MoreInfo>");
+        xml_text(&mut out, &more_info(public_base, self.code));
+        let status = self.status.as_u16();
+        out.push_str(&format!(
+            "</MoreInfo><Status>{status}</Status></RestcommResponse>"
+        ));
+        out
+    }
+}
+
+/// Where a number is explained.
+pub(crate) fn more_info(public_base: &str, code: u16) -> String {
+    format!("{public_base}/restcomm/errors/{code}.html")
+}
+
+impl From<StoreError> for Failure {
+    fn from(failure: StoreError) -> Self {
+        match failure {
+            StoreError::Duplicate(what) => {
+                Self::of(error::CONFLICT).saying(format!("{what} exists already"))
+            }
+            other => {
+                log_error!(error = %other, "the store failed a request");
+                Self::of(error::INTERNAL).saying("the server failed; its log says why")
+            }
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! JSON or XML, and the segments of a path.
+
+use http::HeaderMap;
+use http::header::ACCEPT;
+use model::error;
+
+use crate::failure::Failure;
+
+/// Language of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    Json,
+    Xml,
+}
+
+/// The decoded segments of a path below the version, without `.json`, and whether one had it.
+pub(crate) fn segments(path: &str) -> (Vec<String>, bool) {
+    let mut is_json = false;
+    let segments = path
+        .trim_matches('/')
+        .split('/')
+        .filter(|segment| !segment.is_empty())
+        .map(|segment| {
+            let segment = percent_decoded(segment);
+            match segment.strip_suffix(".json") {
+                Some(bare) => {
+                    is_json = true;
+                    bare.to_owned()
+                }
+                None => segment,
+            }
+        })
+        .collect();
+    (segments, is_json)
+}
+
+impl Format {
+    /// What the request asks for; XML if it asks for nothing.
+    ///
+    /// # Errors
+    /// 406 if it accepts neither.
+    pub(crate) fn choose(is_json: bool, headers: &HeaderMap) -> Result<Self, Failure> {
+        if is_json {
+            return Ok(Self::Json);
+        }
+        let accepted: Vec<&str> = headers
+            .get_all(ACCEPT)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .collect();
+        let accepted = accepted.join(",").to_ascii_lowercase();
+        if accepted.contains("json") {
+            Ok(Self::Json)
+        } else if accepted.is_empty()
+            || ["xml", "*/*", "application/*", "text/*"]
+                .iter()
+                .any(|range| accepted.contains(range))
+        {
+            Ok(Self::Xml)
+        } else {
+            Err(Failure::of(error::NOT_ACCEPTABLE))
+        }
+    }
+}
+
+fn percent_decoded(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        let digits = bytes
+            .get(at + 1..at + 3)
+            .and_then(|digits| std::str::from_utf8(digits).ok());
+        match digits.map(|digits| u8::from_str_radix(digits, 16)) {
+            Some(Ok(value)) if *byte == b'%' => {
+                decoded.push(value);
+                at += 3;
+            }
+            _ => {
+                decoded.push(*byte);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&decoded).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn splits_paths() {
+        let table: &[(&str, &[&str], bool)] = &[
+            ("Accounts", &["Accounts"], false),
+            ("/Accounts.json/AC1/", &["Accounts", "AC1"], true),
+            (
+                "Accounts/a%40b.org/Calls.json",
+                &["Accounts", "a@b.org", "Calls"],
+                true,
+            ),
+            ("Accounts/50%/x%zz", &["Accounts", "50%", "x%zz"], false),
+            ("Accounts/RE1.wav", &["Accounts", "RE1.wav"], false),
+            ("", &[], false),
+        ];
+        for (path, expected, is_json) in table {
+            let (found, json) = segments(path);
+            assert_eq!(
+                (found, json),
+                (expected.iter().map(|s| (*s).to_owned()).collect(), *is_json),
+                "{path}"
+            );
+        }
+    }
+
+    #[test]
+    fn chooses_by_suffix_then_accept() {
+        let table = [
+            (true, Some("application/xml"), Some(Format::Json)),
+            (false, None, Some(Format::Xml)),
+            (false, Some("application/json"), Some(Format::Json)),
+            (false, Some("text/html, */*;q=0.1"), Some(Format::Xml)),
+            (false, Some("text/xml"), Some(Format::Xml)),
+            (false, Some("image/png"), None),
+        ];
+        for (is_json, accept, format) in table {
+            let mut headers = HeaderMap::new();
+            if let Some(accept) = accept {
+                headers.insert(ACCEPT, accept.parse().unwrap());
+            }
+            assert_eq!(Format::choose(is_json, &headers).ok(), format, "{accept:?}");
+        }
+    }
+}

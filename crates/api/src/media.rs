@@ -1,0 +1,163 @@
+//! Recordings as files: whole or in part, with credentials or by a signed link.
+//!
+//! **Invariant: a file is named by a recording's identifier, never by text of a request.**
+
+use std::io::SeekFrom;
+use std::path::PathBuf;
+
+use axum::body::Body;
+use axum::response::Response;
+use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RANGE};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use model::RecordingSid;
+use model::record::Recording;
+use tokio::io::{AsyncReadExt, AsyncSeekExt};
+use tokio_util::io::ReaderStream;
+
+use crate::ApiState;
+use crate::context::{Answer, Reply, VERSION};
+use crate::failure::Failure;
+use crate::value::View;
+
+/// What links to recordings are signed for.
+const PURPOSE: &str = "recording";
+
+/// Address of a recording's file that needs no credentials.
+pub(crate) fn signed_url(recording: &Recording, view: View<'_>) -> String {
+    let sid = recording.sid.to_string();
+    let signature = view.key.sign(PURPOSE, &sid);
+    let (base, account) = (view.public_base, recording.account);
+    format!(
+        "{base}/restcomm/{VERSION}/Accounts/{account}/Recordings/{sid}.wav?Signature={signature}"
+    )
+}
+
+/// Where a recording's file is.
+pub(crate) fn path(state: &ApiState, sid: RecordingSid) -> PathBuf {
+    state.recordings_dir.join(format!("{sid}.wav"))
+}
+
+/// The recording that a file name `RE….wav` names.
+pub(crate) fn sid_of(file: &str) -> Result<RecordingSid, Failure> {
+    file.strip_suffix(".wav")
+        .and_then(|sid| sid.parse().ok())
+        .ok_or_else(Failure::not_found)
+}
+
+/// The file of a signed link. A wrong signature looks like a recording that is not there.
+pub(crate) async fn signed(
+    state: &ApiState,
+    file: &str,
+    signature: &str,
+    headers: &HeaderMap,
+) -> Answer {
+    let sid = sid_of(file)?;
+    let key = state.store.key();
+    if !key.is_signed(PURPOSE, &sid.to_string(), signature) {
+        return Err(Failure::not_found());
+    }
+    if state.store.recording(sid).await?.is_none() {
+        return Err(Failure::not_found());
+    }
+    send(state, sid, headers).await
+}
+
+/// Streams the file, or the range of it that is asked for (RFC 9110 §14).
+pub(crate) async fn send(state: &ApiState, sid: RecordingSid, headers: &HeaderMap) -> Answer {
+    let Ok(mut file) = tokio::fs::File::open(path(state, sid)).await else {
+        return Err(Failure::not_found());
+    };
+    let Ok(length) = file.metadata().await.map(|metadata| metadata.len()) else {
+        return Err(Failure::not_found());
+    };
+    let asked = headers.get(RANGE).and_then(|value| value.to_str().ok());
+    let (status, first, count, range) = match asked.map(|asked| range(asked, length)) {
+        None | Some(Range::Whole) => (StatusCode::OK, 0, length, None),
+        Some(Range::Part(first, last)) => (
+            StatusCode::PARTIAL_CONTENT,
+            first,
+            last - first + 1,
+            Some(format!("bytes {first}-{last}/{length}")),
+        ),
+        Some(Range::Outside) => (
+            StatusCode::RANGE_NOT_SATISFIABLE,
+            0,
+            0,
+            Some(format!("bytes */{length}")),
+        ),
+    };
+    if file.seek(SeekFrom::Start(first)).await.is_err() {
+        return Err(Failure::not_found());
+    }
+    let body = Body::from_stream(ReaderStream::new(file.take(count)));
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("audio/x-wav"));
+    headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(count));
+    if let Some(Ok(range)) = range.map(HeaderValue::try_from) {
+        headers.insert(CONTENT_RANGE, range);
+    }
+    Ok(Reply::Raw(Box::new(response)))
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Range {
+    /// No range, or one that may be ignored.
+    Whole,
+    /// First and last byte.
+    Part(u64, u64),
+    /// Nothing of the file.
+    Outside,
+}
+
+fn range(header: &str, length: u64) -> Range {
+    let Some((first, last)) = header
+        .trim()
+        .strip_prefix("bytes=")
+        .filter(|set| !set.contains(','))
+        .and_then(|set| set.split_once('-'))
+    else {
+        return Range::Whole;
+    };
+    let bounds = match (first.trim().parse::<u64>(), last.trim().parse::<u64>()) {
+        (Ok(first), Ok(last)) if first <= last => (first, last),
+        (Ok(first), Err(_)) if last.trim().is_empty() => (first, u64::MAX),
+        (Err(_), Ok(0)) if first.trim().is_empty() => return Range::Outside,
+        (Err(_), Ok(suffix)) if first.trim().is_empty() => {
+            (length.saturating_sub(suffix), u64::MAX)
+        }
+        _ => return Range::Whole,
+    };
+    match bounds {
+        (first, _) if first >= length => Range::Outside,
+        (first, last) => Range::Part(first, last.min(length - 1)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_cut_to_the_file() {
+        let table = [
+            ("bytes=0-9", Range::Part(0, 9)),
+            ("bytes=90-", Range::Part(90, 99)),
+            ("bytes=-10", Range::Part(90, 99)),
+            ("bytes=-1000", Range::Part(0, 99)),
+            ("bytes=50-500", Range::Part(50, 99)),
+            ("bytes=100-", Range::Outside),
+            ("bytes=-0", Range::Outside),
+            ("bytes=9-5", Range::Whole),
+            ("bytes=0-1,3-4", Range::Whole),
+            ("lines=0-1", Range::Whole),
+            ("bytes=a-b", Range::Whole),
+        ];
+        for (header, expected) in table {
+            assert_eq!(range(header, 100), expected, "{header}");
+        }
+        assert_eq!(range("bytes=0-", 0), Range::Outside);
+    }
+}

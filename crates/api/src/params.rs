@@ -1,0 +1,223 @@
+//! Parameters of a request: the query of a GET, the form of a POST or PUT.
+//!
+//! **Invariant: a parameter that is known and cannot be used is refused by name; one that is not
+//! known is ignored.**
+
+use std::str::FromStr;
+
+use model::record::VoiceApplication;
+use model::{HttpMethod, Timestamp};
+use url::Url;
+
+use crate::failure::Failure;
+
+const DAY_SECONDS: u64 = 24 * 3600;
+/// Length of names for people.
+const NAME_LENGTH: usize = 64;
+
+/// The parameters in the order they were sent.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Params(Vec<(String, String)>);
+
+impl Params {
+    /// From `a=1&b=2`.
+    pub(crate) fn parse(encoded: &[u8]) -> Self {
+        Self(
+            url::form_urlencoded::parse(encoded)
+                .map(|(name, value)| (name.into_owned(), value.into_owned()))
+                .collect(),
+        )
+    }
+
+    /// The first value of a name.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.0
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// Every value of a name.
+    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0
+            .iter()
+            .filter(move |(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// The first value, unless it is empty.
+    pub(crate) fn filled(&self, name: &str) -> Option<&str> {
+        self.get(name).filter(|value| !value.trim().is_empty())
+    }
+
+    /// A value that must be there.
+    pub(crate) fn required(&self, name: &str) -> Result<&str, Failure> {
+        self.filled(name)
+            .ok_or_else(|| Failure::parameter(name, "this parameter is required"))
+    }
+
+    /// A value read from its text.
+    pub(crate) fn parsed<T: FromStr>(
+        &self,
+        name: &str,
+        expected: &str,
+    ) -> Result<Option<T>, Failure> {
+        self.filled(name)
+            .map(|text| {
+                text.trim().parse().map_err(|_| {
+                    Failure::parameter(name, &format!("`{}` is not {expected}", shown(text)))
+                })
+            })
+            .transpose()
+    }
+
+    /// `GET` or `POST` in any letter case.
+    pub(crate) fn method(&self, name: &str) -> Result<Option<HttpMethod>, Failure> {
+        self.parsed(name, "GET or POST")
+    }
+
+    /// `true` or `false` in any letter case.
+    pub(crate) fn flag(&self, name: &str) -> Result<Option<bool>, Failure> {
+        match self.filled(name).map(str::trim) {
+            None => Ok(None),
+            Some(text) if text.eq_ignore_ascii_case("true") => Ok(Some(true)),
+            Some(text) if text.eq_ignore_ascii_case("false") => Ok(Some(false)),
+            Some(text) => Err(Failure::parameter(
+                name,
+                &format!("`{}` is not true or false", shown(text)),
+            )),
+        }
+    }
+
+    /// A name for people.
+    pub(crate) fn name(&self, name: &str) -> Result<Option<String>, Failure> {
+        match self.filled(name) {
+            Some(text) if text.chars().count() > NAME_LENGTH => Err(Failure::parameter(
+                name,
+                "at most 64 characters are allowed",
+            )),
+            text => Ok(text.map(str::to_owned)),
+        }
+    }
+
+    /// An address of an application: absolute, or relative to this server. Outer `None`: not
+    /// sent; inner `None`: sent empty.
+    pub(crate) fn address(&self, name: &str) -> Result<Option<Option<String>>, Failure> {
+        let Some(text) = self.get(name) else {
+            return Ok(None);
+        };
+        let text = text.trim();
+        if text.is_empty() {
+            return Ok(Some(None));
+        }
+        resolve("http://localhost", text)
+            .map(|_| Some(Some(text.to_owned())))
+            .ok_or_else(|| {
+                Failure::parameter(
+                    name,
+                    &format!("`{}` is no http or https address", shown(text)),
+                )
+            })
+    }
+
+    /// An identifier. Outer `None`: not sent; inner `None`: sent empty.
+    pub(crate) fn sid<T: FromStr>(&self, name: &str) -> Result<Option<Option<T>>, Failure> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(_) => self.parsed(name, "an identifier of this kind").map(Some),
+        }
+    }
+
+    /// Start of the day of `yyyy-MM-dd…`.
+    pub(crate) fn day(&self, name: &str) -> Result<Option<Timestamp>, Failure> {
+        self.filled(name)
+            .map(|text| {
+                Timestamp::from_day(text).ok_or_else(|| {
+                    Failure::parameter(
+                        name,
+                        &format!("`{}` is no day written yyyy-MM-dd", shown(text)),
+                    )
+                })
+            })
+            .transpose()
+    }
+
+    /// End of the day of `yyyy-MM-dd…`.
+    pub(crate) fn end_of_day(&self, name: &str) -> Result<Option<Timestamp>, Failure> {
+        let day = self.day(name)?;
+        Ok(day.map(|day| day + std::time::Duration::from_secs(DAY_SECONDS)))
+    }
+
+    /// Changes the document of a number or client as far as it was sent.
+    pub(crate) fn change_voice(&self, voice: &mut VoiceApplication) -> Result<(), Failure> {
+        if let Some(url) = self.address("VoiceUrl")? {
+            voice.url = url;
+        }
+        if let Some(url) = self.address("VoiceFallbackUrl")? {
+            voice.fallback_url = url;
+        }
+        if self.get("VoiceMethod").is_some() {
+            voice.method = self.method("VoiceMethod")?;
+        }
+        if self.get("VoiceFallbackMethod").is_some() {
+            voice.fallback_method = self.method("VoiceFallbackMethod")?;
+        }
+        if let Some(sid) = self.sid("VoiceApplicationSid")? {
+            voice.application = sid;
+        }
+        Ok(())
+    }
+}
+
+/// An http or https address, or one relative to `base`.
+pub(crate) fn resolve(base: &str, text: &str) -> Option<Url> {
+    let url = Url::parse(base).ok()?.join(text).ok()?;
+    (matches!(url.scheme(), "http" | "https") && url.has_host()).then_some(url)
+}
+
+/// The start of a value, for an error text.
+pub(crate) fn shown(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(100).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_values_or_names_the_parameter() {
+        let params = Params::parse(
+            b"a=1&a=2&e=&m=get&f=TRUE&d=2013-08-23+14%3A30&u=%2Fapp.xml&x=mailto%3Aa%40b&n=abc",
+        );
+        assert_eq!(params.get("a"), Some("1"));
+        assert_eq!(params.all("a").count(), 2);
+        assert_eq!(params.filled("e"), None);
+        assert!(matches!(params.method("m"), Ok(Some(HttpMethod::Get))));
+        assert!(matches!(params.flag("f"), Ok(Some(true))));
+        assert_eq!(
+            params.day("d").unwrap().unwrap().iso8601(),
+            "2013-08-23T00:00:00.000Z"
+        );
+        assert_eq!(
+            params.end_of_day("d").unwrap().unwrap().iso8601(),
+            "2013-08-24T00:00:00.000Z"
+        );
+        assert_eq!(
+            params.address("u").unwrap(),
+            Some(Some("/app.xml".to_owned()))
+        );
+        assert_eq!(params.address("e").unwrap(), Some(None));
+        assert_eq!(params.address("absent").unwrap(), None);
+        let refused = [
+            params.address("x").map(drop),
+            params.parsed::<u32>("n", "a number").map(drop),
+            params.method("n").map(drop),
+            params.flag("n").map(drop),
+            params.day("n").map(drop),
+            params.required("e").map(drop),
+        ];
+        for result in refused {
+            assert!(result.is_err());
+        }
+    }
+}

@@ -1,0 +1,376 @@
+//! One table of fields per resource, and the two texts that follow from it.
+//!
+//! **Invariant: JSON and XML of a resource come from the same table.** A field says its names,
+//! its kind, what becomes of it when it has no value, and how it is read from the record.
+
+use std::fmt::Write;
+
+use model::Timestamp;
+use store::SecretKey;
+
+/// What a field needs beside its record.
+#[derive(Clone, Copy)]
+pub(crate) struct View<'a> {
+    /// `http://host` of absolute links.
+    pub(crate) public_base: &'a str,
+    /// Signs links to media.
+    pub(crate) key: &'a SecretKey,
+}
+
+/// A value before it is text.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Value {
+    /// Not even a null.
+    Absent,
+    Null,
+    Text(String),
+    Number(i64),
+    Flag(bool),
+    /// `Fri, 5 Jul 2013 22:15:53 +0000`.
+    Date(Timestamp),
+    /// `2013-07-05T22:15:53.000Z`.
+    Time(Timestamp),
+    /// Path of a resource below the version; `.json` is appended in JSON.
+    Link(String),
+    /// A path that differs in another way.
+    Links {
+        json: String,
+        xml: String,
+    },
+    Object(Vec<Entry>),
+    /// Items and the XML name of each.
+    List(&'static str, Vec<Vec<Entry>>),
+}
+
+/// What a field is when it has a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Text,
+    Number,
+    Flag,
+    Date,
+    Time,
+    Link,
+    Object,
+    List,
+}
+
+/// What becomes of a field without a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Null {
+    /// Left out.
+    Absent,
+    /// Left out of JSON, an empty element in XML.
+    Empty,
+    /// `null` in JSON, left out of XML.
+    Explicit,
+}
+
+/// One field of a resource. An empty name leaves the field out of that format.
+pub(crate) struct Field<T: 'static> {
+    pub(crate) json: &'static str,
+    pub(crate) xml: &'static str,
+    pub(crate) kind: Kind,
+    pub(crate) null: Null,
+    pub(crate) get: fn(&T, View<'_>) -> Value,
+}
+
+/// A row of a table.
+pub(crate) const fn field<T>(
+    json: &'static str,
+    xml: &'static str,
+    kind: Kind,
+    null: Null,
+    get: fn(&T, View<'_>) -> Value,
+) -> Field<T> {
+    Field {
+        json,
+        xml,
+        kind,
+        null,
+        get,
+    }
+}
+
+/// How a kind of resource is shown.
+pub(crate) struct Resource<T: 'static> {
+    /// XML element of one.
+    pub(crate) xml: &'static str,
+    /// XML element of a list.
+    pub(crate) xml_list: &'static str,
+    /// The fields in their order.
+    pub(crate) fields: &'static [Field<T>],
+}
+
+/// A field with its value.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Entry {
+    pub(crate) json: &'static str,
+    pub(crate) xml: &'static str,
+    pub(crate) null: Null,
+    pub(crate) value: Value,
+}
+
+impl<T> Resource<T> {
+    /// The fields of a record.
+    pub(crate) fn entries(&self, record: &T, view: View<'_>) -> Vec<Entry> {
+        self.fields
+            .iter()
+            .map(|field| {
+                let value = (field.get)(record, view);
+                debug_assert!(value.is(field.kind), "{} is {value:?}", field.json);
+                Entry {
+                    json: field.json,
+                    xml: field.xml,
+                    null: field.null,
+                    value,
+                }
+            })
+            .collect()
+    }
+}
+
+impl Value {
+    /// Text of anything that prints.
+    pub(crate) fn text(value: impl ToString) -> Self {
+        Self::Text(value.to_string())
+    }
+
+    /// Text, or null.
+    pub(crate) fn maybe(value: Option<impl ToString>) -> Self {
+        value.map_or(Self::Null, Self::text)
+    }
+
+    /// Number, or null.
+    pub(crate) fn number(value: Option<i64>) -> Self {
+        value.map_or(Self::Null, Self::Number)
+    }
+
+    /// Time, or null.
+    pub(crate) fn time(value: Option<Timestamp>) -> Self {
+        value.map_or(Self::Null, Self::Time)
+    }
+
+    fn is(&self, kind: Kind) -> bool {
+        match self {
+            Self::Absent | Self::Null => true,
+            Self::Text(_) => kind == Kind::Text,
+            Self::Number(_) => kind == Kind::Number,
+            Self::Flag(_) => kind == Kind::Flag,
+            Self::Date(_) => kind == Kind::Date,
+            Self::Time(_) => kind == Kind::Time,
+            Self::Link(_) | Self::Links { .. } => kind == Kind::Link,
+            Self::Object(_) => kind == Kind::Object,
+            Self::List(..) => kind == Kind::List,
+        }
+    }
+}
+
+/// Appends an object.
+pub(crate) fn json_object(out: &mut String, entries: &[Entry]) {
+    out.push('{');
+    let mut first = true;
+    for entry in entries.iter().filter(|entry| entry.is_in_json()) {
+        if !first {
+            out.push(',');
+        }
+        first = false;
+        json_text(out, entry.json);
+        out.push(':');
+        json_value(out, &entry.value);
+    }
+    out.push('}');
+}
+
+/// Appends an array of objects.
+pub(crate) fn json_list(out: &mut String, items: &[Vec<Entry>]) {
+    out.push('[');
+    for (at, item) in items.iter().enumerate() {
+        if at > 0 {
+            out.push(',');
+        }
+        json_object(out, item);
+    }
+    out.push(']');
+}
+
+/// Appends a string with its quotes.
+pub(crate) fn json_text(out: &mut String, text: &str) {
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            c if c.is_control() => {
+                let _ = write!(out, "\\u{:04x}", u32::from(c));
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+}
+
+fn json_value(out: &mut String, value: &Value) {
+    match value {
+        Value::Absent | Value::Null => out.push_str("null"),
+        Value::Text(text) => json_text(out, text),
+        Value::Number(number) => {
+            let _ = write!(out, "{number}");
+        }
+        Value::Flag(flag) => {
+            let _ = write!(out, "{flag}");
+        }
+        Value::Date(at) => json_text(out, &at.rfc2822_short_day()),
+        Value::Time(at) => json_text(out, &at.iso8601()),
+        Value::Link(path) => json_text(out, &format!("{path}.json")),
+        Value::Links { json, .. } => json_text(out, json),
+        Value::Object(entries) => json_object(out, entries),
+        Value::List(_, items) => json_list(out, items),
+    }
+}
+
+/// Appends an element with its fields.
+pub(crate) fn xml_element(out: &mut String, name: &str, entries: &[Entry]) {
+    let _ = write!(out, "<{name}>");
+    for entry in entries.iter().filter(|entry| !entry.xml.is_empty()) {
+        match (&entry.value, entry.null) {
+            (Value::Absent, _) | (Value::Null, Null::Absent | Null::Explicit) => {}
+            (Value::Null, Null::Empty) => {
+                let _ = write!(out, "<{}/>", entry.xml);
+            }
+            (value, _) => xml_value(out, entry.xml, value),
+        }
+    }
+    let _ = write!(out, "</{name}>");
+}
+
+fn xml_value(out: &mut String, name: &str, value: &Value) {
+    let text = match value {
+        Value::Absent | Value::Null => return,
+        Value::Object(entries) => return xml_element(out, name, entries),
+        Value::List(item, items) => {
+            let _ = write!(out, "<{name}>");
+            for entries in items {
+                xml_element(out, item, entries);
+            }
+            let _ = write!(out, "</{name}>");
+            return;
+        }
+        Value::Text(text) => text.clone(),
+        Value::Number(number) => number.to_string(),
+        Value::Flag(flag) => flag.to_string(),
+        Value::Date(at) => at.rfc2822_short_day(),
+        Value::Time(at) => at.iso8601(),
+        Value::Link(path) => path.clone(),
+        Value::Links { xml, .. } => xml.clone(),
+    };
+    let _ = write!(out, "<{name}>");
+    xml_text(out, &text);
+    let _ = write!(out, "</{name}>");
+}
+
+/// Appends text of an element or attribute. Characters that XML 1.0 cannot hold become U+FFFD.
+pub(crate) fn xml_text(out: &mut String, text: &str) {
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\t' | '\n' | '\r' => {
+                let _ = write!(out, "&#{};", u32::from(c));
+            }
+            '\0'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => out.push('\u{fffd}'),
+            c => out.push(c),
+        }
+    }
+}
+
+impl Entry {
+    fn is_in_json(&self) -> bool {
+        !self.json.is_empty()
+            && match self.value {
+                Value::Absent => false,
+                Value::Null => self.null == Null::Explicit,
+                _ => true,
+            }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOTHING: &[(Null, &str, &str)] = &[
+        (Null::Absent, "{}", "<E></E>"),
+        (Null::Empty, "{}", "<E><A/></E>"),
+        (Null::Explicit, r#"{"a":null}"#, "<E></E>"),
+    ];
+
+    fn entry(null: Null, value: Value) -> Vec<Entry> {
+        vec![Entry {
+            json: "a",
+            xml: "A",
+            null,
+            value,
+        }]
+    }
+
+    fn both(entries: &[Entry]) -> (String, String) {
+        let (mut json, mut xml) = (String::new(), String::new());
+        json_object(&mut json, entries);
+        xml_element(&mut xml, "E", entries);
+        (json, xml)
+    }
+
+    #[test]
+    fn nulls_follow_the_rule_of_the_field() {
+        for (null, json, xml) in NOTHING {
+            let expected = ((*json).to_owned(), (*xml).to_owned());
+            assert_eq!(both(&entry(*null, Value::Null)), expected, "{null:?}");
+        }
+    }
+
+    #[test]
+    fn values_are_written_and_escaped() {
+        let at = Timestamp(1_373_062_553_123_456);
+        let table = [
+            (
+                Value::text("a\"<\\&\u{1}é"),
+                r#""a\"<\\&\u0001é""#,
+                "a&quot;&lt;\\&amp;\u{fffd}é",
+            ),
+            (Value::text("x\r\ny"), r#""x\r\ny""#, "x&#13;&#10;y"),
+            (Value::Number(-3), "-3", "-3"),
+            (Value::Flag(true), "true", "true"),
+            (
+                Value::Date(at),
+                r#""Fri, 5 Jul 2013 22:15:53 +0000""#,
+                "Fri, 5 Jul 2013 22:15:53 +0000",
+            ),
+            (
+                Value::Time(at),
+                r#""2013-07-05T22:15:53.123Z""#,
+                "2013-07-05T22:15:53.123Z",
+            ),
+            (Value::Link("/v/C".to_owned()), r#""/v/C.json""#, "/v/C"),
+            (
+                Value::Object(entry(Null::Absent, Value::Number(1))),
+                r#"{"a":1}"#,
+                "<A>1</A>",
+            ),
+            (
+                Value::List("I", vec![entry(Null::Absent, Value::Number(1))]),
+                r#"[{"a":1}]"#,
+                "<I><A>1</A></I>",
+            ),
+        ];
+        for (value, json, xml) in table {
+            let expected = (format!("{{\"a\":{json}}}"), format!("<E><A>{xml}</A></E>"));
+            assert_eq!(both(&entry(Null::Absent, value)), expected);
+        }
+    }
+}

@@ -1,0 +1,421 @@
+//! `/Accounts/{sid}/Calls`.
+
+use std::time::Duration;
+
+use api::{CallEvent, Modify, NewCall};
+use model::{CallStatus, Direction, HttpMethod};
+
+use crate::server::{Server, account_sid, call, call_sid, of};
+
+#[tokio::test]
+async fn calls_are_listed_in_pages() {
+    let server = Server::start().await;
+    let who = server.admin();
+    let calls = (0..448).map(|n| call(n, server.admin)).collect();
+    server.keep(calls).await;
+    let path = format!("/Accounts/{}/Calls.json", server.admin);
+    let table = [
+        ("149", "", 50, "0", "49"),
+        ("150", "?Page=2", 50, "100", "149"),
+        ("151", "?Page=8", 48, "400", "448"),
+        ("152", "?PageSize=100", 100, "0", "99"),
+        ("152", "?PageSize=100&Page=2", 100, "200", "299"),
+        ("152", "?PageSize=100&Page=4", 48, "400", "448"),
+    ];
+    for (case, query, rows, start, end) in table {
+        let page = server.get(&who, &format!("{path}{query}")).await.json();
+        assert_eq!(page["calls"].as_array().unwrap().len(), rows, "{case}");
+        // 167
+        assert_eq!(
+            (&page["start"], &page["end"]),
+            (&start.into(), &end.into()),
+            "{case}"
+        );
+        assert!(page["page"].is_i64() && page["total"] == 448, "{case}");
+    }
+    // 153, 168, 154
+    server.get(&who, &format!("{path}?Page=9")).await.is(400);
+    let first = server.get(&who, &path).await.json();
+    assert_eq!(first["previous_page_uri"], "null");
+    let uri = format!("/2012-04-24/Accounts/{}/Calls", server.admin);
+    let next = format!("{uri}?Page=1&PageSize=50&AfterSid={}", call_sid(398));
+    assert_eq!(
+        (&first["uri"], &first["next_page_uri"]),
+        (&uri.into(), &next.into())
+    );
+    let last = server.get(&who, &format!("{path}?Page=8")).await;
+    assert_eq!(last.json()["next_page_uri"], "null");
+    assert_eq!(
+        last.column("calls", "sid").last(),
+        Some(&call_sid(0).to_string())
+    );
+    // 155
+    for (query, first) in [
+        ("SortBy=DateCreated", 0),
+        ("SortBy=DateCreated:asc", 0),
+        ("SortBy=DateCreated:desc", 447),
+        ("SortBy=Unknown:asc", 447),
+        ("Reverse=true", 447),
+        ("Reverse=false", 0),
+    ] {
+        let page = server.get(&who, &format!("{path}?{query}")).await;
+        assert_eq!(
+            page.column("calls", "sid")[0],
+            call_sid(first).to_string(),
+            "{query}"
+        );
+    }
+    // 156
+    for bad in [
+        "SortBy=:asc",
+        "SortBy=DateCreated:invalid",
+        "PageSize=x",
+        "Page=-1",
+        "StartTime=soon",
+    ] {
+        server.get(&who, &format!("{path}?{bad}")).await.is(400);
+    }
+    let xml = server
+        .get(
+            &who,
+            &format!("/Accounts/{}/Calls?PageSize=1", server.admin),
+        )
+        .await;
+    assert!(
+        xml.body
+            .contains("<Calls page=\"0\" numpages=\"448\" pagesize=\"1\" total=\"448\"")
+    );
+}
+
+#[tokio::test]
+async fn calls_are_filtered_and_sorted() {
+    let server = Server::start().await;
+    let who = server.admin();
+    let calls = (0..40)
+        .map(|n| {
+            let mut call = call(n, server.admin);
+            call.from = if n % 2 == 0 {
+                format!("+3021097{n}")
+            } else {
+                format!("ann{n}")
+            };
+            call.to = if n % 4 == 0 {
+                format!("+1512600{n}")
+            } else {
+                "bob".to_owned()
+            };
+            if n < 10 {
+                call.status = CallStatus::InProgress;
+                call.direction = Direction::Inbound;
+            }
+            if n < 5 {
+                call.started = Some(call.created - Duration::from_secs(86_400));
+                call.duration_s = Some(i64::from(n));
+            }
+            call
+        })
+        .collect();
+    server.keep(calls).await;
+    let path = format!("/Accounts/{}/Calls.json", server.admin);
+    let table = [
+        ("159", "Status=in-progress", 10),
+        ("159", "Status=IN_PROGRESS", 10),
+        ("160", "From=3021097%25", 20),
+        ("161", "To=1512600%25", 10),
+        ("162", "StartTime=2013-08-20+14:30:07.820000000", 35),
+        ("163", "ParentCallSid=CA00000000000000000000000000000000", 0),
+        (
+            "164",
+            "From=3021097%25&To=1512600%25&Status=in-progress&StartTime=2013-08-20",
+            1,
+        ),
+        ("", "EndTime=2013-08-20", 0),
+        ("", "To=%27+OR+1%3D1+--", 0),
+    ];
+    for (case, query, total) in table {
+        let page = server.get(&who, &format!("{path}?{query}")).await.json();
+        assert_eq!(page["total"], total, "{case} {query}");
+        assert_eq!(
+            page["calls"].as_array().unwrap().len(),
+            total,
+            "{case} {query}"
+        );
+    }
+    // 157, 158
+    let table = [
+        ("From:asc", "from", "+30210970"),
+        ("From:desc", "from", "ann9"),
+        ("To", "to", "+15126000"),
+        ("To:desc", "to", "bob"),
+        ("Direction", "direction", "inbound"),
+        ("Direction:desc", "direction", "outbound-api"),
+        ("Status", "status", "in-progress"),
+        ("Status:desc", "status", "queued"),
+        ("Price:asc", "status", "queued"),
+        ("Duration:desc", "from", "+30210974"),
+        ("Duration", "status", "queued"),
+    ];
+    for (sort, key, first) in table {
+        let page = server.get(&who, &format!("{path}?SortBy={sort}")).await;
+        assert_eq!(page.column("calls", key)[0], first, "{sort}");
+        assert!(!page.body.contains("price\""), "{sort}");
+    }
+}
+
+#[tokio::test]
+async fn calls_of_the_tree_are_counted() {
+    let server = Server::start().await;
+    let who = server.admin();
+    let p = server.account("p", server.admin).await;
+    let a = server.account("a", p).await;
+    let s = server.account("s", server.admin).await;
+    let mut calls = Vec::new();
+    for (at, (account, count)) in (0..).zip([(server.admin, 12), (p, 20), (a, 15), (s, 7)]) {
+        calls.extend((0..count).map(|n| call(at * 100 + n, account)));
+    }
+    server.keep(calls).await;
+    // 165, 166
+    let table = [
+        (who.clone(), server.admin, "", 12, 12),
+        (who.clone(), server.admin, "?SubAccounts=true", 54, 50),
+        (who.clone(), server.admin, "?SubAccounts=true&Page=1", 54, 4),
+        (who.clone(), p, "?SubAccounts=true", 35, 35),
+        (of("p"), p, "?SubAccounts=true", 35, 35),
+        (of("p"), a, "?SubAccounts=true", 15, 15),
+        (of("s"), s, "?SubAccounts=true", 7, 7),
+    ];
+    for (who, account, query, total, rows) in table {
+        let page = server
+            .get(&who, &format!("/Accounts/{account}/Calls.json{query}"))
+            .await
+            .json();
+        assert_eq!(page["total"], total, "{query}");
+        assert_eq!(page["calls"].as_array().unwrap().len(), rows, "{query}");
+    }
+    // 170, and the owner of an item.
+    let item = |account, sid| format!("/Accounts/{account}/Calls/{sid}");
+    server
+        .get(&who, &item(server.admin, call_sid(999)))
+        .await
+        .is(404);
+    server
+        .get(&who, &item(server.admin, call_sid(100)))
+        .await
+        .is(403);
+    server.get(&who, &item(p, call_sid(100))).await.is(200);
+    server
+        .get(&who, &format!("/Accounts/{p}/Calls/nonsense"))
+        .await
+        .is(404);
+}
+
+#[tokio::test]
+async fn calls_are_created() {
+    let server = Server::start().await;
+    let who = server.admin();
+    let path = format!("/Accounts/{}/Calls.json", server.admin);
+    let created = server
+        .post(
+            &who,
+            &path,
+            "From=+1555&To=sip:bob@127.0.0.1:5061&Url=/doc.xml",
+        )
+        .await
+        .json();
+    assert_eq!(
+        (&created["status"], &created["direction"]),
+        (&"queued".into(), &"outbound-api".into())
+    );
+    let expected = NewCall {
+        account: server.admin,
+        from: "1555".to_owned(),
+        to: "sip:bob@127.0.0.1:5061".to_owned(),
+        headers: vec![],
+        url: "http://pbx.example:8080/doc.xml".to_owned(),
+        method: HttpMethod::Post,
+        fallback_url: None,
+        fallback_method: HttpMethod::Post,
+        status_callback: None,
+        status_callback_method: HttpMethod::Post,
+        status_callback_events: CallEvent::ALL.to_vec(),
+        timeout_s: 60,
+        username: None,
+        password: None,
+    };
+    assert_eq!(server.engine.created.lock().unwrap().pop(), Some(expected));
+    // 172, 175 as far as the API goes.
+    let form = "From=ann&To=client:bob?X-Custom-Header1%3D1234%26X-Custom-Header2%3D4321\
+                &Url=http%3A%2F%2Fapp.example%2Fa%3Fb%3D1&Method=get&Timeout=5&StatusCallback=%2Fcb\
+                &StatusCallbackMethod=GET&StatusCallbackEvent=answered,completed&Username=u&Password=p\
+                &FallbackUrl=http%3A%2F%2Ff%2F&FallbackMethod=GET&Unknown=1";
+    server.post(&who, &path, form).await.is(200);
+    let asked = server.engine.created.lock().unwrap().pop().unwrap();
+    let headers = [("X-Custom-Header1", "1234"), ("X-Custom-Header2", "4321")];
+    assert_eq!(
+        asked.headers,
+        headers.map(|(name, value)| (name.to_owned(), value.to_owned()))
+    );
+    assert_eq!(
+        (asked.to.as_str(), asked.method, asked.timeout_s),
+        ("client:bob", HttpMethod::Get, 5)
+    );
+    assert_eq!(asked.url, "http://app.example/a?b=1");
+    assert_eq!(
+        asked.status_callback.as_deref(),
+        Some("http://pbx.example:8080/cb")
+    );
+    assert_eq!(
+        asked.status_callback_events,
+        [CallEvent::Answered, CallEvent::Completed]
+    );
+    assert_eq!(
+        (asked.username.as_deref(), asked.password.as_deref()),
+        (Some("u"), Some("p"))
+    );
+    // 176
+    let two = server
+        .post(&who, &path, "From=a&To=client:two&Url=/d")
+        .await;
+    assert_eq!(two.column("", "to"), ["client:two", "client:two"]);
+    let xml = server
+        .post(
+            &who,
+            &path.replace(".json", ""),
+            "From=a&To=client:two&Url=/d",
+        )
+        .await;
+    assert!(
+        xml.body.contains("<RestcommResponse><Calls><Call><Sid>"),
+        "{}",
+        xml.body
+    );
+    let xml = server
+        .post(&who, &path.replace(".json", ""), "From=a&To=b&Url=/d")
+        .await;
+    assert!(
+        xml.body.contains("<RestcommResponse><Call><Sid>"),
+        "{}",
+        xml.body
+    );
+}
+
+#[tokio::test]
+async fn bad_calls_are_refused_by_name() {
+    let server = Server::start().await;
+    let who = server.admin();
+    let path = format!("/Accounts/{}/Calls.json", server.admin);
+    let table = [
+        // 185
+        ("To=b&Url=/d", 400, "From"),
+        ("From=a&Url=/d", 400, "To"),
+        ("From=a&To=b", 400, "Url"),
+        // 186
+        (
+            "From=a&To=client:nobody&Url=/d",
+            500,
+            "nobody is not registered",
+        ),
+        ("From=a&To=client:busy&Url=/d", 429, "20429"),
+        ("From=a&To=b&Url=/d&Timeout=x", 400, "Timeout"),
+        ("From=a&To=b&Url=/d&Timeout=0", 400, "Timeout"),
+        ("From=a&To=b&Url=ftp://h/d", 400, "Url"),
+        ("From=a&To=b&Url=/d&Method=PUT", 400, "Method"),
+        (
+            "From=a&To=b&Url=/d&StatusCallback=mailto:a",
+            400,
+            "StatusCallback",
+        ),
+        (
+            "From=a&To=b&Url=/d&StatusCallbackEvent=died",
+            400,
+            "StatusCallbackEvent",
+        ),
+        ("From=a%0D%0AX: 1&To=b&Url=/d", 400, "From"),
+        ("From=a&To=b%3FX-A%3D1%250d%250aB:1&Url=/d", 400, "To"),
+    ];
+    for (form, status, word) in table {
+        let answer = server.post(&who, &path, form).await;
+        assert_eq!(answer.status, status, "{form}: {}", answer.body);
+        assert!(answer.body.contains(word), "{form}: {}", answer.body);
+    }
+    server.drain();
+    let answer = server.post(&who, &path, "From=a&To=b&Url=/d").await;
+    answer.is(503);
+    assert_eq!(answer.headers["retry-after"], "5");
+    assert!(server.engine.created.lock().unwrap().is_empty());
+    server.get(&who, &path).await.is(200);
+}
+
+#[tokio::test]
+async fn live_calls_are_changed() {
+    let server = Server::start().await;
+    let who = server.admin();
+    let p = server.account("p", server.admin).await;
+    server.account("s", server.admin).await;
+    let mut over = call(2, p);
+    over.status = CallStatus::Completed;
+    let mut gone = call(3, p);
+    gone.to = "gone".to_owned();
+    server
+        .keep(vec![call(1, p), over, gone, call(4, account_sid("s"))])
+        .await;
+    let path = |account, n| format!("/Accounts/{account}/Calls/{}.json", call_sid(n));
+    let live = path(p, 1);
+    let before = server
+        .post(&of("p"), &live, "Status=Completed")
+        .await
+        .json();
+    assert_eq!(before["status"], "queued");
+    let form = "Url=/new.xml&Method=GET&MoveConnectedCallLeg=true&FallbackUrl=/f.xml";
+    server.post(&of("p"), &live, form).await.is(200);
+    server.post(&of("p"), &live, "Mute=true").await.is(200);
+    let none = Modify::default();
+    let asked = [
+        Modify {
+            status: Some(CallStatus::Completed),
+            ..none.clone()
+        },
+        Modify {
+            url: Some("http://pbx.example:8080/new.xml".to_owned()),
+            method: Some(HttpMethod::Get),
+            fallback_url: Some("http://pbx.example:8080/f.xml".to_owned()),
+            move_connected_leg: true,
+            ..none.clone()
+        },
+        Modify {
+            mute: Some(true),
+            ..none
+        },
+    ];
+    let expected: Vec<_> = asked
+        .into_iter()
+        .map(|modify| (call_sid(1), modify))
+        .collect();
+    assert_eq!(*server.engine.modified.lock().unwrap(), expected);
+    let table = [
+        // 197, 191
+        (of("p"), path(p, 99), "Status=completed", 406),
+        (
+            of("p"),
+            format!("/Accounts/{p}/Calls/nonsense"),
+            "Status=completed",
+            400,
+        ),
+        (of("p"), path(p, 4), "Status=completed", 400),
+        (who.clone(), path(p, 4), "Status=completed", 200),
+        (of("p"), path(p, 2), "Status=completed", 410),
+        (of("p"), path(p, 3), "Status=completed", 410),
+        // 202
+        (of("p"), live.clone(), "Method=GET", 400),
+        (of("p"), live.clone(), "", 400),
+        (of("p"), live.clone(), "Status=ringing", 400),
+        (of("p"), live.clone(), "Mute=loud", 400),
+        (of("p"), live.clone(), "Url=ftp://h/", 400),
+        (of("s"), live, "Status=completed", 403),
+    ];
+    for (who, path, form, status) in table {
+        let answer = server.post(&who, &path, form).await;
+        assert_eq!(answer.status, status, "{path} {form}: {}", answer.body);
+    }
+    assert_eq!(server.engine.modified.lock().unwrap().len(), 4);
+}

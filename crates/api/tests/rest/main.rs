@@ -1,0 +1,17 @@
+//! The REST API over HTTP on a throw-away database: one module per part of the URL tree.
+//!
+//! Numbers in comments name the rows of the conformance list.
+
+#![allow(clippy::unwrap_used, reason = "a step that fails fails the test")]
+
+mod accounts;
+mod applications;
+mod authentication;
+mod calls;
+mod clients;
+mod incoming_phone_numbers;
+mod notifications;
+mod recordings;
+mod representation;
+mod server;
+mod tenancy;

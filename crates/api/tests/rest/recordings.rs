@@ -1,0 +1,238 @@
+//! `/Accounts/{sid}/Recordings`.
+
+use model::record::Recording;
+use model::{RecordingSid, Timestamp};
+use store::Change;
+
+use crate::server::{Answer, Server, call_sid, of};
+
+fn recording_sid(n: u32) -> RecordingSid {
+    let mut bytes = [0xee; 16];
+    bytes[12..].copy_from_slice(&n.to_be_bytes());
+    RecordingSid::from_bytes(bytes)
+}
+
+async fn keep(server: &Server, rows: u32) {
+    let account = server.account("p", server.admin).await;
+    let changes = (0..rows)
+        .map(|n| {
+            let at = Timestamp(1_377_216_000_000_000 + i64::from(n) * 3_600_000_000);
+            Change::Recording(Recording {
+                sid: recording_sid(n),
+                account,
+                call: call_sid(n % 10),
+                duration_ms: i64::from(n) * 1_000,
+                size_bytes: 44,
+                created: at,
+                updated: at,
+            })
+        })
+        .collect();
+    server.store.commit(changes).await.unwrap();
+}
+
+fn list(answer: &Answer) -> (usize, i64, String, String) {
+    let page = answer.json();
+    let text = |key: &str| page[key].as_str().unwrap().to_owned();
+    (
+        page["recordings"].as_array().unwrap().len(),
+        page["total"].as_i64().unwrap(),
+        text("start"),
+        text("end"),
+    )
+}
+
+#[tokio::test]
+async fn recordings_are_listed() {
+    let server = Server::start().await;
+    keep(&server, 34).await;
+    let who = of("p");
+    let path = format!(
+        "/Accounts/{}/Recordings.json",
+        crate::server::account_sid("p")
+    );
+    let call = call_sid(3);
+    let table = [
+        ("225", String::new(), (34, 34, "0", "34")),
+        ("226", "?PageSize=10".to_owned(), (10, 34, "0", "9")),
+        (
+            "226",
+            "?PageSize=10&Page=2".to_owned(),
+            (10, 34, "20", "29"),
+        ),
+        ("226", "?PageSize=10&Page=3".to_owned(), (4, 34, "30", "34")),
+        (
+            "227",
+            "?StartTime=2013-08-24%2014:30:07.82".to_owned(),
+            (10, 10, "0", "10"),
+        ),
+        ("227", "?EndTime=2013-08-23".to_owned(), (25, 25, "0", "25")),
+        ("228", format!("?CallSid={call}"), (4, 4, "0", "4")),
+        (
+            "228",
+            format!("?CallSid=ID{}-{call}", "0".repeat(32)),
+            (4, 4, "0", "4"),
+        ),
+    ];
+    for (case, query, (rows, total, start, end)) in table {
+        let answer = server.get(&who, &format!("{path}{query}")).await;
+        let expected = (rows, total, start.to_owned(), end.to_owned());
+        assert_eq!(list(&answer), expected, "{case} {query}");
+    }
+    // 229
+    for (query, first) in [
+        ("SortBy=Duration", "0.0"),
+        ("SortBy=Duration:desc", "33.0"),
+        ("SortBy=DateCreated", "0.0"),
+        ("SortBy=CallSid", "30.0"),
+        ("SortBy=CallSid:desc", "29.0"),
+        ("", "33.0"),
+    ] {
+        let answer = server.get(&who, &format!("{path}?{query}")).await;
+        assert_eq!(answer.column("recordings", "duration")[0], first, "{query}");
+    }
+    // 230
+    for bad in [
+        "SortBy=:asc",
+        "SortBy=DateCreated:invalid",
+        "Page=4",
+        "PageSize=0",
+        "StartTime=x",
+        "SubAccounts=x",
+    ] {
+        server.get(&who, &format!("{path}?{bad}")).await.is(400);
+    }
+    let above = format!("/Accounts/{}/Recordings.json", server.admin);
+    assert_eq!(server.get(&server.admin(), &above).await.json()["total"], 0);
+    let tree = server
+        .get(&server.admin(), &format!("{above}?SubAccounts=true"))
+        .await;
+    assert_eq!(tree.json()["total"], 34);
+    // 169
+    for (call, rows) in [(call_sid(3), 4), (call_sid(77), 0)] {
+        let path = path.replace("Recordings", &format!("Calls/{call}/Recordings"));
+        let answer = server.get(&who, &path).await;
+        assert_eq!(answer.column("", "sid").len(), rows);
+    }
+}
+
+#[tokio::test]
+async fn files_need_credentials_or_a_signature() {
+    let server = Server::start().await;
+    keep(&server, 2).await;
+    let sid = recording_sid(1);
+    let file = server.dir.path().join(format!("{sid}.wav"));
+    std::fs::write(&file, "0123456789").unwrap();
+    let who = of("p");
+    let path = format!(
+        "/Accounts/{}/Recordings/{sid}",
+        crate::server::account_sid("p")
+    );
+    let shown = server.get(&who, &format!("{path}.json")).await.json();
+    let link = shown["file_uri"].as_str().unwrap();
+    let link = link
+        .strip_prefix("http://pbx.example:8080")
+        .unwrap()
+        .to_owned();
+    assert!(
+        link.starts_with(&format!("/restcomm/2012-04-24{path}.wav?Signature=")),
+        "{link}"
+    );
+    let bent = format!("{}0", &link[..link.len() - 1]);
+    let bent = if bent == link {
+        format!("{}1", &link[..link.len() - 1])
+    } else {
+        bent
+    };
+    let bare = format!("/restcomm/recordings/{sid}.wav");
+    let signature = link.split_once('?').unwrap().1;
+    let signed_bare = format!("{bare}?{signature}");
+    let wav = format!("{path}.wav");
+    // 14 to 16 and 21 as this server means them: credentials or a signature, 404 for a wrong one.
+    let table = [
+        (None, link.clone(), 200),
+        (None, bent, 404),
+        (
+            None,
+            link.replace(&sid.to_string(), &recording_sid(0).to_string()),
+            404,
+        ),
+        (None, wav.clone(), 401),
+        (Some(who.clone()), wav.clone(), 200),
+        (Some(server.admin()), wav.clone(), 403),
+        (Some(who.clone()), wav.replace("wav", "mp4"), 404),
+        (
+            Some(who.clone()),
+            wav.replace(&sid.to_string(), &recording_sid(0).to_string()),
+            404,
+        ),
+        (Some(who.clone()), wav.replace(&sid.to_string(), "RE1"), 404),
+        (None, bare.clone(), 401),
+        (None, signed_bare, 200),
+        (Some(server.admin()), bare.clone(), 200),
+        (None, format!("{path}?Signature=0"), 404),
+    ];
+    for (who, path, status) in table {
+        let path = if who == Some(server.admin()) && path == wav {
+            path.replace(
+                &crate::server::account_sid("p").to_string(),
+                &server.admin.to_string(),
+            )
+        } else {
+            path
+        };
+        let answer = server.ask("GET", who.as_ref(), &path, &[], "").await;
+        assert_eq!(answer.status, status, "{path}");
+        if status == 200 {
+            assert_eq!(answer.body, "0123456789");
+            assert_eq!(answer.headers["content-type"], "audio/x-wav");
+            assert_eq!(answer.headers["content-length"], "10");
+        }
+    }
+    for (range, status, body, shown) in [
+        ("bytes=2-4", 206, "234", Some("bytes 2-4/10")),
+        ("bytes=-3", 206, "789", Some("bytes 7-9/10")),
+        ("bytes=10-", 416, "", Some("bytes */10")),
+        ("bytes=x", 200, "0123456789", None),
+    ] {
+        let answer = server
+            .ask("GET", None, &link, &[("range", range)], "")
+            .await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.body.as_str()),
+            (status, body),
+            "{range}"
+        );
+        let found = answer
+            .headers
+            .get("content-range")
+            .map(|value| value.to_str().unwrap());
+        assert_eq!(found, shown, "{range}");
+    }
+}
+
+#[tokio::test]
+async fn recordings_are_deleted_with_their_file() {
+    let server = Server::start().await;
+    keep(&server, 2).await;
+    let sid = recording_sid(1);
+    let file = server.dir.path().join(format!("{sid}.wav"));
+    std::fs::write(&file, "0123456789").unwrap();
+    let who = of("p");
+    let account = crate::server::account_sid("p");
+    let path = format!("/Accounts/{account}/Recordings/{sid}.json");
+    // 231
+    let deleted = server.delete(&who, &path).await;
+    assert_eq!((deleted.status.as_u16(), deleted.body.as_str()), (200, ""));
+    assert!(!file.exists());
+    let left = server
+        .get(&who, &format!("/Accounts/{account}/Recordings.json"))
+        .await;
+    assert_eq!(left.json()["total"], 1);
+    server.delete(&who, &path).await.is(404);
+    server.get(&who, &path).await.is(404);
+    server
+        .get(&who, &path.replace(".json", ".wav"))
+        .await
+        .is(404);
+}

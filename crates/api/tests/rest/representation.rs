@@ -1,0 +1,175 @@
+//! JSON and XML, and what may be sent.
+
+use crate::server::{Server, call, of};
+
+#[tokio::test]
+async fn the_suffix_wins_over_accept_and_xml_over_nothing() {
+    let server = Server::start().await;
+    let (sid, who) = (server.admin, server.admin());
+    let table = [
+        ("23", format!("/Accounts.json/{sid}"), None, Some('{')),
+        ("24", format!("/Accounts/{sid}.json"), None, Some('{')),
+        ("25", format!("/Accounts/{sid}"), None, Some('<')),
+        (
+            "28",
+            format!("/Accounts/{sid}/Clients.json"),
+            Some("application/xml"),
+            Some('['),
+        ),
+        (
+            "",
+            format!("/Accounts/{sid}"),
+            Some("application/json"),
+            Some('{'),
+        ),
+        ("", format!("/Accounts/{sid}"), Some("*/*"), Some('<')),
+        ("", format!("/Accounts/{sid}"), Some("text/html"), None),
+        (
+            "58",
+            "/Accounts.json/admin@example.org".to_owned(),
+            None,
+            Some('{'),
+        ),
+        (
+            "",
+            "/Accounts.json/admin%40example.org".to_owned(),
+            None,
+            Some('{'),
+        ),
+        (
+            "",
+            "/Accounts.json/Administrator".to_owned(),
+            None,
+            Some('{'),
+        ),
+    ];
+    for (case, path, accept, first) in table {
+        let headers: Vec<_> = accept.iter().map(|accept| ("accept", *accept)).collect();
+        let answer = server.ask("GET", Some(&who), &path, &headers, "").await;
+        match first {
+            None => answer.is(406),
+            Some('<') => {
+                let root =
+                    "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<RestcommResponse><Account>";
+                assert!(answer.body.starts_with(root), "{case} {}", answer.body);
+            }
+            Some(first) => assert!(answer.body.starts_with(first), "{case} {}", answer.body),
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_version_is_told() {
+    let server = Server::start().await;
+    let path = format!("/Accounts/{}/Version", server.admin);
+    let accept = [("accept", "application/xml")];
+    // 26, 27
+    let xml = server
+        .ask("GET", Some(&server.admin()), &path, &accept, "")
+        .await;
+    assert!(xml.body.ends_with(
+        "<RestcommResponse><Name>Patchcord</Name><Version>1.2.3</Version>\
+         <Revision>abcdef</Revision><Date>2024-05-06</Date></RestcommResponse>"
+    ));
+    let json = server
+        .get(&server.admin(), &format!("{path}.json"))
+        .await
+        .json();
+    assert_eq!(
+        (&json["Version"], &json["Revision"]),
+        (&"1.2.3".into(), &"abcdef".into())
+    );
+    server.post(&server.admin(), &path, "").await.is(405);
+}
+
+#[tokio::test]
+async fn dates_and_nulls_follow_the_rules() {
+    let server = Server::start().await;
+    let who = server.admin();
+    let account = format!("/Accounts/{}", server.admin);
+    server.keep(vec![call(1, server.admin)]).await;
+    let sid = crate::server::call_sid(1);
+    // 29
+    let one = server
+        .get(&who, &format!("{account}/Calls.json/{sid}"))
+        .await;
+    let same = server
+        .get(&who, &format!("{account}/Calls/{sid}.json"))
+        .await;
+    let long = format!("{account}/Calls/ID{}-{sid}.json", "0".repeat(32));
+    assert_eq!(one.body, same.body);
+    assert_eq!(one.body, server.get(&who, &long).await.body);
+    // 30, 31
+    let json = one.json();
+    assert_eq!(json["date_created"], "Tue, 20 Aug 2013 12:00:01 +0000");
+    assert_eq!(json["start_time"], "2013-08-20T12:00:01.000Z");
+    assert!(!one.body.contains("null"), "{}", one.body);
+    assert!(json.get("end_time").is_none() && json.get("price").is_none());
+    let xml = server.get(&who, &format!("{account}/Calls/{sid}")).await;
+    for part in [
+        "<ParentCallSid/>",
+        "<EndTime/>",
+        "<Ring_duration/>",
+        "<Price>0.00</Price>",
+    ] {
+        assert!(xml.body.contains(part), "{part}");
+    }
+}
+
+#[tokio::test]
+async fn refusals_have_a_number_and_a_text() {
+    let server = Server::start().await;
+    let json = server.get(&server.admin(), "/Nowhere.json").await;
+    json.is(404);
+    assert_eq!(json.error()["code"], 20_404);
+    assert_eq!(json.error()["status"], 404);
+    assert_eq!(
+        json.error()["more_info"],
+        "http://pbx.example:8080/restcomm/errors/20404.html"
+    );
+    let xml = server.get(&server.admin(), "/Nowhere").await;
+    assert!(
+        xml.body
+            .starts_with("<RestcommResponse><Code>20404</Code><Message>"),
+        "{}",
+        xml.body
+    );
+}
+
+#[tokio::test]
+async fn methods_and_media_types_are_checked() {
+    let server = Server::start().await;
+    let who = server.admin();
+    let account = format!("/Accounts/{}", server.admin);
+    let call = format!("{account}/Calls/{}", crate::server::call_sid(1));
+    let table = [
+        ("DELETE", account.clone(), "GET, POST, PUT"),
+        ("DELETE", "/Accounts".to_owned(), "GET, POST"),
+        ("DELETE", call.clone(), "GET, POST"),
+        ("PUT", call, "GET, POST"),
+        ("PATCH", format!("{account}/Clients"), "GET, POST"),
+        ("POST", format!("{account}/Recordings"), "GET"),
+        ("POST", format!("{account}/Notifications"), "GET"),
+    ];
+    // 102
+    for (method, path, allowed) in table {
+        let answer = server.ask(method, Some(&who), &path, &[], "").await;
+        answer.is(405);
+        assert_eq!(answer.headers["allow"], allowed, "{method} {path}");
+    }
+    let json = [("content-type", "application/json")];
+    server
+        .ask("POST", Some(&who), "/Accounts", &json, "{}")
+        .await
+        .is(415);
+    let form = [(
+        "content-type",
+        "application/x-www-form-urlencoded; charset=UTF-8",
+    )];
+    let path = format!("{account}/Applications.json");
+    server
+        .ask("POST", Some(&who), &path, &form, "FriendlyName=a")
+        .await
+        .is(200);
+    server.get(&of("stranger"), &account).await.is(401);
+}

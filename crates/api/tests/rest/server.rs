@@ -1,0 +1,355 @@
+//! A server with a few accounts, and a client that asks it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use api::{ApiState, Build, Calls, CreateError, Modify, ModifyError, NewCall, Roles};
+use async_trait::async_trait;
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::{HeaderMap, Request, StatusCode};
+use model::record::{Account, CallRecord, Organization};
+use model::{
+    AccountSid, AccountStatus, CallSid, CallStatus, Direction, InstanceSid, OrganizationSid,
+    Timestamp,
+};
+use serde_json::Value;
+use store::{AdminSeed, Change, SecretKey, Store};
+use tower::ServiceExt;
+
+const BASE: &str = "/restcomm/2012-04-24";
+pub(crate) const PASSWORD: &str = "RestComm12";
+
+/// User and password of a request.
+pub(crate) type Credentials = (String, String);
+
+/// A server, its database and its call engine.
+pub(crate) struct Server {
+    pub(crate) store: Store,
+    pub(crate) engine: Arc<TestEngine>,
+    pub(crate) draining: Arc<AtomicBool>,
+    pub(crate) dir: tempfile::TempDir,
+    /// The top account.
+    pub(crate) admin: AccountSid,
+    pub(crate) organization: OrganizationSid,
+    router: Router,
+}
+
+impl Server {
+    pub(crate) async fn start() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", dir.path().join("p.db").display());
+        let store = Store::open(&url, SecretKey::random()).await.unwrap();
+        let seed = AdminSeed {
+            token: Some("token-admin".to_owned()),
+            email: Some("admin@example.org".to_owned()),
+            password: Some(PASSWORD.to_owned()),
+            ..AdminSeed::default()
+        };
+        let made = store
+            .first_start("one.example", seed)
+            .await
+            .unwrap()
+            .unwrap();
+        let organization = store.default_organization().await.unwrap().unwrap().sid;
+        let engine = Arc::new(TestEngine {
+            store: store.clone(),
+            created: Mutex::new(Vec::new()),
+            modified: Mutex::new(Vec::new()),
+        });
+        let draining = Arc::new(AtomicBool::new(false));
+        let router = api::router(ApiState {
+            store: store.clone(),
+            calls: engine.clone(),
+            recordings_dir: dir.path().to_path_buf(),
+            public_base: "http://pbx.example:8080".to_owned(),
+            roles: Roles::default()
+                .with("Reader", &["RestComm:Read:Accounts"])
+                .with("Keeper", &["RestComm:*:Accounts"]),
+            build: Build {
+                name: "Patchcord".to_owned(),
+                version: "1.2.3".to_owned(),
+                revision: "abcdef".to_owned(),
+                date: "2024-05-06".to_owned(),
+            },
+            designer_url: Some("https://designer.example/app".to_owned()),
+            draining: draining.clone(),
+        });
+        Self {
+            store,
+            engine,
+            draining,
+            dir,
+            admin: made.sid,
+            organization,
+            router,
+        }
+    }
+
+    /// The credentials of the top account.
+    pub(crate) fn admin(&self) -> Credentials {
+        (self.admin.to_string(), "token-admin".to_owned())
+    }
+
+    /// Adds an account whose token is `token-NAME`.
+    pub(crate) async fn account(&self, name: &str, parent: AccountSid) -> AccountSid {
+        self.account_with(name, Some(parent), "Administrator", AccountStatus::Active)
+            .await
+    }
+
+    pub(crate) async fn account_with(
+        &self,
+        name: &str,
+        parent: Option<AccountSid>,
+        role: &str,
+        status: AccountStatus,
+    ) -> AccountSid {
+        let sid = account_sid(name);
+        let account = Account {
+            sid,
+            organization: self.organization,
+            parent,
+            friendly_name: name.to_owned(),
+            email: format!("{name}@example.org"),
+            status,
+            role: role.to_owned(),
+            password_hash: None,
+            auth_token: format!("token-{name}"),
+            created: now(),
+            updated: now(),
+        };
+        self.store.insert_account(account, None).await.unwrap();
+        sid
+    }
+
+    pub(crate) async fn other_organization(&self, domain: &str) -> OrganizationSid {
+        let sid = OrganizationSid::from_bytes(sixteen(domain));
+        let organization = Organization {
+            sid,
+            domain_name: domain.to_owned(),
+            created: now(),
+        };
+        self.store.insert_organization(organization).await.unwrap();
+        sid
+    }
+
+    pub(crate) async fn get(&self, who: &Credentials, path: &str) -> Answer {
+        self.ask("GET", Some(who), path, &[], "").await
+    }
+
+    pub(crate) async fn post(&self, who: &Credentials, path: &str, form: &str) -> Answer {
+        self.ask("POST", Some(who), path, &[], form).await
+    }
+
+    pub(crate) async fn put(&self, who: &Credentials, path: &str, form: &str) -> Answer {
+        self.ask("PUT", Some(who), path, &[], form).await
+    }
+
+    pub(crate) async fn delete(&self, who: &Credentials, path: &str) -> Answer {
+        self.ask("DELETE", Some(who), path, &[], "").await
+    }
+
+    /// Any request; `path` is below the version unless it starts with `/restcomm`.
+    pub(crate) async fn ask(
+        &self,
+        method: &str,
+        who: Option<&Credentials>,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
+        let uri = if path.starts_with("/restcomm") {
+            path.to_owned()
+        } else {
+            format!("{BASE}{path}")
+        };
+        let mut request = Request::builder().method(method).uri(uri);
+        if let Some((user, password)) = who {
+            let pair = STANDARD.encode(format!("{user}:{password}"));
+            request = request.header("authorization", format!("Basic {pair}"));
+        }
+        let names: Vec<&str> = headers.iter().map(|(name, _)| *name).collect();
+        if !body.is_empty() && !names.contains(&"content-type") {
+            request = request.header("content-type", "application/x-www-form-urlencoded");
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Body::from(body.to_owned())).unwrap();
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let status = response.status();
+        let headers = response.headers().clone();
+        let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        Answer {
+            status,
+            headers,
+            body: String::from_utf8_lossy(&bytes).into_owned(),
+        }
+    }
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    /// The body as JSON, of an answer 200.
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        assert_eq!(self.status, 200, "{}", self.body);
+        self.error()
+    }
+
+    /// The body as JSON, of any answer.
+    #[track_caller]
+    pub(crate) fn error(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("no JSON: {}", self.body))
+    }
+
+    /// The texts of a key in the array `list`.
+    #[track_caller]
+    pub(crate) fn column(&self, list: &str, key: &str) -> Vec<String> {
+        let json = self.json();
+        let items = if list.is_empty() { &json } else { &json[list] };
+        items
+            .as_array()
+            .unwrap_or_else(|| panic!("no array: {}", self.body))
+            .iter()
+            .map(|item| item[key].as_str().unwrap_or_default().to_owned())
+            .collect()
+    }
+
+    #[track_caller]
+    pub(crate) fn is(&self, status: u16) {
+        assert_eq!(self.status, status, "{}", self.body);
+    }
+}
+
+/// A call engine that keeps what it was asked.
+pub(crate) struct TestEngine {
+    pub(crate) store: Store,
+    pub(crate) created: Mutex<Vec<NewCall>>,
+    pub(crate) modified: Mutex<Vec<(CallSid, Modify)>>,
+}
+
+#[async_trait]
+impl Calls for TestEngine {
+    async fn create(&self, new: NewCall) -> Result<Vec<CallRecord>, CreateError> {
+        let legs = match new.to.as_str() {
+            "client:nobody" => {
+                return Err(CreateError::Unreachable(
+                    "nobody is not registered".to_owned(),
+                ));
+            }
+            "client:busy" => return Err(CreateError::Busy),
+            "client:two" => 2,
+            _ => 1,
+        };
+        let mut records = Vec::new();
+        for leg in 0..legs {
+            let mut call = call(leg + 900, new.account);
+            call.instance = self.store.instance();
+            call.to.clone_from(&new.to);
+            call.from.clone_from(&new.from);
+            let created = Change::CallCreated(Box::new(call.clone()));
+            self.store
+                .commit(vec![created])
+                .await
+                .map_err(|error| CreateError::Failed(error.to_string()))?;
+            records.push(call);
+        }
+        self.created.lock().unwrap().push(new);
+        Ok(records)
+    }
+
+    async fn modify(&self, sid: CallSid, modify: Modify) -> Result<CallRecord, ModifyError> {
+        let found = self.store.call(sid).await;
+        let found = found.map_err(|error| ModifyError::Failed(error.to_string()))?;
+        let call = found.ok_or(ModifyError::NotFound)?;
+        if call.to == "gone" {
+            return Err(ModifyError::NotLive);
+        }
+        self.modified.lock().unwrap().push((sid, modify));
+        Ok(call)
+    }
+}
+
+impl Server {
+    pub(crate) fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) async fn keep(&self, calls: Vec<CallRecord>) {
+        let changes = calls
+            .into_iter()
+            .map(|call| Change::CallCreated(Box::new(call)))
+            .collect();
+        self.store.commit(changes).await.unwrap();
+    }
+}
+
+/// A queued call, the `n`th of the test.
+pub(crate) fn call(n: u32, account: AccountSid) -> CallRecord {
+    let at = Timestamp(1_377_000_000_000_000 + i64::from(n) * 1_000_000);
+    CallRecord {
+        sid: call_sid(n),
+        instance: InstanceSid::from_bytes([1; 16]),
+        parent: None,
+        account,
+        to: "bob".to_owned(),
+        from: "ann".to_owned(),
+        number: None,
+        status: CallStatus::Queued,
+        direction: Direction::OutboundApi,
+        created: at,
+        updated: at,
+        started: Some(at),
+        answered: None,
+        ended: None,
+        duration_s: None,
+        ring_duration_s: None,
+        answered_by: None,
+        forwarded_from: None,
+        caller_name: None,
+        reason: None,
+        sip_status: None,
+        sip_call_id: None,
+        muted: false,
+    }
+}
+
+pub(crate) fn call_sid(n: u32) -> CallSid {
+    let mut bytes = [0xca; 16];
+    bytes[12..].copy_from_slice(&n.to_be_bytes());
+    CallSid::from_bytes(bytes)
+}
+
+pub(crate) fn account_sid(name: &str) -> AccountSid {
+    AccountSid::from_bytes(sixteen(name))
+}
+
+/// The credentials of an account that [`Server::account`] made.
+pub(crate) fn of(name: &str) -> Credentials {
+    (account_sid(name).to_string(), format!("token-{name}"))
+}
+
+fn sixteen(name: &str) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    for (byte, letter) in bytes.iter_mut().zip(name.bytes()) {
+        *byte = letter;
+    }
+    bytes
+}
+
+pub(crate) fn now() -> Timestamp {
+    let since_1970 = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap();
+    Timestamp::from_unix(since_1970)
+}

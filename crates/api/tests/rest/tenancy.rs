@@ -1,0 +1,225 @@
+//! Roles, and accounts among each other: P is below the top, A below P, S beside P.
+
+use model::AccountStatus;
+use model::record::{Notification, Recording};
+use model::{AccountSid, NotificationSid, RecordingSid};
+use store::Change;
+
+use crate::server::{Credentials, Server, account_sid, call, call_sid, now, of};
+
+#[tokio::test]
+async fn roles_limit_what_an_account_may_do() {
+    let server = Server::start().await;
+    let admin = Some(server.admin);
+    for (name, role) in [
+        ("reader", "Reader"),
+        ("keeper", "Keeper"),
+        ("guest", "Guest"),
+    ] {
+        server
+            .account_with(name, admin, role, AccountStatus::Active)
+            .await;
+    }
+    let own = |name| format!("/Accounts/{}", account_sid(name));
+    let table = [
+        ("32, 108", "reader", "GET", own("reader"), 200),
+        ("33", "reader", "PUT", own("reader"), 403),
+        ("34", "reader", "GET", own("keeper"), 403),
+        ("35", "keeper", "GET", own("keeper"), 200),
+        ("35", "keeper", "PUT", own("keeper"), 200),
+        ("36", "guest", "GET", own("guest"), 403),
+        ("37", "guest", "GET", "/Accounts".to_owned(), 403),
+        (
+            "38",
+            "keeper",
+            "GET",
+            format!("/Accounts/{}", server.admin),
+            403,
+        ),
+        (
+            "",
+            "reader",
+            "GET",
+            format!("{}/Clients", own("reader")),
+            403,
+        ),
+    ];
+    for (case, name, method, path, status) in table {
+        let form = if method == "PUT" {
+            "FriendlyName=x"
+        } else {
+            ""
+        };
+        let answer = server.ask(method, Some(&of(name)), &path, &[], form).await;
+        assert_eq!(answer.status, status, "{case}: {}", answer.body);
+    }
+    // Another than an Administrator acts on itself only, also above its own children.
+    let keeper = Some(account_sid("keeper"));
+    server
+        .account_with("below", keeper, "Keeper", AccountStatus::Active)
+        .await;
+    server.get(&of("keeper"), &own("below")).await.is(403);
+}
+
+/// The items of an account, one of each kind, made by the top account.
+async fn items(server: &Server, account: AccountSid, n: u8) -> Vec<String> {
+    let who = server.admin();
+    let mut paths = Vec::new();
+    for (kind, form) in [
+        ("Clients", format!("Login=c{n}&Password=RestComm12")),
+        (
+            "IncomingPhoneNumbers",
+            format!("PhoneNumber=9{n}&isSIP=true"),
+        ),
+        ("Applications", "FriendlyName=x".to_owned()),
+    ] {
+        let list = format!("/Accounts/{account}/{kind}.json");
+        let created = server.post(&who, &list, &form).await.json();
+        paths.push(format!("{kind}/{}", created["sid"].as_str().unwrap()));
+    }
+    let (recording, notification) = (
+        RecordingSid::from_bytes([n; 16]),
+        NotificationSid::from_bytes([n; 16]),
+    );
+    server.keep(vec![call(n.into(), account)]).await;
+    let changes = vec![
+        Change::Recording(Recording {
+            sid: recording,
+            account,
+            call: call_sid(n.into()),
+            duration_ms: 1,
+            size_bytes: 1,
+            created: now(),
+            updated: now(),
+        }),
+        Change::Notification(Box::new(Notification {
+            sid: notification,
+            account,
+            call: None,
+            level: 0,
+            code: 12_100,
+            text: "x".to_owned(),
+            request_url: None,
+            request_method: None,
+            line: None,
+            column: None,
+            created: now(),
+        })),
+    ];
+    server.store.commit(changes).await.unwrap();
+    paths.push(format!("Calls/{}", call_sid(n.into())));
+    paths.push(format!("Recordings/{recording}"));
+    paths.push(format!("Notifications/{notification}"));
+    paths
+}
+
+const LISTS: [&str; 6] = [
+    "Clients",
+    "IncomingPhoneNumbers",
+    "Applications",
+    "Calls",
+    "Recordings",
+    "Notifications",
+];
+
+fn form_of(kind: &str, n: usize) -> String {
+    match kind {
+        "Clients" => format!("Login=new{n}&Password=RestComm12"),
+        "IncomingPhoneNumbers" => format!("PhoneNumber=77{n}&isSIP=true"),
+        "Applications" => "FriendlyName=x".to_owned(),
+        _ => "From=a&To=b&Url=/d".to_owned(),
+    }
+}
+
+#[tokio::test]
+async fn an_account_works_in_its_own_tree_only() {
+    let server = Server::start().await;
+    let p = server.account("p", server.admin).await;
+    let a = server.account("a", p).await;
+    let s = server.account("s", server.admin).await;
+    let below_s = server.account("bs", s).await;
+    let who = of("p");
+    let tree = [
+        (p, true),
+        (a, true),
+        (server.admin, false),
+        (s, false),
+        (below_s, false),
+    ];
+    for (n, (account, allowed)) in (1u8..).zip(tree) {
+        let base = format!("/Accounts/{account}");
+        let paths = items(&server, account, n).await;
+        let check = |answer: crate::server::Answer, path: &str| {
+            let good = matches!(answer.status.as_u16(), 200 | 204);
+            assert_eq!(good, allowed, "{path}: {} {}", answer.status, answer.body);
+            assert!(good || answer.status == 403, "{path}: {}", answer.status);
+        };
+        // 39, 40, 47, 48
+        for list in LISTS {
+            let path = format!("{base}/{list}");
+            check(server.get(&who, &path).await, &path);
+        }
+        // 43, 44, 49, 50, 55
+        for list in &LISTS[..4] {
+            let path = format!("{base}/{list}");
+            check(
+                server.post(&who, &path, &form_of(list, n.into())).await,
+                &path,
+            );
+        }
+        // 41, 42, 51
+        for item in &paths {
+            let path = format!("{base}/{item}");
+            check(server.get(&who, &path).await, &path);
+        }
+        // 45, 52, 55
+        for item in &paths[..3] {
+            let path = format!("{base}/{item}");
+            check(server.post(&who, &path, "FriendlyName=y").await, &path);
+            check(server.put(&who, &path, "FriendlyName=z").await, &path);
+        }
+        // 46, 53
+        for item in paths
+            .iter()
+            .filter(|item| !item.starts_with("Calls") && !item.starts_with("Not"))
+        {
+            let path = format!("{base}/{item}");
+            check(server.delete(&who, &path).await, &path);
+        }
+    }
+    // 54
+    for account in [server.admin, s] {
+        let path = format!("/Accounts/{account}");
+        server.get(&who, &path).await.is(403);
+        server.post(&who, &path, "FriendlyName=x").await.is(403);
+        server.put(&who, &path, "FriendlyName=x").await.is(403);
+    }
+}
+
+#[tokio::test]
+async fn the_top_account_works_everywhere_but_items_stay_where_they_are() {
+    let server = Server::start().await;
+    let p = server.account("p", server.admin).await;
+    let who: Credentials = server.admin();
+    // 56
+    for item in items(&server, p, 1).await {
+        server
+            .get(&who, &format!("/Accounts/{p}/{item}"))
+            .await
+            .is(200);
+        // Through another account's path.
+        let elsewhere = format!("/Accounts/{}/{item}", server.admin);
+        server.get(&who, &elsewhere).await.is(403);
+        if item.starts_with("App") {
+            server
+                .put(&who, &format!("/Accounts/{p}/{item}"), "FriendlyName=y")
+                .await
+                .is(200);
+            server.put(&who, &elsewhere, "FriendlyName=y").await.is(403);
+            server.delete(&who, &elsewhere).await.is(403);
+        }
+    }
+    // The account in the path by its e-mail address.
+    let path = "/Accounts/p%40example.org/Clients.json";
+    assert_eq!(server.get(&who, path).await.column("", "login"), ["c1"]);
+}
