@@ -72,6 +72,12 @@ impl Bridge {
         }
     }
 
+    /// What it records, and of which leg.
+    pub(crate) fn recording(&self) -> Option<(CallSid, RecordingSid)> {
+        let recording = self.plan.recording?;
+        Some((self.plan.caller, recording))
+    }
+
     /// Parts the legs without telling them.
     pub(crate) fn dissolve(self, cx: &mut Context) {
         let Plan {

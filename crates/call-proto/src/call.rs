@@ -3,7 +3,7 @@
 //! **Invariant: `finish` runs once.** It is the only place that makes a final status, and whoever
 //! depends on the leg (fork, bridge, script) hears of it from there. The parts of a call live
 //! beside this file: the SIP and media side in `leg`, the script in `interpreter`, what is told
-//! to applications in `callback` and `params`.
+//! to applications in `callback` and `params`, what is recorded in `recording`.
 
 use model::record::CallRecord;
 use model::{AccountSid, CallSid, CallStatus, Direction, NumberSid, Timestamp};
@@ -19,6 +19,7 @@ use crate::fork::{ForkId, LastResponse, LegOver};
 use crate::interpreter::Run;
 use crate::leg::Leg;
 use crate::params::is_outbound;
+use crate::recording::OpenRecording;
 
 /// What does not change about a leg.
 #[derive(Clone, Debug)]
@@ -54,6 +55,8 @@ pub(crate) struct Call {
     pub(crate) fork: Option<ForkId>,
     /// The bridge this leg is in.
     pub(crate) bridge: Option<BridgeId>,
+    /// What of this leg is being recorded.
+    pub(crate) recordings: Vec<OpenRecording>,
     /// The leg that was last connected by this one's script.
     pub(crate) outbound_child: Option<CallSid>,
     pub(crate) last_response: Option<LastResponse>,
@@ -84,6 +87,7 @@ impl Call {
             run: None,
             fork: None,
             bridge: None,
+            recordings: Vec::new(),
             outbound_child: None,
             last_response: None,
             last_headers: None,
@@ -110,15 +114,29 @@ impl Call {
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Timestamp> {
-        self.run.as_ref().and_then(Run::poll_timeout)
+        let run = self.run.as_ref().and_then(Run::poll_timeout);
+        run.into_iter().chain(self.recordings_timeout()).min()
+    }
+
+    pub(crate) fn handle_timeout(&mut self, cx: &mut Context) {
+        self.give_up_recordings(cx);
+        self.run_timeout(cx);
     }
 
     pub(crate) fn is_over(&self) -> bool {
-        self.ended.is_some() && self.run.is_none() && self.bridge.is_none()
+        self.ended.is_some()
+            && self.run.is_none()
+            && self.bridge.is_none()
+            && self.recordings.is_empty()
     }
 
-    /// Asks the shell to forget the call, once it is over.
-    pub(crate) fn forget(&mut self, cx: &mut Context) {
+    /// At the end of a step, when no bridge needs the endpoint any more: closes the media of a
+    /// leg that has ended, and asks the shell to forget the call once it is over.
+    pub(crate) fn settle(&mut self, cx: &mut Context) {
+        if self.ended.is_some() && self.media_open {
+            self.media_open = false;
+            cx.media(self.sid, MediaCommand::Close);
+        }
         if self.is_over() && !self.forgotten {
             self.forgotten = true;
             cx.command(self.sid, Command::Forget);
@@ -203,10 +221,6 @@ impl Call {
         self.stop_sounds(cx);
         self.tell_dependents(status, cx);
         self.leg_is_over(reason, cx);
-        if self.media_open {
-            self.media_open = false;
-            cx.media(self.sid, MediaCommand::Close);
-        }
     }
 
     fn tell_dependents(&mut self, status: CallStatus, cx: &mut Context) {
@@ -232,6 +246,14 @@ impl Call {
             url,
             line: None,
             column: None,
+        }
+    }
+
+    /// About a line of the document that runs.
+    pub(crate) fn about_line(&self, line: u32) -> About<'_> {
+        About {
+            line: (line > 0).then_some(line),
+            ..self.about(self.run.as_ref().and_then(Run::url))
         }
     }
 

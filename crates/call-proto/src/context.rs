@@ -28,6 +28,8 @@ pub struct Settings {
     pub api_base: String,
     /// How many documents a call may fetch one after the other without playing anything.
     pub max_redirects: u32,
+    /// Send the word `null` for a caller name or diversion that is not known, instead of nothing.
+    pub null_strings: bool,
     /// How long a `<Dial>` waits for its recording to be closed.
     pub recording_wait: Duration,
 }
@@ -181,7 +183,7 @@ impl Context {
             level: level.number(),
             code,
             text: text.to_owned(),
-            request_url: about.url.map(str::to_owned),
+            request_url: about.url.map(trace::hide),
             request_method: None,
             line: about.line,
             column: about.column,

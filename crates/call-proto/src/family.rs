@@ -278,7 +278,7 @@ impl Family {
         }
         let cx = &mut self.cx;
         for call in self.calls.values_mut() {
-            call.forget(cx);
+            call.settle(cx);
         }
         self.calls.retain(|_, call| !call.is_over());
         self.forks.retain(|_, fork| !fork.is_over());
@@ -439,11 +439,15 @@ impl Family {
                 }
             }
         }
+        if let (Some(sid), Some(caller)) = (plan.recording, self.calls.get_mut(&caller)) {
+            caller.recording_starts(sid, &self.cx);
+        }
         self.bridges.insert(id, Bridge::new(id, plan, &mut self.cx));
     }
 
     fn end_bridge(&mut self, id: BridgeId, ended: Ended) {
         if let Some(bridge) = self.bridges.remove(&id) {
+            self.stop_recording(&bridge);
             bridge.end(ended, &mut self.cx);
         }
     }
@@ -453,12 +457,21 @@ impl Family {
             return;
         };
         let partner = bridge.partner(left);
+        self.stop_recording(&bridge);
         bridge.dissolve(&mut self.cx);
         if let Some(call) = self.calls.get_mut(&left) {
             call.bridge = None;
         }
         if let Some(call) = self.calls.get_mut(&partner) {
             call.partner_redirected(left, moved, &mut self.cx);
+        }
+    }
+
+    fn stop_recording(&mut self, bridge: &Bridge) {
+        if let Some((caller, sid)) = bridge.recording()
+            && let Some(caller) = self.calls.get_mut(&caller)
+        {
+            caller.recording_stops(sid, &self.cx);
         }
     }
 }

@@ -11,7 +11,7 @@ use model::{AccountSid, CallSid, CallStatus, Direction, Timestamp};
 
 use crate::callback::LegCallback;
 use crate::command::{Command, Target};
-use crate::context::{Context, Letter};
+use crate::context::{About, Context, Letter};
 use crate::event::{Headers, Req, Route, Unreachable};
 use crate::fact::Reason;
 
@@ -76,8 +76,6 @@ pub(crate) struct ForkResult {
     pub(crate) last: Option<LegOver>,
     /// The last final SIP failure, for callers that were not answered yet.
     pub(crate) sip_status: Option<u16>,
-    /// Targets without a route.
-    pub(crate) unreachable: Vec<Unreachable>,
 }
 
 pub(crate) struct Fork {
@@ -86,7 +84,6 @@ pub(crate) struct Fork {
     timeout: Duration,
     state: State,
     over: Vec<LegOver>,
-    unreachable: Vec<Unreachable>,
 }
 
 enum State {
@@ -121,7 +118,6 @@ impl Fork {
             timeout,
             state,
             over: Vec::new(),
-            unreachable: Vec::new(),
         }
     }
 
@@ -143,7 +139,6 @@ impl Fork {
             timeout,
             state,
             over: Vec::new(),
-            unreachable: Vec::new(),
         };
         let branches = routes
             .into_iter()
@@ -184,10 +179,24 @@ impl Fork {
                         branches.insert(self.spawn(dialled, route, cx));
                     }
                 }
-                Err(unreachable) => self.unreachable.push(unreachable),
+                Err(unreachable) => self.tell_unreachable(&unreachable, cx),
             }
         }
         self.start_ringing(branches, cx);
+    }
+
+    /// A branch that cannot be created is dropped; the owner of the document is told.
+    fn tell_unreachable(&self, unreachable: &Unreachable, cx: &mut Context) {
+        if let Some(parent) = self.common.parent {
+            let about = About {
+                account: self.common.account,
+                call: parent,
+                url: None,
+                line: None,
+                column: None,
+            };
+            cx.notify(about, unreachable.code, &unreachable.text);
+        }
     }
 
     pub(crate) fn handle_answered(&mut self, call: CallSid, ring_s: i64, cx: &mut Context) {
@@ -289,7 +298,6 @@ impl Fork {
             status: CallStatus::Canceled,
             last,
             sip_status,
-            unreachable: Vec::new(),
         };
         (self.common.parent, result)
     }
@@ -349,8 +357,7 @@ impl Fork {
         let result = ForkResult {
             status: status.unwrap_or_else(|| verdict(&self.over)),
             last: self.over.last().cloned(),
-            sip_status: self.over.iter().rev().find_map(|over| over.sip_status),
-            unreachable: std::mem::take(&mut self.unreachable),
+            sip_status: self.over.iter().rev().find_map(failure),
         };
         if let Some(parent) = self.common.parent {
             let result = Box::new(result);
@@ -361,6 +368,12 @@ impl Fork {
             });
         }
     }
+}
+
+/// What the far side refused with; a leg that was withdrawn says nothing.
+fn failure(over: &LegOver) -> Option<u16> {
+    over.sip_status
+        .filter(|_| over.status != CallStatus::Canceled)
 }
 
 /// Status of a fork whose branches all failed: what says most about the people called wins.

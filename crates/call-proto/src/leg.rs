@@ -74,6 +74,16 @@ impl Call {
         matches!(self.leg, Leg::Alerting { .. })
     }
 
+    /// The answer is on its way.
+    pub(crate) fn is_being_answered(&self) -> bool {
+        matches!(self.leg, Leg::Answering { .. } | Leg::AwaitingAck { .. })
+    }
+
+    /// We called, and nobody answered yet.
+    pub(crate) fn is_calling(&self) -> bool {
+        matches!(self.leg, Leg::Opening(_) | Leg::Calling)
+    }
+
     pub(crate) fn handle_leg(&mut self, event: LegEvent, cx: &mut Context) {
         if let Leg::Over = self.leg {
             return; // Crossed our own end on the wire.
@@ -183,6 +193,7 @@ impl Call {
 
     fn acked(&mut self, sdp: Option<String>, cx: &mut Context) {
         let Leg::AwaitingAck { late_offer } = self.leg else {
+            self.reinvite_acked(sdp, cx);
             return;
         };
         self.leg = Leg::Up;
@@ -196,6 +207,13 @@ impl Call {
         }
         self.mark_answered(None, cx);
         self.leg_is_up(cx);
+    }
+
+    /// The far side asked for our offer with a re-INVITE; here is its answer.
+    fn reinvite_acked(&self, sdp: Option<String>, cx: &mut Context) {
+        if let (Leg::Up, Some(sdp)) = (&self.leg, sdp) {
+            cx.media(self.sid, MediaCommand::Remote { sdp });
+        }
     }
 
     fn far_side_hung_up(&mut self, cx: &mut Context) {
@@ -277,7 +295,10 @@ impl Call {
     pub(crate) fn end_leg(&mut self, reason: Reason, cx: &mut Context) {
         match self.leg {
             Leg::Over => return,
-            Leg::Alerting { .. } | Leg::Answering { .. } => self.reject(500, None, cx),
+            Leg::Alerting { .. } | Leg::Answering { .. } => {
+                let stops = reason == Reason::Shutdown;
+                self.reject(if stops { 503 } else { 500 }, None, cx);
+            }
             Leg::AwaitingAck { .. } | Leg::Up => cx.leg(self.sid, bye(None)),
             Leg::Opening(_) => self.sip_status = Some(487),
             Leg::Calling => {
@@ -288,16 +309,18 @@ impl Call {
         self.finish(self.status_of_end(reason), reason, cx);
     }
 
-    /// Ends an answered leg with a text for the far side.
-    pub(crate) fn hang_up(
-        &mut self,
-        text: Option<&str>,
-        status: CallStatus,
-        reason: Reason,
-        cx: &mut Context,
-    ) {
-        cx.leg(self.sid, bye(text));
-        self.finish(status, reason, cx);
+    /// Ends the leg because its script cannot go on, with a text for the far side.
+    pub(crate) fn fail(&mut self, sip_status: u16, text: &str, reason: Reason, cx: &mut Context) {
+        match self.leg {
+            Leg::Over => return,
+            Leg::Alerting { .. } | Leg::Answering { .. } => {
+                self.reject(sip_status, Some(text.to_owned()), cx);
+            }
+            Leg::AwaitingAck { .. } | Leg::Up => cx.leg(self.sid, bye(Some(text))),
+            Leg::Calling => cx.leg(self.sid, LegCommand::Cancel),
+            Leg::Opening(_) => {}
+        }
+        self.finish(CallStatus::Failed, reason, cx);
     }
 
     /// Status of a leg that we end.

@@ -23,6 +23,7 @@ mod interpreter;
 mod leg;
 mod modify;
 mod params;
+mod recording;
 pub mod routing;
 mod trace;
 

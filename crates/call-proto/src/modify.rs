@@ -1,5 +1,7 @@
 //! Changes that the API makes to a live call.
 
+use model::error;
+
 use crate::bridge::Ended;
 use crate::call::Call;
 use crate::callback::CallbackTarget;
@@ -7,7 +9,7 @@ use crate::context::{Context, Letter};
 use crate::event::{Modify, Redirect};
 use crate::fact::Reason;
 use crate::leg::Leg;
-use crate::trace::Lane;
+use crate::trace::{Lane, hide};
 
 impl Call {
     pub(crate) fn handle_modify(&mut self, modify: Modify, cx: &mut Context) {
@@ -30,7 +32,12 @@ impl Call {
                 }
             }
             Modify::Redirect(redirect) => {
-                cx.trace(self.sid, Lane::Api, "redirect", &redirect.document.url);
+                cx.trace(
+                    self.sid,
+                    Lane::Api,
+                    "redirect",
+                    &hide(&redirect.document.url),
+                );
                 self.redirect(*redirect, cx);
             }
         }
@@ -50,6 +57,16 @@ impl Call {
         if self.ended.is_some() {
             return;
         }
+        if self.is_calling() {
+            let text = "the call is not answered yet; it was not redirected";
+            cx.notify(
+                self.about(Some(&redirect.document.url)),
+                error::CALL_NOT_LIVE,
+                text,
+            );
+            return;
+        }
+        let waits = self.waits_for_dial();
         let partner_moves = redirect.move_connected_leg;
         if let Some(bridge) = self.bridge {
             let moved = partner_moves.then(|| Box::new(redirect.clone()));
@@ -65,6 +82,9 @@ impl Call {
             .map(|(url, method)| CallbackTarget { url, method });
         self.told_status = Some(self.status);
         self.start_document(redirect.document, cx);
+        if waits {
+            self.dial_came_to_nothing(487);
+        }
     }
 
     /// The bridge is gone because one leg of it was redirected; this is the other.

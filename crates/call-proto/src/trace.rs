@@ -69,7 +69,7 @@ pub(crate) fn of_event(at: Timestamp, call: CallSid, event: &Event) -> Option<En
         Event::Fetched {
             result: Ok(fetched),
             ..
-        } => (Lane::Http, fetched.status.to_string(), fetched.url.clone()),
+        } => (Lane::Http, fetched.status.to_string(), hide(&fetched.url)),
         Event::Fetched {
             result: Err(failure),
             ..
@@ -241,7 +241,7 @@ fn of_media_command(command: &MediaCommand) -> Option<(String, String)> {
 }
 
 /// An address without its user name and password.
-fn hide(url: &str) -> String {
+pub(crate) fn hide(url: &str) -> String {
     match url::Url::parse(url) {
         Ok(mut url) if !url.username().is_empty() || url.password().is_some() => {
             // Both fail only for addresses that cannot hold them.

@@ -5,7 +5,6 @@
 
 use std::time::Duration;
 
-use model::record::Recording;
 use model::{CallSid, CallStatus, Direction, RecordingSid, Timestamp, error};
 use rcml::{Branch, Noun};
 
@@ -17,7 +16,8 @@ use crate::callback::{CallbackTarget, LegCallback};
 use crate::command::{Command, MediaCommand, Sound, Target};
 use crate::context::{Context, Letter};
 use crate::event::{AudioFailure, Clip, PlayId, Req};
-use crate::fact::{Fact, Reason};
+use crate::fact::Reason;
+use crate::family::user_part;
 use crate::fork::{Common, Dialled, ForkId, ForkResult, LastResponse};
 use crate::params::{Params, dial_sip_params};
 use crate::trace::Lane;
@@ -27,7 +27,6 @@ pub(super) struct Dialing {
     dial: rcml::Dial,
     phase: Phase,
     recording: Option<RecordingSid>,
-    recording_started: Timestamp,
 }
 
 enum Phase {
@@ -42,7 +41,7 @@ enum Phase {
         ring_s: i64,
     },
     /// Over; the recording is being closed.
-    Closing { until: Timestamp, outcome: Outcome },
+    Closing { outcome: Outcome },
 }
 
 /// What the caller hears until connected.
@@ -62,13 +61,6 @@ struct Outcome {
 }
 
 impl Dialing {
-    pub(super) fn poll_timeout(&self) -> Option<Timestamp> {
-        match &self.phase {
-            Phase::Closing { until, .. } => Some(*until),
-            Phase::Forking { .. } | Phase::AnsweringCaller { .. } | Phase::Bridged { .. } => None,
-        }
-    }
-
     /// Another script takes over the leg: nothing of this one may go on.
     pub(super) fn detach(self, leg: CallSid, cx: &mut Context) {
         match self.phase {
@@ -93,9 +85,7 @@ impl Call {
         if dial.nouns.is_empty() {
             return Next::Verb;
         }
-        if let Some(run) = &mut self.run {
-            run.redirects = 0;
-        }
+        self.tell_unbuilt(&dial, cx);
         let dialled: Vec<_> = dial
             .nouns
             .iter()
@@ -116,7 +106,6 @@ impl Call {
             dial,
             phase: Phase::Forking { fork, tone },
             recording: None,
-            recording_started: cx.now,
         })))
     }
 
@@ -129,7 +118,7 @@ impl Call {
             parent: Some(self.sid),
             account: self.info.account,
             direction: Direction::OutboundDial,
-            from_display: Some(from.clone()),
+            from_display: Some(user_part(&from).to_owned()),
             from,
             forwarded_from: self.info.forwarded_from.clone(),
             dialect: self.dialect,
@@ -149,6 +138,21 @@ impl Call {
             credentials: branch.username.clone().zip(branch.password.clone()),
             callback: self.leg_callback_of(branch, cx),
         })
+    }
+
+    /// What the document asks for and this server does not do.
+    fn tell_unbuilt(&self, dial: &rcml::Dial, cx: &mut Context) {
+        let mut tell = |asked: bool, what: &str, line: u32| {
+            if asked {
+                let text = format!("`{what}` is not built here; it was ignored");
+                cx.notify(self.about_line(line), error::NOT_BUILT, &text);
+            }
+        };
+        tell(dial.hangup_on_star, "hangupOnStar", dial.line);
+        for branch in dial.nouns.iter().filter_map(Noun::branch) {
+            tell(branch.url.is_some(), "url", branch.line);
+            tell(branch.send_digits.is_some(), "sendDigits", branch.line);
+        }
     }
 
     fn leg_callback_of(&self, branch: &Branch, cx: &mut Context) -> Option<LegCallback> {
@@ -240,10 +244,17 @@ impl Call {
             Phase::Forking { .. }
             | Phase::AnsweringCaller { .. }
             | Phase::Bridged { .. }
-            | Phase::Closing { .. } => return,
+            | Phase::Closing { .. } => {
+                cx.letter(Letter::Hangup {
+                    call: child,
+                    reason: Reason::ParentGone,
+                });
+                return;
+            }
         }
         dialing.phase = Phase::AnsweringCaller { child, ring_s };
         self.outbound_child = Some(child);
+        self.forget_redirects();
         if up {
             self.dial_leg_is_up(cx);
         } else if unanswered {
@@ -262,7 +273,6 @@ impl Call {
         };
         let recording = dialing.dial.record.then(|| cx.recording_sid());
         dialing.recording = recording;
-        dialing.recording_started = cx.now;
         let bridge = cx.bridge_id();
         let limit = Duration::from_secs(u64::from(dialing.dial.time_limit_s));
         dialing.phase = Phase::Bridged {
@@ -297,12 +307,10 @@ impl Call {
             return;
         }
         stop(tone, leg, cx);
-        for unreachable in &result.unreachable {
-            cx.notify(self.about(None), unreachable.code, &unreachable.text);
+        if result.last.is_some() {
+            self.forget_redirects();
         }
-        if let Some(run) = &mut self.run {
-            run.failure_status = Some(result.sip_status.unwrap_or(500));
-        }
+        self.dial_came_to_nothing(result.sip_status.unwrap_or(500));
         self.dial_ends(outcome_of(result), cx);
     }
 
@@ -326,10 +334,13 @@ impl Call {
             Ended::TimeLimit => Reason::TimeLimit,
             Ended::Redirected(_) => Reason::Api,
         };
-        cx.letter(Letter::Hangup {
-            call: child,
-            reason,
-        });
+        // A leg that was redirected away goes its own way.
+        if ended != Ended::Redirected(child) {
+            cx.letter(Letter::Hangup {
+                call: child,
+                reason,
+            });
+        }
         let outcome = Outcome {
             status: CallStatus::Completed,
             child: Some(child),
@@ -388,91 +399,33 @@ impl Call {
     }
 
     fn dial_ends(&mut self, outcome: Outcome, cx: &mut Context) {
-        let wait = cx.settings.recording_wait;
-        let Some(dialing) = self.dialing_mut() else {
-            return;
-        };
-        if dialing.recording.is_some() {
-            dialing.phase = Phase::Closing {
-                until: cx.now + wait,
-                outcome,
-            };
+        let recording = self.dialing().and_then(|dialing| dialing.recording);
+        if recording.is_some_and(|sid| self.is_recording(sid)) {
+            if let Some(dialing) = self.dialing_mut() {
+                dialing.phase = Phase::Closing { outcome };
+            }
         } else {
             self.dial_done(outcome, cx);
         }
     }
 
-    pub(super) fn dial_timeout(&mut self, cx: &mut Context) {
-        let due = matches!(
-            self.dialing(),
-            Some(Dialing { phase: Phase::Closing { until, .. }, .. }) if *until <= cx.now
-        );
-        if due {
-            let text = "the recording was not closed in time";
-            cx.notify(self.about(None), error::RECORD_FAILED, text);
-            self.recording_closed(cx);
-        }
-    }
-
-    pub(crate) fn recorded(
+    /// The recording is closed, or never will be.
+    pub(crate) fn dial_recording_over(
         &mut self,
-        recording: RecordingSid,
-        duration_ms: i64,
-        size_bytes: i64,
+        sid: RecordingSid,
+        stored: bool,
         cx: &mut Context,
     ) {
-        let started = self
-            .dialing()
-            .map_or(cx.now, |dialing| dialing.recording_started);
-        // Nothing was recorded: nothing is stored.
-        if duration_ms > 0 {
-            cx.fact(Fact::Recorded(Recording {
-                sid: recording,
-                account: self.info.account,
-                call: self.sid,
-                duration_ms,
-                size_bytes,
-                created: started,
-                updated: cx.now,
-            }));
-        }
-        self.recording_over(recording, cx);
-    }
-
-    pub(crate) fn record_failed(
-        &mut self,
-        recording: RecordingSid,
-        reason: &str,
-        cx: &mut Context,
-    ) {
-        let text = format!("{recording}: {reason}");
-        cx.notify(self.about(None), error::RECORD_FAILED, &text);
-        self.recording_over(recording, cx);
-    }
-
-    fn recording_over(&mut self, recording: RecordingSid, cx: &mut Context) {
-        let closing = matches!(
+        let waits = matches!(
             self.dialing(),
             Some(Dialing { phase: Phase::Closing { .. }, recording: Some(ours), .. })
-                if *ours == recording
+                if *ours == sid
         );
-        if closing {
-            self.recording_closed(cx);
-        }
-    }
-
-    fn recording_closed(&mut self, cx: &mut Context) {
-        let Some(run) = &mut self.run else { return };
-        match std::mem::replace(&mut run.state, State::Ready) {
-            State::Dialing(dialing) => match dialing.phase {
-                Phase::Closing { outcome, .. } => {
-                    self.dial_finished(&dialing.dial, dialing.recording, &outcome, cx);
-                }
-                Phase::Forking { .. } | Phase::AnsweringCaller { .. } | Phase::Bridged { .. } => {
-                    run.state = State::Dialing(dialing);
-                }
-            },
-            other => run.state = other,
+        if let (true, Some(run)) = (waits, &mut self.run)
+            && let State::Dialing(dialing) = std::mem::replace(&mut run.state, State::Ready)
+            && let Phase::Closing { outcome } = dialing.phase
+        {
+            self.dial_finished(&dialing.dial, stored.then_some(sid), &outcome, cx);
         }
     }
 
@@ -513,6 +466,7 @@ impl Call {
                 }
                 None => {
                     self.bad_address(cx);
+                    self.finish_run();
                 }
             }
         }
@@ -557,7 +511,7 @@ impl Call {
         params
     }
 
-    fn dialing(&self) -> Option<&Dialing> {
+    pub(super) fn dialing(&self) -> Option<&Dialing> {
         match &self.run {
             Some(Run {
                 state: State::Dialing(dialing),

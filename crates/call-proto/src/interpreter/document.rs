@@ -10,6 +10,7 @@ use crate::context::Context;
 use crate::event::{Document, FetchFailure, Fetched, Req};
 use crate::fact::Reason;
 use crate::params::Params;
+use crate::trace::hide;
 
 /// At most so many findings of one document become notifications.
 const MAX_FINDINGS: usize = 30;
@@ -69,12 +70,12 @@ impl Call {
     ) -> State {
         let req = cx.req();
         let request = FetchRequest {
-            url,
+            url: url.clone(),
             method,
             params,
         };
         cx.command(self.sid, Command::Fetch { req, request });
-        State::Fetching { req, purpose }
+        State::Fetching { req, url, purpose }
     }
 
     pub(crate) fn handle_fetched(
@@ -90,23 +91,21 @@ impl Call {
         if *req != answered {
             return;
         }
-        let State::Fetching { purpose, .. } = std::mem::replace(&mut run.state, State::Ready)
+        let State::Fetching { purpose, url, .. } = std::mem::replace(&mut run.state, State::Ready)
         else {
             return;
         };
-        let asked = result
-            .as_ref()
-            .map_or_else(|_| None, |fetched| Some(fetched.url.clone()));
-        match self.read(result, cx) {
+        let asked = result.as_ref().map_or(url, |fetched| fetched.url.clone());
+        match self.read(result, &purpose, cx) {
             Ok(()) => {}
             Err(problem) => match purpose {
                 Purpose::First {
                     fallback: Some((url, method)),
                 } => {
-                    self.fall_back(url, method, &problem, asked.as_deref(), cx);
+                    self.fall_back(url, method, &problem, asked, cx);
                 }
                 Purpose::First { fallback: None } | Purpose::Fallback | Purpose::FollowUp => {
-                    self.document_failed(&problem, asked.as_deref(), cx);
+                    self.document_failed(&problem, &asked, cx);
                 }
             },
         }
@@ -117,6 +116,7 @@ impl Call {
     fn read(
         &mut self,
         result: Result<Fetched, FetchFailure>,
+        purpose: &Purpose,
         cx: &mut Context,
     ) -> Result<(), Problem> {
         let fetched = result.map_err(Problem::unreachable)?;
@@ -124,6 +124,13 @@ impl Call {
             return Err(Problem::http_status(&fetched));
         }
         let content_type = fetched.content_type.as_deref();
+        if content_type.is_none() && fetched.body.trim().is_empty() && !purpose.is_first() {
+            // Nothing more to do, and nothing is left of the old document.
+            if let Some(run) = &mut self.run {
+                run.abandon();
+            }
+            return Ok(());
+        }
         let document = rcml::Document::from_reply(content_type, &fetched.body, &fetched.url)
             .map_err(|error| Problem::no_document(&error))?;
         for finding in document.findings.iter().take(MAX_FINDINGS) {
@@ -148,37 +155,29 @@ impl Call {
         url: String,
         method: HttpMethod,
         problem: &Problem,
-        asked: Option<&str>,
+        asked: String,
         cx: &mut Context,
     ) {
-        cx.notify(self.about(asked), problem.code, &problem.text);
+        cx.notify(self.about(Some(&asked)), problem.code, &problem.text);
         let mut params = self.voice_params(cx);
         params.push(("ErrorCode".to_owned(), problem.code.to_string()));
-        params.push(("ErrorUrl".to_owned(), asked.unwrap_or_default().to_owned()));
+        params.push(("ErrorUrl".to_owned(), asked));
         let state = self.fetch(url, method, params, Purpose::Fallback, cx);
         if let Some(run) = &mut self.run {
             run.state = state;
         }
     }
 
-    fn document_failed(&mut self, problem: &Problem, asked: Option<&str>, cx: &mut Context) {
-        cx.notify(self.about(asked), problem.code, &problem.text);
+    fn document_failed(&mut self, problem: &Problem, asked: &str, cx: &mut Context) {
+        cx.notify(self.about(Some(asked)), problem.code, &problem.text);
         if let Some(run) = &mut self.run {
             run.abandon();
-        }
-        if self.ended.is_some() {
-            return;
         }
         if self.is_unanswered() {
             self.reject(problem.sip_status, Some(problem.sip_reason.clone()), cx);
             self.finish(problem.status, problem.reason, cx);
         } else {
-            self.hang_up(
-                Some(&problem.sip_reason),
-                CallStatus::Failed,
-                problem.reason,
-                cx,
-            );
+            self.fail(problem.sip_status, &problem.sip_reason, problem.reason, cx);
         }
     }
 
@@ -201,16 +200,8 @@ impl Call {
         if let Some(run) = &mut self.run {
             run.abandon();
         }
-        if self.ended.is_none() && !self.is_unanswered() {
-            self.hang_up(
-                Some("address is not valid"),
-                CallStatus::Failed,
-                Reason::DocumentFetch,
-                cx,
-            );
-            return Next::End;
-        }
-        Next::Verb
+        self.fail(500, "address is not valid", Reason::DocumentFetch, cx);
+        Next::End
     }
 }
 
@@ -241,8 +232,8 @@ impl Problem {
     }
 
     fn http_status(fetched: &Fetched) -> Self {
-        let Fetched { status, url, .. } = fetched;
-        let text = format!("{url} answered with status {status}");
+        let status = &fetched.status;
+        let text = format!("{} answered with status {status}", hide(&fetched.url));
         // A page of an error that some web server made says nothing about the application.
         let readable =
             fetched.body.trim().is_empty() || rcml::Document::parse(&fetched.body).is_ok();

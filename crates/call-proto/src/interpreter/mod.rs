@@ -40,7 +40,7 @@ pub(crate) struct Run {
     answer_on_bridge: bool,
     /// Documents fetched since something was last played or dialled.
     redirects: u32,
-    /// Final status of the last failed `<Dial>`, for a caller that was not answered.
+    /// Final SIP status for a caller that was not answered while a `<Dial>` tried and failed.
     failure_status: Option<u16>,
     /// The document's first verb was reached.
     began: bool,
@@ -51,7 +51,11 @@ enum State {
     /// For nothing: the next verb can start.
     Ready,
     /// For a document.
-    Fetching { req: Req, purpose: Purpose },
+    Fetching {
+        req: Req,
+        url: String,
+        purpose: Purpose,
+    },
     /// For the leg to be up; then this verb runs.
     Answering(Box<Verb>),
     /// For a pause to be over.
@@ -96,14 +100,19 @@ impl Run {
     pub(crate) fn poll_timeout(&self) -> Option<Timestamp> {
         match &self.state {
             State::Pausing { until } => Some(*until),
-            State::Dialing(dialing) => dialing.poll_timeout(),
             State::Ready
             | State::Fetching { .. }
             | State::Answering(_)
             | State::Preparing { .. }
             | State::Playing { .. }
+            | State::Dialing(_)
             | State::Finished => None,
         }
+    }
+
+    /// Address of the document that runs.
+    pub(crate) fn url(&self) -> Option<&str> {
+        self.base.as_ref().map(url::Url::as_str)
     }
 
     /// The leg ends for a reason that the script has no say in.
@@ -184,6 +193,10 @@ impl Call {
             self.answer(cx);
             return Next::Wait(State::Answering(Box::new(verb)));
         }
+        // Another script had it answered and was replaced meanwhile.
+        if self.is_being_answered() {
+            return Next::Wait(State::Answering(Box::new(verb)));
+        }
         cx.trace(
             self.sid,
             Lane::Rcml,
@@ -207,12 +220,14 @@ impl Call {
         if !self.is_unanswered() {
             return false;
         }
-        let waiting = self.run.as_ref().is_some_and(|run| run.answer_on_bridge);
+        let (waiting, failed) = self.run.as_ref().map_or((false, false), |run| {
+            (run.answer_on_bridge, run.failure_status.is_some())
+        });
         match verb {
             Verb::Reject(_) | Verb::Pause(_) => false,
             Verb::Dial(dial) => !dial.answer_on_bridge.unwrap_or(waiting) && !dial.nouns.is_empty(),
-            Verb::Hangup(_) => !waiting,
-            Verb::Play(play) => !play.url.is_empty(),
+            Verb::Hangup(_) => !waiting && !failed,
+            Verb::Play(play) => !play.url.is_empty() && play.digits.is_none(),
             Verb::Say(say) => !say.text.is_empty(),
             Verb::Redirect(redirect) => !redirect.url.is_empty(),
             Verb::Unsupported(_) => false,
@@ -263,20 +278,20 @@ impl Call {
         }
     }
 
-    pub(crate) fn handle_timeout(&mut self, cx: &mut Context) {
+    pub(crate) fn run_timeout(&mut self, cx: &mut Context) {
         let Some(run) = &mut self.run else { return };
         match &run.state {
             State::Pausing { until } if *until <= cx.now => {
                 run.state = State::Ready;
                 self.advance(cx);
             }
-            State::Dialing(_) => self.dial_timeout(cx),
             State::Ready
             | State::Fetching { .. }
             | State::Answering(_)
             | State::Pausing { .. }
             | State::Preparing { .. }
             | State::Playing { .. }
+            | State::Dialing(_)
             | State::Finished => {}
         }
     }
@@ -324,7 +339,7 @@ impl Call {
             run.state = State::Ready;
             if self.dialect.play_failure_ends_call {
                 run.abandon();
-                self.hang_up(Some(&text), CallStatus::Failed, Reason::AudioFailed, cx);
+                self.fail(500, &text, Reason::AudioFailed, cx);
             }
         }
         self.advance(cx);
@@ -361,29 +376,20 @@ impl Call {
             return;
         }
         let Some(run) = &self.run else { return };
-        let (status, waiting) = (run.failure_status, run.answer_on_bridge);
         let was_empty = !run.began;
-        match status {
+        match run.failure_status {
+            // The caller waited for a `<Dial>` that failed: it hears why.
             Some(status) => {
                 self.reject(status, None, cx);
-                let status = if waiting {
-                    CallStatus::Completed
-                } else {
-                    CallStatus::Failed
-                };
-                self.finish(status, Reason::DocumentEnd, cx);
+                self.finish(CallStatus::Completed, Reason::DocumentEnd, cx);
             }
             None if was_empty && !self.dialect.empty_document_refused => {
                 self.reject(603, None, cx);
                 self.finish(CallStatus::Completed, Reason::DocumentEnd, cx);
             }
             None => {
-                self.reject(
-                    500,
-                    Some("Document_has_no_verb_that_answers".to_owned()),
-                    cx,
-                );
-                self.finish(CallStatus::Failed, Reason::DocumentEnd, cx);
+                let text = "Document_has_no_verb_that_answers";
+                self.fail(500, text, Reason::DocumentEnd, cx);
             }
         }
     }
@@ -397,6 +403,18 @@ impl Call {
         }) = self.run.take()
         {
             dialing.detach(self.sid, cx);
+        }
+    }
+
+    /// Whether the caller hears it ring until a `<Dial>` connects.
+    pub(crate) fn waits_for_dial(&self) -> bool {
+        self.is_unanswered() && self.dialing().is_some()
+    }
+
+    /// A `<Dial>` that the caller waited for came to nothing.
+    pub(crate) fn dial_came_to_nothing(&mut self, sip_status: u16) {
+        if let Some(run) = &mut self.run {
+            run.failure_status = Some(sip_status);
         }
     }
 

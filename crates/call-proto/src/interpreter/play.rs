@@ -1,5 +1,7 @@
 //! `<Play>`: play a sound file.
 
+use model::error;
+
 use super::{Next, State};
 use crate::call::Call;
 use crate::command::Command;
@@ -7,6 +9,11 @@ use crate::context::Context;
 
 impl Call {
     pub(super) fn play(&mut self, play: &rcml::Play, cx: &mut Context) -> Next {
+        if play.digits.is_some() {
+            let text = "`digits` of `Play` is not built here; the verb was skipped";
+            cx.notify(self.about_line(play.line), error::NOT_BUILT, text);
+            return Next::Verb;
+        }
         if play.url.is_empty() {
             return Next::Verb;
         }

@@ -1,6 +1,6 @@
 //! `<Redirect>`: go on with another document.
 
-use model::{CallStatus, error};
+use model::error;
 
 use super::Next;
 use super::document::Purpose;
@@ -33,15 +33,17 @@ impl Call {
         run.redirects > cx.settings.max_redirects
     }
 
+    /// Something was played or somebody was called: it is no circle.
+    pub(super) fn forget_redirects(&mut self) {
+        if let Some(run) = &mut self.run {
+            run.redirects = 0;
+        }
+    }
+
     pub(super) fn redirect_loop(&mut self, url: &str, cx: &mut Context) -> Next {
         let text = format!("documents redirect in a circle; the last was {url}");
         cx.notify(self.about(Some(url)), error::TOO_MANY_REDIRECTS, &text);
-        self.hang_up(
-            Some("redirect loop"),
-            CallStatus::Failed,
-            Reason::RedirectLoop,
-            cx,
-        );
+        self.fail(500, "redirect loop", Reason::RedirectLoop, cx);
         Next::End
     }
 }

@@ -1,0 +1,296 @@
+//! A world in virtual time around one call family: a caller, phones, an application, media and the
+//! API, all scripted.
+//!
+//! A test describes the [`World`], lets it [`run`](World::run) and looks at the [`Run`]: what each
+//! party was sent and when, what the application was asked, what the records say. Commands are
+//! carried out in order, as a shell does it; the clock jumps to the next due thing. **Invariant:
+//! the same world gives the same log, and each run is checked against the rules in `rules`.**
+
+mod app;
+mod directory;
+mod media;
+mod phone;
+mod random;
+mod rules;
+mod run;
+mod stage;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use call_proto::{
+    CallbackTarget, Dialect, Document, Headers, LegCallback, Modify, Redirect, Target,
+};
+use model::{AccountSid, HttpMethod};
+
+pub(crate) use app::{Reply, broken, empty, page, plain, status, unreachable, xml};
+pub(crate) use directory::{Directory, client, number};
+pub(crate) use phone::{Phone, phone};
+pub(crate) use random::Random;
+pub(crate) use run::{Run, texts};
+
+/// What is there before the call, and what everybody will do.
+#[derive(Clone, Debug)]
+pub(crate) struct World {
+    pub(crate) root: Root,
+    pub(crate) caller: Caller,
+    pub(crate) directory: Directory,
+    /// Replies of the application by path, in order; the last one stays.
+    pub(crate) pages: BTreeMap<String, Vec<Reply>>,
+    /// Phones by login, number or user part; each one is a contact.
+    pub(crate) phones: BTreeMap<String, Vec<Phone>>,
+    /// Sound files by address, with their length in milliseconds.
+    pub(crate) clips: BTreeMap<String, u64>,
+    /// What happens when, in milliseconds.
+    pub(crate) acts: Vec<(u64, Act)>,
+    /// Parties whose media cannot be opened.
+    pub(crate) deaf: BTreeSet<String>,
+    /// How long the media side takes to close a recording, in milliseconds; `None`: for ever.
+    pub(crate) closing_ms: Option<u64>,
+    /// Whether the media side fails to write recordings.
+    pub(crate) disk_full: bool,
+    pub(crate) dialect: Dialect,
+    pub(crate) seed: u64,
+    /// Repeats, delays and invents events.
+    pub(crate) noise: bool,
+}
+
+/// What the family starts with.
+#[derive(Clone, Debug)]
+pub(crate) enum Root {
+    /// K sends INVITE to this user part.
+    Inbound(String),
+    /// The API makes a call.
+    Api(Box<ApiCall>),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct ApiCall {
+    pub(crate) target: Target,
+    pub(crate) from: String,
+    pub(crate) headers: Headers,
+    pub(crate) document: Document,
+    pub(crate) callback: Option<LegCallback>,
+    pub(crate) timeout_s: u64,
+}
+
+/// K, who calls.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    pub(crate) user: String,
+    pub(crate) display: Option<String>,
+    pub(crate) headers: Headers,
+    /// `None`: an INVITE without offer.
+    pub(crate) sdp: Option<String>,
+    /// Answers a challenge properly.
+    pub(crate) knows_password: bool,
+    /// Comes from the address of a trunk.
+    pub(crate) by_trunk: bool,
+    /// How long after the 200 its ACK comes; `None`: never.
+    pub(crate) ack_ms: Option<u64>,
+}
+
+/// Something that happens by itself.
+#[derive(Clone, Debug)]
+pub(crate) enum Act {
+    /// K gives up or hangs up: CANCEL or BYE, as it stands.
+    HangUp,
+    /// K sends a re-INVITE with this offer.
+    Reinvite(Option<String>),
+    /// K sends an INFO.
+    Info,
+    /// The way to this party is gone.
+    Vanish(String),
+    /// Nothing is heard from this party any more.
+    Silence(String),
+    /// The API changes the call of this party.
+    Rest(String, Modify),
+    /// The server stops.
+    Shutdown(String),
+}
+
+/// Offers with this text cannot be used by the media side.
+pub(crate) const UNUSABLE: &str = "unusable";
+
+impl World {
+    /// K dials `+1000`, whose document is got from `http://app/v`.
+    pub(crate) fn new() -> Self {
+        Self {
+            root: Root::Inbound("+1000".to_owned()),
+            caller: Caller {
+                user: "kim".to_owned(),
+                display: None,
+                headers: Headers::new(),
+                sdp: Some("offer of kim".to_owned()),
+                knows_password: false,
+                by_trunk: false,
+                ack_ms: Some(0),
+            },
+            directory: Directory::new(),
+            pages: BTreeMap::new(),
+            phones: BTreeMap::new(),
+            clips: BTreeMap::new(),
+            acts: Vec::new(),
+            deaf: BTreeSet::new(),
+            closing_ms: Some(0),
+            disk_full: false,
+            dialect: Dialect::RESTCOMM,
+            seed: 1,
+            noise: false,
+        }
+    }
+
+    /// K runs a document with this content.
+    pub(crate) fn document(content: &str) -> Self {
+        Self::new().app("/v", xml(content))
+    }
+
+    /// The API calls somebody, for whom a document with this content runs.
+    pub(crate) fn api(target: Target, content: &str) -> Self {
+        let mut world = Self::document(content);
+        world.root = Root::Api(Box::new(ApiCall {
+            target,
+            from: "+1999".to_owned(),
+            headers: Headers::new(),
+            document: document_at("http://app/v"),
+            callback: None,
+            timeout_s: 60,
+        }));
+        world
+    }
+
+    /// K dials this instead.
+    pub(crate) fn dials(mut self, called: &str) -> Self {
+        self.root = Root::Inbound(called.to_owned());
+        self
+    }
+
+    /// The application's next answer at a path.
+    pub(crate) fn app(mut self, path: &str, reply: Reply) -> Self {
+        self.pages.entry(path.to_owned()).or_default().push(reply);
+        self
+    }
+
+    /// One more phone of somebody.
+    pub(crate) fn phone(mut self, name: &str, phone: Phone) -> Self {
+        self.phones.entry(name.to_owned()).or_default().push(phone);
+        self
+    }
+
+    /// A sound file and its length in seconds.
+    pub(crate) fn clip(mut self, url: &str, seconds: f64) -> Self {
+        self.clips.insert(url.to_owned(), ms(seconds));
+        self
+    }
+
+    pub(crate) fn act(mut self, at_s: f64, act: Act) -> Self {
+        self.acts.push((ms(at_s), act));
+        self
+    }
+
+    /// K gives up or hangs up.
+    pub(crate) fn hangs_up(self, at_s: f64) -> Self {
+        self.act(at_s, Act::HangUp)
+    }
+
+    pub(crate) fn completes(self, at_s: f64, party: &str) -> Self {
+        self.act(at_s, Act::Rest(party.to_owned(), Modify::Complete))
+    }
+
+    pub(crate) fn cancels(self, at_s: f64, party: &str) -> Self {
+        self.act(at_s, Act::Rest(party.to_owned(), Modify::Cancel))
+    }
+
+    /// The API lets a party run the document at this path.
+    pub(crate) fn redirects(self, at_s: f64, party: &str, path: &str, both: bool) -> Self {
+        let redirect = Redirect {
+            account: directory::account(1),
+            document: Document {
+                method: HttpMethod::Post,
+                ..document_at(&format!("http://app{path}"))
+            },
+            status_callback: None,
+            move_connected_leg: both,
+        };
+        self.act(
+            at_s,
+            Act::Rest(party.to_owned(), Modify::Redirect(Box::new(redirect))),
+        )
+    }
+
+    /// A header of K's INVITE.
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
+        self.caller
+            .headers
+            .push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Changes what the directory holds.
+    pub(crate) fn with(mut self, change: impl FnOnce(&mut Directory)) -> Self {
+        change(&mut self.directory);
+        self
+    }
+
+    /// K is a client of the account and knows its password.
+    pub(crate) fn kim_is_client(self) -> Self {
+        let mut world = self.with(|directory| directory.clients.push(client("kim")));
+        world.caller.knows_password = true;
+        world
+    }
+
+    /// The status callback of K's number.
+    pub(crate) fn number_callback(self, url: &str) -> Self {
+        self.with(|directory| directory.numbers[0].0.status_callback = Some(url.to_owned()))
+    }
+
+    pub(crate) fn dialect(mut self, dialect: Dialect) -> Self {
+        self.dialect = dialect;
+        self
+    }
+
+    /// Lets it happen, and checks the rules.
+    ///
+    /// # Panics
+    /// With the log, if a rule was broken.
+    pub(crate) fn run(self) -> Run {
+        let run = stage::play(self);
+        assert!(
+            run.broken.is_empty(),
+            "broken rules: {:#?}\n{}",
+            run.broken,
+            run.log
+        );
+        run
+    }
+}
+
+/// A document got from an address, without a fallback.
+pub(crate) fn document_at(url: &str) -> Document {
+    Document {
+        url: url.to_owned(),
+        method: HttpMethod::Get,
+        fallback: None,
+    }
+}
+
+/// A callback by POST.
+pub(crate) fn callback_to(url: &str) -> CallbackTarget {
+    CallbackTarget {
+        url: url.to_owned(),
+        method: HttpMethod::Post,
+    }
+}
+
+/// The account that owns what the directory holds at first.
+pub(crate) fn owner() -> AccountSid {
+    directory::account(1)
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "times of tests are small and positive"
+)]
+pub(crate) fn ms(seconds: f64) -> u64 {
+    (seconds * 1_000.0).round() as u64
+}

@@ -1,0 +1,292 @@
+//! What must hold in every run, whatever happens.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use call_proto::{Addressed, Command, Fact, Family, LegCommand, MediaCommand, PlayId};
+use model::{CallSid, CallStatus, Timestamp};
+
+use super::run::Asked;
+
+/// What the rules remember of a leg.
+#[derive(Default)]
+struct Leg {
+    /// Commands to the SIP side so far, in one letter each.
+    sip: String,
+    opened: u32,
+    closed: u32,
+    playing: Option<PlayId>,
+    answered: Option<Timestamp>,
+    created: Option<Timestamp>,
+    status: Option<CallStatus>,
+    ended: u32,
+    forgotten: u32,
+    /// Executed `<Dial>`s, and requests of their actions.
+    dials: usize,
+    actions: usize,
+}
+
+#[derive(Default)]
+pub(super) struct Rules {
+    legs: BTreeMap<CallSid, Leg>,
+    bridges: BTreeSet<(CallSid, CallSid)>,
+    recordings: BTreeMap<String, u32>,
+    broken: Vec<String>,
+}
+
+impl Rules {
+    pub(super) fn broken(&mut self, what: String) {
+        self.broken.push(what);
+    }
+
+    pub(super) fn into_broken(self) -> Vec<String> {
+        self.broken
+    }
+
+    fn check(&mut self, holds: bool, what: impl FnOnce() -> String) {
+        if !holds {
+            self.broken.push(what());
+        }
+    }
+
+    /// One batch of commands, before it is carried out.
+    pub(super) fn batch(&mut self, commands: &[Addressed]) {
+        for (at, Addressed { call, command }) in commands.iter().enumerate() {
+            if let Command::Commit(facts) = command {
+                self.check(at == 0, || "Commit is not the first command".to_owned());
+                facts.iter().for_each(|fact| self.fact(fact));
+                continue;
+            }
+            let leg = self.legs.entry(*call).or_default();
+            let (known, gone) = (leg.created.is_some(), leg.forgotten > 0);
+            let silent = matches!(command, Command::Trace(_));
+            self.check(known, || {
+                format!("command for a leg without record: {command:?}")
+            });
+            self.check(silent || !gone, || {
+                format!("command after Forget: {command:?}")
+            });
+            match command {
+                Command::Leg(command) => self.sip(*call, command),
+                Command::Media(command) => self.media(*call, command),
+                Command::Forget => self.forget(*call),
+                Command::Trace(entry) => {
+                    if entry.what == "<Dial>" {
+                        self.leg(*call).dials += 1;
+                    }
+                }
+                Command::Commit(_)
+                | Command::Resolve { .. }
+                | Command::Fetch { .. }
+                | Command::Speak { .. }
+                | Command::Load { .. } => {}
+            }
+        }
+    }
+
+    fn leg(&mut self, call: CallSid) -> &mut Leg {
+        self.legs.entry(call).or_default()
+    }
+
+    fn fact(&mut self, fact: &Fact) {
+        match fact {
+            Fact::Created(record) => {
+                let leg = self.leg(record.sid);
+                let first = leg.created.replace(record.created).is_none();
+                self.check(first, || format!("{} is created twice", record.sid));
+            }
+            Fact::Ringing { call, .. } => {
+                let fits = matches!(
+                    self.leg(*call),
+                    Leg {
+                        answered: None,
+                        ended: 0,
+                        ..
+                    }
+                );
+                self.check(fits, || format!("{call} rings after answer or end"));
+            }
+            Fact::Answered { call, at, .. } => {
+                let leg = self.leg(*call);
+                let fits = leg.ended == 0 && leg.answered.replace(*at).is_none();
+                self.check(fits, || {
+                    format!("{call} is answered twice or after its end")
+                });
+            }
+            Fact::Ended { call, end } => {
+                let leg = self.leg(*call);
+                leg.ended += 1;
+                leg.status = Some(end.status);
+                let talk = leg.answered.map_or(0, |at| end.at.seconds_since(at));
+                let final_status = end.status.is_final();
+                self.check(final_status, || format!("{call} ends {}", end.status));
+                self.check(end.duration_s == talk, || {
+                    format!("{call} lasted {talk} s, not {} s", end.duration_s)
+                });
+            }
+            Fact::Recorded(recording) => {
+                let recorded = self
+                    .recordings
+                    .entry(recording.sid.to_string())
+                    .or_default();
+                *recorded += 10;
+                let proper = *recorded == 12;
+                self.check(proper, || {
+                    format!("{} is no ended recording", recording.sid)
+                });
+            }
+            Fact::Notified(notification) => {
+                let numbered = model::error::entry(notification.code).is_some();
+                self.check(numbered, || format!("{} is no number", notification.code));
+            }
+            Fact::Callback(_) => {}
+        }
+    }
+
+    /// The order of commands to the SIP side: `H R (A (a|r)*)? (B|J)?` for a caller,
+    /// `H I (a|r)* (C|B)?` for somebody called.
+    fn sip(&mut self, call: CallSid, command: &LegCommand) {
+        let letter = match command {
+            LegCommand::Headers(_) => 'H',
+            LegCommand::Ring => 'R',
+            LegCommand::Answer { .. } => 'A',
+            LegCommand::Reject { .. } => 'J',
+            LegCommand::Invite(_) => 'I',
+            LegCommand::Cancel => 'C',
+            LegCommand::Bye { .. } => 'B',
+            LegCommand::AnswerReinvite { .. } | LegCommand::RejectReinvite { .. } => 'r',
+        };
+        let leg = self.leg(call);
+        leg.sip.push(letter);
+        let without: String = leg.sip.chars().filter(|c| *c != 'r').collect();
+        let allowed = ["HRAB", "HRJ", "HIB", "HIC"];
+        let fits = allowed.iter().any(|order| order.starts_with(&without));
+        let over = leg.sip.trim_end_matches('r').ends_with(['B', 'J', 'C']) && letter == 'r';
+        let sip = leg.sip.clone();
+        self.check(fits && !over, || format!("{call}: SIP commands {sip}"));
+    }
+
+    fn media(&mut self, call: CallSid, command: &MediaCommand) {
+        let leg = self.leg(call);
+        if let MediaCommand::Open { .. } = command {
+            leg.opened += 1;
+            let once = leg.opened == 1;
+            self.check(once, || format!("{call} opens media again"));
+            return;
+        }
+        let open = leg.opened == 1 && leg.closed == 0;
+        self.check(open, || format!("{call} has no media open for {command:?}"));
+        match command {
+            MediaCommand::Play { play, .. } => self.leg(call).playing = Some(*play),
+            MediaCommand::StopPlay { play } => {
+                let plays = self.leg(call).playing.take() == Some(*play);
+                self.check(plays, || format!("{call} stops what does not play"));
+            }
+            MediaCommand::Bridge { with } => {
+                let alone = self
+                    .bridges
+                    .iter()
+                    .all(|(a, b)| [*a, *b].iter().all(|leg| *leg != call && leg != with));
+                self.check(alone, || format!("{call} or {with} has a bridge already"));
+                self.bridges.insert((call, *with));
+                let with_open = matches!(
+                    self.leg(*with),
+                    Leg {
+                        opened: 1,
+                        closed: 0,
+                        ..
+                    }
+                );
+                self.check(with_open, || {
+                    format!("bridge to {with}, which has no media")
+                });
+            }
+            MediaCommand::Unbridge { with } => {
+                let was = self.bridges.remove(&(call, *with));
+                self.check(was, || format!("{call} and {with} have no bridge"));
+                let with_open = matches!(
+                    self.leg(*with),
+                    Leg {
+                        opened: 1,
+                        closed: 0,
+                        ..
+                    }
+                );
+                self.check(with_open, || {
+                    format!("unbridge from {with}, which has no media")
+                });
+            }
+            MediaCommand::Record { recording, .. } => self.recording(&recording.to_string(), 1),
+            MediaCommand::StopRecord { recording } => self.recording(&recording.to_string(), 2),
+            MediaCommand::Close => self.leg(call).closed += 1,
+            MediaCommand::Open { .. }
+            | MediaCommand::Remote { .. }
+            | MediaCommand::Renegotiate { .. } => {}
+        }
+    }
+
+    fn recording(&mut self, sid: &str, expected: u32) {
+        let steps = self.recordings.entry(sid.to_owned()).or_default();
+        *steps += 1;
+        let fits = *steps == expected;
+        self.check(fits, || format!("{sid} starts or stops out of turn"));
+    }
+
+    fn forget(&mut self, call: CallSid) {
+        let leg = self.leg(call);
+        leg.forgotten += 1;
+        let fits = leg.ended == 1 && leg.opened == leg.closed;
+        self.check(fits, || format!("{call} is forgotten before its end"));
+    }
+
+    /// A request to the application, on behalf of a leg.
+    pub(super) fn asked(&mut self, call: CallSid, asked: &Asked) {
+        if asked
+            .params
+            .iter()
+            .any(|(name, _)| name == "DialCallStatus")
+        {
+            let leg = self.leg(call);
+            leg.actions += 1;
+            let (actions, dials) = (leg.actions, leg.dials);
+            self.check(actions <= dials, || {
+                format!("{call}: {actions} actions of {dials} dials")
+            });
+        }
+    }
+
+    /// The end of the run.
+    pub(super) fn finish(&mut self, family: Option<&Family>) {
+        if let Some(family) = family {
+            self.check(family.is_finished(), || {
+                "the family is not finished".to_owned()
+            });
+            self.check(family.poll_timeout().is_none(), || {
+                "a timer is left".to_owned()
+            });
+            let left = family.legs().count();
+            self.check(left == 0, || format!("{left} legs are live"));
+        }
+        for (call, leg) in std::mem::take(&mut self.legs) {
+            let end = [leg.ended, leg.forgotten];
+            self.check(end == [1, 1], || {
+                format!("{call} ended and forgotten {end:?} times")
+            });
+            let media = [leg.opened, leg.closed];
+            self.check(media[0] == media[1], || {
+                format!("{call} opened and closed {media:?}")
+            });
+            let sip = &leg.sip;
+            let silent = sip == "H" && leg.answered.is_some();
+            self.check(!silent, || format!("{call} was answered without INVITE"));
+        }
+        let bridges = std::mem::take(&mut self.bridges);
+        self.check(bridges.is_empty(), || {
+            format!("bridges are left: {bridges:?}")
+        });
+        for (sid, steps) in std::mem::take(&mut self.recordings) {
+            self.check(steps == 2 || steps == 12, || {
+                format!("{sid} took {steps} steps")
+            });
+        }
+    }
+}

@@ -1,0 +1,802 @@
+//! The stage: carries commands out like a shell, plays every part, and moves the clock.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use call_proto::routing::Decision;
+use call_proto::{
+    Addressed, AudioFailure, Clip, Command, Document, Event, Fact, Family, FetchRequest, Headers,
+    Inbound, Invite, LegCommand, LegEvent, MediaEvent, Modify, OutboundApi, Req, Route, Script,
+    Settings, Target, Unreachable, Via,
+};
+use model::{CallSid, Direction, HttpMethod, InstanceSid, RecordingSid, Timestamp, error};
+
+use super::media::Media;
+use super::phone::{Phone, Step};
+use super::random::Random;
+use super::rules::Rules;
+use super::run::{Asked, Run};
+use super::{Act, ApiCall, Reply, Root, World, directory, document_at, status};
+
+/// More steps than this are an endless loop.
+const MAX_STEPS: u32 = 50_000;
+/// A transaction without any response ends after this time, in milliseconds.
+const GIVE_UP_MS: u64 = 32_000;
+
+/// Plays a world to its end.
+pub(super) fn play(world: World) -> Run {
+    let mut stage = Stage::new(world);
+    stage.raise_curtain();
+    stage.play();
+    stage.rules.finish(stage.family.as_ref());
+    let mut run = stage.run;
+    run.broken = stage.rules.into_broken();
+    run
+}
+
+/// What is due at a moment.
+enum Due {
+    Tell(CallSid, Event),
+    Phone(CallSid, Step),
+    /// K's ACK, or the end of waiting for it.
+    Ack(CallSid, bool),
+    Act(Act),
+    Noise,
+}
+
+/// Where the far side of a leg stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    /// No final response yet.
+    Setup,
+    /// We sent CANCEL.
+    Withdrawn,
+    /// We sent 200; no ACK yet.
+    Answered,
+    Up,
+    Over,
+}
+
+/// The far side of a leg.
+struct Side {
+    name: String,
+    state: State,
+    phone: Option<Phone>,
+}
+
+pub(super) struct Stage {
+    world: World,
+    pub(super) run: Run,
+    pub(super) rules: Rules,
+    pub(super) media: Media,
+    pub(super) now: Timestamp,
+    queue: BTreeMap<(Timestamp, u64), Due>,
+    queued: u64,
+    family: Option<Family>,
+    sides: BTreeMap<CallSid, Side>,
+    /// Which phone a Request-URI leads to, with the name for the log.
+    contacts: BTreeMap<String, (String, Phone)>,
+    pages: BTreeMap<String, VecDeque<Reply>>,
+    random: Random,
+}
+
+impl Stage {
+    fn new(world: World) -> Self {
+        let start = Timestamp::from_millis(1_750_000_000_000);
+        let pages = world.pages.clone().into_iter();
+        Self {
+            run: Run::new(start),
+            rules: Rules::default(),
+            media: Media::new(world.closing_ms, world.disk_full),
+            now: start,
+            queue: BTreeMap::new(),
+            queued: 0,
+            family: None,
+            sides: BTreeMap::new(),
+            contacts: BTreeMap::new(),
+            pages: pages
+                .map(|(path, replies)| (path, replies.into()))
+                .collect(),
+            random: Random::new(world.seed),
+            world,
+        }
+    }
+
+    fn raise_curtain(&mut self) {
+        for (at, act) in self.world.acts.clone() {
+            self.later(at, Due::Act(act));
+        }
+        if self.world.noise {
+            for _ in 0..self.random.below(12) {
+                let at = self.random.below(40_000);
+                self.later(at, Due::Noise);
+            }
+        }
+        match self.world.root.clone() {
+            Root::Inbound(called) => self.invite(&called),
+            Root::Api(call) => self.api_call(*call),
+        }
+    }
+
+    fn play(&mut self) {
+        for _ in 0..MAX_STEPS {
+            self.carry_out();
+            let due = self.queue.first_key_value().map(|((at, _), _)| *at);
+            let timer = self.family.as_ref().and_then(Family::poll_timeout);
+            match (due, timer) {
+                (None, None) => return,
+                (Some(due), timer) if timer.is_none_or(|timer| due <= timer) => self.next(),
+                (_, Some(timer)) => {
+                    self.now = self.now.max(timer);
+                    if let Some(family) = &mut self.family {
+                        family.handle_timeout(self.now);
+                    }
+                }
+                (Some(_), None) => self.next(),
+            }
+        }
+        self.rules.broken("it goes on for ever".to_owned());
+    }
+
+    fn next(&mut self) {
+        let Some(((at, _), due)) = self.queue.pop_first() else {
+            return;
+        };
+        self.now = self.now.max(at);
+        match due {
+            Due::Tell(call, event) => self.tell(call, event),
+            Due::Phone(call, step) => self.phone_does(call, step),
+            Due::Ack(call, comes) => self.acknowledge(call, comes),
+            Due::Act(act) => self.act(act),
+            Due::Noise => self.noise(),
+        }
+    }
+
+    fn tell(&mut self, call: CallSid, event: Event) {
+        if let Some(family) = &mut self.family {
+            family.handle(call, event, self.now);
+        }
+    }
+
+    fn later(&mut self, in_ms: u64, due: Due) {
+        let at = self.now + std::time::Duration::from_millis(in_ms);
+        self.queued += 1;
+        self.queue.insert((at, self.queued), due);
+    }
+
+    /// Tells the family something in a while.
+    pub(super) fn tell_in(&mut self, in_ms: u64, call: CallSid, event: Event) {
+        let mut in_ms = in_ms;
+        if self.world.noise {
+            if self.random.once_in(8) {
+                let late = in_ms + self.random.below(4_000);
+                self.later(late, Due::Tell(call, event.clone()));
+            }
+            if self.random.once_in(6) {
+                in_ms += self.random.below(4_000);
+            }
+        }
+        self.later(in_ms, Due::Tell(call, event));
+    }
+
+    pub(super) fn name(&self, call: CallSid) -> String {
+        self.sides
+            .get(&call)
+            .map_or_else(|| "?".to_owned(), |side| side.name.clone())
+    }
+
+    pub(super) fn is_deaf(&self, name: &str) -> bool {
+        self.world.deaf.contains(name)
+    }
+
+    /// The latest leg of a party.
+    fn leg_of(&self, name: &str) -> Option<CallSid> {
+        let mut legs = self.run.created.iter().rev();
+        legs.find(|sid| self.sides.get(sid).is_some_and(|side| side.name == name))
+            .copied()
+    }
+
+    // The family begins.
+
+    fn settings() -> Arc<Settings> {
+        Arc::new(Settings {
+            instance: InstanceSid::from_bytes([7; 16]),
+            api_version: "2012-04-24".to_owned(),
+            api_base: "http://pbx.example/restcomm/2012-04-24".to_owned(),
+            max_redirects: 20,
+            null_strings: false,
+            recording_wait: std::time::Duration::from_secs(5),
+        })
+    }
+
+    fn invite(&mut self, called: &str) {
+        let caller = self.world.caller.clone();
+        self.run.note(self.now, "K-> INVITE");
+        let mut decision = self.world.directory.route(&caller, called, false);
+        if decision == Decision::Challenge {
+            self.run.sent(self.now, "K", "407", "");
+            if !caller.knows_password {
+                return;
+            }
+            self.run.note(self.now, "K-> INVITE with credentials");
+            decision = self.world.directory.route(&caller, called, true);
+        }
+        let (account, number, status_callback, script) = match decision {
+            Decision::Challenge => {
+                self.run.sent(self.now, "K", "407", "");
+                return;
+            }
+            Decision::Refuse(refusal) => {
+                let status = refusal.sip_status.to_string();
+                self.run.sent(self.now, "K", &status, "");
+                self.run.refusal = Some(refusal);
+                return;
+            }
+            Decision::Run(run) => {
+                let document =
+                    Document {
+                        url: run.voice.url.clone().unwrap_or_default(),
+                        method: run.voice.method.unwrap_or(HttpMethod::Post),
+                        fallback: run.voice.fallback_url.clone().map(|url| {
+                            (url, run.voice.fallback_method.unwrap_or(HttpMethod::Post))
+                        }),
+                    };
+                let script = Script::Document(document);
+                (run.account, run.number, run.status_callback, script)
+            }
+            Decision::Dial {
+                account,
+                verbs,
+                answer_on_bridge,
+            } => {
+                let script = Script::Verbs {
+                    verbs,
+                    answer_on_bridge,
+                };
+                (account, None, None, script)
+            }
+        };
+        let diversion = caller.headers.iter().find(|(name, _)| name == "Diversion");
+        let inbound = Inbound {
+            account,
+            from: caller.user.clone(),
+            to: called.split('@').next().unwrap_or_default().to_owned(),
+            caller_name: caller.display.clone(),
+            forwarded_from: diversion.map(|(_, value)| user_of(value)),
+            headers: caller.headers.clone(),
+            sip_call_id: "call of kim".to_owned(),
+            number,
+            sdp: caller.sdp.clone(),
+            script,
+            status_callback,
+            dialect: self.world.dialect,
+        };
+        let (family, root) = Family::inbound(Self::settings(), inbound, self.world.seed, self.now);
+        self.family = Some(family);
+        self.add_side(root, "K");
+    }
+
+    fn api_call(&mut self, call: ApiCall) {
+        let routes = self.routes(&call.target).unwrap_or_default();
+        let outbound = OutboundApi {
+            account: directory::account(1),
+            from: call.from,
+            target: call.target,
+            routes,
+            headers: call.headers,
+            credentials: None,
+            document: call.document,
+            callback: call.callback,
+            timeout: std::time::Duration::from_secs(call.timeout_s),
+            dialect: self.world.dialect,
+        };
+        let (family, _) =
+            Family::outbound_api(Self::settings(), outbound, self.world.seed, self.now);
+        self.family = Some(family);
+    }
+
+    fn add_side(&mut self, call: CallSid, name: &str) {
+        self.sides.insert(
+            call,
+            Side {
+                name: name.to_owned(),
+                state: State::Setup,
+                phone: None,
+            },
+        );
+    }
+
+    // Commands.
+
+    fn carry_out(&mut self) {
+        loop {
+            let commands = match &mut self.family {
+                Some(family) => family.poll_commands(),
+                None => return,
+            };
+            if commands.is_empty() {
+                return;
+            }
+            self.rules.batch(&commands);
+            for Addressed { call, command } in commands {
+                self.command(call, command);
+            }
+        }
+    }
+
+    fn command(&mut self, call: CallSid, command: Command) {
+        match command {
+            Command::Commit(facts) => facts.into_iter().for_each(|fact| self.fact(fact)),
+            Command::Resolve { req, targets } => {
+                let routes = targets.iter().map(|target| self.routes(target)).collect();
+                self.tell_in(0, call, Event::Resolved { req, routes });
+            }
+            Command::Fetch { req, request } => self.fetch(call, req, request),
+            Command::Speak { req, text, .. } => {
+                self.run
+                    .media(self.now, &self.name(call), &format!("speak {text}"));
+                self.audio(
+                    call,
+                    req,
+                    &text,
+                    (!text.contains("unspeakable")).then_some(1_000),
+                );
+            }
+            Command::Load { req, url } => {
+                let length = self.world.clips.get(&url).copied();
+                self.audio(call, req, &url, length);
+            }
+            Command::Leg(command) => self.leg(call, command),
+            Command::Media(command) => self.media_command(call, command),
+            Command::Trace(entry) => self.run.trace.push(entry),
+            Command::Forget => {}
+        }
+    }
+
+    fn fact(&mut self, fact: Fact) {
+        if let Fact::Created(record) = &fact {
+            let name = match record.direction {
+                Direction::Inbound => "K".to_owned(),
+                Direction::OutboundApi | Direction::OutboundDial => record.to.clone(),
+            };
+            self.add_side(record.sid, &name);
+        }
+        let name = fact_leg(&fact).map_or_else(String::new, |call| self.name(call));
+        self.run.fact(self.now, &name, fact);
+    }
+
+    fn routes(&mut self, target: &Target) -> Result<Vec<Route>, Unreachable> {
+        let user = user_of(target_text(target));
+        let phones = self.world.phones.get(&user).cloned().unwrap_or_default();
+        let trunk = self.world.directory.trunk || !matches!(target, Target::Number(_));
+        if phones.is_empty() || !trunk {
+            return Err(Unreachable {
+                code: error::UNREACHABLE_TARGET,
+                text: format!("`{user}` is not there"),
+            });
+        }
+        let mut routes = Vec::new();
+        for (at, phone) in phones.into_iter().enumerate() {
+            let (uri, via) = match target {
+                Target::Client(login) => (
+                    format!("sip:{login}@10.0.0.{}{}", at + 1, phone.contact),
+                    Via::Binding(format!("{login}/{at}")),
+                ),
+                Target::Number(number) => (
+                    format!("sip:{number}@proxy.example"),
+                    Via::Trunk("outside".to_owned()),
+                ),
+                Target::Sip(uri) => (uri.clone(), Via::Uri),
+            };
+            let name = match at {
+                0 => user.clone(),
+                at => format!("{user}{}", at + 1),
+            };
+            self.contacts.insert(uri.clone(), (name, phone));
+            routes.push(Route {
+                uri,
+                to: None,
+                from_host: "pbx.example".to_owned(),
+                via,
+                credentials: None,
+            });
+        }
+        Ok(routes)
+    }
+
+    fn fetch(&mut self, call: CallSid, req: Req, request: FetchRequest) {
+        let path = request
+            .url
+            .strip_prefix("http://app")
+            .unwrap_or(&request.url);
+        let replies = self.pages.get_mut(path);
+        let reply = match replies {
+            Some(replies) if replies.len() > 1 => replies.pop_front(),
+            Some(replies) => replies.front().cloned(),
+            None => None,
+        };
+        let reply = reply.unwrap_or_else(|| status(404));
+        let result = reply.result(&request.url);
+        let asked = Asked {
+            at: self.now,
+            path: path.to_owned(),
+            method: request.method,
+            params: request.params,
+        };
+        self.rules.asked(call, &asked);
+        self.run.asked(asked);
+        self.tell_in(reply.latency_ms, call, Event::Fetched { req, result });
+    }
+
+    fn audio(&mut self, call: CallSid, req: Req, what: &str, length_ms: Option<u64>) {
+        let result = match length_ms {
+            Some(length) => Ok(Clip {
+                id: self.media.clip(what),
+                length: std::time::Duration::from_millis(length),
+            }),
+            None => Err(AudioFailure {
+                code: error::MEDIA_DOWNLOAD,
+                text: format!("{what} cannot be had"),
+            }),
+        };
+        self.tell_in(0, call, Event::Audio { req, result });
+    }
+
+    fn leg(&mut self, call: CallSid, command: LegCommand) {
+        let name = self.name(call);
+        let (now, state) = (self.now, self.state(call));
+        match command {
+            LegCommand::Headers(headers) => {
+                self.run.headers.insert(call, headers);
+            }
+            LegCommand::Ring => self.run.sent(now, &name, "180", ""),
+            LegCommand::Answer { .. } => {
+                self.run.sent(now, &name, "200", "");
+                if state == State::Setup {
+                    self.set_state(call, State::Answered);
+                    match self.world.caller.ack_ms {
+                        Some(ack) => self.later(ack, Due::Ack(call, true)),
+                        None => self.later(GIVE_UP_MS, Due::Ack(call, false)),
+                    }
+                }
+            }
+            LegCommand::Reject { status, reason } => {
+                let reason = reason.unwrap_or_default();
+                self.run.sent(now, &name, &status.to_string(), &reason);
+                self.set_state(call, State::Over);
+            }
+            LegCommand::Invite(invite) => self.invited(call, *invite),
+            LegCommand::Cancel => {
+                self.run.sent(now, &name, "CANCEL", "");
+                self.set_state(call, State::Withdrawn);
+                let phone = self.sides.get(&call).and_then(|side| side.phone.clone());
+                if let Some(in_ms) = phone.and_then(|phone| phone.cancel_ms) {
+                    self.later(in_ms, Due::Phone(call, Step::Withdraw));
+                }
+            }
+            LegCommand::Bye { reason } => {
+                let reason = reason.unwrap_or_default();
+                self.run.sent(now, &name, "BYE", &reason);
+                self.set_state(call, State::Over);
+                self.tell_in(10, call, Event::Leg(LegEvent::ByeDone));
+            }
+            LegCommand::AnswerReinvite { sdp } => {
+                self.run.sent(now, &name, "200 to re-INVITE", "");
+                self.run.reinvite_sdp = Some(sdp);
+            }
+            LegCommand::RejectReinvite { status } => {
+                self.run
+                    .sent(now, &name, &format!("{status} to re-INVITE"), "");
+            }
+        }
+    }
+
+    fn invited(&mut self, call: CallSid, invite: Invite) {
+        let (name, phone) = self
+            .contacts
+            .get(&invite.route.uri)
+            .cloned()
+            .expect("routes come from us");
+        if let Some(side) = self.sides.get_mut(&call) {
+            side.name.clone_from(&name);
+            side.phone = Some(phone.clone());
+        }
+        self.run.invited(self.now, &name, invite);
+        for (at, step) in phone.steps {
+            self.later(at, Due::Phone(call, step));
+        }
+        self.later(GIVE_UP_MS, Due::Phone(call, Step::GiveUp));
+    }
+
+    fn state(&self, call: CallSid) -> State {
+        self.sides.get(&call).map_or(State::Over, |side| side.state)
+    }
+
+    fn set_state(&mut self, call: CallSid, state: State) {
+        if let Some(side) = self.sides.get_mut(&call) {
+            side.state = state;
+        }
+    }
+
+    // What the far sides do.
+
+    fn phone_does(&mut self, call: CallSid, step: Step) {
+        let name = self.name(call);
+        let Some(phone) = self.sides.get(&call).and_then(|side| side.phone.clone()) else {
+            return;
+        };
+        match (step, self.state(call)) {
+            (Step::Progress(status), State::Setup) => {
+                self.run.note(self.now, &format!("{name}-> {status}"));
+                let headers = phone.headers;
+                self.tell_leg(call, LegEvent::Progress { status, headers });
+            }
+            (Step::Answer, State::Setup) => {
+                self.run.note(self.now, &format!("{name}-> 200"));
+                self.run.sent(self.now, &name, "ACK", "");
+                self.set_state(call, State::Up);
+                if let Some(talk) = phone.talk_ms {
+                    self.later(talk, Due::Phone(call, Step::HangUp));
+                }
+                let answered = LegEvent::Answered {
+                    headers: phone.headers,
+                    sip_call_id: format!("call of {name}"),
+                    sdp: phone.sdp,
+                };
+                self.tell_leg(call, answered);
+            }
+            // The 200 crossed our CANCEL: the SIP side confirms the dialog and ends it.
+            (Step::Answer, State::Withdrawn) => {
+                self.run.note(self.now, &format!("{name}-> 200"));
+                self.run.sent(self.now, &name, "ACK", "");
+                self.run.sent(self.now, &name, "BYE", "");
+                self.refused(call, 487, Headers::new());
+            }
+            (Step::Reject(status), State::Setup | State::Withdrawn) => {
+                self.run.note(self.now, &format!("{name}-> {status}"));
+                self.refused(call, status, phone.headers);
+            }
+            (Step::Withdraw, State::Withdrawn) => {
+                self.run.note(self.now, &format!("{name}-> 487"));
+                self.refused(call, 487, phone.headers);
+            }
+            (Step::GiveUp, State::Setup | State::Withdrawn) => {
+                let rang = phone
+                    .steps
+                    .iter()
+                    .any(|(_, step)| matches!(step, Step::Progress(_)));
+                if !rang {
+                    self.refused(call, 408, Headers::new());
+                }
+            }
+            (Step::HangUp, State::Up) => {
+                self.run.note(self.now, &format!("{name}-> BYE"));
+                self.set_state(call, State::Over);
+                self.tell_leg(call, LegEvent::Bye { reason: None });
+            }
+            _ => {}
+        }
+    }
+
+    fn refused(&mut self, call: CallSid, status: u16, headers: Headers) {
+        self.set_state(call, State::Over);
+        let rejected = LegEvent::Rejected {
+            status,
+            reason: String::new(),
+            sip_call_id: format!("call of {}", self.name(call)),
+            headers,
+        };
+        self.tell_leg(call, rejected);
+    }
+
+    /// Something happens on the wire now: the SIP side tells it at once.
+    fn tell_leg(&mut self, call: CallSid, event: LegEvent) {
+        self.tell_in(0, call, Event::Leg(event));
+    }
+
+    fn acknowledge(&mut self, call: CallSid, comes: bool) {
+        if self.state(call) != State::Answered {
+            return;
+        }
+        if comes {
+            self.set_state(call, State::Up);
+            self.run.note(self.now, "K-> ACK");
+            let late = self.world.caller.sdp.is_none();
+            let sdp = late.then(|| "answer of kim".to_owned());
+            self.tell_leg(call, LegEvent::Acked { sdp });
+        } else {
+            self.set_state(call, State::Over);
+            self.run.sent(self.now, "K", "BYE", "");
+            self.tell_leg(call, LegEvent::NoAck);
+        }
+    }
+
+    fn act(&mut self, act: Act) {
+        match act {
+            Act::HangUp => self.kim_hangs_up(),
+            Act::Reinvite(sdp) => {
+                if let Some(call) = self.leg_of("K") {
+                    self.run.note(self.now, "K-> re-INVITE");
+                    self.tell_leg(call, LegEvent::Reinvite { sdp });
+                }
+            }
+            Act::Info => {
+                if let Some(call) = self.leg_of("K") {
+                    let (content_type, body) = ("text/plain".to_owned(), String::new());
+                    self.tell_leg(call, LegEvent::Info { content_type, body });
+                }
+            }
+            Act::Vanish(name) => {
+                if let Some(call) = self.leg_of(&name) {
+                    self.set_state(call, State::Over);
+                    let reason = "no way there".to_owned();
+                    self.tell_leg(call, LegEvent::Lost { reason });
+                }
+            }
+            Act::Silence(name) => {
+                if let Some(call) = self.leg_of(&name) {
+                    self.tell_in(0, call, Event::Media(MediaEvent::Silence));
+                }
+            }
+            Act::Rest(name, modify) => self.modify(&name, modify),
+            Act::Shutdown(name) => {
+                if let Some(call) = self.leg_of(&name) {
+                    self.tell(call, Event::Shutdown);
+                }
+            }
+        }
+    }
+
+    fn modify(&mut self, name: &str, modify: Modify) {
+        let Some(call) = self.leg_of(name) else {
+            return;
+        };
+        let what = match &modify {
+            Modify::Complete => "complete".to_owned(),
+            Modify::Cancel => "cancel".to_owned(),
+            Modify::Redirect(redirect) => format!("redirect {}", redirect.document.url),
+        };
+        self.run.note(self.now, &format!("api {name} {what}"));
+        self.tell(call, Event::Modify(modify));
+    }
+
+    fn kim_hangs_up(&mut self) {
+        let Some(call) = self.leg_of("K") else {
+            return;
+        };
+        match self.state(call) {
+            State::Setup => {
+                self.run.note(self.now, "K-> CANCEL");
+                self.run.sent(self.now, "K", "487", "");
+                self.set_state(call, State::Over);
+                self.tell_leg(call, LegEvent::Canceled);
+            }
+            State::Answered | State::Up => {
+                self.run.note(self.now, "K-> BYE");
+                self.set_state(call, State::Over);
+                self.tell_leg(call, LegEvent::Bye { reason: None });
+            }
+            State::Withdrawn | State::Over => {}
+        }
+    }
+
+    /// An event that nothing in this world caused.
+    fn noise(&mut self) {
+        let calls: Vec<CallSid> = self.sides.keys().copied().collect();
+        if calls.is_empty() {
+            return;
+        }
+        let call = *self.random.pick(&calls);
+        let event = self.invented();
+        self.run
+            .note(self.now, &format!("noise {} {event:?}", self.name(call)));
+        self.tell(call, event);
+    }
+
+    fn invented(&mut self) -> Event {
+        let text = || "noise".to_owned();
+        let leg = [
+            LegEvent::Progress {
+                status: 183,
+                headers: Headers::new(),
+            },
+            LegEvent::Answered {
+                headers: Headers::new(),
+                sip_call_id: text(),
+                sdp: None,
+            },
+            LegEvent::Answered {
+                headers: Headers::new(),
+                sip_call_id: text(),
+                sdp: Some(text()),
+            },
+            LegEvent::Rejected {
+                status: 500,
+                reason: text(),
+                sip_call_id: text(),
+                headers: Headers::new(),
+            },
+            LegEvent::Canceled,
+            LegEvent::Acked { sdp: None },
+            LegEvent::NoAck,
+            LegEvent::Bye { reason: None },
+            LegEvent::ByeDone,
+            LegEvent::Reinvite { sdp: None },
+            LegEvent::Lost { reason: text() },
+        ];
+        let recording = self
+            .media
+            .some_recording()
+            .unwrap_or(RecordingSid::from_bytes([5; 16]));
+        let media = [
+            MediaEvent::Opened { sdp: text() },
+            MediaEvent::Refused {
+                status: 488,
+                reason: text(),
+            },
+            MediaEvent::Renegotiated { sdp: Ok(text()) },
+            MediaEvent::Renegotiated { sdp: Err(text()) },
+            MediaEvent::PlayDone {
+                play: call_proto::PlayId(self.random.below(12)),
+            },
+            MediaEvent::Heard,
+            MediaEvent::Silence,
+            MediaEvent::Recorded {
+                recording,
+                duration_ms: 100,
+                size_bytes: 1,
+            },
+            MediaEvent::RecordFailed {
+                recording,
+                reason: text(),
+            },
+        ];
+        let req = Req(self.random.below(12));
+        match self.random.below(6) {
+            0 | 1 => Event::Leg(self.random.pick(&leg).clone()),
+            2 => Event::Media(self.random.pick(&media).clone()),
+            3 => Event::Resolved {
+                req,
+                routes: Vec::new(),
+            },
+            4 => Event::Fetched {
+                req,
+                result: status(200).result(&document_at("http://app/v").url),
+            },
+            _ => Event::Audio {
+                req,
+                result: Err(AudioFailure {
+                    code: error::MEDIA_DOWNLOAD,
+                    text: text(),
+                }),
+            },
+        }
+    }
+}
+
+fn fact_leg(fact: &Fact) -> Option<CallSid> {
+    match fact {
+        Fact::Created(record) => Some(record.sid),
+        Fact::Ringing { call, .. } | Fact::Answered { call, .. } | Fact::Ended { call, .. } => {
+            Some(*call)
+        }
+        Fact::Recorded(recording) => Some(recording.call),
+        Fact::Notified(notification) => notification.call,
+        Fact::Callback(callback) => Some(callback.call),
+    }
+}
+
+fn target_text(target: &Target) -> &str {
+    match target {
+        Target::Client(text) | Target::Number(text) | Target::Sip(text) => text,
+    }
+}
+
+/// The user part of an address, however it is written.
+fn user_of(address: &str) -> String {
+    let rest = address.split("sip:").last().unwrap_or(address);
+    rest.split(['@', ';', '?', '>'])
+        .next()
+        .unwrap_or_default()
+        .to_owned()
+}
