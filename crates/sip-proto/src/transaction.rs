@@ -12,8 +12,6 @@ mod key;
 mod machine;
 mod server;
 mod table;
-#[cfg(test)]
-mod tests;
 pub(crate) mod timers;
 
 pub(crate) use key::ServerKey;

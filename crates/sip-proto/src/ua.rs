@@ -1,9 +1,42 @@
-//! The user agent core.
+//! The user agent core (RFC 3261 §8, §9, §13 to §15): joins transactions and dialogs into legs, and
+//! answers by itself whatever needs no decision of the call engine.
+//!
+//! Bytes, commands, answers of the directory and the time go into [`Core`]; [`Output`]s come out.
+//! **A leg ends with exactly one final event (or by the engine's own refusal), whatever the far side
+//! sends**, and what strangers can make the core remember is limited by the constants in `config`.
+//!
+//! On purpose left out: UDP requests above 1300 bytes are not moved to TCP (§18.1.1), because few
+//! phones listen there; responses ignore `maddr`; provisional responses are not reliable (RFC 3262).
+//! Left to others: sockets, DNS, who clients are, and what a call does.
 
+mod arriving;
+mod auth;
+mod body;
+mod build;
+mod bye;
+mod calling;
 mod command;
+mod commands;
+mod config;
+mod core;
 mod event;
+mod gate;
+mod leg;
 mod peer;
+mod pending;
+mod random;
+mod receive;
+mod register;
+mod reinvite;
+mod talking;
+#[cfg(test)]
+pub(crate) mod testing;
+mod via;
 
+pub use auth::{Found, Ha1, LookupId};
 pub use command::{Credentials, HeaderList, InviteSpec, LegCommand, LegId};
+pub use config::{CoreConfig, TrunkAddress, TrunkSource};
+pub use core::{Core, Output};
 pub use event::{Caller, IncomingInvite, LegEvent};
 pub use peer::{FlowId, Peer, Transport};
+pub use random::Entropy;

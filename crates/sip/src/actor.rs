@@ -1,25 +1,350 @@
-//! The task that owns the core.
+//! The task that owns the core: drains its outputs, waits for one thing, feeds it that thing.
 
-use std::sync::Arc;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use bytes::Bytes;
+use rand::rngs::StdRng;
+use rand::{RngCore, SeedableRng};
+use sip_proto::registrar::Binding;
+use sip_proto::ua::{
+    Core, Entropy, FlowId, Found, Ha1, HeaderList, IncomingInvite, LegCommand, LegEvent, LegId,
+    LookupId, Output, Peer, Transport,
+};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot};
+use tracing::{Instrument, debug, info_span, warn};
 
+use crate::connection::FlowEvent;
+use crate::connections::Connections;
 use crate::handle::{Bindings, Command};
+use crate::routes::Routes;
+use crate::udp::{Udp, canonical};
 use crate::{BindError, Directory, IncomingCall, Sip, SipAddrs, SipConfig};
 
-pub(crate) async fn start(
+/// New calls that may wait for the engine; more are refused with 503.
+const CALLS_WAITING: usize = 256;
+/// Messages of all connections that may wait; then their readers wait.
+const FLOW_EVENTS: usize = 256;
+/// How long the directory may take.
+const LOOKUP_PATIENCE: Duration = Duration::from_secs(10);
+/// How long, after the last handle is gone, legs may take to end.
+const FAREWELL: Duration = Duration::from_secs(2);
+/// Longest sleep when nothing is due.
+const IDLE: Duration = Duration::from_secs(3600);
+
+/// Opens the sockets and starts the task.
+pub(crate) fn start(
     config: SipConfig,
-    _directory: Arc<dyn Directory>,
+    directory: Arc<dyn Directory>,
 ) -> Result<(Sip, mpsc::Receiver<IncomingCall>), BindError> {
-    let (commands, _inbox) = mpsc::unbounded_channel::<Command>();
-    let (_calls, incoming) = mpsc::channel(64);
-    let addrs = SipAddrs {
-        udp: config.udp,
-        tcp: config.tcp,
+    let failed = |transport, address| {
+        move |source| BindError {
+            transport,
+            address,
+            source,
+        }
     };
-    tokio::task::yield_now().await;
-    Ok((
-        Sip::new(commands, addrs, Bindings::default(), config.trunks),
-        incoming,
-    ))
+    let udp = Udp::bind(config.udp).map_err(failed("UDP", config.udp))?;
+    let tcp = listen(config.tcp, udp.bound().port()).map_err(failed("TCP", config.tcp))?;
+    let tcp_address = tcp.local_addr().map_err(failed("TCP", config.tcp))?;
+    let addrs = SipAddrs {
+        udp: udp.bound(),
+        tcp: tcp_address,
+    };
+
+    let (commands, inbox) = mpsc::unbounded_channel();
+    let (calls, incoming) = mpsc::channel(CALLS_WAITING);
+    let (flow_events, flows) = mpsc::channel(FLOW_EVENTS);
+    let (answers, answered) = mpsc::unbounded_channel();
+    let bindings = Bindings::default();
+    let actor = Actor {
+        core: Core::new(config.core(), Box::new(SystemRandom::new()), Instant::now()),
+        connections: Connections::new(flow_events, tcp_address.port()),
+        routes: Routes::default(),
+        calls,
+        answers,
+        bindings: Arc::clone(&bindings),
+        changes: follow_bindings(Arc::clone(&directory)),
+        directory,
+        domain: config.domain.clone(),
+        waiting_for_idle: Vec::new(),
+        farewell: None,
+    };
+    let inputs = Inputs {
+        udp,
+        tcp,
+        inbox,
+        flows,
+        answered,
+    };
+    tokio::spawn(actor.run(inputs).instrument(info_span!("sip")));
+    Ok((Sip::new(commands, addrs, bindings, config.trunks), incoming))
+}
+
+/// A listener for both families at `[::]`. With port 0 it takes the port of the UDP socket if that is
+/// free, so that one number names the server.
+fn listen(address: SocketAddr, udp_port: u16) -> io::Result<TcpListener> {
+    if address.port() == 0
+        && let Ok(listener) = listen_at(SocketAddr::new(address.ip(), udp_port))
+    {
+        return Ok(listener);
+    }
+    listen_at(address)
+}
+
+fn listen_at(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    if address.is_ipv6() {
+        socket.set_only_v6(!address.ip().is_unspecified())?;
+    }
+    // A restarted server must not wait for the connections of the old one to be forgotten.
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(1024)?;
+    TcpListener::from_std(socket.into())
+}
+
+/// Everything that can wake the task.
+struct Inputs {
+    udp: Udp,
+    tcp: TcpListener,
+    inbox: mpsc::UnboundedReceiver<Command>,
+    flows: mpsc::Receiver<(FlowId, FlowEvent)>,
+    answered: mpsc::UnboundedReceiver<(LookupId, Found)>,
+}
+
+struct Actor {
+    core: Core,
+    connections: Connections,
+    routes: Routes,
+    calls: mpsc::Sender<IncomingCall>,
+    /// At most one answer per open look-up, which the core counts.
+    answers: mpsc::UnboundedSender<(LookupId, Found)>,
+    bindings: Bindings,
+    changes: mpsc::UnboundedSender<(String, Vec<Binding>)>,
+    directory: Arc<dyn Directory>,
+    domain: String,
+    waiting_for_idle: Vec<oneshot::Sender<()>>,
+    /// When the task ends although legs are left; set once no handle is.
+    farewell: Option<Instant>,
+}
+
+impl Actor {
+    async fn run(mut self, mut inputs: Inputs) {
+        loop {
+            self.drain_outputs(&inputs.udp).await;
+            if self.core.legs() == 0 {
+                self.waiting_for_idle.clear();
+            }
+            if self.is_finished() {
+                return;
+            }
+            let wake_at = self.wake_at().into();
+            tokio::select! {
+                received = inputs.udp.receive() => self.hear_datagram(received),
+                Some((flow, event)) = inputs.flows.recv() => self.hear_flow(flow, event),
+                accepted = inputs.tcp.accept() => self.hear_connection(accepted),
+                command = inputs.inbox.recv(), if self.farewell.is_none() => self.obey(command),
+                Some((id, found)) = inputs.answered.recv() => {
+                    self.core.handle_lookup(id, &found, Instant::now());
+                }
+                () = tokio::time::sleep_until(wake_at) => {
+                    self.core.handle_timeout(Instant::now());
+                }
+            }
+        }
+    }
+
+    fn wake_at(&self) -> Instant {
+        let due = self
+            .core
+            .poll_timeout()
+            .into_iter()
+            .chain(self.farewell)
+            .min();
+        due.unwrap_or_else(|| Instant::now() + IDLE)
+    }
+
+    fn is_finished(&self) -> bool {
+        self.farewell
+            .is_some_and(|at| self.core.legs() == 0 || at <= Instant::now())
+    }
+
+    fn hear_datagram(&mut self, received: io::Result<(Bytes, Peer)>) {
+        match received {
+            Ok((bytes, peer)) => self.core.handle_datagram(bytes, peer, Instant::now()),
+            Err(error) => debug!(%error, "failed to receive a datagram"),
+        }
+    }
+
+    fn hear_connection(&mut self, accepted: io::Result<(tokio::net::TcpStream, SocketAddr)>) {
+        match accepted {
+            Ok((stream, remote)) => self.connections.accept(stream, canonical(remote)),
+            Err(error) => warn!(%error, "failed to accept a connection"),
+        }
+    }
+
+    fn hear_flow(&mut self, flow: FlowId, event: FlowEvent) {
+        let now = Instant::now();
+        match event {
+            FlowEvent::Open { local } => self.connections.opened(flow, local),
+            FlowEvent::Message(message) => {
+                if let Some(peer) = self.connections.peer(flow) {
+                    self.core.handle_message(message, peer, now);
+                }
+            }
+            FlowEvent::Ping => {
+                if let Some(peer) = self.connections.peer(flow) {
+                    self.connections.send(peer, Bytes::from_static(b"\r\n"));
+                }
+            }
+            FlowEvent::Closed { connected } => {
+                debug!(connected, "connection closed");
+                for peer in self.connections.closed(flow) {
+                    self.core.handle_transport_error(peer, now);
+                }
+                self.core.handle_flow_closed(flow, now);
+            }
+        }
+    }
+
+    fn obey(&mut self, command: Option<Command>) {
+        let now = Instant::now();
+        match command {
+            Some(Command::Leg(leg, command)) => self.core.handle_command(leg, command, now),
+            Some(Command::Listen(leg, listener)) => self.routes.listen(leg, listener),
+            Some(Command::Forget(leg)) => self.routes.forget(leg),
+            Some(Command::HangUp(dialog)) => self.core.hang_up(&dialog, now),
+            Some(Command::Drain) => self.core.drain(),
+            Some(Command::Idle(done)) => self.waiting_for_idle.push(done),
+            None => {
+                self.core.drain();
+                self.farewell = Some(now + FAREWELL);
+            }
+        }
+    }
+
+    async fn drain_outputs(&mut self, udp: &Udp) {
+        while let Some(output) = self.core.poll_output() {
+            match output {
+                Output::Transmit { peer, bytes } => self.transmit(udp, peer, bytes).await,
+                Output::Incoming(invite) => self.announce(*invite),
+                Output::Event(leg, event) => self.deliver(leg, event),
+                Output::Over(leg) => self.routes.over(leg),
+                Output::Lookup { id, login } => self.look_up(id, login),
+                Output::Bindings { login, bindings } => self.publish(login, bindings),
+            }
+        }
+    }
+
+    async fn transmit(&mut self, udp: &Udp, peer: Peer, bytes: Bytes) {
+        let sent = match peer.transport {
+            Transport::Udp => udp.send(peer.remote, &bytes).await.is_ok(),
+            Transport::Tcp => self.connections.send(peer, bytes),
+        };
+        if !sent {
+            debug!(transport = peer.transport.via(), "failed to send a message");
+            self.core.handle_transport_error(peer, Instant::now());
+        }
+    }
+
+    fn announce(&mut self, invite: IncomingInvite) {
+        let leg = invite.leg;
+        self.routes.expect(leg);
+        if self.calls.try_send(invite.into()).is_err() {
+            let headers = vec![("Retry-After".to_owned(), "5".to_owned())];
+            let refusal = LegCommand::Reject {
+                status: 503,
+                reason: None,
+                headers,
+            };
+            self.core.handle_command(leg, refusal, Instant::now());
+        }
+    }
+
+    /// A leg whose listener has vanished is hung up: nobody else would.
+    fn deliver(&mut self, leg: LegId, event: LegEvent) {
+        if !self.routes.deliver(leg, event) {
+            self.routes.forget(leg);
+            let bye = LegCommand::Bye {
+                headers: HeaderList::new(),
+            };
+            self.core.handle_command(leg, bye, Instant::now());
+        }
+    }
+
+    fn look_up(&self, id: LookupId, login: String) {
+        let (directory, answers) = (Arc::clone(&self.directory), self.answers.clone());
+        let domain = self.domain.clone();
+        let asking = async move {
+            let asked = directory.credentials(&login, &domain);
+            let found = match tokio::time::timeout(LOOKUP_PATIENCE, asked).await {
+                Ok(Ok(Some(secret))) => Found::Client(Ha1 {
+                    md5: secret.ha1_md5,
+                    sha256: secret.ha1_sha256,
+                }),
+                Ok(Ok(None)) => Found::Nobody,
+                Ok(Err(error)) => {
+                    warn!(%error, "failed to look up a client");
+                    Found::Failed
+                }
+                Err(_) => {
+                    warn!("looking up a client took too long");
+                    Found::Failed
+                }
+            };
+            // The task only ends with the program.
+            let _ = answers.send((id, found));
+        };
+        tokio::spawn(asking.in_current_span());
+    }
+
+    fn publish(&self, login: String, bindings: Vec<Binding>) {
+        let mut table = self
+            .bindings
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        if bindings.is_empty() {
+            table.remove(&login);
+        } else {
+            table.insert(login.clone(), bindings.clone());
+        }
+        let _ = self.changes.send((login, bindings));
+    }
+}
+
+/// Tells the directory of changes, one after the other. Clients that proved themselves cause them, so
+/// what waits is bounded by their number and pace.
+fn follow_bindings(directory: Arc<dyn Directory>) -> mpsc::UnboundedSender<(String, Vec<Binding>)> {
+    let (changes, mut changed) = mpsc::unbounded_channel::<(String, Vec<Binding>)>();
+    tokio::spawn(async move {
+        while let Some((login, bindings)) = changed.recv().await {
+            directory.bindings_changed(&login, bindings).await;
+        }
+    });
+    changes
+}
+
+/// Unpredictable words, seeded by the system.
+struct SystemRandom(StdRng);
+
+impl SystemRandom {
+    fn new() -> Self {
+        Self(StdRng::from_os_rng())
+    }
+}
+
+impl Entropy for SystemRandom {
+    fn next_u64(&mut self) -> u64 {
+        self.0.next_u64()
+    }
 }

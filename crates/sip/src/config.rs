@@ -1,8 +1,9 @@
 //! What the operator decides.
 
-use std::net::{AddrParseError, IpAddr, SocketAddr};
-use std::str::FromStr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
+
+use sip_proto::ua::{CoreConfig, TrunkAddress, TrunkSource};
 
 /// Settings of the SIP side.
 #[derive(Clone, Debug)]
@@ -13,6 +14,9 @@ pub struct SipConfig {
     pub tcp: SocketAddr,
     /// The organization's domain: digest realm, and one of the names of this server.
     pub domain: String,
+    /// Further host names under which phones register here. Our addresses and `localhost` always
+    /// count.
+    pub names: Vec<String>,
     /// Address that peers outside private networks reach us at, when it is not the bound one.
     pub public_address: Option<IpAddr>,
     /// Challenge with SHA-256 besides MD5. Many phones understand only MD5 and stop at this.
@@ -33,12 +37,33 @@ impl Default for SipConfig {
             udp: SocketAddr::from(([0, 0, 0, 0], 5080)),
             tcp: SocketAddr::from(([0, 0, 0, 0], 5080)),
             domain: "patchcord".to_owned(),
+            names: Vec::new(),
             public_address: None,
             sha256: false,
             nonce_lifetime: Duration::from_secs(300),
             max_calls_in_setup: 1000,
             trunks: Vec::new(),
             user_agent: concat!("Patchcord/", env!("CARGO_PKG_VERSION")).to_owned(),
+        }
+    }
+}
+
+impl SipConfig {
+    /// The part that the core needs.
+    pub(crate) fn core(&self) -> CoreConfig {
+        let source = |trunk: &Trunk| TrunkSource {
+            name: trunk.name.clone(),
+            addresses: trunk.addresses.clone(),
+        };
+        CoreConfig {
+            domain: self.domain.clone(),
+            names: self.names.clone(),
+            public_address: self.public_address,
+            user_agent: self.user_agent.clone(),
+            sha256: self.sha256,
+            nonce_lifetime: self.nonce_lifetime,
+            max_setup: self.max_calls_in_setup,
+            trunks: self.trunks.iter().map(source).collect(),
         }
     }
 }
@@ -56,38 +81,6 @@ pub struct Trunk {
     pub password: Option<String>,
     /// Addresses its calls come from.
     pub addresses: Vec<TrunkAddress>,
-}
-
-/// An address that calls of a trunk come from.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct TrunkAddress {
-    /// Address.
-    pub ip: IpAddr,
-    /// Source port; `None` for any.
-    pub port: Option<u16>,
-}
-
-impl TrunkAddress {
-    /// Whether `source` is this address.
-    #[must_use]
-    pub fn matches(&self, source: SocketAddr) -> bool {
-        self.ip == source.ip() && self.port.is_none_or(|port| port == source.port())
-    }
-}
-
-impl FromStr for TrunkAddress {
-    type Err = AddrParseError;
-
-    /// Reads `192.0.2.7`, `192.0.2.7:5060`, `2001:db8::7` or `[2001:db8::7]:5060`.
-    fn from_str(text: &str) -> Result<Self, AddrParseError> {
-        match text.parse::<SocketAddr>() {
-            Ok(address) => Ok(Self {
-                ip: address.ip(),
-                port: Some(address.port()),
-            }),
-            Err(_) => text.parse().map(|ip| Self { ip, port: None }),
-        }
-    }
 }
 
 impl std::fmt::Debug for Trunk {

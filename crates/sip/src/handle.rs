@@ -10,7 +10,7 @@ use sip_proto::registrar::Binding;
 use sip_proto::ua::{
     Caller, HeaderList, IncomingInvite, LegCommand, LegEvent, LegId, Peer, Transport,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::{Directory, SipConfig, Trunk};
 
@@ -127,6 +127,7 @@ pub(crate) enum Command {
     Forget(LegId),
     HangUp(DialogSnapshot),
     Drain,
+    Idle(oneshot::Sender<()>),
 }
 
 /// The SIP side of the server. Clones are cheap; the sockets close when the last one is dropped.
@@ -149,11 +150,12 @@ impl Sip {
     ///
     /// # Errors
     /// [`BindError`] if an address cannot be listened on.
+    #[expect(clippy::unused_async, reason = "async says that it needs the runtime")]
     pub async fn bind(
         config: SipConfig,
         directory: Arc<dyn Directory>,
     ) -> Result<(Self, mpsc::Receiver<IncomingCall>), BindError> {
-        crate::actor::start(config, directory).await
+        crate::actor::start(config, directory)
     }
 
     pub(crate) fn new(
@@ -230,6 +232,14 @@ impl Sip {
     /// Refuses new calls with 503 from now on; calls that exist go on.
     pub fn drain(&self) {
         self.tell(Command::Drain);
+    }
+
+    /// Returns once no leg is left.
+    pub async fn idle(&self) {
+        let (done, waiting) = oneshot::channel();
+        self.tell(Command::Idle(done));
+        // The task drops its end when the last leg is over.
+        let _ = waiting.await;
     }
 
     /// Sends BYE for a call of an earlier process. Nobody is told how it went.

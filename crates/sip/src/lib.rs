@@ -10,16 +10,21 @@
 
 mod actor;
 mod config;
+mod connection;
+mod connections;
 mod directory;
 mod handle;
 mod local;
 mod resolve;
+mod routes;
+mod udp;
 
-pub use config::{SipConfig, Trunk, TrunkAddress};
+pub use config::{SipConfig, Trunk};
 pub use directory::{Directory, DirectoryError, Secret};
 pub use handle::{BindError, IncomingCall, LegEvents, ResolveError, Sip, SipAddrs};
 pub use sip_proto::DialogSnapshot;
 pub use sip_proto::registrar::Binding;
 pub use sip_proto::ua::{
     Caller, Credentials, HeaderList, InviteSpec, LegCommand, LegEvent, LegId, Peer, Transport,
+    TrunkAddress,
 };

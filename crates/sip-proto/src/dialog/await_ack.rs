@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn resends_until_it_gives_up() {
-        let start = Instant::now_for_tests();
+        let start = crate::ua::testing::start();
         let mut machine = AwaitAck::new(Bytes::from_static(b"ok"), start);
         let mut seen = String::new();
         loop {

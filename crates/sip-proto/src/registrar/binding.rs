@@ -1,9 +1,10 @@
 //! One way to reach a client.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use crate::header::NameAddr;
 use crate::ua::Peer;
-use crate::uri::SipUri;
+use crate::uri::{SipUri, Uri};
 
 /// A binding: a Contact of a client, and the path its REGISTER came by.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -21,4 +22,20 @@ pub struct Binding {
     pub call_id: String,
     /// CSeq number of that REGISTER.
     pub seq: u32,
+}
+
+impl Binding {
+    /// The Contact value that tells the client how long the binding has left, in whole seconds.
+    #[must_use]
+    pub fn listed(&self, now: Instant) -> String {
+        let left = self.expires_at.saturating_duration_since(now);
+        // Rounded up: a binding that still lives has no 0 s left.
+        let seconds = left.as_secs() + u64::from(left > Duration::from_secs(left.as_secs()));
+        let mut address = NameAddr::new(Uri::Sip(self.contact.clone()));
+        if self.q < 1000 {
+            address.params.set("q", Some(&format!("0.{:03}", self.q)));
+        }
+        address.params.set("expires", Some(&seconds.to_string()));
+        address.to_string()
+    }
 }

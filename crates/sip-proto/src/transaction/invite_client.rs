@@ -95,12 +95,15 @@ impl InviteClient {
 
     pub(crate) fn handle_transport_error(&mut self) {
         match self.state {
-            State::Calling { .. } | State::Proceeding => {
+            State::Calling { .. } => {
                 self.actions.push_back(Action::Unsent);
                 self.end();
             }
-            // What is lost is an ACK; the far side repeats its response and timer D still runs.
-            State::Completed { .. } | State::Accepted { .. } | State::Terminated => {}
+            // The INVITE got there; what is lost is an ACK or CANCEL, or nothing at all.
+            State::Proceeding
+            | State::Completed { .. }
+            | State::Accepted { .. }
+            | State::Terminated => {}
         }
     }
 

@@ -157,6 +157,12 @@ impl Table {
     /// Answers a request with a message that is ready.
     pub(crate) fn respond_bytes(&mut self, tx: TxId, status: u16, bytes: Bytes, now: Instant) {
         if let Some(entry) = self.entries.get_mut(&tx) {
+            if let (401 | 407, Key::Server(_, merge)) = (status, &mut entry.key)
+                && let Some(merge) = merge.take()
+            {
+                // Some phones repeat a challenged request under the same CSeq number.
+                self.merges.remove(&merge);
+            }
             match &mut entry.machine {
                 Machine::InviteServer(machine) => machine.respond(status, bytes, now),
                 Machine::Server(machine) => machine.respond(status, bytes, now),

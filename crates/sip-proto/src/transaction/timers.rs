@@ -3,13 +3,13 @@
 use std::time::{Duration, Instant};
 
 /// Round-trip estimate: first retransmission after this long.
-pub const T1: Duration = Duration::from_millis(500);
+pub(crate) const T1: Duration = Duration::from_millis(500);
 /// Longest gap between retransmissions of non-INVITE requests and INVITE responses.
-pub const T2: Duration = Duration::from_secs(4);
+pub(crate) const T2: Duration = Duration::from_secs(4);
 /// Longest time a message stays in the network.
-pub const T4: Duration = Duration::from_secs(5);
+pub(crate) const T4: Duration = Duration::from_secs(5);
 /// Patience of timers B, F, H, J, L and M: 64 × T1.
-pub const PATIENCE: Duration = Duration::from_secs(32);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(32);
 
 /// The next repetition of a message on an unreliable transport.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

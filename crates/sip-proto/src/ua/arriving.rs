@@ -1,0 +1,290 @@
+//! Inbound legs until their final response (RFC 3261 §13.3).
+
+use std::time::Instant;
+
+use super::auth::Proof;
+use super::body::Body;
+use super::build::{SDP, custom_headers};
+use super::config::{PROGRESS_REFRESH, RETRY_AFTER};
+use super::core::{Core, Output};
+use super::gate::Gate;
+use super::leg::{Arriving, Awaited, Leg, Ours, Progress, State, Talking};
+use super::{Caller, HeaderList, IncomingInvite, LegEvent, Peer};
+use crate::dialog::{AwaitAck, Dialog};
+use crate::digest::Party;
+use crate::message::{HeaderName, Request, Response};
+use crate::transaction::ServerKey;
+
+impl Core {
+    /// An INVITE outside dialogs.
+    pub(super) fn receive_invite(
+        &mut self,
+        key: ServerKey,
+        invite: Request,
+        peer: Peer,
+        reply_to: Peer,
+        now: Instant,
+    ) {
+        if self.draining || self.arriving.len() >= self.config.max_setup {
+            return self.refuse_statelessly(&invite, 503, reply_to);
+        }
+        if let Some(response) = self.refuse_invite(&invite) {
+            self.answer_new(key, &invite, &response, reply_to, now);
+            return;
+        }
+        let tag = self.random.tag();
+        let trying = self.response(&invite, 100, &tag);
+        let tx = self.answer_new(key, &invite, &trying, reply_to, now);
+        let id = self.fresh_leg();
+        let user = invite.uri.user().unwrap_or_default().into_owned();
+        let call_id = invite.headers.call_id().unwrap_or_default().into_owned();
+        self.dialogs.insert((call_id.clone(), tag.clone()), id);
+        self.arriving.insert(tx, id);
+        let arriving = Arriving {
+            tx,
+            invite,
+            peer,
+            reported: false,
+            progress: None,
+        };
+        let mut leg = Leg {
+            id,
+            call_id,
+            tag,
+            contact: self.contact(&user, peer),
+            headers: Vec::new(),
+            auth: None,
+            gate: Gate::new(now),
+            arriving_tx: Some(tx),
+            deadline: None,
+            state: State::Over,
+        };
+        self.identify(&mut leg, Box::new(arriving), now);
+        self.put(leg);
+    }
+
+    /// An INVITE that went round in a circle ends here: each leg made for a call carries one less.
+    fn refuse_invite(&mut self, invite: &Request) -> Option<Response> {
+        if let Some(refusal) = self.refusal(invite) {
+            return Some(refusal);
+        }
+        let spent = matches!(invite.headers.max_forwards(), Ok(Some(0)));
+        spent.then(|| self.plain(invite, 483))
+    }
+
+    /// Credentials are proven before anybody hears of the call.
+    fn identify(&mut self, leg: &mut Leg, arriving: Box<Arriving>, now: Instant) {
+        let headers = &arriving.invite.headers;
+        match self.find_credentials(headers, &[Party::Proxy, Party::Server]) {
+            Proof::Given(credentials) => {
+                if self.look_up_caller(leg.id, credentials) {
+                    leg.state = State::Arriving(arriving);
+                } else {
+                    self.refuse_arriving(leg, &arriving, 503, now);
+                }
+            }
+            Proof::Missing => {
+                let caller = self.trunk_of(arriving.peer);
+                self.report_invite(leg, arriving, caller);
+            }
+            Proof::Unsupported => self.report_invite(leg, arriving, Caller::BadCredentials),
+            Proof::Malformed => self.refuse_arriving(leg, &arriving, 400, now),
+        }
+    }
+
+    fn trunk_of(&self, peer: Peer) -> Caller {
+        let here = |trunk: &&super::TrunkSource| {
+            trunk
+                .addresses
+                .iter()
+                .any(|address| address.matches(peer.remote))
+        };
+        match self.config.trunks.iter().find(here) {
+            Some(trunk) => Caller::Trunk {
+                name: trunk.name.clone(),
+            },
+            None => Caller::Unknown,
+        }
+    }
+
+    /// Tells the engine of a call.
+    pub(super) fn report_invite(
+        &mut self,
+        leg: &mut Leg,
+        mut arriving: Box<Arriving>,
+        caller: Caller,
+    ) {
+        let invite = &arriving.invite;
+        let headers = &invite.headers;
+        let user = |uri: &crate::uri::Uri| uri.user().unwrap_or_default().into_owned();
+        let host = |uri: &crate::uri::Uri| uri.host().map(ToString::to_string).unwrap_or_default();
+        let (from, to) = (headers.from().ok(), headers.to().ok());
+        let (from_uri, to_uri) = (from.as_ref().map(|f| &f.uri), to.as_ref().map(|t| &t.uri));
+        let body = Body::of(headers, &invite.body);
+        let report = IncomingInvite {
+            leg: leg.id,
+            peer: arriving.peer,
+            caller,
+            request_uri: invite.uri.to_string(),
+            called_user: user(&invite.uri),
+            to_user: to_uri.map(user).unwrap_or_default(),
+            to_host: to_uri.map(host).unwrap_or_default(),
+            from_user: from_uri.map(user).unwrap_or_default(),
+            from_host: from_uri.map(host).unwrap_or_default(),
+            from_display: from.as_ref().and_then(|from| from.display.clone()),
+            call_id: leg.call_id.clone(),
+            headers: custom_headers(headers),
+            sdp: body.sdp,
+            body_type_ok: body.type_ok,
+            max_forwards: headers.max_forwards().ok().flatten().unwrap_or(70),
+        };
+        arriving.reported = true;
+        leg.state = State::Arriving(arriving);
+        self.outputs.push_back(Output::Incoming(Box::new(report)));
+    }
+
+    /// A final response of ours to an INVITE that nobody knows of.
+    pub(super) fn refuse_arriving(
+        &mut self,
+        leg: &mut Leg,
+        arriving: &Arriving,
+        status: u16,
+        now: Instant,
+    ) {
+        let mut response = self.response(&arriving.invite, status, &leg.tag);
+        if status == 503 {
+            response.headers.push(HeaderName::RetryAfter, RETRY_AFTER);
+        }
+        self.table.respond(arriving.tx, &response, now);
+        leg.state = State::Over;
+    }
+
+    /// The caller gave up.
+    pub(super) fn cancel_arriving(&mut self, mut leg: Leg, now: Instant) {
+        if let State::Arriving(arriving) = std::mem::replace(&mut leg.state, State::Over) {
+            let response = self.leg_response(&leg, &arriving.invite, 487, &Vec::new());
+            self.table.respond(arriving.tx, &response, now);
+            if arriving.reported {
+                self.event(leg.id, LegEvent::Canceled);
+            }
+        }
+        self.put(leg);
+    }
+
+    pub(super) fn progress(
+        &mut self,
+        leg: &mut Leg,
+        mut arriving: Box<Arriving>,
+        status: u16,
+        headers: &HeaderList,
+        now: Instant,
+    ) {
+        let status = status.clamp(101, 199);
+        let bytes = self
+            .leg_response(leg, &arriving.invite, status, headers)
+            .to_bytes();
+        self.table
+            .respond_bytes(arriving.tx, status, bytes.clone(), now);
+        arriving.progress = Some(Progress {
+            status,
+            bytes,
+            repeat_at: now + PROGRESS_REFRESH,
+        });
+        leg.state = State::Arriving(arriving);
+    }
+
+    pub(super) fn refresh_progress(&mut self, arriving: &mut Arriving, now: Instant) {
+        if let Some(progress) = &mut arriving.progress {
+            let bytes = progress.bytes.clone();
+            self.table
+                .respond_bytes(arriving.tx, progress.status, bytes, now);
+            progress.repeat_at = now + PROGRESS_REFRESH;
+        }
+    }
+
+    /// 200, and the dialog begins.
+    pub(super) fn answer(
+        &mut self,
+        leg: &mut Leg,
+        arriving: &Arriving,
+        sdp: String,
+        headers: &HeaderList,
+        now: Instant,
+    ) {
+        let Arriving {
+            tx, invite, peer, ..
+        } = arriving;
+        let Some(dialog) = Dialog::for_callee(invite, &leg.tag, *peer) else {
+            return self.refuse_arriving(leg, arriving, 400, now);
+        };
+        let seq = invite.headers.cseq().map_or(0, |cseq| cseq.seq);
+        let offered = Body::of(&invite.headers, &invite.body).sdp.is_none();
+        let ok = self.ok_with_sdp(leg, invite, sdp, headers);
+        self.table.respond(*tx, &ok, now);
+        let machine = AwaitAck::new(ok.to_bytes(), now);
+        self.event(leg.id, LegEvent::Dialog(Box::new(dialog.snapshot())));
+        leg.state = State::Talking(Box::new(Talking {
+            dialog,
+            outbound: false,
+            awaited: Some(Awaited {
+                machine,
+                tx: *tx,
+                seq,
+                first: true,
+                offered,
+            }),
+            ours: Ours::Idle,
+            theirs: None,
+            unacked: None,
+            bye: None,
+        }));
+    }
+
+    pub(super) fn ok_with_sdp(
+        &mut self,
+        leg: &Leg,
+        invite: &Request,
+        sdp: String,
+        headers: &HeaderList,
+    ) -> Response {
+        let mut ok = self.leg_response(leg, invite, 200, headers);
+        if !sdp.is_empty() {
+            ok.set_body(SDP, sdp);
+        }
+        ok
+    }
+
+    /// A final response of the engine's; the leg ends.
+    pub(super) fn reject(
+        &mut self,
+        leg: &mut Leg,
+        arriving: &Arriving,
+        (status, reason): (u16, Option<String>),
+        headers: &HeaderList,
+        now: Instant,
+    ) {
+        let status = status.clamp(300, 699);
+        let mut response = self.leg_response(leg, &arriving.invite, status, headers);
+        if let Some(reason) = reason {
+            response.reason = reason;
+        }
+        self.table.respond(arriving.tx, &response, now);
+        leg.state = State::Over;
+    }
+
+    /// 407.
+    pub(super) fn challenge(
+        &mut self,
+        leg: &mut Leg,
+        arriving: &Arriving,
+        stale: bool,
+        now: Instant,
+    ) {
+        let mut response = self.leg_response(leg, &arriving.invite, 407, &Vec::new());
+        let (elapsed, salt) = (self.elapsed(now), self.random.word());
+        self.authenticator
+            .challenge(&mut response, Party::Proxy, stale, elapsed, salt);
+        self.table.respond(arriving.tx, &response, now);
+        leg.state = State::Over;
+    }
+}

@@ -1,0 +1,178 @@
+//! Credentials of strangers: found, looked up outside, proven (RFC 3261 §22).
+
+use std::time::Instant;
+
+use super::config::MAX_LOOKUPS;
+use super::core::{Core, Output};
+use super::leg::{Leg, State};
+use super::register::Registering;
+use super::{Caller, LegId};
+use crate::digest::{Algorithm, Credentials, CredentialsError, Party, Verdict};
+use crate::message::{Headers, Method};
+
+/// A question to the directory.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct LookupId(pub u64);
+
+/// Digest secrets of a client: lower-case hex of H(login:realm:password).
+#[derive(Clone, PartialEq, Eq)]
+pub struct Ha1 {
+    /// With MD5.
+    pub md5: String,
+    /// With SHA-256.
+    pub sha256: String,
+}
+
+impl std::fmt::Debug for Ha1 {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Ha1(..)")
+    }
+}
+
+/// The directory's answer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Found {
+    /// The client may call and register; these prove it.
+    Client(Ha1),
+    /// No such client, or it is disabled.
+    Nobody,
+    /// The directory could not be asked: 500.
+    Failed,
+}
+
+/// A request that waits for the directory.
+pub(super) struct Lookup {
+    credentials: Box<Credentials>,
+    waiting: Waiting,
+}
+
+enum Waiting {
+    Invite(LegId),
+    Register(Box<Registering>),
+}
+
+/// What a request says about its sender.
+pub(super) enum Proof {
+    Missing,
+    Given(Box<Credentials>),
+    /// For us, but not in a way we offered: ask again.
+    Unsupported,
+    Malformed,
+}
+
+impl Core {
+    /// The first credentials for our realm.
+    pub(super) fn find_credentials(&self, headers: &Headers, parties: &[Party]) -> Proof {
+        for party in parties {
+            match self.authenticator.credentials(headers, *party) {
+                Ok(Some(credentials)) => return Proof::Given(Box::new(credentials)),
+                Ok(None) => {}
+                Err(CredentialsError::Malformed(_)) => return Proof::Malformed,
+                Err(CredentialsError::Unsupported(_)) => return Proof::Unsupported,
+            }
+        }
+        Proof::Missing
+    }
+
+    /// Asks who calls. False if too many questions are open.
+    pub(super) fn look_up_caller(&mut self, leg: LegId, credentials: Box<Credentials>) -> bool {
+        self.look_up(credentials, Waiting::Invite(leg))
+    }
+
+    /// Asks who registers. False if too many questions are open.
+    pub(super) fn look_up_client(
+        &mut self,
+        registering: Box<Registering>,
+        credentials: Box<Credentials>,
+    ) -> bool {
+        self.look_up(credentials, Waiting::Register(registering))
+    }
+
+    fn look_up(&mut self, credentials: Box<Credentials>, waiting: Waiting) -> bool {
+        if self.lookups.len() >= MAX_LOOKUPS {
+            return false;
+        }
+        let id = self.fresh_lookup();
+        let login = credentials.username.clone();
+        self.lookups.insert(
+            id,
+            Lookup {
+                credentials,
+                waiting,
+            },
+        );
+        self.outputs.push_back(Output::Lookup { id, login });
+        true
+    }
+
+    /// Takes the directory's answer.
+    pub fn handle_lookup(&mut self, id: LookupId, found: &Found, now: Instant) {
+        let Some(Lookup {
+            credentials,
+            waiting,
+        }) = self.lookups.remove(&id)
+        else {
+            return;
+        };
+        match waiting {
+            Waiting::Invite(leg) => {
+                if let Some(mut leg) = self.take(leg) {
+                    self.caller_found(&mut leg, &credentials, found, now);
+                    self.put(leg);
+                }
+            }
+            Waiting::Register(registering) => {
+                let verdict = self.verdict(&credentials, &Method::Register, found, now);
+                self.client_found(&registering, &credentials.username, verdict, now);
+            }
+        }
+        self.pump(now);
+    }
+
+    fn caller_found(
+        &mut self,
+        leg: &mut Leg,
+        credentials: &Credentials,
+        found: &Found,
+        now: Instant,
+    ) {
+        let arriving = match std::mem::replace(&mut leg.state, State::Over) {
+            State::Arriving(arriving) => arriving,
+            other => return leg.state = other,
+        };
+        match self.verdict(credentials, &Method::Invite, found, now) {
+            None => self.refuse_arriving(leg, &arriving, 500, now),
+            Some(Verdict::Accepted) => {
+                let login = credentials.username.clone();
+                self.report_invite(leg, arriving, Caller::Client { login });
+            }
+            Some(Verdict::Stale) => self.challenge(leg, &arriving, true, now),
+            Some(Verdict::Wrong) => self.report_invite(leg, arriving, Caller::BadCredentials),
+        }
+    }
+
+    /// `None` if the directory failed.
+    fn verdict(
+        &mut self,
+        credentials: &Credentials,
+        method: &Method,
+        found: &Found,
+        now: Instant,
+    ) -> Option<Verdict> {
+        let ha1 = match (found, credentials.algorithm) {
+            (Found::Failed, _) => return None,
+            // No hash: nothing can prove it, and it takes the same time to find out.
+            (Found::Nobody, _) => "",
+            (Found::Client(ha1), Algorithm::Md5) => &ha1.md5,
+            (Found::Client(ha1), Algorithm::Sha256) => &ha1.sha256,
+        };
+        let elapsed = self.elapsed(now);
+        let verdict = self.authenticator.verify(credentials, method, ha1, elapsed);
+        // A client without this hash, or none at all, proves nothing with the empty one.
+        Some(if ha1.is_empty() {
+            Verdict::Wrong
+        } else {
+            verdict
+        })
+    }
+}

@@ -1,0 +1,178 @@
+//! A leg and the states it goes through.
+//!
+//! ```text
+//! inbound:  Arriving ──200──► Talking ──BYE──► Leaving ──► over
+//! outbound: Calling ───2xx──► Talking      (any state ends at once when there is no more to do)
+//! ```
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::gate::Gate;
+use super::{HeaderList, LegId, Peer};
+use crate::dialog::{AwaitAck, Dialog};
+use crate::digest;
+use crate::message::Request;
+use crate::transaction::TxId;
+
+/// One leg.
+pub(super) struct Leg {
+    pub(super) id: LegId,
+    pub(super) call_id: String,
+    /// Our tag.
+    pub(super) tag: String,
+    /// Value of our Contact.
+    pub(super) contact: String,
+    /// Put on every message.
+    pub(super) headers: HeaderList,
+    pub(super) auth: Option<digest::Client>,
+    pub(super) gate: Gate,
+    /// Of the unanswered INVITE, as it stands in the index of arriving legs.
+    pub(super) arriving_tx: Option<TxId>,
+    /// As it stands in the index of deadlines.
+    pub(super) deadline: Option<Instant>,
+    pub(super) state: State,
+}
+
+pub(super) enum State {
+    Arriving(Box<Arriving>),
+    Calling(Box<Calling>),
+    Talking(Box<Talking>),
+    Leaving(Box<Leaving>),
+    /// Only while the leg is being worked on; a leg left in it is forgotten.
+    Over,
+}
+
+/// An inbound INVITE without final response.
+pub(super) struct Arriving {
+    pub(super) tx: TxId,
+    pub(super) invite: Request,
+    pub(super) peer: Peer,
+    /// False while its credentials are looked up: the engine does not know it yet.
+    pub(super) reported: bool,
+    /// The last provisional response, to be repeated.
+    pub(super) progress: Option<Progress>,
+}
+
+pub(super) struct Progress {
+    pub(super) status: u16,
+    pub(super) bytes: Bytes,
+    pub(super) repeat_at: Instant,
+}
+
+/// An outbound INVITE without final response.
+pub(super) struct Calling {
+    pub(super) tx: TxId,
+    /// The INVITE, without Via.
+    pub(super) invite: Request,
+    pub(super) route: Peer,
+    pub(super) has_offer: bool,
+    /// Early dialogs by To tag.
+    pub(super) early: BTreeMap<String, Dialog>,
+    pub(super) provisional: bool,
+    pub(super) cancel: Cancel,
+    /// The far side hung up before its 2xx reached us.
+    pub(super) hung_up: bool,
+}
+
+/// How far giving up has come.
+pub(super) enum Cancel {
+    No,
+    /// Wanted, but CANCEL must wait for a provisional response (RFC 3261 §9.1).
+    Wanted,
+    Sent {
+        give_up_at: Instant,
+    },
+}
+
+impl Cancel {
+    pub(super) fn is_wanted(&self) -> bool {
+        !matches!(self, Self::No)
+    }
+}
+
+/// A confirmed dialog.
+pub(super) struct Talking {
+    pub(super) dialog: Dialog,
+    /// Whether the first INVITE was ours: decides who waits longer after glare (§14.1).
+    pub(super) outbound: bool,
+    pub(super) awaited: Option<Awaited>,
+    pub(super) ours: Ours,
+    pub(super) theirs: Option<Theirs>,
+    /// A 2xx that carried an offer and waits for `AckSdp`.
+    pub(super) unacked: Option<Unacked>,
+    /// A BYE that waits for the ACK of our first 2xx (§15).
+    pub(super) bye: Option<HeaderList>,
+}
+
+/// A 2xx of ours without ACK.
+pub(super) struct Awaited {
+    pub(super) machine: AwaitAck,
+    pub(super) tx: TxId,
+    pub(super) seq: u32,
+    /// Of the INVITE that made the dialog.
+    pub(super) first: bool,
+    /// Whether our 2xx carried an offer.
+    pub(super) offered: bool,
+}
+
+/// Our re-INVITE.
+pub(super) enum Ours {
+    Idle,
+    Sent {
+        sdp: String,
+        tries: u8,
+    },
+    /// Later: an INVITE transaction is in the way, or both sides tried at once.
+    Waiting {
+        sdp: String,
+        tries: u8,
+        at: Instant,
+    },
+}
+
+/// Their re-INVITE, unanswered.
+pub(super) struct Theirs {
+    pub(super) tx: TxId,
+    pub(super) invite: Request,
+    pub(super) has_offer: bool,
+}
+
+pub(super) struct Unacked {
+    pub(super) tx: TxId,
+    pub(super) seq: u32,
+}
+
+/// BYE is on its way.
+pub(super) struct Leaving {
+    /// Whether its outcome is the leg's last event.
+    pub(super) report: bool,
+    pub(super) dialog: Dialog,
+}
+
+impl Leg {
+    /// When something is to be done by the clock.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        match &self.state {
+            State::Arriving(arriving) => arriving.progress.as_ref().map(|p| p.repeat_at),
+            State::Calling(calling) => match calling.cancel {
+                Cancel::Sent { give_up_at } => Some(give_up_at),
+                Cancel::No | Cancel::Wanted => None,
+            },
+            State::Talking(talking) => {
+                let ack = talking
+                    .awaited
+                    .as_ref()
+                    .map(|awaited| awaited.machine.poll_timeout());
+                let retry = match &talking.ours {
+                    Ours::Waiting { at, .. } => Some(*at),
+                    Ours::Idle | Ours::Sent { .. } => None,
+                };
+                ack.into_iter().chain(retry).min()
+            }
+            State::Leaving(_) | State::Over => None,
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! Requests as they come in: what is refused without asking anybody, and who gets the rest
+//! (RFC 3261 §8.2, §9.2, §12.2.2).
+
+use std::time::Instant;
+
+use super::build::ALLOW;
+use super::config::{MAX_TRANSACTIONS, RETRY_AFTER};
+use super::core::Core;
+use super::{LegId, Peer, via};
+use crate::header::Via;
+use crate::message::{HeaderName, Headers, Method, Request, Response};
+use crate::parse::ParseError;
+use crate::transaction::{Incoming, ServerKey, TxId};
+use crate::uri::Uri;
+
+impl Core {
+    /// Answers what cannot be read, if it can be answered at all.
+    pub(super) fn refuse_malformed(&mut self, error: &ParseError, peer: Peer) {
+        let Some(mut response) = error.response(&self.random.tag()) else {
+            return;
+        };
+        let Some(reply_to) = via::stamp(&mut response.headers, peer) else {
+            return;
+        };
+        response
+            .headers
+            .push(HeaderName::Server, self.config.user_agent.as_str());
+        self.transmit(reply_to, response.to_bytes());
+    }
+
+    pub(super) fn receive_request(&mut self, mut request: Request, peer: Peer, now: Instant) {
+        let Some(reply_to) = via::stamp(&mut request.headers, peer) else {
+            return;
+        };
+        match self.table.handle_request(&request, now) {
+            Incoming::Absorbed | Incoming::Unusable => {}
+            Incoming::Ack => self.receive_ack(&request, now),
+            Incoming::Merged(_) => self.refuse_statelessly(&request, 482, reply_to),
+            Incoming::New(key) => self.receive_new(key, request, peer, reply_to, now),
+        }
+    }
+
+    /// A request never seen, not ACK.
+    fn receive_new(
+        &mut self,
+        key: ServerKey,
+        request: Request,
+        peer: Peer,
+        reply_to: Peer,
+        now: Instant,
+    ) {
+        let tagged = request.headers.to().is_ok_and(|to| to.tag().is_some());
+        // Twice the room within dialogs: a full table must not keep calls from ending.
+        let room = if tagged {
+            2 * MAX_TRANSACTIONS
+        } else {
+            MAX_TRANSACTIONS
+        };
+        if self.table.len() >= room {
+            return self.refuse_statelessly(&request, 503, reply_to);
+        }
+        match &request.method {
+            Method::Cancel => self.receive_cancel(key, &request, reply_to, now),
+            Method::Register => self.receive_register(key, request, peer, reply_to, now),
+            _ if tagged => self.receive_in_dialog(key, request, peer, reply_to, now),
+            Method::Invite => self.receive_invite(key, request, peer, reply_to, now),
+            _ => self.receive_other(key, &request, reply_to, now),
+        }
+    }
+
+    /// Outside dialogs, neither INVITE, CANCEL nor REGISTER.
+    fn receive_other(&mut self, key: ServerKey, request: &Request, reply_to: Peer, now: Instant) {
+        let refusal = match &request.method {
+            Method::Options => self.refusal(request),
+            Method::Bye | Method::Info => Some(self.plain(request, 481)),
+            method => Some(self.not_allowed(request, method)),
+        };
+        let response = refusal.unwrap_or_else(|| self.options(request));
+        let tx = self.table.begin_server(key, request, reply_to);
+        self.table.respond(tx, &response, now);
+    }
+
+    /// 405 for what others may do here, 501 for what nobody knows.
+    pub(super) fn not_allowed(&mut self, request: &Request, method: &Method) -> Response {
+        let status = if matches!(method, Method::Other(_)) {
+            501
+        } else {
+            405
+        };
+        let mut response = self.plain(request, status);
+        response.headers.push(HeaderName::Allow, ALLOW);
+        response
+    }
+
+    /// The answer to OPTIONS (§11.2): what we can do, or that we take no more calls.
+    pub(super) fn options(&mut self, request: &Request) -> Response {
+        let mut response = self.plain(request, if self.draining { 503 } else { 200 });
+        response.headers.push(HeaderName::Allow, ALLOW);
+        response.headers.push(HeaderName::Accept, "application/sdp");
+        response
+    }
+
+    /// What is wrong with a request outside dialogs whose method we know, in the order of §8.2:
+    /// scheme, extensions, coding of the body.
+    pub(super) fn refusal(&mut self, request: &Request) -> Option<Response> {
+        if matches!(request.uri, Uri::Other(_)) {
+            return Some(self.plain(request, 416));
+        }
+        self.bad_extension(request)
+            .or_else(|| self.bad_coding(request))
+    }
+
+    /// 420 for a Require, since we do none of them.
+    pub(super) fn bad_extension(&mut self, request: &Request) -> Option<Response> {
+        let required = request.headers.all(HeaderName::Require);
+        let required: Vec<&str> = required.filter(|tag| !tag.is_empty()).collect();
+        if required.is_empty() {
+            return None;
+        }
+        let mut response = self.plain(request, 420);
+        response
+            .headers
+            .push(HeaderName::Unsupported, required.join(", "));
+        Some(response)
+    }
+
+    fn bad_coding(&mut self, request: &Request) -> Option<Response> {
+        let coded = |coding: &str| !coding.is_empty() && !coding.eq_ignore_ascii_case("identity");
+        if !request.headers.all(HeaderName::ContentEncoding).any(coded) {
+            return None;
+        }
+        let mut response = self.plain(request, 415);
+        response
+            .headers
+            .push(HeaderName::AcceptEncoding, "identity");
+        Some(response)
+    }
+
+    /// A response of nobody's in particular, with a fresh To tag.
+    pub(super) fn plain(&mut self, request: &Request, status: u16) -> Response {
+        let tag = self.random.tag();
+        self.response(request, status, &tag)
+    }
+
+    /// Answers without keeping anything. The To tag is the same for each repetition (§8.2.7).
+    pub(super) fn refuse_statelessly(&mut self, request: &Request, status: u16, reply_to: Peer) {
+        let mut response = self.response(request, status, &stateless_tag(&request.headers));
+        if status == 503 {
+            response.headers.push(HeaderName::RetryAfter, RETRY_AFTER);
+        }
+        self.transmit(reply_to, response.to_bytes());
+    }
+
+    /// Begins the transaction of a request and answers it.
+    pub(super) fn answer_new(
+        &mut self,
+        key: ServerKey,
+        request: &Request,
+        response: &Response,
+        reply_to: Peer,
+        now: Instant,
+    ) -> TxId {
+        let tx = self.table.begin_server(key, request, reply_to);
+        self.table.respond(tx, response, now);
+        tx
+    }
+
+    /// CANCEL is answered for itself; its INVITE, if still unanswered, gets 487 (§9.2).
+    fn receive_cancel(&mut self, key: ServerKey, cancel: &Request, reply_to: Peer, now: Instant) {
+        let Some((invite_tx, proceeding)) = self.table.canceled(cancel) else {
+            let response = self.plain(cancel, 481);
+            self.answer_new(key, cancel, &response, reply_to, now);
+            return;
+        };
+        let leg = self.arriving.get(&invite_tx).copied();
+        let tag = leg
+            .and_then(|id| self.legs.get(&id))
+            .map(|leg| leg.tag.clone());
+        let tag = tag.unwrap_or_else(|| self.random.tag());
+        let response = self.response(cancel, 200, &tag);
+        self.answer_new(key, cancel, &response, reply_to, now);
+        // A re-INVITE is left to its answer, which the engine is about to give.
+        if let Some(leg) = leg.filter(|_| proceeding).and_then(|id| self.take(id)) {
+            self.cancel_arriving(leg, now);
+        }
+    }
+
+    /// The leg that a request within a dialog means.
+    pub(super) fn leg_of(&self, headers: &Headers) -> Option<LegId> {
+        let tag = headers.to().ok()?.tag()?.to_owned();
+        let call_id = headers.call_id()?.into_owned();
+        self.dialogs.get(&(call_id, tag)).copied()
+    }
+}
+
+/// A tag that the same request always gets: FNV-1a over what its repetitions share.
+fn stateless_tag(headers: &Headers) -> String {
+    let via = headers
+        .via()
+        .map(|via: Via| via.branch().unwrap_or_default().to_owned());
+    let branch = via.unwrap_or_default();
+    let call_id = headers.get_bytes(HeaderName::CallId).unwrap_or_default();
+    let hash = branch
+        .bytes()
+        .chain(call_id.iter().copied())
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+    format!("{hash:016x}")
+}

@@ -1,0 +1,146 @@
+//! REGISTER: challenged with 401, then carried out for the client that proved itself.
+
+use std::time::Instant;
+
+use super::Peer;
+use super::auth::Proof;
+use super::core::Core;
+use crate::digest::{Party, Verdict};
+use crate::message::{HeaderName, Request, Response};
+use crate::transaction::{ServerKey, TxId};
+use crate::uri::{Host, Uri};
+
+/// A REGISTER that waits for the directory.
+pub(super) struct Registering {
+    tx: TxId,
+    request: Request,
+    peer: Peer,
+}
+
+impl Core {
+    pub(super) fn receive_register(
+        &mut self,
+        key: ServerKey,
+        request: Request,
+        peer: Peer,
+        reply_to: Peer,
+        now: Instant,
+    ) {
+        let refusal = match self.refusal(&request) {
+            None if !self.serves(&request, peer) => Some(self.plain(&request, 404)),
+            refusal => refusal,
+        };
+        let tx = self.table.begin_server(key, &request, reply_to);
+        if let Some(refusal) = refusal {
+            return self.table.respond(tx, &refusal, now);
+        }
+        match self.find_credentials(&request.headers, &[Party::Server]) {
+            Proof::Missing | Proof::Unsupported => self.demand(tx, &request, false, now),
+            Proof::Malformed => self.reply(tx, &request, 400, now),
+            Proof::Given(credentials) => {
+                let registering = Registering {
+                    tx,
+                    request: request.clone(),
+                    peer,
+                };
+                if !self.look_up_client(Box::new(registering), credentials) {
+                    self.reply(tx, &request, 503, now);
+                }
+            }
+        }
+    }
+
+    /// Whether Request-URI and To name this server.
+    fn serves(&self, request: &Request, peer: Peer) -> bool {
+        let to = request.headers.to();
+        self.is_us(&request.uri, peer) && to.is_ok_and(|to| self.is_us(&to.uri, peer))
+    }
+
+    fn is_us(&self, uri: &Uri, peer: Peer) -> bool {
+        match uri.host() {
+            None => false,
+            Some(Host::Name(name)) => {
+                name.eq_ignore_ascii_case("localhost")
+                    || self.names().any(|ours| ours.eq_ignore_ascii_case(name))
+            }
+            Some(host) => host.ip().is_some_and(|ip| {
+                ip == peer.local.ip()
+                    || self.config.public_address == Some(ip)
+                    || self.names().any(|ours| ours.parse() == Ok(ip))
+            }),
+        }
+    }
+
+    fn names(&self) -> impl Iterator<Item = &String> {
+        self.config.names.iter().chain([&self.config.domain])
+    }
+
+    /// The directory has spoken about the sender; `None` if it failed.
+    pub(super) fn client_found(
+        &mut self,
+        registering: &Registering,
+        login: &str,
+        verdict: Option<Verdict>,
+        now: Instant,
+    ) {
+        let Registering { tx, request, peer } = registering;
+        match verdict {
+            None => self.reply(*tx, request, 500, now),
+            Some(Verdict::Wrong) => self.reply(*tx, request, 403, now),
+            Some(Verdict::Stale) => self.demand(*tx, request, true, now),
+            Some(Verdict::Accepted) if !names_itself(request, login) => {
+                self.reply(*tx, request, 403, now);
+            }
+            Some(Verdict::Accepted) => self.carry_out(*tx, request, *peer, login, now),
+        }
+    }
+
+    fn carry_out(&mut self, tx: TxId, request: &Request, peer: Peer, login: &str, now: Instant) {
+        let tag = self.random.tag();
+        let before = self.registrar.bindings(login, now);
+        let mut response = match self.registrar.register(login, request, peer, now) {
+            Ok(()) => self.listing(request, login, now),
+            Err(error) => error.response(request),
+        };
+        response.set_to_tag(&tag);
+        response
+            .headers
+            .push(HeaderName::Server, self.config.user_agent.as_str());
+        self.table.respond(tx, &response, now);
+        if self.registrar.bindings(login, now) != before {
+            self.announce_bindings(login.to_owned(), now);
+        }
+    }
+
+    /// 200 with every binding that is left (§10.3 step 8).
+    fn listing(&self, request: &Request, login: &str, now: Instant) -> Response {
+        let mut response = Response::for_request(request, 200);
+        for binding in self.registrar.bindings(login, now) {
+            response
+                .headers
+                .push(HeaderName::Contact, binding.listed(now));
+        }
+        response
+    }
+
+    /// 401.
+    fn demand(&mut self, tx: TxId, request: &Request, stale: bool, now: Instant) {
+        let mut response = self.plain(request, 401);
+        let (elapsed, salt) = (self.elapsed(now), self.random.word());
+        self.authenticator
+            .challenge(&mut response, Party::Server, stale, elapsed, salt);
+        self.table.respond(tx, &response, now);
+    }
+
+    fn reply(&mut self, tx: TxId, request: &Request, status: u16, now: Instant) {
+        let response = self.plain(request, status);
+        self.table.respond(tx, &response, now);
+    }
+}
+
+/// Whether the client registers itself and nobody else.
+fn names_itself(request: &Request, login: &str) -> bool {
+    let is_login = |uri: &Uri| uri.user().is_some_and(|user| user == login);
+    let (from, to) = (request.headers.from(), request.headers.to());
+    from.is_ok_and(|from| is_login(&from.uri)) && to.is_ok_and(|to| is_login(&to.uri))
+}

@@ -1,0 +1,141 @@
+//! The way back (RFC 3261 §18.2, RFC 3581) and our own Via and Contact.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::{Peer, Transport};
+use crate::dialog::next_hop::is_private;
+use crate::header::{NameAddr, Via};
+use crate::message::{HeaderName, Headers};
+use crate::uri::{Host, SipUri, Uri};
+
+/// Notes in the top Via where the request really came from, and says where responses go. `None`
+/// if there is no usable Via.
+///
+/// UDP: to the source port if the sender asks so (`rport`), or if it does not know its own address,
+/// because then its port is that of a NAT too; else to the port it names. `maddr` is not followed:
+/// it would let a stranger aim our responses at others.
+pub(super) fn stamp(headers: &mut Headers, peer: Peer) -> Option<Peer> {
+    let mut via = headers.via().ok()?;
+    let source = peer.remote;
+    let knows_itself = via.host.ip() == Some(source.ip());
+    let asks = via.rport().is_some();
+    if !knows_itself || asks {
+        via.params.set("received", Some(&source.ip().to_string()));
+    }
+    if asks {
+        via.params.set("rport", Some(&source.port().to_string()));
+    }
+    headers.replace_first(&HeaderName::Via, Some(&via.to_string()));
+    let port = match peer.transport {
+        Transport::Udp if knows_itself && !asks => via.port.unwrap_or(5060),
+        Transport::Udp | Transport::Tcp => source.port(),
+    };
+    Some(Peer {
+        remote: SocketAddr::new(source.ip(), port),
+        ..peer
+    })
+}
+
+/// Our address as `peer` can reach it.
+pub(super) fn advertised(public: Option<IpAddr>, peer: Peer) -> SocketAddr {
+    match public {
+        Some(ip) if !is_private(peer.remote.ip()) && ip.is_ipv4() == peer.remote.is_ipv4() => {
+            SocketAddr::new(ip, peer.local.port())
+        }
+        _ => peer.local,
+    }
+}
+
+/// Our Via on a request to `peer`.
+pub(super) fn own(address: SocketAddr, peer: Peer, branch: &str) -> String {
+    let host = Host::from(address.ip());
+    Via::new(peer.transport.via(), host, Some(address.port()), branch).to_string()
+}
+
+/// Our Contact towards `peer`.
+pub(super) fn contact(user: &str, address: SocketAddr, peer: Peer) -> String {
+    let user = Some(user).filter(|user| !user.is_empty());
+    let mut uri = SipUri::new(user, Host::from(address.ip()), Some(address.port()));
+    match peer.transport {
+        Transport::Udp => {}
+        Transport::Tcp => uri.params.set("transport", Some(Transport::Tcp.param())),
+    }
+    NameAddr::new(Uri::Sip(uri)).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_way_back() {
+        // Via, then the Via as noted and the address of the response; the source is 192.0.2.1:4000.
+        let table: &[(&str, &str, &str)] = &[
+            (
+                "SIP/2.0/UDP 192.0.2.1:5070;branch=z9hG4bKa",
+                "SIP/2.0/UDP 192.0.2.1:5070;branch=z9hG4bKa",
+                "192.0.2.1:5070",
+            ),
+            (
+                "SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKa",
+                "SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKa",
+                "192.0.2.1:5060",
+            ),
+            (
+                "SIP/2.0/UDP 192.0.2.1:5070;rport;branch=z9hG4bKa",
+                "SIP/2.0/UDP 192.0.2.1:5070;rport=4000;branch=z9hG4bKa;received=192.0.2.1",
+                "192.0.2.1:4000",
+            ),
+            (
+                "SIP/2.0/UDP 10.0.0.1:5070;branch=z9hG4bKa",
+                "SIP/2.0/UDP 10.0.0.1:5070;branch=z9hG4bKa;received=192.0.2.1",
+                "192.0.2.1:4000",
+            ),
+            (
+                "SIP/2.0/UDP phone.example.com;maddr=203.0.113.9;branch=z9hG4bKa",
+                "SIP/2.0/UDP phone.example.com;maddr=203.0.113.9;branch=z9hG4bKa\
+                 ;received=192.0.2.1",
+                "192.0.2.1:4000",
+            ),
+        ];
+        let peer = Peer {
+            transport: Transport::Udp,
+            remote: SocketAddr::from(([192, 0, 2, 1], 4000)),
+            local: SocketAddr::from(([192, 0, 2, 9], 5060)),
+            flow: None,
+        };
+        for (via, noted, back) in table {
+            let mut headers = Headers::new();
+            headers.push(HeaderName::Via, *via);
+            let reply_to = stamp(&mut headers, peer).expect("a usable Via");
+            assert_eq!(headers.get(HeaderName::Via), Some(*noted));
+            assert_eq!(reply_to.remote.to_string(), *back, "{via}");
+        }
+        assert_eq!(stamp(&mut Headers::new(), peer), None);
+    }
+
+    #[test]
+    fn names_the_address_that_can_be_reached() {
+        let public = Some(IpAddr::from([203, 0, 113, 5]));
+        // Remote, public address, then what we call ourselves.
+        for (remote, public, expected) in [
+            ([198, 51, 100, 1], public, "203.0.113.5:5080"),
+            ([198, 51, 100, 1], None, "10.0.0.9:5080"),
+            ([10, 0, 0, 1], public, "10.0.0.9:5080"),
+            ([127, 0, 0, 1], public, "10.0.0.9:5080"),
+        ] {
+            let peer = Peer {
+                transport: Transport::Tcp,
+                remote: SocketAddr::from((remote, 5060)),
+                local: SocketAddr::from(([10, 0, 0, 9], 5080)),
+                flow: None,
+            };
+            let address = advertised(public, peer);
+            assert_eq!(address.to_string(), expected, "{remote:?}");
+            assert_eq!(
+                contact("kim", address, peer),
+                format!("<sip:kim@{expected};transport=tcp>")
+            );
+        }
+    }
+}
