@@ -1,11 +1,45 @@
 //! The media engine, pure: datagrams, controls and time in; datagrams, samples and reports out.
 //!
+//! One [`Engine`] serves the endpoints of one worker thread and shares nothing with others.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`engine`] | finds the endpoint that a datagram, control or timer is for |
+//! | [`control`] | what may be asked; what the engine needs from its shell |
+//! | [`report`] | what the engine tells |
+//! | `endpoint` | one leg: negotiation, what it accepts, what it sends |
+//! | `source` | who may speak: learns an address once, then locks |
+//! | `outgoing` | one continuous RTP stream out of whatever is fed into it |
+//! | `player` | prompts, frame by frame |
+//! | `recorder` | mixes legs into one recording |
+//! | `rtcp` | reports every few seconds |
+//! | `transcode` | between µ-law and A-law, octet by octet |
+//! | `timers`, `slots`, `random` | small tools |
+//!
+//! Equal codecs are forwarded without decoding, different ones converted octet by octet; neither
+//! has a jitter buffer or a clock. The 20 ms clock exists only where samples are made: for a play
+//! or a recording.
+//!
 //! **Invariant: every control that asks for something is answered by exactly one report**, and
 //! nothing on the way of a forwarded packet allocates.
 //! Left to others: sockets, the clock and files (crate `media`), and every decision about a call.
 
 #![forbid(unsafe_code)]
 
+pub mod control;
+mod endpoint;
+pub mod engine;
+mod outgoing;
+mod player;
+mod random;
+mod recorder;
 pub mod report;
+mod rtcp;
+mod slots;
+mod source;
+mod timers;
+mod transcode;
 
+pub use control::{Control, Local, RecordingEnd, Sink, SocketId};
+pub use engine::{Engine, EngineConfig};
 pub use report::{EndpointId, PlayId, RecordingId, Report, SessionId, Stats};

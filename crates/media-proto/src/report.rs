@@ -106,6 +106,8 @@ pub struct Stats {
     pub lost: u64,
     /// Interarrival jitter at the end (RFC 3550 §6.4.1).
     pub jitter: Duration,
+    /// Time to the far side and back, as told by its last RTCP report that tells it.
+    pub round_trip: Option<Duration>,
     /// Packets converted from another codec on their way out here.
     pub transcoded: u64,
     /// Datagrams from an address that may not speak here.

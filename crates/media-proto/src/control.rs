@@ -1,0 +1,139 @@
+//! What may be asked of the engine, and what the engine needs from its shell.
+//!
+//! **Invariant: a socket given with [`Control::Open`] is the engine's until [`Sink::close`] gives it
+//! back**, which happens exactly once. Left to others: opening sockets, writing files.
+
+use crate::report::{EndpointId, PlayId, RecordingId, Report, SessionId};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+/// A socket of the shell; a small number, since the engine keeps a table by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SocketId(pub usize);
+
+/// The sockets of an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Local {
+    /// For RTP, and RTCP when multiplexed.
+    pub rtp: SocketId,
+    /// For RTCP, on the next port.
+    pub rtcp: SocketId,
+    /// Address to name in SDP, with the RTP port.
+    pub address: SocketAddr,
+}
+
+/// One request within a session.
+#[derive(Debug, Clone)]
+pub enum Control {
+    /// Opens an endpoint → `Opened` or `Refused`.
+    Open {
+        /// A new identifier.
+        endpoint: EndpointId,
+        /// Its sockets.
+        local: Local,
+        /// The far side's SDP offer; `None`: we offer.
+        offer: Option<String>,
+        /// Packets from here are accepted although the SDP names another address.
+        signalling: Option<IpAddr>,
+    },
+    /// The far side's answer to our last offer → `RemoteSet` or `Refused`.
+    Remote {
+        /// Whose.
+        endpoint: EndpointId,
+        /// Its SDP.
+        sdp: String,
+    },
+    /// A later offer of the far side, or its wish for one of ours → `Renegotiated`.
+    Renegotiate {
+        /// Whose.
+        endpoint: EndpointId,
+        /// Comes back in the reply.
+        req: u64,
+        /// `None`: we offer, and its answer comes with [`Control::Remote`].
+        offer: Option<String>,
+    },
+    /// Plays from now on, in place of a play in progress → `PlayDone` after the last sample.
+    /// Mutes the bridge towards the endpoint as long as it goes on.
+    Play {
+        /// To whom.
+        endpoint: EndpointId,
+        /// A new identifier.
+        play: PlayId,
+        /// 8 kHz mono, in order, without gaps.
+        audio: Vec<Arc<[i16]>>,
+        /// How often the whole list is played; `None`: until stopped.
+        times: Option<u32>,
+    },
+    /// Ends a play if it is in progress → its `PlayDone`.
+    StopPlay {
+        /// To whom.
+        endpoint: EndpointId,
+        /// Which one.
+        play: PlayId,
+    },
+    /// Lets two endpoints hear each other; ends other bridges and the plays of both.
+    /// An endpoint bridged to itself hears its own echo.
+    Bridge {
+        /// One.
+        a: EndpointId,
+        /// The other.
+        b: EndpointId,
+    },
+    /// Ends the bridge between two endpoints if there is one.
+    Unbridge {
+        /// One.
+        a: EndpointId,
+        /// The other.
+        b: EndpointId,
+    },
+    /// Mixes what comes from the legs, beginning now → [`Sink::end_recording`].
+    Record {
+        /// A new identifier.
+        recording: RecordingId,
+        /// Those that exist are recorded; there must be one.
+        legs: Vec<EndpointId>,
+    },
+    /// Ends a recording if it is in progress.
+    StopRecord {
+        /// Which one.
+        recording: RecordingId,
+    },
+    /// Closes an endpoint → `Closed`, after the `PlayDone` of a play in progress.
+    Close {
+        /// Which one.
+        endpoint: EndpointId,
+    },
+}
+
+/// How a recording ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordingEnd {
+    /// It has this many samples, all handed out.
+    Finished {
+        /// At 8 kHz: 8 per millisecond from start to end.
+        samples: u64,
+    },
+    /// It never began.
+    Refused {
+        /// For people.
+        reason: &'static str,
+    },
+}
+
+/// Where the engine's output goes, at once and in order.
+pub trait Sink {
+    /// Sends a datagram; loss is normal.
+    fn send(&mut self, socket: SocketId, to: SocketAddr, bytes: &[u8]);
+
+    /// Tells about an endpoint.
+    fn report(&mut self, session: SessionId, endpoint: EndpointId, report: Report);
+
+    /// The next samples of a recording: 8 kHz, mono, at most 160 at a time.
+    fn record(&mut self, session: SessionId, recording: RecordingId, samples: &[i16]);
+
+    /// Nothing more comes of a recording. Once per `Record`.
+    fn end_recording(&mut self, session: SessionId, recording: RecordingId, end: RecordingEnd);
+
+    /// Gives a socket back.
+    fn close(&mut self, socket: SocketId);
+}

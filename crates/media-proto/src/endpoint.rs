@@ -1,0 +1,497 @@
+//! One leg: what was negotiated, what it accepts, what it sends.
+//!
+//! **Invariant: what is accepted comes from the one source that may speak and has an agreed
+//! payload type; what is sent keeps to the direction agreed on.** On hold everything goes on, but
+//! is not sent. Left to others: whom it is joined with, and when timers fire ([`crate::engine`]).
+
+use crate::control::{Local, Sink, SocketId};
+use crate::outgoing::OutStream;
+use crate::player::Player;
+use crate::random::Random;
+use crate::report::{EndpointId, Report, SessionId, Stats};
+use crate::rtcp::{self, WallClock};
+use crate::source::Source;
+use crate::transcode;
+use rtp_proto::dtmf::{DtmfReceiver, Event};
+use rtp_proto::stats::{Arrival, ReceiverStats};
+use rtp_proto::{HEADER_LEN, Header, Packet};
+use sdp_proto::{Codec, LocalMedia, Negotiated, OfferAnswer, SdpError};
+use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+/// Samples of the longest packet we make: 60 ms.
+pub(crate) const MAX_FRAME: usize = 480;
+/// What is due longer ago than this is not sent any more: the far side could not play it.
+const TOO_LATE: Duration = Duration::from_millis(200);
+
+#[derive(Debug)]
+pub(crate) struct Endpoint {
+    pub(crate) session: SessionId,
+    pub(crate) id: EndpointId,
+    pub(crate) local: Local,
+    exchange: OfferAnswer,
+    agreed: Option<Negotiated>,
+    source: Source,
+    heard: ReceiverStats,
+    /// When something was accepted last, or began to be expected.
+    pub(crate) heard_at: Instant,
+    /// Silence was reported, and nothing came since.
+    pub(crate) silent: bool,
+    dtmf: DtmfReceiver,
+    pub(crate) out: OutStream,
+    cname: String,
+    /// Where its RTCP comes from.
+    rtcp_from: Option<SocketAddr>,
+    /// Slot of the endpoint it is bridged with.
+    pub(crate) peer: Option<usize>,
+    pub(crate) player: Option<Player>,
+    pub(crate) taps: Vec<Tap>,
+    /// When its timers are due, if armed.
+    pub(crate) play_due: Option<Instant>,
+    pub(crate) rtcp_due: Option<Instant>,
+    pub(crate) silence_due: Option<Instant>,
+    stats: Stats,
+}
+
+/// A recording that listens here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Tap {
+    /// Slot of the recording.
+    pub(crate) recording: usize,
+    /// Which of its tracks this endpoint is.
+    pub(crate) track: usize,
+}
+
+/// An accepted RTP packet.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    pub(crate) header: Header,
+    pub(crate) content: Content,
+    /// Where its payload is.
+    pub(crate) payload: Range<usize>,
+    /// It does not follow on those before it.
+    restarted: bool,
+    /// It is the very first.
+    pub(crate) first: bool,
+    /// It ends a silence that was reported.
+    pub(crate) ends_silence: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Content {
+    Audio(Codec),
+    /// A telephone-event packet; the key if it is the first of a press.
+    Event(Option<char>),
+}
+
+/// What came of a frame.
+#[derive(Debug)]
+pub(crate) enum Frame {
+    /// The next is due then. The header under which it was sent, if it was.
+    Played {
+        next_at: Instant,
+        sent: Option<Header>,
+    },
+    /// There was nothing left.
+    Ended,
+}
+
+impl Endpoint {
+    pub(crate) fn new(
+        session: SessionId,
+        id: EndpointId,
+        local: Local,
+        signalling: Option<IpAddr>,
+        random: &mut Random,
+        now: Instant,
+    ) -> Self {
+        // 32 bits: some old phones read no more of a session id.
+        let media = LocalMedia::new(
+            local.address.ip(),
+            local.address.port(),
+            random.next_u32().into(),
+        );
+        Self {
+            session,
+            id,
+            local,
+            exchange: OfferAnswer::new(media),
+            agreed: None,
+            source: Source::new(signalling),
+            heard: ReceiverStats::new(audio::RATE),
+            heard_at: now,
+            silent: false,
+            dtmf: DtmfReceiver::new(),
+            out: OutStream::new(random.next_u32(), random.next_u16(), random.next_u32(), now),
+            cname: format!("{:016x}", random.next()),
+            rtcp_from: None,
+            peer: None,
+            player: None,
+            taps: Vec::new(),
+            play_due: None,
+            rtcp_due: None,
+            silence_due: None,
+            stats: Stats::default(),
+        }
+    }
+
+    /// Our offer.
+    pub(crate) fn offer(&mut self) -> String {
+        self.exchange.offer()
+    }
+
+    /// Answers an offer.
+    ///
+    /// # Errors
+    /// Status and reason; what was agreed before stays.
+    pub(crate) fn answer(&mut self, offer: &str, now: Instant) -> Result<String, (u16, String)> {
+        let mut exchange = self.exchange.clone();
+        let (answer, agreed) = exchange.answer(offer).map_err(refusal)?;
+        self.agree(exchange, agreed, now)?;
+        Ok(answer)
+    }
+
+    /// Takes the far side's answer.
+    ///
+    /// # Errors
+    /// Status and reason; what was agreed before stays.
+    pub(crate) fn accept(&mut self, answer: &str, now: Instant) -> Result<(), (u16, String)> {
+        let mut exchange = self.exchange.clone();
+        let agreed = exchange.accept_answer(answer).map_err(refusal)?;
+        self.agree(exchange, agreed, now)
+    }
+
+    fn agree(
+        &mut self,
+        exchange: OfferAnswer,
+        agreed: Negotiated,
+        now: Instant,
+    ) -> Result<(), (u16, String)> {
+        if agreed.remote.is_ipv4() != self.local.address.is_ipv4() {
+            return Err((488, "the address is of the other IP version".to_owned()));
+        }
+        if !agreed.remote.ip().is_unspecified() {
+            let before = self.source.target();
+            self.source.announce(agreed.remote);
+            if self.source.target() != before {
+                self.rtcp_from = None;
+            }
+        }
+        let expected_before = self.expects_packets();
+        self.exchange = exchange;
+        self.agreed = Some(agreed);
+        if self.expects_packets() && !expected_before {
+            self.heard_at = now;
+            self.silent = false;
+        }
+        Ok(())
+    }
+
+    /// True if there is an agreement.
+    pub(crate) fn is_agreed(&self) -> bool {
+        self.agreed.is_some()
+    }
+
+    /// True if the far side ought to send.
+    pub(crate) fn expects_packets(&self) -> bool {
+        self.agreed
+            .as_ref()
+            .is_some_and(|agreed| agreed.direction.receives() && !agreed.on_hold)
+    }
+
+    /// What it has counted.
+    pub(crate) fn stats(&self) -> Stats {
+        Stats {
+            lost: self.heard.lost(),
+            jitter: self.heard.jitter(),
+            ..self.stats
+        }
+    }
+
+    /// Takes a datagram that looks like RTP; `None` if it is not accepted.
+    pub(crate) fn receive(
+        &mut self,
+        from: SocketAddr,
+        bytes: &[u8],
+        now: Instant,
+    ) -> Option<Incoming> {
+        if !self.source.allows(from) {
+            self.stats.wrong_source += 1;
+            return None;
+        }
+        let Ok(packet) = Packet::parse(bytes) else {
+            self.stats.malformed += 1;
+            return None;
+        };
+        let header = packet.header();
+        let Some(content) = self.content(&header, packet.payload(), now) else {
+            self.stats.unexpected += 1;
+            return None;
+        };
+        self.source.lock(from);
+        let first = self.heard.ssrc().is_none();
+        let arrival = self
+            .heard
+            .handle_packet(&sampled(header, content, packet.payload()), now);
+        if arrival == Arrival::Stray {
+            self.stats.unexpected += 1;
+            return None;
+        }
+        self.stats.packets_in += 1;
+        self.stats.bytes_in += bytes.len() as u64;
+        Some(Incoming {
+            header,
+            content,
+            payload: payload_range(&packet),
+            restarted: arrival == Arrival::Restarted,
+            first,
+            ends_silence: self.hear(now),
+        })
+    }
+
+    /// Takes a datagram that looks like RTCP; true if it ends a silence that was reported.
+    pub(crate) fn receive_rtcp(
+        &mut self,
+        from: SocketAddr,
+        bytes: &[u8],
+        clock: &WallClock,
+        now: Instant,
+    ) -> bool {
+        if !self.source.allows_host(from.ip()) {
+            self.stats.wrong_source += 1;
+            return false;
+        }
+        match rtcp::read(bytes, self.out.ssrc(), &mut self.heard, clock, now) {
+            Ok(round_trip) => {
+                self.stats.round_trip = round_trip.or(self.stats.round_trip);
+                self.rtcp_from = Some(from);
+                self.hear(now)
+            }
+            Err(_) => {
+                self.stats.malformed += 1;
+                false
+            }
+        }
+    }
+
+    /// Counts a datagram that is neither.
+    pub(crate) fn count_strange(&mut self, from: SocketAddr) {
+        if self.source.allows_host(from.ip()) {
+            self.stats.malformed += 1;
+        } else {
+            self.stats.wrong_source += 1;
+        }
+    }
+
+    /// Passes on a packet that another endpoint accepted, rewritten in place. Dropped while a
+    /// prompt plays here.
+    pub(crate) fn relay(
+        &mut self,
+        bytes: &mut [u8],
+        incoming: &Incoming,
+        now: Instant,
+        out: &mut impl Sink,
+    ) {
+        let Some((agreed, to)) = self.may_send().filter(|_| self.player.is_none()) else {
+            return;
+        };
+        let (codec, audio, event) = (agreed.codec, agreed.payload_type, agreed.telephone_event);
+        let (payload_type, samples) = match incoming.content {
+            Content::Audio(_) => (Some(audio), incoming.payload.len() as u32),
+            Content::Event(_) => (event, 0),
+        };
+        let Some(payload_type) = payload_type else {
+            return;
+        };
+        let mapped = self.out.forward(
+            &incoming.header,
+            payload_type,
+            samples,
+            incoming.restarted,
+            now,
+        );
+        let Some(header) = mapped else { return };
+        let Some(payload) = bytes.get_mut(incoming.payload.clone()) else {
+            return;
+        };
+        if let Content::Audio(from) = incoming.content
+            && from != codec
+        {
+            transcode::convert(from, codec, payload);
+            self.stats.transcoded += 1;
+        }
+        if header.rewrite(bytes).is_ok() {
+            self.transmit(&header, incoming.payload.len(), bytes, to, now, out);
+        }
+    }
+
+    /// Makes and sends the frame of the play that is due at `at`; its samples are left in `samples`.
+    pub(crate) fn play_frame(
+        &mut self,
+        samples: &mut [i16; MAX_FRAME],
+        at: Instant,
+        now: Instant,
+        out: &mut impl Sink,
+    ) -> Frame {
+        let frame_ms = self.frame_ms();
+        let samples = &mut samples[..frame_len(frame_ms)];
+        if !self
+            .player
+            .as_mut()
+            .is_some_and(|player| player.fill(samples))
+        {
+            return Frame::Ended;
+        }
+        let next_at = at + Duration::from_millis(frame_ms.into());
+        let in_time = now.saturating_duration_since(at) <= TOO_LATE;
+        let may_send = self.may_send().filter(|_| in_time);
+        let Some((agreed, to)) = may_send else {
+            self.out.interrupt();
+            return Frame::Played {
+                next_at,
+                sent: None,
+            };
+        };
+        let (codec, payload_type) = (agreed.codec, agreed.payload_type);
+        let header = self.out.own(payload_type, samples.len() as u32, at);
+        let mut packet = [0; HEADER_LEN + MAX_FRAME];
+        let len = transcode::encode(codec, samples, &mut packet[HEADER_LEN..]);
+        let sent = header.write(&mut packet).is_ok().then_some(header);
+        if sent.is_some() {
+            self.transmit(&header, len, &packet[..HEADER_LEN + len], to, now, out);
+        }
+        Frame::Played { next_at, sent }
+    }
+
+    /// Samples of one frame of a play.
+    pub(crate) fn frame_samples(&self) -> usize {
+        frame_len(self.frame_ms())
+    }
+
+    /// Sends the RTCP report that is due.
+    pub(crate) fn send_rtcp(&mut self, clock: &WallClock, now: Instant, out: &mut impl Sink) {
+        let Some((socket, to)) = self.rtcp_target() else {
+            return;
+        };
+        let sent = self.out.sender_info(clock.ntp(now), rtcp::RECENTLY, now);
+        let mut packet = [0; rtcp::MAX_LEN];
+        let written = rtcp::write(
+            &mut packet,
+            self.out.ssrc(),
+            &self.cname,
+            sent,
+            &mut self.heard,
+            now,
+        );
+        if let Ok(len) = written {
+            out.send(socket, to, &packet[..len]);
+        }
+    }
+
+    /// Tells about this endpoint.
+    pub(crate) fn report(&self, out: &mut impl Sink, report: Report) {
+        out.report(self.session, self.id, report);
+    }
+
+    /// Something was accepted; true if it ends a silence that was reported.
+    fn hear(&mut self, now: Instant) -> bool {
+        self.heard_at = now;
+        std::mem::take(&mut self.silent)
+    }
+
+    /// What a payload type means; `None` if it was not agreed. A static number is taken for what
+    /// it is although another codec was chosen: some phones change between those we offered.
+    fn content(&mut self, header: &Header, payload: &[u8], now: Instant) -> Option<Content> {
+        let agreed = self.agreed.as_ref()?;
+        let number = header.payload_type;
+        if agreed.receive_telephone_event == Some(number) {
+            return Some(Content::Event(
+                self.dtmf.handle_packet(header, payload, now),
+            ));
+        }
+        if agreed.receive_payload_type == number {
+            return Some(Content::Audio(agreed.codec));
+        }
+        let mut codecs = [Codec::Pcmu, Codec::Pcma].into_iter();
+        codecs
+            .find(|codec| codec.static_payload_type() == number)
+            .map(Content::Audio)
+    }
+
+    /// Agreement and address, if we may send.
+    fn may_send(&self) -> Option<(&Negotiated, SocketAddr)> {
+        let agreed = self
+            .agreed
+            .as_ref()
+            .filter(|agreed| agreed.direction.sends())?;
+        Some((agreed, self.source.target()?))
+    }
+
+    fn rtcp_target(&self) -> Option<(SocketId, SocketAddr)> {
+        let agreed = self.agreed.as_ref()?;
+        let target = self.source.target()?;
+        if agreed.rtcp_mux {
+            return Some((self.local.rtp, target));
+        }
+        let to = if let Some(from) = self.rtcp_from {
+            from
+        } else if self.source.is_learnt() {
+            SocketAddr::new(target.ip(), target.port().checked_add(1)?)
+        } else {
+            agreed.rtcp.filter(|to| !to.ip().is_unspecified())?
+        };
+        Some((self.local.rtcp, to))
+    }
+
+    fn frame_ms(&self) -> u32 {
+        self.agreed.as_ref().map_or(20, |agreed| agreed.ptime_ms)
+    }
+
+    fn transmit(
+        &mut self,
+        header: &Header,
+        payload_len: usize,
+        bytes: &[u8],
+        to: SocketAddr,
+        now: Instant,
+        out: &mut impl Sink,
+    ) {
+        self.out.count(header, payload_len, now);
+        self.stats.packets_out += 1;
+        self.stats.bytes_out += bytes.len() as u64;
+        out.send(self.local.rtp, to, bytes);
+    }
+}
+
+fn refusal(error: SdpError) -> (u16, String) {
+    (error.status(), error.to_string())
+}
+
+fn frame_len(frame_ms: u32) -> usize {
+    (frame_ms as usize * 8).min(MAX_FRAME)
+}
+
+/// The header whose timestamp says when the packet was sampled. All packets of a key press carry
+/// the time of its start, which would look like jitter.
+fn sampled(header: Header, content: Content, payload: &[u8]) -> Header {
+    match (content, Event::parse(payload)) {
+        (Content::Event(_), Some(event)) => {
+            let timestamp = header.timestamp.wrapping_add(event.duration.into());
+            Header {
+                timestamp,
+                ..header
+            }
+        }
+        (Content::Audio(_) | Content::Event(_), _) => header,
+    }
+}
+
+fn payload_range(packet: &Packet<'_>) -> Range<usize> {
+    let csrcs = packet.csrcs().count() * 4;
+    let extension = packet
+        .extension()
+        .map_or(0, |(_, content)| 4 + content.len());
+    let start = HEADER_LEN + csrcs + extension;
+    start..start + packet.payload().len()
+}

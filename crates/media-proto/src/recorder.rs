@@ -1,0 +1,164 @@
+//! Mixes legs into one recording.
+//!
+//! Each leg has a jitter buffer; the mix is made 40 ms after the moment it belongs to, so that
+//! what has come by then is in its place. **Invariant: a recording has exactly 8 samples per
+//! millisecond from its start to its end**; where nobody spoke there is silence.
+//! Left to others: decoding, and where the samples go.
+
+use crate::outgoing::units;
+use crate::report::{EndpointId, RecordingId, SessionId};
+use rtp_proto::Header;
+use rtp_proto::jitter::{Delay, JitterBuffer, Played};
+use std::time::{Duration, Instant};
+
+/// Samples mixed at a time.
+pub(crate) const FRAME: usize = 160;
+/// Length of these.
+pub(crate) const FRAME_TIME: Duration = Duration::from_millis(20);
+/// How far the mix stays behind real time: as long as the jitter buffers wait.
+pub(crate) const BEHIND: Duration = Duration::from_millis(40);
+const LONGEST_DELAY: Duration = Duration::from_millis(200);
+
+#[derive(Debug)]
+pub(crate) struct Recording {
+    pub(crate) session: SessionId,
+    pub(crate) id: RecordingId,
+    tracks: Vec<Track>,
+    started: Instant,
+    /// Samples made.
+    made: u64,
+    /// When the next frame is due.
+    pub(crate) next_at: Instant,
+}
+
+/// One source of sound.
+#[derive(Debug)]
+struct Track {
+    endpoint: EndpointId,
+    heard: JitterBuffer,
+    /// What is played to the leg, if that is recorded.
+    played: Option<JitterBuffer>,
+    open: bool,
+}
+
+impl Recording {
+    pub(crate) fn new(
+        session: SessionId,
+        id: RecordingId,
+        legs: &[EndpointId],
+        now: Instant,
+        next_at: Instant,
+    ) -> Self {
+        let alone = legs.len() == 1;
+        let tracks = legs.iter().map(|endpoint| Track {
+            endpoint: *endpoint,
+            heard: JitterBuffer::new(Delay::Adaptive {
+                min: BEHIND,
+                max: LONGEST_DELAY,
+            }),
+            played: alone.then(|| JitterBuffer::new(Delay::Fixed(BEHIND))),
+            open: true,
+        });
+        Self {
+            session,
+            id,
+            tracks: tracks.collect(),
+            started: now,
+            made: 0,
+            next_at,
+        }
+    }
+
+    /// A leg's packet, decoded.
+    pub(crate) fn hear(&mut self, track: usize, header: &Header, samples: &[i16], now: Instant) {
+        if let Some(track) = self.tracks.get_mut(track) {
+            track.heard.push(header, samples, now);
+        }
+    }
+
+    /// A frame played to a leg.
+    pub(crate) fn play(&mut self, track: usize, header: &Header, samples: &[i16], now: Instant) {
+        if let Some(played) = self
+            .tracks
+            .get_mut(track)
+            .and_then(|track| track.played.as_mut())
+        {
+            played.push(header, samples, now);
+        }
+    }
+
+    /// The legs that are still recorded.
+    pub(crate) fn legs(&self) -> impl Iterator<Item = EndpointId> + '_ {
+        self.tracks
+            .iter()
+            .filter(|track| track.open)
+            .map(|track| track.endpoint)
+    }
+
+    /// A leg is gone; false if it was the last.
+    pub(crate) fn close_leg(&mut self, endpoint: EndpointId) -> bool {
+        for track in self
+            .tracks
+            .iter_mut()
+            .filter(|track| track.endpoint == endpoint)
+        {
+            track.open = false;
+        }
+        self.tracks.iter().any(|track| track.open)
+    }
+
+    /// Mixes the frame that is due at `at`.
+    pub(crate) fn frame(&mut self, out: &mut [i16; FRAME], at: Instant) {
+        self.mix(out, at);
+        self.made += FRAME as u64;
+        self.next_at += FRAME_TIME;
+    }
+
+    /// Mixes what is missing up to the end, a part per call; `None` when all is made.
+    pub(crate) fn finish<'a>(
+        &mut self,
+        out: &'a mut [i16; FRAME],
+        now: Instant,
+    ) -> Option<&'a [i16]> {
+        let missing = self.length(now).saturating_sub(self.made);
+        let len = usize::try_from(missing).unwrap_or(FRAME).min(FRAME);
+        let part = out.get_mut(..len).filter(|part| !part.is_empty())?;
+        self.mix(part, self.next_at);
+        self.made += len as u64;
+        self.next_at += FRAME_TIME;
+        Some(part)
+    }
+
+    /// Samples made.
+    pub(crate) fn made(&self) -> u64 {
+        self.made
+    }
+
+    fn length(&self, now: Instant) -> u64 {
+        let micros = now.saturating_duration_since(self.started).as_micros();
+        u64::try_from(micros / 125).unwrap_or(u64::MAX)
+    }
+
+    fn mix(&mut self, out: &mut [i16], at: Instant) {
+        let mut sum = [0; FRAME];
+        let mut samples = [0; FRAME];
+        let samples = &mut samples[..out.len()];
+        for track in &mut self.tracks {
+            for buffer in std::iter::once(&mut track.heard).chain(track.played.as_mut()) {
+                if buffer.pull(samples, at) != Played::Silence {
+                    audio::mix::add(&mut sum, samples);
+                }
+            }
+        }
+        audio::mix::saturate(&sum, out);
+    }
+}
+
+/// Numbers the frames of one play for the buffer that records it.
+pub(crate) fn played_header(header: &Header, at: Instant, origin: Instant) -> Header {
+    // Its own clock: what is not sent, for example on hold, leaves a gap.
+    Header {
+        timestamp: units(at.saturating_duration_since(origin)),
+        ..*header
+    }
+}

@@ -1,0 +1,91 @@
+//! Nothing is allocated for a packet that is forwarded, converted or played.
+
+#[expect(dead_code, reason = "made for the tests of the engine")]
+#[path = "engine/common.rs"]
+mod common;
+
+use common::{Phone, World, ms, tone};
+use media_proto::{EndpointId, RecordingEnd, RecordingId, Report, SessionId, Sink, SocketId};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::net::SocketAddr;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+struct Counting;
+
+#[expect(unsafe_code, reason = "an allocator that counts cannot be had without")]
+// SAFETY: all calls are passed on unchanged to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.with(|count| count.set(count.get() + 1));
+        // SAFETY: as promised by the caller.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: as promised by the caller.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+/// Counts what the engine hands out.
+#[derive(Default)]
+struct Counter {
+    sent: u64,
+}
+
+impl Sink for Counter {
+    fn send(&mut self, _: SocketId, _: SocketAddr, _: &[u8]) {
+        self.sent += 1;
+    }
+    fn report(&mut self, _: SessionId, _: EndpointId, _: Report) {}
+    fn record(&mut self, _: SessionId, _: RecordingId, _: &[i16]) {}
+    fn end_recording(&mut self, _: SessionId, _: RecordingId, _: RecordingEnd) {}
+    fn close(&mut self, _: SocketId) {}
+}
+
+#[test]
+fn steady_state_allocates_nothing() {
+    let mut world = World::new();
+    let mut phones = [
+        Phone::new(1, 440.0),
+        Phone::new(2, 1000.0),
+        Phone::new(3, 440.0),
+        Phone::new(4, 1000.0).alaw(),
+        Phone::new(5, 440.0),
+    ];
+    for phone in &phones {
+        world.open(phone);
+    }
+    world.bridge(1, 2);
+    world.bridge(3, 4);
+    world.record(1, &[3, 4]);
+    world.play(5, 1, &[tone(700.0, 100)], None);
+    let mut refs: Vec<_> = phones.iter_mut().collect();
+    world.talk(&mut refs, ms(1000));
+
+    let mut packets: Vec<Vec<u8>> = (0..500)
+        .flat_map(|_| phones.each_mut().map(Phone::packet))
+        .collect();
+    let mut counter = Counter::default();
+    let mut now = world.now();
+    let before = ALLOCATIONS.get();
+    for (index, packet) in packets.iter_mut().enumerate() {
+        let phone = &phones[index % phones.len()];
+        world
+            .engine
+            .handle_datagram(phone.socket(), phone.media, packet, now, &mut counter);
+        if index % phones.len() == 4 {
+            now += ms(20);
+            world.engine.handle_timeout(now, &mut counter);
+        }
+    }
+    assert_eq!(ALLOCATIONS.get() - before, 0);
+    // Four forwarded and one played per round, and some RTCP.
+    assert!((2500..2550).contains(&counter.sent), "{}", counter.sent);
+}

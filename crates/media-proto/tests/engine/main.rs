@@ -1,0 +1,9 @@
+//! The engine in virtual time: whole calls in milliseconds.
+
+mod bridge;
+mod common;
+mod liveness;
+mod mutation;
+mod play;
+mod record;
+mod source;

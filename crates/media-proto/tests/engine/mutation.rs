@@ -1,0 +1,84 @@
+//! Broken datagrams do no harm: no panic, no forwarding of what was not accepted, no new source.
+
+use crate::common::{Phone, World, ms, tone};
+use media_proto::{Control, EndpointId, Report};
+use rtp_proto::rtcp::CompoundWriter;
+
+/// SplitMix64, seeded: each run tries the same.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((z ^ (z >> 31)) % limit.max(1) as u64) as usize
+    }
+
+    fn mutate(&mut self, bytes: &mut Vec<u8>) {
+        for _ in 0..=self.below(3) {
+            let at = self.below(bytes.len());
+            match self.below(5) {
+                0 if !bytes.is_empty() => bytes[at] ^= 1 << self.below(8),
+                1 if !bytes.is_empty() => bytes[at] = self.below(256) as u8,
+                2 => bytes.truncate(at),
+                3 => bytes.insert(at, self.below(256) as u8),
+                4 => bytes.extend((0..self.below(2000)).map(|byte| byte as u8)),
+                _ => {}
+            }
+        }
+    }
+}
+
+#[test]
+fn broken_datagrams_are_counted() {
+    let seconds = std::env::var("PATCHCORD_FUZZ_SECONDS")
+        .ok()
+        .and_then(|text| text.parse().ok());
+    let rounds: usize = 20_000 * seconds.unwrap_or(1);
+    let mut random = Random(1);
+    let mut world = World::new();
+    let (mut a, mut b) = (Phone::new(1, 440.0), Phone::new(2, 1000.0).alaw());
+    world.open(&a);
+    world.open(&b);
+    world.bridge(1, 2);
+    world.record(1, &[1, 2]);
+    world.play(2, 1, &[tone(700.0, 50)], Some(10));
+    let mut rtcp = [0; 128];
+    let mut writer = CompoundWriter::new(&mut rtcp);
+    writer.receiver_report(a.ssrc, &[]).unwrap();
+    writer.cname(a.ssrc, "somebody").unwrap();
+    let len = writer.finish();
+    let rtcp = rtcp[..len].to_vec();
+    for round in 0..rounds {
+        let mut bytes = if round % 3 == 0 {
+            rtcp.clone()
+        } else {
+            a.packet()
+        };
+        random.mutate(&mut bytes);
+        world.datagram(media_proto::SocketId(2 + random.below(2)), a.media, &bytes);
+        if round % 50 == 0 {
+            a.talk(&mut world);
+            world.pass(ms(20));
+        }
+        world.log.sent.clear();
+    }
+    a.ssrc += 1;
+    world.talk(&mut [&mut a, &mut b], ms(1000));
+    assert!(a.hears(1000.0) && b.hears(440.0), "the call has survived");
+    world.control(Control::Close {
+        endpoint: EndpointId(1),
+    });
+    let Report::Closed { stats } = world.last_report(1) else {
+        panic!("not closed")
+    };
+    assert!(
+        stats.malformed > 1000 && stats.unexpected > 100,
+        "{stats:?}"
+    );
+    assert_eq!(stats.wrong_source, 0);
+    let counted = stats.malformed + stats.unexpected + stats.packets_in;
+    assert!(counted <= rounds as u64 * 2, "{stats:?}");
+}

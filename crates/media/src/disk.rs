@@ -1,0 +1,511 @@
+//! Writes recordings, on threads of its own: a disk may be slow, a worker may not wait.
+//!
+//! Samples come in blocks of half a second. While a recording goes on, its file has `.part`
+//! appended to its name; at the end its header is completed, the data is brought to the disk, and
+//! the file gets its name. After a crash [`recover`] does that. **Invariant: a file with the final
+//! name is complete**, and as long as the recording lasted: blocks that found the queue full are
+//! replaced by silence and counted. Left to others: mixing.
+
+use crate::plane::Reports;
+use audio::wav;
+use media_proto::{EndpointId, RecordingId, Report};
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread;
+use tracing::warn;
+
+/// Samples of a block: half a second.
+const BLOCK: usize = 4000;
+/// Blocks that may wait: 8 MB.
+const MAX_WAITING: usize = 1024;
+const PART: &str = "part";
+
+/// Whom to tell how a recording ended.
+#[derive(Debug)]
+pub(crate) struct Addressee {
+    pub(crate) reports: Reports,
+    pub(crate) endpoint: EndpointId,
+    pub(crate) recording: RecordingId,
+}
+
+impl Addressee {
+    /// Tells that there is no recording.
+    pub(crate) fn fail(&self, reason: String) {
+        self.send(Report::RecordFailed {
+            recording: self.recording,
+            reason,
+        });
+    }
+
+    fn send(&self, report: Report) {
+        // Nobody may be listening any more; the file is there all the same.
+        let _ = self.reports.send((self.endpoint, report));
+    }
+}
+
+/// Handle to the threads; they end when the last one is dropped, after all work is done.
+#[derive(Debug, Clone)]
+pub(crate) struct Disk {
+    jobs: Sender<Job>,
+    state: Arc<DiskState>,
+}
+
+#[derive(Debug, Default)]
+struct DiskState {
+    next_file: AtomicU64,
+    waiting: AtomicUsize,
+    /// Shared with whoever only counts, and so does not keep the threads alive.
+    overruns: Arc<AtomicU64>,
+}
+
+#[derive(Debug)]
+enum Job {
+    Start {
+        file: u64,
+        path: PathBuf,
+        addressee: Addressee,
+    },
+    /// `silence` samples are missing before these.
+    Block {
+        file: u64,
+        silence: usize,
+        samples: Vec<i16>,
+    },
+    Finish {
+        file: u64,
+        silence: usize,
+        samples: Vec<i16>,
+    },
+    Discard {
+        file: u64,
+        reason: String,
+    },
+}
+
+impl Disk {
+    /// Starts the threads; each holds `running` until it ends.
+    pub(crate) fn start(running: &Sender<()>) -> io::Result<Self> {
+        let (jobs, inbox) = mpsc::channel();
+        let (finished, to_finish) = mpsc::channel();
+        let state = Arc::new(DiskState::default());
+        let writer = Writer {
+            files: BTreeMap::new(),
+            finished,
+            bytes: Vec::new(),
+        };
+        let (held, waiting) = (running.clone(), Arc::clone(&state));
+        thread::Builder::new()
+            .name("media-disk".to_owned())
+            .spawn(move || {
+                writer.run(&inbox, &waiting);
+                drop(held);
+            })?;
+        let held = running.clone();
+        thread::Builder::new()
+            .name("media-disk-sync".to_owned())
+            .spawn(move || {
+                to_finish.iter().for_each(complete);
+                drop(held);
+            })?;
+        Ok(Self { jobs, state })
+    }
+
+    /// Begins a file.
+    pub(crate) fn record(&self, path: PathBuf, addressee: Addressee) -> Tape {
+        let file = self.state.next_file.fetch_add(1, Ordering::Relaxed);
+        let tape = Tape {
+            disk: self.clone(),
+            file,
+            silence: 0,
+            samples: Vec::with_capacity(BLOCK),
+        };
+        tape.push(Job::Start {
+            file,
+            path,
+            addressee,
+        });
+        tape
+    }
+
+    /// Blocks that were replaced by silence.
+    pub(crate) fn overruns(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.state.overruns)
+    }
+}
+
+/// A recording in progress.
+#[derive(Debug)]
+pub(crate) struct Tape {
+    disk: Disk,
+    file: u64,
+    /// Samples dropped before those in `samples`.
+    silence: usize,
+    samples: Vec<i16>,
+}
+
+impl Tape {
+    pub(crate) fn write(&mut self, samples: &[i16]) {
+        self.samples.extend_from_slice(samples);
+        if self.samples.len() + samples.len() > BLOCK {
+            self.flush();
+        }
+    }
+
+    pub(crate) fn finish(self) {
+        let Self {
+            disk,
+            file,
+            silence,
+            samples,
+        } = self;
+        disk.push(Job::Finish {
+            file,
+            silence,
+            samples,
+        });
+    }
+
+    pub(crate) fn discard(self, reason: String) {
+        self.push(Job::Discard {
+            file: self.file,
+            reason,
+        });
+    }
+
+    fn flush(&mut self) {
+        let state = &self.disk.state;
+        if state.waiting.load(Ordering::Relaxed) >= MAX_WAITING {
+            state.overruns.fetch_add(1, Ordering::Relaxed);
+            self.silence += self.samples.len();
+            self.samples.clear();
+            return;
+        }
+        state.waiting.fetch_add(1, Ordering::Relaxed);
+        let samples = std::mem::replace(&mut self.samples, Vec::with_capacity(BLOCK));
+        let silence = std::mem::take(&mut self.silence);
+        self.push(Job::Block {
+            file: self.file,
+            silence,
+            samples,
+        });
+    }
+
+    fn push(&self, job: Job) {
+        self.disk.push(job);
+    }
+}
+
+impl Disk {
+    fn push(&self, job: Job) {
+        // The thread runs as long as there is a handle.
+        let _ = self.jobs.send(job);
+    }
+}
+
+/// The thread that writes.
+struct Writer {
+    files: BTreeMap<u64, Recording>,
+    finished: Sender<Recording>,
+    bytes: Vec<u8>,
+}
+
+struct Recording {
+    file: File,
+    path: PathBuf,
+    addressee: Addressee,
+    samples: u64,
+}
+
+impl Writer {
+    fn run(mut self, inbox: &Receiver<Job>, state: &DiskState) {
+        for job in inbox {
+            match job {
+                Job::Start {
+                    file,
+                    path,
+                    addressee,
+                } => self.start(file, path, addressee),
+                Job::Block {
+                    file,
+                    silence,
+                    samples,
+                } => {
+                    state.waiting.fetch_sub(1, Ordering::Relaxed);
+                    self.write(file, silence, &samples);
+                }
+                Job::Finish {
+                    file,
+                    silence,
+                    samples,
+                } => {
+                    self.write(file, silence, &samples);
+                    self.finish(file);
+                }
+                Job::Discard { file, reason } => self.fail(file, reason),
+            }
+        }
+        // Only a fault leaves files behind; what is there is kept for `recover`.
+    }
+
+    fn start(&mut self, number: u64, path: PathBuf, addressee: Addressee) {
+        let open = || -> io::Result<File> {
+            if let Some(folder) = path.parent() {
+                fs::create_dir_all(folder)?;
+            }
+            let mut file = OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .open(part(&path))?;
+            file.write_all(&wav::header(0))?;
+            Ok(file)
+        };
+        match open() {
+            Ok(file) => {
+                self.files.insert(
+                    number,
+                    Recording {
+                        file,
+                        path,
+                        addressee,
+                        samples: 0,
+                    },
+                );
+            }
+            Err(error) => {
+                warn!(%error, "failed to create a recording");
+                addressee.fail(format!("cannot create the file: {error}"));
+            }
+        }
+    }
+
+    fn write(&mut self, number: u64, silence: usize, samples: &[i16]) {
+        let Some(recording) = self.files.get_mut(&number) else {
+            return;
+        };
+        self.bytes.clear();
+        self.bytes.resize(silence * 2, 0);
+        self.bytes
+            .extend(samples.iter().flat_map(|sample| sample.to_le_bytes()));
+        recording.samples += (silence + samples.len()) as u64;
+        if let Err(error) = recording.file.write_all(&self.bytes) {
+            warn!(%error, "failed to write a recording");
+            self.fail(number, format!("cannot write the file: {error}"));
+        }
+    }
+
+    fn finish(&mut self, number: u64) {
+        if let Some(recording) = self.files.remove(&number) {
+            // The thread there lives as long as this one.
+            let _ = self.finished.send(recording);
+        }
+    }
+
+    fn fail(&mut self, number: u64, reason: String) {
+        if let Some(recording) = self.files.remove(&number) {
+            let _ = fs::remove_file(part(&recording.path));
+            recording.addressee.fail(reason);
+        }
+    }
+}
+
+/// Completes a file and tells about it.
+fn complete(recording: Recording) {
+    let Recording {
+        mut file,
+        path,
+        addressee,
+        samples,
+    } = recording;
+    match close(&mut file, &path, samples) {
+        Ok(size_bytes) => addressee.send(Report::Recorded {
+            recording: addressee.recording,
+            duration_ms: samples / 8,
+            size_bytes,
+        }),
+        Err(error) => {
+            warn!(%error, "failed to complete a recording");
+            addressee.fail(format!("cannot complete the file: {error}"));
+        }
+    }
+}
+
+fn close(file: &mut File, path: &Path, samples: u64) -> io::Result<u64> {
+    file.seek(SeekFrom::Start(0))?;
+    file.write_all(&wav::header(u32::try_from(samples * 2).unwrap_or(u32::MAX)))?;
+    file.sync_all()?;
+    fs::rename(part(path), path)?;
+    Ok(wav::HEADER_LEN as u64 + samples * 2)
+}
+
+fn part(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".");
+    name.push(PART);
+    name.into()
+}
+
+/// Completes the recordings in a folder that a crash has left unfinished; call it before the
+/// media plane starts. Returns their final names.
+///
+/// # Errors
+/// If the folder cannot be read (a missing one has nothing to recover) or a file not be written.
+pub fn recover(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut recovered = Vec::new();
+    for entry in entries {
+        let unfinished = entry?.path();
+        if unfinished
+            .extension()
+            .is_some_and(|extension| extension == PART)
+        {
+            recovered.extend(recover_file(&unfinished)?);
+        }
+    }
+    recovered.sort();
+    Ok(recovered)
+}
+
+fn recover_file(unfinished: &Path) -> io::Result<Option<PathBuf>> {
+    let mut file = OpenOptions::new().write(true).open(unfinished)?;
+    let Some(header) = wav::repair(file.metadata()?.len()) else {
+        fs::remove_file(unfinished)?;
+        return Ok(None);
+    };
+    file.write_all(&header)?;
+    file.sync_all()?;
+    let path = unfinished.with_extension("");
+    fs::rename(unfinished, &path)?;
+    Ok(Some(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::sync::mpsc::unbounded_channel;
+
+    const ENDPOINT: EndpointId = EndpointId(3);
+    const RECORDING: RecordingId = RecordingId(4);
+
+    type Reported = tokio::sync::mpsc::UnboundedReceiver<(EndpointId, Report)>;
+
+    fn tape(path: &Path) -> (Tape, Reported) {
+        let (running, _) = mpsc::channel();
+        let (reports, reported) = unbounded_channel();
+        let addressee = Addressee {
+            reports,
+            endpoint: ENDPOINT,
+            recording: RECORDING,
+        };
+        (
+            Disk::start(&running)
+                .unwrap()
+                .record(path.to_owned(), addressee),
+            reported,
+        )
+    }
+
+    #[test]
+    fn a_recording_appears_when_it_is_complete() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deep/down/RE1.wav");
+        let (mut tape, mut reported) = tape(&path);
+        let samples: Vec<i16> = (0..12_345).collect();
+        for frame in samples.chunks(160) {
+            tape.write(frame);
+            assert!(!path.exists());
+        }
+        tape.finish();
+        let expected = Report::Recorded {
+            recording: RECORDING,
+            duration_ms: 1543,
+            size_bytes: 24_734,
+        };
+        assert_eq!(reported.blocking_recv(), Some((ENDPOINT, expected)));
+        assert_eq!(
+            wav::decode(&fs::read(&path).unwrap()).unwrap().samples,
+            samples
+        );
+        assert!(!part(&path).exists());
+    }
+
+    #[test]
+    fn failures_are_told_once() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("file"), "").unwrap();
+        let (mut tape, mut reported) = tape(&folder.path().join("file/RE1.wav"));
+        tape.write(&[0; 160]);
+        tape.finish();
+        let (_, report) = reported.blocking_recv().unwrap();
+        assert!(
+            matches!(
+                report,
+                Report::RecordFailed {
+                    recording: RECORDING,
+                    ..
+                }
+            ),
+            "{report:?}"
+        );
+        assert_eq!(reported.blocking_recv(), None);
+    }
+
+    #[test]
+    fn a_discarded_recording_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut tape, mut reported) = tape(&folder.path().join("RE1.wav"));
+        tape.write(&[0; 160]);
+        tape.discard("no legs".to_owned());
+        let failed = Report::RecordFailed {
+            recording: RECORDING,
+            reason: "no legs".to_owned(),
+        };
+        assert_eq!(reported.blocking_recv(), Some((ENDPOINT, failed)));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_full_queue_becomes_silence() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("RE1.wav");
+        let (mut tape, mut reported) = tape(&path);
+        let disk = tape.disk.clone();
+        tape.write(&[7; BLOCK]);
+        disk.state.waiting.fetch_add(MAX_WAITING, Ordering::Relaxed);
+        tape.write(&[8; BLOCK]);
+        disk.state.waiting.fetch_sub(MAX_WAITING, Ordering::Relaxed);
+        tape.write(&[9; BLOCK]);
+        tape.finish();
+        assert!(reported.blocking_recv().is_some());
+        assert_eq!(disk.overruns().load(Ordering::Relaxed), 1);
+        let samples = wav::decode(&fs::read(&path).unwrap()).unwrap().samples;
+        let expected = [7, 0, 9].map(|sample| [sample; BLOCK]).concat();
+        assert_eq!(samples, expected);
+    }
+
+    #[test]
+    fn unfinished_recordings_are_recovered() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let mut bytes = wav::header(0).to_vec();
+        bytes.extend([1, 0, 2, 0]);
+        fs::write(path("RE1.wav.part"), &bytes).unwrap();
+        fs::write(path("RE2.wav.part"), &bytes[..20]).unwrap();
+        fs::write(path("RE3.wav"), "not ours").unwrap();
+        assert_eq!(recover(folder.path()).unwrap(), [path("RE1.wav")]);
+        let samples = wav::decode(&fs::read(path("RE1.wav")).unwrap())
+            .unwrap()
+            .samples;
+        assert_eq!(samples, [1, 2]);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+        assert!(recover(&path("missing")).unwrap().is_empty());
+    }
+}

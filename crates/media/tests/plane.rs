@@ -1,0 +1,376 @@
+//! The media plane with real sockets, threads and files, on the loopback interface.
+
+#![allow(clippy::unwrap_used, reason = "a step that fails fails the test")]
+
+use audio::g711;
+use audio::tone::Tone;
+use media::{
+    Control, EndpointId, MediaConfig, MediaPlane, PlayId, RecordingId, Report, Session, Stats,
+};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A phone with a tone of its own.
+struct Phone {
+    socket: UdpSocket,
+    to: SocketAddr,
+    tone: Tone,
+    sequence: u16,
+    heard: Vec<i16>,
+}
+
+impl Phone {
+    fn new(ip: &str, hz: f64) -> Self {
+        let socket = UdpSocket::bind((ip, 0)).expect("a port");
+        socket.set_nonblocking(true).expect("a socket");
+        let to = socket.local_addr().expect("an address");
+        Self {
+            socket,
+            to,
+            tone: Tone::new(hz, -10.0),
+            sequence: 0,
+            heard: Vec::new(),
+        }
+    }
+
+    fn sdp(&self) -> String {
+        let address = self.socket.local_addr().expect("an address");
+        let (ip, port) = (address.ip(), address.port());
+        let version = if ip.is_ipv4() { 4 } else { 6 };
+        format!(
+            "v=0\r\no=- 1 1 IN IP{version} {ip}\r\ns=-\r\nc=IN IP{version} {ip}\r\nt=0 0\r\n\
+             m=audio {port} RTP/AVP 0\r\n"
+        )
+    }
+
+    /// Sends 20 ms and takes what has come.
+    fn talk(&mut self) {
+        let mut packet = [0; 172];
+        packet[0] = 0x80;
+        packet[2..4].copy_from_slice(&self.sequence.to_be_bytes());
+        packet[4..8].copy_from_slice(&(u32::from(self.sequence) * 160).to_be_bytes());
+        packet[11] = 7;
+        g711::ulaw_encode_slice(&self.tone.samples(20), &mut packet[12..]);
+        self.sequence += 1;
+        self.socket.send_to(&packet, self.to).expect("sent");
+        self.listen();
+    }
+
+    fn listen(&mut self) {
+        let mut packet = [0; 2048];
+        while let Ok((len, from)) = self.socket.recv_from(&mut packet) {
+            if from == self.to && packet[1] & 0x7F == 0 {
+                let mut samples = vec![0; len - 12];
+                g711::ulaw_decode_slice(&packet[12..len], &mut samples);
+                self.heard.extend(samples);
+            }
+        }
+    }
+
+    fn hears(&self, hz: f64) -> bool {
+        let last = &self.heard[self.heard.len().saturating_sub(1600)..];
+        last.len() == 1600 && audio::measure::hears(last, hz)
+    }
+}
+
+/// A session and what it reports.
+struct Call {
+    session: Session,
+    reports: UnboundedReceiver<(EndpointId, Report)>,
+}
+
+impl Call {
+    fn new(plane: &MediaPlane) -> Self {
+        let (sender, reports) = unbounded_channel();
+        Self {
+            session: plane.session(sender),
+            reports,
+        }
+    }
+
+    fn next(&mut self) -> (u64, Report) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Ok((endpoint, report)) = self.reports.try_recv() {
+                return (endpoint.0, report);
+            }
+            assert!(Instant::now() < deadline, "no report");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// The next report that is not about packets having come.
+    fn news(&mut self) -> (u64, Report) {
+        loop {
+            match self.next() {
+                (_, Report::Heard) => {}
+                news => return news,
+            }
+        }
+    }
+
+    fn open(&mut self, endpoint: u64, phone: &mut Phone) {
+        self.session.control(Control::Open {
+            endpoint: EndpointId(endpoint),
+            offer: Some(phone.sdp()),
+            signalling: Some(phone.to.ip()),
+        });
+        let (id, Report::Opened { sdp }) = self.news() else {
+            panic!("not opened")
+        };
+        assert_eq!(id, endpoint);
+        phone.to = address(&sdp);
+    }
+
+    fn close(&mut self, endpoint: u64) -> Stats {
+        self.session.control(Control::Close {
+            endpoint: EndpointId(endpoint),
+        });
+        let (id, Report::Closed { stats }) = self.news() else {
+            panic!("not closed")
+        };
+        assert_eq!(id, endpoint);
+        stats
+    }
+}
+
+/// Where an SDP wants its packets.
+fn address(sdp: &str) -> SocketAddr {
+    let line = |start| {
+        sdp.lines()
+            .find_map(|line| line.strip_prefix(start))
+            .unwrap()
+    };
+    let ip: IpAddr = line("c=IN IP")
+        .split(' ')
+        .nth(1)
+        .and_then(|ip| ip.parse().ok())
+        .expect("an IP");
+    let port = line("m=audio ")
+        .split(' ')
+        .next()
+        .and_then(|port| port.parse().ok())
+        .expect("a port");
+    SocketAddr::new(ip, port)
+}
+
+fn plane(workers: usize) -> MediaPlane {
+    MediaPlane::start(MediaConfig {
+        workers,
+        ..MediaConfig::default()
+    })
+    .unwrap()
+}
+
+fn talk(phones: &mut [&mut Phone], frames: u32) {
+    let mut due = Instant::now();
+    for _ in 0..frames {
+        phones.iter_mut().for_each(|phone| phone.talk());
+        due += Duration::from_millis(20);
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+    }
+    phones.iter_mut().for_each(|phone| phone.listen());
+}
+
+#[test]
+fn a_call_is_bridged_and_recorded() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("RE1.wav");
+    for ip in ["127.0.0.1", "::1"] {
+        let config = MediaConfig {
+            workers: 1,
+            address: "::".parse().unwrap(),
+            ..MediaConfig::default()
+        };
+        let plane = MediaPlane::start(config).unwrap();
+        let mut call = Call::new(&plane);
+        let (mut a, mut b) = (Phone::new(ip, 440.0), Phone::new(ip, 1000.0));
+        call.open(1, &mut a);
+        call.open(2, &mut b);
+        let (one, two) = (EndpointId(1), EndpointId(2));
+        call.session.control(Control::Bridge { a: one, b: two });
+        let recording = RecordingId(9);
+        let record = Control::Record {
+            recording,
+            legs: vec![one, two],
+            path: path.clone(),
+        };
+        call.session.control(record);
+        talk(&mut [&mut a, &mut b], 30);
+        assert!(a.hears(1000.0) && b.hears(440.0), "{ip}");
+        assert_eq!(plane.counts().endpoints, 2);
+        call.session.control(Control::StopRecord { recording });
+        let (
+            1,
+            Report::Recorded {
+                duration_ms,
+                size_bytes,
+                ..
+            },
+        ) = call.news()
+        else {
+            panic!("not recorded")
+        };
+        let bytes = std::fs::read(&path).unwrap();
+        assert_eq!(bytes.len() as u64, size_bytes);
+        let samples = audio::wav::decode(&bytes).unwrap().samples;
+        assert_eq!(samples.len() as u64 / 8, duration_ms);
+        assert!((600..900).contains(&duration_ms), "{duration_ms}");
+        for hz in [440.0, 1000.0] {
+            assert!(
+                audio::measure::tone_dbfs(&samples[1600..4000], hz) > -20.0,
+                "{hz}"
+            );
+        }
+        let stats = call.close(1);
+        assert_eq!(
+            (stats.packets_in, stats.lost, stats.wrong_source),
+            (30, 0, 0)
+        );
+        call.close(2);
+        drop(call);
+        assert!(plane.shutdown(PATIENCE));
+        assert_eq!(plane.counts().endpoints, 0);
+    }
+}
+
+#[test]
+fn a_prompt_has_its_length() {
+    let plane = plane(1);
+    let mut call = Call::new(&plane);
+    let mut phone = Phone::new("127.0.0.1", 440.0);
+    call.open(1, &mut phone);
+    let started = Instant::now();
+    let audio: Arc<[i16]> = Tone::new(700.0, -10.0).samples(400).into();
+    let (endpoint, play) = (EndpointId(1), PlayId(5));
+    call.session.control(Control::Play {
+        endpoint,
+        play,
+        audio: vec![audio],
+        times: Some(1),
+    });
+    assert_eq!(
+        call.next(),
+        (
+            1,
+            Report::PlayDone {
+                play,
+                stopped: false
+            }
+        )
+    );
+    let elapsed = started.elapsed();
+    assert!((400..600).contains(&elapsed.as_millis()), "{elapsed:?}");
+    phone.listen();
+    assert_eq!(phone.heard.len(), 3200);
+    assert!(phone.hears(700.0));
+}
+
+#[test]
+fn an_offer_is_answered_and_a_bad_one_refused() {
+    let plane = plane(1);
+    let mut call = Call::new(&plane);
+    let open = |endpoint, offer: Option<&str>| Control::Open {
+        endpoint: EndpointId(endpoint),
+        offer: offer.map(str::to_owned),
+        signalling: Some("127.0.0.1".parse().unwrap()),
+    };
+    call.session.control(open(1, Some("nonsense")));
+    assert!(matches!(
+        call.next(),
+        (1, Report::Refused { status: 400, .. })
+    ));
+    call.session.control(open(1, None));
+    let (1, Report::Opened { sdp }) = call.next() else {
+        panic!("not opened")
+    };
+    let ours = address(&sdp);
+    assert_eq!(
+        (ours.ip().to_string().as_str(), ours.port() % 2),
+        ("127.0.0.1", 0)
+    );
+    let mut phone = Phone::new("127.0.0.1", 440.0);
+    phone.to = ours;
+    call.session.control(Control::Remote {
+        endpoint: EndpointId(1),
+        sdp: phone.sdp(),
+    });
+    assert_eq!(call.next(), (1, Report::RemoteSet));
+    call.session.control(Control::Bridge {
+        a: EndpointId(1),
+        b: EndpointId(1),
+    });
+    talk(&mut [&mut phone], 15);
+    assert!(phone.hears(440.0), "its own echo");
+    assert_eq!(call.next(), (1, Report::Heard));
+}
+
+#[test]
+fn ports_come_from_the_range_and_run_out() {
+    // A pair that is free just now.
+    let probe = plane(1);
+    let mut call = Call::new(&probe);
+    let mut phone = Phone::new("127.0.0.1", 440.0);
+    call.open(1, &mut phone);
+    let port = phone.to.port();
+    drop(call);
+    assert!(probe.shutdown(PATIENCE));
+
+    let config = MediaConfig {
+        workers: 2,
+        ports: port..=port + 1,
+        ..MediaConfig::default()
+    };
+    let plane = MediaPlane::start(config).unwrap();
+    let (mut first, mut second) = (Call::new(&plane), Call::new(&plane));
+    first.open(1, &mut phone);
+    assert_eq!(phone.to.port(), port);
+    let offer = Some(phone.sdp());
+    second.session.control(Control::Open {
+        endpoint: EndpointId(1),
+        offer,
+        signalling: None,
+    });
+    assert!(matches!(
+        second.next(),
+        (1, Report::Refused { status: 503, .. })
+    ));
+    // Dropping a session closes what it has.
+    drop(first);
+    let deadline = Instant::now() + PATIENCE;
+    while plane.counts().endpoints > 0 {
+        assert!(Instant::now() < deadline);
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    second.open(2, &mut phone);
+}
+
+#[test]
+fn sessions_spread_over_workers_and_stop_with_the_plane() {
+    let plane = plane(3);
+    let mut calls: Vec<_> = (0..6).map(|_| Call::new(&plane)).collect();
+    let folder = tempfile::tempdir().unwrap();
+    for (index, call) in calls.iter_mut().enumerate() {
+        let mut phone = Phone::new("127.0.0.1", 440.0);
+        call.open(1, &mut phone);
+        let path = folder.path().join(format!("RE{index}.wav"));
+        let legs = vec![EndpointId(1)];
+        call.session.control(Control::Record {
+            recording: RecordingId(1),
+            legs,
+            path,
+        });
+    }
+    assert_eq!((plane.counts().sessions, plane.counts().endpoints), (6, 6));
+    std::thread::sleep(Duration::from_millis(60));
+    assert!(plane.shutdown(PATIENCE));
+    for call in &mut calls {
+        assert!(matches!(call.next(), (1, Report::Closed { .. })));
+        assert!(matches!(call.next(), (1, Report::Recorded { .. })));
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 6);
+}
