@@ -1,10 +1,19 @@
 //! The cases of `docs/conformance/rcml.md` in virtual time.
 //!
 //! Each test is named after its case. It says what everybody does and compares what each party was
-//! sent and when, what the application was asked, and what the records say in the end.
+//! sent and when, what the application was asked, and what the records say in the end. In these
+//! texts a line such as `0 180, 0 200, 4 BYE` is: second, message; only what the server sent.
 
 mod world;
 
 mod cases {
+    mod action;
+    mod callbacks;
+    mod delay;
     mod dial;
+    mod fetch;
+    mod modify;
+    mod several;
+    mod tables;
+    mod verbs;
 }

@@ -19,6 +19,8 @@ pub(crate) struct Phone {
     pub(crate) sdp: Option<String>,
     /// How long it takes to answer a CANCEL, in milliseconds; `None`: it does not.
     pub(crate) cancel_ms: Option<u64>,
+    /// It does not know the dialog any more when we hang up.
+    pub(crate) forgets: bool,
 }
 
 /// Something that a phone, or the SIP side in its place, does.
@@ -43,6 +45,7 @@ pub(crate) fn phone() -> Phone {
         contact: String::new(),
         sdp: Some("answer of a phone".to_owned()),
         cancel_ms: Some(10),
+        forgets: false,
     }
 }
 
@@ -90,6 +93,12 @@ impl Phone {
 
     pub(crate) fn sdp(mut self, sdp: Option<&str>) -> Self {
         self.sdp = sdp.map(str::to_owned);
+        self
+    }
+
+    /// Answers our BYE with 404.
+    pub(crate) fn forgets(mut self) -> Self {
+        self.forgets = true;
         self
     }
 

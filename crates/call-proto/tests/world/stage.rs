@@ -466,6 +466,11 @@ impl Stage {
                 self.set_state(call, State::Over);
             }
             LegCommand::Invite(invite) => self.invited(call, *invite),
+            // Its 200 is here already and on its way to the family: the SIP side hangs up.
+            LegCommand::Cancel if state == State::Up => {
+                self.run.sent(now, &name, "BYE", "");
+                self.set_state(call, State::Over);
+            }
             LegCommand::Cancel => {
                 self.run.sent(now, &name, "CANCEL", "");
                 self.set_state(call, State::Withdrawn);
@@ -478,7 +483,14 @@ impl Stage {
                 let reason = reason.unwrap_or_default();
                 self.run.sent(now, &name, "BYE", &reason);
                 self.set_state(call, State::Over);
-                self.tell_in(10, call, Event::Leg(LegEvent::ByeDone));
+                let phone = self.sides.get(&call).and_then(|side| side.phone.as_ref());
+                let event = if phone.is_some_and(|phone| phone.forgets) {
+                    let reason = "404 to BYE".to_owned();
+                    LegEvent::Lost { reason }
+                } else {
+                    LegEvent::ByeDone
+                };
+                self.tell_in(10, call, Event::Leg(event));
             }
             LegCommand::AnswerReinvite { sdp } => {
                 self.run.sent(now, &name, "200 to re-INVITE", "");
