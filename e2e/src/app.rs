@@ -88,7 +88,8 @@ impl Reply {
 #[derive(Default)]
 struct State {
     replies: BTreeMap<String, Vec<Reply>>,
-    requests: Vec<Request>,
+    /// By path, each in the order of arrival.
+    requests: BTreeMap<String, Vec<Request>>,
 }
 
 /// A running application.
@@ -134,13 +135,11 @@ impl App {
 
     /// The requests to `path` so far.
     pub fn requests(&self, path: &str) -> Vec<Request> {
-        let state = lock(&self.state);
-        state
+        lock(&self.state)
             .requests
-            .iter()
-            .filter(|request| request.path == path)
+            .get(path)
             .cloned()
-            .collect()
+            .unwrap_or_default()
     }
 
     /// Waits until `path` was asked `count` times, and gives those requests.
@@ -174,16 +173,16 @@ fn serve(stream: &TcpStream, state: &Mutex<State>) {
     };
     let reply = {
         let mut state = lock(state);
-        let before = state
-            .requests
-            .iter()
-            .filter(|known| known.path == request.path)
-            .count();
+        let before = state.requests.get(&request.path).map_or(0, Vec::len);
         let replies = state.replies.get(&request.path);
         let reply = replies
             .and_then(|list| list.get(before).or_else(|| list.last()))
             .cloned();
-        state.requests.push(request);
+        state
+            .requests
+            .entry(request.path.clone())
+            .or_default()
+            .push(request);
         reply.unwrap_or_else(|| Reply::status(404))
     };
     thread::sleep(reply.delay);

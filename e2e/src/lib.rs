@@ -9,6 +9,7 @@
 
 pub mod app;
 pub mod http;
+pub mod load;
 pub mod phone;
 pub mod ports;
 pub mod process;

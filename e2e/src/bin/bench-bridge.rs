@@ -1,0 +1,230 @@
+//! What a bridged call costs: the real server beside a bare relay, in the same run.
+//!
+//! For each number of calls it first runs the relay of `e2e::load::relay`, then the server, with the same
+//! sender, and prints CPU time per second of a call, memory, packets and the age of packets on
+//! arrival. **Invariant: both are measured in the same way, from outside** (`/proc`), so that only
+//! the ratio counts and the machine's other work falls on both. `bench-bridge 50 100` runs those
+//! numbers only; `--seconds N` sets how long each is measured.
+
+#![forbid(unsafe_code)]
+#![expect(clippy::print_stdout, reason = "a command line tool answers on stdout")]
+
+use std::cell::RefCell;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail, ensure};
+use e2e::load::relay;
+use e2e::load::rtp::{Rtp, Window};
+use e2e::load::ua::Ua;
+use e2e::server::Options;
+use e2e::{App, Reply};
+
+/// New calls per second while a level is built up.
+const RAMP: f64 = 50.0;
+/// Time for everything to settle before measuring.
+const SETTLE: Duration = Duration::from_secs(2);
+
+/// What one level cost.
+struct Cost {
+    /// CPU time in ms per call and second.
+    cpu_ms: f64,
+    /// Resident memory in MB.
+    rss_mb: f64,
+    window: Window,
+    seconds: f64,
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [word, pairs] = arguments.as_slice()
+        && word == "relay"
+    {
+        return relay::run(pairs.parse()?, |line| {
+            Ok(writeln!(std::io::stdout(), "{line}")?)
+        });
+    }
+    let (levels, measured) = read_arguments(&arguments)?;
+    println!(
+        "| calls | what | CPU ms per call-second | RSS MB | packets per leg and second | lost % | p50 ms | p99 ms |"
+    );
+    println!("|---|---|---|---|---|---|---|---|");
+    let mut verdicts = Vec::new();
+    for calls in levels {
+        let relay = measure_relay(calls, measured).context("relay")?;
+        print_row(calls, "bare relay", &relay);
+        let server = measure_server(calls, measured).context("server")?;
+        print_row(calls, "patchcord", &server);
+        verdicts.push(format!(
+            "{calls} calls: {:.1} times the relay's CPU; added p50 {:+.2} ms, p99 {:+.2} ms",
+            server.cpu_ms / relay.cpu_ms,
+            (server.window.p50_us as f64 - relay.window.p50_us as f64) / 1000.0,
+            (server.window.p99_us as f64 - relay.window.p99_us as f64) / 1000.0,
+        ));
+    }
+    println!("\n{}", verdicts.join("\n"));
+    Ok(())
+}
+
+fn read_arguments(arguments: &[String]) -> anyhow::Result<(Vec<usize>, Duration)> {
+    let mut levels = Vec::new();
+    let mut seconds = 10;
+    let mut words = arguments.iter();
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--seconds" => seconds = words.next().context("--seconds needs a number")?.parse()?,
+            number => levels.push(
+                number
+                    .parse()
+                    .with_context(|| format!("`{number}` is no number of calls"))?,
+            ),
+        }
+    }
+    if levels.is_empty() {
+        levels = vec![50, 100, 200, 400];
+    }
+    Ok((levels, Duration::from_secs(seconds)))
+}
+
+fn print_row(calls: usize, what: &str, cost: &Cost) {
+    let legs = calls as f64 * 2.0;
+    let lost = 100.0 * (1.0 - cost.window.received as f64 / cost.window.sent.max(1) as f64);
+    println!(
+        "| {calls} | {what} | {:.2} | {:.1} | {:.1} | {:.2} | {:.2} | {:.2} |",
+        cost.cpu_ms,
+        cost.rss_mb,
+        cost.window.received as f64 / legs / cost.seconds,
+        lost.max(0.0),
+        cost.window.p50_us as f64 / 1000.0,
+        cost.window.p99_us as f64 / 1000.0,
+    );
+}
+
+/// Measures process `pid` while `calls` calls are up; `pass` lets that time go by.
+fn measure(
+    pid: u32,
+    calls: usize,
+    time: Duration,
+    rtp: impl Fn() -> Window,
+    mut pass: impl FnMut(Duration) -> anyhow::Result<()>,
+) -> anyhow::Result<Cost> {
+    pass(SETTLE)?;
+    rtp();
+    let (cpu, start) = (cpu_ms(pid)?, Instant::now());
+    pass(time)?;
+    let (used, seconds) = (cpu_ms(pid)? - cpu, start.elapsed().as_secs_f64());
+    let window = rtp();
+    Ok(Cost {
+        cpu_ms: used / seconds / calls as f64,
+        rss_mb: rss_mb(pid)?,
+        window,
+        seconds,
+    })
+}
+
+fn measure_relay(calls: usize, time: Duration) -> anyhow::Result<Cost> {
+    let mut relay = Guard(
+        Command::new(std::env::current_exe()?)
+            .args(["relay", &calls.to_string()])
+            .stdout(Stdio::piped())
+            .spawn()?,
+    );
+    let output = relay.0.stdout.take().context("the relay's output")?;
+    let rtp = Rtp::start()?;
+    for (call, line) in BufReader::new(output).lines().take(calls).enumerate() {
+        let line = line?;
+        for (leg, port) in line.split(' ').enumerate() {
+            let leg = (call * 2 + leg + 1) as u64;
+            rtp.open(leg)?;
+            rtp.send(leg, SocketAddr::from(([127, 0, 0, 1], port.parse()?)))?;
+        }
+    }
+    let pass = |time| {
+        sleep(time);
+        Ok(())
+    };
+    measure(relay.0.id(), calls, time, || rtp.window(), pass)
+}
+
+fn measure_server(calls: usize, time: Duration) -> anyhow::Result<Cost> {
+    let app = App::start()?;
+    app.on("/v", Reply::document("<Dial><Number>2000</Number></Dial>"));
+    let mut ua = Ua::bind()?;
+    let trunk = ua.local();
+    let config = format!("[[trunk]]\nname = 'load'\nuri = '{trunk}'\naddresses = ['127.0.0.1']\n");
+    let mut server = Options::default()
+        .config(&config)
+        .variable("PATCHCORD_LOG__LEVEL", "warn")
+        .start()?;
+    ua.connect(server.sip_udp()?);
+    server.rest().number("1000", &app.url("/v"))?;
+
+    let start = Instant::now();
+    while ua.tally().answered + ua.tally().failures() < calls {
+        let due = ((start.elapsed().as_secs_f64() * RAMP) as usize + 1).min(calls);
+        while ua.tally().placed < due {
+            ua.call("1000")?;
+        }
+        ua.pump(Duration::from_millis(2))?;
+    }
+    ensure!(
+        ua.tally().failed.is_empty(),
+        "{:?}\n{}",
+        ua.tally().failed,
+        server.log()
+    );
+    let pid = server.process().id();
+    // The media thread counts by itself; this one only keeps the dialogs alive.
+    let shared = RefCell::new(ua);
+    let window = || shared.borrow().rtp().window();
+    let cost = measure(pid, calls, time, window, |time| {
+        shared.borrow_mut().pump(time)
+    })?;
+    let mut ua = shared.into_inner();
+    if ua.talking() != calls {
+        bail!(
+            "only {} of {calls} calls were still up\n{}",
+            ua.talking(),
+            server.log()
+        );
+    }
+    ua.hang_up_older(Duration::ZERO);
+    ua.pump(Duration::from_secs(1))?;
+    Ok(cost)
+}
+
+/// A child process that ends with its owner.
+struct Guard(Child);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// CPU time of a process so far, in ms (`stat` counts in ticks of 10 ms).
+fn cpu_ms(pid: u32) -> anyhow::Result<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let (_, rest) = stat.rsplit_once(')').context("stat")?;
+    let ticks: Vec<f64> = rest
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .filter_map(|word| word.parse().ok())
+        .collect();
+    Ok(ticks.iter().sum::<f64>() * 10.0)
+}
+
+fn rss_mb(pid: u32) -> anyhow::Result<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .context("VmRSS")?;
+    let kib: f64 = line.split_whitespace().next().context("VmRSS")?.parse()?;
+    Ok(kib / 1000.0)
+}

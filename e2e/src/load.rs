@@ -1,0 +1,10 @@
+//! Many calls with real RTP out of one process, for the soak and the bench.
+//!
+//! sipp and baresip show that real peers get along with the server, but cannot stream hundreds of calls
+//! and time each packet. **Invariant: what is reported was counted at the sockets**: packets sent and
+//! received by each leg, and the age of each packet on arrival, stamped into its payload by the
+//! sender.
+
+pub mod relay;
+pub mod rtp;
+pub mod ua;

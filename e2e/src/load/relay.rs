@@ -1,0 +1,49 @@
+//! The least that any bridge must do: one thread, a socket per leg, receive and send on.
+//!
+//! The bench runs it as a process of its own beside the server, on the same machine in the same run,
+//! as the measure of what the system itself costs. **Invariant: it looks at no packet.**
+
+use std::net::SocketAddr;
+
+use anyhow::Context as _;
+use mio::net::UdpSocket;
+use mio::{Events, Interest, Poll, Token};
+
+/// Opens two sockets for each of `pairs` bridges, tells their ports (`a b` on a line each) and passes
+/// packets on until the process is ended. A leg's peer is whoever sent to it last.
+///
+/// # Errors
+/// If the system refuses sockets.
+pub fn run(pairs: usize, mut tell: impl FnMut(&str) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let mut poll = Poll::new().context("epoll")?;
+    let mut sockets = Vec::with_capacity(pairs * 2);
+    for leg in 0..pairs * 2 {
+        let mut socket = UdpSocket::bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+        poll.registry()
+            .register(&mut socket, Token(leg), Interest::READABLE)?;
+        sockets.push(socket);
+    }
+    for pair in sockets.chunks_exact(2) {
+        tell(&format!(
+            "{} {}",
+            pair[0].local_addr()?.port(),
+            pair[1].local_addr()?.port()
+        ))?;
+    }
+    let mut peers: Vec<Option<SocketAddr>> = vec![None; pairs * 2];
+    let mut events = Events::with_capacity(1024);
+    let mut buffer = [0; 2048];
+    loop {
+        poll.poll(&mut events, None)?;
+        for event in &events {
+            let leg = event.token().0;
+            while let Ok((length, from)) = sockets[leg].recv_from(&mut buffer) {
+                peers[leg] = Some(from);
+                if let Some(to) = peers[leg ^ 1] {
+                    // A full buffer loses the packet, as on any network.
+                    let _ = sockets[leg ^ 1].send_to(&buffer[..length], to);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,357 @@
+//! RTP of many legs from one thread: 50 packets a second each, a socket per leg.
+//!
+//! A payload begins with the time it was sent; the bridge between two legs passes payloads on
+//! unchanged, so the receiver knows how long each packet took. **Invariant: sending never waits**; a
+//! leg's packets are 20 ms apart, and legs are spread evenly over those 20 ms.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use mio::net::UdpSocket;
+use mio::{Events, Interest, Poll, Token};
+
+/// Time between two packets of a leg, in steps of the sender's clock.
+const STEPS: usize = 20;
+/// One step of the sender's clock.
+const STEP: Duration = Duration::from_millis(1);
+/// Packets are 12 octets of header and 20 ms of µ-law.
+const PACKET: usize = 172;
+/// Highest latency that is told apart, in µs.
+const LATENCIES: usize = 200_000;
+
+/// What one leg sent and received.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LegStats {
+    /// Packets sent.
+    pub sent: u64,
+    /// Packets received.
+    pub received: u64,
+}
+
+/// What all legs saw since the last look.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Window {
+    /// Packets sent.
+    pub sent: u64,
+    /// Packets received.
+    pub received: u64,
+    /// Median age of a packet on arrival, in µs.
+    pub p50_us: usize,
+    /// Age that one packet in a hundred exceeds, in µs.
+    pub p99_us: usize,
+}
+
+enum Command {
+    Open(u64, UdpSocket),
+    Send(u64, SocketAddr),
+    Close(u64, Sender<LegStats>),
+}
+
+struct Counted {
+    sent: u64,
+    received: u64,
+    latencies: Vec<u32>,
+}
+
+/// The sending and receiving thread. It ends when this is dropped.
+pub struct Rtp {
+    commands: Sender<Command>,
+    counted: Arc<Mutex<Counted>>,
+}
+
+impl Rtp {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub fn start() -> anyhow::Result<Self> {
+        let (commands, inbox) = channel();
+        let counted = Arc::new(Mutex::new(Counted {
+            sent: 0,
+            received: 0,
+            latencies: vec![0; LATENCIES],
+        }));
+        let poll = Poll::new().context("epoll")?;
+        let worker = Worker {
+            poll,
+            inbox,
+            counted: Arc::clone(&counted),
+            legs: BTreeMap::new(),
+            slots: vec![Vec::new(); STEPS],
+            origin: Instant::now(),
+        };
+        thread::spawn(move || worker.run());
+        Ok(Self { commands, counted })
+    }
+
+    /// Opens the socket of a leg on 127.0.0.1, and gives its port.
+    ///
+    /// # Errors
+    /// If there is no port.
+    pub fn open(&self, leg: u64) -> anyhow::Result<u16> {
+        let socket =
+            UdpSocket::bind(SocketAddr::from(([127, 0, 0, 1], 0))).context("an RTP socket")?;
+        let port = socket.local_addr()?.port();
+        self.commands.send(Command::Open(leg, socket))?;
+        Ok(port)
+    }
+
+    /// Sends to `remote` from now on.
+    ///
+    /// # Errors
+    /// If the thread is gone.
+    pub fn send(&self, leg: u64, remote: SocketAddr) -> anyhow::Result<()> {
+        Ok(self.commands.send(Command::Send(leg, remote))?)
+    }
+
+    /// Closes a leg.
+    ///
+    /// # Errors
+    /// If the thread is gone.
+    pub fn close(&self, leg: u64) -> anyhow::Result<LegStats> {
+        let (reply, stats) = channel();
+        self.commands.send(Command::Close(leg, reply))?;
+        Ok(stats.recv()?)
+    }
+
+    /// What was counted since the last look; begins anew.
+    pub fn window(&self) -> Window {
+        let mut counted = lock(&self.counted);
+        let window = Window {
+            sent: counted.sent,
+            received: counted.received,
+            p50_us: percentile(&counted.latencies, 0.50),
+            p99_us: percentile(&counted.latencies, 0.99),
+        };
+        *counted = Counted {
+            sent: 0,
+            received: 0,
+            latencies: vec![0; LATENCIES],
+        };
+        window
+    }
+}
+
+fn lock(counted: &Mutex<Counted>) -> MutexGuard<'_, Counted> {
+    counted.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The smallest value that at least `share` of all counted ones do not exceed.
+fn percentile(counts: &[u32], share: f64) -> usize {
+    let total: u64 = counts.iter().copied().map(u64::from).sum();
+    let wanted = (total as f64 * share).ceil() as u64;
+    let mut seen = 0;
+    for (value, count) in counts.iter().enumerate() {
+        seen += u64::from(*count);
+        if seen >= wanted && seen > 0 {
+            return value;
+        }
+    }
+    0
+}
+
+struct Leg {
+    socket: UdpSocket,
+    remote: Option<SocketAddr>,
+    stats: LegStats,
+}
+
+struct Worker {
+    poll: Poll,
+    inbox: Receiver<Command>,
+    counted: Arc<Mutex<Counted>>,
+    legs: BTreeMap<usize, Leg>,
+    /// Legs that send in each step.
+    slots: Vec<Vec<usize>>,
+    origin: Instant,
+}
+
+impl Worker {
+    fn run(mut self) {
+        let mut events = Events::with_capacity(2048);
+        let mut step = 0;
+        let mut due = Instant::now();
+        while self.obey() {
+            let now = Instant::now();
+            while due <= now {
+                self.send_slot(step % STEPS);
+                step += 1;
+                due += STEP;
+            }
+            let wait = due.saturating_duration_since(Instant::now());
+            if self.poll.poll(&mut events, Some(wait)).is_err() {
+                return;
+            }
+            for event in &events {
+                self.receive(event.token().0);
+            }
+        }
+    }
+
+    /// Carries out what was asked; false if nobody can ask any more.
+    fn obey(&mut self) -> bool {
+        loop {
+            match self.inbox.try_recv() {
+                Ok(Command::Open(leg, mut socket)) => {
+                    let leg = leg as usize;
+                    if self
+                        .poll
+                        .registry()
+                        .register(&mut socket, Token(leg), Interest::READABLE)
+                        .is_ok()
+                    {
+                        self.legs.insert(
+                            leg,
+                            Leg {
+                                socket,
+                                remote: None,
+                                stats: LegStats::default(),
+                            },
+                        );
+                    }
+                }
+                Ok(Command::Send(leg, remote)) => {
+                    let leg = leg as usize;
+                    if let Some(known) = self.legs.get_mut(&leg)
+                        && known.remote.replace(remote).is_none()
+                    {
+                        self.slots[leg % STEPS].push(leg);
+                    }
+                }
+                Ok(Command::Close(leg, reply)) => {
+                    let leg = leg as usize;
+                    self.slots[leg % STEPS].retain(|known| *known != leg);
+                    let stats = self
+                        .legs
+                        .remove(&leg)
+                        .map(|leg| leg.stats)
+                        .unwrap_or_default();
+                    let _ = reply.send(stats);
+                }
+                Err(TryRecvError::Empty) => return true,
+                Err(TryRecvError::Disconnected) => return false,
+            }
+        }
+    }
+
+    fn send_slot(&mut self, slot: usize) {
+        let mut sent = 0;
+        for leg in &self.slots[slot] {
+            let Some(known) = self.legs.get_mut(leg) else {
+                continue;
+            };
+            let Some(remote) = known.remote else { continue };
+            let packet = packet(*leg as u32, known.stats.sent, self.origin.elapsed());
+            if known.socket.send_to(&packet, remote).is_ok() {
+                known.stats.sent += 1;
+                sent += 1;
+            }
+        }
+        lock(&self.counted).sent += sent;
+    }
+
+    fn receive(&mut self, leg: usize) {
+        let Some(known) = self.legs.get_mut(&leg) else {
+            return;
+        };
+        let mut buffer = [0; 2048];
+        let mut ages = [0; 64];
+        let mut count = 0;
+        while let Ok((length, _)) = known.socket.recv_from(&mut buffer) {
+            if length != PACKET {
+                continue; // RTCP, or a ring tone's comfort.
+            }
+            known.stats.received += 1;
+            if let Some(age) = age_us(&buffer[..length], self.origin.elapsed()) {
+                ages[count] = age;
+                count += 1;
+                if count == ages.len() {
+                    self.note(&ages);
+                    return self.receive(leg);
+                }
+            }
+        }
+        self.note(&ages[..count]);
+    }
+
+    fn note(&self, ages: &[usize]) {
+        let mut counted = lock(&self.counted);
+        counted.received += ages.len() as u64;
+        for age in ages {
+            counted.latencies[(*age).min(LATENCIES - 1)] += 1;
+        }
+    }
+}
+
+/// Marks a payload as ours.
+const MARK: u64 = 0x5061_7463_6863_6f72;
+
+/// A µ-law packet with the mark and the time in its payload.
+fn packet(ssrc: u32, count: u64, sent_at: Duration) -> [u8; PACKET] {
+    let mut packet = [0xff; PACKET];
+    packet[0] = 0x80;
+    packet[1] = 0;
+    packet[2..4].copy_from_slice(&(count as u16).to_be_bytes());
+    packet[4..8].copy_from_slice(&(count as u32).wrapping_mul(160).to_be_bytes());
+    packet[8..12].copy_from_slice(&ssrc.to_be_bytes());
+    packet[12..20].copy_from_slice(&MARK.to_be_bytes());
+    packet[20..28].copy_from_slice(&(sent_at.as_nanos() as u64).to_be_bytes());
+    packet
+}
+
+/// Age of a packet of ours in µs; `None` for others, such as a ring tone.
+fn age_us(packet: &[u8], now: Duration) -> Option<usize> {
+    let word = |at: usize| Some(u64::from_be_bytes(packet.get(at..at + 8)?.try_into().ok()?));
+    if word(12)? != MARK {
+        return None;
+    }
+    Some(((now.as_nanos() as u64).saturating_sub(word(20)?) / 1000) as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_packet_knows_its_age() {
+        let packet = packet(7, 70_000, Duration::from_millis(5));
+        assert_eq!(age_us(&packet, Duration::from_millis(9)), Some(4000));
+        assert_eq!(age_us(&[0xff; PACKET], Duration::from_millis(9)), None);
+        assert_eq!(packet[2..4], (70_000_u32 as u16).to_be_bytes());
+    }
+
+    #[test]
+    fn percentiles_of_counts() {
+        let mut counts = vec![0; 100];
+        (counts[10], counts[20], counts[90]) = (60, 39, 1);
+        let found = [0.5, 0.6, 0.61, 0.99, 1.0].map(|share| percentile(&counts, share));
+        assert_eq!(found, [10, 10, 20, 20, 90]);
+        assert_eq!(percentile(&[0, 0], 0.5), 0);
+    }
+
+    #[test]
+    fn two_legs_hear_each_other() {
+        let rtp = Rtp::start().unwrap();
+        let ports = [rtp.open(1).unwrap(), rtp.open(2).unwrap()];
+        rtp.send(1, SocketAddr::from(([127, 0, 0, 1], ports[1])))
+            .unwrap();
+        rtp.send(2, SocketAddr::from(([127, 0, 0, 1], ports[0])))
+            .unwrap();
+        let mut received = 0;
+        crate::wait::until("packets", Duration::from_secs(5), || {
+            received += rtp.window().received;
+            (received >= 20).then_some(())
+        })
+        .unwrap();
+        let stats = [rtp.close(1).unwrap(), rtp.close(2).unwrap()];
+        assert!(
+            stats.iter().all(|leg| leg.sent >= 9 && leg.received >= 9),
+            "{stats:?}"
+        );
+    }
+}
