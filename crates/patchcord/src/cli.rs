@@ -36,6 +36,14 @@ pub(crate) enum Task {
     /// When everything listens, one line of JSON goes to standard output: {"ready":true,...}.
     /// The log goes to standard error. The first SIGTERM drains, the second stops.
     Serve(ServeFlags),
+    /// Place a real call between two built-in phones and show what happened.
+    ///
+    /// Starts a server of its own on free ports and a throw-away data folder.
+    Demo {
+        /// Keep the server running afterwards and print where to look
+        #[arg(long)]
+        stay: bool,
+    },
     /// Show what is on record about calls.
     ///
     /// Reads the database beside the server, whether it runs or not.

@@ -10,6 +10,7 @@ mod calls;
 mod cli;
 #[expect(dead_code, reason = "settings of parts that `serve` does not start")]
 mod config;
+mod demo;
 mod health;
 mod ladder;
 mod logging;
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
     };
     match cli.task {
         Task::Serve(flags) => serve(&flags.into()),
+        Task::Demo { stay } => exit(run(demo::run(stay))),
         Task::Calls(CallsTask::List(flags)) => {
             answer(&flags.into(), async |config| calls::list(&config).await)
         }

@@ -20,6 +20,6 @@ pub mod talk;
 pub mod voice;
 
 pub use agent::{Account, Agent, CallEvent, CallNo, Output};
-pub use shell::{Call, Heard, Phone, PhoneConfig, PhoneError, Seen};
+pub use shell::{Call, CallState, Heard, Phone, PhoneConfig, PhoneError, Seen, WhenCalled};
 pub use talk::Talk;
 pub use voice::{Ear, Measured, Mouth};

@@ -122,8 +122,19 @@ pub struct Heard {
     pub sent: u64,
     /// RTP packets of sound received.
     pub received: u64,
+    /// When the first packet was sent.
+    pub first_sent: Option<SystemTime>,
+    /// When the first packet came.
+    pub first_received: Option<SystemTime>,
     /// Tones since the mark.
     pub tones: Measured,
+}
+
+/// The session of a call, shared by its handles and its task.
+struct Voice {
+    talk: Talk,
+    first_sent: Option<SystemTime>,
+    first_received: Option<SystemTime>,
 }
 
 /// Handle to a phone, which is switched off when the last one is dropped.
@@ -239,7 +250,7 @@ pub struct Call {
     no: CallNo,
     commands: mpsc::WeakUnboundedSender<Command>,
     state: watch::Receiver<CallState>,
-    talk: Arc<Mutex<Talk>>,
+    voice: Arc<Mutex<Voice>>,
 }
 
 impl Call {
@@ -296,16 +307,19 @@ impl Call {
 
     /// Measures what is heard from here on.
     pub fn mark(&self) {
-        lock(&self.talk).ear_mut().mark();
+        lock(&self.voice).talk.ear_mut().mark();
     }
 
     /// What was said and heard; `peer_hz` is the tone expected from the far side.
     #[must_use]
     pub fn heard(&self, peer_hz: f64) -> Heard {
-        let talk = lock(&self.talk);
+        let voice = lock(&self.voice);
+        let talk = &voice.talk;
         Heard {
             sent: talk.sent(),
             received: talk.ear().packets(),
+            first_sent: voice.first_sent,
+            first_received: voice.first_received,
             tones: talk.ear().measure(peer_hz, talk.tone_hz()),
         }
     }
@@ -313,7 +327,7 @@ impl Call {
     /// Everything heard: 8 kHz mono.
     #[must_use]
     pub fn recording(&self) -> Vec<i16> {
-        lock(&self.talk).ear().samples().to_vec()
+        lock(&self.voice).talk.ear().samples().to_vec()
     }
 }
 

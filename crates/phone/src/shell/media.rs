@@ -1,14 +1,15 @@
 //! The task that owns the RTP socket of one call.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::net::UdpSocket;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::{CallState, lock};
-use crate::talk::Talk;
+use super::{CallState, Voice, lock};
+use crate::voice::PACKET_LEN;
 
 const FRAME: Duration = Duration::from_millis(20);
 const MAX_DATAGRAM: usize = 2048;
@@ -16,7 +17,7 @@ const MAX_DATAGRAM: usize = 2048;
 /// Says and hears until the call is over.
 pub(super) async fn run(
     socket: UdpSocket,
-    talk: Arc<Mutex<Talk>>,
+    voice: Arc<Mutex<Voice>>,
     mut state: watch::Receiver<CallState>,
 ) {
     let mut ticks = interval(FRAME);
@@ -27,11 +28,15 @@ pub(super) async fn run(
             received = socket.recv_from(&mut datagram) => {
                 // An error is that of an earlier packet that found nobody.
                 if let Ok((len, _)) = received {
-                    lock(&talk).ear_mut().hear(&datagram[..len]);
+                    let mut voice = lock(&voice);
+                    voice.talk.ear_mut().hear(&datagram[..len]);
+                    if voice.first_received.is_none() && voice.talk.ear().packets() > 0 {
+                        voice.first_received = Some(SystemTime::now());
+                    }
                 }
             }
             _ = ticks.tick() => {
-                let packet = lock(&talk).packet();
+                let packet = next_packet(&voice);
                 if let Some((to, packet)) = packet {
                     // A packet that cannot be sent is a packet lost.
                     let _lost = socket.send_to(&packet, to).await;
@@ -44,4 +49,11 @@ pub(super) async fn run(
             }
         }
     }
+}
+
+fn next_packet(voice: &Mutex<Voice>) -> Option<(SocketAddr, [u8; PACKET_LEN])> {
+    let mut voice = lock(voice);
+    let packet = voice.talk.packet()?;
+    voice.first_sent.get_or_insert_with(SystemTime::now);
+    Some(packet)
 }

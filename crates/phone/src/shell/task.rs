@@ -9,7 +9,7 @@ use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep_until;
 
-use super::{Call, CallState, PhoneConfig, PhoneError, Seen, WhenCalled, lock, media};
+use super::{Call, CallState, PhoneConfig, PhoneError, Seen, Voice, WhenCalled, lock, media};
 use crate::agent::{Agent, CallEvent, CallNo, Output};
 use crate::talk::Talk;
 
@@ -33,7 +33,7 @@ pub(super) enum Command {
 
 /// What the task keeps of a call.
 struct Line {
-    talk: Arc<Mutex<Talk>>,
+    voice: Arc<Mutex<Voice>>,
     state: watch::Sender<CallState>,
     /// Answer to the caller's offer.
     answer: Option<String>,
@@ -138,11 +138,15 @@ impl Task {
     }
 
     fn open(&mut self, no: CallNo, socket: UdpSocket, talk: Talk) -> Call {
-        let talk = Arc::new(Mutex::new(talk));
+        let voice = Arc::new(Mutex::new(Voice {
+            talk,
+            first_sent: None,
+            first_received: None,
+        }));
         let (state, watched) = watch::channel(CallState::Starting);
-        tokio::spawn(media::run(socket, Arc::clone(&talk), watched.clone()));
+        tokio::spawn(media::run(socket, Arc::clone(&voice), watched.clone()));
         let line = Line {
-            talk: Arc::clone(&talk),
+            voice: Arc::clone(&voice),
             state,
             answer: None,
         };
@@ -151,7 +155,7 @@ impl Task {
             no,
             commands: self.commands.clone(),
             state: watched,
-            talk,
+            voice,
         }
     }
 
@@ -231,7 +235,7 @@ impl Task {
             self.lines.remove(&no);
             return;
         }
-        let mut talk = lock(&line.talk);
+        let talk = &mut lock(&line.voice).talk;
         match event {
             CallEvent::Ringing { sdp, .. } => {
                 let early = sdp.is_some_and(|answer| talk.accept(&answer).is_ok());
