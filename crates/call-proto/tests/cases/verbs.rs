@@ -1,1 +1,250 @@
-//! Soon.
+//! Reject, Hangup, Play, Say, Pause and Redirect on their own, and recordings of Dial.
+
+use crate::world::{Run, World, phone, xml};
+
+#[test]
+fn case_205_reject_as_declined() {
+    let document = "<Reject reason=\"rejected\"/><Dial><Client>ann</Client></Dial>";
+    let run = World::document(document)
+        .phone("ann", phone().answers(0.0))
+        .run();
+    assert_eq!(run.to("K"), "0 180, 0 603");
+    assert_eq!((run.ended("K").as_str(), run.legs()), ("no-answer 0 s", 1));
+    assert_eq!(World::document("<Reject/>").run().to("K"), "0 180, 0 603");
+}
+
+#[test]
+fn case_206_reject_as_busy() {
+    let run = World::document("<Reject reason=\"busy\"/>").run();
+    assert_eq!(run.to("K"), "0 180, 0 486");
+    assert_eq!(run.ended("K"), "busy 0 s");
+}
+
+#[test]
+fn case_207_pause_before_reject() {
+    let run = World::document("<Pause/><Reject reason=\"busy\"/>").run();
+    assert_eq!(run.to("K"), "0 180, 1 486");
+}
+
+#[test]
+fn case_209_hangup() {
+    let run = World::document("<Hangup/><Dial><Client>ann</Client></Dial>").run();
+    assert_eq!(run.to("K"), "0 180, 0 200, 0 BYE");
+    assert_eq!(run.ended("K"), "completed 0 s");
+}
+
+#[test]
+fn case_210_play_of_a_relative_address() {
+    let run = World::document("<Play>sounds/x.wav</Play>")
+        .clip("http://app/sounds/x.wav", 2.5)
+        .run();
+    assert_eq!(run.to("K"), "0 180, 0 200, 2.5 BYE");
+    assert_eq!(run.heard("K"), "0 play http://app/sounds/x.wav");
+}
+
+/// Verbs, what K hears, and what K is sent.
+#[test]
+fn verbs_in_order() {
+    let table = [
+        (
+            "<Say>hello</Say>",
+            "0 speak hello, 0 play hello",
+            "0 180, 0 200, 1 BYE",
+        ),
+        (
+            "<Say loop=\"2\">a</Say><Say>b</Say>",
+            "0 speak a, 0 play a 2 times, 2 speak b, 2 play b",
+            "0 180, 0 200, 3 BYE",
+        ),
+        (
+            "<Play loop=\"3\">x.wav</Play>",
+            "0 play http://app/x.wav 3 times",
+            "0 180, 0 200, 6 BYE",
+        ),
+        (
+            "<Say/><Play/><Redirect/><Hangup/>",
+            "",
+            "0 180, 0 200, 0 BYE",
+        ),
+        (
+            "<Pause length=\"2\"/><Say>a</Say><Pause length=\"3\"/>",
+            "2 speak a, 2 play a",
+            "0 180, 2 200, 6 BYE",
+        ),
+        (
+            "<Say>a</Say><Reject/>",
+            "0 speak a, 0 play a",
+            "0 180, 0 200, 1 BYE",
+        ),
+        (
+            "<Say>unspeakable</Say><Say>b</Say>",
+            "0 speak unspeakable",
+            "0 180, 0 200, 0 BYE Say: unspeakable cannot be had",
+        ),
+        (
+            "<Play>ftp://x/y.wav</Play>",
+            "",
+            "0 180, 0 200, 0 BYE address is not valid",
+        ),
+        (
+            "<Gather><Say>a</Say></Gather><Hangup/>",
+            "",
+            "0 180, 0 200, 0 BYE",
+        ),
+        (
+            "<Redirect>/next</Redirect><Say>a</Say>",
+            "0 speak next, 0 play next",
+            "0 180, 0 200, 1 BYE",
+        ),
+    ];
+    for (document, heard, sent) in table {
+        let run = World::document(document)
+            .app("/next", xml("<Say>next</Say>"))
+            .clip("http://app/x.wav", 2.0)
+            .run();
+        assert_eq!(run.heard("K"), heard, "{document}");
+        assert_eq!(run.to("K"), sent, "{document}");
+    }
+}
+
+/// What is not built is told with its number and line, and skipped.
+#[test]
+fn not_built_is_told() {
+    let ann = |attributes: &str, noun: &str| {
+        format!("\n<Dial {attributes}><Client {noun}>ann</Client></Dial>")
+    };
+    let table = [
+        (
+            "\n<Play digits=\"12\"/><Hangup/>".to_owned(),
+            "`digits` of `Play`",
+        ),
+        (
+            "\n<Play digits=\"12\">x.wav</Play><Hangup/>".to_owned(),
+            "`digits` of `Play`",
+        ),
+        (ann("hangupOnStar=\"true\"", ""), "`hangupOnStar`"),
+        (ann("", "url=\"/screen\""), "`url`"),
+        (
+            "\n<Dial><Number sendDigits=\"12\">ann</Number></Dial>".to_owned(),
+            "`sendDigits`",
+        ),
+    ];
+    for (document, what) in table {
+        let run = World::document(&document)
+            .phone("ann", phone().answers(0.0).talks(1.0))
+            .run();
+        assert_eq!(run.codes(), [12204], "{document}");
+        assert!(run.notifications[0].text.contains(what), "{document}");
+        assert_eq!(run.notifications[0].line, Some(2), "{document}");
+        assert_eq!(
+            run.ended("K").split(' ').next(),
+            Some("completed"),
+            "{document}"
+        );
+        assert!(!run.heard("K").contains("x.wav"), "{document}");
+    }
+}
+
+#[test]
+fn redirects_in_a_circle_end() {
+    let table = [
+        "<Redirect>/v</Redirect>",
+        "<Dial action=\"/v\"><Client>nobody</Client></Dial>",
+        "<Dial answerOnBridge=\"true\" action=\"/v\"><Client>nobody</Client></Dial>",
+    ];
+    for document in table {
+        let run = World::document(document).app("/v", xml(document)).run();
+        assert!(run.codes().contains(&11101), "{document}");
+        assert_eq!(run.requests("/v").len(), 21, "{document}");
+        assert_eq!(run.ended("K"), "failed 0 s", "{document}");
+    }
+    // Somebody is called each time: that is no circle.
+    let document = "<Dial action=\"/v\"><Client>ann</Client></Dial>";
+    let run = World::document(document)
+        .app("/v", xml(document))
+        .phone("ann", phone().rejects(1.0, 486))
+        .hangs_up(60.5)
+        .run();
+    assert_eq!(run.ended("K"), "completed 61 s");
+    assert_eq!(run.codes(), [0_u16; 0]);
+}
+
+/// A recorded Dial with ann, who answers after 1 s.
+fn recorded(world: impl FnOnce(World) -> World) -> Run {
+    let document = "<Dial record=\"true\" action=\"/a\"><Client>ann</Client></Dial>";
+    world(World::document(document).app("/a", xml(""))).run()
+}
+
+/// The recordings' lengths in milliseconds, all of K's leg.
+#[track_caller]
+fn lengths(run: &Run) -> Vec<i64> {
+    let caller = run.record("K").sid;
+    assert!(
+        run.recordings
+            .iter()
+            .all(|recording| recording.call == caller)
+    );
+    run.recordings
+        .iter()
+        .map(|recording| recording.duration_ms)
+        .collect()
+}
+
+#[test]
+fn case_201_caller_ends_a_recorded_dial() {
+    let run = recorded(|world| world.phone("ann", phone().answers(1.0)).hangs_up(4.0));
+    assert_eq!(lengths(&run), [3_000]);
+    assert!(run.request("/a").has("RecordingUrl"));
+}
+
+#[test]
+fn case_202_callee_ends_a_recorded_dial() {
+    let run = recorded(|world| world.phone("ann", phone().answers(1.0).talks(3.0)));
+    assert_eq!(lengths(&run), [3_000]);
+}
+
+#[test]
+fn case_203_recorded_dial_ends_at_once() {
+    let run = recorded(|world| world.phone("ann", phone().answers(1.0).talks(0.0)));
+    assert_eq!(lengths(&run), [0_i64; 0]);
+    assert!(!run.request("/a").has("RecordingUrl"));
+}
+
+#[test]
+fn case_204_recorded_dial_of_the_api() {
+    let target = call_proto::Target::Sip("sip:zed@h".to_owned());
+    let run = World::api(target, "<Dial record=\"true\"><Client>ann</Client></Dial>")
+        .phone("zed", phone().answers(1.0))
+        .phone("ann", phone().answers(1.0).talks(3.0))
+        .run();
+    assert_eq!(run.recordings.len(), 1);
+    assert_eq!(run.recordings[0].call, run.record("zed").sid);
+    assert_eq!(run.recordings[0].duration_ms, 3_000);
+}
+
+/// The action waits for the file, but not for ever, and names it only if it is there.
+#[test]
+fn recordings_that_fail() {
+    let talks = |world: World| world.phone("ann", phone().answers(1.0).talks(3.0));
+    let slow = recorded(|world| World {
+        closing_ms: Some(700),
+        ..talks(world)
+    });
+    assert_eq!(slow.app(), "0 GET /v, 4.7 POST /a");
+    assert!(slow.request("/a").has("RecordingUrl"));
+    assert_eq!(slow.request("/a").get("DialCallDuration"), "3");
+    let never = recorded(|world| World {
+        closing_ms: None,
+        ..talks(world)
+    });
+    assert_eq!(never.app(), "0 GET /v, 9 POST /a");
+    assert!(!never.request("/a").has("RecordingUrl"));
+    assert_eq!(never.codes(), [13620]);
+    let full = recorded(|world| World {
+        disk_full: true,
+        ..talks(world)
+    });
+    assert_eq!(full.app(), "0 GET /v, 4 POST /a");
+    assert!(!full.request("/a").has("RecordingUrl"));
+    assert_eq!(full.codes(), [13620]);
+}

@@ -121,7 +121,7 @@ impl Run {
         self.sent.push((at, name.to_owned(), text));
     }
 
-    pub(super) fn invited(&mut self, at: Timestamp, name: &str, invite: Invite) {
+    pub(super) fn invited(&mut self, at: Timestamp, call: CallSid, name: &str, invite: Invite) {
         let headers: Vec<_> = invite
             .headers
             .iter()
@@ -129,12 +129,7 @@ impl Run {
             .collect();
         self.note(at, &format!("{name}<- INVITE{}", headers.concat()));
         self.sent.push((at, name.to_owned(), "INVITE".to_owned()));
-        if let Some(sid) = self.created.iter().rev().find(|sid| {
-            let record = self.records.get(sid);
-            record.is_some_and(|record| name.starts_with(&record.to))
-        }) {
-            self.names.entry(*sid).or_insert_with(|| name.to_owned());
-        }
+        self.names.insert(call, name.to_owned());
         self.invites.push((name.to_owned(), invite));
     }
 

@@ -513,7 +513,7 @@ impl Stage {
             side.name.clone_from(&name);
             side.phone = Some(phone.clone());
         }
-        self.run.invited(self.now, &name, invite);
+        self.run.invited(self.now, call, &name, invite);
         for (at, step) in phone.steps {
             self.later(at, Due::Phone(call, step));
         }
