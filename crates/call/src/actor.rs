@@ -123,8 +123,8 @@ async fn run(shared: Arc<Shared>, start: Start) {
         }
         let wake = actor.family.poll_timeout();
         tokio::select! {
-            Some((leg, event)) = from_sip.recv() => actor.from_sip(leg, event),
-            Some((endpoint, report)) = from_media.recv() => actor.from_media(endpoint, report),
+            Some((leg, event)) = from_sip.recv() => actor.hear_sip(leg, event),
+            Some((endpoint, report)) = from_media.recv() => actor.hear_media(endpoint, report),
             Some(input) = inputs.recv() => actor.input(input),
             () = sleep_until(wake) => actor.family.handle_timeout(now()),
             // Keeps finished jobs from piling up.
@@ -169,7 +169,7 @@ impl Actor {
         self.legs.get(&call)
     }
 
-    fn from_sip(&mut self, leg: LegId, event: sip::LegEvent) {
+    fn hear_sip(&mut self, leg: LegId, event: sip::LegEvent) {
         let Some(call) = self.calls_of_legs.get(&leg).copied() else {
             return;
         };
@@ -189,7 +189,7 @@ impl Actor {
         }
     }
 
-    fn from_media(&mut self, endpoint: EndpointId, report: Report) {
+    fn hear_media(&mut self, endpoint: EndpointId, report: Report) {
         let Some(call) = self.calls_of_endpoints.get(&endpoint).copied() else {
             return;
         };
@@ -244,6 +244,10 @@ impl Actor {
                 voice,
                 language,
             } => {
+                let voice = crate::audio::voice(voice);
+                if let Some(note) = self.shared.parts.speech.substitution(&language, voice) {
+                    self.note(call, Lane::Media, "another voice", &note);
+                }
                 let shared = Arc::clone(&self.shared);
                 self.audio_job(call, req, async move {
                     crate::audio::speak(&shared, text, voice, language).await

@@ -79,17 +79,21 @@ pub(crate) async fn load(
     }
 }
 
+/// The voice that a document names.
+pub(crate) fn voice(voice: rcml::Voice) -> Voice {
+    match voice {
+        rcml::Voice::Man => Voice::Man,
+        rcml::Voice::Woman => Voice::Woman,
+    }
+}
+
 /// Makes speech, as 8 kHz samples.
 pub(crate) async fn speak(
     shared: &Shared,
     text: String,
-    voice: rcml::Voice,
+    voice: Voice,
     language: String,
 ) -> Result<Arc<[i16]>, AudioFailure> {
-    let voice = match voice {
-        rcml::Voice::Man => Voice::Man,
-        rcml::Voice::Woman => Voice::Woman,
-    };
     shared
         .parts
         .speech
