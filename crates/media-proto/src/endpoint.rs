@@ -168,10 +168,11 @@ impl Endpoint {
         agreed: Negotiated,
         now: Instant,
     ) -> Result<(), (u16, String)> {
-        if agreed.remote.is_ipv4() != self.local.address.is_ipv4() {
-            return Err((488, "the address is of the other IP version".to_owned()));
-        }
+        // A zero address only means hold, in either version.
         if !agreed.remote.ip().is_unspecified() {
+            if agreed.remote.is_ipv4() != self.local.address.is_ipv4() {
+                return Err((488, "the address is of the other IP version".to_owned()));
+            }
             let before = self.source.target();
             self.source.announce(agreed.remote);
             if self.source.target() != before {
@@ -293,7 +294,11 @@ impl Endpoint {
         now: Instant,
         out: &mut impl Sink,
     ) {
-        let Some((agreed, to)) = self.may_send().filter(|_| self.player.is_none()) else {
+        if self.player.is_some() {
+            return;
+        }
+        let Some((agreed, to)) = self.may_send() else {
+            self.out.interrupt();
             return;
         };
         let (codec, audio, event) = (agreed.codec, agreed.payload_type, agreed.telephone_event);

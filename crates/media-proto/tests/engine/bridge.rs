@@ -231,3 +231,22 @@ fn the_last_bridge_wins_and_echo_works() {
     world.talk(&mut [&mut a, &mut b], ms(100));
     assert!(b.heard.is_empty());
 }
+
+#[test]
+fn on_hold_nothing_is_sent_and_music_comes_through() {
+    let (mut world, mut a, mut b) = bridged(Phone::new(1, 440.0), Phone::new(2, 1000.0));
+    world.talk(&mut [&mut a, &mut b], ms(600));
+    // A holds: it plays music and hears nothing.
+    world.renegotiate(&a, a.sdp("sendonly"));
+    a.heard.clear();
+    world.talk(&mut [&mut a, &mut b], ms(600));
+    assert!(a.heard.is_empty() && b.hears(440.0));
+    // A gives the call back.
+    world.renegotiate(&a, a.sdp("sendrecv"));
+    world.talk(&mut [&mut a, &mut b], ms(600));
+    assert!(a.hears(1000.0) && b.hears(440.0));
+    let (last, resumed) = (a.received[29], a.received[30]);
+    assert_eq!(resumed.timestamp.wrapping_sub(last.timestamp), 31 * 160);
+    assert_eq!(resumed.sequence, last.sequence.wrapping_add(1));
+    assert_eq!(b.received.len(), 90);
+}

@@ -32,7 +32,7 @@ impl Random {
 }
 
 #[test]
-fn broken_datagrams_are_counted() {
+fn fuzz_broken_datagrams_are_counted() {
     let seconds = std::env::var("PATCHCORD_FUZZ_SECONDS")
         .ok()
         .and_then(|text| text.parse().ok());
