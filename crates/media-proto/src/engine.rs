@@ -4,7 +4,7 @@
 //! only to the table here. Ticks of plays and recordings are aligned to 5 ms, so that one wake-up
 //! serves many. **Invariant: a slot is taken from its creation to exactly one `Closed`**, and all
 //! its sockets, its play, its bridge and its tracks in recordings end with it.
-//! Left to others: the content of packets ([`crate::endpoint`]).
+//! Left to others: the content of packets (`endpoint`).
 
 use crate::control::{Control, Local, RecordingEnd, Sink, SocketId};
 use crate::endpoint::{Content, Endpoint, Frame, Incoming, MAX_FRAME, Tap};
