@@ -14,14 +14,21 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 fn scenario(name: &str) -> String {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/sipp").join(name);
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/sipp")
+        .join(name);
     path.to_str().expect("a path in UTF-8").to_owned()
 }
 
 fn sipp(args: &[&str]) -> Command {
     let mut command = Command::new("sipp");
-    command.args(["-i", "127.0.0.1", "-nostdin", "-trace_err", "-trace_logs"]).args(args);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .args(["-i", "127.0.0.1", "-nostdin", "-trace_err", "-trace_logs"])
+        .args(args);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     command.kill_on_drop(true);
     command
 }
@@ -30,12 +37,22 @@ fn sipp(args: &[&str]) -> Command {
 async fn call(server: SocketAddr, user: &str, args: &[&str]) -> Output {
     let folder = tempfile::tempdir().expect("a folder");
     let mut command = sipp(args);
-    command.args(["-s", user, "-timeout", "20", "-timeout_error", &server.to_string()]);
+    command.args([
+        "-s",
+        user,
+        "-timeout",
+        "20",
+        "-timeout_error",
+        &server.to_string(),
+    ]);
     command.current_dir(folder.path());
     let run = timeout(Duration::from_secs(30), command.output()).await;
     let output = run.expect("sipp ends").expect("sipp is installed");
     if !output.status.success() {
-        for file in std::fs::read_dir(folder.path()).expect("a folder").flatten() {
+        for file in std::fs::read_dir(folder.path())
+            .expect("a folder")
+            .flatten()
+        {
             let text = std::fs::read(file.path()).unwrap_or_default();
             eprintln!("{:?}\n{}", file.file_name(), String::from_utf8_lossy(&text));
         }
@@ -54,21 +71,42 @@ async fn takes_calls_on_both_transports() {
     let counts = answer_all(&sip, calls);
     let udp = ["-sn", "uac", "-m", "60", "-r", "60", "-d", "50"];
     assert_success(&call(sip.local().udp, "service", &udp).await, "UDP");
-    let tcp = ["-sn", "uac", "-m", "30", "-r", "60", "-d", "50", "-t", "tn", "-max_socket", "100"];
+    let tcp = [
+        "-sn",
+        "uac",
+        "-m",
+        "30",
+        "-r",
+        "60",
+        "-d",
+        "50",
+        "-t",
+        "tn",
+        "-max_socket",
+        "100",
+    ];
     assert_success(&call(sip.local().tcp, "service", &tcp).await, "TCP");
     assert_eq!(Counts::get(&counts.calls), 90);
     assert_eq!(Counts::get(&counts.byes), 90);
     assert_eq!(Counts::get(&counts.failed), 0);
-    timeout(Duration::from_secs(1), sip.idle()).await.expect("no leg is left");
+    timeout(Duration::from_secs(1), sip.idle())
+        .await
+        .expect("no leg is left");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn takes_calls_over_a_lossy_network() {
     let (sip, calls) = server().await;
     let counts = answer_all(&sip, calls);
-    let args = ["-sn", "uac", "-m", "20", "-r", "40", "-d", "50", "-lost", "10"];
+    let args = [
+        "-sn", "uac", "-m", "20", "-r", "40", "-d", "50", "-lost", "10",
+    ];
     assert_success(&call(sip.local().udp, "service", &args).await, "10 % loss");
-    assert_eq!(Counts::get(&counts.calls), 20, "a repeated INVITE is one call");
+    assert_eq!(
+        Counts::get(&counts.calls),
+        20,
+        "a repeated INVITE is one call"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -91,14 +129,26 @@ async fn plays_the_scenarios() {
     ];
     for (name, user, transport) in table {
         let file = scenario(name);
-        let address = if transport == "u1" { sip.local().udp } else { sip.local().tcp };
-        let args = ["-sf", &file, "-m", "1", "-t", transport, "-au", LOGIN, "-ap", PASSWORD];
-        assert_success(&call(address, user, &args).await, &format!("{name} {transport}"));
+        let address = if transport == "u1" {
+            sip.local().udp
+        } else {
+            sip.local().tcp
+        };
+        let args = [
+            "-sf", &file, "-m", "1", "-t", transport, "-au", LOGIN, "-ap", PASSWORD,
+        ];
+        assert_success(
+            &call(address, user, &args).await,
+            &format!("{name} {transport}"),
+        );
     }
     assert_eq!(Counts::get(&counts.canceled), 2);
     assert_eq!(Counts::get(&counts.reinvites), 1);
     assert_eq!(Counts::get(&counts.infos), 1);
-    assert!(sip.bindings(LOGIN).is_empty(), "the scenario unregisters at its end");
+    assert!(
+        sip.bindings(LOGIN).is_empty(),
+        "the scenario unregisters at its end"
+    );
 }
 
 /// Calls a sipp that plays `args` and gives the events of the leg, `Dialog` left out.
@@ -107,13 +157,28 @@ async fn place(args: &[&str], transport: &str, hang_up: bool) -> Vec<LegEvent> {
     let port = free_port();
     let folder = tempfile::tempdir().expect("a folder");
     let mut command = sipp(args);
-    command.args(["-p", &port.to_string(), "-t", transport, "-m", "1", "-timeout", "20"]);
-    let mut callee = command.current_dir(folder.path()).spawn().expect("sipp is installed");
+    command.args([
+        "-p",
+        &port.to_string(),
+        "-t",
+        transport,
+        "-m",
+        "1",
+        "-timeout",
+        "20",
+    ]);
+    let mut callee = command
+        .current_dir(folder.path())
+        .spawn()
+        .expect("sipp is installed");
     tokio::time::sleep(Duration::from_millis(400)).await;
     let events = call_out(&sip, port, transport, hang_up).await;
     let status = timeout(Duration::from_secs(10), callee.wait()).await;
     let status = status.expect("sipp ends").expect("sipp was started");
-    assert!(status.success(), "{args:?} {transport}: {status}, {events:?}");
+    assert!(
+        status.success(),
+        "{args:?} {transport}: {status}, {events:?}"
+    );
     events
 }
 
@@ -125,16 +190,25 @@ async fn call_out(sip: &Sip, port: u16, transport: &str, hang_up: bool) -> Vec<L
     let mut spec = InviteSpec::new(target, "sip:+12025550123@example.com", route);
     spec.sdp = SDP.to_owned();
     spec.headers = vec![("X-RestComm-CallSid".to_owned(), "CA1".to_owned())];
-    spec.credentials =
-        Some(Credentials { username: LOGIN.to_owned(), password: PASSWORD.to_owned() });
+    spec.credentials = Some(Credentials {
+        username: LOGIN.to_owned(),
+        password: PASSWORD.to_owned(),
+    });
     let leg = sip.new_leg(sender);
     sip.send(leg, LegCommand::Invite(Box::new(spec)));
     let mut seen = Vec::new();
     loop {
         let next = timeout(Duration::from_secs(10), events.recv()).await;
-        let Ok(Some((_, event))) = next else { panic!("no more after {seen:?}") };
+        let Ok(Some((_, event))) = next else {
+            panic!("no more after {seen:?}")
+        };
         if matches!(event, LegEvent::Answered { .. }) && hang_up {
-            sip.send(leg, LegCommand::Bye { headers: Vec::new() });
+            sip.send(
+                leg,
+                LegCommand::Bye {
+                    headers: Vec::new(),
+                },
+            );
         }
         let last = event.is_last();
         if !matches!(event, LegEvent::Dialog(_)) {
@@ -154,7 +228,10 @@ fn free_port() -> u16 {
 fn names(events: &[LegEvent]) -> String {
     let name = |event: &LegEvent| {
         let text = format!("{event:?}");
-        text.split([' ', '{', '(']).next().unwrap_or_default().to_owned()
+        text.split([' ', '{', '('])
+            .next()
+            .unwrap_or_default()
+            .to_owned()
     };
     events.iter().map(name).collect::<Vec<_>>().join(" ")
 }
@@ -177,7 +254,14 @@ async fn answers_a_challenge() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hears_a_refusal_and_a_hangup() {
     let events = place(&["-sf", &scenario("uas-busy.xml")], "u1", false).await;
-    let [LegEvent::Rejected { status: 486, headers, .. }] = events.as_slice() else {
+    let [
+        LegEvent::Rejected {
+            status: 486,
+            headers,
+            ..
+        },
+    ] = events.as_slice()
+    else {
         panic!("{events:?}");
     };
     assert_eq!(headers, &[("X-Why".to_owned(), "asleep".to_owned())]);

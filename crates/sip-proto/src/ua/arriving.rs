@@ -12,7 +12,7 @@ use super::leg::{Arriving, Awaited, Leg, Ours, Progress, State, Talking};
 use super::{Caller, HeaderList, IncomingInvite, LegEvent, Peer};
 use crate::dialog::{AwaitAck, Dialog};
 use crate::digest::Party;
-use crate::message::{HeaderName, Request, Response};
+use crate::message::{HeaderName, Headers, Request, Response};
 use crate::transaction::ServerKey;
 
 impl Core {
@@ -64,12 +64,15 @@ impl Core {
     }
 
     /// An INVITE that went round in a circle ends here: each leg made for a call carries one less.
+    /// One whose sender reads no session descriptions cannot be answered (RFC 4475 §3.3.15).
     fn refuse_invite(&mut self, invite: &Request) -> Option<Response> {
         if let Some(refusal) = self.refusal(invite) {
             return Some(refusal);
         }
-        let spent = matches!(invite.headers.max_forwards(), Ok(Some(0)));
-        spent.then(|| self.plain(invite, 483))
+        if matches!(invite.headers.max_forwards(), Ok(Some(0))) {
+            return Some(self.plain(invite, 483));
+        }
+        (!accepts_sdp(&invite.headers)).then(|| self.plain(invite, 406))
     }
 
     /// Credentials are proven before anybody hears of the call.
@@ -287,4 +290,17 @@ impl Core {
         self.table.respond(arriving.tx, &response, now);
         leg.state = State::Over;
     }
+}
+
+/// Whether Accept, if there is one, lets our answer through.
+fn accepts_sdp(headers: &Headers) -> bool {
+    let mut none = true;
+    let mut matching = headers.all(HeaderName::Accept).filter(|range| {
+        none = false;
+        let range = range.split(';').next().unwrap_or_default().trim();
+        [SDP, "application/*", "*/*"]
+            .iter()
+            .any(|ours| ours.eq_ignore_ascii_case(range))
+    });
+    matching.next().is_some() || none
 }

@@ -41,6 +41,7 @@ impl Core {
                         status: 400,
                         reason,
                         headers: Vec::new(),
+                        call_id: String::new(),
                     },
                 );
                 self.outputs.push_back(super::Output::Over(id));
@@ -330,6 +331,7 @@ impl Core {
                 status,
                 reason,
                 headers,
+                call_id: leg.call_id.clone(),
             },
         );
         leg.state = State::Over;

@@ -36,6 +36,8 @@ pub enum LegEvent {
         reason: String,
         /// X- and Diversion header fields.
         headers: HeaderList,
+        /// Call-ID of the INVITE; empty if none was made.
+        call_id: String,
     },
     /// Inbound, unanswered, over: the caller gave up and has been answered.
     Canceled,

@@ -19,12 +19,10 @@ impl Core {
         let Some(mut response) = error.response(&self.random.tag()) else {
             return;
         };
-        let Some(reply_to) = via::stamp(&mut response.headers, peer) else {
-            return;
-        };
-        response
-            .headers
-            .push(HeaderName::Server, self.config.user_agent.as_str());
+        // What is wrong may be the Via itself: then the source is all there is.
+        let reply_to = via::stamp(&mut response.headers, peer).unwrap_or(peer);
+        let server = self.config.user_agent.as_str();
+        response.headers.push(HeaderName::Server, server);
         self.transmit(reply_to, response.to_bytes());
     }
 

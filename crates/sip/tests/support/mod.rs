@@ -52,7 +52,9 @@ pub(crate) fn config() -> SipConfig {
 }
 
 pub(crate) async fn server() -> (Sip, mpsc::Receiver<IncomingCall>) {
-    Sip::bind(config(), Arc::new(OneClient)).await.expect("free ports")
+    Sip::bind(config(), Arc::new(OneClient))
+        .await
+        .expect("free ports")
 }
 
 /// What the answering engine saw.
@@ -76,12 +78,22 @@ impl Counts {
 /// How the engine treats a called user.
 fn opening(sip: &Sip, call: &IncomingCall) {
     let none = Vec::new;
-    let answer = LegCommand::Answer { sdp: SDP.to_owned(), headers: none() };
-    let ring = LegCommand::Progress { status: 180, headers: none() };
+    let answer = LegCommand::Answer {
+        sdp: SDP.to_owned(),
+        headers: none(),
+    };
+    let ring = LegCommand::Progress {
+        status: 180,
+        headers: none(),
+    };
+    let refuse = |status| LegCommand::Reject {
+        status,
+        reason: None,
+        headers: none(),
+    };
     match call.called_user.as_str() {
-        "busy" => {
-            sip.send(call.leg, LegCommand::Reject { status: 486, reason: None, headers: none() });
-        }
+        _ if !call.body_type_ok => sip.send(call.leg, refuse(415)),
+        "busy" => sip.send(call.leg, refuse(486)),
         "ring" => sip.send(call.leg, ring),
         "private" if !matches!(call.caller, Caller::Client { .. }) => {
             sip.challenge(call.leg, false);
@@ -124,11 +136,22 @@ pub(crate) fn answer_all(sip: &Sip, mut calls: mpsc::Receiver<IncomingCall>) -> 
 fn follow_up(sip: &Sip, leg: LegId, event: &LegEvent, to_hang_up: &[LegId]) {
     match event {
         LegEvent::Acked { .. } if to_hang_up.contains(&leg) => {
-            sip.send(leg, LegCommand::Bye { headers: Vec::new() });
+            sip.send(
+                leg,
+                LegCommand::Bye {
+                    headers: Vec::new(),
+                },
+            );
         }
         LegEvent::Reinvite { .. } => {
             let sdp = SDP.to_owned();
-            sip.send(leg, LegCommand::AnswerReinvite { sdp, headers: Vec::new() });
+            sip.send(
+                leg,
+                LegCommand::AnswerReinvite {
+                    sdp,
+                    headers: Vec::new(),
+                },
+            );
         }
         _ => {}
     }
