@@ -24,14 +24,26 @@ pub struct Settings {
     pub instance: InstanceSid,
     /// Value of `ApiVersion`.
     pub api_version: String,
-    /// Scheme, host and path in front of `/Accounts/…`, for addresses of recordings.
-    pub api_base: String,
-    /// How many documents a call may fetch one after the other without playing anything.
+    /// Makes the addresses of recordings that applications are told.
+    pub recording_address: RecordingAddress,
+    /// How many documents a call may fetch one after the other with nothing in between that takes
+    /// time: a sound, a pause, a ringing phone.
     pub max_redirects: u32,
     /// Send the word `null` for a caller name or diversion that is not known, instead of nothing.
     pub null_strings: bool,
     /// How long a `<Dial>` waits for its recording to be closed.
     pub recording_wait: Duration,
+}
+
+/// Makes the address under which an application can fetch a recording, without credentials.
+/// Must give the same text for the same recording.
+#[derive(Clone)]
+pub struct RecordingAddress(pub Arc<dyn Fn(AccountSid, RecordingSid) -> String + Send + Sync>);
+
+impl std::fmt::Debug for RecordingAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RecordingAddress")
+    }
 }
 
 /// A message from one machine of a family to another.

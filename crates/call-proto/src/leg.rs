@@ -12,7 +12,7 @@ use crate::event::{Headers, LegEvent, MediaEvent};
 use crate::fact::{Fact, Reason};
 use crate::fork::LastResponse;
 use crate::params::identity_headers;
-use crate::trace::Lane;
+use crate::trace::{Entry, Lane, Way};
 
 /// Where a leg stands.
 #[derive(Debug)]
@@ -38,6 +38,14 @@ impl Call {
     pub(crate) fn start_inbound(&mut self, cx: &mut Context) {
         let record = self.record(cx);
         cx.fact(Fact::Created(Box::new(record)));
+        cx.trace_entry(Entry {
+            at: cx.now,
+            call: self.sid,
+            lane: Lane::Sip,
+            way: Way::In,
+            what: "INVITE".to_owned(),
+            detail: format!("{} calls {}", self.info.from, self.info.to),
+        });
         let headers = identity_headers(self, cx);
         cx.leg(self.sid, LegCommand::Headers(headers));
         cx.leg(self.sid, LegCommand::Ring);

@@ -31,7 +31,7 @@ pub use callback::{CallbackTarget, LegCallback};
 pub use command::{
     Addressed, Command, FetchRequest, Invite, LegCommand, MediaCommand, Sound, Target,
 };
-pub use context::Settings;
+pub use context::{RecordingAddress, Settings};
 pub use dialect::Dialect;
 pub use event::{
     AudioFailure, Clip, Document, Event, FetchFailure, Fetched, Headers, LegEvent, MediaEvent,

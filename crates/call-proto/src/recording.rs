@@ -27,6 +27,7 @@ impl Call {
             started: cx.now,
             until: None,
         });
+        self.dial_is_recorded(sid);
     }
 
     /// The media side was told to close the recording.

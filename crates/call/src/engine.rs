@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use call_proto::Settings;
+use call_proto::{RecordingAddress, Settings};
 use media::{EndpointId, MediaPlane};
 use model::{AccountSid, OrganizationSid};
 use sip::{IncomingCall, Sip};
 use speech::Synthesizer;
-use store::Store;
+use store::{SecretKey, Store};
 use tokio::sync::mpsc;
 use webhook::{Callbacks, Fetcher, MediaCache};
 
@@ -99,6 +99,17 @@ impl Shared {
     }
 }
 
+/// Addresses of recordings carry a signature: whoever is told one can fetch that recording.
+fn recording_address(public_base: &str, key: &SecretKey) -> RecordingAddress {
+    let (base, key) = (public_base.to_owned(), key.clone());
+    RecordingAddress(Arc::new(move |account, recording| {
+        let signature = key.sign("recording", &recording.to_string());
+        format!(
+            "{base}/restcomm/2012-04-24/Accounts/{account}/Recordings/{recording}.wav?Signature={signature}"
+        )
+    }))
+}
+
 /// Runs calls. Cheap to clone.
 #[derive(Clone)]
 pub struct Engine {
@@ -116,7 +127,7 @@ impl Engine {
         let settings = Arc::new(Settings {
             instance: parts.store.instance(),
             api_version: "2012-04-24".to_owned(),
-            api_base: format!("{}/restcomm/2012-04-24", config.public_base),
+            recording_address: recording_address(&config.public_base, parts.store.key()),
             max_redirects: 100,
             null_strings: config.null_strings,
             recording_wait: Duration::from_secs(5),

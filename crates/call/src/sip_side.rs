@@ -69,10 +69,11 @@ pub(crate) fn event(event: sip::LegEvent) -> Option<LegEvent> {
             status,
             reason,
             headers,
+            call_id,
         } => LegEvent::Rejected {
             status,
             reason,
-            sip_call_id: String::new(),
+            sip_call_id: call_id,
             headers,
         },
         sip::LegEvent::Canceled => LegEvent::Canceled,

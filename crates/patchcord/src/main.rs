@@ -8,7 +8,6 @@
 
 mod calls;
 mod cli;
-#[expect(dead_code, reason = "settings of parts that `serve` does not start")]
 mod config;
 mod demo;
 mod health;

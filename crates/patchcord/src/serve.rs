@@ -98,6 +98,14 @@ pub(crate) async fn start(config: Config, stages: watch::Receiver<Stage>) -> Res
 
     let store = parts::store(&config).await?;
     let administrator = files::first_start(&config, &store).await?;
+    let recovered = media::recover(&files::recordings(&config.server.data))
+        .context("cannot repair the recordings of an earlier run")?;
+    if !recovered.is_empty() {
+        info!(
+            recordings = recovered.len(),
+            "completed recordings that an earlier run left open"
+        );
+    }
     let media = parts::media(&config)?;
     let fetcher = parts::fetcher(&config)?;
     let callbacks = parts::callbacks(&config, &store, &fetcher, administrator.sid);
@@ -120,7 +128,7 @@ pub(crate) async fn start(config: Config, stages: watch::Receiver<Stage>) -> Res
 
     let (stopping, stopped) = watch::channel(false);
     let router = parts::router(&config, &store, &engine, http_address, stages);
-    let metrics_router = metrics::routes(metrics_of(&engine, &callbacks));
+    let metrics_router = metrics::routes(metrics_of(&engine, &callbacks, &media));
     let listeners = vec![
         listen(http, router, stopped.clone()),
         listen(metrics_listener, metrics_router, stopped),
@@ -177,7 +185,7 @@ fn listen(
 
 /// The numbers of `/metrics`.
 #[expect(clippy::cast_precision_loss, reason = "no counter gets near 2^52")]
-fn metrics_of(engine: &Engine, callbacks: &Callbacks) -> Metrics {
+fn metrics_of(engine: &Engine, callbacks: &Callbacks, media: &MediaPlane) -> Metrics {
     let metrics = Metrics::default();
     metrics.add_process();
     let of = engine.clone();
@@ -209,6 +217,23 @@ fn metrics_of(engine: &Engine, callbacks: &Callbacks) -> Metrics {
     let waiting = move || of.backlog() as f64;
     let help = "Callbacks that are not delivered yet.";
     metrics.add("patchcord_callbacks_waiting", Kind::Gauge, help, waiting);
+    let of = media.clone();
+    let endpoints = move || of.counts().endpoints as f64;
+    let help = "Media endpoints that are open.";
+    metrics.add("patchcord_media_endpoints", Kind::Gauge, help, endpoints);
+    let of = media.clone();
+    let unsent = move || of.counts().unsent as f64;
+    let help = "Packets that the system refused to send.";
+    metrics.add("patchcord_media_unsent_total", Kind::Counter, help, unsent);
+    let of = media.clone();
+    let overruns = move || of.counts().recording_overruns as f64;
+    let help = "Half seconds of recordings lost to a slow disk.";
+    metrics.add(
+        "patchcord_recording_overruns_total",
+        Kind::Counter,
+        help,
+        overruns,
+    );
     metrics
 }
 

@@ -26,6 +26,7 @@ use crate::trace::Lane;
 pub(super) struct Dialing {
     dial: rcml::Dial,
     phase: Phase,
+    /// What is or was recorded, unless that failed.
     recording: Option<RecordingSid>,
 }
 
@@ -52,6 +53,7 @@ enum Tone {
 }
 
 /// How a `<Dial>` ended.
+#[derive(Clone)]
 struct Outcome {
     status: CallStatus,
     child: Option<CallSid>,
@@ -272,7 +274,6 @@ impl Call {
             return;
         };
         let recording = dialing.dial.record.then(|| cx.recording_sid());
-        dialing.recording = recording;
         let bridge = cx.bridge_id();
         let limit = Duration::from_secs(u64::from(dialing.dial.time_limit_s));
         dialing.phase = Phase::Bridged {
@@ -307,7 +308,7 @@ impl Call {
             return;
         }
         stop(tone, leg, cx);
-        if result.last.is_some() {
+        if result.last.as_ref().is_some_and(|last| last.ring_s > 0) {
             self.forget_redirects();
         }
         self.dial_came_to_nothing(result.sip_status.unwrap_or(500));
@@ -409,6 +410,13 @@ impl Call {
         }
     }
 
+    /// The connection is being recorded.
+    pub(crate) fn dial_is_recorded(&mut self, sid: RecordingSid) {
+        if let Some(dialing) = self.dialing_mut() {
+            dialing.recording = Some(sid);
+        }
+    }
+
     /// The recording is closed, or never will be.
     pub(crate) fn dial_recording_over(
         &mut self,
@@ -416,23 +424,27 @@ impl Call {
         stored: bool,
         cx: &mut Context,
     ) {
-        let waits = matches!(
-            self.dialing(),
-            Some(Dialing { phase: Phase::Closing { .. }, recording: Some(ours), .. })
-                if *ours == sid
-        );
-        if let (true, Some(run)) = (waits, &mut self.run)
-            && let State::Dialing(dialing) = std::mem::replace(&mut run.state, State::Ready)
-            && let Phase::Closing { outcome } = dialing.phase
-        {
-            self.dial_finished(&dialing.dial, stored.then_some(sid), &outcome, cx);
+        let Some(dialing) = self.dialing_mut() else {
+            return;
+        };
+        if dialing.recording != Some(sid) {
+            return;
+        }
+        if !stored {
+            dialing.recording = None;
+        }
+        if let Phase::Closing { outcome } = &dialing.phase {
+            let outcome = outcome.clone();
+            self.dial_done(outcome, cx);
         }
     }
 
     fn dial_done(&mut self, outcome: Outcome, cx: &mut Context) {
         let Some(run) = &mut self.run else { return };
         match std::mem::replace(&mut run.state, State::Ready) {
-            State::Dialing(dialing) => self.dial_finished(&dialing.dial, None, &outcome, cx),
+            State::Dialing(dialing) => {
+                self.dial_finished(&dialing.dial, dialing.recording, &outcome, cx);
+            }
             other => run.state = other,
         }
     }
@@ -499,9 +511,7 @@ impl Call {
             add("DialRingDuration", ring.to_string());
         }
         if let Some(recording) = recording {
-            let account = self.info.account;
-            let base = &cx.settings.api_base;
-            let url = format!("{base}/Accounts/{account}/Recordings/{recording}.wav");
+            let url = (cx.settings.recording_address.0)(self.info.account, recording);
             add("RecordingUrl", url.clone());
             add("PublicRecordingUrl", url);
         }

@@ -38,7 +38,7 @@ pub(crate) struct Run {
     state: State,
     /// A `<Dial>` on an unanswered leg answers it only when connected.
     answer_on_bridge: bool,
-    /// Documents fetched since something was last played or dialled.
+    /// Documents fetched since something last took time: a sound, a pause, a ringing phone.
     redirects: u32,
     /// Final SIP status for a caller that was not answered while a `<Dial>` tried and failed.
     failure_status: Option<u16>,
@@ -206,7 +206,7 @@ impl Call {
         match verb {
             Verb::Say(say) => self.say(say, cx),
             Verb::Play(play) => self.play(&play, cx),
-            Verb::Pause(pause) => Self::pause(&pause, cx),
+            Verb::Pause(pause) => self.pause(&pause, cx),
             Verb::Hangup(_) => self.hangup_verb(cx),
             Verb::Reject(reject) => self.reject_verb(&reject, cx),
             Verb::Redirect(redirect) => self.redirect_verb(&redirect, cx),
@@ -325,8 +325,8 @@ impl Call {
     fn start_playing(&mut self, sound: Sound, times: Option<u32>, cx: &mut Context) {
         let play = cx.play_id();
         cx.media(self.sid, MediaCommand::Play { play, sound, times });
+        self.forget_redirects();
         if let Some(run) = &mut self.run {
-            run.redirects = 0;
             run.state = State::Playing { play };
         }
     }

@@ -23,8 +23,8 @@ impl Call {
         Next::Wait(self.fetch(url, redirect.method, params, Purpose::FollowUp, cx))
     }
 
-    /// Counts a document that follows another; true when there were too many with nothing
-    /// played or dialled in between.
+    /// Counts a document that follows another; true when there were too many with nothing in
+    /// between that takes time.
     pub(super) fn count_redirect(&mut self, cx: &Context) -> bool {
         let Some(run) = &mut self.run else {
             return true;
@@ -33,7 +33,7 @@ impl Call {
         run.redirects > cx.settings.max_redirects
     }
 
-    /// Something was played or somebody was called: it is no circle.
+    /// Time has passed: the documents do not run in a circle.
     pub(super) fn forget_redirects(&mut self) {
         if let Some(run) = &mut self.run {
             run.redirects = 0;

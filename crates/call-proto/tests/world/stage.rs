@@ -16,7 +16,7 @@ use super::phone::{Phone, Step};
 use super::random::Random;
 use super::rules::Rules;
 use super::run::{Asked, Run};
-use super::{Act, ApiCall, Reply, Root, World, directory, document_at, status};
+use super::{Act, ApiCall, Reply, Root, Weather, World, directory, document_at, status};
 
 /// More steps than this are an endless loop.
 const MAX_STEPS: u32 = 50_000;
@@ -78,6 +78,7 @@ pub(super) struct Stage {
     contacts: BTreeMap<String, (String, Phone)>,
     pages: BTreeMap<String, VecDeque<Reply>>,
     random: Random,
+    fallen: bool,
 }
 
 impl Stage {
@@ -98,6 +99,7 @@ impl Stage {
                 .map(|(path, replies)| (path, replies.into()))
                 .collect(),
             random: Random::new(world.seed),
+            fallen: false,
             world,
         }
     }
@@ -106,7 +108,7 @@ impl Stage {
         for (at, act) in self.world.acts.clone() {
             self.later(at, Due::Act(act));
         }
-        if self.world.noise {
+        if self.world.weather == Weather::Stormy {
             for _ in 0..self.random.below(12) {
                 let at = self.random.below(40_000);
                 self.later(at, Due::Noise);
@@ -124,6 +126,7 @@ impl Stage {
             let due = self.queue.first_key_value().map(|((at, _), _)| *at);
             let timer = self.family.as_ref().and_then(Family::poll_timeout);
             match (due, timer) {
+                (None, None) if self.curtain_falls() => {}
                 (None, None) => return,
                 (Some(due), timer) if timer.is_none_or(|timer| due <= timer) => self.next(),
                 (_, Some(timer)) => {
@@ -136,6 +139,23 @@ impl Stage {
             }
         }
         self.rules.broken("it goes on for ever".to_owned());
+    }
+
+    /// After a storm somebody may talk for ever: the server stops. In any other weather a call
+    /// that is left is a broken rule.
+    fn curtain_falls(&mut self) -> bool {
+        let Some(family) = &mut self.family else {
+            return false;
+        };
+        let left: Vec<CallSid> = family.legs().collect();
+        let falls = self.world.weather == Weather::Stormy && !self.fallen && !left.is_empty();
+        if falls {
+            self.fallen = true;
+            for call in left {
+                self.tell(call, Event::Shutdown);
+            }
+        }
+        falls
     }
 
     fn next(&mut self) {
@@ -166,17 +186,17 @@ impl Stage {
 
     /// Tells the family something in a while.
     pub(super) fn tell_in(&mut self, in_ms: u64, call: CallSid, event: Event) {
-        let mut in_ms = in_ms;
-        if self.world.noise {
-            if self.random.once_in(8) {
-                let late = in_ms + self.random.below(4_000);
-                self.later(late, Due::Tell(call, event.clone()));
-            }
-            if self.random.once_in(6) {
-                in_ms += self.random.below(4_000);
-            }
+        let late = match self.world.weather {
+            Weather::Calm => 0,
+            Weather::Windy => self.random.below(500),
+            Weather::Stormy if self.random.once_in(4) => self.random.below(4_000),
+            Weather::Stormy => self.random.below(50),
+        };
+        if self.world.weather == Weather::Stormy && self.random.once_in(8) {
+            let again = in_ms + self.random.below(4_000);
+            self.later(again, Due::Tell(call, event.clone()));
         }
-        self.later(in_ms, Due::Tell(call, event));
+        self.later(in_ms + late, Due::Tell(call, event));
     }
 
     pub(super) fn name(&self, call: CallSid) -> String {
@@ -202,7 +222,12 @@ impl Stage {
         Arc::new(Settings {
             instance: InstanceSid::from_bytes([7; 16]),
             api_version: "2012-04-24".to_owned(),
-            api_base: "http://pbx.example/restcomm/2012-04-24".to_owned(),
+            recording_address: call_proto::RecordingAddress(std::sync::Arc::new(
+                |account, recording| {
+                    let base = "http://pbx.example/restcomm/2012-04-24";
+                    format!("{base}/Accounts/{account}/Recordings/{recording}.wav")
+                },
+            )),
             max_redirects: 20,
             null_strings: false,
             recording_wait: std::time::Duration::from_secs(5),

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -13,10 +13,15 @@ use tracing::info;
 use crate::config::Config;
 
 /// Folders inside the data folder.
-pub(super) const RECORDINGS: &str = "recordings";
+const RECORDINGS: &str = "recordings";
 pub(super) const SOUNDS: &str = "cache/sounds";
 pub(super) const SPEECH: &str = "cache/speech";
 const CREDENTIALS: &str = "admin-credentials";
+
+/// Folder of recordings.
+pub(super) fn recordings(data: &Path) -> PathBuf {
+    data.join(RECORDINGS)
+}
 
 /// Makes the data folder and those inside it, readable by their owner only.
 pub(super) fn make_folders(data: &Path) -> Result<()> {

@@ -165,7 +165,7 @@ pub(super) fn engine(
         administrator: administrator.sid,
         allow_private: config.fetch.allow_private,
         null_strings: config.compat.null_strings,
-        recordings: data.join(files::RECORDINGS),
+        recordings: files::recordings(data),
         max_calls: MAX_CALLS,
     };
     Ok(Engine::start(engine, parts, built.incoming))
@@ -192,7 +192,7 @@ pub(super) fn router(
     let api = api::router(api::ApiState {
         store: store.clone(),
         calls: Arc::new(super::calls::LiveCalls::new(engine.clone(), store.clone())),
-        recordings_dir: config.server.data.join(files::RECORDINGS),
+        recordings_dir: files::recordings(&config.server.data),
         public_base: public_base(config, http),
         roles: api::Roles::default(),
         build: api::Build {
