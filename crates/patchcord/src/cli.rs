@@ -44,6 +44,8 @@ pub(crate) enum Task {
         #[arg(long)]
         stay: bool,
     },
+    /// Print every setting with its default and meaning.
+    Config,
     /// Show what is on record about calls.
     ///
     /// Reads the database beside the server, whether it runs or not.

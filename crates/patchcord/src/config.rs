@@ -16,6 +16,7 @@ use std::path::PathBuf;
 
 use model::AccountSid;
 
+pub(crate) use document::render as document;
 pub(crate) use setting::{Domain, Email, LogFormat, LogLevel, PortRange, Secret};
 pub(crate) use source::{Flags, load};
 pub(crate) use trunk::Trunk;

@@ -49,6 +49,7 @@ fn main() -> ExitCode {
     match cli.task {
         Task::Serve(flags) => serve(&flags.into()),
         Task::Demo { stay } => exit(run(demo::run(stay))),
+        Task::Config => exit(print(&config::document())),
         Task::Calls(CallsTask::List(flags)) => {
             answer(&flags.into(), async |config| calls::list(&config).await)
         }
@@ -67,11 +68,12 @@ fn answer(
         Ok(config) => config,
         Err(code) => return code,
     };
-    exit(run(async {
-        let text = work(config).await?;
-        std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes())?;
-        Ok(())
-    }))
+    exit(run(async { print(&work(config).await?) }))
+}
+
+fn print(text: &str) -> anyhow::Result<()> {
+    std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes())?;
+    Ok(())
 }
 
 fn load(flags: &config::Flags) -> Result<config::Config, ExitCode> {

@@ -3,8 +3,6 @@
 //! **Invariant: the document names every key with its default.** The test below keeps the file in the
 //! repository current; `just gen` writes it.
 
-#![cfg(test)]
-
 use super::{KEYS, Key, SECTIONS, SHORT_NAMES, trunk};
 
 const HEAD: &str = "# Settings\n\n\
@@ -14,7 +12,8 @@ const HEAD: &str = "# Settings\n\n\
     `PATCHCORD_SECTION__KEY`. A key marked *secret* may also be given as the name of a file that holds it,\n\
     under the name with `_file` (`_FILE`) at its end.\n";
 
-fn render() -> String {
+/// Every setting with its value, default and meaning, as Markdown.
+pub(crate) fn render() -> String {
     let mut text = HEAD.to_owned();
     for (section, doc) in SECTIONS {
         text += &format!("\n## [{section}]\n\n{}\n\n", doc.trim());
@@ -48,15 +47,20 @@ fn table<'a>(keys: impl Iterator<Item = &'a Key>) -> String {
     text
 }
 
-#[test]
-fn config_document_is_current() {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/config.md");
-    if std::env::var_os("PATCHCORD_UPDATE_DOCS").is_some() {
-        std::fs::write(&path, render()).unwrap();
+#[cfg(test)]
+mod tests {
+    use super::render;
+
+    #[test]
+    fn config_document_is_current() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/config.md");
+        if std::env::var_os("PATCHCORD_UPDATE_DOCS").is_some() {
+            std::fs::write(&path, render()).unwrap();
+        }
+        let current = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            current == render(),
+            "docs/config.md is stale: run `just gen`"
+        );
     }
-    let current = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        current == render(),
-        "docs/config.md is stale: run `just gen`"
-    );
 }
