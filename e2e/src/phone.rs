@@ -105,7 +105,7 @@ impl Setup {
             folder,
         };
         if self.password.is_some() {
-            phone.wait_for("REGISTER_OK")?;
+            phone.wait_registered()?;
         }
         Ok(phone)
     }
@@ -207,6 +207,24 @@ impl Phone {
             .context("baresip's control port")
     }
 
+    /// Asks until the phone says that it is registered: the event may have come before its control
+    /// port was open.
+    fn wait_registered(&self) -> anyhow::Result<()> {
+        let registered = |answer: &Value| {
+            let text = answer["data"].as_str().unwrap_or_default();
+            answer["type"] == "REGISTER_OK" || (answer["token"] == REGINFO && text.contains("OK"))
+        };
+        let mut asked = 0_u32;
+        wait::until(&format!("{}: registered", self.user), PATIENCE, || {
+            if asked % 10 == 0 {
+                self.command(REGINFO, "").ok()?;
+            }
+            asked += 1;
+            self.events().iter().any(registered).then_some(())
+        })
+        .with_context(|| format!("{:#?}\n{}", self.events(), self.process.tail()))
+    }
+
     /// Waits for an event of this type: `CALL_RINGING`, `CALL_ESTABLISHED`, `CALL_CLOSED`, …
     ///
     /// # Errors
@@ -268,11 +286,14 @@ impl Phone {
 }
 
 /// Reads netstrings (`length:text,`) until the connection ends.
+/// Asks baresip how its registrations stand.
+const REGINFO: &str = "reginfo";
+
 fn read_events(stream: TcpStream, events: &Mutex<Vec<Value>>) {
     let mut reader = BufReader::new(stream);
     while let Ok(text) = netstring(&mut reader) {
         if let Ok(value) = serde_json::from_slice::<Value>(&text)
-            && value["event"] == Value::Bool(true)
+            && (value["event"] == Value::Bool(true) || value["token"] == REGINFO)
         {
             events
                 .lock()
