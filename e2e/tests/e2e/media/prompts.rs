@@ -14,8 +14,9 @@ fn a_played_file_is_heard_whole() -> anyhow::Result<()> {
     scene.kim.dial("1000")?;
     scene.kim.wait_for("CALL_CLOSED")?;
     let prompt = scene.kim.heard()?.span_of(scene.music);
+    // The phone throws away what is still in its jitter buffer when the call ends.
     assert!(
-        (1.9..=2.1).contains(&prompt.seconds()),
+        (1.8..=2.1).contains(&prompt.seconds()),
         "{:.2} s",
         prompt.seconds()
     );
@@ -32,9 +33,11 @@ fn a_played_file_is_heard_whole() -> anyhow::Result<()> {
 #[test]
 fn spoken_text_is_heard_in_two_languages() -> anyhow::Result<()> {
     let scene = Scene::new()?;
-    let verbs =
-        "<Say>Good morning to everybody</Say><Pause/><Say language=\"de\">Guten Morgen</Say>";
+    // A pause would leave no gap in what the phone writes down; silence that is played does.
+    let verbs = "<Say>Good morning to everybody</Say><Play>/quiet.wav</Play>\
+                 <Say language=\"de\">Guten Morgen</Say>";
     scene.app.on("/v", Reply::document(verbs));
+    scene.app.on("/quiet.wav", Reply::wav(audio::wav::encode(&[0; 8000])));
     scene.kim.dial("1000")?;
     scene.kim.wait_for("CALL_CLOSED")?;
     let spoken = scene.kim.heard()?.loud_parts(-40.0, 0.6);
