@@ -26,8 +26,7 @@ pub struct Settings {
     pub api_version: String,
     /// Makes the addresses of recordings that applications are told.
     pub recording_address: RecordingAddress,
-    /// How many documents a call may fetch one after the other with nothing in between that takes
-    /// time: a sound, a pause, a ringing phone.
+    /// How many documents in a row may lead to the next one within a second.
     pub max_redirects: u32,
     /// Send the word `null` for a caller name or diversion that is not known, instead of nothing.
     pub null_strings: bool,

@@ -4,6 +4,11 @@
 //! sent and when, what the application was asked, and what the records say in the end. In these
 //! texts a line such as `0 180, 0 200, 4 BYE` is: second, message; only what the server sent.
 
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the world serves two test programs"
+)]
 mod world;
 
 mod cases {

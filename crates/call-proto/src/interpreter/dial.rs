@@ -256,7 +256,6 @@ impl Call {
         }
         dialing.phase = Phase::AnsweringCaller { child, ring_s };
         self.outbound_child = Some(child);
-        self.forget_redirects();
         if up {
             self.dial_leg_is_up(cx);
         } else if unanswered {
@@ -308,9 +307,6 @@ impl Call {
             return;
         }
         stop(tone, leg, cx);
-        if result.last.as_ref().is_some_and(|last| last.ring_s > 0) {
-            self.forget_redirects();
-        }
         self.dial_came_to_nothing(result.sip_status.unwrap_or(500));
         self.dial_ends(outcome_of(result), cx);
     }

@@ -146,6 +146,7 @@ impl Call {
             run.base = url::Url::parse(&fetched.url).ok();
             run.verbs = document.verbs.into();
             run.began = false;
+            run.document_since = cx.now;
         }
         Ok(())
     }

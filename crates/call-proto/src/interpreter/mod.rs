@@ -38,8 +38,9 @@ pub(crate) struct Run {
     state: State,
     /// A `<Dial>` on an unanswered leg answers it only when connected.
     answer_on_bridge: bool,
-    /// Documents fetched since something last took time: a sound, a pause, a ringing phone.
+    /// How many documents in a row took no time, and since when the last one runs.
     redirects: u32,
+    document_since: Timestamp,
     /// Final SIP status for a caller that was not answered while a `<Dial>` tried and failed.
     failure_status: Option<u16>,
     /// The document's first verb was reached.
@@ -85,13 +86,14 @@ enum Next {
 }
 
 impl Run {
-    fn new(base: Option<url::Url>, verbs: Vec<Verb>, answer_on_bridge: bool) -> Self {
+    fn new(verbs: Vec<Verb>, answer_on_bridge: bool, now: Timestamp) -> Self {
         Self {
-            base,
+            base: None,
             verbs: verbs.into(),
             state: State::Ready,
             answer_on_bridge,
             redirects: 0,
+            document_since: now,
             failure_status: None,
             began: false,
         }
@@ -124,7 +126,7 @@ impl Run {
 impl Call {
     /// Starts a script that is a document to be fetched.
     pub(crate) fn start_document(&mut self, document: Document, cx: &mut Context) {
-        self.run = Some(Run::new(None, Vec::new(), false));
+        self.run = Some(Run::new(Vec::new(), false, cx.now));
         self.fetch_first(document, cx);
     }
 
@@ -135,7 +137,7 @@ impl Call {
         answer_on_bridge: bool,
         cx: &mut Context,
     ) {
-        self.run = Some(Run::new(None, verbs, answer_on_bridge));
+        self.run = Some(Run::new(verbs, answer_on_bridge, cx.now));
         self.advance(cx);
     }
 
@@ -206,7 +208,7 @@ impl Call {
         match verb {
             Verb::Say(say) => self.say(say, cx),
             Verb::Play(play) => self.play(&play, cx),
-            Verb::Pause(pause) => self.pause(&pause, cx),
+            Verb::Pause(pause) => Self::pause(&pause, cx),
             Verb::Hangup(_) => self.hangup_verb(cx),
             Verb::Reject(reject) => self.reject_verb(&reject, cx),
             Verb::Redirect(redirect) => self.redirect_verb(&redirect, cx),
@@ -325,7 +327,6 @@ impl Call {
     fn start_playing(&mut self, sound: Sound, times: Option<u32>, cx: &mut Context) {
         let play = cx.play_id();
         cx.media(self.sid, MediaCommand::Play { play, sound, times });
-        self.forget_redirects();
         if let Some(run) = &mut self.run {
             run.state = State::Playing { play };
         }

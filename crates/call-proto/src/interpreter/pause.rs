@@ -7,8 +7,7 @@ use crate::call::Call;
 use crate::context::Context;
 
 impl Call {
-    pub(super) fn pause(&mut self, pause: &rcml::Pause, cx: &mut Context) -> Next {
-        self.forget_redirects();
+    pub(super) fn pause(pause: &rcml::Pause, cx: &mut Context) -> Next {
         let until = cx.now + Duration::from_secs(u64::from(pause.seconds));
         Next::Wait(State::Pausing { until })
     }

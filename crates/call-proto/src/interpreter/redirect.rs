@@ -1,5 +1,7 @@
 //! `<Redirect>`: go on with another document.
 
+use std::time::Duration;
+
 use model::error;
 
 use super::Next;
@@ -7,6 +9,9 @@ use super::document::Purpose;
 use crate::call::Call;
 use crate::context::Context;
 use crate::fact::Reason;
+
+/// A document that runs for so long is no part of a circle.
+const TAKES_TIME: Duration = Duration::from_secs(1);
 
 impl Call {
     pub(super) fn redirect_verb(&mut self, redirect: &rcml::Redirect, cx: &mut Context) -> Next {
@@ -23,21 +28,16 @@ impl Call {
         Next::Wait(self.fetch(url, redirect.method, params, Purpose::FollowUp, cx))
     }
 
-    /// Counts a document that follows another; true when there were too many with nothing in
-    /// between that takes time.
+    /// Counts a document that follows another; true when too many in a row took no time.
     pub(super) fn count_redirect(&mut self, cx: &Context) -> bool {
         let Some(run) = &mut self.run else {
             return true;
         };
-        run.redirects += 1;
-        run.redirects > cx.settings.max_redirects
-    }
-
-    /// Time has passed: the documents do not run in a circle.
-    pub(super) fn forget_redirects(&mut self) {
-        if let Some(run) = &mut self.run {
+        if cx.now.since(run.document_since) >= TAKES_TIME {
             run.redirects = 0;
         }
+        run.redirects += 1;
+        run.redirects > cx.settings.max_redirects
     }
 
     pub(super) fn redirect_loop(&mut self, url: &str, cx: &mut Context) -> Next {

@@ -255,6 +255,14 @@ impl Run {
         mine.collect()
     }
 
+    pub(crate) fn all_requests(&self) -> impl Iterator<Item = &Asked> {
+        self.requests.iter()
+    }
+
+    pub(crate) fn all_records(&self) -> impl Iterator<Item = &CallRecord> {
+        self.records.values()
+    }
+
     /// The only request for a path.
     #[track_caller]
     pub(crate) fn request(&self, path: &str) -> &Asked {

@@ -128,7 +128,7 @@ impl Stage {
             match (due, timer) {
                 (None, None) if self.curtain_falls() => {}
                 (None, None) => return,
-                (Some(due), timer) if timer.is_none_or(|timer| due <= timer) => self.next(),
+                (Some(due), timer) if self.is_first(due, timer) => self.next(),
                 (_, Some(timer)) => {
                     self.now = self.now.max(timer);
                     if let Some(family) = &mut self.family {
@@ -139,6 +139,15 @@ impl Stage {
             }
         }
         self.rules.broken("it goes on for ever".to_owned());
+    }
+
+    /// Whether an event comes before a timer. In good weather it does when both are due at once.
+    fn is_first(&mut self, due: Timestamp, timer: Option<Timestamp>) -> bool {
+        let Some(timer) = timer else {
+            return true;
+        };
+        let tie = due == timer && self.world.weather != Weather::Calm;
+        due < timer || (due == timer && !(tie && self.random.once_in(2)))
     }
 
     /// After a storm somebody may talk for ever: the server stops. In any other weather a call
@@ -401,7 +410,11 @@ impl Stage {
             });
         }
         let mut routes = Vec::new();
-        for (at, phone) in phones.into_iter().enumerate() {
+        let contacts = match target {
+            Target::Client(_) => phones.len(),
+            Target::Number(_) | Target::Sip(_) => 1,
+        };
+        for (at, phone) in phones.into_iter().take(contacts).enumerate() {
             let (uri, via) = match target {
                 Target::Client(login) => (
                     format!("sip:{login}@10.0.0.{}{}", at + 1, phone.contact),

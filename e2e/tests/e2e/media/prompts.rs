@@ -37,7 +37,9 @@ fn spoken_text_is_heard_in_two_languages() -> anyhow::Result<()> {
     let verbs = "<Say>Good morning to everybody</Say><Play>/quiet.wav</Play>\
                  <Say language=\"de\">Guten Morgen</Say>";
     scene.app.on("/v", Reply::document(verbs));
-    scene.app.on("/quiet.wav", Reply::wav(audio::wav::encode(&[0; 8000])));
+    scene
+        .app
+        .on("/quiet.wav", Reply::wav(audio::wav::encode(&[0; 8000])));
     scene.kim.dial("1000")?;
     scene.kim.wait_for("CALL_CLOSED")?;
     let spoken = scene.kim.heard()?.loud_parts(-40.0, 0.6);

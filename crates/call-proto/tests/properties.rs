@@ -1,0 +1,380 @@
+//! Random calls in virtual time: random documents, phones, callers, changes through the API,
+//! failures, and events that come late, twice or out of nowhere.
+//!
+//! **Invariant: whatever happens, each leg ends once and nothing is left**; the rules are in
+//! `world::rules`. A failure names its seed, and the same seed gives the same call.
+
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the world serves two test programs"
+)]
+mod world;
+
+use std::collections::BTreeMap;
+
+use call_proto::{Dialect, LegCallback, Modify, Target};
+use model::CallStatus;
+
+use world::{
+    Act, Phone, Random, Reply, Root, Run, UNUSABLE, Weather, World, broken, callback_to, empty,
+    page, phone, plain, status, texts, unreachable, xml,
+};
+
+const CALLS: u64 = 24_000;
+const NAMES: [&str; 4] = ["ann", "zed", "+2000", "fay"];
+const PATHS: [&str; 3] = ["/a", "/b", "/c"];
+const NUMBER_CALLBACK: &str = "http://app/number";
+
+#[test]
+fn calm_calls_obey_the_rules() {
+    play_all(Weather::Calm, 0);
+}
+
+#[test]
+fn calls_with_late_events_obey_the_rules() {
+    play_all(Weather::Windy, 1_000_000);
+}
+
+#[test]
+fn calls_in_a_storm_obey_the_rules() {
+    play_all(Weather::Stormy, 2_000_000);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_call() {
+    for seed in 0..300 {
+        for weather in [Weather::Calm, Weather::Windy, Weather::Stormy] {
+            let logs = [
+                random_world(seed, weather).play(),
+                random_world(seed, weather).play(),
+            ];
+            assert_eq!(logs[0].log, logs[1].log, "seed {seed}, {weather:?}");
+        }
+    }
+}
+
+/// Plays one of three parts of all calls.
+fn play_all(weather: Weather, first_seed: u64) {
+    let mut seen = Seen::default();
+    for seed in first_seed..first_seed + CALLS / 3 {
+        let _told = TellSeed(seed);
+        let run = random_world(seed, weather).play();
+        assert!(
+            run.broken.is_empty(),
+            "seed {seed}, {weather:?}: {:#?}",
+            run.broken
+        );
+        check(&run, seed);
+        seen.count(&run);
+    }
+    seen.assert_variety();
+}
+
+/// Names the seed when a machine panics.
+struct TellSeed(u64);
+
+impl Drop for TellSeed {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("seed {}", self.0);
+        }
+    }
+}
+
+/// What is true of the outside of each run, besides the rules.
+fn check(run: &Run, seed: u64) {
+    let mut by_leg: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for callback in &run.callbacks {
+        by_leg.entry(callback.call).or_default().push(callback);
+    }
+    for callbacks in by_leg.values() {
+        let mut words: Vec<String> = Vec::new();
+        for (at, callback) in callbacks.iter().enumerate() {
+            assert_eq!(
+                callback.sequence, at as i64,
+                "seed {seed}: callbacks out of order"
+            );
+            words.push(format!(
+                "{} {}",
+                callback.url,
+                texts(&callback.params, "CallStatus")
+            ));
+        }
+        let all = words.len();
+        words.sort();
+        words.dedup();
+        assert_eq!(words.len(), all, "seed {seed}: told twice: {words:?}");
+    }
+    for asked in run
+        .all_requests()
+        .filter(|asked| asked.has("DialCallStatus"))
+    {
+        let ended: CallStatus = asked.get("DialCallStatus").parse().expect("a status");
+        assert!(ended.is_final(), "seed {seed}: a Dial ended {ended}");
+        let connected = asked.get("DialCallDuration") != "0";
+        assert!(
+            !connected || ended == CallStatus::Completed,
+            "seed {seed}: connected and {ended}"
+        );
+    }
+    for record in run.all_records() {
+        let lasted = record.duration_s.unwrap_or_default() > 0;
+        assert!(
+            !lasted || record.answered.is_some(),
+            "seed {seed}: {record:?}"
+        );
+        assert!(
+            record.reason.is_some(),
+            "seed {seed}: no reason in {record:?}"
+        );
+    }
+}
+
+/// Proof that the calls are not all alike.
+#[derive(Default)]
+struct Seen {
+    statuses: BTreeMap<CallStatus, u32>,
+    reasons: BTreeMap<String, u32>,
+    bridged: u32,
+    recorded: usize,
+    actions: usize,
+}
+
+impl Seen {
+    fn count(&mut self, run: &Run) {
+        for record in run.all_records() {
+            *self.statuses.entry(record.status).or_default() += 1;
+            let reason = record.reason.clone().unwrap_or_default();
+            *self.reasons.entry(reason).or_default() += 1;
+        }
+        self.bridged += u32::from(run.log.contains(" bridge "));
+        self.recorded += run.recordings.len();
+        self.actions += run
+            .all_requests()
+            .filter(|asked| asked.has("DialCallStatus"))
+            .count();
+    }
+
+    fn assert_variety(&self) {
+        assert!(self.statuses.len() >= 6, "{:?}", self.statuses);
+        assert!(self.reasons.len() >= 15, "{:?}", self.reasons);
+        assert!(self.bridged > 1_000, "{} bridged", self.bridged);
+        assert!(self.recorded > 150, "{} recorded", self.recorded);
+        assert!(self.actions > 1_000, "{} actions", self.actions);
+    }
+}
+
+fn random_world(seed: u64, weather: Weather) -> World {
+    let mut random = Random::new(seed);
+    let random = &mut random;
+    let mut world = if random.once_in(5) {
+        api_world(random)
+    } else {
+        inbound_world(random)
+    };
+    for path in ["/v", "/a", "/b", "/c"] {
+        for _ in 0..=random.below(2) {
+            world = world.app(path, reply(random));
+        }
+    }
+    for name in NAMES {
+        for _ in 0..*random.pick(&[0, 1, 1, 1, 2]) {
+            world = world.phone(name, random_phone(random));
+        }
+    }
+    for _ in 0..*random.pick(&[0, 0, 1, 1, 2, 3]) {
+        let at = random.below(30_000);
+        let act = act(random);
+        world.acts.push((at, act));
+    }
+    if random.once_in(15) {
+        world
+            .deaf
+            .insert((*random.pick(&["K", "ann", "zed", "fay"])).to_owned());
+    }
+    world.closing_ms = *random.pick(&[Some(0), Some(0), Some(300), Some(6_000), None]);
+    world.disk_full = random.once_in(10);
+    world.dialect = *random.pick(&[Dialect::RESTCOMM, Dialect::RESTCOMM, Dialect::TWILIO]);
+    (world.seed, world.weather) = (seed, weather);
+    world
+        .clip("http://app/x.wav", 2.0)
+        .clip("http://app/long.wav", 40.0)
+}
+
+fn inbound_world(random: &mut Random) -> World {
+    let mut world = World::new();
+    if random.once_in(8) {
+        world = world.kim_is_client().dials("+2000");
+    }
+    if random.once_in(3) {
+        world = world.number_callback(NUMBER_CALLBACK);
+    }
+    if random.once_in(6) {
+        let fallback = Some("http://app/a".to_owned());
+        world = world.with(|directory| directory.numbers[0].0.voice.fallback_url = fallback);
+    }
+    world.caller.ack_ms = match random.below(20) {
+        0 => None,
+        1..=4 => Some(random.below(3_000)),
+        _ => Some(0),
+    };
+    world.caller.sdp = match random.below(12) {
+        0 => None,
+        1 => Some(UNUSABLE.to_owned()),
+        _ => Some("offer of kim".to_owned()),
+    };
+    let at = *random.pick(&[1_000, 5_000, 20_000, 60_000]);
+    if random.once_in(2) {
+        world.acts.push((random.below(at), Act::HangUp));
+    }
+    world.acts.push((61_000, Act::HangUp));
+    world
+}
+
+fn api_world(random: &mut Random) -> World {
+    let target = match random.below(3) {
+        0 => Target::Client("ann".to_owned()),
+        1 => Target::Number("+2000".to_owned()),
+        _ => Target::Sip("sip:zed@h.example".to_owned()),
+    };
+    let mut world = World::api(target, "");
+    world.pages.clear();
+    if let Root::Api(call) = &mut world.root {
+        call.timeout_s = random.below(40) + 1;
+        call.callback = random.once_in(2).then(|| LegCallback {
+            target: callback_to("http://app/rest"),
+            events: None,
+        });
+    }
+    world
+}
+
+fn reply(random: &mut Random) -> Reply {
+    let reply = match random.below(30) {
+        0 => status(*random.pick(&[404, 408, 500, 503])),
+        1 => random.pick(&[empty as fn() -> Reply, broken, unreachable])(),
+        2 => page(404),
+        3 => plain("text/plain", "some words"),
+        4 => plain("audio/wav", ""),
+        5 => plain("image/png", "x"),
+        _ => xml(&document(random)),
+    };
+    reply.after(random.below(3_000) as f64 / 1_000.0 * random.below(2) as f64)
+}
+
+fn document(random: &mut Random) -> String {
+    (0..random.below(5)).map(|_| verb(random)).collect()
+}
+
+fn verb(random: &mut Random) -> String {
+    let simple = [
+        "<Say>words</Say>",
+        "<Say loop=\"3\">words</Say>",
+        "<Say>unspeakable</Say>",
+        "<Play>x.wav</Play>",
+        "<Play loop=\"0\">long.wav</Play>",
+        "<Play>missing.wav</Play>",
+        "<Play digits=\"1w2\"/>",
+        "<Pause length=\"2\"/>",
+        "<Pause/>",
+        "<Hangup/>",
+        "<Reject/>",
+        "<Reject reason=\"busy\"/>",
+        "<Gather><Say>words</Say></Gather>",
+        "<Redirect>/a</Redirect>",
+        "<Redirect method=\"GET\">/b</Redirect>",
+        "<Redirect>http://[</Redirect>",
+        "<Dial/>",
+    ];
+    if !random.once_in(3) {
+        dial(random)
+    } else {
+        (*random.pick(&simple)).to_owned()
+    }
+}
+
+fn dial(random: &mut Random) -> String {
+    let attributes = [
+        "timeout=\"3\"",
+        "timeout=\"12\"",
+        "timeLimit=\"4\"",
+        "record=\"true\"",
+        "answerOnBridge=\"true\"",
+        "dialMusic=\"/x.wav\"",
+        "dialMusic=\"/missing.wav\"",
+        "callerId=\"+1999\"",
+        "hangupOnStar=\"true\"",
+    ];
+    let mut chosen: Vec<String> = attributes
+        .iter()
+        .filter(|_| random.once_in(5))
+        .map(|text| (*text).to_owned())
+        .collect();
+    // An attribute stands only once.
+    chosen.sort();
+    chosen.dedup_by_key(|text| text.split('=').next().map(str::to_owned));
+    if random.once_in(2) {
+        let path = *random.pick(&PATHS);
+        chosen.push(format!("action=\"{path}\""));
+    }
+    let nouns: String = (0..=random.below(3)).map(|_| noun(random)).collect();
+    format!("<Dial {}>{nouns}</Dial>", chosen.join(" "))
+}
+
+fn noun(random: &mut Random) -> String {
+    let callback = match random.below(4) {
+        0 => "statusCallback=\"/s\"",
+        1 => "statusCallback=\"/s\" statusCallbackEvent=\"ringing completed\"",
+        _ => "",
+    };
+    match random.below(6) {
+        0 | 1 => format!("<Client {callback}>ann?X-A=1</Client>"),
+        2 => format!("<Sip {callback}>sip:zed@h.example</Sip>"),
+        3 => format!("<Number {callback}>+2000</Number>"),
+        4 => format!("<Client {callback}>fay</Client>"),
+        _ if random.once_in(2) => "<Client>nobody</Client>".to_owned(),
+        _ => "<Client>ann</Client>".to_owned(),
+    }
+}
+
+fn random_phone(random: &mut Random) -> Phone {
+    let mut made = phone().talks(random.below(8) as f64);
+    if random.once_in(2) {
+        made = made.rings(random.below(3) as f64 / 2.0);
+    }
+    let at = random.below(12) as f64 / 2.0;
+    made = match random.below(8) {
+        0 => made,
+        1 | 2 => made.rejects(at, *random.pick(&[404, 480, 486, 487, 500, 603])),
+        _ => made.answers(at),
+    };
+    made = match random.below(12) {
+        0 => made.sdp(None),
+        1 => made.sdp(Some(UNUSABLE)),
+        2 => made.forgets(),
+        3 => made.dead(),
+        _ => made,
+    };
+    made
+}
+
+fn act(random: &mut Random) -> Act {
+    let party = (*random.pick(&["K", "K", "ann", "ann2", "zed", "+2000", "fay"])).to_owned();
+    match random.below(12) {
+        0 => Act::Reinvite(Some("another offer".to_owned())),
+        1 => Act::Reinvite(Some(UNUSABLE.to_owned())),
+        2 => Act::Reinvite(None),
+        3 => Act::Vanish(party),
+        4 => Act::Silence(party),
+        5 => Act::Shutdown(party),
+        6 => Act::Info,
+        7 => Act::Rest(party, Modify::Complete),
+        8 => Act::Rest(party, Modify::Cancel),
+        _ => {
+            let (path, both) = (*random.pick(&PATHS), random.once_in(2));
+            let mut world = World::new().redirects(0.0, &party, path, both);
+            world.acts.pop().map_or(Act::Info, |(_, act)| act)
+        }
+    }
+}
