@@ -1,0 +1,375 @@
+//! Cases about accounts, clients, numbers and applications.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use model::record::{Application, Client, Number, Recording};
+use model::{AccountStatus, HttpMethod, Timestamp};
+use store::{
+    AdminSeed, Change, NumberFilter, NumberKey, RecordingFilter, Scope, SecretKey, Sort, Store,
+    StoreError, Window,
+};
+
+use super::Database;
+use super::values::*;
+
+pub(crate) async fn the_first_start_makes_an_administrator(db: &Database) {
+    let store = db.open().await;
+    let seed = AdminSeed {
+        sid: Some(account_sid(7)),
+        token: Some("77f8c12cc7b8f8423e5c38b035249166".to_owned()),
+        email: Some("Admin@Example.org".to_owned()),
+        password: None,
+    };
+    let made = store
+        .first_start("One.Example", seed)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        (made.sid, made.email.as_str()),
+        (account_sid(7), "admin@example.org")
+    );
+    assert_eq!(made.password.len(), 32);
+    assert_eq!(
+        store
+            .first_start("two.example", AdminSeed::default())
+            .await
+            .unwrap(),
+        None
+    );
+    let organization = store.default_organization().await.unwrap().unwrap();
+    assert_eq!(organization.domain_name, "one.example");
+    let table = [
+        (made.sid.to_string(), made.token.as_str(), true),
+        (made.sid.to_string(), made.password.as_str(), true),
+        ("ADMIN@example.org".to_owned(), made.token.as_str(), true),
+        (made.email.clone(), made.password.as_str(), true),
+        (made.email.clone(), "RestComm", false),
+        (made.email.clone(), "", false),
+        ("Administrator".to_owned(), made.token.as_str(), false),
+        ("nobody@example.org".to_owned(), made.token.as_str(), false),
+        (account_sid(8).to_string(), made.token.as_str(), false),
+    ];
+    for (login, secret, good) in table {
+        let account = store.authenticate(&login, secret).await.unwrap();
+        assert_eq!(account.is_some(), good, "{login} {secret}");
+    }
+}
+
+pub(crate) async fn tokens_are_sealed(db: &Database) {
+    let store = db.open().await;
+    let organization = organization(&store, 1, "one.example").await;
+    insert_account(&store, 1, None, organization).await;
+    let account = store.account(account_sid(1)).await.unwrap().unwrap();
+    assert_eq!(account.auth_token, "token-1");
+    store.close().await;
+    let stranger = Store::open(&db.url, SecretKey::random()).await.unwrap();
+    let denied = stranger.account(account_sid(1)).await;
+    assert!(matches!(denied, Err(StoreError::WrongKey)), "{denied:?}");
+}
+
+pub(crate) async fn closing_an_account_takes_its_tree_along(db: &Database) {
+    let store = db.open().await;
+    let organization = organization(&store, 1, "one.example").await;
+    for (n, parent) in [(1, None), (2, Some(1)), (3, Some(2)), (4, Some(1))] {
+        insert_account(&store, n, parent, organization).await;
+        let login = format!("c{n}");
+        store
+            .insert_client(Client {
+                account: account_sid(n),
+                ..client(n, organization, &login)
+            })
+            .await
+            .unwrap();
+        let kept = Recording {
+            account: account_sid(n),
+            ..recording(n, call_sid(n), 1)
+        };
+        commit(&store, vec![Change::Recording(kept)]).await;
+    }
+    let status = |n| {
+        let store = store.clone();
+        async move { store.account(account_sid(n)).await.unwrap().unwrap().status }
+    };
+    let children = store.child_accounts(account_sid(1)).await.unwrap();
+    assert_eq!(
+        children.iter().map(|a| a.sid).collect::<Vec<_>>(),
+        [account_sid(2), account_sid(4)]
+    );
+    let steps = [
+        (1, AccountStatus::Suspended, [AccountStatus::Suspended; 4]),
+        (1, AccountStatus::Active, [AccountStatus::Active; 4]),
+        (
+            2,
+            AccountStatus::Closed,
+            [
+                AccountStatus::Active,
+                AccountStatus::Closed,
+                AccountStatus::Closed,
+                AccountStatus::Active,
+            ],
+        ),
+        (
+            1,
+            AccountStatus::Suspended,
+            [
+                AccountStatus::Suspended,
+                AccountStatus::Closed,
+                AccountStatus::Closed,
+                AccountStatus::Suspended,
+            ],
+        ),
+    ];
+    for (n, new, expected) in steps {
+        store
+            .set_account_status(account_sid(n), new, Timestamp(5))
+            .await
+            .unwrap();
+        for (n, expected) in (1..).zip(expected) {
+            assert_eq!(status(n).await, expected, "account {n}");
+        }
+    }
+    for (n, left) in [(1, 1), (2, 0), (3, 0), (4, 1)] {
+        let scope = Scope::Own(account_sid(n));
+        assert_eq!(
+            store.clients(scope).await.unwrap().len(),
+            left,
+            "account {n}"
+        );
+        let recordings = store.recordings(&RecordingFilter::of(scope)).await.unwrap();
+        assert_eq!(recordings.total, left as i64, "account {n}");
+    }
+}
+
+pub(crate) async fn clients_are_found_by_login_and_domain(db: &Database) {
+    let store = db.open().await;
+    let one = organization(&store, 1, "one.example").await;
+    let two = organization(&store, 2, "two.example").await;
+    store.insert_client(client(1, one, "bob")).await.unwrap();
+    store.insert_client(client(2, two, "bob")).await.unwrap();
+    let find = |login: &'static str, domain: &'static str| {
+        let store = store.clone();
+        async move { store.client_of_login(login, domain).await.unwrap() }
+    };
+    assert_eq!(find("bob", "One.Example").await.unwrap().sid, client_sid(1));
+    assert_eq!(find("bob", "two.example").await.unwrap().sid, client_sid(2));
+    assert!(
+        find("Bob", "one.example").await.is_none(),
+        "logins keep their case"
+    );
+    assert!(find("eve", "one.example").await.is_none());
+    assert!(find("bob", "three.example").await.is_none());
+
+    store.insert_client(client(3, one, "eve")).await.unwrap();
+    assert!(
+        find("eve", "one.example").await.is_some(),
+        "not found is forgotten by a write"
+    );
+    let changed = Client {
+        enabled: false,
+        ..client(1, one, "bob")
+    };
+    assert!(store.update_client(changed.clone()).await.unwrap());
+    assert_eq!(find("bob", "one.example").await.as_deref(), Some(&changed));
+    assert!(store.delete_client(client_sid(1)).await.unwrap());
+    assert!(!store.delete_client(client_sid(1)).await.unwrap());
+    assert!(
+        !store.update_client(changed).await.unwrap(),
+        "gone stays gone"
+    );
+    assert!(find("bob", "one.example").await.is_none());
+
+    let start = Instant::now();
+    for _ in 0..1_000 {
+        assert!(find("eve", "one.example").await.is_some());
+    }
+    assert!(
+        start.elapsed() < Duration::from_millis(100),
+        "hot: {:?}",
+        start.elapsed()
+    );
+}
+
+pub(crate) async fn numbers_are_found_by_spelling_then_pattern(db: &Database) {
+    let store = db.open().await;
+    let one = organization(&store, 1, "one.example").await;
+    let two = organization(&store, 2, "two.example").await;
+    let stored = ["16.*", "16508.*", "*", "7777|8888", "+12025550123", "kim"];
+    for (n, text) in (1..).zip(stored) {
+        store.insert_number(number(n, one, text)).await.unwrap();
+    }
+    store
+        .insert_number(number(20, two, "+12025550123"))
+        .await
+        .unwrap();
+    let twin = store.insert_number(number(21, one, "kim")).await;
+    assert!(
+        matches!(twin, Err(StoreError::Duplicate("the number"))),
+        "{twin:?}"
+    );
+
+    let find = |organization, dialled: &'static str| {
+        let store = store.clone();
+        async move {
+            let spellings = model::number::candidates(dialled);
+            let found = store
+                .number_candidates(organization, &spellings)
+                .await
+                .unwrap();
+            let texts = |numbers: &[std::sync::Arc<Number>]| {
+                numbers
+                    .iter()
+                    .map(|n| n.phone_number.clone())
+                    .collect::<Vec<_>>()
+            };
+            (
+                texts(&found.exact),
+                texts(&found.patterns),
+                found.any.is_some(),
+            )
+        }
+    };
+    let patterns = vec![
+        "7777|8888".to_owned(),
+        "16508.*".to_owned(),
+        "16.*".to_owned(),
+    ];
+    let both = vec!["+12025550123".to_owned(); 2];
+    let kim = vec!["kim".to_owned()];
+    let table = [
+        (
+            Some(one),
+            "12025550123",
+            both.clone(),
+            patterns.clone(),
+            true,
+        ),
+        (Some(one), "kim", kim.clone(), patterns.clone(), true),
+        (Some(one), "*", vec![], patterns.clone(), true),
+        (Some(two), "+1 202 555 0123", both.clone(), vec![], false),
+        (None, "+12025550123", both, vec![], false),
+        (None, "unknown", vec![], vec![], false),
+    ];
+    for (organization, dialled, exact, patterns, any) in table {
+        assert_eq!(
+            find(organization, dialled).await,
+            (exact, patterns, any),
+            "{dialled}"
+        );
+    }
+    let longer = Number {
+        phone_number: "165082.*".to_owned(),
+        ..number(1, one, "x")
+    };
+    assert!(store.update_number(longer).await.unwrap());
+    assert!(store.delete_number(number_sid(3)).await.unwrap());
+    let patterns = vec![
+        "7777|8888".to_owned(),
+        "165082.*".to_owned(),
+        "16508.*".to_owned(),
+    ];
+    assert_eq!(find(Some(one), "kim").await, (kim, patterns, false));
+}
+
+pub(crate) async fn numbers_are_listed(db: &Database) {
+    let store = db.open().await;
+    let one = organization(&store, 1, "one.example").await;
+    for n in 1..=12 {
+        let mut number = number(n, one, &format!("99{n:02}"));
+        number.friendly_name = if n == 5 {
+            "My Company Line".to_owned()
+        } else {
+            format!("n{n}")
+        };
+        if n == 1 {
+            number.extra = BTreeMap::from([("SmsUrl".to_owned(), "http://a/\"1\"".to_owned())]);
+            number.voice.application = Some(application_sid(1));
+            number.status_callback_method = Some(HttpMethod::Get);
+        }
+        store.insert_number(number.clone()).await.unwrap();
+        assert_eq!(store.number(number.sid).await.unwrap(), Some(number));
+    }
+    let all = NumberFilter {
+        scope: Scope::Own(account_sid(1)),
+        phone_number: None,
+        friendly_name: None,
+        sort: Sort {
+            key: NumberKey::PhoneNumber,
+            descending: true,
+        },
+        window: Window {
+            offset: 0,
+            limit: 10,
+        },
+    };
+    let rows = store.numbers(&all).await.unwrap();
+    assert_eq!((rows.total, rows.items.len()), (12, 10));
+    assert_eq!(rows.items[0].phone_number, "9912");
+    let text = |text: &str| Some(text.to_owned());
+    let table = [
+        (
+            NumberFilter {
+                friendly_name: text("ompan"),
+                ..all.clone()
+            },
+            1,
+        ),
+        (
+            NumberFilter {
+                phone_number: text("91_"),
+                ..all.clone()
+            },
+            3,
+        ),
+        (
+            NumberFilter {
+                phone_number: text("9%1"),
+                ..all.clone()
+            },
+            4,
+        ),
+    ];
+    for (filter, total) in table {
+        assert_eq!(
+            store.numbers(&filter).await.unwrap().total,
+            total,
+            "{filter:?}"
+        );
+    }
+    let attached = store
+        .numbers_with_application(Scope::Own(account_sid(1)))
+        .await
+        .unwrap();
+    assert_eq!(attached.len(), 1);
+}
+
+pub(crate) async fn applications_come_back(db: &Database) {
+    let store = db.open().await;
+    let mut application = Application {
+        sid: application_sid(1),
+        account: account_sid(1),
+        friendly_name: "受付".to_owned(),
+        api_version: "2012-04-24".to_owned(),
+        voice_caller_id_lookup: true,
+        rcml_url: Some(String::new()),
+        kind: None,
+        created: Timestamp(1),
+        updated: Timestamp(2),
+    };
+    assert!(store.application(application.sid).await.unwrap().is_none());
+    store.insert_application(application.clone()).await.unwrap();
+    assert_eq!(
+        store.application(application.sid).await.unwrap().as_deref(),
+        Some(&application)
+    );
+    application.kind = Some("voice".to_owned());
+    assert!(store.update_application(application.clone()).await.unwrap());
+    let listed = store
+        .applications(Scope::Own(account_sid(1)))
+        .await
+        .unwrap();
+    assert_eq!(listed, vec![application.clone()]);
+    assert!(store.delete_application(application.sid).await.unwrap());
+    assert!(store.application(application.sid).await.unwrap().is_none());
+}

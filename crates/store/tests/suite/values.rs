@@ -1,0 +1,207 @@
+//! Rows and shorthands that the cases use.
+
+use std::collections::BTreeMap;
+
+use model::record::{
+    Account, CallRecord, Callback, Client, Notification, Number, Organization, Recording,
+    VoiceApplication,
+};
+use model::{
+    AccountSid, AccountStatus, ApplicationSid, CallSid, CallStatus, ClientSid, Direction, EventSid,
+    HttpMethod, NotificationSid, NumberSid, OrganizationSid, RecordingSid, Timestamp,
+};
+use store::credentials::{ha1_md5, ha1_sha256};
+use store::{Change, Store};
+
+// Values of the cases; `n` tells them apart.
+
+pub(super) fn bytes(n: u32) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    bytes[..4].copy_from_slice(&n.to_be_bytes());
+    bytes
+}
+
+pub(super) fn account_sid(n: u32) -> AccountSid {
+    AccountSid::from_bytes(bytes(n))
+}
+pub(super) fn application_sid(n: u32) -> ApplicationSid {
+    ApplicationSid::from_bytes(bytes(n))
+}
+pub(super) fn call_sid(n: u32) -> CallSid {
+    CallSid::from_bytes(bytes(n))
+}
+pub(super) fn client_sid(n: u32) -> ClientSid {
+    ClientSid::from_bytes(bytes(n))
+}
+pub(super) fn number_sid(n: u32) -> NumberSid {
+    NumberSid::from_bytes(bytes(n))
+}
+
+pub(super) fn now() -> Timestamp {
+    let since_1970 = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap();
+    Timestamp::from_unix(since_1970)
+}
+
+pub(super) async fn commit(store: &Store, changes: Vec<Change>) {
+    store.commit(changes).await.unwrap();
+}
+
+pub(super) async fn organization(store: &Store, n: u32, domain: &str) -> OrganizationSid {
+    let sid = OrganizationSid::from_bytes(bytes(n));
+    let organization = Organization {
+        sid,
+        domain_name: domain.to_owned(),
+        created: Timestamp(i64::from(n)),
+    };
+    store.insert_organization(organization).await.unwrap();
+    sid
+}
+
+pub(super) async fn insert_account(
+    store: &Store,
+    n: u32,
+    parent: Option<u32>,
+    organization: OrganizationSid,
+) {
+    let account = Account {
+        sid: account_sid(n),
+        organization,
+        parent: parent.map(account_sid),
+        friendly_name: format!("account {n}"),
+        email: format!("a{n}@example.org"),
+        status: AccountStatus::Active,
+        role: "Administrator".to_owned(),
+        password_hash: None,
+        auth_token: format!("token-{n}"),
+        created: Timestamp(i64::from(n)),
+        updated: Timestamp(i64::from(n)),
+    };
+    store.insert_account(account, None).await.unwrap();
+}
+
+pub(super) fn call(store: &Store, account: AccountSid, n: u32) -> CallRecord {
+    CallRecord {
+        sid: call_sid(n),
+        instance: store.instance(),
+        parent: None,
+        account,
+        to: "bob".to_owned(),
+        from: "+15551234567".to_owned(),
+        number: Some(number_sid(1)),
+        status: CallStatus::Queued,
+        direction: Direction::OutboundApi,
+        created: Timestamp(i64::from(n)),
+        updated: Timestamp(i64::from(n)),
+        started: Some(Timestamp(i64::from(n))),
+        answered: None,
+        ended: None,
+        duration_s: None,
+        ring_duration_s: None,
+        answered_by: None,
+        forwarded_from: None,
+        caller_name: Some("Ann \"A\"".to_owned()),
+        reason: None,
+        sip_status: None,
+        sip_call_id: None,
+        muted: false,
+    }
+}
+
+pub(super) fn ended(sid: CallSid, at: i64) -> Change {
+    Change::CallEnded {
+        sid,
+        status: CallStatus::Completed,
+        at: Timestamp(at),
+        duration_s: Some(if at == 2_000 { 9 } else { 7 }),
+        ring_duration_s: None,
+        reason: Some("caller-hung-up".to_owned()),
+        sip_status: Some(200),
+    }
+}
+
+pub(super) fn callback(call: CallSid, sequence: i64) -> Callback {
+    let mut event = *call.as_bytes();
+    event[15] = u8::try_from(sequence).unwrap();
+    Callback {
+        event: EventSid::from_bytes(event),
+        account: account_sid(1),
+        call,
+        sequence,
+        url: "http://127.0.0.1/cb".to_owned(),
+        method: HttpMethod::Post,
+        params: vec![
+            ("A".to_owned(), "1".to_owned()),
+            ("A".to_owned(), "é\"".to_owned()),
+        ],
+        created: Timestamp(1),
+    }
+}
+
+pub(super) fn recording(n: u32, call: CallSid, duration_ms: i64) -> Recording {
+    Recording {
+        sid: RecordingSid::from_bytes(bytes(n)),
+        account: account_sid(1),
+        call,
+        duration_ms,
+        size_bytes: 44,
+        created: Timestamp(i64::from(n)),
+        updated: Timestamp(i64::from(n)),
+    }
+}
+
+pub(super) fn notification(n: u32, text: &str) -> Notification {
+    Notification {
+        sid: NotificationSid::from_bytes(bytes(n)),
+        account: account_sid(1),
+        call: Some(call_sid(1)),
+        level: 1,
+        code: 12_100,
+        text: text.to_owned(),
+        request_url: Some("http://a/1".to_owned()),
+        request_method: Some("POST".to_owned()),
+        line: Some(3),
+        column: None,
+        created: Timestamp(i64::from(n)),
+    }
+}
+
+pub(super) fn client(n: u32, organization: OrganizationSid, login: &str) -> Client {
+    Client {
+        sid: client_sid(n),
+        account: account_sid(1),
+        organization,
+        friendly_name: login.to_owned(),
+        login: login.to_owned(),
+        ha1_md5: ha1_md5(login, "one.example", "secret"),
+        ha1_sha256: ha1_sha256(login, "one.example", "secret"),
+        enabled: true,
+        voice: VoiceApplication {
+            url: Some("http://127.0.0.1/doc.xml".to_owned()),
+            method: Some(HttpMethod::Get),
+            ..VoiceApplication::default()
+        },
+        created: Timestamp(i64::from(n)),
+        updated: Timestamp(i64::from(n)),
+    }
+}
+
+pub(super) fn number(n: u32, organization: OrganizationSid, text: &str) -> Number {
+    Number {
+        sid: number_sid(n),
+        account: account_sid(1),
+        organization,
+        friendly_name: text.to_owned(),
+        phone_number: text.to_owned(),
+        pure_sip: true,
+        public: false,
+        voice: VoiceApplication::default(),
+        status_callback: None,
+        status_callback_method: None,
+        voice_caller_id_lookup: false,
+        extra: BTreeMap::new(),
+        created: Timestamp(i64::from(n)),
+        updated: Timestamp(i64::from(n)),
+    }
+}
