@@ -216,7 +216,7 @@ impl Phone {
         };
         let mut asked = 0_u32;
         wait::until(&format!("{}: registered", self.user), PATIENCE, || {
-            if asked % 10 == 0 {
+            if asked.is_multiple_of(10) {
                 self.command(REGINFO, "").ok()?;
             }
             asked += 1;
