@@ -63,7 +63,7 @@ tidy:
 
 # each conformance row names a real test or says what it waits for
 conformance *args:
-    cargo xtask conformance {{ args }}
+    cargo xtask conformance --strict {{ args }}
 
 # docs/errors.md and the error table agree
 errors:

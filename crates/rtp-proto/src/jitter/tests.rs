@@ -1,3 +1,5 @@
+//! What comes out of the buffer, frame by frame.
+
 use super::*;
 
 const FIXED_40: Delay = Delay::Fixed(Duration::from_millis(40));
