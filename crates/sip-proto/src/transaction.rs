@@ -12,6 +12,8 @@ mod key;
 mod machine;
 mod server;
 mod table;
+#[cfg(test)]
+mod tests;
 pub(crate) mod timers;
 
 pub(crate) use key::ServerKey;
