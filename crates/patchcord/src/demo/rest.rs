@@ -63,7 +63,7 @@ impl Rest {
         let text = text.with_context(|| format!("cannot read {}", path.display()))?;
         let token = text.lines().find_map(|line| {
             let (name, value) = line.split_once('=')?;
-            name.to_lowercase().ends_with("token").then_some(value)
+            name.ends_with("TOKEN").then_some(value.trim_matches('\''))
         });
         Ok(Self {
             fetcher: Fetcher::new(FetchConfig::default())?,

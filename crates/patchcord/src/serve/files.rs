@@ -83,8 +83,15 @@ fn write_credentials(path: &Path, made: &FirstStart) -> std::io::Result<()> {
         .truncate(true)
         .mode(0o600)
         .open(path)?;
-    writeln!(file, "account_sid={}", made.sid)?;
-    writeln!(file, "auth_token={}", made.token)?;
-    writeln!(file, "email={}", made.email)?;
-    writeln!(file, "password={}", made.password)
+    // Written so that a shell can read it: `. admin-credentials`.
+    for (name, value) in [
+        ("SID", made.sid.to_string()),
+        ("TOKEN", made.token.clone()),
+        ("EMAIL", made.email.clone()),
+        ("PASSWORD", made.password.clone()),
+    ] {
+        let quoted = value.replace('\'', "'\\''");
+        writeln!(file, "PATCHCORD_ADMIN_{name}='{quoted}'")?;
+    }
+    Ok(())
 }
