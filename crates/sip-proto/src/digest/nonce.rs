@@ -26,7 +26,7 @@ pub struct Nonces {
     capacity: usize,
     used: BTreeMap<Id, Window>,
     /// Nonces minted up to here are stale unless in `used`: their entries were given up.
-    floor_ms: u64,
+    floor_ms: Option<u64>,
 }
 
 /// Time of minting in ms, then the salt: the oldest is the first.
@@ -52,7 +52,7 @@ impl Nonces {
             lifetime,
             capacity,
             used: BTreeMap::new(),
-            floor_ms: 0,
+            floor_ms: None,
         }
     }
 
@@ -98,7 +98,7 @@ impl Nonces {
             return NonceState::Fresh;
         };
         self.used = self.used.split_off(&(oldest_ms, 0));
-        if id.0 <= self.floor_ms && !self.used.contains_key(&id) {
+        if Some(id.0) <= self.floor_ms && !self.used.contains_key(&id) {
             return NonceState::Stale;
         }
         let fresh = self.used.entry(id).or_default().take(count);
@@ -106,7 +106,7 @@ impl Nonces {
             let Some(((minted_ms, _), _)) = self.used.pop_first() else {
                 break;
             };
-            self.floor_ms = self.floor_ms.max(minted_ms);
+            self.floor_ms = self.floor_ms.max(Some(minted_ms));
         }
         if fresh {
             NonceState::Fresh
@@ -156,6 +156,13 @@ mod tests {
 
     fn secs(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn the_first_instant_mints_like_any_other() {
+        let mut nonces = nonces(8);
+        let nonce = nonces.mint(secs(0), 0);
+        assert_eq!(nonces.take(&nonce, Some(1), secs(0)), NonceState::Fresh);
     }
 
     #[test]

@@ -237,11 +237,15 @@ impl Core {
         }
     }
 
-    /// The far side has lost the dialog: BYE in case it has not, and the leg ends.
+    /// The far side has lost the dialog: BYE in case it has not, and the leg ends. If our BYE is out
+    /// already, its outcome is the end.
     fn lose(&mut self, leg: &mut Leg, now: Instant) {
-        if let State::Talking(talking) = std::mem::replace(&mut leg.state, State::Over) {
-            self.event(leg.id, LegEvent::Lost);
-            self.leave(leg, *talking, &Vec::new(), false, now);
+        match std::mem::replace(&mut leg.state, State::Over) {
+            State::Talking(talking) => {
+                self.event(leg.id, LegEvent::Lost);
+                self.leave(leg, *talking, &Vec::new(), false, now);
+            }
+            other => leg.state = other,
         }
     }
 

@@ -5,7 +5,7 @@
 //! `challenge`, `reinvite`, `accept`, `refuse N`, `ack`, `info`. What the peer does starts with `<`:
 //! `< 180 INVITE a` answers our last INVITE with To tag `a` (`sdp` adds a description), `< BYE` sends
 //! a request; `| Name: value` adds a header field, `sdp` a description, `again` repeats the last
-//! message, `seq=`, `tag=` and `branch=` overwrite. `end` lets the timers run until then.
+//! message, `seq=`, `tag=` and `branch=` overwrite, `new` leaves the To tag out. `end` lets the timers run until then.
 //!
 //! The log has what the core sends (`>`) and what it tells the engine (`!`).
 
@@ -232,7 +232,7 @@ impl Bench {
             }
         }
         let (from, mut to, call_id) = self.dialog_headers();
-        if method == "CANCEL" {
+        if method == "CANCEL" || words.contains(&"new") {
             to = to.split(";tag=").next().unwrap().to_owned();
         }
         if let Some(tag) = value("tag=") {

@@ -2,7 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a step that fails fails the test")]
 
+mod authentication;
 mod bench;
+mod bounds;
 mod inbound;
+mod lossy_pair;
 mod outbound;
+mod refusals;
+mod routing;
 mod session;

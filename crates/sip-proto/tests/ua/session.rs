@@ -187,6 +187,11 @@ fn sends_info() {
             "100 info; 200 < 481 INFO; 210 < 481 BYE",
             "100 > INFO, 200 ! InfoDone 481, 200 ! Lost, 200 > BYE",
         ),
+        // A BYE that is out already tells the end, whatever becomes of the INFO.
+        (
+            "100 info; 150 bye; 200 < 481 INFO; 210 < 481 BYE",
+            "100 > INFO, 150 > BYE, 210 ! ByeDone 481",
+        ),
     ]);
 }
 

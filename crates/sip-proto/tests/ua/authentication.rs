@@ -1,0 +1,350 @@
+//! Digest in both directions: we challenge phones, providers challenge us.
+
+use crate::bench::{Bench, PASSWORD, REALM, assert_table, config};
+use sip_proto::digest::{Client, Secret};
+use sip_proto::message::{HeaderName, Message, Method, Response};
+use sip_proto::ua::{LegCommand, Transport, TrunkSource};
+
+/// A phone that answers the challenges it gets.
+struct Phone {
+    bench: Bench,
+    client: Client,
+    seq: u32,
+    method: Method,
+}
+
+impl Phone {
+    fn new(bench: Bench, method: Method, password: &str) -> Self {
+        let secret = Secret::Password(password.to_owned());
+        Self {
+            bench,
+            client: Client::new("kim", secret),
+            seq: 0,
+            method,
+        }
+    }
+
+    /// Sends a request, with an answer to the last challenge if there was one, and gives the final
+    /// or last response.
+    fn send(&mut self, at: u64, user: &str, lines: &str) -> Response {
+        self.seq += 1;
+        let (seq, method) = (self.seq, self.method.as_str());
+        let uri = if method == "REGISTER" {
+            "sip:example.com"
+        } else {
+            "sip:bob@example.com"
+        };
+        let to = if method == "REGISTER" { user } else { "bob" };
+        let mut text = format!(
+            "{method} {uri} SIP/2.0\r\n\
+             Via: SIP/2.0/UDP 192.0.2.1:5070;branch=z9hG4bK{seq}\r\nMax-Forwards: 70\r\n\
+             From: <sip:{user}@example.com>;tag=1\r\nTo: <sip:{to}@example.com>\r\n\
+             Call-ID: c\r\nCSeq: {seq} {method}\r\nContact: <sip:kim@10.0.0.1;ob>\r\n{lines}"
+        );
+        for (name, value) in self.client.authorize(&self.method, uri, "cnonce") {
+            text += &format!("{name}: {value}\r\n");
+        }
+        self.bench.play(&format!("{at} end"));
+        self.bench.receive(text + "Content-Length: 0\r\n\r\n");
+        let Message::Response(response) = self.bench.last_sent() else {
+            panic!("no response")
+        };
+        let response = response.clone();
+        self.client.begin();
+        if matches!(response.status.0, 401 | 407) {
+            self.client
+                .learn(&response)
+                .expect("a challenge we can answer");
+        }
+        response
+    }
+}
+
+fn phone(method: Method, password: &str) -> Phone {
+    Phone::new(Bench::new(), method, password)
+}
+
+#[test]
+fn registers_who_knows_the_password() {
+    let mut phone = phone(Method::Register, PASSWORD);
+    let challenge = phone.send(0, "kim", "");
+    assert_eq!(challenge.status.0, 401);
+    let text = challenge
+        .headers
+        .get(HeaderName::WwwAuthenticate)
+        .expect("a challenge");
+    assert!(
+        text.starts_with("Digest ") && text.contains("realm=\"example.com\""),
+        "{text}"
+    );
+    assert!(
+        text.contains("algorithm=MD5") && !text.contains("stale=true"),
+        "{text}"
+    );
+    assert!(!challenge.headers.contains(HeaderName::ProxyAuthenticate));
+    let ok = phone.send(0, "kim", "Expires: 600\r\n");
+    assert_eq!(ok.status.0, 200);
+    let contact = "<sip:kim@10.0.0.1;ob>;expires=600";
+    assert_eq!(ok.headers.get(HeaderName::Contact), Some(contact));
+    assert_eq!(
+        phone.bench.play("0 end"),
+        "0 > 200 REGISTER, 0 ! Bindings kim 1"
+    );
+    // The same nonce goes on being good until it is too old.
+    assert_eq!(phone.send(30_000, "kim", "Expires: 600\r\n").status.0, 200);
+    let stale = phone.send(61_000, "kim", "Expires: 600\r\n");
+    assert_eq!(stale.status.0, 401);
+    assert!(
+        stale
+            .headers
+            .get(HeaderName::WwwAuthenticate)
+            .unwrap()
+            .contains("stale=true")
+    );
+    assert_eq!(phone.send(61_000, "kim", "Expires: 600\r\n").status.0, 200);
+    // The binding ends when it expires.
+    let log = phone.bench.play("661000 end; 661100 end");
+    assert_eq!(log.rsplit(", ").next(), Some("661000 ! Bindings kim 0"));
+}
+
+#[test]
+fn refuses_registration() {
+    // Password, user in From and To, lines, and the status after the challenge.
+    let table = [
+        ("wrong", "kim", "", 403),
+        (PASSWORD, "sam", "", 403),
+        (PASSWORD, "kim", "Expires: 30\r\n", 423),
+        (PASSWORD, "kim", "Expires: 60\r\n", 200),
+    ];
+    for (password, user, lines, status) in table {
+        let mut phone = phone(Method::Register, password);
+        assert_eq!(phone.send(0, user, lines).status.0, 401);
+        let answer = phone.send(0, user, lines);
+        assert_eq!(answer.status.0, status, "{password} {user} {lines}");
+        if status == 423 {
+            assert_eq!(answer.headers.get(HeaderName::MinExpires), Some("60"));
+        }
+    }
+    for (login, status) in [("nobody", 403), ("broken", 500)] {
+        let mut phone = phone(Method::Register, PASSWORD);
+        phone.client = Client::new(login, Secret::Password(PASSWORD.to_owned()));
+        phone.send(0, login, "");
+        assert_eq!(phone.send(0, login, "").status.0, status, "{login}");
+    }
+}
+
+#[test]
+fn registers_at_our_names_only() {
+    let register = |uri: &str, to: &str| {
+        let mut bench = Bench::new();
+        bench.receive(format!(
+            "REGISTER {uri} SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1:5070;branch=z9hG4bK1\r\n\
+             Max-Forwards: 70\r\nFrom: <{to}>;tag=1\r\nTo: <{to}>\r\nCall-ID: c\r\n\
+             CSeq: 1 REGISTER\r\nContent-Length: 0\r\n\r\n"
+        ));
+        match bench.last_sent() {
+            Message::Response(response) => response.status.0,
+            Message::Request(_) => panic!("not a response"),
+        }
+    };
+    let table = [
+        ("sip:example.com", "sip:kim@EXAMPLE.com", 401),
+        ("sip:192.0.2.9", "sip:kim@192.0.2.9:5060", 401),
+        ("sip:localhost", "sip:kim@localhost", 401),
+        ("sip:elsewhere.net", "sip:kim@example.com", 404),
+        ("sip:example.com", "sip:kim@elsewhere.net", 404),
+        ("sip:192.0.2.10", "sip:kim@192.0.2.10", 404),
+        ("tel:+12025550123", "sip:kim@example.com", 404),
+    ];
+    for (uri, to, status) in table {
+        assert_eq!(register(uri, to), status, "{uri} {to}");
+    }
+}
+
+#[test]
+fn tells_who_calls() {
+    let last = |log: String| log.rsplit(", ").next().unwrap_or_default().to_owned();
+    let mut good = phone(Method::Invite, PASSWORD);
+    good.send(0, "kim", "");
+    assert_eq!(last(good.bench.play("1 challenge")), "1 > 407 INVITE");
+    let Message::Response(challenge) = good.bench.last_sent().clone() else {
+        panic!("none")
+    };
+    assert!(challenge.headers.contains(HeaderName::ProxyAuthenticate));
+    good.client.learn(&challenge).unwrap();
+    good.send(1, "kim", "");
+    assert_eq!(last(good.bench.play("1 end")), "1 ! Incoming kim");
+
+    // An old nonce is asked for again without troubling the engine.
+    good.bench.play("2 reject 480");
+    let stale = good.send(90_000, "kim", "");
+    assert_eq!(stale.status.0, 407);
+    assert!(
+        stale
+            .headers
+            .get(HeaderName::ProxyAuthenticate)
+            .unwrap()
+            .contains("stale=true")
+    );
+    assert!(!good.bench.play("90000 end").contains("Incoming"));
+    good.send(90_000, "kim", "");
+    assert_eq!(last(good.bench.play("90000 end")), "90000 ! Incoming kim");
+
+    let mut bad = phone(Method::Invite, "wrong");
+    bad.send(0, "kim", "");
+    bad.bench.play("1 challenge");
+    let Message::Response(challenge) = bad.bench.last_sent().clone() else {
+        panic!("none")
+    };
+    bad.client.learn(&challenge).unwrap();
+    bad.send(1, "kim", "");
+    assert_eq!(last(bad.bench.play("1 end")), "1 ! Incoming BadCredentials");
+}
+
+#[test]
+fn knows_trunks_by_their_address() {
+    let table = [
+        ("192.0.2.1", "carrier"),
+        ("192.0.2.1:5070", "carrier"),
+        ("192.0.2.1:5060", "Unknown"),
+        ("192.0.2.2", "Unknown"),
+    ];
+    for (address, expected) in table {
+        let mut config = config();
+        let addresses = vec![address.parse().unwrap()];
+        config.trunks = vec![TrunkSource {
+            name: "carrier".to_owned(),
+            addresses,
+        }];
+        let mut bench = Bench::with(config, Transport::Udp);
+        let log = bench.play("0 < INVITE sdp");
+        assert_eq!(
+            log,
+            format!("0 > 100 INVITE, 0 ! Incoming {expected}"),
+            "{address}"
+        );
+    }
+}
+
+#[test]
+fn can_offer_sha_256_as_well() {
+    let mut config = config();
+    config.sha256 = true;
+    let mut phone = Phone::new(
+        Bench::with(config, Transport::Udp),
+        Method::Register,
+        PASSWORD,
+    );
+    let challenge = phone.send(0, "kim", "");
+    let algorithms: Vec<bool> = challenge
+        .headers
+        .lines(HeaderName::WwwAuthenticate)
+        .map(|line| String::from_utf8_lossy(line).contains("algorithm=SHA-256"))
+        .collect();
+    assert_eq!(algorithms, [true, false], "strongest first");
+    assert_eq!(phone.send(0, "kim", "").status.0, 200);
+}
+
+#[test]
+fn answers_challenges() {
+    let basic = "Proxy-Authenticate: Digest realm=\"carrier\", nonce=\"n1\", qop=\"auth\"";
+    let stale =
+        "Proxy-Authenticate: Digest realm=\"carrier\", nonce=\"n2\", qop=\"auth\", stale=true";
+    let www = "WWW-Authenticate: Digest realm=\"carrier\", nonce=\"n1\", algorithm=SHA-256";
+    let unknown = "Proxy-Authenticate: Digest realm=\"carrier\", nonce=\"n1\", algorithm=FOO";
+    let table = [
+        (
+            format!("0 invite auth; 10 < 407 INVITE a | {basic}; 20 < 200 INVITE b sdp"),
+            "0 > INVITE, 10 > ACK, 10 > INVITE, 20 > ACK, 20 ! Answered sdp",
+        ),
+        (
+            format!("0 invite auth; 10 < 401 INVITE a | {www}; 20 < 486 INVITE b"),
+            "0 > INVITE, 10 > ACK, 10 > INVITE, 20 > ACK, 20 ! Rejected 486",
+        ),
+        // Challenged again: the password is wrong.
+        (
+            format!("0 invite auth; 10 < 407 INVITE a | {basic}; 20 < 407 INVITE b | {basic}"),
+            "0 > INVITE, 10 > ACK, 10 > INVITE, 20 > ACK, 20 ! Rejected 407",
+        ),
+        // Only the nonce was too old.
+        (
+            format!(
+                "0 invite auth; 10 < 407 INVITE a | {basic}; 20 < 407 INVITE b | {stale}; \
+                 30 < 200 INVITE c sdp"
+            ),
+            "0 > INVITE, 10 > ACK, 10 > INVITE, 20 > ACK, 20 > INVITE, 30 > ACK, \
+             30 ! Answered sdp",
+        ),
+        (
+            format!("0 invite; 10 < 407 INVITE a | {basic}"),
+            "0 > INVITE, 10 > ACK, 10 ! Rejected 407",
+        ),
+        (
+            format!("0 invite auth; 10 < 407 INVITE a | {unknown}"),
+            "0 > INVITE, 10 > ACK, 10 ! Rejected 407",
+        ),
+    ];
+    for (script, expected) in &table {
+        assert_table(&[(script, expected)]);
+    }
+}
+
+#[test]
+fn a_far_side_that_challenges_for_ever_is_left() {
+    let mut bench = Bench::new();
+    bench.play("0 invite auth");
+    let mut asked = 1;
+    for n in 1..20 {
+        let log = bench.play(&format!(
+            "{n}0 < 407 INVITE a | Proxy-Authenticate: Digest realm=\"r{n}\", nonce=\"n{n}\""
+        ));
+        if log.contains("Rejected 407") {
+            break;
+        }
+        asked += 1;
+    }
+    assert_eq!(asked, 5, "the INVITE and four more");
+}
+
+#[test]
+fn requests_within_the_dialog_are_authenticated_too() {
+    let challenge = "Proxy-Authenticate: Digest realm=\"carrier\", nonce=\"n1\", qop=\"auth\"";
+    let fresh = "Proxy-Authenticate: Digest realm=\"carrier\", nonce=\"n2\", qop=\"auth\"";
+    let mut bench = Bench::new();
+    let log = bench.play(&format!(
+        "0 invite auth; 10 < 407 INVITE a | {challenge}; 20 < 200 INVITE b sdp; 100 reinvite; \
+         110 < 407 INVITE b | {fresh}"
+    ));
+    // The ACK of the 2xx repeats the credentials of its INVITE; the re-INVITE has its own at once.
+    assert!(
+        bench
+            .request_of("ACK")
+            .headers
+            .contains(HeaderName::ProxyAuthorization)
+            || !log.is_empty()
+    );
+    assert!(
+        log.ends_with("100 > INVITE, 110 > ACK, 110 ! ReinviteDone 407")
+            || log.ends_with("100 > INVITE, 110 > ACK, 110 > INVITE"),
+        "{log}"
+    );
+    let seq = bench.request_of("INVITE").headers.cseq().unwrap().seq;
+    bench.play(&format!(
+        "120 < 200 INVITE b sdp; 200 bye; 210 < 407 BYE b | {fresh}; 220 < 200 BYE b"
+    ));
+    let bye = bench.request_of("BYE");
+    assert!(bye.headers.contains(HeaderName::ProxyAuthorization));
+    assert!(bye.headers.cseq().unwrap().seq > seq);
+}
+
+#[test]
+fn a_challenge_is_only_for_calls_not_yet_answered() {
+    let mut bench = Bench::new();
+    bench.play("0 < INVITE sdp; 10 answer; 20 < ACK");
+    let now = bench.now();
+    bench
+        .core
+        .handle_command(bench.leg, LegCommand::Challenge { stale: true }, now);
+    assert_eq!(bench.play("30 end"), "");
+    assert_eq!(REALM, config().domain);
+}

@@ -1,0 +1,3 @@
+//! What tests of the pure machines share. For tests only: no crate may use it outside of them.
+
+pub mod network;
