@@ -1,3 +1,5 @@
-//! What tests of the pure machines share. For tests only: no crate may use it outside of them.
+//! What tests of the pure machines share. A dev-dependency only.
+//!
+//! **Invariant: the same seed and the same inputs give the same run.**
 
 pub mod network;
