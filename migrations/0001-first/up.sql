@@ -178,3 +178,11 @@ CREATE TABLE traces (
     call TEXT PRIMARY KEY,
     content {{blob}} NOT NULL
 );
+
+-- Registered phones, for the next process: `content` is a list as JSON.
+CREATE TABLE bindings (
+    organization TEXT NOT NULL,
+    login TEXT NOT NULL,
+    content TEXT NOT NULL,
+    PRIMARY KEY (organization, login)
+);

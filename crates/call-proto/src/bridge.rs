@@ -9,6 +9,7 @@ use model::{CallSid, RecordingSid, Timestamp};
 
 use crate::command::MediaCommand;
 use crate::context::{Context, Letter};
+use crate::fact::Reason;
 use crate::trace::Lane;
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -30,10 +31,31 @@ pub(crate) struct Plan {
 pub(crate) enum Ended {
     /// This leg is over.
     By(CallSid),
+    /// This leg is over because something went wrong with it.
+    Failed(CallSid),
     /// The time limit ran out.
     TimeLimit,
     /// This leg was redirected away.
     Redirected(CallSid),
+}
+
+impl Ended {
+    pub(crate) const fn of_leg(leg: CallSid, failed: bool) -> Self {
+        if failed {
+            Self::Failed(leg)
+        } else {
+            Self::By(leg)
+        }
+    }
+
+    /// Why the other leg ends, if it does.
+    pub(crate) const fn reason(self) -> Reason {
+        match self {
+            Self::By(_) | Self::Failed(_) => Reason::PartnerHungUp,
+            Self::TimeLimit => Reason::TimeLimit,
+            Self::Redirected(_) => Reason::Api,
+        }
+    }
 }
 
 pub(crate) struct Bridge {

@@ -8,7 +8,7 @@
 use model::record::CallRecord;
 use model::{AccountSid, CallSid, CallStatus, Direction, NumberSid, Timestamp};
 
-use crate::bridge::BridgeId;
+use crate::bridge::{BridgeId, Ended};
 use crate::callback::{CallbackTarget, LegCallback};
 use crate::command::{Command, MediaCommand};
 use crate::context::{About, Context, Letter};
@@ -38,6 +38,8 @@ pub(crate) struct Info {
     pub(crate) sip_call_id: Option<String>,
     /// The leg was dialled as a SIP address.
     pub(crate) dialled_sip: bool,
+    /// Max-Forwards of the INVITE that made this leg.
+    pub(crate) max_forwards: u8,
 }
 
 pub(crate) struct Call {
@@ -223,9 +225,16 @@ impl Call {
         self.leg_is_over(reason, cx);
     }
 
+    /// Whether the leg ended because something went wrong.
+    pub(crate) fn has_failed(&self) -> bool {
+        let failed = |end: &CallEnd| end.status == CallStatus::Failed;
+        self.ended.as_ref().is_some_and(failed)
+    }
+
     fn tell_dependents(&mut self, status: CallStatus, cx: &mut Context) {
         if let Some(bridge) = self.bridge {
-            cx.letter(Letter::BridgeLegOver(bridge, self.sid));
+            let ended = Ended::of_leg(self.sid, self.has_failed());
+            cx.letter(Letter::BridgeLegOver(bridge, ended));
         }
         if let Some(fork) = self.fork.take() {
             let over = LegOver {

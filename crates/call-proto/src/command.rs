@@ -2,7 +2,7 @@
 
 use model::{CallSid, HttpMethod, RecordingSid};
 
-use crate::event::{Clip, Headers, PlayId, Req, Route};
+use crate::event::{Clip, Headers, PlayId, Req, Route, Via};
 use crate::fact::Fact;
 use crate::trace::Entry;
 
@@ -137,6 +137,8 @@ pub struct Invite {
     pub headers: Headers,
     /// Our offer.
     pub sdp: String,
+    /// Max-Forwards.
+    pub max_forwards: u8,
 }
 
 /// What to play.
@@ -155,6 +157,8 @@ pub enum MediaCommand {
     Open {
         /// The far side's offer.
         offer: Option<String>,
+        /// Of a leg that we create: the way its INVITE will go.
+        towards: Option<Via>,
     },
     /// The far side's answer to our offer.
     Remote {

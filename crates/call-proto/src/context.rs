@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use model::address::redacted;
 use model::record::Notification;
 use model::{
     AccountSid, CallSid, EventSid, InstanceSid, Level, NotificationSid, RecordingSid, Timestamp,
@@ -79,6 +80,8 @@ pub(crate) enum Letter {
     },
     /// A fork without a parent has a winner, which runs the script.
     Adopt { child: CallSid },
+    /// A call of the API is to run another document when it is answered.
+    RunInstead(Box<crate::event::Document>),
     /// End a leg.
     Hangup { call: CallSid, reason: Reason },
     /// Join two legs.
@@ -87,7 +90,7 @@ pub(crate) enum Letter {
         plan: Box<crate::bridge::Plan>,
     },
     /// One leg of a bridge is over.
-    BridgeLegOver(BridgeId, CallSid),
+    BridgeLegOver(BridgeId, crate::bridge::Ended),
     /// Part the legs of a bridge: one was redirected.
     Dissolve {
         bridge: BridgeId,
@@ -194,7 +197,7 @@ impl Context {
             level: level.number(),
             code,
             text: text.to_owned(),
-            request_url: about.url.map(trace::hide),
+            request_url: about.url.map(redacted),
             request_method: None,
             line: about.line,
             column: about.column,

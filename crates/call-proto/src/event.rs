@@ -78,8 +78,8 @@ pub struct Route {
 /// How a route leaves the server: a name the shell understands.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Via {
-    /// By the Request-URI.
-    Uri,
+    /// By this address, the Request-URI.
+    Uri(String),
     /// Through the trunk of this name.
     Trunk(String),
     /// To a registered contact: the shell's key of the binding.

@@ -44,6 +44,8 @@ pub struct Inbound {
     pub number: Option<NumberSid>,
     /// Offer of the INVITE; `None` if it had none.
     pub sdp: Option<String>,
+    /// Max-Forwards of the INVITE; legs that this call dials get one less.
+    pub max_forwards: u8,
     /// What runs on the leg.
     pub script: Script,
     /// Told each status of the leg.
@@ -91,6 +93,9 @@ pub struct OutboundApi {
     pub dialect: Dialect,
 }
 
+/// Max-Forwards of a leg that no other call led to (RFC 3261 §8.1.1.6).
+const MAX_FORWARDS: u8 = 70;
+
 /// The machines of one root call.
 pub struct Family {
     cx: Context,
@@ -128,6 +133,7 @@ impl Family {
             created: now,
             sip_call_id: Some(inbound.sip_call_id),
             dialled_sip: false,
+            max_forwards: inbound.max_forwards,
         };
         let leg = Leg::Alerting { offer: inbound.sdp };
         let mut call = Call::new(sid, info, leg, inbound.dialect);
@@ -165,6 +171,7 @@ impl Family {
             from_display: None,
             forwarded_from: None,
             dialect: outbound.dialect,
+            max_forwards: MAX_FORWARDS,
         };
         let dialled = Dialled {
             target: outbound.target,
@@ -340,13 +347,18 @@ impl Family {
                     child.start_document(document, cx);
                 }
             }
+            Letter::RunInstead(document) => {
+                if self.script.is_some() {
+                    self.script = Some(*document);
+                }
+            }
             Letter::Hangup { call, reason } => {
                 if let Some(call) = self.calls.get_mut(&call) {
                     call.end_leg(reason, cx);
                 }
             }
             Letter::Bridge { bridge, plan } => self.join(bridge, *plan),
-            Letter::BridgeLegOver(bridge, call) => self.end_bridge(bridge, Ended::By(call)),
+            Letter::BridgeLegOver(bridge, ended) => self.end_bridge(bridge, ended),
             Letter::Dissolve {
                 bridge,
                 left,
@@ -388,6 +400,7 @@ impl Family {
             created: self.cx.now,
             sip_call_id: None,
             dialled_sip,
+            max_forwards: common.max_forwards,
         };
         let mut route = route;
         if dialled.credentials.is_some() {
@@ -399,6 +412,7 @@ impl Family {
             from_display: common.from_display,
             headers: dialled.headers,
             sdp: String::new(),
+            max_forwards: common.max_forwards,
         };
         let mut call = Call::new(sid, info, Leg::Opening(Box::new(invite)), common.dialect);
         call.fork = Some(fork);
@@ -424,7 +438,8 @@ impl Family {
                 Some(call) if call.is_up() => call.bridge = Some(id),
                 // It ended while the other was being answered.
                 Some(_) | None => {
-                    let ended = Ended::By(sid);
+                    let failed = self.calls.get(&sid).is_some_and(Call::has_failed);
+                    let ended = Ended::of_leg(sid, failed);
                     if let Some(caller) = self.calls.get_mut(&caller) {
                         caller.bridge = Some(id);
                     }
@@ -481,7 +496,11 @@ fn shown(target: &Target) -> String {
     match target {
         Target::Client(login) => login.clone(),
         Target::Number(number) => number.clone(),
-        Target::Sip(uri) => user_part(uri).to_owned(),
+        // Never its password.
+        Target::Sip(uri) => {
+            let user = user_part(uri).split(':').next().unwrap_or_default();
+            user.to_owned()
+        }
     }
 }
 

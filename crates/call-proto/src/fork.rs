@@ -7,13 +7,16 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use model::{AccountSid, CallSid, CallStatus, Direction, Timestamp};
+use model::{AccountSid, CallSid, CallStatus, Direction, Timestamp, error};
 
 use crate::callback::LegCallback;
 use crate::command::{Command, Target};
 use crate::context::{About, Context, Letter};
 use crate::event::{Headers, Req, Route, Unreachable};
 use crate::fact::Reason;
+
+/// Legs of one fork, so that a document cannot make the server call the whole world at once.
+pub(crate) const MAX_BRANCHES: usize = 50;
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct ForkId(pub(crate) u64);
@@ -56,6 +59,8 @@ pub(crate) struct Common {
     pub(crate) from_display: Option<String>,
     pub(crate) forwarded_from: Option<String>,
     pub(crate) dialect: crate::Dialect,
+    /// Max-Forwards of the INVITEs.
+    pub(crate) max_forwards: u8,
 }
 
 /// A leg to be created.
@@ -88,7 +93,11 @@ pub(crate) struct Fork {
 
 enum State {
     /// Routes are being looked up.
-    Resolving { req: Req, dialled: Vec<Dialled> },
+    Resolving {
+        req: Req,
+        dialled: Vec<Dialled>,
+        until: Timestamp,
+    },
     /// Branches ring.
     Ringing {
         until: Timestamp,
@@ -111,7 +120,12 @@ impl Fork {
         let req = cx.req();
         let targets = dialled.iter().map(|d| d.target.clone()).collect();
         cx.command(asker, Command::Resolve { req, targets });
-        let state = State::Resolving { req, dialled };
+        let until = cx.now + timeout;
+        let state = State::Resolving {
+            req,
+            dialled,
+            until,
+        };
         Self {
             id,
             common,
@@ -144,7 +158,8 @@ impl Fork {
             .into_iter()
             .map(|route| fork.spawn(dialled, route, cx))
             .collect();
-        fork.start_ringing(branches, cx);
+        let until = cx.now + timeout;
+        fork.start_ringing(branches, until, cx);
         let legs = match &fork.state {
             State::Ringing { branches, .. } => branches.iter().copied().collect(),
             State::Resolving { .. } | State::Decided { .. } => Vec::new(),
@@ -168,25 +183,35 @@ impl Fork {
         let empty = State::Decided {
             left: BTreeSet::new(),
         };
-        let State::Resolving { dialled, .. } = std::mem::replace(&mut self.state, empty) else {
+        let State::Resolving { dialled, until, .. } = std::mem::replace(&mut self.state, empty)
+        else {
             return;
         };
         let mut branches = BTreeSet::new();
+        let mut surplus = false;
         for (dialled, found) in dialled.iter().zip(routes) {
             match found {
                 Ok(routes) => {
                     for route in routes {
-                        branches.insert(self.spawn(dialled, route, cx));
+                        if branches.len() < MAX_BRANCHES {
+                            branches.insert(self.spawn(dialled, route, cx));
+                        } else {
+                            surplus = true;
+                        }
                     }
                 }
-                Err(unreachable) => self.tell_unreachable(&unreachable, cx),
+                Err(unreachable) => self.tell(unreachable.code, &unreachable.text, cx),
             }
         }
-        self.start_ringing(branches, cx);
+        if surplus {
+            let text = format!("only {MAX_BRANCHES} phones are rung");
+            self.tell(error::DIAL_TOO_MANY, &text, cx);
+        }
+        self.start_ringing(branches, until, cx);
     }
 
-    /// A branch that cannot be created is dropped; the owner of the document is told.
-    fn tell_unreachable(&self, unreachable: &Unreachable, cx: &mut Context) {
+    /// A branch that is not created is dropped; the owner of the document is told.
+    fn tell(&self, code: u16, text: &str, cx: &mut Context) {
         if let Some(parent) = self.common.parent {
             let about = About {
                 account: self.common.account,
@@ -195,7 +220,7 @@ impl Fork {
                 line: None,
                 column: None,
             };
-            cx.notify(about, unreachable.code, &unreachable.text);
+            cx.notify(about, code, text);
         }
     }
 
@@ -247,6 +272,14 @@ impl Fork {
     }
 
     pub(crate) fn handle_timeout(&mut self, cx: &mut Context) {
+        if let State::Resolving { until, .. } = &self.state
+            && *until <= cx.now
+        {
+            let text = "looking up whom to call took longer than the timeout of the `Dial`";
+            self.tell(error::UNREACHABLE_TARGET, text, cx);
+            self.lose(None, cx);
+            return;
+        }
         if let State::Ringing { until, branches } = &mut self.state
             && *until <= cx.now
         {
@@ -304,8 +337,8 @@ impl Fork {
 
     pub(crate) fn poll_timeout(&self) -> Option<Timestamp> {
         match &self.state {
-            State::Ringing { until, .. } => Some(*until),
-            State::Resolving { .. } | State::Decided { .. } => None,
+            State::Resolving { until, .. } | State::Ringing { until, .. } => Some(*until),
+            State::Decided { .. } => None,
         }
     }
 
@@ -330,14 +363,11 @@ impl Fork {
         call
     }
 
-    fn start_ringing(&mut self, branches: BTreeSet<CallSid>, cx: &mut Context) {
+    fn start_ringing(&mut self, branches: BTreeSet<CallSid>, until: Timestamp, cx: &mut Context) {
         if branches.is_empty() {
             self.lose(None, cx);
         } else {
-            self.state = State::Ringing {
-                until: cx.now + self.timeout,
-                branches,
-            };
+            self.state = State::Ringing { until, branches };
         }
     }
 

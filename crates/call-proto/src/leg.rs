@@ -59,7 +59,12 @@ impl Call {
         let headers = identity_headers(self, cx);
         cx.leg(self.sid, LegCommand::Headers(headers));
         self.media_open = true;
-        cx.media(self.sid, MediaCommand::Open { offer: None });
+        let towards = match &self.leg {
+            Leg::Opening(invite) => Some(invite.route.via.clone()),
+            _ => None,
+        };
+        let offer = None;
+        cx.media(self.sid, MediaCommand::Open { offer, towards });
     }
 
     /// Answers an inbound call; the script goes on when the leg is up.
@@ -70,7 +75,8 @@ impl Call {
                 late_offer: offer.is_none(),
             };
             self.media_open = true;
-            cx.media(self.sid, MediaCommand::Open { offer });
+            let towards = None;
+            cx.media(self.sid, MediaCommand::Open { offer, towards });
         }
     }
 
@@ -150,7 +156,8 @@ impl Call {
             MediaEvent::Renegotiated { sdp } => self.renegotiated(sdp, cx),
             MediaEvent::PlayDone { play } => self.play_done(play, cx),
             MediaEvent::Silence => {
-                if self.is_up() {
+                // Without ACK there may never be a second report.
+                if let Leg::AwaitingAck { .. } | Leg::Up = self.leg {
                     cx.leg(self.sid, bye(Some("no media")));
                     self.finish(CallStatus::Completed, Reason::MediaSilence, cx);
                 }
@@ -365,7 +372,7 @@ fn bye(reason: Option<&str>) -> LegCommand {
 }
 
 /// What a final failure of our INVITE means for the leg.
-const fn verdict(sip_status: u16) -> (CallStatus, Reason) {
+pub(crate) const fn verdict(sip_status: u16) -> (CallStatus, Reason) {
     match sip_status {
         486 | 600 | 603 => (CallStatus::Busy, Reason::Busy),
         487 => (CallStatus::Canceled, Reason::Refused),

@@ -1,5 +1,6 @@
 //! Changes that the API makes to a live call.
 
+use model::address::redacted;
 use model::error;
 
 use crate::bridge::Ended;
@@ -9,7 +10,7 @@ use crate::context::{Context, Letter};
 use crate::event::{Modify, Redirect};
 use crate::fact::Reason;
 use crate::leg::Leg;
-use crate::trace::{Lane, hide};
+use crate::trace::Lane;
 
 impl Call {
     pub(crate) fn handle_modify(&mut self, modify: Modify, cx: &mut Context) {
@@ -36,7 +37,7 @@ impl Call {
                     self.sid,
                     Lane::Api,
                     "redirect",
-                    &hide(&redirect.document.url),
+                    &redacted(&redirect.document.url),
                 );
                 self.redirect(*redirect, cx);
             }
@@ -55,6 +56,11 @@ impl Call {
     /// Leaves what the leg is doing and runs another document on it.
     pub(crate) fn redirect(&mut self, redirect: Redirect, cx: &mut Context) {
         if self.ended.is_some() {
+            return;
+        }
+        if self.is_calling() && self.info.parent.is_none() {
+            // Nothing runs yet: what will run is another document.
+            cx.letter(Letter::RunInstead(Box::new(redirect.document)));
             return;
         }
         if self.is_calling() {
@@ -83,7 +89,7 @@ impl Call {
         self.told_status = Some(self.status);
         self.start_document(redirect.document, cx);
         if waits {
-            self.dial_came_to_nothing(487);
+            self.dial_came_to_nothing(Some(487));
         }
     }
 

@@ -13,12 +13,10 @@ impl Call {
     /// Parameters of every document request of this leg, and of its number-level callbacks.
     pub(crate) fn voice_params(&self, cx: &Context) -> Params {
         let info = &self.info;
-        let unknown = || {
-            if cx.settings.null_strings {
-                "null".to_owned()
-            } else {
-                String::new()
-            }
+        let or_unknown = |value: &Option<String>| match value {
+            Some(value) => value.clone(),
+            None if cx.settings.null_strings => "null".to_owned(),
+            None => String::new(),
         };
         let mut params = Params::with_capacity(20);
         let mut add = |name: &str, value: String| params.push((name.to_owned(), value));
@@ -33,14 +31,8 @@ impl Call {
         add("CallStatus", self.status.as_str().to_owned());
         add("ApiVersion", cx.settings.api_version.clone());
         add("Direction", info.direction.as_str().to_owned());
-        add(
-            "CallerName",
-            info.caller_name.clone().unwrap_or_else(unknown),
-        );
-        add(
-            "ForwardedFrom",
-            info.forwarded_from.clone().unwrap_or_default(),
-        );
+        add("CallerName", or_unknown(&info.caller_name));
+        add("ForwardedFrom", or_unknown(&info.forwarded_from));
         add("CallTimestamp", info.created.iso8601());
         let headers = self.last_headers.as_ref().unwrap_or(&info.headers);
         for (name, value) in sip_headers(headers) {

@@ -2,10 +2,11 @@
 //!
 //! The trace may lose entries under load and hides secrets; records never depend on it.
 
+use model::address::{redacted, redacted_sip};
 use model::{CallSid, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::command::{Command, LegCommand, MediaCommand, Sound};
+use crate::command::{Command, LegCommand, MediaCommand, Sound, Target};
 use crate::event::{Event, LegEvent, MediaEvent};
 
 /// Which part of the system an entry is about.
@@ -69,7 +70,11 @@ pub(crate) fn of_event(at: Timestamp, call: CallSid, event: &Event) -> Option<En
         Event::Fetched {
             result: Ok(fetched),
             ..
-        } => (Lane::Http, fetched.status.to_string(), hide(&fetched.url)),
+        } => (
+            Lane::Http,
+            fetched.status.to_string(),
+            redacted(&fetched.url),
+        ),
         Event::Fetched {
             result: Err(failure),
             ..
@@ -169,11 +174,11 @@ pub(crate) fn of_command(at: Timestamp, call: CallSid, command: &Command) -> Opt
     let (lane, what, detail) = match command {
         Command::Commit(_) | Command::Trace(_) | Command::Forget => return None,
         Command::Resolve { targets, .. } => {
-            (Lane::Sip, "look up".to_owned(), format!("{targets:?}"))
+            (Lane::Sip, "look up".to_owned(), targets_in_words(targets))
         }
         Command::Fetch { request, .. } => (
             Lane::Http,
-            format!("{} {}", request.method, hide(&request.url)),
+            format!("{} {}", request.method, redacted(&request.url)),
             String::new(),
         ),
         Command::Speak { text, .. } => (
@@ -181,7 +186,7 @@ pub(crate) fn of_command(at: Timestamp, call: CallSid, command: &Command) -> Opt
             "speak".to_owned(),
             text.chars().take(60).collect(),
         ),
-        Command::Load { url, .. } => (Lane::Media, "load".to_owned(), hide(url)),
+        Command::Load { url, .. } => (Lane::Media, "load".to_owned(), redacted(url)),
         Command::Leg(command) => {
             let (what, detail) = of_leg_command(command)?;
             (Lane::Sip, what, detail)
@@ -210,7 +215,7 @@ fn of_leg_command(command: &LegCommand) -> Option<(String, String)> {
         LegCommand::Reject { status, reason } => {
             (status.to_string(), reason.clone().unwrap_or_default())
         }
-        LegCommand::Invite(invite) => ("INVITE".to_owned(), invite.route.uri.clone()),
+        LegCommand::Invite(invite) => ("INVITE".to_owned(), redacted_sip(&invite.route.uri)),
         LegCommand::Cancel => text("CANCEL"),
         LegCommand::Bye { reason } => ("BYE".to_owned(), reason.clone().unwrap_or_default()),
         LegCommand::AnswerReinvite { .. } => text("200 to re-INVITE"),
@@ -240,15 +245,14 @@ fn of_media_command(command: &MediaCommand) -> Option<(String, String)> {
     })
 }
 
-/// An address without its user name and password.
-pub(crate) fn hide(url: &str) -> String {
-    match url::Url::parse(url) {
-        Ok(mut url) if !url.username().is_empty() || url.password().is_some() => {
-            // Both fail only for addresses that cannot hold them.
-            let _ = url.set_username("");
-            let _ = url.set_password(None);
-            url.to_string()
-        }
-        _ => url.to_owned(),
-    }
+fn targets_in_words(targets: &[Target]) -> String {
+    let words: Vec<String> = targets
+        .iter()
+        .map(|target| match target {
+            Target::Client(login) => format!("client {login}"),
+            Target::Number(number) => format!("number {number}"),
+            Target::Sip(uri) => redacted_sip(uri),
+        })
+        .collect();
+    words.join(", ")
 }

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use call_proto::{
-    Addressed, AudioFailure, Clip, Command, Entry, Event, Family, Invite, Lane, LegCommand,
-    MediaCommand, MediaEvent, Req, Route, Sound, Unreachable, Way,
+    Addressed, AudioFailure, Clip, Command, Entry, Event, Fact, Family, Headers, Invite, Lane,
+    LegCommand, MediaCommand, MediaEvent, Req, Route, Sound, Unreachable, Way,
 };
 use media::{Control, EndpointId, PlayId, RecordingId, Report, Session};
 use model::{AccountSid, CallSid, RecordingSid, Timestamp};
@@ -20,7 +20,7 @@ use sip::LegId;
 use store::Change;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tracing::{Instrument, debug, error, info_span, warn};
+use tracing::{Instrument, debug, error, info, info_span, warn};
 use webhook::CookieJar;
 
 use crate::engine::Shared;
@@ -28,6 +28,9 @@ use crate::live::Inbox;
 use crate::resolve::Peers;
 use crate::traces::Trace;
 use crate::{facts, now, resolve, sip_side};
+
+/// Documents of more bytes are read apart from the other work of their thread.
+const LONG_DOCUMENT: usize = 16 * 1024;
 
 /// Something for a family, from outside of it.
 pub(crate) enum Input {
@@ -44,6 +47,8 @@ struct Leg {
     leg: LegId,
     endpoint: EndpointId,
     jar: CookieJar,
+    /// For every message of the leg; the SIP side knows it only once there is an INVITE.
+    headers: Headers,
 }
 
 /// What a family starts with.
@@ -75,6 +80,8 @@ struct Actor {
     signalling: Option<std::net::IpAddr>,
     recordings: HashMap<RecordingId, RecordingSid>,
     clips: HashMap<u64, Arc<[i16]>>,
+    /// Clips kept so far.
+    kept: u64,
     dialogs: BTreeMap<CallSid, String>,
     peers: Peers,
     jobs: JoinSet<()>,
@@ -107,6 +114,7 @@ async fn run(shared: Arc<Shared>, start: Start) {
         signalling: start.inbound.map(|(_, _, source)| source),
         recordings: HashMap::new(),
         clips: HashMap::new(),
+        kept: 0,
         dialogs: BTreeMap::new(),
         peers: start.peers,
         jobs: JoinSet::new(),
@@ -135,6 +143,36 @@ async fn run(shared: Arc<Shared>, start: Start) {
     shared.live.leave();
 }
 
+fn has_long_document(event: &Event) -> bool {
+    match event {
+        Event::Fetched {
+            result: Ok(fetched),
+            ..
+        } => fetched.body.len() > LONG_DOCUMENT,
+        _ => false,
+    }
+}
+
+/// The life of a call, for whoever watches the log.
+fn log(fact: &Fact) {
+    match fact {
+        Fact::Created(record) => info!(
+            call.sid = %record.sid,
+            direction = record.direction.as_str(),
+            "call created"
+        ),
+        Fact::Answered { call, .. } => info!(call.sid = %call, "call answered"),
+        Fact::Ended { call, end } => info!(
+            call.sid = %call,
+            status = end.status.as_str(),
+            reason = end.reason.as_str(),
+            seconds = end.duration_s,
+            "call ended"
+        ),
+        Fact::Ringing { .. } | Fact::Recorded { .. } | Fact::Notified(_) | Fact::Callback(_) => {}
+    }
+}
+
 async fn sleep_until(at: Option<Timestamp>) {
     match at {
         Some(at) => tokio::time::sleep(at.since(now())).await,
@@ -153,6 +191,7 @@ impl Actor {
                 leg,
                 endpoint,
                 jar: CookieJar::default(),
+                headers: Headers::new(),
             },
         );
         self.shared.live.add(call, self.inbox.clone());
@@ -200,6 +239,10 @@ impl Actor {
 
     fn input(&mut self, input: Input) {
         match input {
+            // Reading a long document takes long enough for others to notice.
+            Input::Event(call, event) if has_long_document(&event) => {
+                tokio::task::block_in_place(|| self.family.handle(call, event, now()));
+            }
             Input::Event(call, event) => self.family.handle(call, event, now()),
             Input::Resolved(call, req, routes, peers) => {
                 self.peers.extend(peers);
@@ -214,8 +257,10 @@ impl Actor {
         }
     }
 
+    /// Until it is played: then the media side has it.
     fn keep(&mut self, samples: Arc<[i16]>) -> Clip {
-        let id = self.clips.len() as u64;
+        self.kept += 1;
+        let id = self.kept;
         let length = Duration::from_micros(samples.len() as u64 * 125);
         self.clips.insert(id, samples);
         Clip { id, length }
@@ -273,7 +318,8 @@ impl Actor {
         }
     }
 
-    async fn commit(&mut self, facts: Vec<call_proto::Fact>) {
+    async fn commit(&mut self, facts: Vec<Fact>) {
+        facts.iter().for_each(log);
         let (changes, callbacks) = facts::changes(facts, &mut self.dialogs);
         match self.shared.parts.store.commit(changes).await {
             Ok(_) => {
@@ -293,10 +339,21 @@ impl Actor {
         let shared = Arc::clone(&self.shared);
         let inbox = self.inbox.clone();
         self.jobs.spawn(async move {
+            // At once: a name that cannot be found must not hold up the others.
+            let found = futures_util::future::join_all(targets.iter().map(|target| {
+                let shared = Arc::clone(&shared);
+                async move {
+                    let mut peers = Peers::new();
+                    let routes = resolve::resolve(&shared, target, &mut peers).await;
+                    (routes, peers)
+                }
+            }))
+            .await;
             let mut peers = Peers::new();
-            let mut routes = Vec::with_capacity(targets.len());
-            for target in &targets {
-                routes.push(resolve::resolve(&shared, target, &mut peers).await);
+            let mut routes = Vec::with_capacity(found.len());
+            for (route, ways) in found {
+                routes.push(route);
+                peers.extend(ways);
             }
             let _ = inbox.send(Input::Resolved(call, req, routes, peers));
         });
@@ -334,6 +391,11 @@ impl Actor {
         match command {
             LegCommand::Invite(invite) => self.invite(call, leg, *invite),
             other => {
+                if let (LegCommand::Headers(headers), Some(leg)) =
+                    (&other, self.legs.get_mut(&call))
+                {
+                    leg.headers.clone_from(headers);
+                }
                 if let Some(command) = sip_side::command(other) {
                     self.shared.parts.sip.send(leg, command);
                 }
@@ -342,11 +404,13 @@ impl Actor {
     }
 
     fn invite(&mut self, call: CallSid, leg: LegId, invite: Invite) {
-        let Some(peer) = self.peers.get(resolve::key(&invite.route)).copied() else {
-            error!(call.sid = %call, uri = %invite.route.uri, "a route leads nowhere");
+        let Some(peer) = self.peers.get(resolve::key(&invite.route.via)).copied() else {
+            let uri = model::address::redacted_sip(&invite.route.uri);
+            error!(call.sid = %call, uri, "a route leads nowhere");
             return;
         };
-        let spec = sip_side::invite(invite, peer);
+        let headers = self.legs.get(&call).map(|leg| leg.headers.clone());
+        let spec = sip_side::invite(invite, headers.unwrap_or_default(), peer);
         self.shared
             .parts
             .sip
@@ -358,11 +422,14 @@ impl Actor {
             return;
         };
         let control = match command {
-            MediaCommand::Open { offer } => {
-                let signalling = if offer.is_some() {
-                    self.signalling
-                } else {
-                    None
+            MediaCommand::Open { offer, towards } => {
+                // Who sits behind a NAT sends from an address that its description does not name.
+                let signalling = match towards {
+                    Some(via) => self
+                        .peers
+                        .get(resolve::key(&via))
+                        .map(|peer| peer.remote.ip()),
+                    None => self.signalling,
                 };
                 Control::Open {
                     endpoint,
@@ -440,10 +507,10 @@ impl Actor {
         }
     }
 
-    fn sound(&self, sound: Sound) -> Option<Arc<[i16]>> {
+    fn sound(&mut self, sound: Sound) -> Option<Arc<[i16]>> {
         match sound {
             Sound::Ringback => Some(Arc::clone(&self.shared.ringback)),
-            Sound::Clip(clip) => self.clips.get(&clip.id).cloned(),
+            Sound::Clip(clip) => self.clips.remove(&clip.id),
         }
     }
 

@@ -7,7 +7,7 @@ use call_proto::routing::{self, Caller, Decision, Lookups, Refusal};
 use call_proto::{Dialect, Document, Family, Inbound, Script};
 use model::record::{Client, Notification, Number, VoiceApplication};
 use model::{AccountStatus, HttpMethod, NotificationSid, number};
-use sip::{IncomingCall, LegCommand};
+use sip::{HeaderList, IncomingCall, LegCommand};
 use store::{Change, StoreError};
 use tracing::{debug, error, warn};
 
@@ -101,16 +101,18 @@ fn start(shared: &Arc<Shared>, call: IncomingCall, lookups: &Lookups, admitted: 
         (Caller::Client, Some((client, _))) => client.login.clone(),
         _ => call.from_user.clone(),
     };
+    let headers = believed(call.headers, &call.caller);
     let inbound = Inbound {
         account: admitted.account,
         from,
         to: lookups.called.clone(),
         caller_name: call.from_display.clone(),
-        forwarded_from: forwarded_from(&call.headers),
-        headers: call.headers,
+        forwarded_from: forwarded_from(&headers),
+        headers,
         sip_call_id: call.call_id,
         number: admitted.number,
         sdp: call.sdp,
+        max_forwards: call.max_forwards,
         script: admitted.script,
         status_callback: admitted.status_callback,
         dialect: Dialect::RESTCOMM,
@@ -137,17 +139,21 @@ async fn look_up(shared: &Shared, call: &IncomingCall) -> Result<Lookups, StoreE
         sip::Caller::BadCredentials => (Caller::Unproved, None),
         sip::Caller::Unknown => (Caller::Unknown, None),
     };
-    let from = proved.unwrap_or(&call.from_user);
-    let from_client = client(shared, from).await?;
+    // Somebody elsewhere may bear the name of a client here.
+    let named = call.from_here.then_some(call.from_user.as_str());
+    let from_client = match proved.or(named) {
+        Some(login) => client(shared, login).await?,
+        None => None,
+    };
     let mut lookups = Lookups {
         caller,
         from_client,
         to_client: None,
         number: None,
         called: call.called_user.clone(),
-        foreign: foreign(shared, call),
+        foreign: foreign(call),
         has_outbound_proxy: shared.parts.sip.outbound_proxy().is_some(),
-        headers: call.headers.clone(),
+        headers: believed(call.headers.clone(), &call.caller),
     };
     // Who is called stands in the Request-URI; some providers put it only into To.
     for called in [&call.called_user, &call.to_user] {
@@ -250,26 +256,28 @@ async fn document(shared: &Shared, voice: &VoiceApplication) -> Option<Document>
     })
 }
 
-/// The called address, if its host is another server's.
-fn foreign(shared: &Shared, call: &IncomingCall) -> Option<String> {
+/// The called address, if it is another server's. One of ours behind a redirect may be an address
+/// literal that we do not know, without a port.
+fn foreign(call: &IncomingCall) -> Option<String> {
     let uri = call.request_uri.as_str();
     let host = uri.strip_prefix("sip:")?.rsplit('@').next()?;
     let host = host.split([';', '?']).next()?;
-    let own = shared.parts.sip.local();
-    let domain = &shared.config.domain;
-    let port = |text: &str| {
-        text.rsplit_once(':')
-            .and_then(|(_, port)| port.parse::<u16>().ok())
+    let literal = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+    (!call.called_here && literal.is_err()).then(|| uri.to_owned())
+}
+
+/// Only trunks are believed about who diverted a call; and the headers that name our own calls are
+/// nobody else's to set.
+fn believed(headers: HeaderList, caller: &sip::Caller) -> HeaderList {
+    let trunk = matches!(caller, sip::Caller::Trunk { .. });
+    let keep = |(name, _): &(String, String)| {
+        let diversion = name.eq_ignore_ascii_case("Diversion");
+        let ours = name
+            .get(.."X-RestComm-".len())
+            .is_some_and(|start| start.eq_ignore_ascii_case("X-RestComm-"));
+        !ours && (trunk || !diversion)
     };
-    let ours = host.eq_ignore_ascii_case(domain)
-        || host
-            .split(':')
-            .next()
-            .is_some_and(|name| name.eq_ignore_ascii_case(domain))
-        || port(host).is_some_and(|port| port == own.udp.port() || port == own.tcp.port());
-    // Without a port, an address literal may be any of ours behind a redirect: not foreign.
-    let literal = host.parse::<std::net::IpAddr>().is_ok();
-    (!ours && !literal).then(|| uri.to_owned())
+    headers.into_iter().filter(keep).collect()
 }
 
 /// User part of a Diversion header.

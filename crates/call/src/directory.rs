@@ -1,11 +1,17 @@
 //! Tells the SIP side who the clients are.
 
-use sip::{Directory, DirectoryError, Secret};
-use store::Store;
+use model::OrganizationSid;
+use sip::{BindingSnapshot, Directory, DirectoryError, Secret};
+use store::{Change, Store};
 
 /// Clients out of the store.
 #[derive(Clone)]
-pub struct StoreDirectory(pub Store);
+pub struct StoreDirectory {
+    /// Where they are.
+    pub store: Store,
+    /// The organization whose clients register here.
+    pub organization: OrganizationSid,
+}
 
 #[async_trait::async_trait]
 impl Directory for StoreDirectory {
@@ -16,18 +22,48 @@ impl Directory for StoreDirectory {
     ) -> Result<Option<Secret>, DirectoryError> {
         let failed = |error: store::StoreError| DirectoryError(error.to_string());
         let Some(client) = self
-            .0
+            .store
             .client_of_login(login, domain)
             .await
             .map_err(failed)?
         else {
             return Ok(None);
         };
-        let account = self.0.account(client.account).await.map_err(failed)?;
+        let account = self.store.account(client.account).await.map_err(failed)?;
         let active = account.is_some_and(|a| a.status == model::AccountStatus::Active);
         Ok((client.enabled && active).then(|| Secret {
             ha1_md5: client.ha1_md5.clone(),
             ha1_sha256: client.ha1_sha256.clone(),
         }))
+    }
+
+    async fn bindings_changed(
+        &self,
+        login: &str,
+        bindings: Vec<BindingSnapshot>,
+    ) -> Result<(), DirectoryError> {
+        let failed = |error: &dyn std::fmt::Display| DirectoryError(error.to_string());
+        let content = match bindings.as_slice() {
+            [] => None,
+            some => Some(serde_json::to_string(some).map_err(|error| failed(&error))?),
+        };
+        let change = Change::Registered {
+            organization: self.organization,
+            login: login.to_owned(),
+            content,
+        };
+        let kept = self.store.commit(vec![change]).await;
+        kept.map(|_| ()).map_err(|error| failed(&error))
+    }
+
+    async fn bindings(&self) -> Result<Vec<(String, Vec<BindingSnapshot>)>, DirectoryError> {
+        let kept = self.store.registered(self.organization).await;
+        let kept = kept.map_err(|error| DirectoryError(error.to_string()))?;
+        // A list that an other release wrote in another way is as good as none.
+        let read = |(login, content): (String, String)| {
+            let bindings = serde_json::from_str(&content).unwrap_or_default();
+            (login, bindings)
+        };
+        Ok(kept.into_iter().map(read).collect())
     }
 }

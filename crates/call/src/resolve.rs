@@ -96,18 +96,16 @@ async fn number(
 }
 
 async fn address(shared: &Shared, uri: &str, peers: &mut Peers) -> Result<Vec<Route>, Unreachable> {
-    let peer = shared
-        .parts
-        .sip
-        .resolve(uri)
-        .await
-        .map_err(|error| unreachable(error.to_string()))?;
+    let peer = shared.parts.sip.resolve(uri).await.map_err(|error| {
+        let shown = model::address::redacted_sip(uri);
+        unreachable(error.to_string().replace(uri, &shown))
+    })?;
     peers.insert(uri.to_owned(), peer);
     Ok(vec![Route {
         uri: uri.to_owned(),
         to: None,
         from_host: shared.config.domain.clone(),
-        via: Via::Uri,
+        via: Via::Uri(uri.to_owned()),
         credentials: None,
     }])
 }
@@ -128,11 +126,10 @@ async fn local_login(shared: &Shared, uri: &str) -> Option<String> {
     matches!(known, Ok(Some(_))).then(|| user.to_owned())
 }
 
-/// Name of the way of a route among the [`Peers`].
-pub(crate) fn key(route: &Route) -> &str {
-    match &route.via {
-        Via::Uri => &route.uri,
-        Via::Trunk(key) | Via::Binding(key) => key,
+/// Name of a way among the [`Peers`].
+pub(crate) fn key(via: &Via) -> &str {
+    match via {
+        Via::Uri(key) | Via::Trunk(key) | Via::Binding(key) => key,
     }
 }
 

@@ -22,7 +22,7 @@ pub(crate) fn command(command: LegCommand) -> Option<sip::LegCommand> {
         },
         LegCommand::Cancel => sip::LegCommand::Cancel,
         LegCommand::Bye { reason } => sip::LegCommand::Bye {
-            headers: reason_header(200, reason),
+            headers: reason_header(500, reason),
         },
         LegCommand::AnswerReinvite { sdp } => sip::LegCommand::AnswerReinvite {
             sdp,
@@ -34,13 +34,15 @@ pub(crate) fn command(command: LegCommand) -> Option<sip::LegCommand> {
 }
 
 /// The INVITE towards `peer`.
-pub(crate) fn invite(invite: Invite, peer: Peer) -> InviteSpec {
+pub(crate) fn invite(invite: Invite, leg_headers: Headers, peer: Peer) -> InviteSpec {
     let from = from_uri(&invite.from, &invite.route.from_host);
     let mut spec = InviteSpec::new(invite.route.uri, from, peer);
     spec.to = invite.route.to;
     spec.from_display = invite.from_display;
     spec.sdp = invite.sdp;
     spec.headers = invite.headers;
+    spec.leg_headers = leg_headers;
+    spec.max_forwards = invite.max_forwards;
     spec.credentials = invite
         .route
         .credentials

@@ -89,6 +89,7 @@ table! {
     DIAL_TIME_LIMIT = 13216, Warning, 0, "Dial: the time limit is no positive whole number of seconds; 14400 was used.", "Write a whole number of seconds.";
     DIAL_NOBODY = 13220, Warning, 0, "Dial: it names nobody to call; it was skipped.", "Write a number as its text, or put Number, Client or Sip inside.";
     DIAL_HEADERS = 13221, Warning, 0, "Dial: a header of the dialled address is too long or has forbidden characters; it was left out.", "Keep names and values short and free of line breaks.";
+    DIAL_TOO_MANY = 13222, Warning, 0, "Dial: it names more parties, or they have more phones, than are called at once.", "Call fewer at once, or one after the other.";
     DIAL_CALLBACK = 13223, Warning, 0, "Dial: the status callback's address, method or events are not valid.", "Write an http address, GET or POST, and events out of initiated, ringing, answered, completed.";
     MEDIA_DOWNLOAD = 13233, Error, 0, "A media file could not be fetched or is not one that can be played.", "Check the address; the file must be a WAV.";
     MEDIA_METHOD = 13234, Warning, 0, "The method for a media address is neither GET nor POST; POST was used.", "Write GET or POST.";

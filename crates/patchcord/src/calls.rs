@@ -17,10 +17,7 @@ const NEWEST: i64 = 20;
 ///
 /// # Errors
 /// If the database cannot be read, or has no such call.
-pub(crate) async fn show(config: &Config, sid: &str, as_json: bool) -> Result<String> {
-    let sid: CallSid = sid
-        .parse()
-        .with_context(|| "write the call as `CA` and 32 digits")?;
+pub(crate) async fn show(config: &Config, sid: CallSid, as_json: bool) -> Result<String> {
     let inspect = open(config).await?;
     let Some(asked) = inspect.call(sid).await? else {
         bail!("there is no call {sid} in this database; `patchcord calls list` shows the newest");
@@ -73,7 +70,10 @@ fn text_of(root: &CallRecord, children: &[CallRecord], entries: &[Entry]) -> Str
     let mut text: String = std::iter::once(root).chain(children).map(line).collect();
     text.push('\n');
     if entries.is_empty() {
-        text.push_str("no trace yet: it is stored when the call is over\n");
+        text.push_str(match root.ended {
+            None => "no trace yet: it is stored when the call is over\n",
+            Some(_) => "no trace: the server ended before it could store it\n",
+        });
     }
     let name = |sid: CallSid| {
         let leg = std::iter::once(root)

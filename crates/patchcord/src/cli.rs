@@ -7,6 +7,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use model::CallSid;
+
 use crate::config;
 
 /// A programmable communications platform: SIP calls driven by documents of your web application.
@@ -61,7 +63,7 @@ pub(crate) enum CallsTask {
     /// Print one call as a ladder: SIP, documents, audio, on one clock.
     Show {
         /// The call, `CA` and 32 digits.
-        sid: String,
+        sid: CallSid,
         /// Print the records and the trace as JSON.
         #[arg(long)]
         json: bool,

@@ -141,6 +141,8 @@ settings! {
         sha256: bool = "false",
         /// Seconds that a digest nonce can be used.
         nonce_lifetime_s: NonZeroU32 = "300",
+        /// Seconds between OPTIONS to each registered phone; one that has answered and stops is taken off. 0: never.
+        keepalive_s: u32 = "60",
         /// Inbound calls that may be in set-up at once; more get 503.
         max_calls_in_setup: NonZeroU32 = "1000",
     }

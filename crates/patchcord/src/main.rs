@@ -54,7 +54,7 @@ fn main() -> ExitCode {
             answer(&flags.into(), async |config| calls::list(&config).await)
         }
         Task::Calls(CallsTask::Show { sid, json, data }) => answer(&data.into(), async |config| {
-            calls::show(&config, &sid, json).await
+            calls::show(&config, sid, json).await
         }),
     }
 }

@@ -89,7 +89,7 @@ pub(crate) async fn run(config: Config) -> Result<()> {
 ///
 /// # Errors
 /// If a part cannot be started; the text says which and what to do.
-pub(crate) async fn start(config: Config, stages: watch::Receiver<Stage>) -> Result<Running> {
+pub(crate) async fn start(mut config: Config, stages: watch::Receiver<Stage>) -> Result<Running> {
     files::make_folders(&config.server.data)?;
     let http = bind(config.server.http, "HTTP").await?;
     let http_address = http.local_addr()?;
@@ -98,6 +98,7 @@ pub(crate) async fn start(config: Config, stages: watch::Receiver<Stage>) -> Res
 
     let store = parts::store(&config).await?;
     let administrator = files::first_start(&config, &store).await?;
+    files::keep_domain(&mut config, &store, administrator.organization).await?;
     let recovered = media::recover(&files::recordings(&config.server.data))
         .context("cannot repair the recordings of an earlier run")?;
     if !recovered.is_empty() {
@@ -109,7 +110,7 @@ pub(crate) async fn start(config: Config, stages: watch::Receiver<Stage>) -> Res
     let media = parts::media(&config)?;
     let fetcher = parts::fetcher(&config)?;
     let callbacks = parts::callbacks(&config, &store, &fetcher, administrator.sid);
-    let (sip, incoming) = parts::sip(&config, &store).await?;
+    let (sip, incoming) = parts::sip(&config, &store, administrator.organization).await?;
     repair::close_orphans(&store, &sip).await?;
     let sip_addrs = sip.local();
     let built = parts::Built {

@@ -233,7 +233,7 @@ impl<'a> Element<'a> {
             .filter(|attribute| attribute.namespace().is_none());
         for attribute in plain {
             let name = attribute.name();
-            if known.built.contains(&name) {
+            if known.built.contains(&name) || findings.is_full() {
                 continue;
             }
             let at = self.source.position(attribute.range().start);
@@ -266,6 +266,9 @@ impl<'a> Element<'a> {
 
     /// Says that this element has no effect inside the named parent.
     pub(crate) fn refuse_in(&self, parent: &str, findings: &mut Findings) {
+        if findings.is_full() {
+            return;
+        }
         let name = self.name();
         let finding = if vocabulary::is_unbuilt_part(parent, name) {
             let message = format!("`{name}` inside `{parent}` is not built here; it was skipped");

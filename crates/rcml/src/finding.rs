@@ -62,9 +62,14 @@ pub(crate) struct Findings(Vec<Finding>);
 
 impl Findings {
     pub(crate) fn push(&mut self, finding: Finding) {
-        if self.0.len() < MAX_FINDINGS {
+        if !self.is_full() {
             self.0.push(finding);
         }
+    }
+
+    /// Whether no further one is kept: then it need not be put into words.
+    pub(crate) fn is_full(&self) -> bool {
+        self.0.len() >= MAX_FINDINGS
     }
 
     /// The findings in the order of the text.

@@ -19,6 +19,9 @@ pub const MAX_DEPTH: usize = 64;
 /// Most nodes (elements, texts, comments) in a document.
 const MAX_NODES: u32 = 50_000;
 
+/// Most attributes of one element: the XML parser compares each with all others.
+const MAX_ATTRIBUTES: usize = 200;
+
 /// Most prefixes that are declared for an application that forgot to.
 const MAX_PREFIXES: usize = 8;
 
@@ -63,6 +66,15 @@ impl<'a> Source<'a> {
             lines: line_starts(original),
             characters: character_counts(original),
         };
+        if let Some(offset) = crowded_tag(original) {
+            let Position { line, column } = source.position(offset);
+            let message = format!("the element has more than {MAX_ATTRIBUTES} attributes");
+            return Err(ParseError {
+                line,
+                column,
+                message,
+            });
+        }
         source.insert_all(&bare_ampersands(original), "amp;");
         source.declare_prefixes();
         Ok(source)
@@ -362,4 +374,44 @@ fn character_counts(text: &str) -> Vec<usize> {
 
 fn saturate(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+/// Where the first start tag with more than [`MAX_ATTRIBUTES`] begins. Of a text that is not
+/// well-formed only what stands before the fault is judged.
+fn crowded_tag(text: &str) -> Option<usize> {
+    let mut at = 0;
+    while let Some(found) = text.get(at..)?.find('<') {
+        let start = at + found;
+        let rest = &text[start..];
+        let other = [
+            ("<!--", "-->"),
+            ("<![CDATA[", "]]>"),
+            ("<?", "?>"),
+            ("<!", ">"),
+        ];
+        if let Some((open, close)) = other.iter().find(|(open, _)| rest.starts_with(open)) {
+            at = start + open.len() + rest[open.len()..].find(close)? + close.len();
+            continue;
+        }
+        let mut quote = None;
+        let mut attributes = 0;
+        let mut length = rest.len();
+        for (offset, byte) in rest.bytes().enumerate() {
+            match (quote, byte) {
+                (None, b'>') => {
+                    length = offset + 1;
+                    break;
+                }
+                (None, b'"' | b'\'') => quote = Some(byte),
+                (None, b'=') => attributes += 1,
+                (Some(open), byte) if open == byte => quote = None,
+                (None | Some(_), _) => {}
+            }
+        }
+        if attributes > MAX_ATTRIBUTES {
+            return Some(start);
+        }
+        at = start + length;
+    }
+    None
 }

@@ -45,7 +45,9 @@ fn walk(element: &Element<'_>, is_root: bool, verbs: &mut Vec<Verb>, findings: &
         verbs.push(verb);
         return;
     }
-    findings.push(skipped(element, is_root));
+    if !findings.is_full() {
+        findings.push(skipped(element, is_root));
+    }
     walk_inside(element, verbs, findings);
 }
 

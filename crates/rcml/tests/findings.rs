@@ -324,3 +324,28 @@ fn keeps_a_limited_number_of_findings() {
         Document::parse(&format!("<a>{}</a>", "<b/>".repeat(5000))).expect("well-formed");
     assert_eq!(document.findings.len(), 100);
 }
+
+#[test]
+fn an_element_has_only_so_many_attributes() {
+    let with = |count: usize, before: &str| {
+        let attributes: String = (0..count).map(|n| format!(" a{n}='=>'")).collect();
+        lint(&format!(
+            "<Response>{before}<Say{attributes}>x</Say></Response>"
+        ))
+    };
+    assert_eq!(
+        with(200, "").len(),
+        100,
+        "each is unknown, and so many are told"
+    );
+    for before in [
+        "",
+        "<!-- <a \" -->",
+        "<![CDATA[ <a ' ]]>",
+        "<Pause length='=\">'/>",
+    ] {
+        let column = 11 + before.len();
+        let expected = format!("12100 1:{column} the element has more than 200 attributes");
+        assert_eq!(with(201, before), [expected]);
+    }
+}

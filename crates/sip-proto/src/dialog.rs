@@ -86,6 +86,12 @@ impl Dialog {
         })
     }
 
+    /// The connection is gone: from now on the address of the far side counts (§18.1.1). False if
+    /// there was none.
+    pub(crate) fn forget_flow(&mut self) -> bool {
+        self.peer.flow.take().is_some()
+    }
+
     /// A dialog of an earlier process. `None` if the snapshot cannot be read.
     pub(crate) fn restore(snapshot: &DialogSnapshot) -> Option<Self> {
         Some(Self {

@@ -11,12 +11,12 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-pub use binding::Binding;
+pub use binding::{Binding, BindingSnapshot};
 
 use crate::header::{Contacts, NameAddr};
-use crate::message::{HeaderName, Request, Response};
+use crate::message::{Request, Response};
 use crate::ua::{FlowId, Peer, Transport};
-use crate::uri::Uri;
+use crate::uri::{SipUri, Uri};
 
 /// Bindings of one client: more phones than one person has, few enough to ring them all.
 pub const MAX_BINDINGS: usize = 10;
@@ -24,8 +24,6 @@ pub const MAX_BINDINGS: usize = 10;
 pub const DEFAULT_EXPIRES: u32 = 3600;
 /// Most seconds a binding lives.
 pub const MAX_EXPIRES: u32 = 3600;
-/// Fewest seconds a binding may ask for.
-pub const MIN_EXPIRES: u32 = 60;
 
 /// Why a REGISTER changed nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -33,9 +31,6 @@ pub enum RegisterError {
     /// A Contact that is no SIP address, or `*` in a wrong place.
     #[error("{0}")]
     BadContact(&'static str),
-    /// Expires below [`MIN_EXPIRES`] and not 0.
-    #[error("expiry is below the minimum of {MIN_EXPIRES} s")]
-    TooBrief,
     /// Older than the REGISTER that made the binding.
     #[error("out of order")]
     OutOfOrder,
@@ -50,13 +45,11 @@ impl RegisterError {
     pub fn response(self, request: &Request) -> Response {
         let status: u16 = match self {
             Self::BadContact(_) => 400,
-            Self::TooBrief => 423,
             Self::OutOfOrder => 500,
             Self::TooMany => 403,
         };
         let mut response = Response::for_request(request, status);
         match self {
-            Self::TooBrief => response.headers.push(HeaderName::MinExpires, MIN_EXPIRES),
             Self::BadContact(text) => response.reason = format!("Bad Request ({text})"),
             Self::TooMany => "Too Many Bindings".clone_into(&mut response.reason),
             Self::OutOfOrder => {}
@@ -117,7 +110,7 @@ impl Registrar {
                 bindings.clear();
             }
             Contacts::List(list) => {
-                for wish in wishes(request, list)? {
+                for wish in wishes(request, list) {
                     apply(&mut bindings, wish, (&call_id, seq), peer, now)?;
                 }
             }
@@ -138,10 +131,23 @@ impl Registrar {
         live
     }
 
-    /// Puts back bindings of an earlier process.
+    /// Puts back bindings of an earlier process. Its connections are gone: see
+    /// [`Registrar::handle_flow_closed`].
     pub fn restore(&mut self, login: &str, mut bindings: Vec<Binding>) {
         bindings.truncate(MAX_BINDINGS);
+        bindings.retain_mut(|binding| binding.peer.transport != Transport::Tcp || reroute(binding));
         self.replace(login, bindings);
+    }
+
+    /// Takes a binding out that leads nowhere any more; `None` if there is none.
+    pub fn remove(&mut self, login: &str, contact: &SipUri) -> Option<Binding> {
+        let mut left = self.clients.get(login)?.clone();
+        let at = left
+            .iter()
+            .position(|binding| binding.contact == *contact)?;
+        let removed = left.remove(at);
+        self.replace(login, left);
+        Some(removed)
     }
 
     /// Forgets what has expired. The clients whose bindings changed.
@@ -195,15 +201,12 @@ impl Registrar {
 }
 
 /// What the Contacts ask for, expiry resolved (§10.3 step 7).
-fn wishes(request: &Request, list: Vec<NameAddr>) -> Result<Vec<Wish>, RegisterError> {
+fn wishes(request: &Request, list: Vec<NameAddr>) -> Vec<Wish> {
     // An Expires that cannot be read counts as the default (§10.2.1.1).
     let default = request.headers.expires().unwrap_or(DEFAULT_EXPIRES);
     let wish = |address: NameAddr| {
         let expires = address.expires().unwrap_or(default).min(MAX_EXPIRES);
-        match expires {
-            1..MIN_EXPIRES => Err(RegisterError::TooBrief),
-            _ => Ok(Wish { address, expires }),
-        }
+        Wish { address, expires }
     };
     list.into_iter().map(wish).collect()
 }

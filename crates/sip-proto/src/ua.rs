@@ -21,6 +21,7 @@ mod config;
 mod core;
 mod event;
 mod gate;
+mod keepalive;
 mod leg;
 mod peer;
 mod pending;

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use rand::rngs::StdRng;
@@ -33,6 +33,8 @@ const FLOW_EVENTS: usize = 256;
 const LOOKUP_PATIENCE: Duration = Duration::from_secs(10);
 /// How long, after the last handle is gone, legs may take to end.
 const FAREWELL: Duration = Duration::from_secs(2);
+/// How long no connection is accepted after that failed.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 /// Longest sleep when nothing is due.
 const IDLE: Duration = Duration::from_secs(3600);
 
@@ -73,6 +75,7 @@ pub(crate) fn start(
         domain: config.domain.clone(),
         waiting_for_idle: Vec::new(),
         farewell: None,
+        accept_again_at: None,
     };
     let inputs = Inputs {
         udp,
@@ -136,10 +139,13 @@ struct Actor {
     waiting_for_idle: Vec<oneshot::Sender<()>>,
     /// When the task ends although legs are left; set once no handle is.
     farewell: Option<Instant>,
+    /// No connection is accepted before.
+    accept_again_at: Option<Instant>,
 }
 
 impl Actor {
     async fn run(mut self, mut inputs: Inputs) {
+        self.restore_bindings().await;
         loop {
             self.drain_outputs(&inputs.udp).await;
             if self.core.legs() == 0 {
@@ -152,7 +158,7 @@ impl Actor {
             tokio::select! {
                 received = inputs.udp.receive() => self.hear_datagram(received),
                 Some((flow, event)) = inputs.flows.recv() => self.hear_flow(flow, event),
-                accepted = inputs.tcp.accept() => self.hear_connection(accepted),
+                accepted = inputs.tcp.accept(), if self.accepts() => self.hear_connection(accepted),
                 command = inputs.inbox.recv(), if self.farewell.is_none() => self.obey(command),
                 Some((id, found)) = inputs.answered.recv() => {
                     self.core.handle_lookup(id, &found, Instant::now());
@@ -164,14 +170,43 @@ impl Actor {
         }
     }
 
+    /// Phones registered with an earlier process need not register again.
+    async fn restore_bindings(&mut self) {
+        let kept = tokio::time::timeout(LOOKUP_PATIENCE, self.directory.bindings()).await;
+        match kept {
+            Ok(Ok(kept)) => {
+                let (now, unix) = (Instant::now(), since_1970());
+                for (login, bindings) in kept {
+                    let bindings: Vec<Binding> = bindings
+                        .iter()
+                        .filter_map(|binding| binding.restore(now, unix))
+                        .collect();
+                    self.core.restore_bindings(&login, bindings, now);
+                }
+            }
+            Ok(Err(error)) => warn!(%error, "failed to look up registrations of an earlier run"),
+            Err(_) => warn!("looking up registrations of an earlier run took too long"),
+        }
+    }
+
     fn wake_at(&self) -> Instant {
         let due = self
             .core
             .poll_timeout()
             .into_iter()
             .chain(self.farewell)
+            .chain(self.accept_again_at)
             .min();
         due.unwrap_or_else(|| Instant::now() + IDLE)
+    }
+
+    /// Without file descriptors, accepting fails again at once, and nothing else would be done.
+    fn accepts(&mut self) -> bool {
+        if self.accept_again_at.is_some_and(|at| at > Instant::now()) {
+            return false;
+        }
+        self.accept_again_at = None;
+        true
     }
 
     fn is_finished(&self) -> bool {
@@ -189,7 +224,10 @@ impl Actor {
     fn hear_connection(&mut self, accepted: io::Result<(tokio::net::TcpStream, SocketAddr)>) {
         match accepted {
             Ok((stream, remote)) => self.connections.accept(stream, canonical(remote)),
-            Err(error) => warn!(%error, "failed to accept a connection"),
+            Err(error) => {
+                warn!(%error, "failed to accept a connection");
+                self.accept_again_at = Some(Instant::now() + ACCEPT_PAUSE);
+            }
         }
     }
 
@@ -222,7 +260,7 @@ impl Actor {
         match command {
             Some(Command::Leg(leg, command)) => self.core.handle_command(leg, command, now),
             Some(Command::Listen(leg, listener)) => self.routes.listen(leg, listener),
-            Some(Command::Forget(leg)) => self.routes.forget(leg),
+            Some(Command::Forget(leg)) => self.routes.forget(leg, self.core.knows(leg)),
             Some(Command::HangUp(dialog)) => self.core.hang_up(&dialog, now),
             Some(Command::Drain) => self.core.drain(),
             Some(Command::Idle(done)) => self.waiting_for_idle.push(done),
@@ -274,7 +312,7 @@ impl Actor {
     /// A leg whose listener has vanished is hung up: nobody else would.
     fn deliver(&mut self, leg: LegId, event: LegEvent) {
         if !self.routes.deliver(leg, event) {
-            self.routes.forget(leg);
+            self.routes.forget(leg, true);
             let bye = LegCommand::Bye {
                 headers: HeaderList::new(),
             };
@@ -328,10 +366,19 @@ fn follow_bindings(directory: Arc<dyn Directory>) -> mpsc::UnboundedSender<(Stri
     let (changes, mut changed) = mpsc::unbounded_channel::<(String, Vec<Binding>)>();
     tokio::spawn(async move {
         while let Some((login, bindings)) = changed.recv().await {
-            directory.bindings_changed(&login, bindings).await;
+            let (now, unix) = (Instant::now(), since_1970());
+            let kept = bindings.iter().map(|b| b.snapshot(now, unix)).collect();
+            if let Err(error) = directory.bindings_changed(&login, kept).await {
+                warn!(%error, "failed to keep a registration for a restart");
+            }
         }
     });
     changes
+}
+
+fn since_1970() -> Duration {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    now.unwrap_or_default()
 }
 
 /// Unpredictable words, seeded by the system.

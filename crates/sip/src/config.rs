@@ -23,6 +23,8 @@ pub struct SipConfig {
     pub sha256: bool,
     /// How long a nonce can be used.
     pub nonce_lifetime: Duration,
+    /// How often registered phones are asked whether they are there; zero for never.
+    pub keepalive: Duration,
     /// Inbound calls that may be in set-up at once; more are refused with 503.
     pub max_calls_in_setup: usize,
     /// Trunks; the first is the outbound proxy.
@@ -41,6 +43,7 @@ impl Default for SipConfig {
             public_address: None,
             sha256: false,
             nonce_lifetime: Duration::from_secs(300),
+            keepalive: Duration::from_secs(60),
             max_calls_in_setup: 1000,
             trunks: Vec::new(),
             user_agent: concat!("Patchcord/", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -62,6 +65,7 @@ impl SipConfig {
             user_agent: self.user_agent.clone(),
             sha256: self.sha256,
             nonce_lifetime: self.nonce_lifetime,
+            keepalive: self.keepalive,
             max_setup: self.max_calls_in_setup,
             trunks: self.trunks.iter().map(source).collect(),
         }

@@ -1,6 +1,6 @@
 //! The questions the SIP side asks about clients.
 
-use crate::Binding;
+use crate::BindingSnapshot;
 
 /// Digest secrets of a client: lower-case hex of H(login:realm:password).
 #[derive(Clone, PartialEq, Eq)]
@@ -33,8 +33,18 @@ pub trait Directory: Send + Sync + 'static {
         domain: &str,
     ) -> Result<Option<Secret>, DirectoryError>;
 
-    /// Told after each change of a client's bindings, with all that are left.
-    async fn bindings_changed(&self, login: &str, bindings: Vec<Binding>) {
+    /// Keeps the bindings of a client for the next process: all that are left after a change.
+    async fn bindings_changed(
+        &self,
+        login: &str,
+        bindings: Vec<BindingSnapshot>,
+    ) -> Result<(), DirectoryError> {
         let _ = (login, bindings);
+        Ok(())
+    }
+
+    /// The bindings that an earlier process kept, by login.
+    async fn bindings(&self) -> Result<Vec<(String, Vec<BindingSnapshot>)>, DirectoryError> {
+        Ok(Vec::new())
     }
 }

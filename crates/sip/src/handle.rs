@@ -69,6 +69,8 @@ pub struct IncomingCall {
     pub caller: Caller,
     /// Request-URI.
     pub request_uri: String,
+    /// Whether the Request-URI names this server, and not another one.
+    pub called_here: bool,
     /// User part of the Request-URI, unescaped.
     pub called_user: String,
     /// User part of To, unescaped.
@@ -79,6 +81,8 @@ pub struct IncomingCall {
     pub from_user: String,
     /// Host of From.
     pub from_host: String,
+    /// Whether that is this server.
+    pub from_here: bool,
     /// Display name of From.
     pub from_display: Option<String>,
     /// Call-ID.
@@ -101,11 +105,13 @@ impl From<IncomingInvite> for IncomingCall {
             transport: invite.peer.transport,
             caller: invite.caller,
             request_uri: invite.request_uri,
+            called_here: invite.called_here,
             called_user: invite.called_user,
             to_user: invite.to_user,
             to_host: invite.to_host,
             from_user: invite.from_user,
             from_host: invite.from_host,
+            from_here: invite.from_here,
             from_display: invite.from_display,
             call_id: invite.call_id,
             headers: invite.headers,

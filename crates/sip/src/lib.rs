@@ -23,7 +23,7 @@ pub use config::{SipConfig, Trunk};
 pub use directory::{Directory, DirectoryError, Secret};
 pub use handle::{BindError, IncomingCall, LegEvents, ResolveError, Sip, SipAddrs};
 pub use sip_proto::DialogSnapshot;
-pub use sip_proto::registrar::Binding;
+pub use sip_proto::registrar::{Binding, BindingSnapshot};
 pub use sip_proto::ua::{
     Caller, Credentials, HeaderList, InviteSpec, LegCommand, LegEvent, LegId, Peer, Transport,
     TrunkAddress,

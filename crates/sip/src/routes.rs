@@ -57,9 +57,11 @@ impl Routes {
         }
     }
 
-    /// Nobody wants a leg's events any more.
-    pub(crate) fn forget(&mut self, leg: LegId) {
-        if let Some(route) = self.routes.get_mut(&leg) {
+    /// Nobody wants a leg's events any more; `lives` if the core still knows it.
+    pub(crate) fn forget(&mut self, leg: LegId, lives: bool) {
+        if !lives {
+            self.routes.remove(&leg);
+        } else if let Some(route) = self.routes.get_mut(&leg) {
             *route = Route::Closed;
         }
     }
@@ -136,10 +138,18 @@ mod tests {
             !routes.deliver(LegId(2), LegEvent::Lost),
             "the listener is gone"
         );
-        routes.forget(LegId(2));
+        routes.forget(LegId(2), true);
         assert!(
             routes.deliver(LegId(2), LegEvent::Lost),
             "nobody wants to know"
+        );
+        routes.over(LegId(2));
+        let (sender, _receiver) = mpsc::unbounded_channel();
+        routes.listen(LegId(4), sender);
+        routes.forget(LegId(4), false);
+        assert!(
+            routes.routes.is_empty(),
+            "a leg that never called leaves nothing"
         );
     }
 

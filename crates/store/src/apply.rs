@@ -76,6 +76,7 @@ async fn change(
         | Change::CallbackQueued(_)
         | Change::CallbackDone { .. }
         | Change::CallbackRetry { .. }
+        | Change::Registered { .. }
         | Change::Trace { .. } => Ok(statement(context, change).execute(db).await? > 0),
     }
 }
@@ -115,6 +116,23 @@ fn statement(context: Context, change: &Change) -> Sql {
                 *ring_duration_s,
                 dialog.clone()
             ],
+        ),
+        Change::Registered {
+            organization,
+            login,
+            content: Some(content),
+        } => Sql::new(
+            "INSERT INTO bindings (organization, login, content) VALUES ($1, $2, $3) \
+             ON CONFLICT (organization, login) DO UPDATE SET content = excluded.content",
+            args![*organization, login.clone(), content.clone()],
+        ),
+        Change::Registered {
+            organization,
+            login,
+            content: None,
+        } => Sql::new(
+            "DELETE FROM bindings WHERE organization = $1 AND login = $2",
+            args![*organization, login.clone()],
         ),
         Change::CallUpdated(update) => Sql::new(
             "UPDATE calls SET updated = $2, muted = COALESCE($3, muted), \

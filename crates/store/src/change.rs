@@ -1,7 +1,7 @@
 //! Facts to be kept: what one commit is made of.
 
 use model::record::{CallRecord, Callback, Notification, Recording};
-use model::{CallSid, CallStatus, EventSid, InstanceSid, Timestamp};
+use model::{CallSid, CallStatus, EventSid, InstanceSid, OrganizationSid, Timestamp};
 
 /// One fact. All facts of one commit become visible together or not at all.
 #[derive(Debug, Clone)]
@@ -62,6 +62,15 @@ pub enum Change {
     Notification(Box<Notification>),
     /// A callback is due. Repeating it has no effect.
     CallbackQueued(Box<Callback>),
+    /// The phones of a client that are registered now.
+    Registered {
+        /// Its organization.
+        organization: OrganizationSid,
+        /// Login.
+        login: String,
+        /// Whatever the SIP side wants to find again, as JSON; `None` if no phone is left.
+        content: Option<String>,
+    },
     /// A callback needs no further attempt.
     CallbackDone {
         /// Which.

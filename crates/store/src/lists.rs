@@ -1,7 +1,7 @@
 //! Long lists: calls, recordings, notifications, numbers.
 
 use model::record::{CallRecord, Notification, Number, Recording};
-use model::{CallSid, InstanceSid, NotificationSid, NumberSid, RecordingSid};
+use model::{CallSid, InstanceSid, NotificationSid, NumberSid, OrganizationSid, RecordingSid};
 use sqlx::any::AnyRow;
 
 use crate::filter::{
@@ -70,6 +70,22 @@ impl Store {
     pub async fn trace(&self, call: CallSid) -> Result<Option<Vec<u8>>> {
         let sql = Sql::new("SELECT content FROM traces WHERE call = $1", args![call]);
         self.first(sql, |row| Columns(row).blob("content")).await
+    }
+
+    /// What was kept of registered phones, by login.
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn registered(&self, organization: OrganizationSid) -> Result<Vec<(String, String)>> {
+        let sql = Sql::new(
+            "SELECT login, content FROM bindings WHERE organization = $1 ORDER BY login",
+            args![organization],
+        );
+        let read = |row: &AnyRow| {
+            let columns = Columns(row);
+            Ok((columns.text("login")?, columns.text("content")?))
+        };
+        self.many(sql, read).await
     }
 
     /// A recording.

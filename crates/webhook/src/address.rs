@@ -1,4 +1,4 @@
-//! Addresses of applications: checking, resolving, and showing them without secrets.
+//! Addresses of applications: checking, and resolving.
 //!
 //! **Invariant: a [`Target`] holds no user-info and no fragment in its URL;** credentials travel
 //! apart, so that they cannot reach another origin by accident.
@@ -9,17 +9,6 @@ use percent_encoding::percent_decode_str;
 use url::Url;
 
 use crate::error::{FetchError, Problem};
-
-/// Parts of parameter names whose values are not shown.
-const SECRETS: [&str; 7] = [
-    "token",
-    "secret",
-    "password",
-    "passwd",
-    "key",
-    "signature",
-    "auth",
-];
 
 /// Where a request goes.
 #[derive(Clone, Debug)]
@@ -115,46 +104,6 @@ pub fn resolve(base: &str, address: &str) -> Result<String, FetchError> {
     Ok(Target::from_url(url)?.full.into())
 }
 
-/// An address for people to read: without user-info, and without the values of parameters whose
-/// names sound like secrets.
-#[must_use]
-pub fn redacted(address: &str) -> String {
-    const LONGEST: usize = 300;
-    let Ok(mut url) = Url::parse(address) else {
-        return "(not an address)".to_owned();
-    };
-    let _ = url.set_username("");
-    let _ = url.set_password(None);
-    if url.query().is_some_and(has_secret) {
-        let pairs: Vec<(String, String)> = url
-            .query_pairs()
-            .map(|(name, value)| {
-                let value = if is_secret(&name) {
-                    "***".into()
-                } else {
-                    value
-                };
-                (name.into_owned(), value.into_owned())
-            })
-            .collect();
-        url.query_pairs_mut().clear().extend_pairs(pairs);
-    }
-    let mut text: String = url.as_str().chars().take(LONGEST).collect();
-    if url.as_str().len() > text.len() {
-        text.push('…');
-    }
-    text
-}
-
-fn has_secret(query: &str) -> bool {
-    url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| is_secret(&name))
-}
-
-fn is_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    SECRETS.iter().any(|part| name.contains(part))
-}
-
 /// Basic credentials (RFC 7617) out of the user-info.
 fn basic(url: &Url) -> Option<String> {
     if url.username().is_empty() && url.password().is_none() {
@@ -227,21 +176,5 @@ mod tests {
         let own = first.redirected("http://x:y@other.example/").unwrap();
         assert_eq!(own.authorization.as_deref(), Some("Basic eDp5"));
         assert!(first.redirected("file:///etc/passwd").is_err());
-    }
-
-    #[test]
-    fn shows_no_secrets() {
-        let table = [
-            ("http://u:p@h/a?x=1", "http://h/a?x=1"),
-            ("http://h/a?x=1&ApiToken=abc", "http://h/a?x=1&ApiToken=***"),
-            (
-                "http://h/?sessionKey=a&password=b",
-                "http://h/?sessionKey=***&password=***",
-            ),
-            ("no address", "(not an address)"),
-        ];
-        for (address, shown) in table {
-            assert_eq!(redacted(address), shown);
-        }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use model::error;
 
-use crate::address::redacted;
+use model::address::redacted;
 
 /// A request that failed, with the address it failed at.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]

@@ -25,6 +25,9 @@ use crate::policy::{AddressPolicy, Guard, Refused};
 
 const FORM: &str = "application/x-www-form-urlencoded; charset=UTF-8";
 
+/// How many time limits a media file may take: it is larger than a document.
+const MEDIA_PATIENCE: u32 = 10;
+
 /// Bytes read of an answer whose body does not matter, so that the connection can be used again.
 const IGNORED_BYTES: usize = 64 * 1024;
 
@@ -125,7 +128,7 @@ pub struct Fetched {
     /// The body.
     pub body: Bytes,
     /// Where the answer came from, after redirects and without the parameters added to the query:
-    /// the base for addresses in the document. May hold user-info; see [`crate::redacted`].
+    /// the base for addresses in the document. May hold user-info; see [`model::address::redacted`].
     pub final_url: String,
     /// Time from the start of the first request to the end of the body.
     pub elapsed: Duration,
@@ -317,7 +320,20 @@ impl Fetcher {
                 Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
             })
             .collect();
-        let body = self.body(request.kind, target, response).await?;
+        // An answer that trickles is as good as none.
+        let limit = match request.kind {
+            BodyKind::Document | BodyKind::Ignored => self.config.timeout,
+            BodyKind::Media => self.config.timeout * MEDIA_PATIENCE,
+        };
+        let reading = self.body(request.kind, target, response);
+        let body = match tokio::time::timeout(limit, reading).await {
+            Ok(body) => body?,
+            Err(_) if request.kind == BodyKind::Ignored => Bytes::new(),
+            Err(_) => {
+                let problem = Problem::Timeout { limit };
+                return Err(FetchError::new(target.full.as_str(), problem));
+            }
+        };
         let content_type = headers
             .iter()
             .find(|(name, _)| name == "content-type")

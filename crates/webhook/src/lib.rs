@@ -27,7 +27,7 @@ mod media_files;
 mod outbox;
 mod policy;
 
-pub use address::{redacted, resolve};
+pub use address::resolve;
 pub use callbacks::{CallbackConfig, Callbacks, PolicyOf};
 pub use cookie::CookieJar;
 pub use error::{FetchError, Problem};

@@ -356,7 +356,7 @@ async fn a_trickle_does_not_go_on_for_ever() {
     assert_eq!(
         error.problem,
         Problem::Timeout {
-            limit: Duration::from_millis(900)
+            limit: Duration::from_millis(300)
         }
     );
 }

@@ -289,6 +289,12 @@ fn new_call(context: &Context<'_>, account: &Account) -> Result<NewCall, Failure
     let to = params.required("To")?.trim();
     let url = params.required("Url")?.trim();
     one_line("From", from)?;
+    if from.contains('@') && !model::address::is_sip_address(from) {
+        return Err(Failure::parameter(
+            "From",
+            &format!("`{}` is no SIP address", shown(from)),
+        ));
+    }
     one_line("To", to)?;
     let (to, headers) = headers_of(to)?;
     let text = |name| params.filled(name).map(str::to_owned);
@@ -389,7 +395,11 @@ fn timeout(params: &Params) -> Result<u32, Failure> {
 
 /// An address made absolute by this server's own.
 fn absolute(context: &Context<'_>, name: &str, text: &str) -> Result<String, Failure> {
+    // Anything without a scheme would be relative to this server; only a path is meant so.
+    let path = text.starts_with('/');
+    let absolute = text.starts_with("http:") || text.starts_with("https:");
     resolve(&context.state.public_base, text)
+        .filter(|_| path || absolute)
         .map(String::from)
         .ok_or_else(|| {
             Failure::parameter(

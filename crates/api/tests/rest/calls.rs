@@ -319,6 +319,13 @@ async fn bad_calls_are_refused_by_name() {
         ("From=a&To=b&Url=/d&Timeout=x", 400, "Timeout"),
         ("From=a&To=b&Url=/d&Timeout=0", 400, "Timeout"),
         ("From=a&To=b&Url=ftp://h/d", 400, "Url"),
+        ("From=a&To=b&Url=d.xml", 400, "Url"),
+        ("From=x <a@h>&To=b&Url=/d", 400, "From"),
+        (
+            "From=a&To=b&Url=/d&StatusCallback=::bad",
+            400,
+            "StatusCallback",
+        ),
         ("From=a&To=b&Url=/d&Method=PUT", 400, "Method"),
         (
             "From=a&To=b&Url=/d&StatusCallback=mailto:a",

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use model::address::is_sip_address;
 use model::{CallSid, CallStatus, Direction, RecordingSid, Timestamp, error};
 use rcml::{Branch, Noun};
 
@@ -18,7 +19,7 @@ use crate::context::{Context, Letter};
 use crate::event::{AudioFailure, Clip, PlayId, Req};
 use crate::fact::Reason;
 use crate::family::user_part;
-use crate::fork::{Common, Dialled, ForkId, ForkResult, LastResponse};
+use crate::fork::{Common, Dialled, ForkId, ForkResult, LastResponse, MAX_BRANCHES};
 use crate::params::{Params, dial_sip_params};
 use crate::trace::Lane;
 
@@ -91,10 +92,15 @@ impl Call {
         let dialled: Vec<_> = dial
             .nouns
             .iter()
+            .take(MAX_BRANCHES)
             .filter_map(|noun| self.dialled(noun, cx))
             .collect();
+        if dial.nouns.len() > MAX_BRANCHES {
+            let text = format!("only the first {MAX_BRANCHES} parties are called");
+            cx.notify(self.about_line(dial.line), error::DIAL_TOO_MANY, &text);
+        }
         let fork = cx.fork_id();
-        let common = self.common(&dial);
+        let common = self.common(&dial, cx);
         let timeout = Duration::from_secs(u64::from(dial.timeout_s));
         cx.letter(Letter::StartFork {
             fork,
@@ -111,11 +117,16 @@ impl Call {
         })))
     }
 
-    fn common(&self, dial: &rcml::Dial) -> Common {
-        let from = dial
-            .caller_id
-            .clone()
-            .unwrap_or_else(|| self.info.from.clone());
+    fn common(&self, dial: &rcml::Dial, cx: &mut Context) -> Common {
+        let caller_id = dial.caller_id.clone().filter(|id| {
+            let usable = !id.contains('@') || is_sip_address(id);
+            if !usable {
+                let text = format!("`{id}` is no SIP address; the caller's own was used");
+                cx.notify(self.about_line(dial.line), error::DIAL_CALLER_ID, &text);
+            }
+            usable
+        });
+        let from = caller_id.unwrap_or_else(|| self.info.from.clone());
         Common {
             parent: Some(self.sid),
             account: self.info.account,
@@ -124,6 +135,7 @@ impl Call {
             from,
             forwarded_from: self.info.forwarded_from.clone(),
             dialect: self.dialect,
+            max_forwards: self.info.max_forwards.saturating_sub(1),
         }
     }
 
@@ -307,7 +319,7 @@ impl Call {
             return;
         }
         stop(tone, leg, cx);
-        self.dial_came_to_nothing(result.sip_status.unwrap_or(500));
+        self.dial_came_to_nothing(result.sip_status);
         self.dial_ends(outcome_of(result), cx);
     }
 
@@ -326,22 +338,24 @@ impl Call {
             return;
         };
         let (child, since, ring_s) = (*child, *since, *ring_s);
-        let reason = match ended {
-            Ended::By(_) => Reason::PartnerHungUp,
-            Ended::TimeLimit => Reason::TimeLimit,
-            Ended::Redirected(_) => Reason::Api,
-        };
         // A leg that was redirected away goes its own way.
         if ended != Ended::Redirected(child) {
             cx.letter(Letter::Hangup {
                 call: child,
-                reason,
+                reason: ended.reason(),
             });
         }
+        let talk_s = cx.now.seconds_since(since);
+        // That its answer cannot be used is found out after the bridge was made.
+        let status = if ended == Ended::Failed(child) && talk_s == 0 {
+            CallStatus::Failed
+        } else {
+            CallStatus::Completed
+        };
         let outcome = Outcome {
-            status: CallStatus::Completed,
+            status,
             child: Some(child),
-            talk_s: cx.now.seconds_since(since),
+            talk_s,
             ring_s: Some(ring_s),
             response: None,
         };

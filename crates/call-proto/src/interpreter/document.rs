@@ -1,5 +1,6 @@
 //! Fetching documents: the first of a run with its fallback, and those that follow.
 
+use model::address::{redacted, without_user_info};
 use model::{CallStatus, HttpMethod, error};
 use rcml::ReplyError;
 
@@ -10,7 +11,6 @@ use crate::context::Context;
 use crate::event::{Document, FetchFailure, Fetched, Req};
 use crate::fact::Reason;
 use crate::params::Params;
-use crate::trace::hide;
 
 /// At most so many findings of one document become notifications.
 const MAX_FINDINGS: usize = 30;
@@ -162,7 +162,8 @@ impl Call {
         cx.notify(self.about(Some(&asked)), problem.code, &problem.text);
         let mut params = self.voice_params(cx);
         params.push(("ErrorCode".to_owned(), problem.code.to_string()));
-        params.push(("ErrorUrl".to_owned(), asked));
+        // It may go to another origin.
+        params.push(("ErrorUrl".to_owned(), without_user_info(&asked)));
         let state = self.fetch(url, method, params, Purpose::Fallback, cx);
         if let Some(run) = &mut self.run {
             run.state = state;
@@ -189,7 +190,7 @@ impl Call {
         match resolve(run, written) {
             Some(url) => Some(url),
             None => {
-                let text = format!("`{written}` is no valid http address");
+                let text = format!("`{}` is no valid http address", redacted(written));
                 cx.notify(self.about(None), error::BAD_URI, &text);
                 None
             }
@@ -234,7 +235,7 @@ impl Problem {
 
     fn http_status(fetched: &Fetched) -> Self {
         let status = &fetched.status;
-        let text = format!("{} answered with status {status}", hide(&fetched.url));
+        let text = format!("{} answered with status {status}", redacted(&fetched.url));
         // A page of an error that some web server made says nothing about the application.
         let readable =
             fetched.body.trim().is_empty() || rcml::Document::parse(&fetched.body).is_ok();

@@ -38,6 +38,8 @@ pub(crate) struct Run {
     state: State,
     /// A `<Dial>` on an unanswered leg answers it only when connected.
     answer_on_bridge: bool,
+    /// Its verbs were made up by routing: no application decides.
+    implicit: bool,
     /// How many documents in a row took no time, and since when the last one runs.
     redirects: u32,
     document_since: Timestamp,
@@ -92,6 +94,7 @@ impl Run {
             verbs: verbs.into(),
             state: State::Ready,
             answer_on_bridge,
+            implicit: false,
             redirects: 0,
             document_since: now,
             failure_status: None,
@@ -137,7 +140,9 @@ impl Call {
         answer_on_bridge: bool,
         cx: &mut Context,
     ) {
-        self.run = Some(Run::new(verbs, answer_on_bridge, cx.now));
+        let mut run = Run::new(verbs, answer_on_bridge, cx.now);
+        run.implicit = true;
+        self.run = Some(run);
         self.advance(cx);
     }
 
@@ -380,6 +385,14 @@ impl Call {
         let was_empty = !run.began;
         match run.failure_status {
             // The caller waited for a `<Dial>` that failed: it hears why.
+            Some(status) if run.implicit => {
+                let (verdict, reason) = match status {
+                    408 => (CallStatus::NoAnswer, Reason::NoAnswer),
+                    other => crate::leg::verdict(other),
+                };
+                self.reject(status, None, cx);
+                self.finish(verdict, reason, cx);
+            }
             Some(status) => {
                 self.reject(status, None, cx);
                 self.finish(CallStatus::Completed, Reason::DocumentEnd, cx);
@@ -413,9 +426,11 @@ impl Call {
     }
 
     /// A `<Dial>` that the caller waited for came to nothing.
-    pub(crate) fn dial_came_to_nothing(&mut self, sip_status: u16) {
+    /// `None` if nobody could be called at all.
+    pub(crate) fn dial_came_to_nothing(&mut self, sip_status: Option<u16>) {
         if let Some(run) = &mut self.run {
-            run.failure_status = Some(sip_status);
+            let nobody = if run.implicit { 404 } else { 500 };
+            run.failure_status = Some(sip_status.unwrap_or(nobody));
         }
     }
 
@@ -433,12 +448,7 @@ impl Call {
             return;
         }
         // The dialled party has no script of its own.
-        let reason = match ended {
-            Ended::By(_) => Reason::PartnerHungUp,
-            Ended::TimeLimit => Reason::TimeLimit,
-            Ended::Redirected(_) => Reason::Api,
-        };
-        self.end_leg(reason, cx);
+        self.end_leg(ended.reason(), cx);
     }
 }
 

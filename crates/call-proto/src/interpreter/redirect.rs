@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use model::address::redacted;
 use model::error;
 
 use super::Next;
@@ -41,7 +42,10 @@ impl Call {
     }
 
     pub(super) fn redirect_loop(&mut self, url: &str, cx: &mut Context) -> Next {
-        let text = format!("documents redirect in a circle; the last was {url}");
+        let text = format!(
+            "documents redirect in a circle; the last was {}",
+            redacted(url)
+        );
         cx.notify(self.about(Some(url)), error::TOO_MANY_REDIRECTS, &text);
         self.fail(500, "redirect loop", Reason::RedirectLoop, cx);
         Next::End

@@ -404,6 +404,31 @@ fn case_036_outside_refuses() {
 }
 
 #[test]
+fn a_client_hears_and_the_record_says_how_its_call_failed() {
+    for (status, ended) in [(486, "busy 0 s"), (603, "busy 0 s"), (404, "failed 0 s")] {
+        let run = to_outside()
+            .phone("+2000", phone().rejects(1.0, status))
+            .run();
+        assert_eq!(run.to("K"), format!("0 407, 0 180, 1 {status}"));
+        assert_eq!(run.ended("K"), ended);
+    }
+    let run = to_outside().phone("+2000", phone().rings(0.0)).run();
+    assert_eq!(
+        (run.to("K").as_str(), run.ended("K").as_str()),
+        ("0 407, 0 180, 30 408", "no-answer 0 s")
+    );
+    let nobody = World::new()
+        .kim_is_client()
+        .with(|directory| directory.clients.push(client("ann")));
+    let run = nobody.dials("ann").run();
+    assert_eq!(run.to("K"), "0 407, 0 180, 0 404");
+    assert_eq!(
+        (run.ended("K"), run.codes()),
+        ("failed 0 s".to_owned(), vec![11008])
+    );
+}
+
+#[test]
 fn case_037_client_gives_up() {
     let run = to_outside()
         .phone("+2000", phone().rings(1.0).answers(9.0))

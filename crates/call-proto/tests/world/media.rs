@@ -56,7 +56,7 @@ impl Stage {
         let name = self.name(call);
         let now = self.now;
         match command {
-            MediaCommand::Open { offer } => {
+            MediaCommand::Open { offer, .. } => {
                 let unusable = offer.is_some_and(|offer| offer.contains(UNUSABLE));
                 let event = if unusable || self.is_deaf(&name) {
                     refused()

@@ -42,6 +42,8 @@ pub(crate) struct World {
     pub(crate) clips: BTreeMap<String, u64>,
     /// What happens when, in milliseconds.
     pub(crate) acts: Vec<(u64, Act)>,
+    /// How long looking up a target takes, in milliseconds.
+    pub(crate) looking_up_ms: u64,
     /// Parties whose media cannot be opened.
     pub(crate) deaf: BTreeSet<String>,
     /// How long the media side takes to close a recording, in milliseconds; `None`: for ever.
@@ -140,6 +142,7 @@ impl World {
             phones: BTreeMap::new(),
             clips: BTreeMap::new(),
             acts: Vec::new(),
+            looking_up_ms: 0,
             deaf: BTreeSet::new(),
             closing_ms: Some(0),
             disk_full: false,

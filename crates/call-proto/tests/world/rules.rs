@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use call_proto::{Addressed, Command, Fact, Family, LegCommand, MediaCommand, PlayId};
+use call_proto::{Addressed, Command, Fact, Family, LegCommand, MediaCommand, PlayId, Via};
 use model::{CallSid, CallStatus, Timestamp};
 
 use super::run::Asked;
@@ -15,6 +15,8 @@ struct Leg {
     opened: u32,
     closed: u32,
     playing: Option<PlayId>,
+    /// The way that media was opened for.
+    towards: Option<Via>,
     answered: Option<Timestamp>,
     created: Option<Timestamp>,
     status: Option<CallStatus>,
@@ -156,6 +158,10 @@ impl Rules {
             LegCommand::Bye { .. } => 'B',
             LegCommand::AnswerReinvite { .. } | LegCommand::RejectReinvite { .. } => 'r',
         };
+        if let LegCommand::Invite(invite) = command {
+            let same = self.leg(call).towards.as_ref() == Some(&invite.route.via);
+            self.check(same, || format!("{call}: INVITE goes where media does not"));
+        }
         let leg = self.leg(call);
         leg.sip.push(letter);
         let without: String = leg.sip.chars().filter(|c| *c != 'r').collect();
@@ -168,8 +174,9 @@ impl Rules {
 
     fn media(&mut self, call: CallSid, command: &MediaCommand) {
         let leg = self.leg(call);
-        if let MediaCommand::Open { .. } = command {
+        if let MediaCommand::Open { towards, .. } = command {
             leg.opened += 1;
+            leg.towards.clone_from(towards);
             let once = leg.opened == 1;
             self.check(once, || format!("{call} opens media again"));
             return;

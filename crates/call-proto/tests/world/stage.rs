@@ -303,6 +303,7 @@ impl Stage {
             sip_call_id: "call of kim".to_owned(),
             number,
             sdp: caller.sdp.clone(),
+            max_forwards: 70,
             script,
             status_callback,
             dialect: self.world.dialect,

@@ -40,6 +40,7 @@ macro_rules! parsed {
 
 parsed! {
     bool, "`true` or `false`";
+    u32, "a whole number";
     NonZeroU32, "a whole number above 0";
     NonZeroU64, "a whole number above 0";
     IpAddr, "an IP address";

@@ -92,11 +92,32 @@ pub(crate) fn load(
             problems.push(Problem::new(flag, reason));
         }
     }
+    problems.extend(check(&config));
     if problems.is_empty() {
         Ok(config)
     } else {
         Err(ConfigErrors(problems))
     }
+}
+
+/// Secrets whose form is known: their value is not shown.
+fn check(config: &Config) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if let Some(key) = &config.server.secret_key
+        && store::SecretKey::from_hex(key.expose()).is_err()
+    {
+        let reason = "must be 64 hexadecimal digits".to_owned();
+        problems.push(Problem::new("server.secret_key", reason));
+    }
+    if let Some(url) = &config.database.url
+        && !["sqlite:", "postgres:", "postgresql:"]
+            .iter()
+            .any(|scheme| url.expose().starts_with(scheme))
+    {
+        let reason = "must begin with `sqlite:` or `postgres:`".to_owned();
+        problems.push(Problem::new("database.url", reason));
+    }
+    problems
 }
 
 fn read_file(path: &Path, config: &mut Config, problems: &mut Vec<Problem>) {
@@ -191,11 +212,14 @@ fn read_variable(name: &str, value: &str, config: &mut Config, problems: &mut Ve
             set(config, &section, &key, value)
         }
         Some((section, _)) => Err(unknown_section(&section)),
-        None if rest.starts_with("ADMIN_") => {
+        None => {
             let names = SHORT_NAMES.iter().map(|(known, ..)| *known);
+            let near = |known: &str| strsim::damerau_levenshtein(name, known) <= 2;
+            if !rest.starts_with("ADMIN_") && !names.clone().any(near) {
+                return;
+            }
             Err(format!("no such variable{}", suggestion(name, names)))
         }
-        None => return,
     };
     if let Err(reason) = result {
         problems.push(Problem::new(name, reason));

@@ -89,7 +89,7 @@ pub(super) fn read(at: usize, table: &toml::Table, problems: &mut Vec<Problem>) 
 fn set(trunk: &mut Trunk, name: &str, text: &str) -> Result<(), Reason> {
     match name {
         "name" => trunk.name = one_line(text)?,
-        "uri" => trunk.uri = one_line(text)?,
+        "uri" => trunk.uri = next_hop(text)?,
         "username" => trunk.username = Some(one_line(text)?),
         "password" => trunk.password = Some(Secret::read(text)?),
         "password_file" => trunk.password = Some(Secret::read(&secret_from_file(text)?)?),
@@ -97,6 +97,16 @@ fn set(trunk: &mut Trunk, name: &str, text: &str) -> Result<(), Reason> {
         _ => return Err(super::source::no_such_key(name, KEYS.iter())),
     }
     Ok(())
+}
+
+/// `host[:port][;transport=tcp]`, with or without `sip:`.
+fn next_hop(text: &str) -> Result<String, Reason> {
+    let host = text.strip_prefix("sip:").unwrap_or(text);
+    // A user part makes it an address, whose rules are known.
+    if host.contains('@') || !model::address::is_sip_address(&format!("x@{host}")) {
+        return Err("must be `host[:port][;transport=tcp]`".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 /// A text that can go into a SIP header.
@@ -130,7 +140,11 @@ mod tests {
             ),
             (
                 "name = 'a'\nuri = \"h\\r\\nX: y\"",
-                "`trunk[0].uri`: must be a text of one line",
+                "`trunk[0].uri`: must be `host[:port][;transport=tcp]`",
+            ),
+            (
+                "name = 'a'\nuri = 'bad uri here'",
+                "`trunk[0].uri`: must be `host[:port][;transport=tcp]`",
             ),
             (
                 "name = 'a'\nuri = 'h'\npassword_file = '/nowhere'",

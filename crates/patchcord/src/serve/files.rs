@@ -5,10 +5,11 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
+use model::OrganizationSid;
 use model::record::Account;
 use store::{AdminSeed, FirstStart, Store};
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::config::Config;
 
@@ -74,6 +75,29 @@ pub(super) async fn first_start(config: &Config, store: &Store) -> Result<Arc<Ac
         .find(|account| account.parent.is_none());
     top.map(Arc::new)
         .context("the database has no administrator; use an empty data folder")
+}
+
+/// The domain of an organization never changes: the passwords of its clients are bound to it.
+pub(super) async fn keep_domain(
+    config: &mut Config,
+    store: &Store,
+    organization: OrganizationSid,
+) -> Result<()> {
+    let Some(organization) = store.organization(organization).await? else {
+        return Ok(());
+    };
+    let asked = config.server.domain.as_str();
+    let kept = &organization.domain_name;
+    if asked != kept {
+        warn!(
+            "this data folder belongs to the domain `{kept}`, which stays: the passwords of its \
+             clients are bound to it; `{asked}` is used only for a new folder"
+        );
+        config.server.domain = kept
+            .parse()
+            .map_err(|()| anyhow!("the database has the domain `{kept}`, which is none"))?;
+    }
+    Ok(())
 }
 
 fn write_credentials(path: &Path, made: &FirstStart) -> std::io::Result<()> {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use call::{Engine, EngineConfig, StoreDirectory, StoreOutbox};
 use media::{MediaConfig, MediaPlane};
-use model::AccountSid;
 use model::record::Account;
+use model::{AccountSid, OrganizationSid};
 use sip::{IncomingCall, Sip, SipConfig, Trunk};
 use speech::EmbeddedSpeech;
 use store::{SecretKey, Store};
@@ -91,6 +91,7 @@ pub(super) fn callbacks(
 pub(super) async fn sip(
     config: &Config,
     store: &Store,
+    organization: OrganizationSid,
 ) -> Result<(Sip, mpsc::Receiver<IncomingCall>)> {
     let settings = &config.sip;
     let trunk = |trunk: &crate::config::Trunk| Trunk {
@@ -117,11 +118,16 @@ pub(super) async fn sip(
         public_address: config.server.public_address,
         sha256: settings.sha256,
         nonce_lifetime: Duration::from_secs(u64::from(settings.nonce_lifetime_s.get())),
+        keepalive: Duration::from_secs(u64::from(settings.keepalive_s)),
         max_calls_in_setup: settings.max_calls_in_setup.get() as usize,
         trunks: config.trunks.iter().map(trunk).collect(),
         ..SipConfig::default()
     };
-    Ok(Sip::bind(sip, Arc::new(StoreDirectory(store.clone()))).await?)
+    let directory = StoreDirectory {
+        store: store.clone(),
+        organization,
+    };
+    Ok(Sip::bind(sip, Arc::new(directory)).await?)
 }
 
 /// Parts that the engine takes over.

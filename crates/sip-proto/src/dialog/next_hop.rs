@@ -26,9 +26,10 @@ pub(super) fn by_contact(contact: &Uri, peer: Peer) -> Peer {
     }
 }
 
-/// A connection to that host is used on; otherwise the address counts.
+/// A connection to that host is used on while it lives; otherwise the address counts.
 fn towards(transport: Transport, remote: SocketAddr, peer: Peer) -> Peer {
     if transport == Transport::Tcp
+        && peer.flow.is_some()
         && peer.transport == Transport::Tcp
         && remote.ip() == peer.remote.ip()
     {

@@ -1,9 +1,12 @@
 //! One way to reach a client.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use crate::header::NameAddr;
-use crate::ua::Peer;
+use crate::ua::{Peer, Transport};
 use crate::uri::{SipUri, Uri};
 
 /// A binding: a Contact of a client, and the path its REGISTER came by.
@@ -24,7 +27,69 @@ pub struct Binding {
     pub seq: u32,
 }
 
+/// A binding as plain values, to outlive the process.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct BindingSnapshot {
+    /// URI of the Contact.
+    pub contact: String,
+    /// `udp` or `tcp`.
+    pub transport: String,
+    /// Where its REGISTER came from.
+    pub remote_address: SocketAddr,
+    /// Our address on that path.
+    pub local_address: SocketAddr,
+    /// Preference, in thousandths.
+    pub q: u16,
+    /// When it ends, in seconds since 1970 UTC.
+    pub expires_at: u64,
+    /// Call-ID of the last REGISTER for it.
+    pub call_id: String,
+    /// CSeq number of that REGISTER.
+    pub seq: u32,
+}
+
+impl BindingSnapshot {
+    /// The binding, at an instant that is `unix` since 1970 UTC; `None` if it has expired or cannot
+    /// be read.
+    #[must_use]
+    pub fn restore(&self, now: Instant, unix: Duration) -> Option<Binding> {
+        let Ok(Uri::Sip(contact)) = Uri::parse(&self.contact) else {
+            return None;
+        };
+        let left = Duration::from_secs(self.expires_at).checked_sub(unix)?;
+        Some(Binding {
+            contact,
+            peer: Peer {
+                transport: Transport::from_param(&self.transport)?,
+                remote: self.remote_address,
+                local: self.local_address,
+                flow: None,
+            },
+            q: self.q,
+            expires_at: now + left,
+            call_id: self.call_id.clone(),
+            seq: self.seq,
+        })
+    }
+}
+
 impl Binding {
+    /// What outlives the process; the arguments are those of [`BindingSnapshot::restore`].
+    #[must_use]
+    pub fn snapshot(&self, now: Instant, unix: Duration) -> BindingSnapshot {
+        let left = self.expires_at.saturating_duration_since(now);
+        BindingSnapshot {
+            contact: self.contact.to_string(),
+            transport: self.peer.transport.param().to_owned(),
+            remote_address: self.peer.remote,
+            local_address: self.peer.local,
+            q: self.q,
+            expires_at: (unix + left).as_secs(),
+            call_id: self.call_id.clone(),
+            seq: self.seq,
+        }
+    }
+
     /// The Contact value that tells the client how long the binding has left, in whole seconds.
     #[must_use]
     pub fn listed(&self, now: Instant) -> String {

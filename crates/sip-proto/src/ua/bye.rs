@@ -105,6 +105,22 @@ impl Core {
         self.bye_done(leg, response.status.0, custom_headers(&response.headers));
     }
 
+    /// The connection that the dialog came by is gone: sends the BYE to the far side's address. False
+    /// if that was tried already.
+    pub(super) fn bye_by_another_way(&mut self, leg: &mut Leg, tx: TxId, now: Instant) -> bool {
+        let (State::Leaving(leaving), Some(pending)) = (&mut leg.state, self.pending.get(&tx))
+        else {
+            return false;
+        };
+        let bye = pending.request.clone();
+        if !leaving.dialog.forget_flow() {
+            return false;
+        }
+        let peer = leaving.dialog.next_hop();
+        self.send_request(Some(leg.id), Kind::Bye, bye, peer, now)
+            .is_some()
+    }
+
     pub(super) fn bye_done(&mut self, leg: &mut Leg, status: u16, headers: HeaderList) {
         if let State::Leaving(leaving) = &leg.state {
             if leaving.report {

@@ -72,7 +72,7 @@ impl Core {
         let leg = Leg {
             id,
             contact: self.contact(&contact_user, spec.route),
-            headers: Vec::new(),
+            headers: self.sendable(id, spec.leg_headers.clone()),
             auth: spec.credentials.as_ref().map(|credentials| {
                 Client::new(
                     &credentials.username,

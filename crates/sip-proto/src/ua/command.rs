@@ -103,6 +103,8 @@ pub struct InviteSpec {
     pub sdp: String,
     /// Further header fields of the INVITE.
     pub headers: HeaderList,
+    /// Header fields of every message that the leg sends, the INVITE included.
+    pub leg_headers: HeaderList,
     /// What to answer a challenge with.
     pub credentials: Option<Credentials>,
     /// User part of our Contact; default the user of From.
@@ -123,6 +125,7 @@ impl InviteSpec {
             route,
             sdp: String::new(),
             headers: Vec::new(),
+            leg_headers: Vec::new(),
             credentials: None,
             contact_user: None,
             max_forwards: 70,

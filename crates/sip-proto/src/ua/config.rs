@@ -19,6 +19,8 @@ pub struct CoreConfig {
     pub sha256: bool,
     /// How long a nonce can be used.
     pub nonce_lifetime: Duration,
+    /// How often registered phones are asked whether they are there; zero for never.
+    pub keepalive: Duration,
     /// Unanswered inbound calls at once; more are refused with 503.
     pub max_setup: usize,
     /// Whose calls need no credentials.

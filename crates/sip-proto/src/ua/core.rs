@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use super::auth::{Lookup, LookupId};
 use super::config::MAX_NONCES;
+use super::keepalive::KeepAlive;
 use super::leg::{Leg, State};
 use super::pending::Pending;
 use super::random::Random;
@@ -68,6 +69,7 @@ pub struct Core {
     pub(super) lookups: BTreeMap<LookupId, Lookup>,
     pub(super) authenticator: Authenticator,
     pub(super) registrar: Registrar,
+    pub(super) keepalive: KeepAlive,
     pub(super) outputs: VecDeque<Output>,
     deadlines: BTreeSet<(Instant, LegId)>,
     next_inbound: u64,
@@ -98,6 +100,7 @@ impl Core {
             lookups: BTreeMap::new(),
             authenticator,
             registrar: Registrar::new(),
+            keepalive: KeepAlive::default(),
             outputs: VecDeque::new(),
             deadlines: BTreeSet::new(),
             next_inbound: 1,
@@ -152,9 +155,23 @@ impl Core {
         self.legs.len()
     }
 
+    /// Whether a leg is not over.
+    #[must_use]
+    pub fn knows(&self, leg: LegId) -> bool {
+        self.legs.contains_key(&leg)
+    }
+
+    /// The live bindings of a client, most preferred first.
+    #[must_use]
+    pub fn bindings_of(&self, login: &str, now: Instant) -> Vec<Binding> {
+        self.registrar.bindings(login, now)
+    }
+
     /// Puts back bindings of an earlier process.
     pub fn restore_bindings(&mut self, login: &str, bindings: Vec<Binding>, now: Instant) {
         self.registrar.restore(login, bindings);
+        let bindings = self.registrar.bindings(login, now);
+        self.follow_restored(login, &bindings, now);
         self.announce_bindings(login.to_owned(), now);
     }
 
@@ -176,6 +193,8 @@ impl Core {
         for login in self.registrar.handle_timeout(now) {
             self.announce_bindings(login, now);
         }
+        self.ask_bindings(now);
+        self.pump(now);
     }
 
     /// When `handle_timeout` is next needed.
@@ -186,6 +205,7 @@ impl Core {
             self.table.poll_timeout(),
             legs,
             self.registrar.poll_timeout(),
+            self.keepalive.poll_timeout(),
         ];
         times.into_iter().flatten().min()
     }
@@ -222,6 +242,7 @@ impl Core {
 
     pub(super) fn announce_bindings(&mut self, login: String, now: Instant) {
         let bindings = self.registrar.bindings(&login, now);
+        self.follow_bindings(&login, &bindings, now);
         self.outputs.push_back(Output::Bindings { login, bindings });
     }
 

@@ -150,6 +150,8 @@ pub struct IncomingInvite {
     pub caller: Caller,
     /// Request-URI.
     pub request_uri: String,
+    /// Whether the Request-URI names this server, and not another one.
+    pub called_here: bool,
     /// User part of the Request-URI, unescaped.
     pub called_user: String,
     /// User part of To, unescaped.
@@ -160,6 +162,8 @@ pub struct IncomingInvite {
     pub from_user: String,
     /// Host of From.
     pub from_host: String,
+    /// Whether that is this server.
+    pub from_here: bool,
     /// Display name of From.
     pub from_display: Option<String>,
     /// Call-ID.

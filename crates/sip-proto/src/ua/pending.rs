@@ -33,6 +33,7 @@ pub(super) enum Kind {
     Cancel,
     Bye,
     Info,
+    Options,
 }
 
 impl Core {
@@ -153,6 +154,7 @@ impl Core {
             Kind::Reinvite => self.reinvite_response(leg.as_mut(), tx, response, now),
             Kind::Bye => self.bye_response(leg.as_mut(), tx, &response, now),
             Kind::Info => self.info_response(leg.as_mut(), tx, &response, now),
+            Kind::Options => self.alive(tx),
             Kind::Cancel => {}
         }
         if let Some(leg) = leg {
@@ -166,15 +168,21 @@ impl Core {
             return;
         };
         let kind = pending.kind;
+        if kind == Kind::Options {
+            return self.silent(tx, now);
+        }
         let Some(mut leg) = pending.leg.and_then(|id| self.take(id)) else {
             return;
         };
+        if kind == Kind::Bye && status == 503 && self.bye_by_another_way(&mut leg, tx, now) {
+            return self.put(leg);
+        }
         match kind {
             Kind::Invite => self.invite_failed(&mut leg, tx, status),
             Kind::Reinvite => self.reinvite_failed(&mut leg, status, now),
             Kind::Bye => self.bye_done(&mut leg, status, Vec::new()),
             Kind::Info => self.info_done(&leg, status),
-            Kind::Cancel => {}
+            Kind::Cancel | Kind::Options => {}
         }
         self.put(leg);
     }

@@ -56,7 +56,17 @@ impl Core {
         self.is_us(&request.uri, peer) && to.is_ok_and(|to| self.is_us(&to.uri, peer))
     }
 
-    fn is_us(&self, uri: &Uri, peer: Peer) -> bool {
+    /// Whether a URI names this server: one of its hosts, and its port if there is one.
+    pub(super) fn is_here(&self, uri: &Uri, peer: Peer) -> bool {
+        let port = match uri {
+            Uri::Sip(uri) => uri.port,
+            Uri::Tel(_) | Uri::Other(_) => None,
+        };
+        self.is_us(uri, peer) && port.is_none_or(|port| port == peer.local.port())
+    }
+
+    /// Whether the host of a URI is one of ours.
+    pub(super) fn is_us(&self, uri: &Uri, peer: Peer) -> bool {
         match uri.host() {
             None => false,
             Some(Host::Name(name)) => {

@@ -239,7 +239,7 @@ impl Core {
 
     /// The far side has lost the dialog: BYE in case it has not, and the leg ends. If our BYE is out
     /// already, its outcome is the end.
-    fn lose(&mut self, leg: &mut Leg, now: Instant) {
+    pub(super) fn lose(&mut self, leg: &mut Leg, now: Instant) {
         match std::mem::replace(&mut leg.state, State::Over) {
             State::Talking(talking) => {
                 self.event(leg.id, LegEvent::Lost);

@@ -113,17 +113,13 @@ fn refuses_registration() {
     let table = [
         ("wrong", "kim", "", 403),
         (PASSWORD, "sam", "", 403),
-        (PASSWORD, "kim", "Expires: 30\r\n", 423),
-        (PASSWORD, "kim", "Expires: 60\r\n", 200),
+        (PASSWORD, "kim", "Expires: 1\r\n", 200),
     ];
     for (password, user, lines, status) in table {
         let mut phone = phone(Method::Register, password);
         assert_eq!(phone.send(0, user, lines).status.0, 401);
         let answer = phone.send(0, user, lines);
         assert_eq!(answer.status.0, status, "{password} {user} {lines}");
-        if status == 423 {
-            assert_eq!(answer.headers.get(HeaderName::MinExpires), Some("60"));
-        }
     }
     for (login, status) in [("nobody", 403), ("broken", 500)] {
         let mut phone = phone(Method::Register, PASSWORD);
@@ -347,4 +343,90 @@ fn a_challenge_is_only_for_calls_not_yet_answered() {
         .handle_command(bench.leg, LegCommand::Challenge { stale: true }, now);
     assert_eq!(bench.play("30 end"), "");
     assert_eq!(REALM, config().domain);
+}
+
+/// Registers kim and gives the phone.
+fn registered() -> Phone {
+    let mut phone = phone(Method::Register, PASSWORD);
+    phone.send(0, "kim", "");
+    assert_eq!(phone.send(0, "kim", "").status.0, 200);
+    phone.bench.play("0 end");
+    phone
+}
+
+#[test]
+fn asks_a_registered_phone_whether_it_is_there() {
+    let mut phone = registered();
+    assert_eq!(phone.bench.play("59999 end; 60000 end"), "60000 > OPTIONS");
+    let options = phone.bench.request_of("OPTIONS");
+    assert_eq!(options.uri.to_string(), "sip:kim@10.0.0.1;ob");
+    assert_eq!(phone.bench.sent.last().unwrap().0, phone.bench.peer);
+    // Any answer will do; then silence counts.
+    assert_eq!(phone.bench.play("60010 < 404 OPTIONS p"), "");
+    let log = phone.bench.play("151999 end; 152000 end");
+    assert!(
+        log.starts_with("120000 > OPTIONS, 120500 > OPTIONS"),
+        "{log}"
+    );
+    assert!(log.ends_with("152000 ! Bindings kim 0"), "{log}");
+    assert_eq!(phone.bench.play("500000 end"), "", "it is asked no more");
+}
+
+#[test]
+fn a_phone_that_never_answers_options_stays_registered() {
+    let mut phone = registered();
+    let log = phone.bench.play("3500000 end");
+    assert!(!log.contains("Bindings"), "{log}");
+    assert!(
+        phone
+            .bench
+            .play("3600000 end")
+            .ends_with("3600000 ! Bindings kim 0")
+    );
+}
+
+#[test]
+fn calls_end_with_the_registration_of_their_phone() {
+    let mut phone = registered();
+    phone
+        .bench
+        .play("60000 end; 60010 < 200 OPTIONS p; 61000 invite; 61010 < 200 INVITE a sdp");
+    let log = phone.bench.play("152000 end");
+    assert!(
+        log.contains("152000 ! Bindings kim 0, 152000 ! Lost"),
+        "{log}"
+    );
+    assert!(log.contains("152000 > BYE"), "{log}");
+}
+
+#[test]
+fn restored_phones_are_asked_soon() {
+    let phone = registered();
+    let kept = phone.bench.core.bindings_of("kim", phone.bench.now());
+    let now = phone.bench.now();
+    let unix = std::time::Duration::from_secs(1_000);
+    let kept: Vec<_> = kept
+        .iter()
+        .map(|binding| binding.snapshot(now, unix))
+        .collect();
+    let json = serde_json::to_string(&kept).unwrap();
+    let mut next = Bench::new();
+    let read: Vec<sip_proto::registrar::BindingSnapshot> = serde_json::from_str(&json).unwrap();
+    let later = unix + std::time::Duration::from_secs(600);
+    let restored = read
+        .iter()
+        .filter_map(|kept| kept.restore(next.now(), later))
+        .collect();
+    let now = next.now();
+    next.core.restore_bindings("kim", restored, now);
+    assert_eq!(
+        next.play("0 end; 5000 end"),
+        "0 ! Bindings kim 1, 5000 > OPTIONS"
+    );
+    assert!(
+        next.play("3000000 end")
+            .contains("3000000 ! Bindings kim 0")
+    );
+    let expired = unix + std::time::Duration::from_secs(3_601);
+    assert_eq!(read[0].restore(now, expired), None);
 }

@@ -55,6 +55,7 @@ pub(crate) fn config() -> CoreConfig {
         user_agent: "Patchcord/test".to_owned(),
         sha256: false,
         nonce_lifetime: Duration::from_secs(60),
+        keepalive: Duration::from_secs(60),
         max_setup: 10,
         trunks: Vec::new(),
     }

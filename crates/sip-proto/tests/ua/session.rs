@@ -229,3 +229,23 @@ fn a_bye_carries_the_reason_both_ways() {
     };
     assert_eq!(ok.status.0, 200);
 }
+
+#[test]
+fn a_bye_whose_connection_is_gone_goes_to_the_address() {
+    let mut bench = Bench::with(crate::bench::config(), sip_proto::ua::Transport::Tcp);
+    bench.peer.flow = Some(sip_proto::ua::FlowId(7));
+    bench.play(UP);
+    assert_eq!(bench.play("100 bye"), "100 > BYE");
+    let (gone, _) = bench.sent.last().expect("the BYE").clone();
+    assert_eq!(gone.flow, Some(sip_proto::ua::FlowId(7)));
+    let now = bench.now();
+    bench.core.handle_transport_error(gone, now);
+    bench.drain();
+    let (peer, _) = bench.sent.last().expect("the BYE").clone();
+    assert_eq!(
+        (peer.flow, peer.remote),
+        (None, ([192, 0, 2, 1], 5070).into())
+    );
+    bench.core.handle_transport_error(peer, now);
+    assert_eq!(bench.play("200 end"), "100 > BYE, 100 ! ByeDone 503");
+}

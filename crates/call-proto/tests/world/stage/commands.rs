@@ -40,7 +40,8 @@ impl Stage {
             Command::Commit(facts) => facts.into_iter().for_each(|fact| self.fact(fact)),
             Command::Resolve { req, targets } => {
                 let routes = targets.iter().map(|target| self.routes(target)).collect();
-                self.tell_in(0, call, Event::Resolved { req, routes });
+                let late = self.world.looking_up_ms;
+                self.tell_in(late, call, Event::Resolved { req, routes });
             }
             Command::Fetch { req, request } => self.fetch(call, req, request),
             Command::Speak { req, text, .. } => {
@@ -101,7 +102,7 @@ impl Stage {
                     format!("sip:{number}@proxy.example"),
                     Via::Trunk("outside".to_owned()),
                 ),
-                Target::Sip(uri) => (uri.clone(), Via::Uri),
+                Target::Sip(uri) => (uri.clone(), Via::Uri(uri.clone())),
             };
             let name = match at {
                 0 => user.clone(),

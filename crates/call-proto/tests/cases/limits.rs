@@ -1,0 +1,111 @@
+//! What one document can make the server do, and what nobody else gets to see.
+
+use call_proto::Target;
+
+use crate::world::{World, phone, status, xml};
+
+#[test]
+fn only_so_many_parties_are_called_at_once() {
+    let nouns: String = (0..60)
+        .map(|n| format!("<Number>+1{n:04}</Number>"))
+        .collect();
+    let world = (0..60).fold(
+        World::document(&format!("<Dial timeout=\"2\">{nouns}</Dial>")),
+        |world, n| world.phone(&format!("+1{n:04}"), phone().rings(0.0)),
+    );
+    let run = world.run();
+    assert_eq!((run.legs(), run.codes()), (51, vec![13222]));
+    assert_eq!(run.to("+10049"), "0 INVITE, 2 CANCEL");
+}
+
+#[test]
+fn only_so_many_phones_are_rung_at_once() {
+    let world = (0..60).fold(
+        World::document("<Dial timeout=\"2\"><Client>ann</Client></Dial>"),
+        |world, _| world.phone("ann", phone().rings(0.0)),
+    );
+    let run = world.run();
+    assert_eq!((run.legs(), run.codes()), (51, vec![13222]));
+}
+
+#[test]
+fn the_time_of_a_dial_covers_the_look_up() {
+    let mut world = World::document("<Dial timeout=\"5\" action=\"/a\">ann</Dial>")
+        .phone("ann", phone().rings(0.0))
+        .app("/a", xml("<Hangup/>"));
+    world.looking_up_ms = 3_000;
+    let run = world.clone().run();
+    assert_eq!(run.to("ann"), "3 INVITE, 5 CANCEL");
+    assert_eq!(run.request("/a").get("DialCallStatus"), "no-answer");
+    world.looking_up_ms = 9_000;
+    let run = world.run();
+    assert_eq!((run.legs(), run.codes()), (1, vec![11008]));
+    assert_eq!(run.app(), "0 GET /v, 5 POST /a");
+    assert_eq!(run.request("/a").get("DialCallStatus"), "failed");
+}
+
+#[test]
+fn a_call_that_goes_round_comes_to_an_end() {
+    let run = World::document("<Dial>ann</Dial>")
+        .phone("ann", phone().rings(0.0).answers(1.0).talks(1.0))
+        .run();
+    assert_eq!(run.invite("ann").max_forwards, 69);
+}
+
+#[test]
+fn a_leg_whose_answer_cannot_be_used_has_failed() {
+    let run = World::document("<Dial action=\"/a\">ann</Dial>")
+        .phone("ann", phone().rings(0.0).answers(1.0).sdp(Some("unusable")))
+        .app("/a", xml("<Hangup/>"))
+        .run();
+    assert_eq!(run.ended("ann"), "failed 0 s, rang 1 s");
+    assert_eq!(run.request("/a").get("DialCallStatus"), "failed");
+}
+
+#[test]
+fn secrets_stay_where_they_belong() {
+    let mut world = World::new()
+        .app("/v?token=abc", status(500))
+        .app("/f", xml("<Dial>sip:zed:word@h.example?X-A=1</Dial>"))
+        .phone("zed:word", phone().rejects(0.0, 486));
+    let number = &mut world.directory.numbers[0].0;
+    number.voice.url = Some("http://app/v?token=abc".to_owned());
+    number.voice.fallback_url = Some("http://app/f".to_owned());
+    let run = world.run();
+    for secret in ["word", "abc"] {
+        let trace = run
+            .trace
+            .iter()
+            .map(|entry| format!("{} {}", entry.what, entry.detail));
+        let shown: Vec<String> = trace.filter(|line| line.contains(secret)).collect();
+        assert_eq!(shown, Vec::<String>::new(), "{secret}");
+    }
+}
+
+#[test]
+fn a_caller_id_that_cannot_be_sent_is_not_sent() {
+    for (id, from, codes) in [
+        ("+1555", "+1555", vec![]),
+        ("sip:desk@pbx.example", "sip:desk@pbx.example", vec![]),
+        ("Desk &lt;desk@pbx.example&gt;", "kim", vec![13214]),
+    ] {
+        let run = World::document(&format!("<Dial callerId=\"{id}\">ann</Dial>"))
+            .phone("ann", phone().rejects(0.0, 486))
+            .run();
+        assert_eq!(
+            (run.invite("ann").from.as_str(), run.codes()),
+            (from, codes)
+        );
+    }
+}
+
+#[test]
+fn an_api_call_can_be_given_another_document_before_it_is_answered() {
+    let run = World::api(Target::Client("ann".to_owned()), "<Pause/>")
+        .app("/w", xml("<Hangup/>"))
+        .phone("ann", phone().rings(0.0).answers(2.0))
+        .redirects(1.0, "ann", "/w", false)
+        .run();
+    assert_eq!(run.app(), "2 POST /w");
+    assert_eq!(run.ended("ann"), "completed 0 s, rang 2 s");
+}

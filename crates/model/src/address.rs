@@ -1,0 +1,174 @@
+//! Addresses as people may see them.
+//!
+//! **Invariant: what leaves here holds no user-info, and no value of a parameter whose name sounds
+//! like a secret.** For logs, traces and notifications; never to connect somewhere.
+
+use url::Url;
+
+const LONGEST: usize = 300;
+
+/// Parts of the names of parameters whose values nobody should read.
+const SECRETS: [&str; 7] = [
+    "token",
+    "secret",
+    "password",
+    "passwd",
+    "key",
+    "signature",
+    "auth",
+];
+
+/// An http address without its secrets, at most 300 characters. Of a text that is no absolute
+/// address, what stands before an `@` and after a `?` is left out.
+#[must_use]
+pub fn redacted(address: &str) -> String {
+    let Ok(mut url) = Url::parse(address) else {
+        let rest = address.rsplit_once('@').map_or(address, |(_, rest)| rest);
+        return shortened(rest.split('?').next().unwrap_or_default());
+    };
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    if url.query().is_some_and(has_secret) {
+        let pairs: Vec<(String, String)> = url
+            .query_pairs()
+            .map(|(name, value)| {
+                let value = if is_secret(&name) {
+                    "***".into()
+                } else {
+                    value
+                };
+                (name.into_owned(), value.into_owned())
+            })
+            .collect();
+        url.query_pairs_mut().clear().extend_pairs(pairs);
+    }
+    shortened(url.as_str())
+}
+
+/// An http address without user name and password.
+#[must_use]
+pub fn without_user_info(address: &str) -> String {
+    match Url::parse(address) {
+        Ok(mut url) if !url.username().is_empty() || url.password().is_some() => {
+            // Both fail only for addresses that cannot hold them.
+            let _ = url.set_username("");
+            let _ = url.set_password(None);
+            url.into()
+        }
+        Ok(_) | Err(_) => address.to_owned(),
+    }
+}
+
+/// A SIP address without password and header list.
+#[must_use]
+pub fn redacted_sip(address: &str) -> String {
+    let (user, host) = address.rsplit_once('@').unwrap_or(("", address));
+    let host = host.split('?').next().unwrap_or_default();
+    let scheme = ["sip:", "sips:"]
+        .into_iter()
+        .find(|scheme| user.starts_with(scheme))
+        .unwrap_or_default();
+    let name = user[scheme.len()..].split(':').next().unwrap_or_default();
+    let at = if user.is_empty() { "" } else { "@" };
+    shortened(&format!("{scheme}{name}{at}{host}"))
+}
+
+/// Whether a text with `@` can stand in a From header: `user@host`, with `sip:` or `sips:` before it
+/// or not, with a port and parameters or not (RFC 3261 §25.1).
+#[must_use]
+pub fn is_sip_address(text: &str) -> bool {
+    let rest = ["sip:", "sips:"]
+        .into_iter()
+        .find_map(|scheme| text.strip_prefix(scheme));
+    let Some((user, host)) = rest.unwrap_or(text).rsplit_once('@') else {
+        return false;
+    };
+    let user_ok = |c: char| c.is_ascii_alphanumeric() || "-_.!~*'()&=+$,;?/%:".contains(c);
+    let host_ok = |c: char| c.is_ascii_alphanumeric() || "-.:[];=_".contains(c);
+    !user.is_empty()
+        && user.chars().all(user_ok)
+        && host.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[')
+        && host.chars().all(host_ok)
+}
+
+fn shortened(text: &str) -> String {
+    let mut short: String = text.chars().take(LONGEST).collect();
+    if text.len() > short.len() {
+        short.push('…');
+    }
+    short
+}
+
+fn has_secret(query: &str) -> bool {
+    url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| is_secret(&name))
+}
+
+fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    SECRETS.iter().any(|part| name.contains(part))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_left_out() {
+        let table = [
+            ("http://app/v?a=b&c=d", "http://app/v?a=b&c=d"),
+            ("https://u:p@app/v", "https://app/v"),
+            (
+                "http://app/v?Auth-Token=1&x=2&apikey=3",
+                "http://app/v?Auth-Token=***&x=2&apikey=***",
+            ),
+            ("http://u:p@[::1/v?token=1", "[::1/v"),
+            ("next?token=1", "next"),
+        ];
+        for (address, expected) in table {
+            assert_eq!(redacted(address), expected);
+        }
+        let long = format!("http://app/{}", "é".repeat(400));
+        assert_eq!(redacted(&long).chars().count(), LONGEST + 1);
+    }
+
+    #[test]
+    fn knows_a_sip_address() {
+        for text in [
+            "kim@h.example",
+            "sip:kim@h:5060",
+            "sips:+1999@[::1];x=y",
+            "a:b@10.0.0.1",
+        ] {
+            assert!(is_sip_address(text), "{text}");
+        }
+        for text in [
+            "kim",
+            "@h",
+            "kim@",
+            "kim@ h",
+            "John <john@h>",
+            "\"x\" <sip:me@h>;tag=9",
+            "a@h\r\nX: 1",
+            "a@h?x=1",
+        ] {
+            assert!(!is_sip_address(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn sip_addresses_lose_password_and_headers() {
+        let table = [
+            (
+                "sip:zed:pw@h:5070;transport=tcp?X-A=1",
+                "sip:zed@h:5070;transport=tcp",
+            ),
+            ("sips:zed@h", "sips:zed@h"),
+            ("zed:pw@h", "zed@h"),
+            ("sip:h", "sip:h"),
+            ("ann", "ann"),
+        ];
+        for (address, expected) in table {
+            assert_eq!(redacted_sip(address), expected);
+        }
+    }
+}
