@@ -93,6 +93,11 @@ table! {
     DIAL_CALLBACK = 13223, Warning, 0, "Dial: the status callback's address, method or events are not valid.", "Write an http address, GET or POST, and events out of initiated, ringing, answered, completed.";
     MEDIA_DOWNLOAD = 13233, Error, 0, "A media file could not be fetched or is not one that can be played.", "Check the address; the file must be a WAV.";
     MEDIA_METHOD = 13234, Warning, 0, "The method for a media address is neither GET nor POST; POST was used.", "Write GET or POST.";
+    GATHER_FINISH_KEY = 13310, Warning, 0, "Gather: the finishing keys are not out of 0-9, * and #, or more than twelve; # was used.", "Write one key, or nothing for none.";
+    GATHER_METHOD = 13312, Warning, 0, "Gather: the method is neither GET nor POST; POST was used.", "Write GET or POST.";
+    GATHER_TIMEOUT = 13313, Warning, 0, "Gather: the timeout is no positive whole number of seconds; 5 was used.", "Write a whole number of seconds.";
+    GATHER_NUM_DIGITS = 13314, Warning, 0, "Gather: the number of digits is no positive whole number; there was no limit.", "Write a whole number.";
+    GATHER_START_KEY = 13315, Warning, 0, "Gather: the starting keys are not out of 0-9, * and #, or more than twelve; every key could start.", "Write the keys, without blanks.";
     PLAY_LOOP = 13410, Warning, 0, "Play: the loop count is no whole number; 1 was used.", "Write 0 for endless or the number of times.";
     PLAY_EMPTY = 13420, Warning, 0, "Play: there is no address to play.", "Write the address as the text of the element.";
     SAY_LOOP = 13510, Warning, 0, "Say: the loop count is no whole number; 1 was used.", "Write 0 for endless or the number of times.";

@@ -83,6 +83,13 @@ impl<'a> Element<'a> {
         })
     }
 
+    /// Whether an attribute is there and holds nothing.
+    pub(crate) fn is_set_empty(&self, name: &str) -> bool {
+        self.node
+            .attribute(name)
+            .is_some_and(|value| value.trim().is_empty())
+    }
+
     /// Value of an attribute that can be any text.
     pub(crate) fn string(&self, name: &str) -> Option<String> {
         self.attribute(name).map(|attribute| attribute.value)
@@ -179,6 +186,16 @@ impl<'a> Element<'a> {
                 default
             }
         }
+    }
+
+    /// A number, at least 1.
+    pub(crate) fn count(&self, name: &str, code: u16, findings: &mut Findings) -> Option<u32> {
+        let attribute = self.attribute(name)?;
+        let count = number(&attribute.value).filter(|count| *count > 0);
+        if count.is_none() {
+            self.reject(name, &attribute, code, "no limit", &[], findings);
+        }
+        count
     }
 
     /// How often to repeat: `None` for a `loop` of 0, which is without end.

@@ -28,6 +28,6 @@ pub use model::{HttpMethod as Method, Level};
 pub use reply::{ReplyError, ReplyKind};
 pub use source::{MAX_BYTES, MAX_DEPTH};
 pub use verb::{
-    Branch, Dial, Hangup, LegEvent, Noun, Pause, Play, Redirect, Reject, RejectReason, Say,
-    Unsupported, Verb, Voice,
+    Branch, Dial, Gather, Hangup, LegEvent, Noun, Pause, Play, Prompt, Redirect, Reject,
+    RejectReason, Say, Unsupported, Verb, Voice,
 };

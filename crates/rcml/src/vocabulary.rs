@@ -2,7 +2,7 @@
 
 /// Verbs that are built.
 pub(crate) const BUILT: &[&str] = &[
-    "Say", "Play", "Pause", "Hangup", "Reject", "Redirect", "Dial",
+    "Say", "Play", "Pause", "Hangup", "Reject", "Redirect", "Dial", "Gather",
 ];
 
 /// Verbs that exist in documents for this or other servers but are not built.
@@ -14,7 +14,6 @@ pub(crate) const UNBUILT: &[&str] = &[
     "Email",
     "Enqueue",
     "Fax",
-    "Gather",
     "Geolocation",
     "Language",
     "Leave",
@@ -43,6 +42,9 @@ pub(crate) const UNBUILT_NOUNS: &[&str] = &[
     "VirtualAgent",
     "WhatsApp",
 ];
+
+/// What may stand inside `Gather`.
+const PROMPTS: &[&str] = &["Say", "Play", "Pause"];
 
 /// Parts of other elements, by their parent, that exist but are not built.
 const UNBUILT_PARTS: &[(&str, &[&str])] = &[
@@ -78,12 +80,12 @@ pub(crate) fn is_unbuilt_part(parent: &str, name: &str) -> bool {
 
 /// The names that an element inside the given parent may have.
 pub(crate) fn parts_of(parent: &str) -> impl Iterator<Item = &'static str> + use<> {
-    let nouns: &[&[&str]] = if parent == "Dial" {
-        &[NOUNS, UNBUILT_NOUNS]
-    } else {
-        &[]
+    let parts: &[&[&str]] = match parent {
+        "Dial" => &[NOUNS, UNBUILT_NOUNS],
+        "Gather" => &[PROMPTS],
+        _ => &[],
     };
-    nouns
+    parts
         .iter()
         .copied()
         .flatten()

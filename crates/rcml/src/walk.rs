@@ -8,7 +8,7 @@ use crate::element::{Attributes, Element};
 use crate::finding::{Finding, Findings};
 use crate::source::Source;
 use crate::suggest::closest;
-use crate::verb::{Dial, Hangup, Pause, Play, Redirect, Reject, Say, Unsupported, Verb};
+use crate::verb::{Dial, Gather, Hangup, Pause, Play, Redirect, Reject, Say, Unsupported, Verb};
 use crate::vocabulary;
 
 const RESPONSE: Attributes = Attributes {
@@ -66,6 +66,7 @@ fn read(element: &Element<'_>, findings: &mut Findings) -> Option<Verb> {
         "Reject" => Verb::Reject(Reject::read(element, findings)),
         "Redirect" => Verb::Redirect(Redirect::read(element, findings)),
         "Dial" => Verb::Dial(Box::new(Dial::read(element, findings))),
+        "Gather" => Verb::Gather(Box::new(Gather::read(element, findings))),
         "Conference" => {
             let message = "`Conference` belongs inside `Dial`; it was skipped".to_owned();
             findings.push(Finding::new(error::BAD_NESTING, element.at(), message));

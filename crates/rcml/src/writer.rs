@@ -4,7 +4,9 @@
 //! that have their default are not written; of a verb that is not built only the name is.
 
 use crate::document::unless_post;
-use crate::verb::{Branch, Dial, LegEvent, Noun, Pause, Play, RejectReason, Say, Verb, Voice};
+use crate::verb::{
+    Branch, Dial, Gather, LegEvent, Noun, Pause, Play, Prompt, RejectReason, Say, Verb, Voice,
+};
 
 /// The document that holds these verbs.
 pub(crate) fn write(verbs: &[Verb]) -> String {
@@ -25,12 +27,9 @@ struct Writer(String);
 impl Writer {
     fn verb(&mut self, verb: &Verb) {
         match verb {
-            Verb::Say(say) => self.line(1, "Say", say_attributes(say), &say.text),
-            Verb::Play(play) => self.line(1, "Play", play_attributes(play), &play.url),
-            Verb::Pause(pause) => {
-                let length = unless(pause.seconds, Pause::DEFAULT_SECONDS);
-                self.line(1, "Pause", vec![("length", length)], "");
-            }
+            Verb::Say(say) => self.say(1, say),
+            Verb::Play(play) => self.play(1, play),
+            Verb::Pause(pause) => self.pause(1, pause),
             Verb::Hangup(_) => self.line(1, "Hangup", Vec::new(), ""),
             Verb::Reject(reject) => {
                 let reason = (reject.reason != RejectReason::Rejected)
@@ -42,6 +41,7 @@ impl Writer {
                 self.line(1, "Redirect", vec![("method", method)], &redirect.url);
             }
             Verb::Dial(dial) => self.dial(dial),
+            Verb::Gather(gather) => self.gather(gather),
             Verb::Unsupported(verb) => self.line(1, &verb.name, Vec::new(), ""),
         }
     }
@@ -59,6 +59,32 @@ impl Writer {
             }
         }
         self.0.push_str("  </Dial>\n");
+    }
+
+    fn gather(&mut self, gather: &Gather) {
+        self.open(1, "Gather", gather_attributes(gather));
+        self.0.push_str(">\n");
+        for prompt in &gather.prompts {
+            match prompt {
+                Prompt::Say(say) => self.say(2, say),
+                Prompt::Play(play) => self.play(2, play),
+                Prompt::Pause(pause) => self.pause(2, pause),
+            }
+        }
+        self.0.push_str("  </Gather>\n");
+    }
+
+    fn say(&mut self, depth: usize, say: &Say) {
+        self.line(depth, "Say", say_attributes(say), &say.text);
+    }
+
+    fn play(&mut self, depth: usize, play: &Play) {
+        self.line(depth, "Play", play_attributes(play), &play.url);
+    }
+
+    fn pause(&mut self, depth: usize, pause: &Pause) {
+        let length = unless(pause.seconds, Pause::DEFAULT_SECONDS);
+        self.line(depth, "Pause", vec![("length", length)], "");
     }
 
     /// An element on a line of its own.
@@ -115,6 +141,29 @@ fn play_attributes(play: &Play) -> Pairs<'_> {
     vec![
         ("loop", looping(play.looping)),
         ("digits", play.digits.clone()),
+    ]
+}
+
+fn gather_attributes(gather: &Gather) -> Pairs<'_> {
+    let finish = (gather.finish_on_key != Gather::DEFAULT_FINISH_ON_KEY)
+        .then(|| gather.finish_on_key.clone());
+    vec![
+        ("action", gather.action.clone()),
+        ("method", unless_post(gather.method).map(str::to_owned)),
+        (
+            "timeout",
+            unless(gather.timeout_s, Gather::DEFAULT_TIMEOUT_S),
+        ),
+        ("finishOnKey", finish),
+        ("startInputKey", gather.start_input_key.clone()),
+        (
+            "numDigits",
+            gather.num_digits.map(|count| count.to_string()),
+        ),
+        (
+            "actionOnEmptyResult",
+            gather.action_on_empty_result.then(|| "true".to_owned()),
+        ),
     ]
 }
 

@@ -260,10 +260,39 @@ fn explains_broken_documents() {
             ],
         ),
         (
-            r#"<Response><Gather action="a"><Say>x</Say></Gather><Sms>y</Sms></Response>"#,
+            r#"<Response><Record action="a"><Say>x</Say></Record><Sms>y</Sms></Response>"#,
             &[
-                "12204 1:11 `Gather` is not built here; it was skipped",
+                "12204 1:11 `Record` is not built here; it was skipped",
                 "12204 1:51 `Sms` is not built here; it was skipped",
+            ],
+        ),
+        (
+            r#"<Response><Gather finishOnKey="x" timeout="0" numDigits="0" startInputKey="A" method="PUT"/></Response>"#,
+            &[
+                "13310 1:19 `finishOnKey` of `Gather` cannot be `x`",
+                "13313 1:35 `timeout` of `Gather` cannot be `0`; 5 was used",
+                "13314 1:47 `numDigits` of `Gather` cannot be `0`; no limit was used",
+                "13315 1:61 `startInputKey` of `Gather` cannot be `A`",
+                "13312 1:79 `method` of `Gather` cannot be `PUT` (GET or POST); POST was used",
+            ],
+        ),
+        (
+            r#"<Response><Gather input="dtmf speech" hints="a" numdigits="1">press <Sya>x</Sya><Dial>1</Dial><Play digits="1"/></Gather></Response>"#,
+            &[
+                "12202 1:11 the text in `Gather` has no effect; put it into `Say`",
+                "12204 1:19 `speech` of `input` is not built here; only keys are collected",
+                "12204 1:39 `hints` of `Gather` has no effect here",
+                "12201 1:49 `Gather` has no attribute `numdigits` [numDigits]",
+                "12202 1:69 `Sya` inside `Gather` is not known; it was skipped [Say]",
+                "12202 1:81 `Dial` does not belong inside `Gather`; it was skipped",
+                "12202 1:95 `digits` has no effect inside `Gather`",
+            ],
+        ),
+        (
+            r#"<Response><Gather input="keys" finishOnKey="1234567890*#1"/></Response>"#,
+            &[
+                "12203 1:19 `input` of `Gather` cannot be `keys` (dtmf); dtmf was used",
+                "13310 1:32 `finishOnKey` of `Gather` cannot be `1234567890*#1`",
             ],
         ),
         (

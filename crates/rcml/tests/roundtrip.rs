@@ -1,8 +1,8 @@
 //! What is written reads back the same.
 
-use rcml::{Document, Noun, Verb};
+use rcml::{Document, Noun, Prompt, Verb};
 
-const DOCUMENTS: [&str; 9] = [
+const DOCUMENTS: [&str; 10] = [
     "<Response><Say voice='woman' language='pt-br' loop='0'>a &lt; \"b\" &amp; c&#10;d</Say></Response>",
     "<Response><Play loop='2'>http://a/b.wav?x=1&y=2</Play><Play digits='1w2'/></Response>",
     "<Response><Pause length='7'/><Pause/><Reject reason='busy'/><Reject/><Hangup/></Response>",
@@ -12,8 +12,11 @@ const DOCUMENTS: [&str; 9] = [
     "<Response><Dial><Sip username='u' password='p' url='w' method='GET'>sip:z@h;a=b?c=d%26e%20\
      </Sip><Client statusCallback='s' statusCallbackMethod='GET' \
      statusCallbackEvent='ringing,answered'>ann</Client></Dial></Response>",
-    "<Response><Dial><Conference>room</Conference></Dial><Gather/><Dial/></Response>",
+    "<Response><Dial><Conference>room</Conference></Dial><Record/><Dial/></Response>",
     "<Response><Dial><Number sendDigits='w1'>+2000</Number><Uri>a?b@h</Uri></Dial></Response>",
+    "<Response><Gather action='a' method='GET' timeout='9' finishOnKey='' startInputKey='1*' \
+     numDigits='4' actionOnEmptyResult='true'><Say>x</Say><Pause length='2'/><Play>p</Play></Gather>\
+     <Gather finishOnKey='*#'/><Gather/></Response>",
     "<Response><Dial>a b c@d</Dial><Dial><Client>client:client:x?a=%E3%80%80</Client></Dial></Response>",
 ];
 
@@ -58,6 +61,16 @@ fn without_lines(mut verbs: Vec<Verb>) -> Vec<Verb> {
             Verb::Reject(verb) => verb.line = 0,
             Verb::Redirect(verb) => verb.line = 0,
             Verb::Unsupported(verb) => (verb.line, verb.column) = (0, 0),
+            Verb::Gather(gather) => {
+                gather.line = 0;
+                for prompt in &mut gather.prompts {
+                    match prompt {
+                        Prompt::Say(say) => say.line = 0,
+                        Prompt::Play(play) => play.line = 0,
+                        Prompt::Pause(pause) => pause.line = 0,
+                    }
+                }
+            }
             Verb::Dial(dial) => {
                 dial.line = 0;
                 dial.nouns.iter_mut().for_each(forget_line);

@@ -1,8 +1,8 @@
 //! What each verb holds, by its text.
 
 use rcml::{
-    Branch, Dial, Document, LegEvent, Method, Noun, Pause, Play, Redirect, Reject, RejectReason,
-    Say, Verb, Voice,
+    Branch, Dial, Document, Gather, LegEvent, Method, Noun, Pause, Play, Prompt, Redirect, Reject,
+    RejectReason, Say, Verb, Voice,
 };
 
 /// The only verb of a document that has no findings.
@@ -333,4 +333,71 @@ fn leaves_out_headers_beyond_the_limit() {
         .map(|(name, _)| name.as_str())
         .collect();
     assert_eq!(names, ["X-a", "X-b", "X-c"]);
+}
+
+#[test]
+fn gather() {
+    let read = |xml: &str| match clean(xml) {
+        Verb::Gather(gather) => *gather,
+        verb => panic!("{verb:?}"),
+    };
+    let plain = Gather {
+        line: 1,
+        ..Gather::default()
+    };
+    assert_eq!(
+        (plain.timeout_s, plain.finish_on_key.as_str(), plain.method),
+        (5, "#", Method::Post)
+    );
+    let keys = |text: &str| text.to_owned();
+    let table = [
+        ("<Gather/>", plain.clone()),
+        (
+            "<Gather finishOnKey='' input='DTMF'/>",
+            Gather {
+                finish_on_key: keys(""),
+                ..plain.clone()
+            },
+        ),
+        (
+            "<Gather finishOnKey='*1' startInputKey='12' numDigits='3' timeout='7' action='/g?a=b' \
+             method='get' actionOnEmptyResult='true'/>",
+            Gather {
+                finish_on_key: keys("*1"),
+                start_input_key: Some(keys("12")),
+                num_digits: Some(3),
+                timeout_s: 7,
+                action: Some(keys("/g?a=b")),
+                method: Method::Get,
+                action_on_empty_result: true,
+                ..plain.clone()
+            },
+        ),
+        (
+            "<Gather><Say>a</Say><Play loop='2'>b</Play><Pause/></Gather>",
+            Gather {
+                prompts: vec![
+                    Prompt::Say(Say {
+                        text: keys("a"),
+                        line: 1,
+                        ..Say::default()
+                    }),
+                    Prompt::Play(Play {
+                        url: keys("b"),
+                        looping: Some(2),
+                        line: 1,
+                        ..Play::default()
+                    }),
+                    Prompt::Pause(Pause {
+                        seconds: 1,
+                        line: 1,
+                    }),
+                ],
+                ..plain.clone()
+            },
+        ),
+    ];
+    for (xml, expected) in table {
+        assert_eq!(read(xml), expected, "{xml}");
+    }
 }

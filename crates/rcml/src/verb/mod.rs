@@ -5,6 +5,7 @@
 //! whoever runs the document.
 
 mod dial;
+mod gather;
 mod hangup;
 mod noun;
 mod pause;
@@ -16,6 +17,7 @@ mod target;
 mod unsupported;
 
 pub use dial::Dial;
+pub use gather::{Gather, Prompt};
 pub use hangup::Hangup;
 pub use noun::{Branch, LegEvent, Noun};
 pub use pause::Pause;
@@ -42,6 +44,8 @@ pub enum Verb {
     Redirect(Redirect),
     /// Call somebody and connect.
     Dial(Box<Dial>),
+    /// Collect keys.
+    Gather(Box<Gather>),
     /// A verb that exists but is not built; there is a finding for it. To be skipped.
     Unsupported(Unsupported),
 }
@@ -58,6 +62,7 @@ impl Verb {
             Self::Reject(_) => "Reject",
             Self::Redirect(_) => "Redirect",
             Self::Dial(_) => "Dial",
+            Self::Gather(_) => "Gather",
             Self::Unsupported(verb) => &verb.name,
         }
     }
@@ -73,6 +78,7 @@ impl Verb {
             Self::Reject(verb) => verb.line,
             Self::Redirect(verb) => verb.line,
             Self::Dial(verb) => verb.line,
+            Self::Gather(verb) => verb.line,
             Self::Unsupported(verb) => verb.line,
         }
     }

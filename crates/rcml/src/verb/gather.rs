@@ -1,0 +1,189 @@
+//! `<Gather>`: collect keys, with prompts that a key interrupts.
+
+use model::{HttpMethod, error};
+
+use crate::element::{Attributes, Element};
+use crate::finding::{Finding, Findings};
+use crate::verb::{Pause, Play, Say};
+
+/// Collects keys that the caller presses.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Gather {
+    /// What is heard meanwhile, in order, until the first key.
+    pub prompts: Vec<Prompt>,
+    /// Where to go on with the keys, as written; `None`: the document that runs.
+    pub action: Option<String>,
+    /// How to ask for the action.
+    pub method: HttpMethod,
+    /// How long to wait for the first key after the prompts, and for each further one, in seconds;
+    /// at least 1.
+    pub timeout_s: u32,
+    /// Keys that end the input and are no part of it; empty: none does.
+    pub finish_on_key: String,
+    /// Keys that may begin the input; `None`: every key but those that end it.
+    pub start_input_key: Option<String>,
+    /// The input is complete with so many keys, at least 1.
+    pub num_digits: Option<u32>,
+    /// Whether the action is asked even if no key came.
+    pub action_on_empty_result: bool,
+    /// Line in the document, from 1; 0 if there is none.
+    pub line: u32,
+}
+
+/// What is heard while keys are collected.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Prompt {
+    /// Speak a text.
+    Say(Say),
+    /// Play a sound file. It has an address.
+    Play(Play),
+    /// Silence.
+    Pause(Pause),
+}
+
+impl Gather {
+    /// Waiting time without the attribute, in seconds.
+    pub const DEFAULT_TIMEOUT_S: u32 = 5;
+    /// Finishing key without the attribute.
+    pub const DEFAULT_FINISH_ON_KEY: &str = "#";
+}
+
+impl Default for Gather {
+    fn default() -> Self {
+        Self {
+            prompts: Vec::new(),
+            action: None,
+            method: HttpMethod::Post,
+            timeout_s: Self::DEFAULT_TIMEOUT_S,
+            finish_on_key: Self::DEFAULT_FINISH_ON_KEY.to_owned(),
+            start_input_key: None,
+            num_digits: None,
+            action_on_empty_result: false,
+            line: 0,
+        }
+    }
+}
+
+pub(crate) const ATTRIBUTES: Attributes = Attributes {
+    built: &[
+        "action",
+        "method",
+        "timeout",
+        "finishOnKey",
+        "startInputKey",
+        "numDigits",
+        "actionOnEmptyResult",
+        "input",
+    ],
+    unbuilt: &[
+        "bargeIn",
+        "debug",
+        "dtmfDetection",
+        "enhanced",
+        "hints",
+        "language",
+        "maxSpeechTime",
+        "partialResultCallback",
+        "partialResultCallbackMethod",
+        "profanityFilter",
+        "speechModel",
+        "speechTimeout",
+    ],
+};
+
+impl Gather {
+    pub(crate) fn read(element: &Element<'_>, findings: &mut Findings) -> Self {
+        element.check_attributes(&ATTRIBUTES, findings);
+        check_input(element, findings);
+        Self {
+            prompts: prompts(element, findings),
+            action: element.url("action", findings),
+            method: element.method("method", error::GATHER_METHOD, findings),
+            timeout_s: element.seconds(
+                "timeout",
+                Self::DEFAULT_TIMEOUT_S,
+                error::GATHER_TIMEOUT,
+                findings,
+            ),
+            finish_on_key: finish_on_key(element, findings),
+            start_input_key: element.checked(
+                "startInputKey",
+                error::GATHER_START_KEY,
+                are_keys,
+                findings,
+            ),
+            num_digits: element.count("numDigits", error::GATHER_NUM_DIGITS, findings),
+            action_on_empty_result: element
+                .flag("actionOnEmptyResult", findings)
+                .unwrap_or(false),
+            line: element.at().line,
+        }
+    }
+}
+
+/// Set but empty, no key ends the input.
+fn finish_on_key(element: &Element<'_>, findings: &mut Findings) -> String {
+    if element.is_set_empty("finishOnKey") {
+        return String::new();
+    }
+    element
+        .checked("finishOnKey", error::GATHER_FINISH_KEY, are_keys, findings)
+        .unwrap_or_else(|| Gather::DEFAULT_FINISH_ON_KEY.to_owned())
+}
+
+/// At most twelve of `0`–`9`, `*` and `#`.
+fn are_keys(text: &str) -> bool {
+    (1..=12).contains(&text.len()) && text.bytes().all(|c| b"0123456789*#".contains(&c))
+}
+
+/// Speech is not recognised here, so keys are collected whatever is asked for.
+fn check_input(element: &Element<'_>, findings: &mut Findings) {
+    let Some(attribute) = element.attribute("input") else {
+        return;
+    };
+    let value = attribute.value.to_ascii_lowercase();
+    for word in value.split_ascii_whitespace() {
+        match word {
+            "dtmf" => {}
+            "speech" => {
+                let message =
+                    "`speech` of `input` is not built here; only keys are collected".to_owned();
+                findings.push(Finding::new(error::NOT_BUILT, attribute.at, message));
+            }
+            _ => {
+                let message =
+                    format!("`input` of `Gather` cannot be `{word}` (dtmf); dtmf was used");
+                findings.push(Finding::new(error::BAD_VALUE, attribute.at, message));
+            }
+        }
+    }
+}
+
+fn prompts(element: &Element<'_>, findings: &mut Findings) -> Vec<Prompt> {
+    if !element.text().is_empty() {
+        let message = "the text in `Gather` has no effect; put it into `Say`".to_owned();
+        findings.push(Finding::new(error::BAD_NESTING, element.at(), message));
+    }
+    element
+        .children()
+        .filter_map(|child| match child.name() {
+            "Say" => Some(Prompt::Say(Say::read(&child, findings))),
+            "Play" => {
+                let play = Play::read(&child, findings);
+                if play.digits.is_some() {
+                    let message = "`digits` has no effect inside `Gather`".to_owned();
+                    findings.push(Finding::new(error::BAD_NESTING, child.at(), message));
+                }
+                (!play.url.is_empty()).then_some(Prompt::Play(Play {
+                    digits: None,
+                    ..play
+                }))
+            }
+            "Pause" => Some(Prompt::Pause(Pause::read(&child, findings))),
+            _ => {
+                child.refuse_in("Gather", findings);
+                None
+            }
+        })
+        .collect()
+}
