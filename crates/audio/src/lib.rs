@@ -1,4 +1,4 @@
-//! Samples in, samples out: codecs, WAV, resampling, mixing, tones and measurement.
+//! Samples in, samples out: codecs, WAV, resampling, mixing, tones, keys and measurement.
 //!
 //! Everything works on 16-bit linear samples; the telephone rate is 8 kHz mono.
 //! **Invariant: nothing here performs input or output, and no input makes it panic.**
@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod dtmf;
 pub mod g711;
 pub mod measure;
 pub mod mix;
