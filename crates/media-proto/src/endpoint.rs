@@ -5,14 +5,17 @@
 //! is not sent. Left to others: whom it is joined with, and when timers fire ([`crate::engine`]).
 
 use crate::control::{Local, Sink, SocketId};
+use crate::ears::Ears;
+use crate::keys::{self, KeyFrame, Keys, Way};
 use crate::outgoing::OutStream;
 use crate::player::Player;
 use crate::random::Random;
-use crate::report::{EndpointId, Report, SessionId, Stats};
+use crate::report::{EndpointId, PlayId, Report, SessionId, Stats};
 use crate::rtcp::{self, WallClock};
 use crate::source::Source;
 use crate::transcode;
-use rtp_proto::dtmf::{DtmfReceiver, Event};
+use audio::tone::KeyTone;
+use rtp_proto::dtmf::{DtmfReceiver, DtmfSender, Event, EventPacket};
 use rtp_proto::stats::{Arrival, ReceiverStats};
 use rtp_proto::{HEADER_LEN, Header, Packet};
 use sdp_proto::{Codec, LocalMedia, Negotiated, OfferAnswer, SdpError};
@@ -24,6 +27,8 @@ use std::time::{Duration, Instant};
 pub(crate) const MAX_FRAME: usize = 480;
 /// What is due longer ago than this is not sent any more: the far side could not play it.
 const TOO_LATE: Duration = Duration::from_millis(200);
+/// Octets of a telephone-event payload.
+const EVENT_LEN: usize = 4;
 
 #[derive(Debug)]
 pub(crate) struct Endpoint {
@@ -45,13 +50,34 @@ pub(crate) struct Endpoint {
     rtcp_from: Option<SocketAddr>,
     /// Slot of the endpoint it is bridged with.
     pub(crate) peer: Option<usize>,
-    pub(crate) player: Option<Player>,
+    pub(crate) playing: Option<Playing>,
+    /// Somebody wants to know of keys in its audio.
+    pub(crate) listening: bool,
+    /// There while keys are looked for in its audio.
+    ears: Option<Box<Ears>>,
     pub(crate) taps: Vec<Tap>,
     /// When its timers are due, if armed.
     pub(crate) play_due: Option<Instant>,
     pub(crate) rtcp_due: Option<Instant>,
     pub(crate) silence_due: Option<Instant>,
     stats: Stats,
+}
+
+/// What we send in place of the bridged leg's sound.
+#[derive(Debug)]
+pub(crate) enum Playing {
+    Prompt(Player),
+    Keys(Keys),
+}
+
+impl Playing {
+    /// Whose end is to be reported.
+    pub(crate) fn play(&self) -> Option<PlayId> {
+        match self {
+            Self::Prompt(player) => Some(player.play),
+            Self::Keys(keys) => keys.play,
+        }
+    }
 }
 
 /// A recording that listens here.
@@ -81,8 +107,17 @@ pub(crate) struct Incoming {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Content {
     Audio(Codec),
-    /// A telephone-event packet; the key if it is the first of a press.
-    Event(Option<char>),
+    /// A telephone-event packet.
+    Event(EventKey),
+}
+
+/// What a telephone-event packet says.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct EventKey {
+    /// The key if it is the first packet of a press.
+    pub(crate) pressed: Option<char>,
+    /// The key of the last press is still down.
+    pub(crate) down: bool,
 }
 
 /// What came of a frame.
@@ -127,7 +162,9 @@ impl Endpoint {
             cname: format!("{:016x}", random.next()),
             rtcp_from: None,
             peer: None,
-            player: None,
+            playing: None,
+            listening: false,
+            ears: None,
             taps: Vec::new(),
             play_due: None,
             rtcp_due: None,
@@ -232,9 +269,11 @@ impl Endpoint {
         };
         self.source.lock(from);
         let first = self.heard.ssrc().is_none();
-        let arrival = self
-            .heard
-            .handle_packet(&sampled(header, content, packet.payload()), now);
+        let sampled = match content {
+            Content::Audio(_) => header,
+            Content::Event(_) => sampled(header, packet.payload()),
+        };
+        let arrival = self.heard.handle_packet(&sampled, now);
         if arrival == Arrival::Stray {
             self.stats.unexpected += 1;
             return None;
@@ -285,8 +324,8 @@ impl Endpoint {
         }
     }
 
-    /// Passes on a packet that another endpoint accepted, rewritten in place. Dropped while a
-    /// prompt plays here.
+    /// Passes on a packet that another endpoint accepted, rewritten in place. Dropped while
+    /// something is played here.
     pub(crate) fn relay(
         &mut self,
         bytes: &mut [u8],
@@ -294,7 +333,7 @@ impl Endpoint {
         now: Instant,
         out: &mut impl Sink,
     ) {
-        if self.player.is_some() {
+        if self.playing.is_some() {
             return;
         }
         let Some((agreed, to)) = self.may_send() else {
@@ -340,33 +379,119 @@ impl Endpoint {
         out: &mut impl Sink,
     ) -> Frame {
         let frame_ms = self.frame_ms();
+        let span = Duration::from_millis(frame_ms.into());
         let samples = &mut samples[..frame_len(frame_ms)];
-        if !self
-            .player
-            .as_mut()
-            .is_some_and(|player| player.fill(samples))
-        {
+        let goes_on = match &mut self.playing {
+            Some(Playing::Prompt(player)) => player.fill(samples),
+            Some(Playing::Keys(keys)) => {
+                let frame = keys.next_frame(span, at);
+                self.key_frame(frame, samples, at)
+            }
+            None => false,
+        };
+        if !goes_on {
             return Frame::Ended;
         }
-        let next_at = at + Duration::from_millis(frame_ms.into());
         let in_time = now.saturating_duration_since(at) <= TOO_LATE;
-        let may_send = self.may_send().filter(|_| in_time);
-        let Some((agreed, to)) = may_send else {
+        let event = self.next_event();
+        let sent = match (in_time, event) {
+            (true, None) => self.send_samples(samples, at, now, out),
+            (true, Some(event)) => {
+                self.send_event(event, samples.len(), now, out);
+                None
+            }
+            (false, _) => {
+                self.out.interrupt();
+                None
+            }
+        };
+        let next_at = at + span;
+        Frame::Played { next_at, sent }
+    }
+
+    /// Prepares a frame of pressed keys; false if there is none any more.
+    fn key_frame(&mut self, frame: KeyFrame, samples: &mut [i16], at: Instant) -> bool {
+        let events = self.sends_events();
+        let Some(Playing::Keys(keys)) = &mut self.playing else {
+            return false;
+        };
+        samples.fill(0);
+        match frame {
+            KeyFrame::Begin(digit) if events => {
+                let (start, frame) = (self.out.press(at), samples.len() as u16);
+                let sender = DtmfSender::new(digit, start, keys::LONGEST, frame);
+                keys.way = sender.map_or(Way::Nothing, Way::Event);
+            }
+            KeyFrame::Begin(digit) => {
+                keys.way = KeyTone::new(digit).map_or(Way::Nothing, Way::Tone);
+            }
+            KeyFrame::Release => match &mut keys.way {
+                Way::Event(sender) => sender.release(),
+                Way::Tone(_) | Way::Nothing => keys.way = Way::Nothing,
+            },
+            KeyFrame::Down | KeyFrame::Up => {}
+            KeyFrame::Over => return false,
+        }
+        if let Way::Tone(tone) = &mut keys.way {
+            tone.fill(samples);
+        }
+        true
+    }
+
+    /// The event packet of this frame, if a key is sent in this way.
+    fn next_event(&mut self) -> Option<EventPacket> {
+        match &mut self.playing {
+            Some(Playing::Keys(Keys {
+                way: Way::Event(sender),
+                ..
+            })) => sender.next_packet(),
+            Some(Playing::Keys(_) | Playing::Prompt(_)) | None => None,
+        }
+    }
+
+    /// Sends a frame of audio; returns its header if it was sent.
+    fn send_samples(
+        &mut self,
+        samples: &[i16],
+        at: Instant,
+        now: Instant,
+        out: &mut impl Sink,
+    ) -> Option<Header> {
+        let Some((agreed, to)) = self.may_send() else {
             self.out.interrupt();
-            return Frame::Played {
-                next_at,
-                sent: None,
-            };
+            return None;
         };
         let (codec, payload_type) = (agreed.codec, agreed.payload_type);
         let header = self.out.own(payload_type, samples.len() as u32, at);
         let mut packet = [0; HEADER_LEN + MAX_FRAME];
         let len = transcode::encode(codec, samples, &mut packet[HEADER_LEN..]);
-        let sent = header.write(&mut packet).is_ok().then_some(header);
-        if sent.is_some() {
-            self.transmit(&header, len, &packet[..HEADER_LEN + len], to, now, out);
+        header.write(&mut packet).ok()?;
+        self.transmit(&header, len, &packet[..HEADER_LEN + len], to, now, out);
+        Some(header)
+    }
+
+    /// Sends the event packet of a frame of so many samples.
+    fn send_event(
+        &mut self,
+        event: EventPacket,
+        samples: usize,
+        now: Instant,
+        out: &mut impl Sink,
+    ) {
+        let may_send = self.may_send();
+        let target = may_send.and_then(|(agreed, to)| Some((agreed.telephone_event?, to)));
+        let Some((payload_type, to)) = target else {
+            self.out.interrupt();
+            return;
+        };
+        let header = self
+            .out
+            .event(payload_type, event.marker, event.timestamp, samples as u32);
+        let mut packet = [0; HEADER_LEN + EVENT_LEN];
+        if header.write_packet(&event.payload, &mut packet).is_ok() {
+            let header = sampled(header, &event.payload);
+            self.transmit(&header, EVENT_LEN, &packet, to, now, out);
         }
-        Frame::Played { next_at, sent }
     }
 
     /// Samples of one frame of a play.
@@ -399,6 +524,31 @@ impl Endpoint {
         out.report(self.session, self.id, report);
     }
 
+    /// Tells that a play is over, if it was asked for.
+    pub(crate) fn report_done(&self, play: Option<PlayId>, stopped: bool, out: &mut impl Sink) {
+        if let Some(play) = play {
+            self.report(out, Report::PlayDone { play, stopped });
+        }
+    }
+
+    /// True if keys are sent to the far side as events.
+    pub(crate) fn sends_events(&self) -> bool {
+        let agreed = self.agreed.as_ref();
+        agreed.is_some_and(|agreed| agreed.telephone_event.is_some())
+    }
+
+    /// What listens for keys in its audio, if that is wanted, by somebody else too: not if the far
+    /// side agreed to send them as events.
+    pub(crate) fn ears(&mut self, wanted: bool) -> Option<&mut Ears> {
+        let agreed = self.agreed.as_ref();
+        let events = agreed.is_some_and(|agreed| agreed.receive_telephone_event.is_some());
+        if events || !(wanted || self.listening) {
+            self.ears = None;
+            return None;
+        }
+        Some(self.ears.get_or_insert_default())
+    }
+
     /// Something was accepted; true if it ends a silence that was reported.
     fn hear(&mut self, now: Instant) -> bool {
         self.heard_at = now;
@@ -411,9 +561,9 @@ impl Endpoint {
         let agreed = self.agreed.as_ref()?;
         let number = header.payload_type;
         if agreed.receive_telephone_event == Some(number) {
-            return Some(Content::Event(
-                self.dtmf.handle_packet(header, payload, now),
-            ));
+            let pressed = self.dtmf.handle_packet(header, payload, now);
+            let down = self.dtmf.is_down();
+            return Some(Content::Event(EventKey { pressed, down }));
         }
         if agreed.receive_payload_type == number {
             return Some(Content::Audio(agreed.codec));
@@ -477,18 +627,13 @@ fn frame_len(frame_ms: u32) -> usize {
     (frame_ms as usize * 8).min(MAX_FRAME)
 }
 
-/// The header whose timestamp says when the packet was sampled. All packets of a key press carry
-/// the time of its start, which would look like jitter.
-fn sampled(header: Header, content: Content, payload: &[u8]) -> Header {
-    match (content, Event::parse(payload)) {
-        (Content::Event(_), Some(event)) => {
-            let timestamp = header.timestamp.wrapping_add(event.duration.into());
-            Header {
-                timestamp,
-                ..header
-            }
-        }
-        (Content::Audio(_) | Content::Event(_), _) => header,
+/// The header of an event packet with a timestamp that says when it was sent. All packets of a key
+/// press carry the time of its start, which would look like jitter.
+fn sampled(header: Header, payload: &[u8]) -> Header {
+    let duration = Event::parse(payload).map_or(0, |event| event.duration);
+    Header {
+        timestamp: header.timestamp.wrapping_add(duration.into()),
+        ..header
     }
 }
 
