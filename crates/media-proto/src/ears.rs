@@ -72,8 +72,10 @@ impl Ears {
 mod tests {
     use super::*;
 
-    /// 20 ms of a key; `None` is silence.
-    fn frames(pieces: &[(Option<char>, usize)]) -> Vec<Vec<i16>> {
+    /// So many times 20 ms of a key; `None` is silence.
+    type Piece = (Option<char>, usize);
+
+    fn frames(pieces: &[Piece]) -> Vec<Vec<i16>> {
         let mut frames = Vec::new();
         for (key, count) in pieces {
             let samples = match key {
@@ -103,7 +105,7 @@ mod tests {
                 .collect()
         };
         // What is sent and the order in which it comes.
-        let table: &[(&str, &[(Option<char>, usize)], Vec<u16>, &str)] = &[
+        let table: &[(&str, &[Piece], Vec<u16>, &str)] = &[
             ("all", &press, all.clone(), "5."),
             ("one lost", &press, without(&[5]), "5."),
             ("two lost", &press, without(&[5, 6]), "5."),

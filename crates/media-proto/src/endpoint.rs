@@ -4,31 +4,28 @@
 //! payload type; what is sent keeps to the direction agreed on.** On hold everything goes on, but
 //! is not sent. Left to others: whom it is joined with, and when timers fire ([`crate::engine`]).
 
+mod playing;
+
+pub(crate) use playing::{Frame, Playing};
+
 use crate::control::{Local, Sink, SocketId};
 use crate::ears::Ears;
-use crate::keys::{self, KeyFrame, Keys, Way};
 use crate::outgoing::OutStream;
-use crate::player::Player;
 use crate::random::Random;
 use crate::report::{EndpointId, PlayId, Report, SessionId, Stats};
 use crate::rtcp::{self, WallClock};
 use crate::source::Source;
 use crate::transcode;
-use audio::tone::KeyTone;
-use rtp_proto::dtmf::{DtmfReceiver, DtmfSender, Event, EventPacket};
+use rtp_proto::dtmf::{DtmfReceiver, Event};
 use rtp_proto::stats::{Arrival, ReceiverStats};
 use rtp_proto::{HEADER_LEN, Header, Packet};
 use sdp_proto::{Codec, LocalMedia, Negotiated, OfferAnswer, SdpError};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Samples of the longest packet we make: 60 ms.
 pub(crate) const MAX_FRAME: usize = 480;
-/// What is due longer ago than this is not sent any more: the far side could not play it.
-const TOO_LATE: Duration = Duration::from_millis(200);
-/// Octets of a telephone-event payload.
-const EVENT_LEN: usize = 4;
 
 #[derive(Debug)]
 pub(crate) struct Endpoint {
@@ -61,23 +58,6 @@ pub(crate) struct Endpoint {
     pub(crate) rtcp_due: Option<Instant>,
     pub(crate) silence_due: Option<Instant>,
     stats: Stats,
-}
-
-/// What we send in place of the bridged leg's sound.
-#[derive(Debug)]
-pub(crate) enum Playing {
-    Prompt(Player),
-    Keys(Keys),
-}
-
-impl Playing {
-    /// Whose end is to be reported.
-    pub(crate) fn play(&self) -> Option<PlayId> {
-        match self {
-            Self::Prompt(player) => Some(player.play),
-            Self::Keys(keys) => keys.play,
-        }
-    }
 }
 
 /// A recording that listens here.
@@ -118,18 +98,6 @@ pub(crate) struct EventKey {
     pub(crate) pressed: Option<char>,
     /// The key of the last press is still down.
     pub(crate) down: bool,
-}
-
-/// What came of a frame.
-#[derive(Debug)]
-pub(crate) enum Frame {
-    /// The next is due then. The header under which it was sent, if it was.
-    Played {
-        next_at: Instant,
-        sent: Option<Header>,
-    },
-    /// There was nothing left.
-    Ended,
 }
 
 impl Endpoint {
@@ -367,130 +335,6 @@ impl Endpoint {
         }
         if header.rewrite(bytes).is_ok() {
             self.transmit(&header, incoming.payload.len(), bytes, to, now, out);
-        }
-    }
-
-    /// Makes and sends the frame of the play that is due at `at`; its samples are left in `samples`.
-    pub(crate) fn play_frame(
-        &mut self,
-        samples: &mut [i16; MAX_FRAME],
-        at: Instant,
-        now: Instant,
-        out: &mut impl Sink,
-    ) -> Frame {
-        let frame_ms = self.frame_ms();
-        let span = Duration::from_millis(frame_ms.into());
-        let samples = &mut samples[..frame_len(frame_ms)];
-        let goes_on = match &mut self.playing {
-            Some(Playing::Prompt(player)) => player.fill(samples),
-            Some(Playing::Keys(keys)) => {
-                let frame = keys.next_frame(span, at);
-                self.key_frame(frame, samples, at)
-            }
-            None => false,
-        };
-        if !goes_on {
-            return Frame::Ended;
-        }
-        let in_time = now.saturating_duration_since(at) <= TOO_LATE;
-        let event = self.next_event();
-        let sent = match (in_time, event) {
-            (true, None) => self.send_samples(samples, at, now, out),
-            (true, Some(event)) => {
-                self.send_event(event, samples.len(), now, out);
-                None
-            }
-            (false, _) => {
-                self.out.interrupt();
-                None
-            }
-        };
-        let next_at = at + span;
-        Frame::Played { next_at, sent }
-    }
-
-    /// Prepares a frame of pressed keys; false if there is none any more.
-    fn key_frame(&mut self, frame: KeyFrame, samples: &mut [i16], at: Instant) -> bool {
-        let events = self.sends_events();
-        let Some(Playing::Keys(keys)) = &mut self.playing else {
-            return false;
-        };
-        samples.fill(0);
-        match frame {
-            KeyFrame::Begin(digit) if events => {
-                let (start, frame) = (self.out.press(at), samples.len() as u16);
-                let sender = DtmfSender::new(digit, start, keys::LONGEST, frame);
-                keys.way = sender.map_or(Way::Nothing, Way::Event);
-            }
-            KeyFrame::Begin(digit) => {
-                keys.way = KeyTone::new(digit).map_or(Way::Nothing, Way::Tone);
-            }
-            KeyFrame::Release => match &mut keys.way {
-                Way::Event(sender) => sender.release(),
-                Way::Tone(_) | Way::Nothing => keys.way = Way::Nothing,
-            },
-            KeyFrame::Down | KeyFrame::Up => {}
-            KeyFrame::Over => return false,
-        }
-        if let Way::Tone(tone) = &mut keys.way {
-            tone.fill(samples);
-        }
-        true
-    }
-
-    /// The event packet of this frame, if a key is sent in this way.
-    fn next_event(&mut self) -> Option<EventPacket> {
-        match &mut self.playing {
-            Some(Playing::Keys(Keys {
-                way: Way::Event(sender),
-                ..
-            })) => sender.next_packet(),
-            Some(Playing::Keys(_) | Playing::Prompt(_)) | None => None,
-        }
-    }
-
-    /// Sends a frame of audio; returns its header if it was sent.
-    fn send_samples(
-        &mut self,
-        samples: &[i16],
-        at: Instant,
-        now: Instant,
-        out: &mut impl Sink,
-    ) -> Option<Header> {
-        let Some((agreed, to)) = self.may_send() else {
-            self.out.interrupt();
-            return None;
-        };
-        let (codec, payload_type) = (agreed.codec, agreed.payload_type);
-        let header = self.out.own(payload_type, samples.len() as u32, at);
-        let mut packet = [0; HEADER_LEN + MAX_FRAME];
-        let len = transcode::encode(codec, samples, &mut packet[HEADER_LEN..]);
-        header.write(&mut packet).ok()?;
-        self.transmit(&header, len, &packet[..HEADER_LEN + len], to, now, out);
-        Some(header)
-    }
-
-    /// Sends the event packet of a frame of so many samples.
-    fn send_event(
-        &mut self,
-        event: EventPacket,
-        samples: usize,
-        now: Instant,
-        out: &mut impl Sink,
-    ) {
-        let may_send = self.may_send();
-        let target = may_send.and_then(|(agreed, to)| Some((agreed.telephone_event?, to)));
-        let Some((payload_type, to)) = target else {
-            self.out.interrupt();
-            return;
-        };
-        let header = self
-            .out
-            .event(payload_type, event.marker, event.timestamp, samples as u32);
-        let mut packet = [0; HEADER_LEN + EVENT_LEN];
-        if header.write_packet(&event.payload, &mut packet).is_ok() {
-            let header = sampled(header, &event.payload);
-            self.transmit(&header, EVENT_LEN, &packet, to, now, out);
         }
     }
 
