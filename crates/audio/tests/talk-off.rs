@@ -5,7 +5,7 @@
 //! µ-law, which is how it would come.
 
 use audio::dtmf::{Change, Detector};
-use audio::{g711, wav};
+use audio::g711;
 use std::process::Command;
 
 /// Speech that is listened to at least, in minutes.
@@ -78,7 +78,7 @@ fn flite(folder: &std::path::Path) -> impl Iterator<Item = (String, Vec<i16>)> {
     let voices = ["kal", "awb", "rms", "slt"];
     let runs = voices
         .into_iter()
-        .flat_map(|voice| ["0.8", "1.1", "1.4"].map(|pace| (voice, pace)));
+        .flat_map(|voice| ["0.9", "1.3"].map(|pace| (voice, pace)));
     runs.map(move |(voice, pace)| {
         let out = folder.join("flite.wav");
         let mut command = Command::new("flite");
@@ -103,7 +103,7 @@ fn espeak(folder: &std::path::Path) -> impl Iterator<Item = (String, Vec<i16>)> 
         ("fr", FRENCH),
         ("es", SPANISH),
     ];
-    let variants = ["", "+m3", "+m7", "+f2", "+f4", "+whisper"];
+    let variants = ["", "+m7", "+f2", "+f4"];
     let runs = texts
         .into_iter()
         .flat_map(move |text| variants.map(|variant| (text, variant)));
@@ -136,5 +136,5 @@ fn speech(mut command: Command, out: &std::path::Path) -> Vec<i16> {
     let status = command.output().expect(&missing).status;
     assert!(status.success(), "{program}: {status}");
     let bytes = std::fs::read(out).expect("the engine writes a file");
-    wav::Prompt::decode(&bytes).expect("a WAV file").to_vec()
+    audio::Prompt::decode(&bytes).expect("a WAV file").to_vec()
 }
