@@ -90,7 +90,7 @@ table! {
     DIAL_NOBODY = 13220, Warning, 0, "Dial: it names nobody to call; it was skipped.", "Write a number as its text, or put Number, Client or Sip inside.";
     DIAL_HEADERS = 13221, Warning, 0, "Dial: a header of the dialled address is too long or has forbidden characters; it was left out.", "Keep names and values short and free of line breaks.";
     DIAL_CALLBACK = 13223, Warning, 0, "Dial: the status callback's address, method or events are not valid.", "Write an http address, GET or POST, and events out of initiated, ringing, answered, completed.";
-    MEDIA_DOWNLOAD = 13233, Error, 0, "A media file could not be fetched or is not one that can be played.", "Check the address; the file must be a WAV.";
+    MEDIA_DOWNLOAD = 13233, Error, 0, "A media file could not be fetched or is not one that can be played.", "Check the address; the file must be a WAV, MP3 or Ogg Vorbis.";
     MEDIA_METHOD = 13234, Warning, 0, "The method for a media address is neither GET nor POST; POST was used.", "Write GET or POST.";
     PLAY_LOOP = 13410, Warning, 0, "Play: the loop count is no whole number; 1 was used.", "Write 0 for endless or the number of times.";
     PLAY_EMPTY = 13420, Warning, 0, "Play: there is no address to play.", "Write the address as the text of the element.";
