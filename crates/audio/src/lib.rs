@@ -1,4 +1,4 @@
-//! Samples in, samples out: codecs, WAV, resampling, mixing, tones and measurement.
+//! Samples in, samples out: codecs, sound files, resampling, mixing, tones, keys and measurement.
 //!
 //! Everything works on 16-bit linear samples; the telephone rate is 8 kHz mono.
 //! **Invariant: nothing here performs input or output, and no input makes it panic.**
@@ -6,14 +6,17 @@
 
 #![forbid(unsafe_code)]
 
+pub mod dtmf;
 pub mod g711;
 pub mod measure;
 pub mod mix;
+pub mod prompt;
 pub mod resample;
 pub mod tone;
 pub mod wav;
 
-pub use wav::{Prompt, Wav, WavError};
+pub use prompt::{Prompt, PromptError};
+pub use wav::{Wav, WavError};
 
 /// The telephone sample rate, in Hz: what every prompt, mix and recording uses.
 pub const RATE: u32 = 8000;

@@ -20,6 +20,9 @@ const CUTOFF: f64 = 0.97;
 /// More phases than this (odd pairs of rates) are computed one by one instead of kept.
 const MAX_PHASES: u32 = 1024;
 
+/// Seconds that a [`Converter`] converts at a time.
+const PART_SECONDS: usize = 4;
+
 /// Converts mono samples from `from` Hz to `to` Hz (both 4000–192 000; else nothing comes out).
 pub fn resample(samples: &[i16], from: u32, to: u32) -> Vec<i16> {
     if !RATES.contains(&from) || !RATES.contains(&to) {
@@ -53,6 +56,71 @@ pub fn resample(samples: &[i16], from: u32, to: u32) -> Vec<i16> {
             }
         })
         .collect()
+}
+
+/// Converts a long sound part by part, with the result of [`resample`] for the whole.
+#[derive(Debug)]
+pub struct Converter {
+    from: u32,
+    to: u32,
+    /// So many samples in give so many out.
+    step_in: usize,
+    step_out: usize,
+    /// Samples around those that are converted, for the filter: whole steps.
+    margin: usize,
+    /// Samples converted at a time: whole steps.
+    part: usize,
+    /// Samples at the start of `pending` that are only there for the filter.
+    done: usize,
+    pending: Vec<i16>,
+    out: Vec<i16>,
+}
+
+impl Converter {
+    /// From `from` Hz to `to` Hz (both 4000–192 000; else nothing comes out).
+    pub fn new(from: u32, to: u32) -> Self {
+        let divisor = gcd(from, to).max(1);
+        let (step_in, step_out) = ((from / divisor).max(1) as usize, (to / divisor) as usize);
+        let reach = Filter::new(f64::from(from.max(1)), f64::from(to.max(1))).reach;
+        Self {
+            from,
+            to,
+            step_in,
+            step_out,
+            margin: reach.div_ceil(step_in) * step_in,
+            part: (PART_SECONDS * from as usize).div_ceil(step_in).max(1) * step_in,
+            done: 0,
+            pending: Vec::new(),
+            out: Vec::new(),
+        }
+    }
+
+    /// Takes the next samples.
+    pub fn push(&mut self, samples: &[i16]) {
+        self.pending.extend_from_slice(samples);
+        while self.pending.len() >= self.done + self.part + self.margin {
+            let end = self.done + self.part;
+            let converted = resample(&self.pending[..end + self.margin], self.from, self.to);
+            let outputs = self.outputs(self.done)..self.outputs(end);
+            self.out.extend(converted.get(outputs).unwrap_or_default());
+            let kept = self.margin.min(end);
+            self.pending.drain(..end - kept);
+            self.done = kept;
+        }
+    }
+
+    /// Everything that came out.
+    pub fn finish(mut self) -> Vec<i16> {
+        let converted = resample(&self.pending, self.from, self.to);
+        let first = self.outputs(self.done);
+        self.out.extend(converted.get(first..).unwrap_or_default());
+        self.out
+    }
+
+    /// Samples that come out before an input position, which is a whole step.
+    fn outputs(&self, position: usize) -> usize {
+        position / self.step_in * self.step_out
+    }
 }
 
 /// Averages interleaved channels into one; an incomplete last frame is dropped.
@@ -236,6 +304,22 @@ mod tests {
                 "{len} {from} {to}"
             );
         }
+    }
+
+    #[test]
+    fn part_by_part_is_the_same() {
+        for from in [8000, 11_025, 16_000, 22_050, 44_100, 48_000, 6000] {
+            let whole: Vec<i16> = sine(440.0, from).repeat(9);
+            let mut converter = Converter::new(from, 8000);
+            for part in whole.chunks(1000) {
+                converter.push(part);
+            }
+            assert!(converter.pending.len() < 6 * from as usize);
+            assert!(converter.finish() == resample(&whole, from, 8000), "{from}");
+        }
+        let mut nothing = Converter::new(0, 8000);
+        nothing.push(&[1; 100]);
+        assert!(nothing.finish().is_empty());
     }
 
     #[test]

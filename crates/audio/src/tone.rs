@@ -9,6 +9,8 @@ use std::sync::{Arc, LazyLock};
 
 /// Level of a full-scale sine (G.711 µ-law overload).
 const FULL_SCALE_DBM0: f64 = 3.17;
+/// Level of each tone of a key.
+const KEY_DBM0: f64 = -9.0;
 const LOW_HZ: [f64; 4] = [697.0, 770.0, 852.0, 941.0];
 const HIGH_HZ: [f64; 4] = [1209.0, 1336.0, 1477.0, 1633.0];
 /// The keys, row by row.
@@ -39,9 +41,14 @@ impl Tone {
     /// Overwrites `out` with the next samples.
     pub fn fill(&mut self, out: &mut [i16]) {
         for out in out {
-            *out = (self.amplitude * (TAU * self.phase).sin()).round() as i16;
-            self.phase = (self.phase + self.step).fract();
+            *out = self.next_sample();
         }
+    }
+
+    fn next_sample(&mut self) -> i16 {
+        let sample = (self.amplitude * (TAU * self.phase).sin()).round() as i16;
+        self.phase = (self.phase + self.step).fract();
+        sample
     }
 
     /// The next `ms` milliseconds.
@@ -52,16 +59,43 @@ impl Tone {
     }
 }
 
+/// The two tones of a DTMF key at [`RATE`], −9 dBm0 each, as long as they are asked for.
+#[derive(Debug, Clone)]
+pub struct KeyTone {
+    low: Tone,
+    high: Tone,
+}
+
+impl KeyTone {
+    /// `None` if `digit` is no key.
+    pub fn new(digit: char) -> Option<Self> {
+        let (low, high) = dtmf_frequencies(digit)?;
+        Some(Self {
+            low: Tone::new(low, KEY_DBM0),
+            high: Tone::new(high, KEY_DBM0),
+        })
+    }
+
+    /// Overwrites `out` with the next samples.
+    pub fn fill(&mut self, out: &mut [i16]) {
+        for out in out {
+            // Two tones of −9 dBm0 do not reach full scale.
+            *out = self.low.next_sample() + self.high.next_sample();
+        }
+    }
+}
+
 /// The two frequencies of a DTMF key in Hz (ITU-T Q.23); `None` if `digit` is no key.
 pub fn dtmf_frequencies(digit: char) -> Option<(f64, f64)> {
     let index = KEYPAD.find(digit.to_ascii_uppercase())?;
     Some((LOW_HZ[index / 4], HIGH_HZ[index % 4]))
 }
 
-/// A DTMF key for `ms` milliseconds, −9 dBm0 per tone; `None` if `digit` is no key.
+/// A DTMF key for `ms` milliseconds; `None` if `digit` is no key.
 pub fn dtmf(digit: char, ms: u32) -> Option<Vec<i16>> {
-    let (low, high) = dtmf_frequencies(digit)?;
-    Some(pair(low, high, -9.0, ms))
+    let mut samples = vec![0; len(ms)];
+    KeyTone::new(digit)?.fill(&mut samples);
+    Some(samples)
 }
 
 /// One period (6 s) of US ring-back: 440 and 480 Hz at −19 dBm0 each for 2 s, then silence for 4 s.

@@ -7,7 +7,6 @@
 //! never panics.** Left to others: reading and writing the files.
 
 use crate::{RATE, g711, resample};
-use std::sync::Arc;
 
 /// Largest file we decode, in bytes.
 pub const MAX_FILE: usize = 64 * 1024 * 1024;
@@ -108,22 +107,6 @@ pub fn decode(bytes: &[u8]) -> Result<Wav, WavError> {
         channels: format.channels,
         samples,
     })
-}
-
-/// A prompt ready to play.
-#[derive(Debug, Clone, Copy)]
-pub struct Prompt;
-
-impl Prompt {
-    /// Decodes a WAV file to 8 kHz mono samples.
-    ///
-    /// # Errors
-    /// As [`decode`].
-    pub fn decode(bytes: &[u8]) -> Result<Arc<[i16]>, WavError> {
-        let wav = decode(bytes)?;
-        let mono = resample::down_mix(&wav.samples, wav.channels);
-        Ok(resample::resample(&mono, wav.rate, RATE).into())
-    }
 }
 
 /// The chunks of a file: id and content. The last may be shorter than it says.
@@ -392,7 +375,7 @@ mod tests {
                     .filter(|(index, _)| channels == 2 || index % 2 == 0)
                     .flat_map(|(_, sample)| sample.to_le_bytes())
                     .collect();
-                let prompt = Prompt::decode(&file(PCM, channels, rate, 16, &data)).unwrap();
+                let prompt = crate::Prompt::decode(&file(PCM, channels, rate, 16, &data)).unwrap();
                 assert_eq!(prompt.len(), 8000, "{rate} Hz, {channels} channels");
                 assert!(hears(&prompt, 1000.0));
                 let level = tone_dbfs(&prompt[1000..7000], 1000.0);

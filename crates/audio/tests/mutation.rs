@@ -26,7 +26,7 @@ fn wav_files() {
         assert!(file.samples.len() <= bytes.len());
         assert_eq!(file.samples.len() % usize::from(file.channels), 0);
         if decoded % 50 == 0 {
-            let prompt = wav::Prompt::decode(&bytes).unwrap();
+            let prompt = audio::Prompt::decode(&bytes).unwrap();
             assert!(prompt.len() <= file.samples.len() * 2 + 1);
         }
     }

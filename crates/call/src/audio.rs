@@ -62,9 +62,9 @@ pub(crate) async fn load(
             code: error::MEDIA_DOWNLOAD,
             text: error.to_string(),
         })?;
-    let name = url.to_owned();
+    let name = webhook::redacted(url);
     let decoded = tokio::task::spawn_blocking(move || {
-        ::audio::wav::Prompt::decode(&bytes).map_err(|error| format!("{name}: {error}"))
+        ::audio::Prompt::decode(&bytes).map_err(|error| format!("{name}: {error}"))
     });
     match decoded.await {
         Ok(Ok(samples)) => Ok(samples),
@@ -72,9 +72,13 @@ pub(crate) async fn load(
             code: error::MEDIA_DOWNLOAD,
             text,
         }),
+        // A decoder that fails fails because of the file.
         Err(_) => Err(AudioFailure {
-            code: error::INTERNAL,
-            text: "the sound file could not be decoded".to_owned(),
+            code: error::MEDIA_DOWNLOAD,
+            text: format!(
+                "{}: the sound file could not be decoded",
+                webhook::redacted(url)
+            ),
         }),
     }
 }

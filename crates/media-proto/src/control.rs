@@ -71,8 +71,33 @@ pub enum Control {
         /// Which one.
         play: PlayId,
     },
+    /// Presses keys towards the far side, in place of a play in progress → `PlayDone` after the last.
+    /// Mutes the bridge towards the endpoint as long as it goes on.
+    ///
+    /// As telephone events if they are agreed on, otherwise as tones: 100 ms each, then as long a
+    /// gap. [`Control::StopPlay`] ends it.
+    SendDigits {
+        /// To whom.
+        endpoint: EndpointId,
+        /// A new identifier, also among those of plays.
+        play: PlayId,
+        /// `0`–`9`, `*`, `#`, `A`–`D` in any case; `w`, `W` and comma pause for 500 ms. Other
+        /// characters are left out.
+        digits: String,
+    },
+    /// Begins or ends to look for keys inside the audio that comes → `Digit`.
+    ///
+    /// Does nothing while the endpoint has agreed on telephone events: those are reported always,
+    /// and a key shall not be heard twice.
+    ListenDigits {
+        /// Whose audio.
+        endpoint: EndpointId,
+        /// At first it is off.
+        on: bool,
+    },
     /// Lets two endpoints hear each other; ends other bridges and the plays of both.
-    /// An endpoint bridged to itself hears its own echo.
+    /// An endpoint bridged to itself hears its own echo. Keys reach each side in the way it agreed
+    /// on: events become tones and tones events if these ways differ.
     Bridge {
         /// One.
         a: EndpointId,

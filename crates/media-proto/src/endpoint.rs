@@ -4,11 +4,15 @@
 //! payload type; what is sent keeps to the direction agreed on.** On hold everything goes on, but
 //! is not sent. Left to others: whom it is joined with, and when timers fire ([`crate::engine`]).
 
+mod playing;
+
+pub(crate) use playing::{Frame, Playing};
+
 use crate::control::{Local, Sink, SocketId};
+use crate::ears::Ears;
 use crate::outgoing::OutStream;
-use crate::player::Player;
 use crate::random::Random;
-use crate::report::{EndpointId, Report, SessionId, Stats};
+use crate::report::{EndpointId, PlayId, Report, SessionId, Stats};
 use crate::rtcp::{self, WallClock};
 use crate::source::Source;
 use crate::transcode;
@@ -18,12 +22,10 @@ use rtp_proto::{HEADER_LEN, Header, Packet};
 use sdp_proto::{Codec, LocalMedia, Negotiated, OfferAnswer, SdpError};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Samples of the longest packet we make: 60 ms.
 pub(crate) const MAX_FRAME: usize = 480;
-/// What is due longer ago than this is not sent any more: the far side could not play it.
-const TOO_LATE: Duration = Duration::from_millis(200);
 
 #[derive(Debug)]
 pub(crate) struct Endpoint {
@@ -45,7 +47,11 @@ pub(crate) struct Endpoint {
     rtcp_from: Option<SocketAddr>,
     /// Slot of the endpoint it is bridged with.
     pub(crate) peer: Option<usize>,
-    pub(crate) player: Option<Player>,
+    pub(crate) playing: Option<Playing>,
+    /// Somebody wants to know of keys in its audio.
+    pub(crate) listening: bool,
+    /// There while keys are looked for in its audio.
+    ears: Option<Box<Ears>>,
     pub(crate) taps: Vec<Tap>,
     /// When its timers are due, if armed.
     pub(crate) play_due: Option<Instant>,
@@ -81,20 +87,17 @@ pub(crate) struct Incoming {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Content {
     Audio(Codec),
-    /// A telephone-event packet; the key if it is the first of a press.
-    Event(Option<char>),
+    /// A telephone-event packet.
+    Event(EventKey),
 }
 
-/// What came of a frame.
-#[derive(Debug)]
-pub(crate) enum Frame {
-    /// The next is due then. The header under which it was sent, if it was.
-    Played {
-        next_at: Instant,
-        sent: Option<Header>,
-    },
-    /// There was nothing left.
-    Ended,
+/// What a telephone-event packet says.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct EventKey {
+    /// The key if it is the first packet of a press.
+    pub(crate) pressed: Option<char>,
+    /// The key of the last press is still down.
+    pub(crate) down: bool,
 }
 
 impl Endpoint {
@@ -127,7 +130,9 @@ impl Endpoint {
             cname: format!("{:016x}", random.next()),
             rtcp_from: None,
             peer: None,
-            player: None,
+            playing: None,
+            listening: false,
+            ears: None,
             taps: Vec::new(),
             play_due: None,
             rtcp_due: None,
@@ -232,9 +237,11 @@ impl Endpoint {
         };
         self.source.lock(from);
         let first = self.heard.ssrc().is_none();
-        let arrival = self
-            .heard
-            .handle_packet(&sampled(header, content, packet.payload()), now);
+        let sampled = match content {
+            Content::Audio(_) => header,
+            Content::Event(_) => sampled(header, packet.payload()),
+        };
+        let arrival = self.heard.handle_packet(&sampled, now);
         if arrival == Arrival::Stray {
             self.stats.unexpected += 1;
             return None;
@@ -285,8 +292,8 @@ impl Endpoint {
         }
     }
 
-    /// Passes on a packet that another endpoint accepted, rewritten in place. Dropped while a
-    /// prompt plays here.
+    /// Passes on a packet that another endpoint accepted, rewritten in place. Dropped while
+    /// something is played here.
     pub(crate) fn relay(
         &mut self,
         bytes: &mut [u8],
@@ -294,7 +301,7 @@ impl Endpoint {
         now: Instant,
         out: &mut impl Sink,
     ) {
-        if self.player.is_some() {
+        if self.playing.is_some() {
             return;
         }
         let Some((agreed, to)) = self.may_send() else {
@@ -331,44 +338,6 @@ impl Endpoint {
         }
     }
 
-    /// Makes and sends the frame of the play that is due at `at`; its samples are left in `samples`.
-    pub(crate) fn play_frame(
-        &mut self,
-        samples: &mut [i16; MAX_FRAME],
-        at: Instant,
-        now: Instant,
-        out: &mut impl Sink,
-    ) -> Frame {
-        let frame_ms = self.frame_ms();
-        let samples = &mut samples[..frame_len(frame_ms)];
-        if !self
-            .player
-            .as_mut()
-            .is_some_and(|player| player.fill(samples))
-        {
-            return Frame::Ended;
-        }
-        let next_at = at + Duration::from_millis(frame_ms.into());
-        let in_time = now.saturating_duration_since(at) <= TOO_LATE;
-        let may_send = self.may_send().filter(|_| in_time);
-        let Some((agreed, to)) = may_send else {
-            self.out.interrupt();
-            return Frame::Played {
-                next_at,
-                sent: None,
-            };
-        };
-        let (codec, payload_type) = (agreed.codec, agreed.payload_type);
-        let header = self.out.own(payload_type, samples.len() as u32, at);
-        let mut packet = [0; HEADER_LEN + MAX_FRAME];
-        let len = transcode::encode(codec, samples, &mut packet[HEADER_LEN..]);
-        let sent = header.write(&mut packet).is_ok().then_some(header);
-        if sent.is_some() {
-            self.transmit(&header, len, &packet[..HEADER_LEN + len], to, now, out);
-        }
-        Frame::Played { next_at, sent }
-    }
-
     /// Samples of one frame of a play.
     pub(crate) fn frame_samples(&self) -> usize {
         frame_len(self.frame_ms())
@@ -399,6 +368,31 @@ impl Endpoint {
         out.report(self.session, self.id, report);
     }
 
+    /// Tells that a play is over, if it was asked for.
+    pub(crate) fn report_done(&self, play: Option<PlayId>, stopped: bool, out: &mut impl Sink) {
+        if let Some(play) = play {
+            self.report(out, Report::PlayDone { play, stopped });
+        }
+    }
+
+    /// True if keys are sent to the far side as events.
+    pub(crate) fn sends_events(&self) -> bool {
+        let agreed = self.agreed.as_ref();
+        agreed.is_some_and(|agreed| agreed.telephone_event.is_some())
+    }
+
+    /// What listens for keys in its audio, if that is wanted, by somebody else too: not if the far
+    /// side agreed to send them as events.
+    pub(crate) fn ears(&mut self, wanted: bool) -> Option<&mut Ears> {
+        let agreed = self.agreed.as_ref();
+        let events = agreed.is_some_and(|agreed| agreed.receive_telephone_event.is_some());
+        if events || !(wanted || self.listening) {
+            self.ears = None;
+            return None;
+        }
+        Some(self.ears.get_or_insert_default())
+    }
+
     /// Something was accepted; true if it ends a silence that was reported.
     fn hear(&mut self, now: Instant) -> bool {
         self.heard_at = now;
@@ -411,9 +405,9 @@ impl Endpoint {
         let agreed = self.agreed.as_ref()?;
         let number = header.payload_type;
         if agreed.receive_telephone_event == Some(number) {
-            return Some(Content::Event(
-                self.dtmf.handle_packet(header, payload, now),
-            ));
+            let pressed = self.dtmf.handle_packet(header, payload, now);
+            let down = self.dtmf.is_down();
+            return Some(Content::Event(EventKey { pressed, down }));
         }
         if agreed.receive_payload_type == number {
             return Some(Content::Audio(agreed.codec));
@@ -477,18 +471,13 @@ fn frame_len(frame_ms: u32) -> usize {
     (frame_ms as usize * 8).min(MAX_FRAME)
 }
 
-/// The header whose timestamp says when the packet was sampled. All packets of a key press carry
-/// the time of its start, which would look like jitter.
-fn sampled(header: Header, content: Content, payload: &[u8]) -> Header {
-    match (content, Event::parse(payload)) {
-        (Content::Event(_), Some(event)) => {
-            let timestamp = header.timestamp.wrapping_add(event.duration.into());
-            Header {
-                timestamp,
-                ..header
-            }
-        }
-        (Content::Audio(_) | Content::Event(_), _) => header,
+/// The header of an event packet with a timestamp that says when it was sent. All packets of a key
+/// press carry the time of its start, which would look like jitter.
+fn sampled(header: Header, payload: &[u8]) -> Header {
+    let duration = Event::parse(payload).map_or(0, |event| event.duration);
+    Header {
+        timestamp: header.timestamp.wrapping_add(duration.into()),
+        ..header
     }
 }
 

@@ -6,8 +6,11 @@
 //! its sockets, its play, its bridge and its tracks in recordings end with it.
 //! Left to others: the content of packets (`endpoint`).
 
+mod keys;
+
 use crate::control::{Control, Local, RecordingEnd, Sink, SocketId};
-use crate::endpoint::{Content, Endpoint, Frame, Incoming, MAX_FRAME, Tap};
+use crate::endpoint::{Content, Endpoint, Frame, Incoming, MAX_FRAME, Playing, Tap};
+use crate::keys::Keys;
 use crate::player::Player;
 use crate::random::Random;
 use crate::recorder::{self, Recording};
@@ -19,7 +22,6 @@ use crate::transcode;
 use rtp_proto::{Kind, classify};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Ticks fall on multiples of this.
@@ -117,8 +119,18 @@ impl Engine {
                 audio,
                 times,
             } => {
-                self.play((session, endpoint), play, audio, times, now, out);
+                let player = Player::new(play, audio, times).map(Playing::Prompt);
+                self.play((session, endpoint), play, player, now, out);
             }
+            Control::SendDigits {
+                endpoint,
+                play,
+                digits,
+            } => {
+                let keys = Keys::new(play, &digits).map(Playing::Keys);
+                self.play((session, endpoint), play, keys, now, out);
+            }
+            Control::ListenDigits { endpoint, on } => self.listen(session, endpoint, on),
             Control::StopPlay { endpoint, play } => {
                 let slot = self.slot(session, endpoint);
                 self.stop_play(slot, Some(play), out);
@@ -368,20 +380,19 @@ impl Engine {
         if incoming.first {
             endpoint.report(out, Report::Heard);
         }
-        match incoming.content {
-            Content::Event(Some(digit)) => endpoint.report(out, Report::Digit { digit }),
-            Content::Audio(codec) if !endpoint.taps.is_empty() => {
-                let payload = bytes.get(incoming.payload.clone()).unwrap_or_default();
-                let samples = transcode::decode(codec, payload, self.samples.as_mut_slice());
-                for tap in &endpoint.taps {
-                    if let Some(recording) = self.recordings.get_mut(tap.recording) {
-                        recording.hear(tap.track, &incoming.header, samples, now);
-                    }
+        let peer = endpoint.peer;
+        if let Content::Audio(codec) = incoming.content
+            && !endpoint.taps.is_empty()
+        {
+            let payload = bytes.get(incoming.payload.clone()).unwrap_or_default();
+            let samples = transcode::decode(codec, payload, self.samples.as_mut_slice());
+            for tap in &endpoint.taps {
+                if let Some(recording) = self.recordings.get_mut(tap.recording) {
+                    recording.hear(tap.track, &incoming.header, samples, now);
                 }
             }
-            Content::Event(None) | Content::Audio(_) => {}
         }
-        let peer = endpoint.peer;
+        self.handle_keys(slot, incoming, bytes, now, out);
         if incoming.ends_silence {
             self.watch_silence(slot);
         }
@@ -390,41 +401,35 @@ impl Engine {
         }
     }
 
+    /// Plays something in place of what plays now; `None`: it is over at once.
     fn play(
         &mut self,
         (session, id): (SessionId, EndpointId),
         play: PlayId,
-        audio: Vec<Arc<[i16]>>,
-        times: Option<u32>,
+        playing: Option<Playing>,
         now: Instant,
         out: &mut impl Sink,
     ) {
         let slot = self.slot(session, id);
         self.stop_play(slot, None, out);
-        let player = Player::new(play, audio, times);
         let Some((slot, endpoint)) = slot.zip(self.endpoint(slot)) else {
-            out.report(
-                session,
-                id,
-                Report::PlayDone {
-                    play,
-                    stopped: true,
-                },
-            );
+            let stopped = true;
+            out.report(session, id, Report::PlayDone { play, stopped });
             return;
         };
-        if player.is_none() {
-            out.report(
-                session,
-                id,
-                Report::PlayDone {
-                    play,
-                    stopped: false,
-                },
-            );
+        if playing.is_none() {
+            let stopped = false;
+            out.report(session, id, Report::PlayDone { play, stopped });
             return;
         }
-        endpoint.player = player;
+        endpoint.playing = playing;
+        self.begin_frames(slot, now);
+    }
+
+    fn begin_frames(&mut self, slot: usize, now: Instant) {
+        let Some(endpoint) = self.endpoints.get_mut(slot) else {
+            return;
+        };
         // The tick of a play that has just been stopped serves the new one: frames do not overlap.
         if endpoint.play_due.is_none() {
             endpoint.out.interrupt();
@@ -445,16 +450,10 @@ impl Engine {
         let Some(endpoint) = self.endpoint(slot) else {
             return;
         };
-        let named = |player: &mut Player| play.is_none_or(|play| player.play == play);
-        if let Some(player) = endpoint.player.take_if(named) {
+        let named = |playing: &mut Playing| play.is_none() || playing.play() == play;
+        if let Some(playing) = endpoint.playing.take_if(named) {
             endpoint.out.interrupt();
-            endpoint.report(
-                out,
-                Report::PlayDone {
-                    play: player.play,
-                    stopped: true,
-                },
-            );
+            endpoint.report_done(playing.play(), true, out);
         }
     }
 
@@ -465,21 +464,15 @@ impl Engine {
         if endpoint.play_due.take_if(|due| *due == at).is_none() {
             return;
         }
-        let Some(play) = endpoint.player.as_ref().map(|player| player.play) else {
+        let Some(play) = endpoint.playing.as_ref().map(Playing::play) else {
             return;
         };
         let mut samples = [0; MAX_FRAME];
         match endpoint.play_frame(&mut samples, at, now, out) {
             Frame::Ended => {
-                endpoint.player = None;
+                endpoint.playing = None;
                 endpoint.out.interrupt();
-                endpoint.report(
-                    out,
-                    Report::PlayDone {
-                        play,
-                        stopped: false,
-                    },
-                );
+                endpoint.report_done(play, false, out);
             }
             Frame::Played { next_at, sent } => {
                 if let Some(header) = sent {

@@ -11,14 +11,16 @@
 //! | `source` | who may speak: learns an address once, then locks |
 //! | `outgoing` | one continuous RTP stream out of whatever is fed into it |
 //! | `player` | prompts, frame by frame |
+//! | `keys` | keys that we press, frame by frame |
+//! | `ears` | listens for keys inside audio |
 //! | `recorder` | mixes legs into one recording |
 //! | `rtcp` | reports every few seconds |
 //! | `transcode` | between µ-law and A-law, octet by octet |
 //! | `timers`, `slots`, `random` | small tools |
 //!
 //! Equal codecs are forwarded without decoding, different ones converted octet by octet; neither
-//! has a jitter buffer or a clock. The 20 ms clock exists only where samples are made: for a play
-//! or a recording.
+//! has a jitter buffer or a clock. The 20 ms clock exists only where samples are made: for a play,
+//! a key or a recording.
 //!
 //! **Invariant: every control that asks for something is answered by exactly one report**, and
 //! nothing on the way of a forwarded packet allocates.
@@ -27,8 +29,10 @@
 #![forbid(unsafe_code)]
 
 pub mod control;
+mod ears;
 mod endpoint;
 pub mod engine;
+mod keys;
 mod outgoing;
 mod player;
 mod random;
@@ -42,4 +46,4 @@ mod transcode;
 
 pub use control::{Control, Local, RecordingEnd, Sink, SocketId};
 pub use engine::{Engine, EngineConfig};
-pub use report::{EndpointId, PlayId, RecordingId, Report, SessionId, Stats};
+pub use report::{DigitWay, EndpointId, PlayId, RecordingId, Report, SessionId, Stats};

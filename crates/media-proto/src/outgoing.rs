@@ -94,6 +94,36 @@ impl OutStream {
         }
     }
 
+    /// The timestamp of a key press of our own that begins at `at`.
+    pub(crate) fn press(&mut self, at: Instant) -> u32 {
+        if !matches!(self.feed, Feed::Own) {
+            self.end = self.resume(at);
+        }
+        self.feed = Feed::Own;
+        self.end
+    }
+
+    /// The header of an event packet that stands for `samples` samples; `timestamp` is that of its
+    /// press. Audio goes on after it.
+    pub(crate) fn event(
+        &mut self,
+        payload_type: u8,
+        marker: bool,
+        timestamp: u32,
+        samples: u32,
+    ) -> Header {
+        let sequence = self.next_sequence;
+        self.next_sequence = sequence.wrapping_add(1);
+        self.end = self.end.wrapping_add(samples);
+        Header {
+            marker,
+            payload_type,
+            sequence,
+            timestamp,
+            ssrc: self.ssrc,
+        }
+    }
+
     /// The header under which a packet of another stream goes out; `None` if it is too old.
     ///
     /// - `restarted`: the packet does not follow on those before it in its stream.

@@ -21,6 +21,15 @@ pub struct PlayId(pub u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RecordingId(pub u64);
 
+/// How a key press comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DigitWay {
+    /// As a telephone event (RFC 4733), which was agreed on.
+    Event,
+    /// As tones inside the audio.
+    Tone,
+}
+
 /// News about one endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Report {
@@ -46,7 +55,7 @@ pub enum Report {
         /// Our answer or offer; or why the offer cannot be used, and what was agreed before stays.
         sdp: Result<String, String>,
     },
-    /// A play is over. Each `Play` gives exactly one.
+    /// A play is over. Each `Play` and each `SendDigits` gives exactly one.
     PlayDone {
         /// Which one.
         play: PlayId,
@@ -58,10 +67,12 @@ pub enum Report {
     /// Nothing came for the configured time although the far side should send. Once, until
     /// packets come again.
     Silence,
-    /// A key was pressed (RFC 4733).
+    /// A key was pressed.
     Digit {
         /// `0`–`9`, `*`, `#`, `A`–`D`.
         digit: char,
+        /// How it came. Of one endpoint all keys come in the same way until it renegotiates.
+        way: DigitWay,
     },
     /// A recording is complete and under its final name. Comes with the first leg's id.
     Recorded {

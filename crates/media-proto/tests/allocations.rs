@@ -1,11 +1,13 @@
-//! Nothing is allocated for a packet that is forwarded, converted or played.
+//! Nothing is allocated for a packet that is forwarded, converted, played or searched for keys.
 
 #[expect(dead_code, reason = "made for the tests of the engine")]
 #[path = "engine/common.rs"]
 mod common;
 
 use common::{Phone, World, ms, tone};
-use media_proto::{EndpointId, RecordingEnd, RecordingId, Report, SessionId, Sink, SocketId};
+use media_proto::{
+    Control, EndpointId, RecordingEnd, RecordingId, Report, SessionId, Sink, SocketId,
+};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::net::SocketAddr;
@@ -58,12 +60,20 @@ fn steady_state_allocates_nothing() {
         Phone::new(3, 440.0),
         Phone::new(4, 1000.0).alaw(),
         Phone::new(5, 440.0),
+        // Its audio is searched, for us and for the bridged leg.
+        Phone::new(6, 440.0).without_events(),
+        Phone::new(7, 1000.0),
     ];
     for phone in &phones {
         world.open(phone);
     }
     world.bridge(1, 2);
     world.bridge(3, 4);
+    world.bridge(6, 7);
+    world.control(Control::ListenDigits {
+        endpoint: EndpointId(6),
+        on: true,
+    });
     world.record(1, &[3, 4]);
     world.play(5, 1, &[tone(700.0, 100)], None);
     let mut refs: Vec<_> = phones.iter_mut().collect();
@@ -80,12 +90,12 @@ fn steady_state_allocates_nothing() {
         world
             .engine
             .handle_datagram(phone.socket(), phone.media, packet, now, &mut counter);
-        if index % phones.len() == 4 {
+        if index % phones.len() == phones.len() - 1 {
             now += ms(20);
             world.engine.handle_timeout(now, &mut counter);
         }
     }
     assert_eq!(ALLOCATIONS.get() - before, 0);
-    // Four forwarded and one played per round, and some RTCP.
-    assert!((2500..2550).contains(&counter.sent), "{}", counter.sent);
+    // Six forwarded and one played per round, and some RTCP.
+    assert!((3500..3570).contains(&counter.sent), "{}", counter.sent);
 }

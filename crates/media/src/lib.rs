@@ -29,5 +29,5 @@ mod worker;
 
 pub use control::Control;
 pub use disk::recover;
-pub use media_proto::{EndpointId, PlayId, RecordingId, Report, Stats};
+pub use media_proto::{DigitWay, EndpointId, PlayId, RecordingId, Report, Stats};
 pub use plane::{Counts, MediaConfig, MediaPlane, Reports, Session};

@@ -286,6 +286,18 @@ impl Shell {
                 audio,
                 times,
             },
+            Control::SendDigits {
+                endpoint,
+                play,
+                digits,
+            } => control::Control::SendDigits {
+                endpoint,
+                play,
+                digits,
+            },
+            Control::ListenDigits { endpoint, on } => {
+                control::Control::ListenDigits { endpoint, on }
+            }
             Control::StopPlay { endpoint, play } => control::Control::StopPlay { endpoint, play },
             Control::Bridge { a, b } => control::Control::Bridge { a, b },
             Control::Unbridge { a, b } => control::Control::Unbridge { a, b },

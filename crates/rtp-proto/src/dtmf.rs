@@ -10,6 +10,10 @@
 //! each packet; each of these has a row in the tests.
 //! Left to others: which payload type carries events, and DTMF tones inside the audio.
 
+mod sender;
+
+pub use sender::{DtmfSender, EventPacket};
+
 use crate::packet::Header;
 use crate::seq;
 use std::time::{Duration, Instant};
@@ -17,11 +21,6 @@ use std::time::{Duration, Instant};
 const KEYS: [char; 16] = [
     '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', '*', '#', 'A', 'B', 'C', 'D',
 ];
-const CLOCK_PER_MS: u32 = 8;
-/// The end packet is sent three times (§2.5.1.4).
-const END_PACKETS: u8 = 3;
-/// Level of the tones we ask for: −10 dBm0 is the usual value.
-const VOLUME: u8 = 10;
 
 /// One telephone-event payload (§2.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,6 +127,12 @@ impl DtmfReceiver {
             }
         }
     }
+
+    /// True until an end packet of the press heard last has come. All of them may be lost: whoever
+    /// waits for the end must also notice that nothing comes any more.
+    pub fn is_down(&self) -> bool {
+        self.press.is_some_and(|press| !press.ended)
+    }
 }
 
 fn press(header: &Header, event: &Event, now: Instant) -> Press {
@@ -153,13 +158,22 @@ impl Press {
     const NEARLY_FULL: u16 = 0xF000;
     /// Two start times this close (in timestamp units) are one.
     const SAME_START: i32 = 320;
+    /// A packet that comes late is at most so many numbers behind; a sender that begins to count
+    /// anew is further away.
+    const REORDERED: i32 = 100;
+    /// A sender that changes its SSRC inside a press goes on within this time.
+    const SSRC_CHANGE: Duration = Duration::from_millis(100);
 
     fn relation(&self, header: &Header, event: &Event, now: Instant) -> Relation {
         let age = now.saturating_duration_since(self.heard_at);
-        if header.ssrc != self.ssrc || age > Self::FORGOTTEN {
+        if age > Self::FORGOTTEN {
             return Relation::New;
         }
-        if !seq::is_newer(header.sequence, self.sequence) {
+        if header.ssrc != self.ssrc {
+            return self.relation_of_other_source(header, event, age);
+        }
+        let ahead = i32::from(seq::distance(self.sequence, header.sequence));
+        if (-Self::REORDERED..=0).contains(&ahead) {
             return Relation::Old;
         }
         let same = event.code == self.code
@@ -169,6 +183,18 @@ impl Press {
                 self.continues_elsewhere(header, event, age)
             };
         if same { Relation::Same } else { Relation::New }
+    }
+
+    /// A new SSRC begins a new press, unless it plainly goes on with this one.
+    fn relation_of_other_source(&self, header: &Header, event: &Event, age: Duration) -> Relation {
+        let goes_on = event.code == self.code
+            && header.timestamp == self.timestamp
+            && event.duration > self.duration;
+        if goes_on && age <= Self::SSRC_CHANGE {
+            Relation::Same
+        } else {
+            Relation::New
+        }
     }
 
     /// Same key and timestamp: a further packet, unless the duration began anew.
@@ -187,9 +213,11 @@ impl Press {
             let repeats_end = event.end && event.duration == self.duration && !header.marker;
             return repeats_end && age <= Self::MOVED_END_REPEATS;
         }
-        // A long press goes on in a new segment (§2.5.1.3).
+        // A long press goes on in a new segment (§2.5.1.3); the last packets of the one before may
+        // be lost.
         let moved = seq::timestamp_distance(self.timestamp, header.timestamp);
-        let next_segment = self.nearly_full() && moved == i32::from(self.duration);
+        let segment = i32::from(self.duration)..=i32::from(u16::MAX);
+        let next_segment = self.nearly_full() && segment.contains(&moved);
         // The timestamp moves with the duration, although it should name the start.
         let start_moved = moved - (i32::from(event.duration) - i32::from(self.duration));
         let one_start = moved > 0
@@ -201,83 +229,6 @@ impl Press {
 
     fn nearly_full(&self) -> bool {
         self.duration >= Self::NEARLY_FULL
-    }
-}
-
-/// One packet to send; the caller adds sequence number, SSRC and payload type.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct EventPacket {
-    /// Set on the first packet of the press.
-    pub marker: bool,
-    /// Start of the press, the same in all its packets.
-    pub timestamp: u32,
-    /// The payload.
-    pub payload: [u8; 4],
-}
-
-/// Sends one key press: a packet per frame, then the end packet three times.
-#[derive(Debug, Clone)]
-pub struct DtmfSender {
-    code: u8,
-    timestamp: u32,
-    frame: u16,
-    /// Length of the press in timestamp units.
-    length: u16,
-    /// Duration in the last packet sent.
-    duration: u16,
-    ends_left: u8,
-}
-
-impl DtmfSender {
-    /// Starts a key press.
-    ///
-    /// - `timestamp`: RTP timestamp when the key goes down.
-    /// - `length`: of the press; rounded up to whole frames, at least one, at most 8 s.
-    /// - `frame`: time between packets in timestamp units (160 = 20 ms).
-    ///
-    /// `None` if `digit` is no key.
-    pub fn new(digit: char, timestamp: u32, length: Duration, frame: u16) -> Option<Self> {
-        let frame = frame.clamp(1, 8000);
-        let units = length.as_millis().min(8000) as u32 * CLOCK_PER_MS;
-        let frames = units.div_ceil(u32::from(frame)).max(1);
-        let length = frames * u32::from(frame);
-        Some(Self {
-            code: code_of(digit)?,
-            timestamp,
-            frame,
-            length: u16::try_from(length).unwrap_or(u16::MAX),
-            duration: 0,
-            ends_left: END_PACKETS,
-        })
-    }
-
-    /// The packet of this frame; call once per frame. `None` when the press is over.
-    pub fn next_packet(&mut self) -> Option<EventPacket> {
-        if self.ends_left == 0 {
-            return None;
-        }
-        let marker = self.duration == 0;
-        self.duration = self.duration.saturating_add(self.frame).min(self.length);
-        let end = self.duration == self.length;
-        if end {
-            self.ends_left -= 1;
-        }
-        let event = Event {
-            code: self.code,
-            end,
-            volume: VOLUME,
-            duration: self.duration,
-        };
-        Some(EventPacket {
-            marker,
-            timestamp: self.timestamp,
-            payload: event.encode(),
-        })
-    }
-
-    /// Length of the press in timestamp units: audio goes on at `timestamp` + this.
-    pub fn length(&self) -> u16 {
-        self.length
     }
 }
 
@@ -307,6 +258,8 @@ mod tests {
     /// What the sender under test put on the wire, in ms, and the digits heard.
     /// Packet: arrival ms, sequence, marker, timestamp, code, end, duration.
     type Wire = (u64, u16, bool, u32, u8, bool, u16);
+    /// SSRC, sequence, timestamp, duration and end of a packet.
+    type Sourced = (u32, u16, u32, u16, bool);
 
     #[test]
     fn each_press_is_heard_once() {
@@ -453,6 +406,119 @@ mod tests {
                 "0",
             ),
             (
+                "no marker, all end packets lost, same key again",
+                &[
+                    (0, 1, false, 0, 5, false, 160),
+                    (20, 2, false, 0, 5, false, 320),
+                    (150, 6, false, 1200, 5, false, 160),
+                    (170, 7, false, 1200, 5, false, 320),
+                ],
+                "55",
+            ),
+            (
+                "first packets lost, no marker",
+                &[
+                    (40, 3, false, 0, 5, false, 480),
+                    (60, 4, false, 0, 5, true, 640),
+                    (60, 5, false, 0, 5, true, 640),
+                    (240, 9, false, 1600, 5, false, 480),
+                    (260, 10, false, 1600, 5, true, 640),
+                ],
+                "55",
+            ),
+            (
+                "every packet twice",
+                &[
+                    (0, 1, true, 0, 5, false, 160),
+                    (1, 1, true, 0, 5, false, 160),
+                    (20, 2, false, 0, 5, true, 320),
+                    (21, 2, false, 0, 5, true, 320),
+                    (120, 3, true, 800, 5, true, 320),
+                    (121, 3, true, 800, 5, true, 320),
+                ],
+                "55",
+            ),
+            (
+                "the end overtakes everything",
+                &[
+                    (0, 4, false, 0, 5, true, 480),
+                    (1, 1, true, 0, 5, false, 160),
+                    (2, 3, false, 0, 5, true, 480),
+                    (3, 2, false, 0, 5, false, 320),
+                ],
+                "5",
+            ),
+            (
+                "other keys at once, no end, new timestamps",
+                &[
+                    (0, 1, false, 0, 1, false, 160),
+                    (20, 2, false, 0, 1, false, 320),
+                    (40, 3, false, 320, 2, false, 160),
+                    (60, 4, false, 320, 2, false, 320),
+                    (80, 5, false, 640, 1, false, 160),
+                ],
+                "121",
+            ),
+            (
+                "other keys at once, no end, one timestamp",
+                &[
+                    (0, 1, false, 0, 1, false, 160),
+                    (20, 2, false, 0, 1, false, 320),
+                    (40, 3, false, 0, 2, false, 480),
+                    (60, 4, false, 0, 2, false, 640),
+                ],
+                "12",
+            ),
+            (
+                "three segments, the last packets of each lost",
+                &[
+                    (0, 1, true, 0, 5, false, 160),
+                    (4000, 2, false, 0, 5, false, 32000),
+                    (8100, 3, false, 0, 5, false, 64800),
+                    (8210, 7, false, 65535, 5, false, 160),
+                    (12_300, 8, false, 65535, 5, false, 33000),
+                    (16_300, 9, false, 65535, 5, false, 65000),
+                    (16_440, 12, false, 131_070, 5, false, 480),
+                    (17_000, 13, false, 131_070, 5, true, 4960),
+                    (17_000, 14, false, 131_070, 5, true, 4960),
+                ],
+                "5",
+            ),
+            (
+                "duration stays at its largest, then wraps",
+                &[
+                    (0, 1, true, 0, 5, false, 160),
+                    (4000, 2, false, 0, 5, false, 32000),
+                    (8180, 3, false, 0, 5, false, 65440),
+                    (8200, 4, false, 0, 5, false, 65535),
+                    (8220, 5, false, 0, 5, false, 65535),
+                    (8240, 6, false, 0, 5, false, 160),
+                    (8260, 7, false, 0, 5, true, 320),
+                ],
+                "5",
+            ),
+            (
+                "events beyond the keys, between two presses",
+                &[
+                    (0, 1, true, 0, 5, true, 160),
+                    (100, 2, true, 800, 16, true, 160),
+                    (120, 3, true, 960, 32, true, 160),
+                    (140, 4, true, 1120, 255, true, 160),
+                    (300, 5, true, 2400, 5, true, 160),
+                ],
+                "55",
+            ),
+            (
+                "sequence begins anew at once",
+                &[
+                    (0, 60000, true, 0, 5, true, 160),
+                    (200, 3, true, 77, 6, false, 160),
+                    (220, 4, false, 77, 6, true, 320),
+                    (400, 5, true, 1677, 6, true, 320),
+                ],
+                "566",
+            ),
+            (
                 "sequence begins anew after a pause",
                 &[
                     (0, 60000, true, 0, 5, true, 160),
@@ -492,64 +558,63 @@ mod tests {
     }
 
     #[test]
-    fn sent_press_is_heard_once_even_with_half_of_it_lost() {
-        for lost in 0..64u32 {
+    fn new_source_inside_a_press() {
+        // Packets 20 ms apart.
+        let table: &[(&[Sourced], &str)] = &[
+            (
+                &[
+                    (1, 9, 800, 160, false),
+                    (2, 500, 800, 320, false),
+                    (2, 501, 800, 320, true),
+                ],
+                "1",
+            ),
+            (&[(1, 9, 800, 160, true), (2, 500, 800, 160, true)], "11"),
+            (&[(1, 9, 800, 160, false), (2, 500, 0, 160, false)], "11"),
+        ];
+        for (packets, expected) in table {
             let mut receiver = DtmfReceiver::new();
             let mut heard = String::new();
-            let mut sequence = 100;
-            for (index, digit) in "1155#".chars().enumerate() {
-                let start = 5000 + index as u32 * 1600;
-                let length = Duration::from_millis(100);
-                let mut sender = DtmfSender::new(digit, start, length, 160).unwrap();
-                let mut frame = 0;
-                while let Some(packet) = sender.next_packet() {
-                    let header = Header {
-                        marker: packet.marker,
-                        payload_type: 101,
-                        sequence,
-                        timestamp: packet.timestamp,
-                        ssrc: 1,
-                    };
-                    let now = origin() + Duration::from_millis(index as u64 * 200 + frame * 20);
-                    // Six of seven packets may be lost, in every combination; the last comes.
-                    if lost & (1 << frame) == 0 {
-                        heard.extend(receiver.handle_packet(&header, &packet.payload, now));
-                    }
-                    sequence += 1;
-                    frame += 1;
-                }
-                assert_eq!(
-                    frame, 7,
-                    "5 frames, the last of them an end packet, and 2 repeats"
-                );
+            for (index, (ssrc, sequence, timestamp, duration, end)) in packets.iter().enumerate() {
+                let header = Header {
+                    ssrc: *ssrc,
+                    sequence: *sequence,
+                    timestamp: *timestamp,
+                    ..Header::default()
+                };
+                let event = Event {
+                    code: 1,
+                    end: *end,
+                    volume: 10,
+                    duration: *duration,
+                };
+                let now = origin() + Duration::from_millis(20 * index as u64);
+                heard.extend(receiver.handle_packet(&header, &event.encode(), now));
             }
-            assert_eq!(heard, "1155#", "lost {lost:#b}");
+            assert_eq!(heard, *expected, "{packets:?}");
         }
     }
 
     #[test]
-    fn sender_bounds() {
-        let ends = |sender: &mut DtmfSender| {
-            std::iter::from_fn(|| sender.next_packet())
-                .filter_map(|packet| Event::parse(&packet.payload))
-                .filter(|event| event.end)
-                .map(|event| event.duration)
-                .collect::<Vec<_>>()
-        };
-        let table = [
-            (0, 160),
-            (1, 160),
-            (20, 160),
-            (21, 320),
-            (100, 800),
-            (60_000, 64_000),
+    fn reserved_bit_volume_and_length_do_not_matter() {
+        let table: &[(&[u8], Option<char>)] = &[
+            (&[1, 0x00, 0, 160], Some('1')),
+            (&[1, 0x3F, 0, 160], Some('1')),
+            (&[1, 0x40, 0, 160], Some('1')),
+            (&[1, 0xFF, 0, 160], Some('1')),
+            (&[1, 0x80, 0, 0], Some('1')),
+            (&[1, 0x0A, 0, 160, 1, 0x0A, 0, 160], Some('1')),
+            (&[1, 0x0A, 0], None),
+            (&[], None),
+            (&[16, 0x0A, 0, 160], None),
         ];
-        for (ms, units) in table {
-            let mut sender = DtmfSender::new('1', 0, Duration::from_millis(ms), 160).unwrap();
-            assert_eq!(sender.length(), units, "{ms} ms");
-            assert_eq!(ends(&mut sender), [units; 3], "{ms} ms");
+        for (payload, expected) in table {
+            let mut receiver = DtmfReceiver::new();
+            let heard = receiver.handle_packet(&Header::default(), payload, origin());
+            assert_eq!(heard, *expected, "{payload:?}");
+            let down = expected.is_some() && payload[1] & 0x80 == 0;
+            assert_eq!(receiver.is_down(), down, "{payload:?}");
         }
-        assert!(DtmfSender::new('x', 0, Duration::ZERO, 160).is_none());
     }
 
     fn heard(packets: &[Wire]) -> String {

@@ -75,7 +75,7 @@ impl MediaCache {
     ///
     /// # Errors
     /// [`FetchError`] if the file cannot be had. If the server cannot be reached or fails, an
-    /// older copy is used if there is one.
+    /// older copy is used if there is one and the server did not forbid that.
     pub async fn get(
         &self,
         account: &str,
@@ -128,7 +128,10 @@ impl Inner {
         let url = request.url.clone();
         match (self.fetcher.fetch(request).await, stored) {
             (Ok(answer), Some((bytes, freshness))) if answer.status == 304 => {
-                self.renew(key, freshness.renewed(&answer, now_s())).await;
+                match freshness.renewed(&answer, now_s()) {
+                    Some(freshness) => self.renew(key, freshness).await,
+                    None => self.forget(key).await,
+                }
                 Ok(bytes)
             }
             (Ok(answer), _) if answer.status == 200 => Ok(self.keep(key, answer).await),
@@ -142,7 +145,7 @@ impl Inner {
         }
     }
 
-    /// An older copy, if the failure may pass.
+    /// An older copy, if the failure may pass and its server allows that.
     fn fall_back(
         &self,
         key: &FileKey,
@@ -150,7 +153,7 @@ impl Inner {
         error: FetchError,
     ) -> Result<Arc<[u8]>, FetchError> {
         match stored {
-            Some((bytes, _)) if error.is_temporary() => {
+            Some((bytes, freshness)) if error.is_temporary() && freshness.may_be_stale() => {
                 tracing::warn!(
                     ?key,
                     code = error.code(),
@@ -184,6 +187,15 @@ impl Inner {
         };
         report(tokio::task::spawn_blocking(work).await);
         bytes
+    }
+
+    async fn forget(&self, key: FileKey) {
+        let files = Arc::clone(&self.files);
+        let work = move || {
+            files.remove(&key);
+            Ok(())
+        };
+        report(tokio::task::spawn_blocking(work).await);
     }
 
     async fn renew(&self, key: FileKey, freshness: Freshness) {

@@ -223,10 +223,8 @@ mod tests {
 
     fn known() -> Freshness {
         Freshness {
-            etag: None,
-            last_modified: None,
-            max_age_s: None,
             checked_s: 7,
+            ..Freshness::default()
         }
     }
 

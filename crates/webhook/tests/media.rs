@@ -47,6 +47,10 @@ async fn asks_again_only_when_needed() {
         ("/c?Cache-Control:_no-store", 60, &[None, None]),
         ("/d", 60, &[None]),
         ("/e", 0, &[None, Some("\"v1\"")]),
+        ("/f?Expires:_0", 60, &[None, Some("\"v1\"")]),
+        ("/g?Expires:_Fri,_01_Jan_2100_00:00:00_GMT", 0, &[None]),
+        ("/h?Age:_60", 60, &[None, Some("\"v1\"")]),
+        ("/i?Vary:_*", 60, &[None, Some("\"v1\"")]),
     ];
     for (path, age, expected) in table {
         let server = Server::start(versioned).await;
@@ -134,4 +138,64 @@ async fn failures_are_not_kept() {
     assert_eq!(get(&cache, "AC1", &url).await.unwrap(), "yes");
     assert!(get(&cache, "AC1", &url).await.is_err());
     assert_eq!(count.load(Ordering::SeqCst), 4);
+}
+
+#[tokio::test]
+async fn an_old_copy_is_used_only_if_allowed() {
+    // What the server says, how it fails the second time, and what is heard then.
+    let table: &[(&str, &str, Option<&str>)] = &[
+        ("", "broken connection", Some("v1")),
+        ("Cache-Control: max-age=0", "broken connection", Some("v1")),
+        ("Cache-Control: max-age=0", "503", Some("v1")),
+        ("Cache-Control: must-revalidate", "broken connection", None),
+        ("Cache-Control: must-revalidate", "503", None),
+        ("Cache-Control: no-cache", "broken connection", None),
+        ("Cache-Control: no-store", "broken connection", None),
+        ("Cache-Control: max-age=0", "404", None),
+    ];
+    for (header, failure, expected) in table {
+        let count = AtomicU32::new(0);
+        let (header, failure) = ((*header).to_owned(), (*failure).to_owned());
+        let name = format!("{header}, {failure}");
+        let server = Server::start(move |_| match count.fetch_add(1, Ordering::SeqCst) {
+            0 if header.is_empty() => reply(200, &[], "v1"),
+            0 => reply(200, &[&header], "v1"),
+            _ => match failure.parse() {
+                Ok(status) => reply(status, &[], ""),
+                Err(_) => Vec::new(),
+            },
+        })
+        .await;
+        let folder = tempfile::tempdir().unwrap();
+        let cache = cache(&folder, Duration::ZERO);
+        let url = server.url("/a");
+        assert_eq!(get(&cache, "AC1", &url).await.unwrap(), "v1", "{name}");
+        let again = get(&cache, "AC1", &url).await;
+        assert_eq!(again.as_deref().ok(), *expected, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn unchanged_files_are_not_sent_again() {
+    // With a date instead of a tag; the third answer forbids to keep the file.
+    let since = "Fri, 01 Jan 2021 00:00:00 GMT";
+    let count = AtomicU32::new(0);
+    let server = Server::start(move |asked| {
+        let known = asked.header("if-modified-since") == Some(since);
+        match (count.fetch_add(1, Ordering::SeqCst), known) {
+            (0, false) => reply(200, &[&format!("Last-Modified: {since}")], "v1"),
+            (1, true) => reply(304, &[], ""),
+            (2, true) => reply(304, &["Cache-Control: no-store"], ""),
+            (3, false) => reply(200, &["Cache-Control: max-age=60"], "v2"),
+            _ => reply(500, &[], ""),
+        }
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let cache = cache(&folder, Duration::ZERO);
+    let url = server.url("/a");
+    for expected in ["v1", "v1", "v1", "v2", "v2"] {
+        assert_eq!(get(&cache, "AC1", &url).await.unwrap(), expected);
+    }
+    assert_eq!(server.lines().len(), 4);
 }

@@ -1,7 +1,7 @@
 //! Two legs hear each other, whatever their codecs, and see one continuous stream.
 
 use crate::common::{Phone, World, ms, tone};
-use media_proto::{Control, EndpointId, Report};
+use media_proto::{Control, DigitWay, EndpointId, Report};
 use rtp_proto::Header;
 
 fn bridged(a: Phone, b: Phone) -> (World, Phone, Phone) {
@@ -194,7 +194,13 @@ fn key_presses_pass_and_are_reported() {
         .reports(1)
         .into_iter()
         .filter(|r| matches!(r, Report::Digit { .. }));
-    assert_eq!(digits.collect::<Vec<_>>(), [Report::Digit { digit: '#' }]);
+    assert_eq!(
+        digits.collect::<Vec<_>>(),
+        [Report::Digit {
+            digit: '#',
+            way: DigitWay::Event
+        }]
+    );
 }
 
 #[test]

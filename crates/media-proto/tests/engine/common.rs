@@ -6,6 +6,7 @@ use media_proto::{
     Control, EndpointId, Engine, EngineConfig, Local, PlayId, RecordingEnd, RecordingId, Report,
     SessionId, Sink, SocketId,
 };
+use rtp_proto::dtmf::Event;
 use rtp_proto::{HEADER_LEN, Header, Packet};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -244,6 +245,8 @@ pub(crate) struct Phone {
     pub(crate) media: SocketAddr,
     pub(crate) signalling: SocketAddr,
     pub(crate) alaw: bool,
+    /// It knows telephone-event.
+    pub(crate) events: bool,
     pub(crate) ssrc: u32,
     pub(crate) sequence: u16,
     pub(crate) timestamp: u32,
@@ -251,6 +254,8 @@ pub(crate) struct Phone {
     /// What it heard, in the order of arrival.
     pub(crate) heard: Vec<i16>,
     pub(crate) received: Vec<Header>,
+    /// Event packets among these.
+    pub(crate) keys: Vec<(Instant, Header, Event)>,
 }
 
 impl Phone {
@@ -260,12 +265,21 @@ impl Phone {
             media: address(&format!("192.0.2.{endpoint}:{}", 4000 + 2 * endpoint)),
             signalling: address(&format!("192.0.2.{endpoint}:5060")),
             alaw: false,
+            events: true,
             ssrc: 0x1000 + endpoint as u32,
             sequence: 65_500,
             timestamp: u32::MAX - 1000,
             tone: Tone::new(hz, -10.0),
             heard: Vec::new(),
             received: Vec::new(),
+            keys: Vec::new(),
+        }
+    }
+
+    pub(crate) fn without_events(self) -> Self {
+        Self {
+            events: false,
+            ..self
         }
     }
 
@@ -293,9 +307,13 @@ impl Phone {
     /// Its description, an offer as well as an answer.
     pub(crate) fn sdp(&self, direction: &str) -> String {
         let (ip, port, codec) = (self.media.ip(), self.media.port(), self.payload_type());
+        let (number, events) = match self.events {
+            true => (" 96", "a=rtpmap:96 telephone-event/8000\r\n"),
+            false => ("", ""),
+        };
         format!(
             "v=0\r\no=- 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\n\
-             m=audio {port} RTP/AVP {codec} 96\r\na=rtpmap:96 telephone-event/8000\r\na={direction}\r\n"
+             m=audio {port} RTP/AVP {codec}{number}\r\n{events}a={direction}\r\n"
         )
     }
 
@@ -307,11 +325,16 @@ impl Phone {
     /// Its next packet of 20 ms.
     pub(crate) fn packet(&mut self) -> Vec<u8> {
         let samples = self.tone.samples(20);
+        self.packet_of(&samples)
+    }
+
+    /// A packet of 20 ms of these samples.
+    pub(crate) fn packet_of(&mut self, samples: &[i16]) -> Vec<u8> {
         let mut payload = [0; FRAME];
         if self.alaw {
-            g711::alaw_encode_slice(&samples, &mut payload);
+            g711::alaw_encode_slice(samples, &mut payload);
         } else {
-            g711::ulaw_encode_slice(&samples, &mut payload);
+            g711::ulaw_encode_slice(samples, &mut payload);
         }
         let packet = packet(self.header(), &payload);
         self.sequence = self.sequence.wrapping_add(1);
@@ -331,7 +354,7 @@ impl Phone {
 
     /// One packet of a key press.
     pub(crate) fn press(&mut self, world: &mut World, code: u8, duration: u16, end: bool) {
-        let event = rtp_proto::dtmf::Event {
+        let event = Event {
             code,
             end,
             volume: 10,
@@ -356,7 +379,11 @@ impl Phone {
             match packet.header().payload_type {
                 0 => g711::ulaw_decode_slice(packet.payload(), &mut samples),
                 8 => g711::alaw_decode_slice(packet.payload(), &mut samples),
-                _ => continue,
+                _ => {
+                    let event = Event::parse(packet.payload()).expect("an event");
+                    self.keys.push((sent.at, packet.header(), event));
+                    continue;
+                }
             };
             self.heard.extend(samples);
         }

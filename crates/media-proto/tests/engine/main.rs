@@ -2,6 +2,8 @@
 
 mod bridge;
 mod common;
+mod digits;
+mod digits_bridge;
 mod liveness;
 mod mutation;
 mod play;

@@ -1,0 +1,286 @@
+//! Sound files that are played: WAV, MP3 and Ogg Vorbis, told apart by their first bytes.
+//!
+//! **Invariant: decoding takes memory in proportion to the file and to the sound, both of which are
+//! bounded, ends, and never fails otherwise than with a [`PromptError`].** A file that says how long
+//! it is, and holds less, is refused; a broken packet among good ones is left out.
+//! Left to others: fetching the file, and the thread, since decoding takes its time.
+
+use crate::resample::{Converter, RATES, down_mix};
+use crate::wav::{self, MAX_FILE, WavError};
+use crate::{RATE, resample};
+use std::io::Cursor;
+use std::sync::Arc;
+use symphonia::core::codecs::audio::AudioDecoder;
+use symphonia::core::errors::Error;
+use symphonia::core::formats::probe::Hint;
+use symphonia::core::formats::{FormatReader, TrackType};
+use symphonia::core::io::MediaSourceStream;
+
+/// Longest sound in a compressed file, in seconds.
+pub const MAX_SECONDS: usize = 3600;
+/// Broken packets that are left out before the file is given up.
+const MAX_BROKEN: usize = 16;
+
+/// A prompt ready to play.
+#[derive(Debug, Clone, Copy)]
+pub struct Prompt;
+
+/// Why a sound file cannot be played.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PromptError {
+    /// It is a WAV file that cannot be used.
+    #[error(transparent)]
+    Wav(#[from] WavError),
+    /// It begins like none of the formats we read.
+    #[error("not a WAV, MP3 or Ogg Vorbis file")]
+    Unknown,
+    /// It is larger than [`MAX_FILE`].
+    #[error("sound file is larger than {MAX_FILE} bytes")]
+    TooLarge,
+    /// It is longer than [`MAX_SECONDS`].
+    #[error("sound file is longer than {MAX_SECONDS} seconds")]
+    TooLong,
+    /// It has no sound, or one in a coding we do not read, such as Opus.
+    #[error("{0} file has no sound that can be decoded")]
+    NoSound(&'static str),
+    /// It ends too early.
+    #[error("{0} file is cut short")]
+    CutShort(&'static str),
+    /// It is damaged.
+    #[error("{format} file is broken: {reason}")]
+    Broken {
+        /// Its format.
+        format: &'static str,
+        /// In words.
+        reason: String,
+    },
+}
+
+impl Prompt {
+    /// Decodes a sound file to 8 kHz mono samples.
+    ///
+    /// # Errors
+    /// The [`PromptError`] that says what is wrong with it.
+    pub fn decode(bytes: &[u8]) -> Result<Arc<[i16]>, PromptError> {
+        if bytes.len() > MAX_FILE {
+            return Err(PromptError::TooLarge);
+        }
+        match bytes {
+            [b'R', b'I', b'F', b'F', ..] => {
+                let wav = wav::decode(bytes)?;
+                let mono = down_mix(&wav.samples, wav.channels);
+                Ok(resample::resample(&mono, wav.rate, RATE).into())
+            }
+            [b'O', b'g', b'g', b'S', ..] if ends_inside_page(bytes) => {
+                Err(PromptError::CutShort(OGG))
+            }
+            [b'O', b'g', b'g', b'S', ..] => decode(OGG, bytes),
+            [b'I', b'D', b'3', ..] | [0xFF, 0xE0..=0xFF, ..] => decode(MP3, bytes),
+            _ => Err(PromptError::Unknown),
+        }
+    }
+}
+
+const MP3: &str = "MP3";
+const OGG: &str = "Ogg";
+
+fn decode(format: &'static str, bytes: &[u8]) -> Result<Arc<[i16]>, PromptError> {
+    let broken = |error: Error| PromptError::Broken {
+        format,
+        reason: error.to_string(),
+    };
+    let source = MediaSourceStream::new(Box::new(Cursor::new(bytes)), Default::default());
+    let (hint, options) = (Hint::new(), Default::default());
+    let probe = symphonia::default::get_probe();
+    let mut reader = probe
+        .probe(&hint, source, options, Default::default())
+        .map_err(broken)?;
+    let track = reader.default_track(TrackType::Audio);
+    let track = track.ok_or(PromptError::NoSound(format))?;
+    let (id, expected) = (track.id, track.num_frames);
+    let parameters = track.codec_params.as_ref().and_then(|codec| codec.audio());
+    let mut decoder = parameters
+        .and_then(|audio| {
+            let codecs = symphonia::default::get_codecs();
+            codecs.make_audio_decoder(audio, &Default::default()).ok()
+        })
+        .ok_or(PromptError::NoSound(format))?;
+    let mut sound = Sound::new(format);
+    sound.read(reader.as_mut(), decoder.as_mut(), id)?;
+    sound.finish(expected)
+}
+
+/// What was decoded so far.
+struct Sound {
+    format: &'static str,
+    /// Rate and channels are those of the first packet.
+    converter: Option<(Converter, u32, u16)>,
+    /// Samples of each channel.
+    frames: u64,
+    broken: usize,
+    interleaved: Vec<i16>,
+}
+
+impl Sound {
+    fn new(format: &'static str) -> Self {
+        Self {
+            format,
+            converter: None,
+            frames: 0,
+            broken: 0,
+            interleaved: Vec::new(),
+        }
+    }
+
+    /// Decodes all packets of a track.
+    fn read(
+        &mut self,
+        reader: &mut dyn FormatReader,
+        decoder: &mut dyn AudioDecoder,
+        track: u32,
+    ) -> Result<(), PromptError> {
+        loop {
+            let packet = match reader.next_packet() {
+                Ok(Some(packet)) => packet,
+                // Another stream follows; only the first is played.
+                Ok(None) | Err(Error::ResetRequired) => return Ok(()),
+                Err(Error::IoError(error)) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+                    return Ok(());
+                }
+                Err(error) => {
+                    self.leave_out(&error.to_string())?;
+                    continue;
+                }
+            };
+            if packet.track_id != track {
+                continue;
+            }
+            match decoder.decode(&packet) {
+                Ok(decoded) => {
+                    let (rate, channels) = (decoded.spec().rate(), decoded.num_planes());
+                    decoded.copy_to_vec_interleaved(&mut self.interleaved);
+                    self.add(rate, channels)?;
+                }
+                Err(error) => self.leave_out(&error.to_string())?,
+            }
+        }
+    }
+
+    /// Takes the packet that was just decoded.
+    fn add(&mut self, rate: u32, channels: usize) -> Result<(), PromptError> {
+        let channels = u16::try_from(channels).unwrap_or(u16::MAX);
+        if self.interleaved.is_empty() {
+            return Ok(());
+        }
+        if channels == 0 || !RATES.contains(&rate) {
+            return self.leave_out("its sample rate or its channels are out of bounds");
+        }
+        let new = || (Converter::new(rate, RATE), rate, channels);
+        let (converter, first_rate, first_channels) = self.converter.get_or_insert_with(new);
+        if (*first_rate, *first_channels) != (rate, channels) {
+            return self.leave_out("its sample rate or its channels change");
+        }
+        let mono = down_mix(&self.interleaved, channels);
+        self.frames += mono.len() as u64;
+        converter.push(&mono);
+        if self.frames / u64::from(rate) >= MAX_SECONDS as u64 {
+            return Err(PromptError::TooLong);
+        }
+        Ok(())
+    }
+
+    fn leave_out(&mut self, reason: &str) -> Result<(), PromptError> {
+        self.broken += 1;
+        if self.broken <= MAX_BROKEN {
+            return Ok(());
+        }
+        Err(PromptError::Broken {
+            format: self.format,
+            reason: reason.to_owned(),
+        })
+    }
+
+    /// The whole sound; `expected` is how many samples of each channel the file promised.
+    fn finish(self, expected: Option<u64>) -> Result<Arc<[i16]>, PromptError> {
+        let Some((converter, _, _)) = self.converter else {
+            return Err(PromptError::NoSound(self.format));
+        };
+        // Encoders count delay and padding differently, by up to a few packets.
+        let tolerated = 8 * 1152;
+        if expected.is_some_and(|expected| self.frames + tolerated < expected) {
+            return Err(PromptError::CutShort(self.format));
+        }
+        Ok(converter.finish().into())
+    }
+}
+
+/// True if the last page of an Ogg file (RFC 3533 §6) is longer than what is left of the file.
+fn ends_inside_page(bytes: &[u8]) -> bool {
+    const HEADER: usize = 27;
+    let mut rest = bytes;
+    while rest.starts_with(b"OggS") {
+        let Some(segments) = rest.get(HEADER - 1).copied().map(usize::from) else {
+            return true;
+        };
+        let Some(table) = rest.get(HEADER..HEADER + segments) else {
+            return true;
+        };
+        let body: usize = table.iter().copied().map(usize::from).sum();
+        let Some(next) = rest.get(HEADER + segments + body..) else {
+            return true;
+        };
+        rest = next;
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn length_and_layout_are_bounded() {
+        // Frames before, rate, channels, and what comes of a packet.
+        let hour = MAX_SECONDS as u64;
+        let table = [
+            (0, 8000, 1, Ok(())),
+            (hour * 8000 - 1001, 8000, 1, Ok(())),
+            (hour * 8000 - 1000, 8000, 1, Err(PromptError::TooLong)),
+            (hour * 48_000 - 500, 48_000, 2, Err(PromptError::TooLong)),
+        ];
+        for (before, rate, channels, expected) in table {
+            let mut sound = Sound::new(MP3);
+            sound.frames = before;
+            sound.interleaved = vec![1; 1000];
+            assert_eq!(sound.add(rate, channels), expected, "{before} {rate}");
+        }
+        for (rate, channels) in [(8000, 2), (16_000, 1), (3000, 1), (8000, 0)] {
+            let mut sound = Sound::new(MP3);
+            sound.interleaved = vec![1; 1000];
+            assert_eq!(sound.add(8000, 1), Ok(()));
+            for _ in 0..MAX_BROKEN {
+                assert_eq!(sound.add(rate, channels), Ok(()));
+            }
+            let given_up = sound.add(rate, channels);
+            assert!(matches!(given_up, Err(PromptError::Broken { .. })));
+            assert_eq!(sound.frames, 1000, "{rate} {channels}");
+        }
+    }
+
+    #[test]
+    fn promised_length() {
+        let table = [
+            (None, true),
+            (Some(1000), true),
+            (Some(9000), true),
+            (Some(44_100), false),
+        ];
+        for (expected, complete) in table {
+            let mut sound = Sound::new(OGG);
+            sound.interleaved = vec![1; 1000];
+            sound.add(8000, 1).unwrap();
+            assert_eq!(sound.finish(expected).is_ok(), complete, "{expected:?}");
+        }
+        assert_eq!(Sound::new(OGG).finish(None), Err(PromptError::NoSound(OGG)));
+    }
+}

@@ -1,0 +1,175 @@
+//! What a leg is sent by us: prompts and keys, frame by frame.
+//!
+//! **Invariant: a frame that may not be sent, or is too late, is skipped; time goes on.**
+//! Left to others: what is in a frame (`player`, `keys`), and when it is due ([`crate::engine`]).
+
+use super::{Endpoint, MAX_FRAME, frame_len, sampled};
+use crate::control::Sink;
+use crate::keys::{self, KeyFrame, Keys, Way};
+use crate::player::Player;
+use crate::report::PlayId;
+use crate::transcode;
+use audio::tone::KeyTone;
+use rtp_proto::dtmf::{DtmfSender, EventPacket};
+use rtp_proto::{HEADER_LEN, Header};
+use std::time::{Duration, Instant};
+
+/// What is due longer ago than this is not sent any more: the far side could not play it.
+const TOO_LATE: Duration = Duration::from_millis(200);
+/// Octets of a telephone-event payload.
+const EVENT_LEN: usize = 4;
+
+/// What we send in place of the bridged leg's sound.
+#[derive(Debug)]
+pub(crate) enum Playing {
+    Prompt(Player),
+    Keys(Keys),
+}
+
+impl Playing {
+    /// Whose end is to be reported.
+    pub(crate) fn play(&self) -> Option<PlayId> {
+        match self {
+            Self::Prompt(player) => Some(player.play),
+            Self::Keys(keys) => keys.play,
+        }
+    }
+}
+
+/// What came of a frame.
+#[derive(Debug)]
+pub(crate) enum Frame {
+    /// The next is due then. The header under which it was sent, if it was.
+    Played {
+        next_at: Instant,
+        sent: Option<Header>,
+    },
+    /// There was nothing left.
+    Ended,
+}
+
+impl Endpoint {
+    /// Makes and sends the frame of the play that is due at `at`; its samples are left in `samples`.
+    pub(crate) fn play_frame(
+        &mut self,
+        samples: &mut [i16; MAX_FRAME],
+        at: Instant,
+        now: Instant,
+        out: &mut impl Sink,
+    ) -> Frame {
+        let frame_ms = self.frame_ms();
+        let span = Duration::from_millis(frame_ms.into());
+        let samples = &mut samples[..frame_len(frame_ms)];
+        let goes_on = match &mut self.playing {
+            Some(Playing::Prompt(player)) => player.fill(samples),
+            Some(Playing::Keys(keys)) => {
+                let frame = keys.next_frame(span, at);
+                self.key_frame(frame, samples, at)
+            }
+            None => false,
+        };
+        if !goes_on {
+            return Frame::Ended;
+        }
+        let in_time = now.saturating_duration_since(at) <= TOO_LATE;
+        let event = self.next_event();
+        let sent = match (in_time, event) {
+            (true, None) => self.send_samples(samples, at, now, out),
+            (true, Some(event)) => {
+                self.send_event(event, samples.len(), now, out);
+                None
+            }
+            (false, _) => {
+                self.out.interrupt();
+                None
+            }
+        };
+        let next_at = at + span;
+        Frame::Played { next_at, sent }
+    }
+
+    /// Prepares a frame of pressed keys; false if there is none any more.
+    fn key_frame(&mut self, frame: KeyFrame, samples: &mut [i16], at: Instant) -> bool {
+        let events = self.sends_events();
+        let Some(Playing::Keys(keys)) = &mut self.playing else {
+            return false;
+        };
+        samples.fill(0);
+        match frame {
+            KeyFrame::Begin(digit) if events => {
+                let (start, frame) = (self.out.press(at), samples.len() as u16);
+                let sender = DtmfSender::new(digit, start, keys::LONGEST, frame);
+                keys.way = sender.map_or(Way::Nothing, Way::Event);
+            }
+            KeyFrame::Begin(digit) => {
+                keys.way = KeyTone::new(digit).map_or(Way::Nothing, Way::Tone);
+            }
+            KeyFrame::Release => match &mut keys.way {
+                Way::Event(sender) => sender.release(),
+                Way::Tone(_) | Way::Nothing => keys.way = Way::Nothing,
+            },
+            KeyFrame::Down | KeyFrame::Up => {}
+            KeyFrame::Over => return false,
+        }
+        if let Way::Tone(tone) = &mut keys.way {
+            tone.fill(samples);
+        }
+        true
+    }
+
+    /// The event packet of this frame, if a key is sent in this way.
+    fn next_event(&mut self) -> Option<EventPacket> {
+        match &mut self.playing {
+            Some(Playing::Keys(Keys {
+                way: Way::Event(sender),
+                ..
+            })) => sender.next_packet(),
+            Some(Playing::Keys(_) | Playing::Prompt(_)) | None => None,
+        }
+    }
+
+    /// Sends a frame of audio; returns its header if it was sent.
+    fn send_samples(
+        &mut self,
+        samples: &[i16],
+        at: Instant,
+        now: Instant,
+        out: &mut impl Sink,
+    ) -> Option<Header> {
+        let Some((agreed, to)) = self.may_send() else {
+            self.out.interrupt();
+            return None;
+        };
+        let (codec, payload_type) = (agreed.codec, agreed.payload_type);
+        let header = self.out.own(payload_type, samples.len() as u32, at);
+        let mut packet = [0; HEADER_LEN + MAX_FRAME];
+        let len = transcode::encode(codec, samples, &mut packet[HEADER_LEN..]);
+        header.write(&mut packet).ok()?;
+        self.transmit(&header, len, &packet[..HEADER_LEN + len], to, now, out);
+        Some(header)
+    }
+
+    /// Sends the event packet of a frame of so many samples.
+    fn send_event(
+        &mut self,
+        event: EventPacket,
+        samples: usize,
+        now: Instant,
+        out: &mut impl Sink,
+    ) {
+        let may_send = self.may_send();
+        let target = may_send.and_then(|(agreed, to)| Some((agreed.telephone_event?, to)));
+        let Some((payload_type, to)) = target else {
+            self.out.interrupt();
+            return;
+        };
+        let header = self
+            .out
+            .event(payload_type, event.marker, event.timestamp, samples as u32);
+        let mut packet = [0; HEADER_LEN + EVENT_LEN];
+        if header.write_packet(&event.payload, &mut packet).is_ok() {
+            let header = sampled(header, &event.payload);
+            self.transmit(&header, EVENT_LEN, &packet, to, now, out);
+        }
+    }
+}

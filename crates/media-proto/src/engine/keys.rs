@@ -1,0 +1,125 @@
+//! Keys: heard, pressed, and passed on between legs whose ways differ.
+//!
+//! A leg that agreed on telephone-event sends its keys as events; any other sends them as tones,
+//! which are looked for only if somebody asked for them or the bridged leg takes events.
+//! **Invariant: each key is reported once, and reaches the bridged leg by the one way that leg
+//! takes.** Left to others: how keys are told from each other, and frames.
+
+use super::{Engine, MAX_PAYLOAD};
+use crate::control::Sink;
+use crate::endpoint::{Content, EventKey, Incoming, Playing};
+use crate::keys::{Key, Keys};
+use crate::report::{DigitWay, EndpointId, Report, SessionId};
+use crate::transcode;
+use audio::dtmf::Change;
+use std::time::Instant;
+
+/// A key takes 25 ms at least to go down and at most one goes up with it.
+const MAX_CHANGES: usize = 2 * (MAX_PAYLOAD / 200 + 1);
+
+impl Engine {
+    /// Reports the keys in an accepted packet, and passes them on if the bridged leg takes them in
+    /// another way.
+    pub(super) fn handle_keys(
+        &mut self,
+        slot: usize,
+        incoming: &Incoming,
+        bytes: &[u8],
+        now: Instant,
+        out: &mut impl Sink,
+    ) {
+        match incoming.content {
+            Content::Event(key) => {
+                self.report_digit(slot, key, out);
+                let peer = self.peer(slot).filter(|peer| !self.takes_events(*peer));
+                if let Some(peer) = peer {
+                    self.pass_on_event(peer, key, now);
+                }
+            }
+            Content::Audio(codec) => {
+                let peer = self.peer(slot).filter(|peer| self.takes_events(*peer));
+                let Some(endpoint) = self.endpoints.get_mut(slot) else {
+                    return;
+                };
+                let Some(ears) = endpoint.ears(peer.is_some()) else {
+                    return;
+                };
+                let payload = bytes.get(incoming.payload.clone()).unwrap_or_default();
+                let samples = transcode::decode(codec, payload, self.samples.as_mut_slice());
+                let mut changes = [None; MAX_CHANGES];
+                let mut free = changes.iter_mut();
+                ears.hear(&incoming.header, samples, |change| {
+                    if let Some(place) = free.next() {
+                        *place = Some(change);
+                    }
+                });
+                let held = ears.is_down().then_some(Key::Held);
+                let listening = endpoint.listening;
+                let (session, id) = (endpoint.session, endpoint.id);
+                let keys = changes.into_iter().flatten().map(|change| match change {
+                    Change::Down(digit) => Key::Down(digit),
+                    Change::Up => Key::Up,
+                });
+                for key in keys.chain(held) {
+                    if let (Key::Down(digit), true) = (key, listening) {
+                        let way = DigitWay::Tone;
+                        out.report(session, id, Report::Digit { digit, way });
+                    }
+                    if let Some(peer) = peer {
+                        self.pass_on(peer, key, now);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Begins or ends to look for tones.
+    pub(super) fn listen(&mut self, session: SessionId, endpoint: EndpointId, on: bool) {
+        let slot = self.slot(session, endpoint);
+        if let Some(endpoint) = self.endpoint(slot) {
+            endpoint.listening = on;
+        }
+    }
+
+    fn report_digit(&self, slot: usize, key: EventKey, out: &mut impl Sink) {
+        if let (Some(digit), Some(endpoint)) = (key.pressed, self.endpoints.get(slot)) {
+            let way = DigitWay::Event;
+            endpoint.report(out, Report::Digit { digit, way });
+        }
+    }
+
+    fn takes_events(&self, slot: usize) -> bool {
+        self.endpoints
+            .get(slot)
+            .is_some_and(|endpoint| endpoint.sends_events())
+    }
+
+    fn pass_on_event(&mut self, peer: usize, key: EventKey, now: Instant) {
+        let pressed = key.pressed.map(Key::Down);
+        let after = if key.down { Key::Held } else { Key::Up };
+        for key in pressed.into_iter().chain([after]) {
+            self.pass_on(peer, key, now);
+        }
+    }
+
+    /// Presses a key towards a leg, in its way. Keys are lost while something is played there, as
+    /// the sound of the other leg is.
+    fn pass_on(&mut self, slot: usize, key: Key, now: Instant) {
+        let Some(endpoint) = self.endpoints.get_mut(slot) else {
+            return;
+        };
+        let idle = endpoint.playing.is_none();
+        match (&mut endpoint.playing, key) {
+            (Some(Playing::Keys(keys)), key) if keys.play.is_none() => keys.relay_key(key, now),
+            (playing @ None, Key::Down(_)) => {
+                let mut keys = Keys::relay();
+                keys.relay_key(key, now);
+                *playing = Some(Playing::Keys(keys));
+            }
+            (Some(_), _) | (None, Key::Held | Key::Up) => {}
+        }
+        if idle && endpoint.playing.is_some() {
+            self.begin_frames(slot, now);
+        }
+    }
+}
