@@ -13,7 +13,7 @@ use crate::callback::{CallbackTarget, LegCallback};
 use crate::command::{Command, MediaCommand};
 use crate::context::{About, Context, Letter};
 use crate::dialect::Dialect;
-use crate::event::{Event, Headers};
+use crate::event::{DigitWay, Event, Headers};
 use crate::fact::{CallEnd, Fact, Reason};
 use crate::fork::{ForkId, LastResponse, LegOver};
 use crate::interpreter::Run;
@@ -68,6 +68,10 @@ pub(crate) struct Call {
     pub(crate) leg_callback: Option<LegCallback>,
     pub(crate) callbacks_queued: i64,
     pub(crate) told_status: Option<CallStatus>,
+    /// How the far side tells keys, once it has told one.
+    pub(crate) digit_way: Option<DigitWay>,
+    /// Keys that the far side gets as soon as it is connected.
+    pub(crate) send_digits: Option<String>,
     forgotten: bool,
 }
 
@@ -98,6 +102,8 @@ impl Call {
             leg_callback: None,
             callbacks_queued: 0,
             told_status: None,
+            digit_way: None,
+            send_digits: None,
             forgotten: false,
         }
     }

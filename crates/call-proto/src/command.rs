@@ -184,6 +184,19 @@ pub enum MediaCommand {
         /// Which one.
         play: PlayId,
     },
+    /// Press keys towards the far side, in place of a play-out → `PlayDone`.
+    SendDigits {
+        /// Its number.
+        play: PlayId,
+        /// `0`–`9`, `*`, `#`, `A`–`D`, and `w` for half a second of silence.
+        digits: String,
+    },
+    /// From now on, or no longer, keys are also heard in the audio of a far side that has no other
+    /// way in the media to tell them.
+    ListenDigits {
+        /// Whether to listen.
+        on: bool,
+    },
     /// Let this leg and another hear each other.
     Bridge {
         /// The other.

@@ -89,6 +89,12 @@ pub(crate) enum Letter {
         bridge: BridgeId,
         plan: Box<crate::bridge::Plan>,
     },
+    /// A key that did not come in the media goes to the other leg of the bridge.
+    PassKey {
+        bridge: BridgeId,
+        from: CallSid,
+        key: char,
+    },
     /// One leg of a bridge is over.
     BridgeLegOver(BridgeId, crate::bridge::Ended),
     /// Part the legs of a bridge: one was redirected.

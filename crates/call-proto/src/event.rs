@@ -191,6 +191,27 @@ pub enum LegEvent {
     },
 }
 
+/// How a key was told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DigitWay {
+    /// By a telephone-event (RFC 4733).
+    Event,
+    /// By its tones in the audio.
+    Tone,
+    /// By SIP INFO.
+    Info,
+}
+
+impl DigitWay {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Event => "by telephone-event",
+            Self::Tone => "by its tones",
+            Self::Info => "by INFO",
+        }
+    }
+}
+
 /// From the media side of a leg.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum MediaEvent {
@@ -215,6 +236,13 @@ pub enum MediaEvent {
     PlayDone {
         /// Which one.
         play: PlayId,
+    },
+    /// A key was pressed.
+    Digit {
+        /// `0`–`9`, `*`, `#`, `A`–`D`.
+        digit: char,
+        /// How it was told: not by INFO.
+        way: DigitWay,
     },
     /// The first packet arrived from the far side.
     Heard,

@@ -14,7 +14,7 @@ use rcml::Verb;
 use crate::bridge::{Bridge, BridgeId, Ended};
 use crate::call::{Call, Info};
 use crate::callback::{CallbackTarget, LegCallback};
-use crate::command::{Addressed, Invite, Target};
+use crate::command::{Addressed, Invite, MediaCommand, Target};
 use crate::context::{Context, Letter, Settings};
 use crate::dialect::Dialect;
 use crate::event::{Document, Event, Headers, Redirect, Route};
@@ -178,6 +178,7 @@ impl Family {
             headers: outbound.headers,
             credentials: outbound.credentials,
             callback: outbound.callback,
+            send_digits: None,
         };
         let id = cx.fork_id();
         let (fork, legs) = Fork::ring(
@@ -347,6 +348,16 @@ impl Family {
                     child.start_document(document, cx);
                 }
             }
+            Letter::PassKey { bridge, from, key } => {
+                if let Some(bridge) = self.bridges.get(&bridge) {
+                    let play = cx.play_id();
+                    let digits = key.to_string();
+                    cx.media(
+                        bridge.partner(from),
+                        MediaCommand::SendDigits { play, digits },
+                    );
+                }
+            }
             Letter::RunInstead(document) => {
                 if self.script.is_some() {
                     self.script = Some(*document);
@@ -417,6 +428,7 @@ impl Family {
         let mut call = Call::new(sid, info, Leg::Opening(Box::new(invite)), common.dialect);
         call.fork = Some(fork);
         call.leg_callback = dialled.callback;
+        call.send_digits = dialled.send_digits;
         call.start_outbound(&mut self.cx);
         self.calls.insert(sid, call);
     }
@@ -458,6 +470,12 @@ impl Family {
             caller.recording_starts(sid, &self.cx);
         }
         self.bridges.insert(id, Bridge::new(id, plan, &mut self.cx));
+        let keys = self.calls.get_mut(&callee);
+        if let Some(digits) = keys.and_then(|call| call.send_digits.take()) {
+            let play = self.cx.play_id();
+            self.cx
+                .media(callee, MediaCommand::SendDigits { play, digits });
+        }
     }
 
     fn end_bridge(&mut self, id: BridgeId, ended: Ended) {

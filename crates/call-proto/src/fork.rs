@@ -47,6 +47,8 @@ pub(crate) struct Dialled {
     pub(crate) headers: Headers,
     pub(crate) credentials: Option<(String, String)>,
     pub(crate) callback: Option<LegCallback>,
+    /// Keys that it gets as soon as it is connected.
+    pub(crate) send_digits: Option<String>,
 }
 
 /// What every branch of a fork has in common.

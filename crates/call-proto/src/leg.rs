@@ -140,7 +140,8 @@ impl Call {
                 self.finish(CallStatus::Failed, Reason::NoAck, cx);
             }
             LegEvent::Bye { .. } => self.far_side_hung_up(cx),
-            LegEvent::ByeDone | LegEvent::Info { .. } => {}
+            LegEvent::Info { content_type, body } => self.info(&content_type, &body, cx),
+            LegEvent::ByeDone => {}
             LegEvent::Reinvite { sdp } => self.reinvited(sdp, cx),
             LegEvent::Lost { reason } => {
                 cx.trace(self.sid, Lane::Sip, "lost", &reason);
@@ -155,6 +156,7 @@ impl Call {
             MediaEvent::Refused { status, reason } => self.media_refused(status, &reason, cx),
             MediaEvent::Renegotiated { sdp } => self.renegotiated(sdp, cx),
             MediaEvent::PlayDone { play } => self.play_done(play, cx),
+            MediaEvent::Digit { digit, way } => self.key_pressed(digit, way, cx),
             MediaEvent::Silence => {
                 // Without ACK there may never be a second report.
                 if let Leg::AwaitingAck { .. } | Leg::Up = self.leg {

@@ -158,6 +158,8 @@ fn of_media_event(event: &MediaEvent) -> (String, String) {
         MediaEvent::RecordFailed { recording, reason } => {
             ("record failed".to_owned(), format!("{recording} {reason}"))
         }
+        // Which key stays untold: it may be part of a PIN.
+        MediaEvent::Digit { way, .. } => ("key".to_owned(), way.as_str().to_owned()),
         MediaEvent::Closed {
             packets_in,
             packets_out,
@@ -233,6 +235,9 @@ fn of_media_command(command: &MediaCommand) -> Option<(String, String)> {
             sound: Sound::Clip(clip),
             ..
         } => ("play".to_owned(), format!("{} ms", clip.length.as_millis())),
+        // Which keys stays untold: they may be a PIN.
+        MediaCommand::SendDigits { .. } => ("send keys".to_owned(), String::new()),
+        MediaCommand::ListenDigits { .. } => return None,
         MediaCommand::StopPlay { .. } => ("stop play".to_owned(), String::new()),
         MediaCommand::Bridge { with } => ("bridge".to_owned(), with.to_string()),
         MediaCommand::Unbridge { with } => ("unbridge".to_owned(), with.to_string()),

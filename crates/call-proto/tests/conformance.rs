@@ -17,6 +17,7 @@ mod cases {
     mod delay;
     mod dial;
     mod fetch;
+    mod gather;
     mod limits;
     mod modify;
     mod several;

@@ -13,7 +13,7 @@ mod world;
 
 use std::collections::BTreeMap;
 
-use call_proto::{Dialect, LegCallback, Modify, Target};
+use call_proto::{Dialect, DigitWay, LegCallback, Modify, Target};
 use model::CallStatus;
 
 use world::{
@@ -282,6 +282,9 @@ fn verb(random: &mut Random) -> String {
         "<Reject/>",
         "<Reject reason=\"busy\"/>",
         "<Gather><Say>words</Say></Gather>",
+        "<Gather numDigits=\"2\" action=\"/a\" timeout=\"3\"/>",
+        "<Gather actionOnEmptyResult=\"true\" action=\"/b\"><Play>x.wav</Play><Pause/></Gather>",
+        "<Gather><Play>missing.wav</Play></Gather>",
         "<Redirect>/a</Redirect>",
         "<Redirect method=\"GET\">/b</Redirect>",
         "<Redirect>http://[</Redirect>",
@@ -361,7 +364,7 @@ fn random_phone(random: &mut Random) -> Phone {
 
 fn act(random: &mut Random) -> Act {
     let party = (*random.pick(&["K", "K", "ann", "ann2", "zed", "+2000", "fay"])).to_owned();
-    match random.below(12) {
+    match random.below(15) {
         0 => Act::Reinvite(Some("another offer".to_owned())),
         1 => Act::Reinvite(Some(UNUSABLE.to_owned())),
         2 => Act::Reinvite(None),
@@ -371,6 +374,11 @@ fn act(random: &mut Random) -> Act {
         6 => Act::Info,
         7 => Act::Rest(party, Modify::Complete),
         8 => Act::Rest(party, Modify::Cancel),
+        9..=11 => {
+            let key = *random.pick(&['1', '#', '*', '0']);
+            let ways = [DigitWay::Event, DigitWay::Tone, DigitWay::Info];
+            Act::Key(party, key, *random.pick(&ways))
+        }
         _ => {
             let (path, both) = (*random.pick(&PATHS), random.once_in(2));
             let mut world = World::new().redirects(0.0, &party, path, both);

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use call_proto::{
-    Addressed, AudioFailure, Clip, Command, Entry, Event, Fact, Family, Headers, Invite, Lane,
-    LegCommand, MediaCommand, MediaEvent, Req, Route, Sound, Unreachable, Way,
+    Addressed, AudioFailure, Clip, Command, DigitWay, Entry, Event, Fact, Family, Headers, Invite,
+    Lane, LegCommand, MediaCommand, MediaEvent, Req, Route, Sound, Unreachable, Way,
 };
 use media::{Control, EndpointId, PlayId, RecordingId, Report, Session};
 use model::{AccountSid, CallSid, RecordingSid, Timestamp};
@@ -458,6 +458,12 @@ impl Actor {
                 endpoint,
                 play: PlayId(play.0),
             },
+            MediaCommand::SendDigits { play, digits } => Control::SendDigits {
+                endpoint,
+                play: PlayId(play.0),
+                digits,
+            },
+            MediaCommand::ListenDigits { on } => Control::ListenDigits { endpoint, on },
             MediaCommand::Bridge { with } => {
                 let Some(other) = self.leg(with).map(|leg| leg.endpoint) else {
                     return;
@@ -532,7 +538,13 @@ impl Actor {
             Report::PlayDone { stopped: true, .. } | Report::RemoteSet => return None,
             Report::Heard => MediaEvent::Heard,
             Report::Silence => MediaEvent::Silence,
-            Report::Digit { .. } => return None,
+            Report::Digit { digit, way } => MediaEvent::Digit {
+                digit,
+                way: match way {
+                    media::DigitWay::Event => DigitWay::Event,
+                    media::DigitWay::Tone => DigitWay::Tone,
+                },
+            },
             Report::Recorded {
                 recording,
                 duration_ms,

@@ -62,7 +62,7 @@ pub(crate) async fn load(
             code: error::MEDIA_DOWNLOAD,
             text: error.to_string(),
         })?;
-    let name = webhook::redacted(url);
+    let name = model::address::redacted(url);
     let decoded = tokio::task::spawn_blocking(move || {
         ::audio::Prompt::decode(&bytes).map_err(|error| format!("{name}: {error}"))
     });
@@ -77,7 +77,7 @@ pub(crate) async fn load(
             code: error::MEDIA_DOWNLOAD,
             text: format!(
                 "{}: the sound file could not be decoded",
-                webhook::redacted(url)
+                model::address::redacted(url)
             ),
         }),
     }

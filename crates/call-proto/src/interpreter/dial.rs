@@ -78,6 +78,9 @@ impl Dialing {
                 });
             }
             // A bridge is dissolved by whoever redirects the leg.
+            Phase::Bridged { .. } if self.dial.hangup_on_star => {
+                cx.media(leg, MediaCommand::ListenDigits { on: false });
+            }
             Phase::Bridged { .. } | Phase::Closing { .. } => {}
         }
     }
@@ -151,6 +154,7 @@ impl Call {
             headers: branch.headers.clone(),
             credentials: branch.username.clone().zip(branch.password.clone()),
             callback: self.leg_callback_of(branch, cx),
+            send_digits: branch.send_digits.clone(),
         })
     }
 
@@ -162,10 +166,8 @@ impl Call {
                 cx.notify(self.about_line(line), error::NOT_BUILT, &text);
             }
         };
-        tell(dial.hangup_on_star, "hangupOnStar", dial.line);
         for branch in dial.nouns.iter().filter_map(Noun::branch) {
             tell(branch.url.is_some(), "url", branch.line);
-            tell(branch.send_digits.is_some(), "sendDigits", branch.line);
         }
     }
 
@@ -298,11 +300,31 @@ impl Call {
             limit,
             recording,
         };
+        if dialing.dial.hangup_on_star {
+            cx.media(caller, MediaCommand::ListenDigits { on: true });
+        }
         self.bridge = Some(bridge);
         cx.letter(Letter::Bridge {
             bridge,
             plan: Box::new(plan),
         });
+    }
+
+    /// The caller pressed a key.
+    pub(super) fn dial_key(&mut self, key: char, cx: &mut Context) {
+        if let Some(Dialing {
+            dial,
+            phase: Phase::Bridged { child, .. },
+            ..
+        }) = self.dialing()
+            && dial.hangup_on_star
+            && key == '*'
+        {
+            cx.letter(Letter::Hangup {
+                call: *child,
+                reason: Reason::PartnerHungUp,
+            });
+        }
     }
 
     /// Every branch failed, or nobody could be called.
@@ -338,6 +360,7 @@ impl Call {
             return;
         };
         let (child, since, ring_s) = (*child, *since, *ring_s);
+        self.listen_no_more(cx);
         // A leg that was redirected away goes its own way.
         if ended != Ended::Redirected(child) {
             cx.letter(Letter::Hangup {
@@ -406,6 +429,13 @@ impl Call {
         );
         if ours {
             self.dial_ends(outcome_of(result), cx);
+        }
+    }
+
+    fn listen_no_more(&self, cx: &mut Context) {
+        let listens = self.dialing().is_some_and(|it| it.dial.hangup_on_star);
+        if listens && self.is_up() {
+            cx.media(self.sid, MediaCommand::ListenDigits { on: false });
         }
     }
 

@@ -7,6 +7,7 @@
 
 mod dial;
 mod document;
+mod gather;
 mod hangup;
 mod pause;
 mod play;
@@ -29,6 +30,7 @@ use crate::trace::Lane;
 
 use dial::Dialing;
 use document::Purpose;
+use gather::Gathering;
 
 /// A running script.
 pub(crate) struct Run {
@@ -71,6 +73,8 @@ enum State {
     },
     /// For a play-out to end.
     Playing { play: PlayId },
+    /// For keys.
+    Gathering(Box<Gathering>),
     /// For a `<Dial>`.
     Dialing(Box<Dialing>),
     /// For nothing more: the run is over.
@@ -105,6 +109,7 @@ impl Run {
     pub(crate) fn poll_timeout(&self) -> Option<Timestamp> {
         match &self.state {
             State::Pausing { until } => Some(*until),
+            State::Gathering(gathering) => gathering.poll_timeout(),
             State::Ready
             | State::Fetching { .. }
             | State::Answering(_)
@@ -218,6 +223,7 @@ impl Call {
             Verb::Reject(reject) => self.reject_verb(&reject, cx),
             Verb::Redirect(redirect) => self.redirect_verb(&redirect, cx),
             Verb::Dial(dial) => self.dial(*dial, cx),
+            Verb::Gather(gather) => self.gather(*gather, cx),
             Verb::Unsupported(_) => Next::Verb,
         }
     }
@@ -234,7 +240,8 @@ impl Call {
             Verb::Reject(_) | Verb::Pause(_) => false,
             Verb::Dial(dial) => !dial.answer_on_bridge.unwrap_or(waiting) && !dial.nouns.is_empty(),
             Verb::Hangup(_) => !waiting && !failed,
-            Verb::Play(play) => !play.url.is_empty() && play.digits.is_none(),
+            Verb::Gather(_) => true,
+            Verb::Play(play) => !play.url.is_empty() || play.digits.is_some(),
             Verb::Say(say) => !say.text.is_empty(),
             Verb::Redirect(redirect) => !redirect.url.is_empty(),
             Verb::Unsupported(_) => false,
@@ -258,6 +265,7 @@ impl Call {
             | State::Pausing { .. }
             | State::Preparing { .. }
             | State::Playing { .. }
+            | State::Gathering(_)
             | State::Finished) => run.state = other,
         }
     }
@@ -269,7 +277,8 @@ impl Call {
             State::Answering(_)
             | State::Pausing { .. }
             | State::Preparing { .. }
-            | State::Playing { .. } => {
+            | State::Playing { .. }
+            | State::Gathering(_) => {
                 run.state = State::Ready;
                 self.advance(cx);
             }
@@ -292,6 +301,7 @@ impl Call {
                 run.state = State::Ready;
                 self.advance(cx);
             }
+            State::Gathering(_) => self.gather_timeout(cx),
             State::Ready
             | State::Fetching { .. }
             | State::Answering(_)
@@ -319,6 +329,7 @@ impl Call {
                 }
             }
             State::Dialing(_) => self.dial_music_ready(answered, result, cx),
+            State::Gathering(_) => self.gather_audio(answered, result, cx),
             State::Ready
             | State::Fetching { .. }
             | State::Answering(_)
@@ -345,7 +356,7 @@ impl Call {
             run.state = State::Ready;
             if self.dialect.play_failure_ends_call {
                 run.abandon();
-                self.fail(500, &text, Reason::AudioFailed, cx);
+                self.fail(500, &format!("{verb} failed"), Reason::AudioFailed, cx);
             }
         }
         self.advance(cx);
@@ -353,20 +364,33 @@ impl Call {
 
     pub(crate) fn play_done(&mut self, done: PlayId, cx: &mut Context) {
         let Some(run) = &mut self.run else { return };
-        if matches!(&run.state, State::Playing { play } if *play == done) {
-            run.state = State::Ready;
-            self.advance(cx);
+        match &run.state {
+            State::Playing { play } if *play == done => {
+                run.state = State::Ready;
+                self.advance(cx);
+            }
+            State::Gathering(_) => self.gather_heard(done, cx),
+            _ => {}
+        }
+    }
+
+    /// The far side pressed a key.
+    pub(crate) fn run_key(&mut self, key: char, cx: &mut Context) {
+        match self.run.as_ref().map(|run| &run.state) {
+            Some(State::Gathering(_)) => self.gather_key(key, cx),
+            Some(State::Dialing(_)) => self.dial_key(key, cx),
+            _ => {}
         }
     }
 
     /// Nothing is heard from this leg any more.
     pub(crate) fn stop_sounds(&mut self, cx: &mut Context) {
-        if let Some(Run {
-            state: State::Playing { play },
-            ..
-        }) = &self.run
-        {
-            let play = *play;
+        let play = match self.run.as_ref().map(|run| &run.state) {
+            Some(State::Playing { play }) => Some(*play),
+            Some(State::Gathering(gathering)) => gathering.playing(),
+            _ => None,
+        };
+        if let Some(play) = play {
             cx.media(self.sid, MediaCommand::StopPlay { play });
         }
     }
@@ -411,12 +435,12 @@ impl Call {
     /// Leaves the script that runs, without ending the leg: another one takes over.
     pub(crate) fn detach_run(&mut self, cx: &mut Context) {
         self.stop_sounds(cx);
-        if let Some(Run {
-            state: State::Dialing(dialing),
-            ..
-        }) = self.run.take()
-        {
-            dialing.detach(self.sid, cx);
+        match self.run.take().map(|run| run.state) {
+            Some(State::Dialing(dialing)) => dialing.detach(self.sid, cx),
+            Some(State::Gathering(_)) => {
+                cx.media(self.sid, MediaCommand::ListenDigits { on: false });
+            }
+            _ => {}
         }
     }
 
@@ -461,7 +485,8 @@ const fn outlives_leg(verb: &Verb) -> bool {
         | Verb::Hangup(_)
         | Verb::Reject(_)
         | Verb::Redirect(_)
-        | Verb::Dial(_) => false,
+        | Verb::Dial(_)
+        | Verb::Gather(_) => false,
         Verb::Unsupported(_) => true,
     }
 }

@@ -1,18 +1,17 @@
-//! `<Play>`: play a sound file.
-
-use model::error;
+//! `<Play>`: play a sound file, or press keys.
 
 use super::{Next, State};
 use crate::call::Call;
-use crate::command::Command;
+use crate::command::{Command, MediaCommand};
 use crate::context::Context;
+
+/// Keys that one `<Play>` presses, however often it repeats them: some minutes.
+const MOST_KEYS: usize = 1000;
 
 impl Call {
     pub(super) fn play(&mut self, play: &rcml::Play, cx: &mut Context) -> Next {
-        if play.digits.is_some() {
-            let text = "`digits` of `Play` is not built here; the verb was skipped";
-            cx.notify(self.about_line(play.line), error::NOT_BUILT, text);
-            return Next::Verb;
+        if let Some(keys) = &play.digits {
+            return self.play_keys(keys, play.looping, cx);
         }
         if play.url.is_empty() {
             return Next::Verb;
@@ -27,5 +26,17 @@ impl Call {
             times: play.looping,
             verb: "Play",
         })
+    }
+
+    fn play_keys(&self, keys: &str, times: Option<u32>, cx: &mut Context) -> Next {
+        let times = times.map_or(MOST_KEYS, |times| times as usize);
+        let digits = keys
+            .chars()
+            .cycle()
+            .take(keys.len().saturating_mul(times).min(MOST_KEYS));
+        let digits = digits.collect();
+        let play = cx.play_id();
+        cx.media(self.sid, MediaCommand::SendDigits { play, digits });
+        Next::Wait(State::Playing { play })
     }
 }

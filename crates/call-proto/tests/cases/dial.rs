@@ -282,7 +282,7 @@ fn case_067_missing_prompt() {
     let run = World::document(&format!("<Play>missing.wav</Play>{DIAL_ANN}"))
         .phone("ann", talkative())
         .run();
-    let bye = "BYE Play: http://app/missing.wav cannot be had";
+    let bye = "BYE Play failed";
     assert_eq!(run.to("K"), format!("0 180, 0 200, 0 {bye}"));
     assert_eq!(run.to("ann"), "");
     assert_eq!(run.codes(), [13233]);

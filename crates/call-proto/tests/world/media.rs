@@ -95,6 +95,14 @@ impl Stage {
                     self.tell_in(length.saturating_mul(times.into()), call, done);
                 }
             }
+            MediaCommand::SendDigits { play, digits } => {
+                self.run.media(now, &name, &format!("press {digits}"));
+                self.media.playing.insert(call, play);
+                let length = 200 * digits.len() as u64;
+                let done = Event::Media(MediaEvent::PlayDone { play });
+                self.tell_in(length, call, done);
+            }
+            MediaCommand::ListenDigits { .. } => {}
             MediaCommand::StopPlay { play } => {
                 if self.media.playing.get(&call) == Some(&play) {
                     self.media.playing.remove(&call);

@@ -18,7 +18,7 @@ mod stage;
 use std::collections::{BTreeMap, BTreeSet};
 
 use call_proto::{
-    CallbackTarget, Dialect, Document, Headers, LegCallback, Modify, Redirect, Target,
+    CallbackTarget, Dialect, DigitWay, Document, Headers, LegCallback, Modify, Redirect, Target,
 };
 use model::{AccountSid, HttpMethod};
 
@@ -108,8 +108,10 @@ pub(crate) enum Act {
     HangUp,
     /// K sends a re-INVITE with this offer.
     Reinvite(Option<String>),
-    /// K sends an INFO.
+    /// K sends an INFO that tells no key.
     Info,
+    /// A party presses a key.
+    Key(String, char, DigitWay),
     /// The way to this party is gone.
     Vanish(String),
     /// Nothing is heard from this party any more.
@@ -203,6 +205,19 @@ impl World {
     /// K gives up or hangs up.
     pub(crate) fn hangs_up(self, at_s: f64) -> Self {
         self.act(at_s, Act::HangUp)
+    }
+
+    /// K presses keys, a tenth of a second apart, and its phone tells them by telephone-event.
+    pub(crate) fn presses(self, at_s: f64, keys: &str) -> Self {
+        self.presses_by(at_s, keys, DigitWay::Event)
+    }
+
+    pub(crate) fn presses_by(mut self, at_s: f64, keys: &str, way: DigitWay) -> Self {
+        for (n, key) in (0..).zip(keys.chars()) {
+            let at = ms(at_s) + n * 100;
+            self.acts.push((at, Act::Key("K".to_owned(), key, way)));
+        }
+        self
     }
 
     pub(crate) fn completes(self, at_s: f64, party: &str) -> Self {

@@ -15,6 +15,7 @@ struct Leg {
     opened: u32,
     closed: u32,
     playing: Option<PlayId>,
+    listens: bool,
     /// The way that media was opened for.
     towards: Option<Via>,
     answered: Option<Timestamp>,
@@ -184,7 +185,13 @@ impl Rules {
         let open = leg.opened == 1 && leg.closed == 0;
         self.check(open, || format!("{call} has no media open for {command:?}"));
         match command {
-            MediaCommand::Play { play, .. } => self.leg(call).playing = Some(*play),
+            MediaCommand::Play { play, .. } | MediaCommand::SendDigits { play, .. } => {
+                self.leg(call).playing = Some(*play);
+            }
+            MediaCommand::ListenDigits { on } => {
+                let was = std::mem::replace(&mut self.leg(call).listens, *on);
+                self.check(was != *on, || format!("{call} listens {on} again"));
+            }
             MediaCommand::StopPlay { play } => {
                 let plays = self.leg(call).playing.take() == Some(*play);
                 self.check(plays, || format!("{call} stops what does not play"));

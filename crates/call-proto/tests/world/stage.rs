@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use call_proto::routing::Decision;
 use call_proto::{
-    Addressed, AudioFailure, Clip, Command, Document, Event, Fact, Family, FetchRequest, Headers,
-    Inbound, Invite, LegCommand, LegEvent, MediaEvent, Modify, OutboundApi, Req, Route, Script,
-    Settings, Target, Unreachable, Via,
+    Addressed, AudioFailure, Clip, Command, DigitWay, Document, Event, Fact, Family, FetchRequest,
+    Headers, Inbound, Invite, LegCommand, LegEvent, MediaEvent, Modify, OutboundApi, Req, Route,
+    Script, Settings, Target, Unreachable, Via,
 };
 use model::{CallSid, Direction, HttpMethod, InstanceSid, RecordingSid, Timestamp, error};
 
@@ -478,6 +478,18 @@ impl Stage {
                 if let Some(call) = self.leg_of("K") {
                     let (content_type, body) = ("text/plain".to_owned(), String::new());
                     self.tell_leg(call, LegEvent::Info { content_type, body });
+                }
+            }
+            Act::Key(name, key, way) => {
+                if let Some(call) = self.leg_of(&name) {
+                    let event = match way {
+                        DigitWay::Info => Event::Leg(LegEvent::Info {
+                            content_type: "application/dtmf-relay".to_owned(),
+                            body: format!("Signal={key}\r\nDuration=160\r\n"),
+                        }),
+                        way => Event::Media(MediaEvent::Digit { digit: key, way }),
+                    };
+                    self.tell_in(0, call, event);
                 }
             }
             Act::Vanish(name) => {

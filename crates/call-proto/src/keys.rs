@@ -1,0 +1,112 @@
+//! Keys that the far side of a leg presses, whichever way they come.
+//!
+//! Some phones tell a key in two ways at once. **Invariant: of a leg only the way that told its
+//! first key counts.** A key that came by INFO is passed on to the other leg of a bridge; what comes
+//! in the media is passed on there.
+
+use crate::call::Call;
+use crate::context::{Context, Letter};
+use crate::event::DigitWay;
+use crate::trace::Lane;
+
+/// The most keys that one INFO tells.
+const MOST: usize = 32;
+
+impl Call {
+    pub(crate) fn key_pressed(&mut self, key: char, way: DigitWay, cx: &mut Context) {
+        let first = *self.digit_way.get_or_insert(way);
+        if first != way {
+            let detail = format!("keys of this leg come {}", first.as_str());
+            cx.trace(self.sid, Lane::Media, "key ignored", &detail);
+            return;
+        }
+        if let (DigitWay::Info, Some(bridge)) = (way, self.bridge) {
+            let from = self.sid;
+            cx.letter(Letter::PassKey { bridge, from, key });
+        }
+        self.run_key(key, cx);
+    }
+
+    pub(crate) fn info(&mut self, content_type: &str, body: &str, cx: &mut Context) {
+        for key in keys_of(content_type, body) {
+            self.key_pressed(key, DigitWay::Info, cx);
+        }
+    }
+}
+
+/// The keys that an INFO tells: `Signal=` of `application/dtmf-relay`, else the whole body.
+fn keys_of(content_type: &str, body: &str) -> Vec<char> {
+    let kind = content_type.split(';').next().unwrap_or_default().trim();
+    if kind.eq_ignore_ascii_case("application/dtmf-relay") {
+        let signal = body.lines().find_map(|line| {
+            let (name, value) = line.split_once('=')?;
+            name.trim().eq_ignore_ascii_case("signal").then_some(value)
+        });
+        return signal
+            .and_then(|text| key_of(text.trim()))
+            .into_iter()
+            .collect();
+    }
+    let text = body.trim();
+    // Some write the number of the event (RFC 4733 §3.2) where the key belongs.
+    if let Some(key @ ('*' | '#' | 'A'..='D')) = key_of(text) {
+        return vec![key];
+    }
+    let keys: Option<Vec<char>> = text.chars().map(key_in).collect();
+    keys.filter(|keys| keys.len() <= MOST).unwrap_or_default()
+}
+
+fn key_of(text: &str) -> Option<char> {
+    match text {
+        "10" => Some('*'),
+        "11" => Some('#'),
+        "12" => Some('A'),
+        "13" => Some('B'),
+        "14" => Some('C'),
+        "15" => Some('D'),
+        _ => {
+            let mut letters = text.chars();
+            let key = key_in(letters.next()?);
+            key.filter(|_| letters.next().is_none())
+        }
+    }
+}
+
+fn key_in(letter: char) -> Option<char> {
+    let key = letter.to_ascii_uppercase();
+    matches!(key, '0'..='9' | '*' | '#' | 'A'..='D').then_some(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn info_tells_keys_in_many_ways() {
+        let table = [
+            ("application/dtmf-relay", "Signal=5\r\nDuration=160", "5"),
+            (
+                "Application/DTMF-Relay; x=y",
+                "Duration=250\nsignal = #\n",
+                "#",
+            ),
+            ("application/dtmf-relay", "Signal=10", "*"),
+            ("application/dtmf-relay", "Signal=11", "#"),
+            ("application/dtmf-relay", "Signal=15", "D"),
+            ("application/dtmf-relay", "Signal=flash", ""),
+            ("application/dtmf-relay", "", ""),
+            ("application/dtmf", "7", "7"),
+            ("application/dtmf", " d\r\n", "D"),
+            ("application/dtmf", "11", "#"),
+            ("text/plain", "12#", "12#"),
+            ("text/plain", "hello", ""),
+            ("application/media_control+xml", "<media_control/>", ""),
+            ("", "", ""),
+        ];
+        for (content_type, body, keys) in table {
+            let found: String = keys_of(content_type, body).into_iter().collect();
+            assert_eq!(found, keys, "{content_type} {body}");
+        }
+        assert_eq!(keys_of("text/plain", &"1".repeat(33)), Vec::<char>::new());
+    }
+}
