@@ -1,0 +1,1 @@
+//! The command, from files to exit code.
