@@ -41,7 +41,8 @@ fn run(script: &str, pages: &[(&str, &str)]) -> Run {
 
 fn made_of(run: &Run) -> String {
     let children: Vec<_> = run.legs[1..].iter().map(|leg| leg.record.clone()).collect();
-    recorded::script(&run.legs[0].record, &children, &run.trace).unwrap()
+    let made = recorded::script(&run.legs[0].record, &children, &run.trace);
+    made.unwrap_or_else(|error| panic!("{error}"))
 }
 
 const HEAD: &str = "call: {to: '1000', from: kim}\napplication: {url: 'http://127.0.0.1:8000/v'}\n";

@@ -598,7 +598,7 @@ expect: {verbs: [Say], duration: 1s}
 ";
 
 fn reports(text: &str) -> (Run, String, String, String) {
-    let script = Script::parse(text).unwrap();
+    let script = Script::parse(text).unwrap_or_else(|problem| panic!("{problem}"));
     let mut rehearsed = [Rehearsed {
         file: "a.test.yaml".to_owned(),
         name: script.name.clone(),

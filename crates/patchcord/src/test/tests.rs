@@ -232,3 +232,49 @@ expect: {{legs: {{caller: {{status: failed, reason: document-fetch}}}}}}
     let said = outcome(&order(&[&file]));
     assert!(said.text.contains("1 passed, 0 failed"), "{}", said.text);
 }
+
+/// The blocks of a kind in the document for newcomers.
+fn blocks(kind: &str) -> Vec<String> {
+    let document = include_str!("../../../../docs/testing-your-app.md");
+    let open = format!("```{kind}\n");
+    let parts = document.split(&open).skip(1);
+    parts
+        .filter_map(|part| Some(part.split_once("```")?.0.to_owned()))
+        .collect()
+}
+
+#[test]
+fn the_document_for_newcomers_is_true() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    let yaml = blocks("yaml");
+    write("hello.xml", &blocks("xml")[0]);
+    write("test.yaml", &yaml[0]);
+    let said = outcome(&order(&[folder.path()]));
+    let lines: Vec<&str> = said.text.lines().collect();
+    assert!(
+        lines[0].ends_with("test.yaml: a caller is greeted (0.36s)"),
+        "{}",
+        said.text
+    );
+    write("hello.xml", "<Response><Say>Hi.</Say></Response>");
+    let said = outcome(&order(&[folder.path()]));
+    let failure = "test.yaml:6: expected say `Hello.`, but there was ring at 0s, answer at 0s, \
+                   say `Hi.` at 0s, hangup at 0.18s";
+    assert!(said.text.contains(failure), "{}", said.text);
+    // The other blocks are parts of scripts.
+    let head = "call: {to: '1'}\nexpect: {verbs: []}\n";
+    let indented = yaml[1].replace('\n', "\n  ");
+    let pages = format!(
+        "{head}application:\n  start: /v\n  {}\n",
+        indented.trim_end()
+    );
+    let parties = format!("{head}application: {{files: ., start: /}}\n{}", yaml[2]);
+    for script in [pages, parties] {
+        assert!(
+            Script::parse(&script).is_ok(),
+            "{:?}\n{script}",
+            Script::parse(&script)
+        );
+    }
+}
