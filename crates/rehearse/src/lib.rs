@@ -1,6 +1,6 @@
 //! Rehearsals: a call in virtual time, where a script plays everybody but the application.
 //!
-//! A [`Script`] says who calls, what each person on the phone does and what is expected. [`run`]
+//! A [`Script`] says who calls, what each person on the phone does and what is expected. [`run()`]
 //! drives the same `call_proto::Family` that a server drives, without sockets, samples or a
 //! clock: the time jumps to whatever is due next. **Invariant: the same script and the same answers
 //! of the application give the same [`Run`], byte for byte.**

@@ -125,7 +125,7 @@ impl Script {
             let phones = self.parties.values().flatten();
             self.caller.iter().chain(phones.flat_map(Party::steps))
         };
-        self.wishes.is_empty() && !steps().any(|step| matches!(step.action, Action::Expect(_)))
+        self.wishes.is_empty() && !steps().any(|step| matches!(step.action, Action::Expect(..)))
     }
 }
 

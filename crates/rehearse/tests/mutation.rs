@@ -25,7 +25,7 @@ fn survives_mutated_scripts() {
         usize::try_from(random % limit as u64).unwrap_or(0)
     };
     let (mut read, mut refused) = (0, 0);
-    for _ in 0..20_000 {
+    for _ in 0..5_000 {
         let mut text: Vec<char> = SEED.chars().collect();
         for _ in 0..=below(3) {
             let at = below(text.len());
@@ -47,7 +47,7 @@ fn survives_mutated_scripts() {
         }
     }
     assert!(
-        read > 1_000 && refused > 1_000,
+        read > 250 && refused > 250,
         "{read} read, {refused} refused"
     );
 }

@@ -171,7 +171,7 @@ expect: {{legs: {{caller: completed}}, duration: 2s}}
 #[test]
 fn pages_answer_in_order_and_the_last_one_stays() {
     let run = passes(
-        "call: {to: '1', direction: inbound, dialect: twilio, name: Kim, headers: {X-Tag: '7'}}
+        "call: {to: '1', direction: inbound, dialect: twilio, name: Kim, headers: {X-Tag: '7', Diversion: '<sip:bob@far.example>'}}
 application:
   start: /v
   method: GET
@@ -182,7 +182,7 @@ application:
       - {fails: true}
     /sorry: {status: 200, content_type: text/plain, body: sorry, after: 2s}
 expect:
-  requests: [GET /v, GET /sorry: {ErrorCode: ~., SipHeader_X-Tag: '7', CallerName: Kim}]
+  requests: [GET /v, GET /sorry: {ErrorCode: ~., SipHeader_X-Tag: '7', CallerName: Kim, ForwardedFrom: bob}]
   callbacks: [POST /status: {CallStatus: completed}]
   notifications: [~.]
   duration: 2.3s
@@ -223,6 +223,22 @@ parties: {ann: {answers_after: 3s}}
 expect:
   legs: {ann: {status: completed, ring: 3s}}
   callbacks: [/leg: {CallStatus: initiated}, ..., /leg: {CallbackEvent: completed}]
+",
+    );
+    for (to, name) in [("sip:ann@far.example", "ann"), ("+15550100", "+15550100")] {
+        passes(&format!(
+            "call: {{to: '{to}', direction: api}}
+application: {{start: /v, pages: {{/v: '<Response><Say>Hi</Say></Response>'}}}}
+parties: {{'{name}': {{answers_after: 3s, then: [{{expect: {{say: Hi, at: start}}}}, hangup]}}}}
+expect: {{legs: {{'{name}': {{status: completed, reason: hung-up, ring: 3s}}}}}}
+"
+        ));
+    }
+    // Who is not described answers after a second.
+    passes(
+        "call: {to: ann, direction: api}
+application: {start: /v, pages: {/v: <Response><Hangup/></Response>}}
+expect: {legs: {ann: {ring: 1s}}}
 ",
     );
     let run = rehearse(
@@ -278,6 +294,17 @@ fn failures_say_what_was_seen_instead() {
             two_says,
             "caller: [{expect: {say: Bye}}, {expect: hangup}, {press: '1'}]",
             "3: the call was over already at 0.48s",
+        ),
+        (
+            two_says,
+            "caller: [{expect: {say: Bye, within: 479ms}}]",
+            "3: expected say `Bye` within 0.479s, but there was ring at 0s, answer at 0s, \
+             say `Hello` at 0s, say `Bye` at 0.3s",
+        ),
+        (
+            two_says,
+            "caller: [{expect: {say: Hello, within: 300ms}}, {expect: {hangup: , within: 180ms}}]",
+            "",
         ),
         (
             "<Reject reason='busy'/>",

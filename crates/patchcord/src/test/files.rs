@@ -44,17 +44,17 @@ impl Files {
             return Ok(None);
         };
         let path = address.path().trim_matches('/');
-        let names = [
-            path.to_owned(),
-            format!("{path}.xml"),
-            format!("{path}/index.xml"),
-            "index.xml".to_owned(),
-        ];
-        let last = if path.is_empty() { 4 } else { 3 };
-        let mut names = names[..last]
-            .iter()
-            .map(|name| folder.join(name.trim_start_matches('/')));
-        Ok(names.find(|name| name.is_file()))
+        let names = if path.is_empty() {
+            vec!["index.xml".to_owned()]
+        } else {
+            vec![
+                path.to_owned(),
+                format!("{path}.xml"),
+                format!("{path}/index.xml"),
+            ]
+        };
+        let mut files = names.iter().map(|name| folder.join(name));
+        Ok(files.find(|file| file.is_file()))
     }
 }
 

@@ -26,9 +26,10 @@ impl Client {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let _inside = runtime.enter();
-        let fetcher = Fetcher::new(FetchConfig::default()).context("requests cannot be made")?;
-        drop(_inside);
+        let fetcher = {
+            let _inside = runtime.enter();
+            Fetcher::new(FetchConfig::default()).context("requests cannot be made")?
+        };
         Ok(Self { runtime, fetcher })
     }
 }

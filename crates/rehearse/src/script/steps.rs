@@ -17,8 +17,8 @@ pub(crate) struct Step {
 
 #[derive(Clone, Debug)]
 pub(crate) enum Action {
-    /// Wait for this to happen.
-    Expect(Wanted),
+    /// Wait for this to happen, perhaps only for so long.
+    Expect(Wanted, Option<Duration>),
     /// Press these keys, one after the other.
     Press(String),
     /// Let time go by.
@@ -94,7 +94,7 @@ fn step(node: &Node) -> Result<Step, Problem> {
 fn action(name: &str, node: &Node) -> Result<Action, Problem> {
     let nothing = node.value == Value::Null;
     Ok(match name {
-        "expect" => Action::Expect(wanted(node)?),
+        "expect" => expect(node)?,
         "press" => Action::Press(keys(node)?),
         "wait" => Action::Wait(read::duration(node, "wait")?),
         "silence" if nothing => Action::Silence,
@@ -120,14 +120,14 @@ fn keys(node: &Node) -> Result<String, Problem> {
     }
 }
 
-fn wanted(node: &Node) -> Result<Wanted, Problem> {
+fn expect(node: &Node) -> Result<Action, Problem> {
     const KEYS: &[&str] = &[
-        "say", "play", "pause", "ring", "answer", "refused", "hangup", "at",
+        "say", "play", "pause", "ring", "answer", "refused", "hangup", "at", "within",
     ];
     if let Value::Text(_) = &node.value {
         let words = ["ring", "answer", "hangup", "pause"].map(|word| (word, word));
         let word = read::word(node, "expect", &words)?;
-        return Ok(plain(word));
+        return Ok(Action::Expect(plain(word), None));
     }
     let map = Map::of(node, "expect", KEYS)?;
     let (name, value) = map.one_of(&[
@@ -144,14 +144,15 @@ fn wanted(node: &Node) -> Result<Wanted, Problem> {
         )?,
         None => Moment::End,
     };
-    Ok(match (name, &value.value) {
+    let wanted = match (name, &value.value) {
         ("say", _) => Wanted::Say(sound(value, "say")?, moment),
         ("play", _) => Wanted::Play(sound(value, "play")?, moment),
         ("refused", _) => Wanted::Refused(read::number(value, "refused")?),
         ("pause", Value::Text(_)) => Wanted::Pause(Some(read::span(value, "pause")?)),
         (word, Value::Null) => plain(word),
         (word, _) => return Err(Problem::new(value.line, format!("`{word}` takes no value"))),
-    })
+    };
+    Ok(Action::Expect(wanted, map.duration("within")?))
 }
 
 fn sound(node: &Node, what: &str) -> Result<Expected, Problem> {

@@ -28,6 +28,8 @@ pub(super) struct Actor {
     cursor: usize,
     /// Busy until then.
     ready_at: Timestamp,
+    /// What it waits for must come until then.
+    deadline: Option<Timestamp>,
 }
 
 /// What a key press is to the call.
@@ -47,6 +49,7 @@ impl Stage<'_> {
             steps: steps.iter().cloned().collect(),
             cursor: 0,
             ready_at: self.now,
+            deadline: None,
         });
     }
 
@@ -68,10 +71,18 @@ impl Stage<'_> {
             return false;
         }
         match action {
-            Action::Expect(wanted) => match self.find(at, call, &wanted) {
-                Some(found) => self.actors[at].cursor = found + 1,
-                None if self.is_over(call) => return self.gives_up(at, call, line, &wanted),
-                None => return false,
+            Action::Expect(wanted, within) => match self.find(at, call, &wanted) {
+                Some(found) => {
+                    self.actors[at].cursor = found + 1;
+                    self.actors[at].deadline = None;
+                }
+                None if self.is_over(call) || self.is_late(at) => {
+                    return self.gives_up(at, call, line, &wanted, within);
+                }
+                None => {
+                    self.limits(at, within);
+                    return false;
+                }
             },
             Action::Press(_) | Action::Hangup if self.is_over(call) => {
                 return self.too_late(at, line);
@@ -108,10 +119,34 @@ impl Stage<'_> {
         found.map(|found| cursor + found)
     }
 
-    fn gives_up(&mut self, at: usize, call: CallSid, line: usize, wanted: &Wanted) -> bool {
+    fn is_late(&self, at: usize) -> bool {
+        let deadline = self.actors[at].deadline;
+        deadline.is_some_and(|deadline| self.now > deadline)
+    }
+
+    /// Starts the time within which something must come.
+    fn limits(&mut self, at: usize, within: Option<Duration>) {
+        if let Some(within) = within
+            && self.actors[at].deadline.is_none()
+        {
+            self.actors[at].deadline = Some(self.now + within);
+            // What comes at the last moment is not late.
+            self.later(within + Duration::from_millis(1), Due::Wake);
+        }
+    }
+
+    fn gives_up(
+        &mut self,
+        at: usize,
+        call: CallSid,
+        line: usize,
+        wanted: &Wanted,
+        within: Option<Duration>,
+    ) -> bool {
         let heard = self.heard.get(&call).map_or(&[][..], Vec::as_slice);
         let text = format!(
-            "expected {wanted}, but there was {}",
+            "expected {wanted}{}, but there was {}",
+            within.map_or_else(String::new, |within| format!(" within {}", seconds(within))),
             told(&heard[self.actors[at].cursor.min(heard.len())..])
         );
         self.actor_fails(at, line, text)
@@ -158,7 +193,7 @@ impl Stage<'_> {
         }
         let mut missed = Vec::new();
         for (name, steps) in self.casts() {
-            let expects = |step: &&Step| matches!(step.action, Action::Expect(_));
+            let expects = |step: &&Step| matches!(step.action, Action::Expect(..));
             if let Some(step) = steps.into_iter().find(expects)
                 && !self.begun.contains(&step.line)
             {
