@@ -30,8 +30,8 @@ dev *args: build-server
 demo *args: build-server
     {{ server }} demo {{ args }}
 
-# all tests: unit, then end to end
-test: unit e2e
+# all tests: unit, the examples, then end to end
+test: unit examples e2e
 
 # tests beside the code and of each crate
 unit *args:
@@ -40,6 +40,10 @@ unit *args:
 # the real binary against real peers; an argument filters by name
 e2e *args: build-server
     cargo nextest run --locked --package e2e {{ args }}
+
+# rehearse the applications in examples/
+examples: build-server
+    {{ server }} test examples
 
 # check the format of all code (cargo fmt --all to apply it)
 fmt:

@@ -18,6 +18,39 @@ const NEWEST: i64 = 20;
 /// # Errors
 /// If the database cannot be read, or has no such call.
 pub(crate) async fn show(config: &Config, sid: CallSid, as_json: bool) -> Result<String> {
+    let Recorded {
+        root,
+        children,
+        entries,
+    } = recorded(config, sid).await?;
+    Ok(if as_json {
+        json_of(&root, &children, &entries)?
+    } else {
+        text_of(&root, &children, &entries)
+    })
+}
+
+/// Makes a script of `patchcord test` from one call.
+///
+/// # Errors
+/// If the database cannot be read, or has no such call, or the call has no trace.
+pub(crate) async fn script(config: &Config, sid: CallSid) -> Result<String> {
+    let Recorded {
+        root,
+        children,
+        entries,
+    } = recorded(config, sid).await?;
+    Ok(rehearse::recorded::script(&root, &children, &entries)?)
+}
+
+/// A root call with everything on record.
+struct Recorded {
+    root: CallRecord,
+    children: Vec<CallRecord>,
+    entries: Vec<Entry>,
+}
+
+async fn recorded(config: &Config, sid: CallSid) -> Result<Recorded> {
     let inspect = open(config).await?;
     let Some(asked) = inspect.call(sid).await? else {
         bail!("there is no call {sid} in this database; `patchcord calls list` shows the newest");
@@ -31,10 +64,10 @@ pub(crate) async fn show(config: &Config, sid: CallSid, as_json: bool) -> Result
         Some(blob) => call::unpack_trace(&blob).context("the trace cannot be read")?,
         None => Vec::new(),
     };
-    Ok(if as_json {
-        json_of(&root, &children, &entries)?
-    } else {
-        text_of(&root, &children, &entries)
+    Ok(Recorded {
+        root,
+        children,
+        entries,
     })
 }
 

@@ -27,8 +27,10 @@ Examples:
   PATCHCORD_FETCH__TIMEOUT_MS=3000 patchcord serve
   patchcord calls list
   patchcord calls show CA0123456789abcdef0123456789abcdef
+  patchcord test examples                          rehearse every script in a folder
 
-Exit codes: 0 ended as asked, 64 wrong usage or configuration, 70 anything else.";
+Exit codes: 0 ended as asked, 1 a test failed, 64 wrong usage, configuration or script,
+70 anything else.";
 
 /// What to do.
 #[derive(Subcommand)]
@@ -53,6 +55,58 @@ pub(crate) enum Task {
     /// Reads the database beside the server, whether it runs or not.
     #[command(subcommand)]
     Calls(CallsTask),
+    /// Run your application without a phone.
+    ///
+    /// A script in YAML says who calls, which keys are pressed, who answers, and what must come of
+    /// it; the real interpreter runs in virtual time, so a call of an hour takes a millisecond.
+    /// docs/testing-your-app.md describes the format.
+    #[command(after_help = TEST_EXAMPLES)]
+    Test(TestFlags),
+}
+
+const TEST_EXAMPLES: &str = "\
+Examples:
+  patchcord test examples/hello-say/test.yaml      one script
+  patchcord test examples                          each `test.yaml` and `*.test.yaml` below
+  patchcord test --trace my.test.yaml              draw the call even if it passes
+  patchcord test --junit report.xml tests          for continuous integration
+  patchcord test --from CA0123456789abcdef0123456789abcdef > new.test.yaml
+                                                   make a script of a call that happened
+
+Exit codes: 0 all passed, 1 some failed, 64 wrong usage or a script that cannot be read,
+70 anything else.";
+
+/// What to rehearse.
+#[derive(Args, Debug)]
+pub(crate) struct TestFlags {
+    /// Scripts, and folders with scripts named `test.yaml` or `*.test.yaml`
+    #[arg(required_unless_present = "from", value_name = "FILE|DIR")]
+    paths: Vec<PathBuf>,
+    /// Draw every call, not only those that failed
+    #[arg(long)]
+    trace: bool,
+    /// Print the outcome as JSON
+    #[arg(long)]
+    json: bool,
+    /// Write the outcome as JUnit XML
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Print a script made of a call on record: `CA` and 32 digits
+    #[arg(long, value_name = "CALL", conflicts_with_all = ["paths", "trace", "json", "junit"])]
+    pub(crate) from: Option<CallSid>,
+    #[command(flatten)]
+    pub(crate) data: DataFlags,
+}
+
+impl From<TestFlags> for crate::test::Order {
+    fn from(flags: TestFlags) -> Self {
+        Self {
+            paths: flags.paths,
+            junit: flags.junit,
+            json: flags.json,
+            trace: flags.trace,
+        }
+    }
 }
 
 /// What to show about calls.

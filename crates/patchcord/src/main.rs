@@ -1,7 +1,7 @@
 //! The `patchcord` program: command line, configuration, log, and what runs.
 //!
 //! **Invariant: standard output carries answers only (the ready line, a ladder), the log goes to
-//! standard error, and the exit code is 0, 64 or 70 as `docs/operating.md` promises.** What happens
+//! standard error, and the exit code is one that `docs/operating.md` promises.** What happens
 //! in a call is left to the crates below.
 
 #![forbid(unsafe_code)]
@@ -16,13 +16,14 @@ mod logging;
 mod metrics;
 mod serve;
 mod shutdown;
+mod test;
 
 use std::process::ExitCode;
 
 use clap::Parser as _;
 use clap::error::ErrorKind;
 
-use cli::{CallsTask, Cli, Task};
+use cli::{CallsTask, Cli, Task, TestFlags};
 
 /// Bad usage or configuration (`EX_USAGE`).
 const USAGE: u8 = 64;
@@ -56,6 +57,14 @@ fn main() -> ExitCode {
         Task::Calls(CallsTask::Show { sid, json, data }) => answer(&data.into(), async |config| {
             calls::show(&config, sid, json).await
         }),
+        Task::Test(TestFlags {
+            from: Some(sid),
+            data,
+            ..
+        }) => answer(&data.into(), async |config| {
+            calls::script(&config, sid).await
+        }),
+        Task::Test(flags) => test(&flags.into()),
     }
 }
 
@@ -69,6 +78,23 @@ fn answer(
         Err(code) => return code,
     };
     exit(run(async { print(&work(config).await?) }))
+}
+
+fn test(order: &test::Order) -> ExitCode {
+    let outcome = match test::run(order) {
+        Ok(outcome) => outcome,
+        Err(test::Refusal::Usage(problems)) => {
+            for problem in problems {
+                eprintln!("{problem}");
+            }
+            return ExitCode::from(USAGE);
+        }
+        Err(test::Refusal::Other(error)) => return exit(Err(error)),
+    };
+    match print(&outcome.text) {
+        Ok(()) => outcome.code,
+        Err(error) => exit(Err(error)),
+    }
 }
 
 fn print(text: &str) -> anyhow::Result<()> {

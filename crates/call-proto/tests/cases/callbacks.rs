@@ -55,13 +55,6 @@ fn case_150_completed_leg() {
 }
 
 #[test]
-fn case_151_refused_leg() {
-    let run = ann("", phone().rings(1.0).rejects(2.0, 480));
-    assert_eq!(told(&run), "0 initiated, 1 ringing, 3 completed");
-    assert_eq!(run.told(S, "CallResult"), ["queued", "ringing", "failed"]);
-}
-
-#[test]
 fn case_152_by_get() {
     let run = ann("statusCallbackMethod=\"get\"", talks());
     assert_eq!(told(&run), ALL);
@@ -70,15 +63,6 @@ fn case_152_by_get() {
             .iter()
             .all(|callback| callback.method == HttpMethod::Get)
     );
-}
-
-#[test]
-fn case_153_caller_hangs_up() {
-    let run = World::document(&client(""))
-        .phone("ann", phone().rings(1.0).answers(2.0))
-        .hangs_up(5.0)
-        .run();
-    assert_eq!(told(&run), ALL);
 }
 
 #[test]

@@ -21,12 +21,6 @@ fn case_206_reject_as_busy() {
 }
 
 #[test]
-fn case_207_pause_before_reject() {
-    let run = World::document("<Pause/><Reject reason=\"busy\"/>").run();
-    assert_eq!(run.to("K"), "0 180, 1 486");
-}
-
-#[test]
 fn case_209_hangup() {
     let run = World::document("<Hangup/><Dial><Client>ann</Client></Dial>").run();
     assert_eq!(run.to("K"), "0 180, 0 200, 0 BYE");

@@ -1,0 +1,178 @@
+//! `patchcord test`: rehearses scripts against an application, without a phone.
+//!
+//! The rehearsal itself is the crate `rehearse`; here scripts are found and read, the application
+//! is asked, and the outcome is printed. **Invariant: a script that cannot be read stops everything
+//! before the first call, so that no test is left out unnoticed.**
+
+mod files;
+mod server;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use rehearse::report::{self, Rehearsed};
+use rehearse::{Application, Run, Script, Source};
+
+use crate::ladder;
+use files::Files;
+use server::{Client, Server};
+
+/// At least one expectation was not met.
+const FAILED: u8 = 1;
+
+/// What to rehearse and how to tell.
+pub(crate) struct Order {
+    pub(crate) paths: Vec<PathBuf>,
+    pub(crate) junit: Option<PathBuf>,
+    pub(crate) json: bool,
+    pub(crate) trace: bool,
+}
+
+/// How it went: what to print, and the exit code.
+pub(crate) struct Outcome {
+    pub(crate) text: String,
+    pub(crate) code: ExitCode,
+}
+
+/// Why nothing was rehearsed.
+pub(crate) enum Refusal {
+    /// The scripts or paths are at fault: a line for each.
+    Usage(Vec<String>),
+    /// Something else is.
+    Other(anyhow::Error),
+}
+
+impl From<anyhow::Error> for Refusal {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Other(error)
+    }
+}
+
+/// A script and its file.
+struct Part {
+    file: PathBuf,
+    script: Script,
+}
+
+/// Rehearses all scripts.
+///
+/// # Errors
+/// [`Refusal`] if a script cannot be read, or the report cannot be written.
+pub(crate) fn run(order: &Order) -> Result<Outcome, Refusal> {
+    let parts = read_all(&order.paths)?;
+    let client = Client::new()?;
+    let all: Vec<Rehearsed> = parts.iter().map(|part| rehearse(part, &client)).collect();
+    if let Some(path) = &order.junit {
+        std::fs::write(path, report::junit(&all, draw))
+            .with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    let passed = all.iter().all(|one| one.run.passed());
+    Ok(Outcome {
+        text: if order.json {
+            format!("{:#}\n", report::json(&all))
+        } else {
+            text(&all, order.trace)
+        },
+        code: if passed {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::from(FAILED)
+        },
+    })
+}
+
+fn text(all: &[Rehearsed], trace: bool) -> String {
+    let mut out = String::new();
+    for one in all {
+        out.push_str(&report::text(one));
+        if trace || !one.run.passed() {
+            out.push('\n');
+            out.push_str(&draw(&one.run));
+            out.push('\n');
+        }
+    }
+    out.push_str(&report::summary(all));
+    out
+}
+
+fn draw(run: &Run) -> String {
+    ladder::draw(&run.trace, |sid| run.name(sid).to_owned())
+}
+
+fn rehearse(part: &Part, client: &Client) -> Rehearsed {
+    let Part { file, script } = part;
+    let mut application: Box<dyn Application + '_> = match script.source() {
+        Source::Pages => Box::new(Files::none()),
+        Source::Files(folder) => {
+            let beside = file.parent().unwrap_or(Path::new("."));
+            Box::new(Files::of(beside.join(folder)))
+        }
+        Source::Url(url) => Box::new(Server::new(client, url)),
+    };
+    Rehearsed {
+        file: file.display().to_string(),
+        name: script.name.clone(),
+        run: rehearse::run(script, application.as_mut()),
+    }
+}
+
+fn read_all(paths: &[PathBuf]) -> Result<Vec<Part>, Refusal> {
+    let mut files = Vec::new();
+    let mut problems = Vec::new();
+    for path in paths {
+        let before = files.len();
+        match find(path, &mut files) {
+            Ok(()) if files.len() > before => {}
+            Ok(()) => problems.push(format!(
+                "{}: no `test.yaml` and no `*.test.yaml` in this folder",
+                path.display()
+            )),
+            Err(error) => problems.push(format!("{}: {error}", path.display())),
+        }
+    }
+    let mut parts = Vec::new();
+    for file in files {
+        let name = file.display();
+        let text = match std::fs::read_to_string(&file) {
+            Ok(text) => text,
+            Err(error) => {
+                problems.push(format!("{name}: {error}"));
+                continue;
+            }
+        };
+        match Script::parse(&text) {
+            Ok(script) => parts.push(Part { file, script }),
+            Err(problem) => problems.push(format!("{name}:{}: {}", problem.line, problem.text)),
+        }
+    }
+    if problems.is_empty() {
+        Ok(parts)
+    } else {
+        Err(Refusal::Usage(problems))
+    }
+}
+
+/// A file is a script whatever its name; in a folder the name tells.
+fn find(path: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    if !std::fs::metadata(path)?.is_dir() {
+        files.push(path.to_owned());
+        return Ok(());
+    }
+    let mut entries: Vec<PathBuf> = std::fs::read_dir(path)?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<_, _>>()?;
+    entries.sort();
+    for entry in entries {
+        let name = entry.file_name().unwrap_or_default().to_string_lossy();
+        if entry.is_dir() {
+            find(&entry, files)?;
+        } else if name == "test.yaml" || name.ends_with(".test.yaml") {
+            files.push(entry);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

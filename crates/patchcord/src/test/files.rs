@@ -1,0 +1,116 @@
+//! An application that is a folder of files.
+//!
+//! `/menu` is the file `menu`, `menu.xml` or `menu/index.xml`; parameters do not matter.
+//! **Invariant: no file outside of the folder is read:** the address was parsed, so it has no `..`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use call_proto::{FetchFailure, Fetched};
+use model::{CallSid, error};
+use rehearse::{Application, Asked};
+use url::Url;
+
+/// Samples per second of a decoded sound.
+const RATE: u64 = 8_000;
+
+pub(super) struct Files {
+    folder: Option<PathBuf>,
+}
+
+impl Files {
+    /// No file at all: everything is answered with 404.
+    pub(super) fn none() -> Self {
+        Self { folder: None }
+    }
+
+    pub(super) fn of(folder: PathBuf) -> Self {
+        Self {
+            folder: Some(folder),
+        }
+    }
+
+    /// The file behind an address; `None` if there is none.
+    ///
+    /// # Errors
+    /// If the address belongs to somebody else.
+    fn file(&self, url: &str) -> Result<Option<PathBuf>, String> {
+        let ours = Url::parse(url).ok();
+        let ours = ours.filter(|url| url.host_str() == Some("app"));
+        let Some(address) = ours else {
+            return Err(format!("{url} is not part of this application of files"));
+        };
+        let Some(folder) = &self.folder else {
+            return Ok(None);
+        };
+        let path = address.path().trim_matches('/');
+        let names = if path.is_empty() {
+            vec!["index.xml".to_owned()]
+        } else {
+            vec![
+                path.to_owned(),
+                format!("{path}.xml"),
+                format!("{path}/index.xml"),
+            ]
+        };
+        let mut files = names.iter().map(|name| folder.join(name));
+        Ok(files.find(|file| file.is_file()))
+    }
+}
+
+impl Application for Files {
+    fn document(&mut self, asked: &Asked) -> Result<Fetched, FetchFailure> {
+        let failure = |text: String| FetchFailure {
+            code: error::FETCH_IO,
+            text,
+        };
+        let Some(file) = self.file(&asked.url).map_err(failure)? else {
+            return Ok(Fetched {
+                status: 404,
+                content_type: None,
+                body: String::new(),
+                url: asked.url.clone(),
+            });
+        };
+        let bytes = std::fs::read(&file)
+            .map_err(|error| failure(format!("{}: {error}", file.display())))?;
+        let content_type = match file.extension().and_then(|extension| extension.to_str()) {
+            Some("xml") | None => "text/xml",
+            Some("txt") => "text/plain",
+            Some("wav") => "audio/wav",
+            Some(_) => "application/octet-stream",
+        };
+        Ok(Fetched {
+            status: 200,
+            content_type: Some(content_type.to_owned()),
+            body: String::from_utf8_lossy(&bytes).into_owned(),
+            url: asked.url.clone(),
+        })
+    }
+
+    fn sound(&mut self, _: CallSid, url: &str) -> Result<Option<Duration>, String> {
+        if self.folder.is_none() {
+            return Ok(None);
+        }
+        match self.file(url)? {
+            Some(file) => match std::fs::read(&file) {
+                Ok(bytes) => length(&bytes).map_err(|error| format!("{url}: {error}")),
+                Err(error) => Err(format!("{url}: {error}")),
+            },
+            None => Err(format!("{url} answered with status 404")),
+        }
+    }
+
+    fn callback(&mut self, _: &Asked) {}
+}
+
+/// How long a sound file plays; `None` for what is not even meant as one, such as a document.
+pub(super) fn length(bytes: &[u8]) -> Result<Option<Duration>, audio::PromptError> {
+    let sound =
+        bytes.starts_with(b"RIFF") || bytes.starts_with(b"OggS") || bytes.starts_with(b"ID3");
+    if !sound {
+        return Ok(None);
+    }
+    let samples = audio::Prompt::decode(bytes)?.len() as u64;
+    Ok(Some(Duration::from_millis(samples * 1_000 / RATE)))
+}

@@ -1,0 +1,280 @@
+//! The command, from files to exit code.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::sync::mpsc;
+
+use super::*;
+
+const GOOD: &str = "call: {to: '1'}
+application: {files: app, start: /}
+caller: [{expect: {say: Hi}}, {expect: {play: 'http://app/a/tone.wav'}}, {expect: {say: Bye}}]
+expect: {duration: 1.09s, requests: [/, /a/menu?x=1, /deep/]}
+";
+
+fn order(paths: &[&Path]) -> Order {
+    Order {
+        paths: paths.iter().map(|path| path.to_path_buf()).collect(),
+        junit: None,
+        json: false,
+        trace: false,
+    }
+}
+
+/// Half a second of silence.
+fn tone() -> Vec<u8> {
+    let mut wav = audio::wav::header(8_000).to_vec();
+    wav.resize(wav.len() + 8_000, 0);
+    wav
+}
+
+fn application(folder: &Path) {
+    let app = folder.join("app");
+    fs::create_dir_all(app.join("a")).unwrap();
+    fs::create_dir_all(app.join("deep")).unwrap();
+    let write = |name: &str, verbs: &str| {
+        fs::write(app.join(name), format!("<Response>{verbs}</Response>")).unwrap();
+    };
+    write("index.xml", "<Say>Hi</Say><Redirect>/a/menu?x=1</Redirect>");
+    write(
+        "a/menu.xml",
+        "<Play>tone.wav</Play><Redirect>/deep/</Redirect>",
+    );
+    write(
+        "deep/index.xml",
+        "<Say>Bye</Say><Play>/../../secret.wav</Play>",
+    );
+    fs::write(app.join("a/tone.wav"), tone()).unwrap();
+    fs::write(folder.join("secret.wav"), tone()).unwrap();
+}
+
+fn usage(order: &Order) -> String {
+    match run(order) {
+        Err(Refusal::Usage(problems)) => problems.join("\n"),
+        Err(Refusal::Other(error)) => panic!("{error:#}"),
+        Ok(outcome) => panic!("it ran: {}", outcome.text),
+    }
+}
+
+fn outcome(order: &Order) -> Outcome {
+    run(order).unwrap_or_else(|_| panic!("it did not run"))
+}
+
+#[test]
+fn a_folder_is_an_application() {
+    let folder = tempfile::tempdir().unwrap();
+    application(folder.path());
+    let file = folder.path().join("a.yaml");
+    fs::write(&file, GOOD.replace("duration: 1.09s", "duration: 0.8s")).unwrap();
+    let said = outcome(&order(&[&file]));
+    assert!(said.text.contains("1 passed, 0 failed"), "{}", said.text);
+    // The file beside the folder is not part of it.
+    assert!(
+        said.text
+            .contains("http://app/secret.wav answered with status 404"),
+        "{}",
+        said.text
+    );
+    assert_eq!(said.code, ExitCode::SUCCESS);
+}
+
+#[test]
+fn a_failure_is_drawn_and_has_its_exit_code() {
+    let folder = tempfile::tempdir().unwrap();
+    application(folder.path());
+    let file = folder.path().join("a.yaml");
+    fs::write(&file, GOOD).unwrap();
+    let junit = folder.path().join("report.xml");
+    let mut order = order(&[&file]);
+    order.junit = Some(junit.clone());
+    let said = outcome(&order);
+    let expected = format!(
+        "{}:4: expected a duration of 1.09s, but it was 0.8s",
+        file.display()
+    );
+    assert!(said.text.contains(&expected), "{}", said.text);
+    assert!(said.text.contains("-- <Say>  line 1"), "{}", said.text);
+    assert!(said.text.ends_with("0 passed, 1 failed\n"), "{}", said.text);
+    assert_eq!(said.code, ExitCode::from(FAILED));
+    let junit = fs::read_to_string(junit).unwrap();
+    assert!(junit.contains("failures=\"1\""), "{junit}");
+    order.json = true;
+    assert!(outcome(&order).text.starts_with("{\n"));
+    assert_eq!(outcome(&order).text, outcome(&order).text);
+}
+
+#[test]
+fn scripts_are_found_by_their_names() {
+    let folder = tempfile::tempdir().unwrap();
+    application(folder.path());
+    let inner = folder.path().join("b/c");
+    fs::create_dir_all(&inner).unwrap();
+    let page = "call: {to: '1'}\napplication: {start: /v, pages: {/v: <Response/>}}\nexpect: {verbs: []}\n";
+    for name in [
+        "test.yaml",
+        "b/x.test.yaml",
+        "b/c/test.yaml",
+        "b/c/other.yaml",
+    ] {
+        fs::write(folder.path().join(name), page).unwrap();
+    }
+    let said = outcome(&order(&[folder.path()]));
+    assert!(said.text.ends_with("3 passed, 0 failed\n"), "{}", said.text);
+    let single = outcome(&order(&[&inner.join("other.yaml")]));
+    assert!(single.text.ends_with("1 passed, 0 failed\n"));
+}
+
+#[test]
+fn nothing_runs_if_a_script_cannot_be_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let bad = folder.path().join("a.test.yaml");
+    fs::write(&bad, "call: {to: '1'}\ncaler: []\n").unwrap();
+    let missing = folder.path().join("missing.yaml");
+    let empty = folder.path().join("empty");
+    fs::create_dir(&empty).unwrap();
+    let problems = usage(&order(&[folder.path(), &missing, &empty]));
+    let lines: Vec<&str> = problems.lines().collect();
+    assert_eq!(lines.len(), 3, "{problems}");
+    assert!(
+        lines[0].contains("missing.yaml: No such file"),
+        "{problems}"
+    );
+    assert!(lines[1].ends_with("no `test.yaml` and no `*.test.yaml` in this folder"));
+    assert!(lines[2].ends_with("a.test.yaml:2: `script` knows no `caler`; did you mean `caller`?"));
+}
+
+/// A web server that sets a cookie and tells each request line and cookie that it gets.
+fn serve(requests: usize) -> (String, mpsc::Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}/v", listener.local_addr().unwrap());
+    let (tell, told) = mpsc::channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().take(requests) {
+            let mut stream = stream.unwrap();
+            let mut head = Vec::new();
+            let mut byte = [0];
+            while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) == 1 {
+                head.push(byte[0]);
+            }
+            let head = String::from_utf8_lossy(&head).into_owned();
+            let length = head.lines().find_map(|line| {
+                let (name, value) = line.split_once(':')?;
+                let length = name.eq_ignore_ascii_case("content-length");
+                length.then(|| value.trim().parse::<usize>().ok())?
+            });
+            let mut form = vec![0; length.unwrap_or(0)];
+            stream.read_exact(&mut form).unwrap();
+            let first = head.lines().next().unwrap_or_default().to_owned();
+            let cookie = head.contains("seen=1");
+            let form = String::from_utf8_lossy(&form).into_owned();
+            let status = form.split('&').find(|pair| pair.starts_with("CallStatus="));
+            tell.send(format!("{first} {} {cookie}", status.unwrap_or("-")))
+                .unwrap();
+            let body = if first.contains("/v") {
+                "<Response><Say>Hi</Say><Redirect>/next</Redirect></Response>"
+            } else {
+                "<Response><Hangup/></Response>"
+            };
+            let reply = format!(
+                "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nSet-Cookie: seen=1; Path=/\r\n\
+                 Connection: close\r\nContent-Length: {}\r\n\r\n{body}",
+                body.len()
+            );
+            stream.write_all(reply.as_bytes()).unwrap();
+        }
+    });
+    (address, told)
+}
+
+#[test]
+fn a_server_is_really_asked() {
+    let (address, told) = serve(5);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.yaml");
+    let script = format!(
+        "call: {{to: '1'}}
+application: {{url: '{address}', status_callback: /status}}
+expect: {{verbs: [Say, Redirect, Hangup], requests: [POST /v, POST /next], duration: 0.12s}}
+"
+    );
+    fs::write(&file, script).unwrap();
+    let said = outcome(&order(&[&file]));
+    assert!(said.text.ends_with("1 passed, 0 failed\n"), "{}", said.text);
+    let requests: Vec<String> = told.iter().collect();
+    assert_eq!(
+        requests,
+        [
+            "POST /status HTTP/1.1 CallStatus=ringing false",
+            "POST /v HTTP/1.1 CallStatus=ringing true",
+            "POST /status HTTP/1.1 CallStatus=in-progress true",
+            "POST /next HTTP/1.1 CallStatus=in-progress true",
+            "POST /status HTTP/1.1 CallStatus=completed true",
+        ]
+    );
+}
+
+#[test]
+fn an_application_that_is_not_there_fails_the_call_and_not_the_program() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.yaml");
+    let script = format!(
+        "call: {{to: '1'}}
+application: {{url: 'http://{address}/v'}}
+caller: [{{expect: {{refused: 500}}}}]
+expect: {{legs: {{caller: {{status: failed, reason: document-fetch}}}}}}
+"
+    );
+    fs::write(&file, script).unwrap();
+    let said = outcome(&order(&[&file]));
+    assert!(said.text.contains("1 passed, 0 failed"), "{}", said.text);
+}
+
+/// The blocks of a kind in the document for newcomers.
+fn blocks(kind: &str) -> Vec<String> {
+    let document = include_str!("../../../../docs/testing-your-app.md");
+    let open = format!("```{kind}\n");
+    let parts = document.split(&open).skip(1);
+    parts
+        .filter_map(|part| Some(part.split_once("```")?.0.to_owned()))
+        .collect()
+}
+
+#[test]
+fn the_document_for_newcomers_is_true() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    let yaml = blocks("yaml");
+    write("hello.xml", &blocks("xml")[0]);
+    write("test.yaml", &yaml[0]);
+    let said = outcome(&order(&[folder.path()]));
+    let lines: Vec<&str> = said.text.lines().collect();
+    assert!(
+        lines[0].ends_with("test.yaml: a caller is greeted (0.36s)"),
+        "{}",
+        said.text
+    );
+    write("hello.xml", "<Response><Say>Hi.</Say></Response>");
+    let said = outcome(&order(&[folder.path()]));
+    let failure = "test.yaml:6: expected say `Hello.`, but there was ring at 0s, answer at 0s, \
+                   say `Hi.` at 0s, hangup at 0.18s";
+    assert!(said.text.contains(failure), "{}", said.text);
+    // The other blocks are parts of scripts.
+    let head = "call: {to: '1'}\nexpect: {verbs: []}\n";
+    let indented = yaml[1].replace('\n', "\n  ");
+    let pages = format!(
+        "{head}application:\n  start: /v\n  {}\n",
+        indented.trim_end()
+    );
+    let parties = format!("{head}application: {{files: ., start: /}}\n{}", yaml[2]);
+    for script in [pages, parties] {
+        assert!(
+            Script::parse(&script).is_ok(),
+            "{:?}\n{script}",
+            Script::parse(&script)
+        );
+    }
+}

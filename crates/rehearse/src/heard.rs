@@ -1,0 +1,126 @@
+//! What the person on a leg notices: it rings, somebody speaks, a sound plays, it is over.
+//!
+//! **Invariant: what begins is noted once, and its end once.**
+
+use std::fmt;
+
+use model::Timestamp;
+
+use crate::script::{Moment, Wanted};
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Sense {
+    Ring,
+    Answer,
+    Say(String),
+    Play(String),
+    /// Tones of keys.
+    Keys(String),
+    Pause,
+    Refused(u16),
+    Hangup,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Heard {
+    pub(crate) sense: Sense,
+    pub(crate) from: Timestamp,
+    /// `None` while it goes on.
+    pub(crate) until: Option<Timestamp>,
+    /// It was stopped before its end.
+    pub(crate) cut: bool,
+}
+
+impl Heard {
+    pub(crate) fn moment(sense: Sense, at: Timestamp) -> Self {
+        Self {
+            sense,
+            from: at,
+            until: Some(at),
+            cut: false,
+        }
+    }
+
+    pub(crate) fn begins(sense: Sense, at: Timestamp) -> Self {
+        Self {
+            sense,
+            from: at,
+            until: None,
+            cut: false,
+        }
+    }
+
+    pub(crate) fn ends(&mut self, at: Timestamp, cut: bool) {
+        if self.until.is_none() {
+            (self.until, self.cut) = (Some(at), cut);
+        }
+    }
+
+    /// Whether this is what somebody waits for, as far as it has come.
+    pub(crate) fn is(&self, wanted: &Wanted) -> bool {
+        let over = self.until.is_some() && !self.cut;
+        let far_enough = |moment: &Moment| over || *moment == Moment::Start;
+        match (wanted, &self.sense) {
+            (Wanted::Ring, Sense::Ring)
+            | (Wanted::Answer, Sense::Answer)
+            | (Wanted::Hangup, Sense::Hangup) => true,
+            (Wanted::Refused(wanted), Sense::Refused(status)) => wanted == status,
+            (Wanted::Say(wanted, moment), Sense::Say(what))
+            | (Wanted::Play(wanted, moment), Sense::Play(what)) => {
+                wanted.fits(Some(what)) && far_enough(moment)
+            }
+            (Wanted::Pause(length), Sense::Pause) => match (length, self.until) {
+                (Some(length), Some(until)) => length.fits(until.since(self.from)),
+                (None, Some(_)) => true,
+                (_, None) => false,
+            },
+            (
+                Wanted::Ring
+                | Wanted::Answer
+                | Wanted::Hangup
+                | Wanted::Refused(_)
+                | Wanted::Say(..)
+                | Wanted::Play(..)
+                | Wanted::Pause(_),
+                _,
+            ) => false,
+        }
+    }
+}
+
+impl fmt::Display for Sense {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ring => f.write_str("ring"),
+            Self::Answer => f.write_str("answer"),
+            Self::Say(text) => write!(f, "say `{text}`"),
+            Self::Play(url) => write!(f, "play `{url}`"),
+            Self::Keys(keys) => write!(f, "keys {keys}"),
+            Self::Pause => f.write_str("pause"),
+            Self::Refused(status) => write!(f, "refused {status}"),
+            Self::Hangup => f.write_str("hangup"),
+        }
+    }
+}
+
+impl fmt::Display for Wanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ring => f.write_str("ring"),
+            Self::Answer => f.write_str("answer"),
+            Self::Hangup => f.write_str("hangup"),
+            Self::Refused(status) => write!(f, "refused {status}"),
+            Self::Pause(None) => f.write_str("pause"),
+            Self::Pause(Some(length)) => write!(f, "pause {length}"),
+            Self::Say(what, moment) => write!(f, "say {what}{}", begun(*moment)),
+            Self::Play(what, moment) => write!(f, "play {what}{}", begun(*moment)),
+        }
+    }
+}
+
+fn begun(moment: Moment) -> &'static str {
+    match moment {
+        Moment::Start => " (its start)",
+        Moment::End => "",
+    }
+}

@@ -1,0 +1,86 @@
+//! Rehearsals: a call in virtual time, where a script plays everybody but the application.
+//!
+//! A [`Script`] says who calls, what each person on the phone does and what is expected. [`run()`]
+//! drives the same `call_proto::Family` that a server drives, without sockets, samples or a
+//! clock: the time jumps to whatever is due next. **Invariant: the same script and the same answers
+//! of the application give the same [`Run`], byte for byte.**
+//!
+//! - [`Application`] answers requests; the shell asks a server or reads files.
+//! - [`report`] tells what happened as JSON and JUnit XML.
+//! - [`recorded`] makes a script from a call that really happened.
+//!
+//! Left to others: reading files, HTTP, and drawing the trace.
+
+#![forbid(unsafe_code)]
+
+mod check;
+mod expected;
+mod heard;
+mod read;
+pub mod recorded;
+pub mod report;
+mod run;
+mod script;
+mod stage;
+mod yaml;
+
+use std::time::Duration;
+
+use call_proto::{FetchFailure, Fetched};
+use model::{CallSid, HttpMethod, Timestamp};
+
+pub use run::{Failure, Leg, Run};
+pub use script::{Script, Source};
+pub use stage::run;
+
+/// What is wrong with a script.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("line {line}: {text}")]
+pub struct Problem {
+    /// From 1.
+    pub line: usize,
+    /// For people.
+    pub text: String,
+}
+
+impl Problem {
+    pub(crate) fn new(line: usize, text: impl Into<String>) -> Self {
+        Self {
+            line,
+            text: text.into(),
+        }
+    }
+}
+
+/// A request to the application: for a document, or to tell it something.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Asked {
+    /// When.
+    pub at: Timestamp,
+    /// The leg; cookies belong to it.
+    pub call: CallSid,
+    /// How.
+    pub method: HttpMethod,
+    /// Absolute address, without the parameters.
+    pub url: String,
+    /// Parameters in order.
+    pub params: Vec<(String, String)>,
+}
+
+/// Answers what no page of the script answers. Time stands still meanwhile.
+pub trait Application {
+    /// Answers a request for a document.
+    ///
+    /// # Errors
+    /// [`FetchFailure`] if there is no answer; any HTTP status is one.
+    fn document(&mut self, asked: &Asked) -> Result<Fetched, FetchFailure>;
+
+    /// The length of a sound file; `None` if it exists and nobody knows.
+    ///
+    /// # Errors
+    /// Why it cannot be played, for people.
+    fn sound(&mut self, call: CallSid, url: &str) -> Result<Option<Duration>, String>;
+
+    /// Takes a callback. Its answer does not matter to the call.
+    fn callback(&mut self, told: &Asked);
+}

@@ -1,0 +1,232 @@
+//! From tree to values: known keys, words, lengths of time, expected texts.
+//!
+//! **Invariant: a key, word or value that is not known is refused with its line and, if one is
+//! close, the name that was probably meant.**
+
+use std::time::Duration;
+
+use crate::Problem;
+use crate::expected::{Expected, Span};
+use crate::yaml::{Key, Node, Value};
+
+/// The entries of one map, of which each must be taken.
+pub(crate) struct Map<'a> {
+    pub(crate) line: usize,
+    what: &'static str,
+    entries: Vec<(&'a Key, &'a Node)>,
+}
+
+impl<'a> Map<'a> {
+    /// The entries of a map with these keys and no others.
+    pub(crate) fn of(node: &'a Node, what: &'static str, known: &[&str]) -> Result<Self, Problem> {
+        let entries = entries(node, what)?;
+        for (key, _) in &entries {
+            if !known.contains(&key.name.as_str()) {
+                return Err(unknown(key.line, &key.name, what, known));
+            }
+        }
+        Ok(Self {
+            line: node.line,
+            what,
+            entries,
+        })
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&'a Node> {
+        let found = self.entries.iter().find(|(key, _)| key.name == name);
+        found.map(|(_, node)| *node)
+    }
+
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    pub(crate) fn text(&self, name: &str) -> Result<Option<String>, Problem> {
+        self.get(name).map(|node| text(node, name)).transpose()
+    }
+
+    pub(crate) fn duration(&self, name: &str) -> Result<Option<Duration>, Problem> {
+        self.get(name).map(|node| duration(node, name)).transpose()
+    }
+
+    pub(crate) fn number<T: std::str::FromStr>(&self, name: &str) -> Result<Option<T>, Problem> {
+        self.get(name).map(|node| number(node, name)).transpose()
+    }
+
+    /// The value of the one key among `names` that is given.
+    pub(crate) fn one_of(
+        &self,
+        names: &[&'static str],
+    ) -> Result<(&'static str, &'a Node), Problem> {
+        let mut given = names
+            .iter()
+            .filter_map(|name| Some((*name, self.get(name)?)));
+        match (given.next(), given.next()) {
+            (Some(one), None) => Ok(one),
+            (None, _) => Err(Problem::new(
+                self.line,
+                format!("{} needs one of {}", self.what, listed(names)),
+            )),
+            (Some((first, _)), Some((second, node))) => Err(Problem::new(
+                node.line,
+                format!("`{first}` and `{second}` exclude each other"),
+            )),
+        }
+    }
+}
+
+/// The entries of a map with any keys.
+pub(crate) fn entries<'a>(node: &'a Node, what: &str) -> Result<Vec<(&'a Key, &'a Node)>, Problem> {
+    match &node.value {
+        Value::Map(entries) => Ok(entries.iter().map(|(key, node)| (key, node)).collect()),
+        Value::Null | Value::Text(_) | Value::List(_) => Err(wrong(node, what, "keys")),
+    }
+}
+
+pub(crate) fn list<'a>(node: &'a Node, what: &str) -> Result<&'a [Node], Problem> {
+    match &node.value {
+        Value::List(items) => Ok(items),
+        Value::Null | Value::Text(_) | Value::Map(_) => Err(wrong(node, what, "a list")),
+    }
+}
+
+pub(crate) fn text(node: &Node, what: &str) -> Result<String, Problem> {
+    match &node.value {
+        Value::Text(text) => Ok(text.clone()),
+        Value::Null | Value::List(_) | Value::Map(_) => Err(wrong(node, what, "a text")),
+    }
+}
+
+pub(crate) fn number<T: std::str::FromStr>(node: &Node, what: &str) -> Result<T, Problem> {
+    let written = text(node, what)?;
+    written.parse().map_err(|_| {
+        let problem = format!("`{what}`: `{written}` is not a number that fits here");
+        Problem::new(node.line, problem)
+    })
+}
+
+/// One of the words of an enumeration.
+pub(crate) fn word<T: Copy>(node: &Node, what: &str, words: &[(&str, T)]) -> Result<T, Problem> {
+    let written = text(node, what)?;
+    let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+    words
+        .iter()
+        .find(|(word, _)| *word == written)
+        .map(|(_, value)| *value)
+        .ok_or_else(|| unknown(node.line, &written, what, &known))
+}
+
+/// `3s`, `250ms`, `2m`, `1h`; parts of seconds as `1.5s`.
+pub(crate) fn duration(node: &Node, what: &str) -> Result<Duration, Problem> {
+    let written = text(node, what)?;
+    parse_duration(&written).ok_or_else(|| {
+        let problem =
+            format!("`{what}`: `{written}` is no length of time; write `3s`, `250ms` or `2m`");
+        Problem::new(node.line, problem)
+    })
+}
+
+fn parse_duration(written: &str) -> Option<Duration> {
+    let digits = written.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+    let (amount, unit) = written.split_at(digits);
+    let unit_ms: u32 = match unit.trim() {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return None,
+    };
+    let (whole, part) = amount.split_once('.').unwrap_or((amount, "0"));
+    if part.is_empty() || part.len() > 3 {
+        return None;
+    }
+    let whole = whole.parse::<u64>().ok()?.checked_mul(unit_ms.into())?;
+    let scale = 10_u64.pow(u32::try_from(part.len()).ok()?);
+    let part = part.parse::<u64>().ok()? * u64::from(unit_ms) / scale;
+    let total = whole.checked_add(part)?;
+    // A week is longer than any call.
+    (total <= 7 * 24 * 3_600_000).then(|| Duration::from_millis(total))
+}
+
+/// `3s`, or `2s..4s` with both ends allowed.
+pub(crate) fn span(node: &Node, what: &str) -> Result<Span, Problem> {
+    let written = text(node, what)?;
+    let (from, to) = match written.split_once("..") {
+        Some((from, to)) => (parse_duration(from.trim()), parse_duration(to.trim())),
+        None => (parse_duration(&written), parse_duration(&written)),
+    };
+    match (from, to) {
+        (Some(from), Some(to)) if from <= to => Ok(Span { from, to }),
+        _ => {
+            let problem =
+                format!("`{what}`: `{written}` is no length of time; write `3s` or `2s..4s`");
+            Err(Problem::new(node.line, problem))
+        }
+    }
+}
+
+/// A text to compare with: as it is, a regular expression after `~`, or nothing: absent.
+pub(crate) fn expected(node: &Node, what: &str) -> Result<Expected, Problem> {
+    match &node.value {
+        Value::Null => Ok(Expected::Absent),
+        Value::Text(written) => Expected::parse(written)
+            .map_err(|error| Problem::new(node.line, format!("`{what}`: {error}"))),
+        Value::List(_) | Value::Map(_) => Err(wrong(node, what, "a text")),
+    }
+}
+
+pub(crate) fn wrong(node: &Node, what: &str, needed: &str) -> Problem {
+    let found = node.kind();
+    Problem::new(
+        node.line,
+        format!("`{what}` must be {needed}, and is {found}"),
+    )
+}
+
+pub(crate) fn unknown(line: usize, name: &str, what: &str, known: &[&str]) -> Problem {
+    let meant = known
+        .iter()
+        .map(|word| (strsim::damerau_levenshtein(name, word), *word))
+        .filter(|(distance, word)| *distance <= (word.len() / 3).max(1))
+        .min();
+    let help = match meant {
+        Some((_, word)) => format!("did you mean `{word}`?"),
+        None => format!("known: {}", listed(known)),
+    };
+    Problem::new(line, format!("`{what}` knows no `{name}`; {help}"))
+}
+
+pub(crate) fn listed(words: &[&str]) -> String {
+    let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+    quoted.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_lengths_of_time() {
+        let table = [
+            ("3s", Some(3_000)),
+            ("250ms", Some(250)),
+            ("2m", Some(120_000)),
+            ("1h", Some(3_600_000)),
+            ("1.5s", Some(1_500)),
+            ("0.25m", Some(15_000)),
+            ("0s", Some(0)),
+            ("3", None),
+            ("3 s", Some(3_000)),
+            ("s", None),
+            ("-3s", None),
+            ("3d", None),
+            ("1.s", None),
+            ("99999999999999999999s", None),
+            ("200h", None),
+        ];
+        for (written, ms) in table {
+            let found = parse_duration(written).map(|found| found.as_millis());
+            assert_eq!(found, ms, "{written}");
+        }
+    }
+}

@@ -1,0 +1,411 @@
+//! A script made of a call that really happened.
+//!
+//! The trace says when everybody did what, which verbs ran and which addresses were asked; it does
+//! not hold what the application answered, so the script asks the same server again. **Invariant:
+//! what is written here is a script that can be read; it passes as long as the application
+//! answers as it did.** Left out: how long things took on the network, because nothing takes time
+//! in a rehearsal, and changes that the API made to the call.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use call_proto::{Entry, Lane, Way};
+use model::record::CallRecord;
+use model::{CallSid, Direction, Timestamp};
+use url::Url;
+
+use crate::expected::seconds;
+
+/// Texts are cut to this length in traces, in characters.
+const TRACED_TEXT: usize = 60;
+
+/// Why a call cannot become a script.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum NoScript {
+    /// The call goes on, or is too old.
+    #[error("the call has no trace; it is stored when the call is over")]
+    NoTrace,
+    /// Routing connected it.
+    #[error("the call asked no application, so there is nothing to test")]
+    NoApplication,
+}
+
+/// Makes the script. `children` are the legs that the call dialled.
+///
+/// # Errors
+/// [`NoScript`] if the call holds too little.
+pub fn script(
+    root: &CallRecord,
+    children: &[CallRecord],
+    trace: &[Entry],
+) -> Result<String, NoScript> {
+    let Some(first) = trace.first() else {
+        return Err(NoScript::NoTrace);
+    };
+    let call = Recorded {
+        root,
+        children,
+        trace,
+        start: first.at,
+    };
+    let first_request = call.requests().next().ok_or(NoScript::NoApplication)?;
+    let mut out = format!(
+        "# Made by `patchcord test --from {}`.\n# The application must be running.\n",
+        root.sid
+    );
+    if trace.iter().any(|entry| entry.lane == Lane::Api) {
+        out.push_str("# The API changed the call while it went on; that is not part of this.\n");
+    }
+    let name = format!("{} calls {}", root.from, root.to);
+    out += &format!("name: {}\ncall:\n", quoted(&name));
+    let _ = writeln!(
+        out,
+        "  from: {}\n  to: {}",
+        quoted(&root.from),
+        quoted(&root.to)
+    );
+    if root.direction == Direction::OutboundApi {
+        out.push_str("  direction: api\n");
+    }
+    let (method, url) = first_request;
+    let _ = writeln!(
+        out,
+        "application:\n  url: {}\n  method: {method}",
+        quoted(url)
+    );
+    call.sounds(&mut out);
+    call.caller(&mut out);
+    call.parties(&mut out);
+    call.expect(&mut out, url);
+    Ok(out)
+}
+
+struct Recorded<'a> {
+    root: &'a CallRecord,
+    children: &'a [CallRecord],
+    trace: &'a [Entry],
+    start: Timestamp,
+}
+
+/// What played on a leg.
+struct Sound {
+    /// `say` or `play`.
+    kind: &'static str,
+    /// As a script expects it.
+    what: String,
+    /// How long it is, in milliseconds.
+    length: Option<String>,
+}
+
+impl<'a> Recorded<'a> {
+    /// Method and address of each request for a document.
+    fn requests(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        self.trace
+            .iter()
+            .filter(|entry| entry.lane == Lane::Http && entry.way == Way::Out)
+            .filter_map(|entry| entry.what.split_once(' '))
+            .filter(|(method, _)| matches!(*method, "GET" | "POST"))
+    }
+
+    fn of(&self, call: CallSid) -> impl Iterator<Item = &'a Entry> {
+        self.trace.iter().filter(move |entry| entry.call == call)
+    }
+
+    /// Sounds of a leg in the order in which they were got ready.
+    fn prepared(&self, call: CallSid) -> Vec<Sound> {
+        let mut sounds: Vec<Sound> = Vec::new();
+        for entry in self.of(call).filter(|entry| entry.lane == Lane::Media) {
+            match (entry.way, entry.what.as_str()) {
+                (Way::Out, "speak") => sounds.push(Sound::new("say", spoken(&entry.detail))),
+                (Way::Out, "load") => sounds.push(Sound::new("play", entry.detail.clone())),
+                (Way::In, "audio") => {
+                    let open = sounds.iter_mut().find(|sound| sound.length.is_none());
+                    if let Some(sound) = open {
+                        sound.length = Some(entry.detail.replace(' ', ""));
+                    }
+                }
+                _ => {}
+            }
+        }
+        sounds
+    }
+
+    fn sounds(&self, out: &mut String) {
+        let mut lengths = BTreeMap::new();
+        for call in self.legs() {
+            for sound in self.prepared(call) {
+                if let Some(length) = sound.length {
+                    lengths.entry(sound.what).or_insert(length);
+                }
+            }
+        }
+        if !lengths.is_empty() {
+            out.push_str("sounds:\n");
+        }
+        for (what, length) in lengths {
+            let _ = writeln!(out, "  {}: {length}", quoted(&what));
+        }
+    }
+
+    /// All legs in the order in which they appear.
+    fn legs(&self) -> Vec<CallSid> {
+        let mut legs = vec![self.root.sid];
+        for entry in self.trace {
+            if !legs.contains(&entry.call) {
+                legs.push(entry.call);
+            }
+        }
+        legs
+    }
+
+    fn caller(&self, out: &mut String) {
+        let mut steps = Vec::new();
+        let mut sounds = self.prepared(self.root.sid).into_iter();
+        let mut last = self.start;
+        let entries: Vec<&Entry> = self.of(self.root.sid).collect();
+        let outbound = self.root.direction != Direction::Inbound;
+        let mut answered = outbound;
+        for (at, entry) in entries.iter().enumerate() {
+            match (entry.lane, entry.way, entry.what.as_str()) {
+                (Lane::Sip, Way::In, "200") if outbound => last = entry.at,
+                (Lane::Sip, Way::Out, "200") if !answered => {
+                    answered = true;
+                    last = entry.at;
+                    steps.push("expect: answer".to_owned());
+                }
+                (Lane::Media, Way::Out, "play") if entry.detail != "ring tone" => {
+                    let Some(sound) = sounds.find(|sound| sound.length.is_some()) else {
+                        continue;
+                    };
+                    let end = entries[at + 1..]
+                        .iter()
+                        .take_while(|next| !is_sound_start(next))
+                        .find(|next| next.lane == Lane::Media && next.what == "played");
+                    let heard = format!("{}: {}", sound.kind, quoted(&sound.what));
+                    let whole = end.is_some();
+                    last = end.map_or(entry.at, |end| end.at);
+                    steps.push(if whole {
+                        format!("expect: {{{heard}}}")
+                    } else {
+                        format!("expect: {{{heard}, at: start}}")
+                    });
+                }
+                (Lane::Sip, Way::In, "BYE" | "CANCEL") => {
+                    steps.push(format!("wait: {}", seconds(entry.at.since(last))));
+                    steps.push("hangup".to_owned());
+                    break;
+                }
+                (Lane::Sip, Way::Out, "BYE") => {
+                    steps.push("expect: hangup".to_owned());
+                    break;
+                }
+                (Lane::Sip, Way::Out, status) if !answered && is_refusal(status) => {
+                    steps.push(format!("expect: {{refused: {status}}}"));
+                    break;
+                }
+                _ => {}
+            }
+        }
+        if !steps.is_empty() {
+            out.push_str("caller:\n");
+        }
+        for step in steps {
+            let _ = writeln!(out, "  - {step}");
+        }
+    }
+
+    fn parties(&self, out: &mut String) {
+        let mut phones: BTreeMap<&str, Vec<(Timestamp, String)>> = BTreeMap::new();
+        let outbound = self.root.direction != Direction::Inbound;
+        let root = outbound.then_some(self.root);
+        for leg in root.into_iter().chain(self.children) {
+            let ours = leg.sid == self.root.sid;
+            if let Some((at, text)) = self.phone(leg.sid, ours) {
+                phones.entry(&leg.to).or_default().push((at, text));
+            }
+        }
+        if !phones.is_empty() {
+            out.push_str("parties:\n");
+        }
+        for (name, mut legs) in phones {
+            legs.sort_by_key(|(at, _)| *at);
+            let at_once = |at: &Timestamp| at.since(legs[0].0) < Duration::from_millis(500);
+            let rung: Vec<&str> = legs
+                .iter()
+                .filter(|(at, _)| at_once(at))
+                .map(|(_, text)| text.as_str())
+                .collect();
+            let _ = match rung.as_slice() {
+                [one] => writeln!(out, "  {}: {one}", quoted(name)),
+                several => writeln!(out, "  {}: [{}]", quoted(name), several.join(", ")),
+            };
+            if rung.len() < legs.len() {
+                out.push_str("  # Called again later; a phone does the same each time here.\n");
+            }
+        }
+    }
+
+    /// What a phone did, and when it was called. Steps of the caller say the rest for the root.
+    fn phone(&self, call: CallSid, is_root: bool) -> Option<(Timestamp, String)> {
+        let sip: Vec<&Entry> = self
+            .of(call)
+            .filter(|entry| entry.lane == Lane::Sip)
+            .collect();
+        let invite = sip
+            .iter()
+            .find(|entry| entry.way == Way::Out && entry.what == "INVITE")?;
+        let heard = |what: &dyn Fn(&str) -> bool| {
+            let found = sip
+                .iter()
+                .find(|entry| entry.way == Way::In && what(&entry.what));
+            found.copied()
+        };
+        let after = |entry: &Entry| seconds(entry.at.since(invite.at));
+        let withdrawn = sip
+            .iter()
+            .any(|entry| entry.way == Way::Out && entry.what == "CANCEL");
+        if let Some(answer) = heard(&|what| what == "200") {
+            let answers = format!("answers_after: {}", after(answer));
+            let bye = heard(&|what| what == "BYE").filter(|_| !is_root);
+            let text = match bye {
+                Some(bye) => {
+                    let talk = seconds(bye.at.since(answer.at));
+                    format!("{{{answers}, hangs_up_after: {talk}}}")
+                }
+                None => format!("{{{answers}}}"),
+            };
+            return Some((invite.at, text));
+        }
+        let refused = heard(&is_refusal).filter(|_| !withdrawn);
+        let text = refused.map_or("no_answer".to_owned(), |refused| {
+            format!("{{rejects: {}, after: {}}}", refused.what, after(refused))
+        });
+        Some((invite.at, text))
+    }
+
+    fn expect(&self, out: &mut String, application: &str) {
+        let verbs: Vec<&str> = self
+            .trace
+            .iter()
+            .filter(|entry| entry.lane == Lane::Rcml && entry.way == Way::Here)
+            .filter_map(|entry| entry.what.strip_prefix('<')?.strip_suffix('>'))
+            .collect();
+        let _ = writeln!(out, "expect:\n  verbs: [{}]\n  requests:", verbs.join(", "));
+        let origin = Url::parse(application).ok().map(|url| url.origin());
+        for (method, url) in self.requests() {
+            let shown = match Url::parse(url) {
+                Ok(parsed) if Some(parsed.origin()) == origin => {
+                    let query = parsed
+                        .query()
+                        .map_or(String::new(), |query| format!("?{query}"));
+                    format!("{}{query}", parsed.path())
+                }
+                _ => url.to_owned(),
+            };
+            let _ = writeln!(
+                out,
+                "    - {}",
+                quoted(&format!("{method} {}", unnamed(&shown)))
+            );
+        }
+        out.push_str("  legs:\n");
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for sid in self.legs() {
+            let mut records = std::iter::once(self.root).chain(self.children);
+            let Some(leg) = records.find(|record| record.sid == sid) else {
+                continue;
+            };
+            let name = match leg.direction {
+                Direction::Inbound => "caller",
+                Direction::OutboundApi | Direction::OutboundDial => leg.to.as_str(),
+            };
+            let count = counts.entry(name).or_default();
+            *count += 1;
+            let name = match *count {
+                1 => name.to_owned(),
+                count => format!("{name} {count}"),
+            };
+            let reason = leg.reason.as_deref().map_or(String::new(), |reason| {
+                format!(", reason: {}", quoted(reason))
+            });
+            let _ = writeln!(
+                out,
+                "    {}: {{status: {}{reason}}}",
+                quoted(&name),
+                leg.status
+            );
+        }
+    }
+}
+
+impl Sound {
+    fn new(kind: &'static str, what: String) -> Self {
+        Self {
+            kind,
+            what,
+            length: None,
+        }
+    }
+}
+
+fn is_sound_start(entry: &Entry) -> bool {
+    entry.lane == Lane::Media && entry.way == Way::Out && entry.what == "play"
+}
+
+fn is_refusal(what: &str) -> bool {
+    what.parse::<u16>().is_ok_and(|status| status >= 300)
+}
+
+/// What is expected of speech of which a trace holds the beginning.
+fn spoken(traced: &str) -> String {
+    if traced.chars().count() < TRACED_TEXT && !traced.starts_with('~') {
+        traced.to_owned()
+    } else {
+        format!("~^{}", escaped(traced))
+    }
+}
+
+/// Identifiers differ from call to call: an address with one is expected as a pattern.
+fn unnamed(address: &str) -> String {
+    let sid = |text: &str| {
+        let digits = text.get(2..34)?;
+        let letters = text.get(..2)?.bytes().all(|byte| byte.is_ascii_uppercase());
+        (letters && digits.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(34)
+    };
+    let mut pattern = String::new();
+    let mut rest = address;
+    let mut found = false;
+    while let Some(next) = rest.chars().next() {
+        if let Some(length) = sid(rest) {
+            let _ = write!(pattern, "{}[0-9a-f]{{32}}", &rest[..2]);
+            rest = &rest[length..];
+            found = true;
+        } else {
+            pattern.push_str(&escaped(&rest[..next.len_utf8()]));
+            rest = &rest[next.len_utf8()..];
+        }
+    }
+    if found {
+        format!("~^{pattern}$")
+    } else {
+        address.to_owned()
+    }
+}
+
+/// A text as a regular expression that means itself.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if "\\.+*?()|[]{}^$#&-~".contains(c) {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
+}
+
+/// A text in quotes: what JSON writes is also YAML.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}

@@ -1,0 +1,148 @@
+//! What happened in a rehearsal.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use call_proto::{Entry, Fact, Lane, Way};
+use model::record::{CallRecord, Notification};
+use model::{CallSid, CallStatus, Timestamp};
+
+use crate::Asked;
+
+/// An expectation that was not met.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Failure {
+    /// Line of the script, from 1.
+    pub line: usize,
+    /// What was expected and what was seen instead.
+    pub text: String,
+}
+
+/// A leg and its record.
+#[derive(Clone, Debug)]
+pub struct Leg {
+    /// As the script calls it: `caller`, `ann`, `ann 2`.
+    pub name: String,
+    /// As it stood at the end.
+    pub record: CallRecord,
+}
+
+/// A rehearsal that is over.
+#[derive(Debug)]
+pub struct Run {
+    /// When the call began.
+    pub started: Timestamp,
+    /// How long everything took, in virtual time.
+    pub length: Duration,
+    /// Everything that happened, for people.
+    pub trace: Vec<Entry>,
+    /// Verbs in the order in which they began.
+    pub verbs: Vec<String>,
+    /// Requests for documents.
+    pub requests: Vec<Asked>,
+    /// Callbacks.
+    pub callbacks: Vec<Asked>,
+    /// Legs in the order of their creation.
+    pub legs: Vec<Leg>,
+    /// Problems told to the account's owner.
+    pub notifications: Vec<Notification>,
+    /// Expectations that were not met; first those of the steps, in the order of time, then those
+    /// of `expect`, in the order of the script.
+    pub failures: Vec<Failure>,
+    /// Inputs that were handled.
+    pub inputs: u64,
+    numbers: BTreeMap<CallSid, usize>,
+}
+
+impl Run {
+    pub(crate) fn new(started: Timestamp) -> Self {
+        Self {
+            started,
+            length: Duration::ZERO,
+            trace: Vec::new(),
+            verbs: Vec::new(),
+            requests: Vec::new(),
+            callbacks: Vec::new(),
+            legs: Vec::new(),
+            notifications: Vec::new(),
+            failures: Vec::new(),
+            inputs: 0,
+            numbers: BTreeMap::new(),
+        }
+    }
+
+    /// Whether every expectation was met.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        self.failures.is_empty()
+    }
+
+    /// The name of a leg.
+    #[must_use]
+    pub fn name(&self, call: CallSid) -> &str {
+        let number = self.numbers.get(&call);
+        number.map_or("?", |number| &self.legs[*number].name)
+    }
+
+    pub(crate) fn fails(&mut self, line: usize, text: String) {
+        self.failures.push(Failure { line, text });
+    }
+
+    pub(crate) fn entry(&mut self, entry: Entry) {
+        let verb = entry.what.strip_prefix('<');
+        if let Some(name) = verb.and_then(|verb| verb.strip_suffix('>'))
+            && entry.lane == Lane::Rcml
+            && entry.way == Way::Here
+        {
+            self.verbs.push(name.to_owned());
+        }
+        self.trace.push(entry);
+    }
+
+    pub(crate) fn created(&mut self, name: &str, record: CallRecord) {
+        let same = |leg: &&Leg| {
+            let rest = leg.name.strip_prefix(name);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+        };
+        let name = match self.legs.iter().filter(same).count() {
+            0 => name.to_owned(),
+            others => format!("{name} {}", others + 1),
+        };
+        self.numbers.insert(record.sid, self.legs.len());
+        self.legs.push(Leg { name, record });
+    }
+
+    /// What a fact changes in the record of a leg.
+    pub(crate) fn apply(&mut self, fact: &Fact) {
+        let call = match fact {
+            Fact::Ringing { call, .. } | Fact::Answered { call, .. } | Fact::Ended { call, .. } => {
+                *call
+            }
+            Fact::Created(_) | Fact::Recorded(_) | Fact::Notified(_) | Fact::Callback(_) => return,
+        };
+        let Some(number) = self.numbers.get(&call) else {
+            return;
+        };
+        let record = &mut self.legs[*number].record;
+        match fact {
+            Fact::Ringing { at, .. } => {
+                (record.status, record.updated) = (CallStatus::Ringing, *at);
+            }
+            Fact::Answered {
+                at, answered_by, ..
+            } => {
+                record.status = CallStatus::InProgress;
+                (record.started, record.answered) = (Some(*at), Some(*at));
+                record.answered_by.clone_from(answered_by);
+            }
+            Fact::Ended { end, .. } => {
+                (record.status, record.ended) = (end.status, Some(end.at));
+                record.duration_s = Some(end.duration_s);
+                record.ring_duration_s = end.ring_duration_s;
+                record.reason = Some(end.reason.as_str().to_owned());
+                record.sip_status = end.sip_status;
+            }
+            Fact::Created(_) | Fact::Recorded(_) | Fact::Notified(_) | Fact::Callback(_) => {}
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! The script: who calls, what the application is, what everybody does, what is expected.
+//!
+//! **Invariant: a script that was read can be run; everything that is wrong with it was said
+//! before, with its line.** The format is described in `docs/testing-your-app.md`.
+
+mod application;
+mod party;
+mod steps;
+mod wishes;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use call_proto::{Dialect, Headers};
+
+use crate::Problem;
+use crate::expected::Expected;
+use crate::read::{self, Map};
+use crate::yaml::{self, Node};
+
+pub use application::Source;
+pub(crate) use application::{Application, Page, Reply};
+pub(crate) use party::{Answer, Party};
+pub(crate) use steps::{Action, Moment, Step, Wanted};
+pub(crate) use wishes::{LegWish, List, RequestWish, Wish, Wishes};
+
+/// How long a character of speech takes, unless the script says otherwise.
+const SAY_MS_PER_CHARACTER: u64 = 60;
+/// A call that is not over after this time never is.
+const LIMIT: Duration = Duration::from_secs(3_600);
+
+const KEYS: &[&str] = &[
+    "name",
+    "call",
+    "application",
+    "caller",
+    "parties",
+    "sounds",
+    "say_ms_per_character",
+    "limit",
+    "seed",
+    "expect",
+];
+
+/// One rehearsal.
+#[derive(Clone, Debug)]
+pub struct Script {
+    /// What it is about, for people.
+    pub name: Option<String>,
+    pub(crate) call: Call,
+    pub(crate) application: Application,
+    pub(crate) caller: Vec<Step>,
+    /// Phones by client login, number or user part of a SIP address.
+    pub(crate) parties: BTreeMap<String, Vec<Party>>,
+    /// How long a sound plays, by its address or the text that is said; the first that fits.
+    pub(crate) sounds: Vec<(Expected, Duration)>,
+    pub(crate) say_ms_per_character: u64,
+    pub(crate) limit: Duration,
+    /// Identifiers are made from it.
+    pub(crate) seed: u64,
+    pub(crate) wishes: Wishes,
+}
+
+/// The call that starts everything.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    pub(crate) by_api: bool,
+    pub(crate) from: String,
+    pub(crate) to: String,
+    /// Display name of the caller.
+    pub(crate) name: Option<String>,
+    pub(crate) headers: Headers,
+    pub(crate) dialect: Dialect,
+    /// How long a call of the API may ring.
+    pub(crate) timeout: Duration,
+}
+
+impl Script {
+    /// Reads a script.
+    ///
+    /// # Errors
+    /// [`Problem`] with the line if it is not YAML, or something in it is not known.
+    pub fn parse(text: &str) -> Result<Self, Problem> {
+        let root = yaml::parse(text)?;
+        let map = Map::of(&root, "script", KEYS)?;
+        let needed = |name: &str| {
+            let missing = || Problem::new(map.line, format!("the script needs `{name}`"));
+            map.get(name).ok_or_else(missing)
+        };
+        let caller = map.get("caller").map(steps::read).transpose()?;
+        let parties = map.get("parties").map(party::read_all).transpose()?;
+        let call = Call::read(needed("call")?)?;
+        let application = Application::read(needed("application")?)?;
+        let sounds = map.get("sounds").map(sounds).transpose()?;
+        let wishes = map.get("expect").map(Wishes::read).transpose()?;
+        let script = Self {
+            name: map.text("name")?,
+            call,
+            application,
+            caller: caller.unwrap_or_default(),
+            parties: parties.unwrap_or_default(),
+            sounds: sounds.unwrap_or_default(),
+            say_ms_per_character: map
+                .number("say_ms_per_character")?
+                .unwrap_or(SAY_MS_PER_CHARACTER),
+            limit: map.duration("limit")?.unwrap_or(LIMIT),
+            seed: map.number("seed")?.unwrap_or_else(|| hash(text)),
+            wishes: wishes.unwrap_or_default(),
+        };
+        if script.expects_nothing() {
+            let text = "nothing is expected: this script cannot fail; add `expect`";
+            return Err(Problem::new(map.line, text));
+        }
+        Ok(script)
+    }
+
+    /// Where the application's answers come from.
+    #[must_use]
+    pub fn source(&self) -> &Source {
+        &self.application.source
+    }
+
+    fn expects_nothing(&self) -> bool {
+        let steps = || {
+            let phones = self.parties.values().flatten();
+            self.caller.iter().chain(phones.flat_map(Party::steps))
+        };
+        self.wishes.is_empty() && !steps().any(|step| matches!(step.action, Action::Expect(..)))
+    }
+}
+
+impl Call {
+    fn read(node: &Node) -> Result<Self, Problem> {
+        const KEYS: &[&str] = &[
+            "from",
+            "to",
+            "direction",
+            "dialect",
+            "name",
+            "headers",
+            "timeout",
+        ];
+        let map = Map::of(node, "call", KEYS)?;
+        let by_api = match map.get("direction") {
+            Some(node) => read::word(node, "direction", &[("inbound", false), ("api", true)])?,
+            None => false,
+        };
+        let dialects = [("restcomm", Dialect::RESTCOMM), ("twilio", Dialect::TWILIO)];
+        let dialect = match map.get("dialect") {
+            Some(node) => read::word(node, "dialect", &dialects)?,
+            None => Dialect::RESTCOMM,
+        };
+        if let Some(node) = map.get("timeout").filter(|_| !by_api) {
+            let text = "`timeout` is how long a call of the API may ring; nobody waits here";
+            return Err(Problem::new(node.line, text));
+        }
+        let missing = || Problem::new(map.line, "`call` needs `to`: the number that is called");
+        Ok(Self {
+            by_api,
+            from: map.text("from")?.unwrap_or_else(|| "caller".to_owned()),
+            to: map.text("to")?.ok_or_else(missing)?,
+            name: map.text("name")?,
+            headers: match map.get("headers") {
+                Some(node) => headers(node)?,
+                None => Headers::new(),
+            },
+            dialect,
+            timeout: map.duration("timeout")?.unwrap_or(Duration::from_secs(60)),
+        })
+    }
+}
+
+fn headers(node: &Node) -> Result<Headers, Problem> {
+    let mut headers = Headers::new();
+    for (key, node) in read::entries(node, "headers")? {
+        headers.push((key.name.clone(), read::text(node, &key.name)?));
+    }
+    Ok(headers)
+}
+
+fn sounds(node: &Node) -> Result<Vec<(Expected, Duration)>, Problem> {
+    let mut sounds = Vec::new();
+    for (key, node) in read::entries(node, "sounds")? {
+        let what = Expected::parse(&key.name)
+            .map_err(|error| Problem::new(key.line, format!("`sounds`: {error}")))?;
+        sounds.push((what, read::duration(node, &key.name)?));
+    }
+    Ok(sounds)
+}
+
+/// FNV-1a: the same script always gets the same identifiers, and another script gets others.
+fn hash(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}

@@ -1,0 +1,234 @@
+//! The application: where its first document is and who answers for it.
+//!
+//! **Invariant: pages of the script win over whatever else answers.**
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use call_proto::Document;
+use model::HttpMethod;
+use url::Url;
+
+use crate::Problem;
+use crate::read::{self, Map};
+use crate::yaml::{Node, Value};
+
+/// Address of an application that is no server.
+const ORIGIN: &str = "http://app/";
+
+/// Who answers requests that no page of the script answers.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Source {
+    /// Nobody: pages are all there is.
+    Pages,
+    /// Files of this folder, relative to the script.
+    Files(String),
+    /// The server at this address.
+    Url(String),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Application {
+    pub(crate) source: Source,
+    pub(crate) document: Document,
+    /// Told of each status.
+    pub(crate) status_callback: Option<String>,
+    /// By absolute address without query; in order, the last one stays.
+    pub(crate) pages: BTreeMap<String, Vec<Page>>,
+    base: Url,
+}
+
+/// One answer that stands in the script.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Page {
+    pub(crate) reply: Reply,
+    /// How long the answer takes.
+    pub(crate) after: Duration,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Reply {
+    Text {
+        status: u16,
+        content_type: Option<String>,
+        body: String,
+    },
+    /// What the application answers at this address.
+    Elsewhere(String),
+    /// There is no connection.
+    Fails,
+}
+
+impl Application {
+    pub(super) fn read(node: &Node) -> Result<Self, Problem> {
+        const KEYS: &[&str] = &[
+            "url",
+            "files",
+            "pages",
+            "start",
+            "method",
+            "fallback",
+            "status_callback",
+        ];
+        let map = Map::of(node, "application", KEYS)?;
+        let source = match (map.text("url")?, map.text("files")?) {
+            (Some(_), Some(_)) => {
+                let text = "`url` and `files` exclude each other";
+                return Err(Problem::new(map.line, text));
+            }
+            (Some(url), None) => Source::Url(url),
+            (None, Some(folder)) => Source::Files(folder),
+            (None, None) if map.has("pages") => Source::Pages,
+            (None, None) => {
+                let text = "`application` needs `url`, `files` or `pages`";
+                return Err(Problem::new(map.line, text));
+            }
+        };
+        let base = base(&map, &source)?;
+        let at = |name: &str| {
+            let node = map.get(name);
+            node.map(|node| address(&base, node, name)).transpose()
+        };
+        let url = match (&source, at("start")?) {
+            (Source::Url(_), Some(_)) => {
+                let text = "`start` has no meaning beside `url`: the first document is there";
+                return Err(Problem::new(map.line, text));
+            }
+            (Source::Url(url), None) => url.clone(),
+            (_, Some(start)) => start,
+            (_, None) => {
+                let text = "`application` needs `start`: the path of the first document";
+                return Err(Problem::new(map.line, text));
+            }
+        };
+        let methods = [("GET", HttpMethod::Get), ("POST", HttpMethod::Post)];
+        let method = match map.get("method") {
+            Some(node) => read::word(node, "method", &methods)?,
+            None => HttpMethod::Post,
+        };
+        let pages = match map.get("pages") {
+            Some(node) => pages(&base, node)?,
+            None => BTreeMap::new(),
+        };
+        Ok(Self {
+            document: Document {
+                url,
+                method,
+                fallback: at("fallback")?.map(|url| (url, method)),
+            },
+            status_callback: at("status_callback")?,
+            source,
+            pages,
+            base,
+        })
+    }
+
+    /// An address as the script writes it: the path alone if it is the application's own.
+    pub(crate) fn shown(&self, url: &str) -> String {
+        let Ok(parsed) = Url::parse(url) else {
+            return url.to_owned();
+        };
+        if parsed.origin() != self.base.origin() {
+            return url.to_owned();
+        }
+        match parsed.query() {
+            Some(query) => format!("{}?{query}", parsed.path()),
+            None => parsed.path().to_owned(),
+        }
+    }
+}
+
+fn base(map: &Map<'_>, source: &Source) -> Result<Url, Problem> {
+    let (text, line) = match (source, map.get("url")) {
+        (Source::Url(url), Some(node)) => (url.as_str(), node.line),
+        _ => (ORIGIN, map.line),
+    };
+    let parsed = Url::parse(text).ok();
+    parsed
+        .filter(|url| matches!(url.scheme(), "http" | "https"))
+        .ok_or_else(|| Problem::new(line, format!("`url`: `{text}` is no http address")))
+}
+
+fn address(base: &Url, node: &Node, what: &str) -> Result<String, Problem> {
+    let written = read::text(node, what)?;
+    match base.join(&written) {
+        Ok(url) => Ok(url.to_string()),
+        Err(_) => {
+            let text = format!("`{what}`: `{written}` is no path or address");
+            Err(Problem::new(node.line, text))
+        }
+    }
+}
+
+fn pages(base: &Url, node: &Node) -> Result<BTreeMap<String, Vec<Page>>, Problem> {
+    let mut pages = BTreeMap::new();
+    for (key, node) in read::entries(node, "pages")? {
+        let name = Node {
+            line: key.line,
+            value: Value::Text(key.name.clone()),
+        };
+        let url = address(base, &name, "pages")?;
+        let replies = match &node.value {
+            Value::List(items) => items
+                .iter()
+                .map(|item| page(base, item))
+                .collect::<Result<Vec<_>, _>>()?,
+            Value::Null | Value::Text(_) | Value::Map(_) => vec![page(base, node)?],
+        };
+        if replies.is_empty() {
+            return Err(Problem::new(node.line, "a page needs at least one answer"));
+        }
+        pages.insert(url, replies);
+    }
+    Ok(pages)
+}
+
+fn page(base: &Url, node: &Node) -> Result<Page, Problem> {
+    const KEYS: &[&str] = &["status", "content_type", "body", "file", "fails", "after"];
+    if let Value::Text(body) = &node.value {
+        return Ok(Page {
+            reply: document(body),
+            after: Duration::ZERO,
+        });
+    }
+    let map = Map::of(node, "page", KEYS)?;
+    let plain = ["status", "body", "content_type"];
+    let reply = match (map.get("file"), map.get("fails")) {
+        (None, None) => text_reply(&map)?,
+        (Some(node), None) => Reply::Elsewhere(address(base, node, "file")?),
+        (None, Some(node)) => read::word(node, "fails", &[("true", ())]).map(|()| Reply::Fails)?,
+        (Some(_), Some(node)) => {
+            let text = "`file` and `fails` exclude each other";
+            return Err(Problem::new(node.line, text));
+        }
+    };
+    if !matches!(reply, Reply::Text { .. }) && plain.iter().any(|name| map.has(name)) {
+        let text = "`file` and `fails` say all about the answer; the other keys have no meaning";
+        return Err(Problem::new(map.line, text));
+    }
+    Ok(Page {
+        reply,
+        after: map.duration("after")?.unwrap_or_default(),
+    })
+}
+
+fn text_reply(map: &Map<'_>) -> Result<Reply, Problem> {
+    let body = map.text("body")?.unwrap_or_default();
+    let typed = match map.text("content_type")? {
+        None if !body.is_empty() => Some("text/xml".to_owned()),
+        given => given,
+    };
+    Ok(Reply::Text {
+        status: map.number("status")?.unwrap_or(200),
+        content_type: typed,
+        body,
+    })
+}
+
+fn document(body: &str) -> Reply {
+    Reply::Text {
+        status: 200,
+        content_type: Some("text/xml".to_owned()),
+        body: body.to_owned(),
+    }
+}

@@ -1,0 +1,170 @@
+//! What somebody on the phone does, step by step.
+//!
+//! **Invariant: a step begins when the one before it is over.**
+
+use std::time::Duration;
+
+use crate::Problem;
+use crate::expected::{Expected, Span};
+use crate::read::{self, Map};
+use crate::yaml::{Node, Value};
+
+#[derive(Clone, Debug)]
+pub(crate) struct Step {
+    pub(crate) line: usize,
+    pub(crate) action: Action,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Action {
+    /// Wait for this to happen, perhaps only for so long.
+    Expect(Wanted, Option<Duration>),
+    /// Press these keys, one after the other.
+    Press(String),
+    /// Let time go by.
+    Wait(Duration),
+    /// Say nothing until the other side ends the call.
+    Silence,
+    Hangup,
+}
+
+/// What somebody on the phone can notice.
+#[derive(Clone, Debug)]
+pub(crate) enum Wanted {
+    /// It rings.
+    Ring,
+    /// The call is answered.
+    Answer,
+    /// The other side hangs up.
+    Hangup,
+    /// The call is refused with this SIP status.
+    Refused(u16),
+    Pause(Option<Span>),
+    Say(Expected, Moment),
+    Play(Expected, Moment),
+}
+
+/// When a sound counts as heard.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Moment {
+    Start,
+    End,
+}
+
+const WORDS: &[&str] = &["expect", "press", "speak", "wait", "silence", "hangup"];
+
+pub(super) fn read(node: &Node) -> Result<Vec<Step>, Problem> {
+    let items = read::list(node, "steps")?;
+    let steps: Vec<Step> = items.iter().map(step).collect::<Result<_, _>>()?;
+    let mut after = steps
+        .iter()
+        .skip_while(|step| !matches!(step.action, Action::Hangup | Action::Silence))
+        .skip(1);
+    match after.next() {
+        Some(step) => Err(Problem::new(
+            step.line,
+            "nothing happens after the end of the call",
+        )),
+        None => Ok(steps),
+    }
+}
+
+fn step(node: &Node) -> Result<Step, Problem> {
+    let line = node.line;
+    let action = match &node.value {
+        Value::Text(word) => match word.as_str() {
+            "hangup" => Action::Hangup,
+            "silence" => Action::Silence,
+            "expect" | "press" | "speak" | "wait" => {
+                return Err(Problem::new(line, format!("`{word}` needs a value")));
+            }
+            other => return Err(read::unknown(line, other, "step", WORDS)),
+        },
+        Value::Map(_) => {
+            let map = Map::of(node, "step", WORDS)?;
+            let (name, value) =
+                map.one_of(&["expect", "press", "speak", "wait", "silence", "hangup"])?;
+            action(name, value)?
+        }
+        Value::Null | Value::List(_) => return Err(read::wrong(node, "step", "a word or one key")),
+    };
+    Ok(Step { line, action })
+}
+
+fn action(name: &str, node: &Node) -> Result<Action, Problem> {
+    let nothing = node.value == Value::Null;
+    Ok(match name {
+        "expect" => expect(node)?,
+        "press" => Action::Press(keys(node)?),
+        "wait" => Action::Wait(read::duration(node, "wait")?),
+        "silence" if nothing => Action::Silence,
+        "silence" => Action::Wait(read::duration(node, "silence")?),
+        "hangup" if nothing => Action::Hangup,
+        "hangup" => return Err(Problem::new(node.line, "`hangup` takes no value")),
+        _ => {
+            let text = "`speak`: no verb listens to speech yet, so nobody would hear it";
+            return Err(Problem::new(node.line, text));
+        }
+    })
+}
+
+fn keys(node: &Node) -> Result<String, Problem> {
+    let keys = read::text(node, "press")?;
+    let known = |key: char| key.is_ascii_digit() || "*#ABCD".contains(key);
+    match keys.chars().find(|key| !known(*key)) {
+        Some(key) => {
+            let text = format!("`press`: there is no key `{key}`; use 0-9, *, # and A-D");
+            Err(Problem::new(node.line, text))
+        }
+        None => Ok(keys),
+    }
+}
+
+fn expect(node: &Node) -> Result<Action, Problem> {
+    const KEYS: &[&str] = &[
+        "say", "play", "pause", "ring", "answer", "refused", "hangup", "at", "within",
+    ];
+    if let Value::Text(_) = &node.value {
+        let words = ["ring", "answer", "hangup", "pause"].map(|word| (word, word));
+        let word = read::word(node, "expect", &words)?;
+        return Ok(Action::Expect(plain(word), None));
+    }
+    let map = Map::of(node, "expect", KEYS)?;
+    let (name, value) = map.one_of(&[
+        "say", "play", "pause", "ring", "answer", "refused", "hangup",
+    ])?;
+    let moment = match map.get("at") {
+        Some(node) if !matches!(name, "say" | "play") => {
+            return Err(Problem::new(node.line, "`at` belongs to `say` and `play`"));
+        }
+        Some(node) => read::word(
+            node,
+            "at",
+            &[("start", Moment::Start), ("end", Moment::End)],
+        )?,
+        None => Moment::End,
+    };
+    let wanted = match (name, &value.value) {
+        ("say", _) => Wanted::Say(sound(value, "say")?, moment),
+        ("play", _) => Wanted::Play(sound(value, "play")?, moment),
+        ("refused", _) => Wanted::Refused(read::number(value, "refused")?),
+        ("pause", Value::Text(_)) => Wanted::Pause(Some(read::span(value, "pause")?)),
+        (word, Value::Null) => plain(word),
+        (word, _) => return Err(Problem::new(value.line, format!("`{word}` takes no value"))),
+    };
+    Ok(Action::Expect(wanted, map.duration("within")?))
+}
+
+fn sound(node: &Node, what: &str) -> Result<Expected, Problem> {
+    read::text(node, what)?;
+    read::expected(node, what)
+}
+
+fn plain(word: &str) -> Wanted {
+    match word {
+        "ring" => Wanted::Ring,
+        "answer" => Wanted::Answer,
+        "pause" => Wanted::Pause(None),
+        _ => Wanted::Hangup,
+    }
+}

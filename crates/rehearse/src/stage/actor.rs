@@ -1,0 +1,231 @@
+//! The people on the phone: they do their steps one after the other, when what they wait for has
+//! come.
+//!
+//! **Invariant: of each person at most one failure is told: after it the rest means nothing.**
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use call_proto::{DigitWay, Event, MediaEvent};
+use model::{CallSid, Timestamp};
+
+use super::far_side::Doing;
+use super::{Due, START, Stage};
+use crate::expected::seconds;
+use crate::heard::{Heard, Sense};
+use crate::script::{Action, Step, Wanted};
+
+/// From one key to the next.
+const KEY_PACE: Duration = Duration::from_millis(250);
+/// So many of the things that were heard are told.
+const TOLD: usize = 6;
+
+/// A person with steps.
+pub(super) struct Actor {
+    call: Option<CallSid>,
+    steps: VecDeque<Step>,
+    /// What was heard before this is used up.
+    cursor: usize,
+    /// Busy until then.
+    ready_at: Timestamp,
+    /// What it waits for must come until then.
+    deadline: Option<Timestamp>,
+}
+
+/// What a key press is to the call.
+fn key_event(key: char) -> Event {
+    Event::Media(MediaEvent::Digit {
+        digit: key,
+        way: DigitWay::Event,
+    })
+}
+
+impl Stage<'_> {
+    /// Somebody with steps comes in.
+    pub(super) fn enter(&mut self, call: Option<CallSid>, steps: &[Step]) {
+        self.begun.extend(steps.iter().map(|step| step.line));
+        self.actors.push(Actor {
+            call,
+            steps: steps.iter().cloned().collect(),
+            cursor: 0,
+            ready_at: self.now,
+            deadline: None,
+        });
+    }
+
+    /// Everybody does what can be done now.
+    pub(super) fn act(&mut self) {
+        for at in 0..self.actors.len() {
+            while self.step(at) {}
+        }
+    }
+
+    /// Whether a step was done.
+    fn step(&mut self, at: usize) -> bool {
+        let actor = &self.actors[at];
+        let Some(call) = actor.call else { return false };
+        let Some(Step { line, action }) = actor.steps.front().cloned() else {
+            return false;
+        };
+        if self.now < actor.ready_at {
+            return false;
+        }
+        match action {
+            Action::Expect(wanted, within) => match self.find(at, call, &wanted) {
+                Some(found) => {
+                    self.actors[at].cursor = found + 1;
+                    self.actors[at].deadline = None;
+                }
+                None if self.is_over(call) || self.is_late(at) => {
+                    return self.gives_up(at, call, line, &wanted, within);
+                }
+                None => {
+                    self.limits(at, within);
+                    return false;
+                }
+            },
+            Action::Press(_) | Action::Hangup if self.is_over(call) => {
+                return self.too_late(at, line);
+            }
+            Action::Press(_) if !self.is_up(call) => return false,
+            Action::Press(keys) => self.press(at, call, &keys),
+            Action::Wait(length) => self.pauses(at, length),
+            Action::Silence if self.is_over(call) => {}
+            Action::Silence => return false,
+            Action::Hangup => self.far_side_does(call, Doing::HangUp),
+        }
+        self.actors[at].steps.pop_front();
+        true
+    }
+
+    fn press(&mut self, at: usize, call: CallSid, keys: &str) {
+        let mut after = Duration::ZERO;
+        for key in keys.chars() {
+            self.later(after, Due::Tell(call, key_event(key)));
+            after += KEY_PACE;
+        }
+        self.pauses(at, after);
+    }
+
+    fn pauses(&mut self, at: usize, length: Duration) {
+        self.actors[at].ready_at = self.now + length;
+        self.later(length, Due::Wake);
+    }
+
+    fn find(&self, at: usize, call: CallSid, wanted: &Wanted) -> Option<usize> {
+        let cursor = self.actors[at].cursor;
+        let heard = self.heard.get(&call)?;
+        let found = heard.iter().skip(cursor).position(|heard| heard.is(wanted));
+        found.map(|found| cursor + found)
+    }
+
+    fn is_late(&self, at: usize) -> bool {
+        let deadline = self.actors[at].deadline;
+        deadline.is_some_and(|deadline| self.now > deadline)
+    }
+
+    /// Starts the time within which something must come.
+    fn limits(&mut self, at: usize, within: Option<Duration>) {
+        if let Some(within) = within
+            && self.actors[at].deadline.is_none()
+        {
+            self.actors[at].deadline = Some(self.now + within);
+            // What comes at the last moment is not late.
+            self.later(within + Duration::from_millis(1), Due::Wake);
+        }
+    }
+
+    fn gives_up(
+        &mut self,
+        at: usize,
+        call: CallSid,
+        line: usize,
+        wanted: &Wanted,
+        within: Option<Duration>,
+    ) -> bool {
+        let heard = self.heard.get(&call).map_or(&[][..], Vec::as_slice);
+        let text = format!(
+            "expected {wanted}{}, but there was {}",
+            within.map_or_else(String::new, |within| format!(" within {}", seconds(within))),
+            told(&heard[self.actors[at].cursor.min(heard.len())..])
+        );
+        self.actor_fails(at, line, text)
+    }
+
+    fn too_late(&mut self, at: usize, line: usize) -> bool {
+        let call = self.actors[at].call;
+        let over = call.and_then(|call| self.heard.get(&call)?.last());
+        let when = over.map_or_else(String::new, |over| {
+            format!(" at {}", seconds(over.from.since(START)))
+        });
+        self.actor_fails(at, line, format!("the call was over already{when}"))
+    }
+
+    fn actor_fails(&mut self, at: usize, line: usize, text: String) -> bool {
+        self.actors[at].steps.clear();
+        self.run.fails(line, text);
+        false
+    }
+
+    /// Everybody who has steps of their own.
+    fn casts(&self) -> Vec<(&str, Vec<&Step>)> {
+        let script = self.script;
+        let mut casts = Vec::new();
+        if script.call.by_api {
+            casts.push((script.call.to.as_str(), script.caller.iter().collect()));
+        }
+        for (name, phones) in &script.parties {
+            for phone in phones {
+                casts.push((name.as_str(), phone.steps().collect()));
+            }
+        }
+        casts
+    }
+
+    /// After the end: steps that nobody came to.
+    pub(super) fn settle(&mut self) {
+        for at in 0..self.actors.len() {
+            // Nobody waits any longer.
+            self.actors[at].ready_at = self.now;
+            while self.step(at) {
+                self.actors[at].ready_at = self.now;
+            }
+        }
+        let mut missed = Vec::new();
+        for (name, steps) in self.casts() {
+            let expects = |step: &&Step| matches!(step.action, Action::Expect(..));
+            if let Some(step) = steps.into_iter().find(expects)
+                && !self.begun.contains(&step.line)
+            {
+                missed.push((step.line, format!("`{name}` never answered a call")));
+            }
+        }
+        for (line, text) in missed {
+            self.run.fails(line, text);
+        }
+    }
+}
+
+/// What was heard, in short.
+fn told(heard: &[Heard]) -> String {
+    if heard.is_empty() {
+        return "nothing".to_owned();
+    }
+    let from = heard.len().saturating_sub(TOLD);
+    let mut lines: Vec<String> = heard[from..].iter().map(one).collect();
+    if from > 0 {
+        lines.insert(0, format!("{from} more"));
+    }
+    lines.join(", ")
+}
+
+fn one(heard: &Heard) -> String {
+    let at = seconds(heard.from.since(START));
+    match (&heard.sense, heard.cut, heard.until) {
+        (Sense::Say(_) | Sense::Play(_), true, Some(until)) => {
+            let cut = seconds(until.since(START));
+            format!("{} at {at}, cut off at {cut}", heard.sense)
+        }
+        _ => format!("{} at {at}", heard.sense),
+    }
+}

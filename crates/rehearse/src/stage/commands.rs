@@ -1,0 +1,235 @@
+//! Carries out what the call asks of the world.
+//!
+//! **Invariant: commands are carried out in order, as a server does it.**
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use call_proto::{
+    Addressed, Command, Entry, Event, Fact, FetchFailure, FetchRequest, Fetched, Lane, Req, Route,
+    Target, Unreachable, Via,
+};
+use model::{CallSid, Direction, error};
+
+use super::far_side::FarSide;
+use super::{Due, Stage};
+use crate::Asked;
+use crate::heard::{Heard, Sense};
+use crate::script::{Answer, Page, Party, Reply, Script};
+
+impl Stage<'_> {
+    pub(super) fn carry_out(&mut self) {
+        loop {
+            let commands = self.family.poll_commands();
+            if commands.is_empty() {
+                return;
+            }
+            for Addressed { call, command } in commands {
+                self.command(call, command);
+            }
+        }
+    }
+
+    fn command(&mut self, call: CallSid, command: Command) {
+        match command {
+            Command::Commit(facts) => facts.into_iter().for_each(|fact| self.fact(fact)),
+            Command::Resolve { req, targets } => {
+                let routes = targets.iter().map(|target| self.resolve(target)).collect();
+                self.tell_soon(call, Event::Resolved { req, routes });
+            }
+            Command::Fetch { req, request } => self.fetch(call, req, request),
+            Command::Speak { req, text, .. } => self.speak(call, req, text),
+            Command::Load { req, url } => self.load(call, req, url),
+            Command::Leg(command) => self.leg_command(call, command),
+            Command::Media(command) => self.media_command(call, command),
+            Command::Trace(entry) => self.trace(entry),
+            Command::Forget => {}
+        }
+    }
+
+    fn fact(&mut self, fact: Fact) {
+        self.run.apply(&fact);
+        match fact {
+            Fact::Created(record) => {
+                let name = match record.direction {
+                    Direction::Inbound => "caller".to_owned(),
+                    Direction::OutboundApi | Direction::OutboundDial => record.to.clone(),
+                };
+                self.sides.insert(record.sid, FarSide::new());
+                self.run.created(&name, *record);
+            }
+            Fact::Notified(notification) => self.run.notifications.push(notification),
+            Fact::Callback(callback) => {
+                let told = Asked {
+                    at: self.now,
+                    call: callback.call,
+                    method: callback.method,
+                    url: callback.url,
+                    params: callback.params,
+                };
+                self.application.callback(&told);
+                self.run.callbacks.push(told);
+            }
+            Fact::Ringing { .. }
+            | Fact::Answered { .. }
+            | Fact::Ended { .. }
+            | Fact::Recorded(_) => {}
+        }
+    }
+
+    /// A pause is heard as long as no other verb follows.
+    fn trace(&mut self, entry: Entry) {
+        if entry.lane == Lane::Rcml {
+            let heard = self.heard.entry(entry.call).or_default();
+            let pause = heard
+                .iter_mut()
+                .rev()
+                .find(|heard| heard.sense == Sense::Pause);
+            if let Some(pause) = pause {
+                pause.ends(self.now, false);
+            }
+            if entry.what == "<Pause>" {
+                heard.push(Heard::begins(Sense::Pause, self.now));
+            }
+        }
+        self.run.entry(entry);
+    }
+
+    fn resolve(&mut self, target: &Target) -> Result<Vec<Route>, Unreachable> {
+        let unreachable = |text: String| Unreachable {
+            code: error::UNREACHABLE_TARGET,
+            text,
+        };
+        let Some(parties) = parties(self.script, target) else {
+            let text = format!(
+                "`{}` is not among the parties of the script",
+                address_of(target)
+            );
+            return Err(unreachable(text));
+        };
+        let routes = routes(target, parties, &mut self.phones);
+        if routes.is_empty() {
+            return Err(unreachable(format!(
+                "`{}` is unreachable",
+                address_of(target)
+            )));
+        }
+        Ok(routes)
+    }
+
+    fn fetch(&mut self, call: CallSid, req: Req, request: FetchRequest) {
+        let asked = Asked {
+            at: self.now,
+            call,
+            method: request.method,
+            url: request.url,
+            params: request.params,
+        };
+        let (result, after) = match self.page(&asked.url) {
+            Some(page) => (self.answer(page.reply, &asked), page.after),
+            None => (self.application.document(&asked), Duration::ZERO),
+        };
+        self.run.requests.push(asked);
+        let fetched = Event::Fetched { req, result };
+        self.later(after, Due::Tell(call, fetched));
+    }
+
+    fn answer(&mut self, reply: Reply, asked: &Asked) -> Result<Fetched, FetchFailure> {
+        match reply {
+            Reply::Text {
+                status,
+                content_type,
+                body,
+            } => Ok(Fetched {
+                status,
+                content_type,
+                body,
+                url: asked.url.clone(),
+            }),
+            Reply::Elsewhere(url) => {
+                let there = Asked {
+                    url,
+                    ..asked.clone()
+                };
+                let mut fetched = self.application.document(&there)?;
+                fetched.url.clone_from(&asked.url);
+                Ok(fetched)
+            }
+            Reply::Fails => Err(FetchFailure {
+                code: error::FETCH_IO,
+                text: format!("{} could not be reached", asked.url),
+            }),
+        }
+    }
+
+    /// What the script answers at an address; the last of several answers stays.
+    pub(super) fn page(&mut self, url: &str) -> Option<Page> {
+        let pages = &self.script.application.pages;
+        let bare = url.split(['?', '#']).next().unwrap_or(url);
+        let (key, replies) = [url, bare]
+            .into_iter()
+            .find_map(|key| pages.get(key).map(|replies| (key, replies)))?;
+        let count = self.asked.entry(key.to_owned()).or_default();
+        let page = replies.get(*count).or(replies.last()).cloned();
+        *count += 1;
+        page
+    }
+}
+
+/// The phones of a target: by its whole address, or the user part of it.
+pub(super) fn parties<'a>(script: &'a Script, target: &Target) -> Option<&'a Vec<Party>> {
+    let address = address_of(target);
+    let whole = script.parties.get(address);
+    whole.or_else(|| script.parties.get(&user_of(address)))
+}
+
+/// The ways to the phones of a target. Only a client has several.
+pub(super) fn routes(
+    target: &Target,
+    parties: &[Party],
+    phones: &mut BTreeMap<String, Party>,
+) -> Vec<Route> {
+    let many = match target {
+        Target::Client(_) => parties.len(),
+        Target::Number(_) | Target::Sip(_) => 1,
+    };
+    let mut routes = Vec::new();
+    for (at, party) in parties.iter().take(many).enumerate() {
+        if matches!(party.answer, Answer::Unreachable) {
+            continue;
+        }
+        let (uri, via) = match target {
+            Target::Client(login) => (
+                format!("sip:{login}@phone{}.invalid", at + 1),
+                Via::Binding(format!("{login}/{at}")),
+            ),
+            Target::Number(number) => (
+                format!("sip:{number}@trunk.invalid"),
+                Via::Trunk("trunk".to_owned()),
+            ),
+            Target::Sip(uri) => (uri.clone(), Via::Uri(uri.clone())),
+        };
+        phones.insert(uri.clone(), party.clone());
+        routes.push(Route {
+            uri,
+            to: None,
+            from_host: "patchcord.invalid".to_owned(),
+            via,
+            credentials: None,
+        });
+    }
+    routes
+}
+
+fn address_of(target: &Target) -> &str {
+    match target {
+        Target::Client(text) | Target::Number(text) | Target::Sip(text) => text,
+    }
+}
+
+/// The user part of an address, however it is written.
+pub(super) fn user_of(address: &str) -> String {
+    let rest = address.split("sip:").last().unwrap_or(address);
+    let user = rest.split(['@', ';', '?', '>']).next();
+    user.unwrap_or_default().to_owned()
+}

@@ -1,0 +1,199 @@
+//! Sounds without samples: what plays on which leg, and for how long.
+//!
+//! **Invariant: one leg plays one thing at a time; the next replaces it.**
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use call_proto::{AudioFailure, Clip, Event, MediaCommand, MediaEvent, PlayId, Req, Sound};
+use model::{CallSid, RecordingSid, Timestamp, error};
+
+use super::{Due, Stage};
+use crate::heard::{Heard, Sense};
+use crate::script::Reply;
+
+/// How long a sound plays of which nobody knows the length.
+const SOME_SOUND: Duration = Duration::from_secs(1);
+
+/// How long a key and the silence behind it last.
+const KEY_LENGTH: Duration = Duration::from_millis(200);
+/// How long `w` waits.
+const KEY_PAUSE: Duration = Duration::from_millis(500);
+
+#[derive(Default)]
+pub(super) struct Media {
+    /// What each clip is; the index is its number.
+    clips: Vec<Sense>,
+    /// What plays on a leg, and where it stands in what is heard there.
+    playing: BTreeMap<CallSid, (PlayId, usize)>,
+    recording: BTreeMap<RecordingSid, Timestamp>,
+}
+
+impl Stage<'_> {
+    pub(super) fn speak(&mut self, call: CallSid, req: Req, text: String) {
+        let length = self.scripted_length(&text).unwrap_or_else(|| {
+            let characters = text.chars().count() as u64;
+            Duration::from_millis(characters.saturating_mul(self.script.say_ms_per_character))
+        });
+        self.audio(call, req, Sense::Say(text), Ok(length));
+    }
+
+    pub(super) fn load(&mut self, call: CallSid, req: Req, url: String) {
+        let length = match self.scripted_length(&url) {
+            Some(length) => Ok(length),
+            None => match self.page(&url) {
+                Some(page) => match page.reply {
+                    Reply::Text { status: 200, .. } | Reply::Elsewhere(_) => Ok(SOME_SOUND),
+                    Reply::Text { status, .. } => {
+                        Err(format!("{url} answered with status {status}"))
+                    }
+                    Reply::Fails => Err(format!("{url} could not be reached")),
+                },
+                None => {
+                    let known = self.application.sound(call, &url);
+                    known.map(|length| length.unwrap_or(SOME_SOUND))
+                }
+            },
+        };
+        self.audio(call, req, Sense::Play(url), length);
+    }
+
+    fn scripted_length(&self, what: &str) -> Option<Duration> {
+        let mut sounds = self.script.sounds.iter();
+        let found = sounds.find(|(expected, _)| expected.fits(Some(what)));
+        found.map(|(_, length)| *length)
+    }
+
+    fn audio(&mut self, call: CallSid, req: Req, what: Sense, length: Result<Duration, String>) {
+        let result = match length {
+            Ok(length) => {
+                self.media.clips.push(what);
+                let id = self.media.clips.len() as u64 - 1;
+                Ok(Clip { id, length })
+            }
+            Err(text) => Err(AudioFailure {
+                code: error::MEDIA_DOWNLOAD,
+                text,
+            }),
+        };
+        self.tell_soon(call, Event::Audio { req, result });
+    }
+
+    pub(super) fn media_command(&mut self, call: CallSid, command: MediaCommand) {
+        match command {
+            MediaCommand::Open { .. } => {
+                let sdp = format!("description for {}", self.run.name(call));
+                self.tell_soon(call, Event::Media(MediaEvent::Opened { sdp }));
+            }
+            MediaCommand::Remote { .. } => {}
+            MediaCommand::Renegotiate { .. } => {
+                let sdp = Ok("new description".to_owned());
+                self.tell_soon(call, Event::Media(MediaEvent::Renegotiated { sdp }));
+            }
+            MediaCommand::Play { play, sound, times } => self.play_sound(call, play, sound, times),
+            MediaCommand::StopPlay { play } => {
+                if self
+                    .media
+                    .playing
+                    .get(&call)
+                    .is_some_and(|(now, _)| *now == play)
+                {
+                    self.cut_off(call);
+                }
+            }
+            MediaCommand::SendDigits { play, digits } => self.send_keys(call, play, &digits),
+            MediaCommand::ListenDigits { .. }
+            | MediaCommand::Bridge { .. }
+            | MediaCommand::Unbridge { .. } => {}
+            MediaCommand::Record { recording, .. } => {
+                self.media.recording.insert(recording, self.now);
+            }
+            MediaCommand::StopRecord { recording } => self.recorded(call, recording),
+            MediaCommand::Close => {
+                self.all_is_quiet(call);
+                let closed = MediaEvent::Closed {
+                    packets_in: 0,
+                    packets_out: 0,
+                    lost: 0,
+                };
+                self.tell_soon(call, Event::Media(closed));
+            }
+        }
+    }
+
+    fn play_sound(&mut self, call: CallSid, play: PlayId, sound: Sound, times: Option<u32>) {
+        self.cut_off(call);
+        let sense = match sound {
+            Sound::Ringback => Sense::Ring,
+            Sound::Clip(clip) => {
+                let number = usize::try_from(clip.id).unwrap_or(usize::MAX);
+                let known = self.media.clips.get(number).cloned();
+                known.unwrap_or(Sense::Play(String::new()))
+            }
+        };
+        let place = self.heard.get(&call).map_or(0, Vec::len);
+        self.hears(call, Heard::begins(sense, self.now));
+        self.media.playing.insert(call, (play, place));
+        if let (Sound::Clip(clip), Some(times)) = (sound, times) {
+            let done = Event::Media(MediaEvent::PlayDone { play });
+            self.later(clip.length.saturating_mul(times), Due::Tell(call, done));
+        }
+    }
+
+    fn send_keys(&mut self, call: CallSid, play: PlayId, keys: &str) {
+        self.cut_off(call);
+        let place = self.heard.get(&call).map_or(0, Vec::len);
+        self.hears(call, Heard::begins(Sense::Keys(keys.to_owned()), self.now));
+        self.media.playing.insert(call, (play, place));
+        let length = keys
+            .chars()
+            .map(|key| if key == 'w' { KEY_PAUSE } else { KEY_LENGTH });
+        let done = Event::Media(MediaEvent::PlayDone { play });
+        self.later(length.sum(), Due::Tell(call, done));
+    }
+
+    /// A play-out came to its end.
+    pub(super) fn played(&mut self, call: CallSid, done: PlayId) {
+        if self
+            .media
+            .playing
+            .get(&call)
+            .is_some_and(|(play, _)| *play == done)
+        {
+            self.sound_ends(call, false);
+        }
+    }
+
+    fn cut_off(&mut self, call: CallSid) {
+        self.sound_ends(call, true);
+    }
+
+    fn sound_ends(&mut self, call: CallSid, cut: bool) {
+        if let Some((_, place)) = self.media.playing.remove(&call)
+            && let Some(heard) = self.heard.get_mut(&call).and_then(|all| all.get_mut(place))
+        {
+            heard.ends(self.now, cut);
+        }
+    }
+
+    /// Nothing is heard on a leg any more.
+    pub(super) fn all_is_quiet(&mut self, call: CallSid) {
+        self.cut_off(call);
+        for heard in self.heard.get_mut(&call).into_iter().flatten() {
+            heard.ends(self.now, true);
+        }
+    }
+
+    fn recorded(&mut self, call: CallSid, recording: RecordingSid) {
+        let Some(since) = self.media.recording.remove(&recording) else {
+            return;
+        };
+        let duration_ms = self.now.as_millis() - since.as_millis();
+        let recorded = MediaEvent::Recorded {
+            recording,
+            duration_ms,
+            size_bytes: 44 + 16 * duration_ms,
+        };
+        self.tell_soon(call, Event::Media(recorded));
+    }
+}

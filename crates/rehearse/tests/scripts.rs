@@ -1,0 +1,710 @@
+//! Scripts from text to outcome, through the public interface.
+
+use std::time::Duration;
+
+use call_proto::{FetchFailure, Fetched};
+use model::CallSid;
+use rehearse::report::{self, Rehearsed};
+use rehearse::{Application, Asked, Run, Script};
+
+/// Answers what no page does.
+#[derive(Default)]
+struct Nobody {
+    told: Vec<Asked>,
+}
+
+impl Application for Nobody {
+    fn document(&mut self, asked: &Asked) -> Result<Fetched, FetchFailure> {
+        let there = asked.url.ends_with("/file.xml");
+        Ok(Fetched {
+            status: if there { 200 } else { 404 },
+            content_type: there.then(|| "text/xml".to_owned()),
+            body: if there {
+                "<Response><Say>from a file</Say></Response>".to_owned()
+            } else {
+                String::new()
+            },
+            url: asked.url.clone(),
+        })
+    }
+
+    fn sound(&mut self, _: CallSid, url: &str) -> Result<Option<Duration>, String> {
+        if url.contains("missing") {
+            return Err(format!("{url} answered with status 404"));
+        }
+        Ok(url.contains("two").then(|| Duration::from_secs(2)))
+    }
+
+    fn callback(&mut self, told: &Asked) {
+        self.told.push(told.clone());
+    }
+}
+
+fn rehearse(text: &str) -> Run {
+    let script = Script::parse(text).unwrap_or_else(|problem| panic!("{problem}\n{text}"));
+    rehearse::run(&script, &mut Nobody::default())
+}
+
+/// The failures, a line each.
+fn failures(run: &Run) -> String {
+    let lines = run
+        .failures
+        .iter()
+        .map(|failure| format!("{}: {}", failure.line, failure.text));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[track_caller]
+fn passes(text: &str) -> Run {
+    let run = rehearse(text);
+    assert_eq!(failures(&run), "", "{:#?}", run.trace);
+    run
+}
+
+/// A script with one page and these further lines.
+fn with_page(page: &str, rest: &str) -> String {
+    format!(
+        "call: {{to: '1000', from: kim}}\n\
+         application: {{start: /v, pages: {{/v: \"<Response>{page}</Response>\"}}}}\n{rest}"
+    )
+}
+
+#[test]
+fn a_caller_hears_and_hangs_up() {
+    let run = passes(&with_page(
+        "<Say>Hello there</Say><Pause length='2'/><Play>/two.wav</Play>",
+        "caller:
+  - expect: ring
+  - expect: answer
+  - expect: {say: Hello there}
+  - expect: {pause: 2s}
+  - expect: {play: ~two.wav$, at: start}
+  - wait: 500ms
+  - hangup
+expect:
+  verbs: [Say, Pause, Play]
+  requests: [POST /v: {From: kim, To: '1000', CallStatus: ringing, CallSid: '~^CA', Digits: null}]
+  legs: {caller: {status: completed, reason: hung-up, duration: 3s, ring: null, sip_status: null}}
+  notifications: []
+  callbacks: []
+  dial_call_status: []
+  duration: 3.16s
+",
+    ));
+    assert!(run.passed());
+}
+
+#[test]
+fn everybody_who_is_dialled_does_what_the_script_says() {
+    // What the party does, and what becomes of the dial.
+    let table = [
+        (
+            "{answers_after: 2s, hangs_up_after: 5s}",
+            "completed",
+            "5s",
+            "200",
+        ),
+        (
+            "{answers_after: 2s, rings_after: 1s, then: [{wait: 5s}, hangup]}",
+            "completed",
+            "5s",
+            "200",
+        ),
+        ("busy", "busy", "0s", "486"),
+        ("{rejects: 603, after: 1s}", "busy", "0s", "603"),
+        (
+            "{rejects: 500, rings_after: 1s, after: 2s}",
+            "failed",
+            "0s",
+            "500",
+        ),
+        ("no_answer", "no-answer", "0s", "null"),
+        (
+            "[busy, {answers_after: 1s, hangs_up_after: 3s}]",
+            "completed",
+            "0s",
+            "486",
+        ),
+    ];
+    for (party, status, duration, _) in table {
+        let run = rehearse(&with_page(
+            "<Dial action='/after' timeout='10'><Client>ann</Client></Dial>",
+            &format!(
+                "parties: {{ann: {party}}}
+expect:
+  dial_call_status: [{status}]
+  legs: {{ann: {{duration: {duration}}}}}
+  requests: [POST /v, POST /after: {{DialCallStatus: {status}}}]
+"
+            ),
+        ));
+        assert_eq!(failures(&run), "", "{party}");
+    }
+    let run = passes(&with_page(
+        "<Dial action='/after'><Client>ann</Client></Dial>",
+        "parties: {ann: unreachable}\nexpect: {dial_call_status: [failed], notifications: [...]}\n",
+    ));
+    assert_eq!(run.legs.len(), 1);
+}
+
+#[test]
+fn targets_are_found_by_address_or_user_part() {
+    let table = [
+        ("<Number>+15550100</Number>", "'+15550100'"),
+        ("<Sip>sip:bob@far.example</Sip>", "bob"),
+        ("<Sip>sip:bob@far.example</Sip>", "'sip:bob@far.example'"),
+        ("<Client>bob</Client>", "bob"),
+    ];
+    for (noun, party) in table {
+        let run = rehearse(&with_page(
+            &format!("<Dial>{noun}</Dial>"),
+            &format!(
+                "parties: {{{party}: {{hangs_up_after: 1s}}}}
+expect: {{legs: {{caller: completed}}, duration: 2s}}
+"
+            ),
+        ));
+        assert_eq!(failures(&run), "", "{noun} {party}");
+    }
+}
+
+#[test]
+fn pages_answer_in_order_and_the_last_one_stays() {
+    let run = passes(
+        "call: {to: '1', direction: inbound, dialect: twilio, name: Kim, headers: {X-Tag: '7', Diversion: '<sip:bob@far.example>'}}
+application:
+  start: /v
+  method: GET
+  fallback: /sorry
+  status_callback: /status
+  pages:
+    /v:
+      - {fails: true}
+    /sorry: {status: 200, content_type: text/plain, body: sorry, after: 2s}
+expect:
+  requests: [GET /v, GET /sorry: {ErrorCode: ~., SipHeader_X-Tag: '7', CallerName: Kim, ForwardedFrom: bob}]
+  callbacks: [POST /status: {CallStatus: completed}]
+  notifications: [~.]
+  duration: 2.3s
+",
+    );
+    assert_eq!(run.callbacks.len(), 1);
+    passes(
+        "call: {to: '1'}
+application:
+  start: /v
+  pages:
+    /v: ['<Response><Say>one</Say><Redirect>/v</Redirect></Response>', {file: /file.xml}]
+expect: {verbs: [Say, Redirect, Say], requests: [/v, /v]}
+caller: [{expect: {say: from a file}}, {expect: hangup}]
+",
+    );
+}
+
+#[test]
+fn sounds_take_the_time_the_script_says() {
+    passes(&with_page(
+        "<Say>abcde</Say><Say>ab</Say><Play loop='2'>/a.wav</Play><Play>/b.wav</Play>",
+        "sounds: {~a.wav: 3s, ab: 4s}\nsay_ms_per_character: 100\nexpect: {duration: 11.5s}\n",
+    ));
+    passes(&with_page(
+        "<Play>/missing.wav</Play>",
+        "expect: {notifications: [~.], legs: {caller: {reason: audio-failed}}}\n",
+    ));
+}
+
+#[test]
+fn the_api_calls_somebody_who_then_does_the_steps() {
+    passes(
+        "call: {to: ann, from: '+1999', direction: api, timeout: 20s}
+application: {start: /v, pages: {/v: '<Response><Say>Hi</Say></Response>'}, status_callback: /leg}
+caller: [{expect: {say: Hi}}, {expect: hangup}]
+parties: {ann: {answers_after: 3s}}
+expect:
+  legs: {ann: {status: completed, ring: 3s}}
+  callbacks: [/leg: {CallStatus: initiated}, ..., /leg: {CallbackEvent: completed}]
+",
+    );
+    for (to, name) in [("sip:ann@far.example", "ann"), ("+15550100", "+15550100")] {
+        passes(&format!(
+            "call: {{to: '{to}', direction: api}}
+application: {{start: /v, pages: {{/v: '<Response><Say>Hi</Say></Response>'}}}}
+parties: {{'{name}': {{answers_after: 3s, then: [{{expect: {{say: Hi, at: start}}}}, hangup]}}}}
+expect: {{legs: {{'{name}': {{status: completed, reason: hung-up, ring: 3s}}}}}}
+"
+        ));
+    }
+    // Who is not described answers after a second.
+    passes(
+        "call: {to: ann, direction: api}
+application: {start: /v, pages: {/v: <Response><Hangup/></Response>}}
+expect: {legs: {ann: {ring: 1s}}}
+",
+    );
+    let run = rehearse(
+        "call: {to: ann, direction: api, timeout: 5s}
+application: {start: /v, pages: {/v: '<Response/>'}}
+parties: {ann: no_answer}
+caller: [{expect: {say: Hi}}]
+expect: {legs: {ann: no-answer}, duration: 5s}
+",
+    );
+    assert_eq!(failures(&run), "4: `ann` never answered a call");
+}
+
+#[test]
+fn keys_become_events_of_the_call() {
+    let run = passes(&with_page(
+        "<Pause length='1'/><Say>Press</Say><Pause length='5'/>",
+        "caller: [{expect: {say: Press, at: start}}, {press: '12#'}, {silence: 1s}, silence]
+expect: {verbs: [...]}
+",
+    ));
+    let keys: Vec<u128> = run
+        .trace
+        .iter()
+        .filter(|entry| entry.what == "INFO")
+        .map(|entry| entry.at.since(run.started).as_millis())
+        .collect();
+    assert_eq!(keys, [1_000, 1_250, 1_500]);
+}
+
+#[test]
+fn failures_say_what_was_seen_instead() {
+    let two_says = "<Say>Hello</Say><Say>Bye</Say>";
+    let dial = "<Dial action='/after'><Client>ann</Client></Dial>";
+    let table = [
+        (
+            two_says,
+            "caller: [{expect: {say: Goodbye}}]",
+            "3: expected say `Goodbye`, but there was ring at 0s, answer at 0s, say `Hello` at 0s, \
+             say `Bye` at 0.3s, hangup at 0.48s",
+        ),
+        (
+            two_says,
+            "caller: [{expect: {say: Bye}}, {expect: {say: Hello}}]",
+            "3: expected say `Hello`, but there was hangup at 0.48s",
+        ),
+        (
+            two_says,
+            "caller: [{expect: {say: Hello, at: start}}, {wait: 100ms}, hangup]\nexpect: {verbs: [Say, Say]}",
+            "4: expected verb `Say`, but there was none after Say",
+        ),
+        (
+            two_says,
+            "caller: [{expect: {say: Bye}}, {expect: hangup}, {press: '1'}]",
+            "3: the call was over already at 0.48s",
+        ),
+        (
+            two_says,
+            "caller: [{expect: {say: Bye, within: 479ms}}]",
+            "3: expected say `Bye` within 0.479s, but there was ring at 0s, answer at 0s, \
+             say `Hello` at 0s, say `Bye` at 0.3s",
+        ),
+        (
+            two_says,
+            "caller: [{expect: {say: Hello, within: 300ms}}, {expect: {hangup: , within: 180ms}}]",
+            "",
+        ),
+        (
+            "<Reject reason='busy'/>",
+            "caller: [{expect: {refused: 603}}]",
+            "3: expected refused 603, but there was ring at 0s, refused 486 at 0s",
+        ),
+        (
+            two_says,
+            "expect: {verbs: [Say, Dial]}",
+            "3: expected verb `Dial`, but it was Say",
+        ),
+        (
+            two_says,
+            "expect: {verbs: [Say]}",
+            "3: expected no more verb, but there was Say",
+        ),
+        (
+            two_says,
+            "expect: {verbs: [..., Dial, ...]}",
+            "3: expected verb `Dial`, but there was Say, Say",
+        ),
+        (
+            two_says,
+            "expect: {duration: 1s..2s}",
+            "3: expected a duration of 1s..2s, but it was 0.48s",
+        ),
+        (
+            two_says,
+            "expect: {requests: [GET /v]}",
+            "3: expected request GET `/v`, but it was POST /v",
+        ),
+        (
+            two_says,
+            "expect: {callbacks: [/status]}",
+            "3: expected callback `/status`, but there was none",
+        ),
+        (
+            two_says,
+            "expect: {notifications: ['12345']}",
+            "3: expected notification `12345`, but there was none",
+        ),
+        (
+            two_says,
+            "expect: {legs: {ann: completed}}",
+            "3: expected a leg `ann`, but there was caller",
+        ),
+        (
+            two_says,
+            "expect: {legs: {caller: {status: busy, sip_status: '486'}}}",
+            "3: expected status `busy` of leg `caller`, but it was `completed`\n\
+             3: expected sip_status `486` of leg `caller`, but it was nothing",
+        ),
+        (
+            dial,
+            "parties: {ann: busy}\nexpect:\n  requests:\n    - /v\n    - /after: {DialCallStatus: completed}",
+            "7: expected request POST /after with DialCallStatus `completed`, but it was `busy`",
+        ),
+        (
+            dial,
+            "parties: {ann: busy}\nexpect: {requests: [/v, /after: {DialCallStatus: null}]}",
+            "4: expected request POST /after with DialCallStatus nothing, but it was `busy`",
+        ),
+        (
+            dial,
+            "parties: {ann: busy}\nexpect: {dial_call_status: [~o, busy]}",
+            "4: expected DialCallStatus `~o`, but it was busy",
+        ),
+        (
+            dial,
+            "parties: {ann: {answers_after: 1s}}\nlimit: 1m\nexpect: {verbs: [Dial]}",
+            "1: the call was not over after 60s: nobody hangs up",
+        ),
+        (
+            two_says,
+            "parties: {ann: {then: [{expect: {say: Hi}}]}}",
+            "3: `ann` never answered a call",
+        ),
+        (
+            "<Say>Hello</Say><Redirect>/v</Redirect>",
+            "caller: [{expect: {say: Hello}}, {expect: {say: Bye}}]\nlimit: 1s",
+            "1: the call was not over after 1s: nobody hangs up\n\
+             3: expected say `Bye`, but there was say `Hello` at 0.3s, say `Hello` at 0.6s, \
+             say `Hello` at 0.9s, cut off at 1s, hangup at 1s",
+        ),
+    ];
+    for (page, rest, expected) in table {
+        assert_eq!(
+            failures(&rehearse(&with_page(page, rest))),
+            expected,
+            "{rest}"
+        );
+    }
+}
+
+#[test]
+fn scripts_that_cannot_be_right_are_refused_with_their_line() {
+    let head = "call: {to: '1'}\napplication: {start: /v, pages: {/v: x}}\n";
+    let table = [
+        (
+            "caler: []",
+            "line 3: `script` knows no `caler`; did you mean `caller`?",
+        ),
+        (
+            "parties: {ann: bussy}",
+            "line 3: `party` knows no `bussy`; did you mean `busy`?",
+        ),
+        (
+            "parties: {ann: {rejects: 200}}",
+            "line 3: `rejects`: 200 is no SIP status of a refusal (300 to 699)",
+        ),
+        (
+            "parties: {ann: {rejects: 486, then: []}}",
+            "line 3: `then` has no meaning beside `rejects`",
+        ),
+        (
+            "parties: {ann: {after: 1s}}",
+            "line 3: `after` has no meaning beside `answers_after`",
+        ),
+        (
+            "parties: {ann: {hangs_up_after: 1s, then: []}}",
+            "line 3: `then` has no meaning beside `hangs_up_after`",
+        ),
+        (
+            "parties: [ann]",
+            "line 3: `parties` must be keys, and is a list",
+        ),
+        (
+            "caller:\n  - dance",
+            "line 4: `step` knows no `dance`; known: `expect`, `press`, `speak`, `wait`, `silence`, `hangup`",
+        ),
+        ("caller: [press]", "line 3: `press` needs a value"),
+        (
+            "caller: [{press: '1x'}]",
+            "line 3: `press`: there is no key `x`; use 0-9, *, # and A-D",
+        ),
+        (
+            "caller: [{speak: yes}]",
+            "line 3: `speak`: no verb listens to speech yet, so nobody would hear it",
+        ),
+        (
+            "caller: [{wait: soon}]",
+            "line 3: `wait`: `soon` is no length of time; write `3s`, `250ms` or `2m`",
+        ),
+        (
+            "caller: [hangup, {wait: 1s}]",
+            "line 3: nothing happens after the end of the call",
+        ),
+        ("caller: [{hangup: now}]", "line 3: `hangup` takes no value"),
+        (
+            "caller: [{wait: 1s, press: '1'}]",
+            "line 3: `press` and `wait` exclude each other",
+        ),
+        (
+            "caller: [[]]",
+            "line 3: `step` must be a word or one key, and is a list",
+        ),
+        (
+            "caller: [{expect: {saay: x}}]",
+            "line 3: `expect` knows no `saay`; did you mean `say`?",
+        ),
+        (
+            "caller: [{expect: {ring: now}}]",
+            "line 3: `ring` takes no value",
+        ),
+        (
+            "caller: [{expect: {pause: 1s, at: end}}]",
+            "line 3: `at` belongs to `say` and `play`",
+        ),
+        (
+            "caller: [{expect: {say: x, at: once}}]",
+            "line 3: `at` knows no `once`; known: `start`, `end`",
+        ),
+        (
+            "caller: [{expect: {}}]",
+            "line 3: expect needs one of `say`, `play`, `pause`, `ring`, `answer`, `refused`, `hangup`",
+        ),
+        (
+            "expect: {say: x}",
+            "line 3: `expect` knows no `say`; known: `verbs`, `requests`, `callbacks`, `dial_call_status`, `notifications`, `legs`, `duration`",
+        ),
+        (
+            "expect: {verbs: Say}",
+            "line 3: `verbs` must be a list, and is a text",
+        ),
+        (
+            "expect: {duration: 4s..2s}",
+            "line 3: `duration`: `4s..2s` is no length of time; write `3s` or `2s..4s`",
+        ),
+        (
+            "expect: {requests: [{a: {}, b: {}}]}",
+            "line 3: `requests` must be one address with its parameters, and is keys",
+        ),
+        (
+            "expect: {legs: {ann: {state: busy}}}",
+            "line 3: `leg` knows no `state`; did you mean `status`?",
+        ),
+        (
+            "expect: {}",
+            "line 1: nothing is expected: this script cannot fail; add `expect`",
+        ),
+        (
+            "seed: x\nexpect: {verbs: []}",
+            "line 3: `seed`: `x` is not a number that fits here",
+        ),
+        (
+            "sounds: {~(: 3s}\nexpect: {verbs: []}",
+            "line 3: `sounds`: `~(` is no regular expression",
+        ),
+    ];
+    for (rest, expected) in table {
+        refused(&format!("{head}{rest}\n"), expected);
+    }
+}
+
+#[test]
+fn calls_and_applications_that_cannot_be_right_are_refused() {
+    let call = "call: {to: '1'}";
+    let app = "application: {start: /v, pages: {/v: x}}";
+    let rest = "expect: {verbs: []}";
+    let table = [
+        (String::new(), app.to_owned(), "the script needs `call`"),
+        (
+            call.to_owned(),
+            String::new(),
+            "the script needs `application`",
+        ),
+        (
+            "call: {from: a}".to_owned(),
+            app.to_owned(),
+            "line 1: `call` needs `to`",
+        ),
+        (
+            "call: {to: a, direction: up}".to_owned(),
+            app.to_owned(),
+            "`direction` knows no `up`; known: `inbound`, `api`",
+        ),
+        (
+            "call: {to: a, dialect: twillio}".to_owned(),
+            app.to_owned(),
+            "did you mean `twilio`?",
+        ),
+        (
+            "call: {to: a, timeout: 3s}".to_owned(),
+            app.to_owned(),
+            "`timeout` is how long a call of the API may ring",
+        ),
+        (
+            call.to_owned(),
+            "application: {}".to_owned(),
+            "`application` needs `url`, `files` or `pages`",
+        ),
+        (
+            call.to_owned(),
+            "application: {files: .}".to_owned(),
+            "`application` needs `start`",
+        ),
+        (
+            call.to_owned(),
+            "application: {files: ., url: x}".to_owned(),
+            "`url` and `files` exclude each other",
+        ),
+        (
+            call.to_owned(),
+            "application: {url: 'http://a/', start: /}".to_owned(),
+            "`start` has no meaning beside `url`",
+        ),
+        (
+            call.to_owned(),
+            "application: {url: 'ftp://a/'}".to_owned(),
+            "`ftp://a/` is no http address",
+        ),
+        (
+            call.to_owned(),
+            "application: {start: /v, pages: {/v: []}}".to_owned(),
+            "a page needs at least one answer",
+        ),
+        (
+            call.to_owned(),
+            "application: {start: /v, pages: {/v: {file: a, fails: true}}}".to_owned(),
+            "`file` and `fails` exclude each other",
+        ),
+        (
+            call.to_owned(),
+            "application: {start: /v, pages: {/v: {fails: true, status: 3}}}".to_owned(),
+            "`file` and `fails` say all about the answer",
+        ),
+        (
+            call.to_owned(),
+            "application: {start: /v, method: PUT, files: .}".to_owned(),
+            "`method` knows no `PUT`; known: `GET`, `POST`",
+        ),
+    ];
+    for (call, app, expected) in table {
+        refused(&format!("{call}\n{app}\n{rest}\n"), expected);
+    }
+}
+
+#[track_caller]
+fn refused(text: &str, expected: &str) {
+    match Script::parse(text) {
+        Ok(_) => panic!("accepted: {text}"),
+        Err(problem) => {
+            let problem = problem.to_string();
+            assert!(problem.contains(expected), "{text}\n{problem}\n{expected}");
+        }
+    }
+}
+
+/// Fails in two ways, and has everything in it that is escaped in XML.
+const BUSY: &str = "name: \"<busy> & 'co'\"
+call: {to: '1'}
+application:
+  start: /v
+  status_callback: /status
+  pages: {/v: '<Response><Dial record=\"true\" action=\"/after\"><Client>ann</Client><Client>bob</Client></Dial></Response>'}
+parties: {ann: {answers_after: 2s, hangs_up_after: 7s}, bob: no_answer}
+expect: {verbs: [Say], duration: 1s}
+";
+
+fn reports(text: &str) -> (Run, String, String, String) {
+    let script = Script::parse(text).unwrap_or_else(|problem| panic!("{problem}"));
+    let mut rehearsed = [Rehearsed {
+        file: "a.test.yaml".to_owned(),
+        name: script.name.clone(),
+        run: rehearse::run(&script, &mut Nobody::default()),
+    }];
+    let text = report::text(&rehearsed[0]);
+    let json = format!("{:#}", report::json(&rehearsed));
+    let junit = report::junit(&rehearsed, |run| {
+        format!("{} \u{1} entries", run.trace.len())
+    });
+    let run = std::mem::replace(
+        &mut rehearsed[0].run,
+        rehearse(&with_page("", "expect: {verbs: []}")),
+    );
+    (run, text, json, junit)
+}
+
+#[test]
+fn two_runs_give_the_same_bytes() {
+    let (first, again) = (reports(BUSY), reports(BUSY));
+    assert_eq!(first.0.trace, again.0.trace);
+    assert_eq!((first.1, first.2, first.3), (again.1, again.2, again.3));
+    let other = reports(&BUSY.replace("duration: 1s", "duration: 2s"));
+    let sid = |run: &Run| run.legs[0].record.sid;
+    assert_ne!(
+        sid(&first.0),
+        sid(&other.0),
+        "each script has identifiers of its own"
+    );
+    let seeded = |text: &str| sid(&reports(&format!("{text}seed: 7\n")).0);
+    assert_eq!(
+        seeded(BUSY),
+        seeded(&BUSY.replace("duration: 1s", "duration: 2s"))
+    );
+}
+
+#[test]
+fn reports_tell_the_first_failure_and_are_well_formed() {
+    let (run, text, json, junit) = reports(BUSY);
+    assert_eq!(
+        text,
+        "FAILED a.test.yaml: <busy> & 'co' (9s)\n       \
+         a.test.yaml:8: expected verb `Say`, but it was Dial\n       \
+         1 more in what follows from it or beside it\n       \
+         notification 21402: http://app/after answered with status 404\n",
+    );
+    let tree = roxmltree::Document::parse(&junit).unwrap();
+    let cases: Vec<_> = tree
+        .descendants()
+        .filter(|node| node.has_tag_name("testcase"))
+        .collect();
+    assert_eq!(cases.len(), 1);
+    assert_eq!(cases[0].attribute("name"), Some("<busy> & 'co'"));
+    assert_eq!(cases[0].attribute("time"), Some("9.000"));
+    let suite = tree.root_element().first_element_child().unwrap();
+    assert_eq!(
+        (suite.attribute("tests"), suite.attribute("failures")),
+        (Some("1"), Some("1"))
+    );
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["failed"], 1);
+    let script = &json["scripts"][0];
+    assert_eq!(script["failures"][0]["line"], 8);
+    assert_eq!(script["legs"].as_array().map(Vec::len), Some(3));
+    assert_eq!(script["requests"][0]["url"], "http://app/v");
+    assert_eq!(run.failures.len(), 2);
+}
+
+#[test]
+fn a_script_takes_few_steps() {
+    let run = rehearse(BUSY);
+    assert!(run.inputs < 60, "{} inputs", run.inputs);
+}
+
+#[test]
+fn callbacks_reach_the_application() {
+    let script = Script::parse(BUSY).unwrap();
+    let mut nobody = Nobody::default();
+    let run = rehearse::run(&script, &mut nobody);
+    assert_eq!(nobody.told, run.callbacks);
+    assert!(!run.callbacks.is_empty());
+}
