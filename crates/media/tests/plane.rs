@@ -226,7 +226,8 @@ fn a_call_is_bridged_and_recorded() {
         assert_eq!(bytes.len() as u64, size_bytes);
         let samples = audio::wav::decode(&bytes).unwrap().samples;
         assert_eq!(samples.len() as u64 / 8, duration_ms);
-        assert!((600..900).contains(&duration_ms), "{duration_ms}");
+        // 600 ms were spoken; a busy machine may begin or end to record late.
+        assert!((500..1500).contains(&duration_ms), "{duration_ms}");
         for hz in [440.0, 1000.0] {
             assert!(
                 audio::measure::tone_dbfs(&samples[1600..4000], hz) > -20.0,
