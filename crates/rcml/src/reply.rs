@@ -41,7 +41,8 @@ impl ReplyKind {
             "text/xml" | "application/xml" | "text/html" => Some(Self::Xml),
             name if name.starts_with("application/") && name.ends_with("+xml") => Some(Self::Xml),
             "text/plain" => Some(Self::Text),
-            "audio/wav" | "audio/wave" | "audio/x-wav" | "audio/vnd.wave" => Some(Self::Audio),
+            "audio/wav" | "audio/wave" | "audio/x-wav" | "audio/vnd.wave" | "audio/mpeg"
+            | "audio/mp3" | "audio/ogg" | "application/ogg" => Some(Self::Audio),
             _ => None,
         }
     }
@@ -87,6 +88,8 @@ mod tests {
             ("application/voice+xml", Some(ReplyKind::Xml)),
             ("text/plain", Some(ReplyKind::Text)),
             ("audio/x-wav", Some(ReplyKind::Audio)),
+            ("audio/mpeg", Some(ReplyKind::Audio)),
+            ("audio/ogg; codecs=vorbis", Some(ReplyKind::Audio)),
             ("image/png", None),
             ("image/svg+xml", None),
             ("", None),
