@@ -16,13 +16,14 @@ mod logging;
 mod metrics;
 mod serve;
 mod shutdown;
+mod webhooks;
 
 use std::process::ExitCode;
 
 use clap::Parser as _;
 use clap::error::ErrorKind;
 
-use cli::{CallsTask, Cli, Task};
+use cli::{CallsTask, Cli, Task, WebhooksTask};
 
 /// Bad usage or configuration (`EX_USAGE`).
 const USAGE: u8 = 64;
@@ -56,6 +57,21 @@ fn main() -> ExitCode {
         Task::Calls(CallsTask::Show { sid, json, data }) => answer(&data.into(), async |config| {
             calls::show(&config, &sid, json).await
         }),
+        Task::Webhooks(WebhooksTask::List { which, limit, data }) => {
+            answer(&data.into(), async |config| {
+                webhooks::list(&config, &which, limit).await
+            })
+        }
+        Task::Webhooks(WebhooksTask::Show { event, data }) => {
+            answer(&data.into(), async |config| {
+                webhooks::show(&config, &event).await
+            })
+        }
+        Task::Webhooks(WebhooksTask::Replay { event, which, data }) => {
+            answer(&data.into(), async |config| {
+                webhooks::replay(&config, event.as_deref(), &which).await
+            })
+        }
     }
 }
 
