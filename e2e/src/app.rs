@@ -30,6 +30,14 @@ pub struct Request {
 }
 
 impl Request {
+    /// Value of a header field, in any letter case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+    }
+
     /// Value of the first parameter of this name.
     pub fn param(&self, name: &str) -> Option<&str> {
         self.params
@@ -74,6 +82,11 @@ impl Reply {
         }
     }
 
+    /// The same after a wait.
+    pub fn after(self, delay: Duration) -> Self {
+        Self { delay, ..self }
+    }
+
     /// A status without a body.
     pub fn status(status: u16) -> Self {
         Self {
@@ -104,7 +117,15 @@ impl App {
     /// # Errors
     /// If there is no port.
     pub fn start() -> anyhow::Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).context("application")?;
+        Self::start_on(0)
+    }
+
+    /// Starts it on a port of [`crate::ports`], where nothing has answered so far.
+    ///
+    /// # Errors
+    /// If somebody else has the port.
+    pub fn start_on(port: u16) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", port)).context("application")?;
         let address = listener.local_addr()?;
         let state = Arc::new(Mutex::new(State::default()));
         let shared = Arc::clone(&state);

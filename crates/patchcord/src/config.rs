@@ -183,8 +183,10 @@ settings! {
         max_age_s: NonZeroU32 = "86400",
         /// Failures in a row after which a host is left alone.
         breaker_failures: NonZeroU32 = "5",
-        /// Milliseconds for which it is left alone before one request probes it; doubles with each probe that fails, up to a minute.
+        /// Milliseconds for which it is left alone before one request probes it; doubles with each probe that fails.
         breaker_wait_ms: NonZeroU64 = "10000",
+        /// Seconds for which it is left alone at most.
+        breaker_longest_s: NonZeroU32 = "60",
     }
 
     /// The database.

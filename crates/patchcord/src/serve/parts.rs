@@ -87,6 +87,7 @@ pub(super) fn callbacks(
         max_age: Duration::from_secs(settings.max_age_s.get().into()),
         breaker_failures: settings.breaker_failures.get(),
         breaker_wait: Duration::from_millis(settings.breaker_wait_ms.get()),
+        breaker_longest: Duration::from_secs(settings.breaker_longest_s.get().into()),
         ..CallbackConfig::default()
     };
     Callbacks::new(
