@@ -338,29 +338,24 @@ impl Fetcher {
         let limit = match kind {
             BodyKind::Document => self.config.max_document,
             BodyKind::Media => self.config.max_media,
-            BodyKind::Ignored => IGNORED_BYTES,
+            BodyKind::Ignored => {
+                // The status is all that counts: a body that comes slowly is left behind.
+                let _ = tokio::time::timeout(self.config.timeout, skip(response)).await;
+                return Ok(Bytes::new());
+            }
         };
         let mut body = Vec::new();
         loop {
             match response.chunk().await {
                 Ok(Some(chunk)) if body.len() + chunk.len() > limit => {
-                    if kind == BodyKind::Ignored {
-                        break;
-                    }
                     let problem = Problem::TooLarge { limit };
                     return Err(FetchError::new(target.full.as_str(), problem));
                 }
                 Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-                Ok(None) => break,
-                Err(_) if kind == BodyKind::Ignored => break,
+                Ok(None) => return Ok(body.into()),
                 Err(error) => return Err(self.explain(target, &error)),
             }
         }
-        Ok(if kind == BodyKind::Ignored {
-            Bytes::new()
-        } else {
-            body.into()
-        })
     }
 
     fn explain(&self, target: &Target, error: &reqwest::Error) -> FetchError {
@@ -377,6 +372,17 @@ impl Fetcher {
             },
         };
         FetchError::new(target.full.as_str(), problem)
+    }
+}
+
+/// Reads a body that does not matter to its end, or until it is too long or breaks.
+async fn skip(mut response: Response) {
+    let mut left = IGNORED_BYTES;
+    while let Ok(Some(chunk)) = response.chunk().await {
+        let Some(rest) = left.checked_sub(chunk.len()) else {
+            return;
+        };
+        left = rest;
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use model::record::Callback;
 use model::{AccountSid, CallSid, EventSid, HttpMethod, Timestamp};
-use support::{Server, quick, reply};
+use support::{Server, quick, reply, request};
 use webhook::{
     AddressPolicy, CallbackConfig, Callbacks, Failure, FetchConfig, Fetcher, Keyring, MemoryOutbox,
     Outcome, Secrets,
@@ -31,6 +31,7 @@ impl Keyring for OneKey {
 struct Bench {
     store: Arc<MemoryOutbox>,
     callbacks: Callbacks,
+    fetcher: Fetcher,
 }
 
 impl Bench {
@@ -42,8 +43,18 @@ impl Bench {
         };
         let fetcher = Fetcher::new(fetch).expect("TLS");
         let policy = Arc::new(|_| AddressPolicy { private_ok: true });
-        let callbacks = Callbacks::new(fetcher, store.clone(), config, policy, Arc::new(OneKey));
-        Self { store, callbacks }
+        let callbacks = Callbacks::new(
+            fetcher.clone(),
+            store.clone(),
+            config,
+            policy,
+            Arc::new(OneKey),
+        );
+        Self {
+            store,
+            callbacks,
+            fetcher,
+        }
     }
 
     /// Stores a callback and hands it over.
@@ -340,4 +351,41 @@ async fn signs_each_attempt_for_the_address_it_goes_to() {
         assert_eq!(ours.matches("v1=").count(), 2, "{ours}");
         assert_eq!(asked.header("x-twilio-signature").map(str::len), Some(28));
     }
+}
+
+#[tokio::test]
+async fn a_document_does_not_wait_for_callbacks_to_the_same_host() {
+    let server = Server::slow(|asked| async move {
+        if asked.target == "/s" {
+            tokio::time::sleep(Duration::from_secs(3)).await;
+        }
+        reply(200, &[], "<Response/>")
+    })
+    .await;
+    let bench = Bench::new(config());
+    for call in 0..40 {
+        bench.send(call, 0, &server.url("/s"));
+    }
+    let limit = Instant::now() + Duration::from_secs(5);
+    while server.lines().len() < 4 {
+        assert!(Instant::now() < limit, "the places are taken");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    // Behind callbacks it would run into its own limit of time.
+    let document = request(HttpMethod::Get, &server.url("/v"));
+    let answer = bench.fetcher.fetch(document).await.expect("an answer");
+    assert_eq!(answer.body, "<Response/>");
+    assert_eq!(bench.callbacks.backlog(), 40);
+}
+
+#[tokio::test]
+async fn an_answer_counts_before_its_body_ends() {
+    let server = Server::start(|_| {
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nthe rest never comes".to_vec()
+    })
+    .await;
+    let bench = Bench::new(config());
+    let event = bench.send(1, 0, &server.url("/s"));
+    bench.drained().await;
+    assert_eq!(bench.store.state(event), Some((1, DELIVERED)));
 }

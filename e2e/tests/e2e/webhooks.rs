@@ -190,6 +190,39 @@ fn bad_receivers_get_everything_in_order_and_nobody_else_waits() -> anyhow::Resu
 }
 
 #[test]
+fn documents_and_callbacks_are_signed_with_every_live_token() -> anyhow::Result<()> {
+    let mut ua = Ua::bind()?;
+    let server = server(&ua)?;
+    ua.connect(server.sip_udp()?);
+    let app = App::start()?;
+    app.on("/v", Reply::document("<Hangup/>"));
+    app.on("/s", Reply::status(200));
+    number(&server, "1000", &app.url("/v"), &app.url("/s"))?;
+    for tokens in [1, 2] {
+        if tokens == 2 {
+            server.rest().post("AuthTokens/Secondary", &[])?;
+        }
+        ua.call("1000")?;
+        finish(&mut [&mut ua])?;
+        let callbacks = app.wait_for("/s", EVENTS.len() * tokens, LIMIT)?;
+        let documents = app.requests("/v");
+        for request in [documents.last(), callbacks.last()] {
+            let request = request.context("a request")?;
+            let header = |name| {
+                let value = request.header(name).map(str::to_owned);
+                value.with_context(|| format!("{name} of {request:?}"))
+            };
+            let ours = header("x-patchcord-signature")?;
+            assert_eq!(ours.matches(",v1=").count(), tokens, "{ours}");
+            assert!(header("x-patchcord-signed-url")?.starts_with(&app.url(&request.path)));
+            assert_eq!(header("x-twilio-signature")?.len(), 28);
+            assert!(header("x-patchcord-event")?.starts_with("EV"));
+        }
+    }
+    Ok(())
+}
+
+#[test]
 fn a_dead_callback_is_replayed_by_command_and_by_rest() -> anyhow::Result<()> {
     let mut ua = Ua::bind()?;
     let server = server(&ua)?;
