@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use e2e::load::ua::Ua;
 use e2e::server::{Options, binary};
-use e2e::{App, Reply, Request, Server, ports, wait};
+use e2e::{App, ClosedApp, Reply, Request, Server, wait};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 
@@ -116,9 +116,8 @@ fn bad_receivers_get_everything_in_order_and_nobody_else_waits() -> anyhow::Resu
     let mut late = vec![Reply::status(200).after(Duration::from_millis(600)); 3];
     late.push(Reply::status(200).after(Duration::from_millis(150)));
     slow_app.on_each("/s", late);
-    let away_port = ports::free()?;
-    let away = format!("http://127.0.0.1:{away_port}/s");
-    let receivers = [moody_app.url("/s"), slow_app.url("/s"), away];
+    let away = ClosedApp::bind()?;
+    let receivers = [moody_app.url("/s"), slow_app.url("/s"), away.url("/s")];
     for (nth, receiver) in (0..).zip(&receivers) {
         number(&bad, &format!("100{nth}"), &app.url("/v"), receiver)?;
         number(&good, &format!("100{nth}"), &app.url("/v"), &app.url("/ok"))?;
@@ -168,7 +167,7 @@ fn bad_receivers_get_everything_in_order_and_nobody_else_waits() -> anyhow::Resu
         "the receivers are still bad while set-up is measured"
     );
 
-    let away_app = App::start_on(away_port)?;
+    let away_app = away.open()?;
     away_app.on("/s", Reply::status(200));
     wait::until("every callback", LIMIT, || {
         let waiting = bad.metric("patchcord_callbacks_waiting").ok()?;
