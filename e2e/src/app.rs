@@ -10,6 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use socket2::{Domain, Socket, Type};
 
 use crate::http::{self, Message};
 use crate::wait;
@@ -30,6 +31,14 @@ pub struct Request {
 }
 
 impl Request {
+    /// Value of a header field, in any letter case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+    }
+
     /// Value of the first parameter of this name.
     pub fn param(&self, name: &str) -> Option<&str> {
         self.params
@@ -74,6 +83,11 @@ impl Reply {
         }
     }
 
+    /// The same after a wait.
+    pub fn after(self, delay: Duration) -> Self {
+        Self { delay, ..self }
+    }
+
     /// A status without a body.
     pub fn status(status: u16) -> Self {
         Self {
@@ -92,6 +106,40 @@ struct State {
     requests: BTreeMap<String, Vec<Request>>,
 }
 
+/// An application that refuses connections: its port is its own, but nobody listens yet.
+pub struct ClosedApp {
+    socket: Socket,
+    address: SocketAddr,
+}
+
+impl ClosedApp {
+    /// Takes a free port.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn bind() -> anyhow::Result<Self> {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).context("application")?;
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        socket.bind(&any.into()).context("application")?;
+        let address = socket.local_addr()?.as_socket().context("an IP socket")?;
+        Ok(Self { socket, address })
+    }
+
+    /// Address of a path: `http://127.0.0.1:port/path`.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// Starts the application.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub fn open(self) -> anyhow::Result<App> {
+        self.socket.listen(128).context("application")?;
+        App::serve(self.socket.into())
+    }
+}
+
 /// A running application.
 pub struct App {
     address: SocketAddr,
@@ -104,7 +152,10 @@ impl App {
     /// # Errors
     /// If there is no port.
     pub fn start() -> anyhow::Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).context("application")?;
+        ClosedApp::bind()?.open()
+    }
+
+    fn serve(listener: TcpListener) -> anyhow::Result<Self> {
         let address = listener.local_addr()?;
         let state = Arc::new(Mutex::new(State::default()));
         let shared = Arc::clone(&state);

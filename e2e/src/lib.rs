@@ -19,7 +19,7 @@ pub mod sipp;
 pub mod tone;
 pub mod wait;
 
-pub use app::{App, Reply, Request};
+pub use app::{App, ClosedApp, Reply, Request};
 pub use phone::Phone;
 pub use rest::Rest;
 pub use server::Server;

@@ -24,7 +24,8 @@ use crate::format::{Format, segments};
 use crate::media;
 use crate::params::Params;
 use crate::resources::{
-    accounts, applications, calls, clients, notifications, numbers, recordings, version,
+    accounts, applications, calls, clients, deliveries, notifications, numbers, recordings, tokens,
+    version,
 };
 
 /// Bytes of a body at most.
@@ -119,6 +120,10 @@ async fn dispatch(context: &Context<'_>, path: &[&str]) -> Answer {
         ["Accounts", account, "Applications", sid] => {
             applications::item(context, account, sid).await
         }
+        ["Accounts", account, "AuthTokens", "Secondary"] => {
+            tokens::secondary(context, account).await
+        }
+        ["Accounts", account, "AuthTokens", "Promote"] => tokens::promote(context, account).await,
         ["Accounts", account, "Calls"] => calls::collection(context, account).await,
         ["Accounts", account, "Calls", sid] => calls::item(context, account, sid).await,
         ["Accounts", account, "Calls", sid, "Recordings"] => {
@@ -146,6 +151,23 @@ async fn dispatch(context: &Context<'_>, path: &[&str]) -> Answer {
         ["Accounts", account, "Recordings"] => recordings::collection(context, account).await,
         ["Accounts", account, "Recordings", sid] => recordings::item(context, account, sid).await,
         ["Accounts", account, "Version"] => version::item(context, account).await,
+        ["Accounts", account, "Webhooks", "Deliveries"] => {
+            deliveries::collection(context, account).await
+        }
+        ["Accounts", account, "Webhooks", "Deliveries", "Replay"] => {
+            deliveries::replay_all(context, account).await
+        }
+        ["Accounts", account, "Webhooks", "Deliveries", event] => {
+            deliveries::item(context, account, event).await
+        }
+        [
+            "Accounts",
+            account,
+            "Webhooks",
+            "Deliveries",
+            event,
+            "Replay",
+        ] => deliveries::replay(context, account, event).await,
         _ => Err(Failure::not_found()),
     }
 }

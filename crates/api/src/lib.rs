@@ -1,4 +1,5 @@
-//! The REST API: accounts, clients, applications, numbers, calls, recordings, notifications.
+//! The REST API: accounts, clients, applications, numbers, calls, recordings, notifications,
+//! deliveries of callbacks.
 //!
 //! A request passes `entry` (format, credentials), is given to the file of its resource, and
 //! its answer is written from that resource's table of fields (`value`). Live calls are

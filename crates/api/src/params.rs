@@ -148,6 +148,28 @@ impl Params {
         Ok(day.map(|day| day + std::time::Duration::from_secs(DAY_SECONDS)))
     }
 
+    /// A moment as in RFC 3339, or the start of the day of `yyyy-MM-dd`.
+    pub(crate) fn moment(&self, name: &str) -> Result<Option<Timestamp>, Failure> {
+        let Some(text) = self.filled(name).filter(|text| !is_day(text)) else {
+            return self.day(name);
+        };
+        Timestamp::from_rfc3339(text).map(Some).ok_or_else(|| {
+            let reason = format!(
+                "`{}` is no day written yyyy-MM-dd and no moment written yyyy-MM-ddTHH:mm:ssZ",
+                shown(text)
+            );
+            Failure::parameter(name, &reason)
+        })
+    }
+
+    /// A moment as in RFC 3339, or the end of the day of `yyyy-MM-dd`.
+    pub(crate) fn end_of_moment(&self, name: &str) -> Result<Option<Timestamp>, Failure> {
+        match self.filled(name) {
+            Some(text) if is_day(text) => self.end_of_day(name),
+            Some(_) | None => self.moment(name),
+        }
+    }
+
     /// Changes the document of a number or client as far as it was sent.
     pub(crate) fn change_voice(&self, voice: &mut VoiceApplication) -> Result<(), Failure> {
         if let Some(url) = self.address("VoiceUrl")? {
@@ -167,6 +189,10 @@ impl Params {
         }
         Ok(())
     }
+}
+
+fn is_day(text: &str) -> bool {
+    text.trim().len() <= "yyyy-MM-dd".len()
 }
 
 /// An http or https address, or one relative to `base`.

@@ -50,6 +50,7 @@ const DEVELOPER: &[&str] = &[
     "RestComm:*:EmailMessages",
     "RestComm:*:Usage",
     "RestComm:*:Geolocation",
+    "RestComm:Read,Modify:Webhooks",
 ];
 
 impl Default for Roles {

@@ -365,9 +365,9 @@ impl Actor {
         let Some(jar) = self.leg(call).map(|leg| leg.jar.clone()) else {
             return;
         };
-        let private_ok = shared.private_ok(self.owner);
+        let owner = self.owner;
         self.jobs.spawn(async move {
-            let result = crate::audio::document(&shared, private_ok, request, jar).await;
+            let result = crate::audio::document(&shared, owner, request, jar).await;
             let _ = inbox.send(Input::Event(call, Event::Fetched { req, result }));
         });
     }

@@ -3,23 +3,29 @@
 use std::sync::Arc;
 
 use call_proto::{AudioFailure, FetchFailure, FetchRequest, Fetched};
-use model::{AccountSid, error};
+use model::{AccountSid, EventSid, error};
 use speech::{SpeakRequest, Voice};
-use webhook::{AddressPolicy, BodyKind, CookieJar, FetchError};
+use webhook::{AddressPolicy, BodyKind, CookieJar, FetchError, Stamp};
 
 use crate::engine::Shared;
 
 /// Asks an application for a document.
 pub(crate) async fn document(
     shared: &Shared,
-    private_ok: bool,
+    owner: AccountSid,
     request: FetchRequest,
     jar: CookieJar,
 ) -> Result<Fetched, FetchFailure> {
     let mut http = webhook::FetchRequest::new(request.method, request.url);
     http.params = request.params;
     http.jar = jar;
-    http.policy = AddressPolicy { private_ok };
+    http.policy = AddressPolicy {
+        private_ok: shared.private_ok(owner),
+    };
+    http.stamp = Some(Stamp {
+        event: EventSid::new(crate::now(), rand::random()),
+        secrets: crate::outbox::secrets(&shared.parts.store, owner).await,
+    });
     http.kind = BodyKind::Document;
     let fetched = shared
         .parts

@@ -23,7 +23,7 @@ mod traces;
 pub use calls::{CreateError, ModifyError, NewCall};
 pub use directory::StoreDirectory;
 pub use engine::{Engine, EngineConfig, Parts, Stats};
-pub use outbox::StoreOutbox;
+pub use outbox::{StoreKeyring, StoreOutbox};
 pub use traces::unpack as unpack_trace;
 
 use std::time::SystemTime;

@@ -1,9 +1,9 @@
-//! The outbox of callbacks in the store.
+//! The outbox of callbacks in the store, and what requests are signed with.
 
 use async_trait::async_trait;
-use model::{EventSid, Timestamp};
-use store::{Change, Store, StoreError};
-use webhook::{OutboxError, OutboxStore, Outcome, PendingCallback};
+use model::{AccountSid, EventSid};
+use store::{Change, Committed, Store, StoreError};
+use webhook::{Failure, Keyring, OutboxError, OutboxStore, Outcome, PendingCallback, Secrets};
 
 use crate::now;
 
@@ -12,36 +12,39 @@ use crate::now;
 pub struct StoreOutbox(pub Store);
 
 impl StoreOutbox {
-    async fn change(&self, change: Change) -> Result<(), OutboxError> {
-        self.0.commit(vec![change]).await.map(drop).map_err(failed)
+    async fn commit(&self, changes: Vec<Change>) -> Result<Committed, OutboxError> {
+        self.0.commit(changes).await.map_err(failed)
     }
 }
 
 #[async_trait]
 impl OutboxStore for StoreOutbox {
     async fn undelivered(&self) -> Result<Vec<PendingCallback>, OutboxError> {
-        let at = now();
-        let rows = self.0.undelivered_callbacks(at).await.map_err(failed)?;
-        let pending = |row: store::PendingCallback| PendingCallback {
-            callback: row.callback,
-            attempts: u32::try_from(row.attempts).unwrap_or(u32::MAX),
-            next_at: row.next_at.unwrap_or(at),
-        };
+        let rows = self.0.undelivered_callbacks(now()).await.map_err(failed)?;
         Ok(rows.into_iter().map(pending).collect())
     }
 
-    async fn retry(
-        &self,
-        event: EventSid,
-        attempts: u32,
-        next_at: Timestamp,
-    ) -> Result<(), OutboxError> {
-        self.change(Change::CallbackRetry {
-            event,
-            attempts: i64::from(attempts),
-            next_at,
-        })
-        .await
+    async fn replayed(&self) -> Result<Vec<PendingCallback>, OutboxError> {
+        let rows = self.0.replayed_callbacks().await.map_err(failed)?;
+        Ok(rows.into_iter().map(pending).collect())
+    }
+
+    async fn claim(&self, events: Vec<EventSid>) -> Result<Vec<bool>, OutboxError> {
+        let count = events.len();
+        let claim = |event| Change::CallbackClaimed { event };
+        let claimed = self.commit(events.into_iter().map(claim).collect()).await?;
+        Ok((0..count).map(|at| claimed.applied(at)).collect())
+    }
+
+    async fn retry(&self, row: &PendingCallback, failure: Failure) -> Result<(), OutboxError> {
+        let change = Change::CallbackRetry {
+            event: row.callback.event,
+            attempts: i64::from(row.attempts),
+            next_at: row.next_at,
+            status: failure.status,
+            error: failure.reason,
+        };
+        self.commit(vec![change]).await.map(drop)
     }
 
     async fn finish(
@@ -51,20 +54,53 @@ impl OutboxStore for StoreOutbox {
         outcome: Outcome,
     ) -> Result<(), OutboxError> {
         let (status, dead) = match outcome {
-            Outcome::Delivered { status } => (Some(status), false),
-            Outcome::Dead { status, reason } => {
-                tracing::warn!(%event, reason, "a callback was given up");
-                (status, true)
-            }
+            Outcome::Delivered { status } => (Some(status), None),
+            Outcome::Dead(Failure { status, reason }) => (status, Some(reason)),
         };
-        let attempts = i64::from(attempts);
-        self.change(Change::CallbackDone {
+        let change = Change::CallbackDone {
             event,
-            attempts,
+            attempts: i64::from(attempts),
             status,
             dead,
-        })
-        .await
+            at: now(),
+        };
+        self.commit(vec![change]).await.map(drop)
+    }
+}
+
+fn pending(row: store::PendingCallback) -> PendingCallback {
+    let since = row.replayed.unwrap_or(row.callback.created);
+    PendingCallback {
+        attempts: u32::try_from(row.attempts).unwrap_or(u32::MAX),
+        next_at: row.next_at.unwrap_or(since),
+        since,
+        callback: row.callback,
+    }
+}
+
+/// The tokens of accounts.
+#[derive(Clone)]
+pub struct StoreKeyring(pub Store);
+
+#[async_trait]
+impl Keyring for StoreKeyring {
+    async fn secrets(&self, account: AccountSid) -> Option<Secrets> {
+        secrets(&self.0, account).await
+    }
+}
+
+/// What requests of an account are signed with. A request that cannot be signed is better than
+/// none: the call needs it, and an application that checks will refuse it.
+pub(crate) async fn secrets(store: &Store, account: AccountSid) -> Option<Secrets> {
+    match store.account(account).await {
+        Ok(found) => found.map(|account| Secrets {
+            primary: account.auth_token.clone(),
+            secondary: account.secondary_token.clone(),
+        }),
+        Err(error) => {
+            tracing::warn!(account.sid = %account, %error, "a request cannot be signed");
+            None
+        }
     }
 }
 

@@ -39,6 +39,8 @@ pub struct Account {
     pub password_hash: Option<String>,
     /// The secret token of the API in plain text (callbacks are signed with it).
     pub auth_token: String,
+    /// A second secret token that is good too, while tokens are changed.
+    pub secondary_token: Option<String>,
     /// When it was created.
     pub created: Timestamp,
     /// When it was last written.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc2822;
+use time::format_description::well_known::{Rfc2822, Rfc3339};
 use time::macros::format_description;
 
 /// Microseconds since 1970-01-01 00:00 UTC.
@@ -83,6 +83,15 @@ impl Timestamp {
         ))
     }
 
+    /// A moment written as in RFC 3339: `2024-05-06T07:08:09Z`, perhaps with fractions of seconds
+    /// or another offset.
+    #[must_use]
+    pub fn from_rfc3339(text: &str) -> Option<Self> {
+        let moment = OffsetDateTime::parse(text.trim(), &Rfc3339).ok()?;
+        let micros = moment.unix_timestamp_nanos() / 1_000;
+        i64::try_from(micros).ok().map(Self)
+    }
+
     fn date(self) -> OffsetDateTime {
         OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000)
             .unwrap_or(OffsetDateTime::UNIX_EPOCH)
@@ -134,6 +143,24 @@ mod tests {
             Some("2013-07-05T00:00:00.000Z")
         );
         assert_eq!(Timestamp::from_day("05.07.2013"), None);
+    }
+
+    #[test]
+    fn reads_moments() {
+        let table = [
+            ("2013-07-05T22:15:53Z", Some(1_373_062_553_000_000)),
+            ("2013-07-05T22:15:53.123456Z", Some(1_373_062_553_123_456)),
+            ("2013-07-06T00:15:53+02:00", Some(1_373_062_553_000_000)),
+            ("2013-07-05", None),
+            ("2013-07-05T22:15:53", None),
+        ];
+        for (text, micros) in table {
+            assert_eq!(
+                Timestamp::from_rfc3339(text),
+                micros.map(Timestamp),
+                "{text}"
+            );
+        }
     }
 
     #[test]

@@ -83,7 +83,8 @@ pub(crate) async fn list(config: &Config) -> Result<String> {
     Ok(calls.iter().map(line).collect())
 }
 
-async fn open(config: &Config) -> Result<Inspect> {
+/// Opens the database of the server with this configuration.
+pub(crate) async fn open(config: &Config) -> Result<Inspect> {
     let url = match &config.database.url {
         Some(url) => url.expose().to_owned(),
         None => format!(

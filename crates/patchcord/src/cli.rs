@@ -4,10 +4,11 @@
 //! cannot mean different things.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
-
-use model::CallSid;
+use clap::{ArgGroup, Args, Parser, Subcommand};
+use model::{CallSid, Timestamp};
+use store::DeliveryState;
 
 use crate::config;
 
@@ -28,6 +29,7 @@ Examples:
   patchcord calls list
   patchcord calls show CA0123456789abcdef0123456789abcdef
   patchcord test examples                          rehearse every script in a folder
+  patchcord webhooks replay --state dead
 
 Exit codes: 0 ended as asked, 1 a test failed, 64 wrong usage, configuration or script,
 70 anything else.";
@@ -62,6 +64,11 @@ pub(crate) enum Task {
     /// docs/testing-your-app.md describes the format.
     #[command(after_help = TEST_EXAMPLES)]
     Test(TestFlags),
+    /// Show what became of callbacks, and deliver them again.
+    ///
+    /// Works on the database beside the server, whether it runs or not.
+    #[command(subcommand, after_help = WEBHOOK_EXAMPLES)]
+    Webhooks(WebhooksTask),
 }
 
 const TEST_EXAMPLES: &str = "\
@@ -107,6 +114,89 @@ impl From<TestFlags> for crate::test::Order {
             trace: flags.trace,
         }
     }
+}
+
+const WEBHOOK_EXAMPLES: &str = "\
+Examples:
+  patchcord webhooks list --state dead
+  patchcord webhooks show EV0123456789abcdef0123456789abcdef
+  patchcord webhooks replay EV0123456789abcdef0123456789abcdef
+  patchcord webhooks replay --state dead
+  patchcord webhooks replay --from 2026-03-01T08:00:00Z --until 2026-03-01T09:30:00Z
+
+A running server takes up what shall be delivered again within a second or so; otherwise the next
+one does. The event stays the same, and the order within a call is kept.";
+
+/// What to do with callbacks.
+#[derive(Subcommand)]
+pub(crate) enum WebhooksTask {
+    /// Print the newest callbacks.
+    #[command(after_help = WEBHOOK_EXAMPLES)]
+    List {
+        #[command(flatten)]
+        which: WhichWebhooks,
+        /// Lines to print at most.
+        #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(i64).range(1..=10_000))]
+        limit: i64,
+        #[command(flatten)]
+        data: DataFlags,
+    },
+    /// Print one callback with everything known about it.
+    #[command(after_help = WEBHOOK_EXAMPLES)]
+    Show {
+        /// The callback, `EV` and 32 digits.
+        event: String,
+        #[command(flatten)]
+        data: DataFlags,
+    },
+    /// Deliver callbacks again that were delivered or given up.
+    #[command(after_help = WEBHOOK_EXAMPLES, group = ArgGroup::new("chosen").required(true).multiple(true)
+        .args(["event", "state", "call", "from", "until"]))]
+    Replay {
+        /// One callback, `EV` and 32 digits.
+        event: Option<String>,
+        #[command(flatten)]
+        which: WhichWebhooks,
+        #[command(flatten)]
+        data: DataFlags,
+    },
+}
+
+/// Which callbacks.
+#[derive(Args, Debug)]
+pub(crate) struct WhichWebhooks {
+    /// `pending`, `delivered` or `dead`
+    #[arg(long, value_name = "STATE")]
+    pub(crate) state: Option<DeliveryState>,
+    /// Those of one leg, `CA` and 32 digits
+    #[arg(long, value_name = "CALL")]
+    pub(crate) call: Option<String>,
+    /// Created then or later: a day or a moment
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub(crate) from: Option<Timestamp>,
+    /// Created then or earlier: a day (its end) or a moment
+    #[arg(long, value_name = "TIME", value_parser = end_of_moment)]
+    pub(crate) until: Option<Timestamp>,
+}
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// The start of a day, or a moment.
+fn moment(text: &str) -> Result<Timestamp, String> {
+    day(text)
+        .or_else(|| Timestamp::from_rfc3339(text))
+        .ok_or_else(|| "write `2026-03-01` or `2026-03-01T08:00:00Z`".to_owned())
+}
+
+/// The end of a day, or a moment.
+fn end_of_moment(text: &str) -> Result<Timestamp, String> {
+    day(text).map_or_else(|| moment(text), |start| Ok(start + DAY))
+}
+
+fn day(text: &str) -> Option<Timestamp> {
+    (text.trim().len() == "yyyy-MM-dd".len())
+        .then(|| Timestamp::from_day(text))
+        .flatten()
 }
 
 /// What to show about calls.
@@ -195,6 +285,31 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_replay_says_what() {
+        let table = [
+            ("replay", false),
+            ("replay EV1", true),
+            ("replay --state dead", true),
+            ("replay --state gone", false),
+            (
+                "replay --from 2026-03-01 --until 2026-03-01T08:00:00Z",
+                true,
+            ),
+            ("replay --from yesterday", false),
+            ("list", true),
+            ("list --limit 0", false),
+            ("show", false),
+        ];
+        for (line, good) in table {
+            let words = ["patchcord", "webhooks"].into_iter().chain(line.split(' '));
+            assert_eq!(Cli::try_parse_from(words).is_ok(), good, "{line}");
+        }
+        let day = moment("2026-03-01").unwrap();
+        assert_eq!(end_of_moment("2026-03-01"), Ok(day + DAY));
+        assert_eq!(end_of_moment("2026-03-01T00:00:00Z"), Ok(day));
     }
 
     #[test]

@@ -175,6 +175,22 @@ settings! {
         max_media_bytes: NonZeroU64 = "67108864",
     }
 
+    /// Callbacks: how often and how long they are tried.
+    webhooks: Webhooks {
+        /// Milliseconds to wait after the first failure of a callback; doubles with each further one.
+        first_wait_ms: NonZeroU64 = "1000",
+        /// Seconds to wait at most, also if the application asks for more.
+        longest_wait_s: NonZeroU32 = "300",
+        /// Seconds after which a callback that still fails is given up.
+        max_age_s: NonZeroU32 = "86400",
+        /// Failures in a row after which a host is left alone.
+        breaker_failures: NonZeroU32 = "5",
+        /// Milliseconds for which it is left alone before one request probes it; doubles with each probe that fails.
+        breaker_wait_ms: NonZeroU64 = "10000",
+        /// Seconds for which it is left alone at most.
+        breaker_longest_s: NonZeroU32 = "60",
+    }
+
     /// The database.
     database: Database {
         /// `sqlite:` or `postgres:` address. Unset: SQLite in the data folder.

@@ -17,13 +17,14 @@ mod metrics;
 mod serve;
 mod shutdown;
 mod test;
+mod webhooks;
 
 use std::process::ExitCode;
 
 use clap::Parser as _;
 use clap::error::ErrorKind;
 
-use cli::{CallsTask, Cli, Task, TestFlags};
+use cli::{CallsTask, Cli, Task, TestFlags, WebhooksTask};
 
 /// Bad usage or configuration (`EX_USAGE`).
 const USAGE: u8 = 64;
@@ -65,6 +66,21 @@ fn main() -> ExitCode {
             calls::script(&config, sid).await
         }),
         Task::Test(flags) => test(&flags.into()),
+        Task::Webhooks(WebhooksTask::List { which, limit, data }) => {
+            answer(&data.into(), async |config| {
+                webhooks::list(&config, &which, limit).await
+            })
+        }
+        Task::Webhooks(WebhooksTask::Show { event, data }) => {
+            answer(&data.into(), async |config| {
+                webhooks::show(&config, &event).await
+            })
+        }
+        Task::Webhooks(WebhooksTask::Replay { event, which, data }) => {
+            answer(&data.into(), async |config| {
+                webhooks::replay(&config, event.as_deref(), &which).await
+            })
+        }
     }
 }
 

@@ -23,7 +23,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
-use webhook::Callbacks;
+use webhook::{CallbackStats, Callbacks};
 
 use crate::config::Config;
 use crate::metrics::{self, Kind, Metrics};
@@ -214,10 +214,7 @@ fn metrics_of(engine: &Engine, callbacks: &Callbacks, media: &MediaPlane) -> Met
         help,
         refused,
     );
-    let of = callbacks.clone();
-    let waiting = move || of.backlog() as f64;
-    let help = "Callbacks that are not delivered yet.";
-    metrics.add("patchcord_callbacks_waiting", Kind::Gauge, help, waiting);
+    add_callbacks(&metrics, callbacks);
     let of = media.clone();
     let endpoints = move || of.counts().endpoints as f64;
     let help = "Media endpoints that are open.";
@@ -236,6 +233,54 @@ fn metrics_of(engine: &Engine, callbacks: &Callbacks, media: &MediaPlane) -> Met
         overruns,
     );
     metrics
+}
+
+/// The numbers of the delivery of callbacks.
+#[expect(clippy::cast_precision_loss, reason = "no counter gets near 2^52")]
+fn add_callbacks(metrics: &Metrics, callbacks: &Callbacks) {
+    type Read = fn(CallbackStats) -> u64;
+    let numbers: [(_, _, _, Read); 6] = [
+        (
+            "patchcord_callbacks_waiting",
+            Kind::Gauge,
+            "Callbacks that are not delivered yet.",
+            |stats| stats.waiting,
+        ),
+        (
+            "patchcord_callbacks_open_hosts",
+            Kind::Gauge,
+            "Hosts that fail and are left alone, counted for each account.",
+            |stats| stats.open_hosts,
+        ),
+        (
+            "patchcord_callbacks_opened_total",
+            Kind::Counter,
+            "How often a host was left alone.",
+            |stats| stats.opened,
+        ),
+        (
+            "patchcord_callbacks_delivered_total",
+            Kind::Counter,
+            "Callbacks that the application took.",
+            |stats| stats.delivered,
+        ),
+        (
+            "patchcord_callbacks_retried_total",
+            Kind::Counter,
+            "Attempts that failed and are repeated.",
+            |stats| stats.retried,
+        ),
+        (
+            "patchcord_callbacks_dead_total",
+            Kind::Counter,
+            "Callbacks that were given up.",
+            |stats| stats.dead,
+        ),
+    ];
+    for (name, kind, help, read) in numbers {
+        let of = callbacks.clone();
+        metrics.add(name, kind, help, move || read(of.stats()) as f64);
+    }
 }
 
 impl Running {

@@ -8,6 +8,7 @@ use model::{AccountSid, CallSid, InstanceSid, Timestamp};
 use sqlx::AnyConnection;
 
 use crate::admin;
+use crate::deliveries;
 use crate::rows;
 use crate::sql::{Sql, args};
 use crate::writer::Operation;
@@ -77,6 +78,8 @@ async fn change(
         | Change::CallbackDone { .. }
         | Change::CallbackRetry { .. }
         | Change::Registered { .. }
+        | Change::CallbacksReplayed { .. }
+        | Change::CallbackClaimed { .. }
         | Change::Trace { .. } => Ok(statement(context, change).execute(db).await? > 0),
     }
 }
@@ -200,24 +203,34 @@ fn statement(context: Context, change: &Change) -> Sql {
             attempts,
             status,
             dead,
+            at,
         } => Sql::new(
-            "UPDATE outbox SET state = $2, attempts = $3, http_status = $4, next_at = NULL \
-             WHERE event = $1",
+            "UPDATE outbox SET state = $2, attempts = $3, http_status = $4, error = $5, \
+             ended = $6, next_at = NULL WHERE event = $1",
             args![
                 *event,
-                if *dead { "dead" } else { "delivered" },
+                if dead.is_some() { "dead" } else { "delivered" },
                 *attempts,
-                *status
+                *status,
+                dead.clone(),
+                *at
             ],
         ),
         Change::CallbackRetry {
             event,
             attempts,
             next_at,
+            status,
+            error,
         } => Sql::new(
-            "UPDATE outbox SET attempts = $2, next_at = $3 WHERE event = $1",
-            args![*event, *attempts, *next_at],
+            "UPDATE outbox SET attempts = $2, next_at = $3, http_status = $4, error = $5 \
+             WHERE event = $1 AND state = 'pending'",
+            args![*event, *attempts, *next_at, *status, error.as_str()],
         ),
+        Change::CallbacksReplayed { filter, at } => filter.replay(*at),
+        Change::CallbackClaimed { event } => {
+            deliveries::claim(*event, context.instance, context.repeated)
+        }
         Change::Trace { call, blob } => Sql::new(
             "INSERT INTO traces (call, content) VALUES ($1, $2) \
              ON CONFLICT (call) DO UPDATE SET content = excluded.content",

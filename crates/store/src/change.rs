@@ -3,6 +3,8 @@
 use model::record::{CallRecord, Callback, Notification, Recording};
 use model::{CallSid, CallStatus, EventSid, InstanceSid, OrganizationSid, Timestamp};
 
+use crate::DeliveryFilter;
+
 /// One fact. All facts of one commit become visible together or not at all.
 #[derive(Debug, Clone)]
 pub enum Change {
@@ -79,8 +81,10 @@ pub enum Change {
         attempts: i64,
         /// Last HTTP status; `None` if there was no answer.
         status: Option<u16>,
-        /// Given up.
-        dead: bool,
+        /// Why it is given up; `None` if it was delivered.
+        dead: Option<String>,
+        /// When.
+        at: Timestamp,
     },
     /// A callback shall be tried again.
     CallbackRetry {
@@ -90,6 +94,22 @@ pub enum Change {
         attempts: i64,
         /// When to try next.
         next_at: Timestamp,
+        /// Last HTTP status; `None` if there was no answer.
+        status: Option<u16>,
+        /// Why the last attempt failed.
+        error: String,
+    },
+    /// Callbacks that have ended shall be delivered again.
+    CallbacksReplayed {
+        /// Which.
+        filter: Box<DeliveryFilter>,
+        /// When that was wanted.
+        at: Timestamp,
+    },
+    /// This server delivers a callback that is nobody's. No effect if another one does.
+    CallbackClaimed {
+        /// Which.
+        event: EventSid,
     },
     /// The trace of a call, compressed by the caller.
     Trace {

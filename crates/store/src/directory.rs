@@ -196,7 +196,8 @@ impl Store {
             .map(drop)
     }
 
-    /// The account whose SID or e-mail address is `login`, if `secret` is its token or password.
+    /// The account whose SID or e-mail address is `login`, if `secret` is one of its live tokens or its
+    /// password.
     /// A password needs a computation of tens of milliseconds once a minute.
     ///
     /// # Errors
@@ -211,12 +212,13 @@ impl Store {
             return Ok(None);
         };
         let verifier = self.verifier();
-        if verifier.same(&account.auth_token, secret) {
+        let tokens = || std::iter::once(&account.auth_token).chain(&account.secondary_token);
+        if tokens().any(|token| verifier.same(token, secret)) {
             return Ok(Some(account));
         }
         let good = match &account.password_hash {
             Some(hash) => verifier.verify(hash, secret).await,
-            None => credentials::is_imported_password(&account.auth_token, secret),
+            None => tokens().any(|token| credentials::is_imported_password(token, secret)),
         };
         Ok(good.then_some(account))
     }

@@ -70,6 +70,7 @@ impl Store {
             role: "Administrator".to_owned(),
             password_hash: Some(hash_password(made.password.clone()).await),
             auth_token: made.token.clone(),
+            secondary_token: None,
             created: now,
             updated: now,
         };

@@ -1,4 +1,5 @@
-//! Looks into a database beside the server that uses it, and changes nothing.
+//! Looks into a database beside the server that uses it, and changes nothing but what callbacks
+//! shall be delivered again (`deliveries`).
 
 use model::CallSid;
 use model::record::CallRecord;
@@ -9,7 +10,7 @@ use crate::{Result, connect, rows};
 
 /// A look into a database.
 pub struct Inspect {
-    readers: AnyPool,
+    pub(crate) readers: AnyPool,
 }
 
 impl Inspect {

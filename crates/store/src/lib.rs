@@ -16,6 +16,7 @@ mod caches;
 mod change;
 mod connect;
 pub mod credentials;
+mod deliveries;
 mod dialect;
 mod directory;
 mod error;
@@ -39,6 +40,7 @@ use model::{InstanceSid, Timestamp};
 use sqlx::AnyPool;
 
 pub use change::{CallUpdate, Change, Committed};
+pub use deliveries::{Delivery, DeliveryFilter, DeliveryState, NoDeliveryState};
 pub use error::StoreError;
 pub use filter::{
     CallFilter, CallKey, NotificationFilter, NotificationKey, NumberFilter, NumberKey,
@@ -87,6 +89,8 @@ pub struct PendingCallback {
     pub attempts: i64,
     /// When the next is due; `None` is at once.
     pub next_at: Option<Timestamp>,
+    /// When somebody last wanted it delivered again.
+    pub replayed: Option<Timestamp>,
 }
 
 /// Handle to the database. Cheap to clone.

@@ -30,6 +30,24 @@ impl Conditions {
         }
     }
 
+    /// As [`Conditions::new`], or for the rows of everybody.
+    pub(crate) fn of(mut head: Sql, scope: Option<Scope>) -> Self {
+        let Some(scope) = scope else {
+            head.text(" WHERE 1 = 1");
+            return Self {
+                sql: head,
+                only_scope: false,
+            };
+        };
+        Self::new(head, scope)
+    }
+
+    /// Callbacks that are not on their way.
+    pub(crate) fn ended(&mut self) {
+        self.only_scope = false;
+        self.sql.text(" AND state <> 'pending'");
+    }
+
     /// `column LIKE pattern`, in any letter case, with `prefix` and `suffix` around the pattern.
     pub(crate) fn like(&mut self, column: &str, around: (&str, &str), text: Option<&str>) {
         let Some(text) = text else { return };

@@ -45,12 +45,14 @@ pub(crate) const ACCOUNTS: Table = Table {
         "role",
         "password_hash",
         "auth_token",
+        "secondary_token",
         "created",
         "updated",
     ],
 };
 
 pub(crate) fn account_args(account: &Account, key: &SecretKey) -> Vec<Arg> {
+    let seal = |token: &String| key.seal(token.as_bytes(), account.sid.as_bytes());
     args![
         account.sid,
         account.organization,
@@ -60,7 +62,8 @@ pub(crate) fn account_args(account: &Account, key: &SecretKey) -> Vec<Arg> {
         account.status,
         account.role.as_str(),
         account.password_hash.clone(),
-        key.seal(account.auth_token.as_bytes(), account.sid.as_bytes()),
+        seal(&account.auth_token),
+        account.secondary_token.as_ref().map(seal),
         account.created,
         account.updated,
     ]
@@ -69,7 +72,11 @@ pub(crate) fn account_args(account: &Account, key: &SecretKey) -> Vec<Arg> {
 pub(crate) fn account(row: &AnyRow, key: &SecretKey) -> Result<Account> {
     let row = Columns(row);
     let sid: model::AccountSid = row.word("sid")?;
-    let token = key.open(&row.blob("auth_token")?, sid.as_bytes())?;
+    let open = |column: &'static str, sealed: Vec<u8>| {
+        let token = key.open(&sealed, sid.as_bytes())?;
+        String::from_utf8(token).map_err(|error| corrupt(column, error))
+    };
+    let secondary = row.opt_blob("secondary_token")?;
     Ok(Account {
         sid,
         organization: row.word("organization")?,
@@ -79,7 +86,10 @@ pub(crate) fn account(row: &AnyRow, key: &SecretKey) -> Result<Account> {
         status: row.word("status")?,
         role: row.text("role")?,
         password_hash: row.opt_text("password_hash")?,
-        auth_token: String::from_utf8(token).map_err(|error| corrupt("auth_token", error))?,
+        auth_token: open("auth_token", row.blob("auth_token")?)?,
+        secondary_token: secondary
+            .map(|sealed| open("secondary_token", sealed))
+            .transpose()?,
         created: row.time("created")?,
         updated: row.time("updated")?,
     })
@@ -450,8 +460,22 @@ pub(crate) fn notification(row: &AnyRow) -> Result<Notification> {
 pub(crate) const OUTBOX: Table = Table {
     name: "outbox",
     columns: &[
-        "event", "owner", "account", "call", "sequence", "url", "method", "params", "created",
-        "state", "attempts", "next_at",
+        "event",
+        "owner",
+        "account",
+        "call",
+        "sequence",
+        "url",
+        "method",
+        "params",
+        "created",
+        "state",
+        "attempts",
+        "next_at",
+        "http_status",
+        "error",
+        "ended",
+        "replayed",
     ],
 };
 
@@ -469,6 +493,10 @@ pub(crate) fn callback_args(callback: &Callback, owner: InstanceSid) -> Vec<Arg>
         callback.created,
         "pending",
         0,
+        None::<i64>,
+        None::<i64>,
+        None::<String>,
+        None::<i64>,
         None::<i64>,
     ]
 }
@@ -489,5 +517,6 @@ pub(crate) fn callback(row: &AnyRow) -> Result<PendingCallback> {
         },
         attempts: row.int("attempts")?,
         next_at: row.opt_time("next_at")?,
+        replayed: row.opt_time("replayed")?,
     })
 }

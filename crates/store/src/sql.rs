@@ -19,7 +19,7 @@ use crate::{Result, StoreError};
 pub(crate) enum Arg {
     Int(Option<i64>),
     Text(Option<String>),
-    Blob(Vec<u8>),
+    Blob(Option<Vec<u8>>),
 }
 
 macro_rules! into_arg {
@@ -43,7 +43,8 @@ into_arg! {
     String => |value| Self::Text(Some(value));
     &str => |value| Self::Text(Some(value.to_owned()));
     Option<String> => |value| Self::Text(value);
-    Vec<u8> => |value| Self::Blob(value);
+    Vec<u8> => |value| Self::Blob(Some(value));
+    Option<Vec<u8>> => |value| Self::Blob(value);
     CallStatus => |value| value.as_str().into();
     AccountStatus => |value| value.as_str().into();
     Direction => |value| value.as_str().into();
@@ -241,6 +242,10 @@ impl Columns<'_> {
     }
 
     pub(crate) fn blob(self, column: &str) -> Result<Vec<u8>> {
+        Ok(self.0.try_get(column)?)
+    }
+
+    pub(crate) fn opt_blob(self, column: &str) -> Result<Option<Vec<u8>>> {
         Ok(self.0.try_get(column)?)
     }
 

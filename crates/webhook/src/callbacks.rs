@@ -1,143 +1,118 @@
-//! Delivers the rows of the outbox.
+//! Delivers the rows of the outbox: the shell around `delivery`.
 //!
-//! The callbacks of one call to one origin make a *lane*: they go out one after the other, and a
-//! failed one holds up those behind it until it is through or given up. Lanes do not wait for each
-//! other, but for a limited number of places at their origin. **Invariant: every row ends exactly
-//! once, and a host that does not answer delays nobody else.**
+//! One task asks the machine what is due and starts a task for each request; their results go back
+//! into the machine. **Invariant: a row leaves the machine only after its end is stored,** so what
+//! was not delivered when the process stops is still in the outbox.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 
+use async_trait::async_trait;
 use model::record::Callback;
-use model::{AccountSid, CallSid, EventSid, Timestamp};
-use tokio::sync::{Notify, Semaphore};
-use url::Url;
+use model::{AccountSid, EventSid, Timestamp};
+use tokio::sync::Notify;
 
-use crate::backoff::{Backoff, retry_after};
+use crate::backoff::retry_after;
+use crate::delivery::{Attempt, CallbackConfig, CallbackStats, Delivery, Output, origin};
 use crate::error::FetchError;
 use crate::fetch::{BodyKind, FetchRequest, Fetched, Fetcher};
-use crate::outbox::{OutboxError, OutboxStore, Outcome, PendingCallback};
+use crate::outbox::{Failure, OutboxError, OutboxStore, Outcome, PendingCallback};
 use crate::policy::AddressPolicy;
-
-/// Header that names the event, so that an application can tell a repeated callback.
-const EVENT_HEADER: &str = "x-patchcord-event";
+use crate::signature::{Secrets, Stamp};
 
 /// Attempts to write to the store before a row is left for the next start.
 const STORE_ATTEMPTS: u32 = 5;
 
-/// Settings of the delivery.
-#[derive(Clone, Debug)]
-pub struct CallbackConfig {
-    /// Planned wait after the first failure; doubles with each further one.
-    pub first_wait: Duration,
-    /// Longest planned wait, and longest wait a server can ask for.
-    pub longest_wait: Duration,
-    /// A callback older than this is given up when an attempt fails.
-    pub max_age: Duration,
-    /// Callbacks on their way to one origin at once.
-    pub per_host: usize,
-}
-
-impl Default for CallbackConfig {
-    fn default() -> Self {
-        Self {
-            first_wait: Duration::from_secs(1),
-            longest_wait: Duration::from_secs(300),
-            max_age: Duration::from_secs(24 * 3600),
-            per_host: 8,
-        }
-    }
-}
+/// Longest sleep when nothing is due.
+const IDLE: Duration = Duration::from_secs(3600);
 
 /// Says what an account may reach.
 pub type PolicyOf = Arc<dyn Fn(AccountSid) -> AddressPolicy + Send + Sync>;
 
-/// Handle to the delivery. Clones share it.
+/// Knows what the requests of an account are signed with.
+#[async_trait]
+pub trait Keyring: Send + Sync + 'static {
+    /// The live secrets; `None` if they cannot be had, then the request is not signed.
+    async fn secrets(&self, account: AccountSid) -> Option<Secrets>;
+}
+
+/// Handle to the delivery. Clones share it; its tasks end with the last one.
 #[derive(Clone)]
 pub struct Callbacks(Arc<Inner>);
 
 struct Inner {
     fetcher: Fetcher,
     store: Arc<dyn OutboxStore>,
-    config: CallbackConfig,
     policy_of: PolicyOf,
-    lanes: Mutex<Lanes>,
+    keyring: Arc<dyn Keyring>,
+    config: CallbackConfig,
+    machine: Mutex<Delivery>,
+    /// Something may be due earlier than thought, or the last handle is gone.
+    wake: Arc<Notify>,
     idle: Notify,
 }
 
-/// A call and the origin of an address.
-type LaneKey = (CallSid, String);
-
-#[derive(Default)]
-struct Lanes {
-    /// What each lane still has to do; its first row is on its way.
-    waiting: BTreeMap<LaneKey, VecDeque<PendingCallback>>,
-    /// Rows in `waiting`.
-    known: BTreeSet<EventSid>,
-    /// Places at each origin that a lane uses.
-    places: BTreeMap<String, Weak<Semaphore>>,
-}
-
-/// What an attempt says about a callback.
-enum Attempt {
-    Ended(Outcome),
-    /// To be tried again, perhaps after the time that the server asked for.
-    Failed {
-        status: Option<u16>,
-        reason: String,
-        asked: Option<Duration>,
-    },
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.wake.notify_one();
+    }
 }
 
 impl Callbacks {
-    /// A delivery that has nothing to do yet. Its tasks run on the current tokio runtime.
+    /// A delivery that has nothing to do yet. Must be called within a tokio runtime, where its
+    /// tasks run.
     #[must_use]
     pub fn new(
         fetcher: Fetcher,
         store: Arc<dyn OutboxStore>,
         config: CallbackConfig,
         policy_of: PolicyOf,
+        keyring: Arc<dyn Keyring>,
     ) -> Self {
-        let (lanes, idle) = (Mutex::default(), Notify::new());
-        Self(Arc::new(Inner {
+        let wake = Arc::new(Notify::new());
+        let inner = Arc::new(Inner {
             fetcher,
             store,
-            config,
             policy_of,
-            lanes,
-            idle,
-        }))
+            keyring,
+            machine: Mutex::new(Delivery::new(config.clone())),
+            config,
+            wake: Arc::clone(&wake),
+            idle: Notify::new(),
+        });
+        tokio::spawn(drive(Arc::downgrade(&inner), wake));
+        Self(inner)
     }
 
-    /// Takes up every row that is not through; to be called once at start. Returns their number.
+    /// Takes up every row that is not through, and from then on those that somebody wants delivered
+    /// again; to be called once at start. Returns the number of rows.
     ///
     /// # Errors
     /// [`OutboxError`] if the outbox cannot be read.
     pub async fn resume(&self) -> Result<usize, OutboxError> {
         let rows = self.0.store.undelivered().await?;
         let count = rows.len();
-        for row in rows {
-            self.queue(row);
-        }
+        self.0.add(rows);
+        tokio::spawn(watch(Arc::downgrade(&self.0)));
         Ok(count)
     }
 
     /// Delivers a row that has just been stored. Never waits; a row that is on its way already is
     /// left alone.
     pub fn deliver(&self, callback: Callback) {
-        let next_at = callback.created;
-        self.queue(PendingCallback {
-            callback,
-            attempts: 0,
-            next_at,
-        });
+        self.0.add(vec![PendingCallback::new(callback)]);
     }
 
     /// Rows that are not through.
     #[must_use]
     pub fn backlog(&self) -> usize {
-        self.0.lanes().known.len()
+        self.0.machine().len()
+    }
+
+    /// Numbers for people and metrics.
+    #[must_use]
+    pub fn stats(&self) -> CallbackStats {
+        self.0.machine().stats()
     }
 
     /// Waits until there is nothing left to deliver.
@@ -150,100 +125,148 @@ impl Callbacks {
             changed.await;
         }
     }
+}
 
-    fn queue(&self, row: PendingCallback) {
-        let origin = origin(&row.callback.url);
-        let key = (row.callback.call, origin.clone());
-        let mut lanes = self.0.lanes();
-        if !lanes.known.insert(row.callback.event) {
-            return;
+/// Does what is due, until the last handle is gone.
+async fn drive(inner: Weak<Inner>, wake: Arc<Notify>) {
+    while let Some(strong) = inner.upgrade() {
+        let next = carry_out(&strong);
+        drop(strong);
+        let wait = next.map_or(IDLE, |next| next.since(now()));
+        tokio::select! {
+            () = wake.notified() => {}
+            () = tokio::time::sleep(wait) => {}
         }
-        if let Some(lane) = lanes.waiting.get_mut(&key) {
-            lane.push_back(row);
-            return;
-        }
-        lanes.waiting.insert(key.clone(), VecDeque::from([row]));
-        let places = lanes.places_at(&origin, self.0.config.per_host);
-        drop(lanes);
-        tokio::spawn(run(Arc::clone(&self.0), key, places));
     }
 }
 
-/// Empties one lane.
-async fn run(inner: Arc<Inner>, key: LaneKey, places: Arc<Semaphore>) {
-    while let Some(row) = inner.first(&key) {
-        inner.settle(row, &places).await;
-        inner.remove_first(&key);
+/// Does what is due; returns when something is due next.
+fn carry_out(inner: &Arc<Inner>) -> Option<Timestamp> {
+    loop {
+        let (output, next) = {
+            let mut machine = inner.machine();
+            (machine.poll_output(now()), machine.poll_timeout())
+        };
+        let Some(output) = output else {
+            return next;
+        };
+        let inner = Arc::clone(inner);
+        match output {
+            Output::Send(row) => drop(tokio::spawn(async move { inner.send(*row).await })),
+            Output::Retry(row, failure) => {
+                drop(tokio::spawn(async move { inner.note(&row, failure).await }));
+            }
+            Output::End(row, outcome) => {
+                drop(tokio::spawn(
+                    async move { inner.finish(&row, outcome).await },
+                ));
+            }
+            Output::Opened {
+                account,
+                origin,
+                until,
+            } => {
+                let wait_ms = until.since(now()).as_millis();
+                tracing::warn!(account.sid = %account, host = %origin, wait_ms,
+                    "a host fails again and again; its callbacks wait");
+            }
+            Output::Closed { account, origin } => {
+                tracing::info!(account.sid = %account, host = %origin,
+                    "a host answers again; its callbacks go out");
+            }
+        }
+    }
+}
+
+/// Takes up rows that somebody wants delivered again, until the last handle is gone.
+async fn watch(inner: Weak<Inner>) {
+    let mut failed = false;
+    loop {
+        let Some(strong) = inner.upgrade() else {
+            return;
+        };
+        let every = strong.config.replay_every;
+        let result = strong.take_replayed().await;
+        drop(strong);
+        match result {
+            Ok(0) => failed = false,
+            Ok(count) => {
+                failed = false;
+                tracing::info!(count, "callbacks are delivered again, as asked");
+                continue;
+            }
+            Err(error) if !failed => {
+                failed = true;
+                tracing::warn!(%error, "cannot look for callbacks to deliver again");
+            }
+            Err(_) => {}
+        }
+        tokio::time::sleep(every).await;
     }
 }
 
 impl Inner {
-    fn lanes(&self) -> MutexGuard<'_, Lanes> {
-        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    fn machine(&self) -> MutexGuard<'_, Delivery> {
+        self.machine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next row of a lane; an empty lane is removed.
-    fn first(&self, key: &LaneKey) -> Option<PendingCallback> {
-        let mut lanes = self.lanes();
-        let first = lanes
-            .waiting
-            .get(key)
-            .and_then(|lane| lane.front().cloned());
-        if first.is_none() {
-            lanes.waiting.remove(key);
+    fn add(&self, rows: Vec<PendingCallback>) {
+        let mut machine = self.machine();
+        for row in rows {
+            machine.handle_row(row);
         }
-        first
+        drop(machine);
+        self.wake.notify_one();
     }
 
-    fn remove_first(&self, key: &LaneKey) {
-        let mut lanes = self.lanes();
-        if let Some(row) = lanes.waiting.get_mut(key).and_then(VecDeque::pop_front) {
-            lanes.known.remove(&row.callback.event);
+    /// Returns how many were taken.
+    async fn take_replayed(&self) -> Result<usize, OutboxError> {
+        let mut rows = self.store.replayed().await?;
+        // The end of one may just be on its way out of the machine.
+        rows.retain(|row| !self.machine().knows(row.callback.event));
+        if rows.is_empty() {
+            return Ok(0);
         }
-        if lanes.known.is_empty() {
-            self.idle.notify_waiters();
-        }
+        let events: Vec<EventSid> = rows.iter().map(|row| row.callback.event).collect();
+        let ours = self.store.claim(events).await?;
+        let rows = rows.into_iter().zip(ours);
+        let rows: Vec<_> = rows
+            .filter_map(|(row, is_ours)| is_ours.then_some(row))
+            .collect();
+        let count = rows.len();
+        self.add(rows);
+        Ok(count)
     }
 
-    /// Tries a row until it ends.
-    async fn settle(&self, mut row: PendingCallback, places: &Semaphore) {
-        let event = row.callback.event;
-        loop {
-            tokio::time::sleep(row.next_at.since(now())).await;
-            let attempt = {
-                // The semaphore is never closed, so this is always a place.
-                let _place = places.acquire().await;
-                self.attempt(&row.callback).await
-            };
-            row.attempts = row.attempts.saturating_add(1);
-            let outcome = match attempt {
-                Attempt::Ended(outcome) => outcome,
-                Attempt::Failed {
-                    status,
-                    reason,
-                    asked,
-                } => {
-                    if !self.is_too_old(&row.callback) {
-                        row.next_at = self.next_attempt(row.attempts, asked);
-                        let (attempts, next_at) = (row.attempts, row.next_at);
-                        let noted = self.store.retry(event, attempts, next_at).await;
-                        if let Err(error) = noted {
-                            tracing::warn!(%event, %error, "cannot note a failed callback");
-                        }
-                        continue;
-                    }
-                    Outcome::Dead { status, reason }
-                }
-            };
-            return self.finish(&row, outcome).await;
+    async fn send(&self, row: PendingCallback) {
+        let callback = row.callback;
+        let request = FetchRequest {
+            params: callback.params,
+            policy: (self.policy_of)(callback.account),
+            kind: BodyKind::Ignored,
+            stamp: Some(Stamp {
+                event: callback.event,
+                secrets: self.keyring.secrets(callback.account).await,
+            }),
+            ..FetchRequest::new(callback.method, callback.url)
+        };
+        let attempt = judged(self.fetcher.fetch(request).await);
+        self.machine()
+            .handle_attempt(callback.event, attempt, now(), rand::random());
+        self.wake.notify_one();
+    }
+
+    async fn note(&self, row: &PendingCallback, failure: Failure) {
+        if let Err(error) = self.store.retry(row, failure).await {
+            tracing::warn!(event = %row.callback.event, %error, "cannot note a failed callback");
         }
     }
 
     async fn finish(&self, row: &PendingCallback, outcome: Outcome) {
         let event = row.callback.event;
-        if let Outcome::Dead { status, reason } = &outcome {
+        if let Outcome::Dead(Failure { status, reason }) = &outcome {
             let host = origin(&row.callback.url);
-            tracing::warn!(%event, call.sid = %row.callback.call, host, status, reason,
+            tracing::warn!(%event, call.sid = %row.callback.call, %host, status, reason,
                 "a callback is given up");
         }
         for attempt in 1..=STORE_ATTEMPTS {
@@ -252,103 +275,52 @@ impl Inner {
                 .finish(event, row.attempts, outcome.clone())
                 .await
             {
-                Ok(()) => return,
+                Ok(()) => break,
                 Err(error) if attempt == STORE_ATTEMPTS => {
                     tracing::error!(%event, %error, "the end of a callback is not stored");
                 }
-                Err(_) => tokio::time::sleep(self.backoff().wait(attempt, None, 1.0)).await,
+                Err(_) => {
+                    let wait = self.config.backoff().wait(attempt, None, 1.0);
+                    tokio::time::sleep(wait).await;
+                }
             }
         }
-    }
-
-    async fn attempt(&self, callback: &Callback) -> Attempt {
-        let request = FetchRequest {
-            params: callback.params.clone(),
-            headers: vec![(EVENT_HEADER.to_owned(), callback.event.to_string())],
-            policy: (self.policy_of)(callback.account),
-            kind: BodyKind::Ignored,
-            ..FetchRequest::new(callback.method, callback.url.as_str())
+        let is_idle = {
+            let mut machine = self.machine();
+            machine.handle_stored(event, &outcome);
+            machine.len() == 0
         };
-        judged(self.fetcher.fetch(request).await)
-    }
-
-    fn is_too_old(&self, callback: &Callback) -> bool {
-        now().since(callback.created) >= self.config.max_age
-    }
-
-    fn next_attempt(&self, failures: u32, asked: Option<Duration>) -> Timestamp {
-        let wait = self.backoff().wait(failures, asked, rand::random());
-        now() + wait
-    }
-
-    fn backoff(&self) -> Backoff {
-        Backoff {
-            first: self.config.first_wait,
-            longest: self.config.longest_wait,
+        if is_idle {
+            self.idle.notify_waiters();
         }
-    }
-}
-
-impl Lanes {
-    /// The places at an origin, shared by all lanes that use it.
-    fn places_at(&mut self, origin: &str, count: usize) -> Arc<Semaphore> {
-        if let Some(places) = self.places.get(origin).and_then(Weak::upgrade) {
-            return places;
-        }
-        self.places.retain(|_, places| places.strong_count() > 0);
-        let places = Arc::new(Semaphore::new(count.max(1)));
-        self.places
-            .insert(origin.to_owned(), Arc::downgrade(&places));
-        places
+        self.wake.notify_one();
     }
 }
 
 /// What an answer means for a callback.
 fn judged(result: Result<Fetched, FetchError>) -> Attempt {
-    let (status, reason, asked) = match result {
-        Ok(answer) if (200..300).contains(&answer.status) => {
-            return Attempt::Ended(Outcome::Delivered {
-                status: answer.status,
-            });
-        }
+    let dead = |status, reason| Attempt::Ended(Outcome::Dead(Failure { status, reason }));
+    let failed = |status, reason, asked| Attempt::Failed {
+        failure: Failure { status, reason },
+        asked,
+    };
+    match result {
+        Ok(answer) if (200..300).contains(&answer.status) => Attempt::Ended(Outcome::Delivered {
+            status: answer.status,
+        }),
         Ok(answer) if answer.status >= 500 || matches!(answer.status, 408 | 425 | 429) => {
             let asked = answer.header("retry-after");
             let asked = asked.and_then(|text| retry_after(text, SystemTime::now()));
-            (
-                Some(answer.status),
-                format!("the answer has status {}", answer.status),
-                asked,
-            )
+            let reason = format!("the answer has status {}", answer.status);
+            failed(Some(answer.status), reason, asked)
         }
         Ok(answer) => {
             let reason = format!("the application refused it with status {}", answer.status);
-            return Attempt::Ended(Outcome::Dead {
-                status: Some(answer.status),
-                reason,
-            });
+            dead(Some(answer.status), reason)
         }
-        Err(error) if error.is_temporary() => (None, error.to_string(), None),
-        Err(error) => {
-            let reason = error.to_string();
-            return Attempt::Ended(Outcome::Dead {
-                status: None,
-                reason,
-            });
-        }
-    };
-    Attempt::Failed {
-        status,
-        reason,
-        asked,
+        Err(error) if error.is_temporary() => failed(None, error.to_string(), None),
+        Err(error) => dead(None, error.to_string()),
     }
-}
-
-/// Scheme, host and port of an address; the address itself if it is none.
-fn origin(url: &str) -> String {
-    Url::parse(url).map_or_else(
-        |_| "invalid".to_owned(),
-        |url| url.origin().ascii_serialization(),
-    )
 }
 
 fn now() -> Timestamp {

@@ -1,7 +1,7 @@
 //! One request to an application, with everything that belongs to it.
 //!
 //! Parameters go into the query of a GET and the form of a POST; redirects repeat a POST as a POST
-//! (but 303 does not); cookies are those of the call. **Invariant: the address of every hop is
+//! (but 303 does not); cookies are those of the call; each hop is signed for its own address. **Invariant: the address of every hop is
 //! checked before it is connected to, and a failure is reported with the address it happened at.**
 //!
 //! Left to others: what the status means. Every HTTP status is an answer, not an error.
@@ -22,6 +22,7 @@ use crate::client::Clients;
 use crate::cookie::CookieJar;
 use crate::error::{FetchError, Problem};
 use crate::policy::{AddressPolicy, Guard, Refused};
+use crate::signature::{Sent, Stamp};
 
 const FORM: &str = "application/x-www-form-urlencoded; charset=UTF-8";
 
@@ -98,10 +99,13 @@ pub struct FetchRequest {
     pub policy: AddressPolicy,
     /// What the body is for.
     pub kind: BodyKind,
+    /// Its name and signature.
+    pub stamp: Option<Stamp>,
 }
 
 impl FetchRequest {
-    /// A request for a document, without parameters, cookies and rights to private addresses.
+    /// A request for a document, without parameters, cookies, signature and rights to private
+    /// addresses.
     #[must_use]
     pub fn new(method: HttpMethod, url: impl Into<String>) -> Self {
         Self {
@@ -112,6 +116,7 @@ impl FetchRequest {
             jar: CookieJar::default(),
             policy: AddressPolicy::default(),
             kind: BodyKind::Document,
+            stamp: None,
         }
     }
 }
@@ -246,15 +251,30 @@ impl Fetcher {
     ) -> Result<Response, FetchError> {
         self.check_literal(target, request.policy)?;
         let client = self.clients.get(request.policy);
-        let builder = match method {
-            HttpMethod::Get => client.get(with_query(&target.url, params)),
-            HttpMethod::Post => client
-                .post(target.url.clone())
-                .header(header::CONTENT_TYPE, FORM)
-                .body(form(params)),
+        let (url, form) = match method {
+            HttpMethod::Get => (with_query(&target.url, params), &[][..]),
+            HttpMethod::Post => (target.url.clone(), params),
         };
-        let builder = builder.headers(self.headers(request, target)?);
+        let body = encoded(form);
+        let marks = request.stamp.as_ref().map(|stamp| {
+            stamp.headers(&Sent {
+                method,
+                url: url.as_str(),
+                form,
+                body: &body,
+                at_s: now_s(),
+            })
+        });
+        let headers = headers(request, target, marks.unwrap_or_default())?;
+        let builder = match method {
+            HttpMethod::Get => client.get(url),
+            HttpMethod::Post => client
+                .post(url)
+                .header(header::CONTENT_TYPE, FORM)
+                .body(body),
+        };
         let response = builder
+            .headers(headers)
             .send()
             .await
             .map_err(|error| self.explain(target, &error))?;
@@ -278,30 +298,6 @@ impl Fetcher {
             .map_err(|Refused(address)| {
                 FetchError::new(target.full.as_str(), Problem::Refused { address })
             })
-    }
-
-    fn headers(&self, request: &FetchRequest, target: &Target) -> Result<HeaderMap, FetchError> {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
-        let own = request
-            .headers
-            .iter()
-            .map(|(name, value)| (name.clone(), value.clone()));
-        let cookie = request.jar.header(&target.url, SystemTime::now());
-        let cookie = cookie.map(|value| ("cookie".to_owned(), value));
-        let credentials = target.authorization.clone();
-        let credentials = credentials.map(|value| ("authorization".to_owned(), value));
-        for (name, value) in own.chain(cookie).chain(credentials) {
-            let bad = |reason: String| {
-                FetchError::new(target.full.as_str(), Problem::BadAddress { reason })
-            };
-            let value = HeaderValue::from_str(&value)
-                .map_err(|_| bad(format!("the header {name} has forbidden characters")))?;
-            let name = HeaderName::from_bytes(name.as_bytes())
-                .map_err(|_| bad("a header has no proper name".to_owned()))?;
-            headers.insert(name, value);
-        }
-        Ok(headers)
     }
 
     async fn finish(
@@ -358,29 +354,24 @@ impl Fetcher {
         let limit = match kind {
             BodyKind::Document => self.config.max_document,
             BodyKind::Media => self.config.max_media,
-            BodyKind::Ignored => IGNORED_BYTES,
+            BodyKind::Ignored => {
+                // The status is all that counts: a body that comes slowly is left behind.
+                let _ = tokio::time::timeout(self.config.timeout, skip(response)).await;
+                return Ok(Bytes::new());
+            }
         };
         let mut body = Vec::new();
         loop {
             match response.chunk().await {
                 Ok(Some(chunk)) if body.len() + chunk.len() > limit => {
-                    if kind == BodyKind::Ignored {
-                        break;
-                    }
                     let problem = Problem::TooLarge { limit };
                     return Err(FetchError::new(target.full.as_str(), problem));
                 }
                 Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-                Ok(None) => break,
-                Err(_) if kind == BodyKind::Ignored => break,
+                Ok(None) => return Ok(body.into()),
                 Err(error) => return Err(self.explain(target, &error)),
             }
         }
-        Ok(if kind == BodyKind::Ignored {
-            Bytes::new()
-        } else {
-            body.into()
-        })
     }
 
     fn explain(&self, target: &Target, error: &reqwest::Error) -> FetchError {
@@ -400,6 +391,42 @@ impl Fetcher {
     }
 }
 
+/// Reads a body that does not matter to its end, or until it is too long or breaks.
+async fn skip(mut response: Response) {
+    let mut left = IGNORED_BYTES;
+    while let Ok(Some(chunk)) = response.chunk().await {
+        let Some(rest) = left.checked_sub(chunk.len()) else {
+            return;
+        };
+        left = rest;
+    }
+}
+
+/// The headers of a request; `marks` name and sign it.
+fn headers(
+    request: &FetchRequest,
+    target: &Target,
+    marks: Vec<(String, String)>,
+) -> Result<HeaderMap, FetchError> {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
+    let own = request.headers.iter().cloned();
+    let cookie = request.jar.header(&target.url, SystemTime::now());
+    let cookie = cookie.map(|value| ("cookie".to_owned(), value));
+    let credentials = target.authorization.clone();
+    let credentials = credentials.map(|value| ("authorization".to_owned(), value));
+    for (name, value) in own.chain(marks).chain(cookie).chain(credentials) {
+        let bad =
+            |reason: String| FetchError::new(target.full.as_str(), Problem::BadAddress { reason });
+        let value = HeaderValue::from_str(&value)
+            .map_err(|_| bad(format!("the header {name} has forbidden characters")))?;
+        let name = HeaderName::from_bytes(name.as_bytes())
+            .map_err(|_| bad("a header has no proper name".to_owned()))?;
+        headers.insert(name, value);
+    }
+    Ok(headers)
+}
+
 /// Where an answer redirects to, if it does.
 fn location(status: u16, headers: &HeaderMap) -> Option<String> {
     matches!(status, 301 | 302 | 303 | 307 | 308).then_some(())?;
@@ -411,7 +438,7 @@ fn location(status: u16, headers: &HeaderMap) -> Option<String> {
 fn with_query(url: &Url, params: &[(String, String)]) -> Url {
     let mut url = url.clone();
     if !params.is_empty() {
-        let added = form(params);
+        let added = encoded(params);
         let query = match url.query() {
             Some(query) if !query.is_empty() => format!("{query}&{added}"),
             Some(_) | None => added,
@@ -421,7 +448,14 @@ fn with_query(url: &Url, params: &[(String, String)]) -> Url {
     url
 }
 
-fn form(params: &[(String, String)]) -> String {
+fn now_s() -> u64 {
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs()
+}
+
+fn encoded(params: &[(String, String)]) -> String {
     form_urlencoded::Serializer::new(String::new())
         .extend_pairs(params)
         .finish()

@@ -1,6 +1,6 @@
 //! Requests to the web applications of customers: documents, sound files and callbacks.
 //!
-//! - [`Fetcher`] makes one request, with redirects, cookies and credentials.
+//! - [`Fetcher`] makes one request, with redirects, cookies, credentials and signatures.
 //! - [`MediaCache`] keeps sound files on disk.
 //! - [`Callbacks`] delivers the rows of the outbox, again and again until they are through.
 //!
@@ -15,9 +15,11 @@
 
 mod address;
 mod backoff;
+mod breaker;
 mod callbacks;
 mod client;
 mod cookie;
+mod delivery;
 mod error;
 mod fetch;
 mod freshness;
@@ -26,12 +28,15 @@ mod media;
 mod media_files;
 mod outbox;
 mod policy;
+mod signature;
 
 pub use address::resolve;
-pub use callbacks::{CallbackConfig, Callbacks, PolicyOf};
+pub use callbacks::{Callbacks, Keyring, PolicyOf};
 pub use cookie::CookieJar;
+pub use delivery::{CallbackConfig, CallbackStats};
 pub use error::{FetchError, Problem};
 pub use fetch::{BodyKind, FetchConfig, FetchRequest, Fetched, Fetcher, StartError};
 pub use media::{MediaCache, MediaLimits};
-pub use outbox::{MemoryOutbox, OutboxError, OutboxStore, Outcome, PendingCallback};
+pub use outbox::{Failure, MemoryOutbox, OutboxError, OutboxStore, Outcome, PendingCallback};
 pub use policy::AddressPolicy;
+pub use signature::{Secrets, Stamp};

@@ -2,8 +2,8 @@
 //!
 //! A row is stored together with the fact it tells of; only then it is handed to
 //! [`Callbacks`](crate::Callbacks). **Invariant: every row ends exactly once, as delivered or as
-//! dead.** What was not ended when the process stopped is delivered after the next start, with the
-//! same event id.
+//! dead,** and once more each time somebody wants it delivered again. What was not ended when the
+//! process stopped is delivered after the next start, with the same event id.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -21,6 +21,31 @@ pub struct PendingCallback {
     pub attempts: u32,
     /// When to try next.
     pub next_at: Timestamp,
+    /// From when on its age counts: its creation, or when somebody wanted it delivered again.
+    pub since: Timestamp,
+}
+
+impl PendingCallback {
+    /// A callback that is due at once.
+    #[must_use]
+    pub fn new(callback: Callback) -> Self {
+        let created = callback.created;
+        Self {
+            callback,
+            attempts: 0,
+            next_at: created,
+            since: created,
+        }
+    }
+}
+
+/// Why an attempt failed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Failure {
+    /// HTTP status of the answer, if there was one.
+    pub status: Option<u16>,
+    /// For people.
+    pub reason: String,
 }
 
 /// How a callback ended.
@@ -31,13 +56,8 @@ pub enum Outcome {
         /// HTTP status of the answer.
         status: u16,
     },
-    /// It is given up.
-    Dead {
-        /// HTTP status of the last answer, if there was one.
-        status: Option<u16>,
-        /// Why, for people.
-        reason: String,
-    },
+    /// It is given up, because of this.
+    Dead(Failure),
 }
 
 /// The outbox could not be read or written.
@@ -55,16 +75,25 @@ pub trait OutboxStore: Send + Sync + 'static {
     /// [`OutboxError`] if they cannot be read.
     async fn undelivered(&self) -> Result<Vec<PendingCallback>, OutboxError>;
 
-    /// Notes a failed attempt.
+    /// Rows that somebody wants delivered again and that are nobody's yet, those of one call in the
+    /// order of their sequence; not necessarily all at once. Asked every second, so it must be cheap.
+    ///
+    /// # Errors
+    /// [`OutboxError`] if they cannot be read.
+    async fn replayed(&self) -> Result<Vec<PendingCallback>, OutboxError>;
+
+    /// Makes such rows this process's to deliver; says for each whether it is, or another process
+    /// was faster.
     ///
     /// # Errors
     /// [`OutboxError`] if it cannot be written.
-    async fn retry(
-        &self,
-        event: EventSid,
-        attempts: u32,
-        next_at: Timestamp,
-    ) -> Result<(), OutboxError>;
+    async fn claim(&self, events: Vec<EventSid>) -> Result<Vec<bool>, OutboxError>;
+
+    /// Notes a failed attempt; `row` says how many there were and when to try next.
+    ///
+    /// # Errors
+    /// [`OutboxError`] if it cannot be written.
+    async fn retry(&self, row: &PendingCallback, failure: Failure) -> Result<(), OutboxError>;
 
     /// Notes how a row ended.
     ///
@@ -86,24 +115,33 @@ pub struct MemoryOutbox(Mutex<BTreeMap<EventSid, Row>>);
 struct Row {
     pending: PendingCallback,
     outcome: Option<Outcome>,
+    /// Wanted again and nobody's yet.
+    free: bool,
 }
 
 impl MemoryOutbox {
     /// Stores a callback that is due at once.
     pub fn insert(&self, callback: Callback) {
-        let next_at = callback.created;
-        let pending = PendingCallback {
-            callback,
-            attempts: 0,
-            next_at,
-        };
+        let pending = PendingCallback::new(callback);
         self.rows().insert(
             pending.callback.event,
             Row {
                 pending,
                 outcome: None,
+                free: false,
             },
         );
+    }
+
+    /// Wants a row that has ended delivered again.
+    pub fn replay(&self, event: EventSid, now: Timestamp) {
+        if let Some(row) = self.rows().get_mut(&event)
+            && row.outcome.take().is_some()
+        {
+            row.free = true;
+            row.pending.attempts = 0;
+            (row.pending.next_at, row.pending.since) = (now, now);
+        }
     }
 
     /// Attempts made for a row, and how it ended, if it did.
@@ -118,6 +156,17 @@ impl MemoryOutbox {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn select(&self, wanted: impl Fn(&Row) -> bool) -> Vec<PendingCallback> {
+        let rows = self.rows();
+        let mut found: Vec<PendingCallback> = rows
+            .values()
+            .filter(|row| wanted(row))
+            .map(|row| row.pending.clone())
+            .collect();
+        found.sort_by_key(|pending| (pending.callback.call, pending.callback.sequence));
+        found
+    }
+
     fn change(&self, event: EventSid, change: impl FnOnce(&mut Row)) -> Result<(), OutboxError> {
         let mut rows = self.rows();
         let row = rows.get_mut(&event).filter(|row| row.outcome.is_none());
@@ -129,26 +178,24 @@ impl MemoryOutbox {
 #[async_trait]
 impl OutboxStore for MemoryOutbox {
     async fn undelivered(&self) -> Result<Vec<PendingCallback>, OutboxError> {
-        let rows = self.rows();
-        let mut waiting: Vec<PendingCallback> = rows
-            .values()
-            .filter(|row| row.outcome.is_none())
-            .map(|row| row.pending.clone())
-            .collect();
-        waiting.sort_by_key(|pending| (pending.callback.call, pending.callback.sequence));
-        Ok(waiting)
+        Ok(self.select(|row| row.outcome.is_none()))
     }
 
-    async fn retry(
-        &self,
-        event: EventSid,
-        attempts: u32,
-        next_at: Timestamp,
-    ) -> Result<(), OutboxError> {
-        self.change(event, |row| {
-            row.pending.attempts = attempts;
-            row.pending.next_at = next_at;
-        })
+    async fn replayed(&self) -> Result<Vec<PendingCallback>, OutboxError> {
+        Ok(self.select(|row| row.free))
+    }
+
+    async fn claim(&self, events: Vec<EventSid>) -> Result<Vec<bool>, OutboxError> {
+        let mut rows = self.rows();
+        let mut take = |event| rows.get_mut(event).map(|row| std::mem::take(&mut row.free));
+        Ok(events
+            .iter()
+            .map(|event| take(event) == Some(true))
+            .collect())
+    }
+
+    async fn retry(&self, row: &PendingCallback, _: Failure) -> Result<(), OutboxError> {
+        self.change(row.callback.event, |stored| stored.pending.clone_from(row))
     }
 
     async fn finish(

@@ -8,16 +8,30 @@ use std::time::{Duration, Instant, SystemTime};
 
 use model::record::Callback;
 use model::{AccountSid, CallSid, EventSid, HttpMethod, Timestamp};
-use support::{Server, quick, reply};
+use support::{Server, quick, reply, request};
 use webhook::{
-    AddressPolicy, CallbackConfig, Callbacks, FetchConfig, Fetcher, MemoryOutbox, Outcome,
+    AddressPolicy, CallbackConfig, Callbacks, Failure, FetchConfig, Fetcher, Keyring, MemoryOutbox,
+    Outcome, Secrets,
 };
 
 const DELIVERED: Option<Outcome> = Some(Outcome::Delivered { status: 200 });
 
+struct OneKey;
+
+#[async_trait::async_trait]
+impl Keyring for OneKey {
+    async fn secrets(&self, _: AccountSid) -> Option<Secrets> {
+        Some(Secrets {
+            primary: "12345".to_owned(),
+            secondary: Some("54321".to_owned()),
+        })
+    }
+}
+
 struct Bench {
     store: Arc<MemoryOutbox>,
     callbacks: Callbacks,
+    fetcher: Fetcher,
 }
 
 impl Bench {
@@ -29,8 +43,18 @@ impl Bench {
         };
         let fetcher = Fetcher::new(fetch).expect("TLS");
         let policy = Arc::new(|_| AddressPolicy { private_ok: true });
-        let callbacks = Callbacks::new(fetcher, store.clone(), config, policy);
-        Self { store, callbacks }
+        let callbacks = Callbacks::new(
+            fetcher.clone(),
+            store.clone(),
+            config,
+            policy,
+            Arc::new(OneKey),
+        );
+        Self {
+            store,
+            callbacks,
+            fetcher,
+        }
     }
 
     /// Stores a callback and hands it over.
@@ -56,6 +80,10 @@ fn config() -> CallbackConfig {
         longest_wait: Duration::from_secs(1),
         max_age: Duration::from_secs(60),
         per_host: 4,
+        breaker_wait: Duration::from_millis(40),
+        breaker_longest: Duration::from_millis(80),
+        replay_every: Duration::from_millis(10),
+        ..CallbackConfig::default()
     }
 }
 
@@ -123,7 +151,8 @@ async fn gives_up_what_cannot_succeed() {
     for (call, (url, expected)) in (1..).zip(table) {
         let event = bench.send(call, 0, &url);
         bench.drained().await;
-        let Some((1, Some(Outcome::Dead { status, reason }))) = bench.store.state(event) else {
+        let Some((1, Some(Outcome::Dead(Failure { status, reason })))) = bench.store.state(event)
+        else {
             panic!("{url}: {:?}", bench.store.state(event));
         };
         assert_eq!(status, expected, "{url}: {reason}");
@@ -142,9 +171,9 @@ async fn gives_up_what_is_too_old() {
     bench.drained().await;
     let Some((
         attempts,
-        Some(Outcome::Dead {
+        Some(Outcome::Dead(Failure {
             status: Some(500), ..
-        }),
+        })),
     )) = bench.store.state(event)
     else {
         panic!("{:?}", bench.store.state(event));
@@ -246,4 +275,117 @@ async fn takes_up_what_was_left() {
         assert_eq!(bench.store.state(event), Some((1, DELIVERED)));
     }
     assert_eq!(bench.callbacks.resume().await, Ok(0));
+}
+
+#[tokio::test]
+async fn delivers_again_what_somebody_wants_again() {
+    let turn = AtomicU32::new(0);
+    let server = Server::start(move |_| match turn.fetch_add(1, Ordering::SeqCst) {
+        0 => reply(410, &[], ""),
+        _ => reply(200, &[], ""),
+    })
+    .await;
+    let bench = Bench::new(config());
+    let event = bench.send(1, 0, &server.url("/s"));
+    bench.drained().await;
+    let (_, outcome) = bench.store.state(event).expect("stored");
+    assert!(matches!(outcome, Some(Outcome::Dead(_))), "{outcome:?}");
+    assert_eq!(bench.callbacks.resume().await, Ok(0));
+    bench.store.replay(event, now());
+    let limit = Instant::now() + Duration::from_secs(5);
+    while bench.store.state(event) != Some((1, DELIVERED)) {
+        assert!(Instant::now() < limit, "{:?}", bench.store.state(event));
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let names: Vec<_> = server
+        .asked()
+        .iter()
+        .map(|asked| asked.header("x-patchcord-event").map(str::to_owned))
+        .collect();
+    assert_eq!(names, vec![Some(event.to_string()); 2]);
+}
+
+#[tokio::test]
+async fn a_host_that_fails_is_left_alone_and_comes_back() {
+    let turn = AtomicU32::new(0);
+    let server = Server::start(move |_| match turn.fetch_add(1, Ordering::SeqCst) {
+        0..6 => reply(500, &[], ""),
+        _ => reply(200, &[], ""),
+    })
+    .await;
+    let bench = Bench::new(config());
+    let events: Vec<_> = (0..30)
+        .map(|call| bench.send(call, 0, &server.url("/s")))
+        .collect();
+    bench.drained().await;
+    for event in events {
+        let state = bench.store.state(event);
+        assert!(matches!(state, Some((1..=6, DELIVERED))), "{state:?}");
+    }
+    let stats = bench.callbacks.stats();
+    assert_eq!((stats.delivered, stats.dead), (30, 0));
+    assert_eq!((stats.open_hosts, stats.opened, stats.retried), (0, 1, 6));
+}
+
+#[tokio::test]
+async fn signs_each_attempt_for_the_address_it_goes_to() {
+    let server = Server::start(|asked| match asked.target.as_str() {
+        "/old?x=1" => reply(307, &["Location: /new"], ""),
+        _ => reply(200, &[], ""),
+    })
+    .await;
+    let bench = Bench::new(config());
+    bench.send(1, 0, &server.url("/old?x=1#part"));
+    bench.drained().await;
+    let asked = server.asked();
+    let urls: Vec<_> = asked
+        .iter()
+        .map(|asked| asked.header("x-patchcord-signed-url").map(str::to_owned))
+        .collect();
+    let expected = ["/old?x=1", "/new"].map(|path| Some(server.url(path)));
+    assert_eq!(urls, expected);
+    for asked in asked {
+        let ours = asked.header("x-patchcord-signature").expect("signed");
+        let time = asked.header("x-patchcord-timestamp").expect("signed");
+        assert!(ours.starts_with(&format!("t={time},v1=")), "{ours}");
+        assert_eq!(ours.matches("v1=").count(), 2, "{ours}");
+        assert_eq!(asked.header("x-twilio-signature").map(str::len), Some(28));
+    }
+}
+
+#[tokio::test]
+async fn a_document_does_not_wait_for_callbacks_to_the_same_host() {
+    let server = Server::slow(|asked| async move {
+        if asked.target == "/s" {
+            tokio::time::sleep(Duration::from_secs(3)).await;
+        }
+        reply(200, &[], "<Response/>")
+    })
+    .await;
+    let bench = Bench::new(config());
+    for call in 0..40 {
+        bench.send(call, 0, &server.url("/s"));
+    }
+    let limit = Instant::now() + Duration::from_secs(5);
+    while server.lines().len() < 4 {
+        assert!(Instant::now() < limit, "the places are taken");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    // Behind callbacks it would run into its own limit of time.
+    let document = request(HttpMethod::Get, &server.url("/v"));
+    let answer = bench.fetcher.fetch(document).await.expect("an answer");
+    assert_eq!(answer.body, "<Response/>");
+    assert_eq!(bench.callbacks.backlog(), 40);
+}
+
+#[tokio::test]
+async fn an_answer_counts_before_its_body_ends() {
+    let server = Server::start(|_| {
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nthe rest never comes".to_vec()
+    })
+    .await;
+    let bench = Bench::new(config());
+    let event = bench.send(1, 0, &server.url("/s"));
+    bench.drained().await;
+    assert_eq!(bench.store.state(event), Some((1, DELIVERED)));
 }

@@ -32,6 +32,8 @@ pub struct Tally {
     pub legs: Vec<LegStats>,
     /// Time from INVITE to 200, each in ms.
     pub setup_ms: Vec<u64>,
+    /// The same, exactly.
+    pub setup: Vec<Duration>,
 }
 
 impl Tally {
@@ -289,9 +291,9 @@ impl Ua {
         }
         let leg = call.leg;
         self.tally.answered += 1;
-        self.tally
-            .setup_ms
-            .push(call.placed.elapsed().as_millis() as u64);
+        let setup = call.placed.elapsed();
+        self.tally.setup_ms.push(setup.as_millis() as u64);
+        self.tally.setup.push(setup);
         self.acknowledge(id);
         match remote {
             Some(remote) => self.rtp.send(leg, remote),

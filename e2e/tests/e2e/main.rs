@@ -8,3 +8,4 @@ mod contract;
 mod media;
 mod registration;
 mod soak;
+mod webhooks;

@@ -200,6 +200,7 @@ async fn create(context: &Context<'_>) -> Answer {
         role,
         password_hash: Some(hash_password(password.to_owned()).await),
         auth_token: random_token(),
+        secondary_token: None,
         email,
         created: now,
         updated: now,

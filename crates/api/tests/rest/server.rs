@@ -117,6 +117,7 @@ impl Server {
             role: role.to_owned(),
             password_hash: None,
             auth_token: format!("token-{name}"),
+            secondary_token: None,
             created: now(),
             updated: now(),
         };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use call::{Engine, EngineConfig, StoreDirectory, StoreOutbox};
+use call::{Engine, EngineConfig, StoreDirectory, StoreKeyring, StoreOutbox};
 use media::{MediaConfig, MediaPlane};
 use model::record::Account;
 use model::{AccountSid, OrganizationSid};
@@ -80,11 +80,22 @@ pub(super) fn callbacks(
     let policy = move |account: AccountSid| AddressPolicy {
         private_ok: allow_private || account == administrator,
     };
+    let settings = &config.webhooks;
+    let delivery = CallbackConfig {
+        first_wait: Duration::from_millis(settings.first_wait_ms.get()),
+        longest_wait: Duration::from_secs(settings.longest_wait_s.get().into()),
+        max_age: Duration::from_secs(settings.max_age_s.get().into()),
+        breaker_failures: settings.breaker_failures.get(),
+        breaker_wait: Duration::from_millis(settings.breaker_wait_ms.get()),
+        breaker_longest: Duration::from_secs(settings.breaker_longest_s.get().into()),
+        ..CallbackConfig::default()
+    };
     Callbacks::new(
         fetcher.clone(),
         Arc::new(StoreOutbox(store.clone())),
-        CallbackConfig::default(),
+        delivery,
         Arc::new(policy),
+        Arc::new(StoreKeyring(store.clone())),
     )
 }
 

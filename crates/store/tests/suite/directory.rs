@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use model::record::{Application, Client, Number, Recording};
+use model::record::{Account, Application, Client, Number, Recording};
 use model::{AccountStatus, HttpMethod, Timestamp};
 use store::{
     AdminSeed, Change, NumberFilter, NumberKey, RecordingFilter, Scope, SecretKey, Sort, Store,
@@ -63,6 +63,18 @@ pub(crate) async fn tokens_are_sealed(db: &Database) {
     insert_account(&store, 1, None, organization).await;
     let account = store.account(account_sid(1)).await.unwrap().unwrap();
     assert_eq!(account.auth_token, "token-1");
+    assert_eq!(account.secondary_token, None);
+    let both = Account {
+        secondary_token: Some("token-2".to_owned()),
+        ..(*account).clone()
+    };
+    store.update_account(both.clone()).await.unwrap();
+    let login = account_sid(1).to_string();
+    for (secret, good) in [("token-1", true), ("token-2", true), ("token-3", false)] {
+        let found = store.authenticate(&login, secret).await.unwrap();
+        assert_eq!(found.is_some(), good, "{secret}");
+        assert!(found.is_none_or(|found| *found == both));
+    }
     store.close().await;
     let stranger = Store::open(&db.url, SecretKey::random()).await.unwrap();
     let denied = stranger.account(account_sid(1)).await;

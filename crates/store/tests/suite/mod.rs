@@ -9,9 +9,11 @@ use store::{
     Scope, SecretKey, Sort, Store, StoreError, Window,
 };
 
+mod deliveries;
 mod directory;
 mod values;
 
+pub(crate) use deliveries::*;
 pub(crate) use directory::*;
 use values::*;
 
@@ -41,6 +43,7 @@ macro_rules! for_each_case {
             recordings_notifications_and_traces_come_back,
             orphans_are_closed_once,
             callbacks_survive_a_restart_in_order,
+            callbacks_are_listed_and_delivered_again,
             the_first_start_makes_an_administrator,
             tokens_are_sealed,
             closing_an_account_takes_its_tree_along,
@@ -577,16 +580,19 @@ pub(crate) async fn callbacks_survive_a_restart_in_order(db: &Database) {
     let queue = |callback: &Callback| Change::CallbackQueued(Box::new(callback.clone()));
     let twice = queued.iter().chain(&queued).map(queue).collect();
     commit(&before, twice).await;
-    let done = |at: usize, dead| Change::CallbackDone {
+    let done = |at: usize, dead: bool| Change::CallbackDone {
         event: queued[at].event,
         attempts: 1,
         status: Some(500),
-        dead,
+        dead: dead.then(|| "too old".to_owned()),
+        at: Timestamp(50),
     };
     let retry = Change::CallbackRetry {
         event: queued[3].event,
         attempts: 2,
         next_at: Timestamp(77),
+        status: None,
+        error: "no answer".to_owned(),
     };
     commit(&before, vec![done(2, false), done(4, true), retry]).await;
     before.close().await;

@@ -75,6 +75,7 @@ pub(super) async fn insert_account(
         role: "Administrator".to_owned(),
         password_hash: None,
         auth_token: format!("token-{n}"),
+        secondary_token: None,
         created: Timestamp(i64::from(n)),
         updated: Timestamp(i64::from(n)),
     };

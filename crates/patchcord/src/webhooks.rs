@@ -1,0 +1,184 @@
+//! `patchcord webhooks`: what became of callbacks, and delivering them again.
+//!
+//! **Invariant: it works beside a running server and without one.** What shall be delivered again
+//! is only marked in the database; the server takes it up within a second or so, or at its next
+//! start.
+
+use anyhow::{Context, Result, bail};
+use model::address::redacted;
+use model::{EventSid, Timestamp};
+use store::{Delivery, DeliveryFilter, Window};
+
+use crate::calls::open;
+use crate::cli::WhichWebhooks;
+use crate::config::Config;
+
+/// Prints the newest callbacks that are chosen.
+///
+/// # Errors
+/// If the database cannot be read.
+pub(crate) async fn list(config: &Config, which: &WhichWebhooks, limit: i64) -> Result<String> {
+    let window = Window { offset: 0, limit };
+    let filter = DeliveryFilter {
+        window,
+        ..filter(which)?
+    };
+    let rows = open(config).await?.deliveries(&filter).await?;
+    let mut text: String = rows.items.iter().map(line).collect();
+    text += &format!("{} of {}\n", rows.items.len(), rows.total);
+    Ok(text)
+}
+
+/// Prints one callback with everything known about it.
+///
+/// # Errors
+/// If the database cannot be read, or has no such callback.
+pub(crate) async fn show(config: &Config, event: &str) -> Result<String> {
+    let event = sid(event)?;
+    let Some(found) = open(config).await?.delivery(event).await? else {
+        bail!(
+            "there is no callback {event} in this database; `patchcord webhooks list` shows them"
+        );
+    };
+    Ok(details(&found))
+}
+
+/// Wants callbacks delivered again: one, or those that are chosen.
+///
+/// # Errors
+/// If the database cannot be written, or has no such callback.
+pub(crate) async fn replay(
+    config: &Config,
+    event: Option<&str>,
+    which: &WhichWebhooks,
+) -> Result<String> {
+    let inspect = open(config).await?;
+    let mut filter = filter(which)?;
+    filter.event = event.map(sid).transpose()?;
+    if let Some(event) = filter.event
+        && inspect.delivery(event).await?.is_none()
+    {
+        bail!(
+            "there is no callback {event} in this database; `patchcord webhooks list` shows them"
+        );
+    }
+    let count = inspect.replay(&filter, now()).await?;
+    Ok(format!("{count} to be delivered again\n"))
+}
+
+fn filter(which: &WhichWebhooks) -> Result<DeliveryFilter> {
+    let call = which.call.as_deref().map(str::parse).transpose();
+    Ok(DeliveryFilter {
+        state: which.state,
+        call: call.context("write the call as `CA` and 32 digits")?,
+        created_from: which.from,
+        created_until: which.until,
+        ..DeliveryFilter::default()
+    })
+}
+
+fn sid(text: &str) -> Result<EventSid> {
+    text.parse()
+        .context("write the callback as `EV` and 32 digits")
+}
+
+fn now() -> Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH);
+    Timestamp::from_unix(since.unwrap_or_default())
+}
+
+/// Answer and reason of the last attempt.
+fn last(delivery: &Delivery) -> String {
+    match (&delivery.error, delivery.http_status) {
+        (Some(error), _) => error.clone(),
+        (None, Some(status)) => format!("status {status}"),
+        (None, None) => "not tried".to_owned(),
+    }
+}
+
+fn line(delivery: &Delivery) -> String {
+    let callback = &delivery.callback;
+    format!(
+        "{}  {}  {} #{}  {} after {}: {}\n",
+        callback.created.iso8601(),
+        callback.event,
+        callback.call,
+        callback.sequence,
+        delivery.state,
+        delivery.attempts,
+        last(delivery),
+    )
+}
+
+fn details(delivery: &Delivery) -> String {
+    let callback = &delivery.callback;
+    let time = |at: Option<Timestamp>| at.map_or_else(|| "-".to_owned(), Timestamp::iso8601);
+    let mut text = format!(
+        "event     {}\naccount   {}\ncall      {} #{}\nrequest   {} {}\nstate     {}\n\
+         attempts  {}\nlast      {}\nnext      {}\ncreated   {}\nended     {}\nreplayed  {}\n",
+        callback.event,
+        callback.account,
+        callback.call,
+        callback.sequence,
+        callback.method,
+        redacted(&callback.url),
+        delivery.state,
+        delivery.attempts,
+        last(delivery),
+        time(delivery.next_at),
+        callback.created.iso8601(),
+        time(delivery.ended),
+        time(delivery.replayed),
+    );
+    for (name, value) in &callback.params {
+        text += &format!("  {name} = {value}\n");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use model::record::Callback;
+    use model::{AccountSid, CallSid, HttpMethod};
+    use store::DeliveryState;
+
+    use super::*;
+
+    #[test]
+    fn shows_what_happened_without_secrets() {
+        let dead = Delivery {
+            callback: Callback {
+                event: EventSid::from_bytes([1; 16]),
+                account: AccountSid::from_bytes([2; 16]),
+                call: CallSid::from_bytes([3; 16]),
+                sequence: 2,
+                url: "https://bob:secret@app.example/s".to_owned(),
+                method: HttpMethod::Post,
+                params: vec![("CallStatus".to_owned(), "completed".to_owned())],
+                created: Timestamp(0),
+            },
+            state: DeliveryState::Dead,
+            attempts: 7,
+            http_status: Some(503),
+            error: Some("the answer has status 503".to_owned()),
+            next_at: None,
+            ended: Some(Timestamp(1_000_000)),
+            replayed: None,
+        };
+        let call = "CA03030303030303030303030303030303";
+        assert_eq!(
+            line(&dead),
+            format!(
+                "1970-01-01T00:00:00.000Z  EV01010101010101010101010101010101  {call} #2  \
+                 dead after 7: the answer has status 503\n"
+            )
+        );
+        let text = details(&dead);
+        assert!(text.contains("POST https://app.example/s\n") && !text.contains("secret"));
+        assert!(
+            text.contains("ended     1970-01-01T00:00:01.000Z\nreplayed  -\n"),
+            "{text}"
+        );
+        assert!(text.ends_with("  CallStatus = completed\n"), "{text}");
+    }
+}

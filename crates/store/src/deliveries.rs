@@ -1,0 +1,254 @@
+//! Callbacks for people: on their way, delivered, given up; and delivering them again.
+//!
+//! **Invariant: a row that shall be delivered again belongs to nobody until one server claims it;**
+//! so it does not matter which process asks for it, and whether a server runs.
+
+use std::fmt;
+use std::str::FromStr;
+
+use model::record::Callback;
+use model::{CallSid, EventSid, Timestamp};
+use sqlx::AnyPool;
+use sqlx::any::AnyRow;
+
+use crate::filter::{Rows, Scope, Window};
+use crate::query::{Conditions, count_of};
+use crate::sql::{Columns, Sql, args};
+use crate::{Change, Inspect, PendingCallback, Result, Store, rows};
+
+/// Rows that a server takes up at once.
+const CLAIMED_AT_ONCE: i64 = 200;
+
+/// How far a callback is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeliveryState {
+    /// It is sent until it is through.
+    Pending,
+    /// The application took it.
+    Delivered,
+    /// It was given up.
+    Dead,
+}
+
+impl DeliveryState {
+    /// As it is stored and shown.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Delivered => "delivered",
+            Self::Dead => "dead",
+        }
+    }
+}
+
+impl fmt::Display for DeliveryState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// It is none of the three words.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a delivery is pending, delivered or dead")]
+pub struct NoDeliveryState;
+
+impl FromStr for DeliveryState {
+    type Err = NoDeliveryState;
+
+    fn from_str(text: &str) -> Result<Self, NoDeliveryState> {
+        [Self::Pending, Self::Delivered, Self::Dead]
+            .into_iter()
+            .find(|state| state.as_str().eq_ignore_ascii_case(text))
+            .ok_or(NoDeliveryState)
+    }
+}
+
+/// A callback and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// What is sent.
+    pub callback: Callback,
+    /// How far it is.
+    pub state: DeliveryState,
+    /// Attempts made since it was due, or wanted again.
+    pub attempts: i64,
+    /// HTTP status of the last answer.
+    pub http_status: Option<u16>,
+    /// Why the last attempt failed.
+    pub error: Option<String>,
+    /// When the next attempt is due.
+    pub next_at: Option<Timestamp>,
+    /// When it was delivered or given up.
+    pub ended: Option<Timestamp>,
+    /// When somebody last wanted it delivered again.
+    pub replayed: Option<Timestamp>,
+}
+
+/// Which callbacks.
+#[derive(Debug, Clone, Default)]
+pub struct DeliveryFilter {
+    /// Whose; `None` is everybody's.
+    pub scope: Option<Scope>,
+    /// This one.
+    pub event: Option<EventSid>,
+    /// How far they are.
+    pub state: Option<DeliveryState>,
+    /// Those of a leg.
+    pub call: Option<CallSid>,
+    /// Created then or later.
+    pub created_from: Option<Timestamp>,
+    /// Created then or earlier.
+    pub created_until: Option<Timestamp>,
+    /// Part; without meaning for [`Store::replay`].
+    pub window: Window,
+}
+
+impl DeliveryFilter {
+    fn conditions(&self, head: Sql) -> Conditions {
+        let mut conditions = Conditions::of(head, self.scope);
+        if let Some(event) = self.event {
+            conditions.add(" AND event = ?", event);
+        }
+        if let Some(state) = self.state {
+            conditions.add(" AND state = ?", state.as_str());
+        }
+        if let Some(call) = self.call {
+            conditions.add(" AND call = ?", call);
+        }
+        conditions.between("created", self.created_from, self.created_until);
+        conditions
+    }
+
+    /// Makes what matches due again, unless it is on its way.
+    pub(crate) fn replay(&self, at: Timestamp) -> Sql {
+        let mut head = Sql::default();
+        head.text(
+            "UPDATE outbox SET state = 'pending', owner = '', attempts = 0, next_at = NULL, ",
+        )
+        .with("ended = NULL, replayed = ?", at);
+        let mut conditions = self.conditions(head);
+        conditions.ended();
+        conditions.finish()
+    }
+}
+
+impl Store {
+    /// A callback.
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn delivery(&self, event: EventSid) -> Result<Option<Delivery>> {
+        self.one(&rows::OUTBOX, event, read).await
+    }
+
+    /// Callbacks that a filter matches, newest first.
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn deliveries(&self, filter: &DeliveryFilter) -> Result<Rows<Delivery>> {
+        list(self.readers(), filter).await
+    }
+
+    /// Wants the callbacks that a filter matches and that have ended delivered again, with the same
+    /// event; returns their number. A server takes them up within a second or so.
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn replay(&self, filter: &DeliveryFilter, at: Timestamp) -> Result<i64> {
+        let mut counting = filter.conditions(count_of(rows::OUTBOX.name));
+        counting.ended();
+        let count = self
+            .first(counting.finish(), |row| Columns(row).int("n"))
+            .await?
+            .unwrap_or(0);
+        if count > 0 {
+            let filter = Box::new(filter.clone());
+            self.commit(vec![Change::CallbacksReplayed { filter, at }])
+                .await?;
+        }
+        Ok(count)
+    }
+
+    /// Callbacks that somebody wants delivered again and that no server has claimed, by call and
+    /// sequence; not necessarily all at once.
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn replayed_callbacks(&self) -> Result<Vec<PendingCallback>> {
+        let mut sql = rows::OUTBOX.select();
+        sql.text(" WHERE state = 'pending' AND owner = '' ORDER BY call, sequence, created")
+            .with(" LIMIT ?", CLAIMED_AT_ONCE);
+        self.many(sql, rows::callback).await
+    }
+}
+
+impl Inspect {
+    /// A callback.
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn delivery(&self, event: EventSid) -> Result<Option<Delivery>> {
+        let mut sql = rows::OUTBOX.select();
+        sql.with(" WHERE event = ?", event);
+        let row = sql.first(&self.readers).await?;
+        row.as_ref().map(read).transpose()
+    }
+
+    /// Callbacks that a filter matches, newest first.
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn deliveries(&self, filter: &DeliveryFilter) -> Result<Rows<Delivery>> {
+        list(&self.readers, filter).await
+    }
+
+    /// As [`Store::replay`], beside the server; if none runs, the next one delivers them.
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn replay(&self, filter: &DeliveryFilter, at: Timestamp) -> Result<u64> {
+        Ok(filter.replay(at).execute(&self.readers).await?)
+    }
+}
+
+async fn list(readers: &AnyPool, filter: &DeliveryFilter) -> Result<Rows<Delivery>> {
+    let counting = filter.conditions(count_of(rows::OUTBOX.name)).finish();
+    let counted = counting.first(readers).await?;
+    let total = counted.map_or(Ok(0), |row| Columns(&row).int("n"))?;
+    let selecting = filter.conditions(rows::OUTBOX.select());
+    let found = selecting
+        .window("created DESC, sequence DESC, event DESC", filter.window)
+        .all(readers)
+        .await?;
+    let items = found.iter().map(read);
+    Ok(Rows {
+        items: items.collect::<Result<_>>()?,
+        total,
+    })
+}
+
+/// The statement with which a server claims a row; `repeated` if it may have done so just before.
+pub(crate) fn claim(event: EventSid, owner: model::InstanceSid, repeated: bool) -> Sql {
+    Sql::new(
+        "UPDATE outbox SET owner = $2 WHERE event = $1 AND state = 'pending' \
+         AND (owner = '' OR ($3 = 1 AND owner = $2))",
+        args![event, owner, repeated],
+    )
+}
+
+/// Reads the columns that [`rows::callback`] leaves out.
+pub(crate) fn read(row: &AnyRow) -> Result<Delivery> {
+    let pending = rows::callback(row)?;
+    let columns = Columns(row);
+    Ok(Delivery {
+        callback: pending.callback,
+        state: columns.word("state")?,
+        attempts: pending.attempts,
+        http_status: columns.opt_small("http_status")?,
+        error: columns.opt_text("error")?,
+        next_at: pending.next_at,
+        ended: columns.opt_time("ended")?,
+        replayed: pending.replayed,
+    })
+}

@@ -1,0 +1,166 @@
+//! Cases about callbacks that people list and want delivered again.
+
+use std::time::Duration;
+
+use model::Timestamp;
+use model::record::Callback;
+use store::{Change, DeliveryFilter, DeliveryState, Inspect, Scope};
+
+use super::Database;
+use super::values::*;
+
+pub(crate) async fn callbacks_are_listed_and_delivered_again(db: &Database) {
+    let store = db.open().await;
+    let organization = organization(&store, 1, "one.example").await;
+    for (n, parent) in [(1, None), (2, Some(1)), (3, None)] {
+        insert_account(&store, n, parent, organization).await;
+    }
+    let mut changes = Vec::new();
+    let mut events = Vec::new();
+    for n in 0..12u32 {
+        let made = Callback {
+            account: account_sid(1 + n % 3),
+            created: Timestamp(i64::from(n)),
+            ..callback(call_sid(n / 3), i64::from(n % 3))
+        };
+        events.push(made.event);
+        changes.push(Change::CallbackQueued(Box::new(made)));
+    }
+    let event = |n: usize| events[n];
+    let done = |n: usize, dead: Option<&str>| Change::CallbackDone {
+        event: event(n),
+        attempts: 3,
+        status: dead.is_none().then_some(204),
+        dead: dead.map(str::to_owned),
+        at: Timestamp(50),
+    };
+    changes.extend([
+        done(3, None),
+        done(4, Some("too old")),
+        done(6, Some("too old")),
+        done(8, Some("refused")),
+    ]);
+    changes.push(Change::CallbackRetry {
+        event: event(1),
+        attempts: 2,
+        next_at: Timestamp(77),
+        status: Some(503),
+        error: "busy".to_owned(),
+    });
+    commit(&store, changes).await;
+
+    let all = DeliveryFilter::default();
+    let tree = DeliveryFilter {
+        scope: Some(Scope::Tree(account_sid(1))),
+        ..all.clone()
+    };
+    let dead = DeliveryFilter {
+        state: Some(DeliveryState::Dead),
+        ..all.clone()
+    };
+    let later = DeliveryFilter {
+        created_from: Some(Timestamp(5)),
+        ..dead.clone()
+    };
+    let table = [
+        ("all", &all, 12),
+        ("tree", &tree, 8),
+        ("dead", &dead, 3),
+        ("later", &later, 2),
+    ];
+    for (name, filter, total) in table {
+        let rows = store.deliveries(filter).await.unwrap();
+        assert_eq!(
+            (rows.total, rows.items.len()),
+            (total, total as usize),
+            "{name}"
+        );
+        assert!(
+            rows.items
+                .is_sorted_by(|a, b| a.callback.created > b.callback.created)
+        );
+    }
+    let of_call = DeliveryFilter {
+        call: Some(call_sid(2)),
+        created_until: Some(Timestamp(7)),
+        ..all.clone()
+    };
+    assert_eq!(store.deliveries(&of_call).await.unwrap().total, 2);
+    let shown = store.delivery(event(1)).await.unwrap().unwrap();
+    assert_eq!(
+        (shown.state, shown.attempts, shown.http_status, shown.error),
+        (
+            DeliveryState::Pending,
+            2,
+            Some(503),
+            Some("busy".to_owned())
+        )
+    );
+    let gone = store.delivery(event(4)).await.unwrap().unwrap();
+    assert_eq!((gone.ended, gone.next_at), (Some(Timestamp(50)), None));
+
+    // One of another account, one that is on its way, all dead ones of the tree, one delivered.
+    let of_event = |n: usize, account| DeliveryFilter {
+        scope: Some(Scope::Own(account_sid(account))),
+        event: Some(event(n)),
+        ..all.clone()
+    };
+    let dead_of_tree = DeliveryFilter {
+        state: dead.state,
+        ..tree.clone()
+    };
+    let table = [
+        (of_event(8, 1), 0),
+        (of_event(1, 2), 0),
+        (dead_of_tree, 2),
+        (of_event(3, 1), 1),
+    ];
+    for (filter, count) in table {
+        assert_eq!(store.replay(&filter, Timestamp(90)).await.unwrap(), count);
+    }
+    let inspect = Inspect::open(&db.url).await.unwrap();
+    assert_eq!(inspect.replay(&dead, Timestamp(91)).await.unwrap(), 1);
+    assert_eq!(inspect.replay(&dead, Timestamp(92)).await.unwrap(), 0);
+    assert_eq!(inspect.deliveries(&dead).await.unwrap().total, 0);
+
+    let wanted = store.replayed_callbacks().await.unwrap();
+    let seen: Vec<_> = wanted
+        .iter()
+        .map(|row| (row.callback.event, row.attempts, row.replayed))
+        .collect();
+    let at = |n| Some(Timestamp(n));
+    assert_eq!(
+        seen,
+        [
+            (event(3), 0, at(90)),
+            (event(4), 0, at(90)),
+            (event(6), 0, at(90)),
+            (event(8), 0, at(91)),
+        ]
+    );
+    let claim = |n| Change::CallbackClaimed { event: event(n) };
+    let claims = vec![claim(3), claim(3), claim(1), claim(4)];
+    let claimed = store.commit(claims).await.unwrap();
+    let ours: Vec<_> = (0..4).map(|n| claimed.applied(n)).collect();
+    assert_eq!(ours, [true, false, false, true]);
+    assert_eq!(store.replayed_callbacks().await.unwrap().len(), 2);
+    // A late note of an attempt made before the end changes nothing.
+    commit(&store, vec![done(3, None)]).await;
+    let late = Change::CallbackRetry {
+        event: event(3),
+        attempts: 9,
+        next_at: Timestamp(1),
+        status: None,
+        error: String::new(),
+    };
+    assert!(!store.commit(vec![late]).await.unwrap().applied(0));
+    store.close().await;
+
+    // Those that nobody claimed are taken up at the next start.
+    let after = db.open().await;
+    let later = now() + Duration::from_secs(60);
+    let waiting = after.undelivered_callbacks(later).await.unwrap();
+    assert_eq!(waiting.len(), 11);
+    let replayed = inspect.delivery(event(8)).await.unwrap().unwrap();
+    assert_eq!(replayed.state, DeliveryState::Pending);
+}

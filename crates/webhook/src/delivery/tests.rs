@@ -1,0 +1,419 @@
+//! The machine against made-up applications in virtual time.
+
+use model::HttpMethod;
+use model::record::Callback;
+
+use super::*;
+
+const SECOND: i64 = 1_000_000;
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp(seconds * SECOND)
+}
+
+fn row(account: u8, call: u8, sequence: u8, host: &str, now: Timestamp) -> PendingCallback {
+    let mut event = [0; 16];
+    event[..3].copy_from_slice(&[account, call, sequence]);
+    event[3] = host.len() as u8;
+    event[4] = host.as_bytes()[0];
+    PendingCallback::new(Callback {
+        event: EventSid::from_bytes(event),
+        account: AccountSid::from_bytes([account; 16]),
+        call: CallSid::from_bytes([call; 16]),
+        sequence: sequence.into(),
+        url: format!("http://{host}/status"),
+        method: HttpMethod::Post,
+        params: Vec::new(),
+        created: now,
+    })
+}
+
+fn taken() -> Attempt {
+    Attempt::Ended(Outcome::Delivered { status: 200 })
+}
+
+fn failed(status: Option<u16>) -> Attempt {
+    let reason = "made up".to_owned();
+    Attempt::Failed {
+        failure: Failure { status, reason },
+        asked: None,
+    }
+}
+
+/// Numbers that look random and are the same on every run (SplitMix64).
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn unit(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1u64 << 53) as f64
+    }
+}
+
+/// How an application behaves at a moment: how long it takes and what comes of it.
+type Behaviour = Box<dyn Fn(Timestamp, &mut Random) -> (Duration, Attempt)>;
+
+struct Sent {
+    at: Timestamp,
+    account: u8,
+    call: u8,
+    sequence: u8,
+    host: String,
+}
+
+/// Runs the machine with its applications, and checks at each step what must always hold.
+struct World {
+    machine: Delivery,
+    config: CallbackConfig,
+    random: Random,
+    hosts: BTreeMap<String, Behaviour>,
+    /// Rows that come, requests that come back, ends that are stored.
+    arrivals: BTreeMap<(Timestamp, u64), PendingCallback>,
+    flights: BTreeMap<(Timestamp, u64), (PendingCallback, Attempt)>,
+    stores: BTreeMap<(Timestamp, u64), (PendingCallback, Outcome)>,
+    next: u64,
+    sent: Vec<Sent>,
+    ended: BTreeMap<EventSid, (Timestamp, Outcome)>,
+    changes: Vec<String>,
+}
+
+impl World {
+    fn new(config: CallbackConfig, seed: u64) -> Self {
+        Self {
+            machine: Delivery::new(config.clone()),
+            config,
+            random: Random(seed),
+            hosts: BTreeMap::new(),
+            arrivals: BTreeMap::new(),
+            flights: BTreeMap::new(),
+            stores: BTreeMap::new(),
+            next: 0,
+            sent: Vec::new(),
+            ended: BTreeMap::new(),
+            changes: Vec::new(),
+        }
+    }
+
+    fn host(
+        mut self,
+        name: &str,
+        behaviour: impl Fn(Timestamp, &mut Random) -> (Duration, Attempt) + 'static,
+    ) -> Self {
+        self.hosts.insert(name.to_owned(), Box::new(behaviour));
+        self
+    }
+
+    fn arrive(&mut self, row: PendingCallback) {
+        self.next += 1;
+        self.arrivals.insert((row.callback.created, self.next), row);
+    }
+
+    /// Runs until nothing is left to happen, or the time is over.
+    fn run(&mut self, until: Timestamp) {
+        loop {
+            let moments = [
+                self.arrivals.keys().next().map(|(at, _)| *at),
+                self.flights.keys().next().map(|(at, _)| *at),
+                self.stores.keys().next().map(|(at, _)| *at),
+                self.machine.poll_timeout(),
+            ];
+            let Some(now) = moments.into_iter().flatten().min() else {
+                return;
+            };
+            if now > until {
+                return;
+            }
+            self.step(now);
+        }
+    }
+
+    fn step(&mut self, now: Timestamp) {
+        while let Some(entry) = self.arrivals.first_entry().filter(|e| e.key().0 <= now) {
+            self.machine.handle_row(entry.remove());
+        }
+        while let Some(entry) = self.flights.first_entry().filter(|e| e.key().0 <= now) {
+            let (row, attempt) = entry.remove();
+            let random = self.random.unit();
+            let event = row.callback.event;
+            self.machine.handle_attempt(event, attempt, now, random);
+        }
+        while let Some(entry) = self.stores.first_entry().filter(|e| e.key().0 <= now) {
+            let (row, outcome) = entry.remove();
+            let event = row.callback.event;
+            self.machine.handle_stored(event, &outcome);
+            let before = self.ended.insert(event, (now, outcome));
+            assert!(before.is_none(), "{event} ends twice");
+        }
+        while let Some(output) = self.machine.poll_output(now) {
+            self.output(output, now);
+        }
+        self.check();
+    }
+
+    fn output(&mut self, output: Output, now: Timestamp) {
+        self.next += 1;
+        match output {
+            Output::Send(row) => {
+                assert!(row.next_at <= now, "sent too early");
+                let host = row.callback.url.split('/').nth(2).unwrap_or_default();
+                let behaviour = &self.hosts[host];
+                let (takes, attempt) = behaviour(now, &mut self.random);
+                self.sent.push(Sent {
+                    at: now,
+                    account: row.callback.account.as_bytes()[0],
+                    call: row.callback.call.as_bytes()[0],
+                    sequence: row.callback.sequence as u8,
+                    host: host.to_owned(),
+                });
+                self.flights
+                    .insert((now + takes, self.next), (*row, attempt));
+            }
+            Output::End(row, outcome) => {
+                let stored = now + Duration::from_millis(2);
+                self.stores.insert((stored, self.next), (*row, outcome));
+            }
+            Output::Retry(row, _) => assert!(row.next_at > now),
+            Output::Opened { origin, .. } => self.changes.push(format!("{origin} opened")),
+            Output::Closed { origin, .. } => self.changes.push(format!("{origin} closed")),
+        }
+    }
+
+    /// Places are never exceeded, and no lane has two rows on their way.
+    fn check(&self) {
+        let mut accounts: BTreeMap<AccountSid, usize> = BTreeMap::new();
+        let mut hosts: BTreeMap<(AccountSid, Arc<str>), usize> = BTreeMap::new();
+        let mut lanes = BTreeSet::new();
+        for (row, _) in self.flights.values() {
+            let callback = &row.callback;
+            let host = (callback.account, origin(&callback.url));
+            *accounts.entry(callback.account).or_default() += 1;
+            *hosts.entry(host.clone()).or_default() += 1;
+            assert!(lanes.insert((host, callback.call)), "two of a lane at once");
+        }
+        assert!(accounts.values().all(|n| *n <= self.config.per_account));
+        assert!(hosts.values().all(|n| *n <= self.config.per_host));
+    }
+
+    /// First and later attempts of a lane, as sequences in the order they went out.
+    fn lane(&self, account: u8, call: u8, host: &str) -> Vec<u8> {
+        self.sent
+            .iter()
+            .filter(|sent| (sent.account, sent.call, &*sent.host) == (account, call, host))
+            .map(|sent| sent.sequence)
+            .collect()
+    }
+}
+
+#[test]
+fn every_row_of_random_applications_ends_once_and_in_order() {
+    for seed in 0..60 {
+        let mut random = Random(seed);
+        let hosts = ["good", "flaky", "slow", "down", "broken"];
+        let mut world = World::new(CallbackConfig::default(), seed)
+            .host("good", |_, _| (Duration::from_millis(5), taken()))
+            .host("flaky", |_, random| {
+                let takes = Duration::from_millis(random.next() % 300);
+                let result = match random.next() % 4 {
+                    0 => failed(Some(503)),
+                    1 => failed(None),
+                    2 => Attempt::Failed {
+                        failure: Failure {
+                            status: Some(429),
+                            reason: String::new(),
+                        },
+                        asked: Some(Duration::from_secs(random.next() % 20)),
+                    },
+                    _ => taken(),
+                };
+                (takes, result)
+            })
+            .host("slow", |_, _| (Duration::from_secs(5), taken()))
+            .host("down", |now, _| {
+                if (10..70).contains(&(now.0 / SECOND)) {
+                    (Duration::from_secs(6), failed(None))
+                } else {
+                    (Duration::from_millis(20), taken())
+                }
+            })
+            .host("broken", |_, random| {
+                let ended = Attempt::Ended(Outcome::Dead(Failure {
+                    status: Some(404),
+                    reason: String::new(),
+                }));
+                match random.next() % 3 {
+                    0 => (Duration::from_millis(1), ended),
+                    _ => (Duration::from_millis(1), failed(Some(500))),
+                }
+            });
+        let mut rows = Vec::new();
+        for account in 0..3 {
+            for call in 0..30 {
+                let start = random.next() as i64 & 0x3ff_ffff;
+                for sequence in 0..4 {
+                    let now = Timestamp(start + i64::from(sequence) * SECOND / 2);
+                    let host = hosts[random.next() as usize % hosts.len()];
+                    let row = row(account, call, sequence, host, now);
+                    rows.push(row.callback.event);
+                    world.arrive(row);
+                }
+            }
+        }
+        world.run(at(100_000));
+        assert_eq!(world.ended.len(), rows.len(), "seed {seed}");
+        assert_eq!(world.machine.len(), 0);
+        assert!(world.machine.accounts.is_empty(), "nothing is remembered");
+        assert!(world.machine.agenda.is_empty());
+        for account in 0..3 {
+            for call in 0..30 {
+                for host in hosts {
+                    let lane = world.lane(account, call, host);
+                    assert!(lane.is_sorted(), "seed {seed}: {lane:?}");
+                }
+            }
+        }
+        for (_, outcome) in world.ended.values() {
+            let refused = |failure: &Failure| failure.status == Some(404);
+            let expected = match outcome {
+                Outcome::Delivered { .. } => true,
+                Outcome::Dead(failure) => refused(failure),
+            };
+            assert!(expected, "seed {seed}: {outcome:?}");
+        }
+    }
+}
+
+#[test]
+fn a_host_that_is_down_is_left_alone_and_costs_others_nothing() {
+    let mut world = World::new(CallbackConfig::default(), 1)
+        .host("down", |now, _| {
+            if now < at(60) {
+                (Duration::from_secs(6), failed(None))
+            } else {
+                (Duration::from_millis(20), taken())
+            }
+        })
+        .host("good", |_, _| (Duration::from_millis(20), taken()));
+    for call in 0..100 {
+        for sequence in 0..3 {
+            world.arrive(row(1, call, sequence, "down", at(0)));
+            // The same account elsewhere, and another account at the same host and elsewhere.
+            let now = Timestamp(i64::from(call) * SECOND / 2);
+            world.arrive(row(1, call, sequence, "good", now));
+            world.arrive(row(2, call, sequence, "good", now));
+        }
+    }
+    world.run(at(600));
+    assert_eq!(world.ended.len(), 900);
+    let early = |sent: &&Sent| sent.host == "down" && sent.at < at(60);
+    let tries = world.sent.iter().filter(early).count();
+    assert!((5..=20).contains(&tries), "{tries} requests to a dead host");
+    assert_eq!(world.changes, ["http://down opened", "http://down closed"]);
+    for sent in world.sent.iter().filter(|sent| sent.host == "good") {
+        let due = i64::from(sent.call) * SECOND / 2;
+        let waited = Duration::from_micros((sent.at.0 - due) as u64);
+        assert!(waited < Duration::from_millis(100), "{waited:?}");
+    }
+    let last = world.ended.values().map(|(at, _)| *at).max();
+    assert!(last < Some(at(150)), "the rest follows soon: {last:?}");
+    let stats = world.machine.stats();
+    assert_eq!((stats.delivered, stats.dead, stats.opened), (900, 0, 1));
+    assert_eq!((stats.waiting, stats.open_hosts), (0, 0));
+}
+
+#[test]
+fn accounts_that_share_a_host_do_not_share_its_places() {
+    let mut world = World::new(CallbackConfig::default(), 1)
+        .host("shared", |_, _| (Duration::from_secs(4), taken()));
+    for call in 0..200 {
+        world.arrive(row(1, call, 0, "shared", at(0)));
+    }
+    world.arrive(row(2, 0, 0, "shared", at(1)));
+    world.run(at(600));
+    let second = world.sent.iter().find(|sent| sent.account == 2);
+    assert_eq!(second.map(|sent| sent.at), Some(at(1)));
+    assert_eq!(world.sent.len(), 201);
+}
+
+#[test]
+fn an_account_with_many_slow_hosts_keeps_to_its_places() {
+    let mut world = World::new(CallbackConfig::default(), 1);
+    let names: Vec<String> = (1..40).map(|n| "h".repeat(n)).collect();
+    for name in &names {
+        world = world.host(name, |_, _| (Duration::from_secs(5), taken()));
+        for call in 0..10 {
+            world.arrive(row(1, call, 0, name, at(0)));
+        }
+    }
+    // `check` counts the places at every step.
+    world.run(at(3_600));
+    assert_eq!(world.ended.len(), 390);
+}
+
+#[test]
+fn old_rows_are_given_up_even_if_their_host_is_never_tried() {
+    let config = CallbackConfig {
+        max_age: Duration::from_secs(100),
+        ..CallbackConfig::default()
+    };
+    let mut world =
+        World::new(config, 1).host("down", |_, _| (Duration::from_secs(1), failed(None)));
+    for call in 0..100 {
+        world.arrive(row(1, call, 0, "down", at(0)));
+        world.arrive(row(1, call, 1, "down", at(90)));
+    }
+    world.run(at(1_000));
+    assert_eq!(world.ended.len(), 200);
+    assert!(world.sent.len() < 40, "{} requests", world.sent.len());
+    for (event, (ended, outcome)) in &world.ended {
+        let created = if event.as_bytes()[2] == 0 { 0 } else { 90 };
+        assert!(matches!(outcome, Outcome::Dead(_)));
+        assert!(*ended >= at(created + 100) && *ended < at(created + 200));
+    }
+    assert!(
+        world.machine.accounts.is_empty(),
+        "the breaker is forgotten"
+    );
+}
+
+#[test]
+fn a_row_that_comes_again_goes_before_those_behind_it() {
+    let config = CallbackConfig::default();
+    let mut machine = Delivery::new(config);
+    let send = |machine: &mut Delivery, now| match machine.poll_output(now) {
+        Some(Output::Send(row)) => Some(row.callback.sequence),
+        _ => None,
+    };
+    machine.handle_row(row(1, 1, 4, "a", at(0)));
+    machine.handle_row(row(1, 1, 6, "a", at(0)));
+    assert_eq!(send(&mut machine, at(0)), Some(4));
+    // It is on its way, so the earlier one comes next, before the later one.
+    machine.handle_row(row(1, 1, 2, "a", at(0)));
+    machine.handle_row(row(1, 1, 2, "a", at(0)));
+    assert_eq!(send(&mut machine, at(0)), None);
+    let first = row(1, 1, 4, "a", at(0)).callback.event;
+    machine.handle_attempt(first, failed(None), at(1), 1.0);
+    assert!(matches!(
+        machine.poll_output(at(1)),
+        Some(Output::Retry(..))
+    ));
+    assert_eq!(send(&mut machine, at(1)), Some(2));
+    let event = row(1, 1, 2, "a", at(0)).callback.event;
+    machine.handle_attempt(event, taken(), at(1), 1.0);
+    assert!(matches!(machine.poll_output(at(1)), Some(Output::End(..))));
+    assert_eq!(send(&mut machine, at(3)), None, "its end is not stored yet");
+    machine.handle_stored(event, &Outcome::Delivered { status: 200 });
+    assert!(!machine.knows(event));
+    assert_eq!(machine.poll_timeout(), Some(at(2)), "the failed one waits");
+    assert_eq!(send(&mut machine, at(2)), Some(4));
+    // A second result of the same attempt changes nothing.
+    machine.handle_attempt(event, failed(None), at(2), 1.0);
+    assert_eq!(machine.poll_output(at(2)), None);
+    assert_eq!(machine.len(), 2);
+}
