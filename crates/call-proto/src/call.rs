@@ -16,7 +16,7 @@ use crate::dialect::Dialect;
 use crate::event::{Event, Headers};
 use crate::fact::{CallEnd, Fact, Reason};
 use crate::fork::{ForkId, LastResponse, LegOver};
-use crate::interpreter::Run;
+use crate::interpreter::{Run, Told};
 use crate::leg::Leg;
 use crate::params::is_outbound;
 use crate::recording::OpenRecording;
@@ -66,6 +66,8 @@ pub(crate) struct Call {
     pub(crate) leg_callback: Option<LegCallback>,
     pub(crate) callbacks_queued: i64,
     pub(crate) told_status: Option<CallStatus>,
+    /// What was said about the documents of the call.
+    pub(crate) told_findings: Told,
     forgotten: bool,
 }
 
@@ -96,6 +98,7 @@ impl Call {
             leg_callback: None,
             callbacks_queued: 0,
             told_status: None,
+            told_findings: Told::default(),
             forgotten: false,
         }
     }
@@ -139,6 +142,7 @@ impl Call {
         }
         if self.is_over() && !self.forgotten {
             self.forgotten = true;
+            self.tell_left_out(cx);
             cx.command(self.sid, Command::Forget);
         }
     }

@@ -17,6 +17,7 @@ mod cases {
     mod delay;
     mod dial;
     mod fetch;
+    mod findings;
     mod modify;
     mod several;
     mod tables;

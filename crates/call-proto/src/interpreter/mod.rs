@@ -7,6 +7,7 @@
 
 mod dial;
 mod document;
+mod findings;
 mod hangup;
 mod pause;
 mod play;
@@ -29,6 +30,8 @@ use crate::trace::Lane;
 
 use dial::Dialing;
 use document::Purpose;
+
+pub(crate) use findings::Told;
 
 /// A running script.
 pub(crate) struct Run {
