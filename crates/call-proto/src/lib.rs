@@ -20,7 +20,9 @@ mod fact;
 mod family;
 mod fork;
 mod interpreter;
+pub mod journal;
 mod leg;
+mod lint;
 mod modify;
 mod params;
 mod recording;
@@ -39,4 +41,5 @@ pub use event::{
 };
 pub use fact::{CallEnd, Fact, Reason};
 pub use family::{Family, Inbound, OutboundApi, Script};
+pub use lint::lint;
 pub use trace::{Entry, Lane, Way};

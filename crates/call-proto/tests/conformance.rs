@@ -18,6 +18,7 @@ mod cases {
     mod dial;
     mod fetch;
     mod findings;
+    mod journal;
     mod modify;
     mod several;
     mod tables;

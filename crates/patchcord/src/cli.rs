@@ -5,6 +5,7 @@
 
 use std::path::PathBuf;
 
+use call_proto::Dialect;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config;
@@ -26,7 +27,9 @@ Examples:
   patchcord calls list
   patchcord calls show CA0123456789abcdef0123456789abcdef
 
-Exit codes: 0 ended as asked, 64 wrong usage or configuration, 70 anything else.";
+  patchcord lint welcome.xml
+
+Exit codes: 0 ended as asked, 1 lint found something, 64 wrong usage or configuration, 70 anything else.";
 
 /// What to do.
 #[derive(Subcommand)]
@@ -51,6 +54,52 @@ pub(crate) enum Task {
     /// Reads the database beside the server, whether it runs or not.
     #[command(subcommand)]
     Calls(CallsTask),
+    /// Check documents as a call would, and show what is wrong with line, column and suggestion.
+    ///
+    /// Exit codes: 0 nothing was found, 1 something was, 64 something could not be read.
+    #[command(after_help = LINT_EXAMPLES)]
+    Lint {
+        /// File, folder (all *.xml and *.rcml inside), http or https address, or `-` for standard input
+        #[arg(required = true, value_name = "FILE|DIR|URL|-")]
+        targets: Vec<String>,
+        /// Whose behaviour counts where the two differ
+        #[arg(long, value_enum, default_value_t)]
+        dialect: DialectName,
+        /// Print one JSON document with all findings
+        #[arg(long)]
+        json: bool,
+        /// Leave out warnings: only errors are shown, and only they count for the exit code
+        #[arg(long)]
+        errors_only: bool,
+    },
+}
+
+const LINT_EXAMPLES: &str = "\
+Examples:
+  patchcord lint welcome.xml
+  patchcord lint documents/ --errors-only
+  patchcord lint http://127.0.0.1:8000/hello.xml --dialect twilio
+  ./make-document | patchcord lint - --json
+
+docs/linting.md lists what is found, docs/errors.md every number.";
+
+/// A dialect, by its name.
+#[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum DialectName {
+    /// As Restcomm's documentation describes
+    #[default]
+    Restcomm,
+    /// As Twilio's documentation describes
+    Twilio,
+}
+
+impl From<DialectName> for Dialect {
+    fn from(name: DialectName) -> Self {
+        match name {
+            DialectName::Restcomm => Self::RESTCOMM,
+            DialectName::Twilio => Self::TWILIO,
+        }
+    }
 }
 
 /// What to show about calls.

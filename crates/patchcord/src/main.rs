@@ -1,7 +1,7 @@
 //! The `patchcord` program: command line, configuration, log, and what runs.
 //!
 //! **Invariant: standard output carries answers only (the ready line, a ladder), the log goes to
-//! standard error, and the exit code is 0, 64 or 70 as `docs/operating.md` promises.** What happens
+//! standard error, and the exit code is 0, 1, 64 or 70 as `docs/operating.md` promises.** What happens
 //! in a call is left to the crates below.
 
 #![forbid(unsafe_code)]
@@ -12,6 +12,7 @@ mod config;
 mod demo;
 mod health;
 mod ladder;
+mod lint;
 mod logging;
 mod metrics;
 mod serve;
@@ -24,6 +25,8 @@ use clap::error::ErrorKind;
 
 use cli::{CallsTask, Cli, Task};
 
+/// What was looked for is not so: a document has findings.
+const FOUND: u8 = 1;
 /// Bad usage or configuration (`EX_USAGE`).
 const USAGE: u8 = 64;
 /// Anything else that failed (`EX_SOFTWARE`).
@@ -50,12 +53,45 @@ fn main() -> ExitCode {
         Task::Serve(flags) => serve(&flags.into()),
         Task::Demo { stay } => exit(run(demo::run(stay))),
         Task::Config => exit(print(&config::document())),
+        Task::Lint {
+            targets,
+            dialect,
+            json,
+            errors_only,
+        } => lint(
+            &targets,
+            lint::Options {
+                dialect: dialect.into(),
+                json,
+                errors_only,
+            },
+        ),
         Task::Calls(CallsTask::List(flags)) => {
             answer(&flags.into(), async |config| calls::list(&config).await)
         }
         Task::Calls(CallsTask::Show { sid, json, data }) => answer(&data.into(), async |config| {
             calls::show(&config, &sid, json).await
         }),
+    }
+}
+
+/// Prints what is wrong with documents, and says by the exit code whether anything is.
+fn lint(targets: &[String], options: lint::Options) -> ExitCode {
+    match run(lint::run(targets, options)) {
+        Ok(report) => tell(&report.text, report.clean),
+        Err(error) => {
+            eprintln!("patchcord: {error:#}");
+            ExitCode::from(USAGE)
+        }
+    }
+}
+
+/// Prints an answer that is good or not.
+fn tell(text: &str, good: bool) -> ExitCode {
+    match print(text) {
+        Ok(()) if good => ExitCode::SUCCESS,
+        Ok(()) => ExitCode::from(FOUND),
+        Err(error) => exit(Err(error)),
     }
 }
 
@@ -98,7 +134,7 @@ fn environment() -> impl Iterator<Item = (String, String)> {
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
-fn run(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+fn run<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?

@@ -11,6 +11,7 @@ use rcml::Finding;
 
 use crate::call::Call;
 use crate::context::Context;
+use crate::trace::hide;
 
 /// Findings that one call tells.
 const MAX_TOLD: usize = 50;
@@ -39,7 +40,7 @@ impl Told {
             message,
             ..
         } = finding;
-        (url, code, line, column, message).hash(&mut hasher);
+        (hide(url), code, line, column, message).hash(&mut hasher);
         if self.seen.len() >= MAX_SEEN || !self.seen.insert(hasher.finish()) {
             return false;
         }
