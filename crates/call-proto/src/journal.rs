@@ -200,6 +200,12 @@ impl Recorder {
 }
 
 impl Opening {
+    /// When the family began.
+    #[must_use]
+    pub fn at(&self) -> Timestamp {
+        self.at
+    }
+
     fn new(settings: &Settings, start: Start, seed: u64, at: Timestamp) -> Self {
         Self {
             format: FORMAT,

@@ -29,7 +29,7 @@ Examples:
 
   patchcord lint welcome.xml
 
-Exit codes: 0 ended as asked, 1 lint found something, 64 wrong usage or configuration, 70 anything else.";
+Exit codes: 0 ended as asked, 1 lint or replay found something, 64 wrong usage or configuration, 70 anything else.";
 
 /// What to do.
 #[derive(Subcommand)]
@@ -72,7 +72,26 @@ pub(crate) enum Task {
         #[arg(long)]
         errors_only: bool,
     },
+    /// Run the journal of a call that is over again, and show the first answer that differs.
+    ///
+    /// Nobody is called and nothing is asked: what the call was told is told again, at the same
+    /// times. Exit codes: 0 all answers are the same, 1 one differs, 64 there is no journal.
+    #[command(after_help = REPLAY_EXAMPLES)]
+    Replay {
+        /// Call of the database beside the server, output of `calls show --json`, or `-` for
+        /// standard input
+        #[arg(value_name = "CA…|FILE|-")]
+        source: String,
+        #[command(flatten)]
+        data: DataFlags,
+    },
 }
+
+const REPLAY_EXAMPLES: &str = "\
+Examples:
+  patchcord replay CA0123456789abcdef0123456789abcdef --data /var/lib/patchcord
+  patchcord calls show CA0123456789abcdef0123456789abcdef --json > call.json
+  patchcord replay call.json";
 
 const LINT_EXAMPLES: &str = "\
 Examples:
@@ -111,7 +130,7 @@ pub(crate) enum CallsTask {
     Show {
         /// The call, `CA` and 32 digits.
         sid: String,
-        /// Print the records and the trace as JSON.
+        /// Print the records, the trace and the journal as JSON.
         #[arg(long)]
         json: bool,
         #[command(flatten)]

@@ -15,6 +15,7 @@ mod ladder;
 mod lint;
 mod logging;
 mod metrics;
+mod replay;
 mod serve;
 mod shutdown;
 
@@ -25,7 +26,7 @@ use clap::error::ErrorKind;
 
 use cli::{CallsTask, Cli, Task};
 
-/// What was looked for is not so: a document has findings.
+/// What was looked for is not so: a document has findings, a replay differs.
 const FOUND: u8 = 1;
 /// Bad usage or configuration (`EX_USAGE`).
 const USAGE: u8 = 64;
@@ -66,6 +67,7 @@ fn main() -> ExitCode {
                 errors_only,
             },
         ),
+        Task::Replay { source, data } => replay(&source, &data.into()),
         Task::Calls(CallsTask::List(flags)) => {
             answer(&flags.into(), async |config| calls::list(&config).await)
         }
@@ -79,6 +81,21 @@ fn main() -> ExitCode {
 fn lint(targets: &[String], options: lint::Options) -> ExitCode {
     match run(lint::run(targets, options)) {
         Ok(report) => tell(&report.text, report.clean),
+        Err(error) => {
+            eprintln!("patchcord: {error:#}");
+            ExitCode::from(USAGE)
+        }
+    }
+}
+
+/// Runs a journal again, and says by the exit code whether it went as it had gone.
+fn replay(source: &str, flags: &config::Flags) -> ExitCode {
+    let config = match load(flags) {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    match run(replay::run(&config, source)) {
+        Ok((text, same)) => tell(&text, same),
         Err(error) => {
             eprintln!("patchcord: {error:#}");
             ExitCode::from(USAGE)
