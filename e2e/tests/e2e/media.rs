@@ -5,6 +5,7 @@
 mod dial;
 mod prompts;
 mod recording;
+mod replay;
 
 use std::thread;
 use std::time::Duration;
