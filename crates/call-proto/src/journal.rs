@@ -23,6 +23,7 @@ use crate::context::{RecordingAddress, Settings};
 use crate::event::Event;
 use crate::family::{Family, Inbound, OutboundApi};
 
+pub(crate) use redact::hide_logins;
 pub use replay::{BrokenJournal, Difference, Verdict, replay};
 pub(crate) use serde_as::{dialect, leg_events, verbs};
 

@@ -9,6 +9,7 @@ use crate::command::{Command, FetchRequest};
 use crate::context::Context;
 use crate::event::{Document, FetchFailure, Fetched, Req};
 use crate::fact::Reason;
+use crate::journal::hide_logins;
 use crate::params::Params;
 use crate::trace::hide;
 
@@ -187,7 +188,7 @@ impl Call {
         match resolve(run, written) {
             Some(url) => Some(url),
             None => {
-                let text = format!("`{written}` is no valid http address");
+                let text = format!("`{}` is no valid http address", hide_logins(written));
                 cx.notify(self.about(None), error::BAD_URI, &text);
                 None
             }

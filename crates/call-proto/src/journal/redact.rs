@@ -96,7 +96,7 @@ fn addresses(text: &str) -> String {
 }
 
 /// A text in whose addresses what stands before `@` is replaced.
-pub(super) fn replace_logins(text: &str, with: impl Fn(&str) -> String) -> String {
+fn replace_logins(text: &str, with: impl Fn(&str) -> String) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("://") {
@@ -112,6 +112,11 @@ pub(super) fn replace_logins(text: &str, with: impl Fn(&str) -> String) -> Strin
     }
     out.push_str(rest);
     out
+}
+
+/// A text without the user names and passwords of its addresses.
+pub(crate) fn hide_logins(text: &str) -> String {
+    replace_logins(text, |_| HIDDEN.to_owned())
 }
 
 /// A document with the values of attributes named `password` made unreadable.

@@ -5,7 +5,7 @@
 
 use model::record::Callback;
 
-use super::redact::{HIDDEN, credentials, replace_logins};
+use super::redact::{HIDDEN, credentials, hide_logins};
 use crate::command::{Addressed, Command, LegCommand};
 use crate::fact::Fact;
 
@@ -33,8 +33,7 @@ pub(super) fn of_command(addressed: &Addressed) -> Option<String> {
         }
         other => format!("{other:?}"),
     };
-    let text = replace_logins(&text, |_| HIDDEN.to_owned());
-    Some(format!("{call} {text}"))
+    Some(format!("{call} {}", hide_logins(&text)))
 }
 
 fn fact(fact: &Fact) -> Fact {
