@@ -16,7 +16,7 @@ use crate::dialect::Dialect;
 use crate::event::{DigitWay, Event, Headers};
 use crate::fact::{CallEnd, Fact, Reason};
 use crate::fork::{ForkId, LastResponse, LegOver};
-use crate::interpreter::Run;
+use crate::interpreter::{Run, Told};
 use crate::leg::Leg;
 use crate::params::is_outbound;
 use crate::recording::OpenRecording;
@@ -72,6 +72,8 @@ pub(crate) struct Call {
     pub(crate) digit_way: Option<DigitWay>,
     /// Keys that the far side gets as soon as it is connected.
     pub(crate) send_digits: Option<String>,
+    /// What was said about the documents of the call.
+    pub(crate) told_findings: Told,
     forgotten: bool,
 }
 
@@ -104,6 +106,7 @@ impl Call {
             told_status: None,
             digit_way: None,
             send_digits: None,
+            told_findings: Told::default(),
             forgotten: false,
         }
     }
@@ -147,6 +150,7 @@ impl Call {
         }
         if self.is_over() && !self.forgotten {
             self.forgotten = true;
+            self.tell_left_out(cx);
             cx.command(self.sid, Command::Forget);
         }
     }

@@ -2,6 +2,7 @@
 
 use model::record::Callback;
 use model::{CallStatus, HttpMethod};
+use serde::{Deserialize, Serialize};
 
 use crate::call::Call;
 use crate::context::Context;
@@ -9,7 +10,7 @@ use crate::dialect::Dialect;
 use crate::fact::Fact;
 
 /// Where callbacks go.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct CallbackTarget {
     /// Absolute address.
     pub url: String,
@@ -18,11 +19,12 @@ pub struct CallbackTarget {
 }
 
 /// The callbacks of a leg that we create.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct LegCallback {
     /// Where to.
     pub target: CallbackTarget,
     /// Which events; `None` is the dialect's default.
+    #[serde(with = "crate::journal::leg_events")]
     pub events: Option<Vec<rcml::LegEvent>>,
 }
 

@@ -1,6 +1,7 @@
 //! What a call family asks of the world. The shell carries each command out and decides nothing.
 
 use model::{CallSid, HttpMethod, RecordingSid};
+use serde::{Deserialize, Serialize};
 
 use crate::event::{Clip, Headers, PlayId, Req, Route, Via};
 use crate::fact::Fact;
@@ -63,7 +64,7 @@ pub enum Command {
 }
 
 /// A dialled target, before look-up.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Target {
     /// A client of the account's organization, by login.
     Client(String),

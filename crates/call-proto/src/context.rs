@@ -209,11 +209,16 @@ impl Context {
             column: about.column,
             created: self.now,
         };
+        let detail = match (about.line, about.column) {
+            (Some(line), Some(column)) => format!("line {line}, column {column}: {text}"),
+            (Some(line), None) => format!("line {line}: {text}"),
+            (None, _) => text.to_owned(),
+        };
         self.trace(
             about.call,
             Lane::Rcml,
             &format!("{} {code}", level.as_str()),
-            text,
+            &detail,
         );
         self.fact(Fact::Notified(notification));
     }

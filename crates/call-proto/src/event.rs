@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use model::{AccountSid, HttpMethod, RecordingSid};
+use serde::{Deserialize, Serialize};
 
 /// Number of a question a machine asked; the answer carries it back. An answer whose number
 /// nobody waits for is ignored, so late answers are harmless.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct Req(pub u64);
 
 /// A decoded piece of audio that the shell keeps: 8 kHz mono, ready to play.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Clip {
     /// The shell's number for it.
     pub id: u64,
@@ -19,14 +20,14 @@ pub struct Clip {
 }
 
 /// Number of a play-out on a leg.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct PlayId(pub u64);
 
 /// Headers in order, as they are on the wire.
 pub type Headers = Vec<(String, String)>;
 
 /// Something that happened, for one call of the family.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Event {
     /// Answer to [`Command::Resolve`](crate::Command::Resolve): for each target, in the order
     /// asked, the routes to ring in parallel, or why there is none.
@@ -61,7 +62,7 @@ pub enum Event {
 }
 
 /// A way to reach a dialled target: one INVITE.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Route {
     /// Request-URI.
     pub uri: String,
@@ -76,7 +77,7 @@ pub struct Route {
 }
 
 /// How a route leaves the server: a name the shell understands.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Via {
     /// By this address, the Request-URI.
     Uri(String),
@@ -87,7 +88,7 @@ pub enum Via {
 }
 
 /// Why a dialled target has no route.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Unreachable {
     /// Number of the error table.
     pub code: u16,
@@ -96,7 +97,7 @@ pub struct Unreachable {
 }
 
 /// An application's answer.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Fetched {
     /// HTTP status.
     pub status: u16,
@@ -109,7 +110,7 @@ pub struct Fetched {
 }
 
 /// Why an application gave no answer.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct FetchFailure {
     /// Number of the error table.
     pub code: u16,
@@ -118,7 +119,7 @@ pub struct FetchFailure {
 }
 
 /// Why audio could not be had.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct AudioFailure {
     /// Number of the error table.
     pub code: u16,
@@ -127,7 +128,7 @@ pub struct AudioFailure {
 }
 
 /// From the SIP side of a leg.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum LegEvent {
     /// A provisional response other than 100 to our INVITE.
     Progress {
@@ -192,7 +193,7 @@ pub enum LegEvent {
 }
 
 /// How a key was told.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum DigitWay {
     /// By a telephone-event (RFC 4733).
     Event,
@@ -213,7 +214,7 @@ impl DigitWay {
 }
 
 /// From the media side of a leg.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum MediaEvent {
     /// The endpoint is open; here is our answer or offer.
     Opened {
@@ -276,7 +277,7 @@ pub enum MediaEvent {
 }
 
 /// A change asked for by the API.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Modify {
     /// End the call in whatever state it is.
     Complete,
@@ -287,7 +288,7 @@ pub enum Modify {
 }
 
 /// A new run for a live call.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Redirect {
     /// Account the run belongs to.
     pub account: AccountSid,
@@ -300,7 +301,7 @@ pub struct Redirect {
 }
 
 /// Where the first document of a run comes from.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Document {
     /// Absolute address.
     pub url: String,

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use model::{AccountSid, CallSid, Direction, NumberSid, Timestamp};
 use rcml::Verb;
+use serde::{Deserialize, Serialize};
 
 use crate::bridge::{Bridge, BridgeId, Ended};
 use crate::call::{Call, Info};
@@ -24,7 +25,7 @@ use crate::leg::Leg;
 use crate::trace;
 
 /// An inbound call that was admitted.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Inbound {
     /// Account it runs under.
     pub account: AccountSid,
@@ -51,17 +52,19 @@ pub struct Inbound {
     /// Told each status of the leg.
     pub status_callback: Option<CallbackTarget>,
     /// Dialect of the run.
+    #[serde(with = "crate::journal::dialect")]
     pub dialect: Dialect,
 }
 
 /// What runs on a leg.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Script {
     /// A document of the application.
     Document(Document),
     /// Verbs made up by routing.
     Verbs {
         /// The verbs.
+        #[serde(with = "crate::journal::verbs")]
         verbs: Vec<Verb>,
         /// Answer the caller only when a `<Dial>` connects.
         answer_on_bridge: bool,
@@ -69,7 +72,7 @@ pub enum Script {
 }
 
 /// A call made by the API.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct OutboundApi {
     /// Account it runs under.
     pub account: AccountSid,
@@ -90,6 +93,7 @@ pub struct OutboundApi {
     /// How long it may ring.
     pub timeout: Duration,
     /// Dialect of the run.
+    #[serde(with = "crate::journal::dialect")]
     pub dialect: Dialect,
 }
 

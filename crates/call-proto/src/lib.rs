@@ -20,8 +20,10 @@ mod fact;
 mod family;
 mod fork;
 mod interpreter;
+pub mod journal;
 mod keys;
 mod leg;
+mod lint;
 mod modify;
 mod params;
 mod recording;
@@ -40,4 +42,5 @@ pub use event::{
 };
 pub use fact::{CallEnd, Fact, Reason};
 pub use family::{Family, Inbound, OutboundApi, Script};
+pub use lint::lint;
 pub use trace::{Entry, Lane, Way};

@@ -17,7 +17,9 @@ mod cases {
     mod delay;
     mod dial;
     mod fetch;
+    mod findings;
     mod gather;
+    mod journal;
     mod limits;
     mod modify;
     mod several;

@@ -1,8 +1,8 @@
 //! Random calls in virtual time: random documents, phones, callers, changes through the API,
 //! failures, and events that come late, twice or out of nowhere.
 //!
-//! **Invariant: whatever happens, each leg ends once and nothing is left**; the rules are in
-//! `world::rules`. A failure names its seed, and the same seed gives the same call.
+//! **Invariant: whatever happens, each leg ends once and nothing is left**, and the journal of the
+//! call replays identically; the rules are in `world::rules`. A failure names its seed, and the same seed gives the same call.
 
 #[allow(
     dead_code,
@@ -50,6 +50,8 @@ fn the_same_seed_gives_the_same_call() {
                 random_world(seed, weather).play(),
             ];
             assert_eq!(logs[0].log, logs[1].log, "seed {seed}, {weather:?}");
+            let [mut run, _] = logs;
+            run.replay_stored();
         }
     }
 }
@@ -66,6 +68,7 @@ fn play_all(weather: Weather, first_seed: u64) {
             run.broken
         );
         check(&run, seed);
+        run.replay();
         seen.count(&run);
     }
     seen.assert_variety();

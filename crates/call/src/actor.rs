@@ -10,9 +10,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use call_proto::journal::Recorder;
 use call_proto::{
-    Addressed, AudioFailure, Clip, Command, DigitWay, Entry, Event, Fact, Family, Headers, Invite,
-    Lane, LegCommand, MediaCommand, MediaEvent, Req, Route, Sound, Unreachable, Way,
+    Addressed, AudioFailure, Clip, Command, DigitWay, Entry, Event, Fact, Headers, Invite, Lane,
+    LegCommand, MediaCommand, MediaEvent, Req, Route, Sound, Unreachable, Way,
 };
 use media::{Control, EndpointId, PlayId, RecordingId, Report, Session};
 use model::{AccountSid, CallSid, RecordingSid, Timestamp};
@@ -53,7 +54,7 @@ struct Leg {
 
 /// What a family starts with.
 pub(crate) struct Start {
-    pub(crate) family: Family,
+    pub(crate) family: Recorder,
     /// SIP leg of the root, if it is inbound, with its source.
     pub(crate) inbound: Option<(CallSid, LegId, std::net::IpAddr)>,
     /// Where the routes of the first legs lead.
@@ -68,7 +69,7 @@ pub(crate) struct Start {
 
 struct Actor {
     shared: Arc<Shared>,
-    family: Family,
+    family: Recorder,
     owner: AccountSid,
     root: CallSid,
     inbox: Inbox,
@@ -126,10 +127,10 @@ async fn run(shared: Arc<Shared>, start: Start) {
     }
     loop {
         actor.carry_out().await;
-        if actor.family.is_finished() {
+        if actor.family.family().is_finished() {
             break;
         }
-        let wake = actor.family.poll_timeout();
+        let wake = actor.family.family().poll_timeout();
         tokio::select! {
             Some((leg, event)) = from_sip.recv() => actor.hear_sip(leg, event),
             Some((endpoint, report)) = from_media.recv() => actor.hear_media(endpoint, report),
@@ -270,10 +271,20 @@ impl Actor {
         loop {
             let commands = self.family.poll_commands();
             if commands.is_empty() {
+                self.keep_journal();
                 return;
             }
             for Addressed { call, command } in commands {
                 self.command(call, command).await;
+            }
+        }
+    }
+
+    fn keep_journal(&mut self) {
+        for line in self.family.take_lines() {
+            if !self.trace.journal(&line) {
+                self.family.stop();
+                return;
             }
         }
     }

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use call_proto::journal::Recorder;
 use call_proto::routing::{self, Caller, Decision, Lookups, Refusal};
-use call_proto::{Dialect, Document, Family, Inbound, Script};
+use call_proto::{Dialect, Document, Inbound, Script};
 use model::record::{Client, Notification, Number, VoiceApplication};
 use model::{AccountStatus, HttpMethod, NotificationSid, number};
 use sip::{HeaderList, IncomingCall, LegCommand};
@@ -118,7 +119,7 @@ fn start(shared: &Arc<Shared>, call: IncomingCall, lookups: &Lookups, admitted: 
         dialect: Dialect::RESTCOMM,
     };
     let settings = Arc::clone(&shared.settings);
-    let (family, root) = Family::inbound(settings, inbound, rand::random(), now());
+    let (family, root) = Recorder::inbound(settings, inbound, rand::random(), now());
     actor::spawn(
         Arc::clone(shared),
         Start {

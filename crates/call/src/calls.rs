@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use call_proto::journal::Recorder;
 use call_proto::{
-    CallbackTarget, Dialect, Document, Event, Family, LegCallback, Modify, OutboundApi, Target,
+    CallbackTarget, Dialect, Document, Event, LegCallback, Modify, OutboundApi, Target,
 };
 use model::record::CallRecord;
 use model::{AccountSid, CallSid, HttpMethod};
@@ -91,7 +92,7 @@ impl Engine {
             dialect: Dialect::RESTCOMM,
         };
         let settings = Arc::clone(&shared.settings);
-        let (family, legs) = Family::outbound_api(settings, outbound, rand::random(), now());
+        let (family, legs) = Recorder::outbound_api(settings, outbound, rand::random(), now());
         let root = legs.first().copied().ok_or(CreateError::Store)?;
         let (committed, done) = oneshot::channel();
         actor::spawn(

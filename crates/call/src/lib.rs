@@ -24,7 +24,7 @@ pub use calls::{CreateError, ModifyError, NewCall};
 pub use directory::StoreDirectory;
 pub use engine::{Engine, EngineConfig, Parts, Stats};
 pub use outbox::{StoreKeyring, StoreOutbox};
-pub use traces::unpack as unpack_trace;
+pub use traces::{unpack as unpack_trace, unpack_journal};
 
 use std::time::SystemTime;
 

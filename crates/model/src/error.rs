@@ -81,6 +81,11 @@ table! {
     BAD_NESTING = 12202, Warning, 0, "The element does not belong inside its parent; it was skipped.", "Move it where it is allowed.";
     BAD_VALUE = 12203, Warning, 0, "The attribute's value is not allowed; the default was used.", "Use one of the values the documentation lists.";
     NOT_BUILT = 12204, Warning, 0, "The verb or attribute exists, but this server does not do it; it was skipped.", "Remove it, or see the documentation for what to use.";
+    UNREACHABLE = 12205, Warning, 0, "A verb of the document can never run, because one before it ends the call or the document.", "Remove it, or move it before that verb.";
+    REPAIRED = 12206, Warning, 0, "The document is not quite well-formed XML; it was repaired.", "Write it as the text says: other servers and tools may refuse it.";
+    ENCODING = 12207, Warning, 0, "The document is not UTF-8; some characters were lost.", "Send UTF-8, or name the character set in the content type.";
+    EMPTY_DOCUMENT = 12208, Warning, 0, "The document has no verb; a call that is not answered yet would be refused.", "Add a verb, unless the document only ends a call.";
+    MORE_FINDINGS = 12209, Warning, 0, "More was found in the documents of a call than is listed.", "Check the documents with `patchcord lint`.";
     BAD_CONTENT_TYPE = 12300, Warning, 0, "The application's answer has a content type that is no document.", "Send text/xml, application/xml, text/plain or audio/wav.";
     INTERNAL = 12400, Error, 500, "An internal failure ended the call.", "Report it with the trace of the call.";
     DIAL_METHOD = 13210, Warning, 0, "Dial: the method is neither GET nor POST; POST was used.", "Write GET or POST.";
@@ -104,6 +109,7 @@ table! {
     SAY_VOICE = 13511, Warning, 0, "Say: the voice is not known; the default was used.", "Write man or woman.";
     SAY_LANGUAGE = 13512, Warning, 0, "Say: the language is not known; another was used.", "Use a language the documentation lists.";
     SAY_FAILED = 13520, Error, 0, "Say: speech could not be made.", "Install the speech engine that the text names.";
+    SAY_EMPTY = 13521, Warning, 0, "Say: there is no text; it was skipped.", "Write the text inside the element.";
     REDIRECT_METHOD = 13710, Warning, 0, "Redirect: the method is neither GET nor POST; POST was used.", "Write GET or POST.";
     REDIRECT_EMPTY = 13720, Warning, 0, "Redirect: there is no address; it was skipped.", "Write the address as the text of the element.";
     REJECT_REASON = 13810, Warning, 0, "Reject: the reason is neither busy nor rejected; rejected was used.", "Write busy or rejected.";

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use call_proto::Entry;
+use call_proto::journal::Line;
 use model::CallSid;
 use model::record::CallRecord;
 use serde_json::json;
@@ -22,9 +23,14 @@ pub(crate) async fn show(config: &Config, sid: CallSid, as_json: bool) -> Result
         root,
         children,
         entries,
+        blob,
     } = recorded(config, sid).await?;
     Ok(if as_json {
-        json_of(&root, &children, &entries)?
+        let journal = match &blob {
+            Some(blob) => call::unpack_journal(blob).context("the journal cannot be read")?,
+            None => Vec::new(),
+        };
+        json_of(&root, &children, &entries, &journal)?
     } else {
         text_of(&root, &children, &entries)
     })
@@ -39,6 +45,7 @@ pub(crate) async fn script(config: &Config, sid: CallSid) -> Result<String> {
         root,
         children,
         entries,
+        ..
     } = recorded(config, sid).await?;
     Ok(rehearse::recorded::script(&root, &children, &entries)?)
 }
@@ -48,26 +55,48 @@ struct Recorded {
     root: CallRecord,
     children: Vec<CallRecord>,
     entries: Vec<Entry>,
+    /// The row of the trace, in which the journal is too.
+    blob: Option<Vec<u8>>,
 }
 
 async fn recorded(config: &Config, sid: CallSid) -> Result<Recorded> {
     let inspect = open(config).await?;
-    let Some(asked) = inspect.call(sid).await? else {
-        bail!("there is no call {sid} in this database; `patchcord calls list` shows the newest");
-    };
-    let root = match asked.parent {
-        Some(parent) => inspect.call(parent).await?.unwrap_or(asked),
-        None => asked,
-    };
+    let root = root_of(&inspect, sid).await?;
     let children = inspect.children(root.sid).await?;
-    let entries = match inspect.trace(root.sid).await? {
-        Some(blob) => call::unpack_trace(&blob).context("the trace cannot be read")?,
+    let blob = inspect.trace(root.sid).await?;
+    let entries = match &blob {
+        Some(blob) => call::unpack_trace(blob).context("the trace cannot be read")?,
         None => Vec::new(),
     };
     Ok(Recorded {
         root,
         children,
         entries,
+        blob,
+    })
+}
+
+/// The journal of the family that a call belongs to; empty if there is none.
+///
+/// # Errors
+/// If the database cannot be read, or has no such call.
+pub(crate) async fn journal(config: &Config, sid: CallSid) -> Result<Vec<Line>> {
+    let inspect = open(config).await?;
+    let root = root_of(&inspect, sid).await?;
+    match inspect.trace(root.sid).await? {
+        Some(blob) => call::unpack_journal(&blob).context("the journal cannot be read"),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// The leg that began the family of a leg.
+async fn root_of(inspect: &Inspect, sid: CallSid) -> Result<CallRecord> {
+    let Some(asked) = inspect.call(sid).await? else {
+        bail!("there is no call {sid} in this database; `patchcord calls list` shows the newest");
+    };
+    Ok(match asked.parent {
+        Some(parent) => inspect.call(parent).await?.unwrap_or(asked),
+        None => asked,
     })
 }
 
@@ -95,8 +124,18 @@ pub(crate) async fn open(config: &Config) -> Result<Inspect> {
     Ok(Inspect::open(&url).await?)
 }
 
-fn json_of(root: &CallRecord, children: &[CallRecord], entries: &[Entry]) -> Result<String> {
-    let all = json!({ "call": root, "children": children, "trace": entries });
+fn json_of(
+    root: &CallRecord,
+    children: &[CallRecord],
+    entries: &[Entry],
+    journal: &[Line],
+) -> Result<String> {
+    let all = json!({
+        "call": root,
+        "children": children,
+        "trace": entries,
+        "journal": journal,
+    });
     Ok(format!("{}\n", serde_json::to_string_pretty(&all)?))
 }
 

@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use call_proto::Dialect;
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use model::{CallSid, Timestamp};
 use store::DeliveryState;
@@ -31,8 +32,10 @@ Examples:
   patchcord test examples                          rehearse every script in a folder
   patchcord webhooks replay --state dead
 
-Exit codes: 0 ended as asked, 1 a test failed, 64 wrong usage, configuration or script,
-70 anything else.";
+  patchcord lint welcome.xml
+
+Exit codes: 0 ended as asked, 1 a test failed, or lint or replay found something, 64 wrong usage,
+configuration or script, 70 anything else.";
 
 /// What to do.
 #[derive(Subcommand)]
@@ -69,6 +72,37 @@ pub(crate) enum Task {
     /// Works on the database beside the server, whether it runs or not.
     #[command(subcommand, after_help = WEBHOOK_EXAMPLES)]
     Webhooks(WebhooksTask),
+    /// Check documents as a call would, and show what is wrong with line, column and suggestion.
+    ///
+    /// Exit codes: 0 nothing was found, 1 something was, 64 something could not be read.
+    #[command(after_help = LINT_EXAMPLES)]
+    Lint {
+        /// File, folder (all *.xml and *.rcml inside), http or https address, or `-` for standard input
+        #[arg(required = true, value_name = "FILE|DIR|URL|-")]
+        targets: Vec<String>,
+        /// Whose behaviour counts where the two differ
+        #[arg(long, value_enum, default_value_t)]
+        dialect: DialectName,
+        /// Print one JSON document with all findings
+        #[arg(long)]
+        json: bool,
+        /// Leave out warnings: only errors are shown, and only they count for the exit code
+        #[arg(long)]
+        errors_only: bool,
+    },
+    /// Run the journal of a call that is over again, and show the first answer that differs.
+    ///
+    /// Nobody is called and nothing is asked: what the call was told is told again, at the same
+    /// times. Exit codes: 0 all answers are the same, 1 one differs, 64 there is no journal.
+    #[command(after_help = REPLAY_EXAMPLES)]
+    Replay {
+        /// Call of the database beside the server, output of `calls show --json`, or `-` for
+        /// standard input
+        #[arg(value_name = "CA…|FILE|-")]
+        source: String,
+        #[command(flatten)]
+        data: DataFlags,
+    },
 }
 
 const TEST_EXAMPLES: &str = "\
@@ -199,6 +233,40 @@ fn day(text: &str) -> Option<Timestamp> {
         .flatten()
 }
 
+const REPLAY_EXAMPLES: &str = "\
+Examples:
+  patchcord replay CA0123456789abcdef0123456789abcdef --data /var/lib/patchcord
+  patchcord calls show CA0123456789abcdef0123456789abcdef --json > call.json
+  patchcord replay call.json";
+
+const LINT_EXAMPLES: &str = "\
+Examples:
+  patchcord lint welcome.xml
+  patchcord lint documents/ --errors-only
+  patchcord lint http://127.0.0.1:8000/hello.xml --dialect twilio
+  ./make-document | patchcord lint - --json
+
+docs/linting.md lists what is found, docs/errors.md every number.";
+
+/// A dialect, by its name.
+#[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum DialectName {
+    /// As Restcomm's documentation describes
+    #[default]
+    Restcomm,
+    /// As Twilio's documentation describes
+    Twilio,
+}
+
+impl From<DialectName> for Dialect {
+    fn from(name: DialectName) -> Self {
+        match name {
+            DialectName::Restcomm => Self::RESTCOMM,
+            DialectName::Twilio => Self::TWILIO,
+        }
+    }
+}
+
 /// What to show about calls.
 #[derive(Subcommand)]
 pub(crate) enum CallsTask {
@@ -208,7 +276,7 @@ pub(crate) enum CallsTask {
     Show {
         /// The call, `CA` and 32 digits.
         sid: CallSid,
-        /// Print the records and the trace as JSON.
+        /// Print the records, the trace and the journal as JSON.
         #[arg(long)]
         json: bool,
         #[command(flatten)]

@@ -12,8 +12,10 @@ mod config;
 mod demo;
 mod health;
 mod ladder;
+mod lint;
 mod logging;
 mod metrics;
+mod replay;
 mod serve;
 mod shutdown;
 mod test;
@@ -26,6 +28,8 @@ use clap::error::ErrorKind;
 
 use cli::{CallsTask, Cli, Task, TestFlags, WebhooksTask};
 
+/// What was looked for is not so: a document has findings, a replay differs.
+const FOUND: u8 = 1;
 /// Bad usage or configuration (`EX_USAGE`).
 const USAGE: u8 = 64;
 /// Anything else that failed (`EX_SOFTWARE`).
@@ -52,6 +56,20 @@ fn main() -> ExitCode {
         Task::Serve(flags) => serve(&flags.into()),
         Task::Demo { stay } => exit(run(demo::run(stay))),
         Task::Config => exit(print(&config::document())),
+        Task::Lint {
+            targets,
+            dialect,
+            json,
+            errors_only,
+        } => lint(
+            &targets,
+            lint::Options {
+                dialect: dialect.into(),
+                json,
+                errors_only,
+            },
+        ),
+        Task::Replay { source, data } => replay(&source, &data.into()),
         Task::Calls(CallsTask::List(flags)) => {
             answer(&flags.into(), async |config| calls::list(&config).await)
         }
@@ -81,6 +99,41 @@ fn main() -> ExitCode {
                 webhooks::replay(&config, event.as_deref(), &which).await
             })
         }
+    }
+}
+
+/// Prints what is wrong with documents, and says by the exit code whether anything is.
+fn lint(targets: &[String], options: lint::Options) -> ExitCode {
+    match run(lint::run(targets, options)) {
+        Ok(report) => tell(&report.text, report.clean),
+        Err(error) => {
+            eprintln!("patchcord: {error:#}");
+            ExitCode::from(USAGE)
+        }
+    }
+}
+
+/// Runs a journal again, and says by the exit code whether it went as it had gone.
+fn replay(source: &str, flags: &config::Flags) -> ExitCode {
+    let config = match load(flags) {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    match run(replay::run(&config, source)) {
+        Ok((text, same)) => tell(&text, same),
+        Err(error) => {
+            eprintln!("patchcord: {error:#}");
+            ExitCode::from(USAGE)
+        }
+    }
+}
+
+/// Prints an answer that is good or not.
+fn tell(text: &str, good: bool) -> ExitCode {
+    match print(text) {
+        Ok(()) if good => ExitCode::SUCCESS,
+        Ok(()) => ExitCode::from(FOUND),
+        Err(error) => exit(Err(error)),
     }
 }
 
@@ -140,7 +193,7 @@ fn environment() -> impl Iterator<Item = (String, String)> {
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
-fn run(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+fn run<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?

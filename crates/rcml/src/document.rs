@@ -47,6 +47,7 @@ impl Document {
         let source = Source::new(text)?;
         let tree = source.tree()?;
         let mut findings = Findings::default();
+        source.report(&mut findings);
         let verbs = walk::verbs(&source, &tree, &mut findings);
         Ok(Self {
             verbs,
@@ -67,6 +68,13 @@ impl Document {
                 vec![Finding::new(ParseError::CODE, at, error.message)]
             }
         }
+    }
+
+    /// [`lint`](Self::lint) for a file: bytes that are not UTF-8 are replaced, as they are in an
+    /// application's answer.
+    #[must_use]
+    pub fn lint_bytes(bytes: &[u8]) -> Vec<Finding> {
+        Self::lint(&String::from_utf8_lossy(bytes))
     }
 
     /// The document that speaks a text, as a `text/plain` answer asks for.

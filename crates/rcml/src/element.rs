@@ -9,7 +9,7 @@ use roxmltree::Node;
 use crate::finding::{Finding, Findings, Position, quoted};
 use crate::source::Source;
 use crate::suggest::closest;
-use crate::vocabulary;
+use crate::{advice, verb, vocabulary};
 
 /// An element of a document and where it stands.
 #[derive(Clone, Copy)]
@@ -57,17 +57,39 @@ impl<'a> Element<'a> {
     /// The text, trimmed. Child elements split it into runs, of which the last one that is not
     /// blank counts; character data sections and comments do not split it.
     pub(crate) fn text(&self) -> String {
-        let mut last = String::new();
-        let mut run = String::new();
+        let last = self.runs().pop().map(|(_, text)| text);
+        last.unwrap_or_default()
+    }
+
+    /// The runs of text that are not blank, trimmed, each with the place of its first character.
+    fn runs(&self) -> Vec<(Position, String)> {
+        let mut runs = Vec::new();
+        let mut run: Option<(Position, String)> = None;
         for node in self.node.children() {
             if node.is_element() {
-                keep_unless_blank(&mut last, &mut run);
+                runs.extend(run.take());
             } else if node.is_text() {
-                run.push_str(node.text().unwrap_or(""));
+                let text = node.text().unwrap_or("");
+                match &mut run {
+                    Some((_, run)) => run.push_str(text),
+                    None if text.trim().is_empty() => {}
+                    None => run = Some((self.start_of(&node), text.to_owned())),
+                }
             }
         }
-        keep_unless_blank(&mut last, &mut run);
-        last.trim().to_owned()
+        runs.extend(run);
+        for (_, text) in &mut runs {
+            *text = text.trim().to_owned();
+        }
+        runs
+    }
+
+    /// Place of the first character of a text that is not blank.
+    fn start_of(&self, text: &Node<'_, '_>) -> Position {
+        let range = text.range();
+        let written = self.source.repaired().get(range.clone()).unwrap_or("");
+        let blank = written.len() - written.trim_start().len();
+        self.source.position(range.start + blank)
     }
 
     /// An attribute that is there and not empty.
@@ -221,7 +243,7 @@ impl<'a> Element<'a> {
             let message = format!(
                 "`{name}` of `{}` {fault}: `{}`",
                 self.name(),
-                attribute.value
+                quoted(&attribute.value)
             );
             findings.push(Finding::new(error::BAD_URI, attribute.at, message));
         }
@@ -230,14 +252,16 @@ impl<'a> Element<'a> {
 
     /// The text as an address; see [`Element::url`].
     pub(crate) fn text_url(&self, findings: &mut Findings) -> String {
-        let text = self.text();
+        let Some((at, text)) = self.runs().pop() else {
+            return String::new();
+        };
         if let Some(fault) = url_fault(&text) {
             let message = format!(
                 "the address in `{}` {fault}: `{}`",
                 self.name(),
                 quoted(&text)
             );
-            findings.push(Finding::new(error::BAD_URI, self.at(), message));
+            findings.push(Finding::new(error::BAD_URI, at, message));
         }
         text
     }
@@ -255,29 +279,49 @@ impl<'a> Element<'a> {
             }
             let at = self.source.position(attribute.range().start);
             findings.push(if known.unbuilt.contains(&name) {
-                let message = format!("`{name}` of `{}` has no effect here", self.name());
+                let advice = advice::for_attribute(self.name(), name);
+                let message = format!("`{name}` of `{}` has no effect here{advice}", self.name());
                 Finding::new(error::NOT_BUILT, at, message)
             } else {
-                let message = format!("`{}` has no attribute `{name}`", self.name());
                 let names = known.built.iter().chain(known.unbuilt).copied();
-                Finding::new(error::UNKNOWN_ATTRIBUTE, at, message).suggest(closest(name, names))
+                let meant = closest(name, names);
+                let elsewhere = match (meant, verb::owner_of(name)) {
+                    (None, Some(owner)) => format!("; `{owner}` has"),
+                    (Some(_), _) | (None, None) => String::new(),
+                };
+                let message = format!("`{}` has no attribute `{name}`{elsewhere}", self.name());
+                Finding::new(error::UNKNOWN_ATTRIBUTE, at, message).suggest(meant)
             });
         }
     }
 
-    /// Finds child elements, none of which has an effect.
+    /// Finds child elements, none of which has an effect, and text that they cut off.
     pub(crate) fn refuse_children(&self, findings: &mut Findings) {
         for child in self.children() {
             child.refuse_in(self.name(), findings);
+        }
+        if let [(at, _), _, ..] = self.runs()[..] {
+            let message = format!(
+                "only the last piece of text in `{}` counts; this one was skipped",
+                self.name()
+            );
+            findings.push(Finding::new(error::BAD_NESTING, at, message));
         }
     }
 
     /// Finds child elements and text, none of which has an effect.
     pub(crate) fn refuse_content(&self, findings: &mut Findings) {
-        self.refuse_children(findings);
-        if !self.text().is_empty() {
+        for child in self.children() {
+            child.refuse_in(self.name(), findings);
+        }
+        self.refuse_text(findings);
+    }
+
+    /// Finds text, which has no effect.
+    pub(crate) fn refuse_text(&self, findings: &mut Findings) {
+        if let Some((at, _)) = self.runs().first() {
             let message = format!("the text in `{}` has no effect", self.name());
-            findings.push(Finding::new(error::BAD_NESTING, self.at(), message));
+            findings.push(Finding::new(error::BAD_NESTING, *at, message));
         }
     }
 
@@ -288,7 +332,9 @@ impl<'a> Element<'a> {
         }
         let name = self.name();
         let finding = if vocabulary::is_unbuilt_part(parent, name) {
-            let message = format!("`{name}` inside `{parent}` is not built here; it was skipped");
+            let advice = advice::for_element(name);
+            let message =
+                format!("`{name}` inside `{parent}` is not built here; it was skipped{advice}");
             Finding::new(error::NOT_BUILT, self.at(), message)
         } else if vocabulary::is_known(name) {
             let message = format!("`{name}` does not belong inside `{parent}`; it was skipped");
@@ -321,13 +367,6 @@ impl<'a> Element<'a> {
         let meant = closest(&attribute.value, allowed.iter().copied());
         findings.push(Finding::new(code, attribute.at, message).suggest(meant));
     }
-}
-
-fn keep_unless_blank(last: &mut String, run: &mut String) {
-    if !run.trim().is_empty() {
-        std::mem::swap(last, run);
-    }
-    run.clear();
 }
 
 /// A whole number written with digits only, with or without `+`.

@@ -10,10 +10,12 @@
 
 #![forbid(unsafe_code)]
 
+mod advice;
 mod document;
 mod element;
 mod finding;
 mod language;
+mod reach;
 mod reply;
 mod source;
 mod suggest;

@@ -7,8 +7,10 @@ use std::borrow::Cow;
 
 use roxmltree::{Error, ParsingOptions, TextPos};
 
+use model::error;
+
 use crate::document::ParseError;
-use crate::finding::{Position, quoted};
+use crate::finding::{Finding, Findings, Position, quoted};
 
 /// Longest document, in bytes.
 pub const MAX_BYTES: usize = 1024 * 1024;
@@ -36,6 +38,15 @@ pub(crate) struct Source<'a> {
     lines: Vec<usize>,
     /// Characters before each block of [`BLOCK`] bytes of the original.
     characters: Vec<usize>,
+    /// What was repaired: where in the original, and how often.
+    repairs: Vec<Repair>,
+}
+
+/// One kind of repair.
+struct Repair {
+    /// Offset in the original of the first one.
+    first: usize,
+    message: String,
 }
 
 /// A piece of the repaired text that the original does not have.
@@ -65,7 +76,9 @@ impl<'a> Source<'a> {
             insertions: Vec::new(),
             lines: line_starts(original),
             characters: character_counts(original),
+            repairs: Vec::new(),
         };
+        source.refuse_wide_characters()?;
         if let Some(offset) = crowded_tag(original) {
             let Position { line, column } = source.position(offset);
             let message = format!("the element has more than {MAX_ATTRIBUTES} attributes");
@@ -75,9 +88,25 @@ impl<'a> Source<'a> {
                 message,
             });
         }
-        source.insert_all(&bare_ampersands(original), "amp;");
+        let bare = bare_ampersands(original);
+        source.insert_all(&bare, "amp;");
+        if let Some(first) = bare.first() {
+            let more = match bare.len() - 1 {
+                0 => String::new(),
+                more => format!(" (and {more} more)"),
+            };
+            source.repairs.push(Repair {
+                first: first - 1,
+                message: format!("a bare `&`{more} was taken as `&amp;`"),
+            });
+        }
         source.declare_prefixes();
         Ok(source)
+    }
+
+    /// The text that the tree refers to.
+    pub(crate) fn repaired(&self) -> &str {
+        &self.repaired
     }
 
     /// The tree, checked for depth.
@@ -87,9 +116,45 @@ impl<'a> Source<'a> {
         Ok(tree)
     }
 
+    /// Says what was repaired, and where characters were lost on the way here.
+    pub(crate) fn report(&self, findings: &mut Findings) {
+        for repair in &self.repairs {
+            let at = self.place(repair.first);
+            findings.push(Finding::new(error::REPAIRED, at, repair.message.clone()));
+        }
+        if let Some(first) = self.original.find(char::REPLACEMENT_CHARACTER) {
+            let declared = match declared_encoding(self.original) {
+                Some(name) => format!(" but `{}`", quoted(name)),
+                None => String::new(),
+            };
+            let message = format!(
+                "the bytes here are not UTF-8{declared}; \
+                 send UTF-8, or name the character set in the content type"
+            );
+            findings.push(Finding::new(error::ENCODING, self.place(first), message));
+        }
+    }
+
+    /// Refuses two bytes per character, which reach us as text full of zeros.
+    fn refuse_wide_characters(&self) -> Result<(), ParseError> {
+        let head = self.original.get(..self.original.floor_char_boundary(8));
+        if !head.is_some_and(|head| head.contains('\0')) {
+            return Ok(());
+        }
+        Err(ParseError {
+            line: 1,
+            column: 1,
+            message: "this looks like UTF-16; a document has to be UTF-8".to_owned(),
+        })
+    }
+
     /// Place of a byte of the repaired text.
     pub(crate) fn position(&self, offset: usize) -> Position {
-        let offset = self.original_offset(offset);
+        self.place(self.original_offset(offset))
+    }
+
+    /// Place of a byte of the original.
+    fn place(&self, offset: usize) -> Position {
         let line = self.lines.partition_point(|start| *start <= offset);
         let start = self.lines.get(line.saturating_sub(1)).copied().unwrap_or(0);
         let column = self.characters_before(offset) - self.characters_before(start) + 1;
@@ -153,6 +218,10 @@ impl<'a> Source<'a> {
                 return;
             };
             let declaration = format!(" xmlns:{prefix}=\"undeclared:{prefix}\"");
+            self.repairs.push(Repair {
+                first: self.original.find(&format!("{prefix}:")).unwrap_or(0),
+                message: format!("the prefix `{}` is not declared", quoted(&prefix)),
+            });
             let place = self
                 .insertions
                 .partition_point(|insertion| insertion.start < at);
@@ -219,6 +288,11 @@ impl<'a> Source<'a> {
             Error::DtdDetected => self.repaired.find("<!DOCTYPE"),
             Error::UnclosedRootNode | Error::UnexpectedEndOfStream => Some(self.repaired.len()),
             Error::NoRootNode | Error::NodesLimitReached => Some(0),
+            Error::InvalidName(place) => {
+                let name = offset_of(&self.repaired, *place);
+                let before = self.repaired.get(..name);
+                Some(name - usize::from(before.is_some_and(|text| text.ends_with('<'))))
+            }
             other => Some(offset_of(&self.repaired, other.pos())),
         };
         self.position(found.unwrap_or(0))
@@ -246,6 +320,10 @@ fn wording(error: &Error) -> String {
         }
         Error::UnknownToken(_) => "only one element, with everything inside, makes a document",
         Error::InvalidName(_) => "there has to be a name here; a `<` in text is written `&lt;`",
+        Error::InvalidChar(b'"' | b'\'', b'<', _) => {
+            "a quote is missing before this `<`, which inside of quotes is written `&lt;`"
+        }
+        Error::InvalidChar2("a quote", _, _) => "the value of an attribute is written in quotes",
         Error::InvalidAttributeValue(_) => "a `<` in an attribute is written `&lt;`",
         Error::MalformedEntityReference(_) => "this reference names no character XML allows",
         Error::NodesLimitReached => return format!("there are more than {MAX_NODES} nodes"),
@@ -337,6 +415,13 @@ fn starts_reference(text: &str) -> bool {
     };
     let length = name.find(|c: char| !allowed(c)).unwrap_or(name.len());
     length > 0 && name[length..].starts_with(';')
+}
+
+/// The character set that the XML declaration names.
+fn declared_encoding(text: &str) -> Option<&str> {
+    let declaration = text.strip_prefix("<?xml")?.split("?>").next()?;
+    let value = declaration.split_once("encoding")?.1.split_once('=')?.1;
+    value.split(['"', '\'']).nth(1)
 }
 
 /// Where the name of the root element ends.

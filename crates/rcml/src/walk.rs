@@ -5,7 +5,8 @@
 use model::error;
 
 use crate::element::{Attributes, Element};
-use crate::finding::{Finding, Findings};
+use crate::finding::{Finding, Findings, Position};
+use crate::reach;
 use crate::source::Source;
 use crate::suggest::closest;
 use crate::verb::{Dial, Gather, Hangup, Pause, Play, Redirect, Reject, Say, Unsupported, Verb};
@@ -22,27 +23,33 @@ pub(crate) fn verbs<'a>(
     tree: &'a roxmltree::Document<'a>,
     findings: &mut Findings,
 ) -> Vec<Verb> {
-    let mut verbs = Vec::new();
+    let mut verbs = Verbs::default();
     if let Some(root) = Element::new(tree.root_element(), source) {
         if root.name() == "Response" {
             root.check_attributes(&RESPONSE, findings);
-            if !root.text().is_empty() {
-                let message = "the text in `Response` has no effect".to_owned();
-                findings.push(Finding::new(error::BAD_NESTING, root.at(), message));
-            }
+            root.refuse_text(findings);
             walk_inside(&root, &mut verbs, findings);
         } else {
             walk(&root, true, &mut verbs, findings);
         }
     }
-    verbs
+    reach::check(&verbs.verbs, &verbs.places, findings);
+    verbs.verbs
+}
+
+/// What was found so far, and where.
+#[derive(Default)]
+struct Verbs {
+    verbs: Vec<Verb>,
+    places: Vec<Position>,
 }
 
 /// Takes a verb, or goes on inside an element that is none. Recursion ends with the depth of the
 /// tree.
-fn walk(element: &Element<'_>, is_root: bool, verbs: &mut Vec<Verb>, findings: &mut Findings) {
+fn walk(element: &Element<'_>, is_root: bool, verbs: &mut Verbs, findings: &mut Findings) {
     if let Some(verb) = read(element, findings) {
-        verbs.push(verb);
+        verbs.verbs.push(verb);
+        verbs.places.push(element.at());
         return;
     }
     if !findings.is_full() {
@@ -51,7 +58,7 @@ fn walk(element: &Element<'_>, is_root: bool, verbs: &mut Vec<Verb>, findings: &
     walk_inside(element, verbs, findings);
 }
 
-fn walk_inside(element: &Element<'_>, verbs: &mut Vec<Verb>, findings: &mut Findings) {
+fn walk_inside(element: &Element<'_>, verbs: &mut Verbs, findings: &mut Findings) {
     for child in element.children() {
         walk(&child, false, verbs, findings);
     }

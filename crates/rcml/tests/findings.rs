@@ -52,11 +52,13 @@ fn explains_broken_documents() {
             r#"<Response>
   <Say voice="man>x</Say>
 </Response>"#,
-            &[r#"12100 2:20 expected '"' not '<'"#],
+            &[
+                "12100 2:20 a quote is missing before this `<`, which inside of quotes is written `&lt;`",
+            ],
         ),
         (
             "<Response><Say voice=man>x</Say></Response>",
-            &["12100 1:22 expected a quote not 'm'"],
+            &["12100 1:22 the value of an attribute is written in quotes"],
         ),
         (
             r#"<Response><Say voice="man" voice="woman">x</Say></Response>"#,
@@ -74,7 +76,7 @@ fn explains_broken_documents() {
         ),
         (
             "<Response><Play>a?x=1&y=2&z=3</Play><Say>1 < 2</Say></Response>",
-            &["12100 1:45 there has to be a name here; a `<` in text is written `&lt;`"],
+            &["12100 1:44 there has to be a name here; a `<` in text is written `&lt;`"],
         ),
         (
             "<Response><Say>&#0;</Say></Response>",
@@ -131,8 +133,9 @@ fn explains_broken_documents() {
         (
             "<Response><Say>Hello <break/> <emphasis>big</emphasis> <Brake/> <Play>x</Play> world</Say></Response>",
             &[
-                "12204 1:22 `break` inside `Say` is not built here; it was skipped",
-                "12204 1:31 `emphasis` inside `Say` is not built here; it was skipped",
+                "12202 1:16 only the last piece of text in `Say` counts; this one was skipped",
+                "12204 1:22 `break` inside `Say` is not built here; it was skipped; write a `Pause` between two `Say`",
+                "12204 1:31 `emphasis` inside `Say` is not built here; it was skipped; write plain text",
                 "12202 1:56 `Brake` inside `Say` is not known; it was skipped",
                 "12202 1:65 `Play` does not belong inside `Say`; it was skipped",
             ],
@@ -142,8 +145,8 @@ fn explains_broken_documents() {
             &[
                 "13420 1:11 `Play` has no address",
                 "13410 1:17 `loop` of `Play` cannot be `-1`; 1 was used",
-                "11100 1:35 the address in `Play` is neither http nor https: `file:///etc/passwd`",
-                "11100 1:66 the address in `Play` has blanks inside: `a b.wav`",
+                "11100 1:41 the address in `Play` is neither http nor https: `file:///etc/passwd`",
+                "11100 1:72 the address in `Play` has blanks inside: `a b.wav`",
             ],
         ),
         (
@@ -155,14 +158,15 @@ fn explains_broken_documents() {
             &[
                 "13910 1:18 `length` of `Pause` cannot be `soon`; 1 was used",
                 "13910 1:40 `length` of `Pause` cannot be `0`; 1 was used",
-                "12202 1:52 the text in `Pause` has no effect",
                 "13910 1:59 `length` of `Pause` cannot be `1.5`; 1 was used",
+                "12202 1:72 the text in `Pause` has no effect",
             ],
         ),
         (
             r#"<Response><Reject reason="Busy"/><Reject reason="angry"/></Response>"#,
             &[
                 "13810 1:19 `reason` of `Reject` cannot be `Busy` (rejected or busy); rejected was used [busy]",
+                "12205 1:34 `Reject` never runs: `Reject` in line 1 ends the call, unless it was answered before",
                 "13810 1:42 `reason` of `Reject` cannot be `angry` (rejected or busy); rejected was used",
             ],
         ),
@@ -177,8 +181,8 @@ fn explains_broken_documents() {
         (
             r#"<Response><Hangup reason="x">bye</Hangup></Response>"#,
             &[
-                "12202 1:11 the text in `Hangup` has no effect",
-                "12201 1:19 `Hangup` has no attribute `reason`",
+                "12201 1:19 `Hangup` has no attribute `reason`; `Reject` has",
+                "12202 1:30 the text in `Hangup` has no effect",
             ],
         ),
         (
@@ -204,7 +208,7 @@ fn explains_broken_documents() {
             &[
                 "13212 1:17 `timeout` of `Dial` cannot be `99999999999`; 30 was used",
                 "13214 1:39 `callerId` of `Dial` cannot be `a�b`",
-                "12204 1:58 `ringTone` of `Dial` has no effect here",
+                "12204 1:58 `ringTone` of `Dial` has no effect here; `dialMusic` plays a sound instead",
                 "12204 1:72 `record` of `Dial` cannot be `record-from-ringing` here; both sides are recorded mixed, from the moment they are connected",
             ],
         ),
@@ -229,7 +233,7 @@ fn explains_broken_documents() {
             &[
                 "12202 1:17 `Say` does not belong inside `Dial`; it was skipped",
                 "12202 1:29 `Numbr` inside `Dial` is not known; it was skipped [Number]",
-                "12204 1:46 `Queue` inside `Dial` is not built here; it was skipped",
+                "12204 1:46 `Queue` inside `Dial` is not built here; it was skipped; dial a `Client` or `Number`",
                 "12204 1:75 `Video` inside `Number` is not built here; it was skipped",
             ],
         ),
@@ -241,6 +245,7 @@ fn explains_broken_documents() {
                 "13221 1:46 the header `a=%0d%0aTo:x` in `Number` was left out",
                 "13221 1:46 the header `b c=1` in `Number` was left out",
                 "13221 1:46 the header `X-=2` in `Number` was left out",
+                "12206 1:72 a bare `&` (and 1 more) was taken as `&amp;`",
             ],
         ),
         (
@@ -248,7 +253,7 @@ fn explains_broken_documents() {
             &[
                 "13223 1:25 `statusCallbackEvent` cannot be `anwsered` [answered]",
                 "13223 1:64 `statusCallbackMethod` of `Client` cannot be `PUT` (GET or POST); POST was used",
-                "12201 1:91 `Client` has no attribute `sendDigits`",
+                "12201 1:91 `Client` has no attribute `sendDigits`; `Number` has",
                 "11100 1:106 `statusCallback` of `Client` is neither http nor https: `ftp://x/y`",
             ],
         ),
@@ -262,7 +267,7 @@ fn explains_broken_documents() {
         (
             r#"<Response><Record action="a"><Say>x</Say></Record><Sms>y</Sms></Response>"#,
             &[
-                "12204 1:11 `Record` is not built here; it was skipped",
+                "12204 1:11 `Record` is not built here; it was skipped; `Dial` with `record=\"true\"` records a connection",
                 "12204 1:51 `Sms` is not built here; it was skipped",
             ],
         ),
@@ -298,24 +303,25 @@ fn explains_broken_documents() {
         (
             "<Response><Number>+2000</Number><Conference>c</Conference><Response/>text</Response>",
             &[
-                "12202 1:1 the text in `Response` has no effect",
                 "12202 1:11 `Number` belongs inside `Dial`; it was skipped",
                 "12202 1:33 `Conference` belongs inside `Dial`; it was skipped",
                 "12202 1:59 `Response` belongs at the top; it was skipped",
+                "12202 1:70 the text in `Response` has no effect",
             ],
         ),
         (
             r#"<Response version="1"><Sæy ünit="1">x</Sæy>ß<Foo/></Response>"#,
             &[
-                "12202 1:1 the text in `Response` has no effect",
                 "12201 1:11 `Response` has no attribute `version`",
                 "12200 1:23 `Sæy` is no verb; it was skipped [Say]",
+                "12202 1:44 the text in `Response` has no effect",
                 "12200 1:45 `Foo` is no verb; it was skipped",
             ],
         ),
         (
             r#"<a:Response xmlns:b="urn:b"><a:Say b:loop="x">x</a:Say><Foo/></a:Response>"#,
             &[
+                "12206 1:2 the prefix `a` is not declared",
                 "13510 1:36 `loop` of `Say` cannot be `x`; 1 was used",
                 "12200 1:56 `Foo` is no verb; it was skipped",
             ],

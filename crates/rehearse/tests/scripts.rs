@@ -263,7 +263,7 @@ expect: {verbs: [...]}
     let keys: Vec<u128> = run
         .trace
         .iter()
-        .filter(|entry| entry.what == "INFO")
+        .filter(|entry| entry.what == "key")
         .map(|entry| entry.at.since(run.started).as_millis())
         .collect();
     assert_eq!(keys, [1_000, 1_250, 1_500]);

@@ -6,6 +6,7 @@ mod dial;
 mod prompts;
 mod recording;
 mod rehearsal;
+mod replay;
 
 use std::thread;
 use std::time::Duration;

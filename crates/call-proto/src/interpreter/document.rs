@@ -12,9 +12,6 @@ use crate::event::{Document, FetchFailure, Fetched, Req};
 use crate::fact::Reason;
 use crate::params::Params;
 
-/// At most so many findings of one document become notifications.
-const MAX_FINDINGS: usize = 30;
-
 /// Why a document is fetched.
 pub(super) enum Purpose {
     /// It is the first of the run; this one is asked if it fails.
@@ -40,6 +37,8 @@ impl Purpose {
 struct Problem {
     code: u16,
     text: String,
+    /// Line and column in the document.
+    place: Option<(u32, u32)>,
     reason: Reason,
     /// Final SIP status for an unanswered caller.
     sip_status: u16,
@@ -133,15 +132,7 @@ impl Call {
         }
         let document = rcml::Document::from_reply(content_type, &fetched.body, &fetched.url)
             .map_err(|error| Problem::no_document(&error))?;
-        for finding in document.findings.iter().take(MAX_FINDINGS) {
-            let mut about = self.about(Some(&fetched.url));
-            (about.line, about.column) = (Some(finding.line), Some(finding.column));
-            let text = match &finding.suggestion {
-                Some(suggestion) => format!("{} ({suggestion})", finding.message),
-                None => finding.message.clone(),
-            };
-            cx.notify(about, finding.code, &text);
-        }
+        self.tell_findings(&fetched.url, &document.findings, cx);
         if let Some(run) = &mut self.run {
             run.base = url::Url::parse(&fetched.url).ok();
             run.verbs = document.verbs.into();
@@ -159,7 +150,7 @@ impl Call {
         asked: String,
         cx: &mut Context,
     ) {
-        cx.notify(self.about(Some(&asked)), problem.code, &problem.text);
+        self.tell_problem(problem, &asked, cx);
         let mut params = self.voice_params(cx);
         params.push(("ErrorCode".to_owned(), problem.code.to_string()));
         // It may go to another origin.
@@ -170,8 +161,15 @@ impl Call {
         }
     }
 
+    fn tell_problem(&self, problem: &Problem, asked: &str, cx: &mut Context) {
+        let mut about = self.about(Some(asked));
+        about.line = problem.place.map(|(line, _)| line);
+        about.column = problem.place.map(|(_, column)| column);
+        cx.notify(about, problem.code, &problem.text);
+    }
+
     fn document_failed(&mut self, problem: &Problem, asked: &str, cx: &mut Context) {
-        cx.notify(self.about(Some(asked)), problem.code, &problem.text);
+        self.tell_problem(problem, asked, cx);
         if let Some(run) = &mut self.run {
             run.abandon();
         }
@@ -226,6 +224,7 @@ impl Problem {
         Self {
             code: failure.code,
             text: failure.text,
+            place: None,
             reason: Reason::DocumentFetch,
             sip_status: 500,
             sip_reason: "Problem_to_setup_the_call".to_owned(),
@@ -243,6 +242,7 @@ impl Problem {
             return Self {
                 code: error::DOCUMENT_NOT_FOUND,
                 text,
+                place: None,
                 reason: Reason::DocumentNotFound,
                 sip_status: 404,
                 sip_reason: "Application_not_found".to_owned(),
@@ -277,9 +277,17 @@ impl Problem {
                 "Content_type_is_no_document",
             ),
         };
+        let (place, text) = match reply {
+            ReplyError::Parse(error) => (
+                Some((error.line, error.column)),
+                format!("the document is not well-formed: {}", error.message),
+            ),
+            ReplyError::NoContentType | ReplyError::ContentType(_) => (None, reply.to_string()),
+        };
         Self {
             code,
-            text: reply.to_string(),
+            text,
+            place,
             reason,
             sip_status: 500,
             sip_reason: sip_reason.to_owned(),

@@ -7,6 +7,7 @@
 
 mod dial;
 mod document;
+mod findings;
 mod gather;
 mod hangup;
 mod pause;
@@ -31,6 +32,8 @@ use crate::trace::Lane;
 use dial::Dialing;
 use document::Purpose;
 use gather::Gathering;
+
+pub(crate) use findings::Told;
 
 /// A running script.
 pub(crate) struct Run {

@@ -281,18 +281,19 @@ impl World {
         stage::play(self)
     }
 
-    /// Lets it happen, and checks the rules.
+    /// Lets it happen, checks the rules, and lets the stored journal happen again.
     ///
     /// # Panics
-    /// With the log, if a rule was broken.
+    /// With the log, if a rule was broken or the second time is not like the first.
     pub(crate) fn run(self) -> Run {
-        let run = self.play();
+        let mut run = self.play();
         assert!(
             run.broken.is_empty(),
             "broken rules: {:#?}\n{}",
             run.broken,
             run.log
         );
+        run.replay_stored();
         run
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use call_proto::journal::{self, Line, Verdict};
 use call_proto::routing::Refusal;
 use call_proto::{Entry, Fact, Headers, Invite};
 use model::record::{CallRecord, Callback, Notification, Recording};
@@ -69,6 +70,8 @@ pub(crate) struct Run {
     pub(crate) notifications: Vec<Notification>,
     pub(crate) callbacks: Vec<Callback>,
     pub(crate) trace: Vec<Entry>,
+    /// All that the family was told and said; empty if there was none.
+    pub(crate) journal: Vec<Line>,
     /// Headers for all messages of a leg.
     pub(crate) headers: BTreeMap<CallSid, Headers>,
     /// Why routing refused the call.
@@ -102,6 +105,7 @@ impl Run {
             notifications: Vec::new(),
             callbacks: Vec::new(),
             trace: Vec::new(),
+            journal: Vec::new(),
             headers: BTreeMap::new(),
             refusal: None,
             reinvite_sdp: None,
@@ -210,6 +214,27 @@ impl Run {
 
     fn record_of(&mut self, call: CallSid) -> &mut CallRecord {
         self.records.get_mut(&call).expect("the leg was created")
+    }
+
+    /// Runs the journal again.
+    ///
+    /// # Panics
+    /// With the first difference, if there is one.
+    pub(crate) fn replay(&self) {
+        if self.journal.is_empty() {
+            return;
+        }
+        match journal::replay(&self.journal).expect("it is a journal") {
+            Verdict::Identical { complete, .. } => assert!(complete),
+            Verdict::Differs(difference) => panic!("{difference:#?}"),
+        }
+    }
+
+    /// The same, from the journal as it is stored.
+    pub(crate) fn replay_stored(&mut self) {
+        let json = serde_json::to_string(&self.journal).expect("it can be written");
+        self.journal = serde_json::from_str(&json).expect("it can be read");
+        self.replay();
     }
 
     // What tests ask.

@@ -5,6 +5,7 @@ mod commands;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use call_proto::journal::Recorder;
 use call_proto::routing::Decision;
 use call_proto::{
     Addressed, AudioFailure, Clip, Command, DigitWay, Document, Event, Fact, Family, FetchRequest,
@@ -30,8 +31,13 @@ pub(super) fn play(world: World) -> Run {
     let mut stage = Stage::new(world);
     stage.raise_curtain();
     stage.play();
-    stage.rules.finish(stage.family.as_ref());
+    stage
+        .rules
+        .finish(stage.family.as_ref().map(Recorder::family));
     let mut run = stage.run;
+    if let Some(family) = &mut stage.family {
+        run.journal = family.take_lines();
+    }
     run.broken = stage.rules.into_broken();
     run
 }
@@ -74,7 +80,7 @@ pub(super) struct Stage {
     pub(super) now: Timestamp,
     queue: BTreeMap<(Timestamp, u64), Due>,
     queued: u64,
-    family: Option<Family>,
+    family: Option<Recorder>,
     sides: BTreeMap<CallSid, Side>,
     /// Which phone a Request-URI leads to, with the name for the log.
     contacts: BTreeMap<String, (String, Phone)>,
@@ -126,7 +132,10 @@ impl Stage {
         for _ in 0..MAX_STEPS {
             self.carry_out();
             let due = self.queue.first_key_value().map(|((at, _), _)| *at);
-            let timer = self.family.as_ref().and_then(Family::poll_timeout);
+            let timer = self
+                .family
+                .as_ref()
+                .and_then(|family| family.family().poll_timeout());
             match (due, timer) {
                 (None, None) if self.curtain_falls() => {}
                 (None, None) => return,
@@ -158,7 +167,7 @@ impl Stage {
         let Some(family) = &mut self.family else {
             return false;
         };
-        let left: Vec<CallSid> = family.legs().collect();
+        let left: Vec<CallSid> = family.family().legs().collect();
         let falls = self.world.weather == Weather::Stormy && !self.fallen && !left.is_empty();
         if falls {
             self.fallen = true;
@@ -308,7 +317,8 @@ impl Stage {
             status_callback,
             dialect: self.world.dialect,
         };
-        let (family, root) = Family::inbound(Self::settings(), inbound, self.world.seed, self.now);
+        let (family, root) =
+            Recorder::inbound(Self::settings(), inbound, self.world.seed, self.now);
         self.family = Some(family);
         self.add_side(root, "K");
     }
@@ -328,7 +338,7 @@ impl Stage {
             dialect: self.world.dialect,
         };
         let (family, _) =
-            Family::outbound_api(Self::settings(), outbound, self.world.seed, self.now);
+            Recorder::outbound_api(Self::settings(), outbound, self.world.seed, self.now);
         self.family = Some(family);
     }
 

@@ -16,6 +16,8 @@ mod say;
 mod target;
 mod unsupported;
 
+use crate::element::Attributes;
+
 pub use dial::Dial;
 pub use gather::{Gather, Prompt};
 pub use hangup::Hangup;
@@ -26,6 +28,28 @@ pub use redirect::Redirect;
 pub use reject::{Reject, RejectReason};
 pub use say::{Say, Voice};
 pub use unsupported::Unsupported;
+
+/// Every element that has attributes, and which it knows.
+const ELEMENTS: &[(&str, &Attributes)] = &[
+    ("Say", &say::ATTRIBUTES),
+    ("Play", &play::ATTRIBUTES),
+    ("Pause", &pause::ATTRIBUTES),
+    ("Redirect", &redirect::ATTRIBUTES),
+    ("Reject", &reject::ATTRIBUTES),
+    ("Dial", &dial::ATTRIBUTES),
+    ("Gather", &gather::ATTRIBUTES),
+    ("Number", &noun::NUMBER),
+    ("Client", &noun::CLIENT),
+    ("Sip", &noun::SIP),
+];
+
+/// An element for which an attribute is built.
+pub(crate) fn owner_of(attribute: &str) -> Option<&'static str> {
+    let owner = ELEMENTS
+        .iter()
+        .find(|(_, known)| known.built.contains(&attribute));
+    owner.map(|(name, _)| *name)
+}
 
 /// One step of a document.
 #[derive(Clone, PartialEq, Eq, Debug)]

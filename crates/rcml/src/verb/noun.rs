@@ -135,7 +135,7 @@ const COMMON: [&str; 5] = [
     "statusCallbackEvent",
 ];
 
-const NUMBER: Attributes = Attributes {
+pub(super) const NUMBER: Attributes = Attributes {
     built: &[
         COMMON[0],
         COMMON[1],
@@ -159,12 +159,12 @@ const NUMBER: Attributes = Attributes {
     ],
 };
 
-const CLIENT: Attributes = Attributes {
+pub(super) const CLIENT: Attributes = Attributes {
     built: &COMMON,
     unbuilt: &["clientNotificationUrl", "name"],
 };
 
-const SIP: Attributes = Attributes {
+pub(super) const SIP: Attributes = Attributes {
     built: &[
         COMMON[0], COMMON[1], COMMON[2], COMMON[3], COMMON[4], "username", "password",
     ],

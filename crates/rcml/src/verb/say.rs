@@ -3,7 +3,7 @@
 use model::error;
 
 use crate::element::{Attributes, Element};
-use crate::finding::Findings;
+use crate::finding::{Finding, Findings};
 use crate::language;
 
 /// Speaks a text.
@@ -63,8 +63,13 @@ impl Say {
     pub(crate) fn read(element: &Element<'_>, findings: &mut Findings) -> Self {
         element.check_attributes(&ATTRIBUTES, findings);
         element.refuse_children(findings);
+        let text = element.text();
+        if text.is_empty() {
+            let message = "`Say` has no text; it was skipped".to_owned();
+            findings.push(Finding::new(error::SAY_EMPTY, element.at(), message));
+        }
         Self {
-            text: element.text(),
+            text,
             voice: element
                 .word("voice", error::SAY_VOICE, VOICES, findings)
                 .unwrap_or_default(),

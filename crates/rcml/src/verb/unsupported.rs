@@ -2,6 +2,7 @@
 
 use model::error;
 
+use crate::advice;
 use crate::element::Element;
 use crate::finding::{Finding, Findings};
 
@@ -19,7 +20,11 @@ pub struct Unsupported {
 impl Unsupported {
     /// Reads a verb that is not built, with the finding that says so.
     pub(crate) fn read(element: &Element<'_>, findings: &mut Findings) -> Self {
-        let message = format!("`{}` is not built here; it was skipped", element.name());
+        let advice = advice::for_element(element.name());
+        let message = format!(
+            "`{}` is not built here; it was skipped{advice}",
+            element.name()
+        );
         findings.push(Finding::new(error::NOT_BUILT, element.at(), message));
         Self::of(element)
     }

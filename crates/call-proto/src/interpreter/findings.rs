@@ -1,0 +1,113 @@
+//! What was found wrong in the documents of a call: told to the account's owner and to the trace.
+//!
+//! **Invariant: a call tells the same finding once, and at most [`MAX_TOLD`] of them**; a last line
+//! says how many more there were. A document that is fetched again and again floods nobody.
+
+use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use model::address::redacted;
+use model::error;
+use rcml::Finding;
+
+use crate::call::Call;
+use crate::context::Context;
+
+/// Findings that one call tells.
+const MAX_TOLD: usize = 50;
+
+/// Different findings that one call tells apart; later ones are not even counted.
+const MAX_SEEN: usize = 1_000;
+
+/// What a call has told so far.
+#[derive(Default)]
+pub(crate) struct Told {
+    /// Each finding with its document, as a number.
+    seen: BTreeSet<u64>,
+    listed: usize,
+    left_out: usize,
+}
+
+impl Told {
+    /// Whether a finding is to be told.
+    fn is_new(&mut self, url: &str, finding: &Finding) -> bool {
+        // The same in every process, so that a run can be replayed.
+        let mut hasher = DefaultHasher::new();
+        let Finding {
+            code,
+            line,
+            column,
+            message,
+            ..
+        } = finding;
+        (redacted(url), code, line, column, message).hash(&mut hasher);
+        if self.seen.len() >= MAX_SEEN || !self.seen.insert(hasher.finish()) {
+            return false;
+        }
+        if self.listed < MAX_TOLD {
+            self.listed += 1;
+            return true;
+        }
+        self.left_out += 1;
+        false
+    }
+}
+
+impl Call {
+    /// Tells what was found in the document from an address.
+    pub(super) fn tell_findings(&mut self, url: &str, findings: &[Finding], cx: &mut Context) {
+        for finding in findings {
+            if !self.told_findings.is_new(url, finding) {
+                continue;
+            }
+            let mut about = self.about(Some(url));
+            (about.line, about.column) = (Some(finding.line), Some(finding.column));
+            cx.notify(about, finding.code, &text(finding));
+        }
+    }
+
+    /// At the end of the call: how many findings were left out.
+    pub(crate) fn tell_left_out(&mut self, cx: &mut Context) {
+        let left_out = std::mem::take(&mut self.told_findings.left_out);
+        if left_out > 0 {
+            let text = format!("{left_out} more problems in documents of this call are not listed");
+            cx.notify(self.about(None), error::MORE_FINDINGS, &text);
+        }
+    }
+}
+
+/// The finding in one sentence, with what was probably meant.
+fn text(finding: &Finding) -> String {
+    match &finding.suggestion {
+        Some(meant) => format!("{} (did you mean `{meant}`?)", finding.message),
+        None => finding.message.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_each_finding_once_and_counts_the_rest() {
+        let xml = |n: usize| format!("<Response><Verb{n}/></Response>");
+        let mut told = Told::default();
+        let mut new = 0;
+        for n in 0..MAX_TOLD + 7 {
+            for _ in 0..3 {
+                let findings = rcml::Document::lint(&xml(n));
+                new += findings
+                    .iter()
+                    .filter(|found| told.is_new("u", found))
+                    .count();
+            }
+        }
+        assert_eq!((new, told.left_out), (MAX_TOLD, 7));
+        for n in 0..3 * MAX_SEEN {
+            for finding in rcml::Document::lint(&xml(n)) {
+                told.is_new("other", &finding);
+            }
+        }
+        assert_eq!(told.seen.len(), MAX_SEEN);
+    }
+}

@@ -1,0 +1,218 @@
+//! The journal of a family: everything it was told, and what it said to that.
+//!
+//! A family is a function of its start and its inputs, each with its time. A [`Recorder`] writes
+//! them down, [`replay`] runs them again and finds the first answer that differs. **Invariant: no
+//! password gets into a journal, and a journal without them replays like the call itself**: both
+//! sides of a comparison hide the same things, see `redact` and `text`.
+//!
+//! Left to others: keeping the lines, and how many of them.
+
+mod redact;
+mod replay;
+mod serde_as;
+mod text;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::{CallSid, InstanceSid, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::command::Addressed;
+use crate::context::{RecordingAddress, Settings};
+use crate::event::Event;
+use crate::family::{Family, Inbound, OutboundApi};
+
+pub use replay::{BrokenJournal, Difference, Verdict, replay};
+pub(crate) use serde_as::{dialect, leg_events, verbs};
+
+/// Version of the lines; a journal of another one cannot be replayed.
+const FORMAT: u32 = 1;
+
+/// One line of a journal.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Line {
+    /// How the family began; the first line.
+    Start(Box<Opening>),
+    /// A call of the family was told something.
+    Event {
+        /// When.
+        at: Timestamp,
+        /// Which call.
+        call: CallSid,
+        /// What.
+        event: Box<Event>,
+    },
+    /// The family was told that its time has come.
+    Timeout {
+        /// When.
+        at: Timestamp,
+    },
+    /// What the family said to the line before, a text for each command.
+    Out(Vec<String>),
+    /// More happened, but nobody wrote it down.
+    Cut,
+}
+
+/// How a family began.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Opening {
+    format: u32,
+    at: Timestamp,
+    seed: u64,
+    settings: Fixed,
+    start: Start,
+}
+
+/// What runs first.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Start {
+    Inbound(Inbound),
+    Api(OutboundApi),
+}
+
+/// The settings, but for the addresses of recordings, which are secrets: whoever knows one can hear
+/// the recording.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Fixed {
+    instance: InstanceSid,
+    api_version: String,
+    max_redirects: u32,
+    null_strings: bool,
+    recording_wait: Duration,
+}
+
+impl Fixed {
+    fn of(settings: &Settings) -> Self {
+        Self {
+            instance: settings.instance,
+            api_version: settings.api_version.clone(),
+            max_redirects: settings.max_redirects,
+            null_strings: settings.null_strings,
+            recording_wait: settings.recording_wait,
+        }
+    }
+
+    fn settings(&self) -> Settings {
+        Settings {
+            instance: self.instance,
+            api_version: self.api_version.clone(),
+            recording_address: RecordingAddress(Arc::new(|_, recording| recording.to_string())),
+            max_redirects: self.max_redirects,
+            null_strings: self.null_strings,
+            recording_wait: self.recording_wait,
+        }
+    }
+}
+
+/// A family and a hand that writes down what happens to it.
+pub struct Recorder {
+    family: Family,
+    /// `None` when nobody writes any more.
+    lines: Option<Vec<Line>>,
+}
+
+impl Recorder {
+    /// As [`Family::inbound`].
+    #[must_use]
+    pub fn inbound(
+        settings: Arc<Settings>,
+        inbound: Inbound,
+        seed: u64,
+        now: Timestamp,
+    ) -> (Self, CallSid) {
+        let start = Start::Inbound(redact::inbound(&inbound));
+        let opening = Opening::new(&settings, start, seed, now);
+        let (family, root) = Family::inbound(settings, inbound, seed, now);
+        (Self::new(family, opening), root)
+    }
+
+    /// As [`Family::outbound_api`].
+    #[must_use]
+    pub fn outbound_api(
+        settings: Arc<Settings>,
+        outbound: OutboundApi,
+        seed: u64,
+        now: Timestamp,
+    ) -> (Self, Vec<CallSid>) {
+        let start = Start::Api(redact::outbound(&outbound));
+        let opening = Opening::new(&settings, start, seed, now);
+        let (family, legs) = Family::outbound_api(settings, outbound, seed, now);
+        (Self::new(family, opening), legs)
+    }
+
+    fn new(family: Family, opening: Opening) -> Self {
+        Self {
+            family,
+            lines: Some(vec![Line::Start(Box::new(opening))]),
+        }
+    }
+
+    /// As [`Family::handle`].
+    pub fn handle(&mut self, call: CallSid, event: Event, now: Timestamp) {
+        if let Some(lines) = &mut self.lines {
+            lines.push(Line::Event {
+                at: now,
+                call,
+                event: Box::new(redact::event(&event)),
+            });
+        }
+        self.family.handle(call, event, now);
+    }
+
+    /// As [`Family::handle_timeout`].
+    pub fn handle_timeout(&mut self, now: Timestamp) {
+        if let Some(lines) = &mut self.lines {
+            lines.push(Line::Timeout { at: now });
+        }
+        self.family.handle_timeout(now);
+    }
+
+    /// As [`Family::poll_commands`]. To be called until it is empty before the next input.
+    pub fn poll_commands(&mut self) -> Vec<Addressed> {
+        let commands = self.family.poll_commands();
+        if let Some(lines) = &mut self.lines {
+            let texts: Vec<String> = commands.iter().filter_map(text::of_command).collect();
+            if !texts.is_empty() {
+                lines.push(Line::Out(texts));
+            }
+        }
+        commands
+    }
+
+    /// The family itself, to look at.
+    #[must_use]
+    pub fn family(&self) -> &Family {
+        &self.family
+    }
+
+    /// The lines written since the last time.
+    pub fn take_lines(&mut self) -> Vec<Line> {
+        self.lines.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Writes no more. Whoever keeps the lines ends them with [`Line::Cut`].
+    pub fn stop(&mut self) {
+        self.lines = None;
+    }
+}
+
+impl Opening {
+    /// When the family began.
+    #[must_use]
+    pub fn at(&self) -> Timestamp {
+        self.at
+    }
+
+    fn new(settings: &Settings, start: Start, seed: u64, at: Timestamp) -> Self {
+        Self {
+            format: FORMAT,
+            at,
+            seed,
+            settings: Fixed::of(settings),
+            start,
+        }
+    }
+}

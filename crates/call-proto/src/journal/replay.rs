@@ -1,0 +1,185 @@
+//! Runs a journal again and compares.
+
+use std::sync::Arc;
+
+use model::{CallSid, Timestamp};
+
+use super::{FORMAT, Line, Opening, Start, text};
+use crate::event::Event;
+use crate::family::Family;
+
+/// What came of a replay.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// Every answer was the same.
+    Identical {
+        /// Inputs, the start included.
+        steps: usize,
+        /// Whether the journal reaches to the end of the call.
+        complete: bool,
+    },
+    /// An answer differs.
+    Differs(Box<Difference>),
+}
+
+/// The first answer that differs.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Difference {
+    /// Number of the input, from 0 for the start.
+    pub step: usize,
+    /// When it came.
+    pub at: Timestamp,
+    /// What it was, in a few words.
+    pub input: String,
+    /// The command that was given then; `None` if there was none.
+    pub expected: Option<String>,
+    /// The command that is given now; `None` if there is none.
+    pub got: Option<String>,
+}
+
+/// Why something cannot be replayed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum BrokenJournal {
+    /// It is empty or begins in the middle.
+    #[error("the journal has no start")]
+    NoStart,
+    /// It was written by another version.
+    #[error("the journal has format {0}, this program replays format {FORMAT}")]
+    Format(u32),
+    /// A second start.
+    #[error("the journal starts twice")]
+    SecondStart,
+}
+
+/// An input and what was said to it.
+struct Step<'a> {
+    at: Timestamp,
+    input: Input<'a>,
+    said: Vec<&'a str>,
+}
+
+enum Input<'a> {
+    Start,
+    Event(CallSid, &'a Event),
+    Timeout,
+}
+
+/// Runs the lines of a journal again, up to the first answer that differs.
+///
+/// # Errors
+/// [`BrokenJournal`] if the lines are no journal.
+pub fn replay(lines: &[Line]) -> Result<Verdict, BrokenJournal> {
+    let [Line::Start(opening), rest @ ..] = lines else {
+        return Err(BrokenJournal::NoStart);
+    };
+    if opening.format != FORMAT {
+        return Err(BrokenJournal::Format(opening.format));
+    }
+    let (steps, cut) = steps(opening.at, rest)?;
+    let mut family = opening.begin();
+    for (number, step) in steps.iter().enumerate() {
+        match step.input {
+            Input::Start => {}
+            Input::Event(call, event) => family.handle(call, event.clone(), step.at),
+            Input::Timeout => family.handle_timeout(step.at),
+        }
+        let got = answers(&mut family);
+        // Nobody wrote down all that was said to the last input before the cut.
+        let is_whole = !cut || number + 1 < steps.len();
+        if let Some((expected, got)) = first_difference(&step.said, &got, is_whole) {
+            return Ok(step.differs(number, expected, got));
+        }
+    }
+    if let (false, false, Some(last)) = (cut, family.is_finished(), steps.last()) {
+        let (over, on) = ("the call is over".to_owned(), "the call goes on".to_owned());
+        return Ok(last.differs(steps.len() - 1, Some(over), Some(on)));
+    }
+    Ok(Verdict::Identical {
+        steps: steps.len(),
+        complete: !cut,
+    })
+}
+
+impl Opening {
+    fn begin(&self) -> Family {
+        let settings = Arc::new(self.settings.settings());
+        match self.start.clone() {
+            Start::Inbound(inbound) => Family::inbound(settings, inbound, self.seed, self.at).0,
+            Start::Api(outbound) => Family::outbound_api(settings, outbound, self.seed, self.at).0,
+        }
+    }
+}
+
+/// The steps of a journal, and whether it was cut.
+fn steps(start: Timestamp, lines: &[Line]) -> Result<(Vec<Step<'_>>, bool), BrokenJournal> {
+    let mut done = Vec::new();
+    let mut step = Step {
+        at: start,
+        input: Input::Start,
+        said: Vec::new(),
+    };
+    for line in lines {
+        let (at, input) = match line {
+            Line::Start(_) => return Err(BrokenJournal::SecondStart),
+            Line::Event { at, call, event } => (*at, Input::Event(*call, event)),
+            Line::Timeout { at } => (*at, Input::Timeout),
+            Line::Out(texts) => {
+                step.said.extend(texts.iter().map(String::as_str));
+                continue;
+            }
+            Line::Cut => {
+                done.push(step);
+                return Ok((done, true));
+            }
+        };
+        let said = Vec::new();
+        done.push(std::mem::replace(&mut step, Step { at, input, said }));
+    }
+    done.push(step);
+    Ok((done, false))
+}
+
+fn answers(family: &mut Family) -> Vec<String> {
+    let mut texts = Vec::new();
+    loop {
+        let commands = family.poll_commands();
+        if commands.is_empty() {
+            return texts;
+        }
+        texts.extend(commands.iter().filter_map(text::of_command));
+    }
+}
+
+/// The first place where two lists differ. An unfinished list may be the shorter one.
+fn first_difference(
+    expected: &[&str],
+    got: &[String],
+    is_whole: bool,
+) -> Option<(Option<String>, Option<String>)> {
+    let length = if is_whole {
+        expected.len().max(got.len())
+    } else {
+        expected.len()
+    };
+    (0..length).find_map(|at| {
+        let (expected, got) = (expected.get(at).copied(), got.get(at).map(String::as_str));
+        (expected != got).then(|| (expected.map(str::to_owned), got.map(str::to_owned)))
+    })
+}
+
+impl Step<'_> {
+    fn differs(&self, step: usize, expected: Option<String>, got: Option<String>) -> Verdict {
+        let input = match self.input {
+            Input::Start => "start".to_owned(),
+            Input::Event(call, event) => format!("{call} {event:?}"),
+            Input::Timeout => "timeout".to_owned(),
+        };
+        Verdict::Differs(Box::new(Difference {
+            step,
+            at: self.at,
+            input,
+            expected,
+            got,
+        }))
+    }
+}

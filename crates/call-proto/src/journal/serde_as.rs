@@ -1,0 +1,88 @@
+//! How the parts of a start that are no plain data are written: a dialect by its name, verbs and
+//! events of a leg as documents write them.
+
+/// A dialect by its name.
+pub(crate) mod dialect {
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::dialect::Dialect;
+
+    pub(crate) fn serialize<S: Serializer>(dialect: &Dialect, to: S) -> Result<S::Ok, S::Error> {
+        dialect.name.serialize(to)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Dialect, D::Error> {
+        let name = String::deserialize(from)?;
+        [Dialect::RESTCOMM, Dialect::TWILIO]
+            .into_iter()
+            .find(|dialect| dialect.name == name)
+            .ok_or_else(|| D::Error::custom(format!("`{name}` is no dialect")))
+    }
+}
+
+/// Verbs that routing made, as a document.
+pub(crate) mod verbs {
+    use rcml::{Document, Noun, Verb};
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(verbs: &[Verb], to: S) -> Result<S::Ok, S::Error> {
+        let document = Document {
+            verbs: verbs.to_vec(),
+            findings: Vec::new(),
+        };
+        document.to_xml().serialize(to)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Verb>, D::Error> {
+        let xml = String::deserialize(from)?;
+        let mut document = Document::parse(&xml).map_err(D::Error::custom)?;
+        document.verbs.iter_mut().for_each(forget_lines);
+        Ok(document.verbs)
+    }
+
+    /// Routing has no lines; it makes nothing but `<Dial>`.
+    fn forget_lines(verb: &mut Verb) {
+        let Verb::Dial(dial) = verb else { return };
+        dial.line = 0;
+        for noun in &mut dial.nouns {
+            match noun {
+                Noun::Number(branch) | Noun::Client(branch) | Noun::Sip(branch) => branch.line = 0,
+                Noun::Unsupported(_) => {}
+            }
+        }
+    }
+}
+
+/// Events of a leg by their words.
+pub(crate) mod leg_events {
+    use rcml::LegEvent;
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(
+        events: &Option<Vec<LegEvent>>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        let words = |events: &Vec<LegEvent>| -> Vec<&str> {
+            events.iter().map(|event| event.as_str()).collect()
+        };
+        events.as_ref().map(words).serialize(to)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Vec<LegEvent>>, D::Error> {
+        let event = |word: String| {
+            LegEvent::ALL
+                .into_iter()
+                .find(|event| event.as_str() == word)
+                .ok_or_else(|| D::Error::custom(format!("`{word}` is no event of a leg")))
+        };
+        let words = Option::<Vec<String>>::deserialize(from)?;
+        words
+            .map(|words| words.into_iter().map(event).collect())
+            .transpose()
+    }
+}

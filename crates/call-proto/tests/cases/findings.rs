@@ -1,0 +1,78 @@
+//! What the account's owner and the trace are told about the documents of a call.
+
+use call_proto::Lane;
+use model::error;
+
+use crate::world::{Run, World, plain};
+
+/// Number, line, column and text of each notification.
+fn told(run: &Run) -> Vec<String> {
+    let line = |found: &model::record::Notification| {
+        let place = (found.line.unwrap_or(0), found.column.unwrap_or(0));
+        format!("{} {}:{} {}", found.code, place.0, place.1, found.text)
+    };
+    run.notifications.iter().map(line).collect()
+}
+
+/// What the trace says about the document.
+fn traced(run: &Run) -> Vec<String> {
+    let about = |what: &str| what.starts_with("warning ") || what.starts_with("error ");
+    run.trace
+        .iter()
+        .filter(|entry| entry.lane == Lane::Rcml && about(&entry.what))
+        .map(|entry| format!("{}: {}", entry.what, entry.detail))
+        .collect()
+}
+
+#[test]
+fn number_place_and_suggestion_reach_notifications_and_trace() {
+    let xml = "<Response>\n  <say>Hello</say>\n  <Pause Length=\"2\"/>\n</Response>";
+    let run = World::new().app("/v", plain("text/xml", xml)).run();
+    assert_eq!(
+        told(&run),
+        [
+            "12200 2:3 `say` is no verb; it was skipped (did you mean `Say`?)",
+            "12201 3:10 `Pause` has no attribute `Length` (did you mean `length`?)",
+        ]
+    );
+    assert_eq!(
+        traced(&run),
+        [
+            "warning 12200: line 2, column 3: `say` is no verb; it was skipped (did you mean `Say`?)",
+            "warning 12201: line 3, column 10: `Pause` has no attribute `Length` (did you mean `length`?)",
+        ]
+    );
+}
+
+#[test]
+fn a_document_that_is_no_xml_is_told_with_its_place() {
+    let xml = "<Response>\n  <Say>Hello</Response>";
+    let run = World::new().app("/v", plain("text/xml", xml)).run();
+    let text = "the document is not well-formed: `</Say>` was expected, but `</Response>` is here";
+    assert_eq!(told(&run), [format!("12100 2:13 {text}")]);
+    assert_eq!(
+        traced(&run),
+        [format!("error 12100: line 2, column 13: {text}")]
+    );
+}
+
+#[test]
+fn a_document_that_runs_again_and_again_is_told_once() {
+    let run = World::document("<Whistle/><Pause length=\"2\"/><Redirect>/v</Redirect>")
+        .hangs_up(30.0)
+        .run();
+    assert!(run.requests("/v").len() > 10, "{}", run.app());
+    assert_eq!(run.codes(), [error::UNKNOWN_VERB]);
+}
+
+#[test]
+fn many_findings_end_in_one_line_that_counts_the_rest() {
+    let run = World::document(&"<Whistle/>".repeat(80)).run();
+    let codes = run.codes();
+    assert_eq!(codes.len(), 51);
+    assert_eq!(codes[..50], [error::UNKNOWN_VERB; 50]);
+    assert_eq!(
+        told(&run)[50],
+        "12209 0:0 30 more problems in documents of this call are not listed"
+    );
+}

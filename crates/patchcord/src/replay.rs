@@ -1,0 +1,232 @@
+//! `patchcord replay`: runs the journal of a call again and shows the first answer that differs.
+//!
+//! **Invariant: nothing is called, asked or stored**: the machines run without the world.
+
+use std::io::Read;
+
+use anyhow::{Context, Result, bail};
+use call_proto::journal::{self, Difference, Line, Verdict};
+use model::{CallSid, Timestamp};
+use serde::Deserialize;
+
+use crate::calls;
+use crate::config::Config;
+
+/// Longest file.
+const MAX_BYTES: u64 = 64 << 20;
+
+/// Characters of a command that are shown before and behind the first one that differs.
+const AROUND: usize = 200;
+
+/// What `patchcord calls show --json` prints, as far as it is needed here; or the journal alone.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Export {
+    Call { journal: Vec<Line> },
+    Journal(Vec<Line>),
+}
+
+/// Runs the journal of a call of this database, of a file, or of standard input (`-`). Says what
+/// came of it, and whether it was the same.
+///
+/// # Errors
+/// If there is no journal to be had.
+pub(crate) async fn run(config: &Config, source: &str) -> Result<(String, bool)> {
+    let lines = match source.parse::<CallSid>() {
+        Ok(sid) => calls::journal(config, sid).await?,
+        Err(_) => read(source).with_context(|| source.to_owned())?,
+    };
+    if lines.is_empty() {
+        bail!("{source}: no journal; it is stored when the call is over");
+    }
+    let verdict = journal::replay(&lines).with_context(|| source.to_owned())?;
+    Ok(match verdict {
+        Verdict::Identical { steps, complete } => {
+            let cut = if complete {
+                ""
+            } else {
+                "; the rest was not written down"
+            };
+            (format!("{steps} steps, identical{cut}\n"), true)
+        }
+        Verdict::Differs(difference) => (text_of(&difference, start_of(&lines)), false),
+    })
+}
+
+fn read(source: &str) -> Result<Vec<Line>> {
+    let mut json = String::new();
+    if source == "-" {
+        std::io::stdin().take(MAX_BYTES).read_to_string(&mut json)?;
+    } else {
+        let file = std::fs::File::open(source)?;
+        file.take(MAX_BYTES).read_to_string(&mut json)?;
+    }
+    let export = serde_json::from_str(&json)
+        .context("this is neither what `patchcord calls show CA… --json` prints nor a journal")?;
+    Ok(match export {
+        Export::Call { journal } | Export::Journal(journal) => journal,
+    })
+}
+
+fn start_of(lines: &[Line]) -> Timestamp {
+    match lines.first() {
+        Some(Line::Start(opening)) => opening.at(),
+        _ => Timestamp(0),
+    }
+}
+
+fn text_of(difference: &Difference, start: Timestamp) -> String {
+    let Difference {
+        step,
+        at,
+        input,
+        expected,
+        got,
+    } = difference;
+    let ms = at.since(start).as_millis();
+    let nothing = "nothing".to_owned();
+    let (expected, got) = (expected.as_ref(), got.as_ref());
+    let (expected, got) = (expected.unwrap_or(&nothing), got.unwrap_or(&nothing));
+    let same = expected
+        .chars()
+        .zip(got.chars())
+        .take_while(|(a, b)| a == b)
+        .count();
+    format!(
+        "step {step} differs, {}.{:03} s after the start ({})\n  input    {}\n  expected {}\n  got      {}\n",
+        ms / 1_000,
+        ms % 1_000,
+        at.iso8601(),
+        around(input, 0),
+        around(expected, same),
+        around(got, same),
+    )
+}
+
+/// A text around one of its characters.
+fn around(text: &str, place: usize) -> String {
+    let from = place.saturating_sub(AROUND);
+    let mut shown: String = text.chars().skip(from).take(2 * AROUND).collect();
+    if from > 0 {
+        shown.insert(0, '…');
+    }
+    if text.chars().nth(from + 2 * AROUND).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use call_proto::journal::Recorder;
+    use call_proto::{
+        Command, Dialect, Document, Event, FetchFailure, Inbound, LegEvent, RecordingAddress,
+        Script, Settings,
+    };
+    use model::{AccountSid, HttpMethod, InstanceSid};
+
+    use super::*;
+
+    /// A call whose application cannot be reached, as it is exported.
+    fn export() -> serde_json::Value {
+        let settings = Arc::new(Settings {
+            instance: InstanceSid::from_bytes([1; 16]),
+            api_version: "2012-04-24".to_owned(),
+            recording_address: RecordingAddress(Arc::new(|_, sid| sid.to_string())),
+            max_redirects: 20,
+            null_strings: false,
+            recording_wait: Duration::from_secs(5),
+        });
+        let document = Document {
+            url: "http://app/v".to_owned(),
+            method: HttpMethod::Post,
+            fallback: None,
+        };
+        let inbound = Inbound {
+            max_forwards: 70,
+            account: AccountSid::from_bytes([2; 16]),
+            from: "kim".to_owned(),
+            to: "1000".to_owned(),
+            caller_name: None,
+            forwarded_from: None,
+            headers: Vec::new(),
+            sip_call_id: "a".to_owned(),
+            number: None,
+            sdp: Some("offer".to_owned()),
+            script: Script::Document(document),
+            status_callback: None,
+            dialect: Dialect::RESTCOMM,
+        };
+        let start = Timestamp::from_millis(1_000_000);
+        let (mut call, sid) = Recorder::inbound(settings, inbound, 7, start);
+        let asked =
+            call.poll_commands()
+                .into_iter()
+                .find_map(|addressed| match addressed.command {
+                    Command::Fetch { req, .. } => Some(req),
+                    _ => None,
+                });
+        let failure = FetchFailure {
+            code: 11205,
+            text: "nobody listens".to_owned(),
+        };
+        let answer = Event::Fetched {
+            req: asked.unwrap(),
+            result: Err(failure),
+        };
+        call.handle(sid, answer, start + Duration::from_millis(1_234));
+        while !call.poll_commands().is_empty() {}
+        for event in [LegEvent::Acked { sdp: None }, LegEvent::ByeDone] {
+            call.handle(sid, Event::Leg(event), start + Duration::from_secs(2));
+            while !call.poll_commands().is_empty() {}
+        }
+        assert!(call.family().is_finished());
+        serde_json::json!({ "call": {}, "journal": call.take_lines() })
+    }
+
+    async fn replayed(export: &serde_json::Value) -> Result<(String, bool)> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), export.to_string()).unwrap();
+        let config = crate::config::load(&crate::config::Flags::default(), std::iter::empty());
+        run(&config.unwrap(), &file.path().display().to_string()).await
+    }
+
+    #[tokio::test]
+    async fn an_export_replays() {
+        let export = export();
+        let (text, same) = replayed(&export).await.unwrap();
+        assert_eq!((text.as_str(), same), ("4 steps, identical\n", true));
+        let (text, _) = replayed(&export["journal"]).await.unwrap();
+        assert_eq!(text, "4 steps, identical\n");
+    }
+
+    #[tokio::test]
+    async fn the_first_difference_is_shown() {
+        let export = export()
+            .to_string()
+            .replace("document-fetch", "document-sketch");
+        let export = export.replace("DocumentFetch", "DocumentSketch");
+        let export: serde_json::Value = serde_json::from_str(&export).unwrap();
+        let (text, same) = replayed(&export).await.unwrap();
+        assert!(!same);
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(
+            lines[0].starts_with("step 1 differs, 1.234 s after the start"),
+            "{text}"
+        );
+        assert!(lines[1].contains("Fetched"), "{text}");
+        assert!(lines[2].contains("DocumentSketch"), "{text}");
+        assert!(lines[3].contains("DocumentFetch"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn what_is_no_journal_is_refused() {
+        for text in ["{}", "[]", "[\"cut\"]", "{\"journal\":[]}", "nonsense"] {
+            let value = serde_json::from_str(text).unwrap_or_else(|_| text.into());
+            assert!(replayed(&value).await.is_err(), "{text}");
+        }
+    }
+}

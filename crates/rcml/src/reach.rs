@@ -1,0 +1,77 @@
+//! Verbs that can never do anything because of one before them.
+//!
+//! **Invariant: what is reported cannot run, whatever happens in the call**; a verb that only may be
+//! skipped is none of it, but for what follows a `<Reject>`. At most one finding per verb that ends
+//! the document.
+
+use model::error;
+
+use crate::finding::{Finding, Findings, Position};
+use crate::verb::Verb;
+
+/// Looks at the verbs in the order of execution, each with its place.
+pub(crate) fn check(verbs: &[Verb], places: &[Position], findings: &mut Findings) {
+    let mut answered: Option<&Verb> = None;
+    let mut end: Option<&Verb> = None;
+    for (verb, at) in verbs.iter().zip(places) {
+        if let Some(end) = end {
+            let message = format!(
+                "`{}` never runs: `{}` in line {} {}",
+                verb.name(),
+                end.name(),
+                end.line(),
+                effect(end)
+            );
+            findings.push(Finding::new(error::UNREACHABLE, *at, message));
+            return;
+        }
+        if let (Verb::Reject(_), Some(answering)) = (verb, answered) {
+            let message = format!(
+                "`Reject` refuses nobody: the call is answered for `{}` in line {}",
+                answering.name(),
+                answering.line()
+            );
+            findings.push(Finding::new(error::UNREACHABLE, *at, message));
+            continue;
+        }
+        if ends(verb) {
+            end = Some(verb);
+        }
+        if answers(verb) {
+            answered.get_or_insert(verb);
+        }
+    }
+}
+
+fn effect(end: &Verb) -> &'static str {
+    match end {
+        Verb::Hangup(_) => "ends the call",
+        Verb::Reject(_) => "ends the call, unless it was answered before",
+        Verb::Redirect(_) => "leaves the document",
+        Verb::Dial(_) | Verb::Gather(_) => "leaves the document for its `action`",
+        _ => "has no end",
+    }
+}
+
+/// Whether nothing behind a verb runs.
+fn ends(verb: &Verb) -> bool {
+    match verb {
+        Verb::Hangup(_) | Verb::Reject(_) => true,
+        Verb::Redirect(redirect) => !redirect.url.is_empty(),
+        Verb::Dial(dial) => dial.action.is_some() && !dial.nouns.is_empty(),
+        Verb::Gather(gather) => gather.action_on_empty_result,
+        Verb::Say(say) => say.looping.is_none() && !say.text.is_empty(),
+        Verb::Play(play) => play.looping.is_none() && play.digits.is_none() && !play.url.is_empty(),
+        _ => false,
+    }
+}
+
+/// Whether a call is answered when a verb is done.
+fn answers(verb: &Verb) -> bool {
+    match verb {
+        Verb::Say(say) => !say.text.is_empty(),
+        Verb::Play(play) => !play.url.is_empty() || play.digits.is_some(),
+        Verb::Gather(_) => true,
+        _ => false,
+    }
+}
