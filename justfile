@@ -102,6 +102,11 @@ bench-bridge *args:
     cargo build --locked --quiet --release --package patchcord
     PATCHCORD_BIN={{ CARGO_TARGET_DIR }}/release/patchcord cargo run --locked --quiet --release --package e2e --bin bench-bridge -- {{ args }}
 
+# calls with records, callbacks and trace, beside a bare sipp in the same run
+bench-calls *args:
+    cargo build --locked --quiet --release --package patchcord
+    PATCHCORD_BIN={{ CARGO_TARGET_DIR }}/release/patchcord cargo run --locked --quiet --release --package e2e --bin bench-calls -- {{ args }}
+
 # what is too long for each change
-nightly: check test (fuzz-smoke "120") soak bench-bridge
+nightly: check test (fuzz-smoke "120") soak bench-bridge bench-calls
     cargo deny --locked check advisories

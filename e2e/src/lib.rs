@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod app;
+pub mod cost;
 pub mod http;
 pub mod load;
 pub mod phone;

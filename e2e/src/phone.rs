@@ -24,6 +24,8 @@ use crate::wait;
 
 /// How long a phone may take to start, register or see an event.
 const PATIENCE: Duration = Duration::from_secs(8);
+/// How long a key is held down.
+const KEY_DOWN: Duration = Duration::from_millis(100);
 /// Seconds of tone that a phone can play; when the file ends, baresip hangs up.
 const TONE_SECONDS: u32 = 40;
 
@@ -34,6 +36,7 @@ pub struct Setup {
     codec: &'static str,
     transport: &'static str,
     answers: bool,
+    info: bool,
 }
 
 impl Setup {
@@ -45,6 +48,7 @@ impl Setup {
             codec: "PCMU",
             transport: "udp",
             answers: false,
+            info: false,
         }
     }
 
@@ -57,6 +61,12 @@ impl Setup {
     /// Answers by itself, at once.
     pub fn answers(mut self) -> Self {
         self.answers = true;
+        self
+    }
+
+    /// Tells keys by SIP INFO instead of telephone-events.
+    pub fn keys_by_info(mut self) -> Self {
+        self.info = true;
         self
     }
 
@@ -140,12 +150,13 @@ impl Setup {
         let register = if self.password.is_some() { 60 } else { 0 };
         let account = format!(
             "<sip:{user}@{DOMAIN};transport={transport}>;auth_user={user};auth_pass={password};regint={register};\
-             outbound=\"sip:{address};transport={transport}\";answermode={mode};audio_codecs={codec}/8000/1\n",
+             outbound=\"sip:{address};transport={transport}\";answermode={mode};audio_codecs={codec}/8000/1;dtmfmode={keys}\n",
             user = self.user,
             transport = self.transport,
             password = self.password.as_deref().unwrap_or("none"),
             mode = if self.answers { "auto" } else { "manual" },
             codec = self.codec,
+            keys = if self.info { "info" } else { "rtpevent" },
         );
         std::fs::write(path.join("accounts"), account)?;
         Ok(())
@@ -198,6 +209,16 @@ impl Phone {
     /// If the control connection is broken.
     pub fn hold(&self, hold: bool) -> anyhow::Result<()> {
         self.command(if hold { "hold" } else { "resume" }, "")
+    }
+
+    /// Presses a key for a tenth of a second.
+    ///
+    /// # Errors
+    /// If the control connection is broken.
+    pub fn press(&self, key: char) -> anyhow::Result<()> {
+        self.command("sndcode", &key.to_string())?;
+        std::thread::sleep(KEY_DOWN);
+        self.command("sndcode", "\u{4}")
     }
 
     fn command(&self, name: &str, argument: &str) -> anyhow::Result<()> {

@@ -123,6 +123,24 @@ impl Rest {
         )
     }
 
+    /// Makes a number that anybody may call, with a status callback if that is not empty.
+    ///
+    /// # Errors
+    /// If it is refused.
+    pub fn public_number(&self, number: &str, url: &str, callback: &str) -> anyhow::Result<Value> {
+        self.post(
+            "IncomingPhoneNumbers",
+            &[
+                ("PhoneNumber", number),
+                ("VoiceUrl", url),
+                ("VoiceMethod", "GET"),
+                ("isSIP", "true"),
+                ("Public", "true"),
+                ("StatusCallback", callback),
+            ],
+        )
+    }
+
     /// The records of all calls, oldest first.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 //! Scenarios are in `sipp/`, one per file, named by the outcome. **Invariant: a scenario ends by itself
 //! or is ended at its limit**; its message log is shown when it fails.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -87,6 +88,15 @@ impl Scenario {
     /// # Errors
     /// If sipp or the scenario is missing.
     pub fn start(self, server: &Server) -> anyhow::Result<Running> {
+        let address = if self.transport == "t1" {
+            server.sip_tcp()?
+        } else {
+            server.sip_udp()?
+        };
+        self.start_at(address)
+    }
+
+    fn start_at(self, address: SocketAddr) -> anyhow::Result<Running> {
         let folder = tempfile::tempdir()?;
         let file = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("sipp")
@@ -94,11 +104,6 @@ impl Scenario {
         if !file.exists() {
             bail!("no scenario {}", file.display());
         }
-        let address = if self.transport == "t1" {
-            server.sip_tcp()?
-        } else {
-            server.sip_udp()?
-        };
         let port = ports::free()?;
         let command = self.command(&folder, &file, &address.to_string(), port)?;
         let process = Process::start(
@@ -122,6 +127,14 @@ impl Scenario {
     /// If it does not end as expected; shows the messages.
     pub fn run(self, server: &Server) -> anyhow::Result<()> {
         self.start(server)?.finish()
+    }
+
+    /// Runs it to its end against another peer than the server.
+    ///
+    /// # Errors
+    /// If it does not end as expected; shows the messages.
+    pub fn run_at(self, address: SocketAddr) -> anyhow::Result<()> {
+        self.start_at(address)?.finish()
     }
 
     fn command(

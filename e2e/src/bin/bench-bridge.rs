@@ -17,6 +17,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
+use e2e::cost::{cpu_ms, rss_mb};
 use e2e::load::relay;
 use e2e::load::rtp::{Rtp, Window};
 use e2e::load::ua::Ua;
@@ -204,27 +205,4 @@ impl Drop for Guard {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
-}
-
-/// CPU time of a process so far, in ms (`stat` counts in ticks of 10 ms).
-fn cpu_ms(pid: u32) -> anyhow::Result<f64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let (_, rest) = stat.rsplit_once(')').context("stat")?;
-    let ticks: Vec<f64> = rest
-        .split_whitespace()
-        .skip(11)
-        .take(2)
-        .filter_map(|word| word.parse().ok())
-        .collect();
-    Ok(ticks.iter().sum::<f64>() * 10.0)
-}
-
-fn rss_mb(pid: u32) -> anyhow::Result<f64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
-        .context("VmRSS")?;
-    let kib: f64 = line.split_whitespace().next().context("VmRSS")?.parse()?;
-    Ok(kib / 1000.0)
 }

@@ -3,6 +3,7 @@
 //! **Invariant: every party's tone is random per run**; levels and shares are judged by `e2e::tone`.
 
 mod dial;
+mod keys;
 mod prompts;
 mod recording;
 mod rehearsal;
@@ -30,6 +31,11 @@ struct Scene {
 impl Scene {
     /// A scene in which calls to `1000` run the document at `/v`.
     fn new() -> anyhow::Result<Self> {
+        Self::with(|kim| kim)
+    }
+
+    /// The same with kim's phone set up further.
+    fn with(setup: impl FnOnce(Setup) -> Setup) -> anyhow::Result<Self> {
         let server = Server::start()?;
         let app = App::start()?;
         let rest = server.rest();
@@ -43,9 +49,7 @@ impl Scene {
                 .unwrap_or_else(|| unreachable!("three were asked for"))
         };
         let (kims, anns, music) = (pitch(), pitch(), pitch());
-        let kim = Setup::new("kim")
-            .registers("kim-Secret-1")
-            .start(&server, kims)?;
+        let kim = setup(Setup::new("kim").registers("kim-Secret-1")).start(&server, kims)?;
         Ok(Self {
             server,
             app,
