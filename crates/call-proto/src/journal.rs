@@ -1,7 +1,7 @@
 //! The journal of a family: everything it was told, and what it said to that.
 //!
 //! A family is a function of its start and its inputs, each with its time. A [`Recorder`] writes
-//! them down, [`replay`] runs them again and finds the first answer that differs. **Invariant: no
+//! them down, [`replay()`] runs them again and finds the first answer that differs. **Invariant: no
 //! password gets into a journal, and a journal without them replays like the call itself**: both
 //! sides of a comparison hide the same things, see `redact` and `text`.
 //!
