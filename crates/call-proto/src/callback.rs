@@ -1,7 +1,7 @@
 //! What applications are told while a call goes on: the number's status callback and the leg's.
 
 use model::record::Callback;
-use model::{CallStatus, HttpMethod};
+use model::{AccountSid, CallStatus, HttpMethod};
 
 use crate::call::Call;
 use crate::context::Context;
@@ -15,6 +15,8 @@ pub struct CallbackTarget {
     pub url: String,
     /// Method.
     pub method: HttpMethod,
+    /// Account that wrote the address: its rights count when the address is asked.
+    pub author: AccountSid,
 }
 
 /// The callbacks of a leg that we create.
@@ -103,6 +105,7 @@ impl Call {
         let callback = Callback {
             event: cx.event_sid(),
             account: self.info.account,
+            author: target.author,
             call: self.sid,
             sequence: self.callbacks_queued,
             url: target.url,

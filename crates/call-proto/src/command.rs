@@ -1,6 +1,6 @@
 //! What a call family asks of the world. The shell carries each command out and decides nothing.
 
-use model::{CallSid, HttpMethod, RecordingSid};
+use model::{AccountSid, CallSid, HttpMethod, RecordingSid};
 
 use crate::event::{Clip, Headers, PlayId, Req, Route};
 use crate::fact::Fact;
@@ -51,6 +51,8 @@ pub enum Command {
         req: Req,
         /// Absolute address.
         url: String,
+        /// Account that wrote the address: its rights count when the address is asked.
+        author: AccountSid,
     },
     /// To the SIP side of the leg.
     Leg(LegCommand),
@@ -82,6 +84,8 @@ pub struct FetchRequest {
     pub method: HttpMethod,
     /// Parameters in order.
     pub params: Vec<(String, String)>,
+    /// Account that wrote the address: its rights count when the address is asked.
+    pub author: AccountSid,
 }
 
 /// To the SIP side of a leg.

@@ -261,9 +261,7 @@ pub enum Modify {
 /// A new run for a live call.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Redirect {
-    /// Account the run belongs to.
-    pub account: AccountSid,
-    /// First document.
+    /// First document; its author wrote the other addresses too.
     pub document: Document,
     /// Told each status.
     pub status_callback: Option<(String, HttpMethod)>,
@@ -278,6 +276,19 @@ pub struct Document {
     pub url: String,
     /// Method.
     pub method: HttpMethod,
+    /// Account that wrote the address: its rights count when the address is asked.
+    pub author: AccountSid,
     /// Asked when the first fails.
-    pub fallback: Option<(String, HttpMethod)>,
+    pub fallback: Option<Fallback>,
+}
+
+/// Where a document comes from when the first cannot be had.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Fallback {
+    /// Absolute address.
+    pub url: String,
+    /// Method.
+    pub method: HttpMethod,
+    /// Account that wrote the address; an application's owner may differ from the number's.
+    pub author: AccountSid,
 }

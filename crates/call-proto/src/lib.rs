@@ -34,8 +34,8 @@ pub use command::{
 pub use context::{RecordingAddress, Settings};
 pub use dialect::Dialect;
 pub use event::{
-    AudioFailure, Clip, Document, Event, FetchFailure, Fetched, Headers, LegEvent, MediaEvent,
-    Modify, PlayId, Redirect, Req, Route, Unreachable, Via,
+    AudioFailure, Clip, Document, Event, Fallback, FetchFailure, Fetched, Headers, LegEvent,
+    MediaEvent, Modify, PlayId, Redirect, Req, Route, Unreachable, Via,
 };
 pub use fact::{CallEnd, Fact, Reason};
 pub use family::{Family, Inbound, OutboundApi, Script};

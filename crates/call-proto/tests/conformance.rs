@@ -13,6 +13,7 @@ mod world;
 
 mod cases {
     mod action;
+    mod authors;
     mod callbacks;
     mod delay;
     mod dial;

@@ -15,7 +15,7 @@ use call_proto::{
     MediaCommand, MediaEvent, Req, Route, Sound, Unreachable, Way,
 };
 use media::{Control, EndpointId, PlayId, RecordingId, Report, Session};
-use model::{AccountSid, CallSid, RecordingSid, Timestamp};
+use model::{CallSid, RecordingSid, Timestamp};
 use sip::LegId;
 use store::Change;
 use tokio::sync::mpsc;
@@ -53,8 +53,6 @@ pub(crate) struct Start {
     pub(crate) inbound: Option<(CallSid, LegId, std::net::IpAddr)>,
     /// Where the routes of the first legs lead.
     pub(crate) peers: Peers,
-    /// Account whose rights count when applications are asked.
-    pub(crate) owner: AccountSid,
     /// Root, for the trace and the log.
     pub(crate) root: CallSid,
     /// Told when the first facts are committed.
@@ -64,7 +62,6 @@ pub(crate) struct Start {
 struct Actor {
     shared: Arc<Shared>,
     family: Family,
-    owner: AccountSid,
     root: CallSid,
     inbox: Inbox,
     sip_events: sip::LegEvents,
@@ -96,7 +93,6 @@ async fn run(shared: Arc<Shared>, start: Start) {
     let mut actor = Actor {
         shared: Arc::clone(&shared),
         family: start.family,
-        owner: start.owner,
         root: start.root,
         inbox,
         sip_events,
@@ -253,14 +249,13 @@ impl Actor {
                     crate::audio::speak(&shared, text, voice, language).await
                 });
             }
-            Command::Load { req, url } => {
+            Command::Load { req, url, author } => {
                 let shared = Arc::clone(&self.shared);
-                let owner = self.owner;
                 let Some(jar) = self.leg(call).map(|leg| leg.jar.clone()) else {
                     return;
                 };
                 self.audio_job(call, req, async move {
-                    crate::audio::load(&shared, owner, &url, &jar).await
+                    crate::audio::load(&shared, author, &url, &jar).await
                 });
             }
             Command::Leg(command) => self.leg_command(call, command),
@@ -308,9 +303,8 @@ impl Actor {
         let Some(jar) = self.leg(call).map(|leg| leg.jar.clone()) else {
             return;
         };
-        let private_ok = shared.private_ok(self.owner);
         self.jobs.spawn(async move {
-            let result = crate::audio::document(&shared, private_ok, request, jar).await;
+            let result = crate::audio::document(&shared, request, jar).await;
             let _ = inbox.send(Input::Event(call, Event::Fetched { req, result }));
         });
     }

@@ -12,14 +12,15 @@ use crate::engine::Shared;
 /// Asks an application for a document.
 pub(crate) async fn document(
     shared: &Shared,
-    private_ok: bool,
     request: FetchRequest,
     jar: CookieJar,
 ) -> Result<Fetched, FetchFailure> {
     let mut http = webhook::FetchRequest::new(request.method, request.url);
     http.params = request.params;
     http.jar = jar;
-    http.policy = AddressPolicy { private_ok };
+    http.policy = AddressPolicy {
+        private_ok: shared.private_ok(request.author),
+    };
     http.kind = BodyKind::Document;
     let fetched = shared
         .parts
@@ -45,14 +46,14 @@ fn fetch_failure(error: &FetchError) -> FetchFailure {
 /// Gets a sound file, as 8 kHz samples.
 pub(crate) async fn load(
     shared: &Shared,
-    owner: AccountSid,
+    author: AccountSid,
     url: &str,
     jar: &CookieJar,
 ) -> Result<Arc<[i16]>, AudioFailure> {
     let policy = AddressPolicy {
-        private_ok: shared.private_ok(owner),
+        private_ok: shared.private_ok(author),
     };
-    let account = owner.to_string();
+    let account = author.to_string();
     let bytes = shared
         .parts
         .sounds

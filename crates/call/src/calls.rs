@@ -27,7 +27,7 @@ pub struct NewCall {
     pub target: Target,
     /// Headers for the INVITE.
     pub headers: Vec<(String, String)>,
-    /// Runs when it is answered.
+    /// Runs when it is answered; its author wrote the callback's address too.
     pub document: Document,
     /// Told of each leg's events, and which.
     pub callback: Option<(String, HttpMethod, Vec<rcml::LegEvent>)>,
@@ -75,7 +75,11 @@ impl Engine {
         }
         shared.started.fetch_add(1, Ordering::Relaxed);
         let callback = new.callback.map(|(url, method, events)| LegCallback {
-            target: CallbackTarget { url, method },
+            target: CallbackTarget {
+                url,
+                method,
+                author: new.document.author,
+            },
             events: Some(events),
         });
         let outbound = OutboundApi {
@@ -100,7 +104,6 @@ impl Engine {
                 family,
                 inbound: None,
                 peers,
-                owner: new.account,
                 root,
                 committed: Some(committed),
             },

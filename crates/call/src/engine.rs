@@ -84,9 +84,9 @@ impl Shared {
         EndpointId(self.next_endpoint.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Whether an account's addresses may be private ones.
-    pub(crate) fn private_ok(&self, owner: AccountSid) -> bool {
-        self.config.allow_private || owner == self.config.administrator
+    /// Whether the addresses that an account wrote may be private ones.
+    pub(crate) fn private_ok(&self, author: AccountSid) -> bool {
+        self.config.allow_private || author == self.config.administrator
     }
 
     /// Host part for From on legs to phones: where the SIP side is reached.

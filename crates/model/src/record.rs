@@ -248,6 +248,8 @@ pub struct Callback {
     pub event: EventSid,
     /// Owner.
     pub account: AccountSid,
+    /// Account that wrote the address: its rights count when the address is asked.
+    pub author: AccountSid,
     /// Leg whose callbacks keep their order among each other.
     pub call: CallSid,
     /// Position among the callbacks of the call.

@@ -11,11 +11,18 @@ use crate::dialect::{Dialect, run};
 use crate::{Result, StoreError};
 
 /// Number, name and text of every migration.
-const MIGRATIONS: &[(i64, &str, &str)] = &[(
-    1,
-    "first",
-    include_str!("../../../migrations/0001-first/up.sql"),
-)];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (
+        1,
+        "first",
+        include_str!("../../../migrations/0001-first/up.sql"),
+    ),
+    (
+        3,
+        "authors",
+        include_str!("../../../migrations/0003-authors/up.sql"),
+    ),
+];
 
 const NOTES: &str = "CREATE TABLE IF NOT EXISTS migrations (\
     version BIGINT PRIMARY KEY, name TEXT NOT NULL, applied BIGINT NOT NULL)";

@@ -451,7 +451,7 @@ pub(crate) const OUTBOX: Table = Table {
     name: "outbox",
     columns: &[
         "event", "owner", "account", "call", "sequence", "url", "method", "params", "created",
-        "state", "attempts", "next_at",
+        "state", "attempts", "next_at", "author",
     ],
 };
 
@@ -470,15 +470,19 @@ pub(crate) fn callback_args(callback: &Callback, owner: InstanceSid) -> Vec<Arg>
         "pending",
         0,
         None::<i64>,
+        callback.author,
     ]
 }
 
 pub(crate) fn callback(row: &AnyRow) -> Result<PendingCallback> {
     let row = Columns(row);
+    let account = row.word("account")?;
     Ok(PendingCallback {
         callback: Callback {
             event: row.word("event")?,
-            account: row.word("account")?,
+            account,
+            // A release that knew no authors leaves it out.
+            author: row.opt_word("author")?.unwrap_or(account),
             call: row.word("call")?,
             sequence: row.int("sequence")?,
             url: row.text("url")?,

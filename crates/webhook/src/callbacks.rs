@@ -50,7 +50,7 @@ impl Default for CallbackConfig {
     }
 }
 
-/// Says what an account may reach.
+/// Says what the addresses that an account wrote may reach.
 pub type PolicyOf = Arc<dyn Fn(AccountSid) -> AddressPolicy + Send + Sync>;
 
 /// Handle to the delivery. Clones share it.
@@ -265,7 +265,7 @@ impl Inner {
         let request = FetchRequest {
             params: callback.params.clone(),
             headers: vec![(EVENT_HEADER.to_owned(), callback.event.to_string())],
-            policy: (self.policy_of)(callback.account),
+            policy: (self.policy_of)(callback.author),
             kind: BodyKind::Ignored,
             ..FetchRequest::new(callback.method, callback.url.as_str())
         };

@@ -294,6 +294,7 @@ fn new_call(context: &Context<'_>, account: &Account) -> Result<NewCall, Failure
     let text = |name| params.filled(name).map(str::to_owned);
     Ok(NewCall {
         account: account.sid,
+        author: context.caller.sid,
         from: from.to_owned(),
         to,
         headers,
@@ -440,7 +441,8 @@ async fn modify(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
     if call.status.is_final() {
         return Err(Failure::of(error::CALL_NOT_LIVE));
     }
-    let before = context.state.calls.modify(sid, changes).await;
+    let author = context.caller.sid;
+    let before = context.state.calls.modify(sid, author, changes).await;
     let before = before.map_err(|refusal| match refusal {
         ModifyError::NotFound => unknown(),
         ModifyError::NotLive => Failure::of(error::CALL_NOT_LIVE),

@@ -1,13 +1,13 @@
 //! Fetching documents: the first of a run with its fallback, and those that follow.
 
-use model::{CallStatus, HttpMethod, error};
+use model::{AccountSid, CallStatus, HttpMethod, error};
 use rcml::ReplyError;
 
 use super::{Next, Run, State};
 use crate::call::Call;
 use crate::command::{Command, FetchRequest};
 use crate::context::Context;
-use crate::event::{Document, FetchFailure, Fetched, Req};
+use crate::event::{Document, Fallback, FetchFailure, Fetched, Req};
 use crate::fact::Reason;
 use crate::params::Params;
 use crate::trace::hide;
@@ -18,9 +18,7 @@ const MAX_FINDINGS: usize = 30;
 /// Why a document is fetched.
 pub(super) enum Purpose {
     /// It is the first of the run; this one is asked if it fails.
-    First {
-        fallback: Option<(String, HttpMethod)>,
-    },
+    First { fallback: Option<Fallback> },
     /// The first failed.
     Fallback,
     /// An action or a redirect.
@@ -73,6 +71,7 @@ impl Call {
             url: url.clone(),
             method,
             params,
+            author: self.author(),
         };
         cx.command(self.sid, Command::Fetch { req, request });
         State::Fetching { req, url, purpose }
@@ -100,9 +99,9 @@ impl Call {
             Ok(()) => {}
             Err(problem) => match purpose {
                 Purpose::First {
-                    fallback: Some((url, method)),
+                    fallback: Some(fallback),
                 } => {
-                    self.fall_back(url, method, &problem, asked, cx);
+                    self.fall_back(fallback, &problem, asked, cx);
                 }
                 Purpose::First { fallback: None } | Purpose::Fallback | Purpose::FollowUp => {
                     self.document_failed(&problem, &asked, cx);
@@ -153,8 +152,7 @@ impl Call {
 
     fn fall_back(
         &mut self,
-        url: String,
-        method: HttpMethod,
+        fallback: Fallback,
         problem: &Problem,
         asked: String,
         cx: &mut Context,
@@ -163,6 +161,14 @@ impl Call {
         let mut params = self.voice_params(cx);
         params.push(("ErrorCode".to_owned(), problem.code.to_string()));
         params.push(("ErrorUrl".to_owned(), asked));
+        let Fallback {
+            url,
+            method,
+            author,
+        } = fallback;
+        if let Some(run) = &mut self.run {
+            run.author = author;
+        }
         let state = self.fetch(url, method, params, Purpose::Fallback, cx);
         if let Some(run) = &mut self.run {
             run.state = state;
@@ -194,6 +200,13 @@ impl Call {
                 None
             }
         }
+    }
+
+    /// Account whose rights count for the addresses of the document that runs.
+    pub(super) fn author(&self) -> AccountSid {
+        self.run
+            .as_ref()
+            .map_or(self.info.account, |run| run.author)
     }
 
     /// A verb has an address that cannot be used: the run stops.

@@ -16,7 +16,7 @@ mod say;
 
 use std::collections::VecDeque;
 
-use model::{CallStatus, Timestamp};
+use model::{AccountSid, CallStatus, Timestamp};
 use rcml::Verb;
 
 use crate::bridge::Ended;
@@ -32,6 +32,9 @@ use document::Purpose;
 
 /// A running script.
 pub(crate) struct Run {
+    /// Account that wrote the document's address: its rights count for every address that the
+    /// document holds or leads to.
+    author: AccountSid,
     /// Address of the document that runs: the base of relative addresses.
     base: Option<url::Url>,
     verbs: VecDeque<Verb>,
@@ -86,8 +89,9 @@ enum Next {
 }
 
 impl Run {
-    fn new(verbs: Vec<Verb>, answer_on_bridge: bool, now: Timestamp) -> Self {
+    fn new(author: AccountSid, verbs: Vec<Verb>, answer_on_bridge: bool, now: Timestamp) -> Self {
         Self {
+            author,
             base: None,
             verbs: verbs.into(),
             state: State::Ready,
@@ -126,7 +130,7 @@ impl Run {
 impl Call {
     /// Starts a script that is a document to be fetched.
     pub(crate) fn start_document(&mut self, document: Document, cx: &mut Context) {
-        self.run = Some(Run::new(Vec::new(), false, cx.now));
+        self.run = Some(Run::new(document.author, Vec::new(), false, cx.now));
         self.fetch_first(document, cx);
     }
 
@@ -137,7 +141,7 @@ impl Call {
         answer_on_bridge: bool,
         cx: &mut Context,
     ) {
-        self.run = Some(Run::new(verbs, answer_on_bridge, cx.now));
+        self.run = Some(Run::new(self.info.account, verbs, answer_on_bridge, cx.now));
         self.advance(cx);
     }
 

@@ -213,7 +213,6 @@ impl World {
     /// The API lets a party run the document at this path.
     pub(crate) fn redirects(self, at_s: f64, party: &str, path: &str, both: bool) -> Self {
         let redirect = Redirect {
-            account: directory::account(1),
             document: Document {
                 method: HttpMethod::Post,
                 ..document_at(&format!("http://app{path}"))
@@ -221,6 +220,11 @@ impl World {
             status_callback: None,
             move_connected_leg: both,
         };
+        self.redirects_with(at_s, party, redirect)
+    }
+
+    /// The API redirects a party.
+    pub(crate) fn redirects_with(self, at_s: f64, party: &str, redirect: Redirect) -> Self {
         self.act(
             at_s,
             Act::Rest(party.to_owned(), Modify::Redirect(Box::new(redirect))),
@@ -284,6 +288,7 @@ pub(crate) fn document_at(url: &str) -> Document {
     Document {
         url: url.to_owned(),
         method: HttpMethod::Get,
+        author: directory::account(1),
         fallback: None,
     }
 }
@@ -293,6 +298,7 @@ pub(crate) fn callback_to(url: &str) -> CallbackTarget {
     CallbackTarget {
         url: url.to_owned(),
         method: HttpMethod::Post,
+        author: directory::account(1),
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use call_proto::routing::Refusal;
 use call_proto::{Entry, Fact, Headers, Invite};
 use model::record::{CallRecord, Callback, Notification, Recording};
-use model::{CallSid, CallStatus, HttpMethod, Timestamp};
+use model::{AccountSid, CallSid, CallStatus, HttpMethod, Timestamp};
 
 /// One request to the application.
 #[derive(Clone, Debug)]
@@ -14,6 +14,7 @@ pub(crate) struct Asked {
     pub(crate) path: String,
     pub(crate) method: HttpMethod,
     pub(crate) params: Vec<(String, String)>,
+    pub(crate) author: AccountSid,
 }
 
 impl Asked {
@@ -60,6 +61,8 @@ pub(crate) struct Run {
     sent: Vec<(Timestamp, String, String)>,
     played: Vec<(Timestamp, String, String)>,
     requests: Vec<Asked>,
+    /// Sound files that were asked for, and who wrote their addresses.
+    pub(crate) loaded: Vec<(String, AccountSid)>,
     invites: Vec<(String, Invite)>,
     /// Legs in the order of their creation.
     pub(crate) created: Vec<CallSid>,
@@ -94,6 +97,7 @@ impl Run {
             sent: Vec::new(),
             played: Vec::new(),
             requests: Vec::new(),
+            loaded: Vec::new(),
             invites: Vec::new(),
             created: Vec::new(),
             names: BTreeMap::new(),

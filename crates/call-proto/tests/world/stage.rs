@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use call_proto::routing::Decision;
 use call_proto::{
-    Addressed, AudioFailure, Clip, Command, Document, Event, Fact, Family, FetchRequest, Headers,
-    Inbound, Invite, LegCommand, LegEvent, MediaEvent, Modify, OutboundApi, Req, Route, Script,
-    Settings, Target, Unreachable, Via,
+    Addressed, AudioFailure, Clip, Command, Document, Event, Fact, Fallback, Family, FetchRequest,
+    Headers, Inbound, Invite, LegCommand, LegEvent, MediaEvent, Modify, OutboundApi, Req, Route,
+    Script, Settings, Target, Unreachable, Via,
 };
 use model::{CallSid, Direction, HttpMethod, InstanceSid, RecordingSid, Timestamp, error};
 
@@ -269,14 +269,16 @@ impl Stage {
                 return;
             }
             Decision::Run(run) => {
-                let document =
-                    Document {
-                        url: run.voice.url.clone().unwrap_or_default(),
-                        method: run.voice.method.unwrap_or(HttpMethod::Post),
-                        fallback: run.voice.fallback_url.clone().map(|url| {
-                            (url, run.voice.fallback_method.unwrap_or(HttpMethod::Post))
-                        }),
-                    };
+                let document = Document {
+                    url: run.voice.url.clone().unwrap_or_default(),
+                    method: run.voice.method.unwrap_or(HttpMethod::Post),
+                    author: run.owner,
+                    fallback: run.voice.fallback_url.clone().map(|url| Fallback {
+                        url,
+                        method: run.voice.fallback_method.unwrap_or(HttpMethod::Post),
+                        author: run.owner,
+                    }),
+                };
                 let script = Script::Document(document);
                 (run.account, run.number, run.status_callback, script)
             }

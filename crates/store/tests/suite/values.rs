@@ -127,6 +127,7 @@ pub(super) fn callback(call: CallSid, sequence: i64) -> Callback {
     Callback {
         event: EventSid::from_bytes(event),
         account: account_sid(1),
+        author: account_sid(2),
         call,
         sequence,
         url: "http://127.0.0.1/cb".to_owned(),

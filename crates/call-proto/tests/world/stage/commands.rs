@@ -53,7 +53,8 @@ impl Stage {
                     (!text.contains("unspeakable")).then_some(1_000),
                 );
             }
-            Command::Load { req, url } => {
+            Command::Load { req, url, author } => {
+                self.run.loaded.push((url.clone(), author));
                 let length = self.world.clips.get(&url).copied();
                 self.audio(call, req, &url, length);
             }
@@ -137,6 +138,7 @@ impl Stage {
             path: path.to_owned(),
             method: request.method,
             params: request.params,
+            author: request.author,
         };
         self.rules.asked(call, &asked);
         self.run.asked(asked);
