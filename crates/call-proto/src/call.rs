@@ -107,6 +107,7 @@ impl Call {
             Event::Fetched { req, result } => self.handle_fetched(req, result, cx),
             Event::Audio { req, result } => self.handle_audio(req, result, cx),
             Event::Modify(modify) => self.handle_modify(modify, cx),
+            Event::NotRecorded => self.not_recorded(cx),
             Event::Shutdown => self.shut_down(cx),
             // Belongs to a fork; the family sees to it.
             Event::Resolved { .. } => {}
@@ -255,6 +256,26 @@ impl Call {
             line: (line > 0).then_some(line),
             ..self.about(self.run.as_ref().and_then(Run::url))
         }
+    }
+
+    /// Nobody may hear of a call that is not on record: not the caller, the callee or an
+    /// application.
+    fn not_recorded(&mut self, cx: &mut Context) {
+        match self.leg {
+            Leg::Alerting { .. } => self.reject(503, None, cx),
+            Leg::Opening(_) => self.sip_status = Some(503),
+            // It went on, so it is on record.
+            Leg::Answering { .. }
+            | Leg::AwaitingAck { .. }
+            | Leg::Calling
+            | Leg::Up
+            | Leg::Over => return,
+        }
+        if let Some(run) = &mut self.run {
+            run.abandon();
+        }
+        (self.number_callback, self.leg_callback) = (None, None);
+        self.finish(CallStatus::Failed, Reason::NotRecorded, cx);
     }
 
     fn shut_down(&mut self, cx: &mut Context) {

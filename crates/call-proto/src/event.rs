@@ -56,6 +56,9 @@ pub enum Event {
     Media(MediaEvent),
     /// From the API.
     Modify(Modify),
+    /// The record of this call could not be kept, so the call does not exist: the commands that
+    /// followed its [`Fact::Created`](crate::Fact::Created) in the same step were not carried out.
+    NotRecorded,
     /// The server stops now: end this call.
     Shutdown,
 }

@@ -121,6 +121,8 @@ reasons! {
     Lost = "connection-lost",
     /// Documents redirected in a circle.
     RedirectLoop = "redirect-loop",
+    /// Its record could not be kept.
+    NotRecorded = "not-recorded",
     /// The server was stopped.
     Shutdown = "shutdown",
 }

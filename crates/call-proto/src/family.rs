@@ -217,6 +217,7 @@ impl Family {
             | Event::Leg(_)
             | Event::Media(_)
             | Event::Modify(_)
+            | Event::NotRecorded
             | Event::Shutdown) => {
                 if let Some(call) = self.calls.get_mut(&call) {
                     call.handle(event, &mut self.cx);

@@ -102,6 +102,11 @@ pub(crate) fn of_event(at: Timestamp, call: CallSid, event: &Event) -> Option<En
             (Lane::Media, what, detail)
         }
         Event::Modify(_) => return None,
+        Event::NotRecorded => (
+            Lane::Fact,
+            "not recorded".to_owned(),
+            "the record cannot be written; the call is refused".to_owned(),
+        ),
         Event::Shutdown => (Lane::Api, "shutdown".to_owned(), String::new()),
     };
     Some(Entry {

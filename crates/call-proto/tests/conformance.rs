@@ -21,5 +21,6 @@ mod cases {
     mod modify;
     mod several;
     mod tables;
+    mod unrecorded;
     mod verbs;
 }

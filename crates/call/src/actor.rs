@@ -6,7 +6,7 @@
 //! as an input. **Invariant: the task ends when the family is finished, and takes everything it
 //! opened with it.**
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +25,7 @@ use webhook::CookieJar;
 
 use crate::engine::Shared;
 use crate::live::Inbox;
+use crate::records::{Kept, Pen};
 use crate::resolve::Peers;
 use crate::traces::Trace;
 use crate::{facts, now, resolve, sip_side};
@@ -77,6 +78,9 @@ struct Actor {
     jobs: JoinSet<()>,
     trace: Trace,
     committed: Option<tokio::sync::oneshot::Sender<()>>,
+    pen: Pen,
+    /// Some of its facts had to wait.
+    late: bool,
 }
 
 /// Runs a family to its end. The caller has counted it in.
@@ -108,6 +112,8 @@ async fn run(shared: Arc<Shared>, start: Start) {
         jobs: JoinSet::new(),
         trace: Trace::default(),
         committed: start.committed,
+        pen: shared.records.pen(),
+        late: false,
     };
     if let Some((call, leg, _)) = start.inbound {
         actor.add(call, leg);
@@ -223,15 +229,25 @@ impl Actor {
             if commands.is_empty() {
                 return;
             }
+            let mut refused = BTreeSet::new();
             for Addressed { call, command } in commands {
-                self.command(call, command).await;
+                match command {
+                    Command::Commit(facts) => refused = self.commit(facts).await,
+                    Command::Trace(entry) => self.trace(entry),
+                    // It is not on record: nobody may hear of it.
+                    _ if refused.contains(&call) => {}
+                    command => self.command(call, command),
+                }
+            }
+            for call in refused {
+                self.family.handle(call, Event::NotRecorded, now());
             }
         }
     }
 
-    async fn command(&mut self, call: CallSid, command: Command) {
+    fn command(&mut self, call: CallSid, command: Command) {
         match command {
-            Command::Commit(facts) => self.commit(facts).await,
+            Command::Commit(_) | Command::Trace(_) => {} // Carried out by the caller.
             Command::Resolve { req, targets } => self.resolve(call, req, targets),
             Command::Fetch { req, request } => self.fetch(call, req, request),
             Command::Speak {
@@ -260,28 +276,36 @@ impl Actor {
             }
             Command::Leg(command) => self.leg_command(call, command),
             Command::Media(command) => self.media_command(call, command),
-            Command::Trace(entry) => {
-                debug!(call.sid = %entry.call, lane = ?entry.lane, way = ?entry.way, "{} {}", entry.what, entry.detail);
-                self.trace.add(entry);
-            }
             Command::Forget => self.shared.live.remove(call),
         }
     }
 
-    async fn commit(&mut self, facts: Vec<call_proto::Fact>) {
-        let (changes, callbacks) = facts::changes(facts, &mut self.dialogs);
-        match self.shared.parts.store.commit(changes).await {
-            Ok(_) => {
-                for callback in callbacks {
-                    self.shared.parts.callbacks.deliver(callback);
+    fn trace(&mut self, entry: Entry) {
+        debug!(call.sid = %entry.call, lane = ?entry.lane, way = ?entry.way, "{} {}", entry.what, entry.detail);
+        self.trace.add(entry);
+    }
+
+    /// Makes facts durable; names the legs whose records cannot be kept.
+    async fn commit(&mut self, facts: Vec<call_proto::Fact>) -> BTreeSet<CallSid> {
+        let changes = facts::changes(facts, &mut self.dialogs);
+        let refused = match self.pen.write(changes).await {
+            Kept::Now => BTreeSet::new(),
+            Kept::Late(refused) => {
+                if !std::mem::replace(&mut self.late, true) {
+                    let detail = "the disk takes no writes; they follow later";
+                    self.note(self.root, Lane::Fact, "records wait", detail);
                 }
+                refused
             }
-            // The call goes on: people talk. What is lost is said once, here.
-            Err(error) => error!(%error, "facts of a call could not be stored"),
-        }
-        if let Some(committed) = self.committed.take() {
+            Kept::Never(refused) => refused,
+        };
+        // Dropping it tells whoever waits that there is no call.
+        if let Some(committed) = self.committed.take()
+            && refused.is_empty()
+        {
             let _ = committed.send(());
         }
+        refused
     }
 
     fn resolve(&mut self, call: CallSid, req: Req, targets: Vec<call_proto::Target>) {
@@ -523,9 +547,7 @@ impl Actor {
                     call: self.root,
                     blob,
                 };
-                if let Err(error) = self.shared.parts.store.commit(vec![change]).await {
-                    warn!(%error, "the trace of a call could not be stored");
-                }
+                self.pen.write(vec![change]).await;
             }
             Err(error) => warn!(%error, "the trace of a call could not be packed"),
         }

@@ -109,10 +109,10 @@ impl Engine {
             },
         );
         done.await.map_err(|_| CreateError::Store)?;
-        self.records(&legs).await
+        self.records_of(&legs).await
     }
 
-    async fn records(&self, legs: &[CallSid]) -> Result<Vec<CallRecord>, CreateError> {
+    async fn records_of(&self, legs: &[CallSid]) -> Result<Vec<CallRecord>, CreateError> {
         let mut records = Vec::with_capacity(legs.len());
         for leg in legs {
             match self.shared.parts.store.call(*leg).await {

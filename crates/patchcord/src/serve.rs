@@ -31,6 +31,8 @@ use crate::shutdown::{self, Stage};
 
 /// How long calls get to end after the second signal.
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(5);
+/// How long facts get to be written while the disk takes no writes.
+const RECORD_PATIENCE: Duration = Duration::from_secs(3);
 /// How long callbacks get to be delivered when nothing else is left; the rest wait in the outbox.
 const CALLBACK_PATIENCE: Duration = Duration::from_secs(3);
 
@@ -213,6 +215,10 @@ fn metrics_of(engine: &Engine, callbacks: &Callbacks, media: &MediaPlane) -> Met
         help,
         refused,
     );
+    let of = engine.clone();
+    let late = move || of.stats().records_waiting as f64;
+    let help = "Commits of calls that wait because the disk takes no writes.";
+    metrics.add("patchcord_records_waiting", Kind::Gauge, help, late);
     let of = callbacks.clone();
     let waiting = move || of.backlog() as f64;
     let help = "Callbacks that are not delivered yet.";
@@ -268,6 +274,12 @@ impl Running {
             .is_err()
         {
             warn!("some calls did not end in time; they are closed at the next start");
+        }
+        if tokio::time::timeout(RECORD_PATIENCE, self.engine.recorded())
+            .await
+            .is_err()
+        {
+            warn!("the disk takes no writes: calls on record are closed at the next start");
         }
         if tokio::time::timeout(CALLBACK_PATIENCE, self.callbacks.drained())
             .await

@@ -56,6 +56,10 @@ async fn change(
         Change::Recording(row) => recording(db, context, change, row).await,
         Change::Alive { at, .. } => alive(db, context, change, *at).await,
         Change::CallbackQueued(callback) if lost.contains(&callback.call) => Ok(false),
+        Change::CallbackQueued(_) => {
+            statement(context, change).execute(db).await?;
+            Ok(true) // It waits, from this attempt or from one before.
+        }
         Change::CallEnded { sid, .. } => {
             let first = statement(context, change).execute(db).await? > 0;
             if !first {
@@ -73,7 +77,6 @@ async fn change(
         Change::CallRinging { .. }
         | Change::CallAnswered { .. }
         | Change::CallUpdated(_)
-        | Change::CallbackQueued(_)
         | Change::CallbackDone { .. }
         | Change::CallbackRetry { .. }
         | Change::Trace { .. } => Ok(statement(context, change).execute(db).await? > 0),

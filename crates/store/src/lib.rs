@@ -162,11 +162,22 @@ impl Store {
     /// does not take the facts back.
     ///
     /// # Errors
-    /// [`StoreError::Closed`] after [`Store::close`]; otherwise what the database refused for
+    /// [`StoreError::Closed`] after [`Store::close`]; [`StoreError::Unavailable`] while the disk
+    /// takes no writes; otherwise what the database refused for
     /// good. A busy or lost database is no error: the commit waits for it.
     pub async fn commit(&self, changes: Vec<Change>) -> Result<Committed> {
         let operations = changes.into_iter().map(Operation::Change).collect();
         self.inner.writer.commit(operations).await
+    }
+
+    /// Keeps facts whose commit failed before with [`StoreError::Unavailable`]. The first attempt
+    /// may have been written all the same; then this has no further effect and tells the same.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    pub async fn commit_again(&self, changes: Vec<Change>) -> Result<Committed> {
+        let operations = changes.into_iter().map(Operation::Change).collect();
+        self.inner.writer.commit_again(operations).await
     }
 
     /// Commits that wait to be written: a measure for refusing new work.

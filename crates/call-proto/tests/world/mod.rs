@@ -46,6 +46,8 @@ pub(crate) struct World {
     pub(crate) deaf: BTreeSet<String>,
     /// How long the media side takes to close a recording, in milliseconds; `None`: for ever.
     pub(crate) closing_ms: Option<u64>,
+    /// Parties whose records cannot be kept.
+    pub(crate) unrecorded: BTreeSet<String>,
     /// Whether the media side fails to write recordings.
     pub(crate) disk_full: bool,
     pub(crate) dialect: Dialect,
@@ -141,6 +143,7 @@ impl World {
             clips: BTreeMap::new(),
             acts: Vec::new(),
             deaf: BTreeSet::new(),
+            unrecorded: BTreeSet::new(),
             closing_ms: Some(0),
             disk_full: false,
             dialect: Dialect::RESTCOMM,
