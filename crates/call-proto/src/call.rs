@@ -15,6 +15,7 @@ use crate::context::{About, Context, Letter};
 use crate::dialect::Dialect;
 use crate::event::{Event, Headers};
 use crate::fact::{CallEnd, Fact, Reason};
+use crate::farewell::Farewell;
 use crate::fork::{ForkId, LastResponse, LegOver};
 use crate::interpreter::Run;
 use crate::leg::Leg;
@@ -66,6 +67,8 @@ pub(crate) struct Call {
     pub(crate) leg_callback: Option<LegCallback>,
     pub(crate) callbacks_queued: i64,
     pub(crate) told_status: Option<CallStatus>,
+    /// The farewell on record.
+    pub(crate) farewell: Option<Farewell>,
     forgotten: bool,
 }
 
@@ -96,6 +99,7 @@ impl Call {
             leg_callback: None,
             callbacks_queued: 0,
             told_status: None,
+            farewell: None,
             forgotten: false,
         }
     }
@@ -134,6 +138,7 @@ impl Call {
     /// At the end of a step, when no bridge needs the endpoint any more: closes the media of a
     /// leg that has ended, and asks the shell to forget the call once it is over.
     pub(crate) fn settle(&mut self, cx: &mut Context) {
+        self.keep_farewell(cx);
         if self.ended.is_some() && self.media_open {
             self.media_open = false;
             cx.media(self.sid, MediaCommand::Close);

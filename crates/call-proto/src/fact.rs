@@ -1,7 +1,9 @@
 //! Facts: what must be true in the records before anybody can act on it.
 
-use model::record::{CallRecord, Callback, Notification, Recording};
+use model::record::{CallRecord, Callback, Notification, Recording, StartedRecording};
 use model::{CallSid, CallStatus, Timestamp};
+
+use crate::farewell::Farewell;
 
 /// One durable change.
 #[derive(Clone, PartialEq, Debug)]
@@ -33,6 +35,15 @@ pub enum Fact {
         /// How.
         end: CallEnd,
     },
+    /// What applications must be told if the leg ends without us; replaces the one before.
+    Farewell {
+        /// The leg.
+        call: CallSid,
+        /// To be kept with its record.
+        farewell: Box<Farewell>,
+    },
+    /// A recording is about to begin.
+    RecordingStarted(StartedRecording),
     /// A recording is complete.
     Recorded(Recording),
     /// The owner of the account is told about a problem.

@@ -441,7 +441,7 @@ impl Family {
             }
         }
         if let (Some(sid), Some(caller)) = (plan.recording, self.calls.get_mut(&caller)) {
-            caller.recording_starts(sid, &self.cx);
+            caller.recording_starts(sid, &mut self.cx);
         }
         self.bridges.insert(id, Bridge::new(id, plan, &mut self.cx));
     }

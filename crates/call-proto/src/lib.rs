@@ -18,6 +18,7 @@ mod dialect;
 mod event;
 mod fact;
 mod family;
+mod farewell;
 mod fork;
 mod interpreter;
 mod leg;
@@ -39,4 +40,5 @@ pub use event::{
 };
 pub use fact::{CallEnd, Fact, Reason};
 pub use family::{Family, Inbound, OutboundApi, Script};
+pub use farewell::Farewell;
 pub use trace::{Entry, Lane, Way};

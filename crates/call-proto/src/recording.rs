@@ -1,9 +1,10 @@
 //! Recordings of a leg, from the first sample to the closed file.
 //!
 //! **Invariant: a recording leaves the list once: closed, failed, or given up.** A leg is not
-//! forgotten before; a `<Dial>` that names its recording waits for that.
+//! forgotten before; a `<Dial>` that names its recording waits for that. Each is on record before it
+//! begins, so that the file of one that was given up or cut off is found again.
 
-use model::record::Recording;
+use model::record::{Recording, StartedRecording};
 use model::{RecordingSid, Timestamp, error};
 
 use crate::call::Call;
@@ -21,7 +22,13 @@ pub(crate) struct OpenRecording {
 
 impl Call {
     /// The media side records from now on.
-    pub(crate) fn recording_starts(&mut self, sid: RecordingSid, cx: &Context) {
+    pub(crate) fn recording_starts(&mut self, sid: RecordingSid, cx: &mut Context) {
+        cx.fact(Fact::RecordingStarted(StartedRecording {
+            sid,
+            account: self.info.account,
+            call: self.sid,
+            created: cx.now,
+        }));
         self.recordings.push(OpenRecording {
             sid,
             started: cx.now,

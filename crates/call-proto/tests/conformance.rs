@@ -17,6 +17,7 @@ mod cases {
     mod callbacks;
     mod delay;
     mod dial;
+    mod farewell;
     mod fetch;
     mod modify;
     mod several;

@@ -17,7 +17,7 @@ use call_proto::{
 use media::{Control, EndpointId, PlayId, RecordingId, Report, Session};
 use model::{CallSid, RecordingSid, Timestamp};
 use sip::LegId;
-use store::Change;
+use store::{CallUpdate, Change};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tracing::{Instrument, debug, error, info_span, warn};
@@ -122,6 +122,10 @@ async fn run(shared: Arc<Shared>, start: Start) {
         actor.carry_out().await;
         if actor.family.is_finished() {
             break;
+        }
+        // The answer of an outbound leg comes right behind its dialog and takes it along.
+        if from_sip.is_empty() {
+            actor.keep_dialogs().await;
         }
         let wake = actor.family.poll_timeout();
         tokio::select! {
@@ -306,6 +310,24 @@ impl Actor {
             let _ = committed.send(());
         }
         refused
+    }
+
+    /// Keeps the dialogs that no answer took along: their far sides must get a BYE after a crash.
+    async fn keep_dialogs(&mut self) {
+        if self.dialogs.is_empty() {
+            return;
+        }
+        let update = |(sid, dialog)| {
+            Change::CallUpdated(Box::new(CallUpdate {
+                sid,
+                at: now(),
+                muted: None,
+                sip_call_id: None,
+                dialog: Some(dialog),
+            }))
+        };
+        let changes = std::mem::take(&mut self.dialogs).into_iter().map(update);
+        self.pen.write(changes.collect()).await;
     }
 
     fn resolve(&mut self, call: CallSid, req: Req, targets: Vec<call_proto::Target>) {

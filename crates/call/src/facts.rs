@@ -39,6 +39,12 @@ pub(crate) fn changes(facts: Vec<Fact>, dialogs: &mut BTreeMap<CallSid, String>)
             reason: Some(end.reason.as_str().to_owned()),
             sip_status: end.sip_status,
         },
+        Fact::Farewell { call, farewell } => Change::CallFarewell {
+            sid: call,
+            // Texts, numbers and lists of them always have a JSON form.
+            farewell: serde_json::to_string(&farewell).unwrap_or_default(),
+        },
+        Fact::RecordingStarted(started) => Change::RecordingStarted(started),
         Fact::Recorded(recording) => Change::Recording(recording),
         Fact::Notified(notification) => Change::Notification(Box::new(notification)),
         Fact::Callback(callback) => Change::CallbackQueued(Box::new(callback)),

@@ -219,12 +219,15 @@ fn leg_of(change: &Change) -> Option<CallSid> {
         Change::CallCreated(record) | Change::OrphanClosed(record) => Some(record.sid),
         Change::CallRinging { sid, .. }
         | Change::CallAnswered { sid, .. }
+        | Change::CallFarewell { sid, .. }
         | Change::CallEnded { sid, .. } => Some(*sid),
         Change::CallUpdated(update) => Some(update.sid),
         Change::Recording(recording) => Some(recording.call),
+        Change::RecordingStarted(started) => Some(started.call),
         Change::CallbackQueued(callback) => Some(callback.call),
         Change::Trace { call, .. } => Some(*call),
         Change::Notification(_)
+        | Change::RecordingGone { .. }
         | Change::CallbackDone { .. }
         | Change::CallbackRetry { .. }
         | Change::Alive { .. } => None,

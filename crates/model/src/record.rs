@@ -214,6 +214,19 @@ pub struct Recording {
     pub updated: Timestamp,
 }
 
+/// A recording whose file is not complete, or was not when the server last knew.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartedRecording {
+    /// Identifier; the file is named after it.
+    pub sid: RecordingSid,
+    /// Owner.
+    pub account: AccountSid,
+    /// Leg it belongs to.
+    pub call: CallSid,
+    /// When it was started.
+    pub created: Timestamp,
+}
+
 /// A problem told to the owner of an account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notification {

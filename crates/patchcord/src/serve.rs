@@ -100,14 +100,9 @@ pub(crate) async fn start(config: Config, stages: watch::Receiver<Stage>) -> Res
 
     let store = parts::store(&config).await?;
     let administrator = files::first_start(&config, &store).await?;
-    let recovered = media::recover(&files::recordings(&config.server.data))
-        .context("cannot repair the recordings of an earlier run")?;
-    if !recovered.is_empty() {
-        info!(
-            recordings = recovered.len(),
-            "completed recordings that an earlier run left open"
-        );
-    }
+    let recordings = files::recordings(&config.server.data);
+    media::recover(&recordings).context("cannot repair the recordings of an earlier run")?;
+    repair::record_files(&store, &recordings).await?;
     let media = parts::media(&config)?;
     let fetcher = parts::fetcher(&config)?;
     let callbacks = parts::callbacks(&config, &store, &fetcher, administrator.sid);

@@ -77,6 +77,9 @@ async fn change(
         Change::CallRinging { .. }
         | Change::CallAnswered { .. }
         | Change::CallUpdated(_)
+        | Change::CallFarewell { .. }
+        | Change::RecordingStarted(_)
+        | Change::RecordingGone { .. }
         | Change::CallbackDone { .. }
         | Change::CallbackRetry { .. }
         | Change::Trace { .. } => Ok(statement(context, change).execute(db).await? > 0),
@@ -131,6 +134,10 @@ fn statement(context: Context, change: &Change) -> Sql {
                 update.dialog.clone()
             ],
         ),
+        Change::CallFarewell { sid, farewell } => Sql::new(
+            "UPDATE calls SET farewell = $2 WHERE sid = $1 AND ended IS NULL",
+            args![*sid, farewell.as_str()],
+        ),
         Change::CallEnded {
             sid,
             status,
@@ -171,6 +178,11 @@ fn statement(context: Context, change: &Change) -> Sql {
                 call.instance
             ],
         ),
+        Change::RecordingStarted(started) => {
+            let args = rows::started_recording_args(started, context.instance);
+            rows::STARTED_RECORDINGS.insert_once(args)
+        }
+        Change::RecordingGone { sid } => rows::STARTED_RECORDINGS.delete(*sid),
         Change::Recording(recording) => {
             rows::RECORDINGS.insert_once(rows::recording_args(recording))
         }
@@ -232,19 +244,23 @@ async fn inserted(
     Ok(new)
 }
 
-/// Inserts a recording or replaces it.
+/// Inserts a recording or replaces it; it is complete, so nothing is left to repair.
 async fn recording(
     db: &mut AnyConnection,
     context: Context,
     change: &Change,
     recording: &Recording,
 ) -> sqlx::Result<bool> {
-    if !inserted(db, context, change, recording.account, "recordings").await? {
+    if !inserted(&mut *db, context, change, recording.account, "recordings").await? {
         rows::RECORDINGS
             .update(rows::recording_args(recording))
-            .execute(db)
+            .execute(&mut *db)
             .await?;
     }
+    rows::STARTED_RECORDINGS
+        .delete(recording.sid)
+        .execute(db)
+        .await?;
     Ok(true)
 }
 

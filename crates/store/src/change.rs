@@ -1,7 +1,7 @@
 //! Facts to be kept: what one commit is made of.
 
-use model::record::{CallRecord, Callback, Notification, Recording};
-use model::{CallSid, CallStatus, EventSid, InstanceSid, Timestamp};
+use model::record::{CallRecord, Callback, Notification, Recording, StartedRecording};
+use model::{CallSid, CallStatus, EventSid, InstanceSid, RecordingSid, Timestamp};
 
 /// One fact. All facts of one commit become visible together or not at all.
 #[derive(Debug, Clone)]
@@ -34,6 +34,14 @@ pub enum Change {
     },
     /// Properties of a live leg changed.
     CallUpdated(Box<CallUpdate>),
+    /// What applications must be told when the leg is closed after a crash, as the call engine
+    /// writes it; replaces the one before.
+    CallFarewell {
+        /// Leg.
+        sid: CallSid,
+        /// Opaque here.
+        farewell: String,
+    },
     /// A leg ended. Applied only to a leg of this instance that has not ended. If it does not
     /// apply, callbacks of that leg that follow in the same commit are left out too, so a leg
     /// ends once and tells so once.
@@ -56,7 +64,14 @@ pub enum Change {
     /// A leg left open by a server that is gone is closed with the values of this record, if
     /// nobody closed it yet. Same rule for callbacks as for [`Change::CallEnded`].
     OrphanClosed(Box<CallRecord>),
-    /// A recording exists or was finished. The later one replaces the earlier.
+    /// A recording is about to begin: its file must be found after a crash.
+    RecordingStarted(StartedRecording),
+    /// A recording that was started has no file.
+    RecordingGone {
+        /// Which.
+        sid: RecordingSid,
+    },
+    /// A recording is complete. The later one replaces the earlier.
     Recording(Recording),
     /// A problem to tell the owner.
     Notification(Box<Notification>),

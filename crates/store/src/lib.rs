@@ -76,6 +76,8 @@ pub struct Orphan {
     pub record: CallRecord,
     /// Dialog as it was when the leg was answered.
     pub dialog: Option<String>,
+    /// What applications must be told, as [`Change::CallFarewell`] kept it.
+    pub farewell: Option<String>,
 }
 
 /// A callback that is not delivered yet.

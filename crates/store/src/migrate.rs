@@ -22,6 +22,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "authors",
         include_str!("../../../migrations/0003-authors/up.sql"),
     ),
+    (
+        4,
+        "repair",
+        include_str!("../../../migrations/0004-repair/up.sql"),
+    ),
 ];
 
 const NOTES: &str = "CREATE TABLE IF NOT EXISTS migrations (\

@@ -2,7 +2,7 @@
 
 use model::record::{
     Account, Application, CallRecord, Callback, Client, Notification, Number, Organization,
-    Recording, VoiceApplication,
+    Recording, StartedRecording, VoiceApplication,
 };
 use model::{CallStatus, InstanceSid};
 use sqlx::any::AnyRow;
@@ -392,6 +392,34 @@ pub(crate) fn recording(row: &AnyRow) -> Result<Recording> {
         size_bytes: row.int("size_bytes")?,
         created: row.time("created")?,
         updated: row.time("updated")?,
+    })
+}
+
+pub(crate) const STARTED_RECORDINGS: Table = Table {
+    name: "started_recordings",
+    columns: &["sid", "instance", "account", "call", "created"],
+};
+
+pub(crate) fn started_recording_args(
+    started: &StartedRecording,
+    instance: InstanceSid,
+) -> Vec<Arg> {
+    args![
+        started.sid,
+        instance,
+        started.account,
+        started.call,
+        started.created,
+    ]
+}
+
+pub(crate) fn started_recording(row: &AnyRow) -> Result<StartedRecording> {
+    let row = Columns(row);
+    Ok(StartedRecording {
+        sid: row.word("sid")?,
+        account: row.word("account")?,
+        call: row.word("call")?,
+        created: row.time("created")?,
     })
 }
 

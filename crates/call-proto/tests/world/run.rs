@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use call_proto::routing::Refusal;
-use call_proto::{Entry, Fact, Headers, Invite};
-use model::record::{CallRecord, Callback, Notification, Recording};
+use call_proto::{Entry, Fact, Farewell, Headers, Invite};
+use model::record::{CallRecord, Callback, Notification, Recording, StartedRecording};
 use model::{AccountSid, CallSid, CallStatus, HttpMethod, Timestamp};
 
 /// One request to the application.
@@ -69,6 +69,9 @@ pub(crate) struct Run {
     names: BTreeMap<CallSid, String>,
     records: BTreeMap<CallSid, CallRecord>,
     pub(crate) recordings: Vec<Recording>,
+    pub(crate) started_recordings: Vec<StartedRecording>,
+    /// What is on record for the case of a crash.
+    pub(crate) farewells: BTreeMap<CallSid, Farewell>,
     pub(crate) notifications: Vec<Notification>,
     pub(crate) callbacks: Vec<Callback>,
     pub(crate) trace: Vec<Entry>,
@@ -103,6 +106,8 @@ impl Run {
             names: BTreeMap::new(),
             records: BTreeMap::new(),
             recordings: Vec::new(),
+            started_recordings: Vec::new(),
+            farewells: BTreeMap::new(),
             notifications: Vec::new(),
             callbacks: Vec::new(),
             trace: Vec::new(),
@@ -188,6 +193,10 @@ impl Run {
                 record.reason = Some(reason.to_owned());
                 record.sip_status = end.sip_status;
             }
+            Fact::Farewell { call, farewell } => {
+                self.farewells.insert(call, *farewell);
+            }
+            Fact::RecordingStarted(started) => self.started_recordings.push(started),
             Fact::Recorded(recording) => {
                 self.note(
                     now,

@@ -632,9 +632,11 @@ impl Stage {
 fn fact_leg(fact: &Fact) -> Option<CallSid> {
     match fact {
         Fact::Created(record) => Some(record.sid),
-        Fact::Ringing { call, .. } | Fact::Answered { call, .. } | Fact::Ended { call, .. } => {
-            Some(*call)
-        }
+        Fact::Ringing { call, .. }
+        | Fact::Answered { call, .. }
+        | Fact::Farewell { call, .. }
+        | Fact::Ended { call, .. } => Some(*call),
+        Fact::RecordingStarted(started) => Some(started.call),
         Fact::Recorded(recording) => Some(recording.call),
         Fact::Notified(notification) => notification.call,
         Fact::Callback(callback) => Some(callback.call),

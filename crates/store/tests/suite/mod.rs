@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use model::record::{CallRecord, Callback, Notification};
-use model::{CallStatus, InstanceSid, Timestamp};
+use model::record::{CallRecord, Callback, Notification, Recording, StartedRecording};
+use model::{CallStatus, InstanceSid, RecordingSid, Timestamp};
 use store::{
     CallFilter, CallKey, CallUpdate, Change, NotificationFilter, RecordingFilter, RecordingKey,
     Scope, SecretKey, Sort, Store, StoreError, Window,
@@ -40,6 +40,7 @@ macro_rules! for_each_case {
             calls_are_filtered_sorted_and_counted,
             recordings_notifications_and_traces_come_back,
             orphans_are_closed_once,
+            orphans_keep_what_must_be_told,
             callbacks_survive_a_restart_in_order,
             the_first_start_makes_an_administrator,
             tokens_are_sealed,
@@ -478,6 +479,56 @@ pub(crate) async fn recordings_notifications_and_traces_come_back(db: &Database)
             "{filter:?}"
         );
     }
+}
+
+pub(crate) async fn orphans_keep_what_must_be_told(db: &Database) {
+    let before = db.open().await;
+    let call = call(&before, account_sid(1), 1);
+    let (sid, account) = (call.sid, call.account);
+    let farewell = |text: &str| Change::CallFarewell {
+        sid,
+        farewell: text.to_owned(),
+    };
+    let started = |n: u8| StartedRecording {
+        sid: RecordingSid::from_bytes([n; 16]),
+        account,
+        call: sid,
+        created: Timestamp(i64::from(n)),
+    };
+    commit(
+        &before,
+        vec![Change::CallCreated(Box::new(call)), farewell("1")],
+    )
+    .await;
+    let recordings = (1..=3).map(|n| Change::RecordingStarted(started(n)));
+    commit(&before, recordings.chain([farewell("2")]).collect()).await;
+    let complete = Change::Recording(Recording {
+        sid: started(1).sid,
+        account,
+        call: sid,
+        duration_ms: 5,
+        size_bytes: 6,
+        created: Timestamp(1),
+        updated: Timestamp(2),
+    });
+    commit(&before, vec![complete]).await;
+    let later = now() + Duration::from_secs(60);
+    assert_eq!(
+        before.started_recordings(later).await.unwrap(),
+        [],
+        "its own"
+    );
+    before.close().await;
+
+    let after = db.open().await;
+    let orphans = after.orphans(later).await.unwrap();
+    assert_eq!(orphans.len(), 1);
+    assert_eq!(orphans[0].farewell.as_deref(), Some("2"));
+    let left = after.started_recordings(later).await.unwrap();
+    assert_eq!(left, [started(2), started(3)]);
+    commit(&after, vec![Change::RecordingGone { sid: left[0].sid }]).await;
+    let left = after.started_recordings(later).await.unwrap();
+    assert_eq!(left, [started(3)]);
 }
 
 pub(crate) async fn orphans_are_closed_once(db: &Database) {
