@@ -31,6 +31,7 @@ pub struct Server {
     process: Process,
     folder: TempDir,
     ready: Value,
+    options: Options,
 }
 
 /// What a server is started with.
@@ -66,7 +67,17 @@ impl Options {
     /// If it ends or stays silent; says what it logged.
     pub fn start(self) -> anyhow::Result<Server> {
         let folder = tempfile::tempdir()?;
-        let (mut process, stdout) = self.spawn(folder.path())?;
+        let (process, ready) = self.spawn_ready(folder.path())?;
+        Ok(Server {
+            process,
+            folder,
+            ready,
+            options: self,
+        })
+    }
+
+    fn spawn_ready(&self, folder: &Path) -> anyhow::Result<(Process, Value)> {
+        let (mut process, stdout) = self.spawn(folder)?;
         let line = wait::until("ready line", START, || {
             let text = std::fs::read_to_string(&stdout).unwrap_or_default();
             let line = text
@@ -82,11 +93,7 @@ impl Options {
         if ready["ready"] != Value::Bool(true) {
             bail!("not ready: {line}");
         }
-        Ok(Server {
-            process,
-            folder,
-            ready,
-        })
+        Ok((process, ready))
     }
 
     /// Starts a server that is expected to refuse, and gives its exit status and standard error.
@@ -148,6 +155,33 @@ impl Server {
     /// As [`Options::start`].
     pub fn start() -> anyhow::Result<Self> {
         Options::default().start()
+    }
+
+    /// Kills it as a crash would (`kill -9`).
+    ///
+    /// # Errors
+    /// If it does not end.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
+        self.process.signal("KILL")?;
+        self.process.finish(START)?;
+        Ok(())
+    }
+
+    /// Starts it again after it ended: same data, same ports.
+    ///
+    /// # Errors
+    /// As [`Options::start`].
+    pub fn start_again(&mut self) -> anyhow::Result<()> {
+        let http = self.ready["http"].as_str().unwrap_or_default();
+        let http = http.trim_start_matches("http://").to_owned();
+        let sip = self.sip_udp()?.to_string();
+        let flags = [("--http", http), ("--sip", sip)];
+        self.options.flags = flags
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect();
+        (self.process, self.ready) = self.options.spawn_ready(self.folder.path())?;
+        Ok(())
     }
 
     /// The ready line.

@@ -5,6 +5,7 @@
 //! none waits for a fixed time.
 
 mod contract;
+mod kill;
 mod media;
 mod registration;
 mod soak;
