@@ -63,6 +63,8 @@ pub(crate) struct Call {
     pub(crate) last_response: Option<LastResponse>,
     pub(crate) last_headers: Option<Headers>,
     pub(crate) sip_status: Option<u16>,
+    /// What the far side said about the end.
+    pub(crate) sip_reason: Option<String>,
     pub(crate) number_callback: Option<CallbackTarget>,
     pub(crate) leg_callback: Option<LegCallback>,
     pub(crate) callbacks_queued: i64,
@@ -95,6 +97,7 @@ impl Call {
             last_response: None,
             last_headers: None,
             sip_status: None,
+            sip_reason: None,
             number_callback: None,
             leg_callback: None,
             callbacks_queued: 0,
@@ -172,9 +175,12 @@ impl Call {
             forwarded_from: info.forwarded_from.clone(),
             caller_name: info.caller_name.clone(),
             reason: None,
+            hangup_by: None,
             sip_status: None,
+            sip_reason: None,
             sip_call_id: info.sip_call_id.clone(),
             muted: false,
+            media: None,
         }
     }
 
@@ -215,7 +221,9 @@ impl Call {
             duration_s: self.talk_seconds(cx.now),
             ring_duration_s: ring,
             reason,
+            by: reason.by(self.info.direction),
             sip_status: self.sip_status,
+            sip_reason: self.sip_reason.take(),
         };
         cx.fact(Fact::Ended {
             call: self.sid,

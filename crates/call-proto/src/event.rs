@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use model::record::MediaCounts;
 use model::{AccountSid, HttpMethod, RecordingSid};
 
 /// Number of a question a machine asked; the answer carries it back. An answer whose number
@@ -239,15 +240,8 @@ pub enum MediaEvent {
         /// For people.
         reason: String,
     },
-    /// Final counters of the endpoint, for the trace.
-    Closed {
-        /// RTP packets received.
-        packets_in: u64,
-        /// RTP packets sent.
-        packets_out: u64,
-        /// Packets that never came.
-        lost: u64,
-    },
+    /// Final counters of the endpoint, for the trace; the shell keeps them with the record.
+    Closed(MediaCounts),
 }
 
 /// A change asked for by the API.

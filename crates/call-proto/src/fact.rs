@@ -1,7 +1,7 @@
 //! Facts: what must be true in the records before anybody can act on it.
 
 use model::record::{CallRecord, Callback, Notification, Recording, StartedRecording};
-use model::{CallSid, CallStatus, Timestamp};
+use model::{CallSid, CallStatus, Direction, HangupBy, Timestamp};
 
 use crate::farewell::Farewell;
 
@@ -65,8 +65,12 @@ pub struct CallEnd {
     pub ring_duration_s: Option<i64>,
     /// Why, as one word.
     pub reason: Reason,
+    /// Who ended it.
+    pub by: HangupBy,
     /// SIP status that ended it, if one did.
     pub sip_status: Option<u16>,
+    /// What the far side said about it.
+    pub sip_reason: Option<String>,
 }
 
 macro_rules! reasons {
@@ -136,4 +140,36 @@ reasons! {
     NotRecorded = "not-recorded",
     /// The server was stopped.
     Shutdown = "shutdown",
+}
+
+impl Reason {
+    /// Who ended a leg of this direction for this reason.
+    #[must_use]
+    pub const fn by(self, direction: Direction) -> HangupBy {
+        let (far_side, other_party) = match direction {
+            Direction::Inbound => (HangupBy::Caller, HangupBy::Callee),
+            // Its script dialled the other party.
+            Direction::OutboundApi => (HangupBy::Callee, HangupBy::Callee),
+            Direction::OutboundDial => (HangupBy::Callee, HangupBy::Caller),
+        };
+        match self {
+            Self::HungUp | Self::Busy | Self::Refused => far_side,
+            Self::PartnerHungUp => other_party,
+            Self::CallerCanceled | Self::ParentGone => HangupBy::Caller,
+            Self::DocumentEnd | Self::Hangup | Self::Rejected => HangupBy::Application,
+            Self::Api => HangupBy::Api,
+            Self::NoAck | Self::Lost | Self::MediaSilence => HangupBy::Network,
+            Self::NoAnswer
+            | Self::LostRace
+            | Self::TimeLimit
+            | Self::DocumentFetch
+            | Self::DocumentParse
+            | Self::DocumentNotFound
+            | Self::AudioFailed
+            | Self::MediaRefused
+            | Self::RedirectLoop
+            | Self::NotRecorded
+            | Self::Shutdown => HangupBy::Platform,
+        }
+    }
 }

@@ -114,6 +114,7 @@ impl Call {
                 headers,
             } => {
                 cx.trace(self.sid, Lane::Sip, "refused", &reason);
+                self.sip_reason = Some(reason).filter(|words| !words.is_empty());
                 self.info.sip_call_id = Some(sip_call_id.clone());
                 self.last_headers = Some(headers.clone());
                 self.last_response = Some(LastResponse {
@@ -133,7 +134,10 @@ impl Call {
             LegEvent::NoAck => {
                 self.finish(CallStatus::Failed, Reason::NoAck, cx);
             }
-            LegEvent::Bye { .. } => self.far_side_hung_up(cx),
+            LegEvent::Bye { reason } => {
+                self.sip_reason = reason;
+                self.far_side_hung_up(cx);
+            }
             LegEvent::ByeDone | LegEvent::Info { .. } => {}
             LegEvent::Reinvite { sdp } => self.reinvited(sdp, cx),
             LegEvent::Lost { reason } => {
@@ -165,7 +169,7 @@ impl Call {
             MediaEvent::RecordFailed { recording, reason } => {
                 self.record_failed(recording, &reason, cx);
             }
-            MediaEvent::Heard | MediaEvent::Closed { .. } => {} // For the trace alone.
+            MediaEvent::Heard | MediaEvent::Closed(_) => {} // For the trace alone.
         }
     }
 

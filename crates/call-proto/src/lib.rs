@@ -41,4 +41,4 @@ pub use event::{
 pub use fact::{CallEnd, Fact, Reason};
 pub use family::{Family, Inbound, OutboundApi, Script};
 pub use farewell::Farewell;
-pub use trace::{Entry, Lane, Way};
+pub use trace::{Entry, Lane, Way, counts_text};

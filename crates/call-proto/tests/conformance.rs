@@ -14,6 +14,7 @@ mod world;
 mod cases {
     mod action;
     mod authors;
+    mod blame;
     mod callbacks;
     mod delay;
     mod dial;

@@ -15,6 +15,7 @@ use call_proto::{
     MediaCommand, MediaEvent, Req, Route, Sound, Unreachable, Way,
 };
 use media::{Control, EndpointId, PlayId, RecordingId, Report, Session};
+use model::record::MediaCounts;
 use model::{CallSid, RecordingSid, Timestamp};
 use sip::LegId;
 use store::{CallUpdate, Change};
@@ -79,6 +80,8 @@ struct Actor {
     trace: Trace,
     committed: Option<tokio::sync::oneshot::Sender<()>>,
     pen: Pen,
+    /// Counters that are not on record yet.
+    closed: Vec<Change>,
     /// Some of its facts had to wait.
     late: bool,
 }
@@ -113,6 +116,7 @@ async fn run(shared: Arc<Shared>, start: Start) {
         trace: Trace::default(),
         committed: start.committed,
         pen: shared.records.pen(),
+        closed: Vec::new(),
         late: false,
     };
     if let Some((call, leg, _)) = start.inbound {
@@ -125,7 +129,7 @@ async fn run(shared: Arc<Shared>, start: Start) {
         }
         // The answer of an outbound leg comes right behind its dialog and takes it along.
         if from_sip.is_empty() {
-            actor.keep_dialogs().await;
+            actor.keep_the_rest().await;
         }
         let wake = actor.family.poll_timeout();
         tokio::select! {
@@ -200,6 +204,9 @@ impl Actor {
             return;
         };
         if let Some(event) = self.media_event(report) {
+            if let MediaEvent::Closed(counts) = event {
+                self.closed.push(Change::CallMedia { sid: call, counts });
+            }
             self.family.handle(call, Event::Media(event), now());
         }
     }
@@ -312,9 +319,10 @@ impl Actor {
         refused
     }
 
-    /// Keeps the dialogs that no answer took along: their far sides must get a BYE after a crash.
-    async fn keep_dialogs(&mut self) {
-        if self.dialogs.is_empty() {
+    /// Keeps the dialogs that no answer took along (their far sides must get a BYE after a
+    /// crash), and the counters of media that are closed.
+    async fn keep_the_rest(&mut self) {
+        if self.dialogs.is_empty() && self.closed.is_empty() {
             return;
         }
         let update = |(sid, dialog)| {
@@ -326,8 +334,9 @@ impl Actor {
                 dialog: Some(dialog),
             }))
         };
-        let changes = std::mem::take(&mut self.dialogs).into_iter().map(update);
-        self.pen.write(changes.collect()).await;
+        let dialogs = std::mem::take(&mut self.dialogs).into_iter().map(update);
+        let closed = std::mem::take(&mut self.closed);
+        self.pen.write(dialogs.chain(closed).collect()).await;
     }
 
     fn resolve(&mut self, call: CallSid, req: Req, targets: Vec<call_proto::Target>) {
@@ -519,11 +528,7 @@ impl Actor {
                 recording: *self.recordings.get(&recording)?,
                 reason,
             },
-            Report::Closed { stats } => MediaEvent::Closed {
-                packets_in: stats.packets_in,
-                packets_out: stats.packets_out,
-                lost: stats.lost,
-            },
+            Report::Closed { stats } => MediaEvent::Closed(counts_of(&stats)),
         })
     }
 
@@ -548,12 +553,11 @@ impl Actor {
             };
             if let Report::Closed { stats } = report {
                 open -= 1;
-                if let Some(call) = self.calls_of_endpoints.get(&endpoint).copied() {
-                    let counts = format!(
-                        "packets in {} out {} lost {}",
-                        stats.packets_in, stats.packets_out, stats.lost
-                    );
-                    self.note(call, Lane::Media, "closed", &counts);
+                if let Some(sid) = self.calls_of_endpoints.get(&endpoint).copied() {
+                    let counts = counts_of(&stats);
+                    let text = call_proto::counts_text(&counts);
+                    self.note(sid, Lane::Media, "closed", &text);
+                    self.closed.push(Change::CallMedia { sid, counts });
                 }
             }
         }
@@ -563,15 +567,25 @@ impl Actor {
         for call in self.legs.keys() {
             self.shared.live.remove(*call);
         }
+        let mut changes = std::mem::take(&mut self.closed);
         match self.trace.pack() {
-            Ok(blob) => {
-                let change = Change::Trace {
-                    call: self.root,
-                    blob,
-                };
-                self.pen.write(vec![change]).await;
-            }
+            Ok(blob) => changes.push(Change::Trace {
+                call: self.root,
+                blob,
+            }),
             Err(error) => warn!(%error, "the trace of a call could not be packed"),
         }
+        self.pen.write(changes).await;
+    }
+}
+
+fn counts_of(stats: &media::Stats) -> MediaCounts {
+    MediaCounts {
+        packets_in: stats.packets_in,
+        packets_out: stats.packets_out,
+        lost: stats.lost,
+        jitter_us: u64::try_from(stats.jitter.as_micros()).unwrap_or(u64::MAX),
+        transcoded: stats.transcoded,
+        wrong_source: stats.wrong_source,
     }
 }

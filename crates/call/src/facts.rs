@@ -37,7 +37,9 @@ pub(crate) fn changes(facts: Vec<Fact>, dialogs: &mut BTreeMap<CallSid, String>)
             duration_s: Some(end.duration_s),
             ring_duration_s: end.ring_duration_s,
             reason: Some(end.reason.as_str().to_owned()),
+            hangup_by: Some(end.by),
             sip_status: end.sip_status,
+            sip_reason: end.sip_reason,
         },
         Fact::Farewell { call, farewell } => Change::CallFarewell {
             sid: call,

@@ -220,6 +220,7 @@ fn leg_of(change: &Change) -> Option<CallSid> {
         Change::CallRinging { sid, .. }
         | Change::CallAnswered { sid, .. }
         | Change::CallFarewell { sid, .. }
+        | Change::CallMedia { sid, .. }
         | Change::CallEnded { sid, .. } => Some(*sid),
         Change::CallUpdated(update) => Some(update.sid),
         Change::Recording(recording) => Some(recording.call),
@@ -332,9 +333,12 @@ mod tests {
             forwarded_from: None,
             caller_name: None,
             reason: None,
+            hangup_by: None,
             sip_status: None,
+            sip_reason: None,
             sip_call_id: None,
             muted: false,
+            media: None,
         }))
     }
 
@@ -358,7 +362,9 @@ mod tests {
             duration_s: Some(0),
             ring_duration_s: None,
             reason: None,
+            hangup_by: None,
             sip_status: None,
+            sip_reason: None,
         };
         let callback = Callback {
             event: EventSid::from_bytes([n; 16]),

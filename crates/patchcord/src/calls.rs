@@ -53,7 +53,8 @@ pub(crate) async fn list(config: &Config) -> Result<String> {
     Ok(calls.iter().map(line).collect())
 }
 
-async fn open(config: &Config) -> Result<Inspect> {
+/// The database that the settings name, to look into.
+pub(crate) async fn open(config: &Config) -> Result<Inspect> {
     let url = match &config.database.url {
         Some(url) => url.expose().to_owned(),
         None => format!(
@@ -99,8 +100,18 @@ fn line(call: &CallRecord) -> String {
         .reason
         .as_deref()
         .map_or_else(String::new, |reason| format!(" ({reason})"));
+    let by = call
+        .hangup_by
+        .map_or_else(String::new, |by| format!(" by {by}"));
+    let said = call
+        .sip_reason
+        .as_deref()
+        .map_or_else(String::new, |said| format!(" \"{said}\""));
+    let media = call.media.as_ref().map_or_else(String::new, |counts| {
+        format!("  [{}]", call_proto::counts_text(counts))
+    });
     format!(
-        "{}  {}  {} -> {}  {}  {}{seconds}{reason}\n",
+        "{}  {}  {} -> {}  {}  {}{seconds}{reason}{by}{said}{media}\n",
         call.created.iso8601(),
         call.sid,
         call.from,

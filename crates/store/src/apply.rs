@@ -78,6 +78,7 @@ async fn change(
         | Change::CallAnswered { .. }
         | Change::CallUpdated(_)
         | Change::CallFarewell { .. }
+        | Change::CallMedia { .. }
         | Change::RecordingStarted(_)
         | Change::RecordingGone { .. }
         | Change::CallbackDone { .. }
@@ -145,10 +146,13 @@ fn statement(context: Context, change: &Change) -> Sql {
             duration_s,
             ring_duration_s,
             reason,
+            hangup_by,
             sip_status,
+            sip_reason,
         } => Sql::new(
             "UPDATE calls SET status = $2, updated = $3, ended = $3, duration_s = $4, \
-             ring_duration_s = COALESCE($5, ring_duration_s), reason = $6, sip_status = $7 \
+             ring_duration_s = COALESCE($5, ring_duration_s), reason = $6, sip_status = $7, \
+             hangup_by = $10, sip_reason = $11 \
              WHERE sid = $1 AND instance = $8 \
              AND (ended IS NULL OR ($9 = 1 AND ended = $3 AND status = $2))",
             args![
@@ -160,12 +164,18 @@ fn statement(context: Context, change: &Change) -> Sql {
                 reason.clone(),
                 *sip_status,
                 context.instance,
-                context.repeated
+                context.repeated,
+                *hangup_by,
+                sip_reason.clone()
             ],
+        ),
+        Change::CallMedia { sid, counts } => Sql::new(
+            "UPDATE calls SET media = $2 WHERE sid = $1",
+            args![*sid, rows::media_text(counts)],
         ),
         Change::OrphanClosed(call) => Sql::new(
             "UPDATE calls SET status = $2, updated = $3, ended = $4, duration_s = $5, \
-             ring_duration_s = $6, reason = $7 \
+             ring_duration_s = $6, reason = $7, hangup_by = $9 \
              WHERE sid = $1 AND instance = $8 AND ended IS NULL",
             args![
                 call.sid,
@@ -175,7 +185,8 @@ fn statement(context: Context, change: &Change) -> Sql {
                 call.duration_s,
                 call.ring_duration_s,
                 call.reason.clone(),
-                call.instance
+                call.instance,
+                call.hangup_by
             ],
         ),
         Change::RecordingStarted(started) => {

@@ -1,7 +1,7 @@
 //! Facts to be kept: what one commit is made of.
 
-use model::record::{CallRecord, Callback, Notification, Recording, StartedRecording};
-use model::{CallSid, CallStatus, EventSid, InstanceSid, RecordingSid, Timestamp};
+use model::record::{CallRecord, Callback, MediaCounts, Notification, Recording, StartedRecording};
+use model::{CallSid, CallStatus, EventSid, HangupBy, InstanceSid, RecordingSid, Timestamp};
 
 /// One fact. All facts of one commit become visible together or not at all.
 #[derive(Debug, Clone)]
@@ -58,8 +58,19 @@ pub enum Change {
         ring_duration_s: Option<i64>,
         /// Why.
         reason: Option<String>,
+        /// Who ended it.
+        hangup_by: Option<HangupBy>,
         /// Final SIP status, if there was one.
         sip_status: Option<u16>,
+        /// What the far side said about the end.
+        sip_reason: Option<String>,
+    },
+    /// The media of a leg is closed.
+    CallMedia {
+        /// Leg.
+        sid: CallSid,
+        /// What it counted.
+        counts: MediaCounts,
     },
     /// A leg left open by a server that is gone is closed with the values of this record, if
     /// nobody closed it yet. Same rule for callbacks as for [`Change::CallEnded`].

@@ -27,6 +27,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "repair",
         include_str!("../../../migrations/0004-repair/up.sql"),
     ),
+    (
+        5,
+        "endings",
+        include_str!("../../../migrations/0005-endings/up.sql"),
+    ),
 ];
 
 const NOTES: &str = "CREATE TABLE IF NOT EXISTS migrations (\

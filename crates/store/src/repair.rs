@@ -13,7 +13,7 @@ use crate::sql::Columns;
 use crate::{Change, Orphan, PendingCallback, Result, Store};
 
 /// A server of a shared database that gave no sign of life for this long is gone.
-const SILENCE: Duration = Duration::from_secs(30);
+pub(crate) const SILENCE: Duration = Duration::from_secs(30);
 
 /// Why an orphan ended.
 const REASON: &str = "node-lost";
@@ -136,6 +136,7 @@ fn closed(mut call: CallRecord, last_alive: Option<Timestamp>) -> CallRecord {
     call.ended = Some(ended);
     call.updated = ended;
     call.reason = Some(REASON.to_owned());
+    call.hangup_by = Some(HangupBy::Platform);
     if let Some(answered) = call.answered {
         call.status = CallStatus::Completed;
         call.duration_s = Some(ended.seconds_since(answered));

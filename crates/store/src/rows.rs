@@ -1,8 +1,8 @@
 //! Records to columns and back, one pair of functions per table.
 
 use model::record::{
-    Account, Application, CallRecord, Callback, Client, Notification, Number, Organization,
-    Recording, StartedRecording, VoiceApplication,
+    Account, Application, CallRecord, Callback, Client, MediaCounts, Notification, Number,
+    Organization, Recording, StartedRecording, VoiceApplication,
 };
 use model::{CallStatus, InstanceSid};
 use sqlx::any::AnyRow;
@@ -293,6 +293,9 @@ pub(crate) const CALLS: Table = Table {
         "sip_status",
         "sip_call_id",
         "muted",
+        "hangup_by",
+        "sip_reason",
+        "media",
     ],
 };
 
@@ -325,7 +328,15 @@ pub(crate) fn call_args(call: &CallRecord) -> Vec<Arg> {
         call.sip_status,
         call.sip_call_id.clone(),
         call.muted,
+        call.hangup_by,
+        call.sip_reason.clone(),
+        call.media.map(|media| media_text(&media)),
     ]
+}
+
+/// Numbers always have a JSON form.
+pub(crate) fn media_text(media: &MediaCounts) -> String {
+    serde_json::to_string(media).unwrap_or_default()
 }
 
 pub(crate) fn call(row: &AnyRow) -> Result<CallRecord> {
@@ -354,6 +365,14 @@ pub(crate) fn call(row: &AnyRow) -> Result<CallRecord> {
         sip_status: row.opt_small("sip_status")?,
         sip_call_id: row.opt_text("sip_call_id")?,
         muted: row.flag("muted")?,
+        hangup_by: row.opt_word("hangup_by")?,
+        sip_reason: row.opt_text("sip_reason")?,
+        media: match row.opt_text("media")? {
+            None => None,
+            Some(text) => {
+                Some(serde_json::from_str(&text).map_err(|error| corrupt("media", error))?)
+            }
+        },
     })
 }
 

@@ -328,6 +328,9 @@ pub(crate) fn call(n: u32, account: AccountSid) -> CallRecord {
         caller_name: None,
         reason: None,
         sip_status: None,
+        hangup_by: None,
+        sip_reason: None,
+        media: None,
         sip_call_id: None,
         muted: false,
     }

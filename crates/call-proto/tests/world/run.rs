@@ -192,6 +192,7 @@ impl Run {
                 record.ring_duration_s = end.ring_duration_s;
                 record.reason = Some(reason.to_owned());
                 record.sip_status = end.sip_status;
+                (record.hangup_by, record.sip_reason) = (Some(end.by), end.sip_reason);
             }
             Fact::Farewell { call, farewell } => {
                 self.farewells.insert(call, *farewell);
@@ -322,6 +323,19 @@ impl Run {
             Some(ring) => format!("{} {talk} s, rang {ring} s", record.status),
             None => format!("{} {talk} s", record.status),
         }
+    }
+
+    /// The last record of a party: who ended it, why, and what its far side said.
+    #[track_caller]
+    pub(crate) fn blame(&self, name: &str) -> String {
+        let record = self.record(name);
+        let by = record.hangup_by.map_or("nobody", |by| by.as_str());
+        let reason = record.reason.as_deref().unwrap_or_default();
+        let said = record.sip_reason.as_deref().unwrap_or_default();
+        let status = record.sip_status.map(|status| status.to_string());
+        let status = status.unwrap_or_default();
+        let text = format!("{by} {reason} {status} {said}");
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
     /// How many legs there were.

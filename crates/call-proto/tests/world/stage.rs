@@ -427,7 +427,8 @@ impl Stage {
             (Step::HangUp, State::Up) => {
                 self.run.note(self.now, &format!("{name}-> BYE"));
                 self.set_state(call, State::Over);
-                self.tell_leg(call, LegEvent::Bye { reason: None });
+                let reason = Some("Q.850;cause=16".to_owned());
+                self.tell_leg(call, LegEvent::Bye { reason });
             }
             _ => {}
         }
@@ -437,7 +438,7 @@ impl Stage {
         self.set_state(call, State::Over);
         let rejected = LegEvent::Rejected {
             status,
-            reason: String::new(),
+            reason: format!("words for {status}"),
             sip_call_id: format!("call of {}", self.name(call)),
             headers,
         };

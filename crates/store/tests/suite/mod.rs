@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use model::record::{CallRecord, Callback, Notification, Recording, StartedRecording};
-use model::{CallStatus, InstanceSid, RecordingSid, Timestamp};
+use model::record::{CallRecord, Callback, MediaCounts, Notification, Recording, StartedRecording};
+use model::{CallStatus, HangupBy, InstanceSid, RecordingSid, Timestamp};
 use store::{
     CallFilter, CallKey, CallUpdate, Change, NotificationFilter, RecordingFilter, RecordingKey,
     Scope, SecretKey, Sort, Store, StoreError, Window,
@@ -88,6 +88,13 @@ pub(crate) async fn a_leg_lives_once(db: &Database) {
         .await
         .unwrap();
     assert!(done.all_applied(), "{done:?}");
+    let counts = MediaCounts {
+        packets_in: 5,
+        wrong_source: 1,
+        ..MediaCounts::default()
+    };
+    // They come when the media is closed, after the end.
+    commit(&store, vec![Change::CallMedia { sid, counts }]).await;
     let expected = CallRecord {
         status: CallStatus::Completed,
         updated: Timestamp(30),
@@ -98,7 +105,10 @@ pub(crate) async fn a_leg_lives_once(db: &Database) {
         ring_duration_s: Some(3),
         answered_by: Some("bob".to_owned()),
         reason: Some("caller-hung-up".to_owned()),
+        hangup_by: Some(HangupBy::Caller),
         sip_status: Some(200),
+        sip_reason: Some("Q.850;cause=16".to_owned()),
+        media: Some(counts),
         sip_call_id: Some("abc@host".to_owned()),
         muted: true,
         ..call

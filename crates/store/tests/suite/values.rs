@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use model::HangupBy;
 use model::record::{
     Account, CallRecord, Callback, Client, Notification, Number, Organization, Recording,
     VoiceApplication,
@@ -104,6 +105,9 @@ pub(super) fn call(store: &Store, account: AccountSid, n: u32) -> CallRecord {
         caller_name: Some("Ann \"A\"".to_owned()),
         reason: None,
         sip_status: None,
+        hangup_by: None,
+        sip_reason: None,
+        media: None,
         sip_call_id: None,
         muted: false,
     }
@@ -117,7 +121,9 @@ pub(super) fn ended(sid: CallSid, at: i64) -> Change {
         duration_s: Some(if at == 2_000 { 9 } else { 7 }),
         ring_duration_s: None,
         reason: Some("caller-hung-up".to_owned()),
+        hangup_by: Some(HangupBy::Caller),
         sip_status: Some(200),
+        sip_reason: Some("Q.850;cause=16".to_owned()),
     }
 }
 
