@@ -25,8 +25,9 @@ Examples:
   PATCHCORD_FETCH__TIMEOUT_MS=3000 patchcord serve
   patchcord calls list
   patchcord calls show CA0123456789abcdef0123456789abcdef
+  patchcord doctor calls                           what is open, whose it is, what will become of it
 
-Exit codes: 0 ended as asked, 64 wrong usage or configuration, 70 anything else.";
+Exit codes: 0 ended as asked, 1 doctor found something, 64 wrong usage or configuration, 70 anything else.";
 
 /// What to do.
 #[derive(Subcommand)]
@@ -51,6 +52,24 @@ pub(crate) enum Task {
     /// Reads the database beside the server, whether it runs or not.
     #[command(subcommand)]
     Calls(CallsTask),
+    /// Look for what is wrong.
+    ///
+    /// Reads the database beside the server, whether it runs or not. Exit code 1 if something is.
+    #[command(subcommand)]
+    Doctor(DoctorTask),
+}
+
+/// What to look at.
+#[derive(Subcommand)]
+pub(crate) enum DoctorTask {
+    /// List the open calls: who runs each, since when, what it waits for, what will happen.
+    Calls {
+        /// Print them as JSON.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        data: DataFlags,
+    },
 }
 
 /// What to show about calls.

@@ -1,7 +1,7 @@
 //! The `patchcord` program: command line, configuration, log, and what runs.
 //!
 //! **Invariant: standard output carries answers only (the ready line, a ladder), the log goes to
-//! standard error, and the exit code is 0, 64 or 70 as `docs/operating.md` promises.** What happens
+//! standard error, and the exit code is 0, 1, 64 or 70 as `docs/operating.md` promises.** What happens
 //! in a call is left to the crates below.
 
 #![forbid(unsafe_code)]
@@ -10,6 +10,7 @@ mod calls;
 mod cli;
 mod config;
 mod demo;
+mod doctor;
 mod health;
 mod ladder;
 mod logging;
@@ -22,8 +23,10 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use clap::error::ErrorKind;
 
-use cli::{CallsTask, Cli, Task};
+use cli::{CallsTask, Cli, DoctorTask, Task};
 
+/// `doctor` found something.
+const SUSPICIOUS: u8 = 1;
 /// Bad usage or configuration (`EX_USAGE`).
 const USAGE: u8 = 64;
 /// Anything else that failed (`EX_SOFTWARE`).
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Task::Calls(CallsTask::Show { sid, json, data }) => answer(&data.into(), async |config| {
             calls::show(&config, &sid, json).await
         }),
+        Task::Doctor(DoctorTask::Calls { json, data }) => diagnose(&data.into(), json),
     }
 }
 
@@ -69,6 +73,24 @@ fn answer(
         Err(code) => return code,
     };
     exit(run(async { print(&work(config).await?) }))
+}
+
+/// Prints what is open; the exit code says whether something is wrong with it.
+fn diagnose(flags: &config::Flags, json: bool) -> ExitCode {
+    let config = match load(flags) {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    let mut suspicious = false;
+    let done = run(async {
+        let (text, found) = doctor::calls(&config, json).await?;
+        suspicious = found;
+        print(&text)
+    });
+    match done {
+        Ok(()) if suspicious => ExitCode::from(SUSPICIOUS),
+        other => exit(other),
+    }
 }
 
 fn print(text: &str) -> anyhow::Result<()> {

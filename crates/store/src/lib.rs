@@ -45,7 +45,7 @@ pub use filter::{
     RecordingFilter, RecordingKey, Rows, Scope, Sort, Window,
 };
 pub use first_start::{AdminSeed, FirstStart};
-pub use inspect::Inspect;
+pub use inspect::{Inspect, OpenCall};
 pub use secret::SecretKey;
 
 use crate::caches::Caches;

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use model::record::{CallRecord, StartedRecording};
-use model::{CallStatus, Direction, Timestamp};
+use model::{CallStatus, Direction, HangupBy, Timestamp};
 
 use crate::admin::Admin;
 use crate::rows;

@@ -6,12 +6,13 @@
 //! files. `just kill` repeats it at random instants.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use e2e::app::Request;
 use e2e::load::ua::Ua;
-use e2e::server::Options;
+use e2e::server::{Options, binary};
 use e2e::{App, Pitch, Reply, Server, wait};
 use serde_json::Value;
 
@@ -99,6 +100,12 @@ impl Scene {
         self.server.kill()?;
         self.ua.forget_unanswered();
         self.server.start_again()?;
+        self.check(safe)
+    }
+
+    /// Checks all there is to check after the restart; dialogs that were answered before `safe`
+    /// must have got BYE.
+    fn check(&mut self, safe: Instant) -> anyhow::Result<()> {
         wait::until("BYE in each dialog", SOON, || {
             self.ua.pump(Duration::from_millis(5)).ok()?;
             (self.ua.dialogs_since(safe) == 0).then_some(())
@@ -117,6 +124,16 @@ impl Scene {
             ensure!(events.len() == 1, "{call} has the events {events:?}");
         }
         self.recordings_are_listed()
+    }
+
+    /// What `patchcord doctor calls` says: its exit code and the number of open calls.
+    fn doctor(&self) -> anyhow::Result<(i32, usize)> {
+        let output = Command::new(binary())
+            .args(["doctor", "calls", "--json", "--data"])
+            .arg(self.server.data())
+            .output()?;
+        let open: Vec<Value> = serde_json::from_slice(&output.stdout)?;
+        Ok((output.status.code().unwrap_or(-1), open.len()))
     }
 
     /// Each file has a record, and each record a file.
@@ -204,7 +221,16 @@ fn a_killed_server_leaves_nothing_open() -> anyhow::Result<()> {
         (scene.ua.open_dialogs() == DIALOGS).then_some(())
     })?;
     scene.ua.pump(2 * ON_RECORD)?;
-    scene.survive()?;
+    let safe = Instant::now();
+    ensure!(scene.doctor()? == (0, DIALOGS + EACH), "all calls are fine");
+    scene.server.kill()?;
+    ensure!(
+        scene.doctor()? == (1, DIALOGS + EACH),
+        "their server is gone"
+    );
+    scene.server.start_again()?;
+    ensure!(scene.doctor()? == (0, 0), "no call is open");
+    scene.check(safe)?;
     let calls = all(&scene.server, "Calls", "calls")?;
     let lost = calls
         .iter()
