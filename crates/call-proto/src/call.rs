@@ -9,7 +9,7 @@ use model::record::CallRecord;
 use model::{AccountSid, CallSid, CallStatus, Direction, NumberSid, Timestamp};
 
 use crate::bridge::BridgeId;
-use crate::callback::{CallbackTarget, LegCallback};
+use crate::callback::{CallbackTarget, LegCallback, LegRecording};
 use crate::command::{Command, MediaCommand};
 use crate::context::{About, Context, Letter};
 use crate::dialect::Dialect;
@@ -58,6 +58,8 @@ pub(crate) struct Call {
     pub(crate) bridge: Option<BridgeId>,
     /// What of this leg is being recorded.
     pub(crate) recordings: Vec<OpenRecording>,
+    /// The last of them, for the callbacks of a leg that the API made.
+    pub(crate) recorded: Option<LegRecording>,
     /// The leg that was last connected by this one's script.
     pub(crate) outbound_child: Option<CallSid>,
     pub(crate) last_response: Option<LastResponse>,
@@ -93,6 +95,7 @@ impl Call {
             fork: None,
             bridge: None,
             recordings: Vec::new(),
+            recorded: None,
             outbound_child: None,
             last_response: None,
             last_headers: None,

@@ -1,7 +1,7 @@
 //! What applications are told while a call goes on: the number's status callback and the leg's.
 
 use model::record::Callback;
-use model::{AccountSid, CallStatus, HttpMethod, Timestamp};
+use model::{AccountSid, CallStatus, HttpMethod, RecordingSid, Timestamp};
 
 use serde::{Deserialize, Serialize};
 
@@ -48,15 +48,26 @@ pub(crate) fn wanted(callback: &LegCallback, dialect: Dialect, event: rcml::LegE
     }
 }
 
+/// The last recording of a leg that the API made.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct LegRecording {
+    pub(crate) sid: RecordingSid,
+    pub(crate) url: String,
+    pub(crate) started: Timestamp,
+    /// From its samples, once it is closed; before, the clock tells.
+    pub(crate) length_s: Option<i64>,
+}
+
 /// How a leg ended, for its last callback.
-pub(crate) struct LegEnd {
+pub(crate) struct LegEnd<'a> {
     pub(crate) status: CallStatus,
     pub(crate) at: Timestamp,
     pub(crate) talk_s: i64,
     pub(crate) sip_status: Option<u16>,
+    pub(crate) recording: Option<&'a LegRecording>,
 }
 
-impl LegEnd {
+impl LegEnd<'_> {
     /// Adds what `completed` tells.
     pub(crate) fn describe(&self, event_names: bool, sequence: i64, params: &mut Params) {
         let event = rcml::LegEvent::Completed;
@@ -64,6 +75,15 @@ impl LegEnd {
         params.push(("CallDuration".to_owned(), self.talk_s.to_string()));
         if let Some(status) = self.sip_status {
             params.push(("SipResponseCode".to_owned(), status.to_string()));
+        }
+        if let Some(recording) = self.recording {
+            let length_s = recording
+                .length_s
+                .unwrap_or_else(|| self.at.seconds_since(recording.started));
+            let mut add = |name: &str, value: String| params.push((name.to_owned(), value));
+            add("RecordingUrl", recording.url.clone());
+            add("RecordingSid", recording.sid.to_string());
+            add("RecordingDuration", length_s.to_string());
         }
         add_source(event_names, event, self.at, sequence, params);
     }
@@ -134,6 +154,7 @@ impl Call {
                 at: cx.now,
                 talk_s: self.talk_seconds(cx.now),
                 sip_status: self.sip_status,
+                recording: self.recorded.as_ref(),
             };
             end.describe(event_names, self.callbacks_queued, &mut params);
         } else {

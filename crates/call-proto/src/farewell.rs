@@ -9,7 +9,7 @@ use model::{EventSid, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::call::Call;
-use crate::callback::{CallbackTarget, LegEnd, wanted};
+use crate::callback::{CallbackTarget, LegEnd, LegRecording, wanted};
 use crate::context::Context;
 use crate::fact::Fact;
 use crate::params::Params;
@@ -31,10 +31,13 @@ struct Last {
     about: About,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 enum About {
     Number,
-    Leg { event_names: bool },
+    Leg {
+        event_names: bool,
+        recording: Option<LegRecording>,
+    },
 }
 
 impl Farewell {
@@ -55,11 +58,15 @@ impl Farewell {
                         }
                     }
                 }
-                About::Leg { event_names } => LegEnd {
+                About::Leg {
+                    event_names,
+                    recording,
+                } => LegEnd {
                     status: record.status,
                     at,
                     talk_s: talk_seconds(record, at),
                     sip_status: record.sip_status,
+                    recording: recording.as_ref(),
                 }
                 .describe(event_names, sequence, &mut params),
             }
@@ -126,6 +133,7 @@ impl Call {
                 params: self.leg_params(cx),
                 about: About::Leg {
                     event_names: self.dialect.leg_event_names,
+                    recording: self.recorded.clone(),
                 },
             });
         }

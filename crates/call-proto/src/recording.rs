@@ -5,9 +5,10 @@
 //! begins, so that the file of one that was given up or cut off is found again.
 
 use model::record::{Recording, StartedRecording};
-use model::{RecordingSid, Timestamp, error};
+use model::{Direction, RecordingSid, Timestamp, error};
 
 use crate::call::Call;
+use crate::callback::LegRecording;
 use crate::context::Context;
 use crate::fact::Fact;
 
@@ -29,6 +30,14 @@ impl Call {
             call: self.sid,
             created: cx.now,
         }));
+        if self.info.direction == Direction::OutboundApi {
+            self.recorded = Some(LegRecording {
+                sid,
+                url: (cx.settings.recording_address.0)(self.info.account, sid),
+                started: cx.now,
+                length_s: None,
+            });
+        }
         self.recordings.push(OpenRecording {
             sid,
             started: cx.now,
@@ -80,6 +89,14 @@ impl Call {
         };
         // Nothing was recorded: nothing is stored.
         let stored = duration_ms > 0;
+        if let Some(recorded) = self.recorded.take_if(|recorded| recorded.sid == sid)
+            && stored
+        {
+            self.recorded = Some(LegRecording {
+                length_s: Some(duration_ms / 1_000),
+                ..recorded
+            });
+        }
         if stored {
             cx.fact(Fact::Recorded(Recording {
                 sid,

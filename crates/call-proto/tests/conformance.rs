@@ -15,6 +15,7 @@ mod cases {
     mod action;
     mod authors;
     mod blame;
+    mod callback_tables;
     mod callbacks;
     mod delay;
     mod dial;

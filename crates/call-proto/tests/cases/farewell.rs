@@ -4,7 +4,7 @@ use call_proto::{Dialect, LegCallback, Target};
 use model::record::Callback;
 use model::{CallSid, EventSid};
 
-use crate::world::{Root, Run, World, callback_to, empty, phone};
+use crate::world::{Root, Run, World, callback_to, empty, phone, texts};
 
 const NUMBER: &str = "http://app/number";
 
@@ -76,6 +76,45 @@ fn a_call_of_the_api_has_one() {
         });
     }
     agree(&world.run(), 1);
+}
+
+/// So has its recording, open or closed when the leg ends.
+#[test]
+fn a_recorded_call_of_the_api_names_its_recording() {
+    for zed_hangs_up in [false, true] {
+        let document = "<Dial record=\"true\"><Number>+2000</Number></Dial>";
+        let zed = phone().rings(0.0).answers(1.0);
+        let other = phone().rings(0.0).answers(1.0);
+        let (zed, other) = if zed_hangs_up {
+            (zed.talks(5.0), other)
+        } else {
+            (zed, other.talks(4.0))
+        };
+        let mut world = World::api(Target::Sip("sip:zed@h".to_owned()), document)
+            .phone("zed", zed)
+            .phone("+2000", other);
+        world.closing_ms = Some(300);
+        if let Root::Api(call) = &mut world.root {
+            call.callback = Some(LegCallback {
+                target: callback_to("http://app/rest"),
+                events: None,
+            });
+        }
+        let run = world.run();
+        agree(&run, 1);
+        let recording = &run.recordings[0];
+        let completed = run.callbacks.last().expect("a callback");
+        assert_eq!(
+            texts(&completed.params, "RecordingSid"),
+            recording.sid.to_string()
+        );
+        assert_eq!(texts(&completed.params, "RecordingDuration"), "4");
+        let named = |callback: &&Callback| {
+            let mut names = callback.params.iter();
+            names.any(|(name, _)| name == "RecordingUrl")
+        };
+        assert_eq!(run.callbacks.iter().filter(named).count(), 1);
+    }
 }
 
 /// Nobody is told, so nothing is kept.
