@@ -40,9 +40,16 @@ pub struct Options {
     config: Option<String>,
     environment: Vec<(String, String)>,
     flags: Vec<(String, String)>,
+    survives_file_limit: bool,
 }
 
 impl Options {
+    /// A file that reaches the process's limit (`RLIMIT_FSIZE`) is a failed write, not its end.
+    pub fn survives_file_limit(mut self) -> Self {
+        self.survives_file_limit = true;
+        self
+    }
+
     /// Settings as the text of a TOML file.
     pub fn config(mut self, toml: &str) -> Self {
         self.config = Some(toml.to_owned());
@@ -108,7 +115,14 @@ impl Options {
     }
 
     fn spawn(&self, folder: &Path) -> anyhow::Result<(Process, PathBuf)> {
-        let mut command = Command::new(binary());
+        let mut command = if self.survives_file_limit {
+            let mut shell = Command::new("sh");
+            shell.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]);
+            shell.arg(binary());
+            shell
+        } else {
+            Command::new(binary())
+        };
         command.arg("serve");
         for flag in ["--http", "--sip", "--metrics"] {
             let given = self.flags.iter().find(|(name, _)| name == flag);
@@ -164,6 +178,20 @@ impl Server {
     pub fn kill(&mut self) -> anyhow::Result<()> {
         self.process.signal("KILL")?;
         self.process.finish(START)?;
+        Ok(())
+    }
+
+    /// Lets no file grow beyond `bytes` from now on (`unlimited` lifts that), as a full disk would.
+    ///
+    /// # Errors
+    /// If `prlimit` cannot be run.
+    pub fn limit_files(&self, bytes: &str) -> anyhow::Result<()> {
+        let status = Command::new("prlimit")
+            .arg("--pid")
+            .arg(self.process.id().to_string())
+            .arg(format!("--fsize={bytes}:"))
+            .status()?;
+        anyhow::ensure!(status.success(), "prlimit: {status}");
         Ok(())
     }
 
