@@ -16,6 +16,9 @@ use crate::{Change, Committed};
 /// How long delivered and dead callbacks are kept.
 const OUTBOX_MEMORY: Duration = Duration::from_secs(7 * 24 * 3600);
 
+/// How long a recording whose file is not found is looked for.
+const STARTED_MEMORY: Duration = Duration::from_secs(30 * 24 * 3600);
+
 /// What an operation needs to know of the process.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Context {
@@ -275,7 +278,7 @@ async fn recording(
     Ok(true)
 }
 
-/// Notes a sign of life and forgets old callbacks.
+/// Notes a sign of life, and forgets old callbacks and recordings that left no file.
 async fn alive(
     db: &mut AnyConnection,
     context: Context,
@@ -286,6 +289,12 @@ async fn alive(
     Sql::new(
         "DELETE FROM outbox WHERE state <> 'pending' AND created < $1",
         args![at - OUTBOX_MEMORY],
+    )
+    .execute(&mut *db)
+    .await?;
+    Sql::new(
+        "DELETE FROM started_recordings WHERE created < $1",
+        args![at - STARTED_MEMORY],
     )
     .execute(db)
     .await?;

@@ -495,6 +495,7 @@ pub(crate) async fn orphans_keep_what_must_be_told(db: &Database) {
     let before = db.open().await;
     let call = call(&before, account_sid(1), 1);
     let (sid, account) = (call.sid, call.account);
+    let start = now();
     let farewell = |text: &str| Change::CallFarewell {
         sid,
         farewell: text.to_owned(),
@@ -503,7 +504,7 @@ pub(crate) async fn orphans_keep_what_must_be_told(db: &Database) {
         sid: RecordingSid::from_bytes([n; 16]),
         account,
         call: sid,
-        created: Timestamp(i64::from(n)),
+        created: start + Duration::from_secs(u64::from(n)),
     };
     commit(
         &before,
@@ -539,6 +540,11 @@ pub(crate) async fn orphans_keep_what_must_be_told(db: &Database) {
     commit(&after, vec![Change::RecordingGone { sid: left[0].sid }]).await;
     let left = after.started_recordings(later).await.unwrap();
     assert_eq!(left, [started(3)]);
+    // Its file is not found for a month.
+    let at = start + Duration::from_secs(31 * 24 * 3600);
+    let instance = after.instance();
+    commit(&after, vec![Change::Alive { instance, at }]).await;
+    assert_eq!(after.started_recordings(later).await.unwrap(), []);
 }
 
 pub(crate) async fn orphans_are_closed_once(db: &Database) {
