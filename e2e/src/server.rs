@@ -195,11 +195,28 @@ impl Server {
         Ok(())
     }
 
+    /// Starts it again after it ended and kills it after this time, wherever it is by then.
+    ///
+    /// # Errors
+    /// If it cannot be started or does not end.
+    pub fn crash_while_starting(&mut self, after: Duration) -> anyhow::Result<()> {
+        self.keep_ports()?;
+        (self.process, _) = self.options.spawn(self.folder.path())?;
+        std::thread::sleep(after);
+        self.kill()
+    }
+
     /// Starts it again after it ended: same data, same ports.
     ///
     /// # Errors
     /// As [`Options::start`].
     pub fn start_again(&mut self) -> anyhow::Result<()> {
+        self.keep_ports()?;
+        (self.process, self.ready) = self.options.spawn_ready(self.folder.path())?;
+        Ok(())
+    }
+
+    fn keep_ports(&mut self) -> anyhow::Result<()> {
         let http = self.ready["http"].as_str().unwrap_or_default();
         let http = http.trim_start_matches("http://").to_owned();
         let sip = self.sip_udp()?.to_string();
@@ -208,7 +225,6 @@ impl Server {
             .into_iter()
             .map(|(name, value)| (name.to_owned(), value))
             .collect();
-        (self.process, self.ready) = self.options.spawn_ready(self.folder.path())?;
         Ok(())
     }
 

@@ -13,7 +13,7 @@ use anyhow::ensure;
 use e2e::app::Request;
 use e2e::load::ua::Ua;
 use e2e::server::{Options, binary};
-use e2e::{App, Pitch, Reply, Server, wait};
+use e2e::{App, Pitch, Reply, Server, ports, wait};
 use serde_json::Value;
 
 /// Calls of each kind.
@@ -60,8 +60,11 @@ impl Scene {
         let trunk = ua.local();
         let config =
             format!("[[trunk]]\nname = 'load'\nuri = '{trunk}'\naddresses = ['127.0.0.1']\n");
+        let address = || Ok::<_, anyhow::Error>(format!("127.0.0.1:{}", ports::lasting()?));
         let options = Options::default()
             .config(&config)
+            .flag("--http", &address()?)
+            .flag("--sip", &address()?)
             .variable("PATCHCORD_LOG__LEVEL", "info");
         let server = options.start()?;
         ua.connect(server.sip_udp()?);
@@ -94,11 +97,13 @@ impl Scene {
         Ok(())
     }
 
-    /// Kills the server, starts it again, and checks all there is to check.
-    fn survive(&mut self) -> anyhow::Result<()> {
+    /// Kills the server, and again so long after its next start, in the middle of the repair;
+    /// then checks all there is to check.
+    fn survive(&mut self, again: Duration) -> anyhow::Result<()> {
         let safe = Instant::now() - ON_RECORD;
         self.server.kill()?;
         self.ua.forget_unanswered();
+        self.server.crash_while_starting(again)?;
         self.server.start_again()?;
         self.check(safe)
     }
@@ -259,7 +264,7 @@ fn killed_at_any_instant() -> anyhow::Result<()> {
         scene.ring(instant)?;
         scene.ua.pump(instant.saturating_sub(start.elapsed()))?;
         scene
-            .survive()
+            .survive(Duration::from_millis(10 * round))
             .map_err(|error| error.context(format!("killed after {instant:?}")))?;
         eprintln!("round {round} of {rounds}: killed after {instant:?}");
     }
