@@ -97,6 +97,10 @@ soak calls="50000" rate="50": build-server
 # the soak as continuous integration runs it
 soak-smoke: (soak "2000" "50")
 
+# kill -9 at many instants of many calls; every record, callback, BYE and recording must follow
+kill rounds="20": build-server
+    PATCHCORD_KILLS={{ rounds }} cargo nextest run --locked --package e2e --profile long --run-ignored only -E 'test(/^kill::/)'
+
 # bridged calls with real RTP beside a bare relay loop in the same run
 bench-bridge *args:
     cargo build --locked --quiet --release --package patchcord
@@ -108,5 +112,5 @@ bench-calls *args:
     PATCHCORD_BIN={{ CARGO_TARGET_DIR }}/release/patchcord cargo run --locked --quiet --release --package e2e --bin bench-calls -- {{ args }}
 
 # what is too long for each change
-nightly: check test (fuzz-smoke "120") soak bench-bridge bench-calls
+nightly: check test (fuzz-smoke "120") kill soak bench-bridge bench-calls
     cargo deny --locked check advisories

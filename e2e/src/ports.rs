@@ -40,6 +40,24 @@ pub fn block(count: u16) -> anyhow::Result<u16> {
     bail!("no {count} free ports in a row");
 }
 
+/// A port that is free for UDP and TCP on 127.0.0.1 and that the system gives to nobody by itself,
+/// so that a server finds it free again after a restart.
+///
+/// # Errors
+/// If none is found in many tries.
+pub fn lasting() -> anyhow::Result<u16> {
+    for _ in 0..200 {
+        // Below the range for connections (32768 and up), above the ports of servers' media.
+        let port = rand::random_range(21_000..32_000);
+        let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+        if !given.contains(&port) && is_free(port) {
+            given.insert(port);
+            return Ok(port);
+        }
+    }
+    bail!("no port below those for connections is free");
+}
+
 fn is_free(port: u16) -> bool {
     UdpSocket::bind(("127.0.0.1", port)).is_ok() && TcpListener::bind(("127.0.0.1", port)).is_ok()
 }

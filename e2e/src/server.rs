@@ -31,6 +31,7 @@ pub struct Server {
     process: Process,
     folder: TempDir,
     ready: Value,
+    options: Options,
 }
 
 /// What a server is started with.
@@ -39,9 +40,16 @@ pub struct Options {
     config: Option<String>,
     environment: Vec<(String, String)>,
     flags: Vec<(String, String)>,
+    survives_file_limit: bool,
 }
 
 impl Options {
+    /// A file that reaches the process's limit (`RLIMIT_FSIZE`) is a failed write, not its end.
+    pub fn survives_file_limit(mut self) -> Self {
+        self.survives_file_limit = true;
+        self
+    }
+
     /// Settings as the text of a TOML file.
     pub fn config(mut self, toml: &str) -> Self {
         self.config = Some(toml.to_owned());
@@ -66,7 +74,17 @@ impl Options {
     /// If it ends or stays silent; says what it logged.
     pub fn start(self) -> anyhow::Result<Server> {
         let folder = tempfile::tempdir()?;
-        let (mut process, stdout) = self.spawn(folder.path())?;
+        let (process, ready) = self.spawn_ready(folder.path())?;
+        Ok(Server {
+            process,
+            folder,
+            ready,
+            options: self,
+        })
+    }
+
+    fn spawn_ready(&self, folder: &Path) -> anyhow::Result<(Process, Value)> {
+        let (mut process, stdout) = self.spawn(folder)?;
         let line = wait::until("ready line", START, || {
             let text = std::fs::read_to_string(&stdout).unwrap_or_default();
             let line = text
@@ -82,11 +100,7 @@ impl Options {
         if ready["ready"] != Value::Bool(true) {
             bail!("not ready: {line}");
         }
-        Ok(Server {
-            process,
-            folder,
-            ready,
-        })
+        Ok((process, ready))
     }
 
     /// Starts a server that is expected to refuse, and gives its exit status and standard error.
@@ -101,7 +115,14 @@ impl Options {
     }
 
     fn spawn(&self, folder: &Path) -> anyhow::Result<(Process, PathBuf)> {
-        let mut command = Command::new(binary());
+        let mut command = if self.survives_file_limit {
+            let mut shell = Command::new("sh");
+            shell.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]);
+            shell.arg(binary());
+            shell
+        } else {
+            Command::new(binary())
+        };
         command.arg("serve");
         for flag in ["--http", "--sip", "--metrics"] {
             let given = self.flags.iter().find(|(name, _)| name == flag);
@@ -148,6 +169,63 @@ impl Server {
     /// As [`Options::start`].
     pub fn start() -> anyhow::Result<Self> {
         Options::default().start()
+    }
+
+    /// Kills it as a crash would (`kill -9`).
+    ///
+    /// # Errors
+    /// If it does not end.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
+        self.process.signal("KILL")?;
+        self.process.finish(START)?;
+        Ok(())
+    }
+
+    /// Lets no file grow beyond `bytes` from now on (`unlimited` lifts that), as a full disk would.
+    ///
+    /// # Errors
+    /// If `prlimit` cannot be run.
+    pub fn limit_files(&self, bytes: &str) -> anyhow::Result<()> {
+        let status = Command::new("prlimit")
+            .arg("--pid")
+            .arg(self.process.id().to_string())
+            .arg(format!("--fsize={bytes}:"))
+            .status()?;
+        anyhow::ensure!(status.success(), "prlimit: {status}");
+        Ok(())
+    }
+
+    /// Starts it again after it ended and kills it after this time, wherever it is by then.
+    ///
+    /// # Errors
+    /// If it cannot be started or does not end.
+    pub fn crash_while_starting(&mut self, after: Duration) -> anyhow::Result<()> {
+        self.keep_ports()?;
+        (self.process, _) = self.options.spawn(self.folder.path())?;
+        std::thread::sleep(after);
+        self.kill()
+    }
+
+    /// Starts it again after it ended: same data, same ports.
+    ///
+    /// # Errors
+    /// As [`Options::start`].
+    pub fn start_again(&mut self) -> anyhow::Result<()> {
+        self.keep_ports()?;
+        (self.process, self.ready) = self.options.spawn_ready(self.folder.path())?;
+        Ok(())
+    }
+
+    fn keep_ports(&mut self) -> anyhow::Result<()> {
+        let http = self.ready["http"].as_str().unwrap_or_default();
+        let http = http.trim_start_matches("http://").to_owned();
+        let sip = self.sip_udp()?.to_string();
+        let flags = [("--http", http), ("--sip", sip)];
+        self.options.flags = flags
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect();
+        Ok(())
     }
 
     /// The ready line.

@@ -11,8 +11,13 @@ pub trait Calls: Send + Sync + 'static {
     /// as soon as they are kept.
     async fn create(&self, new: NewCall) -> Result<Vec<CallRecord>, CreateError>;
 
-    /// Changes a live call; returns its record as it was before the change.
-    async fn modify(&self, sid: CallSid, modify: Modify) -> Result<CallRecord, ModifyError>;
+    /// Changes a live call with addresses that `author` wrote; returns its record as it was before the change.
+    async fn modify(
+        &self,
+        sid: CallSid,
+        author: AccountSid,
+        modify: Modify,
+    ) -> Result<CallRecord, ModifyError>;
 }
 
 /// A call to set up.
@@ -20,6 +25,8 @@ pub trait Calls: Send + Sync + 'static {
 pub struct NewCall {
     /// Account it runs under.
     pub account: AccountSid,
+    /// Account whose credentials were sent: it wrote the addresses.
+    pub author: AccountSid,
     /// Caller: a number, a name or a SIP address.
     pub from: String,
     /// Callee without the `?headers` tail: `client:NAME`, a SIP address or a number.

@@ -220,6 +220,12 @@ pub fn repair(file_bytes: u64) -> Option<[u8; HEADER_LEN]> {
     Some(header(u32::try_from(data_bytes).unwrap_or(u32::MAX - 37)))
 }
 
+/// Length of a recording in milliseconds, from the length of its file in bytes.
+pub fn recorded_ms(file_bytes: u64) -> u64 {
+    let samples = file_bytes.saturating_sub(HEADER_LEN as u64) / 2;
+    samples * 1_000 / u64::from(RATE)
+}
+
 /// Encodes 8 kHz mono samples as a whole file.
 pub fn encode(samples: &[i16]) -> Vec<u8> {
     let data_bytes = u32::try_from(samples.len() * 2).unwrap_or(u32::MAX);

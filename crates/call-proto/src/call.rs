@@ -9,12 +9,13 @@ use model::record::CallRecord;
 use model::{AccountSid, CallSid, CallStatus, Direction, NumberSid, Timestamp};
 
 use crate::bridge::{BridgeId, Ended};
-use crate::callback::{CallbackTarget, LegCallback};
+use crate::callback::{CallbackTarget, LegCallback, LegRecording};
 use crate::command::{Command, MediaCommand};
 use crate::context::{About, Context, Letter};
 use crate::dialect::Dialect;
 use crate::event::{DigitWay, Event, Headers};
 use crate::fact::{CallEnd, Fact, Reason};
+use crate::farewell::Farewell;
 use crate::fork::{ForkId, LastResponse, LegOver};
 use crate::interpreter::{Run, Told};
 use crate::leg::Leg;
@@ -59,11 +60,15 @@ pub(crate) struct Call {
     pub(crate) bridge: Option<BridgeId>,
     /// What of this leg is being recorded.
     pub(crate) recordings: Vec<OpenRecording>,
+    /// The last of them, for the callbacks of a leg that the API made.
+    pub(crate) recorded: Option<LegRecording>,
     /// The leg that was last connected by this one's script.
     pub(crate) outbound_child: Option<CallSid>,
     pub(crate) last_response: Option<LastResponse>,
     pub(crate) last_headers: Option<Headers>,
     pub(crate) sip_status: Option<u16>,
+    /// What the far side said about the end.
+    pub(crate) sip_reason: Option<String>,
     pub(crate) number_callback: Option<CallbackTarget>,
     pub(crate) leg_callback: Option<LegCallback>,
     pub(crate) callbacks_queued: i64,
@@ -74,6 +79,8 @@ pub(crate) struct Call {
     pub(crate) send_digits: Option<String>,
     /// What was said about the documents of the call.
     pub(crate) told_findings: Told,
+    /// The farewell on record.
+    pub(crate) farewell: Option<Farewell>,
     forgotten: bool,
 }
 
@@ -96,10 +103,12 @@ impl Call {
             fork: None,
             bridge: None,
             recordings: Vec::new(),
+            recorded: None,
             outbound_child: None,
             last_response: None,
             last_headers: None,
             sip_status: None,
+            sip_reason: None,
             number_callback: None,
             leg_callback: None,
             callbacks_queued: 0,
@@ -107,6 +116,7 @@ impl Call {
             digit_way: None,
             send_digits: None,
             told_findings: Told::default(),
+            farewell: None,
             forgotten: false,
         }
     }
@@ -118,6 +128,7 @@ impl Call {
             Event::Fetched { req, result } => self.handle_fetched(req, result, cx),
             Event::Audio { req, result } => self.handle_audio(req, result, cx),
             Event::Modify(modify) => self.handle_modify(modify, cx),
+            Event::NotRecorded => self.not_recorded(cx),
             Event::Shutdown => self.shut_down(cx),
             // Belongs to a fork; the family sees to it.
             Event::Resolved { .. } => {}
@@ -144,6 +155,7 @@ impl Call {
     /// At the end of a step, when no bridge needs the endpoint any more: closes the media of a
     /// leg that has ended, and asks the shell to forget the call once it is over.
     pub(crate) fn settle(&mut self, cx: &mut Context) {
+        self.keep_farewell(cx);
         if self.ended.is_some() && self.media_open {
             self.media_open = false;
             cx.media(self.sid, MediaCommand::Close);
@@ -178,9 +190,12 @@ impl Call {
             forwarded_from: info.forwarded_from.clone(),
             caller_name: info.caller_name.clone(),
             reason: None,
+            hangup_by: None,
             sip_status: None,
+            sip_reason: None,
             sip_call_id: info.sip_call_id.clone(),
             muted: false,
+            media: None,
         }
     }
 
@@ -221,7 +236,9 @@ impl Call {
             duration_s: self.talk_seconds(cx.now),
             ring_duration_s: ring,
             reason,
+            by: reason.by(self.info.direction),
             sip_status: self.sip_status,
+            sip_reason: self.sip_reason.take(),
         };
         cx.fact(Fact::Ended {
             call: self.sid,
@@ -274,6 +291,26 @@ impl Call {
             line: (line > 0).then_some(line),
             ..self.about(self.run.as_ref().and_then(Run::url))
         }
+    }
+
+    /// Nobody may hear of a call that is not on record: not the caller, the callee or an
+    /// application.
+    fn not_recorded(&mut self, cx: &mut Context) {
+        match self.leg {
+            Leg::Alerting { .. } => self.reject(503, None, cx),
+            Leg::Opening(_) => self.sip_status = Some(503),
+            // It went on, so it is on record.
+            Leg::Answering { .. }
+            | Leg::AwaitingAck { .. }
+            | Leg::Calling
+            | Leg::Up
+            | Leg::Over => return,
+        }
+        if let Some(run) = &mut self.run {
+            run.abandon();
+        }
+        (self.number_callback, self.leg_callback) = (None, None);
+        self.finish(CallStatus::Failed, Reason::NotRecorded, cx);
     }
 
     fn shut_down(&mut self, cx: &mut Context) {

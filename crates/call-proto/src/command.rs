@@ -1,6 +1,6 @@
 //! What a call family asks of the world. The shell carries each command out and decides nothing.
 
-use model::{CallSid, HttpMethod, RecordingSid};
+use model::{AccountSid, CallSid, HttpMethod, RecordingSid};
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Clip, Headers, PlayId, Req, Route, Via};
@@ -52,6 +52,8 @@ pub enum Command {
         req: Req,
         /// Absolute address.
         url: String,
+        /// Account that wrote the address: its rights count when the address is asked.
+        author: AccountSid,
     },
     /// To the SIP side of the leg.
     Leg(LegCommand),
@@ -83,6 +85,8 @@ pub struct FetchRequest {
     pub method: HttpMethod,
     /// Parameters in order.
     pub params: Vec<(String, String)>,
+    /// Account that wrote the address: its rights count when the address is asked.
+    pub author: AccountSid,
 }
 
 /// To the SIP side of a leg.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use model::record::MediaCounts;
 use model::{AccountSid, HttpMethod, RecordingSid};
 use serde::{Deserialize, Serialize};
 
@@ -57,6 +58,9 @@ pub enum Event {
     Media(MediaEvent),
     /// From the API.
     Modify(Modify),
+    /// The record of this call could not be kept, so the call does not exist: the commands that
+    /// followed its [`Fact::Created`](crate::Fact::Created) in the same step were not carried out.
+    NotRecorded,
     /// The server stops now: end this call.
     Shutdown,
 }
@@ -265,15 +269,8 @@ pub enum MediaEvent {
         /// For people.
         reason: String,
     },
-    /// Final counters of the endpoint, for the trace.
-    Closed {
-        /// RTP packets received.
-        packets_in: u64,
-        /// RTP packets sent.
-        packets_out: u64,
-        /// Packets that never came.
-        lost: u64,
-    },
+    /// Final counters of the endpoint, for the trace; the shell keeps them with the record.
+    Closed(MediaCounts),
 }
 
 /// A change asked for by the API.
@@ -290,9 +287,7 @@ pub enum Modify {
 /// A new run for a live call.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Redirect {
-    /// Account the run belongs to.
-    pub account: AccountSid,
-    /// First document.
+    /// First document; its author wrote the other addresses too.
     pub document: Document,
     /// Told each status.
     pub status_callback: Option<(String, HttpMethod)>,
@@ -307,6 +302,19 @@ pub struct Document {
     pub url: String,
     /// Method.
     pub method: HttpMethod,
+    /// Account that wrote the address: its rights count when the address is asked.
+    pub author: AccountSid,
     /// Asked when the first fails.
-    pub fallback: Option<(String, HttpMethod)>,
+    pub fallback: Option<Fallback>,
+}
+
+/// Where a document comes from when the first cannot be had.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Fallback {
+    /// Absolute address.
+    pub url: String,
+    /// Method.
+    pub method: HttpMethod,
+    /// Account that wrote the address; an application's owner may differ from the number's.
+    pub author: AccountSid,
 }

@@ -1,7 +1,9 @@
 //! Facts: what must be true in the records before anybody can act on it.
 
-use model::record::{CallRecord, Callback, Notification, Recording};
-use model::{CallSid, CallStatus, Timestamp};
+use model::record::{CallRecord, Callback, Notification, Recording, StartedRecording};
+use model::{CallSid, CallStatus, Direction, HangupBy, Timestamp};
+
+use crate::farewell::Farewell;
 
 /// One durable change.
 #[derive(Clone, PartialEq, Debug)]
@@ -33,6 +35,15 @@ pub enum Fact {
         /// How.
         end: CallEnd,
     },
+    /// What applications must be told if the leg ends without us; replaces the one before.
+    Farewell {
+        /// The leg.
+        call: CallSid,
+        /// To be kept with its record.
+        farewell: Box<Farewell>,
+    },
+    /// A recording is about to begin.
+    RecordingStarted(StartedRecording),
     /// A recording is complete.
     Recorded(Recording),
     /// The owner of the account is told about a problem.
@@ -54,8 +65,12 @@ pub struct CallEnd {
     pub ring_duration_s: Option<i64>,
     /// Why, as one word.
     pub reason: Reason,
+    /// Who ended it.
+    pub by: HangupBy,
     /// SIP status that ended it, if one did.
     pub sip_status: Option<u16>,
+    /// What the far side said about it.
+    pub sip_reason: Option<String>,
 }
 
 macro_rules! reasons {
@@ -121,6 +136,40 @@ reasons! {
     Lost = "connection-lost",
     /// Documents redirected in a circle.
     RedirectLoop = "redirect-loop",
+    /// Its record could not be kept.
+    NotRecorded = "not-recorded",
     /// The server was stopped.
     Shutdown = "shutdown",
+}
+
+impl Reason {
+    /// Who ended a leg of this direction for this reason.
+    #[must_use]
+    pub const fn by(self, direction: Direction) -> HangupBy {
+        let (far_side, other_party) = match direction {
+            Direction::Inbound => (HangupBy::Caller, HangupBy::Callee),
+            // Its script dialled the other party.
+            Direction::OutboundApi => (HangupBy::Callee, HangupBy::Callee),
+            Direction::OutboundDial => (HangupBy::Callee, HangupBy::Caller),
+        };
+        match self {
+            Self::HungUp | Self::Busy | Self::Refused => far_side,
+            Self::PartnerHungUp => other_party,
+            Self::CallerCanceled | Self::ParentGone => HangupBy::Caller,
+            Self::DocumentEnd | Self::Hangup | Self::Rejected => HangupBy::Application,
+            Self::Api => HangupBy::Api,
+            Self::NoAck | Self::Lost | Self::MediaSilence => HangupBy::Network,
+            Self::NoAnswer
+            | Self::LostRace
+            | Self::TimeLimit
+            | Self::DocumentFetch
+            | Self::DocumentParse
+            | Self::DocumentNotFound
+            | Self::AudioFailed
+            | Self::MediaRefused
+            | Self::RedirectLoop
+            | Self::NotRecorded
+            | Self::Shutdown => HangupBy::Platform,
+        }
+    }
 }

@@ -229,6 +229,7 @@ impl Family {
             | Event::Leg(_)
             | Event::Media(_)
             | Event::Modify(_)
+            | Event::NotRecorded
             | Event::Shutdown) => {
                 if let Some(call) = self.calls.get_mut(&call) {
                     call.handle(event, &mut self.cx);
@@ -471,7 +472,7 @@ impl Family {
             }
         }
         if let (Some(sid), Some(caller)) = (plan.recording, self.calls.get_mut(&caller)) {
-            caller.recording_starts(sid, &self.cx);
+            caller.recording_starts(sid, &mut self.cx);
         }
         self.bridges.insert(id, Bridge::new(id, plan, &mut self.cx));
         let keys = self.calls.get_mut(&callee);

@@ -120,6 +120,7 @@ impl Call {
                 headers,
             } => {
                 cx.trace(self.sid, Lane::Sip, "refused", &reason);
+                self.sip_reason = Some(reason).filter(|words| !words.is_empty());
                 self.info.sip_call_id = Some(sip_call_id.clone());
                 self.last_headers = Some(headers.clone());
                 self.last_response = Some(LastResponse {
@@ -139,7 +140,10 @@ impl Call {
             LegEvent::NoAck => {
                 self.finish(CallStatus::Failed, Reason::NoAck, cx);
             }
-            LegEvent::Bye { .. } => self.far_side_hung_up(cx),
+            LegEvent::Bye { reason } => {
+                self.sip_reason = reason;
+                self.far_side_hung_up(cx);
+            }
             LegEvent::Info { content_type, body } => self.info(&content_type, &body, cx),
             LegEvent::ByeDone => {}
             LegEvent::Reinvite { sdp } => self.reinvited(sdp, cx),
@@ -174,7 +178,7 @@ impl Call {
             MediaEvent::RecordFailed { recording, reason } => {
                 self.record_failed(recording, &reason, cx);
             }
-            MediaEvent::Heard | MediaEvent::Closed { .. } => {} // For the trace alone.
+            MediaEvent::Heard | MediaEvent::Closed(_) => {} // For the trace alone.
         }
     }
 

@@ -18,6 +18,7 @@ mod dialect;
 mod event;
 mod fact;
 mod family;
+mod farewell;
 mod fork;
 mod interpreter;
 pub mod journal;
@@ -37,10 +38,11 @@ pub use command::{
 pub use context::{RecordingAddress, Settings};
 pub use dialect::Dialect;
 pub use event::{
-    AudioFailure, Clip, DigitWay, Document, Event, FetchFailure, Fetched, Headers, LegEvent,
-    MediaEvent, Modify, PlayId, Redirect, Req, Route, Unreachable, Via,
+    AudioFailure, Clip, DigitWay, Document, Event, Fallback, FetchFailure, Fetched, Headers,
+    LegEvent, MediaEvent, Modify, PlayId, Redirect, Req, Route, Unreachable, Via,
 };
 pub use fact::{CallEnd, Fact, Reason};
 pub use family::{Family, Inbound, OutboundApi, Script};
+pub use farewell::Farewell;
 pub use lint::lint;
-pub use trace::{Entry, Lane, Way};
+pub use trace::{Entry, Lane, Way, counts_text};

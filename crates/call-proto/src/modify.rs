@@ -83,9 +83,13 @@ impl Call {
             });
         }
         self.detach_run(cx);
-        self.number_callback = redirect
-            .status_callback
-            .map(|(url, method)| CallbackTarget { url, method });
+        let author = redirect.document.author;
+        let told = |(url, method)| CallbackTarget {
+            url,
+            method,
+            author,
+        };
+        self.number_callback = redirect.status_callback.map(told);
         self.told_status = Some(self.status);
         self.start_document(redirect.document, cx);
         if waits {

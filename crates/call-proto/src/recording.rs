@@ -1,12 +1,14 @@
 //! Recordings of a leg, from the first sample to the closed file.
 //!
 //! **Invariant: a recording leaves the list once: closed, failed, or given up.** A leg is not
-//! forgotten before; a `<Dial>` that names its recording waits for that.
+//! forgotten before; a `<Dial>` that names its recording waits for that. Each is on record before it
+//! begins, so that the file of one that was given up or cut off is found again.
 
-use model::record::Recording;
-use model::{RecordingSid, Timestamp, error};
+use model::record::{Recording, StartedRecording};
+use model::{Direction, RecordingSid, Timestamp, error};
 
 use crate::call::Call;
+use crate::callback::LegRecording;
 use crate::context::Context;
 use crate::fact::Fact;
 
@@ -21,7 +23,21 @@ pub(crate) struct OpenRecording {
 
 impl Call {
     /// The media side records from now on.
-    pub(crate) fn recording_starts(&mut self, sid: RecordingSid, cx: &Context) {
+    pub(crate) fn recording_starts(&mut self, sid: RecordingSid, cx: &mut Context) {
+        cx.fact(Fact::RecordingStarted(StartedRecording {
+            sid,
+            account: self.info.account,
+            call: self.sid,
+            created: cx.now,
+        }));
+        if self.info.direction == Direction::OutboundApi {
+            self.recorded = Some(LegRecording {
+                sid,
+                url: (cx.settings.recording_address.0)(self.info.account, sid),
+                started: cx.now,
+                length_s: None,
+            });
+        }
         self.recordings.push(OpenRecording {
             sid,
             started: cx.now,
@@ -73,6 +89,14 @@ impl Call {
         };
         // Nothing was recorded: nothing is stored.
         let stored = duration_ms > 0;
+        if let Some(recorded) = self.recorded.take_if(|recorded| recorded.sid == sid)
+            && stored
+        {
+            self.recorded = Some(LegRecording {
+                length_s: Some(duration_ms / 1_000),
+                ..recorded
+            });
+        }
         if stored {
             cx.fact(Fact::Recorded(Recording {
                 sid,

@@ -181,6 +181,7 @@ fn to_number(
         method: number
             .status_callback_method
             .unwrap_or(model::HttpMethod::Post),
+        author: number.account,
     });
     Decision::Run(Box::new(Run {
         account: by.map_or(number.account, |client| client.account),

@@ -3,6 +3,7 @@
 //! The trace may lose entries under load and hides secrets; records never depend on it.
 
 use model::address::{redacted, redacted_sip};
+use model::record::MediaCounts;
 use model::{CallSid, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -107,6 +108,11 @@ pub(crate) fn of_event(at: Timestamp, call: CallSid, event: &Event) -> Option<En
             (Lane::Media, what, detail)
         }
         Event::Modify(_) => return None,
+        Event::NotRecorded => (
+            Lane::Fact,
+            "not recorded".to_owned(),
+            "the record cannot be written; the call is refused".to_owned(),
+        ),
         Event::Shutdown => (Lane::Api, "shutdown".to_owned(), String::new()),
     };
     Some(Entry {
@@ -160,15 +166,26 @@ fn of_media_event(event: &MediaEvent) -> (String, String) {
         }
         // Which key stays untold: it may be part of a PIN.
         MediaEvent::Digit { way, .. } => ("key".to_owned(), way.as_str().to_owned()),
-        MediaEvent::Closed {
-            packets_in,
-            packets_out,
-            lost,
-        } => (
-            "closed".to_owned(),
-            format!("packets in {packets_in} out {packets_out} lost {lost}"),
-        ),
+        MediaEvent::Closed(counts) => ("closed".to_owned(), counts_text(counts)),
     }
+}
+
+/// Counters of a leg, for people.
+#[must_use]
+pub fn counts_text(counts: &MediaCounts) -> String {
+    let mut text = format!(
+        "packets in {} out {} lost {}",
+        counts.packets_in, counts.packets_out, counts.lost
+    );
+    let rest = [
+        ("jitter us", counts.jitter_us),
+        ("transcoded", counts.transcoded),
+        ("wrong source", counts.wrong_source),
+    ];
+    for (name, count) in rest.into_iter().filter(|(_, count)| *count > 0) {
+        text.push_str(&format!(" {name} {count}"));
+    }
+    text
 }
 
 /// The entry for something that goes out; `None` for what says nothing to people.

@@ -13,9 +13,13 @@ mod world;
 
 mod cases {
     mod action;
+    mod authors;
+    mod blame;
+    mod callback_tables;
     mod callbacks;
     mod delay;
     mod dial;
+    mod farewell;
     mod fetch;
     mod findings;
     mod gather;
@@ -24,5 +28,6 @@ mod cases {
     mod modify;
     mod several;
     mod tables;
+    mod unrecorded;
     mod verbs;
 }

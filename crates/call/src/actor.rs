@@ -6,7 +6,7 @@
 //! as an input. **Invariant: the task ends when the family is finished, and takes everything it
 //! opened with it.**
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,9 +16,10 @@ use call_proto::{
     LegCommand, MediaCommand, MediaEvent, Req, Route, Sound, Unreachable, Way,
 };
 use media::{Control, EndpointId, PlayId, RecordingId, Report, Session};
-use model::{AccountSid, CallSid, RecordingSid, Timestamp};
+use model::record::MediaCounts;
+use model::{CallSid, RecordingSid, Timestamp};
 use sip::LegId;
-use store::Change;
+use store::{CallUpdate, Change};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tracing::{Instrument, debug, error, info, info_span, warn};
@@ -26,6 +27,7 @@ use webhook::CookieJar;
 
 use crate::engine::Shared;
 use crate::live::Inbox;
+use crate::records::{Kept, Pen};
 use crate::resolve::Peers;
 use crate::traces::Trace;
 use crate::{facts, now, resolve, sip_side};
@@ -59,8 +61,6 @@ pub(crate) struct Start {
     pub(crate) inbound: Option<(CallSid, LegId, std::net::IpAddr)>,
     /// Where the routes of the first legs lead.
     pub(crate) peers: Peers,
-    /// Account whose rights count when applications are asked.
-    pub(crate) owner: AccountSid,
     /// Root, for the trace and the log.
     pub(crate) root: CallSid,
     /// Told when the first facts are committed.
@@ -70,7 +70,6 @@ pub(crate) struct Start {
 struct Actor {
     shared: Arc<Shared>,
     family: Recorder,
-    owner: AccountSid,
     root: CallSid,
     inbox: Inbox,
     sip_events: sip::LegEvents,
@@ -88,6 +87,11 @@ struct Actor {
     jobs: JoinSet<()>,
     trace: Trace,
     committed: Option<tokio::sync::oneshot::Sender<()>>,
+    pen: Pen,
+    /// Counters that are not on record yet.
+    closed: Vec<Change>,
+    /// Some of its facts had to wait.
+    late: bool,
 }
 
 /// Runs a family to its end. The caller has counted it in.
@@ -104,7 +108,6 @@ async fn run(shared: Arc<Shared>, start: Start) {
     let mut actor = Actor {
         shared: Arc::clone(&shared),
         family: start.family,
-        owner: start.owner,
         root: start.root,
         inbox,
         sip_events,
@@ -121,6 +124,9 @@ async fn run(shared: Arc<Shared>, start: Start) {
         jobs: JoinSet::new(),
         trace: Trace::default(),
         committed: start.committed,
+        pen: shared.records.pen(),
+        closed: Vec::new(),
+        late: false,
     };
     if let Some((call, leg, _)) = start.inbound {
         actor.add(call, leg);
@@ -129,6 +135,10 @@ async fn run(shared: Arc<Shared>, start: Start) {
         actor.carry_out().await;
         if actor.family.family().is_finished() {
             break;
+        }
+        // The answer of an outbound leg comes right behind its dialog and takes it along.
+        if from_sip.is_empty() {
+            actor.keep_the_rest().await;
         }
         let wake = actor.family.family().poll_timeout();
         tokio::select! {
@@ -170,7 +180,12 @@ fn log(fact: &Fact) {
             seconds = end.duration_s,
             "call ended"
         ),
-        Fact::Ringing { .. } | Fact::Recorded { .. } | Fact::Notified(_) | Fact::Callback(_) => {}
+        Fact::Ringing { .. }
+        | Fact::Farewell { .. }
+        | Fact::RecordingStarted(_)
+        | Fact::Recorded(_)
+        | Fact::Notified(_)
+        | Fact::Callback(_) => {}
     }
 }
 
@@ -234,6 +249,9 @@ impl Actor {
             return;
         };
         if let Some(event) = self.media_event(report) {
+            if let MediaEvent::Closed(counts) = event {
+                self.closed.push(Change::CallMedia { sid: call, counts });
+            }
             self.family.handle(call, Event::Media(event), now());
         }
     }
@@ -274,8 +292,18 @@ impl Actor {
                 self.keep_journal();
                 return;
             }
+            let mut refused = BTreeSet::new();
             for Addressed { call, command } in commands {
-                self.command(call, command).await;
+                match command {
+                    Command::Commit(facts) => refused = self.commit(facts).await,
+                    Command::Trace(entry) => self.trace(entry),
+                    // It is not on record: nobody may hear of it.
+                    _ if refused.contains(&call) => {}
+                    command => self.command(call, command),
+                }
+            }
+            for call in refused {
+                self.family.handle(call, Event::NotRecorded, now());
             }
         }
     }
@@ -289,9 +317,9 @@ impl Actor {
         }
     }
 
-    async fn command(&mut self, call: CallSid, command: Command) {
+    fn command(&mut self, call: CallSid, command: Command) {
         match command {
-            Command::Commit(facts) => self.commit(facts).await,
+            Command::Commit(_) | Command::Trace(_) => {} // Carried out by the caller.
             Command::Resolve { req, targets } => self.resolve(call, req, targets),
             Command::Fetch { req, request } => self.fetch(call, req, request),
             Command::Speak {
@@ -309,41 +337,68 @@ impl Actor {
                     crate::audio::speak(&shared, text, voice, language).await
                 });
             }
-            Command::Load { req, url } => {
+            Command::Load { req, url, author } => {
                 let shared = Arc::clone(&self.shared);
-                let owner = self.owner;
                 let Some(jar) = self.leg(call).map(|leg| leg.jar.clone()) else {
                     return;
                 };
                 self.audio_job(call, req, async move {
-                    crate::audio::load(&shared, owner, &url, &jar).await
+                    crate::audio::load(&shared, author, &url, &jar).await
                 });
             }
             Command::Leg(command) => self.leg_command(call, command),
             Command::Media(command) => self.media_command(call, command),
-            Command::Trace(entry) => {
-                debug!(call.sid = %entry.call, lane = ?entry.lane, way = ?entry.way, "{} {}", entry.what, entry.detail);
-                self.trace.add(entry);
-            }
             Command::Forget => self.shared.live.remove(call),
         }
     }
 
-    async fn commit(&mut self, facts: Vec<Fact>) {
+    fn trace(&mut self, entry: Entry) {
+        debug!(call.sid = %entry.call, lane = ?entry.lane, way = ?entry.way, "{} {}", entry.what, entry.detail);
+        self.trace.add(entry);
+    }
+
+    /// Makes facts durable; names the legs whose records cannot be kept.
+    async fn commit(&mut self, facts: Vec<Fact>) -> BTreeSet<CallSid> {
         facts.iter().for_each(log);
-        let (changes, callbacks) = facts::changes(facts, &mut self.dialogs);
-        match self.shared.parts.store.commit(changes).await {
-            Ok(_) => {
-                for callback in callbacks {
-                    self.shared.parts.callbacks.deliver(callback);
+        let changes = facts::changes(facts, &mut self.dialogs);
+        let refused = match self.pen.write(changes).await {
+            Kept::Now => BTreeSet::new(),
+            Kept::Late(refused) => {
+                if !std::mem::replace(&mut self.late, true) {
+                    let detail = "the disk takes no writes; they follow later";
+                    self.note(self.root, Lane::Fact, "records wait", detail);
                 }
+                refused
             }
-            // The call goes on: people talk. What is lost is said once, here.
-            Err(error) => error!(%error, "facts of a call could not be stored"),
-        }
-        if let Some(committed) = self.committed.take() {
+            Kept::Never(refused) => refused,
+        };
+        // Dropping it tells whoever waits that there is no call.
+        if let Some(committed) = self.committed.take()
+            && refused.is_empty()
+        {
             let _ = committed.send(());
         }
+        refused
+    }
+
+    /// Keeps the dialogs that no answer took along (their far sides must get a BYE after a
+    /// crash), and the counters of media that are closed.
+    async fn keep_the_rest(&mut self) {
+        if self.dialogs.is_empty() && self.closed.is_empty() {
+            return;
+        }
+        let update = |(sid, dialog)| {
+            Change::CallUpdated(Box::new(CallUpdate {
+                sid,
+                at: now(),
+                muted: None,
+                sip_call_id: None,
+                dialog: Some(dialog),
+            }))
+        };
+        let dialogs = std::mem::take(&mut self.dialogs).into_iter().map(update);
+        let closed = std::mem::take(&mut self.closed);
+        self.pen.write(dialogs.chain(closed).collect()).await;
     }
 
     fn resolve(&mut self, call: CallSid, req: Req, targets: Vec<call_proto::Target>) {
@@ -376,9 +431,8 @@ impl Actor {
         let Some(jar) = self.leg(call).map(|leg| leg.jar.clone()) else {
             return;
         };
-        let owner = self.owner;
         self.jobs.spawn(async move {
-            let result = crate::audio::document(&shared, owner, request, jar).await;
+            let result = crate::audio::document(&shared, request, jar).await;
             let _ = inbox.send(Input::Event(call, Event::Fetched { req, result }));
         });
     }
@@ -569,11 +623,7 @@ impl Actor {
                 recording: *self.recordings.get(&recording)?,
                 reason,
             },
-            Report::Closed { stats } => MediaEvent::Closed {
-                packets_in: stats.packets_in,
-                packets_out: stats.packets_out,
-                lost: stats.lost,
-            },
+            Report::Closed { stats } => MediaEvent::Closed(counts_of(&stats)),
         })
     }
 
@@ -598,12 +648,11 @@ impl Actor {
             };
             if let Report::Closed { stats } = report {
                 open -= 1;
-                if let Some(call) = self.calls_of_endpoints.get(&endpoint).copied() {
-                    let counts = format!(
-                        "packets in {} out {} lost {}",
-                        stats.packets_in, stats.packets_out, stats.lost
-                    );
-                    self.note(call, Lane::Media, "closed", &counts);
+                if let Some(sid) = self.calls_of_endpoints.get(&endpoint).copied() {
+                    let counts = counts_of(&stats);
+                    let text = call_proto::counts_text(&counts);
+                    self.note(sid, Lane::Media, "closed", &text);
+                    self.closed.push(Change::CallMedia { sid, counts });
                 }
             }
         }
@@ -613,17 +662,25 @@ impl Actor {
         for call in self.legs.keys() {
             self.shared.live.remove(*call);
         }
+        let mut changes = std::mem::take(&mut self.closed);
         match self.trace.pack() {
-            Ok(blob) => {
-                let change = Change::Trace {
-                    call: self.root,
-                    blob,
-                };
-                if let Err(error) = self.shared.parts.store.commit(vec![change]).await {
-                    warn!(%error, "the trace of a call could not be stored");
-                }
-            }
+            Ok(blob) => changes.push(Change::Trace {
+                call: self.root,
+                blob,
+            }),
             Err(error) => warn!(%error, "the trace of a call could not be packed"),
         }
+        self.pen.write(changes).await;
+    }
+}
+
+fn counts_of(stats: &media::Stats) -> MediaCounts {
+    MediaCounts {
+        packets_in: stats.packets_in,
+        packets_out: stats.packets_out,
+        lost: stats.lost,
+        jitter_us: u64::try_from(stats.jitter.as_micros()).unwrap_or(u64::MAX),
+        transcoded: stats.transcoded,
+        wrong_source: stats.wrong_source,
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use call_proto::journal::Recorder;
 use call_proto::routing::{self, Caller, Decision, Lookups, Refusal};
-use call_proto::{Dialect, Document, Inbound, Script};
+use call_proto::{Dialect, Document, Fallback, Inbound, Script};
 use model::record::{Client, Notification, Number, VoiceApplication};
 use model::{AccountStatus, HttpMethod, NotificationSid, number};
 use sip::{HeaderList, IncomingCall, LegCommand};
@@ -36,7 +36,7 @@ pub(crate) async fn admit(shared: Arc<Shared>, call: IncomingCall) {
         Decision::Refuse(refusal) => refused(&shared, &call, refusal).await,
         Decision::Run(run) => {
             let owner = run.owner;
-            let Some(document) = document(&shared, &run.voice).await else {
+            let Some(document) = document(&shared, owner, &run.voice).await else {
                 let refusal = Refusal {
                     sip_status: 404,
                     code: model::error::NO_APPLICATION,
@@ -53,7 +53,6 @@ pub(crate) async fn admit(shared: Arc<Shared>, call: IncomingCall) {
                 &lookups,
                 Admitted {
                     account: run.account,
-                    owner,
                     number: run.number,
                     script,
                     status_callback,
@@ -75,7 +74,6 @@ pub(crate) async fn admit(shared: Arc<Shared>, call: IncomingCall) {
                 &lookups,
                 Admitted {
                     account,
-                    owner: account,
                     number: None,
                     script,
                     status_callback: None,
@@ -87,7 +85,6 @@ pub(crate) async fn admit(shared: Arc<Shared>, call: IncomingCall) {
 
 struct Admitted {
     account: model::AccountSid,
-    owner: model::AccountSid,
     number: Option<model::NumberSid>,
     script: Script,
     status_callback: Option<call_proto::CallbackTarget>,
@@ -126,7 +123,6 @@ fn start(shared: &Arc<Shared>, call: IncomingCall, lookups: &Lookups, admitted: 
             family,
             inbound: Some((root, call.leg, call.source.ip())),
             peers: Peers::new(),
-            owner: admitted.owner,
             root,
             committed: None,
         },
@@ -236,16 +232,23 @@ fn pattern_matches(pattern: &str, dialled: &str) -> bool {
 }
 
 /// The first document of a run; `None` if nothing says where it is.
-async fn document(shared: &Shared, voice: &VoiceApplication) -> Option<Document> {
-    let url = match voice.application {
+async fn document(
+    shared: &Shared,
+    owner: model::AccountSid,
+    voice: &VoiceApplication,
+) -> Option<Document> {
+    let (url, author) = match voice.application {
         Some(sid) => match shared.parts.store.application(sid).await {
-            Ok(application) => application?.rcml_url.clone()?,
+            Ok(application) => {
+                let application = application?;
+                (application.rcml_url.clone()?, application.account)
+            }
             Err(error) => {
                 warn!(%error, "an application could not be looked up");
                 return None;
             }
         },
-        None => voice.url.clone()?,
+        None => (voice.url.clone()?, owner),
     };
     let absolute = |url: &str| webhook::resolve(&shared.config.public_base, url).ok();
     let fallback = voice.fallback_url.as_deref().and_then(absolute);
@@ -253,7 +256,12 @@ async fn document(shared: &Shared, voice: &VoiceApplication) -> Option<Document>
     Some(Document {
         url: absolute(&url).unwrap_or(url),
         method: voice.method.unwrap_or(HttpMethod::Post),
-        fallback: fallback.map(|url| (url, fallback_method)),
+        author,
+        fallback: fallback.map(|url| Fallback {
+            url,
+            method: fallback_method,
+            author: owner,
+        }),
     })
 }
 

@@ -12,7 +12,6 @@ use crate::engine::Shared;
 /// Asks an application for a document.
 pub(crate) async fn document(
     shared: &Shared,
-    owner: AccountSid,
     request: FetchRequest,
     jar: CookieJar,
 ) -> Result<Fetched, FetchFailure> {
@@ -20,11 +19,11 @@ pub(crate) async fn document(
     http.params = request.params;
     http.jar = jar;
     http.policy = AddressPolicy {
-        private_ok: shared.private_ok(owner),
+        private_ok: shared.private_ok(request.author),
     };
     http.stamp = Some(Stamp {
         event: EventSid::new(crate::now(), rand::random()),
-        secrets: crate::outbox::secrets(&shared.parts.store, owner).await,
+        secrets: crate::outbox::secrets(&shared.parts.store, request.author).await,
     });
     http.kind = BodyKind::Document;
     let fetched = shared
@@ -51,14 +50,14 @@ fn fetch_failure(error: &FetchError) -> FetchFailure {
 /// Gets a sound file, as 8 kHz samples.
 pub(crate) async fn load(
     shared: &Shared,
-    owner: AccountSid,
+    author: AccountSid,
     url: &str,
     jar: &CookieJar,
 ) -> Result<Arc<[i16]>, AudioFailure> {
     let policy = AddressPolicy {
-        private_ok: shared.private_ok(owner),
+        private_ok: shared.private_ok(author),
     };
-    let account = owner.to_string();
+    let account = author.to_string();
     let bytes = shared
         .parts
         .sounds

@@ -28,7 +28,7 @@ pub struct NewCall {
     pub target: Target,
     /// Headers for the INVITE.
     pub headers: Vec<(String, String)>,
-    /// Runs when it is answered.
+    /// Runs when it is answered; its author wrote the callback's address too.
     pub document: Document,
     /// Told of each leg's events, and which.
     pub callback: Option<(String, HttpMethod, Vec<rcml::LegEvent>)>,
@@ -76,7 +76,11 @@ impl Engine {
         }
         shared.started.fetch_add(1, Ordering::Relaxed);
         let callback = new.callback.map(|(url, method, events)| LegCallback {
-            target: CallbackTarget { url, method },
+            target: CallbackTarget {
+                url,
+                method,
+                author: new.document.author,
+            },
             events: Some(events),
         });
         let outbound = OutboundApi {
@@ -101,16 +105,15 @@ impl Engine {
                 family,
                 inbound: None,
                 peers,
-                owner: new.account,
                 root,
                 committed: Some(committed),
             },
         );
         done.await.map_err(|_| CreateError::Store)?;
-        self.records(&legs).await
+        self.records_of(&legs).await
     }
 
-    async fn records(&self, legs: &[CallSid]) -> Result<Vec<CallRecord>, CreateError> {
+    async fn records_of(&self, legs: &[CallSid]) -> Result<Vec<CallRecord>, CreateError> {
         let mut records = Vec::with_capacity(legs.len());
         for leg in legs {
             match self.shared.parts.store.call(*leg).await {

@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use webhook::{Callbacks, Fetcher, MediaCache};
 
 use crate::live::Live;
+use crate::records::Records;
 
 /// What the operator decided about calls.
 #[derive(Clone, Debug)]
@@ -66,6 +67,8 @@ pub struct Stats {
     pub started: u64,
     /// Inbound calls that were refused before anything ran.
     pub refused: u64,
+    /// Commits of calls that wait because the disk takes no writes.
+    pub records_waiting: u64,
 }
 
 pub(crate) struct Shared {
@@ -73,6 +76,7 @@ pub(crate) struct Shared {
     pub(crate) settings: Arc<Settings>,
     pub(crate) parts: Parts,
     pub(crate) live: Live,
+    pub(crate) records: Arc<Records>,
     pub(crate) ringback: Arc<[i16]>,
     next_endpoint: AtomicU64,
     pub(crate) started: AtomicU64,
@@ -84,9 +88,9 @@ impl Shared {
         EndpointId(self.next_endpoint.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Whether an account's addresses may be private ones.
-    pub(crate) fn private_ok(&self, owner: AccountSid) -> bool {
-        self.config.allow_private || owner == self.config.administrator
+    /// Whether the addresses that an account wrote may be private ones.
+    pub(crate) fn private_ok(&self, author: AccountSid) -> bool {
+        self.config.allow_private || author == self.config.administrator
     }
 
     /// Host part for From on legs to phones: where the SIP side is reached.
@@ -132,11 +136,17 @@ impl Engine {
             null_strings: config.null_strings,
             recording_wait: Duration::from_secs(5),
         });
+        let callbacks = parts.callbacks.clone();
+        let records = Records::new(
+            Arc::new(parts.store.clone()),
+            Arc::new(move |callback| callbacks.deliver(callback)),
+        );
         let shared = Arc::new(Shared {
             config,
             settings,
             parts,
             live: Live::default(),
+            records,
             ringback: ::audio::tone::ringback_us(),
             next_endpoint: AtomicU64::new(1),
             started: AtomicU64::new(0),
@@ -160,6 +170,7 @@ impl Engine {
             live: self.shared.live.families() as u64,
             started: self.shared.started.load(Ordering::Relaxed),
             refused: self.shared.refused.load(Ordering::Relaxed),
+            records_waiting: self.shared.records.waiting() as u64,
         }
     }
 
@@ -179,6 +190,13 @@ impl Engine {
     pub async fn idle(&self) {
         while self.shared.live.families() > 0 {
             self.shared.live.changed().await;
+        }
+    }
+
+    /// Waits until no fact waits for the disk.
+    pub async fn recorded(&self) {
+        while self.shared.records.waiting() > 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 

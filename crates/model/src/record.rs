@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     AccountSid, AccountStatus, ApplicationSid, CallSid, CallStatus, ClientSid, Direction, EventSid,
-    HttpMethod, InstanceSid, NotificationSid, NumberSid, OrganizationSid, RecordingSid, Timestamp,
+    HangupBy, HttpMethod, InstanceSid, NotificationSid, NumberSid, OrganizationSid, RecordingSid,
+    Timestamp,
 };
 
 /// A tenant: owns a SIP domain, which is also the digest realm of its clients.
@@ -189,12 +190,36 @@ pub struct CallRecord {
     pub caller_name: Option<String>,
     /// Why it ended, as one word or short text: `caller-hung-up`, `callee-hung-up`, `document-end`, `timeout` …
     pub reason: Option<String>,
+    /// Who ended it.
+    pub hangup_by: Option<HangupBy>,
     /// Final SIP status that ended it, if there was one.
     pub sip_status: Option<u16>,
+    /// What the far side said about the end: the Reason header of its BYE, or the words of its
+    /// refusal.
+    pub sip_reason: Option<String>,
     /// SIP Call-ID of the leg.
     pub sip_call_id: Option<String>,
     /// Whether it is muted.
     pub muted: bool,
+    /// What its media counted, once that is closed; never after a crash.
+    pub media: Option<MediaCounts>,
+}
+
+/// Counters of the media of a leg, from open to close.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct MediaCounts {
+    /// RTP packets received.
+    pub packets_in: u64,
+    /// RTP packets sent.
+    pub packets_out: u64,
+    /// Packets that should have come and did not.
+    pub lost: u64,
+    /// Interarrival jitter at the end, in microseconds (RFC 3550 §6.4.1).
+    pub jitter_us: u64,
+    /// Packets converted from another codec on their way to the far side.
+    pub transcoded: u64,
+    /// Datagrams from an address that may not speak here.
+    pub wrong_source: u64,
 }
 
 /// A recording.
@@ -214,6 +239,19 @@ pub struct Recording {
     pub created: Timestamp,
     /// When it was last written.
     pub updated: Timestamp,
+}
+
+/// A recording whose file is not complete, or was not when the server last knew.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartedRecording {
+    /// Identifier; the file is named after it.
+    pub sid: RecordingSid,
+    /// Owner.
+    pub account: AccountSid,
+    /// Leg it belongs to.
+    pub call: CallSid,
+    /// When it was started.
+    pub created: Timestamp,
 }
 
 /// A problem told to the owner of an account.
@@ -250,6 +288,8 @@ pub struct Callback {
     pub event: EventSid,
     /// Owner.
     pub account: AccountSid,
+    /// Account that wrote the address: its rights count when the address is asked.
+    pub author: AccountSid,
     /// Leg whose callbacks keep their order among each other.
     pub call: CallSid,
     /// Position among the callbacks of the call.

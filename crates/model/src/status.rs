@@ -98,6 +98,24 @@ words!(
 );
 
 words!(
+    /// Who ended a call leg.
+    HangupBy {
+        /// The party that called.
+        Caller = "caller",
+        /// The party that was called.
+        Callee = "callee",
+        /// The document that ran.
+        Application = "application",
+        /// A request of the API.
+        Api = "api",
+        /// This server: a limit, a failure here, a stop.
+        Platform = "platform",
+        /// The way to the far side broke.
+        Network = "network",
+    }
+);
+
+words!(
     /// State of an account.
     AccountStatus {
         /// May do everything.

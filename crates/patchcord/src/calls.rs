@@ -172,8 +172,18 @@ fn line(call: &CallRecord) -> String {
         .reason
         .as_deref()
         .map_or_else(String::new, |reason| format!(" ({reason})"));
+    let by = call
+        .hangup_by
+        .map_or_else(String::new, |by| format!(" by {by}"));
+    let said = call
+        .sip_reason
+        .as_deref()
+        .map_or_else(String::new, |said| format!(" \"{said}\""));
+    let media = call.media.as_ref().map_or_else(String::new, |counts| {
+        format!("  [{}]", call_proto::counts_text(counts))
+    });
     format!(
-        "{}  {}  {} -> {}  {}  {}{seconds}{reason}\n",
+        "{}  {}  {} -> {}  {}  {}{seconds}{reason}{by}{said}{media}\n",
         call.created.iso8601(),
         call.sid,
         call.from,

@@ -30,12 +30,12 @@ Examples:
   patchcord calls list
   patchcord calls show CA0123456789abcdef0123456789abcdef
   patchcord test examples                          rehearse every script in a folder
-  patchcord webhooks replay --state dead
-
   patchcord lint welcome.xml
+  patchcord webhooks replay --state dead
+  patchcord doctor calls                           what is open, whose it is, what will become of it
 
-Exit codes: 0 ended as asked, 1 a test failed, or lint or replay found something, 64 wrong usage,
-configuration or script, 70 anything else.";
+Exit codes: 0 ended as asked, 1 a test failed, or lint, replay or doctor found something, 64 wrong
+usage, configuration or script, 70 anything else.";
 
 /// What to do.
 #[derive(Subcommand)]
@@ -100,6 +100,24 @@ pub(crate) enum Task {
         /// standard input
         #[arg(value_name = "CA…|FILE|-")]
         source: String,
+        #[command(flatten)]
+        data: DataFlags,
+    },
+    /// Look for what is wrong.
+    ///
+    /// Reads the database beside the server, whether it runs or not. Exit code 1 if something is.
+    #[command(subcommand)]
+    Doctor(DoctorTask),
+}
+
+/// What to look at.
+#[derive(Subcommand)]
+pub(crate) enum DoctorTask {
+    /// List the open calls: who runs each, since when, what it waits for, what will happen.
+    Calls {
+        /// Print them as JSON.
+        #[arg(long)]
+        json: bool,
         #[command(flatten)]
         data: DataFlags,
     },

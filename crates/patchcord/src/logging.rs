@@ -12,6 +12,9 @@ pub(crate) fn start(settings: &Log) {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(settings.level.filter())
         .with_writer(io::stderr)
+        // It would tell them on standard error too, and panic when that fails: a full disk below
+        // the log must not end calls.
+        .log_internal_errors(false)
         .with_ansi(io::stderr().is_terminal());
     match settings.format {
         LogFormat::Human => builder.init(),

@@ -10,6 +10,7 @@ mod calls;
 mod cli;
 mod config;
 mod demo;
+mod doctor;
 mod health;
 mod ladder;
 mod lint;
@@ -26,9 +27,9 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use clap::error::ErrorKind;
 
-use cli::{CallsTask, Cli, Task, TestFlags, WebhooksTask};
+use cli::{CallsTask, Cli, DoctorTask, Task, TestFlags, WebhooksTask};
 
-/// What was looked for is not so: a document has findings, a replay differs.
+/// What was looked for is not so: a document has findings, a replay differs, a call is suspicious.
 const FOUND: u8 = 1;
 /// Bad usage or configuration (`EX_USAGE`).
 const USAGE: u8 = 64;
@@ -99,6 +100,7 @@ fn main() -> ExitCode {
                 webhooks::replay(&config, event.as_deref(), &which).await
             })
         }
+        Task::Doctor(DoctorTask::Calls { json, data }) => diagnose(&data.into(), json),
     }
 }
 
@@ -163,6 +165,24 @@ fn test(order: &test::Order) -> ExitCode {
     match print(&outcome.text) {
         Ok(()) => outcome.code,
         Err(error) => exit(Err(error)),
+    }
+}
+
+/// Prints what is open; the exit code says whether something is wrong with it.
+fn diagnose(flags: &config::Flags, json: bool) -> ExitCode {
+    let config = match load(flags) {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    let mut suspicious = false;
+    let done = run(async {
+        let (text, found) = doctor::calls(&config, json).await?;
+        suspicious = found;
+        print(&text)
+    });
+    match done {
+        Ok(()) if suspicious => ExitCode::from(FOUND),
+        other => exit(other),
     }
 }
 

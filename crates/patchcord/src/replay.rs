@@ -141,6 +141,7 @@ mod tests {
             recording_wait: Duration::from_secs(5),
         });
         let document = Document {
+            author: AccountSid::from_bytes([2; 16]),
             url: "http://app/v".to_owned(),
             method: HttpMethod::Post,
             fallback: None,

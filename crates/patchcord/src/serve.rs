@@ -31,6 +31,8 @@ use crate::shutdown::{self, Stage};
 
 /// How long calls get to end after the second signal.
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(5);
+/// How long facts get to be written while the disk takes no writes.
+const RECORD_PATIENCE: Duration = Duration::from_secs(3);
 /// How long callbacks get to be delivered when nothing else is left; the rest wait in the outbox.
 const CALLBACK_PATIENCE: Duration = Duration::from_secs(3);
 
@@ -99,14 +101,9 @@ pub(crate) async fn start(mut config: Config, stages: watch::Receiver<Stage>) ->
     let store = parts::store(&config).await?;
     let administrator = files::first_start(&config, &store).await?;
     files::keep_domain(&mut config, &store, administrator.organization).await?;
-    let recovered = media::recover(&files::recordings(&config.server.data))
-        .context("cannot repair the recordings of an earlier run")?;
-    if !recovered.is_empty() {
-        info!(
-            recordings = recovered.len(),
-            "completed recordings that an earlier run left open"
-        );
-    }
+    let recordings = files::recordings(&config.server.data);
+    media::recover(&recordings).context("cannot repair the recordings of an earlier run")?;
+    repair::record_files(&store, &recordings).await?;
     let media = parts::media(&config)?;
     let fetcher = parts::fetcher(&config)?;
     let callbacks = parts::callbacks(&config, &store, &fetcher, administrator.sid);
@@ -215,6 +212,10 @@ fn metrics_of(engine: &Engine, callbacks: &Callbacks, media: &MediaPlane) -> Met
         refused,
     );
     add_callbacks(&metrics, callbacks);
+    let of = engine.clone();
+    let late = move || of.stats().records_waiting as f64;
+    let help = "Commits of calls that wait because the disk takes no writes.";
+    metrics.add("patchcord_records_waiting", Kind::Gauge, help, late);
     let of = media.clone();
     let endpoints = move || of.counts().endpoints as f64;
     let help = "Media endpoints that are open.";
@@ -314,6 +315,12 @@ impl Running {
             .is_err()
         {
             warn!("some calls did not end in time; they are closed at the next start");
+        }
+        if tokio::time::timeout(RECORD_PATIENCE, self.engine.recorded())
+            .await
+            .is_err()
+        {
+            warn!("the disk takes no writes: calls on record are closed at the next start");
         }
         if tokio::time::timeout(CALLBACK_PATIENCE, self.callbacks.drained())
             .await

@@ -148,6 +148,7 @@ mod tests {
     fn shows_what_happened_without_secrets() {
         let dead = Delivery {
             callback: Callback {
+                author: AccountSid::from_bytes([2; 16]),
                 event: EventSid::from_bytes([1; 16]),
                 account: AccountSid::from_bytes([2; 16]),
                 call: CallSid::from_bytes([3; 16]),

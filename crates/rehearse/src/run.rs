@@ -118,7 +118,12 @@ impl Run {
             Fact::Ringing { call, .. } | Fact::Answered { call, .. } | Fact::Ended { call, .. } => {
                 *call
             }
-            Fact::Created(_) | Fact::Recorded(_) | Fact::Notified(_) | Fact::Callback(_) => return,
+            Fact::Created(_)
+            | Fact::Farewell { .. }
+            | Fact::RecordingStarted(_)
+            | Fact::Recorded(_)
+            | Fact::Notified(_)
+            | Fact::Callback(_) => return,
         };
         let Some(number) = self.numbers.get(&call) else {
             return;
@@ -142,7 +147,12 @@ impl Run {
                 record.reason = Some(end.reason.as_str().to_owned());
                 record.sip_status = end.sip_status;
             }
-            Fact::Created(_) | Fact::Recorded(_) | Fact::Notified(_) | Fact::Callback(_) => {}
+            Fact::Created(_)
+            | Fact::Farewell { .. }
+            | Fact::RecordingStarted(_)
+            | Fact::Recorded(_)
+            | Fact::Notified(_)
+            | Fact::Callback(_) => {}
         }
     }
 }

@@ -33,7 +33,7 @@ const START: Timestamp = Timestamp::from_millis(1_767_225_600_000);
 /// More inputs than this are an endless loop.
 const MAX_INPUTS: u64 = 100_000;
 /// The account that everything belongs to.
-const ACCOUNT: AccountSid = AccountSid::from_bytes([0xac; 16]);
+pub(crate) const ACCOUNT: AccountSid = AccountSid::from_bytes([0xac; 16]);
 
 /// Rehearses a script.
 #[must_use]
@@ -219,6 +219,7 @@ fn callback(script: &Script) -> Option<CallbackTarget> {
     Some(CallbackTarget {
         url,
         method: HttpMethod::Post,
+        author: ACCOUNT,
     })
 }
 

@@ -17,6 +17,9 @@ use crate::{Change, Committed};
 /// How long delivered and dead callbacks are kept.
 const OUTBOX_MEMORY: Duration = Duration::from_secs(7 * 24 * 3600);
 
+/// How long a recording whose file is not found is looked for.
+const STARTED_MEMORY: Duration = Duration::from_secs(30 * 24 * 3600);
+
 /// What an operation needs to know of the process.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Context {
@@ -57,6 +60,10 @@ async fn change(
         Change::Recording(row) => recording(db, context, change, row).await,
         Change::Alive { at, .. } => alive(db, context, change, *at).await,
         Change::CallbackQueued(callback) if lost.contains(&callback.call) => Ok(false),
+        Change::CallbackQueued(_) => {
+            statement(context, change).execute(db).await?;
+            Ok(true) // It waits, from this attempt or from one before.
+        }
         Change::CallEnded { sid, .. } => {
             let first = statement(context, change).execute(db).await? > 0;
             if !first {
@@ -74,7 +81,10 @@ async fn change(
         Change::CallRinging { .. }
         | Change::CallAnswered { .. }
         | Change::CallUpdated(_)
-        | Change::CallbackQueued(_)
+        | Change::CallFarewell { .. }
+        | Change::CallMedia { .. }
+        | Change::RecordingStarted(_)
+        | Change::RecordingGone { .. }
         | Change::CallbackDone { .. }
         | Change::CallbackRetry { .. }
         | Change::Registered { .. }
@@ -149,6 +159,10 @@ fn statement(context: Context, change: &Change) -> Sql {
                 update.dialog.clone()
             ],
         ),
+        Change::CallFarewell { sid, farewell } => Sql::new(
+            "UPDATE calls SET farewell = $2 WHERE sid = $1 AND ended IS NULL",
+            args![*sid, farewell.as_str()],
+        ),
         Change::CallEnded {
             sid,
             status,
@@ -156,10 +170,13 @@ fn statement(context: Context, change: &Change) -> Sql {
             duration_s,
             ring_duration_s,
             reason,
+            hangup_by,
             sip_status,
+            sip_reason,
         } => Sql::new(
             "UPDATE calls SET status = $2, updated = $3, ended = $3, duration_s = $4, \
-             ring_duration_s = COALESCE($5, ring_duration_s), reason = $6, sip_status = $7 \
+             ring_duration_s = COALESCE($5, ring_duration_s), reason = $6, sip_status = $7, \
+             hangup_by = $10, sip_reason = $11 \
              WHERE sid = $1 AND instance = $8 \
              AND (ended IS NULL OR ($9 = 1 AND ended = $3 AND status = $2))",
             args![
@@ -171,12 +188,18 @@ fn statement(context: Context, change: &Change) -> Sql {
                 reason.clone(),
                 *sip_status,
                 context.instance,
-                context.repeated
+                context.repeated,
+                *hangup_by,
+                sip_reason.clone()
             ],
+        ),
+        Change::CallMedia { sid, counts } => Sql::new(
+            "UPDATE calls SET media = $2 WHERE sid = $1",
+            args![*sid, rows::media_text(counts)],
         ),
         Change::OrphanClosed(call) => Sql::new(
             "UPDATE calls SET status = $2, updated = $3, ended = $4, duration_s = $5, \
-             ring_duration_s = $6, reason = $7 \
+             ring_duration_s = $6, reason = $7, hangup_by = $9 \
              WHERE sid = $1 AND instance = $8 AND ended IS NULL",
             args![
                 call.sid,
@@ -186,9 +209,15 @@ fn statement(context: Context, change: &Change) -> Sql {
                 call.duration_s,
                 call.ring_duration_s,
                 call.reason.clone(),
-                call.instance
+                call.instance,
+                call.hangup_by
             ],
         ),
+        Change::RecordingStarted(started) => {
+            let args = rows::started_recording_args(started, context.instance);
+            rows::STARTED_RECORDINGS.insert_once(args)
+        }
+        Change::RecordingGone { sid } => rows::STARTED_RECORDINGS.delete(*sid),
         Change::Recording(recording) => {
             rows::RECORDINGS.insert_once(rows::recording_args(recording))
         }
@@ -260,23 +289,27 @@ async fn inserted(
     Ok(new)
 }
 
-/// Inserts a recording or replaces it.
+/// Inserts a recording or replaces it; it is complete, so nothing is left to repair.
 async fn recording(
     db: &mut AnyConnection,
     context: Context,
     change: &Change,
     recording: &Recording,
 ) -> sqlx::Result<bool> {
-    if !inserted(db, context, change, recording.account, "recordings").await? {
+    if !inserted(&mut *db, context, change, recording.account, "recordings").await? {
         rows::RECORDINGS
             .update(rows::recording_args(recording))
-            .execute(db)
+            .execute(&mut *db)
             .await?;
     }
+    rows::STARTED_RECORDINGS
+        .delete(recording.sid)
+        .execute(db)
+        .await?;
     Ok(true)
 }
 
-/// Notes a sign of life and forgets old callbacks.
+/// Notes a sign of life, and forgets old callbacks and recordings that left no file.
 async fn alive(
     db: &mut AnyConnection,
     context: Context,
@@ -287,6 +320,12 @@ async fn alive(
     Sql::new(
         "DELETE FROM outbox WHERE state <> 'pending' AND created < $1",
         args![at - OUTBOX_MEMORY],
+    )
+    .execute(&mut *db)
+    .await?;
+    Sql::new(
+        "DELETE FROM started_recordings WHERE created < $1",
+        args![at - STARTED_MEMORY],
     )
     .execute(db)
     .await?;

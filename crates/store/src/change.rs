@@ -1,7 +1,9 @@
 //! Facts to be kept: what one commit is made of.
 
-use model::record::{CallRecord, Callback, Notification, Recording};
-use model::{CallSid, CallStatus, EventSid, InstanceSid, OrganizationSid, Timestamp};
+use model::record::{CallRecord, Callback, MediaCounts, Notification, Recording, StartedRecording};
+use model::{
+    CallSid, CallStatus, EventSid, HangupBy, InstanceSid, OrganizationSid, RecordingSid, Timestamp,
+};
 
 use crate::DeliveryFilter;
 
@@ -36,6 +38,14 @@ pub enum Change {
     },
     /// Properties of a live leg changed.
     CallUpdated(Box<CallUpdate>),
+    /// What applications must be told when the leg is closed after a crash, as the call engine
+    /// writes it; replaces the one before.
+    CallFarewell {
+        /// Leg.
+        sid: CallSid,
+        /// Opaque here.
+        farewell: String,
+    },
     /// A leg ended. Applied only to a leg of this instance that has not ended. If it does not
     /// apply, callbacks of that leg that follow in the same commit are left out too, so a leg
     /// ends once and tells so once.
@@ -52,13 +62,31 @@ pub enum Change {
         ring_duration_s: Option<i64>,
         /// Why.
         reason: Option<String>,
+        /// Who ended it.
+        hangup_by: Option<HangupBy>,
         /// Final SIP status, if there was one.
         sip_status: Option<u16>,
+        /// What the far side said about the end.
+        sip_reason: Option<String>,
+    },
+    /// The media of a leg is closed.
+    CallMedia {
+        /// Leg.
+        sid: CallSid,
+        /// What it counted.
+        counts: MediaCounts,
     },
     /// A leg left open by a server that is gone is closed with the values of this record, if
     /// nobody closed it yet. Same rule for callbacks as for [`Change::CallEnded`].
     OrphanClosed(Box<CallRecord>),
-    /// A recording exists or was finished. The later one replaces the earlier.
+    /// A recording is about to begin: its file must be found after a crash.
+    RecordingStarted(StartedRecording),
+    /// A recording that was started has no file.
+    RecordingGone {
+        /// Which.
+        sid: RecordingSid,
+    },
+    /// A recording is complete. The later one replaces the earlier.
     Recording(Recording),
     /// A problem to tell the owner.
     Notification(Box<Notification>),

@@ -151,6 +151,23 @@ async fn lock(database: &Path) -> Result<File> {
     }
 }
 
+/// Whether a server holds an embedded database; `None` for a shared one. A server that starts at
+/// this moment waits for the lock a little longer.
+pub(crate) fn in_use(url: &str) -> Result<Option<bool>> {
+    match Dialect::of(url) {
+        Some(Dialect::Sqlite) => {}
+        Some(Dialect::Postgres) | None => return Ok(None),
+    }
+    let path = format!("{}.lock", sqlite_path(url)?.display());
+    let Ok(file) = File::open(path) else {
+        return Ok(Some(false)); // No server has used it yet.
+    };
+    Ok(Some(matches!(
+        file.try_lock_shared(),
+        Err(TryLockError::WouldBlock)
+    )))
+}
+
 /// Says what cannot be used without showing a password of the address.
 pub(crate) fn unusable(url: &str, error: &sqlx::Error) -> StoreError {
     let shown = match (url.split_once("://"), url.rsplit_once('@')) {

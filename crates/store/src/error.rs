@@ -22,6 +22,9 @@ pub enum StoreError {
         "a stored secret does not open with this key: is `secret.key` the one the database was made with?"
     )]
     WrongKey,
+    /// The database takes no writes now, as when its disk is full or fails. It may later.
+    #[error("the database cannot be written now: {0}")]
+    Unavailable(String),
     /// The store was closed.
     #[error("the store is closed")]
     Closed,

@@ -1,16 +1,33 @@
 //! Looks into a database beside the server that uses it, and changes nothing but what callbacks
 //! shall be delivered again (`deliveries`).
 
-use model::CallSid;
 use model::record::CallRecord;
+use model::{CallSid, InstanceSid, Timestamp};
 use sqlx::AnyPool;
+use sqlx::any::AnyRow;
 
+use crate::repair::SILENCE;
 use crate::sql::{Columns, Sql, args};
 use crate::{Result, connect, rows};
 
 /// A look into a database.
 pub struct Inspect {
     pub(crate) readers: AnyPool,
+    /// Whether a server holds the embedded database; `None` for a shared one.
+    in_use: Option<bool>,
+}
+
+/// A leg that is open on record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenCall {
+    /// As it is on record.
+    pub record: CallRecord,
+    /// Whether the server that runs it is there.
+    pub server_runs: bool,
+    /// The last sign of life of that server.
+    pub last_alive: Option<Timestamp>,
+    /// Whether a BYE can be sent by the next start.
+    pub has_dialog: bool,
 }
 
 impl Inspect {
@@ -21,6 +38,7 @@ impl Inspect {
     pub async fn open(url: &str) -> Result<Self> {
         Ok(Self {
             readers: connect::open_to_read(url).await?,
+            in_use: connect::in_use(url)?,
         })
     }
 
@@ -57,6 +75,55 @@ impl Inspect {
             .with(" LIMIT ?", limit);
         let found = sql.all(&self.readers).await?;
         found.iter().map(rows::call).collect()
+    }
+
+    /// The legs that are open on record, oldest first.
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn open_calls(&self, now: Timestamp) -> Result<Vec<OpenCall>> {
+        let running = self.running(now).await?;
+        let columns: Vec<String> = rows::CALLS
+            .columns
+            .iter()
+            .map(|column| format!("c.{column}"))
+            .collect();
+        let sql = Sql::new(
+            format!(
+                "SELECT {}, c.dialog, i.last_alive FROM calls c \
+                 LEFT JOIN instances i ON i.sid = c.instance \
+                 WHERE c.ended IS NULL ORDER BY c.created, c.sid",
+                columns.join(", ")
+            ),
+            Vec::new(),
+        );
+        let open = |row: &AnyRow| {
+            let record = rows::call(row)?;
+            Ok(OpenCall {
+                server_runs: running.contains(&record.instance),
+                last_alive: Columns(row).opt_time("last_alive")?,
+                has_dialog: Columns(row).opt_text("dialog")?.is_some(),
+                record,
+            })
+        };
+        sql.all(&self.readers).await?.iter().map(open).collect()
+    }
+
+    /// The servers that run. An embedded database has one at most: the one that holds its lock,
+    /// which is the one that was started last.
+    async fn running(&self, now: Timestamp) -> Result<Vec<InstanceSid>> {
+        let mut sql = Sql::new("SELECT sid FROM instances", Vec::new());
+        match self.in_use {
+            Some(false) => return Ok(Vec::new()),
+            Some(true) => {
+                sql.text(" ORDER BY started DESC, last_alive DESC LIMIT 1");
+            }
+            None => {
+                sql.with(" WHERE last_alive > ?", now - SILENCE);
+            }
+        }
+        let rows = sql.all(&self.readers).await?;
+        rows.iter().map(|row| Columns(row).word("sid")).collect()
     }
 
     /// The trace of a root leg, as it was committed.

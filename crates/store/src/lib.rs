@@ -47,7 +47,7 @@ pub use filter::{
     RecordingFilter, RecordingKey, Rows, Scope, Sort, Window,
 };
 pub use first_start::{AdminSeed, FirstStart};
-pub use inspect::Inspect;
+pub use inspect::{Inspect, OpenCall};
 pub use secret::SecretKey;
 
 use crate::caches::Caches;
@@ -78,6 +78,8 @@ pub struct Orphan {
     pub record: CallRecord,
     /// Dialog as it was when the leg was answered.
     pub dialog: Option<String>,
+    /// What applications must be told, as [`Change::CallFarewell`] kept it.
+    pub farewell: Option<String>,
 }
 
 /// A callback that is not delivered yet.
@@ -166,11 +168,22 @@ impl Store {
     /// does not take the facts back.
     ///
     /// # Errors
-    /// [`StoreError::Closed`] after [`Store::close`]; otherwise what the database refused for
+    /// [`StoreError::Closed`] after [`Store::close`]; [`StoreError::Unavailable`] while the disk
+    /// takes no writes; otherwise what the database refused for
     /// good. A busy or lost database is no error: the commit waits for it.
     pub async fn commit(&self, changes: Vec<Change>) -> Result<Committed> {
         let operations = changes.into_iter().map(Operation::Change).collect();
         self.inner.writer.commit(operations).await
+    }
+
+    /// Keeps facts whose commit failed before with [`StoreError::Unavailable`]. The first attempt
+    /// may have been written all the same; then this has no further effect and tells the same.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    pub async fn commit_again(&self, changes: Vec<Change>) -> Result<Committed> {
+        let operations = changes.into_iter().map(Operation::Change).collect();
+        self.inner.writer.commit_again(operations).await
     }
 
     /// Commits that wait to be written: a measure for refusing new work.

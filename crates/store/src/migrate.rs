@@ -22,6 +22,21 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "webhooks",
         include_str!("../../../migrations/0002-webhooks/up.sql"),
     ),
+    (
+        3,
+        "authors",
+        include_str!("../../../migrations/0003-authors/up.sql"),
+    ),
+    (
+        4,
+        "repair",
+        include_str!("../../../migrations/0004-repair/up.sql"),
+    ),
+    (
+        5,
+        "endings",
+        include_str!("../../../migrations/0005-endings/up.sql"),
+    ),
 ];
 
 const NOTES: &str = "CREATE TABLE IF NOT EXISTS migrations (\

@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use model::record::CallRecord;
-use model::{CallStatus, Direction, Timestamp};
+use model::record::{CallRecord, StartedRecording};
+use model::{CallStatus, Direction, HangupBy, Timestamp};
 
 use crate::admin::Admin;
 use crate::rows;
@@ -13,7 +13,7 @@ use crate::sql::Columns;
 use crate::{Change, Orphan, PendingCallback, Result, Store};
 
 /// A server of a shared database that gave no sign of life for this long is gone.
-const SILENCE: Duration = Duration::from_secs(30);
+pub(crate) const SILENCE: Duration = Duration::from_secs(30);
 
 /// Why an orphan ended.
 const REASON: &str = "node-lost";
@@ -33,7 +33,7 @@ impl Store {
             .collect();
         let mut sql = crate::sql::Sql::new(
             format!(
-                "SELECT {}, c.dialog, i.last_alive FROM calls c \
+                "SELECT {}, c.dialog, c.farewell, i.last_alive FROM calls c \
                  LEFT JOIN instances i ON i.sid = c.instance",
                 columns.join(", ")
             ),
@@ -53,6 +53,7 @@ impl Store {
             Ok(Orphan {
                 record: closed(rows::call(row)?, last_alive),
                 dialog: Columns(row).opt_text("dialog")?,
+                farewell: Columns(row).opt_text("farewell")?,
             })
         })
         .await
@@ -80,6 +81,25 @@ impl Store {
             .map(|(_, orphan)| orphan)
             .collect();
         Ok(closed_here)
+    }
+
+    /// Recordings that servers which are gone began and did not complete, oldest first.
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn started_recordings(&self, now: Timestamp) -> Result<Vec<StartedRecording>> {
+        let mut sql = crate::sql::Sql::new(
+            "SELECT r.sid, r.account, r.call, r.created FROM started_recordings r \
+             LEFT JOIN instances i ON i.sid = r.instance",
+            Vec::new(),
+        );
+        sql.with(" WHERE r.instance <> ?", self.instance())
+            .with(
+                " AND (i.last_alive IS NULL OR i.last_alive <= ?)",
+                self.gone_since(now),
+            )
+            .text(" ORDER BY r.created, r.sid");
+        self.many(sql, rows::started_recording).await
     }
 
     /// Takes over the callbacks of servers that are gone, and returns all that this one must
@@ -116,6 +136,7 @@ fn closed(mut call: CallRecord, last_alive: Option<Timestamp>) -> CallRecord {
     call.ended = Some(ended);
     call.updated = ended;
     call.reason = Some(REASON.to_owned());
+    call.hangup_by = Some(HangupBy::Platform);
     if let Some(answered) = call.answered {
         call.status = CallStatus::Completed;
         call.duration_s = Some(ended.seconds_since(answered));

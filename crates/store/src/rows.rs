@@ -1,8 +1,8 @@
 //! Records to columns and back, one pair of functions per table.
 
 use model::record::{
-    Account, Application, CallRecord, Callback, Client, Notification, Number, Organization,
-    Recording, VoiceApplication,
+    Account, Application, CallRecord, Callback, Client, MediaCounts, Notification, Number,
+    Organization, Recording, StartedRecording, VoiceApplication,
 };
 use model::{CallStatus, InstanceSid};
 use sqlx::any::AnyRow;
@@ -303,6 +303,9 @@ pub(crate) const CALLS: Table = Table {
         "sip_status",
         "sip_call_id",
         "muted",
+        "hangup_by",
+        "sip_reason",
+        "media",
     ],
 };
 
@@ -335,7 +338,15 @@ pub(crate) fn call_args(call: &CallRecord) -> Vec<Arg> {
         call.sip_status,
         call.sip_call_id.clone(),
         call.muted,
+        call.hangup_by,
+        call.sip_reason.clone(),
+        call.media.map(|media| media_text(&media)),
     ]
+}
+
+/// Numbers always have a JSON form.
+pub(crate) fn media_text(media: &MediaCounts) -> String {
+    serde_json::to_string(media).unwrap_or_default()
 }
 
 pub(crate) fn call(row: &AnyRow) -> Result<CallRecord> {
@@ -364,6 +375,14 @@ pub(crate) fn call(row: &AnyRow) -> Result<CallRecord> {
         sip_status: row.opt_small("sip_status")?,
         sip_call_id: row.opt_text("sip_call_id")?,
         muted: row.flag("muted")?,
+        hangup_by: row.opt_word("hangup_by")?,
+        sip_reason: row.opt_text("sip_reason")?,
+        media: match row.opt_text("media")? {
+            None => None,
+            Some(text) => {
+                Some(serde_json::from_str(&text).map_err(|error| corrupt("media", error))?)
+            }
+        },
     })
 }
 
@@ -402,6 +421,34 @@ pub(crate) fn recording(row: &AnyRow) -> Result<Recording> {
         size_bytes: row.int("size_bytes")?,
         created: row.time("created")?,
         updated: row.time("updated")?,
+    })
+}
+
+pub(crate) const STARTED_RECORDINGS: Table = Table {
+    name: "started_recordings",
+    columns: &["sid", "instance", "account", "call", "created"],
+};
+
+pub(crate) fn started_recording_args(
+    started: &StartedRecording,
+    instance: InstanceSid,
+) -> Vec<Arg> {
+    args![
+        started.sid,
+        instance,
+        started.account,
+        started.call,
+        started.created,
+    ]
+}
+
+pub(crate) fn started_recording(row: &AnyRow) -> Result<StartedRecording> {
+    let row = Columns(row);
+    Ok(StartedRecording {
+        sid: row.word("sid")?,
+        account: row.word("account")?,
+        call: row.word("call")?,
+        created: row.time("created")?,
     })
 }
 
@@ -476,6 +523,7 @@ pub(crate) const OUTBOX: Table = Table {
         "error",
         "ended",
         "replayed",
+        "author",
     ],
 };
 
@@ -498,15 +546,19 @@ pub(crate) fn callback_args(callback: &Callback, owner: InstanceSid) -> Vec<Arg>
         None::<String>,
         None::<i64>,
         None::<i64>,
+        callback.author,
     ]
 }
 
 pub(crate) fn callback(row: &AnyRow) -> Result<PendingCallback> {
     let row = Columns(row);
+    let account = row.word("account")?;
     Ok(PendingCallback {
         callback: Callback {
             event: row.word("event")?,
-            account: row.word("account")?,
+            account,
+            // A release that knew no authors leaves it out.
+            author: row.opt_word("author")?.unwrap_or(account),
             call: row.word("call")?,
             sequence: row.int("sequence")?,
             url: row.text("url")?,

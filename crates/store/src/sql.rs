@@ -7,7 +7,8 @@ use std::str::FromStr;
 
 use model::{
     AccountSid, AccountStatus, ApplicationSid, CallSid, CallStatus, ClientSid, Direction, EventSid,
-    HttpMethod, InstanceSid, NotificationSid, NumberSid, OrganizationSid, RecordingSid, Timestamp,
+    HangupBy, HttpMethod, InstanceSid, NotificationSid, NumberSid, OrganizationSid, RecordingSid,
+    Timestamp,
 };
 use sqlx::any::AnyRow;
 use sqlx::{Any, AssertSqlSafe, Executor, Row};
@@ -48,6 +49,7 @@ into_arg! {
     CallStatus => |value| value.as_str().into();
     AccountStatus => |value| value.as_str().into();
     Direction => |value| value.as_str().into();
+    Option<HangupBy> => |value| value.map(|by| by.as_str().to_owned()).into();
     HttpMethod => |value| value.as_str().into();
     Option<HttpMethod> => |value| value.map(|method| method.as_str().to_owned()).into();
 }

@@ -4,8 +4,8 @@
 //! company and the price of a sync is shared under load.
 //!
 //! **Invariant: every commit that was accepted is answered, and answered `Ok` only when it is on
-//! disk.** A busy or lost database is tried again until it works; a commit that the database
-//! refuses is tried alone, so it harms no other.
+//! disk.** A busy or lost database is tried again until it works; a disk that takes no writes is
+//! told to whoever commits; a commit that the database refuses is tried alone, so it harms no other.
 
 use std::fs::File;
 use std::sync::Arc;
@@ -32,6 +32,8 @@ const GROUP: usize = 512;
 const ALIVE_EVERY: Duration = Duration::from_secs(10);
 /// Pause before a transaction is tried again.
 const RETRY_AFTER: Duration = Duration::from_millis(50);
+/// How long a group is tried while the disk takes no writes; then whoever commits is told.
+const UNWRITABLE_PATIENCE: Duration = Duration::from_millis(200);
 /// How long a closing store tries.
 const CLOSING_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -54,6 +56,8 @@ enum Message {
 
 struct Job {
     operations: Vec<Operation>,
+    /// It failed before, and may have been written all the same.
+    again: bool,
     reply: oneshot::Sender<Result<Committed>>,
 }
 
@@ -78,8 +82,21 @@ impl Writer {
 
     /// Writes the operations in one transaction.
     pub(crate) async fn commit(&self, operations: Vec<Operation>) -> Result<Committed> {
+        self.send(operations, false).await
+    }
+
+    /// Writes operations whose commit failed before.
+    pub(crate) async fn commit_again(&self, operations: Vec<Operation>) -> Result<Committed> {
+        self.send(operations, true).await
+    }
+
+    async fn send(&self, operations: Vec<Operation>, again: bool) -> Result<Committed> {
         let (reply, answer) = oneshot::channel();
-        let job = Job { operations, reply };
+        let job = Job {
+            operations,
+            again,
+            reply,
+        };
         self.messages
             .send(Message::Commit(job))
             .await
@@ -156,6 +173,7 @@ impl Task {
         let (reply, _) = oneshot::channel();
         let job = Job {
             operations: vec![Operation::Change(alive)],
+            again: false,
             reply,
         };
         self.settle(vec![job]).await;
@@ -172,9 +190,11 @@ impl Task {
             }
             Err(failure) => failure,
         };
-        if group.len() == 1 {
+        // What the disk does is nobody's fault: there is no use in trying each alone.
+        let unwritable = self.dialect.is_unwritable(&failure);
+        if unwritable || group.len() == 1 {
             for job in group {
-                let _ = job.reply.send(Err(refused(&failure)));
+                let _ = job.reply.send(Err(self.refused(&failure)));
             }
             return;
         }
@@ -182,7 +202,7 @@ impl Task {
             let alone = std::slice::from_ref(&job);
             let result = match self.persist(alone).await {
                 Ok(mut results) => results.pop().ok_or(StoreError::Closed),
-                Err(failure) => Err(refused(&failure)),
+                Err(failure) => Err(self.refused(&failure)),
             };
             let _ = job.reply.send(result);
         }
@@ -206,9 +226,16 @@ impl Task {
             if let Err(error) = self.recover().await {
                 warn!(%error, "the database is away");
             }
-            if !self.dialect.is_transient(&failure)
-                || (self.closing && since.elapsed() > CLOSING_PATIENCE)
-            {
+            let patience = if self.dialect.is_unwritable(&failure) {
+                UNWRITABLE_PATIENCE
+            } else if !self.dialect.is_transient(&failure) {
+                Duration::ZERO
+            } else if self.closing {
+                CLOSING_PATIENCE
+            } else {
+                Duration::MAX
+            };
+            if since.elapsed() >= patience {
                 return Err(failure);
             }
             self.context.repeated = true;
@@ -224,12 +251,23 @@ impl Task {
         run(&mut self.connection, self.dialect.begin()).await?;
         let mut results = Vec::with_capacity(group.len());
         for job in group {
-            results.push(
-                apply::operations(&mut self.connection, self.context, &job.operations).await?,
-            );
+            let context = Context {
+                repeated: self.context.repeated || job.again,
+                ..self.context
+            };
+            results.push(apply::operations(&mut self.connection, context, &job.operations).await?);
         }
         run(&mut self.connection, "COMMIT").await?;
         Ok(results)
+    }
+
+    /// The error for the caller of a commit that is not written.
+    fn refused(&self, failure: &sqlx::Error) -> StoreError {
+        if self.dialect.is_unwritable(failure) {
+            StoreError::Unavailable(failure.to_string())
+        } else {
+            refused(failure)
+        }
     }
 
     /// Leaves the failed transaction, with a new connection if the old one cannot.
@@ -313,4 +351,63 @@ pub(crate) fn now() -> Timestamp {
     std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .map_or(Timestamp(0), Timestamp::from_unix)
+}
+
+#[cfg(test)]
+mod tests {
+    use model::CallSid;
+
+    use super::*;
+
+    fn trace(n: u8, bytes: usize) -> Operation {
+        Operation::Change(Change::Trace {
+            call: CallSid::from_bytes([n; 16]),
+            blob: vec![n; bytes],
+        })
+    }
+
+    async fn settle(task: &mut Task, operations: Vec<Operation>) -> Result<Committed> {
+        let (reply, answer) = oneshot::channel();
+        let again = false;
+        task.settle(vec![Job {
+            operations,
+            again,
+            reply,
+        }])
+        .await;
+        answer.await.expect("every job is answered")
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_told_and_passes() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let url = format!("sqlite:{}", dir.path().join("p.db").display());
+        let mut opened = connect::open(&url).await.expect("a database");
+        crate::migrate::migrate(&mut opened.writer, opened.dialect, Timestamp(0))
+            .await
+            .expect("tables");
+        let mut task = Task {
+            connection: opened.writer,
+            options: opened.options,
+            dialect: opened.dialect,
+            context: Context {
+                instance: InstanceSid::from_bytes([1; 16]),
+                repeated: false,
+            },
+            caches: Arc::new(Caches::new(None)),
+            closing: false,
+            _lock: opened.lock,
+        };
+        // No more pages than there are.
+        run(&mut task.connection, "PRAGMA max_page_count = 1")
+            .await
+            .expect("a limit");
+        let full = settle(&mut task, vec![trace(1, 1_000_000)]).await;
+        assert!(matches!(full, Err(StoreError::Unavailable(_))), "{full:?}");
+        run(&mut task.connection, "PRAGMA max_page_count = 100000")
+            .await
+            .expect("a limit");
+        let written = settle(&mut task, vec![trace(1, 1_000_000)]).await;
+        assert!(written.expect("it passes").all_applied());
+    }
 }

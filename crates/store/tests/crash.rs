@@ -102,6 +102,9 @@ fn call(store: &Store, n: u32) -> CallRecord {
         caller_name: None,
         reason: None,
         sip_status: None,
+        hangup_by: None,
+        sip_reason: None,
+        media: None,
         sip_call_id: None,
         muted: false,
     }

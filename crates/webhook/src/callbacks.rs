@@ -26,7 +26,7 @@ const STORE_ATTEMPTS: u32 = 5;
 /// Longest sleep when nothing is due.
 const IDLE: Duration = Duration::from_secs(3600);
 
-/// Says what an account may reach.
+/// Says what the addresses that an account wrote may reach.
 pub type PolicyOf = Arc<dyn Fn(AccountSid) -> AddressPolicy + Send + Sync>;
 
 /// Knows what the requests of an account are signed with.
@@ -242,11 +242,11 @@ impl Inner {
         let callback = row.callback;
         let request = FetchRequest {
             params: callback.params,
-            policy: (self.policy_of)(callback.account),
+            policy: (self.policy_of)(callback.author),
             kind: BodyKind::Ignored,
             stamp: Some(Stamp {
                 event: callback.event,
-                secrets: self.keyring.secrets(callback.account).await,
+                secrets: self.keyring.secrets(callback.author).await,
             }),
             ..FetchRequest::new(callback.method, callback.url)
         };

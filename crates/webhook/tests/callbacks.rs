@@ -101,6 +101,7 @@ fn callback(call: u8, sequence: u8, url: &str) -> Callback {
     Callback {
         event: EventSid::new(now(), random),
         account: AccountSid::from_bytes([1; 16]),
+        author: AccountSid::from_bytes([1; 16]),
         call: CallSid::from_bytes([call; 16]),
         sequence: sequence.into(),
         url: url.to_owned(),

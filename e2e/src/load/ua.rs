@@ -62,6 +62,8 @@ struct Call {
     from: String,
     to: String,
     placed: Instant,
+    /// When it was answered; before that, when it was placed.
+    answered: Instant,
     /// What is sent again until something comes back: the message, when, how often so far.
     pending: Option<(String, Instant, u32)>,
 }
@@ -75,6 +77,8 @@ pub struct Ua {
     calls: BTreeMap<String, Call>,
     next: u64,
     tally: Tally,
+    /// Called user part that only rings.
+    silent: Option<String>,
 }
 
 impl Ua {
@@ -96,6 +100,7 @@ impl Ua {
             calls: BTreeMap::new(),
             next: 1,
             tally: Tally::default(),
+            silent: None,
         })
     }
 
@@ -107,6 +112,27 @@ impl Ua {
     /// Where the server takes SIP over UDP.
     pub fn connect(&mut self, server: SocketAddr) {
         self.server = server;
+    }
+
+    /// Lets calls to this user part ring and never answers them.
+    pub fn only_ring(&mut self, user: &str) {
+        self.silent = Some(user.to_owned());
+    }
+
+    /// Answered calls of both kinds that nobody has ended.
+    pub fn open_dialogs(&self) -> usize {
+        self.dialogs_since(Instant::now())
+    }
+
+    /// Those of them that were answered before `since`.
+    pub fn dialogs_since(&self, since: Instant) -> usize {
+        let old = |call: &&Call| call.state == State::Talking && call.answered <= since;
+        self.calls.values().filter(old).count()
+    }
+
+    /// Forgets the calls that are not answered: the server that was asked is gone.
+    pub fn forget_unanswered(&mut self) {
+        self.calls.retain(|_, call| call.state == State::Talking);
     }
 
     /// What became of the calls so far.
@@ -155,6 +181,7 @@ impl Ua {
             from,
             to,
             placed: now,
+            answered: now,
             pending: None,
         };
         let invite = self.request(&call, &id, "INVITE", 1, Some(&sdp(port)));
@@ -280,6 +307,7 @@ impl Ua {
             return Ok(());
         };
         call.state = State::Talking;
+        call.answered = Instant::now();
         call.pending = None;
         call.to = header(text, "To").unwrap_or_default().to_owned();
         if let Some(contact) = header(text, "Contact") {
@@ -311,6 +339,12 @@ impl Ua {
         if self.calls.contains_key(id) {
             return Ok(()); // Sent again; so is our 200, until its ACK comes.
         }
+        if let Some(silent) = &self.silent
+            && text.starts_with(&format!("INVITE sip:{silent}@"))
+        {
+            self.send(&reply(text, "180 Ringing", ";tag=r", None));
+            return Ok(());
+        }
         let leg = self.next;
         self.next += 1;
         let port = self.rtp.open(leg)?;
@@ -330,6 +364,7 @@ impl Ua {
             from: String::new(),
             to: String::new(),
             placed: now,
+            answered: now,
             pending: Some((answer, now + T1, 0)),
         };
         self.calls.insert(id.to_owned(), call);

@@ -5,7 +5,10 @@
 //! none waits for a fixed time.
 
 mod contract;
+mod disk;
+mod kill;
 mod media;
 mod registration;
+mod rights;
 mod soak;
 mod webhooks;

@@ -150,6 +150,19 @@ const FIELDS: &[Field<CallRecord>] = &[
         Null::Absent,
         |c, _| Value::number(c.sip_status.map(i64::from)),
     ),
+    field(
+        "sip_reason",
+        "SipReason",
+        Kind::Text,
+        Null::Absent,
+        |c, _| Value::maybe(c.sip_reason.as_deref()),
+    ),
+    field("hangup_by", "HangupBy", Kind::Text, Null::Absent, |c, _| {
+        Value::maybe(c.hangup_by)
+    }),
+    field("media", "Media", Kind::Object, Null::Absent, |c, _| {
+        media(c)
+    }),
     field("muted", "Muted", Kind::Flag, Null::Absent, |c, _| {
         Value::Flag(c.muted)
     }),
@@ -167,6 +180,27 @@ const CALL: Resource<CallRecord> = Resource {
     xml_list: "Calls",
     fields: FIELDS,
 };
+
+/// What the media of the leg counted; absent until it is closed.
+fn media(call: &CallRecord) -> Value {
+    let Some(counts) = call.media else {
+        return Value::Absent;
+    };
+    let entry = |json, xml, count: u64| Entry {
+        json,
+        xml,
+        null: Null::Explicit,
+        value: Value::number(i64::try_from(count).ok()),
+    };
+    Value::Object(vec![
+        entry("packets_in", "PacketsIn", counts.packets_in),
+        entry("packets_out", "PacketsOut", counts.packets_out),
+        entry("packets_lost", "PacketsLost", counts.lost),
+        entry("jitter_us", "JitterUs", counts.jitter_us),
+        entry("transcoded", "Transcoded", counts.transcoded),
+        entry("wrong_source", "WrongSource", counts.wrong_source),
+    ])
+}
 
 fn subresources(call: &CallRecord) -> Value {
     let own = uri(call.account, "Calls", call.sid);
@@ -300,6 +334,7 @@ fn new_call(context: &Context<'_>, account: &Account) -> Result<NewCall, Failure
     let text = |name| params.filled(name).map(str::to_owned);
     Ok(NewCall {
         account: account.sid,
+        author: context.caller.sid,
         from: from.to_owned(),
         to,
         headers,
@@ -450,7 +485,8 @@ async fn modify(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
     if call.status.is_final() {
         return Err(Failure::of(error::CALL_NOT_LIVE));
     }
-    let before = context.state.calls.modify(sid, changes).await;
+    let author = context.caller.sid;
+    let before = context.state.calls.modify(sid, author, changes).await;
     let before = before.map_err(|refusal| match refusal {
         ModifyError::NotFound => unknown(),
         ModifyError::NotLive => Failure::of(error::CALL_NOT_LIVE),

@@ -228,6 +228,7 @@ async fn calls_are_created() {
     );
     let expected = NewCall {
         account: server.admin,
+        author: server.admin,
         from: "1555".to_owned(),
         to: "sip:bob@127.0.0.1:5061".to_owned(),
         headers: vec![],
@@ -425,4 +426,7 @@ async fn live_calls_are_changed() {
         assert_eq!(answer.status, status, "{path} {form}: {}", answer.body);
     }
     assert_eq!(server.engine.modified.lock().unwrap().len(), 4);
+    // The addresses are those of the account whose credentials were sent.
+    let authors = server.engine.authors.lock().unwrap().clone();
+    assert_eq!(authors, [p, p, p, server.admin]);
 }

@@ -16,6 +16,7 @@ async fn fill(server: &Server, account: AccountSid, first: u8) {
     let mut changes = Vec::new();
     for n in first..first + 6 {
         changes.push(Change::CallbackQueued(Box::new(Callback {
+            author: account,
             event: event(n),
             account,
             call: call_sid(u32::from(n) / 3),

@@ -58,6 +58,7 @@ impl Server {
             store: store.clone(),
             created: Mutex::new(Vec::new()),
             modified: Mutex::new(Vec::new()),
+            authors: Mutex::new(Vec::new()),
         });
         let draining = Arc::new(AtomicBool::new(false));
         let router = api::router(ApiState {
@@ -237,6 +238,8 @@ pub(crate) struct TestEngine {
     pub(crate) store: Store,
     pub(crate) created: Mutex<Vec<NewCall>>,
     pub(crate) modified: Mutex<Vec<(CallSid, Modify)>>,
+    /// Who wrote the addresses of each change.
+    pub(crate) authors: Mutex<Vec<AccountSid>>,
 }
 
 #[async_trait]
@@ -269,13 +272,19 @@ impl Calls for TestEngine {
         Ok(records)
     }
 
-    async fn modify(&self, sid: CallSid, modify: Modify) -> Result<CallRecord, ModifyError> {
+    async fn modify(
+        &self,
+        sid: CallSid,
+        author: AccountSid,
+        modify: Modify,
+    ) -> Result<CallRecord, ModifyError> {
         let found = self.store.call(sid).await;
         let found = found.map_err(|error| ModifyError::Failed(error.to_string()))?;
         let call = found.ok_or(ModifyError::NotFound)?;
         if call.to == "gone" {
             return Err(ModifyError::NotLive);
         }
+        self.authors.lock().unwrap().push(author);
         self.modified.lock().unwrap().push((sid, modify));
         Ok(call)
     }
@@ -320,6 +329,9 @@ pub(crate) fn call(n: u32, account: AccountSid) -> CallRecord {
         caller_name: None,
         reason: None,
         sip_status: None,
+        hangup_by: None,
+        sip_reason: None,
+        media: None,
         sip_call_id: None,
         muted: false,
     }

@@ -176,6 +176,7 @@ impl Call {
         let target = CallbackTarget {
             url,
             method: branch.status_callback_method,
+            author: self.author(),
         };
         Some(LegCallback {
             target,
@@ -192,7 +193,8 @@ impl Call {
             && let Some(url) = self.address(written, cx)
         {
             let req = cx.req();
-            cx.command(self.sid, Command::Load { req, url });
+            let author = self.author();
+            cx.command(self.sid, Command::Load { req, url, author });
             return Tone::Loading(req);
         }
         self.play_tone(Sound::Ringback, cx)

@@ -1,23 +1,21 @@
 //! Fetching documents: the first of a run with its fallback, and those that follow.
 
 use model::address::{redacted, without_user_info};
-use model::{CallStatus, HttpMethod, error};
+use model::{AccountSid, CallStatus, HttpMethod, error};
 use rcml::ReplyError;
 
 use super::{Next, Run, State};
 use crate::call::Call;
 use crate::command::{Command, FetchRequest};
 use crate::context::Context;
-use crate::event::{Document, FetchFailure, Fetched, Req};
+use crate::event::{Document, Fallback, FetchFailure, Fetched, Req};
 use crate::fact::Reason;
 use crate::params::Params;
 
 /// Why a document is fetched.
 pub(super) enum Purpose {
     /// It is the first of the run; this one is asked if it fails.
-    First {
-        fallback: Option<(String, HttpMethod)>,
-    },
+    First { fallback: Option<Fallback> },
     /// The first failed.
     Fallback,
     /// An action or a redirect.
@@ -72,6 +70,7 @@ impl Call {
             url: url.clone(),
             method,
             params,
+            author: self.author(),
         };
         cx.command(self.sid, Command::Fetch { req, request });
         State::Fetching { req, url, purpose }
@@ -99,9 +98,9 @@ impl Call {
             Ok(()) => {}
             Err(problem) => match purpose {
                 Purpose::First {
-                    fallback: Some((url, method)),
+                    fallback: Some(fallback),
                 } => {
-                    self.fall_back(url, method, &problem, asked, cx);
+                    self.fall_back(fallback, &problem, asked, cx);
                 }
                 Purpose::First { fallback: None } | Purpose::Fallback | Purpose::FollowUp => {
                     self.document_failed(&problem, &asked, cx);
@@ -144,8 +143,7 @@ impl Call {
 
     fn fall_back(
         &mut self,
-        url: String,
-        method: HttpMethod,
+        fallback: Fallback,
         problem: &Problem,
         asked: String,
         cx: &mut Context,
@@ -155,6 +153,14 @@ impl Call {
         params.push(("ErrorCode".to_owned(), problem.code.to_string()));
         // It may go to another origin.
         params.push(("ErrorUrl".to_owned(), without_user_info(&asked)));
+        let Fallback {
+            url,
+            method,
+            author,
+        } = fallback;
+        if let Some(run) = &mut self.run {
+            run.author = author;
+        }
         let state = self.fetch(url, method, params, Purpose::Fallback, cx);
         if let Some(run) = &mut self.run {
             run.state = state;
@@ -193,6 +199,13 @@ impl Call {
                 None
             }
         }
+    }
+
+    /// Account whose rights count for the addresses of the document that runs.
+    pub(super) fn author(&self) -> AccountSid {
+        self.run
+            .as_ref()
+            .map_or(self.info.account, |run| run.author)
     }
 
     /// A verb has an address that cannot be used: the run stops.

@@ -111,8 +111,9 @@ impl Call {
             }
             Prompt::Play(play) => {
                 let url = self.address(&play.url, cx).ok_or(())?;
+                let author = self.author();
                 (
-                    Box::new(|req| Command::Load { req, url }),
+                    Box::new(move |req| Command::Load { req, url, author }),
                     "Play",
                     play.looping,
                 )

@@ -18,7 +18,7 @@ mod say;
 
 use std::collections::VecDeque;
 
-use model::{CallStatus, Timestamp};
+use model::{AccountSid, CallStatus, Timestamp};
 use rcml::Verb;
 
 use crate::bridge::Ended;
@@ -37,6 +37,9 @@ pub(crate) use findings::Told;
 
 /// A running script.
 pub(crate) struct Run {
+    /// Account that wrote the document's address: its rights count for every address that the
+    /// document holds or leads to.
+    author: AccountSid,
     /// Address of the document that runs: the base of relative addresses.
     base: Option<url::Url>,
     verbs: VecDeque<Verb>,
@@ -95,8 +98,9 @@ enum Next {
 }
 
 impl Run {
-    fn new(verbs: Vec<Verb>, answer_on_bridge: bool, now: Timestamp) -> Self {
+    fn new(author: AccountSid, verbs: Vec<Verb>, answer_on_bridge: bool, now: Timestamp) -> Self {
         Self {
+            author,
             base: None,
             verbs: verbs.into(),
             state: State::Ready,
@@ -137,7 +141,7 @@ impl Run {
 impl Call {
     /// Starts a script that is a document to be fetched.
     pub(crate) fn start_document(&mut self, document: Document, cx: &mut Context) {
-        self.run = Some(Run::new(Vec::new(), false, cx.now));
+        self.run = Some(Run::new(document.author, Vec::new(), false, cx.now));
         self.fetch_first(document, cx);
     }
 
@@ -148,7 +152,7 @@ impl Call {
         answer_on_bridge: bool,
         cx: &mut Context,
     ) {
-        let mut run = Run::new(verbs, answer_on_bridge, cx.now);
+        let mut run = Run::new(self.info.account, verbs, answer_on_bridge, cx.now);
         run.implicit = true;
         self.run = Some(run);
         self.advance(cx);

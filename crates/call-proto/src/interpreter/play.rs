@@ -20,7 +20,8 @@ impl Call {
             return self.bad_address(cx);
         };
         let req = cx.req();
-        cx.command(self.sid, Command::Load { req, url });
+        let author = self.author();
+        cx.command(self.sid, Command::Load { req, url, author });
         Next::Wait(State::Preparing {
             req,
             times: play.looping,

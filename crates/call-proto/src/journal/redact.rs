@@ -7,7 +7,7 @@
 use rcml::ReplyKind;
 
 use crate::callback::CallbackTarget;
-use crate::event::{Document, Event, Fetched, Modify, Redirect, Route};
+use crate::event::{Document, Event, Fallback, Fetched, Modify, Redirect, Route};
 use crate::family::{Inbound, OutboundApi, Script};
 
 /// Stands for a password that nothing reads.
@@ -81,7 +81,7 @@ fn redirected(redirect: &mut Redirect) {
 
 fn document(document: &mut Document) {
     document.url = addresses(&document.url);
-    if let Some((url, _)) = &mut document.fallback {
+    if let Some(Fallback { url, .. }) = &mut document.fallback {
         *url = addresses(url);
     }
 }

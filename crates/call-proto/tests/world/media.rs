@@ -124,11 +124,7 @@ impl Stage {
             MediaCommand::StopRecord { recording } => self.recording_stops(call, recording),
             MediaCommand::Close => {
                 self.media.playing.remove(&call);
-                let closed = MediaEvent::Closed {
-                    packets_in: 0,
-                    packets_out: 0,
-                    lost: 0,
-                };
+                let closed = MediaEvent::Closed(model::record::MediaCounts::default());
                 self.tell_in(0, call, Event::Media(closed));
             }
         }

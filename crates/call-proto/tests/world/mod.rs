@@ -48,6 +48,8 @@ pub(crate) struct World {
     pub(crate) deaf: BTreeSet<String>,
     /// How long the media side takes to close a recording, in milliseconds; `None`: for ever.
     pub(crate) closing_ms: Option<u64>,
+    /// Parties whose records cannot be kept.
+    pub(crate) unrecorded: BTreeSet<String>,
     /// Whether the media side fails to write recordings.
     pub(crate) disk_full: bool,
     pub(crate) dialect: Dialect,
@@ -146,6 +148,7 @@ impl World {
             acts: Vec::new(),
             looking_up_ms: 0,
             deaf: BTreeSet::new(),
+            unrecorded: BTreeSet::new(),
             closing_ms: Some(0),
             disk_full: false,
             dialect: Dialect::RESTCOMM,
@@ -231,7 +234,6 @@ impl World {
     /// The API lets a party run the document at this path.
     pub(crate) fn redirects(self, at_s: f64, party: &str, path: &str, both: bool) -> Self {
         let redirect = Redirect {
-            account: directory::account(1),
             document: Document {
                 method: HttpMethod::Post,
                 ..document_at(&format!("http://app{path}"))
@@ -239,6 +241,11 @@ impl World {
             status_callback: None,
             move_connected_leg: both,
         };
+        self.redirects_with(at_s, party, redirect)
+    }
+
+    /// The API redirects a party.
+    pub(crate) fn redirects_with(self, at_s: f64, party: &str, redirect: Redirect) -> Self {
         self.act(
             at_s,
             Act::Rest(party.to_owned(), Modify::Redirect(Box::new(redirect))),
@@ -303,6 +310,7 @@ pub(crate) fn document_at(url: &str) -> Document {
     Document {
         url: url.to_owned(),
         method: HttpMethod::Get,
+        author: directory::account(1),
         fallback: None,
     }
 }
@@ -312,6 +320,7 @@ pub(crate) fn callback_to(url: &str) -> CallbackTarget {
     CallbackTarget {
         url: url.to_owned(),
         method: HttpMethod::Post,
+        author: directory::account(1),
     }
 }
 

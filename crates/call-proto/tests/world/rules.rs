@@ -142,7 +142,20 @@ impl Rules {
                 let numbered = model::error::entry(notification.code).is_some();
                 self.check(numbered, || format!("{} is no number", notification.code));
             }
-            Fact::Callback(_) => {}
+            Fact::Farewell { call, .. } => {
+                let fits = matches!(
+                    self.leg(*call),
+                    Leg {
+                        created: Some(_),
+                        ended: 0,
+                        ..
+                    }
+                );
+                self.check(fits, || {
+                    format!("{call} has a farewell without a live record")
+                });
+            }
+            Fact::RecordingStarted(_) | Fact::Callback(_) => {}
         }
     }
 

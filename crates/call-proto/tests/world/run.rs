@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use call_proto::journal::{self, Line, Verdict};
 use call_proto::routing::Refusal;
-use call_proto::{Entry, Fact, Headers, Invite};
-use model::record::{CallRecord, Callback, Notification, Recording};
-use model::{CallSid, CallStatus, HttpMethod, Timestamp};
+use call_proto::{Entry, Fact, Farewell, Headers, Invite};
+use model::record::{CallRecord, Callback, Notification, Recording, StartedRecording};
+use model::{AccountSid, CallSid, CallStatus, HttpMethod, Timestamp};
 
 /// One request to the application.
 #[derive(Clone, Debug)]
@@ -15,6 +15,7 @@ pub(crate) struct Asked {
     pub(crate) path: String,
     pub(crate) method: HttpMethod,
     pub(crate) params: Vec<(String, String)>,
+    pub(crate) author: AccountSid,
 }
 
 impl Asked {
@@ -61,12 +62,17 @@ pub(crate) struct Run {
     sent: Vec<(Timestamp, String, String)>,
     played: Vec<(Timestamp, String, String)>,
     requests: Vec<Asked>,
+    /// Sound files that were asked for, and who wrote their addresses.
+    pub(crate) loaded: Vec<(String, AccountSid)>,
     invites: Vec<(String, Invite)>,
     /// Legs in the order of their creation.
     pub(crate) created: Vec<CallSid>,
     names: BTreeMap<CallSid, String>,
     records: BTreeMap<CallSid, CallRecord>,
     pub(crate) recordings: Vec<Recording>,
+    pub(crate) started_recordings: Vec<StartedRecording>,
+    /// What is on record for the case of a crash.
+    pub(crate) farewells: BTreeMap<CallSid, Farewell>,
     pub(crate) notifications: Vec<Notification>,
     pub(crate) callbacks: Vec<Callback>,
     pub(crate) trace: Vec<Entry>,
@@ -97,11 +103,14 @@ impl Run {
             sent: Vec::new(),
             played: Vec::new(),
             requests: Vec::new(),
+            loaded: Vec::new(),
             invites: Vec::new(),
             created: Vec::new(),
             names: BTreeMap::new(),
             records: BTreeMap::new(),
             recordings: Vec::new(),
+            started_recordings: Vec::new(),
+            farewells: BTreeMap::new(),
             notifications: Vec::new(),
             callbacks: Vec::new(),
             trace: Vec::new(),
@@ -187,7 +196,12 @@ impl Run {
                 record.ring_duration_s = end.ring_duration_s;
                 record.reason = Some(reason.to_owned());
                 record.sip_status = end.sip_status;
+                (record.hangup_by, record.sip_reason) = (Some(end.by), end.sip_reason);
             }
+            Fact::Farewell { call, farewell } => {
+                self.farewells.insert(call, *farewell);
+            }
+            Fact::RecordingStarted(started) => self.started_recordings.push(started),
             Fact::Recorded(recording) => {
                 self.note(
                     now,
@@ -334,6 +348,19 @@ impl Run {
             Some(ring) => format!("{} {talk} s, rang {ring} s", record.status),
             None => format!("{} {talk} s", record.status),
         }
+    }
+
+    /// The last record of a party: who ended it, why, and what its far side said.
+    #[track_caller]
+    pub(crate) fn blame(&self, name: &str) -> String {
+        let record = self.record(name);
+        let by = record.hangup_by.map_or("nobody", |by| by.as_str());
+        let reason = record.reason.as_deref().unwrap_or_default();
+        let said = record.sip_reason.as_deref().unwrap_or_default();
+        let status = record.sip_status.map(|status| status.to_string());
+        let status = status.unwrap_or_default();
+        let text = format!("{by} {reason} {status} {said}");
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
     /// How many legs there were.

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use call_proto::journal::Recorder;
 use call_proto::routing::Decision;
 use call_proto::{
-    Addressed, AudioFailure, Clip, Command, DigitWay, Document, Event, Fact, Family, FetchRequest,
-    Headers, Inbound, Invite, LegCommand, LegEvent, MediaEvent, Modify, OutboundApi, Req, Route,
-    Script, Settings, Target, Unreachable, Via,
+    Addressed, AudioFailure, Clip, Command, DigitWay, Document, Event, Fact, Fallback, Family,
+    FetchRequest, Headers, Inbound, Invite, LegCommand, LegEvent, MediaEvent, Modify, OutboundApi,
+    Req, Route, Script, Settings, Target, Unreachable, Via,
 };
 use model::{CallSid, Direction, HttpMethod, InstanceSid, RecordingSid, Timestamp, error};
 
@@ -278,14 +278,16 @@ impl Stage {
                 return;
             }
             Decision::Run(run) => {
-                let document =
-                    Document {
-                        url: run.voice.url.clone().unwrap_or_default(),
-                        method: run.voice.method.unwrap_or(HttpMethod::Post),
-                        fallback: run.voice.fallback_url.clone().map(|url| {
-                            (url, run.voice.fallback_method.unwrap_or(HttpMethod::Post))
-                        }),
-                    };
+                let document = Document {
+                    url: run.voice.url.clone().unwrap_or_default(),
+                    method: run.voice.method.unwrap_or(HttpMethod::Post),
+                    author: run.owner,
+                    fallback: run.voice.fallback_url.clone().map(|url| Fallback {
+                        url,
+                        method: run.voice.fallback_method.unwrap_or(HttpMethod::Post),
+                        author: run.owner,
+                    }),
+                };
                 let script = Script::Document(document);
                 (run.account, run.number, run.status_callback, script)
             }
@@ -436,7 +438,8 @@ impl Stage {
             (Step::HangUp, State::Up) => {
                 self.run.note(self.now, &format!("{name}-> BYE"));
                 self.set_state(call, State::Over);
-                self.tell_leg(call, LegEvent::Bye { reason: None });
+                let reason = Some("Q.850;cause=16".to_owned());
+                self.tell_leg(call, LegEvent::Bye { reason });
             }
             _ => {}
         }
@@ -446,7 +449,7 @@ impl Stage {
         self.set_state(call, State::Over);
         let rejected = LegEvent::Rejected {
             status,
-            reason: String::new(),
+            reason: format!("words for {status}"),
             sip_call_id: format!("call of {}", self.name(call)),
             headers,
         };
@@ -653,9 +656,11 @@ impl Stage {
 fn fact_leg(fact: &Fact) -> Option<CallSid> {
     match fact {
         Fact::Created(record) => Some(record.sid),
-        Fact::Ringing { call, .. } | Fact::Answered { call, .. } | Fact::Ended { call, .. } => {
-            Some(*call)
-        }
+        Fact::Ringing { call, .. }
+        | Fact::Answered { call, .. }
+        | Fact::Farewell { call, .. }
+        | Fact::Ended { call, .. } => Some(*call),
+        Fact::RecordingStarted(started) => Some(started.call),
         Fact::Recorded(recording) => Some(recording.call),
         Fact::Notified(notification) => notification.call,
         Fact::Callback(callback) => Some(callback.call),

@@ -5,9 +5,9 @@ use std::time::Duration;
 use api::{CallEvent, Calls, CreateError, Modify, ModifyError, NewCall};
 use async_trait::async_trait;
 use call::Engine;
-use call_proto::{Document, Redirect, Target};
+use call_proto::{Document, Fallback, Redirect, Target};
 use model::record::CallRecord;
-use model::{CallSid, CallStatus, HttpMethod};
+use model::{AccountSid, CallSid, CallStatus, HttpMethod};
 use store::Store;
 
 /// The engine behind the API.
@@ -42,7 +42,10 @@ impl Calls for LiveCalls {
             document: Document {
                 url: new.url,
                 method: new.method,
-                fallback: new.fallback_url.map(|url| (url, new.fallback_method)),
+                author: new.author,
+                fallback: new
+                    .fallback_url
+                    .map(|url| fallback(url, new.fallback_method, new.author)),
             },
             callback,
             timeout: Duration::from_secs(u64::from(new.timeout_s)),
@@ -55,7 +58,12 @@ impl Calls for LiveCalls {
         })
     }
 
-    async fn modify(&self, sid: CallSid, modify: Modify) -> Result<CallRecord, ModifyError> {
+    async fn modify(
+        &self,
+        sid: CallSid,
+        author: AccountSid,
+        modify: Modify,
+    ) -> Result<CallRecord, ModifyError> {
         let failed = |error: store::StoreError| ModifyError::Failed(error.to_string());
         let record = self
             .store
@@ -72,13 +80,14 @@ impl Calls for LiveCalls {
             (Some(CallStatus::Canceled), _) => call_proto::Modify::Cancel,
             (Some(_), _) => call_proto::Modify::Complete,
             (None, Some(url)) => call_proto::Modify::Redirect(Box::new(Redirect {
-                account: record.account,
                 document: Document {
                     url,
                     method: modify.method.unwrap_or(HttpMethod::Post),
-                    fallback: modify
-                        .fallback_url
-                        .map(|url| (url, modify.fallback_method.unwrap_or(HttpMethod::Post))),
+                    author,
+                    fallback: modify.fallback_url.map(|url| {
+                        let method = modify.fallback_method.unwrap_or(HttpMethod::Post);
+                        fallback(url, method, author)
+                    }),
                 },
                 status_callback: modify.status_callback.map(|url| {
                     (
@@ -94,6 +103,14 @@ impl Calls for LiveCalls {
             Ok(()) => Ok(record),
             Err(call::ModifyError::NotLive) => Err(ModifyError::NotLive),
         }
+    }
+}
+
+fn fallback(url: String, method: HttpMethod, author: AccountSid) -> Fallback {
+    Fallback {
+        url,
+        method,
+        author,
     }
 }
 

@@ -1,37 +1,122 @@
-//! Closes the calls that a server which is gone left open.
+//! Completes what a server that is gone left behind: open calls, and recordings without a record.
+//!
+//! **Invariant: a leg is closed in one transaction with its last callbacks, so a second crash in the
+//! middle neither loses nor doubles them.** The callbacks are delivered by whoever empties the
+//! outbox.
+
+use std::path::Path;
 
 use anyhow::Result;
-use model::Timestamp;
+use call_proto::Farewell;
+use model::record::{Recording, StartedRecording};
+use model::{EventSid, Timestamp};
 use sip::{DialogSnapshot, Sip};
 use store::{Change, Orphan, Store};
 use tracing::{info, warn};
 
+/// Legs that are closed in one transaction.
+const GROUP: usize = 200;
+
 /// Hangs up the dialogs and writes the final records.
 pub(super) async fn close_orphans(store: &Store, sip: &Sip) -> Result<()> {
-    let since = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH)?;
-    let orphans = store.orphans(Timestamp::from_unix(since)).await?;
-    if orphans.is_empty() {
-        return Ok(());
-    }
-    info!(
-        calls = orphans.len(),
-        "closing calls that an earlier run left open"
-    );
-    for Orphan { record, dialog } in orphans {
-        let sid = record.sid;
-        store
-            .commit(vec![Change::OrphanClosed(Box::new(record))])
-            .await?;
-        match dialog
-            .as_deref()
-            .map(serde_json::from_str::<DialogSnapshot>)
-        {
-            Some(Ok(dialog)) => sip.hang_up(dialog),
-            Some(Err(error)) => {
-                warn!(call.sid = %sid, %error, "the dialog cannot be read; no BYE is sent")
-            }
-            None => {}
-        }
+    let orphans = store.orphans(now()?).await?;
+    for group in orphans.chunks(GROUP) {
+        // First, and again after the next crash if need be: a far side that is gone refuses it.
+        group.iter().for_each(|orphan| hang_up(sip, orphan));
+        let changes: Vec<Vec<Change>> = group.iter().map(closing).collect();
+        let starts = changes.iter().scan(0, |next, changes| {
+            let start = *next;
+            *next += changes.len();
+            Some(start)
+        });
+        let starts: Vec<usize> = starts.collect();
+        let committed = store.commit(changes.concat()).await?;
+        let closed = starts.into_iter().filter(|at| committed.applied(*at));
+        info!(
+            calls = closed.count(),
+            "closed calls that an earlier run left open"
+        );
     }
     Ok(())
+}
+
+/// The end of a leg and the callbacks it causes; the store leaves these out if another server was
+/// faster.
+fn closing(orphan: &Orphan) -> Vec<Change> {
+    let record = &orphan.record;
+    let farewell: Option<Farewell> = orphan.farewell.as_deref().and_then(|text| {
+        let read = serde_json::from_str(text);
+        let tell = |error| warn!(call.sid = %record.sid, %error, "no last callback: what to tell cannot be read");
+        read.map_err(tell).ok()
+    });
+    let event = || EventSid::new(record.updated, rand::random());
+    let callbacks = farewell
+        .unwrap_or_default()
+        .callbacks(record, event)
+        .into_iter()
+        .map(|callback| Change::CallbackQueued(Box::new(callback)));
+    std::iter::once(Change::OrphanClosed(Box::new(record.clone())))
+        .chain(callbacks)
+        .collect()
+}
+
+fn hang_up(sip: &Sip, orphan: &Orphan) {
+    let Some(dialog) = orphan.dialog.as_deref() else {
+        return;
+    };
+    match serde_json::from_str::<DialogSnapshot>(dialog) {
+        Ok(dialog) => sip.hang_up(dialog),
+        Err(error) => {
+            warn!(call.sid = %orphan.record.sid, %error, "the dialog cannot be read; no BYE is sent")
+        }
+    }
+}
+
+/// Records the files that an earlier run began and did not complete; their headers are repaired
+/// already. A file that is not here may be on another server's disk: its row is left.
+pub(super) async fn record_files(store: &Store, folder: &Path) -> Result<()> {
+    let started = store.started_recordings(now()?).await?;
+    let found: Vec<Change> = started
+        .into_iter()
+        .filter_map(|started| recorded(started, folder))
+        .collect();
+    if !found.is_empty() {
+        info!(
+            recordings = found.len(),
+            "completed recordings that an earlier run left open"
+        );
+        store.commit(found).await?;
+    }
+    Ok(())
+}
+
+fn recorded(started: StartedRecording, folder: &Path) -> Option<Change> {
+    let path = folder.join(format!("{}.wav", started.sid));
+    let size = std::fs::metadata(&path).ok()?.len();
+    let duration_ms = audio::wav::recorded_ms(size);
+    if duration_ms == 0 {
+        // Nothing was recorded. A file that cannot be removed is looked at again.
+        std::fs::remove_file(&path).ok()?;
+        return Some(Change::RecordingGone { sid: started.sid });
+    }
+    let StartedRecording {
+        sid,
+        account,
+        call,
+        created,
+    } = started;
+    Some(Change::Recording(Recording {
+        sid,
+        account,
+        call,
+        duration_ms: i64::try_from(duration_ms).unwrap_or(i64::MAX),
+        size_bytes: i64::try_from(size).unwrap_or(i64::MAX),
+        created,
+        updated: now().unwrap_or(created),
+    }))
+}
+
+fn now() -> Result<Timestamp> {
+    let since = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH)?;
+    Ok(Timestamp::from_unix(since))
 }

@@ -5,12 +5,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use call_proto::Document;
+use call_proto::{Document, Fallback};
 use model::HttpMethod;
 use url::Url;
 
 use crate::Problem;
 use crate::read::{self, Map};
+use crate::stage::ACCOUNT;
 use crate::yaml::{Node, Value};
 
 /// Address of an application that is no server.
@@ -114,7 +115,12 @@ impl Application {
             document: Document {
                 url,
                 method,
-                fallback: at("fallback")?.map(|url| (url, method)),
+                fallback: at("fallback")?.map(|url| Fallback {
+                    url,
+                    method,
+                    author: ACCOUNT,
+                }),
+                author: ACCOUNT,
             },
             status_callback: at("status_callback")?,
             source,

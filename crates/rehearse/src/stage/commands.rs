@@ -39,7 +39,7 @@ impl Stage<'_> {
             }
             Command::Fetch { req, request } => self.fetch(call, req, request),
             Command::Speak { req, text, .. } => self.speak(call, req, text),
-            Command::Load { req, url } => self.load(call, req, url),
+            Command::Load { req, url, .. } => self.load(call, req, url),
             Command::Leg(command) => self.leg_command(call, command),
             Command::Media(command) => self.media_command(call, command),
             Command::Trace(entry) => self.trace(entry),
@@ -70,7 +70,9 @@ impl Stage<'_> {
                 self.application.callback(&told);
                 self.run.callbacks.push(told);
             }
-            Fact::Ringing { .. }
+            Fact::Farewell { .. }
+            | Fact::RecordingStarted(_)
+            | Fact::Ringing { .. }
             | Fact::Answered { .. }
             | Fact::Ended { .. }
             | Fact::Recorded(_) => {}

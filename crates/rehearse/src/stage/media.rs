@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use call_proto::{AudioFailure, Clip, Event, MediaCommand, MediaEvent, PlayId, Req, Sound};
+use model::record::MediaCounts;
 use model::{CallSid, RecordingSid, Timestamp, error};
 
 use super::{Due, Stage};
@@ -111,11 +112,7 @@ impl Stage<'_> {
             MediaCommand::StopRecord { recording } => self.recorded(call, recording),
             MediaCommand::Close => {
                 self.all_is_quiet(call);
-                let closed = MediaEvent::Closed {
-                    packets_in: 0,
-                    packets_out: 0,
-                    lost: 0,
-                };
+                let closed = MediaEvent::Closed(MediaCounts::default());
                 self.tell_soon(call, Event::Media(closed));
             }
         }

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use model::record::{CallRecord, Callback, Notification};
-use model::{CallStatus, InstanceSid, Timestamp};
+use model::record::{CallRecord, Callback, MediaCounts, Notification, Recording, StartedRecording};
+use model::{CallStatus, HangupBy, InstanceSid, RecordingSid, Timestamp};
 use store::{
     CallFilter, CallKey, CallUpdate, Change, NotificationFilter, RecordingFilter, RecordingKey,
     Scope, SecretKey, Sort, Store, StoreError, Window,
@@ -42,6 +42,7 @@ macro_rules! for_each_case {
             calls_are_filtered_sorted_and_counted,
             recordings_notifications_and_traces_come_back,
             orphans_are_closed_once,
+            orphans_keep_what_must_be_told,
             callbacks_survive_a_restart_in_order,
             callbacks_are_listed_and_delivered_again,
             the_first_start_makes_an_administrator,
@@ -90,6 +91,13 @@ pub(crate) async fn a_leg_lives_once(db: &Database) {
         .await
         .unwrap();
     assert!(done.all_applied(), "{done:?}");
+    let counts = MediaCounts {
+        packets_in: 5,
+        wrong_source: 1,
+        ..MediaCounts::default()
+    };
+    // They come when the media is closed, after the end.
+    commit(&store, vec![Change::CallMedia { sid, counts }]).await;
     let expected = CallRecord {
         status: CallStatus::Completed,
         updated: Timestamp(30),
@@ -100,7 +108,10 @@ pub(crate) async fn a_leg_lives_once(db: &Database) {
         ring_duration_s: Some(3),
         answered_by: Some("bob".to_owned()),
         reason: Some("caller-hung-up".to_owned()),
+        hangup_by: Some(HangupBy::Caller),
         sip_status: Some(200),
+        sip_reason: Some("Q.850;cause=16".to_owned()),
+        media: Some(counts),
         sip_call_id: Some("abc@host".to_owned()),
         muted: true,
         ..call
@@ -481,6 +492,62 @@ pub(crate) async fn recordings_notifications_and_traces_come_back(db: &Database)
             "{filter:?}"
         );
     }
+}
+
+pub(crate) async fn orphans_keep_what_must_be_told(db: &Database) {
+    let before = db.open().await;
+    let call = call(&before, account_sid(1), 1);
+    let (sid, account) = (call.sid, call.account);
+    let start = now();
+    let farewell = |text: &str| Change::CallFarewell {
+        sid,
+        farewell: text.to_owned(),
+    };
+    let started = |n: u8| StartedRecording {
+        sid: RecordingSid::from_bytes([n; 16]),
+        account,
+        call: sid,
+        created: start + Duration::from_secs(u64::from(n)),
+    };
+    commit(
+        &before,
+        vec![Change::CallCreated(Box::new(call)), farewell("1")],
+    )
+    .await;
+    let recordings = (1..=3).map(|n| Change::RecordingStarted(started(n)));
+    commit(&before, recordings.chain([farewell("2")]).collect()).await;
+    let complete = Change::Recording(Recording {
+        sid: started(1).sid,
+        account,
+        call: sid,
+        duration_ms: 5,
+        size_bytes: 6,
+        created: Timestamp(1),
+        updated: Timestamp(2),
+    });
+    commit(&before, vec![complete]).await;
+    let later = now() + Duration::from_secs(60);
+    assert_eq!(
+        before.started_recordings(later).await.unwrap(),
+        [],
+        "its own"
+    );
+    before.close().await;
+
+    let after = db.open().await;
+    let orphans = after.orphans(later).await.unwrap();
+    assert_eq!(orphans.len(), 1);
+    assert_eq!(orphans[0].farewell.as_deref(), Some("2"));
+    let left = after.started_recordings(later).await.unwrap();
+    assert_eq!(left, [started(2), started(3)]);
+    commit(&after, vec![Change::RecordingGone { sid: left[0].sid }]).await;
+    let left = after.started_recordings(later).await.unwrap();
+    assert_eq!(left, [started(3)]);
+    // Its file is not found for a month.
+    let at = start + Duration::from_secs(31 * 24 * 3600);
+    let instance = after.instance();
+    commit(&after, vec![Change::Alive { instance, at }]).await;
+    assert_eq!(after.started_recordings(later).await.unwrap(), []);
 }
 
 pub(crate) async fn orphans_are_closed_once(db: &Database) {

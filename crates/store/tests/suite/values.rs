@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use model::HangupBy;
 use model::record::{
     Account, CallRecord, Callback, Client, Notification, Number, Organization, Recording,
     VoiceApplication,
@@ -105,6 +106,9 @@ pub(super) fn call(store: &Store, account: AccountSid, n: u32) -> CallRecord {
         caller_name: Some("Ann \"A\"".to_owned()),
         reason: None,
         sip_status: None,
+        hangup_by: None,
+        sip_reason: None,
+        media: None,
         sip_call_id: None,
         muted: false,
     }
@@ -118,7 +122,9 @@ pub(super) fn ended(sid: CallSid, at: i64) -> Change {
         duration_s: Some(if at == 2_000 { 9 } else { 7 }),
         ring_duration_s: None,
         reason: Some("caller-hung-up".to_owned()),
+        hangup_by: Some(HangupBy::Caller),
         sip_status: Some(200),
+        sip_reason: Some("Q.850;cause=16".to_owned()),
     }
 }
 
@@ -128,6 +134,7 @@ pub(super) fn callback(call: CallSid, sequence: i64) -> Callback {
     Callback {
         event: EventSid::from_bytes(event),
         account: account_sid(1),
+        author: account_sid(2),
         call,
         sequence,
         url: "http://127.0.0.1/cb".to_owned(),

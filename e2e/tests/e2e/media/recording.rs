@@ -1,8 +1,8 @@
 //! `<Dial record="true">`: one file with both sides in it.
 
-use e2e::Reply;
 use e2e::phone::Setup;
 use e2e::tone::Heard;
+use e2e::{Reply, wait};
 use serde_json::Value;
 
 use super::{SOON, Scene, talk};
@@ -53,6 +53,22 @@ fn a_recording_holds_both_tones() -> anyhow::Result<()> {
             span.seconds()
         );
     }
+    let calls = rest.finished_calls(2, SOON)?;
+    for (call, by) in calls.iter().zip(["application", "callee"]) {
+        assert_eq!(call["hangup_by"], by, "{call}");
+    }
+    let counted = |call: &Value| call["media"]["packets_in"].as_i64();
+    let calls = wait::until("the counters of both legs", SOON, || {
+        let calls = rest.calls().ok()?;
+        calls
+            .iter()
+            .all(|call| counted(call).is_some())
+            .then_some(calls)
+    })?;
+    assert!(
+        calls.iter().all(|call| counted(call) >= Some(100)),
+        "{calls:?}"
+    );
     let duration: f64 = match &rest.get(&format!("Recordings/{sid}"))?["duration"] {
         Value::String(text) => text.parse()?,
         other => other.as_f64().unwrap_or_default(),

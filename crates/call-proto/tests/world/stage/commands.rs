@@ -12,8 +12,9 @@ use call_proto::{
     Inbound, Invite, LegCommand, LegEvent, MediaEvent, Modify, OutboundApi, Req, Route, Script,
     Settings, Target, Unreachable, Via,
 };
+use model::record::CallRecord;
 use model::{CallSid, Direction, HttpMethod, InstanceSid, RecordingSid, Timestamp, error};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::*;
@@ -29,10 +30,32 @@ impl Stage {
                 return;
             }
             self.rules.batch(&commands);
+            let mut refused = BTreeSet::new();
             for Addressed { call, command } in commands {
-                self.command(call, command);
+                if let Command::Commit(facts) = &command {
+                    refused = self.not_kept(facts);
+                }
+                if !refused.contains(&call) || matches!(command, Command::Commit(_)) {
+                    self.command(call, command);
+                }
+            }
+            for call in refused {
+                self.tell_in(0, call, Event::NotRecorded);
             }
         }
+    }
+
+    /// The legs whose records cannot be kept.
+    fn not_kept(&self, facts: &[Fact]) -> BTreeSet<CallSid> {
+        let created = facts.iter().filter_map(|fact| match fact {
+            Fact::Created(record) => Some(record),
+            _ => None,
+        });
+        let unrecorded = &self.world.unrecorded;
+        created
+            .filter(|record| unrecorded.contains(party(record)))
+            .map(|record| record.sid)
+            .collect()
     }
 
     pub(super) fn command(&mut self, call: CallSid, command: Command) {
@@ -54,7 +77,8 @@ impl Stage {
                     (!text.contains("unspeakable")).then_some(1_000),
                 );
             }
-            Command::Load { req, url } => {
+            Command::Load { req, url, author } => {
+                self.run.loaded.push((url.clone(), author));
                 let length = self.world.clips.get(&url).copied();
                 self.audio(call, req, &url, length);
             }
@@ -67,11 +91,7 @@ impl Stage {
 
     pub(super) fn fact(&mut self, fact: Fact) {
         if let Fact::Created(record) = &fact {
-            let name = match record.direction {
-                Direction::Inbound => "K".to_owned(),
-                Direction::OutboundApi | Direction::OutboundDial => record.to.clone(),
-            };
-            self.add_side(record.sid, &name);
+            self.add_side(record.sid, party(record));
         }
         let name = fact_leg(&fact).map_or_else(String::new, |call| self.name(call));
         self.run.fact(self.now, &name, fact);
@@ -138,6 +158,7 @@ impl Stage {
             path: path.to_owned(),
             method: request.method,
             params: request.params,
+            author: request.author,
         };
         self.rules.asked(call, &asked);
         self.run.asked(asked);
@@ -217,5 +238,13 @@ impl Stage {
                     .sent(now, &name, &format!("{status} to re-INVITE"), "");
             }
         }
+    }
+}
+
+/// Whose leg a record is about.
+fn party(record: &CallRecord) -> &str {
+    match record.direction {
+        Direction::Inbound => "K",
+        Direction::OutboundApi | Direction::OutboundDial => &record.to,
     }
 }

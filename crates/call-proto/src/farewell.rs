@@ -1,0 +1,143 @@
+//! What applications must still be told when the server that runs a leg dies.
+//!
+//! A leg with callbacks keeps its farewell on record, and keeps it up to date. Whoever closes the
+//! leg after a crash completes it with the final record. **Invariant: the callbacks of a farewell
+//! are those that the leg itself would have made for the same end.**
+
+use model::record::{CallRecord, Callback};
+use model::{EventSid, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::call::Call;
+use crate::callback::{CallbackTarget, LegEnd, LegRecording, wanted};
+use crate::context::Context;
+use crate::fact::Fact;
+use crate::params::Params;
+
+/// The last callbacks of a leg, without what only its end tells. Serialized, it is kept with the
+/// record of the leg.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Farewell {
+    /// Callbacks made so far.
+    sequence: i64,
+    last: Vec<Last>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+struct Last {
+    target: CallbackTarget,
+    /// For the number's owner `CallStatus` is empty and has its place.
+    params: Params,
+    about: About,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+enum About {
+    Number,
+    Leg {
+        event_names: bool,
+        recording: Option<LegRecording>,
+    },
+}
+
+impl Farewell {
+    /// The callbacks for the end that `record` tells.
+    pub fn callbacks(
+        self,
+        record: &CallRecord,
+        mut event: impl FnMut() -> EventSid,
+    ) -> Vec<Callback> {
+        let at = record.ended.unwrap_or(record.updated);
+        let complete = |(sequence, last): (i64, Last)| {
+            let mut params = last.params;
+            match last.about {
+                About::Number => {
+                    for (name, value) in &mut params {
+                        if name == "CallStatus" {
+                            record.status.as_str().clone_into(value);
+                        }
+                    }
+                }
+                About::Leg {
+                    event_names,
+                    recording,
+                } => LegEnd {
+                    status: record.status,
+                    at,
+                    talk_s: talk_seconds(record, at),
+                    sip_status: record.sip_status,
+                    recording: recording.as_ref(),
+                }
+                .describe(event_names, sequence, &mut params),
+            }
+            Callback {
+                event: event(),
+                account: record.account,
+                author: last.target.author,
+                call: record.sid,
+                sequence,
+                url: last.target.url,
+                method: last.target.method,
+                params,
+                created: at,
+            }
+        };
+        (self.sequence..).zip(self.last).map(complete).collect()
+    }
+}
+
+fn talk_seconds(record: &CallRecord, until: Timestamp) -> i64 {
+    record
+        .answered
+        .map_or(0, |answered| until.seconds_since(answered))
+}
+
+impl Call {
+    /// At the end of a step: keeps the farewell if it has changed.
+    pub(crate) fn keep_farewell(&mut self, cx: &mut Context) {
+        let nobody = self.number_callback.is_none() && self.leg_callback.is_none();
+        if self.ended.is_some() || (nobody && self.farewell.is_none()) {
+            return;
+        }
+        let farewell = self.make_farewell(cx);
+        if self.farewell.as_ref() != Some(&farewell) {
+            cx.fact(Fact::Farewell {
+                call: self.sid,
+                farewell: Box::new(farewell.clone()),
+            });
+            self.farewell = Some(farewell);
+        }
+    }
+
+    fn make_farewell(&self, cx: &Context) -> Farewell {
+        let mut last = Vec::new();
+        if let Some(target) = self.number_callback.clone() {
+            let mut params = self.voice_params(cx);
+            for (name, value) in &mut params {
+                if name == "CallStatus" {
+                    value.clear();
+                }
+            }
+            let about = About::Number;
+            last.push(Last {
+                target,
+                params,
+                about,
+            });
+        }
+        if let Some(callback) = &self.leg_callback
+            && wanted(callback, self.dialect, rcml::LegEvent::Completed)
+        {
+            last.push(Last {
+                target: callback.target.clone(),
+                params: self.leg_params(cx),
+                about: About::Leg {
+                    event_names: self.dialect.leg_event_names,
+                    recording: self.recorded.clone(),
+                },
+            });
+        }
+        let sequence = self.callbacks_queued;
+        Farewell { sequence, last }
+    }
+}

@@ -1,0 +1,439 @@
+//! Facts on their way into the store, and what happens to them when it takes no writes.
+//!
+//! What a family commits is written at once. While the disk takes nothing, facts about legs that
+//! are on record wait here, in the order of their family, and are written as soon as it works
+//! again; their callbacks are delivered then. A leg that is not on record yet is refused instead:
+//! nobody has heard of it. **Invariant: a fact of a recorded leg is written or still waits here as
+//! long as the process lives; callbacks leave only for facts that the store has applied.**
+//! Left to others: the crash repair of the next start closes what waited when the process died.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use model::CallSid;
+use model::record::Callback;
+use store::{Change, Committed, Store, StoreError};
+use tokio::sync::mpsc;
+use tracing::{error, info};
+
+/// Pause before facts are tried again; it doubles from the first to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// Where facts are kept.
+#[async_trait]
+pub(crate) trait Ledger: Send + Sync + 'static {
+    /// Keeps the facts together; `again` if an attempt failed before.
+    async fn keep(&self, changes: Vec<Change>, again: bool) -> Result<Committed, StoreError>;
+}
+
+#[async_trait]
+impl Ledger for Store {
+    async fn keep(&self, changes: Vec<Change>, again: bool) -> Result<Committed, StoreError> {
+        if again {
+            self.commit_again(changes).await
+        } else {
+            self.commit(changes).await
+        }
+    }
+}
+
+/// Takes callbacks whose facts are kept.
+pub(crate) type Deliver = Arc<dyn Fn(Callback) + Send + Sync>;
+
+/// Facts that wait for the disk, of all families.
+pub(crate) struct Records {
+    ledger: Arc<dyn Ledger>,
+    deliver: Deliver,
+    late: mpsc::UnboundedSender<Late>,
+    waiting: Arc<AtomicUsize>,
+}
+
+/// One commit that waits.
+struct Late {
+    changes: Vec<Change>,
+    family: Arc<AtomicUsize>,
+}
+
+/// What became of a commit.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// It is on disk.
+    Now,
+    /// It will be, except for these legs, which must be refused.
+    Late(BTreeSet<CallSid>),
+    /// It never will be; these legs must be refused.
+    Never(BTreeSet<CallSid>),
+}
+
+/// The commits of one family.
+pub(crate) struct Pen {
+    records: Arc<Records>,
+    /// Commits of this family that wait: later ones must wait behind them.
+    late: Arc<AtomicUsize>,
+    /// Legs that were refused: nothing about them is kept.
+    refused: BTreeSet<CallSid>,
+}
+
+impl Records {
+    /// Must be called within a tokio runtime.
+    pub(crate) fn new(ledger: Arc<dyn Ledger>, deliver: Deliver) -> Arc<Self> {
+        let (late, inbox) = mpsc::unbounded_channel();
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let (kept_by, told_by) = (Arc::clone(&ledger), Arc::clone(&deliver));
+        tokio::spawn(write_late(kept_by, told_by, inbox, Arc::clone(&waiting)));
+        Arc::new(Self {
+            ledger,
+            deliver,
+            late,
+            waiting,
+        })
+    }
+
+    /// Commits that wait for the disk.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn pen(self: &Arc<Self>) -> Pen {
+        Pen {
+            records: Arc::clone(self),
+            late: Arc::default(),
+            refused: BTreeSet::new(),
+        }
+    }
+}
+
+impl Pen {
+    /// Keeps facts, now or later.
+    pub(crate) async fn write(&mut self, mut changes: Vec<Change>) -> Kept {
+        changes.retain(|change| leg_of(change).is_none_or(|leg| !self.refused.contains(&leg)));
+        if changes.is_empty() {
+            return Kept::Now;
+        }
+        if self.late.load(Ordering::Acquire) > 0 {
+            return Kept::Late(self.wait(changes));
+        }
+        let records = &self.records;
+        match records.ledger.keep(changes.clone(), false).await {
+            Ok(committed) => {
+                deliver(&records.deliver, changes, &committed);
+                Kept::Now
+            }
+            Err(StoreError::Unavailable(reason)) => {
+                if records.waiting() == 0 {
+                    error!(
+                        reason,
+                        "records cannot be written: new calls are refused, facts of others wait"
+                    );
+                }
+                Kept::Late(self.wait(changes))
+            }
+            Err(error) => {
+                error!(%error, "facts of a call are refused by the store");
+                Kept::Never(self.refuse(&changes))
+            }
+        }
+    }
+
+    /// Lets the facts of recorded legs wait, and names the others.
+    fn wait(&mut self, mut changes: Vec<Change>) -> BTreeSet<CallSid> {
+        let refused = self.refuse(&changes);
+        changes.retain(|change| leg_of(change).is_none_or(|leg| !refused.contains(&leg)));
+        if !changes.is_empty() {
+            let family = Arc::clone(&self.late);
+            family.fetch_add(1, Ordering::AcqRel);
+            self.records.waiting.fetch_add(1, Ordering::AcqRel);
+            // The other side lives as long as `records`.
+            let _ = self.records.late.send(Late { changes, family });
+        }
+        refused
+    }
+
+    fn refuse(&mut self, changes: &[Change]) -> BTreeSet<CallSid> {
+        let refused: BTreeSet<CallSid> = changes
+            .iter()
+            .filter_map(|change| match change {
+                Change::CallCreated(record) => Some(record.sid),
+                _ => None,
+            })
+            .collect();
+        self.refused.extend(&refused);
+        refused
+    }
+}
+
+/// Writes what waits, one commit after the other, until each is written.
+async fn write_late(
+    ledger: Arc<dyn Ledger>,
+    deliver_to: Deliver,
+    mut inbox: mpsc::UnboundedReceiver<Late>,
+    waiting: Arc<AtomicUsize>,
+) {
+    let mut queue = VecDeque::new();
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let late: Late = match queue.pop_front() {
+            Some(late) => late,
+            None => match inbox.recv().await {
+                Some(late) => late,
+                None => return,
+            },
+        };
+        match ledger.keep(late.changes.clone(), true).await {
+            Ok(committed) => deliver(&deliver_to, late.changes, &committed),
+            Err(StoreError::Unavailable(_)) => {
+                queue.push_front(late);
+                tokio::time::sleep(pause).await;
+                pause = LONGEST_PAUSE.min(pause * 2);
+                continue;
+            }
+            Err(error) => error!(%error, "facts of a call that waited are refused by the store"),
+        }
+        pause = FIRST_PAUSE;
+        late.family.fetch_sub(1, Ordering::AcqRel);
+        if waiting.fetch_sub(1, Ordering::AcqRel) == 1 {
+            info!("records are written again; nothing waits");
+        }
+    }
+}
+
+/// Hands on the callbacks that the store kept; it leaves out those of an end that another server
+/// wrote.
+fn deliver(to: &Deliver, changes: Vec<Change>, committed: &Committed) {
+    for (at, change) in changes.into_iter().enumerate() {
+        if let Change::CallbackQueued(callback) = change
+            && committed.applied(at)
+        {
+            to(*callback);
+        }
+    }
+}
+
+/// The leg that a fact needs on record; `None` if none.
+fn leg_of(change: &Change) -> Option<CallSid> {
+    match change {
+        Change::CallCreated(record) | Change::OrphanClosed(record) => Some(record.sid),
+        Change::CallRinging { sid, .. }
+        | Change::CallAnswered { sid, .. }
+        | Change::CallFarewell { sid, .. }
+        | Change::CallMedia { sid, .. }
+        | Change::CallEnded { sid, .. } => Some(*sid),
+        Change::CallUpdated(update) => Some(update.sid),
+        Change::Recording(recording) => Some(recording.call),
+        Change::RecordingStarted(started) => Some(started.call),
+        Change::CallbackQueued(callback) => Some(callback.call),
+        Change::Trace { call, .. } => Some(*call),
+        Change::Notification(_)
+        | Change::RecordingGone { .. }
+        | Change::CallbackDone { .. }
+        | Change::CallbackRetry { .. }
+        | Change::CallbacksReplayed { .. }
+        | Change::CallbackClaimed { .. }
+        | Change::Registered { .. }
+        | Change::Alive { .. } => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::sync::atomic::AtomicBool;
+
+    use model::{CallStatus, EventSid, HttpMethod, Timestamp};
+    use store::SecretKey;
+
+    use super::*;
+
+    /// A store whose disk is full for a while.
+    struct Disk {
+        store: Store,
+        full: AtomicBool,
+    }
+
+    #[async_trait]
+    impl Ledger for Disk {
+        async fn keep(&self, changes: Vec<Change>, again: bool) -> Result<Committed, StoreError> {
+            if self.full.load(Ordering::SeqCst) {
+                return Err(StoreError::Unavailable("full".to_owned()));
+            }
+            self.store.keep(changes, again).await
+        }
+    }
+
+    struct Scene {
+        disk: Arc<Disk>,
+        records: Arc<Records>,
+        told: Arc<Mutex<Vec<EventSid>>>,
+        _dir: tempfile::TempDir,
+    }
+
+    impl Scene {
+        async fn new() -> Self {
+            let dir = tempfile::tempdir().expect("a folder");
+            let url = format!("sqlite:{}", dir.path().join("p.db").display());
+            let store = Store::open(&url, SecretKey::random()).await;
+            let disk = Arc::new(Disk {
+                store: store.expect("a database"),
+                full: AtomicBool::new(false),
+            });
+            let told = Arc::new(Mutex::new(Vec::new()));
+            let deliver: Deliver = {
+                let told = Arc::clone(&told);
+                Arc::new(move |callback| told.lock().expect("no panic").push(callback.event))
+            };
+            let ledger: Arc<dyn Ledger> = disk.clone();
+            Self {
+                records: Records::new(ledger, deliver),
+                disk,
+                told,
+                _dir: dir,
+            }
+        }
+
+        fn told(&self) -> usize {
+            self.told.lock().expect("no panic").len()
+        }
+
+        async fn status(&self, n: u8) -> Option<CallStatus> {
+            let found = self.disk.store.call(sid(n)).await.expect("a readable call");
+            found.map(|record| record.status)
+        }
+
+        async fn written(&self) {
+            while self.records.waiting() > 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+    }
+
+    fn sid(n: u8) -> CallSid {
+        CallSid::from_bytes([n; 16])
+    }
+
+    fn created(n: u8, instance: model::InstanceSid) -> Change {
+        Change::CallCreated(Box::new(model::record::CallRecord {
+            sid: sid(n),
+            instance,
+            parent: None,
+            account: model::AccountSid::from_bytes([1; 16]),
+            to: "bob".to_owned(),
+            from: "ann".to_owned(),
+            number: None,
+            status: CallStatus::Ringing,
+            direction: model::Direction::Inbound,
+            created: Timestamp(1),
+            updated: Timestamp(1),
+            started: None,
+            answered: None,
+            ended: None,
+            duration_s: None,
+            ring_duration_s: None,
+            answered_by: None,
+            forwarded_from: None,
+            caller_name: None,
+            reason: None,
+            hangup_by: None,
+            sip_status: None,
+            sip_reason: None,
+            sip_call_id: None,
+            muted: false,
+            media: None,
+        }))
+    }
+
+    fn answered(n: u8) -> Change {
+        Change::CallAnswered {
+            sid: sid(n),
+            at: Timestamp(2),
+            answered_by: None,
+            sip_call_id: None,
+            ring_duration_s: None,
+            dialog: None,
+        }
+    }
+
+    /// An end and its callback.
+    fn ended(n: u8) -> Vec<Change> {
+        let end = Change::CallEnded {
+            sid: sid(n),
+            status: CallStatus::Completed,
+            at: Timestamp(3),
+            duration_s: Some(0),
+            ring_duration_s: None,
+            reason: None,
+            hangup_by: None,
+            sip_status: None,
+            sip_reason: None,
+        };
+        let callback = Callback {
+            event: EventSid::from_bytes([n; 16]),
+            account: model::AccountSid::from_bytes([1; 16]),
+            author: model::AccountSid::from_bytes([1; 16]),
+            call: sid(n),
+            sequence: 0,
+            url: "http://app/".to_owned(),
+            method: HttpMethod::Post,
+            params: Vec::new(),
+            created: Timestamp(3),
+        };
+        vec![end, Change::CallbackQueued(Box::new(callback))]
+    }
+
+    #[tokio::test]
+    async fn facts_of_recorded_legs_wait_for_the_disk_in_order() {
+        let scene = Scene::new().await;
+        let instance = scene.disk.store.instance();
+        let mut pen = scene.records.pen();
+        assert_eq!(pen.write(vec![created(1, instance)]).await, Kept::Now);
+        scene.disk.full.store(true, Ordering::SeqCst);
+        let none = BTreeSet::new();
+        assert_eq!(pen.write(vec![answered(1)]).await, Kept::Late(none.clone()));
+        // The disk works again, but the answer is not written yet: the end waits behind it.
+        let end = {
+            scene.disk.full.store(false, Ordering::SeqCst);
+            pen.write(ended(1)).await
+        };
+        assert!(matches!(end, Kept::Late(_) | Kept::Now), "{end:?}");
+        scene.written().await;
+        assert_eq!(scene.status(1).await, Some(CallStatus::Completed));
+        assert_eq!(scene.told(), 1);
+        let record = scene.disk.store.call(sid(1)).await.expect("readable");
+        assert_eq!(
+            record.and_then(|record| record.answered),
+            Some(Timestamp(2))
+        );
+    }
+
+    #[tokio::test]
+    async fn a_leg_that_is_not_on_record_is_refused_for_good() {
+        let scene = Scene::new().await;
+        let instance = scene.disk.store.instance();
+        let mut pen = scene.records.pen();
+        scene.disk.full.store(true, Ordering::SeqCst);
+        let kept = pen.write(vec![created(1, instance)]).await;
+        assert_eq!(kept, Kept::Late(BTreeSet::from([sid(1)])));
+        assert_eq!(scene.records.waiting(), 0, "nothing of it waits");
+        scene.disk.full.store(false, Ordering::SeqCst);
+        assert_eq!(pen.write(ended(1)).await, Kept::Now);
+        assert_eq!((scene.status(1).await, scene.told()), (None, 0));
+    }
+
+    /// Another server closed the leg: its callbacks were that server's to send.
+    #[tokio::test]
+    async fn callbacks_that_the_store_left_out_are_not_delivered() {
+        let scene = Scene::new().await;
+        let mut pen = scene.records.pen();
+        let elsewhere = model::InstanceSid::from_bytes([9; 16]);
+        pen.write(vec![created(1, elsewhere)]).await;
+        pen.write(ended(1)).await;
+        assert_eq!(scene.told(), 0);
+        let instance = scene.disk.store.instance();
+        pen.write(vec![created(2, instance)]).await;
+        pen.write(ended(2)).await;
+        assert_eq!(scene.told(), 1);
+    }
+}

@@ -1,0 +1,350 @@
+//! `patchcord doctor calls`: what is open, whose it is, and what will become of it.
+//!
+//! Reads the database beside the server. **Invariant: whatever is told follows from the records and
+//! the clock alone**, so it can be told when no server runs.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use model::{CallSid, CallStatus, Timestamp};
+use serde_json::{Value, json};
+use store::OpenCall;
+
+use crate::calls::open;
+use crate::config::Config;
+
+/// No leg rings or waits for longer than this: the longest time-out is ten minutes.
+const LONG_SETUP: Duration = Duration::from_secs(11 * 60);
+/// Longer calls are rare: `timeLimit` of a Dial is four hours unless it says otherwise.
+const LONG_CALL: Duration = Duration::from_secs(5 * 3_600);
+/// A server tells that it lives every ten seconds.
+const LONG_SILENCE: Duration = Duration::from_secs(30);
+
+/// What is said about one open leg.
+#[derive(Debug, PartialEq, Eq)]
+struct Finding {
+    /// Something is wrong.
+    suspicious: bool,
+    /// Who runs it.
+    server: String,
+    /// What it waits for.
+    waits_for: String,
+    /// What will happen.
+    next: String,
+}
+
+/// What is open, and whether something is wrong with any of it.
+///
+/// # Errors
+/// If the database cannot be read.
+pub(crate) async fn calls(config: &Config, as_json: bool) -> Result<(String, bool)> {
+    let since = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH)?;
+    let now = Timestamp::from_unix(since);
+    let calls = open(config).await?.open_calls(now).await?;
+    let findings: Vec<(&OpenCall, Finding)> = calls
+        .iter()
+        .map(|call| (call, explain(call, &calls, now)))
+        .collect();
+    let suspicious = findings.iter().any(|(_, finding)| finding.suspicious);
+    let text = if as_json {
+        let items: Vec<Value> = findings
+            .iter()
+            .map(|(call, found)| json_of(call, found))
+            .collect();
+        format!("{}\n", serde_json::to_string_pretty(&items)?)
+    } else if findings.is_empty() {
+        "no call is open\n".to_owned()
+    } else {
+        findings
+            .iter()
+            .map(|(call, found)| text_of(call, found, now))
+            .collect()
+    };
+    Ok((text, suspicious))
+}
+
+fn explain(call: &OpenCall, all: &[OpenCall], now: Timestamp) -> Finding {
+    let waits_for = waits_for(call, all);
+    let silence = call.last_alive.map(|at| now.since(at));
+    let seen = silence.map_or_else(
+        || "never gave a sign of life".to_owned(),
+        |silence| format!("last sign of life {} ago", span(silence)),
+    );
+    if !call.server_runs {
+        return Finding {
+            suspicious: true,
+            server: format!("gone; {seen}"),
+            waits_for: "the next start of a server on this database".to_owned(),
+            next: closing(call),
+        };
+    }
+    let record = &call.record;
+    let age = now.since(record.updated);
+    let (limit, next) = match record.status {
+        CallStatus::InProgress => (
+            LONG_CALL,
+            "it ends when a party hangs up or its document ends",
+        ),
+        _ => (
+            LONG_SETUP,
+            "it is answered, refused, or given up at its time-out",
+        ),
+    };
+    let mute = silence.is_none_or(|silence| silence > LONG_SILENCE);
+    let next = if mute {
+        "the server holds the database and writes nothing: look at its disk and its log".to_owned()
+    } else if age > limit {
+        format!(
+            "open for unusually long; end it with `Status=completed` on the API, then look at \
+             `patchcord calls show {}`",
+            record.sid
+        )
+    } else {
+        next.to_owned()
+    };
+    Finding {
+        suspicious: mute || age > limit,
+        server: format!("runs; {seen}"),
+        waits_for,
+        next,
+    }
+}
+
+/// What the next start makes of a leg whose server is gone.
+fn closing(call: &OpenCall) -> String {
+    let status = if call.record.answered.is_some() {
+        "completed, with the last sign of life as its end"
+    } else {
+        "failed"
+    };
+    let bye = if call.has_dialog {
+        "; its far side gets BYE"
+    } else {
+        ""
+    };
+    format!("it becomes {status}, reason `node-lost`{bye}; callbacks follow")
+}
+
+/// The legs that it dialled, or itself.
+fn waits_for(call: &OpenCall, all: &[OpenCall]) -> String {
+    let own = &call.record;
+    let children: Vec<String> = all
+        .iter()
+        .filter(|other| other.record.parent == Some(own.sid))
+        .map(|other| format!("{} ({})", other.record.sid, other.record.status))
+        .collect();
+    if !children.is_empty() {
+        return format!("what it dialled: {}", children.join(", "));
+    }
+    match own.status {
+        CallStatus::Queued => "the first answer of the called phone",
+        CallStatus::Ringing if own.parent.is_none() => "its document, or the answer",
+        CallStatus::Ringing => "the answer of the called phone",
+        _ => "its document, or its partner",
+    }
+    .to_owned()
+}
+
+fn text_of(call: &OpenCall, found: &Finding, now: Timestamp) -> String {
+    let record = &call.record;
+    let mark = if found.suspicious { "!" } else { " " };
+    format!(
+        "{mark} {}  {} -> {}  {}  {} since {} ({})\n    server {} {}\n    waits for {}\n    next: {}\n",
+        record.sid,
+        record.from,
+        record.to,
+        record.direction,
+        record.status,
+        record.updated.iso8601(),
+        span(now.since(record.updated)),
+        record.instance,
+        found.server,
+        found.waits_for,
+        found.next,
+    )
+}
+
+fn json_of(call: &OpenCall, found: &Finding) -> Value {
+    let record = &call.record;
+    json!({
+        "call": record.sid,
+        "parent": record.parent.map(|sid: CallSid| sid.to_string()),
+        "from": record.from,
+        "to": record.to,
+        "direction": record.direction,
+        "status": record.status,
+        "since": record.updated.iso8601(),
+        "instance": record.instance,
+        "server_runs": call.server_runs,
+        "last_alive": call.last_alive.map(|at| at.iso8601()),
+        "waits_for": found.waits_for,
+        "next": found.next,
+        "suspicious": found.suspicious,
+    })
+}
+
+/// A length of time in its largest units.
+fn span(time: Duration) -> String {
+    let s = time.as_secs();
+    match s {
+        0..60 => format!("{s} s"),
+        60..3_600 => format!("{} min {} s", s / 60, s % 60),
+        _ => format!("{} h {} min", s / 3_600, s % 3_600 / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::record::CallRecord;
+    use model::{AccountSid, Direction, InstanceSid};
+
+    use super::*;
+
+    const START: Timestamp = Timestamp(1_000_000_000_000_000);
+
+    fn leg(n: u8, parent: Option<u8>, status: CallStatus) -> OpenCall {
+        let sid = |n: u8| CallSid::from_bytes([n; 16]);
+        let answered = (status == CallStatus::InProgress).then_some(START);
+        OpenCall {
+            record: CallRecord {
+                sid: sid(n),
+                instance: InstanceSid::from_bytes([9; 16]),
+                parent: parent.map(sid),
+                account: AccountSid::from_bytes([1; 16]),
+                to: "ann".to_owned(),
+                from: "kim".to_owned(),
+                number: None,
+                status,
+                direction: Direction::Inbound,
+                created: START,
+                updated: START,
+                started: Some(START),
+                answered,
+                ended: None,
+                duration_s: None,
+                ring_duration_s: None,
+                answered_by: None,
+                forwarded_from: None,
+                caller_name: None,
+                reason: None,
+                hangup_by: None,
+                sip_status: None,
+                sip_reason: None,
+                sip_call_id: None,
+                muted: false,
+                media: None,
+            },
+            server_runs: true,
+            last_alive: None,
+            has_dialog: answered.is_some(),
+        }
+    }
+
+    #[test]
+    fn each_open_leg_is_explained() {
+        let s = Duration::from_secs;
+        // Status, whether its server runs, age of the leg, of the last sign of life; what is said.
+        let table = [
+            (
+                CallStatus::InProgress,
+                true,
+                s(60),
+                s(5),
+                "fine: it ends when",
+            ),
+            (
+                CallStatus::Ringing,
+                true,
+                s(60),
+                s(5),
+                "fine: it is answered",
+            ),
+            (
+                CallStatus::Ringing,
+                true,
+                s(900),
+                s(5),
+                "wrong: open for unusually",
+            ),
+            (
+                CallStatus::Queued,
+                true,
+                s(900),
+                s(5),
+                "wrong: open for unusually",
+            ),
+            (
+                CallStatus::InProgress,
+                true,
+                s(7_200),
+                s(5),
+                "fine: it ends when",
+            ),
+            (
+                CallStatus::InProgress,
+                true,
+                s(20_000),
+                s(5),
+                "wrong: open for unusually",
+            ),
+            (
+                CallStatus::InProgress,
+                true,
+                s(60),
+                s(45),
+                "wrong: the server holds",
+            ),
+            (
+                CallStatus::InProgress,
+                false,
+                s(60),
+                s(45),
+                "wrong: it becomes completed",
+            ),
+            (
+                CallStatus::Ringing,
+                false,
+                s(60),
+                s(1),
+                "wrong: it becomes failed",
+            ),
+        ];
+        for (status, runs, age, silence, said) in table {
+            let now = START + age;
+            let mut call = leg(1, None, status);
+            (call.server_runs, call.last_alive) = (runs, Some(now - silence));
+            let found = explain(&call, &[], now);
+            let mark = if found.suspicious { "wrong" } else { "fine" };
+            let text = format!("{mark}: {}", found.next);
+            assert!(text.starts_with(said), "{status} {runs} {age:?}: {text}");
+            assert_eq!(
+                text.contains("gets BYE"),
+                !runs && call.has_dialog,
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_leg_waits_for_what_it_dialled() {
+        let caller = leg(1, None, CallStatus::InProgress);
+        let callee = leg(2, Some(1), CallStatus::Ringing);
+        let all = [caller, callee];
+        let waits = all.each_ref().map(|call| waits_for(call, &all));
+        assert!(
+            waits[0].contains(&all[1].record.sid.to_string()),
+            "{}",
+            waits[0]
+        );
+        assert!(waits[0].contains("(ringing)"), "{}", waits[0]);
+        assert_eq!(waits[1], "the answer of the called phone");
+    }
+
+    #[test]
+    fn spans_have_two_units() {
+        let table = [(5, "5 s"), (125, "2 min 5 s"), (7_260, "2 h 1 min")];
+        for (seconds, text) in table {
+            assert_eq!(span(Duration::from_secs(seconds)), text);
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! `kill -9` in the middle of many calls: after the next start nothing is left open, and everybody
+//! who must know is told.
+//!
+//! Calls ring, are bridged, bridged and recorded, or hear a sound file. **Invariant: what is asserted
+//! is read from outside**: the API, the callbacks that arrived, the BYEs that the far side got, the
+//! files. `just kill` repeats it at random instants.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::ensure;
+use e2e::app::Request;
+use e2e::load::ua::Ua;
+use e2e::server::{Options, binary};
+use e2e::{App, Pitch, Reply, Server, ports, wait};
+use serde_json::Value;
+
+/// Calls of each kind.
+const EACH: usize = 25;
+/// What each kind runs, with the number that runs it.
+const KINDS: [(&str, &str); 4] = [
+    (
+        "1001",
+        "<Dial><Number statusCallback=\"/leg\">2000</Number></Dial>",
+    ),
+    (
+        "1002",
+        "<Dial record=\"true\"><Number statusCallback=\"/leg\">2000</Number></Dial>",
+    ),
+    ("1003", "<Play>/tone.wav</Play>"),
+    (
+        "1004",
+        "<Dial timeout=\"600\"><Number statusCallback=\"/leg\">2001</Number></Dial>",
+    ),
+];
+/// Dialogs of these calls: the callers', and the callees' of two kinds.
+const DIALOGS: usize = 4 * EACH + 2 * EACH;
+/// A dialog older than this is on record.
+const ON_RECORD: Duration = Duration::from_millis(500);
+const SOON: Duration = Duration::from_secs(15);
+const EVENT: &str = "x-patchcord-event";
+
+/// Everything of one round.
+struct Scene {
+    server: Server,
+    app: App,
+    ua: Ua,
+}
+
+impl Scene {
+    fn new() -> anyhow::Result<Self> {
+        let app = App::start()?;
+        app.on("/tone.wav", Reply::wav(Pitch::of(440.0).wav(30)));
+        for path in ["/number", "/leg"] {
+            app.on(path, Reply::status(200));
+        }
+        let mut ua = Ua::bind()?;
+        ua.only_ring("2001");
+        let trunk = ua.local();
+        let config =
+            format!("[[trunk]]\nname = 'load'\nuri = '{trunk}'\naddresses = ['127.0.0.1']\n");
+        let address = || Ok::<_, anyhow::Error>(format!("127.0.0.1:{}", ports::lasting()?));
+        let options = Options::default()
+            .config(&config)
+            .flag("--http", &address()?)
+            .flag("--sip", &address()?)
+            .variable("PATCHCORD_LOG__LEVEL", "info");
+        let server = options.start()?;
+        ua.connect(server.sip_udp()?);
+        for (number, verbs) in KINDS {
+            app.on(&format!("/{number}"), Reply::document(verbs));
+            server.rest().post(
+                "IncomingPhoneNumbers",
+                &[
+                    ("PhoneNumber", number),
+                    ("VoiceUrl", &app.url(&format!("/{number}"))),
+                    ("VoiceMethod", "GET"),
+                    ("StatusCallback", &app.url("/number")),
+                    ("isSIP", "true"),
+                ],
+            )?;
+        }
+        Ok(Self { server, app, ua })
+    }
+
+    /// Places all calls, for `limit` at most.
+    fn ring(&mut self, limit: Duration) -> anyhow::Result<()> {
+        let deadline = Instant::now() + limit;
+        for n in 0..EACH * KINDS.len() {
+            if Instant::now() >= deadline {
+                break;
+            }
+            self.ua.call(KINDS[n % KINDS.len()].0)?;
+            self.ua.pump(Duration::from_millis(5))?;
+        }
+        Ok(())
+    }
+
+    /// Kills the server, and again so long after its next start, in the middle of the repair;
+    /// then checks all there is to check.
+    fn survive(&mut self, again: Duration) -> anyhow::Result<()> {
+        let safe = Instant::now() - ON_RECORD;
+        self.server.kill()?;
+        self.ua.forget_unanswered();
+        self.server.crash_while_starting(again)?;
+        self.server.start_again()?;
+        self.check(safe)
+    }
+
+    /// Checks all there is to check after the restart; dialogs that were answered before `safe`
+    /// must have got BYE.
+    fn check(&mut self, safe: Instant) -> anyhow::Result<()> {
+        wait::until("BYE in each dialog", SOON, || {
+            self.ua.pump(Duration::from_millis(5)).ok()?;
+            (self.ua.dialogs_since(safe) == 0).then_some(())
+        })?;
+        let calls = all(&self.server, "Calls", "calls")?;
+        records_are_final(&calls)?;
+        let told = |path: &str| last_words(&self.app.requests(path));
+        let roots: BTreeSet<String> = legs(&calls, |call| call["parent_call_sid"].is_null());
+        let children: BTreeSet<String> = legs(&calls, |call| !call["parent_call_sid"].is_null());
+        wait::until("the last callback of each leg", SOON, || {
+            let numbers: BTreeSet<String> = told("/number").into_keys().collect();
+            let legs: BTreeSet<String> = told("/leg").into_keys().collect();
+            (numbers == roots && legs == children).then_some(())
+        })?;
+        for (call, events) in told("/number").into_iter().chain(told("/leg")) {
+            ensure!(events.len() == 1, "{call} has the events {events:?}");
+        }
+        self.recordings_are_listed()
+    }
+
+    /// What `patchcord doctor calls` says: its exit code and the number of open calls.
+    fn doctor(&self) -> anyhow::Result<(i32, usize)> {
+        let output = Command::new(binary())
+            .args(["doctor", "calls", "--json", "--data"])
+            .arg(self.server.data())
+            .output()?;
+        let open: Vec<Value> = serde_json::from_slice(&output.stdout)?;
+        Ok((output.status.code().unwrap_or(-1), open.len()))
+    }
+
+    /// Each file has a record, and each record a file.
+    fn recordings_are_listed(&self) -> anyhow::Result<()> {
+        let listed: BTreeSet<String> = all(&self.server, "Recordings", "recordings")?
+            .iter()
+            .map(|recording| text(recording, "sid").to_owned())
+            .collect();
+        let files = std::fs::read_dir(self.server.data().join("recordings"))?;
+        let files: BTreeSet<String> = files
+            .flatten()
+            .map(|file| file.file_name().to_string_lossy().into_owned())
+            .filter_map(|name| Some(name.strip_suffix(".wav")?.to_owned()))
+            .collect();
+        ensure!(listed == files, "listed {listed:?}, on disk {files:?}");
+        Ok(())
+    }
+}
+
+fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value[name].as_str().unwrap_or_default()
+}
+
+/// All items of a list.
+fn all(server: &Server, resource: &str, name: &str) -> anyhow::Result<Vec<Value>> {
+    let mut items = Vec::new();
+    for page in 0_u64.. {
+        let list = server
+            .rest()
+            .get(&format!("{resource}?PageSize=100&Page={page}"))?;
+        items.extend(list[name].as_array().cloned().unwrap_or_default());
+        // It is the number of the last page.
+        if list["num_pages"].as_u64().unwrap_or_default() <= page {
+            break;
+        }
+    }
+    Ok(items)
+}
+
+fn legs(calls: &[Value], which: impl Fn(&Value) -> bool) -> BTreeSet<String> {
+    let chosen = calls.iter().filter(|call| which(call));
+    chosen.map(|call| text(call, "sid").to_owned()).collect()
+}
+
+fn is_final(status: &str) -> bool {
+    !["queued", "ringing", "in-progress"].contains(&status)
+}
+
+fn records_are_final(calls: &[Value]) -> anyhow::Result<()> {
+    for call in calls {
+        let (status, reason) = (text(call, "status"), text(call, "reason"));
+        ensure!(is_final(status), "open after the restart: {call}");
+        ensure!(!text(call, "end_time").is_empty(), "no end: {call}");
+        if reason == "node-lost" {
+            ensure!(["completed", "failed"].contains(&status), "{call}");
+        }
+    }
+    Ok(())
+}
+
+/// The event ids of the final callbacks, by call.
+fn last_words(requests: &[Request]) -> BTreeMap<String, BTreeSet<String>> {
+    let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for request in requests {
+        let status = request.param("CallStatus").unwrap_or_default();
+        if !is_final(status) || ["initiated", "answered"].contains(&status) {
+            continue;
+        }
+        let event = request
+            .headers
+            .iter()
+            .find_map(|(name, value)| name.eq_ignore_ascii_case(EVENT).then(|| value.clone()));
+        let call = request.param("CallSid").unwrap_or_default().to_owned();
+        found.entry(call).or_default().extend(event);
+    }
+    found
+}
+
+#[test]
+fn a_killed_server_leaves_nothing_open() -> anyhow::Result<()> {
+    let mut scene = Scene::new()?;
+    scene.ring(SOON)?;
+    wait::until("all dialogs", SOON, || {
+        scene.ua.pump(Duration::from_millis(5)).ok()?;
+        (scene.ua.open_dialogs() == DIALOGS).then_some(())
+    })?;
+    scene.ua.pump(2 * ON_RECORD)?;
+    let safe = Instant::now();
+    ensure!(scene.doctor()? == (0, DIALOGS + EACH), "all calls are fine");
+    scene.server.kill()?;
+    ensure!(
+        scene.doctor()? == (1, DIALOGS + EACH),
+        "their server is gone"
+    );
+    scene.server.start_again()?;
+    ensure!(scene.doctor()? == (0, 0), "no call is open");
+    scene.check(safe)?;
+    let calls = all(&scene.server, "Calls", "calls")?;
+    let lost = calls
+        .iter()
+        .filter(|call| text(call, "reason") == "node-lost");
+    let mut ends: BTreeMap<&str, usize> = BTreeMap::new();
+    for call in lost {
+        *ends.entry(text(call, "status")).or_default() += 1;
+    }
+    let expected = BTreeMap::from([("completed", DIALOGS), ("failed", EACH)]);
+    assert_eq!(ends, expected);
+    let recordings = all(&scene.server, "Recordings", "recordings")?;
+    assert_eq!(recordings.len(), EACH);
+    Ok(())
+}
+
+#[test]
+#[ignore = "takes minutes: just kill"]
+fn killed_at_any_instant() -> anyhow::Result<()> {
+    let rounds = std::env::var("PATCHCORD_KILLS").ok();
+    let rounds: u64 = rounds.and_then(|text| text.parse().ok()).unwrap_or(20);
+    for round in 1..=rounds {
+        let mut scene = Scene::new()?;
+        // From the first INVITE to some time after the last answer.
+        let instant = Duration::from_millis(2_500 * round / rounds);
+        let start = Instant::now();
+        scene.ring(instant)?;
+        scene.ua.pump(instant.saturating_sub(start.elapsed()))?;
+        scene
+            .survive(Duration::from_millis(10 * round))
+            .map_err(|error| error.context(format!("killed after {instant:?}")))?;
+        eprintln!("round {round} of {rounds}: killed after {instant:?}");
+    }
+    Ok(())
+}
