@@ -41,6 +41,20 @@ enum About {
 }
 
 impl Farewell {
+    /// Without the addresses of recordings, which let anybody hear them.
+    pub(crate) fn without_recordings(mut self, instead: &str) -> Self {
+        for last in &mut self.last {
+            if let About::Leg {
+                recording: Some(recording),
+                ..
+            } = &mut last.about
+            {
+                instead.clone_into(&mut recording.url);
+            }
+        }
+        self
+    }
+
     /// The callbacks for the end that `record` tells.
     pub fn callbacks(
         self,

@@ -43,6 +43,10 @@ fn fact(fact: &Fact) -> Fact {
             hide_recordings(&mut callback.params);
             Fact::Callback(callback)
         }
+        Fact::Farewell { call, farewell } => Fact::Farewell {
+            call: *call,
+            farewell: Box::new(farewell.as_ref().clone().without_recordings(HIDDEN)),
+        },
         other => other.clone(),
     }
 }

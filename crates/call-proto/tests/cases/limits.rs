@@ -66,13 +66,13 @@ fn a_leg_whose_answer_cannot_be_used_has_failed() {
 fn secrets_stay_where_they_belong() {
     let mut world = World::new()
         .app("/v?token=abc", status(500))
-        .app("/f", xml("<Dial>sip:zed:word@h.example?X-A=1</Dial>"))
-        .phone("zed:word", phone().rejects(0.0, 486));
+        .app("/f", xml("<Dial>sip:zed:pa55@h.example?X-A=1</Dial>"))
+        .phone("zed:pa55", phone().rejects(0.0, 486));
     let number = &mut world.directory.numbers[0].0;
     number.voice.url = Some("http://app/v?token=abc".to_owned());
     number.voice.fallback_url = Some("http://app/f".to_owned());
     let run = world.run();
-    for secret in ["word", "abc"] {
+    for secret in ["pa55", "abc"] {
         let trace = run
             .trace
             .iter()

@@ -18,6 +18,7 @@ fn row(account: u8, call: u8, sequence: u8, host: &str, now: Timestamp) -> Pendi
     event[4] = host.as_bytes()[0];
     PendingCallback::new(Callback {
         event: EventSid::from_bytes(event),
+        author: AccountSid::from_bytes([account; 16]),
         account: AccountSid::from_bytes([account; 16]),
         call: CallSid::from_bytes([call; 16]),
         sequence: sequence.into(),
