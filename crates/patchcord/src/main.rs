@@ -214,7 +214,11 @@ fn environment() -> impl Iterator<Item = (String, String)> {
 }
 
 fn run<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    // Media, the embedded database and look-ups have threads of their own; more workers than the rest
+    // needs only wake each other.
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
     tokio::runtime::Builder::new_multi_thread()
+        .worker_threads((cores / 2).max(1))
         .enable_all()
         .build()?
         .block_on(work)

@@ -1,7 +1,8 @@
 //! The one task that writes: commits that wait at the same moment share a transaction.
 //!
-//! A group is what has queued up while the group before it was written, so nothing waits for
-//! company and the price of a sync is shared under load.
+//! A group is what has queued up while the group before it was written. Under load the next one also
+//! waits a moment for company, because the price of a transaction and its sync is shared; a lone
+//! commit never waits.
 //!
 //! **Invariant: every commit that was accepted is answered, and answered `Ok` only when it is on
 //! disk.** A busy or lost database is tried again until it works; a disk that takes no writes is
@@ -28,6 +29,10 @@ use crate::{Change, Committed, Result, StoreError};
 const QUEUE: usize = 1_024;
 /// Operations in one transaction at most.
 const GROUP: usize = 512;
+/// How long a commit waits for others that may share its transaction.
+const COMPANY: Duration = Duration::from_millis(4);
+/// A group so soon after the last one means load.
+const LOAD: Duration = Duration::from_millis(20);
 /// How often this process tells that it lives.
 const ALIVE_EVERY: Duration = Duration::from_secs(10);
 /// Pause before a transaction is tried again.
@@ -134,6 +139,7 @@ impl Task {
         let mut alive = tokio::time::interval(ALIVE_EVERY);
         alive.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut done = None;
+        let mut written: Option<Instant> = None;
         loop {
             let message = tokio::select! {
                 message = inbox.recv() => message,
@@ -144,9 +150,13 @@ impl Task {
             };
             match message {
                 Some(Message::Commit(job)) => {
+                    if !self.closing && written.is_some_and(|at| at.elapsed() < LOAD) {
+                        tokio::time::sleep(COMPANY).await;
+                    }
                     let group = gather(job, &mut inbox, &mut done);
                     self.closing |= done.is_some();
                     self.settle(group).await;
+                    written = Some(Instant::now());
                 }
                 Some(Message::Close(reply)) => done = Some(reply),
                 None => break,
