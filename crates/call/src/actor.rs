@@ -35,6 +35,9 @@ use crate::{facts, now, resolve, sip_side};
 /// Documents of more bytes are read apart from the other work of their thread.
 const LONG_DOCUMENT: usize = 16 * 1024;
 
+/// Sounds that wait to be played; the oldest is given up for more.
+const MOST_CLIPS: usize = 64;
+
 /// Something for a family, from outside of it.
 pub(crate) enum Input {
     /// For one of its calls.
@@ -79,7 +82,9 @@ struct Actor {
     calls_of_endpoints: HashMap<EndpointId, CallSid>,
     signalling: Option<std::net::IpAddr>,
     recordings: HashMap<RecordingId, RecordingSid>,
-    clips: HashMap<u64, Arc<[i16]>>,
+    /// Endpoints that have told their counters.
+    counted: usize,
+    clips: BTreeMap<u64, Arc<[i16]>>,
     /// Clips kept so far.
     kept: u64,
     dialogs: BTreeMap<CallSid, String>,
@@ -117,7 +122,8 @@ async fn run(shared: Arc<Shared>, start: Start) {
         calls_of_endpoints: HashMap::new(),
         signalling: start.inbound.map(|(_, _, source)| source),
         recordings: HashMap::new(),
-        clips: HashMap::new(),
+        counted: 0,
+        clips: BTreeMap::new(),
         kept: 0,
         dialogs: BTreeMap::new(),
         peers: start.peers,
@@ -251,6 +257,7 @@ impl Actor {
         if let Some(event) = self.media_event(report) {
             if let MediaEvent::Closed(counts) = event {
                 self.closed.push(Change::CallMedia { sid: call, counts });
+                self.counted += 1;
             }
             self.family.handle(call, Event::Media(event), now());
         }
@@ -278,6 +285,10 @@ impl Actor {
 
     /// Until it is played: then the media side has it.
     fn keep(&mut self, samples: Arc<[i16]>) -> Clip {
+        // Those of prompts that a key cut short are never played.
+        while self.clips.len() >= MOST_CLIPS {
+            self.clips.pop_first();
+        }
         self.kept += 1;
         let id = self.kept;
         let length = Duration::from_micros(samples.len() as u64 * 125);
@@ -640,7 +651,7 @@ impl Actor {
 
     /// Collects the last counters of the endpoints, then stores the trace.
     async fn end(mut self, from_media: &mut mpsc::UnboundedReceiver<(EndpointId, Report)>) {
-        let mut open = self.legs.len();
+        let mut open = self.legs.len().saturating_sub(self.counted);
         while open > 0 {
             let report = tokio::time::timeout(Duration::from_millis(200), from_media.recv()).await;
             let Ok(Some((endpoint, report))) = report else {

@@ -110,6 +110,7 @@ pub(crate) async fn start(mut config: Config, stages: watch::Receiver<Stage>) ->
     let (sip, incoming) = parts::sip(&config, &store, administrator.organization).await?;
     repair::close_orphans(&store, &sip).await?;
     let sip_addrs = sip.local();
+    let patrol_sip = sip.clone();
     let built = parts::Built {
         store: store.clone(),
         sip,
@@ -125,6 +126,15 @@ pub(crate) async fn start(mut config: Config, stages: watch::Receiver<Stage>) ->
     }
 
     let (stopping, stopped) = watch::channel(false);
+    if config.database.url.is_some() {
+        let patrol = repair::Patrol {
+            store: store.clone(),
+            sip: patrol_sip,
+            callbacks: callbacks.clone(),
+            recordings,
+        };
+        tokio::spawn(patrol.walk(stopped.clone()));
+    }
     let router = parts::router(&config, &store, &engine, http_address, stages);
     let metrics_router = metrics::routes(metrics_of(&engine, &callbacks, &media));
     let listeners = vec![

@@ -23,6 +23,15 @@ pub(crate) enum Arg {
     Blob(Option<Vec<u8>>),
 }
 
+/// PostgreSQL takes no NUL in a text, and a far side may write one.
+fn storable(text: String) -> String {
+    if text.contains('\0') {
+        text.replace('\0', "\u{fffd}")
+    } else {
+        text
+    }
+}
+
 macro_rules! into_arg {
     ($($type:ty => |$value:ident| $arg:expr;)+) => {
         $(impl From<$type> for Arg {
@@ -41,9 +50,9 @@ into_arg! {
     bool => |value| Self::Int(Some(i64::from(value)));
     Timestamp => |value| Self::Int(Some(value.0));
     Option<Timestamp> => |value| Self::Int(value.map(|time| time.0));
-    String => |value| Self::Text(Some(value));
-    &str => |value| Self::Text(Some(value.to_owned()));
-    Option<String> => |value| Self::Text(value);
+    String => |value| Self::Text(Some(storable(value)));
+    &str => |value| Self::Text(Some(storable(value.to_owned())));
+    Option<String> => |value| Self::Text(value.map(storable));
     Vec<u8> => |value| Self::Blob(Some(value));
     Option<Vec<u8>> => |value| Self::Blob(value);
     CallStatus => |value| value.as_str().into();

@@ -1,8 +1,8 @@
 //! The one task that writes: commits that wait at the same moment share a transaction.
 //!
-//! A group is what has queued up while the group before it was written. Under load the next one also
-//! waits a moment for company, because the price of a transaction and its sync is shared; a lone
-//! commit never waits.
+//! A group is what has queued up while the group before it was written. One that follows another
+//! closely also waits a moment for company, because the price of a transaction and its sync is
+//! shared; the first after a silence never waits.
 //!
 //! **Invariant: every commit that was accepted is answered, and answered `Ok` only when it is on
 //! disk.** A busy or lost database is tried again until it works; a disk that takes no writes is

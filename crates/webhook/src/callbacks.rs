@@ -97,6 +97,16 @@ impl Callbacks {
         Ok(count)
     }
 
+    /// Takes up rows of servers that are gone; those that are on their way already are left alone.
+    ///
+    /// # Errors
+    /// [`OutboxError`] if the outbox cannot be read.
+    pub async fn adopt(&self) -> Result<(), OutboxError> {
+        let rows = self.0.store.undelivered().await?;
+        self.0.add(rows);
+        Ok(())
+    }
+
     /// Delivers a row that has just been stored. Never waits; a row that is on its way already is
     /// left alone.
     pub fn deliver(&self, callback: Callback) {

@@ -1,7 +1,7 @@
 //! `kill -9` in the middle of many calls: after the next start nothing is left open, and everybody
 //! who must know is told.
 //!
-//! Calls ring, are bridged, bridged and recorded, or hear a sound file. **Invariant: what is asserted
+//! Calls ring, are bridged, bridged and recorded, hear a sound file, or are asked for keys. **Invariant: what is asserted
 //! is read from outside**: the API, the callbacks that arrived, the BYEs that the far side got, the
 //! files. `just kill` repeats it at random instants.
 
@@ -17,9 +17,9 @@ use e2e::{App, Pitch, Reply, Server, ports, wait};
 use serde_json::Value;
 
 /// Calls of each kind.
-const EACH: usize = 25;
+const EACH: usize = 20;
 /// What each kind runs, with the number that runs it.
-const KINDS: [(&str, &str); 4] = [
+const KINDS: [(&str, &str); 5] = [
     (
         "1001",
         "<Dial><Number statusCallback=\"/leg\">2000</Number></Dial>",
@@ -33,9 +33,13 @@ const KINDS: [(&str, &str); 4] = [
         "1004",
         "<Dial timeout=\"600\"><Number statusCallback=\"/leg\">2001</Number></Dial>",
     ),
+    (
+        "1005",
+        "<Gather timeout=\"60\"><Play>/tone.wav</Play></Gather>",
+    ),
 ];
 /// Dialogs of these calls: the callers', and the callees' of two kinds.
-const DIALOGS: usize = 4 * EACH + 2 * EACH;
+const DIALOGS: usize = 5 * EACH + 2 * EACH;
 /// A dialog older than this is on record.
 const ON_RECORD: Duration = Duration::from_millis(500);
 const SOON: Duration = Duration::from_secs(15);

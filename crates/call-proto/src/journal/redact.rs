@@ -7,7 +7,8 @@
 use rcml::ReplyKind;
 
 use crate::callback::CallbackTarget;
-use crate::event::{Document, Event, Fallback, Fetched, Modify, Redirect, Route};
+use crate::command::Target;
+use crate::event::{Document, Event, Fallback, Fetched, Modify, Redirect, Route, Via};
 use crate::family::{Inbound, OutboundApi, Script};
 
 /// Stands for a password that nothing reads.
@@ -30,6 +31,10 @@ pub(super) fn outbound(outbound: &OutboundApi) -> OutboundApi {
     let mut outbound = outbound.clone();
     outbound.routes.iter_mut().for_each(route);
     credentials(&mut outbound.credentials);
+    if let Target::Sip(uri) = &mut outbound.target {
+        *uri = addresses(uri);
+    }
+    outbound.from = addresses(&outbound.from);
     document(&mut outbound.document);
     if let Some(leg) = &mut outbound.callback {
         callback(&mut leg.target);
@@ -55,6 +60,11 @@ pub(super) fn event(event: &Event) -> Event {
 
 fn route(route: &mut Route) {
     credentials(&mut route.credentials);
+    route.uri = addresses(&route.uri);
+    route.to = route.to.as_deref().map(addresses);
+    if let Via::Uri(uri) = &mut route.via {
+        *uri = addresses(uri);
+    }
 }
 
 pub(super) fn credentials(credentials: &mut Option<(String, String)>) {
@@ -92,7 +102,7 @@ fn callback(target: &mut CallbackTarget) {
 
 /// A text with the user names and passwords of its addresses made unreadable.
 fn addresses(text: &str) -> String {
-    replace_logins(text, blurred)
+    replace_passwords(&replace_logins(text, blurred), blurred)
 }
 
 /// A text in whose addresses what stands before `@` is replaced.
@@ -116,7 +126,41 @@ fn replace_logins(text: &str, with: impl Fn(&str) -> String) -> String {
 
 /// A text without the user names and passwords of its addresses.
 pub(crate) fn hide_logins(text: &str) -> String {
-    replace_logins(text, |_| HIDDEN.to_owned())
+    let hidden = |_: &str| HIDDEN.to_owned();
+    replace_passwords(&replace_logins(text, hidden), hidden)
+}
+
+/// A text in whose SIP addresses the password is replaced: `user:password@host`, with `sip:` before it
+/// or not (RFC 3261 §19.1.1).
+fn replace_passwords(text: &str, with: impl Fn(&str) -> String) -> String {
+    let ends = |c: char| c.is_whitespace() || "\\/?\"'`<>()[]{},;=&".contains(c);
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('@') {
+        let start = before
+            .char_indices()
+            .rev()
+            .find(|(_, c)| ends(*c))
+            .map_or(0, |(at, c)| at + c.len_utf8());
+        let token = &before[start..];
+        let scheme = ["sip:", "sips:"].into_iter();
+        let scheme = scheme
+            .filter(|scheme| token.starts_with(scheme))
+            .map(str::len);
+        let name = scheme.max().unwrap_or(0);
+        match token[name..].find(':') {
+            Some(colon) => {
+                let secret = name + colon + 1;
+                out.push_str(&before[..start + secret]);
+                out.push_str(&with(&token[secret..]));
+            }
+            None => out.push_str(before),
+        }
+        out.push('@');
+        rest = after;
+    }
+    out.push_str(rest);
+    out
 }
 
 /// A document with the values of attributes named `password` made unreadable.

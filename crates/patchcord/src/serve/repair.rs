@@ -4,7 +4,8 @@
 //! middle neither loses nor doubles them.** The callbacks are delivered by whoever empties the
 //! outbox.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Result;
 use call_proto::Farewell;
@@ -12,10 +13,46 @@ use model::record::{Recording, StartedRecording};
 use model::{EventSid, Timestamp};
 use sip::{DialogSnapshot, Sip};
 use store::{Change, Orphan, Store};
+use tokio::sync::watch;
 use tracing::{info, warn};
+use webhook::Callbacks;
 
 /// Legs that are closed in one transaction.
 const GROUP: usize = 200;
+
+/// How often a shared database is searched for what other servers left behind.
+const PATROL: Duration = Duration::from_secs(15);
+
+/// Completes what other servers leave behind while this one runs: of a shared database only their
+/// silence tells that they are gone, and that takes longer than a restart.
+pub(super) struct Patrol {
+    pub(super) store: Store,
+    pub(super) sip: Sip,
+    pub(super) callbacks: Callbacks,
+    pub(super) recordings: PathBuf,
+}
+
+impl Patrol {
+    /// Until the server stops.
+    pub(super) async fn walk(self, mut stopped: watch::Receiver<bool>) {
+        loop {
+            tokio::select! {
+                _ = stopped.changed() => return,
+                () = tokio::time::sleep(PATROL) => {}
+            }
+            if let Err(error) = self.round().await {
+                warn!(%error, "what other servers left behind could not be completed");
+            }
+        }
+    }
+
+    async fn round(&self) -> Result<()> {
+        record_files(&self.store, &self.recordings).await?;
+        close_orphans(&self.store, &self.sip).await?;
+        self.callbacks.adopt().await?;
+        Ok(())
+    }
+}
 
 /// Hangs up the dialogs and writes the final records.
 pub(super) async fn close_orphans(store: &Store, sip: &Sip) -> Result<()> {
