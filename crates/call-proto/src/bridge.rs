@@ -9,6 +9,7 @@ use model::{CallSid, RecordingSid, Timestamp};
 
 use crate::command::MediaCommand;
 use crate::context::{Context, Letter};
+use crate::event::PlayId;
 use crate::fact::Reason;
 use crate::trace::Lane;
 
@@ -16,7 +17,7 @@ use crate::trace::Lane;
 pub(crate) struct BridgeId(pub(crate) u64);
 
 /// What a bridge is made of.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Plan {
     /// The leg that dialled; recordings belong to it.
     pub(crate) caller: CallSid,
@@ -62,23 +63,65 @@ pub(crate) struct Bridge {
     id: BridgeId,
     plan: Plan,
     limit_at: Timestamp,
+    /// Keys that the callee gets before anybody hears anybody.
+    keys: Option<PlayId>,
 }
 
 impl Bridge {
-    pub(crate) fn new(id: BridgeId, plan: Plan, cx: &mut Context) -> Self {
-        cx.media(plan.caller, MediaCommand::Bridge { with: plan.callee });
-        if let Some(recording) = plan.recording {
-            let with = Some(plan.callee);
-            cx.media(plan.caller, MediaCommand::Record { recording, with });
-        }
-        cx.trace(
-            plan.caller,
-            Lane::Media,
-            "bridged",
-            &plan.callee.to_string(),
-        );
+    /// Two legs that are going to hear each other: at once, or when these keys are pressed towards the
+    /// callee.
+    pub(crate) fn new(id: BridgeId, plan: Plan, digits: Option<String>, cx: &mut Context) -> Self {
+        let keys = digits.map(|digits| {
+            let play = cx.play_id();
+            cx.media(plan.callee, MediaCommand::SendDigits { play, digits });
+            play
+        });
         let limit_at = cx.now + plan.limit;
-        Self { id, plan, limit_at }
+        let bridge = Self {
+            id,
+            plan,
+            limit_at,
+            keys,
+        };
+        if bridge.is_joined() {
+            bridge.join(cx);
+        }
+        bridge
+    }
+
+    /// Whether the legs hear each other.
+    pub(crate) fn is_joined(&self) -> bool {
+        self.keys.is_none()
+    }
+
+    /// Whether these are the keys that must be pressed first.
+    pub(crate) fn waits_for(&self, play: PlayId) -> bool {
+        self.keys == Some(play)
+    }
+
+    pub(crate) fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The keys are pressed: the legs hear each other.
+    pub(crate) fn played(&mut self, cx: &mut Context) {
+        self.keys = None;
+        self.join(cx);
+    }
+
+    fn join(&self, cx: &mut Context) {
+        let Plan {
+            caller,
+            callee,
+            recording,
+            ..
+        } = self.plan;
+        cx.media(caller, MediaCommand::Bridge { with: callee });
+        if let Some(recording) = recording {
+            let with = Some(callee);
+            cx.media(caller, MediaCommand::Record { recording, with });
+        }
+        cx.trace(caller, Lane::Media, "bridged", &callee.to_string());
     }
 
     pub(crate) fn poll_timeout(&self) -> Timestamp {
@@ -96,12 +139,16 @@ impl Bridge {
 
     /// What it records, and of which leg.
     pub(crate) fn recording(&self) -> Option<(CallSid, RecordingSid)> {
-        let recording = self.plan.recording?;
+        let recording = self.plan.recording.filter(|_| self.is_joined())?;
         Some((self.plan.caller, recording))
     }
 
     /// Parts the legs without telling them.
     pub(crate) fn dissolve(self, cx: &mut Context) {
+        if let Some(play) = self.keys {
+            cx.media(self.plan.callee, MediaCommand::StopPlay { play });
+            return;
+        }
         let Plan {
             caller,
             callee,

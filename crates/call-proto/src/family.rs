@@ -18,7 +18,7 @@ use crate::callback::{CallbackTarget, LegCallback};
 use crate::command::{Addressed, Invite, MediaCommand, Target};
 use crate::context::{Context, Letter, Settings};
 use crate::dialect::Dialect;
-use crate::event::{Document, Event, Headers, Redirect, Route};
+use crate::event::{Document, Event, Headers, MediaEvent, PlayId, Redirect, Route};
 use crate::fact::Reason;
 use crate::fork::{BranchSpec, Common, Dialled, Fork, ForkId};
 use crate::leg::Leg;
@@ -218,6 +218,9 @@ impl Family {
         if let Some(entry) = trace::of_event(now, call, &event) {
             self.cx.trace_entry(entry);
         }
+        if let Event::Media(MediaEvent::PlayDone { play }) = &event {
+            self.keys_pressed(*play);
+        }
         match event {
             Event::Resolved { req, routes } => {
                 if let Some(fork) = self.forks.values_mut().find(|fork| fork.asked(req)) {
@@ -354,7 +357,8 @@ impl Family {
                 }
             }
             Letter::PassKey { bridge, from, key } => {
-                if let Some(bridge) = self.bridges.get(&bridge) {
+                let bridge = self.bridges.get(&bridge);
+                if let Some(bridge) = bridge.filter(|bridge| bridge.is_joined()) {
                     let play = cx.play_id();
                     let digits = key.to_string();
                     cx.media(
@@ -471,15 +475,36 @@ impl Family {
                 }
             }
         }
-        if let (Some(sid), Some(caller)) = (plan.recording, self.calls.get_mut(&caller)) {
+        let keys = self.calls.get_mut(&callee);
+        let digits = keys.and_then(|call| call.send_digits.take());
+        if digits.is_none() {
+            self.recording_starts(&plan);
+        }
+        let bridge = Bridge::new(id, plan, digits, &mut self.cx);
+        self.bridges.insert(id, bridge);
+    }
+
+    fn recording_starts(&mut self, plan: &crate::bridge::Plan) {
+        if let (Some(sid), Some(caller)) = (plan.recording, self.calls.get_mut(&plan.caller)) {
             caller.recording_starts(sid, &mut self.cx);
         }
-        self.bridges.insert(id, Bridge::new(id, plan, &mut self.cx));
-        let keys = self.calls.get_mut(&callee);
-        if let Some(digits) = keys.and_then(|call| call.send_digits.take()) {
-            let play = self.cx.play_id();
-            self.cx
-                .media(callee, MediaCommand::SendDigits { play, digits });
+    }
+
+    /// The keys that a callee gets first may be pressed now.
+    fn keys_pressed(&mut self, done: PlayId) {
+        let waiting = self
+            .bridges
+            .iter_mut()
+            .find(|(_, bridge)| bridge.waits_for(done));
+        let Some((_, bridge)) = waiting else { return };
+        let plan = bridge.plan().clone();
+        self.recording_starts(&plan);
+        if let Some(bridge) = self
+            .bridges
+            .values_mut()
+            .find(|bridge| bridge.waits_for(done))
+        {
+            bridge.played(&mut self.cx);
         }
     }
 

@@ -337,6 +337,9 @@ fn noun(random: &mut Random) -> String {
     match random.below(6) {
         0 | 1 => format!("<Client {callback}>ann?X-A=1</Client>"),
         2 => format!("<Sip {callback}>sip:zed@h.example</Sip>"),
+        3 if random.once_in(2) => {
+            format!("<Number {callback} sendDigits=\"1w2\">+2000</Number>")
+        }
         3 => format!("<Number {callback}>+2000</Number>"),
         4 => format!("<Client {callback}>fay</Client>"),
         _ if random.once_in(2) => "<Client>nobody</Client>".to_owned(),

@@ -202,6 +202,16 @@ fn keys_are_pressed_towards_the_far_side() {
         .run();
     assert_eq!(run.heard("+2000"), "1 press ww7#");
     assert_eq!(run.ended("+2000"), "completed 3 s, rang 1 s");
+    // Then the two hear each other.
+    let heard = run.heard("K");
+    assert!(heard.contains("1.8 bridge +2000"), "{heard}");
+    let run =
+        World::document("<Dial record=\"true\"><Number sendDigits=\"ww7#\">+2000</Number></Dial>")
+            .phone("+2000", phone().answers(1.0).talks(3.0))
+            .hangs_up(1.5)
+            .run();
+    assert_eq!(run.to("+2000"), "0 INVITE, 1 ACK, 1.5 BYE");
+    assert_eq!(run.heard("+2000"), "1 press ww7#, 1.5 stop");
 }
 
 #[test]
