@@ -366,6 +366,34 @@ mod tests {
     }
 
     #[test]
+    fn strangers_are_not_believed() {
+        let headers = || -> HeaderList {
+            [
+                "X-A",
+                "diversion",
+                "X-RestComm-CallSid",
+                "x-restcomm-AccountSid",
+            ]
+            .into_iter()
+            .map(|name| (name.to_owned(), "v".to_owned()))
+            .collect()
+        };
+        let names = |caller: sip::Caller| -> Vec<String> {
+            let kept = believed(headers(), &caller);
+            kept.into_iter().map(|(name, _)| name).collect()
+        };
+        let trunk = sip::Caller::Trunk {
+            name: "carrier".to_owned(),
+        };
+        let client = sip::Caller::Client {
+            login: "kim".to_owned(),
+        };
+        assert_eq!(names(trunk), ["X-A", "diversion"]);
+        assert_eq!(names(client), ["X-A"]);
+        assert_eq!(names(sip::Caller::Unknown), ["X-A"]);
+    }
+
+    #[test]
     fn diversion_names_the_forwarder() {
         let header = |value: &str| vec![("Diversion".to_owned(), value.to_owned())];
         assert_eq!(

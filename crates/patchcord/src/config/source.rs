@@ -372,6 +372,21 @@ mod tests {
                 &[("PATCHCORD_NOWHERE__KEY", "1")],
                 "`PATCHCORD_NOWHERE__KEY`: no such section",
             ),
+            (
+                "",
+                &[("PATCHCORD_DOMIAN", "example.org")],
+                "`PATCHCORD_DOMIAN`: no such variable; did you mean `PATCHCORD_DOMAIN`?",
+            ),
+            (
+                "",
+                &[("PATCHCORD_SECRET_KEY", "xyz")],
+                "`server.secret_key`: must be 64 hexadecimal digits",
+            ),
+            (
+                "",
+                &[("PATCHCORD_DATABASE__URL", "mysql://u:p@h")],
+                "`database.url`: must begin with `sqlite:` or `postgres:`",
+            ),
         ];
         for (file, environment, expected) in table {
             let problem = load_text(file, environment, Flags::default()).unwrap_err();

@@ -252,3 +252,19 @@ fn puts_the_headers_of_the_leg_on_every_message() {
         invite.headers.cseq().unwrap().seq
     );
 }
+
+#[test]
+fn every_message_of_a_leg_carries_its_headers() {
+    let mut bench = Bench::new();
+    let mut spec = crate::bench::spec(bench.peer);
+    spec.leg_headers = vec![("X-Call".to_owned(), "CA1".to_owned())];
+    let now = bench.now();
+    let invite = LegCommand::Invite(Box::new(spec));
+    bench.core.handle_command(bench.leg, invite, now);
+    bench.drain();
+    bench.play("10 < 200 INVITE a sdp; 20 bye");
+    for method in ["INVITE", "ACK", "BYE"] {
+        let value = bench.request_of(method).headers.get("X-Call");
+        assert_eq!(value, Some("CA1"), "{method}");
+    }
+}
