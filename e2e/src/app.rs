@@ -215,13 +215,17 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Answers what comes over a connection until the server closes it.
 fn serve(stream: &TcpStream, state: &Mutex<State>) {
-    let Ok(message) = http::read(stream) else {
-        return;
-    };
-    let Some(request) = understand(&message) else {
-        return;
-    };
+    while let Ok(message) = http::read(stream) {
+        if answer(stream, &message, state).is_none() {
+            return;
+        }
+    }
+}
+
+fn answer(stream: &TcpStream, message: &Message, state: &Mutex<State>) -> Option<()> {
+    let request = understand(message)?;
     let reply = {
         let mut state = lock(state);
         let before = state.requests.get(&request.path).map_or(0, Vec::len);
@@ -243,7 +247,7 @@ fn serve(stream: &TcpStream, state: &Mutex<State>) {
         body: reply.body,
     };
     // The server may have given up waiting.
-    let _ = http::write(stream, &answer);
+    http::write(stream, &answer).ok()
 }
 
 fn understand(message: &Message) -> Option<Request> {

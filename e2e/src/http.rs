@@ -1,7 +1,7 @@
-//! Just enough HTTP/1.1 for tests: one message per connection, bodies with a length.
+//! Just enough HTTP/1.1 for tests: one message at a time, bodies with a length.
 //!
-//! **Invariant: a message is read whole or not at all.** TLS, chunks and keep-alive are left out: the
-//! peers here are ours.
+//! **Invariant: a message is read whole or not at all.** TLS and pipelines are left out: the peers
+//! here are ours.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -111,7 +111,7 @@ fn line(reader: &mut impl BufRead) -> anyhow::Result<String> {
     Ok(line.trim_end_matches(['\r', '\n']).to_owned())
 }
 
-/// Writes one message; adds `Content-Length` and `Connection: close`.
+/// Writes one message; adds `Content-Length`.
 ///
 /// # Errors
 /// If the connection breaks.
@@ -121,13 +121,7 @@ pub fn write(mut stream: &TcpStream, message: &Message) -> anyhow::Result<()> {
     for (name, value) in &message.headers {
         bytes.extend(format!("{name}: {value}\r\n").into_bytes());
     }
-    bytes.extend(
-        format!(
-            "Content-Length: {}\r\nConnection: close\r\n\r\n",
-            message.body.len()
-        )
-        .into_bytes(),
-    );
+    bytes.extend(format!("Content-Length: {}\r\n\r\n", message.body.len()).into_bytes());
     bytes.extend(&message.body);
     stream.write_all(&bytes)?;
     Ok(())

@@ -44,7 +44,8 @@ impl OutboxStore for StoreOutbox {
             status: failure.status,
             error: failure.reason,
         };
-        self.commit(vec![change]).await.map(drop)
+        self.0.commit_soon(vec![change]).await.map_err(failed)?;
+        Ok(())
     }
 
     async fn finish(
@@ -64,7 +65,10 @@ impl OutboxStore for StoreOutbox {
             dead,
             at: now(),
         };
-        self.commit(vec![change]).await.map(drop)
+        // Until it is written it may be delivered once more after a crash, and no later callback of
+        // the call waits for it.
+        self.0.commit_soon(vec![change]).await.map_err(failed)?;
+        Ok(())
     }
 }
 

@@ -5,9 +5,9 @@ use model::record::{Account, Application, Client, Number, Organization};
 use model::{
     AccountSid, AccountStatus, ApplicationSid, ClientSid, NumberSid, RecordingSid, Timestamp,
 };
-use sqlx::{AnyConnection, Row};
 
-use crate::apply::{Context, count};
+use crate::apply::Context;
+use crate::connection::{Connection, Failure};
 use crate::query::TREE;
 use crate::rows::{self, APPLICATIONS, CLIENTS, NUMBERS, ORGANIZATIONS};
 use crate::sql::{Arg, Sql, args};
@@ -61,10 +61,10 @@ const OWNED: &[&str] = &[
 
 /// Applies one; `false` if there was no such row.
 pub(crate) async fn apply(
-    db: &mut AnyConnection,
+    db: &mut Connection,
     context: Context,
     admin: &Admin,
-) -> sqlx::Result<bool> {
+) -> Result<bool, Failure> {
     let sql = match admin {
         Admin::InsertOrganization(row) => ORGANIZATIONS.insert(rows::organization_args(row)),
         Admin::InsertAccount(args) => rows::ACCOUNTS.insert(args.clone()),
@@ -88,27 +88,27 @@ pub(crate) async fn apply(
             args![context.instance, *gone_since],
         ),
     };
-    Ok(sql.execute(db).await? > 0)
+    Ok(db.execute(sql).await? > 0)
 }
 
 async fn set_account_status(
-    db: &mut AnyConnection,
+    db: &mut Connection,
     sid: AccountSid,
     status: AccountStatus,
     at: Timestamp,
-) -> sqlx::Result<bool> {
+) -> Result<bool, Failure> {
     if status == AccountStatus::Closed {
         for table in OWNED {
             let mut sql = Sql::default();
             sql.text(&format!("DELETE FROM {table} WHERE account"))
                 .with(TREE, sid);
-            sql.execute(&mut *db).await?;
+            db.execute(sql).await?;
         }
         let mut counters = Sql::default();
         counters
             .text("DELETE FROM counters WHERE kind <> 'calls' AND account")
             .with(TREE, sid);
-        counters.execute(&mut *db).await?;
+        db.execute(counters).await?;
     }
     // A closed account below stays closed when its parent comes back.
     let mut sql = Sql::default();
@@ -116,20 +116,15 @@ async fn set_account_status(
         .with(", updated = ?", at)
         .text(" WHERE status <> 'closed' AND sid")
         .with(TREE, sid);
-    Ok(sql.execute(db).await? > 0)
+    Ok(db.execute(sql).await? > 0)
 }
 
-async fn delete_recording(db: &mut AnyConnection, sid: RecordingSid) -> sqlx::Result<bool> {
-    let owner = Sql::new("SELECT account FROM recordings WHERE sid = $1", args![sid])
-        .first(&mut *db)
-        .await?;
-    let Some(owner) = owner else {
-        return Ok(false);
-    };
-    let owner: String = owner.try_get("account")?;
-    rows::RECORDINGS.delete(sid).execute(&mut *db).await?;
-    if let Ok(owner) = owner.parse() {
-        count(owner, "recordings", -1).execute(db).await?;
-    }
-    Ok(true)
+async fn delete_recording(db: &mut Connection, sid: RecordingSid) -> Result<bool, Failure> {
+    db.execute(Sql::new(
+        "UPDATE counters SET n = n - 1 WHERE kind = 'recordings' \
+         AND account = (SELECT account FROM recordings WHERE sid = $1)",
+        args![sid],
+    ))
+    .await?;
+    Ok(db.execute(rows::RECORDINGS.delete(sid)).await? > 0)
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use model::record::Recording;
 use model::{AccountSid, CallSid, InstanceSid, Timestamp};
-use sqlx::AnyConnection;
 
 use crate::admin;
+use crate::connection::{Connection, Failure};
 use crate::deliveries;
 use crate::rows;
 use crate::sql::{Sql, args};
@@ -31,10 +31,10 @@ pub(crate) struct Context {
 
 /// Applies one commit.
 pub(crate) async fn operations(
-    db: &mut AnyConnection,
+    db: &mut Connection,
     context: Context,
     operations: &[Operation],
-) -> sqlx::Result<Committed> {
+) -> Result<Committed, Failure> {
     let mut applied = Vec::with_capacity(operations.len());
     let mut lost = BTreeSet::new();
     for operation in operations {
@@ -47,11 +47,11 @@ pub(crate) async fn operations(
 }
 
 async fn change(
-    db: &mut AnyConnection,
+    db: &mut Connection,
     context: Context,
     change: &Change,
     lost: &mut BTreeSet<CallSid>,
-) -> sqlx::Result<bool> {
+) -> Result<bool, Failure> {
     match change {
         Change::CallCreated(call) => inserted(db, context, change, call.account, "calls").await,
         Change::Notification(row) => {
@@ -61,18 +61,18 @@ async fn change(
         Change::Alive { at, .. } => alive(db, context, change, *at).await,
         Change::CallbackQueued(callback) if lost.contains(&callback.call) => Ok(false),
         Change::CallbackQueued(_) => {
-            statement(context, change).execute(db).await?;
+            db.execute(statement(context, change)).await?;
             Ok(true) // It waits, from this attempt or from one before.
         }
         Change::CallEnded { sid, .. } => {
-            let first = statement(context, change).execute(db).await? > 0;
+            let first = db.execute(statement(context, change)).await? > 0;
             if !first {
                 lost.insert(*sid);
             }
             Ok(first)
         }
         Change::OrphanClosed(call) => {
-            let first = statement(context, change).execute(db).await? > 0;
+            let first = db.execute(statement(context, change)).await? > 0;
             if !first {
                 lost.insert(call.sid);
             }
@@ -90,7 +90,7 @@ async fn change(
         | Change::Registered { .. }
         | Change::CallbacksReplayed { .. }
         | Change::CallbackClaimed { .. }
-        | Change::Trace { .. } => Ok(statement(context, change).execute(db).await? > 0),
+        | Change::Trace { .. } => Ok(db.execute(statement(context, change)).await? > 0),
     }
 }
 
@@ -276,58 +276,52 @@ fn statement(context: Context, change: &Change) -> Sql {
 
 /// Inserts a row and counts it; `false` if it was there.
 async fn inserted(
-    db: &mut AnyConnection,
+    db: &mut Connection,
     context: Context,
     change: &Change,
     account: AccountSid,
     kind: &str,
-) -> sqlx::Result<bool> {
-    let new = statement(context, change).execute(&mut *db).await? > 0;
+) -> Result<bool, Failure> {
+    let new = db.execute(statement(context, change)).await? > 0;
     if new {
-        count(account, kind, 1).execute(db).await?;
+        db.execute(count(account, kind, 1)).await?;
     }
     Ok(new)
 }
 
 /// Inserts a recording or replaces it; it is complete, so nothing is left to repair.
 async fn recording(
-    db: &mut AnyConnection,
+    db: &mut Connection,
     context: Context,
     change: &Change,
     recording: &Recording,
-) -> sqlx::Result<bool> {
-    if !inserted(&mut *db, context, change, recording.account, "recordings").await? {
-        rows::RECORDINGS
-            .update(rows::recording_args(recording))
-            .execute(&mut *db)
+) -> Result<bool, Failure> {
+    if !inserted(db, context, change, recording.account, "recordings").await? {
+        db.execute(rows::RECORDINGS.update(rows::recording_args(recording)))
             .await?;
     }
-    rows::STARTED_RECORDINGS
-        .delete(recording.sid)
-        .execute(db)
+    db.execute(rows::STARTED_RECORDINGS.delete(recording.sid))
         .await?;
     Ok(true)
 }
 
 /// Notes a sign of life, and forgets old callbacks and recordings that left no file.
 async fn alive(
-    db: &mut AnyConnection,
+    db: &mut Connection,
     context: Context,
     change: &Change,
     at: Timestamp,
-) -> sqlx::Result<bool> {
-    statement(context, change).execute(&mut *db).await?;
-    Sql::new(
+) -> Result<bool, Failure> {
+    db.execute(statement(context, change)).await?;
+    db.execute(Sql::new(
         "DELETE FROM outbox WHERE state <> 'pending' AND created < $1",
         args![at - OUTBOX_MEMORY],
-    )
-    .execute(&mut *db)
+    ))
     .await?;
-    Sql::new(
+    db.execute(Sql::new(
         "DELETE FROM started_recordings WHERE created < $1",
         args![at - STARTED_MEMORY],
-    )
-    .execute(db)
+    ))
     .await?;
     Ok(true)
 }

@@ -3,13 +3,17 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use model::InstanceSid;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
-use sqlx::{AnyConnection, AnyPool, Connection};
+use sqlx::{AnyConnection, AnyPool, Connection as _};
 
+use crate::caches::Caches;
+use crate::connection::{Connection, Failure, Target};
 use crate::dialect::{Dialect, run};
-use crate::{Result, StoreError};
+use crate::{Result, StoreError, writer};
 
 /// Connections that read. The writer has one of its own.
 const READERS: u32 = 4;
@@ -20,10 +24,37 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(3);
 pub(crate) struct Opened {
     pub(crate) dialect: Dialect,
     pub(crate) readers: AnyPool,
-    pub(crate) writer: AnyConnection,
-    pub(crate) options: AnyConnectOptions,
+    /// Brings the tables up to date, before anything else.
+    pub(crate) migrator: AnyConnection,
+    /// Where the writer connects.
+    pub(crate) target: Target,
     /// Held as long as the process uses an SQLite database.
     pub(crate) lock: Option<File>,
+}
+
+impl Opened {
+    /// The connection of the writer, once the tables are up to date.
+    pub(crate) async fn writer(
+        self,
+        instance: InstanceSid,
+        caches: Arc<Caches>,
+    ) -> Result<writer::Start, Failure> {
+        let connection = match &self.target {
+            Target::Embedded(_) => {
+                self.migrator.close().await?;
+                self.target.connect().await?
+            }
+            Target::Shared(_) => Connection::Shared(Box::new(self.migrator)),
+        };
+        Ok(writer::Start {
+            dialect: self.dialect,
+            connection,
+            target: self.target,
+            instance,
+            caches,
+            lock: self.lock,
+        })
+    }
 }
 
 /// Connects to `sqlite:PATH` or `postgres://…`.
@@ -39,21 +70,25 @@ pub(crate) async fn open(url: &str) -> Result<Opened> {
         Dialect::Postgres => None,
     };
     let options = AnyConnectOptions::from_str(&normalized(url, dialect))
-        .map_err(|error| unusable(url, &error))?;
-    let writer = connect(&options, dialect)
+        .map_err(|error| unusable(url, error))?;
+    let migrator = connect(&options, dialect)
         .await
-        .map_err(|error| unusable(url, &error))?;
+        .map_err(|error| unusable(url, error))?;
     let readers = AnyPoolOptions::new()
         .max_connections(READERS)
         .after_connect(move |connection, _| {
             Box::pin(async move { set_up(connection, dialect).await })
         })
         .connect_lazy_with(options.clone());
+    let target = match dialect {
+        Dialect::Sqlite => Target::Embedded(sqlite_path(url)?),
+        Dialect::Postgres => Target::Shared(Box::new(options)),
+    };
     Ok(Opened {
         dialect,
         readers,
-        writer,
-        options,
+        migrator,
+        target,
         lock,
     })
 }
@@ -65,12 +100,12 @@ pub(crate) async fn open_to_read(url: &str) -> Result<AnyPool> {
         Some(Dialect::Sqlite) => format!("sqlite:{}?mode=rw", sqlite_path(url)?.display()),
         Some(Dialect::Postgres) | None => url.to_owned(),
     };
-    let options = AnyConnectOptions::from_str(&options).map_err(|error| unusable(url, &error))?;
+    let options = AnyConnectOptions::from_str(&options).map_err(|error| unusable(url, error))?;
     let pool = AnyPoolOptions::new()
         .max_connections(1)
         .connect_with(options)
         .await;
-    pool.map_err(|error| unusable(url, &error))
+    pool.map_err(|error| unusable(url, error))
 }
 
 /// One more connection, ready to use.
@@ -169,7 +204,7 @@ pub(crate) fn in_use(url: &str) -> Result<Option<bool>> {
 }
 
 /// Says what cannot be used without showing a password of the address.
-pub(crate) fn unusable(url: &str, error: &sqlx::Error) -> StoreError {
+pub(crate) fn unusable(url: &str, error: impl std::fmt::Display) -> StoreError {
     let shown = match (url.split_once("://"), url.rsplit_once('@')) {
         (Some((scheme, _)), Some((_, host))) => format!("{scheme}://…@{host}"),
         _ => url.to_owned(),
@@ -199,7 +234,7 @@ mod tests {
     fn error_texts_keep_passwords_out() {
         let text = unusable(
             "postgres://bob:secret@db.example/p",
-            &sqlx::Error::WorkerCrashed,
+            sqlx::Error::WorkerCrashed,
         )
         .to_string();
         assert!(text.contains("postgres://…@db.example/p") && !text.contains("secret"));

@@ -1,6 +1,6 @@
 //! What differs between SQLite and PostgreSQL.
 //!
-//! **Invariant: no other module names a database.**
+//! **Invariant: no other module names a database,** but for `connect` and `connection`, which speak to it.
 
 use sqlx::AnyConnection;
 
@@ -79,50 +79,6 @@ impl Dialect {
     /// time can have an SQLite database open.
     pub(crate) const fn single_process(self) -> bool {
         matches!(self, Self::Sqlite)
-    }
-
-    /// Whether the same transaction may succeed when it is tried again.
-    pub(crate) fn is_transient(self, error: &sqlx::Error) -> bool {
-        match error {
-            sqlx::Error::Database(refused) => {
-                let code = refused.code();
-                let code = code.as_deref().unwrap_or_default();
-                match self {
-                    // The low byte is the primary code: 5 is BUSY, 6 is LOCKED.
-                    Self::Sqlite => {
-                        matches!(code.parse::<u32>().map(|code| code & 0xff), Ok(5 | 6))
-                    }
-                    // Class 08 connection, 40 rollback, 53 resources, 57 operator intervention;
-                    // a full disk (53100) is `is_unwritable`.
-                    Self::Postgres => {
-                        code != "53100" && matches!(code.get(..2), Some("08" | "40" | "53" | "57"))
-                    }
-                }
-            }
-            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed => {
-                matches!(self, Self::Postgres)
-            }
-            _ => false,
-        }
-    }
-
-    /// Whether the database takes no writes at the moment, whatever is written: the disk is full
-    /// or fails. Somebody has to help, so whoever commits is told.
-    pub(crate) fn is_unwritable(self, error: &sqlx::Error) -> bool {
-        let sqlx::Error::Database(refused) = error else {
-            return false;
-        };
-        let code = refused.code();
-        let code = code.as_deref().unwrap_or_default();
-        match self {
-            // 8 READONLY, 10 IOERR, 13 FULL, 14 CANTOPEN.
-            Self::Sqlite => matches!(
-                code.parse::<u32>().map(|code| code & 0xff),
-                Ok(8 | 10 | 13 | 14)
-            ),
-            // 53100 disk full, 58 system errors.
-            Self::Postgres => code == "53100" || code.get(..2) == Some("58"),
-        }
     }
 }
 

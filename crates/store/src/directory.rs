@@ -15,7 +15,7 @@ use crate::filter::Scope;
 use crate::query::{Conditions, tree_of};
 use crate::rows;
 use crate::sql::Sql;
-use crate::writer::Operation;
+use crate::writer::{Hurry, Operation};
 use crate::{NumberCandidates, Result, Store, credentials};
 
 /// Characters that make a stored number a pattern.
@@ -473,6 +473,10 @@ impl Store {
             .into_iter()
             .map(|admin| Operation::Admin(Box::new(admin)))
             .collect();
-        Ok(self.writer().commit(operations).await?.all_applied())
+        Ok(self
+            .writer()
+            .commit(operations, Hurry::Now)
+            .await?
+            .all_applied())
     }
 }

@@ -15,6 +15,7 @@ mod cache;
 mod caches;
 mod change;
 mod connect;
+mod connection;
 pub mod credentials;
 mod deliveries;
 mod dialect;
@@ -51,9 +52,10 @@ pub use inspect::{Inspect, OpenCall};
 pub use secret::SecretKey;
 
 use crate::caches::Caches;
+use crate::connect::unusable;
 use crate::credentials::Verifier;
 use crate::dialect::Dialect;
-use crate::writer::{Operation, Writer, now};
+use crate::writer::{Hurry, Operation, Writer, now};
 
 type Result<T, E = StoreError> = std::result::Result<T, E>;
 
@@ -120,10 +122,10 @@ impl Store {
     /// in use by another server, database of a newer release.
     pub async fn open(url: &str, key: SecretKey) -> Result<Self> {
         let mut opened = connect::open(url).await?;
-        migrate::migrate(&mut opened.writer, opened.dialect, now())
+        migrate::migrate(&mut opened.migrator, opened.dialect, now())
             .await
             .map_err(|error| match error {
-                StoreError::Database(error) => connect::unusable(url, &error),
+                StoreError::Database(error) => unusable(url, error),
                 other => other,
             })?;
         let instance = InstanceSid::new(now(), rand::random());
@@ -131,7 +133,11 @@ impl Store {
         let lifetime = (!dialect.single_process()).then_some(SHARED_LIFETIME);
         let caches = Arc::new(Caches::new(lifetime));
         let readers = opened.readers.clone();
-        let writer = Writer::spawn(opened, instance, Arc::clone(&caches));
+        let writer = opened
+            .writer(instance, Arc::clone(&caches))
+            .await
+            .map_err(|error| unusable(url, error))?;
+        let writer = Writer::spawn(writer).map_err(|error| unusable(url, error))?;
         let store = Self {
             inner: Arc::new(Inner {
                 instance,
@@ -173,7 +179,17 @@ impl Store {
     /// good. A busy or lost database is no error: the commit waits for it.
     pub async fn commit(&self, changes: Vec<Change>) -> Result<Committed> {
         let operations = changes.into_iter().map(Operation::Change).collect();
-        self.inner.writer.commit(operations).await
+        self.inner.writer.commit(operations, Hurry::Now).await
+    }
+
+    /// As [`Store::commit`], for facts that nobody waits for closely: they go along with what is
+    /// written next, a tenth of a second later at most.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    pub async fn commit_soon(&self, changes: Vec<Change>) -> Result<Committed> {
+        let operations = changes.into_iter().map(Operation::Change).collect();
+        self.inner.writer.commit(operations, Hurry::Soon).await
     }
 
     /// Keeps facts whose commit failed before with [`StoreError::Unavailable`]. The first attempt

@@ -106,6 +106,16 @@ impl Sql {
         }
     }
 
+    /// The statement.
+    pub(crate) fn as_text(&self) -> &str {
+        &self.text
+    }
+
+    /// Its arguments: `$1` is the first.
+    pub(crate) fn args(&self) -> &[Arg] {
+        &self.args
+    }
+
     /// Appends text that has no argument.
     pub(crate) fn text(&mut self, text: &str) -> &mut Self {
         self.text.push_str(text);

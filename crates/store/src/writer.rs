@@ -2,7 +2,8 @@
 //!
 //! A group is what has queued up while the group before it was written. One that follows another
 //! closely also waits a moment for company, because the price of a transaction and its sync is
-//! shared; the first after a silence never waits.
+//! shared; the first after a silence never waits. What nobody waits for closely
+//! ([`Hurry::Soon`]) goes along with whatever is written next.
 //!
 //! **Invariant: every commit that was accepted is answered, and answered `Ok` only when it is on
 //! disk.** A busy or lost database is tried again until it works; a disk that takes no writes is
@@ -13,26 +14,26 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use model::{InstanceSid, Timestamp};
-use sqlx::any::AnyConnectOptions;
-use sqlx::{AnyConnection, Connection};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, warn};
 
 use crate::admin::Admin;
 use crate::apply::{self, Context};
 use crate::caches::Caches;
-use crate::connect::{self, Opened};
-use crate::dialect::{Dialect, run};
+use crate::connection::{Connection, Failure, Target};
+use crate::dialect::Dialect;
 use crate::{Change, Committed, Result, StoreError};
 
 /// Commits that wait at most; more wait outside.
 const QUEUE: usize = 1_024;
-/// Operations in one transaction at most.
+/// Operations after which a transaction does not wait for more.
 const GROUP: usize = 512;
 /// How long a commit waits for others that may share its transaction.
 const COMPANY: Duration = Duration::from_millis(4);
 /// A group so soon after the last one means load.
 const LOAD: Duration = Duration::from_millis(20);
+/// How long a commit that nobody waits for closely may wait for others.
+const SOON: Duration = Duration::from_millis(100);
 /// How often this process tells that it lives.
 const ALIVE_EVERY: Duration = Duration::from_secs(10);
 /// Pause before a transaction is tried again.
@@ -46,6 +47,13 @@ const CLOSING_PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) enum Operation {
     Change(Change),
     Admin(Box<Admin>),
+}
+
+/// How closely somebody waits for a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hurry {
+    Now,
+    Soon,
 }
 
 /// Handle to the writing task, which ends when the last handle is dropped.
@@ -63,43 +71,66 @@ struct Job {
     operations: Vec<Operation>,
     /// It failed before, and may have been written all the same.
     again: bool,
+    hurry: Hurry,
     reply: oneshot::Sender<Result<Committed>>,
 }
 
+/// What a writer starts with.
+pub(crate) struct Start {
+    pub(crate) dialect: Dialect,
+    pub(crate) connection: Connection,
+    pub(crate) target: Target,
+    pub(crate) instance: InstanceSid,
+    pub(crate) caches: Arc<Caches>,
+    /// Held as long as the writer works.
+    pub(crate) lock: Option<File>,
+}
+
 impl Writer {
-    pub(crate) fn spawn(opened: Opened, instance: InstanceSid, caches: Arc<Caches>) -> Self {
+    /// # Errors
+    /// If there can be no thread for it.
+    pub(crate) fn spawn(start: Start) -> std::io::Result<Self> {
         let (messages, inbox) = mpsc::channel(QUEUE);
-        let task = Task {
-            connection: opened.writer,
-            options: opened.options,
-            dialect: opened.dialect,
-            context: Context {
-                instance,
-                repeated: false,
-            },
-            caches,
-            closing: false,
-            _lock: opened.lock,
-        };
-        tokio::spawn(task.run(inbox));
-        Self { messages }
+        match start.connection {
+            // Its calls block, so it has a thread of its own.
+            Connection::Embedded(_) => {
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .enable_time()
+                    .build()?;
+                std::thread::Builder::new()
+                    .name("store-writer".to_owned())
+                    .spawn(move || runtime.block_on(Task::new(start).run(inbox)))?;
+            }
+            Connection::Shared(_) => drop(tokio::spawn(Task::new(start).run(inbox))),
+        }
+        Ok(Self { messages })
     }
 
     /// Writes the operations in one transaction.
-    pub(crate) async fn commit(&self, operations: Vec<Operation>) -> Result<Committed> {
-        self.send(operations, false).await
+    pub(crate) async fn commit(
+        &self,
+        operations: Vec<Operation>,
+        hurry: Hurry,
+    ) -> Result<Committed> {
+        self.send(operations, false, hurry).await
     }
 
     /// Writes operations whose commit failed before.
     pub(crate) async fn commit_again(&self, operations: Vec<Operation>) -> Result<Committed> {
-        self.send(operations, true).await
+        self.send(operations, true, Hurry::Now).await
     }
 
-    async fn send(&self, operations: Vec<Operation>, again: bool) -> Result<Committed> {
+    async fn send(
+        &self,
+        operations: Vec<Operation>,
+        again: bool,
+        hurry: Hurry,
+    ) -> Result<Committed> {
         let (reply, answer) = oneshot::channel();
         let job = Job {
             operations,
             again,
+            hurry,
             reply,
         };
         self.messages
@@ -123,47 +154,93 @@ impl Writer {
     }
 }
 
+/// Commits that will share a transaction.
+#[derive(Default)]
+struct Group {
+    jobs: Vec<Job>,
+    operations: usize,
+    /// When it is written at the latest; `None` if there is nothing to write.
+    due: Option<Instant>,
+}
+
+impl Group {
+    fn add(&mut self, job: Job, due: Instant) {
+        self.operations += job.operations.len();
+        self.jobs.push(job);
+        self.due = Some(self.due.map_or(due, |earlier| earlier.min(due)));
+    }
+
+    fn is_due(&self, now: Instant) -> bool {
+        self.operations >= GROUP || self.due.is_some_and(|due| due <= now)
+    }
+}
+
 struct Task {
-    connection: AnyConnection,
-    options: AnyConnectOptions,
+    connection: Connection,
+    target: Target,
     dialect: Dialect,
     context: Context,
     caches: Arc<Caches>,
     closing: bool,
+    /// End of the last group that somebody waited for.
+    written: Option<Instant>,
     /// Released after the connection is closed.
     _lock: Option<File>,
 }
 
 impl Task {
+    fn new(start: Start) -> Self {
+        Self {
+            connection: start.connection,
+            target: start.target,
+            dialect: start.dialect,
+            context: Context {
+                instance: start.instance,
+                repeated: false,
+            },
+            caches: start.caches,
+            closing: false,
+            written: None,
+            _lock: start.lock,
+        }
+    }
+
     async fn run(mut self, mut inbox: mpsc::Receiver<Message>) {
         let mut alive = tokio::time::interval(ALIVE_EVERY);
         alive.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut group = Group::default();
         let mut done = None;
-        let mut written: Option<Instant> = None;
         loop {
-            let message = tokio::select! {
-                message = inbox.recv() => message,
-                _ = alive.tick(), if !self.closing => {
-                    self.tell_alive().await;
-                    continue;
-                }
-            };
-            match message {
-                Some(Message::Commit(job)) => {
-                    if !self.closing && written.is_some_and(|at| at.elapsed() < LOAD) {
-                        tokio::time::sleep(COMPANY).await;
+            tokio::select! {
+                message = inbox.recv() => {
+                    let mut next = message;
+                    let is_over = next.is_none();
+                    // All that has queued up comes along.
+                    while let Some(message) = next {
+                        match message {
+                            Message::Commit(job) => self.accept(job, &mut group),
+                            Message::Close(reply) => done = Some(reply),
+                        }
+                        next = if group.operations < GROUP { inbox.try_recv().ok() } else { None };
                     }
-                    let group = gather(job, &mut inbox, &mut done);
-                    self.closing |= done.is_some();
-                    self.settle(group).await;
-                    written = Some(Instant::now());
+                    if done.is_some() {
+                        self.closing = true;
+                        inbox.close();
+                    }
+                    if is_over {
+                        self.settle(group.jobs).await;
+                        break;
+                    }
                 }
-                Some(Message::Close(reply)) => done = Some(reply),
-                None => break,
+                () = sleep_until(group.due) => {}
+                _ = alive.tick(), if !self.closing => self.tell_alive(&mut group),
             }
-            if done.is_some() {
-                self.closing = true;
-                inbox.close();
+            if self.closing || group.is_due(Instant::now()) {
+                let waited_for = group.jobs.iter().any(|job| job.hurry == Hurry::Now);
+                self.settle(std::mem::take(&mut group).jobs).await;
+                if waited_for {
+                    self.written = Some(Instant::now());
+                }
             }
         }
         if let Err(error) = self.connection.close().await {
@@ -175,22 +252,35 @@ impl Task {
         }
     }
 
-    async fn tell_alive(&mut self) {
+    fn accept(&self, job: Job, group: &mut Group) {
+        let now = Instant::now();
+        let due = match job.hurry {
+            Hurry::Soon => now + SOON,
+            Hurry::Now if self.written.is_some_and(|at| now - at < LOAD) => now + COMPANY,
+            Hurry::Now => now,
+        };
+        group.add(job, due);
+    }
+
+    fn tell_alive(&self, group: &mut Group) {
         let alive = Change::Alive {
             instance: self.context.instance,
             at: crate::now(),
         };
-        let (reply, _) = oneshot::channel();
         let job = Job {
             operations: vec![Operation::Change(alive)],
             again: false,
-            reply,
+            hurry: Hurry::Soon,
+            reply: oneshot::channel().0,
         };
-        self.settle(vec![job]).await;
+        self.accept(job, group);
     }
 
     /// Answers every job of the group.
     async fn settle(&mut self, group: Vec<Job>) {
+        if group.is_empty() {
+            return;
+        }
         let failure = match self.persist(&group).await {
             Ok(results) => {
                 for (job, result) in group.into_iter().zip(results) {
@@ -201,10 +291,10 @@ impl Task {
             Err(failure) => failure,
         };
         // What the disk does is nobody's fault: there is no use in trying each alone.
-        let unwritable = self.dialect.is_unwritable(&failure);
+        let unwritable = failure.is_unwritable();
         if unwritable || group.len() == 1 {
             for job in group {
-                let _ = job.reply.send(Err(self.refused(&failure)));
+                let _ = job.reply.send(Err(refused(&failure)));
             }
             return;
         }
@@ -212,14 +302,14 @@ impl Task {
             let alone = std::slice::from_ref(&job);
             let result = match self.persist(alone).await {
                 Ok(mut results) => results.pop().ok_or(StoreError::Closed),
-                Err(failure) => Err(self.refused(&failure)),
+                Err(failure) => Err(refused(&failure)),
             };
             let _ = job.reply.send(result);
         }
     }
 
     /// One transaction; repeats it while the database is busy or away.
-    async fn persist(&mut self, group: &[Job]) -> Result<Vec<Committed>, sqlx::Error> {
+    async fn persist(&mut self, group: &[Job]) -> Result<Vec<Committed>, Failure> {
         let since = Instant::now();
         let mut complained = since;
         self.context.repeated = false;
@@ -236,9 +326,9 @@ impl Task {
             if let Err(error) = self.recover().await {
                 warn!(%error, "the database is away");
             }
-            let patience = if self.dialect.is_unwritable(&failure) {
+            let patience = if failure.is_unwritable() {
                 UNWRITABLE_PATIENCE
-            } else if !self.dialect.is_transient(&failure) {
+            } else if !failure.is_transient() {
                 Duration::ZERO
             } else if self.closing {
                 CLOSING_PATIENCE
@@ -257,8 +347,8 @@ impl Task {
         }
     }
 
-    async fn attempt(&mut self, group: &[Job]) -> sqlx::Result<Vec<Committed>> {
-        run(&mut self.connection, self.dialect.begin()).await?;
+    async fn attempt(&mut self, group: &[Job]) -> Result<Vec<Committed>, Failure> {
+        self.connection.run(self.dialect.begin()).await?;
         let mut results = Vec::with_capacity(group.len());
         for job in group {
             let context = Context {
@@ -267,28 +357,15 @@ impl Task {
             };
             results.push(apply::operations(&mut self.connection, context, &job.operations).await?);
         }
-        run(&mut self.connection, "COMMIT").await?;
+        self.connection.run("COMMIT").await?;
         Ok(results)
     }
 
-    /// The error for the caller of a commit that is not written.
-    fn refused(&self, failure: &sqlx::Error) -> StoreError {
-        if self.dialect.is_unwritable(failure) {
-            StoreError::Unavailable(failure.to_string())
-        } else {
-            refused(failure)
-        }
-    }
-
     /// Leaves the failed transaction, with a new connection if the old one cannot.
-    async fn recover(&mut self) -> sqlx::Result<()> {
-        if run(&mut self.connection, "ROLLBACK").await.is_ok() {
-            return Ok(());
+    async fn recover(&mut self) -> Result<(), Failure> {
+        if !self.connection.leave().await {
+            self.connection = self.target.connect().await?;
         }
-        if self.connection.ping().await.is_ok() {
-            return Ok(()); // There was no transaction to leave.
-        }
-        self.connection = connect::connect(&self.options, self.dialect).await?;
         Ok(())
     }
 }
@@ -301,41 +378,16 @@ impl Job {
     }
 }
 
-/// The first job and what has queued up behind it.
-fn gather(
-    first: Job,
-    inbox: &mut mpsc::Receiver<Message>,
-    done: &mut Option<oneshot::Sender<()>>,
-) -> Vec<Job> {
-    let mut size = first.operations.len();
-    let mut group = vec![first];
-    while size < GROUP {
-        match inbox.try_recv() {
-            Ok(Message::Commit(job)) => {
-                size += job.operations.len();
-                group.push(job);
-            }
-            Ok(Message::Close(reply)) => {
-                *done = Some(reply);
-                break;
-            }
-            Err(_) => break,
-        }
+/// The error for the caller of a commit that is not written.
+fn refused(failure: &Failure) -> StoreError {
+    if failure.is_unwritable() {
+        return StoreError::Unavailable(failure.to_string());
     }
-    group
-}
-
-/// The error for the caller of a commit that was refused for good.
-fn refused(failure: &sqlx::Error) -> StoreError {
-    match failure {
-        sqlx::Error::Database(refusal) if refusal.is_unique_violation() => {
-            StoreError::Duplicate(unique_name(refusal.message()))
-        }
-        _ => {
-            error!(error = %failure, "the database refused a commit");
-            StoreError::Database(sqlx::Error::Protocol(failure.to_string()))
-        }
+    if let Some(message) = failure.duplicate() {
+        return StoreError::Duplicate(unique_name(message));
     }
+    error!(error = %failure, "the database refused a commit");
+    StoreError::Database(sqlx::Error::Protocol(failure.to_string()))
 }
 
 /// What must be unique, from the columns or the index that the database's message names.
@@ -354,6 +406,13 @@ fn unique_name(message: &str) -> &'static str {
         .iter()
         .find(|(index, column, _)| message.contains(index) || message.contains(column))
         .map_or("the identifier", |(_, _, name)| name)
+}
+
+async fn sleep_until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due.into()).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// The clock, read at the edge of the crate only.
@@ -378,10 +437,10 @@ mod tests {
 
     async fn settle(task: &mut Task, operations: Vec<Operation>) -> Result<Committed> {
         let (reply, answer) = oneshot::channel();
-        let again = false;
         task.settle(vec![Job {
             operations,
-            again,
+            again: false,
+            hurry: Hurry::Now,
             reply,
         }])
         .await;
@@ -392,29 +451,27 @@ mod tests {
     async fn a_full_disk_is_told_and_passes() {
         let dir = tempfile::tempdir().expect("a folder");
         let url = format!("sqlite:{}", dir.path().join("p.db").display());
-        let mut opened = connect::open(&url).await.expect("a database");
-        crate::migrate::migrate(&mut opened.writer, opened.dialect, Timestamp(0))
+        let mut opened = crate::connect::open(&url).await.expect("a database");
+        crate::migrate::migrate(&mut opened.migrator, opened.dialect, Timestamp(0))
             .await
             .expect("tables");
-        let mut task = Task {
-            connection: opened.writer,
-            options: opened.options,
-            dialect: opened.dialect,
-            context: Context {
-                instance: InstanceSid::from_bytes([1; 16]),
-                repeated: false,
-            },
-            caches: Arc::new(Caches::new(None)),
-            closing: false,
-            _lock: opened.lock,
-        };
+        let start = opened
+            .writer(
+                InstanceSid::from_bytes([1; 16]),
+                Arc::new(Caches::new(None)),
+            )
+            .await
+            .expect("a connection");
+        let mut task = Task::new(start);
         // No more pages than there are.
-        run(&mut task.connection, "PRAGMA max_page_count = 1")
+        task.connection
+            .run("PRAGMA max_page_count = 1")
             .await
             .expect("a limit");
         let full = settle(&mut task, vec![trace(1, 1_000_000)]).await;
         assert!(matches!(full, Err(StoreError::Unavailable(_))), "{full:?}");
-        run(&mut task.connection, "PRAGMA max_page_count = 100000")
+        task.connection
+            .run("PRAGMA max_page_count = 100000")
             .await
             .expect("a limit");
         let written = settle(&mut task, vec![trace(1, 1_000_000)]).await;

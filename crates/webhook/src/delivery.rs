@@ -144,8 +144,6 @@ enum Stage {
     Flying {
         probe: bool,
     },
-    /// Its end is being stored.
-    Ending,
 }
 
 struct Row {
@@ -298,9 +296,11 @@ impl Delivery {
                 None
             }
         };
-        if let Some(outcome) = ended {
-            row.stage = Stage::Ending;
-            let pending = Box::new(row.pending.clone());
+        // The next of the call need not wait until the end of this one is stored.
+        if let Some(outcome) = ended
+            && let Some(row) = lane.rows.remove(&place.key)
+        {
+            let pending = Box::new(row.pending);
             self.outputs.push_back(Output::End(pending, outcome));
         }
         host.settle(place.call);
@@ -314,23 +314,12 @@ impl Delivery {
 
     /// The end of a row is on disk, or cannot be stored: it is not known any more.
     pub(crate) fn handle_stored(&mut self, event: EventSid, outcome: &Outcome) {
-        let Some(place) = self.known.remove(&event) else {
+        if self.known.remove(&event).is_none() {
             return;
-        };
+        }
         match outcome {
             Outcome::Delivered { .. } => self.counts.delivered += 1,
             Outcome::Dead(_) => self.counts.dead += 1,
-        }
-        let host = self
-            .accounts
-            .get_mut(&place.account)
-            .and_then(|account| account.hosts.get_mut(&place.origin));
-        if let Some(host) = host {
-            if let Some(lane) = host.lanes.get_mut(&place.call) {
-                lane.rows.remove(&place.key);
-            }
-            host.settle(place.call);
-            self.plan(place.account, &place.origin);
         }
     }
 
@@ -503,16 +492,18 @@ impl Host {
         let mut ended = Vec::new();
         let calls: Vec<CallSid> = self.lanes.keys().copied().collect();
         for call in calls {
-            let rows = self.lanes.get_mut(&call).map(|lane| lane.rows.values_mut());
-            for row in rows.into_iter().flatten() {
-                if row.stage == Stage::Waiting && now.since(row.pending.since) >= max_age {
-                    row.stage = Stage::Ending;
-                    let outcome = Outcome::Dead(Failure {
-                        status: None,
-                        reason: "the host has not answered for too long".to_owned(),
-                    });
-                    ended.push(Output::End(Box::new(row.pending.clone()), outcome));
-                }
+            let Some(lane) = self.lanes.get_mut(&call) else {
+                continue;
+            };
+            let old = lane.rows.extract_if(.., |_, row| {
+                row.stage == Stage::Waiting && now.since(row.pending.since) >= max_age
+            });
+            for (_, row) in old {
+                let outcome = Outcome::Dead(Failure {
+                    status: None,
+                    reason: "the host has not answered for too long".to_owned(),
+                });
+                ended.push(Output::End(Box::new(row.pending), outcome));
             }
             self.settle(call);
         }
