@@ -3,18 +3,19 @@
 //! A group is what has queued up while the group before it was written. One that follows another
 //! closely also waits a moment for company, because the price of a transaction and its sync is
 //! shared; the first after a silence never waits. What nobody waits for closely
-//! ([`Hurry::Soon`]) goes along with whatever is written next.
+//! ([`Hurry::Soon`]) goes along with whatever is written next. The task sleeps until a group is due:
+//! a commit that joins a group does not wake it.
 //!
 //! **Invariant: every commit that was accepted is answered, and answered `Ok` only when it is on
 //! disk.** A busy or lost database is tried again until it works; a disk that takes no writes is
 //! told to whoever commits; a commit that the database refuses is tried alone, so it harms no other.
 
 use std::fs::File;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use model::{InstanceSid, Timestamp};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, oneshot};
 use tracing::{error, warn};
 
 use crate::admin::Admin;
@@ -24,9 +25,7 @@ use crate::connection::{Connection, Failure, Target};
 use crate::dialect::Dialect;
 use crate::{Change, Committed, Result, StoreError};
 
-/// Commits that wait at most; more wait outside.
-const QUEUE: usize = 1_024;
-/// Operations after which a transaction does not wait for more.
+/// Operations after which a transaction takes no more commits, nor waits for more.
 const GROUP: usize = 512;
 /// How long a commit waits for others that may share its transaction.
 const COMPANY: Duration = Duration::from_millis(4);
@@ -58,13 +57,55 @@ pub(crate) enum Hurry {
 
 /// Handle to the writing task, which ends when the last handle is dropped.
 #[derive(Clone)]
-pub(crate) struct Writer {
-    messages: mpsc::Sender<Message>,
+pub(crate) struct Writer(Arc<Handle>);
+
+struct Handle(Arc<Inbox>);
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.0.state().is_closed = true;
+        self.0.wake.notify_one();
+    }
 }
 
-enum Message {
-    Commit(Job),
-    Close(oneshot::Sender<()>),
+/// Where commits wait for the task.
+#[derive(Default)]
+struct Inbox {
+    state: Mutex<State>,
+    wake: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    group: Group,
+    alarm: Alarm,
+    /// End of the last group that somebody waited for.
+    written: Option<Instant>,
+    /// No more is accepted.
+    is_closed: bool,
+    /// The task has ended.
+    is_over: bool,
+    /// Told when the task has ended.
+    done: Vec<oneshot::Sender<()>>,
+}
+
+/// When the task looks into its inbox next.
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
+enum Alarm {
+    /// When it is done with what it writes now.
+    #[default]
+    Busy,
+    /// By itself, at this time.
+    At(Instant),
+    /// When it is woken.
+    Off,
+}
+
+/// What the task does next.
+enum Next {
+    Write(Vec<Job>),
+    Sleep(Option<Instant>),
+    End(Vec<oneshot::Sender<()>>),
 }
 
 struct Job {
@@ -90,7 +131,8 @@ impl Writer {
     /// # Errors
     /// If there can be no thread for it.
     pub(crate) fn spawn(start: Start) -> std::io::Result<Self> {
-        let (messages, inbox) = mpsc::channel(QUEUE);
+        let inbox = Arc::<Inbox>::default();
+        let writer = Self(Arc::new(Handle(Arc::clone(&inbox))));
         match start.connection {
             // Its calls block, so it has a thread of its own.
             Connection::Embedded(_) => {
@@ -103,7 +145,7 @@ impl Writer {
             }
             Connection::Shared(_) => drop(tokio::spawn(Task::new(start).run(inbox))),
         }
-        Ok(Self { messages })
+        Ok(writer)
     }
 
     /// Writes the operations in one transaction.
@@ -127,30 +169,92 @@ impl Writer {
         hurry: Hurry,
     ) -> Result<Committed> {
         let (reply, answer) = oneshot::channel();
-        let job = Job {
+        self.0.0.add(Job {
             operations,
             again,
             hurry,
             reply,
-        };
-        self.messages
-            .send(Message::Commit(job))
-            .await
-            .map_err(|_| StoreError::Closed)?;
+        });
         answer.await.map_err(|_| StoreError::Closed)?
     }
 
     /// Commits that wait to be written.
     pub(crate) fn waiting(&self) -> usize {
-        self.messages.max_capacity() - self.messages.capacity()
+        self.0.0.state().group.jobs.len()
     }
 
     /// Returns when everything accepted before is written and the database is closed.
     pub(crate) async fn close(&self) {
         let (done, closed) = oneshot::channel();
-        if self.messages.send(Message::Close(done)).await.is_ok() {
-            let _ = closed.await;
+        {
+            let mut state = self.0.0.state();
+            if state.is_over {
+                return;
+            }
+            state.is_closed = true;
+            state.done.push(done);
         }
+        self.0.0.wake.notify_one();
+        // An error says that the task ended otherwise.
+        let _ = closed.await;
+    }
+}
+
+impl Inbox {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a commit; a closed inbox drops it, which tells whoever waits.
+    fn add(&self, job: Job) {
+        let mut state = self.state();
+        if !state.is_closed && state.add(job, Instant::now()) {
+            drop(state);
+            self.wake.notify_one();
+        }
+    }
+}
+
+/// Tells whoever waits for a task that has ended, however it did.
+struct Over<'a>(&'a Inbox);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        *state = State {
+            is_closed: true,
+            is_over: true,
+            ..State::default()
+        };
+    }
+}
+
+impl State {
+    /// Returns whether the task must be woken.
+    fn add(&mut self, job: Job, now: Instant) -> bool {
+        let due = match job.hurry {
+            Hurry::Soon => now + SOON,
+            Hurry::Now if self.written.is_some_and(|at| now - at < LOAD) => now + COMPANY,
+            Hurry::Now => now,
+        };
+        self.group.add(job, due);
+        match self.alarm {
+            Alarm::Busy => false,
+            Alarm::At(at) => due < at || self.group.operations >= GROUP,
+            Alarm::Off => true,
+        }
+    }
+
+    fn next(&mut self, now: Instant) -> Next {
+        self.alarm = Alarm::Busy;
+        if self.group.is_due(now) || (self.is_closed && !self.group.jobs.is_empty()) {
+            return Next::Write(self.group.take(now));
+        }
+        if self.is_closed {
+            return Next::End(std::mem::take(&mut self.done));
+        }
+        self.alarm = self.group.due.map_or(Alarm::Off, Alarm::At);
+        Next::Sleep(self.group.due)
     }
 }
 
@@ -173,6 +277,22 @@ impl Group {
     fn is_due(&self, now: Instant) -> bool {
         self.operations >= GROUP || self.due.is_some_and(|due| due <= now)
     }
+
+    /// The first jobs, of [`GROUP`] operations or a little more; the others are due at once.
+    fn take(&mut self, now: Instant) -> Vec<Job> {
+        let mut operations = 0;
+        let first = self.jobs.iter().take_while(|job| {
+            let has_room = operations < GROUP;
+            operations += job.operations.len();
+            has_room
+        });
+        let rest = self.jobs.split_off(first.count());
+        let taken = std::mem::take(self).jobs;
+        for job in rest {
+            self.add(job, now);
+        }
+        taken
+    }
 }
 
 struct Task {
@@ -181,9 +301,6 @@ struct Task {
     dialect: Dialect,
     context: Context,
     caches: Arc<Caches>,
-    closing: bool,
-    /// End of the last group that somebody waited for.
-    written: Option<Instant>,
     /// Released after the connection is closed.
     _lock: Option<File>,
 }
@@ -199,89 +316,57 @@ impl Task {
                 repeated: false,
             },
             caches: start.caches,
-            closing: false,
-            written: None,
             _lock: start.lock,
         }
     }
 
-    async fn run(mut self, mut inbox: mpsc::Receiver<Message>) {
+    async fn run(mut self, inbox: Arc<Inbox>) {
+        let _over = Over(&inbox);
         let mut alive = tokio::time::interval(ALIVE_EVERY);
         alive.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut group = Group::default();
-        let mut done = None;
-        loop {
-            tokio::select! {
-                message = inbox.recv() => {
-                    let mut next = message;
-                    let is_over = next.is_none();
-                    // All that has queued up comes along.
-                    while let Some(message) = next {
-                        match message {
-                            Message::Commit(job) => self.accept(job, &mut group),
-                            Message::Close(reply) => done = Some(reply),
-                        }
-                        next = if group.operations < GROUP { inbox.try_recv().ok() } else { None };
-                    }
-                    if done.is_some() {
-                        self.closing = true;
-                        inbox.close();
-                    }
-                    if is_over {
-                        self.settle(group.jobs).await;
-                        break;
+        let done = loop {
+            let next = inbox.state().next(Instant::now());
+            match next {
+                Next::Write(group) => {
+                    let waited_for = group.iter().any(|job| job.hurry == Hurry::Now);
+                    self.settle(group, &inbox).await;
+                    if waited_for {
+                        inbox.state().written = Some(Instant::now());
                     }
                 }
-                () = sleep_until(group.due) => {}
-                _ = alive.tick(), if !self.closing => self.tell_alive(&mut group),
+                Next::Sleep(due) => tokio::select! {
+                    () = inbox.wake.notified() => {}
+                    () = sleep_until(due) => {}
+                    _ = alive.tick() => inbox.add(self.sign_of_life()),
+                },
+                Next::End(done) => break done,
             }
-            if self.closing || group.is_due(Instant::now()) {
-                let waited_for = group.jobs.iter().any(|job| job.hurry == Hurry::Now);
-                self.settle(std::mem::take(&mut group).jobs).await;
-                if waited_for {
-                    self.written = Some(Instant::now());
-                }
-            }
-        }
+        };
         if let Err(error) = self.connection.close().await {
             warn!(%error, "closing the database failed");
         }
         drop(self._lock);
-        if let Some(done) = done {
+        for done in done {
             let _ = done.send(());
         }
     }
 
-    fn accept(&self, job: Job, group: &mut Group) {
-        let now = Instant::now();
-        let due = match job.hurry {
-            Hurry::Soon => now + SOON,
-            Hurry::Now if self.written.is_some_and(|at| now - at < LOAD) => now + COMPANY,
-            Hurry::Now => now,
-        };
-        group.add(job, due);
-    }
-
-    fn tell_alive(&self, group: &mut Group) {
+    fn sign_of_life(&self) -> Job {
         let alive = Change::Alive {
             instance: self.context.instance,
             at: crate::now(),
         };
-        let job = Job {
+        Job {
             operations: vec![Operation::Change(alive)],
             again: false,
             hurry: Hurry::Soon,
             reply: oneshot::channel().0,
-        };
-        self.accept(job, group);
+        }
     }
 
     /// Answers every job of the group.
-    async fn settle(&mut self, group: Vec<Job>) {
-        if group.is_empty() {
-            return;
-        }
-        let failure = match self.persist(&group).await {
+    async fn settle(&mut self, group: Vec<Job>, inbox: &Inbox) {
+        let failure = match self.persist(&group, inbox).await {
             Ok(results) => {
                 for (job, result) in group.into_iter().zip(results) {
                     let _ = job.reply.send(Ok(result));
@@ -300,7 +385,7 @@ impl Task {
         }
         for job in group {
             let alone = std::slice::from_ref(&job);
-            let result = match self.persist(alone).await {
+            let result = match self.persist(alone, inbox).await {
                 Ok(mut results) => results.pop().ok_or(StoreError::Closed),
                 Err(failure) => Err(refused(&failure)),
             };
@@ -309,7 +394,7 @@ impl Task {
     }
 
     /// One transaction; repeats it while the database is busy or away.
-    async fn persist(&mut self, group: &[Job]) -> Result<Vec<Committed>, Failure> {
+    async fn persist(&mut self, group: &[Job], inbox: &Inbox) -> Result<Vec<Committed>, Failure> {
         let since = Instant::now();
         let mut complained = since;
         self.context.repeated = false;
@@ -330,7 +415,7 @@ impl Task {
                 UNWRITABLE_PATIENCE
             } else if !failure.is_transient() {
                 Duration::ZERO
-            } else if self.closing {
+            } else if inbox.state().is_closed {
                 CLOSING_PATIENCE
             } else {
                 Duration::MAX
@@ -437,14 +522,66 @@ mod tests {
 
     async fn settle(task: &mut Task, operations: Vec<Operation>) -> Result<Committed> {
         let (reply, answer) = oneshot::channel();
-        task.settle(vec![Job {
+        let job = Job {
             operations,
             again: false,
             hurry: Hurry::Now,
             reply,
-        }])
-        .await;
+        };
+        task.settle(vec![job], &Inbox::default()).await;
         answer.await.expect("every job is answered")
+    }
+
+    fn job(hurry: Hurry, operations: usize) -> Job {
+        Job {
+            operations: (0..operations).map(|_| trace(1, 1)).collect(),
+            again: false,
+            hurry,
+            reply: oneshot::channel().0,
+        }
+    }
+
+    #[test]
+    fn groups_what_comes_close_together_and_wakes_the_task_only_when_needed() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut state = State::default();
+        let written = |next| match next {
+            Next::Write(group) => group.len(),
+            Next::Sleep(_) | Next::End(_) => 0,
+        };
+        assert!(matches!(state.next(at(0)), Next::Sleep(None)));
+        // Nobody waits closely: it is written when its time comes.
+        assert!(
+            state.add(job(Hurry::Soon, 1), at(0)),
+            "an alarm must be set"
+        );
+        assert!(matches!(state.next(at(0)), Next::Sleep(Some(due)) if due == at(100)));
+        assert!(!state.add(job(Hurry::Soon, 1), at(50)));
+        assert!(matches!(state.next(at(60)), Next::Sleep(Some(due)) if due == at(100)));
+        // It goes along with the next that somebody waits for, which is the first after a silence.
+        assert!(state.add(job(Hurry::Now, 1), at(70)));
+        assert_eq!(written(state.next(at(70))), 3);
+        // While that is written, and shortly after it, others wait for company.
+        state.written = Some(at(72));
+        assert!(!state.add(job(Hurry::Now, 1), at(72)), "it looks by itself");
+        assert!(matches!(state.next(at(73)), Next::Sleep(Some(due)) if due == at(76)));
+        assert!(!state.add(job(Hurry::Now, 1), at(74)));
+        assert_eq!(written(state.next(at(76))), 2);
+        // A large group waits for nothing and is written in parts.
+        assert!(matches!(state.next(at(80)), Next::Sleep(None)));
+        state.written = Some(at(80));
+        assert!(state.add(job(Hurry::Now, 1), at(80)));
+        assert!(matches!(state.next(at(80)), Next::Sleep(Some(_))));
+        assert!(state.add(job(Hurry::Now, GROUP), at(80)));
+        assert!(state.add(job(Hurry::Now, 1), at(80)));
+        assert_eq!(written(state.next(at(80))), 2);
+        assert_eq!(written(state.next(at(80))), 1);
+        // The end comes after what was accepted.
+        assert!(!state.add(job(Hurry::Soon, 1), at(90)));
+        state.is_closed = true;
+        assert_eq!(written(state.next(at(90))), 1);
+        assert!(matches!(state.next(at(90)), Next::End(_)));
     }
 
     #[tokio::test]

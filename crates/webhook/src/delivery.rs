@@ -141,9 +141,7 @@ pub struct CallbackStats {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Stage {
     Waiting,
-    Flying {
-        probe: bool,
-    },
+    Flying { probe: bool },
 }
 
 struct Row {
