@@ -67,12 +67,19 @@ pub(crate) async fn load(
             code: error::MEDIA_DOWNLOAD,
             text: error.to_string(),
         })?;
+    if let Some(samples) = shared.prompts.get(&bytes) {
+        return Ok(samples);
+    }
     let name = model::address::redacted(url);
+    let file = Arc::clone(&bytes);
     let decoded = tokio::task::spawn_blocking(move || {
-        ::audio::Prompt::decode(&bytes).map_err(|error| format!("{name}: {error}"))
+        ::audio::Prompt::decode(&file).map_err(|error| format!("{name}: {error}"))
     });
     match decoded.await {
-        Ok(Ok(samples)) => Ok(samples),
+        Ok(Ok(samples)) => {
+            shared.prompts.put(&bytes, &samples);
+            Ok(samples)
+        }
         Ok(Err(text)) => Err(AudioFailure {
             code: error::MEDIA_DOWNLOAD,
             text,

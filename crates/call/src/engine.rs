@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use webhook::{Callbacks, Fetcher, MediaCache};
 
 use crate::live::Live;
+use crate::prompts::Prompts;
 use crate::records::Records;
 
 /// What the operator decided about calls.
@@ -78,6 +79,7 @@ pub(crate) struct Shared {
     pub(crate) live: Live,
     pub(crate) records: Arc<Records>,
     pub(crate) ringback: Arc<[i16]>,
+    pub(crate) prompts: Prompts,
     next_endpoint: AtomicU64,
     pub(crate) started: AtomicU64,
     pub(crate) refused: AtomicU64,
@@ -148,6 +150,7 @@ impl Engine {
             live: Live::default(),
             records,
             ringback: ::audio::tone::ringback_us(),
+            prompts: Prompts::default(),
             next_endpoint: AtomicU64::new(1),
             started: AtomicU64::new(0),
             refused: AtomicU64::new(0),

@@ -16,6 +16,7 @@ mod engine;
 mod facts;
 mod live;
 mod outbox;
+mod prompts;
 mod records;
 mod resolve;
 mod sip_side;

@@ -28,9 +28,9 @@ use crate::{Change, Committed, Result, StoreError};
 /// Operations after which a transaction takes no more commits, nor waits for more.
 const GROUP: usize = 512;
 /// How long a commit waits for others that may share its transaction.
-const COMPANY: Duration = Duration::from_millis(4);
+const COMPANY: Duration = Duration::from_millis(8);
 /// A group so soon after the last one means load.
-const LOAD: Duration = Duration::from_millis(20);
+const LOAD: Duration = Duration::from_millis(40);
 /// How long a commit that nobody waits for closely may wait for others.
 const SOON: Duration = Duration::from_millis(100);
 /// How often this process tells that it lives.
@@ -565,11 +565,11 @@ mod tests {
         // While that is written, and shortly after it, others wait for company.
         state.written = Some(at(72));
         assert!(!state.add(job(Hurry::Now, 1), at(72)), "it looks by itself");
-        assert!(matches!(state.next(at(73)), Next::Sleep(Some(due)) if due == at(76)));
+        assert!(matches!(state.next(at(73)), Next::Sleep(Some(due)) if due == at(80)));
         assert!(!state.add(job(Hurry::Now, 1), at(74)));
-        assert_eq!(written(state.next(at(76))), 2);
+        assert_eq!(written(state.next(at(80))), 2);
         // A large group waits for nothing and is written in parts.
-        assert!(matches!(state.next(at(80)), Next::Sleep(None)));
+        assert!(matches!(state.next(at(81)), Next::Sleep(None)));
         state.written = Some(at(80));
         assert!(state.add(job(Hurry::Now, 1), at(80)));
         assert!(matches!(state.next(at(80)), Next::Sleep(Some(_))));

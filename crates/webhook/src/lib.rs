@@ -26,6 +26,7 @@ mod freshness;
 mod http_date;
 mod media;
 mod media_files;
+mod media_memory;
 mod outbox;
 mod policy;
 mod signature;

@@ -17,6 +17,7 @@ use crate::error::{FetchError, Problem};
 use crate::fetch::{BodyKind, FetchRequest, Fetched, Fetcher};
 use crate::freshness::Freshness;
 use crate::media_files::{FileKey, MediaFiles};
+use crate::media_memory::MediaMemory;
 use crate::policy::AddressPolicy;
 
 /// Limits of the cache.
@@ -44,6 +45,7 @@ pub struct MediaCache(Arc<Inner>);
 struct Inner {
     fetcher: Fetcher,
     files: Arc<MediaFiles>,
+    memory: MediaMemory,
     limits: MediaLimits,
     running: Mutex<BTreeMap<(FileKey, AddressPolicy), Weak<Download>>>,
 }
@@ -63,6 +65,7 @@ impl MediaCache {
         Ok(Self(Arc::new(Inner {
             fetcher,
             files,
+            memory: MediaMemory::default(),
             limits,
             running,
         })))
@@ -129,7 +132,10 @@ impl Inner {
         match (self.fetcher.fetch(request).await, stored) {
             (Ok(answer), Some((bytes, freshness))) if answer.status == 304 => {
                 match freshness.renewed(&answer, now_s()) {
-                    Some(freshness) => self.renew(key, freshness).await,
+                    Some(freshness) => {
+                        self.memory.put(&key, &bytes, &freshness);
+                        self.renew(key, freshness).await;
+                    }
                     None => self.forget(key).await,
                 }
                 Ok(bytes)
@@ -166,11 +172,16 @@ impl Inner {
     }
 
     async fn read(&self, key: &FileKey) -> Option<(Arc<[u8]>, Freshness)> {
-        let (files, key) = (Arc::clone(&self.files), key.clone());
-        let read = tokio::task::spawn_blocking(move || files.read(&key)).await;
-        read.ok()
-            .flatten()
-            .map(|(bytes, freshness)| (bytes.into(), freshness))
+        if let Some(file) = self.memory.get(key) {
+            self.files.note_use(key, &file.0);
+            return Some(file);
+        }
+        let (files, wanted) = (Arc::clone(&self.files), key.clone());
+        let read = tokio::task::spawn_blocking(move || files.read(&wanted)).await;
+        let (bytes, freshness) = read.ok().flatten()?;
+        let bytes = bytes.into();
+        self.memory.put(key, &bytes, &freshness);
+        Some((bytes, freshness))
     }
 
     /// Stores an answer if that is allowed. A full disk does not stop a call from hearing it.
@@ -178,6 +189,10 @@ impl Inner {
         let bytes: Arc<[u8]> = answer.body.as_ref().into();
         let (files, stored) = (Arc::clone(&self.files), Arc::clone(&bytes));
         let freshness = Freshness::of(&answer, now_s());
+        match &freshness {
+            Some(freshness) => self.memory.put(&key, &bytes, freshness),
+            None => self.memory.remove(&key),
+        }
         let work = move || match freshness {
             Some(freshness) => files.write(&key, &stored, &freshness),
             None => {
@@ -190,6 +205,7 @@ impl Inner {
     }
 
     async fn forget(&self, key: FileKey) {
+        self.memory.remove(&key);
         let files = Arc::clone(&self.files);
         let work = move || {
             files.remove(&key);

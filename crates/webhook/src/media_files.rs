@@ -88,6 +88,11 @@ impl MediaFiles {
         Some((bytes, freshness))
     }
 
+    /// Notes that a file was used that is kept in memory too.
+    pub(crate) fn note_use(&self, key: &FileKey, bytes: &[u8]) {
+        self.note(key, size(bytes));
+    }
+
     /// Stores a file and removes those that were not used for longest if there are too many.
     pub(crate) fn write(
         &self,
