@@ -41,8 +41,22 @@ enum About {
 }
 
 impl Farewell {
-    /// Without the addresses of recordings, which let anybody hear them.
-    pub(crate) fn without_recordings(mut self, instead: &str) -> Self {
+    /// Whether it holds addresses of recordings, which let anybody hear them.
+    pub(crate) fn has_recordings(&self) -> bool {
+        let told = |last: &Last| {
+            matches!(
+                &last.about,
+                About::Leg {
+                    recording: Some(_),
+                    ..
+                }
+            )
+        };
+        self.last.iter().any(told)
+    }
+
+    /// Puts something else in the place of these addresses.
+    pub(crate) fn hide_recordings(&mut self, instead: &str) {
         for last in &mut self.last {
             if let About::Leg {
                 recording: Some(recording),
@@ -52,7 +66,6 @@ impl Farewell {
                 instead.clone_into(&mut recording.url);
             }
         }
-        self
     }
 
     /// The callbacks for the end that `record` tells.

@@ -20,6 +20,19 @@ pub struct SidError {
     text: String,
 }
 
+/// The text in one piece: identifiers are written many times for each call.
+fn written(prefix: &str, bytes: &[u8; 16]) -> [u8; 34] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = [0; 34];
+    let (head, digits) = text.split_at_mut(2);
+    head.copy_from_slice(prefix.as_bytes());
+    for (pair, byte) in digits.chunks_exact_mut(2).zip(bytes) {
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 15)];
+    }
+    text
+}
+
 macro_rules! sid {
     ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
         $(#[$doc])*
@@ -51,11 +64,8 @@ macro_rules! sid {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str($prefix)?;
-                for byte in self.0 {
-                    write!(f, "{byte:02x}")?;
-                }
-                Ok(())
+                let text = written($prefix, &self.0);
+                f.write_str(std::str::from_utf8(&text).unwrap_or_default())
             }
         }
 

@@ -3,7 +3,8 @@
 //! **Invariant: what a redacted input cannot give back is not in the text**: passwords, and the
 //! addresses of recordings.
 
-use model::record::Callback;
+use std::borrow::Cow;
+use std::fmt::Write as _;
 
 use super::redact::{HIDDEN, credentials, hide_logins};
 use crate::command::{Addressed, Command, LegCommand};
@@ -15,40 +16,63 @@ const RECORDING_ADDRESSES: [&str; 2] = ["RecordingUrl", "PublicRecordingUrl"];
 /// One command as a text; `None` for entries of the trace, which tell the same again.
 pub(super) fn of_command(addressed: &Addressed) -> Option<String> {
     let Addressed { call, command } = addressed;
-    let text = match command {
-        Command::Trace(_) => return None,
-        Command::Commit(facts) => {
-            let facts: Vec<Fact> = facts.iter().map(fact).collect();
-            format!("{:?}", Command::Commit(facts))
+    if matches!(command, Command::Trace(_)) {
+        return None;
+    }
+    // Most commands are a few hundred letters; growing is what costs.
+    let mut text = String::with_capacity(1024);
+    // Writing to a text cannot fail.
+    let _ = write!(text, "{call} {:?}", without_secrets(command));
+    // Nearly no command holds an address with a login.
+    let text = if text.contains('@') {
+        hide_logins(&text)
+    } else {
+        text
+    };
+    Some(text)
+}
+
+/// The command itself, unless there is something to hide.
+fn without_secrets(command: &Command) -> Cow<'_, Command> {
+    match command {
+        Command::Commit(facts) if facts.iter().any(tells_recording) => {
+            Cow::Owned(Command::Commit(facts.iter().map(fact).collect()))
         }
-        Command::Fetch { req, request } => {
+        Command::Fetch { req, request } if names_recording(&request.params) => {
             let mut request = request.clone();
             hide_recordings(&mut request.params);
-            format!("{:?}", Command::Fetch { req: *req, request })
+            Cow::Owned(Command::Fetch { req: *req, request })
         }
-        Command::Leg(LegCommand::Invite(invite)) => {
+        Command::Leg(LegCommand::Invite(invite)) if invite.route.credentials.is_some() => {
             let mut invite = invite.clone();
             credentials(&mut invite.route.credentials);
-            format!("{:?}", Command::Leg(LegCommand::Invite(invite)))
+            Cow::Owned(Command::Leg(LegCommand::Invite(invite)))
         }
-        other => format!("{other:?}"),
-    };
-    Some(format!("{call} {}", hide_logins(&text)))
+        other => Cow::Borrowed(other),
+    }
+}
+
+fn tells_recording(fact: &Fact) -> bool {
+    match fact {
+        Fact::Callback(callback) => names_recording(&callback.params),
+        Fact::Farewell { farewell, .. } => farewell.has_recordings(),
+        _ => false,
+    }
 }
 
 fn fact(fact: &Fact) -> Fact {
-    match fact {
-        Fact::Callback(callback) => {
-            let mut callback: Callback = callback.clone();
-            hide_recordings(&mut callback.params);
-            Fact::Callback(callback)
-        }
-        Fact::Farewell { call, farewell } => Fact::Farewell {
-            call: *call,
-            farewell: Box::new(farewell.as_ref().clone().without_recordings(HIDDEN)),
-        },
-        other => other.clone(),
+    let mut fact = fact.clone();
+    match &mut fact {
+        Fact::Callback(callback) => hide_recordings(&mut callback.params),
+        Fact::Farewell { farewell, .. } => farewell.hide_recordings(HIDDEN),
+        _ => {}
     }
+    fact
+}
+
+fn names_recording(params: &[(String, String)]) -> bool {
+    let is_one = |(name, _): &(String, String)| RECORDING_ADDRESSES.contains(&name.as_str());
+    params.iter().any(is_one)
 }
 
 fn hide_recordings(params: &mut [(String, String)]) {
