@@ -26,6 +26,7 @@ use crate::script::{Party, Script};
 use crate::{Application, check};
 
 use actor::Actor;
+pub(crate) use actor::KEY_PACE;
 use far_side::{Doing, FarSide};
 use media::Media;
 

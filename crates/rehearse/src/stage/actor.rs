@@ -16,7 +16,7 @@ use crate::heard::{Heard, Sense};
 use crate::script::{Action, Step, Wanted};
 
 /// From one key to the next.
-const KEY_PACE: Duration = Duration::from_millis(250);
+pub(crate) const KEY_PACE: Duration = Duration::from_millis(250);
 /// So many of the things that were heard are told.
 const TOLD: usize = 6;
 
