@@ -121,6 +121,10 @@ impl Script {
             seed: map.number("seed")?.unwrap_or_else(|| hash(text)),
             wishes: wishes.unwrap_or_default(),
         };
+        if let Some(step) = script.api.iter().find(|step| step.at > script.limit) {
+            let text = "`at` is later than `limit`: the call is over by then";
+            return Err(Problem::new(step.line, text));
+        }
         if script.expects_nothing() {
             let text = "nothing is expected: this script cannot fail; add `expect`";
             return Err(Problem::new(map.line, text));

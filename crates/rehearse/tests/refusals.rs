@@ -125,6 +125,10 @@ fn scripts_that_cannot_be_right_are_refused_with_their_line() {
             "line 3: `to` and `both` belong to `redirect`",
         ),
         (
+            "api: [{at: 3s, cancel: caller}]\nlimit: 2s",
+            "line 3: `at` is later than `limit`: the call is over by then",
+        ),
+        (
             "api: [{at: 1s, redirect: caller}]",
             "line 3: `redirect` needs `to`: the path of the document",
         ),

@@ -33,10 +33,12 @@ fn ann(more: &str, phone: Phone) -> Run {
     World::document(&client(more)).phone("ann", phone).run()
 }
 
-/// Deliveries keep to these numbers.
+/// Deliveries keep to these numbers, leg by leg.
 #[test]
 fn callbacks_are_numbered_in_their_order() {
     let run = ann("", talks());
+    let callee = run.record("ann").sid;
+    assert!(run.callbacks.iter().all(|told| told.call == callee));
     let order: Vec<i64> = run
         .callbacks
         .iter()
