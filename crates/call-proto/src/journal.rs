@@ -7,6 +7,7 @@
 //!
 //! Left to others: keeping the lines, and how many of them.
 
+mod pressed;
 mod redact;
 mod replay;
 mod serde_as;
@@ -23,6 +24,7 @@ use crate::context::{RecordingAddress, Settings};
 use crate::event::Event;
 use crate::family::{Family, Inbound, OutboundApi};
 
+pub use pressed::{Pressed, pressed};
 pub use replay::{BrokenJournal, Difference, Verdict, replay};
 pub(crate) use serde_as::{dialect, leg_events, verbs};
 

@@ -35,7 +35,7 @@ impl Call {
 }
 
 /// The keys that an INFO tells: `Signal=` of `application/dtmf-relay`, else the whole body.
-fn keys_of(content_type: &str, body: &str) -> Vec<char> {
+pub(crate) fn keys_of(content_type: &str, body: &str) -> Vec<char> {
     let kind = content_type.split(';').next().unwrap_or_default().trim();
     if kind.eq_ignore_ascii_case("application/dtmf-relay") {
         let signal = body.lines().find_map(|line| {

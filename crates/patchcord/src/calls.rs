@@ -5,6 +5,7 @@ use call_proto::Entry;
 use call_proto::journal::Line;
 use model::CallSid;
 use model::record::CallRecord;
+use rehearse::recorded::Keys;
 use serde_json::json;
 use store::Inspect;
 
@@ -19,20 +20,17 @@ const NEWEST: i64 = 20;
 /// # Errors
 /// If the database cannot be read, or has no such call.
 pub(crate) async fn show(config: &Config, sid: CallSid, as_json: bool) -> Result<String> {
+    let recorded = recorded(config, sid).await?;
     let Recorded {
         root,
         children,
         entries,
-        blob,
-    } = recorded(config, sid).await?;
+        ..
+    } = &recorded;
     Ok(if as_json {
-        let journal = match &blob {
-            Some(blob) => call::unpack_journal(blob).context("the journal cannot be read")?,
-            None => Vec::new(),
-        };
-        json_of(&root, &children, &entries, &journal)?
+        json_of(root, children, entries, &recorded.journal()?)?
     } else {
-        text_of(&root, &children, &entries)
+        text_of(root, children, entries)
     })
 }
 
@@ -40,14 +38,17 @@ pub(crate) async fn show(config: &Config, sid: CallSid, as_json: bool) -> Result
 ///
 /// # Errors
 /// If the database cannot be read, or has no such call, or the call has no trace.
-pub(crate) async fn script(config: &Config, sid: CallSid) -> Result<String> {
+pub(crate) async fn script(config: &Config, sid: CallSid, keys: Keys) -> Result<String> {
+    let recorded = recorded(config, sid).await?;
+    let journal = recorded.journal()?;
     let Recorded {
         root,
         children,
         entries,
         ..
-    } = recorded(config, sid).await?;
-    Ok(rehearse::recorded::script(&root, &children, &entries)?)
+    } = recorded;
+    let script = rehearse::recorded::script(&root, &children, &entries, &journal, keys);
+    Ok(script?)
 }
 
 /// A root call with everything on record.
@@ -57,6 +58,15 @@ struct Recorded {
     entries: Vec<Entry>,
     /// The row of the trace, in which the journal is too.
     blob: Option<Vec<u8>>,
+}
+
+impl Recorded {
+    fn journal(&self) -> Result<Vec<Line>> {
+        match &self.blob {
+            Some(blob) => call::unpack_journal(blob).context("the journal cannot be read"),
+            None => Ok(Vec::new()),
+        }
+    }
 }
 
 async fn recorded(config: &Config, sid: CallSid) -> Result<Recorded> {

@@ -130,7 +130,8 @@ Examples:
   patchcord test --trace my.test.yaml              draw the call even if it passes
   patchcord test --junit report.xml tests          for continuous integration
   patchcord test --from CA0123456789abcdef0123456789abcdef > new.test.yaml
-                                                   make a script of a call that happened
+                                                   make a script of a call that happened, with
+                                                   zeros for the keys that were pressed (`--keys`)
 
 Exit codes: 0 all passed, 1 some failed, 64 wrong usage or a script that cannot be read,
 70 anything else.";
@@ -153,6 +154,9 @@ pub(crate) struct TestFlags {
     /// Print a script made of a call on record: `CA` and 32 digits
     #[arg(long, value_name = "CALL", conflicts_with_all = ["paths", "trace", "json", "junit"])]
     pub(crate) from: Option<CallSid>,
+    /// Write the keys that were pressed into that script, and not zeros: they may be a PIN
+    #[arg(long, requires = "from", conflicts_with = "paths")]
+    pub(crate) keys: bool,
     #[command(flatten)]
     pub(crate) data: DataFlags,
 }
@@ -371,6 +375,22 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_script_of_a_call_is_asked_for_by_its_sid() {
+        let sid = "CA0123456789abcdef0123456789abcdef";
+        let table = [
+            (format!("--from {sid}"), true),
+            (format!("--from {sid} --keys"), true),
+            (format!("--from {sid} a.yaml"), false),
+            ("--keys a.yaml".to_owned(), false),
+            ("a.yaml".to_owned(), true),
+        ];
+        for (line, good) in table {
+            let words = ["patchcord", "test"].into_iter().chain(line.split(' '));
+            assert_eq!(Cli::try_parse_from(words).is_ok(), good, "{line}");
+        }
     }
 
     #[test]

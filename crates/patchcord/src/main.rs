@@ -27,6 +27,8 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use clap::error::ErrorKind;
 
+use rehearse::recorded::Keys;
+
 use cli::{CallsTask, Cli, DoctorTask, Task, TestFlags, WebhooksTask};
 
 /// A call makes and drops thousands of small values; this allocator does that for half the price.
@@ -83,11 +85,15 @@ fn main() -> ExitCode {
         }),
         Task::Test(TestFlags {
             from: Some(sid),
+            keys,
             data,
             ..
-        }) => answer(&data.into(), async |config| {
-            calls::script(&config, sid).await
-        }),
+        }) => {
+            let keys = if keys { Keys::Shown } else { Keys::Hidden };
+            answer(&data.into(), async |config| {
+                calls::script(&config, sid, keys).await
+            })
+        }
         Task::Test(flags) => test(&flags.into()),
         Task::Webhooks(WebhooksTask::List { which, limit, data }) => {
             answer(&data.into(), async |config| {

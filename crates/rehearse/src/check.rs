@@ -2,11 +2,17 @@
 //!
 //! **Invariant: a failure says what was expected, what there was instead, and the line.**
 
+mod legs;
+
 use std::collections::BTreeSet;
+use std::time::Duration;
+
+use model::Timestamp;
 
 use crate::expected::{Expected, seconds};
-use crate::run::{Leg, Run};
-use crate::script::{LegWish, List, RequestWish, Script, Wish};
+use crate::run::Run;
+use crate::script::{List, Params, RequestWish, Script, ValueWish, Wish};
+use crate::stage::recording_address;
 use crate::{Asked, Failure};
 
 pub(crate) fn check(script: &Script, run: &mut Run) {
@@ -21,7 +27,7 @@ pub(crate) fn check(script: &Script, run: &mut Run) {
         (&wishes.callbacks, "callback", &run.callbacks),
     ] {
         if let Some(list) = list {
-            failures.extend(requests(script, list, what, asked));
+            failures.extend(requests(script, run, list, what, asked));
         }
     }
     if let Some(list) = &wishes.dial_call_status {
@@ -42,9 +48,10 @@ pub(crate) fn check(script: &Script, run: &mut Run) {
         let found = found.map(|(code, about)| (code.as_str(), format!("{code} ({})", about.text)));
         failures.extend(texts(list, "notification", found.collect()));
     }
-    for wish in &wishes.legs {
-        failures.extend(leg(wish, &run.legs));
+    if let Some(list) = &wishes.recordings {
+        failures.extend(recordings(list, run));
     }
+    failures.extend(legs::check(wishes, run));
     if let Some((line, span)) = &wishes.duration
         && !span.fits(run.length)
     {
@@ -71,8 +78,23 @@ fn texts(list: &List<Expected>, what: &str, found: Vec<(&str, String)>) -> Optio
     compare(list, what, &shown, Expected::to_string, misfit)
 }
 
+fn recordings(list: &List<Expected>, run: &Run) -> Option<Failure> {
+    let words: Vec<String> = run
+        .recordings
+        .iter()
+        .map(|found| {
+            let length = u64::try_from(found.duration_ms).unwrap_or_default();
+            let length = seconds(Duration::from_millis(length));
+            format!("{} {length}", run.name(found.call))
+        })
+        .collect();
+    let found = words.iter().map(|word| (word.as_str(), word.clone()));
+    texts(list, "recording", found.collect())
+}
+
 fn requests(
     script: &Script,
+    run: &Run,
     list: &List<RequestWish>,
     what: &str,
     found: &[Asked],
@@ -85,28 +107,95 @@ fn requests(
     let misfit = |line: usize, wish: &RequestWish, at: usize| {
         let asked = &found[at];
         let method = wish.method.is_none_or(|method| method == asked.method);
-        if !method || !wish.url.fits(Some(&url(asked))) {
-            let text = format!("{what} {}, but it was {}", address(wish), shown[at]);
+        let (in_time, when) = moment(wish.at, asked.at, run);
+        if !method || !in_time || !wish.url.fits(Some(&url(asked))) {
+            let text = format!("{what} {}, but it was {when}{}", address(wish), shown[at]);
             return Some((line, text));
         }
-        let mut params = wish.params.iter();
-        let (line, name, expected) =
-            params.find(|(_, name, expected)| !expected.fits(param(asked, name)))?;
-        let was = param(asked, name).map_or("not there".to_owned(), |value| format!("`{value}`"));
-        let text = format!(
-            "{what} {} with {name} {expected}, but it was {was}",
-            shown[at]
-        );
-        Some((*line, text))
+        let about = format!("{what} {}", shown[at]);
+        match &wish.params {
+            Params::Some(params) => params
+                .iter()
+                .find_map(|(line, name, wish)| {
+                    let text = value(name, wish, param(asked, name), run)?;
+                    Some((*line, text))
+                })
+                .map(|(line, text)| (line, format!("{about} with {text}"))),
+            Params::All(params) => all_params(params, asked, run)
+                .map(|failure| (failure.line, format!("{about}: {}", failure.text))),
+        }
     };
     compare(list, what, &shown, address, misfit)
 }
 
+/// Whether something happened when it should, and what to say of its time if that matters.
+fn moment(wanted: Option<Duration>, at: Timestamp, run: &Run) -> (bool, String) {
+    let since = at.since(run.started);
+    match wanted {
+        Some(wanted) => (wanted == since, format!("{} ", seconds(since))),
+        None => (true, String::new()),
+    }
+}
+
+/// What is wrong with a parameter or header, if anything.
+fn value(name: &str, wish: &ValueWish, found: Option<&str>, run: &Run) -> Option<String> {
+    let expected = match wish {
+        ValueWish::Text(expected) => expected.clone(),
+        ValueWish::Sid(leg) => match run.leg(leg) {
+            Some(leg) => Expected::Text(leg.record.sid.to_string()),
+            None => {
+                return Some(format!(
+                    "{name} the SID of `{leg}`, but there is no such leg"
+                ));
+            }
+        },
+        ValueWish::Recording(number) => match run.recordings.get(number.wrapping_sub(1)) {
+            Some(made) => Expected::Text(recording_address(made.account, made.sid)),
+            None => {
+                let text = format!("{name} the address of recording {number}, but there is none");
+                return Some(text);
+            }
+        },
+    };
+    if expected.fits(found) {
+        return None;
+    }
+    let was = found.map_or("not there".to_owned(), |value| format!("`{value}`"));
+    Some(format!("{name} {expected}, but it was {was}"))
+}
+
+/// Compares all parameters of a request.
+fn all_params(
+    list: &List<(String, Option<ValueWish>)>,
+    asked: &Asked,
+    run: &Run,
+) -> Option<Failure> {
+    let shown: Vec<String> = asked.params.iter().map(|(name, _)| name.clone()).collect();
+    let misfit = |line: usize, (name, wish): &(String, Option<ValueWish>), at: usize| {
+        let (found, text) = &asked.params[at];
+        if name != found {
+            return Some((line, format!("parameter `{name}`, but it was `{found}`")));
+        }
+        let text = value(name, wish.as_ref()?, Some(text), run)?;
+        Some((line, format!("parameter {text}")))
+    };
+    compare(
+        list,
+        "parameter",
+        &shown,
+        |(name, _)| format!("`{name}`"),
+        misfit,
+    )
+}
+
 /// A request as the script writes it.
 fn address(wish: &RequestWish) -> String {
+    let at = wish
+        .at
+        .map_or_else(String::new, |at| format!("{} ", seconds(at)));
     match wish.method {
-        Some(method) => format!("{method} {}", wish.url),
-        None => wish.url.to_string(),
+        Some(method) => format!("{at}{method} {}", wish.url),
+        None => format!("{at}{}", wish.url),
     }
 }
 
@@ -166,34 +255,4 @@ fn compare<T>(
 
 fn fails(line: usize, text: String) -> Failure {
     Failure { line, text }
-}
-
-fn leg(wish: &LegWish, legs: &[Leg]) -> Vec<Failure> {
-    let Some(leg) = legs.iter().find(|leg| leg.name == wish.name) else {
-        let names: Vec<&str> = legs.iter().map(|leg| leg.name.as_str()).collect();
-        let text = format!(
-            "expected a leg `{}`, but there was {}",
-            wish.name,
-            names.join(", ")
-        );
-        return vec![fails(wish.line, text)];
-    };
-    let record = &leg.record;
-    let mut failures = Vec::new();
-    for (line, field, expected) in &wish.fields {
-        let found = match *field {
-            "status" => Some(record.status.to_string()),
-            "reason" => record.reason.clone(),
-            "duration" => record.duration_s.map(|seconds| format!("{seconds}s")),
-            "ring" => record.ring_duration_s.map(|seconds| format!("{seconds}s")),
-            _ => record.sip_status.map(|status| status.to_string()),
-        };
-        if !expected.fits(found.as_deref()) {
-            let found = found.map_or("nothing".to_owned(), |found| format!("`{found}`"));
-            let name = &wish.name;
-            let text = format!("expected {field} {expected} of leg `{name}`, but it was {found}");
-            failures.push(fails(*line, text));
-        }
-    }
-    failures
 }

@@ -29,7 +29,7 @@ use std::time::Duration;
 use call_proto::{FetchFailure, Fetched};
 use model::{CallSid, HttpMethod, Timestamp};
 
-pub use run::{Failure, Leg, Run};
+pub use run::{Failure, Happened, Leg, Run};
 pub use script::{Script, Source};
 pub use stage::run;
 

@@ -148,6 +148,15 @@ fn parse_duration(written: &str) -> Option<Duration> {
     (total <= 7 * 24 * 3_600_000).then(|| Duration::from_millis(total))
 }
 
+/// The moment in front of a text, and the rest of it: `3s BYE`.
+pub(crate) fn moment(written: &str) -> (Option<Duration>, &str) {
+    let parts = written.split_once(' ');
+    match parts.and_then(|(at, rest)| Some((parse_duration(at)?, rest))) {
+        Some((at, rest)) => (Some(at), rest.trim_start()),
+        None => (None, written),
+    }
+}
+
 /// `3s`, or `2s..4s` with both ends allowed.
 pub(crate) fn span(node: &Node, what: &str) -> Result<Span, Problem> {
     let written = text(node, what)?;

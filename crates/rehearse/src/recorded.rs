@@ -5,17 +5,24 @@
 //! what is written here is a script that can be read; it passes as long as the application
 //! answers as it did.** Left out: how long things took on the network, because nothing takes time
 //! in a rehearsal, and changes that the API made to the call.
+//!
+//! Keys come from the journal, since the trace hides them: they may be a PIN. A script is made to be kept and
+//! shown, so unless somebody asks for them, zeros stand in: as many, when they were pressed.
+
+mod steps;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use call_proto::journal::{self, Line, Pressed};
 use call_proto::{Entry, Lane, Way};
 use model::record::CallRecord;
 use model::{CallSid, Direction, Timestamp};
 use url::Url;
 
 use crate::expected::seconds;
+use steps::{Steps, is_key};
 
 /// Texts are cut to this length in traces, in characters.
 const TRACED_TEXT: usize = 60;
@@ -31,6 +38,15 @@ pub enum NoScript {
     NoApplication,
 }
 
+/// What is written of the keys that were pressed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Keys {
+    /// Zeros in their place.
+    Hidden,
+    /// Themselves.
+    Shown,
+}
+
 /// Makes the script. `children` are the legs that the call dialled.
 ///
 /// # Errors
@@ -39,6 +55,8 @@ pub fn script(
     root: &CallRecord,
     children: &[CallRecord],
     trace: &[Entry],
+    journal: &[Line],
+    keys: Keys,
 ) -> Result<String, NoScript> {
     let Some(first) = trace.first() else {
         return Err(NoScript::NoTrace);
@@ -48,6 +66,8 @@ pub fn script(
         children,
         trace,
         start: first.at,
+        pressed: journal::pressed(journal),
+        keys,
     };
     let first_request = call.requests().next().ok_or(NoScript::NoApplication)?;
     let mut out = format!(
@@ -56,6 +76,16 @@ pub fn script(
     );
     if trace.iter().any(|entry| entry.lane == Lane::Api) {
         out.push_str("# The API changed the call while it went on; that is not part of this.\n");
+    }
+    match journal.last() {
+        None => out.push_str("# The journal of the call is missing, and the keys with it.\n"),
+        Some(Line::Cut) => {
+            out.push_str("# The journal of the call is incomplete: late keys are missing.\n");
+        }
+        Some(_) if keys == Keys::Hidden && !call.pressed.is_empty() => out.push_str(
+            "# Zeros stand in for keys that were pressed, as they may be a PIN; fill in the real ones.\n",
+        ),
+        Some(_) => {}
     }
     let name = format!("{} calls {}", root.from, root.to);
     out += &format!("name: {}\ncall:\n", quoted(&name));
@@ -86,6 +116,8 @@ struct Recorded<'a> {
     children: &'a [CallRecord],
     trace: &'a [Entry],
     start: Timestamp,
+    pressed: Vec<Pressed>,
+    keys: Keys,
 }
 
 /// What played on a leg.
@@ -159,59 +191,59 @@ impl<'a> Recorded<'a> {
         legs
     }
 
+    /// Steps that begin at a moment, with the keys of a leg to come.
+    fn steps(&self, call: CallSid, from: Timestamp) -> Steps {
+        let pressed = self.pressed.iter().filter(|pressed| pressed.call == call);
+        Steps::new(from, pressed.copied().collect(), self.keys)
+    }
+
     fn caller(&self, out: &mut String) {
-        let mut steps = Vec::new();
+        let mut steps = self.steps(self.root.sid, self.start);
         let mut sounds = self.prepared(self.root.sid).into_iter();
-        let mut last = self.start;
         let entries: Vec<&Entry> = self.of(self.root.sid).collect();
         let outbound = self.root.direction != Direction::Inbound;
         let mut answered = outbound;
         for (at, entry) in entries.iter().enumerate() {
             match (entry.lane, entry.way, entry.what.as_str()) {
-                (Lane::Sip, Way::In, "200") if outbound => last = entry.at,
+                (Lane::Sip, Way::In, "200") if outbound => steps.restart(entry.at),
                 (Lane::Sip, Way::Out, "200") if !answered => {
                     answered = true;
-                    last = entry.at;
-                    steps.push("expect: answer".to_owned());
+                    steps.add("expect: answer".to_owned(), entry.at);
                 }
                 (Lane::Media, Way::Out, "play") if entry.detail != "ring tone" => {
                     let Some(sound) = sounds.find(|sound| sound.length.is_some()) else {
                         continue;
                     };
-                    let end = entries[at + 1..]
-                        .iter()
-                        .take_while(|next| !is_sound_start(next))
-                        .find(|next| next.lane == Lane::Media && next.what == "played");
                     let heard = format!("{}: {}", sound.kind, quoted(&sound.what));
-                    let whole = end.is_some();
-                    last = end.map_or(entry.at, |end| end.at);
-                    steps.push(if whole {
-                        format!("expect: {{{heard}}}")
-                    } else {
-                        format!("expect: {{{heard}, at: start}}")
-                    });
+                    match end_of_sound(&entries[at + 1..]) {
+                        Some(end) => steps.add(format!("expect: {{{heard}}}"), end),
+                        None => {
+                            steps.add(format!("expect: {{{heard}, at: start}}"), entry.at);
+                        }
+                    }
                 }
                 (Lane::Sip, Way::In, "BYE" | "CANCEL") => {
-                    steps.push(format!("wait: {}", seconds(entry.at.since(last))));
-                    steps.push("hangup".to_owned());
+                    steps.hang_up(entry.at);
                     break;
                 }
                 (Lane::Sip, Way::Out, "BYE") => {
-                    steps.push("expect: hangup".to_owned());
+                    steps.add("expect: hangup".to_owned(), entry.at);
                     break;
                 }
                 (Lane::Sip, Way::Out, status) if !answered && is_refusal(status) => {
-                    steps.push(format!("expect: {{refused: {status}}}"));
+                    steps.add(format!("expect: {{refused: {status}}}"), entry.at);
                     break;
                 }
+                _ if is_key(entry) => steps.press(entry.at),
                 _ => {}
             }
         }
-        if !steps.is_empty() {
+        let lines = steps.block();
+        if !lines.is_empty() {
             out.push_str("caller:\n");
         }
-        for step in steps {
-            let _ = writeln!(out, "  - {step}");
+        for line in lines {
+            let _ = writeln!(out, "  - {line}");
         }
     }
 
@@ -268,12 +300,23 @@ impl<'a> Recorded<'a> {
         if let Some(answer) = heard(&|what| what == "200") {
             let answers = format!("answers_after: {}", after(answer));
             let bye = heard(&|what| what == "BYE").filter(|_| !is_root);
+            let mut steps = self.steps(call, answer.at);
+            if !is_root {
+                let keys = self.of(call).filter(|entry| is_key(entry));
+                keys.for_each(|entry| steps.press(entry.at));
+            }
             let text = match bye {
-                Some(bye) => {
+                Some(bye) if steps.is_empty() => {
                     let talk = seconds(bye.at.since(answer.at));
                     format!("{{{answers}, hangs_up_after: {talk}}}")
                 }
-                None => format!("{{{answers}}}"),
+                None if steps.is_empty() => format!("{{{answers}}}"),
+                bye => {
+                    if let Some(bye) = bye {
+                        steps.hang_up(bye.at);
+                    }
+                    format!("{{{answers}, then: [{}]}}", steps.flow())
+                }
             };
             return Some((invite.at, text));
         }
@@ -347,6 +390,15 @@ impl Sound {
             length: None,
         }
     }
+}
+
+/// When the sound is over that began before these entries; `None` if it is cut off, or if a key is
+/// pressed meanwhile: whoever waits for its end presses too late.
+fn end_of_sound(rest: &[&Entry]) -> Option<Timestamp> {
+    let mut rest = rest.iter().take_while(|next| !is_sound_start(next));
+    let next =
+        rest.find(|next| is_key(next) || (next.lane == Lane::Media && next.what == "played"));
+    next.filter(|next| !is_key(next)).map(|end| end.at)
 }
 
 fn is_sound_start(entry: &Entry) -> bool {

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use crate::expected::seconds;
-use crate::run::Run;
+use crate::run::{Happened, Run};
 
 /// A script that was rehearsed.
 #[derive(Debug)]
@@ -105,6 +105,13 @@ fn one(rehearsed: &Rehearsed) -> Value {
         .iter()
         .map(|leg| json!({ "name": leg.name, "record": leg.record }))
         .collect();
+    let happened = |happened: &Happened| {
+        json!({
+            "at_ms": millis(happened.at.since(run.started)),
+            "leg": run.name(happened.call),
+            "what": happened.what,
+        })
+    };
     json!({
         "file": rehearsed.file,
         "name": rehearsed.name,
@@ -115,6 +122,9 @@ fn one(rehearsed: &Rehearsed) -> Value {
         "requests": run.requests.iter().map(asked).collect::<Vec<_>>(),
         "callbacks": run.callbacks.iter().map(asked).collect::<Vec<_>>(),
         "legs": legs,
+        "recordings": run.recordings,
+        "sent": run.sent.iter().map(happened).collect::<Vec<_>>(),
+        "heard": run.heard.iter().map(happened).collect::<Vec<_>>(),
         "notifications": run.notifications,
         "trace": run.trace,
     })

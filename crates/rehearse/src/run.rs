@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use call_proto::{Entry, Fact, Lane, Way};
-use model::record::{CallRecord, Notification};
+use call_proto::journal::Line;
+use call_proto::{Entry, Fact, Headers, Invite, Lane, Way};
+use model::record::{CallRecord, Notification, Recording};
 use model::{CallSid, CallStatus, Timestamp};
 
 use crate::Asked;
@@ -27,6 +28,17 @@ pub struct Leg {
     pub record: CallRecord,
 }
 
+/// Something that happened on a leg.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Happened {
+    /// When.
+    pub at: Timestamp,
+    /// On which leg.
+    pub call: CallSid,
+    /// What, in a few words.
+    pub what: String,
+}
+
 /// A rehearsal that is over.
 #[derive(Debug)]
 pub struct Run {
@@ -46,12 +58,23 @@ pub struct Run {
     pub legs: Vec<Leg>,
     /// Problems told to the account's owner.
     pub notifications: Vec<Notification>,
+    /// Recordings in the order in which they were closed.
+    pub recordings: Vec<Recording>,
+    /// SIP messages that the server sent.
+    pub sent: Vec<Happened>,
+    /// What came and went on the line of each leg: sounds, other parties, recordings.
+    pub heard: Vec<Happened>,
+    /// All that the call was told and what it did; it can be replayed.
+    pub journal: Vec<Line>,
     /// Expectations that were not met; first those of the steps, in the order of time, then those
     /// of `expect`, in the order of the script.
     pub failures: Vec<Failure>,
     /// Inputs that were handled.
     pub inputs: u64,
     numbers: BTreeMap<CallSid, usize>,
+    pub(crate) invites: BTreeMap<CallSid, Invite>,
+    /// Headers that the server puts on each message of a leg.
+    pub(crate) own_headers: BTreeMap<CallSid, Headers>,
 }
 
 impl Run {
@@ -65,9 +88,15 @@ impl Run {
             callbacks: Vec::new(),
             legs: Vec::new(),
             notifications: Vec::new(),
+            recordings: Vec::new(),
+            sent: Vec::new(),
+            heard: Vec::new(),
+            journal: Vec::new(),
             failures: Vec::new(),
             inputs: 0,
             numbers: BTreeMap::new(),
+            invites: BTreeMap::new(),
+            own_headers: BTreeMap::new(),
         }
     }
 
@@ -82,6 +111,20 @@ impl Run {
     pub fn name(&self, call: CallSid) -> &str {
         let number = self.numbers.get(&call);
         number.map_or("?", |number| &self.legs[*number].name)
+    }
+
+    /// The leg of this name.
+    pub(crate) fn leg(&self, name: &str) -> Option<&Leg> {
+        self.legs.iter().find(|leg| leg.name == name)
+    }
+
+    pub(crate) fn sends(&mut self, at: Timestamp, call: CallSid, what: &str) {
+        let what = what.trim_end().to_owned();
+        self.sent.push(Happened { at, call, what });
+    }
+
+    pub(crate) fn hears(&mut self, at: Timestamp, call: CallSid, what: String) {
+        self.heard.push(Happened { at, call, what });
     }
 
     pub(crate) fn fails(&mut self, line: usize, text: String) {
@@ -146,6 +189,8 @@ impl Run {
                 record.ring_duration_s = end.ring_duration_s;
                 record.reason = Some(end.reason.as_str().to_owned());
                 record.sip_status = end.sip_status;
+                record.hangup_by = Some(end.by);
+                record.sip_reason.clone_from(&end.sip_reason);
             }
             Fact::Created(_)
             | Fact::Farewell { .. }

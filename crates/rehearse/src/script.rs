@@ -3,8 +3,11 @@
 //! **Invariant: a script that was read can be run; everything that is wrong with it was said
 //! before, with its line.** The format is described in `docs/testing-your-app.md`.
 
+mod api;
 mod application;
+mod legs;
 mod party;
+mod request;
 mod steps;
 mod wishes;
 
@@ -18,11 +21,14 @@ use crate::expected::Expected;
 use crate::read::{self, Map};
 use crate::yaml::{self, Node};
 
+pub(crate) use api::ApiStep;
 pub use application::Source;
 pub(crate) use application::{Application, Page, Reply};
+pub(crate) use legs::{LegHeaders, LegLines, LegWish};
 pub(crate) use party::{Answer, Party};
-pub(crate) use steps::{Action, Moment, Step, Wanted};
-pub(crate) use wishes::{LegWish, List, RequestWish, Wish, Wishes};
+pub(crate) use request::{Params, RequestWish, ValueWish};
+pub(crate) use steps::{Action, Moment, Step, Vanishes, Wanted};
+pub(crate) use wishes::{List, Timed, Wish, Wishes};
 
 /// How long a character of speech takes, unless the script says otherwise.
 const SAY_MS_PER_CHARACTER: u64 = 60;
@@ -35,6 +41,7 @@ const KEYS: &[&str] = &[
     "application",
     "caller",
     "parties",
+    "api",
     "sounds",
     "say_ms_per_character",
     "limit",
@@ -52,6 +59,8 @@ pub struct Script {
     pub(crate) caller: Vec<Step>,
     /// Phones by client login, number or user part of a SIP address.
     pub(crate) parties: BTreeMap<String, Vec<Party>>,
+    /// What the API does to the call.
+    pub(crate) api: Vec<ApiStep>,
     /// How long a sound plays, by its address or the text that is said; the first that fits.
     pub(crate) sounds: Vec<(Expected, Duration)>,
     pub(crate) say_ms_per_character: u64,
@@ -91,6 +100,10 @@ impl Script {
         let parties = map.get("parties").map(party::read_all).transpose()?;
         let call = Call::read(needed("call")?)?;
         let application = Application::read(needed("application")?)?;
+        let api = map
+            .get("api")
+            .map(|node| api::read(application.base(), node))
+            .transpose()?;
         let sounds = map.get("sounds").map(sounds).transpose()?;
         let wishes = map.get("expect").map(Wishes::read).transpose()?;
         let script = Self {
@@ -99,6 +112,7 @@ impl Script {
             application,
             caller: caller.unwrap_or_default(),
             parties: parties.unwrap_or_default(),
+            api: api.unwrap_or_default(),
             sounds: sounds.unwrap_or_default(),
             say_ms_per_character: map
                 .number("say_ms_per_character")?
@@ -107,6 +121,10 @@ impl Script {
             seed: map.number("seed")?.unwrap_or_else(|| hash(text)),
             wishes: wishes.unwrap_or_default(),
         };
+        if let Some(step) = script.api.iter().find(|step| step.at > script.limit) {
+            let text = "`at` is later than `limit`: the call is over by then";
+            return Err(Problem::new(step.line, text));
+        }
         if script.expects_nothing() {
             let text = "nothing is expected: this script cannot fail; add `expect`";
             return Err(Problem::new(map.line, text));

@@ -13,11 +13,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use call_proto::journal::Recorder;
 use call_proto::{
-    CallbackTarget, Event, Family, Inbound, LegCallback, OutboundApi, RecordingAddress,
-    Script as Runs, Settings, Target,
+    CallbackTarget, Event, Inbound, LegCallback, OutboundApi, RecordingAddress, Script as Runs,
+    Settings, Target,
 };
-use model::{AccountSid, CallSid, HttpMethod, InstanceSid, Timestamp};
+use model::{AccountSid, CallSid, InstanceSid, RecordingSid, Timestamp};
 
 use crate::heard::{Heard, Sense};
 use crate::run::Run;
@@ -25,6 +26,7 @@ use crate::script::{Party, Script};
 use crate::{Application, check};
 
 use actor::Actor;
+pub(crate) use actor::KEY_PACE;
 use far_side::{Doing, FarSide};
 use media::Media;
 
@@ -53,12 +55,14 @@ enum Due {
     FarSide(CallSid, Doing),
     /// Somebody has waited long enough.
     Wake,
+    /// A step of the API, by its place.
+    Api(usize),
 }
 
 struct Stage<'a> {
     script: &'a Script,
     application: &'a mut dyn Application,
-    family: Family,
+    family: Recorder,
     now: Timestamp,
     queue: BTreeMap<(Timestamp, u64), Due>,
     queued: u64,
@@ -73,6 +77,10 @@ struct Stage<'a> {
     /// Lines of the steps that somebody came to do.
     begun: BTreeSet<usize>,
     out_of_time: bool,
+    /// Steps of the API that are still to come.
+    api_left: usize,
+    /// When the last leg was over.
+    over_at: Option<Timestamp>,
     run: Run,
 }
 
@@ -99,10 +107,15 @@ impl<'a> Stage<'a> {
             asked: BTreeMap::new(),
             begun: BTreeSet::new(),
             out_of_time: false,
+            api_left: script.api.len(),
+            over_at: None,
             run: Run::new(START),
         };
+        for (place, step) in script.api.iter().enumerate() {
+            stage.later(step.at, Due::Api(place));
+        }
         if !script.call.by_api {
-            let root = stage.family.legs().next();
+            let root = stage.family.family().legs().next();
             stage.enter(root, &script.caller);
         }
         stage
@@ -112,8 +125,12 @@ impl<'a> Stage<'a> {
         loop {
             self.carry_out();
             self.act();
-            if self.family.is_finished() {
-                return;
+            if self.family.family().is_finished() {
+                self.over_at.get_or_insert(self.now);
+                // The API may ask for a call that is over, too.
+                if self.api_left == 0 {
+                    return;
+                }
             }
             self.run.inputs += 1;
             if self.run.inputs > MAX_INPUTS {
@@ -122,7 +139,7 @@ impl<'a> Stage<'a> {
                 return;
             }
             let due = self.queue.first_key_value().map(|((at, _), _)| *at);
-            let timer = self.family.poll_timeout();
+            let timer = self.family.family().poll_timeout();
             let limit = START + self.script.limit;
             match (due, timer) {
                 _ if !self.out_of_time && first(due, timer).is_none_or(|at| at > limit) => {
@@ -146,7 +163,7 @@ impl<'a> Stage<'a> {
             "the call was not over after {}: nobody hangs up",
             crate::expected::seconds(self.script.limit)
         );
-        let legs: Vec<CallSid> = self.family.legs().collect();
+        let legs: Vec<CallSid> = self.family.family().legs().collect();
         self.run.fails(1, text);
         for call in legs {
             self.tell(call, Event::Shutdown);
@@ -162,6 +179,21 @@ impl<'a> Stage<'a> {
             Due::Tell(call, event) => self.tell(call, event),
             Due::FarSide(call, doing) => self.far_side_does(call, doing),
             Due::Wake => {}
+            Due::Api(place) => self.api_does(place),
+        }
+    }
+
+    /// The API changes the call of somebody.
+    fn api_does(&mut self, place: usize) {
+        self.api_left -= 1;
+        let step = &self.script.api[place];
+        match self.run.leg(&step.leg).map(|leg| leg.record.sid) {
+            Some(call) => self.tell(call, Event::Modify(step.modify.clone())),
+            None => {
+                let at = crate::expected::seconds(step.at);
+                let text = format!("there is no leg `{}` at {at}", step.leg);
+                self.run.fails(step.line, text);
+            }
         }
     }
 
@@ -190,7 +222,8 @@ impl<'a> Stage<'a> {
     }
 
     fn finish(&mut self) {
-        self.run.length = self.now.since(START);
+        self.run.length = self.over_at.unwrap_or(self.now).since(START);
+        self.run.journal = self.family.take_lines();
         self.settle();
     }
 }
@@ -199,15 +232,17 @@ fn first(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
     a.into_iter().chain(b).min()
 }
 
+/// Where a recording can be heard.
+pub(crate) fn recording_address(account: AccountSid, recording: RecordingSid) -> String {
+    let base = "http://patchcord.invalid/restcomm/2012-04-24";
+    format!("{base}/Accounts/{account}/Recordings/{recording}.wav")
+}
+
 fn settings() -> Arc<Settings> {
-    let address = |account, recording| {
-        let base = "http://patchcord.invalid/restcomm/2012-04-24";
-        format!("{base}/Accounts/{account}/Recordings/{recording}.wav")
-    };
     Arc::new(Settings {
         instance: InstanceSid::from_bytes([0x1d; 16]),
         api_version: "2012-04-24".to_owned(),
-        recording_address: RecordingAddress(Arc::new(address)),
+        recording_address: RecordingAddress(Arc::new(recording_address)),
         max_redirects: 20,
         null_strings: false,
         recording_wait: Duration::from_secs(5),
@@ -218,12 +253,12 @@ fn callback(script: &Script) -> Option<CallbackTarget> {
     let url = script.application.status_callback.clone()?;
     Some(CallbackTarget {
         url,
-        method: HttpMethod::Post,
+        method: script.application.status_callback_method,
         author: ACCOUNT,
     })
 }
 
-fn inbound(script: &Script) -> Family {
+fn inbound(script: &Script) -> Recorder {
     let call = &script.call;
     let diversion = call.headers.iter().find(|(name, _)| name == "Diversion");
     let inbound = Inbound {
@@ -241,10 +276,10 @@ fn inbound(script: &Script) -> Family {
         status_callback: callback(script),
         dialect: call.dialect,
     };
-    Family::inbound(settings(), inbound, script.seed, START).0
+    Recorder::inbound(settings(), inbound, script.seed, START).0
 }
 
-fn api_call(script: &Script, phones: &mut BTreeMap<String, Party>) -> Family {
+fn api_call(script: &Script, phones: &mut BTreeMap<String, Party>) -> Recorder {
     let call = &script.call;
     let target = if call.to.starts_with("sip:") {
         Target::Sip(call.to.clone())
@@ -273,5 +308,5 @@ fn api_call(script: &Script, phones: &mut BTreeMap<String, Party>) -> Family {
         timeout: call.timeout,
         dialect: call.dialect,
     };
-    Family::outbound_api(settings(), outbound, script.seed, START).0
+    Recorder::outbound_api(settings(), outbound, script.seed, START).0
 }

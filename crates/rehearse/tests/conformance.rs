@@ -1,10 +1,33 @@
-//! Cases of `docs/conformance/rcml.md` that read best as a script: one file in `cases/` each.
+//! Cases of `docs/conformance/rcml.md` that need no look into the machine: scripts in `cases/`, one or more
+//! for each case, named after its number. The tests beside them say which belong to which.
+//!
+//! Each run is also held against the rules of every call (`rules`), and its journal is run again from
+//! the form in which it is stored.
 
+#[allow(dead_code, reason = "the rules serve three test programs")]
+#[path = "../../call-proto/tests/world/rules.rs"]
+mod rules;
+
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use call_proto::{FetchFailure, Fetched};
+use call_proto::journal::{self, Line, Verdict};
+use call_proto::{Addressed, Command, Family, FetchFailure, Fetched};
 use model::CallSid;
-use rehearse::{Application, Asked, Script};
+use rehearse::{Application, Asked, Run, Script};
+
+use rules::Rules;
+
+mod cases {
+    mod action;
+    mod callbacks;
+    mod delay;
+    mod dial;
+    mod fetch;
+    mod modify;
+    mod several;
+    mod verbs;
+}
 
 /// Everything is in the scripts.
 struct Nobody;
@@ -21,25 +44,145 @@ impl Application for Nobody {
     fn callback(&mut self, _: &Asked) {}
 }
 
-/// Rehearses a case; nothing that it expects may be missed.
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases")
+}
+
+/// Rehearses a script of `cases/`; nothing that it expects may be missed, and no rule be broken.
 #[track_caller]
-fn check(text: &str) {
-    let script = Script::parse(text).unwrap_or_else(|problem| panic!("{problem}"));
+pub(crate) fn check(name: &str) {
+    let file = folder().join(format!("{name}.test.yaml"));
+    let text = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let script = Script::parse(&text).unwrap_or_else(|problem| panic!("{name}: {problem}"));
     let run = rehearse::run(&script, &mut Nobody);
-    assert_eq!(run.failures, [], "{:#?}", run.trace);
+    assert_eq!(run.failures, [], "{name}: {:#?}", run.trace);
+    let broken = broken_rules(&run.journal);
+    assert!(broken.is_empty(), "{name}: {broken:#?}");
+    replay(&run);
+}
+
+/// Runs the journal again, as it is stored.
+#[track_caller]
+fn replay(run: &Run) {
+    let json = serde_json::to_string(&run.journal).expect("it can be written");
+    let lines: Vec<Line> = serde_json::from_str(&json).expect("it can be read");
+    match journal::replay(&lines).expect("it is a journal") {
+        Verdict::Identical { complete, .. } => assert!(complete),
+        Verdict::Differs(difference) => panic!("{difference:#?}"),
+    }
+}
+
+/// Tells a family of its own what the journal says, and watches every command.
+fn broken_rules(lines: &[Line]) -> Vec<String> {
+    let [Line::Start(opening), rest @ ..] = lines else {
+        panic!("the journal has no start");
+    };
+    let mut family = opening.begin();
+    let mut rules = Rules::default();
+    watch(&mut family, &mut rules);
+    for line in rest {
+        match line {
+            Line::Event { at, call, event } => family.handle(*call, (**event).clone(), *at),
+            Line::Timeout { at } => family.handle_timeout(*at),
+            Line::Start(_) | Line::Out(_) | Line::Cut => continue,
+        }
+        watch(&mut family, &mut rules);
+    }
+    rules.finish(Some(&family));
+    rules.into_broken()
+}
+
+fn watch(family: &mut Family, rules: &mut Rules) {
+    loop {
+        let commands = family.poll_commands();
+        if commands.is_empty() {
+            return;
+        }
+        rules.batch(&commands);
+        for Addressed { call, command } in commands {
+            if let Command::Fetch { request, .. } = command {
+                rules.asked(call, &request.params);
+            }
+        }
+    }
+}
+
+/// The texts of all files in `cases/` of this kind, by name without it.
+fn files(kind: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for file in std::fs::read_dir(folder()).expect("there are cases") {
+        let path = file.expect("it can be listed").path();
+        let name = path.file_name().expect("it has a name").to_string_lossy();
+        if let Some(name) = name.strip_suffix(kind) {
+            let text = std::fs::read_to_string(&path).expect("it can be read");
+            found.push((name.to_owned(), text));
+        }
+    }
+    found
 }
 
 #[test]
-fn case_151_refused_leg() {
-    check(include_str!("cases/151-refused-leg.test.yaml"));
+fn every_script_is_a_case() {
+    let tests = files(".rs");
+    let scripts = files(".test.yaml");
+    assert!(scripts.len() > 150, "{} scripts", scripts.len());
+    for (name, _) in scripts {
+        let call = format!("check(\"{name}\")");
+        assert!(tests.iter().any(|(_, text)| text.contains(&call)), "{name}");
+    }
 }
 
+/// Each word below `expect` is spoilt in turn, and the script must fail or be refused. Identifiers are made from
+/// the text, so each time they are others as well.
 #[test]
-fn case_153_caller_hangs_up() {
-    check(include_str!("cases/153-caller-hangs-up.test.yaml"));
+fn every_word_of_every_expectation_matters() {
+    let mut spoilt = 0;
+    for (name, text) in files(".test.yaml") {
+        let wishes = text.find("\nexpect:\n").expect("something is expected");
+        let wishes = wishes + "\nexpect:\n".len();
+        let mut before = ' ';
+        for (at, c) in text[wishes..].char_indices() {
+            let begins = c.is_ascii_alphanumeric() && !before.is_ascii_alphanumeric();
+            before = c;
+            let (head, tail) = text.split_at(wishes + at);
+            if !begins || is_absent(tail) {
+                continue;
+            }
+            spoilt += 1;
+            if let Ok(script) = Script::parse(&format!("{head}q{tail}")) {
+                let run = rehearse::run(&script, &mut Nobody);
+                let line = tail.lines().next().unwrap_or_default();
+                assert!(!run.passed(), "{name}: {line}");
+            }
+        }
+    }
+    assert!(spoilt > 3_000, "{spoilt} words");
 }
 
+/// Whether this is a name, or the rest of one, that must not be there: another name is not there either.
+fn is_absent(tail: &str) -> bool {
+    let name = tail.find(|c: char| !(c.is_ascii_alphanumeric() || "_-".contains(c)));
+    name.is_some_and(|end| tail[end..].starts_with(": null"))
+}
+
+/// The replay finds an answer that the call did not give, and the rules see a leg that is left.
 #[test]
-fn case_207_pause_before_reject() {
-    check(include_str!("cases/207-pause-before-reject.test.yaml"));
+fn what_is_wrong_is_found() {
+    let script = "call: {to: '1'}
+application: {start: /v, pages: {/v: <Response><Hangup/></Response>}}
+expect: {legs: {caller: completed}}
+";
+    let script = Script::parse(script).expect("it is a script");
+    let mut lines = rehearse::run(&script, &mut Nobody).journal;
+    assert_eq!(broken_rules(&lines), [""; 0]);
+    let out = lines.iter_mut().find_map(|line| match line {
+        Line::Out(texts) => Some(texts),
+        Line::Start(_) | Line::Event { .. } | Line::Timeout { .. } | Line::Cut => None,
+    });
+    out.expect("it said something").pop();
+    let verdict = journal::replay(&lines).expect("it is a journal");
+    assert!(matches!(verdict, Verdict::Differs(_)), "{verdict:?}");
+    lines.truncate(lines.len() / 2);
+    let broken = broken_rules(&lines).join(", ");
+    assert!(broken.contains("the family is not finished"), "{broken}");
 }

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use call_proto::journal::Line;
 use call_proto::{FetchFailure, Fetched};
 use model::CallSid;
-use rehearse::recorded::{self, NoScript};
+use rehearse::recorded::{self, Keys, NoScript};
 use rehearse::{Application, Asked, Run, Script};
 
 /// A server with pages by address.
@@ -40,8 +41,12 @@ fn run(script: &str, pages: &[(&str, &str)]) -> Run {
 }
 
 fn made_of(run: &Run) -> String {
+    made_with(run, &run.journal, Keys::Hidden)
+}
+
+fn made_with(run: &Run, journal: &[Line], keys: Keys) -> String {
     let children: Vec<_> = run.legs[1..].iter().map(|leg| leg.record.clone()).collect();
-    let made = recorded::script(&run.legs[0].record, &children, &run.trace);
+    let made = recorded::script(&run.legs[0].record, &children, &run.trace, journal, keys);
     made.unwrap_or_else(|error| panic!("{error}"))
 }
 
@@ -183,15 +188,158 @@ fn a_call_that_holds_too_little_is_refused() {
         &[("/v", "<Say>One</Say>")],
     );
     let root = &first.legs[0].record;
-    assert_eq!(recorded::script(root, &[], &[]), Err(NoScript::NoTrace));
+    let made = |trace: &[_]| recorded::script(root, &[], trace, &first.journal, Keys::Hidden);
+    assert_eq!(made(&[]), Err(NoScript::NoTrace));
     let quiet: Vec<_> = first
         .trace
         .iter()
         .filter(|entry| entry.lane != call_proto::Lane::Http)
         .cloned()
         .collect();
+    assert_eq!(made(&quiet), Err(NoScript::NoApplication));
+}
+
+/// Documents that gather a PIN and then more, and dial; what people do; what is pressed in the script made of it.
+const WITH_KEYS: &[(&str, &str, &[&str])] = &[
+    // In the middle of a prompt, and the finishing key.
+    (
+        "<Gather action='/pin'><Say>Your number, please</Say></Gather><Say>Nothing</Say>",
+        "caller: [{expect: {say: ~number, at: start}}, {wait: 300ms}, {press: '4711#'}, {expect: {say: Thanks}}, {expect: hangup}]",
+        &["press: \"4711#\""],
+    ),
+    // After the prompt, slowly, in two parts, and hangs up.
+    (
+        "<Gather action='/pin' timeout='9'><Say>Number</Say></Gather>",
+        "caller: [{expect: {say: Number}}, {wait: 1s}, {press: '12'}, {wait: 4s}, {press: '34'}, {wait: 2s}, hangup]",
+        &["press: \"12\"", "press: \"34\""],
+    ),
+    // By INFO, the last key ends it.
+    (
+        "<Gather action='/pin' numDigits='3'/>",
+        "caller: [{expect: answer}, {wait: 700ms}, {press: {keys: '9*9', by: info}}, {expect: {say: Thanks}}, {expect: hangup}]",
+        &["press: {keys: \"9*9\", by: info}"],
+    ),
+    // By its tones, and the caller stays silent.
+    (
+        "<Gather action='/pin' timeout='2'/>",
+        "caller: [{expect: answer}, {press: {keys: '5', by: tone}}, silence]",
+        &["press: {keys: \"5\", by: tone}"],
+    ),
+    // Two people talk; both press keys.
+    (
+        "<Dial hangupOnStar='true' action='/after'><Client>ann</Client></Dial>",
+        "parties: {ann: {answers_after: 2s, then: [{wait: 1s}, {press: {keys: '12', by: info}}]}}
+caller: [{expect: answer}, {wait: 7s}, {press: '1*'}, {expect: {say: Over}}, {expect: hangup}]",
+        &["press: \"1*\"", "press: {keys: \"12\", by: info}"],
+    ),
+    (
+        "<Dial action='/after'><Client>ann</Client></Dial>",
+        "parties: {ann: {answers_after: 2s, then: [{wait: 1s}, {press: '6'}, {wait: 3s}, hangup]}}
+caller: [{expect: hangup}]",
+        &["press: \"6\""],
+    ),
+];
+
+const KEY_PAGES: [(&str, &str); 2] = [("/pin", "<Say>Thanks</Say>"), ("/after", "<Say>Over</Say>")];
+
+#[test]
+fn keys_are_pressed_again_by_whoever_asked_for_them() {
+    for (document, rest, pressed) in WITH_KEYS {
+        let pages = [("/v", *document), KEY_PAGES[0], KEY_PAGES[1]];
+        let first = run(&format!("{HEAD}{rest}\n"), &pages);
+        assert_eq!(first.failures, [], "{rest}");
+        let script = made_with(&first, &first.journal, Keys::Shown);
+        for press in *pressed {
+            assert!(script.contains(press), "{script}");
+        }
+        let again = run(&script, &pages);
+        assert_eq!(again.failures, [], "{script}");
+        assert_eq!(again.length, first.length, "{script}");
+        assert_eq!(digits(&again), digits(&first), "{script}");
+    }
+}
+
+#[test]
+fn zeros_stand_in_for_keys_and_can_be_filled_in() {
+    for (document, rest, pressed) in WITH_KEYS {
+        let pages = [("/v", *document), KEY_PAGES[0], KEY_PAGES[1]];
+        let first = run(&format!("{HEAD}{rest}\n"), &pages);
+        let mut script = made_of(&first);
+        assert!(script.contains("# Zeros stand in for keys"), "{script}");
+        for press in *pressed {
+            let hidden: String = press
+                .chars()
+                .map(|key| match key {
+                    '0'..='9' | '*' | '#' => '0',
+                    other => other,
+                })
+                .collect();
+            assert!(!script.contains(press), "{script}");
+            assert!(script.contains(&hidden), "{hidden}\n{script}");
+            script = script.replacen(&hidden, press, 1);
+        }
+        let again = run(&script, &pages);
+        assert_eq!(again.failures, [], "{script}");
+        assert_eq!(digits(&again), digits(&first), "{script}");
+    }
+}
+
+/// What the application was told of keys.
+fn digits(run: &Run) -> Vec<&str> {
+    let params = run.requests.iter().flat_map(|asked| &asked.params);
+    let digits = params.filter(|(name, _)| name == "Digits");
+    digits.map(|(_, keys)| keys.as_str()).collect()
+}
+
+#[test]
+fn a_script_with_keys_is_written_for_people() {
+    let (document, rest, _) = WITH_KEYS[0];
+    let first = run(
+        &format!("{HEAD}{rest}\n"),
+        &[("/v", document), KEY_PAGES[0]],
+    );
+    let script = made_of(&first);
+    let steps = script.find("caller:\n").expect("the caller has steps");
+    let end = script.find("expect:\n").expect("something is expected");
     assert_eq!(
-        recorded::script(root, &[], &quiet),
-        Err(NoScript::NoApplication)
+        script[steps..end],
+        *"caller:
+  - expect: answer
+  - expect: {say: \"Your number, please\", at: start}
+  - wait: 0.3s
+  - press: \"00000\"  # fill in the real 5 keys
+  - expect: {say: \"Thanks\"}
+  - expect: hangup
+"
+    );
+}
+
+/// Who presses keys of which a phone tells each twice presses them once; what is not on record is said.
+#[test]
+fn only_what_counted_is_pressed_and_what_is_missing_is_said() {
+    let rest = "caller: [{expect: answer}, {wait: 1s}, {press: '1'}, {press: {keys: '1', by: info}}, \
+                {wait: 6s}, hangup]";
+    let pages = [("/v", "<Gather action='/pin' timeout='9'/>")];
+    let first = run(&format!("{HEAD}{rest}\n"), &pages);
+    let script = made_with(&first, &first.journal, Keys::Shown);
+    assert_eq!(script.matches("press:").count(), 1, "{script}");
+    let unhurried = rest.replace(
+        "{press: {keys: '1', by: info}}",
+        "{wait: 800ms}, {press: '23'}",
+    );
+    let slow = run(&format!("{HEAD}{unhurried}\n"), &pages);
+    let script = made_with(&slow, &slow.journal, Keys::Shown);
+    assert!(script.contains("press: \"123\""), "{script}");
+    let none = made_with(&first, &[], Keys::Shown);
+    assert!(
+        none.contains("# The journal of the call is missing"),
+        "{none}"
+    );
+    assert!(!none.contains("press:"), "{none}");
+    let cut = [&first.journal[..], &[Line::Cut]].concat();
+    let cut = made_with(&first, &cut, Keys::Shown);
+    assert!(
+        cut.contains("# The journal of the call is incomplete"),
+        "{cut}"
     );
 }

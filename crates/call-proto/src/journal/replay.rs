@@ -101,7 +101,9 @@ pub fn replay(lines: &[Line]) -> Result<Verdict, BrokenJournal> {
 }
 
 impl Opening {
-    fn begin(&self) -> Family {
+    /// A family that begins in the same way.
+    #[must_use]
+    pub fn begin(&self) -> Family {
         let settings = Arc::new(self.settings.settings());
         match self.start.clone() {
             Start::Inbound(inbound) => Family::inbound(settings, inbound, self.seed, self.at).0,

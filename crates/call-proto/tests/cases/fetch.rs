@@ -1,87 +1,13 @@
-//! Fetching the document, and refusing the call.
+//! Who may call whom, and offers that are late or cannot be used.
 
-use model::{AccountStatus, HttpMethod};
+use model::AccountStatus;
 
-use crate::world::{
-    UNUSABLE, World, broken, client, number, owner, page, phone, plain, status, texts, unreachable,
-    xml,
-};
+use crate::world::{UNUSABLE, World, client, number, phone, xml};
 
 /// A document that calls ann, who answers at once and talks for 3 s.
 fn dial_ann() -> World {
     World::document("<Dial><Client>ann</Client></Dial>")
         .phone("ann", phone().rings(0.0).answers(0.0).talks(3.0))
-}
-
-#[test]
-fn case_001_rings_and_fetches_once() {
-    let run = dial_ann().run();
-    assert_eq!(run.to("K"), "0 180, 0 200, 3 BYE");
-    let headers = &run.headers[&run.created[0]];
-    let sid = run.record("K").sid.to_string();
-    assert_eq!(texts(headers, "X-RestComm-CallSid"), sid);
-    assert_eq!(texts(headers, "X-RestComm-AccountSid"), owner().to_string());
-    assert_eq!(texts(headers, "X-RestComm-ApiVersion"), "2012-04-24");
-    assert_eq!(run.app(), "0 GET /v");
-}
-
-#[test]
-fn case_002_first_request() {
-    let run = dial_ann().run();
-    let asked = run.request("/v");
-    let names: Vec<&str> = asked.params.iter().map(|(name, _)| name.as_str()).collect();
-    let expected = [
-        "CallSid",
-        "InstanceId",
-        "AccountSid",
-        "From",
-        "To",
-        "CallStatus",
-        "ApiVersion",
-        "Direction",
-        "CallerName",
-        "ForwardedFrom",
-        "CallTimestamp",
-    ];
-    assert_eq!(names, expected);
-    assert_eq!(
-        asked.list(&["From", "To", "CallStatus", "Direction", "ApiVersion"]),
-        "From=kim To=+1000 CallStatus=ringing Direction=inbound ApiVersion=2012-04-24"
-    );
-    assert_eq!(asked.get("CallSid"), run.record("K").sid.to_string());
-    assert_eq!(asked.get("AccountSid"), owner().to_string());
-    assert_eq!(
-        asked.get("CallTimestamp"),
-        run.record("K").created.iso8601()
-    );
-}
-
-#[test]
-fn case_003_method_of_the_number() {
-    let run = dial_ann()
-        .with(|directory| directory.numbers[0].0.voice.method = Some(HttpMethod::Post))
-        .run();
-    assert_eq!(run.app(), "0 POST /v");
-    assert_eq!(run.request("/v").get("CallStatus"), "ringing");
-    let unset = dial_ann()
-        .with(|directory| directory.numbers[0].0.voice.method = None)
-        .run();
-    assert_eq!(unset.app(), "0 POST /v");
-}
-
-#[test]
-fn case_004_extension_headers() {
-    let run = dial_ann()
-        .header("X-Foo", "1")
-        .header("X-Bar", "2")
-        .header("x-small", "3")
-        .run();
-    let asked = run.request("/v");
-    assert_eq!(
-        asked.list(&["SipHeader_X-Foo", "SipHeader_X-Bar"]),
-        "SipHeader_X-Foo=1 SipHeader_X-Bar=2"
-    );
-    assert!(!asked.has("SipHeader_x-small"), "the prefix is `X-`");
 }
 
 /// Cases 5 and 6 deviate: the 200 carries our offer, the ACK the caller's answer.
@@ -170,123 +96,6 @@ fn called_as(called: &str) -> String {
     world.dials(called).run().to("K")
 }
 
-#[test]
-fn case_016_status_408() {
-    let run = World::new().app("/v", status(408)).run();
-    assert_eq!(run.to("K"), "0 180, 0 500 Problem_to_setup_the_call");
-    assert_eq!(run.ended("K"), "failed 0 s");
-    assert_eq!(run.codes(), [11206]);
-}
-
-#[test]
-fn case_017_html_error_page() {
-    let run = World::new().app("/v", page(404)).run();
-    assert_eq!(run.to("K"), "0 180, 0 500 Problem_to_setup_the_call");
-    assert_eq!(run.ended("K"), "failed 0 s");
-}
-
-#[test]
-fn case_018_status_404() {
-    let run = World::new().app("/v", status(404)).run();
-    assert_eq!(run.to("K"), "0 180, 0 404 Application_not_found");
-    assert_eq!(run.ended("K"), "not-found 0 s");
-    assert_eq!(run.codes(), [21402]);
-}
-
-#[test]
-fn case_019_no_xml() {
-    let run = World::new().app("/v", broken()).run();
-    assert_eq!(run.to("K"), "0 180, 0 500 Problem_to_parse_downloaded_RCML");
-    assert_eq!(run.app(), "0 GET /v");
-    assert_eq!(run.ended("K"), "failed 0 s");
-    assert_eq!(run.codes(), [12100]);
-}
-
-#[test]
-fn case_020_no_xml_with_delayed_answer() {
-    let document = "<Response><Dial answerOnBridge=\"true\"><Client>ann</Dial></Response>";
-    let run = World::new()
-        .app("/v", plain("text/xml", document))
-        .phone("ann", phone().answers(0.0))
-        .run();
-    assert_eq!(run.to("K"), "0 180, 0 500 Problem_to_parse_downloaded_RCML");
-    assert_eq!(
-        (run.app(), run.to("ann")),
-        ("0 GET /v".to_owned(), String::new())
-    );
-    assert_eq!(run.ended("K"), "failed 0 s");
-}
-
-/// The fallback of K's number, by POST.
-fn fallback(world: World) -> World {
-    world.with(|directory| {
-        directory.numbers[0].0.voice.fallback_url = Some("http://app/f".to_owned());
-    })
-}
-
-#[test]
-fn case_021_fallback() {
-    let world = World::new()
-        .app("/v", unreachable())
-        .app("/f", xml("<Hangup/>"));
-    let run = fallback(world).run();
-    assert_eq!(run.app(), "0 GET /v, 0 POST /f");
-    let [first, second] = [run.request("/v"), run.request("/f")];
-    assert_eq!(second.params[..first.params.len()], first.params);
-    assert_eq!(
-        second.list(&["ErrorCode", "ErrorUrl"]),
-        "ErrorCode=11205 ErrorUrl=http://app/v"
-    );
-    assert_eq!(run.codes(), [11205]);
-    assert_eq!(run.to("K"), "0 180, 0 200, 0 BYE");
-    assert_eq!(run.ended("K"), "completed 0 s");
-}
-
-#[test]
-fn case_022_fallback_fails_too() {
-    let world = World::new().app("/v", status(500)).app("/f", status(500));
-    let run = fallback(world).run();
-    assert_eq!(run.app(), "0 GET /v, 0 POST /f");
-    assert_eq!(run.to("K"), "0 180, 0 500 Problem_to_setup_the_call");
-    assert_eq!(run.ended("K"), "failed 0 s");
-}
-
-#[test]
-fn case_023_document_without_verbs() {
-    let run = World::document("").run();
-    let expected = "0 180, 0 500 Document_has_no_verb_that_answers";
-    assert_eq!(run.to("K"), expected);
-    assert_eq!(run.app(), "0 GET /v");
-}
-
-#[test]
-fn case_024_verb_as_root() {
-    let run = World::new()
-        .app("/v", plain("text/xml", "<Play>http://app/a.wav</Play>"))
-        .clip("http://app/a.wav", 2.0)
-        .run();
-    assert_eq!(run.to("K"), "0 180, 0 200, 2 BYE");
-    assert_eq!(run.heard("K"), "0 play http://app/a.wav");
-}
-
-#[test]
-fn case_025_bare_ampersand() {
-    let run = World::document("<Dial><Client>ann?X-C1=12&X-C2=34</Client></Dial>")
-        .phone("ann", phone().answers(0.0).talks(1.0))
-        .run();
-    assert_eq!(run.to("ann"), "0 INVITE, 0 ACK");
-    assert_eq!(run.ended("K"), "completed 1 s");
-}
-
-#[test]
-fn case_026_unknown_element() {
-    let run = World::document("<Whistle/><Play>a.wav</Play>")
-        .clip("http://app/a.wav", 2.0)
-        .run();
-    assert_eq!(run.heard("K"), "0 play http://app/a.wav");
-    assert_eq!(run.codes(), [12200]);
-}
-
 /// Deviates: 488, where the original sent 569.
 #[test]
 fn case_028_unusable_offer() {
@@ -296,30 +105,6 @@ fn case_028_unusable_offer() {
     assert_eq!(run.to("K"), "0 180, 0 488");
     assert_eq!(run.ended("K"), "failed 0 s");
     assert_eq!((run.app(), run.legs()), ("0 GET /v".to_owned(), 1));
-}
-
-#[test]
-fn case_029_gives_up_at_once() {
-    let run = World::new()
-        .app("/v", xml("<Dial><Client>ann</Client></Dial>").after(0.5))
-        .phone("ann", phone().answers(0.0))
-        .hangs_up(0.0)
-        .run();
-    assert_eq!(run.to("K"), "0 180, 0 487");
-    assert_eq!(run.ended("K"), "canceled 0 s");
-    assert_eq!((run.app(), run.legs()), ("0 GET /v".to_owned(), 1));
-}
-
-#[test]
-fn case_030_gives_up_while_ringing() {
-    let run = World::new()
-        .app("/v", xml("<Dial><Client>ann</Client></Dial>").after(2.0))
-        .phone("ann", phone().answers(0.0))
-        .hangs_up(1.0)
-        .run();
-    assert_eq!(run.to("K"), "0 180, 1 487");
-    assert_eq!(run.app(), "0 GET /v");
-    assert_eq!((run.ended("K").as_str(), run.legs()), ("canceled 0 s", 1));
 }
 
 /// ann is a client of the account, and registered.

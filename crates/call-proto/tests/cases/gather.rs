@@ -27,46 +27,6 @@ fn asked(run: &Run) -> String {
 }
 
 #[test]
-fn case_184_one_digit_by_info_then_the_timeout() {
-    let run = gather("action=\"/g\" method=\"GET\" numDigits=\"3\"", "")
-        .presses_by(1.0, "1", DigitWay::Info)
-        .run();
-    assert_eq!(asked(&run), "6 GET /g 1");
-    assert_eq!(run.to("K"), "0 180, 0 200, 6 BYE");
-}
-
-#[test]
-fn case_185_all_digits_by_info() {
-    let run = gather("action=\"/g\" method=\"GET\" numDigits=\"3\"", "")
-        .presses_by(1.0, "123", DigitWay::Info)
-        .run();
-    assert_eq!(asked(&run), "1.2 GET /g 123");
-    assert_eq!(run.to("K"), "0 180, 0 200, 1.2 BYE");
-}
-
-#[test]
-fn case_186_the_default_finishing_key() {
-    let run = gather("action=\"/g\"", "").presses(1.0, "12#").run();
-    assert_eq!(asked(&run), "1.2 POST /g 12");
-    assert_eq!(run.request("/g").get("SpeechResult"), "");
-    assert_eq!(run.request("/g").get("CallStatus"), "in-progress");
-}
-
-#[test]
-fn case_187_only_the_finishing_key() {
-    let run = gather("action=\"/g\"", "").presses(1.0, "#").run();
-    assert_eq!(asked(&run), "");
-    assert_eq!(run.heard("K"), "1 speak after, 1 play after");
-}
-
-#[test]
-fn case_188_no_input_at_all() {
-    let run = gather("action=\"/g\"", "").run();
-    assert_eq!(asked(&run), "");
-    assert_eq!(run.heard("K"), "5 speak after, 5 play after");
-}
-
-#[test]
 fn attributes_of_gather() {
     // Attributes, what K presses at 1 s, and what follows.
     let table = [

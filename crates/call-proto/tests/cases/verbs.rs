@@ -1,40 +1,6 @@
-//! Reject, Hangup, Play, Say, Pause and Redirect on their own, and recordings of Dial.
+//! Verbs on their own, and recordings of Dial that fail.
 
 use crate::world::{Run, World, phone, xml};
-
-#[test]
-fn case_205_reject_as_declined() {
-    let document = "<Reject reason=\"rejected\"/><Dial><Client>ann</Client></Dial>";
-    let run = World::document(document)
-        .phone("ann", phone().answers(0.0))
-        .run();
-    assert_eq!(run.to("K"), "0 180, 0 603");
-    assert_eq!((run.ended("K").as_str(), run.legs()), ("no-answer 0 s", 1));
-    assert_eq!(World::document("<Reject/>").run().to("K"), "0 180, 0 603");
-}
-
-#[test]
-fn case_206_reject_as_busy() {
-    let run = World::document("<Reject reason=\"busy\"/>").run();
-    assert_eq!(run.to("K"), "0 180, 0 486");
-    assert_eq!(run.ended("K"), "busy 0 s");
-}
-
-#[test]
-fn case_209_hangup() {
-    let run = World::document("<Hangup/><Dial><Client>ann</Client></Dial>").run();
-    assert_eq!(run.to("K"), "0 180, 0 200, 0 BYE");
-    assert_eq!(run.ended("K"), "completed 0 s");
-}
-
-#[test]
-fn case_210_play_of_a_relative_address() {
-    let run = World::document("<Play>sounds/x.wav</Play>")
-        .clip("http://app/sounds/x.wav", 2.5)
-        .run();
-    assert_eq!(run.to("K"), "0 180, 0 200, 2.5 BYE");
-    assert_eq!(run.heard("K"), "0 play http://app/sounds/x.wav");
-}
 
 /// Verbs, what K hears, and what K is sent.
 #[test]
@@ -157,53 +123,6 @@ fn redirects_in_a_circle_end() {
 fn recorded(world: impl FnOnce(World) -> World) -> Run {
     let document = "<Dial record=\"true\" action=\"/a\"><Client>ann</Client></Dial>";
     world(World::document(document).app("/a", xml(""))).run()
-}
-
-/// The recordings' lengths in milliseconds, all of K's leg.
-#[track_caller]
-fn lengths(run: &Run) -> Vec<i64> {
-    let caller = run.record("K").sid;
-    assert!(
-        run.recordings
-            .iter()
-            .all(|recording| recording.call == caller)
-    );
-    run.recordings
-        .iter()
-        .map(|recording| recording.duration_ms)
-        .collect()
-}
-
-#[test]
-fn case_201_caller_ends_a_recorded_dial() {
-    let run = recorded(|world| world.phone("ann", phone().answers(1.0)).hangs_up(4.0));
-    assert_eq!(lengths(&run), [3_000]);
-    assert!(run.request("/a").has("RecordingUrl"));
-}
-
-#[test]
-fn case_202_callee_ends_a_recorded_dial() {
-    let run = recorded(|world| world.phone("ann", phone().answers(1.0).talks(3.0)));
-    assert_eq!(lengths(&run), [3_000]);
-}
-
-#[test]
-fn case_203_recorded_dial_ends_at_once() {
-    let run = recorded(|world| world.phone("ann", phone().answers(1.0).talks(0.0)));
-    assert_eq!(lengths(&run), [0_i64; 0]);
-    assert!(!run.request("/a").has("RecordingUrl"));
-}
-
-#[test]
-fn case_204_recorded_dial_of_the_api() {
-    let target = call_proto::Target::Sip("sip:zed@h".to_owned());
-    let run = World::api(target, "<Dial record=\"true\"><Client>ann</Client></Dial>")
-        .phone("zed", phone().answers(1.0))
-        .phone("ann", phone().answers(1.0).talks(3.0))
-        .run();
-    assert_eq!(run.recordings.len(), 1);
-    assert_eq!(run.recordings[0].call, run.record("zed").sid);
-    assert_eq!(run.recordings[0].duration_ms, 3_000);
 }
 
 /// The action waits for the file, but not for ever, and names it only if it is there.

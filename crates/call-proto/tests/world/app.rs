@@ -15,8 +15,6 @@ pub(crate) struct Page {
     status: u16,
     content_type: Option<String>,
     body: String,
-    /// Address after redirects of the web server, if there were any.
-    moved_to: Option<String>,
 }
 
 impl Reply {
@@ -26,7 +24,6 @@ impl Reply {
                 status,
                 content_type: content_type.map(str::to_owned),
                 body: body.to_owned(),
-                moved_to: None,
             }),
             latency_ms: 0,
         }
@@ -38,14 +35,6 @@ impl Reply {
         self
     }
 
-    /// The same, from another address.
-    pub(crate) fn moved_to(mut self, url: &str) -> Self {
-        if let Ok(page) = &mut self.result {
-            page.moved_to = Some(url.to_owned());
-        }
-        self
-    }
-
     /// What the shell tells the family.
     pub(crate) fn result(&self, url: &str) -> Result<Fetched, FetchFailure> {
         match &self.result {
@@ -53,7 +42,7 @@ impl Reply {
                 status: page.status,
                 content_type: page.content_type.clone(),
                 body: page.body.clone(),
-                url: page.moved_to.clone().unwrap_or_else(|| url.to_owned()),
+                url: url.to_owned(),
             }),
             Err(code) => Err(FetchFailure {
                 code: *code,

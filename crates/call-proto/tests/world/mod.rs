@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use call_proto::{
     CallbackTarget, Dialect, DigitWay, Document, Headers, LegCallback, Modify, Redirect, Target,
 };
-use model::{AccountSid, HttpMethod};
+use model::HttpMethod;
 
 pub(crate) use app::{Reply, broken, empty, page, plain, status, unreachable, xml};
 pub(crate) use directory::{Directory, client, number};
@@ -227,10 +227,6 @@ impl World {
         self.act(at_s, Act::Rest(party.to_owned(), Modify::Complete))
     }
 
-    pub(crate) fn cancels(self, at_s: f64, party: &str) -> Self {
-        self.act(at_s, Act::Rest(party.to_owned(), Modify::Cancel))
-    }
-
     /// The API lets a party run the document at this path.
     pub(crate) fn redirects(self, at_s: f64, party: &str, path: &str, both: bool) -> Self {
         let redirect = Redirect {
@@ -322,11 +318,6 @@ pub(crate) fn callback_to(url: &str) -> CallbackTarget {
         method: HttpMethod::Post,
         author: directory::account(1),
     }
-}
-
-/// The account that owns what the directory holds at first.
-pub(crate) fn owner() -> AccountSid {
-    directory::account(1)
 }
 
 #[expect(

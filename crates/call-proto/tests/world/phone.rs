@@ -1,7 +1,5 @@
 //! Phones that are called: what they do, counted from the INVITE.
 
-use call_proto::Headers;
-
 use super::ms;
 
 /// One phone.
@@ -11,8 +9,6 @@ pub(crate) struct Phone {
     pub(crate) steps: Vec<(u64, Step)>,
     /// How long it talks before it hangs up, in milliseconds; `None`: for ever.
     pub(crate) talk_ms: Option<u64>,
-    /// On each of its responses.
-    pub(crate) headers: Headers,
     /// Parameters of its registered contact.
     pub(crate) contact: String,
     /// Session description of its answer.
@@ -41,7 +37,6 @@ pub(crate) fn phone() -> Phone {
     Phone {
         steps: Vec::new(),
         talk_ms: None,
-        headers: Headers::new(),
         contact: String::new(),
         sdp: Some("answer of a phone".to_owned()),
         cancel_ms: Some(10),
@@ -60,10 +55,6 @@ impl Phone {
         self.step(seconds, Step::Progress(180))
     }
 
-    pub(crate) fn progress(self, seconds: f64, status: u16) -> Self {
-        self.step(seconds, Step::Progress(status))
-    }
-
     /// Sends 200 so many seconds after the INVITE.
     pub(crate) fn answers(self, seconds: f64) -> Self {
         self.step(seconds, Step::Answer)
@@ -77,11 +68,6 @@ impl Phone {
     /// Hangs up so many seconds after its answer.
     pub(crate) fn talks(mut self, seconds: f64) -> Self {
         self.talk_ms = Some(ms(seconds));
-        self
-    }
-
-    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
-        self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
 

@@ -5,8 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use call_proto::{Addressed, Command, Fact, Family, LegCommand, MediaCommand, PlayId, Via};
 use model::{CallSid, CallStatus, Timestamp};
 
-use super::run::Asked;
-
 /// What the rules remember of a leg.
 #[derive(Default)]
 struct Leg {
@@ -266,13 +264,9 @@ impl Rules {
         self.check(fits, || format!("{call} is forgotten before its end"));
     }
 
-    /// A request to the application, on behalf of a leg.
-    pub(super) fn asked(&mut self, call: CallSid, asked: &Asked) {
-        if asked
-            .params
-            .iter()
-            .any(|(name, _)| name == "DialCallStatus")
-        {
+    /// A request to the application with these parameters, on behalf of a leg.
+    pub(super) fn asked(&mut self, call: CallSid, params: &[(String, String)]) {
+        if params.iter().any(|(name, _)| name == "DialCallStatus") {
             let leg = self.leg(call);
             leg.actions += 1;
             let (actions, dials) = (leg.actions, leg.dials);

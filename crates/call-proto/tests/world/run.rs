@@ -379,9 +379,4 @@ impl Run {
         mine.map(|callback| texts(&callback.params, parameter))
             .collect()
     }
-
-    /// How many messages with this text were sent to anybody.
-    pub(crate) fn count(&self, what: &str) -> usize {
-        self.sent.iter().filter(|(_, _, text)| text == what).count()
-    }
 }

@@ -394,7 +394,7 @@ impl Stage {
         match (step, self.state(call)) {
             (Step::Progress(status), State::Setup) => {
                 self.run.note(self.now, &format!("{name}-> {status}"));
-                let headers = phone.headers;
+                let headers = Headers::new();
                 self.tell_leg(call, LegEvent::Progress { status, headers });
             }
             (Step::Answer, State::Setup) => {
@@ -405,7 +405,7 @@ impl Stage {
                     self.later(talk, Due::Phone(call, Step::HangUp));
                 }
                 let answered = LegEvent::Answered {
-                    headers: phone.headers,
+                    headers: Headers::new(),
                     sip_call_id: format!("call of {name}"),
                     sdp: phone.sdp,
                 };
@@ -416,15 +416,15 @@ impl Stage {
                 self.run.note(self.now, &format!("{name}-> 200"));
                 self.run.sent(self.now, &name, "ACK", "");
                 self.run.sent(self.now, &name, "BYE", "");
-                self.refused(call, 487, Headers::new());
+                self.refused(call, 487);
             }
             (Step::Reject(status), State::Setup | State::Withdrawn) => {
                 self.run.note(self.now, &format!("{name}-> {status}"));
-                self.refused(call, status, phone.headers);
+                self.refused(call, status);
             }
             (Step::Withdraw, State::Withdrawn) => {
                 self.run.note(self.now, &format!("{name}-> 487"));
-                self.refused(call, 487, phone.headers);
+                self.refused(call, 487);
             }
             (Step::GiveUp, State::Setup | State::Withdrawn) => {
                 let rang = phone
@@ -432,7 +432,7 @@ impl Stage {
                     .iter()
                     .any(|(_, step)| matches!(step, Step::Progress(_)));
                 if !rang {
-                    self.refused(call, 408, Headers::new());
+                    self.refused(call, 408);
                 }
             }
             (Step::HangUp, State::Up) => {
@@ -445,13 +445,13 @@ impl Stage {
         }
     }
 
-    fn refused(&mut self, call: CallSid, status: u16, headers: Headers) {
+    fn refused(&mut self, call: CallSid, status: u16) {
         self.set_state(call, State::Over);
         let rejected = LegEvent::Rejected {
             status,
             reason: format!("words for {status}"),
             sip_call_id: format!("call of {}", self.name(call)),
-            headers,
+            headers: Headers::new(),
         };
         self.tell_leg(call, rejected);
     }

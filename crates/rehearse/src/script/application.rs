@@ -34,6 +34,7 @@ pub(crate) struct Application {
     pub(crate) document: Document,
     /// Told of each status.
     pub(crate) status_callback: Option<String>,
+    pub(crate) status_callback_method: HttpMethod,
     /// By absolute address without query; in order, the last one stays.
     pub(crate) pages: BTreeMap<String, Vec<Page>>,
     base: Url,
@@ -45,6 +46,8 @@ pub(crate) struct Page {
     pub(crate) reply: Reply,
     /// How long the answer takes.
     pub(crate) after: Duration,
+    /// Where the web server's own redirects led to.
+    pub(crate) moved_to: Option<String>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -70,6 +73,7 @@ impl Application {
             "method",
             "fallback",
             "status_callback",
+            "status_callback_method",
         ];
         let map = Map::of(node, "application", KEYS)?;
         let source = match (map.text("url")?, map.text("files")?) {
@@ -103,10 +107,18 @@ impl Application {
             }
         };
         let methods = [("GET", HttpMethod::Get), ("POST", HttpMethod::Post)];
-        let method = match map.get("method") {
-            Some(node) => read::word(node, "method", &methods)?,
-            None => HttpMethod::Post,
+        let method = |name: &str| match map.get(name) {
+            Some(node) => read::word(node, name, &methods),
+            None => Ok(HttpMethod::Post),
         };
+        if let Some(node) = map.get("status_callback_method")
+            && !map.has("status_callback")
+        {
+            let text = "`status_callback_method` has no meaning without `status_callback`";
+            return Err(Problem::new(node.line, text));
+        }
+        let status_callback_method = method("status_callback_method")?;
+        let method = method("method")?;
         let pages = match map.get("pages") {
             Some(node) => pages(&base, node)?,
             None => BTreeMap::new(),
@@ -123,10 +135,16 @@ impl Application {
                 author: ACCOUNT,
             },
             status_callback: at("status_callback")?,
+            status_callback_method,
             source,
             pages,
             base,
         })
+    }
+
+    /// Relative addresses of the script are meant from here.
+    pub(super) fn base(&self) -> &Url {
+        &self.base
     }
 
     /// An address as the script writes it: the path alone if it is the application's own.
@@ -155,7 +173,7 @@ fn base(map: &Map<'_>, source: &Source) -> Result<Url, Problem> {
         .ok_or_else(|| Problem::new(line, format!("`url`: `{text}` is no http address")))
 }
 
-fn address(base: &Url, node: &Node, what: &str) -> Result<String, Problem> {
+pub(super) fn address(base: &Url, node: &Node, what: &str) -> Result<String, Problem> {
     let written = read::text(node, what)?;
     match base.join(&written) {
         Ok(url) => Ok(url.to_string()),
@@ -190,15 +208,24 @@ fn pages(base: &Url, node: &Node) -> Result<BTreeMap<String, Vec<Page>>, Problem
 }
 
 fn page(base: &Url, node: &Node) -> Result<Page, Problem> {
-    const KEYS: &[&str] = &["status", "content_type", "body", "file", "fails", "after"];
+    const KEYS: &[&str] = &[
+        "status",
+        "content_type",
+        "body",
+        "file",
+        "fails",
+        "after",
+        "moved_to",
+    ];
     if let Value::Text(body) = &node.value {
         return Ok(Page {
             reply: document(body),
             after: Duration::ZERO,
+            moved_to: None,
         });
     }
     let map = Map::of(node, "page", KEYS)?;
-    let plain = ["status", "body", "content_type"];
+    let plain = ["status", "body", "content_type", "moved_to"];
     let reply = match (map.get("file"), map.get("fails")) {
         (None, None) => text_reply(&map)?,
         (Some(node), None) => Reply::Elsewhere(address(base, node, "file")?),
@@ -215,6 +242,10 @@ fn page(base: &Url, node: &Node) -> Result<Page, Problem> {
     Ok(Page {
         reply,
         after: map.duration("after")?.unwrap_or_default(),
+        moved_to: match map.get("moved_to") {
+            Some(node) => Some(address(base, node, "moved_to")?),
+            None => None,
+        },
     })
 }
 

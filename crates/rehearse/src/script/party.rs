@@ -5,16 +5,26 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use call_proto::Headers;
+
+use super::headers;
 use super::steps::{self, Action, Step};
 use crate::Problem;
 use crate::read::{self, Map};
 use crate::yaml::{Node, Value};
+
+/// SIP status of a phone that rings.
+const RINGING: u16 = 180;
 
 /// One phone.
 #[derive(Clone, Debug)]
 pub(crate) struct Party {
     /// From INVITE to 180; `None`: it does not ring.
     pub(crate) rings_after: Option<Duration>,
+    /// What it rings with: 180, or another provisional status.
+    pub(crate) rings_with: u16,
+    /// On each of its responses.
+    pub(crate) headers: Headers,
     pub(crate) answer: Answer,
 }
 
@@ -24,6 +34,8 @@ pub(crate) enum Answer {
     Unreachable,
     /// It rings until the caller gives up.
     Never,
+    /// It does not even respond.
+    Silent,
     Rejects {
         status: u16,
         after: Duration,
@@ -37,34 +49,38 @@ pub(crate) enum Answer {
 impl Party {
     /// Answers after a second.
     pub(crate) fn willing() -> Self {
+        let answer = Answer::Answers {
+            after: Duration::from_secs(1),
+            then: Vec::new(),
+        };
+        Self::that(Some(Duration::ZERO), answer)
+    }
+
+    fn that(rings_after: Option<Duration>, answer: Answer) -> Self {
         Self {
-            rings_after: Some(Duration::ZERO),
-            answer: Answer::Answers {
-                after: Duration::from_secs(1),
-                then: Vec::new(),
-            },
+            rings_after,
+            rings_with: RINGING,
+            headers: Headers::new(),
+            answer,
         }
     }
 
     pub(crate) fn steps(&self) -> impl Iterator<Item = &Step> {
         match &self.answer {
             Answer::Answers { then, .. } => then.iter(),
-            Answer::Unreachable | Answer::Never | Answer::Rejects { .. } => [].iter(),
+            Answer::Unreachable | Answer::Never | Answer::Silent | Answer::Rejects { .. } => {
+                [].iter()
+            }
         }
     }
 
     fn rejecting(status: u16) -> Self {
-        Self {
-            rings_after: None,
-            answer: Answer::Rejects {
-                status,
-                after: Duration::ZERO,
-            },
-        }
+        let after = Duration::ZERO;
+        Self::that(None, Answer::Rejects { status, after })
     }
 }
 
-const WORDS: &[&str] = &["answers", "busy", "no_answer", "unreachable"];
+const WORDS: &[&str] = &["answers", "busy", "no_answer", "silent", "unreachable"];
 
 pub(super) fn read_all(node: &Node) -> Result<BTreeMap<String, Vec<Party>>, Problem> {
     let mut parties = BTreeMap::new();
@@ -84,6 +100,8 @@ fn read(node: &Node) -> Result<Party, Problem> {
         "rejects",
         "after",
         "rings_after",
+        "rings_with",
+        "headers",
         "hangs_up_after",
         "then",
     ];
@@ -91,43 +109,59 @@ fn read(node: &Node) -> Result<Party, Problem> {
         return Ok(match word.as_str() {
             "answers" => Party::willing(),
             "busy" => Party::rejecting(486),
-            "no_answer" => Party {
-                rings_after: Some(Duration::ZERO),
-                answer: Answer::Never,
-            },
-            "unreachable" => Party {
-                rings_after: None,
-                answer: Answer::Unreachable,
-            },
+            "no_answer" => Party::that(Some(Duration::ZERO), Answer::Never),
+            "silent" => Party::that(None, Answer::Silent),
+            "unreachable" => Party::that(None, Answer::Unreachable),
             other => return Err(read::unknown(node.line, other, "party", WORDS)),
         });
     }
     let map = Map::of(node, "party", KEYS)?;
     let rings_after = map.duration("rings_after")?;
-    if map.has("rejects") {
+    let mut party = if map.has("rejects") {
         refuse(
             &map,
             &["answers_after", "then", "hangs_up_after"],
             "rejects",
         )?;
-        return Ok(Party {
-            rings_after,
-            answer: Answer::Rejects {
-                status: status(&map)?,
-                after: map.duration("after")?.unwrap_or_default(),
-            },
-        });
+        let answer = Answer::Rejects {
+            status: status(&map)?,
+            after: map.duration("after")?.unwrap_or_default(),
+        };
+        Party::that(rings_after, answer)
+    } else {
+        refuse(&map, &["after"], "answers_after")?;
+        Party::that(Some(rings_after.unwrap_or_default()), answer(&map)?)
+    };
+    party.rings_with = rings_with(&map, party.rings_after.is_some())?;
+    party.headers = map.get("headers").map_or(Ok(Headers::new()), headers)?;
+    Ok(party)
+}
+
+/// When it answers, if ever.
+fn answer(map: &Map<'_>) -> Result<Answer, Problem> {
+    let after = match map.get("answers_after") {
+        Some(node) if node.value == Value::Text("never".to_owned()) => {
+            refuse(map, &["then", "hangs_up_after"], "answers_after: never")?;
+            return Ok(Answer::Never);
+        }
+        Some(node) => read::duration(node, "answers_after")?,
+        None => Duration::from_secs(1),
+    };
+    let then = then(map)?;
+    Ok(Answer::Answers { after, then })
+}
+
+fn rings_with(map: &Map<'_>, rings: bool) -> Result<u16, Problem> {
+    if let Some(node) = map.get("rings_with").filter(|_| !rings) {
+        let text = "`rings_with` has no meaning without `rings_after`: it does not ring";
+        return Err(Problem::new(node.line, text));
     }
-    refuse(&map, &["after"], "answers_after")?;
-    Ok(Party {
-        rings_after: Some(rings_after.unwrap_or_default()),
-        answer: Answer::Answers {
-            after: map
-                .duration("answers_after")?
-                .unwrap_or(Duration::from_secs(1)),
-            then: then(&map)?,
-        },
-    })
+    let status: u16 = map.number("rings_with")?.unwrap_or(RINGING);
+    if (101..200).contains(&status) {
+        return Ok(status);
+    }
+    let text = format!("`rings_with`: {status} is no provisional SIP status (101 to 199)");
+    Err(Problem::new(map.line, text))
 }
 
 fn status(map: &Map<'_>) -> Result<u16, Problem> {

@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use call_proto::DigitWay;
+
 use crate::Problem;
 use crate::expected::{Expected, Span};
 use crate::read::{self, Map};
@@ -19,13 +21,24 @@ pub(crate) struct Step {
 pub(crate) enum Action {
     /// Wait for this to happen, perhaps only for so long.
     Expect(Wanted, Option<Duration>),
-    /// Press these keys, one after the other.
-    Press(String),
+    /// Press these keys, one after the other; the phone tells them this way.
+    Press(String, DigitWay),
     /// Let time go by.
     Wait(Duration),
     /// Say nothing until the other side ends the call.
     Silence,
     Hangup,
+    /// Be gone without a word.
+    Vanish(Vanishes),
+}
+
+/// What is missing of a phone that has vanished.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Vanishes {
+    /// Its sound: nothing arrives any more.
+    Sound,
+    /// The way to it: its registration or connection is lost.
+    Way,
 }
 
 /// What somebody on the phone can notice.
@@ -51,14 +64,21 @@ pub(crate) enum Moment {
     End,
 }
 
-const WORDS: &[&str] = &["expect", "press", "speak", "wait", "silence", "hangup"];
+const WORDS: &[&str] = &[
+    "expect", "press", "speak", "wait", "silence", "hangup", "vanish",
+];
 
 pub(super) fn read(node: &Node) -> Result<Vec<Step>, Problem> {
     let items = read::list(node, "steps")?;
     let steps: Vec<Step> = items.iter().map(step).collect::<Result<_, _>>()?;
     let mut after = steps
         .iter()
-        .skip_while(|step| !matches!(step.action, Action::Hangup | Action::Silence))
+        .skip_while(|step| {
+            !matches!(
+                step.action,
+                Action::Hangup | Action::Silence | Action::Vanish(_)
+            )
+        })
         .skip(1);
     match after.next() {
         Some(step) => Err(Problem::new(
@@ -75,6 +95,7 @@ fn step(node: &Node) -> Result<Step, Problem> {
         Value::Text(word) => match word.as_str() {
             "hangup" => Action::Hangup,
             "silence" => Action::Silence,
+            "vanish" => Action::Vanish(Vanishes::Sound),
             "expect" | "press" | "speak" | "wait" => {
                 return Err(Problem::new(line, format!("`{word}` needs a value")));
             }
@@ -82,8 +103,7 @@ fn step(node: &Node) -> Result<Step, Problem> {
         },
         Value::Map(_) => {
             let map = Map::of(node, "step", WORDS)?;
-            let (name, value) =
-                map.one_of(&["expect", "press", "speak", "wait", "silence", "hangup"])?;
+            let (name, value) = map.one_of(WORDS)?;
             action(name, value)?
         }
         Value::Null | Value::List(_) => return Err(read::wrong(node, "step", "a word or one key")),
@@ -95,17 +115,42 @@ fn action(name: &str, node: &Node) -> Result<Action, Problem> {
     let nothing = node.value == Value::Null;
     Ok(match name {
         "expect" => expect(node)?,
-        "press" => Action::Press(keys(node)?),
+        "press" => press(node)?,
         "wait" => Action::Wait(read::duration(node, "wait")?),
         "silence" if nothing => Action::Silence,
         "silence" => Action::Wait(read::duration(node, "silence")?),
         "hangup" if nothing => Action::Hangup,
         "hangup" => return Err(Problem::new(node.line, "`hangup` takes no value")),
+        "vanish" if nothing => Action::Vanish(Vanishes::Sound),
+        "vanish" => {
+            let words = [("sound", Vanishes::Sound), ("way", Vanishes::Way)];
+            Action::Vanish(read::word(node, "vanish", &words)?)
+        }
         _ => {
             let text = "`speak`: no verb listens to speech yet, so nobody would hear it";
             return Err(Problem::new(node.line, text));
         }
     })
+}
+
+/// The keys alone, or `{keys: "1", by: info}`.
+fn press(node: &Node) -> Result<Action, Problem> {
+    let Value::Map(_) = node.value else {
+        return Ok(Action::Press(keys(node)?, DigitWay::Event));
+    };
+    let map = Map::of(node, "press", &["keys", "by"])?;
+    let missing = || Problem::new(map.line, "`press` needs `keys`");
+    let keys = keys(map.get("keys").ok_or_else(missing)?)?;
+    let ways = [
+        ("event", DigitWay::Event),
+        ("tone", DigitWay::Tone),
+        ("info", DigitWay::Info),
+    ];
+    let way = match map.get("by") {
+        Some(node) => read::word(node, "by", &ways)?,
+        None => DigitWay::Event,
+    };
+    Ok(Action::Press(keys, way))
 }
 
 fn keys(node: &Node) -> Result<String, Problem> {

@@ -2,8 +2,10 @@
 //!
 //! **Invariant: a list means all of it, in order; only `...` stands for any number of others.**
 
-use model::HttpMethod;
+use std::time::Duration;
 
+use super::legs::{self, LegHeaders, LegLines, LegWish};
+use super::request::{self, RequestWish};
 use crate::Problem;
 use crate::expected::{Expected, Span};
 use crate::read::{self, Map};
@@ -16,7 +18,21 @@ pub(crate) struct Wishes {
     pub(crate) callbacks: Option<List<RequestWish>>,
     pub(crate) dial_call_status: Option<List<Expected>>,
     pub(crate) notifications: Option<List<Expected>>,
+    /// Leg and length of each recording.
+    pub(crate) recordings: Option<List<Expected>>,
+    /// Names of all legs in the order of their creation.
+    pub(crate) all_legs: Option<List<Expected>>,
     pub(crate) legs: Vec<LegWish>,
+    /// What the INVITE to a leg says.
+    pub(crate) invites: Vec<LegWish>,
+    /// Extra headers of the INVITE to a leg: these and no others.
+    pub(crate) invite_headers: Vec<LegHeaders>,
+    /// Headers that the server puts on each message to a leg, among others.
+    pub(crate) own_headers: Vec<LegHeaders>,
+    /// What was sent to a leg.
+    pub(crate) sent: Vec<LegLines>,
+    /// What was on the line of a leg.
+    pub(crate) heard: Vec<LegLines>,
     pub(crate) duration: Option<(usize, Span)>,
 }
 
@@ -35,23 +51,6 @@ pub(crate) enum Wish<T> {
     Others,
 }
 
-/// A request to the application.
-#[derive(Clone, Debug)]
-pub(crate) struct RequestWish {
-    pub(crate) method: Option<HttpMethod>,
-    pub(crate) url: Expected,
-    pub(crate) params: Vec<(usize, String, Expected)>,
-}
-
-/// The record of a leg.
-#[derive(Clone, Debug)]
-pub(crate) struct LegWish {
-    pub(crate) line: usize,
-    pub(crate) name: String,
-    /// Line, name as in the script, and what is expected.
-    pub(crate) fields: Vec<(usize, &'static str, Expected)>,
-}
-
 impl Wishes {
     pub(super) fn read(node: &Node) -> Result<Self, Problem> {
         const KEYS: &[&str] = &[
@@ -60,7 +59,13 @@ impl Wishes {
             "callbacks",
             "dial_call_status",
             "notifications",
+            "recordings",
+            "all_legs",
             "legs",
+            "invites",
+            "own_headers",
+            "sent",
+            "heard",
             "duration",
         ];
         let map = Map::of(node, "expect", KEYS)?;
@@ -71,8 +76,18 @@ impl Wishes {
         };
         let requests = |name: &'static str| {
             let node = map.get(name);
-            node.map(|node| list(node, name, |item| request(item, name)))
+            node.map(|node| list(node, name, |item| request::read(item, name)))
                 .transpose()
+        };
+        let of_legs = |name: &str, read: &dyn Fn(&Node) -> Result<Vec<LegWish>, Problem>| {
+            map.get(name).map_or(Ok(Vec::new()), read)
+        };
+        let headers = |name: &str, read: &dyn Fn(&Node) -> Result<Vec<LegHeaders>, Problem>| {
+            map.get(name).map_or(Ok(Vec::new()), read)
+        };
+        let lines = |name: &'static str| {
+            let node = map.get(name);
+            node.map_or(Ok(Vec::new()), |node| legs::lines(node, name))
         };
         let span = |node: &Node| Ok((node.line, read::span(node, "duration")?));
         Ok(Self {
@@ -81,7 +96,14 @@ impl Wishes {
             callbacks: requests("callbacks")?,
             dial_call_status: texts("dial_call_status")?,
             notifications: texts("notifications")?,
-            legs: map.get("legs").map(legs).transpose()?.unwrap_or_default(),
+            recordings: texts("recordings")?,
+            all_legs: texts("all_legs")?,
+            legs: of_legs("legs", &legs::records)?,
+            invites: of_legs("invites", &legs::invites)?,
+            invite_headers: headers("invites", &legs::invite_headers)?,
+            own_headers: headers("own_headers", &legs::headers)?,
+            sent: lines("sent")?,
+            heard: lines("heard")?,
             duration: map.get("duration").map(span).transpose()?,
         })
     }
@@ -93,16 +115,45 @@ impl Wishes {
             callbacks,
             dial_call_status,
             notifications,
+            recordings,
+            all_legs,
             legs,
+            invites,
+            invite_headers,
+            own_headers,
+            sent,
+            heard,
             duration,
         } = self;
-        let lists = verbs.is_none() && dial_call_status.is_none() && notifications.is_none();
+        let texts = [verbs, dial_call_status, notifications, recordings, all_legs];
         let http = requests.is_none() && callbacks.is_none();
-        lists && http && legs.is_empty() && duration.is_none()
+        let sip = invites.is_empty() && invite_headers.is_empty() && own_headers.is_empty();
+        let times = sent.is_empty() && heard.is_empty() && duration.is_none();
+        texts.iter().all(|list| list.is_none()) && http && sip && times && legs.is_empty()
     }
 }
 
-fn list<T>(
+/// What is expected to have happened, and perhaps when.
+#[derive(Clone, Debug)]
+pub(crate) struct Timed {
+    /// Since the start of the call.
+    pub(crate) at: Option<Duration>,
+    pub(crate) what: Expected,
+}
+
+impl Timed {
+    /// `3s BYE`, or `BYE` at any time.
+    ///
+    /// # Errors
+    /// Why the text after `~` is no regular expression.
+    pub(super) fn parse(written: &str) -> Result<Self, String> {
+        let (at, rest) = read::moment(written);
+        let what = Expected::parse(rest)?;
+        Ok(Self { at, what })
+    }
+}
+
+pub(super) fn list<T>(
     node: &Node,
     what: &str,
     read: impl Fn(&Node) -> Result<T, Problem>,
@@ -120,62 +171,7 @@ fn list<T>(
     })
 }
 
-fn text(node: &Node, what: &str) -> Result<Expected, Problem> {
+pub(super) fn text(node: &Node, what: &str) -> Result<Expected, Problem> {
     read::text(node, what)?;
     read::expected(node, what)
-}
-
-/// `POST /after`, or that as a key with the parameters that are expected.
-fn request(node: &Node, what: &str) -> Result<RequestWish, Problem> {
-    let (line, written, params) = match &node.value {
-        Value::Text(written) => (node.line, written.as_str(), None),
-        Value::Map(entries) => match entries.as_slice() {
-            [(key, params)] => (key.line, key.name.as_str(), Some(params)),
-            _ => return Err(read::wrong(node, what, "one address with its parameters")),
-        },
-        Value::Null | Value::List(_) => return Err(read::wrong(node, what, "an address")),
-    };
-    let (method, url) = match written.split_once(' ') {
-        Some(("GET", url)) => (Some(HttpMethod::Get), url),
-        Some(("POST", url)) => (Some(HttpMethod::Post), url),
-        _ => (None, written),
-    };
-    let url = Expected::parse(url.trim())
-        .map_err(|error| Problem::new(line, format!("`{what}`: {error}")))?;
-    let mut wanted = Vec::new();
-    if let Some(params) = params {
-        for (key, node) in read::entries(params, what)? {
-            let expected = read::expected(node, &key.name)?;
-            wanted.push((key.line, key.name.clone(), expected));
-        }
-    }
-    Ok(RequestWish {
-        method,
-        url,
-        params: wanted,
-    })
-}
-
-fn legs(node: &Node) -> Result<Vec<LegWish>, Problem> {
-    const KEYS: &[&str] = &["status", "reason", "duration", "ring", "sip_status"];
-    let mut legs = Vec::new();
-    for (key, node) in read::entries(node, "legs")? {
-        let mut fields = Vec::new();
-        if let Value::Text(_) = &node.value {
-            fields.push((node.line, "status", text(node, "status")?));
-        } else {
-            let map = Map::of(node, "leg", KEYS)?;
-            for name in KEYS {
-                if let Some(node) = map.get(name) {
-                    fields.push((node.line, *name, read::expected(node, name)?));
-                }
-            }
-        }
-        legs.push(LegWish {
-            line: key.line,
-            name: key.name.clone(),
-            fields,
-        });
-    }
-    Ok(legs)
 }

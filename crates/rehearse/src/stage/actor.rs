@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use call_proto::{DigitWay, Event, MediaEvent};
+use call_proto::{DigitWay, Event, LegEvent, MediaEvent};
 use model::{CallSid, Timestamp};
 
 use super::far_side::Doing;
@@ -16,7 +16,7 @@ use crate::heard::{Heard, Sense};
 use crate::script::{Action, Step, Wanted};
 
 /// From one key to the next.
-const KEY_PACE: Duration = Duration::from_millis(250);
+pub(crate) const KEY_PACE: Duration = Duration::from_millis(250);
 /// So many of the things that were heard are told.
 const TOLD: usize = 6;
 
@@ -33,11 +33,14 @@ pub(super) struct Actor {
 }
 
 /// What a key press is to the call.
-fn key_event(key: char) -> Event {
-    Event::Media(MediaEvent::Digit {
-        digit: key,
-        way: DigitWay::Event,
-    })
+fn key_event(key: char, way: DigitWay) -> Event {
+    match way {
+        DigitWay::Info => Event::Leg(LegEvent::Info {
+            content_type: "application/dtmf-relay".to_owned(),
+            body: format!("Signal={key}\r\nDuration=160\r\n"),
+        }),
+        DigitWay::Event | DigitWay::Tone => Event::Media(MediaEvent::Digit { digit: key, way }),
+    }
 }
 
 impl Stage<'_> {
@@ -84,24 +87,25 @@ impl Stage<'_> {
                     return false;
                 }
             },
-            Action::Press(_) | Action::Hangup if self.is_over(call) => {
+            Action::Press(..) | Action::Hangup | Action::Vanish(_) if self.is_over(call) => {
                 return self.too_late(at, line);
             }
-            Action::Press(_) if !self.is_up(call) => return false,
-            Action::Press(keys) => self.press(at, call, &keys),
+            Action::Press(..) | Action::Vanish(_) if !self.is_up(call) => return false,
+            Action::Press(keys, way) => self.press(at, call, &keys, way),
             Action::Wait(length) => self.pauses(at, length),
             Action::Silence if self.is_over(call) => {}
             Action::Silence => return false,
             Action::Hangup => self.far_side_does(call, Doing::HangUp),
+            Action::Vanish(what) => self.far_side_does(call, Doing::Vanish(what)),
         }
         self.actors[at].steps.pop_front();
         true
     }
 
-    fn press(&mut self, at: usize, call: CallSid, keys: &str) {
+    fn press(&mut self, at: usize, call: CallSid, keys: &str, way: DigitWay) {
         let mut after = Duration::ZERO;
         for key in keys.chars() {
-            self.later(after, Due::Tell(call, key_event(key)));
+            self.later(after, Due::Tell(call, key_event(key, way)));
             after += KEY_PACE;
         }
         self.pauses(at, after);

@@ -74,8 +74,8 @@ impl Stage<'_> {
             | Fact::RecordingStarted(_)
             | Fact::Ringing { .. }
             | Fact::Answered { .. }
-            | Fact::Ended { .. }
-            | Fact::Recorded(_) => {}
+            | Fact::Ended { .. } => {}
+            Fact::Recorded(recording) => self.run.recordings.push(recording),
         }
     }
 
@@ -128,7 +128,7 @@ impl Stage<'_> {
             params: request.params,
         };
         let (result, after) = match self.page(&asked.url) {
-            Some(page) => (self.answer(page.reply, &asked), page.after),
+            Some(page) => (self.answer(page.clone(), &asked), page.after),
             None => (self.application.document(&asked), Duration::ZERO),
         };
         self.run.requests.push(asked);
@@ -136,8 +136,8 @@ impl Stage<'_> {
         self.later(after, Due::Tell(call, fetched));
     }
 
-    fn answer(&mut self, reply: Reply, asked: &Asked) -> Result<Fetched, FetchFailure> {
-        match reply {
+    fn answer(&mut self, page: Page, asked: &Asked) -> Result<Fetched, FetchFailure> {
+        match page.reply {
             Reply::Text {
                 status,
                 content_type,
@@ -146,7 +146,7 @@ impl Stage<'_> {
                 status,
                 content_type,
                 body,
-                url: asked.url.clone(),
+                url: page.moved_to.unwrap_or_else(|| asked.url.clone()),
             }),
             Reply::Elsewhere(url) => {
                 let there = Asked {

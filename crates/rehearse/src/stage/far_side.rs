@@ -4,12 +4,15 @@
 
 use std::time::Duration;
 
-use call_proto::{Event, Headers, Invite, LegCommand, LegEvent};
+use call_proto::{Event, Headers, Invite, LegCommand, LegEvent, MediaEvent};
 use model::CallSid;
 
 use super::{Due, Stage};
 use crate::heard::Sense;
-use crate::script::{Answer, Party};
+use crate::script::{Answer, Party, Vanishes};
+
+/// A transaction without any response ends after this time (RFC 3261 §17.1.1.2, timer B).
+const GIVES_UP: Duration = Duration::from_secs(32);
 
 /// Where the far side of a leg stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -33,11 +36,13 @@ pub(super) struct FarSide {
 /// What a far side does by itself.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Doing {
-    Ring,
+    /// Sends a provisional response of this status.
+    Ring(u16),
     Answer,
     Reject(u16),
     Ack,
     HangUp,
+    Vanish(Vanishes),
 }
 
 impl FarSide {
@@ -73,36 +78,56 @@ impl Stage<'_> {
 
     pub(super) fn leg_command(&mut self, call: CallSid, command: LegCommand) {
         match command {
-            LegCommand::Headers(_) => {}
-            LegCommand::Ring => self.notices(call, Sense::Ring),
+            LegCommand::Headers(headers) => {
+                self.run.own_headers.insert(call, headers);
+            }
+            LegCommand::Ring => {
+                self.sends(call, "180");
+                self.notices(call, Sense::Ring);
+            }
             LegCommand::Answer { .. } => {
+                self.sends(call, "200");
                 self.notices(call, Sense::Answer);
                 self.set_state(call, State::Answered);
                 self.later(Duration::ZERO, Due::FarSide(call, Doing::Ack));
             }
-            LegCommand::Reject { status, .. } => {
+            LegCommand::Reject { status, reason } => {
+                self.sends(call, &format!("{status} {}", reason.unwrap_or_default()));
                 self.notices(call, Sense::Refused(status));
                 self.set_state(call, State::Over);
             }
-            LegCommand::Invite(invite) => self.invited(call, &invite),
+            LegCommand::Invite(invite) => self.invited(call, *invite),
             LegCommand::Cancel => self.withdrawn(call),
-            LegCommand::Bye { .. } => {
+            LegCommand::Bye { reason } => {
+                self.sends(call, &format!("BYE {}", reason.unwrap_or_default()));
                 self.set_state(call, State::Over);
                 self.notices(call, Sense::Hangup);
                 self.tell_soon(call, Event::Leg(LegEvent::ByeDone));
             }
-            LegCommand::AnswerReinvite { .. } | LegCommand::RejectReinvite { .. } => {}
+            LegCommand::AnswerReinvite { .. } => self.sends(call, "200 to re-INVITE"),
+            LegCommand::RejectReinvite { status } => {
+                self.sends(call, &format!("{status} to re-INVITE"));
+            }
         }
     }
 
-    fn invited(&mut self, call: CallSid, invite: &Invite) {
+    fn sends(&mut self, call: CallSid, what: &str) {
+        self.run.sends(self.now, call, what);
+    }
+
+    fn invited(&mut self, call: CallSid, invite: Invite) {
+        self.sends(call, "INVITE");
         let party = self.phones.get(&invite.route.uri).cloned();
+        self.run.invites.insert(call, invite);
         let Some(party) = party else { return };
         if let Some(after) = party.rings_after {
-            self.later(after, Due::FarSide(call, Doing::Ring));
+            self.later(after, Due::FarSide(call, Doing::Ring(party.rings_with)));
         }
         match &party.answer {
             Answer::Unreachable | Answer::Never => {}
+            Answer::Silent => {
+                self.later(GIVES_UP, Due::FarSide(call, Doing::Reject(408)));
+            }
             Answer::Rejects { status, after } => {
                 self.later(*after, Due::FarSide(call, Doing::Reject(*status)));
             }
@@ -119,25 +144,37 @@ impl Stage<'_> {
         match self.state(call) {
             // Its 200 is here already and on its way to the call: the SIP side hangs up.
             State::Up => {
+                self.sends(call, "BYE");
                 self.set_state(call, State::Over);
                 self.notices(call, Sense::Hangup);
             }
             State::Setup => {
+                self.sends(call, "CANCEL");
                 self.set_state(call, State::Withdrawn);
-                self.later(Duration::ZERO, Due::FarSide(call, Doing::Reject(487)));
+                let party = self.party(call);
+                if !party.is_some_and(|party| matches!(party.answer, Answer::Silent)) {
+                    self.later(Duration::ZERO, Due::FarSide(call, Doing::Reject(487)));
+                }
             }
             State::Withdrawn | State::Answered | State::Over => {}
         }
     }
 
+    fn party(&self, call: CallSid) -> Option<&Party> {
+        self.sides.get(&call)?.party.as_ref()
+    }
+
+    /// Headers of the responses of a far side.
+    fn headers(&self, call: CallSid) -> Headers {
+        let party = self.party(call);
+        party.map_or_else(Headers::new, |party| party.headers.clone())
+    }
+
     pub(super) fn far_side_does(&mut self, call: CallSid, doing: Doing) {
         match (doing, self.state(call)) {
-            (Doing::Ring, State::Setup) => {
-                let headers = Headers::new();
-                let progress = LegEvent::Progress {
-                    status: 180,
-                    headers,
-                };
+            (Doing::Ring(status), State::Setup) => {
+                let headers = self.headers(call);
+                let progress = LegEvent::Progress { status, headers };
                 self.tell_soon(call, Event::Leg(progress));
             }
             (Doing::Answer, State::Setup) => self.picks_up(call),
@@ -147,7 +184,7 @@ impl Stage<'_> {
                     status,
                     reason: String::new(),
                     sip_call_id: format!("call of {}", self.run.name(call)),
-                    headers: Headers::new(),
+                    headers: self.headers(call),
                 };
                 self.tell_soon(call, Event::Leg(rejected));
             }
@@ -156,6 +193,7 @@ impl Stage<'_> {
                 self.tell_soon(call, Event::Leg(LegEvent::Acked { sdp: None }));
             }
             (Doing::HangUp, State::Setup) => {
+                self.sends(call, "487");
                 self.set_state(call, State::Over);
                 self.tell_soon(call, Event::Leg(LegEvent::Canceled));
             }
@@ -163,15 +201,25 @@ impl Stage<'_> {
                 self.set_state(call, State::Over);
                 self.tell_soon(call, Event::Leg(LegEvent::Bye { reason: None }));
             }
+            (Doing::Vanish(Vanishes::Sound), _) => {
+                self.tell_soon(call, Event::Media(MediaEvent::Silence));
+            }
+            (Doing::Vanish(Vanishes::Way), _) => {
+                self.set_state(call, State::Over);
+                let reason = "there is no way there any more".to_owned();
+                self.tell_soon(call, Event::Leg(LegEvent::Lost { reason }));
+            }
             // It crossed something that ended the leg.
-            (Doing::Ring | Doing::Answer | Doing::Ack | Doing::HangUp | Doing::Reject(_), _) => {}
+            (Doing::Ring(_) | Doing::Answer | Doing::Ack | Doing::HangUp | Doing::Reject(_), _) => {
+            }
         }
     }
 
     fn picks_up(&mut self, call: CallSid) {
+        self.sends(call, "ACK");
         self.set_state(call, State::Up);
         let answered = LegEvent::Answered {
-            headers: Headers::new(),
+            headers: self.headers(call),
             sip_call_id: format!("call of {}", self.run.name(call)),
             sdp: Some("answer of a phone".to_owned()),
         };

@@ -99,14 +99,22 @@ impl Stage<'_> {
                     .get(&call)
                     .is_some_and(|(now, _)| *now == play)
                 {
+                    self.on_line(call, "stop");
                     self.cut_off(call);
                 }
             }
             MediaCommand::SendDigits { play, digits } => self.send_keys(call, play, &digits),
-            MediaCommand::ListenDigits { .. }
-            | MediaCommand::Bridge { .. }
-            | MediaCommand::Unbridge { .. } => {}
+            MediaCommand::ListenDigits { .. } => {}
+            MediaCommand::Bridge { with } => {
+                let with = format!("joins {}", self.run.name(with));
+                self.on_line(call, &with);
+            }
+            MediaCommand::Unbridge { with } => {
+                let with = format!("leaves {}", self.run.name(with));
+                self.on_line(call, &with);
+            }
             MediaCommand::Record { recording, .. } => {
+                self.on_line(call, "record");
                 self.media.recording.insert(recording, self.now);
             }
             MediaCommand::StopRecord { recording } => self.recorded(call, recording),
@@ -116,6 +124,10 @@ impl Stage<'_> {
                 self.tell_soon(call, Event::Media(closed));
             }
         }
+    }
+
+    fn on_line(&mut self, call: CallSid, what: &str) {
+        self.run.hears(self.now, call, what.to_owned());
     }
 
     fn play_sound(&mut self, call: CallSid, play: PlayId, sound: Sound, times: Option<u32>) {
@@ -129,6 +141,7 @@ impl Stage<'_> {
             }
         };
         let place = self.heard.get(&call).map_or(0, Vec::len);
+        self.on_line(call, &sound_on_line(&sense, times));
         self.hears(call, Heard::begins(sense, self.now));
         self.media.playing.insert(call, (play, place));
         if let (Sound::Clip(clip), Some(times)) = (sound, times) {
@@ -140,6 +153,7 @@ impl Stage<'_> {
     fn send_keys(&mut self, call: CallSid, play: PlayId, keys: &str) {
         self.cut_off(call);
         let place = self.heard.get(&call).map_or(0, Vec::len);
+        self.on_line(call, &format!("keys {keys}"));
         self.hears(call, Heard::begins(Sense::Keys(keys.to_owned()), self.now));
         self.media.playing.insert(call, (play, place));
         let length = keys
@@ -182,6 +196,7 @@ impl Stage<'_> {
     }
 
     fn recorded(&mut self, call: CallSid, recording: RecordingSid) {
+        self.on_line(call, "stop recording");
         let Some(since) = self.media.recording.remove(&recording) else {
             return;
         };
@@ -192,5 +207,20 @@ impl Stage<'_> {
             size_bytes: 44 + 16 * duration_ms,
         };
         self.tell_soon(call, Event::Media(recorded));
+    }
+}
+
+/// A sound as scripts write it where they expect it on the line.
+fn sound_on_line(sense: &Sense, times: Option<u32>) -> String {
+    let what = match sense {
+        Sense::Ring => return "ring tone".to_owned(),
+        Sense::Say(text) => format!("say {text}"),
+        Sense::Play(url) => format!("play {url}"),
+        other => other.to_string(),
+    };
+    match times {
+        None => format!("{what} for ever"),
+        Some(1) => what,
+        Some(times) => format!("{what} {times} times"),
     }
 }

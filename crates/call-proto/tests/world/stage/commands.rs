@@ -160,7 +160,7 @@ impl Stage {
             params: request.params,
             author: request.author,
         };
-        self.rules.asked(call, &asked);
+        self.rules.asked(call, &asked.params);
         self.run.asked(asked);
         self.tell_in(reply.latency_ms, call, Event::Fetched { req, result });
     }

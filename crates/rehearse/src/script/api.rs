@@ -1,0 +1,77 @@
+//! What the API does to the call while it goes on.
+//!
+//! **Invariant: each step names its moment and its leg.**
+
+use std::time::Duration;
+
+use call_proto::{Document, Modify, Redirect};
+use model::HttpMethod;
+use url::Url;
+
+use super::application::address;
+use crate::Problem;
+use crate::read::{self, Map};
+use crate::stage::ACCOUNT;
+use crate::yaml::Node;
+
+/// A request that changes a call.
+#[derive(Clone, Debug)]
+pub(crate) struct ApiStep {
+    pub(crate) line: usize,
+    /// Since the start of the call.
+    pub(crate) at: Duration,
+    /// Name of the leg.
+    pub(crate) leg: String,
+    pub(crate) modify: Modify,
+}
+
+pub(super) fn read(base: &Url, node: &Node) -> Result<Vec<ApiStep>, Problem> {
+    read::list(node, "api")?
+        .iter()
+        .map(|node| step(base, node))
+        .collect()
+}
+
+fn step(base: &Url, node: &Node) -> Result<ApiStep, Problem> {
+    const KEYS: &[&str] = &["at", "complete", "cancel", "redirect", "to", "both"];
+    let map = Map::of(node, "api", KEYS)?;
+    let missing = || Problem::new(map.line, "a step of the `api` needs `at`: the moment");
+    let at = map.duration("at")?.ok_or_else(missing)?;
+    let (what, leg) = map.one_of(&["complete", "cancel", "redirect"])?;
+    if what != "redirect"
+        && let Some(node) = map.get("to").or_else(|| map.get("both"))
+    {
+        let text = "`to` and `both` belong to `redirect`";
+        return Err(Problem::new(node.line, text));
+    }
+    let modify = match what {
+        "complete" => Modify::Complete,
+        "cancel" => Modify::Cancel,
+        _ => Modify::Redirect(Box::new(redirect(base, &map)?)),
+    };
+    Ok(ApiStep {
+        line: map.line,
+        at,
+        leg: read::text(leg, what)?,
+        modify,
+    })
+}
+
+fn redirect(base: &Url, map: &Map<'_>) -> Result<Redirect, Problem> {
+    let missing = || Problem::new(map.line, "`redirect` needs `to`: the path of the document");
+    let to = map.get("to").ok_or_else(missing)?;
+    let both = match map.get("both") {
+        Some(node) => read::word(node, "both", &[("true", true), ("false", false)])?,
+        None => false,
+    };
+    Ok(Redirect {
+        document: Document {
+            url: address(base, to, "to")?,
+            method: HttpMethod::Post,
+            author: ACCOUNT,
+            fallback: None,
+        },
+        status_callback: None,
+        move_connected_leg: both,
+    })
+}

@@ -1,0 +1,142 @@
+//! What is expected of each leg: its record, its INVITE, what it was sent, what was on its line.
+//!
+//! **Invariant: legs go by the names of the script: `caller`, `ann`, `ann 2`.**
+
+use super::request::{self, ValueWish};
+use super::wishes::{List, Timed, list, text};
+use crate::Problem;
+use crate::expected::Expected;
+use crate::read::{self, Map};
+use crate::yaml::{Node, Value};
+
+/// Fields of a leg.
+#[derive(Clone, Debug)]
+pub(crate) struct LegWish {
+    pub(crate) line: usize,
+    pub(crate) name: String,
+    /// Line, name as in the script, and what is expected.
+    pub(crate) fields: Vec<(usize, &'static str, Expected)>,
+}
+
+/// Headers of a leg.
+#[derive(Clone, Debug)]
+pub(crate) struct LegHeaders {
+    pub(crate) line: usize,
+    pub(crate) name: String,
+    /// Line, name and value.
+    pub(crate) headers: Vec<(usize, String, ValueWish)>,
+}
+
+/// What happened on a leg, in order.
+#[derive(Clone, Debug)]
+pub(crate) struct LegLines {
+    pub(crate) name: String,
+    pub(crate) lines: List<Timed>,
+}
+
+/// Fields of records.
+pub(super) fn records(node: &Node) -> Result<Vec<LegWish>, Problem> {
+    const KEYS: &[&str] = &[
+        "status",
+        "reason",
+        "duration",
+        "ring",
+        "sip_status",
+        "by",
+        "sip_reason",
+        "from",
+        "to",
+        "direction",
+        "parent",
+        "answered_by",
+        "forwarded_from",
+    ];
+    let mut legs = Vec::new();
+    for (key, node) in read::entries(node, "legs")? {
+        let fields = if let Value::Text(_) = &node.value {
+            vec![(node.line, "status", text(node, "status")?)]
+        } else {
+            fields(&Map::of(node, "leg", KEYS)?, KEYS)?
+        };
+        legs.push(LegWish {
+            line: key.line,
+            name: key.name.clone(),
+            fields,
+        });
+    }
+    Ok(legs)
+}
+
+/// Fields of INVITEs, but for the headers.
+pub(super) fn invites(node: &Node) -> Result<Vec<LegWish>, Problem> {
+    const FIELDS: &[&str] = &["uri", "from", "name", "login", "password"];
+    const KEYS: &[&str] = &["uri", "from", "name", "login", "password", "headers"];
+    let mut invites = Vec::new();
+    for (key, node) in read::entries(node, "invites")? {
+        invites.push(LegWish {
+            line: key.line,
+            name: key.name.clone(),
+            fields: fields(&Map::of(node, "invite", KEYS)?, FIELDS)?,
+        });
+    }
+    Ok(invites)
+}
+
+/// Headers of INVITEs.
+pub(super) fn invite_headers(node: &Node) -> Result<Vec<LegHeaders>, Problem> {
+    let mut legs = Vec::new();
+    for (key, node) in read::entries(node, "invites")? {
+        let found = read::entries(node, "invite")?;
+        let headers = found.iter().find(|(key, _)| key.name == "headers");
+        if let Some((_, node)) = headers {
+            legs.push(LegHeaders {
+                line: key.line,
+                name: key.name.clone(),
+                headers: request::values(node, "headers")?,
+            });
+        }
+    }
+    Ok(legs)
+}
+
+/// Headers by leg.
+pub(super) fn headers(node: &Node) -> Result<Vec<LegHeaders>, Problem> {
+    let mut legs = Vec::new();
+    for (key, node) in read::entries(node, "own_headers")? {
+        legs.push(LegHeaders {
+            line: key.line,
+            name: key.name.clone(),
+            headers: request::values(node, "own_headers")?,
+        });
+    }
+    Ok(legs)
+}
+
+/// Lines by leg.
+pub(super) fn lines(node: &Node, what: &str) -> Result<Vec<LegLines>, Problem> {
+    let timed = |node: &Node| {
+        let written = read::text(node, what)?;
+        Timed::parse(&written)
+            .map_err(|error| Problem::new(node.line, format!("`{what}`: {error}")))
+    };
+    let mut legs = Vec::new();
+    for (key, node) in read::entries(node, what)? {
+        legs.push(LegLines {
+            name: key.name.clone(),
+            lines: list(node, what, timed)?,
+        });
+    }
+    Ok(legs)
+}
+
+fn fields(
+    map: &Map<'_>,
+    names: &[&'static str],
+) -> Result<Vec<(usize, &'static str, Expected)>, Problem> {
+    let given = names
+        .iter()
+        .filter_map(|name| Some((*name, map.get(name)?)));
+    given
+        .map(|(name, node)| Ok((node.line, name, read::expected(node, name)?)))
+        .collect()
+}

@@ -1,0 +1,74 @@
+//! Gather, Reject, Hangup, Play, and recordings of Dial.
+
+use crate::check;
+
+#[test]
+fn case_184_one_digit_by_info_then_the_timeout() {
+    check("184-one-digit-by-info");
+}
+
+#[test]
+fn case_185_all_digits_by_info() {
+    check("185-all-digits-by-info");
+}
+
+#[test]
+fn case_186_the_default_finishing_key() {
+    check("186-default-finishing-key");
+}
+
+#[test]
+fn case_187_only_the_finishing_key() {
+    check("187-only-the-finishing-key");
+}
+
+#[test]
+fn case_188_no_input_at_all() {
+    check("188-no-input-at-all");
+}
+
+#[test]
+fn case_201_caller_ends_a_recorded_dial() {
+    check("201-caller-ends-a-recorded-dial");
+}
+
+#[test]
+fn case_202_callee_ends_a_recorded_dial() {
+    check("202-callee-ends-a-recorded-dial");
+}
+
+#[test]
+fn case_203_recorded_dial_ends_at_once() {
+    check("203-recorded-dial-ends-at-once");
+}
+
+#[test]
+fn case_204_recorded_dial_of_the_api() {
+    check("204-recorded-dial-of-the-api");
+}
+
+#[test]
+fn case_205_reject_as_declined() {
+    check("205-reject-alone");
+    check("205-reject-as-declined");
+}
+
+#[test]
+fn case_206_reject_as_busy() {
+    check("206-reject-as-busy");
+}
+
+#[test]
+fn case_207_pause_before_reject() {
+    check("207-pause-before-reject");
+}
+
+#[test]
+fn case_209_hangup() {
+    check("209-hangup");
+}
+
+#[test]
+fn case_210_play_of_a_relative_address() {
+    check("210-play-of-a-relative-address");
+}

@@ -1,0 +1,291 @@
+//! Scripts that cannot be right are refused with their line.
+
+use rehearse::Script;
+
+#[test]
+fn scripts_that_cannot_be_right_are_refused_with_their_line() {
+    let head = "call: {to: '1'}\napplication: {start: /v, pages: {/v: x}}\n";
+    let table = [
+        (
+            "caler: []",
+            "line 3: `script` knows no `caler`; did you mean `caller`?",
+        ),
+        (
+            "parties: {ann: bussy}",
+            "line 3: `party` knows no `bussy`; did you mean `busy`?",
+        ),
+        (
+            "parties: {ann: {rejects: 200}}",
+            "line 3: `rejects`: 200 is no SIP status of a refusal (300 to 699)",
+        ),
+        (
+            "parties: {ann: {rejects: 486, then: []}}",
+            "line 3: `then` has no meaning beside `rejects`",
+        ),
+        (
+            "parties: {ann: {after: 1s}}",
+            "line 3: `after` has no meaning beside `answers_after`",
+        ),
+        (
+            "parties: {ann: {hangs_up_after: 1s, then: []}}",
+            "line 3: `then` has no meaning beside `hangs_up_after`",
+        ),
+        (
+            "parties: [ann]",
+            "line 3: `parties` must be keys, and is a list",
+        ),
+        (
+            "caller:\n  - dance",
+            "line 4: `step` knows no `dance`; known: `expect`, `press`, `speak`, `wait`, `silence`, `hangup`, `vanish`",
+        ),
+        ("caller: [press]", "line 3: `press` needs a value"),
+        (
+            "caller: [{press: '1x'}]",
+            "line 3: `press`: there is no key `x`; use 0-9, *, # and A-D",
+        ),
+        (
+            "caller: [{speak: yes}]",
+            "line 3: `speak`: no verb listens to speech yet, so nobody would hear it",
+        ),
+        (
+            "caller: [{wait: soon}]",
+            "line 3: `wait`: `soon` is no length of time; write `3s`, `250ms` or `2m`",
+        ),
+        (
+            "caller: [hangup, {wait: 1s}]",
+            "line 3: nothing happens after the end of the call",
+        ),
+        ("caller: [{hangup: now}]", "line 3: `hangup` takes no value"),
+        (
+            "caller: [{wait: 1s, press: '1'}]",
+            "line 3: `press` and `wait` exclude each other",
+        ),
+        (
+            "caller: [[]]",
+            "line 3: `step` must be a word or one key, and is a list",
+        ),
+        (
+            "caller: [{expect: {saay: x}}]",
+            "line 3: `expect` knows no `saay`; did you mean `say`?",
+        ),
+        (
+            "caller: [{expect: {ring: now}}]",
+            "line 3: `ring` takes no value",
+        ),
+        (
+            "caller: [{expect: {pause: 1s, at: end}}]",
+            "line 3: `at` belongs to `say` and `play`",
+        ),
+        (
+            "caller: [{expect: {say: x, at: once}}]",
+            "line 3: `at` knows no `once`; known: `start`, `end`",
+        ),
+        (
+            "caller: [{expect: {}}]",
+            "line 3: expect needs one of `say`, `play`, `pause`, `ring`, `answer`, `refused`, `hangup`",
+        ),
+        (
+            "parties: {ann: {answers_after: never, then: []}}",
+            "line 3: `then` has no meaning beside `answers_after: never`",
+        ),
+        (
+            "parties: {ann: {rings_with: 200}}",
+            "line 3: `rings_with`: 200 is no provisional SIP status (101 to 199)",
+        ),
+        (
+            "parties: {ann: {rejects: 486, rings_with: 183}}",
+            "line 3: `rings_with` has no meaning without `rings_after`: it does not ring",
+        ),
+        (
+            "caller: [{press: {by: info}}]",
+            "line 3: `press` needs `keys`",
+        ),
+        (
+            "caller: [{press: {keys: '1', by: shouting}}]",
+            "line 3: `by` knows no `shouting`; known: `event`, `tone`, `info`",
+        ),
+        (
+            "caller: [{vanish: quickly}]",
+            "line 3: `vanish` knows no `quickly`; known: `sound`, `way`",
+        ),
+        (
+            "caller: [vanish, hangup]",
+            "line 3: nothing happens after the end of the call",
+        ),
+        (
+            "api: [{complete: caller}]",
+            "line 3: a step of the `api` needs `at`: the moment",
+        ),
+        (
+            "api: [{at: 1s, cancel: caller, complete: caller}]",
+            "line 3: `complete` and `cancel` exclude each other",
+        ),
+        (
+            "api: [{at: 1s, cancel: caller, to: /v}]",
+            "line 3: `to` and `both` belong to `redirect`",
+        ),
+        (
+            "api: [{at: 3s, cancel: caller}]\nlimit: 2s",
+            "line 3: `at` is later than `limit`: the call is over by then",
+        ),
+        (
+            "api: [{at: 1s, redirect: caller}]",
+            "line 3: `redirect` needs `to`: the path of the document",
+        ),
+        (
+            "expect: {requests: [/v: {CallSid: {leg: caller}}]}",
+            "line 3: `value` knows no `leg`; known: `sid`, `recording`",
+        ),
+        (
+            "expect: {requests: [/v: [{a: b, c: d}]]}",
+            "line 3: `requests` must be one parameter, and is keys",
+        ),
+        (
+            "expect: {invites: {ann: {to: x}}}",
+            "line 3: `invite` knows no `to`; known: `uri`, `from`, `name`, `login`, `password`, `headers`",
+        ),
+        (
+            "expect: {sent: {ann: [3s ~(]}}",
+            "line 3: `sent`: `~(` is no regular expression",
+        ),
+        (
+            "expect: {say: x}",
+            "line 3: `expect` knows no `say`; known: `verbs`, `requests`, `callbacks`, `dial_call_status`, `notifications`, `recordings`, `all_legs`, `legs`, `invites`, `own_headers`, `sent`, `heard`, `duration`",
+        ),
+        (
+            "expect: {verbs: Say}",
+            "line 3: `verbs` must be a list, and is a text",
+        ),
+        (
+            "expect: {duration: 4s..2s}",
+            "line 3: `duration`: `4s..2s` is no length of time; write `3s` or `2s..4s`",
+        ),
+        (
+            "expect: {requests: [{a: {}, b: {}}]}",
+            "line 3: `requests` must be one address with its parameters, and is keys",
+        ),
+        (
+            "expect: {legs: {ann: {state: busy}}}",
+            "line 3: `leg` knows no `state`; did you mean `status`?",
+        ),
+        (
+            "expect: {}",
+            "line 1: nothing is expected: this script cannot fail; add `expect`",
+        ),
+        (
+            "seed: x\nexpect: {verbs: []}",
+            "line 3: `seed`: `x` is not a number that fits here",
+        ),
+        (
+            "sounds: {~(: 3s}\nexpect: {verbs: []}",
+            "line 3: `sounds`: `~(` is no regular expression",
+        ),
+    ];
+    for (rest, expected) in table {
+        refused(&format!("{head}{rest}\n"), expected);
+    }
+}
+
+#[test]
+fn calls_and_applications_that_cannot_be_right_are_refused() {
+    let call = "call: {to: '1'}";
+    let app = "application: {start: /v, pages: {/v: x}}";
+    let rest = "expect: {verbs: []}";
+    let table = [
+        (String::new(), app.to_owned(), "the script needs `call`"),
+        (
+            call.to_owned(),
+            String::new(),
+            "the script needs `application`",
+        ),
+        (
+            "call: {from: a}".to_owned(),
+            app.to_owned(),
+            "line 1: `call` needs `to`",
+        ),
+        (
+            "call: {to: a, direction: up}".to_owned(),
+            app.to_owned(),
+            "`direction` knows no `up`; known: `inbound`, `api`",
+        ),
+        (
+            "call: {to: a, dialect: twillio}".to_owned(),
+            app.to_owned(),
+            "did you mean `twilio`?",
+        ),
+        (
+            "call: {to: a, timeout: 3s}".to_owned(),
+            app.to_owned(),
+            "`timeout` is how long a call of the API may ring",
+        ),
+        (
+            call.to_owned(),
+            "application: {}".to_owned(),
+            "`application` needs `url`, `files` or `pages`",
+        ),
+        (
+            call.to_owned(),
+            "application: {files: .}".to_owned(),
+            "`application` needs `start`",
+        ),
+        (
+            call.to_owned(),
+            "application: {files: ., url: x}".to_owned(),
+            "`url` and `files` exclude each other",
+        ),
+        (
+            call.to_owned(),
+            "application: {url: 'http://a/', start: /}".to_owned(),
+            "`start` has no meaning beside `url`",
+        ),
+        (
+            call.to_owned(),
+            "application: {url: 'ftp://a/'}".to_owned(),
+            "`ftp://a/` is no http address",
+        ),
+        (
+            call.to_owned(),
+            "application: {start: /v, pages: {/v: []}}".to_owned(),
+            "a page needs at least one answer",
+        ),
+        (
+            call.to_owned(),
+            "application: {start: /v, pages: {/v: {file: a, fails: true}}}".to_owned(),
+            "`file` and `fails` exclude each other",
+        ),
+        (
+            call.to_owned(),
+            "application: {start: /v, pages: {/v: {fails: true, status: 3}}}".to_owned(),
+            "`file` and `fails` say all about the answer",
+        ),
+        (
+            call.to_owned(),
+            "application: {start: /v, pages: {/v: {fails: true, moved_to: /w}}}".to_owned(),
+            "`file` and `fails` say all about the answer",
+        ),
+        (
+            call.to_owned(),
+            "application: {start: /v, files: ., status_callback_method: GET}".to_owned(),
+            "`status_callback_method` has no meaning without `status_callback`",
+        ),
+        (
+            call.to_owned(),
+            "application: {start: /v, method: PUT, files: .}".to_owned(),
+            "`method` knows no `PUT`; known: `GET`, `POST`",
+        ),
+    ];
+    for (call, app, expected) in table {
+        refused(&format!("{call}\n{app}\n{rest}\n"), expected);
+    }
+}
+
+#[track_caller]
+fn refused(text: &str, expected: &str) {
+    match Script::parse(text) {
+        Ok(_) => panic!("accepted: {text}"),
+        Err(problem) => {
+            let problem = problem.to_string();
+            assert!(problem.contains(expected), "{text}\n{problem}\n{expected}");
+        }
+    }
+}
