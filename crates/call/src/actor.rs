@@ -13,7 +13,7 @@ use std::time::Duration;
 use call_proto::journal::Recorder;
 use call_proto::{
     Addressed, AudioFailure, Clip, Command, DigitWay, Entry, Event, Fact, Headers, Invite, Lane,
-    LegCommand, MediaCommand, MediaEvent, Req, Route, Sound, Unreachable, Way,
+    LegCommand, MediaCommand, MediaEvent, Req, Route, Sound, SpeechNews, Unreachable, Way,
 };
 use media::{Control, EndpointId, PlayId, RecordingId, Report, Session};
 use model::record::MediaCounts;
@@ -357,6 +357,14 @@ impl Actor {
                     crate::audio::load(&shared, author, &url, &jar).await
                 });
             }
+            // There is no recognizer yet.
+            Command::Listen { req, .. } => {
+                let news = SpeechNews::Unavailable;
+                let _ = self
+                    .inbox
+                    .send(Input::Event(call, Event::Speech { req, news }));
+            }
+            Command::EndOfSpeech { .. } | Command::StopListening { .. } => {}
             Command::Leg(command) => self.leg_command(call, command),
             Command::Media(command) => self.media_command(call, command),
             Command::Forget => self.shared.live.remove(call),

@@ -8,13 +8,14 @@ mod actor;
 mod commands;
 mod far_side;
 mod media;
+mod speech;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use call_proto::{
-    CallbackTarget, Event, Family, Inbound, LegCallback, OutboundApi, RecordingAddress,
+    CallbackTarget, Event, Family, Inbound, LegCallback, OutboundApi, RecordingAddress, Req,
     Script as Runs, Settings, Target,
 };
 use model::{AccountSid, CallSid, HttpMethod, InstanceSid, Timestamp};
@@ -27,6 +28,7 @@ use crate::{Application, check};
 use actor::Actor;
 use far_side::{Doing, FarSide};
 use media::Media;
+use speech::{Ears, Word};
 
 /// Every rehearsal begins at this moment: 2026-01-01 00:00 UTC.
 const START: Timestamp = Timestamp::from_millis(1_767_225_600_000);
@@ -51,6 +53,10 @@ enum Due {
     Tell(CallSid, Event),
     /// The far side of a leg does something.
     FarSide(CallSid, Doing),
+    /// Somebody said a word.
+    Said(Word),
+    /// Nothing was said since so many words, to whom this listening belongs.
+    Hushed(CallSid, Req, usize),
     /// Somebody has waited long enough.
     Wake,
 }
@@ -68,6 +74,7 @@ struct Stage<'a> {
     actors: Vec<Actor>,
     heard: BTreeMap<CallSid, Vec<Heard>>,
     media: Media,
+    ears: Ears,
     /// How often each page was asked for.
     asked: BTreeMap<String, usize>,
     /// Lines of the steps that somebody came to do.
@@ -96,6 +103,7 @@ impl<'a> Stage<'a> {
             actors: Vec::new(),
             heard: BTreeMap::new(),
             media: Media::default(),
+            ears: Ears::default(),
             asked: BTreeMap::new(),
             begun: BTreeSet::new(),
             out_of_time: false,
@@ -161,6 +169,8 @@ impl<'a> Stage<'a> {
         match due {
             Due::Tell(call, event) => self.tell(call, event),
             Due::FarSide(call, doing) => self.far_side_does(call, doing),
+            Due::Said(word) => self.said(word),
+            Due::Hushed(call, req, count) => self.hushed(call, req, count),
             Due::Wake => {}
         }
     }

@@ -40,6 +40,18 @@ fn case_153_caller_hangs_up() {
 }
 
 #[test]
+fn case_189_speech_with_partial_results() {
+    check(include_str!(
+        "cases/189-speech-with-partial-results.test.yaml"
+    ));
+}
+
+#[test]
+fn case_190_too_many_hints() {
+    check(include_str!("cases/190-too-many-hints.test.yaml"));
+}
+
+#[test]
 fn case_207_pause_before_reject() {
     check(include_str!("cases/207-pause-before-reject.test.yaml"));
 }

@@ -21,6 +21,8 @@ pub(crate) enum Action {
     Expect(Wanted, Option<Duration>),
     /// Press these keys, one after the other.
     Press(String),
+    /// Say these words to whatever listens.
+    Speak(String),
     /// Let time go by.
     Wait(Duration),
     /// Say nothing until the other side ends the call.
@@ -101,10 +103,7 @@ fn action(name: &str, node: &Node) -> Result<Action, Problem> {
         "silence" => Action::Wait(read::duration(node, "silence")?),
         "hangup" if nothing => Action::Hangup,
         "hangup" => return Err(Problem::new(node.line, "`hangup` takes no value")),
-        _ => {
-            let text = "`speak`: no verb listens to speech yet, so nobody would hear it";
-            return Err(Problem::new(node.line, text));
-        }
+        _ => speak(node)?,
     })
 }
 
@@ -118,6 +117,14 @@ fn keys(node: &Node) -> Result<String, Problem> {
         }
         None => Ok(keys),
     }
+}
+
+fn speak(node: &Node) -> Result<Action, Problem> {
+    let text = read::text(node, "speak")?;
+    if text.trim().is_empty() {
+        return Err(Problem::new(node.line, "`speak` needs words"));
+    }
+    Ok(Action::Speak(text))
 }
 
 fn expect(node: &Node) -> Result<Action, Problem> {
