@@ -127,6 +127,7 @@ impl Call {
             Event::Media(event) => self.handle_media(event, cx),
             Event::Fetched { req, result } => self.handle_fetched(req, result, cx),
             Event::Audio { req, result } => self.handle_audio(req, result, cx),
+            Event::Speech { req, news } => self.speech_news(req, news, cx),
             Event::Modify(modify) => self.handle_modify(modify, cx),
             Event::NotRecorded => self.not_recorded(cx),
             Event::Shutdown => self.shut_down(cx),

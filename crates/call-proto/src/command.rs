@@ -1,5 +1,7 @@
 //! What a call family asks of the world. The shell carries each command out and decides nothing.
 
+use std::time::Duration;
+
 use model::{AccountSid, CallSid, HttpMethod, RecordingSid};
 use serde::{Deserialize, Serialize};
 
@@ -55,6 +57,23 @@ pub enum Command {
         /// Account that wrote the address: its rights count when the address is asked.
         author: AccountSid,
     },
+    /// Begin to recognise what the far side says → [`Event::Speech`](crate::Event::Speech).
+    Listen {
+        /// Comes back with all that is understood.
+        req: Req,
+        /// What to listen for.
+        request: ListenRequest,
+    },
+    /// What was said is over: listen no more, and give the final result.
+    EndOfSpeech {
+        /// Which listening.
+        req: Req,
+    },
+    /// Nothing more is wanted of a listening; no event follows.
+    StopListening {
+        /// Which listening.
+        req: Req,
+    },
     /// To the SIP side of the leg.
     Leg(LegCommand),
     /// To the media side of the leg.
@@ -63,6 +82,18 @@ pub enum Command {
     Trace(Entry),
     /// The call has ended and is forgotten: free what the shell keeps for it.
     Forget,
+}
+
+/// What to listen for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ListenRequest {
+    /// Language as a BCP-47 tag.
+    pub language: String,
+    /// Words that are likely to be said.
+    pub hints: Vec<String>,
+    /// The silence after which what was said is complete; `None`: the recognizer decides. The
+    /// family watches it as well, and says when it is over.
+    pub end_silence: Option<Duration>,
 }
 
 /// A dialled target, before look-up.

@@ -52,6 +52,13 @@ pub enum Event {
         /// The audio, or what went wrong.
         result: Result<Clip, AudioFailure>,
     },
+    /// From a listening that [`Command::Listen`](crate::Command::Listen) began.
+    Speech {
+        /// Which one.
+        req: Req,
+        /// What is new.
+        news: SpeechNews,
+    },
     /// From the SIP side of the leg.
     Leg(LegEvent),
     /// From the media side of the leg.
@@ -129,6 +136,49 @@ pub struct AudioFailure {
     pub code: u16,
     /// For people.
     pub text: String,
+}
+
+/// What a listening brings. All but the partial results are the last of it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum SpeechNews {
+    /// Somebody speaks, and this is what was understood so far: it may still change. Empty if
+    /// nothing was.
+    Partial(String),
+    /// What was said, as far as it was understood; empty if nothing was.
+    Final {
+        /// The words.
+        text: String,
+        /// How sure the recognizer is; `None` if it does not say.
+        confidence: Option<Confidence>,
+    },
+    /// There is no recognizer.
+    Unavailable,
+    /// There is one, but it failed.
+    Failed {
+        /// For people.
+        reason: String,
+    },
+}
+
+/// How sure a recognizer is: from 0 to 1, in thousandths.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Confidence(u16);
+
+impl Confidence {
+    /// The nearest to a number; what is outside of 0 to 1 is taken for the nearer end.
+    #[must_use]
+    pub fn new(fraction: f64) -> Self {
+        // A number that is none becomes 0.
+        Self((fraction.clamp(0.0, 1.0) * 1000.0).round() as u16)
+    }
+}
+
+impl std::fmt::Display for Confidence {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (ones, thousandths) = (self.0 / 1000, self.0 % 1000);
+        let text = format!("{ones}.{thousandths:03}");
+        f.write_str(text.trim_end_matches('0').trim_end_matches('.'))
+    }
 }
 
 /// From the SIP side of a leg.
@@ -317,4 +367,26 @@ pub struct Fallback {
     pub method: HttpMethod,
     /// Account that wrote the address; an application's owner may differ from the number's.
     pub author: AccountSid,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Confidence;
+
+    #[test]
+    fn confidence_is_written_short() {
+        let table = [
+            (0.9, "0.9"),
+            (0.123_456, "0.123"),
+            (1.0, "1"),
+            (0.0, "0"),
+            (0.005, "0.005"),
+            (-3.0, "0"),
+            (7.0, "1"),
+            (f64::NAN, "0"),
+        ];
+        for (fraction, text) in table {
+            assert_eq!(Confidence::new(fraction).to_string(), text);
+        }
+    }
 }

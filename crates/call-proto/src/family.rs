@@ -229,6 +229,7 @@ impl Family {
             }
             event @ (Event::Fetched { .. }
             | Event::Audio { .. }
+            | Event::Speech { .. }
             | Event::Leg(_)
             | Event::Media(_)
             | Event::Modify(_)

@@ -33,13 +33,15 @@ mod trace;
 
 pub use callback::{CallbackTarget, LegCallback};
 pub use command::{
-    Addressed, Command, FetchRequest, Invite, LegCommand, MediaCommand, Sound, Target,
+    Addressed, Command, FetchRequest, Invite, LegCommand, ListenRequest, MediaCommand, Sound,
+    Target,
 };
 pub use context::{RecordingAddress, Settings};
 pub use dialect::Dialect;
 pub use event::{
-    AudioFailure, Clip, DigitWay, Document, Event, Fallback, FetchFailure, Fetched, Headers,
-    LegEvent, MediaEvent, Modify, PlayId, Redirect, Req, Route, Unreachable, Via,
+    AudioFailure, Clip, Confidence, DigitWay, Document, Event, Fallback, FetchFailure, Fetched,
+    Headers, LegEvent, MediaEvent, Modify, PlayId, Redirect, Req, Route, SpeechNews, Unreachable,
+    Via,
 };
 pub use fact::{CallEnd, Fact, Reason};
 pub use family::{Family, Inbound, OutboundApi, Script};

@@ -8,7 +8,7 @@ use model::{CallSid, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::command::{Command, LegCommand, MediaCommand, Sound, Target};
-use crate::event::{Event, LegEvent, MediaEvent};
+use crate::event::{Event, LegEvent, MediaEvent, SpeechNews};
 
 /// Which part of the system an entry is about.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -99,6 +99,10 @@ pub(crate) fn of_event(at: Timestamp, call: CallSid, event: &Event) -> Option<En
             format!("error {}", failure.code),
             failure.text.clone(),
         ),
+        Event::Speech { news, .. } => {
+            let (what, detail) = of_speech(news);
+            (Lane::Media, what.to_owned(), detail)
+        }
         Event::Leg(event) => {
             let (what, detail) = of_leg_event(event);
             (Lane::Sip, what, detail)
@@ -123,6 +127,17 @@ pub(crate) fn of_event(at: Timestamp, call: CallSid, event: &Event) -> Option<En
         what,
         detail,
     })
+}
+
+/// What was said stays untold: it may be a number that nobody else should know.
+fn of_speech(news: &SpeechNews) -> (&'static str, String) {
+    let length = |text: &str| format!("{} characters", text.chars().count());
+    match news {
+        SpeechNews::Partial(text) => ("speech so far", length(text)),
+        SpeechNews::Final { text, .. } => ("speech", length(text)),
+        SpeechNews::Unavailable => ("no recognizer", String::new()),
+        SpeechNews::Failed { reason } => ("recognizer failed", reason.clone()),
+    }
 }
 
 fn of_leg_event(event: &LegEvent) -> (String, String) {
@@ -206,6 +221,11 @@ pub(crate) fn of_command(at: Timestamp, call: CallSid, command: &Command) -> Opt
             text.chars().take(60).collect(),
         ),
         Command::Load { url, .. } => (Lane::Media, "load".to_owned(), redacted(url)),
+        Command::Listen { request, .. } => {
+            (Lane::Media, "listen".to_owned(), request.language.clone())
+        }
+        Command::EndOfSpeech { .. } => (Lane::Media, "end of speech".to_owned(), String::new()),
+        Command::StopListening { .. } => (Lane::Media, "stop listening".to_owned(), String::new()),
         Command::Leg(command) => {
             let (what, detail) = of_leg_command(command)?;
             (Lane::Sip, what, detail)

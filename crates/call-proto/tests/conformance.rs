@@ -27,6 +27,7 @@ mod cases {
     mod limits;
     mod modify;
     mod several;
+    mod speech;
     mod unrecorded;
     mod verbs;
 }

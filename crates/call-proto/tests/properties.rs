@@ -17,8 +17,8 @@ use call_proto::{Dialect, DigitWay, LegCallback, Modify, Target};
 use model::CallStatus;
 
 use world::{
-    Act, Phone, Random, Reply, Root, Run, UNUSABLE, Weather, World, broken, callback_to, empty,
-    page, phone, plain, status, texts, unreachable, xml,
+    Act, Phone, Random, Recognizer, Reply, Root, Run, UNUSABLE, Weather, World, broken,
+    callback_to, empty, page, phone, plain, status, texts, unreachable, xml,
 };
 
 const CALLS: u64 = 24_000;
@@ -142,6 +142,8 @@ struct Seen {
     bridged: u32,
     recorded: usize,
     actions: usize,
+    understood: usize,
+    unstable: usize,
 }
 
 impl Seen {
@@ -157,9 +159,19 @@ impl Seen {
             .all_requests()
             .filter(|asked| asked.has("DialCallStatus"))
             .count();
+        let asked = || run.all_requests();
+        let spoken = asked().filter(|asked| asked.has("SpeechResult"));
+        self.understood += spoken
+            .filter(|asked| !asked.get("SpeechResult").is_empty())
+            .count();
+        self.unstable += asked()
+            .filter(|asked| asked.has("UnstableSpeechResult"))
+            .count();
     }
 
     fn assert_variety(&self) {
+        assert!(self.understood > 50, "{} understood", self.understood);
+        assert!(self.unstable > 20, "{} so far", self.unstable);
         assert!(self.statuses.len() >= 6, "{:?}", self.statuses);
         assert!(self.reasons.len() >= 15, "{:?}", self.reasons);
         assert!(self.bridged > 1_000, "{} bridged", self.bridged);
@@ -198,6 +210,13 @@ fn random_world(seed: u64, weather: Weather) -> World {
     }
     world.closing_ms = *random.pick(&[Some(0), Some(0), Some(300), Some(6_000), None]);
     world.disk_full = random.once_in(10);
+    world.recognizer = *random.pick(&[
+        Recognizer::Hears,
+        Recognizer::Hears,
+        Recognizer::Works,
+        Recognizer::Dreams,
+        Recognizer::Missing,
+    ]);
     world.dialect = *random.pick(&[Dialect::RESTCOMM, Dialect::RESTCOMM, Dialect::TWILIO]);
     (world.seed, world.weather) = (seed, weather);
     world
@@ -293,7 +312,14 @@ fn verb(random: &mut Random) -> String {
         "<Redirect>http://[</Redirect>",
         "<Dial/>",
     ];
-    if !random.once_in(3) {
+    let listening = [
+        "<Gather input=\"speech\" action=\"/c\" speechTimeout=\"2\"><Say>words</Say></Gather>",
+        "<Gather input=\"speech dtmf\" action=\"/a\" partialResultCallback=\"/b\" speechTimeout=\"auto\"/>",
+        "<Gather input=\"dtmf speech\" partialResultCallback=\"http://[\" timeout=\"40\"><Pause/></Gather>",
+    ];
+    if random.once_in(10) {
+        (*random.pick(&listening)).to_owned()
+    } else if !random.once_in(3) {
         dial(random)
     } else {
         (*random.pick(&simple)).to_owned()

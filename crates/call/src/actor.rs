@@ -26,6 +26,7 @@ use tracing::{Instrument, debug, error, info, info_span, warn};
 use webhook::CookieJar;
 
 use crate::engine::Shared;
+use crate::listening::{Ends, Listenings};
 use crate::live::Inbox;
 use crate::records::{Kept, Pen};
 use crate::resolve::Peers;
@@ -90,6 +91,7 @@ struct Actor {
     dialogs: BTreeMap<CallSid, String>,
     peers: Peers,
     jobs: JoinSet<()>,
+    listenings: Listenings,
     trace: Trace,
     committed: Option<tokio::sync::oneshot::Sender<()>>,
     pen: Pen,
@@ -128,6 +130,7 @@ async fn run(shared: Arc<Shared>, start: Start) {
         dialogs: BTreeMap::new(),
         peers: start.peers,
         jobs: JoinSet::new(),
+        listenings: Listenings::default(),
         trace: Trace::default(),
         committed: start.committed,
         pen: shared.records.pen(),
@@ -357,6 +360,9 @@ impl Actor {
                     crate::audio::load(&shared, author, &url, &jar).await
                 });
             }
+            Command::Listen { req, request } => self.listen(call, req, request),
+            Command::EndOfSpeech { req } => self.listenings.end_of_speech(req, &self.session),
+            Command::StopListening { req } => self.listenings.stop(req, &self.session),
             Command::Leg(command) => self.leg_command(call, command),
             Command::Media(command) => self.media_command(call, command),
             Command::Forget => self.shared.live.remove(call),
@@ -458,6 +464,22 @@ impl Actor {
         self.jobs.spawn(async move {
             let _ = inbox.send(Input::Audio(call, req, job.await));
         });
+    }
+
+    fn listen(&mut self, call: CallSid, req: Req, request: call_proto::ListenRequest) {
+        let Some(endpoint) = self.leg(call).map(|leg| leg.endpoint) else {
+            return;
+        };
+        let ends = Ends {
+            call,
+            endpoint,
+            audio: RecordingId(self.shared.endpoint().0),
+            session: &self.session,
+            inbox: &self.inbox,
+        };
+        let recognizer = self.shared.parts.recognizer.clone();
+        self.listenings
+            .begin(recognizer, req, request, &ends, &mut self.jobs);
     }
 
     fn leg_command(&mut self, call: CallSid, command: LegCommand) {

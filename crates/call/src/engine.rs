@@ -10,7 +10,7 @@ use call_proto::{RecordingAddress, Settings};
 use media::{EndpointId, MediaPlane};
 use model::{AccountSid, OrganizationSid};
 use sip::{IncomingCall, Sip};
-use speech::Synthesizer;
+use speech::{Recognizer, Synthesizer};
 use store::{SecretKey, Store};
 use tokio::sync::mpsc;
 use webhook::{Callbacks, Fetcher, MediaCache};
@@ -49,8 +49,10 @@ pub struct Parts {
     pub sip: Sip,
     /// Audio.
     pub media: MediaPlane,
-    /// Speech.
+    /// Text to speech.
     pub speech: Arc<dyn Synthesizer>,
+    /// Speech to text; `None`: there is none.
+    pub recognizer: Option<Arc<dyn Recognizer>>,
     /// Requests to applications.
     pub fetcher: Fetcher,
     /// Sound files of applications.

@@ -14,6 +14,7 @@ mod calls;
 mod directory;
 mod engine;
 mod facts;
+mod listening;
 mod live;
 mod outbox;
 mod prompts;

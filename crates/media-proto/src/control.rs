@@ -118,6 +118,14 @@ pub enum Control {
         /// Those that exist are recorded; there must be one.
         legs: Vec<EndpointId>,
     },
+    /// Hands out what comes from an endpoint, and nothing of what is played to it, beginning now
+    /// → [`Sink::record`], [`Sink::end_recording`]. Ended as a recording is.
+    Listen {
+        /// A new identifier.
+        recording: RecordingId,
+        /// Whose audio.
+        endpoint: EndpointId,
+    },
     /// Ends a recording if it is in progress.
     StopRecord {
         /// Which one.
@@ -156,7 +164,7 @@ pub trait Sink {
     /// The next samples of a recording: 8 kHz, mono, at most 160 at a time.
     fn record(&mut self, session: SessionId, recording: RecordingId, samples: &[i16]);
 
-    /// Nothing more comes of a recording. Once per `Record`.
+    /// Nothing more comes of a recording. Once per `Record` and `Listen`.
     fn end_recording(&mut self, session: SessionId, recording: RecordingId, end: RecordingEnd);
 
     /// Gives a socket back.

@@ -13,7 +13,7 @@ use crate::endpoint::{Content, Endpoint, Frame, Incoming, MAX_FRAME, Playing, Ta
 use crate::keys::Keys;
 use crate::player::Player;
 use crate::random::Random;
-use crate::recorder::{self, Recording};
+use crate::recorder::{self, Part, Recording};
 use crate::report::{EndpointId, PlayId, RecordingId, Report, SessionId};
 use crate::rtcp::{self, WallClock};
 use crate::slots::Slots;
@@ -138,7 +138,13 @@ impl Engine {
             Control::Bridge { a, b } => self.bridge(session, a, b, out),
             Control::Unbridge { a, b } => self.unbridge(session, a, b),
             Control::Record { recording, legs } => {
-                self.record((session, recording), &legs, now, out);
+                self.record((session, recording), &legs, Part::All, now, out);
+            }
+            Control::Listen {
+                recording,
+                endpoint,
+            } => {
+                self.record((session, recording), &[endpoint], Part::Heard, now, out);
             }
             Control::StopRecord { recording } => {
                 let slot = self.recording_names.get(&(session, recording)).copied();
@@ -493,6 +499,7 @@ impl Engine {
         &mut self,
         name: (SessionId, RecordingId),
         legs: &[EndpointId],
+        part: Part,
         now: Instant,
         out: &mut impl Sink,
     ) {
@@ -510,7 +517,7 @@ impl Engine {
         let next_at = self.align(now + recorder::BEHIND);
         let slot = self
             .recordings
-            .insert(Recording::new(name.0, name.1, &legs, now, next_at));
+            .insert(Recording::new(name.0, name.1, &legs, part, now, next_at));
         self.recording_names.insert(name, slot);
         for (track, leg) in legs.iter().enumerate() {
             let leg = self.slot(name.0, *leg);

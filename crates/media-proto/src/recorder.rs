@@ -1,4 +1,4 @@
-//! Mixes legs into one recording.
+//! Mixes legs into one recording, or hands out what one leg says.
 //!
 //! Each leg has a jitter buffer; the mix is made 40 ms after the moment it belongs to, so that
 //! what has come by then is in its place. **Invariant: a recording has exactly 8 samples per
@@ -19,6 +19,15 @@ pub(crate) const FRAME_TIME: Duration = Duration::from_millis(20);
 pub(crate) const BEHIND: Duration = Duration::from_millis(40);
 const LONGEST_DELAY: Duration = Duration::from_millis(200);
 
+/// What of a leg is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// What comes from it; of a leg that is alone also what is played to it.
+    All,
+    /// Only what comes from it.
+    Heard,
+}
+
 #[derive(Debug)]
 pub(crate) struct Recording {
     pub(crate) session: SessionId,
@@ -36,7 +45,7 @@ pub(crate) struct Recording {
 struct Track {
     endpoint: EndpointId,
     heard: JitterBuffer,
-    /// What is played to the leg, if that is recorded.
+    /// What is played to the leg, if that is wanted.
     played: Option<JitterBuffer>,
     open: bool,
 }
@@ -46,17 +55,18 @@ impl Recording {
         session: SessionId,
         id: RecordingId,
         legs: &[EndpointId],
+        part: Part,
         now: Instant,
         next_at: Instant,
     ) -> Self {
-        let alone = legs.len() == 1;
+        let played = part == Part::All && legs.len() == 1;
         let tracks = legs.iter().map(|endpoint| Track {
             endpoint: *endpoint,
             heard: JitterBuffer::new(Delay::Adaptive {
                 min: BEHIND,
                 max: LONGEST_DELAY,
             }),
-            played: alone.then(|| JitterBuffer::new(Delay::Fixed(BEHIND))),
+            played: played.then(|| JitterBuffer::new(Delay::Fixed(BEHIND))),
             open: true,
         });
         Self {

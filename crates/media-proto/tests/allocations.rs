@@ -1,4 +1,5 @@
-//! Nothing is allocated for a packet that is forwarded, converted, played or searched for keys.
+//! Nothing is allocated for a packet that is forwarded, converted, played, listened to or searched for
+//! keys.
 
 #[expect(dead_code, reason = "made for the tests of the engine")]
 #[path = "engine/common.rs"]
@@ -76,6 +77,10 @@ fn steady_state_allocates_nothing() {
     });
     world.record(1, &[3, 4]);
     world.play(5, 1, &[tone(700.0, 100)], None);
+    world.control(Control::Listen {
+        recording: RecordingId(2),
+        endpoint: EndpointId(5),
+    });
     let mut refs: Vec<_> = phones.iter_mut().collect();
     world.talk(&mut refs, ms(1000));
 

@@ -7,6 +7,7 @@ use media_proto::{EndpointId, PlayId, RecordingId};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use tokio::sync::mpsc::Sender;
 
 /// One request. Identifiers are chosen by the caller, unique within the session.
 #[derive(Debug, Clone)]
@@ -112,7 +113,20 @@ pub enum Control {
         /// The final name; until the end the file has `.part` appended to it.
         path: PathBuf,
     },
-    /// Ends a recording → its `Recorded` or `RecordFailed`.
+    /// Hands out what comes from an endpoint (8 kHz, mono) and nothing of what is played to it,
+    /// beginning now. No report follows: the end of the channel is the end of it.
+    ///
+    /// Ends with `StopRecord`, or with the endpoint. What the channel has no room for is dropped and
+    /// counted.
+    Listen {
+        /// A new identifier, also among those of recordings.
+        recording: RecordingId,
+        /// Whose audio.
+        endpoint: EndpointId,
+        /// Gets a tenth of a second at a time.
+        audio: Sender<Vec<i16>>,
+    },
+    /// Ends a recording → its `Recorded` or `RecordFailed`; or a listening.
     StopRecord {
         /// Which one.
         recording: RecordingId,

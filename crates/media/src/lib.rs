@@ -13,6 +13,7 @@
 //! | `sockets` | pairs of RTP and RTCP ports |
 //! | `address` | which address of ours the far side can reach |
 //! | `disk` | writes recordings on threads of its own |
+//! | `ear` | hands what comes from an endpoint to a listener |
 //!
 //! **Invariant: no call on a [`Session`] blocks, and a fault on a worker ends the endpoints of that
 //! worker, not the process.** Left to others: what to play, whom to bridge, and SIP.
@@ -22,6 +23,7 @@
 mod address;
 mod control;
 mod disk;
+mod ear;
 mod plane;
 mod poller;
 mod sockets;

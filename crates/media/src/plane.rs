@@ -62,6 +62,8 @@ pub struct Counts {
     pub endpoints: usize,
     /// Half seconds of recordings that a slow disk has turned into silence.
     pub recording_overruns: u64,
+    /// Tenths of a second of audio that a slow listener did not get.
+    pub unheard: u64,
     /// Datagrams that the system refused to send.
     pub unsent: u64,
     /// Times a worker failed and began anew.
@@ -73,6 +75,7 @@ pub struct Counts {
 pub(crate) struct Gauges {
     pub(crate) sessions: AtomicUsize,
     pub(crate) endpoints: AtomicUsize,
+    pub(crate) unheard: AtomicU64,
     pub(crate) unsent: AtomicU64,
     pub(crate) faults: AtomicU64,
 }
@@ -154,6 +157,7 @@ impl MediaPlane {
             Counts {
                 sessions: counts.sessions + gauges.sessions.load(Ordering::Relaxed),
                 endpoints: counts.endpoints + gauges.endpoints.load(Ordering::Relaxed),
+                unheard: counts.unheard + gauges.unheard.load(Ordering::Relaxed),
                 unsent: counts.unsent + gauges.unsent.load(Ordering::Relaxed),
                 faults: counts.faults + gauges.faults.load(Ordering::Relaxed),
                 ..counts

@@ -7,6 +7,7 @@
 use crate::address;
 use crate::control::Control;
 use crate::disk::{Addressee, Disk, Tape};
+use crate::ear::Ear;
 use crate::plane::{Gauges, MediaConfig, Reports, random};
 use crate::poller::Poller;
 use crate::sockets::{Ports, Sockets};
@@ -59,6 +60,7 @@ struct Shell {
     sockets: Sockets,
     sessions: BTreeMap<SessionId, Audience>,
     tapes: BTreeMap<(SessionId, RecordingId), Tape>,
+    ears: BTreeMap<(SessionId, RecordingId), Ear>,
     /// The endpoint that is being opened.
     opening: Option<(SessionId, EndpointId)>,
 }
@@ -94,6 +96,7 @@ impl Worker {
             sockets: Sockets::default(),
             sessions: BTreeMap::new(),
             tapes: BTreeMap::new(),
+            ears: BTreeMap::new(),
             opening: None,
         };
         Self {
@@ -265,6 +268,22 @@ impl Shell {
                 }
                 control::Control::Record { recording, legs }
             }
+            Control::Listen {
+                recording,
+                endpoint,
+                audio,
+            } => {
+                let name = (session, recording);
+                if self.tapes.contains_key(&name) || self.ears.contains_key(&name) {
+                    return; // Dropping the channel tells that nothing is heard.
+                }
+                self.ears
+                    .insert(name, Ear::new(audio, Arc::clone(&self.gauges)));
+                control::Control::Listen {
+                    recording,
+                    endpoint,
+                }
+            }
             Control::Remote { endpoint, sdp } => control::Control::Remote { endpoint, sdp },
             Control::Renegotiate {
                 endpoint,
@@ -356,12 +375,12 @@ impl Shell {
             endpoint,
             recording,
         };
-        if self.tapes.contains_key(&(session, recording)) {
+        let name = (session, recording);
+        if self.tapes.contains_key(&name) || self.ears.contains_key(&name) {
             addressee.fail("the recording exists already".to_owned());
             return false;
         }
-        self.tapes
-            .insert((session, recording), self.disk.record(path, addressee));
+        self.tapes.insert(name, self.disk.record(path, addressee));
         true
     }
 
@@ -371,6 +390,7 @@ impl Shell {
         for (_, tape) in std::mem::take(&mut self.tapes) {
             tape.finish();
         }
+        self.ears.clear();
         if let Some((session, endpoint)) = self.opening.take() {
             self.sessions.entry(session).and_modify(|audience| {
                 audience.endpoints.insert(endpoint);
@@ -430,10 +450,15 @@ impl Sink for Shell {
     fn record(&mut self, session: SessionId, recording: RecordingId, samples: &[i16]) {
         if let Some(tape) = self.tapes.get_mut(&(session, recording)) {
             tape.write(samples);
+        } else if let Some(ear) = self.ears.get_mut(&(session, recording)) {
+            ear.hear(samples);
         }
     }
 
     fn end_recording(&mut self, session: SessionId, recording: RecordingId, end: RecordingEnd) {
+        if let Some(ear) = self.ears.remove(&(session, recording)) {
+            ear.finish();
+        }
         let Some(tape) = self.tapes.remove(&(session, recording)) else {
             return;
         };

@@ -421,3 +421,39 @@ fn keys_go_both_ways() {
     let (digit, way) = ('9', DigitWay::Tone);
     assert_eq!(call.news(), (1, Report::Digit { digit, way }));
 }
+
+#[test]
+fn somebody_listens_to_what_a_phone_says() {
+    let plane = plane(1);
+    let mut call = Call::new(&plane);
+    let mut phone = Phone::new("127.0.0.1", 440.0);
+    call.open(1, &mut phone);
+    let listen = |recording| {
+        let (audio, heard) = tokio::sync::mpsc::channel(100);
+        call.session.control(Control::Listen {
+            recording,
+            endpoint: EndpointId(1),
+            audio,
+        });
+        heard
+    };
+    let recording = RecordingId(3);
+    let mut heard = listen(recording);
+    // A second one under the same name hears nothing.
+    assert_eq!(listen(recording).blocking_recv(), None);
+    talk(&mut [&mut phone], 30);
+    call.session.control(Control::StopRecord { recording });
+    let mut samples = Vec::new();
+    while let Some(block) = heard.blocking_recv() {
+        assert!(block.len() <= 800);
+        samples.extend(block);
+    }
+    // 600 ms were spoken; a busy machine may begin or end to listen late.
+    assert!((4000..12_000).contains(&samples.len()), "{}", samples.len());
+    assert!(audio::measure::tone_dbfs(&samples[1600..4000], 440.0) > -20.0);
+    // It ends with the endpoint too.
+    let mut heard = listen(RecordingId(4));
+    call.close(1);
+    while heard.blocking_recv().is_some() {}
+    assert_eq!(plane.counts().unheard, 0);
+}

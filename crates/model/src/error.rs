@@ -103,6 +103,13 @@ table! {
     GATHER_TIMEOUT = 13313, Warning, 0, "Gather: the timeout is no positive whole number of seconds; 5 was used.", "Write a whole number of seconds.";
     GATHER_NUM_DIGITS = 13314, Warning, 0, "Gather: the number of digits is no positive whole number; there was no limit.", "Write a whole number.";
     GATHER_START_KEY = 13315, Warning, 0, "Gather: the starting keys are not out of 0-9, * and #, or more than twelve; every key could start.", "Write the keys, without blanks.";
+    GATHER_HINTS = 13330, Error, 0, "Gather: there are more than 50 hints, or one has more than 100 characters; the document was refused.", "Name only the words that matter most.";
+    GATHER_LANGUAGE = 13331, Warning, 0, "Gather: the language is not known; en-US was used.", "Write a BCP-47 tag such as en-GB.";
+    GATHER_SPEECH_TIMEOUT = 13332, Warning, 0, "Gather: the speech timeout is neither a positive whole number of seconds nor auto; the timeout was used.", "Write a whole number of seconds, or auto.";
+    GATHER_WITHOUT_SPEECH = 13333, Warning, 0, "Gather: an attribute about speech has no effect, because only keys are collected.", "Add speech to the attribute input.";
+    GATHER_KEYS_ONLY = 13340, Warning, 0, "Gather: no speech recognizer is configured; only keys were collected.", "Let the operator configure one, or collect keys alone.";
+    GATHER_NO_RECOGNIZER = 13341, Error, 0, "Gather: no speech recognizer is configured, and no keys were asked for; the document went on as without input.", "Let the operator configure one, or collect keys too.";
+    GATHER_SPEECH_FAILED = 13342, Error, 0, "Gather: the speech recognizer failed; what was said is lost.", "See the text for the reason that it gave.";
     PLAY_LOOP = 13410, Warning, 0, "Play: the loop count is no whole number; 1 was used.", "Write 0 for endless or the number of times.";
     PLAY_EMPTY = 13420, Warning, 0, "Play: there is no address to play.", "Write the address as the text of the element.";
     SAY_LOOP = 13510, Warning, 0, "Say: the loop count is no whole number; 1 was used.", "Write 0 for endless or the number of times.";

@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use model::AccountSid;
 
 pub(crate) use document::render as document;
-pub(crate) use setting::{Domain, Email, LogFormat, LogLevel, PortRange, Secret};
+pub(crate) use setting::{CommandLine, Domain, Email, LogFormat, LogLevel, PortRange, Secret};
 pub(crate) use source::{Flags, load};
 pub(crate) use trunk::Trunk;
 
@@ -159,6 +159,14 @@ settings! {
         workers: Option<NonZeroU32> = "",
         /// Seconds without RTP and RTCP after which a call that is not on hold is ended.
         silence_timeout_s: NonZeroU32 = "60",
+    }
+
+    /// Understanding what callers say to `<Gather input="speech">`.
+    speech: Speech {
+        /// Program that recognises speech, with its arguments, parted by blanks; what it gets and writes is described in operating.md. Unset: speech is not recognised.
+        recognizer: Option<CommandLine> = "",
+        /// Recognizers that may run at once; what more callers say is not recognised.
+        max_recognizers: NonZeroU32 = "32",
     }
 
     /// Requests to applications and for media files.

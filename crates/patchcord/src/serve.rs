@@ -243,6 +243,15 @@ fn metrics_of(engine: &Engine, callbacks: &Callbacks, media: &MediaPlane) -> Met
         help,
         overruns,
     );
+    let of = media.clone();
+    let unheard = move || of.counts().unheard as f64;
+    let help = "Tenths of a second of speech that a slow recognizer did not get.";
+    metrics.add(
+        "patchcord_speech_unheard_total",
+        Kind::Counter,
+        help,
+        unheard,
+    );
     metrics
 }
 

@@ -16,10 +16,13 @@ pub struct Document {
     pub findings: Vec<Finding>,
 }
 
-/// A text that is no XML, or more of it than a document may have.
+/// A text that is no document: no XML, more of it than a document may have, or a verb that cannot be
+/// read in part.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("line {line}, column {column}: {message}")]
 pub struct ParseError {
+    /// Number in the error table.
+    pub code: u16,
     /// Line, from 1.
     pub line: u32,
     /// Column in characters, from 1.
@@ -29,8 +32,21 @@ pub struct ParseError {
 }
 
 impl ParseError {
-    /// Number in the error table.
-    pub const CODE: u16 = error::DOCUMENT_PARSE;
+    /// The text is no XML, or too much of it.
+    pub(crate) const fn no_xml(at: Position, message: String) -> Self {
+        Self {
+            code: error::DOCUMENT_PARSE,
+            line: at.line,
+            column: at.column,
+            message,
+        }
+    }
+
+    /// Whether the text is no XML at all, or too much of it.
+    #[must_use]
+    pub const fn is_no_xml(&self) -> bool {
+        self.code == error::DOCUMENT_PARSE
+    }
 }
 
 impl Document {
@@ -42,30 +58,43 @@ impl Document {
     ///
     /// # Errors
     /// [`ParseError`] if the text is not well-formed, has a document type declaration, is longer
-    /// than [`MAX_BYTES`](crate::MAX_BYTES) or nested deeper than [`MAX_DEPTH`](crate::MAX_DEPTH).
+    /// than [`MAX_BYTES`](crate::MAX_BYTES) or nested deeper than [`MAX_DEPTH`](crate::MAX_DEPTH), or
+    /// if a `<Gather>` has more hints than it may.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
+        match Self::read(text)? {
+            (document, None) => Ok(document),
+            (_, Some(refusal)) => Err(refusal),
+        }
+    }
+
+    /// The document, and why it must not run although it can be read.
+    fn read(text: &str) -> Result<(Self, Option<ParseError>), ParseError> {
         let source = Source::new(text)?;
         let tree = source.tree()?;
         let mut findings = Findings::default();
         source.report(&mut findings);
         let verbs = walk::verbs(&source, &tree, &mut findings);
-        Ok(Self {
-            verbs,
-            findings: findings.into_sorted(),
-        })
+        let refusal = findings.refusal().map(|finding| ParseError {
+            code: finding.code,
+            line: finding.line,
+            column: finding.column,
+            message: finding.message.clone(),
+        });
+        let findings = findings.into_sorted();
+        Ok((Self { verbs, findings }, refusal))
     }
 
-    /// Everything that is wrong with a text: its findings, or the one reason why it is no document.
+    /// Everything that is wrong with a text: its findings, or the one reason why it is no XML.
     #[must_use]
     pub fn lint(text: &str) -> Vec<Finding> {
-        match Self::parse(text) {
-            Ok(document) => document.findings,
+        match Self::read(text) {
+            Ok((document, _)) => document.findings,
             Err(error) => {
                 let at = Position {
                     line: error.line,
                     column: error.column,
                 };
-                vec![Finding::new(ParseError::CODE, at, error.message)]
+                vec![Finding::new(error.code, at, error.message)]
             }
         }
     }

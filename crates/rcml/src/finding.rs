@@ -58,24 +58,45 @@ impl Finding {
 
 /// Collects findings up to [`MAX_FINDINGS`].
 #[derive(Default)]
-pub(crate) struct Findings(Vec<Finding>);
+pub(crate) struct Findings {
+    list: Vec<Finding>,
+    /// Place in the list of the first that forbids the document to run.
+    refusal: Option<usize>,
+}
 
 impl Findings {
     pub(crate) fn push(&mut self, finding: Finding) {
         if !self.is_full() {
-            self.0.push(finding);
+            self.list.push(finding);
         }
+    }
+
+    /// Adds a finding that forbids the document to run. It is kept even if there are many others.
+    pub(crate) fn refuse(&mut self, finding: Finding) {
+        if self.refusal.is_none() {
+            self.list.truncate(MAX_FINDINGS - 1);
+            self.refusal = Some(self.list.len());
+            self.list.push(finding);
+        } else {
+            self.push(finding);
+        }
+    }
+
+    /// Why the document must not run, if it must not.
+    pub(crate) fn refusal(&self) -> Option<&Finding> {
+        self.list.get(self.refusal?)
     }
 
     /// Whether no further one is kept: then it need not be put into words.
     pub(crate) fn is_full(&self) -> bool {
-        self.0.len() >= MAX_FINDINGS
+        self.list.len() >= MAX_FINDINGS
     }
 
     /// The findings in the order of the text.
     pub(crate) fn into_sorted(mut self) -> Vec<Finding> {
-        self.0.sort_by_key(|finding| (finding.line, finding.column));
-        self.0
+        self.list
+            .sort_by_key(|finding| (finding.line, finding.column));
+        self.list
     }
 }
 

@@ -1,15 +1,13 @@
-//! Languages of `<Say>`: the short codes of older documents and BCP-47 tags.
+//! Languages of `<Say>` and `<Gather>`: the short codes of older documents and BCP-47 tags.
 //!
-//! **Invariant: what [`read`] returns is a BCP-47 tag whose language is in the list**; `en` if the
-//! document named another.
-
-use model::error;
+//! **Invariant: what [`read`] returns is a BCP-47 tag whose language is in the list**; the
+//! default if the document named another.
 
 use crate::element::Element;
 use crate::finding::{Finding, Findings, quoted};
 use crate::suggest::closest;
 
-/// Language without the attribute.
+/// Language of `<Say>` without the attribute.
 pub(crate) const DEFAULT: &str = "en";
 
 /// Short codes that are no BCP-47 tags.
@@ -31,19 +29,25 @@ const LANGUAGES: &[&str] = &[
     "te", "th", "ti", "tk", "tn", "tr", "tt", "ug", "uk", "ur", "uz", "vi", "yue", "zh",
 ];
 
-/// The `language` of an element as a BCP-47 tag.
-pub(crate) fn read(element: &Element<'_>, findings: &mut Findings) -> String {
+/// The `language` of an element as a BCP-47 tag; `default` if it has none, or, with a finding of
+/// this number, if it is not known.
+pub(crate) fn read(
+    element: &Element<'_>,
+    default: &str,
+    code: u16,
+    findings: &mut Findings,
+) -> String {
     let Some(attribute) = element.attribute("language") else {
-        return DEFAULT.to_owned();
+        return default.to_owned();
     };
     tag(&attribute.value).unwrap_or_else(|| {
         let message = format!(
-            "language `{}` is not known; {DEFAULT} was used",
+            "language `{}` is not known; {default} was used",
             quoted(&attribute.value)
         );
         let meant = closest(&attribute.value, LANGUAGES.iter().copied());
-        findings.push(Finding::new(error::SAY_LANGUAGE, attribute.at, message).suggest(meant));
-        DEFAULT.to_owned()
+        findings.push(Finding::new(code, attribute.at, message).suggest(meant));
+        default.to_owned()
     })
 }
 

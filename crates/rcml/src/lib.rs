@@ -3,7 +3,7 @@
 //! A document is a flat list of [`Verb`]s, in the order in which they run, and a list of
 //! [`Finding`]s: everything in the text that was not taken as it was written. **Invariant: nothing
 //! is ignored in silence; what does not become a verb becomes a finding with line and column.**
-//! Only text that is no XML at all is refused ([`ParseError`]).
+//! Only text that is no XML at all is refused, and a `<Gather>` with too many hints ([`ParseError`]).
 //!
 //! Left to others: fetching documents, resolving addresses against the document's own, and
 //! everything that happens when a verb runs.
@@ -31,5 +31,5 @@ pub use reply::{ReplyError, ReplyKind};
 pub use source::{MAX_BYTES, MAX_DEPTH};
 pub use verb::{
     Branch, Dial, Gather, Hangup, LegEvent, Noun, Pause, Play, Prompt, Redirect, Reject,
-    RejectReason, Say, Unsupported, Verb, Voice,
+    RejectReason, Say, Speech, SpeechTimeout, Unsupported, Verb, Voice,
 };

@@ -22,8 +22,8 @@ pub enum ReplyError {
     /// The content type is none that is understood.
     #[error("the content type `{0}` is no document")]
     ContentType(String),
-    /// The body is not well-formed.
-    #[error("the document is not well-formed: {0}")]
+    /// The body is no document that can run.
+    #[error("the document cannot be run: {0}")]
     Parse(#[from] ParseError),
 }
 

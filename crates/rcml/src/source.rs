@@ -18,6 +18,9 @@ pub const MAX_BYTES: usize = 1024 * 1024;
 /// Deepest nesting of elements.
 pub const MAX_DEPTH: usize = 64;
 
+/// Where a text begins.
+const START: Position = Position { line: 1, column: 1 };
+
 /// Most nodes (elements, texts, comments) in a document.
 const MAX_NODES: u32 = 50_000;
 
@@ -63,11 +66,7 @@ impl<'a> Source<'a> {
     pub(crate) fn new(text: &'a str) -> Result<Self, ParseError> {
         if text.len() > MAX_BYTES {
             let message = format!("the document is longer than {MAX_BYTES} bytes");
-            return Err(ParseError {
-                line: 1,
-                column: 1,
-                message,
-            });
+            return Err(ParseError::no_xml(START, message));
         }
         let original = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut source = Self {
@@ -80,13 +79,8 @@ impl<'a> Source<'a> {
         };
         source.refuse_wide_characters()?;
         if let Some(offset) = crowded_tag(original) {
-            let Position { line, column } = source.position(offset);
             let message = format!("the element has more than {MAX_ATTRIBUTES} attributes");
-            return Err(ParseError {
-                line,
-                column,
-                message,
-            });
+            return Err(ParseError::no_xml(source.position(offset), message));
         }
         let bare = bare_ampersands(original);
         source.insert_all(&bare, "amp;");
@@ -141,11 +135,8 @@ impl<'a> Source<'a> {
         if !head.is_some_and(|head| head.contains('\0')) {
             return Ok(());
         }
-        Err(ParseError {
-            line: 1,
-            column: 1,
-            message: "this looks like UTF-16; a document has to be UTF-8".to_owned(),
-        })
+        let message = "this looks like UTF-16; a document has to be UTF-8".to_owned();
+        Err(ParseError::no_xml(START, message))
     }
 
     /// Place of a byte of the repaired text.
@@ -252,13 +243,9 @@ impl<'a> Source<'a> {
             if let Some(child) = node.first_child() {
                 (node, depth) = (child, depth + 1);
                 if depth > MAX_DEPTH && node.is_element() {
-                    let Position { line, column } = self.position(node.range().start);
+                    let at = self.position(node.range().start);
                     let message = format!("elements are nested deeper than {MAX_DEPTH}");
-                    return Err(ParseError {
-                        line,
-                        column,
-                        message,
-                    });
+                    return Err(ParseError::no_xml(at, message));
                 }
                 continue;
             }
@@ -275,12 +262,7 @@ impl<'a> Source<'a> {
     }
 
     fn explain(&self, error: &Error) -> ParseError {
-        let Position { line, column } = self.place_of(error);
-        ParseError {
-            line,
-            column,
-            message: wording(error),
-        }
+        ParseError::no_xml(self.place_of(error), wording(error))
     }
 
     fn place_of(&self, error: &Error) -> Position {

@@ -5,7 +5,8 @@
 
 use crate::document::unless_post;
 use crate::verb::{
-    Branch, Dial, Gather, LegEvent, Noun, Pause, Play, Prompt, RejectReason, Say, Verb, Voice,
+    Branch, Dial, Gather, LegEvent, Noun, Pause, Play, Prompt, RejectReason, Say, Speech,
+    SpeechTimeout, Verb, Voice,
 };
 
 /// The document that holds these verbs.
@@ -147,7 +148,13 @@ fn play_attributes(play: &Play) -> Pairs<'_> {
 fn gather_attributes(gather: &Gather) -> Pairs<'_> {
     let finish = (gather.finish_on_key != Gather::DEFAULT_FINISH_ON_KEY)
         .then(|| gather.finish_on_key.clone());
-    vec![
+    let input = match (gather.keys, &gather.speech) {
+        (_, None) => None,
+        (true, Some(_)) => Some("dtmf speech"),
+        (false, Some(_)) => Some("speech"),
+    };
+    let mut pairs = vec![
+        ("input", input.map(str::to_owned)),
         ("action", gather.action.clone()),
         ("method", unless_post(gather.method).map(str::to_owned)),
         (
@@ -163,6 +170,32 @@ fn gather_attributes(gather: &Gather) -> Pairs<'_> {
         (
             "actionOnEmptyResult",
             gather.action_on_empty_result.then(|| "true".to_owned()),
+        ),
+    ];
+    if let Some(speech) = &gather.speech {
+        pairs.extend(speech_attributes(speech));
+    }
+    pairs
+}
+
+fn speech_attributes(speech: &Speech) -> Pairs<'_> {
+    let language = (speech.language != Speech::DEFAULT_LANGUAGE).then(|| speech.language.clone());
+    let hints = (!speech.hints.is_empty()).then(|| speech.hints.join(","));
+    let timeout = speech.timeout.map(|timeout| match timeout {
+        SpeechTimeout::Auto => "auto".to_owned(),
+        SpeechTimeout::Seconds(seconds) => seconds.to_string(),
+    });
+    vec![
+        ("language", language),
+        ("hints", hints),
+        ("speechTimeout", timeout),
+        (
+            "partialResultCallback",
+            speech.partial_result_callback.clone(),
+        ),
+        (
+            "partialResultCallbackMethod",
+            unless_post(speech.partial_result_callback_method).map(str::to_owned),
         ),
     ]
 }

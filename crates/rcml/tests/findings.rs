@@ -285,8 +285,6 @@ fn explains_broken_documents() {
             r#"<Response><Gather input="dtmf speech" hints="a" numdigits="1">press <Sya>x</Sya><Dial>1</Dial><Play digits="1"/></Gather></Response>"#,
             &[
                 "12202 1:11 the text in `Gather` has no effect; put it into `Say`",
-                "12204 1:19 `speech` of `input` is not built here; only keys are collected",
-                "12204 1:39 `hints` of `Gather` has no effect here",
                 "12201 1:49 `Gather` has no attribute `numdigits` [numDigits]",
                 "12202 1:69 `Sya` inside `Gather` is not known; it was skipped [Say]",
                 "12202 1:81 `Dial` does not belong inside `Gather`; it was skipped",
@@ -294,9 +292,27 @@ fn explains_broken_documents() {
             ],
         ),
         (
+            r#"<Response><Gather input="speech dtmf" language="klingon" speechTimeout="soon" partialResultCallback="a b" partialResultCallbackMethod="PUT" speechModel="x" enhanced="true"/></Response>"#,
+            &[
+                "13331 1:39 language `klingon` is not known; en-US was used",
+                "13332 1:58 `speechTimeout` of `Gather` cannot be `soon`",
+                "11100 1:79 `partialResultCallback` of `Gather` has blanks inside: `a b`",
+                "13312 1:107 `partialResultCallbackMethod` of `Gather` cannot be `PUT` (GET or POST); POST was used",
+                "12204 1:141 `speechModel` of `Gather` has no effect here",
+                "12204 1:157 `enhanced` of `Gather` has no effect here",
+            ],
+        ),
+        (
+            r#"<Response><Gather hints="yes" speechTimeout="auto"/></Response>"#,
+            &[
+                "13333 1:19 `hints` of `Gather` has no effect: `input` does not name speech",
+                "13333 1:31 `speechTimeout` of `Gather` has no effect: `input` does not name speech",
+            ],
+        ),
+        (
             r#"<Response><Gather input="keys" finishOnKey="1234567890*#1"/></Response>"#,
             &[
-                "12203 1:19 `input` of `Gather` cannot be `keys` (dtmf); dtmf was used",
+                "12203 1:19 `input` of `Gather` cannot be `keys` (dtmf, speech or both); dtmf was used",
                 "13310 1:32 `finishOnKey` of `Gather` cannot be `1234567890*#1`",
             ],
         ),
@@ -382,5 +398,61 @@ fn an_element_has_only_so_many_attributes() {
         let column = 11 + before.len();
         let expected = format!("12100 1:{column} the element has more than 200 attributes");
         assert_eq!(with(201, before), [expected]);
+    }
+}
+
+#[test]
+fn a_document_with_too_many_hints_is_refused() {
+    let entries = |count: usize, length: usize| vec!["h".repeat(length); count].join(", ");
+    // Entries, characters of each, what is said.
+    let table = [
+        (50, 1, None),
+        (1, 100, None),
+        (
+            51,
+            1,
+            Some("`hints` of `Gather` has 51 entries; at most 50 are allowed"),
+        ),
+        (
+            2,
+            101,
+            Some("entry 1 of `hints` of `Gather` has more than 100 characters"),
+        ),
+    ];
+    for (count, length, expected) in table {
+        let hints = entries(count, length);
+        let xml = format!(
+            "<Response>\n  <Oops/><Gather input=\"speech\" hints=\"{hints},, \"/></Response>"
+        );
+        let found = Document::lint(&xml);
+        let told: Vec<_> = found
+            .iter()
+            .filter(|finding| finding.code == 13330)
+            .map(|finding| (finding.line, finding.column, finding.message.as_str()))
+            .collect();
+        let wanted: Vec<_> = expected
+            .map(|message| (2, 33, message))
+            .into_iter()
+            .collect();
+        assert_eq!(told, wanted);
+        // The rest is told as well.
+        assert_eq!(found.len(), 1 + wanted.len());
+        let refused = Document::parse(&xml).err().map(|error| {
+            assert!(!error.is_no_xml());
+            (error.code, error.line, error.column)
+        });
+        assert_eq!(refused, expected.map(|_| (13330, 2, 33)));
+    }
+    // However much else is wrong.
+    let many = "<Oops/>".repeat(150);
+    let hints = entries(51, 1);
+    for xml in [
+        format!("<Response>{many}<Gather hints='{hints}'/></Response>"),
+        format!("<Response><Gather hints='{hints}'/>{many}</Response>"),
+    ] {
+        assert!(Document::parse(&xml).is_err());
+        let found = Document::lint(&xml);
+        assert_eq!(found.len(), 100);
+        assert!(found.iter().any(|finding| finding.code == 13330));
     }
 }

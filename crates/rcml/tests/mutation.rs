@@ -2,12 +2,13 @@
 
 use rcml::{Document, Noun, Verb};
 
-const SEEDS: [&str; 5] = [
+const SEEDS: [&str; 6] = [
     "<Response><Say voice='woman' loop=\"2\">Hi &amp; <![CDATA[<b>]]> &#x41;</Say></Response>",
     "<?xml version='1.0'?><!-- c --><r:Response><Play digits='1w'>a?b=1&c=2</Play></r:Response>",
     "<Dial timeout='5' record='true'><Sip username='u'>sip:z@h?a=1&X-b=%0d</Sip>\n<Client>ä</Client></Dial>",
     "<Response>\n<Pause length='1'/><Reject reason='busy'/><Redirect method='GET'>x</Redirect></Response>",
     "<Dial>client:ann?X-a=1</Dial>",
+    "<Gather input='speech' hints='a, b' language='en-GB' speechTimeout='auto' partialResultCallback='/p'/>",
 ];
 
 const PIECES: [&str; 16] = [

@@ -2,7 +2,7 @@
 
 use rcml::{Document, Noun, Prompt, Verb};
 
-const DOCUMENTS: [&str; 10] = [
+const DOCUMENTS: [&str; 11] = [
     "<Response><Say voice='woman' language='pt-br' loop='0'>a &lt; \"b\" &amp; c&#10;d</Say></Response>",
     "<Response><Play loop='2'>http://a/b.wav?x=1&y=2</Play><Play digits='1w2'/></Response>",
     "<Response><Pause length='7'/><Pause/><Reject reason='busy'/><Reject/><Hangup/></Response>",
@@ -17,6 +17,9 @@ const DOCUMENTS: [&str; 10] = [
     "<Response><Gather action='a' method='GET' timeout='9' finishOnKey='' startInputKey='1*' \
      numDigits='4' actionOnEmptyResult='true'><Say>x</Say><Pause length='2'/><Play>p</Play></Gather>\
      <Gather finishOnKey='*#'/><Gather/></Response>",
+    "<Response><Gather input='speech' language='de-DE' hints='yes,no way' speechTimeout='auto' \
+     partialResultCallback='/p?a=b' partialResultCallbackMethod='GET'/>\
+     <Gather input='speech dtmf' speechTimeout='3'/></Response>",
     "<Response><Dial>a b c@d</Dial><Dial><Client>client:client:x?a=%E3%80%80</Client></Dial></Response>",
 ];
 

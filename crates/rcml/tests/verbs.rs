@@ -2,7 +2,7 @@
 
 use rcml::{
     Branch, Dial, Document, Gather, LegEvent, Method, Noun, Pause, Play, Prompt, Redirect, Reject,
-    RejectReason, Say, Verb, Voice,
+    RejectReason, Say, Speech, SpeechTimeout, Verb, Voice,
 };
 
 /// The only verb of a document in which nothing is wrong but that a bare `&` had to be repaired.
@@ -372,6 +372,31 @@ fn gather() {
                 action: Some(keys("/g?a=b")),
                 method: Method::Get,
                 action_on_empty_result: true,
+                ..plain.clone()
+            },
+        ),
+        (
+            "<Gather input='Speech' language='en_gb' hints='yes, no way ,,' speechTimeout='Auto' \
+             partialResultCallback='/p' partialResultCallbackMethod='get'/>",
+            Gather {
+                keys: false,
+                speech: Some(Speech {
+                    language: keys("en-GB"),
+                    hints: vec![keys("yes"), keys("no way")],
+                    timeout: Some(SpeechTimeout::Auto),
+                    partial_result_callback: Some(keys("/p")),
+                    partial_result_callback_method: Method::Get,
+                }),
+                ..plain.clone()
+            },
+        ),
+        (
+            "<Gather input='SPEECH  dtmf' speechTimeout='3'/>",
+            Gather {
+                speech: Some(Speech {
+                    timeout: Some(SpeechTimeout::Seconds(3)),
+                    ..Speech::default()
+                }),
                 ..plain.clone()
             },
         ),

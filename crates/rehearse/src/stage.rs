@@ -8,6 +8,7 @@ mod actor;
 mod commands;
 mod far_side;
 mod media;
+mod speech;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,8 +16,8 @@ use std::time::Duration;
 
 use call_proto::journal::Recorder;
 use call_proto::{
-    CallbackTarget, Event, Inbound, LegCallback, OutboundApi, RecordingAddress, Script as Runs,
-    Settings, Target,
+    CallbackTarget, Event, Inbound, LegCallback, OutboundApi, RecordingAddress, Req,
+    Script as Runs, Settings, Target,
 };
 use model::{AccountSid, CallSid, InstanceSid, RecordingSid, Timestamp};
 
@@ -29,6 +30,7 @@ use actor::Actor;
 pub(crate) use actor::KEY_PACE;
 use far_side::{Doing, FarSide};
 use media::Media;
+use speech::{Ears, Word};
 
 /// Every rehearsal begins at this moment: 2026-01-01 00:00 UTC.
 const START: Timestamp = Timestamp::from_millis(1_767_225_600_000);
@@ -53,6 +55,10 @@ enum Due {
     Tell(CallSid, Event),
     /// The far side of a leg does something.
     FarSide(CallSid, Doing),
+    /// Somebody said a word.
+    Said(Word),
+    /// Nothing was said since so many words, to whom this listening belongs.
+    Hushed(CallSid, Req, usize),
     /// Somebody has waited long enough.
     Wake,
     /// A step of the API, by its place.
@@ -72,6 +78,7 @@ struct Stage<'a> {
     actors: Vec<Actor>,
     heard: BTreeMap<CallSid, Vec<Heard>>,
     media: Media,
+    ears: Ears,
     /// How often each page was asked for.
     asked: BTreeMap<String, usize>,
     /// Lines of the steps that somebody came to do.
@@ -104,6 +111,7 @@ impl<'a> Stage<'a> {
             actors: Vec::new(),
             heard: BTreeMap::new(),
             media: Media::default(),
+            ears: Ears::default(),
             asked: BTreeMap::new(),
             begun: BTreeSet::new(),
             out_of_time: false,
@@ -178,6 +186,8 @@ impl<'a> Stage<'a> {
         match due {
             Due::Tell(call, event) => self.tell(call, event),
             Due::FarSide(call, doing) => self.far_side_does(call, doing),
+            Due::Said(word) => self.said(word),
+            Due::Hushed(call, req, count) => self.hushed(call, req, count),
             Due::Wake => {}
             Due::Api(place) => self.api_does(place),
         }

@@ -43,10 +43,7 @@ fn scripts_that_cannot_be_right_are_refused_with_their_line() {
             "caller: [{press: '1x'}]",
             "line 3: `press`: there is no key `x`; use 0-9, *, # and A-D",
         ),
-        (
-            "caller: [{speak: yes}]",
-            "line 3: `speak`: no verb listens to speech yet, so nobody would hear it",
-        ),
+        ("caller: [{speak: ' '}]", "line 3: `speak` needs words"),
         (
             "caller: [{wait: soon}]",
             "line 3: `wait`: `soon` is no length of time; write `3s`, `250ms` or `2m`",

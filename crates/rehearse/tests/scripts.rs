@@ -585,3 +585,59 @@ fn callbacks_reach_the_application() {
     assert_eq!(nobody.told, run.callbacks);
     assert!(!run.callbacks.is_empty());
 }
+
+#[test]
+fn what_is_said_is_understood_word_by_word() {
+    let page = "<Gather input='speech' action='/said' partialResultCallback='/so-far' %><Say>Who?</Say>\
+                </Gather>";
+    let script = |attributes: &str, rest: &str| {
+        let page = page.replace('%', attributes);
+        with_page(&page, rest).replace("}}\n", ", /said: <Response/>, /so-far: <Response/>}}\n")
+    };
+    // The prompt is cut off by the first word, and five seconds of silence end the rest.
+    passes(&script(
+        "",
+        "caller:
+  - expect: {say: Who?, at: start}
+  - speak: Ann
+  - speak: from Berlin
+  - expect: hangup
+expect:
+  requests:
+    - POST /v
+    - POST /so-far: {UnstableSpeechResult: Ann}
+    - POST /so-far: {UnstableSpeechResult: Ann from}
+    - POST /so-far: {UnstableSpeechResult: Ann from Berlin}
+    - POST /said: {Digits: '', SpeechResult: Ann from Berlin, Confidence: '0.9'}
+  duration: 5.84s
+",
+    ));
+    // The recognizer finds the end, half a second after the last word.
+    passes(&script(
+        "speechTimeout='auto'",
+        "caller:
+  - expect: {say: Who?}
+  - wait: 1s
+  - speak: Ann
+expect:
+  requests: [POST /v, POST /so-far, 'POST /said']
+  duration: 1.92s
+",
+    ));
+    let failure = |attributes: &str, rest: &str| failures(&rehearse(&script(attributes, rest)));
+    // Nobody says anything: it is as without input.
+    assert_eq!(
+        failure("", "expect: {requests: [POST /v], duration: 5.24s}"),
+        ""
+    );
+    // Keys only.
+    assert_eq!(
+        failures(&rehearse(&with_page(
+            "<Gather><Say>Who?</Say></Gather>",
+            "caller:\n  - expect: {say: Who?}\n  - speak: Ann Lee\n  - expect: {say: never}\n"
+        ))),
+        "5: nobody listened at 0.42s: no <Gather> with `speech` in its `input` was waiting"
+    );
+    let late = "caller:\n  - expect: hangup\n  - speak: Ann\n";
+    assert_eq!(failure("", late), "5: the call was over already at 5.24s");
+}

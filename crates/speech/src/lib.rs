@@ -1,8 +1,9 @@
-//! Text to speech behind one trait.
+//! Text to speech and speech to text, behind one trait each.
 //!
 //! [`EmbeddedSpeech`] runs the free engines flite (American English) and espeak-ng (everything
 //! else) as child processes and keeps what they made in a cache on disk; other engines can stand
-//! behind [`Synthesizer`] as well.
+//! behind [`Synthesizer`] as well. [`CommandRecognizer`] runs a program that understands speech; there
+//! is none by default.
 //!
 //! | module | what it does |
 //! |---|---|
@@ -11,6 +12,8 @@
 //! | `engine` | finds and runs the programs |
 //! | `cache` | what was spoken before |
 //! | [`embedded`] | puts these together |
+//! | `recognizer` | speech to text, as a trait |
+//! | `command` | runs a program for it |
 //!
 //! **Invariant: a language or voice that no engine has is replaced by the nearest one, and said so**
 //! ([`Synthesizer::substitution`], and a warning in the log); never silently.
@@ -19,16 +22,20 @@
 #![forbid(unsafe_code)]
 
 mod cache;
+mod command;
 pub mod embedded;
 mod engine;
 pub mod language;
+mod recognizer;
 pub mod voice;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use command::{CommandRecognizer, ListenLimits};
 pub use embedded::{EmbeddedSpeech, Limits};
 pub use engine::{Engine, EngineStatus};
+pub use recognizer::{ListenError, ListenRequest, OnPartial, Recognizer, Understood};
 pub use voice::Voice;
 
 /// What to say, and how.

@@ -83,8 +83,16 @@ impl Call {
         cx: &mut Context,
     ) {
         let Some(run) = &mut self.run else { return };
-        let State::Fetching { req, .. } = &run.state else {
-            return;
+        let req = match &run.state {
+            State::Fetching { req, .. } => req,
+            State::Gathering(_) => return self.partial_told(answered, cx),
+            State::Ready
+            | State::Answering(_)
+            | State::Pausing { .. }
+            | State::Preparing { .. }
+            | State::Playing { .. }
+            | State::Dialing(_)
+            | State::Finished => return,
         };
         if *req != answered {
             return;
@@ -279,8 +287,8 @@ impl Problem {
 
     fn no_document(reply: &ReplyError) -> Self {
         let (code, reason, sip_reason) = match reply {
-            ReplyError::Parse(_) => (
-                error::DOCUMENT_PARSE,
+            ReplyError::Parse(error) => (
+                error.code,
                 Reason::DocumentParse,
                 "Problem_to_parse_downloaded_RCML",
             ),
@@ -291,10 +299,15 @@ impl Problem {
             ),
         };
         let (place, text) = match reply {
-            ReplyError::Parse(error) => (
-                Some((error.line, error.column)),
-                format!("the document is not well-formed: {}", error.message),
-            ),
+            ReplyError::Parse(error) => {
+                let why = if error.is_no_xml() {
+                    "is not well-formed"
+                } else {
+                    "is refused"
+                };
+                let text = format!("the document {why}: {}", error.message);
+                (Some((error.line, error.column)), text)
+            }
             ReplyError::NoContentType | ReplyError::ContentType(_) => (None, reply.to_string()),
         };
         Self {

@@ -1,7 +1,7 @@
-//! `<Gather>`: collect keys, with prompts that a key interrupts.
+//! `<Gather>`: collect keys or speech, with prompts that either interrupts.
 //!
-//! All prompts are made before the first is heard. The time for a key runs from the end of the last
-//! prompt, and anew from each key. **Invariant: a `<Gather>` ends once: with the request of its
+//! All prompts are made before the first is heard. The time for a key or a word runs from the end of the
+//! last prompt, and anew from each key; speech is in `listening`. **Invariant: a `<Gather>` ends once: with the request of its
 //! action, or with the next verb, or with the leg.** Keys are never traced: they may be a PIN.
 
 use std::collections::VecDeque;
@@ -11,6 +11,7 @@ use model::Timestamp;
 use rcml::Prompt;
 
 use super::document::Purpose;
+use super::listening::{Listening, Said};
 use super::{Next, Run, State};
 use crate::call::Call;
 use crate::command::{Command, MediaCommand, Sound};
@@ -21,12 +22,14 @@ use crate::trace::Lane;
 
 /// A `<Gather>` that runs.
 pub(super) struct Gathering {
-    gather: rcml::Gather,
+    pub(super) gather: rcml::Gather,
     keys: String,
-    phase: Phase,
+    pub(super) phase: Phase,
+    /// There as long as speech is listened to.
+    pub(super) listening: Option<Listening>,
 }
 
-enum Phase {
+pub(super) enum Phase {
     /// Prompts are being made.
     Preparing(VecDeque<Part>),
     /// One is heard; these follow.
@@ -36,12 +39,16 @@ enum Phase {
         until: Timestamp,
         rest: VecDeque<Part>,
     },
-    /// For a key.
+    /// For a key or a word.
     Waiting { until: Timestamp },
+    /// Somebody speaks; then it is over.
+    Speaking { until: Timestamp },
+    /// What was said is over; for the result.
+    Concluding { until: Timestamp },
 }
 
 /// One prompt.
-enum Part {
+pub(super) enum Part {
     /// Asked for.
     Asked {
         req: Req,
@@ -59,7 +66,10 @@ enum Part {
 impl Gathering {
     pub(super) fn poll_timeout(&self) -> Option<Timestamp> {
         match &self.phase {
-            Phase::Pausing { until, .. } | Phase::Waiting { until } => Some(*until),
+            Phase::Pausing { until, .. }
+            | Phase::Waiting { until }
+            | Phase::Speaking { until }
+            | Phase::Concluding { until } => Some(*until),
             Phase::Preparing(_) | Phase::Playing { .. } => None,
         }
     }
@@ -67,11 +77,15 @@ impl Gathering {
     pub(super) fn playing(&self) -> Option<PlayId> {
         match &self.phase {
             Phase::Playing { play, .. } => Some(*play),
-            Phase::Preparing(_) | Phase::Pausing { .. } | Phase::Waiting { .. } => None,
+            Phase::Preparing(_)
+            | Phase::Pausing { .. }
+            | Phase::Waiting { .. }
+            | Phase::Speaking { .. }
+            | Phase::Concluding { .. } => None,
         }
     }
 
-    fn timeout(&self) -> Duration {
+    pub(super) fn timeout(&self) -> Duration {
         Duration::from_secs(u64::from(self.gather.timeout_s))
     }
 }
@@ -85,11 +99,14 @@ impl Call {
                 Err(()) => return self.bad_address(cx),
             }
         }
-        cx.media(self.sid, MediaCommand::ListenDigits { on: true });
+        if gather.keys {
+            cx.media(self.sid, MediaCommand::ListenDigits { on: true });
+        }
         let mut gathering = Gathering {
             gather,
             keys: String::new(),
             phase: Phase::Preparing(parts),
+            listening: None,
         };
         self.prompt_if_ready(&mut gathering, cx);
         Next::Wait(State::Gathering(Box::new(gathering)))
@@ -135,6 +152,7 @@ impl Call {
         let waits = parts.iter().any(|part| matches!(part, Part::Asked { .. }));
         if !waits {
             let parts = std::mem::take(parts);
+            self.listen(gathering, cx);
             gathering.phase = self.next_part(parts, gathering.timeout(), cx);
         }
     }
@@ -207,12 +225,28 @@ impl Call {
         match &mut gathering.phase {
             Phase::Playing { play, rest } if *play == done => {
                 let rest = std::mem::take(rest);
-                gathering.phase = self.next_part(rest, gathering.timeout(), cx);
+                return self.next_prompt(gathering, rest, cx);
             }
             Phase::Preparing(_)
             | Phase::Playing { .. }
             | Phase::Pausing { .. }
-            | Phase::Waiting { .. } => {}
+            | Phase::Waiting { .. }
+            | Phase::Speaking { .. }
+            | Phase::Concluding { .. } => {}
+        }
+        self.put_gathering(gathering);
+    }
+
+    /// A prompt is over. After the last one nothing is waited for that cannot come.
+    fn next_prompt(
+        &mut self,
+        mut gathering: Box<Gathering>,
+        rest: VecDeque<Part>,
+        cx: &mut Context,
+    ) {
+        gathering.phase = self.next_part(rest, gathering.timeout(), cx);
+        if matches!(gathering.phase, Phase::Waiting { .. }) && gathering.is_deaf() {
+            return self.gather_ends(*gathering, "nothing listens", None, cx);
         }
         self.put_gathering(gathering);
     }
@@ -224,15 +258,23 @@ impl Call {
         match &mut gathering.phase {
             Phase::Pausing { until, rest } if *until <= cx.now => {
                 let rest = std::mem::take(rest);
-                gathering.phase = self.next_part(rest, gathering.timeout(), cx);
+                return self.next_prompt(gathering, rest, cx);
             }
-            Phase::Waiting { until } if *until <= cx.now => {
-                return self.gather_ends(*gathering, "time is up", cx);
+            Phase::Waiting { until } | Phase::Speaking { until } if *until <= cx.now => {
+                // The last word may be understood a little later than it was said.
+                if !self.speech_ends(&mut gathering, cx) {
+                    return self.gather_ends(*gathering, "time is up", None, cx);
+                }
+            }
+            Phase::Concluding { until } if *until <= cx.now => {
+                return self.thinks_too_long(gathering, cx);
             }
             Phase::Preparing(_)
             | Phase::Playing { .. }
             | Phase::Pausing { .. }
-            | Phase::Waiting { .. } => {}
+            | Phase::Waiting { .. }
+            | Phase::Speaking { .. }
+            | Phase::Concluding { .. } => {}
         }
         self.put_gathering(gathering);
     }
@@ -242,8 +284,12 @@ impl Call {
         let Some(mut gathering) = self.take_gathering() else {
             return;
         };
+        if !gathering.gather.keys {
+            cx.trace(self.sid, Lane::Rcml, "key ignored", "only speech is input");
+            return self.put_gathering(gathering);
+        }
         if gathering.gather.finish_on_key.contains(key) {
-            return self.gather_ends(*gathering, "finishing key", cx);
+            return self.finishing_key(gathering, cx);
         }
         let may_start = match &gathering.gather.start_input_key {
             Some(keys) => keys.contains(key),
@@ -253,10 +299,11 @@ impl Call {
             cx.trace(self.sid, Lane::Rcml, "key ignored", "it starts no input");
             return self.put_gathering(gathering);
         }
+        self.stop_listening(&mut gathering, cx);
         gathering.keys.push(key);
         let count = u32::try_from(gathering.keys.len()).unwrap_or(u32::MAX);
         if gathering.gather.num_digits.is_some_and(|all| count >= all) {
-            return self.gather_ends(*gathering, "all keys", cx);
+            return self.gather_ends(*gathering, "all keys", None, cx);
         }
         self.stop_prompt(&gathering, cx);
         gathering.phase = Phase::Waiting {
@@ -265,26 +312,59 @@ impl Call {
         self.put_gathering(gathering);
     }
 
-    fn stop_prompt(&self, gathering: &Gathering, cx: &mut Context) {
+    /// It also ends what is being said.
+    fn finishing_key(&mut self, mut gathering: Box<Gathering>, cx: &mut Context) {
+        match gathering.phase {
+            Phase::Speaking { .. } => {
+                self.speech_ends(&mut gathering, cx);
+            }
+            // It thinks about what was said.
+            Phase::Concluding { .. } => {}
+            Phase::Preparing(_)
+            | Phase::Playing { .. }
+            | Phase::Pausing { .. }
+            | Phase::Waiting { .. } => {
+                return self.gather_ends(*gathering, "finishing key", None, cx);
+            }
+        }
+        self.put_gathering(gathering);
+    }
+
+    pub(super) fn stop_prompt(&self, gathering: &Gathering, cx: &mut Context) {
         if let Some(play) = gathering.playing() {
             cx.media(self.sid, MediaCommand::StopPlay { play });
         }
     }
 
     /// Requests the action, or goes on with the next verb.
-    fn gather_ends(&mut self, gathering: Gathering, why: &str, cx: &mut Context) {
+    pub(super) fn gather_ends(
+        &mut self,
+        mut gathering: Gathering,
+        why: &str,
+        said: Option<Said>,
+        cx: &mut Context,
+    ) {
         self.stop_prompt(&gathering, cx);
-        cx.media(self.sid, MediaCommand::ListenDigits { on: false });
+        self.stop_listening(&mut gathering, cx);
+        if gathering.gather.keys {
+            cx.media(self.sid, MediaCommand::ListenDigits { on: false });
+        }
         let Gathering { gather, keys, .. } = gathering;
         let detail = format!("{why}; {} keys", keys.len());
         cx.trace(self.sid, Lane::Rcml, "<Gather> ended", &detail);
-        if !keys.is_empty() || gather.action_on_empty_result {
-            self.gather_action(&gather, keys, cx);
+        if !keys.is_empty() || said.is_some() || gather.action_on_empty_result {
+            self.gather_action(&gather, keys, said, cx);
         }
         self.advance(cx);
     }
 
-    fn gather_action(&mut self, gather: &rcml::Gather, keys: String, cx: &mut Context) {
+    fn gather_action(
+        &mut self,
+        gather: &rcml::Gather,
+        keys: String,
+        said: Option<Said>,
+        cx: &mut Context,
+    ) {
         let url = match &gather.action {
             Some(written) => self.address(written, cx),
             // Verbs that no document holds have nowhere to go on.
@@ -301,7 +381,12 @@ impl Call {
             Some(url) => {
                 let mut params = self.voice_params(cx);
                 params.push(("Digits".to_owned(), keys));
-                params.push(("SpeechResult".to_owned(), String::new()));
+                let confidence = said.as_ref().and_then(|said| said.confidence);
+                let words = said.map_or_else(String::new, |said| said.text);
+                params.push(("SpeechResult".to_owned(), words));
+                if let Some(confidence) = confidence {
+                    params.push(("Confidence".to_owned(), confidence.to_string()));
+                }
                 self.fetch(url, gather.method, params, Purpose::FollowUp, cx)
             }
             None => {
@@ -315,7 +400,7 @@ impl Call {
     }
 
     /// Takes the verb out of the run, which is ready for the next one without it.
-    fn take_gathering(&mut self) -> Option<Box<Gathering>> {
+    pub(super) fn take_gathering(&mut self) -> Option<Box<Gathering>> {
         let run = self.run.as_mut()?;
         match std::mem::replace(&mut run.state, State::Ready) {
             State::Gathering(gathering) => Some(gathering),
@@ -326,7 +411,7 @@ impl Call {
         }
     }
 
-    fn put_gathering(&mut self, gathering: Box<Gathering>) {
+    pub(super) fn put_gathering(&mut self, gathering: Box<Gathering>) {
         if let Some(run) = &mut self.run {
             run.state = State::Gathering(gathering);
         }

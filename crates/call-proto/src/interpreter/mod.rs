@@ -10,6 +10,7 @@ mod document;
 mod findings;
 mod gather;
 mod hangup;
+mod listening;
 mod pause;
 mod play;
 mod redirect;
@@ -79,7 +80,7 @@ enum State {
     },
     /// For a play-out to end.
     Playing { play: PlayId },
-    /// For keys.
+    /// For keys or speech.
     Gathering(Box<Gathering>),
     /// For a `<Dial>`.
     Dialing(Box<Dialing>),
@@ -284,9 +285,14 @@ impl Call {
             State::Answering(_)
             | State::Pausing { .. }
             | State::Preparing { .. }
-            | State::Playing { .. }
-            | State::Gathering(_) => {
+            | State::Playing { .. } => {
                 run.state = State::Ready;
+                self.advance(cx);
+            }
+            State::Gathering(_) => {
+                if let Some(mut gathering) = self.take_gathering() {
+                    self.stop_listening(&mut gathering, cx);
+                }
                 self.advance(cx);
             }
             State::Dialing(_) => self.dial_leg_is_over(reason, cx),
@@ -444,8 +450,11 @@ impl Call {
         self.stop_sounds(cx);
         match self.run.take().map(|run| run.state) {
             Some(State::Dialing(dialing)) => dialing.detach(self.sid, cx),
-            Some(State::Gathering(_)) => {
-                cx.media(self.sid, MediaCommand::ListenDigits { on: false });
+            Some(State::Gathering(mut gathering)) => {
+                self.stop_listening(&mut gathering, cx);
+                if gathering.gather.keys {
+                    cx.media(self.sid, MediaCommand::ListenDigits { on: false });
+                }
             }
             _ => {}
         }

@@ -13,12 +13,14 @@ mod phone;
 mod random;
 mod rules;
 mod run;
+mod speech;
 mod stage;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use call_proto::{
-    CallbackTarget, Dialect, DigitWay, Document, Headers, LegCallback, Modify, Redirect, Target,
+    CallbackTarget, Confidence, Dialect, DigitWay, Document, Headers, LegCallback, Modify,
+    Redirect, SpeechNews, Target,
 };
 use model::HttpMethod;
 
@@ -27,6 +29,7 @@ pub(crate) use directory::{Directory, client, number};
 pub(crate) use phone::{Phone, phone};
 pub(crate) use random::Random;
 pub(crate) use run::{Run, texts};
+pub(crate) use speech::Recognizer;
 
 /// What is there before the call, and what everybody will do.
 #[derive(Clone, Debug)]
@@ -50,6 +53,7 @@ pub(crate) struct World {
     pub(crate) closing_ms: Option<u64>,
     /// Parties whose records cannot be kept.
     pub(crate) unrecorded: BTreeSet<String>,
+    pub(crate) recognizer: Recognizer,
     /// Whether the media side fails to write recordings.
     pub(crate) disk_full: bool,
     pub(crate) dialect: Dialect,
@@ -114,6 +118,8 @@ pub(crate) enum Act {
     Info,
     /// A party presses a key.
     Key(String, char, DigitWay),
+    /// The recognizer has news of what this party says.
+    Understood(String, SpeechNews),
     /// The way to this party is gone.
     Vanish(String),
     /// Nothing is heard from this party any more.
@@ -150,6 +156,7 @@ impl World {
             deaf: BTreeSet::new(),
             unrecorded: BTreeSet::new(),
             closing_ms: Some(0),
+            recognizer: Recognizer::Works,
             disk_full: false,
             dialect: Dialect::RESTCOMM,
             seed: 1,
@@ -220,6 +227,31 @@ impl World {
             let at = ms(at_s) + n * 100;
             self.acts.push((at, Act::Key("K".to_owned(), key, way)));
         }
+        self
+    }
+
+    /// K speaks, and this much is understood so far.
+    pub(crate) fn says(self, at_s: f64, so_far: &str) -> Self {
+        let news = SpeechNews::Partial(so_far.to_owned());
+        self.understood(at_s, news)
+    }
+
+    /// The recognizer finds the end of what K says.
+    pub(crate) fn has_said(self, at_s: f64, text: &str) -> Self {
+        let news = SpeechNews::Final {
+            text: text.to_owned(),
+            confidence: Some(Confidence::new(0.75)),
+        };
+        self.understood(at_s, news)
+    }
+
+    /// The recognizer has news of what K says.
+    pub(crate) fn understood(self, at_s: f64, news: SpeechNews) -> Self {
+        self.act(at_s, Act::Understood("K".to_owned(), news))
+    }
+
+    pub(crate) fn recognizer(mut self, recognizer: Recognizer) -> Self {
+        self.recognizer = recognizer;
         self
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use call_proto::{Addressed, Command, Fact, Family, LegCommand, MediaCommand, PlayId, Via};
+use call_proto::{Addressed, Command, Fact, Family, LegCommand, MediaCommand, PlayId, Req, Via};
 use model::{CallSid, CallStatus, Timestamp};
 
 /// What the rules remember of a leg.
@@ -14,6 +14,8 @@ struct Leg {
     closed: u32,
     playing: Option<PlayId>,
     listens: bool,
+    /// The speech that is listened to.
+    listening: Option<Req>,
     /// The way that media was opened for.
     towards: Option<Via>,
     answered: Option<Timestamp>,
@@ -71,6 +73,18 @@ impl Rules {
                 Command::Leg(command) => self.sip(*call, command),
                 Command::Media(command) => self.media(*call, command),
                 Command::Forget => self.forget(*call),
+                Command::Listen { req, .. } => {
+                    let free = self.leg(*call).listening.replace(*req).is_none();
+                    self.check(free, || format!("{call} listens twice"));
+                }
+                Command::EndOfSpeech { req } => {
+                    let listens = self.leg(*call).listening == Some(*req);
+                    self.check(listens, || format!("{call}: the end of no speech"));
+                }
+                Command::StopListening { req } => {
+                    let listened = self.leg(*call).listening.take() == Some(*req);
+                    self.check(listened, || format!("{call} stops no listening"));
+                }
                 Command::Trace(entry) => {
                     if entry.what == "<Dial>" {
                         self.leg(*call).dials += 1;
@@ -83,6 +97,11 @@ impl Rules {
                 | Command::Load { .. } => {}
             }
         }
+    }
+
+    /// The recognizer says its last.
+    pub(super) fn listening_over(&mut self, call: CallSid, req: Req) {
+        self.leg(call).listening.take_if(|known| *known == req);
     }
 
     fn leg(&mut self, call: CallSid) -> &mut Leg {
@@ -260,7 +279,7 @@ impl Rules {
     fn forget(&mut self, call: CallSid) {
         let leg = self.leg(call);
         leg.forgotten += 1;
-        let fits = leg.ended == 1 && leg.opened == leg.closed;
+        let fits = leg.ended == 1 && leg.opened == leg.closed && leg.listening.is_none();
         self.check(fits, || format!("{call} is forgotten before its end"));
     }
 

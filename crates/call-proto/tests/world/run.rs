@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use call_proto::journal::{self, Line, Verdict};
 use call_proto::routing::Refusal;
-use call_proto::{Entry, Fact, Farewell, Headers, Invite};
+use call_proto::{Entry, Fact, Farewell, Headers, Invite, ListenRequest};
 use model::record::{CallRecord, Callback, Notification, Recording, StartedRecording};
 use model::{AccountSid, CallSid, CallStatus, HttpMethod, Timestamp};
 
@@ -83,6 +83,8 @@ pub(crate) struct Run {
     /// Why routing refused the call.
     pub(crate) refusal: Option<Refusal>,
     pub(crate) reinvite_sdp: Option<String>,
+    /// What was listened for.
+    pub(crate) listened: Vec<ListenRequest>,
 }
 
 /// The log helps when a test fails.
@@ -118,6 +120,7 @@ impl Run {
             headers: BTreeMap::new(),
             refusal: None,
             reinvite_sdp: None,
+            listened: Vec::new(),
         }
     }
 

@@ -10,7 +10,7 @@ use call_proto::routing::Decision;
 use call_proto::{
     Addressed, AudioFailure, Clip, Command, DigitWay, Document, Event, Fact, Fallback, Family,
     FetchRequest, Headers, Inbound, Invite, LegCommand, LegEvent, MediaEvent, Modify, OutboundApi,
-    Req, Route, Script, Settings, Target, Unreachable, Via,
+    Req, Route, Script, Settings, SpeechNews, Target, Unreachable, Via,
 };
 use model::{CallSid, Direction, HttpMethod, InstanceSid, RecordingSid, Timestamp, error};
 
@@ -19,10 +19,13 @@ use super::phone::{Phone, Step};
 use super::random::Random;
 use super::rules::Rules;
 use super::run::{Asked, Run};
+use super::speech::{self, Listenings, Recognizer};
 use super::{Act, ApiCall, Reply, Root, Weather, World, directory, document_at, status};
 
 /// More steps than this are an endless loop.
 const MAX_STEPS: u32 = 50_000;
+/// After so long the server stops a call that a storm has made endless, in milliseconds.
+const ENDLESS_MS: i64 = 3_600_000;
 /// A transaction without any response ends after this time, in milliseconds.
 const GIVE_UP_MS: u64 = 32_000;
 
@@ -43,7 +46,7 @@ pub(super) fn play(world: World) -> Run {
 }
 
 /// What is due at a moment.
-enum Due {
+pub(super) enum Due {
     Tell(CallSid, Event),
     Phone(CallSid, Step),
     /// K's ACK, or the end of waiting for it.
@@ -77,6 +80,7 @@ pub(super) struct Stage {
     pub(super) run: Run,
     pub(super) rules: Rules,
     pub(super) media: Media,
+    pub(super) listenings: Listenings,
     pub(super) now: Timestamp,
     queue: BTreeMap<(Timestamp, u64), Due>,
     queued: u64,
@@ -85,7 +89,7 @@ pub(super) struct Stage {
     /// Which phone a Request-URI leads to, with the name for the log.
     contacts: BTreeMap<String, (String, Phone)>,
     pages: BTreeMap<String, VecDeque<Reply>>,
-    random: Random,
+    pub(super) random: Random,
     fallen: bool,
 }
 
@@ -97,6 +101,7 @@ impl Stage {
             run: Run::new(start),
             rules: Rules::default(),
             media: Media::new(world.closing_ms, world.disk_full),
+            listenings: Listenings::default(),
             now: start,
             queue: BTreeMap::new(),
             queued: 0,
@@ -129,8 +134,12 @@ impl Stage {
     }
 
     fn play(&mut self) {
+        let endless = self.now.as_millis() + ENDLESS_MS;
         for _ in 0..MAX_STEPS {
             self.carry_out();
+            if self.now.as_millis() > endless && self.curtain_falls() {
+                continue;
+            }
             let due = self.queue.first_key_value().map(|((at, _), _)| *at);
             let timer = self
                 .family
@@ -173,6 +182,7 @@ impl Stage {
             self.fallen = true;
             for call in left {
                 self.tell(call, Event::Shutdown);
+                self.carry_out();
             }
         }
         falls
@@ -193,12 +203,17 @@ impl Stage {
     }
 
     fn tell(&mut self, call: CallSid, event: Event) {
+        if let Event::Speech { req, news } = &event
+            && speech::is_last(news)
+        {
+            self.rules.listening_over(call, *req);
+        }
         if let Some(family) = &mut self.family {
             family.handle(call, event, self.now);
         }
     }
 
-    fn later(&mut self, in_ms: u64, due: Due) {
+    pub(super) fn later(&mut self, in_ms: u64, due: Due) {
         let at = self.now + std::time::Duration::from_millis(in_ms);
         self.queued += 1;
         self.queue.insert((at, self.queued), due);
@@ -223,6 +238,10 @@ impl Stage {
         self.sides
             .get(&call)
             .map_or_else(|| "?".to_owned(), |side| side.name.clone())
+    }
+
+    pub(super) fn recognizer(&self) -> Recognizer {
+        self.world.recognizer
     }
 
     pub(super) fn is_deaf(&self, name: &str) -> bool {
@@ -505,6 +524,11 @@ impl Stage {
                     self.tell_in(0, call, event);
                 }
             }
+            Act::Understood(name, news) => {
+                if let Some(call) = self.leg_of(&name) {
+                    self.understands(call, news);
+                }
+            }
             Act::Vanish(name) => {
                 if let Some(call) = self.leg_of(&name) {
                     self.set_state(call, State::Over);
@@ -631,9 +655,22 @@ impl Stage {
             },
         ];
         let req = Req(self.random.below(12));
-        match self.random.below(6) {
+        let speech = [
+            SpeechNews::Partial(text()),
+            SpeechNews::Final {
+                text: text(),
+                confidence: None,
+            },
+            SpeechNews::Unavailable,
+            SpeechNews::Failed { reason: text() },
+        ];
+        match self.random.below(7) {
             0 | 1 => Event::Leg(self.random.pick(&leg).clone()),
             2 => Event::Media(self.random.pick(&media).clone()),
+            6 => Event::Speech {
+                req,
+                news: self.random.pick(&speech).clone(),
+            },
             3 => Event::Resolved {
                 req,
                 routes: Vec::new(),

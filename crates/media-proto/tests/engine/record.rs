@@ -156,3 +156,41 @@ fn jitter_and_reordering_are_evened_out() {
         "nothing but the tone"
     );
 }
+
+#[test]
+fn who_listens_hears_the_far_side_alone() {
+    let mut world = World::new();
+    let mut a = Phone::new(1, 440.0);
+    world.open(&a);
+    world.play(1, 1, &[tone(1000.0, 100)], None);
+    world.control(Control::Listen {
+        recording: RecordingId(4),
+        endpoint: EndpointId(1),
+    });
+    // Beside a recording, which has both.
+    world.record(5, &[1]);
+    world.talk(&mut [&mut a], ms(1000));
+    // Where nothing comes there is silence, in real time.
+    world.pass(ms(500));
+    world.control(stop(4));
+    world.control(stop(5));
+    let (heard, both) = (recorded(&world, 4), recorded(&world, 5));
+    assert_eq!((heard.len(), both.len()), (12_000, 12_000));
+    let (heard, both) = (&heard[1600..7200], &both[1600..7200]);
+    assert!(tone_dbfs(heard, 440.0) > -17.0 && tone_dbfs(heard, 1000.0) < -45.0);
+    assert!(tone_dbfs(both, 440.0) > -17.0 && tone_dbfs(both, 1000.0) > -20.0);
+    assert!(rms_dbfs(&recorded(&world, 4)[10_000..]) < -60.0);
+    // It ends with the endpoint, and where there is none it ends at once.
+    for (recording, endpoint) in [(6, 1), (7, 9)] {
+        world.control(Control::Listen {
+            recording: RecordingId(recording),
+            endpoint: EndpointId(endpoint),
+        });
+    }
+    world.control(Control::Close {
+        endpoint: EndpointId(1),
+    });
+    let mut ended: Vec<u64> = world.log.ended.iter().map(|(id, _)| id.0).collect();
+    ended.sort_unstable();
+    assert_eq!(ended, [4, 5, 6, 7]);
+}

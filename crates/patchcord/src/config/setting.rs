@@ -45,6 +45,7 @@ parsed! {
     NonZeroU64, "a whole number above 0";
     IpAddr, "an IP address";
     SocketAddr, "an address and a port";
+    CommandLine, "a program and its arguments";
     AccountSid, "`AC` and 32 hexadecimal digits";
     Domain, "a domain name";
     Email, "an e-mail address";
@@ -168,6 +169,25 @@ impl FromStr for Email {
     }
 }
 
+/// A program and its arguments, parted by blanks. No shell reads it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct CommandLine {
+    /// A path, or a name to look up in `$PATH`.
+    pub(crate) program: String,
+    pub(crate) arguments: Vec<String>,
+}
+
+impl FromStr for CommandLine {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let mut words = text.split_whitespace().map(str::to_owned);
+        let program = words.next().filter(|_| !text.contains('\0')).ok_or(())?;
+        let arguments = words.collect();
+        Ok(Self { program, arguments })
+    }
+}
+
 /// How log lines look.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum LogFormat {
@@ -274,6 +294,7 @@ mod tests {
             &["", "-a", "a..b", "a b", "a/b", "a\nb"],
         );
         reads::<Email>(&["a@b"], &["a", "@b", "a@", "a@b@c", "a @b"]);
+        reads::<CommandLine>(&["/a/b", " recognize  --fast "], &["", " ", "a\0b"]);
         reads::<LogFormat>(&["human", "json"], &["xml", "JSON"]);
         reads::<LogLevel>(
             &["info", "info,sip=debug"],

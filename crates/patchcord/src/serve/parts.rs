@@ -10,7 +10,7 @@ use media::{MediaConfig, MediaPlane};
 use model::record::Account;
 use model::{AccountSid, OrganizationSid};
 use sip::{IncomingCall, Sip, SipConfig, Trunk};
-use speech::EmbeddedSpeech;
+use speech::{CommandRecognizer, EmbeddedSpeech, ListenLimits, Recognizer};
 use store::{SecretKey, Store};
 use tokio::sync::{mpsc, watch};
 use webhook::{
@@ -171,6 +171,7 @@ pub(super) fn engine(
         sip: built.sip,
         media: built.media,
         speech: Arc::new(speech),
+        recognizer: recognizer(config),
         fetcher: built.fetcher,
         sounds,
         callbacks: built.callbacks,
@@ -186,6 +187,17 @@ pub(super) fn engine(
         max_calls: MAX_CALLS,
     };
     Ok(Engine::start(engine, parts, built.incoming))
+}
+
+/// What understands speech, if the operator has something.
+fn recognizer(config: &Config) -> Option<Arc<dyn Recognizer>> {
+    let line = config.speech.recognizer.clone()?;
+    let limits = ListenLimits {
+        at_once: config.speech.max_recognizers.get() as usize,
+        ..ListenLimits::default()
+    };
+    let recognizer = CommandRecognizer::new(line.program, line.arguments, limits);
+    Some(Arc::new(recognizer))
 }
 
 /// Where applications reach our HTTP side.

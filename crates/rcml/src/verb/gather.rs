@@ -1,22 +1,27 @@
-//! `<Gather>`: collect keys, with prompts that a key interrupts.
+//! `<Gather>`: collect keys or speech, with prompts that either interrupts.
 
 use model::{HttpMethod, error};
 
 use crate::element::{Attributes, Element};
 use crate::finding::{Finding, Findings};
+use crate::verb::speech::{Input, Speech};
 use crate::verb::{Pause, Play, Say};
 
-/// Collects keys that the caller presses.
+/// Collects keys that the caller presses, or what the caller says.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Gather {
-    /// What is heard meanwhile, in order, until the first key.
+    /// What is heard meanwhile, in order, until the first key or word.
     pub prompts: Vec<Prompt>,
-    /// Where to go on with the keys, as written; `None`: the document that runs.
+    /// Whether keys are collected. If not, speech is.
+    pub keys: bool,
+    /// How speech is listened to; `None`: it is not.
+    pub speech: Option<Speech>,
+    /// Where to go on with the input, as written; `None`: the document that runs.
     pub action: Option<String>,
     /// How to ask for the action.
     pub method: HttpMethod,
-    /// How long to wait for the first key after the prompts, and for each further one, in seconds;
-    /// at least 1.
+    /// How long to wait for the first key or word after the prompts, and for each further key, in
+    /// seconds; at least 1.
     pub timeout_s: u32,
     /// Keys that end the input and are no part of it; empty: none does.
     pub finish_on_key: String,
@@ -24,13 +29,13 @@ pub struct Gather {
     pub start_input_key: Option<String>,
     /// The input is complete with so many keys, at least 1.
     pub num_digits: Option<u32>,
-    /// Whether the action is asked even if no key came.
+    /// Whether the action is asked even if no input came.
     pub action_on_empty_result: bool,
     /// Line in the document, from 1; 0 if there is none.
     pub line: u32,
 }
 
-/// What is heard while keys are collected.
+/// What is heard while input is collected.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Prompt {
     /// Speak a text.
@@ -52,6 +57,8 @@ impl Default for Gather {
     fn default() -> Self {
         Self {
             prompts: Vec::new(),
+            keys: true,
+            speech: None,
             action: None,
             method: HttpMethod::Post,
             timeout_s: Self::DEFAULT_TIMEOUT_S,
@@ -74,29 +81,37 @@ pub(crate) const ATTRIBUTES: Attributes = Attributes {
         "numDigits",
         "actionOnEmptyResult",
         "input",
+        "language",
+        "hints",
+        "speechTimeout",
+        "partialResultCallback",
+        "partialResultCallbackMethod",
     ],
     unbuilt: &[
         "bargeIn",
         "debug",
         "dtmfDetection",
         "enhanced",
-        "hints",
-        "language",
         "maxSpeechTime",
-        "partialResultCallback",
-        "partialResultCallbackMethod",
         "profanityFilter",
         "speechModel",
-        "speechTimeout",
     ],
 };
 
 impl Gather {
     pub(crate) fn read(element: &Element<'_>, findings: &mut Findings) -> Self {
         element.check_attributes(&ATTRIBUTES, findings);
-        check_input(element, findings);
+        let input = Input::read(element, findings);
+        let speech = if input.speech {
+            Some(Speech::read(element, findings))
+        } else {
+            Speech::refuse(element, findings);
+            None
+        };
         Self {
             prompts: prompts(element, findings),
+            keys: input.keys,
+            speech,
             action: element.url("action", findings),
             method: element.method("method", error::GATHER_METHOD, findings),
             timeout_s: element.seconds(
@@ -134,29 +149,6 @@ fn finish_on_key(element: &Element<'_>, findings: &mut Findings) -> String {
 /// At most twelve of `0`–`9`, `*` and `#`.
 fn are_keys(text: &str) -> bool {
     (1..=12).contains(&text.len()) && text.bytes().all(|c| b"0123456789*#".contains(&c))
-}
-
-/// Speech is not recognised here, so keys are collected whatever is asked for.
-fn check_input(element: &Element<'_>, findings: &mut Findings) {
-    let Some(attribute) = element.attribute("input") else {
-        return;
-    };
-    let value = attribute.value.to_ascii_lowercase();
-    for word in value.split_ascii_whitespace() {
-        match word {
-            "dtmf" => {}
-            "speech" => {
-                let message =
-                    "`speech` of `input` is not built here; only keys are collected".to_owned();
-                findings.push(Finding::new(error::NOT_BUILT, attribute.at, message));
-            }
-            _ => {
-                let message =
-                    format!("`input` of `Gather` cannot be `{word}` (dtmf); dtmf was used");
-                findings.push(Finding::new(error::BAD_VALUE, attribute.at, message));
-            }
-        }
-    }
 }
 
 fn prompts(element: &Element<'_>, findings: &mut Findings) -> Vec<Prompt> {

@@ -13,6 +13,7 @@ mod play;
 mod redirect;
 mod reject;
 mod say;
+mod speech;
 mod target;
 mod unsupported;
 
@@ -27,6 +28,7 @@ pub use play::Play;
 pub use redirect::Redirect;
 pub use reject::{Reject, RejectReason};
 pub use say::{Say, Voice};
+pub use speech::{Speech, SpeechTimeout};
 pub use unsupported::Unsupported;
 
 /// Every element that has attributes, and which it knows.
@@ -68,7 +70,7 @@ pub enum Verb {
     Redirect(Redirect),
     /// Call somebody and connect.
     Dial(Box<Dial>),
-    /// Collect keys.
+    /// Collect keys or speech.
     Gather(Box<Gather>),
     /// A verb that exists but is not built; there is a finding for it. To be skipped.
     Unsupported(Unsupported),

@@ -73,7 +73,7 @@ impl Say {
             voice: element
                 .word("voice", error::SAY_VOICE, VOICES, findings)
                 .unwrap_or_default(),
-            language: language::read(element, findings),
+            language: language::read(element, language::DEFAULT, error::SAY_LANGUAGE, findings),
             looping: element.looping(error::SAY_LOOP, findings),
             line: element.at().line,
         }

@@ -23,6 +23,8 @@ pub(crate) enum Action {
     Expect(Wanted, Option<Duration>),
     /// Press these keys, one after the other; the phone tells them this way.
     Press(String, DigitWay),
+    /// Say these words to whatever listens.
+    Speak(String),
     /// Let time go by.
     Wait(Duration),
     /// Say nothing until the other side ends the call.
@@ -126,10 +128,7 @@ fn action(name: &str, node: &Node) -> Result<Action, Problem> {
             let words = [("sound", Vanishes::Sound), ("way", Vanishes::Way)];
             Action::Vanish(read::word(node, "vanish", &words)?)
         }
-        _ => {
-            let text = "`speak`: no verb listens to speech yet, so nobody would hear it";
-            return Err(Problem::new(node.line, text));
-        }
+        _ => speak(node)?,
     })
 }
 
@@ -163,6 +162,14 @@ fn keys(node: &Node) -> Result<String, Problem> {
         }
         None => Ok(keys),
     }
+}
+
+fn speak(node: &Node) -> Result<Action, Problem> {
+    let text = read::text(node, "speak")?;
+    if text.trim().is_empty() {
+        return Err(Problem::new(node.line, "`speak` needs words"));
+    }
+    Ok(Action::Speak(text))
 }
 
 fn expect(node: &Node) -> Result<Action, Problem> {

@@ -87,11 +87,16 @@ impl Stage<'_> {
                     return false;
                 }
             },
-            Action::Press(..) | Action::Hangup | Action::Vanish(_) if self.is_over(call) => {
+            Action::Press(..) | Action::Speak(_) | Action::Hangup | Action::Vanish(_)
+                if self.is_over(call) =>
+            {
                 return self.too_late(at, line);
             }
-            Action::Press(..) | Action::Vanish(_) if !self.is_up(call) => return false,
+            Action::Press(..) | Action::Speak(_) | Action::Vanish(_) if !self.is_up(call) => {
+                return false;
+            }
             Action::Press(keys, way) => self.press(at, call, &keys, way),
+            Action::Speak(text) => self.say_aloud(at, call, line, &text),
             Action::Wait(length) => self.pauses(at, length),
             Action::Silence if self.is_over(call) => {}
             Action::Silence => return false,
@@ -111,7 +116,7 @@ impl Stage<'_> {
         self.pauses(at, after);
     }
 
-    fn pauses(&mut self, at: usize, length: Duration) {
+    pub(super) fn pauses(&mut self, at: usize, length: Duration) {
         self.actors[at].ready_at = self.now + length;
         self.later(length, Due::Wake);
     }
@@ -165,7 +170,7 @@ impl Stage<'_> {
         self.actor_fails(at, line, format!("the call was over already{when}"))
     }
 
-    fn actor_fails(&mut self, at: usize, line: usize, text: String) -> bool {
+    pub(super) fn actor_fails(&mut self, at: usize, line: usize, text: String) -> bool {
         self.actors[at].steps.clear();
         self.run.fails(line, text);
         false

@@ -40,6 +40,11 @@ impl Stage<'_> {
             Command::Fetch { req, request } => self.fetch(call, req, request),
             Command::Speak { req, text, .. } => self.speak(call, req, text),
             Command::Load { req, url, .. } => self.load(call, req, url),
+            Command::Listen { req, request } => self.listen(call, req, &request),
+            Command::EndOfSpeech { req } => self.end_of_speech(call, req),
+            Command::StopListening { req } => {
+                self.stop_listening(call, req);
+            }
             Command::Leg(command) => self.leg_command(call, command),
             Command::Media(command) => self.media_command(call, command),
             Command::Trace(entry) => self.trace(entry),

@@ -34,7 +34,7 @@ impl Stage<'_> {
     pub(super) fn speak(&mut self, call: CallSid, req: Req, text: String) {
         let length = self.scripted_length(&text).unwrap_or_else(|| {
             let characters = text.chars().count() as u64;
-            Duration::from_millis(characters.saturating_mul(self.script.say_ms_per_character))
+            self.speaking_time(characters)
         });
         self.audio(call, req, Sense::Say(text), Ok(length));
     }

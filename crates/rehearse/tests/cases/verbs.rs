@@ -28,6 +28,16 @@ fn case_188_no_input_at_all() {
 }
 
 #[test]
+fn case_189_speech_with_partial_results() {
+    check("189-speech-with-partial-results");
+}
+
+#[test]
+fn case_190_too_many_hints() {
+    check("190-too-many-hints");
+}
+
+#[test]
 fn case_201_caller_ends_a_recorded_dial() {
     check("201-caller-ends-a-recorded-dial");
 }

@@ -83,6 +83,9 @@ impl Stage {
                 self.audio(call, req, &url, length);
             }
             Command::Leg(command) => self.leg(call, command),
+            Command::Listen { req, request } => self.listen(call, req, request),
+            Command::EndOfSpeech { req } => self.end_of_speech(call, req),
+            Command::StopListening { req } => self.stop_listening(call, req),
             Command::Media(command) => self.media_command(call, command),
             Command::Trace(entry) => self.run.trace.push(entry),
             Command::Forget => {}

@@ -1,0 +1,81 @@
+//! Hands what comes from an endpoint to whoever listens.
+//!
+//! **Invariant: a listener that is slow, or gone, holds up nobody**: what its channel has no room for
+//! is dropped and counted. Left to others: which endpoint, and what is done with the samples.
+
+use crate::plane::Gauges;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use tokio::sync::mpsc::Sender;
+use tokio::sync::mpsc::error::TrySendError;
+
+/// Samples handed over at a time: a tenth of a second.
+const BLOCK: usize = 800;
+
+/// One that listens.
+pub(crate) struct Ear {
+    audio: Sender<Vec<i16>>,
+    samples: Vec<i16>,
+    gauges: Arc<Gauges>,
+}
+
+impl Ear {
+    pub(crate) fn new(audio: Sender<Vec<i16>>, gauges: Arc<Gauges>) -> Self {
+        Self {
+            audio,
+            samples: Vec::with_capacity(BLOCK),
+            gauges,
+        }
+    }
+
+    pub(crate) fn hear(&mut self, samples: &[i16]) {
+        self.samples.extend_from_slice(samples);
+        if self.samples.len() >= BLOCK {
+            self.flush();
+        }
+    }
+
+    /// Hands over what is left.
+    pub(crate) fn finish(mut self) {
+        if !self.samples.is_empty() {
+            self.flush();
+        }
+    }
+
+    fn flush(&mut self) {
+        let samples = std::mem::replace(&mut self.samples, Vec::with_capacity(BLOCK));
+        match self.audio.try_send(samples) {
+            // Who is gone wants nothing more; that is no loss.
+            Ok(()) | Err(TrySendError::Closed(_)) => {}
+            Err(TrySendError::Full(_)) => {
+                self.gauges.unheard.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::sync::mpsc;
+
+    #[test]
+    fn a_slow_listener_loses_what_it_has_no_room_for() {
+        let (audio, mut heard) = mpsc::channel(2);
+        let gauges = Arc::<Gauges>::default();
+        let mut ear = Ear::new(audio, Arc::clone(&gauges));
+        for frame in 0..22 {
+            ear.hear(&[frame; 160]);
+        }
+        assert_eq!(gauges.unheard.load(Ordering::Relaxed), 2);
+        assert_eq!(
+            heard.try_recv().unwrap()[..320],
+            [[0; 160], [1; 160]].concat()
+        );
+        assert_eq!(heard.try_recv().unwrap()[0], 5);
+        ear.finish();
+        // The rest: two frames.
+        assert_eq!(heard.try_recv().unwrap(), [[20; 160], [21; 160]].concat());
+        assert!(heard.try_recv().is_err() && heard.is_closed());
+    }
+}

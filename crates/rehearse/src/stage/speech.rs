@@ -1,0 +1,126 @@
+//! What people say, and a recognizer that understands every word of it.
+//!
+//! A text takes as long as `<Say>` takes for it. Each word is understood when it is over; what is said
+//! is complete when the silence after it is as long as the verb says, which the call itself watches.
+//! **Invariant: nobody speaks to the wind: a text that nobody listens to fails the test.**
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use call_proto::{Confidence, Event, ListenRequest, Req, SpeechNews};
+use model::CallSid;
+
+use super::{Due, START, Stage};
+use crate::expected::seconds;
+
+/// The silence that ends what is said if the verb leaves that to the recognizer.
+const AUTO_SILENCE: Duration = Duration::from_millis(500);
+/// How sure the recognizer is.
+const CONFIDENCE: f64 = 0.9;
+
+/// Who listens to what is said on a leg.
+#[derive(Default)]
+pub(super) struct Ears(BTreeMap<CallSid, Ear>);
+
+pub(super) struct Ear {
+    req: Req,
+    /// The recognizer finds the end of what is said.
+    finds_end: bool,
+    heard: Vec<String>,
+}
+
+/// A word on its way.
+pub(super) struct Word {
+    pub(super) call: CallSid,
+    /// Who says it: number of the person, and line of the step.
+    actor: usize,
+    line: usize,
+    text: String,
+    is_first: bool,
+}
+
+impl Stage<'_> {
+    /// Somebody says a text; the step is over when the last word is.
+    pub(super) fn say_aloud(&mut self, actor: usize, call: CallSid, line: usize, text: &str) {
+        let mut characters = 0;
+        let mut is_first = true;
+        for word in text.split_whitespace() {
+            // With the blank before it.
+            characters += word.chars().count() as u64 + u64::from(!is_first);
+            let after = self.speaking_time(characters);
+            let word = Word {
+                call,
+                actor,
+                line,
+                text: word.to_owned(),
+                is_first,
+            };
+            self.later(after, Due::Said(word));
+            is_first = false;
+        }
+        self.pauses(actor, self.speaking_time(characters));
+    }
+
+    /// How long so many characters take.
+    pub(super) fn speaking_time(&self, characters: u64) -> Duration {
+        Duration::from_millis(characters.saturating_mul(self.script.say_ms_per_character))
+    }
+
+    /// A word was said.
+    pub(super) fn said(&mut self, word: Word) {
+        let Some(ear) = self.ears.0.get_mut(&word.call) else {
+            if word.is_first {
+                let text = format!(
+                    "nobody listened at {}: no <Gather> with `speech` in its `input` was waiting",
+                    seconds(self.now.since(START))
+                );
+                self.actor_fails(word.actor, word.line, text);
+            }
+            return;
+        };
+        ear.heard.push(word.text);
+        let (req, count) = (ear.req, ear.heard.len());
+        let news = SpeechNews::Partial(ear.heard.join(" "));
+        if ear.finds_end {
+            self.later(AUTO_SILENCE, Due::Hushed(word.call, req, count));
+        }
+        self.tell_soon(word.call, Event::Speech { req, news });
+    }
+
+    /// It has been silent for a while, unless more words came.
+    pub(super) fn hushed(&mut self, call: CallSid, req: Req, count: usize) {
+        let ear = self.ears.0.get(&call);
+        if ear.is_some_and(|ear| ear.req == req && ear.heard.len() == count) {
+            self.end_of_speech(call, req);
+        }
+    }
+
+    pub(super) fn listen(&mut self, call: CallSid, req: Req, request: &ListenRequest) {
+        let ear = Ear {
+            req,
+            finds_end: request.end_silence.is_none(),
+            heard: Vec::new(),
+        };
+        self.ears.0.insert(call, ear);
+    }
+
+    /// The result is wanted.
+    pub(super) fn end_of_speech(&mut self, call: CallSid, req: Req) {
+        let Some(ear) = self.stop_listening(call, req) else {
+            return;
+        };
+        let news = SpeechNews::Final {
+            confidence: (!ear.heard.is_empty()).then(|| Confidence::new(CONFIDENCE)),
+            text: ear.heard.join(" "),
+        };
+        self.tell_soon(call, Event::Speech { req, news });
+    }
+
+    /// Who listened, and listens no more.
+    pub(super) fn stop_listening(&mut self, call: CallSid, req: Req) -> Option<Ear> {
+        if self.ears.0.get(&call)?.req == req {
+            return self.ears.0.remove(&call);
+        }
+        None
+    }
+}
