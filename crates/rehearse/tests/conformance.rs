@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use call_proto::journal::{self, Line, Verdict};
-use call_proto::{Addressed, Command, Family, FetchFailure, Fetched};
+use call_proto::{Addressed, Command, Event, Family, FetchFailure, Fetched, SpeechNews};
 use model::CallSid;
 use rehearse::{Application, Asked, Run, Script};
 
@@ -82,7 +82,14 @@ fn broken_rules(lines: &[Line]) -> Vec<String> {
     watch(&mut family, &mut rules);
     for line in rest {
         match line {
-            Line::Event { at, call, event } => family.handle(*call, (**event).clone(), *at),
+            Line::Event { at, call, event } => {
+                if let Event::Speech { req, news } = &**event
+                    && !matches!(news, SpeechNews::Partial(_))
+                {
+                    rules.listening_over(*call, *req);
+                }
+                family.handle(*call, (**event).clone(), *at);
+            }
             Line::Timeout { at } => family.handle_timeout(*at),
             Line::Start(_) | Line::Out(_) | Line::Cut => continue,
         }
