@@ -31,10 +31,6 @@ use rehearse::recorded::Keys;
 
 use cli::{CallsTask, Cli, DoctorTask, Task, TestFlags, WebhooksTask};
 
-/// A call makes and drops thousands of small values; this allocator does that for half the price.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// What was looked for is not so: a document has findings, a replay differs, a call is suspicious.
 const FOUND: u8 = 1;
 /// Bad usage or configuration (`EX_USAGE`).
