@@ -141,6 +141,23 @@ impl Rest {
         )
     }
 
+    /// All items of a list, page by page; `name` is what the list calls them.
+    ///
+    /// # Errors
+    /// If a page cannot be read.
+    pub fn all(&self, resource: &str, name: &str) -> anyhow::Result<Vec<Value>> {
+        let mut items = Vec::new();
+        for page in 0_u64.. {
+            let list = self.get(&format!("{resource}?PageSize=100&Page={page}"))?;
+            items.extend(list[name].as_array().cloned().unwrap_or_default());
+            // It is the number of the last page.
+            if list["num_pages"].as_u64().unwrap_or_default() <= page {
+                break;
+            }
+        }
+        Ok(items)
+    }
+
     /// The records of all calls, oldest first.
     ///
     /// # Errors
