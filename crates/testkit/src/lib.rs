@@ -3,4 +3,5 @@
 //! **Invariant: the same seed and the same inputs give the same run.**
 
 pub mod network;
+pub mod random;
 pub mod records;
