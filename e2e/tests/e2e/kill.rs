@@ -74,16 +74,9 @@ impl Scene {
         ua.connect(server.sip_udp()?);
         for (number, verbs) in KINDS {
             app.on(&format!("/{number}"), Reply::document(verbs));
-            server.rest().post(
-                "IncomingPhoneNumbers",
-                &[
-                    ("PhoneNumber", number),
-                    ("VoiceUrl", &app.url(&format!("/{number}"))),
-                    ("VoiceMethod", "GET"),
-                    ("StatusCallback", &app.url("/number")),
-                    ("isSIP", "true"),
-                ],
-            )?;
+            let document = app.url(&format!("/{number}"));
+            let further = [("StatusCallback", &*app.url("/number"))];
+            server.rest().number_with(number, &document, &further)?;
         }
         Ok(Self { server, app, ua })
     }

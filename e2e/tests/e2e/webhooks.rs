@@ -39,14 +39,9 @@ pub(crate) fn number(
     document: &str,
     status: &str,
 ) -> anyhow::Result<()> {
-    let form = [
-        ("PhoneNumber", number),
-        ("VoiceUrl", document),
-        ("VoiceMethod", "GET"),
-        ("StatusCallback", status),
-        ("isSIP", "true"),
-    ];
-    server.rest().post("IncomingPhoneNumbers", &form).map(drop)
+    let further = [("StatusCallback", status)];
+    let made = server.rest().number_with(number, document, &further);
+    made.map(drop)
 }
 
 /// Lets the user agents do their part until no call is left.
