@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use api::{CallEvent, Modify, NewCall};
-use model::{CallStatus, Direction, HttpMethod};
+use api::{Modify, NewCall};
+use model::{CallStatus, Direction, HttpMethod, LegEvent};
 
 use crate::server::{Server, account_sid, call, call_sid, of};
 
@@ -231,7 +231,7 @@ async fn calls_are_created() {
         fallback_method: HttpMethod::Post,
         status_callback: None,
         status_callback_method: HttpMethod::Post,
-        status_callback_events: CallEvent::ALL.to_vec(),
+        status_callback_events: LegEvent::ALL.to_vec(),
         timeout_s: 60,
         username: None,
         password: None,
@@ -260,7 +260,7 @@ async fn calls_are_created() {
     );
     assert_eq!(
         asked.status_callback_events,
-        [CallEvent::Answered, CallEvent::Completed]
+        [LegEvent::Answered, LegEvent::Completed]
     );
     assert_eq!(
         (asked.username.as_deref(), asked.password.as_deref()),
