@@ -130,13 +130,21 @@ impl ClosedApp {
         format!("http://{}{path}", self.address)
     }
 
-    /// Starts the application.
+    /// Starts the application, which answers `path` with `reply` from its first request on.
     ///
     /// # Errors
     /// If the system refuses.
-    pub fn open(self) -> anyhow::Result<App> {
+    pub fn open(self, path: &str, reply: Reply) -> anyhow::Result<App> {
+        let state = State {
+            replies: BTreeMap::from([(path.to_owned(), vec![reply])]),
+            ..State::default()
+        };
+        self.serve(state)
+    }
+
+    fn serve(self, state: State) -> anyhow::Result<App> {
         self.socket.listen(128).context("application")?;
-        App::serve(self.socket.into())
+        App::serve(self.socket.into(), state)
     }
 }
 
@@ -152,12 +160,12 @@ impl App {
     /// # Errors
     /// If there is no port.
     pub fn start() -> anyhow::Result<Self> {
-        ClosedApp::bind()?.open()
+        ClosedApp::bind()?.serve(State::default())
     }
 
-    fn serve(listener: TcpListener) -> anyhow::Result<Self> {
+    fn serve(listener: TcpListener, state: State) -> anyhow::Result<Self> {
         let address = listener.local_addr()?;
-        let state = Arc::new(Mutex::new(State::default()));
+        let state = Arc::new(Mutex::new(state));
         let shared = Arc::clone(&state);
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {

@@ -25,3 +25,11 @@ pub use phone::Phone;
 pub use rest::Rest;
 pub use server::Server;
 pub use tone::Pitch;
+
+/// How long or how often a long run does something: a number in the environment, else `default`.
+pub fn setting(name: &str, default: u32) -> u32 {
+    std::env::var(name)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(default)
+}

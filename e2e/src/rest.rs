@@ -112,15 +112,26 @@ impl Rest {
     /// # Errors
     /// If it is refused.
     pub fn number(&self, number: &str, url: &str) -> anyhow::Result<Value> {
-        self.post(
-            "IncomingPhoneNumbers",
-            &[
-                ("PhoneNumber", number),
-                ("VoiceUrl", url),
-                ("VoiceMethod", "GET"),
-                ("isSIP", "true"),
-            ],
-        )
+        self.number_with(number, url, &[])
+    }
+
+    /// The same with further properties.
+    ///
+    /// # Errors
+    /// If it is refused.
+    pub fn number_with(
+        &self,
+        number: &str,
+        url: &str,
+        further: &[(&str, &str)],
+    ) -> anyhow::Result<Value> {
+        let usual = [
+            ("PhoneNumber", number),
+            ("VoiceUrl", url),
+            ("VoiceMethod", "GET"),
+            ("isSIP", "true"),
+        ];
+        self.post("IncomingPhoneNumbers", &[&usual[..], further].concat())
     }
 
     /// Makes a number that anybody may call, with a status callback if that is not empty.
@@ -128,17 +139,25 @@ impl Rest {
     /// # Errors
     /// If it is refused.
     pub fn public_number(&self, number: &str, url: &str, callback: &str) -> anyhow::Result<Value> {
-        self.post(
-            "IncomingPhoneNumbers",
-            &[
-                ("PhoneNumber", number),
-                ("VoiceUrl", url),
-                ("VoiceMethod", "GET"),
-                ("isSIP", "true"),
-                ("Public", "true"),
-                ("StatusCallback", callback),
-            ],
-        )
+        let further = [("Public", "true"), ("StatusCallback", callback)];
+        self.number_with(number, url, &further)
+    }
+
+    /// All items of a list, page by page; `name` is what the list calls them.
+    ///
+    /// # Errors
+    /// If a page cannot be read.
+    pub fn all(&self, resource: &str, name: &str) -> anyhow::Result<Vec<Value>> {
+        let mut items = Vec::new();
+        for page in 0_u64.. {
+            let list = self.get(&format!("{resource}?PageSize=100&Page={page}"))?;
+            items.extend(list[name].as_array().cloned().unwrap_or_default());
+            // It is the number of the last page.
+            if list["num_pages"].as_u64().unwrap_or_default() <= page {
+                break;
+            }
+        }
+        Ok(items)
     }
 
     /// The records of all calls, oldest first.

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use model::record::CallRecord;
-use model::{AccountSid, CallSid, CallStatus, HttpMethod};
+use model::{AccountSid, CallSid, CallStatus, HttpMethod, LegEvent};
 
 /// The engine that runs calls, as the API sees it.
 #[async_trait]
@@ -46,47 +46,13 @@ pub struct NewCall {
     /// Method for `status_callback`.
     pub status_callback_method: HttpMethod,
     /// Which events are told.
-    pub status_callback_events: Vec<CallEvent>,
+    pub status_callback_events: Vec<LegEvent>,
     /// Seconds to ring.
     pub timeout_s: u32,
     /// Credentials for a challenge of the callee.
     pub username: Option<String>,
     /// See `username`.
     pub password: Option<String>,
-}
-
-/// An event that a status callback tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum CallEvent {
-    /// The INVITE goes out.
-    Initiated,
-    /// The far phone rings.
-    Ringing,
-    /// Answered.
-    Answered,
-    /// Ended.
-    Completed,
-}
-
-impl CallEvent {
-    /// All, in their order.
-    pub const ALL: [Self; 4] = [
-        Self::Initiated,
-        Self::Ringing,
-        Self::Answered,
-        Self::Completed,
-    ];
-
-    /// The word used in parameters.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Initiated => "initiated",
-            Self::Ringing => "ringing",
-            Self::Answered => "answered",
-            Self::Completed => "completed",
-        }
-    }
 }
 
 /// Why a call was not set up.

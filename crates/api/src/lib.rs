@@ -29,7 +29,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use store::Store;
 
-pub use calls::{CallEvent, Calls, CreateError, Modify, ModifyError, NewCall};
+pub use calls::{Calls, CreateError, Modify, ModifyError, NewCall};
 pub use entry::router;
 pub use roles::Roles;
 

@@ -3,6 +3,7 @@
 
 use audio::wav;
 use std::time::{Duration, Instant};
+use testkit::random::Random;
 
 const ROUNDS: u32 = 200_000;
 const TIME_LIMIT: Duration = Duration::from_secs(120);
@@ -18,7 +19,7 @@ fn wav_files() {
     let mut random = Random(0x3A7);
     let mut decoded = 0;
     for _ in 0..ROUNDS {
-        let bytes = random.mutate(&seeds);
+        let bytes = mutate(&mut random, &seeds);
         let Ok(file) = wav::decode(&bytes) else {
             continue;
         };
@@ -48,38 +49,24 @@ fn seeds() -> Vec<Vec<u8>> {
     vec![plain, alaw, stereo]
 }
 
-/// A small deterministic generator (xorshift).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) as usize % bound.max(1)
-    }
-
-    /// A seed with one to four flips, cuts, insertions or odd numbers, mostly in the header.
-    fn mutate(&mut self, seeds: &[Vec<u8>]) -> Vec<u8> {
-        let mut bytes = seeds[self.below(seeds.len())].clone();
-        for _ in 0..=self.below(4) {
-            let reach = if self.below(4) == 0 {
-                bytes.len()
-            } else {
-                bytes.len().min(60)
-            };
-            let at = self.below(reach);
-            match self.below(6) {
-                0 if self.below(8) == 0 => bytes.truncate(at),
-                1 if self.below(4) == 0 => bytes.insert(at, self.below(256) as u8),
-                2 if at < bytes.len() => bytes[at] ^= 1 << self.below(8),
-                3 if at < bytes.len() => {
-                    bytes[at] = [0, 1, 3, 6, 7, 0x7F, 0x80, 0xFF][self.below(8)]
-                }
-                4 if at + 4 < bytes.len() => bytes[at..at + 4].fill(0xFF),
-                _ => bytes.push(self.below(256) as u8),
-            }
+/// A seed with one to four flips, cuts, insertions or odd numbers, mostly in the header.
+fn mutate(random: &mut Random, seeds: &[Vec<u8>]) -> Vec<u8> {
+    let mut bytes = seeds[random.index(seeds.len())].clone();
+    for _ in 0..=random.index(4) {
+        let reach = if random.index(4) == 0 {
+            bytes.len()
+        } else {
+            bytes.len().min(60)
+        };
+        let at = random.index(reach);
+        match random.index(6) {
+            0 if random.index(8) == 0 => bytes.truncate(at),
+            1 if random.index(4) == 0 => bytes.insert(at, random.index(256) as u8),
+            2 if at < bytes.len() => bytes[at] ^= 1 << random.index(8),
+            3 if at < bytes.len() => bytes[at] = [0, 1, 3, 6, 7, 0x7F, 0x80, 0xFF][random.index(8)],
+            4 if at + 4 < bytes.len() => bytes[at..at + 4].fill(0xFF),
+            _ => bytes.push(random.index(256) as u8),
         }
-        bytes
     }
+    bytes
 }

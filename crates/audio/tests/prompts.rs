@@ -3,6 +3,7 @@
 use audio::measure::{hears, rms_dbfs};
 use audio::{Prompt, wav};
 use std::path::Path;
+use testkit::random::Random;
 
 fn sound(name: &str) -> Vec<u8> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -116,17 +117,17 @@ fn fuzz_mutated_files_end() {
     let (mut played, mut refused) = (0, 0);
     for round in 0..rounds {
         let mut bytes = seeds[round % seeds.len()].clone();
-        let other = &seeds[random.below(seeds.len())];
-        for _ in 0..=random.below(8) {
-            let at = random.below(bytes.len().max(1));
-            match random.below(6) {
+        let other = &seeds[random.index(seeds.len())];
+        for _ in 0..=random.index(8) {
+            let at = random.index(bytes.len().max(1));
+            match random.index(6) {
                 0 => bytes.truncate(at.max(200)),
-                1 => bytes.extend_from_slice(&other[random.below(other.len())..]),
+                1 => bytes.extend_from_slice(&other[random.index(other.len())..]),
                 2 if at < bytes.len() => drop(bytes.drain(at..bytes.len().min(at + 300))),
-                3 if at < bytes.len() => bytes[at] = random.below(256) as u8,
+                3 if at < bytes.len() => bytes[at] = random.index(256) as u8,
                 // Headers are hit more often than chance would.
-                4 if bytes.len() > 100 => bytes[random.below(100)] ^= 1 << random.below(8),
-                _ if at < bytes.len() => bytes[at] ^= 1 << random.below(8),
+                4 if bytes.len() > 100 => bytes[random.index(100)] ^= 1 << random.index(8),
+                _ if at < bytes.len() => bytes[at] ^= 1 << random.index(8),
                 _ => {}
             }
         }
@@ -142,16 +143,4 @@ fn fuzz_mutated_files_end() {
         played > rounds / 20 && refused > rounds / 10,
         "{played} {refused}"
     );
-}
-
-/// A small deterministic generator (xorshift).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) as usize % bound.max(1)
-    }
 }

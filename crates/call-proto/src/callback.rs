@@ -27,7 +27,6 @@ pub struct LegCallback {
     /// Where to.
     pub target: CallbackTarget,
     /// Which events; `None` is the dialect's default.
-    #[serde(with = "crate::journal::leg_events")]
     pub events: Option<Vec<rcml::LegEvent>>,
 }
 

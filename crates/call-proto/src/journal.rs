@@ -26,7 +26,7 @@ use crate::family::{Family, Inbound, OutboundApi};
 
 pub use pressed::{Pressed, pressed};
 pub use replay::{BrokenJournal, Difference, Verdict, replay};
-pub(crate) use serde_as::{dialect, leg_events, verbs};
+pub(crate) use serde_as::{dialect, verbs};
 
 /// Version of the lines; a journal of another one cannot be replayed.
 const FORMAT: u32 = 1;

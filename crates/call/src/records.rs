@@ -315,33 +315,11 @@ mod tests {
     }
 
     fn created(n: u8, instance: model::InstanceSid) -> Change {
+        let account = model::AccountSid::from_bytes([1; 16]);
         Change::CallCreated(Box::new(model::record::CallRecord {
-            sid: sid(n),
-            instance,
-            parent: None,
-            account: model::AccountSid::from_bytes([1; 16]),
-            to: "bob".to_owned(),
-            from: "ann".to_owned(),
-            number: None,
             status: CallStatus::Ringing,
             direction: model::Direction::Inbound,
-            created: Timestamp(1),
-            updated: Timestamp(1),
-            started: None,
-            answered: None,
-            ended: None,
-            duration_s: None,
-            ring_duration_s: None,
-            answered_by: None,
-            forwarded_from: None,
-            caller_name: None,
-            reason: None,
-            hangup_by: None,
-            sip_status: None,
-            sip_reason: None,
-            sip_call_id: None,
-            muted: false,
-            media: None,
+            ..testkit::records::call(sid(n), instance, account, Timestamp(1))
         }))
     }
 

@@ -18,5 +18,5 @@ pub use sid::{
     AccountSid, ApplicationSid, CallSid, ClientSid, EventSid, InstanceSid, NotificationSid,
     NumberSid, OrganizationSid, RecordingSid, SidError,
 };
-pub use status::{AccountStatus, CallStatus, Direction, HangupBy, HttpMethod};
+pub use status::{AccountStatus, CallStatus, Direction, HangupBy, HttpMethod, LegEvent};
 pub use time::Timestamp;

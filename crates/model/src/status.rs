@@ -132,6 +132,30 @@ words!(
 );
 
 words!(
+    /// A step in the life of a leg that an application can ask to be told of.
+    LegEvent {
+        /// The INVITE was sent.
+        Initiated = "initiated",
+        /// The far phone rings.
+        Ringing = "ringing",
+        /// The far side answered.
+        Answered = "answered",
+        /// The leg is over.
+        Completed = "completed",
+    }
+);
+
+impl LegEvent {
+    /// Every event, in the order in which they happen.
+    pub const ALL: [Self; 4] = [
+        Self::Initiated,
+        Self::Ringing,
+        Self::Answered,
+        Self::Completed,
+    ];
+}
+
+words!(
     /// Method of a request to an application.
     HttpMethod {
         /// Parameters in the query.

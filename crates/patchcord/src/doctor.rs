@@ -205,34 +205,15 @@ mod tests {
     fn leg(n: u8, parent: Option<u8>, status: CallStatus) -> OpenCall {
         let sid = |n: u8| CallSid::from_bytes([n; 16]);
         let answered = (status == CallStatus::InProgress).then_some(START);
+        let instance = InstanceSid::from_bytes([9; 16]);
+        let account = AccountSid::from_bytes([1; 16]);
         OpenCall {
             record: CallRecord {
-                sid: sid(n),
-                instance: InstanceSid::from_bytes([9; 16]),
                 parent: parent.map(sid),
-                account: AccountSid::from_bytes([1; 16]),
-                to: "ann".to_owned(),
-                from: "kim".to_owned(),
-                number: None,
                 status,
                 direction: Direction::Inbound,
-                created: START,
-                updated: START,
-                started: Some(START),
                 answered,
-                ended: None,
-                duration_s: None,
-                ring_duration_s: None,
-                answered_by: None,
-                forwarded_from: None,
-                caller_name: None,
-                reason: None,
-                hangup_by: None,
-                sip_status: None,
-                sip_reason: None,
-                sip_call_id: None,
-                muted: false,
-                media: None,
+                ..testkit::records::call(sid(n), instance, account, START)
             },
             server_runs: true,
             last_alive: None,

@@ -1,6 +1,7 @@
 //! No text makes the reader panic, and what it reads keeps its promises.
 
 use rcml::{Document, Noun, Verb};
+use testkit::random::Random;
 
 const SEEDS: [&str; 6] = [
     "<Response><Say voice='woman' loop=\"2\">Hi &amp; <![CDATA[<b>]]> &#x41;</Say></Response>",
@@ -36,7 +37,7 @@ fn survives_mutated_documents() {
     let mut read = 0;
     for round in 0..200_000 {
         let mut text = SEEDS[round % SEEDS.len()].to_owned();
-        for _ in 0..=random.below(3) {
+        for _ in 0..=random.index(3) {
             mutate(&mut text, &mut random);
         }
         match Document::parse(&text) {
@@ -83,32 +84,19 @@ fn check(document: &Document, text: &str) {
 }
 
 fn mutate(text: &mut String, random: &mut Random) {
-    let at = text.floor_char_boundary(random.below(text.len() + 1));
-    let end = text.ceil_char_boundary((at + random.below(6)).min(text.len()));
-    match random.below(4) {
-        0 => text.insert_str(at, PIECES[random.below(PIECES.len())]),
+    let at = text.floor_char_boundary(random.index(text.len() + 1));
+    let end = text.ceil_char_boundary((at + random.index(6)).min(text.len()));
+    match random.index(4) {
+        0 => text.insert_str(at, PIECES[random.index(PIECES.len())]),
         1 => text.replace_range(at..end, ""),
         2 => {
             let copy = text[at..end].to_owned();
-            let to = text.floor_char_boundary(random.below(text.len() + 1));
+            let to = text.floor_char_boundary(random.index(text.len() + 1));
             text.insert_str(to, &copy);
         }
         _ => {
-            let letter = char::from(u8::try_from(random.below(128)).expect("below 128"));
+            let letter = char::from(u8::try_from(random.index(128)).expect("below 128"));
             text.replace_range(at..end, letter.encode_utf8(&mut [0; 4]));
         }
-    }
-}
-
-/// A small generator (xorshift64*), so that every run is the same.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        let number = self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33;
-        usize::try_from(number).expect("31 bits") % limit
     }
 }

@@ -7,6 +7,7 @@ use rtp_proto::rtcp::{Compound, CompoundWriter, ReportBlock, RtcpError, RtcpPack
 use rtp_proto::stats::ReceiverStats;
 use rtp_proto::{Header, Kind, Packet, RtpError, classify};
 use std::time::{Duration, Instant};
+use testkit::random::Random;
 
 const ROUNDS: u32 = 200_000;
 const TIME_LIMIT: Duration = Duration::from_secs(60);
@@ -25,7 +26,7 @@ fn rtp_packets() {
     let mut buffer = JitterBuffer::new(delay);
     let (mut accepted, mut frame) = (0, [0; 160]);
     for round in 0..ROUNDS {
-        let mut bytes = random.mutate(&seeds);
+        let mut bytes = mutate(&mut random, &seeds);
         let at = start + Duration::from_micros(u64::from(round) * 500);
         classify(&bytes);
         let Ok(packet) = Packet::parse(&bytes) else {
@@ -64,7 +65,7 @@ fn rtcp_packets() {
     let mut random = Random(0xBAD);
     let mut accepted = 0;
     for _ in 0..ROUNDS {
-        let bytes = random.mutate(&seeds);
+        let bytes = mutate(&mut random, &seeds);
         let Ok(compound) = Compound::parse(&bytes) else {
             continue;
         };
@@ -146,33 +147,21 @@ fn now() -> Instant {
     Instant::now()
 }
 
-/// A small deterministic generator (xorshift).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) as usize % bound.max(1)
-    }
-
-    /// A seed with one to four flips, cuts, insertions or repeats.
-    fn mutate(&mut self, seeds: &[Vec<u8>]) -> Vec<u8> {
-        let mut bytes = seeds[self.below(seeds.len())].clone();
-        for _ in 0..=self.below(4) {
-            let at = self.below(bytes.len());
-            match self.below(6) {
-                0 => bytes.truncate(at),
-                1 => bytes.insert(at, self.below(256) as u8),
-                2 if at < bytes.len() => bytes[at] ^= 1 << self.below(8),
-                3 if at < bytes.len() => bytes[at] = [0, 1, 0x7F, 0x80, 0xFF][self.below(5)],
-                4 if at < bytes.len() => {
-                    bytes.remove(at);
-                }
-                _ => bytes.extend_from_within(at..),
+/// A seed with one to four flips, cuts, insertions or repeats.
+fn mutate(random: &mut Random, seeds: &[Vec<u8>]) -> Vec<u8> {
+    let mut bytes = seeds[random.index(seeds.len())].clone();
+    for _ in 0..=random.index(4) {
+        let at = random.index(bytes.len());
+        match random.index(6) {
+            0 => bytes.truncate(at),
+            1 => bytes.insert(at, random.index(256) as u8),
+            2 if at < bytes.len() => bytes[at] ^= 1 << random.index(8),
+            3 if at < bytes.len() => bytes[at] = [0, 1, 0x7F, 0x80, 0xFF][random.index(5)],
+            4 if at < bytes.len() => {
+                bytes.remove(at);
             }
+            _ => bytes.extend_from_within(at..),
         }
-        bytes
     }
+    bytes
 }

@@ -3,6 +3,7 @@
 
 use sdp_proto::{LocalMedia, OfferAnswer, Session};
 use std::time::{Duration, Instant};
+use testkit::random::Random;
 
 const ROUNDS: u32 = 200_000;
 const TIME_LIMIT: Duration = Duration::from_secs(120);
@@ -28,7 +29,7 @@ fn descriptions() {
     let mut random = Random(0x5D9);
     let (mut parsed, mut answered) = (0, 0);
     for _ in 0..ROUNDS {
-        let bytes = random.mutate();
+        let bytes = mutate(&mut random);
         let text = String::from_utf8_lossy(&bytes);
         let Ok(offer) = Session::parse(&text) else {
             continue;
@@ -56,46 +57,34 @@ fn descriptions() {
     assert!(start.elapsed() < TIME_LIMIT);
 }
 
-/// A small deterministic generator (xorshift).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) as usize % bound.max(1)
-    }
-
-    /// A seed with one to four flips, cuts, insertions, repeats or odd numbers.
-    fn mutate(&mut self) -> Vec<u8> {
-        let mut bytes = SEEDS[self.below(SEEDS.len())].as_bytes().to_vec();
-        for _ in 0..=self.below(4) {
-            let at = self.below(bytes.len());
-            match self.below(7) {
-                0 if self.below(4) == 0 => bytes.truncate(at),
-                1 => bytes.insert(at, self.below(256) as u8),
-                2 if at < bytes.len() => bytes[at] ^= 1 << self.below(8),
-                3 if at < bytes.len() => bytes[at] = b"\r\n /:=0-\0"[self.below(9)],
-                4 if at < bytes.len() => {
-                    bytes.remove(at);
-                }
-                5 => {
-                    let odd = [
-                        "65536",
-                        "-1",
-                        "m=audio 1 RTP/AVP 0\r\n",
-                        "99999999999999999999",
-                    ];
-                    let odd = odd[self.below(odd.len())].bytes();
-                    bytes.splice(at..at, odd);
-                }
-                _ => {
-                    let end = (at + 40).min(bytes.len());
-                    bytes.extend_from_within(at..end);
-                }
+/// A seed with one to four flips, cuts, insertions, repeats or odd numbers.
+fn mutate(random: &mut Random) -> Vec<u8> {
+    let mut bytes = SEEDS[random.index(SEEDS.len())].as_bytes().to_vec();
+    for _ in 0..=random.index(4) {
+        let at = random.index(bytes.len());
+        match random.index(7) {
+            0 if random.index(4) == 0 => bytes.truncate(at),
+            1 => bytes.insert(at, random.index(256) as u8),
+            2 if at < bytes.len() => bytes[at] ^= 1 << random.index(8),
+            3 if at < bytes.len() => bytes[at] = b"\r\n /:=0-\0"[random.index(9)],
+            4 if at < bytes.len() => {
+                bytes.remove(at);
+            }
+            5 => {
+                let odd = [
+                    "65536",
+                    "-1",
+                    "m=audio 1 RTP/AVP 0\r\n",
+                    "99999999999999999999",
+                ];
+                let odd = odd[random.index(odd.len())].bytes();
+                bytes.splice(at..at, odd);
+            }
+            _ => {
+                let end = (at + 40).min(bytes.len());
+                bytes.extend_from_within(at..end);
             }
         }
-        bytes
     }
+    bytes
 }

@@ -182,6 +182,18 @@ fn legacy_credentials_without_qop_are_accepted() {
 }
 
 #[test]
+fn a_strange_response_is_written_as_it_was_read() {
+    for response in ["\\\\", "a\\\"b", "\\\", qop=x"] {
+        let text = format!(
+            "Digest username=\"u\", realm=\"r\", nonce=\"n\", uri=\"sip:x\", response=\"{response}\""
+        );
+        let read = |text: &str| Credentials::read(&AuthValue::parse(text).unwrap()).unwrap();
+        let credentials = read(&text);
+        assert_eq!(read(&credentials.to_string()), credentials, "{text}");
+    }
+}
+
+#[test]
 fn credentials_the_server_cannot_check() {
     let server = server(&[Algorithm::Md5]);
     let good = "username=\"a\", realm=\"patchcord\", nonce=\"n\", uri=\"sip:x\", response=\"0\"";

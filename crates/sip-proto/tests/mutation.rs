@@ -10,6 +10,7 @@ use sip_proto::message::Message;
 use sip_proto::parse::{Frame, Framer, ParseError, parse_datagram};
 use sip_proto::uri::Uri;
 use std::path::Path;
+use testkit::random::Random;
 
 /// Rounds of each test; `PATCHCORD_FUZZ_SECONDS` multiplies them, one being about a second.
 const DATAGRAMS: usize = 60_000;
@@ -23,7 +24,7 @@ fn fuzz_datagrams_are_refused_or_survive() {
     let mut accepted = 0;
     let rounds = rounds(DATAGRAMS);
     for _ in 0..rounds {
-        let mutant = random.mutant(&corpus);
+        let mutant = mutant(&mut random, &corpus);
         match parse_datagram(&mutant) {
             Ok(message) => {
                 accepted += 1;
@@ -56,10 +57,10 @@ fn fuzz_streams_may_be_cut_anywhere() {
     for _ in 0..rounds {
         let mut stream = Vec::new();
         for _ in 0..3 {
-            stream.extend(random.framed(&corpus));
+            stream.extend(framed(&mut random, &corpus));
         }
         let whole = frames(&mut Framer::new(), &stream, stream.len());
-        let pieces = frames(&mut Framer::new(), &stream, 1 + random.below(40));
+        let pieces = frames(&mut Framer::new(), &stream, 1 + random.index(40));
         assert_eq!(whole, pieces, "{}", stream.escape_ascii());
         messages += whole.iter().filter(|frame| frame.is_ok()).count();
     }
@@ -81,7 +82,7 @@ fn fuzz_values_survive_the_way_through() {
     ];
     let mut random = Random(42);
     for round in 0..rounds(TEXTS) {
-        let text = random.mutant(if round % 2 == 0 { &uris } else { &auth });
+        let text = mutant(&mut random, if round % 2 == 0 { &uris } else { &auth });
         let text = String::from_utf8_lossy(&text);
         if let Ok(uri) = Uri::parse(&text) {
             assert_eq!(Uri::parse(&uri.to_string()).as_ref(), Ok(&uri), "{text:?}");
@@ -167,72 +168,60 @@ fn corpus() -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// xorshift64*: the same walk on every machine.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % limit.max(1)
+/// One of `corpus` with one to four changes.
+fn mutant<T: AsRef<[u8]>>(random: &mut Random, corpus: &[T]) -> Vec<u8> {
+    let mut bytes = corpus[random.index(corpus.len())].as_ref().to_vec();
+    for _ in 0..=random.index(4) {
+        change(random, &mut bytes);
     }
+    bytes
+}
 
-    /// One of `corpus` with one to four changes.
-    fn mutant<T: AsRef<[u8]>>(&mut self, corpus: &[T]) -> Vec<u8> {
-        let mut bytes = corpus[self.below(corpus.len())].as_ref().to_vec();
-        for _ in 0..=self.below(4) {
-            self.change(&mut bytes);
-        }
-        bytes
+fn change(random: &mut Random, bytes: &mut Vec<u8>) {
+    const BITS: [&[u8]; 20] = [
+        b"\r\n",
+        b"\n",
+        b"\r",
+        b"\0",
+        b" ",
+        b"\t",
+        b"\"",
+        b"<",
+        b">",
+        b";",
+        b",",
+        b":",
+        b"@",
+        b"%",
+        b"=",
+        b"\\",
+        b"\xff",
+        b"\r\n ",
+        b"18446744073709551615",
+        b"SIP/2.0",
+    ];
+    let at = random.index(bytes.len() + 1);
+    let end = (at + random.index(12)).min(bytes.len());
+    match random.index(6) {
+        0 if at < bytes.len() => bytes[at] = random.index(256) as u8,
+        1 => drop(bytes.drain(at..end)),
+        2 => drop(bytes.splice(at..at, BITS[random.index(BITS.len())].iter().copied())),
+        3 => drop(bytes.splice(at..end, BITS[random.index(BITS.len())].iter().copied())),
+        4 => bytes.extend_from_within(at..end),
+        _ if at < bytes.len() => bytes[at] ^= 1 << random.index(8),
+        _ => {}
     }
+}
 
-    fn change(&mut self, bytes: &mut Vec<u8>) {
-        const BITS: [&[u8]; 20] = [
-            b"\r\n",
-            b"\n",
-            b"\r",
-            b"\0",
-            b" ",
-            b"\t",
-            b"\"",
-            b"<",
-            b">",
-            b";",
-            b",",
-            b":",
-            b"@",
-            b"%",
-            b"=",
-            b"\\",
-            b"\xff",
-            b"\r\n ",
-            b"18446744073709551615",
-            b"SIP/2.0",
-        ];
-        let at = self.below(bytes.len() + 1);
-        let end = (at + self.below(12)).min(bytes.len());
-        match self.below(6) {
-            0 if at < bytes.len() => bytes[at] = self.below(256) as u8,
-            1 => drop(bytes.drain(at..end)),
-            2 => drop(bytes.splice(at..at, BITS[self.below(BITS.len())].iter().copied())),
-            3 => drop(bytes.splice(at..end, BITS[self.below(BITS.len())].iter().copied())),
-            4 => bytes.extend_from_within(at..end),
-            _ if at < bytes.len() => bytes[at] ^= 1 << self.below(8),
-            _ => {}
-        }
-    }
-
-    /// A message for a stream: half of them with the Content-Length they need, most unchanged.
-    fn framed(&mut self, corpus: &[Vec<u8>]) -> Vec<u8> {
-        let bytes = match self.below(3) {
-            0 => self.mutant(corpus),
-            _ => corpus[self.below(corpus.len())].clone(),
-        };
-        match (self.below(4), parse_datagram(&bytes)) {
-            (0, _) | (_, Err(_)) => bytes,
-            (1, Ok(message)) => [b"\r\n\r\n", &message.to_bytes()[..]].concat(),
-            (_, Ok(message)) => message.to_bytes().to_vec(),
-        }
+/// A message for a stream: half of them with the Content-Length they need, most unchanged.
+fn framed(random: &mut Random, corpus: &[Vec<u8>]) -> Vec<u8> {
+    let bytes = match random.index(3) {
+        0 => mutant(random, corpus),
+        _ => corpus[random.index(corpus.len())].clone(),
+    };
+    match (random.index(4), parse_datagram(&bytes)) {
+        (0, _) | (_, Err(_)) => bytes,
+        (1, Ok(message)) => [b"\r\n\r\n", &message.to_bytes()[..]].concat(),
+        (_, Ok(message)) => message.to_bytes().to_vec(),
     }
 }

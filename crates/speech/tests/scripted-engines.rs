@@ -5,7 +5,9 @@ use speech::{EmbeddedSpeech, Engine, Limits, SpeakRequest, SpeechError, Synthesi
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+mod support;
 
 /// Logs a line, keeps the text, and copies a prepared sound to the file named last.
 const TALK: &str = "cat > \"$DIR/text\"; echo \"$0 $*\" >> \"$DIR/log\"; \
@@ -382,23 +384,8 @@ impl Stage {
 
     async fn assert_killed(&self) {
         let pid = fs::read_to_string(self.dir().join("pid")).unwrap_or_default();
-        assert!(!pid.trim().is_empty(), "the engine ran");
-        let process = Path::new("/proc").join(pid.trim());
-        let deadline = Instant::now() + Duration::from_secs(5);
-        while running(&process) {
-            assert!(
-                Instant::now() < deadline,
-                "{} still runs",
-                process.display()
-            );
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        support::assert_killed(&pid).await;
     }
-}
-
-/// True unless the process is gone or only waits to be reaped.
-fn running(process: &Path) -> bool {
-    fs::read_to_string(process.join("stat")).is_ok_and(|stat| !stat.contains(") Z"))
 }
 
 fn request(text: &str, language: &str) -> SpeakRequest {

@@ -3,11 +3,12 @@
 
 use speech::{CommandRecognizer, ListenError, ListenLimits, ListenRequest, Recognizer, Understood};
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{self, Sender};
+
+mod support;
 
 /// Understands one word for each block of a tenth of a second, and all of them at the end.
 const COUNT: &str = "\
@@ -278,22 +279,6 @@ impl Stage {
     }
 
     async fn assert_killed(&self) {
-        let pid = self.read("pid");
-        assert!(!pid.trim().is_empty(), "the program ran");
-        let process = Path::new("/proc").join(pid.trim());
-        let deadline = Instant::now() + Duration::from_secs(5);
-        while running(&process) {
-            assert!(
-                Instant::now() < deadline,
-                "{} still runs",
-                process.display()
-            );
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        support::assert_killed(&self.read("pid")).await;
     }
-}
-
-/// True unless the process is gone or only waits to be reaped.
-fn running(process: &Path) -> bool {
-    fs::read_to_string(process.join("stat")).is_ok_and(|stat| !stat.contains(") Z"))
 }

@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
 use model::record::CallRecord;
-use model::{AccountSid, CallSid, CallStatus, Direction, Timestamp};
+use model::{AccountSid, CallSid, Timestamp};
 use store::{CallFilter, Change, Scope, SecretKey, Store};
 
 const DATABASE: &str = "PATCHCORD_CRASH_DATABASE";
@@ -80,32 +80,6 @@ async fn a_killed_process_loses_nothing_it_confirmed() {
 fn call(store: &Store, n: u32) -> CallRecord {
     let mut bytes = [0; 16];
     bytes[..4].copy_from_slice(&n.to_be_bytes());
-    CallRecord {
-        sid: CallSid::from_bytes(bytes),
-        instance: store.instance(),
-        parent: None,
-        account: AccountSid::from_bytes([1; 16]),
-        to: "bob".to_owned(),
-        from: "ann".to_owned(),
-        number: None,
-        status: CallStatus::Queued,
-        direction: Direction::OutboundApi,
-        created: Timestamp(1),
-        updated: Timestamp(1),
-        started: None,
-        answered: None,
-        ended: None,
-        duration_s: None,
-        ring_duration_s: None,
-        answered_by: None,
-        forwarded_from: None,
-        caller_name: None,
-        reason: None,
-        sip_status: None,
-        hangup_by: None,
-        sip_reason: None,
-        media: None,
-        sip_call_id: None,
-        muted: false,
-    }
+    let (sid, account) = (CallSid::from_bytes(bytes), AccountSid::from_bytes([1; 16]));
+    testkit::records::call(sid, store.instance(), account, Timestamp(1))
 }

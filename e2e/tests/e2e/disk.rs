@@ -23,16 +23,10 @@ fn a_full_disk_refuses_new_calls_and_leaves_no_record_open() -> anyhow::Result<(
         .survives_file_limit()
         .start()?;
     ua.connect(server.sip_udp()?);
-    server.rest().post(
-        "IncomingPhoneNumbers",
-        &[
-            ("PhoneNumber", "1000"),
-            ("VoiceUrl", &app.url("/v")),
-            ("VoiceMethod", "GET"),
-            ("StatusCallback", &app.url("/number")),
-            ("isSIP", "true"),
-        ],
-    )?;
+    let further = [("StatusCallback", &*app.url("/number"))];
+    server
+        .rest()
+        .number_with("1000", &app.url("/v"), &further)?;
     ua.call("1000")?;
     wait::until("the first call", SOON, || {
         ua.pump(Duration::from_millis(5)).ok()?;

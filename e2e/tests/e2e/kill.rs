@@ -13,7 +13,7 @@ use anyhow::ensure;
 use e2e::app::Request;
 use e2e::load::ua::Ua;
 use e2e::server::{Options, binary};
-use e2e::{App, Pitch, Reply, Server, ports, wait};
+use e2e::{App, Pitch, Reply, Server, ports, setting, wait};
 use serde_json::Value;
 
 /// Calls of each kind.
@@ -74,16 +74,9 @@ impl Scene {
         ua.connect(server.sip_udp()?);
         for (number, verbs) in KINDS {
             app.on(&format!("/{number}"), Reply::document(verbs));
-            server.rest().post(
-                "IncomingPhoneNumbers",
-                &[
-                    ("PhoneNumber", number),
-                    ("VoiceUrl", &app.url(&format!("/{number}"))),
-                    ("VoiceMethod", "GET"),
-                    ("StatusCallback", &app.url("/number")),
-                    ("isSIP", "true"),
-                ],
-            )?;
+            let document = app.url(&format!("/{number}"));
+            let further = [("StatusCallback", &*app.url("/number"))];
+            server.rest().number_with(number, &document, &further)?;
         }
         Ok(Self { server, app, ua })
     }
@@ -119,7 +112,7 @@ impl Scene {
             self.ua.pump(Duration::from_millis(5)).ok()?;
             (self.ua.dialogs_since(safe) == 0).then_some(())
         })?;
-        let calls = all(&self.server, "Calls", "calls")?;
+        let calls = self.server.rest().all("Calls", "calls")?;
         records_are_final(&calls)?;
         let told = |path: &str| last_words(&self.app.requests(path));
         let roots: BTreeSet<String> = legs(&calls, |call| call["parent_call_sid"].is_null());
@@ -147,7 +140,10 @@ impl Scene {
 
     /// Each file has a record, and each record a file.
     fn recordings_are_listed(&self) -> anyhow::Result<()> {
-        let listed: BTreeSet<String> = all(&self.server, "Recordings", "recordings")?
+        let listed: BTreeSet<String> = self
+            .server
+            .rest()
+            .all("Recordings", "recordings")?
             .iter()
             .map(|recording| text(recording, "sid").to_owned())
             .collect();
@@ -164,22 +160,6 @@ impl Scene {
 
 fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value[name].as_str().unwrap_or_default()
-}
-
-/// All items of a list.
-fn all(server: &Server, resource: &str, name: &str) -> anyhow::Result<Vec<Value>> {
-    let mut items = Vec::new();
-    for page in 0_u64.. {
-        let list = server
-            .rest()
-            .get(&format!("{resource}?PageSize=100&Page={page}"))?;
-        items.extend(list[name].as_array().cloned().unwrap_or_default());
-        // It is the number of the last page.
-        if list["num_pages"].as_u64().unwrap_or_default() <= page {
-            break;
-        }
-    }
-    Ok(items)
 }
 
 fn legs(calls: &[Value], which: impl Fn(&Value) -> bool) -> BTreeSet<String> {
@@ -240,7 +220,7 @@ fn a_killed_server_leaves_nothing_open() -> anyhow::Result<()> {
     scene.server.start_again()?;
     ensure!(scene.doctor()? == (0, 0), "no call is open");
     scene.check(safe)?;
-    let calls = all(&scene.server, "Calls", "calls")?;
+    let calls = scene.server.rest().all("Calls", "calls")?;
     let lost = calls
         .iter()
         .filter(|call| text(call, "reason") == "node-lost");
@@ -250,7 +230,7 @@ fn a_killed_server_leaves_nothing_open() -> anyhow::Result<()> {
     }
     let expected = BTreeMap::from([("completed", DIALOGS), ("failed", EACH)]);
     assert_eq!(ends, expected);
-    let recordings = all(&scene.server, "Recordings", "recordings")?;
+    let recordings = scene.server.rest().all("Recordings", "recordings")?;
     assert_eq!(recordings.len(), EACH);
     Ok(())
 }
@@ -258,8 +238,7 @@ fn a_killed_server_leaves_nothing_open() -> anyhow::Result<()> {
 #[test]
 #[ignore = "takes minutes: just kill"]
 fn killed_at_any_instant() -> anyhow::Result<()> {
-    let rounds = std::env::var("PATCHCORD_KILLS").ok();
-    let rounds: u64 = rounds.and_then(|text| text.parse().ok()).unwrap_or(20);
+    let rounds = u64::from(setting("PATCHCORD_KILLS", 20));
     for round in 1..=rounds {
         let mut scene = Scene::new()?;
         // From the first INVITE to some time after the last answer.

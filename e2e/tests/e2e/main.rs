@@ -8,6 +8,7 @@ mod contract;
 mod disk;
 mod kill;
 mod media;
+mod outage;
 mod registration;
 mod rights;
 mod soak;

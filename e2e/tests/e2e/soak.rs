@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use e2e::load::ua::Ua;
 use e2e::server::Options;
-use e2e::{App, Reply, Server, wait};
+use e2e::{App, Reply, Server, setting, wait};
 
 /// How long both sides of a call talk.
 const TALK: Duration = Duration::from_secs(1);
@@ -15,13 +15,6 @@ const TALK: Duration = Duration::from_secs(1);
 const PACKETS: u64 = 35;
 /// What the second half may add to the server's memory.
 const GROWTH_BYTES: f64 = 10e6;
-
-fn setting(name: &str, default: u32) -> u32 {
-    std::env::var(name)
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(default)
-}
 
 /// The resident memory of the server.
 fn memory(server: &Server) -> anyhow::Result<f64> {

@@ -16,10 +16,10 @@ const LIMIT: Duration = Duration::from_secs(8);
 /// Calls to each receiver.
 const CALLS: usize = 12;
 /// Callbacks of a call: ringing, in-progress, completed.
-const EVENTS: [&str; 3] = ["ringing", "in-progress", "completed"];
+pub(crate) const EVENTS: [&str; 3] = ["ringing", "in-progress", "completed"];
 
 /// A server that tries callbacks again soon, and takes calls from anywhere on this machine.
-fn server(trunk: &Ua) -> anyhow::Result<Server> {
+pub(crate) fn server(trunk: &Ua) -> anyhow::Result<Server> {
     let config = format!(
         "[webhooks]\nfirst_wait_ms = 40\nlongest_wait_s = 1\nbreaker_wait_ms = 100\nbreaker_longest_s = 1\n\
          [fetch]\ntimeout_ms = 400\n\
@@ -33,19 +33,19 @@ fn server(trunk: &Ua) -> anyhow::Result<Server> {
 }
 
 /// A number that answers, says nothing and hangs up; `status` hears of its calls.
-fn number(server: &Server, number: &str, document: &str, status: &str) -> anyhow::Result<()> {
-    let form = [
-        ("PhoneNumber", number),
-        ("VoiceUrl", document),
-        ("VoiceMethod", "GET"),
-        ("StatusCallback", status),
-        ("isSIP", "true"),
-    ];
-    server.rest().post("IncomingPhoneNumbers", &form).map(drop)
+pub(crate) fn number(
+    server: &Server,
+    number: &str,
+    document: &str,
+    status: &str,
+) -> anyhow::Result<()> {
+    let further = [("StatusCallback", status)];
+    let made = server.rest().number_with(number, document, &further);
+    made.map(drop)
 }
 
 /// Lets the user agents do their part until no call is left.
-fn finish(uas: &mut [&mut Ua]) -> anyhow::Result<()> {
+pub(crate) fn finish(uas: &mut [&mut Ua]) -> anyhow::Result<()> {
     let deadline = Instant::now() + LIMIT;
     while uas.iter().any(|ua| ua.live() > 0) {
         ensure!(Instant::now() < deadline, "the calls do not end");
@@ -69,7 +69,7 @@ fn moody(seed: u64) -> Vec<Reply> {
 }
 
 /// Every call told everything, first deliveries in order, each under one event of its own.
-fn check(requests: &[Request], calls: usize) -> anyhow::Result<()> {
+pub(crate) fn check(requests: &[Request], calls: usize) -> anyhow::Result<()> {
     let mut told: BTreeMap<&str, Vec<(&str, &str)>> = BTreeMap::new();
     for request in requests {
         let param = |name| request.param(name).with_context(|| format!("{request:?}"));
@@ -95,7 +95,7 @@ fn check(requests: &[Request], calls: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn median(times: &mut [Duration]) -> Duration {
+pub(crate) fn median(times: &mut [Duration]) -> Duration {
     times.sort_unstable();
     times[times.len() / 2]
 }
@@ -167,8 +167,7 @@ fn bad_receivers_get_everything_in_order_and_nobody_else_waits() -> anyhow::Resu
         "the receivers are still bad while set-up is measured"
     );
 
-    let away_app = away.open()?;
-    away_app.on("/s", Reply::status(200));
+    let away_app = away.open("/s", Reply::status(200))?;
     wait::until("every callback", LIMIT, || {
         let waiting = bad.metric("patchcord_callbacks_waiting").ok()?;
         (waiting == 0.0).then_some(())

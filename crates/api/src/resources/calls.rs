@@ -2,10 +2,10 @@
 
 use http::StatusCode;
 use model::record::{Account, CallRecord};
-use model::{AccountSid, CallSid, CallStatus, HttpMethod, error};
+use model::{AccountSid, CallSid, CallStatus, HttpMethod, LegEvent, error};
 use store::{CallFilter, CallKey, Scope, Sort};
 
-use crate::calls::{CallEvent, CreateError, Modify, ModifyError, NewCall};
+use crate::calls::{CreateError, Modify, ModifyError, NewCall};
 use crate::context::{Answer, Context, Reply, VERSION, Verb, uri};
 use crate::failure::Failure;
 use crate::page::{ListNames, Page, sort_by};
@@ -389,11 +389,11 @@ fn one_line(name: &str, value: &str) -> Result<(), Failure> {
 }
 
 /// The events of comma lists, blank lists or repeated parameters; all without any.
-fn events(params: &Params) -> Result<Vec<CallEvent>, Failure> {
+fn events(params: &Params) -> Result<Vec<LegEvent>, Failure> {
     let mut events = Vec::new();
     for list in params.all("StatusCallbackEvent") {
         for word in list.split([',', ' ']).filter(|word| !word.is_empty()) {
-            let event = CallEvent::ALL
+            let event = LegEvent::ALL
                 .into_iter()
                 .find(|event| event.as_str().eq_ignore_ascii_case(word))
                 .ok_or_else(|| {
@@ -411,7 +411,7 @@ fn events(params: &Params) -> Result<Vec<CallEvent>, Failure> {
         }
     }
     if events.is_empty() {
-        events.extend(CallEvent::ALL);
+        events.extend(LegEvent::ALL);
     }
     events.sort();
     Ok(events)
@@ -557,17 +557,17 @@ mod tests {
 
     #[test]
     fn events_come_in_any_list() {
-        let all = CallEvent::ALL.to_vec();
+        let all = LegEvent::ALL.to_vec();
         let table = [
             ("", Some(all.clone())),
             ("StatusCallbackEvent=", Some(all)),
             (
                 "StatusCallbackEvent=completed,initiated",
-                Some(vec![CallEvent::Initiated, CallEvent::Completed]),
+                Some(vec![LegEvent::Initiated, LegEvent::Completed]),
             ),
             (
                 "StatusCallbackEvent=ringing+answered&StatusCallbackEvent=Ringing",
-                Some(vec![CallEvent::Ringing, CallEvent::Answered]),
+                Some(vec![LegEvent::Ringing, LegEvent::Answered]),
             ),
             ("StatusCallbackEvent=hung-up", None),
         ];

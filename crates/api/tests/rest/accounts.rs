@@ -14,7 +14,7 @@ async fn accounts_are_found_and_listed() {
     let child = server.account("p", server.admin).await;
     server.account("a", child).await;
     server.account("s", server.admin).await;
-    // 58, 59
+    // An e-mail address names an account as well as its SID does.
     let by_sid = server
         .get(&who, &format!("/Accounts.json/{}", server.admin))
         .await;
@@ -31,10 +31,10 @@ async fn accounts_are_found_and_listed() {
         json["subresource_uris"]["sms_messages"],
         format!("/2012-04-24/Accounts/{}/SMS/Messages.json", server.admin)
     );
-    // 60
+    // Without a filter: the direct children.
     let children = server.get(&who, "/Accounts.json").await;
     assert_eq!(children.column("", "friendly_name"), ["p", "s"]);
-    // 61 to 65
+    // All of an organization, by SID or by domain, are for the top account only.
     let other = server.other_organization("two.example").await;
     let all = server
         .get(
@@ -72,7 +72,7 @@ async fn sub_accounts_are_created() {
     let server = Server::start().await;
     let who = server.admin();
     let form = "EmailAddress=Lyra%40Example.org&Password=RestComm12";
-    // 66, 67, 68
+    // What is not given: the name is the address, the role that of the account above.
     let created = server.post(&who, "/Accounts.json", form).await.json();
     assert_eq!(created["status"], "active");
     assert_eq!(created["friendly_name"], "lyra@example.org");
@@ -86,7 +86,7 @@ async fn sub_accounts_are_created() {
     assert_eq!(shown, created);
     let own = ("lyra@example.org".to_owned(), PASSWORD.to_owned());
     server.get(&own, &format!("/Accounts/{sid}")).await.is(200);
-    // 83
+    // A client of the same login and password comes along.
     let client = server
         .store
         .client_of_login("lyra", "one.example")
@@ -95,7 +95,6 @@ async fn sub_accounts_are_created() {
         .unwrap();
     assert_eq!(client.account.to_string(), sid);
     assert_eq!(client.ha1_md5, ha1_md5("lyra", "one.example", PASSWORD));
-    // 69
     let form = "EmailAddress=jp%40example.org&Password=1234asdf!%40%23&FriendlyName=%E3%81%82";
     let created = server.post(&who, "/Accounts.json", form).await.json();
     assert_eq!(created["friendly_name"], "あ");
@@ -103,40 +102,31 @@ async fn sub_accounts_are_created() {
     let with_password = |rest: &str| format!("Password=RestComm12&{rest}");
     let table = [
         (
-            "70",
             with_password("EmailAddress=my%3Faccount%40example.org"),
             400,
         ),
         (
-            "70",
             with_password("EmailAddress=my%3Daccount%40example.org"),
             400,
         ),
         (
-            "70",
             with_password("EmailAddress=my%40account%40example.org"),
             400,
         ),
+        // Reserved, so that nobody passes for the administrator.
         (
-            "71",
             with_password("EmailAddress=administrator%40company.com"),
             409,
         ),
-        ("72", with_password("EmailAddress=LYRA%40example.org"), 409),
+        (with_password("EmailAddress=LYRA%40example.org"), 409),
+        ("EmailAddress=w%40example.org&Password=1234".to_owned(), 400),
+        ("EmailAddress=w%40example.org".to_owned(), 400),
+        ("Password=RestComm12".to_owned(), 400),
         (
-            "73",
-            "EmailAddress=w%40example.org&Password=1234".to_owned(),
-            400,
-        ),
-        ("75", "EmailAddress=w%40example.org".to_owned(), 400),
-        ("75", "Password=RestComm12".to_owned(), 400),
-        (
-            "81",
             with_password("EmailAddress=w%40example.org&OrganizationSid=blabla"),
             400,
         ),
         (
-            "82",
             with_password(&format!(
                 "EmailAddress=w%40example.org&OrganizationSid=OR{}",
                 "0".repeat(32)
@@ -144,20 +134,15 @@ async fn sub_accounts_are_created() {
             400,
         ),
         (
-            "",
             with_password("EmailAddress=w%40example.org&Status=sleepy"),
             400,
         ),
     ];
-    for (case, form, status) in table {
+    for (form, status) in table {
         let answer = server.post(&who, "/Accounts.json", &form).await;
-        assert_eq!(answer.status, status, "{case} {form}");
-        assert_eq!(
-            answer.body.contains("weak"),
-            case == "73",
-            "{}",
-            answer.body
-        );
+        assert_eq!(answer.status, status, "{form}");
+        let is_weak = form.ends_with("Password=1234");
+        assert_eq!(answer.body.contains("weak"), is_weak, "{}", answer.body);
     }
 }
 
@@ -181,20 +166,31 @@ async fn who_may_create_and_where() {
     let own = format!("&OrganizationSid={}", server.organization);
     let foreign = format!("&OrganizationSid={other}");
     let table = [
-        ("76", of("guest"), form("n1", ""), 403),
-        ("77", of("a"), form("n2", ""), 400),
-        ("78", of("p"), form("n3", &foreign), 403),
-        ("79", of("p"), form("n4", &own), 200),
-        ("80", server.admin(), form("n5", &foreign), 200),
-        ("", of("dev"), form("n6", "&Role=Administrator"), 200),
+        (of("guest"), form("n1", ""), 403, None),
+        // The third level is the last.
+        (of("a"), form("n2", ""), 400, None),
+        // Another organization is for the top account only.
+        (of("p"), form("n3", &foreign), 403, None),
+        (of("p"), form("n4", &own), 200, None),
+        (
+            server.admin(),
+            form("n5", &foreign),
+            200,
+            Some(("organization", other.to_string())),
+        ),
+        // Only an Administrator chooses a role.
+        (
+            of("dev"),
+            form("n6", "&Role=Administrator"),
+            200,
+            Some(("role", "Developer".to_owned())),
+        ),
     ];
-    for (case, who, form, status) in table {
+    for (who, form, status, shown) in table {
         let answer = server.post(&who, "/Accounts.json", &form).await;
-        assert_eq!(answer.status, status, "{case} {}", answer.body);
-        match case {
-            "80" => assert_eq!(answer.json()["organization"], other.to_string()),
-            "" => assert_eq!(answer.json()["role"], "Developer"),
-            _ => {}
+        assert_eq!(answer.status, status, "{form} {}", answer.body);
+        if let Some((key, value)) = shown {
+            assert_eq!(answer.json()[key], value, "{form}");
         }
     }
 }
@@ -212,7 +208,7 @@ async fn accounts_are_changed() {
         .await
         .json();
     let path = format!("/Accounts/{}.json", created["sid"].as_str().unwrap());
-    // 84 except for the token, 90
+    // A new password is good for logging in and for the client; the token stays.
     let client = || async {
         let found = server.store.client_of_login("lyra", "one.example").await;
         found.unwrap().unwrap()
@@ -232,7 +228,6 @@ async fn accounts_are_changed() {
     let login = |password: &str| ("lyra@example.org".to_owned(), password.to_owned());
     server.get(&login(PASSWORD), &path).await.is(401);
     server.get(&login("Restcomm2"), &path).await.is(200);
-    // 88, 89
     let changed = server.put(&who, &path, "Status=SUSPENDED").await.json();
     assert_eq!(changed["status"], "suspended");
     let changed = server.post(&who, &path, "Status=ACTIVE").await.json();
@@ -240,18 +235,21 @@ async fn accounts_are_changed() {
     let same = server.put(&who, &path, "AuthToken=stolen").await.json();
     assert_eq!(same["auth_token"], created["auth_token"]);
     server.put(&who, &path, "Status=sleepy").await.is(400);
-    // 87
     let changed = server
         .put(&who, "/Accounts.json/lyra@example.org", "FriendlyName=L")
         .await;
     assert_eq!(changed.json()["friendly_name"], "L");
+}
 
+#[tokio::test]
+async fn the_first_password_makes_an_account_active() {
+    let server = Server::start().await;
+    let who = server.admin();
     let status = AccountStatus::Uninitialized;
     let sid = server
         .account_with("new", Some(server.admin), "Administrator", status)
         .await;
     let path = format!("/Accounts/{sid}.json");
-    // 85, 86
     let changed = server
         .put(&who, &path, "FriendlyName=x&Role=Developer")
         .await
@@ -266,7 +264,21 @@ async fn accounts_are_changed() {
     );
     let changed = server.put(&who, &path, "Password=Restcomm2").await.json();
     assert_eq!(changed["status"], "active");
-    // 91, 92, 93
+}
+
+#[tokio::test]
+async fn roles_are_changed_by_an_administrator_above() {
+    let server = Server::start().await;
+    let who = server.admin();
+    let sid = server
+        .account_with(
+            "new",
+            Some(server.admin),
+            "Developer",
+            AccountStatus::Active,
+        )
+        .await;
+    let path = format!("/Accounts/{sid}.json");
     server
         .put(&of("new"), &path, "Role=Administrator")
         .await
@@ -294,7 +306,6 @@ async fn a_status_reaches_the_whole_tree_and_closing_empties_it() {
         async move { server.get(who, &path).await.json()["status"].clone() }
     };
     let path = format!("/Accounts/{p}.json");
-    // 94, 95
     for word in ["suspended", "active"] {
         server
             .put(&who, &path, &format!("Status={word}"))
@@ -346,7 +357,7 @@ async fn a_status_reaches_the_whole_tree_and_closing_empties_it() {
         .commit(vec![Change::Recording(recording)])
         .await
         .unwrap();
-    // 96, 97, 100
+    // Closing takes along what the tree owns: clients, numbers, applications, recordings with files.
     let closed = server.put(&who, &path, "Status=closed").await.json();
     assert_eq!(closed["status"], "closed");
     assert_eq!(status("a").await, "closed");
@@ -368,7 +379,7 @@ async fn a_status_reaches_the_whole_tree_and_closing_empties_it() {
             .unwrap()
             .is_none()
     );
-    // 101, and what follows from it.
+    // It is for good, and nothing new can be put below; the top account cannot be closed.
     server.put(&who, &path, "Status=active").await.is(400);
     server.put(&who, &path, "FriendlyName=x").await.is(400);
     server

@@ -8,7 +8,6 @@ async fn applications_live() {
     let who = server.admin();
     let list = format!("/Accounts/{}/Applications.json", server.admin);
     let form = "FriendlyName=ABC&VoiceCallerIdLookup=true&RcmlUrl=%2Frvd%2Fmain.xml&Kind=voice";
-    // 109
     let created = server.post(&who, &list, form).await.json();
     let sid = created["sid"].as_str().unwrap();
     let path = format!("/Accounts/{}/Applications/{sid}.json", server.admin);
@@ -26,7 +25,7 @@ async fn applications_live() {
         assert_eq!(&shown[key], value, "{key}");
     }
     assert!(shown.get("numbers").is_none());
-    // 111, 112
+    // In lists, an application is shown with the numbers that use it.
     let number = format!("PhoneNumber=9966&isSIP=true&VoiceApplicationSid={sid}");
     let numbers = format!("/Accounts/{}/IncomingPhoneNumbers.json", server.admin);
     server.post(&who, &numbers, &number).await.is(200);
@@ -44,7 +43,7 @@ async fn applications_live() {
         "{}",
         xml.body
     );
-    // 113, 114
+    // What is not sent stays.
     let changed = server
         .put(&who, &path, "FriendlyName=New&Kind=sms")
         .await
@@ -62,7 +61,6 @@ async fn applications_live() {
         (&"".into(), &false.into())
     );
     assert_eq!(server.get(&who, &path).await.json()["friendly_name"], "New");
-    // 110, 116, 117
     server.post(&who, &list, "Kind=voice").await.is(400);
     server
         .get(&who, &path.replace(sid, "nonsense"))
@@ -80,7 +78,7 @@ async fn applications_live() {
         .post(&who, &list, &format!("FriendlyName={}", "x".repeat(65)))
         .await
         .is(400);
-    // 115
+    // Deleting it again is no failure.
     server.delete(&who, &path).await.is(200);
     server.get(&who, &path).await.is(404);
     server.delete(&who, &path).await.is(200);

@@ -9,7 +9,6 @@ async fn numbers_live() {
     let list = format!("/Accounts/{}/IncomingPhoneNumbers.json", server.admin);
     let form = "PhoneNumber=9966&isSIP=true&VoiceUrl=http%3A%2F%2F127.0.0.1%2Fa.xml\
                 &VoiceMethod=GET&FriendlyName=My+Company+Line&Public=true";
-    // 127
     let created = server.post(&who, &list, form).await;
     let json = created.json();
     assert_eq!(json["voice_url"], "http://127.0.0.1/a.xml");
@@ -17,7 +16,7 @@ async fn numbers_live() {
         (&json["voice_method"], &json["public"]),
         (&"GET".into(), &true.into())
     );
-    // 31, the shape of 130
+    // What is not given is there all the same: addresses as null, methods as POST.
     for key in [
         "voice_fallback_url",
         "status_callback",
@@ -63,7 +62,7 @@ async fn numbers_live() {
 
     let sid = json["sid"].as_str().unwrap();
     let path = format!("/Accounts/{}/IncomingPhoneNumbers/{sid}.json", server.admin);
-    // 135, 146
+    // The method of messages is `SmsMethod`; another spelling is not known and changes nothing.
     let application = format!("AP{}", "0".repeat(32));
     let form = format!(
         "VoiceUrl=%2Fb.xml&SmsUrl=%2Fs.xml&SMSMethod=GET&SmsCapable=true&VoiceMethod=POST&VoiceApplicationSid={application}"
@@ -86,7 +85,6 @@ async fn numbers_live() {
         .json();
     assert!(changed["voice_application_sid"].is_null() && changed["sms_url"].is_null());
     assert_eq!(changed["public"], false);
-    // 136, 138
     let unknown = path.replace(sid, &format!("PN{}", "0".repeat(32)));
     server.put(&who, &unknown, "FriendlyName=x").await.is(404);
     server.delete(&who, &unknown).await.is(404);
@@ -108,7 +106,7 @@ async fn numbers_that_cannot_be_had_are_21452() {
         "/Accounts/{}/IncomingPhoneNumbers",
         far["sid"].as_str().unwrap()
     );
-    // 128, 129: the second in the same organization is taken, in another it is free.
+    // Two organizations may have the same number, as long as it is of pure SIP.
     server
         .post(&who, &list, "PhoneNumber=9966&isSIP=true")
         .await
@@ -123,7 +121,7 @@ async fn numbers_that_cannot_be_had_are_21452() {
         .is(200);
     let refused = [
         (&list, "PhoneNumber=9966&isSIP=true"),
-        // 131, 133: nobody sells numbers here.
+        // Nobody sells numbers here.
         (&list, "PhoneNumber=%2B14156902867"),
         (&list, "AreaCode=305"),
         // Known already, in another spelling.
@@ -149,7 +147,7 @@ async fn numbers_that_cannot_be_had_are_21452() {
         )
         .await
         .is(200);
-    // 134, and values that cannot be.
+    // No number, and values that cannot be.
     for form in [
         "FriendlyName=x",
         "PhoneNumber=1&isSIP=true&Public=maybe",
@@ -186,7 +184,6 @@ async fn numbers_are_listed_in_pages() {
         )
         .await
         .is(200);
-    // 140 to 144, with fewer rows.
     let table = [
         ("", 50, "0", "49"),
         ("?Page=1", 50, "50", "99"),
@@ -207,7 +204,7 @@ async fn numbers_are_listed_in_pages() {
         );
         assert_eq!(page["total"], 102);
     }
-    // 145
+    // A part of the name or of the number is enough.
     let one = server
         .get(&who, &format!("{list}?FriendlyName=ompan"))
         .await;

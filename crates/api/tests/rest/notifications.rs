@@ -35,7 +35,6 @@ async fn notifications_are_listed() {
         .collect();
     server.store.commit(changes).await.unwrap();
     let path = format!("/Accounts/{}/Notifications.json", server.admin);
-    // 240 and 226, 227 for this list.
     for (query, rows, total) in [
         ("", 34, 34),
         ("?PageSize=10&Page=3", 4, 34),
@@ -52,7 +51,6 @@ async fn notifications_are_listed() {
         );
         assert_eq!(page["total"], total, "{query}");
     }
-    // 241
     for (sort, key, first) in [
         ("ErrorCode", "error_code", 0),
         ("ErrorCode:desc", "error_code", 300),

@@ -11,10 +11,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, Request, StatusCode};
 use model::record::{Account, CallRecord, Organization};
-use model::{
-    AccountSid, AccountStatus, CallSid, CallStatus, Direction, InstanceSid, OrganizationSid,
-    Timestamp,
-};
+use model::{AccountSid, AccountStatus, CallSid, InstanceSid, OrganizationSid, Timestamp};
 use serde_json::Value;
 use store::{AdminSeed, Change, SecretKey, Store};
 use tower::ServiceExt;
@@ -307,34 +304,8 @@ impl Server {
 /// A queued call, the `n`th of the test.
 pub(crate) fn call(n: u32, account: AccountSid) -> CallRecord {
     let at = Timestamp(1_377_000_000_000_000 + i64::from(n) * 1_000_000);
-    CallRecord {
-        sid: call_sid(n),
-        instance: InstanceSid::from_bytes([1; 16]),
-        parent: None,
-        account,
-        to: "bob".to_owned(),
-        from: "ann".to_owned(),
-        number: None,
-        status: CallStatus::Queued,
-        direction: Direction::OutboundApi,
-        created: at,
-        updated: at,
-        started: Some(at),
-        answered: None,
-        ended: None,
-        duration_s: None,
-        ring_duration_s: None,
-        answered_by: None,
-        forwarded_from: None,
-        caller_name: None,
-        reason: None,
-        sip_status: None,
-        hangup_by: None,
-        sip_reason: None,
-        media: None,
-        sip_call_id: None,
-        muted: false,
-    }
+    let instance = InstanceSid::from_bytes([1; 16]);
+    testkit::records::call(call_sid(n), instance, account, at)
 }
 
 pub(crate) fn call_sid(n: u32) -> CallSid {

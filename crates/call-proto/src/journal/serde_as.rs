@@ -1,5 +1,5 @@
-//! How the parts of a start that are no plain data are written: a dialect by its name, verbs and
-//! events of a leg as documents write them.
+//! How the parts of a start that are no plain data are written: a dialect by its name, verbs as
+//! documents write them.
 
 /// A dialect by its name.
 pub(crate) mod dialect {
@@ -52,37 +52,5 @@ pub(crate) mod verbs {
                 Noun::Unsupported(_) => {}
             }
         }
-    }
-}
-
-/// Events of a leg by their words.
-pub(crate) mod leg_events {
-    use rcml::LegEvent;
-    use serde::de::Error as _;
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    pub(crate) fn serialize<S: Serializer>(
-        events: &Option<Vec<LegEvent>>,
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
-        let words = |events: &Vec<LegEvent>| -> Vec<&str> {
-            events.iter().map(|event| event.as_str()).collect()
-        };
-        events.as_ref().map(words).serialize(to)
-    }
-
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Option<Vec<LegEvent>>, D::Error> {
-        let event = |word: String| {
-            LegEvent::ALL
-                .into_iter()
-                .find(|event| event.as_str() == word)
-                .ok_or_else(|| D::Error::custom(format!("`{word}` is no event of a leg")))
-        };
-        let words = Option::<Vec<String>>::deserialize(from)?;
-        words
-            .map(|words| words.into_iter().map(event).collect())
-            .transpose()
     }
 }

@@ -3,30 +3,18 @@
 use crate::common::{Phone, World, ms, tone};
 use media_proto::{Control, EndpointId, Report};
 use rtp_proto::rtcp::CompoundWriter;
+use testkit::random::Random;
 
-/// SplitMix64, seeded: each run tries the same.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) % limit.max(1) as u64) as usize
-    }
-
-    fn mutate(&mut self, bytes: &mut Vec<u8>) {
-        for _ in 0..=self.below(3) {
-            let at = self.below(bytes.len());
-            match self.below(5) {
-                0 if !bytes.is_empty() => bytes[at] ^= 1 << self.below(8),
-                1 if !bytes.is_empty() => bytes[at] = self.below(256) as u8,
-                2 => bytes.truncate(at),
-                3 => bytes.insert(at, self.below(256) as u8),
-                4 => bytes.extend((0..self.below(2000)).map(|byte| byte as u8)),
-                _ => {}
-            }
+fn mutate(random: &mut Random, bytes: &mut Vec<u8>) {
+    for _ in 0..=random.index(3) {
+        let at = random.index(bytes.len());
+        match random.index(5) {
+            0 if !bytes.is_empty() => bytes[at] ^= 1 << random.index(8),
+            1 if !bytes.is_empty() => bytes[at] = random.index(256) as u8,
+            2 => bytes.truncate(at),
+            3 => bytes.insert(at, random.index(256) as u8),
+            4 => bytes.extend((0..random.index(2000)).map(|byte| byte as u8)),
+            _ => {}
         }
     }
 }
@@ -65,8 +53,8 @@ fn fuzz_broken_datagrams_are_counted() {
         } else {
             a.packet()
         };
-        random.mutate(&mut bytes);
-        world.datagram(media_proto::SocketId(2 + random.below(2)), a.media, &bytes);
+        mutate(&mut random, &mut bytes);
+        world.datagram(media_proto::SocketId(2 + random.index(2)), a.media, &bytes);
         if round % 50 == 0 {
             a.talk(&mut world);
             world.pass(ms(20));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use api::{CallEvent, Calls, CreateError, Modify, ModifyError, NewCall};
+use api::{Calls, CreateError, Modify, ModifyError, NewCall};
 use async_trait::async_trait;
 use call::Engine;
 use call_proto::{Document, Fallback, Redirect, Target};
@@ -25,15 +25,8 @@ impl LiveCalls {
 #[async_trait]
 impl Calls for LiveCalls {
     async fn create(&self, new: NewCall) -> Result<Vec<CallRecord>, CreateError> {
-        let events = new
-            .status_callback_events
-            .iter()
-            .copied()
-            .map(event)
-            .collect();
-        let callback = new
-            .status_callback
-            .map(|url| (url, new.status_callback_method, events));
+        let (method, events) = (new.status_callback_method, new.status_callback_events);
+        let callback = new.status_callback.map(|url| (url, method, events));
         let made = self.engine.create(call::NewCall {
             account: new.account,
             from: new.from,
@@ -138,13 +131,4 @@ fn headers(given: Vec<(String, String)>) -> Vec<(String, String)> {
         (name, value)
     };
     given.into_iter().map(named).collect()
-}
-
-fn event(event: CallEvent) -> rcml::LegEvent {
-    match event {
-        CallEvent::Initiated => rcml::LegEvent::Initiated,
-        CallEvent::Ringing => rcml::LegEvent::Ringing,
-        CallEvent::Answered => rcml::LegEvent::Answered,
-        CallEvent::Completed => rcml::LegEvent::Completed,
-    }
 }

@@ -1,6 +1,6 @@
 //! `<Number>`, `<Client>`, `<Sip>` (and its old name `<Uri>`) inside `<Dial>`.
 
-use model::{HttpMethod, error};
+use model::{HttpMethod, LegEvent, error};
 
 use crate::element::{Attributes, Element};
 use crate::finding::{Finding, Findings, quoted};
@@ -49,40 +49,6 @@ pub struct Branch {
     pub password: Option<String>,
     /// Line in the document, from 1; 0 if there is none.
     pub line: u32,
-}
-
-/// A step in the life of a dialled leg that an application can ask to be told of.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum LegEvent {
-    /// The INVITE was sent.
-    Initiated,
-    /// The far phone rings.
-    Ringing,
-    /// The far side answered.
-    Answered,
-    /// The leg is over.
-    Completed,
-}
-
-impl LegEvent {
-    /// Every event, in the order in which they happen.
-    pub const ALL: [Self; 4] = [
-        Self::Initiated,
-        Self::Ringing,
-        Self::Answered,
-        Self::Completed,
-    ];
-
-    /// The word used in documents and callbacks.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Initiated => "initiated",
-            Self::Ringing => "ringing",
-            Self::Answered => "answered",
-            Self::Completed => "completed",
-        }
-    }
 }
 
 impl Noun {

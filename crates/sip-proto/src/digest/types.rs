@@ -255,8 +255,8 @@ impl fmt::Display for Credentials {
         )?;
         write!(
             f,
-            ", response=\"{}\", algorithm={}",
-            self.response,
+            ", response={}, algorithm={}",
+            quote(&self.response),
             self.algorithm.as_str()
         )?;
         if let Some(opaque) = &self.opaque {

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sip_proto::ua::{Core, InviteSpec, LegCommand, LegEvent, LegId, Output, Peer, Transport};
-use testkit::network::{Network, Random, Weather};
+use testkit::network::{Network, Weather};
+use testkit::random::Random;
 
 use crate::bench::{SDP, Seeded, config, name, start};
 

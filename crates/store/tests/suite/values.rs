@@ -8,7 +8,7 @@ use model::record::{
     VoiceApplication,
 };
 use model::{
-    AccountSid, AccountStatus, ApplicationSid, CallSid, CallStatus, ClientSid, Direction, EventSid,
+    AccountSid, AccountStatus, ApplicationSid, CallSid, CallStatus, ClientSid, EventSid,
     HttpMethod, NotificationSid, NumberSid, OrganizationSid, RecordingSid, Timestamp,
 };
 use store::credentials::{ha1_md5, ha1_sha256};
@@ -84,33 +84,12 @@ pub(super) async fn insert_account(
 }
 
 pub(super) fn call(store: &Store, account: AccountSid, n: u32) -> CallRecord {
+    let created = Timestamp(i64::from(n));
     CallRecord {
-        sid: call_sid(n),
-        instance: store.instance(),
-        parent: None,
-        account,
-        to: "bob".to_owned(),
         from: "+15551234567".to_owned(),
         number: Some(number_sid(1)),
-        status: CallStatus::Queued,
-        direction: Direction::OutboundApi,
-        created: Timestamp(i64::from(n)),
-        updated: Timestamp(i64::from(n)),
-        started: Some(Timestamp(i64::from(n))),
-        answered: None,
-        ended: None,
-        duration_s: None,
-        ring_duration_s: None,
-        answered_by: None,
-        forwarded_from: None,
         caller_name: Some("Ann \"A\"".to_owned()),
-        reason: None,
-        sip_status: None,
-        hangup_by: None,
-        sip_reason: None,
-        media: None,
-        sip_call_id: None,
-        muted: false,
+        ..testkit::records::call(call_sid(n), store.instance(), account, created)
     }
 }
 
