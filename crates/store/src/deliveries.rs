@@ -19,6 +19,9 @@ use crate::{Change, Inspect, PendingCallback, Result, Store, rows};
 /// Rows that a server takes up at once.
 const CLAIMED_AT_ONCE: i64 = 200;
 
+/// The callbacks that a server must deliver.
+const OURS: &str = " WHERE state = 'pending' AND owner = ?";
+
 /// How far a callback is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeliveryState {
@@ -168,6 +171,39 @@ impl Store {
                 .await?;
         }
         Ok(count)
+    }
+
+    /// How many callbacks this server must deliver, those on their way included.
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn undelivered_count(&self) -> Result<i64> {
+        let mut sql = count_of(rows::OUTBOX.name);
+        sql.with(OURS, self.instance());
+        let count = self.first(sql, |row| Columns(row).int("n")).await?;
+        Ok(count.unwrap_or(0))
+    }
+
+    /// The first `limit` callbacks that this server must deliver, by call, sequence and event.
+    ///
+    /// - `after`: only those behind this place.
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn undelivered_callbacks(
+        &self,
+        after: Option<(CallSid, i64, EventSid)>,
+        limit: i64,
+    ) -> Result<Vec<PendingCallback>> {
+        let mut sql = rows::OUTBOX.select();
+        sql.with(OURS, self.instance());
+        if let Some((call, sequence, event)) = after {
+            sql.with(" AND (call, sequence, event) > (?", call)
+                .with(", ?", sequence)
+                .with(", ?)", event);
+        }
+        sql.with(" ORDER BY call, sequence, event LIMIT ?", limit);
+        self.many(sql, rows::callback).await
     }
 
     /// Callbacks that somebody wants delivered again and that no server has claimed, by call and
