@@ -8,25 +8,12 @@ use std::time::{Duration, Instant, SystemTime};
 
 use model::record::Callback;
 use model::{AccountSid, CallSid, EventSid, HttpMethod, Timestamp};
-use support::{Server, quick, reply, request};
+use support::{OneKey, Server, quick, reply, request};
 use webhook::{
-    AddressPolicy, CallbackConfig, Callbacks, Failure, FetchConfig, Fetcher, Keyring, MemoryOutbox,
-    Outcome, Secrets,
+    AddressPolicy, CallbackConfig, Callbacks, Failure, FetchConfig, Fetcher, MemoryOutbox, Outcome,
 };
 
 const DELIVERED: Option<Outcome> = Some(Outcome::Delivered { status: 200 });
-
-struct OneKey;
-
-#[async_trait::async_trait]
-impl Keyring for OneKey {
-    async fn secrets(&self, _: AccountSid) -> Option<Secrets> {
-        Some(Secrets {
-            primary: "12345".to_owned(),
-            secondary: Some("54321".to_owned()),
-        })
-    }
-}
 
 struct Bench {
     store: Arc<MemoryOutbox>,
