@@ -6,7 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use model::record::Callback;
+use model::record::{CallRecord, Callback};
 use model::{CallSid, EventSid, Timestamp};
 use sqlx::AnyPool;
 use sqlx::any::AnyRow;
@@ -270,6 +270,15 @@ pub(crate) fn claim(event: EventSid, owner: model::InstanceSid, repeated: bool) 
         "UPDATE outbox SET owner = $2 WHERE event = $1 AND state = 'pending' \
          AND (owner = '' OR ($3 = 1 AND owner = $2))",
         args![event, owner, repeated],
+    )
+}
+
+/// The statement with which a server that closes the leg of one that is gone takes over the
+/// callbacks that wait.
+pub(crate) fn take_over(call: &CallRecord, owner: model::InstanceSid) -> Sql {
+    Sql::new(
+        "UPDATE outbox SET owner = $3 WHERE call = $1 AND owner = $2 AND state = 'pending'",
+        args![call.sid, call.instance, owner],
     )
 }
 

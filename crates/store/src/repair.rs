@@ -1,6 +1,7 @@
 //! What a server that is gone left behind: open calls and undelivered callbacks.
 //!
-//! **Invariant: a call is closed by one server only, and only if its own is gone.**
+//! **Invariant: a call is closed by one server only, and only if its own is gone; that server
+//! delivers all callbacks of the call that wait.**
 
 use std::time::Duration;
 
@@ -103,7 +104,7 @@ impl Store {
     }
 
     /// Takes over the callbacks of servers that are gone, and those that nobody has claimed; says
-    /// whether there were any.
+    /// whether there were any. Those of open calls are left to whoever closes the call.
     ///
     /// # Errors
     /// As the database reports.
