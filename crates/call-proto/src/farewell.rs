@@ -5,7 +5,7 @@
 //! are those that the leg itself would have made for the same end.**
 
 use model::record::{CallRecord, Callback};
-use model::{EventSid, Timestamp};
+use model::{EventSid, RecordingSid, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::call::Call;
@@ -64,6 +64,30 @@ impl Farewell {
             } = &mut last.about
             {
                 instead.clone_into(&mut recording.url);
+            }
+        }
+    }
+
+    /// The recordings that these callbacks would name.
+    pub fn recordings(&self) -> impl Iterator<Item = RecordingSid> {
+        self.last.iter().filter_map(|last| match &last.about {
+            About::Number => None,
+            About::Leg { recording, .. } => recording.as_ref().map(|recording| recording.sid),
+        })
+    }
+
+    /// Says what became of these recordings: one without a length does not exist and is not named.
+    ///
+    /// - `length_s`: how long one is, in whole seconds.
+    pub fn settle_recordings(&mut self, length_s: impl Fn(RecordingSid) -> Option<i64>) {
+        for last in &mut self.last {
+            if let About::Leg { recording, .. } = &mut last.about {
+                *recording = recording.take().and_then(|recording| {
+                    Some(LegRecording {
+                        length_s: Some(length_s(recording.sid)?),
+                        ..recording
+                    })
+                });
             }
         }
     }

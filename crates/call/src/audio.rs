@@ -57,11 +57,10 @@ pub(crate) async fn load(
     let policy = AddressPolicy {
         private_ok: shared.private_ok(author),
     };
-    let account = author.to_string();
     let bytes = shared
         .parts
         .sounds
-        .get(&account, url, jar, policy)
+        .get(author, url, jar, policy)
         .await
         .map_err(|error| AudioFailure {
             code: error::MEDIA_DOWNLOAD,

@@ -3,7 +3,9 @@
 use async_trait::async_trait;
 use model::{AccountSid, EventSid};
 use store::{Change, Committed, Store, StoreError};
-use webhook::{Failure, Keyring, OutboxError, OutboxStore, Outcome, PendingCallback, Secrets};
+use webhook::{
+    Failure, Keyring, OutboxError, OutboxStore, Outcome, PendingCallback, RowPlace, Secrets,
+};
 
 use crate::now;
 
@@ -19,9 +21,24 @@ impl StoreOutbox {
 
 #[async_trait]
 impl OutboxStore for StoreOutbox {
-    async fn undelivered(&self) -> Result<Vec<PendingCallback>, OutboxError> {
-        let rows = self.0.undelivered_callbacks(now()).await.map_err(failed)?;
-        Ok(rows.into_iter().map(pending).collect())
+    async fn adopt(&self) -> Result<bool, OutboxError> {
+        self.0.adopt_callbacks(now()).await.map_err(failed)
+    }
+
+    async fn count(&self) -> Result<u64, OutboxError> {
+        let count = self.0.undelivered_count().await.map_err(failed)?;
+        Ok(u64::try_from(count).unwrap_or(0))
+    }
+
+    async fn page(
+        &self,
+        after: Option<RowPlace>,
+        limit: usize,
+    ) -> Result<Vec<PendingCallback>, OutboxError> {
+        let after = after.map(|place| (place.call, place.sequence, place.event));
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows = self.0.undelivered_callbacks(after, limit).await;
+        Ok(rows.map_err(failed)?.into_iter().map(pending).collect())
     }
 
     async fn replayed(&self) -> Result<Vec<PendingCallback>, OutboxError> {

@@ -103,12 +103,11 @@ pub(crate) async fn start(mut config: Config, stages: watch::Receiver<Stage>) ->
     files::keep_domain(&mut config, &store, administrator.organization).await?;
     let recordings = files::recordings(&config.server.data);
     media::recover(&recordings).context("cannot repair the recordings of an earlier run")?;
-    repair::record_files(&store, &recordings).await?;
     let media = parts::media(&config)?;
     let fetcher = parts::fetcher(&config)?;
     let callbacks = parts::callbacks(&config, &store, &fetcher, administrator.sid);
     let (sip, incoming) = parts::sip(&config, &store, administrator.organization).await?;
-    repair::close_orphans(&store, &sip).await?;
+    repair::complete(&store, &sip, &recordings).await?;
     let sip_addrs = sip.local();
     let patrol_sip = sip.clone();
     let built = parts::Built {

@@ -32,7 +32,8 @@ pub(crate) enum Admin {
     UpdateApplication(Application),
     DeleteApplication(ApplicationSid),
     DeleteRecording(RecordingSid),
-    /// Takes over the callbacks of servers that gave no sign of life since then.
+    /// Takes over the callbacks of servers that gave no sign of life since then, but for those of
+    /// open calls: whoever closes the call takes them along.
     AdoptCallbacks {
         gone_since: Timestamp,
     },
@@ -84,7 +85,8 @@ pub(crate) async fn apply(
         Admin::DeleteRecording(sid) => return delete_recording(db, *sid).await,
         Admin::AdoptCallbacks { gone_since } => Sql::new(
             "UPDATE outbox SET owner = $1 WHERE state = 'pending' AND owner <> $1 \
-             AND owner NOT IN (SELECT sid FROM instances WHERE last_alive > $2)",
+             AND owner NOT IN (SELECT sid FROM instances WHERE last_alive > $2) \
+             AND call NOT IN (SELECT sid FROM calls WHERE ended IS NULL AND instance <> $1)",
             args![context.instance, *gone_since],
         ),
     };

@@ -73,7 +73,11 @@ async fn change(
         }
         Change::OrphanClosed(call) => {
             let first = db.execute(statement(context, change)).await? > 0;
-            if !first {
+            if first {
+                // One server delivers all callbacks of a call, so they stay in order.
+                db.execute(deliveries::take_over(call, context.instance))
+                    .await?;
+            } else {
                 lost.insert(call.sid);
             }
             Ok(first)

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use model::record::Callback;
+use model::record::{CallRecord, Callback};
 use model::{CallSid, EventSid, Timestamp};
 use sqlx::AnyPool;
 use sqlx::any::AnyRow;
@@ -18,6 +18,9 @@ use crate::{Change, Inspect, PendingCallback, Result, Store, rows};
 
 /// Rows that a server takes up at once.
 const CLAIMED_AT_ONCE: i64 = 200;
+
+/// The callbacks that a server must deliver.
+const OURS: &str = " WHERE state = 'pending' AND owner = ?";
 
 /// How far a callback is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,6 +173,39 @@ impl Store {
         Ok(count)
     }
 
+    /// How many callbacks this server must deliver, those on their way included.
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn undelivered_count(&self) -> Result<i64> {
+        let mut sql = count_of(rows::OUTBOX.name);
+        sql.with(OURS, self.instance());
+        let count = self.first(sql, |row| Columns(row).int("n")).await?;
+        Ok(count.unwrap_or(0))
+    }
+
+    /// The first `limit` callbacks that this server must deliver, by call, sequence and event.
+    ///
+    /// - `after`: only those behind this place.
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn undelivered_callbacks(
+        &self,
+        after: Option<(CallSid, i64, EventSid)>,
+        limit: i64,
+    ) -> Result<Vec<PendingCallback>> {
+        let mut sql = rows::OUTBOX.select();
+        sql.with(OURS, self.instance());
+        if let Some((call, sequence, event)) = after {
+            sql.with(" AND (call, sequence, event) > (?", call)
+                .with(", ?", sequence)
+                .with(", ?)", event);
+        }
+        sql.with(" ORDER BY call, sequence, event LIMIT ?", limit);
+        self.many(sql, rows::callback).await
+    }
+
     /// Callbacks that somebody wants delivered again and that no server has claimed, by call and
     /// sequence; not necessarily all at once.
     ///
@@ -234,6 +270,15 @@ pub(crate) fn claim(event: EventSid, owner: model::InstanceSid, repeated: bool) 
         "UPDATE outbox SET owner = $2 WHERE event = $1 AND state = 'pending' \
          AND (owner = '' OR ($3 = 1 AND owner = $2))",
         args![event, owner, repeated],
+    )
+}
+
+/// The statement with which a server that closes the leg of one that is gone takes over the
+/// callbacks that wait.
+pub(crate) fn take_over(call: &CallRecord, owner: model::InstanceSid) -> Sql {
+    Sql::new(
+        "UPDATE outbox SET owner = $3 WHERE call = $1 AND owner = $2 AND state = 'pending'",
+        args![call.sid, call.instance, owner],
     )
 }
 

@@ -37,6 +37,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "endings",
         include_str!("../../../migrations/0005-endings/up.sql"),
     ),
+    (
+        6,
+        "pages",
+        include_str!("../../../migrations/0006-pages/up.sql"),
+    ),
 ];
 
 const NOTES: &str = "CREATE TABLE IF NOT EXISTS migrations (\

@@ -1,6 +1,7 @@
 //! What a server that is gone left behind: open calls and undelivered callbacks.
 //!
-//! **Invariant: a call is closed by one server only, and only if its own is gone.**
+//! **Invariant: a call is closed by one server only, and only if its own is gone; that server
+//! delivers all callbacks of the call that wait.**
 
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use model::{CallStatus, Direction, HangupBy, Timestamp};
 use crate::admin::Admin;
 use crate::rows;
 use crate::sql::Columns;
-use crate::{Change, Orphan, PendingCallback, Result, Store};
+use crate::{Change, Orphan, Result, Store};
 
 /// A server of a shared database that gave no sign of life for this long is gone.
 pub(crate) const SILENCE: Duration = Duration::from_secs(30);
@@ -102,20 +103,14 @@ impl Store {
         self.many(sql, rows::started_recording).await
     }
 
-    /// Takes over the callbacks of servers that are gone, and returns all that this one must
-    /// deliver, by call and sequence. Meant for the start: callbacks on their way are included.
+    /// Takes over the callbacks of servers that are gone, and those that nobody has claimed; says
+    /// whether there were any. Those of open calls are left to whoever closes the call.
     ///
     /// # Errors
     /// As the database reports.
-    pub async fn undelivered_callbacks(&self, now: Timestamp) -> Result<Vec<PendingCallback>> {
-        self.administer(Admin::AdoptCallbacks {
-            gone_since: self.gone_since(now),
-        })
-        .await?;
-        let mut sql = rows::OUTBOX.select();
-        sql.with(" WHERE state = 'pending' AND owner = ?", self.instance())
-            .text(" ORDER BY call, sequence, created");
-        self.many(sql, rows::callback).await
+    pub async fn adopt_callbacks(&self, now: Timestamp) -> Result<bool> {
+        let gone_since = self.gone_since(now);
+        self.administer(Admin::AdoptCallbacks { gone_since }).await
     }
 
     /// The last sign of life that tells a server is gone. Nobody else can have an SQLite

@@ -13,7 +13,9 @@ use model::{AccountSid, EventSid, Timestamp};
 use tokio::sync::Notify;
 
 use crate::backoff::retry_after;
-use crate::delivery::{Attempt, CallbackConfig, CallbackStats, Delivery, Output, origin};
+use crate::delivery::{
+    Attempt, CallbackConfig, CallbackStats, Delivery, Output, PAGE, Read, origin,
+};
 use crate::error::FetchError;
 use crate::fetch::{BodyKind, FetchRequest, Fetched, Fetcher};
 use crate::outbox::{Failure, OutboxError, OutboxStore, Outcome, PendingCallback};
@@ -84,38 +86,47 @@ impl Callbacks {
         Self(inner)
     }
 
-    /// Takes up every row that is not through, and from then on those that somebody wants delivered
-    /// again; to be called once at start. Returns the number of rows.
+    /// Begins to take up every row that is not through, and from then on those that somebody wants
+    /// delivered again; to be called once at start. Returns the number of rows.
     ///
     /// # Errors
-    /// [`OutboxError`] if the outbox cannot be read.
-    pub async fn resume(&self) -> Result<usize, OutboxError> {
-        let rows = self.0.store.undelivered().await?;
-        let count = rows.len();
-        self.0.add(rows);
+    /// [`OutboxError`] if the outbox cannot be used.
+    pub async fn resume(&self) -> Result<u64, OutboxError> {
+        self.0.store.adopt().await?;
+        let count = self.look_through().await?;
         tokio::spawn(watch(Arc::downgrade(&self.0)));
         Ok(count)
     }
 
     /// Takes up rows of servers that are gone; those that are on their way already are left alone.
     ///
+    /// - `stored`: rows were stored for this process that nobody handed over.
+    ///
     /// # Errors
-    /// [`OutboxError`] if the outbox cannot be read.
-    pub async fn adopt(&self) -> Result<(), OutboxError> {
-        let rows = self.0.store.undelivered().await?;
-        self.0.add(rows);
+    /// [`OutboxError`] if the outbox cannot be used.
+    pub async fn adopt(&self, stored: bool) -> Result<(), OutboxError> {
+        if self.0.store.adopt().await? || stored {
+            self.look_through().await?;
+        }
         Ok(())
     }
 
-    /// Delivers a row that has just been stored. Never waits; a row that is on its way already is
-    /// left alone.
+    async fn look_through(&self) -> Result<u64, OutboxError> {
+        let count = self.0.store.count().await?;
+        self.0.machine().look_through(count);
+        self.0.wake.notify_one();
+        Ok(count)
+    }
+
+    /// Delivers a row that has just been stored, for a call of this process. Never waits; a row that
+    /// is on its way already is left alone.
     pub fn deliver(&self, callback: Callback) {
         self.0.add(vec![PendingCallback::new(callback)]);
     }
 
-    /// Rows that are not through.
+    /// Rows that are not through; about, while more wait on disk than memory holds.
     #[must_use]
-    pub fn backlog(&self) -> usize {
+    pub fn backlog(&self) -> u64 {
         self.0.machine().len()
     }
 
@@ -129,7 +140,7 @@ impl Callbacks {
     pub async fn drained(&self) {
         loop {
             let changed = self.0.idle.notified();
-            if self.backlog() == 0 {
+            if self.0.machine().is_idle() {
                 return;
             }
             changed.await;
@@ -171,6 +182,7 @@ fn carry_out(inner: &Arc<Inner>) -> Option<Timestamp> {
                     async move { inner.finish(&row, outcome).await },
                 ));
             }
+            Output::Read(read) => drop(tokio::spawn(async move { inner.read(read).await })),
             Output::Opened {
                 account,
                 origin,
@@ -231,6 +243,9 @@ impl Inner {
 
     /// Returns how many were taken.
     async fn take_replayed(&self) -> Result<usize, OutboxError> {
+        if self.machine().is_looking_through() {
+            return Ok(0); // They might overtake what is still to be read.
+        }
         let mut rows = self.store.replayed().await?;
         // The end of one may just be on its way out of the machine.
         rows.retain(|row| !self.machine().knows(row.callback.event));
@@ -246,6 +261,24 @@ impl Inner {
         let count = rows.len();
         self.add(rows);
         Ok(count)
+    }
+
+    async fn read(&self, read: Read) {
+        let page = self.store.page(read.after, PAGE).await;
+        if let Err(error) = &page {
+            tracing::warn!(%error, "callbacks that wait on disk cannot be read");
+        }
+        self.machine().handle_page(read, page.ok(), now());
+        self.look_up();
+    }
+
+    /// Something has changed.
+    fn look_up(&self) {
+        let is_idle = self.machine().is_idle();
+        if is_idle {
+            self.idle.notify_waiters();
+        }
+        self.wake.notify_one();
     }
 
     async fn send(&self, row: PendingCallback) {
@@ -295,15 +328,8 @@ impl Inner {
                 }
             }
         }
-        let is_idle = {
-            let mut machine = self.machine();
-            machine.handle_stored(event, &outcome);
-            machine.len() == 0
-        };
-        if is_idle {
-            self.idle.notify_waiters();
-        }
-        self.wake.notify_one();
+        self.machine().handle_stored(event, &outcome);
+        self.look_up();
     }
 }
 

@@ -6,6 +6,10 @@
 //! account has a limited number of places in all, so nothing an account does costs another one
 //! anything. **Invariant: a row ends exactly once, and never while a row of its lane with a lower
 //! sequence waits.** It has no clock and no random source, and sends nothing itself.
+//!
+//! All rows are on disk; a limited number of them is here too, of each lane the first ones. When
+//! there is no room for one more, whoever has most puts back the last of its rows: first among
+//! accounts, then among the hosts of one. `pages` reads back what is only on disk.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -16,7 +20,20 @@ use url::Url;
 
 use crate::backoff::Backoff;
 use crate::breaker::{Breaker, BreakerSettings, Change, Verdict};
-use crate::outbox::{Failure, Outcome, PendingCallback};
+use crate::outbox::{Failure, Outcome, PendingCallback, RowPlace};
+
+mod host;
+mod pages;
+
+use host::{Host, Row, Stage};
+use pages::Pages;
+pub(crate) use pages::Read;
+
+/// Rows that are read from disk at once.
+pub(crate) const PAGE: usize = 500;
+
+/// Most rows that are put back on disk at once to make room.
+const PUT_BACK: usize = 64;
 
 /// Settings of the delivery.
 #[derive(Clone, Debug)]
@@ -39,6 +56,8 @@ pub struct CallbackConfig {
     pub breaker_longest: Duration,
     /// How often to look for rows that somebody wants delivered again.
     pub replay_every: Duration,
+    /// Most rows in memory; the others wait on disk.
+    pub max_rows: usize,
 }
 
 impl Default for CallbackConfig {
@@ -53,6 +72,7 @@ impl Default for CallbackConfig {
             breaker_wait: Duration::from_secs(10),
             breaker_longest: Duration::from_secs(60),
             replay_every: Duration::from_secs(1),
+            max_rows: 20_000,
         }
     }
 }
@@ -108,6 +128,8 @@ pub(crate) enum Output {
     Retry(Box<PendingCallback>, Failure),
     /// Store the end of this row, then tell [`Delivery::handle_stored`].
     End(Box<PendingCallback>, Outcome),
+    /// Read this page of the outbox and tell [`Delivery::handle_page`].
+    Read(Read),
     /// A host is left alone.
     Opened {
         account: AccountSid,
@@ -138,46 +160,11 @@ pub struct CallbackStats {
     pub opened: u64,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Stage {
-    Waiting,
-    Flying { probe: bool },
-}
-
-struct Row {
-    pending: PendingCallback,
-    stage: Stage,
-}
-
-/// The callbacks of a call to a host. The key is the order.
-#[derive(Default)]
-struct Lane {
-    rows: BTreeMap<(i64, EventSid), Row>,
-    flying: bool,
-    /// Where it stands among the idle lanes of its host.
-    due: Option<Timestamp>,
-}
-
-impl Lane {
-    /// When its first row may go, if none is on its way.
-    fn next(&self) -> Option<Timestamp> {
-        let (_, first) = self.rows.first_key_value()?;
-        (!self.flying && first.stage == Stage::Waiting).then_some(first.pending.next_at)
-    }
-}
-
-struct Host {
-    breaker: Breaker,
-    flying: usize,
-    lanes: BTreeMap<CallSid, Lane>,
-    idle: BTreeSet<(Timestamp, CallSid)>,
-    /// Where it stands in the agenda of its account.
-    wake: Option<Timestamp>,
-}
-
 #[derive(Default)]
 struct Account {
     flying: usize,
+    /// In the lanes of its hosts.
+    rows: usize,
     hosts: BTreeMap<Arc<str>, Host>,
     agenda: BTreeSet<(Timestamp, Arc<str>)>,
     /// Where it stands in the agenda of all.
@@ -198,6 +185,7 @@ pub(crate) struct Delivery {
     accounts: BTreeMap<AccountSid, Account>,
     agenda: BTreeSet<(Timestamp, AccountSid)>,
     known: BTreeMap<EventSid, Place>,
+    pages: Pages,
     outputs: VecDeque<Output>,
     counts: CallbackStats,
 }
@@ -210,40 +198,185 @@ impl Delivery {
             accounts: BTreeMap::new(),
             agenda: BTreeSet::new(),
             known: BTreeMap::new(),
+            pages: Pages::default(),
             outputs: VecDeque::new(),
             counts: CallbackStats::default(),
         }
     }
 
-    /// Takes a row in its place among those of its lane. One that is known is left alone.
+    /// Takes a row that is on disk in its place among those of its lane, or leaves it there. One
+    /// that is known is left alone.
     pub(crate) fn handle_row(&mut self, pending: PendingCallback) {
-        let callback = &pending.callback;
-        if self.known.contains_key(&callback.event) {
+        if self.known.contains_key(&pending.callback.event) {
             return;
         }
-        let place = Place {
-            account: callback.account,
-            origin: origin(&callback.url),
-            call: callback.call,
-            key: (callback.sequence, callback.event),
+        let place = Place::of(&pending);
+        // One that somebody wants again belongs before those of its call that are here.
+        let is_early = self.last_key(&place) > Some(place.key);
+        let is_behind = self.pages.is_behind(place.account, &place.origin);
+        if (is_early || !is_behind) && self.make_room(&place, is_early) {
+            self.insert(place, pending);
+        } else {
+            self.leave(&place);
+        }
+    }
+
+    /// Begins to take up what is on disk.
+    ///
+    /// - `count`: how many rows there are.
+    pub(crate) fn look_through(&mut self, count: u64) {
+        self.pages
+            .look_through(count.saturating_sub(self.known.len() as u64));
+    }
+
+    /// Whether it is not known yet what is on disk.
+    pub(crate) fn is_looking_through(&self) -> bool {
+        self.pages.is_thorough()
+    }
+
+    /// A page of the outbox, as it was asked for; `None` if it cannot be read.
+    pub(crate) fn handle_page(
+        &mut self,
+        read: Read,
+        page: Option<Vec<PendingCallback>>,
+        now: Timestamp,
+    ) {
+        if !self.pages.open(read.pass) {
+            return;
+        }
+        let Some(page) = page else {
+            self.pages.fail(now);
+            return;
         };
-        self.known.insert(callback.event, place.clone());
+        let is_last = page.len() < PAGE;
+        let is_through = page.into_iter().all(|row| self.handle_stored_row(row));
+        self.pages.close(is_last && is_through, now);
+    }
+
+    /// Takes a row of a page or passes it over; false if the pass shall come back to it.
+    fn handle_stored_row(&mut self, pending: PendingCallback) -> bool {
+        let place = Place::of(&pending);
+        let at = place.row();
+        let is_closed = self.pages.is_closed(at, &place.origin);
+        if !self.known.contains_key(&at.event) && !self.pages.has_ended(at.event) {
+            if !is_closed && self.make_room(&place, false) {
+                self.pages.take();
+                self.insert(place, pending);
+            } else {
+                let held = self.held(&place);
+                let accounts = &self.accounts;
+                let by = |whose: &_| held_by(accounts, whose);
+                let (account, origin) = (place.account, &place.origin);
+                if !self.pages.pass_over(account, origin, at, held, by) {
+                    return false;
+                }
+            }
+        }
+        self.pages.step(at);
+        true
+    }
+
+    fn insert(&mut self, place: Place, pending: PendingCallback) {
+        self.known.insert(place.key.1, place.clone());
         let account = self.accounts.entry(place.account).or_default();
         let host = account
             .hosts
             .entry(Arc::clone(&place.origin))
-            .or_insert_with(|| Host {
-                breaker: self.config.breaker(),
-                flying: 0,
-                lanes: BTreeMap::new(),
-                idle: BTreeSet::new(),
-                wake: None,
-            });
+            .or_insert_with(|| Host::new(self.config.breaker()));
+        account.rows += 1;
+        host.rows += 1;
         let stage = Stage::Waiting;
         let lane = host.lanes.entry(place.call).or_default();
         lane.rows.insert(place.key, Row { pending, stage });
         host.settle(place.call);
         self.plan(place.account, &place.origin);
+    }
+
+    fn leave(&mut self, place: &Place) {
+        let held = self.held(place);
+        self.pages
+            .leave(place.account, &place.origin, place.row(), held);
+    }
+
+    /// Rows that the host and the account of a row have in memory.
+    fn held(&self, place: &Place) -> (usize, usize) {
+        let Some(account) = self.accounts.get(&place.account) else {
+            return (0, 0);
+        };
+        let host = account.hosts.get(&place.origin);
+        (host.map_or(0, |host| host.rows), account.rows)
+    }
+
+    /// The last row of a lane.
+    fn last_key(&self, place: &Place) -> Option<(i64, EventSid)> {
+        let host = self
+            .accounts
+            .get(&place.account)?
+            .hosts
+            .get(&place.origin)?;
+        let (key, _) = host.lanes.get(&place.call)?.rows.last_key_value()?;
+        Some(*key)
+    }
+
+    /// Sees to it that there is room for one more row; false if its host has as many as any other.
+    ///
+    /// - `is_early`: it may have the place of a later one of its lane.
+    fn make_room(&mut self, place: &Place, is_early: bool) -> bool {
+        if self.known.len() < self.config.max_rows.max(1) {
+            return true;
+        }
+        if is_early && self.put_back(place.account, &place.origin, Some(place.call), 1) {
+            return true;
+        }
+        let (here, own) = self.held(place);
+        let most = self
+            .accounts
+            .iter()
+            .max_by_key(|(_, account)| account.rows)
+            .map(|(sid, account)| (*sid, account.rows));
+        let (from, more) = match most {
+            Some((sid, rows)) if rows > own + 1 => (sid, rows - own),
+            Some(_) | None => (place.account, 0),
+        };
+        let largest = self.accounts.get(&from).and_then(|account| {
+            let largest = account.hosts.iter().max_by_key(|(_, host)| host.rows)?;
+            Some((Arc::clone(largest.0), largest.1.rows))
+        });
+        let Some((origin, rows)) = largest else {
+            return false;
+        };
+        let more = if from == place.account {
+            rows.saturating_sub(here)
+        } else {
+            more
+        };
+        more > 1 && self.put_back(from, &origin, None, (more / 2).min(PUT_BACK))
+    }
+
+    /// Puts the last waiting rows of a host back on disk, or of one of its lanes; false if there
+    /// are none.
+    fn put_back(
+        &mut self,
+        sid: AccountSid,
+        origin: &Arc<str>,
+        call: Option<CallSid>,
+        count: usize,
+    ) -> bool {
+        let Some(account) = self.accounts.get_mut(&sid) else {
+            return false;
+        };
+        let Some(host) = account.hosts.get_mut(origin) else {
+            return false;
+        };
+        let events = host.put_back(call, count);
+        account.rows = account.rows.saturating_sub(events.len());
+        for event in &events {
+            if let Some(place) = self.known.remove(event) {
+                self.leave(&place);
+            }
+        }
+        self.plan(sid, origin);
+        !events.is_empty()
     }
 
     /// An attempt came back.
@@ -298,13 +431,17 @@ impl Delivery {
         if let Some(outcome) = ended
             && let Some(row) = lane.rows.remove(&place.key)
         {
+            account.rows = account.rows.saturating_sub(1);
+            host.rows = host.rows.saturating_sub(1);
             let pending = Box::new(row.pending);
             self.outputs.push_back(Output::End(pending, outcome));
         }
         host.settle(place.call);
         let change = host.breaker.handle_verdict(verdict, probe, now, random);
         if !host.breaker.is_closed() {
-            self.outputs.extend(host.expire(now, max_age));
+            let ended = host.expire(now, max_age);
+            account.rows = account.rows.saturating_sub(ended.len());
+            self.outputs.extend(ended);
         }
         self.tell(change, &place);
         self.plan(place.account, &place.origin);
@@ -315,6 +452,7 @@ impl Delivery {
         if self.known.remove(&event).is_none() {
             return;
         }
+        self.pages.note_end(event);
         match outcome {
             Outcome::Delivered { .. } => self.counts.delivered += 1,
             Outcome::Dead(_) => self.counts.dead += 1,
@@ -324,6 +462,9 @@ impl Delivery {
     /// What to do by now.
     pub(crate) fn poll_output(&mut self, now: Timestamp) -> Option<Output> {
         while self.outputs.is_empty() {
+            if self.next_read().is_some_and(|at| at <= now) {
+                return Some(Output::Read(self.pages.read()));
+            }
             let (at, sid) = *self.agenda.first()?;
             if at > now {
                 return None;
@@ -333,26 +474,36 @@ impl Delivery {
         self.outputs.pop_front()
     }
 
-    /// When the next row may go out.
+    /// When the next row may go out, or a page is to be read.
     pub(crate) fn poll_timeout(&self) -> Option<Timestamp> {
-        self.agenda.first().map(|(at, _)| *at)
+        let sending = self.agenda.first().map(|(at, _)| *at);
+        sending.into_iter().chain(self.next_read()).min()
     }
 
-    /// Whether a row is not through.
+    fn next_read(&self) -> Option<Timestamp> {
+        self.pages.next(|whose| held_by(&self.accounts, whose))
+    }
+
+    /// Whether a row is here and not through.
     pub(crate) fn knows(&self, event: EventSid) -> bool {
         self.known.contains_key(&event)
     }
 
-    /// Rows that are not through.
-    pub(crate) fn len(&self) -> usize {
-        self.known.len()
+    /// Rows that are not through; about, while some are only on disk.
+    pub(crate) fn len(&self) -> u64 {
+        self.known.len() as u64 + self.pages.on_disk()
+    }
+
+    /// Whether every row is through.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.known.is_empty() && self.pages.is_complete()
     }
 
     pub(crate) fn stats(&self) -> CallbackStats {
         let hosts = self.accounts.values().flat_map(|of| of.hosts.values());
         let open = hosts.filter(|host| !host.breaker.is_closed()).count();
         CallbackStats {
-            waiting: self.known.len() as u64,
+            waiting: self.len(),
             open_hosts: open as u64,
             ..self.counts
         }
@@ -437,75 +588,38 @@ impl Delivery {
     }
 }
 
-impl Host {
-    /// When it may be used next: by its first lane, or to be forgotten once its breaker's time is
-    /// over.
-    fn next(&self, places: usize) -> Option<Timestamp> {
-        let earliest = self.breaker.earliest()?;
-        match self.idle.first() {
-            Some((due, _)) => (self.flying < places.max(1)).then_some(earliest.max(*due)),
-            None if self.lanes.is_empty() && !self.breaker.is_closed() => Some(earliest),
-            None => None,
+impl Place {
+    fn of(pending: &PendingCallback) -> Self {
+        let callback = &pending.callback;
+        Self {
+            account: callback.account,
+            origin: origin(&callback.url),
+            call: callback.call,
+            key: (callback.sequence, callback.event),
         }
     }
 
-    /// The first row of the lane that is due first; a host without lanes forgets what it knew.
-    fn start(&mut self) -> Option<PendingCallback> {
-        let Some((_, call)) = self.idle.first().copied() else {
-            self.breaker
-                .handle_verdict(Verdict::Alive, false, Timestamp(0), 0.0);
-            return None;
-        };
-        let lane = self.lanes.get_mut(&call)?;
-        let mut first = lane.rows.first_entry()?;
-        let probe = self.breaker.handle_start();
-        first.get_mut().stage = Stage::Flying { probe };
-        let pending = first.get().pending.clone();
-        lane.flying = true;
-        self.flying += 1;
-        self.settle(call);
-        Some(pending)
-    }
-
-    /// Puts a lane in its place among the idle ones; an empty one is dropped.
-    fn settle(&mut self, call: CallSid) {
-        let Some(lane) = self.lanes.get_mut(&call) else {
-            return;
-        };
-        let due = lane.next();
-        if let Some(at) = lane.due {
-            self.idle.remove(&(at, call));
-        }
-        if let Some(at) = due {
-            self.idle.insert((at, call));
-        }
-        lane.due = due;
-        if lane.rows.is_empty() {
-            self.lanes.remove(&call);
+    fn row(&self) -> RowPlace {
+        let (sequence, event) = self.key;
+        RowPlace {
+            call: self.call,
+            sequence,
+            event,
         }
     }
+}
 
-    /// Gives up the rows that are too old to wait for a host that does not answer.
-    fn expire(&mut self, now: Timestamp, max_age: Duration) -> Vec<Output> {
-        let mut ended = Vec::new();
-        let calls: Vec<CallSid> = self.lanes.keys().copied().collect();
-        for call in calls {
-            let Some(lane) = self.lanes.get_mut(&call) else {
-                continue;
-            };
-            let old = lane.rows.extract_if(.., |_, row| {
-                row.stage == Stage::Waiting && now.since(row.pending.since) >= max_age
-            });
-            for (_, row) in old {
-                let outcome = Outcome::Dead(Failure {
-                    status: None,
-                    reason: "the host has not answered for too long".to_owned(),
-                });
-                ended.push(Output::End(Box::new(row.pending), outcome));
-            }
-            self.settle(call);
-        }
-        ended
+/// Rows in memory of a host, or of an account.
+fn held_by(
+    accounts: &BTreeMap<AccountSid, Account>,
+    (account, origin): &(AccountSid, Option<Arc<str>>),
+) -> usize {
+    let account = accounts.get(account);
+    match origin {
+        None => account.map_or(0, |account| account.rows),
+        Some(origin) => account
+            .and_then(|account| account.hosts.get(origin))
+            .map_or(0, |host| host.rows),
     }
 }
 

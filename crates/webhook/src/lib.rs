@@ -38,6 +38,8 @@ pub use delivery::{CallbackConfig, CallbackStats};
 pub use error::{FetchError, Problem};
 pub use fetch::{BodyKind, FetchConfig, FetchRequest, Fetched, Fetcher, StartError};
 pub use media::{MediaCache, MediaLimits};
-pub use outbox::{Failure, MemoryOutbox, OutboxError, OutboxStore, Outcome, PendingCallback};
+pub use outbox::{
+    Failure, MemoryOutbox, OutboxError, OutboxStore, Outcome, PendingCallback, RowPlace,
+};
 pub use policy::AddressPolicy;
 pub use signature::{Secrets, Stamp};

@@ -9,9 +9,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 
-use model::HttpMethod;
+use model::{AccountSid, EventSid, HttpMethod, Timestamp};
 use tokio::sync::OnceCell;
 
+use crate::callbacks::Keyring;
 use crate::cookie::CookieJar;
 use crate::error::{FetchError, Problem};
 use crate::fetch::{BodyKind, FetchRequest, Fetched, Fetcher};
@@ -19,6 +20,7 @@ use crate::freshness::Freshness;
 use crate::media_files::{FileKey, MediaFiles};
 use crate::media_memory::MediaMemory;
 use crate::policy::AddressPolicy;
+use crate::signature::Stamp;
 
 /// Limits of the cache.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +46,7 @@ pub struct MediaCache(Arc<Inner>);
 
 struct Inner {
     fetcher: Fetcher,
+    keyring: Arc<dyn Keyring>,
     files: Arc<MediaFiles>,
     memory: MediaMemory,
     limits: MediaLimits,
@@ -57,13 +60,21 @@ type Download = OnceCell<Result<Arc<[u8]>, FetchError>>;
 impl MediaCache {
     /// Opens the folder of the cache. Blocks; meant for the start of the process.
     ///
+    /// - `keyring`: what requests are signed with.
+    ///
     /// # Errors
     /// If the folder cannot be made or read.
-    pub fn new(fetcher: Fetcher, folder: PathBuf, limits: MediaLimits) -> io::Result<Self> {
+    pub fn new(
+        fetcher: Fetcher,
+        keyring: Arc<dyn Keyring>,
+        folder: PathBuf,
+        limits: MediaLimits,
+    ) -> io::Result<Self> {
         let files = Arc::new(MediaFiles::open(folder, limits.max_bytes)?);
         let running = Mutex::default();
         Ok(Self(Arc::new(Inner {
             fetcher,
+            keyring,
             files,
             memory: MediaMemory::default(),
             limits,
@@ -73,7 +84,8 @@ impl MediaCache {
 
     /// The bytes behind an absolute address.
     ///
-    /// - `account`: whose request it is; accounts do not share files.
+    /// - `account`: who wrote the address: the request is signed with its secrets, and accounts do
+    ///   not share files.
     /// - `jar`: cookies of the call.
     ///
     /// # Errors
@@ -81,12 +93,12 @@ impl MediaCache {
     /// older copy is used if there is one and the server did not forbid that.
     pub async fn get(
         &self,
-        account: &str,
+        account: AccountSid,
         url: &str,
         jar: &CookieJar,
         policy: AddressPolicy,
     ) -> Result<Arc<[u8]>, FetchError> {
-        let key = FileKey::new(account, url);
+        let key = FileKey::new(&account.to_string(), url);
         let download = self.0.join((key.clone(), policy));
         let request = FetchRequest {
             jar: jar.clone(),
@@ -95,7 +107,7 @@ impl MediaCache {
             ..FetchRequest::new(HttpMethod::Get, url)
         };
         download
-            .get_or_init(|| self.0.obtain(key, request))
+            .get_or_init(|| self.0.obtain(account, key, request))
             .await
             .clone()
     }
@@ -118,6 +130,7 @@ impl Inner {
 
     async fn obtain(
         &self,
+        account: AccountSid,
         key: FileKey,
         mut request: FetchRequest,
     ) -> Result<Arc<[u8]>, FetchError> {
@@ -128,6 +141,10 @@ impl Inner {
             }
             request.headers = freshness.conditions();
         }
+        request.stamp = Some(Stamp {
+            event: EventSid::new(Timestamp::from_unix(since_1970()), rand::random()),
+            secrets: self.keyring.secrets(account).await,
+        });
         let url = request.url.clone();
         match (self.fetcher.fetch(request).await, stored) {
             (Ok(answer), Some((bytes, freshness))) if answer.status == 304 => {
@@ -230,8 +247,11 @@ fn report(result: Result<io::Result<()>, tokio::task::JoinError>) {
 }
 
 fn now_s() -> u64 {
+    since_1970().as_secs()
+}
+
+fn since_1970() -> Duration {
     SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default()
-        .as_secs()
 }

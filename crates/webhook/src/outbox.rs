@@ -3,14 +3,15 @@
 //! A row is stored together with the fact it tells of; only then it is handed to
 //! [`Callbacks`](crate::Callbacks). **Invariant: every row ends exactly once, as delivered or as
 //! dead,** and once more each time somebody wants it delivered again. What was not ended when the
-//! process stopped is delivered after the next start, with the same event id.
+//! process stopped is delivered after the next start, with the same event id; it is read in pages,
+//! since there may be more than memory should hold.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 use model::record::Callback;
-use model::{EventSid, Timestamp};
+use model::{CallSid, EventSid, Timestamp};
 
 /// A callback that is not through yet.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -35,6 +36,29 @@ impl PendingCallback {
             attempts: 0,
             next_at: created,
             since: created,
+        }
+    }
+}
+
+/// The place of a row in the order in which an outbox is read.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct RowPlace {
+    /// First by call,
+    pub call: CallSid,
+    /// then by its place among the callbacks of the call,
+    pub sequence: i64,
+    /// then by event, so that no two are equal.
+    pub event: EventSid,
+}
+
+impl RowPlace {
+    /// Where a callback is.
+    #[must_use]
+    pub fn of(callback: &Callback) -> Self {
+        Self {
+            call: callback.call,
+            sequence: callback.sequence,
+            event: callback.event,
         }
     }
 }
@@ -68,12 +92,28 @@ pub struct OutboxError(pub String);
 /// Storage of callbacks.
 #[async_trait]
 pub trait OutboxStore: Send + Sync + 'static {
-    /// Rows that are not through and are this process's to deliver, those of one call in the order
-    /// of their sequence.
+    /// Makes the rows of servers that are gone, and those that are nobody's, this process's to
+    /// deliver; says whether there were any.
+    ///
+    /// # Errors
+    /// [`OutboxError`] if it cannot be written.
+    async fn adopt(&self) -> Result<bool, OutboxError>;
+
+    /// How many rows are not through and are this process's to deliver.
     ///
     /// # Errors
     /// [`OutboxError`] if they cannot be read.
-    async fn undelivered(&self) -> Result<Vec<PendingCallback>, OutboxError>;
+    async fn count(&self) -> Result<u64, OutboxError>;
+
+    /// The first `limit` of these rows behind a place, in order; fewer only if there are no more.
+    ///
+    /// # Errors
+    /// [`OutboxError`] if they cannot be read.
+    async fn page(
+        &self,
+        after: Option<RowPlace>,
+        limit: usize,
+    ) -> Result<Vec<PendingCallback>, OutboxError>;
 
     /// Rows that somebody wants delivered again and that are nobody's yet, those of one call in the
     /// order of their sequence; not necessarily all at once. Asked every second, so it must be cheap.
@@ -117,6 +157,12 @@ struct Row {
     outcome: Option<Outcome>,
     /// Wanted again and nobody's yet.
     free: bool,
+}
+
+impl Row {
+    fn is_due(&self) -> bool {
+        self.outcome.is_none() && !self.free
+    }
 }
 
 impl MemoryOutbox {
@@ -163,7 +209,7 @@ impl MemoryOutbox {
             .filter(|row| wanted(row))
             .map(|row| row.pending.clone())
             .collect();
-        found.sort_by_key(|pending| (pending.callback.call, pending.callback.sequence));
+        found.sort_by_key(|pending| RowPlace::of(&pending.callback));
         found
     }
 
@@ -177,8 +223,26 @@ impl MemoryOutbox {
 
 #[async_trait]
 impl OutboxStore for MemoryOutbox {
-    async fn undelivered(&self) -> Result<Vec<PendingCallback>, OutboxError> {
-        Ok(self.select(|row| row.outcome.is_none()))
+    async fn adopt(&self) -> Result<bool, OutboxError> {
+        let mut rows = self.rows();
+        let free = rows.values_mut().filter(|row| row.free);
+        Ok(free.map(|row| row.free = false).count() > 0)
+    }
+
+    async fn count(&self) -> Result<u64, OutboxError> {
+        Ok(self.rows().values().filter(|row| row.is_due()).count() as u64)
+    }
+
+    async fn page(
+        &self,
+        after: Option<RowPlace>,
+        limit: usize,
+    ) -> Result<Vec<PendingCallback>, OutboxError> {
+        let mut page = self.select(|row| {
+            row.is_due() && after.is_none_or(|after| RowPlace::of(&row.pending.callback) > after)
+        });
+        page.truncate(limit);
+        Ok(page)
     }
 
     async fn replayed(&self) -> Result<Vec<PendingCallback>, OutboxError> {

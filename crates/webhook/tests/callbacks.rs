@@ -8,25 +8,12 @@ use std::time::{Duration, Instant, SystemTime};
 
 use model::record::Callback;
 use model::{AccountSid, CallSid, EventSid, HttpMethod, Timestamp};
-use support::{Server, quick, reply, request};
+use support::{OneKey, Server, quick, reply, request};
 use webhook::{
-    AddressPolicy, CallbackConfig, Callbacks, Failure, FetchConfig, Fetcher, Keyring, MemoryOutbox,
-    Outcome, Secrets,
+    AddressPolicy, CallbackConfig, Callbacks, Failure, FetchConfig, Fetcher, MemoryOutbox, Outcome,
 };
 
 const DELIVERED: Option<Outcome> = Some(Outcome::Delivered { status: 200 });
-
-struct OneKey;
-
-#[async_trait::async_trait]
-impl Keyring for OneKey {
-    async fn secrets(&self, _: AccountSid) -> Option<Secrets> {
-        Some(Secrets {
-            primary: "12345".to_owned(),
-            secondary: Some("54321".to_owned()),
-        })
-    }
-}
 
 struct Bench {
     store: Arc<MemoryOutbox>,
@@ -265,17 +252,44 @@ async fn takes_up_what_was_left() {
         callback(1, 1, &server.url("/")),
     );
     let events = [late.event, early.event];
-    bench.store.insert(late.clone());
+    bench.store.insert(late);
     bench.store.insert(early);
     assert_eq!(bench.callbacks.resume().await, Ok(2));
-    // Handing a row over that is on its way already changes nothing.
-    bench.callbacks.deliver(late);
     bench.drained().await;
     assert_eq!(server.lines(), ["POST / n=1.1", "POST / n=1.2"]);
     for event in events {
         assert_eq!(bench.store.state(event), Some((1, DELIVERED)));
     }
     assert_eq!(bench.callbacks.resume().await, Ok(0));
+}
+
+#[tokio::test]
+async fn takes_up_more_than_memory_holds() {
+    let server = Server::start(|_| reply(200, &[], "")).await;
+    let bench = Bench::new(CallbackConfig {
+        max_rows: 20,
+        ..config()
+    });
+    for call in 0..60 {
+        for sequence in 0..10 {
+            let row = callback(call, sequence, &server.url("/"));
+            bench.store.insert(row);
+        }
+    }
+    assert_eq!(bench.callbacks.resume().await, Ok(600));
+    for call in 60..80 {
+        bench.send(call, 0, &server.url("/"));
+    }
+    bench.drained().await;
+    let lines = server.lines();
+    assert_eq!(lines.len(), 620);
+    for call in 0..60 {
+        let start = format!("POST / n={call}.");
+        let of_call = lines.iter().filter(|line| line.starts_with(&start));
+        assert!(of_call.is_sorted(), "call {call}");
+    }
+    let stats = bench.callbacks.stats();
+    assert_eq!((stats.delivered, stats.waiting), (620, 0));
 }
 
 #[tokio::test]

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use support::{Asked, Server, fetcher, reply};
+use model::AccountSid;
+use support::{Asked, OneKey, Server, fetcher, reply};
 use webhook::{AddressPolicy, CookieJar, FetchError, MediaCache, MediaLimits, Problem};
 
 const PRIVATE: AddressPolicy = AddressPolicy { private_ok: true };
@@ -17,12 +18,18 @@ fn cache(folder: &tempfile::TempDir, default_age: Duration) -> MediaCache {
         default_age,
         ..MediaLimits::default()
     };
-    MediaCache::new(fetcher(), folder.path().to_owned(), limits).expect("a folder")
+    let folder = folder.path().to_owned();
+    MediaCache::new(fetcher(), Arc::new(OneKey), folder, limits).expect("a folder")
 }
 
-async fn get(cache: &MediaCache, account: &str, url: &str) -> Result<String, FetchError> {
+async fn get(cache: &MediaCache, account: u8, url: &str) -> Result<String, FetchError> {
     let bytes = cache
-        .get(account, url, &CookieJar::default(), PRIVATE)
+        .get(
+            AccountSid::from_bytes([account; 16]),
+            url,
+            &CookieJar::default(),
+            PRIVATE,
+        )
         .await?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
@@ -57,14 +64,14 @@ async fn asks_again_only_when_needed() {
         let folder = tempfile::tempdir().unwrap();
         let url = server.url(path);
         assert_eq!(
-            get(&cache(&folder, Duration::from_secs(*age)), "AC1", &url)
+            get(&cache(&folder, Duration::from_secs(*age)), 1, &url)
                 .await
                 .unwrap(),
             "v1"
         );
         // The second time after a restart.
         assert_eq!(
-            get(&cache(&folder, Duration::from_secs(*age)), "AC1", &url)
+            get(&cache(&folder, Duration::from_secs(*age)), 1, &url)
                 .await
                 .unwrap(),
             "v1"
@@ -83,7 +90,7 @@ async fn accounts_have_their_own_files() {
     let server = Server::start(versioned).await;
     let folder = tempfile::tempdir().unwrap();
     let cache = cache(&folder, Duration::from_secs(60));
-    for account in ["AC1", "AC2", "AC1"] {
+    for account in [1, 2, 1] {
         get(&cache, account, &server.url("/a")).await.unwrap();
     }
     assert_eq!(server.lines().len(), 2);
@@ -100,12 +107,12 @@ async fn many_share_one_download() {
     let cache = cache(&folder, Duration::ZERO);
     let url = server.url("/a");
     // The first one gives up half way; the next takes over.
-    let first = tokio::time::timeout(Duration::from_millis(50), get(&cache, "AC1", &url));
+    let first = tokio::time::timeout(Duration::from_millis(50), get(&cache, 1, &url));
     let rest = async {
         let gets: Vec<_> = (0..20)
             .map(|_| {
                 let (cache, url) = (cache.clone(), url.clone());
-                tokio::spawn(async move { get(&cache, "AC1", &url).await })
+                tokio::spawn(async move { get(&cache, 1, &url).await })
             })
             .collect();
         for get in gets {
@@ -131,12 +138,12 @@ async fn failures_are_not_kept() {
     let folder = tempfile::tempdir().unwrap();
     let cache = cache(&folder, Duration::ZERO);
     let url = server.url("/a");
-    let missing = get(&cache, "AC1", &url).await.unwrap_err();
+    let missing = get(&cache, 1, &url).await.unwrap_err();
     assert_eq!(missing.problem, Problem::Status { status: 404 });
-    assert_eq!(get(&cache, "AC1", &url).await.unwrap(), "yes");
+    assert_eq!(get(&cache, 1, &url).await.unwrap(), "yes");
     // While the server is broken the old copy has to do; when the file is gone it does not.
-    assert_eq!(get(&cache, "AC1", &url).await.unwrap(), "yes");
-    assert!(get(&cache, "AC1", &url).await.is_err());
+    assert_eq!(get(&cache, 1, &url).await.unwrap(), "yes");
+    assert!(get(&cache, 1, &url).await.is_err());
     assert_eq!(count.load(Ordering::SeqCst), 4);
 }
 
@@ -169,8 +176,8 @@ async fn an_old_copy_is_used_only_if_allowed() {
         let folder = tempfile::tempdir().unwrap();
         let cache = cache(&folder, Duration::ZERO);
         let url = server.url("/a");
-        assert_eq!(get(&cache, "AC1", &url).await.unwrap(), "v1", "{name}");
-        let again = get(&cache, "AC1", &url).await;
+        assert_eq!(get(&cache, 1, &url).await.unwrap(), "v1", "{name}");
+        let again = get(&cache, 1, &url).await;
         assert_eq!(again.as_deref().ok(), *expected, "{name}");
     }
 }
@@ -195,7 +202,42 @@ async fn unchanged_files_are_not_sent_again() {
     let cache = cache(&folder, Duration::ZERO);
     let url = server.url("/a");
     for expected in ["v1", "v1", "v1", "v2", "v2"] {
-        assert_eq!(get(&cache, "AC1", &url).await.unwrap(), expected);
+        assert_eq!(get(&cache, 1, &url).await.unwrap(), expected);
     }
     assert_eq!(server.lines().len(), 4);
+}
+
+#[tokio::test]
+async fn each_request_is_signed_and_named() {
+    let server = Server::start(|asked| match asked.target.as_str() {
+        "/old" => reply(302, &["Location: /new"], ""),
+        _ => versioned(asked),
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let cache = cache(&folder, Duration::ZERO);
+    for _ in 0..2 {
+        let url = server.url("/old");
+        assert_eq!(get(&cache, 1, &url).await.unwrap(), "v1");
+    }
+    let asked = server.asked();
+    let signed: Vec<_> = asked
+        .iter()
+        .map(|asked| asked.header("x-patchcord-signed-url").map(str::to_owned))
+        .collect();
+    let expected = ["/old", "/new", "/old", "/new"].map(|path| Some(server.url(path)));
+    assert_eq!(signed, expected);
+    for asked in &asked {
+        let ours = asked.header("x-patchcord-signature").unwrap();
+        assert_eq!(ours.matches("v1=").count(), 2, "{ours}");
+        assert_eq!(asked.header("x-twilio-signature").map(str::len), Some(28));
+    }
+    // One event for each file that is asked for; the condition goes along.
+    let events: Vec<_> = asked
+        .iter()
+        .map(|asked| asked.header("x-patchcord-event"))
+        .collect();
+    assert!(events[0].is_some() && events[0] == events[1] && events[2] == events[3]);
+    assert_ne!(events[0], events[2]);
+    assert_eq!(asked[3].header("if-none-match"), Some("\"v1\""));
 }

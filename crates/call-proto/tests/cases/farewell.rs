@@ -78,29 +78,34 @@ fn a_call_of_the_api_has_one() {
     agree(&world.run(), 1);
 }
 
+/// A call of the API that records; either far side hangs up.
+fn recorded_call(zed_hangs_up: bool) -> Run {
+    let document = "<Dial record=\"true\"><Number>+2000</Number></Dial>";
+    let zed = phone().rings(0.0).answers(1.0);
+    let other = phone().rings(0.0).answers(1.0);
+    let (zed, other) = if zed_hangs_up {
+        (zed.talks(5.0), other)
+    } else {
+        (zed, other.talks(4.0))
+    };
+    let mut world = World::api(Target::Sip("sip:zed@h".to_owned()), document)
+        .phone("zed", zed)
+        .phone("+2000", other);
+    world.closing_ms = Some(300);
+    if let Root::Api(call) = &mut world.root {
+        call.callback = Some(LegCallback {
+            target: callback_to("http://app/rest"),
+            events: None,
+        });
+    }
+    world.run()
+}
+
 /// So has its recording, open or closed when the leg ends.
 #[test]
 fn a_recorded_call_of_the_api_names_its_recording() {
     for zed_hangs_up in [false, true] {
-        let document = "<Dial record=\"true\"><Number>+2000</Number></Dial>";
-        let zed = phone().rings(0.0).answers(1.0);
-        let other = phone().rings(0.0).answers(1.0);
-        let (zed, other) = if zed_hangs_up {
-            (zed.talks(5.0), other)
-        } else {
-            (zed, other.talks(4.0))
-        };
-        let mut world = World::api(Target::Sip("sip:zed@h".to_owned()), document)
-            .phone("zed", zed)
-            .phone("+2000", other);
-        world.closing_ms = Some(300);
-        if let Root::Api(call) = &mut world.root {
-            call.callback = Some(LegCallback {
-                target: callback_to("http://app/rest"),
-                events: None,
-            });
-        }
-        let run = world.run();
+        let run = recorded_call(zed_hangs_up);
         agree(&run, 1);
         let recording = &run.recordings[0];
         let completed = run.callbacks.last().expect("a callback");
@@ -159,5 +164,30 @@ fn recordings_are_on_record_from_their_start() {
             &[]
         };
         assert_eq!(kept, expected, "closed in {closing_ms:?}");
+    }
+}
+
+/// Whoever closes the leg says which recordings there are.
+#[test]
+fn only_recordings_that_exist_are_named() {
+    let run = recorded_call(true);
+    let (call, farewell) = run.farewells.iter().next().expect("a farewell");
+    let record = run.all_records().find(|record| record.sid == *call);
+    let record = record.expect("on record");
+    let sids: Vec<_> = farewell.recordings().collect();
+    assert_eq!(sids, [run.started_recordings[0].sid]);
+    for length_s in [Some(3), None] {
+        let mut settled = farewell.clone();
+        settled.settle_recordings(|sid| length_s.filter(|_| sid == sids[0]));
+        let told = settled.callbacks(record, || EventSid::from_bytes([0; 16]));
+        let params = &told.last().expect("a callback").params;
+        let about = params
+            .iter()
+            .filter(|(name, _)| name.starts_with("Recording"));
+        assert_eq!(about.count(), if length_s.is_some() { 3 } else { 0 });
+        if let Some(length_s) = length_s {
+            assert_eq!(texts(params, "RecordingDuration"), length_s.to_string());
+            assert_eq!(texts(params, "RecordingSid"), sids[0].to_string());
+        }
     }
 }

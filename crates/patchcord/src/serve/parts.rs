@@ -160,6 +160,7 @@ pub(super) fn engine(
     let data = &config.server.data;
     let sounds = MediaCache::new(
         built.fetcher.clone(),
+        Arc::new(StoreKeyring(built.store.clone())),
         data.join(files::SOUNDS),
         MediaLimits::default(),
     )

@@ -2,15 +2,17 @@
 //!
 //! **Invariant: a leg is closed in one transaction with its last callbacks, so a second crash in the
 //! middle neither loses nor doubles them.** The callbacks are delivered by whoever empties the
-//! outbox.
+//! outbox. They name a recording only if it is on record, so files are recorded before calls are
+//! closed, and both look at the servers of the same moment.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Result;
 use call_proto::Farewell;
 use model::record::{Recording, StartedRecording};
-use model::{EventSid, Timestamp};
+use model::{EventSid, RecordingSid, Timestamp};
 use sip::{DialogSnapshot, Sip};
 use store::{Change, Orphan, Store};
 use tokio::sync::watch;
@@ -47,54 +49,83 @@ impl Patrol {
     }
 
     async fn round(&self) -> Result<()> {
-        record_files(&self.store, &self.recordings).await?;
-        close_orphans(&self.store, &self.sip).await?;
-        self.callbacks.adopt().await?;
-        Ok(())
+        let found = complete(&self.store, &self.sip, &self.recordings).await;
+        // What could not be confirmed may have been written all the same.
+        let stored = !matches!(found, Ok(0));
+        self.callbacks.adopt(stored).await?;
+        found.map(drop)
     }
 }
 
-/// Hangs up the dialogs and writes the final records.
-pub(super) async fn close_orphans(store: &Store, sip: &Sip) -> Result<()> {
-    let orphans = store.orphans(now()?).await?;
+/// Records the files that servers which are gone left, and closes their calls; returns how many
+/// calls there were.
+pub(super) async fn complete(store: &Store, sip: &Sip, recordings: &Path) -> Result<usize> {
+    complete_at(store, recordings, now()?, |orphan| hang_up(sip, orphan)).await
+}
+
+async fn complete_at(
+    store: &Store,
+    recordings: &Path,
+    now: Timestamp,
+    hang_up: impl Fn(&Orphan),
+) -> Result<usize> {
+    record_files(store, recordings, now).await?;
+    close_orphans(store, now, hang_up).await
+}
+
+/// Hangs up the dialogs and writes the final records; returns how many legs were open.
+async fn close_orphans(store: &Store, now: Timestamp, hang_up: impl Fn(&Orphan)) -> Result<usize> {
+    let orphans = store.orphans(now).await?;
     for group in orphans.chunks(GROUP) {
         // First, and again after the next crash if need be: a far side that is gone refuses it.
-        group.iter().for_each(|orphan| hang_up(sip, orphan));
-        let changes: Vec<Vec<Change>> = group.iter().map(closing).collect();
-        let starts = changes.iter().scan(0, |next, changes| {
-            let start = *next;
-            *next += changes.len();
-            Some(start)
-        });
-        let starts: Vec<usize> = starts.collect();
-        let committed = store.commit(changes.concat()).await?;
+        group.iter().for_each(&hang_up);
+        let mut changes = Vec::new();
+        let mut starts = Vec::new();
+        for orphan in group {
+            starts.push(changes.len());
+            changes.extend(closing(store, orphan).await?);
+        }
+        let committed = store.commit(changes).await?;
         let closed = starts.into_iter().filter(|at| committed.applied(*at));
         info!(
             calls = closed.count(),
             "closed calls that an earlier run left open"
         );
     }
-    Ok(())
+    Ok(orphans.len())
 }
 
 /// The end of a leg and the callbacks it causes; the store leaves these out if another server was
 /// faster.
-fn closing(orphan: &Orphan) -> Vec<Change> {
+async fn closing(store: &Store, orphan: &Orphan) -> Result<Vec<Change>> {
     let record = &orphan.record;
     let farewell: Option<Farewell> = orphan.farewell.as_deref().and_then(|text| {
         let read = serde_json::from_str(text);
         let tell = |error| warn!(call.sid = %record.sid, %error, "no last callback: what to tell cannot be read");
         read.map_err(tell).ok()
     });
+    let mut farewell = farewell.unwrap_or_default();
+    let lengths = lengths(store, &farewell).await?;
+    farewell.settle_recordings(|sid| lengths.get(&sid).copied());
     let event = || EventSid::new(record.updated, rand::random());
     let callbacks = farewell
-        .unwrap_or_default()
         .callbacks(record, event)
         .into_iter()
         .map(|callback| Change::CallbackQueued(Box::new(callback)));
-    std::iter::once(Change::OrphanClosed(Box::new(record.clone())))
-        .chain(callbacks)
-        .collect()
+    let closed = Change::OrphanClosed(Box::new(record.clone()));
+    Ok(std::iter::once(closed).chain(callbacks).collect())
+}
+
+/// The recordings that callbacks may name, with their lengths in seconds. One whose file may be on
+/// another server's disk is not among them: nobody can fetch it, and perhaps it is empty.
+async fn lengths(store: &Store, farewell: &Farewell) -> Result<BTreeMap<RecordingSid, i64>> {
+    let mut lengths = BTreeMap::new();
+    for sid in farewell.recordings() {
+        if let Some(recording) = store.recording(sid).await? {
+            lengths.insert(sid, recording.duration_ms / 1_000);
+        }
+    }
+    Ok(lengths)
 }
 
 fn hang_up(sip: &Sip, orphan: &Orphan) {
@@ -111,11 +142,11 @@ fn hang_up(sip: &Sip, orphan: &Orphan) {
 
 /// Records the files that an earlier run began and did not complete; their headers are repaired
 /// already. A file that is not here may be on another server's disk: its row is left.
-pub(super) async fn record_files(store: &Store, folder: &Path) -> Result<()> {
-    let started = store.started_recordings(now()?).await?;
+async fn record_files(store: &Store, folder: &Path, now: Timestamp) -> Result<()> {
+    let started = store.started_recordings(now).await?;
     let found: Vec<Change> = started
         .into_iter()
-        .filter_map(|started| recorded(started, folder))
+        .filter_map(|started| recorded(started, folder, now))
         .collect();
     if !found.is_empty() {
         info!(
@@ -127,7 +158,7 @@ pub(super) async fn record_files(store: &Store, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-fn recorded(started: StartedRecording, folder: &Path) -> Option<Change> {
+fn recorded(started: StartedRecording, folder: &Path, now: Timestamp) -> Option<Change> {
     let path = folder.join(format!("{}.wav", started.sid));
     let size = std::fs::metadata(&path).ok()?.len();
     let duration_ms = audio::wav::recorded_ms(size);
@@ -149,7 +180,7 @@ fn recorded(started: StartedRecording, folder: &Path) -> Option<Change> {
         duration_ms: i64::try_from(duration_ms).unwrap_or(i64::MAX),
         size_bytes: i64::try_from(size).unwrap_or(i64::MAX),
         created,
-        updated: now().unwrap_or(created),
+        updated: now,
     }))
 }
 
@@ -157,3 +188,6 @@ fn now() -> Result<Timestamp> {
     let since = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH)?;
     Ok(Timestamp::from_unix(since))
 }
+
+#[cfg(test)]
+mod tests;

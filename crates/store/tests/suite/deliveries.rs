@@ -159,7 +159,7 @@ pub(crate) async fn callbacks_are_listed_and_delivered_again(db: &Database) {
     // Those that nobody claimed are taken up at the next start.
     let after = db.open().await;
     let later = now() + Duration::from_secs(60);
-    let waiting = after.undelivered_callbacks(later).await.unwrap();
+    let waiting = undelivered(&after, later).await;
     assert_eq!(waiting.len(), 11);
     let replayed = inspect.delivery(event(8)).await.unwrap().unwrap();
     assert_eq!(replayed.state, DeliveryState::Pending);

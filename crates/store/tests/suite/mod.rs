@@ -44,6 +44,7 @@ macro_rules! for_each_case {
             orphans_are_closed_once,
             orphans_keep_what_must_be_told,
             callbacks_survive_a_restart_in_order,
+            a_long_backlog_is_read_in_pages,
             callbacks_are_listed_and_delivered_again,
             the_first_start_makes_an_administrator,
             tokens_are_sealed,
@@ -147,7 +148,7 @@ pub(crate) async fn an_end_needs_the_owner_and_takes_its_callbacks_along(db: &Da
             .unwrap();
         assert_eq!((done.applied(0), done.applied(1)), (first, first));
     }
-    let waiting = store.undelivered_callbacks(Timestamp(40)).await.unwrap();
+    let waiting = undelivered(&store, Timestamp(40)).await;
     assert_eq!(waiting.len(), 1);
 }
 
@@ -666,7 +667,7 @@ pub(crate) async fn callbacks_survive_a_restart_in_order(db: &Database) {
 
     let after = db.open().await;
     let later = now() + Duration::from_secs(60);
-    let waiting = after.undelivered_callbacks(later).await.unwrap();
+    let waiting = undelivered(&after, later).await;
     let seen: Vec<_> = waiting
         .iter()
         .map(|pending| (&pending.callback, pending.attempts, pending.next_at))
@@ -679,4 +680,46 @@ pub(crate) async fn callbacks_survive_a_restart_in_order(db: &Database) {
             (&queued[3], 2, Some(Timestamp(77))),
         ]
     );
+}
+
+pub(crate) async fn a_long_backlog_is_read_in_pages(db: &Database) {
+    let store = db.open().await;
+    assert!(!store.adopt_callbacks(now()).await.unwrap(), "nothing yet");
+    // Some of them have the same place in their call.
+    let rows = (0..20_000).map(|n| Callback {
+        event: model::EventSid::from_bytes({
+            let mut event = [0; 16];
+            event[4..8].copy_from_slice(&bytes(n * 7_919 % 20_000)[..4]);
+            event[8..12].copy_from_slice(&n.to_be_bytes());
+            event
+        }),
+        ..callback(call_sid(n % 3_000), i64::from(n % 2))
+    });
+    let rows: Vec<Callback> = rows.collect();
+    for part in rows.chunks(500) {
+        let queue = |row: &Callback| Change::CallbackQueued(Box::new(row.clone()));
+        commit(&store, part.iter().map(queue).collect()).await;
+    }
+    let start = Instant::now();
+    let mut after = None;
+    let mut seen = Vec::new();
+    loop {
+        let page = store.undelivered_callbacks(after, 500).await.unwrap();
+        let places = page.iter().map(|row| {
+            let callback = &row.callback;
+            (callback.call, callback.sequence, callback.event)
+        });
+        seen.extend(places);
+        if page.len() < 500 {
+            break;
+        }
+        after = seen.last().copied();
+    }
+    assert!(
+        start.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        start.elapsed()
+    );
+    assert_eq!(seen.len(), 20_000);
+    assert!(seen.is_sorted_by(|a, b| a < b), "in order, each once");
 }

@@ -12,7 +12,7 @@ use model::{
     HttpMethod, NotificationSid, NumberSid, OrganizationSid, RecordingSid, Timestamp,
 };
 use store::credentials::{ha1_md5, ha1_sha256};
-use store::{Change, Store};
+use store::{Change, PendingCallback, Store};
 
 // Values of the cases; `n` tells them apart.
 
@@ -47,6 +47,26 @@ pub(super) fn now() -> Timestamp {
 
 pub(super) async fn commit(store: &Store, changes: Vec<Change>) {
     store.commit(changes).await.unwrap();
+}
+
+/// Takes over and reads, in small pages, all that a server must deliver.
+pub(super) async fn undelivered(store: &Store, now: Timestamp) -> Vec<PendingCallback> {
+    store.adopt_callbacks(now).await.unwrap();
+    let mut all: Vec<PendingCallback> = Vec::new();
+    loop {
+        let after = all.last().map(|row| {
+            let callback = &row.callback;
+            (callback.call, callback.sequence, callback.event)
+        });
+        let page = store.undelivered_callbacks(after, 2).await.unwrap();
+        let is_last = page.len() < 2;
+        all.extend(page);
+        if is_last {
+            let count = store.undelivered_count().await.unwrap();
+            assert_eq!(count, all.len() as i64);
+            return all;
+        }
+    }
 }
 
 pub(super) async fn organization(store: &Store, n: u32, domain: &str) -> OrganizationSid {

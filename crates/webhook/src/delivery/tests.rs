@@ -1,5 +1,7 @@
 //! The machine against made-up applications in virtual time.
 
+use std::ops::Bound;
+
 use model::HttpMethod;
 use model::record::Callback;
 
@@ -27,6 +29,18 @@ fn row(account: u8, call: u8, sequence: u8, host: &str, now: Timestamp) -> Pendi
         params: Vec::new(),
         created: now,
     })
+}
+
+/// As [`row`], of one of very many calls.
+fn row_of(account: u8, call: u32, sequence: u8, host: &str, now: Timestamp) -> PendingCallback {
+    let mut made = row(account, 0, sequence, host, now);
+    let mut event = *made.callback.event.as_bytes();
+    event[8..12].copy_from_slice(&call.to_be_bytes());
+    let mut sid = [0; 16];
+    sid[..4].copy_from_slice(&call.to_be_bytes());
+    made.callback.event = EventSid::from_bytes(event);
+    made.callback.call = CallSid::from_bytes(sid);
+    made
 }
 
 fn taken() -> Attempt {
@@ -61,6 +75,8 @@ impl Random {
 /// How an application behaves at a moment: how long it takes and what comes of it.
 type Behaviour = Box<dyn Fn(Timestamp, &mut Random) -> (Duration, Attempt)>;
 
+type Page = Option<Vec<PendingCallback>>;
+
 struct Sent {
     at: Timestamp,
     account: u8,
@@ -79,6 +95,16 @@ struct World {
     arrivals: BTreeMap<(Timestamp, u64), PendingCallback>,
     flights: BTreeMap<(Timestamp, u64), (PendingCallback, Attempt)>,
     stores: BTreeMap<(Timestamp, u64), (PendingCallback, Outcome)>,
+    /// Pages that were read and come.
+    pages: BTreeMap<(Timestamp, u64), (Read, Page)>,
+    /// What is stored and has not ended.
+    disk: BTreeMap<RowPlace, PendingCallback>,
+    /// It cannot be read before.
+    readable_at: Timestamp,
+    /// Rows that were read.
+    read: usize,
+    /// What went out last in each lane.
+    last: BTreeMap<(AccountSid, Arc<str>, CallSid), i64>,
     next: u64,
     sent: Vec<Sent>,
     ended: BTreeMap<EventSid, (Timestamp, Outcome)>,
@@ -95,6 +121,11 @@ impl World {
             arrivals: BTreeMap::new(),
             flights: BTreeMap::new(),
             stores: BTreeMap::new(),
+            pages: BTreeMap::new(),
+            disk: BTreeMap::new(),
+            readable_at: at(0),
+            read: 0,
+            last: BTreeMap::new(),
             next: 0,
             sent: Vec::new(),
             ended: BTreeMap::new(),
@@ -111,6 +142,11 @@ impl World {
         self
     }
 
+    /// Stores a row that an earlier run left.
+    fn find(&mut self, row: PendingCallback) {
+        self.disk.insert(RowPlace::of(&row.callback), row);
+    }
+
     fn arrive(&mut self, row: PendingCallback) {
         self.next += 1;
         self.arrivals.insert((row.callback.created, self.next), row);
@@ -123,6 +159,7 @@ impl World {
                 self.arrivals.keys().next().map(|(at, _)| *at),
                 self.flights.keys().next().map(|(at, _)| *at),
                 self.stores.keys().next().map(|(at, _)| *at),
+                self.pages.keys().next().map(|(at, _)| *at),
                 self.machine.poll_timeout(),
             ];
             let Some(now) = moments.into_iter().flatten().min() else {
@@ -137,7 +174,13 @@ impl World {
 
     fn step(&mut self, now: Timestamp) {
         while let Some(entry) = self.arrivals.first_entry().filter(|e| e.key().0 <= now) {
-            self.machine.handle_row(entry.remove());
+            let row = entry.remove();
+            self.find(row.clone());
+            self.machine.handle_row(row);
+        }
+        while let Some(entry) = self.pages.first_entry().filter(|e| e.key().0 <= now) {
+            let (read, page) = entry.remove();
+            self.machine.handle_page(read, page, now);
         }
         while let Some(entry) = self.flights.first_entry().filter(|e| e.key().0 <= now) {
             let (row, attempt) = entry.remove();
@@ -148,6 +191,7 @@ impl World {
         while let Some(entry) = self.stores.first_entry().filter(|e| e.key().0 <= now) {
             let (row, outcome) = entry.remove();
             let event = row.callback.event;
+            self.disk.remove(&RowPlace::of(&row.callback));
             self.machine.handle_stored(event, &outcome);
             let before = self.ended.insert(event, (now, outcome));
             assert!(before.is_none(), "{event} ends twice");
@@ -166,6 +210,10 @@ impl World {
                 let host = row.callback.url.split('/').nth(2).unwrap_or_default();
                 let behaviour = &self.hosts[host];
                 let (takes, attempt) = behaviour(now, &mut self.random);
+                let callback = &row.callback;
+                let lane = (callback.account, origin(&callback.url), callback.call);
+                let before = self.last.insert(lane, callback.sequence);
+                assert!(before <= Some(callback.sequence), "overtaken: {callback:?}");
                 self.sent.push(Sent {
                     at: now,
                     account: row.callback.account.as_bytes()[0],
@@ -180,14 +228,27 @@ impl World {
                 let stored = now + Duration::from_millis(2);
                 self.stores.insert((stored, self.next), (*row, outcome));
             }
-            Output::Retry(row, _) => assert!(row.next_at > now),
+            Output::Retry(row, _) => {
+                assert!(row.next_at > now);
+                self.find(*row);
+            }
+            Output::Read(read) => {
+                let after = read.after.map_or(Bound::Unbounded, Bound::Excluded);
+                let rows = self.disk.range((after, Bound::Unbounded));
+                let page: Vec<_> = rows.take(PAGE).map(|(_, row)| row.clone()).collect();
+                self.read += page.len();
+                let page = (now >= self.readable_at).then_some(page);
+                let takes = Duration::from_millis(3);
+                self.pages.insert((now + takes, self.next), (read, page));
+            }
             Output::Opened { origin, .. } => self.changes.push(format!("{origin} opened")),
             Output::Closed { origin, .. } => self.changes.push(format!("{origin} closed")),
         }
     }
 
-    /// Places are never exceeded, and no lane has two rows on their way.
+    /// Places and memory are never exceeded, and no lane has two rows on their way.
     fn check(&self) {
+        assert!(self.machine.known.len() <= self.config.max_rows);
         let mut accounts: BTreeMap<AccountSid, usize> = BTreeMap::new();
         let mut hosts: BTreeMap<(AccountSid, Arc<str>), usize> = BTreeMap::new();
         let mut lanes = BTreeSet::new();
@@ -417,4 +478,218 @@ fn a_row_that_comes_again_goes_before_those_behind_it() {
     machine.handle_attempt(event, failed(None), at(2), 1.0);
     assert_eq!(machine.poll_output(at(2)), None);
     assert_eq!(machine.len(), 2);
+}
+
+/// Everything is through, and nothing is remembered.
+fn assert_over(world: &World, rows: usize) {
+    assert_eq!(world.ended.len(), rows);
+    assert!(world.disk.is_empty() && world.machine.is_idle());
+    assert_eq!(world.machine.len(), 0);
+    assert!(world.machine.accounts.is_empty());
+}
+
+fn small(max_rows: usize) -> CallbackConfig {
+    CallbackConfig {
+        max_rows,
+        ..CallbackConfig::default()
+    }
+}
+
+#[test]
+fn a_backlog_much_larger_than_memory_is_delivered_in_order() {
+    let mut world = World::new(small(800), 1).host("a", |_, _| (Duration::from_millis(2), taken()));
+    for call in 0..16_700 {
+        for sequence in 0..3 {
+            world.find(row_of(1, call, sequence, "a", at(0)));
+        }
+    }
+    world.machine.look_through(50_100);
+    assert_eq!(world.machine.len(), 50_100);
+    assert!(!world.machine.is_idle());
+    // `check` counts the rows in memory at every step; calls go on meanwhile.
+    for call in 20_000..20_100 {
+        for sequence in 0..3 {
+            let now = Timestamp(i64::from(call % 100) * SECOND / 100);
+            world.arrive(row_of(1, call, sequence, "a", now));
+        }
+    }
+    world.run(at(3_600));
+    assert_over(&world, 50_400);
+    assert!(world.read < 4 * 50_400, "{} rows are read", world.read);
+    let last = world.ended.values().map(|(at, _)| *at).max();
+    assert!(last < Some(at(60)), "nobody idles: {last:?}");
+}
+
+#[test]
+fn the_flood_of_one_host_leaves_room_for_others() {
+    let mut world = World::new(small(300), 1)
+        .host("down", |now, _| {
+            if now < at(600) {
+                (Duration::from_secs(6), failed(None))
+            } else {
+                (Duration::from_millis(5), taken())
+            }
+        })
+        .host("good", |_, _| (Duration::from_millis(5), taken()));
+    // An earlier run left much of one account for a host that is down, and a little of others
+    // behind it.
+    for call in 0..3_000 {
+        world.find(row_of(1, call, 0, "down", at(0)));
+        world.find(row_of(1, call, 1, "down", at(0)));
+    }
+    for call in 3_000..3_010 {
+        world.find(row_of(1, call, 0, "good", at(0)));
+        world.find(row_of(2, call, 1, "good", at(0)));
+    }
+    world.machine.look_through(6_020);
+    // Later there is more, of both accounts.
+    for call in 4_000..4_500 {
+        let now = at(10) + Duration::from_millis(u64::from(call - 4_000) * 50);
+        for sequence in 0..2 {
+            world.arrive(row_of(1, call, sequence, "down", now));
+            world.arrive(row_of(1, call, sequence, "good", now));
+            world.arrive(row_of(2, call, sequence, "good", now));
+        }
+    }
+    world.run(at(590));
+    assert_eq!(world.ended.len(), 2_020, "all that can be delivered");
+    for sent in world.sent.iter().filter(|sent| sent.host == "good") {
+        assert!(sent.at < at(40), "{:?}", sent.at);
+    }
+    for (event, (ended, _)) in &world.ended {
+        let call = u32::from_be_bytes(event.as_bytes()[8..12].try_into().unwrap_or_default());
+        let due = match call {
+            4_000.. => at(10) + Duration::from_millis(u64::from(call - 4_000) * 50),
+            _ => at(0),
+        };
+        let waited = ended.since(due);
+        assert!(waited < Duration::from_millis(200), "{waited:?}");
+    }
+    world.run(at(3_600));
+    assert_over(&world, 9_020);
+}
+
+#[test]
+fn accounts_share_memory_evenly_when_it_is_full() {
+    let mut world = World::new(small(100), 1)
+        .host("down", |_, _| (Duration::from_secs(6), failed(None)))
+        .host("other", |_, _| (Duration::from_secs(6), failed(None)));
+    for call in 0..1_000 {
+        world.arrive(row_of(1, call, 0, "down", at(0)));
+        world.arrive(row_of(1, call, 0, "other", at(1)));
+        world.arrive(row_of(2, call, 0, "down", at(2)));
+        world.arrive(row_of(3, call, 0, "down", at(3)));
+    }
+    world.run(at(4));
+    let held: Vec<usize> = world.machine.accounts.values().map(|of| of.rows).collect();
+    assert_eq!(held.iter().sum::<usize>(), 100);
+    assert!(held.iter().all(|rows| (25..=45).contains(rows)), "{held:?}");
+    let first = &world.machine.accounts[&AccountSid::from_bytes([1; 16])];
+    let of_hosts: Vec<usize> = first.hosts.values().map(|host| host.rows).collect();
+    assert!(of_hosts.iter().all(|rows| *rows >= 5), "{of_hosts:?}");
+    assert_eq!(world.machine.len(), 4_000);
+}
+
+#[test]
+fn random_floods_over_little_memory_end_once_and_in_order() {
+    for seed in 0..40 {
+        let mut random = Random(seed);
+        let cap = 1 + random.next() as usize % 60;
+        let mut world = World::new(small(cap), seed);
+        let hosts = ["a", "bb", "ccc", "dddd"];
+        for host in hosts {
+            world = world.host(host, |now, random| {
+                let takes = Duration::from_millis(random.next() % 400);
+                let down = (5..60).contains(&(now.0 / SECOND)) && random.next() % 2 == 0;
+                let result = if down || random.next() % 8 == 0 {
+                    failed(Some(503))
+                } else {
+                    taken()
+                };
+                (takes, result)
+            });
+        }
+        world.readable_at = at(random.next() as i64 % 8);
+        let mut count = 0;
+        for call in 0..150 {
+            let account = 1 + (random.next() % 3) as u8;
+            let start = random.next() as i64 & 0x1ff_ffff;
+            let is_old = call < 50;
+            for sequence in 0..6 {
+                let host = hosts[random.next() as usize % hosts.len()];
+                let now = Timestamp(start + i64::from(sequence) * SECOND / 4);
+                if is_old {
+                    world.find(row_of(account, call, sequence, host, at(0)));
+                } else {
+                    world.arrive(row_of(account, call, sequence, host, now));
+                }
+                count += 1;
+            }
+        }
+        world.machine.look_through(300);
+        world.run(at(100_000));
+        assert_over(&world, count);
+    }
+}
+
+#[test]
+fn very_many_hosts_of_an_account_share_what_is_remembered_of_them() {
+    let mut world = World::new(small(50), 1);
+    let names: Vec<String> = (0..600).map(|n| format!("h{n}")).collect();
+    for name in &names {
+        world = world.host(name, |_, _| (Duration::from_millis(40), taken()));
+    }
+    for (call, name) in (0..).zip(&names) {
+        for sequence in 0..2 {
+            let mut row = row_of(1, call, sequence, name, at(0));
+            row.callback.created = at(1);
+            world.arrive(row);
+        }
+    }
+    world.run(at(1));
+    assert!(world.machine.pages.gaps() <= 257);
+    world.run(at(3_600));
+    assert_over(&world, 1_200);
+}
+
+#[test]
+fn a_row_that_is_wanted_again_goes_before_those_behind_it_without_room() {
+    let mut world = World::new(small(3), 1).host("a", |_, _| (Duration::from_millis(500), taken()));
+    for sequence in [1, 3, 4, 5, 6] {
+        world.arrive(row_of(1, 1, sequence, "a", at(0)));
+    }
+    let mut again = row_of(1, 1, 2, "a", at(0));
+    again.callback.created = Timestamp(SECOND / 10);
+    world.arrive(again);
+    world.run(at(60));
+    // `output` sees to it that none is overtaken.
+    assert_over(&world, 6);
+}
+
+#[test]
+fn a_page_that_is_late_does_not_bring_back_what_has_ended() {
+    let mut machine = Delivery::new(small(10));
+    let row = row(1, 1, 1, "a", at(0));
+    machine.look_through(1);
+    let Some(Output::Read(first)) = machine.poll_output(at(0)) else {
+        panic!("a page is read");
+    };
+    // Meanwhile it is handed over, delivered and stored.
+    machine.handle_row(row.clone());
+    assert!(matches!(machine.poll_output(at(0)), Some(Output::Send(_))));
+    machine.handle_attempt(row.callback.event, taken(), at(0), 0.0);
+    assert!(matches!(machine.poll_output(at(0)), Some(Output::End(..))));
+    machine.handle_stored(row.callback.event, &Outcome::Delivered { status: 200 });
+    machine.handle_page(first, Some(vec![row.clone()]), at(1));
+    assert_eq!(machine.poll_output(at(1)), None);
+    assert!(machine.is_idle());
+    // So does a page of a pass that was given up for a new one.
+    machine.look_through(1);
+    let Some(Output::Read(old)) = machine.poll_output(at(2)) else {
+        panic!("a page is read");
+    };
+    machine.look_through(1);
+    machine.handle_page(old, Some(vec![row]), at(2));
+    assert!(matches!(machine.poll_output(at(2)), Some(Output::Read(_))));
+    assert!(machine.known.is_empty());
 }

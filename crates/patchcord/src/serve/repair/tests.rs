@@ -1,0 +1,297 @@
+//! Servers that die, and others that complete what they leave.
+
+use std::collections::BTreeMap;
+
+use model::record::{CallRecord, Callback};
+use model::{AccountSid, CallSid, CallStatus, Direction, HttpMethod, InstanceSid};
+use store::{DeliveryFilter, SecretKey, Window};
+
+use super::*;
+
+#[cfg(unix)]
+#[path = "../../../../store/tests/server/mod.rs"]
+mod server;
+
+const ACCOUNT: AccountSid = AccountSid::from_bytes([1; 16]);
+
+fn call_sid(n: u8) -> CallSid {
+    CallSid::from_bytes([n; 16])
+}
+
+fn recording_sid(n: u8) -> RecordingSid {
+    RecordingSid::from_bytes([n; 16])
+}
+
+/// A minute from now: who has not said meanwhile that it lives is gone by then.
+fn later() -> Timestamp {
+    now().unwrap() + Duration::from_secs(60)
+}
+
+fn call(n: u8, instance: InstanceSid) -> CallRecord {
+    let created = now().unwrap();
+    CallRecord {
+        sid: call_sid(n),
+        instance,
+        parent: None,
+        account: ACCOUNT,
+        to: "bob".to_owned(),
+        from: "ann".to_owned(),
+        number: None,
+        status: CallStatus::InProgress,
+        direction: Direction::OutboundApi,
+        created,
+        updated: created,
+        started: Some(created),
+        answered: Some(created),
+        ended: None,
+        duration_s: None,
+        ring_duration_s: None,
+        answered_by: None,
+        forwarded_from: None,
+        caller_name: None,
+        reason: None,
+        hangup_by: None,
+        sip_status: None,
+        sip_reason: None,
+        sip_call_id: None,
+        muted: false,
+        media: None,
+    }
+}
+
+fn callback(n: u8, sequence: u8) -> Callback {
+    let mut event = [n; 16];
+    event[15] = sequence;
+    Callback {
+        event: EventSid::from_bytes(event),
+        account: ACCOUNT,
+        author: ACCOUNT,
+        call: call_sid(n),
+        sequence: sequence.into(),
+        url: "http://app.example/s".to_owned(),
+        method: HttpMethod::Post,
+        params: Vec::new(),
+        created: now().unwrap(),
+    }
+}
+
+/// What is kept for the end of a leg that has made so many callbacks: one for the number, one for
+/// the leg itself with its recording.
+fn farewell(sequence: i64, recording: Option<RecordingSid>) -> String {
+    let target = serde_json::json!({
+        "url": "http://app.example/s", "method": HttpMethod::Post, "author": ACCOUNT,
+    });
+    let recording = recording.map(|sid| {
+        let started = now().unwrap();
+        serde_json::json!({
+            "sid": sid, "url": format!("http://here/{sid}"), "started": started, "length_s": null,
+        })
+    });
+    let leg = serde_json::json!({ "event_names": true, "recording": recording });
+    serde_json::json!({
+        "sequence": sequence,
+        "last": [
+            { "target": target, "params": [["CallStatus", ""]], "about": "Number" },
+            { "target": target, "params": [], "about": { "Leg": leg } },
+        ],
+    })
+    .to_string()
+}
+
+/// An open leg with callbacks on their way, and its farewell.
+async fn open_call(store: &Store, n: u8, sent: u8, recording: Option<RecordingSid>) {
+    let farewell = farewell(sent.into(), recording);
+    let mut changes = vec![
+        Change::CallCreated(Box::new(call(n, store.instance()))),
+        Change::CallFarewell {
+            sid: call_sid(n),
+            farewell,
+        },
+    ];
+    let queue = |sequence| Change::CallbackQueued(Box::new(callback(n, sequence)));
+    changes.extend((0..sent).map(queue));
+    changes.extend(recording.map(|sid| {
+        Change::RecordingStarted(StartedRecording {
+            sid,
+            account: ACCOUNT,
+            call: call_sid(n),
+            created: now().unwrap(),
+        })
+    }));
+    store.commit(changes).await.unwrap();
+}
+
+/// All that a server must deliver.
+async fn ours(store: &Store) -> Vec<Callback> {
+    let rows = store.undelivered_callbacks(None, 10_000).await.unwrap();
+    rows.into_iter().map(|row| row.callback).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn last_callbacks_name_only_recordings_that_exist() {
+    let dir = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", dir.path().join("p.db").display());
+    let key = SecretKey::random();
+    let dead = Store::open(&url, key.clone()).await.unwrap();
+    for n in 1..=4 {
+        open_call(&dead, n, 0, Some(recording_sid(n))).await;
+    }
+    // One was completed in time, one has two seconds, one is empty, one has no file.
+    let complete = Recording {
+        sid: recording_sid(1),
+        account: ACCOUNT,
+        call: call_sid(1),
+        duration_ms: 5_900,
+        size_bytes: 1,
+        created: Timestamp(1),
+        updated: Timestamp(1),
+    };
+    dead.commit(vec![Change::Recording(complete)])
+        .await
+        .unwrap();
+    dead.close().await;
+    let file = |n| dir.path().join(format!("{}.wav", recording_sid(n)));
+    std::fs::write(file(2), audio::wav::encode(&[0; 16_000])).unwrap();
+    std::fs::write(file(3), audio::wav::encode(&[])).unwrap();
+
+    let store = Store::open(&url, key).await.unwrap();
+    let found = complete_at(&store, dir.path(), later(), |_| {}).await;
+    assert_eq!(found.unwrap(), 4);
+    assert!(!file(3).exists());
+    let told = ours(&store).await;
+    assert_eq!(told.len(), 8);
+    for (n, expected) in (1..).zip([Some("5"), Some("2"), None, None]) {
+        let last = told.iter().rfind(|callback| callback.call == call_sid(n));
+        let about: BTreeMap<&str, &str> = last
+            .unwrap()
+            .params
+            .iter()
+            .filter(|(name, _)| name.starts_with("Recording"))
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        assert_eq!(about.get("RecordingDuration").copied(), expected, "{n}");
+        assert_eq!(about.len(), if expected.is_some() { 3 } else { 0 }, "{n}");
+        let kept = store.recording(recording_sid(n)).await.unwrap();
+        assert_eq!(kept.is_some(), expected.is_some(), "{n}");
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_shared_database_calls_are_closed_once_by_servers_that_live() {
+    let postgres = match server::Postgres::start() {
+        Ok(postgres) => postgres,
+        Err(reason) => {
+            eprintln!("skipped: {reason}");
+            return;
+        }
+    };
+    let url = format!("{}/postgres", postgres.url);
+    let key = SecretKey::random();
+    let dead = ready(&url, &key).await;
+    let first = Store::open(&url, key.clone()).await.unwrap();
+    let second = Store::open(&url, key).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    for n in 1..=40 {
+        open_call(&dead, n, 2, None).await;
+    }
+    // A call that lives, and what is left of one that was over.
+    open_call(&first, 50, 1, None).await;
+    let left = Change::CallbackQueued(Box::new(callback(60, 0)));
+    dead.commit(vec![left]).await.unwrap();
+
+    let round = async |store: &Store, at| {
+        let found = complete_at(store, folder.path(), at, |_| {}).await.unwrap();
+        let adopted = store.adopt_callbacks(at).await.unwrap();
+        (found, adopted)
+    };
+    let now = now().unwrap();
+    assert_eq!(round(&first, now).await, (0, false), "it may live");
+
+    let later = later();
+    for store in [&first, &second] {
+        stay_alive(store, later).await;
+    }
+    let patrols = tokio::join!(round(&first, later), round(&second, later));
+    assert!(patrols.0.0 == 40 || patrols.1.0 == 40, "{patrols:?}");
+    for store in [&first, &second] {
+        assert_eq!(round(store, later).await, (0, false), "nothing is left");
+    }
+
+    let mut all: Vec<(InstanceSid, Callback)> = Vec::new();
+    for store in [&first, &second] {
+        let rows = ours(store).await;
+        all.extend(rows.into_iter().map(|row| (store.instance(), row)));
+    }
+    assert_eq!(ours(&dead).await, [], "nothing is the dead server's");
+    let filter = DeliveryFilter {
+        window: Window {
+            offset: 0,
+            limit: 1,
+        },
+        ..DeliveryFilter::default()
+    };
+    let total = first.deliveries(&filter).await.unwrap().total;
+    assert_eq!((total, all.len()), (40 * 4 + 2, 40 * 4 + 2));
+    for n in 1..=40 {
+        let of_call = all.iter().filter(|(_, row)| row.call == call_sid(n));
+        let (owners, sequences): (Vec<_>, Vec<_>) =
+            of_call.map(|(owner, row)| (*owner, row.sequence)).unzip();
+        assert_eq!(sequences, [0, 1, 2, 3], "call {n}");
+        assert!(owners.iter().all(|owner| *owner == owners[0]), "call {n}");
+        let record = first.call(call_sid(n)).await.unwrap().unwrap();
+        assert_eq!(record.status, CallStatus::Completed);
+        assert_eq!(record.reason.as_deref(), Some("node-lost"));
+    }
+    let living = first.call(call_sid(50)).await.unwrap().unwrap();
+    assert_eq!(living.ended, None);
+}
+
+/// The callbacks of a call stay together, whoever comes first for what.
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_closes_a_call_delivers_its_callbacks() {
+    let postgres = match server::Postgres::start() {
+        Ok(postgres) => postgres,
+        Err(reason) => {
+            eprintln!("skipped: {reason}");
+            return;
+        }
+    };
+    let url = format!("{}/postgres", postgres.url);
+    let key = SecretKey::random();
+    let dead = ready(&url, &key).await;
+    open_call(&dead, 1, 2, None).await;
+    let first = Store::open(&url, key.clone()).await.unwrap();
+    let second = Store::open(&url, key).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let later = later();
+    for store in [&first, &second] {
+        stay_alive(store, later).await;
+    }
+    assert!(!second.adopt_callbacks(later).await.unwrap(), "it is open");
+    let found = complete_at(&first, folder.path(), later, |_| {}).await;
+    assert_eq!(found.unwrap(), 1);
+    assert!(!second.adopt_callbacks(later).await.unwrap(), "it has all");
+    assert_eq!(ours(&first).await.len(), 4);
+}
+
+/// The server tells that it lives, ahead of time.
+#[cfg(unix)]
+async fn stay_alive(store: &Store, at: Timestamp) {
+    let instance = store.instance();
+    let alive = Change::Alive { instance, at };
+    store.commit(vec![alive]).await.unwrap();
+}
+
+/// Opens the first database of a server that has just been started.
+#[cfg(unix)]
+async fn ready(url: &str, key: &SecretKey) -> Store {
+    for _ in 0..100 {
+        if let Ok(store) = Store::open(url, key.clone()).await {
+            return store;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("`postgres` did not get ready in 10 s");
+}

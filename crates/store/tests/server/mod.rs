@@ -1,0 +1,98 @@
+//! A PostgreSQL server of the test's own, if the programs are installed. It ends with its handle.
+
+use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+/// The user `nobody`: PostgreSQL refuses to run as root.
+const NOBODY: u32 = 65_534;
+
+/// A running server, perhaps not ready yet.
+pub(crate) struct Postgres {
+    /// Without the name of a database; there is one called `postgres`.
+    pub(crate) url: String,
+    process: Child,
+    _dir: tempfile::TempDir,
+}
+
+impl Postgres {
+    /// Starts one with an empty folder, or says why it cannot be.
+    pub(crate) fn start() -> Result<Self, String> {
+        let dir = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let data = dir.path().join("data");
+        let is_root = unprivileged(dir.path());
+        run(command("initdb", is_root)
+            .args([
+                "--auth=trust",
+                "--username=test",
+                "--no-sync",
+                "--encoding=UTF8",
+            ])
+            .arg("--pgdata")
+            .arg(&data))?;
+        let port = free_port()?;
+        let process = command("postgres", is_root)
+            .arg("-D")
+            .arg(&data)
+            .arg("-k")
+            .arg(dir.path())
+            .args([
+                "-h",
+                "127.0.0.1",
+                "-p",
+                &port.to_string(),
+                "-c",
+                "fsync=off",
+            ])
+            .spawn()
+            .map_err(|error| format!("`postgres` cannot be started: {error}"))?;
+        Ok(Self {
+            url: format!("postgres://test@127.0.0.1:{port}"),
+            process,
+            _dir: dir,
+        })
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Gives the folder to `nobody` if we are root; says whether we are.
+fn unprivileged(dir: &Path) -> bool {
+    chown(dir, Some(NOBODY), Some(NOBODY)).is_ok()
+}
+
+fn command(program: &str, is_root: bool) -> Command {
+    let mut command = Command::new(program);
+    command
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    if is_root {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    command
+}
+
+fn run(command: &mut Command) -> Result<(), String> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("`{program}` failed: {status}")),
+        Err(error) => Err(format!("`{program}` cannot be started: {error}")),
+    }
+}
+
+fn free_port() -> Result<u16, String> {
+    let socket = std::net::TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
+    Ok(socket
+        .local_addr()
+        .map_err(|error| error.to_string())?
+        .port())
+}
