@@ -187,8 +187,9 @@ async fn only_so_many_run_at_once() {
     first.abort();
     let _ = first.await;
     stage.assert_killed().await;
+    fs::remove_file(stage.folder.path().join("pid")).unwrap();
     let third = tokio::spawn(listen(recognizer));
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    stage.wait_until_it_runs().await;
     assert!(!third.is_finished());
 }
 

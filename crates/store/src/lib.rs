@@ -202,12 +202,6 @@ impl Store {
         self.inner.writer.commit_again(operations).await
     }
 
-    /// Commits that wait to be written: a measure for refusing new work.
-    #[must_use]
-    pub fn waiting(&self) -> usize {
-        self.inner.writer.waiting()
-    }
-
     /// Writes what was committed before and closes the database.
     pub async fn close(&self) {
         self.inner.readers.close().await;

@@ -178,11 +178,6 @@ impl Writer {
         answer.await.map_err(|_| StoreError::Closed)?
     }
 
-    /// Commits that wait to be written.
-    pub(crate) fn waiting(&self) -> usize {
-        self.0.0.state().group.jobs.len()
-    }
-
     /// Returns when everything accepted before is written and the database is closed.
     pub(crate) async fn close(&self) {
         let (done, closed) = oneshot::channel();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use model::record::{CallRecord, Callback};
-use model::{AccountSid, CallSid, CallStatus, Direction, HttpMethod, InstanceSid};
+use model::{AccountSid, CallSid, CallStatus, HttpMethod, InstanceSid};
 use store::{DeliveryFilter, SecretKey, Window};
 
 use super::*;
@@ -22,6 +22,21 @@ fn recording_sid(n: u8) -> RecordingSid {
     RecordingSid::from_bytes([n; 16])
 }
 
+/// A database server of its own with the address of a database; `None` without its programs.
+#[cfg(unix)]
+fn shared_database() -> Option<(server::Postgres, String)> {
+    match server::Postgres::start() {
+        Ok(postgres) => {
+            let url = format!("{}/postgres", postgres.url);
+            Some((postgres, url))
+        }
+        Err(reason) => {
+            eprintln!("skipped: {reason}");
+            None
+        }
+    }
+}
+
 /// A minute from now: who has not said meanwhile that it lives is gone by then.
 fn later() -> Timestamp {
     now().unwrap() + Duration::from_secs(60)
@@ -30,32 +45,9 @@ fn later() -> Timestamp {
 fn call(n: u8, instance: InstanceSid) -> CallRecord {
     let created = now().unwrap();
     CallRecord {
-        sid: call_sid(n),
-        instance,
-        parent: None,
-        account: ACCOUNT,
-        to: "bob".to_owned(),
-        from: "ann".to_owned(),
-        number: None,
         status: CallStatus::InProgress,
-        direction: Direction::OutboundApi,
-        created,
-        updated: created,
-        started: Some(created),
         answered: Some(created),
-        ended: None,
-        duration_s: None,
-        ring_duration_s: None,
-        answered_by: None,
-        forwarded_from: None,
-        caller_name: None,
-        reason: None,
-        hangup_by: None,
-        sip_status: None,
-        sip_reason: None,
-        sip_call_id: None,
-        muted: false,
-        media: None,
+        ..testkit::records::call(call_sid(n), instance, ACCOUNT, created)
     }
 }
 
@@ -179,14 +171,9 @@ async fn last_callbacks_name_only_recordings_that_exist() {
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_a_shared_database_calls_are_closed_once_by_servers_that_live() {
-    let postgres = match server::Postgres::start() {
-        Ok(postgres) => postgres,
-        Err(reason) => {
-            eprintln!("skipped: {reason}");
-            return;
-        }
+    let Some((_postgres, url)) = shared_database() else {
+        return;
     };
-    let url = format!("{}/postgres", postgres.url);
     let key = SecretKey::random();
     let dead = ready(&url, &key).await;
     let first = Store::open(&url, key.clone()).await.unwrap();
@@ -251,14 +238,9 @@ async fn of_a_shared_database_calls_are_closed_once_by_servers_that_live() {
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_closes_a_call_delivers_its_callbacks() {
-    let postgres = match server::Postgres::start() {
-        Ok(postgres) => postgres,
-        Err(reason) => {
-            eprintln!("skipped: {reason}");
-            return;
-        }
+    let Some((_postgres, url)) = shared_database() else {
+        return;
     };
-    let url = format!("{}/postgres", postgres.url);
     let key = SecretKey::random();
     let dead = ready(&url, &key).await;
     open_call(&dead, 1, 2, None).await;
