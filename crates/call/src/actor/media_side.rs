@@ -1,0 +1,169 @@
+//! Between the media commands and events of `call-proto` and those of `media`.
+
+use std::sync::Arc;
+
+use call_proto::{DigitWay, MediaCommand, MediaEvent, Sound};
+use media::{Control, EndpointId, PlayId, RecordingId, Report};
+use model::record::MediaCounts;
+use model::{CallSid, RecordingSid};
+
+use super::Actor;
+use crate::resolve;
+
+impl Actor {
+    pub(super) fn media_command(&mut self, call: CallSid, command: MediaCommand) {
+        let Some(endpoint) = self.leg(call).map(|leg| leg.endpoint) else {
+            return;
+        };
+        let control = match command {
+            MediaCommand::Open { offer, towards } => {
+                // Who sits behind a NAT sends from an address that its description does not name.
+                let signalling = match towards {
+                    Some(via) => self
+                        .peers
+                        .get(resolve::key(&via))
+                        .map(|peer| peer.remote.ip()),
+                    None => self.signalling,
+                };
+                Control::Open {
+                    endpoint,
+                    offer,
+                    signalling,
+                }
+            }
+            MediaCommand::Remote { sdp } => Control::Remote { endpoint, sdp },
+            MediaCommand::Renegotiate { offer } => Control::Renegotiate {
+                endpoint,
+                req: 0,
+                offer,
+            },
+            MediaCommand::Play { play, sound, times } => {
+                let Some(audio) = self.sound(sound) else {
+                    return;
+                };
+                Control::Play {
+                    endpoint,
+                    play: PlayId(play.0),
+                    audio: vec![audio],
+                    times,
+                }
+            }
+            MediaCommand::StopPlay { play } => Control::StopPlay {
+                endpoint,
+                play: PlayId(play.0),
+            },
+            MediaCommand::SendDigits { play, digits } => Control::SendDigits {
+                endpoint,
+                play: PlayId(play.0),
+                digits,
+            },
+            MediaCommand::ListenDigits { on } => Control::ListenDigits { endpoint, on },
+            MediaCommand::Bridge { with } => {
+                let Some(other) = self.leg(with).map(|leg| leg.endpoint) else {
+                    return;
+                };
+                Control::Bridge {
+                    a: endpoint,
+                    b: other,
+                }
+            }
+            MediaCommand::Unbridge { with } => {
+                let Some(other) = self.leg(with).map(|leg| leg.endpoint) else {
+                    return;
+                };
+                Control::Unbridge {
+                    a: endpoint,
+                    b: other,
+                }
+            }
+            MediaCommand::Record { recording, with } => {
+                let other = with.and_then(|with| self.leg(with).map(|leg| leg.endpoint));
+                self.record(endpoint, other, recording)
+            }
+            MediaCommand::StopRecord { recording } => {
+                let known = self.recordings.iter().find(|(_, sid)| **sid == recording);
+                let Some((id, _)) = known else { return };
+                Control::StopRecord { recording: *id }
+            }
+            MediaCommand::Close => Control::Close { endpoint },
+        };
+        self.session.control(control);
+    }
+
+    fn record(
+        &mut self,
+        endpoint: EndpointId,
+        other: Option<EndpointId>,
+        sid: RecordingSid,
+    ) -> Control {
+        let recording = RecordingId(self.shared.endpoint().0);
+        self.recordings.insert(recording, sid);
+        let path = self.shared.config.recordings.join(format!("{sid}.wav"));
+        let legs = std::iter::once(endpoint).chain(other).collect();
+        Control::Record {
+            recording,
+            legs,
+            path,
+        }
+    }
+
+    fn sound(&mut self, sound: Sound) -> Option<Arc<[i16]>> {
+        match sound {
+            Sound::Ringback => Some(Arc::clone(&self.shared.ringback)),
+            Sound::Clip(clip) => self.clips.remove(&clip.id),
+        }
+    }
+
+    pub(super) fn media_event(&self, report: Report) -> Option<MediaEvent> {
+        Some(match report {
+            Report::Opened { sdp } => MediaEvent::Opened { sdp },
+            Report::Refused { status, reason } => MediaEvent::Refused { status, reason },
+            Report::Failed { reason } => MediaEvent::Refused {
+                status: 500,
+                reason,
+            },
+            Report::Renegotiated { req: _, sdp } => MediaEvent::Renegotiated { sdp },
+            Report::PlayDone {
+                play,
+                stopped: false,
+            } => MediaEvent::PlayDone {
+                play: call_proto::PlayId(play.0),
+            },
+            Report::PlayDone { stopped: true, .. } | Report::RemoteSet => return None,
+            Report::Heard => MediaEvent::Heard,
+            Report::Silence => MediaEvent::Silence,
+            Report::Digit { digit, way } => MediaEvent::Digit {
+                digit,
+                way: match way {
+                    media::DigitWay::Event => DigitWay::Event,
+                    media::DigitWay::Tone => DigitWay::Tone,
+                },
+            },
+            Report::Recorded {
+                recording,
+                duration_ms,
+                size_bytes,
+            } => MediaEvent::Recorded {
+                recording: *self.recordings.get(&recording)?,
+                duration_ms: i64::try_from(duration_ms).unwrap_or(i64::MAX),
+                size_bytes: i64::try_from(size_bytes).unwrap_or(i64::MAX),
+            },
+            Report::RecordFailed { recording, reason } => MediaEvent::RecordFailed {
+                recording: *self.recordings.get(&recording)?,
+                reason,
+            },
+            Report::Closed { stats } => MediaEvent::Closed(counts_of(&stats)),
+        })
+    }
+}
+
+pub(super) fn counts_of(stats: &media::Stats) -> MediaCounts {
+    MediaCounts {
+        packets_in: stats.packets_in,
+        packets_out: stats.packets_out,
+        lost: stats.lost,
+        jitter_us: u64::try_from(stats.jitter.as_micros()).unwrap_or(u64::MAX),
+        transcoded: stats.transcoded,
+        wrong_source: stats.wrong_source,
+    }
+}
