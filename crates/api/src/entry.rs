@@ -24,8 +24,8 @@ use crate::format::{Format, segments};
 use crate::media;
 use crate::params::Params;
 use crate::resources::{
-    accounts, applications, calls, clients, deliveries, notifications, numbers, recordings, tokens,
-    version,
+    accounts, applications, calls, clients, deliveries, messages, notifications, numbers,
+    recordings, tokens, version,
 };
 
 /// Bytes of a body at most.
@@ -143,6 +143,12 @@ async fn dispatch(context: &Context<'_>, path: &[&str]) -> Answer {
         ] => numbers::collection(context, account).await,
         ["Accounts", account, "IncomingPhoneNumbers", sid] => {
             numbers::item(context, account, sid).await
+        }
+        ["Accounts", account, "SMS", "Messages"] | ["Accounts", account, "Messages"] => {
+            messages::collection(context, account).await
+        }
+        ["Accounts", account, "SMS", "Messages", sid] | ["Accounts", account, "Messages", sid] => {
+            messages::item(context, account, sid).await
         }
         ["Accounts", account, "Notifications"] => notifications::collection(context, account).await,
         ["Accounts", account, "Notifications", sid] => {

@@ -3,7 +3,8 @@
 //! **Invariant: `finish` runs once.** It is the only place that makes a final status, and whoever
 //! depends on the leg (fork, bridge, script) hears of it from there. The parts of a call live
 //! beside this file: the SIP and media side in `leg`, the script in `interpreter`, what is told
-//! to applications in `callback` and `params`, what is recorded in `recording`.
+//! to applications in `callback` and `params`, what is recorded in `recording`, its text messages in
+//! `message`.
 
 use model::record::CallRecord;
 use model::{AccountSid, CallSid, CallStatus, Direction, NumberSid, Timestamp};
@@ -19,6 +20,7 @@ use crate::farewell::Farewell;
 use crate::fork::{ForkId, LastResponse, LegOver};
 use crate::interpreter::{Run, Told};
 use crate::leg::Leg;
+use crate::message::OpenMessage;
 use crate::params::is_outbound;
 use crate::recording::OpenRecording;
 
@@ -62,6 +64,8 @@ pub(crate) struct Call {
     pub(crate) recordings: Vec<OpenRecording>,
     /// The last of them, for the callbacks of a leg that the API made.
     pub(crate) recorded: Option<LegRecording>,
+    /// Text messages on their way.
+    pub(crate) messages: Vec<OpenMessage>,
     /// The leg that was last connected by this one's script.
     pub(crate) outbound_child: Option<CallSid>,
     pub(crate) last_response: Option<LastResponse>,
@@ -104,6 +108,7 @@ impl Call {
             bridge: None,
             recordings: Vec::new(),
             recorded: None,
+            messages: Vec::new(),
             outbound_child: None,
             last_response: None,
             last_headers: None,
@@ -131,18 +136,28 @@ impl Call {
             Event::Modify(modify) => self.handle_modify(modify, cx),
             Event::NotRecorded => self.not_recorded(cx),
             Event::Shutdown => self.shut_down(cx),
-            // Belongs to a fork; the family sees to it.
-            Event::Resolved { .. } => {}
+            // Those of a fork went to it.
+            Event::Resolved { req, routes } => self.message_routes(req, routes, cx),
+            Event::MessageAnswered {
+                req,
+                status,
+                reason,
+            } => self.message_answered(req, status, &reason, cx),
         }
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Timestamp> {
         let run = self.run.as_ref().and_then(Run::poll_timeout);
-        run.into_iter().chain(self.recordings_timeout()).min()
+        let messages = self.messages_timeout();
+        run.into_iter()
+            .chain(self.recordings_timeout())
+            .chain(messages)
+            .min()
     }
 
     pub(crate) fn handle_timeout(&mut self, cx: &mut Context) {
         self.give_up_recordings(cx);
+        self.give_up_messages(cx);
         self.run_timeout(cx);
     }
 
@@ -151,6 +166,7 @@ impl Call {
             && self.run.is_none()
             && self.bridge.is_none()
             && self.recordings.is_empty()
+            && self.messages.is_empty()
     }
 
     /// At the end of a step, when no bridge needs the endpoint any more: closes the media of a

@@ -74,6 +74,13 @@ pub enum Command {
         /// Which listening.
         req: Req,
     },
+    /// Send a text message → [`Event::MessageAnswered`](crate::Event::MessageAnswered), always.
+    SendMessage {
+        /// Comes back with the answer.
+        req: Req,
+        /// The message.
+        message: Box<OutgoingMessage>,
+    },
     /// To the SIP side of the leg.
     Leg(LegCommand),
     /// To the media side of the leg.
@@ -105,6 +112,19 @@ pub enum Target {
     Number(String),
     /// A SIP address.
     Sip(String),
+    /// A client of the account's organization with this login, or else a phone number.
+    Named(String),
+}
+
+/// What a MESSAGE is made of.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OutgoingMessage {
+    /// Where to.
+    pub route: Route,
+    /// From: a whole SIP address if it contains `@`, else a user part.
+    pub from: String,
+    /// What it says.
+    pub text: String,
 }
 
 /// A request to an application.

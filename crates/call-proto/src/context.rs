@@ -8,7 +8,8 @@ use std::time::Duration;
 use model::address::redacted;
 use model::record::Notification;
 use model::{
-    AccountSid, CallSid, EventSid, InstanceSid, Level, NotificationSid, RecordingSid, Timestamp,
+    AccountSid, CallSid, EventSid, InstanceSid, Level, MessageSid, NotificationSid, RecordingSid,
+    Timestamp,
 };
 
 use crate::bridge::BridgeId;
@@ -245,6 +246,10 @@ impl Context {
 
     pub(crate) fn recording_sid(&mut self) -> RecordingSid {
         RecordingSid::new(self.now, self.random_bytes())
+    }
+
+    pub(crate) fn message_sid(&mut self) -> MessageSid {
+        MessageSid::new(self.now, self.random_bytes())
     }
 
     pub(crate) fn event_sid(&mut self) -> EventSid {

@@ -52,6 +52,16 @@ pub enum Event {
         /// The audio, or what went wrong.
         result: Result<Clip, AudioFailure>,
     },
+    /// Answer to [`Command::SendMessage`](crate::Command::SendMessage): the final response, or 408
+    /// when none came, 503 when there was no way.
+    MessageAnswered {
+        /// The question.
+        req: Req,
+        /// SIP status.
+        status: u16,
+        /// Reason phrase.
+        reason: String,
+    },
     /// From a listening that [`Command::Listen`](crate::Command::Listen) began.
     Speech {
         /// Which one.

@@ -1,9 +1,10 @@
 //! Facts: what must be true in the records before anybody can act on it.
 
-use model::record::{CallRecord, Callback, Notification, Recording, StartedRecording};
-use model::{CallSid, CallStatus, Direction, HangupBy, Timestamp};
+use model::record::{CallRecord, Callback, Message, Notification, Recording, StartedRecording};
+use model::{CallSid, CallStatus, Direction, EventSid, HangupBy, Timestamp};
 
 use crate::farewell::Farewell;
+use crate::message::MessageFarewell;
 
 /// One durable change.
 #[derive(Clone, PartialEq, Debug)]
@@ -41,6 +42,20 @@ pub enum Fact {
         call: CallSid,
         /// To be kept with its record.
         farewell: Box<Farewell>,
+    },
+    /// A text message is about to be sent.
+    MessageCreated {
+        /// The message.
+        message: Box<Message>,
+        /// What the application must be told if the message ends without us, to be kept with it.
+        farewell: Option<Box<MessageFarewell>>,
+    },
+    /// A text message came to its end. Exactly one per message.
+    MessageEnded {
+        /// With its final values.
+        message: Box<Message>,
+        /// Event of the callback about it, if there is one.
+        tells: Option<EventSid>,
     },
     /// A recording is about to begin.
     RecordingStarted(StartedRecording),
@@ -136,6 +151,8 @@ reasons! {
     Lost = "connection-lost",
     /// Documents redirected in a circle.
     RedirectLoop = "redirect-loop",
+    /// A message of the document cannot be sent as it is written.
+    MessageInvalid = "message-invalid",
     /// Its record could not be kept.
     NotRecorded = "not-recorded",
     /// The server was stopped.
@@ -168,6 +185,7 @@ impl Reason {
             | Self::AudioFailed
             | Self::MediaRefused
             | Self::RedirectLoop
+            | Self::MessageInvalid
             | Self::NotRecorded
             | Self::Shutdown => HangupBy::Platform,
         }

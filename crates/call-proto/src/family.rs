@@ -225,11 +225,14 @@ impl Family {
             Event::Resolved { req, routes } => {
                 if let Some(fork) = self.forks.values_mut().find(|fork| fork.asked(req)) {
                     fork.handle_resolved(routes, &mut self.cx);
+                } else if let Some(call) = self.calls.get_mut(&call) {
+                    call.handle(Event::Resolved { req, routes }, &mut self.cx);
                 }
             }
             event @ (Event::Fetched { .. }
             | Event::Audio { .. }
             | Event::Speech { .. }
+            | Event::MessageAnswered { .. }
             | Event::Leg(_)
             | Event::Media(_)
             | Event::Modify(_)
@@ -544,7 +547,7 @@ impl Family {
 fn shown(target: &Target) -> String {
     match target {
         Target::Client(login) => login.clone(),
-        Target::Number(number) => number.clone(),
+        Target::Number(number) | Target::Named(number) => number.clone(),
         // Never its password.
         Target::Sip(uri) => {
             let user = user_part(uri).split(':').next().unwrap_or_default();

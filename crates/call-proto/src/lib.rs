@@ -25,6 +25,7 @@ pub mod journal;
 mod keys;
 mod leg;
 mod lint;
+mod message;
 mod modify;
 mod params;
 mod recording;
@@ -33,8 +34,8 @@ mod trace;
 
 pub use callback::{CallbackTarget, LegCallback};
 pub use command::{
-    Addressed, Command, FetchRequest, Invite, LegCommand, ListenRequest, MediaCommand, Sound,
-    Target,
+    Addressed, Command, FetchRequest, Invite, LegCommand, ListenRequest, MediaCommand,
+    OutgoingMessage, Sound, Target,
 };
 pub use context::{RecordingAddress, Settings};
 pub use dialect::Dialect;
@@ -47,4 +48,5 @@ pub use fact::{CallEnd, Fact, Reason};
 pub use family::{Family, Inbound, OutboundApi, Script};
 pub use farewell::Farewell;
 pub use lint::lint;
+pub use message::MessageFarewell;
 pub use trace::{Entry, Lane, Way, counts_text};

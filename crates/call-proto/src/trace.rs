@@ -103,6 +103,9 @@ pub(crate) fn of_event(at: Timestamp, call: CallSid, event: &Event) -> Option<En
             let (what, detail) = of_speech(news);
             (Lane::Media, what.to_owned(), detail)
         }
+        Event::MessageAnswered { status, reason, .. } => {
+            (Lane::Sip, format!("{status} to MESSAGE"), reason.clone())
+        }
         Event::Leg(event) => {
             let (what, detail) = of_leg_event(event);
             (Lane::Sip, what, detail)
@@ -226,6 +229,12 @@ pub(crate) fn of_command(at: Timestamp, call: CallSid, command: &Command) -> Opt
         }
         Command::EndOfSpeech { .. } => (Lane::Media, "end of speech".to_owned(), String::new()),
         Command::StopListening { .. } => (Lane::Media, "stop listening".to_owned(), String::new()),
+        // What it says stays untold: it may be a code that nobody else should know.
+        Command::SendMessage { message, .. } => (
+            Lane::Sip,
+            "MESSAGE".to_owned(),
+            redacted_sip(&message.route.uri),
+        ),
         Command::Leg(command) => {
             let (what, detail) = of_leg_command(command)?;
             (Lane::Sip, what, detail)
@@ -293,6 +302,7 @@ fn targets_in_words(targets: &[Target]) -> String {
         .map(|target| match target {
             Target::Client(login) => format!("client {login}"),
             Target::Number(number) => format!("number {number}"),
+            Target::Named(name) => name.clone(),
             Target::Sip(uri) => redacted_sip(uri),
         })
         .collect();

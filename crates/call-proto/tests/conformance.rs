@@ -25,6 +25,7 @@ mod cases {
     mod gather;
     mod journal;
     mod limits;
+    mod messages;
     mod modify;
     mod several;
     mod speech;

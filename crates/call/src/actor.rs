@@ -83,6 +83,8 @@ struct Actor {
     calls_of_legs: HashMap<LegId, CallSid>,
     calls_of_endpoints: HashMap<EndpointId, CallSid>,
     signalling: Option<std::net::IpAddr>,
+    /// Text messages on their way.
+    messages: HashMap<LegId, (CallSid, Req)>,
     recordings: HashMap<RecordingId, RecordingSid>,
     /// Endpoints that have told their counters.
     counted: usize,
@@ -124,6 +126,7 @@ async fn run(shared: Arc<Shared>, start: Start) {
         calls_of_legs: HashMap::new(),
         calls_of_endpoints: HashMap::new(),
         signalling: start.inbound.map(|(_, _, source)| source),
+        messages: HashMap::new(),
         recordings: HashMap::new(),
         counted: 0,
         clips: BTreeMap::new(),
@@ -190,8 +193,16 @@ fn log(fact: &Fact) {
             seconds = end.duration_s,
             "call ended"
         ),
+        Fact::MessageEnded { message, .. } => info!(
+            call.sid = %message.call,
+            message.sid = %message.sid,
+            status = message.status.as_str(),
+            reason = message.reason,
+            "message ended"
+        ),
         Fact::Ringing { .. }
         | Fact::Farewell { .. }
+        | Fact::MessageCreated { .. }
         | Fact::RecordingStarted(_)
         | Fact::Recorded(_)
         | Fact::Notified(_)
@@ -235,6 +246,12 @@ impl Actor {
     }
 
     fn hear_sip(&mut self, leg: LegId, event: sip::LegEvent) {
+        if let sip::LegEvent::MessageDone { status, reason } = event {
+            if let Some((call, req)) = self.messages.remove(&leg) {
+                self.message_answered(call, req, status, reason);
+            }
+            return;
+        }
         let Some(call) = self.calls_of_legs.get(&leg).copied() else {
             return;
         };
@@ -364,6 +381,7 @@ impl Actor {
             Command::Listen { req, request } => self.listen(call, req, request),
             Command::EndOfSpeech { req } => self.listenings.end_of_speech(req, &self.session),
             Command::StopListening { req } => self.listenings.stop(req, &self.session),
+            Command::SendMessage { req, message } => self.send_message(call, req, *message),
             Command::Leg(command) => self.leg_command(call, command),
             Command::Media(command) => self.media_command(call, command),
             Command::Forget => self.shared.live.remove(call),
@@ -514,6 +532,29 @@ impl Actor {
             .parts
             .sip
             .send(leg, sip::LegCommand::Invite(Box::new(spec)));
+    }
+
+    fn send_message(&mut self, call: CallSid, req: Req, message: call_proto::OutgoingMessage) {
+        let Some(peer) = self.peers.get(resolve::key(&message.route.via)).copied() else {
+            let reason = "the route leads nowhere".to_owned();
+            return self.message_answered(call, req, 503, reason);
+        };
+        let leg = self.shared.parts.sip.new_leg(self.sip_events.clone());
+        self.messages.insert(leg, (call, req));
+        let spec = Box::new(sip_side::message(message, peer));
+        self.shared
+            .parts
+            .sip
+            .send(leg, sip::LegCommand::Message(spec));
+    }
+
+    fn message_answered(&mut self, call: CallSid, req: Req, status: u16, reason: String) {
+        let event = Event::MessageAnswered {
+            req,
+            status,
+            reason,
+        };
+        self.family.handle(call, event, now());
     }
 
     fn note(&mut self, call: CallSid, lane: Lane, what: &str, detail: &str) {

@@ -46,6 +46,12 @@ pub(crate) fn changes(facts: Vec<Fact>, dialogs: &mut BTreeMap<CallSid, String>)
             // Texts, numbers and lists of them always have a JSON form.
             farewell: serde_json::to_string(&farewell).unwrap_or_default(),
         },
+        Fact::MessageCreated { message, farewell } => Change::MessageCreated {
+            message,
+            // As above.
+            farewell: farewell.map(|kept| serde_json::to_string(&kept).unwrap_or_default()),
+        },
+        Fact::MessageEnded { message, tells } => Change::MessageEnded { message, tells },
         Fact::RecordingStarted(started) => Change::RecordingStarted(started),
         Fact::Recorded(recording) => Change::Recording(recording),
         Fact::Notified(notification) => Change::Notification(Box::new(notification)),

@@ -226,6 +226,9 @@ fn leg_of(change: &Change) -> Option<CallSid> {
         Change::Recording(recording) => Some(recording.call),
         Change::RecordingStarted(started) => Some(started.call),
         Change::CallbackQueued(callback) => Some(callback.call),
+        Change::MessageCreated { message, .. } | Change::MessageEnded { message, .. } => {
+            Some(message.call)
+        }
         Change::Trace { call, .. } => Some(*call),
         Change::Notification(_)
         | Change::RecordingGone { .. }

@@ -21,10 +21,33 @@ pub(crate) async fn resolve(
     match target {
         Target::Client(login) => client(shared, login, peers).await,
         Target::Number(number) => self::number(shared, number, peers).await,
+        Target::Named(name) => match named(shared, name).await? {
+            Named::Client => client(shared, name, peers).await,
+            Named::Number => self::number(shared, name, peers).await,
+        },
         Target::Sip(uri) => match local_login(shared, uri).await {
             Some(login) => client(shared, &login, peers).await,
             None => address(shared, uri, peers).await,
         },
+    }
+}
+
+/// What a name turns out to be.
+enum Named {
+    Client,
+    Number,
+}
+
+async fn named(shared: &Shared, name: &str) -> Result<Named, Unreachable> {
+    let organization = shared.config.organization;
+    match shared.parts.store.client_in(organization, name).await {
+        Ok(Some(_)) => Ok(Named::Client),
+        // Without a digit it is a client that is missing.
+        Ok(None) if !name.contains(|c: char| c.is_ascii_digit()) => Ok(Named::Client),
+        Ok(None) => Ok(Named::Number),
+        Err(error) => Err(unreachable(format!(
+            "`{name}` cannot be looked up: {error}"
+        ))),
     }
 }
 

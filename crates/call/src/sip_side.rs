@@ -1,7 +1,7 @@
 //! Between the leg commands and events of `call-proto` and those of `sip`.
 
-use call_proto::{Headers, Invite, LegCommand, LegEvent};
-use sip::{Credentials, InviteSpec, Peer};
+use call_proto::{Headers, Invite, LegCommand, LegEvent, OutgoingMessage};
+use sip::{Credentials, InviteSpec, MessageSpec, Peer};
 
 /// The SIP command for a leg command. An INVITE is made by [`invite`].
 pub(crate) fn command(command: LegCommand) -> Option<sip::LegCommand> {
@@ -43,11 +43,25 @@ pub(crate) fn invite(invite: Invite, leg_headers: Headers, peer: Peer) -> Invite
     spec.headers = invite.headers;
     spec.leg_headers = leg_headers;
     spec.max_forwards = invite.max_forwards;
-    spec.credentials = invite
-        .route
-        .credentials
-        .map(|(username, password)| Credentials { username, password });
+    spec.credentials = credentials(invite.route.credentials);
     spec
+}
+
+/// The MESSAGE towards `peer`.
+pub(crate) fn message(message: OutgoingMessage, peer: Peer) -> MessageSpec {
+    let route = message.route;
+    MessageSpec {
+        from: from_uri(&message.from, &route.from_host),
+        target: route.uri,
+        to: route.to,
+        route: peer,
+        text: message.text,
+        credentials: credentials(route.credentials),
+    }
+}
+
+fn credentials(credentials: Option<(String, String)>) -> Option<Credentials> {
+    credentials.map(|(username, password)| Credentials { username, password })
 }
 
 /// The event for the call of a leg; `None` for what concerns only the shell.
@@ -95,6 +109,7 @@ pub(crate) fn event(event: sip::LegEvent) -> Option<LegEvent> {
         },
         sip::LegEvent::ReinviteDone { .. }
         | sip::LegEvent::Dialog(_)
+        | sip::LegEvent::MessageDone { .. }
         | sip::LegEvent::HeaderRefused { .. }
         | sip::LegEvent::InfoDone { .. } => return None,
     })

@@ -122,6 +122,10 @@ table! {
     REJECT_REASON = 13810, Warning, 0, "Reject: the reason is neither busy nor rejected; rejected was used.", "Write busy or rejected.";
     PAUSE_LENGTH = 13910, Warning, 0, "Pause: the length is no whole number of seconds; 1 was used.", "Write a whole number of seconds.";
     RECORD_FAILED = 13620, Error, 0, "A recording could not be written.", "Check the disk of the server.";
+    SMS_TO = 14101, Error, 0, "Sms: the recipient is empty or has characters that no number, name or SIP address has; the document was ended.", "Write a number, a client's name or a SIP address, or leave the attribute out.";
+    SMS_FROM = 14102, Error, 0, "Sms: the sender is empty or has forbidden characters; the document was ended.", "Write a number or a short name, or leave the attribute out.";
+    SMS_BODY = 14103, Error, 0, "Sms: there is no text; the document was ended.", "Write the text inside the element.";
+    SMS_METHOD = 14104, Warning, 0, "Sms: the method is neither GET nor POST; POST was used.", "Write GET or POST.";
     AUTHENTICATION = 20003, Error, 401, "The credentials are missing or wrong.", "Send the account's SID and token.";
     ACCOUNT_NOT_ACTIVE = 20005, Error, 403, "The account is not active.", "Let an account above it set its status to active.";
     NOT_FOUND = 20404, Error, 404, "There is no such resource.", "Check the identifier and the account in the path.";
@@ -136,6 +140,12 @@ table! {
     CALL_NOT_LIVE = 21220, Error, 410, "The call is not in progress.", "Only a live call can be changed.";
     DOCUMENT_NOT_FOUND = 21402, Error, 0, "The application answered 404.", "Check the address of the document.";
     NUMBER_TAKEN = 21452, Error, 400, "No such number can be had: it is taken here already.", "Use another number.";
+    MESSAGE_OVERFLOW = 30001, Error, 0, "The message was not sent: the call has too many messages on their way.", "Send fewer at once.";
+    MESSAGE_UNREACHABLE = 30003, Error, 0, "The message was not taken: the recipient cannot be reached now.", "Check that the phone is registered, or that the trunk is up.";
+    MESSAGE_BLOCKED = 30004, Error, 0, "The message was not taken: the recipient or its provider refuses it.", "Ask the recipient or the provider why.";
+    MESSAGE_UNKNOWN_RECIPIENT = 30005, Error, 0, "The message was not taken: the recipient is not known.", "Check the recipient.";
+    MESSAGE_NO_TEXTS = 30006, Error, 0, "The message was not taken: the other side does not do text messages.", "Use a number or a phone that does.";
+    MESSAGE_FAILED = 30008, Error, 0, "The message was not taken for another reason, or nobody knows whether it was.", "See the reason in the message's record.";
 }
 
 /// The row of a number.

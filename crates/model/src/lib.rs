@@ -15,8 +15,11 @@ pub mod time;
 
 pub use error::{ErrorEntry, Level};
 pub use sid::{
-    AccountSid, ApplicationSid, CallSid, ClientSid, EventSid, InstanceSid, NotificationSid,
-    NumberSid, OrganizationSid, RecordingSid, SidError,
+    AccountSid, ApplicationSid, CallSid, ClientSid, EventSid, InstanceSid, MessageSid,
+    NotificationSid, NumberSid, OrganizationSid, RecordingSid, SidError,
 };
-pub use status::{AccountStatus, CallStatus, Direction, HangupBy, HttpMethod, LegEvent};
+pub use status::{
+    AccountStatus, CallStatus, Direction, HangupBy, HttpMethod, LegEvent, MessageDirection,
+    MessageStatus,
+};
 pub use time::Timestamp;

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     AccountSid, AccountStatus, ApplicationSid, CallSid, CallStatus, ClientSid, Direction, EventSid,
-    HangupBy, HttpMethod, InstanceSid, NotificationSid, NumberSid, OrganizationSid, RecordingSid,
-    Timestamp,
+    HangupBy, HttpMethod, InstanceSid, MessageDirection, MessageSid, MessageStatus,
+    NotificationSid, NumberSid, OrganizationSid, RecordingSid, Timestamp,
 };
 
 /// A tenant: owns a SIP domain, which is also the digest realm of its clients.
@@ -252,6 +252,39 @@ pub struct StartedRecording {
     pub call: CallSid,
     /// When it was started.
     pub created: Timestamp,
+}
+
+/// A text message. **Invariant: `status` is `sending` until its one end, which has a reason.**
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// Identifier.
+    pub sid: MessageSid,
+    /// Server that sends it.
+    pub instance: InstanceSid,
+    /// Account it is sent for.
+    pub account: AccountSid,
+    /// Leg whose document sent it.
+    pub call: CallSid,
+    /// Sender, as the document says it.
+    pub from: String,
+    /// Recipient, as the document says it.
+    pub to: String,
+    /// What it says.
+    pub body: String,
+    /// How it came to be.
+    pub direction: MessageDirection,
+    /// Public state.
+    pub status: MessageStatus,
+    /// Why it failed: number of the error table.
+    pub error_code: Option<u16>,
+    /// What decided the status, in words: what the far side answered, or why it was not asked.
+    pub reason: Option<String>,
+    /// When it was made.
+    pub created: Timestamp,
+    /// When it was last written.
+    pub updated: Timestamp,
+    /// When it became `sent`.
+    pub sent: Option<Timestamp>,
 }
 
 /// A problem told to the owner of an account.

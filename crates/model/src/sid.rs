@@ -120,6 +120,9 @@ sid!(
     /// A running server.
     InstanceSid, "ID");
 sid!(
+    /// A text message.
+    MessageSid, "SM");
+sid!(
     /// A notification: a problem told to the account's owner.
     NotificationSid, "NO");
 sid!(

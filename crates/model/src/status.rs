@@ -116,6 +116,26 @@ words!(
 );
 
 words!(
+    /// State of a text message as records, callbacks and the API show it.
+    MessageStatus {
+        /// On record, and on its way to the next server or phone.
+        Sending = "sending",
+        /// The next server or phone took it.
+        Sent = "sent",
+        /// It was not taken, or nobody knows.
+        Failed = "failed",
+    }
+);
+
+words!(
+    /// How a text message came to be.
+    MessageDirection {
+        /// A call's document sent it.
+        OutboundCall = "outbound-call",
+    }
+);
+
+words!(
     /// State of an account.
     AccountStatus {
         /// May do everything.

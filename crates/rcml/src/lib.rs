@@ -31,5 +31,5 @@ pub use reply::{ReplyError, ReplyKind};
 pub use source::{MAX_BYTES, MAX_DEPTH};
 pub use verb::{
     Branch, Dial, Gather, Hangup, LegEvent, Noun, Pause, Play, Prompt, Redirect, Reject,
-    RejectReason, Say, Speech, SpeechTimeout, Unsupported, Verb, Voice,
+    RejectReason, Say, Sms, Speech, SpeechTimeout, Unsupported, Verb, Voice,
 };

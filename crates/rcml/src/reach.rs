@@ -49,6 +49,8 @@ fn effect(end: &Verb) -> &'static str {
         Verb::Reject(_) => "ends the call, unless it was answered before",
         Verb::Redirect(_) => "leaves the document",
         Verb::Dial(_) | Verb::Gather(_) => "leaves the document for its `action`",
+        Verb::Sms(sms) if sms.is_sendable() => "leaves the document for its `action`",
+        Verb::Sms(_) => "cannot be sent",
         _ => "has no end",
     }
 }
@@ -60,6 +62,7 @@ fn ends(verb: &Verb) -> bool {
         Verb::Redirect(redirect) => !redirect.url.is_empty(),
         Verb::Dial(dial) => dial.action.is_some() && !dial.nouns.is_empty(),
         Verb::Gather(gather) => gather.action_on_empty_result,
+        Verb::Sms(sms) => sms.action.is_some() || !sms.is_sendable(),
         Verb::Say(say) => say.looping.is_none() && !say.text.is_empty(),
         Verb::Play(play) => play.looping.is_none() && play.digits.is_none() && !play.url.is_empty(),
         _ => false,
@@ -72,6 +75,7 @@ fn answers(verb: &Verb) -> bool {
         Verb::Say(say) => !say.text.is_empty(),
         Verb::Play(play) => !play.url.is_empty() || play.digits.is_some(),
         Verb::Gather(_) => true,
+        Verb::Sms(sms) => sms.is_sendable(),
         _ => false,
     }
 }

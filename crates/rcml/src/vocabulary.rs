@@ -2,7 +2,7 @@
 
 /// Verbs that are built.
 pub(crate) const BUILT: &[&str] = &[
-    "Say", "Play", "Pause", "Hangup", "Reject", "Redirect", "Dial", "Gather",
+    "Say", "Play", "Pause", "Hangup", "Reject", "Redirect", "Dial", "Gather", "Sms",
 ];
 
 /// Verbs that exist in documents for this or other servers but are not built.
@@ -23,7 +23,6 @@ pub(crate) const UNBUILT: &[&str] = &[
     "Queue",
     "Record",
     "Refer",
-    "Sms",
     "Start",
     "Stop",
     "UssdCollect",

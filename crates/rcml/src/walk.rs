@@ -9,7 +9,9 @@ use crate::finding::{Finding, Findings, Position};
 use crate::reach;
 use crate::source::Source;
 use crate::suggest::closest;
-use crate::verb::{Dial, Gather, Hangup, Pause, Play, Redirect, Reject, Say, Unsupported, Verb};
+use crate::verb::{
+    Dial, Gather, Hangup, Pause, Play, Redirect, Reject, Say, Sms, Unsupported, Verb,
+};
 use crate::vocabulary;
 
 const RESPONSE: Attributes = Attributes {
@@ -74,6 +76,7 @@ fn read(element: &Element<'_>, findings: &mut Findings) -> Option<Verb> {
         "Redirect" => Verb::Redirect(Redirect::read(element, findings)),
         "Dial" => Verb::Dial(Box::new(Dial::read(element, findings))),
         "Gather" => Verb::Gather(Box::new(Gather::read(element, findings))),
+        "Sms" => Verb::Sms(Box::new(Sms::read(element, findings))),
         "Conference" => {
             let message = "`Conference` belongs inside `Dial`; it was skipped".to_owned();
             findings.push(Finding::new(error::BAD_NESTING, element.at(), message));

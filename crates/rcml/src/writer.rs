@@ -5,7 +5,7 @@
 
 use crate::document::unless_post;
 use crate::verb::{
-    Branch, Dial, Gather, LegEvent, Noun, Pause, Play, Prompt, RejectReason, Say, Speech,
+    Branch, Dial, Gather, LegEvent, Noun, Pause, Play, Prompt, RejectReason, Say, Sms, Speech,
     SpeechTimeout, Verb, Voice,
 };
 
@@ -43,6 +43,7 @@ impl Writer {
             }
             Verb::Dial(dial) => self.dial(dial),
             Verb::Gather(gather) => self.gather(gather),
+            Verb::Sms(sms) => self.line(1, "Sms", sms_attributes(sms), &sms.text),
             Verb::Unsupported(verb) => self.line(1, &verb.name, Vec::new(), ""),
         }
     }
@@ -142,6 +143,16 @@ fn play_attributes(play: &Play) -> Pairs<'_> {
     vec![
         ("loop", looping(play.looping)),
         ("digits", play.digits.clone()),
+    ]
+}
+
+fn sms_attributes(sms: &Sms) -> Pairs<'_> {
+    vec![
+        ("to", sms.to.clone()),
+        ("from", sms.from.clone()),
+        ("action", sms.action.clone()),
+        ("method", unless_post(sms.method).map(str::to_owned)),
+        ("statusCallback", sms.status_callback.clone()),
     ]
 }
 

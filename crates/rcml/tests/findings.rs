@@ -268,8 +268,23 @@ fn explains_broken_documents() {
             r#"<Response><Record action="a"><Say>x</Say></Record><Sms>y</Sms></Response>"#,
             &[
                 "12204 1:11 `Record` is not built here; it was skipped; `Dial` with `record=\"true\"` records a connection",
-                "12204 1:51 `Sms` is not built here; it was skipped",
             ],
+        ),
+        (
+            r#"<Response><Sms to="a b" from=" " method="PUT" action="ftp://x" statusCallback="a b" tofrom="1"/></Response>"#,
+            &[
+                "14103 1:11 `Sms` has no text; the document ends here",
+                "14102 1:11 `from` of `Sms` is empty; the document ends here",
+                "14101 1:16 `to` of `Sms` cannot be `a b`",
+                "14104 1:34 `method` of `Sms` cannot be `PUT` (GET or POST); POST was used",
+                "11100 1:47 `action` of `Sms` is neither http nor https: `ftp://x`",
+                "11100 1:64 `statusCallback` of `Sms` has blanks inside: `a b`",
+                "12201 1:85 `Sms` has no attribute `tofrom` [from]",
+            ],
+        ),
+        (
+            r#"<Response><Sms action="/a">x</Sms><Say>never</Say></Response>"#,
+            &["12205 1:35 `Say` never runs: `Sms` in line 1 leaves the document for its `action`"],
         ),
         (
             r#"<Response><Gather finishOnKey="x" timeout="0" numDigits="0" startInputKey="A" method="PUT"/></Response>"#,

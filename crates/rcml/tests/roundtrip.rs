@@ -2,7 +2,7 @@
 
 use rcml::{Document, Noun, Prompt, Verb};
 
-const DOCUMENTS: [&str; 11] = [
+const DOCUMENTS: [&str; 12] = [
     "<Response><Say voice='woman' language='pt-br' loop='0'>a &lt; \"b\" &amp; c&#10;d</Say></Response>",
     "<Response><Play loop='2'>http://a/b.wav?x=1&y=2</Play><Play digits='1w2'/></Response>",
     "<Response><Pause length='7'/><Pause/><Reject reason='busy'/><Reject/><Hangup/></Response>",
@@ -20,6 +20,9 @@ const DOCUMENTS: [&str; 11] = [
     "<Response><Gather input='speech' language='de-DE' hints='yes,no way' speechTimeout='auto' \
      partialResultCallback='/p?a=b' partialResultCallbackMethod='GET'/>\
      <Gather input='speech dtmf' speechTimeout='3'/></Response>",
+    "<Response><Sms>x</Sms><Sms to='client:ann' from='My Shop' action='/a' method='GET' \
+     statusCallback='s'>two&#10;lines</Sms><Sms to='+1 (555) 0100'>y</Sms><Sms to='ann@h'>z</Sms>\
+     <Sms to=''>a</Sms><Sms to='a b'/></Response>",
     "<Response><Dial>a b c@d</Dial><Dial><Client>client:client:x?a=%E3%80%80</Client></Dial></Response>",
 ];
 
@@ -63,6 +66,7 @@ fn without_lines(mut verbs: Vec<Verb>) -> Vec<Verb> {
             Verb::Hangup(verb) => verb.line = 0,
             Verb::Reject(verb) => verb.line = 0,
             Verb::Redirect(verb) => verb.line = 0,
+            Verb::Sms(verb) => verb.line = 0,
             Verb::Unsupported(verb) => (verb.line, verb.column) = (0, 0),
             Verb::Gather(gather) => {
                 gather.line = 0;

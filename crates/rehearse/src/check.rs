@@ -8,10 +8,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use model::Timestamp;
+use model::record::Message;
 
 use crate::expected::{Expected, seconds};
 use crate::run::Run;
-use crate::script::{List, Params, RequestWish, Script, ValueWish, Wish};
+use crate::script::{Fields, List, Params, RequestWish, Script, ValueWish, Wish};
 use crate::stage::recording_address;
 use crate::{Asked, Failure};
 
@@ -50,6 +51,9 @@ pub(crate) fn check(script: &Script, run: &mut Run) {
     }
     if let Some(list) = &wishes.recordings {
         failures.extend(recordings(list, run));
+    }
+    if let Some(list) = &wishes.messages {
+        failures.extend(messages(list, run));
     }
     failures.extend(legs::check(wishes, run));
     if let Some((line, span)) = &wishes.duration
@@ -90,6 +94,43 @@ fn recordings(list: &List<Expected>, run: &Run) -> Option<Failure> {
         .collect();
     let found = words.iter().map(|word| (word.as_str(), word.clone()));
     texts(list, "recording", found.collect())
+}
+
+fn messages(list: &List<Fields>, run: &Run) -> Option<Failure> {
+    let shown: Vec<String> = run
+        .messages
+        .iter()
+        .map(|found| format!("to {} ({})", found.to, found.status))
+        .collect();
+    let misfit = |line: usize, wish: &Fields, at: usize| {
+        let wrong = wish.iter().find_map(|(line, name, wish)| {
+            let found = message_field(&run.messages[at], name, run);
+            let was = found.as_deref().unwrap_or("nothing");
+            let text = format!("{name} {wish}, but it was `{was}`");
+            (!wish.fits(found.as_deref())).then_some((*line, text))
+        });
+        wrong.map(|(at, text)| (at.max(line), format!("message with {text}")))
+    };
+    let describe = |wish: &Fields| {
+        let fields = wish.iter().map(|(_, name, wish)| format!("{name} {wish}"));
+        format!("with {}", fields.collect::<Vec<_>>().join(", "))
+    };
+    compare(list, "message", &shown, describe, misfit)
+}
+
+fn message_field(message: &Message, name: &str, run: &Run) -> Option<String> {
+    match name {
+        "to" => Some(message.to.clone()),
+        "from" => Some(message.from.clone()),
+        "body" => Some(message.body.clone()),
+        "status" => Some(message.status.to_string()),
+        "error_code" => message.error_code.map(|code| code.to_string()),
+        "reason" => message.reason.clone(),
+        "direction" => Some(message.direction.to_string()),
+        "leg" => Some(run.name(message.call).to_owned()),
+        "at" => Some(seconds(message.created.since(run.started))),
+        _ => None,
+    }
 }
 
 fn requests(

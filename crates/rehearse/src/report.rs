@@ -123,6 +123,7 @@ fn one(rehearsed: &Rehearsed) -> Value {
         "callbacks": run.callbacks.iter().map(asked).collect::<Vec<_>>(),
         "legs": legs,
         "recordings": run.recordings,
+        "messages": run.messages,
         "sent": run.sent.iter().map(happened).collect::<Vec<_>>(),
         "heard": run.heard.iter().map(happened).collect::<Vec<_>>(),
         "notifications": run.notifications,

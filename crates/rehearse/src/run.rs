@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use call_proto::journal::Line;
 use call_proto::{Entry, Fact, Headers, Invite, Lane, Way};
-use model::record::{CallRecord, Notification, Recording};
+use model::record::{CallRecord, Message, Notification, Recording};
 use model::{CallSid, CallStatus, Timestamp};
 
 use crate::Asked;
@@ -60,6 +60,8 @@ pub struct Run {
     pub notifications: Vec<Notification>,
     /// Recordings in the order in which they were closed.
     pub recordings: Vec<Recording>,
+    /// Text messages in the order in which they were made.
+    pub messages: Vec<Message>,
     /// SIP messages that the server sent.
     pub sent: Vec<Happened>,
     /// What came and went on the line of each leg: sounds, other parties, recordings.
@@ -89,6 +91,7 @@ impl Run {
             legs: Vec::new(),
             notifications: Vec::new(),
             recordings: Vec::new(),
+            messages: Vec::new(),
             sent: Vec::new(),
             heard: Vec::new(),
             journal: Vec::new(),
@@ -155,6 +158,12 @@ impl Run {
         self.legs.push(Leg { name, record });
     }
 
+    pub(crate) fn message_ended(&mut self, ended: Message) {
+        if let Some(message) = self.messages.iter_mut().find(|one| one.sid == ended.sid) {
+            *message = ended;
+        }
+    }
+
     /// What a fact changes in the record of a leg.
     pub(crate) fn apply(&mut self, fact: &Fact) {
         let call = match fact {
@@ -163,6 +172,8 @@ impl Run {
             }
             Fact::Created(_)
             | Fact::Farewell { .. }
+            | Fact::MessageCreated { .. }
+            | Fact::MessageEnded { .. }
             | Fact::RecordingStarted(_)
             | Fact::Recorded(_)
             | Fact::Notified(_)
@@ -194,6 +205,8 @@ impl Run {
             }
             Fact::Created(_)
             | Fact::Farewell { .. }
+            | Fact::MessageCreated { .. }
+            | Fact::MessageEnded { .. }
             | Fact::RecordingStarted(_)
             | Fact::Recorded(_)
             | Fact::Notified(_)

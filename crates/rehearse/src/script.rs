@@ -28,7 +28,7 @@ pub(crate) use legs::{LegHeaders, LegLines, LegWish};
 pub(crate) use party::{Answer, Party};
 pub(crate) use request::{Params, RequestWish, ValueWish};
 pub(crate) use steps::{Action, Moment, Step, Vanishes, Wanted};
-pub(crate) use wishes::{List, Timed, Wish, Wishes};
+pub(crate) use wishes::{Fields, List, Timed, Wish, Wishes};
 
 /// How long a character of speech takes, unless the script says otherwise.
 const SAY_MS_PER_CHARACTER: u64 = 60;

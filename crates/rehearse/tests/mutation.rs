@@ -9,7 +9,7 @@ caller: [{expect: {say: ~Hi, at: start}}, {press: '12#'}, {press: {keys: '1', by
 api: [{at: 1s, redirect: ann, to: /w, both: true}, {at: 2s, cancel: caller}]
 parties: {ann: [busy, {answers_after: 2s, then: [{expect: {pause: 1s..2s}}]}]}
 expect: {verbs: [..., Say], requests: [POST /v: {From: null}], legs: {caller: {status: busy}},
-  sent: {caller: [0s 180, ..., ~BYE]}, invites: {ann: {from: kim, headers: {X-A: {sid: ann}}}}}
+  sent: {caller: [0s 180, ..., ~BYE]}, messages: [{to: ann, status: sent}], invites: {ann: {from: kim, headers: {X-A: {sid: ann}}}}}
 ";
 
 const PIECES: [&str; 18] = [

@@ -23,6 +23,7 @@ mod event;
 mod gate;
 mod keepalive;
 mod leg;
+mod messaging;
 mod peer;
 mod pending;
 mod random;
@@ -35,7 +36,7 @@ pub(crate) mod testing;
 mod via;
 
 pub use auth::{Found, Ha1, LookupId};
-pub use command::{Credentials, HeaderList, InviteSpec, LegCommand, LegId};
+pub use command::{Credentials, HeaderList, InviteSpec, LegCommand, LegId, MessageSpec};
 pub use config::{CoreConfig, TrunkAddress, TrunkSource};
 pub use core::{Core, Output};
 pub use event::{Caller, IncomingInvite, LegEvent};

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use model::record::Recording;
-use model::{AccountSid, CallSid, InstanceSid, Timestamp};
+use model::record::{Callback, Recording};
+use model::{AccountSid, CallSid, EventSid, InstanceSid, Timestamp};
 
 use crate::admin;
 use crate::connection::{Connection, Failure};
@@ -29,6 +29,19 @@ pub(crate) struct Context {
     pub(crate) repeated: bool,
 }
 
+/// Whose end in the same commit did not apply: what would be told of it is left out.
+#[derive(Default)]
+struct Lost {
+    calls: BTreeSet<CallSid>,
+    events: BTreeSet<EventSid>,
+}
+
+impl Lost {
+    fn contains(&self, callback: &Callback) -> bool {
+        self.calls.contains(&callback.call) || self.events.contains(&callback.event)
+    }
+}
+
 /// Applies one commit.
 pub(crate) async fn operations(
     db: &mut Connection,
@@ -36,7 +49,7 @@ pub(crate) async fn operations(
     operations: &[Operation],
 ) -> Result<Committed, Failure> {
     let mut applied = Vec::with_capacity(operations.len());
-    let mut lost = BTreeSet::new();
+    let mut lost = Lost::default();
     for operation in operations {
         applied.push(match operation {
             Operation::Admin(admin) => admin::apply(db, context, admin).await?,
@@ -50,7 +63,7 @@ async fn change(
     db: &mut Connection,
     context: Context,
     change: &Change,
-    lost: &mut BTreeSet<CallSid>,
+    lost: &mut Lost,
 ) -> Result<bool, Failure> {
     match change {
         Change::CallCreated(call) => inserted(db, context, change, call.account, "calls").await,
@@ -59,7 +72,7 @@ async fn change(
         }
         Change::Recording(row) => recording(db, context, change, row).await,
         Change::Alive { at, .. } => alive(db, context, change, *at).await,
-        Change::CallbackQueued(callback) if lost.contains(&callback.call) => Ok(false),
+        Change::CallbackQueued(callback) if lost.contains(callback) => Ok(false),
         Change::CallbackQueued(_) => {
             db.execute(statement(context, change)).await?;
             Ok(true) // It waits, from this attempt or from one before.
@@ -67,18 +80,28 @@ async fn change(
         Change::CallEnded { sid, .. } => {
             let first = db.execute(statement(context, change)).await? > 0;
             if !first {
-                lost.insert(*sid);
+                lost.calls.insert(*sid);
             }
             Ok(first)
         }
         Change::OrphanClosed(call) => {
             let first = db.execute(statement(context, change)).await? > 0;
             if first {
-                // One server delivers all callbacks of a call, so they stay in order.
-                db.execute(deliveries::take_over(call, context.instance))
-                    .await?;
+                take_over(db, context, call.sid, call.instance).await?;
             } else {
-                lost.insert(call.sid);
+                lost.calls.insert(call.sid);
+            }
+            Ok(first)
+        }
+        Change::MessageCreated { message, .. } => {
+            inserted(db, context, change, message.account, "messages").await
+        }
+        Change::MessageEnded { message, tells } => {
+            let first = db.execute(statement(context, change)).await? > 0;
+            if !first {
+                lost.events.extend(tells);
+            } else if message.instance != context.instance {
+                take_over(db, context, message.call, message.instance).await?;
             }
             Ok(first)
         }
@@ -217,6 +240,24 @@ fn statement(context: Context, change: &Change) -> Sql {
                 call.hangup_by
             ],
         ),
+        Change::MessageCreated { message, farewell } => {
+            rows::MESSAGES.insert_once(rows::message_args(message, farewell.as_deref()))
+        }
+        Change::MessageEnded { message, .. } => Sql::new(
+            "UPDATE messages SET status = $2, updated = $3, ended = $3, sent = $4, \
+             error_code = $5, reason = $6 WHERE sid = $1 AND instance = $7 \
+             AND (ended IS NULL OR ($8 = 1 AND ended = $3 AND status = $2))",
+            args![
+                message.sid,
+                message.status,
+                message.updated,
+                message.sent,
+                message.error_code,
+                message.reason.clone(),
+                message.instance,
+                context.repeated
+            ],
+        ),
         Change::RecordingStarted(started) => {
             let args = rows::started_recording_args(started, context.instance);
             rows::STARTED_RECORDINGS.insert_once(args)
@@ -276,6 +317,19 @@ fn statement(context: Context, change: &Change) -> Sql {
             args![*instance, *at],
         ),
     }
+}
+
+/// One server delivers all callbacks of a call, so they stay in order: those of a server that is
+/// gone go to whoever closes what it left.
+async fn take_over(
+    db: &mut Connection,
+    context: Context,
+    call: CallSid,
+    from: InstanceSid,
+) -> Result<(), Failure> {
+    db.execute(deliveries::take_over(call, from, context.instance))
+        .await?;
+    Ok(())
 }
 
 /// Inserts a row and counts it; `false` if it was there.

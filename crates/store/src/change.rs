@@ -1,6 +1,8 @@
 //! Facts to be kept: what one commit is made of.
 
-use model::record::{CallRecord, Callback, MediaCounts, Notification, Recording, StartedRecording};
+use model::record::{
+    CallRecord, Callback, MediaCounts, Message, Notification, Recording, StartedRecording,
+};
 use model::{
     CallSid, CallStatus, EventSid, HangupBy, InstanceSid, OrganizationSid, RecordingSid, Timestamp,
 };
@@ -79,6 +81,24 @@ pub enum Change {
     /// A leg left open by a server that is gone is closed with the values of this record, if
     /// nobody closed it yet. Same rule for callbacks as for [`Change::CallEnded`].
     OrphanClosed(Box<CallRecord>),
+    /// A text message is about to be sent. Repeating it has no effect.
+    MessageCreated {
+        /// The message, `sending`.
+        message: Box<Message>,
+        /// What applications must be told when it is closed after a crash, as the call engine
+        /// writes it.
+        farewell: Option<String>,
+    },
+    /// A text message came to its end, with the values of this record. Applied only to a message
+    /// of this instance, or of the one that the record names if that is gone, which has not
+    /// ended. If it does not apply, the callback `tells` is left out when it follows in the same
+    /// commit, so a message ends once and tells so once.
+    MessageEnded {
+        /// The message.
+        message: Box<Message>,
+        /// Event of the callback about it.
+        tells: Option<EventSid>,
+    },
     /// A recording is about to begin: its file must be found after a crash.
     RecordingStarted(StartedRecording),
     /// A recording that was started has no file.

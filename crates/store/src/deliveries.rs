@@ -6,8 +6,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use model::record::{CallRecord, Callback};
-use model::{CallSid, EventSid, Timestamp};
+use model::record::Callback;
+use model::{CallSid, EventSid, InstanceSid, Timestamp};
 use sqlx::AnyPool;
 use sqlx::any::AnyRow;
 
@@ -265,7 +265,7 @@ async fn list(readers: &AnyPool, filter: &DeliveryFilter) -> Result<Rows<Deliver
 }
 
 /// The statement with which a server claims a row; `repeated` if it may have done so just before.
-pub(crate) fn claim(event: EventSid, owner: model::InstanceSid, repeated: bool) -> Sql {
+pub(crate) fn claim(event: EventSid, owner: InstanceSid, repeated: bool) -> Sql {
     Sql::new(
         "UPDATE outbox SET owner = $2 WHERE event = $1 AND state = 'pending' \
          AND (owner = '' OR ($3 = 1 AND owner = $2))",
@@ -273,12 +273,12 @@ pub(crate) fn claim(event: EventSid, owner: model::InstanceSid, repeated: bool) 
     )
 }
 
-/// The statement with which a server that closes the leg of one that is gone takes over the
-/// callbacks that wait.
-pub(crate) fn take_over(call: &CallRecord, owner: model::InstanceSid) -> Sql {
+/// The statement with which a server that closes what one that is gone left takes over the
+/// callbacks of the call that wait.
+pub(crate) fn take_over(call: CallSid, from: InstanceSid, owner: InstanceSid) -> Sql {
     Sql::new(
         "UPDATE outbox SET owner = $3 WHERE call = $1 AND owner = $2 AND state = 'pending'",
-        args![call.sid, call.instance, owner],
+        args![call, from, owner],
     )
 }
 

@@ -148,6 +148,64 @@ impl RecordingFilter {
     }
 }
 
+/// Properties that messages can be sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MessageKey {
+    /// Creation.
+    Created,
+    /// Sender.
+    From,
+    /// Recipient.
+    To,
+    /// Direction.
+    Direction,
+    /// Status.
+    Status,
+    /// What it says.
+    Body,
+}
+
+/// Which messages. Texts named *pattern* know `%` (any text) and `_` (any character).
+#[derive(Debug, Clone)]
+pub struct MessageFilter {
+    /// Whose.
+    pub scope: Scope,
+    /// Pattern that the recipient ends with.
+    pub to: Option<String>,
+    /// Pattern that the sender ends with.
+    pub from: Option<String>,
+    /// Pattern found anywhere in the text.
+    pub body: Option<String>,
+    /// Pattern of the status word.
+    pub status: Option<String>,
+    /// Created then or later.
+    pub created_from: Option<Timestamp>,
+    /// Created then or earlier.
+    pub created_until: Option<Timestamp>,
+    /// Order; `None` is newest first.
+    pub sort: Option<Sort<MessageKey>>,
+    /// Part.
+    pub window: Window,
+}
+
+impl MessageFilter {
+    /// All messages of an account, newest first.
+    #[must_use]
+    pub fn of(scope: Scope) -> Self {
+        Self {
+            scope,
+            to: None,
+            from: None,
+            body: None,
+            status: None,
+            created_from: None,
+            created_until: None,
+            sort: None,
+            window: Window::default(),
+        }
+    }
+}
+
 /// Properties that notifications can be sorted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotificationKey {

@@ -36,7 +36,7 @@ mod writer;
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::record::{CallRecord, Callback, Number};
+use model::record::{CallRecord, Callback, Message, Number};
 use model::{InstanceSid, Timestamp};
 use sqlx::AnyPool;
 
@@ -44,8 +44,8 @@ pub use change::{CallUpdate, Change, Committed};
 pub use deliveries::{Delivery, DeliveryFilter, DeliveryState, NoDeliveryState};
 pub use error::StoreError;
 pub use filter::{
-    CallFilter, CallKey, NotificationFilter, NotificationKey, NumberFilter, NumberKey,
-    RecordingFilter, RecordingKey, Rows, Scope, Sort, Window,
+    CallFilter, CallKey, MessageFilter, MessageKey, NotificationFilter, NotificationKey,
+    NumberFilter, NumberKey, RecordingFilter, RecordingKey, Rows, Scope, Sort, Window,
 };
 pub use first_start::{AdminSeed, FirstStart};
 pub use inspect::{Inspect, OpenCall};
@@ -81,6 +81,15 @@ pub struct Orphan {
     /// Dialog as it was when the leg was answered.
     pub dialog: Option<String>,
     /// What applications must be told, as [`Change::CallFarewell`] kept it.
+    pub farewell: Option<String>,
+}
+
+/// A text message that a server which is gone left `sending`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrphanMessage {
+    /// With its final values.
+    pub record: Message,
+    /// What applications must be told, as [`Change::MessageCreated`] kept it.
     pub farewell: Option<String>,
 }
 

@@ -1,12 +1,14 @@
 //! Long lists: calls, recordings, notifications, numbers.
 
-use model::record::{CallRecord, Notification, Number, Recording};
-use model::{CallSid, InstanceSid, NotificationSid, NumberSid, OrganizationSid, RecordingSid};
+use model::record::{CallRecord, Message, Notification, Number, Recording};
+use model::{
+    CallSid, InstanceSid, MessageSid, NotificationSid, NumberSid, OrganizationSid, RecordingSid,
+};
 use sqlx::any::AnyRow;
 
 use crate::filter::{
-    CallFilter, CallKey, NotificationFilter, NotificationKey, NumberFilter, NumberKey,
-    RecordingFilter, RecordingKey, Rows, Scope, Sort, Window,
+    CallFilter, CallKey, MessageFilter, MessageKey, NotificationFilter, NotificationKey,
+    NumberFilter, NumberKey, RecordingFilter, RecordingKey, Rows, Scope, Sort, Window,
 };
 use crate::query::{Conditions, count_of, counted};
 use crate::sql::{Arg, Columns, Sql, Table, args};
@@ -118,6 +120,44 @@ impl Store {
             window: filter.window,
         };
         self.list(list, fill, rows::recording).await
+    }
+
+    /// A text message.
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn message(&self, sid: MessageSid) -> Result<Option<Message>> {
+        self.one(&rows::MESSAGES, sid, rows::message).await
+    }
+
+    /// Text messages that a filter matches.
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn messages(&self, filter: &MessageFilter) -> Result<Rows<Message>> {
+        let fill = |conditions: &mut Conditions| {
+            conditions.like("to_user", ("%", ""), filter.to.as_deref());
+            conditions.like("from_user", ("%", ""), filter.from.as_deref());
+            conditions.like("body", ("%", "%"), filter.body.as_deref());
+            conditions.like("status", ("", ""), filter.status.as_deref());
+            conditions.between("created", filter.created_from, filter.created_until);
+        };
+        let key = |key| match key {
+            MessageKey::Created => Key::Number("created"),
+            MessageKey::From => Key::Text("from_user"),
+            MessageKey::To => Key::Text("to_user"),
+            MessageKey::Direction => Key::Text("direction"),
+            MessageKey::Status => Key::Text("status"),
+            MessageKey::Body => Key::Text("body"),
+        };
+        let order = self.order(filter.sort, key);
+        let list = List {
+            table: &rows::MESSAGES,
+            scope: filter.scope,
+            order: &order,
+            window: filter.window,
+        };
+        self.list(list, fill, rows::message).await
     }
 
     /// A notification.

@@ -42,6 +42,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "pages",
         include_str!("../../../migrations/0006-pages/up.sql"),
     ),
+    (
+        7,
+        "messages",
+        include_str!("../../../migrations/0007-messages/up.sql"),
+    ),
 ];
 
 const NOTES: &str = "CREATE TABLE IF NOT EXISTS migrations (\

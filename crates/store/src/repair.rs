@@ -5,13 +5,13 @@
 
 use std::time::Duration;
 
-use model::record::{CallRecord, StartedRecording};
-use model::{CallStatus, Direction, HangupBy, Timestamp};
+use model::record::{CallRecord, Message, StartedRecording};
+use model::{CallStatus, Direction, HangupBy, MessageStatus, Timestamp, error};
 
 use crate::admin::Admin;
 use crate::rows;
 use crate::sql::Columns;
-use crate::{Change, Orphan, Result, Store};
+use crate::{Change, Orphan, OrphanMessage, Result, Store};
 
 /// A server of a shared database that gave no sign of life for this long is gone.
 pub(crate) const SILENCE: Duration = Duration::from_secs(30);
@@ -82,6 +82,49 @@ impl Store {
             .map(|(_, orphan)| orphan)
             .collect();
         Ok(closed_here)
+    }
+
+    /// Text messages that servers which are gone left `sending`, oldest first, with the final
+    /// values that [`Change::MessageEnded`] shall write: nobody knows whether they were taken.
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn orphan_messages(&self, now: Timestamp) -> Result<Vec<OrphanMessage>> {
+        let columns: Vec<String> = rows::MESSAGES
+            .columns
+            .iter()
+            .map(|column| format!("m.{column}"))
+            .collect();
+        let mut sql = crate::sql::Sql::new(
+            format!(
+                "SELECT {} FROM messages m LEFT JOIN instances i ON i.sid = m.instance",
+                columns.join(", ")
+            ),
+            Vec::new(),
+        );
+        sql.with(
+            " WHERE m.ended IS NULL AND m.instance <> ?",
+            self.instance(),
+        )
+        .with(
+            " AND (i.last_alive IS NULL OR i.last_alive <= ?)",
+            self.gone_since(now),
+        )
+        .text(" ORDER BY m.created, m.sid");
+        self.many(sql, |row| {
+            let message = rows::message(row)?;
+            Ok(OrphanMessage {
+                record: Message {
+                    status: MessageStatus::Failed,
+                    error_code: Some(error::MESSAGE_FAILED),
+                    reason: Some(REASON.to_owned()),
+                    updated: now.max(message.updated),
+                    ..message
+                },
+                farewell: Columns(row).opt_text("farewell")?,
+            })
+        })
+        .await
     }
 
     /// Recordings that servers which are gone began and did not complete, oldest first.

@@ -1,7 +1,7 @@
 //! Records to columns and back, one pair of functions per table.
 
 use model::record::{
-    Account, Application, CallRecord, Callback, Client, MediaCounts, Notification, Number,
+    Account, Application, CallRecord, Callback, Client, MediaCounts, Message, Notification, Number,
     Organization, Recording, StartedRecording, VoiceApplication,
 };
 use model::{CallStatus, InstanceSid};
@@ -449,6 +449,67 @@ pub(crate) fn started_recording(row: &AnyRow) -> Result<StartedRecording> {
         account: row.word("account")?,
         call: row.word("call")?,
         created: row.time("created")?,
+    })
+}
+
+pub(crate) const MESSAGES: Table = Table {
+    name: "messages",
+    columns: &[
+        "sid",
+        "instance",
+        "account",
+        "call",
+        "from_user",
+        "to_user",
+        "body",
+        "direction",
+        "status",
+        "error_code",
+        "reason",
+        "created",
+        "updated",
+        "sent",
+        "farewell",
+    ],
+};
+
+pub(crate) fn message_args(message: &Message, farewell: Option<&str>) -> Vec<Arg> {
+    args![
+        message.sid,
+        message.instance,
+        message.account,
+        message.call,
+        message.from.as_str(),
+        message.to.as_str(),
+        message.body.as_str(),
+        message.direction,
+        message.status,
+        message.error_code,
+        message.reason.clone(),
+        message.created,
+        message.updated,
+        message.sent,
+        farewell.map(str::to_owned),
+    ]
+}
+
+pub(crate) fn message(row: &AnyRow) -> Result<Message> {
+    let row = Columns(row);
+    Ok(Message {
+        sid: row.word("sid")?,
+        instance: row.word("instance")?,
+        account: row.word("account")?,
+        call: row.word("call")?,
+        from: row.text("from_user")?,
+        to: row.text("to_user")?,
+        body: row.text("body")?,
+        direction: row.word("direction")?,
+        status: row.word("status")?,
+        error_code: row.opt_small("error_code")?,
+        reason: row.opt_text("reason")?,
+        created: row.time("created")?,
+        updated: row.time("updated")?,
+        sent: row.opt_time("sent")?,
     })
 }
 

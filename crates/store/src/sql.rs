@@ -7,8 +7,8 @@ use std::str::FromStr;
 
 use model::{
     AccountSid, AccountStatus, ApplicationSid, CallSid, CallStatus, ClientSid, Direction, EventSid,
-    HangupBy, HttpMethod, InstanceSid, NotificationSid, NumberSid, OrganizationSid, RecordingSid,
-    Timestamp,
+    HangupBy, HttpMethod, InstanceSid, MessageDirection, MessageSid, MessageStatus,
+    NotificationSid, NumberSid, OrganizationSid, RecordingSid, Timestamp,
 };
 use sqlx::any::AnyRow;
 use sqlx::{Any, AssertSqlSafe, Executor, Row};
@@ -58,6 +58,8 @@ into_arg! {
     CallStatus => |value| value.as_str().into();
     AccountStatus => |value| value.as_str().into();
     Direction => |value| value.as_str().into();
+    MessageDirection => |value| value.as_str().into();
+    MessageStatus => |value| value.as_str().into();
     Option<HangupBy> => |value| value.map(|by| by.as_str().to_owned()).into();
     HttpMethod => |value| value.as_str().into();
     Option<HttpMethod> => |value| value.map(|method| method.as_str().to_owned()).into();
@@ -78,6 +80,7 @@ sids_into_arg!(
     ClientSid,
     EventSid,
     InstanceSid,
+    MessageSid,
     NotificationSid,
     NumberSid,
     OrganizationSid,

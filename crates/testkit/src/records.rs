@@ -1,7 +1,10 @@
 //! Rows of the store to start from.
 
-use model::record::CallRecord;
-use model::{AccountSid, CallSid, CallStatus, Direction, InstanceSid, Timestamp};
+use model::record::{CallRecord, Message};
+use model::{
+    AccountSid, CallSid, CallStatus, Direction, InstanceSid, MessageDirection, MessageSid,
+    MessageStatus, Timestamp,
+};
 
 /// A call of ann to bob, queued at `created` and never answered.
 ///
@@ -39,5 +42,33 @@ pub fn call(
         sip_call_id: None,
         muted: false,
         media: None,
+    }
+}
+
+/// A message of ann to bob that a call has just sent.
+///
+/// What a test is about it changes or says itself: `Message { status, ..message(…) }`.
+pub fn message(
+    sid: MessageSid,
+    instance: InstanceSid,
+    account: AccountSid,
+    call: CallSid,
+    created: Timestamp,
+) -> Message {
+    Message {
+        sid,
+        instance,
+        account,
+        call,
+        from: "ann".to_owned(),
+        to: "bob".to_owned(),
+        body: "words".to_owned(),
+        direction: MessageDirection::OutboundCall,
+        status: MessageStatus::Sending,
+        error_code: None,
+        reason: None,
+        created,
+        updated: created,
+        sent: None,
     }
 }

@@ -8,6 +8,7 @@ mod contract;
 mod disk;
 mod kill;
 mod media;
+mod messages;
 mod outage;
 mod registration;
 mod rights;

@@ -5,6 +5,7 @@ pub(crate) mod applications;
 pub(crate) mod calls;
 pub(crate) mod clients;
 pub(crate) mod deliveries;
+pub(crate) mod messages;
 pub(crate) mod notifications;
 pub(crate) mod numbers;
 pub(crate) mod recordings;

@@ -11,6 +11,7 @@ mod calls;
 mod clients;
 mod deliveries;
 mod incoming_phone_numbers;
+mod messages;
 mod notifications;
 mod recordings;
 mod representation;

@@ -91,6 +91,7 @@ impl Call {
             | State::Pausing { .. }
             | State::Preparing { .. }
             | State::Playing { .. }
+            | State::Sending { .. }
             | State::Dialing(_)
             | State::Finished => return,
         };

@@ -2,8 +2,8 @@
 //!
 //! A run yields commands and performs nothing. **Invariant: a run always waits for exactly one
 //! thing, named by its state, or it is finished and gone.** After the leg is over the rest of the
-//! run is walked: verbs that need the leg are skipped, the request of a `<Dial>`'s action is
-//! still made. One file per verb; fetching is in `document`.
+//! run is walked: verbs that need the leg are skipped, messages are sent, the request of a `<Dial>`'s
+//! action is still made. One file per verb; fetching is in `document`.
 
 mod dial;
 mod document;
@@ -16,6 +16,7 @@ mod play;
 mod redirect;
 mod reject;
 mod say;
+mod sms;
 
 use std::collections::VecDeque;
 
@@ -80,6 +81,11 @@ enum State {
     },
     /// For a play-out to end.
     Playing { play: PlayId },
+    /// For a text message to leave; then its action is asked.
+    Sending {
+        req: Req,
+        action: Option<sms::Action>,
+    },
     /// For keys or speech.
     Gathering(Box<Gathering>),
     /// For a `<Dial>`.
@@ -123,6 +129,7 @@ impl Run {
             | State::Answering(_)
             | State::Preparing { .. }
             | State::Playing { .. }
+            | State::Sending { .. }
             | State::Dialing(_)
             | State::Finished => None,
         }
@@ -232,6 +239,7 @@ impl Call {
             Verb::Redirect(redirect) => self.redirect_verb(&redirect, cx),
             Verb::Dial(dial) => self.dial(*dial, cx),
             Verb::Gather(gather) => self.gather(*gather, cx),
+            Verb::Sms(sms) => self.sms_verb(&sms, cx),
             Verb::Unsupported(_) => Next::Verb,
         }
     }
@@ -249,6 +257,7 @@ impl Call {
             Verb::Dial(dial) => !dial.answer_on_bridge.unwrap_or(waiting) && !dial.nouns.is_empty(),
             Verb::Hangup(_) => !waiting && !failed,
             Verb::Gather(_) => true,
+            Verb::Sms(sms) => sms.is_sendable(),
             Verb::Play(play) => !play.url.is_empty() || play.digits.is_some(),
             Verb::Say(say) => !say.text.is_empty(),
             Verb::Redirect(redirect) => !redirect.url.is_empty(),
@@ -273,6 +282,7 @@ impl Call {
             | State::Pausing { .. }
             | State::Preparing { .. }
             | State::Playing { .. }
+            | State::Sending { .. }
             | State::Gathering(_)
             | State::Finished) => run.state = other,
         }
@@ -303,7 +313,7 @@ impl Call {
                     self.run = None;
                 }
             }
-            State::Ready | State::Finished => {}
+            State::Ready | State::Sending { .. } | State::Finished => {}
         }
     }
 
@@ -321,6 +331,7 @@ impl Call {
             | State::Pausing { .. }
             | State::Preparing { .. }
             | State::Playing { .. }
+            | State::Sending { .. }
             | State::Dialing(_)
             | State::Finished => {}
         }
@@ -349,6 +360,7 @@ impl Call {
             | State::Pausing { .. }
             | State::Preparing { .. }
             | State::Playing { .. }
+            | State::Sending { .. }
             | State::Finished => {}
         }
     }
@@ -503,7 +515,7 @@ const fn outlives_leg(verb: &Verb) -> bool {
         | Verb::Redirect(_)
         | Verb::Dial(_)
         | Verb::Gather(_) => false,
-        Verb::Unsupported(_) => true,
+        Verb::Sms(_) | Verb::Unsupported(_) => true,
     }
 }
 

@@ -48,6 +48,11 @@ fn without_secrets(command: &Command) -> Cow<'_, Command> {
             credentials(&mut invite.route.credentials);
             Cow::Owned(Command::Leg(LegCommand::Invite(invite)))
         }
+        Command::SendMessage { req, message } if message.route.credentials.is_some() => {
+            let (req, mut message) = (*req, message.clone());
+            credentials(&mut message.route.credentials);
+            Cow::Owned(Command::SendMessage { req, message })
+        }
         other => Cow::Borrowed(other),
     }
 }

@@ -54,6 +54,8 @@ pub(crate) struct World {
     /// Parties whose records cannot be kept.
     pub(crate) unrecorded: BTreeSet<String>,
     pub(crate) recognizer: Recognizer,
+    /// What phones answer to text messages; `None`: nothing, ever.
+    pub(crate) message_answer: Option<u16>,
     /// Whether the media side fails to write recordings.
     pub(crate) disk_full: bool,
     pub(crate) dialect: Dialect,
@@ -157,6 +159,7 @@ impl World {
             unrecorded: BTreeSet::new(),
             closing_ms: Some(0),
             recognizer: Recognizer::Works,
+            message_answer: Some(200),
             disk_full: false,
             dialect: Dialect::RESTCOMM,
             seed: 1,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use call_proto::{Addressed, Command, Fact, Family, LegCommand, MediaCommand, PlayId, Req, Via};
-use model::{CallSid, CallStatus, Timestamp};
+use model::{CallSid, CallStatus, MessageSid, MessageStatus, Timestamp};
 
 /// What the rules remember of a leg.
 #[derive(Default)]
@@ -34,6 +34,8 @@ pub(super) struct Rules {
     bridges: BTreeSet<(CallSid, CallSid)>,
     /// How often each recording was started, stopped, stored.
     recordings: BTreeMap<String, [u32; 3]>,
+    /// How often each text message ended.
+    messages: BTreeMap<MessageSid, u32>,
     broken: Vec<String>,
 }
 
@@ -89,6 +91,10 @@ impl Rules {
                     if entry.what == "<Dial>" {
                         self.leg(*call).dials += 1;
                     }
+                }
+                Command::SendMessage { message, .. } => {
+                    let open = self.messages.values().any(|ends| *ends == 0);
+                    self.check(open, || format!("{message:?} is on no record"));
                 }
                 Command::Commit(_)
                 | Command::Resolve { .. }
@@ -171,6 +177,20 @@ impl Rules {
                 self.check(fits, || {
                     format!("{call} has a farewell without a live record")
                 });
+            }
+            Fact::MessageCreated { message, .. } => {
+                let new = self.messages.insert(message.sid, 0).is_none();
+                self.check(new, || format!("{} is created twice", message.sid));
+            }
+            Fact::MessageEnded { message, .. } => {
+                let ends = self.messages.get_mut(&message.sid);
+                let first = ends.is_some_and(|ends| {
+                    *ends += 1;
+                    *ends == 1
+                });
+                let reason = message.reason.is_some();
+                let over = message.status != MessageStatus::Sending;
+                self.check(first && reason && over, || format!("{message:?} ends so"));
             }
             Fact::RecordingStarted(_) | Fact::Callback(_) => {}
         }
@@ -324,6 +344,9 @@ impl Rules {
         self.check(bridges.is_empty(), || {
             format!("bridges are left: {bridges:?}")
         });
+        for (sid, ends) in std::mem::take(&mut self.messages) {
+            self.check(ends == 1, || format!("{sid} ended {ends} times"));
+        }
         for (sid, steps) in std::mem::take(&mut self.recordings) {
             let stopped = steps[..2] == [1, 1];
             self.check(stopped, || format!("{sid} started and stopped {steps:?}"));

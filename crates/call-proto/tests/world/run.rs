@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use call_proto::journal::{self, Line, Verdict};
 use call_proto::routing::Refusal;
-use call_proto::{Entry, Fact, Farewell, Headers, Invite, ListenRequest};
-use model::record::{CallRecord, Callback, Notification, Recording, StartedRecording};
-use model::{AccountSid, CallSid, CallStatus, HttpMethod, Timestamp};
+use call_proto::{Entry, Fact, Farewell, Headers, Invite, ListenRequest, MessageFarewell};
+use model::record::{CallRecord, Callback, Message, Notification, Recording, StartedRecording};
+use model::{AccountSid, CallSid, CallStatus, HttpMethod, MessageSid, Timestamp};
 
 /// One request to the application.
 #[derive(Clone, Debug)]
@@ -73,6 +73,9 @@ pub(crate) struct Run {
     pub(crate) started_recordings: Vec<StartedRecording>,
     /// What is on record for the case of a crash.
     pub(crate) farewells: BTreeMap<CallSid, Farewell>,
+    /// Text messages that are over, and what was kept of each while it was on its way.
+    pub(crate) messages: Vec<Message>,
+    pub(crate) message_farewells: BTreeMap<MessageSid, MessageFarewell>,
     pub(crate) notifications: Vec<Notification>,
     pub(crate) callbacks: Vec<Callback>,
     pub(crate) trace: Vec<Entry>,
@@ -112,6 +115,8 @@ impl Run {
             records: BTreeMap::new(),
             recordings: Vec::new(),
             started_recordings: Vec::new(),
+            messages: Vec::new(),
+            message_farewells: BTreeMap::new(),
             farewells: BTreeMap::new(),
             notifications: Vec::new(),
             callbacks: Vec::new(),
@@ -204,6 +209,19 @@ impl Run {
             Fact::Farewell { call, farewell } => {
                 self.farewells.insert(call, *farewell);
             }
+            Fact::MessageCreated { message, farewell } => {
+                self.note(now, &format!("fact {name} message to {}", message.to));
+                self.message_farewells
+                    .extend(farewell.map(|kept| (message.sid, *kept)));
+            }
+            Fact::MessageEnded { message, .. } => {
+                let reason = message.reason.as_deref().unwrap_or_default();
+                self.note(
+                    now,
+                    &format!("fact {name} message {} ({reason})", message.status),
+                );
+                self.messages.push(*message);
+            }
             Fact::RecordingStarted(started) => self.started_recordings.push(started),
             Fact::Recorded(recording) => {
                 self.note(
@@ -218,12 +236,14 @@ impl Run {
                 self.notifications.push(notification);
             }
             Fact::Callback(callback) => {
-                let status = texts(&callback.params, "CallStatus");
+                let about = if callback.params.iter().any(|(name, _)| name == "MessageSid") {
+                    "MessageStatus"
+                } else {
+                    "CallStatus"
+                };
+                let status = texts(&callback.params, about);
                 let (method, url) = (callback.method, &callback.url);
-                self.note(
-                    now,
-                    &format!("cb {name} {method} {url} CallStatus={status}"),
-                );
+                self.note(now, &format!("cb {name} {method} {url} {about}={status}"));
                 self.callbacks.push(callback);
             }
         }

@@ -701,12 +701,17 @@ fn fact_leg(fact: &Fact) -> Option<CallSid> {
         Fact::Recorded(recording) => Some(recording.call),
         Fact::Notified(notification) => notification.call,
         Fact::Callback(callback) => Some(callback.call),
+        Fact::MessageCreated { message, .. } | Fact::MessageEnded { message, .. } => {
+            Some(message.call)
+        }
     }
 }
 
 fn target_text(target: &Target) -> &str {
     match target {
-        Target::Client(text) | Target::Number(text) | Target::Sip(text) => text,
+        Target::Client(text) | Target::Number(text) | Target::Sip(text) | Target::Named(text) => {
+            text
+        }
     }
 }
 

@@ -1,4 +1,5 @@
-//! Completes what a server that is gone left behind: open calls, and recordings without a record.
+//! Completes what a server that is gone left behind: open calls, messages on their way, and recordings
+//! without a record.
 //!
 //! **Invariant: a leg is closed in one transaction with its last callbacks, so a second crash in the
 //! middle neither loses nor doubles them.** The callbacks are delivered by whoever empties the
@@ -10,9 +11,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Result;
-use call_proto::Farewell;
+use call_proto::{Farewell, MessageFarewell};
 use model::record::{Recording, StartedRecording};
 use model::{EventSid, RecordingSid, Timestamp};
+use serde::de::DeserializeOwned;
 use sip::{DialogSnapshot, Sip};
 use store::{Change, Orphan, Store};
 use tokio::sync::watch;
@@ -70,6 +72,7 @@ async fn complete_at(
     hang_up: impl Fn(&Orphan),
 ) -> Result<usize> {
     record_files(store, recordings, now).await?;
+    close_messages(store, now).await?;
     close_orphans(store, now, hang_up).await
 }
 
@@ -95,15 +98,45 @@ async fn close_orphans(store: &Store, now: Timestamp, hang_up: impl Fn(&Orphan))
     Ok(orphans.len())
 }
 
+/// Ends the text messages that nobody waits for any more, each with its callback.
+async fn close_messages(store: &Store, now: Timestamp) -> Result<()> {
+    for orphan in store.orphan_messages(now).await? {
+        let message = &orphan.record;
+        let farewell: Option<MessageFarewell> = orphan
+            .farewell
+            .as_deref()
+            .and_then(|text| read(text, "the callback of a message"));
+        let callback = farewell.map(|farewell| {
+            let event = EventSid::new(message.updated, rand::random());
+            farewell.callback(message, event)
+        });
+        let ended = Change::MessageEnded {
+            message: Box::new(message.clone()),
+            tells: callback.as_ref().map(|callback| callback.event),
+        };
+        let told = callback.map(|callback| Change::CallbackQueued(Box::new(callback)));
+        store
+            .commit(std::iter::once(ended).chain(told).collect())
+            .await?;
+        info!(message.sid = %message.sid, "ended a message that an earlier run left on its way");
+    }
+    Ok(())
+}
+
+/// What was kept for this case; `None`, with a warning, if it cannot be read.
+fn read<T: DeserializeOwned>(text: &str, what: &str) -> Option<T> {
+    let tell = |error| warn!(%error, "{what} is lost: what was kept of it cannot be read");
+    serde_json::from_str(text).map_err(tell).ok()
+}
+
 /// The end of a leg and the callbacks it causes; the store leaves these out if another server was
 /// faster.
 async fn closing(store: &Store, orphan: &Orphan) -> Result<Vec<Change>> {
     let record = &orphan.record;
-    let farewell: Option<Farewell> = orphan.farewell.as_deref().and_then(|text| {
-        let read = serde_json::from_str(text);
-        let tell = |error| warn!(call.sid = %record.sid, %error, "no last callback: what to tell cannot be read");
-        read.map_err(tell).ok()
-    });
+    let farewell: Option<Farewell> = orphan
+        .farewell
+        .as_deref()
+        .and_then(|text| read(text, "the last callback of a call"));
     let mut farewell = farewell.unwrap_or_default();
     let lengths = lengths(store, &farewell).await?;
     farewell.settle_recordings(|sid| lengths.get(&sid).copied());

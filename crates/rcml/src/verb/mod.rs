@@ -13,6 +13,7 @@ mod play;
 mod redirect;
 mod reject;
 mod say;
+mod sms;
 mod speech;
 mod target;
 mod unsupported;
@@ -29,6 +30,7 @@ pub use play::Play;
 pub use redirect::Redirect;
 pub use reject::{Reject, RejectReason};
 pub use say::{Say, Voice};
+pub use sms::Sms;
 pub use speech::{Speech, SpeechTimeout};
 pub use unsupported::Unsupported;
 
@@ -41,6 +43,7 @@ const ELEMENTS: &[(&str, &Attributes)] = &[
     ("Reject", &reject::ATTRIBUTES),
     ("Dial", &dial::ATTRIBUTES),
     ("Gather", &gather::ATTRIBUTES),
+    ("Sms", &sms::ATTRIBUTES),
     ("Number", &noun::NUMBER),
     ("Client", &noun::CLIENT),
     ("Sip", &noun::SIP),
@@ -73,6 +76,8 @@ pub enum Verb {
     Dial(Box<Dial>),
     /// Collect keys or speech.
     Gather(Box<Gather>),
+    /// Send a text message.
+    Sms(Box<Sms>),
     /// A verb that exists but is not built; there is a finding for it. To be skipped.
     Unsupported(Unsupported),
 }
@@ -90,6 +95,7 @@ impl Verb {
             Self::Redirect(_) => "Redirect",
             Self::Dial(_) => "Dial",
             Self::Gather(_) => "Gather",
+            Self::Sms(_) => "Sms",
             Self::Unsupported(verb) => &verb.name,
         }
     }
@@ -106,6 +112,7 @@ impl Verb {
             Self::Redirect(verb) => verb.line,
             Self::Dial(verb) => verb.line,
             Self::Gather(verb) => verb.line,
+            Self::Sms(verb) => verb.line,
             Self::Unsupported(verb) => verb.line,
         }
     }

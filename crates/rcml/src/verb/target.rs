@@ -52,6 +52,18 @@ pub(crate) fn kind_of(text: &str) -> Kind {
     }
 }
 
+/// The usual spelling of whom a message is for: `client:` and a login, a SIP address, a number, or
+/// a name that may be either; empty if it can be none.
+pub(crate) fn recipient(text: &str) -> String {
+    let kind = kind_of(text);
+    let target = normal(kind, text);
+    if kind == Kind::Client && !target.is_empty() {
+        format!("client:{target}")
+    } else {
+        target
+    }
+}
+
 /// Splits a text such as `sip:desk@pbx.example?dept=7&X-Id=2`.
 pub(crate) fn split(kind: Kind, text: &str) -> Target {
     // A `?` may also stand in the user part of a SIP address.

@@ -3,9 +3,8 @@
 //! **Invariant: legs go by the names of the script: `caller`, `ann`, `ann 2`.**
 
 use super::request::{self, ValueWish};
-use super::wishes::{List, Timed, list, text};
+use super::wishes::{Fields, List, Timed, list, text};
 use crate::Problem;
-use crate::expected::Expected;
 use crate::read::{self, Map};
 use crate::yaml::{Node, Value};
 
@@ -14,8 +13,7 @@ use crate::yaml::{Node, Value};
 pub(crate) struct LegWish {
     pub(crate) line: usize,
     pub(crate) name: String,
-    /// Line, name as in the script, and what is expected.
-    pub(crate) fields: Vec<(usize, &'static str, Expected)>,
+    pub(crate) fields: Fields,
 }
 
 /// Headers of a leg.
@@ -129,10 +127,7 @@ pub(super) fn lines(node: &Node, what: &str) -> Result<Vec<LegLines>, Problem> {
     Ok(legs)
 }
 
-fn fields(
-    map: &Map<'_>,
-    names: &[&'static str],
-) -> Result<Vec<(usize, &'static str, Expected)>, Problem> {
+pub(super) fn fields(map: &Map<'_>, names: &[&'static str]) -> Result<Fields, Problem> {
     let given = names
         .iter()
         .filter_map(|name| Some((*name, map.get(name)?)));

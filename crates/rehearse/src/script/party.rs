@@ -16,6 +16,9 @@ use crate::yaml::{Node, Value};
 /// SIP status of a phone that rings.
 const RINGING: u16 = 180;
 
+/// SIP status of a phone that takes a message.
+const TAKEN: u16 = 200;
+
 /// One phone.
 #[derive(Clone, Debug)]
 pub(crate) struct Party {
@@ -26,6 +29,8 @@ pub(crate) struct Party {
     /// On each of its responses.
     pub(crate) headers: Headers,
     pub(crate) answer: Answer,
+    /// Final response to a text message.
+    pub(crate) message: u16,
 }
 
 #[derive(Clone, Debug)]
@@ -62,6 +67,7 @@ impl Party {
             rings_with: RINGING,
             headers: Headers::new(),
             answer,
+            message: TAKEN,
         }
     }
 
@@ -104,6 +110,7 @@ fn read(node: &Node) -> Result<Party, Problem> {
         "headers",
         "hangs_up_after",
         "then",
+        "message",
     ];
     if let Value::Text(word) = &node.value {
         return Ok(match word.as_str() {
@@ -133,6 +140,7 @@ fn read(node: &Node) -> Result<Party, Problem> {
         Party::that(Some(rings_after.unwrap_or_default()), answer(&map)?)
     };
     party.rings_with = rings_with(&map, party.rings_after.is_some())?;
+    party.message = message(&map)?;
     party.headers = map.get("headers").map_or(Ok(Headers::new()), headers)?;
     Ok(party)
 }
@@ -161,6 +169,15 @@ fn rings_with(map: &Map<'_>, rings: bool) -> Result<u16, Problem> {
         return Ok(status);
     }
     let text = format!("`rings_with`: {status} is no provisional SIP status (101 to 199)");
+    Err(Problem::new(map.line, text))
+}
+
+fn message(map: &Map<'_>) -> Result<u16, Problem> {
+    let status: u16 = map.number("message")?.unwrap_or(TAKEN);
+    if (200..700).contains(&status) {
+        return Ok(status);
+    }
+    let text = format!("`message`: {status} is no final SIP status (200 to 699)");
     Err(Problem::new(map.line, text))
 }
 

@@ -20,6 +20,8 @@ pub(crate) struct Wishes {
     pub(crate) notifications: Option<List<Expected>>,
     /// Leg and length of each recording.
     pub(crate) recordings: Option<List<Expected>>,
+    /// Fields of each text message.
+    pub(crate) messages: Option<List<Fields>>,
     /// Names of all legs in the order of their creation.
     pub(crate) all_legs: Option<List<Expected>>,
     pub(crate) legs: Vec<LegWish>,
@@ -60,6 +62,7 @@ impl Wishes {
             "dial_call_status",
             "notifications",
             "recordings",
+            "messages",
             "all_legs",
             "legs",
             "invites",
@@ -97,6 +100,7 @@ impl Wishes {
             dial_call_status: texts("dial_call_status")?,
             notifications: texts("notifications")?,
             recordings: texts("recordings")?,
+            messages: map.get("messages").map(messages).transpose()?,
             all_legs: texts("all_legs")?,
             legs: of_legs("legs", &legs::records)?,
             invites: of_legs("invites", &legs::invites)?,
@@ -116,6 +120,7 @@ impl Wishes {
             dial_call_status,
             notifications,
             recordings,
+            messages,
             all_legs,
             legs,
             invites,
@@ -129,8 +134,28 @@ impl Wishes {
         let http = requests.is_none() && callbacks.is_none();
         let sip = invites.is_empty() && invite_headers.is_empty() && own_headers.is_empty();
         let times = sent.is_empty() && heard.is_empty() && duration.is_none();
-        texts.iter().all(|list| list.is_none()) && http && sip && times && legs.is_empty()
+        let records = legs.is_empty() && messages.is_none();
+        texts.iter().all(|list| list.is_none()) && http && sip && times && records
     }
+}
+
+/// Line, name as in the script, and what is expected.
+pub(crate) type Fields = Vec<(usize, &'static str, Expected)>;
+
+fn messages(node: &Node) -> Result<List<Fields>, Problem> {
+    const KEYS: &[&str] = &[
+        "to",
+        "from",
+        "body",
+        "status",
+        "error_code",
+        "reason",
+        "direction",
+        "leg",
+        "at",
+    ];
+    let read = |item: &Node| legs::fields(&Map::of(item, "message", KEYS)?, KEYS);
+    list(node, "messages", read)
 }
 
 /// What is expected to have happened, and perhaps when.

@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use call_proto::{
-    Addressed, Command, Entry, Event, Fact, FetchFailure, FetchRequest, Fetched, Lane, Req, Route,
-    Target, Unreachable, Via,
+    Addressed, Command, Entry, Event, Fact, FetchFailure, FetchRequest, Fetched, Lane,
+    OutgoingMessage, Req, Route, Target, Unreachable, Via,
 };
 use model::{CallSid, Direction, error};
 
-use super::far_side::FarSide;
+use super::far_side::{FarSide, GIVES_UP};
 use super::{Due, Stage};
 use crate::Asked;
 use crate::heard::{Heard, Sense};
@@ -45,6 +45,7 @@ impl Stage<'_> {
             Command::StopListening { req } => {
                 self.stop_listening(call, req);
             }
+            Command::SendMessage { req, message } => self.message(call, req, &message),
             Command::Leg(command) => self.leg_command(call, command),
             Command::Media(command) => self.media_command(call, command),
             Command::Trace(entry) => self.trace(entry),
@@ -75,6 +76,8 @@ impl Stage<'_> {
                 self.application.callback(&told);
                 self.run.callbacks.push(told);
             }
+            Fact::MessageCreated { message, .. } => self.run.messages.push(*message),
+            Fact::MessageEnded { message, .. } => self.run.message_ended(*message),
             Fact::Farewell { .. }
             | Fact::RecordingStarted(_)
             | Fact::Ringing { .. }
@@ -107,6 +110,9 @@ impl Stage<'_> {
             code: error::UNREACHABLE_TARGET,
             text,
         };
+        if let Some(caller) = self.caller(target) {
+            return Ok(vec![caller]);
+        }
         let Some(parties) = parties(self.script, target) else {
             let text = format!(
                 "`{}` is not among the parties of the script",
@@ -122,6 +128,36 @@ impl Stage<'_> {
             )));
         }
         Ok(routes)
+    }
+
+    /// The way to the phone of the caller, who need not be among the parties to get a message.
+    fn caller(&self, target: &Target) -> Option<Route> {
+        let Target::Named(name) = target else {
+            return None;
+        };
+        let is_caller = !self.script.call.by_api && *name == self.script.call.from;
+        let uri = format!("sip:{name}@caller.invalid");
+        (is_caller && parties(self.script, target).is_none()).then(|| route(uri))
+    }
+
+    /// A phone gets a text message.
+    fn message(&mut self, call: CallSid, req: Req, message: &OutgoingMessage) {
+        let uri = &message.route.uri;
+        self.run
+            .sends(self.now, call, &format!("MESSAGE {}", user_of(uri)));
+        let party = self.phones.get(uri);
+        let silent = party.is_some_and(|party| matches!(party.answer, Answer::Silent));
+        let (status, after) = if silent {
+            (408, GIVES_UP)
+        } else {
+            (party.map_or(200, |party| party.message), Duration::ZERO)
+        };
+        let answered = Event::MessageAnswered {
+            req,
+            status,
+            reason: String::new(),
+        };
+        self.later(after, Due::Tell(call, answered));
     }
 
     fn fetch(&mut self, call: CallSid, req: Req, request: FetchRequest) {
@@ -198,7 +234,7 @@ pub(super) fn routes(
 ) -> Vec<Route> {
     let many = match target {
         Target::Client(_) => parties.len(),
-        Target::Number(_) | Target::Sip(_) => 1,
+        Target::Number(_) | Target::Sip(_) | Target::Named(_) => 1,
     };
     let mut routes = Vec::new();
     for (at, party) in parties.iter().take(many).enumerate() {
@@ -206,7 +242,7 @@ pub(super) fn routes(
             continue;
         }
         let (uri, via) = match target {
-            Target::Client(login) => (
+            Target::Client(login) | Target::Named(login) => (
                 format!("sip:{login}@phone{}.invalid", at + 1),
                 Via::Binding(format!("{login}/{at}")),
             ),
@@ -217,20 +253,26 @@ pub(super) fn routes(
             Target::Sip(uri) => (uri.clone(), Via::Uri(uri.clone())),
         };
         phones.insert(uri.clone(), party.clone());
-        routes.push(Route {
-            uri,
-            to: None,
-            from_host: "patchcord.invalid".to_owned(),
-            via,
-            credentials: None,
-        });
+        routes.push(Route { via, ..route(uri) });
     }
     routes
 }
 
+fn route(uri: String) -> Route {
+    Route {
+        via: Via::Uri(uri.clone()),
+        uri,
+        to: None,
+        from_host: "patchcord.invalid".to_owned(),
+        credentials: None,
+    }
+}
+
 fn address_of(target: &Target) -> &str {
     match target {
-        Target::Client(text) | Target::Number(text) | Target::Sip(text) => text,
+        Target::Client(text) | Target::Number(text) | Target::Sip(text) | Target::Named(text) => {
+            text
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use crate::heard::Sense;
 use crate::script::{Answer, Party, Vanishes};
 
 /// A transaction without any response ends after this time (RFC 3261 §17.1.1.2, timer B).
-const GIVES_UP: Duration = Duration::from_secs(32);
+pub(super) const GIVES_UP: Duration = Duration::from_secs(32);
 
 /// Where the far side of a leg stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

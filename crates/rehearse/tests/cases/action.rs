@@ -161,3 +161,8 @@ fn case_112_relative_address() {
 fn case_113_action_fails() {
     check("113-action-fails");
 }
+
+#[test]
+fn case_100_action_sends_a_message() {
+    check("100-action-sends-a-message");
+}

@@ -170,3 +170,8 @@ fn case_080_default_timeout() {
 fn case_081_default_time_limit() {
     check("081-default-time-limit");
 }
+
+#[test]
+fn case_140_message_after_the_dial() {
+    check("140-message-after-the-dial");
+}

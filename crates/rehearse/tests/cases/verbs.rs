@@ -74,6 +74,17 @@ fn case_207_pause_before_reject() {
 }
 
 #[test]
+fn case_208_redirect_to_a_message() {
+    check("208-redirect-to-a-message");
+}
+
+#[test]
+fn case_269_message_in_a_call() {
+    check("269-message-in-a-call");
+    check("269-action-of-a-message");
+}
+
+#[test]
 fn case_209_hangup() {
     check("209-hangup");
 }

@@ -1,9 +1,14 @@
 //! What all our messages have in common.
 
+use std::time::Instant;
+
 use super::core::Core;
-use super::leg::Leg;
-use super::{HeaderList, LegEvent, LegId, Peer, via};
+use super::gate::Gate;
+use super::leg::{Leg, State};
+use super::{Credentials, HeaderList, LegEvent, LegId, Peer, via};
+use crate::digest::{Client, Secret};
 use crate::message::{HeaderName, Headers, Request, Response};
+use crate::uri::Uri;
 
 /// What we do, for Allow.
 pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, REGISTER";
@@ -11,7 +16,52 @@ pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, REGISTE
 /// Content-Type of session descriptions.
 pub(super) const SDP: &str = "application/sdp";
 
+/// The URIs of a request that begins something.
+pub(super) struct Ends {
+    /// Request-URI.
+    pub(super) target: Uri,
+    pub(super) to: Uri,
+    pub(super) from: Uri,
+}
+
+impl Ends {
+    /// `to` is the target unless it is given.
+    pub(super) fn read(target: &str, to: Option<&str>, from: &str) -> Result<Self, &'static str> {
+        let target = Uri::parse(target).map_err(|_| "target is no URI")?;
+        let from = Uri::parse(from).map_err(|_| "From is no URI")?;
+        let to = to.map_or_else(|| Ok(target.clone()), Uri::parse);
+        let to = to.map_err(|_| "To is no URI")?;
+        Ok(Self { target, to, from })
+    }
+}
+
 impl Core {
+    /// A leg that we begin, with a Call-ID and a tag of its own; the caller gives it its state.
+    pub(super) fn outbound_leg(
+        &mut self,
+        id: LegId,
+        contact: String,
+        credentials: Option<&Credentials>,
+        now: Instant,
+    ) -> Leg {
+        let client = |credentials: &Credentials| {
+            let password = Secret::Password(credentials.password.clone());
+            Client::new(&credentials.username, password)
+        };
+        Leg {
+            id,
+            contact,
+            headers: HeaderList::new(),
+            auth: credentials.map(client),
+            gate: Gate::new(now),
+            arriving_tx: None,
+            deadline: None,
+            state: State::Over,
+            tag: self.random.tag(),
+            call_id: self.random.call_id(),
+        }
+    }
+
     /// Puts our Via on top.
     pub(super) fn push_via(&mut self, request: &mut Request, peer: Peer) {
         let branch = self.random.branch();

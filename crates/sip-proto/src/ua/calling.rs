@@ -7,20 +7,17 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::body::Body;
-use super::build::{ALLOW, SDP, all_sendable, custom_headers};
+use super::build::{ALLOW, Ends, SDP, all_sendable, custom_headers};
 use super::config::MAX_FORKS;
 use super::core::Core;
-use super::gate::Gate;
 use super::leg::{Calling, Cancel, Leg, Ours, State, Talking, Unacked};
 use super::pending::Kind;
 use super::{InviteSpec, LegEvent, LegId, Peer};
 use crate::dialog::Dialog;
-use crate::digest::{Client, Secret};
 use crate::header::NameAddr;
 use crate::message::{HeaderName, Method, Request, Response, StatusCode};
 use crate::transaction::TxId;
 use crate::transaction::timers::PATIENCE;
-use crate::uri::Uri;
 
 impl Core {
     /// Starts an outbound leg.
@@ -56,45 +53,24 @@ impl Core {
         spec: &InviteSpec,
         now: Instant,
     ) -> Result<(Leg, Request), &'static str> {
-        let target = Uri::parse(&spec.target).map_err(|_| "target is no URI")?;
-        let from = Uri::parse(&spec.from).map_err(|_| "From is no URI")?;
-        let to = spec
-            .to
-            .as_deref()
-            .map_or_else(|| Ok(target.clone()), Uri::parse);
-        let to = to.map_err(|_| "To is no URI")?;
+        let ends = Ends::read(&spec.target, spec.to.as_deref(), &spec.from)?;
         if !all_sendable(&spec.headers) {
             return Err("a header field cannot be sent");
         }
-        let (tag, call_id) = (self.random.tag(), self.random.call_id());
-        let from_user = from.user().map(std::borrow::Cow::into_owned);
+        let from_user = ends.from.user().map(std::borrow::Cow::into_owned);
         let contact_user = spec.contact_user.clone().or(from_user).unwrap_or_default();
-        let leg = Leg {
-            id,
-            contact: self.contact(&contact_user, spec.route),
-            headers: self.sendable(id, spec.leg_headers.clone()),
-            auth: spec.credentials.as_ref().map(|credentials| {
-                Client::new(
-                    &credentials.username,
-                    Secret::Password(credentials.password.clone()),
-                )
-            }),
-            gate: Gate::new(now),
-            arriving_tx: None,
-            deadline: None,
-            state: State::Over,
-            tag,
-            call_id,
-        };
+        let contact = self.contact(&contact_user, spec.route);
+        let mut leg = self.outbound_leg(id, contact, spec.credentials.as_ref(), now);
+        leg.headers = self.sendable(id, spec.leg_headers.clone());
         let from = NameAddr {
             display: spec.from_display.clone(),
-            ..NameAddr::new(from)
+            ..NameAddr::new(ends.from)
         };
-        let mut invite = Request::new(Method::Invite, target);
+        let mut invite = Request::new(Method::Invite, ends.target);
         let headers = &mut invite.headers;
         headers.push(HeaderName::MaxForwards, u32::from(spec.max_forwards));
         headers.push(HeaderName::From, from.with_tag(&leg.tag).to_string());
-        headers.push(HeaderName::To, NameAddr::new(to).to_string());
+        headers.push(HeaderName::To, NameAddr::new(ends.to).to_string());
         headers.push(HeaderName::CallId, leg.call_id.as_str());
         headers.push(HeaderName::CSeq, "1 INVITE");
         headers.push(HeaderName::Contact, leg.contact.as_str());
@@ -309,6 +285,7 @@ impl Core {
             State::Arriving(_)
             | State::Calling(_)
             | State::Talking(_)
+            | State::Messaging(_)
             | State::Leaving(_)
             | State::Over => {}
         }

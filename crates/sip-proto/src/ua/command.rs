@@ -18,6 +18,8 @@ pub type HeaderList = Vec<(String, String)>;
 pub enum LegCommand {
     /// Start an outbound leg.
     Invite(Box<InviteSpec>),
+    /// Send one text message on a leg of its own. Ends in `LegEvent::MessageDone`.
+    Message(Box<MessageSpec>),
     /// Header fields to put on every further message the leg sends, responses included.
     SetHeaders(HeaderList),
     /// Inbound: a provisional response, 101 to 199.
@@ -131,6 +133,23 @@ impl InviteSpec {
             max_forwards: 70,
         }
     }
+}
+
+/// An outbound MESSAGE (RFC 3428).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MessageSpec {
+    /// Request-URI.
+    pub target: String,
+    /// URI of To; default the target.
+    pub to: Option<String>,
+    /// URI of From.
+    pub from: String,
+    /// Next hop: where the MESSAGE is sent.
+    pub route: Peer,
+    /// The text.
+    pub text: String,
+    /// What to answer a challenge with.
+    pub credentials: Option<Credentials>,
 }
 
 /// User name and secret for a far side that challenges us.

@@ -12,6 +12,8 @@ impl Core {
     pub fn handle_command(&mut self, id: LegId, command: LegCommand, now: Instant) {
         if let LegCommand::Invite(spec) = command {
             self.call(id, *spec, now);
+        } else if let LegCommand::Message(spec) = command {
+            self.message(id, *spec, now);
         } else if let Some(mut leg) = self.take(id) {
             if let LegCommand::SetHeaders(headers) = command {
                 leg.headers = self.sendable(id, headers);
@@ -49,6 +51,7 @@ impl Core {
                     self.event(leg.id, done);
                 }
                 LegCommand::Invite(_)
+                | LegCommand::Message(_)
                 | LegCommand::SetHeaders(_)
                 | LegCommand::Cancel
                 | LegCommand::AnswerReinvite { .. }
@@ -73,7 +76,7 @@ impl Core {
                     leg.state = State::Talking(talking);
                 }
             },
-            state @ (State::Leaving(_) | State::Over) => leg.state = state,
+            state @ (State::Leaving(_) | State::Messaging(_) | State::Over) => leg.state = state,
         }
     }
 
@@ -98,7 +101,7 @@ impl Core {
                 self.retry_reinvite(leg, &mut talking, now);
                 leg.state = State::Talking(talking);
             }
-            state @ (State::Leaving(_) | State::Over) => leg.state = state,
+            state @ (State::Leaving(_) | State::Messaging(_) | State::Over) => leg.state = state,
         }
     }
 }

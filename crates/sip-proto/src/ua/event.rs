@@ -5,8 +5,8 @@ use crate::DialogSnapshot;
 
 /// What happened on a leg. Header lists carry the X- fields and Diversion, in order.
 ///
-/// A leg ends with exactly one of `Rejected`, `Canceled`, `NoAck`, `Bye`, `ByeDone`, `Lost`, or
-/// silently after the engine's own `Reject` or `Challenge`.
+/// A leg ends with exactly one of `Rejected`, `Canceled`, `NoAck`, `Bye`, `ByeDone`, `Lost`,
+/// `MessageDone`, or silently after the engine's own `Reject` or `Challenge`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum LegEvent {
     /// Outbound: a provisional response above 100.
@@ -97,6 +97,14 @@ pub enum LegEvent {
         /// Body.
         body: Vec<u8>,
     },
+    /// Over: the final response to our MESSAGE, or 408 when none came, 503 when it could not be
+    /// sent, 400 when the command could not be put into a message.
+    MessageDone {
+        /// Status.
+        status: u16,
+        /// Reason phrase.
+        reason: String,
+    },
     /// The final response to our INFO.
     InfoDone {
         /// Status; 408 when none came.
@@ -116,6 +124,7 @@ impl LegEvent {
                 | Self::Bye { .. }
                 | Self::ByeDone { .. }
                 | Self::Lost
+                | Self::MessageDone { .. }
         )
     }
 }

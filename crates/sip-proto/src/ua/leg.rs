@@ -3,6 +3,7 @@
 //! ```text
 //! inbound:  Arriving ──200──► Talking ──BYE──► Leaving ──► over
 //! outbound: Calling ───2xx──► Talking      (any state ends at once when there is no more to do)
+//! text message: Messaging ──final response──► over
 //! ```
 
 use std::collections::BTreeMap;
@@ -41,6 +42,7 @@ pub(super) enum State {
     Calling(Box<Calling>),
     Talking(Box<Talking>),
     Leaving(Box<Leaving>),
+    Messaging(Box<Messaging>),
     /// Only while the leg is being worked on; a leg left in it is forgotten.
     Over,
 }
@@ -152,6 +154,13 @@ pub(super) struct Leaving {
     pub(super) dialog: Dialog,
 }
 
+/// A MESSAGE without final response.
+pub(super) struct Messaging {
+    /// `None` only until it is sent.
+    pub(super) tx: Option<TxId>,
+    pub(super) route: Peer,
+}
+
 impl Leg {
     /// When something is to be done by the clock.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
@@ -172,7 +181,7 @@ impl Leg {
                 };
                 ack.into_iter().chain(retry).min()
             }
-            State::Leaving(_) | State::Over => None,
+            State::Leaving(_) | State::Messaging(_) | State::Over => None,
         }
     }
 }

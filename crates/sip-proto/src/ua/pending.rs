@@ -34,6 +34,7 @@ pub(super) enum Kind {
     Bye,
     Info,
     Options,
+    Message,
 }
 
 impl Core {
@@ -154,6 +155,7 @@ impl Core {
             Kind::Reinvite => self.reinvite_response(leg.as_mut(), tx, response, now),
             Kind::Bye => self.bye_response(leg.as_mut(), tx, &response, now),
             Kind::Info => self.info_response(leg.as_mut(), tx, &response, now),
+            Kind::Message => self.message_response(leg.as_mut(), tx, &response, now),
             Kind::Options => self.alive(tx),
             Kind::Cancel => {}
         }
@@ -182,6 +184,7 @@ impl Core {
             Kind::Reinvite => self.reinvite_failed(&mut leg, status, now),
             Kind::Bye => self.bye_done(&mut leg, status, Vec::new()),
             Kind::Info => self.info_done(&leg, status),
+            Kind::Message => self.message_done(&mut leg, status, None),
             Kind::Cancel | Kind::Options => {}
         }
         self.put(leg);

@@ -66,6 +66,7 @@ impl Core {
                 self.send_request(Some(leg.id), Kind::Info, info, peer, now);
             }
             LegCommand::Invite(_)
+            | LegCommand::Message(_)
             | LegCommand::SetHeaders(_)
             | LegCommand::Progress { .. }
             | LegCommand::Answer { .. }

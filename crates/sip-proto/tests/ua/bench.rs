@@ -19,7 +19,7 @@ use sip_proto::message::{HeaderName, Message, Method, Request, Response};
 use sip_proto::parse::parse_bytes;
 use sip_proto::ua::{
     Caller, Core, CoreConfig, Credentials, Entropy, Found, Ha1, InviteSpec, LegCommand, LegEvent,
-    LegId, Output, Peer, Transport,
+    LegId, MessageSpec, Output, Peer, Transport,
 };
 
 pub(crate) const SDP: &str = "v=0\r\n";
@@ -375,6 +375,11 @@ pub(crate) fn spec(route: Peer) -> InviteSpec {
     }
 }
 
+fn credentials(argument: &str) -> Option<Credentials> {
+    let (username, password) = ("kim".to_owned(), PASSWORD.to_owned());
+    (argument == "auth").then_some(Credentials { username, password })
+}
+
 fn command(verb: &str, argument: &str, route: Peer) -> LegCommand {
     let headers = Vec::new();
     let sdp = SDP.to_owned();
@@ -385,12 +390,20 @@ fn command(verb: &str, argument: &str, route: Peer) -> LegCommand {
             if argument == "late" {
                 spec.sdp.clear();
             }
-            if argument == "auth" {
-                let (username, password) = ("kim".to_owned(), PASSWORD.to_owned());
-                spec.credentials = Some(Credentials { username, password });
-            }
+            spec.credentials = credentials(argument);
             LegCommand::Invite(Box::new(spec))
         }
+        "message" => LegCommand::Message(Box::new(MessageSpec {
+            target: match argument {
+                "nowhere" => "no uri".to_owned(),
+                _ => "sip:callee@192.0.2.1:5070".to_owned(),
+            },
+            to: None,
+            from: "sip:100@example.com".to_owned(),
+            route,
+            text: "Grüße".to_owned(),
+            credentials: credentials(argument),
+        })),
         "cancel" => LegCommand::Cancel,
         "bye" => LegCommand::Bye { headers },
         "ring" => LegCommand::Progress {
@@ -437,6 +450,7 @@ pub(crate) fn name(event: &LegEvent) -> String {
         LegEvent::ReinviteDone { status, sdp } => with(&format!("ReinviteDone {status}"), sdp),
         LegEvent::Info { .. } => "Info".to_owned(),
         LegEvent::InfoDone { status } => format!("InfoDone {status}"),
+        LegEvent::MessageDone { status, .. } => format!("MessageDone {status}"),
         LegEvent::Dialog(_) => "Dialog".to_owned(),
         LegEvent::HeaderRefused { name } => format!("HeaderRefused {name}"),
     }

@@ -7,6 +7,7 @@ mod bench;
 mod bounds;
 mod inbound;
 mod lossy_pair;
+mod messaging;
 mod outbound;
 mod refusals;
 mod routing;

@@ -11,10 +11,12 @@ use store::{
 
 mod deliveries;
 mod directory;
+mod messages;
 mod values;
 
 pub(crate) use deliveries::*;
 pub(crate) use directory::*;
+pub(crate) use messages::*;
 use values::*;
 
 /// An empty database.
@@ -43,6 +45,8 @@ macro_rules! for_each_case {
             recordings_notifications_and_traces_come_back,
             orphans_are_closed_once,
             orphans_keep_what_must_be_told,
+            a_message_ends_once_and_tells_so_once,
+            messages_on_their_way_are_closed_once_after_a_crash,
             callbacks_survive_a_restart_in_order,
             a_long_backlog_is_read_in_pages,
             callbacks_are_listed_and_delivered_again,

@@ -82,6 +82,19 @@ impl Stage {
                 let length = self.world.clips.get(&url).copied();
                 self.audio(call, req, &url, length);
             }
+            Command::SendMessage { req, message } => {
+                let to = user_of(&message.route.uri);
+                self.run.sent(self.now, &self.name(call), "MESSAGE", &to);
+                if let Some(status) = self.world.message_answer {
+                    let reason = String::new();
+                    let answered = Event::MessageAnswered {
+                        req,
+                        status,
+                        reason,
+                    };
+                    self.tell_in(20, call, answered);
+                }
+            }
             Command::Leg(command) => self.leg(call, command),
             Command::Listen { req, request } => self.listen(call, req, request),
             Command::EndOfSpeech { req } => self.end_of_speech(call, req),
@@ -113,11 +126,11 @@ impl Stage {
         let mut routes = Vec::new();
         let contacts = match target {
             Target::Client(_) => phones.len(),
-            Target::Number(_) | Target::Sip(_) => 1,
+            Target::Number(_) | Target::Sip(_) | Target::Named(_) => 1,
         };
         for (at, phone) in phones.into_iter().take(contacts).enumerate() {
             let (uri, via) = match target {
-                Target::Client(login) => (
+                Target::Client(login) | Target::Named(login) => (
                     format!("sip:{login}@10.0.0.{}{}", at + 1, phone.contact),
                     Via::Binding(format!("{login}/{at}")),
                 ),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use model::record::{CallRecord, Callback};
-use model::{AccountSid, CallSid, CallStatus, HttpMethod, InstanceSid};
+use model::{AccountSid, CallSid, CallStatus, HttpMethod, InstanceSid, MessageSid, MessageStatus};
 use store::{DeliveryFilter, SecretKey, Window};
 
 use super::*;
@@ -166,6 +166,52 @@ async fn last_callbacks_name_only_recordings_that_exist() {
         let kept = store.recording(recording_sid(n)).await.unwrap();
         assert_eq!(kept.is_some(), expected.is_some(), "{n}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_on_their_way_have_failed_and_tell_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", dir.path().join("p.db").display());
+    let key = SecretKey::random();
+    let dead = Store::open(&url, key.clone()).await.unwrap();
+    let farewell = serde_json::json!({
+        "sequence": 4,
+        "target": { "url": "http://app.example/s", "method": HttpMethod::Post, "author": ACCOUNT },
+        "params": [["Body", "words"]],
+    });
+    let sid = |n| MessageSid::from_bytes([n; 16]);
+    let kept = [Some(farewell.to_string()), Some("broken".to_owned()), None];
+    let created = (1..).zip(kept).map(|(n, farewell)| {
+        let at = now().unwrap();
+        let instance = dead.instance();
+        let message = testkit::records::message(sid(n), instance, ACCOUNT, call_sid(1), at);
+        let message = Box::new(message);
+        Change::MessageCreated { message, farewell }
+    });
+    dead.commit(created.collect()).await.unwrap();
+    dead.close().await;
+
+    let store = Store::open(&url, key).await.unwrap();
+    complete_at(&store, dir.path(), later(), |_| {})
+        .await
+        .unwrap();
+    for n in 1..=3 {
+        let record = store.message(sid(n)).await.unwrap().unwrap();
+        assert_eq!(record.status, MessageStatus::Failed);
+        assert_eq!(record.reason.as_deref(), Some("node-lost"));
+    }
+    let told = ours(&store).await;
+    let [told] = told.as_slice() else {
+        panic!("{told:?}");
+    };
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let expected = [
+        pair("Body", "words"),
+        pair("MessageStatus", "failed"),
+        pair("SmsStatus", "failed"),
+        pair("ErrorCode", "30008"),
+    ];
+    assert_eq!((told.sequence, told.params.as_slice()), (4, &expected[..]));
 }
 
 #[cfg(unix)]

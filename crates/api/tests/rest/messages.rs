@@ -1,0 +1,104 @@
+//! `/Accounts/{sid}/SMS/Messages`.
+
+use std::time::Duration;
+
+use model::record::Message;
+use model::{MessageSid, MessageStatus, Timestamp};
+use store::Change;
+
+use crate::server::{Server, call_sid};
+
+fn message(server: &Server, n: u8) -> Message {
+    let created =
+        Timestamp(1_377_216_000_000_000) + Duration::from_secs(u64::from(n) * 3_600 + 1_800);
+    let sid = MessageSid::from_bytes([n; 16]);
+    let instance = server.store.instance();
+    Message {
+        from: format!("+1{n:03}"),
+        to: if n.is_multiple_of(2) { "ann" } else { "bob" }.to_owned(),
+        body: format!("text {n}"),
+        ..testkit::records::message(sid, instance, server.admin, call_sid(1), created)
+    }
+}
+
+#[tokio::test]
+async fn messages_are_listed() {
+    let server = Server::start().await;
+    let who = server.admin();
+    let mut changes = Vec::new();
+    for n in 0..30 {
+        let message = message(&server, n);
+        changes.push(Change::MessageCreated {
+            message: Box::new(message.clone()),
+            farewell: None,
+        });
+        let at = message.created + Duration::from_secs(1);
+        let over = |status, code: Option<u16>, sent| Message {
+            status,
+            error_code: code,
+            reason: Some("what it said".to_owned()),
+            updated: at,
+            sent,
+            ..message.clone()
+        };
+        let over = match n {
+            0..10 => over(MessageStatus::Sent, None, Some(at)),
+            10..15 => over(MessageStatus::Failed, Some(30_005), None),
+            _ => continue,
+        };
+        changes.push(Change::MessageEnded {
+            message: Box::new(over),
+            tells: None,
+        });
+    }
+    server.store.commit(changes).await.unwrap();
+    let path = format!("/Accounts/{}/SMS/Messages.json", server.admin);
+    for (query, total) in [
+        ("", 30),
+        ("?To=ann", 15),
+        ("?From=007", 1),
+        ("?Body=text+1", 11),
+        ("?Status=sent", 10),
+        ("?Status=failed", 5),
+        ("?Status=sending", 15),
+        ("?StartTime=2013-08-24", 6),
+        ("?EndTime=2013-08-23", 24),
+    ] {
+        let page = server.get(&who, &format!("{path}{query}")).await.json();
+        assert_eq!(page["total"], total, "{query}");
+        let alias = path.replace("SMS/", "");
+        let page = server.get(&who, &format!("{alias}{query}")).await.json();
+        assert_eq!(page["total"], total, "{query}");
+    }
+    for (sort, field, first) in [
+        ("DateCreated", "body", "text 0"),
+        ("From:desc", "body", "text 29"),
+        ("To:desc", "to", "bob"),
+        ("Status", "status", "failed"),
+        ("Body", "body", "text 0"),
+    ] {
+        let page = server.get(&who, &format!("{path}?SortBy={sort}")).await;
+        assert_eq!(page.column("messages", field)[0], first, "{sort}");
+    }
+    let item = |n: u8| {
+        let sid = MessageSid::from_bytes([n; 16]);
+        path.replace(".json", &format!("/{sid}.json"))
+    };
+    let sent = server.get(&who, &item(3)).await.json();
+    assert_eq!(
+        (&sent["status"], &sent["direction"]),
+        (&"sent".into(), &"outbound-call".into())
+    );
+    assert_eq!(sent["date_sent"], "2013-08-23T03:30:01.000Z");
+    assert!(sent.get("error_code").is_none());
+    let failed = server.get(&who, &item(12)).await.json();
+    assert_eq!(failed["error_code"], 30_005);
+    assert_eq!(failed["error_message"], "what it said");
+    let xml = item(12).replace(".json", "");
+    let xml = server.get(&who, &xml).await;
+    let error =
+        "<Error><ErrorCode>30005</ErrorCode><ErrorMessage>what it said</ErrorMessage></Error>";
+    assert!(xml.body.contains(error), "{}", xml.body);
+    server.get(&who, &item(99)).await.is(404);
+    server.post(&who, &path, "To=ann").await.is(405);
+}

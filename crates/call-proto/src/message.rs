@@ -1,0 +1,289 @@
+//! Text messages that a call's document sends, from the look-up of the recipient to the answer.
+//!
+//! **Invariant: a message that was created ends with exactly one [`Fact::MessageEnded`]**, and the
+//! call is not forgotten before; that its leg is over does not touch it.
+
+use std::time::Duration;
+
+use model::record::{Callback, Message};
+use model::{EventSid, MessageDirection, MessageSid, MessageStatus, Timestamp, error};
+use serde::{Deserialize, Serialize};
+
+use crate::call::Call;
+use crate::callback::CallbackTarget;
+use crate::command::{Command, OutgoingMessage, Target};
+use crate::context::Context;
+use crate::event::{Req, Route, Unreachable};
+use crate::fact::Fact;
+use crate::params::{Params, is_outbound};
+
+/// Messages of one call on their way at once, so that a document cannot flood the world.
+const MAX_OPEN: usize = 50;
+
+/// The SIP side gives up on an answer after 32 s (RFC 3261 §17.1.2.2, timer F), and once more if it
+/// is asked for credentials; nothing more comes after this time.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// What the application must be told of a message, without what only its end tells. Serialized, it
+/// is kept with the record of the message.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct MessageFarewell {
+    /// Callbacks of the call made so far.
+    sequence: i64,
+    target: CallbackTarget,
+    params: Params,
+}
+
+impl MessageFarewell {
+    /// The callback for the end that `message` tells.
+    pub fn callback(self, message: &Message, event: EventSid) -> Callback {
+        let mut params = self.params;
+        let mut add = |name: &str, value: &str| params.push((name.to_owned(), value.to_owned()));
+        add("MessageStatus", message.status.as_str());
+        add("SmsStatus", message.status.as_str());
+        if let Some(code) = message.error_code {
+            add("ErrorCode", &code.to_string());
+        }
+        Callback {
+            event,
+            account: message.account,
+            author: self.target.author,
+            call: message.call,
+            sequence: self.sequence,
+            url: self.target.url,
+            method: self.target.method,
+            params,
+            created: message.updated,
+        }
+    }
+}
+
+/// A message on its way.
+pub(crate) struct OpenMessage {
+    /// Of the question that the message waits for: first the routes, then the answer.
+    req: Req,
+    record: Message,
+    farewell: Option<MessageFarewell>,
+    until: Timestamp,
+}
+
+/// How a message ended.
+struct End {
+    status: MessageStatus,
+    error_code: Option<u16>,
+    reason: String,
+}
+
+impl End {
+    fn failed(code: u16, reason: String) -> Self {
+        Self {
+            status: MessageStatus::Failed,
+            error_code: Some(code),
+            reason,
+        }
+    }
+
+    /// What a final response means.
+    fn of_response(status: u16, phrase: &str) -> Self {
+        let reason = format!("{status} {phrase}").trim_end().to_owned();
+        let code = match status {
+            200..=299 => {
+                return Self {
+                    status: MessageStatus::Sent,
+                    error_code: None,
+                    reason,
+                };
+            }
+            404 | 410 | 484 | 604 => error::MESSAGE_UNKNOWN_RECIPIENT,
+            408 | 480 | 486 | 503 | 504 | 600 => error::MESSAGE_UNREACHABLE,
+            403 | 603 => error::MESSAGE_BLOCKED,
+            405 | 415 | 488 | 501 => error::MESSAGE_NO_TEXTS,
+            _ => error::MESSAGE_FAILED,
+        };
+        Self::failed(code, reason)
+    }
+}
+
+impl Call {
+    /// Puts a message on record and starts to send it. Returns it with the question that its
+    /// leaving waits for; `None` if it is over already.
+    ///
+    /// - `callback`: told what becomes of it.
+    pub(crate) fn send_message(
+        &mut self,
+        sms: &rcml::Sms,
+        callback: Option<CallbackTarget>,
+        cx: &mut Context,
+    ) -> (MessageSid, Option<Req>) {
+        let info = &self.info;
+        let (ours, theirs) = if is_outbound(info.direction) {
+            (&info.from, &info.to)
+        } else {
+            (&info.to, &info.from)
+        };
+        let record = Message {
+            sid: cx.message_sid(),
+            instance: cx.settings.instance,
+            account: info.account,
+            call: self.sid,
+            from: sms.from.as_ref().unwrap_or(ours).clone(),
+            to: sms.to.as_ref().unwrap_or(theirs).clone(),
+            body: sms.text.clone(),
+            direction: MessageDirection::OutboundCall,
+            status: MessageStatus::Sending,
+            error_code: None,
+            reason: None,
+            created: cx.now,
+            updated: cx.now,
+            sent: None,
+        };
+        let farewell = callback.map(|target| MessageFarewell {
+            sequence: self.callbacks_queued,
+            target,
+            params: message_params(&record, cx),
+        });
+        cx.fact(Fact::MessageCreated {
+            message: Box::new(record.clone()),
+            farewell: farewell.clone().map(Box::new),
+        });
+        let (sid, req) = (record.sid, cx.req());
+        let targets = vec![target(&record.to)];
+        let open = OpenMessage {
+            req,
+            record,
+            farewell,
+            until: cx.now + PATIENCE,
+        };
+        if self.messages.len() >= MAX_OPEN {
+            let text = format!("{MAX_OPEN} messages of the call are on their way");
+            self.message_ends(open, End::failed(error::MESSAGE_OVERFLOW, text), cx);
+            return (sid, None);
+        }
+        self.messages.push(open);
+        cx.command(self.sid, Command::Resolve { req, targets });
+        (sid, Some(req))
+    }
+
+    /// The ways to the recipient of a message.
+    pub(crate) fn message_routes(
+        &mut self,
+        answered: Req,
+        routes: Vec<Result<Vec<Route>, Unreachable>>,
+        cx: &mut Context,
+    ) {
+        let Some(at) = self.message_that_waits_for(answered) else {
+            return;
+        };
+        let found = routes.into_iter().next().unwrap_or(Ok(Vec::new()));
+        // Of several phones the one that registered last gets it.
+        let route = found.map(|routes| routes.into_iter().next());
+        match route {
+            Ok(Some(route)) => {
+                let req = cx.req();
+                let open = &mut self.messages[at];
+                open.req = req;
+                let message = Box::new(OutgoingMessage {
+                    route,
+                    from: open.record.from.clone(),
+                    text: open.record.body.clone(),
+                });
+                cx.command(self.sid, Command::SendMessage { req, message });
+            }
+            Ok(None) => self.message_over(at, unreachable("there is no way to it"), cx),
+            Err(why) => self.message_over(at, unreachable(&why.text), cx),
+        }
+        self.message_left(answered, cx);
+    }
+
+    /// The final response to a message.
+    pub(crate) fn message_answered(
+        &mut self,
+        answered: Req,
+        status: u16,
+        phrase: &str,
+        cx: &mut Context,
+    ) {
+        if let Some(at) = self.message_that_waits_for(answered) {
+            self.message_over(at, End::of_response(status, phrase), cx);
+        }
+    }
+
+    pub(crate) fn messages_timeout(&self) -> Option<Timestamp> {
+        self.messages.iter().map(|open| open.until).min()
+    }
+
+    pub(crate) fn give_up_messages(&mut self, cx: &mut Context) {
+        while let Some(at) = self.messages.iter().position(|open| open.until <= cx.now) {
+            let waited = self.messages[at].req;
+            self.message_over(at, unreachable("no answer came"), cx);
+            self.message_left(waited, cx);
+        }
+    }
+
+    fn message_that_waits_for(&self, answered: Req) -> Option<usize> {
+        self.messages.iter().position(|open| open.req == answered)
+    }
+
+    fn message_over(&mut self, at: usize, end: End, cx: &mut Context) {
+        let open = self.messages.remove(at);
+        self.message_ends(open, end, cx);
+    }
+
+    fn message_ends(&mut self, open: OpenMessage, end: End, cx: &mut Context) {
+        let mut message = open.record;
+        message.status = end.status;
+        message.error_code = end.error_code;
+        message.updated = cx.now;
+        message.sent = (end.status == MessageStatus::Sent).then_some(cx.now);
+        if let Some(code) = end.error_code {
+            let text = format!(
+                "the message to {} was not taken: {}",
+                message.to, end.reason
+            );
+            cx.notify(self.about(None), code, &text);
+        }
+        message.reason = Some(end.reason);
+        let callback = open.farewell.map(|farewell| {
+            let sequence = self.callbacks_queued;
+            self.callbacks_queued += 1;
+            MessageFarewell {
+                sequence,
+                ..farewell
+            }
+            .callback(&message, cx.event_sid())
+        });
+        cx.fact(Fact::MessageEnded {
+            message: Box::new(message),
+            tells: callback.as_ref().map(|callback| callback.event),
+        });
+        if let Some(callback) = callback {
+            cx.fact(Fact::Callback(callback));
+        }
+    }
+}
+
+fn unreachable(reason: &str) -> End {
+    End::failed(error::MESSAGE_UNREACHABLE, reason.to_owned())
+}
+
+fn message_params(message: &Message, cx: &Context) -> Params {
+    let mut params = Params::with_capacity(12);
+    let mut add = |name: &str, value: String| params.push((name.to_owned(), value));
+    add("MessageSid", message.sid.to_string());
+    add("SmsSid", message.sid.to_string());
+    add("AccountSid", message.account.to_string());
+    add("CallSid", message.call.to_string());
+    add("From", message.from.clone());
+    add("To", message.to.clone());
+    add("Body", message.body.clone());
+    add("ApiVersion", cx.settings.api_version.clone());
+    params
+}
+
+fn target(to: &str) -> Target {
+    match to.strip_prefix("client:") {
+        Some(login) => Target::Client(login.to_owned()),
+        None if to.contains('@') => Target::Sip(to.to_owned()),
+        None => Target::Named(to.to_owned()),
+    }
+}

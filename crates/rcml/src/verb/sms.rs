@@ -1,0 +1,92 @@
+//! `<Sms>`: send a text message.
+
+use model::{HttpMethod, error};
+
+use crate::element::{Attributes, Element};
+use crate::finding::{Finding, Findings};
+use crate::verb::target;
+
+/// Sends a text message.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Sms {
+    /// What it says.
+    pub text: String,
+    /// To whom, in the usual spelling: `client:` and a login, a SIP address, a number, or a name;
+    /// `None`: the other party of the call. Empty if it can be none of these.
+    pub to: Option<String>,
+    /// Whom it is from, as written; `None`: our party of the call. Empty if it cannot be sent.
+    pub from: Option<String>,
+    /// Where to go on when it is on its way, as written; `None`: the document that runs.
+    pub action: Option<String>,
+    /// How to ask for the action, and to tell the status.
+    pub method: HttpMethod,
+    /// Told what became of it, as written.
+    pub status_callback: Option<String>,
+    /// Line in the document, from 1; 0 if there is none.
+    pub line: u32,
+}
+
+pub(crate) const ATTRIBUTES: Attributes = Attributes {
+    built: &["to", "from", "action", "method", "statusCallback"],
+    unbuilt: &[],
+};
+
+/// Longest sender, in bytes.
+const MAX_SENDER: usize = 254;
+
+impl Sms {
+    /// Whether it can be sent; if not, reading it made a finding.
+    #[must_use]
+    pub fn is_sendable(&self) -> bool {
+        let filled = |party: &Option<String>| party.as_deref() != Some("");
+        !self.text.is_empty() && filled(&self.to) && filled(&self.from)
+    }
+
+    pub(crate) fn read(element: &Element<'_>, findings: &mut Findings) -> Self {
+        element.check_attributes(&ATTRIBUTES, findings);
+        element.refuse_children(findings);
+        let text = element.text();
+        if text.is_empty() {
+            let message = "`Sms` has no text; the document ends here".to_owned();
+            findings.push(Finding::new(error::SMS_BODY, element.at(), message));
+        }
+        Self {
+            text,
+            to: party(element, "to", error::SMS_TO, target::recipient, findings),
+            from: party(element, "from", error::SMS_FROM, sender, findings),
+            action: element.url("action", findings),
+            method: element.method("method", error::SMS_METHOD, findings),
+            status_callback: element.url("statusCallback", findings),
+            line: element.at().line,
+        }
+    }
+}
+
+fn sender(written: &str) -> String {
+    let usable = written.len() <= MAX_SENDER && !written.chars().any(char::is_control);
+    if usable {
+        written.to_owned()
+    } else {
+        String::new()
+    }
+}
+
+/// A party; one that is there and cannot be used is empty, with a finding, so that nothing is sent
+/// to somebody else instead.
+fn party(
+    element: &Element<'_>,
+    name: &str,
+    code: u16,
+    usual: impl Fn(&str) -> String,
+    findings: &mut Findings,
+) -> Option<String> {
+    if element.is_set_empty(name) {
+        let message = format!("`{name}` of `Sms` is empty; the document ends here");
+        findings.push(Finding::new(code, element.at(), message));
+        return Some(String::new());
+    }
+    element.attribute(name)?;
+    let fits = |text: &str| !usual(text).is_empty();
+    let found = element.checked(name, code, fits, findings);
+    Some(found.map(|text| usual(&text)).unwrap_or_default())
+}

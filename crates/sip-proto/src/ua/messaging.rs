@@ -1,0 +1,107 @@
+//! Text messages outside of dialogs (RFC 3428): a leg that lives for one MESSAGE.
+//!
+//! **Invariant: such a leg has exactly one event, `MessageDone`.**
+
+use std::time::Instant;
+
+use super::build::Ends;
+use super::core::Core;
+use super::leg::{Leg, Messaging, State};
+use super::pending::Kind;
+use super::{HeaderList, LegEvent, LegId, MessageSpec};
+use crate::header::NameAddr;
+use crate::message::{HeaderName, Method, Request, Response, StatusCode};
+use crate::transaction::TxId;
+
+/// Content-Type of texts.
+const TEXT: &str = "text/plain;charset=UTF-8";
+
+impl Core {
+    /// Sends a text message.
+    pub(super) fn message(&mut self, id: LegId, spec: MessageSpec, now: Instant) {
+        if self.legs.contains_key(&id) {
+            return;
+        }
+        match self.make_message(id, spec, now) {
+            Ok((mut leg, message)) => {
+                let State::Messaging(messaging) = &mut leg.state else {
+                    return;
+                };
+                let route = messaging.route;
+                let sent = self.send_request(Some(id), Kind::Message, message, route, now);
+                match sent {
+                    Some(tx) => messaging.tx = Some(tx),
+                    None => self.message_done(&mut leg, 503, None),
+                }
+                self.put(leg);
+            }
+            Err(reason) => {
+                let reason = reason.to_owned();
+                let status = 400;
+                self.event(id, LegEvent::MessageDone { status, reason });
+                self.outputs.push_back(super::Output::Over(id));
+            }
+        }
+    }
+
+    /// The leg and its MESSAGE without Via, or what is wrong with the command.
+    fn make_message(
+        &mut self,
+        id: LegId,
+        spec: MessageSpec,
+        now: Instant,
+    ) -> Result<(Leg, Request), &'static str> {
+        let ends = Ends::read(&spec.target, spec.to.as_deref(), &spec.from)?;
+        let mut leg = self.outbound_leg(id, String::new(), spec.credentials.as_ref(), now);
+        leg.state = State::Messaging(Box::new(Messaging {
+            tx: None,
+            route: spec.route,
+        }));
+        let from = NameAddr::new(ends.from);
+        let mut message = Request::new(Method::Message, ends.target);
+        let headers = &mut message.headers;
+        headers.push(HeaderName::MaxForwards, 70_u32);
+        headers.push(HeaderName::From, from.with_tag(&leg.tag).to_string());
+        headers.push(HeaderName::To, NameAddr::new(ends.to).to_string());
+        headers.push(HeaderName::CallId, leg.call_id.as_str());
+        headers.push(HeaderName::CSeq, "1 MESSAGE");
+        self.dress(&leg, &mut message, &HeaderList::new());
+        message.set_body(TEXT, spec.text);
+        Ok((leg, message))
+    }
+
+    pub(super) fn message_response(
+        &mut self,
+        leg: Option<&mut Leg>,
+        tx: TxId,
+        response: &Response,
+        now: Instant,
+    ) {
+        let (false, Some(leg)) = (response.status.is_provisional(), leg) else {
+            return;
+        };
+        let State::Messaging(messaging) = &leg.state else {
+            return;
+        };
+        if messaging.tx != Some(tx) {
+            return;
+        }
+        let route = messaging.route;
+        if let Some((tx, _)) = self.retry_with_credentials(leg, tx, response, route, now) {
+            leg.state = State::Messaging(Box::new(Messaging {
+                tx: Some(tx),
+                route,
+            }));
+            return;
+        }
+        let reason = Some(response.reason.clone()).filter(|reason| !reason.is_empty());
+        self.message_done(leg, response.status.0, reason);
+    }
+
+    /// The far side answered; or not, or there is no way to it.
+    pub(super) fn message_done(&mut self, leg: &mut Leg, status: u16, reason: Option<String>) {
+        let reason = reason.unwrap_or_else(|| StatusCode(status).default_reason().to_owned());
+        self.event(leg.id, LegEvent::MessageDone { status, reason });
+        leg.state = State::Over;
+    }
+}
