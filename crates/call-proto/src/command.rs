@@ -247,6 +247,12 @@ pub enum MediaCommand {
         /// `0`–`9`, `*`, `#`, `A`–`D`, and `w` for half a second of silence.
         digits: String,
     },
+    /// Press a key of the bridged leg that it did not tell in its media, behind those that are not
+    /// through yet.
+    PassKey {
+        /// `0`–`9`, `*`, `#`, `A`–`D`.
+        key: char,
+    },
     /// From now on, or no longer, keys are also heard in the audio of a far side that has no other
     /// way in the media to tell them.
     ListenDigits {

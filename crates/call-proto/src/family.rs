@@ -363,12 +363,7 @@ impl Family {
             Letter::PassKey { bridge, from, key } => {
                 let bridge = self.bridges.get(&bridge);
                 if let Some(bridge) = bridge.filter(|bridge| bridge.is_joined()) {
-                    let play = cx.play_id();
-                    let digits = key.to_string();
-                    cx.media(
-                        bridge.partner(from),
-                        MediaCommand::SendDigits { play, digits },
-                    );
+                    cx.media(bridge.partner(from), MediaCommand::PassKey { key });
                 }
             }
             Letter::RunInstead(document) => {

@@ -283,6 +283,7 @@ fn of_media_command(command: &MediaCommand) -> Option<(String, String)> {
         } => ("play".to_owned(), format!("{} ms", clip.length.as_millis())),
         // Which keys stays untold: they may be a PIN.
         MediaCommand::SendDigits { .. } => ("send keys".to_owned(), String::new()),
+        MediaCommand::PassKey { .. } => ("pass on a key".to_owned(), String::new()),
         MediaCommand::ListenDigits { .. } => return None,
         MediaCommand::StopPlay { .. } => ("stop play".to_owned(), String::new()),
         MediaCommand::Bridge { with } => ("bridge".to_owned(), with.to_string()),

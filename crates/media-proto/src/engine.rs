@@ -130,6 +130,7 @@ impl Engine {
                 let keys = Keys::new(play, &digits).map(Playing::Keys);
                 self.play((session, endpoint), play, keys, now, out);
             }
+            Control::PassKey { endpoint, key } => self.pass_key(session, endpoint, key, now),
             Control::ListenDigits { endpoint, on } => self.listen(session, endpoint, on),
             Control::StopPlay { endpoint, play } => {
                 let slot = self.slot(session, endpoint);

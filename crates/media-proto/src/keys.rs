@@ -23,8 +23,8 @@ const RELAY_GAP: Duration = Duration::from_millis(60);
 const END_FRAMES: u32 = 3;
 /// For each `w`, `W` or comma.
 const PAUSE: Duration = Duration::from_millis(500);
-/// Keys passed on that may wait for their turn.
-const MAX_WAITING: usize = 16;
+/// Keys passed on that may wait for their turn: as many as one INFO tells.
+const MAX_WAITING: usize = 32;
 /// A key that is passed on goes up if nothing is heard of it for so long.
 const FORGOTTEN: Duration = Duration::from_millis(200);
 

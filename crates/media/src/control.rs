@@ -74,6 +74,15 @@ pub enum Control {
         /// characters are left out.
         digits: String,
     },
+    /// Presses one key towards the far side, behind those that were passed on and are not through yet,
+    /// in the way the endpoint agreed on: a key that the bridged leg did not tell in its media. Lost
+    /// while something is played there, as the sound of the other leg is.
+    PassKey {
+        /// To whom.
+        endpoint: EndpointId,
+        /// `0`–`9`, `*`, `#`, `A`–`D`; anything else is left out.
+        key: char,
+    },
     /// Begins or ends to look for keys inside the audio that comes → `Digit`.
     ///
     /// Does nothing while the endpoint has agreed on telephone events: those are reported always,

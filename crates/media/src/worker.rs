@@ -305,6 +305,7 @@ impl Shell {
                 audio,
                 times,
             },
+            Control::PassKey { endpoint, key } => control::Control::PassKey { endpoint, key },
             Control::SendDigits {
                 endpoint,
                 play,

@@ -178,11 +178,11 @@ fn keys_are_pressed_towards_the_far_side() {
 fn a_key_by_info_reaches_the_other_leg() {
     let dial = || World::document("<Dial>ann</Dial>").phone("ann", phone().answers(1.0).talks(5.0));
     let run = dial().presses_by(2.0, "4*", DigitWay::Info).run();
-    assert_eq!(run.heard("ann"), "2 press 4, 2.1 press *");
+    assert_eq!(run.heard("ann"), "2 pass on 4, 2.1 pass on *");
     let run = dial()
         .act(2.0, Act::Key("ann".to_owned(), '9', DigitWay::Info))
         .run();
-    assert!(run.heard("K").contains("2 press 9"), "{}", run.heard("K"));
+    assert!(run.heard("K").contains("2 pass on 9"), "{}", run.heard("K"));
     // What comes in the media is passed on there.
     assert_eq!(dial().presses(2.0, "4").run().heard("ann"), "");
 }

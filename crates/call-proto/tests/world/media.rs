@@ -102,6 +102,9 @@ impl Stage {
                 let done = Event::Media(MediaEvent::PlayDone { play });
                 self.tell_in(length, call, done);
             }
+            MediaCommand::PassKey { key } => {
+                self.run.media(now, &name, &format!("pass on {key}"));
+            }
             MediaCommand::ListenDigits { .. } => {}
             MediaCommand::StopPlay { play } => {
                 if self.media.playing.get(&call) == Some(&play) {

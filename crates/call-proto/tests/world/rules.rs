@@ -283,7 +283,8 @@ impl Rules {
             MediaCommand::Record { recording, .. } => self.recording(&recording.to_string(), 0),
             MediaCommand::StopRecord { recording } => self.recording(&recording.to_string(), 1),
             MediaCommand::Close => self.leg(call).closed += 1,
-            MediaCommand::Open { .. }
+            MediaCommand::PassKey { .. }
+            | MediaCommand::Open { .. }
             | MediaCommand::Remote { .. }
             | MediaCommand::Renegotiate { .. } => {}
         }

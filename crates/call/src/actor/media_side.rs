@@ -57,6 +57,7 @@ impl Actor {
                 play: PlayId(play.0),
                 digits,
             },
+            MediaCommand::PassKey { key } => Control::PassKey { endpoint, key },
             MediaCommand::ListenDigits { on } => Control::ListenDigits { endpoint, on },
             MediaCommand::Bridge { with } => {
                 let Some(other) = self.leg(with).map(|leg| leg.endpoint) else {

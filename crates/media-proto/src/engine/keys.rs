@@ -12,6 +12,7 @@ use crate::keys::{Key, Keys};
 use crate::report::{DigitWay, EndpointId, Report, SessionId};
 use crate::transcode;
 use audio::dtmf::Change;
+use rtp_proto::dtmf;
 use std::time::Instant;
 
 /// A key takes 25 ms at least to go down and at most one goes up with it.
@@ -78,6 +79,20 @@ impl Engine {
         let slot = self.slot(session, endpoint);
         if let Some(endpoint) = self.endpoint(slot) {
             endpoint.listening = on;
+        }
+    }
+
+    /// A key that the bridged leg told outside of its media.
+    pub(super) fn pass_key(
+        &mut self,
+        session: SessionId,
+        endpoint: EndpointId,
+        key: char,
+        now: Instant,
+    ) {
+        if let (Some(slot), Some(_)) = (self.slot(session, endpoint), dtmf::code_of(key)) {
+            self.pass_on(slot, Key::Down(key), now);
+            self.pass_on(slot, Key::Up, now);
         }
     }
 

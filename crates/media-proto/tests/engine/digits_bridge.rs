@@ -193,3 +193,38 @@ fn a_prompt_is_not_disturbed_and_a_new_bridge_ends_it() {
     a.listen(&mut world);
     assert_eq!(events(&a), "4");
 }
+
+/// Keys that came by INFO: all at once or each before the last is through, and yet each arrives,
+/// in order, apart from the next.
+#[test]
+fn keys_from_outside_the_media_wait_for_each_other() {
+    for events_agreed in [true, false] {
+        let (a, mut b) = (Phone::new(1, 440.0), Phone::new(2, 1000.0));
+        b.events = events_agreed;
+        let (mut world, mut a, mut b) = bridged(a, b);
+        world.talk(&mut [&mut a, &mut b], ms(400));
+        let pass = |world: &mut World, keys: &str| {
+            for key in keys.chars() {
+                let endpoint = EndpointId(2);
+                world.control(Control::PassKey { endpoint, key });
+            }
+        };
+        pass(&mut world, "123x");
+        world.talk(&mut [&mut a, &mut b], ms(80));
+        pass(&mut world, "4");
+        world.talk(&mut [&mut a, &mut b], ms(80));
+        pass(&mut world, "4");
+        world.talk(&mut [&mut a, &mut b], ms(1_200));
+        b.listen(&mut world);
+        let found = (events(&b), tones(&b.heard));
+        let expected = if events_agreed {
+            ("12344", "")
+        } else {
+            ("", "12344")
+        };
+        assert_eq!((&*found.0, &*found.1), expected);
+        // Then the two hear each other again.
+        world.talk(&mut [&mut a, &mut b], ms(600));
+        assert!(a.hears(1000.0) && b.hears(440.0));
+    }
+}

@@ -104,6 +104,11 @@ impl Stage<'_> {
                 }
             }
             MediaCommand::SendDigits { play, digits } => self.send_keys(call, play, &digits),
+            MediaCommand::PassKey { key } => {
+                let keys = key.to_string();
+                self.on_line(call, &format!("keys {keys}"));
+                self.notices(call, Sense::Keys(keys));
+            }
             MediaCommand::ListenDigits { .. } => {}
             MediaCommand::Bridge { with } => {
                 let with = format!("joins {}", self.run.name(with));
