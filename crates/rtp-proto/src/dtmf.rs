@@ -197,11 +197,12 @@ impl Press {
         }
     }
 
-    /// Same key and timestamp: a further packet, unless the duration began anew.
+    /// Same key and timestamp: a further packet, unless the duration began anew. After the end only
+    /// its repeats follow: a key that is down again is pressed again.
     fn continues(&self, event: &Event, age: Duration) -> bool {
         let grew = event.duration >= self.duration;
         if self.ended {
-            grew && age <= Self::END_REPEATS
+            event.end && grew && age <= Self::END_REPEATS
         } else {
             grew || self.nearly_full()
         }
@@ -282,6 +283,17 @@ mod tests {
                     (20, 2, false, 0, 5, true, 320),
                     (200, 3, false, 1600, 5, false, 160),
                     (220, 4, false, 1600, 5, true, 320),
+                ],
+                "55",
+            ),
+            (
+                "short presses with one timestamp",
+                &[
+                    (0, 1, true, 0, 5, true, 160),
+                    (20, 2, false, 0, 5, true, 160),
+                    (200, 3, true, 0, 5, false, 160),
+                    (220, 4, false, 0, 5, true, 320),
+                    (240, 5, false, 0, 5, true, 320),
                 ],
                 "55",
             ),

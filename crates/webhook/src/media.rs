@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use model::{AccountSid, EventSid, HttpMethod, Timestamp};
 use tokio::sync::OnceCell;
+use url::Url;
 
 use crate::callbacks::Keyring;
 use crate::cookie::CookieJar;
@@ -50,11 +51,15 @@ struct Inner {
     files: Arc<MediaFiles>,
     memory: MediaMemory,
     limits: MediaLimits,
-    running: Mutex<BTreeMap<(FileKey, AddressPolicy), Weak<Download>>>,
+    running: Mutex<BTreeMap<Alike, Weak<Download>>>,
 }
 
 /// A download that several requests may wait for. If the one that runs it goes away, the next one
 /// takes over.
+/// Requests that may share an answer: same file, same rights, same cookies. With others the server may
+/// mean somebody else.
+type Alike = (FileKey, AddressPolicy, Option<String>);
+
 type Download = OnceCell<Result<Arc<[u8]>, FetchError>>;
 
 impl MediaCache {
@@ -99,7 +104,9 @@ impl MediaCache {
         policy: AddressPolicy,
     ) -> Result<Arc<[u8]>, FetchError> {
         let key = FileKey::new(&account.to_string(), url);
-        let download = self.0.join((key.clone(), policy));
+        let parsed = Url::parse(url).ok();
+        let cookies = parsed.and_then(|url| jar.header(&url, SystemTime::now()));
+        let download = self.0.join((key.clone(), policy, cookies));
         let request = FetchRequest {
             jar: jar.clone(),
             policy,
@@ -115,7 +122,7 @@ impl MediaCache {
 
 impl Inner {
     /// The download that is running for a file, or a new one.
-    fn join(&self, key: (FileKey, AddressPolicy)) -> Arc<Download> {
+    fn join(&self, key: Alike) -> Arc<Download> {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let current = running.get(&key).and_then(Weak::upgrade);
         // A finished one is only kept alive by those who still copy its result.

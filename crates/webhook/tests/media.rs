@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use model::AccountSid;
+use model::{AccountSid, HttpMethod};
 use support::{Asked, OneKey, Server, fetcher, reply};
-use webhook::{AddressPolicy, CookieJar, FetchError, MediaCache, MediaLimits, Problem};
+use webhook::{
+    AddressPolicy, CookieJar, FetchError, FetchRequest, MediaCache, MediaLimits, Problem,
+};
 
 const PRIVATE: AddressPolicy = AddressPolicy { private_ok: true };
 
@@ -122,6 +124,48 @@ async fn many_share_one_download() {
     let (first, ()) = tokio::join!(first, rest);
     assert!(first.is_err());
     assert_eq!(server.lines().len(), 2);
+}
+
+#[tokio::test]
+async fn calls_with_cookies_of_their_own_get_their_own_answers() {
+    let server = Server::slow(|asked: Asked| async move {
+        if let Some(who) = asked.target.strip_prefix("/login/") {
+            return reply(
+                200,
+                &[&format!("Set-Cookie: who={who}; Path=/")],
+                "<Response/>",
+            );
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let who = asked.header("cookie").unwrap_or("nobody").to_owned();
+        reply(200, &["Cache-Control: no-store"], &who)
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let cache = cache(&folder, Duration::ZERO);
+    let (fetcher, url) = (fetcher(), server.url("/a"));
+    let mut gets = Vec::new();
+    for who in ["kim", "ann", "kim"] {
+        let jar = CookieJar::default();
+        let login = FetchRequest {
+            jar: jar.clone(),
+            policy: PRIVATE,
+            ..FetchRequest::new(HttpMethod::Get, &server.url(&format!("/login/{who}")))
+        };
+        fetcher.fetch(login).await.unwrap();
+        let (cache, url) = (cache.clone(), url.clone());
+        gets.push(tokio::spawn(async move {
+            let account = AccountSid::from_bytes([1; 16]);
+            let bytes = cache.get(account, &url, &jar, PRIVATE).await.unwrap();
+            (who, String::from_utf8_lossy(&bytes).into_owned())
+        }));
+    }
+    for get in gets {
+        let (who, heard) = get.await.unwrap();
+        assert_eq!(heard, format!("who={who}"));
+    }
+    // Those that are alike still share one.
+    assert_eq!(server.lines().len(), 3 + 2);
 }
 
 #[tokio::test]
