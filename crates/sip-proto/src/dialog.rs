@@ -204,10 +204,14 @@ impl Dialog {
         true
     }
 
-    /// Takes a new Contact of theirs from an INVITE or its 2xx (§12.2).
-    pub(crate) fn refresh_target(&mut self, headers: &Headers) {
-        if let Some(target) = contact(headers) {
-            self.target = target;
+    /// Takes a new Contact of theirs from an INVITE or its 2xx (§12.2); says whether it is another.
+    pub(crate) fn refresh_target(&mut self, headers: &Headers) -> bool {
+        match contact(headers) {
+            Some(target) if target != self.target => {
+                self.target = target;
+                true
+            }
+            Some(_) | None => false,
         }
     }
 }

@@ -82,7 +82,8 @@ pub enum LegEvent {
         /// Answer.
         sdp: Option<String>,
     },
-    /// The dialog is confirmed: before `Answered` on outbound legs, after the 2xx on inbound ones.
+    /// The dialog is confirmed: before `Answered` on outbound legs, after the 2xx on inbound ones. Again
+    /// whenever the far side has another Contact or is heard from elsewhere.
     Dialog(Box<DialogSnapshot>),
     /// A header field of a command was left out: its name is none, it belongs to the core, or its
     /// value has a control character.

@@ -173,7 +173,9 @@ impl Core {
         tx: TxId,
         response: &Response,
     ) {
-        talking.dialog.refresh_target(&response.headers);
+        if talking.dialog.refresh_target(&response.headers) {
+            self.keep_dialog(leg.id, &talking.dialog);
+        }
         let seq = self
             .pending
             .get(&tx)

@@ -6,8 +6,8 @@ use super::body::Body;
 use super::build::custom_headers;
 use super::core::Core;
 use super::leg::{Awaited, Leg, Ours, State, Talking, Theirs};
-use super::{HeaderList, LegEvent, Peer};
-use crate::dialog::AwaitAck;
+use super::{HeaderList, LegEvent, LegId, Peer};
+use crate::dialog::{AwaitAck, Dialog};
 use crate::message::{HeaderName, Method, Request, Response};
 use crate::transaction::{ServerKey, TxId};
 
@@ -43,7 +43,10 @@ impl Core {
         match std::mem::replace(&mut leg.state, State::Over) {
             State::Talking(mut talking) if talking.dialog.remote_tag == remote_tag => {
                 if talking.dialog.accept_seq(seq_of(&request)) {
-                    talking.dialog.peer = peer;
+                    let moved = std::mem::replace(&mut talking.dialog.peer, peer) != peer;
+                    if moved && request.method != Method::Bye {
+                        self.keep_dialog(leg.id, &talking.dialog);
+                    }
                     self.in_session(leg, talking, tx, request, now);
                 } else {
                     leg.state = State::Talking(talking);
@@ -75,6 +78,11 @@ impl Core {
                 self.respond(leg, tx, &request, 481, now);
             }
         }
+    }
+
+    /// A later process has to find the far side where it is now.
+    pub(super) fn keep_dialog(&mut self, leg: LegId, dialog: &Dialog) {
+        self.event(leg, LegEvent::Dialog(Box::new(dialog.snapshot())));
     }
 
     /// A BYE that overtook its 2xx counts; other requests in early dialogs are few.
@@ -219,7 +227,9 @@ impl Core {
         else {
             return;
         };
-        talking.dialog.refresh_target(&invite.headers);
+        if talking.dialog.refresh_target(&invite.headers) {
+            self.keep_dialog(leg.id, &talking.dialog);
+        }
         let ok = self.ok_with_sdp(leg, &invite, sdp, headers);
         self.table.respond(tx, &ok, now);
         let machine = AwaitAck::new(ok.to_bytes(), now);

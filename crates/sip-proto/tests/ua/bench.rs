@@ -14,6 +14,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use sip_proto::DialogSnapshot;
 use sip_proto::digest::{ha1_md5, ha1_sha256};
 use sip_proto::message::{HeaderName, Message, Method, Request, Response};
 use sip_proto::parse::parse_bytes;
@@ -90,6 +91,8 @@ pub(crate) struct Bench {
     log: Vec<String>,
     /// Everything sent, in order.
     pub(crate) sent: Vec<(Peer, Message)>,
+    /// What is to be kept of the dialog for a later process, in order.
+    pub(crate) dialogs: Vec<DialogSnapshot>,
     /// Our last request of each method.
     requests: BTreeMap<String, Request>,
     /// Our last response to the peer's INVITE with a To tag: tells our tag.
@@ -117,6 +120,7 @@ impl Bench {
             now: t0,
             log: Vec::new(),
             sent: Vec::new(),
+            dialogs: Vec::new(),
             requests: BTreeMap::new(),
             our_to: None,
             last: None,
@@ -305,7 +309,8 @@ impl Bench {
                     };
                     self.say(&format!("! Incoming {caller}"));
                 }
-                Output::Event(_, LegEvent::Dialog(_)) | Output::Over(_) => {}
+                Output::Event(_, LegEvent::Dialog(dialog)) => self.dialogs.push(*dialog),
+                Output::Over(_) => {}
                 Output::Event(_, event) => self.say(&format!("! {}", name(&event))),
                 Output::Lookup { id, login } => {
                     let found = directory(&login);

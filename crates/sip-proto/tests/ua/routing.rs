@@ -199,14 +199,7 @@ fn hangs_up_a_call_of_an_earlier_process() {
     });
     let snapshot: DialogSnapshot = snapshot.expect("a confirmed dialog");
 
-    let mut other = Core::new(config(), Box::new(crate::bench::Seeded(9)), start());
-    other.hang_up(&snapshot, start());
-    let Some(Output::Transmit { peer, bytes }) = other.poll_output() else {
-        panic!("no BYE")
-    };
-    let Ok(Message::Request(bye)) = sip_proto::parse::parse_bytes(bytes) else {
-        panic!("no request");
-    };
+    let (bye, peer) = orphan_bye(&snapshot);
     assert_eq!(bye.uri.to_string(), "sip:x@192.0.2.1:6000");
     assert_eq!(
         bye.headers.get(HeaderName::Route),
@@ -224,10 +217,55 @@ fn hangs_up_a_call_of_an_earlier_process() {
         remote: "nobody".to_owned(),
         ..snapshot
     };
+    let mut other = Core::new(config(), Box::new(crate::bench::Seeded(9)), start());
     other.hang_up(&garbage, start());
     assert_eq!(
         other.poll_output(),
         None,
         "what cannot be read is left alone"
     );
+}
+
+/// The last place where the far side was counts.
+#[test]
+fn hangs_up_a_call_whose_far_side_has_moved() {
+    let answered = "0 invite; 100 < 200 INVITE a sdp";
+    // By a re-INVITE with another Contact, once it is accepted; by one of ours.
+    for (moves, target) in [
+        ("", "sip:callee@192.0.2.1:5070"),
+        ("; 200 < INVITE sdp", "sip:callee@192.0.2.1:5070"),
+        (
+            "; 200 < INVITE sdp; 300 refuse 488",
+            "sip:callee@192.0.2.1:5070",
+        ),
+        ("; 200 < INVITE sdp; 300 accept", "sip:kim@192.0.2.1:5070"),
+    ] {
+        let mut bench = Bench::new();
+        bench.play(&format!("{answered}{moves}"));
+        let moved = target.contains("kim");
+        assert_eq!(bench.dialogs.len(), if moved { 2 } else { 1 }, "{moves}");
+        let last = bench.dialogs.last().expect("a dialog");
+        assert_eq!(orphan_bye(last).0.uri.to_string(), target, "{moves}");
+    }
+    // Behind a NAT that gave it another address.
+    let mut bench = Bench::new();
+    bench.play(answered);
+    bench.peer.remote.set_port(5999);
+    bench.play("200 < INFO");
+    let last = bench.dialogs.last().expect("a dialog");
+    assert!(last.remote.ends_with(":5999"), "{last:?}");
+    assert_eq!(bench.dialogs.len(), 2);
+}
+
+/// The BYE of a later process, and where it goes.
+fn orphan_bye(dialog: &DialogSnapshot) -> (sip_proto::message::Request, sip_proto::ua::Peer) {
+    let mut other = Core::new(config(), Box::new(crate::bench::Seeded(9)), start());
+    other.hang_up(dialog, start());
+    let Some(Output::Transmit { peer, bytes }) = other.poll_output() else {
+        panic!("no BYE")
+    };
+    match sip_proto::parse::parse_bytes(bytes) {
+        Ok(Message::Request(bye)) => (bye, peer),
+        other => panic!("{other:?}"),
+    }
 }
