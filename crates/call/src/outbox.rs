@@ -4,7 +4,8 @@ use async_trait::async_trait;
 use model::{AccountSid, EventSid};
 use store::{Change, Committed, Store, StoreError};
 use webhook::{
-    Failure, Keyring, OutboxError, OutboxStore, Outcome, PendingCallback, RowPlace, Secrets,
+    Failure, Keyring, KeyringError, OutboxError, OutboxStore, Outcome, PendingCallback, RowPlace,
+    Secrets,
 };
 
 use crate::now;
@@ -105,24 +106,24 @@ pub struct StoreKeyring(pub Store);
 
 #[async_trait]
 impl Keyring for StoreKeyring {
-    async fn secrets(&self, account: AccountSid) -> Option<Secrets> {
-        secrets(&self.0, account).await
+    async fn secrets(&self, account: AccountSid) -> Result<Option<Secrets>, KeyringError> {
+        let found = self.0.account(account).await;
+        let found = found.map_err(|error| KeyringError(error.to_string()))?;
+        Ok(found.map(|account| Secrets {
+            primary: account.auth_token.clone(),
+            secondary: account.secondary_token.clone(),
+        }))
     }
 }
 
-/// What requests of an account are signed with. A request that cannot be signed is better than
-/// none: the call needs it, and an application that checks will refuse it.
+/// What the request for a document is signed with. Unsigned it is better than none: the call waits
+/// for it and cannot try later, and an application that checks will refuse it.
 pub(crate) async fn secrets(store: &Store, account: AccountSid) -> Option<Secrets> {
-    match store.account(account).await {
-        Ok(found) => found.map(|account| Secrets {
-            primary: account.auth_token.clone(),
-            secondary: account.secondary_token.clone(),
-        }),
-        Err(error) => {
-            tracing::warn!(account.sid = %account, %error, "a request cannot be signed");
-            None
-        }
-    }
+    let found = StoreKeyring(store.clone()).secrets(account).await;
+    found.unwrap_or_else(|error| {
+        tracing::warn!(account.sid = %account, %error, "a document is asked for unsigned");
+        None
+    })
 }
 
 fn failed(error: StoreError) -> OutboxError {

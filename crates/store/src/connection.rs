@@ -154,7 +154,8 @@ impl Failure {
             Self::Embedded(error) => matches!(primary_code(error), Some(8 | 10 | 13 | 14)),
             Self::Shared(sqlx::Error::Database(refusal)) => {
                 let code = refusal.code().unwrap_or_default();
-                code == "53100" || code.get(..2) == Some("58") // Disk full, system errors.
+                // Disk full, read-only, system errors.
+                matches!(&*code, "53100" | "25006") || code.get(..2) == Some("58")
             }
             Self::Shared(_) => false,
         }

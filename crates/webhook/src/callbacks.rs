@@ -22,8 +22,9 @@ use crate::outbox::{Failure, OutboxError, OutboxStore, Outcome, PendingCallback}
 use crate::policy::AddressPolicy;
 use crate::signature::{Secrets, Stamp};
 
-/// Attempts to write to the store before a row is left for the next start.
-const STORE_ATTEMPTS: u32 = 5;
+/// Longest pause between attempts to store the end of a callback. It is tried until it works: else
+/// the row would wait on disk for the next start, to be sent again then.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Longest sleep when nothing is due.
 const IDLE: Duration = Duration::from_secs(3600);
@@ -34,9 +35,17 @@ pub type PolicyOf = Arc<dyn Fn(AccountSid) -> AddressPolicy + Send + Sync>;
 /// Knows what the requests of an account are signed with.
 #[async_trait]
 pub trait Keyring: Send + Sync + 'static {
-    /// The live secrets; `None` if they cannot be had, then the request is not signed.
-    async fn secrets(&self, account: AccountSid) -> Option<Secrets>;
+    /// The live secrets; `None` if there are none, then the request is not signed.
+    ///
+    /// # Errors
+    /// If they cannot be had now: then nothing is sent.
+    async fn secrets(&self, account: AccountSid) -> Result<Option<Secrets>, KeyringError>;
 }
+
+/// Why the secrets of an account cannot be had now.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("the request cannot be signed: {0}")]
+pub struct KeyringError(pub String);
 
 /// Handle to the delivery. Clones share it; its tasks end with the last one.
 #[derive(Clone)]
@@ -283,20 +292,30 @@ impl Inner {
 
     async fn send(&self, row: PendingCallback) {
         let callback = row.callback;
+        let attempt = match self.keyring.secrets(callback.author).await {
+            Ok(secrets) => self.attempt(&callback, secrets).await,
+            // Unsigned, it would be refused for good by an application that checks.
+            Err(error) => Attempt::Unsent {
+                reason: error.to_string(),
+            },
+        };
+        self.machine()
+            .handle_attempt(callback.event, attempt, now(), rand::random());
+        self.wake.notify_one();
+    }
+
+    async fn attempt(&self, callback: &Callback, secrets: Option<Secrets>) -> Attempt {
         let request = FetchRequest {
-            params: callback.params,
+            params: callback.params.clone(),
             policy: (self.policy_of)(callback.author),
             kind: BodyKind::Ignored,
             stamp: Some(Stamp {
                 event: callback.event,
-                secrets: self.keyring.secrets(callback.author).await,
+                secrets,
             }),
-            ..FetchRequest::new(callback.method, callback.url)
+            ..FetchRequest::new(callback.method, callback.url.clone())
         };
-        let attempt = judged(self.fetcher.fetch(request).await);
-        self.machine()
-            .handle_attempt(callback.event, attempt, now(), rand::random());
-        self.wake.notify_one();
+        judged(self.fetcher.fetch(request).await)
     }
 
     async fn note(&self, row: &PendingCallback, failure: Failure) {
@@ -312,21 +331,18 @@ impl Inner {
             tracing::warn!(%event, call.sid = %row.callback.call, %host, status, reason,
                 "a callback is given up");
         }
-        for attempt in 1..=STORE_ATTEMPTS {
-            match self
-                .store
-                .finish(event, row.attempts, outcome.clone())
-                .await
-            {
-                Ok(()) => break,
-                Err(error) if attempt == STORE_ATTEMPTS => {
-                    tracing::error!(%event, %error, "the end of a callback is not stored");
-                }
-                Err(_) => {
-                    let wait = self.config.backoff().wait(attempt, None, 1.0);
-                    tokio::time::sleep(wait).await;
-                }
+        let mut attempt = 0;
+        while let Err(error) = self
+            .store
+            .finish(event, row.attempts, outcome.clone())
+            .await
+        {
+            attempt += 1;
+            if attempt == 1 {
+                tracing::warn!(%event, %error, "the end of a callback is stored later");
             }
+            let wait = self.config.backoff().wait(attempt, None, 1.0);
+            tokio::time::sleep(wait.min(LONGEST_PAUSE)).await;
         }
         self.machine().handle_stored(event, &outcome);
         self.look_up();

@@ -106,6 +106,8 @@ pub(crate) enum Attempt {
         failure: Failure,
         asked: Option<Duration>,
     },
+    /// Nothing could be sent, for a reason that says nothing of the host; to be tried again.
+    Unsent { reason: String },
 }
 
 impl Attempt {
@@ -113,7 +115,7 @@ impl Attempt {
         match self {
             Self::Ended(Outcome::Delivered { .. }) => Verdict::Alive,
             Self::Ended(Outcome::Dead(failure)) if failure.status.is_some() => Verdict::Alive,
-            Self::Ended(Outcome::Dead(_)) => Verdict::Unknown,
+            Self::Ended(Outcome::Dead(_)) | Self::Unsent { .. } => Verdict::Unknown,
             Self::Failed { asked, .. } => Verdict::Failing { asked: *asked },
         }
     }
@@ -413,12 +415,18 @@ impl Delivery {
         lane.flying = false;
         let verdict = attempt.verdict();
         row.pending.attempts = row.pending.attempts.saturating_add(1);
-        let ended = match attempt {
-            Attempt::Ended(outcome) => Some(outcome),
-            Attempt::Failed { failure, .. } if now.since(row.pending.since) >= max_age => {
-                Some(Outcome::Dead(failure))
+        let (failure, asked) = match attempt {
+            Attempt::Ended(outcome) => (Err(outcome), None),
+            Attempt::Failed { failure, asked } => (Ok(failure), asked),
+            Attempt::Unsent { reason } => {
+                let status = None;
+                (Ok(Failure { status, reason }), None)
             }
-            Attempt::Failed { failure, asked } => {
+        };
+        let ended = match failure {
+            Err(outcome) => Some(outcome),
+            Ok(failure) if now.since(row.pending.since) >= max_age => Some(Outcome::Dead(failure)),
+            Ok(failure) => {
                 row.pending.next_at = now + backoff.wait(row.pending.attempts, asked, random);
                 row.stage = Stage::Waiting;
                 self.counts.retried += 1;

@@ -42,6 +42,12 @@ pub enum Problem {
         /// In words.
         reason: String,
     },
+    /// What it would be signed with cannot be had now.
+    #[error("{reason}")]
+    Unsigned {
+        /// In words.
+        reason: String,
+    },
     /// Nothing came for too long.
     #[error("no answer within {} s; the web server has to answer faster", limit.as_secs_f32())]
     Timeout {
@@ -88,7 +94,9 @@ impl FetchError {
         match self.problem {
             Problem::BadAddress { .. } => error::BAD_URI,
             Problem::Refused { .. } => error::ADDRESS_REFUSED,
-            Problem::Io { .. } | Problem::Timeout { .. } => error::FETCH_IO,
+            Problem::Io { .. } | Problem::Timeout { .. } | Problem::Unsigned { .. } => {
+                error::FETCH_IO
+            }
             Problem::Protocol { .. } | Problem::Status { .. } => error::FETCH_PROTOCOL,
             Problem::TooLarge { .. } => error::DOCUMENT_TOO_LARGE,
             Problem::TooManyRedirects { .. } => error::TOO_MANY_REDIRECTS,
@@ -99,7 +107,10 @@ impl FetchError {
     #[must_use]
     pub fn is_temporary(&self) -> bool {
         match self.problem {
-            Problem::Io { .. } | Problem::Timeout { .. } | Problem::Protocol { .. } => true,
+            Problem::Io { .. }
+            | Problem::Timeout { .. }
+            | Problem::Unsigned { .. }
+            | Problem::Protocol { .. } => true,
             Problem::Status { status } => status >= 500 || status == 429,
             Problem::BadAddress { .. }
             | Problem::Refused { .. }

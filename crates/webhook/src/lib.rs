@@ -32,7 +32,7 @@ mod policy;
 mod signature;
 
 pub use address::resolve;
-pub use callbacks::{Callbacks, Keyring, PolicyOf};
+pub use callbacks::{Callbacks, Keyring, KeyringError, PolicyOf};
 pub use cookie::CookieJar;
 pub use delivery::{CallbackConfig, CallbackStats};
 pub use error::{FetchError, Problem};

@@ -148,12 +148,19 @@ impl Inner {
             }
             request.headers = freshness.conditions();
         }
-        request.stamp = Some(Stamp {
-            event: EventSid::new(Timestamp::from_unix(since_1970()), rand::random()),
-            secrets: self.keyring.secrets(account).await,
-        });
         let url = request.url.clone();
-        match (self.fetcher.fetch(request).await, stored) {
+        let answer = match self.keyring.secrets(account).await {
+            Ok(secrets) => {
+                let event = EventSid::new(Timestamp::from_unix(since_1970()), rand::random());
+                request.stamp = Some(Stamp { event, secrets });
+                self.fetcher.fetch(request).await
+            }
+            Err(error) => {
+                let reason = error.to_string();
+                Err(FetchError::new(&url, Problem::Unsigned { reason }))
+            }
+        };
+        match (answer, stored) {
             (Ok(answer), Some((bytes, freshness))) if answer.status == 304 => {
                 match freshness.renewed(&answer, now_s()) {
                     Some(freshness) => {

@@ -8,9 +8,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use model::record::Callback;
 use model::{AccountSid, CallSid, EventSid, HttpMethod, Timestamp};
-use support::{OneKey, Server, quick, reply, request};
+use support::{LateKey, OneKey, Server, quick, reply, request};
 use webhook::{
-    AddressPolicy, CallbackConfig, Callbacks, Failure, FetchConfig, Fetcher, MemoryOutbox, Outcome,
+    AddressPolicy, CallbackConfig, Callbacks, Failure, FetchConfig, Fetcher, Keyring, MemoryOutbox,
+    OutboxError, OutboxStore, Outcome, PendingCallback, RowPlace,
 };
 
 const DELIVERED: Option<Outcome> = Some(Outcome::Delivered { status: 200 });
@@ -23,6 +24,10 @@ struct Bench {
 
 impl Bench {
     fn new(config: CallbackConfig) -> Self {
+        Self::with(config, Arc::new(OneKey))
+    }
+
+    fn with(config: CallbackConfig, keyring: Arc<dyn Keyring>) -> Self {
         let store = Arc::new(MemoryOutbox::default());
         let fetch = FetchConfig {
             timeout: Duration::from_millis(200),
@@ -30,13 +35,7 @@ impl Bench {
         };
         let fetcher = Fetcher::new(fetch).expect("TLS");
         let policy = Arc::new(|_| AddressPolicy { private_ok: true });
-        let callbacks = Callbacks::new(
-            fetcher.clone(),
-            store.clone(),
-            config,
-            policy,
-            Arc::new(OneKey),
-        );
+        let callbacks = Callbacks::new(fetcher.clone(), store.clone(), config, policy, keyring);
         Self {
             store,
             callbacks,
@@ -366,6 +365,99 @@ async fn signs_each_attempt_for_the_address_it_goes_to() {
         assert_eq!(ours.matches("v1=").count(), 2, "{ours}");
         assert_eq!(asked.header("x-twilio-signature").map(str::len), Some(28));
     }
+}
+
+/// An application that checks would refuse it for good.
+#[tokio::test]
+async fn what_cannot_be_signed_is_not_sent() {
+    let server = Server::start(|asked| match asked.header("x-patchcord-signature") {
+        Some(_) => reply(200, &[], ""),
+        None => reply(403, &[], ""),
+    })
+    .await;
+    let many = CallbackConfig::default().breaker_failures + 3;
+    let bench = Bench::with(config(), Arc::new(LateKey(AtomicU32::new(many))));
+    let event = bench.send(1, 0, &server.url("/s"));
+    bench.drained().await;
+    assert_eq!(bench.store.state(event), Some((many + 1, DELIVERED)));
+    assert_eq!(server.lines().len(), 1);
+    // It says nothing of the host.
+    assert_eq!(bench.callbacks.stats().opened, 0);
+}
+
+/// A store that takes no end for a while.
+struct Stuck {
+    store: MemoryOutbox,
+    refusals: AtomicU32,
+}
+
+#[async_trait::async_trait]
+impl OutboxStore for Stuck {
+    async fn adopt(&self) -> Result<bool, OutboxError> {
+        self.store.adopt().await
+    }
+
+    async fn count(&self) -> Result<u64, OutboxError> {
+        self.store.count().await
+    }
+
+    async fn page(
+        &self,
+        after: Option<RowPlace>,
+        limit: usize,
+    ) -> Result<Vec<PendingCallback>, OutboxError> {
+        self.store.page(after, limit).await
+    }
+
+    async fn replayed(&self) -> Result<Vec<PendingCallback>, OutboxError> {
+        self.store.replayed().await
+    }
+
+    async fn claim(&self, events: Vec<EventSid>) -> Result<Vec<bool>, OutboxError> {
+        self.store.claim(events).await
+    }
+
+    async fn retry(&self, row: &PendingCallback, failure: Failure) -> Result<(), OutboxError> {
+        self.store.retry(row, failure).await
+    }
+
+    async fn finish(
+        &self,
+        event: EventSid,
+        attempts: u32,
+        outcome: Outcome,
+    ) -> Result<(), OutboxError> {
+        let less = |left: u32| left.checked_sub(1);
+        let order = Ordering::SeqCst;
+        if self.refusals.fetch_update(order, order, less).is_ok() {
+            return Err(OutboxError("the disk is full".to_owned()));
+        }
+        self.store.finish(event, attempts, outcome).await
+    }
+}
+
+#[tokio::test]
+async fn the_end_of_a_callback_is_stored_however_long_it_takes() {
+    let server = Server::start(|_| reply(200, &[], "")).await;
+    let store = Arc::new(Stuck {
+        store: MemoryOutbox::default(),
+        refusals: AtomicU32::new(9),
+    });
+    let policy = Arc::new(|_| AddressPolicy { private_ok: true });
+    let config = CallbackConfig {
+        longest_wait: Duration::from_millis(40),
+        ..config()
+    };
+    let fetcher = Fetcher::new(quick()).expect("TLS");
+    let callbacks = Callbacks::new(fetcher, store.clone(), config, policy, Arc::new(OneKey));
+    let sent = callback(1, 0, &server.url("/s"));
+    store.store.insert(sent.clone());
+    callbacks.deliver(sent.clone());
+    let limit = Duration::from_secs(5);
+    let drained = tokio::time::timeout(limit, callbacks.drained()).await;
+    drained.expect("drains in time");
+    assert_eq!(store.store.state(sent.event), Some((1, DELIVERED)));
+    assert_eq!(server.lines().len(), 1);
 }
 
 #[tokio::test]
