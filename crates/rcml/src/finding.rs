@@ -6,8 +6,11 @@
 use model::Level;
 use model::error;
 
-/// Findings kept for one document; the rest is dropped.
-pub(crate) const MAX_FINDINGS: usize = 100;
+/// Findings of one document; the last one says that there were more.
+const MAX_FINDINGS: usize = 100;
+
+/// Findings of which each is about something of its own.
+const ROOM: usize = MAX_FINDINGS - 1;
 
 /// A place in the text of a document, counted from 1.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
@@ -62,19 +65,30 @@ pub(crate) struct Findings {
     list: Vec<Finding>,
     /// Place in the list of the first that forbids the document to run.
     refusal: Option<usize>,
+    /// There were more than are kept.
+    more: bool,
 }
 
 impl Findings {
+    /// Adds a finding if there is room; an error takes the place of a warning.
     pub(crate) fn push(&mut self, finding: Finding) {
         if !self.is_full() {
             self.list.push(finding);
+            return;
+        }
+        let is_warning = |kept: &Finding| kept.level == Level::Warning;
+        if finding.level == Level::Error
+            && let Some(at) = self.list.iter().rposition(is_warning)
+        {
+            // In its place, so that the refusal stays where it is.
+            self.list[at] = finding;
         }
     }
 
     /// Adds a finding that forbids the document to run. It is kept even if there are many others.
     pub(crate) fn refuse(&mut self, finding: Finding) {
         if self.refusal.is_none() {
-            self.list.truncate(MAX_FINDINGS - 1);
+            self.list.truncate(ROOM - 1);
             self.refusal = Some(self.list.len());
             self.list.push(finding);
         } else {
@@ -87,15 +101,24 @@ impl Findings {
         self.list.get(self.refusal?)
     }
 
-    /// Whether no further one is kept: then it need not be put into words.
-    pub(crate) fn is_full(&self) -> bool {
-        self.list.len() >= MAX_FINDINGS
+    /// Whether no further warning is kept, though there is one: then it need not be put into words.
+    pub(crate) fn is_full(&mut self) -> bool {
+        self.more |= self.list.len() >= ROOM;
+        self.more
     }
 
-    /// The findings in the order of the text.
+    /// The findings in the order of the text; the last one says if there were more.
     pub(crate) fn into_sorted(mut self) -> Vec<Finding> {
         self.list
             .sort_by_key(|finding| (finding.line, finding.column));
+        if let (true, Some(last)) = (self.more, self.list.last()) {
+            let at = Position {
+                line: last.line,
+                column: last.column,
+            };
+            let text = format!("only {ROOM} of the problems are listed; there are more");
+            self.list.push(Finding::new(error::MORE_FINDINGS, at, text));
+        }
         self.list
     }
 }

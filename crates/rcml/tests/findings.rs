@@ -471,3 +471,30 @@ fn a_document_with_too_many_hints_is_refused() {
         assert!(found.iter().any(|finding| finding.code == 13330));
     }
 }
+
+#[test]
+fn an_error_is_never_crowded_out_by_warnings() {
+    let many = "<Oops/>".repeat(150);
+    let bad = "<Redirect>ftp://x/</Redirect>";
+    for (xml, listed, more) in [
+        (
+            format!("<Response>{}</Response>", "<Oops/>".repeat(99)),
+            99,
+            false,
+        ),
+        (format!("<Response>{many}{bad}</Response>"), 100, true),
+        (format!("<Response>{bad}{many}</Response>"), 100, true),
+        (
+            format!("<Response>{}</Response>", bad.repeat(150)),
+            100,
+            true,
+        ),
+    ] {
+        let found = Document::lint(&xml);
+        assert_eq!(found.len(), listed);
+        let said = found.last().is_some_and(|last| last.code == 12209);
+        assert_eq!(said, more, "{:?}", found.last());
+        let errors = found.iter().filter(|finding| finding.code == 11100).count();
+        assert_eq!(errors > 0, xml.contains("ftp"));
+    }
+}

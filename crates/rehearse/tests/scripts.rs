@@ -488,6 +488,12 @@ fn failures_say_what_was_seen_instead() {
         let found = failures(&run).replace(&sid, "~^CA[0-9a-f]{32}$");
         assert_eq!(found, expected, "{rest}");
     }
+    // Steps of others on the same line are none of hers.
+    let run = rehearse(
+        "{call: {to: '1'}, application: {start: /v, pages: {/v: <Response><Say>Hi</Say></Response>}}, \
+         caller: [{expect: {say: Hi}}], parties: {ann: {then: [{expect: {say: Hi}}]}}}",
+    );
+    assert_eq!(failures(&run), "1: `ann` never answered a call");
 }
 
 /// Fails in two ways, and has everything in it that is escaped in XML.

@@ -22,6 +22,8 @@ const TAKEN: u16 = 200;
 /// One phone.
 #[derive(Clone, Debug)]
 pub(crate) struct Party {
+    /// Tells the phones of a script apart; `None`: it is not in the script.
+    pub(crate) number: Option<usize>,
     /// From INVITE to 180; `None`: it does not ring.
     pub(crate) rings_after: Option<Duration>,
     /// What it rings with: 180, or another provisional status.
@@ -63,6 +65,7 @@ impl Party {
 
     fn that(rings_after: Option<Duration>, answer: Answer) -> Self {
         Self {
+            number: None,
             rings_after,
             rings_with: RINGING,
             headers: Headers::new(),
@@ -90,11 +93,16 @@ const WORDS: &[&str] = &["answers", "busy", "no_answer", "silent", "unreachable"
 
 pub(super) fn read_all(node: &Node) -> Result<BTreeMap<String, Vec<Party>>, Problem> {
     let mut parties = BTreeMap::new();
+    let mut count = 0;
     for (key, node) in read::entries(node, "parties")? {
-        let phones = match &node.value {
+        let mut phones = match &node.value {
             Value::List(items) => items.iter().map(read).collect::<Result<Vec<_>, _>>()?,
             Value::Null | Value::Text(_) | Value::Map(_) => vec![read(node)?],
         };
+        for phone in &mut phones {
+            phone.number = Some(count);
+            count += 1;
+        }
         parties.insert(key.name.clone(), phones);
     }
     Ok(parties)

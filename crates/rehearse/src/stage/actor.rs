@@ -44,9 +44,9 @@ fn key_event(key: char, way: DigitWay) -> Event {
 }
 
 impl Stage<'_> {
-    /// Somebody with steps comes in.
-    pub(super) fn enter(&mut self, call: Option<CallSid>, steps: &[Step]) {
-        self.begun.extend(steps.iter().map(|step| step.line));
+    /// Somebody with steps comes in: the phone of this number, or whoever the script is about.
+    pub(super) fn enter(&mut self, call: Option<CallSid>, who: Option<usize>, steps: &[Step]) {
+        self.entered.insert(who);
         self.actors.push(Actor {
             call,
             steps: steps.iter().cloned().collect(),
@@ -177,15 +177,19 @@ impl Stage<'_> {
     }
 
     /// Everybody who has steps of their own.
-    fn casts(&self) -> Vec<(&str, Vec<&Step>)> {
+    fn casts(&self) -> Vec<(&str, Option<usize>, Vec<&Step>)> {
         let script = self.script;
         let mut casts = Vec::new();
         if script.call.by_api {
-            casts.push((script.call.to.as_str(), script.caller.iter().collect()));
+            casts.push((
+                script.call.to.as_str(),
+                None,
+                script.caller.iter().collect(),
+            ));
         }
         for (name, phones) in &script.parties {
             for phone in phones {
-                casts.push((name.as_str(), phone.steps().collect()));
+                casts.push((name.as_str(), phone.number, phone.steps().collect()));
             }
         }
         casts
@@ -201,10 +205,10 @@ impl Stage<'_> {
             }
         }
         let mut missed = Vec::new();
-        for (name, steps) in self.casts() {
+        for (name, who, steps) in self.casts() {
             let expects = |step: &&Step| matches!(step.action, Action::Expect(..));
             if let Some(step) = steps.into_iter().find(expects)
-                && !self.begun.contains(&step.line)
+                && !self.entered.contains(&who)
             {
                 missed.push((step.line, format!("`{name}` never answered a call")));
             }

@@ -226,16 +226,17 @@ impl Stage<'_> {
         self.tell_soon(call, Event::Leg(answered));
         let script = self.script;
         if script.call.by_api && self.actors.is_empty() && !script.caller.is_empty() {
-            self.enter(Some(call), &script.caller);
+            self.enter(Some(call), None, &script.caller);
             return;
         }
         let party = self.sides.get(&call).and_then(|side| side.party.clone());
         if let Some(Party {
+            number,
             answer: Answer::Answers { then, .. },
             ..
         }) = party
         {
-            self.enter(Some(call), &then);
+            self.enter(Some(call), number, &then);
         }
     }
 }
