@@ -19,4 +19,5 @@ CREATE TABLE messages (
     farewell TEXT
 );
 CREATE INDEX messages_account ON messages (account, created, sid);
+CREATE INDEX messages_call ON messages (call);
 CREATE INDEX messages_open ON messages (instance) WHERE ended IS NULL;

@@ -92,10 +92,12 @@ impl Farewell {
         }
     }
 
-    /// The callbacks for the end that `record` tells.
+    /// The callbacks for the end that `record` tells, made at `now`: their age counts from then, however
+    /// long ago the end was.
     pub fn callbacks(
         self,
         record: &CallRecord,
+        now: Timestamp,
         mut event: impl FnMut() -> EventSid,
     ) -> Vec<Callback> {
         let at = record.ended.unwrap_or(record.updated);
@@ -130,7 +132,7 @@ impl Farewell {
                 url: last.target.url,
                 method: last.target.method,
                 params,
-                created: at,
+                created: now,
             }
         };
         (self.sequence..).zip(self.last).map(complete).collect()

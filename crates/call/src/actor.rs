@@ -4,11 +4,14 @@
 //! Facts are committed before any later command is carried out, so nobody can act on what a crash
 //! would undo. Everything slow (requests, speech, look-ups) runs beside the task and comes back
 //! as an input. **Invariant: the task ends when the family is finished, and takes everything it
-//! opened with it.**
+//! opened with it**; if something panics, it gives every leg its end (`perish`).
 
 mod media_side;
+mod perish;
 
+use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +20,7 @@ use call_proto::{
     Addressed, AudioFailure, Clip, Command, Entry, Event, Fact, Headers, Invite, Lane, LegCommand,
     MediaEvent, Req, Route, Unreachable, Way,
 };
+use futures_util::FutureExt as _;
 use media::{EndpointId, RecordingId, Report, Session};
 use model::{CallSid, RecordingSid, Timestamp};
 use sip::LegId;
@@ -39,6 +43,9 @@ const LONG_DOCUMENT: usize = 16 * 1024;
 
 /// Sounds that wait to be played; the oldest is given up for more.
 const MOST_CLIPS: usize = 64;
+
+/// What somebody panicked with.
+type Panic = Box<dyn Any + Send>;
 
 /// Something for a family, from outside of it.
 pub(crate) enum Input {
@@ -111,9 +118,9 @@ pub(crate) fn spawn(shared: Arc<Shared>, start: Start) {
 }
 
 async fn run(shared: Arc<Shared>, start: Start) {
-    let (inbox, mut inputs) = mpsc::unbounded_channel();
-    let (sip_events, mut from_sip) = mpsc::unbounded_channel();
-    let (reports, mut from_media) = mpsc::unbounded_channel();
+    let (inbox, inputs) = mpsc::unbounded_channel();
+    let (sip_events, from_sip) = mpsc::unbounded_channel();
+    let (reports, from_media) = mpsc::unbounded_channel();
     let session = shared.parts.media.session(reports);
     let mut actor = Actor {
         shared: Arc::clone(&shared),
@@ -144,27 +151,26 @@ async fn run(shared: Arc<Shared>, start: Start) {
     if let Some((call, leg, _)) = start.inbound {
         actor.add(call, leg);
     }
-    loop {
-        actor.carry_out().await;
-        if actor.family.family().is_finished() {
-            break;
-        }
-        // The answer of an outbound leg comes right behind its dialog and takes it along.
-        if from_sip.is_empty() {
-            actor.keep_the_rest().await;
-        }
-        let wake = actor.family.family().poll_timeout();
-        tokio::select! {
-            Some((leg, event)) = from_sip.recv() => actor.hear_sip(leg, event),
-            Some((endpoint, report)) = from_media.recv() => actor.hear_media(endpoint, report),
-            Some(input) = inputs.recv() => actor.input(input),
-            () = sleep_until(wake) => actor.family.handle_timeout(now()),
-            // Keeps finished jobs from piling up.
-            Some(_) = actor.jobs.join_next() => {}
-        }
+    let mut ears = Ears {
+        inputs,
+        from_sip,
+        from_media,
+    };
+    // What is left of the actor after a panic is only asked what it knows.
+    let lived = AssertUnwindSafe(actor.live(&mut ears)).catch_unwind().await;
+    let lived = lived.unwrap_or_else(Err);
+    match lived.map_err(|panic| perish::words(panic.as_ref()).to_owned()) {
+        Ok(()) => actor.end(&mut ears.from_media).await,
+        Err(panic) => actor.perish(&panic).await,
     }
-    actor.end(&mut from_media).await;
     shared.live.leave();
+}
+
+/// What comes in.
+struct Ears {
+    inputs: mpsc::UnboundedReceiver<Input>,
+    from_sip: mpsc::UnboundedReceiver<(LegId, sip::LegEvent)>,
+    from_media: mpsc::UnboundedReceiver<(EndpointId, Report)>,
 }
 
 fn has_long_document(event: &Event) -> bool {
@@ -218,6 +224,38 @@ async fn sleep_until(at: Option<Timestamp>) {
 }
 
 impl Actor {
+    /// Carries the family on until it is finished.
+    ///
+    /// # Errors
+    /// What a job beside the task panicked with: the answer to it will never come.
+    async fn live(&mut self, ears: &mut Ears) -> Result<(), Panic> {
+        loop {
+            self.carry_out().await;
+            if self.family.family().is_finished() {
+                return Ok(());
+            }
+            // The answer of an outbound leg comes right behind its dialog and takes it along.
+            if ears.from_sip.is_empty() {
+                self.keep_the_rest().await;
+            }
+            let wake = self.family.family().poll_timeout();
+            tokio::select! {
+                Some((leg, event)) = ears.from_sip.recv() => self.hear_sip(leg, event),
+                Some((endpoint, report)) = ears.from_media.recv() => {
+                    self.hear_media(endpoint, report);
+                }
+                Some(input) = ears.inputs.recv() => self.input(input),
+                () = sleep_until(wake) => self.family.handle_timeout(now()),
+                // Keeps finished jobs from piling up.
+                Some(job) = self.jobs.join_next() => {
+                    if let Err(failed) = job && failed.is_panic() {
+                        return Err(failed.into_panic());
+                    }
+                }
+            }
+        }
+    }
+
     fn add(&mut self, call: CallSid, leg: LegId) {
         let endpoint = self.shared.endpoint();
         self.calls_of_legs.insert(leg, call);

@@ -11,6 +11,7 @@ mod actor;
 mod admission;
 mod audio;
 mod calls;
+pub mod closing;
 mod directory;
 mod engine;
 mod facts;

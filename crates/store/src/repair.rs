@@ -3,10 +3,14 @@
 //! **Invariant: a call is closed by one server only, and only if its own is gone; that server
 //! delivers all callbacks of the call that wait.**
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use model::record::{CallRecord, Message, StartedRecording};
-use model::{CallStatus, Direction, HangupBy, MessageStatus, Timestamp, error};
+use model::{
+    CallSid, CallStatus, Direction, HangupBy, InstanceSid, MessageStatus, Timestamp, error,
+};
+use sqlx::any::AnyRow;
 
 use crate::admin::Admin;
 use crate::rows;
@@ -18,6 +22,9 @@ pub(crate) const SILENCE: Duration = Duration::from_secs(30);
 
 /// Why an orphan ended.
 const REASON: &str = "node-lost";
+
+/// Why a leg ended that something here could not carry on.
+const FAILED_HERE: &str = "internal-failure";
 
 impl Store {
     /// Legs that servers which are gone left open, with the final values that
@@ -51,13 +58,64 @@ impl Store {
         .text(" ORDER BY c.created, c.sid");
         self.many(sql, |row| {
             let last_alive = Columns(row).opt_time("last_alive")?;
-            Ok(Orphan {
-                record: closed(rows::call(row)?, last_alive),
-                dialog: Columns(row).opt_text("dialog")?,
-                farewell: Columns(row).opt_text("farewell")?,
-            })
+            orphan(row, last_alive, REASON)
         })
         .await
+    }
+
+    /// Those of some legs of this server that are open, with the values of an end at `now`: whatever
+    /// carried them on has failed.
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn abandoned_calls(&self, calls: &[CallSid], now: Timestamp) -> Result<Vec<Orphan>> {
+        let mut found = Vec::new();
+        for call in calls {
+            let mut sql = crate::sql::Sql::new(
+                format!(
+                    "SELECT {}, dialog, farewell FROM calls",
+                    rows::CALLS.columns.join(", ")
+                ),
+                Vec::new(),
+            );
+            sql.with(" WHERE sid = ? AND ended IS NULL", *call);
+            let read = |row: &AnyRow| orphan(row, Some(now), FAILED_HERE);
+            found.extend(self.first(sql, read).await?);
+        }
+        Ok(found)
+    }
+
+    /// The text messages of some legs of this server that are on their way, as
+    /// [`Store::abandoned_calls`].
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn abandoned_messages(
+        &self,
+        calls: &[CallSid],
+        now: Timestamp,
+    ) -> Result<Vec<OrphanMessage>> {
+        let mut found = Vec::new();
+        for call in calls {
+            let mut sql = rows::MESSAGES.select();
+            sql.with(" WHERE call = ? AND ended IS NULL", *call)
+                .with(" AND instance = ? ORDER BY created, sid", self.instance());
+            let read = |row: &AnyRow| orphan_message(row, now, FAILED_HERE);
+            found.extend(self.many(sql, read).await?);
+        }
+        Ok(found)
+    }
+
+    /// Servers that gave no sign of life for so long that they count as gone, whenever that was.
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn silent_instances(&self, now: Timestamp) -> Result<BTreeSet<InstanceSid>> {
+        let mut sql = crate::sql::Sql::new("SELECT sid FROM instances", Vec::new());
+        sql.with(" WHERE last_alive <= ?", self.gone_since(now))
+            .with(" AND sid <> ?", self.instance());
+        let found = self.many(sql, |row| Columns(row).word("sid")).await?;
+        Ok(found.into_iter().collect())
     }
 
     /// Closes the legs that servers which are gone left open; returns those that were not closed
@@ -111,20 +169,7 @@ impl Store {
             self.gone_since(now),
         )
         .text(" ORDER BY m.created, m.sid");
-        self.many(sql, |row| {
-            let message = rows::message(row)?;
-            Ok(OrphanMessage {
-                record: Message {
-                    status: MessageStatus::Failed,
-                    error_code: Some(error::MESSAGE_FAILED),
-                    reason: Some(REASON.to_owned()),
-                    updated: now.max(message.updated),
-                    ..message
-                },
-                farewell: Columns(row).opt_text("farewell")?,
-            })
-        })
-        .await
+        self.many(sql, |row| orphan_message(row, now, REASON)).await
     }
 
     /// Recordings that servers which are gone began and did not complete, oldest first.
@@ -167,13 +212,35 @@ impl Store {
     }
 }
 
+fn orphan(row: &AnyRow, last_alive: Option<Timestamp>, reason: &str) -> Result<Orphan> {
+    Ok(Orphan {
+        record: closed(rows::call(row)?, last_alive, reason),
+        dialog: Columns(row).opt_text("dialog")?,
+        farewell: Columns(row).opt_text("farewell")?,
+    })
+}
+
+fn orphan_message(row: &AnyRow, now: Timestamp, reason: &str) -> Result<OrphanMessage> {
+    let message = rows::message(row)?;
+    Ok(OrphanMessage {
+        record: Message {
+            status: MessageStatus::Failed,
+            error_code: Some(error::MESSAGE_FAILED),
+            reason: Some(reason.to_owned()),
+            updated: now.max(message.updated),
+            ..message
+        },
+        farewell: Columns(row).opt_text("farewell")?,
+    })
+}
+
 /// The record with the values of its end.
-fn closed(mut call: CallRecord, last_alive: Option<Timestamp>) -> CallRecord {
+fn closed(mut call: CallRecord, last_alive: Option<Timestamp>, reason: &str) -> CallRecord {
     let known = call.answered.unwrap_or(call.created).max(call.updated);
     let ended = last_alive.map_or(known, |alive| alive.max(known));
     call.ended = Some(ended);
     call.updated = ended;
-    call.reason = Some(REASON.to_owned());
+    call.reason = Some(reason.to_owned());
     call.hangup_by = Some(HangupBy::Platform);
     if let Some(answered) = call.answered {
         call.status = CallStatus::Completed;

@@ -150,7 +150,7 @@ async fn calls_with_cookies_of_their_own_get_their_own_answers() {
         let login = FetchRequest {
             jar: jar.clone(),
             policy: PRIVATE,
-            ..FetchRequest::new(HttpMethod::Get, &server.url(&format!("/login/{who}")))
+            ..FetchRequest::new(HttpMethod::Get, server.url(&format!("/login/{who}")))
         };
         fetcher.fetch(login).await.unwrap();
         let (cache, url) = (cache.clone(), url.clone());

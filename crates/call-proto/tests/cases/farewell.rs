@@ -1,8 +1,8 @@
 //! What is on record for the case of a crash.
 
 use call_proto::{Dialect, LegCallback, Target};
-use model::record::Callback;
-use model::{CallSid, EventSid};
+use model::record::{CallRecord, Callback};
+use model::{CallSid, EventSid, Timestamp};
 
 use crate::world::{Root, Run, World, callback_to, empty, phone, texts};
 
@@ -27,6 +27,11 @@ fn anonymous(mut callback: Callback) -> Callback {
     callback
 }
 
+/// As the leg itself would have made them.
+fn ended(record: &CallRecord) -> Timestamp {
+    record.ended.expect("it has ended")
+}
+
 /// A farewell tells the same as the leg itself.
 #[track_caller]
 fn agree(run: &Run, legs: usize) {
@@ -36,7 +41,7 @@ fn agree(run: &Run, legs: usize) {
         let record = record.expect("a leg with a farewell is on record");
         let told = farewell
             .clone()
-            .callbacks(record, || EventSid::from_bytes([0; 16]));
+            .callbacks(record, ended(record), || EventSid::from_bytes([0; 16]));
         assert_eq!(told, last_words(run, *call), "{call}");
         assert!(!told.is_empty());
     }
@@ -140,7 +145,7 @@ fn a_leg_without_callbacks_has_none() {
         let record = record.expect("a leg with a farewell is on record");
         let told = farewell
             .clone()
-            .callbacks(record, || EventSid::from_bytes([0; 16]));
+            .callbacks(record, ended(record), || EventSid::from_bytes([0; 16]));
         assert_eq!(told, []);
     }
 }
@@ -179,7 +184,7 @@ fn only_recordings_that_exist_are_named() {
     for length_s in [Some(3), None] {
         let mut settled = farewell.clone();
         settled.settle_recordings(|sid| length_s.filter(|_| sid == sids[0]));
-        let told = settled.callbacks(record, || EventSid::from_bytes([0; 16]));
+        let told = settled.callbacks(record, ended(record), || EventSid::from_bytes([0; 16]));
         let params = &told.last().expect("a callback").params;
         let about = params
             .iter()

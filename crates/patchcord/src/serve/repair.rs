@@ -6,15 +6,14 @@
 //! outbox. They name a recording only if it is on record, so files are recorded before calls are
 //! closed, and both look at the servers of the same moment.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Result;
-use call_proto::{Farewell, MessageFarewell};
+use call::closing;
 use model::record::{Recording, StartedRecording};
-use model::{EventSid, RecordingSid, Timestamp};
-use serde::de::DeserializeOwned;
+use model::{InstanceSid, Timestamp};
 use sip::{DialogSnapshot, Sip};
 use store::{Change, Orphan, Store};
 use tokio::sync::watch;
@@ -29,6 +28,9 @@ const PATROL: Duration = Duration::from_secs(15);
 
 /// Completes what other servers leave behind while this one runs: of a shared database only their
 /// silence tells that they are gone, and that takes longer than a restart.
+///
+/// When the database itself was away, every server was silent. So nothing is done in a round that
+/// finds servers silent which were not so in the round before: those that live say so meanwhile.
 pub(super) struct Patrol {
     pub(super) store: Store,
     pub(super) sip: Sip,
@@ -39,24 +41,39 @@ pub(super) struct Patrol {
 impl Patrol {
     /// Until the server stops.
     pub(super) async fn walk(self, mut stopped: watch::Receiver<bool>) {
+        let mut silent = BTreeSet::new();
         loop {
             tokio::select! {
                 _ = stopped.changed() => return,
                 () = tokio::time::sleep(PATROL) => {}
             }
-            if let Err(error) = self.round().await {
+            if let Err(error) = self.round(&mut silent).await {
                 warn!(%error, "what other servers left behind could not be completed");
             }
         }
     }
 
-    async fn round(&self) -> Result<()> {
+    async fn round(&self, silent: &mut BTreeSet<InstanceSid>) -> Result<()> {
+        if !still_silent(&self.store, silent, now()?).await? {
+            return Ok(());
+        }
         let found = complete(&self.store, &self.sip, &self.recordings).await;
         // What could not be confirmed may have been written all the same.
         let stored = !matches!(found, Ok(0));
         self.callbacks.adopt(stored).await?;
         found.map(drop)
     }
+}
+
+/// Looks which servers are silent now; whether they all were so when this was asked last.
+async fn still_silent(
+    store: &Store,
+    silent: &mut BTreeSet<InstanceSid>,
+    now: Timestamp,
+) -> Result<bool> {
+    let found = store.silent_instances(now).await?;
+    let before = std::mem::replace(silent, found);
+    Ok(silent.is_subset(&before))
 }
 
 /// Records the files that servers which are gone left, and closes their calls; returns how many
@@ -86,7 +103,7 @@ async fn close_orphans(store: &Store, now: Timestamp, hang_up: impl Fn(&Orphan))
         let mut starts = Vec::new();
         for orphan in group {
             starts.push(changes.len());
-            changes.extend(closing(store, orphan).await?);
+            changes.extend(closing::leg(store, orphan, now).await?);
         }
         let committed = store.commit(changes).await?;
         let closed = starts.into_iter().filter(|at| committed.applied(*at));
@@ -101,64 +118,11 @@ async fn close_orphans(store: &Store, now: Timestamp, hang_up: impl Fn(&Orphan))
 /// Ends the text messages that nobody waits for any more, each with its callback.
 async fn close_messages(store: &Store, now: Timestamp) -> Result<()> {
     for orphan in store.orphan_messages(now).await? {
-        let message = &orphan.record;
-        let farewell: Option<MessageFarewell> = orphan
-            .farewell
-            .as_deref()
-            .and_then(|text| read(text, "the callback of a message"));
-        let callback = farewell.map(|farewell| {
-            let event = EventSid::new(message.updated, rand::random());
-            farewell.callback(message, event)
-        });
-        let ended = Change::MessageEnded {
-            message: Box::new(message.clone()),
-            tells: callback.as_ref().map(|callback| callback.event),
-        };
-        let told = callback.map(|callback| Change::CallbackQueued(Box::new(callback)));
-        store
-            .commit(std::iter::once(ended).chain(told).collect())
-            .await?;
-        info!(message.sid = %message.sid, "ended a message that an earlier run left on its way");
+        store.commit(closing::message(&orphan)).await?;
+        let sid = orphan.record.sid;
+        info!(message.sid = %sid, "ended a message that an earlier run left on its way");
     }
     Ok(())
-}
-
-/// What was kept for this case; `None`, with a warning, if it cannot be read.
-fn read<T: DeserializeOwned>(text: &str, what: &str) -> Option<T> {
-    let tell = |error| warn!(%error, "{what} is lost: what was kept of it cannot be read");
-    serde_json::from_str(text).map_err(tell).ok()
-}
-
-/// The end of a leg and the callbacks it causes; the store leaves these out if another server was
-/// faster.
-async fn closing(store: &Store, orphan: &Orphan) -> Result<Vec<Change>> {
-    let record = &orphan.record;
-    let farewell: Option<Farewell> = orphan
-        .farewell
-        .as_deref()
-        .and_then(|text| read(text, "the last callback of a call"));
-    let mut farewell = farewell.unwrap_or_default();
-    let lengths = lengths(store, &farewell).await?;
-    farewell.settle_recordings(|sid| lengths.get(&sid).copied());
-    let event = || EventSid::new(record.updated, rand::random());
-    let callbacks = farewell
-        .callbacks(record, event)
-        .into_iter()
-        .map(|callback| Change::CallbackQueued(Box::new(callback)));
-    let closed = Change::OrphanClosed(Box::new(record.clone()));
-    Ok(std::iter::once(closed).chain(callbacks).collect())
-}
-
-/// The recordings that callbacks may name, with their lengths in seconds. One whose file may be on
-/// another server's disk is not among them: nobody can fetch it, and perhaps it is empty.
-async fn lengths(store: &Store, farewell: &Farewell) -> Result<BTreeMap<RecordingSid, i64>> {
-    let mut lengths = BTreeMap::new();
-    for sid in farewell.recordings() {
-        if let Some(recording) = store.recording(sid).await? {
-            lengths.insert(sid, recording.duration_ms / 1_000);
-        }
-    }
-    Ok(lengths)
 }
 
 fn hang_up(sip: &Sip, orphan: &Orphan) {

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use model::record::{CallRecord, Callback};
-use model::{AccountSid, CallSid, CallStatus, HttpMethod, InstanceSid, MessageSid, MessageStatus};
+use model::{
+    AccountSid, CallSid, CallStatus, EventSid, HttpMethod, MessageSid, MessageStatus, RecordingSid,
+};
 use store::{DeliveryFilter, SecretKey, Window};
 
 use super::*;
@@ -147,11 +149,14 @@ async fn last_callbacks_name_only_recordings_that_exist() {
     std::fs::write(file(3), audio::wav::encode(&[])).unwrap();
 
     let store = Store::open(&url, key).await.unwrap();
-    let found = complete_at(&store, dir.path(), later(), |_| {}).await;
+    // However long the server was away: their age counts from now.
+    let at = later() + Duration::from_secs(48 * 3600);
+    let found = complete_at(&store, dir.path(), at, |_| {}).await;
     assert_eq!(found.unwrap(), 4);
     assert!(!file(3).exists());
     let told = ours(&store).await;
     assert_eq!(told.len(), 8);
+    assert!(told.iter().all(|callback| callback.created == at));
     for (n, expected) in (1..).zip([Some("5"), Some("2"), None, None]) {
         let last = told.iter().rfind(|callback| callback.call == call_sid(n));
         let about: BTreeMap<&str, &str> = last
@@ -322,4 +327,27 @@ async fn ready(url: &str, key: &SecretKey) -> Store {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     panic!("`postgres` did not get ready in 10 s");
+}
+
+/// After the database was away all servers are silent until they have said again that they live.
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn servers_that_fell_silent_just_now_are_given_a_round() {
+    let Some((_postgres, url)) = shared_database() else {
+        return;
+    };
+    let key = SecretKey::random();
+    let other = ready(&url, &key).await;
+    let store = Store::open(&url, key).await.unwrap();
+    let mut silent = BTreeSet::new();
+    let at = later();
+    assert!(!still_silent(&store, &mut silent, at).await.unwrap());
+    stay_alive(&other, at).await;
+    // It was only the database.
+    assert!(still_silent(&store, &mut silent, at).await.unwrap());
+    assert_eq!(silent, BTreeSet::new());
+    let at = at + Duration::from_secs(60);
+    assert!(!still_silent(&store, &mut silent, at).await.unwrap());
+    assert!(still_silent(&store, &mut silent, at).await.unwrap());
+    assert_eq!(silent, BTreeSet::from([other.instance()]));
 }

@@ -1,0 +1,80 @@
+//! The end of a family that cannot go on, because something in it or in a job of it panicked.
+//!
+//! **Invariant: every leg and message gets its one end all the same**, with the callbacks that they
+//! would have caused; the machines are not asked, since nobody knows what state they are in.
+
+use std::any::Any;
+
+use call_proto::Lane;
+use model::record::Notification;
+use model::{CallSid, Level, NotificationSid, error};
+use sip::{HeaderList, LegCommand};
+use store::{Change, StoreError};
+use tracing::error;
+
+use super::Actor;
+use crate::{closing, now};
+
+impl Actor {
+    pub(super) async fn perish(mut self, panic: &str) {
+        error!(call.sid = %self.root, panic, "a call failed inside; all its legs are ended");
+        for leg in self.legs.values() {
+            let headers = HeaderList::new();
+            self.shared
+                .parts
+                .sip
+                .send(leg.leg, LegCommand::Bye { headers });
+            self.shared.parts.sip.forget(leg.leg);
+        }
+        for call in self.legs.keys() {
+            self.shared.live.remove(*call);
+        }
+        self.note(self.root, Lane::Fact, "internal failure", panic);
+        match self.ends().await {
+            Ok(groups) => {
+                for group in groups {
+                    self.pen.write(group).await;
+                }
+            }
+            Err(error) => error!(%error, "its records stay open until the next start"),
+        }
+        if let Ok(blob) = self.trace.pack() {
+            let call = self.root;
+            self.pen.write(vec![Change::Trace { call, blob }]).await;
+        }
+    }
+
+    /// What is to be committed, each group by itself.
+    async fn ends(&self) -> Result<Vec<Vec<Change>>, StoreError> {
+        let store = &self.shared.parts.store;
+        let calls: Vec<CallSid> = self.legs.keys().copied().collect();
+        let now = now();
+        let messages = store.abandoned_messages(&calls, now).await?;
+        let mut groups: Vec<Vec<Change>> = messages.iter().map(closing::message).collect();
+        for orphan in store.abandoned_calls(&calls, now).await? {
+            let mut group = closing::leg(store, &orphan, now).await?;
+            group.push(Change::Notification(Box::new(Notification {
+                sid: NotificationSid::new(now, rand::random()),
+                account: orphan.record.account,
+                call: Some(orphan.record.sid),
+                level: Level::Error.number(),
+                code: error::INTERNAL,
+                text: "something failed inside the server and ended the call".to_owned(),
+                request_url: None,
+                request_method: None,
+                line: None,
+                column: None,
+                created: now,
+            })));
+            groups.push(group);
+        }
+        Ok(groups)
+    }
+}
+
+/// What somebody panicked with, in words.
+pub(super) fn words(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    let owned = || panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(owned).unwrap_or("unknown")
+}

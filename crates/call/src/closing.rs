@@ -1,0 +1,80 @@
+//! The ends of what nobody carries on any more: legs and text messages of a server that is gone, or of
+//! a family that failed.
+//!
+//! **Invariant: an end and the callbacks it causes are one list of changes, to be committed together**;
+//! the store leaves the callbacks out if somebody else was faster.
+
+use std::collections::BTreeMap;
+
+use call_proto::{Farewell, MessageFarewell};
+use model::{EventSid, RecordingSid, Timestamp};
+use serde::de::DeserializeOwned;
+use store::{Change, Orphan, OrphanMessage, Store, StoreError};
+use tracing::warn;
+
+/// The end of a leg, its callbacks made at `now`.
+///
+/// # Errors
+/// As the database reports.
+pub async fn leg(
+    store: &Store,
+    orphan: &Orphan,
+    now: Timestamp,
+) -> Result<Vec<Change>, StoreError> {
+    let record = &orphan.record;
+    let farewell: Option<Farewell> = orphan
+        .farewell
+        .as_deref()
+        .and_then(|text| read(text, "the last callback of a call"));
+    let mut farewell = farewell.unwrap_or_default();
+    let lengths = lengths(store, &farewell).await?;
+    farewell.settle_recordings(|sid| lengths.get(&sid).copied());
+    let event = || EventSid::new(now, rand::random());
+    let callbacks = farewell
+        .callbacks(record, now, event)
+        .into_iter()
+        .map(|callback| Change::CallbackQueued(Box::new(callback)));
+    let closed = Change::OrphanClosed(Box::new(record.clone()));
+    Ok(std::iter::once(closed).chain(callbacks).collect())
+}
+
+/// The end of a text message.
+#[must_use]
+pub fn message(orphan: &OrphanMessage) -> Vec<Change> {
+    let message = &orphan.record;
+    let farewell: Option<MessageFarewell> = orphan
+        .farewell
+        .as_deref()
+        .and_then(|text| read(text, "the callback of a message"));
+    let callback = farewell.map(|farewell| {
+        let event = EventSid::new(message.updated, rand::random());
+        farewell.callback(message, event)
+    });
+    let ended = Change::MessageEnded {
+        message: Box::new(message.clone()),
+        tells: callback.as_ref().map(|callback| callback.event),
+    };
+    let told = callback.map(|callback| Change::CallbackQueued(Box::new(callback)));
+    std::iter::once(ended).chain(told).collect()
+}
+
+/// What was kept for this case; `None`, with a warning, if it cannot be read.
+fn read<T: DeserializeOwned>(text: &str, what: &str) -> Option<T> {
+    let tell = |error| warn!(%error, "{what} is lost: what was kept of it cannot be read");
+    serde_json::from_str(text).map_err(tell).ok()
+}
+
+/// The recordings that callbacks may name, with their lengths in seconds. One whose file may be on
+/// another server's disk is not among them: nobody can fetch it, and perhaps it is empty.
+async fn lengths(
+    store: &Store,
+    farewell: &Farewell,
+) -> Result<BTreeMap<RecordingSid, i64>, StoreError> {
+    let mut lengths = BTreeMap::new();
+    for sid in farewell.recordings() {
+        if let Some(recording) = store.recording(sid).await? {
+            lengths.insert(sid, recording.duration_ms / 1_000);
+        }
+    }
+    Ok(lengths)
+}
