@@ -66,6 +66,25 @@ struct Call {
     answered: Instant,
     /// What is sent again until something comes back: the message, when, how often so far.
     pending: Option<(String, Instant, u32)>,
+    /// CSeq number of the INVITE, if the server sent it.
+    remote_seq: u32,
+}
+
+impl Call {
+    /// Whether a request of the server is one of this dialog: its tags, and a new CSeq number
+    /// (RFC 3261 section 12.2.2).
+    fn takes(&self, text: &str) -> bool {
+        let tag_of = |name: &str| header(text, name).and_then(tag).map(str::to_owned);
+        let seq = header(text, "CSeq").and_then(|value| value.split(' ').next()?.parse().ok());
+        tag_of("From").as_deref() == tag(&self.to)
+            && tag_of("To").as_deref() == tag(&self.from)
+            && seq.is_some_and(|seq: u32| seq > self.remote_seq)
+    }
+}
+
+fn tag(address: &str) -> Option<&str> {
+    let (_, tag) = address.split_once(";tag=")?;
+    tag.split(';').next()
 }
 
 /// The user agent.
@@ -183,6 +202,7 @@ impl Ua {
             placed: now,
             answered: now,
             pending: None,
+            remote_seq: 0,
         };
         let invite = self.request(&call, &id, "INVITE", 1, Some(&sdp(port)));
         self.send(&invite);
@@ -248,6 +268,10 @@ impl Ua {
                 if let Some(call) = self.calls.get_mut(&id) {
                     call.pending = None;
                 }
+                Ok(())
+            }
+            "BYE" if self.calls.get(&id).is_some_and(|call| !call.takes(text)) => {
+                self.send(&reply(text, "481 Call Does Not Exist", "", None));
                 Ok(())
             }
             "BYE" => {
@@ -361,11 +385,14 @@ impl Ua {
             ours: false,
             leg,
             target: String::new(),
-            from: String::new(),
-            to: String::new(),
+            from: header(text, "To").unwrap_or_default().to_owned() + &tag,
+            to: header(text, "From").unwrap_or_default().to_owned(),
             placed: now,
             answered: now,
             pending: Some((answer, now + T1, 0)),
+            remote_seq: header(text, "CSeq")
+                .and_then(|value| value.split(' ').next()?.parse().ok())
+                .unwrap_or(0),
         };
         self.calls.insert(id.to_owned(), call);
         Ok(())

@@ -7,13 +7,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::ensure;
 use e2e::app::Request;
 use e2e::load::ua::Ua;
 use e2e::server::{Options, binary};
 use e2e::{App, Pitch, Reply, Server, ports, setting, wait};
+use model::Timestamp;
 use serde_json::Value;
 
 /// Calls of each kind.
@@ -99,10 +100,23 @@ impl Scene {
     fn survive(&mut self, again: Duration) -> anyhow::Result<()> {
         let safe = Instant::now() - ON_RECORD;
         self.server.kill()?;
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
+        let killed = Timestamp::from_unix(since).iso8601();
         self.ua.forget_unanswered();
         self.server.crash_while_starting(again)?;
         self.server.start_again()?;
-        self.check(safe)
+        self.check(safe)?;
+        // Nobody knows more than that it lived until then.
+        let calls = self.server.rest().all("Calls", "calls")?;
+        for call in calls
+            .iter()
+            .filter(|call| text(call, "reason") == "node-lost")
+        {
+            // Times in this form are in the order of their letters.
+            let end = text(call, "end_time");
+            ensure!(*end <= *killed, "ended after the kill at {killed}: {call}");
+        }
+        Ok(())
     }
 
     /// Checks all there is to check after the restart; dialogs that were answered before `safe`
