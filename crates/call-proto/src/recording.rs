@@ -115,6 +115,8 @@ impl Call {
         if self.take_recording(sid).is_none() {
             return;
         }
+        // No callback may name what does not exist.
+        self.recorded.take_if(|recorded| recorded.sid == sid);
         let text = format!("{sid}: {reason}");
         cx.notify(self.about(None), error::RECORD_FAILED, &text);
         self.dial_recording_over(sid, false, cx);

@@ -171,7 +171,7 @@ settings! {
 
     /// Requests to applications and for media files.
     fetch: Fetch {
-        /// Milliseconds for connecting, and again for the answer.
+        /// Milliseconds for a document, redirects and all; of callbacks and sound files for connecting, and again for the answer.
         timeout_ms: NonZeroU64 = "6000",
         /// Let every account use addresses of private networks and of this machine. The administrator's account always may.
         allow_private: bool = "false",

@@ -283,6 +283,10 @@ fn explains_broken_documents() {
             ],
         ),
         (
+            r#"<Response><Play digits="1">http://x/a.wav</Play></Response>"#,
+            &["12202 1:11 the address in `Play` has no effect beside `digits`"],
+        ),
+        (
             r#"<Response><Sms action="/a">x</Sms><Say>never</Say></Response>"#,
             &["12205 1:35 `Say` never runs: `Sms` in line 1 leaves the document for its `action`"],
         ),

@@ -35,7 +35,8 @@ const IGNORED_BYTES: usize = 64 * 1024;
 /// Settings of the fetcher.
 #[derive(Clone, Debug)]
 pub struct FetchConfig {
-    /// Longest time to connect, and longest time without anything to read.
+    /// Longest time for a document, redirects and body included; of others the longest time to connect,
+    /// and the longest without anything to read.
     pub timeout: Duration,
     /// Longest time for everything together, redirects included.
     pub total_timeout: Duration,
@@ -204,7 +205,11 @@ impl Fetcher {
     /// # Errors
     /// [`FetchError`] if there is no answer. An answer with any status is no error.
     pub async fn fetch(&self, request: FetchRequest) -> Result<Fetched, FetchError> {
-        let limit = self.config.total_timeout;
+        let limit = match request.kind {
+            // A call waits for it, whatever the server does with the time.
+            BodyKind::Document => self.config.timeout.min(self.config.total_timeout),
+            BodyKind::Media | BodyKind::Ignored => self.config.total_timeout,
+        };
         match tokio::time::timeout(limit, self.follow(&request)).await {
             Ok(result) => result,
             Err(_) => Err(FetchError::new(&request.url, Problem::Timeout { limit })),

@@ -68,7 +68,10 @@ const METADATA_V4: [Ipv4Addr; 3] = [
     Ipv4Addr::new(168, 63, 129, 16),
     Ipv4Addr::new(192, 0, 0, 192),
 ];
-const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
+const METADATA_V6: [Ipv6Addr; 2] = [
+    Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254),
+    Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254),
+];
 
 fn class(address: IpAddr) -> Class {
     match address {
@@ -91,12 +94,14 @@ fn class_v4(address: Ipv4Addr) -> Class {
 
 fn class_v6(address: Ipv6Addr) -> Class {
     match address.segments() {
-        _ if address == METADATA_V6 => Class::Metadata,
+        _ if METADATA_V6.contains(&address) => Class::Metadata,
         [0xfe80..=0xfebf, ..] => Class::Metadata,
         [0xff00..=0xffff, ..] => Class::Invalid,
         [0, 0, 0, 0, 0, 0, 0, 0] => Class::Invalid,
         [0, 0, 0, 0, 0, 0, 0, 1] => Class::Private,
         [0xfc00..=0xfdff, ..] | [0xfec0..=0xfeff, ..] => Class::Private,
+        // Translated within a network (RFC 8215); where the IPv4 address stands in it is not fixed.
+        [0x64, 0xff9b, 1, ..] => Class::Private,
         _ => Class::Public,
     }
 }
@@ -167,6 +172,8 @@ mod tests {
             ("169.254.1.1", "nnnn"),
             ("fe80::1", "nnnn"),
             ("fd00:ec2::254", "nnnn"),
+            ("fd20:ce::254", "nnnn"),
+            ("64:ff9b:1::a00:1", "nyyn"),
             ("100.100.100.200", "nnnn"),
             ("168.63.129.16", "nnnn"),
             ("192.0.0.192", "nnnn"),

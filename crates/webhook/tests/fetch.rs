@@ -440,3 +440,25 @@ mod tls {
         ("127.0.0.1", port)
     }
 }
+
+/// A call waits for a document: no server may stretch that, neither by redirects nor by its body.
+#[tokio::test]
+async fn a_document_takes_its_time_out_and_no_longer() {
+    let server = Server::slow(|asked| async move {
+        tokio::time::sleep(Duration::from_millis(120)).await;
+        let hop: u32 = asked.target.trim_start_matches('/').parse().unwrap_or(0);
+        reply(307, &[&format!("Location: /{}", hop + 1)], "")
+    })
+    .await;
+    let config = FetchConfig {
+        timeout: Duration::from_millis(300),
+        max_redirects: 50,
+        ..quick()
+    };
+    let fetcher = Fetcher::new(config).expect("TLS");
+    let request = request(Get, &server.url("/0"));
+    let failed = fetcher.fetch(request).await.expect_err("too late");
+    let limit = Duration::from_millis(300);
+    assert_eq!(failed.problem, Problem::Timeout { limit });
+    assert!(server.lines().len() <= 3, "{:?}", server.lines());
+}

@@ -85,6 +85,10 @@ fn a_call_of_the_api_has_one() {
 
 /// A call of the API that records; either far side hangs up.
 fn recorded_call(zed_hangs_up: bool) -> Run {
+    recording_world(zed_hangs_up).run()
+}
+
+fn recording_world(zed_hangs_up: bool) -> World {
     let document = "<Dial record=\"true\"><Number>+2000</Number></Dial>";
     let zed = phone().rings(0.0).answers(1.0);
     let other = phone().rings(0.0).answers(1.0);
@@ -103,7 +107,23 @@ fn recorded_call(zed_hangs_up: bool) -> Run {
             events: None,
         });
     }
-    world.run()
+    world
+}
+
+/// One that could not be written is named by nobody.
+#[test]
+fn a_recording_that_failed_is_not_told() {
+    let mut world = recording_world(false);
+    world.disk_full = true;
+    let run = world.run();
+    assert!(run.recordings.is_empty());
+    let named = |callback: &&Callback| {
+        callback
+            .params
+            .iter()
+            .any(|(name, _)| name == "RecordingUrl")
+    };
+    assert_eq!(run.callbacks.iter().filter(named).count(), 0);
 }
 
 /// So has its recording, open or closed when the leg ends.

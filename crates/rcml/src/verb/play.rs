@@ -42,6 +42,10 @@ impl Play {
         element.refuse_children(findings);
         let digits = element.checked("digits", error::BAD_VALUE, is_digits, findings);
         let url = element.text_url(findings);
+        if !url.is_empty() && digits.is_some() {
+            let message = "the address in `Play` has no effect beside `digits`".to_owned();
+            findings.push(Finding::new(error::BAD_NESTING, element.at(), message));
+        }
         if url.is_empty() && digits.is_none() {
             let message = "`Play` has no address".to_owned();
             findings.push(Finding::new(error::PLAY_EMPTY, element.at(), message));
