@@ -16,7 +16,7 @@ use crate::context::{About, Context, Letter};
 use crate::dialect::Dialect;
 use crate::event::{DigitWay, Event, Headers};
 use crate::fact::{CallEnd, Fact, Reason};
-use crate::farewell::Farewell;
+use crate::farewell::Basis;
 use crate::fork::{ForkId, LastResponse, LegOver};
 use crate::interpreter::{Run, Told};
 use crate::leg::Leg;
@@ -83,8 +83,8 @@ pub(crate) struct Call {
     pub(crate) send_digits: Option<String>,
     /// What was said about the documents of the call.
     pub(crate) told_findings: Told,
-    /// The farewell on record.
-    pub(crate) farewell: Option<Farewell>,
+    /// What the farewell on record is made of.
+    pub(crate) farewell: Option<Basis>,
     forgotten: bool,
 }
 

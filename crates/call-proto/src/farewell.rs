@@ -5,12 +5,13 @@
 //! are those that the leg itself would have made for the same end.**
 
 use model::record::{CallRecord, Callback};
-use model::{EventSid, RecordingSid, Timestamp};
+use model::{CallSid, EventSid, RecordingSid, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::call::Call;
-use crate::callback::{CallbackTarget, LegEnd, LegRecording, wanted};
+use crate::callback::{CallbackTarget, LegCallback, LegEnd, LegRecording, wanted};
 use crate::context::Context;
+use crate::event::Headers;
 use crate::fact::Fact;
 use crate::params::Params;
 
@@ -145,6 +146,29 @@ fn talk_seconds(record: &CallRecord, until: Timestamp) -> i64 {
         .map_or(0, |answered| until.seconds_since(answered))
 }
 
+/// All of a leg that its farewell is made of and that may change: comparing it costs less than making
+/// the farewell anew at each step.
+#[derive(Debug)]
+pub(crate) struct Basis {
+    sequence: i64,
+    child: Option<CallSid>,
+    headers: Option<Headers>,
+    recorded: Option<LegRecording>,
+    number: Option<CallbackTarget>,
+    leg: Option<LegCallback>,
+}
+
+impl Basis {
+    fn is_of(&self, call: &Call) -> bool {
+        self.sequence == call.callbacks_queued
+            && self.child == call.outbound_child
+            && self.headers == call.last_headers
+            && self.recorded == call.recorded
+            && self.number == call.number_callback
+            && self.leg == call.leg_callback
+    }
+}
+
 impl Call {
     /// At the end of a step: keeps the farewell if it has changed.
     pub(crate) fn keep_farewell(&mut self, cx: &mut Context) {
@@ -152,14 +176,24 @@ impl Call {
         if self.ended.is_some() || (nobody && self.farewell.is_none()) {
             return;
         }
-        let farewell = self.make_farewell(cx);
-        if self.farewell.as_ref() != Some(&farewell) {
-            cx.fact(Fact::Farewell {
-                call: self.sid,
-                farewell: Box::new(farewell.clone()),
-            });
-            self.farewell = Some(farewell);
+        if self
+            .farewell
+            .as_ref()
+            .is_some_and(|basis| basis.is_of(self))
+        {
+            return;
         }
+        self.farewell = Some(Basis {
+            sequence: self.callbacks_queued,
+            child: self.outbound_child,
+            headers: self.last_headers.clone(),
+            recorded: self.recorded.clone(),
+            number: self.number_callback.clone(),
+            leg: self.leg_callback.clone(),
+        });
+        let farewell = Box::new(self.make_farewell(cx));
+        let call = self.sid;
+        cx.fact(Fact::Farewell { call, farewell });
     }
 
     fn make_farewell(&self, cx: &Context) -> Farewell {

@@ -100,14 +100,25 @@ fn draw(run: &Run) -> String {
     ladder::draw(&run.trace, |sid| run.name(sid).to_owned())
 }
 
+/// A folder that a script names.
+fn beside(file: &Path, folder: impl AsRef<Path>) -> PathBuf {
+    file.parent().unwrap_or(Path::new(".")).join(folder)
+}
+
+impl Part {
+    fn missing_folder(&self) -> Option<PathBuf> {
+        match self.script.source() {
+            Source::Files(folder) => Some(beside(&self.file, folder)).filter(|path| !path.is_dir()),
+            Source::Pages | Source::Url(_) => None,
+        }
+    }
+}
+
 fn rehearse(part: &Part, client: &Client) -> Rehearsed {
     let Part { file, script } = part;
     let mut application: Box<dyn Application + '_> = match script.source() {
         Source::Pages => Box::new(Files::none()),
-        Source::Files(folder) => {
-            let beside = file.parent().unwrap_or(Path::new("."));
-            Box::new(Files::of(beside.join(folder)))
-        }
+        Source::Files(folder) => Box::new(Files::of(beside(file, folder))),
         Source::Url(url) => Box::new(Server::new(client, url)),
     };
     Rehearsed {
@@ -142,7 +153,17 @@ fn read_all(paths: &[PathBuf]) -> Result<Vec<Part>, Refusal> {
             }
         };
         match Script::parse(&text) {
-            Ok(script) => parts.push(Part { file, script }),
+            Ok(script) => {
+                let part = Part { file, script };
+                match part.missing_folder() {
+                    Some(folder) => problems.push(format!(
+                        "{}: the folder `{}` of its `files` does not exist",
+                        part.file.display(),
+                        folder.display()
+                    )),
+                    None => parts.push(part),
+                }
+            }
             Err(problem) => problems.push(format!("{name}:{}: {}", problem.line, problem.text)),
         }
     }
@@ -165,8 +186,11 @@ fn find(path: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
     entries.sort();
     for entry in entries {
         let name = entry.file_name().unwrap_or_default().to_string_lossy();
-        if entry.is_dir() {
+        // Links to folders are not followed: they may lead in a circle.
+        if std::fs::symlink_metadata(&entry)?.is_dir() {
             find(&entry, files)?;
+        } else if entry.is_dir() {
+            continue;
         } else if name == "test.yaml" || name.ends_with(".test.yaml") {
             files.push(entry);
         }

@@ -268,11 +268,8 @@ impl<'a> Element<'a> {
 
     /// Finds attributes that are unknown or have no effect.
     pub(crate) fn check_attributes(&self, known: &Attributes, findings: &mut Findings) {
-        let plain = self
-            .node
-            .attributes()
-            .filter(|attribute| attribute.namespace().is_none());
-        for attribute in plain {
+        // A prefix means nothing here, so what it stands before counts.
+        for attribute in self.node.attributes() {
             let name = attribute.name();
             if known.built.contains(&name) || findings.is_full() {
                 continue;
@@ -383,10 +380,15 @@ fn url_fault(text: &str) -> Option<&'static str> {
         .split(['/', '?', '#'])
         .next()
         .and_then(|head| head.split_once(':'));
-    match scheme {
-        Some((scheme, _)) if scheme.eq_ignore_ascii_case("http") => None,
-        Some((scheme, _)) if scheme.eq_ignore_ascii_case("https") => None,
-        Some(_) => Some("is neither http nor https"),
-        None => None,
+    let ours =
+        |scheme: &str| scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
+    if scheme.is_some_and(|(scheme, _)| !ours(scheme)) {
+        return Some("is neither http nor https");
+    }
+    // As a call does it, from wherever the document came.
+    let base = url::Url::parse("http://application.invalid/").ok()?;
+    match base.join(text) {
+        Ok(url) if url.host().is_some() => None,
+        Ok(_) | Err(_) => Some("is no address"),
     }
 }

@@ -202,30 +202,35 @@ impl<'a> Source<'a> {
     /// Declares prefixes that are used but not declared, since prefixes mean nothing here.
     fn declare_prefixes(&mut self) {
         for _ in 0..MAX_PREFIXES {
-            let Err(Error::UnknownNamespace(prefix, _)) = parse(&self.repaired) else {
+            let Err(Error::UnknownNamespace(prefix, place)) = parse(&self.repaired) else {
                 return;
             };
             let Some(at) = root_name_end(&self.repaired) else {
                 return;
             };
+            // The parser looks at the attributes first.
+            let found = offset_of(&self.repaired, place);
+            let tag = self.repaired[..found].rfind('<').map_or(found, |at| at + 1);
+            let of_tag = self.repaired[tag..].starts_with(&format!("{prefix}:"));
+            let first = if of_tag { tag } else { found };
             let declaration = format!(" xmlns:{prefix}=\"undeclared:{prefix}\"");
             self.repairs.push(Repair {
-                first: self.original.find(&format!("{prefix}:")).unwrap_or(0),
+                first: self.original_offset(first),
                 message: format!("the prefix `{}` is not declared", quoted(&prefix)),
             });
-            let place = self
+            let behind = self
                 .insertions
                 .partition_point(|insertion| insertion.start < at);
             let length = declaration.len();
-            for later in &mut self.insertions[place..] {
+            for later in &mut self.insertions[behind..] {
                 later.start += length;
                 later.before += length;
             }
-            let before = self.insertions[..place]
+            let before = self.insertions[..behind]
                 .last()
                 .map_or(0, |last| last.before + last.length);
             self.insertions.insert(
-                place,
+                behind,
                 Insertion {
                     start: at,
                     length,

@@ -283,6 +283,32 @@ fn explains_broken_documents() {
             ],
         ),
         (
+            "<!-- rc:x -->\n<Response>\n  <Say>rc: x</Say>\n  <rc:Say>y</rc:Say>\n</Response>",
+            &["12206 4:4 the prefix `rc` is not declared"],
+        ),
+        (
+            r#"<Response><Play>http://[bad</Play><Redirect>http://a:99999/</Redirect></Response>"#,
+            &[
+                "11100 1:17 the address in `Play` is no address: `http://[bad`",
+                "11100 1:45 the address in `Redirect` is no address: `http://a:99999/`",
+            ],
+        ),
+        (
+            r#"<Response xmlns:rc="x"><Pause rc:length="1"/><Pause rc:lenth="3"/><Say xml:lang="de">x</Say></Response>"#,
+            &[
+                "12201 1:53 `Pause` has no attribute `lenth` [length]",
+                "12201 1:72 `Say` has no attribute `lang`",
+            ],
+        ),
+        (
+            r#"<Response><Dial callerId="x@"><Number url="/s" method="GET">1</Number></Dial></Response>"#,
+            &[
+                "13214 1:17 `callerId` of `Dial` cannot be `x@`",
+                "12204 1:39 `url` of `Number` has no effect here",
+                "12204 1:48 `method` of `Number` has no effect here",
+            ],
+        ),
+        (
             r#"<Response><Play digits="1">http://x/a.wav</Play></Response>"#,
             &["12202 1:11 the address in `Play` has no effect beside `digits`"],
         ),

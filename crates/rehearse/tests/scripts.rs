@@ -647,3 +647,30 @@ expect:
     let late = "caller:\n  - expect: hangup\n  - speak: Ann\n";
     assert_eq!(failure("", late), "5: the call was over already at 5.24s");
 }
+
+#[test]
+fn a_page_may_stand_for_another() {
+    passes(
+        "call: {to: '1'}
+application:
+  start: /v
+  pages:
+    /v: {file: /other, after: 1s}
+    /other: <Response><Say>Hi</Say></Response>
+caller: [{expect: {say: Hi}}]
+expect: {requests: [/v]}
+",
+    );
+    let run = rehearse(
+        "call: {to: '1'}
+application: {start: /v, pages: {/v: {file: /w}, /w: {file: /v}}}
+expect: {verbs: [Say]}
+",
+    );
+    assert!(failures(&run).contains("there was none"));
+    assert!(
+        run.notifications
+            .iter()
+            .any(|told| told.text.contains("names another again"))
+    );
+}

@@ -1,5 +1,7 @@
 //! Records to columns and back, one pair of functions per table.
 
+use std::sync::OnceLock;
+
 use model::record::{
     Account, Application, CallRecord, Callback, Client, MediaCounts, Message, Notification, Number,
     Organization, Recording, StartedRecording, VoiceApplication,
@@ -11,9 +13,10 @@ use crate::secret::SecretKey;
 use crate::sql::{Arg, Columns, Table, args, corrupt};
 use crate::{PendingCallback, Result};
 
-pub(crate) const ORGANIZATIONS: Table = Table {
+pub(crate) static ORGANIZATIONS: Table = Table {
     name: "organizations",
     columns: &["sid", "domain_name", "created"],
+    insert_once: OnceLock::new(),
 };
 
 pub(crate) fn organization_args(organization: &Organization) -> Vec<Arg> {
@@ -33,7 +36,7 @@ pub(crate) fn organization(row: &AnyRow) -> Result<Organization> {
     })
 }
 
-pub(crate) const ACCOUNTS: Table = Table {
+pub(crate) static ACCOUNTS: Table = Table {
     name: "accounts",
     columns: &[
         "sid",
@@ -49,6 +52,7 @@ pub(crate) const ACCOUNTS: Table = Table {
         "created",
         "updated",
     ],
+    insert_once: OnceLock::new(),
 };
 
 pub(crate) fn account_args(account: &Account, key: &SecretKey) -> Vec<Arg> {
@@ -95,7 +99,7 @@ pub(crate) fn account(row: &AnyRow, key: &SecretKey) -> Result<Account> {
     })
 }
 
-pub(crate) const CLIENTS: Table = Table {
+pub(crate) static CLIENTS: Table = Table {
     name: "clients",
     columns: &[
         "sid",
@@ -114,6 +118,7 @@ pub(crate) const CLIENTS: Table = Table {
         "created",
         "updated",
     ],
+    insert_once: OnceLock::new(),
 };
 
 pub(crate) fn client_args(client: &Client) -> Vec<Arg> {
@@ -164,7 +169,7 @@ fn voice(row: &AnyRow) -> Result<VoiceApplication> {
     })
 }
 
-pub(crate) const APPLICATIONS: Table = Table {
+pub(crate) static APPLICATIONS: Table = Table {
     name: "applications",
     columns: &[
         "sid",
@@ -177,6 +182,7 @@ pub(crate) const APPLICATIONS: Table = Table {
         "created",
         "updated",
     ],
+    insert_once: OnceLock::new(),
 };
 
 pub(crate) fn application_args(application: &Application) -> Vec<Arg> {
@@ -208,7 +214,7 @@ pub(crate) fn application(row: &AnyRow) -> Result<Application> {
     })
 }
 
-pub(crate) const NUMBERS: Table = Table {
+pub(crate) static NUMBERS: Table = Table {
     name: "numbers",
     columns: &[
         "sid",
@@ -230,6 +236,7 @@ pub(crate) const NUMBERS: Table = Table {
         "created",
         "updated",
     ],
+    insert_once: OnceLock::new(),
 };
 
 pub(crate) fn number_args(number: &Number) -> Vec<Arg> {
@@ -277,7 +284,7 @@ pub(crate) fn number(row: &AnyRow) -> Result<Number> {
     })
 }
 
-pub(crate) const CALLS: Table = Table {
+pub(crate) static CALLS: Table = Table {
     name: "calls",
     columns: &[
         "sid",
@@ -307,6 +314,7 @@ pub(crate) const CALLS: Table = Table {
         "sip_reason",
         "media",
     ],
+    insert_once: OnceLock::new(),
 };
 
 pub(crate) fn call_args(call: &CallRecord) -> Vec<Arg> {
@@ -386,7 +394,7 @@ pub(crate) fn call(row: &AnyRow) -> Result<CallRecord> {
     })
 }
 
-pub(crate) const RECORDINGS: Table = Table {
+pub(crate) static RECORDINGS: Table = Table {
     name: "recordings",
     columns: &[
         "sid",
@@ -397,6 +405,7 @@ pub(crate) const RECORDINGS: Table = Table {
         "created",
         "updated",
     ],
+    insert_once: OnceLock::new(),
 };
 
 pub(crate) fn recording_args(recording: &Recording) -> Vec<Arg> {
@@ -424,9 +433,10 @@ pub(crate) fn recording(row: &AnyRow) -> Result<Recording> {
     })
 }
 
-pub(crate) const STARTED_RECORDINGS: Table = Table {
+pub(crate) static STARTED_RECORDINGS: Table = Table {
     name: "started_recordings",
     columns: &["sid", "instance", "account", "call", "created"],
+    insert_once: OnceLock::new(),
 };
 
 pub(crate) fn started_recording_args(
@@ -452,7 +462,7 @@ pub(crate) fn started_recording(row: &AnyRow) -> Result<StartedRecording> {
     })
 }
 
-pub(crate) const MESSAGES: Table = Table {
+pub(crate) static MESSAGES: Table = Table {
     name: "messages",
     columns: &[
         "sid",
@@ -471,6 +481,7 @@ pub(crate) const MESSAGES: Table = Table {
         "sent",
         "farewell",
     ],
+    insert_once: OnceLock::new(),
 };
 
 pub(crate) fn message_args(message: &Message, farewell: Option<&str>) -> Vec<Arg> {
@@ -513,7 +524,7 @@ pub(crate) fn message(row: &AnyRow) -> Result<Message> {
     })
 }
 
-pub(crate) const NOTIFICATIONS: Table = Table {
+pub(crate) static NOTIFICATIONS: Table = Table {
     name: "notifications",
     columns: &[
         "sid",
@@ -528,6 +539,7 @@ pub(crate) const NOTIFICATIONS: Table = Table {
         "col",
         "created",
     ],
+    insert_once: OnceLock::new(),
 };
 
 pub(crate) fn notification_args(notification: &Notification) -> Vec<Arg> {
@@ -565,7 +577,7 @@ pub(crate) fn notification(row: &AnyRow) -> Result<Notification> {
     })
 }
 
-pub(crate) const OUTBOX: Table = Table {
+pub(crate) static OUTBOX: Table = Table {
     name: "outbox",
     columns: &[
         "event",
@@ -586,6 +598,7 @@ pub(crate) const OUTBOX: Table = Table {
         "replayed",
         "author",
     ],
+    insert_once: OnceLock::new(),
 };
 
 pub(crate) fn callback_args(callback: &Callback, owner: InstanceSid) -> Vec<Arg> {

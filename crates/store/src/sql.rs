@@ -2,8 +2,10 @@
 //!
 //! **Invariant: outside values enter a statement as arguments only, never as text.**
 
+use std::borrow::Cow;
 use std::fmt::Write;
 use std::str::FromStr;
+use std::sync::OnceLock;
 
 use model::{
     AccountSid, AccountStatus, ApplicationSid, CallSid, CallStatus, ClientSid, Direction, EventSid,
@@ -96,13 +98,13 @@ pub(crate) use args;
 /// A statement with its arguments.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Sql {
-    text: String,
+    text: Cow<'static, str>,
     args: Vec<Arg>,
 }
 
 impl Sql {
     /// A text whose `$1`, `$2` … are `args`.
-    pub(crate) fn new(text: impl Into<String>, args: Vec<Arg>) -> Self {
+    pub(crate) fn new(text: impl Into<Cow<'static, str>>, args: Vec<Arg>) -> Self {
         Self {
             text: text.into(),
             args,
@@ -121,7 +123,7 @@ impl Sql {
 
     /// Appends text that has no argument.
     pub(crate) fn text(&mut self, text: &str) -> &mut Self {
-        self.text.push_str(text);
+        self.text.to_mut().push_str(text);
         self
     }
 
@@ -129,7 +131,8 @@ impl Sql {
     pub(crate) fn with(&mut self, text: &str, arg: impl Into<Arg>) -> &mut Self {
         self.args.push(arg.into());
         let place = format!("${}", self.args.len());
-        self.text.push_str(&text.replacen('?', &place, 1));
+        let text = text.replacen('?', &place, 1);
+        self.text.to_mut().push_str(&text);
         self
     }
 
@@ -159,7 +162,7 @@ impl Sql {
 
     fn bound(self) -> sqlx::query::Query<'static, Any, sqlx::any::AnyArguments> {
         self.args.into_iter().fold(
-            sqlx::query(AssertSqlSafe(self.text)),
+            sqlx::query(AssertSqlSafe(self.text.into_owned())),
             |query, arg| match arg {
                 Arg::Int(value) => query.bind(value),
                 Arg::Text(value) => query.bind(value),
@@ -173,6 +176,8 @@ impl Sql {
 pub(crate) struct Table {
     pub(crate) name: &'static str,
     pub(crate) columns: &'static [&'static str],
+    /// The text of [`Table::insert_once`], which is written many times for each call.
+    pub(crate) insert_once: OnceLock<String>,
 }
 
 impl Table {
@@ -199,11 +204,14 @@ impl Table {
     }
 
     /// Inserts a row unless it is there.
-    pub(crate) fn insert_once(&self, args: Vec<Arg>) -> Sql {
-        let mut sql = self.insert(args);
-        let key = self.columns[0];
-        sql.text(&format!(" ON CONFLICT ({key}) DO NOTHING"));
-        sql
+    pub(crate) fn insert_once(&'static self, args: Vec<Arg>) -> Sql {
+        let text = self.insert_once.get_or_init(|| {
+            let mut sql = self.insert(Vec::new());
+            let key = self.columns[0];
+            sql.text(&format!(" ON CONFLICT ({key}) DO NOTHING"));
+            sql.text.into_owned()
+        });
+        Sql::new(text.as_str(), args)
     }
 
     /// Replaces all columns of a row; `args` are the columns in order.
@@ -324,9 +332,10 @@ where
 mod tests {
     use super::*;
 
-    const T: Table = Table {
+    static T: Table = Table {
         name: "t",
         columns: &["a", "b", "c"],
+        insert_once: OnceLock::new(),
     };
 
     #[test]

@@ -8,6 +8,7 @@ mod prompts;
 mod recording;
 mod rehearsal;
 mod replay;
+mod speech;
 
 use std::thread;
 use std::time::Duration;
@@ -36,7 +37,11 @@ impl Scene {
 
     /// The same with kim's phone set up further.
     fn with(setup: impl FnOnce(Setup) -> Setup) -> anyhow::Result<Self> {
-        let server = Server::start()?;
+        Self::on(Server::start()?, setup)
+    }
+
+    /// The same with a server of its own kind.
+    fn on(server: Server, setup: impl FnOnce(Setup) -> Setup) -> anyhow::Result<Self> {
         let app = App::start()?;
         let rest = server.rest();
         rest.client("kim", "kim-Secret-1")?;

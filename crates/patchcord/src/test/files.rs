@@ -1,13 +1,14 @@
 //! An application that is a folder of files.
 //!
-//! `/menu` is the file `menu`, `menu.xml` or `menu/index.xml`; parameters do not matter.
-//! **Invariant: no file outside of the folder is read:** the address was parsed, so it has no `..`.
+//! `/menu` is the file `menu`, `menu.xml`, `menu.rcml` or `menu/index.xml`; parameters do not matter.
+//! **Invariant: no file outside of the folder is read**: no part of the path is `..` or has a slash in it.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use call_proto::{FetchFailure, Fetched};
 use model::{CallSid, error};
+use percent_encoding::percent_decode_str;
 use rehearse::{Application, Asked};
 use url::Url;
 
@@ -43,19 +44,33 @@ impl Files {
         let Some(folder) = &self.folder else {
             return Ok(None);
         };
-        let path = address.path().trim_matches('/');
+        let Some(path) = path_of(&address) else {
+            return Ok(None);
+        };
         let names = if path.is_empty() {
             vec!["index.xml".to_owned()]
         } else {
             vec![
-                path.to_owned(),
+                path.clone(),
                 format!("{path}.xml"),
+                format!("{path}.rcml"),
                 format!("{path}/index.xml"),
             ]
         };
         let mut files = names.iter().map(|name| folder.join(name));
         Ok(files.find(|file| file.is_file()))
     }
+}
+
+/// The path as file names are written; `None` if it could lead anywhere else.
+fn path_of(address: &Url) -> Option<String> {
+    let plain = |part: &str| {
+        let name = percent_decode_str(part).decode_utf8().ok()?.into_owned();
+        let inside = name != ".." && name != "." && !name.contains(['/', '\\', '\0']);
+        inside.then_some(name)
+    };
+    let parts = address.path().trim_matches('/').split('/');
+    Some(parts.map(plain).collect::<Option<Vec<_>>>()?.join("/"))
 }
 
 impl Application for Files {
@@ -75,7 +90,7 @@ impl Application for Files {
         let bytes = std::fs::read(&file)
             .map_err(|error| failure(format!("{}: {error}", file.display())))?;
         let content_type = match file.extension().and_then(|extension| extension.to_str()) {
-            Some("xml") | None => "text/xml",
+            Some("xml" | "rcml") | None => "text/xml",
             Some("txt") => "text/plain",
             Some("wav") => "audio/wav",
             Some(_) => "application/octet-stream",
@@ -104,11 +119,12 @@ impl Application for Files {
     fn callback(&mut self, _: &Asked) {}
 }
 
-/// How long a sound file plays; `None` for what is not even meant as one, such as a document.
+/// How long a sound file plays; `None` for an empty one, which stands for any.
+///
+/// # Errors
+/// If a call could not play it.
 pub(super) fn length(bytes: &[u8]) -> Result<Option<Duration>, audio::PromptError> {
-    let sound =
-        bytes.starts_with(b"RIFF") || bytes.starts_with(b"OggS") || bytes.starts_with(b"ID3");
-    if !sound {
+    if bytes.is_empty() {
         return Ok(None);
     }
     let samples = audio::Prompt::decode(bytes)?.len() as u64;

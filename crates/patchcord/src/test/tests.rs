@@ -144,6 +144,49 @@ fn nothing_runs_if_a_script_cannot_be_read() {
     assert!(lines[2].ends_with("a.test.yaml:2: `script` knows no `caler`; did you mean `caller`?"));
 }
 
+#[test]
+fn files_go_by_their_real_names_and_sounds_by_what_is_in_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let app = folder.path().join("app");
+    fs::create_dir(&app).unwrap();
+    let page = |name: &str, verbs: &str| {
+        fs::write(app.join(name), format!("<Response>{verbs}</Response>")).unwrap();
+    };
+    page("index.rcml", "<Redirect>/my%20men%C3%BC</Redirect>");
+    page("my menü.xml", "<Redirect>/m</Redirect>");
+    page(
+        "m.rcml",
+        "<Say>Hi</Say><Play>/empty.wav</Play><Play>/m</Play>",
+    );
+    fs::write(app.join("empty.wav"), "").unwrap();
+    let script = "call: {to: '1'}\napplication: {files: app, start: /index}\n\
+                  expect: {verbs: [Redirect, Redirect, Say, Play, Play], notifications: ['13233'], \
+                  requests: [/index, ~men, /m], heard: {caller: [..., ~empty.wav$]}}\n";
+    let file = folder.path().join("a.yaml");
+    fs::write(&file, script).unwrap();
+    let said = outcome(&order(&[&file]));
+    assert!(said.text.contains("1 passed, 0 failed"), "{}", said.text);
+    // What leads out of the folder is not there.
+    fs::write(folder.path().join("secret.xml"), "<Response/>").unwrap();
+    let script = script.replace("start: /index", "start: /..%2Fsecret");
+    fs::write(&file, script).unwrap();
+    let said = outcome(&order(&[&file]));
+    assert!(said.text.contains("21402"), "{}", said.text);
+    fs::write(&file, GOOD.replace("files: app", "files: ap")).unwrap();
+    assert!(usage(&order(&[&file])).contains("the folder `"));
+}
+
+#[cfg(unix)]
+#[test]
+fn links_to_folders_are_not_followed() {
+    let folder = tempfile::tempdir().unwrap();
+    let page = "call: {to: '1'}\napplication: {start: /v, pages: {/v: <Response/>}}\nexpect: {verbs: []}\n";
+    fs::write(folder.path().join("test.yaml"), page).unwrap();
+    std::os::unix::fs::symlink(folder.path(), folder.path().join("loop")).unwrap();
+    let said = outcome(&order(&[folder.path()]));
+    assert!(said.text.ends_with("1 passed, 0 failed\n"), "{}", said.text);
+}
+
 /// A web server that sets a cookie and tells each request line and cookie that it gets.
 fn serve(requests: usize) -> (String, mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -1,5 +1,6 @@
 //! `<Dial>`: call somebody and connect.
 
+use model::address::is_sip_address;
 use model::{HttpMethod, error};
 
 use crate::element::{Attributes, Element};
@@ -35,6 +36,8 @@ pub struct Dial {
 }
 
 impl Dial {
+    /// The most parties that are called at once.
+    pub const MAX_NOUNS: usize = 50;
     /// Ring time without the attribute, in seconds.
     pub const DEFAULT_TIMEOUT_S: u32 = 30;
     /// Longest connection without the attribute, in seconds.
@@ -108,7 +111,10 @@ impl Dial {
             caller_id: element.checked(
                 "callerId",
                 error::DIAL_CALLER_ID,
-                |text| !text.chars().any(char::is_control),
+                |text| {
+                    let address = !text.contains('@') || is_sip_address(text);
+                    address && !text.chars().any(char::is_control)
+                },
                 findings,
             ),
             record: record(element, findings),
@@ -139,10 +145,18 @@ fn nouns(element: &Element<'_>, findings: &mut Findings) -> Vec<Noun> {
         }
         return Noun::read(&conference, findings).into_iter().collect();
     }
-    let nouns: Vec<Noun> = element
-        .children()
-        .filter_map(|child| Noun::read(&child, findings))
-        .collect();
+    let mut nouns = Vec::new();
+    for child in element.children() {
+        if nouns.len() == Dial::MAX_NOUNS {
+            let text = format!(
+                "only the first {} parties of `Dial` are called",
+                Dial::MAX_NOUNS
+            );
+            findings.push(Finding::new(error::DIAL_TOO_MANY, child.at(), text));
+            break;
+        }
+        nouns.extend(Noun::read(&child, findings));
+    }
     if nouns.is_empty() {
         let message = "`Dial` names nobody to call; it was skipped".to_owned();
         findings.push(Finding::new(error::DIAL_NOBODY, element.at(), message));

@@ -194,7 +194,18 @@ impl Stage<'_> {
                     url,
                     ..asked.clone()
                 };
-                let mut fetched = self.application.document(&there)?;
+                let mut fetched = match self.page(&there.url) {
+                    None => self.application.document(&there)?,
+                    Some(Page {
+                        reply: Reply::Elsewhere(_),
+                        ..
+                    }) => {
+                        let text = format!("{} is a page that names another again", there.url);
+                        let code = error::FETCH_IO;
+                        return Err(FetchFailure { code, text });
+                    }
+                    Some(page) => self.answer(page, &there)?,
+                };
                 fetched.url.clone_from(&asked.url);
                 Ok(fetched)
             }

@@ -161,9 +161,13 @@ impl Stage<'_> {
         self.on_line(call, &format!("keys {keys}"));
         self.hears(call, Heard::begins(Sense::Keys(keys.to_owned()), self.now));
         self.media.playing.insert(call, (play, place));
-        let length = keys
-            .chars()
-            .map(|key| if key == 'w' { KEY_PAUSE } else { KEY_LENGTH });
+        let length = keys.chars().map(|key| {
+            if matches!(key, 'w' | 'W') {
+                KEY_PAUSE
+            } else {
+                KEY_LENGTH
+            }
+        });
         let done = Event::Media(MediaEvent::PlayDone { play });
         self.later(length.sum(), Due::Tell(call, done));
     }

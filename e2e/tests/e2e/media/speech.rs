@@ -1,0 +1,68 @@
+//! A recognizer hears what a real phone says, and what it understands reaches the application.
+
+use anyhow::{Context as _, ensure};
+use e2e::Reply;
+use e2e::server::Options;
+
+use super::{SOON, Scene};
+
+/// Understands the height of a tone, from how often half a second of it crosses zero; says before that
+/// somebody speaks.
+const RECOGNIZER: &str = r#"
+import json, os, struct, sys
+
+def say(**line):
+    print(json.dumps(line), flush=True)
+
+samples = []
+while len(samples) < 8000:
+    data = sys.stdin.buffer.read(320)
+    if not data:
+        say(error="the audio ended too early")
+        sys.exit()
+    loud = struct.unpack(f"<{len(data) // 2}h", data)
+    if not samples and max(map(abs, loud)) < 500:
+        continue
+    if not samples:
+        say(partial="a tone")
+    samples.extend(loud)
+half = samples[4000:8000]
+crossings = sum(a < 0 <= b for a, b in zip(half, half[1:]))
+say(final=f"{os.environ['PATCHCORD_LANGUAGE']} {crossings * 2}", confidence=0.75)
+sys.stdin.buffer.read()
+"#;
+
+#[test]
+fn what_a_phone_says_is_understood_and_told() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let program = folder.path().join("hear.py");
+    std::fs::write(&program, RECOGNIZER)?;
+    let config = format!("[speech]\nrecognizer = 'python3 {}'\n", program.display());
+    let scene = Scene::on(Options::default().config(&config).start()?, |kim| kim)?;
+    let gather = "<Gather input=\"speech\" action=\"/g\" language=\"en-GB\" partialResultCallback=\"/p\">\
+                  <Play>/music.wav</Play></Gather>";
+    scene.app.on("/v", Reply::document(gather));
+    scene.app.on("/music.wav", Reply::wav(scene.music.wav(30)));
+    scene.app.on("/p", Reply::status(200));
+    scene.app.on("/g", Reply::document("<Hangup/>"));
+    scene.kim.dial("1000")?;
+    let asked = scene.app.wait_for("/g", 1, SOON)?;
+    let param = |name| asked[0].param(name).unwrap_or_default().to_owned();
+    let heard = param("SpeechResult");
+    let height = heard.strip_prefix("en-GB ").context(heard.clone())?;
+    let height: f64 = height.parse()?;
+    let said = scene.kims.hz();
+    ensure!(
+        (height - said).abs() < 10.0,
+        "{height} Hz were heard of {said} Hz"
+    );
+    ensure!(param("Confidence") == "0.75", "{}", param("Confidence"));
+    let partial = scene.app.wait_for("/p", 1, SOON)?;
+    ensure!(partial[0].param("UnstableSpeechResult") == Some("a tone"));
+    // The prompt stopped when somebody spoke, long before its end.
+    scene.kim.wait_for("CALL_CLOSED")?;
+    let calls = scene.server.rest().finished_calls(1, SOON)?;
+    let seconds: i64 = calls[0]["duration"].as_str().unwrap_or("99").parse()?;
+    ensure!(seconds < 10, "{}", calls[0]);
+    Ok(())
+}
