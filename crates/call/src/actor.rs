@@ -6,6 +6,7 @@
 //! as an input. **Invariant: the task ends when the family is finished, and takes everything it
 //! opened with it**; if something panics, it gives every leg its end (`perish`).
 
+mod jobs;
 mod media_side;
 mod perish;
 
@@ -31,7 +32,7 @@ use tracing::{Instrument, debug, error, info, info_span, warn};
 use webhook::CookieJar;
 
 use crate::engine::Shared;
-use crate::listening::{Ends, Listenings};
+use crate::listening::Listenings;
 use crate::live::Inbox;
 use crate::records::{Kept, Pen};
 use crate::resolve::Peers;
@@ -473,70 +474,6 @@ impl Actor {
         let dialogs = std::mem::take(&mut self.dialogs).into_iter().map(update);
         let closed = std::mem::take(&mut self.closed);
         self.pen.write(dialogs.chain(closed).collect()).await;
-    }
-
-    fn resolve(&mut self, call: CallSid, req: Req, targets: Vec<call_proto::Target>) {
-        let shared = Arc::clone(&self.shared);
-        let inbox = self.inbox.clone();
-        self.jobs.spawn(async move {
-            // At once: a name that cannot be found must not hold up the others.
-            let found = futures_util::future::join_all(targets.iter().map(|target| {
-                let shared = Arc::clone(&shared);
-                async move {
-                    let mut peers = Peers::new();
-                    let routes = resolve::resolve(&shared, target, &mut peers).await;
-                    (routes, peers)
-                }
-            }))
-            .await;
-            let mut peers = Peers::new();
-            let mut routes = Vec::with_capacity(found.len());
-            for (route, ways) in found {
-                routes.push(route);
-                peers.extend(ways);
-            }
-            let _ = inbox.send(Input::Resolved(call, req, routes, peers));
-        });
-    }
-
-    fn fetch(&mut self, call: CallSid, req: Req, request: call_proto::FetchRequest) {
-        let shared = Arc::clone(&self.shared);
-        let inbox = self.inbox.clone();
-        let Some(jar) = self.leg(call).map(|leg| leg.jar.clone()) else {
-            return;
-        };
-        self.jobs.spawn(async move {
-            let result = crate::audio::document(&shared, request, jar).await;
-            let _ = inbox.send(Input::Event(call, Event::Fetched { req, result }));
-        });
-    }
-
-    fn audio_job(
-        &mut self,
-        call: CallSid,
-        req: Req,
-        job: impl Future<Output = Result<Arc<[i16]>, AudioFailure>> + Send + 'static,
-    ) {
-        let inbox = self.inbox.clone();
-        self.jobs.spawn(async move {
-            let _ = inbox.send(Input::Audio(call, req, job.await));
-        });
-    }
-
-    fn listen(&mut self, call: CallSid, req: Req, request: call_proto::ListenRequest) {
-        let Some(endpoint) = self.leg(call).map(|leg| leg.endpoint) else {
-            return;
-        };
-        let ends = Ends {
-            call,
-            endpoint,
-            audio: RecordingId(self.shared.endpoint().0),
-            session: &self.session,
-            inbox: &self.inbox,
-        };
-        let recognizer = self.shared.parts.recognizer.clone();
-        self.listenings
-            .begin(recognizer, req, request, &ends, &mut self.jobs);
     }
 
     fn leg_command(&mut self, call: CallSid, command: LegCommand) {

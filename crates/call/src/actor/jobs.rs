@@ -1,0 +1,77 @@
+//! What is slow, beside the task: look-ups, requests, speech. The answer comes back as an input.
+
+use std::sync::Arc;
+
+use call_proto::{AudioFailure, Event, Req};
+use media::RecordingId;
+use model::CallSid;
+
+use super::{Actor, Input};
+use crate::listening::Ends;
+use crate::resolve::{self, Peers};
+
+impl Actor {
+    pub(super) fn resolve(&mut self, call: CallSid, req: Req, targets: Vec<call_proto::Target>) {
+        let shared = Arc::clone(&self.shared);
+        let inbox = self.inbox.clone();
+        self.jobs.spawn(async move {
+            // At once: a name that cannot be found must not hold up the others.
+            let found = futures_util::future::join_all(targets.iter().map(|target| {
+                let shared = Arc::clone(&shared);
+                async move {
+                    let mut peers = Peers::new();
+                    let routes = resolve::resolve(&shared, target, &mut peers).await;
+                    (routes, peers)
+                }
+            }))
+            .await;
+            let mut peers = Peers::new();
+            let mut routes = Vec::with_capacity(found.len());
+            for (route, ways) in found {
+                routes.push(route);
+                peers.extend(ways);
+            }
+            let _ = inbox.send(Input::Resolved(call, req, routes, peers));
+        });
+    }
+
+    pub(super) fn fetch(&mut self, call: CallSid, req: Req, request: call_proto::FetchRequest) {
+        let shared = Arc::clone(&self.shared);
+        let inbox = self.inbox.clone();
+        let Some(jar) = self.leg(call).map(|leg| leg.jar.clone()) else {
+            return;
+        };
+        self.jobs.spawn(async move {
+            let result = crate::audio::document(&shared, request, jar).await;
+            let _ = inbox.send(Input::Event(call, Event::Fetched { req, result }));
+        });
+    }
+
+    pub(super) fn audio_job(
+        &mut self,
+        call: CallSid,
+        req: Req,
+        job: impl Future<Output = Result<Arc<[i16]>, AudioFailure>> + Send + 'static,
+    ) {
+        let inbox = self.inbox.clone();
+        self.jobs.spawn(async move {
+            let _ = inbox.send(Input::Audio(call, req, job.await));
+        });
+    }
+
+    pub(super) fn listen(&mut self, call: CallSid, req: Req, request: call_proto::ListenRequest) {
+        let Some(endpoint) = self.leg(call).map(|leg| leg.endpoint) else {
+            return;
+        };
+        let ends = Ends {
+            call,
+            endpoint,
+            audio: RecordingId(self.shared.endpoint().0),
+            session: &self.session,
+            inbox: &self.inbox,
+        };
+        let recognizer = self.shared.parts.recognizer.clone();
+        self.listenings
+            .begin(recognizer, req, request, &ends, &mut self.jobs);
+    }
+}
