@@ -274,25 +274,32 @@ impl<'a> Element<'a> {
             .filter(|attribute| attribute.namespace().is_none());
         for attribute in plain {
             let name = attribute.name();
-            if known.built.contains(&name) || findings.is_full() {
+            if known.built.contains(&name) {
                 continue;
             }
-            let at = self.source.position(attribute.range().start);
-            findings.push(if known.unbuilt.contains(&name) {
-                let advice = advice::for_attribute(self.name(), name);
-                let message = format!("`{name}` of `{}` has no effect here{advice}", self.name());
-                Finding::new(error::NOT_BUILT, at, message)
-            } else {
-                let names = known.built.iter().chain(known.unbuilt).copied();
-                let meant = closest(name, names);
-                let elsewhere = match (meant, verb::owner_of(name)) {
-                    (None, Some(owner)) => format!("; `{owner}` has"),
-                    (Some(_), _) | (None, None) => String::new(),
-                };
-                let message = format!("`{}` has no attribute `{name}`{elsewhere}", self.name());
-                Finding::new(error::UNKNOWN_ATTRIBUTE, at, message).suggest(meant)
+            findings.warn(|| {
+                let at = self.source.position(attribute.range().start);
+                self.idle_attribute(name, at, known)
             });
         }
+    }
+
+    /// What to say about an attribute that is unknown or has no effect.
+    fn idle_attribute(&self, name: &str, at: Position, known: &Attributes) -> Finding {
+        let element = self.name();
+        if known.unbuilt.contains(&name) {
+            let advice = advice::for_attribute(element, name);
+            let message = format!("`{name}` of `{element}` has no effect here{advice}");
+            return Finding::new(error::NOT_BUILT, at, message);
+        }
+        let names = known.built.iter().chain(known.unbuilt).copied();
+        let meant = closest(name, names);
+        let elsewhere = match (meant, verb::owner_of(name)) {
+            (None, Some(owner)) => format!("; `{owner}` has"),
+            (Some(_), _) | (None, None) => String::new(),
+        };
+        let message = format!("`{element}` has no attribute `{name}`{elsewhere}");
+        Finding::new(error::UNKNOWN_ATTRIBUTE, at, message).suggest(meant)
     }
 
     /// Finds child elements, none of which has an effect, and text that they cut off.
@@ -327,11 +334,12 @@ impl<'a> Element<'a> {
 
     /// Says that this element has no effect inside the named parent.
     pub(crate) fn refuse_in(&self, parent: &str, findings: &mut Findings) {
-        if findings.is_full() {
-            return;
-        }
+        findings.warn(|| self.misplaced_in(parent));
+    }
+
+    fn misplaced_in(&self, parent: &str) -> Finding {
         let name = self.name();
-        let finding = if vocabulary::is_unbuilt_part(parent, name) {
+        if vocabulary::is_unbuilt_part(parent, name) {
             let advice = advice::for_element(name);
             let message =
                 format!("`{name}` inside `{parent}` is not built here; it was skipped{advice}");
@@ -343,8 +351,7 @@ impl<'a> Element<'a> {
             let message = format!("`{name}` inside `{parent}` is not known; it was skipped");
             Finding::new(error::BAD_NESTING, self.at(), message)
                 .suggest(closest(name, vocabulary::parts_of(parent)))
-        };
-        findings.push(finding);
+        }
     }
 
     fn reject(

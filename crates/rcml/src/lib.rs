@@ -25,7 +25,7 @@ mod walk;
 mod writer;
 
 pub use document::{Document, ParseError};
-pub use finding::{Finding, Position};
+pub use finding::{Finding, LeftOut, Position};
 pub use model::{HttpMethod as Method, Level};
 pub use reply::{ReplyError, ReplyKind};
 pub use source::{MAX_BYTES, MAX_DEPTH};

@@ -1,6 +1,6 @@
 //! What is said about broken documents: number, place, words and suggestion.
 
-use rcml::{Document, Finding, MAX_BYTES, MAX_DEPTH};
+use rcml::{Document, Finding, LeftOut, Level, MAX_BYTES, MAX_DEPTH};
 
 /// A finding as one line: `code line:column message [suggestion]`.
 fn line(finding: &Finding) -> String {
@@ -20,7 +20,7 @@ fn line(finding: &Finding) -> String {
 }
 
 fn lint(xml: &str) -> Vec<String> {
-    Document::lint(xml).iter().map(line).collect()
+    Document::lint(xml).0.iter().map(line).collect()
 }
 
 #[test]
@@ -389,6 +389,45 @@ fn keeps_a_limited_number_of_findings() {
     let document =
         Document::parse(&format!("<a>{}</a>", "<b/>".repeat(5000))).expect("well-formed");
     assert_eq!(document.findings.len(), 100);
+    let warnings = 5001 - 100;
+    assert_eq!(
+        document.left_out,
+        LeftOut {
+            errors: 0,
+            warnings
+        }
+    );
+}
+
+#[test]
+fn an_error_is_listed_rather_than_a_warning() {
+    let warnings = |count: usize| "<b/>".repeat(count);
+    let errors = |count: usize| "<Redirect>ftp://x/</Redirect>".repeat(count);
+    // Warnings, errors, then what is listed and left out of both, errors first. A verb behind the
+    // first `Redirect` is a warning of its own.
+    let table = [
+        (99, 1, (1, 99), (0, 0)),
+        (100, 1, (1, 99), (0, 1)),
+        (150, 1, (1, 99), (0, 51)),
+        (150, 99, (99, 1), (0, 150)),
+        (100, 101, (100, 0), (1, 101)),
+        (0, 120, (100, 0), (20, 1)),
+    ];
+    for (warned, failed, listed, left_out) in table {
+        let xml = format!(
+            "<Response>{}{}</Response>",
+            warnings(warned),
+            errors(failed)
+        );
+        let (findings, more) = Document::lint(&xml);
+        let errors = findings
+            .iter()
+            .filter(|finding| finding.level == Level::Error)
+            .count();
+        let case = format!("{warned} warnings, {failed} errors");
+        assert_eq!((errors, findings.len() - errors), listed, "{case}");
+        assert_eq!((more.errors, more.warnings), left_out, "{case}");
+    }
 }
 
 #[test]
@@ -439,7 +478,7 @@ fn a_document_with_too_many_hints_is_refused() {
         let xml = format!(
             "<Response>\n  <Oops/><Gather input=\"speech\" hints=\"{hints},, \"/></Response>"
         );
-        let found = Document::lint(&xml);
+        let (found, _) = Document::lint(&xml);
         let told: Vec<_> = found
             .iter()
             .filter(|finding| finding.code == 13330)
@@ -466,7 +505,7 @@ fn a_document_with_too_many_hints_is_refused() {
         format!("<Response><Gather hints='{hints}'/>{many}</Response>"),
     ] {
         assert!(Document::parse(&xml).is_err());
-        let found = Document::lint(&xml);
+        let (found, _) = Document::lint(&xml);
         assert_eq!(found.len(), 100);
         assert!(found.iter().any(|finding| finding.code == 13330));
     }

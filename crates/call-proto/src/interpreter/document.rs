@@ -140,7 +140,7 @@ impl Call {
         }
         let document = rcml::Document::from_reply(content_type, &fetched.body, &fetched.url)
             .map_err(|error| Problem::no_document(&error))?;
-        self.tell_findings(&fetched.url, &document.findings, cx);
+        self.tell_findings(&fetched.url, &document, cx);
         if let Some(run) = &mut self.run {
             run.base = url::Url::parse(&fetched.url).ok();
             run.verbs = document.verbs.into();

@@ -76,3 +76,18 @@ fn many_findings_end_in_one_line_that_counts_the_rest() {
         "12209 0:0 30 more problems in documents of this call are not listed"
     );
 }
+
+#[test]
+fn what_a_document_has_beyond_its_list_counts_once() {
+    let many = "<Whistle/>".repeat(150);
+    let run = World::document(&format!(
+        "{many}<Pause length=\"2\"/><Redirect>/v</Redirect>"
+    ))
+    .hangs_up(10.0)
+    .run();
+    assert!(run.requests("/v").len() > 3, "{}", run.app());
+    assert_eq!(
+        told(&run)[50],
+        "12209 0:0 100 more problems in documents of this call are not listed"
+    );
+}
