@@ -23,7 +23,7 @@ use model::{AccountSid, CallSid, InstanceSid, RecordingSid, Timestamp};
 
 use crate::heard::{Heard, Sense};
 use crate::run::Run;
-use crate::script::{Party, Script};
+use crate::script::{Cast, Party, Script};
 use crate::{Application, check};
 
 use actor::Actor;
@@ -81,8 +81,8 @@ struct Stage<'a> {
     ears: Ears,
     /// How often each page was asked for.
     asked: BTreeMap<String, usize>,
-    /// Lines of the steps that somebody came to do.
-    begun: BTreeSet<usize>,
+    /// Whose steps somebody came to do.
+    begun: BTreeSet<Cast>,
     out_of_time: bool,
     /// Steps of the API that are still to come.
     api_left: usize,
@@ -124,7 +124,7 @@ impl<'a> Stage<'a> {
         }
         if !script.call.by_api {
             let root = stage.family.family().legs().next();
-            stage.enter(root, &script.caller);
+            stage.enter(Cast::Caller, root, &script.caller);
         }
         stage
     }

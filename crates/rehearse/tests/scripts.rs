@@ -253,6 +253,30 @@ expect: {legs: {ann: no-answer}, duration: 5s}
 }
 
 #[test]
+fn steps_that_nobody_came_to_fail_although_others_stand_on_their_line() {
+    // Parties on one line with the steps of the caller.
+    let table = [
+        (
+            "ann: {then: [{wait: 1s}, hangup]}, bob: {then: [{expect: hangup}]}",
+            "1: `bob` never answered a call",
+        ),
+        (
+            "ann: [{answers_after: 2s, then: [hangup]}, {answers_after: 9s, then: [{expect: hangup}]}]",
+            "1: `ann` never answered a call",
+        ),
+        ("ann: {hangs_up_after: 1s}", ""),
+    ];
+    for (parties, expected) in table {
+        let text = format!(
+            "{{call: {{to: '1'}}, application: {{start: /v, pages: {{/v: \
+             '<Response><Dial><Client>ann</Client></Dial></Response>'}}}}, \
+             caller: [{{expect: answer}}, {{wait: 5s}}], parties: {{{parties}}}}}"
+        );
+        assert_eq!(failures(&rehearse(&text)), expected, "{parties}");
+    }
+}
+
+#[test]
 fn keys_become_events_of_the_call() {
     let run = passes(&with_page(
         "<Pause length='1'/><Say>Press</Say><Pause length='5'/>",
