@@ -1,6 +1,6 @@
 //! What is said about broken documents: number, place, words and suggestion.
 
-use rcml::{Document, Finding, LeftOut, Level, MAX_BYTES, MAX_DEPTH};
+use rcml::{Document, Finding, LeftOut, Level, MAX_BYTES, MAX_DEPTH, Verb};
 
 /// A finding as one line: `code line:column message [suggestion]`.
 fn line(finding: &Finding) -> String {
@@ -265,6 +265,14 @@ fn explains_broken_documents() {
             ],
         ),
         (
+            r#"<Response><Dial callerId="x@"><Number url="/s" method="get">+2000</Number></Dial></Response>"#,
+            &[
+                "13214 1:17 `callerId` of `Dial` cannot be `x@`",
+                "12204 1:39 `url` of `Number` has no effect here",
+                "12204 1:48 `method` of `Number` has no effect here",
+            ],
+        ),
+        (
             r#"<Response><Record action="a"><Say>x</Say></Record><Sms>y</Sms></Response>"#,
             &[
                 "12204 1:11 `Record` is not built here; it was skipped; `Dial` with `record=\"true\"` records a connection",
@@ -452,6 +460,26 @@ fn an_element_has_only_so_many_attributes() {
         let column = 11 + before.len();
         let expected = format!("12100 1:{column} the element has more than 200 attributes");
         assert_eq!(with(201, before), [expected]);
+    }
+}
+
+#[test]
+fn a_dial_names_only_so_many_parties() {
+    for (count, expected) in [
+        (50, None),
+        (
+            60,
+            Some("13222 52:5 only the first 50 parties in `Dial` are called"),
+        ),
+    ] {
+        let nouns = "    <Client>ann</Client>\n".repeat(count);
+        let xml = format!("<Dial>\n{nouns}</Dial>");
+        assert_eq!(lint(&xml), expected.into_iter().collect::<Vec<_>>());
+        let document = Document::parse(&xml).expect("well-formed");
+        let [Verb::Dial(dial)] = &document.verbs[..] else {
+            panic!("{document:?}")
+        };
+        assert_eq!(dial.nouns.len(), 50);
     }
 }
 

@@ -272,12 +272,10 @@ fn splits_header_lists() {
 #[test]
 fn reads_noun_attributes() {
     let number = noun(
-        "<Number url='scr' method='get' statusCallback='/s' statusCallbackMethod='get' \
+        "<Number statusCallback='/s' statusCallbackMethod='get' \
          statusCallbackEvent='initiated,  answered' sendDigits='ww12#'>+2000</Number>",
     );
     let expected = Branch {
-        url: Some("scr".to_owned()),
-        method: Method::Get,
         status_callback: Some("/s".to_owned()),
         status_callback_method: Method::Get,
         status_callback_events: Some(vec![LegEvent::Initiated, LegEvent::Answered]),

@@ -5,8 +5,7 @@
 
 use std::time::Duration;
 
-use model::address::is_sip_address;
-use model::{CallSid, CallStatus, Direction, RecordingSid, Timestamp, error};
+use model::{CallSid, CallStatus, Direction, RecordingSid, Timestamp};
 use rcml::{Branch, Noun};
 
 use super::document::Purpose;
@@ -19,7 +18,7 @@ use crate::context::{Context, Letter};
 use crate::event::{AudioFailure, Clip, PlayId, Req};
 use crate::fact::Reason;
 use crate::family::user_part;
-use crate::fork::{Common, Dialled, ForkId, ForkResult, LastResponse, MAX_BRANCHES};
+use crate::fork::{Common, Dialled, ForkId, ForkResult, LastResponse};
 use crate::params::{Params, dial_sip_params};
 use crate::trace::Lane;
 
@@ -91,19 +90,13 @@ impl Call {
         if dial.nouns.is_empty() {
             return Next::Verb;
         }
-        self.tell_unbuilt(&dial, cx);
         let dialled: Vec<_> = dial
             .nouns
             .iter()
-            .take(MAX_BRANCHES)
             .filter_map(|noun| self.dialled(noun, cx))
             .collect();
-        if dial.nouns.len() > MAX_BRANCHES {
-            let text = format!("only the first {MAX_BRANCHES} parties are called");
-            cx.notify(self.about_line(dial.line), error::DIAL_TOO_MANY, &text);
-        }
         let fork = cx.fork_id();
-        let common = self.common(&dial, cx);
+        let common = self.common(&dial);
         let timeout = Duration::from_secs(u64::from(dial.timeout_s));
         cx.letter(Letter::StartFork {
             fork,
@@ -120,16 +113,8 @@ impl Call {
         })))
     }
 
-    fn common(&self, dial: &rcml::Dial, cx: &mut Context) -> Common {
-        let caller_id = dial.caller_id.clone().filter(|id| {
-            let usable = !id.contains('@') || is_sip_address(id);
-            if !usable {
-                let text = format!("`{id}` is no SIP address; the caller's own was used");
-                cx.notify(self.about_line(dial.line), error::DIAL_CALLER_ID, &text);
-            }
-            usable
-        });
-        let from = caller_id.unwrap_or_else(|| self.info.from.clone());
+    fn common(&self, dial: &rcml::Dial) -> Common {
+        let from = dial.caller_id.as_ref().unwrap_or(&self.info.from).clone();
         Common {
             parent: Some(self.sid),
             account: self.info.account,
@@ -156,19 +141,6 @@ impl Call {
             callback: self.leg_callback_of(branch, cx),
             send_digits: branch.send_digits.clone(),
         })
-    }
-
-    /// What the document asks for and this server does not do.
-    fn tell_unbuilt(&self, dial: &rcml::Dial, cx: &mut Context) {
-        let mut tell = |asked: bool, what: &str, line: u32| {
-            if asked {
-                let text = format!("`{what}` is not built here; it was ignored");
-                cx.notify(self.about_line(line), error::NOT_BUILT, &text);
-            }
-        };
-        for branch in dial.nouns.iter().filter_map(Noun::branch) {
-            tell(branch.url.is_some(), "url", branch.line);
-        }
     }
 
     fn leg_callback_of(&self, branch: &Branch, cx: &mut Context) -> Option<LegCallback> {

@@ -30,7 +30,7 @@ pub struct Branch {
     pub target: String,
     /// Headers for the INVITE, in order; every name starts with `X-`, no value has a line break.
     pub headers: Vec<(String, String)>,
-    /// Address of the screening document as written.
+    /// Address of the screening document as written. Screening is not built: it has a finding.
     pub url: Option<String>,
     /// How to ask for the screening document.
     pub method: HttpMethod,
@@ -93,23 +93,14 @@ impl Branch {
     }
 }
 
-const COMMON: [&str; 5] = [
-    "url",
-    "method",
+const COMMON: [&str; 3] = [
     "statusCallback",
     "statusCallbackMethod",
     "statusCallbackEvent",
 ];
 
 pub(super) const NUMBER: Attributes = Attributes {
-    built: &[
-        COMMON[0],
-        COMMON[1],
-        COMMON[2],
-        COMMON[3],
-        COMMON[4],
-        "sendDigits",
-    ],
+    built: &[COMMON[0], COMMON[1], COMMON[2], "sendDigits"],
     unbuilt: &[
         "amdStatusCallback",
         "amdStatusCallbackMethod",
@@ -121,19 +112,19 @@ pub(super) const NUMBER: Attributes = Attributes {
         "machineDetectionSpeechEndThreshold",
         "machineDetectionSpeechThreshold",
         "machineDetectionTimeout",
+        "method",
         "startConferenceOnEnter",
+        "url",
     ],
 };
 
 pub(super) const CLIENT: Attributes = Attributes {
     built: &COMMON,
-    unbuilt: &["clientNotificationUrl", "name"],
+    unbuilt: &["clientNotificationUrl", "method", "name", "url"],
 };
 
 pub(super) const SIP: Attributes = Attributes {
-    built: &[
-        COMMON[0], COMMON[1], COMMON[2], COMMON[3], COMMON[4], "username", "password",
-    ],
+    built: &[COMMON[0], COMMON[1], COMMON[2], "username", "password"],
     unbuilt: &[
         "amdStatusCallback",
         "amdStatusCallbackMethod",
@@ -143,8 +134,10 @@ pub(super) const SIP: Attributes = Attributes {
         "machineDetectionSpeechEndThreshold",
         "machineDetectionSpeechThreshold",
         "machineDetectionTimeout",
+        "method",
         "name",
         "sequential",
+        "url",
     ],
 };
 
