@@ -6,6 +6,7 @@
 use model::{HttpMethod, error};
 use roxmltree::Node;
 
+use crate::address::url_fault;
 use crate::finding::{Finding, Findings, Position, quoted};
 use crate::source::Source;
 use crate::suggest::closest;
@@ -379,21 +380,4 @@ impl<'a> Element<'a> {
 /// A whole number written with digits only, with or without `+`.
 fn number(text: &str) -> Option<u32> {
     text.parse().ok()
-}
-
-/// Why a text cannot be the address of a document or file.
-fn url_fault(text: &str) -> Option<&'static str> {
-    if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        return Some("has blanks inside");
-    }
-    let scheme = text
-        .split(['/', '?', '#'])
-        .next()
-        .and_then(|head| head.split_once(':'));
-    match scheme {
-        Some((scheme, _)) if scheme.eq_ignore_ascii_case("http") => None,
-        Some((scheme, _)) if scheme.eq_ignore_ascii_case("https") => None,
-        Some(_) => Some("is neither http nor https"),
-        None => None,
-    }
 }

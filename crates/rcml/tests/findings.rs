@@ -273,6 +273,15 @@ fn explains_broken_documents() {
             ],
         ),
         (
+            r#"<Response><Dial action="http://a:99999/"><Number statusCallback="//[x">+2000</Number></Dial><Play>http://[bad</Play></Response>"#,
+            &[
+                "11100 1:17 `action` of `Dial` is malformed: `http://a:99999/`",
+                "11100 1:50 `statusCallback` of `Number` is malformed: `//[x`",
+                "12205 1:93 `Play` never runs: `Dial` in line 1 leaves the document for its `action`",
+                "11100 1:99 the address in `Play` is malformed: `http://[bad`",
+            ],
+        ),
+        (
             r#"<Response><Record action="a"><Say>x</Say></Record><Sms>y</Sms></Response>"#,
             &[
                 "12204 1:11 `Record` is not built here; it was skipped; `Dial` with `record=\"true\"` records a connection",

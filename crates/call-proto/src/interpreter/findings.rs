@@ -49,6 +49,11 @@ impl Told {
         false
     }
 
+    /// Whether everything that was found has been told.
+    pub(super) fn is_complete(&self) -> bool {
+        self.listed < MAX_TOLD
+    }
+
     /// Counts what a document has beyond its list.
     fn leave_out(&mut self, url: &str, document: &Document) {
         let more = document.left_out.errors + document.left_out.warnings;
