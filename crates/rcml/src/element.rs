@@ -333,6 +333,15 @@ impl<'a> Element<'a> {
         }
     }
 
+    /// Finds text, which has no effect because of an attribute.
+    pub(crate) fn refuse_text_beside(&self, attribute: &str, findings: &mut Findings) {
+        if let Some((at, _)) = self.runs().first() {
+            let name = self.name();
+            let message = format!("the text in `{name}` has no effect beside `{attribute}`");
+            findings.push(Finding::new(error::BAD_NESTING, *at, message));
+        }
+    }
+
     /// Says that this element has no effect inside the named parent.
     pub(crate) fn refuse_in(&self, parent: &str, findings: &mut Findings) {
         findings.warn(|| self.misplaced_in(parent));

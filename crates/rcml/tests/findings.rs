@@ -154,6 +154,13 @@ fn explains_broken_documents() {
             &["12203 1:17 `digits` of `Play` cannot be `1,2`"],
         ),
         (
+            r#"<Response><Play digits="1">http://x/a.wav</Play><Play digits="2"/><Gather><Play digits="3">/a.wav</Play></Gather></Response>"#,
+            &[
+                "12202 1:28 the text in `Play` has no effect beside `digits`",
+                "12202 1:75 `digits` has no effect inside `Gather`",
+            ],
+        ),
+        (
             r#"<Response><Pause length="soon"/><Pause length="0"/><Pause length="1.5">x</Pause></Response>"#,
             &[
                 "13910 1:18 `length` of `Pause` cannot be `soon`; 1 was used",

@@ -37,7 +37,29 @@ pub(crate) const ATTRIBUTES: Attributes = Attributes {
 };
 
 impl Play {
+    /// Reads the verb: keys are sent in place of the file.
     pub(crate) fn read(element: &Element<'_>, findings: &mut Findings) -> Self {
+        let play = Self::of(element, findings);
+        if play.digits.is_some() {
+            element.refuse_text_beside("digits", findings);
+        }
+        play
+    }
+
+    /// Reads the part of a `Gather`: only the file is heard.
+    pub(crate) fn read_prompt(element: &Element<'_>, findings: &mut Findings) -> Self {
+        let play = Self::of(element, findings);
+        if play.digits.is_some() {
+            let message = "`digits` has no effect inside `Gather`".to_owned();
+            findings.push(Finding::new(error::BAD_NESTING, element.at(), message));
+        }
+        Self {
+            digits: None,
+            ..play
+        }
+    }
+
+    fn of(element: &Element<'_>, findings: &mut Findings) -> Self {
         element.check_attributes(&ATTRIBUTES, findings);
         element.refuse_children(findings);
         let digits = element.checked("digits", error::BAD_VALUE, is_digits, findings);
