@@ -1,7 +1,9 @@
 //! One element: its text and attributes, read by the rules that hold for every verb.
 //!
 //! **Invariant: a value that is not allowed yields a finding and the default.** An attribute with
-//! an empty value counts as absent.
+//! an empty value counts as absent. Prefixes mean nothing, in names of attributes too.
+
+use std::collections::BTreeSet;
 
 use model::{HttpMethod, error};
 use roxmltree::Node;
@@ -109,8 +111,9 @@ impl<'a> Element<'a> {
     /// Whether an attribute is there and holds nothing.
     pub(crate) fn is_set_empty(&self, name: &str) -> bool {
         self.node
-            .attribute(name)
-            .is_some_and(|value| value.trim().is_empty())
+            .attributes()
+            .find(|attribute| attribute.name() == name)
+            .is_some_and(|attribute| attribute.value().trim().is_empty())
     }
 
     /// Value of an attribute that can be any text.
@@ -269,18 +272,20 @@ impl<'a> Element<'a> {
 
     /// Finds attributes that are unknown or have no effect.
     pub(crate) fn check_attributes(&self, known: &Attributes, findings: &mut Findings) {
-        let plain = self
-            .node
-            .attributes()
-            .filter(|attribute| attribute.namespace().is_none());
-        for attribute in plain {
+        let mut seen = BTreeSet::new();
+        for attribute in self.node.attributes() {
             let name = attribute.name();
-            if known.built.contains(&name) {
+            let is_first = seen.insert(name);
+            if is_first && known.built.contains(&name) {
                 continue;
             }
             findings.warn(|| {
                 let at = self.source.position(attribute.range().start);
-                self.idle_attribute(name, at, known)
+                if is_first {
+                    self.idle_attribute(name, at, known)
+                } else {
+                    self.repeated_attribute(name, at)
+                }
             });
         }
     }
@@ -301,6 +306,13 @@ impl<'a> Element<'a> {
         };
         let message = format!("`{element}` has no attribute `{name}`{elsewhere}");
         Finding::new(error::UNKNOWN_ATTRIBUTE, at, message).suggest(meant)
+    }
+
+    /// What to say about an attribute whose name, without its prefix, was there before.
+    fn repeated_attribute(&self, name: &str, at: Position) -> Finding {
+        let element = self.name();
+        let message = format!("`{name}` of `{element}` is here twice; the first one counts");
+        Finding::new(error::UNKNOWN_ATTRIBUTE, at, message)
     }
 
     /// Finds child elements, none of which has an effect, and text that they cut off.

@@ -382,6 +382,18 @@ fn explains_broken_documents() {
             ],
         ),
         (
+            r#"<Response xmlns="urn:a" xmlns:rc="urn:rc"><Pause rc:length="9" rc:lenth="3" length="2"/><Say xml:lang="de">x</Say></Response>"#,
+            &[
+                "12201 1:64 `Pause` has no attribute `lenth` [length]",
+                "12201 1:77 `length` of `Pause` is here twice; the first one counts",
+                "12201 1:94 `Say` has no attribute `lang`",
+            ],
+        ),
+        (
+            r#"<Response xmlns:rc="urn:rc"><Sms rc:to="">x</Sms></Response>"#,
+            &["14101 1:29 `to` of `Sms` is empty; the document ends here"],
+        ),
+        (
             "<Response><Redirect>http://u:secret@host/a b</Redirect><Say>a&nbsp;b</Say></Response>",
             &["12100 1:62 `&nbsp;` is not known; write the character or `&amp;nbsp;`"],
         ),
