@@ -202,7 +202,7 @@ impl<'a> Source<'a> {
     /// Declares prefixes that are used but not declared, since prefixes mean nothing here.
     fn declare_prefixes(&mut self) {
         for _ in 0..MAX_PREFIXES {
-            let Err(Error::UnknownNamespace(prefix, _)) = parse(&self.repaired) else {
+            let Err(Error::UnknownNamespace(prefix, place)) = parse(&self.repaired) else {
                 return;
             };
             let Some(at) = root_name_end(&self.repaired) else {
@@ -210,7 +210,7 @@ impl<'a> Source<'a> {
             };
             let declaration = format!(" xmlns:{prefix}=\"undeclared:{prefix}\"");
             self.repairs.push(Repair {
-                first: self.original.find(&format!("{prefix}:")).unwrap_or(0),
+                first: self.original_offset(self.first_use(&prefix, place)),
                 message: format!("the prefix `{}` is not declared", quoted(&prefix)),
             });
             let place = self
@@ -233,6 +233,21 @@ impl<'a> Source<'a> {
                 },
             );
             self.repaired.to_mut().insert_str(at, &declaration);
+        }
+    }
+
+    /// Where a start tag first uses a prefix, from where the parser found it. The parser looks at the
+    /// attributes before the name of the element. No `<` stands between the two.
+    fn first_use(&self, prefix: &str, found: TextPos) -> usize {
+        let found = offset_of(&self.repaired, found);
+        let before = self.repaired.get(..found).unwrap_or("");
+        let name = before.rfind('<').map_or(found, |tag| tag + 1);
+        let is_first = before
+            .get(name..)
+            .and_then(|text| text.strip_prefix(prefix));
+        match is_first {
+            Some(rest) if rest.starts_with(':') => name,
+            Some(_) | None => found,
         }
     }
 

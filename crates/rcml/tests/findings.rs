@@ -394,6 +394,14 @@ fn explains_broken_documents() {
             &["14101 1:29 `to` of `Sms` is empty; the document ends here"],
         ),
         (
+            "<!-- tw:Say -->\n<Response>\n  <Say>as tw: said &</Say>\n  <Pause tw:length='2'/><rc:Say>x</rc:Say>\n</Response>",
+            &[
+                "12206 3:20 a bare `&` was taken as `&amp;`",
+                "12206 4:10 the prefix `tw` is not declared",
+                "12206 4:26 the prefix `rc` is not declared",
+            ],
+        ),
+        (
             "<Response><Redirect>http://u:secret@host/a b</Redirect><Say>a&nbsp;b</Say></Response>",
             &["12100 1:62 `&nbsp;` is not known; write the character or `&amp;nbsp;`"],
         ),
