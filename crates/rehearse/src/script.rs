@@ -23,7 +23,7 @@ use crate::yaml::{self, Node};
 
 pub(crate) use api::ApiStep;
 pub use application::Source;
-pub(crate) use application::{Application, Page, Reply};
+pub(crate) use application::{Application, Page, Reply, TextReply};
 pub(crate) use legs::{LegHeaders, LegLines, LegWish};
 pub(crate) use party::{Answer, Cast, Party};
 pub(crate) use request::{Params, RequestWish, ValueWish};

@@ -202,6 +202,35 @@ caller: [{expect: {say: from a file}}, {expect: hangup}]
 }
 
 #[test]
+fn a_page_can_stand_for_another_page() {
+    passes(
+        "call: {to: '1'}
+application:
+  start: /v
+  pages:
+    /v: {file: /between, after: 1s}
+    /between: {file: /there, after: 1s}
+    /there: ['<Response><Say>one</Say><Redirect>/v</Redirect></Response>', '<Response><Play>/music</Play></Response>']
+    /music: {file: /two.wav}
+expect: {verbs: [Say, Redirect, Play], requests: [/v, 2.18s /v], duration: 6.18s}
+",
+    );
+    // In a circle nobody but the application is left to ask, which knows one of these.
+    passes(
+        "call: {to: '1'}
+application: {start: /file.xml, pages: {/file.xml: [{file: /b}], /b: {file: /file.xml}}}
+caller: [{expect: {say: from a file}}]
+",
+    );
+    passes(
+        "call: {to: '1'}
+application: {start: /a, pages: {/a: {file: /a}}}
+caller: [{expect: {refused: 404}}]
+",
+    );
+}
+
+#[test]
 fn sounds_take_the_time_the_script_says() {
     passes(&with_page(
         "<Say>abcde</Say><Say>ab</Say><Play loop='2'>/a.wav</Play><Play>/b.wav</Play>",

@@ -9,9 +9,9 @@ use call_proto::{AudioFailure, Clip, Event, MediaCommand, MediaEvent, PlayId, Re
 use model::record::MediaCounts;
 use model::{CallSid, RecordingSid, Timestamp, error};
 
+use super::commands::By;
 use super::{Due, Stage};
 use crate::heard::{Heard, Sense};
-use crate::script::Reply;
 
 /// How long a sound plays of which nobody knows the length.
 const SOME_SOUND: Duration = Duration::from_secs(1);
@@ -42,16 +42,12 @@ impl Stage<'_> {
     pub(super) fn load(&mut self, call: CallSid, req: Req, url: String) {
         let length = match self.scripted_length(&url) {
             Some(length) => Ok(length),
-            None => match self.page(&url) {
-                Some(page) => match page.reply {
-                    Reply::Text { status: 200, .. } | Reply::Elsewhere(_) => Ok(SOME_SOUND),
-                    Reply::Text { status, .. } => {
-                        Err(format!("{url} answered with status {status}"))
-                    }
-                    Reply::Fails => Err(format!("{url} could not be reached")),
-                },
-                None => {
-                    let known = self.application.sound(call, &url);
+            None => match self.answering(&url).by {
+                By::Text { text, .. } if text.status == 200 => Ok(SOME_SOUND),
+                By::Text { text, .. } => Err(format!("{url} answered with status {}", text.status)),
+                By::Nobody => Err(format!("{url} could not be reached")),
+                By::Application(there) => {
+                    let known = self.application.sound(call, &there);
                     known.map(|length| length.unwrap_or(SOME_SOUND))
                 }
             },
