@@ -237,6 +237,10 @@ fn sounds_take_the_time_the_script_says() {
         "sounds: {~a.wav: 3s, ab: 4s}\nsay_ms_per_character: 100\nexpect: {duration: 11.5s}\n",
     ));
     passes(&with_page(
+        "<Play digits='1wW'/>",
+        "expect: {duration: 1.2s}\n",
+    ));
+    passes(&with_page(
         "<Play>/missing.wav</Play>",
         "expect: {notifications: [~.], legs: {caller: {reason: audio-failed}}}\n",
     ));

@@ -104,11 +104,12 @@ impl Application for Files {
     fn callback(&mut self, _: &Asked) {}
 }
 
-/// How long a sound file plays; `None` for what is not even meant as one, such as a document.
+/// How long a sound file plays; `None` for an empty one, which keeps the place of a sound to come.
+///
+/// # Errors
+/// What a server says of a file that it cannot play.
 pub(super) fn length(bytes: &[u8]) -> Result<Option<Duration>, audio::PromptError> {
-    let sound =
-        bytes.starts_with(b"RIFF") || bytes.starts_with(b"OggS") || bytes.starts_with(b"ID3");
-    if !sound {
+    if bytes.is_empty() {
         return Ok(None);
     }
     let samples = audio::Prompt::decode(bytes)?.len() as u64;

@@ -144,6 +144,34 @@ fn nothing_runs_if_a_script_cannot_be_read() {
     assert!(lines[2].ends_with("a.test.yaml:2: `script` knows no `caler`; did you mean `caller`?"));
 }
 
+#[test]
+fn what_a_call_could_not_play_is_not_played() {
+    let folder = tempfile::tempdir().unwrap();
+    application(folder.path());
+    let app = folder.path().join("app");
+    fs::write(app.join("cut.wav"), &tone()[..20]).unwrap();
+    fs::write(app.join("empty.wav"), "").unwrap();
+    // What is played, how long that takes, and what the account's owner is told.
+    let table = [
+        ("/a/tone.wav", "0.5s", ""),
+        ("/empty.wav", "1s", ""),
+        ("/a/menu.xml", "0s", "13233"),
+        ("/cut.wav", "0s", "13233"),
+    ];
+    for (sound, length, told) in table {
+        let page = format!("<Response><Play>{sound}</Play></Response>");
+        fs::write(app.join("play.xml"), page).unwrap();
+        let file = folder.path().join("a.yaml");
+        let script = format!(
+            "call: {{to: '1'}}\napplication: {{files: app, start: /play}}\n\
+             expect: {{duration: {length}, notifications: [{told}]}}\n"
+        );
+        fs::write(&file, script).unwrap();
+        let said = outcome(&order(&[&file]));
+        assert!(said.text.contains("1 passed"), "{sound}: {}", said.text);
+    }
+}
+
 /// A web server that sets a cookie and tells each request line and cookie that it gets.
 fn serve(requests: usize) -> (String, mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

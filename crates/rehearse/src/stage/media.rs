@@ -18,7 +18,7 @@ const SOME_SOUND: Duration = Duration::from_secs(1);
 
 /// How long a key and the silence behind it last.
 const KEY_LENGTH: Duration = Duration::from_millis(200);
-/// How long `w` waits.
+/// How long `w` and `W` wait.
 const KEY_PAUSE: Duration = Duration::from_millis(500);
 
 #[derive(Default)]
@@ -152,9 +152,10 @@ impl Stage<'_> {
         self.on_line(call, &format!("keys {keys}"));
         self.hears(call, Heard::begins(Sense::Keys(keys.to_owned()), self.now));
         self.media.playing.insert(call, (play, place));
-        let length = keys
-            .chars()
-            .map(|key| if key == 'w' { KEY_PAUSE } else { KEY_LENGTH });
+        let length = keys.chars().map(|key| match key {
+            'w' | 'W' => KEY_PAUSE,
+            _ => KEY_LENGTH,
+        });
         let done = Event::Media(MediaEvent::PlayDone { play });
         self.later(length.sum(), Due::Tell(call, done));
     }
