@@ -104,10 +104,7 @@ fn rehearse(part: &Part, client: &Client) -> Rehearsed {
     let Part { file, script } = part;
     let mut application: Box<dyn Application + '_> = match script.source() {
         Source::Pages => Box::new(Files::none()),
-        Source::Files(folder) => {
-            let beside = file.parent().unwrap_or(Path::new("."));
-            Box::new(Files::of(beside.join(folder)))
-        }
+        Source::Files(folder) => Box::new(Files::of(beside(file, folder))),
         Source::Url(url) => Box::new(Server::new(client, url)),
     };
     Rehearsed {
@@ -115,6 +112,11 @@ fn rehearse(part: &Part, client: &Client) -> Rehearsed {
         name: script.name.clone(),
         run: rehearse::run(script, application.as_mut()),
     }
+}
+
+/// A folder that a script names.
+fn beside(script: &Path, folder: &str) -> PathBuf {
+    script.parent().unwrap_or(Path::new(".")).join(folder)
 }
 
 fn read_all(paths: &[PathBuf]) -> Result<Vec<Part>, Refusal> {
@@ -142,7 +144,14 @@ fn read_all(paths: &[PathBuf]) -> Result<Vec<Part>, Refusal> {
             }
         };
         match Script::parse(&text) {
-            Ok(script) => parts.push(Part { file, script }),
+            Ok(script) => match script.source() {
+                Source::Files(folder) if !beside(&file, folder).is_dir() => {
+                    problems.push(format!("{name}: `files`: there is no folder `{folder}`"));
+                }
+                Source::Files(_) | Source::Pages | Source::Url(_) => {
+                    parts.push(Part { file, script });
+                }
+            },
             Err(problem) => problems.push(format!("{name}:{}: {}", problem.line, problem.text)),
         }
     }

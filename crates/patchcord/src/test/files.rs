@@ -1,15 +1,20 @@
 //! An application that is a folder of files.
 //!
-//! `/menu` is the file `menu`, `menu.xml` or `menu/index.xml`; parameters do not matter.
-//! **Invariant: no file outside of the folder is read:** the address was parsed, so it has no `..`.
+//! `/menu` is the file `menu`, `menu.xml` or `menu/index.xml`, or `.rcml` for `.xml`; parameters do
+//! not matter. **Invariant: no file outside of the folder is read:** no part of a path is `..` or has
+//! a `/` inside, however it is encoded.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use call_proto::{FetchFailure, Fetched};
 use model::{CallSid, error};
+use percent_encoding::percent_decode_str;
 use rehearse::{Application, Asked};
 use url::Url;
+
+/// Extensions of documents, which an address can leave out.
+const DOCUMENTS: [&str; 2] = ["xml", "rcml"];
 
 /// Samples per second of a decoded sound.
 const RATE: u64 = 8_000;
@@ -43,15 +48,15 @@ impl Files {
         let Some(folder) = &self.folder else {
             return Ok(None);
         };
-        let path = address.path().trim_matches('/');
-        let names = if path.is_empty() {
-            vec!["index.xml".to_owned()]
+        let Some(path) = decoded(address.path()) else {
+            return Ok(None);
+        };
+        let names: Vec<String> = if path.is_empty() {
+            DOCUMENTS.map(|kind| format!("index.{kind}")).to_vec()
         } else {
-            vec![
-                path.to_owned(),
-                format!("{path}.xml"),
-                format!("{path}/index.xml"),
-            ]
+            let beside = DOCUMENTS.map(|kind| format!("{path}.{kind}"));
+            let inside = DOCUMENTS.map(|kind| format!("{path}/index.{kind}"));
+            [path].into_iter().chain(beside).chain(inside).collect()
         };
         let mut files = names.iter().map(|name| folder.join(name));
         Ok(files.find(|file| file.is_file()))
@@ -75,7 +80,7 @@ impl Application for Files {
         let bytes = std::fs::read(&file)
             .map_err(|error| failure(format!("{}: {error}", file.display())))?;
         let content_type = match file.extension().and_then(|extension| extension.to_str()) {
-            Some("xml") | None => "text/xml",
+            Some("xml" | "rcml") | None => "text/xml",
             Some("txt") => "text/plain",
             Some("wav") => "audio/wav",
             Some(_) => "application/octet-stream",
@@ -102,6 +107,20 @@ impl Application for Files {
     }
 
     fn callback(&mut self, _: &Asked) {}
+}
+
+/// The path of an address as that of a file below a folder; empty for the folder itself. `None` if
+/// a part of it cannot be the name of a file.
+fn decoded(path: &str) -> Option<String> {
+    let mut names = Vec::new();
+    for part in path.trim_matches('/').split('/') {
+        let name = percent_decode_str(part).decode_utf8().ok()?;
+        if name == ".." || name.contains(['/', '\0']) {
+            return None;
+        }
+        names.push(name);
+    }
+    Some(names.join("/"))
 }
 
 /// How long a sound file plays; `None` for an empty one, which keeps the place of a sound to come.

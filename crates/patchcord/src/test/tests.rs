@@ -5,6 +5,8 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::sync::mpsc;
 
+use rehearse::Asked;
+
 use super::*;
 
 const GOOD: &str = "call: {to: '1'}
@@ -126,6 +128,19 @@ fn scripts_are_found_by_their_names() {
 }
 
 #[test]
+fn nothing_runs_if_the_folder_of_an_application_is_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    application(folder.path());
+    let file = folder.path().join("a.yaml");
+    fs::write(&file, GOOD.replace("files: app", "files: ap")).unwrap();
+    let problems = usage(&order(&[&file]));
+    assert!(
+        problems.ends_with("a.yaml: `files`: there is no folder `ap`"),
+        "{problems}"
+    );
+}
+
+#[test]
 fn nothing_runs_if_a_script_cannot_be_read() {
     let folder = tempfile::tempdir().unwrap();
     let bad = folder.path().join("a.test.yaml");
@@ -142,6 +157,49 @@ fn nothing_runs_if_a_script_cannot_be_read() {
     );
     assert!(lines[1].ends_with("no `test.yaml` and no `*.test.yaml` in this folder"));
     assert!(lines[2].ends_with("a.test.yaml:2: `script` knows no `caler`; did you mean `caller`?"));
+}
+
+#[test]
+fn files_are_found_by_the_path_of_the_address() {
+    let folder = tempfile::tempdir().unwrap();
+    application(folder.path());
+    let app = folder.path().join("app");
+    fs::create_dir(app.join("sub")).unwrap();
+    for name in ["my menu.xml", "Grüße.rcml", "sub/index.rcml", "100%.xml"] {
+        fs::write(app.join(name), "<Response><Say>here</Say></Response>").unwrap();
+    }
+    let table = [
+        ("/my menu.xml", "200"),
+        ("/my%20menu", "200"),
+        ("/Grüße", "200"),
+        ("/Gr%C3%BC%C3%9Fe.rcml", "200"),
+        ("/sub/", "200"),
+        ("/100%25", "200"),
+        ("/a%2fmenu.xml", "404"),
+        ("/a/%2e%2e/my%20menu", "200"),
+        ("/..%2f..%2fsecret.wav", "404"),
+        ("/a/..%2f..%2f..%2fsecret.wav", "404"),
+        ("/%00", "404"),
+        ("/%ff", "404"),
+    ];
+    for (path, status) in table {
+        let asked = Asked {
+            at: model::Timestamp::default(),
+            call: model::CallSid::from_bytes([0; 16]),
+            method: model::HttpMethod::Get,
+            url: url::Url::parse("http://app/")
+                .unwrap()
+                .join(path)
+                .unwrap()
+                .to_string(),
+            params: Vec::new(),
+        };
+        let fetched = Files::of(app.clone()).document(&asked).unwrap();
+        assert_eq!(fetched.status.to_string(), status, "{path}");
+        if status == "200" {
+            assert_eq!(fetched.content_type.as_deref(), Some("text/xml"), "{path}");
+        }
+    }
 }
 
 #[test]
