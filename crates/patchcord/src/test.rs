@@ -162,19 +162,22 @@ fn read_all(paths: &[PathBuf]) -> Result<Vec<Part>, Refusal> {
     }
 }
 
-/// A file is a script whatever its name; in a folder the name tells.
+/// A file is a script whatever its name; in a folder the name tells. Links to folders are not
+/// followed below the folder that is named, so that no script runs twice.
 fn find(path: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
     if !std::fs::metadata(path)?.is_dir() {
         files.push(path.to_owned());
         return Ok(());
     }
-    let mut entries: Vec<PathBuf> = std::fs::read_dir(path)?
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect::<Result<_, _>>()?;
+    let mut entries = Vec::new();
+    for entry in std::fs::read_dir(path)? {
+        let entry = entry?;
+        entries.push((entry.path(), entry.file_type()?.is_dir()));
+    }
     entries.sort();
-    for entry in entries {
+    for (entry, is_folder) in entries {
         let name = entry.file_name().unwrap_or_default().to_string_lossy();
-        if entry.is_dir() {
+        if is_folder {
             find(&entry, files)?;
         } else if name == "test.yaml" || name.ends_with(".test.yaml") {
             files.push(entry);

@@ -121,8 +121,11 @@ fn scripts_are_found_by_their_names() {
     ] {
         fs::write(folder.path().join(name), page).unwrap();
     }
+    // Links lead back to where they are, and to a script under another name.
+    std::os::unix::fs::symlink(folder.path(), inner.join("back")).unwrap();
+    std::os::unix::fs::symlink(inner.join("other.yaml"), inner.join("link.test.yaml")).unwrap();
     let said = outcome(&order(&[folder.path()]));
-    assert!(said.text.ends_with("3 passed, 0 failed\n"), "{}", said.text);
+    assert!(said.text.ends_with("4 passed, 0 failed\n"), "{}", said.text);
     let single = outcome(&order(&[&inner.join("other.yaml")]));
     assert!(single.text.ends_with("1 passed, 0 failed\n"));
 }
