@@ -16,7 +16,7 @@ use crate::event::{Headers, Req, Route, Unreachable};
 use crate::fact::Reason;
 
 /// Legs of one fork, so that a document cannot make the server call the whole world at once.
-pub(crate) const MAX_BRANCHES: usize = 50;
+const MAX_BRANCHES: usize = 50;
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct ForkId(pub(crate) u64);

@@ -1,16 +1,17 @@
 //! What is wrong with a document for the dialect it is written in.
 
 use model::error;
-use rcml::{Document, Finding, Level};
+use rcml::{Document, Finding, LeftOut, Level};
 
 use crate::dialect::Dialect;
 
-/// Everything that is wrong with the text of a document, in the order of the text.
+/// Everything that is wrong with the text of a document, in the order of the text, and how many
+/// findings more there were than are listed.
 ///
 /// The dialects read documents alike; what differs is what an empty one does.
 #[must_use]
-pub fn lint(text: &str, dialect: Dialect) -> Vec<Finding> {
-    let mut findings = Document::lint(text);
+pub fn lint(text: &str, dialect: Dialect) -> (Vec<Finding>, LeftOut) {
+    let (mut findings, left_out) = Document::lint(text);
     let is_empty = Document::parse(text).is_ok_and(|document| document.verbs.is_empty());
     if is_empty && dialect.empty_document_refused {
         findings.push(Finding {
@@ -24,7 +25,7 @@ pub fn lint(text: &str, dialect: Dialect) -> Vec<Finding> {
         });
         findings.sort_by_key(|finding| (finding.line, finding.column));
     }
-    findings
+    (findings, left_out)
 }
 
 #[cfg(test)]
@@ -46,7 +47,8 @@ mod tests {
         ];
         for (xml, restcomm, twilio) in table {
             for (dialect, expected) in [(Dialect::RESTCOMM, restcomm), (Dialect::TWILIO, twilio)] {
-                let codes: Vec<u16> = lint(xml, dialect).iter().map(|found| found.code).collect();
+                let (findings, _) = lint(xml, dialect);
+                let codes: Vec<u16> = findings.iter().map(|found| found.code).collect();
                 assert_eq!(codes, *expected, "{} {xml}", dialect.name);
             }
         }

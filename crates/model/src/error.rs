@@ -85,7 +85,7 @@ table! {
     REPAIRED = 12206, Warning, 0, "The document is not quite well-formed XML; it was repaired.", "Write it as the text says: other servers and tools may refuse it.";
     ENCODING = 12207, Warning, 0, "The document is not UTF-8; some characters were lost.", "Send UTF-8, or name the character set in the content type.";
     EMPTY_DOCUMENT = 12208, Warning, 0, "The document has no verb; a call that is not answered yet would be refused.", "Add a verb, unless the document only ends a call.";
-    MORE_FINDINGS = 12209, Warning, 0, "More was found in the documents of a call than is listed.", "Check the documents with `patchcord lint`.";
+    MORE_FINDINGS = 12209, Warning, 0, "More was found in the documents than is listed.", "Mend what is listed, then check the documents again with `patchcord lint`.";
     BAD_CONTENT_TYPE = 12300, Warning, 0, "The application's answer has a content type that is no document.", "Send text/xml, application/xml, text/plain or audio/wav.";
     INTERNAL = 12400, Error, 500, "An internal failure ended the call.", "Report it with the trace of the call.";
     DIAL_METHOD = 13210, Warning, 0, "Dial: the method is neither GET nor POST; POST was used.", "Write GET or POST.";

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use call_proto::Dialect;
 use model::{HttpMethod, Level, error};
-use rcml::{Finding, MAX_BYTES, ReplyKind};
+use rcml::{Finding, LeftOut, MAX_BYTES, ReplyKind};
 use serde_json::json;
 use webhook::{AddressPolicy, FetchConfig, FetchRequest, Fetcher};
 
@@ -35,6 +35,8 @@ struct Checked {
     name: String,
     text: String,
     findings: Vec<Finding>,
+    /// What was found beyond these.
+    left_out: LeftOut,
 }
 
 /// What was found, and whether nothing was.
@@ -58,10 +60,11 @@ pub(crate) async fn run(targets: &[String], options: Options) -> Result<Report> 
             document
                 .findings
                 .retain(|finding| finding.level == Level::Error);
+            document.left_out.warnings = 0;
         }
     }
     Ok(Report {
-        clean: documents.iter().all(|found| found.findings.is_empty()),
+        clean: count(&documents) == (0, 0),
         text: if options.json {
             json_of(&documents)?
         } else {
@@ -98,10 +101,12 @@ async fn read(target: &str, options: Options) -> Result<Vec<Checked>> {
 }
 
 fn check(name: &str, text: String, options: Options) -> Checked {
+    let (findings, left_out) = call_proto::lint(&text, options.dialect);
     Checked {
         name: name.to_owned(),
-        findings: call_proto::lint(&text, options.dialect),
         text,
+        findings,
+        left_out,
     }
 }
 
@@ -159,11 +164,13 @@ async fn ask(url: &str, options: Options) -> Result<Checked> {
             name: shown,
             text: String::new(),
             findings: Vec::new(),
+            left_out: LeftOut::default(),
         },
         None => Checked {
             name: shown,
             text: String::new(),
             findings: vec![no_document(&content_type)],
+            left_out: LeftOut::default(),
         },
     })
 }
@@ -183,9 +190,37 @@ fn no_document(content_type: &str) -> Finding {
     }
 }
 
+impl Checked {
+    /// What is shown: the findings, and at the end that there are more. That last one says how many
+    /// and is none of them.
+    fn shown(&self) -> Vec<Finding> {
+        let mut shown = self.findings.clone();
+        let LeftOut { errors, warnings } = self.left_out;
+        if errors + warnings > 0 {
+            shown.push(Finding {
+                code: error::MORE_FINDINGS,
+                level: if errors > 0 {
+                    Level::Error
+                } else {
+                    Level::Warning
+                },
+                line: 1,
+                column: 1,
+                message: format!(
+                    "{} and {} more are not listed",
+                    number(errors, "error"),
+                    number(warnings, "warning")
+                ),
+                suggestion: None,
+            });
+        }
+        shown
+    }
+}
+
 fn text_of(document: &Checked) -> String {
     let mut text = String::new();
-    for finding in &document.findings {
+    for finding in &document.shown() {
         let Finding {
             code,
             level,
@@ -244,10 +279,6 @@ fn marked(text: &str, line: u32, column: u32) -> String {
 
 fn summary(documents: &[Checked]) -> String {
     let (errors, warnings) = count(documents);
-    let number = |n: usize, what: &str| match n {
-        1 => format!("1 {what}"),
-        n => format!("{n} {what}s"),
-    };
     format!(
         "{}: {}, {}\n",
         number(documents.len(), "document"),
@@ -256,13 +287,26 @@ fn summary(documents: &[Checked]) -> String {
     )
 }
 
-/// Errors and warnings.
+fn number(n: usize, what: &str) -> String {
+    match n {
+        1 => format!("1 {what}"),
+        n => format!("{n} {what}s"),
+    }
+}
+
+/// Errors and warnings, listed or not.
 fn count(documents: &[Checked]) -> (usize, usize) {
-    let all = || documents.iter().flat_map(|document| &document.findings);
-    let errors = all()
-        .filter(|finding| finding.level == Level::Error)
-        .count();
-    (errors, all().count() - errors)
+    let mut all = (0, 0);
+    for Checked {
+        findings, left_out, ..
+    } in documents
+    {
+        let is_error = |finding: &&Finding| finding.level == Level::Error;
+        let errors = findings.iter().filter(is_error).count();
+        all.0 += errors + left_out.errors;
+        all.1 += findings.len() - errors + left_out.warnings;
+    }
+    all
 }
 
 fn json_of(documents: &[Checked]) -> Result<String> {
@@ -279,7 +323,7 @@ fn json_of(documents: &[Checked]) -> Result<String> {
         })
     };
     let document = |document: &Checked| {
-        let findings: Vec<_> = document.findings.iter().map(finding).collect();
+        let findings: Vec<_> = document.shown().iter().map(finding).collect();
         json!({ "name": document.name, "findings": findings })
     };
     let (errors, warnings) = count(documents);
@@ -373,6 +417,62 @@ a.xml:3:15: warning 12200: `Dail` is no verb; it was skipped (did you mean <Dial
                 "{name}"
             );
         }
+    }
+
+    #[tokio::test]
+    async fn counts_what_is_not_listed() {
+        let many = "<b/>".repeat(100);
+        let one = format!("<Response>{many}<Redirect>ftp://x/</Redirect></Response>");
+        let wrong = "<Redirect>ftp://x/</Redirect>".repeat(102);
+        let errors = format!("<Response>{wrong}</Response>");
+        let folder = folder(&[("a.xml", one.as_bytes()), ("b.xml", errors.as_bytes())]);
+        let errors_only = Options {
+            errors_only: true,
+            ..OPTIONS
+        };
+        let table = [
+            (
+                "a.xml",
+                OPTIONS,
+                Some("warning 12209: 0 errors and 1 warning more"),
+                "1 error, 100",
+            ),
+            ("a.xml", errors_only, None, "1 error, 0"),
+            (
+                "b.xml",
+                OPTIONS,
+                Some("error 12209: 2 errors and 1 warning more"),
+                "102 errors, 1",
+            ),
+            (
+                "b.xml",
+                errors_only,
+                Some("2 errors and 0 warnings more"),
+                "102 errors, 0",
+            ),
+        ];
+        for (name, options, more, counts) in table {
+            let report = lint(&folder, name, options).await;
+            let last = format!("1 document: {counts} warning");
+            let end = report.text.lines().last().unwrap_or_default();
+            assert!(end.starts_with(&last), "{name}: {end}");
+            assert!(!report.clean, "{name}");
+            match more {
+                Some(more) => assert!(report.text.contains(more), "{}", report.text),
+                None => assert!(!report.text.contains("12209"), "{}", report.text),
+            }
+        }
+        let options = Options {
+            json: true,
+            ..OPTIONS
+        };
+        let report = lint(&folder, "b.xml", options).await;
+        let json: serde_json::Value = serde_json::from_str(&report.text).unwrap();
+        assert_eq!(json["documents"][0]["findings"][100]["code"], 12209);
+        assert_eq!(
+            (&json["errors"], &json["warnings"]),
+            (&json!(102), &json!(1))
+        );
     }
 
     #[tokio::test]

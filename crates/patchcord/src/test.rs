@@ -100,20 +100,6 @@ fn draw(run: &Run) -> String {
     ladder::draw(&run.trace, |sid| run.name(sid).to_owned())
 }
 
-/// A folder that a script names.
-fn beside(file: &Path, folder: impl AsRef<Path>) -> PathBuf {
-    file.parent().unwrap_or(Path::new(".")).join(folder)
-}
-
-impl Part {
-    fn missing_folder(&self) -> Option<PathBuf> {
-        match self.script.source() {
-            Source::Files(folder) => Some(beside(&self.file, folder)).filter(|path| !path.is_dir()),
-            Source::Pages | Source::Url(_) => None,
-        }
-    }
-}
-
 fn rehearse(part: &Part, client: &Client) -> Rehearsed {
     let Part { file, script } = part;
     let mut application: Box<dyn Application + '_> = match script.source() {
@@ -126,6 +112,11 @@ fn rehearse(part: &Part, client: &Client) -> Rehearsed {
         name: script.name.clone(),
         run: rehearse::run(script, application.as_mut()),
     }
+}
+
+/// A folder that a script names.
+fn beside(script: &Path, folder: &str) -> PathBuf {
+    script.parent().unwrap_or(Path::new(".")).join(folder)
 }
 
 fn read_all(paths: &[PathBuf]) -> Result<Vec<Part>, Refusal> {
@@ -153,17 +144,14 @@ fn read_all(paths: &[PathBuf]) -> Result<Vec<Part>, Refusal> {
             }
         };
         match Script::parse(&text) {
-            Ok(script) => {
-                let part = Part { file, script };
-                match part.missing_folder() {
-                    Some(folder) => problems.push(format!(
-                        "{}: the folder `{}` of its `files` does not exist",
-                        part.file.display(),
-                        folder.display()
-                    )),
-                    None => parts.push(part),
+            Ok(script) => match script.source() {
+                Source::Files(folder) if !beside(&file, folder).is_dir() => {
+                    problems.push(format!("{name}: `files`: there is no folder `{folder}`"));
                 }
-            }
+                Source::Files(_) | Source::Pages | Source::Url(_) => {
+                    parts.push(Part { file, script });
+                }
+            },
             Err(problem) => problems.push(format!("{name}:{}: {}", problem.line, problem.text)),
         }
     }
@@ -174,23 +162,23 @@ fn read_all(paths: &[PathBuf]) -> Result<Vec<Part>, Refusal> {
     }
 }
 
-/// A file is a script whatever its name; in a folder the name tells.
+/// A file is a script whatever its name; in a folder the name tells. Links to folders are not
+/// followed below the folder that is named, so that no script runs twice.
 fn find(path: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
     if !std::fs::metadata(path)?.is_dir() {
         files.push(path.to_owned());
         return Ok(());
     }
-    let mut entries: Vec<PathBuf> = std::fs::read_dir(path)?
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect::<Result<_, _>>()?;
+    let mut entries = Vec::new();
+    for entry in std::fs::read_dir(path)? {
+        let entry = entry?;
+        entries.push((entry.path(), entry.file_type()?.is_dir()));
+    }
     entries.sort();
-    for entry in entries {
+    for (entry, is_folder) in entries {
         let name = entry.file_name().unwrap_or_default().to_string_lossy();
-        // Links to folders are not followed: they may lead in a circle.
-        if std::fs::symlink_metadata(&entry)?.is_dir() {
+        if is_folder {
             find(&entry, files)?;
-        } else if entry.is_dir() {
-            continue;
         } else if name == "test.yaml" || name.ends_with(".test.yaml") {
             files.push(entry);
         }

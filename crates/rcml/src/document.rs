@@ -2,7 +2,7 @@
 
 use model::{HttpMethod, error};
 
-use crate::finding::{Finding, Findings, Position};
+use crate::finding::{Finding, Findings, LeftOut, Position};
 use crate::source::Source;
 use crate::verb::{Play, Say, Verb};
 use crate::{walk, writer};
@@ -12,8 +12,10 @@ use crate::{walk, writer};
 pub struct Document {
     /// Verbs in the order of execution.
     pub verbs: Vec<Verb>,
-    /// Findings in the order of the text.
+    /// Findings in the order of the text, at most 100.
     pub findings: Vec<Finding>,
+    /// How many more there were.
+    pub left_out: LeftOut,
 }
 
 /// A text that is no document: no XML, more of it than a document may have, or a verb that cannot be
@@ -80,21 +82,28 @@ impl Document {
             column: finding.column,
             message: finding.message.clone(),
         });
-        let findings = findings.into_sorted();
-        Ok((Self { verbs, findings }, refusal))
+        let (findings, left_out) = findings.into_sorted();
+        let document = Self {
+            verbs,
+            findings,
+            left_out,
+        };
+        Ok((document, refusal))
     }
 
-    /// Everything that is wrong with a text: its findings, or the one reason why it is no XML.
+    /// Everything that is wrong with a text: its findings, or the one reason why it is no XML; and
+    /// how many more there were.
     #[must_use]
-    pub fn lint(text: &str) -> Vec<Finding> {
+    pub fn lint(text: &str) -> (Vec<Finding>, LeftOut) {
         match Self::read(text) {
-            Ok((document, _)) => document.findings,
+            Ok((document, _)) => (document.findings, document.left_out),
             Err(error) => {
                 let at = Position {
                     line: error.line,
                     column: error.column,
                 };
-                vec![Finding::new(error.code, at, error.message)]
+                let finding = Finding::new(error.code, at, error.message);
+                (vec![finding], LeftOut::default())
             }
         }
     }
@@ -102,7 +111,7 @@ impl Document {
     /// [`lint`](Self::lint) for a file: bytes that are not UTF-8 are replaced, as they are in an
     /// application's answer.
     #[must_use]
-    pub fn lint_bytes(bytes: &[u8]) -> Vec<Finding> {
+    pub fn lint_bytes(bytes: &[u8]) -> (Vec<Finding>, LeftOut) {
         Self::lint(&String::from_utf8_lossy(bytes))
     }
 
@@ -115,7 +124,7 @@ impl Document {
         };
         Self {
             verbs: vec![Verb::Say(say)],
-            findings: Vec::new(),
+            ..Self::default()
         }
     }
 
@@ -128,7 +137,7 @@ impl Document {
         };
         Self {
             verbs: vec![Verb::Play(play)],
-            findings: Vec::new(),
+            ..Self::default()
         }
     }
 

@@ -1,11 +1,14 @@
 //! One element: its text and attributes, read by the rules that hold for every verb.
 //!
 //! **Invariant: a value that is not allowed yields a finding and the default.** An attribute with
-//! an empty value counts as absent.
+//! an empty value counts as absent. Prefixes mean nothing, in names of attributes too.
+
+use std::collections::BTreeSet;
 
 use model::{HttpMethod, error};
 use roxmltree::Node;
 
+use crate::address::url_fault;
 use crate::finding::{Finding, Findings, Position, quoted};
 use crate::source::Source;
 use crate::suggest::closest;
@@ -108,8 +111,9 @@ impl<'a> Element<'a> {
     /// Whether an attribute is there and holds nothing.
     pub(crate) fn is_set_empty(&self, name: &str) -> bool {
         self.node
-            .attribute(name)
-            .is_some_and(|value| value.trim().is_empty())
+            .attributes()
+            .find(|attribute| attribute.name() == name)
+            .is_some_and(|attribute| attribute.value().trim().is_empty())
     }
 
     /// Value of an attribute that can be any text.
@@ -268,28 +272,47 @@ impl<'a> Element<'a> {
 
     /// Finds attributes that are unknown or have no effect.
     pub(crate) fn check_attributes(&self, known: &Attributes, findings: &mut Findings) {
-        // A prefix means nothing here, so what it stands before counts.
+        let mut seen = BTreeSet::new();
         for attribute in self.node.attributes() {
             let name = attribute.name();
-            if known.built.contains(&name) || findings.is_full() {
+            let is_first = seen.insert(name);
+            if is_first && known.built.contains(&name) {
                 continue;
             }
-            let at = self.source.position(attribute.range().start);
-            findings.push(if known.unbuilt.contains(&name) {
-                let advice = advice::for_attribute(self.name(), name);
-                let message = format!("`{name}` of `{}` has no effect here{advice}", self.name());
-                Finding::new(error::NOT_BUILT, at, message)
-            } else {
-                let names = known.built.iter().chain(known.unbuilt).copied();
-                let meant = closest(name, names);
-                let elsewhere = match (meant, verb::owner_of(name)) {
-                    (None, Some(owner)) => format!("; `{owner}` has"),
-                    (Some(_), _) | (None, None) => String::new(),
-                };
-                let message = format!("`{}` has no attribute `{name}`{elsewhere}", self.name());
-                Finding::new(error::UNKNOWN_ATTRIBUTE, at, message).suggest(meant)
+            findings.warn(|| {
+                let at = self.source.position(attribute.range().start);
+                if is_first {
+                    self.idle_attribute(name, at, known)
+                } else {
+                    self.repeated_attribute(name, at)
+                }
             });
         }
+    }
+
+    /// What to say about an attribute that is unknown or has no effect.
+    fn idle_attribute(&self, name: &str, at: Position, known: &Attributes) -> Finding {
+        let element = self.name();
+        if known.unbuilt.contains(&name) {
+            let advice = advice::for_attribute(element, name);
+            let message = format!("`{name}` of `{element}` has no effect here{advice}");
+            return Finding::new(error::NOT_BUILT, at, message);
+        }
+        let names = known.built.iter().chain(known.unbuilt).copied();
+        let meant = closest(name, names);
+        let elsewhere = match (meant, verb::owner_of(name)) {
+            (None, Some(owner)) => format!("; `{owner}` has"),
+            (Some(_), _) | (None, None) => String::new(),
+        };
+        let message = format!("`{element}` has no attribute `{name}`{elsewhere}");
+        Finding::new(error::UNKNOWN_ATTRIBUTE, at, message).suggest(meant)
+    }
+
+    /// What to say about an attribute whose name, without its prefix, was there before.
+    fn repeated_attribute(&self, name: &str, at: Position) -> Finding {
+        let element = self.name();
+        let message = format!("`{name}` of `{element}` is here twice; the first one counts");
+        Finding::new(error::UNKNOWN_ATTRIBUTE, at, message)
     }
 
     /// Finds child elements, none of which has an effect, and text that they cut off.
@@ -322,13 +345,23 @@ impl<'a> Element<'a> {
         }
     }
 
+    /// Finds text, which has no effect because of an attribute.
+    pub(crate) fn refuse_text_beside(&self, attribute: &str, findings: &mut Findings) {
+        if let Some((at, _)) = self.runs().first() {
+            let name = self.name();
+            let message = format!("the text in `{name}` has no effect beside `{attribute}`");
+            findings.push(Finding::new(error::BAD_NESTING, *at, message));
+        }
+    }
+
     /// Says that this element has no effect inside the named parent.
     pub(crate) fn refuse_in(&self, parent: &str, findings: &mut Findings) {
-        if findings.is_full() {
-            return;
-        }
+        findings.warn(|| self.misplaced_in(parent));
+    }
+
+    fn misplaced_in(&self, parent: &str) -> Finding {
         let name = self.name();
-        let finding = if vocabulary::is_unbuilt_part(parent, name) {
+        if vocabulary::is_unbuilt_part(parent, name) {
             let advice = advice::for_element(name);
             let message =
                 format!("`{name}` inside `{parent}` is not built here; it was skipped{advice}");
@@ -340,8 +373,7 @@ impl<'a> Element<'a> {
             let message = format!("`{name}` inside `{parent}` is not known; it was skipped");
             Finding::new(error::BAD_NESTING, self.at(), message)
                 .suggest(closest(name, vocabulary::parts_of(parent)))
-        };
-        findings.push(finding);
+        }
     }
 
     fn reject(
@@ -369,26 +401,4 @@ impl<'a> Element<'a> {
 /// A whole number written with digits only, with or without `+`.
 fn number(text: &str) -> Option<u32> {
     text.parse().ok()
-}
-
-/// Why a text cannot be the address of a document or file.
-fn url_fault(text: &str) -> Option<&'static str> {
-    if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        return Some("has blanks inside");
-    }
-    let scheme = text
-        .split(['/', '?', '#'])
-        .next()
-        .and_then(|head| head.split_once(':'));
-    let ours =
-        |scheme: &str| scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
-    if scheme.is_some_and(|(scheme, _)| !ours(scheme)) {
-        return Some("is neither http nor https");
-    }
-    // As a call does it, from wherever the document came.
-    let base = url::Url::parse("http://application.invalid/").ok()?;
-    match base.join(text) {
-        Ok(url) if url.host().is_some() => None,
-        Ok(_) | Err(_) => Some("is no address"),
-    }
 }

@@ -1,16 +1,14 @@
 //! What was found wrong in a document that still runs.
 //!
 //! **Invariant: a document has at most [`MAX_FINDINGS`] findings**, so that a page which is no
-//! document at all cannot flood the notifications.
+//! document at all cannot flood the notifications; **the others are counted, and no error is left out
+//! while a warning is listed.**
 
 use model::Level;
 use model::error;
 
-/// Findings of one document; the last one says that there were more.
-const MAX_FINDINGS: usize = 100;
-
-/// Findings of which each is about something of its own.
-const ROOM: usize = MAX_FINDINGS - 1;
+/// Findings kept for one document; the rest is counted.
+pub(crate) const MAX_FINDINGS: usize = 100;
 
 /// A place in the text of a document, counted from 1.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
@@ -59,67 +57,93 @@ impl Finding {
     }
 }
 
-/// Collects findings up to [`MAX_FINDINGS`].
+/// Findings of a document that are not listed, because there are too many.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct LeftOut {
+    /// So many errors.
+    pub errors: usize,
+    /// So many warnings.
+    pub warnings: usize,
+}
+
+impl LeftOut {
+    fn count(&mut self, level: Level) {
+        match level {
+            Level::Error => self.errors += 1,
+            Level::Warning => self.warnings += 1,
+        }
+    }
+}
+
+/// Collects findings up to [`MAX_FINDINGS`], and counts the others.
 #[derive(Default)]
 pub(crate) struct Findings {
     list: Vec<Finding>,
-    /// Place in the list of the first that forbids the document to run.
-    refusal: Option<usize>,
-    /// There were more than are kept.
-    more: bool,
+    left_out: LeftOut,
+    /// The first that forbids the document to run.
+    refusal: Option<Finding>,
 }
 
 impl Findings {
-    /// Adds a finding if there is room; an error takes the place of a warning.
     pub(crate) fn push(&mut self, finding: Finding) {
-        if !self.is_full() {
+        if self.list.len() < MAX_FINDINGS {
             self.list.push(finding);
             return;
         }
-        let is_warning = |kept: &Finding| kept.level == Level::Warning;
-        if finding.level == Level::Error
-            && let Some(at) = self.list.iter().rposition(is_warning)
-        {
-            // In its place, so that the refusal stays where it is.
-            self.list[at] = finding;
+        let weaker = match finding.level {
+            Level::Error => self.last_warning(),
+            Level::Warning => None,
+        };
+        match weaker {
+            Some(place) => self.replace(place, finding),
+            None => self.left_out.count(finding.level),
+        }
+    }
+
+    /// Adds a warning, which is put into words only if there is room for it.
+    pub(crate) fn warn(&mut self, finding: impl FnOnce() -> Finding) {
+        if self.list.len() < MAX_FINDINGS {
+            self.push(finding());
+        } else {
+            self.left_out.count(Level::Warning);
         }
     }
 
     /// Adds a finding that forbids the document to run. It is kept even if there are many others.
     pub(crate) fn refuse(&mut self, finding: Finding) {
-        if self.refusal.is_none() {
-            self.list.truncate(ROOM - 1);
-            self.refusal = Some(self.list.len());
+        if self.refusal.is_some() {
+            self.push(finding);
+            return;
+        }
+        self.refusal = Some(finding.clone());
+        if self.list.len() < MAX_FINDINGS {
             self.list.push(finding);
         } else {
-            self.push(finding);
+            let place = self.last_warning().unwrap_or(MAX_FINDINGS - 1);
+            self.replace(place, finding);
         }
     }
 
     /// Why the document must not run, if it must not.
     pub(crate) fn refusal(&self) -> Option<&Finding> {
-        self.list.get(self.refusal?)
+        self.refusal.as_ref()
     }
 
-    /// Whether no further warning is kept, though there is one: then it need not be put into words.
-    pub(crate) fn is_full(&mut self) -> bool {
-        self.more |= self.list.len() >= ROOM;
-        self.more
-    }
-
-    /// The findings in the order of the text; the last one says if there were more.
-    pub(crate) fn into_sorted(mut self) -> Vec<Finding> {
+    /// The findings in the order of the text, and how many more there were.
+    pub(crate) fn into_sorted(mut self) -> (Vec<Finding>, LeftOut) {
         self.list
             .sort_by_key(|finding| (finding.line, finding.column));
-        if let (true, Some(last)) = (self.more, self.list.last()) {
-            let at = Position {
-                line: last.line,
-                column: last.column,
-            };
-            let text = format!("only {ROOM} of the problems are listed; there are more");
-            self.list.push(Finding::new(error::MORE_FINDINGS, at, text));
-        }
-        self.list
+        (self.list, self.left_out)
+    }
+
+    fn last_warning(&self) -> Option<usize> {
+        let is_warning = |finding: &Finding| finding.level == Level::Warning;
+        self.list.iter().rposition(is_warning)
+    }
+
+    fn replace(&mut self, place: usize, finding: Finding) {
+        let displaced = std::mem::replace(&mut self.list[place], finding);
+        self.left_out.count(displaced.level);
     }
 }
 

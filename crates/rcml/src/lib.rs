@@ -10,6 +10,7 @@
 
 #![forbid(unsafe_code)]
 
+mod address;
 mod advice;
 mod document;
 mod element;
@@ -24,8 +25,9 @@ mod vocabulary;
 mod walk;
 mod writer;
 
+pub use address::url_fault;
 pub use document::{Document, ParseError};
-pub use finding::{Finding, Position};
+pub use finding::{Finding, LeftOut, Position};
 pub use model::{HttpMethod as Method, Level};
 pub use reply::{ReplyError, ReplyKind};
 pub use source::{MAX_BYTES, MAX_DEPTH};

@@ -208,29 +208,24 @@ impl<'a> Source<'a> {
             let Some(at) = root_name_end(&self.repaired) else {
                 return;
             };
-            // The parser looks at the attributes first.
-            let found = offset_of(&self.repaired, place);
-            let tag = self.repaired[..found].rfind('<').map_or(found, |at| at + 1);
-            let of_tag = self.repaired[tag..].starts_with(&format!("{prefix}:"));
-            let first = if of_tag { tag } else { found };
             let declaration = format!(" xmlns:{prefix}=\"undeclared:{prefix}\"");
             self.repairs.push(Repair {
-                first: self.original_offset(first),
+                first: self.original_offset(self.first_use(&prefix, place)),
                 message: format!("the prefix `{}` is not declared", quoted(&prefix)),
             });
-            let behind = self
+            let place = self
                 .insertions
                 .partition_point(|insertion| insertion.start < at);
             let length = declaration.len();
-            for later in &mut self.insertions[behind..] {
+            for later in &mut self.insertions[place..] {
                 later.start += length;
                 later.before += length;
             }
-            let before = self.insertions[..behind]
+            let before = self.insertions[..place]
                 .last()
                 .map_or(0, |last| last.before + last.length);
             self.insertions.insert(
-                behind,
+                place,
                 Insertion {
                     start: at,
                     length,
@@ -238,6 +233,21 @@ impl<'a> Source<'a> {
                 },
             );
             self.repaired.to_mut().insert_str(at, &declaration);
+        }
+    }
+
+    /// Where a start tag first uses a prefix, from where the parser found it. The parser looks at the
+    /// attributes before the name of the element. No `<` stands between the two.
+    fn first_use(&self, prefix: &str, found: TextPos) -> usize {
+        let found = offset_of(&self.repaired, found);
+        let before = self.repaired.get(..found).unwrap_or("");
+        let name = before.rfind('<').map_or(found, |tag| tag + 1);
+        let is_first = before
+            .get(name..)
+            .and_then(|text| text.strip_prefix(prefix));
+        match is_first {
+            Some(rest) if rest.starts_with(':') => name,
+            Some(_) | None => found,
         }
     }
 

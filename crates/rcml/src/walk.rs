@@ -54,9 +54,7 @@ fn walk(element: &Element<'_>, is_root: bool, verbs: &mut Verbs, findings: &mut 
         verbs.places.push(element.at());
         return;
     }
-    if !findings.is_full() {
-        findings.push(skipped(element, is_root));
-    }
+    findings.warn(|| skipped(element, is_root));
     walk_inside(element, verbs, findings);
 }
 

@@ -23,9 +23,9 @@ use crate::yaml::{self, Node};
 
 pub(crate) use api::ApiStep;
 pub use application::Source;
-pub(crate) use application::{Application, Page, Reply};
+pub(crate) use application::{Application, Page, Reply, TextReply};
 pub(crate) use legs::{LegHeaders, LegLines, LegWish};
-pub(crate) use party::{Answer, Party};
+pub(crate) use party::{Answer, Cast, Party};
 pub(crate) use request::{Params, RequestWish, ValueWish};
 pub(crate) use steps::{Action, Moment, Step, Vanishes, Wanted};
 pub(crate) use wishes::{Fields, List, Timed, Wish, Wishes};

@@ -23,7 +23,7 @@ use model::{AccountSid, CallSid, InstanceSid, RecordingSid, Timestamp};
 
 use crate::heard::{Heard, Sense};
 use crate::run::Run;
-use crate::script::{Party, Script};
+use crate::script::{Cast, Party, Script};
 use crate::{Application, check};
 
 use actor::Actor;
@@ -81,8 +81,8 @@ struct Stage<'a> {
     ears: Ears,
     /// How often each page was asked for.
     asked: BTreeMap<String, usize>,
-    /// Who came to do its steps: the phones by number, `None` for whoever the script is about.
-    entered: BTreeSet<Option<usize>>,
+    /// Whose steps somebody came to do.
+    begun: BTreeSet<Cast>,
     out_of_time: bool,
     /// Steps of the API that are still to come.
     api_left: usize,
@@ -113,7 +113,7 @@ impl<'a> Stage<'a> {
             media: Media::default(),
             ears: Ears::default(),
             asked: BTreeMap::new(),
-            entered: BTreeSet::new(),
+            begun: BTreeSet::new(),
             out_of_time: false,
             api_left: script.api.len(),
             over_at: None,
@@ -124,7 +124,7 @@ impl<'a> Stage<'a> {
         }
         if !script.call.by_api {
             let root = stage.family.family().legs().next();
-            stage.enter(root, None, &script.caller);
+            stage.enter(Cast::Caller, root, &script.caller);
         }
         stage
     }

@@ -140,7 +140,7 @@ impl Call {
         }
         let document = rcml::Document::from_reply(content_type, &fetched.body, &fetched.url)
             .map_err(|error| Problem::no_document(&error))?;
-        self.tell_findings(&fetched.url, &document.findings, cx);
+        self.tell_findings(&fetched.url, &document, cx);
         if let Some(run) = &mut self.run {
             run.base = url::Url::parse(&fetched.url).ok();
             run.verbs = document.verbs.into();
@@ -196,18 +196,17 @@ impl Call {
         }
     }
 
-    /// An absolute http or https address from one that a document holds; `None`, with a
-    /// notification, if it cannot be made.
+    /// An absolute http or https address from one that a document holds; `None` if it cannot be
+    /// made. The account's owner is told of that, unless it was found when the document was read.
     pub(super) fn address(&self, written: &str, cx: &mut Context) -> Option<String> {
         let run = self.run.as_ref()?;
-        match resolve(run, written) {
-            Some(url) => Some(url),
-            None => {
-                let text = format!("`{}` is no valid http address", redacted(written));
-                cx.notify(self.about(None), error::BAD_URI, &text);
-                None
-            }
+        let url = resolve(run, written);
+        let was_read = run.base.is_some() && rcml::url_fault(written).is_some();
+        if url.is_none() && !(was_read && self.told_findings.is_complete()) {
+            let text = format!("`{}` is no valid http address", redacted(written));
+            cx.notify(self.about(None), error::BAD_URI, &text);
         }
+        url
     }
 
     /// Account whose rights count for the addresses of the document that runs.

@@ -8,7 +8,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use model::address::redacted;
 use model::error;
-use rcml::Finding;
+use rcml::{Document, Finding};
 
 use crate::call::Call;
 use crate::context::Context;
@@ -31,8 +31,6 @@ pub(crate) struct Told {
 impl Told {
     /// Whether a finding is to be told.
     fn is_new(&mut self, url: &str, finding: &Finding) -> bool {
-        // The same in every process, so that a run can be replayed.
-        let mut hasher = DefaultHasher::new();
         let Finding {
             code,
             line,
@@ -40,8 +38,7 @@ impl Told {
             message,
             ..
         } = finding;
-        (redacted(url), code, line, column, message).hash(&mut hasher);
-        if self.seen.len() >= MAX_SEEN || !self.seen.insert(hasher.finish()) {
+        if !self.sees(&(redacted(url), code, line, column, message)) {
             return false;
         }
         if self.listed < MAX_TOLD {
@@ -51,12 +48,33 @@ impl Told {
         self.left_out += 1;
         false
     }
+
+    /// Whether everything that was found has been told.
+    pub(super) fn is_complete(&self) -> bool {
+        self.listed < MAX_TOLD
+    }
+
+    /// Counts what a document has beyond its list.
+    fn leave_out(&mut self, url: &str, document: &Document) {
+        let more = document.left_out.errors + document.left_out.warnings;
+        if more > 0 && self.sees(&(redacted(url), more)) {
+            self.left_out += more;
+        }
+    }
+
+    /// Whether something is seen for the first time.
+    fn sees(&mut self, what: &impl Hash) -> bool {
+        // The same in every process, so that a run can be replayed.
+        let mut hasher = DefaultHasher::new();
+        what.hash(&mut hasher);
+        self.seen.len() < MAX_SEEN && self.seen.insert(hasher.finish())
+    }
 }
 
 impl Call {
     /// Tells what was found in the document from an address.
-    pub(super) fn tell_findings(&mut self, url: &str, findings: &[Finding], cx: &mut Context) {
-        for finding in findings {
+    pub(super) fn tell_findings(&mut self, url: &str, document: &Document, cx: &mut Context) {
+        for finding in &document.findings {
             if !self.told_findings.is_new(url, finding) {
                 continue;
             }
@@ -64,6 +82,7 @@ impl Call {
             (about.line, about.column) = (Some(finding.line), Some(finding.column));
             cx.notify(about, finding.code, &text(finding));
         }
+        self.told_findings.leave_out(url, document);
     }
 
     /// At the end of the call: how many findings were left out.
@@ -95,7 +114,7 @@ mod tests {
         let mut new = 0;
         for n in 0..MAX_TOLD + 7 {
             for _ in 0..3 {
-                let findings = rcml::Document::lint(&xml(n));
+                let (findings, _) = Document::lint(&xml(n));
                 new += findings
                     .iter()
                     .filter(|found| told.is_new("u", found))
@@ -104,7 +123,7 @@ mod tests {
         }
         assert_eq!((new, told.left_out), (MAX_TOLD, 7));
         for n in 0..3 * MAX_SEEN {
-            for finding in rcml::Document::lint(&xml(n)) {
+            for finding in Document::lint(&xml(n)).0 {
                 told.is_new("other", &finding);
             }
         }

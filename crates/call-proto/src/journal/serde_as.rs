@@ -30,7 +30,7 @@ pub(crate) mod verbs {
     pub(crate) fn serialize<S: Serializer>(verbs: &[Verb], to: S) -> Result<S::Ok, S::Error> {
         let document = Document {
             verbs: verbs.to_vec(),
-            findings: Vec::new(),
+            ..Document::default()
         };
         document.to_xml().serialize(to)
     }

@@ -66,6 +66,37 @@ fn a_document_that_runs_again_and_again_is_told_once() {
 }
 
 #[test]
+fn an_address_that_cannot_be_used_is_told_once_and_with_its_place() {
+    let table = [
+        ("<Play>http://[bad</Play>", "11100 1:17"),
+        ("<Redirect>ftp://x/</Redirect>", "11100 1:21"),
+        (
+            "<Gather><Play>http://a:99999/</Play></Gather>",
+            "11100 1:25",
+        ),
+        ("<Dial action=\"http://[bad\">joe</Dial>", "11100 1:17"),
+    ];
+    for (xml, expected) in table {
+        let run = World::document(xml).run();
+        let told = told(&run);
+        let addresses: Vec<&str> = told
+            .iter()
+            .filter(|line| line.starts_with("11100"))
+            .filter_map(|line| line.get(..expected.len()))
+            .collect();
+        assert_eq!(addresses, [expected], "{told:?}");
+    }
+}
+
+#[test]
+fn an_address_that_ends_the_call_is_told_although_much_else_is_wrong() {
+    let many = "<Whistle/>".repeat(60);
+    let run = World::document(&format!("{many}<Play>ftp://x/</Play>")).run();
+    let ends = |code: &&u16| **code == error::BAD_URI;
+    assert_eq!(run.codes().iter().filter(ends).count(), 1);
+}
+
+#[test]
 fn many_findings_end_in_one_line_that_counts_the_rest() {
     let run = World::document(&"<Whistle/>".repeat(80)).run();
     let codes = run.codes();
@@ -74,5 +105,20 @@ fn many_findings_end_in_one_line_that_counts_the_rest() {
     assert_eq!(
         told(&run)[50],
         "12209 0:0 30 more problems in documents of this call are not listed"
+    );
+}
+
+#[test]
+fn what_a_document_has_beyond_its_list_counts_once() {
+    let many = "<Whistle/>".repeat(150);
+    let run = World::document(&format!(
+        "{many}<Pause length=\"2\"/><Redirect>/v</Redirect>"
+    ))
+    .hangs_up(10.0)
+    .run();
+    assert!(run.requests("/v").len() > 3, "{}", run.app());
+    assert_eq!(
+        told(&run)[50],
+        "12209 0:0 100 more problems in documents of this call are not listed"
     );
 }

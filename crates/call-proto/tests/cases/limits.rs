@@ -1,6 +1,7 @@
 //! What one document can make the server do, and what nobody else gets to see.
 
 use call_proto::Target;
+use model::record::Notification;
 
 use crate::world::{World, phone, status, xml};
 
@@ -16,6 +17,8 @@ fn only_so_many_parties_are_called_at_once() {
     let run = world.run();
     assert_eq!((run.legs(), run.codes()), (51, vec![13222]));
     assert_eq!(run.to("+10049"), "0 INVITE, 2 CANCEL");
+    let told = &run.notifications[0];
+    assert!(told.line.is_some() && told.column.is_some(), "{told:?}");
 }
 
 #[test]
@@ -96,6 +99,8 @@ fn a_caller_id_that_cannot_be_sent_is_not_sent() {
             (run.invite("ann").from.as_str(), run.codes()),
             (from, codes)
         );
+        let placed = |told: &Notification| told.line == Some(1) && told.column.is_some();
+        assert!(run.notifications.iter().all(placed), "{id}");
     }
 }
 

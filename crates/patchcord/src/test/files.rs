@@ -1,7 +1,8 @@
 //! An application that is a folder of files.
 //!
-//! `/menu` is the file `menu`, `menu.xml`, `menu.rcml` or `menu/index.xml`; parameters do not matter.
-//! **Invariant: no file outside of the folder is read**: no part of the path is `..` or has a slash in it.
+//! `/menu` is the file `menu`, `menu.xml` or `menu/index.xml`, or `.rcml` for `.xml`; parameters do
+//! not matter. **Invariant: no file outside of the folder is read:** no part of a path is `..` or has
+//! a `/` inside, however it is encoded.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,6 +12,9 @@ use model::{CallSid, error};
 use percent_encoding::percent_decode_str;
 use rehearse::{Application, Asked};
 use url::Url;
+
+/// Extensions of documents, which an address can leave out.
+const DOCUMENTS: [&str; 2] = ["xml", "rcml"];
 
 /// Samples per second of a decoded sound.
 const RATE: u64 = 8_000;
@@ -44,33 +48,19 @@ impl Files {
         let Some(folder) = &self.folder else {
             return Ok(None);
         };
-        let Some(path) = path_of(&address) else {
+        let Some(path) = decoded(address.path()) else {
             return Ok(None);
         };
-        let names = if path.is_empty() {
-            vec!["index.xml".to_owned()]
+        let names: Vec<String> = if path.is_empty() {
+            DOCUMENTS.map(|kind| format!("index.{kind}")).to_vec()
         } else {
-            vec![
-                path.clone(),
-                format!("{path}.xml"),
-                format!("{path}.rcml"),
-                format!("{path}/index.xml"),
-            ]
+            let beside = DOCUMENTS.map(|kind| format!("{path}.{kind}"));
+            let inside = DOCUMENTS.map(|kind| format!("{path}/index.{kind}"));
+            [path].into_iter().chain(beside).chain(inside).collect()
         };
         let mut files = names.iter().map(|name| folder.join(name));
         Ok(files.find(|file| file.is_file()))
     }
-}
-
-/// The path as file names are written; `None` if it could lead anywhere else.
-fn path_of(address: &Url) -> Option<String> {
-    let plain = |part: &str| {
-        let name = percent_decode_str(part).decode_utf8().ok()?.into_owned();
-        let inside = name != ".." && name != "." && !name.contains(['/', '\\', '\0']);
-        inside.then_some(name)
-    };
-    let parts = address.path().trim_matches('/').split('/');
-    Some(parts.map(plain).collect::<Option<Vec<_>>>()?.join("/"))
 }
 
 impl Application for Files {
@@ -119,10 +109,24 @@ impl Application for Files {
     fn callback(&mut self, _: &Asked) {}
 }
 
-/// How long a sound file plays; `None` for an empty one, which stands for any.
+/// The path of an address as that of a file below a folder; empty for the folder itself. `None` if
+/// a part of it cannot be the name of a file.
+fn decoded(path: &str) -> Option<String> {
+    let mut names = Vec::new();
+    for part in path.trim_matches('/').split('/') {
+        let name = percent_decode_str(part).decode_utf8().ok()?;
+        if name == ".." || name.contains(['/', '\0']) {
+            return None;
+        }
+        names.push(name);
+    }
+    Some(names.join("/"))
+}
+
+/// How long a sound file plays; `None` for an empty one, which keeps the place of a sound to come.
 ///
 /// # Errors
-/// If a call could not play it.
+/// What a server says of a file that it cannot play.
 pub(super) fn length(bytes: &[u8]) -> Result<Option<Duration>, audio::PromptError> {
     if bytes.is_empty() {
         return Ok(None);

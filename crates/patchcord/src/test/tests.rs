@@ -5,6 +5,8 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::sync::mpsc;
 
+use rehearse::Asked;
+
 use super::*;
 
 const GOOD: &str = "call: {to: '1'}
@@ -119,10 +121,26 @@ fn scripts_are_found_by_their_names() {
     ] {
         fs::write(folder.path().join(name), page).unwrap();
     }
+    // Links lead back to where they are, and to a script under another name.
+    std::os::unix::fs::symlink(folder.path(), inner.join("back")).unwrap();
+    std::os::unix::fs::symlink(inner.join("other.yaml"), inner.join("link.test.yaml")).unwrap();
     let said = outcome(&order(&[folder.path()]));
-    assert!(said.text.ends_with("3 passed, 0 failed\n"), "{}", said.text);
+    assert!(said.text.ends_with("4 passed, 0 failed\n"), "{}", said.text);
     let single = outcome(&order(&[&inner.join("other.yaml")]));
     assert!(single.text.ends_with("1 passed, 0 failed\n"));
+}
+
+#[test]
+fn nothing_runs_if_the_folder_of_an_application_is_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    application(folder.path());
+    let file = folder.path().join("a.yaml");
+    fs::write(&file, GOOD.replace("files: app", "files: ap")).unwrap();
+    let problems = usage(&order(&[&file]));
+    assert!(
+        problems.ends_with("a.yaml: `files`: there is no folder `ap`"),
+        "{problems}"
+    );
 }
 
 #[test]
@@ -145,46 +163,74 @@ fn nothing_runs_if_a_script_cannot_be_read() {
 }
 
 #[test]
-fn files_go_by_their_real_names_and_sounds_by_what_is_in_them() {
+fn files_are_found_by_the_path_of_the_address() {
     let folder = tempfile::tempdir().unwrap();
+    application(folder.path());
     let app = folder.path().join("app");
-    fs::create_dir(&app).unwrap();
-    let page = |name: &str, verbs: &str| {
-        fs::write(app.join(name), format!("<Response>{verbs}</Response>")).unwrap();
-    };
-    page("index.rcml", "<Redirect>/my%20men%C3%BC</Redirect>");
-    page("my menü.xml", "<Redirect>/m</Redirect>");
-    page(
-        "m.rcml",
-        "<Say>Hi</Say><Play>/empty.wav</Play><Play>/m</Play>",
-    );
-    fs::write(app.join("empty.wav"), "").unwrap();
-    let script = "call: {to: '1'}\napplication: {files: app, start: /index}\n\
-                  expect: {verbs: [Redirect, Redirect, Say, Play, Play], notifications: ['13233'], \
-                  requests: [/index, ~men, /m], heard: {caller: [..., ~empty.wav$]}}\n";
-    let file = folder.path().join("a.yaml");
-    fs::write(&file, script).unwrap();
-    let said = outcome(&order(&[&file]));
-    assert!(said.text.contains("1 passed, 0 failed"), "{}", said.text);
-    // What leads out of the folder is not there.
-    fs::write(folder.path().join("secret.xml"), "<Response/>").unwrap();
-    let script = script.replace("start: /index", "start: /..%2Fsecret");
-    fs::write(&file, script).unwrap();
-    let said = outcome(&order(&[&file]));
-    assert!(said.text.contains("21402"), "{}", said.text);
-    fs::write(&file, GOOD.replace("files: app", "files: ap")).unwrap();
-    assert!(usage(&order(&[&file])).contains("the folder `"));
+    fs::create_dir(app.join("sub")).unwrap();
+    for name in ["my menu.xml", "Grüße.rcml", "sub/index.rcml", "100%.xml"] {
+        fs::write(app.join(name), "<Response><Say>here</Say></Response>").unwrap();
+    }
+    let table = [
+        ("/my menu.xml", "200"),
+        ("/my%20menu", "200"),
+        ("/Grüße", "200"),
+        ("/Gr%C3%BC%C3%9Fe.rcml", "200"),
+        ("/sub/", "200"),
+        ("/100%25", "200"),
+        ("/a%2fmenu.xml", "404"),
+        ("/a/%2e%2e/my%20menu", "200"),
+        ("/..%2f..%2fsecret.wav", "404"),
+        ("/a/..%2f..%2f..%2fsecret.wav", "404"),
+        ("/%00", "404"),
+        ("/%ff", "404"),
+    ];
+    for (path, status) in table {
+        let asked = Asked {
+            at: model::Timestamp::default(),
+            call: model::CallSid::from_bytes([0; 16]),
+            method: model::HttpMethod::Get,
+            url: url::Url::parse("http://app/")
+                .unwrap()
+                .join(path)
+                .unwrap()
+                .to_string(),
+            params: Vec::new(),
+        };
+        let fetched = Files::of(app.clone()).document(&asked).unwrap();
+        assert_eq!(fetched.status.to_string(), status, "{path}");
+        if status == "200" {
+            assert_eq!(fetched.content_type.as_deref(), Some("text/xml"), "{path}");
+        }
+    }
 }
 
-#[cfg(unix)]
 #[test]
-fn links_to_folders_are_not_followed() {
+fn what_a_call_could_not_play_is_not_played() {
     let folder = tempfile::tempdir().unwrap();
-    let page = "call: {to: '1'}\napplication: {start: /v, pages: {/v: <Response/>}}\nexpect: {verbs: []}\n";
-    fs::write(folder.path().join("test.yaml"), page).unwrap();
-    std::os::unix::fs::symlink(folder.path(), folder.path().join("loop")).unwrap();
-    let said = outcome(&order(&[folder.path()]));
-    assert!(said.text.ends_with("1 passed, 0 failed\n"), "{}", said.text);
+    application(folder.path());
+    let app = folder.path().join("app");
+    fs::write(app.join("cut.wav"), &tone()[..20]).unwrap();
+    fs::write(app.join("empty.wav"), "").unwrap();
+    // What is played, how long that takes, and what the account's owner is told.
+    let table = [
+        ("/a/tone.wav", "0.5s", ""),
+        ("/empty.wav", "1s", ""),
+        ("/a/menu.xml", "0s", "13233"),
+        ("/cut.wav", "0s", "13233"),
+    ];
+    for (sound, length, told) in table {
+        let page = format!("<Response><Play>{sound}</Play></Response>");
+        fs::write(app.join("play.xml"), page).unwrap();
+        let file = folder.path().join("a.yaml");
+        let script = format!(
+            "call: {{to: '1'}}\napplication: {{files: app, start: /play}}\n\
+             expect: {{duration: {length}, notifications: [{told}]}}\n"
+        );
+        fs::write(&file, script).unwrap();
+        let said = outcome(&order(&[&file]));
+        assert!(said.text.contains("1 passed"), "{sound}: {}", said.text);
+    }
 }
 
 /// A web server that sets a cookie and tells each request line and cookie that it gets.

@@ -10,8 +10,9 @@ use crate::verb::noun::Noun;
 /// Calls one or more parties at once and connects the first that answers.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Dial {
-    /// Whom to call. Text directly in the element is one noun; then there are no others. A
-    /// `<Conference>` is the only noun if there is one. Empty: nobody, the verb is skipped.
+    /// Whom to call, at most [`Dial::MAX_NOUNS`]. Text directly in the element is one noun; then
+    /// there are no others. A `<Conference>` is the only noun if there is one. Empty: nobody, the
+    /// verb is skipped.
     pub nouns: Vec<Noun>,
     /// Where to go on afterwards, as written.
     pub action: Option<String>,
@@ -21,7 +22,8 @@ pub struct Dial {
     pub timeout_s: u32,
     /// How long the connection may last, in seconds; at least 1.
     pub time_limit_s: u32,
-    /// Whom the callee sees; `None` is the caller's own. No control characters.
+    /// Whom the callee sees; `None` is the caller's own. No control characters; with an `@` in it,
+    /// a SIP address.
     pub caller_id: Option<String>,
     /// Whether to record both sides, mixed, from the moment they are connected.
     pub record: bool,
@@ -36,12 +38,12 @@ pub struct Dial {
 }
 
 impl Dial {
-    /// The most parties that are called at once.
-    pub const MAX_NOUNS: usize = 50;
     /// Ring time without the attribute, in seconds.
     pub const DEFAULT_TIMEOUT_S: u32 = 30;
     /// Longest connection without the attribute, in seconds.
     pub const DEFAULT_TIME_LIMIT_S: u32 = 14_400;
+    /// Most parties of one element.
+    pub const MAX_NOUNS: usize = 50;
 
     /// Calls these parties, with no options.
     #[must_use]
@@ -108,15 +110,7 @@ impl Dial {
                 error::DIAL_TIME_LIMIT,
                 findings,
             ),
-            caller_id: element.checked(
-                "callerId",
-                error::DIAL_CALLER_ID,
-                |text| {
-                    let address = !text.contains('@') || is_sip_address(text);
-                    address && !text.chars().any(char::is_control)
-                },
-                findings,
-            ),
+            caller_id: element.checked("callerId", error::DIAL_CALLER_ID, can_be_shown, findings),
             record: record(element, findings),
             dial_music: element.url("dialMusic", findings),
             hangup_on_star: element.flag("hangupOnStar", findings).unwrap_or(false),
@@ -124,6 +118,11 @@ impl Dial {
             line: element.at().line,
         }
     }
+}
+
+/// Whether a text can stand for the caller.
+fn can_be_shown(id: &str) -> bool {
+    !id.chars().any(char::is_control) && (!id.contains('@') || is_sip_address(id))
 }
 
 /// Text comes before nouns, a conference before all other nouns.
@@ -146,16 +145,21 @@ fn nouns(element: &Element<'_>, findings: &mut Findings) -> Vec<Noun> {
         return Noun::read(&conference, findings).into_iter().collect();
     }
     let mut nouns = Vec::new();
+    let mut surplus = None;
     for child in element.children() {
-        if nouns.len() == Dial::MAX_NOUNS {
-            let text = format!(
-                "only the first {} parties of `Dial` are called",
-                Dial::MAX_NOUNS
-            );
-            findings.push(Finding::new(error::DIAL_TOO_MANY, child.at(), text));
-            break;
+        match Noun::read(&child, findings) {
+            Some(_) if nouns.len() == Dial::MAX_NOUNS => {
+                surplus.get_or_insert(child.at());
+            }
+            noun => nouns.extend(noun),
         }
-        nouns.extend(Noun::read(&child, findings));
+    }
+    if let Some(at) = surplus {
+        let message = format!(
+            "only the first {} parties in `Dial` are called",
+            Dial::MAX_NOUNS
+        );
+        findings.push(Finding::new(error::DIAL_TOO_MANY, at, message));
     }
     if nouns.is_empty() {
         let message = "`Dial` names nobody to call; it was skipped".to_owned();

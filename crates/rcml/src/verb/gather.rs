@@ -161,15 +161,8 @@ fn prompts(element: &Element<'_>, findings: &mut Findings) -> Vec<Prompt> {
         .filter_map(|child| match child.name() {
             "Say" => Some(Prompt::Say(Say::read(&child, findings))),
             "Play" => {
-                let play = Play::read(&child, findings);
-                if play.digits.is_some() {
-                    let message = "`digits` has no effect inside `Gather`".to_owned();
-                    findings.push(Finding::new(error::BAD_NESTING, child.at(), message));
-                }
-                (!play.url.is_empty()).then_some(Prompt::Play(Play {
-                    digits: None,
-                    ..play
-                }))
+                let play = Play::read_prompt(&child, findings);
+                (!play.url.is_empty()).then_some(Prompt::Play(play))
             }
             "Pause" => Some(Prompt::Pause(Pause::read(&child, findings))),
             _ => {

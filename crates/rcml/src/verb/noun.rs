@@ -30,7 +30,7 @@ pub struct Branch {
     pub target: String,
     /// Headers for the INVITE, in order; every name starts with `X-`, no value has a line break.
     pub headers: Vec<(String, String)>,
-    /// Address of the screening document as written.
+    /// Address of the screening document as written. Screening is not built: it has a finding.
     pub url: Option<String>,
     /// How to ask for the screening document.
     pub method: HttpMethod,

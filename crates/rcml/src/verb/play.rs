@@ -37,15 +37,33 @@ pub(crate) const ATTRIBUTES: Attributes = Attributes {
 };
 
 impl Play {
+    /// Reads the verb: keys are sent in place of the file.
     pub(crate) fn read(element: &Element<'_>, findings: &mut Findings) -> Self {
+        let play = Self::of(element, findings);
+        if play.digits.is_some() {
+            element.refuse_text_beside("digits", findings);
+        }
+        play
+    }
+
+    /// Reads the part of a `Gather`: only the file is heard.
+    pub(crate) fn read_prompt(element: &Element<'_>, findings: &mut Findings) -> Self {
+        let play = Self::of(element, findings);
+        if play.digits.is_some() {
+            let message = "`digits` has no effect inside `Gather`".to_owned();
+            findings.push(Finding::new(error::BAD_NESTING, element.at(), message));
+        }
+        Self {
+            digits: None,
+            ..play
+        }
+    }
+
+    fn of(element: &Element<'_>, findings: &mut Findings) -> Self {
         element.check_attributes(&ATTRIBUTES, findings);
         element.refuse_children(findings);
         let digits = element.checked("digits", error::BAD_VALUE, is_digits, findings);
         let url = element.text_url(findings);
-        if !url.is_empty() && digits.is_some() {
-            let message = "the address in `Play` has no effect beside `digits`".to_owned();
-            findings.push(Finding::new(error::BAD_NESTING, element.at(), message));
-        }
         if url.is_empty() && digits.is_none() {
             let message = "`Play` has no address".to_owned();
             findings.push(Finding::new(error::PLAY_EMPTY, element.at(), message));

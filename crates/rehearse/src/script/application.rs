@@ -52,15 +52,18 @@ pub(crate) struct Page {
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Reply {
-    Text {
-        status: u16,
-        content_type: Option<String>,
-        body: String,
-    },
-    /// What the application answers at this address.
+    Text(TextReply),
+    /// What another page or the application answers at this address.
     Elsewhere(String),
     /// There is no connection.
     Fails,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct TextReply {
+    pub(crate) status: u16,
+    pub(crate) content_type: Option<String>,
+    pub(crate) body: String,
 }
 
 impl Application {
@@ -235,7 +238,7 @@ fn page(base: &Url, node: &Node) -> Result<Page, Problem> {
             return Err(Problem::new(node.line, text));
         }
     };
-    if !matches!(reply, Reply::Text { .. }) && plain.iter().any(|name| map.has(name)) {
+    if !matches!(reply, Reply::Text(_)) && plain.iter().any(|name| map.has(name)) {
         let text = "`file` and `fails` say all about the answer; the other keys have no meaning";
         return Err(Problem::new(map.line, text));
     }
@@ -255,17 +258,17 @@ fn text_reply(map: &Map<'_>) -> Result<Reply, Problem> {
         None if !body.is_empty() => Some("text/xml".to_owned()),
         given => given,
     };
-    Ok(Reply::Text {
+    Ok(Reply::Text(TextReply {
         status: map.number("status")?.unwrap_or(200),
         content_type: typed,
         body,
-    })
+    }))
 }
 
 fn document(body: &str) -> Reply {
-    Reply::Text {
+    Reply::Text(TextReply {
         status: 200,
         content_type: Some("text/xml".to_owned()),
         body: body.to_owned(),
-    }
+    })
 }

@@ -19,11 +19,19 @@ const RINGING: u16 = 180;
 /// SIP status of a phone that takes a message.
 const TAKEN: u16 = 200;
 
+/// Whose steps they are.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Cast {
+    Caller,
+    /// The phone of this number.
+    Phone(usize),
+}
+
 /// One phone.
 #[derive(Clone, Debug)]
 pub(crate) struct Party {
-    /// Tells the phones of a script apart; `None`: it is not in the script.
-    pub(crate) number: Option<usize>,
+    /// Counted over all parties of the script, from 1; 0 if the script does not name it.
+    pub(crate) number: usize,
     /// From INVITE to 180; `None`: it does not ring.
     pub(crate) rings_after: Option<Duration>,
     /// What it rings with: 180, or another provisional status.
@@ -65,7 +73,7 @@ impl Party {
 
     fn that(rings_after: Option<Duration>, answer: Answer) -> Self {
         Self {
-            number: None,
+            number: 0,
             rings_after,
             rings_with: RINGING,
             headers: Headers::new(),
@@ -93,15 +101,15 @@ const WORDS: &[&str] = &["answers", "busy", "no_answer", "silent", "unreachable"
 
 pub(super) fn read_all(node: &Node) -> Result<BTreeMap<String, Vec<Party>>, Problem> {
     let mut parties = BTreeMap::new();
-    let mut count = 0;
+    let mut number = 0;
     for (key, node) in read::entries(node, "parties")? {
         let mut phones = match &node.value {
             Value::List(items) => items.iter().map(read).collect::<Result<Vec<_>, _>>()?,
             Value::Null | Value::Text(_) | Value::Map(_) => vec![read(node)?],
         };
         for phone in &mut phones {
-            phone.number = Some(count);
-            count += 1;
+            number += 1;
+            phone.number = number;
         }
         parties.insert(key.name.clone(), phones);
     }

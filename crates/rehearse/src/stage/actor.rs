@@ -13,7 +13,7 @@ use super::far_side::Doing;
 use super::{Due, START, Stage};
 use crate::expected::seconds;
 use crate::heard::{Heard, Sense};
-use crate::script::{Action, Step, Wanted};
+use crate::script::{Action, Cast, Step, Wanted};
 
 /// From one key to the next.
 pub(crate) const KEY_PACE: Duration = Duration::from_millis(250);
@@ -44,9 +44,9 @@ fn key_event(key: char, way: DigitWay) -> Event {
 }
 
 impl Stage<'_> {
-    /// Somebody with steps comes in: the phone of this number, or whoever the script is about.
-    pub(super) fn enter(&mut self, call: Option<CallSid>, who: Option<usize>, steps: &[Step]) {
-        self.entered.insert(who);
+    /// Somebody with steps comes in.
+    pub(super) fn enter(&mut self, cast: Cast, call: Option<CallSid>, steps: &[Step]) {
+        self.begun.insert(cast);
         self.actors.push(Actor {
             call,
             steps: steps.iter().cloned().collect(),
@@ -177,19 +177,17 @@ impl Stage<'_> {
     }
 
     /// Everybody who has steps of their own.
-    fn casts(&self) -> Vec<(&str, Option<usize>, Vec<&Step>)> {
+    fn casts(&self) -> Vec<(Cast, &str, Vec<&Step>)> {
         let script = self.script;
         let mut casts = Vec::new();
         if script.call.by_api {
-            casts.push((
-                script.call.to.as_str(),
-                None,
-                script.caller.iter().collect(),
-            ));
+            let steps = script.caller.iter().collect();
+            casts.push((Cast::Caller, script.call.to.as_str(), steps));
         }
         for (name, phones) in &script.parties {
             for phone in phones {
-                casts.push((name.as_str(), phone.number, phone.steps().collect()));
+                let cast = Cast::Phone(phone.number);
+                casts.push((cast, name.as_str(), phone.steps().collect()));
             }
         }
         casts
@@ -205,10 +203,10 @@ impl Stage<'_> {
             }
         }
         let mut missed = Vec::new();
-        for (name, who, steps) in self.casts() {
+        for (cast, name, steps) in self.casts() {
             let expects = |step: &&Step| matches!(step.action, Action::Expect(..));
             if let Some(step) = steps.into_iter().find(expects)
-                && !self.entered.contains(&who)
+                && !self.begun.contains(&cast)
             {
                 missed.push((step.line, format!("`{name}` never answered a call")));
             }

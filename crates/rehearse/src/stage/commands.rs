@@ -2,7 +2,7 @@
 //!
 //! **Invariant: commands are carried out in order, as a server does it.**
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use call_proto::{
@@ -15,7 +15,27 @@ use super::far_side::{FarSide, GIVES_UP};
 use super::{Due, Stage};
 use crate::Asked;
 use crate::heard::{Heard, Sense};
-use crate::script::{Answer, Page, Party, Reply, Script};
+use crate::script::{Answer, Page, Party, Reply, Script, TextReply};
+
+/// How a request is answered.
+pub(super) struct Answering {
+    pub(super) by: By,
+    /// How long that takes.
+    after: Duration,
+}
+
+/// Who answers a request.
+pub(super) enum By {
+    /// The script.
+    Text {
+        text: TextReply,
+        moved_to: Option<String>,
+    },
+    /// The application, at this address.
+    Application(String),
+    /// There is no connection.
+    Nobody,
+}
 
 impl Stage<'_> {
     pub(super) fn carry_out(&mut self) {
@@ -168,56 +188,68 @@ impl Stage<'_> {
             url: request.url,
             params: request.params,
         };
-        let (result, after) = match self.page(&asked.url) {
-            Some(page) => (self.answer(page.clone(), &asked), page.after),
-            None => (self.application.document(&asked), Duration::ZERO),
-        };
+        let Answering { by, after } = self.answering(&asked.url);
+        let result = self.answer(by, &asked);
         self.run.requests.push(asked);
         let fetched = Event::Fetched { req, result };
         self.later(after, Due::Tell(call, fetched));
     }
 
-    fn answer(&mut self, page: Page, asked: &Asked) -> Result<Fetched, FetchFailure> {
-        match page.reply {
-            Reply::Text {
-                status,
-                content_type,
-                body,
-            } => Ok(Fetched {
-                status,
-                content_type,
-                body,
-                url: page.moved_to.unwrap_or_else(|| asked.url.clone()),
+    fn answer(&mut self, by: By, asked: &Asked) -> Result<Fetched, FetchFailure> {
+        match by {
+            By::Text { text, moved_to } => Ok(Fetched {
+                status: text.status,
+                content_type: text.content_type,
+                body: text.body,
+                url: moved_to.unwrap_or_else(|| asked.url.clone()),
             }),
-            Reply::Elsewhere(url) => {
+            By::Application(url) if url == asked.url => self.application.document(asked),
+            By::Application(url) => {
                 let there = Asked {
                     url,
                     ..asked.clone()
                 };
-                let mut fetched = match self.page(&there.url) {
-                    None => self.application.document(&there)?,
-                    Some(Page {
-                        reply: Reply::Elsewhere(_),
-                        ..
-                    }) => {
-                        let text = format!("{} is a page that names another again", there.url);
-                        let code = error::FETCH_IO;
-                        return Err(FetchFailure { code, text });
-                    }
-                    Some(page) => self.answer(page, &there)?,
-                };
+                let mut fetched = self.application.document(&there)?;
                 fetched.url.clone_from(&asked.url);
                 Ok(fetched)
             }
-            Reply::Fails => Err(FetchFailure {
+            By::Nobody => Err(FetchFailure {
                 code: error::FETCH_IO,
                 text: format!("{} could not be reached", asked.url),
             }),
         }
     }
 
+    /// Follows the pages of the script from an address. What leads back to a page that was passed
+    /// is left to the application, so that a page may stand for the file of its own name.
+    pub(super) fn answering(&mut self, url: &str) -> Answering {
+        let mut passed = BTreeSet::new();
+        let mut url = url.to_owned();
+        let mut after = Duration::ZERO;
+        loop {
+            let is_new = passed.insert(url.clone());
+            let Some(page) = is_new.then(|| self.page(&url)).flatten() else {
+                let by = By::Application(url);
+                return Answering { by, after };
+            };
+            after += page.after;
+            let by = match page.reply {
+                Reply::Elsewhere(there) => {
+                    url = there;
+                    continue;
+                }
+                Reply::Text(text) => By::Text {
+                    text,
+                    moved_to: page.moved_to,
+                },
+                Reply::Fails => By::Nobody,
+            };
+            return Answering { by, after };
+        }
+    }
+
     /// What the script answers at an address; the last of several answers stays.
-    pub(super) fn page(&mut self, url: &str) -> Option<Page> {
+    fn page(&mut self, url: &str) -> Option<Page> {
         let pages = &self.script.application.pages;
         let bare = url.split(['?', '#']).next().unwrap_or(url);
         let (key, replies) = [url, bare]

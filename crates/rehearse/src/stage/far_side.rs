@@ -9,7 +9,7 @@ use model::CallSid;
 
 use super::{Due, Stage};
 use crate::heard::Sense;
-use crate::script::{Answer, Party, Vanishes};
+use crate::script::{Answer, Cast, Party, Vanishes};
 
 /// A transaction without any response ends after this time (RFC 3261 §17.1.1.2, timer B).
 pub(super) const GIVES_UP: Duration = Duration::from_secs(32);
@@ -226,7 +226,7 @@ impl Stage<'_> {
         self.tell_soon(call, Event::Leg(answered));
         let script = self.script;
         if script.call.by_api && self.actors.is_empty() && !script.caller.is_empty() {
-            self.enter(Some(call), None, &script.caller);
+            self.enter(Cast::Caller, Some(call), &script.caller);
             return;
         }
         let party = self.sides.get(&call).and_then(|side| side.party.clone());
@@ -236,7 +236,7 @@ impl Stage<'_> {
             ..
         }) = party
         {
-            self.enter(Some(call), number, &then);
+            self.enter(Cast::Phone(number), Some(call), &then);
         }
     }
 }

@@ -9,16 +9,16 @@ use call_proto::{AudioFailure, Clip, Event, MediaCommand, MediaEvent, PlayId, Re
 use model::record::MediaCounts;
 use model::{CallSid, RecordingSid, Timestamp, error};
 
+use super::commands::By;
 use super::{Due, Stage};
 use crate::heard::{Heard, Sense};
-use crate::script::Reply;
 
 /// How long a sound plays of which nobody knows the length.
 const SOME_SOUND: Duration = Duration::from_secs(1);
 
 /// How long a key and the silence behind it last.
 const KEY_LENGTH: Duration = Duration::from_millis(200);
-/// How long `w` waits.
+/// How long `w` and `W` wait.
 const KEY_PAUSE: Duration = Duration::from_millis(500);
 
 #[derive(Default)]
@@ -42,16 +42,12 @@ impl Stage<'_> {
     pub(super) fn load(&mut self, call: CallSid, req: Req, url: String) {
         let length = match self.scripted_length(&url) {
             Some(length) => Ok(length),
-            None => match self.page(&url) {
-                Some(page) => match page.reply {
-                    Reply::Text { status: 200, .. } | Reply::Elsewhere(_) => Ok(SOME_SOUND),
-                    Reply::Text { status, .. } => {
-                        Err(format!("{url} answered with status {status}"))
-                    }
-                    Reply::Fails => Err(format!("{url} could not be reached")),
-                },
-                None => {
-                    let known = self.application.sound(call, &url);
+            None => match self.answering(&url).by {
+                By::Text { text, .. } if text.status == 200 => Ok(SOME_SOUND),
+                By::Text { text, .. } => Err(format!("{url} answered with status {}", text.status)),
+                By::Nobody => Err(format!("{url} could not be reached")),
+                By::Application(there) => {
+                    let known = self.application.sound(call, &there);
                     known.map(|length| length.unwrap_or(SOME_SOUND))
                 }
             },
@@ -161,12 +157,9 @@ impl Stage<'_> {
         self.on_line(call, &format!("keys {keys}"));
         self.hears(call, Heard::begins(Sense::Keys(keys.to_owned()), self.now));
         self.media.playing.insert(call, (play, place));
-        let length = keys.chars().map(|key| {
-            if matches!(key, 'w' | 'W') {
-                KEY_PAUSE
-            } else {
-                KEY_LENGTH
-            }
+        let length = keys.chars().map(|key| match key {
+            'w' | 'W' => KEY_PAUSE,
+            _ => KEY_LENGTH,
         });
         let done = Event::Media(MediaEvent::PlayDone { play });
         self.later(length.sum(), Due::Tell(call, done));

@@ -1,0 +1,50 @@
+//! Addresses of documents and files, as documents write them.
+
+use url::Url;
+
+/// Relative addresses are judged as if the document came from here: which server it is does not
+/// matter to whether they can be resolved.
+const SOMEWHERE: &str = "http://app.invalid/";
+
+/// Why a text cannot be the address of a document or file, absolute or relative to its document:
+/// `None` if it can. A text for which there is a reason has a finding where it stands.
+#[must_use]
+pub fn url_fault(text: &str) -> Option<&'static str> {
+    if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        return Some("has blanks inside");
+    }
+    match Url::parse(SOMEWHERE).and_then(|base| base.join(text)) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") => None,
+        Ok(_) => Some("is neither http nor https"),
+        Err(_) => Some("is malformed"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_what_is_wrong_with_an_address() {
+        let table = [
+            ("http://app.example/a?b=c#d", None),
+            ("HTTPS://app.example", None),
+            ("http://[::1]:8080/", None),
+            ("//other.example/a", None),
+            ("/a:b", None),
+            ("?page=2", None),
+            ("../a.wav", None),
+            ("a b", Some("has blanks inside")),
+            ("ftp://x/y", Some("is neither http nor https")),
+            ("mailto:kim@app.example", Some("is neither http nor https")),
+            ("http://[bad", Some("is malformed")),
+            ("http://a:99999/", Some("is malformed")),
+            ("//a:99999/", Some("is malformed")),
+            ("http://", Some("is malformed")),
+            ("https://a<b/", Some("is malformed")),
+        ];
+        for (text, fault) in table {
+            assert_eq!(url_fault(text), fault, "{text}");
+        }
+    }
+}
