@@ -93,6 +93,11 @@ impl Farewell {
         }
     }
 
+    /// Puts these callbacks behind all that the leg has made: the next free number is this.
+    pub fn follow(&mut self, sequence: i64) {
+        self.sequence = self.sequence.max(sequence);
+    }
+
     /// The callbacks for the end that `record` tells, made at `now`: their age counts from then, however
     /// long ago the end was.
     pub fn callbacks(

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use model::address::redacted_sip;
 use model::record::{Callback, Message};
 use model::{EventSid, MessageDirection, MessageSid, MessageStatus, Timestamp, error};
 use serde::{Deserialize, Serialize};
@@ -35,6 +36,11 @@ pub struct MessageFarewell {
 }
 
 impl MessageFarewell {
+    /// Puts the callback behind all that the call has made: the next free number is this.
+    pub fn follow(&mut self, sequence: i64) {
+        self.sequence = self.sequence.max(sequence);
+    }
+
     /// The callback for the end that `message` tells.
     pub fn callback(self, message: &Message, event: EventSid) -> Callback {
         let mut params = self.params;
@@ -121,13 +127,15 @@ impl Call {
         } else {
             (&info.to, &info.from)
         };
+        let to = sms.to.as_ref().unwrap_or(theirs);
+        let targets = vec![target(to)];
         let record = Message {
             sid: cx.message_sid(),
             instance: cx.settings.instance,
             account: info.account,
             call: self.sid,
-            from: sms.from.as_ref().unwrap_or(ours).clone(),
-            to: sms.to.as_ref().unwrap_or(theirs).clone(),
+            from: without_password(sms.from.as_ref().unwrap_or(ours)),
+            to: without_password(to),
             body: sms.text.clone(),
             direction: MessageDirection::OutboundCall,
             status: MessageStatus::Sending,
@@ -147,7 +155,6 @@ impl Call {
             farewell: farewell.clone().map(Box::new),
         });
         let (sid, req) = (record.sid, cx.req());
-        let targets = vec![target(&record.to)];
         let open = OpenMessage {
             req,
             record,
@@ -278,6 +285,15 @@ fn message_params(message: &Message, cx: &Context) -> Params {
     add("Body", message.body.clone());
     add("ApiVersion", cx.settings.api_version.clone());
     params
+}
+
+/// A party as records and applications may see it.
+fn without_password(party: &str) -> String {
+    if party.contains('@') {
+        redacted_sip(party)
+    } else {
+        party.to_owned()
+    }
 }
 
 fn target(to: &str) -> Target {

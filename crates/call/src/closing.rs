@@ -27,6 +27,7 @@ pub async fn leg(
         .as_deref()
         .and_then(|text| read(text, "the last callback of a call"));
     let mut farewell = farewell.unwrap_or_default();
+    farewell.follow(store.next_sequence(record.sid).await?);
     let lengths = lengths(store, &farewell).await?;
     farewell.settle_recordings(|sid| lengths.get(&sid).copied());
     let event = || EventSid::new(now, rand::random());
@@ -38,15 +39,20 @@ pub async fn leg(
     Ok(std::iter::once(closed).chain(callbacks).collect())
 }
 
-/// The end of a text message.
-#[must_use]
-pub fn message(orphan: &OrphanMessage) -> Vec<Change> {
+/// The end of a text message. Committed before that of its leg, and each before the next is asked
+/// for, so that their callbacks stand behind each other.
+///
+/// # Errors
+/// As the database reports.
+pub async fn message(store: &Store, orphan: &OrphanMessage) -> Result<Vec<Change>, StoreError> {
     let message = &orphan.record;
+    let next = store.next_sequence(message.call).await?;
     let farewell: Option<MessageFarewell> = orphan
         .farewell
         .as_deref()
         .and_then(|text| read(text, "the callback of a message"));
-    let callback = farewell.map(|farewell| {
+    let callback = farewell.map(|mut farewell| {
+        farewell.follow(next);
         let event = EventSid::new(message.updated, rand::random());
         farewell.callback(message, event)
     });
@@ -55,7 +61,7 @@ pub fn message(orphan: &OrphanMessage) -> Vec<Change> {
         tells: callback.as_ref().map(|callback| callback.event),
     };
     let told = callback.map(|callback| Change::CallbackQueued(Box::new(callback)));
-    std::iter::once(ended).chain(told).collect()
+    Ok(std::iter::once(ended).chain(told).collect())
 }
 
 /// What was kept for this case; `None`, with a warning, if it cannot be read.

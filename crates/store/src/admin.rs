@@ -108,7 +108,7 @@ async fn set_account_status(
         }
         let mut counters = Sql::default();
         counters
-            .text("DELETE FROM counters WHERE kind <> 'calls' AND account")
+            .text("DELETE FROM counters WHERE kind NOT IN ('calls', 'messages') AND account")
             .with(TREE, sid);
         db.execute(counters).await?;
     }

@@ -184,6 +184,18 @@ impl Store {
         Ok(count.unwrap_or(0))
     }
 
+    /// The number of the next callback of a call: behind all that are on record.
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn next_sequence(&self, call: CallSid) -> Result<i64> {
+        let text = "SELECT COALESCE(MAX(sequence), -1) AS last FROM outbox WHERE call = $1";
+        let last = self
+            .first(Sql::new(text, args![call]), |row| Columns(row).int("last"))
+            .await?;
+        Ok(last.map_or(0, |last| last + 1))
+    }
+
     /// The first `limit` callbacks that this server must deliver, by call, sequence and event.
     ///
     /// - `after`: only those behind this place.

@@ -106,6 +106,16 @@ impl Store {
         Ok(found)
     }
 
+    /// The last sign of life of this server that is on record.
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn last_alive(&self) -> Result<Option<Timestamp>> {
+        let mut sql = crate::sql::Sql::new("SELECT last_alive FROM instances", Vec::new());
+        sql.with(" WHERE sid = ?", self.instance());
+        self.first(sql, |row| Columns(row).time("last_alive")).await
+    }
+
     /// Servers that gave no sign of life for so long that they count as gone, whenever that was.
     ///
     /// # Errors

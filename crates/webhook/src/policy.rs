@@ -1,7 +1,8 @@
 //! Which addresses may be connected to.
 //!
 //! **Invariant: an IPv4 address is judged alike in every IPv6 form that leads to it** (mapped,
-//! compatible, 6to4, NAT64).
+//! compatible, 6to4, NAT64). Behind a local NAT64 prefix, which may hold it in several places, the
+//! worst of these counts, and none is public.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -95,15 +96,29 @@ fn class_v4(address: Ipv4Addr) -> Class {
 fn class_v6(address: Ipv6Addr) -> Class {
     match address.segments() {
         _ if METADATA_V6.contains(&address) => Class::Metadata,
+        [0x64, 0xff9b, 1, ..] if leads_to_metadata(address) => Class::Metadata,
+        [0x64, 0xff9b, 1, ..] => Class::Private,
         [0xfe80..=0xfebf, ..] => Class::Metadata,
         [0xff00..=0xffff, ..] => Class::Invalid,
         [0, 0, 0, 0, 0, 0, 0, 0] => Class::Invalid,
         [0, 0, 0, 0, 0, 0, 0, 1] => Class::Private,
         [0xfc00..=0xfdff, ..] | [0xfec0..=0xfeff, ..] => Class::Private,
-        // Translated within a network (RFC 8215); where the IPv4 address stands in it is not fixed.
-        [0x64, 0xff9b, 1, ..] => Class::Private,
         _ => Class::Public,
     }
+}
+
+/// Whether an address of the local NAT64 prefix (RFC 8215) may hold one of metadata: at any of the
+/// places that RFC 6052 §2.2 has within a /48, since the length of the prefix is the network's own.
+fn leads_to_metadata(address: Ipv6Addr) -> bool {
+    let o = address.octets();
+    let held = [
+        [o[6], o[7], o[9], o[10]],
+        [o[7], o[9], o[10], o[11]],
+        [o[9], o[10], o[11], o[12]],
+        [o[12], o[13], o[14], o[15]],
+    ];
+    held.into_iter()
+        .any(|octets| class_v4(octets.into()) == Class::Metadata)
 }
 
 /// The IPv4 address inside an IPv6 address that leads to it.
@@ -165,6 +180,13 @@ mod tests {
             ("2002:7f00:1::", "nyyn"),
             ("64:ff9b::a00:1", "nyyn"),
             ("::ffff:0:127.0.0.1", "nyyn"),
+            ("64:ff9b:1::a00:1", "nyyn"),
+            ("64:ff9b:1::5db8:d822", "nyyn"),
+            ("64:ff9b:1:a9fe:a9:fe00::", "nnnn"),
+            ("64:ff9b:1:a9:fe:a9fe::", "nnnn"),
+            ("64:ff9b:1:0:a9:fea9:fe00:0", "nnnn"),
+            ("64:ff9b:1::a9fe:a9fe", "nnnn"),
+            ("64:ff9b:2::1", "yyyy"),
             ("::ffff:93.184.216.34", "yyyy"),
             ("169.254.169.254", "nnny"),
             ("::ffff:169.254.169.254", "nnny"),
@@ -173,7 +195,7 @@ mod tests {
             ("fe80::1", "nnnn"),
             ("fd00:ec2::254", "nnnn"),
             ("fd20:ce::254", "nnnn"),
-            ("64:ff9b:1::a00:1", "nyyn"),
+            ("fd20:ce::1", "nyyn"),
             ("100.100.100.200", "nnnn"),
             ("168.63.129.16", "nnnn"),
             ("192.0.0.192", "nnnn"),

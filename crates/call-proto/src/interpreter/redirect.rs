@@ -31,10 +31,12 @@ impl Call {
 
     /// Counts a document that follows another; true when too many in a row took no time.
     pub(super) fn count_redirect(&mut self, cx: &Context) -> bool {
+        let is_over = self.ended.is_some();
         let Some(run) = &mut self.run else {
             return true;
         };
-        if cx.now.since(run.document_since) >= TAKES_TIME {
+        // Nobody can hang up any more.
+        if !is_over && cx.now.since(run.document_since) >= TAKES_TIME {
             run.redirects = 0;
         }
         run.redirects += 1;

@@ -166,3 +166,35 @@ fn the_action_is_told_of_the_message() {
     );
     assert_eq!(asked.get("SmsStatus"), "sending");
 }
+
+#[test]
+fn the_password_of_an_address_is_shown_to_nobody() {
+    let sms = "<Sms to=\"sip:bob:s3cret@h\" from=\"sip:me:s3cret@h\" statusCallback=\"/s\">x</Sms>";
+    for answer in [200, 404] {
+        let mut world = World::document(sms).phone("bob:s3cret", phone());
+        world.message_answer = Some(answer);
+        let run = world.run();
+        assert_eq!(
+            (run.messages[0].to.as_str(), run.messages.len()),
+            ("sip:bob@h", 1)
+        );
+        let shown = format!(
+            "{:?} {:?} {:?}",
+            run.messages, run.notifications, run.callbacks
+        );
+        assert!(!shown.contains("s3cret"), "{shown}");
+    }
+}
+
+#[test]
+fn nothing_sends_for_ever_once_the_call_is_over() {
+    let again = "<Sms to=\"sip:x@slow\">a</Sms><Sms to=\"ann\" action=\"/a\">b</Sms>";
+    let mut world = World::document(again)
+        .phone("ann", phone())
+        .app("/a", xml(again))
+        .hangs_up(4.0);
+    world.looking_up_ms = 1_500;
+    let run = world.run();
+    assert!(run.codes().contains(&11101), "{:?}", run.codes());
+    assert!(run.messages.len() < 500, "{}", run.messages.len());
+}

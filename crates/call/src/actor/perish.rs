@@ -30,13 +30,8 @@ impl Actor {
             self.shared.live.remove(*call);
         }
         self.note(self.root, Lane::Fact, "internal failure", panic);
-        match self.ends().await {
-            Ok(groups) => {
-                for group in groups {
-                    self.pen.write(group).await;
-                }
-            }
-            Err(error) => error!(%error, "its records stay open until the next start"),
+        if let Err(error) = self.end_all().await {
+            error!(%error, "records stay open until the next start");
         }
         if let Ok(blob) = self.trace.pack() {
             let call = self.root;
@@ -44,15 +39,16 @@ impl Actor {
         }
     }
 
-    /// What is to be committed, each group by itself.
-    async fn ends(&self) -> Result<Vec<Vec<Change>>, StoreError> {
-        let store = &self.shared.parts.store;
+    async fn end_all(&mut self) -> Result<(), StoreError> {
+        let store = self.shared.parts.store.clone();
         let calls: Vec<CallSid> = self.legs.keys().copied().collect();
         let now = now();
-        let messages = store.abandoned_messages(&calls, now).await?;
-        let mut groups: Vec<Vec<Change>> = messages.iter().map(closing::message).collect();
+        for message in store.abandoned_messages(&calls, now).await? {
+            let ending = closing::message(&store, &message).await?;
+            self.pen.write(ending).await;
+        }
         for orphan in store.abandoned_calls(&calls, now).await? {
-            let mut group = closing::leg(store, &orphan, now).await?;
+            let mut group = closing::leg(&store, &orphan, now).await?;
             group.push(Change::Notification(Box::new(Notification {
                 sid: NotificationSid::new(now, rand::random()),
                 account: orphan.record.account,
@@ -66,9 +62,9 @@ impl Actor {
                 column: None,
                 created: now,
             })));
-            groups.push(group);
+            self.pen.write(group).await;
         }
-        Ok(groups)
+        Ok(())
     }
 }
 

@@ -26,6 +26,9 @@ const GROUP: usize = 200;
 /// How often a shared database is searched for what other servers left behind.
 const PATROL: Duration = Duration::from_secs(15);
 
+/// A server says every ten seconds that it lives; this late it cannot write.
+const OWN_SILENCE: Duration = Duration::from_secs(20);
+
 /// Completes what other servers leave behind while this one runs: of a shared database only their
 /// silence tells that they are gone, and that takes longer than a restart.
 ///
@@ -48,6 +51,8 @@ impl Patrol {
                 () = tokio::time::sleep(PATROL) => {}
             }
             if let Err(error) = self.round(&mut silent).await {
+                // Others may have been kept from saying that they live, too.
+                silent.clear();
                 warn!(%error, "what other servers left behind could not be completed");
             }
         }
@@ -65,19 +70,25 @@ impl Patrol {
     }
 }
 
-/// Looks which servers are silent now; whether they all were so when this was asked last.
+/// Looks which servers are silent now; whether they all were so when this was asked last, and this
+/// server could say all the time that it lives: if it could not, the others could not either.
 async fn still_silent(
     store: &Store,
     silent: &mut BTreeSet<InstanceSid>,
     now: Timestamp,
 ) -> Result<bool> {
+    let heard = store.last_alive().await?;
+    if heard.is_none_or(|heard| now.since(heard) > OWN_SILENCE) {
+        silent.clear();
+        return Ok(false);
+    }
     let found = store.silent_instances(now).await?;
     let before = std::mem::replace(silent, found);
     Ok(silent.is_subset(&before))
 }
 
 /// Records the files that servers which are gone left, and closes their calls; returns how many
-/// calls there were.
+/// calls and messages there were.
 pub(super) async fn complete(store: &Store, sip: &Sip, recordings: &Path) -> Result<usize> {
     complete_at(store, recordings, now()?, |orphan| hang_up(sip, orphan)).await
 }
@@ -89,8 +100,8 @@ async fn complete_at(
     hang_up: impl Fn(&Orphan),
 ) -> Result<usize> {
     record_files(store, recordings, now).await?;
-    close_messages(store, now).await?;
-    close_orphans(store, now, hang_up).await
+    let messages = close_messages(store, now).await?;
+    Ok(messages + close_orphans(store, now, hang_up).await?)
 }
 
 /// Hangs up the dialogs and writes the final records; returns how many legs were open.
@@ -115,14 +126,16 @@ async fn close_orphans(store: &Store, now: Timestamp, hang_up: impl Fn(&Orphan))
     Ok(orphans.len())
 }
 
-/// Ends the text messages that nobody waits for any more, each with its callback.
-async fn close_messages(store: &Store, now: Timestamp) -> Result<()> {
-    for orphan in store.orphan_messages(now).await? {
-        store.commit(closing::message(&orphan)).await?;
+/// Ends the text messages that nobody waits for any more, each with its callback; returns how many
+/// there were.
+async fn close_messages(store: &Store, now: Timestamp) -> Result<usize> {
+    let orphans = store.orphan_messages(now).await?;
+    for orphan in &orphans {
+        store.commit(closing::message(store, orphan).await?).await?;
         let sid = orphan.record.sid;
         info!(message.sid = %sid, "ended a message that an earlier run left on its way");
     }
-    Ok(())
+    Ok(orphans.len())
 }
 
 fn hang_up(sip: &Sip, orphan: &Orphan) {
