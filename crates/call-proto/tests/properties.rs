@@ -21,7 +21,7 @@ use world::{
     callback_to, empty, page, phone, plain, status, unreachable, xml,
 };
 
-const CALLS: u64 = 24_000;
+const CALLS: u64 = 30_000;
 const NAMES: [&str; 4] = ["ann", "zed", "+2000", "fay"];
 const PATHS: [&str; 3] = ["/a", "/b", "/c"];
 const NUMBER_CALLBACK: &str = "http://app/number";

@@ -74,6 +74,8 @@ pub(crate) struct Start {
     pub(crate) inbound: Option<(CallSid, LegId, std::net::IpAddr)>,
     /// Where the routes of the first legs lead.
     pub(crate) peers: Peers,
+    /// Dialog of the root as JSON, if it is inbound: on record before anybody answers.
+    pub(crate) dialog: Option<String>,
     /// Root, for the trace and the log.
     pub(crate) root: CallSid,
     /// Told when the first facts are committed.
@@ -139,7 +141,11 @@ async fn run(shared: Arc<Shared>, start: Start) {
         counted: 0,
         clips: BTreeMap::new(),
         kept: 0,
-        dialogs: BTreeMap::new(),
+        dialogs: start
+            .dialog
+            .map(|dialog| (start.root, dialog))
+            .into_iter()
+            .collect(),
         peers: start.peers,
         jobs: JoinSet::new(),
         listenings: Listenings::default(),
@@ -295,12 +301,8 @@ impl Actor {
             return;
         };
         if let sip::LegEvent::Dialog(snapshot) = &event {
-            match serde_json::to_string(snapshot) {
-                Ok(json) => {
-                    self.dialogs.insert(call, json);
-                }
-                Err(error) => warn!(%error, "dialog cannot be kept for a restart"),
-            }
+            self.dialogs
+                .extend(sip_side::kept(snapshot).map(|json| (call, json)));
         }
         if let sip::LegEvent::HeaderRefused { name } = &event {
             self.note(call, Lane::Sip, "header left out", name);

@@ -14,8 +14,8 @@ use tracing::{debug, error, warn};
 
 use crate::actor::{self, Start};
 use crate::engine::Shared;
-use crate::now;
 use crate::resolve::Peers;
+use crate::{now, sip_side};
 
 /// Decides about an INVITE and carries the decision out.
 pub(crate) async fn admit(shared: Arc<Shared>, call: IncomingCall) {
@@ -115,6 +115,7 @@ fn start(shared: &Arc<Shared>, call: IncomingCall, lookups: &Lookups, admitted: 
         status_callback: admitted.status_callback,
         dialect: Dialect::RESTCOMM,
     };
+    let dialog = call.dialog.as_ref().and_then(sip_side::kept);
     let settings = Arc::clone(&shared.settings);
     let (family, root) = Recorder::inbound(settings, inbound, rand::random(), now());
     actor::spawn(
@@ -123,6 +124,7 @@ fn start(shared: &Arc<Shared>, call: IncomingCall, lookups: &Lookups, admitted: 
             family,
             inbound: Some((root, call.leg, call.source.ip())),
             peers: Peers::new(),
+            dialog,
             root,
             committed: None,
         },

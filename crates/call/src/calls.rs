@@ -102,6 +102,7 @@ impl Engine {
         actor::spawn(
             Arc::clone(shared),
             Start {
+                dialog: None,
                 family,
                 inbound: None,
                 peers,

@@ -4,14 +4,26 @@ use std::collections::BTreeMap;
 
 use call_proto::Fact;
 use model::CallSid;
-use store::Change;
+use store::{CallUpdate, Change};
 
 /// The changes to commit.
 ///
 /// `dialogs` holds the snapshots of dialogs that are not stored yet, as JSON.
 pub(crate) fn changes(facts: Vec<Fact>, dialogs: &mut BTreeMap<CallSid, String>) -> Vec<Change> {
+    let mut early = Vec::new();
     let change = |fact| match fact {
-        Fact::Created(record) => Change::CallCreated(record),
+        Fact::Created(record) => {
+            early.extend(dialogs.remove(&record.sid).map(|dialog| {
+                Change::CallUpdated(Box::new(CallUpdate {
+                    sid: record.sid,
+                    at: record.created,
+                    muted: None,
+                    sip_call_id: None,
+                    dialog: Some(dialog),
+                }))
+            }));
+            Change::CallCreated(record)
+        }
         Fact::Ringing { call, at } => Change::CallRinging {
             sid: call,
             at,
@@ -57,5 +69,7 @@ pub(crate) fn changes(facts: Vec<Fact>, dialogs: &mut BTreeMap<CallSid, String>)
         Fact::Notified(notification) => Change::Notification(Box::new(notification)),
         Fact::Callback(callback) => Change::CallbackQueued(Box::new(callback)),
     };
-    facts.into_iter().map(change).collect()
+    let mut changes: Vec<Change> = facts.into_iter().map(change).collect();
+    changes.append(&mut early);
+    changes
 }

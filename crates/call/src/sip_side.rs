@@ -1,7 +1,8 @@
 //! Between the leg commands and events of `call-proto` and those of `sip`.
 
 use call_proto::{Headers, Invite, LegCommand, LegEvent, OutgoingMessage};
-use sip::{Credentials, InviteSpec, MessageSpec, Peer};
+use sip::{Credentials, DialogSnapshot, InviteSpec, MessageSpec, Peer};
+use tracing::warn;
 
 /// The SIP command for a leg command. An INVITE is made by [`invite`].
 pub(crate) fn command(command: LegCommand) -> Option<sip::LegCommand> {
@@ -62,6 +63,12 @@ pub(crate) fn message(message: OutgoingMessage, peer: Peer) -> MessageSpec {
 
 fn credentials(credentials: Option<(String, String)>) -> Option<Credentials> {
     credentials.map(|(username, password)| Credentials { username, password })
+}
+
+/// A dialog as it is kept for a restart.
+pub(crate) fn kept(dialog: &DialogSnapshot) -> Option<String> {
+    let tell = |error| warn!(%error, "a dialog cannot be kept for a restart");
+    serde_json::to_string(dialog).map_err(tell).ok()
 }
 
 /// The event for the call of a leg; `None` for what concerns only the shell.

@@ -59,6 +59,8 @@ pub enum ResolveError {
 /// [`Sip::accept`] to receive its events; none is lost before.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct IncomingCall {
+    /// The dialog that a 200 will confirm, to be kept before it is sent.
+    pub dialog: Option<DialogSnapshot>,
     /// Leg.
     pub leg: LegId,
     /// Where the INVITE came from.
@@ -100,6 +102,7 @@ pub struct IncomingCall {
 impl From<IncomingInvite> for IncomingCall {
     fn from(invite: IncomingInvite) -> Self {
         Self {
+            dialog: invite.dialog,
             leg: invite.leg,
             source: invite.peer.remote,
             transport: invite.peer.transport,

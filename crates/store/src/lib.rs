@@ -78,7 +78,7 @@ pub struct NumberCandidates {
 pub struct Orphan {
     /// With its final values.
     pub record: CallRecord,
-    /// Dialog as it was when the leg was answered.
+    /// Dialog as it was last; of an inbound leg also that which an answer would have confirmed.
     pub dialog: Option<String>,
     /// What applications must be told, as [`Change::CallFarewell`] kept it.
     pub farewell: Option<String>,

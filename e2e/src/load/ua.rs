@@ -140,13 +140,15 @@ impl Ua {
 
     /// Answered calls of both kinds that nobody has ended.
     pub fn open_dialogs(&self) -> usize {
-        self.dialogs_since(Instant::now())
+        self.dialogs_on_record(Instant::now())
     }
 
-    /// Those of them that were answered before `since`.
-    pub fn dialogs_since(&self, since: Instant) -> usize {
-        let old = |call: &&Call| call.state == State::Talking && call.answered <= since;
-        self.calls.values().filter(old).count()
+    /// Those of them that were answered before `since`, and all that we called: these are on record
+    /// before they are answered.
+    pub fn dialogs_on_record(&self, since: Instant) -> usize {
+        let kept =
+            |call: &&Call| call.state == State::Talking && (call.ours || call.answered <= since);
+        self.calls.values().filter(kept).count()
     }
 
     /// Forgets the calls that are not answered: the server that was asked is gone.

@@ -41,7 +41,7 @@ const KINDS: [(&str, &str); 5] = [
 ];
 /// Dialogs of these calls: the callers', and the callees' of two kinds.
 const DIALOGS: usize = 5 * EACH + 2 * EACH;
-/// A dialog older than this is on record.
+/// A dialog that the server began is on record when it is older than this.
 const ON_RECORD: Duration = Duration::from_millis(500);
 const SOON: Duration = Duration::from_secs(15);
 const EVENT: &str = "x-patchcord-event";
@@ -119,12 +119,12 @@ impl Scene {
         Ok(())
     }
 
-    /// Checks all there is to check after the restart; dialogs that were answered before `safe`
-    /// must have got BYE.
+    /// Checks all there is to check after the restart; callers, and callees that answered before
+    /// `safe`, must have got BYE.
     fn check(&mut self, safe: Instant) -> anyhow::Result<()> {
         wait::until("BYE in each dialog", SOON, || {
             self.ua.pump(Duration::from_millis(5)).ok()?;
-            (self.ua.dialogs_since(safe) == 0).then_some(())
+            (self.ua.dialogs_on_record(safe) == 0).then_some(())
         })?;
         let calls = self.server.rest().all("Calls", "calls")?;
         records_are_final(&calls)?;

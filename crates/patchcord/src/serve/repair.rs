@@ -138,6 +138,7 @@ async fn close_messages(store: &Store, now: Timestamp) -> Result<usize> {
     Ok(orphans.len())
 }
 
+/// A caller may have been answered although the record does not say so; one that was not refuses BYE.
 fn hang_up(sip: &Sip, orphan: &Orphan) {
     let Some(dialog) = orphan.dialog.as_deref() else {
         return;

@@ -124,7 +124,9 @@ impl Core {
         let (from, to) = (headers.from().ok(), headers.to().ok());
         let (from_uri, to_uri) = (from.as_ref().map(|f| &f.uri), to.as_ref().map(|t| &t.uri));
         let body = Body::of(headers, &invite.body);
+        let dialog = Dialog::for_callee(invite, &leg.tag, arriving.peer);
         let report = IncomingInvite {
+            dialog: dialog.map(|dialog| dialog.snapshot()),
             leg: leg.id,
             peer: arriving.peer,
             caller,
@@ -227,7 +229,6 @@ impl Core {
         let ok = self.ok_with_sdp(leg, invite, sdp, headers);
         self.table.respond(*tx, &ok, now);
         let machine = AwaitAck::new(ok.to_bytes(), now);
-        self.event(leg.id, LegEvent::Dialog(Box::new(dialog.snapshot())));
         leg.state = State::Talking(Box::new(Talking {
             dialog,
             outbound: false,

@@ -82,8 +82,8 @@ pub enum LegEvent {
         /// Answer.
         sdp: Option<String>,
     },
-    /// The dialog is confirmed: before `Answered` on outbound legs, after the 2xx on inbound ones. Again
-    /// whenever the far side has another Contact or is heard from elsewhere.
+    /// The dialog of an outbound leg is confirmed, before `Answered`; that of an inbound one is known
+    /// with its INVITE. Of both: again whenever the far side has another Contact or is heard from elsewhere.
     Dialog(Box<DialogSnapshot>),
     /// A header field of a command was left out: its name is none, it belongs to the core, or its
     /// value has a control character.
@@ -152,6 +152,9 @@ pub enum Caller {
 /// A new INVITE. 100 has been sent; nothing else is until a command says so.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct IncomingInvite {
+    /// The dialog that a 200 will confirm, to be kept before it is sent: a later process needs it to
+    /// hang up. `None` if the INVITE can make none.
+    pub dialog: Option<DialogSnapshot>,
     /// Leg.
     pub leg: LegId,
     /// Where it came from.
