@@ -7,6 +7,7 @@
 
 pub mod address;
 pub mod error;
+pub mod lane;
 pub mod number;
 pub mod record;
 pub mod sid;
@@ -14,9 +15,11 @@ pub mod status;
 pub mod time;
 
 pub use error::{ErrorEntry, Level};
+pub use lane::Lane;
 pub use sid::{
-    AccountSid, ApplicationSid, CallSid, ClientSid, EventSid, InstanceSid, MessageSid,
-    NotificationSid, NumberSid, OrganizationSid, RecordingSid, SidError,
+    AccountSid, ApplicationSid, CallSid, ClientSid, ConferenceSid, EventSid, InstanceSid,
+    MessageSid, NotificationSid, NumberSid, OrganizationSid, RecordingSid, SidError,
+    VerificationSid,
 };
 pub use status::{
     AccountStatus, CallStatus, Direction, HangupBy, HttpMethod, LegEvent, MessageDirection,

@@ -20,8 +20,18 @@ pub struct SidError {
     text: String,
 }
 
+impl SidError {
+    pub(crate) fn new(kind: &'static str, prefix: &'static str, text: &str) -> Self {
+        Self {
+            kind,
+            prefix,
+            text: text.chars().take(80).collect(),
+        }
+    }
+}
+
 /// The text in one piece: identifiers are written many times for each call.
-fn written(prefix: &str, bytes: &[u8; 16]) -> [u8; 34] {
+pub(crate) fn written(prefix: &str, bytes: &[u8; 16]) -> [u8; 34] {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut text = [0; 34];
     let (head, digits) = text.split_at_mut(2);
@@ -79,11 +89,9 @@ macro_rules! sid {
             type Err = SidError;
 
             fn from_str(text: &str) -> Result<Self, SidError> {
-                parse($prefix, text).map(Self).ok_or_else(|| SidError {
-                    kind: stringify!($name),
-                    prefix: $prefix,
-                    text: text.chars().take(80).collect(),
-                })
+                parse($prefix, text)
+                    .map(Self)
+                    .ok_or_else(|| SidError::new(stringify!($name), $prefix, text))
             }
         }
 
@@ -114,6 +122,9 @@ sid!(
     /// A client: a SIP user of an account.
     ClientSid, "CL");
 sid!(
+    /// A conference: a room that calls join by name.
+    ConferenceSid, "CF");
+sid!(
     /// One event told to a customer; the same on every delivery attempt.
     EventSid, "EV");
 sid!(
@@ -134,6 +145,9 @@ sid!(
 sid!(
     /// A recording.
     RecordingSid, "RE");
+sid!(
+    /// A verification of a phone number.
+    VerificationSid, "VE");
 
 fn compose(now: Timestamp, random: [u8; 10]) -> [u8; 16] {
     let millis = u64::try_from(now.as_millis()).unwrap_or(0).to_be_bytes();
@@ -154,7 +168,7 @@ fn parse(prefix: &str, text: &str) -> Option<[u8; 16]> {
     hex(own.strip_prefix(prefix)?)
 }
 
-fn hex(text: &str) -> Option<[u8; 16]> {
+pub(crate) fn hex(text: &str) -> Option<[u8; 16]> {
     let digits = text.as_bytes();
     if digits.len() != 32 {
         return None;
