@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+pub use model::Target;
 use model::{AccountSid, CallSid, HttpMethod, RecordingSid};
-use serde::{Deserialize, Serialize};
 
 use crate::event::{Clip, Headers, PlayId, Req, Route, Via};
 use crate::fact::Fact;
@@ -101,19 +101,6 @@ pub struct ListenRequest {
     /// The silence after which what was said is complete; `None`: the recognizer decides. The
     /// family watches it as well, and says when it is over.
     pub end_silence: Option<Duration>,
-}
-
-/// A dialled target, before look-up.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub enum Target {
-    /// A client of the account's organization, by login.
-    Client(String),
-    /// A phone number, through a trunk.
-    Number(String),
-    /// A SIP address.
-    Sip(String),
-    /// A client of the account's organization with this login, or else a phone number.
-    Named(String),
 }
 
 /// What a MESSAGE is made of.

@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use model::address::redacted_sip;
 use model::record::{Callback, Message};
-use model::{EventSid, MessageDirection, MessageSid, MessageStatus, Timestamp, error};
+use model::{
+    Bare, EventSid, MessageDirection, MessageSid, MessageStatus, Target, Timestamp, error,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::call::Call;
 use crate::callback::CallbackTarget;
-use crate::command::{Command, OutgoingMessage, Target};
+use crate::command::{Command, OutgoingMessage};
 use crate::context::Context;
 use crate::event::{Req, Route, Unreachable};
 use crate::fact::Fact;
@@ -128,7 +130,7 @@ impl Call {
             (&info.to, &info.from)
         };
         let to = sms.to.as_ref().unwrap_or(theirs);
-        let targets = vec![target(to)];
+        let targets = vec![Target::parse(to, Bare::ClientOrNumber)];
         let record = Message {
             sid: cx.message_sid(),
             instance: cx.settings.instance,
@@ -293,13 +295,5 @@ fn without_password(party: &str) -> String {
         redacted_sip(party)
     } else {
         party.to_owned()
-    }
-}
-
-fn target(to: &str) -> Target {
-    match to.strip_prefix("client:") {
-        Some(login) => Target::Client(login.to_owned()),
-        None if to.contains('@') => Target::Sip(to.to_owned()),
-        None => Target::Named(to.to_owned()),
     }
 }

@@ -12,6 +12,7 @@ pub mod number;
 pub mod record;
 pub mod sid;
 pub mod status;
+pub mod target;
 pub mod time;
 
 pub use error::{ErrorEntry, Level};
@@ -25,4 +26,5 @@ pub use status::{
     AccountStatus, CallStatus, Direction, HangupBy, HttpMethod, LegEvent, MessageDirection,
     MessageStatus,
 };
+pub use target::{Bare, Target};
 pub use time::Timestamp;

@@ -38,12 +38,39 @@ pub fn e164(text: &str) -> Option<String> {
     for c in international.chars() {
         match c {
             '0'..='9' => digits.push(c),
-            ' ' | '-' | '.' | '(' | ')' | '/' => {}
+            c if is_separator(c) => {}
             _ => return None,
         }
     }
     let plausible = (7..=15).contains(&digits.len()) && !digits.starts_with('0');
     plausible.then(|| format!("+{digits}"))
+}
+
+/// A number in the spelling in which it is dialled: E.164 if it starts with `+` and its country
+/// code, else its digits, `+`, `*` and `#`. A text with other characters than those and visual
+/// separators stays as it is.
+#[must_use]
+pub fn plain(text: &str) -> String {
+    if let Some(e164) = e164(text).filter(|_| text.starts_with('+')) {
+        return e164;
+    }
+    if is_dialable(text) {
+        text.chars().filter(|c| !is_separator(*c)).collect()
+    } else {
+        text.to_owned()
+    }
+}
+
+/// Whether a text consists of digits, `+`, `*`, `#` and visual separators only.
+#[must_use]
+pub fn is_dialable(text: &str) -> bool {
+    let is_dialled = |c: char| c.is_ascii_digit() || matches!(c, '+' | '*' | '#');
+    text.chars().all(|c| is_dialled(c) || is_separator(c))
+}
+
+/// What people write between the digits.
+fn is_separator(c: char) -> bool {
+    matches!(c, ' ' | '-' | '.' | '(' | ')' | '/')
 }
 
 #[cfg(test)]
@@ -64,6 +91,19 @@ mod tests {
         ];
         for (dialled, expected) in table {
             assert_eq!(candidates(dialled), *expected, "{dialled}");
+        }
+    }
+
+    #[test]
+    fn a_dialled_number_has_no_separators() {
+        let table = [
+            ("+1 (202) 555-0123", "+12025550123"),
+            ("0202/555.01-23", "02025550123"),
+            ("*77 #", "*77#"),
+            ("ext. 12", "ext. 12"),
+        ];
+        for (text, expected) in table {
+            assert_eq!(plain(text), expected, "{text}");
         }
     }
 }

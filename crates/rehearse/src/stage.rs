@@ -19,7 +19,7 @@ use call_proto::{
     CallbackTarget, Event, Inbound, LegCallback, OutboundApi, RecordingAddress, Req,
     Script as Runs, Settings, Target,
 };
-use model::{AccountSid, CallSid, InstanceSid, RecordingSid, Timestamp};
+use model::{AccountSid, Bare, CallSid, InstanceSid, RecordingSid, Timestamp, number};
 
 use crate::heard::{Heard, Sense};
 use crate::run::Run;
@@ -291,16 +291,7 @@ fn inbound(script: &Script) -> Recorder {
 
 fn api_call(script: &Script, phones: &mut BTreeMap<String, Party>) -> Recorder {
     let call = &script.call;
-    let target = if call.to.starts_with("sip:") {
-        Target::Sip(call.to.clone())
-    } else if call
-        .to
-        .starts_with(|first: char| first == '+' || first.is_ascii_digit())
-    {
-        Target::Number(call.to.clone())
-    } else {
-        Target::Client(call.to.clone())
-    };
+    let target = called(script);
     let willing = vec![Party::willing()];
     let parties = commands::parties(script, &target).unwrap_or(&willing);
     let outbound = OutboundApi {
@@ -319,4 +310,14 @@ fn api_call(script: &Script, phones: &mut BTreeMap<String, Party>) -> Recorder {
         dialect: call.dialect,
     };
     Recorder::outbound_api(settings(), outbound, script.seed, START).0
+}
+
+/// Whom the API calls. Unlike in the API itself, `client:` may be left out of a party's login.
+fn called(script: &Script) -> Target {
+    let to = &script.call.to;
+    match Target::parse(to, Bare::ClientOrNumber) {
+        Target::Named(name) if !number::is_dialable(&name) => Target::Client(name),
+        Target::Named(_) => Target::parse(to, Bare::Number),
+        target @ (Target::Client(_) | Target::Number(_) | Target::Sip(_)) => target,
+    }
 }

@@ -707,14 +707,6 @@ fn fact_leg(fact: &Fact) -> Option<CallSid> {
     }
 }
 
-fn target_text(target: &Target) -> &str {
-    match target {
-        Target::Client(text) | Target::Number(text) | Target::Sip(text) | Target::Named(text) => {
-            text
-        }
-    }
-}
-
 /// The user part of an address, however it is written.
 fn user_of(address: &str) -> String {
     let rest = address.split("sip:").last().unwrap_or(address);

@@ -5,9 +5,9 @@ use std::time::Duration;
 use api::{Calls, CreateError, Modify, ModifyError, NewCall};
 use async_trait::async_trait;
 use call::Engine;
-use call_proto::{Document, Fallback, Redirect, Target};
+use call_proto::{Document, Fallback, Redirect};
 use model::record::CallRecord;
-use model::{AccountSid, CallSid, CallStatus, HttpMethod};
+use model::{AccountSid, Bare, CallSid, CallStatus, HttpMethod, Target};
 use store::Store;
 
 /// The engine behind the API.
@@ -30,7 +30,7 @@ impl Calls for LiveCalls {
         let made = self.engine.create(call::NewCall {
             account: new.account,
             from: new.from,
-            target: target(&new.to),
+            target: Target::parse(&new.to, Bare::Number),
             headers: headers(new.headers),
             document: Document {
                 url: new.url,
@@ -104,19 +104,6 @@ fn fallback(url: String, method: HttpMethod, author: AccountSid) -> Fallback {
         url,
         method,
         author,
-    }
-}
-
-/// `client:NAME`, a SIP address or a number.
-fn target(to: &str) -> Target {
-    if let Some(login) = to.strip_prefix("client:") {
-        Target::Client(login.to_owned())
-    } else if to.starts_with("sip:") || to.starts_with("sips:") {
-        Target::Sip(to.to_owned())
-    } else if to.contains('@') {
-        Target::Sip(format!("sip:{to}"))
-    } else {
-        Target::Number(to.to_owned())
     }
 }
 

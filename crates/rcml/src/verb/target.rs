@@ -1,16 +1,20 @@
-//! Whom a text names: the choice between number, client and SIP address, and the header list
-//! behind the `?`.
+//! The text of a noun: its target in the usual spelling, and the header list behind the `?`. What
+//! a text without a noun means is decided by [`model::Target::parse`].
 //!
 //! **Invariant: a header that leaves this file has a name that starts with `X-` and is a token
 //! (RFC 3261 §25.1), and a value without control characters.**
 
-use model::number;
+use model::target::has_sip_scheme;
+use model::{Bare, number};
 
 /// Longest target, in bytes.
 const MAX_TARGET: usize = 254;
 
 /// Longest headers of one target, in bytes, with two more for each.
 const MAX_HEADERS: usize = 1023;
+
+/// What may stand before a login, in any case.
+const CLIENT: &str = "client:";
 
 /// What kind of party a text names.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -43,12 +47,10 @@ pub(crate) struct Target {
 
 /// What the plain text of a `Dial` names.
 pub(crate) fn kind_of(text: &str) -> Kind {
-    if text.contains('@') {
-        Kind::Sip
-    } else if text.starts_with("client") {
-        Kind::Client
-    } else {
-        Kind::Number
+    match model::Target::parse(text, Bare::Number) {
+        model::Target::Sip(_) => Kind::Sip,
+        model::Target::Client(_) => Kind::Client,
+        model::Target::Number(_) | model::Target::Named(_) => Kind::Number,
     }
 }
 
@@ -107,12 +109,13 @@ pub(crate) fn is_digits(text: &str) -> bool {
 /// The target in its usual spelling, or an empty text if it cannot be dialled.
 fn normal(kind: Kind, name: &str) -> String {
     let target = match kind {
-        Kind::Number => plain_number(name),
-        Kind::Client => name
-            .strip_prefix("client:")
-            .unwrap_or(name)
-            .trim()
-            .to_owned(),
+        Kind::Number => number::plain(name),
+        Kind::Client => match name.get(..CLIENT.len()) {
+            Some(prefix) if prefix.eq_ignore_ascii_case(CLIENT) => &name[CLIENT.len()..],
+            Some(_) | None => name,
+        }
+        .trim()
+        .to_owned(),
         Kind::Sip if has_sip_scheme(name) || name.is_empty() => name.to_owned(),
         Kind::Sip => format!("sip:{name}"),
     };
@@ -121,28 +124,6 @@ fn normal(kind: Kind, name: &str) -> String {
             .chars()
             .any(|c| c.is_whitespace() || c.is_control() || matches!(c, '<' | '>'));
     if usable { target } else { String::new() }
-}
-
-fn has_sip_scheme(name: &str) -> bool {
-    name.split_once(':').is_some_and(|(scheme, rest)| {
-        !rest.is_empty()
-            && (scheme.eq_ignore_ascii_case("sip") || scheme.eq_ignore_ascii_case("sips"))
-    })
-}
-
-/// A number without the blanks and brackets that people write.
-fn plain_number(name: &str) -> String {
-    if let Some(e164) = number::e164(name).filter(|_| name.starts_with('+')) {
-        return e164;
-    }
-    let is_separator = |c: char| matches!(c, ' ' | '-' | '.' | '(' | ')' | '/');
-    if name
-        .chars()
-        .all(|c| c.is_ascii_digit() || matches!(c, '+' | '*' | '#') || is_separator(c))
-    {
-        return name.chars().filter(|c| !is_separator(*c)).collect();
-    }
-    name.to_owned()
 }
 
 /// One `name=value` of a header list.

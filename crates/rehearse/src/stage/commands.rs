@@ -136,16 +136,13 @@ impl Stage<'_> {
         let Some(parties) = parties(self.script, target) else {
             let text = format!(
                 "`{}` is not among the parties of the script",
-                address_of(target)
+                target.as_str()
             );
             return Err(unreachable(text));
         };
         let routes = routes(target, parties, &mut self.phones);
         if routes.is_empty() {
-            return Err(unreachable(format!(
-                "`{}` is unreachable",
-                address_of(target)
-            )));
+            return Err(unreachable(format!("`{}` is unreachable", target.as_str())));
         }
         Ok(routes)
     }
@@ -264,7 +261,7 @@ impl Stage<'_> {
 
 /// The phones of a target: by its whole address, or the user part of it.
 pub(super) fn parties<'a>(script: &'a Script, target: &Target) -> Option<&'a Vec<Party>> {
-    let address = address_of(target);
+    let address = target.as_str();
     let whole = script.parties.get(address);
     whole.or_else(|| script.parties.get(&user_of(address)))
 }
@@ -308,14 +305,6 @@ fn route(uri: String) -> Route {
         to: None,
         from_host: "patchcord.invalid".to_owned(),
         credentials: None,
-    }
-}
-
-fn address_of(target: &Target) -> &str {
-    match target {
-        Target::Client(text) | Target::Number(text) | Target::Sip(text) | Target::Named(text) => {
-            text
-        }
     }
 }
 

@@ -114,7 +114,7 @@ impl Stage {
     }
 
     pub(super) fn routes(&mut self, target: &Target) -> Result<Vec<Route>, Unreachable> {
-        let user = user_of(target_text(target));
+        let user = user_of(target.as_str());
         let phones = self.world.phones.get(&user).cloned().unwrap_or_default();
         let trunk = self.world.directory.trunk || !matches!(target, Target::Number(_));
         if phones.is_empty() || !trunk {

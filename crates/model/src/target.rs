@@ -1,0 +1,120 @@
+//! What the text of a `To` means: a client, a phone number or a SIP address.
+//!
+//! **Invariant: [`Target::parse`] is the only place that decides it**, for the REST API, documents,
+//! messages and rehearsals alike. Left to others: splitting off the header list behind a `?`, and
+//! looking a [`Target::Named`] up.
+
+use serde::{Deserialize, Serialize};
+
+use crate::number;
+
+/// Prefix of a client's login; the colon may be missing.
+const CLIENT: &str = "client";
+
+/// A called party, before look-up.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Target {
+    /// A client of the account's organization, by login.
+    Client(String),
+    /// A phone number, through a trunk.
+    Number(String),
+    /// A SIP address, with its scheme.
+    Sip(String),
+    /// A client of the account's organization with this login, or else a phone number.
+    Named(String),
+}
+
+/// What a text means that has neither a prefix nor a host.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Bare {
+    /// A phone number: calls, where a client needs `client:`.
+    Number,
+    /// The client with this login, if there is one, or else a phone number: messages.
+    ClientOrNumber,
+}
+
+impl Target {
+    /// What a text means:
+    ///
+    /// 1. With an `@`, or `sip:` or `sips:` in front: a SIP address. A missing scheme is added.
+    /// 2. With `client` in front, in any case: a client. `client:` is removed.
+    /// 3. Anything else is what `bare` says; a phone number loses its visual separators.
+    #[must_use]
+    pub fn parse(text: &str, bare: Bare) -> Self {
+        let text = text.trim();
+        if has_sip_scheme(text) {
+            return Self::Sip(text.to_owned());
+        }
+        if text.contains('@') {
+            return Self::Sip(format!("sip:{text}"));
+        }
+        if let Some(rest) = without_prefix(text, CLIENT) {
+            return Self::Client(rest.strip_prefix(':').map_or(text, str::trim).to_owned());
+        }
+        match bare {
+            Bare::Number => Self::Number(number::plain(text)),
+            Bare::ClientOrNumber => Self::Named(text.to_owned()),
+        }
+    }
+
+    /// The login, number, name or address.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Client(text) | Self::Number(text) | Self::Sip(text) | Self::Named(text) => text,
+        }
+    }
+}
+
+/// Whether a text starts with `sip:` or `sips:` and has something behind it.
+#[must_use]
+pub fn has_sip_scheme(text: &str) -> bool {
+    ["sip:", "sips:"]
+        .into_iter()
+        .any(|scheme| without_prefix(text, scheme).is_some_and(|rest| !rest.is_empty()))
+}
+
+fn without_prefix<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
+    let (start, rest) = text.split_at_checked(prefix.len())?;
+    start.eq_ignore_ascii_case(prefix).then_some(rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decides_what_a_text_means() {
+        let client = |login: &str| Target::Client(login.to_owned());
+        let number = |number: &str| Target::Number(number.to_owned());
+        let sip = |uri: &str| Target::Sip(uri.to_owned());
+        // The text, and what it means wherever a bare text is a number.
+        let table = [
+            ("+12025550123", number("+12025550123")),
+            (" +1 (202) 555-0123 ", number("+12025550123")),
+            ("*77#", number("*77#")),
+            ("131313", number("131313")),
+            ("kim", number("kim")),
+            ("client:kim", client("kim")),
+            ("Client: kim", client("kim")),
+            ("client7", client("client7")),
+            ("clientele", client("clientele")),
+            ("sip:kim@h:5061", sip("sip:kim@h:5061")),
+            ("SIPS:kim@h", sip("SIPS:kim@h")),
+            ("sip:h", sip("sip:h")),
+            ("kim@h", sip("sip:kim@h")),
+            ("client:kim@h", sip("sip:client:kim@h")),
+            ("sip:", number("sip:")),
+            ("", number("")),
+            ("é", number("é")),
+        ];
+        for (text, meaning) in table {
+            assert_eq!(Target::parse(text, Bare::Number), meaning, "{text}");
+            let named = match meaning {
+                Target::Number(_) => Target::Named(text.trim().to_owned()),
+                meaning @ (Target::Client(_) | Target::Sip(_) | Target::Named(_)) => meaning,
+            };
+            assert_eq!(Target::parse(text, Bare::ClientOrNumber), named, "{text}");
+        }
+    }
+}
