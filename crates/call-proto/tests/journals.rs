@@ -1,0 +1,121 @@
+//! Journals that were recorded long ago still replay identically.
+//!
+//! **Invariant: a change that leaves the behaviour of a kind of call alone leaves its journals
+//! alone.** `journals/README.md` says what they are and what to do when a change is meant.
+
+use std::io::Read as _;
+use std::path::Path;
+
+use call_proto::journal::{self, Line, Verdict};
+use flate2::read::GzDecoder;
+use regex_lite::Regex;
+
+/// The files in `journals/`, and how many journals each of them holds.
+const SOURCES: [(&str, usize); 3] = [("random", 150), ("rehearsals", 36), ("server", 16)];
+
+/// Parts of commands that are written in another way now, although they mean the same: what was
+/// recorded, as a regular expression, and what is written today.
+const RENAMED: [(&str, &str); 0] = [];
+
+/// A recorded journal, a JSON text for each of its lines.
+struct Kept {
+    name: String,
+    lines: Vec<String>,
+}
+
+#[test]
+fn every_kept_journal_replays_identically() {
+    let mut differing = Vec::new();
+    for (source, count) in SOURCES {
+        let kept = read(source);
+        assert_eq!(kept.len(), count, "journals of {source}");
+        for journal in kept {
+            if let Err(difference) = replay(&journal.lines) {
+                differing.push(format!("{source}, {}: {difference}", journal.name));
+            }
+        }
+    }
+    let count = differing.len();
+    assert!(count == 0, "{count} differ:\n{}", differing.join("\n"));
+}
+
+/// Journals are spoilt in several ways, and each time that is noticed.
+#[test]
+fn a_spoilt_journal_is_noticed() {
+    for (source, _) in SOURCES {
+        let text = unpacked(source);
+        let (but_one, _) = text.trim_end().rsplit_once('\n').expect("it has lines");
+        assert!(parse(but_one).is_err(), "{source} without its last line");
+        for journal in read(source).into_iter().step_by(7) {
+            let name = &journal.name;
+            let said = |line: &String| line.starts_with("{\"out\":");
+            let place = journal.lines.iter().rposition(said);
+            let place = place.expect("a call says something");
+            let mut silent = journal.lines.clone();
+            silent.remove(place);
+            assert!(replay(&silent).is_err(), "{name} without its last words");
+            let mut other = journal.lines;
+            other[place] = other[place].replacen(' ', " x", 1);
+            assert!(replay(&other).is_err(), "{name} with another word");
+        }
+    }
+}
+
+fn unpacked(source: &str) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/journals");
+    let file = folder.join(format!("{source}.jsonl.gz"));
+    let packed = std::fs::read(&file).unwrap_or_else(|error| panic!("{source}: {error}"));
+    let mut text = String::new();
+    let unpacked = GzDecoder::new(&packed[..]).read_to_string(&mut text);
+    unpacked.unwrap_or_else(|error| panic!("{source} is cut: {error}"));
+    text
+}
+
+fn read(source: &str) -> Vec<Kept> {
+    parse(&unpacked(source)).unwrap_or_else(|error| panic!("{source}: {error}"))
+}
+
+/// The journals of a file: a line with the name and the number of lines in front of each.
+fn parse(text: &str) -> Result<Vec<Kept>, String> {
+    let mut lines = text.lines();
+    let mut kept = Vec::new();
+    while let Some(head) = lines.next() {
+        let head: serde_json::Value = serde_json::from_str(head).expect("it is JSON");
+        let name = head["journal"].as_str().expect("it has a name").to_owned();
+        let count = head["lines"].as_u64().expect("it has a length");
+        let count = usize::try_from(count).expect("it is small");
+        let lines: Vec<String> = lines.by_ref().take(count).map(str::to_owned).collect();
+        if lines.len() != count {
+            return Err(format!("{name} has {} of {count} lines", lines.len()));
+        }
+        kept.push(Kept { name, lines });
+    }
+    Ok(kept)
+}
+
+/// Replays a journal, which must reach to the end of its call.
+fn replay(lines: &[String]) -> Result<(), String> {
+    let renamed: Vec<(Regex, &str)> = RENAMED
+        .iter()
+        .map(|(old, new)| (Regex::new(old).expect("it is an expression"), *new))
+        .collect();
+    let read = lines.iter().map(|line| {
+        let line: Line = serde_json::from_str(line).map_err(|error| format!("{error}: {line}"))?;
+        let Line::Out(mut texts) = line else {
+            return Ok(line);
+        };
+        for (old, new) in &renamed {
+            for text in &mut texts {
+                *text = old.replace_all(text, *new).into_owned();
+            }
+        }
+        Ok(Line::Out(texts))
+    });
+    let lines = read.collect::<Result<Vec<Line>, String>>()?;
+    match journal::replay(&lines) {
+        Ok(Verdict::Identical { complete: true, .. }) => Ok(()),
+        Ok(Verdict::Identical { .. }) => Err("it was cut".to_owned()),
+        Ok(Verdict::Differs(difference)) => Err(format!("{difference:#?}")),
+        Err(error) => Err(error.to_string()),
+    }
+}
