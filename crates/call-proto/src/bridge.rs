@@ -3,61 +3,13 @@
 //! **Invariant: a bridge ends once, and tells both its legs.** It starts and stops the recording
 //! and keeps the time limit. Left to others: what each leg does afterwards.
 
-use std::time::Duration;
-
 use model::{CallSid, RecordingSid, Timestamp};
 
 use crate::command::MediaCommand;
 use crate::context::{Context, Letter};
 use crate::event::PlayId;
-use crate::fact::Reason;
+use crate::letter::{BridgeId, Ended, Plan};
 use crate::trace::Lane;
-
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(crate) struct BridgeId(pub(crate) u64);
-
-/// What a bridge is made of.
-#[derive(Clone, Debug)]
-pub(crate) struct Plan {
-    /// The leg that dialled; recordings belong to it.
-    pub(crate) caller: CallSid,
-    /// The leg that was dialled.
-    pub(crate) callee: CallSid,
-    pub(crate) limit: Duration,
-    pub(crate) recording: Option<RecordingSid>,
-}
-
-/// How a bridge ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Ended {
-    /// This leg is over.
-    By(CallSid),
-    /// This leg is over because something went wrong with it.
-    Failed(CallSid),
-    /// The time limit ran out.
-    TimeLimit,
-    /// This leg was redirected away.
-    Redirected(CallSid),
-}
-
-impl Ended {
-    pub(crate) const fn of_leg(leg: CallSid, failed: bool) -> Self {
-        if failed {
-            Self::Failed(leg)
-        } else {
-            Self::By(leg)
-        }
-    }
-
-    /// Why the other leg ends, if it does.
-    pub(crate) const fn reason(self) -> Reason {
-        match self {
-            Self::By(_) | Self::Failed(_) => Reason::PartnerHungUp,
-            Self::TimeLimit => Reason::TimeLimit,
-            Self::Redirected(_) => Reason::Api,
-        }
-    }
-}
 
 pub(crate) struct Bridge {
     id: BridgeId,

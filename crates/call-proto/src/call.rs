@@ -9,7 +9,6 @@
 use model::record::CallRecord;
 use model::{AccountSid, CallSid, CallStatus, Direction, NumberSid, Timestamp};
 
-use crate::bridge::{BridgeId, Ended};
 use crate::callback::{CallbackTarget, LegCallback, LegRecording};
 use crate::command::{Command, MediaCommand};
 use crate::context::{About, Context, Letter};
@@ -17,9 +16,9 @@ use crate::dialect::Dialect;
 use crate::event::{DigitWay, Event, Headers};
 use crate::fact::{CallEnd, Fact, Reason};
 use crate::farewell::Basis;
-use crate::fork::{ForkId, LastResponse, LegOver};
 use crate::interpreter::{Run, Told};
 use crate::leg::Leg;
+use crate::letter::{BridgeId, Ended, ForkId, LastResponse, LegOver};
 use crate::message::OpenMessage;
 use crate::params::is_outbound;
 use crate::recording::OpenRecording;

@@ -12,11 +12,12 @@ use model::{
     Timestamp,
 };
 
-use crate::bridge::BridgeId;
 use crate::command::{Addressed, Command, LegCommand, MediaCommand};
 use crate::event::{PlayId, Req};
 use crate::fact::{Fact, Reason};
-use crate::fork::{BranchSpec, Common, Dialled, ForkId, ForkResult, LegOver};
+use crate::letter::{
+    BranchSpec, BridgeId, Common, Dialled, Ended, ForkId, ForkResult, LegOver, Plan,
+};
 use crate::trace::{self, Entry, Lane, Way};
 
 /// What is the same for every call of a server.
@@ -86,10 +87,7 @@ pub(crate) enum Letter {
     /// End a leg.
     Hangup { call: CallSid, reason: Reason },
     /// Join two legs.
-    Bridge {
-        bridge: BridgeId,
-        plan: Box<crate::bridge::Plan>,
-    },
+    Bridge { bridge: BridgeId, plan: Box<Plan> },
     /// A key that did not come in the media goes to the other leg of the bridge.
     PassKey {
         bridge: BridgeId,
@@ -97,7 +95,7 @@ pub(crate) enum Letter {
         key: char,
     },
     /// One leg of a bridge is over.
-    BridgeLegOver(BridgeId, crate::bridge::Ended),
+    BridgeLegOver(BridgeId, Ended),
     /// Part the legs of a bridge: one was redirected.
     Dissolve {
         bridge: BridgeId,
@@ -108,7 +106,7 @@ pub(crate) enum Letter {
     BridgeOver {
         call: CallSid,
         bridge: BridgeId,
-        ended: crate::bridge::Ended,
+        ended: Ended,
     },
 }
 

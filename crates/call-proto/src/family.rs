@@ -12,7 +12,7 @@ use model::{AccountSid, CallSid, Direction, NumberSid, Timestamp};
 use rcml::Verb;
 use serde::{Deserialize, Serialize};
 
-use crate::bridge::{Bridge, BridgeId, Ended};
+use crate::bridge::Bridge;
 use crate::call::{Call, Info};
 use crate::callback::{CallbackTarget, LegCallback};
 use crate::command::{Addressed, Invite, MediaCommand, Target};
@@ -20,8 +20,9 @@ use crate::context::{Context, Letter, Settings};
 use crate::dialect::Dialect;
 use crate::event::{Document, Event, Headers, MediaEvent, PlayId, Redirect, Route};
 use crate::fact::Reason;
-use crate::fork::{BranchSpec, Common, Dialled, Fork, ForkId};
+use crate::fork::Fork;
 use crate::leg::Leg;
+use crate::letter::{BranchSpec, BridgeId, Common, Dialled, Ended, ForkId, Plan};
 use crate::trace;
 
 /// An inbound call that was admitted.
@@ -451,7 +452,7 @@ impl Family {
         }
     }
 
-    fn join(&mut self, id: BridgeId, plan: crate::bridge::Plan) {
+    fn join(&mut self, id: BridgeId, plan: Plan) {
         let (caller, callee) = (plan.caller, plan.callee);
         for sid in [caller, callee] {
             match self.calls.get_mut(&sid) {
@@ -483,7 +484,7 @@ impl Family {
         self.bridges.insert(id, bridge);
     }
 
-    fn recording_starts(&mut self, plan: &crate::bridge::Plan) {
+    fn recording_starts(&mut self, plan: &Plan) {
         if let (Some(sid), Some(caller)) = (plan.recording, self.calls.get_mut(&plan.caller)) {
             caller.recording_starts(sid, &mut self.cx);
         }

@@ -7,83 +7,16 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use model::{AccountSid, CallSid, CallStatus, Direction, Timestamp, error};
+use model::{CallSid, CallStatus, Timestamp, error};
 
-use crate::callback::LegCallback;
-use crate::command::{Command, Target};
+use crate::command::Command;
 use crate::context::{About, Context, Letter};
-use crate::event::{Headers, Req, Route, Unreachable};
+use crate::event::{Req, Route, Unreachable};
 use crate::fact::Reason;
+use crate::letter::{BranchSpec, Common, Dialled, ForkId, ForkResult, LegOver};
 
 /// Legs of one fork, so that a document cannot make the server call the whole world at once.
 const MAX_BRANCHES: usize = 50;
-
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(crate) struct ForkId(pub(crate) u64);
-
-/// What a leg tells its fork when it is over.
-#[derive(Clone, Debug)]
-pub(crate) struct LegOver {
-    pub(crate) call: CallSid,
-    pub(crate) status: CallStatus,
-    pub(crate) sip_status: Option<u16>,
-    pub(crate) ring_s: i64,
-    /// From the last response of a leg that was dialled as a SIP address.
-    pub(crate) response: Option<LastResponse>,
-}
-
-/// Of the last final response of a leg.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct LastResponse {
-    pub(crate) sip_call_id: String,
-    pub(crate) status: u16,
-    pub(crate) headers: Headers,
-}
-
-/// One thing to dial: becomes a branch for each route its target has.
-#[derive(Clone, Debug)]
-pub(crate) struct Dialled {
-    pub(crate) target: Target,
-    pub(crate) headers: Headers,
-    pub(crate) credentials: Option<(String, String)>,
-    pub(crate) callback: Option<LegCallback>,
-    /// Keys that it gets as soon as it is connected.
-    pub(crate) send_digits: Option<String>,
-}
-
-/// What every branch of a fork has in common.
-#[derive(Clone, Debug)]
-pub(crate) struct Common {
-    pub(crate) parent: Option<CallSid>,
-    pub(crate) account: AccountSid,
-    pub(crate) direction: Direction,
-    pub(crate) from: String,
-    pub(crate) from_display: Option<String>,
-    pub(crate) forwarded_from: Option<String>,
-    pub(crate) dialect: crate::Dialect,
-    /// Max-Forwards of the INVITEs.
-    pub(crate) max_forwards: u8,
-}
-
-/// A leg to be created.
-#[derive(Debug)]
-pub(crate) struct BranchSpec {
-    pub(crate) call: CallSid,
-    pub(crate) fork: ForkId,
-    pub(crate) common: Common,
-    pub(crate) dialled: Dialled,
-    pub(crate) route: Route,
-}
-
-/// How a fork without a winner ended.
-#[derive(Clone, Debug)]
-pub(crate) struct ForkResult {
-    pub(crate) status: CallStatus,
-    /// The last branch to end, if there was any.
-    pub(crate) last: Option<LegOver>,
-    /// The last final SIP failure, for callers that were not answered yet.
-    pub(crate) sip_status: Option<u16>,
-}
 
 pub(crate) struct Fork {
     id: ForkId,

@@ -10,7 +10,7 @@ use crate::command::{Invite, LegCommand, MediaCommand};
 use crate::context::{Context, Letter};
 use crate::event::{Headers, LegEvent, MediaEvent};
 use crate::fact::{Fact, Reason};
-use crate::fork::LastResponse;
+use crate::letter::LastResponse;
 use crate::params::identity_headers;
 use crate::trace::{Entry, Lane, Way};
 

@@ -24,6 +24,7 @@ mod interpreter;
 pub mod journal;
 mod keys;
 mod leg;
+mod letter;
 mod lint;
 mod message;
 mod modify;

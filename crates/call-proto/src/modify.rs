@@ -3,13 +3,13 @@
 use model::address::redacted;
 use model::error;
 
-use crate::bridge::Ended;
 use crate::call::Call;
 use crate::callback::CallbackTarget;
 use crate::context::{Context, Letter};
 use crate::event::{Modify, Redirect};
 use crate::fact::Reason;
 use crate::leg::Leg;
+use crate::letter::Ended;
 use crate::trace::Lane;
 
 impl Call {

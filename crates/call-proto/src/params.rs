@@ -5,7 +5,7 @@ use model::Direction;
 use crate::call::Call;
 use crate::context::Context;
 use crate::event::Headers;
-use crate::fork::LastResponse;
+use crate::letter::LastResponse;
 
 pub(crate) type Params = Vec<(String, String)>;
 

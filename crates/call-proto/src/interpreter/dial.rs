@@ -10,7 +10,6 @@ use rcml::{Branch, Noun};
 
 use super::document::Purpose;
 use super::{Next, Run, State};
-use crate::bridge::{Ended, Plan};
 use crate::call::Call;
 use crate::callback::{CallbackTarget, LegCallback};
 use crate::command::{Command, MediaCommand, Sound, Target};
@@ -18,7 +17,7 @@ use crate::context::{Context, Letter};
 use crate::event::{AudioFailure, Clip, PlayId, Req};
 use crate::fact::Reason;
 use crate::family::user_part;
-use crate::fork::{Common, Dialled, ForkId, ForkResult, LastResponse};
+use crate::letter::{Common, Dialled, Ended, ForkId, ForkResult, LastResponse, Plan};
 use crate::params::{Params, dial_sip_params};
 use crate::trace::Lane;
 

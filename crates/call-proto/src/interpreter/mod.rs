@@ -23,12 +23,12 @@ use std::collections::VecDeque;
 use model::{AccountSid, CallStatus, Timestamp};
 use rcml::Verb;
 
-use crate::bridge::Ended;
 use crate::call::Call;
 use crate::command::{MediaCommand, Sound};
 use crate::context::Context;
 use crate::event::{AudioFailure, Clip, Document, PlayId, Req};
 use crate::fact::Reason;
+use crate::letter::Ended;
 use crate::trace::Lane;
 
 use dial::Dialing;
