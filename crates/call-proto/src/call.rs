@@ -1,338 +1,263 @@
-//! One call: one leg, at most one running script, one identifier.
+//! One call: a leg with its scripts, recordings and messages, under one identifier.
 //!
-//! **Invariant: `finish` runs once.** It is the only place that makes a final status, and whoever
-//! depends on the leg (fork, bridge, script) hears of it from there. The parts of a call live
-//! beside this file: the SIP and media side in `leg`, the script in `interpreter`, what is told
-//! to applications in `callback` and `params`, what is recorded in `recording`, its text messages in
-//! `message`.
+//! The call decides nothing: it brings what happens to the part that it concerns, and what the leg
+//! reports to the scripts. Each part is a machine in a file of its own: `leg` with its `reporter`,
+//! `interpreter`, `recording`, `message`, `keys`.
 
-use model::record::CallRecord;
-use model::{AccountSid, CallSid, CallStatus, Direction, NumberSid, Timestamp};
+use model::{CallSid, RecordingSid, Timestamp};
 
-use crate::callback::{CallbackTarget, LegCallback, LegRecording};
-use crate::command::{Command, MediaCommand};
-use crate::context::{About, Context, Letter};
-use crate::dialect::Dialect;
-use crate::event::{DigitWay, Event, Headers};
-use crate::fact::{CallEnd, Fact, Reason};
-use crate::farewell::Basis;
-use crate::interpreter::{Run, Told};
-use crate::leg::Leg;
-use crate::letter::{BridgeId, Ended, ForkId, LastResponse, LegOver};
-use crate::message::OpenMessage;
-use crate::params::is_outbound;
-use crate::recording::OpenRecording;
-
-/// What does not change about a leg.
-#[derive(Clone, Debug)]
-pub(crate) struct Info {
-    pub(crate) account: AccountSid,
-    pub(crate) parent: Option<CallSid>,
-    pub(crate) direction: Direction,
-    pub(crate) from: String,
-    pub(crate) to: String,
-    pub(crate) caller_name: Option<String>,
-    pub(crate) forwarded_from: Option<String>,
-    pub(crate) number: Option<NumberSid>,
-    /// `X-` headers and Diversion of the INVITE that we received.
-    pub(crate) headers: Headers,
-    pub(crate) created: Timestamp,
-    pub(crate) sip_call_id: Option<String>,
-    /// The leg was dialled as a SIP address.
-    pub(crate) dialled_sip: bool,
-    /// Max-Forwards of the INVITE that made this leg.
-    pub(crate) max_forwards: u8,
-}
+use crate::command::Command;
+use crate::context::{Context, Letter};
+use crate::event::{DigitWay, Document, Event, LegEvent, MediaEvent};
+use crate::fact::Reason;
+use crate::interpreter::{Input, Script, Scripts};
+use crate::keys::{Keys, keys_of};
+use crate::leg::{Leg, News};
+use crate::letter::{Ended, ForkId, ForkNews};
+use crate::message::Messages;
+use crate::recording::{RecordingNews, Recordings};
 
 pub(crate) struct Call {
-    pub(crate) sid: CallSid,
-    pub(crate) info: Info,
-    pub(crate) dialect: Dialect,
-    pub(crate) status: CallStatus,
     pub(crate) leg: Leg,
-    pub(crate) answered: Option<Timestamp>,
-    pub(crate) ended: Option<CallEnd>,
-    /// Media was asked for and is not closed yet.
-    pub(crate) media_open: bool,
-    pub(crate) run: Option<Run>,
-    /// The fork that rings this leg.
-    pub(crate) fork: Option<ForkId>,
-    /// The bridge this leg is in.
-    pub(crate) bridge: Option<BridgeId>,
-    /// What of this leg is being recorded.
-    pub(crate) recordings: Vec<OpenRecording>,
-    /// The last of them, for the callbacks of a leg that the API made.
-    pub(crate) recorded: Option<LegRecording>,
-    /// Text messages on their way.
-    pub(crate) messages: Vec<OpenMessage>,
-    /// The leg that was last connected by this one's script.
-    pub(crate) outbound_child: Option<CallSid>,
-    pub(crate) last_response: Option<LastResponse>,
-    pub(crate) last_headers: Option<Headers>,
-    pub(crate) sip_status: Option<u16>,
-    /// What the far side said about the end.
-    pub(crate) sip_reason: Option<String>,
-    pub(crate) number_callback: Option<CallbackTarget>,
-    pub(crate) leg_callback: Option<LegCallback>,
-    pub(crate) callbacks_queued: i64,
-    pub(crate) told_status: Option<CallStatus>,
-    /// How the far side tells keys, once it has told one.
-    pub(crate) digit_way: Option<DigitWay>,
+    pub(crate) scripts: Scripts,
+    recordings: Recordings,
+    messages: Messages,
+    keys: Keys,
     /// Keys that the far side gets as soon as it is connected.
     pub(crate) send_digits: Option<String>,
-    /// What was said about the documents of the call.
-    pub(crate) told_findings: Told,
-    /// What the farewell on record is made of.
-    pub(crate) farewell: Option<Basis>,
     forgotten: bool,
 }
 
 impl Call {
-    pub(crate) fn new(sid: CallSid, info: Info, leg: Leg, dialect: Dialect) -> Self {
-        let status = match info.direction {
-            Direction::Inbound => CallStatus::Ringing,
-            Direction::OutboundApi | Direction::OutboundDial => CallStatus::Queued,
-        };
+    pub(crate) fn new(leg: Leg) -> Self {
         Self {
-            sid,
-            info,
-            dialect,
-            status,
             leg,
-            answered: None,
-            ended: None,
-            media_open: false,
-            run: None,
-            fork: None,
-            bridge: None,
-            recordings: Vec::new(),
-            recorded: None,
-            messages: Vec::new(),
-            outbound_child: None,
-            last_response: None,
-            last_headers: None,
-            sip_status: None,
-            sip_reason: None,
-            number_callback: None,
-            leg_callback: None,
-            callbacks_queued: 0,
-            told_status: None,
-            digit_way: None,
+            scripts: Scripts::default(),
+            recordings: Recordings::default(),
+            messages: Messages::default(),
+            keys: Keys::default(),
             send_digits: None,
-            told_findings: Told::default(),
-            farewell: None,
             forgotten: false,
         }
+    }
+
+    pub(crate) fn sid(&self) -> CallSid {
+        self.leg.profile.sid
     }
 
     pub(crate) fn handle(&mut self, event: Event, cx: &mut Context) {
         match event {
             Event::Leg(event) => self.handle_leg(event, cx),
             Event::Media(event) => self.handle_media(event, cx),
-            Event::Fetched { req, result } => self.handle_fetched(req, result, cx),
-            Event::Audio { req, result } => self.handle_audio(req, result, cx),
-            Event::Speech { req, news } => self.speech_news(req, news, cx),
+            Event::Fetched { req, result } => self.tell(&Input::Fetched(req, result), cx),
+            Event::Audio { req, result } => self.tell(&Input::Audio(req, result), cx),
+            Event::Speech { req, news } => self.tell(&Input::Speech(req, news), cx),
             Event::Modify(modify) => self.handle_modify(modify, cx),
-            Event::NotRecorded => self.not_recorded(cx),
-            Event::Shutdown => self.shut_down(cx),
+            Event::NotRecorded => {
+                if self.leg.not_recorded(cx) {
+                    self.scripts.abandon();
+                }
+            }
+            Event::Shutdown => {
+                self.scripts.abandon();
+                self.leg.end(Reason::Shutdown, cx);
+            }
             // Those of a fork went to it.
-            Event::Resolved { req, routes } => self.message_routes(req, routes, cx),
+            Event::Resolved { req, routes } => {
+                if self.messages.handle_routes(req, routes, &mut self.leg, cx) {
+                    self.tell(&Input::MessageLeft(req), cx);
+                }
+            }
             Event::MessageAnswered {
                 req,
                 status,
                 reason,
-            } => self.message_answered(req, status, &reason, cx),
+            } => {
+                let leg = &mut self.leg;
+                self.messages.handle_answer(req, status, &reason, leg, cx);
+            }
+        }
+        self.hear_leg(cx);
+    }
+
+    fn handle_leg(&mut self, event: LegEvent, cx: &mut Context) {
+        if self.leg.is_over() {
+            return; // Crossed our own end on the wire.
+        }
+        match event {
+            LegEvent::Info { content_type, body } => {
+                for key in keys_of(&content_type, &body) {
+                    self.key_pressed(key, DigitWay::Info, cx);
+                }
+            }
+            event => self.leg.handle_leg(event, cx),
+        }
+    }
+
+    fn handle_media(&mut self, event: MediaEvent, cx: &mut Context) {
+        match event {
+            MediaEvent::PlayDone { play } => self.tell(&Input::Played(play), cx),
+            MediaEvent::Digit { digit, way } => self.key_pressed(digit, way, cx),
+            MediaEvent::Recorded {
+                recording,
+                duration_ms,
+                size_bytes,
+            } => {
+                let leg = &mut self.leg;
+                let news = self
+                    .recordings
+                    .closed(recording, duration_ms, size_bytes, leg, cx);
+                self.recording_news(recording, news, cx);
+            }
+            MediaEvent::RecordFailed { recording, reason } => {
+                let news = self.recordings.fail(recording, &reason, &mut self.leg, cx);
+                self.recording_news(recording, news, cx);
+            }
+            event => self.leg.handle_media(event, cx),
         }
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Timestamp> {
-        let run = self.run.as_ref().and_then(Run::poll_timeout);
-        let messages = self.messages_timeout();
-        run.into_iter()
-            .chain(self.recordings_timeout())
-            .chain(messages)
+        self.scripts
+            .poll_timeout()
+            .into_iter()
+            .chain(self.recordings.poll_timeout())
+            .chain(self.messages.poll_timeout())
             .min()
     }
 
     pub(crate) fn handle_timeout(&mut self, cx: &mut Context) {
-        self.give_up_recordings(cx);
-        self.give_up_messages(cx);
-        self.run_timeout(cx);
+        for sid in self.recordings.late(cx.now) {
+            let why = "it was not closed in time";
+            let news = self.recordings.fail(sid, why, &mut self.leg, cx);
+            self.recording_news(sid, news, cx);
+        }
+        while let Some(waited) = self.messages.give_up(&mut self.leg, cx) {
+            self.tell(&Input::MessageLeft(waited), cx);
+        }
+        self.tell(&Input::Timeout, cx);
     }
 
     pub(crate) fn is_over(&self) -> bool {
-        self.ended.is_some()
-            && self.run.is_none()
-            && self.bridge.is_none()
+        self.leg.is_over()
+            && self.scripts.is_empty()
+            && self.leg.bridge.is_none()
             && self.recordings.is_empty()
             && self.messages.is_empty()
     }
 
-    /// At the end of a step, when no bridge needs the endpoint any more: closes the media of a
-    /// leg that has ended, and asks the shell to forget the call once it is over.
+    /// At the end of a step, when no bridge needs the endpoint any more: lets the leg settle, and
+    /// asks the shell to forget the call once it is over.
     pub(crate) fn settle(&mut self, cx: &mut Context) {
-        self.keep_farewell(cx);
-        if self.ended.is_some() && self.media_open {
-            self.media_open = false;
-            cx.media(self.sid, MediaCommand::Close);
-        }
+        self.leg.settle(cx);
         if self.is_over() && !self.forgotten {
             self.forgotten = true;
-            self.tell_left_out(cx);
-            cx.command(self.sid, Command::Forget);
+            self.scripts.tell_left_out(&self.leg, cx);
+            cx.command(self.sid(), Command::Forget);
         }
     }
 
-    pub(crate) fn record(&self, cx: &Context) -> CallRecord {
-        let info = &self.info;
-        CallRecord {
-            sid: self.sid,
-            instance: cx.settings.instance,
-            parent: info.parent,
-            account: info.account,
-            to: info.to.clone(),
-            from: info.from.clone(),
-            number: info.number,
-            status: self.status,
-            direction: info.direction,
-            created: info.created,
-            updated: cx.now,
-            started: Some(info.created),
-            answered: None,
-            ended: None,
-            duration_s: None,
-            ring_duration_s: None,
-            answered_by: None,
-            forwarded_from: info.forwarded_from.clone(),
-            caller_name: info.caller_name.clone(),
-            reason: None,
-            hangup_by: None,
-            sip_status: None,
-            sip_reason: None,
-            sip_call_id: info.sip_call_id.clone(),
-            muted: false,
-            media: None,
+    /// Runs a script on the leg, on top of what runs there.
+    pub(crate) fn start(&mut self, script: Script, cx: &mut Context) {
+        self.scripts.push(script);
+        self.tell(&Input::Start, cx);
+    }
+
+    /// Runs a document on the leg.
+    pub(crate) fn start_document(&mut self, document: Document, cx: &mut Context) {
+        self.start(Script::of_document(document, cx.now), cx);
+    }
+
+    /// Tells the scripts what happened, and then what became of the leg.
+    fn tell(&mut self, input: &Input, cx: &mut Context) {
+        self.scripts.handle(
+            input,
+            &mut self.leg,
+            &mut self.messages,
+            &self.recordings,
+            cx,
+        );
+        self.hear_leg(cx);
+    }
+
+    /// Tells the scripts what became of the leg.
+    fn hear_leg(&mut self, cx: &mut Context) {
+        while let Some(news) = self.leg.poll_news() {
+            let input = match news {
+                News::Up => Input::LegUp,
+                News::Over(reason) => Input::LegOver(reason),
+            };
+            self.scripts.handle(
+                &input,
+                &mut self.leg,
+                &mut self.messages,
+                &self.recordings,
+                cx,
+            );
         }
     }
 
-    pub(crate) fn talk_seconds(&self, until: Timestamp) -> i64 {
-        self.answered
-            .map_or(0, |answered| until.seconds_since(answered))
+    /// Ends the leg from our side.
+    pub(crate) fn end_leg(&mut self, reason: Reason, cx: &mut Context) {
+        self.leg.end(reason, cx);
+        self.hear_leg(cx);
     }
 
-    pub(crate) fn ring_seconds(&self, until: Timestamp) -> i64 {
-        self.answered
-            .unwrap_or(until)
-            .seconds_since(self.info.created)
+    /// Another script takes over the leg.
+    pub(crate) fn detach_scripts(&mut self, cx: &mut Context) {
+        let (leg, messages) = (&mut self.leg, &mut self.messages);
+        self.scripts.detach(leg, messages, &self.recordings, cx);
     }
 
-    /// The leg was answered, by us or by the far side.
-    pub(crate) fn mark_answered(&mut self, answered_by: Option<String>, cx: &mut Context) {
-        self.answered = Some(cx.now);
-        let sip_call_id = self.info.sip_call_id.clone();
-        cx.fact(Fact::Answered {
-            call: self.sid,
-            at: cx.now,
-            answered_by,
-            sip_call_id,
-        });
-        self.set_status(CallStatus::InProgress, cx);
-    }
-
-    /// Ends the leg for good. What goes out on the wire was decided before.
-    pub(crate) fn finish(&mut self, status: CallStatus, reason: Reason, cx: &mut Context) {
-        if self.ended.is_some() {
+    fn key_pressed(&mut self, key: char, way: DigitWay, cx: &mut Context) {
+        let from = self.sid();
+        if !self.keys.count(way, from, cx) {
             return;
         }
-        self.leg = Leg::Over;
-        let ring = is_outbound(self.info.direction).then(|| self.ring_seconds(cx.now));
-        let end = CallEnd {
-            status,
-            at: cx.now,
-            duration_s: self.talk_seconds(cx.now),
-            ring_duration_s: ring,
-            reason,
-            by: reason.by(self.info.direction),
-            sip_status: self.sip_status,
-            sip_reason: self.sip_reason.take(),
-        };
-        cx.fact(Fact::Ended {
-            call: self.sid,
-            end: end.clone(),
-        });
-        self.ended = Some(end);
-        self.set_status(status, cx);
-        self.tell_leg(rcml::LegEvent::Completed, cx);
-        self.stop_sounds(cx);
-        self.tell_dependents(status, cx);
-        self.leg_is_over(reason, cx);
-    }
-
-    /// Whether the leg ended because something went wrong.
-    pub(crate) fn has_failed(&self) -> bool {
-        let failed = |end: &CallEnd| end.status == CallStatus::Failed;
-        self.ended.as_ref().is_some_and(failed)
-    }
-
-    fn tell_dependents(&mut self, status: CallStatus, cx: &mut Context) {
-        if let Some(bridge) = self.bridge {
-            let ended = Ended::of_leg(self.sid, self.has_failed());
-            cx.letter(Letter::BridgeLegOver(bridge, ended));
+        if let (DigitWay::Info, Some(bridge)) = (way, self.leg.bridge) {
+            cx.letter(Letter::PassKey { bridge, from, key });
         }
-        if let Some(fork) = self.fork.take() {
-            let over = LegOver {
-                call: self.sid,
-                status,
-                sip_status: self.sip_status,
-                ring_s: self.ring_seconds(cx.now),
-                response: self.last_response.clone().filter(|_| self.info.dialled_sip),
-            };
-            cx.letter(Letter::BranchOver(fork, Box::new(over)));
+        self.tell(&Input::Key(key), cx);
+    }
+
+    /// The media side records from now on.
+    pub(crate) fn recording_starts(&mut self, sid: RecordingSid, cx: &mut Context) {
+        self.recordings.start(sid, &mut self.leg, cx);
+        self.recording_news(sid, Some(RecordingNews::Started), cx);
+    }
+
+    /// The media side was told to close the recording.
+    pub(crate) fn recording_stops(&mut self, sid: RecordingSid, cx: &Context) {
+        self.recordings.stop(sid, cx);
+    }
+
+    fn recording_news(&mut self, sid: RecordingSid, news: Option<RecordingNews>, cx: &mut Context) {
+        if let Some(news) = news {
+            self.tell(&Input::Recording(sid, news), cx);
         }
     }
 
-    pub(crate) fn about<'a>(&self, url: Option<&'a str>) -> About<'a> {
-        About {
-            account: self.info.account,
-            call: self.sid,
-            url,
-            line: None,
-            column: None,
+    /// A fork that this call started has ended.
+    pub(crate) fn fork_over(&mut self, fork: ForkId, news: ForkNews, cx: &mut Context) {
+        match news {
+            ForkNews::Won { child, .. } if !self.scripts.await_fork(fork) => {
+                cx.letter(Letter::Hangup {
+                    call: child,
+                    reason: Reason::ParentGone,
+                });
+            }
+            news => self.tell(&Input::Fork(fork, news), cx),
         }
     }
 
-    /// About a line of the document that runs.
-    pub(crate) fn about_line(&self, line: u32) -> About<'_> {
-        About {
-            line: (line > 0).then_some(line),
-            ..self.about(self.run.as_ref().and_then(Run::url))
+    /// The bridge that this leg was in has ended.
+    pub(crate) fn bridge_over(&mut self, ended: Ended, cx: &mut Context) {
+        self.leg.bridge = None;
+        if self.scripts.is_empty() {
+            // The dialled party has no script of its own.
+            self.end_leg(ended.reason(), cx);
+        } else {
+            self.tell(&Input::BridgeOver(ended), cx);
         }
-    }
-
-    /// Nobody may hear of a call that is not on record: not the caller, the callee or an
-    /// application.
-    fn not_recorded(&mut self, cx: &mut Context) {
-        match self.leg {
-            Leg::Alerting { .. } => self.reject(503, None, cx),
-            Leg::Opening(_) => self.sip_status = Some(503),
-            // It went on, so it is on record.
-            Leg::Answering { .. }
-            | Leg::AwaitingAck { .. }
-            | Leg::Calling
-            | Leg::Up
-            | Leg::Over => return,
-        }
-        if let Some(run) = &mut self.run {
-            run.abandon();
-        }
-        (self.number_callback, self.leg_callback) = (None, None);
-        self.finish(CallStatus::Failed, Reason::NotRecorded, cx);
-    }
-
-    fn shut_down(&mut self, cx: &mut Context) {
-        if let Some(run) = &mut self.run {
-            run.abandon();
-        }
-        self.end_leg(Reason::Shutdown, cx);
     }
 }

@@ -1,13 +1,9 @@
-//! What applications are told while a call goes on: the number's status callback and the leg's.
+//! The callbacks of a leg: where they go, which are wanted, and what each of them says.
 
-use model::record::Callback;
 use model::{AccountSid, CallStatus, HttpMethod, RecordingSid, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::call::Call;
-use crate::context::Context;
 use crate::dialect::Dialect;
-use crate::fact::Fact;
 use crate::params::Params;
 
 /// Where callbacks go.
@@ -89,7 +85,12 @@ impl LegEnd<'_> {
 }
 
 /// What happened to the leg: the event's name or the real status, as the dialect has it.
-fn add_status(event_names: bool, event: rcml::LegEvent, status: CallStatus, params: &mut Params) {
+pub(crate) fn add_status(
+    event_names: bool,
+    event: rcml::LegEvent,
+    status: CallStatus,
+    params: &mut Params,
+) {
     let (_, name) = describe(event);
     let mut add = |name: &str, value: &str| params.push((name.to_owned(), value.to_owned()));
     if event_names {
@@ -107,7 +108,7 @@ fn add_status(event_names: bool, event: rcml::LegEvent, status: CallStatus, para
     add("CallStatus", told);
 }
 
-fn add_source(
+pub(crate) fn add_source(
     event_names: bool,
     event: rcml::LegEvent,
     at: Timestamp,
@@ -120,75 +121,4 @@ fn add_source(
     let fixed = describe(event).0;
     let number = if event_names { fixed } else { sequence };
     add("SequenceNumber", number.to_string());
-}
-
-impl Call {
-    /// Tells the number's owner that the running leg has a new status.
-    pub(crate) fn tell_number(&mut self, cx: &mut Context) {
-        let Some(target) = self.number_callback.clone() else {
-            return;
-        };
-        let final_only = !self.dialect.each_number_status;
-        if (final_only && !self.status.is_final()) || self.told_status == Some(self.status) {
-            return;
-        }
-        self.told_status = Some(self.status);
-        let params = self.voice_params(cx);
-        self.queue(target, params, cx);
-    }
-
-    /// Tells whoever created this leg what happened to it.
-    pub(crate) fn tell_leg(&mut self, event: rcml::LegEvent, cx: &mut Context) {
-        let Some(callback) = self.leg_callback.clone() else {
-            return;
-        };
-        if !wanted(&callback, self.dialect, event) {
-            return;
-        }
-        let event_names = self.dialect.leg_event_names;
-        let mut params = self.leg_params(cx);
-        if event == rcml::LegEvent::Completed {
-            let end = LegEnd {
-                status: self.status,
-                at: cx.now,
-                talk_s: self.talk_seconds(cx.now),
-                sip_status: self.sip_status,
-                recording: self.recorded.as_ref(),
-            };
-            end.describe(event_names, self.callbacks_queued, &mut params);
-        } else {
-            add_status(event_names, event, self.status, &mut params);
-            add_source(
-                event_names,
-                event,
-                cx.now,
-                self.callbacks_queued,
-                &mut params,
-            );
-        }
-        self.queue(callback.target, params, cx);
-    }
-
-    fn queue(&mut self, target: CallbackTarget, params: Vec<(String, String)>, cx: &mut Context) {
-        let callback = Callback {
-            event: cx.event_sid(),
-            account: self.info.account,
-            author: target.author,
-            call: self.sid,
-            sequence: self.callbacks_queued,
-            url: target.url,
-            method: target.method,
-            params,
-            created: cx.now,
-        };
-        self.callbacks_queued += 1;
-        cx.fact(Fact::Callback(callback));
-    }
-}
-
-impl Call {
-    pub(crate) fn set_status(&mut self, status: CallStatus, cx: &mut Context) {
-        self.status = status;
-        self.tell_number(cx);
-    }
 }

@@ -13,7 +13,7 @@ use rcml::Verb;
 use serde::{Deserialize, Serialize};
 
 use crate::bridge::Bridge;
-use crate::call::{Call, Info};
+use crate::call::Call;
 use crate::callback::{CallbackTarget, LegCallback};
 use crate::command::{Addressed, Invite, MediaCommand, Target};
 use crate::context::{Context, Letter, Settings};
@@ -21,8 +21,12 @@ use crate::dialect::Dialect;
 use crate::event::{Document, Event, Headers, MediaEvent, PlayId, Redirect, Route};
 use crate::fact::Reason;
 use crate::fork::Fork;
+use crate::interpreter;
 use crate::leg::Leg;
-use crate::letter::{BranchSpec, BridgeId, Common, Dialled, Ended, ForkId, Plan};
+use crate::letter::{
+    BranchSpec, BridgeId, Common, Dialled, Ended, ForkId, ForkNews, Plan, user_part,
+};
+use crate::profile::Profile;
 use crate::trace;
 
 /// An inbound call that was admitted.
@@ -125,7 +129,9 @@ impl Family {
     ) -> (Self, CallSid) {
         let mut cx = Context::new(settings, seed, now);
         let sid = cx.call_sid();
-        let info = Info {
+        let profile = Profile {
+            sid,
+            dialect: inbound.dialect,
             account: inbound.account,
             parent: None,
             direction: Direction::Inbound,
@@ -136,23 +142,24 @@ impl Family {
             number: inbound.number,
             headers: inbound.headers,
             created: now,
-            sip_call_id: Some(inbound.sip_call_id),
             dialled_sip: false,
             max_forwards: inbound.max_forwards,
         };
-        let leg = Leg::Alerting { offer: inbound.sdp };
-        let mut call = Call::new(sid, info, leg, inbound.dialect);
-        call.number_callback = inbound.status_callback;
-        call.start_inbound(&mut cx);
-        match inbound.script {
-            Script::Document(document) => call.start_document(document, &mut cx),
+        let mut leg = Leg::inbound(profile, inbound.sip_call_id, inbound.sdp);
+        leg.reporter.number = inbound.status_callback;
+        leg.start_inbound(&mut cx);
+        let mut call = Call::new(leg);
+        let script = match inbound.script {
+            Script::Document(document) => interpreter::Script::of_document(document, now),
             Script::Verbs {
                 verbs,
                 answer_on_bridge,
             } => {
-                call.start_verbs(verbs, answer_on_bridge, &mut cx);
+                let account = inbound.account;
+                interpreter::Script::of_verbs(account, verbs, answer_on_bridge, now)
             }
-        }
+        };
+        call.start(script, &mut cx);
         let mut family = Self::new(cx, sid);
         family.calls.insert(sid, call);
         family.deliver();
@@ -337,7 +344,7 @@ impl Family {
                 ring_s,
             } => {
                 if let Some(parent) = self.calls.get_mut(&parent) {
-                    parent.fork_won(fork, child, ring_s, cx);
+                    parent.fork_over(fork, ForkNews::Won { child, ring_s }, cx);
                 } else {
                     cx.letter(Letter::Hangup {
                         call: child,
@@ -351,7 +358,7 @@ impl Family {
                 result,
             } => {
                 if let Some(parent) = self.calls.get_mut(&parent) {
-                    parent.fork_lost(fork, *result, cx);
+                    parent.fork_over(fork, ForkNews::Lost(result), cx);
                 }
             }
             Letter::Adopt { child } => {
@@ -390,7 +397,7 @@ impl Family {
                 ended,
             } => {
                 if let Some(call) = self.calls.get_mut(&call)
-                    && call.bridge == Some(bridge)
+                    && call.leg.bridge == Some(bridge)
                 {
                     call.bridge_over(ended, cx);
                 }
@@ -407,7 +414,9 @@ impl Family {
             route,
         } = spec;
         let dialled_sip = matches!(dialled.target, Target::Sip(_));
-        let info = Info {
+        let profile = Profile {
+            sid,
+            dialect: common.dialect,
             account: common.account,
             parent: common.parent,
             direction: common.direction,
@@ -418,7 +427,6 @@ impl Family {
             number: None,
             headers: Headers::new(),
             created: self.cx.now,
-            sip_call_id: None,
             dialled_sip,
             max_forwards: common.max_forwards,
         };
@@ -434,11 +442,11 @@ impl Family {
             sdp: String::new(),
             max_forwards: common.max_forwards,
         };
-        let mut call = Call::new(sid, info, Leg::Opening(Box::new(invite)), common.dialect);
-        call.fork = Some(fork);
-        call.leg_callback = dialled.callback;
+        let mut leg = Leg::outbound(profile, invite, fork);
+        leg.reporter.leg = dialled.callback;
+        leg.start_outbound(&mut self.cx);
+        let mut call = Call::new(leg);
         call.send_digits = dialled.send_digits;
-        call.start_outbound(&mut self.cx);
         self.calls.insert(sid, call);
     }
 
@@ -448,7 +456,8 @@ impl Family {
         };
         let (parent, result) = fork.abandon(reason, &mut self.cx);
         if let Some(parent) = parent.and_then(|parent| self.calls.get_mut(&parent)) {
-            parent.fork_abandoned(id, result, &mut self.cx);
+            let news = ForkNews::Abandoned(Box::new(result));
+            parent.fork_over(id, news, &mut self.cx);
         }
     }
 
@@ -456,13 +465,13 @@ impl Family {
         let (caller, callee) = (plan.caller, plan.callee);
         for sid in [caller, callee] {
             match self.calls.get_mut(&sid) {
-                Some(call) if call.is_up() => call.bridge = Some(id),
+                Some(call) if call.leg.is_up() => call.leg.bridge = Some(id),
                 // It ended while the other was being answered.
                 Some(_) | None => {
-                    let failed = self.calls.get(&sid).is_some_and(Call::has_failed);
+                    let failed = self.calls.get(&sid).is_some_and(|it| it.leg.has_failed());
                     let ended = Ended::of_leg(sid, failed);
                     if let Some(caller) = self.calls.get_mut(&caller) {
-                        caller.bridge = Some(id);
+                        caller.leg.bridge = Some(id);
                     }
                     for call in [caller, callee] {
                         self.cx.letter(Letter::BridgeOver {
@@ -523,7 +532,7 @@ impl Family {
         self.stop_recording(&bridge);
         bridge.dissolve(&mut self.cx);
         if let Some(call) = self.calls.get_mut(&left) {
-            call.bridge = None;
+            call.leg.bridge = None;
         }
         if let Some(call) = self.calls.get_mut(&partner) {
             call.partner_redirected(left, moved, &mut self.cx);
@@ -549,17 +558,5 @@ fn shown(target: &Target) -> String {
             let user = user_part(uri).split(':').next().unwrap_or_default();
             user.to_owned()
         }
-    }
-}
-
-/// User part of a SIP address, or the text itself.
-pub(crate) fn user_part(address: &str) -> &str {
-    let rest = address
-        .strip_prefix("sip:")
-        .or_else(|| address.strip_prefix("sips:"))
-        .unwrap_or(address);
-    match rest.split_once('@') {
-        Some((user, _)) => user,
-        None => rest.split([';', '?']).next().unwrap_or(rest),
     }
 }

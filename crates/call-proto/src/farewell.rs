@@ -5,14 +5,10 @@
 //! are those that the leg itself would have made for the same end.**
 
 use model::record::{CallRecord, Callback};
-use model::{CallSid, EventSid, RecordingSid, Timestamp};
+use model::{EventSid, RecordingSid, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::call::Call;
-use crate::callback::{CallbackTarget, LegCallback, LegEnd, LegRecording, wanted};
-use crate::context::Context;
-use crate::event::Headers;
-use crate::fact::Fact;
+use crate::callback::{CallbackTarget, LegEnd, LegRecording};
 use crate::params::Params;
 
 /// The last callbacks of a leg, without what only its end tells. Serialized, it is kept with the
@@ -42,6 +38,48 @@ enum About {
 }
 
 impl Farewell {
+    /// With no callback yet.
+    ///
+    /// - `sequence`: how many callbacks the leg has made.
+    pub(crate) const fn new(sequence: i64) -> Self {
+        Self {
+            sequence,
+            last: Vec::new(),
+        }
+    }
+
+    /// The number's owner is told of the end.
+    pub(crate) fn tell_number(&mut self, target: CallbackTarget, mut params: Params) {
+        for (name, value) in &mut params {
+            if name == "CallStatus" {
+                value.clear();
+            }
+        }
+        self.last.push(Last {
+            target,
+            params,
+            about: About::Number,
+        });
+    }
+
+    /// The creator of the leg is told of the end.
+    pub(crate) fn tell_leg(
+        &mut self,
+        target: CallbackTarget,
+        params: Params,
+        event_names: bool,
+        recording: Option<LegRecording>,
+    ) {
+        self.last.push(Last {
+            target,
+            params,
+            about: About::Leg {
+                event_names,
+                recording,
+            },
+        });
+    }
+
     /// Whether it holds addresses of recordings, which let anybody hear them.
     pub(crate) fn has_recordings(&self) -> bool {
         let told = |last: &Last| {
@@ -149,87 +187,4 @@ fn talk_seconds(record: &CallRecord, until: Timestamp) -> i64 {
     record
         .answered
         .map_or(0, |answered| until.seconds_since(answered))
-}
-
-/// All of a leg that its farewell is made of and that may change: comparing it costs less than making
-/// the farewell anew at each step.
-#[derive(Debug)]
-pub(crate) struct Basis {
-    sequence: i64,
-    child: Option<CallSid>,
-    headers: Option<Headers>,
-    recorded: Option<LegRecording>,
-    number: Option<CallbackTarget>,
-    leg: Option<LegCallback>,
-}
-
-impl Basis {
-    fn is_of(&self, call: &Call) -> bool {
-        self.sequence == call.callbacks_queued
-            && self.child == call.outbound_child
-            && self.headers == call.last_headers
-            && self.recorded == call.recorded
-            && self.number == call.number_callback
-            && self.leg == call.leg_callback
-    }
-}
-
-impl Call {
-    /// At the end of a step: keeps the farewell if it has changed.
-    pub(crate) fn keep_farewell(&mut self, cx: &mut Context) {
-        let nobody = self.number_callback.is_none() && self.leg_callback.is_none();
-        if self.ended.is_some() || (nobody && self.farewell.is_none()) {
-            return;
-        }
-        if self
-            .farewell
-            .as_ref()
-            .is_some_and(|basis| basis.is_of(self))
-        {
-            return;
-        }
-        self.farewell = Some(Basis {
-            sequence: self.callbacks_queued,
-            child: self.outbound_child,
-            headers: self.last_headers.clone(),
-            recorded: self.recorded.clone(),
-            number: self.number_callback.clone(),
-            leg: self.leg_callback.clone(),
-        });
-        let farewell = Box::new(self.make_farewell(cx));
-        let call = self.sid;
-        cx.fact(Fact::Farewell { call, farewell });
-    }
-
-    fn make_farewell(&self, cx: &Context) -> Farewell {
-        let mut last = Vec::new();
-        if let Some(target) = self.number_callback.clone() {
-            let mut params = self.voice_params(cx);
-            for (name, value) in &mut params {
-                if name == "CallStatus" {
-                    value.clear();
-                }
-            }
-            let about = About::Number;
-            last.push(Last {
-                target,
-                params,
-                about,
-            });
-        }
-        if let Some(callback) = &self.leg_callback
-            && wanted(callback, self.dialect, rcml::LegEvent::Completed)
-        {
-            last.push(Last {
-                target: callback.target.clone(),
-                params: self.leg_params(cx),
-                about: About::Leg {
-                    event_names: self.dialect.leg_event_names,
-                    recording: self.recorded.clone(),
-                },
-            });
-        }
-        let sequence = self.callbacks_queued;
-        Farewell { sequence, last }
-    }
 }

@@ -4,33 +4,31 @@
 //! first key counts.** A key that came by INFO is passed on to the other leg of a bridge; what comes
 //! in the media is passed on there.
 
-use crate::call::Call;
-use crate::context::{Context, Letter};
+use model::CallSid;
+
+use crate::context::Context;
 use crate::event::DigitWay;
 use crate::trace::Lane;
 
 /// The most keys that one INFO tells.
 const MOST: usize = 32;
 
-impl Call {
-    pub(crate) fn key_pressed(&mut self, key: char, way: DigitWay, cx: &mut Context) {
-        let first = *self.digit_way.get_or_insert(way);
+/// How the keys of one leg come.
+#[derive(Debug, Default)]
+pub(crate) struct Keys {
+    /// Once the far side has told one.
+    way: Option<DigitWay>,
+}
+
+impl Keys {
+    /// Whether a key that comes this way counts.
+    pub(crate) fn count(&mut self, way: DigitWay, leg: CallSid, cx: &mut Context) -> bool {
+        let first = *self.way.get_or_insert(way);
         if first != way {
             let detail = format!("keys of this leg come {}", first.as_str());
-            cx.trace(self.sid, Lane::Media, "key ignored", &detail);
-            return;
+            cx.trace(leg, Lane::Media, "key ignored", &detail);
         }
-        if let (DigitWay::Info, Some(bridge)) = (way, self.bridge) {
-            let from = self.sid;
-            cx.letter(Letter::PassKey { bridge, from, key });
-        }
-        self.run_key(key, cx);
-    }
-
-    pub(crate) fn info(&mut self, content_type: &str, body: &str, cx: &mut Context) {
-        for key in keys_of(content_type, body) {
-            self.key_pressed(key, DigitWay::Info, cx);
-        }
+        first == way
     }
 }
 

@@ -1,22 +1,29 @@
-//! The SIP and media side of a call: from INVITE to BYE, both ways.
+//! A leg: the SIP and media side of a call with its final status, from INVITE to BYE, both ways.
 //!
-//! **Invariant: after `Over` nothing is sent on the leg.** SDP is an opaque text here: an offer
-//! goes from SIP to media, an answer back.
+//! **Invariants: after [`State::Over`] nothing is sent on the leg; [`Leg::finish`] runs once**, is
+//! the only place that makes a final status, and whoever depends on the leg (fork, bridge, scripts)
+//! hears of it from there. What SIP and media report is handled in `events`.
 
-use model::CallStatus;
+mod events;
 
-use crate::call::Call;
+use std::collections::VecDeque;
+
+use model::record::CallRecord;
+use model::{CallStatus, Timestamp};
+
 use crate::command::{Invite, LegCommand, MediaCommand};
 use crate::context::{Context, Letter};
-use crate::event::{Headers, LegEvent, MediaEvent};
-use crate::fact::{Fact, Reason};
-use crate::letter::LastResponse;
-use crate::params::identity_headers;
+use crate::event::Headers;
+use crate::fact::{CallEnd, Fact, Reason};
+use crate::letter::{BridgeId, Ended, ForkId, LastResponse, LegOver};
+use crate::params::Params;
+use crate::profile::Profile;
+use crate::reporter::Reporter;
 use crate::trace::{Entry, Lane, Way};
 
 /// Where a leg stands.
 #[derive(Debug)]
-pub(crate) enum Leg {
+pub(crate) enum State {
     /// Inbound: 180 was sent. Holds the offer; `None` if the INVITE had none.
     Alerting { offer: Option<String> },
     /// Inbound: media is being opened, 200 follows.
@@ -33,298 +40,327 @@ pub(crate) enum Leg {
     Over,
 }
 
-impl Call {
+/// What the scripts of a leg have to hear.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum News {
+    /// It is up.
+    Up,
+    /// It is over.
+    Over(Reason),
+}
+
+/// One leg of a call.
+pub(crate) struct Leg {
+    pub(crate) profile: Profile,
+    pub(crate) reporter: Reporter,
+    /// The bridge it is in.
+    pub(crate) bridge: Option<BridgeId>,
+    /// The fork that rings it.
+    fork: Option<ForkId>,
+    state: State,
+    answered: Option<Timestamp>,
+    ended: Option<CallEnd>,
+    /// Media was asked for and is not closed yet.
+    media_open: bool,
+    sip_call_id: Option<String>,
+    last_response: Option<LastResponse>,
+    sip_status: Option<u16>,
+    /// What the far side said about the end.
+    sip_reason: Option<String>,
+    /// For the scripts, which hear it at the end of what the leg does.
+    news: VecDeque<News>,
+}
+
+impl Leg {
+    /// A leg that came in.
+    pub(crate) fn inbound(profile: Profile, sip_call_id: String, offer: Option<String>) -> Self {
+        let mut leg = Self::new(profile, State::Alerting { offer }, CallStatus::Ringing);
+        leg.sip_call_id = Some(sip_call_id);
+        leg
+    }
+
+    /// A leg that a fork rings.
+    pub(crate) fn outbound(profile: Profile, invite: Invite, fork: ForkId) -> Self {
+        let state = State::Opening(Box::new(invite));
+        let mut leg = Self::new(profile, state, CallStatus::Queued);
+        leg.fork = Some(fork);
+        leg
+    }
+
+    fn new(profile: Profile, state: State, status: CallStatus) -> Self {
+        Self {
+            profile,
+            reporter: Reporter::new(status),
+            bridge: None,
+            fork: None,
+            state,
+            answered: None,
+            ended: None,
+            media_open: false,
+            sip_call_id: None,
+            last_response: None,
+            sip_status: None,
+            sip_reason: None,
+            news: VecDeque::new(),
+        }
+    }
+
     /// Announces an inbound call to the world.
     pub(crate) fn start_inbound(&mut self, cx: &mut Context) {
         let record = self.record(cx);
         cx.fact(Fact::Created(Box::new(record)));
         cx.trace_entry(Entry {
             at: cx.now,
-            call: self.sid,
+            call: self.profile.sid,
             lane: Lane::Sip,
             way: Way::In,
             what: "INVITE".to_owned(),
-            detail: format!("{} calls {}", self.info.from, self.info.to),
+            detail: format!("{} calls {}", self.profile.from, self.profile.to),
         });
-        let headers = identity_headers(self, cx);
-        cx.leg(self.sid, LegCommand::Headers(headers));
-        cx.leg(self.sid, LegCommand::Ring);
-        self.tell_number(cx);
+        let headers = self.identity_headers(cx);
+        cx.leg(self.profile.sid, LegCommand::Headers(headers));
+        cx.leg(self.profile.sid, LegCommand::Ring);
+        self.reporter.tell_number(&self.profile, cx);
     }
 
     /// Starts an outbound call.
     pub(crate) fn start_outbound(&mut self, cx: &mut Context) {
         let record = self.record(cx);
         cx.fact(Fact::Created(Box::new(record)));
-        let headers = identity_headers(self, cx);
-        cx.leg(self.sid, LegCommand::Headers(headers));
+        let headers = self.identity_headers(cx);
+        cx.leg(self.profile.sid, LegCommand::Headers(headers));
         self.media_open = true;
-        let towards = match &self.leg {
-            Leg::Opening(invite) => Some(invite.route.via.clone()),
+        let towards = match &self.state {
+            State::Opening(invite) => Some(invite.route.via.clone()),
             _ => None,
         };
         let offer = None;
-        cx.media(self.sid, MediaCommand::Open { offer, towards });
+        cx.media(self.profile.sid, MediaCommand::Open { offer, towards });
     }
 
     /// Answers an inbound call; the script goes on when the leg is up.
     pub(crate) fn answer(&mut self, cx: &mut Context) {
-        if let Leg::Alerting { offer } = &mut self.leg {
+        if let State::Alerting { offer } = &mut self.state {
             let offer = offer.take();
-            self.leg = Leg::Answering {
+            self.state = State::Answering {
                 late_offer: offer.is_none(),
             };
             self.media_open = true;
             let towards = None;
-            cx.media(self.sid, MediaCommand::Open { offer, towards });
+            cx.media(self.profile.sid, MediaCommand::Open { offer, towards });
         }
     }
 
     pub(crate) fn is_up(&self) -> bool {
-        matches!(self.leg, Leg::Up)
+        matches!(self.state, State::Up)
     }
 
     pub(crate) fn is_unanswered(&self) -> bool {
-        matches!(self.leg, Leg::Alerting { .. })
+        matches!(self.state, State::Alerting { .. })
     }
 
     /// The answer is on its way.
     pub(crate) fn is_being_answered(&self) -> bool {
-        matches!(self.leg, Leg::Answering { .. } | Leg::AwaitingAck { .. })
+        matches!(
+            self.state,
+            State::Answering { .. } | State::AwaitingAck { .. }
+        )
     }
 
     /// We called, and nobody answered yet.
     pub(crate) fn is_calling(&self) -> bool {
-        matches!(self.leg, Leg::Opening(_) | Leg::Calling)
+        matches!(self.state, State::Opening(_) | State::Calling)
     }
 
-    pub(crate) fn handle_leg(&mut self, event: LegEvent, cx: &mut Context) {
-        if let Leg::Over = self.leg {
-            return; // Crossed our own end on the wire.
+    /// Whether it has ended.
+    pub(crate) fn is_over(&self) -> bool {
+        self.ended.is_some()
+    }
+
+    /// Whether the API can still withdraw it: nobody has answered.
+    pub(crate) fn can_be_canceled(&self) -> bool {
+        match self.state {
+            State::Alerting { .. }
+            | State::Answering { .. }
+            | State::Opening(_)
+            | State::Calling => true,
+            State::AwaitingAck { .. } | State::Up | State::Over => false,
         }
-        match event {
-            LegEvent::Progress { status, headers } => self.progressed(status, headers, cx),
-            LegEvent::Answered {
-                headers,
-                sip_call_id,
-                sdp,
-            } => {
-                self.info.sip_call_id = Some(sip_call_id);
-                self.last_headers = Some(headers);
-                self.far_side_answered(sdp, cx);
-            }
-            LegEvent::Rejected {
+    }
+
+    /// What the scripts have to hear next.
+    pub(crate) fn poll_news(&mut self) -> Option<News> {
+        self.news.pop_front()
+    }
+
+    /// Parameters of every document request.
+    pub(crate) fn voice_params(&self, cx: &Context) -> Params {
+        self.reporter.voice_params(&self.profile, cx)
+    }
+
+    /// At the end of a step: keeps the farewell, and closes the media of a leg that has ended.
+    pub(crate) fn settle(&mut self, cx: &mut Context) {
+        if self.ended.is_none() {
+            self.reporter.keep_farewell(&self.profile, cx);
+        } else if self.media_open {
+            self.media_open = false;
+            cx.media(self.profile.sid, MediaCommand::Close);
+        }
+    }
+
+    /// Headers that name the call on every SIP message of the leg.
+    fn identity_headers(&self, cx: &Context) -> Headers {
+        vec![
+            (
+                "X-RestComm-ApiVersion".to_owned(),
+                cx.settings.api_version.clone(),
+            ),
+            (
+                "X-RestComm-AccountSid".to_owned(),
+                self.profile.account.to_string(),
+            ),
+            (
+                "X-RestComm-CallSid".to_owned(),
+                self.profile.sid.to_string(),
+            ),
+        ]
+    }
+
+    fn record(&self, cx: &Context) -> CallRecord {
+        let profile = &self.profile;
+        CallRecord {
+            sid: profile.sid,
+            instance: cx.settings.instance,
+            parent: profile.parent,
+            account: profile.account,
+            to: profile.to.clone(),
+            from: profile.from.clone(),
+            number: profile.number,
+            status: self.reporter.status(),
+            direction: profile.direction,
+            created: profile.created,
+            updated: cx.now,
+            started: Some(profile.created),
+            answered: None,
+            ended: None,
+            duration_s: None,
+            ring_duration_s: None,
+            answered_by: None,
+            forwarded_from: profile.forwarded_from.clone(),
+            caller_name: profile.caller_name.clone(),
+            reason: None,
+            hangup_by: None,
+            sip_status: None,
+            sip_reason: None,
+            sip_call_id: self.sip_call_id.clone(),
+            muted: false,
+            media: None,
+        }
+    }
+
+    fn talk_seconds(&self, until: Timestamp) -> i64 {
+        self.answered
+            .map_or(0, |answered| until.seconds_since(answered))
+    }
+
+    fn ring_seconds(&self, until: Timestamp) -> i64 {
+        self.answered
+            .unwrap_or(until)
+            .seconds_since(self.profile.created)
+    }
+
+    /// The leg was answered, by us or by the far side.
+    fn mark_answered(&mut self, answered_by: Option<String>, cx: &mut Context) {
+        self.answered = Some(cx.now);
+        let sip_call_id = self.sip_call_id.clone();
+        cx.fact(Fact::Answered {
+            call: self.profile.sid,
+            at: cx.now,
+            answered_by,
+            sip_call_id,
+        });
+        self.reporter
+            .set_status(CallStatus::InProgress, &self.profile, cx);
+    }
+
+    /// Ends the leg for good. What goes out on the wire was decided before.
+    pub(crate) fn finish(&mut self, status: CallStatus, reason: Reason, cx: &mut Context) {
+        if self.ended.is_some() {
+            return;
+        }
+        self.state = State::Over;
+        let ring = self
+            .profile
+            .is_outbound()
+            .then(|| self.ring_seconds(cx.now));
+        let end = CallEnd {
+            status,
+            at: cx.now,
+            duration_s: self.talk_seconds(cx.now),
+            ring_duration_s: ring,
+            reason,
+            by: reason.by(self.profile.direction),
+            sip_status: self.sip_status,
+            sip_reason: self.sip_reason.take(),
+        };
+        cx.fact(Fact::Ended {
+            call: self.profile.sid,
+            end: end.clone(),
+        });
+        self.ended = Some(end);
+        self.reporter.set_status(status, &self.profile, cx);
+        let talk_s = self.talk_seconds(cx.now);
+        self.reporter
+            .tell_end(talk_s, self.sip_status, &self.profile, cx);
+        self.tell_dependents(status, cx);
+        self.news.push_back(News::Over(reason));
+    }
+
+    /// Whether the leg ended because something went wrong.
+    pub(crate) fn has_failed(&self) -> bool {
+        let failed = |end: &CallEnd| end.status == CallStatus::Failed;
+        self.ended.as_ref().is_some_and(failed)
+    }
+
+    fn tell_dependents(&mut self, status: CallStatus, cx: &mut Context) {
+        if let Some(bridge) = self.bridge {
+            let ended = Ended::of_leg(self.profile.sid, self.has_failed());
+            cx.letter(Letter::BridgeLegOver(bridge, ended));
+        }
+        if let Some(fork) = self.fork.take() {
+            let over = LegOver {
+                call: self.profile.sid,
                 status,
-                reason,
-                sip_call_id,
-                headers,
-            } => {
-                cx.trace(self.sid, Lane::Sip, "refused", &reason);
-                self.sip_reason = Some(reason).filter(|words| !words.is_empty());
-                self.info.sip_call_id = Some(sip_call_id.clone());
-                self.last_headers = Some(headers.clone());
-                self.last_response = Some(LastResponse {
-                    sip_call_id,
-                    status,
-                    headers,
-                });
-                self.sip_status = Some(status);
-                let (status, reason) = verdict(status);
-                self.finish(status, reason, cx);
-            }
-            LegEvent::Canceled => {
-                self.sip_status = Some(487);
-                self.finish(CallStatus::Canceled, Reason::CallerCanceled, cx);
-            }
-            LegEvent::Acked { sdp } => self.acked(sdp, cx),
-            LegEvent::NoAck => {
-                self.finish(CallStatus::Failed, Reason::NoAck, cx);
-            }
-            LegEvent::Bye { reason } => {
-                self.sip_reason = reason;
-                self.far_side_hung_up(cx);
-            }
-            LegEvent::Info { content_type, body } => self.info(&content_type, &body, cx),
-            LegEvent::ByeDone => {}
-            LegEvent::Reinvite { sdp } => self.reinvited(sdp, cx),
-            LegEvent::Lost { reason } => {
-                cx.trace(self.sid, Lane::Sip, "lost", &reason);
-                self.finish(self.status_of_loss(), Reason::Lost, cx);
-            }
+                sip_status: self.sip_status,
+                ring_s: self.ring_seconds(cx.now),
+                response: self
+                    .last_response
+                    .clone()
+                    .filter(|_| self.profile.dialled_sip),
+            };
+            cx.letter(Letter::BranchOver(fork, Box::new(over)));
         }
-    }
-
-    pub(crate) fn handle_media(&mut self, event: MediaEvent, cx: &mut Context) {
-        match event {
-            MediaEvent::Opened { sdp } => self.media_opened(sdp, cx),
-            MediaEvent::Refused { status, reason } => self.media_refused(status, &reason, cx),
-            MediaEvent::Renegotiated { sdp } => self.renegotiated(sdp, cx),
-            MediaEvent::PlayDone { play } => self.play_done(play, cx),
-            MediaEvent::Digit { digit, way } => self.key_pressed(digit, way, cx),
-            MediaEvent::Silence => {
-                // Without ACK there may never be a second report.
-                if let Leg::AwaitingAck { .. } | Leg::Up = self.leg {
-                    cx.leg(self.sid, bye(Some("no media")));
-                    self.finish(CallStatus::Completed, Reason::MediaSilence, cx);
-                }
-            }
-            MediaEvent::Recorded {
-                recording,
-                duration_ms,
-                size_bytes,
-            } => {
-                self.recorded(recording, duration_ms, size_bytes, cx);
-            }
-            MediaEvent::RecordFailed { recording, reason } => {
-                self.record_failed(recording, &reason, cx);
-            }
-            MediaEvent::Heard | MediaEvent::Closed(_) => {} // For the trace alone.
-        }
-    }
-
-    fn progressed(&mut self, status: u16, headers: Headers, cx: &mut Context) {
-        let Leg::Calling = self.leg else { return };
-        self.last_headers = Some(headers);
-        let rings = status == 180 || status == 183;
-        if rings && self.status == CallStatus::Queued {
-            cx.fact(Fact::Ringing {
-                call: self.sid,
-                at: cx.now,
-            });
-            self.set_status(CallStatus::Ringing, cx);
-            self.tell_leg(rcml::LegEvent::Ringing, cx);
-        }
-    }
-
-    fn far_side_answered(&mut self, sdp: Option<String>, cx: &mut Context) {
-        let Leg::Calling = self.leg else { return };
-        self.leg = Leg::Up;
-        let Some(sdp) = sdp else {
-            self.media_refused(488, "the answer has no session description", cx);
-            return;
-        };
-        cx.media(self.sid, MediaCommand::Remote { sdp });
-        self.mark_answered(Some(self.info.to.clone()), cx);
-        self.tell_leg(rcml::LegEvent::Answered, cx);
-        if let Some(fork) = self.fork {
-            let ring_s = self.ring_seconds(cx.now);
-            cx.letter(Letter::BranchAnswered(fork, self.sid, ring_s));
-        }
-    }
-
-    fn acked(&mut self, sdp: Option<String>, cx: &mut Context) {
-        let Leg::AwaitingAck { late_offer } = self.leg else {
-            self.reinvite_acked(sdp, cx);
-            return;
-        };
-        self.leg = Leg::Up;
-        match (late_offer, sdp) {
-            (true, Some(sdp)) => cx.media(self.sid, MediaCommand::Remote { sdp }),
-            (true, None) => {
-                self.media_refused(488, "the ACK has no session description", cx);
-                return;
-            }
-            (false, _) => {}
-        }
-        self.mark_answered(None, cx);
-        self.leg_is_up(cx);
-    }
-
-    /// The far side asked for our offer with a re-INVITE; here is its answer.
-    fn reinvite_acked(&self, sdp: Option<String>, cx: &mut Context) {
-        if let (Leg::Up, Some(sdp)) = (&self.leg, sdp) {
-            cx.media(self.sid, MediaCommand::Remote { sdp });
-        }
-    }
-
-    fn far_side_hung_up(&mut self, cx: &mut Context) {
-        let status = match self.leg {
-            // A caller may hang up before its ACK reached us; the call was answered.
-            Leg::Up | Leg::AwaitingAck { .. } => CallStatus::Completed,
-            Leg::Alerting { .. }
-            | Leg::Answering { .. }
-            | Leg::Opening(_)
-            | Leg::Calling
-            | Leg::Over => CallStatus::Canceled,
-        };
-        self.finish(status, Reason::HungUp, cx);
-    }
-
-    fn reinvited(&mut self, sdp: Option<String>, cx: &mut Context) {
-        match self.leg {
-            Leg::Up => cx.media(self.sid, MediaCommand::Renegotiate { offer: sdp }),
-            Leg::AwaitingAck { .. }
-            | Leg::Alerting { .. }
-            | Leg::Answering { .. }
-            | Leg::Opening(_)
-            | Leg::Calling
-            | Leg::Over => cx.leg(self.sid, LegCommand::RejectReinvite { status: 491 }),
-        }
-    }
-
-    fn renegotiated(&mut self, sdp: Result<String, String>, cx: &mut Context) {
-        let Leg::Up = self.leg else { return };
-        match sdp {
-            Ok(sdp) => cx.leg(self.sid, LegCommand::AnswerReinvite { sdp }),
-            Err(reason) => {
-                cx.leg(self.sid, LegCommand::RejectReinvite { status: 488 });
-                self.media_refused(488, &reason, cx);
-            }
-        }
-    }
-
-    fn media_opened(&mut self, sdp: String, cx: &mut Context) {
-        match std::mem::replace(&mut self.leg, Leg::Over) {
-            Leg::Answering { late_offer } => {
-                self.leg = Leg::AwaitingAck { late_offer };
-                cx.leg(self.sid, LegCommand::Answer { sdp });
-            }
-            Leg::Opening(mut invite) => {
-                self.leg = Leg::Calling;
-                invite.sdp = sdp;
-                cx.leg(self.sid, LegCommand::Invite(invite));
-                self.tell_leg(rcml::LegEvent::Initiated, cx);
-            }
-            other @ (Leg::Alerting { .. }
-            | Leg::AwaitingAck { .. }
-            | Leg::Calling
-            | Leg::Up
-            | Leg::Over) => self.leg = other,
-        }
-    }
-
-    fn media_refused(&mut self, status: u16, reason: &str, cx: &mut Context) {
-        cx.trace(self.sid, Lane::Media, "refused", reason);
-        match self.leg {
-            Leg::Alerting { .. } | Leg::Answering { .. } => self.reject(status, None, cx),
-            Leg::AwaitingAck { .. } | Leg::Up => {
-                cx.leg(self.sid, bye(Some("session description cannot be used")));
-            }
-            Leg::Calling => cx.leg(self.sid, LegCommand::Cancel),
-            Leg::Opening(_) | Leg::Over => {}
-        }
-        self.finish(CallStatus::Failed, Reason::MediaRefused, cx);
     }
 
     /// Sends a final failure on an inbound leg; the caller of this finishes the call.
     pub(crate) fn reject(&mut self, status: u16, reason: Option<String>, cx: &mut Context) {
         self.sip_status = Some(status);
-        cx.leg(self.sid, LegCommand::Reject { status, reason });
+        cx.leg(self.profile.sid, LegCommand::Reject { status, reason });
     }
 
     /// Ends the leg from our side, in whatever state it is.
-    pub(crate) fn end_leg(&mut self, reason: Reason, cx: &mut Context) {
-        match self.leg {
-            Leg::Over => return,
-            Leg::Alerting { .. } | Leg::Answering { .. } => {
+    pub(crate) fn end(&mut self, reason: Reason, cx: &mut Context) {
+        match self.state {
+            State::Over => return,
+            State::Alerting { .. } | State::Answering { .. } => {
                 let stops = reason == Reason::Shutdown;
                 self.reject(if stops { 503 } else { 500 }, None, cx);
             }
-            Leg::AwaitingAck { .. } | Leg::Up => cx.leg(self.sid, bye(None)),
-            Leg::Opening(_) => self.sip_status = Some(487),
-            Leg::Calling => {
+            State::AwaitingAck { .. } | State::Up => cx.leg(self.profile.sid, bye(None)),
+            State::Opening(_) => self.sip_status = Some(487),
+            State::Calling => {
                 self.sip_status = Some(487);
-                cx.leg(self.sid, LegCommand::Cancel);
+                cx.leg(self.profile.sid, LegCommand::Cancel);
             }
         }
         self.finish(self.status_of_end(reason), reason, cx);
@@ -332,27 +368,27 @@ impl Call {
 
     /// Ends the leg because its script cannot go on, with a text for the far side.
     pub(crate) fn fail(&mut self, sip_status: u16, text: &str, reason: Reason, cx: &mut Context) {
-        match self.leg {
-            Leg::Over => return,
-            Leg::Alerting { .. } | Leg::Answering { .. } => {
+        match self.state {
+            State::Over => return,
+            State::Alerting { .. } | State::Answering { .. } => {
                 self.reject(sip_status, Some(text.to_owned()), cx);
             }
-            Leg::AwaitingAck { .. } | Leg::Up => cx.leg(self.sid, bye(Some(text))),
-            Leg::Calling => cx.leg(self.sid, LegCommand::Cancel),
-            Leg::Opening(_) => {}
+            State::AwaitingAck { .. } | State::Up => cx.leg(self.profile.sid, bye(Some(text))),
+            State::Calling => cx.leg(self.profile.sid, LegCommand::Cancel),
+            State::Opening(_) => {}
         }
         self.finish(CallStatus::Failed, reason, cx);
     }
 
     /// Status of a leg that we end.
     fn status_of_end(&self, reason: Reason) -> CallStatus {
-        match self.leg {
-            Leg::AwaitingAck { .. } | Leg::Up => CallStatus::Completed,
-            Leg::Alerting { .. } | Leg::Answering { .. } => match reason {
+        match self.state {
+            State::AwaitingAck { .. } | State::Up => CallStatus::Completed,
+            State::Alerting { .. } | State::Answering { .. } => match reason {
                 Reason::Api => CallStatus::Canceled,
                 _ => CallStatus::Failed,
             },
-            Leg::Opening(_) | Leg::Calling | Leg::Over => match reason {
+            State::Opening(_) | State::Calling | State::Over => match reason {
                 Reason::NoAnswer => CallStatus::NoAnswer,
                 _ => CallStatus::Canceled,
             },
@@ -360,14 +396,42 @@ impl Call {
     }
 
     fn status_of_loss(&self) -> CallStatus {
-        match self.leg {
-            Leg::Up | Leg::AwaitingAck { .. } => CallStatus::Completed,
-            Leg::Alerting { .. }
-            | Leg::Answering { .. }
-            | Leg::Opening(_)
-            | Leg::Calling
-            | Leg::Over => CallStatus::Failed,
+        match self.state {
+            State::Up | State::AwaitingAck { .. } => CallStatus::Completed,
+            State::Alerting { .. }
+            | State::Answering { .. }
+            | State::Opening(_)
+            | State::Calling
+            | State::Over => CallStatus::Failed,
         }
+    }
+
+    /// Withdraws or ends the leg for the API.
+    pub(crate) fn end_by_api(&mut self, cx: &mut Context) {
+        if let State::Alerting { .. } | State::Answering { .. } = self.state {
+            self.reject(487, None, cx);
+            self.finish(CallStatus::Canceled, Reason::Api, cx);
+        } else {
+            self.end(Reason::Api, cx);
+        }
+    }
+
+    /// The leg could not be put on record: nobody may hear of it, neither the caller, the callee
+    /// nor an application. False if it is further than that.
+    pub(crate) fn not_recorded(&mut self, cx: &mut Context) -> bool {
+        match self.state {
+            State::Alerting { .. } => self.reject(503, None, cx),
+            State::Opening(_) => self.sip_status = Some(503),
+            // It went on, so it is on record.
+            State::Answering { .. }
+            | State::AwaitingAck { .. }
+            | State::Calling
+            | State::Up
+            | State::Over => return false,
+        }
+        self.reporter.silence();
+        self.finish(CallStatus::Failed, Reason::NotRecorded, cx);
+        true
     }
 }
 

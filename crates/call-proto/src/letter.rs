@@ -122,3 +122,26 @@ impl Ended {
         }
     }
 }
+
+/// How a fork ended, for the verb that started it.
+#[derive(Debug)]
+pub(crate) enum ForkNews {
+    /// This branch answered, after so many seconds.
+    Won { child: CallSid, ring_s: i64 },
+    /// Every branch failed, or nobody could be called.
+    Lost(Box<ForkResult>),
+    /// It was abandoned; this is how it stood.
+    Abandoned(Box<ForkResult>),
+}
+
+/// User part of a SIP address, or the text itself.
+pub(crate) fn user_part(address: &str) -> &str {
+    let rest = address
+        .strip_prefix("sip:")
+        .or_else(|| address.strip_prefix("sips:"))
+        .unwrap_or(address);
+    match rest.split_once('@') {
+        Some((user, _)) => user,
+        None => rest.split([';', '?']).next().unwrap_or(rest),
+    }
+}

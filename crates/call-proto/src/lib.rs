@@ -29,7 +29,9 @@ mod lint;
 mod message;
 mod modify;
 mod params;
+mod profile;
 mod recording;
+mod reporter;
 pub mod routing;
 mod trace;
 

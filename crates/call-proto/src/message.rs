@@ -12,13 +12,13 @@ use model::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::call::Call;
 use crate::callback::CallbackTarget;
 use crate::command::{Command, OutgoingMessage};
 use crate::context::Context;
 use crate::event::{Req, Route, Unreachable};
 use crate::fact::Fact;
-use crate::params::{Params, is_outbound};
+use crate::leg::Leg;
+use crate::params::Params;
 
 /// Messages of one call on their way at once, so that a document cannot flood the world.
 const MAX_OPEN: usize = 50;
@@ -67,7 +67,7 @@ impl MessageFarewell {
 }
 
 /// A message on its way.
-pub(crate) struct OpenMessage {
+struct OpenMessage {
     /// Of the question that the message waits for: first the routes, then the answer.
     req: Req,
     record: Message,
@@ -112,30 +112,37 @@ impl End {
     }
 }
 
-impl Call {
+/// The messages of a call that are on their way.
+#[derive(Default)]
+pub(crate) struct Messages {
+    open: Vec<OpenMessage>,
+}
+
+impl Messages {
     /// Puts a message on record and starts to send it. Returns it with the question that its
     /// leaving waits for; `None` if it is over already.
     ///
     /// - `callback`: told what becomes of it.
-    pub(crate) fn send_message(
+    pub(crate) fn send(
         &mut self,
         sms: &rcml::Sms,
         callback: Option<CallbackTarget>,
+        leg: &mut Leg,
         cx: &mut Context,
     ) -> (MessageSid, Option<Req>) {
-        let info = &self.info;
-        let (ours, theirs) = if is_outbound(info.direction) {
-            (&info.from, &info.to)
+        let profile = &leg.profile;
+        let (ours, theirs) = if profile.is_outbound() {
+            (&profile.from, &profile.to)
         } else {
-            (&info.to, &info.from)
+            (&profile.to, &profile.from)
         };
         let to = sms.to.as_ref().unwrap_or(theirs);
         let targets = vec![Target::parse(to, Bare::ClientOrNumber)];
         let record = Message {
             sid: cx.message_sid(),
             instance: cx.settings.instance,
-            account: info.account,
-            call: self.sid,
+            account: profile.account,
+            call: profile.sid,
             from: without_password(sms.from.as_ref().unwrap_or(ours)),
             to: without_password(to),
             body: sms.text.clone(),
@@ -148,7 +155,7 @@ impl Call {
             sent: None,
         };
         let farewell = callback.map(|target| MessageFarewell {
-            sequence: self.callbacks_queued,
+            sequence: leg.reporter.queued(),
             target,
             params: message_params(&record, cx),
         });
@@ -163,25 +170,27 @@ impl Call {
             farewell,
             until: cx.now + PATIENCE,
         };
-        if self.messages.len() >= MAX_OPEN {
+        if self.open.len() >= MAX_OPEN {
             let text = format!("{MAX_OPEN} messages of the call are on their way");
-            self.message_ends(open, End::failed(error::MESSAGE_OVERFLOW, text), cx);
+            message_ends(open, End::failed(error::MESSAGE_OVERFLOW, text), leg, cx);
             return (sid, None);
         }
-        self.messages.push(open);
-        cx.command(self.sid, Command::Resolve { req, targets });
+        self.open.push(open);
+        cx.command(leg.profile.sid, Command::Resolve { req, targets });
         (sid, Some(req))
     }
 
-    /// The ways to the recipient of a message.
-    pub(crate) fn message_routes(
+    /// The ways to the recipient of a message. Whether it is one of these messages, which has left
+    /// now, or never will.
+    pub(crate) fn handle_routes(
         &mut self,
         answered: Req,
         routes: Vec<Result<Vec<Route>, Unreachable>>,
+        leg: &mut Leg,
         cx: &mut Context,
-    ) {
-        let Some(at) = self.message_that_waits_for(answered) else {
-            return;
+    ) -> bool {
+        let Some(at) = self.that_waits_for(answered) else {
+            return false;
         };
         let found = routes.into_iter().next().unwrap_or(Ok(Vec::new()));
         // Of several phones the one that registered last gets it.
@@ -189,85 +198,89 @@ impl Call {
         match route {
             Ok(Some(route)) => {
                 let req = cx.req();
-                let open = &mut self.messages[at];
+                let open = &mut self.open[at];
                 open.req = req;
                 let message = Box::new(OutgoingMessage {
                     route,
                     from: open.record.from.clone(),
                     text: open.record.body.clone(),
                 });
-                cx.command(self.sid, Command::SendMessage { req, message });
+                cx.command(leg.profile.sid, Command::SendMessage { req, message });
             }
-            Ok(None) => self.message_over(at, unreachable("there is no way to it"), cx),
-            Err(why) => self.message_over(at, unreachable(&why.text), cx),
+            Ok(None) => self.over(at, unreachable("there is no way to it"), leg, cx),
+            Err(why) => self.over(at, unreachable(&why.text), leg, cx),
         }
-        self.message_left(answered, cx);
+        true
     }
 
     /// The final response to a message.
-    pub(crate) fn message_answered(
+    pub(crate) fn handle_answer(
         &mut self,
         answered: Req,
         status: u16,
         phrase: &str,
+        leg: &mut Leg,
         cx: &mut Context,
     ) {
-        if let Some(at) = self.message_that_waits_for(answered) {
-            self.message_over(at, End::of_response(status, phrase), cx);
+        if let Some(at) = self.that_waits_for(answered) {
+            self.over(at, End::of_response(status, phrase), leg, cx);
         }
     }
 
-    pub(crate) fn messages_timeout(&self) -> Option<Timestamp> {
-        self.messages.iter().map(|open| open.until).min()
+    pub(crate) fn is_empty(&self) -> bool {
+        self.open.is_empty()
     }
 
-    pub(crate) fn give_up_messages(&mut self, cx: &mut Context) {
-        while let Some(at) = self.messages.iter().position(|open| open.until <= cx.now) {
-            let waited = self.messages[at].req;
-            self.message_over(at, unreachable("no answer came"), cx);
-            self.message_left(waited, cx);
+    pub(crate) fn poll_timeout(&self) -> Option<Timestamp> {
+        self.open.iter().map(|open| open.until).min()
+    }
+
+    /// Gives up one message whose time is up, if there is one. Returns what it waited for.
+    pub(crate) fn give_up(&mut self, leg: &mut Leg, cx: &mut Context) -> Option<Req> {
+        let at = self.open.iter().position(|open| open.until <= cx.now)?;
+        let waited = self.open[at].req;
+        self.over(at, unreachable("no answer came"), leg, cx);
+        Some(waited)
+    }
+
+    fn that_waits_for(&self, answered: Req) -> Option<usize> {
+        self.open.iter().position(|open| open.req == answered)
+    }
+
+    fn over(&mut self, at: usize, end: End, leg: &mut Leg, cx: &mut Context) {
+        let open = self.open.remove(at);
+        message_ends(open, end, leg, cx);
+    }
+}
+
+fn message_ends(open: OpenMessage, end: End, leg: &mut Leg, cx: &mut Context) {
+    let mut message = open.record;
+    message.status = end.status;
+    message.error_code = end.error_code;
+    message.updated = cx.now;
+    message.sent = (end.status == MessageStatus::Sent).then_some(cx.now);
+    if let Some(code) = end.error_code {
+        let text = format!(
+            "the message to {} was not taken: {}",
+            message.to, end.reason
+        );
+        cx.notify(leg.profile.about(None), code, &text);
+    }
+    message.reason = Some(end.reason);
+    let callback = open.farewell.map(|farewell| {
+        let sequence = leg.reporter.next_number();
+        MessageFarewell {
+            sequence,
+            ..farewell
         }
-    }
-
-    fn message_that_waits_for(&self, answered: Req) -> Option<usize> {
-        self.messages.iter().position(|open| open.req == answered)
-    }
-
-    fn message_over(&mut self, at: usize, end: End, cx: &mut Context) {
-        let open = self.messages.remove(at);
-        self.message_ends(open, end, cx);
-    }
-
-    fn message_ends(&mut self, open: OpenMessage, end: End, cx: &mut Context) {
-        let mut message = open.record;
-        message.status = end.status;
-        message.error_code = end.error_code;
-        message.updated = cx.now;
-        message.sent = (end.status == MessageStatus::Sent).then_some(cx.now);
-        if let Some(code) = end.error_code {
-            let text = format!(
-                "the message to {} was not taken: {}",
-                message.to, end.reason
-            );
-            cx.notify(self.about(None), code, &text);
-        }
-        message.reason = Some(end.reason);
-        let callback = open.farewell.map(|farewell| {
-            let sequence = self.callbacks_queued;
-            self.callbacks_queued += 1;
-            MessageFarewell {
-                sequence,
-                ..farewell
-            }
-            .callback(&message, cx.event_sid())
-        });
-        cx.fact(Fact::MessageEnded {
-            message: Box::new(message),
-            tells: callback.as_ref().map(|callback| callback.event),
-        });
-        if let Some(callback) = callback {
-            cx.fact(Fact::Callback(callback));
-        }
+        .callback(&message, cx.event_sid())
+    });
+    cx.fact(Fact::MessageEnded {
+        message: Box::new(message),
+        tells: callback.as_ref().map(|callback| callback.event),
+    });
+    if let Some(callback) = callback {
+        cx.fact(Fact::Callback(callback));
     }
 }
 

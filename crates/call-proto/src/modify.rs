@@ -8,33 +8,28 @@ use crate::callback::CallbackTarget;
 use crate::context::{Context, Letter};
 use crate::event::{Modify, Redirect};
 use crate::fact::Reason;
-use crate::leg::Leg;
 use crate::letter::Ended;
 use crate::trace::Lane;
 
 impl Call {
     pub(crate) fn handle_modify(&mut self, modify: Modify, cx: &mut Context) {
-        if self.ended.is_some() {
+        if self.leg.is_over() {
             return;
         }
         match modify {
             Modify::Complete => {
-                cx.trace(self.sid, Lane::Api, "complete", "");
-                self.end_by_api(cx);
+                cx.trace(self.sid(), Lane::Api, "complete", "");
+                self.leg.end_by_api(cx);
             }
             Modify::Cancel => {
-                cx.trace(self.sid, Lane::Api, "cancel", "");
-                match self.leg {
-                    Leg::Alerting { .. }
-                    | Leg::Answering { .. }
-                    | Leg::Opening(_)
-                    | Leg::Calling => self.end_by_api(cx),
-                    Leg::AwaitingAck { .. } | Leg::Up | Leg::Over => {}
+                cx.trace(self.sid(), Lane::Api, "cancel", "");
+                if self.leg.can_be_canceled() {
+                    self.leg.end_by_api(cx);
                 }
             }
             Modify::Redirect(redirect) => {
                 cx.trace(
-                    self.sid,
+                    self.sid(),
                     Lane::Api,
                     "redirect",
                     &redacted(&redirect.document.url),
@@ -44,56 +39,47 @@ impl Call {
         }
     }
 
-    fn end_by_api(&mut self, cx: &mut Context) {
-        if let Leg::Alerting { .. } | Leg::Answering { .. } = self.leg {
-            self.reject(487, None, cx);
-            self.finish(model::CallStatus::Canceled, Reason::Api, cx);
-        } else {
-            self.end_leg(Reason::Api, cx);
-        }
-    }
-
     /// Leaves what the leg is doing and runs another document on it.
     pub(crate) fn redirect(&mut self, redirect: Redirect, cx: &mut Context) {
-        if self.ended.is_some() {
+        if self.leg.is_over() {
             return;
         }
-        if self.is_calling() && self.info.parent.is_none() {
+        if self.leg.is_calling() && self.leg.profile.parent.is_none() {
             // Nothing runs yet: what will run is another document.
             cx.letter(Letter::RunInstead(Box::new(redirect.document)));
             return;
         }
-        if self.is_calling() {
+        if self.leg.is_calling() {
             let text = "the call is not answered yet; it was not redirected";
             cx.notify(
-                self.about(Some(&redirect.document.url)),
+                self.leg.profile.about(Some(&redirect.document.url)),
                 error::CALL_NOT_LIVE,
                 text,
             );
             return;
         }
-        let waits = self.waits_for_dial();
+        let waits = self.leg.is_unanswered() && self.scripts.let_it_ring();
         let partner_moves = redirect.move_connected_leg;
-        if let Some(bridge) = self.bridge {
+        if let Some(bridge) = self.leg.bridge {
             let moved = partner_moves.then(|| Box::new(redirect.clone()));
             cx.letter(Letter::Dissolve {
                 bridge,
-                left: self.sid,
+                left: self.sid(),
                 moved,
             });
         }
-        self.detach_run(cx);
+        self.detach_scripts(cx);
         let author = redirect.document.author;
         let told = |(url, method)| CallbackTarget {
             url,
             method,
             author,
         };
-        self.number_callback = redirect.status_callback.map(told);
-        self.told_status = Some(self.status);
+        let callback = redirect.status_callback.map(told);
+        self.leg.reporter.retarget(callback);
         self.start_document(redirect.document, cx);
         if waits {
-            self.dial_came_to_nothing(Some(487));
+            self.scripts.caller_waited_for(487);
         }
     }
 
@@ -104,7 +90,7 @@ impl Call {
         moved: Option<Box<Redirect>>,
         cx: &mut Context,
     ) {
-        self.bridge = None;
+        self.leg.bridge = None;
         match moved {
             Some(redirect) => self.redirect(
                 Redirect {
@@ -114,9 +100,7 @@ impl Call {
                 cx,
             ),
             None => {
-                if let Some(run) = &mut self.run {
-                    run.abandon();
-                }
+                self.scripts.abandon();
                 self.bridge_over(Ended::Redirected(left), cx);
                 self.end_leg(Reason::Api, cx);
             }

@@ -7,92 +7,107 @@
 use model::record::{Recording, StartedRecording};
 use model::{Direction, RecordingSid, Timestamp, error};
 
-use crate::call::Call;
 use crate::callback::LegRecording;
 use crate::context::Context;
 use crate::fact::Fact;
+use crate::leg::Leg;
 
 /// A recording that the media side has not closed yet.
 #[derive(Debug)]
-pub(crate) struct OpenRecording {
+struct OpenRecording {
     sid: RecordingSid,
     started: Timestamp,
     /// It is being closed, and given up then.
     until: Option<Timestamp>,
 }
 
-impl Call {
+/// What becomes of a recording, for the verb that asked for it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum RecordingNews {
+    /// It has begun.
+    Started,
+    /// It is closed, or never will be.
+    Over {
+        /// It is on record and can be heard.
+        stored: bool,
+    },
+}
+
+/// The recordings of a leg that are not closed yet.
+#[derive(Debug, Default)]
+pub(crate) struct Recordings {
+    open: Vec<OpenRecording>,
+}
+
+impl Recordings {
     /// The media side records from now on.
-    pub(crate) fn recording_starts(&mut self, sid: RecordingSid, cx: &mut Context) {
+    pub(crate) fn start(&mut self, sid: RecordingSid, leg: &mut Leg, cx: &mut Context) {
+        let profile = &leg.profile;
         cx.fact(Fact::RecordingStarted(StartedRecording {
             sid,
-            account: self.info.account,
-            call: self.sid,
+            account: profile.account,
+            call: profile.sid,
             created: cx.now,
         }));
-        if self.info.direction == Direction::OutboundApi {
-            self.recorded = Some(LegRecording {
+        if profile.direction == Direction::OutboundApi {
+            leg.reporter.recorded = Some(LegRecording {
                 sid,
-                url: (cx.settings.recording_address.0)(self.info.account, sid),
+                url: (cx.settings.recording_address.0)(profile.account, sid),
                 started: cx.now,
                 length_s: None,
             });
         }
-        self.recordings.push(OpenRecording {
+        self.open.push(OpenRecording {
             sid,
             started: cx.now,
             until: None,
         });
-        self.dial_is_recorded(sid);
     }
 
     /// The media side was told to close the recording.
-    pub(crate) fn recording_stops(&mut self, sid: RecordingSid, cx: &Context) {
+    pub(crate) fn stop(&mut self, sid: RecordingSid, cx: &Context) {
         let until = cx.now + cx.settings.recording_wait;
-        if let Some(open) = self.recordings.iter_mut().find(|open| open.sid == sid) {
+        if let Some(open) = self.open.iter_mut().find(|open| open.sid == sid) {
             open.until = Some(until);
         }
     }
 
-    pub(crate) fn is_recording(&self, sid: RecordingSid) -> bool {
-        self.recordings.iter().any(|open| open.sid == sid)
+    pub(crate) fn is_open(&self, sid: RecordingSid) -> bool {
+        self.open.iter().any(|open| open.sid == sid)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.open.is_empty()
     }
 
     /// When the first of them is given up.
-    pub(crate) fn recordings_timeout(&self) -> Option<Timestamp> {
-        self.recordings.iter().filter_map(|open| open.until).min()
+    pub(crate) fn poll_timeout(&self) -> Option<Timestamp> {
+        self.open.iter().filter_map(|open| open.until).min()
     }
 
-    pub(crate) fn give_up_recordings(&mut self, cx: &mut Context) {
-        let due = |open: &OpenRecording| open.until.is_some_and(|until| until <= cx.now);
-        let late: Vec<_> = self
-            .recordings
-            .iter()
-            .filter(|open| due(open))
-            .map(|open| open.sid)
-            .collect();
-        for sid in late {
-            self.record_failed(sid, "it was not closed in time", cx);
-        }
+    /// Those that were not closed in time.
+    pub(crate) fn late(&self, now: Timestamp) -> Vec<RecordingSid> {
+        let late = |open: &&OpenRecording| open.until.is_some_and(|until| until <= now);
+        self.open.iter().filter(late).map(|open| open.sid).collect()
     }
 
-    /// Closed and readable.
-    pub(crate) fn recorded(
+    /// One is closed and readable. `None` if it is not open.
+    pub(crate) fn closed(
         &mut self,
         sid: RecordingSid,
         duration_ms: i64,
         size_bytes: i64,
+        leg: &mut Leg,
         cx: &mut Context,
-    ) {
-        let Some(open) = self.take_recording(sid) else {
-            return;
-        };
+    ) -> Option<RecordingNews> {
+        let open = self.take(sid)?;
         // Nothing was recorded: nothing is stored.
         let stored = duration_ms > 0;
-        if let Some(recorded) = self.recorded.take_if(|recorded| recorded.sid == sid)
+        let last = &mut leg.reporter.recorded;
+        if let Some(recorded) = last.take_if(|recorded| recorded.sid == sid)
             && stored
         {
-            self.recorded = Some(LegRecording {
+            *last = Some(LegRecording {
                 length_s: Some(duration_ms / 1_000),
                 ..recorded
             });
@@ -100,30 +115,36 @@ impl Call {
         if stored {
             cx.fact(Fact::Recorded(Recording {
                 sid,
-                account: self.info.account,
-                call: self.sid,
+                account: leg.profile.account,
+                call: leg.profile.sid,
                 duration_ms,
                 size_bytes,
                 created: open.started,
                 updated: cx.now,
             }));
         }
-        self.dial_recording_over(sid, stored, cx);
+        Some(RecordingNews::Over { stored })
     }
 
-    pub(crate) fn record_failed(&mut self, sid: RecordingSid, reason: &str, cx: &mut Context) {
-        if self.take_recording(sid).is_none() {
-            return;
-        }
+    /// One does not exist. `None` if it is not open.
+    pub(crate) fn fail(
+        &mut self,
+        sid: RecordingSid,
+        reason: &str,
+        leg: &mut Leg,
+        cx: &mut Context,
+    ) -> Option<RecordingNews> {
+        self.take(sid)?;
         // No callback may name what does not exist.
-        self.recorded.take_if(|recorded| recorded.sid == sid);
+        let last = &mut leg.reporter.recorded;
+        last.take_if(|recorded| recorded.sid == sid);
         let text = format!("{sid}: {reason}");
-        cx.notify(self.about(None), error::RECORD_FAILED, &text);
-        self.dial_recording_over(sid, false, cx);
+        cx.notify(leg.profile.about(None), error::RECORD_FAILED, &text);
+        Some(RecordingNews::Over { stored: false })
     }
 
-    fn take_recording(&mut self, sid: RecordingSid) -> Option<OpenRecording> {
-        let at = self.recordings.iter().position(|open| open.sid == sid)?;
-        Some(self.recordings.remove(at))
+    fn take(&mut self, sid: RecordingSid) -> Option<OpenRecording> {
+        let at = self.open.iter().position(|open| open.sid == sid)?;
+        Some(self.open.remove(at))
     }
 }

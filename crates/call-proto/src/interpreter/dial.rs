@@ -8,21 +8,21 @@ use std::time::Duration;
 use model::{CallSid, CallStatus, Direction, RecordingSid, Timestamp};
 use rcml::{Branch, Noun};
 
-use super::document::Purpose;
-use super::{Next, Run, State};
-use crate::call::Call;
+use super::verb::{Running, Site, Step};
 use crate::callback::{CallbackTarget, LegCallback};
 use crate::command::{Command, MediaCommand, Sound, Target};
 use crate::context::{Context, Letter};
 use crate::event::{AudioFailure, Clip, PlayId, Req};
 use crate::fact::Reason;
-use crate::family::user_part;
-use crate::letter::{Common, Dialled, Ended, ForkId, ForkResult, LastResponse, Plan};
-use crate::params::{Params, dial_sip_params};
+use crate::letter::{
+    Common, Dialled, Ended, ForkId, ForkNews, ForkResult, LastResponse, Plan, user_part,
+};
+use crate::params::Params;
+use crate::recording::RecordingNews;
 use crate::trace::Lane;
 
 /// A `<Dial>` that runs.
-pub(super) struct Dialing {
+struct Dialing {
     dial: rcml::Dial,
     phase: Phase,
     /// What is or was recorded, unless that failed.
@@ -61,236 +61,124 @@ struct Outcome {
     response: Option<LastResponse>,
 }
 
-impl Dialing {
-    /// Another script takes over the leg: nothing of this one may go on.
-    pub(super) fn detach(self, leg: CallSid, cx: &mut Context) {
-        match self.phase {
-            Phase::Forking { fork, tone } => {
-                stop(&tone, leg, cx);
-                cx.letter(Letter::AbandonFork(fork, Reason::Api));
-            }
-            Phase::AnsweringCaller { child, .. } => {
-                cx.letter(Letter::Hangup {
-                    call: child,
-                    reason: Reason::Api,
-                });
-            }
-            // A bridge is dissolved by whoever redirects the leg.
-            Phase::Bridged { .. } if self.dial.hangup_on_star => {
-                cx.media(leg, MediaCommand::ListenDigits { on: false });
-            }
-            Phase::Bridged { .. } | Phase::Closing { .. } => {}
-        }
+pub(super) fn start(dial: rcml::Dial, site: &mut Site<'_>, cx: &mut Context) -> Step {
+    if dial.nouns.is_empty() {
+        return Step::Next;
+    }
+    let mut dialled = Vec::with_capacity(dial.nouns.len());
+    for noun in &dial.nouns {
+        dialled.extend(dialled_by(noun, site, cx));
+    }
+    let fork = cx.fork_id();
+    let common = common(&dial, site);
+    let timeout = Duration::from_secs(u64::from(dial.timeout_s));
+    cx.letter(Letter::StartFork {
+        fork,
+        asker: site.leg.profile.sid,
+        common: Box::new(common),
+        dialled,
+        timeout,
+    });
+    let tone = start_tone(&dial, site, cx);
+    Step::Run(Box::new(Dialing {
+        dial,
+        phase: Phase::Forking { fork, tone },
+        recording: None,
+    }))
+}
+
+fn common(dial: &rcml::Dial, site: &Site<'_>) -> Common {
+    let profile = &site.leg.profile;
+    let from = dial.caller_id.as_ref().unwrap_or(&profile.from).clone();
+    Common {
+        parent: Some(profile.sid),
+        account: profile.account,
+        direction: Direction::OutboundDial,
+        from_display: Some(user_part(&from).to_owned()),
+        from,
+        forwarded_from: profile.forwarded_from.clone(),
+        dialect: profile.dialect,
+        max_forwards: profile.max_forwards.saturating_sub(1),
     }
 }
 
-impl Call {
-    pub(super) fn dial(&mut self, dial: rcml::Dial, cx: &mut Context) -> Next {
-        if dial.nouns.is_empty() {
-            return Next::Verb;
-        }
-        let dialled: Vec<_> = dial
-            .nouns
-            .iter()
-            .filter_map(|noun| self.dialled(noun, cx))
-            .collect();
-        let fork = cx.fork_id();
-        let common = self.common(&dial);
-        let timeout = Duration::from_secs(u64::from(dial.timeout_s));
-        cx.letter(Letter::StartFork {
-            fork,
-            asker: self.sid,
-            common: Box::new(common),
-            dialled,
-            timeout,
-        });
-        let tone = self.start_tone(&dial, cx);
-        Next::Wait(State::Dialing(Box::new(Dialing {
-            dial,
-            phase: Phase::Forking { fork, tone },
-            recording: None,
-        })))
-    }
+fn dialled_by(noun: &Noun, site: &mut Site<'_>, cx: &mut Context) -> Option<Dialled> {
+    let (target, branch) = match noun {
+        Noun::Number(branch) => (Target::Number(branch.target.clone()), branch),
+        Noun::Client(branch) => (Target::Client(branch.target.clone()), branch),
+        Noun::Sip(branch) => (Target::Sip(branch.target.clone()), branch),
+        Noun::Unsupported(_) => return None,
+    };
+    Some(Dialled {
+        target,
+        headers: branch.headers.clone(),
+        credentials: branch.username.clone().zip(branch.password.clone()),
+        callback: callback_of(branch, site, cx),
+        send_digits: branch.send_digits.clone(),
+    })
+}
 
-    fn common(&self, dial: &rcml::Dial) -> Common {
-        let from = dial.caller_id.as_ref().unwrap_or(&self.info.from).clone();
-        Common {
-            parent: Some(self.sid),
-            account: self.info.account,
-            direction: Direction::OutboundDial,
-            from_display: Some(user_part(&from).to_owned()),
-            from,
-            forwarded_from: self.info.forwarded_from.clone(),
-            dialect: self.dialect,
-            max_forwards: self.info.max_forwards.saturating_sub(1),
-        }
-    }
+fn callback_of(branch: &Branch, site: &mut Site<'_>, cx: &mut Context) -> Option<LegCallback> {
+    let url = site.address(branch.status_callback.as_deref()?, cx)?;
+    let target = CallbackTarget {
+        url,
+        method: branch.status_callback_method,
+        author: site.author(),
+    };
+    Some(LegCallback {
+        target,
+        events: branch.status_callback_events.clone(),
+    })
+}
 
-    fn dialled(&self, noun: &Noun, cx: &mut Context) -> Option<Dialled> {
-        let (target, branch) = match noun {
-            Noun::Number(branch) => (Target::Number(branch.target.clone()), branch),
-            Noun::Client(branch) => (Target::Client(branch.target.clone()), branch),
-            Noun::Sip(branch) => (Target::Sip(branch.target.clone()), branch),
-            Noun::Unsupported(_) => return None,
-        };
-        Some(Dialled {
-            target,
-            headers: branch.headers.clone(),
-            credentials: branch.username.clone().zip(branch.password.clone()),
-            callback: self.leg_callback_of(branch, cx),
-            send_digits: branch.send_digits.clone(),
-        })
+/// Lets an answered caller hear that it rings.
+fn start_tone(dial: &rcml::Dial, site: &mut Site<'_>, cx: &mut Context) -> Tone {
+    if !site.leg.is_up() {
+        return Tone::Silence;
     }
-
-    fn leg_callback_of(&self, branch: &Branch, cx: &mut Context) -> Option<LegCallback> {
-        let url = self.address(branch.status_callback.as_deref()?, cx)?;
-        let target = CallbackTarget {
-            url,
-            method: branch.status_callback_method,
-            author: self.author(),
-        };
-        Some(LegCallback {
-            target,
-            events: branch.status_callback_events.clone(),
-        })
+    if let Some(written) = &dial.dial_music
+        && let Some(url) = site.address(written, cx)
+    {
+        let req = cx.req();
+        let author = site.author();
+        cx.command(site.leg.profile.sid, Command::Load { req, url, author });
+        return Tone::Loading(req);
     }
+    Tone::Playing(site.play(Sound::Ringback, None, cx))
+}
 
-    /// Lets an answered caller hear that it rings.
-    fn start_tone(&mut self, dial: &rcml::Dial, cx: &mut Context) -> Tone {
-        if !self.is_up() {
-            return Tone::Silence;
-        }
-        if let Some(written) = &dial.dial_music
-            && let Some(url) = self.address(written, cx)
-        {
-            let req = cx.req();
-            let author = self.author();
-            cx.command(self.sid, Command::Load { req, url, author });
-            return Tone::Loading(req);
-        }
-        self.play_tone(Sound::Ringback, cx)
-    }
-
-    fn play_tone(&self, sound: Sound, cx: &mut Context) -> Tone {
-        let play = cx.play_id();
-        cx.media(
-            self.sid,
-            MediaCommand::Play {
-                play,
-                sound,
-                times: None,
-            },
-        );
-        Tone::Playing(play)
-    }
-
-    pub(super) fn dial_music_ready(
+impl Running for Dialing {
+    fn audio(
         &mut self,
         answered: Req,
-        result: Result<Clip, AudioFailure>,
+        result: &Result<Clip, AudioFailure>,
+        site: &mut Site<'_>,
         cx: &mut Context,
-    ) {
-        let awaited = matches!(
-            self.dialing(),
-            Some(Dialing { phase: Phase::Forking { tone: Tone::Loading(req), .. }, .. })
-                if *req == answered
-        );
-        if !awaited {
-            return;
+    ) -> Step {
+        let tone = match &mut self.phase {
+            Phase::Forking { tone, .. } => tone,
+            Phase::AnsweringCaller { .. } | Phase::Bridged { .. } | Phase::Closing { .. } => {
+                return Step::Wait;
+            }
+        };
+        if !matches!(tone, Tone::Loading(req) if *req == answered) {
+            return Step::Wait;
         }
         let sound = match result {
-            Ok(clip) => Sound::Clip(clip),
+            Ok(clip) => Sound::Clip(clip.clone()),
             Err(failure) => {
                 let text = format!("dialMusic: {}", failure.text);
-                cx.notify(self.about(None), failure.code, &text);
+                cx.notify(site.leg.profile.about(None), failure.code, &text);
                 Sound::Ringback
             }
         };
-        let playing = self.play_tone(sound, cx);
-        if let Some(Dialing {
-            phase: Phase::Forking { tone, .. },
-            ..
-        }) = self.dialing_mut()
-        {
-            *tone = playing;
-        }
+        *tone = Tone::Playing(site.play(sound, None, cx));
+        Step::Wait
     }
 
-    /// A branch answered.
-    pub(crate) fn fork_won(&mut self, fork: ForkId, child: CallSid, ring_s: i64, cx: &mut Context) {
-        let leg = self.sid;
-        let up = self.is_up();
-        let unanswered = self.is_unanswered();
-        let Some(dialing) = self.dialing_mut() else {
-            cx.letter(Letter::Hangup {
-                call: child,
-                reason: Reason::ParentGone,
-            });
-            return;
-        };
-        match &dialing.phase {
-            Phase::Forking { fork: ours, tone } if *ours == fork => stop(tone, leg, cx),
-            Phase::Forking { .. }
-            | Phase::AnsweringCaller { .. }
-            | Phase::Bridged { .. }
-            | Phase::Closing { .. } => {
-                cx.letter(Letter::Hangup {
-                    call: child,
-                    reason: Reason::ParentGone,
-                });
-                return;
-            }
-        }
-        dialing.phase = Phase::AnsweringCaller { child, ring_s };
-        self.outbound_child = Some(child);
-        if up {
-            self.dial_leg_is_up(cx);
-        } else if unanswered {
-            self.answer(cx);
-        }
-    }
-
-    /// The caller is up and a branch answered: connect them.
-    pub(super) fn dial_leg_is_up(&mut self, cx: &mut Context) {
-        let caller = self.sid;
-        let Some(dialing) = self.dialing_mut() else {
-            return;
-        };
-        let Phase::AnsweringCaller { child, ring_s } = dialing.phase else {
-            return;
-        };
-        let recording = dialing.dial.record.then(|| cx.recording_sid());
-        let bridge = cx.bridge_id();
-        let limit = Duration::from_secs(u64::from(dialing.dial.time_limit_s));
-        dialing.phase = Phase::Bridged {
-            child,
-            since: cx.now,
-            ring_s,
-        };
-        let plan = Plan {
-            caller,
-            callee: child,
-            limit,
-            recording,
-        };
-        if dialing.dial.hangup_on_star {
-            cx.media(caller, MediaCommand::ListenDigits { on: true });
-        }
-        self.bridge = Some(bridge);
-        cx.letter(Letter::Bridge {
-            bridge,
-            plan: Box::new(plan),
-        });
-    }
-
-    /// The caller pressed a key.
-    pub(super) fn dial_key(&mut self, key: char, cx: &mut Context) {
-        if let Some(Dialing {
-            dial,
-            phase: Phase::Bridged { child, .. },
-            ..
-        }) = self.dialing()
-            && dial.hangup_on_star
+    fn key(&mut self, key: char, _site: &mut Site<'_>, cx: &mut Context) -> Step {
+        if let Phase::Bridged { child, .. } = &self.phase
+            && self.dial.hangup_on_star
             && key == '*'
         {
             cx.letter(Letter::Hangup {
@@ -298,42 +186,42 @@ impl Call {
                 reason: Reason::PartnerHungUp,
             });
         }
+        Step::Wait
     }
 
-    /// Every branch failed, or nobody could be called.
-    pub(crate) fn fork_lost(&mut self, fork: ForkId, result: ForkResult, cx: &mut Context) {
-        let leg = self.sid;
-        let Some(Dialing {
-            phase: Phase::Forking { fork: ours, tone },
-            ..
-        }) = self.dialing_mut()
-        else {
-            return;
-        };
-        if *ours != fork {
-            return;
+    fn awaits_fork(&self, awaited: ForkId) -> bool {
+        matches!(&self.phase, Phase::Forking { fork, .. } if *fork == awaited)
+    }
+
+    fn fork(&mut self, news: &ForkNews, site: &mut Site<'_>, cx: &mut Context) -> Step {
+        match news {
+            ForkNews::Won { child, ring_s } => {
+                self.stop_tone(site, cx);
+                self.answered_by(*child, *ring_s, site, cx);
+                Step::Wait
+            }
+            ForkNews::Lost(result) => {
+                self.stop_tone(site, cx);
+                let nobody = if site.run.implicit { 404 } else { 500 };
+                site.run.failure_status = Some(result.sip_status.unwrap_or(nobody));
+                self.ends(outcome_of(result), site, cx)
+            }
+            ForkNews::Abandoned(result) => self.ends(outcome_of(result), site, cx),
         }
-        stop(tone, leg, cx);
-        self.dial_came_to_nothing(result.sip_status);
-        self.dial_ends(outcome_of(result), cx);
     }
 
-    pub(super) fn dial_bridge_over(&mut self, ended: Ended, cx: &mut Context) {
-        let Some(Dialing {
-            phase:
-                Phase::Bridged {
-                    child,
-                    since,
-                    ring_s,
-                    ..
-                },
-            ..
-        }) = self.dialing()
+    fn bridge_over(&mut self, ended: Ended, site: &mut Site<'_>, cx: &mut Context) -> Step {
+        let Phase::Bridged {
+            child,
+            since,
+            ring_s,
+        } = self.phase
         else {
-            return;
+            return Step::Wait;
         };
-        let (child, since, ring_s) = (*child, *since, *ring_s);
-        self.listen_no_more(cx);
+        if site.leg.is_up() {
+            self.listen_no_more(site, cx);
+        }
         // A leg that was redirected away goes its own way.
         if ended != Ended::Redirected(child) {
             cx.letter(Letter::Hangup {
@@ -355,24 +243,48 @@ impl Call {
             ring_s: Some(ring_s),
             response: None,
         };
-        self.dial_ends(outcome, cx);
+        self.ends(outcome, site, cx)
     }
 
-    /// The caller's leg is over while the verb runs.
-    pub(super) fn dial_leg_is_over(&mut self, reason: Reason, cx: &mut Context) {
-        let leg = self.sid;
-        let Some(dialing) = self.dialing() else {
-            return;
-        };
-        match &dialing.phase {
-            Phase::Forking { fork, tone } => {
-                stop(tone, leg, cx);
+    fn recording(
+        &mut self,
+        sid: RecordingSid,
+        news: RecordingNews,
+        site: &mut Site<'_>,
+        cx: &mut Context,
+    ) -> Step {
+        match news {
+            RecordingNews::Started => self.recording = Some(sid),
+            RecordingNews::Over { .. } if self.recording != Some(sid) => {}
+            RecordingNews::Over { stored } => {
+                if !stored {
+                    self.recording = None;
+                }
+                if let Phase::Closing { outcome } = &self.phase {
+                    return self.done(outcome, site, cx);
+                }
+            }
+        }
+        Step::Wait
+    }
+
+    fn leg_is_up(&mut self, site: &mut Site<'_>, cx: &mut Context) -> Step {
+        self.connect(site, cx);
+        Step::Wait
+    }
+
+    fn leg_is_over(&mut self, reason: Reason, site: &mut Site<'_>, cx: &mut Context) -> Step {
+        match &self.phase {
+            Phase::Forking { fork, .. } => {
                 let reason = if reason == Reason::Shutdown {
                     reason
                 } else {
                     Reason::ParentGone
                 };
-                cx.letter(Letter::AbandonFork(*fork, reason));
+                let fork = *fork;
+                self.stop_tone(site, cx);
+                cx.letter(Letter::AbandonFork(fork, reason));
+                Step::Wait
             }
             Phase::AnsweringCaller { child, ring_s } => {
                 let (child, ring_s) = (*child, *ring_s);
@@ -387,130 +299,128 @@ impl Call {
                     ring_s: Some(ring_s),
                     response: None,
                 };
-                self.dial_ends(outcome, cx);
+                self.ends(outcome, site, cx)
             }
             // The bridge hears of it and tells us.
-            Phase::Bridged { .. } | Phase::Closing { .. } => {}
+            Phase::Bridged { .. } | Phase::Closing { .. } => Step::Wait,
         }
     }
 
-    /// The fork was abandoned; this is how it stood.
-    pub(crate) fn fork_abandoned(&mut self, fork: ForkId, result: ForkResult, cx: &mut Context) {
-        let ours = matches!(
-            self.dialing(),
-            Some(Dialing { phase: Phase::Forking { fork: ours, .. }, .. }) if *ours == fork
-        );
-        if ours {
-            self.dial_ends(outcome_of(result), cx);
-        }
+    fn lets_it_ring(&self) -> bool {
+        true
     }
 
-    fn listen_no_more(&self, cx: &mut Context) {
-        let listens = self.dialing().is_some_and(|it| it.dial.hangup_on_star);
-        if listens && self.is_up() {
-            cx.media(self.sid, MediaCommand::ListenDigits { on: false });
-        }
-    }
-
-    fn dial_ends(&mut self, outcome: Outcome, cx: &mut Context) {
-        let recording = self.dialing().and_then(|dialing| dialing.recording);
-        if recording.is_some_and(|sid| self.is_recording(sid)) {
-            if let Some(dialing) = self.dialing_mut() {
-                dialing.phase = Phase::Closing { outcome };
+    fn detach(&mut self, site: &mut Site<'_>, cx: &mut Context) {
+        match &self.phase {
+            Phase::Forking { fork, .. } => {
+                let fork = *fork;
+                self.stop_tone(site, cx);
+                cx.letter(Letter::AbandonFork(fork, Reason::Api));
             }
-        } else {
-            self.dial_done(outcome, cx);
+            Phase::AnsweringCaller { child, .. } => {
+                cx.letter(Letter::Hangup {
+                    call: *child,
+                    reason: Reason::Api,
+                });
+            }
+            // A bridge is dissolved by whoever redirects the leg.
+            Phase::Bridged { .. } => self.listen_no_more(site, cx),
+            Phase::Closing { .. } => {}
+        }
+    }
+}
+
+impl Dialing {
+    fn stop_tone(&mut self, site: &Site<'_>, cx: &mut Context) {
+        if let Phase::Forking {
+            tone: Tone::Playing(play),
+            ..
+        } = &self.phase
+        {
+            site.stop(Some(*play), cx);
         }
     }
 
-    /// The connection is being recorded.
-    pub(crate) fn dial_is_recorded(&mut self, sid: RecordingSid) {
-        if let Some(dialing) = self.dialing_mut() {
-            dialing.recording = Some(sid);
+    /// A branch answered: the caller is answered, too, and connected.
+    fn answered_by(&mut self, child: CallSid, ring_s: i64, site: &mut Site<'_>, cx: &mut Context) {
+        self.phase = Phase::AnsweringCaller { child, ring_s };
+        site.leg.reporter.outbound_child = Some(child);
+        if site.leg.is_up() {
+            self.connect(site, cx);
+        } else if site.leg.is_unanswered() {
+            site.leg.answer(cx);
         }
     }
 
-    /// The recording is closed, or never will be.
-    pub(crate) fn dial_recording_over(
-        &mut self,
-        sid: RecordingSid,
-        stored: bool,
-        cx: &mut Context,
-    ) {
-        let Some(dialing) = self.dialing_mut() else {
+    /// The caller is up; if a branch answered: connects them.
+    fn connect(&mut self, site: &mut Site<'_>, cx: &mut Context) {
+        let Phase::AnsweringCaller { child, ring_s } = self.phase else {
             return;
         };
-        if dialing.recording != Some(sid) {
-            return;
+        let caller = site.leg.profile.sid;
+        let recording = self.dial.record.then(|| cx.recording_sid());
+        let bridge = cx.bridge_id();
+        let limit = Duration::from_secs(u64::from(self.dial.time_limit_s));
+        self.phase = Phase::Bridged {
+            child,
+            since: cx.now,
+            ring_s,
+        };
+        let plan = Plan {
+            caller,
+            callee: child,
+            limit,
+            recording,
+        };
+        if self.dial.hangup_on_star {
+            cx.media(caller, MediaCommand::ListenDigits { on: true });
         }
-        if !stored {
-            dialing.recording = None;
-        }
-        if let Phase::Closing { outcome } = &dialing.phase {
-            let outcome = outcome.clone();
-            self.dial_done(outcome, cx);
+        site.leg.bridge = Some(bridge);
+        cx.letter(Letter::Bridge {
+            bridge,
+            plan: Box::new(plan),
+        });
+    }
+
+    fn listen_no_more(&self, site: &Site<'_>, cx: &mut Context) {
+        if self.dial.hangup_on_star {
+            cx.media(
+                site.leg.profile.sid,
+                MediaCommand::ListenDigits { on: false },
+            );
         }
     }
 
-    fn dial_done(&mut self, outcome: Outcome, cx: &mut Context) {
-        let Some(run) = &mut self.run else { return };
-        match std::mem::replace(&mut run.state, State::Ready) {
-            State::Dialing(dialing) => {
-                self.dial_finished(&dialing.dial, dialing.recording, &outcome, cx);
-            }
-            other => run.state = other,
+    fn ends(&mut self, outcome: Outcome, site: &mut Site<'_>, cx: &mut Context) -> Step {
+        if self
+            .recording
+            .is_some_and(|sid| site.recordings.is_open(sid))
+        {
+            self.phase = Phase::Closing { outcome };
+            return Step::Wait;
         }
+        self.done(&outcome, site, cx)
     }
 
     /// Requests the action, or goes on with the next verb.
-    fn dial_finished(
-        &mut self,
-        dial: &rcml::Dial,
-        recording: Option<RecordingSid>,
-        outcome: &Outcome,
-        cx: &mut Context,
-    ) {
-        cx.trace(
-            self.sid,
-            Lane::Rcml,
-            "<Dial> ended",
-            outcome.status.as_str(),
-        );
-        if let Some(written) = &dial.action {
-            match self.address(written, cx) {
-                Some(url) if self.count_redirect(cx) => {
-                    self.redirect_loop(&url, cx);
-                    self.finish_run();
-                }
-                Some(url) => {
-                    let params = self.dial_params(outcome, recording, cx);
-                    let state = self.fetch(url, dial.method, params, Purpose::FollowUp, cx);
-                    if let Some(run) = &mut self.run {
-                        run.state = state;
-                    }
-                }
-                None => {
-                    self.bad_address(cx);
-                    self.finish_run();
-                }
-            }
+    fn done(&self, outcome: &Outcome, site: &mut Site<'_>, cx: &mut Context) -> Step {
+        let status = outcome.status.as_str();
+        cx.trace(site.leg.profile.sid, Lane::Rcml, "<Dial> ended", status);
+        let Some(written) = &self.dial.action else {
+            return Step::Next;
+        };
+        let Some(url) = site.address(written, cx) else {
+            return site.bad_address(cx);
+        };
+        if site.count_redirect(cx) {
+            return site.redirect_loop(&url, cx);
         }
-        self.advance(cx);
+        let params = self.params(outcome, site, cx);
+        site.fetch(url, self.dial.method, params, cx)
     }
 
-    fn finish_run(&mut self) {
-        if let Some(run) = &mut self.run {
-            run.state = State::Finished;
-        }
-    }
-
-    fn dial_params(
-        &self,
-        outcome: &Outcome,
-        recording: Option<RecordingSid>,
-        cx: &Context,
-    ) -> Params {
-        let mut params = self.voice_params(cx);
+    fn params(&self, outcome: &Outcome, site: &Site<'_>, cx: &Context) -> Params {
+        let mut params = site.leg.voice_params(cx);
         let mut add = |name: &str, value: String| params.push((name.to_owned(), value));
         add("DialCallStatus", outcome.status.as_str().to_owned());
         add(
@@ -523,8 +433,9 @@ impl Call {
         if let Some(ring) = outcome.ring_s {
             add("DialRingDuration", ring.to_string());
         }
-        if let Some(recording) = recording {
-            let url = (cx.settings.recording_address.0)(self.info.account, recording);
+        if let Some(recording) = self.recording {
+            let account = site.leg.profile.account;
+            let url = (cx.settings.recording_address.0)(account, recording);
             add("RecordingUrl", url.clone());
             add("PublicRecordingUrl", url);
         }
@@ -533,41 +444,31 @@ impl Call {
         }
         params
     }
-
-    pub(super) fn dialing(&self) -> Option<&Dialing> {
-        match &self.run {
-            Some(Run {
-                state: State::Dialing(dialing),
-                ..
-            }) => Some(dialing),
-            _ => None,
-        }
-    }
-
-    fn dialing_mut(&mut self) -> Option<&mut Dialing> {
-        match &mut self.run {
-            Some(Run {
-                state: State::Dialing(dialing),
-                ..
-            }) => Some(dialing),
-            _ => None,
-        }
-    }
 }
 
-fn stop(tone: &Tone, leg: CallSid, cx: &mut Context) {
-    if let Tone::Playing(play) = tone {
-        cx.media(leg, MediaCommand::StopPlay { play: *play });
-    }
-}
-
-fn outcome_of(result: ForkResult) -> Outcome {
-    let ForkResult { status, last, .. } = result;
+fn outcome_of(result: &ForkResult) -> Outcome {
+    let last = result.last.as_ref();
     Outcome {
-        status,
-        child: last.as_ref().map(|leg| leg.call),
+        status: result.status,
+        child: last.map(|leg| leg.call),
         talk_s: 0,
-        ring_s: last.as_ref().map(|leg| leg.ring_s),
-        response: last.and_then(|leg| leg.response),
+        ring_s: last.map(|leg| leg.ring_s),
+        response: last.and_then(|leg| leg.response.clone()),
+    }
+}
+
+/// Parameters from the last response of a leg that was dialled as a SIP address.
+fn dial_sip_params(response: &LastResponse, params: &mut Params) {
+    params.push(("DialSipCallId".to_owned(), response.sip_call_id.clone()));
+    params.push((
+        "DialSipResponseCode".to_owned(),
+        response.status.to_string(),
+    ));
+    for (name, value) in response
+        .headers
+        .iter()
+        .filter(|(name, _)| name.starts_with("X-"))
+    {
+        params.push((format!("DialSipHeader_{name}"), value.clone()));
     }
 }

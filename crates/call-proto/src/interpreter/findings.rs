@@ -10,8 +10,7 @@ use model::address::redacted;
 use model::error;
 use rcml::{Document, Finding};
 
-use crate::call::Call;
-use crate::context::Context;
+use crate::context::{About, Context};
 
 /// Findings that one call tells.
 const MAX_TOLD: usize = 50;
@@ -29,6 +28,38 @@ pub(crate) struct Told {
 }
 
 impl Told {
+    /// Tells what was found in the document from an address.
+    pub(super) fn tell(
+        &mut self,
+        url: &str,
+        document: &Document,
+        who: About<'_>,
+        cx: &mut Context,
+    ) {
+        for finding in &document.findings {
+            if !self.is_new(url, finding) {
+                continue;
+            }
+            let about = About {
+                url: Some(url),
+                line: Some(finding.line),
+                column: Some(finding.column),
+                ..who
+            };
+            cx.notify(about, finding.code, &text(finding));
+        }
+        self.leave_out(url, document);
+    }
+
+    /// At the end of the call: how many findings were left out.
+    pub(crate) fn tell_left_out(&mut self, who: About<'_>, cx: &mut Context) {
+        let left_out = std::mem::take(&mut self.left_out);
+        if left_out > 0 {
+            let text = format!("{left_out} more problems in documents of this call are not listed");
+            cx.notify(who, error::MORE_FINDINGS, &text);
+        }
+    }
+
     /// Whether a finding is to be told.
     fn is_new(&mut self, url: &str, finding: &Finding) -> bool {
         let Finding {
@@ -68,30 +99,6 @@ impl Told {
         let mut hasher = DefaultHasher::new();
         what.hash(&mut hasher);
         self.seen.len() < MAX_SEEN && self.seen.insert(hasher.finish())
-    }
-}
-
-impl Call {
-    /// Tells what was found in the document from an address.
-    pub(super) fn tell_findings(&mut self, url: &str, document: &Document, cx: &mut Context) {
-        for finding in &document.findings {
-            if !self.told_findings.is_new(url, finding) {
-                continue;
-            }
-            let mut about = self.about(Some(url));
-            (about.line, about.column) = (Some(finding.line), Some(finding.column));
-            cx.notify(about, finding.code, &text(finding));
-        }
-        self.told_findings.leave_out(url, document);
-    }
-
-    /// At the end of the call: how many findings were left out.
-    pub(crate) fn tell_left_out(&mut self, cx: &mut Context) {
-        let left_out = std::mem::take(&mut self.told_findings.left_out);
-        if left_out > 0 {
-            let text = format!("{left_out} more problems in documents of this call are not listed");
-            cx.notify(self.about(None), error::MORE_FINDINGS, &text);
-        }
     }
 }
 

@@ -2,21 +2,18 @@
 
 use model::CallStatus;
 
-use super::Next;
-use crate::call::Call;
+use super::verb::{Site, Step};
 use crate::context::Context;
 use crate::fact::Reason;
 
-impl Call {
-    pub(super) fn hangup_verb(&mut self, cx: &mut Context) -> Next {
-        if self.is_unanswered() {
-            // The caller waits for a `<Dial>` that failed: pass on why.
-            let failed = self.run.as_ref().and_then(|run| run.failure_status);
-            self.reject(failed.unwrap_or(487), None, cx);
-            self.finish(CallStatus::Completed, Reason::Hangup, cx);
-        } else {
-            self.end_leg(Reason::Hangup, cx);
-        }
-        Next::End
+pub(super) fn start(site: &mut Site<'_>, cx: &mut Context) -> Step {
+    if site.leg.is_unanswered() {
+        // The caller waits for a `<Dial>` that failed: pass on why.
+        let status = site.run.failure_status.unwrap_or(487);
+        site.leg.reject(status, None, cx);
+        site.leg.finish(CallStatus::Completed, Reason::Hangup, cx);
+    } else {
+        site.leg.end(Reason::Hangup, cx);
     }
+    Step::End
 }

@@ -14,7 +14,7 @@ use model::{HttpMethod, Timestamp, error};
 use rcml::{Speech, SpeechTimeout};
 
 use super::gather::{Gathering, Phase};
-use crate::call::Call;
+use super::verb::{Running, Site, Step};
 use crate::command::{Command, FetchRequest, ListenRequest};
 use crate::context::Context;
 use crate::event::{Confidence, Req, SpeechNews};
@@ -66,15 +66,15 @@ impl Gathering {
     }
 }
 
-impl Call {
+impl Gathering {
     /// Begins to listen, if the verb wants speech.
-    pub(super) fn listen(&self, gathering: &mut Gathering, cx: &mut Context) {
-        let Some(speech) = &gathering.gather.speech else {
+    pub(super) fn listen(&mut self, site: &mut Site<'_>, cx: &mut Context) {
+        let Some(speech) = &self.gather.speech else {
             return;
         };
         let written = speech.partial_result_callback.as_deref();
         let partial = written
-            .and_then(|written| self.address(written, cx))
+            .and_then(|written| site.address(written, cx))
             .map(|url| PartialResults {
                 url,
                 method: speech.partial_result_callback_method,
@@ -84,11 +84,11 @@ impl Call {
         let request = ListenRequest {
             language: speech.language.clone(),
             hints: speech.hints.clone(),
-            end_silence: gathering.end_silence(speech),
+            end_silence: self.end_silence(speech),
         };
         let req = cx.req();
-        cx.command(self.sid, Command::Listen { req, request });
-        gathering.listening = Some(Listening {
+        cx.command(site.leg.profile.sid, Command::Listen { req, request });
+        self.listening = Some(Listening {
             req,
             so_far: None,
             since: cx.now,
@@ -97,61 +97,65 @@ impl Call {
     }
 
     /// Ends the listening, if it goes on: nothing of it is wanted.
-    pub(super) fn stop_listening(&self, gathering: &mut Gathering, cx: &mut Context) {
-        if let Some(Listening { req, .. }) = gathering.listening.take() {
-            cx.command(self.sid, Command::StopListening { req });
+    pub(super) fn stop_listening(&mut self, site: &Site<'_>, cx: &mut Context) {
+        if let Some(Listening { req, .. }) = self.listening.take() {
+            cx.command(site.leg.profile.sid, Command::StopListening { req });
         }
     }
 
     /// Says that what was said is over; false if nothing listens.
-    pub(super) fn speech_ends(&self, gathering: &mut Gathering, cx: &mut Context) -> bool {
-        let Some(Listening { req, .. }) = gathering.listening else {
+    pub(super) fn speech_ends(&mut self, site: &Site<'_>, cx: &mut Context) -> bool {
+        let Some(Listening { req, .. }) = self.listening else {
             return false;
         };
-        cx.command(self.sid, Command::EndOfSpeech { req });
-        gathering.phase = Phase::Concluding {
+        cx.command(site.leg.profile.sid, Command::EndOfSpeech { req });
+        self.phase = Phase::Concluding {
             until: cx.now + LONGEST_THOUGHT,
         };
         true
     }
 
     /// The recognizer has news.
-    pub(crate) fn speech_news(&mut self, of: Req, news: SpeechNews, cx: &mut Context) {
-        let Some(mut gathering) = self.take_gathering() else {
-            return;
-        };
-        match &gathering.listening {
+    pub(super) fn speech_news(
+        &mut self,
+        of: Req,
+        news: &SpeechNews,
+        site: &mut Site<'_>,
+        cx: &mut Context,
+    ) -> Step {
+        match &self.listening {
             Some(listening) if listening.req == of => {}
-            Some(_) | None => return self.put_gathering(gathering),
+            Some(_) | None => return Step::Wait,
         }
         match news {
             SpeechNews::Partial(text) => {
-                self.understood_so_far(&mut gathering, text.trim(), cx);
-                self.put_gathering(gathering);
+                self.understood_so_far(text.trim(), site, cx);
+                Step::Wait
             }
             SpeechNews::Final { text, confidence } => {
-                gathering.listening = None;
+                self.listening = None;
                 let text = text.trim().to_owned();
                 if text.is_empty() {
-                    return self.gather_ends(*gathering, "nothing was understood", None, cx);
+                    return self.ends("nothing was understood", None, site, cx);
                 }
+                let confidence = *confidence;
                 let said = Said { text, confidence };
-                self.gather_ends(*gathering, "speech", Some(said), cx);
+                self.ends("speech", Some(said), site, cx)
             }
-            SpeechNews::Unavailable => self.no_recognizer(gathering, cx),
+            SpeechNews::Unavailable => self.no_recognizer(site, cx),
             SpeechNews::Failed { reason } => {
-                gathering.listening = None;
-                self.recognizer_failed(&gathering, &reason, cx);
-                self.goes_on_deaf(gathering, cx);
+                self.listening = None;
+                self.recognizer_failed(reason, site, cx);
+                self.goes_on_deaf(site, cx)
             }
         }
     }
 
-    fn understood_so_far(&self, gathering: &mut Gathering, text: &str, cx: &mut Context) {
-        self.stop_prompt(gathering, cx);
-        let silence = gathering.gather.speech.as_ref();
-        let silence = silence.and_then(|speech| gathering.end_silence(speech));
-        let Some(listening) = &mut gathering.listening else {
+    fn understood_so_far(&mut self, text: &str, site: &Site<'_>, cx: &mut Context) {
+        site.stop(self.playing(), cx);
+        let silence = self.gather.speech.as_ref();
+        let silence = silence.and_then(|speech| self.end_silence(speech));
+        let Some(listening) = &mut self.listening else {
             return;
         };
         if listening.so_far.is_none() {
@@ -159,32 +163,98 @@ impl Call {
         }
         let latest = listening.since + LONGEST_SPEECH;
         let until = silence.map_or(latest, |silence| latest.min(cx.now + silence));
-        match gathering.phase {
+        match self.phase {
             // The end was told before.
             Phase::Concluding { .. } => {}
             Phase::Preparing(_)
             | Phase::Playing { .. }
             | Phase::Pausing { .. }
             | Phase::Waiting { .. }
-            | Phase::Speaking { .. } => gathering.phase = Phase::Speaking { until },
+            | Phase::Speaking { .. } => self.phase = Phase::Speaking { until },
         }
         if text.is_empty() {
             listening.so_far.get_or_insert_default();
             return;
         }
         listening.so_far = Some(text.to_owned());
-        self.tell_partial(listening, text.to_owned(), cx);
+        listening.tell_partial(text.to_owned(), site, cx);
     }
 
-    fn tell_partial(&self, listening: &mut Listening, text: String, cx: &mut Context) {
-        let Some(partial) = &mut listening.partial else {
+    /// The application was told a partial result; what it said to that means nothing.
+    pub(super) fn partial_told(&mut self, answered: Req, site: &Site<'_>, cx: &mut Context) {
+        if let Some(listening) = &mut self.listening
+            && let Some(partial) = &mut listening.partial
+            && partial.asked == Some(answered)
+        {
+            partial.asked = None;
+            if let Some(text) = partial.next.take() {
+                listening.tell_partial(text, site, cx);
+            }
+        }
+    }
+
+    fn no_recognizer(&mut self, site: &mut Site<'_>, cx: &mut Context) -> Step {
+        self.listening = None;
+        let (code, text) = if self.gather.keys {
+            let text = "no speech recognizer is configured; only keys are collected";
+            (error::GATHER_KEYS_ONLY, text)
+        } else {
+            let text = "no speech recognizer is configured; there is no input";
+            (error::GATHER_NO_RECOGNIZER, text)
+        };
+        cx.notify(site.about_line(self.gather.line), code, text);
+        self.goes_on_deaf(site, cx)
+    }
+
+    fn recognizer_failed(&self, reason: &str, site: &Site<'_>, cx: &mut Context) {
+        let text = format!("speech was not recognised: {reason}");
+        let about = site.about_line(self.gather.line);
+        cx.notify(about, error::GATHER_SPEECH_FAILED, &text);
+    }
+
+    /// Nothing listens any more: the prompts are heard to their end, and keys are waited for, if there
+    /// are to be any.
+    fn goes_on_deaf(&mut self, site: &mut Site<'_>, cx: &mut Context) -> Step {
+        match self.phase {
+            Phase::Preparing(_) | Phase::Playing { .. } | Phase::Pausing { .. } => Step::Wait,
+            Phase::Waiting { .. } if self.gather.keys => Step::Wait,
+            Phase::Speaking { .. } if self.gather.keys => {
+                self.phase = Phase::Waiting {
+                    until: cx.now + self.timeout(),
+                };
+                Step::Wait
+            }
+            Phase::Waiting { .. } | Phase::Speaking { .. } | Phase::Concluding { .. } => {
+                self.ends("nothing listens", None, site, cx)
+            }
+        }
+    }
+
+    /// The recognizer thinks for too long: what was understood so far counts.
+    pub(super) fn thinks_too_long(&mut self, site: &mut Site<'_>, cx: &mut Context) -> Step {
+        let so_far = self.listening.as_mut().and_then(|it| it.so_far.take());
+        self.stop_listening(site, cx);
+        let said = so_far.filter(|text| !text.is_empty()).map(|text| Said {
+            text,
+            confidence: None,
+        });
+        if said.is_none() {
+            self.recognizer_failed("no result came in time", site, cx);
+        }
+        self.ends("no final result came", said, site, cx)
+    }
+}
+
+impl Listening {
+    fn tell_partial(&mut self, text: String, site: &Site<'_>, cx: &mut Context) {
+        let Some(partial) = &mut self.partial else {
             return;
         };
         if partial.asked.is_some() {
             partial.next = Some(text);
             return;
         }
-        let mut params = self.voice_params(cx);
+        let mut params = site.leg.voice_params(cx);
         params.push(("UnstableSpeechResult".to_owned(), text));
         let req = cx.req();
         partial.asked = Some(req);
@@ -192,76 +262,8 @@ impl Call {
             url: partial.url.clone(),
             method: partial.method,
             params,
-            author: self.author(),
+            author: site.author(),
         };
-        cx.command(self.sid, Command::Fetch { req, request });
-    }
-
-    /// The application was told a partial result; what it said to that means nothing.
-    pub(super) fn partial_told(&mut self, answered: Req, cx: &mut Context) {
-        let Some(mut gathering) = self.take_gathering() else {
-            return;
-        };
-        if let Some(listening) = &mut gathering.listening
-            && let Some(partial) = &mut listening.partial
-            && partial.asked == Some(answered)
-        {
-            partial.asked = None;
-            if let Some(text) = partial.next.take() {
-                self.tell_partial(listening, text, cx);
-            }
-        }
-        self.put_gathering(gathering);
-    }
-
-    fn no_recognizer(&mut self, mut gathering: Box<Gathering>, cx: &mut Context) {
-        gathering.listening = None;
-        let (code, text) = if gathering.gather.keys {
-            let text = "no speech recognizer is configured; only keys are collected";
-            (error::GATHER_KEYS_ONLY, text)
-        } else {
-            let text = "no speech recognizer is configured; there is no input";
-            (error::GATHER_NO_RECOGNIZER, text)
-        };
-        cx.notify(self.about_line(gathering.gather.line), code, text);
-        self.goes_on_deaf(gathering, cx);
-    }
-
-    fn recognizer_failed(&self, gathering: &Gathering, reason: &str, cx: &mut Context) {
-        let text = format!("speech was not recognised: {reason}");
-        let about = self.about_line(gathering.gather.line);
-        cx.notify(about, error::GATHER_SPEECH_FAILED, &text);
-    }
-
-    /// Nothing listens any more: the prompts are heard to their end, and keys are waited for, if there
-    /// are to be any.
-    fn goes_on_deaf(&mut self, mut gathering: Box<Gathering>, cx: &mut Context) {
-        match gathering.phase {
-            Phase::Preparing(_) | Phase::Playing { .. } | Phase::Pausing { .. } => {}
-            Phase::Waiting { .. } if gathering.gather.keys => {}
-            Phase::Speaking { .. } if gathering.gather.keys => {
-                gathering.phase = Phase::Waiting {
-                    until: cx.now + gathering.timeout(),
-                };
-            }
-            Phase::Waiting { .. } | Phase::Speaking { .. } | Phase::Concluding { .. } => {
-                return self.gather_ends(*gathering, "nothing listens", None, cx);
-            }
-        }
-        self.put_gathering(gathering);
-    }
-
-    /// The recognizer thinks for too long: what was understood so far counts.
-    pub(super) fn thinks_too_long(&mut self, mut gathering: Box<Gathering>, cx: &mut Context) {
-        let so_far = gathering.listening.as_mut().and_then(|it| it.so_far.take());
-        self.stop_listening(&mut gathering, cx);
-        let said = so_far.filter(|text| !text.is_empty()).map(|text| Said {
-            text,
-            confidence: None,
-        });
-        if said.is_none() {
-            self.recognizer_failed(&gathering, "no result came in time", cx);
-        }
-        self.gather_ends(*gathering, "no final result came", said, cx);
+        cx.command(site.leg.profile.sid, Command::Fetch { req, request });
     }
 }

@@ -1,43 +1,42 @@
 //! `<Play>`: play a sound file, or press keys.
 
-use super::{Next, State};
-use crate::call::Call;
+use super::sounding::Sounding;
+use super::verb::{Site, Step};
 use crate::command::{Command, MediaCommand};
 use crate::context::Context;
 
 /// Keys that one `<Play>` presses, however often it repeats them: some minutes.
 const MOST_KEYS: usize = 1000;
 
-impl Call {
-    pub(super) fn play(&mut self, play: &rcml::Play, cx: &mut Context) -> Next {
-        if let Some(keys) = &play.digits {
-            return self.play_keys(keys, play.looping, cx);
-        }
-        if play.url.is_empty() {
-            return Next::Verb;
-        }
-        let Some(url) = self.address(&play.url, cx) else {
-            return self.bad_address(cx);
-        };
-        let req = cx.req();
-        let author = self.author();
-        cx.command(self.sid, Command::Load { req, url, author });
-        Next::Wait(State::Preparing {
-            req,
-            times: play.looping,
-            verb: "Play",
-        })
+pub(super) fn start(play: &rcml::Play, site: &mut Site<'_>, cx: &mut Context) -> Step {
+    if let Some(keys) = &play.digits {
+        return press(keys, play.looping, site, cx);
     }
+    if play.url.is_empty() {
+        return Step::Next;
+    }
+    let Some(url) = site.address(&play.url, cx) else {
+        return site.bad_address(cx);
+    };
+    let req = cx.req();
+    let author = site.author();
+    cx.command(site.leg.profile.sid, Command::Load { req, url, author });
+    Step::Run(Box::new(Sounding::Preparing {
+        req,
+        times: play.looping,
+        verb: "Play",
+    }))
+}
 
-    fn play_keys(&self, keys: &str, times: Option<u32>, cx: &mut Context) -> Next {
-        let times = times.map_or(MOST_KEYS, |times| times as usize);
-        let digits = keys
-            .chars()
-            .cycle()
-            .take(keys.len().saturating_mul(times).min(MOST_KEYS));
-        let digits = digits.collect();
-        let play = cx.play_id();
-        cx.media(self.sid, MediaCommand::SendDigits { play, digits });
-        Next::Wait(State::Playing { play })
-    }
+fn press(keys: &str, times: Option<u32>, site: &Site<'_>, cx: &mut Context) -> Step {
+    let times = times.map_or(MOST_KEYS, |times| times as usize);
+    let digits = keys
+        .chars()
+        .cycle()
+        .take(keys.len().saturating_mul(times).min(MOST_KEYS));
+    let digits = digits.collect();
+    let play = cx.play_id();
+    let command = MediaCommand::SendDigits { play, digits };
+    cx.media(site.leg.profile.sid, command);
+    Step::Run(Box::new(Sounding::Playing(play)))
 }

@@ -3,29 +3,22 @@
 use model::CallStatus;
 use rcml::RejectReason;
 
-use super::Next;
-use crate::call::Call;
+use super::verb::{Site, Step};
 use crate::context::Context;
 use crate::fact::Reason;
 use crate::trace::Lane;
 
-impl Call {
-    pub(super) fn reject_verb(&mut self, reject: &rcml::Reject, cx: &mut Context) -> Next {
-        if !self.is_unanswered() {
-            cx.trace(
-                self.sid,
-                Lane::Rcml,
-                "<Reject>",
-                "the call is answered; skipped",
-            );
-            return Next::Verb;
-        }
-        let (sip_status, status) = match reject.reason {
-            RejectReason::Busy => (486, CallStatus::Busy),
-            RejectReason::Rejected => (603, CallStatus::NoAnswer),
-        };
-        self.reject(sip_status, None, cx);
-        self.finish(status, Reason::Rejected, cx);
-        Next::End
+pub(super) fn start(reject: &rcml::Reject, site: &mut Site<'_>, cx: &mut Context) -> Step {
+    if !site.leg.is_unanswered() {
+        let why = "the call is answered; skipped";
+        cx.trace(site.leg.profile.sid, Lane::Rcml, "<Reject>", why);
+        return Step::Next;
     }
+    let (sip_status, status) = match reject.reason {
+        RejectReason::Busy => (486, CallStatus::Busy),
+        RejectReason::Rejected => (603, CallStatus::NoAnswer),
+    };
+    site.leg.reject(sip_status, None, cx);
+    site.leg.finish(status, Reason::Rejected, cx);
+    Step::End
 }

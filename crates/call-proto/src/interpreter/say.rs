@@ -1,36 +1,32 @@
 //! `<Say>`: speak a text.
 
-use super::{Next, State};
-use crate::call::Call;
+use super::sounding::Sounding;
+use super::verb::{Site, Step};
 use crate::command::Command;
 use crate::context::Context;
 
-impl Call {
-    pub(super) fn say(&mut self, say: rcml::Say, cx: &mut Context) -> Next {
-        if say.text.is_empty() {
-            return Next::Verb;
-        }
-        let req = cx.req();
-        let rcml::Say {
-            text,
-            voice,
-            language,
-            looping,
-            ..
-        } = say;
-        cx.command(
-            self.sid,
-            Command::Speak {
-                req,
-                text,
-                voice,
-                language,
-            },
-        );
-        Next::Wait(State::Preparing {
-            req,
-            times: looping,
-            verb: "Say",
-        })
+pub(super) fn start(say: rcml::Say, site: &Site<'_>, cx: &mut Context) -> Step {
+    if say.text.is_empty() {
+        return Step::Next;
     }
+    let req = cx.req();
+    let rcml::Say {
+        text,
+        voice,
+        language,
+        looping,
+        ..
+    } = say;
+    let command = Command::Speak {
+        req,
+        text,
+        voice,
+        language,
+    };
+    cx.command(site.leg.profile.sid, command);
+    Step::Run(Box::new(Sounding::Preparing {
+        req,
+        times: looping,
+        verb: "Say",
+    }))
 }

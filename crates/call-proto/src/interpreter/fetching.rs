@@ -1,0 +1,293 @@
+//! Fetching a document: the first of a script with its fallback, or one that follows. It needs no
+//! leg, only a name for who asks: the answer goes there, and its account hears of problems.
+//!
+//! **Invariant: a fetching that is answered is a document, another fetching (its fallback), or a
+//! [`Problem`] that was reported.**
+
+use model::address::{redacted, without_user_info};
+use model::{AccountSid, CallStatus, HttpMethod, error};
+use rcml::ReplyError;
+
+use super::findings::Told;
+use crate::command::{Command, FetchRequest};
+use crate::context::{About, Context};
+use crate::event::{Document, Fallback, FetchFailure, Fetched, Req};
+use crate::fact::Reason;
+use crate::params::Params;
+
+/// A document on its way.
+pub(crate) struct Fetching {
+    req: Req,
+    url: String,
+    /// Account that wrote the address.
+    author: AccountSid,
+    purpose: Purpose,
+}
+
+/// Why a document is fetched.
+enum Purpose {
+    /// It is the first of the script; this one is asked if it fails.
+    First { fallback: Option<Fallback> },
+    /// The first failed.
+    Fallback,
+    /// An action or a redirect.
+    FollowUp,
+}
+
+/// What an answer means.
+pub(crate) enum Answer {
+    /// A document.
+    Document {
+        /// Where it came from.
+        url: String,
+        /// What it says.
+        document: rcml::Document,
+    },
+    /// There is nothing more to do.
+    Nothing,
+    /// It was none; the fallback is asked.
+    FallBack(Fetching),
+    /// There is no document. The account was told.
+    Failed(Problem),
+}
+
+/// Why an answer is no document.
+pub(crate) struct Problem {
+    code: u16,
+    text: String,
+    /// Line and column in the document.
+    place: Option<(u32, u32)>,
+    pub(crate) reason: Reason,
+    /// Final SIP status for an unanswered caller.
+    pub(crate) sip_status: u16,
+    /// Text of the Reason header.
+    pub(crate) sip_reason: String,
+    pub(crate) status: CallStatus,
+}
+
+impl Fetching {
+    /// Asks for the first document of a script.
+    pub(crate) fn first(
+        document: Document,
+        params: Params,
+        who: About<'_>,
+        cx: &mut Context,
+    ) -> Self {
+        let Document {
+            url,
+            method,
+            fallback,
+            author,
+            ..
+        } = document;
+        let purpose = Purpose::First { fallback };
+        Self::ask((url, method), params, author, purpose, who, cx)
+    }
+
+    /// Asks for a document that follows another.
+    pub(crate) fn follow_up(
+        url: String,
+        method: HttpMethod,
+        params: Params,
+        author: AccountSid,
+        who: About<'_>,
+        cx: &mut Context,
+    ) -> Self {
+        Self::ask((url, method), params, author, Purpose::FollowUp, who, cx)
+    }
+
+    fn ask(
+        (url, method): (String, HttpMethod),
+        params: Params,
+        author: AccountSid,
+        purpose: Purpose,
+        who: About<'_>,
+        cx: &mut Context,
+    ) -> Self {
+        let req = cx.req();
+        let request = FetchRequest {
+            url: url.clone(),
+            method,
+            params,
+            author,
+        };
+        cx.command(who.call, Command::Fetch { req, request });
+        Self {
+            req,
+            url,
+            author,
+            purpose,
+        }
+    }
+
+    /// Whether it waits for this answer.
+    pub(crate) fn waits_for(&self, req: Req) -> bool {
+        self.req == req
+    }
+
+    /// Account that wrote the address.
+    pub(crate) const fn author(&self) -> AccountSid {
+        self.author
+    }
+
+    /// Whether no document of the script has arrived yet.
+    pub(crate) const fn is_first(&self) -> bool {
+        match self.purpose {
+            Purpose::First { .. } | Purpose::Fallback => true,
+            Purpose::FollowUp => false,
+        }
+    }
+
+    /// The answer is there. Findings and problems are reported.
+    ///
+    /// - `params`: of the request for the fallback.
+    pub(crate) fn handle_answer(
+        self,
+        result: &Result<Fetched, FetchFailure>,
+        told: &mut Told,
+        params: impl FnOnce(&Context) -> Params,
+        who: About<'_>,
+        cx: &mut Context,
+    ) -> Answer {
+        let problem = match self.read(result) {
+            Ok(Some((url, document))) => {
+                told.tell(&url, &document, who, cx);
+                return Answer::Document { url, document };
+            }
+            Ok(None) => return Answer::Nothing,
+            Err(problem) => problem,
+        };
+        let asked = match result {
+            Ok(fetched) => &fetched.url,
+            Err(_) => &self.url,
+        };
+        problem.tell(asked, who, cx);
+        let Purpose::First {
+            fallback: Some(fallback),
+        } = self.purpose
+        else {
+            return Answer::Failed(problem);
+        };
+        let mut params = params(cx);
+        params.push(("ErrorCode".to_owned(), problem.code.to_string()));
+        // It may go to another origin.
+        params.push(("ErrorUrl".to_owned(), without_user_info(asked)));
+        let Fallback {
+            url,
+            method,
+            author,
+        } = fallback;
+        let purpose = Purpose::Fallback;
+        Answer::FallBack(Self::ask((url, method), params, author, purpose, who, cx))
+    }
+
+    /// The document in an answer with its address; `None` if there is nothing more to do.
+    fn read(
+        &self,
+        result: &Result<Fetched, FetchFailure>,
+    ) -> Result<Option<(String, rcml::Document)>, Problem> {
+        let fetched = result.as_ref().map_err(Problem::unreachable)?;
+        if fetched.status != 200 {
+            return Err(Problem::http_status(fetched));
+        }
+        let content_type = fetched.content_type.as_deref();
+        if content_type.is_none() && fetched.body.trim().is_empty() && !self.is_first() {
+            return Ok(None);
+        }
+        let document = rcml::Document::from_reply(content_type, &fetched.body, &fetched.url)
+            .map_err(|error| Problem::no_document(&error))?;
+        Ok(Some((fetched.url.clone(), document)))
+    }
+}
+
+impl Problem {
+    fn tell(&self, asked: &str, who: About<'_>, cx: &mut Context) {
+        let mut about = About {
+            url: Some(asked),
+            ..who
+        };
+        about.line = self.place.map(|(line, _)| line);
+        about.column = self.place.map(|(_, column)| column);
+        cx.notify(about, self.code, &self.text);
+    }
+
+    fn unreachable(failure: &FetchFailure) -> Self {
+        Self {
+            code: failure.code,
+            text: failure.text.clone(),
+            place: None,
+            reason: Reason::DocumentFetch,
+            sip_status: 500,
+            sip_reason: "Problem_to_setup_the_call".to_owned(),
+            status: CallStatus::Failed,
+        }
+    }
+
+    fn http_status(fetched: &Fetched) -> Self {
+        let status = &fetched.status;
+        let text = format!("{} answered with status {status}", redacted(&fetched.url));
+        // A page of an error that some web server made says nothing about the application.
+        let readable =
+            fetched.body.trim().is_empty() || rcml::Document::parse(&fetched.body).is_ok();
+        if *status == 404 && readable {
+            return Self {
+                code: error::DOCUMENT_NOT_FOUND,
+                text,
+                place: None,
+                reason: Reason::DocumentNotFound,
+                sip_status: 404,
+                sip_reason: "Application_not_found".to_owned(),
+                status: CallStatus::NotFound,
+            };
+        }
+        let code = if *status == 404 {
+            error::DOCUMENT_NOT_FOUND
+        } else {
+            error::FETCH_PROTOCOL
+        };
+        Self {
+            code,
+            text,
+            ..Self::unreachable(&FetchFailure {
+                code,
+                text: String::new(),
+            })
+        }
+    }
+
+    fn no_document(reply: &ReplyError) -> Self {
+        let (code, reason, sip_reason) = match reply {
+            ReplyError::Parse(error) => (
+                error.code,
+                Reason::DocumentParse,
+                "Problem_to_parse_downloaded_RCML",
+            ),
+            ReplyError::NoContentType | ReplyError::ContentType(_) => (
+                error::BAD_CONTENT_TYPE,
+                Reason::DocumentParse,
+                "Content_type_is_no_document",
+            ),
+        };
+        let (place, text) = match reply {
+            ReplyError::Parse(error) => {
+                let why = if error.is_no_xml() {
+                    "is not well-formed"
+                } else {
+                    "is refused"
+                };
+                let text = format!("the document {why}: {}", error.message);
+                (Some((error.line, error.column)), text)
+            }
+            ReplyError::NoContentType | ReplyError::ContentType(_) => (None, reply.to_string()),
+        };
+        Self {
+            code,
+            text,
+            place,
+            reason,
+            sip_status: 500,
+            sip_reason: sip_reason.to_owned(),
+            status: CallStatus::Failed,
+        }
+    }
+}

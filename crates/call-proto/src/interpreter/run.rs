@@ -1,0 +1,98 @@
+//! The document that a script runs: what is left of it, where it came from, and who wrote that.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use model::{AccountSid, Timestamp};
+use rcml::Verb;
+
+/// A document that runs for so long is no part of a circle.
+const TAKES_TIME: Duration = Duration::from_secs(1);
+
+/// The document that runs, and how the script came to it.
+pub(super) struct Run {
+    /// Account that wrote the document's address: its rights count for every address that the
+    /// document holds or leads to.
+    pub(super) author: AccountSid,
+    /// Address of the document: the base of relative addresses.
+    base: Option<url::Url>,
+    pub(super) verbs: VecDeque<Verb>,
+    /// A `<Dial>` on an unanswered leg answers it only when connected.
+    pub(super) answer_on_bridge: bool,
+    /// Its verbs were made up by routing: no application decides.
+    pub(super) implicit: bool,
+    /// How many documents in a row took no time, and since when the last one runs.
+    redirects: u32,
+    since: Timestamp,
+    /// Final SIP status for a caller that was not answered while a `<Dial>` tried and failed.
+    pub(super) failure_status: Option<u16>,
+    /// The document's first verb was reached.
+    pub(super) began: bool,
+}
+
+impl Run {
+    pub(super) const fn new(author: AccountSid, verbs: VecDeque<Verb>, now: Timestamp) -> Self {
+        Self {
+            author,
+            base: None,
+            verbs,
+            answer_on_bridge: false,
+            implicit: false,
+            redirects: 0,
+            since: now,
+            failure_status: None,
+            began: false,
+        }
+    }
+
+    /// Address of the document that runs.
+    pub(super) fn url(&self) -> Option<&str> {
+        self.base.as_ref().map(url::Url::as_str)
+    }
+
+    /// Another document takes over.
+    pub(super) fn replace(&mut self, url: &str, verbs: Vec<Verb>, now: Timestamp) {
+        self.base = url::Url::parse(url).ok();
+        self.verbs = verbs.into();
+        self.began = false;
+        self.since = now;
+    }
+
+    /// Nothing of the document is left to do.
+    pub(super) fn abandon(&mut self) {
+        self.verbs.clear();
+    }
+
+    /// An absolute http or https address from one that the document holds: RFC 3986 resolution
+    /// against the address of the document, without its query.
+    pub(super) fn resolve(&self, written: &str) -> Option<String> {
+        let url = match &self.base {
+            Some(base) => {
+                let mut base = base.clone();
+                base.set_query(None);
+                base.join(written).ok()?
+            }
+            None => url::Url::parse(written).ok()?,
+        };
+        let http = matches!(url.scheme(), "http" | "https") && url.host().is_some();
+        http.then(|| url.to_string())
+    }
+
+    /// Whether an address that cannot be used was found when the document was read.
+    pub(super) fn was_found(&self, written: &str) -> bool {
+        self.base.is_some() && rcml::url_fault(written).is_some()
+    }
+
+    /// Counts a document that follows another.
+    ///
+    /// - `endless`: nobody can hang up any more.
+    ///
+    /// Returns how many in a row took no time.
+    pub(super) fn count_redirect(&mut self, endless: bool, now: Timestamp) -> u32 {
+        if !endless && now.since(self.since) >= TAKES_TIME {
+            self.redirects = 0;
+        }
+        self.redirects += 1;
+        self.redirects
+    }
+}

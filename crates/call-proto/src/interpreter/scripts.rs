@@ -1,0 +1,107 @@
+//! The scripts of one leg: a stack, of which the one on top has the leg.
+//!
+//! What was asked for with a number goes to whichever script waits for it; keys are for the one on
+//! top. A script that is over leaves the stack.
+
+use model::Timestamp;
+
+use super::findings::Told;
+use super::script::{Input, Script};
+use super::verb::Host;
+use crate::context::Context;
+use crate::leg::Leg;
+use crate::letter::ForkId;
+use crate::message::Messages;
+use crate::recording::Recordings;
+
+/// The scripts of one leg.
+#[derive(Default)]
+pub(crate) struct Scripts {
+    /// The last is on top.
+    stack: Vec<Script>,
+    /// What was said about their documents.
+    told: Told,
+}
+
+impl Scripts {
+    /// Puts a script on top; [`Input::Start`] starts it.
+    pub(crate) fn push(&mut self, script: Script) {
+        self.stack.push(script);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.stack.is_empty()
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Timestamp> {
+        self.stack.iter().filter_map(Script::poll_timeout).min()
+    }
+
+    /// Whether a script waits for the end of this fork.
+    pub(crate) fn await_fork(&self, fork: ForkId) -> bool {
+        self.stack.iter().any(|script| script.awaits_fork(fork))
+    }
+
+    /// Whether an unanswered caller hears it ring because of a script.
+    pub(crate) fn let_it_ring(&self) -> bool {
+        self.stack.iter().any(Script::lets_it_ring)
+    }
+
+    /// The leg ends for a reason that they have no say in.
+    pub(crate) fn abandon(&mut self) {
+        self.stack.iter_mut().for_each(Script::abandon);
+    }
+
+    /// The caller waited for a `<Dial>` that came to nothing with this final SIP status.
+    pub(crate) fn caller_waited_for(&mut self, status: u16) {
+        if let Some(top) = self.stack.last_mut() {
+            top.caller_waited_for(status);
+        }
+    }
+
+    /// Tells the scripts what happened, the one on top first.
+    pub(crate) fn handle(
+        &mut self,
+        input: &Input,
+        leg: &mut Leg,
+        messages: &mut Messages,
+        recordings: &Recordings,
+        cx: &mut Context,
+    ) {
+        let concerned = if input.is_for_top() { 1 } else { usize::MAX };
+        for script in self.stack.iter_mut().rev().take(concerned) {
+            let host = Host {
+                leg,
+                told: &mut self.told,
+                messages,
+                recordings,
+            };
+            script.handle(input, host, cx);
+        }
+        self.stack.retain(|script| !script.is_finished());
+    }
+
+    /// Leaves all of them without ending the leg: another script takes over.
+    pub(crate) fn detach(
+        &mut self,
+        leg: &mut Leg,
+        messages: &mut Messages,
+        recordings: &Recordings,
+        cx: &mut Context,
+    ) {
+        while let Some(script) = self.stack.pop() {
+            let host = Host {
+                leg,
+                told: &mut self.told,
+                messages,
+                recordings,
+            };
+            script.detach(host, cx);
+        }
+    }
+
+    /// At the end of the call: how many findings were left out.
+    pub(crate) fn tell_left_out(&mut self, leg: &Leg, cx: &mut Context) {
+        self.told.tell_left_out(leg.profile.about(None), cx);
+    }
+}

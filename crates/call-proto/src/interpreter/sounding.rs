@@ -1,0 +1,64 @@
+//! What `<Say>` and `<Play>` have in common: a sound that is made or fetched, and then heard.
+
+use super::verb::{Running, Site, Step};
+use crate::command::Sound;
+use crate::context::Context;
+use crate::event::{AudioFailure, Clip, PlayId, Req};
+use crate::fact::Reason;
+
+/// A sound that a verb lets the far side hear.
+pub(super) enum Sounding {
+    /// Asked for.
+    Preparing {
+        req: Req,
+        times: Option<u32>,
+        verb: &'static str,
+    },
+    /// Heard.
+    Playing(PlayId),
+}
+
+impl Running for Sounding {
+    fn audio(
+        &mut self,
+        answered: Req,
+        result: &Result<Clip, AudioFailure>,
+        site: &mut Site<'_>,
+        cx: &mut Context,
+    ) -> Step {
+        let (times, verb) = match self {
+            Self::Preparing { req, times, verb } if *req == answered => (*times, *verb),
+            Self::Preparing { .. } | Self::Playing(_) => return Step::Wait,
+        };
+        match result {
+            Ok(clip) => {
+                *self = Self::Playing(site.play(Sound::Clip(clip.clone()), times, cx));
+                Step::Wait
+            }
+            Err(failure) => {
+                let text = format!("{verb}: {}", failure.text);
+                cx.notify(site.leg.profile.about(None), failure.code, &text);
+                if site.leg.profile.dialect.play_failure_ends_call {
+                    site.run.abandon();
+                    let text = format!("{verb} failed");
+                    site.leg.fail(500, &text, Reason::AudioFailed, cx);
+                }
+                Step::Next
+            }
+        }
+    }
+
+    fn played(&mut self, done: PlayId, _site: &mut Site<'_>, _cx: &mut Context) -> Step {
+        match self {
+            Self::Playing(play) if *play == done => Step::Next,
+            Self::Playing(_) | Self::Preparing { .. } => Step::Wait,
+        }
+    }
+
+    fn playing(&self) -> Option<PlayId> {
+        match self {
+            Self::Playing(play) => Some(*play),
+            Self::Preparing { .. } => None,
+        }
+    }
+}

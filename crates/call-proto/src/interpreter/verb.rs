@@ -1,0 +1,256 @@
+//! What a verb is while it runs: a small machine with the methods of [`Running`], on a [`Site`].
+//!
+//! A verb yields commands and says with a [`Step`] what follows; it never sees the script that
+//! holds it. Most verbs need few of the methods: what they do not wait for does not concern them.
+
+use model::address::redacted;
+use model::{AccountSid, HttpMethod, RecordingSid, Timestamp, error};
+
+use super::fetching::Fetching;
+use super::findings::Told;
+use super::run::Run;
+use crate::command::{MediaCommand, Sound};
+use crate::context::{About, Context};
+use crate::event::{AudioFailure, Clip, PlayId, Req, SpeechNews};
+use crate::fact::Reason;
+use crate::leg::Leg;
+use crate::letter::{Ended, ForkId, ForkNews};
+use crate::message::Messages;
+use crate::params::Params;
+use crate::recording::{RecordingNews, Recordings};
+
+/// What follows.
+pub(super) enum Step {
+    /// The verb waits.
+    Wait,
+    /// A verb has begun and waits.
+    Run(Box<dyn Running>),
+    /// The next verb can start.
+    Next,
+    /// Another document is asked for; it takes over.
+    Fetch(Fetching),
+    /// The script is over.
+    End,
+}
+
+/// The parts of a call that its scripts work on.
+pub(crate) struct Host<'a> {
+    pub(crate) leg: &'a mut Leg,
+    pub(crate) told: &'a mut Told,
+    pub(crate) messages: &'a mut Messages,
+    pub(crate) recordings: &'a Recordings,
+}
+
+impl Host<'_> {
+    /// With the document of one script.
+    pub(super) fn site<'a>(&'a mut self, run: &'a mut Run) -> Site<'a> {
+        Site {
+            run,
+            leg: self.leg,
+            told: self.told,
+            messages: self.messages,
+            recordings: self.recordings,
+        }
+    }
+}
+
+/// Where a verb runs: its document and the parts of the call.
+pub(super) struct Site<'a> {
+    pub(super) run: &'a mut Run,
+    pub(super) leg: &'a mut Leg,
+    pub(super) told: &'a mut Told,
+    pub(super) messages: &'a mut Messages,
+    pub(super) recordings: &'a Recordings,
+}
+
+/// A verb that has begun.
+pub(super) trait Running: Send {
+    fn poll_timeout(&self) -> Option<Timestamp> {
+        None
+    }
+
+    fn handle_timeout(&mut self, _site: &mut Site<'_>, _cx: &mut Context) -> Step {
+        Step::Wait
+    }
+
+    /// A sound or a spoken text is there, or never will be.
+    fn audio(
+        &mut self,
+        _req: Req,
+        _result: &Result<Clip, AudioFailure>,
+        _site: &mut Site<'_>,
+        _cx: &mut Context,
+    ) -> Step {
+        Step::Wait
+    }
+
+    /// A request was answered that is not for the next document.
+    fn answered(&mut self, _req: Req, _site: &mut Site<'_>, _cx: &mut Context) -> Step {
+        Step::Wait
+    }
+
+    /// What was played has been heard to its end.
+    fn played(&mut self, _play: PlayId, _site: &mut Site<'_>, _cx: &mut Context) -> Step {
+        Step::Wait
+    }
+
+    /// The far side pressed a key.
+    fn key(&mut self, _key: char, _site: &mut Site<'_>, _cx: &mut Context) -> Step {
+        Step::Wait
+    }
+
+    /// The recognizer has news.
+    fn speech(
+        &mut self,
+        _req: Req,
+        _news: &SpeechNews,
+        _site: &mut Site<'_>,
+        _cx: &mut Context,
+    ) -> Step {
+        Step::Wait
+    }
+
+    /// A text message has left, or never will.
+    fn message_left(&mut self, _req: Req, _site: &mut Site<'_>, _cx: &mut Context) -> Step {
+        Step::Wait
+    }
+
+    /// Whether the verb waits for the end of this fork.
+    fn awaits_fork(&self, _fork: ForkId) -> bool {
+        false
+    }
+
+    /// The fork that the verb waits for has ended.
+    fn fork(&mut self, _news: &ForkNews, _site: &mut Site<'_>, _cx: &mut Context) -> Step {
+        Step::Wait
+    }
+
+    /// The bridge of the leg has ended.
+    fn bridge_over(&mut self, _ended: Ended, _site: &mut Site<'_>, _cx: &mut Context) -> Step {
+        Step::Wait
+    }
+
+    /// Something became of a recording of the leg.
+    fn recording(
+        &mut self,
+        _sid: RecordingSid,
+        _news: RecordingNews,
+        _site: &mut Site<'_>,
+        _cx: &mut Context,
+    ) -> Step {
+        Step::Wait
+    }
+
+    /// The leg is up.
+    fn leg_is_up(&mut self, _site: &mut Site<'_>, _cx: &mut Context) -> Step {
+        Step::Wait
+    }
+
+    /// The leg is over, and what the verb played with it: the verb has ended, unless it says
+    /// otherwise.
+    fn leg_is_over(&mut self, _reason: Reason, _site: &mut Site<'_>, _cx: &mut Context) -> Step {
+        Step::Next
+    }
+
+    /// What is heard because of the verb.
+    fn playing(&self) -> Option<PlayId> {
+        None
+    }
+
+    /// Whether an unanswered caller hears it ring because of the verb.
+    fn lets_it_ring(&self) -> bool {
+        false
+    }
+
+    /// Another script takes over the leg: nothing of this verb may go on. What it played has been
+    /// stopped.
+    fn detach(&mut self, _site: &mut Site<'_>, _cx: &mut Context) {}
+}
+
+impl Site<'_> {
+    /// An absolute http or https address from one that a document holds; `None` if it cannot be
+    /// made. The account's owner is told of that, unless it was found when the document was read.
+    pub(super) fn address(&mut self, written: &str, cx: &mut Context) -> Option<String> {
+        let url = self.run.resolve(written);
+        let was_told = self.run.was_found(written) && self.told.is_complete();
+        if url.is_none() && !was_told {
+            let text = format!("`{}` is no valid http address", redacted(written));
+            cx.notify(self.leg.profile.about(None), error::BAD_URI, &text);
+        }
+        url
+    }
+
+    /// A verb has an address that cannot be used: the script stops.
+    pub(super) fn bad_address(&mut self, cx: &mut Context) -> Step {
+        self.run.abandon();
+        let text = "address is not valid";
+        self.leg.fail(500, text, Reason::DocumentFetch, cx);
+        Step::End
+    }
+
+    /// Account whose rights count for the addresses of the document that runs.
+    pub(super) fn author(&self) -> AccountSid {
+        self.run.author
+    }
+
+    /// About a line of the document that runs.
+    pub(super) fn about_line(&self, line: u32) -> About<'_> {
+        About {
+            line: (line > 0).then_some(line),
+            ..self.leg.profile.about(self.run.url())
+        }
+    }
+
+    /// Plays a sound on the leg.
+    pub(super) fn play(&self, sound: Sound, times: Option<u32>, cx: &mut Context) -> PlayId {
+        let play = cx.play_id();
+        let command = MediaCommand::Play { play, sound, times };
+        cx.media(self.leg.profile.sid, command);
+        play
+    }
+
+    /// Ends what is being played.
+    pub(super) fn stop(&self, play: Option<PlayId>, cx: &mut Context) {
+        if let Some(play) = play {
+            cx.media(self.leg.profile.sid, MediaCommand::StopPlay { play });
+        }
+    }
+
+    /// Asks for the document that follows.
+    pub(super) fn fetch(
+        &self,
+        url: String,
+        method: HttpMethod,
+        params: Params,
+        cx: &mut Context,
+    ) -> Step {
+        let who = self.leg.profile.about(None);
+        Step::Fetch(Fetching::follow_up(
+            url,
+            method,
+            params,
+            self.author(),
+            who,
+            cx,
+        ))
+    }
+
+    /// Counts a document that follows another; true when too many in a row took no time.
+    pub(super) fn count_redirect(&mut self, cx: &Context) -> bool {
+        let endless = self.leg.is_over();
+        self.run.count_redirect(endless, cx.now) > cx.settings.max_redirects
+    }
+
+    /// Documents lead to each other for ever: the script stops.
+    pub(super) fn redirect_loop(&mut self, url: &str, cx: &mut Context) -> Step {
+        let text = format!(
+            "documents redirect in a circle; the last was {}",
+            redacted(url)
+        );
+        let about = self.leg.profile.about(Some(url));
+        cx.notify(about, error::TOO_MANY_REDIRECTS, &text);
+        let why = Reason::RedirectLoop;
+        self.leg.fail(500, "redirect loop", why, cx);
+        Step::End
+    }
+}

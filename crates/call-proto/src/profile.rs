@@ -1,0 +1,52 @@
+//! What does not change about a leg: who calls whom, for which account, in which dialect.
+
+use model::{AccountSid, CallSid, Direction, NumberSid, Timestamp};
+
+use crate::context::About;
+use crate::dialect::Dialect;
+use crate::event::Headers;
+
+/// What does not change about a leg.
+#[derive(Clone, Debug)]
+pub(crate) struct Profile {
+    pub(crate) sid: CallSid,
+    pub(crate) dialect: Dialect,
+    pub(crate) account: AccountSid,
+    pub(crate) parent: Option<CallSid>,
+    pub(crate) direction: Direction,
+    pub(crate) from: String,
+    pub(crate) to: String,
+    pub(crate) caller_name: Option<String>,
+    pub(crate) forwarded_from: Option<String>,
+    pub(crate) number: Option<NumberSid>,
+    /// `X-` headers and Diversion of the INVITE that we received.
+    pub(crate) headers: Headers,
+    pub(crate) created: Timestamp,
+    /// The leg was dialled as a SIP address.
+    pub(crate) dialled_sip: bool,
+    /// Max-Forwards of the INVITE that made this leg.
+    pub(crate) max_forwards: u8,
+}
+
+impl Profile {
+    /// Whether the leg is one that we created.
+    pub(crate) const fn is_outbound(&self) -> bool {
+        match self.direction {
+            Direction::Inbound => false,
+            Direction::OutboundApi | Direction::OutboundDial => true,
+        }
+    }
+
+    /// A notification about the leg.
+    ///
+    /// - `url`: the address that was asked, if there was one.
+    pub(crate) fn about<'a>(&self, url: Option<&'a str>) -> About<'a> {
+        About {
+            account: self.account,
+            call: self.sid,
+            url,
+            line: None,
+            column: None,
+        }
+    }
+}
