@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use call_proto::{Confidence, Event, Req, SpeechNews};
-use media::{Control, EndpointId, RecordingId, Session};
+use media::{Control, EndpointId, EngineControl, RecordingId, Session};
 use model::CallSid;
 use speech::{ListenError, ListenRequest, Recognizer, Understood};
 use tokio::sync::mpsc::{self, Receiver};
@@ -25,7 +25,7 @@ const WAITING: usize = 50;
 pub(crate) struct Ends<'a> {
     pub(crate) call: CallSid,
     pub(crate) endpoint: EndpointId,
-    /// A name for the audio that nothing else in the session has.
+    /// A name for the audio that nothing else has.
     pub(crate) audio: RecordingId,
     pub(crate) session: &'a Session,
     pub(crate) inbox: &'a Inbox,
@@ -67,7 +67,7 @@ impl Listenings {
         let session = ends.session.clone();
         let job = jobs.spawn(async move {
             let news = listen(recognizer, request, heard, tell.clone()).await;
-            session.control(Control::StopRecord { recording: audio });
+            session.control(EngineControl::StopRecord { recording: audio });
             tell(news);
         });
         self.0.retain(|_, listening| !listening.job.is_finished());
@@ -77,14 +77,14 @@ impl Listenings {
     /// No more audio: the recognizer gives what it has.
     pub(crate) fn end_of_speech(&self, req: Req, session: &Session) {
         if let Some(Listening { audio, .. }) = self.0.get(&req) {
-            session.control(Control::StopRecord { recording: *audio });
+            session.control(EngineControl::StopRecord { recording: *audio });
         }
     }
 
     /// Nothing more is wanted.
     pub(crate) fn stop(&mut self, req: Req, session: &Session) {
         if let Some(Listening { audio, job }) = self.0.remove(&req) {
-            session.control(Control::StopRecord { recording: audio });
+            session.control(EngineControl::StopRecord { recording: audio });
             job.abort();
         }
     }

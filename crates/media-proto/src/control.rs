@@ -1,9 +1,11 @@
 //! What may be asked of the engine, and what the engine needs from its shell.
 //!
-//! **Invariant: a socket given with [`Control::Open`] is the engine's until [`Sink::close`] gives it
-//! back**, which happens exactly once. Left to others: opening sockets, writing files.
+//! This is the one vocabulary of the media plane: a request that needs neither a socket nor a file is
+//! a [`Control`], and the shell passes it on unread. **Invariant: a socket given with [`Opening`] is
+//! the engine's until [`Sink::close`] gives it back**, which happens exactly once, or until the
+//! endpoint is extracted. Left to others: opening sockets, writing files.
 
-use crate::report::{EndpointId, PlayId, RecordingId, Report, SessionId};
+use crate::report::{EndpointId, MixId, PlayId, RecordingId, Report};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -22,28 +24,31 @@ pub struct Local {
     pub address: SocketAddr,
 }
 
-/// One request within a session.
+/// An endpoint that is to be opened.
+#[derive(Debug, Clone)]
+pub struct Opening {
+    /// A new identifier.
+    pub endpoint: EndpointId,
+    /// Its sockets.
+    pub local: Local,
+    /// The remote party's SDP offer; `None`: we offer.
+    pub offer: Option<String>,
+    /// Packets from here are accepted although the SDP names another address.
+    pub signalling: Option<IpAddr>,
+}
+
+/// One request. Identifiers are chosen by the caller and name one thing in the whole process.
 #[derive(Debug, Clone)]
 pub enum Control {
-    /// Opens an endpoint → `Opened` or `Refused`.
-    Open {
-        /// A new identifier.
-        endpoint: EndpointId,
-        /// Its sockets.
-        local: Local,
-        /// The far side's SDP offer; `None`: we offer.
-        offer: Option<String>,
-        /// Packets from here are accepted although the SDP names another address.
-        signalling: Option<IpAddr>,
-    },
-    /// The far side's answer to our last offer → `RemoteSet` or `Refused`.
+    /// The remote party's answer to our last offer, also of early media → `RemoteSet` or `Refused`.
+    /// May come again with another answer.
     Remote {
         /// Whose.
         endpoint: EndpointId,
         /// Its SDP.
         sdp: String,
     },
-    /// A later offer of the far side, or its wish for one of ours → `Renegotiated`.
+    /// A later offer of the remote party, or its wish for one of ours → `Renegotiated`.
     Renegotiate {
         /// Whose.
         endpoint: EndpointId,
@@ -104,9 +109,9 @@ pub enum Control {
         /// At first it is off.
         on: bool,
     },
-    /// Lets two endpoints hear each other; ends other bridges and the plays of both.
-    /// An endpoint bridged to itself hears its own echo. Keys reach each side in the way it agreed
-    /// on: events become tones and tones events if these ways differ.
+    /// Lets two endpoints hear each other; both leave whatever they were joined with, and their
+    /// plays end. An endpoint bridged to itself hears its own echo. Keys reach each side in the way
+    /// it agreed on: events become tones and tones events if these ways differ.
     Bridge {
         /// One.
         a: EndpointId,
@@ -120,22 +125,27 @@ pub enum Control {
         /// The other.
         b: EndpointId,
     },
-    /// Mixes what comes from the legs, beginning now → [`Sink::end_recording`].
-    Record {
-        /// A new identifier.
-        recording: RecordingId,
-        /// Those that exist are recorded; there must be one.
-        legs: Vec<EndpointId>,
+    /// Makes an endpoint a member of a mix, in place of whatever it was joined with; its play
+    /// continues, and mutes the mix towards it. A member that joins again only changes what it does.
+    ///
+    /// The first member opens the mix, and the mix ends with its last one. Keys of members are
+    /// reported and reach no other member as events.
+    Join {
+        /// Who.
+        endpoint: EndpointId,
+        /// Chosen by the caller; one mix in the whole process.
+        mix: MixId,
+        /// The others hear it.
+        talk: bool,
+        /// It hears the others.
+        hear: bool,
     },
-    /// Hands out what comes from an endpoint, and nothing of what is played to it, beginning now
-    /// → [`Sink::record`], [`Sink::end_recording`]. Ended as a recording is.
-    Listen {
-        /// A new identifier.
-        recording: RecordingId,
-        /// Whose audio.
+    /// Joins an endpoint with nobody: ends its bridge or its membership.
+    Leave {
+        /// Who.
         endpoint: EndpointId,
     },
-    /// Ends a recording if it is in progress.
+    /// Ends a recording or a listening if it is in progress.
     StopRecord {
         /// Which one.
         recording: RecordingId,
@@ -145,6 +155,40 @@ pub enum Control {
         /// Which one.
         endpoint: EndpointId,
     },
+}
+
+/// What a [`Control`] is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subject {
+    /// One endpoint.
+    Endpoint(EndpointId),
+    /// Two endpoints that meet: they must be in the same engine.
+    Both(EndpointId, EndpointId),
+    /// An endpoint that becomes a member of a mix: it must be in the engine of the mix.
+    Member(EndpointId, MixId),
+    /// A recording.
+    Recording(RecordingId),
+}
+
+impl Control {
+    /// What this request is about.
+    pub fn subject(&self) -> Subject {
+        match self {
+            Self::Remote { endpoint, .. }
+            | Self::Renegotiate { endpoint, .. }
+            | Self::Play { endpoint, .. }
+            | Self::StopPlay { endpoint, .. }
+            | Self::SendDigits { endpoint, .. }
+            | Self::PassKey { endpoint, .. }
+            | Self::ListenDigits { endpoint, .. }
+            | Self::Leave { endpoint }
+            | Self::Unbridge { a: endpoint, .. }
+            | Self::Close { endpoint } => Subject::Endpoint(*endpoint),
+            Self::Bridge { a, b } => Subject::Both(*a, *b),
+            Self::Join { endpoint, mix, .. } => Subject::Member(*endpoint, *mix),
+            Self::StopRecord { recording } => Subject::Recording(*recording),
+        }
+    }
 }
 
 /// How a recording ended.
@@ -168,13 +212,13 @@ pub trait Sink {
     fn send(&mut self, socket: SocketId, to: SocketAddr, bytes: &[u8]);
 
     /// Tells about an endpoint.
-    fn report(&mut self, session: SessionId, endpoint: EndpointId, report: Report);
+    fn report(&mut self, endpoint: EndpointId, report: Report);
 
     /// The next samples of a recording: 8 kHz, mono, at most 160 at a time.
-    fn record(&mut self, session: SessionId, recording: RecordingId, samples: &[i16]);
+    fn record(&mut self, recording: RecordingId, samples: &[i16]);
 
-    /// Nothing more comes of a recording. Once per `Record` and `Listen`.
-    fn end_recording(&mut self, session: SessionId, recording: RecordingId, end: RecordingEnd);
+    /// Nothing more comes of a recording. Once per recording and listening.
+    fn end_recording(&mut self, recording: RecordingId, end: RecordingEnd);
 
     /// Gives a socket back.
     fn close(&mut self, socket: SocketId);

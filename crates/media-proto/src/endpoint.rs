@@ -4,6 +4,7 @@
 //! payload type; what is sent keeps to the direction agreed on.** On hold everything goes on, but
 //! is not sent. Left to others: whom it is joined with, and when timers fire ([`crate::engine`]).
 
+mod mixed;
 mod playing;
 
 pub(crate) use playing::{Frame, Playing};
@@ -12,7 +13,7 @@ use crate::control::{Local, Sink, SocketId};
 use crate::ears::Ears;
 use crate::outgoing::OutStream;
 use crate::random::Random;
-use crate::report::{EndpointId, PlayId, Report, SessionId, Stats};
+use crate::report::{EndpointId, PlayId, Report, Stats};
 use crate::rtcp::{self, WallClock};
 use crate::source::Source;
 use crate::transcode;
@@ -29,7 +30,6 @@ pub(crate) const MAX_FRAME: usize = 480;
 
 #[derive(Debug)]
 pub(crate) struct Endpoint {
-    pub(crate) session: SessionId,
     pub(crate) id: EndpointId,
     pub(crate) local: Local,
     exchange: OfferAnswer,
@@ -45,8 +45,7 @@ pub(crate) struct Endpoint {
     cname: String,
     /// Where its RTCP comes from.
     rtcp_from: Option<SocketAddr>,
-    /// Slot of the endpoint it is bridged with.
-    pub(crate) peer: Option<usize>,
+    pub(crate) joined: Joined,
     pub(crate) playing: Option<Playing>,
     /// Somebody wants to know of keys in its audio.
     pub(crate) listening: bool,
@@ -58,6 +57,21 @@ pub(crate) struct Endpoint {
     pub(crate) rtcp_due: Option<Instant>,
     pub(crate) silence_due: Option<Instant>,
     stats: Stats,
+}
+
+/// Whom an endpoint is joined with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Joined {
+    Nothing,
+    /// Slot of the endpoint it is bridged with.
+    Peer(usize),
+    /// It is a member of a mix.
+    Mix {
+        /// Slot of the mix.
+        mix: usize,
+        /// Its number there.
+        member: usize,
+    },
 }
 
 /// A recording that listens here.
@@ -102,7 +116,6 @@ pub(crate) struct EventKey {
 
 impl Endpoint {
     pub(crate) fn new(
-        session: SessionId,
         id: EndpointId,
         local: Local,
         signalling: Option<IpAddr>,
@@ -116,7 +129,6 @@ impl Endpoint {
             random.next_u32().into(),
         );
         Self {
-            session,
             id,
             local,
             exchange: OfferAnswer::new(media),
@@ -129,7 +141,7 @@ impl Endpoint {
             out: OutStream::new(random.next_u32(), random.next_u16(), random.next_u32(), now),
             cname: format!("{:016x}", random.next()),
             rtcp_from: None,
-            peer: None,
+            joined: Joined::Nothing,
             playing: None,
             listening: false,
             ears: None,
@@ -365,7 +377,7 @@ impl Endpoint {
 
     /// Tells about this endpoint.
     pub(crate) fn report(&self, out: &mut impl Sink, report: Report) {
-        out.report(self.session, self.id, report);
+        out.report(self.id, report);
     }
 
     /// Tells that a play is over, if it was asked for.

@@ -6,22 +6,27 @@
 //! its sockets, its play, its bridge and its tracks in recordings end with it.
 //! Left to others: the content of packets (`endpoint`).
 
+mod joins;
 mod keys;
+mod moving;
 
-use crate::control::{Control, Local, RecordingEnd, Sink, SocketId};
-use crate::endpoint::{Content, Endpoint, Frame, Incoming, MAX_FRAME, Playing, Tap};
+pub use moving::Parcel;
+
+use crate::control::{Control, Local, Opening, RecordingEnd, Sink, SocketId};
+use crate::endpoint::{Content, Endpoint, Frame, Incoming, Joined, MAX_FRAME, Playing, Tap};
 use crate::keys::Keys;
+use crate::mix::{Mix, Role};
 use crate::player::Player;
 use crate::random::Random;
 use crate::recorder::{self, Part, Recording};
-use crate::report::{EndpointId, PlayId, RecordingId, Report, SessionId};
+use crate::report::{EndpointId, MixId, PlayId, RecordingId, Report};
 use crate::rtcp::{self, WallClock};
 use crate::slots::Slots;
 use crate::timers::{Timer, Timers};
 use crate::transcode;
 use rtp_proto::{Kind, classify};
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 /// Ticks fall on multiples of this.
@@ -36,9 +41,10 @@ const MAX_LEGS: usize = 64;
 /// How an engine runs.
 #[derive(Debug, Clone)]
 pub struct EngineConfig {
-    /// The present.
+    /// Some moment in the past or the present, the origin of its clock. Engines that exchange
+    /// endpoints have the same.
     pub started: Instant,
-    /// Time since the Unix epoch, for sender reports.
+    /// Time since the Unix epoch at that moment, for sender reports.
     pub unix_time: Duration,
     /// For numbers that others shall not guess easily.
     pub seed: u64,
@@ -56,11 +62,13 @@ pub struct Engine {
     max_endpoints: usize,
     random: Random,
     endpoints: Slots<Box<Endpoint>>,
-    names: BTreeMap<(SessionId, EndpointId), usize>,
+    names: BTreeMap<EndpointId, usize>,
     /// The endpoint of each socket.
     sockets: Vec<Option<usize>>,
     recordings: Slots<Recording>,
-    recording_names: BTreeMap<(SessionId, RecordingId), usize>,
+    recording_names: BTreeMap<RecordingId, usize>,
+    mixes: Slots<Box<Mix>>,
+    mix_names: BTreeMap<MixId, usize>,
     timers: Timers,
     samples: Box<[i16; MAX_PAYLOAD]>,
 }
@@ -81,37 +89,76 @@ impl Engine {
             sockets: Vec::new(),
             recordings: Slots::default(),
             recording_names: BTreeMap::new(),
+            mixes: Slots::default(),
+            mix_names: BTreeMap::new(),
             timers: Timers::default(),
             samples: Box::new([0; MAX_PAYLOAD]),
         }
     }
 
-    /// Carries out a request. One that names an endpoint which does not exist is ignored, unless a
-    /// reply is due.
-    pub fn handle_control(
+    /// Opens an endpoint → `Opened` or `Refused`.
+    pub fn open(&mut self, opening: Opening, now: Instant, out: &mut impl Sink) {
+        let (id, local) = (opening.endpoint, opening.local);
+        let mut endpoint = Endpoint::new(id, local, opening.signalling, &mut self.random, now);
+        let opened = if self.names.contains_key(&id) {
+            Err((500, "the endpoint exists already".to_owned()))
+        } else if self.names.len() >= self.max_endpoints {
+            Err((503, "too many endpoints".to_owned()))
+        } else {
+            match opening.offer {
+                Some(offer) => endpoint.answer(&offer, now),
+                None => Ok(endpoint.offer()),
+            }
+        };
+        match opened {
+            Ok(sdp) => {
+                let slot = self.insert(Box::new(endpoint));
+                out.report(id, Report::Opened { sdp });
+                self.watch(slot, now);
+            }
+            Err((status, reason)) => {
+                close_sockets(&local, out);
+                out.report(id, Report::Refused { status, reason });
+            }
+        }
+    }
+
+    /// Mixes what comes from the legs, beginning now → [`Sink::end_recording`]. Those legs that
+    /// exist are recorded; there must be one.
+    pub fn record(
         &mut self,
-        session: SessionId,
-        control: Control,
+        recording: RecordingId,
+        legs: &[EndpointId],
         now: Instant,
         out: &mut impl Sink,
     ) {
+        self.begin_recording(recording, legs, Part::All, now, out);
+    }
+
+    /// Hands out what comes from an endpoint, and nothing of what is played to it, beginning now
+    /// → [`Sink::record`], [`Sink::end_recording`]. Ended as a recording is.
+    pub fn listen(
+        &mut self,
+        recording: RecordingId,
+        endpoint: EndpointId,
+        now: Instant,
+        out: &mut impl Sink,
+    ) {
+        self.begin_recording(recording, &[endpoint], Part::Heard, now, out);
+    }
+
+    /// Carries out a request. One that names an endpoint which does not exist is ignored, unless a
+    /// reply is due.
+    pub fn handle_control(&mut self, control: Control, now: Instant, out: &mut impl Sink) {
         match control {
-            Control::Open {
-                endpoint,
-                local,
-                offer,
-                signalling,
-            } => {
-                self.open((session, endpoint), local, offer, signalling, now, out);
-            }
-            Control::Remote { endpoint, sdp } => self.remote((session, endpoint), &sdp, now, out),
+            Control::Remote { endpoint, sdp } => self.remote(endpoint, &sdp, now, out),
             Control::Renegotiate {
                 endpoint,
                 req,
                 offer,
             } => {
-                let sdp = self.renegotiate((session, endpoint), offer, now);
-                out.report(session, endpoint, Report::Renegotiated { req, sdp });
+                let sdp = self.renegotiate(endpoint, offer, now);
+                out.report(endpoint, Report::Renegotiated { req, sdp });
             }
             Control::Play {
                 endpoint,
@@ -120,7 +167,7 @@ impl Engine {
                 times,
             } => {
                 let player = Player::new(play, audio, times).map(Playing::Prompt);
-                self.play((session, endpoint), play, player, now, out);
+                self.play(endpoint, play, player, now, out);
             }
             Control::SendDigits {
                 endpoint,
@@ -128,41 +175,34 @@ impl Engine {
                 digits,
             } => {
                 let keys = Keys::new(play, &digits).map(Playing::Keys);
-                self.play((session, endpoint), play, keys, now, out);
+                self.play(endpoint, play, keys, now, out);
             }
-            Control::PassKey { endpoint, key } => self.pass_key(session, endpoint, key, now),
-            Control::ListenDigits { endpoint, on } => self.listen(session, endpoint, on),
+            Control::PassKey { endpoint, key } => self.pass_key(endpoint, key, now),
+            Control::ListenDigits { endpoint, on } => self.listen_digits(endpoint, on),
             Control::StopPlay { endpoint, play } => {
-                let slot = self.slot(session, endpoint);
+                let slot = self.slot(endpoint);
                 self.stop_play(slot, Some(play), out);
             }
-            Control::Bridge { a, b } => self.bridge(session, a, b, out),
-            Control::Unbridge { a, b } => self.unbridge(session, a, b),
-            Control::Record { recording, legs } => {
-                self.record((session, recording), &legs, Part::All, now, out);
-            }
-            Control::Listen {
-                recording,
+            Control::Bridge { a, b } => self.bridge(a, b, out),
+            Control::Unbridge { a, b } => self.unbridge(a, b),
+            Control::Join {
                 endpoint,
-            } => {
-                self.record((session, recording), &[endpoint], Part::Heard, now, out);
+                mix,
+                talk,
+                hear,
+            } => self.join(endpoint, mix, Role { talk, hear }, now),
+            Control::Leave { endpoint } => {
+                let slot = self.slot(endpoint);
+                self.unjoin(slot);
             }
             Control::StopRecord { recording } => {
-                let slot = self.recording_names.get(&(session, recording)).copied();
+                let slot = self.recording_names.get(&recording).copied();
                 self.end_recording(slot, now, out);
             }
             Control::Close { endpoint } => {
-                let slot = self.slot(session, endpoint);
+                let slot = self.slot(endpoint);
                 self.close(slot, now, out);
             }
-        }
-    }
-
-    /// Closes all endpoints of a session; its recordings end with them.
-    pub fn end_session(&mut self, session: SessionId, now: Instant, out: &mut impl Sink) {
-        let all = (session, EndpointId(0))..=(session, EndpointId(u64::MAX));
-        while let Some((_, slot)) = self.names.range(all.clone()).next() {
-            self.close(Some(*slot), now, out);
         }
     }
 
@@ -202,6 +242,7 @@ impl Engine {
             match timer {
                 Timer::Play(slot) => self.play_frame(slot, at, now, out),
                 Timer::Record(slot) => self.record_frame(slot, at, out),
+                Timer::Mix(slot) => self.mix_frame(slot, at, now, out),
                 Timer::Rtcp(slot) => self.send_rtcp(slot, at, now, out),
                 Timer::Silence(slot) => self.check_silence(slot, at, now, out),
             }
@@ -218,51 +259,18 @@ impl Engine {
         self.names.len()
     }
 
-    fn slot(&self, session: SessionId, endpoint: EndpointId) -> Option<usize> {
-        self.names.get(&(session, endpoint)).copied()
+    fn slot(&self, endpoint: EndpointId) -> Option<usize> {
+        self.names.get(&endpoint).copied()
     }
 
     fn endpoint(&mut self, slot: Option<usize>) -> Option<&mut Endpoint> {
         self.endpoints.get_mut(slot?).map(Box::as_mut)
     }
 
-    fn open(
-        &mut self,
-        name: (SessionId, EndpointId),
-        local: Local,
-        offer: Option<String>,
-        signalling: Option<IpAddr>,
-        now: Instant,
-        out: &mut impl Sink,
-    ) {
-        let mut endpoint = Endpoint::new(name.0, name.1, local, signalling, &mut self.random, now);
-        let opened = if self.names.contains_key(&name) {
-            Err((500, "the endpoint exists already".to_owned()))
-        } else if self.names.len() >= self.max_endpoints {
-            Err((503, "too many endpoints".to_owned()))
-        } else {
-            match offer {
-                Some(offer) => endpoint.answer(&offer, now),
-                None => Ok(endpoint.offer()),
-            }
-        };
-        match opened {
-            Ok(sdp) => {
-                let slot = self.insert(name, endpoint);
-                out.report(name.0, name.1, Report::Opened { sdp });
-                self.watch(slot, now);
-            }
-            Err((status, reason)) => {
-                close_sockets(&local, out);
-                out.report(name.0, name.1, Report::Refused { status, reason });
-            }
-        }
-    }
-
-    fn insert(&mut self, name: (SessionId, EndpointId), endpoint: Endpoint) -> usize {
-        let local = endpoint.local;
-        let slot = self.endpoints.insert(Box::new(endpoint));
-        self.names.insert(name, slot);
+    fn insert(&mut self, endpoint: Box<Endpoint>) -> usize {
+        let (id, local) = (endpoint.id, endpoint.local);
+        let slot = self.endpoints.insert(endpoint);
+        self.names.insert(id, slot);
         for SocketId(socket) in [local.rtp, local.rtcp] {
             if socket >= self.sockets.len() {
                 self.sockets.resize(socket + 1, None);
@@ -274,38 +282,35 @@ impl Engine {
 
     fn close(&mut self, slot: Option<usize>, now: Instant, out: &mut impl Sink) {
         self.stop_play(slot, None, out);
-        self.unlink(slot);
-        let Some(slot) = slot else { return };
-        let Some(endpoint) = self.endpoints.remove(slot) else {
+        let Some(endpoint) = slot.and_then(|slot| self.remove(slot)) else {
             return;
         };
-        self.names.remove(&(endpoint.session, endpoint.id));
         for tap in &endpoint.taps {
             let recording = self.recordings.get_mut(tap.recording);
             if recording.is_some_and(|recording| !recording.close_leg(endpoint.id)) {
                 self.end_recording(Some(tap.recording), now, out);
             }
         }
-        for SocketId(socket) in [endpoint.local.rtp, endpoint.local.rtcp] {
-            self.sockets[socket] = None;
-        }
         close_sockets(&endpoint.local, out);
-        endpoint.report(
-            out,
-            Report::Closed {
-                stats: endpoint.stats(),
-            },
-        );
+        let stats = endpoint.stats();
+        endpoint.report(out, Report::Closed { stats });
     }
 
-    fn remote(
-        &mut self,
-        (session, id): (SessionId, EndpointId),
-        sdp: &str,
-        now: Instant,
-        out: &mut impl Sink,
-    ) {
-        let slot = self.slot(session, id);
+    /// Takes an endpoint out of all tables but that of its recordings.
+    fn remove(&mut self, slot: usize) -> Option<Box<Endpoint>> {
+        self.unjoin(Some(slot));
+        let endpoint = self.endpoints.remove(slot)?;
+        self.names.remove(&endpoint.id);
+        for SocketId(socket) in [endpoint.local.rtp, endpoint.local.rtcp] {
+            if let Some(entry) = self.sockets.get_mut(socket) {
+                *entry = None;
+            }
+        }
+        Some(endpoint)
+    }
+
+    fn remote(&mut self, id: EndpointId, sdp: &str, now: Instant, out: &mut impl Sink) {
+        let slot = self.slot(id);
         let accepted = match self.endpoint(slot) {
             Some(endpoint) => endpoint.accept(sdp, now),
             None => Err((481, NO_ENDPOINT.to_owned())),
@@ -314,17 +319,17 @@ impl Engine {
             Ok(()) => Report::RemoteSet,
             Err((status, reason)) => Report::Refused { status, reason },
         };
-        out.report(session, id, report);
+        out.report(id, report);
         slot.into_iter().for_each(|slot| self.watch(slot, now));
     }
 
     fn renegotiate(
         &mut self,
-        (session, id): (SessionId, EndpointId),
+        id: EndpointId,
         offer: Option<String>,
         now: Instant,
     ) -> Result<String, String> {
-        let slot = self.slot(session, id).ok_or(NO_ENDPOINT)?;
+        let slot = self.slot(id).ok_or(NO_ENDPOINT)?;
         let endpoint = self.endpoint(Some(slot)).ok_or(NO_ENDPOINT)?;
         let sdp = match offer {
             Some(offer) => endpoint.answer(&offer, now).map_err(|(_, reason)| reason)?,
@@ -332,45 +337,6 @@ impl Engine {
         };
         self.watch(slot, now);
         Ok(sdp)
-    }
-
-    fn bridge(&mut self, session: SessionId, a: EndpointId, b: EndpointId, out: &mut impl Sink) {
-        let (Some(a), Some(b)) = (self.slot(session, a), self.slot(session, b)) else {
-            return;
-        };
-        for (slot, peer) in [(a, b), (b, a)] {
-            self.stop_play(Some(slot), None, out);
-            self.unlink(Some(slot).filter(|_| self.peer(slot) != Some(peer)));
-        }
-        for (slot, peer) in [(a, b), (b, a)] {
-            if let Some(endpoint) = self.endpoints.get_mut(slot) {
-                endpoint.peer = Some(peer);
-            }
-        }
-    }
-
-    fn unbridge(&mut self, session: SessionId, a: EndpointId, b: EndpointId) {
-        let (a, b) = (self.slot(session, a), self.slot(session, b));
-        if b.is_some() && a.and_then(|slot| self.peer(slot)) == b {
-            self.unlink(a);
-        }
-    }
-
-    fn peer(&self, slot: usize) -> Option<usize> {
-        self.endpoints.get(slot).and_then(|endpoint| endpoint.peer)
-    }
-
-    /// Ends the bridge of an endpoint, on both sides.
-    fn unlink(&mut self, slot: Option<usize>) {
-        let Some(peer) = slot.and_then(|slot| self.peer(slot)) else {
-            return;
-        };
-        for side in [slot, Some(peer)] {
-            if let Some(endpoint) = self.endpoint(side) {
-                endpoint.peer = None;
-                endpoint.out.interrupt();
-            }
-        }
     }
 
     fn handle_rtp(
@@ -387,7 +353,7 @@ impl Engine {
         if incoming.first {
             endpoint.report(out, Report::Heard);
         }
-        let peer = endpoint.peer;
+        let joined = endpoint.joined;
         if let Content::Audio(codec) = incoming.content
             && !endpoint.taps.is_empty()
         {
@@ -403,30 +369,36 @@ impl Engine {
         if incoming.ends_silence {
             self.watch_silence(slot);
         }
-        if let Some(peer) = self.endpoint(peer) {
-            peer.relay(bytes, incoming, now, out);
+        match joined {
+            Joined::Nothing => {}
+            Joined::Peer(peer) => {
+                if let Some(peer) = self.endpoint(Some(peer)) {
+                    peer.relay(bytes, incoming, now, out);
+                }
+            }
+            Joined::Mix { mix, member } => self.hear_member((mix, member), incoming, bytes, now),
         }
     }
 
     /// Plays something in place of what plays now; `None`: it is over at once.
     fn play(
         &mut self,
-        (session, id): (SessionId, EndpointId),
+        id: EndpointId,
         play: PlayId,
         playing: Option<Playing>,
         now: Instant,
         out: &mut impl Sink,
     ) {
-        let slot = self.slot(session, id);
+        let slot = self.slot(id);
         self.stop_play(slot, None, out);
         let Some((slot, endpoint)) = slot.zip(self.endpoint(slot)) else {
             let stopped = true;
-            out.report(session, id, Report::PlayDone { play, stopped });
+            out.report(id, Report::PlayDone { play, stopped });
             return;
         };
         if playing.is_none() {
             let stopped = false;
-            out.report(session, id, Report::PlayDone { play, stopped });
+            out.report(id, Report::PlayDone { play, stopped });
             return;
         }
         endpoint.playing = playing;
@@ -496,9 +468,9 @@ impl Engine {
         }
     }
 
-    fn record(
+    fn begin_recording(
         &mut self,
-        name: (SessionId, RecordingId),
+        name: RecordingId,
         legs: &[EndpointId],
         part: Part,
         now: Instant,
@@ -507,21 +479,21 @@ impl Engine {
         let mut legs: Vec<EndpointId> = legs
             .iter()
             .copied()
-            .filter(|leg| self.slot(name.0, *leg).is_some())
+            .filter(|leg| self.slot(*leg).is_some())
             .collect();
         legs.sort_unstable();
         legs.dedup();
         if let Err(reason) = self.may_record(name, &legs) {
-            out.end_recording(name.0, name.1, RecordingEnd::Refused { reason });
+            out.end_recording(name, RecordingEnd::Refused { reason });
             return;
         }
         let next_at = self.align(now + recorder::BEHIND);
         let slot = self
             .recordings
-            .insert(Recording::new(name.0, name.1, &legs, part, now, next_at));
+            .insert(Recording::new(name, &legs, part, now, next_at));
         self.recording_names.insert(name, slot);
         for (track, leg) in legs.iter().enumerate() {
-            let leg = self.slot(name.0, *leg);
+            let leg = self.slot(*leg);
             if let Some(endpoint) = self.endpoint(leg) {
                 endpoint.taps.push(Tap {
                     recording: slot,
@@ -532,18 +504,14 @@ impl Engine {
         self.timers.arm(next_at, Timer::Record(slot));
     }
 
-    fn may_record(
-        &mut self,
-        name: (SessionId, RecordingId),
-        legs: &[EndpointId],
-    ) -> Result<(), &'static str> {
+    fn may_record(&mut self, name: RecordingId, legs: &[EndpointId]) -> Result<(), &'static str> {
         if self.recording_names.contains_key(&name) {
             return Err("the recording exists already");
         }
         if legs.is_empty() {
             return Err(NO_ENDPOINT);
         }
-        let slots: Vec<_> = legs.iter().map(|leg| self.slot(name.0, *leg)).collect();
+        let slots: Vec<_> = legs.iter().map(|leg| self.slot(*leg)).collect();
         let mut taps = slots
             .into_iter()
             .filter_map(|slot| Some(self.endpoint(slot)?.taps.len()));
@@ -561,7 +529,7 @@ impl Engine {
         let Some(recording) = due else { return };
         let mut samples = [0; recorder::FRAME];
         recording.frame(&mut samples, at);
-        out.record(recording.session, recording.id, &samples);
+        out.record(recording.id, &samples);
         self.timers.arm(recording.next_at, Timer::Record(slot));
     }
 
@@ -570,12 +538,9 @@ impl Engine {
         let Some(mut recording) = self.recordings.remove(slot) else {
             return;
         };
-        let (session, id) = (recording.session, recording.id);
-        self.recording_names.remove(&(session, id));
-        let legs: Vec<_> = recording
-            .legs()
-            .map(|leg| self.slot(session, leg))
-            .collect();
+        let id = recording.id;
+        self.recording_names.remove(&id);
+        let legs: Vec<_> = recording.legs().map(|leg| self.slot(leg)).collect();
         for leg in legs {
             if let Some(endpoint) = self.endpoint(leg) {
                 endpoint.taps.retain(|tap| tap.recording != slot);
@@ -583,15 +548,10 @@ impl Engine {
         }
         let mut samples = [0; recorder::FRAME];
         while let Some(samples) = recording.finish(&mut samples, now) {
-            out.record(session, id, samples);
+            out.record(id, samples);
         }
-        out.end_recording(
-            session,
-            id,
-            RecordingEnd::Finished {
-                samples: recording.made(),
-            },
-        );
+        let samples = recording.made();
+        out.end_recording(id, RecordingEnd::Finished { samples });
     }
 
     /// Arms what an agreement makes necessary.

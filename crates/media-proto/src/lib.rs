@@ -13,6 +13,7 @@
 //! | `player` | prompts, frame by frame |
 //! | `keys` | keys that we press, frame by frame |
 //! | `ears` | listens for keys inside audio |
+//! | `mix` | members of a conference: who is heard, and the sum for each |
 //! | `recorder` | mixes legs into one recording |
 //! | `rtcp` | reports every few seconds |
 //! | `transcode` | between µ-law and A-law, octet by octet |
@@ -20,7 +21,7 @@
 //!
 //! Equal codecs are forwarded without decoding, different ones converted octet by octet; neither
 //! has a jitter buffer or a clock. The 20 ms clock exists only where samples are made: for a play,
-//! a key or a recording.
+//! a key, a mix or a recording.
 //!
 //! **Invariant: every control that asks for something is answered by exactly one report**, and
 //! nothing on the way of a forwarded packet allocates.
@@ -33,6 +34,7 @@ mod ears;
 mod endpoint;
 pub mod engine;
 mod keys;
+mod mix;
 mod outgoing;
 mod player;
 mod random;
@@ -44,6 +46,6 @@ mod source;
 mod timers;
 mod transcode;
 
-pub use control::{Control, Local, RecordingEnd, Sink, SocketId};
-pub use engine::{Engine, EngineConfig};
-pub use report::{DigitWay, EndpointId, PlayId, RecordingId, Report, SessionId, Stats};
+pub use control::{Control, Local, Opening, RecordingEnd, Sink, SocketId, Subject};
+pub use engine::{Engine, EngineConfig, Parcel};
+pub use report::{DigitWay, EndpointId, MixId, PlayId, RecordingId, Report, Stats};

@@ -6,7 +6,7 @@
 //! Left to others: decoding, and where the samples go.
 
 use crate::outgoing::units;
-use crate::report::{EndpointId, RecordingId, SessionId};
+use crate::report::{EndpointId, RecordingId};
 use rtp_proto::Header;
 use rtp_proto::jitter::{Delay, JitterBuffer, Played};
 use std::time::{Duration, Instant};
@@ -30,7 +30,6 @@ pub(crate) enum Part {
 
 #[derive(Debug)]
 pub(crate) struct Recording {
-    pub(crate) session: SessionId,
     pub(crate) id: RecordingId,
     tracks: Vec<Track>,
     started: Instant,
@@ -52,7 +51,6 @@ struct Track {
 
 impl Recording {
     pub(crate) fn new(
-        session: SessionId,
         id: RecordingId,
         legs: &[EndpointId],
         part: Part,
@@ -70,7 +68,6 @@ impl Recording {
             open: true,
         });
         Self {
-            session,
             id,
             tracks: tracks.collect(),
             started: now,

@@ -1,19 +1,19 @@
 //! What the engine tells about its endpoints, and the names of things.
 //!
-//! **Invariant: an identifier is unique within its session**; two sessions may use the same
-//! numbers. Left to others: choosing them.
+//! **Invariant: an identifier names one thing in the whole process**, so that endpoints of different
+//! calls can be joined and move between engines. Left to others: choosing them.
 
 use std::time::Duration;
-
-/// A group of endpoints that may be joined, such as all legs of one call and its children.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SessionId(pub u64);
 
 /// One leg's media: a pair of ports and what flows through them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EndpointId(pub u64);
 
-/// One `Play`.
+/// A mix: any number of endpoints that hear each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MixId(pub u64);
+
+/// One `Play`; unique for its endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PlayId(pub u64);
 

@@ -45,4 +45,15 @@ impl<T> Slots<T> {
     pub(crate) fn get_mut(&mut self, slot: usize) -> Option<&mut T> {
         self.slots.get_mut(slot)?.as_mut()
     }
+
+    /// All values with their numbers, by number.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, &T)> {
+        let all = self.slots.iter().enumerate();
+        all.filter_map(|(slot, value)| Some((slot, value.as_ref()?)))
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (usize, &mut T)> {
+        let all = self.slots.iter_mut().enumerate();
+        all.filter_map(|(slot, value)| Some((slot, value.as_mut()?)))
+    }
 }

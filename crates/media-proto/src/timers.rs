@@ -15,6 +15,8 @@ pub(crate) enum Timer {
     Play(usize),
     /// The next frame of a recording.
     Record(usize),
+    /// The next frame of a mix.
+    Mix(usize),
     /// The next RTCP report of an endpoint.
     Rtcp(usize),
     /// See whether an endpoint has gone silent.

@@ -6,9 +6,7 @@
 mod common;
 
 use common::{Phone, World, ms, tone};
-use media_proto::{
-    Control, EndpointId, RecordingEnd, RecordingId, Report, SessionId, Sink, SocketId,
-};
+use media_proto::{Control, EndpointId, RecordingEnd, RecordingId, Report, Sink, SocketId};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::net::SocketAddr;
@@ -46,9 +44,9 @@ impl Sink for Counter {
     fn send(&mut self, _: SocketId, _: SocketAddr, _: &[u8]) {
         self.sent += 1;
     }
-    fn report(&mut self, _: SessionId, _: EndpointId, _: Report) {}
-    fn record(&mut self, _: SessionId, _: RecordingId, _: &[i16]) {}
-    fn end_recording(&mut self, _: SessionId, _: RecordingId, _: RecordingEnd) {}
+    fn report(&mut self, _: EndpointId, _: Report) {}
+    fn record(&mut self, _: RecordingId, _: &[i16]) {}
+    fn end_recording(&mut self, _: RecordingId, _: RecordingEnd) {}
     fn close(&mut self, _: SocketId) {}
 }
 
@@ -77,10 +75,7 @@ fn steady_state_allocates_nothing() {
     });
     world.record(1, &[3, 4]);
     world.play(5, 1, &[tone(700.0, 100)], None);
-    world.control(Control::Listen {
-        recording: RecordingId(2),
-        endpoint: EndpointId(5),
-    });
+    world.hear(2, 5);
     let mut refs: Vec<_> = phones.iter_mut().collect();
     world.talk(&mut refs, ms(1000));
 

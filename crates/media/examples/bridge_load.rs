@@ -8,7 +8,7 @@
 
 #![allow(clippy::print_stdout, reason = "a command line tool answers on stdout")]
 
-use media::{Control, EndpointId, MediaConfig, MediaPlane, Report};
+use media::{Control, EndpointId, EngineControl, MediaConfig, MediaPlane, Report};
 use rustix::event::{Timespec, epoll};
 use std::error::Error;
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -317,7 +317,7 @@ fn plane(calls: usize) -> Outcome<()> {
             ports.push(port.to_owned());
         }
         println!("{}", ports.join(" "));
-        session.control(Control::Bridge {
+        session.control(EngineControl::Bridge {
             a: EndpointId(1),
             b: EndpointId(2),
         });

@@ -8,14 +8,12 @@
 #![allow(clippy::print_stdout, reason = "a command line tool answers on stdout")]
 
 use media_proto::{
-    Control, EndpointId, Engine, EngineConfig, Local, RecordingEnd, RecordingId, Report, SessionId,
+    Control, EndpointId, Engine, EngineConfig, Local, Opening, RecordingEnd, RecordingId, Report,
     Sink, SocketId,
 };
 use std::hint::black_box;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
-
-const SESSION: SessionId = SessionId(1);
 
 fn main() {
     let asked = std::env::args().nth(1).and_then(|text| text.parse().ok());
@@ -47,7 +45,7 @@ fn run(listen: bool, packets: u32) -> f64 {
     for (index, far) in far.iter().enumerate() {
         let endpoint = EndpointId(index as u64);
         let (ip, port) = (far.ip(), far.port());
-        let open = Control::Open {
+        let opening = Opening {
             endpoint,
             local: Local {
                 rtp: SocketId(2 * index),
@@ -59,15 +57,15 @@ fn run(listen: bool, packets: u32) -> f64 {
             )),
             signalling: None,
         };
-        engine.handle_control(SESSION, open, started, &mut sink);
+        engine.open(opening, started, &mut sink);
         let on = Control::ListenDigits {
             endpoint,
             on: listen,
         };
-        engine.handle_control(SESSION, on, started, &mut sink);
+        engine.handle_control(on, started, &mut sink);
     }
     let (a, b) = (EndpointId(0), EndpointId(1));
-    engine.handle_control(SESSION, Control::Bridge { a, b }, started, &mut sink);
+    engine.handle_control(Control::Bridge { a, b }, started, &mut sink);
     let mut payload = [0; 160];
     let noise = |at: usize| (at.wrapping_mul(2_654_435_761) >> 7) as u8;
     payload
@@ -95,8 +93,8 @@ impl Sink for Nowhere {
     fn send(&mut self, _: SocketId, _: SocketAddr, bytes: &[u8]) {
         black_box(bytes);
     }
-    fn report(&mut self, _: SessionId, _: EndpointId, _: Report) {}
-    fn record(&mut self, _: SessionId, _: RecordingId, _: &[i16]) {}
-    fn end_recording(&mut self, _: SessionId, _: RecordingId, _: RecordingEnd) {}
+    fn report(&mut self, _: EndpointId, _: Report) {}
+    fn record(&mut self, _: RecordingId, _: &[i16]) {}
+    fn end_recording(&mut self, _: RecordingId, _: RecordingEnd) {}
     fn close(&mut self, _: SocketId) {}
 }

@@ -13,6 +13,7 @@ use tokio::sync::mpsc::error::TrySendError;
 const BLOCK: usize = 800;
 
 /// One that listens.
+#[derive(Debug)]
 pub(crate) struct Ear {
     audio: Sender<Vec<i16>>,
     samples: Vec<i16>,

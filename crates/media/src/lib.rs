@@ -1,14 +1,16 @@
 //! Worker threads, sockets and files around the media engine.
 //!
 //! A [`MediaPlane`] runs some worker threads, each with an engine and the sockets of its
-//! endpoints. A [`Session`] is a group of endpoints on one worker: its controls are carried out in
-//! order, and its reports come through the channel it was made with.
+//! endpoints. A [`Session`] opens endpoints and hears about them; endpoints of different sessions can
+//! be joined, for which one of them moves to the worker of the other.
 //!
 //! | module | what it does |
 //! |---|---|
 //! | `control` | what may be asked |
-//! | `plane` | the handles, and which worker a session is on |
+//! | `plane` | the handles; start and end of the workers |
+//! | `directory` | which worker an endpoint is on |
 //! | `worker` | the loop: a datagram, a control or a timer into the engine, its output out |
+//! | `arrivals` | what waits for an endpoint that is on its way to a worker |
 //! | `poller` | waits for sockets, controls and time at once |
 //! | `sockets` | pairs of RTP and RTCP ports |
 //! | `address` | which address of ours the far side can reach |
@@ -21,7 +23,9 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod arrivals;
 mod control;
+mod directory;
 mod disk;
 mod ear;
 mod plane;
@@ -31,5 +35,7 @@ mod worker;
 
 pub use control::Control;
 pub use disk::recover;
-pub use media_proto::{DigitWay, EndpointId, PlayId, RecordingId, Report, Stats};
+pub use media_proto::{
+    Control as EngineControl, DigitWay, EndpointId, MixId, PlayId, RecordingId, Report, Stats,
+};
 pub use plane::{Counts, MediaConfig, MediaPlane, Reports, Session};

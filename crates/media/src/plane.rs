@@ -1,15 +1,16 @@
-//! The handles of the media plane: which worker a session is on, and how to reach it.
+//! The handles of the media plane, and the start and end of its workers.
 //!
-//! **Invariant: a session stays on one worker for its life**, so its endpoints can be joined
-//! without a lock, and its controls keep their order. A session goes to the worker with the least
-//! to do.
+//! **Invariant: a session outlives its last handle only until its endpoints are closed.** It opens its
+//! endpoints on the worker that had least to do when it began; where they are later is known to the
+//! `directory`.
 
 use crate::control::Control;
+use crate::directory::{Asker, Directory, SessionId};
 use crate::disk::Disk;
 use crate::poller::{Poller, Waker};
 use crate::sockets::Ports;
 use crate::worker::{Message, Worker};
-use media_proto::{EndpointId, Report, SessionId};
+use media_proto::{EndpointId, Report};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::fmt;
 use std::io;
@@ -19,7 +20,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc::UnboundedSender;
 use tracing::warn;
 
@@ -88,7 +89,7 @@ pub struct MediaPlane {
 
 #[derive(Debug)]
 struct Inner {
-    workers: Vec<Arc<Link>>,
+    directory: Arc<Directory>,
     next_session: AtomicU64,
     /// Blocks of recordings that a slow disk has turned into silence.
     overruns: Arc<AtomicU64>,
@@ -97,10 +98,21 @@ struct Inner {
 }
 
 /// The way to one worker.
-struct Link {
+pub(crate) struct Way {
     inbox: Sender<Message>,
     waker: Waker,
     gauges: Arc<Gauges>,
+}
+
+/// What all workers have in common.
+#[derive(Debug, Clone)]
+pub(crate) struct Common {
+    pub(crate) config: Arc<MediaConfig>,
+    pub(crate) ports: Arc<Ports>,
+    pub(crate) disk: Disk,
+    pub(crate) directory: Arc<Directory>,
+    /// Origin of the clock of every engine, and the time since the Unix epoch then.
+    pub(crate) started: (Instant, Duration),
 }
 
 impl MediaPlane {
@@ -117,31 +129,53 @@ impl MediaPlane {
             workers => workers,
         };
         let ports = Arc::new(Ports::new(&config.ports, random() as usize));
-        let config = Arc::new(config);
-        let start = |number| start_worker(number, &config, &ports, &disk, &held);
-        let workers = (0..workers).map(start).collect::<io::Result<_>>()?;
+        let ends = (0..workers)
+            .map(|_| way())
+            .collect::<io::Result<Vec<_>>>()?;
+        let (ways, ends): (Vec<_>, Vec<_>) = ends.into_iter().unzip();
+        let directory = Arc::new(Directory::new(ways.into()));
+        let unix_time = SystemTime::now().duration_since(UNIX_EPOCH);
+        let common = Common {
+            config: Arc::new(config),
+            ports,
+            disk: disk.clone(),
+            directory: Arc::clone(&directory),
+            started: (Instant::now(), unix_time.unwrap_or_default()),
+        };
+        // Made first: if a thread cannot be started, dropping it stops the others.
+        let inner = Inner {
+            directory,
+            next_session: AtomicU64::new(0),
+            overruns: disk.overruns(),
+            running: Mutex::new(running),
+        };
+        for (number, end) in ends.into_iter().enumerate() {
+            start_worker(number, end, &common, &held)?;
+        }
         Ok(Self {
-            inner: Arc::new(Inner {
-                workers,
-                next_session: AtomicU64::new(0),
-                overruns: disk.overruns(),
-                running: Mutex::new(running),
-            }),
+            inner: Arc::new(inner),
         })
     }
 
-    /// A new group of endpoints on the worker with the least to do.
+    /// A new group of endpoints; they are opened on the worker that has the least to do now.
     pub fn session(&self, reports: Reports) -> Session {
         let id = SessionId(self.inner.next_session.fetch_add(1, Ordering::Relaxed));
-        // There is at least one worker: `start` fails without.
-        let least = self.inner.workers.iter().min_by_key(|link| link.load());
-        let link = least.map(Arc::clone);
-        if let Some(link) = &link {
-            link.gauges.sessions.fetch_add(1, Ordering::Relaxed);
-            link.send(Message::Begin(id, reports));
+        let ways = self.inner.directory.ways.iter().enumerate();
+        let least = ways.min_by_key(|(_, way)| way.load());
+        if let Some((_, way)) = least {
+            way.gauges.sessions.fetch_add(1, Ordering::Relaxed);
         }
+        let asker = Asker {
+            session: id,
+            // There is at least one worker: `start` fails without.
+            home: least.map_or(0, |(worker, _)| worker),
+            reports,
+        };
         Session {
-            inner: Arc::new(Pinned { id, link }),
+            inner: Arc::new(Opened {
+                asker,
+                plane: Arc::clone(&self.inner),
+            }),
         }
     }
 
@@ -152,8 +186,8 @@ impl MediaPlane {
             recording_overruns: overruns,
             ..Counts::default()
         };
-        self.inner.workers.iter().fold(none, |counts, link| {
-            let gauges = &link.gauges;
+        self.inner.directory.ways.iter().fold(none, |counts, way| {
+            let gauges = &way.gauges;
             Counts {
                 sessions: counts.sessions + gauges.sessions.load(Ordering::Relaxed),
                 endpoints: counts.endpoints + gauges.endpoints.load(Ordering::Relaxed),
@@ -169,9 +203,7 @@ impl MediaPlane {
     /// `patience`; false if that was not enough. What is asked after this gets no reply. Blocks:
     /// call it at the very end.
     pub fn shutdown(&self, patience: Duration) -> bool {
-        for link in &self.inner.workers {
-            link.send(Message::Stop);
-        }
+        self.inner.stop();
         let running = self
             .inner
             .running
@@ -184,50 +216,67 @@ impl MediaPlane {
     }
 }
 
-/// A group of endpoints. When the last clone is dropped its endpoints are closed.
+impl Inner {
+    fn stop(&self) {
+        for way in self.directory.ways.iter() {
+            // One that has ended already does not mind.
+            let _ = way.send(Message::Stop);
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// A group of endpoints. When the last clone is dropped its endpoints are closed, wherever they are.
+///
+/// Its controls may name endpoints of other sessions; their reports go to the session that opened
+/// them.
 #[derive(Debug, Clone)]
 pub struct Session {
-    inner: Arc<Pinned>,
+    inner: Arc<Opened>,
 }
 
 #[derive(Debug)]
-struct Pinned {
-    id: SessionId,
-    link: Option<Arc<Link>>,
+struct Opened {
+    asker: Asker,
+    plane: Arc<Inner>,
 }
 
 impl Session {
-    /// Hands a request to the worker; never blocks.
-    pub fn control(&self, control: Control) {
-        if let Some(link) = &self.inner.link {
-            link.send(Message::Control(self.inner.id, control));
-        }
+    /// Hands a request to the worker it is for; never waits for one.
+    pub fn control(&self, control: impl Into<Control>) {
+        let Opened { asker, plane } = &*self.inner;
+        plane.directory.send(asker, control.into());
     }
 
     /// Makes the worker of this session fail, as a fault in it would.
     #[cfg(test)]
     pub(crate) fn provoke_fault(&self) {
-        if let Some(link) = &self.inner.link {
-            link.send(Message::Fault);
-        }
+        let Opened { asker, plane } = &*self.inner;
+        plane.directory.tell(asker.home, Message::Fault);
     }
 }
 
-impl Drop for Pinned {
+impl Drop for Opened {
     fn drop(&mut self) {
-        if let Some(link) = &self.link {
-            link.gauges.sessions.fetch_sub(1, Ordering::Relaxed);
-            link.send(Message::End(self.id));
+        self.plane.directory.end(&self.asker);
+        if let Some(way) = self.plane.directory.ways.get(self.asker.home) {
+            way.gauges.sessions.fetch_sub(1, Ordering::Relaxed);
         }
     }
 }
 
-impl Link {
-    fn send(&self, message: Message) {
-        // The worker is gone only after `shutdown`.
-        if self.inbox.send(message).is_ok() {
-            self.waker.wake();
-        }
+impl Way {
+    /// Hands a message over; gives it back if the worker has ended, which it does only when it is
+    /// asked to stop.
+    pub(crate) fn send(&self, message: Message) -> Result<(), Message> {
+        self.inbox.send(message).map_err(|unsent| unsent.0)?;
+        self.waker.wake();
+        Ok(())
     }
 
     /// An endpoint that is about to be opened counts as its session.
@@ -237,38 +286,40 @@ impl Link {
     }
 }
 
-impl Drop for Link {
-    fn drop(&mut self) {
-        self.send(Message::Stop);
-    }
-}
-
-impl fmt::Debug for Link {
+impl fmt::Debug for Way {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Link")
+        f.debug_struct("Way")
             .field("gauges", &self.gauges)
             .finish_non_exhaustive()
     }
 }
 
-fn start_worker(
-    number: usize,
-    config: &Arc<MediaConfig>,
-    ports: &Arc<Ports>,
-    disk: &Disk,
-    running: &Sender<()>,
-) -> io::Result<Arc<Link>> {
+/// A worker's end of the way to it.
+struct End {
+    poller: Poller,
+    messages: Receiver<Message>,
+    gauges: Arc<Gauges>,
+}
+
+fn way() -> io::Result<(Way, End)> {
     let poller = Poller::new()?;
     let (inbox, messages) = mpsc::channel();
     let (waker, gauges) = (poller.waker(), Arc::<Gauges>::default());
-    let worker = Worker::new(
+    let way = Way {
+        inbox,
+        waker,
+        gauges: Arc::clone(&gauges),
+    };
+    let end = End {
         poller,
         messages,
-        Arc::clone(&gauges),
-        Arc::clone(config),
-        Arc::clone(ports),
-        disk.clone(),
-    );
+        gauges,
+    };
+    Ok((way, end))
+}
+
+fn start_worker(number: usize, end: End, common: &Common, running: &Sender<()>) -> io::Result<()> {
+    let worker = Worker::new(end.poller, end.messages, end.gauges, common.clone());
     let held = running.clone();
     thread::Builder::new()
         .name(format!("media-{number}"))
@@ -276,11 +327,7 @@ fn start_worker(
             worker.run();
             drop(held);
         })?;
-    Ok(Arc::new(Link {
-        inbox,
-        waker,
-        gauges,
-    }))
+    Ok(())
 }
 
 /// Two sockets per leg: the usual 1024 files would be 500 legs.

@@ -69,6 +69,11 @@ impl Poller {
         )?)
     }
 
+    /// Reports a socket no more; what it holds stays there.
+    pub(crate) fn remove(&self, socket: impl AsFd) -> io::Result<()> {
+        Ok(epoll::delete(&self.epoll, socket)?)
+    }
+
     /// Waits for something to happen, at most `timeout`. An interrupted wait is a short one.
     pub(crate) fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());

@@ -110,14 +110,15 @@ impl Sockets {
         self.slots.get(socket.0)?.as_ref()
     }
 
+    /// Takes a socket out without closing it.
+    pub(crate) fn remove(&mut self, socket: SocketId) -> Option<UdpSocket> {
+        let removed = self.slots.get_mut(socket.0)?.take()?;
+        self.free.push(socket.0);
+        Some(removed)
+    }
+
     pub(crate) fn close(&mut self, socket: SocketId) {
-        if self
-            .slots
-            .get_mut(socket.0)
-            .is_some_and(|slot| slot.take().is_some())
-        {
-            self.free.push(socket.0);
-        }
+        drop(self.remove(socket));
     }
 }
 

@@ -4,26 +4,32 @@
 //! a panic is caught, all endpoints of this worker are reported as failed, what was recorded is
 //! kept, and the worker goes on with a fresh engine. Left to others: what packets mean.
 
+mod moving;
+
+pub(crate) use moving::Transfer;
+
 use crate::address;
+use crate::arrivals::{Arrivals, Work};
 use crate::control::Control;
-use crate::disk::{Addressee, Disk, Tape};
+use crate::directory::WorkerId;
+use crate::disk::{Addressee, Tape};
 use crate::ear::Ear;
-use crate::plane::{Gauges, MediaConfig, Reports, random};
+use crate::plane::{Common, Gauges, Reports, random};
 use crate::poller::Poller;
-use crate::sockets::{Ports, Sockets};
+use crate::sockets::Sockets;
 use media_proto::{
-    EndpointId, Engine, EngineConfig, Local, RecordingEnd, RecordingId, Report, SessionId, Sink,
-    SocketId, control,
+    EndpointId, Engine, EngineConfig, Local, Opening, RecordingEnd, RecordingId, Report, Sink,
+    SocketId,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, TryRecvError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 use tracing::{debug, error};
 
 /// Longer datagrams are not for us: 60 ms of audio have 492 octets.
@@ -34,41 +40,41 @@ const CONTROLS_PER_TURN: usize = 32;
 const MAX_ENDPOINTS: usize = 20_000;
 const FAULT: &str = "the media worker failed";
 
-/// What a worker is told.
+/// What a worker is sent.
 #[derive(Debug)]
 pub(crate) enum Message {
-    Begin(SessionId, Reports),
-    Control(SessionId, Control),
-    End(SessionId),
+    Work(Work),
+    /// An endpoint will come from another worker.
+    Expect(EndpointId),
+    /// Here it is; `None`: it does not exist any more.
+    Adopt(EndpointId, Option<Box<Transfer>>),
     Stop,
     #[cfg(test)]
     Fault,
 }
 
 pub(crate) struct Worker {
-    poller: Poller,
     inbox: Receiver<Message>,
+    arrivals: Arrivals,
     shell: Shell,
 }
 
 /// What the engine's output goes to.
 struct Shell {
     gauges: Arc<Gauges>,
-    config: Arc<MediaConfig>,
-    ports: Arc<Ports>,
-    disk: Disk,
+    common: Common,
+    poller: Poller,
     sockets: Sockets,
-    sessions: BTreeMap<SessionId, Audience>,
-    tapes: BTreeMap<(SessionId, RecordingId), Tape>,
-    ears: BTreeMap<(SessionId, RecordingId), Ear>,
+    /// Who hears about the endpoints here.
+    audiences: BTreeMap<EndpointId, Reports>,
+    tapes: BTreeMap<RecordingId, Tape>,
+    ears: BTreeMap<RecordingId, Ear>,
+    /// Who asked for what is being carried out.
+    asker: Option<Reports>,
     /// The endpoint that is being opened.
-    opening: Option<(SessionId, EndpointId)>,
-}
-
-/// Who hears about a session's endpoints, and which there are.
-struct Audience {
-    reports: Reports,
-    endpoints: BTreeSet<EndpointId>,
+    opening: Option<EndpointId>,
+    /// The endpoint that is being handed over, and to whom.
+    moving: Option<(EndpointId, WorkerId)>,
 }
 
 /// Whether to go on.
@@ -84,24 +90,23 @@ impl Worker {
         poller: Poller,
         inbox: Receiver<Message>,
         gauges: Arc<Gauges>,
-        config: Arc<MediaConfig>,
-        ports: Arc<Ports>,
-        disk: Disk,
+        common: Common,
     ) -> Self {
         let shell = Shell {
             gauges,
-            config,
-            ports,
-            disk,
+            common,
+            poller,
             sockets: Sockets::default(),
-            sessions: BTreeMap::new(),
+            audiences: BTreeMap::new(),
             tapes: BTreeMap::new(),
             ears: BTreeMap::new(),
+            asker: None,
             opening: None,
+            moving: None,
         };
         Self {
-            poller,
             inbox,
+            arrivals: Arrivals::default(),
             shell,
         }
     }
@@ -118,12 +123,10 @@ impl Worker {
 
     fn serve(&mut self) {
         let mut engine = Engine::new(EngineConfig {
-            started: Instant::now(),
-            unix_time: SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .unwrap_or_default(),
+            started: self.shell.common.started.0,
+            unix_time: self.shell.common.started.1,
             seed: random(),
-            silence_timeout: self.shell.config.silence_timeout,
+            silence_timeout: self.shell.common.config.silence_timeout,
             max_endpoints: MAX_ENDPOINTS,
         });
         let mut buffer = [0; MAX_DATAGRAM];
@@ -133,8 +136,8 @@ impl Worker {
             self.wait(&engine, turn);
             let now = Instant::now();
             let mut woken = turn == Turn::MoreControls;
-            for event in 0..self.poller.ready() {
-                match self.poller.token(event) {
+            for event in 0..self.shell.poller.ready() {
+                match self.shell.poller.token(event) {
                     Some(socket) => {
                         self.shell
                             .receive(&mut engine, SocketId(socket), &mut buffer, now);
@@ -163,7 +166,7 @@ impl Worker {
                     .map(|at| at.saturating_duration_since(now))
             }
         };
-        if let Err(error) = self.poller.wait(timeout) {
+        if let Err(error) = self.shell.poller.wait(timeout) {
             // Cannot happen with a valid descriptor; do not spin if it does.
             error!(%error, "failed to wait for packets");
             std::thread::sleep(Duration::from_millis(10));
@@ -171,43 +174,64 @@ impl Worker {
     }
 
     fn carry_out(&mut self, engine: &mut Engine, now: Instant) -> Turn {
-        self.poller.awake();
+        self.shell.poller.awake();
         for _ in 0..CONTROLS_PER_TURN {
             match self.inbox.try_recv() {
-                Ok(Message::Begin(session, reports)) => self.shell.begin(session, reports),
-                Ok(Message::Control(session, control)) => {
-                    self.shell
-                        .control(engine, &self.poller, session, control, now);
+                Ok(Message::Work(work)) => {
+                    if let Some(work) = self.arrivals.admit(work) {
+                        self.shell.work(engine, work, now);
+                    }
                 }
-                Ok(Message::End(session)) => {
-                    engine.end_session(session, now, &mut self.shell);
-                    self.shell.sessions.remove(&session);
+                Ok(Message::Expect(endpoint)) => self.arrivals.expect(endpoint),
+                Ok(Message::Adopt(endpoint, transfer)) => {
+                    self.arrivals.arrived(endpoint);
+                    if let Some(transfer) = transfer {
+                        self.shell.adopt(engine, *transfer, now);
+                    }
+                    while let Some(work) = self.arrivals.next() {
+                        self.shell.work(engine, work, now);
+                    }
                 }
                 #[cfg(test)]
                 Ok(Message::Fault) => panic!("provoked"),
                 Err(TryRecvError::Empty) => return Turn::Done,
                 Ok(Message::Stop) | Err(TryRecvError::Disconnected) => {
-                    while let Some(session) = self.shell.sessions.keys().next().copied() {
-                        engine.end_session(session, now, &mut self.shell);
-                        self.shell.sessions.remove(&session);
-                    }
+                    self.stop(engine, now);
                     return Turn::Stop;
                 }
             }
         }
         Turn::MoreControls
     }
+
+    /// Closes all endpoints, those on their way here too.
+    fn stop(&mut self, engine: &mut Engine, now: Instant) {
+        for message in self.inbox.try_iter() {
+            if let Message::Adopt(_, Some(transfer)) = message {
+                self.shell.adopt(engine, *transfer, now);
+            }
+        }
+        while let Some(endpoint) = self.shell.audiences.keys().next().copied() {
+            self.shell.close_endpoint(engine, endpoint, now);
+        }
+    }
 }
 
 impl Shell {
-    fn begin(&mut self, session: SessionId, reports: Reports) {
-        self.sessions.insert(
-            session,
-            Audience {
-                reports,
-                endpoints: BTreeSet::new(),
-            },
-        );
+    fn work(&mut self, engine: &mut Engine, work: Work, now: Instant) {
+        match work {
+            Work::Control(control, reports) => {
+                self.asker = Some(reports);
+                self.control(engine, control, now);
+                self.asker = None;
+            }
+            Work::Move { endpoint, to } => self.hand_over(engine, endpoint, to, now),
+        }
+    }
+
+    fn close_endpoint(&mut self, engine: &mut Engine, endpoint: EndpointId, now: Instant) {
+        engine.handle_control(media_proto::Control::Close { endpoint }, now, self);
+        self.audiences.remove(&endpoint);
     }
 
     fn receive(
@@ -233,111 +257,59 @@ impl Shell {
         }
     }
 
-    fn control(
-        &mut self,
-        engine: &mut Engine,
-        poller: &Poller,
-        session: SessionId,
-        control: Control,
-        now: Instant,
-    ) {
-        let control = match control {
+    fn control(&mut self, engine: &mut Engine, control: Control, now: Instant) {
+        match control {
             Control::Open {
                 endpoint,
                 offer,
                 signalling,
             } => {
-                self.opening = Some((session, endpoint));
-                match self.open(poller, signalling) {
-                    Ok(local) => control::Control::Open {
-                        endpoint,
-                        local,
-                        offer,
-                        signalling,
-                    },
-                    Err(error) => return self.refuse(session, endpoint, &error),
+                self.opening = Some(endpoint);
+                match self.open(signalling) {
+                    Ok(local) => {
+                        let opening = Opening {
+                            endpoint,
+                            local,
+                            offer,
+                            signalling,
+                        };
+                        engine.open(opening, now, self);
+                    }
+                    Err(error) => self.refuse(endpoint, &error),
                 }
+                self.opening = None;
             }
             Control::Record {
                 recording,
                 legs,
                 path,
             } => {
-                if !self.start_tape(session, recording, &legs, path) {
-                    return;
+                if self.start_tape(recording, &legs, path) {
+                    engine.record(recording, &legs, now, self);
                 }
-                control::Control::Record { recording, legs }
             }
             Control::Listen {
                 recording,
                 endpoint,
                 audio,
             } => {
-                let name = (session, recording);
-                if self.tapes.contains_key(&name) || self.ears.contains_key(&name) {
-                    return; // Dropping the channel tells that nothing is heard.
-                }
-                self.ears
-                    .insert(name, Ear::new(audio, Arc::clone(&self.gauges)));
-                control::Control::Listen {
-                    recording,
-                    endpoint,
+                // Otherwise dropping the channel tells that nothing is heard.
+                if !self.is_recording(recording) {
+                    let ear = Ear::new(audio, Arc::clone(&self.gauges));
+                    self.ears.insert(recording, ear);
+                    engine.listen(recording, endpoint, now, self);
                 }
             }
-            Control::Remote { endpoint, sdp } => control::Control::Remote { endpoint, sdp },
-            Control::Renegotiate {
-                endpoint,
-                req,
-                offer,
-            } => control::Control::Renegotiate {
-                endpoint,
-                req,
-                offer,
-            },
-            Control::Play {
-                endpoint,
-                play,
-                audio,
-                times,
-            } => control::Control::Play {
-                endpoint,
-                play,
-                audio,
-                times,
-            },
-            Control::PassKey { endpoint, key } => control::Control::PassKey { endpoint, key },
-            Control::SendDigits {
-                endpoint,
-                play,
-                digits,
-            } => control::Control::SendDigits {
-                endpoint,
-                play,
-                digits,
-            },
-            Control::ListenDigits { endpoint, on } => {
-                control::Control::ListenDigits { endpoint, on }
-            }
-            Control::StopPlay { endpoint, play } => control::Control::StopPlay { endpoint, play },
-            Control::Bridge { a, b } => control::Control::Bridge { a, b },
-            Control::Unbridge { a, b } => control::Control::Unbridge { a, b },
-            Control::StopRecord { recording } => control::Control::StopRecord { recording },
-            Control::Close { endpoint } => control::Control::Close { endpoint },
-        };
-        engine.handle_control(session, control, now, self);
-        self.opening = None;
+            Control::Engine(control) => engine.handle_control(control, now, self),
+        }
     }
 
-    fn open(&mut self, poller: &Poller, signalling: Option<IpAddr>) -> io::Result<Local> {
-        let local = address::choose(self.config.address, self.config.advertised, signalling);
-        let (rtp, rtcp) = self.ports.open(local.bind)?;
+    fn open(&mut self, signalling: Option<IpAddr>) -> io::Result<Local> {
+        let config = &self.common.config;
+        let local = address::choose(config.address, config.advertised, signalling);
+        let (rtp, rtcp) = self.common.ports.open(local.bind)?;
         let port = rtp.local_addr()?.port();
-        let mut watch = |socket| {
-            let id = self.sockets.insert(socket);
-            let watched = self.sockets.get(id).map(|socket| poller.add(socket, id.0));
-            watched.transpose().map(|_| id)
-        };
-        let (rtp, rtcp) = (watch(rtp)?, watch(rtcp)?);
+        let (rtp, rtcp) = (self.watch(rtp)?, self.watch(rtcp)?);
         Ok(Local {
             rtp,
             rtcp,
@@ -345,44 +317,41 @@ impl Shell {
         })
     }
 
-    fn refuse(&mut self, session: SessionId, endpoint: EndpointId, error: &io::Error) {
+    fn watch(&mut self, socket: UdpSocket) -> io::Result<SocketId> {
+        let id = self.sockets.insert(socket);
+        let watched = self.sockets.get(id);
+        let watched = watched.map(|socket| self.poller.add(socket, id.0));
+        watched.transpose().map(|_| id)
+    }
+
+    fn refuse(&mut self, endpoint: EndpointId, error: &io::Error) {
         error!(%error, "failed to open media ports");
-        self.opening = None;
         let reason = format!("no media ports: {error}");
-        self.report(
-            session,
-            endpoint,
-            Report::Refused {
-                status: 503,
-                reason,
-            },
-        );
+        let status = 503;
+        self.report(endpoint, Report::Refused { status, reason });
     }
 
     /// False if there is such a recording already: that one goes on.
-    fn start_tape(
-        &mut self,
-        session: SessionId,
-        recording: RecordingId,
-        legs: &[EndpointId],
-        path: PathBuf,
-    ) -> bool {
-        let Some(audience) = self.sessions.get(&session) else {
+    fn start_tape(&mut self, recording: RecordingId, legs: &[EndpointId], path: PathBuf) -> bool {
+        let Some((endpoint, reports)) = legs.first().copied().zip(self.asker.clone()) else {
             return false;
         };
-        let endpoint = legs.first().copied().unwrap_or(EndpointId(0));
         let addressee = Addressee {
-            reports: audience.reports.clone(),
+            reports,
             endpoint,
             recording,
         };
-        let name = (session, recording);
-        if self.tapes.contains_key(&name) || self.ears.contains_key(&name) {
+        if self.is_recording(recording) {
             addressee.fail("the recording exists already".to_owned());
             return false;
         }
-        self.tapes.insert(name, self.disk.record(path, addressee));
+        let tape = self.common.disk.record(path, addressee);
+        self.tapes.insert(recording, tape);
         true
+    }
+
+    fn is_recording(&self, recording: RecordingId) -> bool {
+        self.tapes.contains_key(&recording) || self.ears.contains_key(&recording)
     }
 
     /// Gives up everything the engine knew of.
@@ -392,18 +361,17 @@ impl Shell {
             tape.finish();
         }
         self.ears.clear();
-        if let Some((session, endpoint)) = self.opening.take() {
-            self.sessions.entry(session).and_modify(|audience| {
-                audience.endpoints.insert(endpoint);
-            });
+        if let Some((endpoint, to)) = self.moving.take() {
+            self.common
+                .directory
+                .tell(to, Message::Adopt(endpoint, None));
         }
-        for audience in self.sessions.values_mut() {
-            for endpoint in std::mem::take(&mut audience.endpoints) {
-                let report = Report::Failed {
-                    reason: FAULT.to_owned(),
-                };
-                let _ = audience.reports.send((endpoint, report));
-            }
+        let opening = self.opening.take().zip(self.asker.take());
+        self.audiences.extend(opening);
+        for (endpoint, reports) in std::mem::take(&mut self.audiences) {
+            let reason = FAULT.to_owned();
+            self.common.directory.forget(endpoint);
+            let _ = reports.send((endpoint, Report::Failed { reason }));
         }
         self.gauges.endpoints.store(0, Ordering::Relaxed);
     }
@@ -420,47 +388,42 @@ impl Sink for Shell {
         }
     }
 
-    fn report(&mut self, session: SessionId, endpoint: EndpointId, report: Report) {
-        let Some(audience) = self.sessions.get_mut(&session) else {
-            return;
-        };
-        match report {
-            Report::Opened { .. } => {
-                audience.endpoints.insert(endpoint);
+    fn report(&mut self, endpoint: EndpointId, report: Report) {
+        match (&report, self.asker.clone()) {
+            (Report::Opened { .. }, Some(asker)) => {
+                self.audiences.insert(endpoint, asker);
                 self.gauges.endpoints.fetch_add(1, Ordering::Relaxed);
             }
-            Report::Closed { .. } => {
-                audience.endpoints.remove(&endpoint);
-                self.gauges.endpoints.fetch_sub(1, Ordering::Relaxed);
+            (Report::Refused { .. }, _) if self.opening == Some(endpoint) => {
+                self.common.directory.forget(endpoint);
             }
-            Report::Refused { .. }
-            | Report::RemoteSet
-            | Report::Renegotiated { .. }
-            | Report::PlayDone { .. }
-            | Report::Heard
-            | Report::Silence
-            | Report::Digit { .. }
-            | Report::Recorded { .. }
-            | Report::RecordFailed { .. }
-            | Report::Failed { .. } => {}
+            _ => {}
         }
-        // Nobody may be listening any more; the session is about to end then.
-        let _ = audience.reports.send((endpoint, report));
+        // What is said of an endpoint that does not exist is the answer to whoever named it.
+        let audience = self.audiences.get(&endpoint).or(self.asker.as_ref());
+        let is_over = matches!(report, Report::Closed { .. });
+        if let Some(audience) = audience {
+            // Nobody may be listening any more; the session is about to end then.
+            let _ = audience.send((endpoint, report));
+        }
+        if is_over && self.audiences.remove(&endpoint).is_some() {
+            self.gauges.endpoints.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 
-    fn record(&mut self, session: SessionId, recording: RecordingId, samples: &[i16]) {
-        if let Some(tape) = self.tapes.get_mut(&(session, recording)) {
+    fn record(&mut self, recording: RecordingId, samples: &[i16]) {
+        if let Some(tape) = self.tapes.get_mut(&recording) {
             tape.write(samples);
-        } else if let Some(ear) = self.ears.get_mut(&(session, recording)) {
+        } else if let Some(ear) = self.ears.get_mut(&recording) {
             ear.hear(samples);
         }
     }
 
-    fn end_recording(&mut self, session: SessionId, recording: RecordingId, end: RecordingEnd) {
-        if let Some(ear) = self.ears.remove(&(session, recording)) {
+    fn end_recording(&mut self, recording: RecordingId, end: RecordingEnd) {
+        if let Some(ear) = self.ears.remove(&recording) {
             ear.finish();
         }
-        let Some(tape) = self.tapes.remove(&(session, recording)) else {
+        let Some(tape) = self.tapes.remove(&recording) else {
             return;
         };
         match end {

@@ -5,8 +5,8 @@
 use audio::g711;
 use audio::tone::Tone;
 use media::{
-    Control, DigitWay, EndpointId, MediaConfig, MediaPlane, PlayId, RecordingId, Report, Session,
-    Stats,
+    Control, DigitWay, EndpointId, EngineControl, MediaConfig, MediaPlane, PlayId, RecordingId,
+    Report, Session, Stats,
 };
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -134,7 +134,7 @@ impl Call {
     }
 
     fn close(&mut self, endpoint: u64) -> Stats {
-        self.session.control(Control::Close {
+        self.session.control(EngineControl::Close {
             endpoint: EndpointId(endpoint),
         });
         let (id, Report::Closed { stats }) = self.news() else {
@@ -199,7 +199,8 @@ fn a_call_is_bridged_and_recorded() {
         call.open(1, &mut a);
         call.open(2, &mut b);
         let (one, two) = (EndpointId(1), EndpointId(2));
-        call.session.control(Control::Bridge { a: one, b: two });
+        call.session
+            .control(EngineControl::Bridge { a: one, b: two });
         let recording = RecordingId(9);
         let record = Control::Record {
             recording,
@@ -210,7 +211,8 @@ fn a_call_is_bridged_and_recorded() {
         talk(&mut [&mut a, &mut b], 30);
         assert!(a.hears(1000.0) && b.hears(440.0), "{ip}");
         assert_eq!(plane.counts().endpoints, 2);
-        call.session.control(Control::StopRecord { recording });
+        call.session
+            .control(EngineControl::StopRecord { recording });
         let (
             1,
             Report::Recorded {
@@ -255,7 +257,7 @@ fn a_prompt_has_its_length() {
     let started = Instant::now();
     let audio: Arc<[i16]> = Tone::new(700.0, -10.0).samples(400).into();
     let (endpoint, play) = (EndpointId(1), PlayId(5));
-    call.session.control(Control::Play {
+    call.session.control(EngineControl::Play {
         endpoint,
         play,
         audio: vec![audio],
@@ -303,12 +305,12 @@ fn an_offer_is_answered_and_a_bad_one_refused() {
     );
     let mut phone = Phone::new("127.0.0.1", 440.0);
     phone.to = ours;
-    call.session.control(Control::Remote {
+    call.session.control(EngineControl::Remote {
         endpoint: EndpointId(1),
         sdp: phone.sdp(),
     });
     assert_eq!(call.next(), (1, Report::RemoteSet));
-    call.session.control(Control::Bridge {
+    call.session.control(EngineControl::Bridge {
         a: EndpointId(1),
         b: EndpointId(1),
     });
@@ -339,13 +341,13 @@ fn ports_come_from_the_range_and_run_out() {
     assert_eq!(phone.to.port(), port);
     let offer = Some(phone.sdp());
     second.session.control(Control::Open {
-        endpoint: EndpointId(1),
+        endpoint: EndpointId(2),
         offer,
         signalling: None,
     });
     assert!(matches!(
         second.next(),
-        (1, Report::Refused { status: 503, .. })
+        (2, Report::Refused { status: 503, .. })
     ));
     // Dropping a session closes what it has.
     drop(first);
@@ -362,13 +364,13 @@ fn sessions_spread_over_workers_and_stop_with_the_plane() {
     let plane = plane(3);
     let mut calls: Vec<_> = (0..6).map(|_| Call::new(&plane)).collect();
     let folder = tempfile::tempdir().unwrap();
-    for (index, call) in calls.iter_mut().enumerate() {
+    for (index, call) in (0..).zip(&mut calls) {
         let mut phone = Phone::new("127.0.0.1", 440.0);
-        call.open(1, &mut phone);
+        call.open(index, &mut phone);
         let path = folder.path().join(format!("RE{index}.wav"));
-        let legs = vec![EndpointId(1)];
+        let legs = vec![EndpointId(index)];
         call.session.control(Control::Record {
-            recording: RecordingId(1),
+            recording: RecordingId(index),
             legs,
             path,
         });
@@ -376,9 +378,15 @@ fn sessions_spread_over_workers_and_stop_with_the_plane() {
     assert_eq!((plane.counts().sessions, plane.counts().endpoints), (6, 6));
     std::thread::sleep(Duration::from_millis(60));
     assert!(plane.shutdown(PATIENCE));
-    for call in &mut calls {
-        assert!(matches!(call.next(), (1, Report::Closed { .. })));
-        assert!(matches!(call.next(), (1, Report::Recorded { .. })));
+    for (index, call) in (0..).zip(&mut calls) {
+        for _ in 0..2 {
+            let (id, report) = call.next();
+            assert_eq!(id, index);
+            assert!(matches!(
+                report,
+                Report::Closed { .. } | Report::Recorded { .. }
+            ));
+        }
     }
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 6);
 }
@@ -391,10 +399,10 @@ fn keys_go_both_ways() {
     call.open(1, &mut phone);
     let endpoint = EndpointId(1);
     call.session
-        .control(Control::ListenDigits { endpoint, on: true });
+        .control(EngineControl::ListenDigits { endpoint, on: true });
     let play = PlayId(3);
     let digits = "42".to_owned();
-    call.session.control(Control::SendDigits {
+    call.session.control(EngineControl::SendDigits {
         endpoint,
         play,
         digits,
@@ -442,7 +450,8 @@ fn somebody_listens_to_what_a_phone_says() {
     // A second one under the same name hears nothing.
     assert_eq!(listen(recording).blocking_recv(), None);
     talk(&mut [&mut phone], 30);
-    call.session.control(Control::StopRecord { recording });
+    call.session
+        .control(EngineControl::StopRecord { recording });
     let mut samples = Vec::new();
     while let Some(block) = heard.blocking_recv() {
         assert!(block.len() <= 800);

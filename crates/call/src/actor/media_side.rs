@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use call_proto::{DigitWay, MediaCommand, MediaEvent, Sound};
-use media::{Control, EndpointId, PlayId, RecordingId, Report};
+use call_proto::{DigitWay, MediaCommand, MediaEvent, Sound, Via};
+use media::{Control, EndpointId, EngineControl, PlayId, RecordingId, Report};
 use model::record::MediaCounts;
 use model::{CallSid, RecordingSid};
 
@@ -16,23 +16,9 @@ impl Actor {
             return;
         };
         let control = match command {
-            MediaCommand::Open { offer, towards } => {
-                // Who sits behind a NAT sends from an address that its description does not name.
-                let signalling = match towards {
-                    Some(via) => self
-                        .peers
-                        .get(resolve::key(&via))
-                        .map(|peer| peer.remote.ip()),
-                    None => self.signalling,
-                };
-                Control::Open {
-                    endpoint,
-                    offer,
-                    signalling,
-                }
-            }
-            MediaCommand::Remote { sdp } => Control::Remote { endpoint, sdp },
-            MediaCommand::Renegotiate { offer } => Control::Renegotiate {
+            MediaCommand::Open { offer, towards } => return self.open(endpoint, offer, towards),
+            MediaCommand::Remote { sdp } => EngineControl::Remote { endpoint, sdp },
+            MediaCommand::Renegotiate { offer } => EngineControl::Renegotiate {
                 endpoint,
                 req: 0,
                 offer,
@@ -41,29 +27,29 @@ impl Actor {
                 let Some(audio) = self.sound(sound) else {
                     return;
                 };
-                Control::Play {
+                EngineControl::Play {
                     endpoint,
                     play: PlayId(play.0),
                     audio: vec![audio],
                     times,
                 }
             }
-            MediaCommand::StopPlay { play } => Control::StopPlay {
+            MediaCommand::StopPlay { play } => EngineControl::StopPlay {
                 endpoint,
                 play: PlayId(play.0),
             },
-            MediaCommand::SendDigits { play, digits } => Control::SendDigits {
+            MediaCommand::SendDigits { play, digits } => EngineControl::SendDigits {
                 endpoint,
                 play: PlayId(play.0),
                 digits,
             },
-            MediaCommand::PassKey { key } => Control::PassKey { endpoint, key },
-            MediaCommand::ListenDigits { on } => Control::ListenDigits { endpoint, on },
+            MediaCommand::PassKey { key } => EngineControl::PassKey { endpoint, key },
+            MediaCommand::ListenDigits { on } => EngineControl::ListenDigits { endpoint, on },
             MediaCommand::Bridge { with } => {
                 let Some(other) = self.leg(with).map(|leg| leg.endpoint) else {
                     return;
                 };
-                Control::Bridge {
+                EngineControl::Bridge {
                     a: endpoint,
                     b: other,
                 }
@@ -72,40 +58,51 @@ impl Actor {
                 let Some(other) = self.leg(with).map(|leg| leg.endpoint) else {
                     return;
                 };
-                Control::Unbridge {
+                EngineControl::Unbridge {
                     a: endpoint,
                     b: other,
                 }
             }
             MediaCommand::Record { recording, with } => {
                 let other = with.and_then(|with| self.leg(with).map(|leg| leg.endpoint));
-                self.record(endpoint, other, recording)
+                return self.record(endpoint, other, recording);
             }
             MediaCommand::StopRecord { recording } => {
                 let known = self.recordings.iter().find(|(_, sid)| **sid == recording);
                 let Some((id, _)) = known else { return };
-                Control::StopRecord { recording: *id }
+                EngineControl::StopRecord { recording: *id }
             }
-            MediaCommand::Close => Control::Close { endpoint },
+            MediaCommand::Close => EngineControl::Close { endpoint },
         };
         self.session.control(control);
     }
 
-    fn record(
-        &mut self,
-        endpoint: EndpointId,
-        other: Option<EndpointId>,
-        sid: RecordingSid,
-    ) -> Control {
+    fn open(&self, endpoint: EndpointId, offer: Option<String>, towards: Option<Via>) {
+        // Behind NAT, RTP arrives from an address that is not in the SDP.
+        let signalling = match towards {
+            Some(via) => self
+                .peers
+                .get(resolve::key(&via))
+                .map(|peer| peer.remote.ip()),
+            None => self.signalling,
+        };
+        self.session.control(Control::Open {
+            endpoint,
+            offer,
+            signalling,
+        });
+    }
+
+    fn record(&mut self, endpoint: EndpointId, other: Option<EndpointId>, sid: RecordingSid) {
         let recording = RecordingId(self.shared.endpoint().0);
         self.recordings.insert(recording, sid);
         let path = self.shared.config.recordings.join(format!("{sid}.wav"));
         let legs = std::iter::once(endpoint).chain(other).collect();
-        Control::Record {
+        self.session.control(Control::Record {
             recording,
             legs,
             path,
-        }
+        });
     }
 
     fn sound(&mut self, sound: Sound) -> Option<Arc<[i16]>> {

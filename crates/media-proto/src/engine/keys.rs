@@ -9,7 +9,7 @@ use super::{Engine, MAX_PAYLOAD};
 use crate::control::Sink;
 use crate::endpoint::{Content, EventKey, Incoming, Playing};
 use crate::keys::{Key, Keys};
-use crate::report::{DigitWay, EndpointId, Report, SessionId};
+use crate::report::{DigitWay, EndpointId, Report};
 use crate::transcode;
 use audio::dtmf::Change;
 use rtp_proto::dtmf;
@@ -56,7 +56,7 @@ impl Engine {
                 });
                 let held = ears.is_down().then_some(Key::Held);
                 let listening = endpoint.listening;
-                let (session, id) = (endpoint.session, endpoint.id);
+                let id = endpoint.id;
                 let keys = changes.into_iter().flatten().map(|change| match change {
                     Change::Down(digit) => Key::Down(digit),
                     Change::Up => Key::Up,
@@ -64,7 +64,7 @@ impl Engine {
                 for key in keys.chain(held) {
                     if let (Key::Down(digit), true) = (key, listening) {
                         let way = DigitWay::Tone;
-                        out.report(session, id, Report::Digit { digit, way });
+                        out.report(id, Report::Digit { digit, way });
                     }
                     if let Some(peer) = peer {
                         self.pass_on(peer, key, now);
@@ -75,22 +75,16 @@ impl Engine {
     }
 
     /// Begins or ends to look for tones.
-    pub(super) fn listen(&mut self, session: SessionId, endpoint: EndpointId, on: bool) {
-        let slot = self.slot(session, endpoint);
+    pub(super) fn listen_digits(&mut self, endpoint: EndpointId, on: bool) {
+        let slot = self.slot(endpoint);
         if let Some(endpoint) = self.endpoint(slot) {
             endpoint.listening = on;
         }
     }
 
     /// A key that the bridged leg told outside of its media.
-    pub(super) fn pass_key(
-        &mut self,
-        session: SessionId,
-        endpoint: EndpointId,
-        key: char,
-        now: Instant,
-    ) {
-        if let (Some(slot), Some(_)) = (self.slot(session, endpoint), dtmf::code_of(key)) {
+    pub(super) fn pass_key(&mut self, endpoint: EndpointId, key: char, now: Instant) {
+        if let (Some(slot), Some(_)) = (self.slot(endpoint), dtmf::code_of(key)) {
             self.pass_on(slot, Key::Down(key), now);
             self.pass_on(slot, Key::Up, now);
         }

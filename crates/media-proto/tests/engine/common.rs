@@ -3,8 +3,8 @@
 use audio::g711;
 use audio::tone::Tone;
 use media_proto::{
-    Control, EndpointId, Engine, EngineConfig, Local, PlayId, RecordingEnd, RecordingId, Report,
-    SessionId, Sink, SocketId,
+    Control, EndpointId, Engine, EngineConfig, Local, MixId, Opening, PlayId, RecordingEnd,
+    RecordingId, Report, Sink, SocketId,
 };
 use rtp_proto::dtmf::Event;
 use rtp_proto::{HEADER_LEN, Header, Packet};
@@ -13,7 +13,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-pub(crate) const SESSION: SessionId = SessionId(7);
 pub(crate) const FRAME: usize = 160;
 
 pub(crate) fn ms(ms: u64) -> Duration {
@@ -44,7 +43,7 @@ impl Sent {
 pub(crate) struct Log {
     pub(crate) now: Instant,
     pub(crate) sent: Vec<Sent>,
-    pub(crate) reports: Vec<(Instant, SessionId, EndpointId, Report)>,
+    pub(crate) reports: Vec<(Instant, EndpointId, Report)>,
     pub(crate) recorded: BTreeMap<RecordingId, Vec<i16>>,
     pub(crate) ended: Vec<(RecordingId, RecordingEnd)>,
     pub(crate) closed: Vec<SocketId>,
@@ -59,14 +58,14 @@ impl Sink for Log {
             bytes: bytes.to_vec(),
         });
     }
-    fn report(&mut self, session: SessionId, endpoint: EndpointId, report: Report) {
-        self.reports.push((self.now, session, endpoint, report));
+    fn report(&mut self, endpoint: EndpointId, report: Report) {
+        self.reports.push((self.now, endpoint, report));
     }
-    fn record(&mut self, _: SessionId, recording: RecordingId, samples: &[i16]) {
+    fn record(&mut self, recording: RecordingId, samples: &[i16]) {
         assert!(samples.len() <= FRAME);
         self.recorded.entry(recording).or_default().extend(samples);
     }
-    fn end_recording(&mut self, _: SessionId, recording: RecordingId, end: RecordingEnd) {
+    fn end_recording(&mut self, recording: RecordingId, end: RecordingEnd) {
         self.ended.push((recording, end));
     }
     fn close(&mut self, socket: SocketId) {
@@ -114,7 +113,7 @@ impl World {
 
     pub(crate) fn control(&mut self, control: Control) {
         self.engine
-            .handle_control(SESSION, control, self.log.now, &mut self.log);
+            .handle_control(control, self.log.now, &mut self.log);
     }
 
     pub(crate) fn datagram(&mut self, socket: SocketId, from: SocketAddr, bytes: &[u8]) {
@@ -139,8 +138,8 @@ impl World {
             .log
             .reports
             .iter()
-            .filter(|(_, _, id, _)| *id == EndpointId(endpoint));
-        of_it.map(|(_, _, _, report)| report.clone()).collect()
+            .filter(|(_, id, _)| *id == EndpointId(endpoint));
+        of_it.map(|(_, _, report)| report.clone()).collect()
     }
 
     pub(crate) fn last_report(&self, endpoint: u64) -> Report {
@@ -184,10 +183,24 @@ impl World {
     }
 
     pub(crate) fn record(&mut self, recording: u64, legs: &[u64]) {
-        let legs = legs.iter().map(|leg| EndpointId(*leg)).collect();
-        self.control(Control::Record {
-            recording: RecordingId(recording),
-            legs,
+        let legs: Vec<_> = legs.iter().map(|leg| EndpointId(*leg)).collect();
+        self.engine
+            .record(RecordingId(recording), &legs, self.log.now, &mut self.log);
+    }
+
+    pub(crate) fn hear(&mut self, recording: u64, endpoint: u64) {
+        let (recording, endpoint) = (RecordingId(recording), EndpointId(endpoint));
+        self.engine
+            .listen(recording, endpoint, self.log.now, &mut self.log);
+    }
+
+    /// Makes an endpoint a member of a mix that talks, hears, or both.
+    pub(crate) fn join(&mut self, endpoint: u64, mix: u64, (talk, hear): (bool, bool)) {
+        self.control(Control::Join {
+            endpoint: EndpointId(endpoint),
+            mix: MixId(mix),
+            talk,
+            hear,
         });
     }
 
@@ -201,12 +214,16 @@ impl World {
     }
 
     pub(crate) fn open_with(&mut self, phone: &Phone, offer: Option<String>) {
-        self.control(Control::Open {
+        self.open_endpoint(Opening {
             endpoint: EndpointId(phone.endpoint),
             local: phone.local(),
             offer,
             signalling: Some(phone.signalling.ip()),
         });
+    }
+
+    pub(crate) fn open_endpoint(&mut self, opening: Opening) {
+        self.engine.open(opening, self.log.now, &mut self.log);
     }
 
     pub(crate) fn renegotiate(&mut self, phone: &Phone, offer: String) {

@@ -313,6 +313,6 @@ fn on_hold_keys_are_not_sent_but_time_goes_on() {
     world.pass(ms(1000));
     phone.listen(&mut world);
     assert!(phone.received.is_empty());
-    let (at, _, _, report) = world.log.reports.last().unwrap();
+    let (at, _, report) = world.log.reports.last().unwrap();
     assert_eq!((*at - started, report.clone()), (ms(400), done(1, false)));
 }

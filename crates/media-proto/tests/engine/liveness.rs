@@ -12,7 +12,7 @@ fn silences(world: &World) -> Vec<u64> {
         .log
         .reports
         .iter()
-        .filter(|(_, _, _, r)| *r == Report::Silence);
+        .filter(|(_, _, r)| *r == Report::Silence);
     silences
         .map(|(at, ..)| (*at - world.started).as_secs())
         .collect()

@@ -5,6 +5,7 @@ mod common;
 mod digits;
 mod digits_bridge;
 mod liveness;
+mod mix;
 mod mutation;
 mod play;
 mod record;

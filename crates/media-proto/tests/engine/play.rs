@@ -1,7 +1,7 @@
 //! Prompts: exact timing, from the first moment on, whatever the far side does.
 
 use crate::common::{Phone, Sent, World, address, ms, tone};
-use media_proto::{Control, EndpointId, PlayId, Report, SocketId};
+use media_proto::{Control, EndpointId, Opening, PlayId, Report, SocketId};
 use std::time::Duration;
 
 fn done(play: u64, stopped: bool) -> Report {
@@ -36,7 +36,7 @@ fn frames_leave_on_an_absolute_schedule() {
         );
         assert_eq!(sent.bytes.len(), 172);
     }
-    let (at, _, _, report) = world.log.reports.last().unwrap();
+    let (at, _, report) = world.log.reports.last().unwrap();
     assert_eq!(
         (*at - world.started, report.clone()),
         (ms(130), done(3, false))
@@ -200,7 +200,7 @@ fn refused_and_unknown() {
     }
     world.open(&phone);
     let other = Phone::new(3, 440.0);
-    world.control(Control::Open {
+    world.open_endpoint(Opening {
         endpoint: EndpointId(1),
         local: other.local(),
         offer: None,

@@ -1,6 +1,6 @@
 //! Recordings: everybody is in the mix, and the length is that of real time.
 
-use crate::common::{Phone, SESSION, World, ms, tone};
+use crate::common::{Phone, World, ms, tone};
 use audio::measure::{rms_dbfs, tone_dbfs};
 use media_proto::{Control, EndpointId, RecordingEnd, RecordingId};
 use std::time::Duration;
@@ -102,9 +102,9 @@ fn ends_with_its_last_leg() {
         [(RecordingId(2), RecordingEnd::Finished { samples: 4000 })]
     );
     world.talk(&mut [&mut b], ms(500));
-    world
-        .engine
-        .end_session(SESSION, world.log.now, &mut world.log);
+    world.control(Control::Close {
+        endpoint: EndpointId(2),
+    });
     let end = (RecordingId(1), RecordingEnd::Finished { samples: 8000 });
     assert_eq!(world.log.ended.last(), Some(&end));
     assert!(tone_dbfs(&recorded(&world, 1)[5000..], 1000.0) > -17.0);
@@ -163,10 +163,7 @@ fn who_listens_hears_the_far_side_alone() {
     let mut a = Phone::new(1, 440.0);
     world.open(&a);
     world.play(1, 1, &[tone(1000.0, 100)], None);
-    world.control(Control::Listen {
-        recording: RecordingId(4),
-        endpoint: EndpointId(1),
-    });
+    world.hear(4, 1);
     // Beside a recording, which has both.
     world.record(5, &[1]);
     world.talk(&mut [&mut a], ms(1000));
@@ -182,10 +179,7 @@ fn who_listens_hears_the_far_side_alone() {
     assert!(rms_dbfs(&recorded(&world, 4)[10_000..]) < -60.0);
     // It ends with the endpoint, and where there is none it ends at once.
     for (recording, endpoint) in [(6, 1), (7, 9)] {
-        world.control(Control::Listen {
-            recording: RecordingId(recording),
-            endpoint: EndpointId(endpoint),
-        });
+        world.hear(recording, endpoint);
     }
     world.control(Control::Close {
         endpoint: EndpointId(1),

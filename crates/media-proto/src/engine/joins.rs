@@ -1,0 +1,160 @@
+//! Joins endpoints: two of them, or many in a mix.
+//!
+//! **Invariant: an endpoint is joined with one other, with one mix or with nothing**, and both sides
+//! know it: a peer names its peer, a mix has the member that names it. Left to others: relaying a
+//! packet (`endpoint`), and who is heard in a mix (`mix`).
+
+use super::Engine;
+use crate::control::Sink;
+use crate::endpoint::{Content, Incoming, Joined};
+use crate::mix::{Encoded, Mix, Role};
+use crate::report::{EndpointId, MixId};
+use crate::timers::Timer;
+use crate::transcode;
+use std::time::{Duration, Instant};
+
+/// A frame that is due longer ago than this is skipped: the remote parties could not play it.
+const TOO_LATE: Duration = Duration::from_millis(200);
+
+impl Engine {
+    pub(super) fn bridge(&mut self, a: EndpointId, b: EndpointId, out: &mut impl Sink) {
+        let (a, b) = (self.slot(a), self.slot(b));
+        let (Some(a), Some(b)) = (a, b) else {
+            // Who is there leaves all the same.
+            self.unjoin(a.or(b));
+            return;
+        };
+        for (slot, peer) in [(a, b), (b, a)] {
+            self.stop_play(Some(slot), None, out);
+            self.unjoin(Some(slot).filter(|_| self.peer(slot) != Some(peer)));
+        }
+        for (slot, peer) in [(a, b), (b, a)] {
+            if let Some(endpoint) = self.endpoints.get_mut(slot) {
+                endpoint.joined = Joined::Peer(peer);
+            }
+        }
+    }
+
+    pub(super) fn unbridge(&mut self, a: EndpointId, b: EndpointId) {
+        let (a, b) = (self.slot(a), self.slot(b));
+        if b.is_some() && a.and_then(|slot| self.peer(slot)) == b {
+            self.unjoin(a);
+        }
+    }
+
+    pub(super) fn join(&mut self, endpoint: EndpointId, id: MixId, role: Role, now: Instant) {
+        let Some(slot) = self.slot(endpoint) else {
+            return;
+        };
+        let known = self.mix_names.get(&id).copied();
+        if let (Some(known), Some(Joined::Mix { mix, member })) = (known, self.joined(slot))
+            && known == mix
+        {
+            if let Some(mix) = self.mixes.get_mut(mix) {
+                mix.change(member, role);
+            }
+            return;
+        }
+        self.unjoin(Some(slot));
+        let place = known.unwrap_or_else(|| self.open_mix(id, now));
+        let Some(mix) = self.mixes.get_mut(place) else {
+            return;
+        };
+        let member = mix.add(slot, role);
+        if let Some(endpoint) = self.endpoints.get_mut(slot) {
+            endpoint.joined = Joined::Mix { mix: place, member };
+            if endpoint.playing.is_none() {
+                endpoint.out.interrupt();
+            }
+        }
+    }
+
+    /// Joins an endpoint with nothing, on both sides.
+    pub(super) fn unjoin(&mut self, slot: Option<usize>) {
+        let Some(slot) = slot else { return };
+        match self.joined(slot) {
+            Some(Joined::Peer(peer)) => {
+                self.part(slot);
+                self.part(peer);
+            }
+            Some(Joined::Mix { mix, member }) => {
+                self.part(slot);
+                let is_empty = self.mixes.get_mut(mix).is_some_and(|mix| mix.take(member));
+                if is_empty && let Some(mix) = self.mixes.remove(mix) {
+                    self.mix_names.remove(&mix.id);
+                }
+            }
+            Some(Joined::Nothing) | None => {}
+        }
+    }
+
+    pub(super) fn peer(&self, slot: usize) -> Option<usize> {
+        match self.joined(slot)? {
+            Joined::Peer(peer) => Some(peer),
+            Joined::Nothing | Joined::Mix { .. } => None,
+        }
+    }
+
+    /// Takes an accepted packet of a member of a mix.
+    pub(super) fn hear_member(
+        &mut self,
+        (mix, member): (usize, usize),
+        incoming: &Incoming,
+        bytes: &[u8],
+        now: Instant,
+    ) {
+        let Some(mix) = self.mixes.get_mut(mix) else {
+            return;
+        };
+        if let (Content::Audio(codec), Some(heard)) = (incoming.content, mix.talker(member)) {
+            let payload = bytes.get(incoming.payload.clone()).unwrap_or_default();
+            let samples = transcode::decode(codec, payload, self.samples.as_mut_slice());
+            heard.push(&incoming.header, samples, now);
+        }
+    }
+
+    /// Mixes the frame that is due at `at`, and sends it to all who hear the mix.
+    pub(super) fn mix_frame(
+        &mut self,
+        slot: usize,
+        at: Instant,
+        now: Instant,
+        out: &mut impl Sink,
+    ) {
+        let late = now.saturating_duration_since(at) > TOO_LATE;
+        let resume_at = self.align(now);
+        let mix = self.mixes.get_mut(slot).filter(|mix| mix.next_at == at);
+        let Some(mix) = mix else { return };
+        if late {
+            mix.next_at = resume_at;
+        } else {
+            mix.frame(at);
+            let mut encoded = Encoded::default();
+            for (listener, own) in mix.listeners() {
+                if let Some(endpoint) = self.endpoints.get_mut(listener) {
+                    endpoint.send_mix(mix, own, &mut encoded, at, now, out);
+                }
+            }
+        }
+        self.timers.arm(mix.next_at, Timer::Mix(slot));
+    }
+
+    fn open_mix(&mut self, id: MixId, now: Instant) -> usize {
+        let at = self.align(now);
+        let slot = self.mixes.insert(Box::new(Mix::new(id, at)));
+        self.mix_names.insert(id, slot);
+        self.timers.arm(at, Timer::Mix(slot));
+        slot
+    }
+
+    fn joined(&self, slot: usize) -> Option<Joined> {
+        self.endpoints.get(slot).map(|endpoint| endpoint.joined)
+    }
+
+    fn part(&mut self, slot: usize) {
+        if let Some(endpoint) = self.endpoints.get_mut(slot) {
+            endpoint.joined = Joined::Nothing;
+            endpoint.out.interrupt();
+        }
+    }
+}

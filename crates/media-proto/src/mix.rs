@@ -1,0 +1,275 @@
+//! The members of a mix: who is heard in a frame, and what each of them hears.
+//!
+//! Each talker has a jitter buffer with loss concealment. Every 20 ms one frame of each is taken, the
+//! loudest few are summed once, and whoever is in the sum hears it without their own frame; all
+//! others hear the same sum, so that it is encoded once per codec. **Invariant: nobody hears
+//! themselves, and a frame allocates nothing.** Left to others: packets (`endpoint`), when a frame is
+//! due ([`crate::engine`]).
+
+use crate::report::MixId;
+use crate::slots::Slots;
+use rtp_proto::jitter::{Delay, JitterBuffer, Played};
+use std::time::{Duration, Instant};
+
+/// Samples per second of a mix; what its members hear is converted from it.
+pub(crate) const RATE: u32 = audio::RATE;
+/// Samples mixed at a time: 20 ms.
+pub(crate) const FRAME: usize = RATE as usize / 50;
+const FRAME_TIME: Duration = Duration::from_millis(20);
+/// So many talkers are heard at a time; the sum of more is noise.
+const LOUDEST: usize = 8;
+/// How long a talker's packets wait for others that are late: the least, and the most.
+const DELAY: Delay = Delay::Adaptive {
+    min: Duration::from_millis(20),
+    max: Duration::from_millis(200),
+};
+/// From this level on the sum is bent towards the limit, so that it never clips hard.
+const KNEE: i32 = 24_000;
+
+/// What a member does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Role {
+    pub(crate) talk: bool,
+    pub(crate) hear: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Mix {
+    pub(crate) id: MixId,
+    /// When the next frame is due.
+    pub(crate) next_at: Instant,
+    members: Slots<Member>,
+    sum: [i32; FRAME],
+}
+
+#[derive(Debug)]
+struct Member {
+    /// Slot of its endpoint.
+    slot: usize,
+    hears: bool,
+    /// There while it talks.
+    talker: Option<Box<Talker>>,
+}
+
+#[derive(Debug)]
+struct Talker {
+    heard: JitterBuffer,
+    /// Its part of the current frame.
+    samples: [i16; FRAME],
+    /// How loud it was lately; falls slowly, so that a pause between words changes nothing.
+    level: u32,
+    /// `samples` is in the sum.
+    is_summed: bool,
+}
+
+/// One frame of the whole sum, encoded at most once for each codec.
+#[derive(Debug, Default)]
+pub(crate) struct Encoded(pub(crate) [Option<Payload>; 2]);
+
+/// An encoded frame.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Payload {
+    pub(crate) octets: [u8; FRAME],
+    pub(crate) len: usize,
+}
+
+impl Mix {
+    /// A mix without members.
+    pub(crate) fn new(id: MixId, next_at: Instant) -> Self {
+        Self {
+            id,
+            next_at,
+            members: Slots::default(),
+            sum: [0; FRAME],
+        }
+    }
+
+    /// A new member; returns its number.
+    pub(crate) fn add(&mut self, slot: usize, role: Role) -> usize {
+        let member = self.members.insert(Member {
+            slot,
+            hears: role.hear,
+            talker: None,
+        });
+        self.change(member, role);
+        member
+    }
+
+    /// A member talks or hears from now on, or does not any more.
+    pub(crate) fn change(&mut self, member: usize, role: Role) {
+        if let Some(member) = self.members.get_mut(member) {
+            member.hears = role.hear;
+            if !role.talk {
+                member.talker = None;
+            } else if member.talker.is_none() {
+                member.talker = Some(Box::new(Talker::new()));
+            }
+        }
+    }
+
+    /// Takes a member out; true if it was the last.
+    pub(crate) fn take(&mut self, member: usize) -> bool {
+        self.members.remove(member);
+        self.members.iter().next().is_none()
+    }
+
+    /// Where the packets of a member go if it talks.
+    pub(crate) fn talker(&mut self, member: usize) -> Option<&mut JitterBuffer> {
+        let talker = self.members.get_mut(member)?.talker.as_mut()?;
+        Some(&mut talker.heard)
+    }
+
+    /// Makes the frame that is due at `at`.
+    pub(crate) fn frame(&mut self, at: Instant) {
+        self.next_at += FRAME_TIME;
+        let mut loudest = Loudest::default();
+        for (number, member) in self.members.iter_mut() {
+            if let Some(talker) = &mut member.talker {
+                talker.is_summed = false;
+                if talker.next_frame(at) {
+                    loudest.offer(talker.level, number);
+                }
+            }
+        }
+        self.sum = [0; FRAME];
+        for number in loudest.numbers() {
+            let member = self.members.get_mut(number);
+            if let Some(talker) = member.and_then(|member| member.talker.as_mut()) {
+                talker.is_summed = true;
+                audio::mix::add(&mut self.sum, &talker.samples);
+            }
+        }
+    }
+
+    /// Those who hear the mix: the slot of the endpoint, and the number of the member if its own
+    /// samples are in the sum.
+    pub(crate) fn listeners(&self) -> impl Iterator<Item = (usize, Option<usize>)> + '_ {
+        let hear = self.members.iter().filter(|(_, member)| member.hears);
+        hear.map(|(number, member)| {
+            let talker = member.talker.as_ref();
+            let own = talker.is_some_and(|talker| talker.is_summed);
+            (member.slot, own.then_some(number))
+        })
+    }
+
+    /// The current frame without the samples of a member.
+    pub(crate) fn without(&self, member: Option<usize>, out: &mut [i16; FRAME]) {
+        let mut sum = self.sum;
+        let own = member.and_then(|member| self.members.get(member)?.talker.as_ref());
+        if let Some(talker) = own {
+            audio::mix::subtract(&mut sum, &talker.samples);
+        }
+        limit(&sum, out);
+    }
+}
+
+impl Talker {
+    fn new() -> Self {
+        Self {
+            heard: JitterBuffer::new(DELAY),
+            samples: [0; FRAME],
+            level: 0,
+            is_summed: false,
+        }
+    }
+
+    /// Takes its next frame; false if there is nothing to hear in it.
+    fn next_frame(&mut self, at: Instant) -> bool {
+        let played = self.heard.pull(&mut self.samples, at);
+        let level = match played {
+            Played::Silence => 0,
+            Played::Audio | Played::Concealed => level(&self.samples),
+        };
+        self.level = level.max(self.level - self.level / 8);
+        played != Played::Silence && level > 0
+    }
+}
+
+/// The loudest talkers of a frame, the loudest first; of equally loud ones those that came first.
+#[derive(Debug, Default)]
+struct Loudest {
+    places: [(u32, usize); LOUDEST],
+    taken: usize,
+}
+
+impl Loudest {
+    fn offer(&mut self, level: u32, number: usize) {
+        let taken = &self.places[..self.taken];
+        let place = taken.partition_point(|(louder, _)| *louder >= level);
+        if place == LOUDEST {
+            return;
+        }
+        self.taken = LOUDEST.min(self.taken + 1);
+        self.places[place..self.taken].rotate_right(1);
+        self.places[place] = (level, number);
+    }
+
+    fn numbers(&self) -> impl Iterator<Item = usize> + '_ {
+        self.places[..self.taken].iter().map(|(_, number)| *number)
+    }
+}
+
+/// Sum of the magnitudes of a frame.
+fn level(samples: &[i16; FRAME]) -> u32 {
+    let magnitudes = samples.iter().map(|sample| sample.unsigned_abs());
+    magnitudes.map(u32::from).sum()
+}
+
+/// Brings a sum into 16 bits. Below the knee it is left alone; above it the part over the knee
+/// approaches what is left up to full scale without ever reaching it, and begins with slope one.
+fn limit(sum: &[i32; FRAME], out: &mut [i16; FRAME]) {
+    const ROOM: i64 = i16::MAX as i64 - KNEE as i64;
+    let peak = sum.iter().map(|sample| sample.unsigned_abs()).max();
+    if peak.is_some_and(|peak| peak > KNEE.unsigned_abs()) {
+        for (out, sample) in out.iter_mut().zip(sum) {
+            let over = i64::from(sample.abs() - KNEE).max(0);
+            let kept = i64::from(sample.abs().min(KNEE)) + over * ROOM / (over + ROOM);
+            *out = (i64::from(sample.signum()) * kept) as i16;
+        }
+    } else {
+        audio::mix::saturate(sum, out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_loudest_are_found() {
+        let found = |levels: &[u32]| {
+            let mut loudest = Loudest::default();
+            for (number, level) in levels.iter().enumerate() {
+                loudest.offer(*level, number);
+            }
+            loudest.numbers().collect::<Vec<_>>()
+        };
+        assert_eq!(found(&[]), [0; 0]);
+        assert_eq!(found(&[5, 9, 5]), [1, 0, 2]);
+        assert_eq!(
+            found(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 1]),
+            [8, 9, 7, 6, 5, 4, 3, 2]
+        );
+    }
+
+    #[test]
+    fn loud_sums_are_bent_and_not_clipped() {
+        let limited = |sample| {
+            let (mut sum, mut out) = ([0; FRAME], [0; FRAME]);
+            (sum[0], sum[1]) = (sample, 7);
+            limit(&sum, &mut out);
+            assert_eq!(out[1], 7);
+            i32::from(out[0])
+        };
+        for same in [0, 1, -1, KNEE, -KNEE] {
+            assert_eq!(limited(same), same);
+        }
+        let mut before = KNEE;
+        for loud in [25_000, 32_767, 65_534, 8 * 32_767] {
+            let bent = limited(loud);
+            assert!(bent > before && bent < 32_767, "{loud} {bent}");
+            assert_eq!(limited(-loud), -bent);
+            before = bent;
+        }
+    }
+}
