@@ -1,71 +1,51 @@
-//! Who an inbound call is for, and whether its caller may call there.
+//! Who an inbound call is for, whether its caller may call there, and where a called party is.
 //!
 //! **Invariant: From alone gives nobody any right.** A number can be called by a trunk, by a
 //! client that proved itself, or by anyone if it is flagged public; a user part that names a
-//! client must be proved. Left to others: finding the rows ([`Lookups`]) and checking digests.
+//! client must be proved. Left to others: fetching rows ([`Want`]) and checking digests.
+
+mod invitation;
+mod outgoing;
+mod rows;
+#[cfg(test)]
+mod tests;
 
 use model::record::{Client, Number, VoiceApplication};
-use model::{AccountSid, AccountStatus, NumberSid, error};
+use model::{AccountSid, AccountStatus, HttpMethod, NumberSid, error};
 use rcml::{Branch, Dial, Noun, Verb};
 
 use crate::callback::CallbackTarget;
-use crate::event::Headers;
+use crate::event::{Document, Fallback, Headers};
+use crate::family::Script;
+
+pub use invitation::{Caller, Invitation};
+pub use outgoing::{Way, way};
+pub use rows::{Numbers, Rows, Want};
 
 /// Longest client-to-client call without a document, in seconds.
 const PEER_LIMIT_S: u32 = 3_600;
 
-/// Who sent the INVITE.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Caller {
-    /// Nobody we know.
-    Unknown,
-    /// Credentials were sent and are wrong or outdated.
-    Unproved,
-    /// A client, by digest.
-    Client,
-    /// A trunk, by its address.
-    Trunk,
-}
+/// When a caller may try again after the server was full, in seconds.
+const RETRY_AFTER_S: u32 = 10;
 
-/// The rows that matter for an INVITE.
-#[derive(Clone, Debug)]
-pub struct Lookups {
-    /// Who sent it.
-    pub caller: Caller,
-    /// The client that proved itself, or else the one that From names.
-    pub from_client: Option<(Client, AccountStatus)>,
-    /// The client that is called.
-    pub to_client: Option<(Client, AccountStatus)>,
-    /// The number that is called; looked up when no client is.
-    pub number: Option<(Number, AccountStatus)>,
-    /// Called user part.
-    pub called: String,
-    /// The called SIP address, if its host is not ours.
-    pub foreign: Option<String>,
+/// What routing knows of the server.
+#[derive(Clone, Copy, Debug)]
+pub struct House<'a> {
+    /// Address against which relative addresses of applications are resolved.
+    pub public_base: &'a str,
     /// Whether there is a trunk for calls to the outside.
     pub has_outbound_proxy: bool,
-    /// `X-` headers of the INVITE: they travel with implicit dials.
-    pub headers: Headers,
 }
 
 /// What becomes of the INVITE.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, Debug)]
 pub enum Decision {
     /// The caller has to prove who it is.
     Challenge,
     /// The call is refused.
     Refuse(Refusal),
-    /// A document runs.
-    Run(Box<Run>),
-    /// Somebody is dialled without a document.
-    Dial {
-        /// Account the call runs under.
-        account: AccountSid,
-        /// The dial.
-        verbs: Vec<Verb>,
-        /// Answer the caller only when it connects.
-        answer_on_bridge: bool,
-    },
+    /// The call is admitted.
+    Admit(Box<Admission>),
 }
 
 /// Why a call is refused.
@@ -73,162 +53,335 @@ pub enum Decision {
 pub struct Refusal {
     /// Final SIP status.
     pub sip_status: u16,
-    /// Number of the error table.
-    pub code: u16,
-    /// For people.
+    /// When the caller may try again, in seconds.
+    pub retry_after_s: Option<u32>,
+    /// Number of the error table, if the account's owner can do something about it.
+    pub code: Option<u16>,
+    /// Human-readable.
     pub text: String,
-    /// Whose notification it is; `None` if nobody's.
+    /// Account that gets a notification.
     pub account: Option<AccountSid>,
 }
 
-/// A document that runs.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Run {
+impl Refusal {
+    /// The rows could not be fetched.
+    #[must_use]
+    pub fn without_rows() -> Self {
+        Self::of_server(500, "the rows for its routing cannot be read")
+    }
+
+    /// The server takes no more calls.
+    #[must_use]
+    pub fn full() -> Self {
+        Self {
+            retry_after_s: Some(RETRY_AFTER_S),
+            ..Self::of_server(503, "the server is full")
+        }
+    }
+
+    fn of_server(sip_status: u16, text: &str) -> Self {
+        Self {
+            sip_status,
+            retry_after_s: None,
+            code: None,
+            text: text.to_owned(),
+            account: None,
+        }
+    }
+
+    fn told(sip_status: u16, code: u16, account: Option<AccountSid>, text: String) -> Self {
+        Self {
+            code: Some(code),
+            account,
+            text,
+            ..Self::of_server(sip_status, "")
+        }
+    }
+}
+
+/// A call that is admitted.
+#[derive(Clone, Debug)]
+pub struct Admission {
     /// Account the call runs under.
     pub account: AccountSid,
-    /// Account that chose the address: its rights count when it is asked.
-    pub owner: AccountSid,
     /// Number that was called.
     pub number: Option<NumberSid>,
-    /// Where the document is.
-    pub voice: VoiceApplication,
-    /// Told each status.
+    /// Who calls, as records and applications see it.
+    pub from: String,
+    /// Who is called: the user part of the Request-URI, or of To if only that one is known here.
+    pub to: String,
+    /// User part of the Diversion header, if it is believed.
+    pub forwarded_from: Option<String>,
+    /// Header fields that are believed.
+    pub headers: Headers,
+    /// What runs on the leg.
+    pub script: Script,
+    /// Gets each status.
     pub status_callback: Option<CallbackTarget>,
 }
 
+/// What runs, before the rest of the admission is known.
+struct Run {
+    account: AccountSid,
+    number: Option<NumberSid>,
+    script: Script,
+    status_callback: Option<CallbackTarget>,
+}
+
+/// What a step of the decision ends with.
+enum Verdict {
+    Challenge,
+    Refuse(Refusal),
+    Run(Box<Run>),
+}
+
 /// Decides about an INVITE.
-#[must_use]
-pub fn route(call: &Lookups) -> Decision {
-    let proves_nothing = match call.caller {
-        Caller::Unknown | Caller::Unproved => true,
-        Caller::Client | Caller::Trunk => false,
+///
+/// # Errors
+/// The row that the decision depends on, if it is not known yet.
+pub fn route(invite: &Invitation, house: House<'_>, rows: &Rows) -> Result<Decision, Want> {
+    if !invite.body_type_ok {
+        let refusal = Refusal::of_server(415, "the type of its body is not read");
+        return Ok(Decision::Refuse(refusal));
+    }
+    let routing = Routing {
+        invite,
+        house,
+        rows,
+        headers: invite.believed_headers(),
     };
-    if call.caller != Caller::Trunk
-        && let Some((client, status)) = &call.from_client
-    {
-        if *status != AccountStatus::Active {
-            return inactive(client.account);
-        }
-        if proves_nothing || !client.enabled {
-            return Decision::Challenge;
-        }
-        if has_application(&client.voice) {
-            return run_client(client);
-        }
-    }
-    if call.caller == Caller::Unproved {
-        return Decision::Challenge;
-    }
-    let by = match (&call.caller, &call.from_client) {
-        (Caller::Client, Some((client, _))) => Some(client),
-        _ => None,
-    };
-    if let Some((callee, status)) = &call.to_client {
-        return to_client(call, by, callee, *status);
-    }
-    if let Some((number, status)) = &call.number {
-        return to_number(call, by, number, *status);
-    }
-    match by {
-        Some(client) => to_outside(call, client),
-        None => Decision::Refuse(not_here(call, None)),
-    }
+    routing.decide()
 }
 
-fn to_client(
-    call: &Lookups,
-    by: Option<&Client>,
-    callee: &Client,
-    status: AccountStatus,
-) -> Decision {
-    if status != AccountStatus::Active {
-        return inactive(callee.account);
-    }
-    let mut branch = Branch::new(callee.login.clone());
-    branch.headers.clone_from(&extra(&call.headers));
-    let mut dial = Dial::new(vec![Noun::Client(branch)]);
-    match by {
-        Some(client) => {
-            dial.time_limit_s = PEER_LIMIT_S;
-            implicit(client.account, dial, true)
-        }
-        None => implicit(callee.account, dial, false),
-    }
+struct Routing<'a> {
+    invite: &'a Invitation,
+    house: House<'a>,
+    rows: &'a Rows,
+    headers: Headers,
 }
 
-fn to_number(
-    call: &Lookups,
-    by: Option<&Client>,
-    number: &Number,
-    status: AccountStatus,
-) -> Decision {
-    if status != AccountStatus::Active {
-        return inactive(number.account);
+/// Who is called.
+enum Called<'a> {
+    Client(&'a Client),
+    Number(&'a Number),
+}
+
+impl<'a> Routing<'a> {
+    fn decide(self) -> Result<Decision, Want> {
+        let by = self.named_client()?;
+        if self.invite.caller != Caller::Trunk
+            && let Some(client) = by
+            && let Some(verdict) = self.from_client(client)?
+        {
+            let to = self.invite.called_user.clone();
+            return Ok(self.decision(verdict, by, to));
+        }
+        if self.invite.caller == Caller::Unproved {
+            return Ok(Decision::Challenge);
+        }
+        let by = by.filter(|_| matches!(self.invite.caller, Caller::Client { .. }));
+        let (to, called) = self.called()?;
+        let verdict = match called {
+            Some(Called::Client(callee)) => self.to_client(by, callee)?,
+            Some(Called::Number(number)) => self.to_number(by, number)?,
+            None => match by {
+                Some(client) => self.to_outside(client),
+                None => Verdict::Refuse(self.not_here(None)),
+            },
+        };
+        let to = to.to_owned();
+        Ok(self.decision(verdict, by, to))
     }
-    if call.caller == Caller::Unknown && !number.public {
-        return Decision::Challenge;
+
+    fn decision(self, verdict: Verdict, by: Option<&Client>, to: String) -> Decision {
+        let run = match verdict {
+            Verdict::Challenge => return Decision::Challenge,
+            Verdict::Refuse(refusal) => return Decision::Refuse(refusal),
+            Verdict::Run(run) => run,
+        };
+        let from = by.map_or(&self.invite.from_user, |client| &client.login);
+        Decision::Admit(Box::new(Admission {
+            account: run.account,
+            number: run.number,
+            from: from.clone(),
+            to,
+            forwarded_from: invitation::forwarded_from(&self.headers),
+            headers: self.headers,
+            script: run.script,
+            status_callback: run.status_callback,
+        }))
     }
-    if !has_application(&number.voice) {
-        return Decision::Refuse(Refusal {
-            sip_status: 404,
-            code: error::NO_APPLICATION,
-            text: format!("{} has no voice application", number.phone_number),
-            account: Some(number.account),
+
+    /// The client that proved itself, or else the one that From names. A name with another host
+    /// may belong to somebody elsewhere.
+    fn named_client(&self) -> Result<Option<&'a Client>, Want> {
+        let invite = self.invite;
+        match &invite.caller {
+            Caller::Client { login } => self.rows.client(login),
+            Caller::Unknown | Caller::Unproved | Caller::Trunk if invite.from_here => {
+                self.rows.client(&invite.from_user)
+            }
+            Caller::Unknown | Caller::Unproved | Caller::Trunk => Ok(None),
+        }
+    }
+
+    /// Who is called is in the Request-URI; some providers put it only into To.
+    fn called(&self) -> Result<(&'a str, Option<Called<'a>>), Want> {
+        let invite = self.invite;
+        for user in [&invite.called_user, &invite.to_user] {
+            if let Some(client) = self.rows.client(user)? {
+                return Ok((user, Some(Called::Client(client))));
+            }
+            if let Some(number) = self.rows.number(user)? {
+                return Ok((user, Some(Called::Number(number))));
+            }
+        }
+        Ok((&invite.called_user, None))
+    }
+
+    /// The rights of a client that calls; `None` if who is called decides.
+    fn from_client(&self, client: &Client) -> Result<Option<Verdict>, Want> {
+        if self.rows.account(client.account)? != AccountStatus::Active {
+            return Ok(Some(inactive(client.account)));
+        }
+        let proved = matches!(self.invite.caller, Caller::Client { .. });
+        if !proved || !client.enabled {
+            return Ok(Some(Verdict::Challenge));
+        }
+        if !has_application(&client.voice) {
+            return Ok(None);
+        }
+        let login = &client.login;
+        let verdict = match self.document(client.account, &client.voice)? {
+            Some(document) => run(client.account, None, document, None),
+            None => no_address(client.account, login),
+        };
+        Ok(Some(verdict))
+    }
+
+    fn to_client(&self, by: Option<&Client>, callee: &Client) -> Result<Verdict, Want> {
+        if self.rows.account(callee.account)? != AccountStatus::Active {
+            return Ok(inactive(callee.account));
+        }
+        let branch = self.branch(&callee.login);
+        let mut dial = Dial::new(vec![Noun::Client(branch)]);
+        Ok(match by {
+            Some(client) => {
+                dial.time_limit_s = PEER_LIMIT_S;
+                implicit(client.account, dial, true)
+            }
+            None => implicit(callee.account, dial, false),
+        })
+    }
+
+    fn to_number(&self, by: Option<&Client>, number: &Number) -> Result<Verdict, Want> {
+        if self.rows.account(number.account)? != AccountStatus::Active {
+            return Ok(inactive(number.account));
+        }
+        if self.invite.caller == Caller::Unknown && !number.public {
+            return Ok(Verdict::Challenge);
+        }
+        if !has_application(&number.voice) {
+            let text = format!("{} has no voice application", number.phone_number);
+            return Ok(Verdict::Refuse(Refusal::told(
+                404,
+                error::NO_APPLICATION,
+                Some(number.account),
+                text,
+            )));
+        }
+        let Some(document) = self.document(number.account, &number.voice)? else {
+            return Ok(no_address(number.account, &number.phone_number));
+        };
+        let status_callback = number.status_callback.clone().map(|url| CallbackTarget {
+            url,
+            method: number.status_callback_method.unwrap_or(HttpMethod::Post),
+            author: number.account,
         });
+        let account = by.map_or(number.account, |client| client.account);
+        Ok(run(account, Some(number.sid), document, status_callback))
     }
-    let status_callback = number.status_callback.clone().map(|url| CallbackTarget {
-        url,
-        method: number
-            .status_callback_method
-            .unwrap_or(model::HttpMethod::Post),
-        author: number.account,
-    });
-    Decision::Run(Box::new(Run {
-        account: by.map_or(number.account, |client| client.account),
-        owner: number.account,
-        number: Some(number.sid),
-        voice: number.voice.clone(),
+
+    fn to_outside(&self, client: &Client) -> Verdict {
+        let noun = match self.invite.foreign() {
+            Some(uri) => Noun::Sip(self.branch(uri)),
+            None if self.house.has_outbound_proxy => {
+                Noun::Number(self.branch(&self.invite.called_user))
+            }
+            None => return Verdict::Refuse(self.not_here(Some(client.account))),
+        };
+        implicit(client.account, Dial::new(vec![noun]), true)
+    }
+
+    /// A branch of an implicit dial: the `X-` header fields of the INVITE travel with it.
+    fn branch(&self, target: &str) -> Branch {
+        let mut branch = Branch::new(target);
+        let is_extra = |(name, _): &&(String, String)| name.starts_with("X-");
+        branch.headers = self.headers.iter().filter(is_extra).cloned().collect();
+        branch
+    }
+
+    /// The first document of a run; `None` if nothing says where it is.
+    ///
+    /// - `owner`: account that chose it.
+    fn document(
+        &self,
+        owner: AccountSid,
+        voice: &VoiceApplication,
+    ) -> Result<Option<Document>, Want> {
+        let (url, author) = match voice.application {
+            Some(sid) => match self.rows.application(sid)? {
+                Some(application) => (application.rcml_url.as_ref(), application.account),
+                None => (None, owner),
+            },
+            None => (voice.url.as_ref(), owner),
+        };
+        let Some(url) = url else {
+            return Ok(None);
+        };
+        let absolute = |url: &str| absolute(self.house.public_base, url);
+        let fallback = voice.fallback_url.as_deref().and_then(absolute);
+        Ok(Some(Document {
+            url: absolute(url).unwrap_or_else(|| url.clone()),
+            method: voice.method.unwrap_or(HttpMethod::Post),
+            author,
+            fallback: fallback.map(|url| Fallback {
+                url,
+                method: voice.fallback_method.unwrap_or(HttpMethod::Post),
+                author: owner,
+            }),
+        }))
+    }
+
+    fn not_here(&self, account: Option<AccountSid>) -> Refusal {
+        let called = &self.invite.called_user;
+        let text = format!("`{called}` is neither a client nor a number here");
+        Refusal::told(404, error::NO_HANDLER, account, text)
+    }
+}
+
+fn run(
+    account: AccountSid,
+    number: Option<NumberSid>,
+    document: Document,
+    status_callback: Option<CallbackTarget>,
+) -> Verdict {
+    Verdict::Run(Box::new(Run {
+        account,
+        number,
+        script: Script::Document(document),
         status_callback,
     }))
 }
 
-fn to_outside(call: &Lookups, client: &Client) -> Decision {
-    let noun = match &call.foreign {
-        Some(uri) => Noun::Sip(with_headers(call, uri)),
-        None if call.has_outbound_proxy => Noun::Number(with_headers(call, &call.called)),
-        None => return Decision::Refuse(not_here(call, Some(client.account))),
-    };
-    implicit(client.account, Dial::new(vec![noun]), true)
-}
-
-fn with_headers(call: &Lookups, target: &str) -> Branch {
-    let mut branch = Branch::new(target);
-    branch.headers.clone_from(&extra(&call.headers));
-    branch
-}
-
-fn extra(headers: &Headers) -> Headers {
-    headers
-        .iter()
-        .filter(|(name, _)| name.starts_with("X-"))
-        .cloned()
-        .collect()
-}
-
-fn implicit(account: AccountSid, dial: Dial, answer_on_bridge: bool) -> Decision {
-    Decision::Dial {
+fn implicit(account: AccountSid, dial: Dial, answer_on_bridge: bool) -> Verdict {
+    Verdict::Run(Box::new(Run {
         account,
-        verbs: vec![Verb::Dial(Box::new(dial))],
-        answer_on_bridge,
-    }
-}
-
-fn run_client(client: &Client) -> Decision {
-    Decision::Run(Box::new(Run {
-        account: client.account,
-        owner: client.account,
         number: None,
-        voice: client.voice.clone(),
+        script: Script::Verbs {
+            verbs: vec![Verb::Dial(Box::new(dial))],
+            answer_on_bridge,
+        },
         status_callback: None,
     }))
 }
@@ -237,230 +390,34 @@ fn has_application(voice: &VoiceApplication) -> bool {
     voice.application.is_some() || voice.url.as_ref().is_some_and(|url| !url.is_empty())
 }
 
-fn inactive(account: AccountSid) -> Decision {
-    Decision::Refuse(Refusal {
-        sip_status: 403,
-        code: error::NO_HANDLER,
-        text: "the account is not active".to_owned(),
-        account: Some(account),
-    })
+fn inactive(account: AccountSid) -> Verdict {
+    let text = "the account is not active".to_owned();
+    Verdict::Refuse(Refusal::told(403, error::NO_HANDLER, Some(account), text))
 }
 
-fn not_here(call: &Lookups, account: Option<AccountSid>) -> Refusal {
-    Refusal {
-        sip_status: 404,
-        code: error::NO_HANDLER,
-        text: format!("`{}` is neither a client nor a number here", call.called),
-        account,
-    }
+fn no_address(account: AccountSid, called: &str) -> Verdict {
+    let text = format!("the application of `{called}` has no address");
+    Verdict::Refuse(Refusal::told(
+        404,
+        error::NO_APPLICATION,
+        Some(account),
+        text,
+    ))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use model::{ClientSid, OrganizationSid, Timestamp};
-
-    fn account(n: u8) -> AccountSid {
-        AccountSid::from_bytes([n; 16])
-    }
-
-    fn client(login: &str, url: Option<&str>) -> Client {
-        Client {
-            sid: ClientSid::from_bytes([1; 16]),
-            account: account(1),
-            organization: OrganizationSid::from_bytes([9; 16]),
-            friendly_name: login.to_owned(),
-            login: login.to_owned(),
-            ha1_md5: String::new(),
-            ha1_sha256: String::new(),
-            enabled: true,
-            voice: VoiceApplication {
-                url: url.map(str::to_owned),
-                ..Default::default()
-            },
-            created: Timestamp(0),
-            updated: Timestamp(0),
+/// An http or https address, resolved against `base` without its query (RFC 3986 §5).
+fn absolute(base: &str, address: &str) -> Option<String> {
+    let address = address.trim();
+    let mut url = match url::Url::parse(address) {
+        Ok(url) => url,
+        Err(url::ParseError::RelativeUrlWithoutBase) => {
+            let mut base = url::Url::parse(base).ok()?;
+            base.set_query(None);
+            base.join(address).ok()?
         }
-    }
-
-    fn number(public: bool, url: Option<&str>) -> Number {
-        Number {
-            sid: NumberSid::from_bytes([2; 16]),
-            account: account(2),
-            organization: OrganizationSid::from_bytes([9; 16]),
-            friendly_name: String::new(),
-            phone_number: "+1000".to_owned(),
-            pure_sip: true,
-            public,
-            voice: VoiceApplication {
-                url: url.map(str::to_owned),
-                ..Default::default()
-            },
-            status_callback: None,
-            status_callback_method: None,
-            voice_caller_id_lookup: false,
-            extra: std::collections::BTreeMap::new(),
-            created: Timestamp(0),
-            updated: Timestamp(0),
-        }
-    }
-
-    fn said(decision: &Decision) -> String {
-        match decision {
-            Decision::Challenge => "challenge".to_owned(),
-            Decision::Refuse(refusal) => format!("{} {}", refusal.sip_status, refusal.code),
-            Decision::Run(run) => format!("run as {}", run.account.as_bytes()[0]),
-            Decision::Dial {
-                verbs,
-                answer_on_bridge,
-                ..
-            } => match &verbs[..] {
-                [Verb::Dial(dial)] => format!("dial {} {answer_on_bridge}", dial.nouns[0].name()),
-                _ => String::new(),
-            },
-        }
-    }
-
-    #[test]
-    fn decides_by_proof_and_rows() {
-        let url = Some("http://app/v");
-        let active = AccountStatus::Active;
-        let closed = AccountStatus::Closed;
-        let kim = || Some((client("kim", None), active));
-        let ann = |status| Some((client("ann", None), status));
-        let row = |public, url, status| Some((number(public, url), status));
-        let table = [
-            (
-                Caller::Unknown,
-                None,
-                None,
-                row(false, url, active),
-                false,
-                "challenge",
-            ),
-            (
-                Caller::Unknown,
-                None,
-                None,
-                row(true, url, active),
-                false,
-                "run as 2",
-            ),
-            (
-                Caller::Trunk,
-                None,
-                None,
-                row(false, url, active),
-                false,
-                "run as 2",
-            ),
-            (
-                Caller::Trunk,
-                kim(),
-                None,
-                row(false, url, active),
-                false,
-                "run as 2",
-            ),
-            (
-                Caller::Unknown,
-                kim(),
-                None,
-                row(true, url, active),
-                false,
-                "challenge",
-            ),
-            (
-                Caller::Unproved,
-                kim(),
-                None,
-                row(true, url, active),
-                false,
-                "challenge",
-            ),
-            (
-                Caller::Unproved,
-                None,
-                None,
-                row(true, url, active),
-                false,
-                "challenge",
-            ),
-            (
-                Caller::Client,
-                kim(),
-                None,
-                row(false, url, active),
-                false,
-                "run as 1",
-            ),
-            (
-                Caller::Client,
-                kim(),
-                None,
-                row(false, None, active),
-                false,
-                "404 11007",
-            ),
-            (
-                Caller::Client,
-                kim(),
-                None,
-                row(false, url, closed),
-                false,
-                "403 11005",
-            ),
-            (
-                Caller::Client,
-                kim(),
-                ann(active),
-                None,
-                false,
-                "dial Client true",
-            ),
-            (Caller::Client, kim(), ann(closed), None, false, "403 11005"),
-            (
-                Caller::Unknown,
-                None,
-                ann(active),
-                None,
-                false,
-                "dial Client false",
-            ),
-            (Caller::Client, kim(), None, None, true, "dial Number true"),
-            (Caller::Client, kim(), None, None, false, "404 11005"),
-            (Caller::Unknown, None, None, None, true, "404 11005"),
-            (
-                Caller::Unknown,
-                Some((client("kim", None), closed)),
-                None,
-                None,
-                false,
-                "403 11005",
-            ),
-            (
-                Caller::Client,
-                Some((client("kim", url), active)),
-                ann(closed),
-                None,
-                false,
-                "run as 1",
-            ),
-        ];
-        for (at, (caller, from_client, to_client, number, proxy, expected)) in
-            table.into_iter().enumerate()
-        {
-            let decision = route(&Lookups {
-                caller,
-                from_client,
-                to_client,
-                number,
-                called: "x".to_owned(),
-                foreign: None,
-                has_outbound_proxy: proxy,
-                headers: Headers::new(),
-            });
-            assert_eq!(said(&decision), expected, "row {at}");
-        }
-    }
+        Err(_) => return None,
+    };
+    url.set_fragment(None);
+    let http = matches!(url.scheme(), "http" | "https") && url.has_host();
+    http.then(|| url.into())
 }

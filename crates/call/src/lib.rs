@@ -21,6 +21,7 @@ mod outbox;
 mod prompts;
 mod records;
 mod resolve;
+mod rows;
 mod sip_side;
 mod traces;
 

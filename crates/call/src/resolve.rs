@@ -1,12 +1,16 @@
-//! From a dialled target to the ways there: registered phones, the trunk, a SIP address.
+//! From a called party to the routes there. What kind of way leads there is decided by
+//! [`call_proto::routing::way`]; bindings and addresses are looked up here.
 
 use std::collections::BTreeMap;
 
+use call_proto::routing::{self, Way};
 use call_proto::{Route, Target, Unreachable, Via};
 use model::error;
 use sip::Peer;
+use store::StoreError;
 
 use crate::engine::Shared;
+use crate::rows;
 use crate::sip_side::escape_user;
 
 /// Where routes lead, by the name that is in their [`Via`].
@@ -18,58 +22,20 @@ pub(crate) async fn resolve(
     target: &Target,
     peers: &mut Peers,
 ) -> Result<Vec<Route>, Unreachable> {
-    match target {
-        Target::Client(login) => client(shared, login, peers).await,
-        Target::Number(number) => self::number(shared, number, peers).await,
-        Target::Named(name) => match named(shared, name).await? {
-            Named::Client => client(shared, name, peers).await,
-            Named::Number => self::number(shared, name, peers).await,
-        },
-        Target::Sip(uri) => match local_login(shared, uri).await {
-            Some(login) => client(shared, &login, peers).await,
-            None => address(shared, uri, peers).await,
-        },
+    let domain = &shared.config.domain;
+    let way = rows::settle(shared, |rows| routing::way(target, domain, rows)).await;
+    let failed = |error: StoreError| {
+        let shown = model::address::redacted_sip(target.as_str());
+        unreachable(format!("`{shown}` cannot be looked up: {error}"))
+    };
+    match way.map_err(failed)?? {
+        Way::Phones { login } => phones(shared, &login, peers),
+        Way::Trunk { number } => trunk(shared, &number, peers).await,
+        Way::Address { uri } => address(shared, &uri, peers).await,
     }
 }
 
-/// What a name turns out to be.
-enum Named {
-    Client,
-    Number,
-}
-
-async fn named(shared: &Shared, name: &str) -> Result<Named, Unreachable> {
-    let organization = shared.config.organization;
-    match shared.parts.store.client_in(organization, name).await {
-        Ok(Some(_)) => Ok(Named::Client),
-        // Without a digit it is a client that is missing.
-        Ok(None) if !name.contains(|c: char| c.is_ascii_digit()) => Ok(Named::Client),
-        Ok(None) => Ok(Named::Number),
-        Err(error) => Err(unreachable(format!(
-            "`{name}` cannot be looked up: {error}"
-        ))),
-    }
-}
-
-async fn client(
-    shared: &Shared,
-    login: &str,
-    peers: &mut Peers,
-) -> Result<Vec<Route>, Unreachable> {
-    let found = shared
-        .parts
-        .store
-        .client_in(shared.config.organization, login)
-        .await;
-    match found {
-        Ok(Some(client)) if client.enabled => {}
-        Ok(_) => return Err(unreachable(format!("there is no client `{login}`"))),
-        Err(error) => {
-            return Err(unreachable(format!(
-                "`{login}` cannot be looked up: {error}"
-            )));
-        }
-    }
+fn phones(shared: &Shared, login: &str, peers: &mut Peers) -> Result<Vec<Route>, Unreachable> {
     let bindings = shared.parts.sip.bindings(login);
     if bindings.is_empty() {
         return Err(unreachable(format!("client `{login}` is not registered")));
@@ -90,7 +56,7 @@ async fn client(
     Ok(bindings.into_iter().map(route).collect())
 }
 
-async fn number(
+async fn trunk(
     shared: &Shared,
     number: &str,
     peers: &mut Peers,
@@ -131,22 +97,6 @@ async fn address(shared: &Shared, uri: &str, peers: &mut Peers) -> Result<Vec<Ro
         via: Via::Uri(uri.to_owned()),
         credentials: None,
     }])
-}
-
-/// The login, if a SIP address is one of a client of ours.
-async fn local_login(shared: &Shared, uri: &str) -> Option<String> {
-    let rest = uri.strip_prefix("sip:")?;
-    let (user, host) = rest.split_once('@')?;
-    let host = host.split([';', ':', '?']).next()?;
-    if !host.eq_ignore_ascii_case(&shared.config.domain) {
-        return None;
-    }
-    let known = shared
-        .parts
-        .store
-        .client_in(shared.config.organization, user)
-        .await;
-    matches!(known, Ok(Some(_))).then(|| user.to_owned())
 }
 
 /// Name of a way among the [`Peers`].

@@ -37,7 +37,7 @@ fn refused(status: AccountStatus) {
     assert_eq!(run.to("K"), "0 403");
     assert_eq!((run.app(), run.legs()), (String::new(), 0));
     assert_eq!(
-        run.refusal.as_ref().map(|refusal| refusal.code),
+        run.refusal.as_ref().and_then(|refusal| refusal.code),
         Some(11005)
     );
 }
@@ -47,7 +47,8 @@ fn case_010_client_of_a_closed_account() {
     let run = World::new()
         .kim_is_client()
         .with(|directory| {
-            let (ann, _) = client("ann");
+            let (mut ann, _) = client("ann");
+            ann.account = model::AccountSid::from_bytes([5; 16]);
             directory.clients.push((ann, AccountStatus::Closed));
         })
         .phone("ann", phone().answers(0.0))

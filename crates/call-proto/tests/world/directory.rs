@@ -1,8 +1,9 @@
 //! Numbers, clients and accounts, and what routing makes of an INVITE.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use call_proto::routing::{self, Decision, Lookups};
+use call_proto::routing::{self, Decision, House, Invitation, Numbers, Rows, Want};
 use model::record::{Client, Number, VoiceApplication};
 use model::{
     AccountSid, AccountStatus, ClientSid, HttpMethod, NumberSid, OrganizationSid, Timestamp,
@@ -29,35 +30,79 @@ impl Directory {
 
     /// The decision for an INVITE, with or without proof of who sent it.
     pub(crate) fn route(&self, caller: &Caller, called: &str, proved: bool) -> Decision {
-        let by_login = |login: &str| {
-            self.clients
-                .iter()
-                .find(|(client, _)| client.login == login)
-                .cloned()
-        };
         let (user, host) = called.split_once('@').unwrap_or((called, ""));
-        let number = model::number::candidates(user)
-            .iter()
-            .find_map(|spelling| {
-                self.numbers
-                    .iter()
-                    .find(|(number, _)| number.phone_number == *spelling)
-            })
-            .cloned();
-        routing::route(&Lookups {
+        let invitation = Invitation {
             caller: match (caller.by_trunk, proved) {
                 (true, _) => routing::Caller::Trunk,
-                (false, true) => routing::Caller::Client,
+                (false, true) => routing::Caller::Client {
+                    login: caller.user.clone(),
+                },
                 (false, false) => routing::Caller::Unknown,
             },
-            from_client: by_login(&caller.user),
-            to_client: by_login(user),
-            number,
-            called: user.to_owned(),
-            foreign: (!host.is_empty()).then(|| format!("sip:{called}")),
-            has_outbound_proxy: self.trunk,
+            from_user: caller.user.clone(),
+            from_here: true,
+            called_user: user.to_owned(),
+            called_here: host.is_empty(),
+            request_uri: format!("sip:{called}"),
+            to_user: user.to_owned(),
             headers: caller.headers.clone(),
-        })
+            body_type_ok: true,
+        };
+        let house = House {
+            public_base: "http://pbx.example",
+            has_outbound_proxy: self.trunk,
+        };
+        let mut rows = Rows::default();
+        loop {
+            match routing::route(&invitation, house, &rows) {
+                Ok(decision) => return decision,
+                Err(want) => self.fetch(want, &mut rows),
+            }
+        }
+    }
+
+    fn fetch(&self, want: Want, rows: &mut Rows) {
+        match want {
+            Want::Client(login) => {
+                let mut clients = self.clients.iter().map(|(client, _)| client);
+                let client = clients.find(|client| client.login == login).cloned();
+                rows.add_client(login, client.map(Arc::new));
+            }
+            Want::Numbers { dialled, spellings } => {
+                let stored = |spelling: &String| {
+                    let mut numbers = self.numbers.iter().map(|(number, _)| number);
+                    numbers.find(|number| number.phone_number == *spelling)
+                };
+                let exact = spellings.iter().filter_map(stored);
+                let found = Numbers {
+                    exact: exact.cloned().map(Arc::new).collect(),
+                    ..Numbers::default()
+                };
+                rows.add_numbers(dialled, &spellings, found);
+            }
+            Want::Account(sid) => {
+                let numbers = self
+                    .numbers
+                    .iter()
+                    .map(|(number, status)| (number.account, status));
+                let clients = self
+                    .clients
+                    .iter()
+                    .map(|(client, status)| (client.account, status));
+                // A test changes the status beside one of the account's rows.
+                let mut of_it = numbers
+                    .chain(clients)
+                    .filter(|(account, _)| *account == sid)
+                    .map(|(_, status)| *status);
+                let inactive = of_it
+                    .clone()
+                    .find(|status| *status != AccountStatus::Active);
+                let status = inactive.or_else(|| of_it.next());
+                rows.add_account(sid, status);
+            }
+            // No row of a test has one.
+            Want::Application(sid) => rows.add_application(sid, None),
+        }
     }
 }
 

@@ -277,7 +277,7 @@ impl Stage {
         let caller = self.world.caller.clone();
         self.run.note(self.now, "K-> INVITE");
         let mut decision = self.world.directory.route(&caller, called, false);
-        if decision == Decision::Challenge {
+        if matches!(decision, Decision::Challenge) {
             self.run.sent(self.now, "K", "407", "");
             if !caller.knows_password {
                 return;
@@ -285,7 +285,7 @@ impl Stage {
             self.run.note(self.now, "K-> INVITE with credentials");
             decision = self.world.directory.route(&caller, called, true);
         }
-        let (account, number, status_callback, script) = match decision {
+        let admission = match decision {
             Decision::Challenge => {
                 self.run.sent(self.now, "K", "407", "");
                 return;
@@ -296,46 +296,21 @@ impl Stage {
                 self.run.refusal = Some(refusal);
                 return;
             }
-            Decision::Run(run) => {
-                let document = Document {
-                    url: run.voice.url.clone().unwrap_or_default(),
-                    method: run.voice.method.unwrap_or(HttpMethod::Post),
-                    author: run.owner,
-                    fallback: run.voice.fallback_url.clone().map(|url| Fallback {
-                        url,
-                        method: run.voice.fallback_method.unwrap_or(HttpMethod::Post),
-                        author: run.owner,
-                    }),
-                };
-                let script = Script::Document(document);
-                (run.account, run.number, run.status_callback, script)
-            }
-            Decision::Dial {
-                account,
-                verbs,
-                answer_on_bridge,
-            } => {
-                let script = Script::Verbs {
-                    verbs,
-                    answer_on_bridge,
-                };
-                (account, None, None, script)
-            }
+            Decision::Admit(admission) => admission,
         };
-        let diversion = caller.headers.iter().find(|(name, _)| name == "Diversion");
         let inbound = Inbound {
-            account,
-            from: caller.user.clone(),
-            to: called.split('@').next().unwrap_or_default().to_owned(),
+            account: admission.account,
+            from: admission.from,
+            to: admission.to,
             caller_name: caller.display.clone(),
-            forwarded_from: diversion.map(|(_, value)| user_of(value)),
-            headers: caller.headers.clone(),
+            forwarded_from: admission.forwarded_from,
+            headers: admission.headers,
             sip_call_id: "call of kim".to_owned(),
-            number,
+            number: admission.number,
             sdp: caller.sdp.clone(),
             max_forwards: 70,
-            script,
-            status_callback,
+            script: admission.script,
+            status_callback: admission.status_callback,
             dialect: self.world.dialect,
         };
         let (family, root) =

@@ -1,0 +1,100 @@
+//! What an INVITE says about itself, and how much of it is believed.
+
+use std::net::IpAddr;
+
+use crate::event::Headers;
+
+/// Prefix of the headers that name our own calls.
+const OURS: &str = "X-RestComm-";
+
+/// Who sent the INVITE.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Caller {
+    /// Nobody we know.
+    Unknown,
+    /// Credentials were sent and are wrong or outdated.
+    Unproved,
+    /// A client, by digest.
+    Client {
+        /// Its login.
+        login: String,
+    },
+    /// A trunk, by its address.
+    Trunk,
+}
+
+/// An INVITE, as far as routing looks at it.
+#[derive(Clone, Debug)]
+pub struct Invitation {
+    /// Who sent it.
+    pub caller: Caller,
+    /// User part of From. Nothing proves it.
+    pub from_user: String,
+    /// Whether the host of From is this server.
+    pub from_here: bool,
+    /// User part of the Request-URI.
+    pub called_user: String,
+    /// Whether the Request-URI names this server, and not another one.
+    pub called_here: bool,
+    /// Request-URI.
+    pub request_uri: String,
+    /// User part of To.
+    pub to_user: String,
+    /// `X-` header fields and Diversion, in order.
+    pub headers: Headers,
+    /// Whether the body, if there is one, is of a type that is read.
+    pub body_type_ok: bool,
+}
+
+impl Invitation {
+    /// The called address, if it is another server's. An address literal without a port may be
+    /// ours behind a redirect.
+    pub(super) fn foreign(&self) -> Option<&str> {
+        let uri = self.request_uri.as_str();
+        let host = uri.strip_prefix("sip:")?.rsplit('@').next()?;
+        let host = host.split([';', '?']).next()?;
+        let literal = host.trim_matches(['[', ']']).parse::<IpAddr>();
+        (!self.called_here && literal.is_err()).then_some(uri)
+    }
+
+    /// The header fields that the call may carry: only trunks are believed about who diverted a
+    /// call, and the fields that name our own calls are not accepted from outside.
+    pub(super) fn believed_headers(&self) -> Headers {
+        let by_trunk = self.caller == Caller::Trunk;
+        let keep = |(name, _): &&(String, String)| {
+            let start = name.get(..OURS.len());
+            let is_ours = start.is_some_and(|start| start.eq_ignore_ascii_case(OURS));
+            !is_ours && (by_trunk || !name.eq_ignore_ascii_case("Diversion"))
+        };
+        self.headers.iter().filter(keep).cloned().collect()
+    }
+}
+
+/// User part of a Diversion header (RFC 5806).
+pub(super) fn forwarded_from(headers: &Headers) -> Option<String> {
+    let (_, value) = headers
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case("Diversion"))?;
+    let after = value.split_once("sip:")?.1;
+    let user = after.split_once('@')?.0;
+    (!user.is_empty()).then(|| user.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn diversion_names_the_forwarder() {
+        let header = |value: &str| vec![("Diversion".to_owned(), value.to_owned())];
+        let table = [
+            ("<sip:777@x>;reason=busy", Some("777")),
+            ("<tel:777>", None),
+            ("<sip:@x>", None),
+        ];
+        for (value, user) in table {
+            assert_eq!(forwarded_from(&header(value)).as_deref(), user, "{value}");
+        }
+        assert_eq!(forwarded_from(&Headers::new()), None);
+    }
+}

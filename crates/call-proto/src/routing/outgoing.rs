@@ -1,0 +1,80 @@
+//! The kind of way to a called party: the phones of a client, a trunk, or a SIP address.
+
+use model::{Target, error};
+
+use super::{Rows, Want};
+use crate::event::Unreachable;
+
+/// Where a called party is to be found.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Way {
+    /// At the registered phones of a client.
+    Phones {
+        /// Its login.
+        login: String,
+    },
+    /// Behind the trunk for calls to the outside.
+    Trunk {
+        /// The number.
+        number: String,
+    },
+    /// At a SIP address.
+    Address {
+        /// The address.
+        uri: String,
+    },
+}
+
+/// Decides where a called party is to be found.
+///
+/// - `domain`: the SIP domain that is served; a SIP address in it may be a client's.
+///
+/// # Errors
+/// The row that the decision depends on, if it is not known yet.
+pub fn way(target: &Target, domain: &str, rows: &Rows) -> Result<Result<Way, Unreachable>, Want> {
+    match target {
+        Target::Client(login) => phones(login, rows),
+        Target::Number(number) => Ok(Ok(trunk(number))),
+        Target::Named(name) => {
+            // Without a digit it is a client that is missing.
+            let is_client =
+                rows.client(name)?.is_some() || !name.contains(|c: char| c.is_ascii_digit());
+            if is_client {
+                phones(name, rows)
+            } else {
+                Ok(Ok(trunk(name)))
+            }
+        }
+        Target::Sip(uri) => match local_user(uri, domain) {
+            Some(user) if rows.client(user)?.is_some() => phones(user, rows),
+            Some(_) | None => Ok(Ok(Way::Address { uri: uri.clone() })),
+        },
+    }
+}
+
+fn phones(login: &str, rows: &Rows) -> Result<Result<Way, Unreachable>, Want> {
+    let enabled = rows.client(login)?.is_some_and(|client| client.enabled);
+    Ok(if enabled {
+        Ok(Way::Phones {
+            login: login.to_owned(),
+        })
+    } else {
+        Err(Unreachable {
+            code: error::UNREACHABLE_TARGET,
+            text: format!("there is no client `{login}`"),
+        })
+    })
+}
+
+fn trunk(number: &str) -> Way {
+    Way::Trunk {
+        number: number.to_owned(),
+    }
+}
+
+/// The user part of a SIP address in the served domain.
+fn local_user<'a>(uri: &'a str, domain: &str) -> Option<&'a str> {
+    let (user, host) = uri.strip_prefix("sip:")?.split_once('@')?;
+    let host = host.split([';', ':', '?']).next()?;
+    host.eq_ignore_ascii_case(domain).then_some(user)
+}

@@ -1,0 +1,158 @@
+//! The rows that routing needs, one at a time.
+//!
+//! **Invariant: a decision asks for a row only if it depends on it.** The host fetches what
+//! [`Want`] names, adds it to [`Rows`], and asks again until there is a decision; the same rows
+//! always give the same decision.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use model::record::{Application, Client, Number};
+use model::{AccountSid, AccountStatus, ApplicationSid, number};
+
+/// A row that a decision depends on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Want {
+    /// The client with this login in the organization that is served.
+    Client(String),
+    /// The numbers that a dialled text may mean.
+    Numbers {
+        /// As dialled.
+        dialled: String,
+        /// The spellings under which it may be stored, in the order of preference.
+        spellings: Vec<String>,
+    },
+    /// The status of an account.
+    Account(AccountSid),
+    /// An application.
+    Application(ApplicationSid),
+}
+
+/// Numbers that a dialled text may mean.
+#[derive(Clone, Default, Debug)]
+pub struct Numbers {
+    /// Stored in one of the spellings, in their order.
+    pub exact: Vec<Arc<Number>>,
+    /// Patterns of the organization, longest first.
+    pub patterns: Vec<Arc<Number>>,
+    /// The organization's `*`.
+    pub any: Option<Arc<Number>>,
+}
+
+/// The rows that are known so far.
+#[derive(Clone, Default, Debug)]
+pub struct Rows {
+    clients: BTreeMap<String, Option<Arc<Client>>>,
+    numbers: BTreeMap<String, Option<Arc<Number>>>,
+    accounts: BTreeMap<AccountSid, AccountStatus>,
+    applications: BTreeMap<ApplicationSid, Option<Arc<Application>>>,
+}
+
+impl Rows {
+    /// Adds the answer to [`Want::Client`].
+    pub fn add_client(&mut self, login: String, client: Option<Arc<Client>>) {
+        self.clients.insert(login, client);
+    }
+
+    /// Adds the answer to [`Want::Numbers`]: an exact spelling goes before a pattern, a pattern
+    /// before `*`.
+    pub fn add_numbers(&mut self, dialled: String, spellings: &[String], found: Numbers) {
+        let exact = found.exact.into_iter().next();
+        let number = exact
+            .or_else(|| by_pattern(&dialled, spellings, found.patterns))
+            .or(found.any);
+        self.numbers.insert(dialled, number);
+    }
+
+    /// Adds the answer to [`Want::Account`]; an account that is gone counts as closed.
+    pub fn add_account(&mut self, account: AccountSid, status: Option<AccountStatus>) {
+        let status = status.unwrap_or(AccountStatus::Closed);
+        self.accounts.insert(account, status);
+    }
+
+    /// Adds the answer to [`Want::Application`].
+    pub fn add_application(&mut self, sid: ApplicationSid, application: Option<Arc<Application>>) {
+        self.applications.insert(sid, application);
+    }
+
+    pub(super) fn client(&self, login: &str) -> Result<Option<&Client>, Want> {
+        if login.is_empty() {
+            return Ok(None);
+        }
+        match self.clients.get(login) {
+            Some(client) => Ok(client.as_deref()),
+            None => Err(Want::Client(login.to_owned())),
+        }
+    }
+
+    pub(super) fn number(&self, dialled: &str) -> Result<Option<&Number>, Want> {
+        match self.numbers.get(dialled) {
+            Some(number) => Ok(number.as_deref()),
+            None => Err(Want::Numbers {
+                dialled: dialled.to_owned(),
+                spellings: number::candidates(dialled),
+            }),
+        }
+    }
+
+    pub(super) fn account(&self, sid: AccountSid) -> Result<AccountStatus, Want> {
+        let status = self.accounts.get(&sid).copied();
+        status.ok_or(Want::Account(sid))
+    }
+
+    pub(super) fn application(&self, sid: ApplicationSid) -> Result<Option<&Application>, Want> {
+        match self.applications.get(&sid) {
+            Some(application) => Ok(application.as_deref()),
+            None => Err(Want::Application(sid)),
+        }
+    }
+}
+
+/// The first pattern that matches one of the spellings; names never match.
+fn by_pattern(
+    dialled: &str,
+    spellings: &[String],
+    patterns: Vec<Arc<Number>>,
+) -> Option<Arc<Number>> {
+    let is_number = |b: u8| b.is_ascii_digit() || b"*#+".contains(&b);
+    if !dialled.bytes().all(is_number) {
+        return None;
+    }
+    let matches = |number: &Arc<Number>| {
+        spellings
+            .iter()
+            .any(|spelling| pattern_matches(&number.phone_number, spelling))
+    };
+    patterns.into_iter().find(matches)
+}
+
+/// Whether a stored pattern (a regular expression over digits, `*`, `#`, `+`) is found in a
+/// dialled text. A leading `+` or `*` stands for itself.
+fn pattern_matches(pattern: &str, dialled: &str) -> bool {
+    let literal = pattern.starts_with(['+', '*']);
+    let escape = if literal { "\\" } else { "" };
+    regex_lite::Regex::new(&format!("{escape}{pattern}")).is_ok_and(|regex| regex.is_match(dialled))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_match_parts_of_what_is_dialled() {
+        let table = [
+            ("^12[0-9]*$", "1234", true),
+            ("^12[0-9]*$", "4123", false),
+            ("*777", "*777#", true),
+            ("+12..", "+1234", true),
+            ("[", "1", false),
+        ];
+        for (pattern, dialled, fits) in table {
+            assert_eq!(
+                pattern_matches(pattern, dialled),
+                fits,
+                "{pattern} {dialled}"
+            );
+        }
+    }
+}

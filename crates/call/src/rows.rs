@@ -1,0 +1,51 @@
+//! Fetches the rows that a routing decision asks for.
+
+use call_proto::routing::{Numbers, Rows, Want};
+use store::StoreError;
+
+use crate::engine::Shared;
+
+/// Asks `decide` until it needs no more rows.
+pub(crate) async fn settle<T>(
+    shared: &Shared,
+    decide: impl Fn(&Rows) -> Result<T, Want>,
+) -> Result<T, StoreError> {
+    let mut rows = Rows::default();
+    loop {
+        match decide(&rows) {
+            Ok(decision) => return Ok(decision),
+            Err(want) => fetch(shared, want, &mut rows).await?,
+        }
+    }
+}
+
+async fn fetch(shared: &Shared, want: Want, rows: &mut Rows) -> Result<(), StoreError> {
+    let store = &shared.parts.store;
+    let organization = shared.config.organization;
+    match want {
+        Want::Client(login) => {
+            let client = store.client_in(organization, &login).await?;
+            rows.add_client(login, client);
+        }
+        Want::Numbers { dialled, spellings } => {
+            let found = store
+                .number_candidates(Some(organization), &spellings)
+                .await?;
+            let numbers = Numbers {
+                exact: found.exact,
+                patterns: found.patterns,
+                any: found.any,
+            };
+            rows.add_numbers(dialled, &spellings, numbers);
+        }
+        Want::Account(sid) => {
+            let account = store.account(sid).await?;
+            rows.add_account(sid, account.map(|account| account.status));
+        }
+        Want::Application(sid) => {
+            let application = store.application(sid).await?;
+            rows.add_application(sid, application);
+        }
+    }
+    Ok(())
+}
