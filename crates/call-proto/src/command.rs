@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 pub use model::Target;
-use model::{AccountSid, CallSid, HttpMethod, RecordingSid};
+use model::{AccountSid, CallSid, ConferenceSid, HttpMethod, RecordingSid};
 
 use crate::event::{Clip, Headers, PlayId, Req, Route, Via};
 use crate::fact::Fact;
+use crate::room::{Place, Wish};
 use crate::trace::Entry;
 
 /// A command and the call it concerns.
@@ -81,6 +82,8 @@ pub enum Command {
         /// The message.
         message: Box<OutgoingMessage>,
     },
+    /// To a conference room → [`Event::Room`](crate::Event::Room).
+    Room(RoomRequest),
     /// To the SIP side of the leg.
     Leg(LegCommand),
     /// To the media side of the leg.
@@ -89,6 +92,27 @@ pub enum Command {
     Trace(Entry),
     /// The call has ended and is forgotten: free what the shell keeps for it.
     Forget,
+}
+
+/// What a call asks of a conference room.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum RoomRequest {
+    /// Become a member of the open room of this account and name; if there is none, it is made.
+    Join {
+        /// Number of the membership: comes back with everything that the room says about it.
+        req: Req,
+        /// Account that owns the room.
+        account: AccountSid,
+        /// Name of the room.
+        name: String,
+        /// On which terms.
+        wish: Wish,
+    },
+    /// Give up a membership; no event follows.
+    Leave {
+        /// Number of the membership.
+        req: Req,
+    },
 }
 
 /// What to listen for.
@@ -256,6 +280,15 @@ pub enum MediaCommand {
         /// The other.
         with: CallSid,
     },
+    /// Take this place in the mix of a conference. Repeated when the place changes.
+    JoinRoom {
+        /// Which conference.
+        conference: ConferenceSid,
+        /// Whom the leg hears, and who hears it.
+        place: Place,
+    },
+    /// Leave the mix.
+    LeaveRoom,
     /// Record this leg, mixed with another.
     Record {
         /// Names the file.

@@ -6,6 +6,8 @@ use model::record::MediaCounts;
 use model::{AccountSid, HttpMethod, RecordingSid};
 use serde::{Deserialize, Serialize};
 
+use crate::room::RoomEvent;
+
 /// Number of a question a machine asked; the answer carries it back. An answer whose number
 /// nobody waits for is ignored, so late answers are harmless.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -68,6 +70,13 @@ pub enum Event {
         req: Req,
         /// What is new.
         news: SpeechNews,
+    },
+    /// From the room that [`Command::Room`](crate::Command::Room) asked.
+    Room {
+        /// Number of the membership.
+        req: Req,
+        /// What happened to it.
+        event: RoomEvent,
     },
     /// From the SIP side of the leg.
     Leg(LegEvent),

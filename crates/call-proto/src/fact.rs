@@ -1,7 +1,12 @@
 //! Facts: what must be true in the records before anybody can act on it.
 
-use model::record::{CallRecord, Callback, Message, Notification, Recording, StartedRecording};
-use model::{CallSid, CallStatus, Direction, EventSid, HangupBy, Timestamp};
+use model::record::{
+    CallRecord, Callback, Conference, Membership, Message, Notification, Recording,
+    StartedRecording,
+};
+use model::{
+    CallSid, CallStatus, ConferenceSid, ConferenceStatus, Direction, EventSid, HangupBy, Timestamp,
+};
 
 use crate::farewell::Farewell;
 use crate::message::MessageFarewell;
@@ -56,6 +61,35 @@ pub enum Fact {
         message: Box<Message>,
         /// Event of the callback about it, if there is one.
         tells: Option<EventSid>,
+    },
+    /// A conference exists.
+    ConferenceCreated(Box<Conference>),
+    /// The members of a conference hear each other from now on.
+    ConferenceStarted {
+        /// The conference.
+        conference: ConferenceSid,
+        /// When.
+        at: Timestamp,
+    },
+    /// A conference ended. Exactly one per conference.
+    ConferenceEnded {
+        /// The conference.
+        conference: ConferenceSid,
+        /// Final status.
+        status: ConferenceStatus,
+        /// When.
+        at: Timestamp,
+        /// Why, as one word.
+        reason: String,
+    },
+    /// A call is a member of a conference.
+    InConference {
+        /// The leg.
+        call: CallSid,
+        /// When.
+        at: Timestamp,
+        /// Which one, and on which terms.
+        membership: Membership,
     },
     /// A recording is about to begin.
     RecordingStarted(StartedRecording),
@@ -131,6 +165,8 @@ reasons! {
     ParentGone = "parent-gone",
     /// `timeLimit` ran out.
     TimeLimit = "time-limit",
+    /// The conference that the leg was in ended.
+    ConferenceOver = "conference-over",
     /// The API ended it.
     Api = "api",
     /// The document could not be fetched.
@@ -179,6 +215,7 @@ impl Reason {
             Self::NoAnswer
             | Self::LostRace
             | Self::TimeLimit
+            | Self::ConferenceOver
             | Self::DocumentFetch
             | Self::DocumentParse
             | Self::DocumentNotFound

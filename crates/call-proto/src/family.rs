@@ -241,6 +241,7 @@ impl Family {
             | Event::Audio { .. }
             | Event::Speech { .. }
             | Event::MessageAnswered { .. }
+            | Event::Room { .. }
             | Event::Leg(_)
             | Event::Media(_)
             | Event::Modify(_)

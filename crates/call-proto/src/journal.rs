@@ -1,7 +1,8 @@
-//! The journal of a family: everything it was told, and what it said to that.
+//! The journal of a family or a room: every input it got, and how it answered.
 //!
-//! A family is a function of its start and its inputs, each with its time. A [`Recorder`] writes
-//! them down, [`replay()`] runs them again and finds the first answer that differs. **Invariant: no
+//! Both are a function of their start and their inputs, each with its time. A [`Recorder`] or a
+//! [`RoomRecorder`] writes them down, [`replay()`] runs them again and finds the first answer that
+//! differs. **Invariant: no
 //! password gets into a journal, and a journal without them replays like the call itself**: both
 //! sides of a comparison hide the same things, see `redact` and `text`.
 //!
@@ -23,6 +24,7 @@ use crate::command::Addressed;
 use crate::context::{RecordingAddress, Settings};
 use crate::event::Event;
 use crate::family::{Family, Inbound, OutboundApi};
+use crate::room::{Room, RoomCommand, RoomInput, RoomOpening};
 
 pub use pressed::{Pressed, pressed};
 pub use replay::{BrokenJournal, Difference, Verdict, replay};
@@ -46,7 +48,14 @@ pub enum Line {
         /// What.
         event: Box<Event>,
     },
-    /// The family was told that its time has come.
+    /// A room got an input.
+    Room {
+        /// When.
+        at: Timestamp,
+        /// What.
+        input: RoomInput,
+    },
+    /// The family, or the room, was told that its time has come.
     Timeout {
         /// When.
         at: Timestamp,
@@ -73,6 +82,70 @@ pub struct Opening {
 enum Start {
     Inbound(Inbound),
     Api(OutboundApi),
+    Room(RoomOpening),
+}
+
+/// A room and a hand that writes down what happens to it.
+pub struct RoomRecorder {
+    room: Room,
+    lines: Option<Vec<Line>>,
+}
+
+impl RoomRecorder {
+    /// As [`Room::new`].
+    #[must_use]
+    pub fn new(opening: RoomOpening, settings: &Settings, now: Timestamp) -> Self {
+        let start = Start::Room(opening.clone());
+        let line = Opening::new(settings, start, 0, now);
+        Self {
+            room: Room::new(opening, now),
+            lines: Some(vec![Line::Start(Box::new(line))]),
+        }
+    }
+
+    /// As [`Room::handle`].
+    pub fn handle(&mut self, input: RoomInput, now: Timestamp) {
+        if let Some(lines) = &mut self.lines {
+            lines.push(Line::Room { at: now, input });
+        }
+        self.room.handle(input, now);
+    }
+
+    /// As [`Room::handle_timeout`].
+    pub fn handle_timeout(&mut self, now: Timestamp) {
+        if let Some(lines) = &mut self.lines {
+            lines.push(Line::Timeout { at: now });
+        }
+        self.room.handle_timeout(now);
+    }
+
+    /// As [`Room::poll_commands`]. To be called until it is empty before the next input.
+    pub fn poll_commands(&mut self) -> Vec<RoomCommand> {
+        let commands = self.room.poll_commands();
+        if let Some(lines) = &mut self.lines {
+            let texts: Vec<String> = commands.iter().filter_map(text::of_room_command).collect();
+            if !texts.is_empty() {
+                lines.push(Line::Out(texts));
+            }
+        }
+        commands
+    }
+
+    /// The room itself, to look at.
+    #[must_use]
+    pub fn room(&self) -> &Room {
+        &self.room
+    }
+
+    /// The lines written since the last time.
+    pub fn take_lines(&mut self) -> Vec<Line> {
+        self.lines.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Writes no more. Its owner ends the lines it keeps with [`Line::Cut`].
+    pub fn stop(&mut self) {
+        self.lines = None;
+    }
 }
 
 /// The settings, but for the addresses of recordings, which are secrets: whoever knows one can hear

@@ -1,4 +1,5 @@
-//! The call, pure: a leg with at most one script, the fork of a `<Dial>`, the bridge of two legs.
+//! The call, pure: a leg with at most one script, the fork of a `<Dial>`, the bridge of two legs, and
+//! the room in which calls of different families meet.
 //!
 //! Everything that descends from one root call forms a [`Family`]: it is told [`Event`]s, asks for
 //! [`Command`]s, and time comes in as an argument. **Invariant: every leg ends with exactly one
@@ -32,13 +33,14 @@ mod params;
 mod profile;
 mod recording;
 mod reporter;
+mod room;
 pub mod routing;
 mod trace;
 
 pub use callback::{CallbackTarget, LegCallback};
 pub use command::{
     Addressed, Command, FetchRequest, Invite, LegCommand, ListenRequest, MediaCommand,
-    OutgoingMessage, Sound, Target,
+    OutgoingMessage, RoomRequest, Sound, Target,
 };
 pub use context::{RecordingAddress, Settings};
 pub use dialect::Dialect;
@@ -52,4 +54,7 @@ pub use family::{Family, Inbound, OutboundApi, Script};
 pub use farewell::Farewell;
 pub use lint::lint;
 pub use message::MessageFarewell;
+pub use room::{
+    Place, Room, RoomCommand, RoomEnd, RoomEvent, RoomInput, RoomOpening, RoomRefusal, Wish,
+};
 pub use trace::{Entry, Lane, Way, counts_text};

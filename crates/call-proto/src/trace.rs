@@ -7,8 +7,9 @@ use model::record::MediaCounts;
 use model::{CallSid, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::command::{Command, LegCommand, MediaCommand, Sound, Target};
+use crate::command::{Command, LegCommand, MediaCommand, RoomRequest, Sound, Target};
 use crate::event::{Event, LegEvent, MediaEvent, SpeechNews};
+use crate::room::RoomEvent;
 
 /// Which part of the system an entry is about.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -24,6 +25,8 @@ pub enum Lane {
     Media,
     /// Records.
     Fact,
+    /// Conferences.
+    Room,
     /// The API.
     Api,
 }
@@ -106,6 +109,10 @@ pub(crate) fn of_event(at: Timestamp, call: CallSid, event: &Event) -> Option<En
         Event::MessageAnswered { status, reason, .. } => {
             (Lane::Sip, format!("{status} to MESSAGE"), reason.clone())
         }
+        Event::Room { event, .. } => {
+            let (what, detail) = of_room_event(*event);
+            (Lane::Room, what.to_owned(), detail)
+        }
         Event::Leg(event) => {
             let (what, detail) = of_leg_event(event);
             (Lane::Sip, what, detail)
@@ -140,6 +147,23 @@ fn of_speech(news: &SpeechNews) -> (&'static str, String) {
         SpeechNews::Final { text, .. } => ("speech", length(text)),
         SpeechNews::Unavailable => ("no recognizer", String::new()),
         SpeechNews::Failed { reason } => ("recognizer failed", reason.clone()),
+    }
+}
+
+fn of_room_event(event: RoomEvent) -> (&'static str, String) {
+    match event {
+        RoomEvent::Joined { conference, .. } => ("joined", conference.to_string()),
+        RoomEvent::Moved { place } => {
+            let detail = match (place.talks, place.hears) {
+                (true, true) => "talks and hears",
+                (true, false) => "talks",
+                (false, true) => "hears",
+                (false, false) => "waits",
+            };
+            ("moved", detail.to_owned())
+        }
+        RoomEvent::Refused { why } => ("refused", why.as_str().to_owned()),
+        RoomEvent::Over { why } => ("conference over", why.as_str().to_owned()),
     }
 }
 
@@ -235,6 +259,10 @@ pub(crate) fn of_command(at: Timestamp, call: CallSid, command: &Command) -> Opt
             "MESSAGE".to_owned(),
             redacted_sip(&message.route.uri),
         ),
+        Command::Room(RoomRequest::Join { name, .. }) => {
+            (Lane::Room, "join".to_owned(), name.clone())
+        }
+        Command::Room(RoomRequest::Leave { .. }) => (Lane::Room, "leave".to_owned(), String::new()),
         Command::Leg(command) => {
             let (what, detail) = of_leg_command(command)?;
             (Lane::Sip, what, detail)
@@ -290,7 +318,10 @@ fn of_media_command(command: &MediaCommand) -> Option<(String, String)> {
         MediaCommand::Unbridge { with } => ("unbridge".to_owned(), with.to_string()),
         MediaCommand::Record { recording, .. } => ("record".to_owned(), recording.to_string()),
         MediaCommand::StopRecord { recording } => ("stop record".to_owned(), recording.to_string()),
-        MediaCommand::Open { .. }
+        // The room says it better.
+        MediaCommand::JoinRoom { .. }
+        | MediaCommand::LeaveRoom
+        | MediaCommand::Open { .. }
         | MediaCommand::Remote { .. }
         | MediaCommand::Renegotiate { .. }
         | MediaCommand::Close => return None,

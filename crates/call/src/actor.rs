@@ -213,6 +213,22 @@ fn log(fact: &Fact) {
             reason = message.reason,
             "message ended"
         ),
+        Fact::ConferenceCreated(conference) => {
+            info!(conference.sid = %conference.sid, "conference created");
+        }
+        Fact::ConferenceStarted { conference, .. } => {
+            info!(conference.sid = %conference, "conference started");
+        }
+        Fact::ConferenceEnded {
+            conference, reason, ..
+        } => info!(conference.sid = %conference, reason, "conference ended"),
+        Fact::InConference {
+            call, membership, ..
+        } => info!(
+            call.sid = %call,
+            conference.sid = %membership.conference,
+            "call joined a conference"
+        ),
         Fact::Ringing { .. }
         | Fact::Farewell { .. }
         | Fact::MessageCreated { .. }
@@ -423,6 +439,8 @@ impl Actor {
             Command::EndOfSpeech { req } => self.listenings.end_of_speech(req, &self.session),
             Command::StopListening { req } => self.listenings.stop(req, &self.session),
             Command::SendMessage { req, message } => self.send_message(call, req, *message),
+            // No verb asks for a room.
+            Command::Room(_) => {}
             Command::Leg(command) => self.leg_command(call, command),
             Command::Media(command) => self.media_command(call, command),
             Command::Forget => self.shared.live.remove(call),

@@ -64,6 +64,31 @@ pub(crate) fn changes(facts: Vec<Fact>, dialogs: &mut BTreeMap<CallSid, String>)
             farewell: farewell.map(|kept| serde_json::to_string(&kept).unwrap_or_default()),
         },
         Fact::MessageEnded { message, tells } => Change::MessageEnded { message, tells },
+        Fact::ConferenceCreated(conference) => Change::ConferenceCreated(conference),
+        Fact::ConferenceStarted { conference, at } => Change::ConferenceStarted {
+            sid: conference,
+            at,
+        },
+        Fact::ConferenceEnded {
+            conference,
+            status,
+            at,
+            reason,
+        } => Change::ConferenceEnded {
+            sid: conference,
+            status,
+            at,
+            reason,
+        },
+        Fact::InConference {
+            call,
+            at,
+            membership,
+        } => Change::ConferenceJoined {
+            call,
+            at,
+            membership,
+        },
         Fact::RecordingStarted(started) => Change::RecordingStarted(started),
         Fact::Recorded(recording) => Change::Recording(recording),
         Fact::Notified(notification) => Change::Notification(Box::new(notification)),

@@ -230,7 +230,11 @@ fn leg_of(change: &Change) -> Option<CallSid> {
             Some(message.call)
         }
         Change::Trace { call, .. } => Some(*call),
-        Change::Notification(_)
+        Change::ConferenceJoined { call, .. } => Some(*call),
+        Change::ConferenceCreated(_)
+        | Change::ConferenceStarted { .. }
+        | Change::ConferenceEnded { .. }
+        | Change::Notification(_)
         | Change::RecordingGone { .. }
         | Change::CallbackDone { .. }
         | Change::CallbackRetry { .. }

@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AccountSid, AccountStatus, ApplicationSid, CallSid, CallStatus, ClientSid, Direction, EventSid,
-    HangupBy, HttpMethod, InstanceSid, MessageDirection, MessageSid, MessageStatus,
-    NotificationSid, NumberSid, OrganizationSid, RecordingSid, Timestamp,
+    AccountSid, AccountStatus, ApplicationSid, CallSid, CallStatus, ClientSid, ConferenceSid,
+    ConferenceStatus, Direction, EventSid, HangupBy, HttpMethod, InstanceSid, MessageDirection,
+    MessageSid, MessageStatus, NotificationSid, NumberSid, OrganizationSid, RecordingSid,
+    Timestamp,
 };
 
 /// A tenant: owns a SIP domain, which is also the digest realm of its clients.
@@ -220,6 +221,44 @@ pub struct MediaCounts {
     pub transcoded: u64,
     /// Datagrams from an address that may not speak here.
     pub wrong_source: u64,
+}
+
+/// A conference. **Invariant: `status` is not final until its one end, which has a reason.**
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Conference {
+    /// Identifier.
+    pub sid: ConferenceSid,
+    /// Server that runs it.
+    pub instance: InstanceSid,
+    /// Owner.
+    pub account: AccountSid,
+    /// Name as the document wrote it.
+    pub name: String,
+    /// Public state.
+    pub status: ConferenceStatus,
+    /// When the first member asked to join.
+    pub created: Timestamp,
+    /// When it was last written.
+    pub updated: Timestamp,
+    /// When the members began to hear each other.
+    pub started: Option<Timestamp>,
+    /// When it ended.
+    pub ended: Option<Timestamp>,
+    /// Why it ended, as one word.
+    pub reason: Option<String>,
+}
+
+/// What a call's record says about its place in a conference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Membership {
+    /// Which conference.
+    pub conference: ConferenceSid,
+    /// The others do not hear it.
+    pub muted: bool,
+    /// The conference started when it entered.
+    pub starts: bool,
+    /// The conference ends when it leaves.
+    pub ends: bool,
 }
 
 /// A recording.

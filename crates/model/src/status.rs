@@ -46,6 +46,20 @@ macro_rules! words {
 pub struct UnknownWord(pub String);
 
 words!(
+    /// State of a conference.
+    ConferenceStatus {
+        /// Its members wait for one whose entry starts it, and hear nobody.
+        Waiting = "init",
+        /// Its members hear each other.
+        Running = "in-progress",
+        /// Over.
+        Completed = "completed",
+        /// Ended because something failed inside the server.
+        Failed = "failed",
+    }
+);
+
+words!(
     /// State of a call leg as records, callbacks and the API show it.
     CallStatus {
         /// Outbound leg exists, its INVITE is not sent yet.

@@ -32,7 +32,7 @@ pub(crate) fn draw(entries: &[Entry], name_of: impl Fn(CallSid) -> String) -> St
         );
         let at = legs.iter().position(|leg| *leg == entry.call).unwrap_or(0);
         let column = match entry.lane {
-            Lane::Sip | Lane::Media => at,
+            Lane::Sip | Lane::Media | Lane::Room => at,
             Lane::Http | Lane::Rcml | Lane::Api | Lane::Fact => legs.len(),
         };
         for _ in 0..column {

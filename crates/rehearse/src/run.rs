@@ -174,6 +174,10 @@ impl Run {
             | Fact::Farewell { .. }
             | Fact::MessageCreated { .. }
             | Fact::MessageEnded { .. }
+            | Fact::ConferenceCreated(_)
+            | Fact::ConferenceStarted { .. }
+            | Fact::ConferenceEnded { .. }
+            | Fact::InConference { .. }
             | Fact::RecordingStarted(_)
             | Fact::Recorded(_)
             | Fact::Notified(_)
@@ -207,6 +211,10 @@ impl Run {
             | Fact::Farewell { .. }
             | Fact::MessageCreated { .. }
             | Fact::MessageEnded { .. }
+            | Fact::ConferenceCreated(_)
+            | Fact::ConferenceStarted { .. }
+            | Fact::ConferenceEnded { .. }
+            | Fact::InConference { .. }
             | Fact::RecordingStarted(_)
             | Fact::Recorded(_)
             | Fact::Notified(_)

@@ -77,7 +77,7 @@ fn broken_rules(lines: &[Line]) -> Vec<String> {
     let [Line::Start(opening), rest @ ..] = lines else {
         panic!("the journal has no start");
     };
-    let mut family = opening.begin();
+    let mut family = opening.begin().expect("the journal of a family");
     let mut rules = Rules::default();
     watch(&mut family, &mut rules);
     for line in rest {
@@ -91,7 +91,7 @@ fn broken_rules(lines: &[Line]) -> Vec<String> {
                 family.handle(*call, (**event).clone(), *at);
             }
             Line::Timeout { at } => family.handle_timeout(*at),
-            Line::Start(_) | Line::Out(_) | Line::Cut => continue,
+            Line::Start(_) | Line::Room { .. } | Line::Out(_) | Line::Cut => continue,
         }
         watch(&mut family, &mut rules);
     }
@@ -184,7 +184,11 @@ expect: {legs: {caller: completed}}
     assert_eq!(broken_rules(&lines), [""; 0]);
     let out = lines.iter_mut().find_map(|line| match line {
         Line::Out(texts) => Some(texts),
-        Line::Start(_) | Line::Event { .. } | Line::Timeout { .. } | Line::Cut => None,
+        Line::Start(_)
+        | Line::Event { .. }
+        | Line::Room { .. }
+        | Line::Timeout { .. }
+        | Line::Cut => None,
     });
     out.expect("it said something").pop();
     let verdict = journal::replay(&lines).expect("it is a journal");

@@ -7,6 +7,7 @@ use model::{
 };
 
 use crate::apply::Context;
+use crate::conferences;
 use crate::connection::{Connection, Failure};
 use crate::query::TREE;
 use crate::rows::{self, APPLICATIONS, CLIENTS, NUMBERS, ORGANIZATIONS};
@@ -35,6 +36,10 @@ pub(crate) enum Admin {
     /// Takes over the callbacks of servers that gave no sign of life since then, but for those of
     /// open calls: whoever closes the call takes them along.
     AdoptCallbacks {
+        gone_since: Timestamp,
+    },
+    /// Ends the conferences that were left open by servers that gave no sign of life since then.
+    CloseConferences {
         gone_since: Timestamp,
     },
 }
@@ -83,6 +88,9 @@ pub(crate) async fn apply(
         Admin::UpdateApplication(row) => APPLICATIONS.update(rows::application_args(row)),
         Admin::DeleteApplication(sid) => APPLICATIONS.delete(*sid),
         Admin::DeleteRecording(sid) => return delete_recording(db, *sid).await,
+        Admin::CloseConferences { gone_since } => {
+            conferences::close_abandoned(*gone_since, context.instance)
+        }
         Admin::AdoptCallbacks { gone_since } => Sql::new(
             "UPDATE outbox SET owner = $1 WHERE state = 'pending' AND owner <> $1 \
              AND owner NOT IN (SELECT sid FROM instances WHERE last_alive > $2) \

@@ -7,6 +7,7 @@ use model::record::{Callback, Recording};
 use model::{AccountSid, CallSid, EventSid, InstanceSid, Timestamp};
 
 use crate::admin;
+use crate::conferences;
 use crate::connection::{Connection, Failure};
 use crate::deliveries;
 use crate::rows;
@@ -105,7 +106,11 @@ async fn change(
             }
             Ok(first)
         }
-        Change::CallRinging { .. }
+        Change::ConferenceCreated(_)
+        | Change::ConferenceStarted { .. }
+        | Change::ConferenceEnded { .. }
+        | Change::ConferenceJoined { .. }
+        | Change::CallRinging { .. }
         | Change::CallAnswered { .. }
         | Change::CallUpdated(_)
         | Change::CallFarewell { .. }
@@ -258,6 +263,22 @@ fn statement(context: Context, change: &Change) -> Sql {
                 context.repeated
             ],
         ),
+        Change::ConferenceCreated(conference) => conferences::create(conference),
+        Change::ConferenceStarted { sid, at } => conferences::start(*sid, *at),
+        Change::ConferenceEnded {
+            sid,
+            status,
+            at,
+            reason,
+        } => {
+            let Context { instance, repeated } = context;
+            conferences::end(*sid, *status, *at, reason, instance, repeated)
+        }
+        Change::ConferenceJoined {
+            call,
+            at,
+            membership,
+        } => conferences::join(*call, *membership, *at),
         Change::RecordingStarted(started) => {
             let args = rows::started_recording_args(started, context.instance);
             rows::STARTED_RECORDINGS.insert_once(args)

@@ -1,10 +1,12 @@
 //! Facts to be kept: what one commit is made of.
 
 use model::record::{
-    CallRecord, Callback, MediaCounts, Message, Notification, Recording, StartedRecording,
+    CallRecord, Callback, Conference, MediaCounts, Membership, Message, Notification, Recording,
+    StartedRecording,
 };
 use model::{
-    CallSid, CallStatus, EventSid, HangupBy, InstanceSid, OrganizationSid, RecordingSid, Timestamp,
+    CallSid, CallStatus, ConferenceSid, ConferenceStatus, EventSid, HangupBy, InstanceSid,
+    OrganizationSid, RecordingSid, Timestamp,
 };
 
 use crate::DeliveryFilter;
@@ -98,6 +100,35 @@ pub enum Change {
         message: Box<Message>,
         /// Event of the callback about it.
         tells: Option<EventSid>,
+    },
+    /// A conference exists. Repeating it has no effect.
+    ConferenceCreated(Box<Conference>),
+    /// The members of a conference hear each other from now on.
+    ConferenceStarted {
+        /// The conference.
+        sid: ConferenceSid,
+        /// When.
+        at: Timestamp,
+    },
+    /// A conference ended. Applied only to a conference of this instance that has not ended.
+    ConferenceEnded {
+        /// The conference.
+        sid: ConferenceSid,
+        /// Final status.
+        status: ConferenceStatus,
+        /// When.
+        at: Timestamp,
+        /// Why, as one word.
+        reason: String,
+    },
+    /// A leg is a member of a conference.
+    ConferenceJoined {
+        /// Leg.
+        call: CallSid,
+        /// When.
+        at: Timestamp,
+        /// Which conference, and on which terms.
+        membership: Membership,
     },
     /// A recording is about to begin: its file must be found after a crash.
     RecordingStarted(StartedRecording),

@@ -14,6 +14,7 @@ mod apply;
 mod cache;
 mod caches;
 mod change;
+mod conferences;
 mod connect;
 mod connection;
 pub mod credentials;

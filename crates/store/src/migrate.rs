@@ -47,6 +47,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "messages",
         include_str!("../../../migrations/0007-messages/up.sql"),
     ),
+    (
+        10,
+        "conferences",
+        include_str!("../../../migrations/0010-conferences/up.sql"),
+    ),
 ];
 
 const NOTES: &str = "CREATE TABLE IF NOT EXISTS migrations (\

@@ -213,7 +213,7 @@ impl Store {
 
     /// The last sign of life that tells a server is gone. Nobody else can have an SQLite
     /// database open, so there every other server is.
-    fn gone_since(&self, now: Timestamp) -> Timestamp {
+    pub(crate) fn gone_since(&self, now: Timestamp) -> Timestamp {
         if self.dialect().single_process() {
             Timestamp(i64::MAX)
         } else {

@@ -8,9 +8,10 @@ use std::str::FromStr;
 use std::sync::OnceLock;
 
 use model::{
-    AccountSid, AccountStatus, ApplicationSid, CallSid, CallStatus, ClientSid, Direction, EventSid,
-    HangupBy, HttpMethod, InstanceSid, MessageDirection, MessageSid, MessageStatus,
-    NotificationSid, NumberSid, OrganizationSid, RecordingSid, Timestamp,
+    AccountSid, AccountStatus, ApplicationSid, CallSid, CallStatus, ClientSid, ConferenceSid,
+    ConferenceStatus, Direction, EventSid, HangupBy, HttpMethod, InstanceSid, MessageDirection,
+    MessageSid, MessageStatus, NotificationSid, NumberSid, OrganizationSid, RecordingSid,
+    Timestamp,
 };
 use sqlx::any::AnyRow;
 use sqlx::{Any, AssertSqlSafe, Executor, Row};
@@ -58,6 +59,7 @@ into_arg! {
     Vec<u8> => |value| Self::Blob(Some(value));
     Option<Vec<u8>> => |value| Self::Blob(value);
     CallStatus => |value| value.as_str().into();
+    ConferenceStatus => |value| value.as_str().into();
     AccountStatus => |value| value.as_str().into();
     Direction => |value| value.as_str().into();
     MessageDirection => |value| value.as_str().into();
@@ -80,6 +82,7 @@ sids_into_arg!(
     ApplicationSid,
     CallSid,
     ClientSid,
+    ConferenceSid,
     EventSid,
     InstanceSid,
     MessageSid,

@@ -7,6 +7,7 @@ use model::{CallSid, Timestamp};
 use super::{FORMAT, Line, Opening, Start, text};
 use crate::event::Event;
 use crate::family::Family;
+use crate::room::{Room, RoomInput};
 
 /// What came of a replay.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -49,6 +50,9 @@ pub enum BrokenJournal {
     /// A second start.
     #[error("the journal starts twice")]
     SecondStart,
+    /// An input of a call in the journal of a room, or the other way round.
+    #[error("the journal has an input that belongs to another kind of machine")]
+    OtherKind,
 }
 
 /// An input and what was said to it.
@@ -61,7 +65,14 @@ struct Step<'a> {
 enum Input<'a> {
     Start,
     Event(CallSid, &'a Event),
+    Room(RoomInput),
     Timeout,
+}
+
+/// What a journal is of.
+enum Machine {
+    Family(Box<Family>),
+    Room(Room),
 }
 
 /// Runs the lines of a journal again, up to the first answer that differs.
@@ -76,22 +87,18 @@ pub fn replay(lines: &[Line]) -> Result<Verdict, BrokenJournal> {
         return Err(BrokenJournal::Format(opening.format));
     }
     let (steps, cut) = steps(opening.at, rest)?;
-    let mut family = opening.begin();
+    let mut machine = opening.machine();
     for (number, step) in steps.iter().enumerate() {
-        match step.input {
-            Input::Start => {}
-            Input::Event(call, event) => family.handle(call, event.clone(), step.at),
-            Input::Timeout => family.handle_timeout(step.at),
-        }
-        let got = answers(&mut family);
+        machine.handle(step)?;
+        let got = machine.answers();
         // Nobody wrote down all that was said to the last input before the cut.
         let is_whole = !cut || number + 1 < steps.len();
         if let Some((expected, got)) = first_difference(&step.said, &got, is_whole) {
             return Ok(step.differs(number, expected, got));
         }
     }
-    if let (false, false, Some(last)) = (cut, family.is_finished(), steps.last()) {
-        let (over, on) = ("the call is over".to_owned(), "the call goes on".to_owned());
+    if let (false, false, Some(last)) = (cut, machine.is_finished(), steps.last()) {
+        let (over, on) = ("it is over".to_owned(), "it continues".to_owned());
         return Ok(last.differs(steps.len() - 1, Some(over), Some(on)));
     }
     Ok(Verdict::Identical {
@@ -101,13 +108,69 @@ pub fn replay(lines: &[Line]) -> Result<Verdict, BrokenJournal> {
 }
 
 impl Opening {
-    /// A family that begins in the same way.
+    /// A family that begins in the same way; `None` in the journal of a room.
     #[must_use]
-    pub fn begin(&self) -> Family {
+    pub fn begin(&self) -> Option<Family> {
+        match self.machine() {
+            Machine::Family(family) => Some(*family),
+            Machine::Room(_) => None,
+        }
+    }
+
+    fn machine(&self) -> Machine {
         let settings = Arc::new(self.settings.settings());
-        match self.start.clone() {
+        let family = match self.start.clone() {
             Start::Inbound(inbound) => Family::inbound(settings, inbound, self.seed, self.at).0,
             Start::Api(outbound) => Family::outbound_api(settings, outbound, self.seed, self.at).0,
+            Start::Room(opening) => return Machine::Room(Room::new(opening, self.at)),
+        };
+        Machine::Family(Box::new(family))
+    }
+}
+
+impl Machine {
+    fn handle(&mut self, step: &Step<'_>) -> Result<(), BrokenJournal> {
+        match (self, &step.input) {
+            (_, Input::Start) => {}
+            (Self::Family(family), Input::Event(call, event)) => {
+                family.handle(*call, (*event).clone(), step.at);
+            }
+            (Self::Family(family), Input::Timeout) => family.handle_timeout(step.at),
+            (Self::Room(room), Input::Room(input)) => room.handle(*input, step.at),
+            (Self::Room(room), Input::Timeout) => room.handle_timeout(step.at),
+            (Self::Family(_), Input::Room(_)) | (Self::Room(_), Input::Event(..)) => {
+                return Err(BrokenJournal::OtherKind);
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything it asks for now, as texts.
+    fn answers(&mut self) -> Vec<String> {
+        let mut texts = Vec::new();
+        loop {
+            let more = match self {
+                Self::Family(family) => {
+                    let commands = family.poll_commands();
+                    texts.extend(commands.iter().filter_map(text::of_command));
+                    !commands.is_empty()
+                }
+                Self::Room(room) => {
+                    let commands = room.poll_commands();
+                    texts.extend(commands.iter().filter_map(text::of_room_command));
+                    !commands.is_empty()
+                }
+            };
+            if !more {
+                return texts;
+            }
+        }
+    }
+
+    fn is_finished(&self) -> bool {
+        match self {
+            Self::Family(family) => family.is_finished(),
+            Self::Room(room) => room.is_finished(),
         }
     }
 }
@@ -124,6 +187,7 @@ fn steps(start: Timestamp, lines: &[Line]) -> Result<(Vec<Step<'_>>, bool), Brok
         let (at, input) = match line {
             Line::Start(_) => return Err(BrokenJournal::SecondStart),
             Line::Event { at, call, event } => (*at, Input::Event(*call, event)),
+            Line::Room { at, input } => (*at, Input::Room(*input)),
             Line::Timeout { at } => (*at, Input::Timeout),
             Line::Out(texts) => {
                 step.said.extend(texts.iter().map(String::as_str));
@@ -139,17 +203,6 @@ fn steps(start: Timestamp, lines: &[Line]) -> Result<(Vec<Step<'_>>, bool), Brok
     }
     done.push(step);
     Ok((done, false))
-}
-
-fn answers(family: &mut Family) -> Vec<String> {
-    let mut texts = Vec::new();
-    loop {
-        let commands = family.poll_commands();
-        if commands.is_empty() {
-            return texts;
-        }
-        texts.extend(commands.iter().filter_map(text::of_command));
-    }
 }
 
 /// The first place where two lists differ. An unfinished list may be the shorter one.
@@ -174,6 +227,7 @@ impl Step<'_> {
         let input = match self.input {
             Input::Start => "start".to_owned(),
             Input::Event(call, event) => format!("{call} {event:?}"),
+            Input::Room(input) => format!("{input:?}"),
             Input::Timeout => "timeout".to_owned(),
         };
         Verdict::Differs(Box::new(Difference {

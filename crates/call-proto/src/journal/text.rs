@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use super::redact::{HIDDEN, credentials, hide_logins};
 use crate::command::{Addressed, Command, LegCommand};
 use crate::fact::Fact;
+use crate::room::RoomCommand;
 
 /// Parameters that hold the address of a recording.
 const RECORDING_ADDRESSES: [&str; 2] = ["RecordingUrl", "PublicRecordingUrl"];
@@ -30,6 +31,14 @@ pub(super) fn of_command(addressed: &Addressed) -> Option<String> {
         text
     };
     Some(text)
+}
+
+/// One command of a room as a text; `None` for entries of the trace.
+pub(super) fn of_room_command(command: &RoomCommand) -> Option<String> {
+    match command {
+        RoomCommand::Trace(_) => None,
+        RoomCommand::Commit(_) | RoomCommand::Tell { .. } => Some(format!("{command:?}")),
+    }
 }
 
 /// The command itself, unless there is something to hide.

@@ -125,6 +125,7 @@ impl Stage {
                 self.media.recording.insert(recording, now);
             }
             MediaCommand::StopRecord { recording } => self.recording_stops(call, recording),
+            MediaCommand::JoinRoom { .. } | MediaCommand::LeaveRoom => {}
             MediaCommand::Close => {
                 self.media.playing.remove(&call);
                 let closed = MediaEvent::Closed(model::record::MediaCounts::default());

@@ -97,6 +97,7 @@ impl Rules {
                     self.check(open, || format!("{message:?} is on no record"));
                 }
                 Command::Commit(_)
+                | Command::Room(_)
                 | Command::Resolve { .. }
                 | Command::Fetch { .. }
                 | Command::Speak { .. }
@@ -192,7 +193,12 @@ impl Rules {
                 let over = message.status != MessageStatus::Sending;
                 self.check(first && reason && over, || format!("{message:?} ends so"));
             }
-            Fact::RecordingStarted(_) | Fact::Callback(_) => {}
+            Fact::ConferenceCreated(_)
+            | Fact::ConferenceStarted { .. }
+            | Fact::ConferenceEnded { .. }
+            | Fact::InConference { .. }
+            | Fact::RecordingStarted(_)
+            | Fact::Callback(_) => {}
         }
     }
 
@@ -282,6 +288,7 @@ impl Rules {
             }
             MediaCommand::Record { recording, .. } => self.recording(&recording.to_string(), 0),
             MediaCommand::StopRecord { recording } => self.recording(&recording.to_string(), 1),
+            MediaCommand::JoinRoom { .. } | MediaCommand::LeaveRoom => {}
             MediaCommand::Close => self.leg(call).closed += 1,
             MediaCommand::PassKey { .. }
             | MediaCommand::Open { .. }

@@ -222,6 +222,10 @@ impl Run {
                 );
                 self.messages.push(*message);
             }
+            Fact::ConferenceCreated(_)
+            | Fact::ConferenceStarted { .. }
+            | Fact::ConferenceEnded { .. }
+            | Fact::InConference { .. } => {}
             Fact::RecordingStarted(started) => self.started_recordings.push(started),
             Fact::Recorded(recording) => {
                 self.note(

@@ -679,6 +679,10 @@ fn fact_leg(fact: &Fact) -> Option<CallSid> {
         Fact::MessageCreated { message, .. } | Fact::MessageEnded { message, .. } => {
             Some(message.call)
         }
+        Fact::InConference { call, .. } => Some(*call),
+        Fact::ConferenceCreated(_)
+        | Fact::ConferenceStarted { .. }
+        | Fact::ConferenceEnded { .. } => None,
     }
 }
 

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use call_proto::{DigitWay, MediaCommand, MediaEvent, Sound, Via};
-use media::{Control, EndpointId, EngineControl, PlayId, RecordingId, Report};
+use media::{Control, EndpointId, EngineControl, MixId, PlayId, RecordingId, Report};
 use model::record::MediaCounts;
-use model::{CallSid, RecordingSid};
+use model::{CallSid, ConferenceSid, RecordingSid};
 
 use super::Actor;
 use crate::resolve;
@@ -72,6 +72,13 @@ impl Actor {
                 let Some((id, _)) = known else { return };
                 EngineControl::StopRecord { recording: *id }
             }
+            MediaCommand::JoinRoom { conference, place } => EngineControl::Join {
+                endpoint,
+                mix: mix_of(conference),
+                talk: place.talks,
+                hear: place.hears,
+            },
+            MediaCommand::LeaveRoom => EngineControl::Leave { endpoint },
             MediaCommand::Close => EngineControl::Close { endpoint },
         };
         self.session.control(control);
@@ -153,6 +160,14 @@ impl Actor {
             Report::Closed { stats } => MediaEvent::Closed(counts_of(&stats)),
         })
     }
+}
+
+/// The mix of a conference: the random part of its SID, so that each process and each restart finds
+/// the same one.
+fn mix_of(conference: ConferenceSid) -> MixId {
+    let mut random = [0; 8];
+    random.copy_from_slice(&conference.as_bytes()[8..]);
+    MixId(u64::from_be_bytes(random))
 }
 
 pub(super) fn counts_of(stats: &media::Stats) -> MediaCounts {

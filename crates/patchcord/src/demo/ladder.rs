@@ -124,7 +124,7 @@ impl Ladder {
     ) {
         for entry in entries {
             let shown = match entry.lane {
-                Lane::Rcml | Lane::Api => true,
+                Lane::Rcml | Lane::Room | Lane::Api => true,
                 Lane::Media => entry.way == Way::Out,
                 Lane::Sip | Lane::Http | Lane::Fact => false,
             };
@@ -255,7 +255,7 @@ fn sip_text(start_line: &str) -> String {
 fn note_text(entry: &Entry, detail: &str) -> String {
     let part = match entry.lane {
         Lane::Media => "audio: ",
-        Lane::Sip | Lane::Http | Lane::Rcml | Lane::Fact | Lane::Api => "",
+        Lane::Sip | Lane::Http | Lane::Rcml | Lane::Room | Lane::Fact | Lane::Api => "",
     };
     let text = format!("{part}{} {detail}", entry.what);
     text.trim_end().to_owned()

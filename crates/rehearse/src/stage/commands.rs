@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use call_proto::{
     Addressed, Command, Entry, Event, Fact, FetchFailure, FetchRequest, Fetched, Lane,
-    OutgoingMessage, Req, Route, Target, Unreachable, Via,
+    OutgoingMessage, Req, RoomEvent, RoomRefusal, RoomRequest, Route, Target, Unreachable, Via,
 };
 use model::{CallSid, Direction, error};
 
@@ -66,6 +66,13 @@ impl Stage<'_> {
                 self.stop_listening(call, req);
             }
             Command::SendMessage { req, message } => self.message(call, req, &message),
+            Command::Room(RoomRequest::Join { req, .. }) => {
+                let why = RoomRefusal::Unavailable;
+                let event = RoomEvent::Refused { why };
+                self.tell_soon(call, Event::Room { req, event });
+            }
+            // Nobody joined.
+            Command::Room(RoomRequest::Leave { .. }) => {}
             Command::Leg(command) => self.leg_command(call, command),
             Command::Media(command) => self.media_command(call, command),
             Command::Trace(entry) => self.trace(entry),
@@ -99,6 +106,10 @@ impl Stage<'_> {
             Fact::MessageCreated { message, .. } => self.run.messages.push(*message),
             Fact::MessageEnded { message, .. } => self.run.message_ended(*message),
             Fact::Farewell { .. }
+            | Fact::ConferenceCreated(_)
+            | Fact::ConferenceStarted { .. }
+            | Fact::ConferenceEnded { .. }
+            | Fact::InConference { .. }
             | Fact::RecordingStarted(_)
             | Fact::Ringing { .. }
             | Fact::Answered { .. }

@@ -119,6 +119,7 @@ impl Stage<'_> {
                 self.media.recording.insert(recording, self.now);
             }
             MediaCommand::StopRecord { recording } => self.recorded(call, recording),
+            MediaCommand::JoinRoom { .. } | MediaCommand::LeaveRoom => {}
             MediaCommand::Close => {
                 self.all_is_quiet(call);
                 let closed = MediaEvent::Closed(MediaCounts::default());

@@ -95,6 +95,7 @@ impl Stage {
                     self.tell_in(20, call, answered);
                 }
             }
+            Command::Room(_) => {} // No verb asks for a room.
             Command::Leg(command) => self.leg(call, command),
             Command::Listen { req, request } => self.listen(call, req, request),
             Command::EndOfSpeech { req } => self.end_of_speech(call, req),

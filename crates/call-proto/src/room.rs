@@ -1,0 +1,600 @@
+//! A conference room: calls of different families meet in it.
+//!
+//! A room only decides who is a member and whom each member may hear. It owns no leg: a family asks to
+//! join or leave, the room answers, and the family commands its own endpoint accordingly. Families and
+//! rooms exchange nothing but these journaled messages, so each replays from its own journal.
+//! Each membership carries the number of the request that began it ([`Req`]): a room ignores a
+//! departure from an earlier membership, and a family ignores answers to one.
+//!
+//! **Invariant: a room ends once, and every member that was admitted either left or gets
+//! [`RoomEvent::Over`].** A room that has ended refuses everybody; its owner makes a new one.
+//!
+//! Left to others: which task a room runs on, and the audio ([`MediaCommand::JoinRoom`]).
+//!
+//! [`MediaCommand::JoinRoom`]: crate::MediaCommand::JoinRoom
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use model::record::Conference;
+use model::{AccountSid, CallSid, ConferenceSid, ConferenceStatus, InstanceSid, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::event::Req;
+use crate::fact::Fact;
+use crate::trace::{Entry, Lane, Way};
+
+/// How a room begins. With the same opening, and the same inputs at the same times, a room does the
+/// same.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RoomOpening {
+    /// Identifier.
+    pub sid: ConferenceSid,
+    /// The server that runs it.
+    pub instance: InstanceSid,
+    /// Account that owns it; together with the name it identifies an open room.
+    pub account: AccountSid,
+    /// Name as the document wrote it.
+    pub name: String,
+    /// How long it may exist; then it ends for every member.
+    pub life: Duration,
+}
+
+/// What a member asks for on joining.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Wish {
+    /// The member hears the others, and they do not hear it.
+    pub muted: bool,
+    /// The conference starts when this member enters: nobody hears anybody before.
+    pub starts: bool,
+    /// The conference ends when this member leaves.
+    pub ends: bool,
+    /// The room must not have more members than this, the new one included.
+    pub max_members: NonZeroU32,
+}
+
+/// What a room receives.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum RoomInput {
+    /// A call wants in → [`RoomEvent::Joined`] or [`RoomEvent::Refused`]. A second request of a
+    /// member replaces its membership.
+    Join {
+        /// The call.
+        member: CallSid,
+        /// Number of the membership.
+        req: Req,
+        /// On which terms.
+        wish: Wish,
+    },
+    /// A call leaves; no answer. Ignored if its membership has another number.
+    Leave {
+        /// The call.
+        member: CallSid,
+        /// Number of the membership.
+        req: Req,
+    },
+    /// The record of the room could not be written, so the room does not exist: the commands that
+    /// followed its [`Fact::ConferenceCreated`] in the same step were not carried out.
+    NotRecorded,
+    /// The server stops.
+    Shutdown,
+}
+
+/// What a room tells the family of a call about its membership.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum RoomEvent {
+    /// The call is a member.
+    Joined {
+        /// Which conference.
+        conference: ConferenceSid,
+        /// Whom it hears, and who hears it.
+        place: Place,
+    },
+    /// Its place in the mix changed.
+    Moved {
+        /// Whom it hears, and who hears it.
+        place: Place,
+    },
+    /// The call is not a member; the last message of this membership.
+    Refused {
+        /// Why.
+        why: RoomRefusal,
+    },
+    /// The conference is over, and with it the membership; the last message of it.
+    Over {
+        /// Why.
+        why: RoomEnd,
+    },
+}
+
+/// A member's place in the mix.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Place {
+    /// The others hear it.
+    pub talks: bool,
+    /// It hears the others.
+    pub hears: bool,
+}
+
+/// Why a call was not admitted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum RoomRefusal {
+    /// As many members as the request allows are in it already.
+    Full,
+    /// The room has ended, or its record could not be written.
+    Unavailable,
+}
+
+impl RoomRefusal {
+    /// For traces.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "the room is full",
+            Self::Unavailable => "the room is not available",
+        }
+    }
+}
+
+/// Why a conference ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum RoomEnd {
+    /// The last member left.
+    Empty,
+    /// A member whose departure ends the conference left.
+    MemberLeft,
+    /// It existed as long as a conference may.
+    TimeLimit,
+    /// Its record could not be written.
+    NotRecorded,
+    /// The server stopped.
+    Shutdown,
+    /// Something failed inside the server.
+    Failed,
+}
+
+impl RoomEnd {
+    /// The word in records and traces.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Empty => "last-member-left",
+            Self::MemberLeft => "ended-by-member",
+            Self::TimeLimit => "time-limit",
+            Self::NotRecorded => "not-recorded",
+            Self::Shutdown => "shutdown",
+            Self::Failed => "internal-failure",
+        }
+    }
+}
+
+/// What a room asks of the world, in order.
+#[derive(Clone, PartialEq, Debug)]
+pub enum RoomCommand {
+    /// Make these facts durable, in one transaction, **before carrying out any later command**.
+    Commit(Vec<Fact>),
+    /// Report to the family of a call.
+    Tell {
+        /// The call.
+        member: CallSid,
+        /// Number of the membership.
+        req: Req,
+        /// What happened to it.
+        event: RoomEvent,
+    },
+    /// Explain what happened.
+    Trace(Entry),
+}
+
+struct Member {
+    req: Req,
+    wish: Wish,
+    place: Place,
+}
+
+/// Whether the members hear each other.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// They wait for one whose entry starts the conference.
+    Waiting,
+    Running,
+    Over,
+}
+
+/// A conference.
+pub struct Room {
+    opening: RoomOpening,
+    state: State,
+    members: BTreeMap<CallSid, Member>,
+    ends_at: Timestamp,
+    facts: Vec<Fact>,
+    commands: Vec<RoomCommand>,
+}
+
+impl Room {
+    /// A conference without members; the first is expected at once. Its record comes with the first
+    /// step.
+    #[must_use]
+    pub fn new(opening: RoomOpening, now: Timestamp) -> Self {
+        let record = Conference {
+            sid: opening.sid,
+            instance: opening.instance,
+            account: opening.account,
+            name: opening.name.clone(),
+            status: ConferenceStatus::Waiting,
+            created: now,
+            updated: now,
+            started: None,
+            ended: None,
+            reason: None,
+        };
+        Self {
+            ends_at: now + opening.life,
+            opening,
+            state: State::Waiting,
+            members: BTreeMap::new(),
+            facts: vec![Fact::ConferenceCreated(Box::new(record))],
+            commands: Vec::new(),
+        }
+    }
+
+    /// Takes an input.
+    pub fn handle(&mut self, input: RoomInput, now: Timestamp) {
+        match input {
+            RoomInput::Join { member, req, wish } => self.join(member, req, wish, now),
+            RoomInput::Leave { member, req } => self.leave(member, req, now),
+            RoomInput::NotRecorded => {
+                self.facts.clear();
+                self.end(RoomEnd::NotRecorded, now);
+                self.facts.clear();
+            }
+            RoomInput::Shutdown => self.end(RoomEnd::Shutdown, now),
+        }
+    }
+
+    /// Ends the conference when its time is over.
+    pub fn handle_timeout(&mut self, now: Timestamp) {
+        if self.ends_at <= now {
+            self.end(RoomEnd::TimeLimit, now);
+        }
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is due.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Timestamp> {
+        (self.state != State::Over).then_some(self.ends_at)
+    }
+
+    /// What is to be done, in order: the facts of the step first. Empty when nothing is.
+    pub fn poll_commands(&mut self) -> Vec<RoomCommand> {
+        let mut out = Vec::with_capacity(self.commands.len() + 1);
+        if !self.facts.is_empty() {
+            out.push(RoomCommand::Commit(std::mem::take(&mut self.facts)));
+        }
+        out.append(&mut self.commands);
+        out
+    }
+
+    /// Whether the conference has ended.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.state == State::Over
+    }
+
+    /// Identifier.
+    #[must_use]
+    pub fn sid(&self) -> ConferenceSid {
+        self.opening.sid
+    }
+
+    /// The members and the numbers of their memberships.
+    pub fn members(&self) -> impl Iterator<Item = (CallSid, Req)> {
+        self.members
+            .iter()
+            .map(|(call, member)| (*call, member.req))
+    }
+
+    fn join(&mut self, call: CallSid, req: Req, wish: Wish, now: Timestamp) {
+        if self.state == State::Over {
+            return self.refuse(call, req, RoomRefusal::Unavailable, now);
+        }
+        let others = self.members.keys().filter(|member| **member != call);
+        if others.count() >= wish.max_members.get() as usize {
+            return self.refuse(call, req, RoomRefusal::Full, now);
+        }
+        let starts = wish.starts && self.state == State::Waiting;
+        if starts {
+            self.state = State::Running;
+            self.facts.push(Fact::ConferenceStarted {
+                conference: self.opening.sid,
+                at: now,
+            });
+        }
+        let place = self.place(wish);
+        self.members.insert(call, Member { req, wish, place });
+        self.trace(call, "joined", &self.opening.name.clone(), now);
+        let conference = self.opening.sid;
+        self.tell(call, req, RoomEvent::Joined { conference, place });
+        if starts {
+            self.trace(call, "conference started", "", now);
+            self.place_all();
+        }
+    }
+
+    fn leave(&mut self, call: CallSid, req: Req, now: Timestamp) {
+        let Some(member) = self.members.get(&call).filter(|it| it.req == req) else {
+            return; // It left this membership, or never got it.
+        };
+        let ends = member.wish.ends;
+        self.members.remove(&call);
+        self.trace(call, "left", &self.opening.name.clone(), now);
+        if self.members.is_empty() {
+            self.trace(call, "conference ended", RoomEnd::Empty.as_str(), now);
+            self.end(RoomEnd::Empty, now);
+        } else if ends {
+            self.end(RoomEnd::MemberLeft, now);
+        }
+    }
+
+    fn refuse(&mut self, call: CallSid, req: Req, why: RoomRefusal, now: Timestamp) {
+        self.trace(call, "refused", why.as_str(), now);
+        self.tell(call, req, RoomEvent::Refused { why });
+        // Nobody came in: a room without members must not stay.
+        if self.members.is_empty() {
+            self.end(RoomEnd::Empty, now);
+        }
+    }
+
+    fn end(&mut self, why: RoomEnd, now: Timestamp) {
+        if self.state == State::Over {
+            return;
+        }
+        self.state = State::Over;
+        self.facts.push(Fact::ConferenceEnded {
+            conference: self.opening.sid,
+            status: ConferenceStatus::Completed,
+            at: now,
+            reason: why.as_str().to_owned(),
+        });
+        for (call, member) in std::mem::take(&mut self.members) {
+            self.trace(call, "conference ended", why.as_str(), now);
+            self.tell(call, member.req, RoomEvent::Over { why });
+        }
+    }
+
+    /// Where a member with this wish belongs now.
+    fn place(&self, wish: Wish) -> Place {
+        let running = self.state == State::Running;
+        Place {
+            talks: running && !wish.muted,
+            hears: running,
+        }
+    }
+
+    /// Reports to each member whose place is not what it was.
+    fn place_all(&mut self) {
+        let moved: Vec<_> = self
+            .members
+            .iter()
+            .map(|(call, member)| (*call, member.req, self.place(member.wish)))
+            .collect();
+        for (call, req, place) in moved {
+            let member = self.members.get_mut(&call).filter(|it| it.place != place);
+            if let Some(member) = member {
+                member.place = place;
+                self.tell(call, req, RoomEvent::Moved { place });
+            }
+        }
+    }
+
+    fn tell(&mut self, member: CallSid, req: Req, event: RoomEvent) {
+        self.commands.push(RoomCommand::Tell { member, req, event });
+    }
+
+    fn trace(&mut self, call: CallSid, what: &str, detail: &str, now: Timestamp) {
+        self.commands.push(RoomCommand::Trace(Entry {
+            at: now,
+            call,
+            lane: Lane::Room,
+            way: Way::Here,
+            what: what.to_owned(),
+            detail: detail.to_owned(),
+        }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What happens, step by step, and what the members are told in that step.
+    #[test]
+    fn members_meet_wait_and_part() {
+        let table: &[(&[(&str, &str)], &str)] = &[
+            (
+                &[
+                    ("1 joins", "1 joined talks hears"),
+                    ("2 joins", "2 joined talks hears"),
+                    ("1 leaves", ""),
+                    ("2 leaves", ""),
+                ],
+                "last-member-left",
+            ),
+            (
+                &[
+                    ("1 joins muted", "1 joined hears"),
+                    ("2 joins", "2 joined talks hears"),
+                    ("2 leaves", ""),
+                    ("1 leaves", ""),
+                ],
+                "last-member-left",
+            ),
+            (
+                &[
+                    ("1 joins late", "1 joined"),
+                    ("2 joins late muted", "2 joined"),
+                    (
+                        "3 joins",
+                        "3 joined talks hears, 1 moved talks hears, 2 moved hears",
+                    ),
+                    ("4 joins late", "4 joined talks hears"),
+                    ("3 leaves", ""),
+                    (
+                        "5 waits",
+                        "1 over time-limit, 2 over time-limit, 4 over time-limit",
+                    ),
+                ],
+                "time-limit",
+            ),
+            (
+                &[
+                    ("1 joins", "1 joined talks hears"),
+                    ("2 joins ends", "2 joined talks hears"),
+                    ("2 leaves", "1 over ended-by-member"),
+                ],
+                "ended-by-member",
+            ),
+            (
+                &[("1 joins ends", "1 joined talks hears"), ("1 leaves", "")],
+                "last-member-left",
+            ),
+            (
+                &[
+                    ("1 joins", "1 joined talks hears"),
+                    ("2 joins small", "2 refused Full"),
+                    ("1 leaves", ""),
+                ],
+                "last-member-left",
+            ),
+            // A second request of a member replaces the first; it does not count twice.
+            (
+                &[
+                    ("1 joins", "1 joined talks hears"),
+                    ("1 joins small again", "1 joined talks hears"),
+                    ("1 leaves", ""),
+                    ("1 leaves again", ""),
+                ],
+                "last-member-left",
+            ),
+            (
+                &[
+                    ("1 joins late", "1 joined"),
+                    ("0 stops", "1 over shutdown"),
+                    ("2 joins", "2 refused Unavailable"),
+                ],
+                "shutdown",
+            ),
+        ];
+        for (steps, end) in table {
+            let mut scene = Scene::new();
+            for (step, told) in *steps {
+                assert_eq!(scene.step(step), *told, "{step} of {steps:?}");
+            }
+            assert!(scene.room.is_finished(), "{steps:?}");
+            assert_eq!(scene.room.poll_timeout(), None);
+            assert_eq!(scene.ends, [(*end).to_owned()], "{steps:?}");
+        }
+    }
+
+    #[test]
+    fn a_room_that_is_not_on_record_leaves_no_fact() {
+        let mut scene = Scene::new();
+        assert_eq!(scene.step("1 joins"), "1 joined talks hears");
+        scene.room.handle(RoomInput::NotRecorded, Timestamp(0));
+        let commands = scene.room.poll_commands();
+        assert!(commands.iter().any(|command| matches!(
+            command,
+            RoomCommand::Tell {
+                event: RoomEvent::Over {
+                    why: RoomEnd::NotRecorded
+                },
+                ..
+            }
+        )));
+        assert!(
+            !commands
+                .iter()
+                .any(|command| matches!(command, RoomCommand::Commit(_)))
+        );
+    }
+
+    struct Scene {
+        room: Room,
+        now: Timestamp,
+        ends: Vec<String>,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let opening = RoomOpening {
+                sid: ConferenceSid::from_bytes([7; 16]),
+                instance: InstanceSid::from_bytes([1; 16]),
+                account: AccountSid::from_bytes([1; 16]),
+                name: "standup".to_owned(),
+                life: Duration::from_secs(60),
+            };
+            Self {
+                room: Room::new(opening, Timestamp(0)),
+                now: Timestamp(0),
+                ends: Vec::new(),
+            }
+        }
+
+        fn step(&mut self, step: &str) -> String {
+            let (who, what) = step.split_once(' ').expect("two words");
+            let member = CallSid::from_bytes([who.parse().expect("a number"); 16]);
+            let has = |word: &str| what.split(' ').any(|it| it == word);
+            let req = Req(1 + u64::from(has("again")));
+            let wish = Wish {
+                muted: has("muted"),
+                starts: !has("late"),
+                ends: has("ends"),
+                max_members: NonZeroU32::new(if has("small") { 1 } else { 40 }).expect("not 0"),
+            };
+            self.now = self.now + Duration::from_secs(1);
+            match what.split(' ').next() {
+                Some("joins") => self
+                    .room
+                    .handle(RoomInput::Join { member, req, wish }, self.now),
+                Some("leaves") => self.room.handle(RoomInput::Leave { member, req }, self.now),
+                Some("stops") => self.room.handle(RoomInput::Shutdown, self.now),
+                _ => {
+                    self.now = self.room.poll_timeout().expect("a timer");
+                    self.room.handle_timeout(self.now);
+                }
+            }
+            let mut told = Vec::new();
+            for command in self.room.poll_commands() {
+                match command {
+                    RoomCommand::Commit(facts) => {
+                        self.ends
+                            .extend(facts.into_iter().filter_map(|fact| match fact {
+                                Fact::ConferenceEnded { reason, .. } => Some(reason),
+                                _ => None,
+                            }))
+                    }
+                    RoomCommand::Tell { member, event, .. } => {
+                        told.push(format!("{} {}", member.as_bytes()[0], words(event)));
+                    }
+                    RoomCommand::Trace(_) => {}
+                }
+            }
+            told.join(", ")
+        }
+    }
+
+    fn words(event: RoomEvent) -> String {
+        let placed = |verb: &str, place: Place| {
+            let talks = if place.talks { " talks" } else { "" };
+            let hears = if place.hears { " hears" } else { "" };
+            format!("{verb}{talks}{hears}")
+        };
+        match event {
+            RoomEvent::Joined { place, .. } => placed("joined", place),
+            RoomEvent::Moved { place } => placed("moved", place),
+            RoomEvent::Refused { why } => format!("refused {why:?}"),
+            RoomEvent::Over { why } => format!("over {}", why.as_str()),
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Conferences: their rows, what changes them, and the end of those that a dead server left open.
+//!
+//! **Invariant: a conference ends once.** Only the server that runs it ends it, or, once that server
+//! is dead, whichever server finds it first.
+
+use std::sync::OnceLock;
+
+use model::record::{Conference, Membership};
+use model::{CallSid, ConferenceSid, ConferenceStatus, InstanceSid, Timestamp};
+use sqlx::any::AnyRow;
+
+use crate::admin::Admin;
+use crate::sql::{Arg, Columns, Sql, Table, args};
+use crate::{Result, Store};
+
+/// Why a conference ended that a dead server left open.
+const REASON: &str = "node-lost";
+
+static CONFERENCES: Table = Table {
+    name: "conferences",
+    columns: &[
+        "sid", "instance", "account", "name", "status", "created", "updated", "started", "ended",
+        "reason",
+    ],
+    insert_once: OnceLock::new(),
+};
+
+pub(crate) fn create(conference: &Conference) -> Sql {
+    let args: Vec<Arg> = args![
+        conference.sid,
+        conference.instance,
+        conference.account,
+        conference.name.as_str(),
+        conference.status,
+        conference.created,
+        conference.updated,
+        conference.started,
+        conference.ended,
+        conference.reason.clone()
+    ];
+    CONFERENCES.insert_once(args)
+}
+
+pub(crate) fn start(sid: ConferenceSid, at: Timestamp) -> Sql {
+    Sql::new(
+        "UPDATE conferences SET status = $2, updated = $3, started = $3 \
+         WHERE sid = $1 AND ended IS NULL",
+        args![sid, ConferenceStatus::Running, at],
+    )
+}
+
+/// `repeated`: the statement may have been carried out before, on a connection that broke.
+pub(crate) fn end(
+    sid: ConferenceSid,
+    status: ConferenceStatus,
+    at: Timestamp,
+    reason: &str,
+    instance: InstanceSid,
+    repeated: bool,
+) -> Sql {
+    Sql::new(
+        "UPDATE conferences SET status = $2, updated = $3, ended = $3, reason = $4 \
+         WHERE sid = $1 AND instance = $5 \
+         AND (ended IS NULL OR ($6 = 1 AND ended = $3 AND status = $2))",
+        args![sid, status, at, reason, instance, repeated],
+    )
+}
+
+pub(crate) fn join(call: CallSid, membership: Membership, at: Timestamp) -> Sql {
+    Sql::new(
+        "UPDATE calls SET updated = $2, muted = $3, conference = $4, conference_starts = $5, \
+         conference_ends = $6 WHERE sid = $1 AND ended IS NULL",
+        args![
+            call,
+            at,
+            i64::from(membership.muted),
+            membership.conference,
+            i64::from(membership.starts),
+            i64::from(membership.ends)
+        ],
+    )
+}
+
+/// Ends what servers left open that gave no sign of life since `gone_since`: the end is that last
+/// sign, as far as it is known.
+pub(crate) fn close_abandoned(gone_since: Timestamp, instance: InstanceSid) -> Sql {
+    Sql::new(
+        "UPDATE conferences SET status = $3, reason = $4, \
+         ended = COALESCE((SELECT CASE WHEN i.last_alive > conferences.updated \
+         THEN i.last_alive ELSE conferences.updated END FROM instances i \
+         WHERE i.sid = conferences.instance), updated) \
+         WHERE ended IS NULL AND instance <> $1 \
+         AND instance NOT IN (SELECT sid FROM instances WHERE last_alive > $2)",
+        args![instance, gone_since, ConferenceStatus::Completed, REASON],
+    )
+}
+
+fn read(row: &AnyRow) -> Result<Conference> {
+    let row = Columns(row);
+    Ok(Conference {
+        sid: row.word("sid")?,
+        instance: row.word("instance")?,
+        account: row.word("account")?,
+        name: row.text("name")?,
+        status: row.word("status")?,
+        created: row.time("created")?,
+        updated: row.time("updated")?,
+        started: row.opt_time("started")?,
+        ended: row.opt_time("ended")?,
+        reason: row.opt_text("reason")?,
+    })
+}
+
+impl Store {
+    /// A conference.
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn conference(&self, sid: ConferenceSid) -> Result<Option<Conference>> {
+        let mut sql = CONFERENCES.select();
+        sql.with(" WHERE sid = ?", sid);
+        self.first(sql, read).await
+    }
+
+    /// The conferences that have not ended, on whatever server, oldest first.
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn open_conferences(&self) -> Result<Vec<Conference>> {
+        let mut sql = CONFERENCES.select();
+        sql.text(" WHERE ended IS NULL ORDER BY created, sid");
+        self.many(sql, read).await
+    }
+
+    /// Ends the conferences that dead servers left open; returns whether there were any.
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn close_conferences(&self, now: Timestamp) -> Result<bool> {
+        let gone_since = self.gone_since(now);
+        self.administer(Admin::CloseConferences { gone_since })
+            .await
+    }
+}
