@@ -1,10 +1,12 @@
 //! Rehearsals: a call in virtual time, where a script plays everybody but the application.
 //!
-//! A [`Script`] says who calls, what each person on the phone does and what is expected. [`run()`]
-//! drives the same `call_proto::Family` that a server drives, without sockets, samples or a
-//! clock: the time jumps to whatever is due next. **Invariant: the same script and the same answers
-//! of the application give the same [`Run`], byte for byte.**
+//! A [`Script`] says who calls, what each person on the phone does and what is expected; it becomes a
+//! [`scene::Scene`], which tests of the call machine describe directly. [`play`] drives the same
+//! `call_proto::Family` that a server drives, as many of them as there are calls, without sockets,
+//! samples or a clock: the time jumps to whatever is due next. **Invariant: the same scene and the same
+//! answers of the application give the same [`Run`], byte for byte.**
 //!
+//! - [`run()`] plays a script and compares what happened with what was expected.
 //! - [`Application`] answers requests; the shell asks a server or reads files.
 //! - [`report`] tells what happened as JSON and JUnit XML.
 //! - [`recorded`] makes a script from a call that really happened.
@@ -20,6 +22,7 @@ mod read;
 pub mod recorded;
 pub mod report;
 mod run;
+pub mod scene;
 mod script;
 mod stage;
 mod yaml;
@@ -31,7 +34,16 @@ use model::{CallSid, HttpMethod, Timestamp};
 
 pub use run::{Failure, Happened, Leg, Run};
 pub use script::{Script, Source};
-pub use stage::run;
+pub use stage::{Random, Watch, play};
+
+/// Rehearses a script.
+#[must_use]
+pub fn run(script: &Script, application: &mut dyn Application) -> Run {
+    let scene = script.scene();
+    let mut run = play(&scene, application, &mut ());
+    check::check(script, &mut run);
+    run
+}
 
 /// What is wrong with a script.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]

@@ -24,6 +24,8 @@ pub struct Failure {
 pub struct Leg {
     /// As the script calls it: `caller`, `ann`, `ann 2`.
     pub name: String,
+    /// Whose leg it is: the name without the number.
+    pub party: String,
     /// As it stood at the end.
     pub record: CallRecord,
 }
@@ -66,17 +68,21 @@ pub struct Run {
     pub sent: Vec<Happened>,
     /// What came and went on the line of each leg: sounds, other parties, recordings.
     pub heard: Vec<Happened>,
-    /// All that the call was told and what it did; it can be replayed.
-    pub journal: Vec<Line>,
+    /// All that each call family was told and what it did, in the order in which they began; each can
+    /// be replayed.
+    pub journals: Vec<Vec<Line>>,
+    /// What was left when nothing was due any more: legs, timers.
+    pub left: Vec<String>,
     /// Expectations that were not met; first those of the steps, in the order of time, then those
     /// of `expect`, in the order of the script.
     pub failures: Vec<Failure>,
     /// Inputs that were handled.
     pub inputs: u64,
     numbers: BTreeMap<CallSid, usize>,
-    pub(crate) invites: BTreeMap<CallSid, Invite>,
+    /// The INVITE to each leg that was called.
+    pub invites: BTreeMap<CallSid, Invite>,
     /// Headers that the server puts on each message of a leg.
-    pub(crate) own_headers: BTreeMap<CallSid, Headers>,
+    pub own_headers: BTreeMap<CallSid, Headers>,
 }
 
 impl Run {
@@ -94,7 +100,8 @@ impl Run {
             messages: Vec::new(),
             sent: Vec::new(),
             heard: Vec::new(),
-            journal: Vec::new(),
+            journals: Vec::new(),
+            left: Vec::new(),
             failures: Vec::new(),
             inputs: 0,
             numbers: BTreeMap::new(),
@@ -119,6 +126,19 @@ impl Run {
     /// The leg of this name.
     pub(crate) fn leg(&self, name: &str) -> Option<&Leg> {
         self.legs.iter().find(|leg| leg.name == name)
+    }
+
+    /// The newest leg of a party.
+    #[must_use]
+    pub fn newest(&self, party: &str) -> Option<&Leg> {
+        self.legs.iter().rev().find(|leg| leg.party == party)
+    }
+
+    /// The remote party of a leg turned out to be this one.
+    pub(crate) fn is_party(&mut self, call: CallSid, name: &str) {
+        if let Some(number) = self.numbers.get(&call) {
+            name.clone_into(&mut self.legs[*number].party);
+        }
     }
 
     pub(crate) fn sends(&mut self, at: Timestamp, call: CallSid, what: &str) {
@@ -150,12 +170,17 @@ impl Run {
             let rest = leg.name.strip_prefix(name);
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
         };
+        let party = name.to_owned();
         let name = match self.legs.iter().filter(same).count() {
             0 => name.to_owned(),
             others => format!("{name} {}", others + 1),
         };
         self.numbers.insert(record.sid, self.legs.len());
-        self.legs.push(Leg { name, record });
+        self.legs.push(Leg {
+            name,
+            party,
+            record,
+        });
     }
 
     pub(crate) fn message_ended(&mut self, ended: Message) {

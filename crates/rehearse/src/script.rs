@@ -8,6 +8,7 @@ mod application;
 mod legs;
 mod party;
 mod request;
+mod staging;
 mod steps;
 mod wishes;
 
@@ -20,14 +21,15 @@ use crate::Problem;
 use crate::expected::Expected;
 use crate::read::{self, Map};
 use crate::yaml::{self, Node};
+use party::Party;
 
 pub(crate) use api::ApiStep;
+pub(crate) use application::Application;
 pub use application::Source;
-pub(crate) use application::{Application, Page, Reply, TextReply};
 pub(crate) use legs::{LegHeaders, LegLines, LegWish};
-pub(crate) use party::{Answer, Cast, Party};
+pub(crate) use party::Cast;
 pub(crate) use request::{Params, RequestWish, ValueWish};
-pub(crate) use steps::{Action, Moment, Step, Vanishes, Wanted};
+pub(crate) use steps::{Action, Moment, Step, Wanted};
 pub(crate) use wishes::{Fields, List, Timed, Wish, Wishes};
 
 /// How long a character of speech takes, unless the script says otherwise.

@@ -56,7 +56,7 @@ pub(crate) fn check(name: &str) {
     let script = Script::parse(&text).unwrap_or_else(|problem| panic!("{name}: {problem}"));
     let run = rehearse::run(&script, &mut Nobody);
     assert_eq!(run.failures, [], "{name}: {:#?}", run.trace);
-    let broken = broken_rules(&run.journal);
+    let broken = broken_rules(&run.journals[0]);
     assert!(broken.is_empty(), "{name}: {broken:#?}");
     replay(&run);
 }
@@ -64,7 +64,7 @@ pub(crate) fn check(name: &str) {
 /// Runs the journal again, as it is stored.
 #[track_caller]
 fn replay(run: &Run) {
-    let json = serde_json::to_string(&run.journal).expect("it can be written");
+    let json = serde_json::to_string(&run.journals[0]).expect("it can be written");
     let lines: Vec<Line> = serde_json::from_str(&json).expect("it can be read");
     match journal::replay(&lines).expect("it is a journal") {
         Verdict::Identical { complete, .. } => assert!(complete),
@@ -180,7 +180,7 @@ application: {start: /v, pages: {/v: <Response><Hangup/></Response>}}
 expect: {legs: {caller: completed}}
 ";
     let script = Script::parse(script).expect("it is a script");
-    let mut lines = rehearse::run(&script, &mut Nobody).journal;
+    let mut lines = rehearse::run(&script, &mut Nobody).journals.remove(0);
     assert_eq!(broken_rules(&lines), [""; 0]);
     let out = lines.iter_mut().find_map(|line| match line {
         Line::Out(texts) => Some(texts),

@@ -41,7 +41,7 @@ fn run(script: &str, pages: &[(&str, &str)]) -> Run {
 }
 
 fn made_of(run: &Run) -> String {
-    made_with(run, &run.journal, Keys::Hidden)
+    made_with(run, &run.journals[0], Keys::Hidden)
 }
 
 fn made_with(run: &Run, journal: &[Line], keys: Keys) -> String {
@@ -188,7 +188,7 @@ fn a_call_that_holds_too_little_is_refused() {
         &[("/v", "<Say>One</Say>")],
     );
     let root = &first.legs[0].record;
-    let made = |trace: &[_]| recorded::script(root, &[], trace, &first.journal, Keys::Hidden);
+    let made = |trace: &[_]| recorded::script(root, &[], trace, &first.journals[0], Keys::Hidden);
     assert_eq!(made(&[]), Err(NoScript::NoTrace));
     let quiet: Vec<_> = first
         .trace
@@ -248,7 +248,7 @@ fn keys_are_pressed_again_by_whoever_asked_for_them() {
         let pages = [("/v", *document), KEY_PAGES[0], KEY_PAGES[1]];
         let first = run(&format!("{HEAD}{rest}\n"), &pages);
         assert_eq!(first.failures, [], "{rest}");
-        let script = made_with(&first, &first.journal, Keys::Shown);
+        let script = made_with(&first, &first.journals[0], Keys::Shown);
         for press in *pressed {
             assert!(script.contains(press), "{script}");
         }
@@ -321,14 +321,14 @@ fn only_what_counted_is_pressed_and_what_is_missing_is_said() {
                 {wait: 6s}, hangup]";
     let pages = [("/v", "<Gather action='/pin' timeout='9'/>")];
     let first = run(&format!("{HEAD}{rest}\n"), &pages);
-    let script = made_with(&first, &first.journal, Keys::Shown);
+    let script = made_with(&first, &first.journals[0], Keys::Shown);
     assert_eq!(script.matches("press:").count(), 1, "{script}");
     let unhurried = rest.replace(
         "{press: {keys: '1', by: info}}",
         "{wait: 800ms}, {press: '23'}",
     );
     let slow = run(&format!("{HEAD}{unhurried}\n"), &pages);
-    let script = made_with(&slow, &slow.journal, Keys::Shown);
+    let script = made_with(&slow, &slow.journals[0], Keys::Shown);
     assert!(script.contains("press: \"123\""), "{script}");
     let none = made_with(&first, &[], Keys::Shown);
     assert!(
@@ -336,7 +336,7 @@ fn only_what_counted_is_pressed_and_what_is_missing_is_said() {
         "{none}"
     );
     assert!(!none.contains("press:"), "{none}");
-    let cut = [&first.journal[..], &[Line::Cut]].concat();
+    let cut = [&first.journals[0][..], &[Line::Cut]].concat();
     let cut = made_with(&first, &cut, Keys::Shown);
     assert!(
         cut.contains("# The journal of the call is incomplete"),

@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use call_proto::{Document, Fallback};
-use model::HttpMethod;
+use model::{HttpMethod, error};
 use url::Url;
 
 use crate::Problem;
 use crate::read::{self, Map};
+use crate::scene::{Page, Reply, TextReply};
 use crate::stage::ACCOUNT;
 use crate::yaml::{Node, Value};
 
@@ -38,32 +39,6 @@ pub(crate) struct Application {
     /// By absolute address without query; in order, the last one stays.
     pub(crate) pages: BTreeMap<String, Vec<Page>>,
     base: Url,
-}
-
-/// One answer that stands in the script.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Page {
-    pub(crate) reply: Reply,
-    /// How long the answer takes.
-    pub(crate) after: Duration,
-    /// Where the web server's own redirects led to.
-    pub(crate) moved_to: Option<String>,
-}
-
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Reply {
-    Text(TextReply),
-    /// What another page or the application answers at this address.
-    Elsewhere(String),
-    /// There is no connection.
-    Fails,
-}
-
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct TextReply {
-    pub(crate) status: u16,
-    pub(crate) content_type: Option<String>,
-    pub(crate) body: String,
 }
 
 impl Application {
@@ -232,7 +207,9 @@ fn page(base: &Url, node: &Node) -> Result<Page, Problem> {
     let reply = match (map.get("file"), map.get("fails")) {
         (None, None) => text_reply(&map)?,
         (Some(node), None) => Reply::Elsewhere(address(base, node, "file")?),
-        (None, Some(node)) => read::word(node, "fails", &[("true", ())]).map(|()| Reply::Fails)?,
+        (None, Some(node)) => {
+            read::word(node, "fails", &[("true", ())]).map(|()| Reply::Fails(error::FETCH_IO))?
+        }
         (Some(_), Some(node)) => {
             let text = "`file` and `fails` exclude each other";
             return Err(Problem::new(node.line, text));

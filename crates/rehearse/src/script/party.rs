@@ -22,7 +22,8 @@ const TAKEN: u16 = 200;
 /// Whose steps they are.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Cast {
-    Caller,
+    /// The caller of this call of the scene; for a call of the API, the party that answers.
+    Caller(usize),
     /// The phone of this number.
     Phone(usize),
 }

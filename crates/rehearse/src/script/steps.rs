@@ -9,6 +9,7 @@ use call_proto::DigitWay;
 use crate::Problem;
 use crate::expected::{Expected, Span};
 use crate::read::{self, Map};
+use crate::scene::Vanishes;
 use crate::yaml::{Node, Value};
 
 #[derive(Clone, Debug)]
@@ -32,15 +33,6 @@ pub(crate) enum Action {
     Hangup,
     /// Be gone without a word.
     Vanish(Vanishes),
-}
-
-/// What is missing of a phone that has vanished.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Vanishes {
-    /// Its sound: nothing arrives any more.
-    Sound,
-    /// The way to it: its registration or connection is lost.
-    Way,
 }
 
 /// What somebody on the phone can notice.

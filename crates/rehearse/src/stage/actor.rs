@@ -9,10 +9,10 @@ use std::time::Duration;
 use call_proto::{DigitWay, Event, LegEvent, MediaEvent};
 use model::{CallSid, Timestamp};
 
-use super::far_side::Doing;
 use super::{Due, START, Stage};
 use crate::expected::seconds;
 use crate::heard::{Heard, Sense};
+use crate::scene::{Doing, Opening};
 use crate::script::{Action, Cast, Step, Wanted};
 
 /// From one key to the next.
@@ -33,7 +33,7 @@ pub(super) struct Actor {
 }
 
 /// What a key press is to the call.
-fn key_event(key: char, way: DigitWay) -> Event {
+pub(super) fn key_event(key: char, way: DigitWay) -> Event {
     match way {
         DigitWay::Info => Event::Leg(LegEvent::Info {
             content_type: "application/dtmf-relay".to_owned(),
@@ -100,8 +100,8 @@ impl Stage<'_> {
             Action::Wait(length) => self.pauses(at, length),
             Action::Silence if self.is_over(call) => {}
             Action::Silence => return false,
-            Action::Hangup => self.far_side_does(call, Doing::HangUp),
-            Action::Vanish(what) => self.far_side_does(call, Doing::Vanish(what)),
+            Action::Hangup => self.remote_does(call, Doing::HangUp),
+            Action::Vanish(what) => self.remote_does(call, Doing::Vanish(what)),
         }
         self.actors[at].steps.pop_front();
         true
@@ -176,18 +176,19 @@ impl Stage<'_> {
         false
     }
 
-    /// Everybody who has steps of their own.
-    fn casts(&self) -> Vec<(Cast, &str, Vec<&Step>)> {
-        let script = self.script;
+    /// Everybody who has steps of their own, and does them once a call to them is answered.
+    fn casts(&self) -> Vec<(Cast, &str, &[Step])> {
+        let scene = self.scene;
         let mut casts = Vec::new();
-        if script.call.by_api {
-            let steps = script.caller.iter().collect();
-            casts.push((Cast::Caller, script.call.to.as_str(), steps));
+        for (place, start) in scene.calls.iter().enumerate() {
+            if let Opening::Api(_) = start.opening {
+                casts.push((Cast::Caller(place), start.name.as_str(), &start.steps[..]));
+            }
         }
-        for (name, phones) in &script.parties {
+        for (name, phones) in &scene.phones {
             for phone in phones {
                 let cast = Cast::Phone(phone.number);
-                casts.push((cast, name.as_str(), phone.steps().collect()));
+                casts.push((cast, name.as_str(), &phone.then[..]));
             }
         }
         casts
@@ -205,7 +206,7 @@ impl Stage<'_> {
         let mut missed = Vec::new();
         for (cast, name, steps) in self.casts() {
             let expects = |step: &&Step| matches!(step.action, Action::Expect(..));
-            if let Some(step) = steps.into_iter().find(expects)
+            if let Some(step) = steps.iter().find(expects)
                 && !self.begun.contains(&cast)
             {
                 missed.push((step.line, format!("`{name}` never answered a call")));

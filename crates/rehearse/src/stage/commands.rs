@@ -1,61 +1,97 @@
-//! Carries out what the call asks of the world.
+//! Carries out what the calls ask of the world.
 //!
 //! **Invariant: commands are carried out in order, as a server does it.**
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use call_proto::{
     Addressed, Command, Entry, Event, Fact, FetchFailure, FetchRequest, Fetched, Lane,
     OutgoingMessage, Req, RoomEvent, RoomRefusal, RoomRequest, Route, Target, Unreachable, Via,
 };
+use model::record::CallRecord;
 use model::{CallSid, Direction, error};
 
-use super::far_side::{FarSide, GIVES_UP};
-use super::{Due, Stage};
+use super::Stage;
 use crate::Asked;
 use crate::heard::{Heard, Sense};
-use crate::script::{Answer, Page, Party, Reply, Script, TextReply};
+use crate::scene::{Opening, Page, Phone, Reply};
 
 /// How a request is answered.
 pub(super) struct Answering {
-    pub(super) by: By,
+    pub(super) by: Answered,
     /// How long that takes.
     after: Duration,
 }
 
 /// Who answers a request.
-pub(super) enum By {
-    /// The script.
-    Text {
-        text: TextReply,
-        moved_to: Option<String>,
-    },
+pub(super) enum Answered {
+    /// A page of the scene; its own address is the one that was asked for.
+    Page(Result<Fetched, FetchFailure>),
     /// The application, at this address.
     Application(String),
-    /// There is no connection.
-    Nobody,
 }
 
-impl Stage<'_> {
+impl<'a> Stage<'a> {
+    /// Carries out everything that the machines have to say.
     pub(super) fn carry_out(&mut self) {
-        loop {
-            let commands = self.family.poll_commands();
-            if commands.is_empty() {
-                return;
-            }
-            for Addressed { call, command } in commands {
-                self.command(call, command);
+        for family in 0..self.families.count() {
+            loop {
+                let commands = self.families.poll(family);
+                if commands.is_empty() {
+                    break;
+                }
+                self.watch.commands(self.now, &commands);
+                self.batch(family, commands);
             }
         }
     }
 
+    fn batch(&mut self, family: usize, commands: Vec<Addressed>) {
+        let mut refused = BTreeSet::new();
+        for Addressed { call, command } in commands {
+            match command {
+                Command::Commit(facts) => {
+                    refused = self.not_kept(&facts);
+                    for fact in facts {
+                        self.fact(family, fact);
+                    }
+                }
+                command if !refused.contains(&call) => self.command(call, command),
+                _ => {}
+            }
+        }
+        for call in refused {
+            self.tell_soon(call, Event::NotRecorded);
+        }
+    }
+
+    /// The legs whose records cannot be kept.
+    fn not_kept(&self, facts: &[Fact]) -> BTreeSet<CallSid> {
+        let unrecorded = &self.scene.faults.unrecorded;
+        let created = facts.iter().filter_map(|fact| match fact {
+            Fact::Created(record) => Some(record),
+            _ => None,
+        });
+        created
+            .filter(|record| {
+                unrecorded.contains(match record.direction {
+                    Direction::Inbound => self.party(record.sid),
+                    Direction::OutboundApi | Direction::OutboundDial => &record.to,
+                })
+            })
+            .map(|record| record.sid)
+            .collect()
+    }
+
     fn command(&mut self, call: CallSid, command: Command) {
         match command {
-            Command::Commit(facts) => facts.into_iter().for_each(|fact| self.fact(fact)),
+            // Carried out with its batch.
+            Command::Commit(_) => {}
             Command::Resolve { req, targets } => {
                 let routes = targets.iter().map(|target| self.resolve(target)).collect();
-                self.tell_soon(call, Event::Resolved { req, routes });
+                let resolved = Event::Resolved { req, routes };
+                self.tell_in(self.scene.delays.look_up, call, resolved);
             }
             Command::Fetch { req, request } => self.fetch(call, req, request),
             Command::Speak { req, text, .. } => self.speak(call, req, text),
@@ -80,17 +116,10 @@ impl Stage<'_> {
         }
     }
 
-    fn fact(&mut self, fact: Fact) {
+    fn fact(&mut self, family: usize, fact: Fact) {
         self.run.apply(&fact);
         match fact {
-            Fact::Created(record) => {
-                let name = match record.direction {
-                    Direction::Inbound => "caller".to_owned(),
-                    Direction::OutboundApi | Direction::OutboundDial => record.to.clone(),
-                };
-                self.sides.insert(record.sid, FarSide::new());
-                self.run.created(&name, *record);
-            }
+            Fact::Created(record) => self.created(family, *record),
             Fact::Notified(notification) => self.run.notifications.push(notification),
             Fact::Callback(callback) => {
                 let told = Asked {
@@ -118,6 +147,16 @@ impl Stage<'_> {
         }
     }
 
+    fn created(&mut self, family: usize, record: CallRecord) {
+        let call = record.sid;
+        self.families.owns(family, call);
+        if record.direction != Direction::Inbound {
+            self.is_named(call, &record.to);
+        }
+        let name = self.party(call).to_owned();
+        self.run.created(&name, record);
+    }
+
     /// A pause is heard as long as no other verb follows.
     fn trace(&mut self, entry: Entry) {
         if entry.lane == Lane::Rcml {
@@ -136,56 +175,85 @@ impl Stage<'_> {
         self.run.entry(entry);
     }
 
-    fn resolve(&mut self, target: &Target) -> Result<Vec<Route>, Unreachable> {
+    /// The ways to the phones of a target: by its whole address, or the user part of it.
+    pub(super) fn resolve(&mut self, target: &Target) -> Result<Vec<Route>, Unreachable> {
         let unreachable = |text: String| Unreachable {
             code: error::UNREACHABLE_TARGET,
             text,
         };
-        if let Some(caller) = self.caller(target) {
-            return Ok(vec![caller]);
-        }
-        let Some(parties) = parties(self.script, target) else {
-            let text = format!(
-                "`{}` is not among the parties of the script",
-                target.as_str()
-            );
+        let address = target.as_str();
+        let Some(phones) = self.phones(target) else {
+            if let Some((route, phone)) = self.caller(target) {
+                self.contacts.insert(route.uri.clone(), phone);
+                return Ok(vec![route]);
+            }
+            let text = format!("`{address}` is not among the parties of the script");
             return Err(unreachable(text));
         };
-        let routes = routes(target, parties, &mut self.phones);
+        let has_way = self.scene.has_trunk || !matches!(target, Target::Number(_));
+        let routes = self.known(ways(target, phones).filter(|_| has_way));
         if routes.is_empty() {
-            return Err(unreachable(format!("`{}` is unreachable", target.as_str())));
+            return Err(unreachable(format!("`{address}` is unreachable")));
         }
         Ok(routes)
     }
 
-    /// The way to the phone of the caller, who need not be among the parties to get a message.
-    fn caller(&self, target: &Target) -> Option<Route> {
+    /// The ways to whom the API calls; if the scene has no phone there, to this one.
+    pub(super) fn ways(&mut self, target: &Target, otherwise: Option<&Phone>) -> Vec<Route> {
+        if let (None, Some(phone)) = (self.phones(target), otherwise) {
+            let found = ways(target, std::slice::from_ref(phone));
+            return self.known(found);
+        }
+        self.resolve(target).unwrap_or_default()
+    }
+
+    fn phones(&self, target: &Target) -> Option<&'a [Phone]> {
+        let (address, scene) = (target.as_str(), self.scene);
+        let whole = scene.phones.get(address);
+        whole
+            .or_else(|| scene.phones.get(user_of(address)))
+            .map(Vec::as_slice)
+    }
+
+    fn known<'p>(&mut self, ways: impl Iterator<Item = (Route, &'p Phone)>) -> Vec<Route> {
+        let known = ways.map(|(route, phone)| {
+            self.contacts.insert(route.uri.clone(), phone.clone());
+            route
+        });
+        known.collect()
+    }
+
+    /// The way to the phone of a caller, who need not be among the phones to get a message.
+    fn caller(&self, target: &Target) -> Option<(Route, Phone)> {
         let Target::Named(name) = target else {
             return None;
         };
-        let is_caller = !self.script.call.by_api && *name == self.script.call.from;
-        let uri = format!("sip:{name}@caller.invalid");
-        (is_caller && parties(self.script, target).is_none()).then(|| route(uri))
+        let mut calls = self.scene.calls.iter();
+        let message = calls.find_map(|start| match &start.opening {
+            Opening::Inbound(inbound) if inbound.from == *name => start.message,
+            Opening::Inbound(_) | Opening::Api(_) => None,
+        })?;
+        let phone = Phone {
+            message: Some(message),
+            ..Phone::new()
+        };
+        Some((route(format!("sip:{name}@caller.invalid")), phone))
     }
 
     /// A phone gets a text message.
     fn message(&mut self, call: CallSid, req: Req, message: &OutgoingMessage) {
         let uri = &message.route.uri;
-        self.run
-            .sends(self.now, call, &format!("MESSAGE {}", user_of(uri)));
-        let party = self.phones.get(uri);
-        let silent = party.is_some_and(|party| matches!(party.answer, Answer::Silent));
-        let (status, after) = if silent {
-            (408, GIVES_UP)
-        } else {
-            (party.map_or(200, |party| party.message), Duration::ZERO)
-        };
-        let answered = Event::MessageAnswered {
-            req,
-            status,
-            reason: String::new(),
-        };
-        self.later(after, Due::Tell(call, answered));
+        let what = format!("MESSAGE {}", user_of(uri));
+        self.run.sends(self.now, call, &what);
+        let phone = self.contacts.get(uri);
+        if let Some((status, after)) = phone.and_then(|phone| phone.message) {
+            let answered = Event::MessageAnswered {
+                req,
+                status,
+                reason: String::new(),
+            };
+            self.tell_in(after, call, answered);
+        }
     }
 
     fn fetch(&mut self, call: CallSid, req: Req, request: FetchRequest) {
@@ -199,20 +267,14 @@ impl Stage<'_> {
         let Answering { by, after } = self.answering(&asked.url);
         let result = self.answer(by, &asked);
         self.run.requests.push(asked);
-        let fetched = Event::Fetched { req, result };
-        self.later(after, Due::Tell(call, fetched));
+        self.tell_in(after, call, Event::Fetched { req, result });
     }
 
-    fn answer(&mut self, by: By, asked: &Asked) -> Result<Fetched, FetchFailure> {
+    fn answer(&mut self, by: Answered, asked: &Asked) -> Result<Fetched, FetchFailure> {
         match by {
-            By::Text { text, moved_to } => Ok(Fetched {
-                status: text.status,
-                content_type: text.content_type,
-                body: text.body,
-                url: moved_to.unwrap_or_else(|| asked.url.clone()),
-            }),
-            By::Application(url) if url == asked.url => self.application.document(asked),
-            By::Application(url) => {
+            Answered::Page(result) => result,
+            Answered::Application(url) if url == asked.url => self.application.document(asked),
+            Answered::Application(url) => {
                 let there = Asked {
                     url,
                     ..asked.clone()
@@ -221,44 +283,35 @@ impl Stage<'_> {
                 fetched.url.clone_from(&asked.url);
                 Ok(fetched)
             }
-            By::Nobody => Err(FetchFailure {
-                code: error::FETCH_IO,
-                text: format!("{} could not be reached", asked.url),
-            }),
         }
     }
 
-    /// Follows the pages of the script from an address. What leads back to a page that was passed
+    /// Follows the pages of the scene from an address. What leads back to a page that was passed
     /// is left to the application, so that a page may stand for the file of its own name.
-    pub(super) fn answering(&mut self, url: &str) -> Answering {
+    pub(super) fn answering(&mut self, first: &str) -> Answering {
         let mut passed = BTreeSet::new();
-        let mut url = url.to_owned();
+        let mut url = first.to_owned();
         let mut after = Duration::ZERO;
         loop {
             let is_new = passed.insert(url.clone());
             let Some(page) = is_new.then(|| self.page(&url)).flatten() else {
-                let by = By::Application(url);
+                let by = Answered::Application(url);
                 return Answering { by, after };
             };
             after += page.after;
-            let by = match page.reply {
-                Reply::Elsewhere(there) => {
-                    url = there;
-                    continue;
-                }
-                Reply::Text(text) => By::Text {
-                    text,
-                    moved_to: page.moved_to,
-                },
-                Reply::Fails => By::Nobody,
-            };
-            return Answering { by, after };
+            if let Some(result) = page.result(first) {
+                let by = Answered::Page(result);
+                return Answering { by, after };
+            }
+            if let Reply::Elsewhere(there) = page.reply {
+                url = there;
+            }
         }
     }
 
-    /// What the script answers at an address; the last of several answers stays.
+    /// What the scene answers at an address; the last of several answers stays.
     fn page(&mut self, url: &str) -> Option<Page> {
-        let pages = &self.script.application.pages;
+        let pages = &self.scene.pages;
         let bare = url.split(['?', '#']).next().unwrap_or(url);
         let (key, replies) = [url, bare]
             .into_iter()
@@ -270,31 +323,18 @@ impl Stage<'_> {
     }
 }
 
-/// The phones of a target: by its whole address, or the user part of it.
-pub(super) fn parties<'a>(script: &'a Script, target: &Target) -> Option<&'a Vec<Party>> {
-    let address = target.as_str();
-    let whole = script.parties.get(address);
-    whole.or_else(|| script.parties.get(&user_of(address)))
-}
-
-/// The ways to the phones of a target. Only a client has several.
-pub(super) fn routes(
-    target: &Target,
-    parties: &[Party],
-    phones: &mut BTreeMap<String, Party>,
-) -> Vec<Route> {
+/// The ways to phones that can be reached. Only a client has several.
+fn ways<'a>(target: &Target, phones: &'a [Phone]) -> impl Iterator<Item = (Route, &'a Phone)> {
     let many = match target {
-        Target::Client(_) => parties.len(),
+        Target::Client(_) => phones.len(),
         Target::Number(_) | Target::Sip(_) | Target::Named(_) => 1,
     };
-    let mut routes = Vec::new();
-    for (at, party) in parties.iter().take(many).enumerate() {
-        if matches!(party.answer, Answer::Unreachable) {
-            continue;
-        }
+    let phones = phones.iter().take(many).enumerate();
+    let reachable = phones.filter(|(_, phone)| phone.is_reachable);
+    reachable.map(move |(at, phone)| {
         let (uri, via) = match target {
             Target::Client(login) | Target::Named(login) => (
-                format!("sip:{login}@phone{}.invalid", at + 1),
+                format!("sip:{login}@phone{}.invalid{}", at + 1, phone.contact),
                 Via::Binding(format!("{login}/{at}")),
             ),
             Target::Number(number) => (
@@ -303,10 +343,8 @@ pub(super) fn routes(
             ),
             Target::Sip(uri) => (uri.clone(), Via::Uri(uri.clone())),
         };
-        phones.insert(uri.clone(), party.clone());
-        routes.push(Route { via, ..route(uri) });
-    }
-    routes
+        (Route { via, ..route(uri) }, phone)
+    })
 }
 
 fn route(uri: String) -> Route {
@@ -320,8 +358,7 @@ fn route(uri: String) -> Route {
 }
 
 /// The user part of an address, however it is written.
-pub(super) fn user_of(address: &str) -> String {
+pub(crate) fn user_of(address: &str) -> &str {
     let rest = address.split("sip:").last().unwrap_or(address);
-    let user = rest.split(['@', ';', '?', '>']).next();
-    user.unwrap_or_default().to_owned()
+    rest.split(['@', ';', '?', '>']).next().unwrap_or_default()
 }

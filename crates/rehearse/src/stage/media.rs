@@ -9,9 +9,10 @@ use call_proto::{AudioFailure, Clip, Event, MediaCommand, MediaEvent, PlayId, Re
 use model::record::MediaCounts;
 use model::{CallSid, RecordingSid, Timestamp, error};
 
-use super::commands::By;
-use super::{Due, Stage};
+use super::Stage;
+use super::commands::Answered;
 use crate::heard::{Heard, Sense};
+use crate::scene::UNUSABLE;
 
 /// How long a sound plays of which nobody knows the length.
 const SOME_SOUND: Duration = Duration::from_secs(1);
@@ -30,23 +31,36 @@ pub(super) struct Media {
     recording: BTreeMap<RecordingSid, Timestamp>,
 }
 
+impl Media {
+    pub(super) fn some_recording(&self) -> Option<RecordingSid> {
+        self.recording.keys().next().copied()
+    }
+}
+
 impl Stage<'_> {
     pub(super) fn speak(&mut self, call: CallSid, req: Req, text: String) {
-        let length = self.scripted_length(&text).unwrap_or_else(|| {
-            let characters = text.chars().count() as u64;
-            self.speaking_time(characters)
-        });
-        self.audio(call, req, Sense::Say(text), Ok(length));
+        let unspeakable = self.scene.faults.unspeakable.as_ref();
+        let length = if unspeakable.is_some_and(|word| text.contains(word)) {
+            Err(format!("`{text}` cannot be spoken"))
+        } else {
+            Ok(self.scripted_length(&text).unwrap_or_else(|| {
+                let characters = text.chars().count() as u64;
+                self.speaking_time(characters)
+            }))
+        };
+        self.audio(call, req, Sense::Say(text), length);
     }
 
     pub(super) fn load(&mut self, call: CallSid, req: Req, url: String) {
         let length = match self.scripted_length(&url) {
             Some(length) => Ok(length),
             None => match self.answering(&url).by {
-                By::Text { text, .. } if text.status == 200 => Ok(SOME_SOUND),
-                By::Text { text, .. } => Err(format!("{url} answered with status {}", text.status)),
-                By::Nobody => Err(format!("{url} could not be reached")),
-                By::Application(there) => {
+                Answered::Page(Ok(page)) if page.status == 200 => Ok(SOME_SOUND),
+                Answered::Page(Ok(page)) => {
+                    Err(format!("{url} answered with status {}", page.status))
+                }
+                Answered::Page(Err(_)) => Err(format!("{url} could not be reached")),
+                Answered::Application(there) => {
                     let known = self.application.sound(call, &there);
                     known.map(|length| length.unwrap_or(SOME_SOUND))
                 }
@@ -56,7 +70,7 @@ impl Stage<'_> {
     }
 
     fn scripted_length(&self, what: &str) -> Option<Duration> {
-        let mut sounds = self.script.sounds.iter();
+        let mut sounds = self.scene.sounds.iter();
         let found = sounds.find(|(expected, _)| expected.fits(Some(what)));
         found.map(|(_, length)| *length)
     }
@@ -78,13 +92,27 @@ impl Stage<'_> {
 
     pub(super) fn media_command(&mut self, call: CallSid, command: MediaCommand) {
         match command {
-            MediaCommand::Open { .. } => {
-                let sdp = format!("description for {}", self.run.name(call));
-                self.tell_soon(call, Event::Media(MediaEvent::Opened { sdp }));
+            MediaCommand::Open { offer, .. } => {
+                let is_deaf = self.scene.faults.deaf.contains(self.party(call));
+                let event = if is_deaf || is_unusable(offer.as_deref()) {
+                    refused()
+                } else {
+                    let sdp = format!("description for {}", self.run.name(call));
+                    MediaEvent::Opened { sdp }
+                };
+                self.tell_soon(call, Event::Media(event));
             }
-            MediaCommand::Remote { .. } => {}
-            MediaCommand::Renegotiate { .. } => {
-                let sdp = Ok("new description".to_owned());
+            MediaCommand::Remote { sdp } => {
+                if is_unusable(Some(&sdp)) {
+                    self.tell_soon(call, Event::Media(refused()));
+                }
+            }
+            MediaCommand::Renegotiate { offer } => {
+                let sdp = if is_unusable(offer.as_deref()) {
+                    Err("no codec in common".to_owned())
+                } else {
+                    Ok("new description".to_owned())
+                };
                 self.tell_soon(call, Event::Media(MediaEvent::Renegotiated { sdp }));
             }
             MediaCommand::Play { play, sound, times } => self.play_sound(call, play, sound, times),
@@ -148,7 +176,7 @@ impl Stage<'_> {
         self.media.playing.insert(call, (play, place));
         if let (Sound::Clip(clip), Some(times)) = (sound, times) {
             let done = Event::Media(MediaEvent::PlayDone { play });
-            self.later(clip.length.saturating_mul(times), Due::Tell(call, done));
+            self.tell_in(clip.length.saturating_mul(times), call, done);
         }
     }
 
@@ -163,7 +191,7 @@ impl Stage<'_> {
             _ => KEY_LENGTH,
         });
         let done = Event::Media(MediaEvent::PlayDone { play });
-        self.later(length.sum(), Due::Tell(call, done));
+        self.tell_in(length.sum(), call, done);
     }
 
     /// A play-out came to its end.
@@ -203,13 +231,34 @@ impl Stage<'_> {
         let Some(since) = self.media.recording.remove(&recording) else {
             return;
         };
-        let duration_ms = self.now.as_millis() - since.as_millis();
-        let recorded = MediaEvent::Recorded {
-            recording,
-            duration_ms,
-            size_bytes: 44 + 16 * duration_ms,
+        let Some(after) = self.scene.delays.closing else {
+            return;
         };
-        self.tell_soon(call, Event::Media(recorded));
+        let duration_ms = self.now.as_millis() - since.as_millis();
+        let event = if self.scene.faults.disk_full {
+            MediaEvent::RecordFailed {
+                recording,
+                reason: "the disk is full".to_owned(),
+            }
+        } else {
+            MediaEvent::Recorded {
+                recording,
+                duration_ms,
+                size_bytes: 44 + 16 * duration_ms,
+            }
+        };
+        self.tell_in(after, call, Event::Media(event));
+    }
+}
+
+fn is_unusable(sdp: Option<&str>) -> bool {
+    sdp.is_some_and(|sdp| sdp.contains(UNUSABLE))
+}
+
+fn refused() -> MediaEvent {
+    MediaEvent::Refused {
+        status: 488,
+        reason: "no codec in common".to_owned(),
     }
 }
 

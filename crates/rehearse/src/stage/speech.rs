@@ -10,13 +10,13 @@ use std::time::Duration;
 use call_proto::{Confidence, Event, ListenRequest, Req, SpeechNews};
 use model::CallSid;
 
+use super::weather::Random;
 use super::{Due, START, Stage};
 use crate::expected::seconds;
+use crate::scene::{Act, Does, Recognizer};
 
 /// The silence that ends what is said if the verb leaves that to the recognizer.
 const AUTO_SILENCE: Duration = Duration::from_millis(500);
-/// How sure the recognizer is.
-const CONFIDENCE: f64 = 0.9;
 
 /// Who listens to what is said on a leg.
 #[derive(Default)]
@@ -63,7 +63,10 @@ impl Stage<'_> {
 
     /// How long so many characters take.
     pub(super) fn speaking_time(&self, characters: u64) -> Duration {
-        Duration::from_millis(characters.saturating_mul(self.script.say_ms_per_character))
+        let pace = self.scene.pace;
+        let characters = u32::try_from(characters).unwrap_or(u32::MAX);
+        pace.fixed
+            .saturating_add(pace.per_character.saturating_mul(characters))
     }
 
     /// A word was said.
@@ -96,21 +99,63 @@ impl Stage<'_> {
     }
 
     pub(super) fn listen(&mut self, call: CallSid, req: Req, request: &ListenRequest) {
+        if self.scene.recognizer == Recognizer::Missing {
+            let news = SpeechNews::Unavailable;
+            self.tell_soon(call, Event::Speech { req, news });
+            return;
+        }
         let ear = Ear {
             req,
             finds_end: request.end_silence.is_none(),
             heard: Vec::new(),
         };
         self.ears.0.insert(call, ear);
+        if self.scene.recognizer == Recognizer::Hears {
+            self.chatters(call);
+        }
+    }
+
+    /// Up to three pieces of news in the next seconds.
+    fn chatters(&mut self, call: CallSid) {
+        let party = self.party(call).to_owned();
+        for _ in 0..self.random.below(4) {
+            let news = random_news(&mut self.random);
+            let after = Duration::from_millis(self.random.below(6_000));
+            let does = Does::Understood(news);
+            self.later(after, Due::Chance(Act::new(after, &party, does)));
+        }
+    }
+
+    /// The recognizer understands something, if it listens.
+    pub(super) fn understands(&mut self, call: CallSid, news: SpeechNews) {
+        let Some(ear) = self.ears.0.get_mut(&call) else {
+            return;
+        };
+        let req = ear.req;
+        if let SpeechNews::Partial(so_far) = &news {
+            ear.heard = vec![so_far.clone()];
+        } else {
+            self.ears.0.remove(&call);
+        }
+        self.tell_soon(call, Event::Speech { req, news });
     }
 
     /// The result is wanted.
     pub(super) fn end_of_speech(&mut self, call: CallSid, req: Req) {
+        if self.scene.recognizer == Recognizer::Dreams {
+            return;
+        }
         let Some(ear) = self.stop_listening(call, req) else {
             return;
         };
+        let confidence = match self.scene.recognizer {
+            Recognizer::Works(confidence) if !ear.heard.is_empty() => confidence,
+            Recognizer::Works(_) | Recognizer::Hears | Recognizer::Dreams | Recognizer::Missing => {
+                None
+            }
+        };
         let news = SpeechNews::Final {
-            confidence: (!ear.heard.is_empty()).then(|| Confidence::new(CONFIDENCE)),
+            confidence: confidence.map(Confidence::new),
             text: ear.heard.join(" "),
         };
         self.tell_soon(call, Event::Speech { req, news });
@@ -122,5 +167,20 @@ impl Stage<'_> {
             return self.ears.0.remove(&call);
         }
         None
+    }
+}
+
+/// Any news.
+fn random_news(random: &mut Random) -> SpeechNews {
+    match random.below(8) {
+        0 => SpeechNews::Failed {
+            reason: "no voice".to_owned(),
+        },
+        1 => SpeechNews::Partial(String::new()),
+        2 | 3 => SpeechNews::Final {
+            text: (*random.pick(&["", "yes", "my number"])).to_owned(),
+            confidence: None,
+        },
+        _ => SpeechNews::Partial((*random.pick(&["y", "yes", "my"])).to_owned()),
     }
 }

@@ -1,0 +1,146 @@
+//! The scene that a script describes.
+//!
+//! **Invariant: nothing in it is left to chance, and everybody does what the script says.**
+
+use std::time::Duration;
+
+use call_proto::{CallbackTarget, Inbound, LegCallback, OutboundApi, Script as Runs, Target};
+
+use model::{Bare, number};
+
+use super::party::{Answer, Party};
+use super::{Call, Script};
+use crate::scene::{Act, Does, Doing, Opening, Pace, Phone, Recognizer, Scene, Start, Until, Who};
+use crate::stage::{ACCOUNT, GIVES_UP, user_of};
+
+/// How sure the recognizer is.
+const CONFIDENCE: f64 = 0.9;
+
+impl Script {
+    /// The scene that this script describes.
+    #[must_use]
+    pub fn scene(&self) -> Scene {
+        let mut scene = Scene::new();
+        for (name, parties) in &self.parties {
+            let phones = parties.iter().map(phone).collect();
+            scene.phones.insert(name.clone(), phones);
+        }
+        let name = if self.call.by_api {
+            &self.call.to
+        } else {
+            "caller"
+        };
+        let mut start = Start::new(name, self.opening(), self.seed);
+        start.message = Some((200, Duration::ZERO));
+        start.phone = Some(phone(&Party::willing()));
+        start.steps.clone_from(&self.caller);
+        scene.calls.push(start);
+        scene.acts = self
+            .api
+            .iter()
+            .map(|step| Act {
+                at: step.at,
+                leg: Who::Leg(step.leg.clone()),
+                does: Does::Modify(step.modify.clone()),
+                line: step.line,
+            })
+            .collect();
+        scene.pages.clone_from(&self.application.pages);
+        scene.sounds.clone_from(&self.sounds);
+        scene.pace = Pace {
+            fixed: Duration::ZERO,
+            per_character: Duration::from_millis(self.say_ms_per_character),
+        };
+        scene.recognizer = Recognizer::Works(Some(CONFIDENCE));
+        (scene.limit, scene.until) = (self.limit, Until::Over);
+        scene
+    }
+
+    fn opening(&self) -> Opening {
+        if self.call.by_api {
+            Opening::Api(Box::new(self.outbound(&self.call)))
+        } else {
+            Opening::Inbound(Box::new(self.inbound(&self.call)))
+        }
+    }
+
+    fn callback(&self) -> Option<CallbackTarget> {
+        let url = self.application.status_callback.clone()?;
+        Some(CallbackTarget {
+            url,
+            method: self.application.status_callback_method,
+            author: ACCOUNT,
+        })
+    }
+
+    fn inbound(&self, call: &Call) -> Inbound {
+        let diversion = call.headers.iter().find(|(name, _)| name == "Diversion");
+        Inbound {
+            max_forwards: 70,
+            account: ACCOUNT,
+            from: call.from.clone(),
+            to: call.to.clone(),
+            caller_name: call.name.clone(),
+            forwarded_from: diversion.map(|(_, value)| user_of(value).to_owned()),
+            headers: call.headers.clone(),
+            sip_call_id: "call of the caller".to_owned(),
+            number: None,
+            sdp: Some("offer of the caller".to_owned()),
+            script: Runs::Document(self.application.document.clone()),
+            status_callback: self.callback(),
+            dialect: call.dialect,
+        }
+    }
+
+    fn outbound(&self, call: &Call) -> OutboundApi {
+        OutboundApi {
+            account: ACCOUNT,
+            from: call.from.clone(),
+            routes: Vec::new(),
+            target: target(&call.to),
+            headers: call.headers.clone(),
+            credentials: None,
+            document: self.application.document.clone(),
+            callback: self.callback().map(|target| LegCallback {
+                target,
+                events: None,
+            }),
+            timeout: call.timeout,
+            dialect: call.dialect,
+        }
+    }
+}
+
+/// Whom the API calls. Unlike in the API itself, `client:` may be left out of a party's login.
+fn target(to: &str) -> Target {
+    match Target::parse(to, Bare::ClientOrNumber) {
+        Target::Named(name) if !number::is_dialable(&name) => Target::Client(name),
+        Target::Named(_) => Target::parse(to, Bare::Number),
+        target @ (Target::Client(_) | Target::Number(_) | Target::Sip(_)) => target,
+    }
+}
+
+/// The phone of a party.
+fn phone(party: &Party) -> Phone {
+    let mut phone = Phone {
+        headers: party.headers.clone(),
+        message: Some((party.message, Duration::ZERO)),
+        number: party.number,
+        then: party.steps().cloned().collect(),
+        ..Phone::new()
+    };
+    if let Some(after) = party.rings_after {
+        phone.steps.push((after, Doing::Ring(party.rings_with)));
+    }
+    match party.answer {
+        Answer::Unreachable => phone.is_reachable = false,
+        Answer::Never => {}
+        Answer::Silent => {
+            phone.withdraws = None;
+            phone.message = Some((408, GIVES_UP));
+        }
+        Answer::Rejects { status, after } => phone.steps.push((after, Doing::Reject(status))),
+        Answer::Answers { after, .. } => phone.steps.push((after, Doing::Answer)),
+    }
+    phone
+}
