@@ -5,6 +5,7 @@
 
 mod api;
 mod application;
+mod call;
 mod legs;
 mod party;
 mod request;
@@ -15,7 +16,7 @@ mod wishes;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use call_proto::{Dialect, Headers};
+use call_proto::Headers;
 
 use crate::Problem;
 use crate::expected::Expected;
@@ -26,6 +27,7 @@ use party::Party;
 pub(crate) use api::ApiStep;
 pub(crate) use application::Application;
 pub use application::Source;
+pub(crate) use call::Call;
 pub(crate) use legs::{LegHeaders, LegLines, LegWish};
 pub(crate) use party::Cast;
 pub(crate) use request::{Params, RequestWish, ValueWish};
@@ -40,6 +42,7 @@ const LIMIT: Duration = Duration::from_secs(3_600);
 const KEYS: &[&str] = &[
     "name",
     "call",
+    "calls",
     "application",
     "caller",
     "parties",
@@ -56,9 +59,9 @@ const KEYS: &[&str] = &[
 pub struct Script {
     /// What it is about, for people.
     pub name: Option<String>,
-    pub(crate) call: Call,
     pub(crate) application: Application,
-    pub(crate) caller: Vec<Step>,
+    /// The calls that begin by themselves, at least one.
+    pub(crate) calls: Vec<Call>,
     /// Phones by client login, number or user part of a SIP address.
     pub(crate) parties: BTreeMap<String, Vec<Party>>,
     /// What the API does to the call.
@@ -70,20 +73,6 @@ pub struct Script {
     /// Identifiers are made from it.
     pub(crate) seed: u64,
     pub(crate) wishes: Wishes,
-}
-
-/// The call that starts everything.
-#[derive(Clone, Debug)]
-pub(crate) struct Call {
-    pub(crate) by_api: bool,
-    pub(crate) from: String,
-    pub(crate) to: String,
-    /// Display name of the caller.
-    pub(crate) name: Option<String>,
-    pub(crate) headers: Headers,
-    pub(crate) dialect: Dialect,
-    /// How long a call of the API may ring.
-    pub(crate) timeout: Duration,
 }
 
 impl Script {
@@ -98,10 +87,9 @@ impl Script {
             let missing = || Problem::new(map.line, format!("the script needs `{name}`"));
             map.get(name).ok_or_else(missing)
         };
-        let caller = map.get("caller").map(steps::read).transpose()?;
         let parties = map.get("parties").map(party::read_all).transpose()?;
-        let call = Call::read(needed("call")?)?;
         let application = Application::read(needed("application")?)?;
+        let calls = call::read_all(&map, application.base())?;
         let api = map
             .get("api")
             .map(|node| api::read(application.base(), node))
@@ -110,9 +98,8 @@ impl Script {
         let wishes = map.get("expect").map(Wishes::read).transpose()?;
         let script = Self {
             name: map.text("name")?,
-            call,
             application,
-            caller: caller.unwrap_or_default(),
+            calls,
             parties: parties.unwrap_or_default(),
             api: api.unwrap_or_default(),
             sounds: sounds.unwrap_or_default(),
@@ -143,50 +130,10 @@ impl Script {
     fn expects_nothing(&self) -> bool {
         let steps = || {
             let phones = self.parties.values().flatten();
-            self.caller.iter().chain(phones.flat_map(Party::steps))
+            let callers = self.calls.iter().flat_map(|call| &call.steps);
+            callers.chain(phones.flat_map(Party::steps))
         };
         self.wishes.is_empty() && !steps().any(|step| matches!(step.action, Action::Expect(..)))
-    }
-}
-
-impl Call {
-    fn read(node: &Node) -> Result<Self, Problem> {
-        const KEYS: &[&str] = &[
-            "from",
-            "to",
-            "direction",
-            "dialect",
-            "name",
-            "headers",
-            "timeout",
-        ];
-        let map = Map::of(node, "call", KEYS)?;
-        let by_api = match map.get("direction") {
-            Some(node) => read::word(node, "direction", &[("inbound", false), ("api", true)])?,
-            None => false,
-        };
-        let dialects = [("restcomm", Dialect::RESTCOMM), ("twilio", Dialect::TWILIO)];
-        let dialect = match map.get("dialect") {
-            Some(node) => read::word(node, "dialect", &dialects)?,
-            None => Dialect::RESTCOMM,
-        };
-        if let Some(node) = map.get("timeout").filter(|_| !by_api) {
-            let text = "`timeout` is how long a call of the API may ring; nobody waits here";
-            return Err(Problem::new(node.line, text));
-        }
-        let missing = || Problem::new(map.line, "`call` needs `to`: the number that is called");
-        Ok(Self {
-            by_api,
-            from: map.text("from")?.unwrap_or_else(|| "caller".to_owned()),
-            to: map.text("to")?.ok_or_else(missing)?,
-            name: map.text("name")?,
-            headers: match map.get("headers") {
-                Some(node) => headers(node)?,
-                None => Headers::new(),
-            },
-            dialect,
-            timeout: map.duration("timeout")?.unwrap_or(Duration::from_secs(60)),
-        })
     }
 }
 

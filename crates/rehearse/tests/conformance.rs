@@ -95,7 +95,10 @@ fn broken_rules(lines: &[Line]) -> Vec<String> {
         }
         watch(&mut family, &mut rules);
     }
-    rules.finish(Some(&family));
+    if !family.is_finished() || family.poll_timeout().is_some() {
+        rules.broken("the family is not finished".to_owned());
+    }
+    rules.finish();
     rules.into_broken()
 }
 

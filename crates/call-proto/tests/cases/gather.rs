@@ -62,12 +62,12 @@ fn attributes_of_gather() {
 fn prompts_are_made_first_and_a_key_interrupts_them() {
     let prompts = "<Say>one</Say><Pause length=\"2\"/><Play loop=\"2\">a.wav</Play>";
     let world = || gather("action=\"/g\"", prompts).clip("http://app/a.wav", 3.0);
-    let heard = "0 speak one, 0 play one";
+    let heard = "0 say one";
     // To the end: 1 s, 2 s, 6 s; then the time for the first key.
     let run = world().run();
     assert_eq!(
         run.heard("K"),
-        format!("{heard}, 3 play http://app/a.wav 2 times, 14 speak after, 14 play after")
+        format!("{heard}, 3 play http://app/a.wav 2 times, 14 say after")
     );
     for (at, then) in [
         (0.5, ", 0.5 stop"),
@@ -95,10 +95,7 @@ fn a_prompt_that_cannot_be_had() {
     let run = world(Dialect::RESTCOMM);
     assert_eq!(run.to("K"), "0 180, 0 200, 0 BYE Say failed");
     let run = world(Dialect::TWILIO);
-    assert_eq!(
-        run.heard("K"),
-        "0 speak unspeakable, 0 speak b, 0 play b, 6 speak after, 6 play after"
-    );
+    assert_eq!(run.heard("K"), "0 say b, 6 say after");
     let run = gather("", "<Play>ftp://x/y.wav</Play>").run();
     assert_eq!(run.to("K"), "0 180, 0 200, 0 BYE address is not valid");
 }
@@ -134,7 +131,7 @@ fn a_redirected_gather_leaves_nothing() {
         .presses(1.0, "1#")
         .run();
     assert_eq!(run.app(), "0 GET /v, 0.5 POST /w");
-    assert_eq!(run.heard("K"), "0 speak one, 0 play one, 0.5 stop");
+    assert_eq!(run.heard("K"), "0 say one, 0.5 stop");
 }
 
 #[test]
@@ -156,33 +153,33 @@ fn a_call_of_the_api_goes_on_with_its_own_document() {
 #[test]
 fn keys_are_pressed_towards_the_far_side() {
     let run = World::document("<Play digits=\"1w#\" loop=\"2\"/><Say>b</Say>").run();
-    assert_eq!(run.heard("K"), "0 press 1w#1w#, 1.2 speak b, 1.2 play b");
+    assert_eq!(run.heard("K"), "0 keys 1w#1w#, 1.8 say b");
     let run = World::document("<Dial><Number sendDigits=\"ww7#\">+2000</Number></Dial>")
         .phone("+2000", phone().answers(1.0).talks(3.0))
         .run();
-    assert_eq!(run.heard("+2000"), "1 press ww7#");
+    assert_eq!(run.heard("+2000"), "1 keys ww7#");
     assert_eq!(run.ended("+2000"), "completed 3 s, rang 1 s");
     // Then the two hear each other.
     let heard = run.heard("K");
-    assert!(heard.contains("1.8 bridge +2000"), "{heard}");
+    assert!(heard.contains("2.4 joins +2000"), "{heard}");
     let run =
         World::document("<Dial record=\"true\"><Number sendDigits=\"ww7#\">+2000</Number></Dial>")
             .phone("+2000", phone().answers(1.0).talks(3.0))
             .hangs_up(1.5)
             .run();
     assert_eq!(run.to("+2000"), "0 INVITE, 1 ACK, 1.5 BYE");
-    assert_eq!(run.heard("+2000"), "1 press ww7#, 1.5 stop");
+    assert_eq!(run.heard("+2000"), "1 keys ww7#, 1.5 stop");
 }
 
 #[test]
 fn a_key_by_info_reaches_the_other_leg() {
     let dial = || World::document("<Dial>ann</Dial>").phone("ann", phone().answers(1.0).talks(5.0));
     let run = dial().presses_by(2.0, "4*", DigitWay::Info).run();
-    assert_eq!(run.heard("ann"), "2 pass on 4, 2.1 pass on *");
+    assert_eq!(run.heard("ann"), "2 keys 4, 2.1 keys *");
     let run = dial()
         .act(2.0, Act::Key("ann".to_owned(), '9', DigitWay::Info))
         .run();
-    assert!(run.heard("K").contains("2 pass on 9"), "{}", run.heard("K"));
+    assert!(run.heard("K").contains("2 keys 9"), "{}", run.heard("K"));
     // What comes in the media is passed on there.
     assert_eq!(dial().presses(2.0, "4").run().heard("ann"), "");
 }

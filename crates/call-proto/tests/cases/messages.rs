@@ -58,7 +58,11 @@ fn what_a_phone_never_answers_has_failed() {
 #[test]
 fn what_has_no_way_has_failed() {
     let run = World::document(SMS).run();
-    let failed = (MessageStatus::Failed, Some(30003), "`ann` is not there");
+    let failed = (
+        MessageStatus::Failed,
+        Some(30003),
+        "`ann` is not among the parties of the script",
+    );
     assert_eq!(end(&run.messages[0]), failed);
     assert_eq!(run.codes(), [30003]);
 }

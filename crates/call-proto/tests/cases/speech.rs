@@ -19,7 +19,7 @@ fn outcome(run: &Run) -> String {
     let asked = run.app();
     let Some(action) = run.all_requests().find(|asked| asked.has("Digits")) else {
         let heard = run.heard("K");
-        let after = heard.split(", ").find(|what| what.ends_with("speak after"));
+        let after = heard.split(", ").find(|what| what.ends_with("say after"));
         return after.unwrap_or("nothing").to_owned();
     };
     let when = asked.split(", ").find(|line| line.contains(" /g"));
@@ -95,7 +95,7 @@ fn case_190_too_many_hints() {
 fn what_is_said_and_what_becomes_of_it() {
     type Change = fn(World) -> World;
     let table: &[(&str, &str, Change, &str)] = &[
-        ("nothing", "", |it| it, "5 speak after"),
+        ("nothing", "", |it| it, "5 say after"),
         (
             "nothing, asked all the same",
             "actionOnEmptyResult=\"true\"",
@@ -137,31 +137,31 @@ fn what_is_said_and_what_becomes_of_it() {
             "the silence before speech is that of the keys",
             "timeout=\"3\" speechTimeout=\"9\"",
             |it| it,
-            "3 speak after",
+            "3 say after",
         ),
         (
             "somebody speaks, not understood yet",
             "",
             |it| it.says(4.0, ""),
-            "9 speak after",
+            "9 say after",
         ),
         (
             "nothing was understood",
             "",
             |it| it.says(1.0, "").has_said(2.0, " "),
-            "2 speak after",
+            "2 say after",
         ),
         (
             "keys are no input",
             "",
             |it| it.presses(1.0, "12"),
-            "5 speak after",
+            "5 say after",
         ),
         (
             "a failure",
             "",
             |it| it.says(1.0, "yes").understood(2.0, failed()),
-            "2 speak after",
+            "2 say after",
         ),
     ];
     for (what, attributes, change, expected) in table {
@@ -174,7 +174,7 @@ fn what_is_said_and_what_becomes_of_it() {
 fn keys_and_speech_together() {
     type Change = fn(World) -> World;
     let table: &[(&str, Change, &str)] = &[
-        ("neither", |it| it, "5 speak after"),
+        ("neither", |it| it, "5 say after"),
         (
             "speech",
             |it| it.has_said(1.0, "yes"),
@@ -199,7 +199,7 @@ fn keys_and_speech_together() {
         (
             "the finishing key alone",
             |it| it.presses(2.0, "#"),
-            "2 speak after",
+            "2 say after",
         ),
         (
             "a failure leaves the keys",
@@ -223,13 +223,13 @@ fn keys_and_speech_together() {
 fn a_word_interrupts_the_prompts() {
     let prompts = "<Say>one</Say><Pause length=\"2\"/><Say>two</Say>";
     let world = || gather("input=\"speech\" action=\"/g\"", prompts);
-    let before = "0 speak one, 0 speak two, 0 play one";
+    let before = "0 say one";
     // To the end: 1 s, 2 s, 1 s; then the time for the first word.
-    assert_eq!(outcome(&world().run()), "9 speak after");
+    assert_eq!(outcome(&world().run()), "9 say after");
     for (at, then) in [
         (0.5, ", 0.5 stop"),
         (2.0, ""),
-        (3.5, ", 3 play two, 3.5 stop"),
+        (3.5, ", 3 say two, 3.5 stop"),
     ] {
         let run = world().says(at, "yes").run();
         assert_eq!(run.heard("K"), format!("{before}{then}"), "{at}");
@@ -279,8 +279,8 @@ fn without_a_recognizer() {
     assert_eq!(run.codes(), [13340]);
     // Without keys nothing can come: it goes on as without input, once all prompts were heard.
     for (prompts, expected) in [
-        ("", "0 speak after"),
-        ("<Say>one</Say><Pause/>", "2 speak after"),
+        ("", "0 say after"),
+        ("<Say>one</Say><Pause/>", "2 say after"),
     ] {
         let run = gather("input=\"speech\" action=\"/g\"", prompts)
             .recognizer(Recognizer::Missing)
@@ -300,7 +300,7 @@ fn a_recognizer_that_fails_or_thinks_for_ever() {
     let run = gather("input=\"speech\"", "<Say>one</Say>")
         .understood(0.5, failed())
         .run();
-    assert_eq!(outcome(&run), "1 speak after");
+    assert_eq!(outcome(&run), "1 say after");
     assert_eq!(run.codes(), [13342]);
     assert_eq!(
         run.notifications[0].text,
@@ -312,7 +312,7 @@ fn a_recognizer_that_fails_or_thinks_for_ever() {
     assert_eq!(outcome(&run), "11 POST /g [] [yes] -");
     assert_eq!(run.codes(), [0_u16; 0]);
     let run = world().run();
-    assert_eq!(outcome(&run), "10 speak after");
+    assert_eq!(outcome(&run), "10 say after");
     assert_eq!(run.codes(), [13342]);
     // It may still correct itself.
     let run = world().says(1.0, "yes").has_said(8.0, "Jess").run();

@@ -1,54 +1,34 @@
 //! The application: what it answers.
 
-use call_proto::{FetchFailure, Fetched};
+use std::time::Duration;
+
+use rehearse::scene::{Page, Reply as Kind, TextReply};
 
 /// One answer of the application.
 #[derive(Clone, Debug)]
-pub(crate) struct Reply {
-    pub(crate) result: Result<Page, u16>,
-    /// How long it takes, in milliseconds.
-    pub(crate) latency_ms: u64,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct Page {
-    status: u16,
-    content_type: Option<String>,
-    body: String,
-}
+pub(crate) struct Reply(pub(super) Page);
 
 impl Reply {
     fn of(status: u16, content_type: Option<&str>, body: &str) -> Self {
-        Self {
-            result: Ok(Page {
-                status,
-                content_type: content_type.map(str::to_owned),
-                body: body.to_owned(),
-            }),
-            latency_ms: 0,
-        }
+        Self::that(Kind::Text(TextReply {
+            status,
+            content_type: content_type.map(str::to_owned),
+            body: body.to_owned(),
+        }))
+    }
+
+    fn that(reply: Kind) -> Self {
+        Self(Page {
+            reply,
+            after: Duration::ZERO,
+            moved_to: None,
+        })
     }
 
     /// The same, some seconds later.
     pub(crate) fn after(mut self, seconds: f64) -> Self {
-        self.latency_ms = super::ms(seconds);
+        self.0.after = Duration::from_millis(super::ms(seconds));
         self
-    }
-
-    /// What the shell tells the family.
-    pub(crate) fn result(&self, url: &str) -> Result<Fetched, FetchFailure> {
-        match &self.result {
-            Ok(page) => Ok(Fetched {
-                status: page.status,
-                content_type: page.content_type.clone(),
-                body: page.body.clone(),
-                url: url.to_owned(),
-            }),
-            Err(code) => Err(FetchFailure {
-                code: *code,
-                text: format!("{url} could not be reached"),
-            }),
-        }
     }
 }
 
@@ -62,7 +42,7 @@ pub(crate) fn plain(content_type: &str, body: &str) -> Reply {
     Reply::of(200, Some(content_type), body)
 }
 
-/// Something that is no XML.
+/// Something that is not XML.
 pub(crate) fn broken() -> Reply {
     plain("text/xml", "%%<Response><Hangup/></Response>")
 }
@@ -84,8 +64,5 @@ pub(crate) fn page(status: u16) -> Reply {
 
 /// The application cannot be reached.
 pub(crate) fn unreachable() -> Reply {
-    Reply {
-        result: Err(model::error::FETCH_IO),
-        latency_ms: 0,
-    }
+    Reply::that(Kind::Fails(model::error::FETCH_IO))
 }

@@ -2,19 +2,16 @@
 //! API, all scripted.
 //!
 //! A test describes the [`World`], lets it [`run`](World::run) and looks at the [`Run`]: what each
-//! party was sent and when, what the application was asked, what the records say. Commands are
-//! carried out in order, as a shell does it; the clock jumps to the next due thing. **Invariant:
-//! the same world gives the same log, and each run is checked against the rules in `rules`.**
+//! party was sent and when, what the application was asked, what the records say. The host that
+//! plays it is the one of `patchcord test` (`rehearse::play`). **Invariant: the same world gives the
+//! same run, and each run is checked against the rules in `rules`.**
 
 mod app;
 mod directory;
-mod media;
 mod phone;
-mod random;
 mod rules;
 mod run;
-mod speech;
-mod stage;
+mod scene;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,9 +24,9 @@ use model::HttpMethod;
 pub(crate) use app::{Reply, broken, empty, page, plain, status, unreachable, xml};
 pub(crate) use directory::{Directory, client, number};
 pub(crate) use phone::{Phone, phone};
-pub(crate) use random::Random;
+pub(crate) use rehearse::Random;
+pub(crate) use rehearse::scene::{Recognizer, UNUSABLE, Weather};
 pub(crate) use run::{Run, texts};
-pub(crate) use speech::Recognizer;
 
 /// What is there before the call, and what everybody will do.
 #[derive(Clone, Debug)]
@@ -61,17 +58,6 @@ pub(crate) struct World {
     pub(crate) dialect: Dialect,
     pub(crate) seed: u64,
     pub(crate) weather: Weather,
-}
-
-/// How events travel.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Weather {
-    /// At once.
-    Calm,
-    /// Up to half a second late, so that they overtake each other.
-    Windy,
-    /// Later, twice, and some that nothing caused.
-    Stormy,
 }
 
 /// What the family starts with.
@@ -132,9 +118,6 @@ pub(crate) enum Act {
     Shutdown(String),
 }
 
-/// Offers with this text cannot be used by the media side.
-pub(crate) const UNUSABLE: &str = "unusable";
-
 impl World {
     /// K dials `+1000`, whose document is got from `http://app/v`.
     pub(crate) fn new() -> Self {
@@ -158,7 +141,7 @@ impl World {
             deaf: BTreeSet::new(),
             unrecorded: BTreeSet::new(),
             closing_ms: Some(0),
-            recognizer: Recognizer::Works,
+            recognizer: Recognizer::Works(None),
             message_answer: Some(200),
             disk_full: false,
             dialect: Dialect::RESTCOMM,
@@ -316,7 +299,7 @@ impl World {
 
     /// Lets it happen, and notes which rules were broken.
     pub(crate) fn play(self) -> Run {
-        stage::play(self)
+        run::play(&self)
     }
 
     /// Lets it happen, checks the rules, and lets the stored journal happen again.
@@ -325,12 +308,7 @@ impl World {
     /// With the log, if a rule was broken or the second time is not like the first.
     pub(crate) fn run(self) -> Run {
         let mut run = self.play();
-        assert!(
-            run.broken.is_empty(),
-            "broken rules: {:#?}\n{}",
-            run.broken,
-            run.log
-        );
+        assert!(run.broken.is_empty(), "broken rules: {:#?}", run.broken);
         run.replay_stored();
         run
     }

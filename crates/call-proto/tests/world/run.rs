@@ -4,9 +4,116 @@ use std::collections::BTreeMap;
 
 use call_proto::journal::{self, Line, Verdict};
 use call_proto::routing::Refusal;
-use call_proto::{Entry, Fact, Farewell, Headers, Invite, ListenRequest, MessageFarewell};
+use call_proto::{
+    Addressed, Command, Entry, Event, Fact, Farewell, Headers, Invite, LegCommand, ListenRequest,
+    MessageFarewell, SpeechNews,
+};
 use model::record::{CallRecord, Callback, Message, Notification, Recording, StartedRecording};
-use model::{AccountSid, CallSid, CallStatus, HttpMethod, MessageSid, Timestamp};
+use model::{AccountSid, CallSid, HttpMethod, MessageSid, Timestamp};
+use rehearse::{Happened, Watch};
+
+use super::World;
+use super::rules::Rules;
+use super::scene::{Nothing, Routed};
+
+/// Plays a world to its end.
+pub(super) fn play(world: &World) -> Run {
+    let mut run = Run::default();
+    let mut scene = world.scene();
+    match world.start() {
+        Ok((start, challenged)) => {
+            run.answered.extend(challenged.then_some("407".to_owned()));
+            scene.calls.push(start);
+        }
+        Err(Routed::Refused(refusal, challenged)) => {
+            run.answered.extend(challenged.then_some("407".to_owned()));
+            run.answered.push(refusal.sip_status.to_string());
+            run.refusal = Some(refusal);
+            return run;
+        }
+        Err(Routed::Challenged | Routed::Runs(..)) => {
+            run.answered.push("407".to_owned());
+            return run;
+        }
+    }
+    let mut observer = Observer {
+        run,
+        rules: Rules::default(),
+    };
+    let host = rehearse::play(&scene, &mut Nothing, &mut observer);
+    observer.finish(host)
+}
+
+/// Looks at every command, notes what only tests ask for, and checks the rules.
+struct Observer {
+    run: Run,
+    rules: Rules,
+}
+
+impl Watch for Observer {
+    fn commands(&mut self, at: Timestamp, commands: &[Addressed]) {
+        self.rules.batch(commands);
+        for Addressed { call, command } in commands {
+            match command {
+                Command::Commit(facts) => facts.iter().for_each(|fact| self.run.fact(fact)),
+                Command::Fetch { request, .. } => {
+                    self.rules.asked(*call, &request.params);
+                    let author = (at, *call, request.url.clone(), request.author);
+                    self.run.authors.push(author);
+                }
+                Command::Load { url, author, .. } => self.run.loaded.push((url.clone(), *author)),
+                Command::Listen { request, .. } => self.run.listened.push(request.clone()),
+                Command::Leg(LegCommand::AnswerReinvite { sdp }) => {
+                    self.run.reinvite_sdp = Some(sdp.clone());
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn event(&mut self, _: Timestamp, call: CallSid, event: &Event) {
+        if let Event::Speech { req, news } = event
+            && !matches!(news, SpeechNews::Partial(_))
+        {
+            self.rules.listening_over(call, *req);
+        }
+    }
+}
+
+impl Observer {
+    fn finish(self, host: rehearse::Run) -> Run {
+        let Self { mut run, mut rules } = self;
+        for failure in &host.failures {
+            rules.broken(failure.text.clone());
+        }
+        for left in &host.left {
+            rules.broken(left.clone());
+        }
+        rules.finish();
+        run.broken = rules.into_broken();
+        run.trace.clone_from(&host.trace);
+        run.notifications.clone_from(&host.notifications);
+        run.recordings.clone_from(&host.recordings);
+        run.headers.clone_from(&host.own_headers);
+        run.journal = host.journals.first().cloned().unwrap_or_default();
+        for asked in &host.requests {
+            let same = |(at, call, url, _): &&(Timestamp, CallSid, String, AccountSid)| {
+                (*at, *call, url) == (asked.at, asked.call, &asked.url)
+            };
+            let author = run.authors.iter().find(same).expect("it was a command");
+            let path = asked.url.strip_prefix("http://app").unwrap_or(&asked.url);
+            run.requests.push(Asked {
+                at: asked.at,
+                path: path.to_owned(),
+                method: asked.method,
+                params: asked.params.clone(),
+                author: author.3,
+            });
+        }
+        run.host = Some(host);
+        run
+    }
+}
 
 /// One request to the application.
 #[derive(Clone, Debug)]
@@ -53,22 +160,19 @@ pub(crate) fn texts<'a>(params: &'a [(String, String)], name: &str) -> &'a str {
     }
 }
 
+#[derive(Default)]
 pub(crate) struct Run {
-    start: Timestamp,
-    /// Everything, a line each.
-    pub(crate) log: String,
+    /// What the host saw; `None` if the call was refused before it began.
+    host: Option<rehearse::Run>,
+    /// What routing itself answered K.
+    answered: Vec<String>,
     /// Rules that were broken.
     pub(crate) broken: Vec<String>,
-    sent: Vec<(Timestamp, String, String)>,
-    played: Vec<(Timestamp, String, String)>,
     requests: Vec<Asked>,
+    /// Who wrote the address of each request.
+    authors: Vec<(Timestamp, CallSid, String, AccountSid)>,
     /// Sound files that were asked for, and who wrote their addresses.
     pub(crate) loaded: Vec<(String, AccountSid)>,
-    invites: Vec<(String, Invite)>,
-    /// Legs in the order of their creation.
-    pub(crate) created: Vec<CallSid>,
-    names: BTreeMap<CallSid, String>,
-    records: BTreeMap<CallSid, CallRecord>,
     pub(crate) recordings: Vec<Recording>,
     pub(crate) started_recordings: Vec<StartedRecording>,
     /// What is on record for the case of a crash.
@@ -90,171 +194,34 @@ pub(crate) struct Run {
     pub(crate) listened: Vec<ListenRequest>,
 }
 
-/// The log helps when a test fails.
+/// The journal helps when a test fails.
 impl Drop for Run {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("{}", self.log);
+            for line in &self.journal {
+                eprintln!("{line:?}");
+            }
         }
     }
 }
 
 impl Run {
-    pub(super) fn new(start: Timestamp) -> Self {
-        Self {
-            start,
-            log: String::new(),
-            broken: Vec::new(),
-            sent: Vec::new(),
-            played: Vec::new(),
-            requests: Vec::new(),
-            loaded: Vec::new(),
-            invites: Vec::new(),
-            created: Vec::new(),
-            names: BTreeMap::new(),
-            records: BTreeMap::new(),
-            recordings: Vec::new(),
-            started_recordings: Vec::new(),
-            messages: Vec::new(),
-            message_farewells: BTreeMap::new(),
-            farewells: BTreeMap::new(),
-            notifications: Vec::new(),
-            callbacks: Vec::new(),
-            trace: Vec::new(),
-            journal: Vec::new(),
-            headers: BTreeMap::new(),
-            refusal: None,
-            reinvite_sdp: None,
-            listened: Vec::new(),
-        }
-    }
-
-    // What the stage writes.
-
-    pub(super) fn note(&mut self, at: Timestamp, line: &str) {
-        let ms = at.since(self.start).as_millis();
-        self.log += &format!("{}.{:03} {line}\n", ms / 1_000, ms % 1_000);
-    }
-
-    pub(super) fn sent(&mut self, at: Timestamp, name: &str, what: &str, more: &str) {
-        let text = format!("{what} {more}").trim_end().to_owned();
-        self.note(at, &format!("{name}<- {text}"));
-        self.sent.push((at, name.to_owned(), text));
-    }
-
-    pub(super) fn invited(&mut self, at: Timestamp, call: CallSid, name: &str, invite: Invite) {
-        let headers: Vec<_> = invite
-            .headers
-            .iter()
-            .map(|(name, value)| format!(" {name}={value}"))
-            .collect();
-        self.note(at, &format!("{name}<- INVITE{}", headers.concat()));
-        self.sent.push((at, name.to_owned(), "INVITE".to_owned()));
-        self.names.insert(call, name.to_owned());
-        self.invites.push((name.to_owned(), invite));
-    }
-
-    pub(super) fn media(&mut self, at: Timestamp, name: &str, what: &str) {
-        self.note(at, &format!("media {name} {what}"));
-        self.played.push((at, name.to_owned(), what.to_owned()));
-    }
-
-    pub(super) fn asked(&mut self, asked: Asked) {
-        let mut line = format!("app {} {}", asked.method, asked.path);
-        for (name, value) in &asked.params {
-            if name == "CallStatus" || name.starts_with("Dial") {
-                line += &format!(" {name}={value}");
-            }
-        }
-        self.note(asked.at, &line);
-        self.requests.push(asked);
-    }
-
-    pub(super) fn fact(&mut self, now: Timestamp, name: &str, fact: Fact) {
+    fn fact(&mut self, fact: &Fact) {
         match fact {
-            Fact::Created(record) => {
-                self.note(now, &format!("fact {name} created"));
-                self.created.push(record.sid);
-                self.records.insert(record.sid, *record);
-            }
-            Fact::Ringing { call, at } => {
-                self.note(now, &format!("fact {name} ringing"));
-                let record = self.record_of(call);
-                (record.status, record.updated) = (CallStatus::Ringing, at);
-            }
-            Fact::Answered {
-                call,
-                at,
-                answered_by,
-                sip_call_id,
-            } => {
-                self.note(now, &format!("fact {name} in-progress"));
-                let record = self.record_of(call);
-                record.status = CallStatus::InProgress;
-                (record.started, record.answered) = (Some(at), Some(at));
-                record.answered_by = answered_by;
-                record.sip_call_id = sip_call_id.or_else(|| record.sip_call_id.take());
-            }
-            Fact::Ended { call, end } => {
-                let reason = end.reason.as_str();
-                self.note(now, &format!("fact {name} {} ({reason})", end.status));
-                let record = self.record_of(call);
-                (record.status, record.ended) = (end.status, Some(end.at));
-                record.duration_s = Some(end.duration_s);
-                record.ring_duration_s = end.ring_duration_s;
-                record.reason = Some(reason.to_owned());
-                record.sip_status = end.sip_status;
-                (record.hangup_by, record.sip_reason) = (Some(end.by), end.sip_reason);
-            }
             Fact::Farewell { call, farewell } => {
-                self.farewells.insert(call, *farewell);
+                self.farewells.insert(*call, farewell.as_ref().clone());
             }
             Fact::MessageCreated { message, farewell } => {
-                self.note(now, &format!("fact {name} message to {}", message.to));
-                self.message_farewells
-                    .extend(farewell.map(|kept| (message.sid, *kept)));
+                let kept = farewell
+                    .as_ref()
+                    .map(|kept| (message.sid, kept.as_ref().clone()));
+                self.message_farewells.extend(kept);
             }
-            Fact::MessageEnded { message, .. } => {
-                let reason = message.reason.as_deref().unwrap_or_default();
-                self.note(
-                    now,
-                    &format!("fact {name} message {} ({reason})", message.status),
-                );
-                self.messages.push(*message);
-            }
-            Fact::ConferenceCreated(_)
-            | Fact::ConferenceStarted { .. }
-            | Fact::ConferenceEnded { .. }
-            | Fact::InConference { .. } => {}
-            Fact::RecordingStarted(started) => self.started_recordings.push(started),
-            Fact::Recorded(recording) => {
-                self.note(
-                    now,
-                    &format!("fact {name} recorded {} ms", recording.duration_ms),
-                );
-                self.recordings.push(recording);
-            }
-            Fact::Notified(notification) => {
-                let (code, text) = (notification.code, &notification.text);
-                self.note(now, &format!("fact {name} notified {code}: {text}"));
-                self.notifications.push(notification);
-            }
-            Fact::Callback(callback) => {
-                let about = if callback.params.iter().any(|(name, _)| name == "MessageSid") {
-                    "MessageStatus"
-                } else {
-                    "CallStatus"
-                };
-                let status = texts(&callback.params, about);
-                let (method, url) = (callback.method, &callback.url);
-                self.note(now, &format!("cb {name} {method} {url} {about}={status}"));
-                self.callbacks.push(callback);
-            }
+            Fact::MessageEnded { message, .. } => self.messages.push(message.as_ref().clone()),
+            Fact::RecordingStarted(started) => self.started_recordings.push(started.clone()),
+            Fact::Callback(callback) => self.callbacks.push(callback.clone()),
+            _ => {}
         }
-    }
-
-    fn record_of(&mut self, call: CallSid) -> &mut CallRecord {
-        self.records.get_mut(&call).expect("the leg was created")
     }
 
     /// Runs the journal again.
@@ -281,7 +248,8 @@ impl Run {
     // What tests ask.
 
     fn seconds(&self, at: Timestamp) -> String {
-        let ms = at.since(self.start).as_millis();
+        let start = self.host().map_or(at, |host| host.started);
+        let ms = at.since(start).as_millis();
         let text = format!("{}.{:03}", ms / 1_000, ms % 1_000);
         text.trim_end_matches('0').trim_end_matches('.').to_owned()
     }
@@ -293,16 +261,47 @@ impl Run {
             .join(", ")
     }
 
+    fn host(&self) -> Option<&rehearse::Run> {
+        self.host.as_ref()
+    }
+
+    /// What happened on the legs of a party.
+    fn of_party<'a>(
+        &'a self,
+        name: &'a str,
+        all: impl Fn(&'a rehearse::Run) -> &'a [Happened],
+    ) -> Vec<(Timestamp, &'a str)> {
+        let host = self.host().into_iter();
+        let mine = host.flat_map(|host| {
+            let is_mine = move |call| {
+                let mut legs = host.legs.iter();
+                legs.any(|leg| leg.record.sid == call && leg.party == name)
+            };
+            all(host).iter().filter(move |one| is_mine(one.call))
+        });
+        mine.map(|one| (one.at, one.what.as_str())).collect()
+    }
+
     /// What a party was sent, and when, in seconds.
     pub(crate) fn to(&self, name: &str) -> String {
-        let mine = self.sent.iter().filter(|(_, to, _)| to == name);
-        self.timeline(mine.map(|(at, _, what)| (*at, what.as_str())))
+        let mut sent = self.of_party(name, |host| &host.sent);
+        if name == "K" {
+            let start = self.host().map_or(Timestamp(0), |host| host.started);
+            let first = self.answered.iter().map(|what| (start, what.as_str()));
+            sent.splice(0..0, first);
+        }
+        self.timeline(sent.into_iter())
     }
 
     /// What a party heard.
     pub(crate) fn heard(&self, name: &str) -> String {
-        let mine = self.played.iter().filter(|(_, by, _)| by == name);
-        self.timeline(mine.map(|(at, _, what)| (*at, what.as_str())))
+        self.timeline(self.of_party(name, |host| &host.heard).into_iter())
+    }
+
+    /// Whether any two legs were joined.
+    pub(crate) fn has_bridge(&self) -> bool {
+        let mut heard = self.host().into_iter().flat_map(|host| &host.heard);
+        heard.any(|one| one.what.starts_with("joins "))
     }
 
     /// What the application was asked.
@@ -326,7 +325,8 @@ impl Run {
     }
 
     pub(crate) fn all_records(&self) -> impl Iterator<Item = &CallRecord> {
-        self.records.values()
+        let host = self.host().into_iter();
+        host.flat_map(|host| host.legs.iter().map(|leg| &leg.record))
     }
 
     /// The only request for a path.
@@ -341,29 +341,19 @@ impl Run {
     /// The last INVITE to a party.
     #[track_caller]
     pub(crate) fn invite(&self, name: &str) -> &Invite {
-        let mut mine = self.invites.iter().rev();
-        let found = mine.find(|(to, _)| to == name);
-        &found.unwrap_or_else(|| panic!("no INVITE to {name}")).1
+        let record = self.record(name);
+        let host = self.host().expect("the call began");
+        let found = host.invites.get(&record.sid);
+        found.unwrap_or_else(|| panic!("no INVITE to {name}"))
     }
 
     /// The last record of K or of somebody called.
     #[track_caller]
     pub(crate) fn record(&self, name: &str) -> &CallRecord {
-        let mut sids = self.created.iter().rev();
-        let found = sids.find(|sid| {
-            let record = &self.records[sid];
-            match name {
-                "K" => record.direction == model::Direction::Inbound,
-                name => {
-                    self.names
-                        .get(sid)
-                        .map_or(record.to.as_str(), |known| known)
-                        == name
-                        && record.direction != model::Direction::Inbound
-                }
-            }
-        });
-        &self.records[found.unwrap_or_else(|| panic!("no record of {name}"))]
+        let found = self.host().and_then(|host| host.newest(name));
+        &found
+            .unwrap_or_else(|| panic!("no record of {name}"))
+            .record
     }
 
     /// The last record of a party: status, talk time, ring time.
@@ -392,7 +382,7 @@ impl Run {
 
     /// How many legs there were.
     pub(crate) fn legs(&self) -> usize {
-        self.created.len()
+        self.all_records().count()
     }
 
     /// The codes of all notifications.

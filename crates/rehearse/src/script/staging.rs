@@ -4,7 +4,9 @@
 
 use std::time::Duration;
 
-use call_proto::{CallbackTarget, Inbound, LegCallback, OutboundApi, Script as Runs, Target};
+use call_proto::{
+    CallbackTarget, Document, Inbound, LegCallback, OutboundApi, Script as Runs, Target,
+};
 
 use model::{Bare, number};
 
@@ -15,6 +17,8 @@ use crate::stage::{ACCOUNT, GIVES_UP, user_of};
 
 /// How sure the recognizer is.
 const CONFIDENCE: f64 = 0.9;
+/// Between the seeds of calls.
+const SEED_STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
 impl Script {
     /// The scene that this script describes.
@@ -25,16 +29,10 @@ impl Script {
             let phones = parties.iter().map(phone).collect();
             scene.phones.insert(name.clone(), phones);
         }
-        let name = if self.call.by_api {
-            &self.call.to
-        } else {
-            "caller"
-        };
-        let mut start = Start::new(name, self.opening(), self.seed);
-        start.message = Some((200, Duration::ZERO));
-        start.phone = Some(phone(&Party::willing()));
-        start.steps.clone_from(&self.caller);
-        scene.calls.push(start);
+        scene.calls = (0..)
+            .zip(&self.calls)
+            .map(|(n, call)| self.start(n, call))
+            .collect();
         scene.acts = self
             .api
             .iter()
@@ -56,12 +54,31 @@ impl Script {
         scene
     }
 
-    fn opening(&self) -> Opening {
-        if self.call.by_api {
-            Opening::Api(Box::new(self.outbound(&self.call)))
+    fn start(&self, number: u64, call: &Call) -> Start {
+        let (name, opening) = if call.by_api {
+            let outbound = Box::new(self.outbound(call));
+            (&call.to, Opening::Api(outbound))
         } else {
-            Opening::Inbound(Box::new(self.inbound(&self.call)))
+            let inbound = Box::new(self.inbound(call));
+            (&call.leg, Opening::Inbound(inbound))
+        };
+        // Identifiers of another call are others.
+        let seed = self.seed.wrapping_add(number.wrapping_mul(SEED_STEP));
+        let mut start = Start::new(name, opening, seed);
+        start.at = call.at;
+        start.message = Some((200, Duration::ZERO));
+        start.phone = Some(phone(&Party::willing()));
+        start.steps.clone_from(&call.steps);
+        start
+    }
+
+    /// The first document of a call.
+    fn document(&self, call: &Call) -> Document {
+        let mut document = self.application.document.clone();
+        if let Some(start) = &call.start {
+            document.url.clone_from(start);
         }
+        document
     }
 
     fn callback(&self) -> Option<CallbackTarget> {
@@ -83,10 +100,10 @@ impl Script {
             caller_name: call.name.clone(),
             forwarded_from: diversion.map(|(_, value)| user_of(value).to_owned()),
             headers: call.headers.clone(),
-            sip_call_id: "call of the caller".to_owned(),
+            sip_call_id: format!("call of {}", person(call)),
             number: None,
-            sdp: Some("offer of the caller".to_owned()),
-            script: Runs::Document(self.application.document.clone()),
+            sdp: Some(format!("offer of {}", person(call))),
+            script: Runs::Document(self.document(call)),
             status_callback: self.callback(),
             dialect: call.dialect,
         }
@@ -100,7 +117,7 @@ impl Script {
             target: target(&call.to),
             headers: call.headers.clone(),
             credentials: None,
-            document: self.application.document.clone(),
+            document: self.document(call),
             callback: self.callback().map(|target| LegCallback {
                 target,
                 events: None,
@@ -108,6 +125,14 @@ impl Script {
             timeout: call.timeout,
             dialect: call.dialect,
         }
+    }
+}
+
+/// Who makes a call, in session descriptions.
+fn person(call: &Call) -> &str {
+    match call.leg.as_str() {
+        "caller" => "the caller",
+        name => name,
     }
 }
 

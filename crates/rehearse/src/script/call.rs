@@ -1,0 +1,134 @@
+//! The calls that begin by themselves: `call` and `caller`, or several below `calls`.
+//!
+//! **Invariant: there is at least one, and each leg that begins a call has a name of its own.**
+
+use std::time::Duration;
+
+use call_proto::{Dialect, Headers};
+use url::Url;
+
+use super::application::address;
+use super::headers;
+use super::steps::{self, Step};
+use crate::Problem;
+use crate::read::{self, Map};
+use crate::yaml::Node;
+
+/// Name of the only leg that begins a call.
+const CALLER: &str = "caller";
+
+/// A call that begins by itself.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    /// Name of the leg that begins it.
+    pub(crate) leg: String,
+    /// Since the start of the test.
+    pub(crate) at: Duration,
+    pub(crate) by_api: bool,
+    pub(crate) from: String,
+    pub(crate) to: String,
+    /// Display name of the caller.
+    pub(crate) name: Option<String>,
+    pub(crate) headers: Headers,
+    pub(crate) dialect: Dialect,
+    /// How long a call of the API may ring.
+    pub(crate) timeout: Duration,
+    /// Address of its first document; `None`: that of the application.
+    pub(crate) start: Option<String>,
+    /// What the caller does.
+    pub(crate) steps: Vec<Step>,
+}
+
+const KEYS: &[&str] = &[
+    "from",
+    "to",
+    "direction",
+    "dialect",
+    "name",
+    "headers",
+    "timeout",
+];
+/// What each of several calls may say besides.
+const MORE: &[&str] = &["at", "start", "steps"];
+
+/// The calls of a script.
+pub(super) fn read_all(script: &Map<'_>, base: &Url) -> Result<Vec<Call>, Problem> {
+    let (one, several) = (script.get("call"), script.get("calls"));
+    match (one, several) {
+        (Some(node), None) => {
+            let steps = script.get("caller").map(steps::read).transpose()?;
+            let call = read(&Map::of(node, "call", KEYS)?, CALLER)?;
+            Ok(vec![Call {
+                steps: steps.unwrap_or_default(),
+                ..call
+            }])
+        }
+        (None, Some(node)) => {
+            if let Some(node) = script.get("caller") {
+                let text = "`caller` has no meaning beside `calls`: each call has its own `steps`";
+                return Err(Problem::new(node.line, text));
+            }
+            let entries = read::entries(node, "calls")?;
+            if entries.is_empty() {
+                return Err(Problem::new(node.line, "`calls` needs at least one call"));
+            }
+            let known = [KEYS, MORE].concat();
+            let call = |(name, node): &(&str, &Node)| {
+                let map = Map::of(node, "call", &known)?;
+                let start = map.get("start");
+                Ok(Call {
+                    at: map.duration("at")?.unwrap_or_default(),
+                    start: start.map(|node| address(base, node, "start")).transpose()?,
+                    steps: match map.get("steps") {
+                        Some(node) => steps::read(node)?,
+                        None => Vec::new(),
+                    },
+                    ..read(&map, name)?
+                })
+            };
+            let entries: Vec<(&str, &Node)> = entries
+                .iter()
+                .map(|(key, node)| (key.name.as_str(), *node))
+                .collect();
+            entries.iter().map(call).collect()
+        }
+        (Some(_), Some(node)) => Err(Problem::new(
+            node.line,
+            "`call` and `calls` exclude each other",
+        )),
+        (None, None) => Err(Problem::new(script.line, "the script needs `call`")),
+    }
+}
+
+fn read(map: &Map<'_>, leg: &str) -> Result<Call, Problem> {
+    let by_api = match map.get("direction") {
+        Some(node) => read::word(node, "direction", &[("inbound", false), ("api", true)])?,
+        None => false,
+    };
+    let dialects = [("restcomm", Dialect::RESTCOMM), ("twilio", Dialect::TWILIO)];
+    let dialect = match map.get("dialect") {
+        Some(node) => read::word(node, "dialect", &dialects)?,
+        None => Dialect::RESTCOMM,
+    };
+    if let Some(node) = map.get("timeout").filter(|_| !by_api) {
+        let text = "`timeout` is how long a call of the API may ring; nobody waits here";
+        return Err(Problem::new(node.line, text));
+    }
+    let missing = || Problem::new(map.line, "`call` needs `to`: the number that is called");
+    Ok(Call {
+        leg: leg.to_owned(),
+        at: Duration::ZERO,
+        by_api,
+        from: map.text("from")?.unwrap_or_else(|| leg.to_owned()),
+        to: map.text("to")?.ok_or_else(missing)?,
+        name: map.text("name")?,
+        headers: match map.get("headers") {
+            Some(node) => headers(node)?,
+            None => Headers::new(),
+        },
+        dialect,
+        timeout: map.duration("timeout")?.unwrap_or(Duration::from_secs(60)),
+        start: None,
+        steps: Vec::new(),
+    })
+}
