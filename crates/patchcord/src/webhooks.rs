@@ -18,7 +18,7 @@ use crate::config::Config;
 /// # Errors
 /// If the database cannot be read.
 pub(crate) async fn list(config: &Config, which: &WhichWebhooks, limit: i64) -> Result<String> {
-    let window = Window { offset: 0, limit };
+    let window = Window::at(0, limit);
     let filter = DeliveryFilter {
         window,
         ..filter(which)?

@@ -266,7 +266,11 @@ async fn list(readers: &AnyPool, filter: &DeliveryFilter) -> Result<Rows<Deliver
     let total = counted.map_or(Ok(0), |row| Columns(&row).int("n"))?;
     let selecting = filter.conditions(rows::OUTBOX.select());
     let found = selecting
-        .window("created DESC, sequence DESC, event DESC", filter.window)
+        .window(
+            "created DESC, sequence DESC, event DESC",
+            filter.window.offset,
+            filter.window.limit,
+        )
         .all(readers)
         .await?;
     let items = found.iter().map(read);

@@ -12,21 +12,57 @@ pub enum Scope {
 }
 
 /// Which part of the rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Window {
     /// Rows to skip.
     pub offset: i64,
-    /// Rows to return at most.
+    /// Maximum number of rows.
     pub limit: i64,
+    /// The row beside which the window lies, which costs the same however deep it is. Applies to the
+    /// default order (newest first) only; `offset` is then ignored.
+    pub place: Place,
+}
+
+impl Window {
+    /// The rows after the first `offset`.
+    #[must_use]
+    pub fn at(offset: i64, limit: i64) -> Self {
+        Self {
+            offset,
+            limit,
+            place: Place::Offset,
+        }
+    }
 }
 
 impl Default for Window {
     fn default() -> Self {
-        Self {
-            offset: 0,
-            limit: 50,
-        }
+        Self::at(0, 50)
     }
+}
+
+/// Where a window begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// After as many rows as the window's `offset` says.
+    Offset,
+    /// At the newest row. The rows of the list are not counted.
+    Newest,
+    /// At the first row older than a key. The rows of the list are not counted.
+    OlderThan(RowKey),
+    /// So that the last row is the next newer than a key. The rows of the list are not counted.
+    NewerThan(RowKey),
+    /// At the first row older than the row with this identifier; by `offset` if there is none.
+    OlderThanRow(String),
+}
+
+/// The place of a row in a list that is sorted by age.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowKey {
+    /// When the row was created.
+    pub created: Timestamp,
+    /// Its identifier.
+    pub sid: String,
 }
 
 /// Part of a list, and how long the whole is.
@@ -34,7 +70,7 @@ impl Default for Window {
 pub struct Rows<T> {
     /// The rows of the window.
     pub items: Vec<T>,
-    /// Rows that match, in and outside the window.
+    /// Rows that match, in and outside the window; 0 if they were not counted ([`Place`]).
     pub total: i64,
 }
 
@@ -75,8 +111,14 @@ pub struct CallFilter {
     pub from: Option<String>,
     /// Pattern of the status word.
     pub status: Option<String>,
+    /// `to` and `from` are whole values instead of patterns.
+    pub exact: bool,
     /// Started then or later.
     pub started_from: Option<Timestamp>,
+    /// Started then or earlier.
+    pub started_until: Option<Timestamp>,
+    /// Ended then or later.
+    pub ended_from: Option<Timestamp>,
     /// Ended then or earlier.
     pub ended_until: Option<Timestamp>,
     /// Pattern of the parent's identifier.
@@ -96,7 +138,10 @@ impl CallFilter {
             to: None,
             from: None,
             status: None,
+            exact: false,
             started_from: None,
+            started_until: None,
+            ended_from: None,
             ended_until: None,
             parent: None,
             sort: None,
@@ -178,10 +223,16 @@ pub struct MessageFilter {
     pub body: Option<String>,
     /// Pattern of the status word.
     pub status: Option<String>,
+    /// `to` and `from` are whole values instead of patterns.
+    pub exact: bool,
     /// Created then or later.
     pub created_from: Option<Timestamp>,
     /// Created then or earlier.
     pub created_until: Option<Timestamp>,
+    /// Sent then or later.
+    pub sent_from: Option<Timestamp>,
+    /// Sent then or earlier.
+    pub sent_until: Option<Timestamp>,
     /// Order; `None` is newest first.
     pub sort: Option<Sort<MessageKey>>,
     /// Part.
@@ -198,8 +249,11 @@ impl MessageFilter {
             from: None,
             body: None,
             status: None,
+            exact: false,
             created_from: None,
             created_until: None,
+            sent_from: None,
+            sent_until: None,
             sort: None,
             window: Window::default(),
         }
@@ -280,8 +334,8 @@ pub struct NumberFilter {
     pub phone_number: Option<String>,
     /// Pattern found anywhere in the name.
     pub friendly_name: Option<String>,
-    /// Order.
-    pub sort: Sort<NumberKey>,
+    /// Order; `None` is newest first.
+    pub sort: Option<Sort<NumberKey>>,
     /// Part.
     pub window: Window,
 }

@@ -46,7 +46,8 @@ pub use deliveries::{Delivery, DeliveryFilter, DeliveryState, NoDeliveryState};
 pub use error::StoreError;
 pub use filter::{
     CallFilter, CallKey, MessageFilter, MessageKey, NotificationFilter, NotificationKey,
-    NumberFilter, NumberKey, RecordingFilter, RecordingKey, Rows, Scope, Sort, Window,
+    NumberFilter, NumberKey, Place, RecordingFilter, RecordingKey, RowKey, Rows, Scope, Sort,
+    Window,
 };
 pub use first_start::{AdminSeed, FirstStart};
 pub use inspect::{Inspect, OpenCall};

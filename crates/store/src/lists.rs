@@ -8,7 +8,8 @@ use sqlx::any::AnyRow;
 
 use crate::filter::{
     CallFilter, CallKey, MessageFilter, MessageKey, NotificationFilter, NotificationKey,
-    NumberFilter, NumberKey, RecordingFilter, RecordingKey, Rows, Scope, Sort, Window,
+    NumberFilter, NumberKey, Place, RecordingFilter, RecordingKey, RowKey, Rows, Scope, Sort,
+    Window,
 };
 use crate::query::{Conditions, count_of, counted};
 use crate::sql::{Arg, Columns, Sql, Table, args};
@@ -29,12 +30,12 @@ impl Store {
     /// As the database reports.
     pub async fn calls(&self, filter: &CallFilter) -> Result<Rows<CallRecord>> {
         let fill = |conditions: &mut Conditions| {
-            conditions.like("to_user", ("%", ""), filter.to.as_deref());
-            conditions.like("from_user", ("%", ""), filter.from.as_deref());
+            conditions.party("to_user", filter.exact, filter.to.as_deref());
+            conditions.party("from_user", filter.exact, filter.from.as_deref());
             conditions.like("status", ("", ""), filter.status.as_deref());
             conditions.matches("parent", filter.parent.as_deref());
-            conditions.between("started", filter.started_from, None);
-            conditions.between("ended", None, filter.ended_until);
+            conditions.between("started", filter.started_from, filter.started_until);
+            conditions.between("ended", filter.ended_from, filter.ended_until);
         };
         let key = |key| match key {
             CallKey::Created => Key::Number("created"),
@@ -49,7 +50,7 @@ impl Store {
             table: &rows::CALLS,
             scope: filter.scope,
             order: &order,
-            window: filter.window,
+            window: &filter.window,
         };
         self.list(list, fill, rows::call).await
     }
@@ -117,7 +118,7 @@ impl Store {
             table: &rows::RECORDINGS,
             scope: filter.scope,
             order: &order,
-            window: filter.window,
+            window: &filter.window,
         };
         self.list(list, fill, rows::recording).await
     }
@@ -136,11 +137,12 @@ impl Store {
     /// As the database reports.
     pub async fn messages(&self, filter: &MessageFilter) -> Result<Rows<Message>> {
         let fill = |conditions: &mut Conditions| {
-            conditions.like("to_user", ("%", ""), filter.to.as_deref());
-            conditions.like("from_user", ("%", ""), filter.from.as_deref());
+            conditions.party("to_user", filter.exact, filter.to.as_deref());
+            conditions.party("from_user", filter.exact, filter.from.as_deref());
             conditions.like("body", ("%", "%"), filter.body.as_deref());
             conditions.like("status", ("", ""), filter.status.as_deref());
             conditions.between("created", filter.created_from, filter.created_until);
+            conditions.between("sent", filter.sent_from, filter.sent_until);
         };
         let key = |key| match key {
             MessageKey::Created => Key::Number("created"),
@@ -155,7 +157,7 @@ impl Store {
             table: &rows::MESSAGES,
             scope: filter.scope,
             order: &order,
-            window: filter.window,
+            window: &filter.window,
         };
         self.list(list, fill, rows::message).await
     }
@@ -197,7 +199,7 @@ impl Store {
             table: &rows::NOTIFICATIONS,
             scope: filter.scope,
             order: &order,
-            window: filter.window,
+            window: &filter.window,
         };
         self.list(list, fill, rows::notification).await
     }
@@ -223,18 +225,17 @@ impl Store {
             NumberKey::PhoneNumber => Key::Text("phone_number"),
             NumberKey::FriendlyName => Key::Text("friendly_name"),
         };
-        let order = self.order(Some(filter.sort), key);
+        let order = self.order(filter.sort, key);
         let list = List {
             table: &rows::NUMBERS,
             scope: filter.scope,
             order: &order,
-            window: filter.window,
+            window: &filter.window,
         };
         self.list(list, fill, rows::number).await
     }
 
     fn order<K>(&self, sort: Option<Sort<K>>, key: impl Fn(K) -> Key) -> String {
-        const NEWEST: &str = "created DESC, sid DESC";
         let Some(sort) = sort else {
             return NEWEST.to_owned();
         };
@@ -255,6 +256,39 @@ impl Store {
         fill: impl Fn(&mut Conditions),
         read: fn(&AnyRow) -> Result<T>,
     ) -> Result<Rows<T>> {
+        let total = match list.window.place {
+            Place::Offset | Place::OlderThanRow(_) => self.total(&list, &fill).await?,
+            Place::Newest | Place::OlderThan(_) | Place::NewerThan(_) => 0,
+        };
+        let mut selecting = Conditions::new(list.table.select(), list.scope);
+        fill(&mut selecting);
+        let Window {
+            offset,
+            limit,
+            place,
+        } = list.window;
+        let (older, key) = match place {
+            _ if list.order != NEWEST => (true, None),
+            Place::Offset | Place::Newest => (true, None),
+            Place::OlderThan(key) => (true, Some(key.clone())),
+            Place::NewerThan(key) => (false, Some(key.clone())),
+            Place::OlderThanRow(sid) => (true, self.key_of(list.table, sid).await?),
+        };
+        let Some(key) = key else {
+            let items = selecting.window(list.order, *offset, *limit);
+            let items = self.many(items, read).await?;
+            return Ok(Rows { items, total });
+        };
+        selecting.beside(older, key);
+        let order = if older { NEWEST } else { OLDEST };
+        let mut items = self.many(selecting.window(order, 0, *limit), read).await?;
+        if !older {
+            items.reverse();
+        }
+        Ok(Rows { items, total })
+    }
+
+    async fn total(&self, list: &List<'_>, fill: impl Fn(&mut Conditions)) -> Result<i64> {
         let mut counting = Conditions::new(count_of(list.table.name), list.scope);
         fill(&mut counting);
         let counting = match list.table.name {
@@ -262,16 +296,21 @@ impl Store {
             kind if counting.only_scope => counted(list.scope, kind),
             _ => counting.finish(),
         };
-        let total = self
-            .first(counting, |row| Columns(row).int("n"))
-            .await?
-            .unwrap_or(0);
-        let mut selecting = Conditions::new(list.table.select(), list.scope);
-        fill(&mut selecting);
-        let items = self
-            .many(selecting.window(list.order, list.window), read)
-            .await?;
-        Ok(Rows { items, total })
+        let total = self.first(counting, |row| Columns(row).int("n")).await?;
+        Ok(total.unwrap_or(0))
+    }
+
+    /// The key of the row with an identifier.
+    async fn key_of(&self, table: &Table, sid: &str) -> Result<Option<RowKey>> {
+        let sql = Sql::new(
+            format!("SELECT created FROM {} WHERE sid = $1", table.name),
+            args![sid],
+        );
+        let created = self.first(sql, |row| Columns(row).time("created")).await?;
+        Ok(created.map(|created| RowKey {
+            created,
+            sid: sid.to_owned(),
+        }))
     }
 
     /// The row with a key.
@@ -305,6 +344,10 @@ impl Store {
     }
 }
 
+/// The order of lists that are not sorted otherwise, and the reverse.
+const NEWEST: &str = "created DESC, sid DESC";
+const OLDEST: &str = "created ASC, sid ASC";
+
 /// A column to sort by.
 enum Key {
     Number(&'static str),
@@ -315,5 +358,5 @@ struct List<'a> {
     table: &'static Table,
     scope: Scope,
     order: &'a str,
-    window: Window,
+    window: &'a Window,
 }

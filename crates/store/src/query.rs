@@ -2,7 +2,7 @@
 
 use model::{AccountSid, Timestamp};
 
-use crate::filter::{Scope, Window};
+use crate::filter::{RowKey, Scope};
 use crate::sql::{Sql, pattern};
 
 /// Continues a statement that ends with an account column: that account and all below it.
@@ -65,6 +65,21 @@ impl Conditions {
         }
     }
 
+    /// A party of a call or message: the whole value, or a pattern that it ends with.
+    pub(crate) fn party(&mut self, column: &str, exact: bool, text: Option<&str>) {
+        match text {
+            Some(text) if exact => self.add(&format!(" AND {column} = ?"), text.to_owned()),
+            text => self.like(column, ("%", ""), text),
+        }
+    }
+
+    /// Rows older or newer than a key.
+    pub(crate) fn beside(&mut self, older: bool, key: RowKey) {
+        let sign = if older { '<' } else { '>' };
+        self.add(&format!(" AND (created, sid) {sign} (?"), key.created);
+        self.add(", ?)", key.sid);
+    }
+
     /// `column >= from` and `column <= until`.
     pub(crate) fn between(
         &mut self,
@@ -92,12 +107,12 @@ impl Conditions {
     }
 
     /// The statement with an order and a window.
-    pub(crate) fn window(self, order: &str, window: Window) -> Sql {
+    pub(crate) fn window(self, order: &str, offset: i64, limit: i64) -> Sql {
         let mut sql = self.sql;
         sql.text(" ORDER BY ")
             .text(order)
-            .with(" LIMIT ?", window.limit)
-            .with(" OFFSET ?", window.offset);
+            .with(" LIMIT ?", limit)
+            .with(" OFFSET ?", offset);
         sql
     }
 }

@@ -306,14 +306,11 @@ pub(crate) async fn numbers_are_listed(db: &Database) {
         scope: Scope::Own(account_sid(1)),
         phone_number: None,
         friendly_name: None,
-        sort: Sort {
+        sort: Some(Sort {
             key: NumberKey::PhoneNumber,
             descending: true,
-        },
-        window: Window {
-            offset: 0,
-            limit: 10,
-        },
+        }),
+        window: Window::at(0, 10),
     };
     let rows = store.numbers(&all).await.unwrap();
     assert_eq!((rows.total, rows.items.len()), (12, 10));

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use model::record::{CallRecord, Callback, MediaCounts, Notification, Recording, StartedRecording};
 use model::{CallStatus, HangupBy, InstanceSid, RecordingSid, Timestamp};
 use store::{
-    CallFilter, CallKey, CallUpdate, Change, NotificationFilter, RecordingFilter, RecordingKey,
-    Scope, SecretKey, Sort, Store, StoreError, Window,
+    CallFilter, CallKey, CallUpdate, Change, NotificationFilter, Place, RecordingFilter,
+    RecordingKey, RowKey, Scope, SecretKey, Sort, Store, StoreError, Window,
 };
 
 mod deliveries;
@@ -354,10 +354,7 @@ pub(crate) async fn calls_are_filtered_sorted_and_counted(db: &Database) {
     let first = |key, descending| {
         let filter = CallFilter {
             sort: Some(Sort { key, descending }),
-            window: Window {
-                offset: 0,
-                limit: 1,
-            },
+            window: Window::at(0, 1),
             ..tree.clone()
         };
         let store = store.clone();
@@ -379,13 +376,46 @@ pub(crate) async fn calls_are_filtered_sorted_and_counted(db: &Database) {
         let call = first(key, descending).await;
         assert_eq!(call.sid, call_sid(n), "{key:?} {descending}");
     }
-    let window = Window {
-        offset: 50,
-        limit: 50,
+    let window = Window::at(50, 50);
+    let last = CallFilter {
+        window,
+        ..tree.clone()
     };
-    let last = store.calls(&CallFilter { window, ..tree }).await.unwrap();
+    let last = store.calls(&last).await.unwrap();
     assert_eq!(last.items.last().map(|call| call.sid), Some(call_sid(0)));
     assert_eq!(last.items.len(), 10);
+    windows_beside_a_row(&store, &tree).await;
+}
+
+/// Pages by key are those by offset, forwards and backwards, also when newer rows come in between.
+async fn windows_beside_a_row(store: &Store, tree: &CallFilter) {
+    let page = async |place| {
+        let mut window = Window::at(0, 7);
+        window.place = place;
+        let filter = CallFilter {
+            window,
+            ..tree.clone()
+        };
+        store.calls(&filter).await.unwrap().items
+    };
+    let key = |call: &CallRecord| RowKey {
+        created: call.created,
+        sid: call.sid.to_string(),
+    };
+    let mut seen: Vec<CallRecord> = page(Place::Newest).await;
+    loop {
+        let last = seen.last().unwrap();
+        let older = page(Place::OlderThan(key(last))).await;
+        assert_eq!(older, page(Place::OlderThanRow(last.sid.to_string())).await);
+        let Some(first) = older.first() else { break };
+        let newer = page(Place::NewerThan(key(first))).await;
+        assert_eq!(newer, seen[seen.len() - 7..]);
+        seen.extend(older);
+    }
+    assert_eq!(seen.len(), 60);
+    assert!(seen.is_sorted_by_key(|call| std::cmp::Reverse((call.created, call.sid.to_string()))));
+    let unknown = Place::OlderThanRow("CA".to_owned());
+    assert_eq!(page(unknown).await, seen[..7]);
 }
 
 pub(crate) async fn recordings_notifications_and_traces_come_back(db: &Database) {

@@ -270,10 +270,7 @@ async fn of_a_shared_database_calls_are_closed_once_by_servers_that_live() {
     }
     assert_eq!(ours(&dead).await, [], "nothing is the dead server's");
     let filter = DeliveryFilter {
-        window: Window {
-            offset: 0,
-            limit: 1,
-        },
+        window: Window::at(0, 1),
         ..DeliveryFilter::default()
     };
     let total = first.deliveries(&filter).await.unwrap().total;
