@@ -73,10 +73,10 @@ conformance *args:
 errors:
     cargo xtask errors --check
 
-# write the generated documents anew: docs/errors.md, docs/config.md
+# write the generated documents anew: docs/errors.md, docs/config.md, docs/openapi.json
 gen:
     cargo xtask errors
-    PATCHCORD_UPDATE_DOCS=1 cargo nextest run --package patchcord config_document
+    PATCHCORD_UPDATE_DOCS=1 cargo nextest run --package patchcord --package api document_is_current
 
 # compile everything that the suites run
 build:

@@ -1,6 +1,5 @@
 //! One request on its way: who asks, for what, and how the answer is written.
 
-use std::fmt::Display;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -9,33 +8,24 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use model::record::Account;
 use model::{AccountSid, AccountStatus, Timestamp, error};
+use store::RowKey;
 
 use crate::ApiState;
+use crate::dialect::RestDialect;
 use crate::failure::Failure;
 use crate::format::Format;
+use crate::page::Page;
 use crate::params::Params;
 use crate::roles::{ADMINISTRATOR, Action};
 use crate::value::{Resource, View, json_list, json_object, xml_element};
 
-/// Version segment of the path, and value of `api_version`.
-pub(crate) const VERSION: &str = "2012-04-24";
 /// Accounts above each other at most.
 const DEEPEST: usize = 16;
-
-/// What the methods of HTTP ask of a resource.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verb {
-    Get,
-    Post,
-    Put,
-    Delete,
-    Other,
-}
 
 /// An authenticated request.
 pub(crate) struct Context<'a> {
     pub(crate) state: &'a ApiState,
-    pub(crate) verb: Verb,
+    pub(crate) dialect: &'static RestDialect,
     pub(crate) format: Format,
     pub(crate) params: Params,
     pub(crate) headers: &'a HeaderMap,
@@ -43,12 +33,12 @@ pub(crate) struct Context<'a> {
     pub(crate) caller: Arc<Account>,
 }
 
-/// An answer.
+/// An answer. Its status is that of the route, but for [`Reply::Raw`].
 pub(crate) enum Reply {
     /// A document in the format of the request.
     Document(String),
-    /// A status alone.
-    Empty(StatusCode),
+    /// Nothing.
+    Nothing,
     /// Anything else.
     Raw(Box<Response>),
 }
@@ -75,15 +65,19 @@ impl Context<'_> {
         }
     }
 
-    /// The account that a path names, if the caller's role may do the action there and the
-    /// account is the caller or below it.
+    /// The account that a request operates on: the one that its path names, if the caller's role
+    /// may do the action there and the account is the caller or below it. Without one in the path,
+    /// the caller.
     pub(crate) async fn operate(
         &self,
-        segment: &str,
+        segment: Option<&str>,
         action: Action,
         target: &str,
     ) -> Result<Arc<Account>, Failure> {
         self.permit(action, target)?;
+        let Some(segment) = segment else {
+            return Ok(Arc::clone(&self.caller));
+        };
         let account = self.resolve(segment).await?;
         self.own(&account).await?;
         if action == Action::Create && account.status == AccountStatus::Closed {
@@ -139,6 +133,7 @@ impl Context<'_> {
 
     pub(crate) fn view(&self) -> View<'_> {
         View {
+            dialect: self.dialect,
             public_base: &self.state.public_base,
             key: self.state.store.key(),
         }
@@ -149,31 +144,57 @@ impl Context<'_> {
         let entries = resource.entries(record, self.view());
         let mut out = String::new();
         match self.format {
-            Format::Json => json_object(&mut out, &entries),
+            Format::Json => json_object(&mut out, self.dialect, &entries),
             Format::Xml => {
-                out.push_str("<RestcommResponse>");
-                xml_element(&mut out, resource.xml, &entries);
-                out.push_str("</RestcommResponse>");
+                let root = self.dialect.root;
+                let name = self.dialect.pick(resource.xml);
+                out.push_str(&format!("<{root}>"));
+                xml_element(&mut out, self.dialect, name, &entries);
+                out.push_str(&format!("</{root}>"));
             }
         }
         Reply::Document(out)
     }
 
-    /// An unpaged list.
-    pub(crate) fn show_all<T>(&self, resource: &Resource<T>, records: &[T]) -> Reply {
+    /// A list whose records are all at hand; `path` is that of the list, `key` says where each
+    /// record stands in it.
+    pub(crate) fn show_all<T>(
+        &self,
+        resource: &Resource<T>,
+        path: &str,
+        records: Vec<T>,
+        key: impl Fn(&T) -> RowKey,
+    ) -> Answer {
+        if self.dialect.bare_lists {
+            return Ok(self.bare(resource, &records));
+        }
+        let page = Page::read(self)?;
+        let rows = page.cut(records, &key);
+        page.show(self, resource, path, rows, key)
+    }
+
+    /// Some resources without an envelope.
+    pub(crate) fn bare<T>(&self, resource: &Resource<T>, records: &[T]) -> Reply {
         let items: Vec<_> = records
             .iter()
             .map(|record| resource.entries(record, self.view()))
             .collect();
         let mut out = String::new();
         match self.format {
-            Format::Json => json_list(&mut out, &items),
+            Format::Json => json_list(&mut out, self.dialect, &items),
             Format::Xml => {
-                out.push_str(&format!("<RestcommResponse><{}>", resource.xml_list));
+                let root = self.dialect.root;
+                let list = self.dialect.pick(resource.xml_list);
+                out.push_str(&format!("<{root}><{list}>"));
                 for item in &items {
-                    xml_element(&mut out, resource.xml, item);
+                    xml_element(
+                        &mut out,
+                        self.dialect,
+                        self.dialect.pick(resource.xml),
+                        item,
+                    );
                 }
-                out.push_str(&format!("</{}></RestcommResponse>", resource.xml_list));
+                out.push_str(&format!("</{list}></{root}>"));
             }
         }
         Reply::Document(out)
@@ -182,12 +203,14 @@ impl Context<'_> {
 
 impl Reply {
     /// The answer on the wire.
-    pub(crate) fn into_response(self, format: Format) -> Response {
+    ///
+    /// - `success`: status if the answer has none of its own
+    pub(crate) fn into_response(self, format: Format, success: StatusCode) -> Response {
         match self {
             Self::Raw(response) => *response,
-            Self::Empty(status) => {
+            Self::Nothing => {
                 let mut response = Response::new(Body::empty());
-                *response.status_mut() = status;
+                *response.status_mut() = success;
                 response
             }
             Self::Document(text) => {
@@ -199,17 +222,13 @@ impl Reply {
                     ),
                 };
                 let mut response = Response::new(Body::from(text));
+                *response.status_mut() = success;
                 let content_type = HeaderValue::from_static(content_type);
                 response.headers_mut().insert(CONTENT_TYPE, content_type);
                 response
             }
         }
     }
-}
-
-/// Path of a resource as links show it: below the web context.
-pub(crate) fn uri(account: AccountSid, kind: &str, sid: impl Display) -> String {
-    format!("/{VERSION}/Accounts/{account}/{kind}/{sid}")
 }
 
 /// The clock of this crate.

@@ -1,4 +1,4 @@
-//! The way in: format, size, credentials, then the resource that the path names.
+//! The way in: format, size, credentials, then the row of the route that the path names.
 //!
 //! **Invariant: credentials are checked before anything about a path is told.** Only `Logout`
 //! and signed links to media need none.
@@ -18,15 +18,14 @@ use model::record::Account;
 use model::{AccountStatus, error};
 
 use crate::ApiState;
-use crate::context::{Answer, Context, Reply, VERSION, Verb};
+use crate::context::{Context, Reply};
+use crate::dialect::RestDialect;
 use crate::failure::Failure;
 use crate::format::{Format, segments};
 use crate::media;
 use crate::params::Params;
-use crate::resources::{
-    accounts, applications, calls, clients, deliveries, messages, notifications, numbers,
-    recordings, tokens, version,
-};
+use crate::resources::recordings;
+use crate::route::{self, Verb};
 
 /// Bytes of a body at most.
 const LARGEST_BODY: usize = 10_000_000;
@@ -34,25 +33,29 @@ const LARGEST_BODY: usize = 10_000_000;
 /// The API as a router, to be served or merged with others.
 pub fn router(state: ApiState) -> Router {
     let state = Arc::new(state);
-    let base = format!("/restcomm/{VERSION}");
-    Router::new()
-        .route(&base, any(handle))
-        .route(&format!("{base}/"), any(handle))
-        .route(&format!("{base}/{{*path}}"), any(handle))
+    let mut router = Router::new()
         .route("/restcomm/recordings/{file}", any(media_file))
-        .route("/restcomm/errors/{page}", any(error_page))
-        .with_state(state)
+        .route("/restcomm/errors/{page}", any(error_page));
+    for dialect in RestDialect::ALL {
+        let handle = move |State(state): State<Arc<ApiState>>, request: Request| async move {
+            handle(&state, dialect, request).await
+        };
+        let base = dialect.base;
+        router = router
+            .route(base, any(handle))
+            .route(&format!("{base}/"), any(handle))
+            .route(&format!("{base}/{{*path}}"), any(handle));
+    }
+    router.with_state(state)
 }
 
-async fn handle(State(state): State<Arc<ApiState>>, request: Request) -> Response {
+async fn handle(state: &ApiState, dialect: &'static RestDialect, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let path = parts.uri.path();
-    let path = path
-        .strip_prefix("/restcomm/")
-        .and_then(|path| path.strip_prefix(VERSION))
-        .unwrap_or(path);
+    let path = path.strip_prefix(dialect.base).unwrap_or(path);
     let (segments, is_json) = segments(path);
     let asked = Asked {
+        dialect,
         method: &parts.method,
         headers: &parts.headers,
         query: parts.uri.query().unwrap_or_default(),
@@ -61,38 +64,60 @@ async fn handle(State(state): State<Arc<ApiState>>, request: Request) -> Respons
     let chosen = Format::choose(is_json, &parts.headers);
     let format = chosen.as_ref().copied().unwrap_or(Format::Xml);
     let answer = match chosen {
-        Ok(format) => answer(&state, &asked, format, body).await,
+        Ok(format) => answer(state, &asked, format, body).await,
         Err(failure) => Err(failure),
     };
     let mut response = match answer {
-        Ok(reply) => reply.into_response(format),
-        Err(failure) => failure.into_response(format, &state.public_base),
+        Ok(Done { reply, status }) => reply.into_response(format, status),
+        Err(failure) => failure.into_response(format, dialect, &state.public_base),
     };
-    allow_origin(&state, &parts.headers, response.headers_mut());
+    allow_origin(state, &parts.headers, response.headers_mut());
     response
 }
 
+/// A reply, and the status of success.
+struct Done {
+    reply: Reply,
+    status: StatusCode,
+}
+
+impl From<Reply> for Done {
+    fn from(reply: Reply) -> Self {
+        Self {
+            reply,
+            status: StatusCode::OK,
+        }
+    }
+}
+
 struct Asked<'a> {
+    dialect: &'static RestDialect,
     method: &'a Method,
     headers: &'a HeaderMap,
     query: &'a str,
     segments: Vec<&'a str>,
 }
 
-async fn answer(state: &ApiState, asked: &Asked<'_>, format: Format, body: Body) -> Answer {
+async fn answer(
+    state: &ApiState,
+    asked: &Asked<'_>,
+    format: Format,
+    body: Body,
+) -> Result<Done, Failure> {
     let is_get = matches!(*asked.method, Method::GET | Method::HEAD);
     if *asked.method == Method::OPTIONS {
-        return Ok(Reply::Empty(StatusCode::OK));
+        return Ok(Reply::Nothing.into());
     }
     check_length(asked.headers)?;
     if is_get && asked.segments == ["Logout"] {
-        return Ok(Reply::Empty(StatusCode::OK));
+        return Ok(Reply::Nothing.into());
     }
     let query = Params::parse(asked.query.as_bytes());
     if let (true, ["Accounts", _, "Recordings", file]) = (is_get, &asked.segments[..])
         && let Some(signature) = query.get("Signature")
     {
-        return media::signed(state, file, signature, asked.headers).await;
+        let file = media::signed(state, file, signature, asked.headers).await?;
+        return Ok(file.into());
     }
     let caller = authenticated(state, asked.headers).await?;
     check_status(&caller, &asked.segments)?;
@@ -102,80 +127,27 @@ async fn answer(state: &ApiState, asked: &Asked<'_>, format: Format, body: Body)
     };
     let context = Context {
         state,
-        verb: verb(asked.method),
+        dialect: asked.dialect,
         format,
         params,
         headers: asked.headers,
         caller,
     };
-    dispatch(&context, &asked.segments).await
+    dispatch(context, verb(asked.method), &asked.segments).await
 }
 
-/// The resource that a path names.
-async fn dispatch(context: &Context<'_>, path: &[&str]) -> Answer {
-    match *path {
-        ["Accounts"] => accounts::collection(context).await,
-        ["Accounts", id] => accounts::item(context, id).await,
-        ["Accounts", account, "Applications"] => applications::collection(context, account).await,
-        ["Accounts", account, "Applications", sid] => {
-            applications::item(context, account, sid).await
-        }
-        ["Accounts", account, "AuthTokens", "Secondary"] => {
-            tokens::secondary(context, account).await
-        }
-        ["Accounts", account, "AuthTokens", "Promote"] => tokens::promote(context, account).await,
-        ["Accounts", account, "Calls"] => calls::collection(context, account).await,
-        ["Accounts", account, "Calls", sid] => calls::item(context, account, sid).await,
-        ["Accounts", account, "Calls", sid, "Recordings"] => {
-            recordings::of_call(context, account, sid).await
-        }
-        ["Accounts", account, "Calls", sid, "Notifications"] => {
-            notifications::of_call(context, account, sid).await
-        }
-        ["Accounts", account, "Clients"] => clients::collection(context, account).await,
-        ["Accounts", account, "Clients", sid] => clients::item(context, account, sid).await,
-        ["Accounts", account, "IncomingPhoneNumbers"]
-        | [
-            "Accounts",
-            account,
-            "IncomingPhoneNumbers",
-            "Local" | "TollFree" | "Mobile",
-        ] => numbers::collection(context, account).await,
-        ["Accounts", account, "IncomingPhoneNumbers", sid] => {
-            numbers::item(context, account, sid).await
-        }
-        ["Accounts", account, "SMS", "Messages"] | ["Accounts", account, "Messages"] => {
-            messages::collection(context, account).await
-        }
-        ["Accounts", account, "SMS", "Messages", sid] | ["Accounts", account, "Messages", sid] => {
-            messages::item(context, account, sid).await
-        }
-        ["Accounts", account, "Notifications"] => notifications::collection(context, account).await,
-        ["Accounts", account, "Notifications", sid] => {
-            notifications::item(context, account, sid).await
-        }
-        ["Accounts", account, "Recordings"] => recordings::collection(context, account).await,
-        ["Accounts", account, "Recordings", sid] => recordings::item(context, account, sid).await,
-        ["Accounts", account, "Version"] => version::item(context, account).await,
-        ["Accounts", account, "Webhooks", "Deliveries"] => {
-            deliveries::collection(context, account).await
-        }
-        ["Accounts", account, "Webhooks", "Deliveries", "Replay"] => {
-            deliveries::replay_all(context, account).await
-        }
-        ["Accounts", account, "Webhooks", "Deliveries", event] => {
-            deliveries::item(context, account, event).await
-        }
-        [
-            "Accounts",
-            account,
-            "Webhooks",
-            "Deliveries",
-            event,
-            "Replay",
-        ] => deliveries::replay(context, account, event).await,
-        _ => Err(Failure::not_found()),
-    }
+/// Runs the row of the request, once the caller may do what it says.
+async fn dispatch(mut context: Context<'_>, method: Verb, path: &[&str]) -> Result<Done, Failure> {
+    let dialect = context.dialect;
+    let found = route::find(dialect, method, path).ok_or_else(Failure::not_found)?;
+    let route = found.route.map_err(|methods| Failure::method(&methods))?;
+    let account = context
+        .operate(found.account, route.action, route.target)
+        .await?;
+    context.params = std::mem::take(&mut context.params).checked(route, dialect)?;
+    let reply = (route.handle)(&context, &account, found.segment).await?;
+    let status = StatusCode::from_u16(dialect.pick(route.status)).unwrap_or(StatusCode::OK);
+    Ok(Done { reply, status })
 }
 
 /// A recording by its name alone: with a signature, or credentials of its owner.
@@ -194,7 +166,7 @@ async fn media_file(State(state): State<Arc<ApiState>>, request: Request) -> Res
         check_status(&caller, &["Accounts"])?;
         let context = Context {
             state: &state,
-            verb: Verb::Get,
+            dialect: &RestDialect::RESTCOMM,
             format: Format::Xml,
             params: Params::default(),
             headers: &parts.headers,
@@ -203,8 +175,10 @@ async fn media_file(State(state): State<Arc<ApiState>>, request: Request) -> Res
         recordings::file(&context, None, file).await
     };
     match answer.await {
-        Ok(reply) => reply.into_response(Format::Xml),
-        Err(failure) => failure.into_response(Format::Xml, &state.public_base),
+        Ok(reply) => reply.into_response(Format::Xml, StatusCode::OK),
+        Err(failure) => {
+            failure.into_response(Format::Xml, &RestDialect::RESTCOMM, &state.public_base)
+        }
     }
 }
 

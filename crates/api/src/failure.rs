@@ -8,6 +8,7 @@ use model::error;
 use store::StoreError;
 use tracing::error as log_error;
 
+use crate::dialect::RestDialect;
 use crate::format::Format;
 use crate::value::{json_text, xml_text};
 
@@ -74,9 +75,11 @@ impl Failure {
     }
 
     /// The resource knows these methods only.
-    pub(crate) fn method(allowed: &'static str) -> Self {
+    pub(crate) fn method(allowed: &str) -> Self {
         Self {
-            header: Some((ALLOW, HeaderValue::from_static(allowed))),
+            header: HeaderValue::from_str(allowed)
+                .ok()
+                .map(|methods| (ALLOW, methods)),
             ..Self::of(error::METHOD_NOT_ALLOWED)
         }
     }
@@ -98,11 +101,22 @@ impl Failure {
     }
 
     /// The answer to the caller.
-    pub(crate) fn into_response(self, format: Format, public_base: &str) -> Response {
-        let (content_type, body) = match (self.bare, format) {
+    pub(crate) fn into_response(
+        mut self,
+        format: Format,
+        dialect: &RestDialect,
+        public_base: &str,
+    ) -> Response {
+        let raised = (self.code, self.status.as_u16());
+        if let Some(rule) = dialect.errors.iter().find(|rule| rule.from == raised) {
+            let (code, status) = rule.to;
+            self.code = code;
+            self.status = StatusCode::from_u16(status).unwrap_or(self.status);
+        }
+        let (content_type, body) = match (self.bare && dialect.bare_errors, format) {
             (true, _) => ("text/plain", self.code.to_string()),
             (false, Format::Json) => ("application/json", self.json(public_base)),
-            (false, Format::Xml) => ("application/xml", self.xml(public_base)),
+            (false, Format::Xml) => ("application/xml", self.xml(dialect, public_base)),
         };
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = self.status;
@@ -123,14 +137,18 @@ impl Failure {
         out
     }
 
-    fn xml(&self, public_base: &str) -> String {
-        let mut out = format!("<RestcommResponse><Code>{}</Code><Message>", self.code);
+    fn xml(&self, dialect: &RestDialect, public_base: &str) -> String {
+        let root = dialect.root;
+        let (open, close) = dialect.error_element.map_or_else(Default::default, |name| {
+            (format!("<{name}>"), format!("</{name}>"))
+        });
+        let mut out = format!("<{root}>{open}<Code>{}</Code><Message>", self.code);
         xml_text(&mut out, &self.text);
         out.push_str("</Message><MoreInfo>");
         xml_text(&mut out, &more_info(public_base, self.code));
         let status = self.status.as_u16();
         out.push_str(&format!(
-            "</MoreInfo><Status>{status}</Status></RestcommResponse>"
+            "</MoreInfo><Status>{status}</Status>{close}</{root}>"
         ));
         out
     }

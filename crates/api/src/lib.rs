@@ -1,9 +1,10 @@
 //! The REST API: accounts, clients, applications, numbers, calls, recordings, notifications,
 //! deliveries of callbacks.
 //!
-//! A request passes `entry` (format, credentials), is given to the file of its resource, and
-//! its answer is written from that resource's table of fields (`value`). Live calls are
-//! reached through [`Calls`], which the call engine implements.
+//! A request passes `entry` (format, credentials), is held against the row of its route (`route`:
+//! permission, parameters), is given to the file of its resource, and its answer is written from
+//! that resource's table of fields (`value`). What differs between the base paths is data
+//! (`dialect`). Live calls are reached through [`Calls`], which the call engine implements.
 //!
 //! **Invariant: no account reads or changes what is neither its own nor below it.** Left to
 //! others: sockets, and what a call does.
@@ -12,15 +13,18 @@
 
 mod calls;
 mod context;
+mod dialect;
 mod entry;
 mod failure;
 mod format;
 mod media;
+mod openapi;
 mod page;
 mod params;
 mod password;
 mod resources;
 mod roles;
+mod route;
 mod value;
 
 use std::path::PathBuf;
@@ -31,7 +35,9 @@ use store::Store;
 
 pub use calls::{Calls, CreateError, Modify, ModifyError, NewCall};
 pub use entry::router;
+pub use openapi::openapi;
 pub use roles::Roles;
+pub use route::{RouteInfo, routes};
 
 /// What the API works on.
 #[derive(Clone)]

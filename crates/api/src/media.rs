@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio_util::io::ReaderStream;
 
 use crate::ApiState;
-use crate::context::{Answer, Reply, VERSION};
+use crate::context::{Answer, Reply};
 use crate::failure::Failure;
 use crate::value::View;
 
@@ -26,10 +26,8 @@ const PURPOSE: &str = "recording";
 pub(crate) fn signed_url(recording: &Recording, view: View<'_>) -> String {
     let sid = recording.sid.to_string();
     let signature = view.key.sign(PURPOSE, &sid);
-    let (base, account) = (view.public_base, recording.account);
-    format!(
-        "{base}/restcomm/{VERSION}/Accounts/{account}/Recordings/{sid}.wav?Signature={signature}"
-    )
+    let (host, base, account) = (view.public_base, view.dialect.base, recording.account);
+    format!("{host}{base}/Accounts/{account}/Recordings/{sid}.wav?Signature={signature}")
 }
 
 /// Where a recording's file is.

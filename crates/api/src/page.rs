@@ -1,89 +1,189 @@
-//! Paged lists: what part is asked for, and the envelope around it.
+//! Lists in parts: what part is asked for, and the envelope around it.
 
 use std::fmt::Write;
 
-use store::{Rows, Sort, Window};
+use store::{Place, RowKey, Rows, Sort, Window};
+use url::form_urlencoded::Serializer;
 
+use crate::context::{Answer, Context, Reply};
+use crate::dialect::{Paging, RestDialect};
 use crate::failure::Failure;
 use crate::format::Format;
 use crate::params::{Params, shown};
-use crate::value::{Entry, json_list, json_text, xml_element, xml_text};
+use crate::value::{Entry, Resource, json_list, json_text, xml_element, xml_text};
 
 const DEFAULT_SIZE: i64 = 50;
-const LARGEST_SIZE: i64 = 10_000;
+/// Parameters that say which part of a list is wanted, rather than which list.
+const OF_PAGES: [&str; 4] = ["Page", "PageSize", "PageToken", "AfterSid"];
 
 /// The page asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Page {
+    paging: Paging,
     number: i64,
     size: i64,
-}
-
-/// Names of a paged list.
-pub(crate) struct ListNames<'a> {
-    /// Path of the list in links.
-    pub(crate) uri: &'a str,
-    /// Key of the array in JSON.
-    pub(crate) json: &'static str,
-    /// XML element of the list.
-    pub(crate) xml: &'static str,
-    /// XML element of an item.
-    pub(crate) xml_item: &'static str,
-    /// Whether the XML list carries the envelope.
-    pub(crate) xml_envelope: bool,
+    place: Place,
 }
 
 impl Page {
-    pub(crate) fn read(params: &Params) -> Result<Self, Failure> {
+    pub(crate) fn read(context: &Context<'_>) -> Result<Self, Failure> {
+        Self::of(&context.params, context.dialect)
+    }
+
+    fn of(params: &Params, dialect: &RestDialect) -> Result<Self, Failure> {
+        let most = dialect.max_page_size;
         let number = params.parsed("Page", "a whole number")?.unwrap_or(0);
         let size = params
             .parsed("PageSize", "a whole number")?
             .unwrap_or(DEFAULT_SIZE);
-        if !(0..=i64::MAX / LARGEST_SIZE).contains(&number) {
+        if !(0..=i64::MAX / most).contains(&number) {
             return Err(Failure::parameter("Page", "pages are counted from 0"));
         }
-        if !(1..=LARGEST_SIZE).contains(&size) {
-            return Err(Failure::parameter("PageSize", "must be from 1 to 10000"));
+        if !(1..=most).contains(&size) {
+            let reason = format!("must be from 1 to {most}");
+            return Err(Failure::parameter("PageSize", &reason));
         }
-        Ok(Self { number, size })
-    }
-
-    pub(crate) fn window(self) -> Window {
-        Window {
-            offset: self.number.saturating_mul(self.size),
-            limit: self.size,
-        }
-    }
-
-    /// The text of a page of rows, shown as `items`.
-    ///
-    /// # Errors
-    /// 400 if the page lies behind the last.
-    pub(crate) fn write<T>(
-        self,
-        format: Format,
-        names: &ListNames<'_>,
-        rows: &Rows<T>,
-        show: impl Fn(&T) -> (String, Vec<Entry>),
-    ) -> Result<String, Failure> {
-        let last = rows.total / self.size;
-        if self.number > last {
-            return Err(Failure::parameter(
-                "Page",
-                &format!("the last page is {last}"),
-            ));
-        }
-        let (sids, items): (Vec<_>, Vec<_>) = rows.items.iter().map(show).unzip();
-        let last_sid = sids.last().map_or("", String::as_str);
-        let envelope = self.envelope(names.uri, rows.total, items.len(), last_sid);
-        Ok(match format {
-            Format::Json => json(names, &envelope, &items),
-            Format::Xml => xml(names, &envelope, &items),
+        let place = match dialect.paging {
+            Paging::Numbered => match params.filled("AfterSid") {
+                Some(sid) if number > 0 => Place::OlderThanRow(sid.trim().to_owned()),
+                Some(_) | None => Place::Offset,
+            },
+            Paging::Keyed => match params.filled("PageToken") {
+                Some(token) => of_token(token)
+                    .ok_or_else(|| Failure::parameter("PageToken", "this is not a page token"))?,
+                None => Place::Newest,
+            },
+        };
+        Ok(Self {
+            paging: dialect.paging,
+            number,
+            size,
+            place,
         })
     }
 
-    fn envelope(self, uri: &str, total: i64, items: usize, last_sid: &str) -> Vec<Member> {
-        let Self { number, size } = self;
+    /// What to ask the store. By keys it is one row more than the page has, which shows whether
+    /// there is another page.
+    pub(crate) fn window(&self) -> Window {
+        let mut window = Window::at(self.number.saturating_mul(self.size), self.size);
+        if self.paging == Paging::Keyed {
+            window.limit += 1;
+        }
+        window.place = self.place.clone();
+        window
+    }
+
+    /// The rows that the store would return for the window, from a list that is all at hand.
+    pub(crate) fn cut<T>(&self, mut records: Vec<T>, key: impl Fn(&T) -> RowKey) -> Rows<T> {
+        let window = self.window();
+        let limit = usize::try_from(window.limit).unwrap_or(usize::MAX);
+        let at = |key_of_row: &RowKey| records.iter().position(|record| key(record) == *key_of_row);
+        let first = match &self.place {
+            Place::Newest | Place::Offset | Place::OlderThanRow(_) => 0,
+            Place::OlderThan(row) => at(row).map_or(records.len(), |at| at + 1),
+            Place::NewerThan(row) => {
+                let end = at(row).unwrap_or(0);
+                records.truncate(end);
+                end.saturating_sub(limit)
+            }
+        };
+        let items = records.into_iter().skip(first).take(limit).collect();
+        Rows { items, total: 0 }
+    }
+
+    /// The rows with their envelope.
+    ///
+    /// - `path`: of the list, below the base path
+    /// - `key`: where a row stands in the list
+    ///
+    /// # Errors
+    /// 400 if the page is behind the last one.
+    pub(crate) fn show<T>(
+        &self,
+        context: &Context<'_>,
+        resource: &Resource<T>,
+        path: &str,
+        rows: Rows<T>,
+        key: impl Fn(&T) -> RowKey,
+    ) -> Answer {
+        let view = context.view();
+        let dialect = context.dialect;
+        let total = rows.total;
+        let (rows, older, newer) = self.without_extra(rows.items);
+        let items: Vec<_> = rows.iter().map(|row| resource.entries(row, view)).collect();
+        let ends = rows.first().map(&key).zip(rows.last().map(&key));
+        let envelope = match self.paging {
+            Paging::Numbered => {
+                let last = total / self.size;
+                if self.number > last {
+                    let reason = format!("the last page is {last}");
+                    return Err(Failure::parameter("Page", &reason));
+                }
+                let last_sid = ends.map(|(_, last)| last.sid).unwrap_or_default();
+                let base = if resource.whole_links {
+                    dialect.base
+                } else {
+                    dialect.link_base
+                };
+                self.numbered(&format!("{base}{path}"), total, items.len(), &last_sid)
+            }
+            Paging::Keyed => {
+                let suffix = match context.format {
+                    Format::Json => ".json",
+                    Format::Xml => "",
+                };
+                let path = format!("{}{path}{suffix}", dialect.base);
+                let filters = context.params.without(&OF_PAGES);
+                let first = ends.as_ref().filter(|_| newer).map(|(first, _)| first);
+                let last = ends.as_ref().filter(|_| older).map(|(_, last)| last);
+                self.keyed(&path, &filters, items.len(), first, last)
+            }
+        };
+        let list = dialect.pick(resource.xml_list);
+        Ok(Reply::Document(match context.format {
+            Format::Json => {
+                let key = dialect.pick(resource.json_list);
+                json(dialect, key, &envelope, &items)
+            }
+            Format::Xml => {
+                let names = (list, dialect.pick(resource.xml));
+                let envelope = if dialect.pick(resource.xml_envelope) {
+                    &envelope[..]
+                } else {
+                    &[]
+                };
+                xml(dialect, names, envelope, &items)
+            }
+        }))
+    }
+
+    /// The rows of the page, and whether there are older and newer ones.
+    fn without_extra<T>(&self, mut rows: Vec<T>) -> (Vec<T>, bool, bool) {
+        if self.paging == Paging::Numbered {
+            return (rows, false, false);
+        }
+        let size = usize::try_from(self.size).unwrap_or(usize::MAX);
+        let more = rows.len() > size;
+        match self.place {
+            Place::NewerThan(_) => {
+                if more {
+                    rows.remove(0);
+                }
+                (rows, true, more)
+            }
+            Place::OlderThan(_) => {
+                rows.truncate(size);
+                (rows, more, true)
+            }
+            Place::Newest | Place::Offset | Place::OlderThanRow(_) => {
+                rows.truncate(size);
+                (rows, more, false)
+            }
+        }
+    }
+
+    fn numbered(&self, uri: &str, total: i64, items: usize, last_sid: &str) -> Vec<Member> {
+        let Self { number, size, .. } = *self;
         let last = total / size;
         let start = number.saturating_mul(size);
         let items = i64::try_from(items).unwrap_or(i64::MAX);
@@ -117,13 +217,69 @@ impl Page {
             Member::text("last_page_uri", "lastpageuri", link(last)),
         ]
     }
+
+    /// - `first`, `last`: keys of the ends of the page, if there are rows beyond them
+    fn keyed(
+        &self,
+        path: &str,
+        filters: &[(String, String)],
+        items: usize,
+        first: Option<&RowKey>,
+        last: Option<&RowKey>,
+    ) -> Vec<Member> {
+        let Self { number, size, .. } = *self;
+        let start = number.saturating_mul(size);
+        let items = i64::try_from(items).unwrap_or(i64::MAX);
+        let link = |page: i64, token: Option<String>| {
+            let mut query = Serializer::new(String::new());
+            query.extend_pairs(filters);
+            query.append_pair("PageSize", &size.to_string());
+            query.append_pair("Page", &page.to_string());
+            if let Some(token) = token {
+                query.append_pair("PageToken", &token);
+            }
+            format!("{path}?{}", query.finish())
+        };
+        let next = last.map(|key| link(number.saturating_add(1), Some(token("PA", key))));
+        let previous = first.map(|key| link((number - 1).max(0), Some(token("PB", key))));
+        vec![
+            Member::number("page", "page", number),
+            Member::number("page_size", "pagesize", size),
+            Member::number("start", "start", start),
+            Member::number("end", "end", (start + items - 1).max(start)),
+            Member::text("uri", "uri", link(number, None)),
+            Member::text("first_page_uri", "firstpageuri", link(0, None)),
+            Member::maybe("previous_page_uri", "previouspageuri", previous),
+            Member::maybe("next_page_uri", "nextpageuri", next),
+        ]
+    }
+}
+
+/// The text for a page beside a row: `PA` for older rows, `PB` for newer ones.
+fn token(side: &str, key: &RowKey) -> String {
+    format!("{side}{}-{}", key.created.0, key.sid)
+}
+
+fn of_token(token: &str) -> Option<Place> {
+    let (side, key) = token.split_at_checked(2)?;
+    let (created, sid) = key.split_once('-')?;
+    let key = RowKey {
+        created: model::Timestamp(created.parse().ok()?),
+        sid: sid.to_owned(),
+    };
+    match side {
+        "PA" => Some(Place::OlderThan(key)),
+        "PB" => Some(Place::NewerThan(key)),
+        _ => None,
+    }
 }
 
 /// One member of the envelope.
 struct Member {
     json: &'static str,
     xml: &'static str,
-    value: String,
+    /// `None` is null in JSON and left out of XML.
+    value: Option<String>,
     is_number: bool,
 }
 
@@ -132,12 +288,16 @@ impl Member {
         Self {
             json,
             xml,
-            value: value.to_string(),
+            value: Some(value.to_string()),
             is_number: true,
         }
     }
 
     fn text(json: &'static str, xml: &'static str, value: String) -> Self {
+        Self::maybe(json, xml, Some(value))
+    }
+
+    fn maybe(json: &'static str, xml: &'static str, value: Option<String>) -> Self {
         Self {
             json,
             xml,
@@ -147,37 +307,46 @@ impl Member {
     }
 }
 
-fn json(names: &ListNames<'_>, envelope: &[Member], items: &[Vec<Entry>]) -> String {
+fn json(dialect: &RestDialect, key: &str, envelope: &[Member], items: &[Vec<Entry>]) -> String {
     let mut out = String::from("{");
     for member in envelope {
         json_text(&mut out, member.json);
         out.push(':');
-        if member.is_number {
-            out.push_str(&member.value);
-        } else {
-            json_text(&mut out, &member.value);
+        match &member.value {
+            None => out.push_str("null"),
+            Some(value) if member.is_number => out.push_str(value),
+            Some(value) => json_text(&mut out, value),
         }
         out.push(',');
     }
-    json_text(&mut out, names.json);
+    json_text(&mut out, key);
     out.push(':');
-    json_list(&mut out, items);
+    json_list(&mut out, dialect, items);
     out.push('}');
     out
 }
 
-fn xml(names: &ListNames<'_>, envelope: &[Member], items: &[Vec<Entry>]) -> String {
-    let mut out = format!("<RestcommResponse><{}", names.xml);
-    for member in envelope.iter().filter(|_| names.xml_envelope) {
+/// - `names`: elements of the list and of an item
+fn xml(
+    dialect: &RestDialect,
+    names: (&str, &str),
+    envelope: &[Member],
+    items: &[Vec<Entry>],
+) -> String {
+    let root = dialect.root;
+    let (list, item) = names;
+    let mut out = format!("<{root}><{list}");
+    for member in envelope {
+        let Some(value) = &member.value else { continue };
         let _ = write!(out, " {}=\"", member.xml);
-        xml_text(&mut out, &member.value);
+        xml_text(&mut out, value);
         out.push('"');
     }
     out.push('>');
-    for item in items {
-        xml_element(&mut out, names.xml_item, item);
+    for entries in items {
+        xml_element(&mut out, dialect, item, entries);
     }
-    let _ = write!(out, "</{}></RestcommResponse>", names.xml);
+    let _ = write!(out, "</{list}></{root}>");
     out
 }
 
@@ -214,7 +383,26 @@ mod tests {
     use super::*;
 
     fn page(query: &str) -> Result<Page, Failure> {
-        Page::read(&Params::parse(query.as_bytes()))
+        Page::of(&Params::parse(query.as_bytes()), &RestDialect::RESTCOMM)
+    }
+
+    #[test]
+    fn tokens_name_a_row_and_a_side() {
+        let key = RowKey {
+            created: model::Timestamp(17),
+            sid: "CA1".to_owned(),
+        };
+        let table = [
+            ("PA17-CA1", Some(Place::OlderThan(key.clone()))),
+            ("PB17-CA1", Some(Place::NewerThan(key))),
+            ("PC17-CA1", None),
+            ("PAx-CA1", None),
+            ("P", None),
+            ("\u{20ac}17-CA1", None),
+        ];
+        for (token, place) in table {
+            assert_eq!(of_token(token), place, "{token}");
+        }
     }
 
     #[test]
@@ -229,10 +417,16 @@ mod tests {
             (2, 50, 100, 0, 2, "100", "100"),
         ];
         for (number, size, total, items, last, start, end) in table {
-            let envelope = Page { number, size }.envelope("/l", total, items, "CA1");
+            let page = Page {
+                paging: Paging::Numbered,
+                number,
+                size,
+                place: Place::Offset,
+            };
+            let envelope = page.numbered("/l", total, items, "CA1");
             let value = |name| {
                 let found = envelope.iter().find(|member| member.json == name);
-                found.map(|member| member.value.as_str())
+                found.and_then(|member| member.value.as_deref())
             };
             assert_eq!(value("num_pages"), Some(last.to_string().as_str()));
             assert_eq!((value("start"), value("end")), (Some(start), Some(end)));

@@ -1,7 +1,8 @@
 //! Parameters of a request: the query of a GET, the form of a POST or PUT.
 //!
-//! **Invariant: a parameter that is known and cannot be used is refused by name; one that is not
-//! known is ignored.**
+//! **Invariant: a parameter that is known and cannot be used is refused by name; one that the row of
+//! the route does not declare is never seen by its handler: it is ignored or refused, as the dialect
+//! has it.**
 
 use std::str::FromStr;
 
@@ -9,39 +10,119 @@ use model::record::VoiceApplication;
 use model::{HttpMethod, Timestamp};
 use url::Url;
 
+use crate::dialect::RestDialect;
 use crate::failure::Failure;
+use crate::route::{Is, Route};
 
 const DAY_SECONDS: u64 = 24 * 3600;
 /// Length of names for people.
 const NAME_LENGTH: usize = 64;
 
+/// Which bound a day is, where days are bounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bound {
+    Lower,
+    Upper,
+}
+
+/// From when until when, both inclusive.
+pub(crate) type Period = (Option<Timestamp>, Option<Timestamp>);
+
 /// The parameters in the order they were sent.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Params(Vec<(String, String)>);
+#[derive(Clone, Default)]
+pub(crate) struct Params {
+    sent: Vec<(String, String)>,
+    /// Row that declares them; without one all are seen.
+    row: Option<(&'static Route, &'static RestDialect)>,
+}
 
 impl Params {
     /// From `a=1&b=2`.
     pub(crate) fn parse(encoded: &[u8]) -> Self {
-        Self(
-            url::form_urlencoded::parse(encoded)
-                .map(|(name, value)| (name.into_owned(), value.into_owned()))
-                .collect(),
-        )
+        let sent = url::form_urlencoded::parse(encoded)
+            .map(|(name, value)| (name.into_owned(), value.into_owned()))
+            .collect();
+        Self { sent, row: None }
+    }
+
+    /// Holds the parameters against the row of a route.
+    ///
+    /// # Errors
+    /// 400 if one is missing, has a value of another kind, or is unknown and the dialect refuses
+    /// that.
+    pub(crate) fn checked(
+        mut self,
+        route: &'static Route,
+        dialect: &'static RestDialect,
+    ) -> Result<Self, Failure> {
+        self.row = Some((route, dialect));
+        for param in route.params_in(dialect) {
+            let name = param.name;
+            if dialect.pick(param.required) {
+                self.required(name)?;
+            }
+            match param.kind {
+                Is::Number => drop(self.parsed::<i64>(name, "a whole number")?),
+                Is::Flag => drop(self.flag(name)?),
+                Is::Method => drop(self.method(name)?),
+                Is::Address => drop(self.address(name)?),
+                Is::Day => drop(self.day(name)?),
+                Is::Moment => drop(self.moment(name)?),
+                Is::Text | Is::Secret | Is::Sid | Is::Word(_) => {}
+            }
+        }
+        if dialect.refuses_unknown {
+            let known = |name: &str| route.params_in(dialect).any(|param| param.name == name);
+            if let Some((name, _)) = self.sent.iter().find(|(name, _)| !known(name)) {
+                let reason = "this parameter is not supported here";
+                return Err(Failure::parameter(&shown(name), reason));
+            }
+        }
+        Ok(self)
+    }
+
+    /// Whether the row declares a name. Handlers serve all dialects, so they may ask for what only
+    /// another one has; what none has is missing in the table.
+    fn sees(&self, name: &str) -> bool {
+        let Some((route, dialect)) = self.row else {
+            return true;
+        };
+        let mut rows = route.params.iter().copied().flatten();
+        let row = rows.find(|param| param.name == name && dialect.pick(param.within));
+        debug_assert!(
+            row.is_some()
+                || route
+                    .params
+                    .iter()
+                    .copied()
+                    .flatten()
+                    .any(|p| p.name == name),
+            "{name} is not a parameter of {:?}",
+            route.paths
+        );
+        row.is_some()
+    }
+
+    /// Everything that was sent but for some names.
+    pub(crate) fn without(&self, names: &[&str]) -> Vec<(String, String)> {
+        let sent = self.sent.iter();
+        let kept = sent.filter(|(name, _)| !names.contains(&name.as_str()));
+        kept.cloned().collect()
     }
 
     /// The first value of a name.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.0
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
+        let seen = self.sees(name);
+        let mut sent = self.sent.iter().filter(|(key, _)| seen && key == name);
+        sent.next().map(|(_, value)| value.as_str())
     }
 
     /// Every value of a name.
     pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.0
+        let seen = self.sees(name);
+        self.sent
             .iter()
-            .filter(move |(key, _)| key == name)
+            .filter(move |(key, _)| seen && key == name)
             .map(|(_, value)| value.as_str())
     }
 
@@ -146,6 +227,27 @@ impl Params {
     pub(crate) fn end_of_day(&self, name: &str) -> Result<Option<Timestamp>, Failure> {
         let day = self.day(name)?;
         Ok(day.map(|day| day + std::time::Duration::from_secs(DAY_SECONDS)))
+    }
+
+    /// The time that a day filter leaves: `name` is the whole day, or one bound if days are bounds in
+    /// the dialect; `name>` and `name<` are the bounds.
+    pub(crate) fn period(
+        &self,
+        name: &str,
+        bound: Bound,
+        dialect: &RestDialect,
+    ) -> Result<Period, Failure> {
+        let lower = dialect.exact_days || bound == Bound::Lower;
+        let upper = dialect.exact_days || bound == Bound::Upper;
+        let (from, until) = (self.day(name)?, self.end_of_day(name)?);
+        let from = from.filter(|_| lower);
+        let until = until.filter(|_| upper);
+        if !dialect.exact_days {
+            return Ok((from, until));
+        }
+        let after = self.moment(&format!("{name}>"))?;
+        let before = self.end_of_moment(&format!("{name}<"))?;
+        Ok((from.or(after), until.or(before)))
     }
 
     /// A moment as in RFC 3339, or the start of the day of `yyyy-MM-dd`.

@@ -15,7 +15,7 @@ pub(crate) enum Action {
 }
 
 impl Action {
-    const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Create => "Create",
             Self::Read => "Read",

@@ -1,20 +1,32 @@
 //! One table of fields per resource, and the two texts that follow from it.
 //!
 //! **Invariant: JSON and XML of a resource come from the same table.** A field says its names,
-//! its kind, what becomes of it when it has no value, and how it is read from the record.
+//! its kind, what becomes of it when it has no value, what it means, and how it is read from the
+//! record, each for every dialect.
 
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 
-use model::Timestamp;
+use model::{AccountSid, Timestamp};
 use store::SecretKey;
+
+use crate::dialect::{Each, RestDialect};
 
 /// What a field needs beside its record.
 #[derive(Clone, Copy)]
 pub(crate) struct View<'a> {
+    /// Dialect of the request.
+    pub(crate) dialect: &'static RestDialect,
     /// `http://host` of absolute links.
     pub(crate) public_base: &'a str,
     /// Signs links to media.
     pub(crate) key: &'a SecretKey,
+}
+
+impl View<'_> {
+    /// Path of a resource as links show it.
+    pub(crate) fn uri(&self, account: AccountSid, kind: &str, sid: impl Display) -> String {
+        format!("{}/Accounts/{account}/{kind}/{sid}", self.dialect.link_base)
+    }
 }
 
 /// A value before it is text.
@@ -26,9 +38,9 @@ pub(crate) enum Value {
     Text(String),
     Number(i64),
     Flag(bool),
-    /// `Fri, 5 Jul 2013 22:15:53 +0000`.
+    /// Creation or change.
     Date(Timestamp),
-    /// `2013-07-05T22:15:53.000Z`.
+    /// Any other time.
     Time(Timestamp),
     /// Path of a resource below the version; `.json` is appended in JSON.
     Link(String),
@@ -68,38 +80,101 @@ pub(crate) enum Null {
 
 /// One field of a resource. An empty name leaves the field out of that format.
 pub(crate) struct Field<T: 'static> {
-    pub(crate) json: &'static str,
-    pub(crate) xml: &'static str,
-    pub(crate) kind: Kind,
-    pub(crate) null: Null,
-    pub(crate) get: fn(&T, View<'_>) -> Value,
+    pub(crate) json: Each<&'static str>,
+    pub(crate) xml: Each<&'static str>,
+    pub(crate) kind: Each<Kind>,
+    pub(crate) null: Each<Null>,
+    pub(crate) doc: &'static str,
+    pub(crate) get: Each<fn(&T, View<'_>) -> Value>,
 }
 
-/// A row of a table.
+/// A row of a table, the same in all dialects but for nulls, which Twilio's clients expect to be
+/// explicit.
 pub(crate) const fn field<T>(
     json: &'static str,
     xml: &'static str,
     kind: Kind,
     null: Null,
+    doc: &'static str,
     get: fn(&T, View<'_>) -> Value,
 ) -> Field<T> {
     Field {
-        json,
-        xml,
-        kind,
-        null,
-        get,
+        json: [json, json],
+        xml: [xml, xml],
+        kind: [kind, kind],
+        null: [null, Null::Explicit],
+        doc,
+        get: [get, get],
+    }
+}
+
+impl<T> Field<T> {
+    /// Only in the dialects that say so.
+    pub(crate) const fn within(mut self, dialects: Each<bool>) -> Self {
+        let mut at = 0;
+        while at < dialects.len() {
+            if !dialects[at] {
+                self.json[at] = "";
+                self.xml[at] = "";
+            }
+            at += 1;
+        }
+        self
+    }
+
+    /// With another kind and value in Twilio's dialect.
+    pub(crate) const fn twilio(mut self, kind: Kind, get: fn(&T, View<'_>) -> Value) -> Self {
+        let [restcomm_kind, _] = self.kind;
+        let [restcomm_get, _] = self.get;
+        self.kind = [restcomm_kind, kind];
+        self.get = [restcomm_get, get];
+        self
     }
 }
 
 /// How a kind of resource is shown.
 pub(crate) struct Resource<T: 'static> {
     /// XML element of one.
-    pub(crate) xml: &'static str,
+    pub(crate) xml: Each<&'static str>,
     /// XML element of a list.
-    pub(crate) xml_list: &'static str,
+    pub(crate) xml_list: Each<&'static str>,
+    /// Key of a list in JSON.
+    pub(crate) json_list: Each<&'static str>,
+    /// Whether XML lists carry the envelope of pages.
+    pub(crate) xml_envelope: Each<bool>,
+    /// Whether the links of numbered pages are whole paths, instead of paths below the web context.
+    pub(crate) whole_links: bool,
     /// The fields in their order.
     pub(crate) fields: &'static [Field<T>],
+}
+
+/// A table without its type of record, for the OpenAPI document.
+pub(crate) trait Shape {
+    /// Name of the resource.
+    fn name(&self, dialect: &RestDialect) -> &'static str;
+    /// Key of a list in JSON.
+    fn list_key(&self, dialect: &RestDialect) -> &'static str;
+    /// Name in JSON, kind, whether it may be null, and documentation of each field.
+    fn json_fields(&self, dialect: &RestDialect) -> Vec<(&'static str, Kind, bool, &'static str)>;
+}
+
+impl<T> Shape for Resource<T> {
+    fn name(&self, dialect: &RestDialect) -> &'static str {
+        dialect.pick(self.xml)
+    }
+
+    fn list_key(&self, dialect: &RestDialect) -> &'static str {
+        dialect.pick(self.json_list)
+    }
+
+    fn json_fields(&self, dialect: &RestDialect) -> Vec<(&'static str, Kind, bool, &'static str)> {
+        let rows = self.fields.iter().map(|field| {
+            let nullable = dialect.pick(field.null) == Null::Explicit;
+            let (json, kind) = (dialect.pick(field.json), dialect.pick(field.kind));
+            (json, kind, nullable, field.doc)
+        });
+        rows.filter(|(json, ..)| !json.is_empty()).collect()
+    }
 }
 
 /// A field with its value.
@@ -114,19 +189,24 @@ pub(crate) struct Entry {
 impl<T> Resource<T> {
     /// The fields of a record.
     pub(crate) fn entries(&self, record: &T, view: View<'_>) -> Vec<Entry> {
-        self.fields
-            .iter()
-            .map(|field| {
-                let value = (field.get)(record, view);
-                debug_assert!(value.is(field.kind), "{} is {value:?}", field.json);
-                Entry {
-                    json: field.json,
-                    xml: field.xml,
-                    null: field.null,
-                    value,
-                }
+        let dialect = view.dialect;
+        let entry = |field: &Field<T>| {
+            let (json, xml) = (dialect.pick(field.json), dialect.pick(field.xml));
+            if json.is_empty() && xml.is_empty() {
+                return None;
+            }
+            let value = dialect.pick(field.get)(record, view);
+            let kind = dialect.pick(field.kind);
+            debug_assert!(value.is(kind), "{json} is {value:?}");
+            let null = dialect.pick(field.null);
+            Some(Entry {
+                json,
+                xml,
+                null,
+                value,
             })
-            .collect()
+        };
+        self.fields.iter().filter_map(entry).collect()
     }
 }
 
@@ -167,7 +247,7 @@ impl Value {
 }
 
 /// Appends an object.
-pub(crate) fn json_object(out: &mut String, entries: &[Entry]) {
+pub(crate) fn json_object(out: &mut String, dialect: &RestDialect, entries: &[Entry]) {
     out.push('{');
     let mut first = true;
     for entry in entries.iter().filter(|entry| entry.is_in_json()) {
@@ -177,19 +257,19 @@ pub(crate) fn json_object(out: &mut String, entries: &[Entry]) {
         first = false;
         json_text(out, entry.json);
         out.push(':');
-        json_value(out, &entry.value);
+        json_value(out, dialect, &entry.value);
     }
     out.push('}');
 }
 
 /// Appends an array of objects.
-pub(crate) fn json_list(out: &mut String, items: &[Vec<Entry>]) {
+pub(crate) fn json_list(out: &mut String, dialect: &RestDialect, items: &[Vec<Entry>]) {
     out.push('[');
     for (at, item) in items.iter().enumerate() {
         if at > 0 {
             out.push(',');
         }
-        json_object(out, item);
+        json_object(out, dialect, item);
     }
     out.push(']');
 }
@@ -213,7 +293,7 @@ pub(crate) fn json_text(out: &mut String, text: &str) {
     out.push('"');
 }
 
-fn json_value(out: &mut String, value: &Value) {
+fn json_value(out: &mut String, dialect: &RestDialect, value: &Value) {
     match value {
         Value::Absent | Value::Null => out.push_str("null"),
         Value::Text(text) => json_text(out, text),
@@ -223,17 +303,17 @@ fn json_value(out: &mut String, value: &Value) {
         Value::Flag(flag) => {
             let _ = write!(out, "{flag}");
         }
-        Value::Date(at) => json_text(out, &at.rfc2822_short_day()),
-        Value::Time(at) => json_text(out, &at.iso8601()),
+        Value::Date(at) => json_text(out, &(dialect.date)(*at)),
+        Value::Time(at) => json_text(out, &(dialect.time)(*at)),
         Value::Link(path) => json_text(out, &format!("{path}.json")),
         Value::Links { json, .. } => json_text(out, json),
-        Value::Object(entries) => json_object(out, entries),
-        Value::List(_, items) => json_list(out, items),
+        Value::Object(entries) => json_object(out, dialect, entries),
+        Value::List(_, items) => json_list(out, dialect, items),
     }
 }
 
 /// Appends an element with its fields.
-pub(crate) fn xml_element(out: &mut String, name: &str, entries: &[Entry]) {
+pub(crate) fn xml_element(out: &mut String, dialect: &RestDialect, name: &str, entries: &[Entry]) {
     let _ = write!(out, "<{name}>");
     for entry in entries.iter().filter(|entry| !entry.xml.is_empty()) {
         match (&entry.value, entry.null) {
@@ -241,20 +321,20 @@ pub(crate) fn xml_element(out: &mut String, name: &str, entries: &[Entry]) {
             (Value::Null, Null::Empty) => {
                 let _ = write!(out, "<{}/>", entry.xml);
             }
-            (value, _) => xml_value(out, entry.xml, value),
+            (value, _) => xml_value(out, dialect, entry.xml, value),
         }
     }
     let _ = write!(out, "</{name}>");
 }
 
-fn xml_value(out: &mut String, name: &str, value: &Value) {
+fn xml_value(out: &mut String, dialect: &RestDialect, name: &str, value: &Value) {
     let text = match value {
         Value::Absent | Value::Null => return,
-        Value::Object(entries) => return xml_element(out, name, entries),
+        Value::Object(entries) => return xml_element(out, dialect, name, entries),
         Value::List(item, items) => {
             let _ = write!(out, "<{name}>");
             for entries in items {
-                xml_element(out, item, entries);
+                xml_element(out, dialect, item, entries);
             }
             let _ = write!(out, "</{name}>");
             return;
@@ -262,8 +342,8 @@ fn xml_value(out: &mut String, name: &str, value: &Value) {
         Value::Text(text) => text.clone(),
         Value::Number(number) => number.to_string(),
         Value::Flag(flag) => flag.to_string(),
-        Value::Date(at) => at.rfc2822_short_day(),
-        Value::Time(at) => at.iso8601(),
+        Value::Date(at) => (dialect.date)(*at),
+        Value::Time(at) => (dialect.time)(*at),
         Value::Link(path) => path.clone(),
         Value::Links { xml, .. } => xml.clone(),
     };
@@ -321,8 +401,8 @@ mod tests {
 
     fn both(entries: &[Entry]) -> (String, String) {
         let (mut json, mut xml) = (String::new(), String::new());
-        json_object(&mut json, entries);
-        xml_element(&mut xml, "E", entries);
+        json_object(&mut json, &RestDialect::RESTCOMM, entries);
+        xml_element(&mut xml, &RestDialect::RESTCOMM, "E", entries);
         (json, xml)
     }
 

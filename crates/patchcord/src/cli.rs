@@ -55,6 +55,8 @@ pub(crate) enum Task {
     },
     /// Print every setting with its default and meaning.
     Config,
+    /// Print the OpenAPI 3.1 document of the REST API, as JSON.
+    Openapi,
     /// Show what is on record about calls.
     ///
     /// Reads the database beside the server, whether it runs or not.

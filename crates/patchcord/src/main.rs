@@ -59,6 +59,7 @@ fn main() -> ExitCode {
         Task::Serve(flags) => serve(&flags.into()),
         Task::Demo { stay } => exit(run(demo::run(stay))),
         Task::Config => exit(print(&config::document())),
+        Task::Openapi => exit(print(&api::openapi())),
         Task::Lint {
             targets,
             dialect,

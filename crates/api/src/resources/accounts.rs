@@ -5,13 +5,15 @@ use model::{AccountSid, AccountStatus, OrganizationSid, error};
 use store::StoreError;
 use store::credentials::{hash_password, random_token};
 
-use crate::context::{Answer, Context, VERSION, Verb, now};
+use crate::context::{Answer, Context, now};
 use crate::failure::Failure;
 use crate::params::shown;
 use crate::password;
+use crate::resources::calls::row_key;
 use crate::resources::{clients, recordings};
 use crate::roles::Action;
-use crate::value::{Entry, Field, Kind, Null, Resource, Value, field};
+use crate::route::{Answers, Is, Param, RESTCOMM, Route, TWILIO, TWILIO_PAGING, param};
+use crate::value::{Entry, Field, Kind, Null, Resource, Value, View, field};
 
 /// Accounts above a new one at most.
 const DEEPEST: usize = 2;
@@ -19,14 +21,20 @@ const DEEPEST: usize = 2;
 const RESERVED_EMAIL: &str = "administrator@company.com";
 
 const FIELDS: &[Field<Account>] = &[
-    field("sid", "Sid", Kind::Text, Null::Absent, |a, _| {
-        Value::text(a.sid)
-    }),
+    field(
+        "sid",
+        "Sid",
+        Kind::Text,
+        Null::Absent,
+        "Identifier.",
+        |a, _| Value::text(a.sid),
+    ),
     field(
         "organization",
         "organization",
         Kind::Text,
         Null::Absent,
+        "Organization that it belongs to.",
         |a, _| Value::text(a.organization),
     ),
     field(
@@ -34,6 +42,7 @@ const FIELDS: &[Field<Account>] = &[
         "FriendlyName",
         Kind::Text,
         Null::Absent,
+        "Name to display.",
         |a, _| Value::text(&a.friendly_name),
     ),
     field(
@@ -41,22 +50,49 @@ const FIELDS: &[Field<Account>] = &[
         "EmailAddress",
         Kind::Text,
         Null::Absent,
+        "E-mail address; also a login name of this API.",
         |a, _| Value::text(&a.email),
     ),
-    field("type", "Type", Kind::Text, Null::Absent, |_, _| {
-        Value::text("Full")
-    }),
-    field("status", "Status", Kind::Text, Null::Absent, |a, _| {
-        Value::text(a.status)
-    }),
-    field("role", "Role", Kind::Text, Null::Absent, |a, _| {
-        Value::text(&a.role)
-    }),
+    field(
+        "type",
+        "Type",
+        Kind::Text,
+        Null::Absent,
+        "Type of the account.",
+        |_, _| Value::text("Full"),
+    ),
+    field::<Account>(
+        "status",
+        "Status",
+        Kind::Text,
+        Null::Absent,
+        "State.",
+        |a, _| Value::text(a.status),
+    )
+    .twilio(Kind::Text, |a, _| Value::text(plain_status(a.status))),
+    field::<Account>(
+        "owner_account_sid",
+        "OwnerAccountSid",
+        Kind::Text,
+        Null::Explicit,
+        "Account above this one, or itself.",
+        |a, _| Value::text(a.parent.unwrap_or(a.sid)),
+    )
+    .within(TWILIO),
+    field(
+        "role",
+        "Role",
+        Kind::Text,
+        Null::Absent,
+        "Role, which limits what it may do.",
+        |a, _| Value::text(&a.role),
+    ),
     field(
         "date_created",
         "DateCreated",
         Kind::Date,
         Null::Absent,
+        "When it was created.",
         |a, _| Value::Date(a.created),
     ),
     field(
@@ -64,6 +100,7 @@ const FIELDS: &[Field<Account>] = &[
         "DateUpdated",
         Kind::Date,
         Null::Absent,
+        "When it was last changed.",
         |a, _| Value::Date(a.updated),
     ),
     field(
@@ -71,28 +108,118 @@ const FIELDS: &[Field<Account>] = &[
         "AuthToken",
         Kind::Text,
         Null::Absent,
+        "Token for this API and for signatures.",
         |a, _| Value::text(&a.auth_token),
     ),
-    field("uri", "Uri", Kind::Link, Null::Absent, |a, _| {
-        Value::Links {
-            json: format!("/{VERSION}/Accounts.json/{}", a.sid),
-            xml: format!("/{VERSION}/Accounts/{}", a.sid),
-        }
+    field::<Account>(
+        "uri",
+        "Uri",
+        Kind::Link,
+        Null::Absent,
+        "Path of this resource.",
+        |a, view| Value::Links {
+            json: format!("{}/Accounts.json/{}", view.dialect.link_base, a.sid),
+            xml: format!("{}/Accounts/{}", view.dialect.link_base, a.sid),
+        },
+    )
+    .twilio(Kind::Link, |a, view| {
+        Value::Link(format!("{}/Accounts/{}", view.dialect.link_base, a.sid))
     }),
     field(
         "subresource_uris",
         "SubresourceUris",
         Kind::Object,
         Null::Absent,
-        |a, _| subresources(a),
+        "Paths of what belongs to it.",
+        |a, view| subresources(a, view),
     ),
 ];
 
-const ACCOUNT: Resource<Account> = Resource {
-    xml: "Account",
-    xml_list: "Accounts",
+static ACCOUNT: Resource<Account> = Resource {
+    xml: ["Account", "Account"],
+    xml_list: ["Accounts", "Accounts"],
+    json_list: ["accounts", "accounts"],
+    xml_envelope: [true, true],
+    whole_links: false,
     fields: FIELDS,
 };
+
+const LIST: &[&str] = &["/Accounts"];
+const ONE: &[&str] = &["/Accounts/{account}"];
+
+/// What the API can be asked about accounts.
+pub(crate) static ROUTES: &[Route] = &[
+    Route::get(LIST, |c, a, _| Box::pin(list(c, a)))
+        .needs(Action::Read, "Accounts")
+        .params(&[FILTERS, TWILIO_PAGING])
+        .answers(Answers::All(&ACCOUNT))
+        .doc("Lists the accounts below the caller."),
+    Route::post(LIST, |c, a, _| Box::pin(create(c, a)))
+        .needs(Action::Create, "Accounts")
+        .params(&[NEW, PROPERTIES])
+        .answers(Answers::One(&ACCOUNT))
+        .status([200, 201])
+        .doc("Creates an account below the caller."),
+    Route::get(ONE, |c, a, _| Box::pin(get(c, a)))
+        .needs(Action::Read, "Accounts")
+        .answers(Answers::One(&ACCOUNT))
+        .doc("Reads an account; its e-mail address or name may stand for its SID."),
+    Route::post(ONE, |c, a, _| Box::pin(update(c, a)))
+        .needs(Action::Modify, "Accounts")
+        .params(&[PASSWORD, PROPERTIES])
+        .answers(Answers::One(&ACCOUNT))
+        .doc("Changes an account; `closed` ends it and all below it for good."),
+    Route::put(ONE, |c, a, _| Box::pin(update(c, a)))
+        .needs(Action::Modify, "Accounts")
+        .within(RESTCOMM)
+        .params(&[PASSWORD, PROPERTIES])
+        .answers(Answers::One(&ACCOUNT))
+        .doc("Changes an account."),
+];
+
+const FILTERS: &[Param] = &[
+    param(
+        "OrganizationSid",
+        Is::Sid,
+        "Accounts of an organization; top account only.",
+    )
+    .within(RESTCOMM),
+    param(
+        "DomainName",
+        Is::Text,
+        "Accounts of the organization with this domain; top account only.",
+    )
+    .within(RESTCOMM),
+    param("FriendlyName", Is::Text, "Accounts with exactly this name.").within(TWILIO),
+    param("Status", Is::Text, "Accounts in this state.").within(TWILIO),
+];
+
+const NEW: &[Param] = &[
+    param(
+        "EmailAddress",
+        Is::Text,
+        "Unique e-mail address; also a login name of this API.",
+    )
+    .required_in(RESTCOMM),
+    param(
+        "OrganizationSid",
+        Is::Sid,
+        "Organization; that of the caller if not given.",
+    ),
+    param("Password", Is::Secret, "Password for this API.").required_in(RESTCOMM),
+];
+
+const PASSWORD: &[Param] = &[param("Password", Is::Secret, "Password for this API.")];
+
+const PROPERTIES: &[Param] = &[
+    param("FriendlyName", Is::Text, "Name to display."),
+    param("Role", Is::Text, "Role; for administrators."),
+    param(
+        "Status",
+        Is::Word(&["active", "suspended", "inactive", "closed"]),
+        "State.",
+    ),
+];
 
 /// Names in JSON, in XML and in the path.
 const SUBRESOURCES: &[(&str, &str, &str)] = &[
@@ -120,27 +247,29 @@ const SUBRESOURCES: &[(&str, &str, &str)] = &[
     ("transcriptions", "Transcriptions", "Transcriptions"),
 ];
 
-fn subresources(account: &Account) -> Value {
+fn subresources(account: &Account, view: View<'_>) -> Value {
     let entry = |(json, xml, path): &(&'static str, &'static str, &'static str)| Entry {
         json,
         xml,
         null: Null::Absent,
-        value: Value::Link(format!("/{VERSION}/Accounts/{}/{path}", account.sid)),
+        value: Value::Link(format!(
+            "{}/Accounts/{}/{path}",
+            view.dialect.link_base, account.sid
+        )),
     };
     Value::Object(SUBRESOURCES.iter().map(entry).collect())
 }
 
-/// Accounts below the caller, and new ones.
-pub(crate) async fn collection(context: &Context<'_>) -> Answer {
-    match context.verb {
-        Verb::Get => list(context).await,
-        Verb::Post => create(context).await,
-        Verb::Put | Verb::Delete | Verb::Other => Err(Failure::method("GET, POST")),
+/// The state in the words of Twilio's API.
+fn plain_status(status: AccountStatus) -> AccountStatus {
+    match status {
+        AccountStatus::Inactive => AccountStatus::Suspended,
+        AccountStatus::Uninitialized => AccountStatus::Active,
+        AccountStatus::Active | AccountStatus::Suspended | AccountStatus::Closed => status,
     }
 }
 
-async fn list(context: &Context<'_>) -> Answer {
-    context.permit(Action::Read, "Accounts")?;
+async fn list(context: &Context<'_>, caller: &Account) -> Answer {
     let store = &context.state.store;
     let params = &context.params;
     let (sid, domain) = (
@@ -150,7 +279,7 @@ async fn list(context: &Context<'_>) -> Answer {
     if (sid.is_some() || domain.is_some()) && !context.is_super_admin() {
         return Err(Failure::forbidden());
     }
-    let accounts = if sid.is_some() {
+    let mut accounts = if sid.is_some() {
         match params.parsed::<OrganizationSid>("OrganizationSid", "an organization")? {
             Some(sid) => store.organization_accounts(sid).await?,
             None => Vec::new(),
@@ -160,19 +289,35 @@ async fn list(context: &Context<'_>) -> Answer {
         let organization = organization.ok_or_else(Failure::not_found)?;
         store.organization_accounts(organization.sid).await?
     } else {
-        store.child_accounts(context.caller.sid).await?
+        store.child_accounts(caller.sid).await?
     };
-    Ok(context.show_all(&ACCOUNT, &accounts))
+    if context.dialect.lists_own_account {
+        accounts.insert(0, caller.clone());
+    }
+    let (name, status) = (params.filled("FriendlyName"), params.filled("Status"));
+    accounts.retain(|account| {
+        let is_named = name.is_none_or(|name| account.friendly_name == name);
+        is_named && status.is_none_or(|word| plain_status(account.status).as_str() == word)
+    });
+    context.show_all(&ACCOUNT, "/Accounts", accounts, |account| {
+        row_key(account.created, account.sid)
+    })
 }
 
-async fn create(context: &Context<'_>) -> Answer {
-    context.permit(Action::Create, "Accounts")?;
-    let parent = &context.caller;
+async fn create(context: &Context<'_>, parent: &Account) -> Answer {
     let params = &context.params;
-    let email = params.required("EmailAddress")?.trim().to_lowercase();
-    let password = params.required("Password")?;
+    let now = now();
+    let sid = AccountSid::new(now, rand::random());
+    // Twilio's clients send a name only: such an account signs in with its SID and token.
+    let email = match params.filled("EmailAddress") {
+        Some(email) => email.trim().to_lowercase(),
+        None => format!("{sid}@accounts.invalid").to_lowercase(),
+    };
+    let password = params.filled("Password");
     check_email(&email)?;
-    password::check(password)?;
+    if let Some(password) = password {
+        password::check(password)?;
+    }
     if context.depth(parent).await? >= DEEPEST {
         return Err(Failure::of(error::BAD_PARAMETER)
             .saying("an account on the third level can have no sub-accounts"));
@@ -182,13 +327,12 @@ async fn create(context: &Context<'_>) -> Answer {
     if email == RESERVED_EMAIL {
         return Err(taken());
     }
-    let now = now();
     let role = params
         .name("Role")?
         .filter(|_| context.is_administrator())
         .unwrap_or_else(|| parent.role.clone());
     let account = Account {
-        sid: AccountSid::new(now, rand::random()),
+        sid,
         organization: organization(context, parent).await?,
         parent: Some(parent.sid),
         friendly_name: params
@@ -198,14 +342,20 @@ async fn create(context: &Context<'_>) -> Answer {
             .parsed("Status", "a status")?
             .unwrap_or(AccountStatus::Active),
         role,
-        password_hash: Some(hash_password(password.to_owned()).await),
+        password_hash: match password {
+            Some(password) => Some(hash_password(password.to_owned()).await),
+            None => None,
+        },
         auth_token: random_token(),
         secondary_token: None,
         email,
         created: now,
         updated: now,
     };
-    let client = own_client(context, &account, password).await?;
+    let client = match password {
+        Some(password) => own_client(context, &account, password).await?,
+        None => None,
+    };
     match context
         .state
         .store
@@ -280,25 +430,24 @@ fn check_email(email: &str) -> Result<(), Failure> {
     }
 }
 
-/// One.
-pub(crate) async fn item(context: &Context<'_>, id: &str) -> Answer {
-    let action = match context.verb {
-        Verb::Get => Action::Read,
-        Verb::Post | Verb::Put => Action::Modify,
-        Verb::Delete | Verb::Other => return Err(Failure::method("GET, POST, PUT")),
-    };
-    let account = context.operate(id, action, "Accounts").await?;
-    if account.sid != context.caller.sid && !context.is_administrator() {
-        return Err(Failure::forbidden());
-    }
-    if action == Action::Read {
-        return Ok(context.show(&ACCOUNT, &account));
-    }
-    update(context, (*account).clone()).await
+async fn get(context: &Context<'_>, account: &Account) -> Answer {
+    only_itself(context, account)?;
+    Ok(context.show(&ACCOUNT, account))
 }
 
-async fn update(context: &Context<'_>, mut account: Account) -> Answer {
+/// Accounts themselves, unlike what belongs to them, are for administrators above them only.
+fn only_itself(context: &Context<'_>, account: &Account) -> Result<(), Failure> {
+    if account.sid == context.caller.sid || context.is_administrator() {
+        Ok(())
+    } else {
+        Err(Failure::forbidden())
+    }
+}
+
+async fn update(context: &Context<'_>, account: &Account) -> Answer {
+    only_itself(context, account)?;
     let params = &context.params;
+    let mut account = account.clone();
     if account.status == AccountStatus::Closed {
         return Err(Failure::parameter(
             "Status",

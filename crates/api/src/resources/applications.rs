@@ -1,14 +1,15 @@
 //! `/Accounts/{sid}/Applications`: document addresses with a name.
 
-use http::StatusCode;
 use model::ApplicationSid;
 use model::record::{Account, Application, Number};
 use store::Scope;
 
-use crate::context::{Answer, Context, Reply, VERSION, Verb, now, uri};
+use crate::context::{Answer, Context, Reply, now};
 use crate::failure::Failure;
 use crate::params::shown;
+use crate::resources::calls::row_key;
 use crate::roles::Action;
+use crate::route::{Answers, Is, Param, RESTCOMM, Route, TWILIO_PAGING, param};
 use crate::value::{Field, Kind, Null, Resource, Value, View, field};
 
 /// An application, in lists with the numbers that it answers.
@@ -18,14 +19,20 @@ struct Shown {
 }
 
 const FIELDS: &[Field<Shown>] = &[
-    field("sid", "Sid", Kind::Text, Null::Absent, |s, _| {
-        Value::text(s.application.sid)
-    }),
+    field(
+        "sid",
+        "Sid",
+        Kind::Text,
+        Null::Absent,
+        "Identifier.",
+        |s, _| Value::text(s.application.sid),
+    ),
     field(
         "date_created",
         "DateCreated",
         Kind::Date,
         Null::Absent,
+        "When it was created.",
         |s, _| Value::Date(s.application.created),
     ),
     field(
@@ -33,6 +40,7 @@ const FIELDS: &[Field<Shown>] = &[
         "DateUpdated",
         Kind::Date,
         Null::Absent,
+        "When it was last changed.",
         |s, _| Value::Date(s.application.updated),
     ),
     field(
@@ -40,6 +48,7 @@ const FIELDS: &[Field<Shown>] = &[
         "FriendlyName",
         Kind::Text,
         Null::Absent,
+        "Name to display.",
         |s, _| Value::text(&s.application.friendly_name),
     ),
     field(
@@ -47,6 +56,7 @@ const FIELDS: &[Field<Shown>] = &[
         "AccountSid",
         Kind::Text,
         Null::Absent,
+        "Account that owns it.",
         |s, _| Value::text(s.application.account),
     ),
     field(
@@ -54,6 +64,7 @@ const FIELDS: &[Field<Shown>] = &[
         "ApiVersion",
         Kind::Text,
         Null::Absent,
+        "Version of the API.",
         |s, _| Value::text(&s.application.api_version),
     ),
     field(
@@ -61,44 +72,135 @@ const FIELDS: &[Field<Shown>] = &[
         "VoiceCallerIdLookup",
         Kind::Flag,
         Null::Absent,
+        "Whether the name of callers is looked up.",
         |s, _| Value::Flag(s.application.voice_caller_id_lookup),
     ),
-    field("uri", "Uri", Kind::Link, Null::Absent, |s, _| {
-        Value::Link(uri(
-            s.application.account,
-            "Applications",
-            s.application.sid,
-        ))
-    }),
-    field("rcml_url", "RcmlUrl", Kind::Text, Null::Absent, |s, _| {
-        Value::maybe(s.application.rcml_url.as_deref())
-    }),
-    field("kind", "Kind", Kind::Text, Null::Absent, |s, _| {
-        Value::maybe(s.application.kind.as_deref())
-    }),
-    field("numbers", "Numbers", Kind::List, Null::Absent, |s, view| {
-        numbers(s, view)
-    }),
+    field(
+        "uri",
+        "Uri",
+        Kind::Link,
+        Null::Absent,
+        "Path of this resource.",
+        |s, view| Value::Link(view.uri(s.application.account, "Applications", s.application.sid)),
+    ),
+    field(
+        "rcml_url",
+        "RcmlUrl",
+        Kind::Text,
+        Null::Absent,
+        "Address of the document.",
+        |s, _| Value::maybe(s.application.rcml_url.as_deref()),
+    ),
+    field(
+        "kind",
+        "Kind",
+        Kind::Text,
+        Null::Absent,
+        "`voice`, `sms` or `ussd`.",
+        |s, _| Value::maybe(s.application.kind.as_deref()),
+    ),
+    field(
+        "numbers",
+        "Numbers",
+        Kind::List,
+        Null::Absent,
+        "Numbers that it answers.",
+        |s, view| numbers(s, view),
+    ),
 ];
 
-const APPLICATION: Resource<Shown> = Resource {
-    xml: "Application",
-    xml_list: "Applications",
+static APPLICATION: Resource<Shown> = Resource {
+    xml: ["Application", "Application"],
+    xml_list: ["Applications", "Applications"],
+    json_list: ["applications", "applications"],
+    xml_envelope: [true, true],
+    whole_links: false,
     fields: FIELDS,
 };
 
-const NUMBER: Resource<Number> = Resource {
-    xml: "Number",
-    xml_list: "Numbers",
+const LIST: &[&str] = &["/Accounts/{account}/Applications"];
+const ONE: &[&str] = &["/Accounts/{account}/Applications/{sid}"];
+
+/// What the API can be asked about applications.
+pub(crate) static ROUTES: &[Route] = &[
+    Route::get(LIST, |c, a, _| Box::pin(list(c, a)))
+        .needs(Action::Read, "Applications")
+        .params(&[TWILIO_PAGING])
+        .answers(Answers::All(&APPLICATION))
+        .doc("Lists applications."),
+    Route::post(LIST, |c, a, _| Box::pin(create(c, a)))
+        .needs(Action::Create, "Applications")
+        .params(&[NEW, PROPERTIES])
+        .answers(Answers::One(&APPLICATION))
+        .status([200, 201])
+        .doc("Creates an application."),
+    Route::get(ONE, |c, a, sid| Box::pin(get(c, a, sid)))
+        .needs(Action::Read, "Applications")
+        .answers(Answers::One(&APPLICATION))
+        .doc("Reads an application."),
+    Route::post(ONE, |c, a, sid| Box::pin(update(c, a, sid)))
+        .needs(Action::Modify, "Applications")
+        .params(&[NAME, PROPERTIES])
+        .answers(Answers::One(&APPLICATION))
+        .doc("Changes an application."),
+    Route::put(ONE, |c, a, sid| Box::pin(update(c, a, sid)))
+        .needs(Action::Modify, "Applications")
+        .within(RESTCOMM)
+        .params(&[NAME, PROPERTIES])
+        .answers(Answers::One(&APPLICATION))
+        .doc("Changes an application."),
+    Route::delete(ONE, |c, a, sid| Box::pin(delete(c, a, sid)))
+        .needs(Action::Modify, "Applications")
+        .doc("Deletes an application; one that does not exist counts as deleted."),
+];
+
+const NEW: &[Param] = &[param("FriendlyName", Is::Text, "Name to display.").required()];
+const NAME: &[Param] = &[param("FriendlyName", Is::Text, "Name to display.")];
+
+const PROPERTIES: &[Param] = &[
+    param(
+        "ApiVersion",
+        Is::Text,
+        "Version of the API; shown as it was sent.",
+    ),
+    param(
+        "VoiceCallerIdLookup",
+        Is::Flag,
+        "Whether the name of callers is looked up.",
+    ),
+    param(
+        "RcmlUrl",
+        Is::Address,
+        "Address of the document; empty for none.",
+    ),
+    param(
+        "Kind",
+        Is::Word(&["voice", "sms", "ussd"]),
+        "What it is for.",
+    ),
+];
+
+static NUMBER: Resource<Number> = Resource {
+    xml: ["Number", "Number"],
+    xml_list: ["Numbers", "Numbers"],
+    json_list: ["numbers", "numbers"],
+    xml_envelope: [false, false],
+    whole_links: false,
     fields: &[
-        field("sid", "Sid", Kind::Text, Null::Absent, |n, _| {
-            Value::text(n.sid)
-        }),
+        field(
+            "sid",
+            "Sid",
+            Kind::Text,
+            Null::Absent,
+            "Identifier.",
+            |n, _| Value::text(n.sid),
+        ),
         field(
             "friendly_name",
             "FriendlyName",
             Kind::Text,
             Null::Absent,
+            "Name to display.",
             |n, _| Value::text(&n.friendly_name),
         ),
         field(
@@ -106,6 +208,7 @@ const NUMBER: Resource<Number> = Resource {
             "PhoneNumber",
             Kind::Text,
             Null::Absent,
+            "The number.",
             |n, _| Value::text(&n.phone_number),
         ),
         field(
@@ -113,6 +216,7 @@ const NUMBER: Resource<Number> = Resource {
             "VoiceApplicationSid",
             Kind::Text,
             Null::Absent,
+            "Application for calls; wins over `voice_url`.",
             |n, _| Value::maybe(n.voice.application),
         ),
         field(
@@ -120,6 +224,7 @@ const NUMBER: Resource<Number> = Resource {
             "SmsApplicationSid",
             Kind::Text,
             Null::Absent,
+            "Application for text messages.",
             |n, _| Value::maybe(n.extra.get("SmsApplicationSid")),
         ),
         field(
@@ -127,6 +232,7 @@ const NUMBER: Resource<Number> = Resource {
             "UssdApplicationSid",
             Kind::Text,
             Null::Absent,
+            "Application for USSD.",
             |n, _| Value::maybe(n.extra.get("UssdApplicationSid")),
         ),
         field(
@@ -134,6 +240,7 @@ const NUMBER: Resource<Number> = Resource {
             "ReferApplicationSid",
             Kind::Text,
             Null::Absent,
+            "Application for transfers.",
             |n, _| Value::maybe(n.extra.get("ReferApplicationSid")),
         ),
     ],
@@ -143,7 +250,7 @@ fn numbers(shown: &Shown, view: View<'_>) -> Value {
     match &shown.numbers {
         None => Value::Absent,
         Some(numbers) => Value::List(
-            NUMBER.xml,
+            view.dialect.pick(NUMBER.xml),
             numbers
                 .iter()
                 .map(|number| NUMBER.entries(number, view))
@@ -159,25 +266,6 @@ fn is_attached(number: &Number, application: ApplicationSid) -> bool {
             .extra
             .iter()
             .any(|(name, value)| name.ends_with("ApplicationSid") && *value == text)
-}
-
-/// The list, and new ones.
-pub(crate) async fn collection(context: &Context<'_>, account: &str) -> Answer {
-    match context.verb {
-        Verb::Get => {
-            let account = context
-                .operate(account, Action::Read, "Applications")
-                .await?;
-            list(context, &account).await
-        }
-        Verb::Post => {
-            let account = context
-                .operate(account, Action::Create, "Applications")
-                .await?;
-            create(context, &account).await
-        }
-        Verb::Put | Verb::Delete | Verb::Other => Err(Failure::method("GET, POST")),
-    }
 }
 
 async fn list(context: &Context<'_>, account: &Account) -> Answer {
@@ -199,17 +287,19 @@ async fn list(context: &Context<'_>, account: &Account) -> Answer {
             application,
         })
         .collect();
-    Ok(context.show_all(&APPLICATION, &shown))
+    let path = format!("/Accounts/{}/Applications", account.sid);
+    context.show_all(&APPLICATION, &path, shown, |shown| {
+        row_key(shown.application.created, shown.application.sid)
+    })
 }
 
 async fn create(context: &Context<'_>, account: &Account) -> Answer {
-    context.params.required("FriendlyName")?;
     let now = now();
     let mut application = Application {
         sid: ApplicationSid::new(now, rand::random()),
         account: account.sid,
         friendly_name: String::new(),
-        api_version: VERSION.to_owned(),
+        api_version: context.dialect.version.to_owned(),
         voice_caller_id_lookup: false,
         rcml_url: None,
         kind: None,
@@ -255,45 +345,42 @@ fn one(context: &Context<'_>, application: Application) -> Reply {
     context.show(&APPLICATION, &shown)
 }
 
-/// One.
-pub(crate) async fn item(context: &Context<'_>, account: &str, sid: &str) -> Answer {
-    let action = match context.verb {
-        Verb::Get => Action::Read,
-        Verb::Post | Verb::Put | Verb::Delete => Action::Modify,
-        Verb::Other => return Err(Failure::method("GET, POST, PUT, DELETE")),
+/// The application, if it is there and the account's.
+async fn find(
+    context: &Context<'_>,
+    account: &Account,
+    sid: &str,
+) -> Result<Option<Application>, Failure> {
+    let Ok(sid) = sid.parse::<ApplicationSid>() else {
+        return Ok(None);
     };
-    let account = context.operate(account, action, "Applications").await?;
-    let store = &context.state.store;
-    let sid: Option<ApplicationSid> = sid.parse().ok();
-    let found = match sid {
-        Some(sid) => store.application(sid).await?,
-        None => None,
-    };
-    let Some(found) = found else {
-        // Deleting what is not there is no failure here.
-        return if context.verb == Verb::Delete {
-            Ok(Reply::Empty(StatusCode::OK))
-        } else {
-            Err(Failure::not_found())
-        };
-    };
-    if found.account != account.sid {
-        return Err(Failure::forbidden());
+    match context.state.store.application(sid).await? {
+        Some(found) if found.account == account.sid => Ok(Some((*found).clone())),
+        Some(_) => Err(Failure::forbidden()),
+        None => Ok(None),
     }
-    let mut application = (*found).clone();
-    match context.verb {
-        Verb::Get | Verb::Other => {}
-        Verb::Post | Verb::Put => {
-            change(context, &mut application)?;
-            application.updated = now();
-            if !store.update_application(application.clone()).await? {
-                return Err(Failure::not_found());
-            }
-        }
-        Verb::Delete => {
-            store.delete_application(application.sid).await?;
-            return Ok(Reply::Empty(StatusCode::OK));
-        }
+}
+
+async fn get(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
+    let found = find(context, account, sid).await?;
+    Ok(one(context, found.ok_or_else(Failure::not_found)?))
+}
+
+async fn update(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
+    let found = find(context, account, sid).await?;
+    let mut application = found.ok_or_else(Failure::not_found)?;
+    change(context, &mut application)?;
+    application.updated = now();
+    let store = &context.state.store;
+    if !store.update_application(application.clone()).await? {
+        return Err(Failure::not_found());
     }
     Ok(one(context, application))
+}
+
+async fn delete(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
+    if let Some(found) = find(context, account, sid).await? {
+        context.state.store.delete_application(found.sid).await?;
+    }
+    Ok(Reply::Nothing)
 }

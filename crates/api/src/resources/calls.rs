@@ -1,220 +1,170 @@
 //! `/Accounts/{sid}/Calls`: call legs, live and past.
 
-use http::StatusCode;
-use model::record::{Account, CallRecord};
-use model::{AccountSid, CallSid, CallStatus, HttpMethod, LegEvent, error};
-use store::{CallFilter, CallKey, Scope, Sort};
+mod fields;
 
+use http::StatusCode;
+use model::record::Account;
+use model::{AccountSid, CallSid, CallStatus, HttpMethod, LegEvent, Timestamp, error};
+use store::{CallFilter, CallKey, RowKey, Scope, Sort};
+
+use self::fields::CALL;
 use crate::calls::{CreateError, Modify, ModifyError, NewCall};
-use crate::context::{Answer, Context, Reply, VERSION, Verb, uri};
+use crate::context::{Answer, Context};
 use crate::failure::Failure;
-use crate::page::{ListNames, Page, sort_by};
-use crate::params::{Params, resolve, shown};
+use crate::page::{Page, sort_by};
+use crate::params::{Bound, Params, resolve, shown};
 use crate::roles::Action;
-use crate::value::{Entry, Field, Kind, Null, Resource, Value, field};
+use crate::route::{Answers, Is, PAGING, Param, RESTCOMM, Route, SCOPE, SORTING, TWILIO, param};
 
 const DEFAULT_TIMEOUT_S: u32 = 60;
 const LONGEST_TIMEOUT_S: u32 = 600;
 
-const FIELDS: &[Field<CallRecord>] = &[
-    field("sid", "Sid", Kind::Text, Null::Absent, |c, _| {
-        Value::text(c.sid)
-    }),
-    field(
-        "InstanceId",
-        "InstanceId",
-        Kind::Text,
-        Null::Absent,
-        |c, _| Value::text(c.instance),
-    ),
-    field(
-        "date_created",
-        "DateCreated",
-        Kind::Date,
-        Null::Absent,
-        |c, _| Value::Date(c.created),
-    ),
-    field(
-        "date_updated",
-        "DateUpdated",
-        Kind::Date,
-        Null::Absent,
-        |c, _| Value::Date(c.updated),
-    ),
-    field(
-        "parent_call_sid",
-        "ParentCallSid",
-        Kind::Text,
-        Null::Empty,
-        |c, _| Value::maybe(c.parent),
-    ),
-    field(
-        "account_sid",
-        "AccountSid",
-        Kind::Text,
-        Null::Absent,
-        |c, _| Value::text(c.account),
-    ),
-    field("to", "To", Kind::Text, Null::Absent, |c, _| {
-        Value::text(&c.to)
-    }),
-    field("from", "From", Kind::Text, Null::Absent, |c, _| {
-        Value::text(&c.from)
-    }),
-    field(
-        "phone_number_sid",
-        "PhoneNumberSid",
-        Kind::Text,
-        Null::Empty,
-        |c, _| Value::maybe(c.number),
-    ),
-    field("status", "Status", Kind::Text, Null::Absent, |c, _| {
-        Value::text(c.status)
-    }),
-    field(
-        "start_time",
+const ONE: &[&str] = &["/Accounts/{account}/Calls/{sid}"];
+const LIST: &[&str] = &["/Accounts/{account}/Calls"];
+
+/// What the API can be asked about calls.
+pub(crate) static ROUTES: &[Route] = &[
+    Route::get(LIST, |c, a, _| Box::pin(list(c, a)))
+        .needs(Action::Read, "Calls")
+        .params(&[FILTERS, SCOPE, SORTING, PAGING])
+        .answers(Answers::Page(&CALL))
+        .doc("Lists calls, newest first."),
+    Route::post(LIST, |c, a, _| Box::pin(create(c, a)))
+        .needs(Action::Create, "Calls")
+        .params(&[PARTIES, CREDENTIALS, DOCUMENT, EVENTS])
+        .answers(Answers::One(&CALL))
+        .status([200, 201])
+        .doc("Makes a call."),
+    Route::get(ONE, |c, a, sid| Box::pin(get(c, a, sid)))
+        .needs(Action::Read, "Calls")
+        .answers(Answers::One(&CALL))
+        .doc("Reads a call."),
+    Route::post(ONE, |c, a, sid| Box::pin(modify(c, a, sid)))
+        .needs(Action::Modify, "Calls")
+        .params(&[DOCUMENT, CHANGES])
+        .answers(Answers::One(&CALL))
+        .doc("Changes a live call: ends it, or runs another document."),
+];
+
+const FILTERS: &[Param] = &[
+    param("To", Is::Text, "Called party."),
+    param("From", Is::Text, "Calling party."),
+    param("Status", Is::Text, "State."),
+    param("ParentCallSid", Is::Sid, "Call that made the leg."),
+    param(
         "StartTime",
-        Kind::Time,
-        Null::Empty,
-        |c, _| Value::time(c.started),
+        Is::Day,
+        "Day on which calls began; at the Restcomm base the first day.",
     ),
-    field("end_time", "EndTime", Kind::Time, Null::Empty, |c, _| {
-        Value::time(c.ended)
-    }),
-    field("duration", "Duration", Kind::Number, Null::Empty, |c, _| {
-        Value::number(c.duration_s)
-    }),
-    field("", "Price", Kind::Text, Null::Empty, |_, _| {
-        Value::text("0.00")
-    }),
-    field(
-        "price_unit",
-        "PriceUnit",
-        Kind::Text,
-        Null::Empty,
-        |_, _| Value::text("USD"),
+    param("StartTime>", Is::Moment, "Began then or later.").within(TWILIO),
+    param("StartTime<", Is::Moment, "Began then or earlier.").within(TWILIO),
+    param(
+        "EndTime",
+        Is::Day,
+        "Day on which calls ended; at the Restcomm base the last day.",
     ),
-    field(
-        "direction",
-        "Direction",
-        Kind::Text,
-        Null::Absent,
-        |c, _| Value::text(c.direction),
-    ),
-    field(
-        "answered_by",
-        "AnsweredBy",
-        Kind::Text,
-        Null::Empty,
-        |c, _| Value::maybe(c.answered_by.as_deref()),
-    ),
-    field(
-        "api_version",
-        "ApiVersion",
-        Kind::Text,
-        Null::Absent,
-        |_, _| Value::text(VERSION),
-    ),
-    field(
-        "forwarded_from",
-        "ForwardedFrom",
-        Kind::Text,
-        Null::Empty,
-        |c, _| Value::maybe(c.forwarded_from.as_deref()),
-    ),
-    field(
-        "caller_name",
-        "CallerName",
-        Kind::Text,
-        Null::Empty,
-        |c, _| Value::maybe(c.caller_name.as_deref()),
-    ),
-    field("uri", "Uri", Kind::Link, Null::Absent, |c, _| {
-        Value::Link(uri(c.account, "Calls", c.sid))
-    }),
-    field(
-        "ring_duration",
-        "Ring_duration",
-        Kind::Number,
-        Null::Empty,
-        |c, _| Value::number(c.ring_duration_s),
-    ),
-    // Why and how it ended and whether it is muted, which the original does not tell.
-    field("reason", "Reason", Kind::Text, Null::Absent, |c, _| {
-        Value::maybe(c.reason.as_deref())
-    }),
-    field(
-        "sip_status",
-        "SipStatus",
-        Kind::Number,
-        Null::Absent,
-        |c, _| Value::number(c.sip_status.map(i64::from)),
-    ),
-    field(
-        "sip_reason",
-        "SipReason",
-        Kind::Text,
-        Null::Absent,
-        |c, _| Value::maybe(c.sip_reason.as_deref()),
-    ),
-    field("hangup_by", "HangupBy", Kind::Text, Null::Absent, |c, _| {
-        Value::maybe(c.hangup_by)
-    }),
-    field("media", "Media", Kind::Object, Null::Absent, |c, _| {
-        media(c)
-    }),
-    field("muted", "Muted", Kind::Flag, Null::Absent, |c, _| {
-        Value::Flag(c.muted)
-    }),
-    field(
-        "subresource_uris",
-        "SubresourceUris",
-        Kind::Object,
-        Null::Absent,
-        |c, _| subresources(c),
+    param("EndTime>", Is::Moment, "Ended then or later.").within(TWILIO),
+    param("EndTime<", Is::Moment, "Ended then or earlier.").within(TWILIO),
+    param(
+        "Reverse",
+        Is::Text,
+        "`true` for newest first, anything else for oldest first.",
+    )
+    .within(RESTCOMM),
+];
+
+const PARTIES: &[Param] = &[
+    param(
+        "From",
+        Is::Text,
+        "Caller: a number, a name or a SIP address.",
+    )
+    .required(),
+    param(
+        "To",
+        Is::Text,
+        "Callee: `client:NAME`, a SIP address or a number; headers may follow after `?`.",
+    )
+    .required(),
+    param(
+        "Timeout",
+        Is::Number,
+        "Seconds to ring, from 1 to 600; 60 if not given.",
     ),
 ];
 
-const CALL: Resource<CallRecord> = Resource {
-    xml: "Call",
-    xml_list: "Calls",
-    fields: FIELDS,
-};
+const CREDENTIALS: &[Param] = &[
+    param(
+        "Username",
+        Is::Text,
+        "User name if the callee asks for credentials.",
+    )
+    .within(RESTCOMM),
+    param("Password", Is::Secret, "Password for `Username`.").within(RESTCOMM),
+    param(
+        "SipAuthUsername",
+        Is::Text,
+        "User name if the callee asks for credentials.",
+    )
+    .within(TWILIO),
+    param(
+        "SipAuthPassword",
+        Is::Secret,
+        "Password for `SipAuthUsername`.",
+    )
+    .within(TWILIO),
+];
 
-/// What the media of the leg counted; absent until it is closed.
-fn media(call: &CallRecord) -> Value {
-    let Some(counts) = call.media else {
-        return Value::Absent;
-    };
-    let entry = |json, xml, count: u64| Entry {
-        json,
-        xml,
-        null: Null::Explicit,
-        value: Value::number(i64::try_from(count).ok()),
-    };
-    Value::Object(vec![
-        entry("packets_in", "PacketsIn", counts.packets_in),
-        entry("packets_out", "PacketsOut", counts.packets_out),
-        entry("packets_lost", "PacketsLost", counts.lost),
-        entry("jitter_us", "JitterUs", counts.jitter_us),
-        entry("transcoded", "Transcoded", counts.transcoded),
-        entry("wrong_source", "WrongSource", counts.wrong_source),
-    ])
-}
+/// What runs on the call.
+const DOCUMENT: &[Param] = &[
+    param(
+        "Url",
+        Is::Text,
+        "Address of the document that runs; needed to make a call.",
+    ),
+    param("Method", Is::Method, "Method for `Url`; POST if not given."),
+    param(
+        "FallbackUrl",
+        Is::Text,
+        "Address of the document if `Url` fails.",
+    ),
+    param(
+        "FallbackMethod",
+        Is::Method,
+        "Method for `FallbackUrl`; POST if not given.",
+    ),
+    param(
+        "StatusCallback",
+        Is::Text,
+        "Address that is sent the progress.",
+    ),
+    param(
+        "StatusCallbackMethod",
+        Is::Method,
+        "Method for `StatusCallback`; POST if not given.",
+    ),
+];
 
-fn subresources(call: &CallRecord) -> Value {
-    let own = uri(call.account, "Calls", call.sid);
-    let entry = |json, xml| Entry {
-        json,
-        xml,
-        null: Null::Absent,
-        value: Value::Link(format!("{own}/{xml}")),
-    };
-    Value::Object(vec![
-        entry("notifications", "Notifications"),
-        entry("recordings", "Recordings"),
-    ])
-}
+const EVENTS: &[Param] = &[param(
+    "StatusCallbackEvent",
+    Is::Word(&["initiated", "ringing", "answered", "completed"]),
+    "Events that are sent; may be repeated.",
+)];
+
+const CHANGES: &[Param] = &[
+    param(
+        "Status",
+        Is::Word(&["canceled", "completed"]),
+        "Withdraws or ends the call.",
+    ),
+    param("Mute", Is::Flag, "Mutes the call, or ends that.").within(RESTCOMM),
+    param(
+        "MoveConnectedCallLeg",
+        Is::Flag,
+        "The connected leg runs the document, too.",
+    )
+    .within(RESTCOMM),
+];
 
 /// The account alone, or with all below it if `SubAccounts=true`.
 pub(crate) fn scope(params: &Params, account: AccountSid) -> Result<Scope, Failure> {
@@ -231,48 +181,39 @@ pub(crate) fn call_pattern(text: &str) -> String {
         .map_or_else(|_| text.to_owned(), |sid| sid.to_string())
 }
 
-/// The list, and new ones.
-pub(crate) async fn collection(context: &Context<'_>, account: &str) -> Answer {
-    match context.verb {
-        Verb::Get => {
-            let account = context.operate(account, Action::Read, "Calls").await?;
-            list(context, &account).await
-        }
-        Verb::Post => {
-            let account = context.operate(account, Action::Create, "Calls").await?;
-            create(context, &account).await
-        }
-        Verb::Put | Verb::Delete | Verb::Other => Err(Failure::method("GET, POST")),
-    }
-}
-
 async fn list(context: &Context<'_>, account: &Account) -> Answer {
-    let params = &context.params;
-    let page = Page::read(params)?;
+    let (params, dialect) = (&context.params, context.dialect);
+    let page = Page::read(context)?;
     let text = |name| params.filled(name).map(str::to_owned);
+    let (started_from, started_until) = params.period("StartTime", Bound::Lower, dialect)?;
+    let (ended_from, ended_until) = params.period("EndTime", Bound::Upper, dialect)?;
     let filter = CallFilter {
         scope: scope(params, account.sid)?,
         to: text("To"),
         from: text("From"),
+        exact: dialect.exact_parties,
         status: text("Status").map(|word| word.replace('_', "-")),
-        started_from: params.day("StartTime")?,
-        ended_until: params.end_of_day("EndTime")?,
+        started_from,
+        started_until,
+        ended_from,
+        ended_until,
         parent: params.filled("ParentCallSid").map(call_pattern),
         sort: order(params)?,
         window: page.window(),
     };
     let rows = context.state.store.calls(&filter).await?;
-    let names = ListNames {
-        uri: &format!("/{VERSION}/Accounts/{}/Calls", account.sid),
-        json: "calls",
-        xml: CALL.xml_list,
-        xml_item: CALL.xml,
-        xml_envelope: true,
-    };
-    let text = page.write(context.format, &names, &rows, |row| {
-        (row.sid.to_string(), CALL.entries(row, context.view()))
-    })?;
-    Ok(Reply::Document(text))
+    let path = format!("/Accounts/{}/Calls", account.sid);
+    page.show(context, &CALL, &path, rows, |call| {
+        row_key(call.created, call.sid)
+    })
+}
+
+/// The place of a row in a list.
+pub(crate) fn row_key(created: Timestamp, sid: impl ToString) -> RowKey {
+    RowKey {
+        created,
+        sid: sid.to_string(),
+    }
 }
 
 fn order(params: &Params) -> Result<Option<Sort<CallKey>>, Failure> {
@@ -313,7 +254,7 @@ async fn create(context: &Context<'_>, account: &Account) -> Answer {
     })?;
     Ok(match &records[..] {
         [one] => context.show(&CALL, one),
-        several => context.show_all(&CALL, several),
+        several => context.bare(&CALL, several),
     })
 }
 
@@ -348,8 +289,8 @@ fn new_call(context: &Context<'_>, account: &Account) -> Result<NewCall, Failure
             .unwrap_or(HttpMethod::Post),
         status_callback_events: events(params)?,
         timeout_s: timeout(params)?,
-        username: text("Username"),
-        password: text("Password"),
+        username: text("Username").or(text("SipAuthUsername")),
+        password: text("Password").or(text("SipAuthPassword")),
     })
 }
 
@@ -452,30 +393,26 @@ fn optional_address(context: &Context<'_>, name: &str) -> Result<Option<String>,
         .transpose()
 }
 
-/// One.
-pub(crate) async fn item(context: &Context<'_>, account: &str, sid: &str) -> Answer {
-    match context.verb {
-        Verb::Get => {
-            let account = context.operate(account, Action::Read, "Calls").await?;
-            let sid: CallSid = sid.parse().map_err(|_| Failure::not_found())?;
-            let call = context.state.store.call(sid).await?;
-            let call = call.ok_or_else(Failure::not_found)?;
-            if call.account != account.sid {
-                return Err(Failure::forbidden());
-            }
-            Ok(context.show(&CALL, &call))
-        }
-        Verb::Post => {
-            let account = context.operate(account, Action::Modify, "Calls").await?;
-            modify(context, &account, sid).await
-        }
-        Verb::Put | Verb::Delete | Verb::Other => Err(Failure::method("GET, POST")),
+async fn get(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
+    let sid: CallSid = sid.parse().map_err(|_| Failure::not_found())?;
+    let call = context.state.store.call(sid).await?;
+    let call = call.ok_or_else(Failure::not_found)?;
+    if call.account != account.sid {
+        return Err(Failure::forbidden());
     }
+    Ok(context.show(&CALL, &call))
 }
 
 async fn modify(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
-    let foreign = || Failure::parameter("CallSid", "this is no call of the account");
-    let unknown = || Failure::not_found().with_status(StatusCode::NOT_ACCEPTABLE);
+    let pick = |failures| context.dialect.pick(failures);
+    let foreign = || {
+        let reason = "the account has no call with this SID";
+        pick([Failure::parameter("CallSid", reason), Failure::not_found()])
+    };
+    let unknown = || {
+        let restcomm = Failure::not_found().with_status(StatusCode::NOT_ACCEPTABLE);
+        pick([restcomm, Failure::not_found()])
+    };
     let sid: CallSid = sid.parse().map_err(|_| foreign())?;
     let call = context.state.store.call(sid).await?.ok_or_else(unknown)?;
     if call.account != account.sid && !context.is_super_admin() {

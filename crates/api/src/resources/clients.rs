@@ -1,26 +1,33 @@
 //! `/Accounts/{sid}/Clients`: SIP users.
 
-use http::StatusCode;
 use model::record::{Account, Client, VoiceApplication};
 use model::{ClientSid, HttpMethod, error};
 use store::credentials::{ha1_md5, ha1_sha256};
 use store::{Scope, StoreError};
 
-use crate::context::{Answer, Context, Reply, VERSION, Verb, now, uri};
+use crate::context::{Answer, Context, Reply, now};
 use crate::failure::Failure;
 use crate::password;
+use crate::resources::calls::row_key;
 use crate::roles::Action;
+use crate::route::{Answers, Is, Param, RESTCOMM, Route, TWILIO_PAGING, param};
 use crate::value::{Field, Kind, Null, Resource, Value, field};
 
 const FIELDS: &[Field<Client>] = &[
-    field("sid", "Sid", Kind::Text, Null::Absent, |c, _| {
-        Value::text(c.sid)
-    }),
+    field(
+        "sid",
+        "Sid",
+        Kind::Text,
+        Null::Absent,
+        "Identifier.",
+        |c, _| Value::text(c.sid),
+    ),
     field(
         "date_created",
         "DateCreated",
         Kind::Date,
         Null::Absent,
+        "When it was created.",
         |c, _| Value::Date(c.created),
     ),
     field(
@@ -28,6 +35,7 @@ const FIELDS: &[Field<Client>] = &[
         "DateUpdated",
         Kind::Date,
         Null::Absent,
+        "When it was last changed.",
         |c, _| Value::Date(c.updated),
     ),
     field(
@@ -35,6 +43,7 @@ const FIELDS: &[Field<Client>] = &[
         "AccountSid",
         Kind::Text,
         Null::Absent,
+        "Account that owns it.",
         |c, _| Value::text(c.account),
     ),
     field(
@@ -42,39 +51,63 @@ const FIELDS: &[Field<Client>] = &[
         "ApiVersion",
         Kind::Text,
         Null::Absent,
-        |_, _| Value::text(VERSION),
+        "Version of the API.",
+        |_, view| Value::text(view.dialect.version),
     ),
     field(
         "friendly_name",
         "FriendlyName",
         Kind::Text,
         Null::Absent,
+        "Name to display.",
         |c, _| Value::text(&c.friendly_name),
     ),
-    field("login", "Login", Kind::Text, Null::Absent, |c, _| {
-        Value::text(&c.login)
-    }),
-    field("password", "Password", Kind::Text, Null::Absent, |c, _| {
-        Value::text(&c.ha1_md5)
-    }),
+    field(
+        "login",
+        "Login",
+        Kind::Text,
+        Null::Absent,
+        "SIP user name.",
+        |c, _| Value::text(&c.login),
+    ),
+    field(
+        "password",
+        "Password",
+        Kind::Text,
+        Null::Absent,
+        "Digest of the password.",
+        |c, _| Value::text(&c.ha1_md5),
+    ),
     field(
         "password_algorithm",
         "Password_Algorithm",
         Kind::Text,
         Null::Absent,
+        "Algorithm of the digest.",
         |_, _| Value::text("MD5"),
     ),
-    field("status", "Status", Kind::Text, Null::Absent, |c, _| {
-        Value::text(if c.enabled { "1" } else { "0" })
-    }),
-    field("voice_url", "VoiceUrl", Kind::Text, Null::Absent, |c, _| {
-        Value::maybe(c.voice.url.as_deref())
-    }),
+    field(
+        "status",
+        "Status",
+        Kind::Text,
+        Null::Absent,
+        "State.",
+        |c, _| Value::text(if c.enabled { "1" } else { "0" }),
+    ),
+    field(
+        "voice_url",
+        "VoiceUrl",
+        Kind::Text,
+        Null::Absent,
+        "Document for calls.",
+        |c, _| Value::maybe(c.voice.url.as_deref()),
+    ),
     field(
         "voice_method",
         "VoiceMethod",
         Kind::Text,
         Null::Empty,
+        "Method for `voice_url`.",
         |c, _| method(c.voice.method),
     ),
     field(
@@ -82,6 +115,7 @@ const FIELDS: &[Field<Client>] = &[
         "VoiceFallbackUrl",
         Kind::Text,
         Null::Absent,
+        "Document if `voice_url` fails.",
         |c, _| Value::maybe(c.voice.fallback_url.as_deref()),
     ),
     field(
@@ -89,6 +123,7 @@ const FIELDS: &[Field<Client>] = &[
         "VoiceFallbackMethod",
         Kind::Text,
         Null::Empty,
+        "Method for `voice_fallback_url`.",
         |c, _| method(c.voice.fallback_method),
     ),
     field(
@@ -96,39 +131,124 @@ const FIELDS: &[Field<Client>] = &[
         "VoiceApplicationSid",
         Kind::Text,
         Null::Absent,
+        "Application for calls; wins over `voice_url`.",
         |c, _| Value::maybe(c.voice.application),
     ),
-    field("uri", "Uri", Kind::Link, Null::Absent, |c, _| {
-        Value::Link(uri(c.account, "Clients", c.sid))
-    }),
+    field(
+        "uri",
+        "Uri",
+        Kind::Link,
+        Null::Absent,
+        "Path of this resource.",
+        |c, view| Value::Link(view.uri(c.account, "Clients", c.sid)),
+    ),
 ];
 
-const CLIENT: Resource<Client> = Resource {
-    xml: "Client",
-    xml_list: "Clients",
+static CLIENT: Resource<Client> = Resource {
+    xml: ["Client", "Client"],
+    xml_list: ["Clients", "Clients"],
+    json_list: ["clients", "clients"],
+    xml_envelope: [false, false],
+    whole_links: false,
     fields: FIELDS,
 };
+
+const LIST: &[&str] = &["/Accounts/{account}/Clients"];
+const ONE: &[&str] = &["/Accounts/{account}/Clients/{sid}"];
+
+/// What the API can be asked about clients.
+pub(crate) static ROUTES: &[Route] = &[
+    Route::get(LIST, |c, a, _| Box::pin(list(c, a)))
+        .needs(Action::Read, "Clients")
+        .params(&[TWILIO_PAGING])
+        .answers(Answers::All(&CLIENT))
+        .doc("Lists clients."),
+    Route::post(LIST, |c, a, _| Box::pin(create(c, a)))
+        .needs(Action::Create, "Clients")
+        .params(&[NEW, PROPERTIES, VOICE])
+        .answers(Answers::One(&CLIENT))
+        .status([200, 201])
+        .doc("Creates a client; one that the account has already is returned as it is."),
+    Route::get(ONE, |c, a, sid| Box::pin(get(c, a, sid)))
+        .needs(Action::Read, "Clients")
+        .answers(Answers::One(&CLIENT))
+        .doc("Reads a client."),
+    Route::post(ONE, |c, a, sid| Box::pin(update(c, a, sid)))
+        .needs(Action::Modify, "Clients")
+        .params(&[PASSWORD, PROPERTIES, VOICE])
+        .answers(Answers::One(&CLIENT))
+        .doc("Changes a client."),
+    Route::put(ONE, |c, a, sid| Box::pin(update(c, a, sid)))
+        .needs(Action::Modify, "Clients")
+        .within(RESTCOMM)
+        .params(&[PASSWORD, PROPERTIES, VOICE])
+        .answers(Answers::One(&CLIENT))
+        .doc("Changes a client."),
+    Route::delete(ONE, |c, a, sid| Box::pin(delete(c, a, sid)))
+        .needs(Action::Delete, "Clients")
+        .doc("Deletes a client."),
+];
+
+const NEW: &[Param] = &[
+    param(
+        "Login",
+        Is::Text,
+        "SIP user name; unique in the organization.",
+    )
+    .required(),
+    param("Password", Is::Secret, "Password of the phone.").required(),
+];
+const PASSWORD: &[Param] = &[param("Password", Is::Secret, "Password of the phone.")];
+
+const PROPERTIES: &[Param] = &[
+    param("FriendlyName", Is::Text, "Name to display."),
+    param(
+        "Status",
+        Is::Word(&["0", "1"]),
+        "1 if it may register and call.",
+    ),
+];
+
+/// Which document answers, for numbers and clients.
+pub(crate) const VOICE: &[Param] = &[
+    param(
+        "VoiceUrl",
+        Is::Address,
+        "Document for calls; empty for none.",
+    ),
+    param(
+        "VoiceMethod",
+        Is::Method,
+        "Method for `VoiceUrl`; POST if not given.",
+    ),
+    param(
+        "VoiceFallbackUrl",
+        Is::Address,
+        "Document if `VoiceUrl` fails; empty for none.",
+    ),
+    param(
+        "VoiceFallbackMethod",
+        Is::Method,
+        "Method for `VoiceFallbackUrl`; POST if not given.",
+    ),
+    param(
+        "VoiceApplicationSid",
+        Is::Sid,
+        "Application for calls, instead of `VoiceUrl`.",
+    ),
+];
 
 /// A method as it works: POST if none is stored.
 pub(crate) fn method(stored: Option<HttpMethod>) -> Value {
     Value::text(stored.unwrap_or(HttpMethod::Post))
 }
 
-/// The list, and new ones.
-pub(crate) async fn collection(context: &Context<'_>, account: &str) -> Answer {
-    match context.verb {
-        Verb::Get => {
-            let account = context.operate(account, Action::Read, "Clients").await?;
-            let scope = Scope::Own(account.sid);
-            let clients = context.state.store.clients(scope).await?;
-            Ok(context.show_all(&CLIENT, &clients))
-        }
-        Verb::Post => {
-            let account = context.operate(account, Action::Create, "Clients").await?;
-            create(context, &account).await
-        }
-        Verb::Put | Verb::Delete | Verb::Other => Err(Failure::method("GET, POST")),
-    }
+async fn list(context: &Context<'_>, account: &Account) -> Answer {
+    let clients = context.state.store.clients(Scope::Own(account.sid)).await?;
+    let path = format!("/Accounts/{}/Clients", account.sid);
+    context.show_all(&CLIENT, &path, clients, |client| {
+        row_key(client.created, client.sid)
+    })
 }
 
 async fn create(context: &Context<'_>, account: &Account) -> Answer {
@@ -227,43 +347,43 @@ fn change(context: &Context<'_>, client: &mut Client) -> Result<(), Failure> {
     params.change_voice(&mut client.voice)
 }
 
-/// One.
-pub(crate) async fn item(context: &Context<'_>, account: &str, sid: &str) -> Answer {
-    let action = match context.verb {
-        Verb::Get => Action::Read,
-        Verb::Post | Verb::Put => Action::Modify,
-        Verb::Delete => Action::Delete,
-        Verb::Other => return Err(Failure::method("GET, POST, PUT, DELETE")),
-    };
-    let account = context.operate(account, action, "Clients").await?;
-    let store = &context.state.store;
+async fn find(context: &Context<'_>, account: &Account, sid: &str) -> Result<Client, Failure> {
     let sid: ClientSid = sid.parse().map_err(|_| Failure::not_found())?;
-    let mut client = store.client(sid).await?.ok_or_else(Failure::not_found)?;
-    if client.account != account.sid {
-        return Err(Failure::forbidden());
+    let found = context.state.store.client(sid).await?;
+    let found = found.ok_or_else(Failure::not_found)?;
+    if found.account == account.sid {
+        Ok(found)
+    } else {
+        Err(Failure::forbidden())
     }
-    match action {
-        Action::Read | Action::Create => {}
-        Action::Modify => {
-            if let Some(name) = context.params.name("FriendlyName")? {
-                client.friendly_name = name;
-            }
-            if let Some(password) = context.params.filled("Password") {
-                password::check(password)?;
-                set_password(context, &mut client, password).await?;
-            }
-            change(context, &mut client)?;
-            client.updated = now();
-            if !store.update_client(client.clone()).await? {
-                return Err(Failure::not_found());
-            }
-        }
-        Action::Delete => {
-            if !store.delete_client(sid).await? {
-                return Err(Failure::not_found());
-            }
-            return Ok(Reply::Empty(StatusCode::OK));
-        }
+}
+
+async fn get(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
+    let client = find(context, account, sid).await?;
+    Ok(context.show(&CLIENT, &client))
+}
+
+async fn update(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
+    let mut client = find(context, account, sid).await?;
+    if let Some(name) = context.params.name("FriendlyName")? {
+        client.friendly_name = name;
+    }
+    if let Some(password) = context.params.filled("Password") {
+        password::check(password)?;
+        set_password(context, &mut client, password).await?;
+    }
+    change(context, &mut client)?;
+    client.updated = now();
+    if !context.state.store.update_client(client.clone()).await? {
+        return Err(Failure::not_found());
     }
     Ok(context.show(&CLIENT, &client))
+}
+
+async fn delete(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
+    let client = find(context, account, sid).await?;
+    if !context.state.store.delete_client(client.sid).await? {
+        return Err(Failure::not_found());
+    }
+    Ok(Reply::Nothing)
 }

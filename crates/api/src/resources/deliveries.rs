@@ -1,47 +1,67 @@
 //! `/Accounts/{sid}/Webhooks/Deliveries`: what became of callbacks, and delivering them again.
 
+use model::record::Account;
 use model::{AccountSid, CallSid, EventSid};
 use store::{Delivery, DeliveryFilter, DeliveryState, Scope};
 use url::Url;
 
-use crate::context::{Answer, Context, Reply, VERSION, Verb, now, uri};
+use crate::context::{Answer, Context, now};
 use crate::failure::Failure;
-use crate::page::{ListNames, Page};
-use crate::resources::calls::scope;
+use crate::page::Page;
+use crate::resources::calls::{row_key, scope};
 use crate::roles::Action;
+use crate::route::{Answers, Is, PAGING, Param, RESTCOMM, Route, SCOPE, param};
 use crate::value::{Field, Kind, Null, Resource, Value, field};
 
 const TARGET: &str = "Webhooks";
 
 const FIELDS: &[Field<Delivery>] = &[
-    field("sid", "Sid", Kind::Text, Null::Absent, |d, _| {
-        Value::text(d.callback.event)
-    }),
+    field(
+        "sid",
+        "Sid",
+        Kind::Text,
+        Null::Absent,
+        "Identifier.",
+        |d, _| Value::text(d.callback.event),
+    ),
     field(
         "account_sid",
         "AccountSid",
         Kind::Text,
         Null::Absent,
+        "Account that owns it.",
         |d, _| Value::text(d.callback.account),
     ),
-    field("call_sid", "CallSid", Kind::Text, Null::Absent, |d, _| {
-        Value::text(d.callback.call)
-    }),
+    field(
+        "call_sid",
+        "CallSid",
+        Kind::Text,
+        Null::Absent,
+        "Call that it belongs to.",
+        |d, _| Value::text(d.callback.call),
+    ),
     field(
         "sequence_number",
         "SequenceNumber",
         Kind::Number,
         Null::Absent,
+        "Position among the callbacks of its call.",
         |d, _| Value::Number(d.callback.sequence),
     ),
-    field("state", "State", Kind::Text, Null::Absent, |d, _| {
-        Value::text(d.state)
-    }),
+    field(
+        "state",
+        "State",
+        Kind::Text,
+        Null::Absent,
+        "`pending`, `delivered` or `dead`.",
+        |d, _| Value::text(d.state),
+    ),
     field(
         "attempts",
         "Attempts",
         Kind::Number,
         Null::Absent,
+        "Attempts so far.",
         |d, _| Value::Number(d.attempts),
     ),
     field(
@@ -49,6 +69,7 @@ const FIELDS: &[Field<Delivery>] = &[
         "LastStatus",
         Kind::Number,
         Null::Explicit,
+        "HTTP status of the last attempt.",
         |d, _| Value::number(d.http_status.map(i64::from)),
     ),
     field(
@@ -56,6 +77,7 @@ const FIELDS: &[Field<Delivery>] = &[
         "LastError",
         Kind::Text,
         Null::Explicit,
+        "Why the last attempt failed.",
         |d, _| Value::maybe(d.error.as_deref()),
     ),
     field(
@@ -63,6 +85,7 @@ const FIELDS: &[Field<Delivery>] = &[
         "NextAttempt",
         Kind::Time,
         Null::Explicit,
+        "When it is tried again.",
         |d, _| d.next_at.map_or(Value::Null, Value::Time),
     ),
     field(
@@ -70,6 +93,7 @@ const FIELDS: &[Field<Delivery>] = &[
         "DateCreated",
         Kind::Date,
         Null::Absent,
+        "When it was created.",
         |d, _| Value::Date(d.callback.created),
     ),
     field(
@@ -77,6 +101,7 @@ const FIELDS: &[Field<Delivery>] = &[
         "DateEnded",
         Kind::Date,
         Null::Explicit,
+        "When it was delivered or given up.",
         |d, _| d.ended.map_or(Value::Null, Value::Date),
     ),
     field(
@@ -84,42 +109,110 @@ const FIELDS: &[Field<Delivery>] = &[
         "DateReplayed",
         Kind::Date,
         Null::Explicit,
+        "When it was last replayed.",
         |d, _| d.replayed.map_or(Value::Null, Value::Date),
     ),
-    field("method", "Method", Kind::Text, Null::Absent, |d, _| {
-        Value::text(d.callback.method)
-    }),
-    field("url", "Url", Kind::Text, Null::Absent, |d, _| {
-        Value::text(without_user_info(&d.callback.url))
-    }),
+    field(
+        "method",
+        "Method",
+        Kind::Text,
+        Null::Absent,
+        "HTTP method.",
+        |d, _| Value::text(d.callback.method),
+    ),
+    field(
+        "url",
+        "Url",
+        Kind::Text,
+        Null::Absent,
+        "Address, without credentials.",
+        |d, _| Value::text(without_user_info(&d.callback.url)),
+    ),
     field(
         "parameters",
         "Parameters",
         Kind::Text,
         Null::Absent,
+        "Form that is sent.",
         |d, _| Value::text(encoded(&d.callback.params)),
     ),
-    field("uri", "Uri", Kind::Link, Null::Absent, |d, _| {
-        let callback = &d.callback;
-        Value::Link(uri(callback.account, "Webhooks/Deliveries", callback.event))
-    }),
+    field(
+        "uri",
+        "Uri",
+        Kind::Link,
+        Null::Absent,
+        "Path of this resource.",
+        |d, view| {
+            let callback = &d.callback;
+            Value::Link(view.uri(callback.account, "Webhooks/Deliveries", callback.event))
+        },
+    ),
 ];
 
-const DELIVERY: Resource<Delivery> = Resource {
-    xml: "Delivery",
-    xml_list: "Deliveries",
+static DELIVERY: Resource<Delivery> = Resource {
+    xml: ["Delivery", "Delivery"],
+    xml_list: ["Deliveries", "Deliveries"],
+    json_list: ["deliveries", "deliveries"],
+    xml_envelope: [true, true],
+    whole_links: true,
     fields: FIELDS,
 };
 
+const LIST: &[&str] = &["/Accounts/{account}/Webhooks/Deliveries"];
+const REPLAY_ALL: &[&str] = &["/Accounts/{account}/Webhooks/Deliveries/Replay"];
+const ONE: &[&str] = &["/Accounts/{account}/Webhooks/Deliveries/{event}"];
+const REPLAY_ONE: &[&str] = &["/Accounts/{account}/Webhooks/Deliveries/{event}/Replay"];
+
+/// What the API can be asked about callbacks. Twilio has nothing like it.
+pub(crate) static ROUTES: &[Route] = &[
+    Route::get(LIST, |c, a, _| Box::pin(list(c, a)))
+        .within(RESTCOMM)
+        .needs(Action::Read, TARGET)
+        .params(&[FILTERS, SCOPE, PAGING])
+        .answers(Answers::Page(&DELIVERY))
+        .doc("Lists callbacks, newest first."),
+    Route::post(REPLAY_ALL, |c, a, _| Box::pin(replay_all(c, a)))
+        .within(RESTCOMM)
+        .needs(Action::Modify, TARGET)
+        .params(&[FILTERS, SCOPE])
+        .answers(Answers::One(&REPLAY))
+        .doc("Delivers those callbacks again that the filters choose."),
+    Route::get(ONE, |c, a, event| Box::pin(get(c, a, event)))
+        .within(RESTCOMM)
+        .needs(Action::Read, TARGET)
+        .answers(Answers::One(&DELIVERY))
+        .doc("Reads a callback."),
+    Route::post(REPLAY_ONE, |c, a, event| Box::pin(replay(c, a, event)))
+        .within(RESTCOMM)
+        .needs(Action::Modify, TARGET)
+        .answers(Answers::One(&DELIVERY))
+        .doc("Delivers a callback again; one that is on its way is left alone."),
+];
+
+const FILTERS: &[Param] = &[
+    param(
+        "State",
+        Is::Word(&["pending", "delivered", "dead"]),
+        "State.",
+    ),
+    param("CallSid", Is::Sid, "Call that they are about."),
+    param("StartTime", Is::Moment, "Created then or later."),
+    param("EndTime", Is::Moment, "Created then or earlier."),
+];
+
 /// How many are delivered again.
-const REPLAY: Resource<i64> = Resource {
-    xml: "Replay",
-    xml_list: "Replays",
+static REPLAY: Resource<i64> = Resource {
+    xml: ["Replay", "Replay"],
+    xml_list: ["Replays", "Replays"],
+    json_list: ["replays", "replays"],
+    xml_envelope: [false, false],
+    whole_links: false,
     fields: &[field(
         "replayed",
         "Replayed",
         Kind::Number,
         Null::Absent,
+        "How many callbacks are delivered again.",
         |count, _| Value::Number(*count),
     )],
 };
@@ -140,34 +233,17 @@ fn encoded(params: &[(String, String)]) -> String {
         .finish()
 }
 
-/// The list.
-pub(crate) async fn collection(context: &Context<'_>, account: &str) -> Answer {
-    if context.verb != Verb::Get {
-        return Err(Failure::method("GET"));
-    }
-    let account = context.operate(account, Action::Read, TARGET).await?;
-    let page = Page::read(&context.params)?;
+async fn list(context: &Context<'_>, account: &Account) -> Answer {
+    let page = Page::read(context)?;
     let filter = DeliveryFilter {
         window: page.window(),
         ..filter(context, account.sid)?
     };
     let rows = context.state.store.deliveries(&filter).await?;
-    let path = format!(
-        "/restcomm/{VERSION}/Accounts/{}/Webhooks/Deliveries",
-        account.sid
-    );
-    let names = ListNames {
-        uri: &path,
-        json: "deliveries",
-        xml: DELIVERY.xml_list,
-        xml_item: DELIVERY.xml,
-        xml_envelope: true,
-    };
-    let text = page.write(context.format, &names, &rows, |row| {
-        let event = row.callback.event.to_string();
-        (event, DELIVERY.entries(row, context.view()))
-    })?;
-    Ok(Reply::Document(text))
+    let path = format!("/Accounts/{}/Webhooks/Deliveries", account.sid);
+    page.show(context, &DELIVERY, &path, rows, |delivery| {
+        row_key(delivery.callback.created, delivery.callback.event)
+    })
 }
 
 /// What the parameters choose.
@@ -183,12 +259,7 @@ fn filter(context: &Context<'_>, account: AccountSid) -> Result<DeliveryFilter, 
     })
 }
 
-/// One.
-pub(crate) async fn item(context: &Context<'_>, account: &str, event: &str) -> Answer {
-    if context.verb != Verb::Get {
-        return Err(Failure::method("GET"));
-    }
-    let account = context.operate(account, Action::Read, TARGET).await?;
+async fn get(context: &Context<'_>, account: &Account, event: &str) -> Answer {
     let found = own(context, account.sid, event).await?;
     Ok(context.show(&DELIVERY, &found))
 }
@@ -204,12 +275,7 @@ async fn own(context: &Context<'_>, account: AccountSid, event: &str) -> Result<
     }
 }
 
-/// Delivers one again. One that is on its way is left alone.
-pub(crate) async fn replay(context: &Context<'_>, account: &str, event: &str) -> Answer {
-    if context.verb != Verb::Post {
-        return Err(Failure::method("POST"));
-    }
-    let account = context.operate(account, Action::Modify, TARGET).await?;
+async fn replay(context: &Context<'_>, account: &Account, event: &str) -> Answer {
     let found = own(context, account.sid, event).await?;
     let filter = DeliveryFilter {
         scope: Some(Scope::Own(account.sid)),
@@ -221,12 +287,7 @@ pub(crate) async fn replay(context: &Context<'_>, account: &str, event: &str) ->
     Ok(context.show(&DELIVERY, &found))
 }
 
-/// Delivers those again that the parameters choose.
-pub(crate) async fn replay_all(context: &Context<'_>, account: &str) -> Answer {
-    if context.verb != Verb::Post {
-        return Err(Failure::method("POST"));
-    }
-    let account = context.operate(account, Action::Modify, TARGET).await?;
+async fn replay_all(context: &Context<'_>, account: &Account) -> Answer {
     let filter = filter(context, account.sid)?;
     if filter.state == Some(DeliveryState::Pending) {
         let reason = "those that are on their way need no replay";

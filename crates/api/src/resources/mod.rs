@@ -1,4 +1,4 @@
-//! One file per resource: its table of fields, and what its methods do.
+//! One file per resource: its tables of routes, parameters and fields, and what its methods do.
 
 pub(crate) mod accounts;
 pub(crate) mod applications;
@@ -11,3 +11,20 @@ pub(crate) mod numbers;
 pub(crate) mod recordings;
 pub(crate) mod tokens;
 pub(crate) mod version;
+
+use crate::route::Route;
+
+/// The tables of all resources, in the order in which paths are looked for.
+pub(crate) static ROUTES: &[&[Route]] = &[
+    accounts::ROUTES,
+    applications::ROUTES,
+    tokens::ROUTES,
+    calls::ROUTES,
+    clients::ROUTES,
+    numbers::ROUTES,
+    messages::ROUTES,
+    notifications::ROUTES,
+    recordings::ROUTES,
+    version::ROUTES,
+    deliveries::ROUTES,
+];

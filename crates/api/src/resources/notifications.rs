@@ -1,25 +1,32 @@
 //! `/Accounts/{sid}/Notifications`: problems told to the owner.
 
 use model::CallSid;
-use model::record::Notification;
+use model::record::{Account, Notification};
 use store::{NotificationFilter, NotificationKey};
 
-use crate::context::{Answer, Context, Reply, VERSION, Verb, uri};
+use crate::context::{Answer, Context};
 use crate::failure::{Failure, more_info};
-use crate::page::{ListNames, Page, sort_by};
-use crate::resources::calls::scope;
+use crate::page::{Page, sort_by};
+use crate::resources::calls::{row_key, scope};
 use crate::roles::Action;
+use crate::route::{Answers, Is, PAGING, Param, Route, SCOPE, SORTING, param};
 use crate::value::{Field, Kind, Null, Resource, Value, field};
 
 const FIELDS: &[Field<Notification>] = &[
-    field("sid", "Sid", Kind::Text, Null::Absent, |n, _| {
-        Value::text(n.sid)
-    }),
+    field(
+        "sid",
+        "Sid",
+        Kind::Text,
+        Null::Absent,
+        "Identifier.",
+        |n, _| Value::text(n.sid),
+    ),
     field(
         "date_created",
         "DateCreated",
         Kind::Date,
         Null::Absent,
+        "When it was created.",
         |n, _| Value::Date(n.created),
     ),
     field(
@@ -27,6 +34,7 @@ const FIELDS: &[Field<Notification>] = &[
         "DateUpdated",
         Kind::Date,
         Null::Absent,
+        "When it was last changed.",
         |n, _| Value::Date(n.created),
     ),
     field(
@@ -34,26 +42,39 @@ const FIELDS: &[Field<Notification>] = &[
         "AccountSid",
         Kind::Text,
         Null::Absent,
+        "Account that owns it.",
         |n, _| Value::text(n.account),
     ),
-    field("call_sid", "CallSid", Kind::Text, Null::Absent, |n, _| {
-        Value::maybe(n.call)
-    }),
+    field(
+        "call_sid",
+        "CallSid",
+        Kind::Text,
+        Null::Absent,
+        "Call that it belongs to.",
+        |n, _| Value::maybe(n.call),
+    ),
     field(
         "api_version",
         "ApiVersion",
         Kind::Text,
         Null::Absent,
-        |_, _| Value::text(VERSION),
+        "Version of the API.",
+        |_, view| Value::text(view.dialect.version),
     ),
-    field("log", "Log", Kind::Number, Null::Absent, |n, _| {
-        Value::Number(n.level)
-    }),
+    field(
+        "log",
+        "Log",
+        Kind::Number,
+        Null::Absent,
+        "Severity: 0 error, 1 warning.",
+        |n, _| Value::Number(n.level),
+    ),
     field(
         "error_code",
         "ErrorCode",
         Kind::Number,
         Null::Absent,
+        "Number of the error.",
         |n, _| Value::Number(n.code.into()),
     ),
     field(
@@ -61,6 +82,7 @@ const FIELDS: &[Field<Notification>] = &[
         "MoreInfo",
         Kind::Text,
         Null::Absent,
+        "Address of an explanation.",
         |n, view| Value::text(more_info(view.public_base, n.code)),
     ),
     field(
@@ -68,6 +90,7 @@ const FIELDS: &[Field<Notification>] = &[
         "MessageText",
         Kind::Text,
         Null::Empty,
+        "What happened.",
         |n, _| Value::text(&n.text),
     ),
     field(
@@ -75,6 +98,7 @@ const FIELDS: &[Field<Notification>] = &[
         "MessageDate",
         Kind::Time,
         Null::Absent,
+        "When it happened.",
         |n, _| Value::Time(n.created),
     ),
     field(
@@ -82,6 +106,7 @@ const FIELDS: &[Field<Notification>] = &[
         "RequestUrl",
         Kind::Text,
         Null::Empty,
+        "Address that was asked.",
         |n, _| Value::maybe(n.request_url.as_deref()),
     ),
     field(
@@ -89,6 +114,7 @@ const FIELDS: &[Field<Notification>] = &[
         "RequestMethod",
         Kind::Text,
         Null::Empty,
+        "Method of that request.",
         |n, _| Value::maybe(n.request_method.as_deref()),
     ),
     field(
@@ -96,6 +122,7 @@ const FIELDS: &[Field<Notification>] = &[
         "RequestVariables",
         Kind::Text,
         Null::Empty,
+        "Parameters of that request.",
         |_, _| Value::Null,
     ),
     field(
@@ -103,6 +130,7 @@ const FIELDS: &[Field<Notification>] = &[
         "ResponseHeaders",
         Kind::Text,
         Null::Empty,
+        "Headers of the answer.",
         |_, _| Value::Null,
     ),
     field(
@@ -110,46 +138,84 @@ const FIELDS: &[Field<Notification>] = &[
         "ResponseBody",
         Kind::Text,
         Null::Empty,
+        "Body of the answer.",
         |_, _| Value::Null,
     ),
     // Where in the document, which the original cannot tell.
-    field("line", "Line", Kind::Number, Null::Absent, |n, _| {
-        Value::number(n.line.map(i64::from))
-    }),
-    field("column", "Column", Kind::Number, Null::Absent, |n, _| {
-        Value::number(n.column.map(i64::from))
-    }),
-    field("uri", "Uri", Kind::Link, Null::Absent, |n, _| {
-        Value::Link(uri(n.account, "Notifications", n.sid))
-    }),
+    field(
+        "line",
+        "Line",
+        Kind::Number,
+        Null::Absent,
+        "Line of the document.",
+        |n, _| Value::number(n.line.map(i64::from)),
+    ),
+    field(
+        "column",
+        "Column",
+        Kind::Number,
+        Null::Absent,
+        "Column of the document.",
+        |n, _| Value::number(n.column.map(i64::from)),
+    ),
+    field(
+        "uri",
+        "Uri",
+        Kind::Link,
+        Null::Absent,
+        "Path of this resource.",
+        |n, view| Value::Link(view.uri(n.account, "Notifications", n.sid)),
+    ),
 ];
 
-const NOTIFICATION: Resource<Notification> = Resource {
-    xml: "Notification",
-    xml_list: "Notifications",
+static NOTIFICATION: Resource<Notification> = Resource {
+    xml: ["Notification", "Notification"],
+    xml_list: ["Notifications", "Notifications"],
+    json_list: ["notifications", "notifications"],
+    xml_envelope: [false, true],
+    whole_links: true,
     fields: FIELDS,
 };
 
-/// The list.
-pub(crate) async fn collection(context: &Context<'_>, account: &str) -> Answer {
-    list(context, account, None).await
-}
+const TARGET: &str = "Notifications";
+const LIST: &[&str] = &["/Accounts/{account}/Notifications"];
+const OF_CALL: &[&str] = &["/Accounts/{account}/Calls/{call}/Notifications"];
+const ONE: &[&str] = &["/Accounts/{account}/Notifications/{sid}"];
 
-/// The list of a call.
-pub(crate) async fn of_call(context: &Context<'_>, account: &str, call: &str) -> Answer {
+/// What the API can be asked about notifications.
+pub(crate) static ROUTES: &[Route] = &[
+    Route::get(LIST, |c, a, _| Box::pin(list(c, a, None)))
+        .needs(Action::Read, TARGET)
+        .params(&[FILTERS, SCOPE, SORTING, PAGING])
+        .answers(Answers::Page(&NOTIFICATION))
+        .doc("Lists notifications, newest first."),
+    Route::get(OF_CALL, |c, a, call| Box::pin(of_call(c, a, call)))
+        .needs(Action::Read, TARGET)
+        .params(&[FILTERS, SCOPE, SORTING, PAGING])
+        .answers(Answers::Page(&NOTIFICATION))
+        .doc("Lists the notifications of a call."),
+    Route::get(ONE, |c, a, sid| Box::pin(get(c, a, sid)))
+        .needs(Action::Read, TARGET)
+        .answers(Answers::One(&NOTIFICATION))
+        .doc("Reads a notification."),
+];
+
+const FILTERS: &[Param] = &[
+    param("ErrorCode", Is::Number, "Number of the error."),
+    param("RequestUrl", Is::Text, "Address that was asked, exactly."),
+    param("MessageText", Is::Text, "Part of the text."),
+    param("StartTime", Is::Day, "First day of creation."),
+    param("EndTime", Is::Day, "Last day of creation."),
+];
+
+async fn of_call(context: &Context<'_>, account: &Account, call: &str) -> Answer {
     let call: CallSid = call.parse().map_err(|_| Failure::not_found())?;
     list(context, account, Some(call)).await
 }
 
-async fn list(context: &Context<'_>, account: &str, call: Option<CallSid>) -> Answer {
-    if context.verb != Verb::Get {
-        return Err(Failure::method("GET"));
-    }
-    let account = context
-        .operate(account, Action::Read, "Notifications")
-        .await?;
+async fn list(context: &Context<'_>, account: &Account, call: Option<CallSid>) -> Answer {
     let params = &context.params;
-    let page = Page::read(params)?;
+    let page = Page::read(context)?;
     let filter = NotificationFilter {
         scope: scope(params, account.sid)?,
         code: params.parsed("ErrorCode", "a number")?,
@@ -163,23 +229,12 @@ async fn list(context: &Context<'_>, account: &str, call: Option<CallSid>) -> An
     };
     let rows = context.state.store.notifications(&filter).await?;
     let path = match call {
-        Some(call) => format!("/restcomm{}/Notifications", uri(account.sid, "Calls", call)),
-        None => format!("/restcomm/{VERSION}/Accounts/{}/Notifications", account.sid),
+        Some(call) => format!("/Accounts/{}/Calls/{call}/Notifications", account.sid),
+        None => format!("/Accounts/{}/Notifications", account.sid),
     };
-    let names = ListNames {
-        uri: &path,
-        json: "notifications",
-        xml: NOTIFICATION.xml_list,
-        xml_item: NOTIFICATION.xml,
-        xml_envelope: false,
-    };
-    let text = page.write(context.format, &names, &rows, |row| {
-        (
-            row.sid.to_string(),
-            NOTIFICATION.entries(row, context.view()),
-        )
-    })?;
-    Ok(Reply::Document(text))
+    page.show(context, &NOTIFICATION, &path, rows, |notification| {
+        row_key(notification.created, notification.sid)
+    })
 }
 
 fn sort_key(field: &str) -> Option<NotificationKey> {
@@ -193,14 +248,7 @@ fn sort_key(field: &str) -> Option<NotificationKey> {
     })
 }
 
-/// One.
-pub(crate) async fn item(context: &Context<'_>, account: &str, sid: &str) -> Answer {
-    if context.verb != Verb::Get {
-        return Err(Failure::method("GET"));
-    }
-    let account = context
-        .operate(account, Action::Read, "Notifications")
-        .await?;
+async fn get(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
     let sid = sid.parse().map_err(|_| Failure::not_found())?;
     let found = context.state.store.notification(sid).await?;
     let found = found.ok_or_else(Failure::not_found)?;

@@ -6,16 +6,17 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use http::StatusCode;
 use model::record::{Account, Number, VoiceApplication};
 use model::{ApplicationSid, HttpMethod, NumberSid};
-use store::{NumberFilter, NumberKey, Scope, Sort, StoreError};
+use store::{NumberFilter, NumberKey, Rows, Scope, Sort, StoreError};
 
-use crate::context::{Answer, Context, Reply, VERSION, Verb, now, uri};
+use crate::context::{Answer, Context, Reply, now};
 use crate::failure::Failure;
-use crate::page::{ListNames, Page};
-use crate::resources::clients::method;
+use crate::page::Page;
+use crate::resources::calls::row_key;
+use crate::resources::clients::{VOICE, method};
 use crate::roles::Action;
+use crate::route::{Answers, Is, PAGING, Param, RESTCOMM, Route, param};
 use crate::value::{Entry, Field, Kind, Null, Resource, Value, field};
 
 /// A number, in lists with the names of its applications.
@@ -62,58 +63,90 @@ impl Shown {
 const fn text(
     json: &'static str,
     xml: &'static str,
+    doc: &'static str,
     get: fn(&Shown, crate::value::View<'_>) -> Value,
 ) -> Field<Shown> {
-    field(json, xml, Kind::Text, Null::Explicit, get)
+    field(json, xml, Kind::Text, Null::Explicit, doc, get)
 }
 
 const FIELDS: &[Field<Shown>] = &[
-    text("sid", "Sid", |s, _| Value::text(s.number.sid)),
-    text("account_sid", "AccountSid", |s, _| {
-        Value::text(s.number.account)
+    text("sid", "Sid", "Identifier.", |s, _| {
+        Value::text(s.number.sid)
     }),
-    text("friendly_name", "FriendlyName", |s, _| {
-        Value::text(&s.number.friendly_name)
-    }),
-    text("phone_number", "PhoneNumber", |s, _| {
+    text(
+        "account_sid",
+        "AccountSid",
+        "Account that owns it.",
+        |s, _| Value::text(s.number.account),
+    ),
+    text(
+        "friendly_name",
+        "FriendlyName",
+        "Name to display.",
+        |s, _| Value::text(&s.number.friendly_name),
+    ),
+    text("phone_number", "PhoneNumber", "The number.", |s, _| {
         Value::text(&s.number.phone_number)
     }),
-    text("voice_url", "VoiceUrl", |s, _| {
+    text("voice_url", "VoiceUrl", "Document for calls.", |s, _| {
         Value::maybe(s.number.voice.url.as_deref())
     }),
-    text("voice_method", "VoiceMethod", |s, _| {
-        method(s.number.voice.method)
-    }),
-    text("voice_fallback_url", "VoiceFallbackUrl", |s, _| {
-        Value::maybe(s.number.voice.fallback_url.as_deref())
-    }),
-    text("voice_fallback_method", "VoiceFallbackMethod", |s, _| {
-        method(s.number.voice.fallback_method)
-    }),
-    text("status_callback", "StatusCallback", |s, _| {
-        Value::maybe(s.number.status_callback.as_deref())
-    }),
-    text("status_callback_method", "StatusCallbackMethod", |s, _| {
-        method(s.number.status_callback_method)
-    }),
+    text(
+        "voice_method",
+        "VoiceMethod",
+        "Method for `voice_url`.",
+        |s, _| method(s.number.voice.method),
+    ),
+    text(
+        "voice_fallback_url",
+        "VoiceFallbackUrl",
+        "Document if `voice_url` fails.",
+        |s, _| Value::maybe(s.number.voice.fallback_url.as_deref()),
+    ),
+    text(
+        "voice_fallback_method",
+        "VoiceFallbackMethod",
+        "Method for `voice_fallback_url`.",
+        |s, _| method(s.number.voice.fallback_method),
+    ),
+    text(
+        "status_callback",
+        "StatusCallback",
+        "Address that is sent each status.",
+        |s, _| Value::maybe(s.number.status_callback.as_deref()),
+    ),
+    text(
+        "status_callback_method",
+        "StatusCallbackMethod",
+        "Method for `status_callback`.",
+        |s, _| method(s.number.status_callback_method),
+    ),
     field(
         "voice_caller_id_lookup",
         "VoiceCallerIdLookup",
         Kind::Flag,
         Null::Explicit,
+        "Whether the name of callers is looked up.",
         |s, _| Value::Flag(s.number.voice_caller_id_lookup),
     ),
-    text("voice_application_sid", "VoiceApplicationSid", |s, _| {
-        Value::maybe(s.number.voice.application)
-    }),
-    text("voice_application_name", "VoiceApplicationName", |s, _| {
-        s.application_name(s.number.voice.application.map(|sid| sid.to_string()))
-    }),
+    text(
+        "voice_application_sid",
+        "VoiceApplicationSid",
+        "Application for calls; wins over `voice_url`.",
+        |s, _| Value::maybe(s.number.voice.application),
+    ),
+    text(
+        "voice_application_name",
+        "VoiceApplicationName",
+        "Name of that application.",
+        |s, _| s.application_name(s.number.voice.application.map(|sid| sid.to_string())),
+    ),
     field(
         "date_created",
         "DateCreated",
         Kind::Date,
         Null::Explicit,
+        "When it was created.",
         |s, _| Value::Date(s.number.created),
     ),
     field(
@@ -121,94 +154,295 @@ const FIELDS: &[Field<Shown>] = &[
         "DateUpdated",
         Kind::Date,
         Null::Explicit,
+        "When it was last changed.",
         |s, _| Value::Date(s.number.updated),
     ),
-    text("sms_url", "SmsUrl", |s, _| s.extra("SmsUrl")),
-    text("sms_method", "SmsMethod", |s, _| {
-        s.extra_method("SmsMethod")
+    text(
+        "sms_url",
+        "SmsUrl",
+        "Document for text messages.",
+        |s, _| s.extra("SmsUrl"),
+    ),
+    text(
+        "sms_method",
+        "SmsMethod",
+        "Method for `sms_url`.",
+        |s, _| s.extra_method("SmsMethod"),
+    ),
+    text(
+        "sms_fallback_url",
+        "SmsFallbackUrl",
+        "Document if `sms_url` fails.",
+        |s, _| s.extra("SmsFallbackUrl"),
+    ),
+    text(
+        "sms_fallback_method",
+        "SmsFallbackMethod",
+        "Method for `sms_fallback_url`.",
+        |s, _| s.extra_method("SmsFallbackMethod"),
+    ),
+    text(
+        "sms_application_sid",
+        "SmsApplicationSid",
+        "Application for text messages.",
+        |s, _| s.extra("SmsApplicationSid"),
+    ),
+    text(
+        "sms_application_name",
+        "SmsApplicationName",
+        "Name of that application.",
+        |s, _| s.application_name(s.number.extra.get("SmsApplicationSid").cloned()),
+    ),
+    text("ussd_url", "UssdUrl", "Document for USSD.", |s, _| {
+        s.extra("UssdUrl")
     }),
-    text("sms_fallback_url", "SmsFallbackUrl", |s, _| {
-        s.extra("SmsFallbackUrl")
-    }),
-    text("sms_fallback_method", "SmsFallbackMethod", |s, _| {
-        s.extra_method("SmsFallbackMethod")
-    }),
-    text("sms_application_sid", "SmsApplicationSid", |s, _| {
-        s.extra("SmsApplicationSid")
-    }),
-    text("sms_application_name", "SmsApplicationName", |s, _| {
-        s.application_name(s.number.extra.get("SmsApplicationSid").cloned())
-    }),
-    text("ussd_url", "UssdUrl", |s, _| s.extra("UssdUrl")),
-    text("ussd_method", "UssdMethod", |s, _| {
-        s.extra_method("UssdMethod")
-    }),
-    text("ussd_fallback_url", "UssdFallbackUrl", |s, _| {
-        s.extra("UssdFallbackUrl")
-    }),
-    text("ussd_fallback_method", "UssdFallbackMethod", |s, _| {
-        s.extra_method("UssdFallbackMethod")
-    }),
-    text("ussd_application_sid", "UssdApplicationSid", |s, _| {
-        s.extra("UssdApplicationSid")
-    }),
-    text("ussd_application_name", "UssdApplicationName", |s, _| {
-        s.application_name(s.number.extra.get("UssdApplicationSid").cloned())
-    }),
-    text("refer_url", "ReferUrl", |s, _| s.extra("ReferUrl")),
-    text("refer_method", "ReferMethod", |s, _| {
-        s.extra_method("ReferMethod")
-    }),
-    text("refer_application_sid", "ReferApplicationSid", |s, _| {
-        s.extra("ReferApplicationSid")
-    }),
-    text("refer_application_name", "ReferApplicationName", |s, _| {
-        s.application_name(s.number.extra.get("ReferApplicationSid").cloned())
-    }),
+    text(
+        "ussd_method",
+        "UssdMethod",
+        "Method for `ussd_url`.",
+        |s, _| s.extra_method("UssdMethod"),
+    ),
+    text(
+        "ussd_fallback_url",
+        "UssdFallbackUrl",
+        "Document if `ussd_url` fails.",
+        |s, _| s.extra("UssdFallbackUrl"),
+    ),
+    text(
+        "ussd_fallback_method",
+        "UssdFallbackMethod",
+        "Method for `ussd_fallback_url`.",
+        |s, _| s.extra_method("UssdFallbackMethod"),
+    ),
+    text(
+        "ussd_application_sid",
+        "UssdApplicationSid",
+        "Application for USSD.",
+        |s, _| s.extra("UssdApplicationSid"),
+    ),
+    text(
+        "ussd_application_name",
+        "UssdApplicationName",
+        "Name of that application.",
+        |s, _| s.application_name(s.number.extra.get("UssdApplicationSid").cloned()),
+    ),
+    text(
+        "refer_url",
+        "ReferUrl",
+        "Document for transfers.",
+        |s, _| s.extra("ReferUrl"),
+    ),
+    text(
+        "refer_method",
+        "ReferMethod",
+        "Method for `refer_url`.",
+        |s, _| s.extra_method("ReferMethod"),
+    ),
+    text(
+        "refer_application_sid",
+        "ReferApplicationSid",
+        "Application for transfers.",
+        |s, _| s.extra("ReferApplicationSid"),
+    ),
+    text(
+        "refer_application_name",
+        "ReferApplicationName",
+        "Name of that application.",
+        |s, _| s.application_name(s.number.extra.get("ReferApplicationSid").cloned()),
+    ),
     field(
         "capabilities",
         "Capabilities",
         Kind::Object,
         Null::Explicit,
+        "What the number can do.",
         |s, _| capabilities(s),
     ),
     // Whether anyone may call it, which the original does not know.
-    field("public", "Public", Kind::Flag, Null::Explicit, |s, _| {
-        Value::Flag(s.number.public)
-    }),
-    text("api_version", "ApiVersion", |_, _| Value::text(VERSION)),
-    field("uri", "Uri", Kind::Link, Null::Explicit, |s, _| {
-        Value::Link(uri(s.number.account, "IncomingPhoneNumbers", s.number.sid))
-    }),
+    field(
+        "public",
+        "Public",
+        Kind::Flag,
+        Null::Explicit,
+        "Whether callers without credentials reach it.",
+        |s, _| Value::Flag(s.number.public),
+    ),
+    text(
+        "api_version",
+        "ApiVersion",
+        "Version of the API.",
+        |_, view| Value::text(view.dialect.version),
+    ),
+    field(
+        "uri",
+        "Uri",
+        Kind::Link,
+        Null::Explicit,
+        "Path of this resource.",
+        |s, view| Value::Link(view.uri(s.number.account, "IncomingPhoneNumbers", s.number.sid)),
+    ),
 ];
 
-const NUMBER: Resource<Shown> = Resource {
-    xml: "IncomingPhoneNumber",
-    xml_list: "IncomingPhoneNumbers",
+static NUMBER: Resource<Shown> = Resource {
+    xml: ["IncomingPhoneNumber", "IncomingPhoneNumber"],
+    xml_list: ["IncomingPhoneNumbers", "IncomingPhoneNumbers"],
+    json_list: ["incomingPhoneNumbers", "incoming_phone_numbers"],
+    xml_envelope: [true, true],
+    whole_links: false,
     fields: FIELDS,
 };
 
-/// Parameters that are kept for the API only, by what they are.
-const EXTRA_URLS: [&str; 5] = [
-    "SmsUrl",
-    "SmsFallbackUrl",
-    "UssdUrl",
-    "UssdFallbackUrl",
-    "ReferUrl",
+const LIST: &[&str] = &[
+    "/Accounts/{account}/IncomingPhoneNumbers",
+    "/Accounts/{account}/IncomingPhoneNumbers/Local",
+    "/Accounts/{account}/IncomingPhoneNumbers/TollFree",
+    "/Accounts/{account}/IncomingPhoneNumbers/Mobile",
 ];
-const EXTRA_METHODS: [&str; 5] = [
-    "SmsMethod",
-    "SmsFallbackMethod",
-    "UssdMethod",
-    "UssdFallbackMethod",
-    "ReferMethod",
+const ONE: &[&str] = &["/Accounts/{account}/IncomingPhoneNumbers/{sid}"];
+const TARGET: &str = "IncomingPhoneNumbers";
+
+/// What the API can be asked about numbers.
+pub(crate) static ROUTES: &[Route] = &[
+    Route::get(LIST, |c, a, _| Box::pin(list(c, a)))
+        .needs(Action::Read, TARGET)
+        .params(&[FILTERS, PAGING])
+        .answers(Answers::Page(&NUMBER))
+        .doc("Lists numbers."),
+    Route::post(LIST, |c, a, _| Box::pin(create(c, a)))
+        .needs(Action::Create, TARGET)
+        .params(&[NEW, PROPERTIES, VOICE, EXTRA])
+        .answers(Answers::One(&NUMBER))
+        .status([200, 201])
+        .doc("Adds a number of the operator's own; no provider of numbers is connected."),
+    Route::get(ONE, |c, a, sid| Box::pin(get(c, a, sid)))
+        .needs(Action::Read, TARGET)
+        .answers(Answers::One(&NUMBER))
+        .doc("Reads a number."),
+    Route::post(ONE, |c, a, sid| Box::pin(update(c, a, sid)))
+        .needs(Action::Modify, TARGET)
+        .params(&[PROPERTIES, VOICE, EXTRA])
+        .answers(Answers::One(&NUMBER))
+        .doc("Changes a number."),
+    Route::put(ONE, |c, a, sid| Box::pin(update(c, a, sid)))
+        .needs(Action::Modify, TARGET)
+        .within(RESTCOMM)
+        .params(&[PROPERTIES, VOICE, EXTRA])
+        .answers(Answers::One(&NUMBER))
+        .doc("Changes a number."),
+    Route::delete(ONE, |c, a, sid| Box::pin(delete(c, a, sid)))
+        .needs(Action::Delete, TARGET)
+        .status([204, 204])
+        .doc("Deletes a number."),
 ];
+
+const FILTERS: &[Param] = &[
+    param("PhoneNumber", Is::Text, "Part of the number."),
+    param("FriendlyName", Is::Text, "Part of the name."),
+    param("SortBy", Is::Text, "`FriendlyName`, or else by number.").within(RESTCOMM),
+    param("Reverse", Is::Flag, "Largest first.").within(RESTCOMM),
+];
+
+const NEW: &[Param] = &[
+    param(
+        "PhoneNumber",
+        Is::Text,
+        "The number, or a pattern; required unless there is an `AreaCode`.",
+    ),
+    param(
+        "AreaCode",
+        Is::Text,
+        "For numbers of a provider, of which none is connected.",
+    ),
+    param(
+        "isSIP",
+        Is::Text,
+        "`true` for a number of the operator's own.",
+    ),
+];
+
+const PROPERTIES: &[Param] = &[
+    param("FriendlyName", Is::Text, "Name to display."),
+    param(
+        "StatusCallback",
+        Is::Address,
+        "Address that is sent each status; empty for none.",
+    ),
+    param(
+        "StatusCallbackMethod",
+        Is::Method,
+        "Method for `StatusCallback`; POST if not given.",
+    ),
+    param(
+        "VoiceCallerIdLookup",
+        Is::Flag,
+        "Whether the name of callers is looked up.",
+    ),
+    param(
+        "Public",
+        Is::Flag,
+        "Whether callers without credentials reach it.",
+    ),
+];
+
+/// Kept for the API only.
+const EXTRA: &[Param] = &[
+    param(
+        "SmsUrl",
+        Is::Address,
+        "Document for text messages; empty for none.",
+    ),
+    param(
+        "SmsFallbackUrl",
+        Is::Address,
+        "Document if `SmsUrl` fails; empty for none.",
+    ),
+    param("UssdUrl", Is::Address, "Document for USSD; empty for none."),
+    param(
+        "UssdFallbackUrl",
+        Is::Address,
+        "Document if `UssdUrl` fails; empty for none.",
+    ),
+    param(
+        "ReferUrl",
+        Is::Address,
+        "Document for transfers; empty for none.",
+    ),
+    param("SmsMethod", Is::Method, "Method for `SmsUrl`."),
+    param(
+        "SmsFallbackMethod",
+        Is::Method,
+        "Method for `SmsFallbackUrl`.",
+    ),
+    param("UssdMethod", Is::Method, "Method for `UssdUrl`."),
+    param(
+        "UssdFallbackMethod",
+        Is::Method,
+        "Method for `UssdFallbackUrl`.",
+    ),
+    param("ReferMethod", Is::Method, "Method for `ReferUrl`."),
+    param(
+        "SmsApplicationSid",
+        Is::Sid,
+        "Application for text messages.",
+    ),
+    param("UssdApplicationSid", Is::Sid, "Application for USSD."),
+    param("ReferApplicationSid", Is::Sid, "Application for transfers."),
+    param("VoiceCapable", Is::Flag, "Whether it can take calls."),
+    param("SmsCapable", Is::Flag, "Whether it can take text messages."),
+    param(
+        "MmsCapable",
+        Is::Flag,
+        "Whether it can take multimedia messages.",
+    ),
+    param("FaxCapable", Is::Flag, "Whether it can take faxes."),
+];
+
+/// Of [`EXTRA`], those that name an application.
 const EXTRA_APPLICATIONS: [&str; 3] = [
     "SmsApplicationSid",
     "UssdApplicationSid",
     "ReferApplicationSid",
 ];
-const EXTRA_FLAGS: [&str; 4] = ["VoiceCapable", "SmsCapable", "MmsCapable", "FaxCapable"];
 
 fn capabilities(shown: &Shown) -> Value {
     let entry = |json, xml, name| Entry {
@@ -225,58 +459,37 @@ fn capabilities(shown: &Shown) -> Value {
     ])
 }
 
-/// The list, and new ones.
-pub(crate) async fn collection(context: &Context<'_>, account: &str) -> Answer {
-    match context.verb {
-        Verb::Get => {
-            let account = context
-                .operate(account, Action::Read, "IncomingPhoneNumbers")
-                .await?;
-            list(context, &account).await
-        }
-        Verb::Post => {
-            let account = context
-                .operate(account, Action::Create, "IncomingPhoneNumbers")
-                .await?;
-            create(context, &account).await
-        }
-        Verb::Put | Verb::Delete | Verb::Other => Err(Failure::method("GET, POST")),
-    }
-}
-
 async fn list(context: &Context<'_>, account: &Account) -> Answer {
     let params = &context.params;
-    let page = Page::read(params)?;
+    let page = Page::read(context)?;
+    let by_number = Sort {
+        key: match params.filled("SortBy") {
+            Some("FriendlyName") => NumberKey::FriendlyName,
+            _ => NumberKey::PhoneNumber,
+        },
+        descending: params.flag("Reverse")?.unwrap_or(false),
+    };
     let filter = NumberFilter {
         scope: Scope::Own(account.sid),
         phone_number: params.filled("PhoneNumber").map(str::to_owned),
         friendly_name: params.filled("FriendlyName").map(str::to_owned),
-        sort: Sort {
-            key: match params.filled("SortBy") {
-                Some("FriendlyName") => NumberKey::FriendlyName,
-                _ => NumberKey::PhoneNumber,
-            },
-            descending: params.flag("Reverse")?.unwrap_or(false),
-        },
+        sort: context.dialect.pick([Some(by_number), None]),
         window: page.window(),
     };
     let rows = context.state.store.numbers(&filter).await?;
     let names = application_names(context, &rows.items).await?;
-    let list = ListNames {
-        uri: &format!("/{VERSION}/Accounts/{}/IncomingPhoneNumbers", account.sid),
-        json: "incomingPhoneNumbers",
-        xml: NUMBER.xml_list,
-        xml_item: NUMBER.xml,
-        xml_envelope: true,
+    let shown = rows.items.into_iter().map(|number| Shown {
+        number,
+        names: names.clone(),
+    });
+    let rows = Rows {
+        items: shown.collect(),
+        total: rows.total,
     };
-    let text = page.write(context.format, &list, &rows, |row| {
-        let shown = Shown {
-            number: row.clone(),
-            names: names.clone(),
-        };
-        (row.sid.to_string(), NUMBER.entries(&shown, context.view()))
-    })?;
-    Ok(Reply::Document(text))
+    let path = format!("/Accounts/{}/IncomingPhoneNumbers", account.sid);
+    page.show(context, &NUMBER, &path, rows, |shown: &Shown| {
+        row_key(shown.number.created, shown.number.sid)
+    })
 }
 
 /// Names of the applications that numbers refer to, by identifier.
@@ -384,61 +597,68 @@ fn change_extra(
         Some(value) => drop(extra.insert(name.to_owned(), value)),
         None => drop(extra.remove(name)),
     };
-    for name in EXTRA_URLS {
-        if let Some(url) = params.address(name)? {
-            set(name, url);
-        }
-    }
-    for name in EXTRA_METHODS {
-        if params.get(name).is_some() {
-            set(name, params.method(name)?.map(|method| method.to_string()));
-        }
-    }
-    for name in EXTRA_APPLICATIONS {
-        if let Some(sid) = params.sid::<ApplicationSid>(name)? {
-            set(name, sid.map(|sid| sid.to_string()));
-        }
-    }
-    for name in EXTRA_FLAGS {
-        if let Some(flag) = params.flag(name)? {
-            set(name, Some(flag.to_string()));
+    for Param { name, kind, .. } in EXTRA {
+        match kind {
+            Is::Address => {
+                if let Some(url) = params.address(name)? {
+                    set(name, url);
+                }
+            }
+            Is::Method if params.get(name).is_some() => {
+                set(name, params.method(name)?.map(|method| method.to_string()));
+            }
+            Is::Sid => {
+                if let Some(sid) = params.sid::<ApplicationSid>(name)? {
+                    set(name, sid.map(|sid| sid.to_string()));
+                }
+            }
+            Is::Flag => {
+                if let Some(flag) = params.flag(name)? {
+                    set(name, Some(flag.to_string()));
+                }
+            }
+            Is::Method
+            | Is::Text
+            | Is::Secret
+            | Is::Number
+            | Is::Day
+            | Is::Moment
+            | Is::Word(_) => {}
         }
     }
     Ok(())
 }
 
-/// One.
-pub(crate) async fn item(context: &Context<'_>, account: &str, sid: &str) -> Answer {
-    let action = match context.verb {
-        Verb::Get => Action::Read,
-        Verb::Post | Verb::Put => Action::Modify,
-        Verb::Delete => Action::Delete,
-        Verb::Other => return Err(Failure::method("GET, POST, PUT, DELETE")),
-    };
-    let account = context
-        .operate(account, action, "IncomingPhoneNumbers")
-        .await?;
-    let store = &context.state.store;
+async fn find(context: &Context<'_>, account: &Account, sid: &str) -> Result<Number, Failure> {
     let sid: NumberSid = sid.parse().map_err(|_| Failure::not_found())?;
-    let mut number = store.number(sid).await?.ok_or_else(Failure::not_found)?;
-    if number.account != account.sid {
-        return Err(Failure::forbidden());
+    let found = context.state.store.number(sid).await?;
+    let found = found.ok_or_else(Failure::not_found)?;
+    if found.account == account.sid {
+        Ok(found)
+    } else {
+        Err(Failure::forbidden())
     }
-    match action {
-        Action::Read | Action::Create => {}
-        Action::Modify => {
-            change(context, &mut number)?;
-            number.updated = now();
-            if !store.update_number(number.clone()).await? {
-                return Err(Failure::not_found());
-            }
-        }
-        Action::Delete => {
-            if !store.delete_number(sid).await? {
-                return Err(Failure::not_found());
-            }
-            return Ok(Reply::Empty(StatusCode::NO_CONTENT));
-        }
+}
+
+async fn get(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
+    let number = find(context, account, sid).await?;
+    Ok(context.show(&NUMBER, &Shown::bare(number)))
+}
+
+async fn update(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
+    let mut number = find(context, account, sid).await?;
+    change(context, &mut number)?;
+    number.updated = now();
+    if !context.state.store.update_number(number.clone()).await? {
+        return Err(Failure::not_found());
     }
     Ok(context.show(&NUMBER, &Shown::bare(number)))
+}
+
+async fn delete(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
+    let number = find(context, account, sid).await?;
+    if !context.state.store.delete_number(number.sid).await? {
+        return Err(Failure::not_found());
+    }
+    Ok(Reply::Nothing)
 }

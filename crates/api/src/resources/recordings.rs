@@ -1,30 +1,39 @@
 //! `/Accounts/{sid}/Recordings` and the recordings of a call.
 
-use http::StatusCode;
 use model::record::{Account, Recording};
 use model::{AccountSid, CallSid, RecordingSid};
-use store::{RecordingFilter, RecordingKey, Rows, Scope, Window};
+use store::{RecordingFilter, RecordingKey, RowKey, Rows, Scope, Window};
 
-use crate::context::{Answer, Context, Reply, VERSION, Verb, uri};
+use crate::context::{Answer, Context, Reply};
 use crate::failure::Failure;
 use crate::media;
-use crate::page::{ListNames, Page, sort_by};
-use crate::resources::calls::{call_pattern, scope};
+use crate::page::{Page, sort_by};
+use crate::params::Bound;
+use crate::resources::calls::{call_pattern, row_key, scope};
 use crate::roles::Action;
+use crate::route::{
+    Answers, Is, PAGING, Param, RESTCOMM, Route, SCOPE, SORTING, TWILIO, TWILIO_PAGING, param,
+};
 use crate::value::{Field, Kind, Null, Resource, Value, field};
 
 /// Recordings of one call at most.
 const OF_ONE_CALL: i64 = 1_000;
 
 const FIELDS: &[Field<Recording>] = &[
-    field("sid", "Sid", Kind::Text, Null::Absent, |r, _| {
-        Value::text(r.sid)
-    }),
+    field(
+        "sid",
+        "Sid",
+        Kind::Text,
+        Null::Absent,
+        "Identifier.",
+        |r, _| Value::text(r.sid),
+    ),
     field(
         "date_created",
         "DateCreated",
         Kind::Date,
         Null::Absent,
+        "When it was created.",
         |r, _| Value::Date(r.created),
     ),
     field(
@@ -32,6 +41,7 @@ const FIELDS: &[Field<Recording>] = &[
         "DateUpdated",
         Kind::Date,
         Null::Absent,
+        "When it was last changed.",
         |r, _| Value::Date(r.updated),
     ),
     field(
@@ -39,38 +49,124 @@ const FIELDS: &[Field<Recording>] = &[
         "AccountSid",
         Kind::Text,
         Null::Absent,
+        "Account that owns it.",
         |r, _| Value::text(r.account),
     ),
-    field("call_sid", "CallSid", Kind::Text, Null::Absent, |r, _| {
-        Value::text(r.call)
-    }),
-    field("duration", "Duration", Kind::Text, Null::Absent, |r, _| {
-        Value::Text(seconds(r.duration_ms))
+    field(
+        "call_sid",
+        "CallSid",
+        Kind::Text,
+        Null::Absent,
+        "Call that it belongs to.",
+        |r, _| Value::text(r.call),
+    ),
+    field::<Recording>(
+        "duration",
+        "Duration",
+        Kind::Text,
+        Null::Absent,
+        "Length in seconds.",
+        |r, _| Value::Text(seconds(r.duration_ms)),
+    )
+    .twilio(Kind::Text, |r, _| {
+        Value::text((r.duration_ms + 500) / 1_000)
     }),
     field(
         "api_version",
         "ApiVersion",
         Kind::Text,
         Null::Absent,
-        |_, _| Value::text(VERSION),
+        "Version of the API.",
+        |_, view| Value::text(view.dialect.version),
     ),
-    field("uri", "Uri", Kind::Link, Null::Absent, |r, _| {
-        Value::Link(uri(r.account, "Recordings", r.sid))
-    }),
     field(
+        "uri",
+        "Uri",
+        Kind::Link,
+        Null::Absent,
+        "Path of this resource.",
+        |r, view| Value::Link(view.uri(r.account, "Recordings", r.sid)),
+    ),
+    field::<Recording>(
         "file_uri",
         "FileUri",
         Kind::Text,
         Null::Absent,
+        "Address of the sound file; no credentials needed.",
         |r, view| Value::Text(media::signed_url(r, view)),
-    ),
+    )
+    .within(RESTCOMM),
+    field::<Recording>(
+        "media_url",
+        "MediaUrl",
+        Kind::Text,
+        Null::Absent,
+        "Address of the sound file; no credentials needed.",
+        |r, view| Value::Text(media::signed_url(r, view)),
+    )
+    .within(TWILIO),
+    field::<Recording>(
+        "status",
+        "Status",
+        Kind::Text,
+        Null::Absent,
+        "State.",
+        |_, _| Value::text("completed"),
+    )
+    .within(TWILIO),
+    field::<Recording>(
+        "start_time",
+        "StartTime",
+        Kind::Time,
+        Null::Absent,
+        "When it began.",
+        |r, _| Value::Time(r.created),
+    )
+    .within(TWILIO),
 ];
 
-const RECORDING: Resource<Recording> = Resource {
-    xml: "Recording",
-    xml_list: "Recordings",
+static RECORDING: Resource<Recording> = Resource {
+    xml: ["Recording", "Recording"],
+    xml_list: ["Recordings", "Recordings"],
+    json_list: ["recordings", "recordings"],
+    xml_envelope: [false, true],
+    whole_links: true,
     fields: FIELDS,
 };
+
+const LIST: &[&str] = &["/Accounts/{account}/Recordings"];
+const OF_CALL: &[&str] = &["/Accounts/{account}/Calls/{call}/Recordings"];
+const ONE: &[&str] = &["/Accounts/{account}/Recordings/{sid}"];
+
+/// What the API can be asked about recordings.
+pub(crate) static ROUTES: &[Route] = &[
+    Route::get(LIST, |c, a, _| Box::pin(list(c, a)))
+        .needs(Action::Read, "Recordings")
+        .params(&[FILTERS, SCOPE, SORTING, PAGING])
+        .answers(Answers::Page(&RECORDING))
+        .doc("Lists recordings, newest first."),
+    Route::get(OF_CALL, |c, a, call| Box::pin(of_call(c, a, call)))
+        .needs(Action::Read, "Recordings")
+        .params(&[TWILIO_PAGING])
+        .answers(Answers::All(&RECORDING))
+        .doc("Lists the recordings of a call."),
+    Route::get(ONE, |c, a, sid| Box::pin(get(c, a, sid)))
+        .needs(Action::Read, "Recordings")
+        .answers(Answers::One(&RECORDING))
+        .doc("Reads a recording; with `.wav` behind the SID, its sound file."),
+    Route::delete(ONE, |c, a, sid| Box::pin(delete(c, a, sid)))
+        .needs(Action::Delete, "Recordings")
+        .doc("Deletes a recording and its file."),
+];
+
+const FILTERS: &[Param] = &[
+    param("CallSid", Is::Sid, "Call that was recorded."),
+    param("StartTime", Is::Day, "First day of creation.").within(RESTCOMM),
+    param("EndTime", Is::Day, "Last day of creation.").within(RESTCOMM),
+    param("DateCreated", Is::Day, "Day of creation.").within(TWILIO),
+    param("DateCreated>", Is::Moment, "Created then or later.").within(TWILIO),
+    param("DateCreated<", Is::Moment, "Created then or earlier.").within(TWILIO),
+];
 
 /// Decimal seconds with at least one decimal: `14.7`, `3.0`.
 fn seconds(millis: i64) -> String {
@@ -83,34 +179,25 @@ fn seconds(millis: i64) -> String {
     }
 }
 
-/// The list.
-pub(crate) async fn collection(context: &Context<'_>, account: &str) -> Answer {
-    if context.verb != Verb::Get {
-        return Err(Failure::method("GET"));
-    }
-    let account = context.operate(account, Action::Read, "Recordings").await?;
-    let params = &context.params;
-    let page = Page::read(params)?;
+async fn list(context: &Context<'_>, account: &Account) -> Answer {
+    let (params, dialect) = (&context.params, context.dialect);
+    let page = Page::read(context)?;
+    let (from, until) = params.period("DateCreated", Bound::Lower, dialect)?;
     let filter = RecordingFilter {
         scope: scope(params, account.sid)?,
         call: params.filled("CallSid").map(call_pattern),
-        created_from: params.day("StartTime")?,
-        created_until: params.end_of_day("EndTime")?,
+        created_from: params.day("StartTime")?.or(from),
+        created_until: params.end_of_day("EndTime")?.or(until),
         sort: sort_by(params, sort_key)?,
         window: page.window(),
     };
     let rows = context.state.store.recordings(&filter).await?;
-    let names = ListNames {
-        uri: &format!("/restcomm/{VERSION}/Accounts/{}/Recordings", account.sid),
-        json: "recordings",
-        xml: RECORDING.xml_list,
-        xml_item: RECORDING.xml,
-        xml_envelope: false,
-    };
-    let text = page.write(context.format, &names, &rows, |row| {
-        (row.sid.to_string(), RECORDING.entries(row, context.view()))
-    })?;
-    Ok(Reply::Document(text))
+    let path = format!("/Accounts/{}/Recordings", account.sid);
+    page.show(context, &RECORDING, &path, rows, key)
+}
+
+fn key(recording: &Recording) -> RowKey {
+    row_key(recording.created, recording.sid)
 }
 
 fn sort_key(field: &str) -> Option<RecordingKey> {
@@ -122,44 +209,35 @@ fn sort_key(field: &str) -> Option<RecordingKey> {
     })
 }
 
-/// The recordings of a call, unpaged.
-pub(crate) async fn of_call(context: &Context<'_>, account: &str, call: &str) -> Answer {
-    if context.verb != Verb::Get {
-        return Err(Failure::method("GET"));
-    }
-    let account = context.operate(account, Action::Read, "Recordings").await?;
+/// The recordings of a call.
+async fn of_call(context: &Context<'_>, account: &Account, call: &str) -> Answer {
     let call: CallSid = call.parse().map_err(|_| Failure::not_found())?;
     let filter = RecordingFilter {
         call: Some(call.to_string()),
-        window: Window {
-            offset: 0,
-            limit: OF_ONE_CALL,
-        },
+        window: Window::at(0, OF_ONE_CALL),
         ..RecordingFilter::of(Scope::Own(account.sid))
     };
     let rows = context.state.store.recordings(&filter).await?;
-    Ok(context.show_all(&RECORDING, &rows.items))
+    let path = format!("/Accounts/{}/Calls/{call}/Recordings", account.sid);
+    context.show_all(&RECORDING, &path, rows.items, key)
 }
 
-/// One: its properties, its file, or its end.
-pub(crate) async fn item(context: &Context<'_>, account: &str, sid: &str) -> Answer {
-    let action = match context.verb {
-        Verb::Get => Action::Read,
-        Verb::Delete => Action::Delete,
-        Verb::Post | Verb::Put | Verb::Other => return Err(Failure::method("GET, DELETE")),
-    };
-    let account = context.operate(account, action, "Recordings").await?;
-    if context.verb == Verb::Get && sid.contains('.') {
-        return file(context, Some(&account), sid).await;
+/// Its properties, or its file.
+async fn get(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
+    if sid.contains('.') {
+        return file(context, Some(account), sid).await;
     }
     let sid = sid.parse().map_err(|_| Failure::not_found())?;
-    let found = owned(context, &account, sid).await?;
-    if context.verb == Verb::Get {
-        return Ok(context.show(&RECORDING, &found));
-    }
+    let found = owned(context, account, sid).await?;
+    Ok(context.show(&RECORDING, &found))
+}
+
+async fn delete(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
+    let sid = sid.parse().map_err(|_| Failure::not_found())?;
+    owned(context, account, sid).await?;
     context.state.store.delete_recording(sid).await?;
     remove_file(context, sid).await;
-    Ok(Reply::Empty(StatusCode::OK))
+    Ok(Reply::Nothing)
 }
 
 /// The file of a recording that the caller may read.
@@ -211,10 +289,7 @@ pub(crate) async fn of_tree(
     let mut found = Vec::new();
     loop {
         let filter = RecordingFilter {
-            window: Window {
-                offset: i64::try_from(found.len()).unwrap_or(i64::MAX),
-                limit: OF_ONE_CALL,
-            },
+            window: Window::at(i64::try_from(found.len()).unwrap_or(i64::MAX), OF_ONE_CALL),
             ..RecordingFilter::of(Scope::Tree(account))
         };
         let rows: Rows<Recording> = context.state.store.recordings(&filter).await?;

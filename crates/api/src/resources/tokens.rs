@@ -9,9 +9,10 @@ use model::record::Account;
 use model::{AccountStatus, error};
 use store::credentials::random_token;
 
-use crate::context::{Answer, Context, Reply, Verb, now};
+use crate::context::{Answer, Context, Reply, now};
 use crate::failure::Failure;
 use crate::roles::Action;
+use crate::route::{Answers, RESTCOMM, Route};
 use crate::value::{Field, Kind, Null, Resource, Value, field};
 
 const FIELDS: &[Field<Account>] = &[
@@ -20,6 +21,7 @@ const FIELDS: &[Field<Account>] = &[
         "AccountSid",
         Kind::Text,
         Null::Absent,
+        "Account that owns it.",
         |a, _| Value::text(a.sid),
     ),
     field(
@@ -27,6 +29,7 @@ const FIELDS: &[Field<Account>] = &[
         "AuthToken",
         Kind::Text,
         Null::Absent,
+        "Token for this API and for signatures.",
         |a, _| Value::text(&a.auth_token),
     ),
     field(
@@ -34,6 +37,7 @@ const FIELDS: &[Field<Account>] = &[
         "SecondaryAuthToken",
         Kind::Text,
         Null::Absent,
+        "Second token, valid while tokens are changed.",
         |a, _| Value::maybe(a.secondary_token.as_deref()),
     ),
     field(
@@ -41,6 +45,7 @@ const FIELDS: &[Field<Account>] = &[
         "DateCreated",
         Kind::Date,
         Null::Absent,
+        "When it was created.",
         |a, _| Value::Date(a.created),
     ),
     field(
@@ -48,27 +53,44 @@ const FIELDS: &[Field<Account>] = &[
         "DateUpdated",
         Kind::Date,
         Null::Absent,
+        "When it was last changed.",
         |a, _| Value::Date(a.updated),
     ),
 ];
 
-const TOKENS: Resource<Account> = Resource {
-    xml: "AuthTokens",
-    xml_list: "AuthTokens",
+static TOKENS: Resource<Account> = Resource {
+    xml: ["AuthTokens", "AuthTokens"],
+    xml_list: ["AuthTokens", "AuthTokens"],
+    json_list: ["auth_tokens", "auth_tokens"],
+    xml_envelope: [false, false],
+    whole_links: false,
     fields: FIELDS,
 };
 
-/// The second token: made, or deleted.
-pub(crate) async fn secondary(context: &Context<'_>, id: &str) -> Answer {
-    match context.verb {
-        Verb::Post => create(context, id).await,
-        Verb::Delete => delete(context, id).await,
-        Verb::Get | Verb::Put | Verb::Other => Err(Failure::method("POST, DELETE")),
-    }
-}
+const SECONDARY: &[&str] = &["/Accounts/{account}/AuthTokens/Secondary"];
+const PROMOTE: &[&str] = &["/Accounts/{account}/AuthTokens/Promote"];
 
-async fn create(context: &Context<'_>, id: &str) -> Answer {
-    let mut account = writable(context, id).await?;
+/// What the API can be asked about tokens.
+pub(crate) static ROUTES: &[Route] = &[
+    Route::post(SECONDARY, |c, a, _| Box::pin(create(c, a)))
+        .within(RESTCOMM)
+        .needs(Action::Modify, "Accounts")
+        .answers(Answers::One(&TOKENS))
+        .doc("Makes a second token."),
+    Route::delete(SECONDARY, |c, a, _| Box::pin(delete(c, a)))
+        .within(RESTCOMM)
+        .needs(Action::Modify, "Accounts")
+        .status([204, 204])
+        .doc("Deletes the second token."),
+    Route::post(PROMOTE, |c, a, _| Box::pin(promote(c, a)))
+        .within(RESTCOMM)
+        .needs(Action::Modify, "Accounts")
+        .answers(Answers::One(&TOKENS))
+        .doc("Makes the second token the first one, and the first the second."),
+];
+
+async fn create(context: &Context<'_>, account: &Account) -> Answer {
+    let mut account = writable(context, account)?;
     if account.secondary_token.is_some() {
         let text = "there is a secondary token already: promote it or delete it first";
         return Err(Failure::of(error::CONFLICT).saying(text));
@@ -77,19 +99,15 @@ async fn create(context: &Context<'_>, id: &str) -> Answer {
     keep(context, account).await
 }
 
-async fn delete(context: &Context<'_>, id: &str) -> Answer {
-    let mut account = writable(context, id).await?;
+async fn delete(context: &Context<'_>, account: &Account) -> Answer {
+    let mut account = writable(context, account)?;
     account.secondary_token.take().ok_or_else(missing)?;
     keep(context, account).await?;
-    Ok(Reply::Empty(http::StatusCode::NO_CONTENT))
+    Ok(Reply::Nothing)
 }
 
-/// The second token leads from now on; the one before is the second.
-pub(crate) async fn promote(context: &Context<'_>, id: &str) -> Answer {
-    if context.verb != Verb::Post {
-        return Err(Failure::method("POST"));
-    }
-    let mut account = writable(context, id).await?;
+async fn promote(context: &Context<'_>, account: &Account) -> Answer {
+    let mut account = writable(context, account)?;
     let promoted = account.secondary_token.take().ok_or_else(missing)?;
     account.secondary_token = Some(std::mem::replace(&mut account.auth_token, promoted));
     keep(context, account).await
@@ -99,15 +117,14 @@ fn missing() -> Failure {
     Failure::not_found().saying("there is no secondary token")
 }
 
-async fn writable(context: &Context<'_>, id: &str) -> Result<Account, Failure> {
-    let account = context.operate(id, Action::Modify, "Accounts").await?;
+fn writable(context: &Context<'_>, account: &Account) -> Result<Account, Failure> {
     if account.sid != context.caller.sid && !context.is_administrator() {
         return Err(Failure::forbidden());
     }
     if account.status == AccountStatus::Closed {
         return Err(Failure::of(error::ACCOUNT_NOT_ACTIVE));
     }
-    Ok((*account).clone())
+    Ok(account.clone())
 }
 
 async fn keep(context: &Context<'_>, mut account: Account) -> Answer {

@@ -1,43 +1,74 @@
 //! `/Accounts/{sid}/Version`: which build answers.
 
 use crate::Build;
-use crate::context::{Answer, Context, Reply, Verb};
-use crate::failure::Failure;
+use crate::context::{Answer, Context, Reply};
 use crate::format::Format;
 use crate::roles::Action;
-use crate::value::{Field, Kind, Null, Value, field, json_object, xml_element};
+use crate::route::{Answers, RESTCOMM, Route};
+use crate::value::{Field, Kind, Null, Resource, Value, field, json_object, xml_element};
 
 const FIELDS: &[Field<Build>] = &[
-    field("Name", "Name", Kind::Text, Null::Absent, |b, _| {
-        Value::text(&b.name)
-    }),
-    field("Version", "Version", Kind::Text, Null::Absent, |b, _| {
-        Value::text(&b.version)
-    }),
-    field("Revision", "Revision", Kind::Text, Null::Absent, |b, _| {
-        Value::text(&b.revision)
-    }),
-    field("Date", "Date", Kind::Text, Null::Absent, |b, _| {
-        Value::text(&b.date)
-    }),
+    field(
+        "Name",
+        "Name",
+        Kind::Text,
+        Null::Absent,
+        "Product.",
+        |b, _| Value::text(&b.name),
+    ),
+    field(
+        "Version",
+        "Version",
+        Kind::Text,
+        Null::Absent,
+        "Version.",
+        |b, _| Value::text(&b.version),
+    ),
+    field(
+        "Revision",
+        "Revision",
+        Kind::Text,
+        Null::Absent,
+        "Revision of the source.",
+        |b, _| Value::text(&b.revision),
+    ),
+    field(
+        "Date",
+        "Date",
+        Kind::Text,
+        Null::Absent,
+        "Date of the build.",
+        |b, _| Value::text(&b.date),
+    ),
 ];
 
-/// The build, directly below the root in XML.
-pub(crate) async fn item(context: &Context<'_>, account: &str) -> Answer {
-    if context.verb != Verb::Get {
-        return Err(Failure::method("GET"));
-    }
-    context.operate(account, Action::Read, "Usage").await?;
-    let resource = crate::value::Resource {
-        xml: "RestcommResponse",
-        xml_list: "",
-        fields: FIELDS,
-    };
-    let entries = resource.entries(&context.state.build, context.view());
+/// In XML its fields are directly below the root.
+static BUILD: Resource<Build> = Resource {
+    xml: ["Version", "Version"],
+    xml_list: ["Versions", "Versions"],
+    json_list: ["versions", "versions"],
+    xml_envelope: [false, false],
+    whole_links: false,
+    fields: FIELDS,
+};
+
+/// What the API can be asked about the server.
+pub(crate) static ROUTES: &[Route] =
+    &[
+        Route::get(&["/Accounts/{account}/Version"], |c, _, _| Box::pin(get(c)))
+            .within(RESTCOMM)
+            .needs(Action::Read, "Usage")
+            .answers(Answers::One(&BUILD))
+            .doc("Reads which build answers."),
+    ];
+
+async fn get(context: &Context<'_>) -> Answer {
+    let dialect = context.dialect;
+    let entries = BUILD.entries(&context.state.build, context.view());
     let mut out = String::new();
     match context.format {
-        Format::Json => json_object(&mut out, &entries),
-        Format::Xml => xml_element(&mut out, resource.xml, &entries),
+        Format::Json => json_object(&mut out, dialect, &entries),
+        Format::Xml => xml_element(&mut out, dialect, dialect.root, &entries),
     }
     Ok(Reply::Document(out))
 }

@@ -36,6 +36,11 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) async fn start() -> Self {
+        Self::with_role("Reader", &["RestComm:Read:Accounts"]).await
+    }
+
+    /// A server that knows one more role.
+    pub(crate) async fn with_role(name: &str, permissions: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", dir.path().join("p.db").display());
         let store = Store::open(&url, SecretKey::random()).await.unwrap();
@@ -64,7 +69,7 @@ impl Server {
             recordings_dir: dir.path().to_path_buf(),
             public_base: "http://pbx.example:8080".to_owned(),
             roles: Roles::default()
-                .with("Reader", &["RestComm:Read:Accounts"])
+                .with(name, permissions)
                 .with("Keeper", &["RestComm:*:Accounts"]),
             build: Build {
                 name: "Patchcord".to_owned(),
@@ -150,7 +155,7 @@ impl Server {
         self.ask("DELETE", Some(who), path, &[], "").await
     }
 
-    /// Any request; `path` is below the version unless it starts with `/restcomm`.
+    /// Any request; `path` is below the version unless it starts with a base path.
     pub(crate) async fn ask(
         &self,
         method: &str,
@@ -159,7 +164,7 @@ impl Server {
         headers: &[(&str, &str)],
         body: &str,
     ) -> Answer {
-        let uri = if path.starts_with("/restcomm") {
+        let uri = if path.starts_with("/restcomm") || path.starts_with("/2010-04-01") {
             path.to_owned()
         } else {
             format!("{BASE}{path}")

@@ -1,0 +1,145 @@
+//! Where the API differs between its base paths.
+//!
+//! **Invariant: one table row per dialect, compared nowhere.** Code reads what it needs from the
+//! [`RestDialect`] of the request, or picks from a pair of values that stand side by side
+//! ([`RestDialect::pick`]); it never asks which dialect it is.
+
+use model::{Timestamp, error};
+
+/// Number of dialects: the length of every row that has one value for each.
+pub(crate) const DIALECTS: usize = 2;
+
+/// One value for each dialect, in the order of [`RestDialect::ALL`].
+pub(crate) type Each<T> = [T; DIALECTS];
+
+/// How the API looks below one base path.
+pub(crate) struct RestDialect {
+    /// Name in the OpenAPI document.
+    pub(crate) name: &'static str,
+    /// Which value of a row is this dialect's.
+    column: usize,
+    /// Path in front of every resource.
+    pub(crate) base: &'static str,
+    /// Value of `api_version`.
+    pub(crate) version: &'static str,
+    /// What the `uri` of a resource begins with.
+    pub(crate) link_base: &'static str,
+    /// Root element of XML answers.
+    pub(crate) root: &'static str,
+    /// Element of XML answers that holds an error, between the root and its properties.
+    pub(crate) error_element: Option<&'static str>,
+    /// Some errors are a number in plain text.
+    pub(crate) bare_errors: bool,
+    /// How lists are read in parts.
+    pub(crate) paging: Paging,
+    /// Largest `PageSize`.
+    pub(crate) max_page_size: i64,
+    /// Whether lists that are not paged are an array without an envelope.
+    pub(crate) bare_lists: bool,
+    /// Whether the list of accounts begins with the caller's own.
+    pub(crate) lists_own_account: bool,
+    /// Whether parties in filters are whole values, instead of patterns.
+    pub(crate) exact_parties: bool,
+    /// Whether the day of a filter is the whole day, instead of a bound.
+    pub(crate) exact_days: bool,
+    /// Whether a parameter that the table of the route does not have is refused.
+    pub(crate) refuses_unknown: bool,
+    /// Text of creation and change.
+    pub(crate) date: fn(Timestamp) -> String,
+    /// Text of all other times.
+    pub(crate) time: fn(Timestamp) -> String,
+    /// Errors with another number or status here.
+    pub(crate) errors: &'static [ErrorRule],
+}
+
+/// How lists are read in parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Paging {
+    /// By the number of the page, with totals.
+    Numbered,
+    /// By the row at which the last page ended, without totals.
+    Keyed,
+}
+
+/// An error that one dialect gives another number or status.
+pub(crate) struct ErrorRule {
+    /// Number of the error table, and status with which it was raised.
+    pub(crate) from: (u16, u16),
+    /// Number and status of the answer.
+    pub(crate) to: (u16, u16),
+}
+
+impl RestDialect {
+    /// As Restcomm's clients expect it.
+    pub(crate) const RESTCOMM: Self = Self {
+        name: "restcomm",
+        column: 0,
+        base: "/restcomm/2012-04-24",
+        version: "2012-04-24",
+        link_base: "/2012-04-24",
+        root: "RestcommResponse",
+        error_element: None,
+        bare_errors: true,
+        paging: Paging::Numbered,
+        max_page_size: 10_000,
+        bare_lists: true,
+        lists_own_account: false,
+        exact_parties: false,
+        exact_days: false,
+        refuses_unknown: false,
+        date: Timestamp::rfc2822_short_day,
+        time: Timestamp::iso8601,
+        errors: &[],
+    };
+
+    /// As Twilio's clients expect it.
+    pub(crate) const TWILIO: Self = Self {
+        name: "twilio",
+        column: 1,
+        base: "/2010-04-01",
+        version: "2010-04-01",
+        link_base: "/2010-04-01",
+        root: "TwilioResponse",
+        error_element: Some("RestException"),
+        bare_errors: false,
+        paging: Paging::Keyed,
+        max_page_size: 1_000,
+        bare_lists: false,
+        lists_own_account: true,
+        exact_parties: true,
+        exact_days: true,
+        refuses_unknown: true,
+        date: Timestamp::rfc2822,
+        time: Timestamp::rfc2822,
+        errors: &[
+            ErrorRule {
+                from: (error::CALL_NOT_LIVE, 410),
+                to: (error::CALL_NOT_LIVE, 400),
+            },
+            ErrorRule {
+                from: (error::NUMBER_TAKEN, 400),
+                to: (21_422, 400),
+            },
+        ],
+    };
+
+    /// Both, in the order of the columns.
+    pub(crate) const ALL: Each<&'static Self> = [&Self::RESTCOMM, &Self::TWILIO];
+
+    /// The value of this dialect.
+    pub(crate) fn pick<T>(&self, values: Each<T>) -> T {
+        let [restcomm, twilio] = values;
+        if self.column == 0 { restcomm } else { twilio }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_dialect_reads_its_own_column() {
+        let names = RestDialect::ALL.map(|dialect| dialect.pick(["restcomm", "twilio"]));
+        assert_eq!(names, RestDialect::ALL.map(|dialect| dialect.name));
+    }
+}

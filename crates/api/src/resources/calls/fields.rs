@@ -1,0 +1,304 @@
+//! The fields of a call.
+
+use model::CallStatus;
+use model::record::CallRecord;
+
+use crate::route::{RESTCOMM, TWILIO};
+use crate::value::{Entry, Field, Kind, Null, Resource, Value, View, field};
+
+const FIELDS: &[Field<CallRecord>] = &[
+    field(
+        "sid",
+        "Sid",
+        Kind::Text,
+        Null::Absent,
+        "Identifier.",
+        |c, _| Value::text(c.sid),
+    ),
+    field::<CallRecord>(
+        "InstanceId",
+        "InstanceId",
+        Kind::Text,
+        Null::Absent,
+        "Server that ran it.",
+        |c, _| Value::text(c.instance),
+    )
+    .within(RESTCOMM),
+    field(
+        "date_created",
+        "DateCreated",
+        Kind::Date,
+        Null::Absent,
+        "When it was created.",
+        |c, _| Value::Date(c.created),
+    ),
+    field(
+        "date_updated",
+        "DateUpdated",
+        Kind::Date,
+        Null::Absent,
+        "When it was last changed.",
+        |c, _| Value::Date(c.updated),
+    ),
+    field(
+        "parent_call_sid",
+        "ParentCallSid",
+        Kind::Text,
+        Null::Empty,
+        "Call that made this leg.",
+        |c, _| Value::maybe(c.parent),
+    ),
+    field(
+        "account_sid",
+        "AccountSid",
+        Kind::Text,
+        Null::Absent,
+        "Account that owns it.",
+        |c, _| Value::text(c.account),
+    ),
+    field(
+        "to",
+        "To",
+        Kind::Text,
+        Null::Absent,
+        "Called party.",
+        |c, _| Value::text(&c.to),
+    ),
+    field(
+        "from",
+        "From",
+        Kind::Text,
+        Null::Absent,
+        "Calling party.",
+        |c, _| Value::text(&c.from),
+    ),
+    field(
+        "phone_number_sid",
+        "PhoneNumberSid",
+        Kind::Text,
+        Null::Empty,
+        "Number that was called.",
+        |c, _| Value::maybe(c.number),
+    ),
+    field::<CallRecord>(
+        "status",
+        "Status",
+        Kind::Text,
+        Null::Absent,
+        "State.",
+        |c, _| Value::text(c.status),
+    )
+    .twilio(Kind::Text, |c, _| Value::text(plain_status(c.status))),
+    field(
+        "start_time",
+        "StartTime",
+        Kind::Time,
+        Null::Empty,
+        "When it began.",
+        |c, _| Value::time(c.started),
+    ),
+    field(
+        "end_time",
+        "EndTime",
+        Kind::Time,
+        Null::Empty,
+        "When it ended.",
+        |c, _| Value::time(c.ended),
+    ),
+    field::<CallRecord>(
+        "duration",
+        "Duration",
+        Kind::Number,
+        Null::Empty,
+        "Length in seconds.",
+        |c, _| Value::number(c.duration_s),
+    )
+    .twilio(Kind::Text, |c, _| Value::maybe(c.duration_s)),
+    field::<CallRecord>("", "Price", Kind::Text, Null::Empty, "Price.", |_, _| {
+        Value::text("0.00")
+    })
+    .within(RESTCOMM),
+    field::<CallRecord>(
+        "price",
+        "Price",
+        Kind::Text,
+        Null::Explicit,
+        "Price.",
+        |_, _| Value::Null,
+    )
+    .within(TWILIO),
+    field(
+        "price_unit",
+        "PriceUnit",
+        Kind::Text,
+        Null::Empty,
+        "Currency of the price.",
+        |_, _| Value::text("USD"),
+    ),
+    field(
+        "direction",
+        "Direction",
+        Kind::Text,
+        Null::Absent,
+        "Direction.",
+        |c, _| Value::text(c.direction),
+    ),
+    field(
+        "answered_by",
+        "AnsweredBy",
+        Kind::Text,
+        Null::Empty,
+        "Who answered: a person or a machine.",
+        |c, _| Value::maybe(c.answered_by.as_deref()),
+    ),
+    field(
+        "api_version",
+        "ApiVersion",
+        Kind::Text,
+        Null::Absent,
+        "Version of the API.",
+        |_, view| Value::text(view.dialect.version),
+    ),
+    field(
+        "forwarded_from",
+        "ForwardedFrom",
+        Kind::Text,
+        Null::Empty,
+        "Party that forwarded the call.",
+        |c, _| Value::maybe(c.forwarded_from.as_deref()),
+    ),
+    field(
+        "caller_name",
+        "CallerName",
+        Kind::Text,
+        Null::Empty,
+        "Display name of the caller.",
+        |c, _| Value::maybe(c.caller_name.as_deref()),
+    ),
+    field(
+        "uri",
+        "Uri",
+        Kind::Link,
+        Null::Absent,
+        "Path of this resource.",
+        |c, view| Value::Link(view.uri(c.account, "Calls", c.sid)),
+    ),
+    field(
+        "ring_duration",
+        "Ring_duration",
+        Kind::Number,
+        Null::Empty,
+        "Seconds of ringing.",
+        |c, _| Value::number(c.ring_duration_s),
+    ),
+    // Why and how it ended and whether it is muted, which the original does not tell.
+    field(
+        "reason",
+        "Reason",
+        Kind::Text,
+        Null::Absent,
+        "Why it ended.",
+        |c, _| Value::maybe(c.reason.as_deref()),
+    ),
+    field(
+        "sip_status",
+        "SipStatus",
+        Kind::Number,
+        Null::Absent,
+        "Last SIP status.",
+        |c, _| Value::number(c.sip_status.map(i64::from)),
+    ),
+    field(
+        "sip_reason",
+        "SipReason",
+        Kind::Text,
+        Null::Absent,
+        "Reason phrase of the last SIP status.",
+        |c, _| Value::maybe(c.sip_reason.as_deref()),
+    ),
+    field(
+        "hangup_by",
+        "HangupBy",
+        Kind::Text,
+        Null::Absent,
+        "Which side ended it.",
+        |c, _| Value::maybe(c.hangup_by),
+    ),
+    field(
+        "media",
+        "Media",
+        Kind::Object,
+        Null::Absent,
+        "What the media counted.",
+        |c, _| media(c),
+    ),
+    field(
+        "muted",
+        "Muted",
+        Kind::Flag,
+        Null::Absent,
+        "Whether it is muted.",
+        |c, _| Value::Flag(c.muted),
+    ),
+    field(
+        "subresource_uris",
+        "SubresourceUris",
+        Kind::Object,
+        Null::Absent,
+        "Paths of what belongs to it.",
+        |c, view| subresources(c, view),
+    ),
+];
+
+/// How calls are shown.
+pub(crate) static CALL: Resource<CallRecord> = Resource {
+    xml: ["Call", "Call"],
+    xml_list: ["Calls", "Calls"],
+    json_list: ["calls", "calls"],
+    xml_envelope: [true, true],
+    whole_links: false,
+    fields: FIELDS,
+};
+
+/// The state in the words of Twilio's API, which has none for a callee that does not exist.
+fn plain_status(status: CallStatus) -> CallStatus {
+    match status {
+        CallStatus::NotFound => CallStatus::Failed,
+        other => other,
+    }
+}
+
+/// What the media of the leg counted; absent until it is closed.
+fn media(call: &CallRecord) -> Value {
+    let Some(counts) = call.media else {
+        return Value::Absent;
+    };
+    let entry = |json, xml, count: u64| Entry {
+        json,
+        xml,
+        null: Null::Explicit,
+        value: Value::number(i64::try_from(count).ok()),
+    };
+    Value::Object(vec![
+        entry("packets_in", "PacketsIn", counts.packets_in),
+        entry("packets_out", "PacketsOut", counts.packets_out),
+        entry("packets_lost", "PacketsLost", counts.lost),
+        entry("jitter_us", "JitterUs", counts.jitter_us),
+        entry("transcoded", "Transcoded", counts.transcoded),
+        entry("wrong_source", "WrongSource", counts.wrong_source),
+    ])
+}
+
+fn subresources(call: &CallRecord, view: View<'_>) -> Value {
+    let own = view.uri(call.account, "Calls", call.sid);
+    let entry = |json, xml| Entry {
+        json,
+        xml,
+        null: Null::Absent,
+        value: Value::Link(format!("{own}/{xml}")),
+    };
+    Value::Object(vec![
+        entry("notifications", "Notifications"),
+        entry("recordings", "Recordings"),
+    ])
+}

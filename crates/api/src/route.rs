@@ -1,0 +1,415 @@
+//! What the API can be asked: one row per method and path, with its parameters and its answer.
+//!
+//! **Invariant: dispatch, permissions, the check of parameters and the OpenAPI document follow from
+//! these rows.** A handler runs only after the caller's role and place in the tree of accounts were
+//! checked against its row, and sees only the parameters that the row declares.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use model::record::Account;
+
+use crate::context::{Answer, Context};
+use crate::dialect::{Each, RestDialect};
+use crate::resources;
+use crate::roles::Action;
+use crate::value::Shape;
+
+/// What the methods of HTTP ask of a resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verb {
+    Get,
+    Post,
+    Put,
+    Delete,
+    Other,
+}
+
+impl Verb {
+    /// Its name in HTTP; empty for those that no route has.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+            Self::Other => "",
+        }
+    }
+}
+
+/// Does what a request asks for the account that it operates on; the text is the segment that
+/// follows the account in the path, or empty.
+pub(crate) type Handler = for<'a> fn(
+    &'a Context<'a>,
+    &'a Account,
+    &'a str,
+) -> Pin<Box<dyn Future<Output = Answer> + Send + 'a>>;
+
+/// One method of one resource.
+pub(crate) struct Route {
+    pub(crate) method: Verb,
+    /// Below the base path; `{account}` and one more `{…}` stand for any segment. The first is the
+    /// usual one.
+    pub(crate) paths: &'static [&'static str],
+    /// Which dialects have it.
+    pub(crate) within: Each<bool>,
+    /// What the caller's role must allow.
+    pub(crate) action: Action,
+    /// The kind of resource in permissions.
+    pub(crate) target: &'static str,
+    /// Groups of parameters.
+    pub(crate) params: &'static [&'static [Param]],
+    pub(crate) answers: Answers,
+    /// Status of success.
+    pub(crate) status: Each<u16>,
+    pub(crate) doc: &'static str,
+    pub(crate) handle: Handler,
+}
+
+/// What an answer holds.
+#[derive(Clone, Copy)]
+pub(crate) enum Answers {
+    /// One resource.
+    One(&'static (dyn Shape + Sync)),
+    /// Part of a list.
+    Page(&'static (dyn Shape + Sync)),
+    /// A list that is not paged where lists may be bare.
+    All(&'static (dyn Shape + Sync)),
+    /// Nothing.
+    Nothing,
+}
+
+/// A parameter of the query or form.
+pub(crate) struct Param {
+    pub(crate) name: &'static str,
+    pub(crate) kind: Is,
+    /// Which dialects have it.
+    pub(crate) within: Each<bool>,
+    pub(crate) required: Each<bool>,
+    pub(crate) doc: &'static str,
+}
+
+/// What the text of a parameter must be. Finer rules are the handler's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Is {
+    Text,
+    Secret,
+    Number,
+    Flag,
+    /// `GET` or `POST`.
+    Method,
+    /// An http or https address, or one relative to this server.
+    Address,
+    Sid,
+    /// A day, `yyyy-MM-dd`; more of a moment may follow.
+    Day,
+    /// A day, or a moment as in RFC 3339.
+    Moment,
+    /// One of these words, in the letter case that the handler accepts.
+    Word(&'static [&'static str]),
+}
+
+/// A parameter of both dialects, which may be left out.
+pub(crate) const fn param(name: &'static str, kind: Is, doc: &'static str) -> Param {
+    Param {
+        name,
+        kind,
+        within: [true, true],
+        required: [false, false],
+        doc,
+    }
+}
+
+impl Param {
+    pub(crate) const fn required(mut self) -> Self {
+        self.required = [true, true];
+        self
+    }
+
+    /// Must be there in the dialects that say so.
+    pub(crate) const fn required_in(mut self, dialects: Each<bool>) -> Self {
+        self.required = dialects;
+        self
+    }
+
+    /// Exists in the dialects that say so.
+    pub(crate) const fn within(mut self, dialects: Each<bool>) -> Self {
+        self.within = dialects;
+        self
+    }
+}
+
+/// Of Restcomm's dialect only.
+pub(crate) const RESTCOMM: Each<bool> = [true, false];
+/// Of Twilio's dialect only.
+pub(crate) const TWILIO: Each<bool> = [false, true];
+
+/// Parameters of paged lists.
+pub(crate) const PAGING: &[Param] = &[
+    param("PageSize", Is::Number, "Rows of a page; 50 if not given."),
+    param("Page", Is::Number, "Number of the page, counted from 0."),
+    param(
+        "PageToken",
+        Is::Text,
+        "Where the page begins, as `next_page_uri` gives it.",
+    )
+    .within(TWILIO),
+    param(
+        "AfterSid",
+        Is::Text,
+        "Last row of the page before, as `next_page_uri` gives it.",
+    )
+    .within(RESTCOMM),
+];
+
+/// Parameters of lists that are paged in Twilio's dialect only.
+pub(crate) const TWILIO_PAGING: &[Param] = &[
+    param("PageSize", Is::Number, "Rows of a page; 50 if not given.").within(TWILIO),
+    param("Page", Is::Number, "Number of the page, counted from 0.").within(TWILIO),
+    param(
+        "PageToken",
+        Is::Text,
+        "Where the page begins, as `next_page_uri` gives it.",
+    )
+    .within(TWILIO),
+];
+
+/// The order of a list.
+pub(crate) const SORTING: &[Param] = &[param(
+    "SortBy",
+    Is::Text,
+    "Property to sort by, with `:asc` or `:desc`.",
+)
+.within(RESTCOMM)];
+
+/// Whose rows a list has.
+pub(crate) const SCOPE: &[Param] = &[param(
+    "SubAccounts",
+    Is::Flag,
+    "Also the rows of all accounts below this one.",
+)
+.within(RESTCOMM)];
+
+impl Route {
+    const fn new(method: Verb, paths: &'static [&'static str], handle: Handler) -> Self {
+        Self {
+            method,
+            paths,
+            within: [true, true],
+            action: Action::Read,
+            target: "",
+            params: &[],
+            answers: Answers::Nothing,
+            status: [200, 200],
+            doc: "",
+            handle,
+        }
+    }
+
+    pub(crate) const fn get(paths: &'static [&'static str], handle: Handler) -> Self {
+        Self::new(Verb::Get, paths, handle)
+    }
+
+    /// Creates, unless the row says otherwise.
+    pub(crate) const fn post(paths: &'static [&'static str], handle: Handler) -> Self {
+        Self::new(Verb::Post, paths, handle)
+    }
+
+    pub(crate) const fn put(paths: &'static [&'static str], handle: Handler) -> Self {
+        Self::new(Verb::Put, paths, handle)
+    }
+
+    pub(crate) const fn delete(paths: &'static [&'static str], handle: Handler) -> Self {
+        let mut route = Self::new(Verb::Delete, paths, handle);
+        route.status = [200, 204];
+        route
+    }
+
+    /// What the caller's role must allow.
+    pub(crate) const fn needs(mut self, action: Action, target: &'static str) -> Self {
+        self.action = action;
+        self.target = target;
+        self
+    }
+
+    pub(crate) const fn params(mut self, params: &'static [&'static [Param]]) -> Self {
+        self.params = params;
+        self
+    }
+
+    pub(crate) const fn answers(mut self, answers: Answers) -> Self {
+        self.answers = answers;
+        self
+    }
+
+    pub(crate) const fn status(mut self, status: Each<u16>) -> Self {
+        self.status = status;
+        self
+    }
+
+    pub(crate) const fn within(mut self, dialects: Each<bool>) -> Self {
+        self.within = dialects;
+        self
+    }
+
+    pub(crate) const fn doc(mut self, doc: &'static str) -> Self {
+        self.doc = doc;
+        self
+    }
+
+    /// Its parameters in a dialect.
+    pub(crate) fn params_in(&self, dialect: &RestDialect) -> impl Iterator<Item = &'static Param> {
+        let groups: &'static [&'static [Param]] = self.params;
+        groups
+            .iter()
+            .copied()
+            .flatten()
+            .filter(|param| dialect.pick(param.within))
+    }
+}
+
+/// Every route of a dialect.
+pub(crate) fn all(dialect: &RestDialect) -> impl Iterator<Item = &'static Route> {
+    resources::ROUTES
+        .iter()
+        .copied()
+        .flatten()
+        .filter(|route| dialect.pick(route.within))
+}
+
+/// What a path names.
+pub(crate) struct Found<'a> {
+    /// The row of the method; `Err` with the methods that there are.
+    pub(crate) route: Result<&'static Route, String>,
+    /// The segment that names the account.
+    pub(crate) account: Option<&'a str>,
+    /// The other segment that the path of the route leaves open; empty if there is none.
+    pub(crate) segment: &'a str,
+}
+
+/// Finds the row of a request; of paths that fit, the first in the tables counts.
+pub(crate) fn find<'a>(dialect: &RestDialect, method: Verb, path: &[&'a str]) -> Option<Found<'a>> {
+    let (pattern, account, segment) =
+        all(dialect)
+            .flat_map(|route| route.paths)
+            .find_map(|pattern| {
+                let (account, segment) = matched(pattern, path)?;
+                Some((*pattern, account, segment))
+            })?;
+    let rows: Vec<&Route> = all(dialect)
+        .filter(|route| route.paths.contains(&pattern))
+        .collect();
+    let row = rows.iter().find(|route| route.method == method);
+    let route = row.copied().ok_or_else(|| {
+        let methods: Vec<&str> = rows.iter().map(|route| route.method.as_str()).collect();
+        methods.join(", ")
+    });
+    Some(Found {
+        route,
+        account,
+        segment,
+    })
+}
+
+/// The account and the other open segment, if the path fits.
+fn matched<'a>(pattern: &str, path: &[&'a str]) -> Option<(Option<&'a str>, &'a str)> {
+    let mut parts = pattern.split('/').skip(1);
+    let (mut account, mut open) = (None, "");
+    for segment in path {
+        match parts.next()? {
+            "{account}" => account = Some(*segment),
+            part if part.starts_with('{') => open = segment,
+            part if part == *segment => {}
+            _ => return None,
+        }
+    }
+    parts.next().is_none().then_some((account, open))
+}
+
+/// A row for tests that ask every route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteInfo {
+    /// `GET`, `POST`, `PUT` or `DELETE`.
+    pub method: &'static str,
+    /// Whole path; `{account}` and one more `{…}` are to be filled in.
+    pub path: String,
+    /// What the caller's role must allow: `Create`, `Read`, `Modify` or `Delete`.
+    pub action: &'static str,
+    /// The kind of resource in permissions.
+    pub target: &'static str,
+}
+
+/// Every method of every path, in all dialects.
+#[must_use]
+pub fn routes() -> Vec<RouteInfo> {
+    let mut rows = Vec::new();
+    for dialect in RestDialect::ALL {
+        for route in all(dialect) {
+            rows.extend(route.paths.iter().map(|path| RouteInfo {
+                method: route.method.as_str(),
+                path: format!("{}{path}", dialect.base),
+                action: route.action.as_str(),
+                target: route.target,
+            }));
+        }
+    }
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn literal_segments_win_and_methods_are_known() {
+        let restcomm = &RestDialect::RESTCOMM;
+        let find = |method, path: &'static str| {
+            let path: Vec<&str> = path.split('/').collect();
+            let found = find(restcomm, method, &path)?;
+            let found = (
+                found.route.map(|route| route.target),
+                found.account,
+                found.segment,
+            );
+            Some(found)
+        };
+        let deliveries = "Accounts/AC1/Webhooks/Deliveries/Replay";
+        assert_eq!(
+            find(Verb::Post, deliveries),
+            Some((Ok("Webhooks"), Some("AC1"), ""))
+        );
+        assert_eq!(
+            find(Verb::Get, deliveries),
+            Some((Err("POST".to_owned()), Some("AC1"), ""))
+        );
+        assert_eq!(
+            find(Verb::Get, "Accounts/AC1/Calls/CA1"),
+            Some((Ok("Calls"), Some("AC1"), "CA1"))
+        );
+        assert_eq!(find(Verb::Get, "Accounts/AC1/Nothing"), None);
+        assert_eq!(
+            find(Verb::Get, "Accounts/AC1/Calls/CA1/Recordings/RE1"),
+            None
+        );
+    }
+
+    #[test]
+    fn names_are_unique_and_everything_is_documented() {
+        for dialect in RestDialect::ALL {
+            for route in all(dialect) {
+                let place = format!("{} {:?}", route.method.as_str(), route.paths);
+                assert!(!route.doc.is_empty() && !route.target.is_empty(), "{place}");
+                let mut names: Vec<&str> = route.params_in(dialect).map(|p| p.name).collect();
+                assert!(
+                    route.params_in(dialect).all(|p| !p.doc.is_empty()),
+                    "{place}"
+                );
+                names.sort_unstable();
+                let count = names.len();
+                names.dedup();
+                assert_eq!(names.len(), count, "{place}");
+            }
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Every route of the tables, asked by every kind of caller: who may not, is refused before
+//! anything else is looked at.
+
+use model::{AccountSid, AccountStatus};
+
+use crate::server::{Credentials, Server, account_sid, of};
+
+/// A form with everything that any route requires.
+const FORM: &str = "EmailAddress=new@example.org&Password=RestComm12&FriendlyName=x&Login=l\
+    &From=a&To=client:b&Url=/d&Body=hello";
+
+/// Asks a route for something of an account that does not exist there.
+async fn ask(
+    server: &Server,
+    route: &api::RouteInfo,
+    who: Option<&Credentials>,
+    account: AccountSid,
+) -> (u16, String) {
+    let path = filled(&route.path, account);
+    // A parameter that a route does not have is refused at some base paths, after permissions.
+    let form = if matches!(route.method, "POST" | "PUT") {
+        FORM
+    } else {
+        ""
+    };
+    let answer = server.ask(route.method, who, &path, &[], form).await;
+    (
+        answer.status.as_u16(),
+        format!("{} {path}: {}", route.method, answer.body),
+    )
+}
+
+fn filled(path: &str, account: AccountSid) -> String {
+    let segments = path.split('/').map(|segment| match segment {
+        "{account}" => account.to_string(),
+        open if open.starts_with('{') => "nothing".to_owned(),
+        literal => literal.to_owned(),
+    });
+    segments.collect::<Vec<_>>().join("/")
+}
+
+#[tokio::test]
+async fn credentials_come_first() {
+    let server = Server::start().await;
+    let stranger = of("stranger");
+    let closed = server
+        .account_with(
+            "closed",
+            Some(server.admin),
+            "Administrator",
+            AccountStatus::Suspended,
+        )
+        .await;
+    for route in api::routes() {
+        for who in [None, Some(&stranger)] {
+            let (status, place) = ask(&server, &route, who, server.admin).await;
+            assert_eq!(status, 401, "{place}");
+        }
+        let (status, place) = ask(&server, &route, Some(&of("closed")), closed).await;
+        assert_eq!(status, 403, "{place}");
+    }
+}
+
+#[tokio::test]
+async fn accounts_that_are_not_below_the_caller_are_out_of_reach() {
+    let server = Server::start().await;
+    let p = server.account("p", server.admin).await;
+    let below = server.account("below", p).await;
+    let beside = server.account("beside", server.admin).await;
+    for route in api::routes()
+        .iter()
+        .filter(|route| route.path.contains("{account}"))
+    {
+        for (account, allowed) in [
+            (p, true),
+            (below, true),
+            (beside, false),
+            (server.admin, false),
+        ] {
+            let (status, place) = ask(&server, route, Some(&of("p")), account).await;
+            assert_eq!(status == 403, !allowed, "{status} {place}");
+            assert_ne!(status, 401, "{place}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_role_does_what_its_permissions_say_and_no_more() {
+    let all = ["Create", "Read", "Modify", "Delete"];
+    let routes = api::routes();
+    let mut targets: Vec<&str> = routes.iter().map(|route| route.target).collect();
+    targets.sort_unstable();
+    targets.dedup();
+    for wanted in &targets {
+        for action in all {
+            let only = format!("RestComm:{action}:{wanted}");
+            let server = Server::with_role("One", &[&only]).await;
+            let sid = server
+                .account_with("one", Some(server.admin), "One", AccountStatus::Active)
+                .await;
+            assert_eq!(sid, account_sid("one"));
+            let of_target = routes.iter().filter(|route| route.target == *wanted);
+            for route in of_target {
+                let (status, place) = ask(&server, route, Some(&of("one")), sid).await;
+                let allowed = route.action == action;
+                assert_eq!(status == 403, !allowed, "{only}: {status} {place}");
+            }
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! The API as Twilio's clients see it, below `/2010-04-01`.
+
+use model::record::{CallRecord, Message, Recording};
+use model::{CallStatus, MessageSid, RecordingSid};
+use store::Change;
+
+use crate::server::{Server, call, call_sid};
+
+const BASE: &str = "/2010-04-01";
+
+#[tokio::test]
+async fn calls_are_listed_by_keys_in_both_directions() {
+    let server = Server::start().await;
+    let who = server.admin();
+    server
+        .keep((0..5).map(|n| call(n, server.admin)).collect())
+        .await;
+    let list = format!("{BASE}/Accounts/{}/Calls.json", server.admin);
+    let to = call(0, server.admin).to;
+    let mut path = format!("{list}?PageSize=2&To={to}");
+    let mut pages = Vec::new();
+    loop {
+        let page = server.get(&who, &path).await;
+        assert!(page.json().get("total").is_none());
+        pages.push((
+            page.column("calls", "sid"),
+            page.json()["previous_page_uri"].clone(),
+        ));
+        // A call that comes in between moves nothing.
+        server
+            .keep(vec![call(100 + pages.len() as u32, server.admin)])
+            .await;
+        let json = page.json();
+        assert_eq!(json["page"], pages.len() - 1);
+        let Some(next) = json["next_page_uri"].as_str() else {
+            break;
+        };
+        assert!(
+            next.starts_with(&list)
+                && next.contains("PageToken=")
+                && next.contains(&format!("To={to}"))
+        );
+        path = next.to_owned();
+    }
+    let sids: Vec<Vec<String>> = [vec![4, 3], vec![2, 1], vec![0]]
+        .map(|page| page.into_iter().map(|n| call_sid(n).to_string()).collect())
+        .to_vec();
+    assert_eq!(
+        pages
+            .iter()
+            .map(|(sids, _)| sids.clone())
+            .collect::<Vec<_>>(),
+        sids
+    );
+    assert_eq!(pages[0].1, serde_json::Value::Null);
+    let back = server.get(&who, pages[2].1.as_str().unwrap()).await;
+    assert_eq!(back.column("calls", "sid"), sids[1]);
+    assert!(back.json()["previous_page_uri"].is_string());
+    let bad = server.get(&who, &format!("{list}?PageToken=x")).await;
+    bad.is(400);
+}
+
+#[tokio::test]
+async fn resources_look_as_they_do_there() {
+    let server = Server::start().await;
+    let who = server.admin();
+    let account = format!("{BASE}/Accounts/{}", server.admin);
+    let ended = CallRecord {
+        status: CallStatus::NotFound,
+        duration_s: Some(7),
+        ..call(1, server.admin)
+    };
+    server.keep(vec![ended]).await;
+    let one = server
+        .get(&who, &format!("{account}/Calls/{}.json", call_sid(1)))
+        .await
+        .json();
+    for (key, value) in [
+        ("api_version", "2010-04-01".into()),
+        ("status", "failed".into()),
+        ("duration", "7".into()),
+        ("date_created", "Tue, 20 Aug 2013 12:00:01 +0000".into()),
+        ("start_time", "Tue, 20 Aug 2013 12:00:01 +0000".into()),
+        ("parent_call_sid", serde_json::Value::Null),
+        (
+            "uri",
+            format!("{account}/Calls/{}.json", call_sid(1)).into(),
+        ),
+    ] {
+        assert_eq!(one[key], value, "{key}");
+    }
+    assert!(one.get("InstanceId").is_none());
+    let xml = server
+        .get(&who, &format!("{account}/Calls/{}", call_sid(1)))
+        .await;
+    assert!(
+        xml.body.contains("<TwilioResponse><Call><Sid>CA"),
+        "{}",
+        xml.body
+    );
+
+    let instance = server.store.instance();
+    let at = call(1, server.admin).created;
+    let message = MessageSid::from_bytes([1; 16]);
+    let recording = RecordingSid::from_bytes([1; 16]);
+    let kept = Message {
+        body: "hello".to_owned(),
+        ..testkit::records::message(message, instance, server.admin, call_sid(1), at)
+    };
+    server
+        .store
+        .commit(vec![
+            Change::MessageCreated {
+                message: Box::new(kept),
+                farewell: None,
+            },
+            Change::Recording(Recording {
+                sid: recording,
+                account: server.admin,
+                call: call_sid(1),
+                duration_ms: 2_600,
+                size_bytes: 1,
+                created: at,
+                updated: at,
+            }),
+        ])
+        .await
+        .unwrap();
+    let list = server
+        .get(&who, &format!("{account}/Messages.json"))
+        .await
+        .json();
+    assert_eq!(list["messages"][0]["body"], "hello");
+    assert_eq!(list["messages"][0]["error_code"], serde_json::Value::Null);
+    assert_eq!(
+        list["messages"][0]["uri"],
+        format!("{account}/Messages/{message}.json")
+    );
+    for path in ["Recordings", &format!("Calls/{}/Recordings", call_sid(1))] {
+        let list = server
+            .get(&who, &format!("{account}/{path}.json"))
+            .await
+            .json();
+        assert_eq!(list["recordings"][0]["duration"], "3");
+        let address = list["recordings"][0]["media_url"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        assert!(address.contains("/2010-04-01/Accounts/"), "{address}");
+    }
+    let gone = format!("{account}/Recordings/{recording}.json");
+    server.delete(&who, &gone).await.is(204);
+    let missing = server.get(&who, &gone).await;
+    missing.is(404);
+    assert_eq!(missing.error()["code"], 20_404);
+}
+
+#[tokio::test]
+async fn accounts_need_a_name_only() {
+    let server = Server::start().await;
+    let who = server.admin();
+    let list = format!("{BASE}/Accounts.json");
+    let made = server.post(&who, &list, "FriendlyName=Branch").await;
+    made.is(201);
+    let made = made.error();
+    assert_eq!(made["owner_account_sid"], server.admin.to_string());
+    let own = (
+        made["sid"].as_str().unwrap().to_owned(),
+        made["auth_token"].as_str().unwrap().to_owned(),
+    );
+    let path = format!("{BASE}/Accounts/{}.json", own.0);
+    assert_eq!(
+        server.get(&own, &path).await.json()["friendly_name"],
+        "Branch"
+    );
+    let all = server.get(&who, &list).await;
+    assert_eq!(
+        all.column("accounts", "sid"),
+        [server.admin.to_string(), own.0.clone()]
+    );
+    let named = server
+        .get(&who, &format!("{list}?FriendlyName=Branch&PageSize=1"))
+        .await;
+    assert_eq!(named.column("accounts", "sid"), [own.0]);
+    let first = server.get(&who, &format!("{list}?PageSize=1")).await.json();
+    let next = first["next_page_uri"].as_str().unwrap().to_owned();
+    let second = server.get(&who, &next).await;
+    assert_eq!(second.column("accounts", "friendly_name"), ["Branch"]);
+}
+
+#[tokio::test]
+async fn what_is_not_supported_is_refused_by_name() {
+    let server = Server::start().await;
+    let who = server.admin();
+    let calls = format!("{BASE}/Accounts/{}/Calls.json", server.admin);
+    let form = "From=a&To=client:b&Url=/d&Record=true";
+    let refused = server.post(&who, &calls, form).await;
+    refused.is(400);
+    assert_eq!(
+        refused.error()["message"],
+        "Record: this parameter is not supported here"
+    );
+    server
+        .post(&who, &calls, "From=a&To=client:b&Url=/d")
+        .await
+        .is(201);
+    // The same is ignored at the other base path, as it always was.
+    let restcomm = format!("/Accounts/{}/Calls.json", server.admin);
+    server.post(&who, &restcomm, form).await.is(200);
+    let unknown = format!(
+        "{BASE}/Accounts/{}/Calls/{}.json",
+        server.admin,
+        call_sid(7)
+    );
+    let missing = server.post(&who, &unknown, "Status=completed").await;
+    missing.is(404);
+    assert_eq!(missing.error()["code"], 20_404);
+    let ended = CallRecord {
+        status: CallStatus::Completed,
+        ..call(7, server.admin)
+    };
+    server.keep(vec![ended]).await;
+    let over = server.post(&who, &unknown, "Status=completed").await;
+    over.is(400);
+    assert_eq!(over.error()["code"], 21_220);
+}
