@@ -6,8 +6,10 @@
 
 #![forbid(unsafe_code)]
 
+pub mod codec;
 pub mod dtmf;
 pub mod g711;
+pub mod halfband;
 pub mod measure;
 pub mod mix;
 pub mod prompt;
@@ -15,6 +17,7 @@ pub mod resample;
 pub mod tone;
 pub mod wav;
 
+pub use codec::Codec;
 pub use prompt::{Prompt, PromptError};
 pub use wav::{Wav, WavError};
 

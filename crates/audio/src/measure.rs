@@ -27,7 +27,12 @@ pub fn tone_dbfs_at(samples: &[i16], hz: f64, rate: u32) -> f64 {
 /// True if a tone at `hz` carries at least half of the power of the samples (at [`RATE`]) and is
 /// louder than −45 dBFS.
 pub fn hears(samples: &[i16], hz: f64) -> bool {
-    let tone = tone_power(samples, hz, RATE);
+    hears_at(samples, hz, RATE)
+}
+
+/// As [`hears`], for samples at `rate` Hz.
+pub fn hears_at(samples: &[i16], hz: f64, rate: u32) -> bool {
+    let tone = tone_power(samples, hz, rate);
     power_db(tone) > -45.0 && tone >= mean_square(samples) / 2.0
 }
 

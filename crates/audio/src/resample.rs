@@ -182,7 +182,7 @@ impl Filter {
     }
 }
 
-fn sinc(x: f64) -> f64 {
+pub(crate) fn sinc(x: f64) -> f64 {
     if x.abs() < 1e-9 {
         1.0
     } else {
@@ -190,8 +190,8 @@ fn sinc(x: f64) -> f64 {
     }
 }
 
-/// `x`: −1 to 1.
-fn kaiser(x: f64) -> f64 {
+/// The Kaiser window; `x`: −1 to 1.
+pub(crate) fn kaiser(x: f64) -> f64 {
     bessel_i0(BETA * (1.0 - x * x).max(0.0).sqrt()) / bessel_i0(BETA)
 }
 

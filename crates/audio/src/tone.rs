@@ -16,7 +16,7 @@ const HIGH_HZ: [f64; 4] = [1209.0, 1336.0, 1477.0, 1633.0];
 /// The keys, row by row.
 const KEYPAD: &str = "123A456B789C*0#D";
 
-/// A sine at [`RATE`].
+/// A sine.
 #[derive(Debug, Clone)]
 pub struct Tone {
     /// In periods, 0 to 1.
@@ -24,17 +24,25 @@ pub struct Tone {
     /// Periods per sample.
     step: f64,
     amplitude: f64,
+    /// Samples per second.
+    rate: u32,
 }
 
 impl Tone {
-    /// A sine of `hz` at `level_dbm0`, limited to full scale.
+    /// A sine of `hz` at `level_dbm0`, limited to full scale, in samples at [`RATE`].
     pub fn new(hz: f64, level_dbm0: f64) -> Self {
+        Self::at_rate(hz, level_dbm0, RATE)
+    }
+
+    /// A sine of `hz` at `level_dbm0`, limited to full scale, in samples at `rate` Hz.
+    pub fn at_rate(hz: f64, level_dbm0: f64, rate: u32) -> Self {
         let gain_db = (level_dbm0 - FULL_SCALE_DBM0).min(0.0);
         let amplitude = 32767.0 * 10f64.powf(gain_db / 20.0);
         Self {
             phase: 0.0,
-            step: hz / f64::from(RATE),
+            step: hz / f64::from(rate.max(1)),
             amplitude,
+            rate,
         }
     }
 
@@ -53,7 +61,7 @@ impl Tone {
 
     /// The next `ms` milliseconds.
     pub fn samples(&mut self, ms: u32) -> Vec<i16> {
-        let mut out = vec![0; len(ms)];
+        let mut out = vec![0; ms as usize * self.rate as usize / 1000];
         self.fill(&mut out);
         out
     }
