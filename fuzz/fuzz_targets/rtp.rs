@@ -15,7 +15,7 @@ fuzz_target!(|datagrams: Vec<Vec<u8>>| {
         min: Duration::from_millis(20),
         max: Duration::from_millis(200),
     };
-    let (mut buffer, mut keys) = (JitterBuffer::new(delay), DtmfReceiver::new());
+    let (mut buffer, mut keys) = (JitterBuffer::new(delay, 8000), DtmfReceiver::new());
     let (mut stats, mut frame) = (ReceiverStats::new(8000), [0; 160]);
     for (index, datagram) in datagrams.iter().enumerate() {
         classify(datagram);

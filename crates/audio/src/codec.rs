@@ -30,7 +30,7 @@ struct Row {
     encoder: fn() -> Encoder,
 }
 
-static TABLE: [Row; 3] = [
+static TABLE: [Row; Codec::COUNT] = [
     Row {
         name: "PCMU",
         payload_type: Some(0),
@@ -84,9 +84,17 @@ impl Codec {
     /// G.722 at 64 kbit/s.
     pub const G722: Self = Self(2);
 
+    /// Rows of the table.
+    pub const COUNT: usize = 3;
+
+    /// Which row this is.
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+
     /// All codecs, in the order of the table.
     pub fn all() -> impl Iterator<Item = Self> {
-        (0..TABLE.len()).map(|row| Self(row as u8))
+        (0..Self::COUNT).map(|row| Self(row as u8))
     }
 
     /// The codec of an SDP encoding: its name in any case, its clock rate and its channels.
@@ -167,7 +175,7 @@ impl Codec {
     }
 
     fn row(self) -> &'static Row {
-        &TABLE[usize::from(self.0)]
+        &TABLE[self.index()]
     }
 }
 

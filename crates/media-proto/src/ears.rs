@@ -4,8 +4,10 @@
 //! press; what the far side did not send, and longer losses, are silence. **Invariant: no packet is
 //! heard twice or out of order.** Left to others: the tones (`audio::dtmf`).
 
+use crate::sound::Sound;
 use audio::dtmf::{Change, Detector};
-use rtp_proto::{Header, seq};
+use audio::halfband::RateChange;
+use rtp_proto::seq;
 
 /// A gap longer than this parts two presses, so no more silence is needed.
 const SILENCE: [i16; 480] = [0; 480];
@@ -13,10 +15,15 @@ const SILENCE: [i16; 480] = [0; 480];
 const MAX_LOST: i16 = 2;
 /// A packet that comes late is at most so many numbers behind.
 const MAX_LATE: i16 = 100;
+/// Samples converted at a time.
+const PART: usize = 160;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Ears {
     detector: Detector,
+    /// To the rate of the detector, from that of the packets.
+    change: RateChange,
+    rate: u32,
     /// The packet that follows on what was heard.
     next: Option<Next>,
 }
@@ -28,14 +35,21 @@ struct Next {
     timestamp: u32,
 }
 
+impl Default for Ears {
+    fn default() -> Self {
+        Self {
+            detector: Detector::new(),
+            change: RateChange::Same,
+            rate: audio::RATE,
+            next: None,
+        }
+    }
+}
+
 impl Ears {
     /// Listens to a packet; calls `change` for each key that goes down or up.
-    pub(crate) fn hear(
-        &mut self,
-        header: &Header,
-        samples: &[i16],
-        mut change: impl FnMut(Change),
-    ) {
+    pub(crate) fn hear(&mut self, sound: &Sound<'_>, mut change: impl FnMut(Change)) {
+        let (header, rate) = (&sound.header, sound.codec.sample_rate());
         let silence = match self.next {
             Some(next) if next.ssrc == header.ssrc => {
                 let ahead = seq::distance(next.sequence, header.sequence);
@@ -55,11 +69,21 @@ impl Ears {
         self.next = Some(Next {
             ssrc: header.ssrc,
             sequence: header.sequence.wrapping_add(1),
-            timestamp: header.timestamp.wrapping_add(samples.len() as u32),
+            timestamp: header
+                .timestamp
+                .wrapping_add(sound.codec.ticks(sound.samples.len())),
         });
         let silence = &SILENCE[..silence.min(SILENCE.len())];
         self.detector.push(silence, &mut change);
-        self.detector.push(samples, &mut change);
+        if rate != self.rate {
+            self.rate = rate;
+            self.change = RateChange::new(rate, audio::RATE).unwrap_or(RateChange::Same);
+        }
+        let mut converted = [0; PART];
+        for part in sound.samples.chunks(PART) {
+            let len = self.change.convert(part, &mut converted);
+            self.detector.push(&converted[..len], &mut change);
+        }
     }
 
     /// True while a key is down.
@@ -71,6 +95,7 @@ impl Ears {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rtp_proto::Header;
 
     /// So many times 20 ms of a key; `None` is silence.
     type Piece = (Option<char>, usize);
@@ -173,7 +198,12 @@ mod tests {
     fn heard(packets: &[(Header, Vec<i16>)]) -> String {
         let (mut ears, mut heard) = (Ears::default(), String::new());
         for (header, samples) in packets {
-            ears.hear(header, samples, |change| {
+            let sound = Sound {
+                header: *header,
+                codec: audio::Codec::PCMU,
+                samples,
+            };
+            ears.hear(&sound, |change| {
                 heard.push(match change {
                     Change::Down(key) => key,
                     Change::Up => '.',

@@ -6,6 +6,7 @@
 
 mod mixed;
 mod playing;
+mod recoding;
 
 pub(crate) use playing::{Frame, Playing};
 
@@ -15,8 +16,9 @@ use crate::outgoing::OutStream;
 use crate::random::Random;
 use crate::report::{EndpointId, PlayId, Report, Stats};
 use crate::rtcp::{self, WallClock};
+use crate::sound::{Feed, Hearing, MAX_FRAME, Sound, Voice};
 use crate::source::Source;
-use crate::transcode;
+use audio::codec::OctetMap;
 use rtp_proto::dtmf::{DtmfReceiver, Event};
 use rtp_proto::stats::{Arrival, ReceiverStats};
 use rtp_proto::{HEADER_LEN, Header, Packet};
@@ -24,9 +26,6 @@ use sdp_proto::{Codec, LocalMedia, Negotiated, OfferAnswer, SdpError};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::time::Instant;
-
-/// Samples of the longest packet we make: 60 ms.
-pub(crate) const MAX_FRAME: usize = 480;
 
 #[derive(Debug)]
 pub(crate) struct Endpoint {
@@ -40,8 +39,13 @@ pub(crate) struct Endpoint {
     pub(crate) heard_at: Instant,
     /// Silence was reported, and nothing came since.
     pub(crate) silent: bool,
+    hearing: Hearing,
     dtmf: DtmfReceiver,
     pub(crate) out: OutStream,
+    /// There once there is an agreement.
+    voice: Option<Voice>,
+    /// What a bridged leg with another codec says.
+    feed: Option<Box<Feed>>,
     cname: String,
     /// Where its RTCP comes from.
     rtcp_from: Option<SocketAddr>,
@@ -137,8 +141,11 @@ impl Endpoint {
             heard: ReceiverStats::new(audio::RATE),
             heard_at: now,
             silent: false,
+            hearing: Hearing::default(),
             dtmf: DtmfReceiver::new(),
             out: OutStream::new(random.next_u32(), random.next_u16(), random.next_u32(), now),
+            voice: None,
+            feed: None,
             cname: format!("{:016x}", random.next()),
             rtcp_from: None,
             joined: Joined::Nothing,
@@ -197,6 +204,16 @@ impl Endpoint {
             }
         }
         let expected_before = self.expects_packets();
+        let codec = agreed.codec;
+        if self
+            .voice
+            .as_ref()
+            .is_none_or(|voice| voice.codec() != codec)
+        {
+            self.voice = Some(Voice::new(codec));
+            self.heard.set_clock_rate(codec.clock_rate());
+            self.out.set_clock_rate(codec.clock_rate());
+        }
         self.exchange = exchange;
         self.agreed = Some(agreed);
         if self.expects_packets() && !expected_before {
@@ -304,12 +321,13 @@ impl Endpoint {
         }
     }
 
-    /// Passes on a packet that another endpoint accepted, rewritten in place. Dropped while
-    /// something is played here.
+    /// Passes on a packet that another endpoint accepted, rewritten in place, its payload octet by
+    /// octet if there is a `map`. Dropped while something is played here.
     pub(crate) fn relay(
         &mut self,
         bytes: &mut [u8],
         incoming: &Incoming,
+        map: Option<&OctetMap>,
         now: Instant,
         out: &mut impl Sink,
     ) {
@@ -320,10 +338,12 @@ impl Endpoint {
             self.out.interrupt();
             return;
         };
-        let (codec, audio, event) = (agreed.codec, agreed.payload_type, agreed.telephone_event);
-        let (payload_type, samples) = match incoming.content {
-            Content::Audio(_) => (Some(audio), incoming.payload.len() as u32),
-            Content::Event(_) => (event, 0),
+        let (payload_type, ticks) = match incoming.content {
+            Content::Audio(codec) => {
+                let samples = codec.samples(incoming.payload.len());
+                (Some(agreed.payload_type), codec.ticks(samples))
+            }
+            Content::Event(_) => (agreed.telephone_event, 0),
         };
         let Some(payload_type) = payload_type else {
             return;
@@ -331,7 +351,7 @@ impl Endpoint {
         let mapped = self.out.forward(
             &incoming.header,
             payload_type,
-            samples,
+            ticks,
             incoming.restarted,
             now,
         );
@@ -339,10 +359,10 @@ impl Endpoint {
         let Some(payload) = bytes.get_mut(incoming.payload.clone()) else {
             return;
         };
-        if let Content::Audio(from) = incoming.content
-            && from != codec
-        {
-            transcode::convert(from, codec, payload);
+        if let Some(map) = map {
+            for code in payload {
+                *code = map[usize::from(*code)];
+            }
             self.stats.transcoded += 1;
         }
         if header.rewrite(bytes).is_ok() {
@@ -350,9 +370,21 @@ impl Endpoint {
         }
     }
 
-    /// Samples of one frame of a play.
+    /// Decodes an accepted payload; to be called once for each packet.
+    pub(crate) fn decode<'a>(
+        &mut self,
+        incoming: &Incoming,
+        codec: Codec,
+        bytes: &[u8],
+        out: &'a mut [i16],
+    ) -> Sound<'a> {
+        let payload = bytes.get(incoming.payload.clone()).unwrap_or_default();
+        self.hearing.decode(&incoming.header, codec, payload, out)
+    }
+
+    /// Samples of one frame of a play, at [`audio::RATE`].
     pub(crate) fn frame_samples(&self) -> usize {
-        frame_len(self.frame_ms())
+        frame_len(self.frame_ms(), audio::RATE)
     }
 
     /// Sends the RTCP report that is due.
@@ -393,12 +425,17 @@ impl Endpoint {
         agreed.is_some_and(|agreed| agreed.telephone_event.is_some())
     }
 
-    /// What listens for keys in its audio, if that is wanted, by somebody else too: not if the far
-    /// side agreed to send them as events.
-    pub(crate) fn ears(&mut self, wanted: bool) -> Option<&mut Ears> {
+    /// True if keys are looked for in its audio, if that is `wanted` elsewhere or here: not if the
+    /// remote party agreed to send them as events.
+    pub(crate) fn searches(&self, wanted: bool) -> bool {
         let agreed = self.agreed.as_ref();
         let events = agreed.is_some_and(|agreed| agreed.receive_telephone_event.is_some());
-        if events || !(wanted || self.listening) {
+        !events && (wanted || self.listening)
+    }
+
+    /// What listens for keys in its audio while that is searched.
+    pub(crate) fn ears(&mut self, wanted: bool) -> Option<&mut Ears> {
+        if !self.searches(wanted) {
             self.ears = None;
             return None;
         }
@@ -424,10 +461,7 @@ impl Endpoint {
         if agreed.receive_payload_type == number {
             return Some(Content::Audio(agreed.codec));
         }
-        let mut codecs = [Codec::Pcmu, Codec::Pcma].into_iter();
-        codecs
-            .find(|codec| codec.static_payload_type() == number)
-            .map(Content::Audio)
+        Codec::of_static_payload_type(number).map(Content::Audio)
     }
 
     /// Agreement and address, if we may send.
@@ -479,8 +513,8 @@ fn refusal(error: SdpError) -> (u16, String) {
     (error.status(), error.to_string())
 }
 
-fn frame_len(frame_ms: u32) -> usize {
-    (frame_ms as usize * 8).min(MAX_FRAME)
+fn frame_len(frame_ms: u32, rate: u32) -> usize {
+    ((frame_ms * (rate / 1000)) as usize).min(MAX_FRAME)
 }
 
 /// The header of an event packet with a timestamp that says when it was sent. All packets of a key

@@ -13,7 +13,7 @@ mod moving;
 pub use moving::Parcel;
 
 use crate::control::{Control, Local, Opening, RecordingEnd, Sink, SocketId};
-use crate::endpoint::{Content, Endpoint, Frame, Incoming, Joined, MAX_FRAME, Playing, Tap};
+use crate::endpoint::{Content, Endpoint, Frame, Incoming, Joined, Playing, Tap};
 use crate::keys::Keys;
 use crate::mix::{Mix, Role};
 use crate::player::Player;
@@ -22,8 +22,9 @@ use crate::recorder::{self, Part, Recording};
 use crate::report::{EndpointId, MixId, PlayId, RecordingId, Report};
 use crate::rtcp::{self, WallClock};
 use crate::slots::Slots;
+use crate::sound::{MAX_FRAME, Path, Sound};
 use crate::timers::{Timer, Timers};
-use crate::transcode;
+use audio::codec::OctetMap;
 use rtp_proto::{Kind, classify};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -32,7 +33,7 @@ use std::time::{Duration, Instant};
 /// Ticks fall on multiples of this.
 const GRID: Duration = Duration::from_millis(5);
 /// Longest payload that is decoded, in samples; longer ones are cut.
-const MAX_PAYLOAD: usize = 2048;
+const MAX_SAMPLES: usize = 4096;
 /// Recordings that may listen to one endpoint.
 const MAX_TAPS: usize = 8;
 /// Legs of one recording.
@@ -70,7 +71,8 @@ pub struct Engine {
     mixes: Slots<Box<Mix>>,
     mix_names: BTreeMap<MixId, usize>,
     timers: Timers,
-    samples: Box<[i16; MAX_PAYLOAD]>,
+    /// Room for the samples of a packet.
+    samples: Box<[i16]>,
 }
 
 impl Engine {
@@ -92,7 +94,7 @@ impl Engine {
             mixes: Slots::default(),
             mix_names: BTreeMap::new(),
             timers: Timers::default(),
-            samples: Box::new([0; MAX_PAYLOAD]),
+            samples: vec![0; MAX_SAMPLES].into_boxed_slice(),
         }
     }
 
@@ -354,29 +356,97 @@ impl Engine {
             endpoint.report(out, Report::Heard);
         }
         let joined = endpoint.joined;
-        if let Content::Audio(codec) = incoming.content
-            && !endpoint.taps.is_empty()
-        {
-            let payload = bytes.get(incoming.payload.clone()).unwrap_or_default();
-            let samples = transcode::decode(codec, payload, self.samples.as_mut_slice());
+        let path = self.path(slot, joined, incoming.content);
+        // Taken out for as long as a sound lies in it.
+        let mut samples = std::mem::take(&mut self.samples);
+        let sound = self.decode(slot, path, incoming, bytes, &mut samples);
+        if let (Some(sound), Some(endpoint)) = (&sound, self.endpoints.get(slot)) {
             for tap in &endpoint.taps {
                 if let Some(recording) = self.recordings.get_mut(tap.recording) {
-                    recording.hear(tap.track, &incoming.header, samples, now);
+                    recording.hear(tap.track, sound, now);
                 }
             }
         }
-        self.handle_keys(slot, incoming, bytes, now, out);
+        self.handle_keys(slot, incoming, sound.as_ref(), now, out);
         if incoming.ends_silence {
             self.watch_silence(slot);
         }
-        match joined {
-            Joined::Nothing => {}
-            Joined::Peer(peer) => {
-                if let Some(peer) = self.endpoint(Some(peer)) {
-                    peer.relay(bytes, incoming, now, out);
+        match (joined, path) {
+            (Joined::Peer(peer), Some(Path::Recode)) => self.recode(peer, sound.as_ref(), now),
+            (Joined::Peer(peer), Some(Path::Forward)) => {
+                self.forward(peer, bytes, incoming, None, now, out);
+            }
+            (Joined::Peer(peer), Some(Path::Map(map))) => {
+                self.forward(peer, bytes, incoming, Some(map), now, out);
+            }
+            (Joined::Mix { mix, member }, _) => {
+                if let Some(sound) = &sound {
+                    self.hear_member((mix, member), sound, now);
                 }
             }
-            Joined::Mix { mix, member } => self.hear_member((mix, member), incoming, bytes, now),
+            (Joined::Peer(_) | Joined::Nothing, _) => {}
+        }
+        self.samples = samples;
+    }
+
+    /// How a packet of an endpoint gets to its peer; `None` if it does not.
+    fn path(&self, slot: usize, joined: Joined, content: Content) -> Option<Path> {
+        let Joined::Peer(peer) = joined else {
+            return None;
+        };
+        match content {
+            Content::Audio(codec) => self.endpoints.get(peer)?.path_from(codec),
+            // Keys that are not forwarded are made anew; see `keys`.
+            Content::Event(_) => (!self.recodes(slot, peer)).then_some(Path::Forward),
+        }
+    }
+
+    fn recodes(&self, from: usize, to: usize) -> bool {
+        match (self.endpoints.get(from), self.endpoints.get(to)) {
+            (Some(from), Some(to)) => to.recodes(from),
+            (_, _) => false,
+        }
+    }
+
+    /// Decodes a packet if its samples are needed.
+    fn decode<'a>(
+        &mut self,
+        slot: usize,
+        path: Option<Path>,
+        incoming: &Incoming,
+        bytes: &[u8],
+        samples: &'a mut [i16],
+    ) -> Option<Sound<'a>> {
+        let Content::Audio(codec) = incoming.content else {
+            return None;
+        };
+        let events = self.peer(slot).is_some_and(|peer| self.takes_events(peer));
+        let endpoint = self.endpoints.get_mut(slot)?;
+        let recodes = matches!(path, Some(Path::Recode));
+        let mixed = matches!(endpoint.joined, Joined::Mix { .. });
+        let needed = recodes || mixed || !endpoint.taps.is_empty() || endpoint.searches(events);
+        needed.then(|| endpoint.decode(incoming, codec, bytes, samples))
+    }
+
+    fn recode(&mut self, peer: usize, sound: Option<&Sound<'_>>, now: Instant) {
+        if let (Some(sound), Some(endpoint)) = (sound, self.endpoints.get_mut(peer)) {
+            endpoint.feed(sound, now);
+            self.begin_frames(peer, now);
+        }
+    }
+
+    fn forward(
+        &mut self,
+        peer: usize,
+        bytes: &mut [u8],
+        incoming: &Incoming,
+        map: Option<&OctetMap>,
+        now: Instant,
+        out: &mut impl Sink,
+    ) {
+        if let Some(peer) = self.endpoints.get_mut(peer) {
+            peer.end_feed();
+            peer.relay(bytes, incoming, map, now, out);
         }
     }
 
@@ -443,15 +513,16 @@ impl Engine {
         if endpoint.play_due.take_if(|due| *due == at).is_none() {
             return;
         }
-        let Some(play) = endpoint.playing.as_ref().map(Playing::play) else {
-            return;
-        };
+        let play = endpoint.playing.as_ref().and_then(Playing::play);
         let mut samples = [0; MAX_FRAME];
         match endpoint.play_frame(&mut samples, at, now, out) {
             Frame::Ended => {
                 endpoint.playing = None;
                 endpoint.out.interrupt();
                 endpoint.report_done(play, false, out);
+                if endpoint.is_fed() {
+                    self.begin_frames(slot, now);
+                }
             }
             Frame::Played { next_at, sent } => {
                 if let Some(header) = sent {

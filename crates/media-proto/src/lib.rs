@@ -16,12 +16,13 @@
 //! | `mix` | members of a conference: who is heard, and the sum for each |
 //! | `recorder` | mixes legs into one recording |
 //! | `rtcp` | reports every few seconds |
-//! | `transcode` | between µ-law and A-law, octet by octet |
+//! | `sound` | audio between packets: decoded, evened out on a clock, encoded |
 //! | `timers`, `slots`, `random` | small tools |
 //!
-//! Equal codecs are forwarded without decoding, different ones converted octet by octet; neither
-//! has a jitter buffer or a clock. The 20 ms clock exists only where samples are made: for a play,
-//! a key, a mix or a recording.
+//! Packets between legs with the same codec are forwarded without decoding, and those between the
+//! two laws of G.711 converted octet by octet; neither has a jitter buffer or a clock. The 20 ms clock
+//! exists only where samples are made: for a play, a key, a mix, a recording, or a bridge between
+//! other codecs.
 //!
 //! **Invariant: every control that asks for something is answered by exactly one report**, and
 //! nothing on the way of a forwarded packet allocates.
@@ -42,9 +43,9 @@ mod recorder;
 pub mod report;
 mod rtcp;
 mod slots;
+mod sound;
 mod source;
 mod timers;
-mod transcode;
 
 pub use control::{Control, Local, Opening, RecordingEnd, Sink, SocketId, Subject};
 pub use engine::{Engine, EngineConfig, Parcel};

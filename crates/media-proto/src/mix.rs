@@ -8,7 +8,9 @@
 
 use crate::report::MixId;
 use crate::slots::Slots;
-use rtp_proto::jitter::{Delay, JitterBuffer, Played};
+use crate::sound::{Feed, Voice};
+use audio::Codec;
+use rtp_proto::jitter::{Delay, Played};
 use std::time::{Duration, Instant};
 
 /// Samples per second of a mix; what its members hear is converted from it.
@@ -40,6 +42,7 @@ pub(crate) struct Mix {
     pub(crate) next_at: Instant,
     members: Slots<Member>,
     sum: [i32; FRAME],
+    pub(crate) encoded: Encoded,
 }
 
 #[derive(Debug)]
@@ -53,7 +56,7 @@ struct Member {
 
 #[derive(Debug)]
 struct Talker {
-    heard: JitterBuffer,
+    heard: Feed,
     /// Its part of the current frame.
     samples: [i16; FRAME],
     /// How loud it was lately; falls slowly, so that a pause between words changes nothing.
@@ -62,15 +65,58 @@ struct Talker {
     is_summed: bool,
 }
 
-/// One frame of the whole sum, encoded at most once for each codec.
+/// The whole sum as one stream for each codec, which all share that are not in it: a frame is encoded
+/// at most once for each.
 #[derive(Debug, Default)]
-pub(crate) struct Encoded(pub(crate) [Option<Payload>; 2]);
+pub(crate) struct Encoded([Option<Stream>; Codec::COUNT]);
+
+#[derive(Debug)]
+struct Stream {
+    voice: Voice,
+    payload: Option<Payload>,
+}
+
+impl Encoded {
+    /// The sum has changed.
+    pub(crate) fn begin_frame(&mut self) {
+        for stream in self.0.iter_mut().flatten() {
+            stream.payload = None;
+        }
+    }
+
+    /// The current frame in a codec.
+    pub(crate) fn payload(&mut self, codec: Codec, mix: &Mix) -> Option<&Payload> {
+        let stream = self
+            .0
+            .get_mut(codec.index())?
+            .get_or_insert_with(|| Stream {
+                voice: Voice::new(codec),
+                payload: None,
+            });
+        let Stream { voice, payload } = stream;
+        Some(payload.get_or_insert_with(|| Payload::new(voice, mix, None)))
+    }
+}
 
 /// An encoded frame.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Payload {
-    pub(crate) octets: [u8; FRAME],
-    pub(crate) len: usize,
+    octets: [u8; FRAME],
+    len: usize,
+}
+
+impl Payload {
+    /// Encodes the current frame without the samples of a member.
+    pub(crate) fn new(voice: &mut Voice, mix: &Mix, without: Option<usize>) -> Self {
+        let (mut samples, mut octets) = ([0; FRAME], [0; FRAME]);
+        mix.without(without, &mut samples);
+        let len = voice.encode(&samples, RATE, &mut octets);
+        Self { octets, len }
+    }
+
+    pub(crate) fn octets(&self) -> &[u8] {
+        self.octets.get(..self.len).unwrap_or_default()
+    }
 }
 
 impl Mix {
@@ -81,6 +127,7 @@ impl Mix {
             next_at,
             members: Slots::default(),
             sum: [0; FRAME],
+            encoded: Encoded::default(),
         }
     }
 
@@ -114,7 +161,7 @@ impl Mix {
     }
 
     /// Where the packets of a member go if it talks.
-    pub(crate) fn talker(&mut self, member: usize) -> Option<&mut JitterBuffer> {
+    pub(crate) fn talker(&mut self, member: usize) -> Option<&mut Feed> {
         let talker = self.members.get_mut(member)?.talker.as_mut()?;
         Some(&mut talker.heard)
     }
@@ -166,7 +213,7 @@ impl Mix {
 impl Talker {
     fn new() -> Self {
         Self {
-            heard: JitterBuffer::new(DELAY),
+            heard: Feed::new(DELAY, RATE),
             samples: [0; FRAME],
             level: 0,
             is_summed: false,

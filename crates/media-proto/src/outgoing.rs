@@ -16,14 +16,16 @@ use std::time::{Duration, Instant};
 /// first packet of a feed cannot be the limit for ever.
 const REORDER_LIMIT: u16 = 1000;
 
-/// Timestamp units (8 kHz) in a span of time; wraps as timestamps do.
-pub(crate) fn units(span: Duration) -> u32 {
-    (span.as_micros() / 125) as u32
+/// Units of a clock in a span of time; wraps as timestamps do.
+pub(crate) fn units(span: Duration, rate: u32) -> u32 {
+    (span.as_micros() * u128::from(rate) / 1_000_000) as u32
 }
 
 #[derive(Debug)]
 pub(crate) struct OutStream {
     ssrc: u32,
+    /// Units of its timestamps per second.
+    clock_rate: u32,
     sent: SenderStats,
     next_sequence: u16,
     /// A moment and its timestamp.
@@ -59,6 +61,7 @@ impl OutStream {
     pub(crate) fn new(ssrc: u32, sequence: u16, timestamp: u32, now: Instant) -> Self {
         Self {
             ssrc,
+            clock_rate: audio::RATE,
             sent: SenderStats::default(),
             next_sequence: sequence,
             clock: (now, timestamp),
@@ -72,19 +75,24 @@ impl OutStream {
         self.ssrc
     }
 
+    /// The clock rate of what is sent from now on.
+    pub(crate) fn set_clock_rate(&mut self, clock_rate: u32) {
+        self.clock_rate = clock_rate;
+    }
+
     /// What comes next begins a talk spurt.
     pub(crate) fn interrupt(&mut self) {
         self.feed = Feed::Nothing;
     }
 
-    /// The header of `samples` samples of our own; due at `at`.
-    pub(crate) fn own(&mut self, payload_type: u8, samples: u32, at: Instant) -> Header {
+    /// The header of a packet of our own that lasts `ticks` timestamp units; due at `at`.
+    pub(crate) fn own(&mut self, payload_type: u8, ticks: u32, at: Instant) -> Header {
         let marker = !matches!(self.feed, Feed::Own);
         let timestamp = if marker { self.resume(at) } else { self.end };
         self.feed = Feed::Own;
         let sequence = self.next_sequence;
         self.next_sequence = sequence.wrapping_add(1);
-        self.end = timestamp.wrapping_add(samples);
+        self.end = timestamp.wrapping_add(ticks);
         Header {
             marker,
             payload_type,
@@ -103,18 +111,18 @@ impl OutStream {
         self.end
     }
 
-    /// The header of an event packet that stands for `samples` samples; `timestamp` is that of its
+    /// The header of an event packet that lasts `ticks` timestamp units; `timestamp` is that of its
     /// press. Audio goes on after it.
     pub(crate) fn event(
         &mut self,
         payload_type: u8,
         marker: bool,
         timestamp: u32,
-        samples: u32,
+        ticks: u32,
     ) -> Header {
         let sequence = self.next_sequence;
         self.next_sequence = sequence.wrapping_add(1);
-        self.end = self.end.wrapping_add(samples);
+        self.end = self.end.wrapping_add(ticks);
         Header {
             marker,
             payload_type,
@@ -126,12 +134,13 @@ impl OutStream {
 
     /// The header under which a packet of another stream goes out; `None` if it is too old.
     ///
+    /// - `ticks`: how long it lasts, in timestamp units.
     /// - `restarted`: the packet does not follow on those before it in its stream.
     pub(crate) fn forward(
         &mut self,
         header: &Header,
         payload_type: u8,
-        samples: u32,
+        ticks: u32,
         restarted: bool,
         now: Instant,
     ) -> Option<Header> {
@@ -145,7 +154,7 @@ impl OutStream {
         }
         let timestamp = header.timestamp.wrapping_add(mapping.timestamp);
         self.feed = Feed::Forward(self.advance(mapping, sequence));
-        let end = timestamp.wrapping_add(samples);
+        let end = timestamp.wrapping_add(ticks);
         if seq::timestamp_distance(self.end, end) > 0 {
             self.end = end;
         }
@@ -174,7 +183,7 @@ impl OutStream {
     ) -> Option<SenderInfo> {
         let (at, timestamp) = self.last?;
         let age = now.saturating_duration_since(at);
-        let timestamp = timestamp.wrapping_add(units(age));
+        let timestamp = timestamp.wrapping_add(units(age, self.clock_rate));
         (age <= recently).then(|| self.sent.info(ntp, timestamp))
     }
 
@@ -203,7 +212,8 @@ impl OutStream {
     /// The timestamp of a talk spurt that begins at `at`: real time, but not before what was sent.
     fn resume(&mut self, at: Instant) -> u32 {
         let (since, timestamp) = self.clock;
-        let by_clock = timestamp.wrapping_add(units(at.saturating_duration_since(since)));
+        let passed = units(at.saturating_duration_since(since), self.clock_rate);
+        let by_clock = timestamp.wrapping_add(passed);
         if self.last.is_none() || seq::timestamp_distance(self.end, by_clock) >= 0 {
             return by_clock;
         }

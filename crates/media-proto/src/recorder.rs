@@ -7,8 +7,9 @@
 
 use crate::outgoing::units;
 use crate::report::{EndpointId, RecordingId};
+use crate::sound::{Feed, Sound};
 use rtp_proto::Header;
-use rtp_proto::jitter::{Delay, JitterBuffer, Played};
+use rtp_proto::jitter::{Delay, Played};
 use std::time::{Duration, Instant};
 
 /// Samples mixed at a time.
@@ -17,7 +18,10 @@ pub(crate) const FRAME: usize = 160;
 pub(crate) const FRAME_TIME: Duration = Duration::from_millis(20);
 /// How far the mix stays behind real time: as long as the jitter buffers wait.
 pub(crate) const BEHIND: Duration = Duration::from_millis(40);
-const LONGEST_DELAY: Duration = Duration::from_millis(200);
+const HEARD: Delay = Delay::Adaptive {
+    min: BEHIND,
+    max: Duration::from_millis(200),
+};
 
 /// What of a leg is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,9 +47,9 @@ pub(crate) struct Recording {
 #[derive(Debug)]
 struct Track {
     endpoint: EndpointId,
-    heard: JitterBuffer,
+    heard: Feed,
     /// What is played to the leg, if that is wanted.
-    played: Option<JitterBuffer>,
+    played: Option<Feed>,
     open: bool,
 }
 
@@ -60,11 +64,8 @@ impl Recording {
         let played = part == Part::All && legs.len() == 1;
         let tracks = legs.iter().map(|endpoint| Track {
             endpoint: *endpoint,
-            heard: JitterBuffer::new(Delay::Adaptive {
-                min: BEHIND,
-                max: LONGEST_DELAY,
-            }),
-            played: played.then(|| JitterBuffer::new(Delay::Fixed(BEHIND))),
+            heard: Feed::new(HEARD, audio::RATE),
+            played: played.then(|| Feed::new(Delay::Fixed(BEHIND), audio::RATE)),
             open: true,
         });
         Self {
@@ -77,20 +78,20 @@ impl Recording {
     }
 
     /// A leg's packet, decoded.
-    pub(crate) fn hear(&mut self, track: usize, header: &Header, samples: &[i16], now: Instant) {
+    pub(crate) fn hear(&mut self, track: usize, sound: &Sound<'_>, now: Instant) {
         if let Some(track) = self.tracks.get_mut(track) {
-            track.heard.push(header, samples, now);
+            track.heard.push(sound, now);
         }
     }
 
-    /// A frame played to a leg.
+    /// A frame played to a leg, at [`audio::RATE`].
     pub(crate) fn play(&mut self, track: usize, header: &Header, samples: &[i16], now: Instant) {
         if let Some(played) = self
             .tracks
             .get_mut(track)
             .and_then(|track| track.played.as_mut())
         {
-            played.push(header, samples, now);
+            played.push_samples(header, audio::RATE, samples, now);
         }
     }
 
@@ -143,7 +144,7 @@ impl Recording {
 
     fn length(&self, now: Instant) -> u64 {
         let micros = now.saturating_duration_since(self.started).as_micros();
-        u64::try_from(micros / 125).unwrap_or(u64::MAX)
+        u64::try_from(micros * u128::from(audio::RATE) / 1_000_000).unwrap_or(u64::MAX)
     }
 
     fn mix(&mut self, out: &mut [i16], at: Instant) {
@@ -165,7 +166,7 @@ impl Recording {
 pub(crate) fn played_header(header: &Header, at: Instant, origin: Instant) -> Header {
     // Its own clock: what is not sent, for example on hold, leaves a gap.
     Header {
-        timestamp: units(at.saturating_duration_since(origin)),
+        timestamp: units(at.saturating_duration_since(origin), audio::RATE),
         ..*header
     }
 }

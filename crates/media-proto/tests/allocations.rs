@@ -1,10 +1,11 @@
-//! Nothing is allocated for a packet that is forwarded, converted, played, listened to or searched for
-//! keys.
+//! Nothing is allocated for a packet that is forwarded, converted, recoded, played, listened to or
+//! searched for keys.
 
 #[expect(dead_code, reason = "made for the tests of the engine")]
 #[path = "engine/common.rs"]
 mod common;
 
+use audio::Codec;
 use common::{Phone, World, ms, tone};
 use media_proto::{Control, EndpointId, RecordingEnd, RecordingId, Report, Sink, SocketId};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -62,6 +63,8 @@ fn steady_state_allocates_nothing() {
         // Its audio is searched, for us and for the bridged leg.
         Phone::new(6, 440.0).without_events(),
         Phone::new(7, 1000.0),
+        Phone::new(8, 440.0),
+        Phone::new(9, 0.0).speaking(Codec::G722, 5000.0),
     ];
     for phone in &phones {
         world.open(phone);
@@ -69,6 +72,7 @@ fn steady_state_allocates_nothing() {
     world.bridge(1, 2);
     world.bridge(3, 4);
     world.bridge(6, 7);
+    world.bridge(8, 9);
     world.control(Control::ListenDigits {
         endpoint: EndpointId(6),
         on: true,
@@ -96,6 +100,6 @@ fn steady_state_allocates_nothing() {
         }
     }
     assert_eq!(ALLOCATIONS.get() - before, 0);
-    // Six forwarded and one played per round, and some RTCP.
-    assert!((3500..3570).contains(&counter.sent), "{}", counter.sent);
+    // Six forwarded, two recoded and one played per round, and some RTCP.
+    assert!((4500..4600).contains(&counter.sent), "{}", counter.sent);
 }

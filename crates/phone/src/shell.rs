@@ -69,7 +69,7 @@ impl PhoneConfig {
             address: IpAddr::from([127, 0, 0, 1]),
             tone_hz: 1000.0,
             level_dbm0: -10.0,
-            codecs: vec![Codec::Pcmu, Codec::Pcma],
+            codecs: vec![Codec::PCMU, Codec::PCMA],
             when_called: WhenCalled::Answer(Duration::from_secs(1)),
         }
     }

@@ -1,6 +1,7 @@
-//! Evens out network delay for decoded 8 kHz audio and hides lost frames.
+//! Evens out network delay for decoded audio of any sample rate and hides lost frames.
 //!
-//! Packets go in as samples with their RTP timestamp, in any order; frames come out on the
+//! Packets go in as samples with the timestamp of the first one, which counts samples, in any order; a
+//! codec whose RTP clock is slower than its sample rate needs [`sample_header`]. Frames come out on the
 //! caller's clock. A missing stretch is filled by repeating the last 20 ms, fading to silence
 //! within 60 ms; then the buffer rests until the next packet, which starts a new spurt after the
 //! full delay.
@@ -15,17 +16,18 @@ use crate::packet::Header;
 use crate::seq;
 use std::time::{Duration, Instant};
 
-const SAMPLES_PER_MS: u32 = 8;
-/// 20 ms: what concealment repeats, and the smallest cut.
-const FRAME: usize = 160;
+/// What concealment repeats, and the smallest cut, in ms.
+const FRAME_MS: u32 = 20;
 /// Marks a place in the ring where no sample is; received samples are kept off this value.
 const EMPTY: i16 = i16::MIN;
-/// Concealed audio keeps its level for 10 ms …
-const FADE_FROM: u32 = 80;
-/// … and is silent after 60 ms.
-const FADE_TO: u32 = 480;
-/// Concealed and real audio are blended over 4 ms.
-const BLEND: usize = 32;
+/// Concealed audio keeps its level for so many ms …
+const FADE_FROM_MS: u32 = 10;
+/// … and is silent after so many.
+const FADE_TO_MS: u32 = 60;
+/// Concealed and real audio are blended over so many ms.
+const BLEND_MS: u32 = 4;
+/// Room for jumps of the stream beside the delay, in ms.
+const ROOM_MS: u32 = 250;
 /// So many late packets in a row mean that the sender's clock has moved.
 const LATE_IN_A_ROW: u32 = 5;
 /// How long the depth is watched before the delay shrinks.
@@ -73,6 +75,8 @@ pub enum Pushed {
 #[derive(Debug, Clone)]
 pub struct JitterBuffer {
     delay: Delay,
+    /// Samples per millisecond.
+    per_ms: u32,
     /// Current delay in samples.
     target: u32,
     ring: Box<[i16]>,
@@ -113,20 +117,23 @@ enum Phase {
 }
 
 impl JitterBuffer {
-    /// An empty buffer. Delays above 500 ms count as 500 ms.
-    pub fn new(delay: Delay) -> Self {
+    /// An empty buffer for samples at `rate` Hz (whole kHz). Delays above 500 ms count as 500 ms.
+    pub fn new(delay: Delay, rate: u32) -> Self {
+        let per_ms = (rate / 1000).max(1);
         let (first, max) = match delay {
-            Delay::Fixed(delay) => (samples(delay), samples(delay)),
-            Delay::Adaptive { min, max } => (samples(min), samples(max.max(min))),
+            Delay::Fixed(delay) => (delay, delay),
+            Delay::Adaptive { min, max } => (min, max.max(min)),
         };
+        let (first, max) = (samples(first, per_ms), samples(max, per_ms));
         // Room for the delay, a burst as long as it, and a quarter of a second.
-        let capacity = (max as usize * 2 + 2000).next_power_of_two();
+        let capacity = (max * 2 + ROOM_MS * per_ms).next_power_of_two() as usize;
         Self {
             delay,
+            per_ms,
             target: first,
             ring: vec![EMPTY; capacity].into_boxed_slice(),
             stream: None,
-            concealer: Concealer::new(),
+            concealer: Concealer::new(per_ms),
             late: 0,
             concealed: 0,
         }
@@ -145,7 +152,7 @@ impl JitterBuffer {
             return Pushed::Duplicate;
         }
         if matches!(stream.phase, Phase::Resting) && stream.is_unplayed(header.timestamp) {
-            stream.begin(header.timestamp, now + duration(self.target));
+            stream.begin(header.timestamp, now + duration(self.target, self.per_ms));
         }
         let ahead = i64::from(seq::timestamp_distance(stream.next, header.timestamp));
         let (capacity, len) = (self.ring.len() as i64, samples.len() as i64);
@@ -192,7 +199,7 @@ impl JitterBuffer {
 
     /// The delay in force.
     pub fn delay(&self) -> Duration {
-        duration(self.target)
+        duration(self.target, self.per_ms)
     }
 
     /// Packets that came too late to be played as they should.
@@ -209,12 +216,12 @@ impl JitterBuffer {
     pub fn reset(&mut self) {
         self.stream = None;
         self.ring.fill(EMPTY);
-        self.concealer = Concealer::new();
+        self.concealer.reset();
     }
 
     fn restart(&mut self, header: &Header, samples: &[i16], now: Instant) -> Pushed {
         self.ring.fill(EMPTY);
-        let start_at = now + duration(self.target);
+        let start_at = now + duration(self.target, self.per_ms);
         self.stream = Some(Stream::new(header, start_at));
         self.store(
             header.timestamp,
@@ -248,7 +255,7 @@ impl JitterBuffer {
             return Pushed::Late;
         }
         if let Delay::Adaptive { max, .. } = self.delay {
-            let room = self::samples(max).saturating_sub(self.target);
+            let room = self::samples(max, self.per_ms).saturating_sub(self.target);
             let depth = stream.end.wrapping_sub(header.timestamp) as usize;
             self.target += by.min(room);
             if by <= room && unplayed && depth <= self.ring.len() {
@@ -323,15 +330,16 @@ impl JitterBuffer {
             return;
         }
         let keep = match self.delay {
-            Delay::Fixed(delay) => samples(delay),
-            Delay::Adaptive { min, .. } => samples(min),
+            Delay::Fixed(delay) => samples(delay, self.per_ms),
+            Delay::Adaptive { min, .. } => samples(min, self.per_ms),
         };
         let excess = stream.least_left.unwrap_or(0).saturating_sub(keep);
         stream.watch_from(now);
-        if (excess as usize) < FRAME {
+        let frame = FRAME_MS * self.per_ms;
+        if excess < frame {
             return;
         }
-        let cut = (excess / 2).max(FRAME as u32);
+        let cut = (excess / 2).max(frame);
         self.target = self.target.saturating_sub(cut).max(keep);
         self.cut(cut);
     }
@@ -344,10 +352,11 @@ impl JitterBuffer {
         let mask = self.ring.len() - 1;
         let place = |timestamp: u32, index: usize| (timestamp as usize).wrapping_add(index) & mask;
         let (from, to) = (stream.next, stream.next.wrapping_add(count));
-        for index in 0..BLEND {
+        let blending = BLEND_MS * self.per_ms;
+        for index in 0..blending as usize {
             let (old, new) = (self.ring[place(from, index)], self.ring[place(to, index)]);
             if old != EMPTY && new != EMPTY {
-                self.ring[place(to, index)] = blend(old, new, index);
+                self.ring[place(to, index)] = blend(old, new, index as u32, blending);
             }
         }
         for index in 0..count as usize {
@@ -417,40 +426,50 @@ impl Stream {
 /// Fills gaps by repeating the last received 20 ms, quieter and quieter.
 #[derive(Debug, Clone)]
 struct Concealer {
-    history: [i16; FRAME],
+    history: Box<[i16]>,
     at: usize,
     /// Samples made up since the last received one; starts as if the fade were over.
     made_up: u32,
     /// Received samples still to be blended with made-up ones.
-    blending: usize,
+    blending: u32,
+    /// Samples per millisecond.
+    per_ms: u32,
 }
 
 impl Concealer {
-    fn new() -> Self {
+    fn new(per_ms: u32) -> Self {
         Self {
-            history: [0; FRAME],
+            history: vec![0; (FRAME_MS * per_ms) as usize].into_boxed_slice(),
             at: 0,
-            made_up: FADE_TO,
+            made_up: FADE_TO_MS * per_ms,
             blending: 0,
+            per_ms,
         }
     }
 
+    fn reset(&mut self) {
+        self.history.fill(0);
+        self.made_up = FADE_TO_MS * self.per_ms;
+        self.blending = 0;
+    }
+
     fn is_silent(&self) -> bool {
-        self.made_up >= FADE_TO
+        self.made_up >= FADE_TO_MS * self.per_ms
     }
 
     /// Takes note of a received sample and returns what to play.
     fn pass(&mut self, sample: i16) -> i16 {
         let played = if self.blending > 0 {
-            let index = BLEND - self.blending;
+            let full = BLEND_MS * self.per_ms;
+            let index = full - self.blending;
             self.blending -= 1;
-            blend(self.faded(), sample, index)
+            blend(self.faded(), sample, index, full)
         } else {
             self.made_up = 0;
             sample
         };
         self.history[self.at] = played;
-        self.at = (self.at + 1) % FRAME;
+        self.step();
         played
     }
 
@@ -460,34 +479,52 @@ impl Concealer {
         if self.is_silent() {
             return None;
         }
-        self.at = (self.at + 1) % FRAME;
+        self.step();
         self.made_up += 1;
-        self.blending = BLEND;
+        self.blending = BLEND_MS * self.per_ms;
         Some(())
+    }
+
+    fn step(&mut self) {
+        self.at += 1;
+        if self.at == self.history.len() {
+            self.at = 0;
+        }
     }
 
     /// The sample of 20 ms ago at the level of the fade.
     fn faded(&self) -> i16 {
-        let left = FADE_TO
+        let length = (FADE_TO_MS - FADE_FROM_MS) * self.per_ms;
+        let left = (FADE_TO_MS * self.per_ms)
             .saturating_sub(self.made_up)
-            .min(FADE_TO - FADE_FROM);
+            .min(length);
         let sample = i64::from(self.history[self.at]);
-        (sample * i64::from(left) / i64::from(FADE_TO - FADE_FROM)) as i16
+        (sample * i64::from(left) / i64::from(length)) as i16
     }
 }
 
-/// A step of a linear cross-fade over [`BLEND`] samples.
-fn blend(old: i16, new: i16, index: usize) -> i16 {
-    let (weight, full) = (index as i32 + 1, BLEND as i32 + 1);
-    ((i32::from(old) * (full - weight) + i32::from(new) * weight) / full) as i16
+/// A step of a linear cross-fade over `length` samples.
+fn blend(old: i16, new: i16, index: u32, length: u32) -> i16 {
+    let (weight, full) = (i64::from(index) + 1, i64::from(length) + 1);
+    ((i64::from(old) * (full - weight) + i64::from(new) * weight) / full) as i16
 }
 
-fn samples(delay: Duration) -> u32 {
-    delay.as_millis().min(500) as u32 * SAMPLES_PER_MS
+/// A header whose timestamp counts samples, of which each unit of the RTP clock takes `per_tick`.
+#[must_use]
+pub fn sample_header(header: &Header, per_tick: u32) -> Header {
+    // Differences of timestamps keep their meaning although both wrap.
+    Header {
+        timestamp: header.timestamp.wrapping_mul(per_tick),
+        ..*header
+    }
 }
 
-fn duration(samples: u32) -> Duration {
-    Duration::from_micros(u64::from(samples) * 125)
+fn samples(delay: Duration, per_ms: u32) -> u32 {
+    delay.as_millis().min(500) as u32 * per_ms
+}
+
+fn duration(samples: u32, per_ms: u32) -> Duration {
+    Duration::from_micros(u64::from(samples) * 1000 / u64::from(per_ms))
 }
 
 #[cfg(test)]

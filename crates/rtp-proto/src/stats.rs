@@ -70,6 +70,11 @@ impl ReceiverStats {
         }
     }
 
+    /// The clock rate of what comes from now on, in Hz.
+    pub fn set_clock_rate(&mut self, clock_rate: u32) {
+        self.clock_rate = clock_rate;
+    }
+
     /// Counts one packet.
     pub fn handle_packet(&mut self, header: &Header, now: Instant) -> Arrival {
         let clock_rate = self.clock_rate;

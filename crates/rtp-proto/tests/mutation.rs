@@ -23,7 +23,7 @@ fn rtp_packets() {
         min: Duration::from_millis(20),
         max: Duration::from_millis(200),
     };
-    let mut buffer = JitterBuffer::new(delay);
+    let mut buffer = JitterBuffer::new(delay, 8000);
     let (mut accepted, mut frame) = (0, [0; 160]);
     for round in 0..ROUNDS {
         let mut bytes = mutate(&mut random, &seeds);

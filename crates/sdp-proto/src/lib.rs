@@ -20,6 +20,7 @@ mod parse;
 pub mod session;
 mod write;
 
+pub use audio::Codec;
 pub use exchange::OfferAnswer;
 pub use negotiate::{LocalMedia, Negotiated, accept_answer, answer, offer};
-pub use session::{Codec, Direction, SdpError, Session};
+pub use session::{Direction, Profile, SdpError, Session};

@@ -1,16 +1,22 @@
 //! Offer and answer for one audio stream (RFC 3264).
 //!
 //! **Invariant: an answer repeats the media lines of its offer in number and order; exactly one,
-//! the first acceptable audio line, is accepted, with one codec.** Acceptable: `RTP/AVP`, a port,
+//! the first acceptable audio line, is accepted, with one codec.** Acceptable: our profile, a port,
 //! a numeric address and a codec of ours. The offer's payload types and its order of codecs count.
 //! Left to others: the `o=` version over re-offers ([`crate::exchange`]), ports and packets.
 
-use crate::session::{Codec, Connection, Direction, Media, Origin, RtpMap, SdpError, Session};
+use crate::session::{
+    Attribute, Connection, Direction, Media, Origin, Profile, RtpMap, SdpError, Session,
+    TELEPHONE_EVENT,
+};
+use audio::Codec;
 use std::net::{IpAddr, SocketAddr};
 
 const AUDIO: &str = "audio";
-const PLAIN_RTP: &str = "RTP/AVP";
-const TELEPHONE_EVENT: &str = "telephone-event";
+/// First of the payload types that a description may assign (RFC 3551 §6).
+const FIRST_DYNAMIC: u8 = 96;
+/// Clock of key presses.
+const EVENT_CLOCK_RATE: u32 = 8000;
 /// The sixteen DTMF keys.
 const EVENTS: &str = "0-15";
 /// Packet lengths we send, in ms.
@@ -23,6 +29,8 @@ pub struct LocalMedia {
     pub address: IpAddr,
     /// RTP port; RTCP is on the next one unless multiplexed.
     pub port: u16,
+    /// Transport profile that we offer and accept.
+    pub profile: Profile,
     /// Codecs, in the order we offer them; at least one.
     pub codecs: Vec<Codec>,
     /// Payload type of telephone-event in our offers (an answer takes the offer's number);
@@ -41,12 +49,13 @@ pub struct LocalMedia {
 }
 
 impl LocalMedia {
-    /// PCMU and PCMA, telephone-event as 101, 20 ms, sendrecv, rtcp-mux; version = session id.
+    /// Plain RTP; G.722, PCMU and PCMA, telephone-event as 101, 20 ms, sendrecv, rtcp-mux; version = session id.
     pub fn new(address: IpAddr, port: u16, session_id: u64) -> Self {
         Self {
             address,
             port,
-            codecs: vec![Codec::Pcmu, Codec::Pcma],
+            profile: Profile::new(Profile::PLAIN),
+            codecs: vec![Codec::G722, Codec::PCMU, Codec::PCMA],
             telephone_event: Some(101),
             ptime_ms: 20,
             direction: Direction::SendRecv,
@@ -54,6 +63,17 @@ impl LocalMedia {
             session_id,
             version: session_id,
         }
+    }
+
+    /// The payload type of a codec in our offers: its static one, or a dynamic one by its place.
+    fn payload_type(&self, codec: Codec) -> u8 {
+        codec.static_payload_type().unwrap_or_else(|| {
+            let taken = self.telephone_event;
+            let mut free = (FIRST_DYNAMIC..128).filter(|number| taken != Some(*number));
+            let mut dynamic = Codec::all().filter(|codec| codec.static_payload_type().is_none());
+            let place = dynamic.position(|other| other == codec).unwrap_or(0);
+            free.nth(place).unwrap_or(FIRST_DYNAMIC)
+        })
     }
 }
 
@@ -125,7 +145,7 @@ pub(crate) fn accept_answer_at(
     let negotiated = agree_on(answer, media, index, local)?;
     // We receive what we offered, whatever numbers the far side wants for itself.
     Ok(Negotiated {
-        receive_payload_type: negotiated.codec.static_payload_type(),
+        receive_payload_type: local.payload_type(negotiated.codec),
         receive_telephone_event: negotiated.telephone_event.and(local.telephone_event),
         ..negotiated
     })
@@ -142,8 +162,8 @@ pub(crate) fn agree(offer: &Session, local: &LocalMedia) -> Result<Negotiated, S
     for (index, media) in audio.filter(|(_, media)| media.port != 0) {
         match agree_on(offer, media, index, local) {
             Ok(negotiated) => return Ok(negotiated),
-            // A plain line that fails says more than an encrypted one.
-            Err(SdpError::NoPlainProfile) if reason != SdpError::NoAudio => {}
+            // A line with our profile that fails says more than one with another.
+            Err(SdpError::NoCommonProfile) if reason != SdpError::NoAudio => {}
             Err(error) => reason = error,
         }
     }
@@ -160,8 +180,8 @@ fn agree_on(
     media_index: usize,
     local: &LocalMedia,
 ) -> Result<Negotiated, SdpError> {
-    if !media.protocol.eq_ignore_ascii_case(PLAIN_RTP) {
-        return Err(SdpError::NoPlainProfile);
+    if media.protocol != local.profile {
+        return Err(SdpError::NoCommonProfile);
     }
     let (payload_type, codec) =
         first_common(media, &local.codecs).ok_or(SdpError::NoCommonCodec)?;
@@ -172,7 +192,7 @@ fn agree_on(
     let telephone_event = local.telephone_event.and_then(|_| {
         media
             .payload_types()
-            .find(|number| media.is_telephone_event(*number))
+            .find(|number| media.is_telephone_event(*number, EVENT_CLOCK_RATE))
     });
     let rtcp_mux = media.rtcp_mux && local.rtcp_mux;
     let far = media.direction.or(remote.direction).unwrap_or_default();
@@ -234,7 +254,7 @@ pub(crate) fn answer_session(
 ) -> Session {
     let lines = offer.media.iter().enumerate().map(|(index, media)| {
         if index == negotiated.media_index {
-            answer_media(local, negotiated)
+            answer_media(media, local, negotiated)
         } else {
             refused(media)
         }
@@ -242,23 +262,32 @@ pub(crate) fn answer_session(
     describe(local, lines.collect())
 }
 
-/// A media line as refused in an answer: port 0, everything else repeated (RFC 3264 §6).
+/// A media line as refused in an answer: port 0, its formats and its name repeated (RFC 3264 §6).
 pub(crate) fn refused(media: &Media) -> Media {
     Media {
         kind: media.kind.clone(),
         protocol: media.protocol.clone(),
         formats: media.formats.clone(),
+        attributes: identification(media),
         ..Media::default()
     }
 }
 
-fn answer_media(local: &LocalMedia, negotiated: &Negotiated) -> Media {
+/// `a=mid`, which an answer repeats (RFC 5888 §9.1). Keys, candidates and the like of the remote party
+/// are not ours to repeat.
+fn identification(media: &Media) -> Vec<Attribute> {
+    let is_mid = |attribute: &&Attribute| attribute.name.eq_ignore_ascii_case("mid");
+    media.attributes.iter().filter(is_mid).cloned().collect()
+}
+
+fn answer_media(offered: &Media, local: &LocalMedia, negotiated: &Negotiated) -> Media {
     let codec = (negotiated.payload_type, negotiated.codec);
     let base = audio_media(local, &[codec], negotiated.telephone_event);
     Media {
         ptime_ms: Some(negotiated.ptime_ms),
         rtcp_mux: negotiated.rtcp_mux,
         direction: Some(negotiated.direction),
+        attributes: identification(offered),
         ..base
     }
 }
@@ -267,28 +296,31 @@ pub(crate) fn offer_media(local: &LocalMedia) -> Media {
     let codecs: Vec<_> = local
         .codecs
         .iter()
-        .map(|codec| (codec.static_payload_type(), *codec))
+        .map(|codec| (local.payload_type(*codec), *codec))
         .collect();
     audio_media(local, &codecs, local.telephone_event)
 }
 
 fn audio_media(local: &LocalMedia, codecs: &[(u8, Codec)], telephone_event: Option<u8>) -> Media {
-    let maps = codecs.iter().map(|(number, codec)| (*number, codec.name()));
-    let maps = maps.chain(telephone_event.map(|number| (number, TELEPHONE_EVENT)));
-    let rtpmaps: Vec<RtpMap> = maps.map(|(number, name)| rtpmap(number, name)).collect();
+    let maps = codecs
+        .iter()
+        .map(|(number, codec)| rtpmap(*number, codec.name(), codec.clock_rate()));
+    let events = telephone_event.map(|number| rtpmap(number, TELEPHONE_EVENT, EVENT_CLOCK_RATE));
+    let rtpmaps: Vec<RtpMap> = maps.chain(events).collect();
+    let parameters = codecs
+        .iter()
+        .filter_map(|(number, codec)| Some((*number, codec.fmtp()?.to_owned())));
+    let event_parameters = telephone_event.map(|number| (number, EVENTS.to_owned()));
     Media {
         kind: AUDIO.to_owned(),
         port: local.port,
-        protocol: PLAIN_RTP.to_owned(),
+        protocol: local.profile.clone(),
         formats: rtpmaps
             .iter()
             .map(|map| map.payload_type.to_string())
             .collect(),
         rtpmaps,
-        fmtps: telephone_event
-            .map(|number| (number, EVENTS.to_owned()))
-            .into_iter()
-            .collect(),
+        fmtps: parameters.chain(event_parameters).collect(),
         ptime_ms: Some(local.ptime_ms),
         rtcp_mux: local.rtcp_mux,
         direction: Some(local.direction),
@@ -296,11 +328,11 @@ fn audio_media(local: &LocalMedia, codecs: &[(u8, Codec)], telephone_event: Opti
     }
 }
 
-fn rtpmap(payload_type: u8, name: &str) -> RtpMap {
+fn rtpmap(payload_type: u8, name: &str, clock_rate: u32) -> RtpMap {
     RtpMap {
         payload_type,
         name: name.to_owned(),
-        clock_rate: 8000,
+        clock_rate,
         channels: 1,
     }
 }
@@ -316,6 +348,7 @@ pub(crate) fn describe(local: &LocalMedia, media: Vec<Media>) -> Session {
         }),
         connection: Some(address),
         direction: None,
+        attributes: Vec::new(),
         media,
     }
 }

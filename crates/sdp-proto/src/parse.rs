@@ -1,13 +1,13 @@
 //! Reads a session description (RFC 8866), tolerant of what phones really send.
 //!
-//! Line ends may be CRLF, LF or CR; unknown lines and attributes are skipped; `o=`, `s=` and `t=`
+//! Line ends may be CRLF, LF or CR; unknown lines are skipped; `o=`, `s=` and `t=`
 //! may be missing. Refused are texts that do not begin with `v=0` and media lines without kind,
 //! port, protocol or format.
 //! **Invariant: takes time and memory proportional to the text, which is limited.**
 
 use crate::session::{
-    Connection, Direction, MAX_FORMATS, MAX_MEDIA, MAX_TEXT, Media, Origin, RtpMap, SdpError,
-    Session,
+    Attribute, Connection, Direction, MAX_ATTRIBUTES, MAX_FORMATS, MAX_MEDIA, MAX_TEXT, Media,
+    Origin, Profile, RtpMap, SdpError, Session,
 };
 
 impl Session {
@@ -23,6 +23,7 @@ impl Session {
             origin: None,
             connection: None,
             direction: None,
+            attributes: Vec::new(),
             media: Vec::new(),
         };
         let mut lines = lines(text);
@@ -46,7 +47,10 @@ impl Session {
             ('o', None) => self.origin = origin(value),
             ('c', None) => self.connection = Some(connection(value)),
             ('c', Some(media)) => media.connection = Some(connection(value)),
-            ('a', None) => self.direction = direction(value).or(self.direction),
+            ('a', None) => match direction(value) {
+                Some(direction) => self.direction = Some(direction),
+                None => keep(&mut self.attributes, value),
+            },
             ('a', Some(media)) => media.read_attribute(value),
             ('m', _) => self.add_media(media(value)?)?,
             (_, _) => {}
@@ -64,22 +68,35 @@ impl Session {
 }
 
 impl Media {
-    /// Reads one attribute; one that is unknown or malformed changes nothing.
-    fn read_attribute(&mut self, value: &str) {
-        if let Some(direction) = direction(value) {
+    /// Reads one attribute. An unknown one is kept as it is; a known one that is malformed changes
+    /// nothing.
+    fn read_attribute(&mut self, attribute: &str) {
+        if let Some(direction) = direction(attribute) {
             self.direction = Some(direction);
             return;
         }
-        let (name, value) = value.split_once(':').unwrap_or((value, ""));
+        let (name, value) = attribute.split_once(':').unwrap_or((attribute, ""));
         match name.trim().to_ascii_lowercase().as_str() {
             "rtpmap" if self.rtpmaps.len() < MAX_FORMATS => self.rtpmaps.extend(rtpmap(value)),
             "fmtp" if self.fmtps.len() < MAX_FORMATS => self.fmtps.extend(fmtp(value)),
+            "rtpmap" | "fmtp" => {}
             "ptime" => self.ptime_ms = milliseconds(value).or(self.ptime_ms),
             "maxptime" => self.max_ptime_ms = milliseconds(value).or(self.max_ptime_ms),
             "rtcp" => self.rtcp = rtcp(value).or_else(|| self.rtcp.take()),
             "rtcp-mux" => self.rtcp_mux = true,
-            _ => {}
+            _ => keep(&mut self.attributes, attribute),
         }
+    }
+}
+
+fn keep(attributes: &mut Vec<Attribute>, text: &str) {
+    let (name, value) = match text.split_once(':') {
+        Some((name, value)) => (name, Some(value.to_owned())),
+        None => (text, None),
+    };
+    if attributes.len() < MAX_ATTRIBUTES && !name.is_empty() {
+        let name = name.to_owned();
+        attributes.push(Attribute { name, value });
     }
 }
 
@@ -150,7 +167,7 @@ fn media(value: &str) -> Result<Media, &'static str> {
     Ok(Media {
         kind: kind.to_owned(),
         port: port.ok_or("media line has no valid port")?,
-        protocol: protocol.to_owned(),
+        protocol: Profile::new(protocol),
         formats,
         ..Media::default()
     })
@@ -206,7 +223,7 @@ fn rtcp(value: &str) -> Option<(u16, Option<Connection>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::Codec;
+    use audio::Codec;
 
     const PHONE: &str = "v=0\r\no=alice 2890844526 7 IN IP4 192.0.2.1\r\ns=-\r\n\
         i=a session\r\nc=IN IP4 192.0.2.1/127\r\nb=AS:84\r\nt=0 0\r\na=recvonly\r\na=tool:x\r\n\
@@ -230,13 +247,18 @@ mod tests {
             panic!("{session:?}")
         };
         assert_eq!((audio.kind.as_str(), audio.port), ("audio", 49170));
-        assert_eq!(audio.protocol, "RTP/AVP");
+        assert_eq!(audio.protocol, Profile::new("rtp/avp"));
+        let tool = Attribute {
+            name: "tool".to_owned(),
+            value: Some("x".to_owned()),
+        };
+        assert_eq!(session.attributes, [tool]);
         assert_eq!(audio.payload_types().collect::<Vec<_>>(), [0, 8, 97, 101]);
         assert_eq!(
             [0, 8, 97, 101].map(|number| audio.codec(number)),
-            [Some(Codec::Pcmu), Some(Codec::Pcma), None, None]
+            [Some(Codec::PCMU), Some(Codec::PCMA), None, None]
         );
-        assert!(audio.is_telephone_event(101) && !audio.is_telephone_event(97));
+        assert!(audio.is_telephone_event(101, 8000) && !audio.is_telephone_event(97, 8000));
         assert_eq!(audio.fmtps, [(101, "0-16,32".to_owned())]);
         assert_eq!((audio.ptime_ms, audio.max_ptime_ms), (Some(20), Some(60)));
         let rtcp = Connection::Ip("2001:db8::1".parse().unwrap());

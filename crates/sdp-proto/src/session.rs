@@ -1,9 +1,12 @@
 //! A session description as values (RFC 8866).
 //!
-//! Only what telephone audio needs is kept; other lines are skipped when read.
+//! What telephone audio needs are fields of their own; every other attribute is kept as it was written
+//! (`crypto`, `ice-ufrag`, `fingerprint`, `mid`, `group`, …). Other lines are skipped when read.
 //! **Invariant: a [`Session`] that came from text has at most [`MAX_MEDIA`] media lines**, each
-//! with at most [`MAX_FORMATS`] formats, so work on it is bounded.
+//! with at most [`MAX_FORMATS`] formats and [`MAX_ATTRIBUTES`] other attributes, so work on it is
+//! bounded.
 
+use audio::Codec;
 use std::net::IpAddr;
 
 /// Longest description we read, in octets.
@@ -12,33 +15,11 @@ pub const MAX_TEXT: usize = 64 * 1024;
 pub const MAX_MEDIA: usize = 32;
 /// Most formats of one media line we read.
 pub const MAX_FORMATS: usize = 128;
+/// Other attributes that we keep of the session, and of each media line.
+pub const MAX_ATTRIBUTES: usize = 256;
 
-/// An audio codec we can carry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Codec {
-    /// G.711 µ-law.
-    Pcmu,
-    /// G.711 A-law.
-    Pcma,
-}
-
-impl Codec {
-    /// The static payload type (RFC 3551 §6).
-    pub fn static_payload_type(self) -> u8 {
-        match self {
-            Self::Pcmu => 0,
-            Self::Pcma => 8,
-        }
-    }
-
-    /// The encoding name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Pcmu => "PCMU",
-            Self::Pcma => "PCMA",
-        }
-    }
-}
+/// Encoding name of key presses (RFC 4733).
+pub(crate) const TELEPHONE_EVENT: &str = "telephone-event";
 
 /// Who sends, seen from the side that says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -116,9 +97,9 @@ pub enum SdpError {
     /// No audio with a port is described.
     #[error("no audio media")]
     NoAudio,
-    /// All audio uses a profile other than RTP/AVP, for example an encrypted one.
-    #[error("no audio over plain RTP/AVP")]
-    NoPlainProfile,
+    /// All audio uses a profile that we do not offer, for example an encrypted one.
+    #[error("no audio with a supported transport profile")]
+    NoCommonProfile,
     /// Nothing in common.
     #[error("no common audio codec")]
     NoCommonCodec,
@@ -136,7 +117,7 @@ impl SdpError {
         match self {
             Self::Syntax { .. } | Self::TooLong => 400,
             Self::NoAudio
-            | Self::NoPlainProfile
+            | Self::NoCommonProfile
             | Self::NoCommonCodec
             | Self::NoAddress
             | Self::Refused => 488,
@@ -153,6 +134,8 @@ pub struct Session {
     pub connection: Option<Connection>,
     /// Direction at session level.
     pub direction: Option<Direction>,
+    /// The other attributes at session level, in order.
+    pub attributes: Vec<Attribute>,
     /// The media lines in order.
     pub media: Vec<Media>,
 }
@@ -196,8 +179,8 @@ pub struct Media {
     pub kind: String,
     /// Transport port; 0 refuses the media.
     pub port: u16,
-    /// `RTP/AVP`, …
-    pub protocol: String,
+    /// How it is transported: `RTP/AVP`, `RTP/SAVP`, `UDP/TLS/RTP/SAVPF`, …
+    pub protocol: Profile,
     /// The formats as written.
     pub formats: Vec<String>,
     /// `c=` at media level.
@@ -216,6 +199,44 @@ pub struct Media {
     pub rtcp: Option<(u16, Option<Connection>)>,
     /// `a=rtcp-mux` (RFC 5761).
     pub rtcp_mux: bool,
+    /// The other attributes, in order.
+    pub attributes: Vec<Attribute>,
+}
+
+/// A transport profile, as written in an `m=` line; compared without regard to case.
+#[derive(Debug, Clone, Default)]
+pub struct Profile(String);
+
+impl Profile {
+    /// Plain RTP (RFC 3551).
+    pub const PLAIN: &'static str = "RTP/AVP";
+
+    /// A profile as written.
+    pub fn new(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
+    /// As written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl PartialEq for Profile {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
+    }
+}
+
+impl Eq for Profile {}
+
+/// An attribute that has no field of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attribute {
+    /// Its name.
+    pub name: String,
+    /// What follows the colon; `None` if there is none.
+    pub value: Option<String>,
 }
 
 /// The meaning of a payload type.
@@ -234,19 +255,28 @@ pub struct RtpMap {
 impl Media {
     /// The codec a payload type means here, by `a=rtpmap` or its static assignment.
     pub fn codec(&self, payload_type: u8) -> Option<Codec> {
-        let codecs = [Codec::Pcmu, Codec::Pcma];
         match self.rtpmap(payload_type) {
-            Some(map) => codecs.into_iter().find(|codec| map.is(codec.name())),
-            None => codecs
-                .into_iter()
-                .find(|codec| codec.static_payload_type() == payload_type),
+            Some(map) => Codec::of_encoding(&map.name, map.clock_rate, map.channels),
+            None => Codec::of_static_payload_type(payload_type),
         }
     }
 
-    /// True if a payload type means telephone-event on the 8000 Hz clock here.
-    pub fn is_telephone_event(&self, payload_type: u8) -> bool {
-        self.rtpmap(payload_type)
-            .is_some_and(|map| map.is("telephone-event"))
+    /// The value of an attribute without a field of its own; empty if it has none.
+    pub fn attribute(&self, name: &str) -> Option<&str> {
+        let mut named = self
+            .attributes
+            .iter()
+            .filter(|attribute| attribute.name.eq_ignore_ascii_case(name));
+        named
+            .next()
+            .map(|found| found.value.as_deref().unwrap_or(""))
+    }
+
+    /// True if a payload type means telephone-event on a clock of `clock_rate` Hz here.
+    pub fn is_telephone_event(&self, payload_type: u8, clock_rate: u32) -> bool {
+        self.rtpmap(payload_type).is_some_and(|map| {
+            map.name.eq_ignore_ascii_case(TELEPHONE_EVENT) && map.clock_rate == clock_rate
+        })
     }
 
     /// The formats that are payload types, in order.
@@ -261,11 +291,5 @@ impl Media {
         self.rtpmaps
             .iter()
             .find(|map| map.payload_type == payload_type)
-    }
-}
-
-impl RtpMap {
-    fn is(&self, name: &str) -> bool {
-        self.name.eq_ignore_ascii_case(name) && self.clock_rate == 8000 && self.channels == 1
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! **Invariant: what is written reads back as the same values.**
 
-use crate::session::{Connection, Media, Session};
+use crate::session::{Attribute, Connection, Media, Session};
 use std::fmt::{Display, Formatter, Result};
 use std::net::IpAddr;
 
@@ -25,6 +25,7 @@ impl Display for Session {
         if let Some(direction) = self.direction {
             write!(f, "a={}\r\n", direction.name())?;
         }
+        write_attributes(f, &self.attributes)?;
         self.media.iter().try_for_each(|media| media.fmt(f))
     }
 }
@@ -45,7 +46,9 @@ impl Display for Media {
         write!(
             f,
             "m={} {} {} {formats}\r\n",
-            self.kind, self.port, self.protocol
+            self.kind,
+            self.port,
+            self.protocol.as_str()
         )?;
         if let Some(connection) = &self.connection {
             write!(f, "c={connection}\r\n")?;
@@ -83,8 +86,18 @@ impl Display for Media {
         if let Some(direction) = self.direction {
             write!(f, "a={}\r\n", direction.name())?;
         }
-        Ok(())
+        write_attributes(f, &self.attributes)
     }
+}
+
+fn write_attributes(f: &mut Formatter<'_>, attributes: &[Attribute]) -> Result {
+    attributes.iter().try_for_each(|attribute| {
+        write!(f, "a={}", attribute.name)?;
+        if let Some(value) = &attribute.value {
+            write!(f, ":{value}")?;
+        }
+        f.write_str("\r\n")
+    })
 }
 
 #[cfg(test)]
@@ -94,10 +107,12 @@ mod tests {
     #[test]
     fn reads_back() {
         let text = "v=0\r\no=a 1 2 IN IP6 ::1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n\
-            a=inactive\r\nm=audio 4000 RTP/AVP 0 96 101\r\nc=IN IP6 2001:db8::1\r\n\
+            a=inactive\r\na=group:BUNDLE 0 1\r\na=ice-lite\r\nm=audio 4000 RTP/AVP 0 96 101\r\nc=IN IP6 2001:db8::1\r\n\
             a=rtpmap:96 L16/44100/2\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\n\
             a=ptime:20\r\na=maxptime:40\r\na=rtcp:4005 IN IP4 192.0.2.2\r\na=rtcp-mux\r\n\
-            a=sendonly\r\nm=video 0 RTP/AVP 31\r\na=rtcp:7\r\n";
+            a=sendonly\r\na=mid:0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:d0RmdmcmVCspeEc3Qw==|2^20\r\n\
+            a=crypto:2 AEAD_AES_128_GCM inline:c2VjcmV0\r\na=x-empty:\r\n\
+            m=video 0 UDP/TLS/RTP/SAVPF 31\r\na=rtcp:7\r\na=fingerprint:sha-256 12:AB\r\na=setup:actpass\r\n";
         let session = Session::parse(text).unwrap();
         assert_eq!(session.to_string(), text);
         assert_eq!(Session::parse(&session.to_string()), Ok(session));

@@ -8,7 +8,7 @@ fn our_offer_as_text() {
     assert_eq!(
         sdp_proto::offer(&local()),
         "v=0\r\no=patchcord 5 5 IN IP4 198.51.100.1\r\ns=-\r\nc=IN IP4 198.51.100.1\r\nt=0 0\r\n\
-         m=audio 7000 RTP/AVP 0 8 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\n\
+         m=audio 7000 RTP/AVP 9 0 8 101\r\na=rtpmap:9 G722/8000\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\n\
          a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=ptime:20\r\na=rtcp-mux\r\n\
          a=sendrecv\r\n"
     );
@@ -42,7 +42,7 @@ fn answer_as_text() {
             remote: address("192.0.2.9:6002"),
             rtcp: Some(address("192.0.2.9:6003")),
             rtcp_mux: false,
-            codec: Codec::Pcmu,
+            codec: Codec::PCMU,
             payload_type: 97,
             receive_payload_type: 97,
             telephone_event: Some(96),
@@ -55,70 +55,111 @@ fn answer_as_text() {
     );
 }
 
+/// Names of media lines come back in an answer, keys and candidates of the remote party do not.
+#[test]
+fn an_answer_repeats_names_only() {
+    let offer = "v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\n\
+        a=group:BUNDLE a v\r\nm=audio 6000 RTP/AVP 0\r\na=mid:a\r\na=candidate:1 1 UDP 1 192.0.2.9 6000 typ host\r\n\
+        m=video 6002 RTP/SAVP 31\r\na=mid:v\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:c2VjcmV0\r\n";
+    let offer = Session::parse(offer).unwrap();
+    assert_eq!(offer.media[1].attribute("mid"), Some("v"));
+    assert!(offer.media[1].attribute("crypto").is_some());
+    let (text, _) = sdp_proto::answer(&offer, &local()).unwrap();
+    let lines: Vec<&str> = text
+        .lines()
+        .filter(|line| line.starts_with("m=") || !line.starts_with("a=rtpmap"))
+        .skip(5)
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            "m=audio 7000 RTP/AVP 0",
+            "a=ptime:20",
+            "a=sendrecv",
+            "a=mid:a",
+            "m=video 0 RTP/SAVP 31",
+            "a=mid:v"
+        ]
+    );
+}
+
 /// What a lone audio line (after `c=IN IP4 192.0.2.9`) is agreed to mean.
 #[test]
 fn what_is_agreed() {
     let table = [
         (
             "m=audio 6 RTP/AVP 0",
-            "Pcmu 0 - 20ms 192.0.2.9:6 rtcp 192.0.2.9:7",
+            "PCMU 0 - 20ms 192.0.2.9:6 rtcp 192.0.2.9:7",
         ),
         (
             "m=audio 6 RTP/AVP 8 0",
-            "Pcma 8 - 20ms 192.0.2.9:6 rtcp 192.0.2.9:7",
+            "PCMA 8 - 20ms 192.0.2.9:6 rtcp 192.0.2.9:7",
         ),
         (
             "m=audio 6 rtp/avp 18 3 8",
-            "Pcma 8 - 20ms 192.0.2.9:6 rtcp 192.0.2.9:7",
+            "PCMA 8 - 20ms 192.0.2.9:6 rtcp 192.0.2.9:7",
         ),
         (
             "m=AUDIO 6 RTP/AVP 96\na=rtpmap:96 PCMA/8000",
-            "Pcma 96 - 20ms 192.0.2.9:6 rtcp 192.0.2.9:7",
+            "PCMA 96 - 20ms 192.0.2.9:6 rtcp 192.0.2.9:7",
+        ),
+        (
+            "m=audio 6 RTP/AVP 9 0",
+            "G722 9 - 20ms 192.0.2.9:6 rtcp 192.0.2.9:7",
+        ),
+        (
+            "m=audio 6 RTP/AVP 96 0\na=rtpmap:96 g722/8000",
+            "G722 96 - 20ms 192.0.2.9:6 rtcp 192.0.2.9:7",
+        ),
+        // It samples at 16 kHz, but its clock is 8 kHz in SDP.
+        (
+            "m=audio 6 RTP/AVP 96 0\na=rtpmap:96 G722/16000",
+            "PCMU 0 - 20ms 192.0.2.9:6 rtcp 192.0.2.9:7",
         ),
         (
             "m=audio 6 RTP/AVP 96 0\na=rtpmap:96 PCMU/16000",
-            "Pcmu 0 - 20ms 192.0.2.9:6 rtcp 192.0.2.9:7",
+            "PCMU 0 - 20ms 192.0.2.9:6 rtcp 192.0.2.9:7",
         ),
         (
             "m=audio 6 RTP/AVP 0 8\na=rtpmap:0 G729/8000",
-            "Pcma 8 - 20ms 192.0.2.9:6 rtcp 192.0.2.9:7",
+            "PCMA 8 - 20ms 192.0.2.9:6 rtcp 192.0.2.9:7",
         ),
         (
             "m=audio 6 RTP/AVP 0 100 101\na=rtpmap:100 telephone-event/48000\n\
              a=rtpmap:101 TELEPHONE-EVENT/8000",
-            "Pcmu 0 101 20ms 192.0.2.9:6 rtcp 192.0.2.9:7",
+            "PCMU 0 101 20ms 192.0.2.9:6 rtcp 192.0.2.9:7",
         ),
         (
             "m=audio 6 RTP/AVP 0\na=rtpmap:101 telephone-event/8000",
-            "Pcmu 0 - 20ms 192.0.2.9:6 rtcp 192.0.2.9:7",
+            "PCMU 0 - 20ms 192.0.2.9:6 rtcp 192.0.2.9:7",
         ),
         (
             "m=audio 6 RTP/AVP 0\nc=IN IP6 2001:db8::7\na=ptime:60",
-            "Pcmu 0 - 60ms [2001:db8::7]:6 rtcp [2001:db8::7]:7",
+            "PCMU 0 - 60ms [2001:db8::7]:6 rtcp [2001:db8::7]:7",
         ),
         (
             "m=audio 6 RTP/AVP 0\na=ptime:60\na=maxptime:50",
-            "Pcmu 0 - 40ms 192.0.2.9:6 rtcp 192.0.2.9:7",
+            "PCMU 0 - 40ms 192.0.2.9:6 rtcp 192.0.2.9:7",
         ),
         (
             "m=audio 6 RTP/AVP 0\na=ptime:25\na=maxptime:5",
-            "Pcmu 0 - 10ms 192.0.2.9:6 rtcp 192.0.2.9:7",
+            "PCMU 0 - 10ms 192.0.2.9:6 rtcp 192.0.2.9:7",
         ),
         (
             "m=audio 6 RTP/AVP 0\na=rtcp:99",
-            "Pcmu 0 - 20ms 192.0.2.9:6 rtcp 192.0.2.9:99",
+            "PCMU 0 - 20ms 192.0.2.9:6 rtcp 192.0.2.9:99",
         ),
         (
             "m=audio 6 RTP/AVP 0\na=rtcp:99 IN IP4 192.0.2.10",
-            "Pcmu 0 - 20ms 192.0.2.9:6 rtcp 192.0.2.10:99",
+            "PCMU 0 - 20ms 192.0.2.9:6 rtcp 192.0.2.10:99",
         ),
         (
             "m=audio 6 RTP/AVP 0\na=rtcp:99\na=rtcp-mux",
-            "Pcmu 0 - 20ms 192.0.2.9:6 rtcp 192.0.2.9:6",
+            "PCMU 0 - 20ms 192.0.2.9:6 rtcp 192.0.2.9:6",
         ),
         (
             "m=audio 65535 RTP/AVP 0",
-            "Pcmu 0 - 20ms 192.0.2.9:65535 rtcp none",
+            "PCMU 0 - 20ms 192.0.2.9:65535 rtcp none",
         ),
     ];
     for (media, expected) in table {
@@ -144,13 +185,13 @@ fn what_cannot_be_agreed() {
         ("", SdpError::NoAudio, 488),
         ("m=video 6 RTP/AVP 31", SdpError::NoAudio, 488),
         ("m=audio 0 RTP/AVP 0", SdpError::NoAudio, 488),
-        ("m=audio 6 RTP/SAVP 0", SdpError::NoPlainProfile, 488),
+        ("m=audio 6 RTP/SAVP 0", SdpError::NoCommonProfile, 488),
         (
             "m=audio 6 UDP/TLS/RTP/SAVPF 0",
-            SdpError::NoPlainProfile,
+            SdpError::NoCommonProfile,
             488,
         ),
-        ("m=audio 6 RTP/AVP 18 9", SdpError::NoCommonCodec, 488),
+        ("m=audio 6 RTP/AVP 18 3", SdpError::NoCommonCodec, 488),
         (
             "m=audio 6 RTP/AVP 18\nm=audio 6 RTP/SAVP 0",
             SdpError::NoCommonCodec,
@@ -182,7 +223,7 @@ fn what_cannot_be_agreed() {
     );
     assert_eq!(Session::parse("").map_err(|error| error.status()), Err(400));
     let only_alaw = LocalMedia {
-        codecs: vec![Codec::Pcma],
+        codecs: vec![Codec::PCMA],
         ..local()
     };
     let ulaw = session("m=audio 6 RTP/AVP 0");
@@ -239,24 +280,24 @@ fn answers_to_our_offer() {
     let table = [
         (
             "m=audio 6 RTP/AVP 0",
-            Ok("Pcmu send 0 receive 0 events - -"),
+            Ok("PCMU send 0 receive 0 events - -"),
         ),
         (
             "m=audio 6 RTP/AVP 8 101\na=rtpmap:101 telephone-event/8000",
-            Ok("Pcma send 8 receive 8 events 101 101"),
+            Ok("PCMA send 8 receive 8 events 101 101"),
         ),
         (
             "m=audio 6 RTP/AVP 96 97\na=rtpmap:96 PCMA/8000\na=rtpmap:97 telephone-event/8000",
-            Ok("Pcma send 96 receive 8 events 97 101"),
+            Ok("PCMA send 96 receive 8 events 97 101"),
         ),
         (
             "m=audio 6 RTP/AVP 0\nm=video 0 RTP/AVP 31",
-            Ok("Pcmu send 0 receive 0 events - -"),
+            Ok("PCMU send 0 receive 0 events - -"),
         ),
         ("m=audio 0 RTP/AVP 0", Err(SdpError::Refused)),
         ("m=video 6 RTP/AVP 31", Err(SdpError::Refused)),
         ("", Err(SdpError::Refused)),
-        ("m=audio 6 RTP/SAVP 0", Err(SdpError::NoPlainProfile)),
+        ("m=audio 6 RTP/SAVP 0", Err(SdpError::NoCommonProfile)),
         ("m=audio 6 RTP/AVP 18", Err(SdpError::NoCommonCodec)),
     ];
     for (media, expected) in table {
@@ -304,7 +345,7 @@ fn versions_and_media_lines_over_re_offers() {
     let media: Vec<&str> = ours.lines().filter(|line| line.starts_with("m=")).collect();
     assert_eq!(
         media,
-        ["m=video 0 RTP/AVP 31", "m=audio 7000 RTP/AVP 8 0 96"]
+        ["m=video 0 RTP/AVP 31", "m=audio 7000 RTP/AVP 8 9 0 96"]
     );
     assert!(
         ours.contains("a=rtpmap:96 telephone-event/8000\r\n") && ours.ends_with("a=sendonly\r\n")
@@ -316,7 +357,7 @@ fn versions_and_media_lines_over_re_offers() {
         (agreed.media_index, agreed.direction),
         (1, Direction::SendOnly)
     );
-    assert_eq!(agreed.codec, Codec::Pcma);
+    assert_eq!(agreed.codec, Codec::PCMA);
     assert_eq!(session.accept_answer("v=0\n"), Err(SdpError::Refused));
     assert_eq!(session.negotiated(), Some(&agreed));
 }

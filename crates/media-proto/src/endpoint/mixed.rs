@@ -7,9 +7,7 @@
 use super::Endpoint;
 use crate::control::Sink;
 use crate::mix::{Encoded, FRAME, Mix, Payload};
-use crate::transcode;
 use rtp_proto::HEADER_LEN;
-use sdp_proto::Codec;
 use std::time::Instant;
 
 impl Endpoint {
@@ -31,33 +29,20 @@ impl Endpoint {
             return;
         };
         let (codec, payload_type) = (agreed.codec, agreed.payload_type);
-        let header = self.out.own(payload_type, FRAME as u32, at);
-        let mut packet = [0; HEADER_LEN + FRAME];
         let alone;
-        let payload = if own.is_some() {
-            alone = encode(codec, mix, own);
-            &alone
-        } else {
-            encoded.0[index(codec)].get_or_insert_with(|| encode(codec, mix, None))
+        let payload = match (own, &mut self.voice) {
+            (Some(own), Some(voice)) => {
+                alone = Payload::new(voice, mix, Some(own));
+                Some(&alone)
+            }
+            (_, _) => encoded.payload(codec, mix),
         };
-        let octets = payload.octets.get(..payload.len).unwrap_or_default();
-        if header.write_packet(octets, &mut packet).is_ok() {
-            let packet = &packet[..HEADER_LEN + payload.len];
-            self.transmit(&header, payload.len, packet, to, now, out);
+        let octets = payload.map(Payload::octets).unwrap_or_default();
+        let ticks = codec.ticks(codec.samples(octets.len()));
+        let header = self.out.own(payload_type, ticks, at);
+        let mut packet = [0; HEADER_LEN + FRAME];
+        if let Ok(len) = header.write_packet(octets, &mut packet) {
+            self.transmit(&header, octets.len(), &packet[..len], to, now, out);
         }
     }
-}
-
-fn index(codec: Codec) -> usize {
-    match codec {
-        Codec::Pcmu => 0,
-        Codec::Pcma => 1,
-    }
-}
-
-fn encode(codec: Codec, mix: &Mix, without: Option<usize>) -> Payload {
-    let (mut samples, mut octets) = ([0; FRAME], [0; FRAME]);
-    mix.without(without, &mut samples);
-    let len = transcode::encode(codec, &samples, &mut octets);
-    Payload { octets, len }
 }

@@ -1,14 +1,15 @@
-//! What a leg is sent by us: prompts and keys, frame by frame.
+//! What a leg is sent by us: prompts, keys, and recoded audio, frame by frame.
 //!
 //! **Invariant: a frame that may not be sent, or is too late, is skipped; time goes on.**
 //! Left to others: what is in a frame (`player`, `keys`), and when it is due ([`crate::engine`]).
 
-use super::{Endpoint, MAX_FRAME, frame_len, sampled};
+use super::recoding::Fed;
+use super::{Endpoint, frame_len, sampled};
 use crate::control::Sink;
 use crate::keys::{self, KeyFrame, Keys, Way};
 use crate::player::Player;
 use crate::report::PlayId;
-use crate::transcode;
+use crate::sound::MAX_FRAME;
 use audio::tone::KeyTone;
 use rtp_proto::dtmf::{DtmfSender, EventPacket};
 use rtp_proto::{HEADER_LEN, Header};
@@ -18,6 +19,8 @@ use std::time::{Duration, Instant};
 const TOO_LATE: Duration = Duration::from_millis(200);
 /// Octets of a telephone-event payload.
 const EVENT_LEN: usize = 4;
+/// Octets of the longest payload we make; no codec needs more than one for a sample.
+const MAX_PAYLOAD: usize = MAX_FRAME;
 
 /// What we send in place of the bridged leg's sound.
 #[derive(Debug)]
@@ -59,7 +62,11 @@ impl Endpoint {
     ) -> Frame {
         let frame_ms = self.frame_ms();
         let span = Duration::from_millis(frame_ms.into());
-        let samples = &mut samples[..frame_len(frame_ms)];
+        if self.playing.is_none() {
+            return self.fed_frame(samples, span, at, now, out);
+        }
+        self.skip_fed(samples, frame_ms, at);
+        let samples = &mut samples[..frame_len(frame_ms, audio::RATE)];
         let goes_on = match &mut self.playing {
             Some(Playing::Prompt(player)) => player.fill(samples),
             Some(Playing::Keys(keys)) => {
@@ -74,7 +81,7 @@ impl Endpoint {
         let in_time = now.saturating_duration_since(at) <= TOO_LATE;
         let event = self.next_event();
         let sent = match (in_time, event) {
-            (true, None) => self.send_samples(samples, at, now, out),
+            (true, None) => self.send_samples(samples, audio::RATE, at, now, out),
             (true, Some(event)) => {
                 self.send_event(event, samples.len(), now, out);
                 None
@@ -86,6 +93,38 @@ impl Endpoint {
         };
         let next_at = at + span;
         Frame::Played { next_at, sent }
+    }
+
+    /// Makes and sends a frame of what the bridged leg says.
+    fn fed_frame(
+        &mut self,
+        samples: &mut [i16; MAX_FRAME],
+        span: Duration,
+        at: Instant,
+        now: Instant,
+        out: &mut impl Sink,
+    ) -> Frame {
+        let rate = self.fed_rate();
+        let samples = &mut samples[..frame_len(self.frame_ms(), rate)];
+        let in_time = now.saturating_duration_since(at) <= TOO_LATE;
+        match self.next_fed(samples, at) {
+            Fed::Sound if in_time => {
+                self.send_samples(samples, rate, at, now, out);
+            }
+            Fed::Sound | Fed::Nothing => self.out.interrupt(),
+            Fed::Rest => return Frame::Ended,
+        }
+        let next_at = at + span;
+        let sent = None;
+        Frame::Played { next_at, sent }
+    }
+
+    /// What the bridged leg says is not heard while something is played, and its time passes.
+    fn skip_fed(&mut self, samples: &mut [i16; MAX_FRAME], frame_ms: u32, at: Instant) {
+        if self.is_fed() {
+            let len = frame_len(frame_ms, self.fed_rate());
+            self.next_fed(&mut samples[..len], at);
+        }
     }
 
     /// Prepares a frame of pressed keys; false if there is none any more.
@@ -128,10 +167,11 @@ impl Endpoint {
         }
     }
 
-    /// Sends a frame of audio; returns its header if it was sent.
-    fn send_samples(
+    /// Sends a frame of samples at `rate` Hz; returns its header if it was sent.
+    pub(crate) fn send_samples(
         &mut self,
         samples: &[i16],
+        rate: u32,
         at: Instant,
         now: Instant,
         out: &mut impl Sink,
@@ -141,9 +181,11 @@ impl Endpoint {
             return None;
         };
         let (codec, payload_type) = (agreed.codec, agreed.payload_type);
-        let header = self.out.own(payload_type, samples.len() as u32, at);
-        let mut packet = [0; HEADER_LEN + MAX_FRAME];
-        let len = transcode::encode(codec, samples, &mut packet[HEADER_LEN..]);
+        let mut packet = [0; HEADER_LEN + MAX_PAYLOAD];
+        let voice = self.voice.as_mut()?;
+        let len = voice.encode(samples, rate, &mut packet[HEADER_LEN..]);
+        let ticks = codec.ticks(codec.samples(len));
+        let header = self.out.own(payload_type, ticks, at);
         header.write(&mut packet).ok()?;
         self.transmit(&header, len, &packet[..HEADER_LEN + len], to, now, out);
         Some(header)

@@ -6,11 +6,11 @@
 
 use super::Engine;
 use crate::control::Sink;
-use crate::endpoint::{Content, Incoming, Joined};
-use crate::mix::{Encoded, Mix, Role};
+use crate::endpoint::Joined;
+use crate::mix::{Mix, Role};
 use crate::report::{EndpointId, MixId};
+use crate::sound::Sound;
 use crate::timers::Timer;
-use crate::transcode;
 use std::time::{Duration, Instant};
 
 /// A frame that is due longer ago than this is skipped: the remote parties could not play it.
@@ -95,21 +95,16 @@ impl Engine {
         }
     }
 
-    /// Takes an accepted packet of a member of a mix.
+    /// Takes what a member of a mix says.
     pub(super) fn hear_member(
         &mut self,
         (mix, member): (usize, usize),
-        incoming: &Incoming,
-        bytes: &[u8],
+        sound: &Sound<'_>,
         now: Instant,
     ) {
-        let Some(mix) = self.mixes.get_mut(mix) else {
-            return;
-        };
-        if let (Content::Audio(codec), Some(heard)) = (incoming.content, mix.talker(member)) {
-            let payload = bytes.get(incoming.payload.clone()).unwrap_or_default();
-            let samples = transcode::decode(codec, payload, self.samples.as_mut_slice());
-            heard.push(&incoming.header, samples, now);
+        let mix = self.mixes.get_mut(mix);
+        if let Some(heard) = mix.and_then(|mix| mix.talker(member)) {
+            heard.push(sound, now);
         }
     }
 
@@ -129,12 +124,14 @@ impl Engine {
             mix.next_at = resume_at;
         } else {
             mix.frame(at);
-            let mut encoded = Encoded::default();
+            let mut encoded = std::mem::take(&mut mix.encoded);
+            encoded.begin_frame();
             for (listener, own) in mix.listeners() {
                 if let Some(endpoint) = self.endpoints.get_mut(listener) {
                     endpoint.send_mix(mix, own, &mut encoded, at, now, out);
                 }
             }
+            mix.encoded = encoded;
         }
         self.timers.arm(mix.next_at, Timer::Mix(slot));
     }
@@ -154,6 +151,7 @@ impl Engine {
     fn part(&mut self, slot: usize) {
         if let Some(endpoint) = self.endpoints.get_mut(slot) {
             endpoint.joined = Joined::Nothing;
+            endpoint.end_feed();
             endpoint.out.interrupt();
         }
     }

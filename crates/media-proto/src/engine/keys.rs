@@ -5,18 +5,18 @@
 //! **Invariant: each key is reported once, and reaches the bridged leg by the one way that leg
 //! takes.** Left to others: how keys are told from each other, and frames.
 
-use super::{Engine, MAX_PAYLOAD};
+use super::{Engine, MAX_SAMPLES};
 use crate::control::Sink;
 use crate::endpoint::{Content, EventKey, Incoming, Playing};
 use crate::keys::{Key, Keys};
 use crate::report::{DigitWay, EndpointId, Report};
-use crate::transcode;
+use crate::sound::Sound;
 use audio::dtmf::Change;
 use rtp_proto::dtmf;
 use std::time::Instant;
 
 /// A key takes 25 ms at least to go down and at most one goes up with it.
-const MAX_CHANGES: usize = 2 * (MAX_PAYLOAD / 200 + 1);
+const MAX_CHANGES: usize = 2 * (MAX_SAMPLES / 200 + 1);
 
 impl Engine {
     /// Reports the keys in an accepted packet, and passes them on if the bridged leg takes them in
@@ -25,19 +25,21 @@ impl Engine {
         &mut self,
         slot: usize,
         incoming: &Incoming,
-        bytes: &[u8],
+        sound: Option<&Sound<'_>>,
         now: Instant,
         out: &mut impl Sink,
     ) {
         match incoming.content {
             Content::Event(key) => {
                 self.report_digit(slot, key, out);
-                let peer = self.peer(slot).filter(|peer| !self.takes_events(*peer));
+                let peer = self.peer(slot);
+                let peer = peer.filter(|peer| !self.forwards_events(slot, *peer));
                 if let Some(peer) = peer {
                     self.pass_on_event(peer, key, now);
                 }
             }
-            Content::Audio(codec) => {
+            Content::Audio(_) => {
+                let Some(sound) = sound else { return };
                 let peer = self.peer(slot).filter(|peer| self.takes_events(*peer));
                 let Some(endpoint) = self.endpoints.get_mut(slot) else {
                     return;
@@ -45,11 +47,9 @@ impl Engine {
                 let Some(ears) = endpoint.ears(peer.is_some()) else {
                     return;
                 };
-                let payload = bytes.get(incoming.payload.clone()).unwrap_or_default();
-                let samples = transcode::decode(codec, payload, self.samples.as_mut_slice());
                 let mut changes = [None; MAX_CHANGES];
                 let mut free = changes.iter_mut();
-                ears.hear(&incoming.header, samples, |change| {
+                ears.hear(sound, |change| {
                     if let Some(place) = free.next() {
                         *place = Some(change);
                     }
@@ -97,7 +97,13 @@ impl Engine {
         }
     }
 
-    fn takes_events(&self, slot: usize) -> bool {
+    /// True if event packets from one leg go to the other as they are. A leg whose audio is made on
+    /// a clock of its own gets keys that are made on it, too.
+    fn forwards_events(&self, from: usize, to: usize) -> bool {
+        self.takes_events(to) && !self.recodes(from, to)
+    }
+
+    pub(super) fn takes_events(&self, slot: usize) -> bool {
         self.endpoints
             .get(slot)
             .is_some_and(|endpoint| endpoint.sends_events())

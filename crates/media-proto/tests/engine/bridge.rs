@@ -16,7 +16,8 @@ fn bridged(a: Phone, b: Phone) -> (World, Phone, Phone) {
 fn each_hears_the_other() {
     for (a_law, b_law) in [(false, false), (true, true), (false, true), (true, false)] {
         let (mut a, mut b) = (Phone::new(1, 440.0), Phone::new(2, 1000.0));
-        (a.alaw, b.alaw) = (a_law, b_law);
+        a = a.laws(a_law);
+        b = b.laws(b_law);
         let (mut world, mut a, mut b) = bridged(a, b);
         world.talk(&mut [&mut a, &mut b], ms(1000));
         assert!(a.hears(1000.0) && b.hears(440.0), "A-law {a_law} {b_law}");

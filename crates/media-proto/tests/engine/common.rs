@@ -1,6 +1,7 @@
 //! An engine in virtual time, and phones that talk to it.
 
-use audio::g711;
+use audio::Codec;
+use audio::codec::{Decoder, Encoder};
 use audio::tone::Tone;
 use media_proto::{
     Control, EndpointId, Engine, EngineConfig, Local, MixId, Opening, PlayId, RecordingEnd,
@@ -261,7 +262,9 @@ pub(crate) struct Phone {
     /// Where its RTP comes from.
     pub(crate) media: SocketAddr,
     pub(crate) signalling: SocketAddr,
-    pub(crate) alaw: bool,
+    codec: Codec,
+    encoder: Encoder,
+    decoder: Decoder,
     /// It knows telephone-event.
     pub(crate) events: bool,
     pub(crate) ssrc: u32,
@@ -281,7 +284,9 @@ impl Phone {
             endpoint,
             media: address(&format!("192.0.2.{endpoint}:{}", 4000 + 2 * endpoint)),
             signalling: address(&format!("192.0.2.{endpoint}:5060")),
-            alaw: false,
+            codec: Codec::PCMU,
+            encoder: Codec::PCMU.encoder(),
+            decoder: Codec::PCMU.decoder(),
             events: true,
             ssrc: 0x1000 + endpoint as u32,
             sequence: 65_500,
@@ -301,7 +306,29 @@ impl Phone {
     }
 
     pub(crate) fn alaw(self) -> Self {
-        Self { alaw: true, ..self }
+        self.speaking(Codec::PCMA, 0.0)
+    }
+
+    /// A-law or µ-law.
+    pub(crate) fn laws(self, alaw: bool) -> Self {
+        if alaw { self.alaw() } else { self }
+    }
+
+    /// It speaks a codec; in one with another sample rate, it says `hz`.
+    pub(crate) fn speaking(self, codec: Codec, hz: f64) -> Self {
+        let rate = codec.sample_rate();
+        let tone = if rate == audio::RATE {
+            self.tone
+        } else {
+            Tone::at_rate(hz, -10.0, rate)
+        };
+        Self {
+            codec,
+            encoder: codec.encoder(),
+            decoder: codec.decoder(),
+            tone,
+            ..self
+        }
     }
 
     pub(crate) fn local(&self) -> Local {
@@ -318,7 +345,7 @@ impl Phone {
     }
 
     pub(crate) fn payload_type(&self) -> u8 {
-        if self.alaw { 8 } else { 0 }
+        self.codec.static_payload_type().expect("a static one")
     }
 
     /// Its description, an offer as well as an answer.
@@ -348,11 +375,7 @@ impl Phone {
     /// A packet of 20 ms of these samples.
     pub(crate) fn packet_of(&mut self, samples: &[i16]) -> Vec<u8> {
         let mut payload = [0; FRAME];
-        if self.alaw {
-            g711::alaw_encode_slice(samples, &mut payload);
-        } else {
-            g711::ulaw_encode_slice(samples, &mut payload);
-        }
+        self.encoder.encode(samples, &mut payload);
         let packet = packet(self.header(), &payload);
         self.sequence = self.sequence.wrapping_add(1);
         self.timestamp = self.timestamp.wrapping_add(FRAME as u32);
@@ -392,24 +415,23 @@ impl Phone {
             assert_eq!(sent.socket, self.socket());
             let packet = Packet::parse(&sent.bytes).expect("RTP");
             self.received.push(packet.header());
-            let mut samples = vec![0; packet.payload().len()];
-            match packet.header().payload_type {
-                0 => g711::ulaw_decode_slice(packet.payload(), &mut samples),
-                8 => g711::alaw_decode_slice(packet.payload(), &mut samples),
-                _ => {
-                    let event = Event::parse(packet.payload()).expect("an event");
-                    self.keys.push((sent.at, packet.header(), event));
-                    continue;
-                }
-            };
+            if packet.header().payload_type != self.payload_type() {
+                let event = Event::parse(packet.payload()).expect("an event");
+                self.keys.push((sent.at, packet.header(), event));
+                continue;
+            }
+            let mut samples = vec![0; self.codec.samples(packet.payload().len())];
+            self.decoder.decode(packet.payload(), &mut samples);
             self.heard.extend(samples);
         }
     }
 
     /// True if it heard a tone in the last half second, and not its own.
     pub(crate) fn hears(&self, hz: f64) -> bool {
-        let last = &self.heard[self.heard.len().saturating_sub(4000)..];
-        last.len() == 4000 && audio::measure::hears(last, hz)
+        let rate = self.codec.sample_rate();
+        let half = rate as usize / 2;
+        let last = &self.heard[self.heard.len().saturating_sub(half)..];
+        last.len() == half && audio::measure::hears_at(last, hz, rate)
     }
 }
 

@@ -97,7 +97,7 @@ pub(crate) fn press_event(world: &mut World, phone: &mut Phone, code: u8, frames
 fn tones_are_heard_only_when_asked_for() {
     for alaw in [false, true] {
         let mut phone = Phone::new(1, 440.0).without_events();
-        phone.alaw = alaw;
+        phone = phone.laws(alaw);
         let mut world = World::new();
         world.open(&phone);
         press_tones(&mut world, &mut phone, "12");
@@ -201,7 +201,7 @@ fn pressed_as_tones() {
         (false, 60),
     ] {
         let mut phone = Phone::new(1, 440.0).without_events();
-        phone.alaw = alaw;
+        phone = phone.laws(alaw);
         let mut world = World::new();
         let offer = phone.sdp("sendrecv") + &format!("a=ptime:{ptime}\r\n");
         world.open_with(&phone, Some(offer));

@@ -23,7 +23,8 @@ fn every_pair_of_ways() {
         let flag = |bit: u32| case >> bit & 1 == 1;
         let (mut a, mut b) = (Phone::new(1, 440.0), Phone::new(2, 1000.0));
         (a.events, b.events) = (flag(0), flag(1));
-        (a.alaw, b.alaw) = (flag(2), flag(3));
+        a = a.laws(flag(2));
+        b = b.laws(flag(3));
         let (mut world, mut a, mut b) = bridged(a, b);
         world.talk(&mut [&mut a, &mut b], ms(600));
         for key in KEYS.chars() {

@@ -8,5 +8,6 @@ mod liveness;
 mod mix;
 mod mutation;
 mod play;
+mod recode;
 mod record;
 mod source;

@@ -24,7 +24,7 @@ fn address(phone: &Phone) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn both_hear_each_other() {
-    for codec in [Codec::Pcmu, Codec::Pcma] {
+    for codec in [Codec::PCMU, Codec::PCMA, Codec::G722] {
         let soon = WhenCalled::Answer(Duration::from_millis(50));
         let alice = phone("alice", 600.0, codec, soon).await;
         let bob = phone("bob", 900.0, codec, soon).await;
@@ -56,10 +56,10 @@ async fn both_hear_each_other() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_that_are_not_answered() {
-    let alice = phone("alice", 600.0, Codec::Pcmu, WhenCalled::Ring).await;
-    let busy = phone("busy", 700.0, Codec::Pcmu, WhenCalled::Refuse(486)).await;
-    let ringing = phone("ringing", 700.0, Codec::Pcmu, WhenCalled::Ring).await;
-    let other_codec = phone("other", 700.0, Codec::Pcma, WhenCalled::Ring).await;
+    let alice = phone("alice", 600.0, Codec::PCMU, WhenCalled::Ring).await;
+    let busy = phone("busy", 700.0, Codec::PCMU, WhenCalled::Refuse(486)).await;
+    let ringing = phone("ringing", 700.0, Codec::PCMU, WhenCalled::Ring).await;
+    let other_codec = phone("other", 700.0, Codec::PCMA, WhenCalled::Ring).await;
     let calls = async {
         let refused = |status| CallEvent::Refused {
             status,
@@ -92,8 +92,8 @@ fn same_status(a: &CallEvent, b: &CallEvent) -> bool {
 
 #[tokio::test]
 async fn a_call_ends_with_its_phone() {
-    let alice = phone("alice", 600.0, Codec::Pcmu, WhenCalled::Ring).await;
-    let ringing = phone("ringing", 700.0, Codec::Pcmu, WhenCalled::Ring).await;
+    let alice = phone("alice", 600.0, Codec::PCMU, WhenCalled::Ring).await;
+    let ringing = phone("ringing", 700.0, Codec::PCMU, WhenCalled::Ring).await;
     let call = alice.call(&address(&ringing)).await.unwrap();
     drop(alice);
     let over = tokio::time::timeout(PATIENCE, call.over()).await.unwrap();

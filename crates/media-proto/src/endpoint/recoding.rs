@@ -1,0 +1,86 @@
+//! What a leg is sent of a bridged leg whose codec differs.
+//!
+//! **Invariant: a leg has a feed only while it is bridged with one whose packets cannot be forwarded**,
+//! and its clock runs from the first of these packets until a second after the last.
+//! Left to others: when a frame is due ([`crate::engine`]).
+
+use super::Endpoint;
+use crate::sound::{Feed, Path, Sound, path};
+use rtp_proto::jitter::{Delay, Played};
+use std::time::{Duration, Instant};
+
+/// How long audio waits for what the network delays, before it is encoded anew.
+const DELAY: Delay = Delay::Adaptive {
+    min: Duration::from_millis(30),
+    max: Duration::from_millis(200),
+};
+/// The clock stops when nothing came for so long.
+const REST_AFTER: Duration = Duration::from_secs(1);
+
+/// What a frame of the feed is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fed {
+    /// There is sound in it, at least made up.
+    Sound,
+    /// Nothing is to be sent.
+    Nothing,
+    /// Nothing more comes.
+    Rest,
+}
+
+impl Endpoint {
+    /// True if packets of `from` cannot be forwarded here, key presses included.
+    pub(crate) fn recodes(&self, from: &Self) -> bool {
+        match (&from.agreed, &self.agreed) {
+            (Some(from), Some(to)) => matches!(path(from.codec, to.codec), Path::Recode),
+            (_, _) => false,
+        }
+    }
+
+    /// How audio in this codec gets here; `None` if nothing is agreed.
+    pub(crate) fn path_from(&self, codec: audio::Codec) -> Option<Path> {
+        Some(path(codec, self.agreed.as_ref()?.codec))
+    }
+
+    /// Takes what the bridged leg says, to be sent on the clock of this leg.
+    pub(crate) fn feed(&mut self, sound: &Sound<'_>, now: Instant) {
+        let Some(agreed) = &self.agreed else { return };
+        let rate = agreed.codec.sample_rate();
+        if self.feed.as_ref().is_none_or(|feed| feed.rate() != rate) {
+            self.feed = Some(Box::new(Feed::new(DELAY, rate)));
+        }
+        if let Some(feed) = &mut self.feed {
+            feed.push(sound, now);
+        }
+    }
+
+    /// Forgets what the bridged leg said.
+    pub(crate) fn end_feed(&mut self) {
+        self.feed = None;
+    }
+
+    /// True if frames are to be made of what the bridged leg says.
+    pub(crate) fn is_fed(&self) -> bool {
+        self.feed.is_some()
+    }
+
+    /// Sample rate of what the bridged leg says.
+    pub(super) fn fed_rate(&self) -> u32 {
+        self.feed.as_ref().map_or(audio::RATE, |feed| feed.rate())
+    }
+
+    /// The next frame of what the bridged leg says.
+    pub(super) fn next_fed(&mut self, samples: &mut [i16], at: Instant) -> Fed {
+        let Some(feed) = &mut self.feed else {
+            return Fed::Rest;
+        };
+        if feed.pull(samples, at) != Played::Silence {
+            return Fed::Sound;
+        }
+        if feed.quiet_for(at) < REST_AFTER {
+            return Fed::Nothing;
+        }
+        self.feed = None;
+        Fed::Rest
+    }
+}

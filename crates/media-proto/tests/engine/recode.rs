@@ -1,0 +1,136 @@
+//! Legs whose codecs differ: decoded, evened out, and encoded on the clock of the other leg.
+
+use crate::common::{Phone, World, ms};
+use audio::Codec;
+use media_proto::{Control, EndpointId};
+
+const LOW: f64 = 700.0;
+const HIGH: f64 = 5200.0;
+
+#[test]
+fn wideband_and_telephone_hear_each_other() {
+    for telephone in [Codec::PCMU, Codec::PCMA] {
+        let mut world = World::new();
+        let mut wide = Phone::new(1, 0.0).speaking(Codec::G722, 1900.0);
+        let mut narrow = Phone::new(2, LOW).speaking(telephone, 0.0);
+        world.open(&wide);
+        world.open(&narrow);
+        world.bridge(1, 2);
+        world.talk(&mut [&mut wide, &mut narrow], ms(2000));
+        assert!(wide.hears(LOW) && !wide.hears(1900.0), "{telephone:?}");
+        assert!(narrow.hears(1900.0) && !narrow.hears(LOW), "{telephone:?}");
+        // One stream: a packet each 20 ms, their numbers and times without a gap.
+        for phone in [&wide, &narrow] {
+            let packets = &phone.received;
+            assert!((95..=100).contains(&packets.len()), "{}", packets.len());
+            for pair in packets.windows(2) {
+                assert_eq!(pair[1].sequence, pair[0].sequence.wrapping_add(1));
+                assert_eq!(pair[1].timestamp, pair[0].timestamp.wrapping_add(160));
+            }
+            let markers = packets.iter().filter(|header| header.marker).count();
+            assert_eq!(markers, 1);
+        }
+    }
+}
+
+#[test]
+fn wideband_legs_are_forwarded() {
+    let mut world = World::new();
+    let mut phones = [HIGH, HIGH - 700.0].map(|hz| {
+        let endpoint = if hz == HIGH { 1 } else { 2 };
+        Phone::new(endpoint, 0.0).speaking(Codec::G722, hz)
+    });
+    phones.iter().for_each(|phone| world.open(phone));
+    world.bridge(1, 2);
+    let packet = phones[0].packet();
+    world.datagram(phones[0].socket(), phones[0].media, &packet);
+    // At once, with the same payload.
+    let sent = world.take_rtp(phones[1].media);
+    assert_eq!(sent[0].bytes[12..], packet[12..]);
+    let [first, second] = &mut phones;
+    world.talk(&mut [first, second], ms(1000));
+    assert!(first.hears(HIGH - 700.0) && second.hears(HIGH));
+}
+
+#[test]
+fn a_lost_packet_is_concealed() {
+    let mut world = World::new();
+    let mut wide = Phone::new(1, 0.0).speaking(Codec::G722, 1900.0);
+    let mut narrow = Phone::new(2, LOW);
+    world.open(&wide);
+    world.open(&narrow);
+    world.bridge(1, 2);
+    for frame in 0..100 {
+        let packet = wide.packet();
+        if frame % 10 != 5 {
+            world.datagram(wide.socket(), wide.media, &packet);
+        }
+        world.pass(ms(20));
+        narrow.listen(&mut world);
+    }
+    let loud = narrow.heard[4000..]
+        .chunks_exact(160)
+        .filter(|frame| audio::measure::rms_dbfs(frame) > -25.0)
+        .count();
+    let frames = (narrow.heard.len() - 4000) / 160;
+    assert!(loud == frames && frames > 70, "{loud} of {frames}");
+}
+
+#[test]
+fn the_clock_rests_and_goes_on() {
+    let mut world = World::new();
+    let mut wide = Phone::new(1, 0.0).speaking(Codec::G722, 1900.0);
+    let mut narrow = Phone::new(2, LOW);
+    world.open(&wide);
+    world.open(&narrow);
+    world.bridge(1, 2);
+    world.talk(&mut [&mut wide], ms(600));
+    world.pass(ms(3000));
+    narrow.listen(&mut world);
+    assert!(narrow.received.len() < 40, "{}", narrow.received.len());
+    narrow.heard.clear();
+    world.talk(&mut [&mut wide, &mut narrow], ms(1000));
+    assert!(narrow.hears(1900.0));
+    let markers = narrow.received.iter().filter(|header| header.marker);
+    assert_eq!(markers.count(), 2);
+    // After the bridge nothing is sent.
+    world.control(Control::Unbridge {
+        a: EndpointId(1),
+        b: EndpointId(2),
+    });
+    let before = narrow.received.len();
+    world.talk(&mut [&mut wide, &mut narrow], ms(500));
+    assert_eq!(narrow.received.len(), before);
+}
+
+#[test]
+fn keys_pass_between_codecs() {
+    let mut world = World::new();
+    let mut wide = Phone::new(1, 0.0).speaking(Codec::G722, 1900.0);
+    let mut narrow = Phone::new(2, LOW);
+    world.open(&wide);
+    world.open(&narrow);
+    world.bridge(1, 2);
+    world.talk(&mut [&mut wide, &mut narrow], ms(500));
+    for (count, duration) in [160, 320, 480, 640, 800, 800, 800].into_iter().enumerate() {
+        wide.press(&mut world, 5, duration, count > 3);
+        world.pass(ms(20));
+        narrow.listen(&mut world);
+    }
+    world.talk(&mut [&mut wide, &mut narrow], ms(1000));
+    let presses = narrow.keys.iter().filter(|(_, header, _)| header.marker);
+    assert_eq!(presses.count(), 1);
+    assert!(narrow.keys.iter().all(|(_, _, event)| event.code == 5));
+    assert!(narrow.keys.iter().any(|(_, _, event)| event.end));
+    assert!(narrow.hears(1900.0), "the sound goes on after the key");
+}
+
+#[test]
+fn prompts_and_tones_reach_wideband_legs() {
+    let mut world = World::new();
+    let mut wide = Phone::new(1, 0.0).speaking(Codec::G722, 1900.0);
+    world.open(&wide);
+    world.play(1, 1, &[crate::common::tone(LOW, 1500)], Some(1));
+    world.talk(&mut [&mut wide], ms(1000));
+    assert!(wide.hears(LOW));
+}
