@@ -176,18 +176,18 @@ impl Context {
     pub(crate) fn trace(&mut self, call: CallSid, lane: Lane, what: &str, detail: &str) {
         let entry = Entry {
             at: self.now,
-            call,
+            owner: call.into(),
             lane,
             way: Way::Here,
             what: what.to_owned(),
             detail: detail.to_owned(),
         };
-        self.trace_entry(entry);
+        self.trace_entry(call, entry);
     }
 
-    pub(crate) fn trace_entry(&mut self, entry: Entry) {
+    pub(crate) fn trace_entry(&mut self, call: CallSid, entry: Entry) {
         self.commands.push(Addressed {
-            call: entry.call,
+            call,
             command: Command::Trace(entry),
         });
     }
@@ -198,6 +198,7 @@ impl Context {
         let notification = Notification {
             sid: NotificationSid::new(self.now, self.random_bytes()),
             account: about.account,
+            lane: about.call.into(),
             call: Some(about.call),
             level: level.number(),
             code,

@@ -224,7 +224,7 @@ impl Family {
     pub fn handle(&mut self, call: CallSid, event: Event, now: Timestamp) {
         self.cx.now = now;
         if let Some(entry) = trace::of_event(now, call, &event) {
-            self.cx.trace_entry(entry);
+            self.cx.trace_entry(call, entry);
         }
         if let Event::Media(MediaEvent::PlayDone { play }) = &event {
             self.keys_pressed(*play);

@@ -109,14 +109,15 @@ impl Leg {
     pub(crate) fn start_inbound(&mut self, cx: &mut Context) {
         let record = self.record(cx);
         cx.fact(Fact::Created(Box::new(record)));
-        cx.trace_entry(Entry {
+        let entry = Entry {
             at: cx.now,
-            call: self.profile.sid,
+            owner: self.profile.sid.into(),
             lane: Lane::Sip,
             way: Way::In,
             what: "INVITE".to_owned(),
             detail: format!("{} calls {}", self.profile.from, self.profile.to),
-        });
+        };
+        cx.trace_entry(self.profile.sid, entry);
         let headers = self.identity_headers(cx);
         cx.leg(self.profile.sid, LegCommand::Headers(headers));
         cx.leg(self.profile.sid, LegCommand::Ring);

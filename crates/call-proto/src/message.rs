@@ -56,6 +56,7 @@ impl MessageFarewell {
             event,
             account: message.account,
             author: self.target.author,
+            lane: message.lane(),
             call: message.call,
             sequence: self.sequence,
             url: self.target.url,
@@ -142,7 +143,7 @@ impl Messages {
             sid: cx.message_sid(),
             instance: cx.settings.instance,
             account: profile.account,
-            call: profile.sid,
+            call: Some(profile.sid),
             from: without_password(sms.from.as_ref().unwrap_or(ours)),
             to: without_password(to),
             body: sms.text.clone(),
@@ -294,7 +295,9 @@ fn message_params(message: &Message, cx: &Context) -> Params {
     add("MessageSid", message.sid.to_string());
     add("SmsSid", message.sid.to_string());
     add("AccountSid", message.account.to_string());
-    add("CallSid", message.call.to_string());
+    if let Some(call) = message.call {
+        add("CallSid", call.to_string());
+    }
     add("From", message.from.clone());
     add("To", message.to.clone());
     add("Body", message.body.clone());

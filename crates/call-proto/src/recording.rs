@@ -46,7 +46,8 @@ impl Recordings {
         cx.fact(Fact::RecordingStarted(StartedRecording {
             sid,
             account: profile.account,
-            call: profile.sid,
+            call: Some(profile.sid),
+            conference: None,
             created: cx.now,
         }));
         if profile.direction == Direction::OutboundApi {
@@ -116,7 +117,8 @@ impl Recordings {
             cx.fact(Fact::Recorded(Recording {
                 sid,
                 account: leg.profile.account,
-                call: leg.profile.sid,
+                call: Some(leg.profile.sid),
+                conference: None,
                 duration_ms,
                 size_bytes,
                 created: open.started,

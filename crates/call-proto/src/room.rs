@@ -395,7 +395,7 @@ impl Room {
     fn trace(&mut self, call: CallSid, what: &str, detail: &str, now: Timestamp) {
         self.commands.push(RoomCommand::Trace(Entry {
             at: now,
-            call,
+            owner: call.into(),
             lane: Lane::Room,
             way: Way::Here,
             what: what.to_owned(),

@@ -48,8 +48,9 @@ pub enum Way {
 pub struct Entry {
     /// When.
     pub at: Timestamp,
-    /// Which leg.
-    pub call: CallSid,
+    /// Which leg, or which conference or message.
+    #[serde(rename = "call")]
+    pub owner: model::Lane,
     /// Which part.
     pub lane: Lane,
     /// Which way.
@@ -131,7 +132,7 @@ pub(crate) fn of_event(at: Timestamp, call: CallSid, event: &Event) -> Option<En
     };
     Some(Entry {
         at,
-        call,
+        owner: call.into(),
         lane,
         way: Way::In,
         what,
@@ -274,7 +275,7 @@ pub(crate) fn of_command(at: Timestamp, call: CallSid, command: &Command) -> Opt
     };
     Some(Entry {
         at,
-        call,
+        owner: call.into(),
         lane,
         way: Way::Out,
         what,

@@ -87,7 +87,7 @@ impl Drop for TellSeed {
 fn check(run: &Run, seed: u64) {
     let mut by_leg: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for callback in &run.callbacks {
-        by_leg.entry(callback.call).or_default().push(callback);
+        by_leg.entry(callback.lane).or_default().push(callback);
     }
     for callbacks in by_leg.values() {
         let mut words: Vec<String> = Vec::new();

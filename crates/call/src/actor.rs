@@ -207,7 +207,7 @@ fn log(fact: &Fact) {
             "call ended"
         ),
         Fact::MessageEnded { message, .. } => info!(
-            call.sid = %message.call,
+            lane = %message.lane(),
             message.sid = %message.sid,
             status = message.status.as_str(),
             reason = message.reason,
@@ -387,11 +387,11 @@ impl Actor {
                     Command::Commit(facts) => refused = self.commit(facts).await,
                     Command::Trace(entry) => self.trace(entry),
                     // It is not on record: nobody may hear of it.
-                    _ if refused.contains(&call) => {}
+                    _ if refused.contains(&call.into()) => {}
                     command => self.command(call, command),
                 }
             }
-            for call in refused {
+            for call in refused.into_iter().filter_map(model::Lane::call) {
                 self.family.handle(call, Event::NotRecorded, now());
             }
         }
@@ -448,12 +448,12 @@ impl Actor {
     }
 
     fn trace(&mut self, entry: Entry) {
-        debug!(call.sid = %entry.call, lane = ?entry.lane, way = ?entry.way, "{} {}", entry.what, entry.detail);
+        debug!(owner = %entry.owner, lane = ?entry.lane, way = ?entry.way, "{} {}", entry.what, entry.detail);
         self.trace.add(entry);
     }
 
     /// Makes facts durable; names the legs whose records cannot be kept.
-    async fn commit(&mut self, facts: Vec<Fact>) -> BTreeSet<CallSid> {
+    async fn commit(&mut self, facts: Vec<Fact>) -> BTreeSet<model::Lane> {
         facts.iter().for_each(log);
         let changes = facts::changes(facts, &mut self.dialogs);
         let refused = match self.pen.write(changes).await {
@@ -555,7 +555,7 @@ impl Actor {
     fn note(&mut self, call: CallSid, lane: Lane, what: &str, detail: &str) {
         self.trace.add(Entry {
             at: now(),
-            call,
+            owner: call.into(),
             lane,
             way: Way::Here,
             what: what.to_owned(),
@@ -590,7 +590,7 @@ impl Actor {
         let mut changes = std::mem::take(&mut self.closed);
         match self.trace.pack() {
             Ok(blob) => changes.push(Change::Trace {
-                call: self.root,
+                lane: self.root.into(),
                 blob,
             }),
             Err(error) => warn!(%error, "the trace of a call could not be packed"),

@@ -123,6 +123,7 @@ async fn refuse(shared: &Shared, call: &IncomingCall, refusal: Refusal) {
     let notification = Notification {
         sid: NotificationSid::new(at, rand::random()),
         account,
+        lane: account.into(),
         call: None,
         level: 0,
         code,

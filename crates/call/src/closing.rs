@@ -27,7 +27,7 @@ pub async fn leg(
         .as_deref()
         .and_then(|text| read(text, "the last callback of a call"));
     let mut farewell = farewell.unwrap_or_default();
-    farewell.follow(store.next_sequence(record.sid).await?);
+    farewell.follow(store.next_sequence(record.sid.into()).await?);
     let lengths = lengths(store, &farewell).await?;
     farewell.settle_recordings(|sid| lengths.get(&sid).copied());
     let event = || EventSid::new(now, rand::random());
@@ -39,14 +39,14 @@ pub async fn leg(
     Ok(std::iter::once(closed).chain(callbacks).collect())
 }
 
-/// The end of a text message. Committed before that of its leg, and each before the next is asked
+/// The end of a text message. Committed before that of the leg that sent it, and each before the next is asked
 /// for, so that their callbacks stand behind each other.
 ///
 /// # Errors
 /// As the database reports.
 pub async fn message(store: &Store, orphan: &OrphanMessage) -> Result<Vec<Change>, StoreError> {
     let message = &orphan.record;
-    let next = store.next_sequence(message.call).await?;
+    let next = store.next_sequence(message.lane()).await?;
     let farewell: Option<MessageFarewell> = orphan
         .farewell
         .as_deref()

@@ -36,7 +36,7 @@ impl OutboxStore for StoreOutbox {
         after: Option<RowPlace>,
         limit: usize,
     ) -> Result<Vec<PendingCallback>, OutboxError> {
-        let after = after.map(|place| (place.call, place.sequence, place.event));
+        let after = after.map(|place| (place.lane, place.sequence, place.event));
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let rows = self.0.undelivered_callbacks(after, limit).await;
         Ok(rows.map_err(failed)?.into_iter().map(pending).collect())
@@ -84,7 +84,7 @@ impl OutboxStore for StoreOutbox {
             at: now(),
         };
         // Until it is written it may be delivered once more after a crash, and no later callback of
-        // the call waits for it.
+        // the lane waits for it.
         self.0.commit_soon(vec![change]).await.map_err(failed)?;
         Ok(())
     }

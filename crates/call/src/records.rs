@@ -1,9 +1,9 @@
 //! Facts on their way into the store, and what happens to them when it takes no writes.
 //!
-//! What a family commits is written at once. While the disk takes nothing, facts about legs that
+//! What a family or a message commits is written at once. While the disk takes nothing, facts about lanes that
 //! are on record wait here, in the order of their family, and are written as soon as it works
-//! again; their callbacks are delivered then. A leg that is not on record yet is refused instead:
-//! nobody has heard of it. **Invariant: a fact of a recorded leg is written or still waits here as
+//! again; their callbacks are delivered then. A leg or message that is not on record yet is refused
+//! instead: nothing has left the server yet. **Invariant: a fact of a recorded lane is written or still waits here as
 //! long as the process lives; callbacks leave only for facts that the store has applied.**
 //! Left to others: the crash repair of the next start closes what waited when the process died.
 
@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use model::CallSid;
+use model::Lane;
 use model::record::Callback;
 use store::{Change, Committed, Store, StoreError};
 use tokio::sync::mpsc;
@@ -63,19 +63,19 @@ struct Late {
 pub(crate) enum Kept {
     /// It is on disk.
     Now,
-    /// It will be, except for these legs, which must be refused.
-    Late(BTreeSet<CallSid>),
-    /// It never will be; these legs must be refused.
-    Never(BTreeSet<CallSid>),
+    /// It will be, except for these lanes, which must be refused.
+    Late(BTreeSet<Lane>),
+    /// It never will be; these lanes must be refused.
+    Never(BTreeSet<Lane>),
 }
 
-/// The commits of one family.
+/// The commits of one family, or of one message.
 pub(crate) struct Pen {
     records: Arc<Records>,
     /// Commits of this family that wait: later ones must wait behind them.
     late: Arc<AtomicUsize>,
-    /// Legs that were refused: nothing about them is kept.
-    refused: BTreeSet<CallSid>,
+    /// Lanes that were refused: nothing about them is kept.
+    refused: BTreeSet<Lane>,
 }
 
 impl Records {
@@ -110,7 +110,7 @@ impl Records {
 impl Pen {
     /// Keeps facts, now or later.
     pub(crate) async fn write(&mut self, mut changes: Vec<Change>) -> Kept {
-        changes.retain(|change| leg_of(change).is_none_or(|leg| !self.refused.contains(&leg)));
+        changes.retain(|change| lane_of(change).is_none_or(|lane| !self.refused.contains(&lane)));
         if changes.is_empty() {
             return Kept::Now;
         }
@@ -139,10 +139,10 @@ impl Pen {
         }
     }
 
-    /// Lets the facts of recorded legs wait, and names the others.
-    fn wait(&mut self, mut changes: Vec<Change>) -> BTreeSet<CallSid> {
+    /// Lets the facts of recorded lanes wait, and names the others.
+    fn wait(&mut self, mut changes: Vec<Change>) -> BTreeSet<Lane> {
         let refused = self.refuse(&changes);
-        changes.retain(|change| leg_of(change).is_none_or(|leg| !refused.contains(&leg)));
+        changes.retain(|change| lane_of(change).is_none_or(|lane| !refused.contains(&lane)));
         if !changes.is_empty() {
             let family = Arc::clone(&self.late);
             family.fetch_add(1, Ordering::AcqRel);
@@ -153,11 +153,14 @@ impl Pen {
         refused
     }
 
-    fn refuse(&mut self, changes: &[Change]) -> BTreeSet<CallSid> {
-        let refused: BTreeSet<CallSid> = changes
+    fn refuse(&mut self, changes: &[Change]) -> BTreeSet<Lane> {
+        let refused: BTreeSet<Lane> = changes
             .iter()
             .filter_map(|change| match change {
-                Change::CallCreated(record) => Some(record.sid),
+                Change::CallCreated(record) => Some(record.sid.into()),
+                Change::MessageCreated { message, .. } if message.call.is_none() => {
+                    Some(message.sid.into())
+                }
                 _ => None,
             })
             .collect();
@@ -213,24 +216,24 @@ fn deliver(to: &Deliver, changes: Vec<Change>, committed: &Committed) {
     }
 }
 
-/// The leg that a fact needs on record; `None` if none.
-fn leg_of(change: &Change) -> Option<CallSid> {
+/// The lane that a fact needs on record; `None` if none.
+fn lane_of(change: &Change) -> Option<Lane> {
     match change {
-        Change::CallCreated(record) | Change::OrphanClosed(record) => Some(record.sid),
+        Change::CallCreated(record) | Change::OrphanClosed(record) => Some(record.sid.into()),
         Change::CallRinging { sid, .. }
         | Change::CallAnswered { sid, .. }
         | Change::CallFarewell { sid, .. }
         | Change::CallMedia { sid, .. }
-        | Change::CallEnded { sid, .. } => Some(*sid),
-        Change::CallUpdated(update) => Some(update.sid),
-        Change::Recording(recording) => Some(recording.call),
-        Change::RecordingStarted(started) => Some(started.call),
-        Change::CallbackQueued(callback) => Some(callback.call),
+        | Change::CallEnded { sid, .. } => Some((*sid).into()),
+        Change::CallUpdated(update) => Some(update.sid.into()),
+        Change::Recording(recording) => Some(recording.lane()),
+        Change::RecordingStarted(started) => Some(started.lane()),
+        Change::CallbackQueued(callback) => Some(callback.lane),
         Change::MessageCreated { message, .. } | Change::MessageEnded { message, .. } => {
-            Some(message.call)
+            Some(message.lane())
         }
-        Change::Trace { call, .. } => Some(*call),
-        Change::ConferenceJoined { call, .. } => Some(*call),
+        Change::Trace { lane, .. } => Some(*lane),
+        Change::ConferenceJoined { call, .. } => Some((*call).into()),
         Change::ConferenceCreated(_)
         | Change::ConferenceStarted { .. }
         | Change::ConferenceEnded { .. }
@@ -250,7 +253,7 @@ mod tests {
     use std::sync::Mutex;
     use std::sync::atomic::AtomicBool;
 
-    use model::{CallStatus, EventSid, HttpMethod, Timestamp};
+    use model::{CallSid, CallStatus, EventSid, HttpMethod, Timestamp};
     use store::SecretKey;
 
     use super::*;
@@ -358,7 +361,8 @@ mod tests {
             event: EventSid::from_bytes([n; 16]),
             account: model::AccountSid::from_bytes([1; 16]),
             author: model::AccountSid::from_bytes([1; 16]),
-            call: sid(n),
+            lane: sid(n).into(),
+            call: Some(sid(n)),
             sequence: 0,
             url: "http://app/".to_owned(),
             method: HttpMethod::Post,
@@ -400,7 +404,7 @@ mod tests {
         let mut pen = scene.records.pen();
         scene.disk.full.store(true, Ordering::SeqCst);
         let kept = pen.write(vec![created(1, instance)]).await;
-        assert_eq!(kept, Kept::Late(BTreeSet::from([sid(1)])));
+        assert_eq!(kept, Kept::Late(BTreeSet::from([sid(1).into()])));
         assert_eq!(scene.records.waiting(), 0, "nothing of it waits");
         scene.disk.full.store(false, Ordering::SeqCst);
         assert_eq!(pen.write(ended(1)).await, Kept::Now);

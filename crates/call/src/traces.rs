@@ -161,7 +161,7 @@ mod tests {
     fn entry(what: String) -> Entry {
         Entry {
             at: Timestamp(1),
-            call: CallSid::from_bytes([1; 16]),
+            owner: CallSid::from_bytes([1; 16]).into(),
             lane: Lane::Sip,
             way: Way::In,
             what,

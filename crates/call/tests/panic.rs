@@ -194,7 +194,7 @@ async fn a_panic_ends_the_call_and_nothing_else() {
             assert_eq!(record.reason.as_deref(), Some("internal-failure"));
             assert_eq!(record.hangup_by, Some(HangupBy::Platform));
             assert!(record.ended.is_some());
-            assert!(store.trace(record.sid).await.unwrap().is_some());
+            assert!(store.trace(record.sid.into()).await.unwrap().is_some());
         }
         let told = store
             .notifications(&NotificationFilter::of(scope))

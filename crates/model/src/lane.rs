@@ -74,6 +74,12 @@ impl Lane {
         CallSid::try_from(self).ok()
     }
 
+    /// The 16 bytes behind the letters.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.bytes
+    }
+
     /// The two letters in front.
     #[must_use]
     pub fn prefix(&self) -> &str {

@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     AccountSid, AccountStatus, ApplicationSid, CallSid, CallStatus, ClientSid, ConferenceSid,
-    ConferenceStatus, Direction, EventSid, HangupBy, HttpMethod, InstanceSid, MessageDirection,
-    MessageSid, MessageStatus, NotificationSid, NumberSid, OrganizationSid, RecordingSid,
-    Timestamp,
+    ConferenceStatus, Direction, EventSid, HangupBy, HttpMethod, InstanceSid, Lane,
+    MessageDirection, MessageSid, MessageStatus, NotificationSid, NumberSid, OrganizationSid,
+    RecordingSid, Timestamp,
 };
 
 /// A tenant: owns a SIP domain, which is also the digest realm of its clients.
@@ -268,8 +268,10 @@ pub struct Recording {
     pub sid: RecordingSid,
     /// Owner.
     pub account: AccountSid,
-    /// Leg it belongs to.
-    pub call: CallSid,
+    /// Leg that was recorded; `None` if it was not a leg.
+    pub call: Option<CallSid>,
+    /// Conference that was recorded, or that the leg was in.
+    pub conference: Option<ConferenceSid>,
     /// Length in milliseconds, from the samples written.
     pub duration_ms: i64,
     /// Size of the file.
@@ -287,10 +289,37 @@ pub struct StartedRecording {
     pub sid: RecordingSid,
     /// Owner.
     pub account: AccountSid,
-    /// Leg it belongs to.
-    pub call: CallSid,
+    /// Leg that is recorded; `None` if it is not a leg.
+    pub call: Option<CallSid>,
+    /// Conference that is recorded, or that the leg is in.
+    pub conference: Option<ConferenceSid>,
     /// When it was started.
     pub created: Timestamp,
+}
+
+impl Recording {
+    /// The leg, else the conference, else the recording itself.
+    #[must_use]
+    pub fn lane(&self) -> Lane {
+        recording_lane(self.call, self.conference, self.sid)
+    }
+}
+
+impl StartedRecording {
+    /// The leg, else the conference, else the recording itself.
+    #[must_use]
+    pub fn lane(&self) -> Lane {
+        recording_lane(self.call, self.conference, self.sid)
+    }
+}
+
+fn recording_lane(
+    call: Option<CallSid>,
+    conference: Option<ConferenceSid>,
+    sid: RecordingSid,
+) -> Lane {
+    let owner = call.map(Lane::from).or(conference.map(Lane::from));
+    owner.unwrap_or(sid.into())
 }
 
 /// A text message. **Invariant: `status` is `sending` until its one end, which has a reason.**
@@ -302,8 +331,8 @@ pub struct Message {
     pub instance: InstanceSid,
     /// Account it is sent for.
     pub account: AccountSid,
-    /// Leg whose document sent it.
-    pub call: CallSid,
+    /// Leg whose document sent it; `None` if no call did.
+    pub call: Option<CallSid>,
     /// Sender, as the document says it.
     pub from: String,
     /// Recipient, as the document says it.
@@ -326,6 +355,14 @@ pub struct Message {
     pub sent: Option<Timestamp>,
 }
 
+impl Message {
+    /// The leg that sent it; a message of no call has a lane of its own.
+    #[must_use]
+    pub fn lane(&self) -> Lane {
+        self.call.map_or(self.sid.into(), Lane::from)
+    }
+}
+
 /// A problem told to the owner of an account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notification {
@@ -333,7 +370,9 @@ pub struct Notification {
     pub sid: NotificationSid,
     /// Owner.
     pub account: AccountSid,
-    /// Leg it is about.
+    /// What it is about: a leg, a message, a conference, or the account.
+    pub lane: Lane,
+    /// Leg it is about, if it is about one.
     pub call: Option<CallSid>,
     /// 0 error, 1 warning.
     pub level: i64,
@@ -362,9 +401,11 @@ pub struct Callback {
     pub account: AccountSid,
     /// Account that wrote the address: its rights count when the address is asked.
     pub author: AccountSid,
-    /// Leg whose callbacks keep their order among each other.
-    pub call: CallSid,
-    /// Position among the callbacks of the call.
+    /// What it reports on: callbacks of one lane keep their order among each other.
+    pub lane: Lane,
+    /// Leg it reports on, if it reports on one.
+    pub call: Option<CallSid>,
+    /// Position among the callbacks of the lane.
     pub sequence: i64,
     /// Where to.
     pub url: String,

@@ -73,7 +73,7 @@ async fn recorded(config: &Config, sid: CallSid) -> Result<Recorded> {
     let inspect = open(config).await?;
     let root = root_of(&inspect, sid).await?;
     let children = inspect.children(root.sid).await?;
-    let blob = inspect.trace(root.sid).await?;
+    let blob = inspect.trace(root.sid.into()).await?;
     let entries = match &blob {
         Some(blob) => call::unpack_trace(blob).context("the trace cannot be read")?,
         None => Vec::new(),
@@ -93,7 +93,7 @@ async fn recorded(config: &Config, sid: CallSid) -> Result<Recorded> {
 pub(crate) async fn journal(config: &Config, sid: CallSid) -> Result<Vec<Line>> {
     let inspect = open(config).await?;
     let root = root_of(&inspect, sid).await?;
-    match inspect.trace(root.sid).await? {
+    match inspect.trace(root.sid.into()).await? {
         Some(blob) => call::unpack_journal(&blob).context("the journal cannot be read"),
         None => Ok(Vec::new()),
     }

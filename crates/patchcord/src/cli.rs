@@ -209,7 +209,7 @@ pub(crate) enum WebhooksTask {
     },
     /// Deliver callbacks again that were delivered or given up.
     #[command(after_help = WEBHOOK_EXAMPLES, group = ArgGroup::new("chosen").required(true).multiple(true)
-        .args(["event", "state", "call", "from", "until"]))]
+        .args(["event", "state", "lane", "from", "until"]))]
     Replay {
         /// One callback, `EV` and 32 digits.
         event: Option<String>,
@@ -226,9 +226,9 @@ pub(crate) struct WhichWebhooks {
     /// `pending`, `delivered` or `dead`
     #[arg(long, value_name = "STATE")]
     pub(crate) state: Option<DeliveryState>,
-    /// Those of one leg, `CA` and 32 digits
-    #[arg(long, value_name = "CALL")]
-    pub(crate) call: Option<String>,
+    /// Those of one leg or message, `CA` or `SM` and 32 digits
+    #[arg(long, value_name = "SID", alias = "call")]
+    pub(crate) lane: Option<String>,
     /// Created then or later: a day or a moment
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub(crate) from: Option<Timestamp>,

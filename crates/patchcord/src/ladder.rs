@@ -30,7 +30,10 @@ pub(crate) fn draw(entries: &[Entry], name_of: impl Fn(CallSid) -> String) -> St
             micros / 1_000_000,
             micros / 1_000 % 1_000
         );
-        let at = legs.iter().position(|leg| *leg == entry.call).unwrap_or(0);
+        let at = legs
+            .iter()
+            .position(|leg| Some(*leg) == entry.owner.call())
+            .unwrap_or(0);
         let column = match entry.lane {
             Lane::Sip | Lane::Media | Lane::Room => at,
             Lane::Http | Lane::Rcml | Lane::Api | Lane::Fact => legs.len(),
@@ -46,8 +49,10 @@ pub(crate) fn draw(entries: &[Entry], name_of: impl Fn(CallSid) -> String) -> St
 fn legs(entries: &[Entry]) -> Vec<CallSid> {
     let mut legs = Vec::new();
     for entry in entries {
-        if !legs.contains(&entry.call) {
-            legs.push(entry.call);
+        if let Some(call) = entry.owner.call()
+            && !legs.contains(&call)
+        {
+            legs.push(call);
         }
     }
     legs
@@ -79,9 +84,9 @@ mod tests {
     #[test]
     fn each_leg_has_its_column() {
         let leg = |n: u8| CallSid::from_bytes([n; 16]);
-        let entry = |at, call, lane, way, what: &str, detail: &str| Entry {
+        let entry = |at, call: CallSid, lane, way, what: &str, detail: &str| Entry {
             at: Timestamp(at),
-            call,
+            owner: call.into(),
             lane,
             way,
             what: what.to_owned(),

@@ -67,10 +67,10 @@ pub(crate) async fn replay(
 }
 
 fn filter(which: &WhichWebhooks) -> Result<DeliveryFilter> {
-    let call = which.call.as_deref().map(str::parse).transpose();
+    let lane = which.lane.as_deref().map(str::parse).transpose();
     Ok(DeliveryFilter {
         state: which.state,
-        call: call.context("write the call as `CA` and 32 digits")?,
+        lane: lane.context("write the call or message as `CA` or `SM` and 32 digits")?,
         created_from: which.from,
         created_until: which.until,
         ..DeliveryFilter::default()
@@ -102,7 +102,7 @@ fn line(delivery: &Delivery) -> String {
         "{}  {}  {} #{}  {} after {}: {}\n",
         callback.created.iso8601(),
         callback.event,
-        callback.call,
+        callback.lane,
         callback.sequence,
         delivery.state,
         delivery.attempts,
@@ -114,11 +114,11 @@ fn details(delivery: &Delivery) -> String {
     let callback = &delivery.callback;
     let time = |at: Option<Timestamp>| at.map_or_else(|| "-".to_owned(), Timestamp::iso8601);
     let mut text = format!(
-        "event     {}\naccount   {}\ncall      {} #{}\nrequest   {} {}\nstate     {}\n\
+        "event     {}\naccount   {}\nlane      {} #{}\nrequest   {} {}\nstate     {}\n\
          attempts  {}\nlast      {}\nnext      {}\ncreated   {}\nended     {}\nreplayed  {}\n",
         callback.event,
         callback.account,
-        callback.call,
+        callback.lane,
         callback.sequence,
         callback.method,
         redacted(&callback.url),
@@ -151,7 +151,8 @@ mod tests {
                 author: AccountSid::from_bytes([2; 16]),
                 event: EventSid::from_bytes([1; 16]),
                 account: AccountSid::from_bytes([2; 16]),
-                call: CallSid::from_bytes([3; 16]),
+                lane: CallSid::from_bytes([3; 16]).into(),
+                call: Some(CallSid::from_bytes([3; 16])),
                 sequence: 2,
                 url: "https://bob:secret@app.example/s".to_owned(),
                 method: HttpMethod::Post,

@@ -89,7 +89,8 @@ fn recordings(list: &List<Expected>, run: &Run) -> Option<Failure> {
         .map(|found| {
             let length = u64::try_from(found.duration_ms).unwrap_or_default();
             let length = seconds(Duration::from_millis(length));
-            format!("{} {length}", run.name(found.call))
+            let leg = found.call.map_or("?", |call| run.name(call));
+            format!("{leg} {length}")
         })
         .collect();
     let found = words.iter().map(|word| (word.as_str(), word.clone()));
@@ -127,7 +128,7 @@ fn message_field(message: &Message, name: &str, run: &Run) -> Option<String> {
         "error_code" => message.error_code.map(|code| code.to_string()),
         "reason" => message.reason.clone(),
         "direction" => Some(message.direction.to_string()),
-        "leg" => Some(run.name(message.call).to_owned()),
+        "leg" => message.call.map(|call| run.name(call).to_owned()),
         "at" => Some(seconds(message.created.since(run.started))),
         _ => None,
     }

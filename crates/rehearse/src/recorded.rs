@@ -141,7 +141,9 @@ impl<'a> Recorded<'a> {
     }
 
     fn of(&self, call: CallSid) -> impl Iterator<Item = &'a Entry> {
-        self.trace.iter().filter(move |entry| entry.call == call)
+        self.trace
+            .iter()
+            .filter(move |entry| entry.owner == call.into())
     }
 
     /// Sounds of a leg in the order in which they were got ready.
@@ -184,8 +186,10 @@ impl<'a> Recorded<'a> {
     fn legs(&self) -> Vec<CallSid> {
         let mut legs = vec![self.root.sid];
         for entry in self.trace {
-            if !legs.contains(&entry.call) {
-                legs.push(entry.call);
+            if let Some(call) = entry.owner.call()
+                && !legs.contains(&call)
+            {
+                legs.push(call);
             }
         }
         legs

@@ -34,7 +34,7 @@ pub(crate) enum Admin {
     DeleteApplication(ApplicationSid),
     DeleteRecording(RecordingSid),
     /// Takes over the callbacks of servers that gave no sign of life since then, but for those of
-    /// open calls: whoever closes the call takes them along.
+    /// open calls and messages: the server that closes these takes them along.
     AdoptCallbacks {
         gone_since: Timestamp,
     },
@@ -94,7 +94,8 @@ pub(crate) async fn apply(
         Admin::AdoptCallbacks { gone_since } => Sql::new(
             "UPDATE outbox SET owner = $1 WHERE state = 'pending' AND owner <> $1 \
              AND owner NOT IN (SELECT sid FROM instances WHERE last_alive > $2) \
-             AND call NOT IN (SELECT sid FROM calls WHERE ended IS NULL AND instance <> $1)",
+             AND lane NOT IN (SELECT sid FROM calls WHERE ended IS NULL AND instance <> $1) \
+             AND lane NOT IN (SELECT sid FROM messages WHERE ended IS NULL AND instance <> $1)",
             args![context.instance, *gone_since],
         ),
     };

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use model::record::{Callback, Recording};
-use model::{AccountSid, CallSid, EventSid, InstanceSid, Timestamp};
+use model::{AccountSid, EventSid, InstanceSid, Lane, Timestamp};
 
 use crate::admin;
 use crate::conferences;
@@ -33,13 +33,13 @@ pub(crate) struct Context {
 /// Whose end in the same commit did not apply: what would be told of it is left out.
 #[derive(Default)]
 struct Lost {
-    calls: BTreeSet<CallSid>,
+    lanes: BTreeSet<Lane>,
     events: BTreeSet<EventSid>,
 }
 
 impl Lost {
     fn contains(&self, callback: &Callback) -> bool {
-        self.calls.contains(&callback.call) || self.events.contains(&callback.event)
+        self.lanes.contains(&callback.lane) || self.events.contains(&callback.event)
     }
 }
 
@@ -81,16 +81,16 @@ async fn change(
         Change::CallEnded { sid, .. } => {
             let first = db.execute(statement(context, change)).await? > 0;
             if !first {
-                lost.calls.insert(*sid);
+                lost.lanes.insert((*sid).into());
             }
             Ok(first)
         }
         Change::OrphanClosed(call) => {
             let first = db.execute(statement(context, change)).await? > 0;
             if first {
-                take_over(db, context, call.sid, call.instance).await?;
+                take_over(db, context, call.sid.into(), call.instance).await?;
             } else {
-                lost.calls.insert(call.sid);
+                lost.lanes.insert(call.sid.into());
             }
             Ok(first)
         }
@@ -102,7 +102,7 @@ async fn change(
             if !first {
                 lost.events.extend(tells);
             } else if message.instance != context.instance {
-                take_over(db, context, message.call, message.instance).await?;
+                take_over(db, context, message.lane(), message.instance).await?;
             }
             Ok(first)
         }
@@ -326,10 +326,10 @@ fn statement(context: Context, change: &Change) -> Sql {
         Change::CallbackClaimed { event } => {
             deliveries::claim(*event, context.instance, context.repeated)
         }
-        Change::Trace { call, blob } => Sql::new(
-            "INSERT INTO traces (call, content) VALUES ($1, $2) \
-             ON CONFLICT (call) DO UPDATE SET content = excluded.content",
-            args![*call, blob.clone()],
+        Change::Trace { lane, blob } => Sql::new(
+            "INSERT INTO traces (lane, content) VALUES ($1, $2) \
+             ON CONFLICT (lane) DO UPDATE SET content = excluded.content",
+            args![*lane, blob.clone()],
         ),
         Change::Alive { instance, at } => Sql::new(
             "INSERT INTO instances (sid, started, last_alive) VALUES ($1, $2, $2) \
@@ -340,15 +340,15 @@ fn statement(context: Context, change: &Change) -> Sql {
     }
 }
 
-/// One server delivers all callbacks of a call, so they stay in order: those of a server that is
-/// gone go to whoever closes what it left.
+/// One server delivers all callbacks of a lane, so they stay in order: those of a server that is
+/// gone go to the server that closes what it left.
 async fn take_over(
     db: &mut Connection,
     context: Context,
-    call: CallSid,
+    lane: Lane,
     from: InstanceSid,
 ) -> Result<(), Failure> {
-    db.execute(deliveries::take_over(call, from, context.instance))
+    db.execute(deliveries::take_over(lane, from, context.instance))
         .await?;
     Ok(())
 }

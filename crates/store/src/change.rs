@@ -5,7 +5,7 @@ use model::record::{
     StartedRecording,
 };
 use model::{
-    CallSid, CallStatus, ConferenceSid, ConferenceStatus, EventSid, HangupBy, InstanceSid,
+    CallSid, CallStatus, ConferenceSid, ConferenceStatus, EventSid, HangupBy, InstanceSid, Lane,
     OrganizationSid, RecordingSid, Timestamp,
 };
 
@@ -51,7 +51,7 @@ pub enum Change {
         farewell: String,
     },
     /// A leg ended. Applied only to a leg of this instance that has not ended. If it does not
-    /// apply, callbacks of that leg that follow in the same commit are left out too, so a leg
+    /// apply, callbacks of its lane that follow in the same commit are left out too, so a leg
     /// ends once and tells so once.
     CallEnded {
         /// Leg.
@@ -190,10 +190,10 @@ pub enum Change {
         /// Which.
         event: EventSid,
     },
-    /// The trace of a call, compressed by the caller.
+    /// The trace of a call, a conference or a message, compressed by the caller.
     Trace {
-        /// Root leg.
-        call: CallSid,
+        /// Root leg, conference or message.
+        lane: Lane,
         /// Bytes as they shall be read back.
         blob: Vec<u8>,
     },

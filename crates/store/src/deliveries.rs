@@ -7,7 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use model::record::Callback;
-use model::{CallSid, EventSid, InstanceSid, Timestamp};
+use model::{EventSid, InstanceSid, Lane, Timestamp};
 use sqlx::AnyPool;
 use sqlx::any::AnyRow;
 
@@ -97,8 +97,8 @@ pub struct DeliveryFilter {
     pub event: Option<EventSid>,
     /// How far they are.
     pub state: Option<DeliveryState>,
-    /// Those of a leg.
-    pub call: Option<CallSid>,
+    /// Those of a lane: of a call, a conference, a message.
+    pub lane: Option<Lane>,
     /// Created then or later.
     pub created_from: Option<Timestamp>,
     /// Created then or earlier.
@@ -116,8 +116,8 @@ impl DeliveryFilter {
         if let Some(state) = self.state {
             conditions.add(" AND state = ?", state.as_str());
         }
-        if let Some(call) = self.call {
-            conditions.add(" AND call = ?", call);
+        if let Some(lane) = self.lane {
+            conditions.add(" AND lane = ?", lane);
         }
         conditions.between("created", self.created_from, self.created_until);
         conditions
@@ -184,19 +184,19 @@ impl Store {
         Ok(count.unwrap_or(0))
     }
 
-    /// The number of the next callback of a call: behind all that are on record.
+    /// The number of the next callback of a lane: behind all that are on record.
     ///
     /// # Errors
     /// As the database reports.
-    pub async fn next_sequence(&self, call: CallSid) -> Result<i64> {
-        let text = "SELECT COALESCE(MAX(sequence), -1) AS last FROM outbox WHERE call = $1";
+    pub async fn next_sequence(&self, lane: Lane) -> Result<i64> {
+        let text = "SELECT COALESCE(MAX(sequence), -1) AS last FROM outbox WHERE lane = $1";
         let last = self
-            .first(Sql::new(text, args![call]), |row| Columns(row).int("last"))
+            .first(Sql::new(text, args![lane]), |row| Columns(row).int("last"))
             .await?;
         Ok(last.map_or(0, |last| last + 1))
     }
 
-    /// The first `limit` callbacks that this server must deliver, by call, sequence and event.
+    /// The first `limit` callbacks that this server must deliver, by lane, sequence and event.
     ///
     /// - `after`: only those behind this place.
     ///
@@ -204,28 +204,28 @@ impl Store {
     /// As the database reports.
     pub async fn undelivered_callbacks(
         &self,
-        after: Option<(CallSid, i64, EventSid)>,
+        after: Option<(Lane, i64, EventSid)>,
         limit: i64,
     ) -> Result<Vec<PendingCallback>> {
         let mut sql = rows::OUTBOX.select();
         sql.with(OURS, self.instance());
-        if let Some((call, sequence, event)) = after {
-            sql.with(" AND (call, sequence, event) > (?", call)
+        if let Some((lane, sequence, event)) = after {
+            sql.with(" AND (lane, sequence, event) > (?", lane)
                 .with(", ?", sequence)
                 .with(", ?)", event);
         }
-        sql.with(" ORDER BY call, sequence, event LIMIT ?", limit);
+        sql.with(" ORDER BY lane, sequence, event LIMIT ?", limit);
         self.many(sql, rows::callback).await
     }
 
-    /// Callbacks that somebody wants delivered again and that no server has claimed, by call and
+    /// Callbacks that somebody wants delivered again and that no server has claimed, by lane and
     /// sequence; not necessarily all at once.
     ///
     /// # Errors
     /// As the database reports.
     pub async fn replayed_callbacks(&self) -> Result<Vec<PendingCallback>> {
         let mut sql = rows::OUTBOX.select();
-        sql.text(" WHERE state = 'pending' AND owner = '' ORDER BY call, sequence, created")
+        sql.text(" WHERE state = 'pending' AND owner = '' ORDER BY lane, sequence, created")
             .with(" LIMIT ?", CLAIMED_AT_ONCE);
         self.many(sql, rows::callback).await
     }
@@ -290,11 +290,11 @@ pub(crate) fn claim(event: EventSid, owner: InstanceSid, repeated: bool) -> Sql 
 }
 
 /// The statement with which a server that closes what one that is gone left takes over the
-/// callbacks of the call that wait.
-pub(crate) fn take_over(call: CallSid, from: InstanceSid, owner: InstanceSid) -> Sql {
+/// callbacks of the lane that wait.
+pub(crate) fn take_over(lane: Lane, from: InstanceSid, owner: InstanceSid) -> Sql {
     Sql::new(
-        "UPDATE outbox SET owner = $3 WHERE call = $1 AND owner = $2 AND state = 'pending'",
-        args![call, from, owner],
+        "UPDATE outbox SET owner = $3 WHERE lane = $1 AND owner = $2 AND state = 'pending'",
+        args![lane, from, owner],
     )
 }
 

@@ -2,7 +2,7 @@
 //! shall be delivered again (`deliveries`).
 
 use model::record::CallRecord;
-use model::{CallSid, InstanceSid, Timestamp};
+use model::{CallSid, InstanceSid, Lane, Timestamp};
 use sqlx::AnyPool;
 use sqlx::any::AnyRow;
 
@@ -126,12 +126,12 @@ impl Inspect {
         rows.iter().map(|row| Columns(row).word("sid")).collect()
     }
 
-    /// The trace of a root leg, as it was committed.
+    /// The trace of a root leg, a conference or a message, as it was committed.
     ///
     /// # Errors
     /// As the database reports.
-    pub async fn trace(&self, call: CallSid) -> Result<Option<Vec<u8>>> {
-        let sql = Sql::new("SELECT content FROM traces WHERE call = $1", args![call]);
+    pub async fn trace(&self, lane: Lane) -> Result<Option<Vec<u8>>> {
+        let sql = Sql::new("SELECT content FROM traces WHERE lane = $1", args![lane]);
         let row = sql.first(&self.readers).await?;
         row.as_ref()
             .map(|row| Columns(row).blob("content"))

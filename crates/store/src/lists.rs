@@ -2,7 +2,8 @@
 
 use model::record::{CallRecord, Message, Notification, Number, Recording};
 use model::{
-    CallSid, InstanceSid, MessageSid, NotificationSid, NumberSid, OrganizationSid, RecordingSid,
+    CallSid, InstanceSid, Lane, MessageSid, NotificationSid, NumberSid, OrganizationSid,
+    RecordingSid,
 };
 use sqlx::any::AnyRow;
 
@@ -66,12 +67,12 @@ impl Store {
         self.many(sql, rows::call).await
     }
 
-    /// The trace of a call, as it was committed.
+    /// The trace of a call, a conference or a message, as it was committed.
     ///
     /// # Errors
     /// As the database reports.
-    pub async fn trace(&self, call: CallSid) -> Result<Option<Vec<u8>>> {
-        let sql = Sql::new("SELECT content FROM traces WHERE call = $1", args![call]);
+    pub async fn trace(&self, lane: Lane) -> Result<Option<Vec<u8>>> {
+        let sql = Sql::new("SELECT content FROM traces WHERE lane = $1", args![lane]);
         self.first(sql, |row| Columns(row).blob("content")).await
     }
 
@@ -111,7 +112,7 @@ impl Store {
         let key = |key| match key {
             RecordingKey::Created => Key::Number("created"),
             RecordingKey::Duration => Key::Number("duration_ms"),
-            RecordingKey::Call => Key::Text("call"),
+            RecordingKey::Call => Key::Text("COALESCE(call, '')"),
         };
         let order = self.order(filter.sort, key);
         let list = List {

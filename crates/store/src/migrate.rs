@@ -48,6 +48,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         include_str!("../../../migrations/0007-messages/up.sql"),
     ),
     (
+        8,
+        "lanes",
+        include_str!("../../../migrations/0008-lanes/up.sql"),
+    ),
+    (
         10,
         "conferences",
         include_str!("../../../migrations/0010-conferences/up.sql"),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use model::record::{CallRecord, Message, StartedRecording};
 use model::{
-    CallSid, CallStatus, Direction, HangupBy, InstanceSid, MessageStatus, Timestamp, error,
+    CallSid, CallStatus, Direction, HangupBy, InstanceSid, Lane, MessageStatus, Timestamp, error,
 };
 use sqlx::any::AnyRow;
 
@@ -85,20 +85,21 @@ impl Store {
         Ok(found)
     }
 
-    /// The text messages of some legs of this server that are on their way, as
-    /// [`Store::abandoned_calls`].
+    /// The text messages of some lanes of this server that are on their way, as
+    /// [`Store::abandoned_calls`]: those that a leg sent, or one that no call sent.
     ///
     /// # Errors
     /// As the database reports.
     pub async fn abandoned_messages(
         &self,
-        calls: &[CallSid],
+        lanes: &[Lane],
         now: Timestamp,
     ) -> Result<Vec<OrphanMessage>> {
         let mut found = Vec::new();
-        for call in calls {
+        for lane in lanes {
             let mut sql = rows::MESSAGES.select();
-            sql.with(" WHERE call = ? AND ended IS NULL", *call)
+            sql.with(" WHERE (call = ?", *lane)
+                .with(" OR sid = ?) AND ended IS NULL", *lane)
                 .with(" AND instance = ? ORDER BY created, sid", self.instance());
             let read = |row: &AnyRow| orphan_message(row, now, FAILED_HERE);
             found.extend(self.many(sql, read).await?);
@@ -188,7 +189,7 @@ impl Store {
     /// As the database reports.
     pub async fn started_recordings(&self, now: Timestamp) -> Result<Vec<StartedRecording>> {
         let mut sql = crate::sql::Sql::new(
-            "SELECT r.sid, r.account, r.call, r.created FROM started_recordings r \
+            "SELECT r.sid, r.account, r.call, r.conference, r.created FROM started_recordings r \
              LEFT JOIN instances i ON i.sid = r.instance",
             Vec::new(),
         );
@@ -202,7 +203,7 @@ impl Store {
     }
 
     /// Takes over the callbacks of servers that are gone, and those that nobody has claimed; says
-    /// whether there were any. Those of open calls are left to whoever closes the call.
+    /// whether there were any. Those of open calls and messages are left to the server that closes these.
     ///
     /// # Errors
     /// As the database reports.

@@ -400,6 +400,7 @@ pub(crate) static RECORDINGS: Table = Table {
         "sid",
         "account",
         "call",
+        "conference",
         "duration_ms",
         "size_bytes",
         "created",
@@ -413,6 +414,7 @@ pub(crate) fn recording_args(recording: &Recording) -> Vec<Arg> {
         recording.sid,
         recording.account,
         recording.call,
+        recording.conference,
         recording.duration_ms,
         recording.size_bytes,
         recording.created,
@@ -425,7 +427,8 @@ pub(crate) fn recording(row: &AnyRow) -> Result<Recording> {
     Ok(Recording {
         sid: row.word("sid")?,
         account: row.word("account")?,
-        call: row.word("call")?,
+        call: row.opt_word("call")?,
+        conference: row.opt_word("conference")?,
         duration_ms: row.int("duration_ms")?,
         size_bytes: row.int("size_bytes")?,
         created: row.time("created")?,
@@ -435,7 +438,14 @@ pub(crate) fn recording(row: &AnyRow) -> Result<Recording> {
 
 pub(crate) static STARTED_RECORDINGS: Table = Table {
     name: "started_recordings",
-    columns: &["sid", "instance", "account", "call", "created"],
+    columns: &[
+        "sid",
+        "instance",
+        "account",
+        "call",
+        "conference",
+        "created",
+    ],
     insert_once: OnceLock::new(),
 };
 
@@ -448,6 +458,7 @@ pub(crate) fn started_recording_args(
         instance,
         started.account,
         started.call,
+        started.conference,
         started.created,
     ]
 }
@@ -457,7 +468,8 @@ pub(crate) fn started_recording(row: &AnyRow) -> Result<StartedRecording> {
     Ok(StartedRecording {
         sid: row.word("sid")?,
         account: row.word("account")?,
-        call: row.word("call")?,
+        call: row.opt_word("call")?,
+        conference: row.opt_word("conference")?,
         created: row.time("created")?,
     })
 }
@@ -510,7 +522,7 @@ pub(crate) fn message(row: &AnyRow) -> Result<Message> {
         sid: row.word("sid")?,
         instance: row.word("instance")?,
         account: row.word("account")?,
-        call: row.word("call")?,
+        call: row.opt_word("call")?,
         from: row.text("from_user")?,
         to: row.text("to_user")?,
         body: row.text("body")?,
@@ -529,6 +541,7 @@ pub(crate) static NOTIFICATIONS: Table = Table {
     columns: &[
         "sid",
         "account",
+        "lane",
         "call",
         "level",
         "code",
@@ -546,6 +559,7 @@ pub(crate) fn notification_args(notification: &Notification) -> Vec<Arg> {
     args![
         notification.sid,
         notification.account,
+        notification.lane,
         notification.call,
         notification.level,
         i64::from(notification.code),
@@ -560,10 +574,16 @@ pub(crate) fn notification_args(notification: &Notification) -> Vec<Arg> {
 
 pub(crate) fn notification(row: &AnyRow) -> Result<Notification> {
     let row = Columns(row);
+    let account: model::AccountSid = row.word("account")?;
+    let call: Option<model::CallSid> = row.opt_word("call")?;
     Ok(Notification {
         sid: row.word("sid")?,
-        account: row.word("account")?,
-        call: row.opt_word("call")?,
+        account,
+        // Rows from before there were lanes are about a call, or about the account.
+        lane: row
+            .opt_word("lane")?
+            .unwrap_or_else(|| call.map_or(account.into(), model::Lane::from)),
+        call,
         level: row.int("level")?,
         code: row
             .opt_small("code")?
@@ -583,6 +603,7 @@ pub(crate) static OUTBOX: Table = Table {
         "event",
         "owner",
         "account",
+        "lane",
         "call",
         "sequence",
         "url",
@@ -606,6 +627,7 @@ pub(crate) fn callback_args(callback: &Callback, owner: InstanceSid) -> Vec<Arg>
         callback.event,
         owner,
         callback.account,
+        callback.lane,
         callback.call,
         callback.sequence,
         callback.url.as_str(),
@@ -633,7 +655,8 @@ pub(crate) fn callback(row: &AnyRow) -> Result<PendingCallback> {
             account,
             // A release that knew no authors leaves it out.
             author: row.opt_word("author")?.unwrap_or(account),
-            call: row.word("call")?,
+            lane: row.word("lane")?,
+            call: row.opt_word("call")?,
             sequence: row.int("sequence")?,
             url: row.text("url")?,
             method: row.word("method")?,

@@ -9,9 +9,9 @@ use std::sync::OnceLock;
 
 use model::{
     AccountSid, AccountStatus, ApplicationSid, CallSid, CallStatus, ClientSid, ConferenceSid,
-    ConferenceStatus, Direction, EventSid, HangupBy, HttpMethod, InstanceSid, MessageDirection,
-    MessageSid, MessageStatus, NotificationSid, NumberSid, OrganizationSid, RecordingSid,
-    Timestamp,
+    ConferenceStatus, Direction, EventSid, HangupBy, HttpMethod, InstanceSid, Lane,
+    MessageDirection, MessageSid, MessageStatus, NotificationSid, NumberSid, OrganizationSid,
+    RecordingSid, Timestamp,
 };
 use sqlx::any::AnyRow;
 use sqlx::{Any, AssertSqlSafe, Executor, Row};
@@ -85,6 +85,7 @@ sids_into_arg!(
     ConferenceSid,
     EventSid,
     InstanceSid,
+    Lane,
     MessageSid,
     NotificationSid,
     NumberSid,

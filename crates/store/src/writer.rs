@@ -510,7 +510,7 @@ mod tests {
 
     fn trace(n: u8, bytes: usize) -> Operation {
         Operation::Change(Change::Trace {
-            call: CallSid::from_bytes([n; 16]),
+            lane: CallSid::from_bytes([n; 16]).into(),
             blob: vec![n; bytes],
         })
     }

@@ -59,7 +59,7 @@ pub fn message(
         sid,
         instance,
         account,
-        call,
+        call: Some(call),
         from: "ann".to_owned(),
         to: "bob".to_owned(),
         body: "words".to_owned(),

@@ -127,7 +127,7 @@ impl Callbacks {
         Ok(count)
     }
 
-    /// Delivers a row that has just been stored, for a call of this process. Never waits; a row that
+    /// Delivers a row that has just been stored, for a lane of this process. Never waits; a row that
     /// is on its way already is left alone.
     pub fn deliver(&self, callback: Callback) {
         self.0.add(vec![PendingCallback::new(callback)]);
@@ -328,7 +328,7 @@ impl Inner {
         let event = row.callback.event;
         if let Outcome::Dead(Failure { status, reason }) = &outcome {
             let host = origin(&row.callback.url);
-            tracing::warn!(%event, call.sid = %row.callback.call, %host, status, reason,
+            tracing::warn!(%event, lane = %row.callback.lane, %host, status, reason,
                 "a callback is given up");
         }
         let mut attempt = 0;

@@ -1,13 +1,14 @@
 //! Which callback goes out when: the pure part of the delivery.
 //!
-//! The callbacks of one call to one host make a *lane*: one after the other, in the order of their
-//! sequence; a failed one holds up those behind it until it is through or given up. A host is what
+//! A *lane* is what callbacks report on: a call, a conference, a message. Those of one lane to one host make a
+//! *queue*: one after the other, in the order of their sequence; a failed one holds up those behind it
+//! until it is through or given up. A host is what
 //! one account reaches at one origin: it has a breaker and a limited number of places, and an
 //! account has a limited number of places in all, so nothing an account does costs another one
-//! anything. **Invariant: a row ends exactly once, and never while a row of its lane with a lower
+//! anything. **Invariant: a row ends exactly once, and never while a row of its queue with a lower
 //! sequence waits.** It has no clock and no random source, and sends nothing itself.
 //!
-//! All rows are on disk; a limited number of them is here too, of each lane the first ones. When
+//! All rows are on disk; a limited number of them is here too, of each queue the first ones. When
 //! there is no room for one more, whoever has most puts back the last of its rows: first among
 //! accounts, then among the hosts of one. `pages` reads back what is only on disk.
 
@@ -15,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{AccountSid, CallSid, EventSid, Timestamp};
+use model::{AccountSid, EventSid, Lane, Timestamp};
 use url::Url;
 
 use crate::backoff::Backoff;
@@ -165,7 +166,7 @@ pub struct CallbackStats {
 #[derive(Default)]
 struct Account {
     flying: usize,
-    /// In the lanes of its hosts.
+    /// In the queues of its hosts.
     rows: usize,
     hosts: BTreeMap<Arc<str>, Host>,
     agenda: BTreeSet<(Timestamp, Arc<str>)>,
@@ -177,7 +178,7 @@ struct Account {
 struct Place {
     account: AccountSid,
     origin: Arc<str>,
-    call: CallSid,
+    lane: Lane,
     key: (i64, EventSid),
 }
 
@@ -206,14 +207,14 @@ impl Delivery {
         }
     }
 
-    /// Takes a row that is on disk in its place among those of its lane, or leaves it there. One
+    /// Takes a row that is on disk in its place among those of its queue, or leaves it there. One
     /// that is known is left alone.
     pub(crate) fn handle_row(&mut self, pending: PendingCallback) {
         if self.known.contains_key(&pending.callback.event) {
             return;
         }
         let place = Place::of(&pending);
-        // One that somebody wants again belongs before those of its call that are here.
+        // One that somebody wants again belongs before those of its queue that are here.
         let is_early = self.last_key(&place) > Some(place.key);
         let is_behind = self.pages.is_behind(place.account, &place.origin);
         if (is_early || !is_behind) && self.make_room(&place, is_early) {
@@ -288,9 +289,9 @@ impl Delivery {
         account.rows += 1;
         host.rows += 1;
         let stage = Stage::Waiting;
-        let lane = host.lanes.entry(place.call).or_default();
-        lane.rows.insert(place.key, Row { pending, stage });
-        host.settle(place.call);
+        let queue = host.queues.entry(place.lane).or_default();
+        queue.rows.insert(place.key, Row { pending, stage });
+        host.settle(place.lane);
         self.plan(place.account, &place.origin);
     }
 
@@ -309,25 +310,25 @@ impl Delivery {
         (host.map_or(0, |host| host.rows), account.rows)
     }
 
-    /// The last row of a lane.
+    /// The last row of a queue.
     fn last_key(&self, place: &Place) -> Option<(i64, EventSid)> {
         let host = self
             .accounts
             .get(&place.account)?
             .hosts
             .get(&place.origin)?;
-        let (key, _) = host.lanes.get(&place.call)?.rows.last_key_value()?;
+        let (key, _) = host.queues.get(&place.lane)?.rows.last_key_value()?;
         Some(*key)
     }
 
     /// Sees to it that there is room for one more row; false if its host has as many as any other.
     ///
-    /// - `is_early`: it may have the place of a later one of its lane.
+    /// - `is_early`: it may have the place of a later one of its queue.
     fn make_room(&mut self, place: &Place, is_early: bool) -> bool {
         if self.known.len() < self.config.max_rows.max(1) {
             return true;
         }
-        if is_early && self.put_back(place.account, &place.origin, Some(place.call), 1) {
+        if is_early && self.put_back(place.account, &place.origin, Some(place.lane), 1) {
             return true;
         }
         let (here, own) = self.held(place);
@@ -355,13 +356,13 @@ impl Delivery {
         more > 1 && self.put_back(from, &origin, None, (more / 2).min(PUT_BACK))
     }
 
-    /// Puts the last waiting rows of a host back on disk, or of one of its lanes; false if there
+    /// Puts the last waiting rows of a host back on disk, or of one of its queues; false if there
     /// are none.
     fn put_back(
         &mut self,
         sid: AccountSid,
         origin: &Arc<str>,
-        call: Option<CallSid>,
+        lane: Option<Lane>,
         count: usize,
     ) -> bool {
         let Some(account) = self.accounts.get_mut(&sid) else {
@@ -370,7 +371,7 @@ impl Delivery {
         let Some(host) = account.hosts.get_mut(origin) else {
             return false;
         };
-        let events = host.put_back(call, count);
+        let events = host.put_back(lane, count);
         account.rows = account.rows.saturating_sub(events.len());
         for event in &events {
             if let Some(place) = self.known.remove(event) {
@@ -401,10 +402,10 @@ impl Delivery {
         let Some(host) = account.hosts.get_mut(&place.origin) else {
             return;
         };
-        let Some(lane) = host.lanes.get_mut(&place.call) else {
+        let Some(queue) = host.queues.get_mut(&place.lane) else {
             return;
         };
-        let Some(row) = lane.rows.get_mut(&place.key) else {
+        let Some(row) = queue.rows.get_mut(&place.key) else {
             return;
         };
         let Stage::Flying { probe } = row.stage else {
@@ -412,7 +413,7 @@ impl Delivery {
         };
         account.flying = account.flying.saturating_sub(1);
         host.flying = host.flying.saturating_sub(1);
-        lane.flying = false;
+        queue.flying = false;
         let verdict = attempt.verdict();
         row.pending.attempts = row.pending.attempts.saturating_add(1);
         let (failure, asked) = match attempt {
@@ -435,16 +436,16 @@ impl Delivery {
                 None
             }
         };
-        // The next of the call need not wait until the end of this one is stored.
+        // The next of the queue need not wait until the end of this one is stored.
         if let Some(outcome) = ended
-            && let Some(row) = lane.rows.remove(&place.key)
+            && let Some(row) = queue.rows.remove(&place.key)
         {
             account.rows = account.rows.saturating_sub(1);
             host.rows = host.rows.saturating_sub(1);
             let pending = Box::new(row.pending);
             self.outputs.push_back(Output::End(pending, outcome));
         }
-        host.settle(place.call);
+        host.settle(place.lane);
         let change = host.breaker.handle_verdict(verdict, probe, now, random);
         if !host.breaker.is_closed() {
             let ended = host.expire(now, max_age);
@@ -570,7 +571,7 @@ impl Delivery {
             }
             host.wake = wake;
         }
-        if host.lanes.is_empty() && host.wake.is_none() {
+        if host.queues.is_empty() && host.wake.is_none() {
             account.hosts.remove(origin);
         }
         self.plan_account(sid);
@@ -602,7 +603,7 @@ impl Place {
         Self {
             account: callback.account,
             origin: origin(&callback.url),
-            call: callback.call,
+            lane: callback.lane,
             key: (callback.sequence, callback.event),
         }
     }
@@ -610,7 +611,7 @@ impl Place {
     fn row(&self) -> RowPlace {
         let (sequence, event) = self.key;
         RowPlace {
-            call: self.call,
+            lane: self.lane,
             sequence,
             event,
         }

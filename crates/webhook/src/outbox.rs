@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 use model::record::Callback;
-use model::{CallSid, EventSid, Timestamp};
+use model::{EventSid, Lane, Timestamp};
 
 /// A callback that is not through yet.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -43,9 +43,9 @@ impl PendingCallback {
 /// The place of a row in the order in which an outbox is read.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct RowPlace {
-    /// First by call,
-    pub call: CallSid,
-    /// then by its place among the callbacks of the call,
+    /// First by lane,
+    pub lane: Lane,
+    /// then by its place among the callbacks of the lane,
     pub sequence: i64,
     /// then by event, so that no two are equal.
     pub event: EventSid,
@@ -56,7 +56,7 @@ impl RowPlace {
     #[must_use]
     pub fn of(callback: &Callback) -> Self {
         Self {
-            call: callback.call,
+            lane: callback.lane,
             sequence: callback.sequence,
             event: callback.event,
         }
@@ -115,7 +115,7 @@ pub trait OutboxStore: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<PendingCallback>, OutboxError>;
 
-    /// Rows that somebody wants delivered again and that are nobody's yet, those of one call in the
+    /// Rows that somebody wants delivered again and that are nobody's yet, those of one lane in the
     /// order of their sequence; not necessarily all at once. Asked every second, so it must be cheap.
     ///
     /// # Errors

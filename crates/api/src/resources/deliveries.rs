@@ -1,7 +1,7 @@
 //! `/Accounts/{sid}/Webhooks/Deliveries`: what became of callbacks, and delivering them again.
 
 use model::record::Account;
-use model::{AccountSid, CallSid, EventSid};
+use model::{AccountSid, CallSid, EventSid, Lane};
 use store::{Delivery, DeliveryFilter, DeliveryState, Scope};
 use url::Url;
 
@@ -9,6 +9,7 @@ use crate::context::{Answer, Context, now};
 use crate::failure::Failure;
 use crate::page::Page;
 use crate::resources::calls::{row_key, scope};
+use crate::params::Params;
 use crate::roles::Action;
 use crate::route::{Answers, Is, PAGING, Param, RESTCOMM, Route, SCOPE, param};
 use crate::value::{Field, Kind, Null, Resource, Value, field};
@@ -38,7 +39,15 @@ const FIELDS: &[Field<Delivery>] = &[
         Kind::Text,
         Null::Absent,
         "Call that it belongs to.",
-        |d, _| Value::text(d.callback.call),
+        |d, _| Value::maybe(d.callback.call),
+    ),
+    field(
+        "lane",
+        "Lane",
+        Kind::Text,
+        Null::Absent,
+        "Call, conference or message whose callbacks are ordered.",
+        |d, _| Value::text(d.callback.lane),
     ),
     field(
         "sequence_number",
@@ -196,6 +205,11 @@ const FILTERS: &[Param] = &[
         "State.",
     ),
     param("CallSid", Is::Sid, "Call that they are about."),
+    param(
+        "Lane",
+        Is::Sid,
+        "Call, conference or message whose callbacks they are.",
+    ),
     param("StartTime", Is::Moment, "Created then or later."),
     param("EndTime", Is::Moment, "Created then or earlier."),
 ];
@@ -252,11 +266,21 @@ fn filter(context: &Context<'_>, account: AccountSid) -> Result<DeliveryFilter, 
     Ok(DeliveryFilter {
         scope: Some(scope(params, account)?),
         state: params.parsed("State", "pending, delivered or dead")?,
-        call: params.parsed::<CallSid>("CallSid", "a call")?,
+        lane: lane(params)?,
         created_from: params.moment("StartTime")?,
         created_until: params.end_of_moment("EndTime")?,
         ..DeliveryFilter::default()
     })
+}
+
+/// Whose callbacks: of a call by `CallSid`, of anything by `Lane`.
+fn lane(params: &Params) -> Result<Option<Lane>, Failure> {
+    let call = params.parsed::<CallSid>("CallSid", "a call")?;
+    let lane = params.parsed(
+        "Lane",
+        "the identifier of a call, a conference or a message",
+    )?;
+    Ok(lane.or(call.map(Lane::from)))
 }
 
 async fn get(context: &Context<'_>, account: &Account, event: &str) -> Answer {
@@ -295,12 +319,12 @@ async fn replay_all(context: &Context<'_>, account: &Account) -> Answer {
     }
     let chosen = [
         filter.state.is_some(),
-        filter.call.is_some(),
+        filter.lane.is_some(),
         filter.created_from.is_some(),
         filter.created_until.is_some(),
     ];
     if !chosen.contains(&true) {
-        let reason = "say which: State, CallSid, StartTime or EndTime";
+        let reason = "say which: State, CallSid, Lane, StartTime or EndTime";
         return Err(Failure::parameter("State", reason));
     }
     let count = context.state.store.replay(&filter, now()).await?;

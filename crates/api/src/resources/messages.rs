@@ -58,14 +58,14 @@ const FIELDS: &[Field<Message>] = &[
         "Account that owns it.",
         |m, _| Value::text(m.account),
     ),
-    // The call whose document sent it, which the original cannot tell.
+    // The call whose document sent it, which the original does not have.
     field(
         "call_sid",
         "CallSid",
         Kind::Text,
         Null::Absent,
         "Call that it belongs to.",
-        |m, _| Value::text(m.call),
+        |m, _| Value::maybe(m.call),
     ),
     field(
         "from",

@@ -58,7 +58,7 @@ const FIELDS: &[Field<Recording>] = &[
         Kind::Text,
         Null::Absent,
         "Call that it belongs to.",
-        |r, _| Value::text(r.call),
+        |r, _| Value::maybe(r.call),
     ),
     field::<Recording>(
         "duration",

@@ -343,7 +343,8 @@ async fn a_status_reaches_the_whole_tree_and_closing_empties_it() {
     let recording = Recording {
         sid: RecordingSid::from_bytes([7; 16]),
         account: a,
-        call: call_sid(1),
+        call: Some(call_sid(1)),
+        conference: None,
         duration_ms: 1,
         size_bytes: 1,
         created: now(),

@@ -17,6 +17,7 @@ async fn notifications_are_listed() {
             Change::Notification(Box::new(Notification {
                 sid: NotificationSid::from_bytes(bytes),
                 account: server.admin,
+                lane: call_sid(1).into(),
                 call: (n < 5).then(|| call_sid(1)),
                 level: i64::from(n % 2),
                 code: u16::try_from(n % 4 * 100).unwrap(),

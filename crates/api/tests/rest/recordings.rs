@@ -20,7 +20,8 @@ async fn keep(server: &Server, rows: u32) {
             Change::Recording(Recording {
                 sid: recording_sid(n),
                 account,
-                call: call_sid(n % 10),
+                call: Some(call_sid(n % 10)),
+                conference: None,
                 duration_ms: i64::from(n) * 1_000,
                 size_bytes: 44,
                 created: at,

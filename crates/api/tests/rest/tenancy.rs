@@ -78,7 +78,8 @@ async fn items(server: &Server, account: AccountSid, n: u8) -> Vec<String> {
         Change::Recording(Recording {
             sid: recording,
             account,
-            call: call_sid(n.into()),
+            call: Some(call_sid(n.into())),
+            conference: None,
             duration_ms: 1,
             size_bytes: 1,
             created: now(),
@@ -87,6 +88,7 @@ async fn items(server: &Server, account: AccountSid, n: u8) -> Vec<String> {
         Change::Notification(Box::new(Notification {
             sid: notification,
             account,
+            lane: account.into(),
             call: None,
             level: 0,
             code: 12_100,

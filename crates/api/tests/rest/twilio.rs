@@ -117,7 +117,8 @@ async fn resources_look_as_they_do_there() {
             Change::Recording(Recording {
                 sid: recording,
                 account: server.admin,
-                call: call_sid(1),
+                call: Some(call_sid(1)),
+                conference: None,
                 duration_ms: 2_600,
                 size_bytes: 1,
                 created: at,

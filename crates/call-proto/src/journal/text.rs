@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use super::owners::FactText;
 use super::redact::{HIDDEN, credentials, hide_logins};
 use crate::command::{Addressed, Command, LegCommand};
 use crate::fact::Fact;
@@ -23,7 +24,10 @@ pub(super) fn of_command(addressed: &Addressed) -> Option<String> {
     // Most commands are a few hundred letters; growing is what costs.
     let mut text = String::with_capacity(1024);
     // Writing to a text cannot fail.
-    let _ = write!(text, "{call} {:?}", without_secrets(command));
+    let _ = match &*without_secrets(command) {
+        Command::Commit(facts) => write!(text, "{call} Commit({:?})", FactText::all(facts)),
+        other => write!(text, "{call} {other:?}"),
+    };
     // Nearly no command holds an address with a login.
     let text = if text.contains('@') {
         hide_logins(&text)

@@ -14,7 +14,7 @@ fn leg(run: &Run, call: &str) -> String {
     let mine = run
         .callbacks
         .iter()
-        .filter(|callback| callback.url == LEG && callback.call == sid);
+        .filter(|callback| callback.url == LEG && callback.call == Some(sid));
     let line = |callback: &model::record::Callback| {
         let get = |name: &str| {
             let found = callback.params.iter().find(|(known, _)| known == name);

@@ -38,7 +38,7 @@ fn ann(more: &str, phone: Phone) -> Run {
 fn callbacks_are_numbered_in_their_order() {
     let run = ann("", talks());
     let callee = run.record("ann").sid;
-    assert!(run.callbacks.iter().all(|told| told.call == callee));
+    assert!(run.callbacks.iter().all(|told| told.call == Some(callee)));
     let order: Vec<i64> = run
         .callbacks
         .iter()

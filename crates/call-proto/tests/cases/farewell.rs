@@ -17,7 +17,7 @@ fn last_words(run: &Run, call: CallSid) -> Vec<Callback> {
     let mine = run
         .callbacks
         .iter()
-        .filter(|callback| callback.call == call);
+        .filter(|callback| callback.call == Some(call));
     let last = mine.filter(|callback| Some(callback.created) == ended);
     last.cloned().map(anonymous).collect()
 }
@@ -181,7 +181,7 @@ fn recordings_are_on_record_from_their_start() {
         let run = world.run();
         assert_eq!(run.started_recordings.len(), 1);
         let started = &run.started_recordings[0];
-        assert_eq!(started.call, run.record("K").sid);
+        assert_eq!(started.call, Some(run.record("K").sid));
         let kept: Vec<_> = run.recordings.iter().map(|kept| kept.sid).collect();
         let expected: &[_] = if closing_ms.is_some() {
             &[started.sid]

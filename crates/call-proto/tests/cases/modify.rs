@@ -63,7 +63,7 @@ fn redirect_of_a_recorded_call() {
         let recording = &run.recordings[0];
         assert_eq!(
             (recording.call, recording.duration_ms),
-            (run.record("K").sid, 3_000)
+            (Some(run.record("K").sid), 3_000)
         );
         assert_eq!(run.to("K"), "0 180, 0 200, 4 BYE");
     }

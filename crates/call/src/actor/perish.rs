@@ -7,7 +7,7 @@ use std::any::Any;
 
 use call_proto::Lane;
 use model::record::Notification;
-use model::{CallSid, Level, NotificationSid, error};
+use model::{CallSid, Lane as Owner, Level, NotificationSid, error};
 use sip::{HeaderList, LegCommand};
 use store::{Change, StoreError};
 use tracing::error;
@@ -34,16 +34,17 @@ impl Actor {
             error!(%error, "records stay open until the next start");
         }
         if let Ok(blob) = self.trace.pack() {
-            let call = self.root;
-            self.pen.write(vec![Change::Trace { call, blob }]).await;
+            let lane = self.root.into();
+            self.pen.write(vec![Change::Trace { lane, blob }]).await;
         }
     }
 
     async fn end_all(&mut self) -> Result<(), StoreError> {
         let store = self.shared.parts.store.clone();
         let calls: Vec<CallSid> = self.legs.keys().copied().collect();
+        let lanes: Vec<Owner> = calls.iter().copied().map(Owner::from).collect();
         let now = now();
-        for message in store.abandoned_messages(&calls, now).await? {
+        for message in store.abandoned_messages(&lanes, now).await? {
             let ending = closing::message(&store, &message).await?;
             self.pen.write(ending).await;
         }
@@ -52,6 +53,7 @@ impl Actor {
             group.push(Change::Notification(Box::new(Notification {
                 sid: NotificationSid::new(now, rand::random()),
                 account: orphan.record.account,
+                lane: orphan.record.sid.into(),
                 call: Some(orphan.record.sid),
                 level: Level::Error.number(),
                 code: error::INTERNAL,

@@ -327,7 +327,7 @@ alice                      patchcord                       bob                ap
         ladder.add_trace(
             &[Entry {
                 at: Timestamp(100_020_000),
-                call: CallSid::from_bytes([1; 16]),
+                owner: CallSid::from_bytes([1; 16]).into(),
                 lane: Lane::Media,
                 way: Way::Out,
                 what: "bridge".to_owned(),

@@ -182,12 +182,14 @@ fn recorded(started: StartedRecording, folder: &Path, now: Timestamp) -> Option<
         sid,
         account,
         call,
+        conference,
         created,
     } = started;
     Some(Change::Recording(Recording {
         sid,
         account,
         call,
+        conference,
         duration_ms: i64::try_from(duration_ms).unwrap_or(i64::MAX),
         size_bytes: i64::try_from(size).unwrap_or(i64::MAX),
         created,

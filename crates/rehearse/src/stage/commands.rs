@@ -122,9 +122,11 @@ impl<'a> Stage<'a> {
             Fact::Created(record) => self.created(family, *record),
             Fact::Notified(notification) => self.run.notifications.push(notification),
             Fact::Callback(callback) => {
+                // All that a family reports is about one of its legs.
+                let Some(call) = callback.call else { return };
                 let told = Asked {
                     at: self.now,
-                    call: callback.call,
+                    call,
                     method: callback.method,
                     url: callback.url,
                     params: callback.params,
@@ -159,8 +161,10 @@ impl<'a> Stage<'a> {
 
     /// A pause is heard as long as no other verb follows.
     fn trace(&mut self, entry: Entry) {
-        if entry.lane == Lane::Rcml {
-            let heard = self.heard.entry(entry.call).or_default();
+        if entry.lane == Lane::Rcml
+            && let Some(call) = entry.owner.call()
+        {
+            let heard = self.heard.entry(call).or_default();
             let pause = heard
                 .iter_mut()
                 .rev()

@@ -81,7 +81,7 @@ pub(crate) async fn callbacks_are_listed_and_delivered_again(db: &Database) {
         );
     }
     let of_call = DeliveryFilter {
-        call: Some(call_sid(2)),
+        lane: Some(call_sid(2).into()),
         created_until: Some(Timestamp(7)),
         ..all.clone()
     };

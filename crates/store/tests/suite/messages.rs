@@ -24,7 +24,7 @@ fn created(message: &Message, farewell: Option<&str>) -> Change {
 
 /// Its end, with the callback about it.
 fn ended(message: &Message, status: MessageStatus, sequence: i64) -> Vec<Change> {
-    let told = callback(message.call, sequence);
+    let told = callback(message.lane(), sequence);
     let message = Message {
         status,
         reason: Some("it said so".to_owned()),
@@ -48,7 +48,10 @@ pub(crate) async fn a_message_ends_once_and_tells_so_once(db: &Database) {
     let mut changes = ended(&message, MessageStatus::Sent, 1);
     changes.extend(ended(&message, MessageStatus::Failed, 2));
     // Callbacks of the same call that tell of something else are none of its business.
-    changes.push(Change::CallbackQueued(Box::new(callback(message.call, 3))));
+    changes.push(Change::CallbackQueued(Box::new(callback(
+        message.lane(),
+        3,
+    ))));
     let committed = store.commit(changes).await.unwrap();
     let applied: Vec<bool> = (0..5).map(|at| committed.applied(at)).collect();
     assert_eq!(applied, [true, true, false, false, true]);
@@ -90,7 +93,7 @@ pub(crate) async fn messages_on_their_way_are_closed_once_after_a_crash(db: &Dat
         ..open.clone()
     };
     assert_eq!(orphan.record, expected);
-    let told = callback(open.call, 2);
+    let told = callback(open.lane(), 2);
     let close = || {
         let over = Change::MessageEnded {
             message: Box::new(orphan.record.clone()),

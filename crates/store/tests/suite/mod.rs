@@ -11,11 +11,13 @@ use store::{
 
 mod deliveries;
 mod directory;
+mod lanes;
 mod messages;
 mod values;
 
 pub(crate) use deliveries::*;
 pub(crate) use directory::*;
+pub(crate) use lanes::*;
 pub(crate) use messages::*;
 use values::*;
 
@@ -47,6 +49,9 @@ macro_rules! for_each_case {
             orphans_keep_what_must_be_told,
             a_message_ends_once_and_tells_so_once,
             messages_on_their_way_are_closed_once_after_a_crash,
+            rows_from_before_lanes_belong_to_their_call,
+            what_needs_no_call_is_kept_under_its_own_lane,
+            callbacks_of_a_message_wait_for_its_end_after_a_crash,
             callbacks_survive_a_restart_in_order,
             a_long_backlog_is_read_in_pages,
             callbacks_are_listed_and_delivered_again,
@@ -438,7 +443,7 @@ pub(crate) async fn recordings_notifications_and_traces_come_back(db: &Database)
             Change::Notification(Box::new(one.clone())),
             Change::Notification(Box::new(two.clone())),
             Change::Trace {
-                call: call_sid(1),
+                lane: call_sid(1).into(),
                 blob: blob.clone(),
             },
         ],
@@ -448,8 +453,8 @@ pub(crate) async fn recordings_notifications_and_traces_come_back(db: &Database)
         store.recording(first.sid).await.unwrap(),
         Some(first.clone())
     );
-    assert_eq!(store.trace(call_sid(1)).await.unwrap(), Some(blob));
-    assert_eq!(store.trace(call_sid(2)).await.unwrap(), None);
+    assert_eq!(store.trace(call_sid(1).into()).await.unwrap(), Some(blob));
+    assert_eq!(store.trace(call_sid(2).into()).await.unwrap(), None);
     assert_eq!(
         store.notification(one.sid).await.unwrap(),
         Some(one.clone())
@@ -541,7 +546,8 @@ pub(crate) async fn orphans_keep_what_must_be_told(db: &Database) {
     let started = |n: u8| StartedRecording {
         sid: RecordingSid::from_bytes([n; 16]),
         account,
-        call: sid,
+        call: Some(sid),
+        conference: None,
         created: start + Duration::from_secs(u64::from(n)),
     };
     commit(
@@ -554,7 +560,8 @@ pub(crate) async fn orphans_keep_what_must_be_told(db: &Database) {
     let complete = Change::Recording(Recording {
         sid: started(1).sid,
         account,
-        call: sid,
+        call: Some(sid),
+        conference: None,
         duration_ms: 5,
         size_bytes: 6,
         created: Timestamp(1),
@@ -741,7 +748,7 @@ pub(crate) async fn a_long_backlog_is_read_in_pages(db: &Database) {
         let page = store.undelivered_callbacks(after, 500).await.unwrap();
         let places = page.iter().map(|row| {
             let callback = &row.callback;
-            (callback.call, callback.sequence, callback.event)
+            (callback.lane, callback.sequence, callback.event)
         });
         seen.extend(places);
         if page.len() < 500 {

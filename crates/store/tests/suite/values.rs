@@ -9,7 +9,7 @@ use model::record::{
 };
 use model::{
     AccountSid, AccountStatus, ApplicationSid, CallSid, CallStatus, ClientSid, EventSid,
-    HttpMethod, NotificationSid, NumberSid, OrganizationSid, RecordingSid, Timestamp,
+    HttpMethod, Lane, NotificationSid, NumberSid, OrganizationSid, RecordingSid, Timestamp,
 };
 use store::credentials::{ha1_md5, ha1_sha256};
 use store::{Change, PendingCallback, Store};
@@ -56,7 +56,7 @@ pub(super) async fn undelivered(store: &Store, now: Timestamp) -> Vec<PendingCal
     loop {
         let after = all.last().map(|row| {
             let callback = &row.callback;
-            (callback.call, callback.sequence, callback.event)
+            (callback.lane, callback.sequence, callback.event)
         });
         let page = store.undelivered_callbacks(after, 2).await.unwrap();
         let is_last = page.len() < 2;
@@ -127,14 +127,16 @@ pub(super) fn ended(sid: CallSid, at: i64) -> Change {
     }
 }
 
-pub(super) fn callback(call: CallSid, sequence: i64) -> Callback {
-    let mut event = *call.as_bytes();
+pub(super) fn callback(lane: impl Into<Lane>, sequence: i64) -> Callback {
+    let lane = lane.into();
+    let mut event = *lane.as_bytes();
     event[15] = u8::try_from(sequence).unwrap();
     Callback {
         event: EventSid::from_bytes(event),
         account: account_sid(1),
         author: account_sid(2),
-        call,
+        lane,
+        call: lane.call(),
         sequence,
         url: "http://127.0.0.1/cb".to_owned(),
         method: HttpMethod::Post,
@@ -150,7 +152,8 @@ pub(super) fn recording(n: u32, call: CallSid, duration_ms: i64) -> Recording {
     Recording {
         sid: RecordingSid::from_bytes(bytes(n)),
         account: account_sid(1),
-        call,
+        call: Some(call),
+        conference: None,
         duration_ms,
         size_bytes: 44,
         created: Timestamp(i64::from(n)),
@@ -162,6 +165,7 @@ pub(super) fn notification(n: u32, text: &str) -> Notification {
     Notification {
         sid: NotificationSid::from_bytes(bytes(n)),
         account: account_sid(1),
+        lane: call_sid(1).into(),
         call: Some(call_sid(1)),
         level: 1,
         code: 12_100,

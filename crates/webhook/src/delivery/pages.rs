@@ -1,7 +1,7 @@
 //! What is only on disk, and when it is read back.
 //!
 //! A *gap* is a host of an account with rows that are not in memory. What comes for it later stays
-//! on disk too, so that nothing overtakes. A *pass* reads the outbox in pages, by call and sequence,
+//! on disk too, so that nothing overtakes. A *pass* reads the outbox in pages, by lane and sequence,
 //! from its first row to its last; it rests while no gap wants more. A *thorough* one reads on
 //! regardless, because nobody knows yet what there is. **Invariant: a gap is forgotten only after a
 //! pass that left nothing of its host behind.**
@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{AccountSid, CallSid, EventSid, Timestamp};
+use model::{AccountSid, EventSid, Lane, Timestamp};
 
 use crate::outbox::RowPlace;
 
@@ -44,7 +44,7 @@ struct Pass {
     thorough: bool,
     /// How far it has come,
     after: Option<RowPlace>,
-    /// and of which hosts a row of that call is on disk before: so must be those behind it.
+    /// and of which hosts a row of that lane is on disk before: so must be those behind it.
     closed: BTreeSet<Arc<str>>,
     took: bool,
     /// Rows on disk where it has been.
@@ -52,16 +52,16 @@ struct Pass {
 }
 
 impl Pass {
-    fn call(&self) -> Option<CallSid> {
-        self.after.map(|after| after.call)
+    fn lane(&self) -> Option<Lane> {
+        self.after.map(|after| after.lane)
     }
 
-    fn is_closed(&self, call: CallSid, origin: &Arc<str>) -> bool {
-        self.call() == Some(call) && self.closed.contains(origin)
+    fn is_closed(&self, lane: Lane, origin: &Arc<str>) -> bool {
+        self.lane() == Some(lane) && self.closed.contains(origin)
     }
 
     fn step(&mut self, place: RowPlace) {
-        if self.call() != Some(place.call) {
+        if self.lane() != Some(place.lane) {
             self.closed.clear();
         }
         self.after = Some(place);
@@ -135,7 +135,7 @@ impl Pages {
             return;
         };
         if pass.after >= Some(place) {
-            if pass.call() == Some(place.call) {
+            if pass.lane() == Some(place.lane) {
                 pass.closed.insert(Arc::clone(origin));
             }
             self.miss(&whose);
@@ -187,11 +187,11 @@ impl Pages {
         current
     }
 
-    /// Whether a row of the page must stay on disk, because one before it in its lane does.
+    /// Whether a row of the page must stay on disk, because one before it in its queue does.
     pub(super) fn is_closed(&self, place: RowPlace, origin: &Arc<str>) -> bool {
         self.pass
             .as_ref()
-            .is_none_or(|pass| pass.is_closed(place.call, origin))
+            .is_none_or(|pass| pass.is_closed(place.lane, origin))
     }
 
     /// Whether a row ended after the page was asked for.

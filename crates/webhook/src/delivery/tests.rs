@@ -2,8 +2,8 @@
 
 use std::ops::Bound;
 
-use model::HttpMethod;
 use model::record::Callback;
+use model::{CallSid, ConferenceSid, HttpMethod, MessageSid};
 
 use super::*;
 
@@ -11,6 +11,15 @@ const SECOND: i64 = 1_000_000;
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp(seconds * SECOND)
+}
+
+/// A lane of a call, a conference or a message.
+fn owner(kind: u8, bytes: [u8; 16]) -> Lane {
+    match kind % 3 {
+        0 => CallSid::from_bytes(bytes).into(),
+        1 => ConferenceSid::from_bytes(bytes).into(),
+        _ => MessageSid::from_bytes(bytes).into(),
+    }
 }
 
 fn row(account: u8, call: u8, sequence: u8, host: &str, now: Timestamp) -> PendingCallback {
@@ -22,7 +31,8 @@ fn row(account: u8, call: u8, sequence: u8, host: &str, now: Timestamp) -> Pendi
         event: EventSid::from_bytes(event),
         author: AccountSid::from_bytes([account; 16]),
         account: AccountSid::from_bytes([account; 16]),
-        call: CallSid::from_bytes([call; 16]),
+        lane: owner(call, [call; 16]),
+        call: None,
         sequence: sequence.into(),
         url: format!("http://{host}/status"),
         method: HttpMethod::Post,
@@ -39,7 +49,7 @@ fn row_of(account: u8, call: u32, sequence: u8, host: &str, now: Timestamp) -> P
     let mut sid = [0; 16];
     sid[..4].copy_from_slice(&call.to_be_bytes());
     made.callback.event = EventSid::from_bytes(event);
-    made.callback.call = CallSid::from_bytes(sid);
+    made.callback.lane = owner(sid[3], sid);
     made
 }
 
@@ -104,7 +114,7 @@ struct World {
     /// Rows that were read.
     read: usize,
     /// What went out last in each lane.
-    last: BTreeMap<(AccountSid, Arc<str>, CallSid), i64>,
+    last: BTreeMap<(AccountSid, Arc<str>, Lane), i64>,
     next: u64,
     sent: Vec<Sent>,
     ended: BTreeMap<EventSid, (Timestamp, Outcome)>,
@@ -211,13 +221,13 @@ impl World {
                 let behaviour = &self.hosts[host];
                 let (takes, attempt) = behaviour(now, &mut self.random);
                 let callback = &row.callback;
-                let lane = (callback.account, origin(&callback.url), callback.call);
+                let lane = (callback.account, origin(&callback.url), callback.lane);
                 let before = self.last.insert(lane, callback.sequence);
                 assert!(before <= Some(callback.sequence), "overtaken: {callback:?}");
                 self.sent.push(Sent {
                     at: now,
                     account: row.callback.account.as_bytes()[0],
-                    call: row.callback.call.as_bytes()[0],
+                    call: row.callback.lane.as_bytes()[0],
                     sequence: row.callback.sequence as u8,
                     host: host.to_owned(),
                 });
@@ -257,7 +267,7 @@ impl World {
             let host = (callback.account, origin(&callback.url));
             *accounts.entry(callback.account).or_default() += 1;
             *hosts.entry(host.clone()).or_default() += 1;
-            assert!(lanes.insert((host, callback.call)), "two of a lane at once");
+            assert!(lanes.insert((host, callback.lane)), "two of a lane at once");
         }
         assert!(accounts.values().all(|n| *n <= self.config.per_account));
         assert!(hosts.values().all(|n| *n <= self.config.per_host));

@@ -60,7 +60,8 @@ fn callback(n: u8, sequence: u8) -> Callback {
         event: EventSid::from_bytes(event),
         account: ACCOUNT,
         author: ACCOUNT,
-        call: call_sid(n),
+        lane: call_sid(n).into(),
+        call: Some(call_sid(n)),
         sequence: sequence.into(),
         url: "http://app.example/s".to_owned(),
         method: HttpMethod::Post,
@@ -108,7 +109,8 @@ async fn open_call(store: &Store, n: u8, sent: u8, recording: Option<RecordingSi
         Change::RecordingStarted(StartedRecording {
             sid,
             account: ACCOUNT,
-            call: call_sid(n),
+            call: Some(call_sid(n)),
+            conference: None,
             created: now().unwrap(),
         })
     }));
@@ -134,7 +136,8 @@ async fn last_callbacks_name_only_recordings_that_exist() {
     let complete = Recording {
         sid: recording_sid(1),
         account: ACCOUNT,
-        call: call_sid(1),
+        call: Some(call_sid(1)),
+        conference: None,
         duration_ms: 5_900,
         size_bytes: 1,
         created: Timestamp(1),
@@ -158,7 +161,9 @@ async fn last_callbacks_name_only_recordings_that_exist() {
     assert_eq!(told.len(), 8);
     assert!(told.iter().all(|callback| callback.created == at));
     for (n, expected) in (1..).zip([Some("5"), Some("2"), None, None]) {
-        let last = told.iter().rfind(|callback| callback.call == call_sid(n));
+        let last = told
+            .iter()
+            .rfind(|callback| callback.lane == call_sid(n).into());
         let about: BTreeMap<&str, &str> = last
             .unwrap()
             .params
@@ -276,7 +281,7 @@ async fn of_a_shared_database_calls_are_closed_once_by_servers_that_live() {
     let total = first.deliveries(&filter).await.unwrap().total;
     assert_eq!((total, all.len()), (40 * 4 + 2, 40 * 4 + 2));
     for n in 1..=40 {
-        let of_call = all.iter().filter(|(_, row)| row.call == call_sid(n));
+        let of_call = all.iter().filter(|(_, row)| row.lane == call_sid(n).into());
         let (owners, sequences): (Vec<_>, Vec<_>) =
             of_call.map(|(owner, row)| (*owner, row.sequence)).unzip();
         assert_eq!(sequences, [0, 1, 2, 3], "call {n}");

@@ -1,0 +1,209 @@
+//! Lanes: what belongs to a call, a message or a conference is ordered, kept and repaired alike.
+
+use std::time::Duration;
+
+use model::record::{Message, Recording, StartedRecording};
+use model::{ConferenceSid, Lane, MessageSid, MessageStatus, NotificationSid, RecordingSid};
+use sqlx::{AnyConnection, AssertSqlSafe, Connection};
+use store::Change;
+
+use super::Database;
+use super::values::*;
+
+const BEFORE_LANES: [&str; 7] = [
+    include_str!("../../../../migrations/0001-first/up.sql"),
+    include_str!("../../../../migrations/0002-webhooks/up.sql"),
+    include_str!("../../../../migrations/0003-authors/up.sql"),
+    include_str!("../../../../migrations/0004-repair/up.sql"),
+    include_str!("../../../../migrations/0005-endings/up.sql"),
+    include_str!("../../../../migrations/0006-pages/up.sql"),
+    include_str!("../../../../migrations/0007-messages/up.sql"),
+];
+
+/// A message that no call sent.
+fn message(instance: model::InstanceSid, n: u32) -> Message {
+    let sid = MessageSid::from_bytes(bytes(n));
+    Message {
+        call: None,
+        ..testkit::records::message(sid, instance, account_sid(1), call_sid(1), now())
+    }
+}
+
+pub(crate) async fn rows_from_before_lanes_belong_to_their_call(db: &Database) {
+    sqlx::any::install_default_drivers();
+    let is_sqlite = db.url.starts_with("sqlite:");
+    let blob = if is_sqlite { "BLOB" } else { "BYTEA" };
+    let url = match is_sqlite {
+        true => format!("{}?mode=rwc", db.url),
+        false => db.url.clone(),
+    };
+    let mut old = AnyConnection::connect(&url).await.unwrap();
+    let notes = "CREATE TABLE migrations (version BIGINT PRIMARY KEY, name TEXT NOT NULL, \
+                 applied BIGINT NOT NULL);";
+    let mut text = notes.to_owned();
+    for (version, migration) in (1..).zip(BEFORE_LANES) {
+        text += &migration.replace("{{blob}}", blob);
+        text += &format!("INSERT INTO migrations VALUES ({version}, 'old', 0);\n");
+    }
+    let (call, account) = (call_sid(1), account_sid(1));
+    let (message, recording, started) = (
+        MessageSid::from_bytes(bytes(1)),
+        RecordingSid::from_bytes(bytes(1)),
+        RecordingSid::from_bytes(bytes(2)),
+    );
+    let notification = |n| NotificationSid::from_bytes(bytes(n));
+    let event = callback(call, 1).event;
+    let gone = model::InstanceSid::from_bytes([7; 16]);
+    text += &format!(
+        "INSERT INTO outbox VALUES ('{event}', '{gone}', '{account}', '{call}', 1, 'http://a/', 'POST', '[]', 5, \
+         'pending', 2, NULL, 503, 'busy', NULL, NULL, NULL);
+         INSERT INTO recordings VALUES ('{recording}', '{account}', '{call}', 7, 8, 1, 2);
+         INSERT INTO started_recordings VALUES ('{started}', '{gone}', '{account}', '{call}', {});
+         INSERT INTO messages VALUES ('{message}', '{gone}', '{account}', '{call}', 'a', 'b', 'words', \
+         'outbound-call', 'sending', NULL, NULL, 1, 1, NULL, NULL, 'kept');
+         INSERT INTO notifications VALUES ('{}', '{account}', '{call}', 0, 11100, 'x', NULL, NULL, NULL, NULL, 1);
+         INSERT INTO notifications VALUES ('{}', '{account}', NULL, 0, 11100, 'x', NULL, NULL, NULL, NULL, 1);
+         INSERT INTO traces VALUES ('{call}', CAST('abc' AS {blob}));",
+        now().0,
+        notification(1),
+        notification(2),
+    );
+    sqlx::raw_sql(AssertSqlSafe(text))
+        .execute(&mut old)
+        .await
+        .unwrap();
+    old.close().await.unwrap();
+
+    let store = db.open().await;
+    let lane = Lane::from(call);
+    let told = store.delivery(event).await.unwrap().unwrap();
+    assert_eq!((told.callback.lane, told.callback.call), (lane, Some(call)));
+    assert_eq!((told.attempts, told.http_status), (2, Some(503)));
+    assert_eq!(store.next_sequence(lane).await.unwrap(), 2);
+    let kept = store.recording(recording).await.unwrap().unwrap();
+    assert_eq!(
+        (kept.call, kept.conference, kept.duration_ms),
+        (Some(call), None, 7)
+    );
+    let left = store.started_recordings(now()).await.unwrap();
+    assert_eq!(
+        left.iter().map(StartedRecording::lane).collect::<Vec<_>>(),
+        [lane]
+    );
+    let orphans = store.orphan_messages(now()).await.unwrap();
+    let [orphan] = orphans.as_slice() else {
+        panic!("{orphans:?}");
+    };
+    assert_eq!(
+        (orphan.record.lane(), orphan.farewell.as_deref()),
+        (lane, Some("kept"))
+    );
+    for (n, about) in [(1, lane), (2, account.into())] {
+        let row = store.notification(notification(n)).await.unwrap().unwrap();
+        assert_eq!(row.lane, about);
+    }
+    assert_eq!(
+        store.trace(lane).await.unwrap().as_deref(),
+        Some(&b"abc"[..])
+    );
+}
+
+pub(crate) async fn what_needs_no_call_is_kept_under_its_own_lane(db: &Database) {
+    let store = db.open().await;
+    let message = message(store.instance(), 1);
+    let lane = message.lane();
+    assert_eq!(lane, Lane::from(message.sid));
+    let conference = ConferenceSid::from_bytes(bytes(3));
+    let mixed = Recording {
+        call: None,
+        conference: Some(conference),
+        ..recording(4, call_sid(1), 900)
+    };
+    let begun = StartedRecording {
+        sid: RecordingSid::from_bytes(bytes(5)),
+        account: account_sid(1),
+        call: None,
+        conference: Some(conference),
+        created: now(),
+    };
+    let about = model::record::Notification {
+        lane,
+        call: None,
+        ..notification(6, "not taken")
+    };
+    let changes = vec![
+        Change::MessageCreated {
+            message: Box::new(message.clone()),
+            farewell: None,
+        },
+        Change::Recording(mixed.clone()),
+        Change::RecordingStarted(begun.clone()),
+        Change::Notification(Box::new(about.clone())),
+        Change::Trace {
+            lane,
+            blob: vec![1, 2],
+        },
+        Change::CallbackQueued(Box::new(callback(lane, 0))),
+        Change::CallbackQueued(Box::new(callback(conference, 4))),
+    ];
+    assert!(store.commit(changes).await.unwrap().all_applied());
+    assert_eq!(store.message(message.sid).await.unwrap(), Some(message));
+    assert_eq!(
+        store.recording(mixed.sid).await.unwrap().as_ref(),
+        Some(&mixed)
+    );
+    assert_eq!(mixed.lane(), Lane::from(conference));
+    let kept = store.notification(about.sid).await.unwrap();
+    assert_eq!(kept, Some(about));
+    assert_eq!(store.trace(lane).await.unwrap(), Some(vec![1, 2]));
+    assert_eq!(store.next_sequence(lane).await.unwrap(), 1);
+    assert_eq!(store.next_sequence(conference.into()).await.unwrap(), 5);
+    store.close().await;
+    let after = db.open().await;
+    let later = now() + Duration::from_secs(60);
+    assert_eq!(after.started_recordings(later).await.unwrap(), [begun]);
+}
+
+/// The server that ends the message delivers all of its callbacks, so they stay in order.
+pub(crate) async fn callbacks_of_a_message_wait_for_its_end_after_a_crash(db: &Database) {
+    let before = db.open().await;
+    let message = message(before.instance(), 1);
+    let lane = message.lane();
+    let changes = vec![
+        Change::MessageCreated {
+            message: Box::new(message.clone()),
+            farewell: None,
+        },
+        Change::CallbackQueued(Box::new(callback(lane, 0))),
+        Change::CallbackQueued(Box::new(callback(call_sid(9), 0))),
+    ];
+    assert!(before.commit(changes).await.unwrap().all_applied());
+    let ours = before.abandoned_messages(&[lane], now()).await.unwrap();
+    assert_eq!(ours.len(), 1, "found by its own lane");
+    before.close().await;
+
+    let after = db.open().await;
+    let later = now() + Duration::from_secs(60);
+    let waiting = undelivered(&after, later).await;
+    let of = |rows: &[store::PendingCallback]| -> Vec<(Lane, i64)> {
+        let place = |row: &store::PendingCallback| (row.callback.lane, row.callback.sequence);
+        rows.iter().map(place).collect()
+    };
+    assert_eq!(of(&waiting), [(call_sid(9).into(), 0)]);
+    let orphans = after.orphan_messages(later).await.unwrap();
+    let told = callback(lane, after.next_sequence(lane).await.unwrap());
+    let close = || {
+        let over = Change::MessageEnded {
+            message: Box::new(orphans[0].record.clone()),
+            tells: Some(told.event),
+        };
+        vec![over, Change::CallbackQueued(Box::new(told.clone()))]
+    };
+    assert!(after.commit(close()).await.unwrap().all_applied());
+    assert!(!after.commit(close()).await.unwrap().applied(0));
+    let kept = after.message(message.sid).await.unwrap().unwrap();
+    assert_eq!(kept.status, MessageStatus::Failed);
+    let waiting = after.undelivered_callbacks(None, 10).await.unwrap();
+    let expected = [(call_sid(9).into(), 0), (lane, 0), (lane, 1)];
+    assert_eq!(of(&waiting), expected, "calls sort before messages");
+}
