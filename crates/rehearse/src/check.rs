@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use model::Timestamp;
-use model::record::Message;
+use model::record::{Conference, Message};
 
 use crate::expected::{Expected, seconds};
 use crate::run::Run;
@@ -53,7 +53,21 @@ pub(crate) fn check(script: &Script, run: &mut Run) {
         failures.extend(recordings(list, run));
     }
     if let Some(list) = &wishes.messages {
-        failures.extend(messages(list, run));
+        let shown = run.messages.iter();
+        let shown = shown.map(|found| format!("to {} ({})", found.to, found.status));
+        let field = |at: usize, name: &str| message_field(&run.messages[at], name, run);
+        failures.extend(records(list, "message", &shown.collect::<Vec<_>>(), field));
+    }
+    if let Some(list) = &wishes.conferences {
+        let shown = run.conferences.iter();
+        let shown = shown.map(|found| format!("{} ({})", found.name, found.status));
+        let field = |at: usize, name: &str| conference_field(&run.conferences[at], name, run);
+        failures.extend(records(
+            list,
+            "conference",
+            &shown.collect::<Vec<_>>(),
+            field,
+        ));
     }
     failures.extend(legs::check(wishes, run));
     if let Some((line, span)) = &wishes.duration
@@ -97,26 +111,40 @@ fn recordings(list: &List<Expected>, run: &Run) -> Option<Failure> {
     texts(list, "recording", found.collect())
 }
 
-fn messages(list: &List<Fields>, run: &Run) -> Option<Failure> {
-    let shown: Vec<String> = run
-        .messages
-        .iter()
-        .map(|found| format!("to {} ({})", found.to, found.status))
-        .collect();
+/// Compares the fields of records.
+fn records(
+    list: &List<Fields>,
+    what: &str,
+    shown: &[String],
+    field: impl Fn(usize, &str) -> Option<String>,
+) -> Option<Failure> {
     let misfit = |line: usize, wish: &Fields, at: usize| {
         let wrong = wish.iter().find_map(|(line, name, wish)| {
-            let found = message_field(&run.messages[at], name, run);
+            let found = field(at, name);
             let was = found.as_deref().unwrap_or("nothing");
             let text = format!("{name} {wish}, but it was `{was}`");
             (!wish.fits(found.as_deref())).then_some((*line, text))
         });
-        wrong.map(|(at, text)| (at.max(line), format!("message with {text}")))
+        wrong.map(|(at, text)| (at.max(line), format!("{what} with {text}")))
     };
     let describe = |wish: &Fields| {
         let fields = wish.iter().map(|(_, name, wish)| format!("{name} {wish}"));
         format!("with {}", fields.collect::<Vec<_>>().join(", "))
     };
-    compare(list, "message", &shown, describe, misfit)
+    compare(list, what, shown, describe, misfit)
+}
+
+fn conference_field(conference: &Conference, name: &str, run: &Run) -> Option<String> {
+    let moment = |at: Timestamp| seconds(at.since(run.started));
+    match name {
+        "name" => Some(conference.name.clone()),
+        "status" => Some(conference.status.to_string()),
+        "reason" => conference.reason.clone(),
+        "created" => Some(moment(conference.created)),
+        "started" => conference.started.map(moment),
+        "ended" => conference.ended.map(moment),
+        _ => None,
+    }
 }
 
 fn message_field(message: &Message, name: &str, run: &Run) -> Option<String> {

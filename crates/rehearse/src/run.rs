@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use call_proto::journal::Line;
 use call_proto::{Entry, Fact, Headers, Invite, Lane, Way};
-use model::record::{CallRecord, Message, Notification, Recording};
-use model::{CallSid, CallStatus, Timestamp};
+use model::record::{CallRecord, Conference, Message, Notification, Recording};
+use model::{CallSid, CallStatus, ConferenceStatus, Timestamp};
 
 use crate::Asked;
 
@@ -71,6 +71,10 @@ pub struct Run {
     /// All that each call family was told and what it did, in the order in which they began; each can
     /// be replayed.
     pub journals: Vec<Vec<Line>>,
+    /// The same of each conference room.
+    pub room_journals: Vec<Vec<Line>>,
+    /// Conferences in the order in which they were made, as they stood at the end.
+    pub conferences: Vec<Conference>,
     /// What was left when nothing was due any more: legs, timers.
     pub left: Vec<String>,
     /// Expectations that were not met; first those of the steps, in the order of time, then those
@@ -101,6 +105,8 @@ impl Run {
             sent: Vec::new(),
             heard: Vec::new(),
             journals: Vec::new(),
+            room_journals: Vec::new(),
+            conferences: Vec::new(),
             left: Vec::new(),
             failures: Vec::new(),
             inputs: 0,
@@ -121,6 +127,11 @@ impl Run {
     pub fn name(&self, call: CallSid) -> &str {
         let number = self.numbers.get(&call);
         number.map_or("?", |number| &self.legs[*number].name)
+    }
+
+    /// The place of a leg in the order of their creation; those that are not there come last.
+    pub(crate) fn number(&self, call: CallSid) -> usize {
+        self.numbers.get(&call).copied().unwrap_or(usize::MAX)
     }
 
     /// The leg of this name.
@@ -189,6 +200,31 @@ impl Run {
         }
     }
 
+    /// What a fact of a room changes in the record of its conference.
+    pub(crate) fn apply_to_conference(&mut self, fact: &Fact) {
+        let (sid, at) = match fact {
+            Fact::ConferenceCreated(record) => {
+                self.conferences.push(record.as_ref().clone());
+                return;
+            }
+            Fact::ConferenceStarted { conference, at }
+            | Fact::ConferenceEnded { conference, at, .. } => (*conference, *at),
+            _ => return,
+        };
+        let mut known = self.conferences.iter_mut();
+        let Some(record) = known.find(|record| record.sid == sid) else {
+            return;
+        };
+        record.updated = at;
+        if let Fact::ConferenceEnded { status, reason, .. } = fact {
+            (record.status, record.ended) = (*status, Some(at));
+            record.reason = Some(reason.clone());
+        } else {
+            record.started = Some(at);
+            record.status = ConferenceStatus::Running;
+        }
+    }
+
     /// What a fact changes in the record of a leg.
     pub(crate) fn apply(&mut self, fact: &Fact) {
         let call = match fact {
@@ -197,12 +233,12 @@ impl Run {
             }
             Fact::Created(_)
             | Fact::Farewell { .. }
-            | Fact::MessageCreated { .. }
-            | Fact::MessageEnded { .. }
             | Fact::ConferenceCreated(_)
             | Fact::ConferenceStarted { .. }
             | Fact::ConferenceEnded { .. }
             | Fact::InConference { .. }
+            | Fact::MessageCreated { .. }
+            | Fact::MessageEnded { .. }
             | Fact::RecordingStarted(_)
             | Fact::Recorded(_)
             | Fact::Notified(_)
@@ -234,12 +270,12 @@ impl Run {
             }
             Fact::Created(_)
             | Fact::Farewell { .. }
-            | Fact::MessageCreated { .. }
-            | Fact::MessageEnded { .. }
             | Fact::ConferenceCreated(_)
             | Fact::ConferenceStarted { .. }
             | Fact::ConferenceEnded { .. }
             | Fact::InConference { .. }
+            | Fact::MessageCreated { .. }
+            | Fact::MessageEnded { .. }
             | Fact::RecordingStarted(_)
             | Fact::Recorded(_)
             | Fact::Notified(_)

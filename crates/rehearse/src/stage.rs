@@ -8,14 +8,16 @@ mod actor;
 mod commands;
 mod families;
 mod media;
+mod mix;
 mod remote;
+mod rooms;
 mod speech;
 mod weather;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use call_proto::{Addressed, Event, MediaEvent, Req};
+use call_proto::{Addressed, Event, MediaEvent, Req, RoomCommand, RoomInput};
 use model::{AccountSid, CallSid, RecordingSid, Timestamp};
 
 use crate::Application;
@@ -30,8 +32,10 @@ pub(crate) use actor::KEY_PACE;
 pub(crate) use commands::user_of;
 use families::Families;
 use media::Media;
+use mix::Mixes;
 pub(crate) use remote::GIVES_UP;
 use remote::Remote;
+use rooms::Rooms;
 use speech::{Ears, Word};
 pub use weather::Random;
 
@@ -46,6 +50,9 @@ pub(crate) const ACCOUNT: AccountSid = AccountSid::from_bytes([0xac; 16]);
 pub trait Watch {
     /// One batch of commands of a call family.
     fn commands(&mut self, _at: Timestamp, _commands: &[Addressed]) {}
+
+    /// One batch of commands of a conference room.
+    fn room_commands(&mut self, _at: Timestamp, _commands: &[RoomCommand]) {}
 
     /// An event that a leg is about to get.
     fn event(&mut self, _at: Timestamp, _call: CallSid, _event: &Event) {}
@@ -76,6 +83,8 @@ enum Due {
     Hushed(CallSid, Req, usize),
     /// Somebody has waited long enough.
     Wake,
+    /// A room gets an input, by its number.
+    Room(usize, RoomInput),
     /// An act of the scene, by its place.
     Act(usize),
     /// An act of the weather.
@@ -84,11 +93,19 @@ enum Due {
     Noise,
 }
 
+/// Whose timer it is, by number.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Machine {
+    Family(usize),
+    Room(usize),
+}
+
 struct Stage<'a> {
     scene: &'a Scene,
     application: &'a mut dyn Application,
     watch: &'a mut dyn Watch,
     families: Families,
+    rooms: Rooms,
     now: Timestamp,
     queue: BTreeMap<(Timestamp, u64), Due>,
     queued: u64,
@@ -98,6 +115,7 @@ struct Stage<'a> {
     actors: Vec<Actor>,
     heard: BTreeMap<CallSid, Vec<Heard>>,
     media: Media,
+    mixes: Mixes,
     ears: Ears,
     /// How often each page was asked for.
     asked: BTreeMap<String, usize>,
@@ -123,6 +141,7 @@ impl<'a> Stage<'a> {
             application,
             watch,
             families: Families::default(),
+            rooms: Rooms::default(),
             now: START,
             queue: BTreeMap::new(),
             queued: 0,
@@ -131,6 +150,7 @@ impl<'a> Stage<'a> {
             actors: Vec::new(),
             heard: BTreeMap::new(),
             media: Media::default(),
+            mixes: Mixes::default(),
             ears: Ears::default(),
             asked: BTreeMap::new(),
             begun: BTreeSet::new(),
@@ -159,8 +179,9 @@ impl<'a> Stage<'a> {
         loop {
             self.carry_out();
             self.act();
-            let is_over = self.families.are_finished() && self.to_come == 0;
-            if self.families.are_finished() {
+            let are_finished = self.families.are_finished() && self.rooms.are_finished();
+            let is_over = are_finished && self.to_come == 0;
+            if are_finished {
                 self.over_at.get_or_insert(self.now);
             } else {
                 self.over_at = None;
@@ -176,7 +197,7 @@ impl<'a> Stage<'a> {
                 return;
             }
             let due = self.queue.first_key_value().map(|((at, _), _)| *at);
-            let timer = self.families.timer();
+            let timer = self.timer();
             let limit = START + self.scene.limit;
             match (due, timer.map(|(at, _)| at)) {
                 (None, None) if is_over => return,
@@ -194,10 +215,21 @@ impl<'a> Stage<'a> {
         }
     }
 
-    fn time_has_come(&mut self, timer: Option<(Timestamp, usize)>) {
-        if let Some((at, family)) = timer {
-            self.now = self.now.max(at);
-            self.families.handle_timeout(family, self.now);
+    /// The first timer that is due.
+    fn timer(&self) -> Option<(Timestamp, Machine)> {
+        let family = self.families.timer();
+        let family = family.map(|(at, number)| (at, Machine::Family(number)));
+        let room = self.rooms.timer();
+        let room = room.map(|(at, number)| (at, Machine::Room(number)));
+        family.into_iter().chain(room).min_by_key(|(at, _)| *at)
+    }
+
+    fn time_has_come(&mut self, timer: Option<(Timestamp, Machine)>) {
+        let Some((at, whose)) = timer else { return };
+        self.now = self.now.max(at);
+        match whose {
+            Machine::Family(number) => self.families.handle_timeout(number, self.now),
+            Machine::Room(number) => self.rooms.handle_timeout(number, self.now),
         }
     }
 
@@ -214,6 +246,7 @@ impl<'a> Stage<'a> {
             self.tell(call, Event::Shutdown);
             self.carry_out();
         }
+        self.rooms_stop();
     }
 
     fn next(&mut self) {
@@ -231,6 +264,7 @@ impl<'a> Stage<'a> {
             Due::Said(word) => self.said(word),
             Due::Hushed(call, req, count) => self.hushed(call, req, count),
             Due::Wake => {}
+            Due::Room(room, input) => self.room_gets(room, input),
             Due::Act(place) => {
                 self.to_come -= 1;
                 let scene = self.scene;
@@ -289,7 +323,10 @@ impl<'a> Stage<'a> {
     fn finish(&mut self) {
         self.run.length = self.over_at.unwrap_or(self.now).since(START);
         self.run.journals = self.families.take_journals();
+        self.run.room_journals = self.rooms.take_journals();
         self.run.left = self.families.left();
+        self.run.left.extend(self.rooms.left());
+        self.run.left.extend(self.mixes.left());
         self.settle();
     }
 }

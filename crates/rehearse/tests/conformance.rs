@@ -14,7 +14,7 @@ use std::time::Duration;
 use call_proto::journal::{self, Line, Verdict};
 use call_proto::{Addressed, Command, Event, Family, FetchFailure, Fetched, SpeechNews};
 use model::CallSid;
-use rehearse::{Application, Asked, Run, Script};
+use rehearse::{Application, Asked, Script};
 
 use rules::Rules;
 
@@ -56,15 +56,20 @@ pub(crate) fn check(name: &str) {
     let script = Script::parse(&text).unwrap_or_else(|problem| panic!("{name}: {problem}"));
     let run = rehearse::run(&script, &mut Nobody);
     assert_eq!(run.failures, [], "{name}: {:#?}", run.trace);
-    let broken = broken_rules(&run.journals[0]);
-    assert!(broken.is_empty(), "{name}: {broken:#?}");
-    replay(&run);
+    for journal in &run.journals {
+        let broken = broken_rules(journal);
+        assert!(broken.is_empty(), "{name}: {broken:#?}");
+    }
+    assert!(run.left.is_empty(), "{name}: {:?}", run.left);
+    for journal in run.journals.iter().chain(&run.room_journals) {
+        replay(journal);
+    }
 }
 
 /// Runs the journal again, as it is stored.
 #[track_caller]
-fn replay(run: &Run) {
-    let json = serde_json::to_string(&run.journals[0]).expect("it can be written");
+fn replay(journal: &[Line]) {
+    let json = serde_json::to_string(journal).expect("it can be written");
     let lines: Vec<Line> = serde_json::from_str(&json).expect("it can be read");
     match journal::replay(&lines).expect("it is a journal") {
         Verdict::Identical { complete, .. } => assert!(complete),

@@ -22,6 +22,8 @@ pub(crate) struct Wishes {
     pub(crate) recordings: Option<List<Expected>>,
     /// Fields of each text message.
     pub(crate) messages: Option<List<Fields>>,
+    /// Fields of each conference.
+    pub(crate) conferences: Option<List<Fields>>,
     /// Names of all legs in the order of their creation.
     pub(crate) all_legs: Option<List<Expected>>,
     pub(crate) legs: Vec<LegWish>,
@@ -63,6 +65,7 @@ impl Wishes {
             "notifications",
             "recordings",
             "messages",
+            "conferences",
             "all_legs",
             "legs",
             "invites",
@@ -92,6 +95,11 @@ impl Wishes {
             let node = map.get(name);
             node.map_or(Ok(Vec::new()), |node| legs::lines(node, name))
         };
+        let records = |name: &'static str, one: &'static str, fields: &'static [&'static str]| {
+            let read = |item: &Node| legs::fields(&Map::of(item, one, fields)?, fields);
+            let node = map.get(name);
+            node.map(|node| list(node, name, read)).transpose()
+        };
         let span = |node: &Node| Ok((node.line, read::span(node, "duration")?));
         Ok(Self {
             verbs: texts("verbs")?,
@@ -100,7 +108,8 @@ impl Wishes {
             dial_call_status: texts("dial_call_status")?,
             notifications: texts("notifications")?,
             recordings: texts("recordings")?,
-            messages: map.get("messages").map(messages).transpose()?,
+            messages: records("messages", "message", MESSAGE)?,
+            conferences: records("conferences", "conference", CONFERENCE)?,
             all_legs: texts("all_legs")?,
             legs: of_legs("legs", &legs::records)?,
             invites: of_legs("invites", &legs::invites)?,
@@ -121,6 +130,7 @@ impl Wishes {
             notifications,
             recordings,
             messages,
+            conferences,
             all_legs,
             legs,
             invites,
@@ -134,7 +144,7 @@ impl Wishes {
         let http = requests.is_none() && callbacks.is_none();
         let sip = invites.is_empty() && invite_headers.is_empty() && own_headers.is_empty();
         let times = sent.is_empty() && heard.is_empty() && duration.is_none();
-        let records = legs.is_empty() && messages.is_none();
+        let records = legs.is_empty() && messages.is_none() && conferences.is_none();
         texts.iter().all(|list| list.is_none()) && http && sip && times && records
     }
 }
@@ -142,21 +152,21 @@ impl Wishes {
 /// Line, name as in the script, and what is expected.
 pub(crate) type Fields = Vec<(usize, &'static str, Expected)>;
 
-fn messages(node: &Node) -> Result<List<Fields>, Problem> {
-    const KEYS: &[&str] = &[
-        "to",
-        "from",
-        "body",
-        "status",
-        "error_code",
-        "reason",
-        "direction",
-        "leg",
-        "at",
-    ];
-    let read = |item: &Node| legs::fields(&Map::of(item, "message", KEYS)?, KEYS);
-    list(node, "messages", read)
-}
+/// Fields of a text message.
+const MESSAGE: &[&str] = &[
+    "to",
+    "from",
+    "body",
+    "status",
+    "error_code",
+    "reason",
+    "direction",
+    "leg",
+    "at",
+];
+
+/// Fields of a conference.
+const CONFERENCE: &[&str] = &["name", "status", "reason", "created", "started", "ended"];
 
 /// What is expected to have happened, and perhaps when.
 #[derive(Clone, Debug)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use call_proto::{
     Addressed, Command, Entry, Event, Fact, FetchFailure, FetchRequest, Fetched, Lane,
-    OutgoingMessage, Req, RoomEvent, RoomRefusal, RoomRequest, Route, Target, Unreachable, Via,
+    OutgoingMessage, Req, Route, Target, Unreachable, Via,
 };
 use model::record::CallRecord;
 use model::{CallSid, Direction, error};
@@ -45,6 +45,7 @@ impl<'a> Stage<'a> {
                 self.batch(family, commands);
             }
         }
+        self.carry_out_rooms();
     }
 
     fn batch(&mut self, family: usize, commands: Vec<Addressed>) {
@@ -102,13 +103,7 @@ impl<'a> Stage<'a> {
                 self.stop_listening(call, req);
             }
             Command::SendMessage { req, message } => self.message(call, req, &message),
-            Command::Room(RoomRequest::Join { req, .. }) => {
-                let why = RoomRefusal::Unavailable;
-                let event = RoomEvent::Refused { why };
-                self.tell_soon(call, Event::Room { req, event });
-            }
-            // Nobody joined.
-            Command::Room(RoomRequest::Leave { .. }) => {}
+            Command::Room(request) => self.asks_room(call, request),
             Command::Leg(command) => self.leg_command(call, command),
             Command::Media(command) => self.media_command(call, command),
             Command::Trace(entry) => self.trace(entry),
@@ -137,11 +132,11 @@ impl<'a> Stage<'a> {
             Fact::MessageCreated { message, .. } => self.run.messages.push(*message),
             Fact::MessageEnded { message, .. } => self.run.message_ended(*message),
             Fact::Farewell { .. }
+            | Fact::RecordingStarted(_)
             | Fact::ConferenceCreated(_)
             | Fact::ConferenceStarted { .. }
             | Fact::ConferenceEnded { .. }
             | Fact::InConference { .. }
-            | Fact::RecordingStarted(_)
             | Fact::Ringing { .. }
             | Fact::Answered { .. }
             | Fact::Ended { .. } => {}

@@ -122,7 +122,7 @@ impl Stage<'_> {
     }
 }
 
-fn settings() -> Arc<Settings> {
+pub(super) fn settings() -> Arc<Settings> {
     Arc::new(Settings {
         instance: InstanceSid::from_bytes([0x1d; 16]),
         api_version: "2012-04-24".to_owned(),

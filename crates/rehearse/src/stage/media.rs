@@ -147,8 +147,12 @@ impl Stage<'_> {
                 self.media.recording.insert(recording, self.now);
             }
             MediaCommand::StopRecord { recording } => self.recorded(call, recording),
-            MediaCommand::JoinRoom { .. } | MediaCommand::LeaveRoom => {}
+            MediaCommand::JoinRoom { conference, place } => {
+                self.joins_mix(call, conference, place);
+            }
+            MediaCommand::LeaveRoom => self.leaves_mix(call),
             MediaCommand::Close => {
+                self.leaves_mix(call);
                 self.all_is_quiet(call);
                 let closed = MediaEvent::Closed(MediaCounts::default());
                 self.tell_soon(call, Event::Media(closed));
@@ -156,7 +160,7 @@ impl Stage<'_> {
         }
     }
 
-    fn on_line(&mut self, call: CallSid, what: &str) {
+    pub(super) fn on_line(&mut self, call: CallSid, what: &str) {
         self.run.hears(self.now, call, what.to_owned());
     }
 

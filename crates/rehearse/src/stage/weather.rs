@@ -60,18 +60,22 @@ impl Stage<'_> {
 
     /// Reports something to a leg after this time, and as much later as the weather wants.
     pub(super) fn tell_in(&mut self, after: Duration, call: CallSid, event: Event) {
-        let late = match self.scene.weather {
-            Weather::Calm => 0,
-            Weather::Windy => self.random.below(500),
-            Weather::Stormy if self.random.once_in(4) => self.random.below(4_000),
-            Weather::Stormy => self.random.below(50),
-        };
+        let late = self.lateness();
         if self.scene.weather == Weather::Stormy && self.random.once_in(8) {
             let again = after + Duration::from_millis(self.random.below(4_000));
             self.later(again, Due::Tell(call, event.clone()));
         }
-        let after = after + Duration::from_millis(late);
-        self.later(after, Due::Tell(call, event));
+        self.later(after + late, Due::Tell(call, event));
+    }
+
+    /// How late the next event arrives.
+    pub(super) fn lateness(&mut self) -> Duration {
+        Duration::from_millis(match self.scene.weather {
+            Weather::Calm => 0,
+            Weather::Windy => self.random.below(500),
+            Weather::Stormy if self.random.once_in(4) => self.random.below(4_000),
+            Weather::Stormy => self.random.below(50),
+        })
     }
 
     /// Whether an event comes before a timer. In good weather it does when both are due at once.

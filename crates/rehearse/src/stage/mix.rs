@@ -1,0 +1,98 @@
+//! The mix of a conference without samples: who hears whom.
+//!
+//! **Invariant: a member hears every other member whose place lets it talk, and never itself.**
+
+use std::collections::BTreeMap;
+
+use call_proto::Place;
+use model::{CallSid, ConferenceSid};
+
+use super::Stage;
+
+/// Who is in which mix.
+#[derive(Default)]
+pub(super) struct Mixes {
+    members: BTreeMap<CallSid, Member>,
+}
+
+struct Member {
+    conference: ConferenceSid,
+    place: Place,
+    /// Whom it hears.
+    hears: Vec<String>,
+}
+
+impl Mixes {
+    /// Members of mixes that should be gone.
+    pub(super) fn left(&self) -> Option<String> {
+        let count = self.members.len();
+        (count > 0).then(|| format!("{count} legs are still in a mix"))
+    }
+}
+
+impl Stage<'_> {
+    /// A leg takes a place in the mix, or another place.
+    pub(super) fn joins_mix(&mut self, call: CallSid, conference: ConferenceSid, place: Place) {
+        if let Some(member) = self.mixes.members.get_mut(&call)
+            && member.conference == conference
+        {
+            member.place = place;
+        } else {
+            self.leaves_mix(call);
+            let line = format!("joins conference {}", self.rooms.name(conference));
+            self.on_line(call, &line);
+            let member = Member {
+                conference,
+                place,
+                hears: Vec::new(),
+            };
+            self.mixes.members.insert(call, member);
+        }
+        self.mixes_again(conference);
+    }
+
+    /// A leg leaves the mix that it is in, if any.
+    pub(super) fn leaves_mix(&mut self, call: CallSid) {
+        if let Some(member) = self.mixes.members.remove(&call) {
+            let line = format!("leaves conference {}", self.rooms.name(member.conference));
+            self.on_line(call, &line);
+            self.mixes_again(member.conference);
+        }
+    }
+
+    /// Notes for each member whom it hears, if that changed.
+    fn mixes_again(&mut self, conference: ConferenceSid) {
+        let here = |member: &Member| member.conference == conference;
+        let mut talkers: Vec<(usize, CallSid)> = Vec::new();
+        for (call, member) in &self.mixes.members {
+            if here(member) && member.place.talks {
+                talkers.push((self.run.number(*call), *call));
+            }
+        }
+        talkers.sort_unstable();
+        let mut changed = Vec::new();
+        for (call, member) in &mut self.mixes.members {
+            if !here(member) {
+                continue;
+            }
+            let others = talkers.iter().filter(|(_, talker)| talker != call);
+            let heard: Vec<String> = others
+                .filter(|_| member.place.hears)
+                .map(|(_, talker)| self.run.name(*talker).to_owned())
+                .collect();
+            if heard != member.hears {
+                let names = if heard.is_empty() {
+                    "nobody".to_owned()
+                } else {
+                    heard.join(", ")
+                };
+                member.hears = heard;
+                changed.push((self.run.number(*call), *call, format!("hears {names}")));
+            }
+        }
+        changed.sort();
+        for (_, call, line) in changed {
+            self.on_line(call, &line);
+        }
+    }
+}

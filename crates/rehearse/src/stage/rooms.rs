@@ -1,0 +1,184 @@
+//! Conference rooms: the machines in which calls of different families meet.
+//!
+//! **Invariant: what a family and a room report to each other arrives in order and once**, in any
+//! weather, as on the channels between their tasks; bad weather only delays what a room reports.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use call_proto::journal::{Line, RoomRecorder};
+use call_proto::{Event, Fact, Req, RoomCommand, RoomInput, RoomOpening, RoomRequest, Wish};
+use model::{AccountSid, CallSid, ConferenceSid, Timestamp};
+
+use super::{Due, Stage, families};
+
+/// No conference lasts longer.
+const LIFE: Duration = Duration::from_secs(24 * 3_600);
+
+/// Every room there was.
+#[derive(Default)]
+pub(super) struct Rooms {
+    all: Vec<Hosted>,
+    /// The newest room of a name.
+    newest: BTreeMap<(AccountSid, String), usize>,
+    /// Which room a call asked last.
+    asked: BTreeMap<(CallSid, Req), usize>,
+    /// When the last report of a room to a call arrives.
+    arrivals: BTreeMap<CallSid, Timestamp>,
+}
+
+struct Hosted {
+    room: RoomRecorder,
+    name: String,
+}
+
+impl Rooms {
+    pub(super) fn count(&self) -> usize {
+        self.all.len()
+    }
+
+    pub(super) fn are_finished(&self) -> bool {
+        self.all
+            .iter()
+            .all(|hosted| hosted.room.room().is_finished())
+    }
+
+    /// The first timer that is due, and whose it is.
+    pub(super) fn timer(&self) -> Option<(Timestamp, usize)> {
+        let timers = self.all.iter().enumerate();
+        timers
+            .filter_map(|(number, one)| Some((one.room.room().poll_timeout()?, number)))
+            .min()
+    }
+
+    pub(super) fn handle_timeout(&mut self, room: usize, now: Timestamp) {
+        self.all[room].room.handle_timeout(now);
+    }
+
+    pub(super) fn take_journals(&mut self) -> Vec<Vec<Line>> {
+        let rooms = self.all.iter_mut();
+        rooms.map(|hosted| hosted.room.take_lines()).collect()
+    }
+
+    /// What is left of rooms that should be over.
+    pub(super) fn left(&self) -> Vec<String> {
+        let open = self.all.iter().filter(|hosted| {
+            let room = hosted.room.room();
+            !room.is_finished() || room.poll_timeout().is_some() || room.members().count() > 0
+        });
+        open.map(|hosted| format!("the room `{}` is not over", hosted.name))
+            .collect()
+    }
+
+    /// The name of a conference.
+    pub(super) fn name(&self, sid: ConferenceSid) -> &str {
+        let mut rooms = self.all.iter();
+        rooms
+            .find(|hosted| hosted.room.room().sid() == sid)
+            .map_or("?", |hosted| &hosted.name)
+    }
+}
+
+impl Stage<'_> {
+    /// A call asks a room.
+    pub(super) fn asks_room(&mut self, call: CallSid, request: RoomRequest) {
+        match request {
+            RoomRequest::Join {
+                req,
+                account,
+                name,
+                wish,
+            } => self.joins(call, req, (account, name), wish),
+            RoomRequest::Leave { req } => {
+                if let Some(room) = self.rooms.asked.remove(&(call, req)) {
+                    let input = RoomInput::Leave { member: call, req };
+                    self.later(Duration::ZERO, Due::Room(room, input));
+                }
+            }
+        }
+    }
+
+    fn joins(&mut self, member: CallSid, req: Req, key: (AccountSid, String), wish: Wish) {
+        let newest = self.rooms.newest.get(&key).copied();
+        let open = newest.filter(|room| !self.rooms.all[*room].room.room().is_finished());
+        let room = open.unwrap_or_else(|| self.open_room(key));
+        self.rooms.asked.insert((member, req), room);
+        let input = RoomInput::Join { member, req, wish };
+        self.later(Duration::ZERO, Due::Room(room, input));
+    }
+
+    fn open_room(&mut self, (account, name): (AccountSid, String)) -> usize {
+        let number = self.rooms.all.len();
+        let mut sid = [0xcf; 16];
+        sid[8..].copy_from_slice(&(number as u64).to_be_bytes());
+        let settings = families::settings();
+        let opening = RoomOpening {
+            sid: ConferenceSid::from_bytes(sid),
+            instance: settings.instance,
+            account,
+            name: name.clone(),
+            life: LIFE,
+        };
+        let room = RoomRecorder::new(opening, &settings, self.now);
+        self.rooms.newest.insert((account, name.clone()), number);
+        self.rooms.all.push(Hosted { room, name });
+        number
+    }
+
+    pub(super) fn room_gets(&mut self, room: usize, input: RoomInput) {
+        self.rooms.all[room].room.handle(input, self.now);
+    }
+
+    /// Every room stops with the server.
+    pub(super) fn rooms_stop(&mut self) {
+        for room in 0..self.rooms.count() {
+            self.room_gets(room, RoomInput::Shutdown);
+        }
+    }
+
+    /// Carries out what the rooms have to say.
+    pub(super) fn carry_out_rooms(&mut self) {
+        for number in 0..self.rooms.count() {
+            loop {
+                let commands = self.rooms.all[number].room.poll_commands();
+                if commands.is_empty() {
+                    break;
+                }
+                self.watch.room_commands(self.now, &commands);
+                self.room_batch(number, commands);
+            }
+        }
+    }
+
+    fn room_batch(&mut self, number: usize, commands: Vec<RoomCommand>) {
+        for command in commands {
+            match command {
+                RoomCommand::Commit(facts) => {
+                    let created = |fact: &Fact| matches!(fact, Fact::ConferenceCreated(_));
+                    let name = &self.rooms.all[number].name;
+                    let is_unrecorded = self.scene.faults.unrecorded.contains(name);
+                    if is_unrecorded && facts.iter().any(created) {
+                        self.room_gets(number, RoomInput::NotRecorded);
+                        return;
+                    }
+                    facts
+                        .iter()
+                        .for_each(|fact| self.run.apply_to_conference(fact));
+                }
+                RoomCommand::Tell { member, req, event } => {
+                    self.reports(member, Event::Room { req, event });
+                }
+                RoomCommand::Trace(entry) => self.run.entry(entry),
+            }
+        }
+    }
+
+    /// A room reports to a call, after everything that it reported before.
+    fn reports(&mut self, member: CallSid, event: Event) {
+        let late = self.lateness();
+        let last = self.rooms.arrivals.get(&member).copied();
+        let at = last.map_or(self.now + late, |last| last.max(self.now + late));
+        self.rooms.arrivals.insert(member, at);
+        self.later(at.since(self.now), Due::Tell(member, event));
+    }
+}
