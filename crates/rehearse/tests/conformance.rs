@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use call_proto::journal::{self, Line, Verdict};
-use call_proto::{Addressed, Command, Event, Family, FetchFailure, Fetched, SpeechNews};
+use call_proto::{Addressed, Command, Family, FetchFailure, Fetched};
 use model::CallSid;
 use rehearse::{Application, Asked, Script};
 
@@ -88,11 +88,7 @@ fn broken_rules(lines: &[Line]) -> Vec<String> {
     for line in rest {
         match line {
             Line::Event { at, call, event } => {
-                if let Event::Speech { req, news } = &**event
-                    && !matches!(news, SpeechNews::Partial(_))
-                {
-                    rules.listening_over(*call, *req);
-                }
+                rules.event(*call, event);
                 family.handle(*call, (**event).clone(), *at);
             }
             Line::Timeout { at } => family.handle_timeout(*at),

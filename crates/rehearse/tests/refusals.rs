@@ -147,7 +147,7 @@ fn scripts_that_cannot_be_right_are_refused_with_their_line() {
         ),
         (
             "expect: {say: x}",
-            "line 3: `expect` knows no `say`; known: `verbs`, `requests`, `callbacks`, `dial_call_status`, `notifications`, `recordings`, `messages`, `all_legs`, `legs`, `invites`, `own_headers`, `sent`, `heard`, `duration`",
+            "line 3: `expect` knows no `say`; known: `verbs`, `requests`, `callbacks`, `dial_call_status`, `notifications`, `recordings`, `messages`, `conferences`, `all_legs`, `legs`, `invites`, `own_headers`, `sent`, `heard`, `duration`",
         ),
         (
             "expect: {verbs: Say}",

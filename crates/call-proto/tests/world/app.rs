@@ -25,6 +25,11 @@ impl Reply {
         })
     }
 
+    /// As the scene has it.
+    pub(crate) fn page(self) -> Page {
+        self.0
+    }
+
     /// The same, some seconds later.
     pub(crate) fn after(mut self, seconds: f64) -> Self {
         self.0.after = Duration::from_millis(super::ms(seconds));

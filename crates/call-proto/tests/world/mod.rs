@@ -22,11 +22,13 @@ use call_proto::{
 use model::HttpMethod;
 
 pub(crate) use app::{Reply, broken, empty, page, plain, status, unreachable, xml};
-pub(crate) use directory::{Directory, client, number};
+pub(crate) use directory::{Directory, account, client, number};
 pub(crate) use phone::{Phone, phone};
 pub(crate) use rehearse::Random;
 pub(crate) use rehearse::scene::{Recognizer, UNUSABLE, Weather};
+pub(crate) use rules::Rules;
 pub(crate) use run::{Run, texts};
+pub(crate) use scene::Nothing;
 
 /// What is there before the call, and what everybody will do.
 #[derive(Clone, Debug)]
@@ -247,15 +249,7 @@ impl World {
 
     /// The API lets a party run the document at this path.
     pub(crate) fn redirects(self, at_s: f64, party: &str, path: &str, both: bool) -> Self {
-        let redirect = Redirect {
-            document: Document {
-                method: HttpMethod::Post,
-                ..document_at(&format!("http://app{path}"))
-            },
-            status_callback: None,
-            move_connected_leg: both,
-        };
-        self.redirects_with(at_s, party, redirect)
+        self.act(at_s, Act::Rest(party.to_owned(), redirect_to(path, both)))
     }
 
     /// The API redirects a party.
@@ -322,6 +316,18 @@ pub(crate) fn document_at(url: &str) -> Document {
         author: directory::account(1),
         fallback: None,
     }
+}
+
+/// What the API does to let a call run the document at this path.
+pub(crate) fn redirect_to(path: &str, both: bool) -> Modify {
+    Modify::Redirect(Box::new(Redirect {
+        document: Document {
+            method: HttpMethod::Post,
+            ..document_at(&format!("http://app{path}"))
+        },
+        status_callback: None,
+        move_connected_leg: both,
+    }))
 }
 
 /// A callback by POST.

@@ -64,6 +64,12 @@ impl Phone {
         self
     }
 
+    /// As the scene has it, with the name of its legs.
+    pub(crate) fn named(mut self, name: &str) -> scene::Phone {
+        self.0.name = Some(name.to_owned());
+        self.0
+    }
+
     /// Never responds to anything.
     pub(crate) fn dead(mut self) -> Self {
         self.0.withdraws = None;

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use call_proto::{Addressed, Command, Fact, LegCommand, MediaCommand, PlayId, Req, Via};
+use call_proto::{
+    Addressed, Command, Event, Fact, LegCommand, MediaCommand, PlayId, Req, RoomEvent, RoomRequest,
+    SpeechNews, Via,
+};
 use model::{CallSid, CallStatus, MessageSid, MessageStatus, Timestamp};
 
 /// What the rules remember of a leg.
@@ -16,6 +19,10 @@ struct Leg {
     listens: bool,
     /// The speech that is listened to.
     listening: Option<Req>,
+    /// The room that it asked to join, or is in.
+    member: Option<Req>,
+    /// Whether it is in the mix of a conference.
+    in_mix: bool,
     /// The way that media was opened for.
     towards: Option<Via>,
     answered: Option<Timestamp>,
@@ -29,7 +36,7 @@ struct Leg {
 }
 
 #[derive(Default)]
-pub(super) struct Rules {
+pub(crate) struct Rules {
     legs: BTreeMap<CallSid, Leg>,
     bridges: BTreeSet<(CallSid, CallSid)>,
     /// How often each recording was started, stopped, stored.
@@ -40,11 +47,11 @@ pub(super) struct Rules {
 }
 
 impl Rules {
-    pub(super) fn broken(&mut self, what: String) {
+    pub(crate) fn broken(&mut self, what: String) {
         self.broken.push(what);
     }
 
-    pub(super) fn into_broken(self) -> Vec<String> {
+    pub(crate) fn into_broken(self) -> Vec<String> {
         self.broken
     }
 
@@ -55,7 +62,7 @@ impl Rules {
     }
 
     /// One batch of commands, before it is carried out.
-    pub(super) fn batch(&mut self, commands: &[Addressed]) {
+    pub(crate) fn batch(&mut self, commands: &[Addressed]) {
         for (at, Addressed { call, command }) in commands.iter().enumerate() {
             if let Command::Commit(facts) = command {
                 self.check(at == 0, || "Commit is not the first command".to_owned());
@@ -96,8 +103,8 @@ impl Rules {
                     let open = self.messages.values().any(|ends| *ends == 0);
                     self.check(open, || format!("{message:?} is on no record"));
                 }
+                Command::Room(request) => self.room(*call, request),
                 Command::Commit(_)
-                | Command::Room(_)
                 | Command::Resolve { .. }
                 | Command::Fetch { .. }
                 | Command::Speak { .. }
@@ -106,9 +113,33 @@ impl Rules {
         }
     }
 
-    /// The recognizer says its last.
-    pub(super) fn listening_over(&mut self, call: CallSid, req: Req) {
-        self.leg(call).listening.take_if(|known| *known == req);
+    /// An event that a leg gets.
+    pub(crate) fn event(&mut self, call: CallSid, event: &Event) {
+        match event {
+            Event::Speech { req, news } if !matches!(news, SpeechNews::Partial(_)) => {
+                self.leg(call).listening.take_if(|known| known == req);
+            }
+            Event::Room { req, event } => match event {
+                RoomEvent::Refused { .. } | RoomEvent::Over { .. } => {
+                    self.leg(call).member.take_if(|known| known == req);
+                }
+                RoomEvent::Joined { .. } | RoomEvent::Moved { .. } => {}
+            },
+            _ => {}
+        }
+    }
+
+    fn room(&mut self, call: CallSid, request: &RoomRequest) {
+        match request {
+            RoomRequest::Join { req, .. } => {
+                let free = self.leg(call).member.replace(*req).is_none();
+                self.check(free, || format!("{call} wants to be in two rooms"));
+            }
+            RoomRequest::Leave { req } => {
+                let left = self.leg(call).member.take() == Some(*req);
+                self.check(left, || format!("{call} leaves no room"));
+            }
+        }
     }
 
     fn leg(&mut self, call: CallSid) -> &mut Leg {
@@ -288,7 +319,16 @@ impl Rules {
             }
             MediaCommand::Record { recording, .. } => self.recording(&recording.to_string(), 0),
             MediaCommand::StopRecord { recording } => self.recording(&recording.to_string(), 1),
-            MediaCommand::JoinRoom { .. } | MediaCommand::LeaveRoom => {}
+            MediaCommand::JoinRoom { .. } => {
+                let leg = self.leg(call);
+                leg.in_mix = true;
+                let is_member = leg.member.is_some();
+                self.check(is_member, || format!("{call} is in a mix, but in no room"));
+            }
+            MediaCommand::LeaveRoom => {
+                let was = std::mem::take(&mut self.leg(call).in_mix);
+                self.check(was, || format!("{call} leaves no mix"));
+            }
             MediaCommand::Close => self.leg(call).closed += 1,
             MediaCommand::PassKey { .. }
             | MediaCommand::Open { .. }
@@ -307,12 +347,13 @@ impl Rules {
     fn forget(&mut self, call: CallSid) {
         let leg = self.leg(call);
         leg.forgotten += 1;
-        let fits = leg.ended == 1 && leg.opened == leg.closed && leg.listening.is_none();
+        let media = leg.opened == leg.closed && leg.listening.is_none();
+        let fits = leg.ended == 1 && media && leg.member.is_none();
         self.check(fits, || format!("{call} is forgotten before its end"));
     }
 
     /// A request to the application with these parameters, on behalf of a leg.
-    pub(super) fn asked(&mut self, call: CallSid, params: &[(String, String)]) {
+    pub(crate) fn asked(&mut self, call: CallSid, params: &[(String, String)]) {
         if params.iter().any(|(name, _)| name == "DialCallStatus") {
             let leg = self.leg(call);
             leg.actions += 1;
@@ -324,7 +365,7 @@ impl Rules {
     }
 
     /// The end of the run.
-    pub(super) fn finish(&mut self) {
+    pub(crate) fn finish(&mut self) {
         for (call, leg) in std::mem::take(&mut self.legs) {
             let end = [leg.ended, leg.forgotten];
             self.check(end == [1, 1], || {

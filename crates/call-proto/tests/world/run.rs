@@ -6,7 +6,7 @@ use call_proto::journal::{self, Line, Verdict};
 use call_proto::routing::Refusal;
 use call_proto::{
     Addressed, Command, Entry, Event, Fact, Farewell, Headers, Invite, LegCommand, ListenRequest,
-    MessageFarewell, SpeechNews,
+    MessageFarewell,
 };
 use model::record::{CallRecord, Callback, Message, Notification, Recording, StartedRecording};
 use model::{AccountSid, CallSid, HttpMethod, MessageSid, Timestamp};
@@ -72,11 +72,7 @@ impl Watch for Observer {
     }
 
     fn event(&mut self, _: Timestamp, call: CallSid, event: &Event) {
-        if let Event::Speech { req, news } = event
-            && !matches!(news, SpeechNews::Partial(_))
-        {
-            self.rules.listening_over(call, *req);
-        }
+        self.rules.event(call, event);
     }
 }
 

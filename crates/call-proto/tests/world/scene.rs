@@ -13,7 +13,7 @@ use rehearse::{Application, Asked};
 use super::{Act, ApiCall, Root, World, directory};
 
 /// Nothing is there but the pages of the world.
-pub(super) struct Nothing;
+pub(crate) struct Nothing;
 
 impl Application for Nothing {
     fn document(&mut self, asked: &Asked) -> Result<call_proto::Fetched, call_proto::FetchFailure> {
