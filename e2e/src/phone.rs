@@ -19,7 +19,7 @@ use tempfile::TempDir;
 use crate::ports;
 use crate::process::Process;
 use crate::server::{DOMAIN, Server};
-use crate::tone::{Heard, Pitch};
+use crate::tone::{Heard, Pitch, WIDE_RATE};
 use crate::wait;
 
 /// How long a phone may take to start, register or see an event.
@@ -76,6 +76,19 @@ impl Setup {
         self
     }
 
+    /// Uses G.722 only: it samples at 16 kHz.
+    pub fn wideband(mut self) -> Self {
+        self.codec = "G722";
+        self
+    }
+
+    fn rate(&self) -> u32 {
+        match self.codec {
+            "G722" => WIDE_RATE,
+            _ => audio::RATE,
+        }
+    }
+
     /// Registers and calls over TCP.
     pub fn tcp(mut self) -> Self {
         self.transport = "tcp";
@@ -129,14 +142,15 @@ impl Setup {
         control_port: u16,
     ) -> anyhow::Result<()> {
         let path = folder.path();
-        pitch.write_wav(&path.join("tone.wav"), TONE_SECONDS)?;
+        let rate = self.rate();
+        pitch.write_wav(&path.join("tone.wav"), TONE_SECONDS, rate)?;
         let rtp = ports::block(4)?;
         let config = format!(
             "sip_listen 127.0.0.1:{sip_port}\nnet_interface 127.0.0.1\n\
              audio_source aufile,{folder}/tone.wav\naudio_player aubridge,null\naudio_alert aubridge,null\n\
-             ausrc_srate 8000\nauplay_srate 8000\nausrc_channels 1\nauplay_channels 1\n\
+             ausrc_srate {rate}\nauplay_srate {rate}\nausrc_channels 1\nauplay_channels 1\n\
              rtp_ports {rtp}-{last}\nsnd_path {folder}\nctrl_tcp_listen 127.0.0.1:{control_port}\n\
-             module_path /usr/lib/baresip/modules\nmodule g711.so\nmodule aufile.so\nmodule aubridge.so\n\
+             module_path /usr/lib/baresip/modules\nmodule g711.so\nmodule g722.so\nmodule aufile.so\nmodule aubridge.so\n\
              module sndfile.so\nmodule_app account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\n",
             folder = path.display(),
             last = rtp + 3,
@@ -150,7 +164,7 @@ impl Setup {
         let register = if self.password.is_some() { 60 } else { 0 };
         let account = format!(
             "<sip:{user}@{DOMAIN};transport={transport}>;auth_user={user};auth_pass={password};regint={register};\
-             outbound=\"sip:{address};transport={transport}\";answermode={mode};audio_codecs={codec}/8000/1;dtmfmode={keys}\n",
+             outbound=\"sip:{address};transport={transport}\";answermode={mode};audio_codecs={codec}/{rate}/1;dtmfmode={keys}\n",
             user = self.user,
             transport = self.transport,
             password = self.password.as_deref().unwrap_or("none"),

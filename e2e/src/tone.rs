@@ -9,8 +9,10 @@ use anyhow::{Context as _, ensure};
 use audio::{measure, tone::Tone, wav};
 use rand::seq::SliceRandom as _;
 
-/// Samples of one measured frame: 40 ms at 8 kHz, which tells tones 25 Hz apart.
-const FRAME: usize = 320;
+/// Measured frames per second: 40 ms each, which tells tones 25 Hz apart.
+const FRAMES_PER_SECOND: usize = 25;
+/// Sample rate of a wideband phone.
+pub const WIDE_RATE: u32 = 16_000;
 
 /// Loudness of played tones.
 const LEVEL_DBM0: f64 = -10.0;
@@ -35,6 +37,17 @@ impl Pitch {
             .collect()
     }
 
+    /// `count` different pitches that only wideband audio carries: 4500 to 6500 Hz, at least 100 Hz apart.
+    pub fn random_wide(count: usize) -> Vec<Self> {
+        let mut steps: Vec<u32> = (0..=20).collect();
+        steps.shuffle(&mut rand::rng());
+        steps.truncate(count);
+        steps
+            .into_iter()
+            .map(|step| Self(4500.0 + 100.0 * f64::from(step)))
+            .collect()
+    }
+
     /// The pitch of a known tone.
     pub fn of(hz: f64) -> Self {
         Self(hz)
@@ -50,12 +63,14 @@ impl Pitch {
         Tone::new(self.0, LEVEL_DBM0).samples(seconds * 1000)
     }
 
-    /// A WAV file with `seconds` of the tone.
+    /// A WAV file with `seconds` of the tone at `rate` Hz.
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn write_wav(self, path: &Path, seconds: u32) -> anyhow::Result<()> {
-        std::fs::write(path, self.wav(seconds)).with_context(|| path.display().to_string())
+    pub fn write_wav(self, path: &Path, seconds: u32, rate: u32) -> anyhow::Result<()> {
+        let samples = Tone::at_rate(self.0, LEVEL_DBM0, rate).samples(seconds * 1000);
+        std::fs::write(path, wav::encode_at(&samples, rate))
+            .with_context(|| path.display().to_string())
     }
 
     /// The bytes of a WAV file with `seconds` of the tone.
@@ -75,40 +90,48 @@ impl Pitch {
 /// What one party heard.
 pub struct Heard {
     samples: Vec<i16>,
+    rate: u32,
 }
 
 impl Heard {
     /// From samples at 8 kHz.
     pub fn new(samples: Vec<i16>) -> Self {
-        Self { samples }
+        Self::at_rate(samples, audio::RATE)
+    }
+
+    fn at_rate(samples: Vec<i16>, rate: u32) -> Self {
+        Self { samples, rate }
     }
 
     /// From a WAV file. A recorder that was ended by a signal leaves a wrong length in the header, so
     /// the samples are taken as they stand behind it.
     ///
     /// # Errors
-    /// If it cannot be read or is not 16-bit mono at 8 kHz.
+    /// If it cannot be read or is not 16-bit mono at 8 or 16 kHz.
     pub fn from_wav(bytes: &[u8]) -> anyhow::Result<Self> {
         let file = wav::decode(bytes).context("recording")?;
         ensure!(
-            file.rate == audio::RATE && file.channels == 1,
+            [audio::RATE, WIDE_RATE].contains(&file.rate) && file.channels == 1,
             "{} Hz, {} channels",
             file.rate,
             file.channels
         );
-        Ok(Self::new(file.samples))
+        Ok(Self::at_rate(file.samples, file.rate))
     }
 
     /// Length in seconds.
     pub fn seconds(&self) -> f64 {
-        self.samples.len() as f64 / f64::from(audio::RATE)
+        self.samples.len() as f64 / f64::from(self.rate)
+    }
+
+    fn frame(&self) -> usize {
+        self.rate as usize / FRAMES_PER_SECOND
     }
 
     /// The part from `from` to `to` seconds.
     pub fn part(&self, from: f64, to: f64) -> Self {
-        let at =
-            |seconds: f64| ((seconds * f64::from(audio::RATE)) as usize).min(self.samples.len());
-        Self::new(self.samples[at(from)..at(to)].to_vec())
+        let at = |seconds: f64| ((seconds * f64::from(self.rate)) as usize).min(self.samples.len());
+        Self::at_rate(self.samples[at(from)..at(to)].to_vec(), self.rate)
     }
 
     /// The part between the first and the last frame that hears the tone.
@@ -116,15 +139,15 @@ impl Heard {
         let hears: Vec<usize> = self
             .frames()
             .enumerate()
-            .filter(|(_, frame)| level(frame, pitch) >= HEARD_DBFS)
+            .filter(|(_, frame)| self.level_in(frame, pitch) >= HEARD_DBFS)
             .map(|(at, _)| at)
             .collect();
-        match (hears.first(), hears.last()) {
-            (Some(first), Some(last)) => {
-                Self::new(self.samples[first * FRAME..(last + 1) * FRAME].to_vec())
-            }
-            _ => Self::new(Vec::new()),
-        }
+        let frame = self.frame();
+        let samples = match (hears.first(), hears.last()) {
+            (Some(first), Some(last)) => self.samples[first * frame..(last + 1) * frame].to_vec(),
+            _ => Vec::new(),
+        };
+        Self::at_rate(samples, self.rate)
     }
 
     /// Share of frames, 0 to 1, in which the tone is heard.
@@ -132,20 +155,20 @@ impl Heard {
         let frames = self.frames().count();
         let heard = self
             .frames()
-            .filter(|frame| level(frame, pitch) >= HEARD_DBFS)
+            .filter(|frame| self.level_in(frame, pitch) >= HEARD_DBFS)
             .count();
         heard as f64 / frames.max(1) as f64
     }
 
     /// Level of the tone over everything, in dBFS.
     pub fn level(&self, pitch: Pitch) -> f64 {
-        measure::tone_dbfs(&self.samples, pitch.0)
+        self.level_in(&self.samples, pitch)
     }
 
     /// Lengths in seconds of the parts louder than `level_dbfs`; a pause shorter than `pause`
     /// seconds does not part them.
     pub fn loud_parts(&self, level_dbfs: f64, pause: f64) -> Vec<f64> {
-        let frame_s = FRAME as f64 / f64::from(audio::RATE);
+        let frame_s = 1.0 / FRAMES_PER_SECOND as f64;
         let loud = self
             .frames()
             .enumerate()
@@ -187,12 +210,12 @@ impl Heard {
     }
 
     fn frames(&self) -> impl Iterator<Item = &[i16]> {
-        self.samples.chunks_exact(FRAME)
+        self.samples.chunks_exact(self.frame())
     }
-}
 
-fn level(frame: &[i16], pitch: Pitch) -> f64 {
-    measure::tone_dbfs(frame, pitch.0)
+    fn level_in(&self, samples: &[i16], pitch: Pitch) -> f64 {
+        measure::tone_dbfs_at(samples, pitch.0, self.rate)
+    }
 }
 
 #[cfg(test)]

@@ -201,11 +201,15 @@ fn from_float(sample: f32) -> i16 {
 ///
 /// While a recording runs, its file begins with `header(0)`; at the end that is overwritten.
 pub fn header(data_bytes: u32) -> [u8; HEADER_LEN] {
+    header_at(data_bytes, RATE)
+}
+
+fn header_at(data_bytes: u32, rate: u32) -> [u8; HEADER_LEN] {
     let mut out = *b"RIFF....WAVEfmt \x10\0\0\0\x01\0\x01\0....####\x02\0\x10\0data....";
     let data_bytes = data_bytes.min(u32::MAX - 36);
     out[4..8].copy_from_slice(&(data_bytes + 36).to_le_bytes());
-    out[24..28].copy_from_slice(&RATE.to_le_bytes());
-    out[28..32].copy_from_slice(&(RATE * 2).to_le_bytes());
+    out[24..28].copy_from_slice(&rate.to_le_bytes());
+    out[28..32].copy_from_slice(&rate.saturating_mul(2).to_le_bytes());
     out[40..44].copy_from_slice(&data_bytes.to_le_bytes());
     out
 }
@@ -228,8 +232,13 @@ pub fn recorded_ms(file_bytes: u64) -> u64 {
 
 /// Encodes 8 kHz mono samples as a whole file.
 pub fn encode(samples: &[i16]) -> Vec<u8> {
+    encode_at(samples, RATE)
+}
+
+/// Encodes mono samples at `rate` Hz as a whole file.
+pub fn encode_at(samples: &[i16], rate: u32) -> Vec<u8> {
     let data_bytes = u32::try_from(samples.len() * 2).unwrap_or(u32::MAX);
-    let mut out = header(data_bytes).to_vec();
+    let mut out = header_at(data_bytes, rate).to_vec();
     out.extend(samples.iter().flat_map(|sample| sample.to_le_bytes()));
     out
 }

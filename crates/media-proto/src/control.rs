@@ -35,6 +35,9 @@ pub struct Opening {
     pub offer: Option<String>,
     /// Packets from here are accepted although the SDP names another address.
     pub signalling: Option<IpAddr>,
+    /// Our offer names the codec of this endpoint first, so that packets between them can be
+    /// forwarded.
+    pub like: Option<EndpointId>,
 }
 
 /// One request. Identifiers are chosen by the caller and name one thing in the whole process.

@@ -4,13 +4,16 @@
 //! payload type; what is sent keeps to the direction agreed on.** On hold everything goes on, but
 //! is not sent. Left to others: whom it is joined with, and when timers fire ([`crate::engine`]).
 
+mod link;
 mod mixed;
 mod playing;
 mod recoding;
 
 pub(crate) use playing::{Frame, Playing};
 
+use self::link::Link;
 use crate::control::{Local, Sink, SocketId};
+use crate::datagram::Datagram;
 use crate::ears::Ears;
 use crate::outgoing::OutStream;
 use crate::random::Random;
@@ -31,6 +34,7 @@ use std::time::Instant;
 pub(crate) struct Endpoint {
     pub(crate) id: EndpointId,
     pub(crate) local: Local,
+    link: Link,
     exchange: OfferAnswer,
     agreed: Option<Negotiated>,
     source: Source,
@@ -135,6 +139,7 @@ impl Endpoint {
         Self {
             id,
             local,
+            link: Link::Plain,
             exchange: OfferAnswer::new(media),
             agreed: None,
             source: Source::new(signalling),
@@ -157,6 +162,14 @@ impl Endpoint {
             rtcp_due: None,
             silence_due: None,
             stats: Stats::default(),
+        }
+    }
+
+    /// Offers the codec of another endpoint first, if we can.
+    pub(crate) fn prefer_codec_of(&mut self, other: &Self) {
+        if let Some(agreed) = &other.agreed {
+            let codecs = &mut self.exchange.local_mut().codecs;
+            codecs.sort_by_key(|codec| *codec != agreed.codec);
         }
     }
 
@@ -248,14 +261,19 @@ impl Endpoint {
     pub(crate) fn receive(
         &mut self,
         from: SocketAddr,
-        bytes: &[u8],
+        datagram: &mut Datagram<'_>,
         now: Instant,
     ) -> Option<Incoming> {
         if !self.source.allows(from) {
             self.stats.wrong_source += 1;
             return None;
         }
-        let Ok(packet) = Packet::parse(bytes) else {
+        let received = datagram.bytes().len() as u64;
+        if !self.link.open(datagram) {
+            self.stats.malformed += 1;
+            return None;
+        }
+        let Ok(packet) = Packet::parse(datagram.bytes()) else {
             self.stats.malformed += 1;
             return None;
         };
@@ -276,7 +294,7 @@ impl Endpoint {
             return None;
         }
         self.stats.packets_in += 1;
-        self.stats.bytes_in += bytes.len() as u64;
+        self.stats.bytes_in += received;
         Some(Incoming {
             header,
             content,
@@ -325,7 +343,7 @@ impl Endpoint {
     /// octet if there is a `map`. Dropped while something is played here.
     pub(crate) fn relay(
         &mut self,
-        bytes: &mut [u8],
+        datagram: &mut Datagram<'_>,
         incoming: &Incoming,
         map: Option<&OctetMap>,
         now: Instant,
@@ -356,6 +374,7 @@ impl Endpoint {
             now,
         );
         let Some(header) = mapped else { return };
+        let bytes = datagram.bytes_mut();
         let Some(payload) = bytes.get_mut(incoming.payload.clone()) else {
             return;
         };
@@ -366,7 +385,7 @@ impl Endpoint {
             self.stats.transcoded += 1;
         }
         if header.rewrite(bytes).is_ok() {
-            self.transmit(&header, incoming.payload.len(), bytes, to, now, out);
+            self.transmit(&header, incoming.payload.len(), datagram, to, now, out);
         }
     }
 
@@ -497,11 +516,15 @@ impl Endpoint {
         &mut self,
         header: &Header,
         payload_len: usize,
-        bytes: &[u8],
+        datagram: &mut Datagram<'_>,
         to: SocketAddr,
         now: Instant,
         out: &mut impl Sink,
     ) {
+        if !self.link.seal(datagram) {
+            return;
+        }
+        let bytes = datagram.bytes();
         self.out.count(header, payload_len, now);
         self.stats.packets_out += 1;
         self.stats.bytes_out += bytes.len() as u64;

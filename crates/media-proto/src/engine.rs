@@ -13,6 +13,7 @@ mod moving;
 pub use moving::Parcel;
 
 use crate::control::{Control, Local, Opening, RecordingEnd, Sink, SocketId};
+use crate::datagram::Datagram;
 use crate::endpoint::{Content, Endpoint, Frame, Incoming, Joined, Playing, Tap};
 use crate::keys::Keys;
 use crate::mix::{Mix, Role};
@@ -109,7 +110,13 @@ impl Engine {
         } else {
             match opening.offer {
                 Some(offer) => endpoint.answer(&offer, now),
-                None => Ok(endpoint.offer()),
+                None => {
+                    let like = opening.like.and_then(|like| self.slot(like));
+                    if let Some(like) = self.endpoint(like) {
+                        endpoint.prefer_codec_of(like);
+                    }
+                    Ok(endpoint.offer())
+                }
             }
         };
         match opened {
@@ -213,7 +220,7 @@ impl Engine {
         &mut self,
         socket: SocketId,
         from: SocketAddr,
-        bytes: &mut [u8],
+        mut datagram: Datagram<'_>,
         now: Instant,
         out: &mut impl Sink,
     ) {
@@ -223,14 +230,14 @@ impl Engine {
         let Some(endpoint) = self.endpoints.get_mut(slot) else {
             return;
         };
-        match classify(bytes) {
+        match classify(datagram.bytes()) {
             Kind::Rtp if endpoint.local.rtp == socket => {
-                if let Some(incoming) = endpoint.receive(from, bytes, now) {
-                    self.handle_rtp(slot, &incoming, bytes, now, out);
+                if let Some(incoming) = endpoint.receive(from, &mut datagram, now) {
+                    self.handle_rtp(slot, &incoming, &mut datagram, now, out);
                 }
             }
             Kind::Rtcp => {
-                if endpoint.receive_rtcp(from, bytes, &self.clock, now) {
+                if endpoint.receive_rtcp(from, datagram.bytes(), &self.clock, now) {
                     self.watch_silence(slot);
                 }
             }
@@ -345,7 +352,7 @@ impl Engine {
         &mut self,
         slot: usize,
         incoming: &Incoming,
-        bytes: &mut [u8],
+        datagram: &mut Datagram<'_>,
         now: Instant,
         out: &mut impl Sink,
     ) {
@@ -359,7 +366,7 @@ impl Engine {
         let path = self.path(slot, joined, incoming.content);
         // Taken out for as long as a sound lies in it.
         let mut samples = std::mem::take(&mut self.samples);
-        let sound = self.decode(slot, path, incoming, bytes, &mut samples);
+        let sound = self.decode(slot, path, incoming, datagram.bytes(), &mut samples);
         if let (Some(sound), Some(endpoint)) = (&sound, self.endpoints.get(slot)) {
             for tap in &endpoint.taps {
                 if let Some(recording) = self.recordings.get_mut(tap.recording) {
@@ -374,10 +381,10 @@ impl Engine {
         match (joined, path) {
             (Joined::Peer(peer), Some(Path::Recode)) => self.recode(peer, sound.as_ref(), now),
             (Joined::Peer(peer), Some(Path::Forward)) => {
-                self.forward(peer, bytes, incoming, None, now, out);
+                self.forward(peer, datagram, incoming, None, now, out);
             }
             (Joined::Peer(peer), Some(Path::Map(map))) => {
-                self.forward(peer, bytes, incoming, Some(map), now, out);
+                self.forward(peer, datagram, incoming, Some(map), now, out);
             }
             (Joined::Mix { mix, member }, _) => {
                 if let Some(sound) = &sound {
@@ -438,7 +445,7 @@ impl Engine {
     fn forward(
         &mut self,
         peer: usize,
-        bytes: &mut [u8],
+        datagram: &mut Datagram<'_>,
         incoming: &Incoming,
         map: Option<&OctetMap>,
         now: Instant,
@@ -446,7 +453,7 @@ impl Engine {
     ) {
         if let Some(peer) = self.endpoints.get_mut(peer) {
             peer.end_feed();
-            peer.relay(bytes, incoming, map, now, out);
+            peer.relay(datagram, incoming, map, now, out);
         }
     }
 

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`engine`] | finds the endpoint that a datagram, control or timer is for |
 //! | [`control`] | what may be asked; what the engine needs from its shell |
+//! | [`datagram`] | packets with room behind them |
 //! | [`report`] | what the engine tells |
 //! | `endpoint` | one leg: negotiation, what it accepts, what it sends |
 //! | `source` | who may speak: learns an address once, then locks |
@@ -31,6 +32,7 @@
 #![forbid(unsafe_code)]
 
 pub mod control;
+pub mod datagram;
 mod ears;
 mod endpoint;
 pub mod engine;
@@ -48,5 +50,6 @@ mod source;
 mod timers;
 
 pub use control::{Control, Local, Opening, RecordingEnd, Sink, SocketId, Subject};
+pub use datagram::Datagram;
 pub use engine::{Engine, EngineConfig, Parcel};
 pub use report::{DigitWay, EndpointId, MixId, PlayId, RecordingId, Report, Stats};

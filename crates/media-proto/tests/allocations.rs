@@ -7,7 +7,9 @@ mod common;
 
 use audio::Codec;
 use common::{Phone, World, ms, tone};
-use media_proto::{Control, EndpointId, RecordingEnd, RecordingId, Report, Sink, SocketId};
+use media_proto::{
+    Control, Datagram, EndpointId, RecordingEnd, RecordingId, Report, Sink, SocketId,
+};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::net::SocketAddr;
@@ -91,9 +93,11 @@ fn steady_state_allocates_nothing() {
     let before = ALLOCATIONS.get();
     for (index, packet) in packets.iter_mut().enumerate() {
         let phone = &phones[index % phones.len()];
+        let len = packet.len();
+        let datagram = Datagram::new(packet, len);
         world
             .engine
-            .handle_datagram(phone.socket(), phone.media, packet, now, &mut counter);
+            .handle_datagram(phone.socket(), phone.media, datagram, now, &mut counter);
         if index % phones.len() == phones.len() - 1 {
             now += ms(20);
             world.engine.handle_timeout(now, &mut counter);

@@ -306,6 +306,7 @@ fn plane(calls: usize) -> Outcome<()> {
                 endpoint,
                 offer,
                 signalling,
+                like: None,
             });
             let Some((_, Report::Opened { sdp })) = reported.blocking_recv() else {
                 return Err("an endpoint was refused".into());

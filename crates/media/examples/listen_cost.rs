@@ -8,8 +8,8 @@
 #![allow(clippy::print_stdout, reason = "a command line tool answers on stdout")]
 
 use media_proto::{
-    Control, EndpointId, Engine, EngineConfig, Local, Opening, RecordingEnd, RecordingId, Report,
-    Sink, SocketId,
+    Control, Datagram, EndpointId, Engine, EngineConfig, Local, Opening, RecordingEnd, RecordingId,
+    Report, Sink, SocketId,
 };
 use std::hint::black_box;
 use std::net::SocketAddr;
@@ -56,6 +56,7 @@ fn run(listen: bool, packets: u32) -> f64 {
                 "v=0\r\no=- 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio {port} RTP/AVP 0\r\n"
             )),
             signalling: None,
+            like: None,
         };
         engine.open(opening, started, &mut sink);
         let on = Control::ListenDigits {
@@ -82,7 +83,9 @@ fn run(listen: bool, packets: u32) -> f64 {
         bytes[11] = index as u8;
         bytes[12..].copy_from_slice(&payload);
         let now = started + Duration::from_millis(10) * count;
-        engine.handle_datagram(SocketId(2 * index), far[index], &mut bytes, now, &mut sink);
+        let len = bytes.len();
+        let datagram = Datagram::new(&mut bytes, len);
+        engine.handle_datagram(SocketId(2 * index), far[index], datagram, now, &mut sink);
     }
     began.elapsed().as_nanos() as f64 / f64::from(packets.max(1))
 }

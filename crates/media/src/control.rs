@@ -22,6 +22,8 @@ pub enum Control {
         /// Where its signalling comes from (or goes to): packets from this address are accepted
         /// although the SDP names another, and our own address is chosen to be reachable from it.
         signalling: Option<IpAddr>,
+        /// Our offer names the codec of this endpoint first, if it is on the same worker.
+        like: Option<EndpointId>,
     },
     /// Records what comes from the legs, mixed, as WAV (8 kHz, 16 bits, mono), beginning now
     /// → `Recorded` or `RecordFailed`, under the id of the first leg.

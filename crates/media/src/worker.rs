@@ -18,8 +18,8 @@ use crate::plane::{Common, Gauges, Reports, random};
 use crate::poller::Poller;
 use crate::sockets::Sockets;
 use media_proto::{
-    EndpointId, Engine, EngineConfig, Local, Opening, RecordingEnd, RecordingId, Report, Sink,
-    SocketId,
+    Datagram, EndpointId, Engine, EngineConfig, Local, Opening, RecordingEnd, RecordingId, Report,
+    Sink, SocketId,
 };
 use std::collections::BTreeMap;
 use std::io;
@@ -249,11 +249,9 @@ impl Shell {
             return;
         };
         // A datagram that fills the buffer was probably cut.
-        if let Some(bytes) = buffer
-            .get_mut(..len)
-            .filter(|bytes| bytes.len() < MAX_DATAGRAM)
-        {
-            engine.handle_datagram(id, from, bytes, now, self);
+        if len < MAX_DATAGRAM {
+            let datagram = Datagram::new(buffer, len);
+            engine.handle_datagram(id, from, datagram, now, self);
         }
     }
 
@@ -263,6 +261,7 @@ impl Shell {
                 endpoint,
                 offer,
                 signalling,
+                like,
             } => {
                 self.opening = Some(endpoint);
                 match self.open(signalling) {
@@ -272,6 +271,7 @@ impl Shell {
                             local,
                             offer,
                             signalling,
+                            like,
                         };
                         engine.open(opening, now, self);
                     }
@@ -459,6 +459,7 @@ mod tests {
             endpoint,
             offer: None,
             signalling: None,
+            like: None,
         };
         session.control(open.clone());
         assert!(matches!(

@@ -125,6 +125,7 @@ impl Call {
             endpoint: EndpointId(endpoint),
             offer: Some(phone.sdp()),
             signalling: Some(phone.to.ip()),
+            like: None,
         });
         let (id, Report::Opened { sdp }) = self.news() else {
             panic!("not opened")
@@ -288,6 +289,7 @@ fn an_offer_is_answered_and_a_bad_one_refused() {
         endpoint: EndpointId(endpoint),
         offer: offer.map(str::to_owned),
         signalling: Some("127.0.0.1".parse().unwrap()),
+        like: None,
     };
     call.session.control(open(1, Some("nonsense")));
     assert!(matches!(
@@ -344,6 +346,7 @@ fn ports_come_from_the_range_and_run_out() {
         endpoint: EndpointId(2),
         offer,
         signalling: None,
+        like: None,
     });
     assert!(matches!(
         second.next(),

@@ -9,6 +9,7 @@ mod recording;
 mod rehearsal;
 mod replay;
 mod speech;
+mod wideband;
 
 use std::thread;
 use std::time::Duration;
@@ -42,12 +43,21 @@ impl Scene {
 
     /// The same with a server of its own kind.
     fn on(server: Server, setup: impl FnOnce(Setup) -> Setup) -> anyhow::Result<Self> {
+        Self::sounding(server, setup, Pitch::random(3))
+    }
+
+    /// The same with these pitches: of kim, of ann, and of music.
+    fn sounding(
+        server: Server,
+        setup: impl FnOnce(Setup) -> Setup,
+        pitches: Vec<Pitch>,
+    ) -> anyhow::Result<Self> {
         let app = App::start()?;
         let rest = server.rest();
         rest.client("kim", "kim-Secret-1")?;
         rest.client("ann", "ann-Secret-1")?;
         rest.number("1000", &app.url("/v"))?;
-        let mut pitches = Pitch::random(3).into_iter();
+        let mut pitches = pitches.into_iter();
         let mut pitch = || {
             pitches
                 .next()

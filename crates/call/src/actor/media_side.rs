@@ -97,7 +97,14 @@ impl Actor {
             endpoint,
             offer,
             signalling,
+            like: self.first_endpoint_beside(endpoint),
         });
+    }
+
+    /// The endpoint whose codec another one should speak: that of the family's first leg.
+    fn first_endpoint_beside(&self, endpoint: EndpointId) -> Option<EndpointId> {
+        let endpoints = self.legs.values().map(|leg| leg.endpoint);
+        endpoints.filter(|other| *other != endpoint).min()
     }
 
     fn record(&mut self, endpoint: EndpointId, other: Option<EndpointId>, sid: RecordingSid) {

@@ -6,6 +6,7 @@
 
 use super::Endpoint;
 use crate::control::Sink;
+use crate::datagram::{Datagram, TAIL};
 use crate::mix::{Encoded, FRAME, Mix, Payload};
 use rtp_proto::HEADER_LEN;
 use std::time::Instant;
@@ -40,9 +41,10 @@ impl Endpoint {
         let octets = payload.map(Payload::octets).unwrap_or_default();
         let ticks = codec.ticks(codec.samples(octets.len()));
         let header = self.out.own(payload_type, ticks, at);
-        let mut packet = [0; HEADER_LEN + FRAME];
+        let mut packet = [0; HEADER_LEN + FRAME + TAIL];
         if let Ok(len) = header.write_packet(octets, &mut packet) {
-            self.transmit(&header, octets.len(), &packet[..len], to, now, out);
+            let mut datagram = Datagram::new(&mut packet, len);
+            self.transmit(&header, octets.len(), &mut datagram, to, now, out);
         }
     }
 }

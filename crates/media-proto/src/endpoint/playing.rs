@@ -6,6 +6,7 @@
 use super::recoding::Fed;
 use super::{Endpoint, frame_len, sampled};
 use crate::control::Sink;
+use crate::datagram::{Datagram, TAIL};
 use crate::keys::{self, KeyFrame, Keys, Way};
 use crate::player::Player;
 use crate::report::PlayId;
@@ -181,13 +182,15 @@ impl Endpoint {
             return None;
         };
         let (codec, payload_type) = (agreed.codec, agreed.payload_type);
-        let mut packet = [0; HEADER_LEN + MAX_PAYLOAD];
+        let mut packet = [0; HEADER_LEN + MAX_PAYLOAD + TAIL];
         let voice = self.voice.as_mut()?;
-        let len = voice.encode(samples, rate, &mut packet[HEADER_LEN..]);
+        let payload = &mut packet[HEADER_LEN..HEADER_LEN + MAX_PAYLOAD];
+        let len = voice.encode(samples, rate, payload);
         let ticks = codec.ticks(codec.samples(len));
         let header = self.out.own(payload_type, ticks, at);
         header.write(&mut packet).ok()?;
-        self.transmit(&header, len, &packet[..HEADER_LEN + len], to, now, out);
+        let mut datagram = Datagram::new(&mut packet, HEADER_LEN + len);
+        self.transmit(&header, len, &mut datagram, to, now, out);
         Some(header)
     }
 
@@ -208,10 +211,11 @@ impl Endpoint {
         let header = self
             .out
             .event(payload_type, event.marker, event.timestamp, samples as u32);
-        let mut packet = [0; HEADER_LEN + EVENT_LEN];
-        if header.write_packet(&event.payload, &mut packet).is_ok() {
+        let mut packet = [0; HEADER_LEN + EVENT_LEN + TAIL];
+        if let Ok(len) = header.write_packet(&event.payload, &mut packet) {
             let header = sampled(header, &event.payload);
-            self.transmit(&header, EVENT_LEN, &packet, to, now, out);
+            let mut datagram = Datagram::new(&mut packet, len);
+            self.transmit(&header, EVENT_LEN, &mut datagram, to, now, out);
         }
     }
 }

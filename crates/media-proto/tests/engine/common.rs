@@ -4,8 +4,8 @@ use audio::Codec;
 use audio::codec::{Decoder, Encoder};
 use audio::tone::Tone;
 use media_proto::{
-    Control, EndpointId, Engine, EngineConfig, Local, MixId, Opening, PlayId, RecordingEnd,
-    RecordingId, Report, Sink, SocketId,
+    Control, Datagram, EndpointId, Engine, EngineConfig, Local, MixId, Opening, PlayId,
+    RecordingEnd, RecordingId, Report, Sink, SocketId,
 };
 use rtp_proto::dtmf::Event;
 use rtp_proto::{HEADER_LEN, Header, Packet};
@@ -119,8 +119,10 @@ impl World {
 
     pub(crate) fn datagram(&mut self, socket: SocketId, from: SocketAddr, bytes: &[u8]) {
         let mut bytes = bytes.to_vec();
+        let len = bytes.len();
+        let datagram = Datagram::new(&mut bytes, len);
         self.engine
-            .handle_datagram(socket, from, &mut bytes, self.log.now, &mut self.log);
+            .handle_datagram(socket, from, datagram, self.log.now, &mut self.log);
     }
 
     /// Lets time pass; timers fire exactly when they are due.
@@ -220,6 +222,7 @@ impl World {
             local: phone.local(),
             offer,
             signalling: Some(phone.signalling.ip()),
+            like: None,
         });
     }
 

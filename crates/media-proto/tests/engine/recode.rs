@@ -2,7 +2,7 @@
 
 use crate::common::{Phone, World, ms};
 use audio::Codec;
-use media_proto::{Control, EndpointId};
+use media_proto::{Control, EndpointId, MixId, Opening, Report};
 
 const LOW: f64 = 700.0;
 const HIGH: f64 = 5200.0;
@@ -50,6 +50,29 @@ fn wideband_legs_are_forwarded() {
     let [first, second] = &mut phones;
     world.talk(&mut [first, second], ms(1000));
     assert!(first.hears(HIGH - 700.0) && second.hears(HIGH));
+}
+
+/// Which codec our offer names first, by what the other leg speaks.
+#[test]
+fn an_offer_prefers_the_codec_of_the_other_leg() {
+    for codec in Codec::all() {
+        let mut world = World::new();
+        let caller = Phone::new(1, LOW).speaking(codec, HIGH);
+        world.open(&caller);
+        let called = Phone::new(2, LOW);
+        world.open_endpoint(Opening {
+            endpoint: EndpointId(2),
+            local: called.local(),
+            offer: None,
+            signalling: None,
+            like: Some(EndpointId(1)),
+        });
+        let Report::Opened { sdp } = world.last_report(2) else {
+            panic!("not opened");
+        };
+        let first = format!(" RTP/AVP {} ", caller.payload_type());
+        assert!(sdp.contains(&first), "{codec:?}: {sdp}");
+    }
 }
 
 #[test]
@@ -133,4 +156,36 @@ fn prompts_and_tones_reach_wideband_legs() {
     world.play(1, 1, &[crate::common::tone(LOW, 1500)], Some(1));
     world.talk(&mut [&mut wide], ms(1000));
     assert!(wide.hears(LOW));
+}
+
+/// Members of one mix with three codecs: each hears the two others, and not itself.
+#[test]
+fn a_mix_of_codecs() {
+    let mut world = World::new();
+    let tones = [500.0, 1200.0, 2300.0];
+    let mut phones = [
+        Phone::new(1, 0.0).speaking(Codec::G722, tones[0]),
+        Phone::new(2, tones[1]),
+        Phone::new(3, tones[2]).alaw(),
+    ];
+    for phone in &phones {
+        world.open(phone);
+        world.control(Control::Join {
+            endpoint: EndpointId(phone.endpoint),
+            mix: MixId(9),
+            talk: true,
+            hear: true,
+        });
+    }
+    let [a, b, c] = &mut phones;
+    world.talk(&mut [a, b, c], ms(1500));
+    for (own, phone) in phones.iter().enumerate() {
+        let rate = if own == 0 { 16_000 } else { 8000 };
+        let last = &phone.heard[phone.heard.len() - rate as usize / 2..];
+        for (other, hz) in tones.into_iter().enumerate() {
+            let level = audio::measure::tone_dbfs_at(last, hz, rate);
+            let expected = if other == own { level < -45.0 } else { level > -20.0 };
+            assert!(expected, "{own} hears {other} at {level}");
+        }
+    }
 }
