@@ -52,8 +52,7 @@ impl Call {
             Event::Fetched { req, result } => self.tell(&Input::Fetched(req, result), cx),
             Event::Audio { req, result } => self.tell(&Input::Audio(req, result), cx),
             Event::Speech { req, news } => self.tell(&Input::Speech(req, news), cx),
-            // No verb joins a room.
-            Event::Room { .. } => {}
+            Event::Room { req, event } => self.tell(&Input::Room(req, event), cx),
             Event::Modify(modify) => self.handle_modify(modify, cx),
             Event::NotRecorded => {
                 if self.leg.not_recorded(cx) {

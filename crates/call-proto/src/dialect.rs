@@ -16,6 +16,8 @@ pub struct Dialect {
     pub empty_document_refused: bool,
     /// A failed Play ends the call, or is a warning.
     pub play_failure_ends_call: bool,
+    /// `DialCallStatus` after a conference.
+    pub conference_result: &'static str,
 }
 
 impl Dialect {
@@ -27,6 +29,7 @@ impl Dialect {
         each_number_status: true,
         empty_document_refused: true,
         play_failure_ends_call: true,
+        conference_result: "completed",
     };
 
     /// As Twilio's documentation describes.
@@ -37,5 +40,6 @@ impl Dialect {
         each_number_status: false,
         empty_document_refused: false,
         play_failure_ends_call: false,
+        conference_result: "answered",
     };
 }

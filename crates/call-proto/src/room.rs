@@ -18,7 +18,9 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use model::record::Conference;
-use model::{AccountSid, CallSid, ConferenceSid, ConferenceStatus, InstanceSid, Timestamp};
+use model::{
+    AccountSid, CallSid, ConferenceSid, ConferenceStatus, InstanceSid, Lane as Owner, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::event::Req;
@@ -93,6 +95,8 @@ pub enum RoomEvent {
     },
     /// Its place in the mix changed.
     Moved {
+        /// Which conference.
+        conference: ConferenceSid,
         /// Whom it hears, and who hears it.
         place: Place,
     },
@@ -146,8 +150,6 @@ pub enum RoomEnd {
     MemberLeft,
     /// It existed as long as a conference may.
     TimeLimit,
-    /// Its record could not be written.
-    NotRecorded,
     /// The server stopped.
     Shutdown,
     /// Something failed inside the server.
@@ -162,7 +164,6 @@ impl RoomEnd {
             Self::Empty => "last-member-left",
             Self::MemberLeft => "ended-by-member",
             Self::TimeLimit => "time-limit",
-            Self::NotRecorded => "not-recorded",
             Self::Shutdown => "shutdown",
             Self::Failed => "internal-failure",
         }
@@ -244,11 +245,7 @@ impl Room {
         match input {
             RoomInput::Join { member, req, wish } => self.join(member, req, wish, now),
             RoomInput::Leave { member, req } => self.leave(member, req, now),
-            RoomInput::NotRecorded => {
-                self.facts.clear();
-                self.end(RoomEnd::NotRecorded, now);
-                self.facts.clear();
-            }
+            RoomInput::NotRecorded => self.not_recorded(now),
             RoomInput::Shutdown => self.end(RoomEnd::Shutdown, now),
         }
     }
@@ -317,7 +314,7 @@ impl Room {
         let conference = self.opening.sid;
         self.tell(call, req, RoomEvent::Joined { conference, place });
         if starts {
-            self.trace(call, "conference started", "", now);
+            self.trace(conference, "conference started", "", now);
             self.place_all();
         }
     }
@@ -330,7 +327,6 @@ impl Room {
         self.members.remove(&call);
         self.trace(call, "left", &self.opening.name.clone(), now);
         if self.members.is_empty() {
-            self.trace(call, "conference ended", RoomEnd::Empty.as_str(), now);
             self.end(RoomEnd::Empty, now);
         } else if ends {
             self.end(RoomEnd::MemberLeft, now);
@@ -357,9 +353,18 @@ impl Room {
             at: now,
             reason: why.as_str().to_owned(),
         });
+        self.trace(self.opening.sid, "conference ended", why.as_str(), now);
         for (call, member) in std::mem::take(&mut self.members) {
-            self.trace(call, "conference ended", why.as_str(), now);
             self.tell(call, member.req, RoomEvent::Over { why });
+        }
+    }
+
+    fn not_recorded(&mut self, now: Timestamp) {
+        self.state = State::Over;
+        self.facts.clear();
+        self.commands.clear();
+        for (call, member) in std::mem::take(&mut self.members) {
+            self.refuse(call, member.req, RoomRefusal::Unavailable, now);
         }
     }
 
@@ -383,7 +388,8 @@ impl Room {
             let member = self.members.get_mut(&call).filter(|it| it.place != place);
             if let Some(member) = member {
                 member.place = place;
-                self.tell(call, req, RoomEvent::Moved { place });
+                let conference = self.opening.sid;
+                self.tell(call, req, RoomEvent::Moved { conference, place });
             }
         }
     }
@@ -392,10 +398,10 @@ impl Room {
         self.commands.push(RoomCommand::Tell { member, req, event });
     }
 
-    fn trace(&mut self, call: CallSid, what: &str, detail: &str, now: Timestamp) {
+    fn trace(&mut self, owner: impl Into<Owner>, what: &str, detail: &str, now: Timestamp) {
         self.commands.push(RoomCommand::Trace(Entry {
             at: now,
-            owner: call.into(),
+            owner: owner.into(),
             lane: Lane::Room,
             way: Way::Here,
             what: what.to_owned(),
@@ -502,16 +508,14 @@ mod tests {
         let mut scene = Scene::new();
         assert_eq!(scene.step("1 joins"), "1 joined talks hears");
         scene.room.handle(RoomInput::NotRecorded, Timestamp(0));
+        assert!(scene.room.is_finished());
         let commands = scene.room.poll_commands();
-        assert!(commands.iter().any(|command| matches!(
-            command,
-            RoomCommand::Tell {
-                event: RoomEvent::Over {
-                    why: RoomEnd::NotRecorded
-                },
-                ..
-            }
-        )));
+        let refused = RoomEvent::Refused {
+            why: RoomRefusal::Unavailable,
+        };
+        assert!(commands.iter().any(
+            |command| matches!(command, RoomCommand::Tell { event, .. } if *event == refused)
+        ));
         assert!(
             !commands
                 .iter()
@@ -592,7 +596,7 @@ mod tests {
         };
         match event {
             RoomEvent::Joined { place, .. } => placed("joined", place),
-            RoomEvent::Moved { place } => placed("moved", place),
+            RoomEvent::Moved { place, .. } => placed("moved", place),
             RoomEvent::Refused { why } => format!("refused {why:?}"),
             RoomEvent::Over { why } => format!("over {}", why.as_str()),
         }

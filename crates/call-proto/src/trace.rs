@@ -154,7 +154,7 @@ fn of_speech(news: &SpeechNews) -> (&'static str, String) {
 fn of_room_event(event: RoomEvent) -> (&'static str, String) {
     match event {
         RoomEvent::Joined { conference, .. } => ("joined", conference.to_string()),
-        RoomEvent::Moved { place } => {
+        RoomEvent::Moved { place, .. } => {
             let detail = match (place.talks, place.hears) {
                 (true, true) => "talks and hears",
                 (true, false) => "talks",

@@ -18,26 +18,26 @@ use std::time::Duration;
 
 use call_proto::journal::Recorder;
 use call_proto::{
-    Addressed, AudioFailure, Clip, Command, Entry, Event, Fact, Headers, Invite, Lane, LegCommand,
-    MediaEvent, Req, Route, Unreachable, Way,
+    Addressed, AudioFailure, Clip, Command, Event, Fact, Headers, Invite, Lane, LegCommand,
+    MediaEvent, Req, RoomInput, RoomRequest, Route, Unreachable,
 };
 use futures_util::FutureExt as _;
 use media::{EndpointId, RecordingId, Report, Session};
-use model::{CallSid, RecordingSid, Timestamp};
+use model::{CallSid, RecordingSid};
 use sip::LegId;
 use store::{CallUpdate, Change};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tracing::{Instrument, debug, error, info, info_span, warn};
+use tracing::{Instrument, error, info_span};
 use webhook::CookieJar;
 
+use crate::books::Books;
 use crate::engine::Shared;
 use crate::listening::Listenings;
 use crate::live::Inbox;
-use crate::records::{Kept, Pen};
+use crate::records::Kept;
 use crate::resolve::Peers;
-use crate::traces::Trace;
-use crate::{facts, now, resolve, sip_side};
+use crate::{facts, now, panics, resolve, rooms, sip_side, sleep_until};
 
 /// Documents of more bytes are read apart from the other work of their thread.
 const LONG_DOCUMENT: usize = 16 * 1024;
@@ -105,13 +105,12 @@ struct Actor {
     peers: Peers,
     jobs: JoinSet<()>,
     listenings: Listenings,
-    trace: Trace,
     committed: Option<tokio::sync::oneshot::Sender<()>>,
-    pen: Pen,
+    books: Books,
     /// Counters that are not on record yet.
     closed: Vec<Change>,
-    /// Some of its facts had to wait.
-    late: bool,
+    /// The rooms that its calls asked to join, by the number of the membership.
+    memberships: BTreeMap<Req, (CallSid, rooms::Key)>,
 }
 
 /// Runs a family to its end. The caller has counted it in.
@@ -149,14 +148,13 @@ async fn run(shared: Arc<Shared>, start: Start) {
         peers: start.peers,
         jobs: JoinSet::new(),
         listenings: Listenings::default(),
-        trace: Trace::default(),
         committed: start.committed,
-        pen: shared.records.pen(),
+        books: Books::new(&shared.records),
         closed: Vec::new(),
-        late: false,
+        memberships: BTreeMap::new(),
     };
     if let Some((call, leg, _)) = start.inbound {
-        actor.add(call, leg);
+        actor.open_leg(call, leg);
     }
     let mut ears = Ears {
         inputs,
@@ -166,7 +164,7 @@ async fn run(shared: Arc<Shared>, start: Start) {
     // What is left of the actor after a panic is only asked what it knows.
     let lived = AssertUnwindSafe(actor.live(&mut ears)).catch_unwind().await;
     let lived = lived.unwrap_or_else(Err);
-    match lived.map_err(|panic| perish::words(panic.as_ref()).to_owned()) {
+    match lived.map_err(|panic| panics::words(panic.as_ref()).to_owned()) {
         Ok(()) => actor.end(&mut ears.from_media).await,
         Err(panic) => actor.perish(&panic).await,
     }
@@ -190,59 +188,11 @@ fn has_long_document(event: &Event) -> bool {
     }
 }
 
-/// The life of a call, for whoever watches the log.
-fn log(fact: &Fact) {
+/// The leg that a fact puts on record.
+fn creates(fact: &Fact) -> Option<CallSid> {
     match fact {
-        Fact::Created(record) => info!(
-            call.sid = %record.sid,
-            direction = record.direction.as_str(),
-            "call created"
-        ),
-        Fact::Answered { call, .. } => info!(call.sid = %call, "call answered"),
-        Fact::Ended { call, end } => info!(
-            call.sid = %call,
-            status = end.status.as_str(),
-            reason = end.reason.as_str(),
-            seconds = end.duration_s,
-            "call ended"
-        ),
-        Fact::MessageEnded { message, .. } => info!(
-            lane = %message.lane(),
-            message.sid = %message.sid,
-            status = message.status.as_str(),
-            reason = message.reason,
-            "message ended"
-        ),
-        Fact::ConferenceCreated(conference) => {
-            info!(conference.sid = %conference.sid, "conference created");
-        }
-        Fact::ConferenceStarted { conference, .. } => {
-            info!(conference.sid = %conference, "conference started");
-        }
-        Fact::ConferenceEnded {
-            conference, reason, ..
-        } => info!(conference.sid = %conference, reason, "conference ended"),
-        Fact::InConference {
-            call, membership, ..
-        } => info!(
-            call.sid = %call,
-            conference.sid = %membership.conference,
-            "call joined a conference"
-        ),
-        Fact::Ringing { .. }
-        | Fact::Farewell { .. }
-        | Fact::MessageCreated { .. }
-        | Fact::RecordingStarted(_)
-        | Fact::Recorded(_)
-        | Fact::Notified(_)
-        | Fact::Callback(_) => {}
-    }
-}
-
-async fn sleep_until(at: Option<Timestamp>) {
-    match at {
-        Some(at) => tokio::time::sleep(at.since(now())).await,
-        None => std::future::pending().await,
+        Fact::Created(record) => Some(record.sid),
+        _ => None,
     }
 }
 
@@ -279,7 +229,8 @@ impl Actor {
         }
     }
 
-    fn add(&mut self, call: CallSid, leg: LegId) {
+    /// Keeps the shell's side of a call: its SIP leg, and an endpoint that media opens later.
+    fn open_leg(&mut self, call: CallSid, leg: LegId) {
         let endpoint = self.shared.endpoint();
         self.calls_of_legs.insert(leg, call);
         self.calls_of_endpoints.insert(endpoint, call);
@@ -297,13 +248,13 @@ impl Actor {
         self.shared.parts.sip.accept(leg, self.sip_events.clone());
     }
 
-    /// The shell's side of a call; made when its first command comes.
-    fn leg(&mut self, call: CallSid) -> Option<&Leg> {
-        if !self.legs.contains_key(&call) {
-            let leg = self.shared.parts.sip.new_leg(self.sip_events.clone());
-            self.add(call, leg);
+    /// The shell's side of a call of this family; `None` for any other call.
+    fn leg(&self, call: CallSid) -> Option<&Leg> {
+        let leg = self.legs.get(&call);
+        if leg.is_none() {
+            error!(call.sid = %call, "a command for a call that this family does not have");
         }
-        self.legs.get(&call)
+        leg
     }
 
     fn hear_sip(&mut self, leg: LegId, event: sip::LegEvent) {
@@ -385,7 +336,7 @@ impl Actor {
             for Addressed { call, command } in commands {
                 match command {
                     Command::Commit(facts) => refused = self.commit(facts).await,
-                    Command::Trace(entry) => self.trace(entry),
+                    Command::Trace(entry) => self.books.trace(entry),
                     // It is not on record: nobody may hear of it.
                     _ if refused.contains(&call.into()) => {}
                     command => self.command(call, command),
@@ -398,11 +349,9 @@ impl Actor {
     }
 
     fn keep_journal(&mut self) {
-        for line in self.family.take_lines() {
-            if !self.trace.journal(&line) {
-                self.family.stop();
-                return;
-            }
+        let lines = self.family.take_lines();
+        if !self.books.journal(lines) {
+            self.family.stop();
         }
     }
 
@@ -439,34 +388,28 @@ impl Actor {
             Command::EndOfSpeech { req } => self.listenings.end_of_speech(req, &self.session),
             Command::StopListening { req } => self.listenings.stop(req, &self.session),
             Command::SendMessage { req, message } => self.send_message(call, req, *message),
-            // No verb asks for a room.
-            Command::Room(_) => {}
+            Command::Room(request) => self.ask_room(call, request),
             Command::Leg(command) => self.leg_command(call, command),
             Command::Media(command) => self.media_command(call, command),
             Command::Forget => self.shared.live.remove(call),
         }
     }
 
-    fn trace(&mut self, entry: Entry) {
-        debug!(owner = %entry.owner, lane = ?entry.lane, way = ?entry.way, "{} {}", entry.what, entry.detail);
-        self.trace.add(entry);
-    }
-
     /// Makes facts durable; names the legs whose records cannot be kept.
     async fn commit(&mut self, facts: Vec<Fact>) -> BTreeSet<model::Lane> {
-        facts.iter().for_each(log);
+        facts.iter().for_each(facts::log);
+        let created: Vec<CallSid> = facts.iter().filter_map(creates).collect();
         let changes = facts::changes(facts, &mut self.dialogs);
-        let refused = match self.pen.write(changes).await {
+        let refused = match self.books.write(changes, self.root.into()).await {
             Kept::Now => BTreeSet::new(),
-            Kept::Late(refused) => {
-                if !std::mem::replace(&mut self.late, true) {
-                    let detail = "the disk takes no writes; they follow later";
-                    self.note(self.root, Lane::Fact, "records wait", detail);
-                }
-                refused
-            }
-            Kept::Never(refused) => refused,
+            Kept::Late(refused) | Kept::Never(refused) => refused,
         };
+        for call in created {
+            if !refused.contains(&call.into()) && !self.legs.contains_key(&call) {
+                let leg = self.shared.parts.sip.new_leg(self.sip_events.clone());
+                self.open_leg(call, leg);
+            }
+        }
         // Dropping it tells whoever waits that there is no call.
         if let Some(committed) = self.committed.take()
             && refused.is_empty()
@@ -493,7 +436,8 @@ impl Actor {
         };
         let dialogs = std::mem::take(&mut self.dialogs).into_iter().map(update);
         let closed = std::mem::take(&mut self.closed);
-        self.pen.write(dialogs.chain(closed).collect()).await;
+        let changes = dialogs.chain(closed).collect();
+        self.books.write(changes, self.root.into()).await;
     }
 
     fn leg_command(&mut self, call: CallSid, command: LegCommand) {
@@ -552,15 +496,43 @@ impl Actor {
         self.family.handle(call, event, now());
     }
 
+    fn ask_room(&mut self, call: CallSid, request: RoomRequest) {
+        match request {
+            RoomRequest::Join {
+                req,
+                account,
+                name,
+                wish,
+            } => {
+                let key = (account, name);
+                let input = RoomInput::Join {
+                    member: call,
+                    req,
+                    wish,
+                };
+                self.shared.rooms.tell(&self.shared, &key, input);
+                self.memberships.insert(req, (call, key));
+            }
+            RoomRequest::Leave { req } => self.leave_room(req),
+        }
+    }
+
+    fn leave_room(&mut self, req: Req) {
+        if let Some((member, key)) = self.memberships.remove(&req) {
+            let input = RoomInput::Leave { member, req };
+            self.shared.rooms.tell(&self.shared, &key, input);
+        }
+    }
+
+    /// A family that ends leaves every room: without effect where it has left already.
+    fn leave_rooms(&mut self) {
+        while let Some(req) = self.memberships.keys().next().copied() {
+            self.leave_room(req);
+        }
+    }
+
     fn note(&mut self, call: CallSid, lane: Lane, what: &str, detail: &str) {
-        self.trace.add(Entry {
-            at: now(),
-            owner: call.into(),
-            lane,
-            way: Way::Here,
-            what: what.to_owned(),
-            detail: detail.to_owned(),
-        });
+        self.books.note(call.into(), lane, what, detail);
     }
 
     /// Collects the last counters of the endpoints, then stores the trace.
@@ -587,14 +559,8 @@ impl Actor {
         for call in self.legs.keys() {
             self.shared.live.remove(*call);
         }
-        let mut changes = std::mem::take(&mut self.closed);
-        match self.trace.pack() {
-            Ok(blob) => changes.push(Change::Trace {
-                lane: self.root.into(),
-                blob,
-            }),
-            Err(error) => warn!(%error, "the trace of a call could not be packed"),
-        }
-        self.pen.write(changes).await;
+        self.leave_rooms();
+        let changes = std::mem::take(&mut self.closed);
+        self.books.close(self.root.into(), changes).await;
     }
 }

@@ -18,6 +18,7 @@ use webhook::{Callbacks, Fetcher, MediaCache};
 use crate::live::Live;
 use crate::prompts::Prompts;
 use crate::records::Records;
+use crate::rooms::Rooms;
 
 /// What the operator decided about calls.
 #[derive(Clone, Debug)]
@@ -79,6 +80,7 @@ pub(crate) struct Shared {
     pub(crate) settings: Arc<Settings>,
     pub(crate) parts: Parts,
     pub(crate) live: Live,
+    pub(crate) rooms: Rooms,
     pub(crate) records: Arc<Records>,
     pub(crate) ringback: Arc<[i16]>,
     pub(crate) prompts: Prompts,
@@ -150,6 +152,7 @@ impl Engine {
             settings,
             parts,
             live: Live::default(),
+            rooms: Rooms::default(),
             records,
             ringback: ::audio::tone::ringback_us(),
             prompts: Prompts::default(),
@@ -193,7 +196,7 @@ impl Engine {
 
     /// Waits until no call is left.
     pub async fn idle(&self) {
-        while self.shared.live.families() > 0 {
+        while self.shared.live.families() > 0 || self.shared.rooms.tasks() > 0 {
             self.shared.live.changed().await;
         }
     }
@@ -207,6 +210,7 @@ impl Engine {
 
     /// Ends every call.
     pub fn shut_down(&self) {
+        self.shared.rooms.shut_down();
         self.shared.live.shut_down();
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use call_proto::Fact;
 use model::CallSid;
 use store::{CallUpdate, Change};
+use tracing::info;
 
 /// The changes to commit.
 ///
@@ -97,4 +98,53 @@ pub(crate) fn changes(facts: Vec<Fact>, dialogs: &mut BTreeMap<CallSid, String>)
     let mut changes: Vec<Change> = facts.into_iter().map(change).collect();
     changes.append(&mut early);
     changes
+}
+
+/// Reports a fact to the log: the life of calls, messages and conferences.
+pub(crate) fn log(fact: &Fact) {
+    match fact {
+        Fact::Created(record) => info!(
+            call.sid = %record.sid,
+            direction = record.direction.as_str(),
+            "call created"
+        ),
+        Fact::Answered { call, .. } => info!(call.sid = %call, "call answered"),
+        Fact::Ended { call, end } => info!(
+            call.sid = %call,
+            status = end.status.as_str(),
+            reason = end.reason.as_str(),
+            seconds = end.duration_s,
+            "call ended"
+        ),
+        Fact::MessageEnded { message, .. } => info!(
+            lane = %message.lane(),
+            message.sid = %message.sid,
+            status = message.status.as_str(),
+            reason = message.reason,
+            "message ended"
+        ),
+        Fact::ConferenceCreated(conference) => {
+            info!(conference.sid = %conference.sid, "conference created");
+        }
+        Fact::ConferenceStarted { conference, .. } => {
+            info!(conference.sid = %conference, "conference started");
+        }
+        Fact::ConferenceEnded {
+            conference, reason, ..
+        } => info!(conference.sid = %conference, reason, "conference ended"),
+        Fact::InConference {
+            call, membership, ..
+        } => info!(
+            call.sid = %call,
+            conference.sid = %membership.conference,
+            "call joined a conference"
+        ),
+        Fact::Ringing { .. }
+        | Fact::Farewell { .. }
+        | Fact::MessageCreated { .. }
+        | Fact::RecordingStarted(_)
+        | Fact::Recorded(_)
+        | Fact::Notified(_)
+        | Fact::Callback(_) => {}
+    }
 }

@@ -10,6 +10,7 @@
 mod actor;
 mod admission;
 mod audio;
+mod books;
 mod calls;
 pub mod closing;
 mod directory;
@@ -18,9 +19,11 @@ mod facts;
 mod listening;
 mod live;
 mod outbox;
+mod panics;
 mod prompts;
 mod records;
 mod resolve;
+mod rooms;
 mod rows;
 mod sip_side;
 mod traces;
@@ -41,4 +44,11 @@ fn now() -> Timestamp {
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default();
     Timestamp::from_unix(since)
+}
+
+async fn sleep_until(at: Option<Timestamp>) {
+    match at {
+        Some(at) => tokio::time::sleep(at.since(now())).await,
+        None => std::future::pending().await,
+    }
 }

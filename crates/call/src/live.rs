@@ -37,6 +37,11 @@ impl Live {
 
     pub(crate) fn leave(&self) {
         self.families.fetch_sub(1, Ordering::Relaxed);
+        self.has_changed();
+    }
+
+    /// A family or a room has ended.
+    pub(crate) fn has_changed(&self) {
         self.changed.notify_waiters();
     }
 

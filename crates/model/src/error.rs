@@ -96,6 +96,10 @@ table! {
     DIAL_HEADERS = 13221, Warning, 0, "Dial: a header of the dialled address is too long or has forbidden characters; it was left out.", "Keep names and values short and free of line breaks.";
     DIAL_TOO_MANY = 13222, Warning, 0, "Dial: it names more parties, or they have more phones, than are called at once.", "Call fewer at once, or one after the other.";
     DIAL_CALLBACK = 13223, Warning, 0, "Dial: the status callback's address, method or events are not valid.", "Write an http address, GET or POST, and events out of initiated, ringing, answered, completed.";
+    CONFERENCE_NAME = 13225, Warning, 0, "Conference: it does not name a room, or the name is too long or has control characters; nobody was joined.", "Write the name as its text, at most 254 characters.";
+    CONFERENCE_SIZE = 13226, Warning, 0, "Conference: the maximum number of participants is not a whole number from 1 to 250; the nearest allowed one was used.", "Write a number from 1 to 250.";
+    CONFERENCE_FULL = 13227, Warning, 0, "Conference: the room has as many participants as the document allows; the call did not join.", "Raise maxParticipants, or send the caller elsewhere with the next verb.";
+    CONFERENCE_FAILED = 13228, Error, 0, "Conference: the room is not available; the call did not join.", "Check the server's log: its records cannot be written, or it is stopping.";
     MEDIA_DOWNLOAD = 13233, Error, 0, "A media file could not be fetched or is not one that can be played.", "Check the address; the file must be a WAV, MP3 or Ogg Vorbis.";
     MEDIA_METHOD = 13234, Warning, 0, "The method for a media address is neither GET nor POST; POST was used.", "Write GET or POST.";
     GATHER_FINISH_KEY = 13310, Warning, 0, "Gather: the finishing keys are not out of 0-9, * and #, or more than twelve; # was used.", "Write one key, or nothing for none.";

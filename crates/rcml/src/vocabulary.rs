@@ -30,17 +30,11 @@ pub(crate) const UNBUILT: &[&str] = &[
 ];
 
 /// Nouns of `Dial` that are built.
-pub(crate) const NOUNS: &[&str] = &["Number", "Client", "Sip", "Uri"];
+pub(crate) const NOUNS: &[&str] = &["Number", "Client", "Sip", "Uri", "Conference"];
 
 /// Nouns of `Dial` that exist but are not built.
-pub(crate) const UNBUILT_NOUNS: &[&str] = &[
-    "Application",
-    "Conference",
-    "Queue",
-    "Sim",
-    "VirtualAgent",
-    "WhatsApp",
-];
+pub(crate) const UNBUILT_NOUNS: &[&str] =
+    &["Application", "Queue", "Sim", "VirtualAgent", "WhatsApp"];
 
 /// What may stand inside `Gather`.
 const PROMPTS: &[&str] = &["Say", "Play", "Pause"];

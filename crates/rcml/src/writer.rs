@@ -5,8 +5,8 @@
 
 use crate::document::unless_post;
 use crate::verb::{
-    Branch, Dial, Gather, LegEvent, Noun, Pause, Play, Prompt, RejectReason, Say, Sms, Speech,
-    SpeechTimeout, Verb, Voice,
+    Branch, Conference, Dial, Gather, LegEvent, Noun, Pause, Play, Prompt, RejectReason, Say, Sms,
+    Speech, SpeechTimeout, Verb, Voice,
 };
 
 /// The document that holds these verbs.
@@ -52,12 +52,15 @@ impl Writer {
         self.open(1, "Dial", dial_attributes(dial));
         self.0.push_str(">\n");
         for noun in &dial.nouns {
-            match noun.branch() {
-                Some(branch) => {
+            match noun {
+                Noun::Number(branch) | Noun::Client(branch) | Noun::Sip(branch) => {
                     let text = noun_text(noun, branch);
                     self.line(2, noun.name(), branch_attributes(branch), &text);
                 }
-                None => self.line(2, noun.name(), Vec::new(), ""),
+                Noun::Conference(it) => {
+                    self.line(2, "Conference", conference_attributes(it), &it.name);
+                }
+                Noun::Unsupported(_) => self.line(2, noun.name(), Vec::new(), ""),
             }
         }
         self.0.push_str("  </Dial>\n");
@@ -254,6 +257,23 @@ fn branch_attributes(branch: &Branch) -> Pairs<'_> {
         ("sendDigits", branch.send_digits.clone()),
         ("username", branch.username.clone()),
         ("password", branch.password.clone()),
+    ]
+}
+
+fn conference_attributes(conference: &Conference) -> Pairs<'_> {
+    let size = conference.max_participants.get();
+    let default = Conference::DEFAULT_PARTICIPANTS.get();
+    vec![
+        ("muted", conference.muted.then(|| "true".to_owned())),
+        (
+            "startConferenceOnEnter",
+            (!conference.start_on_enter).then(|| "false".to_owned()),
+        ),
+        (
+            "endConferenceOnExit",
+            conference.end_on_exit.then(|| "true".to_owned()),
+        ),
+        ("maxParticipants", unless(size, default)),
     ]
 }
 

@@ -230,9 +230,24 @@ fn explains_broken_documents() {
     <Conference>room</Conference>
   </Dial>
 </Response>"#,
+            &["12202 3:5 `Client` has no effect beside a `Conference` in `Dial`"],
+        ),
+        (
+            r#"<Response>
+  <Dial record="true">
+    <Conference maxParticipants="900" muted="loud" waitUrl="/w">room<Number/></Conference>
+  </Dial>
+  <Dial><Conference maxParticipants="0">room</Conference></Dial>
+  <Dial><Conference/></Dial>
+</Response>"#,
             &[
-                "12202 3:5 `Client` has no effect beside a `Conference` in `Dial`",
-                "12204 4:5 `Conference` inside `Dial` is not built here; it was skipped",
+                "12204 2:3 `record` of `Dial` does not record a conference here",
+                "13226 3:5 `maxParticipants` is at most 250, not 900",
+                "12203 3:39 `muted` of `Conference` cannot be `loud` (true or false); false was used",
+                "12204 3:52 `waitUrl` of `Conference` has no effect here",
+                "12202 3:69 `Number` does not belong inside `Conference`; it was skipped",
+                "13226 5:21 `maxParticipants` of `Conference` cannot be `0`; 40 was used",
+                "13225 6:9 `Conference` does not name a room",
             ],
         ),
         (

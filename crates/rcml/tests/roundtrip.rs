@@ -12,7 +12,8 @@ const DOCUMENTS: [&str; 12] = [
     "<Response><Dial><Sip username='u' password='p' url='w' method='GET'>sip:z@h;a=b?c=d%26e%20\
      </Sip><Client statusCallback='s' statusCallbackMethod='GET' \
      statusCallbackEvent='ringing,answered'>ann</Client></Dial></Response>",
-    "<Response><Dial><Conference>room</Conference></Dial><Record/><Dial/></Response>",
+    "<Response><Dial><Conference muted='true' startConferenceOnEnter='false' \
+     endConferenceOnExit='true' maxParticipants='7'>room</Conference></Dial><Record/><Dial/></Response>",
     "<Response><Dial><Number sendDigits='w1'>+2000</Number><Uri>a?b@h</Uri></Dial></Response>",
     "<Response><Gather action='a' method='GET' timeout='9' finishOnKey='' startInputKey='1*' \
      numDigits='4' actionOnEmptyResult='true'><Say>x</Say><Pause length='2'/><Play>p</Play></Gather>\
@@ -90,6 +91,7 @@ fn without_lines(mut verbs: Vec<Verb>) -> Vec<Verb> {
 fn forget_line(noun: &mut Noun) {
     match noun {
         Noun::Number(branch) | Noun::Client(branch) | Noun::Sip(branch) => branch.line = 0,
+        Noun::Conference(conference) => conference.line = 0,
         Noun::Unsupported(noun) => (noun.line, noun.column) = (0, 0),
     }
 }

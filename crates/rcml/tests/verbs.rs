@@ -1,8 +1,8 @@
 //! What each verb holds, by its text.
 
 use rcml::{
-    Branch, Dial, Document, Gather, LegEvent, Method, Noun, Pause, Play, Prompt, Redirect, Reject,
-    RejectReason, Say, Speech, SpeechTimeout, Verb, Voice,
+    Branch, Conference, Dial, Document, Gather, LegEvent, Method, Noun, Pause, Play, Prompt,
+    Redirect, Reject, RejectReason, Say, Speech, SpeechTimeout, Verb, Voice,
 };
 
 /// The only verb of a document in which nothing is wrong but that a bare `&` had to be repaired.
@@ -133,6 +133,29 @@ fn reads_simple_verbs() {
     for (xml, verb) in table {
         assert_eq!(clean(xml), verb, "{xml}");
     }
+}
+
+#[test]
+fn reads_conferences() {
+    let conference = |xml: &str| {
+        let dial = dial(&format!("<Dial>{xml}</Dial>"));
+        dial.conference().cloned().expect("a conference")
+    };
+    let plain = conference("<Conference> stand up </Conference>");
+    let expected = Conference {
+        line: 1,
+        ..Conference::new("stand up")
+    };
+    assert_eq!(plain, expected);
+    assert!(plain.start_on_enter && !plain.muted && !plain.end_on_exit);
+    assert_eq!(plain.max_participants.get(), 40);
+
+    let full = conference(
+        "<Conference muted='true' startConferenceOnEnter='false' endConferenceOnExit='true' \
+         maxParticipants='3'>room</Conference>",
+    );
+    assert!(full.muted && !full.start_on_enter && full.end_on_exit);
+    assert_eq!(full.max_participants.get(), 3);
 }
 
 #[test]

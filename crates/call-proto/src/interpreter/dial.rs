@@ -8,6 +8,7 @@ use std::time::Duration;
 use model::{CallSid, CallStatus, Direction, RecordingSid, Timestamp};
 use rcml::{Branch, Noun};
 
+use super::conference;
 use super::verb::{Running, Site, Step};
 use crate::callback::{CallbackTarget, LegCallback};
 use crate::command::{Command, MediaCommand, Sound, Target};
@@ -65,6 +66,10 @@ pub(super) fn start(dial: rcml::Dial, site: &mut Site<'_>, cx: &mut Context) -> 
     if dial.nouns.is_empty() {
         return Step::Next;
     }
+    if let Some(conference) = dial.conference() {
+        let conference = conference.clone();
+        return conference::start(dial, conference, site, cx);
+    }
     let mut dialled = Vec::with_capacity(dial.nouns.len());
     for noun in &dial.nouns {
         dialled.extend(dialled_by(noun, site, cx));
@@ -107,7 +112,8 @@ fn dialled_by(noun: &Noun, site: &mut Site<'_>, cx: &mut Context) -> Option<Dial
         Noun::Number(branch) => (Target::Number(branch.target.clone()), branch),
         Noun::Client(branch) => (Target::Client(branch.target.clone()), branch),
         Noun::Sip(branch) => (Target::Sip(branch.target.clone()), branch),
-        Noun::Unsupported(_) => return None,
+        // A conference is alone in its verb, which has seen to it.
+        Noun::Conference(_) | Noun::Unsupported(_) => return None,
     };
     Some(Dialled {
         target,
@@ -405,18 +411,9 @@ impl Dialing {
     /// Requests the action, or goes on with the next verb.
     fn done(&self, outcome: &Outcome, site: &mut Site<'_>, cx: &mut Context) -> Step {
         let status = outcome.status.as_str();
-        cx.trace(site.leg.profile.sid, Lane::Rcml, "<Dial> ended", status);
-        let Some(written) = &self.dial.action else {
-            return Step::Next;
-        };
-        let Some(url) = site.address(written, cx) else {
-            return site.bad_address(cx);
-        };
-        if site.count_redirect(cx) {
-            return site.redirect_loop(&url, cx);
-        }
-        let params = self.params(outcome, site, cx);
-        site.fetch(url, self.dial.method, params, cx)
+        follow(&self.dial, status, site, cx, |site, cx| {
+            self.params(outcome, site, cx)
+        })
     }
 
     fn params(&self, outcome: &Outcome, site: &Site<'_>, cx: &Context) -> Params {
@@ -444,6 +441,28 @@ impl Dialing {
         }
         params
     }
+}
+
+/// What follows a `<Dial>` that ended with this status: the document of its action, or the next verb.
+pub(super) fn follow(
+    dial: &rcml::Dial,
+    status: &str,
+    site: &mut Site<'_>,
+    cx: &mut Context,
+    params: impl FnOnce(&Site<'_>, &Context) -> Params,
+) -> Step {
+    cx.trace(site.leg.profile.sid, Lane::Rcml, "<Dial> ended", status);
+    let Some(written) = &dial.action else {
+        return Step::Next;
+    };
+    let Some(url) = site.address(written, cx) else {
+        return site.bad_address(cx);
+    };
+    if site.count_redirect(cx) {
+        return site.redirect_loop(&url, cx);
+    }
+    let params = params(site, cx);
+    site.fetch(url, dial.method, params, cx)
 }
 
 fn outcome_of(result: &ForkResult) -> Outcome {

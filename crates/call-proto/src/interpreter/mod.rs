@@ -4,6 +4,7 @@
 //! ([`run`]) and what it waits for: the next document ([`fetching`]) or a [`verb`], one file for each.
 //! A leg has a stack of them ([`Scripts`]).
 
+mod conference;
 mod dial;
 mod fetching;
 mod findings;

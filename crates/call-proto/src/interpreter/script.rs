@@ -18,6 +18,7 @@ use crate::fact::Reason;
 use crate::leg::verdict;
 use crate::letter::{Ended, ForkId, ForkNews};
 use crate::recording::RecordingNews;
+use crate::room::RoomEvent;
 use crate::trace::Lane;
 
 /// What a script hears.
@@ -43,6 +44,8 @@ pub(crate) enum Input {
     Fork(ForkId, ForkNews),
     /// The bridge of the leg has ended.
     BridgeOver(Ended),
+    /// A room reports.
+    Room(Req, RoomEvent),
     /// Something became of a recording of the leg.
     Recording(RecordingSid, RecordingNews),
     /// The leg is up.
@@ -244,6 +247,7 @@ fn tell(verb: &mut dyn Running, input: &Input, site: &mut Site<'_>, cx: &mut Con
         Input::Fork(fork, news) if verb.awaits_fork(*fork) => verb.fork(news, site, cx),
         Input::Fork(..) => Step::Wait,
         Input::BridgeOver(ended) => verb.bridge_over(*ended, site, cx),
+        Input::Room(req, event) => verb.room(*req, *event, site, cx),
         Input::Recording(sid, news) => verb.recording(*sid, *news, site, cx),
         Input::LegUp => verb.leg_is_up(site, cx),
         Input::LegOver(reason) => {
@@ -311,6 +315,7 @@ fn must_answer_for(verb: &Verb, site: &Site<'_>) -> bool {
     let (waiting, failed) = (site.run.answer_on_bridge, site.run.failure_status.is_some());
     match verb {
         Verb::Reject(_) | Verb::Pause(_) => false,
+        Verb::Dial(dial) if dial.conference().is_some() => true,
         Verb::Dial(dial) => !dial.answer_on_bridge.unwrap_or(waiting) && !dial.nouns.is_empty(),
         Verb::Hangup(_) => !waiting && !failed,
         Verb::Gather(_) => true,

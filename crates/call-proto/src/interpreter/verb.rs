@@ -18,6 +18,7 @@ use crate::letter::{Ended, ForkId, ForkNews};
 use crate::message::Messages;
 use crate::params::Params;
 use crate::recording::{RecordingNews, Recordings};
+use crate::room::RoomEvent;
 
 /// What follows.
 pub(super) enum Step {
@@ -127,6 +128,17 @@ pub(super) trait Running: Send {
 
     /// The bridge of the leg has ended.
     fn bridge_over(&mut self, _ended: Ended, _site: &mut Site<'_>, _cx: &mut Context) -> Step {
+        Step::Wait
+    }
+
+    /// The room that the verb asked reports.
+    fn room(
+        &mut self,
+        _req: Req,
+        _event: RoomEvent,
+        _site: &mut Site<'_>,
+        _cx: &mut Context,
+    ) -> Step {
         Step::Wait
     }
 

@@ -49,6 +49,7 @@ pub(crate) mod verbs {
         for noun in &mut dial.nouns {
             match noun {
                 Noun::Number(branch) | Noun::Client(branch) | Noun::Sip(branch) => branch.line = 0,
+                Noun::Conference(conference) => conference.line = 0,
                 Noun::Unsupported(_) => {}
             }
         }

@@ -3,8 +3,6 @@
 //! **Invariant: every leg and message gets its one end all the same**, with the callbacks that they
 //! would have caused; the machines are not asked, since nobody knows what state they are in.
 
-use std::any::Any;
-
 use call_proto::Lane;
 use model::record::Notification;
 use model::{CallSid, Lane as Owner, Level, NotificationSid, error};
@@ -33,10 +31,8 @@ impl Actor {
         if let Err(error) = self.end_all().await {
             error!(%error, "records stay open until the next start");
         }
-        if let Ok(blob) = self.trace.pack() {
-            let lane = self.root.into();
-            self.pen.write(vec![Change::Trace { lane, blob }]).await;
-        }
+        self.leave_rooms();
+        self.books.close(self.root.into(), Vec::new()).await;
     }
 
     async fn end_all(&mut self) -> Result<(), StoreError> {
@@ -46,7 +42,7 @@ impl Actor {
         let now = now();
         for message in store.abandoned_messages(&lanes, now).await? {
             let ending = closing::message(&store, &message).await?;
-            self.pen.write(ending).await;
+            self.books.write(ending, self.root.into()).await;
         }
         for orphan in store.abandoned_calls(&calls, now).await? {
             let mut group = closing::leg(&store, &orphan, now).await?;
@@ -64,15 +60,8 @@ impl Actor {
                 column: None,
                 created: now,
             })));
-            self.pen.write(group).await;
+            self.books.write(group, self.root.into()).await;
         }
         Ok(())
     }
-}
-
-/// What somebody panicked with, in words.
-pub(super) fn words(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    let owned = || panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(owned).unwrap_or("unknown")
 }

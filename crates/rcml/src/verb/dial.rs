@@ -5,6 +5,7 @@ use model::{HttpMethod, error};
 
 use crate::element::{Attributes, Element};
 use crate::finding::{Finding, Findings};
+use crate::verb::conference::Conference;
 use crate::verb::noun::Noun;
 
 /// Calls one or more parties at once and connects the first that answers.
@@ -62,6 +63,15 @@ impl Dial {
             line: 0,
         }
     }
+
+    /// The room to enter, if there is one: then nobody is called.
+    #[must_use]
+    pub fn conference(&self) -> Option<&Conference> {
+        match self.nouns.first()? {
+            Noun::Conference(conference) => Some(conference),
+            Noun::Number(_) | Noun::Client(_) | Noun::Sip(_) | Noun::Unsupported(_) => None,
+        }
+    }
 }
 
 pub(crate) const ATTRIBUTES: Attributes = Attributes {
@@ -94,7 +104,7 @@ pub(crate) const ATTRIBUTES: Attributes = Attributes {
 impl Dial {
     pub(crate) fn read(element: &Element<'_>, findings: &mut Findings) -> Self {
         element.check_attributes(&ATTRIBUTES, findings);
-        Self {
+        let mut dial = Self {
             nouns: nouns(element, findings),
             action: element.url("action", findings),
             method: element.method("method", error::DIAL_METHOD, findings),
@@ -116,7 +126,13 @@ impl Dial {
             hangup_on_star: element.flag("hangupOnStar", findings).unwrap_or(false),
             answer_on_bridge: element.flag("answerOnBridge", findings),
             line: element.at().line,
+        };
+        if dial.record && dial.conference().is_some() {
+            dial.record = false;
+            let message = "`record` of `Dial` does not record a conference here".to_owned();
+            findings.push(Finding::new(error::NOT_BUILT, element.at(), message));
         }
+        dial
     }
 }
 

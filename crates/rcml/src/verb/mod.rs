@@ -4,6 +4,7 @@
 //! became a finding and the default. Addresses are as written: relative ones are resolved by
 //! whoever runs the document.
 
+mod conference;
 mod dial;
 mod gather;
 mod hangup;
@@ -20,6 +21,7 @@ mod unsupported;
 
 use crate::element::Attributes;
 
+pub use conference::Conference;
 pub use dial::Dial;
 pub use gather::{Gather, Prompt};
 pub use hangup::Hangup;
@@ -44,6 +46,7 @@ const ELEMENTS: &[(&str, &Attributes)] = &[
     ("Dial", &dial::ATTRIBUTES),
     ("Gather", &gather::ATTRIBUTES),
     ("Sms", &sms::ATTRIBUTES),
+    ("Conference", &conference::ATTRIBUTES),
     ("Number", &noun::NUMBER),
     ("Client", &noun::CLIENT),
     ("Sip", &noun::SIP),

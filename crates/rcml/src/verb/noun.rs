@@ -5,6 +5,7 @@ use model::{HttpMethod, LegEvent, error};
 use crate::element::{Attributes, Element};
 use crate::finding::{Finding, Findings, quoted};
 use crate::suggest::closest;
+use crate::verb::conference::Conference;
 use crate::verb::target::{self, is_digits};
 use crate::verb::unsupported::Unsupported;
 
@@ -17,6 +18,8 @@ pub enum Noun {
     Client(Branch),
     /// A SIP address.
     Sip(Branch),
+    /// A room where others meet.
+    Conference(Conference),
     /// Somebody who cannot be dialled: the kind is not built or the address is not usable; there is
     /// a finding for it. Counts as a branch that could not be created.
     Unsupported(Unsupported),
@@ -57,7 +60,7 @@ impl Noun {
     pub fn branch(&self) -> Option<&Branch> {
         match self {
             Self::Number(branch) | Self::Client(branch) | Self::Sip(branch) => Some(branch),
-            Self::Unsupported(_) => None,
+            Self::Conference(_) | Self::Unsupported(_) => None,
         }
     }
 
@@ -68,6 +71,7 @@ impl Noun {
             Self::Number(_) => "Number",
             Self::Client(_) => "Client",
             Self::Sip(_) => "Sip",
+            Self::Conference(_) => "Conference",
             Self::Unsupported(noun) => &noun.name,
         }
     }
@@ -158,6 +162,10 @@ impl Noun {
     /// The party that a child of a `Dial` names, or `None` for an element that is no noun.
     pub(crate) fn read(element: &Element<'_>, findings: &mut Findings) -> Option<Self> {
         let (kind, attributes) = match element.name() {
+            "Conference" => {
+                let read = Conference::read(element, findings).map(Self::Conference);
+                return Some(read.unwrap_or_else(|| Self::Unsupported(Unsupported::of(element))));
+            }
             "Number" => (target::Kind::Number, &NUMBER),
             "Client" => (target::Kind::Client, &CLIENT),
             "Sip" | "Uri" => (target::Kind::Sip, &SIP),

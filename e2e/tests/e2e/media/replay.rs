@@ -8,7 +8,7 @@ use e2e::{Reply, server, wait};
 use super::{SOON, Scene, talk};
 
 /// Runs the program against the data of the scene's server.
-fn patchcord(scene: &Scene, args: &[&str]) -> anyhow::Result<Output> {
+pub(super) fn patchcord(scene: &Scene, args: &[&str]) -> anyhow::Result<Output> {
     let mut command = Command::new(server::binary());
     command.args(args).arg("--data").arg(scene.server.data());
     Ok(command.output()?)

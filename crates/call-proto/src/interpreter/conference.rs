@@ -1,0 +1,190 @@
+//! `<Dial>` with a `<Conference>`: the leg is a member of a room.
+//!
+//! The room decides who is admitted and who hears whom; the verb asks for the membership, carries the
+//! answers out on the leg's endpoint, keeps the time limit, and says what follows. **Invariant: a
+//! membership that the verb asked for ends with exactly one [`RoomRequest::Leave`], or with the room's
+//! refusal or end.**
+
+use std::time::Duration;
+
+use model::record::Membership;
+use model::{Timestamp, error};
+use rcml::Conference;
+
+use super::dial;
+use super::verb::{Running, Site, Step};
+use crate::command::{Command, MediaCommand, RoomRequest};
+use crate::context::Context;
+use crate::event::Req;
+use crate::fact::{Fact, Reason};
+use crate::room::{RoomEnd, RoomEvent, RoomRefusal, Wish};
+
+/// A `<Dial>` that is, or wants to be, in a conference.
+struct Attending {
+    dial: rcml::Dial,
+    conference: Conference,
+    /// Number of the membership.
+    req: Req,
+    phase: Phase,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// The room was asked.
+    Joining,
+    /// A member, until this time at the latest.
+    In { until: Timestamp },
+    /// No longer a member, and never again.
+    Out,
+}
+
+pub(super) fn start(
+    dial: rcml::Dial,
+    conference: Conference,
+    site: &mut Site<'_>,
+    cx: &mut Context,
+) -> Step {
+    let req = cx.req();
+    let request = RoomRequest::Join {
+        req,
+        account: site.author(),
+        name: conference.name.clone(),
+        wish: Wish {
+            muted: conference.muted,
+            starts: conference.start_on_enter,
+            ends: conference.end_on_exit,
+            max_members: conference.max_participants,
+        },
+    };
+    cx.command(site.leg.profile.sid, Command::Room(request));
+    Step::Run(Box::new(Attending {
+        dial,
+        conference,
+        req,
+        phase: Phase::Joining,
+    }))
+}
+
+impl Running for Attending {
+    fn poll_timeout(&self) -> Option<Timestamp> {
+        match self.phase {
+            Phase::In { until } => Some(until),
+            Phase::Joining | Phase::Out => None,
+        }
+    }
+
+    fn handle_timeout(&mut self, site: &mut Site<'_>, cx: &mut Context) -> Step {
+        if matches!(self.phase, Phase::In { until } if until <= cx.now) {
+            site.leg.end(Reason::TimeLimit, cx);
+        }
+        Step::Wait
+    }
+
+    fn room(&mut self, req: Req, event: RoomEvent, site: &mut Site<'_>, cx: &mut Context) -> Step {
+        if req != self.req || self.phase == Phase::Out {
+            return Step::Wait;
+        }
+        let leg = site.leg.profile.sid;
+        match event {
+            RoomEvent::Joined { conference, place } => {
+                let membership = Membership {
+                    conference,
+                    muted: self.conference.muted,
+                    starts: self.conference.start_on_enter,
+                    ends: self.conference.end_on_exit,
+                };
+                cx.fact(Fact::InConference {
+                    call: leg,
+                    at: cx.now,
+                    membership,
+                });
+                let limit = Duration::from_secs(u64::from(self.dial.time_limit_s));
+                self.phase = Phase::In {
+                    until: cx.now + limit,
+                };
+                if self.dial.hangup_on_star {
+                    cx.media(leg, MediaCommand::ListenDigits { on: true });
+                }
+                cx.media(leg, MediaCommand::JoinRoom { conference, place });
+                Step::Wait
+            }
+            RoomEvent::Moved { conference, place } => {
+                cx.media(leg, MediaCommand::JoinRoom { conference, place });
+                Step::Wait
+            }
+            RoomEvent::Refused { why } => {
+                self.phase = Phase::Out;
+                let (code, text) = match why {
+                    RoomRefusal::Full => (error::CONFERENCE_FULL, "is full"),
+                    RoomRefusal::Unavailable => (error::CONFERENCE_FAILED, "is not available"),
+                };
+                let text = format!("the conference `{}` {text}", self.conference.name);
+                cx.notify(site.about_line(self.conference.line), code, &text);
+                Step::Next
+            }
+            RoomEvent::Over { why } => {
+                self.leave_mix(site, cx);
+                self.phase = Phase::Out;
+                let reason = match why {
+                    RoomEnd::Shutdown => Reason::Shutdown,
+                    RoomEnd::TimeLimit => Reason::TimeLimit,
+                    RoomEnd::Empty | RoomEnd::MemberLeft | RoomEnd::Failed => {
+                        Reason::ConferenceOver
+                    }
+                };
+                site.leg.end(reason, cx);
+                Step::Wait
+            }
+        }
+    }
+
+    fn key(&mut self, key: char, site: &mut Site<'_>, cx: &mut Context) -> Step {
+        if !(self.dial.hangup_on_star && key == '*') {
+            return Step::Wait;
+        }
+        self.leave(site, cx);
+        self.done(site, cx)
+    }
+
+    fn leg_is_over(&mut self, _reason: Reason, site: &mut Site<'_>, cx: &mut Context) -> Step {
+        self.leave(site, cx);
+        self.done(site, cx)
+    }
+
+    fn detach(&mut self, site: &mut Site<'_>, cx: &mut Context) {
+        self.leave(site, cx);
+    }
+}
+
+impl Attending {
+    fn leave(&mut self, site: &Site<'_>, cx: &mut Context) {
+        if self.phase == Phase::Out {
+            return;
+        }
+        self.leave_mix(site, cx);
+        self.phase = Phase::Out;
+        let request = RoomRequest::Leave { req: self.req };
+        cx.command(site.leg.profile.sid, Command::Room(request));
+    }
+
+    /// The endpoint of a leg that is over is closed anyway.
+    fn leave_mix(&self, site: &Site<'_>, cx: &mut Context) {
+        if !matches!(self.phase, Phase::In { .. }) || site.leg.is_over() {
+            return;
+        }
+        let leg = site.leg.profile.sid;
+        if self.dial.hangup_on_star {
+            cx.media(leg, MediaCommand::ListenDigits { on: false });
+        }
+        cx.media(leg, MediaCommand::LeaveRoom);
+    }
+
+    fn done(&self, site: &mut Site<'_>, cx: &mut Context) -> Step {
+        let status = site.leg.profile.dialect.conference_result;
+        dial::follow(&self.dial, status, site, cx, |site, cx| {
+            let mut params = site.leg.voice_params(cx);
+            params.push(("DialCallStatus".to_owned(), status.to_owned()));
+            params
+        })
+    }
+}

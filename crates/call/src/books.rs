@@ -1,0 +1,74 @@
+//! What the task of a family or a room writes down: facts, the trace and the journal.
+//!
+//! **Invariant: what was written is in the store, or waits for its disk, before [`Books::write`]
+//! returns**; the trace and the journal are one row, stored by [`Books::close`].
+
+use std::sync::Arc;
+
+use call_proto::journal::Line;
+use call_proto::{Entry, Lane, Way};
+use model::Lane as Owner;
+use store::Change;
+use tracing::{debug, warn};
+
+use crate::now;
+use crate::records::{Kept, Pen, Records};
+use crate::traces::Trace;
+
+pub(crate) struct Books {
+    pen: Pen,
+    trace: Trace,
+    /// Some facts had to wait, and the trace says so.
+    late: bool,
+}
+
+impl Books {
+    pub(crate) fn new(records: &Arc<Records>) -> Self {
+        Self {
+            pen: records.pen(),
+            trace: Trace::default(),
+            late: false,
+        }
+    }
+
+    /// Keeps facts, now or later. `about`: what the trace names when they wait.
+    pub(crate) async fn write(&mut self, changes: Vec<Change>, about: Owner) -> Kept {
+        let kept = self.pen.write(changes).await;
+        if matches!(kept, Kept::Late(_)) && !std::mem::replace(&mut self.late, true) {
+            let detail = "the disk takes no writes; they follow later";
+            self.note(about, Lane::Fact, "records wait", detail);
+        }
+        kept
+    }
+
+    pub(crate) fn trace(&mut self, entry: Entry) {
+        debug!(owner = %entry.owner, lane = ?entry.lane, way = ?entry.way, "{} {}", entry.what, entry.detail);
+        self.trace.add(entry);
+    }
+
+    /// Explains what happened inside the shell.
+    pub(crate) fn note(&mut self, owner: Owner, lane: Lane, what: &str, detail: &str) {
+        self.trace.add(Entry {
+            at: now(),
+            owner,
+            lane,
+            way: Way::Here,
+            what: what.to_owned(),
+            detail: detail.to_owned(),
+        });
+    }
+
+    /// Keeps lines of the journal; false when no more are kept.
+    pub(crate) fn journal(&mut self, lines: Vec<Line>) -> bool {
+        lines.iter().all(|line| self.trace.journal(line))
+    }
+
+    /// Stores the trace and the journal under `owner`, with the last changes.
+    pub(crate) async fn close(mut self, owner: Owner, mut last: Vec<Change>) {
+        match self.trace.pack() {
+            Ok(blob) => last.push(Change::Trace { lane: owner, blob }),
+            Err(error) => warn!(%error, "a trace could not be packed"),
+        }
+        self.pen.write(last).await;
+    }
+}

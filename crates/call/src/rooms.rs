@@ -1,0 +1,261 @@
+//! The conference rooms of this process, and the task that runs one.
+//!
+//! A room is found by its account and name; the first request makes it. **Invariant: what a call asks
+//! of a room reaches the room in order, and a request that comes too late for a room that ended goes to
+//! a new one**: both are decided under the lock of [`Rooms`].
+
+use std::collections::{BTreeMap, HashMap};
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use call_proto::journal::RoomRecorder;
+use call_proto::{Event, Fact, Req, RoomCommand, RoomEnd, RoomEvent, RoomInput, RoomOpening};
+use futures_util::FutureExt as _;
+use model::{AccountSid, CallSid, ConferenceSid, ConferenceStatus};
+use store::Change;
+use tokio::sync::mpsc;
+use tracing::{Instrument, error, info_span};
+
+use crate::books::Books;
+use crate::engine::Shared;
+use crate::records::Kept;
+use crate::{facts, now, panics};
+
+/// How long a conference may exist.
+const LIFE: Duration = Duration::from_secs(4 * 3600);
+
+/// What identifies an open room.
+pub(crate) type Key = (AccountSid, String);
+
+/// The open rooms.
+#[derive(Default)]
+pub(crate) struct Rooms {
+    open: Mutex<HashMap<Key, Handle>>,
+    tasks: AtomicUsize,
+}
+
+struct Handle {
+    sid: ConferenceSid,
+    inbox: mpsc::UnboundedSender<RoomInput>,
+}
+
+impl Rooms {
+    /// Tasks that run, ended conferences whose last records are being written included.
+    pub(crate) fn tasks(&self) -> usize {
+        self.tasks.load(Ordering::Relaxed)
+    }
+
+    /// Ends every conference.
+    pub(crate) fn shut_down(&self) {
+        for room in self.lock().values() {
+            // A task that has just ended needs no end.
+            let _ = room.inbox.send(RoomInput::Shutdown);
+        }
+    }
+
+    /// Brings what a call asks to the open room of this key; a request to join makes one if there is
+    /// none, and whatever else finds none has no effect.
+    pub(crate) fn tell(&self, shared: &Arc<Shared>, key: &Key, input: RoomInput) {
+        self.tell_locked(&mut self.lock(), shared, key, input);
+    }
+
+    fn tell_locked(
+        &self,
+        open: &mut HashMap<Key, Handle>,
+        shared: &Arc<Shared>,
+        key: &Key,
+        input: RoomInput,
+    ) {
+        let undelivered = match open.get(key) {
+            Some(room) => match room.inbox.send(input) {
+                Ok(()) => return,
+                Err(back) => back.0,
+            },
+            None => input,
+        };
+        if let RoomInput::Join { .. } = undelivered {
+            let room = self.start(shared, key, undelivered);
+            open.insert(key.clone(), room);
+        }
+    }
+
+    fn start(&self, shared: &Arc<Shared>, key: &Key, first: RoomInput) -> Handle {
+        let (inbox, inputs) = mpsc::unbounded_channel();
+        let now = now();
+        let (account, name) = key.clone();
+        let opening = RoomOpening {
+            sid: ConferenceSid::new(now, rand::random()),
+            instance: shared.settings.instance,
+            account,
+            name,
+            life: LIFE,
+        };
+        let sid = opening.sid;
+        let mut room = RoomRecorder::new(opening, &shared.settings, now);
+        room.handle(first, now);
+        let task = Task {
+            shared: Arc::clone(shared),
+            room,
+            books: Books::new(&shared.records),
+            members: BTreeMap::new(),
+        };
+        self.tasks.fetch_add(1, Ordering::Relaxed);
+        let span = info_span!("conference", sid = %sid);
+        tokio::spawn(run(task, sid, key.clone(), inputs).instrument(span));
+        Handle { sid, inbox }
+    }
+
+    /// Forgets a room that has ended. What was asked of it since goes to the next of its name.
+    fn close(
+        &self,
+        shared: &Arc<Shared>,
+        key: &Key,
+        sid: ConferenceSid,
+        inputs: &mut mpsc::UnboundedReceiver<RoomInput>,
+    ) {
+        let mut open = self.lock();
+        if open.get(key).is_some_and(|room| room.sid == sid) {
+            open.remove(key);
+        }
+        while let Ok(input) = inputs.try_recv() {
+            match input {
+                RoomInput::Join { .. } | RoomInput::Leave { .. } => {
+                    self.tell_locked(&mut open, shared, key, input);
+                }
+                RoomInput::NotRecorded | RoomInput::Shutdown => {}
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Handle>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Task {
+    shared: Arc<Shared>,
+    room: RoomRecorder,
+    books: Books,
+    /// The calls that were admitted, for the case that the machine cannot be asked.
+    members: BTreeMap<CallSid, Req>,
+}
+
+async fn run(
+    mut task: Task,
+    sid: ConferenceSid,
+    key: Key,
+    mut inputs: mpsc::UnboundedReceiver<RoomInput>,
+) {
+    let shared = Arc::clone(&task.shared);
+    // What is left of the task after a panic is only asked what it knows.
+    let lived = AssertUnwindSafe(task.live(&mut inputs))
+        .catch_unwind()
+        .await;
+    shared.rooms.close(&shared, &key, sid, &mut inputs);
+    let last = match lived {
+        Ok(()) => Vec::new(),
+        Err(panic) => task.fail(sid, panics::words(panic.as_ref())),
+    };
+    task.books.close(sid.into(), last).await;
+    shared.rooms.tasks.fetch_sub(1, Ordering::Relaxed);
+    shared.live.has_changed();
+}
+
+impl Task {
+    async fn live(&mut self, inputs: &mut mpsc::UnboundedReceiver<RoomInput>) {
+        loop {
+            self.carry_out().await;
+            if self.room.room().is_finished() {
+                return;
+            }
+            let wake = self.room.room().poll_timeout();
+            tokio::select! {
+                Some(input) = inputs.recv() => self.handle(input),
+                () = crate::sleep_until(wake) => self.room.handle_timeout(now()),
+            }
+        }
+    }
+
+    fn handle(&mut self, input: RoomInput) {
+        if let RoomInput::Leave { member, req } = input
+            && self.members.get(&member) == Some(&req)
+        {
+            self.members.remove(&member);
+        }
+        self.room.handle(input, now());
+    }
+
+    async fn carry_out(&mut self) {
+        loop {
+            let commands = self.room.poll_commands();
+            if commands.is_empty() {
+                break;
+            }
+            for command in commands {
+                match command {
+                    RoomCommand::Commit(facts) => {
+                        if !self.commit(facts).await {
+                            self.room.handle(RoomInput::NotRecorded, now());
+                            break; // Nobody may hear of it.
+                        }
+                    }
+                    RoomCommand::Tell { member, req, event } => self.tell(member, req, event),
+                    RoomCommand::Trace(entry) => self.books.trace(entry),
+                }
+            }
+        }
+        let lines = self.room.take_lines();
+        if !self.books.journal(lines) {
+            self.room.stop();
+        }
+    }
+
+    /// Makes facts durable; false if the conference itself cannot be put on record.
+    async fn commit(&mut self, facts: Vec<Fact>) -> bool {
+        let creates = facts
+            .iter()
+            .any(|fact| matches!(fact, Fact::ConferenceCreated(_)));
+        facts.iter().for_each(facts::log);
+        let changes = facts::changes(facts, &mut BTreeMap::new());
+        let owner = self.room.room().sid().into();
+        match self.books.write(changes, owner).await {
+            Kept::Now => true,
+            Kept::Late(_) | Kept::Never(_) => !creates,
+        }
+    }
+
+    fn tell(&mut self, member: CallSid, req: Req, event: RoomEvent) {
+        match event {
+            RoomEvent::Joined { .. } => {
+                self.members.insert(member, req);
+            }
+            RoomEvent::Moved { .. } => {}
+            RoomEvent::Refused { .. } | RoomEvent::Over { .. } => {
+                self.members.remove(&member);
+            }
+        }
+        let reaches = self.shared.live.tell(member, Event::Room { req, event });
+        if !reaches {
+            // Its task has ended without a word.
+            self.handle(RoomInput::Leave { member, req });
+        }
+    }
+
+    /// The machine failed: its members and its record get their end without it.
+    fn fail(&mut self, sid: ConferenceSid, panic: &str) -> Vec<Change> {
+        error!(conference.sid = %sid, panic, "a conference failed inside; it is ended");
+        let why = RoomEnd::Failed;
+        for (member, req) in std::mem::take(&mut self.members) {
+            let event = RoomEvent::Over { why };
+            self.shared.live.tell(member, Event::Room { req, event });
+        }
+        vec![Change::ConferenceEnded {
+            sid,
+            status: ConferenceStatus::Failed,
+            at: now(),
+            reason: why.as_str().to_owned(),
+        }]
+    }
+}

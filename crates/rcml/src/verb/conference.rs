@@ -1,0 +1,120 @@
+//! `<Conference>` inside `<Dial>`: meet others in a room.
+
+use std::num::NonZeroU32;
+
+use model::error;
+
+use crate::element::{Attributes, Element};
+use crate::finding::{Finding, Findings, quoted};
+
+/// The room that a `<Dial>` enters.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Conference {
+    /// Name of the room. Never empty, at most [`Conference::MAX_NAME`] characters, no control
+    /// character.
+    pub name: String,
+    /// The others do not hear this participant.
+    pub muted: bool,
+    /// The conference starts when this participant enters; until then all wait in silence.
+    pub start_on_enter: bool,
+    /// The conference ends for all when this participant leaves.
+    pub end_on_exit: bool,
+    /// Maximum number of participants, this one included; at most
+    /// [`Conference::MAX_PARTICIPANTS`].
+    pub max_participants: NonZeroU32,
+    /// Line in the document, from 1; 0 if there is none.
+    pub line: u32,
+}
+
+pub(super) const ATTRIBUTES: Attributes = Attributes {
+    built: &[
+        "endConferenceOnExit",
+        "maxParticipants",
+        "muted",
+        "startConferenceOnEnter",
+    ],
+    unbuilt: &[
+        "beep",
+        "coach",
+        "eventCallbackUrl",
+        "jitterBufferSize",
+        "participantLabel",
+        "record",
+        "recordingStatusCallback",
+        "recordingStatusCallbackEvent",
+        "recordingStatusCallbackMethod",
+        "region",
+        "statusCallback",
+        "statusCallbackEvent",
+        "statusCallbackMethod",
+        "trim",
+        "waitMethod",
+        "waitUrl",
+    ],
+};
+
+impl Conference {
+    /// Maximum length of a name in characters.
+    pub const MAX_NAME: usize = 254;
+    /// Maximum number of participants of any conference.
+    pub const MAX_PARTICIPANTS: u32 = 250;
+    /// Maximum number of participants without the attribute.
+    pub const DEFAULT_PARTICIPANTS: NonZeroU32 = NonZeroU32::new(40).expect("40 is not 0");
+
+    /// A room with no options.
+    #[must_use]
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            muted: false,
+            start_on_enter: true,
+            end_on_exit: false,
+            max_participants: Self::DEFAULT_PARTICIPANTS,
+            line: 0,
+        }
+    }
+
+    /// `None`, with a finding, if the element does not name a room.
+    pub(super) fn read(element: &Element<'_>, findings: &mut Findings) -> Option<Self> {
+        element.check_attributes(&ATTRIBUTES, findings);
+        element.refuse_children(findings);
+        let conference = Self {
+            muted: element.flag("muted", findings).unwrap_or(false),
+            start_on_enter: element
+                .flag("startConferenceOnEnter", findings)
+                .unwrap_or(true),
+            end_on_exit: element
+                .flag("endConferenceOnExit", findings)
+                .unwrap_or(false),
+            max_participants: max_participants(element, findings),
+            line: element.at().line,
+            ..Self::new(element.text())
+        };
+        let fault = match conference.name.chars().count() {
+            0 => "`Conference` does not name a room".to_owned(),
+            1..=Self::MAX_NAME if !conference.name.chars().any(char::is_control) => {
+                return Some(conference);
+            }
+            _ => format!(
+                "`Conference` cannot have the name `{}`",
+                quoted(&conference.name)
+            ),
+        };
+        findings.push(Finding::new(error::CONFERENCE_NAME, element.at(), fault));
+        None
+    }
+}
+
+fn max_participants(element: &Element<'_>, findings: &mut Findings) -> NonZeroU32 {
+    let default = Conference::DEFAULT_PARTICIPANTS;
+    let code = error::CONFERENCE_SIZE;
+    let count = element.seconds("maxParticipants", default.get(), code, findings);
+    if count > Conference::MAX_PARTICIPANTS {
+        let text = format!(
+            "`maxParticipants` is at most {}, not {count}",
+            Conference::MAX_PARTICIPANTS
+        );
+        findings.push(Finding::new(code, element.at(), text));
+    }
+    NonZeroU32::new(count.min(Conference::MAX_PARTICIPANTS)).unwrap_or(default)
+}
