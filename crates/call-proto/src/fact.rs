@@ -8,8 +8,7 @@ use model::{
     CallSid, CallStatus, ConferenceSid, ConferenceStatus, Direction, EventSid, HangupBy, Timestamp,
 };
 
-use crate::farewell::Farewell;
-use crate::message::MessageFarewell;
+use crate::farewell::{Farewell, MessageFarewell};
 
 /// One durable change.
 #[derive(Clone, PartialEq, Debug)]

@@ -2,9 +2,9 @@
 //!
 //! A leg with callbacks keeps its farewell on record, and keeps it up to date. Whoever closes the
 //! leg after a crash completes it with the final record. **Invariant: the callbacks of a farewell
-//! are those that the leg itself would have made for the same end.**
+//! are those that the leg itself would have made for the same end.** So it is with messages.
 
-use model::record::{CallRecord, Callback};
+use model::record::{CallRecord, Callback, Message};
 use model::{EventSid, RecordingSid, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -188,4 +188,53 @@ fn talk_seconds(record: &CallRecord, until: Timestamp) -> i64 {
     record
         .answered
         .map_or(0, |answered| until.seconds_since(answered))
+}
+
+/// What the application must be told of a message, without what only its end tells. Serialized, it
+/// is kept with the record of the message.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct MessageFarewell {
+    /// Callbacks of the call made so far.
+    sequence: i64,
+    target: CallbackTarget,
+    params: Params,
+}
+
+impl MessageFarewell {
+    /// - `sequence`: how many callbacks the call has made.
+    pub(crate) const fn new(sequence: i64, target: CallbackTarget, params: Params) -> Self {
+        Self {
+            sequence,
+            target,
+            params,
+        }
+    }
+
+    /// Puts the callback behind all that the call has made: the next free number is this.
+    pub fn follow(&mut self, sequence: i64) {
+        self.sequence = self.sequence.max(sequence);
+    }
+
+    /// The callback for the end that `message` tells.
+    pub fn callback(self, message: &Message, event: EventSid) -> Callback {
+        let mut params = self.params;
+        let mut add = |name: &str, value: &str| params.push((name.to_owned(), value.to_owned()));
+        add("MessageStatus", message.status.as_str());
+        add("SmsStatus", message.status.as_str());
+        if let Some(code) = message.error_code {
+            add("ErrorCode", &code.to_string());
+        }
+        Callback {
+            event,
+            account: message.account,
+            author: self.target.author,
+            lane: message.lane(),
+            call: message.call,
+            sequence: self.sequence,
+            url: self.target.url,
+            method: self.target.method,
+            params,
+            created: message.updated,
+        }
+    }
 }

@@ -51,9 +51,8 @@ pub use event::{
 };
 pub use fact::{CallEnd, Fact, Reason};
 pub use family::{Family, Inbound, OutboundApi, Script};
-pub use farewell::Farewell;
+pub use farewell::{Farewell, MessageFarewell};
 pub use lint::lint;
-pub use message::MessageFarewell;
 pub use room::{
     Place, Room, RoomCommand, RoomEnd, RoomEvent, RoomInput, RoomOpening, RoomRefusal, Wish,
 };

@@ -6,17 +6,15 @@
 use std::time::Duration;
 
 use model::address::redacted_sip;
-use model::record::{Callback, Message};
-use model::{
-    Bare, EventSid, MessageDirection, MessageSid, MessageStatus, Target, Timestamp, error,
-};
-use serde::{Deserialize, Serialize};
+use model::record::Message;
+use model::{Bare, MessageDirection, MessageSid, MessageStatus, Target, Timestamp, error};
 
 use crate::callback::CallbackTarget;
 use crate::command::{Command, OutgoingMessage};
 use crate::context::Context;
 use crate::event::{Req, Route, Unreachable};
 use crate::fact::Fact;
+use crate::farewell::MessageFarewell;
 use crate::leg::Leg;
 use crate::params::Params;
 
@@ -26,46 +24,6 @@ const MAX_OPEN: usize = 50;
 /// The SIP side gives up on an answer after 32 s (RFC 3261 §17.1.2.2, timer F), and once more if it
 /// is asked for credentials; nothing more comes after this time.
 const PATIENCE: Duration = Duration::from_secs(90);
-
-/// What the application must be told of a message, without what only its end tells. Serialized, it
-/// is kept with the record of the message.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct MessageFarewell {
-    /// Callbacks of the call made so far.
-    sequence: i64,
-    target: CallbackTarget,
-    params: Params,
-}
-
-impl MessageFarewell {
-    /// Puts the callback behind all that the call has made: the next free number is this.
-    pub fn follow(&mut self, sequence: i64) {
-        self.sequence = self.sequence.max(sequence);
-    }
-
-    /// The callback for the end that `message` tells.
-    pub fn callback(self, message: &Message, event: EventSid) -> Callback {
-        let mut params = self.params;
-        let mut add = |name: &str, value: &str| params.push((name.to_owned(), value.to_owned()));
-        add("MessageStatus", message.status.as_str());
-        add("SmsStatus", message.status.as_str());
-        if let Some(code) = message.error_code {
-            add("ErrorCode", &code.to_string());
-        }
-        Callback {
-            event,
-            account: message.account,
-            author: self.target.author,
-            lane: message.lane(),
-            call: message.call,
-            sequence: self.sequence,
-            url: self.target.url,
-            method: self.target.method,
-            params,
-            created: message.updated,
-        }
-    }
-}
 
 /// A message on its way.
 struct OpenMessage {
@@ -155,10 +113,9 @@ impl Messages {
             updated: cx.now,
             sent: None,
         };
-        let farewell = callback.map(|target| MessageFarewell {
-            sequence: leg.reporter.queued(),
-            target,
-            params: message_params(&record, cx),
+        let farewell = callback.map(|target| {
+            let params = message_params(&record, cx);
+            MessageFarewell::new(leg.reporter.queued(), target, params)
         });
         cx.fact(Fact::MessageCreated {
             message: Box::new(record.clone()),
@@ -269,12 +226,9 @@ fn message_ends(open: OpenMessage, end: End, leg: &mut Leg, cx: &mut Context) {
     }
     message.reason = Some(end.reason);
     let callback = open.farewell.map(|farewell| {
-        let sequence = leg.reporter.next_number();
-        MessageFarewell {
-            sequence,
-            ..farewell
-        }
-        .callback(&message, cx.event_sid())
+        let mut farewell = farewell;
+        farewell.follow(leg.reporter.next_number());
+        farewell.callback(&message, cx.event_sid())
     });
     cx.fact(Fact::MessageEnded {
         message: Box::new(message),
