@@ -13,7 +13,7 @@ use model::{
 };
 
 use crate::command::{Addressed, Command, LegCommand, MediaCommand};
-use crate::event::{PlayId, Req};
+use crate::event::{Document, PlayId, Req};
 use crate::fact::{Fact, Reason};
 use crate::letter::{
     BranchSpec, BridgeId, Common, Dialled, Ended, ForkId, ForkResult, LegOver, Plan,
@@ -80,10 +80,16 @@ pub(crate) enum Letter {
         fork: ForkId,
         result: Box<ForkResult>,
     },
-    /// A fork without a parent has a winner, which runs the script.
-    Adopt { child: CallSid },
-    /// A call of the API is to run another document when it is answered.
-    RunInstead(Box<crate::event::Document>),
+    /// A leg runs a document.
+    Run {
+        call: CallSid,
+        document: Box<Document>,
+    },
+    /// A leg that still rings is to run another document than its fork has for it.
+    Redirect {
+        fork: ForkId,
+        document: Box<Document>,
+    },
     /// End a leg.
     Hangup { call: CallSid, reason: Reason },
     /// Join two legs.

@@ -112,8 +112,6 @@ pub struct Family {
     calls: BTreeMap<CallSid, Call>,
     forks: BTreeMap<ForkId, Fork>,
     bridges: BTreeMap<BridgeId, Bridge>,
-    /// Runs on the branch of a parentless fork that answers.
-    script: Option<Document>,
 }
 
 impl Family {
@@ -176,7 +174,6 @@ impl Family {
     ) -> (Self, Vec<CallSid>) {
         let mut cx = Context::new(settings, seed, now);
         let common = Common {
-            parent: None,
             account: outbound.account,
             direction: Direction::OutboundApi,
             from: outbound.from,
@@ -195,15 +192,14 @@ impl Family {
         let id = cx.fork_id();
         let (fork, legs) = Fork::ring(
             id,
+            outbound.document,
             common,
-            &dialled,
-            outbound.routes,
+            (&dialled, outbound.routes),
             outbound.timeout,
             &mut cx,
         );
         let root = legs.first().copied().unwrap_or_else(|| cx.call_sid());
         let mut family = Self::new(cx, root);
-        family.script = Some(outbound.document);
         family.forks.insert(id, fork);
         family.deliver();
         (family, legs)
@@ -216,7 +212,6 @@ impl Family {
             calls: BTreeMap::new(),
             forks: BTreeMap::new(),
             bridges: BTreeMap::new(),
-            script: None,
         }
     }
 
@@ -362,22 +357,20 @@ impl Family {
                     parent.fork_over(fork, ForkNews::Lost(result), cx);
                 }
             }
-            Letter::Adopt { child } => {
-                if let (Some(child), Some(document)) =
-                    (self.calls.get_mut(&child), self.script.take())
-                {
-                    child.start_document(document, cx);
+            Letter::Run { call, document } => {
+                if let Some(call) = self.calls.get_mut(&call) {
+                    call.start_document(*document, cx);
+                }
+            }
+            Letter::Redirect { fork, document } => {
+                if let Some(fork) = self.forks.get_mut(&fork) {
+                    fork.redirect(*document);
                 }
             }
             Letter::PassKey { bridge, from, key } => {
                 let bridge = self.bridges.get(&bridge);
                 if let Some(bridge) = bridge.filter(|bridge| bridge.is_joined()) {
                     cx.media(bridge.partner(from), MediaCommand::PassKey { key });
-                }
-            }
-            Letter::RunInstead(document) => {
-                if self.script.is_some() {
-                    self.script = Some(*document);
                 }
             }
             Letter::Hangup { call, reason } => {
@@ -410,6 +403,7 @@ impl Family {
         let BranchSpec {
             call: sid,
             fork,
+            parent,
             common,
             dialled,
             route,
@@ -419,7 +413,7 @@ impl Family {
             sid,
             dialect: common.dialect,
             account: common.account,
-            parent: common.parent,
+            parent,
             direction: common.direction,
             from: user_part(&common.from).to_owned(),
             to: shown(&dialled.target),

@@ -1,8 +1,8 @@
 //! The fork of one `<Dial>` (or of one API call to a client with several phones): rings every
 //! branch in parallel until one answers.
 //!
-//! **Invariant: a fork ends with exactly one of `ForkWon` and `ForkLost`, unless it was
-//! abandoned, and every branch it started ends.** Left to others: what the winner does.
+//! **Invariant: a fork of a `<Dial>` ends with exactly one of `ForkWon` and `ForkLost`, unless it was
+//! abandoned; every branch it started ends or wins.** Left to others: what the winner does.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -11,18 +11,29 @@ use model::{CallSid, CallStatus, Timestamp, error};
 
 use crate::command::Command;
 use crate::context::{About, Context, Letter};
-use crate::event::{Req, Route, Unreachable};
+use crate::event::{Document, Req, Route, Unreachable};
 use crate::fact::Reason;
 use crate::letter::{BranchSpec, Common, Dialled, ForkId, ForkResult, LegOver};
 
 /// Legs of one fork, so that a document cannot make the server call the whole world at once.
 const MAX_BRANCHES: usize = 50;
 
+/// Who started a fork.
+pub(crate) enum Origin {
+    /// The `<Dial>` of this call, which is told how it ended.
+    Dial(CallSid),
+    /// The API: the branch that answers runs this document.
+    Api(Document),
+}
+
 pub(crate) struct Fork {
     id: ForkId,
+    origin: Origin,
     common: Common,
     timeout: Duration,
     state: State,
+    /// Branches that are being ended.
+    leaving: BTreeSet<CallSid>,
     over: Vec<LegOver>,
 }
 
@@ -38,12 +49,12 @@ enum State {
         until: Timestamp,
         branches: BTreeSet<CallSid>,
     },
-    /// Decided; the rest of the branches are being ended.
-    Decided { left: BTreeSet<CallSid> },
+    /// Over, but for the branches that are being ended.
+    Decided,
 }
 
 impl Fork {
-    /// Starts looking up the routes.
+    /// Starts looking up the routes for the `<Dial>` of a call.
     pub(crate) fn resolve(
         id: ForkId,
         asker: CallSid,
@@ -61,52 +72,70 @@ impl Fork {
             dialled,
             until,
         };
+        Self::new(id, Origin::Dial(asker), common, timeout, state)
+    }
+
+    /// Starts ringing for the API: the routes are known already. Returns the legs.
+    ///
+    /// - `document`: runs on the branch that answers.
+    pub(crate) fn ring(
+        id: ForkId,
+        document: Document,
+        common: Common,
+        (dialled, routes): (&Dialled, Vec<Route>),
+        timeout: Duration,
+        cx: &mut Context,
+    ) -> (Self, Vec<CallSid>) {
+        let origin = Origin::Api(document);
+        let mut fork = Self::new(id, origin, common, timeout, State::Decided);
+        let branches: BTreeSet<_> = routes
+            .into_iter()
+            .map(|route| fork.spawn(dialled, route, cx))
+            .collect();
+        let legs = branches.iter().copied().collect();
+        let until = cx.now + timeout;
+        fork.start_ringing(branches, until, cx);
+        (fork, legs)
+    }
+
+    const fn new(
+        id: ForkId,
+        origin: Origin,
+        common: Common,
+        timeout: Duration,
+        state: State,
+    ) -> Self {
         Self {
             id,
+            origin,
             common,
             timeout,
             state,
+            leaving: BTreeSet::new(),
             over: Vec::new(),
         }
     }
 
-    /// Starts ringing routes that are known already. Returns the legs.
-    pub(crate) fn ring(
-        id: ForkId,
-        common: Common,
-        dialled: &Dialled,
-        routes: Vec<Route>,
-        timeout: Duration,
-        cx: &mut Context,
-    ) -> (Self, Vec<CallSid>) {
-        let state = State::Decided {
-            left: BTreeSet::new(),
-        };
-        let mut fork = Self {
-            id,
-            common,
-            timeout,
-            state,
-            over: Vec::new(),
-        };
-        let branches = routes
-            .into_iter()
-            .map(|route| fork.spawn(dialled, route, cx))
-            .collect();
-        let until = cx.now + timeout;
-        fork.start_ringing(branches, until, cx);
-        let legs = match &fork.state {
-            State::Ringing { branches, .. } => branches.iter().copied().collect(),
-            State::Resolving { .. } | State::Decided { .. } => Vec::new(),
-        };
-        (fork, legs)
+    /// The call whose `<Dial>` started the fork.
+    const fn parent(&self) -> Option<CallSid> {
+        match self.origin {
+            Origin::Dial(parent) => Some(parent),
+            Origin::Api(_) => None,
+        }
+    }
+
+    /// The branch that answers is to run another document than the API named before.
+    pub(crate) fn redirect(&mut self, document: Document) {
+        if let Origin::Api(planned) = &mut self.origin {
+            *planned = document;
+        }
     }
 
     /// Whether this fork asked that question.
     pub(crate) fn asked(&self, answered: Req) -> bool {
         match &self.state {
             State::Resolving { req, .. } => *req == answered,
-            State::Ringing { .. } | State::Decided { .. } => false,
+            State::Ringing { .. } | State::Decided => false,
         }
     }
 
@@ -115,12 +144,9 @@ impl Fork {
         routes: Vec<Result<Vec<Route>, Unreachable>>,
         cx: &mut Context,
     ) {
-        let empty = State::Decided {
-            left: BTreeSet::new(),
-        };
-        let State::Resolving { dialled, until, .. } = std::mem::replace(&mut self.state, empty)
-        else {
-            return;
+        let (dialled, until) = match &mut self.state {
+            State::Resolving { dialled, until, .. } => (std::mem::take(dialled), *until),
+            State::Ringing { .. } | State::Decided => return,
         };
         let mut branches = BTreeSet::new();
         let mut surplus = false;
@@ -147,7 +173,7 @@ impl Fork {
 
     /// A branch that is not created is dropped; the owner of the document is told.
     fn tell(&self, code: u16, text: &str, cx: &mut Context) {
-        if let Some(parent) = self.common.parent {
+        if let Some(parent) = self.parent() {
             let about = About {
                 account: self.common.account,
                 call: parent,
@@ -163,23 +189,23 @@ impl Fork {
         match &mut self.state {
             State::Ringing { branches, .. } => {
                 branches.remove(&call);
-                let left = std::mem::take(branches);
-                self.end_branches(left, Reason::LostRace, cx);
-                match self.common.parent {
-                    Some(parent) => {
-                        cx.letter(Letter::ForkWon {
-                            parent,
-                            fork: self.id,
-                            child: call,
-                            ring_s,
-                        });
-                    }
-                    None => cx.letter(Letter::Adopt { child: call }),
-                }
+                self.end_branches(Reason::LostRace, cx);
+                cx.letter(match &self.origin {
+                    Origin::Dial(parent) => Letter::ForkWon {
+                        parent: *parent,
+                        fork: self.id,
+                        child: call,
+                        ring_s,
+                    },
+                    Origin::Api(document) => Letter::Run {
+                        call,
+                        document: Box::new(document.clone()),
+                    },
+                });
             }
             // Too late: another branch has won, or the fork was abandoned.
-            State::Decided { left } => {
-                left.remove(&call);
+            State::Decided => {
+                self.leaving.remove(&call);
                 cx.letter(Letter::Hangup {
                     call,
                     reason: Reason::LostRace,
@@ -190,19 +216,16 @@ impl Fork {
     }
 
     pub(crate) fn handle_over(&mut self, over: LegOver, cx: &mut Context) {
-        match &mut self.state {
-            State::Ringing { branches, .. } => {
-                branches.remove(&over.call);
-                let none_left = branches.is_empty();
-                self.over.push(over);
-                if none_left {
-                    self.lose(None, cx);
-                }
+        if self.leaving.remove(&over.call) {
+            return;
+        }
+        if let State::Ringing { branches, .. } = &mut self.state {
+            branches.remove(&over.call);
+            let none_left = branches.is_empty();
+            self.over.push(over);
+            if none_left {
+                self.lose(None, cx);
             }
-            State::Decided { left } => {
-                left.remove(&over.call);
-            }
-            State::Resolving { .. } => {}
         }
     }
 
@@ -218,10 +241,9 @@ impl Fork {
         if let State::Ringing { until, branches } = &mut self.state
             && *until <= cx.now
         {
-            let left = std::mem::take(branches);
-            let last = left.last().copied();
+            let last = branches.last().copied();
             let ring_s = i64::try_from(self.timeout.as_secs()).unwrap_or(i64::MAX);
-            self.end_branches(left, Reason::NoAnswer, cx);
+            self.end_branches(Reason::NoAnswer, cx);
             if let Some(call) = last {
                 self.over.push(LegOver {
                     call,
@@ -243,10 +265,9 @@ impl Fork {
         cx: &mut Context,
     ) -> (Option<CallSid>, ForkResult) {
         let mut last = self.over.last().cloned();
-        if let State::Ringing { until, branches } = &mut self.state {
-            let left = std::mem::take(branches);
+        if let State::Ringing { until, branches } = &self.state {
             let ring_s = cx.now.seconds_since(*until - self.timeout);
-            if let Some(call) = left.last().copied() {
+            if let Some(call) = branches.last().copied() {
                 last = Some(LegOver {
                     call,
                     status: CallStatus::Canceled,
@@ -255,32 +276,28 @@ impl Fork {
                     response: None,
                 });
             }
-            self.end_branches(left, reason, cx);
-        } else if let State::Resolving { .. } = &self.state {
-            self.state = State::Decided {
-                left: BTreeSet::new(),
-            };
         }
+        self.end_branches(reason, cx);
         let sip_status = Some(487);
         let result = ForkResult {
             status: CallStatus::Canceled,
             last,
             sip_status,
         };
-        (self.common.parent, result)
+        (self.parent(), result)
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Timestamp> {
         match &self.state {
             State::Resolving { until, .. } | State::Ringing { until, .. } => Some(*until),
-            State::Decided { .. } => None,
+            State::Decided => None,
         }
     }
 
     /// Whether nothing is left to wait for.
     pub(crate) fn is_over(&self) -> bool {
         match &self.state {
-            State::Decided { left } => left.is_empty(),
+            State::Decided => self.leaving.is_empty(),
             State::Resolving { .. } | State::Ringing { .. } => false,
         }
     }
@@ -290,6 +307,7 @@ impl Fork {
         let spec = BranchSpec {
             call,
             fork: self.id,
+            parent: self.parent(),
             common: self.common.clone(),
             dialled: dialled.clone(),
             route,
@@ -306,25 +324,25 @@ impl Fork {
         }
     }
 
-    fn end_branches(&mut self, left: BTreeSet<CallSid>, reason: Reason, cx: &mut Context) {
-        for call in left.iter().copied() {
-            cx.letter(Letter::Hangup { call, reason });
+    /// Decides the fork: ends the branches that are left.
+    fn end_branches(&mut self, reason: Reason, cx: &mut Context) {
+        if let State::Ringing { branches, .. } = &mut self.state {
+            for call in std::mem::take(branches) {
+                cx.letter(Letter::Hangup { call, reason });
+                self.leaving.insert(call);
+            }
         }
-        self.state = State::Decided { left };
+        self.state = State::Decided;
     }
 
     fn lose(&mut self, status: Option<CallStatus>, cx: &mut Context) {
-        if let State::Ringing { .. } | State::Resolving { .. } = &self.state {
-            self.state = State::Decided {
-                left: BTreeSet::new(),
-            };
-        }
+        self.state = State::Decided;
         let result = ForkResult {
             status: status.unwrap_or_else(|| verdict(&self.over)),
             last: self.over.last().cloned(),
             sip_status: self.over.iter().rev().find_map(failure),
         };
-        if let Some(parent) = self.common.parent {
+        if let Some(parent) = self.parent() {
             let result = Box::new(result);
             cx.letter(Letter::ForkLost {
                 parent,

@@ -194,6 +194,11 @@ impl Leg {
         self.news.pop_front()
     }
 
+    /// The fork that rings it.
+    pub(crate) const fn fork(&self) -> Option<ForkId> {
+        self.fork
+    }
+
     /// Parameters of every document request.
     pub(crate) fn voice_params(&self, cx: &Context) -> Params {
         self.reporter.voice_params(&self.profile, cx)

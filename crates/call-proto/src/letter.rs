@@ -46,7 +46,6 @@ pub(crate) struct Dialled {
 /// What every branch of a fork has in common.
 #[derive(Clone, Debug)]
 pub(crate) struct Common {
-    pub(crate) parent: Option<CallSid>,
     pub(crate) account: AccountSid,
     pub(crate) direction: Direction,
     pub(crate) from: String,
@@ -62,6 +61,8 @@ pub(crate) struct Common {
 pub(crate) struct BranchSpec {
     pub(crate) call: CallSid,
     pub(crate) fork: ForkId,
+    /// The call that dials it.
+    pub(crate) parent: Option<CallSid>,
     pub(crate) common: Common,
     pub(crate) dialled: Dialled,
     pub(crate) route: Route,

@@ -46,7 +46,10 @@ impl Call {
         }
         if self.leg.is_calling() && self.leg.profile.parent.is_none() {
             // Nothing runs yet: what will run is another document.
-            cx.letter(Letter::RunInstead(Box::new(redirect.document)));
+            if let Some(fork) = self.leg.fork() {
+                let document = Box::new(redirect.document);
+                cx.letter(Letter::Redirect { fork, document });
+            }
             return;
         }
         if self.leg.is_calling() {

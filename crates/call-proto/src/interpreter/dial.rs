@@ -96,7 +96,6 @@ fn common(dial: &rcml::Dial, site: &Site<'_>) -> Common {
     let profile = &site.leg.profile;
     let from = dial.caller_id.as_ref().unwrap_or(&profile.from).clone();
     Common {
-        parent: Some(profile.sid),
         account: profile.account,
         direction: Direction::OutboundDial,
         from_display: Some(user_part(&from).to_owned()),
