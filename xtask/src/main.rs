@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "a command line tool answers on stdout")]
 
+mod circles;
 mod conformance;
 mod errors;
 mod files;

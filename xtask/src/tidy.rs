@@ -3,6 +3,7 @@
 //! **Invariant: each rule is one line of [`check`] and has a line in the tests below.** Style that
 //! needs judgement is left to people.
 
+use crate::circles;
 use crate::files::{self, SourceFile};
 use crate::graph;
 
@@ -34,6 +35,7 @@ pub(crate) fn run() -> anyhow::Result<Vec<String>> {
     let files = files::list(is_text)?;
     let mut problems = graph::run()?;
     problems.extend(files.iter().flat_map(check));
+    problems.extend(circles::check(&files));
     println!("tidy: {} files", files.len());
     Ok(problems)
 }
