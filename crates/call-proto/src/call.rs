@@ -13,7 +13,7 @@ use crate::fact::Reason;
 use crate::interpreter::{Input, Script, Scripts};
 use crate::keys::{Keys, keys_of};
 use crate::leg::{Leg, News};
-use crate::letter::{Ended, ForkId, ForkNews};
+use crate::letter::{Ended, ForkId, ForkNews, Role};
 use crate::message::Messages;
 use crate::recording::{RecordingNews, Recordings};
 
@@ -23,7 +23,7 @@ pub(crate) struct Call {
     recordings: Recordings,
     messages: Messages,
     keys: Keys,
-    /// Keys that the far side gets as soon as it is connected.
+    /// Keys that the far side gets as soon as it is connected, or before it is screened.
     pub(crate) send_digits: Option<String>,
     forgotten: bool,
 }
@@ -165,8 +165,15 @@ impl Call {
     }
 
     /// Runs a document on the leg.
-    pub(crate) fn start_document(&mut self, document: Document, cx: &mut Context) {
-        self.start(Script::of_document(document, cx.now), cx);
+    pub(crate) fn start_document(&mut self, document: Document, role: Role, cx: &mut Context) {
+        let script = match role {
+            Role::Main => Script::of_document(document, cx.now),
+            Role::Screening => {
+                self.leg.screen();
+                Script::of_screening(document, self.send_digits.take(), cx.now)
+            }
+        };
+        self.start(script, cx);
     }
 
     /// Tells the scripts what happened, and then what became of the leg.

@@ -16,7 +16,7 @@ use crate::command::{Addressed, Command, LegCommand, MediaCommand};
 use crate::event::{Document, PlayId, Req};
 use crate::fact::{Fact, Reason};
 use crate::letter::{
-    BranchSpec, BridgeId, Common, Dialled, Ended, ForkId, ForkResult, LegOver, Plan,
+    BranchSpec, BridgeId, Common, Dialled, Ended, ForkId, ForkResult, LegOver, Plan, Role,
 };
 use crate::trace::{self, Entry, Lane, Way};
 
@@ -33,6 +33,8 @@ pub struct Settings {
     pub max_redirects: u32,
     /// Send the word `null` for a caller name or diversion that is not known, instead of nothing.
     pub null_strings: bool,
+    /// A dialled party that declines when it is screened ends the caller's leg, too.
+    pub screening_releases_both: bool,
     /// How long a `<Dial>` waits for its recording to be closed.
     pub recording_wait: Duration,
 }
@@ -80,11 +82,14 @@ pub(crate) enum Letter {
         fork: ForkId,
         result: Box<ForkResult>,
     },
-    /// A leg runs a document.
+    /// A leg that was answered runs a document.
     Run {
         call: CallSid,
         document: Box<Document>,
+        role: Role,
     },
+    /// A branch has heard its screening document, and is willing.
+    BranchAccepted(ForkId, CallSid),
     /// A leg that still rings is to run another document than its fork has for it.
     Redirect {
         fork: ForkId,

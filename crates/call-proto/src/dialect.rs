@@ -18,6 +18,9 @@ pub struct Dialect {
     pub play_failure_ends_call: bool,
     /// `DialCallStatus` after a conference.
     pub conference_result: &'static str,
+    /// Of several parties who are screened the first to accept is connected, and the others ring on
+    /// until then; or only the first to answer is screened.
+    pub screening_is_race: bool,
 }
 
 impl Dialect {
@@ -30,6 +33,7 @@ impl Dialect {
         empty_document_refused: true,
         play_failure_ends_call: true,
         conference_result: "completed",
+        screening_is_race: false,
     };
 
     /// As Twilio's documentation describes.
@@ -41,5 +45,6 @@ impl Dialect {
         empty_document_refused: false,
         play_failure_ends_call: false,
         conference_result: "answered",
+        screening_is_race: true,
     };
 }

@@ -188,6 +188,8 @@ reasons! {
     RedirectLoop = "redirect-loop",
     /// A message of the document cannot be sent as it is written.
     MessageInvalid = "message-invalid",
+    /// Its screening document cannot be carried out.
+    ScreeningFailed = "screening-failed",
     /// Its record could not be kept.
     NotRecorded = "not-recorded",
     /// The server was stopped.
@@ -222,6 +224,7 @@ impl Reason {
             | Self::MediaRefused
             | Self::RedirectLoop
             | Self::MessageInvalid
+            | Self::ScreeningFailed
             | Self::NotRecorded
             | Self::Shutdown => HangupBy::Platform,
         }

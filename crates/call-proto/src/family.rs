@@ -187,6 +187,7 @@ impl Family {
             headers: outbound.headers,
             credentials: outbound.credentials,
             callback: outbound.callback,
+            screening: None,
             send_digits: None,
         };
         let id = cx.fork_id();
@@ -357,9 +358,18 @@ impl Family {
                     parent.fork_over(fork, ForkNews::Lost(result), cx);
                 }
             }
-            Letter::Run { call, document } => {
+            Letter::Run {
+                call,
+                document,
+                role,
+            } => {
                 if let Some(call) = self.calls.get_mut(&call) {
-                    call.start_document(*document, cx);
+                    call.start_document(*document, role, cx);
+                }
+            }
+            Letter::BranchAccepted(fork, call) => {
+                if let Some(fork) = self.forks.get_mut(&fork) {
+                    fork.handle_accepted(call, cx);
                 }
             }
             Letter::Redirect { fork, document } => {

@@ -1,10 +1,10 @@
 //! The fork of one `<Dial>` (or of one API call to a client with several phones): rings every
-//! branch in parallel until one answers.
+//! branch in parallel until one answers; a branch with a screening document must accept, too.
 //!
 //! **Invariant: a fork of a `<Dial>` ends with exactly one of `ForkWon` and `ForkLost`, unless it was
 //! abandoned; every branch it started ends or wins.** Left to others: what the winner does.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use model::{CallSid, CallStatus, Timestamp, error};
@@ -13,10 +13,13 @@ use crate::command::Command;
 use crate::context::{About, Context, Letter};
 use crate::event::{Document, Req, Route, Unreachable};
 use crate::fact::Reason;
-use crate::letter::{BranchSpec, Common, Dialled, ForkId, ForkResult, LegOver};
+use crate::letter::{BranchSpec, Common, Dialled, ForkId, ForkResult, LegOver, Role};
 
 /// Legs of one fork, so that a document cannot make the server call the whole world at once.
 const MAX_BRANCHES: usize = 50;
+
+/// How long a party may take to decide whether it takes the call.
+const SCREENING: Duration = Duration::from_secs(60);
 
 /// Who started a fork.
 pub(crate) enum Origin {
@@ -47,10 +50,28 @@ enum State {
     /// Branches ring.
     Ringing {
         until: Timestamp,
-        branches: BTreeSet<CallSid>,
+        branches: BTreeMap<CallSid, Branch>,
     },
     /// Over, but for the branches that are being ended.
     Decided,
+}
+
+/// How far a branch is.
+enum Branch {
+    /// It rings; this document runs on it when it answers.
+    Rings { screening: Option<Document> },
+    /// It answered after so many seconds, and is asked whether it takes the call.
+    Screened { ring_s: i64, until: Timestamp },
+}
+
+impl Branch {
+    /// When it is given up, if not with the others.
+    const fn until(&self) -> Option<Timestamp> {
+        match self {
+            Self::Rings { .. } => None,
+            Self::Screened { until, .. } => Some(*until),
+        }
+    }
 }
 
 impl Fork {
@@ -88,11 +109,11 @@ impl Fork {
     ) -> (Self, Vec<CallSid>) {
         let origin = Origin::Api(document);
         let mut fork = Self::new(id, origin, common, timeout, State::Decided);
-        let branches: BTreeSet<_> = routes
+        let branches: BTreeMap<_, _> = routes
             .into_iter()
             .map(|route| fork.spawn(dialled, route, cx))
             .collect();
-        let legs = branches.iter().copied().collect();
+        let legs = branches.keys().copied().collect();
         let until = cx.now + timeout;
         fork.start_ringing(branches, until, cx);
         (fork, legs)
@@ -148,14 +169,14 @@ impl Fork {
             State::Resolving { dialled, until, .. } => (std::mem::take(dialled), *until),
             State::Ringing { .. } | State::Decided => return,
         };
-        let mut branches = BTreeSet::new();
+        let mut branches = BTreeMap::new();
         let mut surplus = false;
         for (dialled, found) in dialled.iter().zip(routes) {
             match found {
                 Ok(routes) => {
                     for route in routes {
                         if branches.len() < MAX_BRANCHES {
-                            branches.insert(self.spawn(dialled, route, cx));
+                            branches.extend([self.spawn(dialled, route, cx)]);
                         } else {
                             surplus = true;
                         }
@@ -186,33 +207,74 @@ impl Fork {
     }
 
     pub(crate) fn handle_answered(&mut self, call: CallSid, ring_s: i64, cx: &mut Context) {
-        match &mut self.state {
-            State::Ringing { branches, .. } => {
-                branches.remove(&call);
-                self.end_branches(Reason::LostRace, cx);
-                cx.letter(match &self.origin {
-                    Origin::Dial(parent) => Letter::ForkWon {
-                        parent: *parent,
-                        fork: self.id,
-                        child: call,
-                        ring_s,
-                    },
-                    Origin::Api(document) => Letter::Run {
-                        call,
-                        document: Box::new(document.clone()),
-                    },
-                });
-            }
+        let branch = match &mut self.state {
+            State::Ringing { branches, .. } => branches.remove(&call),
+            State::Decided => None,
+            State::Resolving { .. } => return,
+        };
+        match branch {
+            Some(Branch::Rings { screening: None }) => self.win(call, ring_s, cx),
+            Some(Branch::Rings {
+                screening: Some(document),
+            }) => self.screen(call, ring_s, document, cx),
             // Too late: another branch has won, or the fork was abandoned.
-            State::Decided => {
+            Some(Branch::Screened { .. }) | None => {
                 self.leaving.remove(&call);
                 cx.letter(Letter::Hangup {
                     call,
                     reason: Reason::LostRace,
                 });
             }
-            State::Resolving { .. } => {}
         }
+    }
+
+    /// A branch that answered hears a document before it is connected.
+    fn screen(&mut self, call: CallSid, ring_s: i64, document: Document, cx: &mut Context) {
+        let State::Ringing { branches, .. } = &mut self.state else {
+            return;
+        };
+        if !self.common.dialect.screening_is_race {
+            for (other, _) in std::mem::take(branches) {
+                cx.letter(Letter::Hangup {
+                    call: other,
+                    reason: Reason::LostRace,
+                });
+                self.leaving.insert(other);
+            }
+        }
+        let until = cx.now + SCREENING;
+        branches.insert(call, Branch::Screened { ring_s, until });
+        cx.letter(Letter::Run {
+            call,
+            document: Box::new(document),
+            role: Role::Screening,
+        });
+    }
+
+    /// A branch that was screened takes the call.
+    pub(crate) fn handle_accepted(&mut self, call: CallSid, cx: &mut Context) {
+        if let State::Ringing { branches, .. } = &mut self.state
+            && let Some(Branch::Screened { ring_s, .. }) = branches.remove(&call)
+        {
+            self.win(call, ring_s, cx);
+        }
+    }
+
+    fn win(&mut self, call: CallSid, ring_s: i64, cx: &mut Context) {
+        self.end_branches(Reason::LostRace, cx);
+        cx.letter(match &self.origin {
+            Origin::Dial(parent) => Letter::ForkWon {
+                parent: *parent,
+                fork: self.id,
+                child: call,
+                ring_s,
+            },
+            Origin::Api(document) => Letter::Run {
+                call,
+                document: Box::new(document.clone()),
+                role: Role::Main,
+            },
+        });
     }
 
     pub(crate) fn handle_over(&mut self, over: LegOver, cx: &mut Context) {
@@ -221,11 +283,8 @@ impl Fork {
         }
         if let State::Ringing { branches, .. } = &mut self.state {
             branches.remove(&over.call);
-            let none_left = branches.is_empty();
             self.over.push(over);
-            if none_left {
-                self.lose(None, cx);
-            }
+            self.lose_if_alone(None, cx);
         }
     }
 
@@ -238,22 +297,74 @@ impl Fork {
             self.lose(None, cx);
             return;
         }
-        if let State::Ringing { until, branches } = &mut self.state
-            && *until <= cx.now
+        self.give_up_screening(cx);
+        self.give_up_ringing(cx);
+    }
+
+    /// Ends the branches that take too long to decide.
+    fn give_up_screening(&mut self, cx: &mut Context) {
+        let State::Ringing { branches, .. } = &mut self.state else {
+            return;
+        };
+        let late = |branch: &Branch| branch.until().is_some_and(|until| until <= cx.now);
+        let late = branches.extract_if(.., |_, branch| late(branch));
+        let late: Vec<_> = late.map(|(call, _)| call).collect();
+        if late.is_empty() {
+            return;
+        }
+        for call in late {
+            let text = "a dialled party did not decide in time whether to take the call";
+            self.tell(error::SCREENING_TOO_LONG, text, cx);
+            self.end_unanswered(call, true, cx);
+        }
+        self.lose_if_alone(None, cx);
+    }
+
+    /// Ends the branches that still ring when their time is up.
+    fn give_up_ringing(&mut self, cx: &mut Context) {
+        let State::Ringing { until, branches } = &mut self.state else {
+            return;
+        };
+        if *until > cx.now {
+            return;
+        }
+        let ringing = branches.extract_if(.., |_, branch| branch.until().is_none());
+        let mut ringing: Vec<_> = ringing.map(|(call, _)| call).collect();
+        let Some(last) = ringing.pop() else {
+            return;
+        };
+        for call in ringing {
+            self.end_branch(call, Reason::NoAnswer, cx);
+        }
+        self.end_unanswered(last, false, cx);
+        self.lose_if_alone(Some(CallStatus::NoAnswer), cx);
+    }
+
+    /// Ends a branch that is the last to tell why nobody was connected.
+    fn end_unanswered(&mut self, call: CallSid, screened: bool, cx: &mut Context) {
+        self.end_branch(call, Reason::NoAnswer, cx);
+        let ring_s = i64::try_from(self.timeout.as_secs()).unwrap_or(i64::MAX);
+        self.over.push(LegOver {
+            call,
+            status: CallStatus::NoAnswer,
+            sip_status: Some(408),
+            ring_s,
+            response: None,
+            screened,
+        });
+    }
+
+    fn end_branch(&mut self, call: CallSid, reason: Reason, cx: &mut Context) {
+        cx.letter(Letter::Hangup { call, reason });
+        self.leaving.insert(call);
+    }
+
+    /// No branch is left that could win.
+    fn lose_if_alone(&mut self, status: Option<CallStatus>, cx: &mut Context) {
+        if let State::Ringing { branches, .. } = &self.state
+            && branches.is_empty()
         {
-            let last = branches.last().copied();
-            let ring_s = i64::try_from(self.timeout.as_secs()).unwrap_or(i64::MAX);
-            self.end_branches(Reason::NoAnswer, cx);
-            if let Some(call) = last {
-                self.over.push(LegOver {
-                    call,
-                    status: CallStatus::NoAnswer,
-                    sip_status: Some(408),
-                    ring_s,
-                    response: None,
-                });
-            }
-            self.lose(Some(CallStatus::NoAnswer), cx);
+            self.lose(status, cx);
         }
     }
 
@@ -267,13 +378,14 @@ impl Fork {
         let mut last = self.over.last().cloned();
         if let State::Ringing { until, branches } = &self.state {
             let ring_s = cx.now.seconds_since(*until - self.timeout);
-            if let Some(call) = branches.last().copied() {
+            if let Some((&call, _)) = branches.last_key_value() {
                 last = Some(LegOver {
                     call,
                     status: CallStatus::Canceled,
                     sip_status: Some(487),
                     ring_s,
                     response: None,
+                    screened: false,
                 });
             }
         }
@@ -289,7 +401,11 @@ impl Fork {
 
     pub(crate) fn poll_timeout(&self) -> Option<Timestamp> {
         match &self.state {
-            State::Resolving { until, .. } | State::Ringing { until, .. } => Some(*until),
+            State::Resolving { until, .. } => Some(*until),
+            State::Ringing { until, branches } => {
+                let until = |branch: &Branch| branch.until().unwrap_or(*until);
+                branches.values().map(until).min()
+            }
             State::Decided => None,
         }
     }
@@ -302,7 +418,7 @@ impl Fork {
         }
     }
 
-    fn spawn(&self, dialled: &Dialled, route: Route, cx: &mut Context) -> CallSid {
+    fn spawn(&self, dialled: &Dialled, route: Route, cx: &mut Context) -> (CallSid, Branch) {
         let call = cx.call_sid();
         let spec = BranchSpec {
             call,
@@ -313,10 +429,16 @@ impl Fork {
             route,
         };
         cx.letter(Letter::Spawn(Box::new(spec)));
-        call
+        let screening = dialled.screening.clone();
+        (call, Branch::Rings { screening })
     }
 
-    fn start_ringing(&mut self, branches: BTreeSet<CallSid>, until: Timestamp, cx: &mut Context) {
+    fn start_ringing(
+        &mut self,
+        branches: BTreeMap<CallSid, Branch>,
+        until: Timestamp,
+        cx: &mut Context,
+    ) {
         if branches.is_empty() {
             self.lose(None, cx);
         } else {
@@ -327,9 +449,8 @@ impl Fork {
     /// Decides the fork: ends the branches that are left.
     fn end_branches(&mut self, reason: Reason, cx: &mut Context) {
         if let State::Ringing { branches, .. } = &mut self.state {
-            for call in std::mem::take(branches) {
-                cx.letter(Letter::Hangup { call, reason });
-                self.leaving.insert(call);
+            for (call, _) in std::mem::take(branches) {
+                self.end_branch(call, reason, cx);
             }
         }
         self.state = State::Decided;
@@ -342,7 +463,17 @@ impl Fork {
             last: self.over.last().cloned(),
             sip_status: self.over.iter().rev().find_map(failure),
         };
-        if let Some(parent) = self.parent() {
+        let Some(parent) = self.parent() else {
+            return;
+        };
+        let declined = self.over.iter().any(|leg| leg.screened);
+        if declined && cx.settings.screening_releases_both {
+            // Its `<Dial>` then abandons the fork, and hears how it stood.
+            cx.letter(Letter::Hangup {
+                call: parent,
+                reason: Reason::PartnerHungUp,
+            });
+        } else {
             let result = Box::new(result);
             cx.letter(Letter::ForkLost {
                 parent,

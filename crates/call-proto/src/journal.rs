@@ -157,6 +157,8 @@ struct Fixed {
     api_version: String,
     max_redirects: u32,
     null_strings: bool,
+    #[serde(default)]
+    screening_releases_both: bool,
     recording_wait: Duration,
 }
 
@@ -167,6 +169,7 @@ impl Fixed {
             api_version: settings.api_version.clone(),
             max_redirects: settings.max_redirects,
             null_strings: settings.null_strings,
+            screening_releases_both: settings.screening_releases_both,
             recording_wait: settings.recording_wait,
         }
     }
@@ -178,6 +181,7 @@ impl Fixed {
             recording_address: RecordingAddress(Arc::new(|_, recording| recording.to_string())),
             max_redirects: self.max_redirects,
             null_strings: self.null_strings,
+            screening_releases_both: self.screening_releases_both,
             recording_wait: self.recording_wait,
         }
     }

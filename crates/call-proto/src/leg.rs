@@ -57,6 +57,8 @@ pub(crate) struct Leg {
     pub(crate) bridge: Option<BridgeId>,
     /// The fork that rings it.
     fork: Option<ForkId>,
+    /// While it is being screened: what its end would mean for the fork.
+    screened: Option<CallStatus>,
     state: State,
     answered: Option<Timestamp>,
     ended: Option<CallEnd>,
@@ -93,6 +95,7 @@ impl Leg {
             reporter: Reporter::new(status),
             bridge: None,
             fork: None,
+            screened: None,
             state,
             answered: None,
             ended: None,
@@ -201,7 +204,44 @@ impl Leg {
 
     /// Parameters of every document request.
     pub(crate) fn voice_params(&self, cx: &Context) -> Params {
-        self.reporter.voice_params(&self.profile, cx)
+        let params = self.reporter.voice_params(&self.profile, cx);
+        if self.screened.is_none() {
+            return params;
+        }
+        let sip_call_id = self.sip_call_id.as_deref();
+        screening_params(params, sip_call_id.filter(|_| self.profile.dialled_sip))
+    }
+
+    /// A script asks the dialled party whether it takes the call.
+    pub(crate) fn screen(&mut self) {
+        self.screened = Some(CallStatus::NoAnswer);
+    }
+
+    /// Whether a script asks the dialled party whether it takes the call.
+    pub(crate) const fn is_screened(&self) -> bool {
+        self.screened.is_some()
+    }
+
+    /// The leg is being screened, and its end would mean this for the fork.
+    pub(crate) fn decline_as(&mut self, status: CallStatus) {
+        if let Some(screened) = &mut self.screened {
+            *screened = status;
+        }
+    }
+
+    /// The dialled party takes the call.
+    pub(crate) fn accept(&mut self, cx: &mut Context) {
+        if let (Some(_), Some(fork)) = (self.screened.take(), self.fork) {
+            cx.letter(Letter::BranchAccepted(fork, self.profile.sid));
+        }
+    }
+
+    /// The leg goes its own way: the fork that screens it has lost it.
+    pub(crate) fn leave_screening(&mut self, cx: &mut Context) {
+        if self.screened.is_some() {
+            self.tell_fork(CallStatus::Completed, cx);
+            self.screened = None;
+        }
     }
 
     /// At the end of a step: keeps the farewell, and closes the media of a leg that has ended.
@@ -333,11 +373,16 @@ impl Leg {
             let ended = Ended::of_leg(self.profile.sid, self.has_failed());
             cx.letter(Letter::BridgeLegOver(bridge, ended));
         }
+        self.tell_fork(status, cx);
+    }
+
+    fn tell_fork(&mut self, status: CallStatus, cx: &mut Context) {
         if let Some(fork) = self.fork.take() {
             let over = LegOver {
                 call: self.profile.sid,
-                status,
-                sip_status: self.sip_status,
+                status: self.screened.unwrap_or(status),
+                sip_status: self.screened.map_or(self.sip_status, declined_with),
+                screened: self.screened.is_some(),
                 ring_s: self.ring_seconds(cx.now),
                 response: self
                     .last_response
@@ -445,6 +490,26 @@ fn bye(reason: Option<&str>) -> LegCommand {
     LegCommand::Bye {
         reason: reason.map(str::to_owned),
     }
+}
+
+/// The SIP status that says the same as a party that declined when it was screened.
+const fn declined_with(status: CallStatus) -> Option<u16> {
+    match status {
+        CallStatus::Busy => Some(486),
+        CallStatus::NoAnswer => Some(480),
+        _ => Some(500),
+    }
+}
+
+/// The parameters of a leg that is screened: it has not begun for the application.
+fn screening_params(params: Params, sip_call_id: Option<&str>) -> Params {
+    let is_sip = sip_call_id.is_some();
+    let kept = |(name, _): &(String, String)| match name.as_str() {
+        "InstanceId" | "CallTimestamp" => false,
+        name => is_sip || !name.starts_with("SipHeader_"),
+    };
+    let call_id = sip_call_id.map(|id| ("SipCallId".to_owned(), id.to_owned()));
+    params.into_iter().filter(kept).chain(call_id).collect()
 }
 
 /// What a final failure of our INVITE means for the leg.

@@ -7,7 +7,7 @@ use model::{AccountSid, CallSid, CallStatus, Direction, RecordingSid};
 
 use crate::callback::LegCallback;
 use crate::command::Target;
-use crate::event::{Headers, Route};
+use crate::event::{Document, Headers, Route};
 use crate::fact::Reason;
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -22,6 +22,8 @@ pub(crate) struct LegOver {
     pub(crate) ring_s: i64,
     /// From the last response of a leg that was dialled as a SIP address.
     pub(crate) response: Option<LastResponse>,
+    /// It had been answered and was being screened.
+    pub(crate) screened: bool,
 }
 
 /// Of the last final response of a leg.
@@ -39,7 +41,9 @@ pub(crate) struct Dialled {
     pub(crate) headers: Headers,
     pub(crate) credentials: Option<(String, String)>,
     pub(crate) callback: Option<LegCallback>,
-    /// Keys that it gets as soon as it is connected.
+    /// Runs on it before it is connected.
+    pub(crate) screening: Option<Document>,
+    /// Keys that it gets as soon as it is connected, or before it is screened.
     pub(crate) send_digits: Option<String>,
 }
 
@@ -122,6 +126,15 @@ impl Ended {
             Self::Redirected(_) => Reason::Api,
         }
     }
+}
+
+/// What the script of an answered leg is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Role {
+    /// It is what the call is about; the leg ends with it.
+    Main,
+    /// It asks a dialled party whether it takes the call; its end means yes.
+    Screening,
 }
 
 /// How a fork ended, for the verb that started it.

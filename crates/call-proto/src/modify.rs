@@ -8,7 +8,7 @@ use crate::callback::CallbackTarget;
 use crate::context::{Context, Letter};
 use crate::event::{Modify, Redirect};
 use crate::fact::Reason;
-use crate::letter::Ended;
+use crate::letter::{Ended, Role};
 use crate::trace::Lane;
 
 impl Call {
@@ -71,6 +71,7 @@ impl Call {
                 moved,
             });
         }
+        self.leg.leave_screening(cx);
         self.detach_scripts(cx);
         let author = redirect.document.author;
         let told = |(url, method)| CallbackTarget {
@@ -80,7 +81,7 @@ impl Call {
         };
         let callback = redirect.status_callback.map(told);
         self.leg.reporter.retarget(callback);
-        self.start_document(redirect.document, cx);
+        self.start_document(redirect.document, Role::Main, cx);
         if waits {
             self.scripts.caller_waited_for(487);
         }

@@ -372,6 +372,12 @@ fn noun(random: &mut Random) -> String {
         1 => "statusCallback=\"/s\" statusCallbackEvent=\"ringing completed\"",
         _ => "",
     };
+    let screening = match random.below(12) {
+        0 => "url=\"/a\"",
+        1 => "url=\"/c\" method=\"GET\"",
+        _ => "",
+    };
+    let callback = format!("{callback} {screening}");
     match random.below(6) {
         0 | 1 => format!("<Client {callback}>ann?X-A=1</Client>"),
         2 => format!("<Sip {callback}>sip:zed@h.example</Sip>"),

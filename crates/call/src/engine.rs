@@ -36,6 +36,8 @@ pub struct EngineConfig {
     pub allow_private: bool,
     /// Send the word `null` for what is not known about the caller.
     pub null_strings: bool,
+    /// A dialled party that declines when it is screened ends the caller's leg, too.
+    pub screening_releases_both: bool,
     /// Folder of recordings.
     pub recordings: PathBuf,
     /// Largest number of families at once; more calls are refused.
@@ -140,6 +142,7 @@ impl Engine {
             recording_address: recording_address(&config.public_base, parts.store.key()),
             max_redirects: 100,
             null_strings: config.null_strings,
+            screening_releases_both: config.screening_releases_both,
             recording_wait: Duration::from_secs(5),
         });
         let callbacks = parts.callbacks.clone();

@@ -140,6 +140,7 @@ async fn server(folder: &tempfile::TempDir, store: &Store, speech: Faulty) -> (E
         administrator,
         allow_private: true,
         null_strings: false,
+        screening_releases_both: false,
         recordings: folder.path().to_owned(),
         max_calls: 10,
     };

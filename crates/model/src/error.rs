@@ -100,6 +100,8 @@ table! {
     CONFERENCE_SIZE = 13226, Warning, 0, "Conference: the maximum number of participants is not a whole number from 1 to 250; the nearest allowed one was used.", "Write a number from 1 to 250.";
     CONFERENCE_FULL = 13227, Warning, 0, "Conference: the room has as many participants as the document allows; the call did not join.", "Raise maxParticipants, or send the caller elsewhere with the next verb.";
     CONFERENCE_FAILED = 13228, Error, 0, "Conference: the room is not available; the call did not join.", "Check the server's log: its records cannot be written, or it is stopping.";
+    SCREENING_DIAL = 13229, Error, 0, "Dial: a screening document cannot dial; the party that heard it was not connected.", "End the document to connect the two, or hang up to decline.";
+    SCREENING_TOO_LONG = 13230, Warning, 0, "Dial: a dialled party did not decide within 60 seconds whether to take the call; it was not connected.", "Ask for a key with a short timeout, and hang up if none comes.";
     MEDIA_DOWNLOAD = 13233, Error, 0, "A media file could not be fetched or is not one that can be played.", "Check the address; the file must be a WAV, MP3 or Ogg Vorbis.";
     MEDIA_METHOD = 13234, Warning, 0, "The method for a media address is neither GET nor POST; POST was used.", "Write GET or POST.";
     GATHER_FINISH_KEY = 13310, Warning, 0, "Gather: the finishing keys are not out of 0-9, * and #, or more than twelve; # was used.", "Write one key, or nothing for none.";

@@ -209,6 +209,9 @@ settings! {
     compat: Compat {
         /// Send the word `null` for a caller name or diversion that is not known.
         null_strings: bool = "false",
+        /// End the caller's leg, too, when a dialled party that is screened declines, does not decide
+        /// within a minute, or its document cannot be used.
+        screening_releases_both: bool = "false",
     }
 }
 

@@ -138,6 +138,7 @@ mod tests {
             recording_address: RecordingAddress(Arc::new(|_, sid| sid.to_string())),
             max_redirects: 20,
             null_strings: false,
+            screening_releases_both: false,
             recording_wait: Duration::from_secs(5),
         });
         let document = Document {

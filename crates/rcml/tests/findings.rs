@@ -287,11 +287,11 @@ fn explains_broken_documents() {
             ],
         ),
         (
-            r#"<Response><Dial callerId="x@"><Number url="/s" method="get">+2000</Number></Dial></Response>"#,
+            r#"<Response><Dial callerId="x@"><Number url="ftp://s" method="PUT">+2000</Number></Dial></Response>"#,
             &[
                 "13214 1:17 `callerId` of `Dial` cannot be `x@`",
-                "12204 1:39 `url` of `Number` has no effect here",
-                "12204 1:48 `method` of `Number` has no effect here",
+                "11100 1:39 `url` of `Number` is neither http nor https: `ftp://s`",
+                "13210 1:53 `method` of `Number` cannot be `PUT` (GET or POST); POST was used",
             ],
         ),
         (

@@ -25,6 +25,7 @@ mod cases {
     mod dial;
     mod fetch;
     mod modify;
+    mod screening;
     mod several;
     mod verbs;
 }

@@ -9,6 +9,7 @@ mod prompts;
 mod recording;
 mod rehearsal;
 mod replay;
+mod screening;
 mod speech;
 mod wideband;
 

@@ -13,7 +13,7 @@ use super::verb::{Running, Site, Step};
 use crate::callback::{CallbackTarget, LegCallback};
 use crate::command::{Command, MediaCommand, Sound, Target};
 use crate::context::{Context, Letter};
-use crate::event::{AudioFailure, Clip, PlayId, Req};
+use crate::event::{AudioFailure, Clip, Document, PlayId, Req};
 use crate::fact::Reason;
 use crate::letter::{
     Common, Dialled, Ended, ForkId, ForkNews, ForkResult, LastResponse, Plan, user_part,
@@ -114,11 +114,13 @@ fn dialled_by(noun: &Noun, site: &mut Site<'_>, cx: &mut Context) -> Option<Dial
         // A conference is alone in its verb, which has seen to it.
         Noun::Conference(_) | Noun::Unsupported(_) => return None,
     };
+    let screening = screening_of(branch, site, cx).ok()?;
     Some(Dialled {
         target,
         headers: branch.headers.clone(),
         credentials: branch.username.clone().zip(branch.password.clone()),
         callback: callback_of(branch, site, cx),
+        screening,
         send_digits: branch.send_digits.clone(),
     })
 }
@@ -134,6 +136,24 @@ fn callback_of(branch: &Branch, site: &mut Site<'_>, cx: &mut Context) -> Option
         target,
         events: branch.status_callback_events.clone(),
     })
+}
+
+/// What a party hears before it is connected. An error if that cannot be asked for: then nobody may
+/// be connected to it.
+fn screening_of(
+    branch: &Branch,
+    site: &mut Site<'_>,
+    cx: &mut Context,
+) -> Result<Option<Document>, ()> {
+    let Some(written) = branch.url.as_deref().filter(|url| !url.is_empty()) else {
+        return Ok(None);
+    };
+    Ok(Some(Document {
+        url: site.address(written, cx).ok_or(())?,
+        method: branch.method,
+        author: site.author(),
+        fallback: None,
+    }))
 }
 
 /// Lets an answered caller hear that it rings.
@@ -170,7 +190,7 @@ impl Running for Dialing {
             return Step::Wait;
         }
         let sound = match result {
-            Ok(clip) => Sound::Clip(clip.clone()),
+            Ok(clip) => Sound::Clip(*clip),
             Err(failure) => {
                 let text = format!("dialMusic: {}", failure.text);
                 cx.notify(site.leg.profile.about(None), failure.code, &text);

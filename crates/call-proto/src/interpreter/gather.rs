@@ -175,7 +175,7 @@ impl Running for Gathering {
         };
         match result {
             Ok(clip) => {
-                let clip = clip.clone();
+                let clip = *clip;
                 parts.insert(at, Part::Ready { clip, times });
             }
             Err(failure) => {

@@ -5,7 +5,7 @@
 //! walked: verbs that need the leg are skipped, messages are sent, the request of a `<Dial>`'s action
 //! is still made.
 
-use model::{CallStatus, RecordingSid, Timestamp};
+use model::{CallStatus, RecordingSid, Timestamp, error};
 use rcml::Verb;
 
 use super::fetching::{Answer, Fetching, Problem};
@@ -16,7 +16,7 @@ use crate::context::Context;
 use crate::event::{AudioFailure, Clip, Document, FetchFailure, Fetched, PlayId, Req, SpeechNews};
 use crate::fact::Reason;
 use crate::leg::verdict;
-use crate::letter::{Ended, ForkId, ForkNews};
+use crate::letter::{Ended, ForkId, ForkNews, Role};
 use crate::recording::RecordingNews;
 use crate::room::RoomEvent;
 use crate::trace::Lane;
@@ -63,14 +63,15 @@ impl Input {
 
 /// A script.
 pub(crate) struct Script {
+    role: Role,
     run: Run,
     current: Current,
+    /// Its first document, which is asked for when no verb is left.
+    first: Option<Document>,
 }
 
 /// What a script waits for.
 enum Current {
-    /// To be started with this document.
-    First(Document),
     /// For nothing: the next verb can start.
     Nothing,
     /// For a document.
@@ -87,9 +88,27 @@ impl Script {
     /// Starts with a document that is to be fetched.
     pub(crate) fn of_document(document: Document, now: Timestamp) -> Self {
         Self {
+            role: Role::Main,
             run: Run::new(document.author, [].into(), now),
-            current: Current::First(document),
+            current: Current::Nothing,
+            first: Some(document),
         }
+    }
+
+    /// Asks a dialled party with a document whether it takes the call.
+    ///
+    /// - `digits`: keys that are pressed before.
+    pub(crate) fn of_screening(document: Document, digits: Option<String>, now: Timestamp) -> Self {
+        let mut script = Self::of_document(document, now);
+        script.role = Role::Screening;
+        let press = |digits| {
+            Verb::Play(rcml::Play {
+                digits: Some(digits),
+                ..rcml::Play::default()
+            })
+        };
+        script.run.verbs.extend(digits.map(press));
+        script
     }
 
     /// Starts with verbs that routing made up.
@@ -105,8 +124,10 @@ impl Script {
         run.answer_on_bridge = answer_on_bridge;
         run.implicit = true;
         Self {
+            role: Role::Main,
             run,
             current: Current::Nothing,
+            first: None,
         }
     }
 
@@ -131,6 +152,7 @@ impl Script {
     /// The leg ends for a reason that the script has no say in.
     pub(crate) fn abandon(&mut self) {
         self.run.abandon();
+        self.first = None;
     }
 
     /// The caller waited for a `<Dial>` that came to nothing with this final SIP status.
@@ -141,11 +163,9 @@ impl Script {
     fn verb(&self) -> Option<&dyn Running> {
         match &self.current {
             Current::Running(verb) => Some(&**verb),
-            Current::First(_)
-            | Current::Nothing
-            | Current::Fetching(_)
-            | Current::Answering(_)
-            | Current::Finished => None,
+            Current::Nothing | Current::Fetching(_) | Current::Answering(_) | Current::Finished => {
+                None
+            }
         }
     }
 
@@ -154,7 +174,6 @@ impl Script {
         let site = &mut host.site(&mut self.run);
         let current = std::mem::replace(&mut self.current, Current::Nothing);
         self.current = match current {
-            Current::First(document) => begin_with(document, input, site, cx),
             Current::Fetching(fetching) => fetched(fetching, input, site, cx),
             Current::Answering(verb) => answering(verb, input, site),
             Current::Running(mut verb) => {
@@ -166,11 +185,18 @@ impl Script {
         };
         while matches!(self.current, Current::Nothing) {
             self.current = match site.run.verbs.pop_front() {
-                Some(verb) => begin(verb, site, cx),
-                None => {
-                    document_ends(site, cx);
-                    Current::Finished
+                Some(Verb::Dial(_)) if self.role == Role::Screening => {
+                    dials_in_screening(site, cx);
+                    Current::Nothing
                 }
+                Some(verb) => begin(verb, site, cx),
+                None => match self.first.take() {
+                    Some(document) if !site.leg.is_over() => begin_with(document, site, cx),
+                    _ => {
+                        document_ends(self.role, site, cx);
+                        Current::Finished
+                    }
+                },
             };
         }
     }
@@ -185,15 +211,25 @@ impl Script {
     }
 }
 
-fn begin_with(document: Document, input: &Input, site: &Site<'_>, cx: &mut Context) -> Current {
-    match input {
-        Input::Start => {
-            let params = site.leg.voice_params(cx);
-            let who = site.leg.profile.about(None);
-            Current::Fetching(Fetching::first(document, params, who, cx))
-        }
-        _ => Current::First(document),
+/// Asks for the first document.
+fn begin_with(document: Document, site: &Site<'_>, cx: &mut Context) -> Current {
+    let params = site.leg.voice_params(cx);
+    let who = site.leg.profile.about(None);
+    Current::Fetching(Fetching::first(document, params, who, cx))
+}
+
+/// A party that is being asked whether it takes a call cannot call somebody else.
+fn dials_in_screening(site: &mut Site<'_>, cx: &mut Context) {
+    site.run.abandon();
+    if site.leg.is_over() {
+        return;
     }
+    let about = site.leg.profile.about(site.run.url());
+    let text = "the screening document has a `Dial`; the call is not connected";
+    cx.notify(about, error::SCREENING_DIAL, text);
+    site.leg.decline_as(CallStatus::Failed);
+    let why = Reason::ScreeningFailed;
+    site.leg.fail(500, "Dial in a screening document", why, cx);
 }
 
 fn answering(verb: Box<Verb>, input: &Input, site: &mut Site<'_>) -> Current {
@@ -330,6 +366,7 @@ fn must_answer_for(verb: &Verb, site: &Site<'_>) -> bool {
 fn document_failed(problem: &Problem, site: &mut Site<'_>, cx: &mut Context) {
     site.run.abandon();
     let leg = &mut *site.leg;
+    leg.decline_as(CallStatus::Failed);
     let (status, words) = (problem.sip_status, &problem.sip_reason);
     if leg.is_unanswered() {
         leg.reject(status, Some(words.clone()), cx);
@@ -340,12 +377,16 @@ fn document_failed(problem: &Problem, site: &mut Site<'_>, cx: &mut Context) {
 }
 
 /// No verb is left.
-fn document_ends(site: &mut Site<'_>, cx: &mut Context) {
+fn document_ends(role: Role, site: &mut Site<'_>, cx: &mut Context) {
     let leg = &mut *site.leg;
     if leg.is_over() {
         return;
     }
     cx.trace(leg.profile.sid, Lane::Rcml, "end of document", "");
+    if role == Role::Screening {
+        leg.accept(cx);
+        return;
+    }
     if !leg.is_unanswered() {
         leg.end(Reason::DocumentEnd, cx);
         return;

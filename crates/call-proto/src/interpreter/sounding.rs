@@ -32,7 +32,7 @@ impl Running for Sounding {
         };
         match result {
             Ok(clip) => {
-                *self = Self::Playing(site.play(Sound::Clip(clip.clone()), times, cx));
+                *self = Self::Playing(site.play(Sound::Clip(*clip), times, cx));
                 Step::Wait
             }
             Err(failure) => {

@@ -62,7 +62,7 @@ fn not_built_is_told() {
     };
     let table = [
         ("\n<Record/><Hangup/>".to_owned(), "`Record`"),
-        (ann("", "url=\"/screen\""), "`url`"),
+        (ann("", "name=\"ann\""), "`name`"),
     ];
     for (document, what) in table {
         let run = World::document(&document)

@@ -184,6 +184,7 @@ pub(super) fn engine(
         administrator: administrator.sid,
         allow_private: config.fetch.allow_private,
         null_strings: config.compat.null_strings,
+        screening_releases_both: config.compat.screening_releases_both,
         recordings: files::recordings(data),
         max_calls: MAX_CALLS,
     };

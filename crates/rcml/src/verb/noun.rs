@@ -33,7 +33,7 @@ pub struct Branch {
     pub target: String,
     /// Headers for the INVITE, in order; every name starts with `X-`, no value has a line break.
     pub headers: Vec<(String, String)>,
-    /// Address of the screening document as written. Screening is not built: it has a finding.
+    /// Address of the screening document as written: heard by whoever answers, before it is connected.
     pub url: Option<String>,
     /// How to ask for the screening document.
     pub method: HttpMethod,
@@ -97,14 +97,23 @@ impl Branch {
     }
 }
 
-const COMMON: [&str; 3] = [
+const COMMON: [&str; 5] = [
+    "url",
+    "method",
     "statusCallback",
     "statusCallbackMethod",
     "statusCallbackEvent",
 ];
 
 pub(super) const NUMBER: Attributes = Attributes {
-    built: &[COMMON[0], COMMON[1], COMMON[2], "sendDigits"],
+    built: &[
+        COMMON[0],
+        COMMON[1],
+        COMMON[2],
+        COMMON[3],
+        COMMON[4],
+        "sendDigits",
+    ],
     unbuilt: &[
         "amdStatusCallback",
         "amdStatusCallbackMethod",
@@ -116,19 +125,19 @@ pub(super) const NUMBER: Attributes = Attributes {
         "machineDetectionSpeechEndThreshold",
         "machineDetectionSpeechThreshold",
         "machineDetectionTimeout",
-        "method",
         "startConferenceOnEnter",
-        "url",
     ],
 };
 
 pub(super) const CLIENT: Attributes = Attributes {
     built: &COMMON,
-    unbuilt: &["clientNotificationUrl", "method", "name", "url"],
+    unbuilt: &["clientNotificationUrl", "name"],
 };
 
 pub(super) const SIP: Attributes = Attributes {
-    built: &[COMMON[0], COMMON[1], COMMON[2], "username", "password"],
+    built: &[
+        COMMON[0], COMMON[1], COMMON[2], COMMON[3], COMMON[4], "username", "password",
+    ],
     unbuilt: &[
         "amdStatusCallback",
         "amdStatusCallbackMethod",
@@ -138,10 +147,8 @@ pub(super) const SIP: Attributes = Attributes {
         "machineDetectionSpeechEndThreshold",
         "machineDetectionSpeechThreshold",
         "machineDetectionTimeout",
-        "method",
         "name",
         "sequential",
-        "url",
     ],
 };
 

@@ -129,6 +129,7 @@ pub(super) fn settings() -> Arc<Settings> {
         recording_address: RecordingAddress(Arc::new(recording_address)),
         max_redirects: 20,
         null_strings: false,
+        screening_releases_both: false,
         recording_wait: Duration::from_secs(5),
     })
 }
