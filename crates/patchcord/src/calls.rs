@@ -3,8 +3,8 @@
 use anyhow::{Context, Result, bail};
 use call_proto::Entry;
 use call_proto::journal::Line;
-use model::CallSid;
 use model::record::CallRecord;
+use model::{CallSid, Lane};
 use rehearse::recorded::Keys;
 use serde_json::json;
 use store::Inspect;
@@ -86,14 +86,18 @@ async fn recorded(config: &Config, sid: CallSid) -> Result<Recorded> {
     })
 }
 
-/// The journal of the family that a call belongs to; empty if there is none.
+/// The journal of a conference or a message, or of the family that a call belongs to; empty if
+/// there is none.
 ///
 /// # Errors
 /// If the database cannot be read, or has no such call.
-pub(crate) async fn journal(config: &Config, sid: CallSid) -> Result<Vec<Line>> {
+pub(crate) async fn journal(config: &Config, lane: Lane) -> Result<Vec<Line>> {
     let inspect = open(config).await?;
-    let root = root_of(&inspect, sid).await?;
-    match inspect.trace(root.sid.into()).await? {
+    let owner = match CallSid::try_from(lane) {
+        Ok(call) => root_of(&inspect, call).await?.sid.into(),
+        Err(_) => lane,
+    };
+    match inspect.trace(owner).await? {
         Some(blob) => call::unpack_journal(&blob).context("the journal cannot be read"),
         None => Ok(Vec::new()),
     }

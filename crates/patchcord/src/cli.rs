@@ -98,9 +98,9 @@ pub(crate) enum Task {
     /// times. Exit codes: 0 all answers are the same, 1 one differs, 64 there is no journal.
     #[command(after_help = REPLAY_EXAMPLES)]
     Replay {
-        /// Call of the database beside the server, output of `calls show --json`, or `-` for
+        /// Call or conference of the database beside the server, output of `calls show --json`, or `-` for
         /// standard input
-        #[arg(value_name = "CA…|FILE|-")]
+        #[arg(value_name = "CA…|CF…|FILE|-")]
         source: String,
         #[command(flatten)]
         data: DataFlags,

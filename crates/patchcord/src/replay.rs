@@ -6,7 +6,7 @@ use std::io::Read;
 
 use anyhow::{Context, Result, bail};
 use call_proto::journal::{self, Difference, Line, Verdict};
-use model::{CallSid, Timestamp};
+use model::{Lane, Timestamp};
 use serde::Deserialize;
 
 use crate::calls;
@@ -26,18 +26,18 @@ enum Export {
     Journal(Vec<Line>),
 }
 
-/// Runs the journal of a call of this database, of a file, or of standard input (`-`). Says what
+/// Runs the journal of a call or conference of this database, of a file, or of standard input (`-`). Says what
 /// came of it, and whether it was the same.
 ///
 /// # Errors
 /// If there is no journal to be had.
 pub(crate) async fn run(config: &Config, source: &str) -> Result<(String, bool)> {
-    let lines = match source.parse::<CallSid>() {
-        Ok(sid) => calls::journal(config, sid).await?,
+    let lines = match source.parse::<Lane>() {
+        Ok(lane) => calls::journal(config, lane).await?,
         Err(_) => read(source).with_context(|| source.to_owned())?,
     };
     if lines.is_empty() {
-        bail!("{source}: no journal; it is stored when the call is over");
+        bail!("{source}: no journal; it is stored when the call or conference has ended");
     }
     let verdict = journal::replay(&lines).with_context(|| source.to_owned())?;
     Ok(match verdict {

@@ -184,7 +184,11 @@ fn a_mix_of_codecs() {
         let last = &phone.heard[phone.heard.len() - rate as usize / 2..];
         for (other, hz) in tones.into_iter().enumerate() {
             let level = audio::measure::tone_dbfs_at(last, hz, rate);
-            let expected = if other == own { level < -45.0 } else { level > -20.0 };
+            let expected = if other == own {
+                level < -45.0
+            } else {
+                level > -20.0
+            };
             assert!(expected, "{own} hears {other} at {level}");
         }
     }

@@ -1,4 +1,4 @@
-//! Completes what a server that is gone left behind: open calls, messages on their way, and recordings
+//! Completes what a dead server left behind: open calls and conferences, messages on their way, and recordings
 //! without a record.
 //!
 //! **Invariant: a leg is closed in one transaction with its last callbacks, so a second crash in the
@@ -101,6 +101,9 @@ async fn complete_at(
 ) -> Result<usize> {
     record_files(store, recordings, now).await?;
     let messages = close_messages(store, now).await?;
+    if store.close_conferences(now).await? {
+        info!("ended conferences that an earlier run left open");
+    }
     Ok(messages + close_orphans(store, now, hang_up).await?)
 }
 

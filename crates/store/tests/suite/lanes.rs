@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use model::record::{Message, Recording, StartedRecording};
-use model::{ConferenceSid, Lane, MessageSid, MessageStatus, NotificationSid, RecordingSid};
+use model::{
+    ConferenceSid, ConferenceStatus, Lane, MessageSid, MessageStatus, NotificationSid, RecordingSid,
+};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection};
 use store::Change;
 
@@ -206,4 +208,73 @@ pub(crate) async fn callbacks_of_a_message_wait_for_its_end_after_a_crash(db: &D
     let waiting = after.undelivered_callbacks(None, 10).await.unwrap();
     let expected = [(call_sid(9).into(), 0), (lane, 0), (lane, 1)];
     assert_eq!(of(&waiting), expected, "calls sort before messages");
+}
+
+pub(crate) async fn a_conference_ends_once_also_when_its_server_is_dead(db: &Database) {
+    let store = db.open().await;
+    let (here, gone) = (store.instance(), model::InstanceSid::from_bytes([7; 16]));
+    let at = now();
+    let sid = |n| ConferenceSid::from_bytes(bytes(n));
+    let created = |n, instance| {
+        Change::ConferenceCreated(Box::new(model::record::Conference {
+            sid: sid(n),
+            instance,
+            account: account_sid(1),
+            name: "standup".to_owned(),
+            status: ConferenceStatus::Waiting,
+            created: at,
+            updated: at,
+            started: None,
+            ended: None,
+            reason: None,
+        }))
+    };
+    let ended = |n, reason: &str| Change::ConferenceEnded {
+        sid: sid(n),
+        status: ConferenceStatus::Completed,
+        at: at + Duration::from_secs(9),
+        reason: reason.to_owned(),
+    };
+    store.commit(vec![created(1, here)]).await.unwrap();
+    let started = Change::ConferenceStarted {
+        sid: sid(1),
+        at: at + Duration::from_secs(1),
+    };
+    store.commit(vec![started]).await.unwrap();
+    assert!(
+        store
+            .commit(vec![ended(1, "last-member-left")])
+            .await
+            .unwrap()
+            .all_applied()
+    );
+    assert!(
+        !store
+            .commit(vec![ended(1, "again")])
+            .await
+            .unwrap()
+            .applied(0)
+    );
+    let first = store.conference(sid(1)).await.unwrap().unwrap();
+    assert_eq!(first.status, ConferenceStatus::Completed);
+    assert_eq!(first.reason.as_deref(), Some("last-member-left"));
+    assert_eq!(first.started, Some(at + Duration::from_secs(1)));
+
+    // The other server dies without a word.
+    store.commit(vec![created(2, gone)]).await.unwrap();
+    assert!(
+        !store
+            .commit(vec![ended(2, "not mine")])
+            .await
+            .unwrap()
+            .applied(0)
+    );
+    let late = at + Duration::from_secs(3600);
+    assert!(store.close_conferences(late).await.unwrap());
+    assert!(!store.close_conferences(late).await.unwrap());
+    let second = store.conference(sid(2)).await.unwrap().unwrap();
+    assert_eq!(second.status, ConferenceStatus::Completed);
+    assert_eq!(second.reason.as_deref(), Some("node-lost"));
+    assert!(second.ended.is_some());
+    assert_eq!(store.open_conferences().await.unwrap(), []);
 }

@@ -1,5 +1,6 @@
 //! `<Conference>`: calls of different families meet in a room.
 
+use anyhow::{Context as _, ensure};
 use e2e::phone::Setup;
 use e2e::{Phone, Pitch, Reply, wait};
 
@@ -52,16 +53,32 @@ fn three_phones_hear_the_others_and_not_themselves() -> anyhow::Result<()> {
         assert_eq!(request.param("DialCallStatus"), Some("completed"));
         assert_eq!(request.param("DialCallSid"), None, "{request:?}");
     }
-    // Each call replays from a journal of its own.
+    // Each call, and the conference, replays from a journal of its own.
+    let mut conference = None;
     for call in scene.server.rest().finished_calls(3, SOON)? {
         let sid = call["sid"].as_str().unwrap_or_default();
-        let replayed = wait::until("a journal", SOON, || {
-            let output = patchcord(&scene, &["replay", sid]).ok()?;
-            (output.status.code() != Some(64)).then_some(output)
-        })?;
-        let said = String::from_utf8(replayed.stdout)?;
-        assert!(said.ends_with(" steps, identical\n"), "{said}");
+        let replayed = replay(&scene, sid);
+        assert!(replayed.is_ok(), "{replayed:?}");
+        let shown = patchcord(&scene, &["calls", "show", sid])?;
+        let shown = String::from_utf8(shown.stdout)?;
+        let start = shown
+            .find(" CF")
+            .context("the trace names the conference")?;
+        conference = shown.get(start + 1..start + 35).map(str::to_owned);
     }
+    let replayed = replay(&scene, &conference.unwrap_or_default());
+    assert!(replayed.is_ok(), "{replayed:?}");
+    Ok(())
+}
+
+/// Replays a journal as soon as it is stored.
+fn replay(scene: &Scene, sid: &str) -> anyhow::Result<()> {
+    let replayed = wait::until("a journal", SOON, || {
+        let output = patchcord(scene, &["replay", sid]).ok()?;
+        (output.status.code() != Some(64)).then_some(output)
+    })?;
+    let said = String::from_utf8(replayed.stdout)?;
+    ensure!(said.ends_with(" steps, identical\n"), "{sid}: {said}");
     Ok(())
 }
 
