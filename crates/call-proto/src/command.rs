@@ -7,7 +7,7 @@ use model::{AccountSid, CallSid, ConferenceSid, HttpMethod, RecordingSid};
 
 use crate::event::{Clip, Headers, PlayId, Req, Route, Via};
 use crate::fact::Fact;
-use crate::room::{Place, Wish};
+use crate::membership::{Place, Wish};
 use crate::trace::Entry;
 
 /// A command and the call it concerns.

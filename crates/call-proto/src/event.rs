@@ -6,7 +6,7 @@ use model::record::MediaCounts;
 use model::{AccountSid, HttpMethod, RecordingSid};
 use serde::{Deserialize, Serialize};
 
-use crate::room::RoomEvent;
+use crate::membership::RoomEvent;
 
 /// Number of a question a machine asked; the answer carries it back. An answer whose number
 /// nobody waits for is ignored, so late answers are harmless.

@@ -27,6 +27,7 @@ mod keys;
 mod leg;
 mod letter;
 mod lint;
+mod membership;
 mod message;
 mod modify;
 mod params;
@@ -53,7 +54,6 @@ pub use fact::{CallEnd, Fact, Reason};
 pub use family::{Family, Inbound, OutboundApi, Script};
 pub use farewell::{Farewell, MessageFarewell};
 pub use lint::lint;
-pub use room::{
-    Place, Room, RoomCommand, RoomEnd, RoomEvent, RoomInput, RoomOpening, RoomRefusal, Wish,
-};
+pub use membership::{Place, RoomEnd, RoomEvent, RoomRefusal, Wish};
+pub use room::{Room, RoomCommand, RoomInput, RoomOpening};
 pub use trace::{Entry, Lane, Way, counts_text};

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::command::{Command, LegCommand, MediaCommand, RoomRequest, Sound, Target};
 use crate::event::{Event, LegEvent, MediaEvent, SpeechNews};
-use crate::room::RoomEvent;
+use crate::membership::RoomEvent;
 
 /// Which part of the system an entry is about.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]

@@ -17,7 +17,7 @@ use crate::command::{Command, MediaCommand, RoomRequest};
 use crate::context::Context;
 use crate::event::Req;
 use crate::fact::{Fact, Reason};
-use crate::room::{RoomEnd, RoomEvent, RoomRefusal, Wish};
+use crate::membership::{RoomEnd, RoomEvent, RoomRefusal, Wish};
 
 /// A `<Dial>` that is, or wants to be, in a conference.
 struct Attending {

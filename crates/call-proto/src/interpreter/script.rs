@@ -17,8 +17,8 @@ use crate::event::{AudioFailure, Clip, Document, FetchFailure, Fetched, PlayId, 
 use crate::fact::Reason;
 use crate::leg::verdict;
 use crate::letter::{Ended, ForkId, ForkNews, Role};
+use crate::membership::RoomEvent;
 use crate::recording::RecordingNews;
-use crate::room::RoomEvent;
 use crate::trace::Lane;
 
 /// What a script hears.

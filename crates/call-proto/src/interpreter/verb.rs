@@ -15,10 +15,10 @@ use crate::event::{AudioFailure, Clip, PlayId, Req, SpeechNews};
 use crate::fact::Reason;
 use crate::leg::Leg;
 use crate::letter::{Ended, ForkId, ForkNews};
+use crate::membership::RoomEvent;
 use crate::message::Messages;
 use crate::params::Params;
 use crate::recording::{RecordingNews, Recordings};
-use crate::room::RoomEvent;
 
 /// What follows.
 pub(super) enum Step {
