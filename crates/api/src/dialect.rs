@@ -4,7 +4,7 @@
 //! [`RestDialect`] of the request, or picks from a pair of values that stand side by side
 //! ([`RestDialect::pick`]); it never asks which dialect it is.
 
-use model::{Timestamp, error};
+use model::{DialectName, Timestamp, error};
 
 /// Number of dialects: the length of every row that has one value for each.
 pub(crate) const DIALECTS: usize = 2;
@@ -50,6 +50,8 @@ pub(crate) struct RestDialect {
     pub(crate) time: fn(Timestamp) -> String,
     /// Errors with another number or status here.
     pub(crate) errors: &'static [ErrorRule],
+    /// Dialect in which documents run whose addresses were written here.
+    pub(crate) runs: DialectName,
 }
 
 /// How lists are read in parts.
@@ -90,6 +92,7 @@ impl RestDialect {
         date: Timestamp::rfc2822_short_day,
         time: Timestamp::iso8601,
         errors: &[],
+        runs: DialectName::Restcomm,
     };
 
     /// As Twilio's clients expect it.
@@ -121,6 +124,7 @@ impl RestDialect {
                 to: (21_422, 400),
             },
         ],
+        runs: DialectName::Twilio,
     };
 
     /// Both, in the order of the columns.

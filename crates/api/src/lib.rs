@@ -33,7 +33,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use store::Store;
 
-pub use calls::{Calls, CreateError, Modify, ModifyError, NewCall};
+pub use calls::Calls;
 pub use entry::router;
 pub use openapi::openapi;
 pub use roles::Roles;

@@ -273,9 +273,14 @@ impl Params {
     }
 
     /// Changes the document of a number or client as far as it was sent.
-    pub(crate) fn change_voice(&self, voice: &mut VoiceApplication) -> Result<(), Failure> {
+    pub(crate) fn change_voice(
+        &self,
+        voice: &mut VoiceApplication,
+        dialect: &RestDialect,
+    ) -> Result<(), Failure> {
         if let Some(url) = self.address("VoiceUrl")? {
             voice.url = url;
+            voice.dialect = dialect.runs;
         }
         if let Some(url) = self.address("VoiceFallbackUrl")? {
             voice.fallback_url = url;

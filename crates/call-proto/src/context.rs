@@ -13,6 +13,7 @@ use model::{
 };
 
 use crate::command::{Addressed, Command, LegCommand, MediaCommand};
+use crate::dialect::Dialect;
 use crate::event::{Document, PlayId, Req};
 use crate::fact::{Fact, Reason};
 use crate::letter::{
@@ -25,8 +26,6 @@ use crate::trace::{self, Entry, Lane, Way};
 pub struct Settings {
     /// The server that runs the calls.
     pub instance: InstanceSid,
-    /// Value of `ApiVersion`.
-    pub api_version: String,
     /// Makes the addresses of recordings that applications are told.
     pub recording_address: RecordingAddress,
     /// How many documents in a row may lead to the next one within a second.
@@ -39,10 +38,12 @@ pub struct Settings {
     pub recording_wait: Duration,
 }
 
-/// Makes the address under which an application can fetch a recording, without credentials.
-/// Must give the same text for the same recording.
+/// Makes the address under which an application can fetch a recording, without credentials, below
+/// the base path of the run's dialect. Must give the same text for the same recording.
 #[derive(Clone)]
-pub struct RecordingAddress(pub Arc<dyn Fn(AccountSid, RecordingSid) -> String + Send + Sync>);
+pub struct RecordingAddress(
+    pub Arc<dyn Fn(&Dialect, AccountSid, RecordingSid) -> String + Send + Sync>,
+);
 
 impl std::fmt::Debug for RecordingAddress {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

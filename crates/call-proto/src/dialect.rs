@@ -1,10 +1,16 @@
 //! Where the two document dialects differ, in one place.
 
+use model::DialectName;
+
 /// Behaviour of one dialect; nothing else in the code compares dialects.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Dialect {
     /// `restcomm` or `twilio`.
     pub name: &'static str,
+    /// Value of `ApiVersion`.
+    pub api_version: &'static str,
+    /// Path in front of every resource of the REST API.
+    pub api_base: &'static str,
     /// Leg callbacks without a list of events: all four, or only `completed`.
     pub all_leg_events: bool,
     /// Leg callbacks carry the event's name as `CallStatus` and a fixed `SequenceNumber`, or the
@@ -24,9 +30,23 @@ pub struct Dialect {
 }
 
 impl Dialect {
+    /// Every dialect.
+    pub const ALL: [Self; 2] = [Self::RESTCOMM, Self::TWILIO];
+
+    /// The dialect that rows name.
+    #[must_use]
+    pub fn of(name: DialectName) -> Self {
+        match name {
+            DialectName::Restcomm => Self::RESTCOMM,
+            DialectName::Twilio => Self::TWILIO,
+        }
+    }
+
     /// As Restcomm's documentation describes.
     pub const RESTCOMM: Self = Self {
         name: "restcomm",
+        api_version: "2012-04-24",
+        api_base: "/restcomm/2012-04-24",
         all_leg_events: true,
         leg_event_names: true,
         each_number_status: true,
@@ -39,6 +59,8 @@ impl Dialect {
     /// As Twilio's documentation describes.
     pub const TWILIO: Self = Self {
         name: "twilio",
+        api_version: "2010-04-01",
+        api_base: "/2010-04-01",
         all_leg_events: false,
         leg_event_names: false,
         each_number_status: false,

@@ -6,6 +6,7 @@ use model::record::MediaCounts;
 use model::{AccountSid, HttpMethod, RecordingSid};
 use serde::{Deserialize, Serialize};
 
+use crate::dialect::Dialect;
 use crate::membership::RoomEvent;
 
 /// Number of a question a machine asked; the answer carries it back. An answer whose number
@@ -362,6 +363,9 @@ pub struct Redirect {
     pub status_callback: Option<(String, HttpMethod)>,
     /// Whether the bridged party runs the document too; else it is hung up.
     pub move_connected_leg: bool,
+    /// Dialect of the new run; `None`, as in old journals, keeps that of the run before.
+    #[serde(default, with = "crate::journal::optional_dialect")]
+    pub dialect: Option<Dialect>,
 }
 
 /// Where the first document of a run comes from.

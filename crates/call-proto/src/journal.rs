@@ -29,7 +29,7 @@ use crate::room::{Room, RoomCommand, RoomInput, RoomOpening};
 
 pub use pressed::{Pressed, pressed};
 pub use replay::{BrokenJournal, Difference, Verdict, replay};
-pub(crate) use serde_as::{dialect, verbs};
+pub(crate) use serde_as::{dialect, optional_dialect, verbs};
 
 /// Version of the lines; a journal of another one cannot be replayed.
 const FORMAT: u32 = 1;
@@ -154,7 +154,6 @@ impl RoomRecorder {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Fixed {
     instance: InstanceSid,
-    api_version: String,
     max_redirects: u32,
     null_strings: bool,
     #[serde(default)]
@@ -166,7 +165,6 @@ impl Fixed {
     fn of(settings: &Settings) -> Self {
         Self {
             instance: settings.instance,
-            api_version: settings.api_version.clone(),
             max_redirects: settings.max_redirects,
             null_strings: settings.null_strings,
             screening_releases_both: settings.screening_releases_both,
@@ -177,8 +175,7 @@ impl Fixed {
     fn settings(&self) -> Settings {
         Settings {
             instance: self.instance,
-            api_version: self.api_version.clone(),
-            recording_address: RecordingAddress(Arc::new(|_, recording| recording.to_string())),
+            recording_address: RecordingAddress(Arc::new(|_, _, recording| recording.to_string())),
             max_redirects: self.max_redirects,
             null_strings: self.null_strings,
             screening_releases_both: self.screening_releases_both,

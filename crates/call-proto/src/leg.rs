@@ -121,7 +121,7 @@ impl Leg {
             detail: format!("{} calls {}", self.profile.from, self.profile.to),
         };
         cx.trace_entry(self.profile.sid, entry);
-        let headers = self.identity_headers(cx);
+        let headers = self.identity_headers();
         cx.leg(self.profile.sid, LegCommand::Headers(headers));
         cx.leg(self.profile.sid, LegCommand::Ring);
         self.reporter.tell_number(&self.profile, cx);
@@ -131,7 +131,7 @@ impl Leg {
     pub(crate) fn start_outbound(&mut self, cx: &mut Context) {
         let record = self.record(cx);
         cx.fact(Fact::Created(Box::new(record)));
-        let headers = self.identity_headers(cx);
+        let headers = self.identity_headers();
         cx.leg(self.profile.sid, LegCommand::Headers(headers));
         self.media_open = true;
         let towards = match &self.state {
@@ -255,11 +255,11 @@ impl Leg {
     }
 
     /// Headers that name the call on every SIP message of the leg.
-    fn identity_headers(&self, cx: &Context) -> Headers {
+    fn identity_headers(&self) -> Headers {
         vec![
             (
                 "X-RestComm-ApiVersion".to_owned(),
-                cx.settings.api_version.clone(),
+                self.profile.dialect.api_version.to_owned(),
             ),
             (
                 "X-RestComm-AccountSid".to_owned(),

@@ -12,6 +12,7 @@ use model::{Bare, MessageDirection, MessageSid, MessageStatus, Target, Timestamp
 use crate::callback::CallbackTarget;
 use crate::command::{Command, OutgoingMessage};
 use crate::context::Context;
+use crate::dialect::Dialect;
 use crate::event::{Req, Route, Unreachable};
 use crate::fact::Fact;
 use crate::farewell::MessageFarewell;
@@ -114,7 +115,7 @@ impl Messages {
             sent: None,
         };
         let farewell = callback.map(|target| {
-            let params = message_params(&record, cx);
+            let params = message_params(&record, leg.profile.dialect);
             MessageFarewell::new(leg.reporter.queued(), target, params)
         });
         cx.fact(Fact::MessageCreated {
@@ -243,7 +244,7 @@ fn unreachable(reason: &str) -> End {
     End::failed(error::MESSAGE_UNREACHABLE, reason.to_owned())
 }
 
-fn message_params(message: &Message, cx: &Context) -> Params {
+fn message_params(message: &Message, dialect: Dialect) -> Params {
     let mut params = Params::with_capacity(12);
     let mut add = |name: &str, value: String| params.push((name.to_owned(), value));
     add("MessageSid", message.sid.to_string());
@@ -255,7 +256,7 @@ fn message_params(message: &Message, cx: &Context) -> Params {
     add("From", message.from.clone());
     add("To", message.to.clone());
     add("Body", message.body.clone());
-    add("ApiVersion", cx.settings.api_version.clone());
+    add("ApiVersion", dialect.api_version.to_owned());
     params
 }
 

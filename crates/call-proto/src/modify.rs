@@ -6,6 +6,7 @@ use model::error;
 use crate::call::Call;
 use crate::callback::CallbackTarget;
 use crate::context::{Context, Letter};
+use crate::dialect::Dialect;
 use crate::event::{Modify, Redirect};
 use crate::fact::Reason;
 use crate::letter::{Ended, Role};
@@ -46,6 +47,7 @@ impl Call {
         }
         if self.leg.is_calling() && self.leg.profile.parent.is_none() {
             // Nothing runs yet: what will run is another document.
+            self.change_dialect(redirect.dialect);
             if let Some(fork) = self.leg.fork() {
                 let document = Box::new(redirect.document);
                 cx.letter(Letter::Redirect { fork, document });
@@ -79,12 +81,19 @@ impl Call {
             method,
             author,
         };
+        self.change_dialect(redirect.dialect);
         let callback = redirect.status_callback.map(told);
         self.leg.reporter.retarget(callback);
         self.start_document(redirect.document, Role::Main, cx);
         if waits {
             self.scripts.caller_waited_for(487);
         }
+    }
+
+    /// A redirect starts a new run, in the dialect of the request.
+    fn change_dialect(&mut self, dialect: Option<Dialect>) {
+        let profile = &mut self.leg.profile;
+        profile.dialect = dialect.unwrap_or(profile.dialect);
     }
 
     /// The bridge is gone because one leg of it was redirected; this is the other.

@@ -1,4 +1,5 @@
-//! What does not change about a leg: who calls whom, for which account, in which dialect.
+//! What does not change about a leg: who calls whom, for which account; and the dialect of its run,
+//! which a redirect may change.
 
 use model::{AccountSid, CallSid, Direction, NumberSid, Timestamp};
 

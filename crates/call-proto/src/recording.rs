@@ -53,7 +53,7 @@ impl Recordings {
         if profile.direction == Direction::OutboundApi {
             leg.reporter.recorded = Some(LegRecording {
                 sid,
-                url: (cx.settings.recording_address.0)(profile.account, sid),
+                url: (cx.settings.recording_address.0)(&profile.dialect, profile.account, sid),
                 started: cx.now,
                 length_s: None,
             });

@@ -246,7 +246,7 @@ impl Reporter {
         add("From", profile.from.clone());
         add("To", profile.to.clone());
         add("CallStatus", self.status.as_str().to_owned());
-        add("ApiVersion", cx.settings.api_version.clone());
+        add("ApiVersion", profile.dialect.api_version.to_owned());
         add("Direction", profile.direction.as_str().to_owned());
         add("CallerName", or_unknown(&profile.caller_name));
         add("ForwardedFrom", or_unknown(&profile.forwarded_from));
@@ -268,7 +268,7 @@ fn leg_params(profile: &Profile, cx: &Context) -> Params {
     add("CallSid", profile.sid.to_string());
     add("From", profile.from.clone());
     add("To", profile.to.clone());
-    add("ApiVersion", cx.settings.api_version.clone());
+    add("ApiVersion", profile.dialect.api_version.to_owned());
     add("Direction", profile.direction.as_str().to_owned());
     add("CallerName", profile.from.clone());
     if let Some(forwarded) = &profile.forwarded_from {

@@ -11,10 +11,11 @@ mod rows;
 mod tests;
 
 use model::record::{Client, Number, VoiceApplication};
-use model::{AccountSid, AccountStatus, HttpMethod, NumberSid, error};
+use model::{AccountSid, AccountStatus, DialectName, HttpMethod, NumberSid, error};
 use rcml::{Branch, Dial, Noun, Verb};
 
 use crate::callback::CallbackTarget;
+use crate::dialect::Dialect;
 use crate::event::{Document, Fallback, Headers};
 use crate::family::Script;
 
@@ -116,6 +117,8 @@ pub struct Admission {
     pub headers: Headers,
     /// What runs on the leg.
     pub script: Script,
+    /// Dialect of the run: that in which the address of the document was written.
+    pub dialect: Dialect,
     /// Gets each status.
     pub status_callback: Option<CallbackTarget>,
 }
@@ -125,6 +128,7 @@ struct Run {
     account: AccountSid,
     number: Option<NumberSid>,
     script: Script,
+    dialect: DialectName,
     status_callback: Option<CallbackTarget>,
 }
 
@@ -208,6 +212,7 @@ impl<'a> Routing<'a> {
             forwarded_from: invitation::forwarded_from(&self.headers),
             headers: self.headers,
             script: run.script,
+            dialect: Dialect::of(run.dialect),
             status_callback: run.status_callback,
         }))
     }
@@ -321,27 +326,30 @@ impl<'a> Routing<'a> {
         branch
     }
 
-    /// The first document of a run; `None` if nothing says where it is.
+    /// The first document of a run and its dialect; `None` if nothing says where it is.
     ///
     /// - `owner`: account that chose it.
     fn document(
         &self,
         owner: AccountSid,
         voice: &VoiceApplication,
-    ) -> Result<Option<Document>, Want> {
-        let (url, author) = match voice.application {
+    ) -> Result<Option<(Document, DialectName)>, Want> {
+        let (url, author, dialect) = match voice.application {
             Some(sid) => match self.rows.application(sid)? {
-                Some(application) => (application.rcml_url.as_ref(), application.account),
-                None => (None, owner),
+                Some(application) => {
+                    let url = application.rcml_url.as_ref();
+                    (url, application.account, application.dialect)
+                }
+                None => (None, owner, voice.dialect),
             },
-            None => (voice.url.as_ref(), owner),
+            None => (voice.url.as_ref(), owner, voice.dialect),
         };
         let Some(url) = url else {
             return Ok(None);
         };
         let absolute = |url: &str| absolute(self.house.public_base, url);
         let fallback = voice.fallback_url.as_deref().and_then(absolute);
-        Ok(Some(Document {
+        let document = Document {
             url: absolute(url).unwrap_or_else(|| url.clone()),
             method: voice.method.unwrap_or(HttpMethod::Post),
             author,
@@ -350,7 +358,8 @@ impl<'a> Routing<'a> {
                 method: voice.fallback_method.unwrap_or(HttpMethod::Post),
                 author: owner,
             }),
-        }))
+        };
+        Ok(Some((document, dialect)))
     }
 
     fn not_here(&self, account: Option<AccountSid>) -> Refusal {
@@ -363,13 +372,14 @@ impl<'a> Routing<'a> {
 fn run(
     account: AccountSid,
     number: Option<NumberSid>,
-    document: Document,
+    (document, dialect): (Document, DialectName),
     status_callback: Option<CallbackTarget>,
 ) -> Verdict {
     Verdict::Run(Box::new(Run {
         account,
         number,
         script: Script::Document(document),
+        dialect,
         status_callback,
     }))
 }
@@ -382,6 +392,7 @@ fn implicit(account: AccountSid, dial: Dial, answer_on_bridge: bool) -> Verdict 
             verbs: vec![Verb::Dial(Box::new(dial))],
             answer_on_bridge,
         },
+        dialect: DialectName::default(),
         status_callback: None,
     }))
 }

@@ -23,10 +23,11 @@ use call_proto::{
 };
 use futures_util::FutureExt as _;
 use media::{EndpointId, RecordingId, Report, Session};
+use model::record::CallRecord;
 use model::{CallSid, RecordingSid};
 use sip::LegId;
 use store::{CallUpdate, Change};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tracing::{Instrument, error, info_span};
 use webhook::CookieJar;
@@ -78,8 +79,8 @@ pub(crate) struct Start {
     pub(crate) dialog: Option<String>,
     /// Root, for the trace and the log.
     pub(crate) root: CallSid,
-    /// Told when the first facts are committed.
-    pub(crate) committed: Option<tokio::sync::oneshot::Sender<()>>,
+    /// Sent the records of the first legs, once they are committed.
+    pub(crate) committed: Option<oneshot::Sender<Vec<CallRecord>>>,
 }
 
 struct Actor {
@@ -105,7 +106,7 @@ struct Actor {
     peers: Peers,
     jobs: JoinSet<()>,
     listenings: Listenings,
-    committed: Option<tokio::sync::oneshot::Sender<()>>,
+    committed: Option<oneshot::Sender<Vec<CallRecord>>>,
     books: Books,
     /// Counters that are not on record yet.
     closed: Vec<Change>,
@@ -400,6 +401,10 @@ impl Actor {
         facts.iter().for_each(facts::log);
         let created: Vec<CallSid> = facts.iter().filter_map(creates).collect();
         let changes = facts::changes(facts, &mut self.dialogs);
+        let records = match self.committed {
+            Some(_) => facts::created(&changes),
+            None => Vec::new(),
+        };
         let refused = match self.books.write(changes, self.root.into()).await {
             Kept::Now => BTreeSet::new(),
             Kept::Late(refused) | Kept::Never(refused) => refused,
@@ -410,11 +415,11 @@ impl Actor {
                 self.open_leg(call, leg);
             }
         }
-        // Dropping it tells whoever waits that there is no call.
+        // Dropping it reports that there is no call.
         if let Some(committed) = self.committed.take()
             && refused.is_empty()
         {
-            let _ = committed.send(());
+            let _ = committed.send(records);
         }
         refused
     }

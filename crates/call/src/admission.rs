@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use call_proto::Inbound;
 use call_proto::journal::Recorder;
 use call_proto::routing::{self, Admission, Caller, Decision, House, Invitation, Refusal};
-use call_proto::{Dialect, Inbound};
 use model::NotificationSid;
 use model::record::Notification;
 use sip::{IncomingCall, LegCommand};
@@ -81,7 +81,7 @@ fn start(shared: &Arc<Shared>, call: IncomingCall, admission: Admission) {
         max_forwards: call.max_forwards,
         script: admission.script,
         status_callback: admission.status_callback,
-        dialect: Dialect::RESTCOMM,
+        dialect: admission.dialect,
     };
     let dialog = call.dialog.as_ref().and_then(sip_side::kept);
     let settings = Arc::clone(&shared.settings);

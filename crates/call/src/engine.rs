@@ -114,11 +114,10 @@ impl Shared {
 /// Addresses of recordings carry a signature: whoever is told one can fetch that recording.
 fn recording_address(public_base: &str, key: &SecretKey) -> RecordingAddress {
     let (base, key) = (public_base.to_owned(), key.clone());
-    RecordingAddress(Arc::new(move |account, recording| {
+    RecordingAddress(Arc::new(move |dialect, account, recording| {
         let signature = key.sign("recording", &recording.to_string());
-        format!(
-            "{base}/restcomm/2012-04-24/Accounts/{account}/Recordings/{recording}.wav?Signature={signature}"
-        )
+        let path = dialect.api_base;
+        format!("{base}{path}/Accounts/{account}/Recordings/{recording}.wav?Signature={signature}")
     }))
 }
 
@@ -138,7 +137,6 @@ impl Engine {
     ) -> Self {
         let settings = Arc::new(Settings {
             instance: parts.store.instance(),
-            api_version: "2012-04-24".to_owned(),
             recording_address: recording_address(&config.public_base, parts.store.key()),
             max_redirects: 100,
             null_strings: config.null_strings,

@@ -4,8 +4,18 @@ use std::collections::BTreeMap;
 
 use call_proto::Fact;
 use model::CallSid;
+use model::record::CallRecord;
 use store::{CallUpdate, Change};
 use tracing::info;
+
+/// The records of legs that changes create.
+pub(crate) fn created(changes: &[Change]) -> Vec<CallRecord> {
+    let record = |change: &Change| match change {
+        Change::CallCreated(record) => Some((**record).clone()),
+        _ => None,
+    };
+    changes.iter().filter_map(record).collect()
+}
 
 /// The changes to commit.
 ///

@@ -28,7 +28,6 @@ mod rows;
 mod sip_side;
 mod traces;
 
-pub use calls::{CreateError, ModifyError, NewCall};
 pub use directory::StoreDirectory;
 pub use engine::{Engine, EngineConfig, Parts, Stats};
 pub use outbox::{StoreKeyring, StoreOutbox};

@@ -94,6 +94,7 @@ async fn server(folder: &tempfile::TempDir, store: &Store, speech: Faulty) -> (E
             method: Some(HttpMethod::Post),
             fallback_url: None,
             fallback_method: None,
+            ..Default::default()
         },
         status_callback: url("status"),
         status_callback_method: None,

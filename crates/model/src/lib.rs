@@ -23,8 +23,8 @@ pub use sid::{
     VerificationSid,
 };
 pub use status::{
-    AccountStatus, CallStatus, ConferenceStatus, Direction, HangupBy, HttpMethod, LegEvent,
-    MessageDirection, MessageStatus,
+    AccountStatus, CallStatus, ConferenceStatus, DialectName, Direction, HangupBy, HttpMethod,
+    LegEvent, MessageDirection, MessageStatus,
 };
 pub use target::{Bare, Target};
 pub use time::Timestamp;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     AccountSid, AccountStatus, ApplicationSid, CallSid, CallStatus, ClientSid, ConferenceSid,
-    ConferenceStatus, Direction, EventSid, HangupBy, HttpMethod, InstanceSid, Lane,
+    ConferenceStatus, DialectName, Direction, EventSid, HangupBy, HttpMethod, InstanceSid, Lane,
     MessageDirection, MessageSid, MessageStatus, NotificationSid, NumberSid, OrganizationSid,
     RecordingSid, Timestamp,
 };
@@ -89,6 +89,9 @@ pub struct VoiceApplication {
     pub fallback_url: Option<String>,
     /// Method for `fallback_url`; `None` is POST.
     pub fallback_method: Option<HttpMethod>,
+    /// Dialect in which the document at `url` runs.
+    #[serde(default)]
+    pub dialect: DialectName,
 }
 
 /// An application: a document address with a name.
@@ -106,6 +109,9 @@ pub struct Application {
     pub voice_caller_id_lookup: bool,
     /// Address of the document.
     pub rcml_url: Option<String>,
+    /// Dialect in which the document runs.
+    #[serde(default)]
+    pub dialect: DialectName,
     /// `voice`, `sms` or `ussd`.
     pub kind: Option<String>,
     /// When it was created.

@@ -134,8 +134,7 @@ mod tests {
     fn export() -> serde_json::Value {
         let settings = Arc::new(Settings {
             instance: InstanceSid::from_bytes([1; 16]),
-            api_version: "2012-04-24".to_owned(),
-            recording_address: RecordingAddress(Arc::new(|_, sid| sid.to_string())),
+            recording_address: RecordingAddress(Arc::new(|_, _, sid| sid.to_string())),
             max_redirects: 20,
             null_strings: false,
             screening_releases_both: false,

@@ -53,6 +53,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         include_str!("../../../migrations/0008-lanes/up.sql"),
     ),
     (
+        9,
+        "dialects",
+        include_str!("../../../migrations/0009-dialects/up.sql"),
+    ),
+    (
         10,
         "conferences",
         include_str!("../../../migrations/0010-conferences/up.sql"),

@@ -115,6 +115,7 @@ pub(crate) static CLIENTS: Table = Table {
         "voice_method",
         "voice_fallback_url",
         "voice_fallback_method",
+        "voice_dialect",
         "created",
         "updated",
     ],
@@ -136,6 +137,7 @@ pub(crate) fn client_args(client: &Client) -> Vec<Arg> {
         client.voice.method,
         client.voice.fallback_url.clone(),
         client.voice.fallback_method,
+        client.voice.dialect,
         client.created,
         client.updated,
     ]
@@ -166,6 +168,7 @@ fn voice(row: &AnyRow) -> Result<VoiceApplication> {
         method: row.opt_word("voice_method")?,
         fallback_url: row.opt_text("voice_fallback_url")?,
         fallback_method: row.opt_word("voice_fallback_method")?,
+        dialect: row.word("voice_dialect")?,
     })
 }
 
@@ -178,6 +181,7 @@ pub(crate) static APPLICATIONS: Table = Table {
         "api_version",
         "voice_caller_id_lookup",
         "rcml_url",
+        "dialect",
         "kind",
         "created",
         "updated",
@@ -193,6 +197,7 @@ pub(crate) fn application_args(application: &Application) -> Vec<Arg> {
         application.api_version.as_str(),
         application.voice_caller_id_lookup,
         application.rcml_url.clone(),
+        application.dialect,
         application.kind.clone(),
         application.created,
         application.updated,
@@ -208,6 +213,7 @@ pub(crate) fn application(row: &AnyRow) -> Result<Application> {
         api_version: row.text("api_version")?,
         voice_caller_id_lookup: row.flag("voice_caller_id_lookup")?,
         rcml_url: row.opt_text("rcml_url")?,
+        dialect: row.word("dialect")?,
         kind: row.opt_text("kind")?,
         created: row.time("created")?,
         updated: row.time("updated")?,
@@ -229,6 +235,7 @@ pub(crate) static NUMBERS: Table = Table {
         "voice_method",
         "voice_fallback_url",
         "voice_fallback_method",
+        "voice_dialect",
         "status_callback",
         "status_callback_method",
         "voice_caller_id_lookup",
@@ -253,6 +260,7 @@ pub(crate) fn number_args(number: &Number) -> Vec<Arg> {
         number.voice.method,
         number.voice.fallback_url.clone(),
         number.voice.fallback_method,
+        number.voice.dialect,
         number.status_callback.clone(),
         number.status_callback_method,
         number.voice_caller_id_lookup,

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 use model::{
     AccountSid, AccountStatus, ApplicationSid, CallSid, CallStatus, ClientSid, ConferenceSid,
-    ConferenceStatus, Direction, EventSid, HangupBy, HttpMethod, InstanceSid, Lane,
+    ConferenceStatus, DialectName, Direction, EventSid, HangupBy, HttpMethod, InstanceSid, Lane,
     MessageDirection, MessageSid, MessageStatus, NotificationSid, NumberSid, OrganizationSid,
     RecordingSid, Timestamp,
 };
@@ -62,6 +62,7 @@ into_arg! {
     ConferenceStatus => |value| value.as_str().into();
     AccountStatus => |value| value.as_str().into();
     Direction => |value| value.as_str().into();
+    DialectName => |value| value.as_str().into();
     MessageDirection => |value| value.as_str().into();
     MessageStatus => |value| value.as_str().into();
     Option<HangupBy> => |value| value.map(|by| by.as_str().to_owned()).into();

@@ -12,5 +12,6 @@ mod messages;
 mod outage;
 mod registration;
 mod rights;
+mod sdk;
 mod soak;
 mod webhooks;

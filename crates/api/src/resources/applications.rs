@@ -302,6 +302,7 @@ async fn create(context: &Context<'_>, account: &Account) -> Answer {
         api_version: context.dialect.version.to_owned(),
         voice_caller_id_lookup: false,
         rcml_url: None,
+        dialect: context.dialect.runs,
         kind: None,
         created: now,
         updated: now,
@@ -327,6 +328,7 @@ fn change(context: &Context<'_>, application: &mut Application) -> Result<(), Fa
     if let Some(url) = params.address("RcmlUrl")? {
         // An empty address is kept as such: it says that there is none, on purpose.
         application.rcml_url = Some(url.unwrap_or_default());
+        application.dialect = context.dialect.runs;
     }
     if let Some(kind) = params.filled("Kind") {
         if !matches!(kind, "voice" | "sms" | "ussd") {

@@ -2,13 +2,20 @@
 
 mod fields;
 
+use std::time::Duration;
+
+use call_proto::{
+    CallbackTarget, CreateError, Dialect, Document, Fallback, LegCallback, Modify, ModifyError,
+    NewCall, Redirect,
+};
 use http::StatusCode;
 use model::record::Account;
-use model::{AccountSid, CallSid, CallStatus, HttpMethod, LegEvent, Timestamp, error};
+use model::{
+    AccountSid, Bare, CallSid, CallStatus, HttpMethod, LegEvent, Target, Timestamp, error,
+};
 use store::{CallFilter, CallKey, RowKey, Scope, Sort};
 
 use self::fields::CALL;
-use crate::calls::{CreateError, Modify, ModifyError, NewCall};
 use crate::context::{Answer, Context};
 use crate::failure::Failure;
 use crate::page::{Page, sort_by};
@@ -16,8 +23,8 @@ use crate::params::{Bound, Params, resolve, shown};
 use crate::roles::Action;
 use crate::route::{Answers, Is, PAGING, Param, RESTCOMM, Route, SCOPE, SORTING, TWILIO, param};
 
-const DEFAULT_TIMEOUT_S: u32 = 60;
-const LONGEST_TIMEOUT_S: u32 = 600;
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
+const LONGEST_TIMEOUT_S: u64 = 600;
 
 const ONE: &[&str] = &["/Accounts/{account}/Calls/{sid}"];
 const LIST: &[&str] = &["/Accounts/{account}/Calls"];
@@ -248,9 +255,8 @@ async fn create(context: &Context<'_>, account: &Account) -> Answer {
     let created = context.state.calls.create(new).await;
     let records = created.map_err(|refusal| match refusal {
         CreateError::Unreachable(text) => Failure::of(error::UNREACHABLE_TARGET).saying(text),
-        CreateError::BadValue(text) => Failure::of(error::BAD_PARAMETER).saying(text),
         CreateError::Busy => Failure::busy(StatusCode::TOO_MANY_REQUESTS),
-        CreateError::Failed(text) => Failure::of(error::INTERNAL).saying(text),
+        CreateError::Store => Failure::of(error::INTERNAL).saying(refusal.to_string()),
     })?;
     Ok(match &records[..] {
         [one] => context.show(&CALL, one),
@@ -273,25 +279,63 @@ fn new_call(context: &Context<'_>, account: &Account) -> Result<NewCall, Failure
     one_line("To", to)?;
     let (to, headers) = headers_of(to)?;
     let text = |name| params.filled(name).map(str::to_owned);
+    let username = text("Username").or(text("SipAuthUsername"));
+    let password = text("Password").or(text("SipAuthPassword"));
     Ok(NewCall {
         account: account.sid,
-        author: context.caller.sid,
         from: from.to_owned(),
-        to,
-        headers,
-        url: absolute(context, "Url", url)?,
-        method: params.method("Method")?.unwrap_or(HttpMethod::Post),
-        fallback_url: optional_address(context, "FallbackUrl")?,
-        fallback_method: params.method("FallbackMethod")?.unwrap_or(HttpMethod::Post),
-        status_callback: optional_address(context, "StatusCallback")?,
-        status_callback_method: params
-            .method("StatusCallbackMethod")?
-            .unwrap_or(HttpMethod::Post),
-        status_callback_events: events(params)?,
-        timeout_s: timeout(params)?,
-        username: text("Username").or(text("SipAuthUsername")),
-        password: text("Password").or(text("SipAuthPassword")),
+        target: Target::parse(&to, Bare::Number),
+        headers: headers.into_iter().map(custom).collect(),
+        document: document(context, absolute(context, "Url", url)?)?,
+        callback: leg_callback(context)?,
+        timeout: timeout(params)?,
+        credentials: username.zip(password),
+        dialect: Dialect::of(context.dialect.runs),
     })
+}
+
+/// The document at an address, with what to ask when it fails.
+fn document(context: &Context<'_>, url: String) -> Result<Document, Failure> {
+    let author = context.caller.sid;
+    let fallback = optional_address(context, "FallbackUrl")?;
+    let fallback_method = method_or_post(context, "FallbackMethod")?;
+    Ok(Document {
+        url,
+        method: method_or_post(context, "Method")?,
+        author,
+        fallback: fallback.map(|url| Fallback {
+            url,
+            method: fallback_method,
+            author,
+        }),
+    })
+}
+
+fn leg_callback(context: &Context<'_>) -> Result<Option<LegCallback>, Failure> {
+    let events = events(&context.params)?;
+    let method = method_or_post(context, "StatusCallbackMethod")?;
+    let url = optional_address(context, "StatusCallback")?;
+    Ok(url.map(|url| LegCallback {
+        target: CallbackTarget {
+            url,
+            method,
+            author: context.caller.sid,
+        },
+        events,
+    }))
+}
+
+fn method_or_post(context: &Context<'_>, name: &str) -> Result<HttpMethod, Failure> {
+    Ok(context.params.method(name)?.unwrap_or(HttpMethod::Post))
+}
+
+/// Custom headers travel as `X-…`.
+fn custom((name, value): (String, String)) -> (String, String) {
+    if name.starts_with("X-") {
+        (name, value)
+    } else {
+        (format!("X-{name}"), value)
+    }
 }
 
 /// Splits the `?name=value&…` tail off a callee.
@@ -329,8 +373,9 @@ fn one_line(name: &str, value: &str) -> Result<(), Failure> {
     }
 }
 
-/// The events of comma lists, blank lists or repeated parameters; all without any.
-fn events(params: &Params) -> Result<Vec<LegEvent>, Failure> {
+/// The events of comma lists, blank lists or repeated parameters; `None`, the default of the
+/// dialect, without any.
+fn events(params: &Params) -> Result<Option<Vec<LegEvent>>, Failure> {
     let mut events = Vec::new();
     for list in params.all("StatusCallbackEvent") {
         for word in list.split([',', ' ']).filter(|word| !word.is_empty()) {
@@ -351,17 +396,14 @@ fn events(params: &Params) -> Result<Vec<LegEvent>, Failure> {
             }
         }
     }
-    if events.is_empty() {
-        events.extend(LegEvent::ALL);
-    }
     events.sort();
-    Ok(events)
+    Ok((!events.is_empty()).then_some(events))
 }
 
-fn timeout(params: &Params) -> Result<u32, Failure> {
+fn timeout(params: &Params) -> Result<Duration, Failure> {
     match params.parsed("Timeout", "a whole number of seconds")? {
-        None => Ok(DEFAULT_TIMEOUT_S),
-        Some(seconds @ 1..=LONGEST_TIMEOUT_S) => Ok(seconds),
+        None => Ok(DEFAULT_TIMEOUT),
+        Some(seconds @ 1..=LONGEST_TIMEOUT_S) => Ok(Duration::from_secs(seconds)),
         Some(_) => Err(Failure::parameter(
             "Timeout",
             "must be from 1 to 600 seconds",
@@ -418,49 +460,52 @@ async fn modify(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
     if call.account != account.sid && !context.is_super_admin() {
         return Err(foreign());
     }
-    let changes = changes(context)?;
+    let change = change(context)?;
     if call.status.is_final() {
         return Err(Failure::of(error::CALL_NOT_LIVE));
     }
-    let author = context.caller.sid;
-    let before = context.state.calls.modify(sid, author, changes).await;
-    let before = before.map_err(|refusal| match refusal {
-        ModifyError::NotFound => unknown(),
-        ModifyError::NotLive => Failure::of(error::CALL_NOT_LIVE),
-        ModifyError::BadValue(text) => Failure::of(error::BAD_PARAMETER).saying(text),
-        ModifyError::Failed(text) => Failure::of(error::INTERNAL).saying(text),
-    })?;
-    Ok(context.show(&CALL, &before))
+    context
+        .state
+        .calls
+        .modify(sid, change)
+        .map_err(|refusal| match refusal {
+            ModifyError::NotLive => Failure::of(error::CALL_NOT_LIVE),
+        })?;
+    Ok(context.show(&CALL, &call))
 }
 
-fn changes(context: &Context<'_>) -> Result<Modify, Failure> {
+fn change(context: &Context<'_>) -> Result<Modify, Failure> {
     let params = &context.params;
-    let status = match params.parsed::<CallStatus>("Status", "canceled or completed")? {
-        None => None,
-        Some(status @ (CallStatus::Canceled | CallStatus::Completed)) => Some(status),
-        Some(_) => {
-            return Err(Failure::parameter(
-                "Status",
-                "must be canceled or completed",
-            ));
-        }
-    };
-    let changes = Modify {
-        url: optional_address(context, "Url")?,
-        method: params.method("Method")?,
-        fallback_url: optional_address(context, "FallbackUrl")?,
-        fallback_method: params.method("FallbackMethod")?,
-        status_callback: optional_address(context, "StatusCallback")?,
-        status_callback_method: params.method("StatusCallbackMethod")?,
-        status,
-        mute: params.flag("Mute")?,
-        move_connected_leg: params.flag("MoveConnectedCallLeg")?.unwrap_or(false),
-    };
-    if changes.url.is_none() && changes.status.is_none() && changes.mute.is_none() {
-        return Err(Failure::of(error::BAD_PARAMETER)
-            .saying("Url, Status or Mute: one of these parameters is required"));
+    let status = params.parsed::<CallStatus>("Status", "canceled or completed")?;
+    let url = optional_address(context, "Url")?;
+    if params.flag("Mute")?.is_some() {
+        return Err(Failure::parameter("Mute", "muting is not supported yet"));
     }
-    Ok(changes)
+    match (status, url) {
+        (Some(CallStatus::Canceled), _) => Ok(Modify::Cancel),
+        (Some(CallStatus::Completed), _) => Ok(Modify::Complete),
+        (Some(_), _) => Err(Failure::parameter(
+            "Status",
+            "must be canceled or completed",
+        )),
+        (None, Some(url)) => Ok(Modify::Redirect(Box::new(redirect(context, url)?))),
+        (None, None) => {
+            let text = "Url or Status: one of these parameters is required";
+            Err(Failure::of(error::BAD_PARAMETER).saying(text))
+        }
+    }
+}
+
+fn redirect(context: &Context<'_>, url: String) -> Result<Redirect, Failure> {
+    let method = method_or_post(context, "StatusCallbackMethod")?;
+    let callback = optional_address(context, "StatusCallback")?;
+    let both = context.params.flag("MoveConnectedCallLeg")?;
+    Ok(Redirect {
+        document: document(context, url)?,
+        status_callback: callback.map(|url| (url, method)),
+        move_connected_leg: both.unwrap_or(false),
+        dialect: Some(Dialect::of(context.dialect.runs)),
+    })
 }
 
 #[cfg(test)]
@@ -494,17 +539,16 @@ mod tests {
 
     #[test]
     fn events_come_in_any_list() {
-        let all = LegEvent::ALL.to_vec();
         let table = [
-            ("", Some(all.clone())),
-            ("StatusCallbackEvent=", Some(all)),
+            ("", Some(None)),
+            ("StatusCallbackEvent=", Some(None)),
             (
                 "StatusCallbackEvent=completed,initiated",
-                Some(vec![LegEvent::Initiated, LegEvent::Completed]),
+                Some(Some(vec![LegEvent::Initiated, LegEvent::Completed])),
             ),
             (
                 "StatusCallbackEvent=ringing+answered&StatusCallbackEvent=Ringing",
-                Some(vec![LegEvent::Ringing, LegEvent::Answered]),
+                Some(Some(vec![LegEvent::Ringing, LegEvent::Answered])),
             ),
             ("StatusCallbackEvent=hung-up", None),
         ];

@@ -344,7 +344,7 @@ fn change(context: &Context<'_>, client: &mut Client) -> Result<(), Failure> {
             _ => return Err(Failure::parameter("Status", "must be 0 or 1")),
         };
     }
-    params.change_voice(&mut client.voice)
+    params.change_voice(&mut client.voice, context.dialect)
 }
 
 async fn find(context: &Context<'_>, account: &Account, sid: &str) -> Result<Client, Failure> {

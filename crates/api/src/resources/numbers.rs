@@ -572,7 +572,7 @@ fn change(context: &Context<'_>, number: &mut Number) -> Result<(), Failure> {
     if let Some(name) = params.name("FriendlyName")? {
         number.friendly_name = name;
     }
-    params.change_voice(&mut number.voice)?;
+    params.change_voice(&mut number.voice, context.dialect)?;
     if let Some(url) = params.address("StatusCallback")? {
         number.status_callback = url;
     }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use api::{Modify, NewCall};
-use model::{CallStatus, Direction, HttpMethod, LegEvent};
+use call_proto::{Dialect, Document, Fallback, Modify, NewCall, Redirect};
+use model::{CallStatus, Direction, HttpMethod, LegEvent, Target};
 
 use crate::server::{Server, account_sid, call, call_sid, of};
 
@@ -221,20 +221,19 @@ async fn calls_are_created() {
     );
     let expected = NewCall {
         account: server.admin,
-        author: server.admin,
         from: "1555".to_owned(),
-        to: "sip:bob@127.0.0.1:5061".to_owned(),
+        target: Target::Sip("sip:bob@127.0.0.1:5061".to_owned()),
         headers: vec![],
-        url: "http://pbx.example:8080/doc.xml".to_owned(),
-        method: HttpMethod::Post,
-        fallback_url: None,
-        fallback_method: HttpMethod::Post,
-        status_callback: None,
-        status_callback_method: HttpMethod::Post,
-        status_callback_events: LegEvent::ALL.to_vec(),
-        timeout_s: 60,
-        username: None,
-        password: None,
+        document: Document {
+            url: "http://pbx.example:8080/doc.xml".to_owned(),
+            method: HttpMethod::Post,
+            author: server.admin,
+            fallback: None,
+        },
+        callback: None,
+        timeout: Duration::from_secs(60),
+        credentials: None,
+        dialect: Dialect::RESTCOMM,
     };
     assert_eq!(server.engine.created.lock().unwrap().pop(), Some(expected));
     // Every parameter, with headers for the called party behind its address.
@@ -249,23 +248,25 @@ async fn calls_are_created() {
         asked.headers,
         headers.map(|(name, value)| (name.to_owned(), value.to_owned()))
     );
+    assert_eq!(asked.target, Target::Client("bob".to_owned()));
+    assert_eq!(asked.timeout, Duration::from_secs(5));
+    let document = asked.document;
+    assert_eq!(document.url, "http://app.example/a?b=1");
+    assert_eq!(document.method, HttpMethod::Get);
+    let fallback = document.fallback.unwrap();
     assert_eq!(
-        (asked.to.as_str(), asked.method, asked.timeout_s),
-        ("client:bob", HttpMethod::Get, 5)
+        (fallback.url.as_str(), fallback.method),
+        ("http://f/", HttpMethod::Get)
     );
-    assert_eq!(asked.url, "http://app.example/a?b=1");
+    let callback = asked.callback.unwrap();
+    assert_eq!(callback.target.url, "http://pbx.example:8080/cb");
+    assert_eq!(callback.target.method, HttpMethod::Get);
     assert_eq!(
-        asked.status_callback.as_deref(),
-        Some("http://pbx.example:8080/cb")
+        callback.events,
+        Some(vec![LegEvent::Answered, LegEvent::Completed])
     );
-    assert_eq!(
-        asked.status_callback_events,
-        [LegEvent::Answered, LegEvent::Completed]
-    );
-    assert_eq!(
-        (asked.username.as_deref(), asked.password.as_deref()),
-        (Some("u"), Some("p"))
-    );
+    let credentials = ("u".to_owned(), "p".to_owned());
+    assert_eq!(asked.credentials, Some(credentials));
     // A client with two phones is two calls: a list in the answer.
     let two = server
         .post(&who, &path, "From=a&To=client:two&Url=/d")
@@ -367,26 +368,24 @@ async fn live_calls_are_changed() {
     assert_eq!(before["status"], "queued");
     let form = "Url=/new.xml&Method=GET&MoveConnectedCallLeg=true&FallbackUrl=/f.xml";
     server.post(&of("p"), &live, form).await.is(200);
-    server.post(&of("p"), &live, "Mute=true").await.is(200);
-    let none = Modify::default();
-    let asked = [
-        Modify {
-            status: Some(CallStatus::Completed),
-            ..none.clone()
+    server.post(&of("p"), &live, "Mute=true").await.is(400);
+    let redirect = Redirect {
+        document: Document {
+            url: "http://pbx.example:8080/new.xml".to_owned(),
+            method: HttpMethod::Get,
+            author: p,
+            fallback: Some(Fallback {
+                url: "http://pbx.example:8080/f.xml".to_owned(),
+                method: HttpMethod::Post,
+                author: p,
+            }),
         },
-        Modify {
-            url: Some("http://pbx.example:8080/new.xml".to_owned()),
-            method: Some(HttpMethod::Get),
-            fallback_url: Some("http://pbx.example:8080/f.xml".to_owned()),
-            move_connected_leg: true,
-            ..none.clone()
-        },
-        Modify {
-            mute: Some(true),
-            ..none
-        },
-    ];
-    let expected: Vec<_> = asked
+        status_callback: None,
+        move_connected_leg: true,
+        dialect: Some(Dialect::RESTCOMM),
+    };
+    let expected = [Modify::Complete, Modify::Redirect(Box::new(redirect))];
+    let expected: Vec<_> = expected
         .into_iter()
         .map(|modify| (call_sid(1), modify))
         .collect();
@@ -416,8 +415,5 @@ async fn live_calls_are_changed() {
         let answer = server.post(&who, &path, form).await;
         assert_eq!(answer.status, status, "{path} {form}: {}", answer.body);
     }
-    assert_eq!(server.engine.modified.lock().unwrap().len(), 4);
-    // The addresses are those of the account whose credentials were sent.
-    let authors = server.engine.authors.lock().unwrap().clone();
-    assert_eq!(authors, [p, p, p, server.admin]);
+    assert_eq!(server.engine.modified.lock().unwrap().len(), 3);
 }

@@ -3,12 +3,13 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use api::{ApiState, Build, Calls, CreateError, Modify, ModifyError, NewCall, Roles};
+use api::{ApiState, Build, Calls, Roles};
 use async_trait::async_trait;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use call_proto::{CreateError, Modify, ModifyError, NewCall};
 use http::{HeaderMap, Request, StatusCode};
 use model::record::{Account, CallRecord, Organization};
 use model::{AccountSid, AccountStatus, CallSid, InstanceSid, OrganizationSid, Timestamp};
@@ -60,7 +61,6 @@ impl Server {
             store: store.clone(),
             created: Mutex::new(Vec::new()),
             modified: Mutex::new(Vec::new()),
-            authors: Mutex::new(Vec::new()),
         });
         let draining = Arc::new(AtomicBool::new(false));
         let router = api::router(ApiState {
@@ -240,55 +240,44 @@ pub(crate) struct TestEngine {
     pub(crate) store: Store,
     pub(crate) created: Mutex<Vec<NewCall>>,
     pub(crate) modified: Mutex<Vec<(CallSid, Modify)>>,
-    /// Who wrote the addresses of each change.
-    pub(crate) authors: Mutex<Vec<AccountSid>>,
 }
 
 #[async_trait]
 impl Calls for TestEngine {
     async fn create(&self, new: NewCall) -> Result<Vec<CallRecord>, CreateError> {
-        let legs = match new.to.as_str() {
-            "client:nobody" => {
+        let legs = match new.target.as_str() {
+            "nobody" => {
                 return Err(CreateError::Unreachable(
                     "nobody is not registered".to_owned(),
                 ));
             }
-            "client:busy" => return Err(CreateError::Busy),
-            "client:two" => 2,
+            "busy" => return Err(CreateError::Busy),
+            "two" => 2,
             _ => 1,
         };
         let mut records = Vec::new();
         for leg in 0..legs {
             let mut call = call(leg + 900, new.account);
             call.instance = self.store.instance();
-            call.to.clone_from(&new.to);
+            new.target.as_str().clone_into(&mut call.to);
             call.from.clone_from(&new.from);
             let created = Change::CallCreated(Box::new(call.clone()));
             self.store
                 .commit(vec![created])
                 .await
-                .map_err(|error| CreateError::Failed(error.to_string()))?;
+                .map_err(|_| CreateError::Store)?;
             records.push(call);
         }
         self.created.lock().unwrap().push(new);
         Ok(records)
     }
 
-    async fn modify(
-        &self,
-        sid: CallSid,
-        author: AccountSid,
-        modify: Modify,
-    ) -> Result<CallRecord, ModifyError> {
-        let found = self.store.call(sid).await;
-        let found = found.map_err(|error| ModifyError::Failed(error.to_string()))?;
-        let call = found.ok_or(ModifyError::NotFound)?;
-        if call.to == "gone" {
+    fn modify(&self, call: CallSid, modify: Modify) -> Result<(), ModifyError> {
+        if call == call_sid(3) {
             return Err(ModifyError::NotLive);
         }
-        self.authors.lock().unwrap().push(author);
-        self.modified.lock().unwrap().push((sid, modify));
-        Ok(call)
+        self.modified.lock().unwrap().push((call, modify));
+        Ok(())
     }
 }
 

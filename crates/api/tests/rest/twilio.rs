@@ -1,7 +1,8 @@
 //! The API as Twilio's clients see it, below `/2010-04-01`.
 
+use call_proto::Dialect;
 use model::record::{CallRecord, Message, Recording};
-use model::{CallStatus, MessageSid, RecordingSid};
+use model::{CallStatus, DialectName, MessageSid, RecordingSid};
 use store::Change;
 
 use crate::server::{Server, call, call_sid};
@@ -187,6 +188,60 @@ async fn accounts_need_a_name_only() {
     let next = first["next_page_uri"].as_str().unwrap().to_owned();
     let second = server.get(&who, &next).await;
     assert_eq!(second.column("accounts", "friendly_name"), ["Branch"]);
+}
+
+/// Whoever writes an address here wants its document to run in this dialect.
+#[tokio::test]
+async fn addresses_carry_the_dialect_of_the_base_path() {
+    let server = Server::start().await;
+    let who = server.admin();
+    let base = format!("/Accounts/{}", server.admin);
+    let number = "PhoneNumber=1000&isSIP=true&VoiceUrl=/v";
+    let made = server
+        .post(&who, &format!("{base}/IncomingPhoneNumbers.json"), number)
+        .await
+        .json();
+    let sid: model::NumberSid = made["sid"].as_str().unwrap().parse().unwrap();
+    let dialect = async || {
+        server
+            .store
+            .number(sid)
+            .await
+            .unwrap()
+            .unwrap()
+            .voice
+            .dialect
+    };
+    assert_eq!(dialect().await, DialectName::Restcomm);
+    let path = format!("{BASE}{base}/IncomingPhoneNumbers/{sid}.json");
+    server.post(&who, &path, "FriendlyName=x").await.is(200);
+    assert_eq!(
+        dialect().await,
+        DialectName::Restcomm,
+        "the address is the same"
+    );
+    server.post(&who, &path, "VoiceUrl=/w").await.is(200);
+    assert_eq!(dialect().await, DialectName::Twilio);
+
+    let path = format!("{BASE}{base}/Applications.json");
+    let made = server.post(&who, &path, "FriendlyName=a&RcmlUrl=/a").await;
+    made.is(201);
+    let sid = made.error()["sid"].as_str().unwrap().parse().unwrap();
+    let application = server.store.application(sid).await.unwrap().unwrap();
+    assert_eq!(application.dialect, DialectName::Twilio);
+
+    let path = format!("{BASE}{base}/Calls.json");
+    server
+        .post(&who, &path, "From=a&To=client:b&Url=/d&StatusCallback=/s")
+        .await
+        .is(201);
+    let asked = server.engine.created.lock().unwrap().pop().unwrap();
+    assert_eq!(asked.dialect, Dialect::TWILIO);
+    assert_eq!(
+        asked.callback.unwrap().events,
+        None,
+        "the default of the dialect"
+    );
 }
 
 #[tokio::test]

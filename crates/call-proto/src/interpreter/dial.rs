@@ -450,8 +450,9 @@ impl Dialing {
             add("DialRingDuration", ring.to_string());
         }
         if let Some(recording) = self.recording {
-            let account = site.leg.profile.account;
-            let url = (cx.settings.recording_address.0)(account, recording);
+            let profile = &site.leg.profile;
+            let address = &cx.settings.recording_address;
+            let url = (address.0)(&profile.dialect, profile.account, recording);
             add("RecordingUrl", url.clone());
             add("PublicRecordingUrl", url);
         }

@@ -14,10 +14,39 @@ pub(crate) mod dialect {
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Dialect, D::Error> {
         let name = String::deserialize(from)?;
-        [Dialect::RESTCOMM, Dialect::TWILIO]
+        named(&name).ok_or_else(|| D::Error::custom(format!("unknown dialect `{name}`")))
+    }
+
+    pub(super) fn named(name: &str) -> Option<Dialect> {
+        Dialect::ALL
             .into_iter()
             .find(|dialect| dialect.name == name)
-            .ok_or_else(|| D::Error::custom(format!("`{name}` is no dialect")))
+    }
+}
+
+/// A dialect by its name, or none.
+pub(crate) mod optional_dialect {
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::dialect::Dialect;
+
+    pub(crate) fn serialize<S: Serializer>(
+        dialect: &Option<Dialect>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        dialect.map(|dialect| dialect.name).serialize(to)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Dialect>, D::Error> {
+        let Some(name) = Option::<String>::deserialize(from)? else {
+            return Ok(None);
+        };
+        let found = super::dialect::named(&name);
+        let found = found.ok_or_else(|| D::Error::custom(format!("unknown dialect `{name}`")))?;
+        Ok(Some(found))
     }
 }
 

@@ -105,6 +105,7 @@ impl House {
                     api_version: String::new(),
                     voice_caller_id_lookup: false,
                     rcml_url: url,
+                    dialect: DialectName::Twilio,
                     kind: None,
                     created: Timestamp(0),
                     updated: Timestamp(0),

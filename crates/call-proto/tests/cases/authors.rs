@@ -38,6 +38,7 @@ fn redirected(world: World, n: u8) -> World {
         },
         status_callback: Some((TOLD.to_owned(), HttpMethod::Post)),
         move_connected_leg: false,
+        dialect: None,
     };
     world.redirects_with(4.0, "K", redirect)
 }

@@ -222,7 +222,7 @@ pub(super) fn router(
 ) -> axum::Router {
     let api = api::router(api::ApiState {
         store: store.clone(),
-        calls: Arc::new(super::calls::LiveCalls::new(engine.clone(), store.clone())),
+        calls: Arc::new(super::calls::LiveCalls(engine.clone())),
         recordings_dir: files::recordings(&config.server.data),
         public_base: public_base(config, http),
         roles: api::Roles::default(),

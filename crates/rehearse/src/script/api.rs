@@ -73,5 +73,6 @@ fn redirect(base: &Url, map: &Map<'_>) -> Result<Redirect, Problem> {
         },
         status_callback: None,
         move_connected_leg: both,
+        dialect: None,
     })
 }

@@ -125,8 +125,9 @@ impl Stage<'_> {
 pub(super) fn settings() -> Arc<Settings> {
     Arc::new(Settings {
         instance: InstanceSid::from_bytes([0x1d; 16]),
-        api_version: "2012-04-24".to_owned(),
-        recording_address: RecordingAddress(Arc::new(recording_address)),
+        recording_address: RecordingAddress(Arc::new(|_, account, recording| {
+            recording_address(account, recording)
+        })),
         max_redirects: 20,
         null_strings: false,
         screening_releases_both: false,

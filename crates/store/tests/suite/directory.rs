@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use model::record::{Account, Application, Client, Number, Recording};
-use model::{AccountStatus, HttpMethod, Timestamp};
+use model::{AccountStatus, DialectName, HttpMethod, Timestamp};
 use store::{
     AdminSeed, Change, NumberFilter, NumberKey, RecordingFilter, Scope, SecretKey, Sort, Store,
     StoreError, Window,
@@ -362,6 +362,7 @@ pub(crate) async fn applications_come_back(db: &Database) {
         api_version: "2012-04-24".to_owned(),
         voice_caller_id_lookup: true,
         rcml_url: Some(String::new()),
+        dialect: DialectName::Twilio,
         kind: None,
         created: Timestamp(1),
         updated: Timestamp(2),

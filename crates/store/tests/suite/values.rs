@@ -8,8 +8,9 @@ use model::record::{
     VoiceApplication,
 };
 use model::{
-    AccountSid, AccountStatus, ApplicationSid, CallSid, CallStatus, ClientSid, EventSid,
-    HttpMethod, Lane, NotificationSid, NumberSid, OrganizationSid, RecordingSid, Timestamp,
+    AccountSid, AccountStatus, ApplicationSid, CallSid, CallStatus, ClientSid, DialectName,
+    EventSid, HttpMethod, Lane, NotificationSid, NumberSid, OrganizationSid, RecordingSid,
+    Timestamp,
 };
 use store::credentials::{ha1_md5, ha1_sha256};
 use store::{Change, PendingCallback, Store};
@@ -191,6 +192,7 @@ pub(super) fn client(n: u32, organization: OrganizationSid, login: &str) -> Clie
         voice: VoiceApplication {
             url: Some("http://127.0.0.1/doc.xml".to_owned()),
             method: Some(HttpMethod::Get),
+            dialect: DialectName::Twilio,
             ..VoiceApplication::default()
         },
         created: Timestamp(i64::from(n)),

@@ -1,0 +1,91 @@
+// What a program with Twilio's Node library does, against another base URL.
+//
+// Arguments: address of the server, account, token, document to run, document to run next.
+// Prints one JSON object that says what came back.
+
+const twilio = require("twilio");
+
+const [base, account, token, url, next] = process.argv.slice(2);
+let pages = 0;
+
+// The library's own client, sent elsewhere.
+class Local extends twilio.RequestClient {
+  request(options) {
+    if (options.uri.includes("PageToken")) pages += 1;
+    const uri = options.uri.replace("https://api.twilio.com", base);
+    return super.request({ ...options, uri });
+  }
+}
+
+const client = twilio(account, token, { httpClient: new Local() });
+
+// Asks until there is an answer that counts; fails after ten seconds.
+async function until(what, ask) {
+  for (const end = Date.now() + 10_000; Date.now() < end; ) {
+    const found = await ask();
+    if (found) return found;
+    await new Promise((done) => setTimeout(done, 50));
+  }
+  throw new Error(`it did not happen: ${what}`);
+}
+
+const inState = (call, wanted) =>
+  until(wanted, async () => {
+    const found = await client.calls(call).fetch();
+    return found.status === wanted && found;
+  });
+
+const failure = (promise) => promise.then(() => null, (error) => error);
+
+async function main() {
+  const make = () =>
+    client.calls.create({
+      to: "client:ann",
+      from: "+15550100",
+      url,
+      method: "GET",
+      statusCallbackEvent: ["answered", "completed"],
+    });
+  const made = [await make(), await make(), await make()];
+  const first = await inState(made[0].sid, "in-progress");
+  const listed = await client.calls.list({ pageSize: 2 });
+  const pagesOfList = pages;
+  const changed = await client.calls(first.sid).update({ url: next, method: "GET" });
+  const children = await until("a second party answers", async () => {
+    const found = await client.calls.list({ parentCallSid: first.sid, status: "in-progress" });
+    return found.length > 0 && found;
+  });
+  for (const call of made) await client.calls(call.sid).update({ status: "completed" });
+  const ended = [];
+  for (const call of made) ended.push(await inState(call.sid, "completed"));
+  const missing = await failure(client.calls("CA" + "0".repeat(32)).fetch());
+  const refused = await failure(
+    client.calls.create({ to: "client:ann", from: "+15550100", url, record: true }),
+  );
+  const recordings = await until("a recording", async () => {
+    const found = await client.recordings.list({ callSid: first.sid });
+    return found.length > 0 && found;
+  });
+  const messages = await client.messages.list({ to: "nobody" });
+  console.log(
+    JSON.stringify({
+      account: (await client.api.v2010.accounts(account).fetch()).sid,
+      made: made.map((call) => call.sid),
+      listed: listed.map((call) => call.sid),
+      pages: pagesOfList,
+      changed: changed.sid,
+      ended: ended.map((call) => [call.endTime.toISOString(), Number(call.duration)]),
+      children: children.map((call) => call.direction),
+      missing: missing && [missing.status, missing.code],
+      refused: refused && refused.message,
+      messages: messages.map((message) => [message.body, message.direction]),
+      recordings: recordings.map((recording) => recording.callSid),
+      deleted: await client.recordings(recordings[0].sid).remove(),
+    }),
+  );
+}
+
+main().catch((error) => {
+  console.error(error);
+  process.exit(1);
+});

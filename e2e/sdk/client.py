@@ -1,0 +1,95 @@
+"""What a program with Twilio's Python library does, against another base URL.
+
+Arguments: address of the server, account, token, document to run, document to run next.
+Prints one JSON object that says what came back.
+"""
+
+import json
+import sys
+import time
+
+from twilio.base.exceptions import TwilioRestException
+from twilio.http.http_client import TwilioHttpClient
+from twilio.rest import Client
+
+base, account, token, url, next_url = sys.argv[1:]
+
+
+class Local(TwilioHttpClient):
+    """The library's own client, sent elsewhere."""
+
+    pages = 0
+
+    def request(self, method, url, **rest):
+        Local.pages += "PageToken" in url
+        return super().request(method, url.replace("https://api.twilio.com", base), **rest)
+
+
+client = Client(account, token, http_client=Local())
+
+
+def until(call, wanted):
+    """The call in its wanted state; fails after ten seconds."""
+    end = time.monotonic() + 10
+    while (found := client.calls(call).fetch()).status != wanted:
+        assert time.monotonic() < end, f"{found.status} instead of {wanted}"
+        time.sleep(0.05)
+    return found
+
+
+def make():
+    return client.calls.create(
+        to="client:ann",
+        from_="+15550100",
+        url=url,
+        method="GET",
+        status_callback_event=["answered", "completed"],
+    )
+
+
+made = [make() for _ in range(3)]
+first = until(made[0].sid, "in-progress")
+listed = client.calls.list(page_size=2)
+pages = Local.pages
+changed = client.calls(first.sid).update(url=next_url, method="GET")
+# The library waits for what happens next: the second party of the call has answered.
+end = time.monotonic() + 10
+while not (children := client.calls.list(parent_call_sid=first.sid, status="in-progress")):
+    assert time.monotonic() < end, "nobody was dialled"
+    time.sleep(0.05)
+for call in made:
+    client.calls(call.sid).update(status="completed")
+ended = [until(call.sid, "completed") for call in made]
+try:
+    client.calls("CA" + "0" * 32).fetch()
+    missing = None
+except TwilioRestException as error:
+    missing = [error.status, error.code]
+try:
+    client.calls.create(to="client:ann", from_="+15550100", url=url, record=True)
+    refused = None
+except TwilioRestException as error:
+    refused = error.msg
+end = time.monotonic() + 10
+while not (recordings := client.recordings.list(call_sid=first.sid)):
+    assert time.monotonic() < end, "there is no recording"
+    time.sleep(0.05)
+messages = client.messages.list(to="nobody")
+print(
+    json.dumps(
+        {
+            "account": client.api.v2010.accounts(account).fetch().sid,
+            "made": [call.sid for call in made],
+            "listed": [call.sid for call in listed],
+            "pages": pages,
+            "changed": changed.sid,
+            "ended": [[call.end_time.isoformat(), int(call.duration)] for call in ended],
+            "children": [call.direction for call in children],
+            "missing": missing,
+            "refused": refused,
+            "messages": [[message.body, message.direction] for message in messages],
+            "recordings": [recording.call_sid for recording in recordings],
+            "deleted": client.recordings(recordings[0].sid).delete(),
+        }
+    )
+)

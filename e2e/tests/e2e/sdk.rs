@@ -1,0 +1,98 @@
+//! Twilio's own libraries work against the server, unmodified but for the base URL.
+//!
+//! `scripts/setup` installs them below the cache folder; the programs that use them are in `e2e/sdk`.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use e2e::phone::Setup;
+use e2e::{App, Pitch, Reply, Server, wait};
+use serde_json::{Value, json};
+
+/// Runs a program that uses a library, and checks what it saw and what the application was asked.
+fn drive(mut program: Command) -> anyhow::Result<()> {
+    let server = Server::start()?;
+    let app = App::start()?;
+    let rest = server.rest();
+    let pitches = Pitch::random(2);
+    let phone = |name: &str, pitch| {
+        let password = format!("{name}-Secret-1");
+        rest.client(name, &password)?;
+        let setup = Setup::new(name).registers(&password).answers();
+        setup.start(&server, pitch)
+    };
+    let _ann = phone("ann", pitches[0])?;
+    let _bob = phone("bob", pitches[1])?;
+    app.on("/first", Reply::document("<Pause length=\"60\"/>"));
+    let next = "<Sms to=\"nobody\" from=\"+15550100\">hello</Sms>\
+                <Dial record=\"true\"><Client>bob</Client></Dial>";
+    app.on("/next", Reply::document(next));
+
+    let base = server.ready()["http"].as_str().context("no address")?;
+    let output = program
+        .args([base, rest.account(), e2e::server::ADMIN_TOKEN])
+        .args([app.url("/first"), app.url("/next")])
+        .output()
+        .with_context(|| format!("{program:?}: was scripts/setup run?"))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    anyhow::ensure!(output.status.success(), "{said}\n{}", server.log());
+    let seen: Value = serde_json::from_slice(&output.stdout)?;
+
+    let made = seen["made"].as_array().context("made")?;
+    assert_eq!(seen["account"], rest.account());
+    let newest_first: Vec<Value> = made.iter().rev().cloned().collect();
+    assert_eq!(seen["listed"], Value::from(newest_first));
+    assert_eq!(seen["pages"], 1, "two pages of two calls");
+    assert_eq!(seen["changed"], made[0]);
+    assert_eq!(seen["children"], json!(["outbound-dial"]));
+    assert_eq!(seen["missing"], json!([404, 20_404]));
+    let refused = seen["refused"].as_str().unwrap_or_default();
+    assert!(
+        refused.contains("Record: this parameter is not supported here"),
+        "{refused}"
+    );
+    assert_eq!(seen["messages"], json!([["hello", "outbound-call"]]));
+    assert_eq!(seen["recordings"], json!([made[0]]));
+    assert_eq!(seen["deleted"], true);
+    // The document runs in the dialect of the base path that named it.
+    for path in ["/first", "/next"] {
+        let request = wait::until("request", Duration::from_secs(5), || {
+            app.requests(path).into_iter().next()
+        })?;
+        assert_eq!(request.param("ApiVersion"), Some("2010-04-01"), "{path}");
+    }
+    Ok(())
+}
+
+/// The cache folder of `scripts/env.sh`.
+fn cache() -> anyhow::Result<PathBuf> {
+    let folder = match std::env::var_os("XDG_CACHE_HOME") {
+        Some(folder) => PathBuf::from(folder),
+        None => PathBuf::from(std::env::var_os("HOME").context("no HOME")?).join(".cache"),
+    };
+    Ok(folder.join("patchcord"))
+}
+
+fn script(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("sdk")
+        .join(name)
+}
+
+#[test]
+fn the_python_library_makes_lists_changes_and_ends_calls() -> anyhow::Result<()> {
+    let mut program = Command::new(cache()?.join("venv/bin/python"));
+    program.arg(script("client.py"));
+    drive(program)
+}
+
+#[test]
+fn the_node_library_makes_lists_changes_and_ends_calls() -> anyhow::Result<()> {
+    let mut program = Command::new("node");
+    program
+        .env("NODE_PATH", cache()?.join("node/node_modules"))
+        .arg(script("client.cjs"));
+    drive(program)
+}
