@@ -327,6 +327,7 @@ pub(crate) fn redirect_to(path: &str, both: bool) -> Modify {
         },
         status_callback: None,
         move_connected_leg: both,
+        dialect: None,
     }))
 }
 
