@@ -42,6 +42,15 @@ impl Dialect {
         }
     }
 
+    /// The same with another `ApiVersion`, as old journals need it; unknown ones change nothing.
+    pub(crate) fn with_version(mut self, recorded: Option<&str>) -> Self {
+        let known = Self::ALL.map(|dialect| dialect.api_version);
+        if let Some(version) = known.into_iter().find(|known| Some(*known) == recorded) {
+            self.api_version = version;
+        }
+        self
+    }
+
     /// As Restcomm's documentation describes.
     pub const RESTCOMM: Self = Self {
         name: "restcomm",

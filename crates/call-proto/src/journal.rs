@@ -154,6 +154,9 @@ impl RoomRecorder {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Fixed {
     instance: InstanceSid,
+    /// Value of `ApiVersion` for every dialect, in journals from before it followed the dialect.
+    #[serde(default, skip_serializing)]
+    api_version: Option<String>,
     max_redirects: u32,
     null_strings: bool,
     #[serde(default)]
@@ -165,6 +168,7 @@ impl Fixed {
     fn of(settings: &Settings) -> Self {
         Self {
             instance: settings.instance,
+            api_version: None,
             max_redirects: settings.max_redirects,
             null_strings: settings.null_strings,
             screening_releases_both: settings.screening_releases_both,

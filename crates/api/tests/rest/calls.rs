@@ -271,7 +271,7 @@ async fn calls_are_created() {
     let two = server
         .post(&who, &path, "From=a&To=client:two&Url=/d")
         .await;
-    assert_eq!(two.column("", "to"), ["client:two", "client:two"]);
+    assert_eq!(two.column("", "to"), ["two", "two"]);
     let xml = server
         .post(
             &who,

@@ -119,9 +119,16 @@ impl Opening {
 
     fn machine(&self) -> Machine {
         let settings = Arc::new(self.settings.settings());
+        let version = self.settings.api_version.as_deref();
         let family = match self.start.clone() {
-            Start::Inbound(inbound) => Family::inbound(settings, inbound, self.seed, self.at).0,
-            Start::Api(outbound) => Family::outbound_api(settings, outbound, self.seed, self.at).0,
+            Start::Inbound(mut inbound) => {
+                inbound.dialect = inbound.dialect.with_version(version);
+                Family::inbound(settings, inbound, self.seed, self.at).0
+            }
+            Start::Api(mut outbound) => {
+                outbound.dialect = outbound.dialect.with_version(version);
+                Family::outbound_api(settings, outbound, self.seed, self.at).0
+            }
             Start::Room(opening) => return Machine::Room(Room::new(opening, self.at)),
         };
         Machine::Family(Box::new(family))
