@@ -15,6 +15,7 @@ use self::link::Link;
 use crate::control::{Local, Sink, SocketId};
 use crate::datagram::Datagram;
 use crate::ears::Ears;
+use crate::gate::Gate;
 use crate::outgoing::OutStream;
 use crate::random::Random;
 use crate::report::{EndpointId, PlayId, Report, Stats};
@@ -60,6 +61,8 @@ pub(crate) struct Endpoint {
     /// There while keys are looked for in its audio.
     ears: Option<Box<Ears>>,
     pub(crate) taps: Vec<Tap>,
+    /// Through which its keys come.
+    gate: Gate,
     /// When its timers are due, if armed.
     pub(crate) play_due: Option<Instant>,
     pub(crate) rtcp_due: Option<Instant>,
@@ -158,6 +161,7 @@ impl Endpoint {
             listening: false,
             ears: None,
             taps: Vec::new(),
+            gate: Gate::new(now),
             play_due: None,
             rtcp_due: None,
             silence_due: None,
@@ -436,6 +440,13 @@ impl Endpoint {
         if let Some(play) = play {
             self.report(out, Report::PlayDone { play, stopped });
         }
+    }
+
+    /// Whether a key that was pressed counts: not if more come than anybody can press.
+    pub(crate) fn admits_key(&mut self, now: Instant) -> bool {
+        let admitted = self.gate.pass(now);
+        self.stats.digits_dropped += u64::from(!admitted);
+        admitted
     }
 
     /// True if keys are sent to the far side as events.

@@ -13,6 +13,7 @@
 //! | `outgoing` | one continuous RTP stream out of whatever is fed into it |
 //! | `player` | prompts, frame by frame |
 //! | `keys` | keys that we press, frame by frame |
+//! | `gate` | how many keys an endpoint may report |
 //! | `ears` | listens for keys inside audio |
 //! | `mix` | members of a conference: who is heard, and the sum for each |
 //! | `recorder` | mixes legs into one recording |
@@ -36,6 +37,7 @@ pub mod datagram;
 mod ears;
 mod endpoint;
 pub mod engine;
+mod gate;
 mod keys;
 mod mix;
 mod outgoing;

@@ -125,6 +125,8 @@ pub struct Stats {
     pub wrong_source: u64,
     /// Datagrams from the right address that are neither RTP nor RTCP, or broken.
     pub malformed: u64,
+    /// Keys that were pressed faster than anybody can, and were not reported.
+    pub digits_dropped: u64,
     /// RTP packets whose payload type was not agreed, or that do not fit into their stream.
     pub unexpected: u64,
 }

@@ -31,7 +31,9 @@ impl Engine {
     ) {
         match incoming.content {
             Content::Event(key) => {
-                self.report_digit(slot, key, out);
+                let Some(key) = self.report_digit(slot, key, now, out) else {
+                    return;
+                };
                 let peer = self.peer(slot);
                 let peer = peer.filter(|peer| !self.forwards_events(slot, *peer));
                 if let Some(peer) = peer {
@@ -62,6 +64,7 @@ impl Engine {
                     Change::Up => Key::Up,
                 });
                 for key in keys.chain(held) {
+                    // Tones need no gate: a key takes 25 ms to be recognized.
                     if let (Key::Down(digit), true) = (key, listening) {
                         let way = DigitWay::Tone;
                         out.report(id, Report::Digit { digit, way });
@@ -90,11 +93,22 @@ impl Engine {
         }
     }
 
-    fn report_digit(&self, slot: usize, key: EventKey, out: &mut impl Sink) {
-        if let (Some(digit), Some(endpoint)) = (key.pressed, self.endpoints.get(slot)) {
+    /// Reports a key if it is the first packet of a press; returns what of it is passed on.
+    fn report_digit(
+        &mut self,
+        slot: usize,
+        key: EventKey,
+        now: Instant,
+        out: &mut impl Sink,
+    ) -> Option<EventKey> {
+        if let (Some(digit), Some(endpoint)) = (key.pressed, self.endpoints.get_mut(slot)) {
+            if !endpoint.admits_key(now) {
+                return None;
+            }
             let way = DigitWay::Event;
             endpoint.report(out, Report::Digit { digit, way });
         }
+        Some(key)
     }
 
     /// True if event packets from one leg go to the other as they are. A leg whose audio is made on

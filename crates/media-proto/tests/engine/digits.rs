@@ -316,3 +316,41 @@ fn on_hold_keys_are_not_sent_but_time_goes_on() {
     let (at, _, report) = world.log.reports.last().unwrap();
     assert_eq!((*at - started, report.clone()), (ms(400), done(1, false)));
 }
+
+#[test]
+fn a_flood_of_keys_is_bounded() {
+    let mut world = World::new();
+    // The peer of the flooding phone wants its keys as tones.
+    let (mut a, mut b) = (Phone::new(1, 440.0), Phone::new(2, 1000.0).without_events());
+    world.open(&a);
+    world.open(&b);
+    world.bridge(1, 2);
+    // 100,000 presses in ten seconds: each packet has a timestamp of its own.
+    for press in 0..100_000u32 {
+        a.timestamp = a.timestamp.wrapping_add(1);
+        a.press(&mut world, 5, 160, true);
+        if press % 10 == 9 {
+            world.pass(ms(1));
+        }
+        if press % 200 == 199 {
+            b.talk(&mut world);
+            world.log.sent.clear();
+        }
+    }
+    let keys = reported(&world, 1).len();
+    assert!((200..=64 + 200 + 1).contains(&keys), "{keys}");
+    // Ten seconds later keys count again, and the other phone hears the caller.
+    world.pass(ms(10_000));
+    b.heard.clear();
+    a.timestamp = a.timestamp.wrapping_add(160_000);
+    a.press(&mut world, 7, 160, true);
+    world.talk(&mut [&mut a, &mut b], ms(2000));
+    assert!(reported(&world, 1).ends_with('7') && b.hears(440.0));
+    world.control(Control::Close {
+        endpoint: EndpointId(1),
+    });
+    let Report::Closed { stats } = world.last_report(1) else {
+        panic!("not closed")
+    };
+    assert_eq!(stats.digits_dropped + keys as u64 + 1, 100_001);
+}
