@@ -86,10 +86,21 @@ impl World {
     pub(crate) fn new() -> Self {
         #[expect(clippy::disallowed_methods, reason = "a test has to begin somewhere")]
         let started = Instant::now();
+        Self::of(started, 42)
+    }
+
+    /// A second engine with the clock of this one.
+    pub(crate) fn sibling(&self) -> Self {
+        let mut world = Self::of(self.started, 43);
+        world.log.now = self.log.now;
+        world
+    }
+
+    fn of(started: Instant, seed: u64) -> Self {
         let engine = Engine::new(EngineConfig {
             started,
             unix_time: Duration::from_secs(1_800_000_000),
-            seed: 42,
+            seed,
             silence_timeout: Duration::from_secs(60),
             max_endpoints: 1000,
         });

@@ -6,6 +6,7 @@ mod digits;
 mod digits_bridge;
 mod liveness;
 mod mix;
+mod moving;
 mod mutation;
 mod play;
 mod recode;
