@@ -430,7 +430,11 @@ impl Engine {
         let events = self.peer(slot).is_some_and(|peer| self.takes_events(peer));
         let endpoint = self.endpoints.get_mut(slot)?;
         let recodes = matches!(path, Some(Path::Recode));
-        let mixed = matches!(endpoint.joined, Joined::Mix { .. });
+        let mixed = match endpoint.joined {
+            // Who does not talk costs no decoding.
+            Joined::Mix { mix, member } => self.mixes.get(mix).is_some_and(|mix| mix.talks(member)),
+            Joined::Peer(_) | Joined::Nothing => false,
+        };
         let needed = recodes || mixed || !endpoint.taps.is_empty() || endpoint.searches(events);
         needed.then(|| endpoint.decode(incoming, codec, bytes, samples))
     }

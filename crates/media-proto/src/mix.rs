@@ -160,6 +160,11 @@ impl Mix {
         self.members.iter().next().is_none()
     }
 
+    pub(crate) fn talks(&self, member: usize) -> bool {
+        let member = self.members.get(member);
+        member.is_some_and(|member| member.talker.is_some())
+    }
+
     /// Where the packets of a member go if it talks.
     pub(crate) fn talker(&mut self, member: usize) -> Option<&mut Feed> {
         let talker = self.members.get_mut(member)?.talker.as_mut()?;
