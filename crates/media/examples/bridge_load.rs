@@ -1,14 +1,16 @@
-//! What forwarding costs: bridges of the media plane beside a bare relay, with the same load.
+//! What forwarding and mixing cost: the media plane beside a bare relay, with the same load.
 //!
 //! `bridge_load [CALLS] [SECONDS]` starts itself twice as a child, once as the relay (one thread, a
 //! socket per leg, `recvfrom` and `sendto`), once as the media plane, sends 50 packets per second into
 //! each leg and prints the child's CPU time, memory and the age of packets on arrival. Without SIP,
 //! so that only the packet path counts; `just bench-bridge` measures the whole server.
+//! `bridge_load conference [SECONDS]` does the same with 10, 30 and 100 talkers in one mix, all of them
+//! loud at once; the age of a packet says nothing there.
 //! **Invariant: both children are measured from outside, in the same way.**
 
 #![allow(clippy::print_stdout, reason = "a command line tool answers on stdout")]
 
-use media::{Control, EndpointId, EngineControl, MediaConfig, MediaPlane, Report};
+use media::{Control, EndpointId, EngineControl, MediaConfig, MediaPlane, MixId, Report, Session};
 use rustix::event::{Timespec, epoll};
 use std::error::Error;
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -31,7 +33,10 @@ fn main() -> Outcome<()> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["relay", calls] => relay(calls.parse()?),
-        ["plane", calls] => plane(calls.parse()?),
+        ["plane", calls] => plane(calls.parse()?, bridge),
+        ["mix", calls] => plane(calls.parse()?, join),
+        ["conference"] => conferences(10),
+        ["conference", seconds] => conferences(seconds.parse()?),
         [] => compare(200, 10),
         [calls] => compare(calls.parse()?, 10),
         [calls, seconds, ..] => compare(calls.parse()?, seconds.parse()?),
@@ -46,6 +51,20 @@ fn compare(calls: usize, seconds: u64) -> Outcome<()> {
         "the media plane takes {:.2} times the CPU of the relay",
         plane / relay
     );
+    Ok(())
+}
+
+fn conferences(seconds: u64) -> Outcome<()> {
+    for participants in [10, 30, 100] {
+        println!("{participants} talkers in one mix");
+        let relay = measure("relay", participants / 2, seconds)?;
+        let mix = measure("mix", participants / 2, seconds)?;
+        println!(
+            "the mix takes {:.3} ms CPU per participant-second, {:.2} times the relay",
+            mix / 2.0,
+            mix / relay
+        );
+    }
     Ok(())
 }
 
@@ -76,7 +95,10 @@ fn measure(what: &str, calls: usize, seconds: u64) -> Outcome<f64> {
     let (used, end) = (cpu_ms(child.0.id())? - cpu, load.started.elapsed());
     let per_call = used / started.elapsed().as_secs_f64() / calls as f64;
     let memory = rss_mb(child.0.id())?;
-    let (sent, mut ages) = load.stop(begin, end)?;
+    let (sent, came) = load.stop(begin, end)?;
+    let legs = (0..calls as u32 * 2).map(|leg| came.iter().filter(|came| came.leg == leg).count());
+    let fewest = legs.min().unwrap_or(0);
+    let mut ages: Vec<u32> = came.iter().map(|came| came.age_us).collect();
     ages.sort_unstable();
     let age = |share: f64| {
         let index = (ages.len() as f64 * share) as usize;
@@ -85,9 +107,10 @@ fn measure(what: &str, calls: usize, seconds: u64) -> Outcome<f64> {
     };
     println!(
         "{what}: {per_call:.3} ms CPU per call-second, {:.2} us per packet, {memory:.1} MB, \
-         {:.2} % of packets, age p50 {:.2} ms, p99 {:.2} ms",
+         {:.2} % of packets, worst leg {:.1} per second, age p50 {:.2} ms, p99 {:.2} ms",
         per_call * 10.0,
         100.0 * ages.len() as f64 / sent.max(1) as f64,
+        fewest as f64 / (end - begin).as_secs_f64(),
         age(0.5),
         age(0.99),
     );
@@ -139,7 +162,14 @@ struct Load {
     started: Instant,
     stop: Arc<AtomicBool>,
     sender: thread::JoinHandle<Vec<Duration>>,
-    receiver: thread::JoinHandle<Vec<(Duration, u32)>>,
+    receiver: thread::JoinHandle<Vec<Came>>,
+}
+
+/// A packet that came.
+struct Came {
+    at: Duration,
+    leg: u32,
+    age_us: u32,
 }
 
 impl Load {
@@ -165,17 +195,14 @@ impl Load {
         })
     }
 
-    /// Packets sent between two moments, and the ages in µs of those that came then.
-    fn stop(self, begin: Duration, end: Duration) -> Outcome<(usize, Vec<u32>)> {
+    /// How many packets were sent between two moments, and which came then.
+    fn stop(self, begin: Duration, end: Duration) -> Outcome<(usize, Vec<Came>)> {
         self.stop.store(true, Ordering::Relaxed);
         let sent = self.sender.join().map_err(|_| "the sender failed")?;
-        let came = self.receiver.join().map_err(|_| "the receiver failed")?;
+        let mut came = self.receiver.join().map_err(|_| "the receiver failed")?;
         let within = |at: &Duration| (begin..end).contains(at);
-        let ages = came
-            .into_iter()
-            .filter(|(at, _)| within(at))
-            .map(|(_, age)| age);
-        Ok((sent.iter().filter(|at| within(at)).count(), ages.collect()))
+        came.retain(|came| within(&came.at));
+        Ok((sent.iter().filter(|at| within(at)).count(), came))
     }
 }
 
@@ -247,7 +274,7 @@ fn receive(
     sockets: &[UdpSocket],
     started: Instant,
     stop: &AtomicBool,
-) -> Vec<(Duration, u32)> {
+) -> Vec<Came> {
     let mut came = Vec::new();
     poll(queue, |index| {
         let mut packet = [0; 2048];
@@ -255,7 +282,11 @@ fn receive(
             let at = started.elapsed();
             let stamp = packet[12..20].try_into().map_or(0, u64::from_be_bytes);
             let age = at.saturating_sub(Duration::from_nanos(stamp));
-            came.push((at, age.as_micros() as u32));
+            came.push(Came {
+                at,
+                leg: index as u32,
+                age_us: age.as_micros() as u32,
+            });
         }
         !stop.load(Ordering::Relaxed)
     });
@@ -289,15 +320,33 @@ fn relay(calls: usize) -> Outcome<()> {
     Ok(())
 }
 
-/// The media plane with bridged endpoints.
-fn plane(calls: usize) -> Outcome<()> {
+/// Lets the two legs of a call hear each other.
+fn bridge(session: &Session, [a, b]: [EndpointId; 2]) {
+    session.control(EngineControl::Bridge { a, b });
+}
+
+/// Makes both legs members of the one mix.
+fn join(session: &Session, legs: [EndpointId; 2]) {
+    for endpoint in legs {
+        session.control(EngineControl::Join {
+            endpoint,
+            mix: MixId(1),
+            talk: true,
+            hear: true,
+        });
+    }
+}
+
+/// The media plane with two endpoints per call.
+fn plane(calls: usize, connect: impl Fn(&Session, [EndpointId; 2])) -> Outcome<()> {
     let plane = MediaPlane::start(MediaConfig::default())?;
     let mut sessions = Vec::new();
-    for _ in 0..calls {
+    for call in 0..calls as u64 {
         let (reports, mut reported) = tokio::sync::mpsc::unbounded_channel();
         let session = plane.session(reports);
         let mut ports = Vec::new();
-        for endpoint in [EndpointId(1), EndpointId(2)] {
+        let legs = [2 * call, 2 * call + 1].map(EndpointId);
+        for endpoint in legs {
             // The sender's own port is learnt from its first packet.
             let offer = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\n\
                          t=0 0\r\nm=audio 9 RTP/AVP 0\r\n";
@@ -318,10 +367,7 @@ fn plane(calls: usize) -> Outcome<()> {
             ports.push(port.to_owned());
         }
         println!("{}", ports.join(" "));
-        session.control(EngineControl::Bridge {
-            a: EndpointId(1),
-            b: EndpointId(2),
-        });
+        connect(&session, legs);
         sessions.push((session, reported));
     }
     // Until whoever started this is gone.
