@@ -21,6 +21,7 @@ use rules::Rules;
 mod cases {
     mod action;
     mod callbacks;
+    mod conference;
     mod delay;
     mod dial;
     mod fetch;

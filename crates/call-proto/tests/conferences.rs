@@ -1,0 +1,288 @@
+//! Random conferences in virtual time: calls of several families join rooms, leave them, are redirected,
+//! die; events come late, twice or out of nowhere.
+//!
+//! **Invariant: every call and every conference ends once, in a final state, nothing is left, and each
+//! family and each room replays identically from its own journal.** A failure names its seed.
+
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the world serves three test programs"
+)]
+mod world;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use call_proto::journal::{self, Line, Verdict};
+use call_proto::{Addressed, DigitWay, Event, Fact, Inbound, Modify, RoomCommand, Script};
+use model::{CallSid, ConferenceSid, Timestamp};
+use rehearse::scene::{Act, Does, Doing, Opening, Pace, Scene, Start, Vanishes};
+use rehearse::{Run, Watch};
+
+use world::{Nothing, Random, Rules, Weather, document_at, empty, phone, redirect_to, status, xml};
+
+const RUNS: u64 = 6_000;
+const ROOMS: [&str; 3] = ["red", "red", "blue"];
+const PATHS: [&str; 4] = ["/a", "/b", "/c", "/v"];
+
+#[test]
+fn calm_conferences_end_and_leave_nothing() {
+    play_all(Weather::Calm, 0);
+}
+
+#[test]
+fn conferences_with_late_events_end_and_leave_nothing() {
+    play_all(Weather::Windy, 1_000_000);
+}
+
+#[test]
+fn conferences_in_a_storm_end_and_leave_nothing() {
+    play_all(Weather::Stormy, 2_000_000);
+}
+
+/// Looks at every command of families and rooms.
+#[derive(Default)]
+struct Observer {
+    rules: Rules,
+    /// How often each conference was created and ended.
+    conferences: BTreeMap<ConferenceSid, [u32; 2]>,
+}
+
+impl Watch for Observer {
+    fn commands(&mut self, _: Timestamp, commands: &[Addressed]) {
+        self.rules.batch(commands);
+    }
+
+    fn room_commands(&mut self, _: Timestamp, commands: &[RoomCommand]) {
+        for command in commands {
+            let RoomCommand::Commit(facts) = command else {
+                continue;
+            };
+            for fact in facts {
+                match fact {
+                    Fact::ConferenceCreated(record) => {
+                        self.conferences.entry(record.sid).or_default()[0] += 1;
+                    }
+                    Fact::ConferenceEnded { conference, .. } => {
+                        self.conferences.entry(*conference).or_default()[1] += 1;
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    fn event(&mut self, _: Timestamp, call: CallSid, event: &Event) {
+        self.rules.event(call, event);
+    }
+}
+
+/// What the runs had in them, so that they are not all alike.
+#[derive(Default)]
+struct Seen {
+    reasons: BTreeMap<String, u32>,
+    meetings: u32,
+    moved: u32,
+}
+
+fn play_all(weather: Weather, first_seed: u64) {
+    let mut seen = Seen::default();
+    for seed in first_seed..first_seed + RUNS / 3 {
+        let scene = scene(seed, weather);
+        let mut observer = Observer::default();
+        let run = rehearse::play(&scene, &mut Nothing, &mut observer);
+        check(&run, observer, seed);
+        seen.count(&run);
+    }
+    assert!(seen.meetings > 500, "{} meetings", seen.meetings);
+    assert!(seen.moved > 40, "{} waited", seen.moved);
+    for reason in ["last-member-left", "ended-by-member"] {
+        let often = seen.reasons.get(reason).copied().unwrap_or_default();
+        assert!(often > 50, "{reason}: {:?}", seen.reasons);
+    }
+}
+
+fn check(run: &Run, observer: Observer, seed: u64) {
+    let Observer {
+        mut rules,
+        conferences,
+    } = observer;
+    rules.finish();
+    let broken = rules.into_broken();
+    assert!(broken.is_empty(), "seed {seed}: {broken:#?}");
+    assert!(run.failures.is_empty(), "seed {seed}: {:#?}", run.failures);
+    assert!(run.left.is_empty(), "seed {seed}: {:#?}", run.left);
+    for leg in &run.legs {
+        let record = &leg.record;
+        assert!(record.status.is_final(), "seed {seed}: {record:?}");
+    }
+    for record in &run.conferences {
+        let is_over = record.ended.is_some() && record.reason.is_some();
+        assert!(is_over, "seed {seed}: {record:?}");
+        let counts = conferences.get(&record.sid).copied();
+        assert_eq!(counts, Some([1, 1]), "seed {seed}: {record:?}");
+    }
+    for lines in run.journals.iter().chain(&run.room_journals) {
+        replay(lines, seed);
+    }
+}
+
+/// Runs a journal again, as it is stored.
+fn replay(lines: &[Line], seed: u64) {
+    let json = serde_json::to_string(lines).expect("it can be written");
+    let lines: Vec<Line> = serde_json::from_str(&json).expect("it can be read");
+    match journal::replay(&lines).expect("it is a journal") {
+        Verdict::Identical { complete, .. } => assert!(complete, "seed {seed}"),
+        Verdict::Differs(difference) => panic!("seed {seed}: {difference:#?}"),
+    }
+}
+
+impl Seen {
+    fn count(&mut self, run: &Run) {
+        for record in &run.conferences {
+            let reason = record.reason.clone().unwrap_or_default();
+            *self.reasons.entry(reason).or_default() += 1;
+            let waited = record.started.is_some_and(|at| at != record.created);
+            self.moved += u32::from(waited);
+        }
+        let heard = |what: &str| what.starts_with("hears ") && what != "hears nobody";
+        self.meetings += u32::from(run.heard.iter().any(|one| heard(&one.what)));
+    }
+}
+
+fn scene(seed: u64, weather: Weather) -> Scene {
+    let mut random = Random::new(seed);
+    let random = &mut random;
+    let mut scene = Scene::new();
+    (scene.seed, scene.weather) = (seed, weather);
+    scene.pace = Pace {
+        fixed: Duration::from_secs(1),
+        per_character: Duration::ZERO,
+    };
+    if weather == Weather::Stormy {
+        scene.limit = Duration::from_secs(3_600);
+    }
+    for path in PATHS {
+        let pages = (0..=random.below(2)).map(|_| match random.below(12) {
+            0 => status(500).page(),
+            1 => empty().page(),
+            _ => xml(&document(random)).page(),
+        });
+        let pages = pages.collect();
+        scene.pages.insert(format!("http://app{path}"), pages);
+    }
+    let ann = phone()
+        .rings(0.5)
+        .answers(1.5)
+        .talks(random.below(6) as f64);
+    scene
+        .phones
+        .insert("ann".to_owned(), vec![ann.named("ann")]);
+    for number in 0..2 + random.below(5) {
+        let name = format!("kim{number}");
+        let path = *random.pick(&PATHS);
+        let mut start = Start::new(&name, opening(&name, path), seed * 10 + number);
+        start.at = millis(random.below(3) * random.below(10_000));
+        start.ack = (!random.once_in(30)).then(|| millis(random.below(2) * random.below(500)));
+        let gone = start.at + millis(random.below(40_000));
+        for _ in 0..random.below(3) {
+            let at = start.at + millis(random.below(30_000));
+            scene.acts.push(Act::new(at, &name, does(random)));
+        }
+        for at in [gone, Duration::from_secs(90)] {
+            let hangs_up = Does::Party(Doing::HangUp);
+            scene.acts.push(Act::new(at, &name, hangs_up));
+        }
+        if random.once_in(25) {
+            scene.faults.deaf.insert(name.clone());
+        }
+        scene.calls.push(start);
+    }
+    if random.once_in(15) {
+        scene.faults.unrecorded.insert("red".to_owned());
+    }
+    scene
+}
+
+fn opening(name: &str, path: &str) -> Opening {
+    let script = Script::Document(document_at(&format!("http://app{path}")));
+    Opening::Inbound(Box::new(Inbound {
+        account: world::account(1),
+        from: name.to_owned(),
+        to: "+1000".to_owned(),
+        caller_name: None,
+        forwarded_from: None,
+        headers: Vec::new(),
+        sip_call_id: format!("call of {name}"),
+        number: None,
+        sdp: Some(format!("offer of {name}")),
+        max_forwards: 70,
+        script,
+        status_callback: None,
+        dialect: call_proto::Dialect::RESTCOMM,
+    }))
+}
+
+fn millis(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+fn does(random: &mut Random) -> Does {
+    match random.below(8) {
+        0 => Does::Party(Doing::Vanish(Vanishes::Way)),
+        1 => Does::Party(Doing::Vanish(Vanishes::Sound)),
+        2 => Does::Modify(Modify::Complete),
+        3 => Does::Shutdown,
+        4 => Does::Key('*', DigitWay::Event),
+        5 => Does::Reinvite(Some("another offer".to_owned())),
+        _ => {
+            let path = *random.pick(&PATHS);
+            Does::Modify(redirect_to(path, random.once_in(2)))
+        }
+    }
+}
+
+fn document(random: &mut Random) -> String {
+    (0..random.below(4)).map(|_| verb(random)).collect()
+}
+
+fn verb(random: &mut Random) -> String {
+    let others = [
+        "<Say>words</Say>",
+        "<Pause length=\"2\"/>",
+        "<Redirect>/a</Redirect>",
+        "<Hangup/>",
+        "<Dial timeout=\"5\"><Client>ann</Client></Dial>",
+        "<Gather numDigits=\"1\" timeout=\"2\" action=\"/b\"/>",
+    ];
+    if random.once_in(3) {
+        return (*random.pick(&others)).to_owned();
+    }
+    let dial = some(
+        random,
+        &[
+            "action=\"/c\"",
+            "timeLimit=\"7\"",
+            "hangupOnStar=\"true\"",
+            "record=\"true\"",
+        ],
+    );
+    let conference = some(
+        random,
+        &[
+            "muted=\"true\"",
+            "startConferenceOnEnter=\"false\"",
+            "endConferenceOnExit=\"true\"",
+            "maxParticipants=\"2\"",
+        ],
+    );
+    let room = *random.pick(&ROOMS);
+    format!("<Dial {dial}><Conference {conference}>{room}</Conference></Dial>")
+}
+
+/// Each of these attributes, once in four times.
+fn some(random: &mut Random, attributes: &[&str]) -> String {
+    let chosen = attributes.iter().filter(|_| random.once_in(4)).copied();
+    chosen.collect::<Vec<_>>().join(" ")
+}
