@@ -55,9 +55,9 @@ async function main() {
     const found = await client.calls.list({ parentCallSid: first.sid, status: "in-progress" });
     return found.length > 0 && found;
   });
-  for (const call of made) await client.calls(call.sid).update({ status: "completed" });
-  const ended = [];
-  for (const call of made) ended.push(await inState(call.sid, "completed"));
+  // The phone takes as many calls as it likes and may have ended the others itself.
+  await client.calls(first.sid).update({ status: "completed" });
+  const ended = [await inState(first.sid, "completed")];
   const missing = await failure(client.calls("CA" + "0".repeat(32)).fetch());
   const refused = await failure(
     client.calls.create({ to: "client:ann", from: "+15550100", url, record: true }),

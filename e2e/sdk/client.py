@@ -57,9 +57,9 @@ end = time.monotonic() + 10
 while not (children := client.calls.list(parent_call_sid=first.sid, status="in-progress")):
     assert time.monotonic() < end, "nobody was dialled"
     time.sleep(0.05)
-for call in made:
-    client.calls(call.sid).update(status="completed")
-ended = [until(call.sid, "completed") for call in made]
+# The phone takes as many calls as it likes and may have ended the others itself.
+client.calls(first.sid).update(status="completed")
+ended = [until(first.sid, "completed")]
 try:
     client.calls("CA" + "0" * 32).fetch()
     missing = None
