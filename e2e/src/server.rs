@@ -41,9 +41,16 @@ pub struct Options {
     environment: Vec<(String, String)>,
     flags: Vec<(String, String)>,
     survives_file_limit: bool,
+    binary: Option<PathBuf>,
 }
 
 impl Options {
+    /// Another program than [`binary`].
+    pub fn binary(mut self, path: PathBuf) -> Self {
+        self.binary = Some(path);
+        self
+    }
+
     /// A file that reaches the process's limit (`RLIMIT_FSIZE`) is a failed write, not its end.
     pub fn survives_file_limit(mut self) -> Self {
         self.survives_file_limit = true;
@@ -115,13 +122,14 @@ impl Options {
     }
 
     fn spawn(&self, folder: &Path) -> anyhow::Result<(Process, PathBuf)> {
+        let binary = self.binary.clone().unwrap_or_else(binary);
         let mut command = if self.survives_file_limit {
             let mut shell = Command::new("sh");
             shell.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]);
-            shell.arg(binary());
+            shell.arg(binary);
             shell
         } else {
-            Command::new(binary())
+            Command::new(binary)
         };
         command.arg("serve");
         for flag in ["--http", "--sip", "--metrics"] {
