@@ -35,10 +35,26 @@ impl Ledger for Store {
     async fn keep(&self, changes: Vec<Change>, again: bool) -> Result<Committed, StoreError> {
         if again {
             self.commit_again(changes).await
+        } else if changes.iter().all(can_wait) {
+            self.commit_shared(changes).await
         } else {
             self.commit(changes).await
         }
     }
+}
+
+/// Whether no caller waits until this is on disk: the leg is over, or only a callback waits.
+fn can_wait(change: &Change) -> bool {
+    matches!(
+        change,
+        Change::CallEnded { .. }
+            | Change::CallMedia { .. }
+            | Change::ConferenceEnded { .. }
+            | Change::MessageEnded { .. }
+            | Change::Recording(_)
+            | Change::CallbackQueued(_)
+            | Change::Trace { .. }
+    )
 }
 
 /// Takes callbacks whose facts are kept.

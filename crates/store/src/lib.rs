@@ -193,8 +193,18 @@ impl Store {
         self.inner.writer.commit(operations, Hurry::Now).await
     }
 
-    /// As [`Store::commit`], for facts that nobody waits for closely: they go along with what is
-    /// written next, a tenth of a second later at most.
+    /// As [`Store::commit`], for facts that hold up no caller: they go along with what is written
+    /// next, 20 ms later at the latest.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    pub async fn commit_shared(&self, changes: Vec<Change>) -> Result<Committed> {
+        let operations = changes.into_iter().map(Operation::Change).collect();
+        self.inner.writer.commit(operations, Hurry::Shared).await
+    }
+
+    /// As [`Store::commit`], for facts that nobody waits for: they go along with what is written
+    /// next, 100 ms later at the latest.
     ///
     /// # Errors
     /// As [`Store::commit`].

@@ -1,10 +1,10 @@
 //! The one task that writes: commits that wait at the same moment share a transaction.
 //!
-//! A group is what has queued up while the group before it was written. One that follows another
-//! closely also waits a moment for company, because the price of a transaction and its sync is
-//! shared; the first after a silence never waits. What nobody waits for closely
-//! ([`Hurry::Soon`]) goes along with whatever is written next. The task sleeps until a group is due:
-//! a commit that joins a group does not wake it.
+//! A group is what has queued up while the group before it was written: a commit that somebody waits
+//! for ([`Hurry::Now`]) waits for the disk, never for company. What can wait ([`Hurry::Shared`],
+//! [`Hurry::Soon`]) is written with the next group, or in its own time if there is none, so that the
+//! price of a transaction and its sync is shared. The task sleeps until a group is due: a commit
+//! that joins a group does not wake it.
 //!
 //! **Invariant: every commit that was accepted is answered, and answered `Ok` only when it is on
 //! disk.** A busy or lost database is tried again until it works; a disk that takes no writes is
@@ -27,11 +27,9 @@ use crate::{Change, Committed, Result, StoreError};
 
 /// Operations after which a transaction takes no more commits, nor waits for more.
 const GROUP: usize = 512;
-/// How long a commit waits for others that may share its transaction.
-const COMPANY: Duration = Duration::from_millis(8);
-/// A group so soon after the last one means load.
-const LOAD: Duration = Duration::from_millis(40);
-/// How long a commit that nobody waits for closely may wait for others.
+/// How long a commit that delays no caller may wait for others that share its transaction.
+const SHARED: Duration = Duration::from_millis(20);
+/// How long a commit that nobody waits for may wait for others.
 const SOON: Duration = Duration::from_millis(100);
 /// How often this process tells that it lives.
 const ALIVE_EVERY: Duration = Duration::from_secs(10);
@@ -51,7 +49,11 @@ pub(crate) enum Operation {
 /// How closely somebody waits for a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Hurry {
+    /// Written as soon as the disk is free.
     Now,
+    /// At most [`SHARED`] later.
+    Shared,
+    /// At most [`SOON`] later.
     Soon,
 }
 
@@ -79,8 +81,6 @@ struct Inbox {
 struct State {
     group: Group,
     alarm: Alarm,
-    /// End of the last group that somebody waited for.
-    written: Option<Instant>,
     /// No more is accepted.
     is_closed: bool,
     /// The task has ended.
@@ -228,9 +228,9 @@ impl State {
     /// Returns whether the task must be woken.
     fn add(&mut self, job: Job, now: Instant) -> bool {
         let due = match job.hurry {
-            Hurry::Soon => now + SOON,
-            Hurry::Now if self.written.is_some_and(|at| now - at < LOAD) => now + COMPANY,
             Hurry::Now => now,
+            Hurry::Shared => now + SHARED,
+            Hurry::Soon => now + SOON,
         };
         self.group.add(job, due);
         match self.alarm {
@@ -322,13 +322,7 @@ impl Task {
         let done = loop {
             let next = inbox.state().next(Instant::now());
             match next {
-                Next::Write(group) => {
-                    let waited_for = group.iter().any(|job| job.hurry == Hurry::Now);
-                    self.settle(group, &inbox).await;
-                    if waited_for {
-                        inbox.state().written = Some(Instant::now());
-                    }
-                }
+                Next::Write(group) => self.settle(group, &inbox).await,
                 Next::Sleep(due) => tokio::select! {
                     () = inbox.wake.notified() => {}
                     () = sleep_until(due) => {}
@@ -537,7 +531,7 @@ mod tests {
     }
 
     #[test]
-    fn groups_what_comes_close_together_and_wakes_the_task_only_when_needed() {
+    fn waits_for_the_disk_and_wakes_the_task_only_when_needed() {
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
         let mut state = State::default();
@@ -546,30 +540,32 @@ mod tests {
             Next::Sleep(_) | Next::End(_) => 0,
         };
         assert!(matches!(state.next(at(0)), Next::Sleep(None)));
-        // Nobody waits closely: it is written when its time comes.
-        assert!(
-            state.add(job(Hurry::Soon, 1), at(0)),
-            "an alarm must be set"
-        );
+        // Nobody waits for it: it is written when its time comes.
+        assert!(state.add(job(Hurry::Soon, 1), at(0)), "sets an alarm");
         assert!(matches!(state.next(at(0)), Next::Sleep(Some(due)) if due == at(100)));
         assert!(!state.add(job(Hurry::Soon, 1), at(50)));
         assert!(matches!(state.next(at(60)), Next::Sleep(Some(due)) if due == at(100)));
-        // It goes along with the next that somebody waits for, which is the first after a silence.
+        // One that delays no caller comes sooner, and brings the alarm forward.
+        assert!(state.add(job(Hurry::Shared, 1), at(60)));
+        assert!(matches!(state.next(at(60)), Next::Sleep(Some(due)) if due == at(80)));
+        // They go along with the next that somebody waits for, which waits for nothing.
         assert!(state.add(job(Hurry::Now, 1), at(70)));
-        assert_eq!(written(state.next(at(70))), 3);
-        // While that is written, and shortly after it, others wait for company.
-        state.written = Some(at(72));
-        assert!(!state.add(job(Hurry::Now, 1), at(72)), "it looks by itself");
-        assert!(matches!(state.next(at(73)), Next::Sleep(Some(due)) if due == at(80)));
-        assert!(!state.add(job(Hurry::Now, 1), at(74)));
-        assert_eq!(written(state.next(at(80))), 2);
+        assert_eq!(written(state.next(at(70))), 4);
+        // What comes while that is written is the next group, and is written at once.
+        assert!(!state.add(job(Hurry::Now, 1), at(71)), "it looks by itself");
+        assert!(!state.add(job(Hurry::Shared, 1), at(71)));
+        assert!(!state.add(job(Hurry::Now, 1), at(72)));
+        assert_eq!(written(state.next(at(73))), 3);
+        // An idle writer starts at once, also right after a group.
+        assert!(matches!(state.next(at(74)), Next::Sleep(None)));
+        assert!(state.add(job(Hurry::Now, 1), at(74)));
+        assert_eq!(written(state.next(at(74))), 1);
         // A large group waits for nothing and is written in parts.
-        assert!(matches!(state.next(at(81)), Next::Sleep(None)));
-        state.written = Some(at(80));
-        assert!(state.add(job(Hurry::Now, 1), at(80)));
+        assert!(matches!(state.next(at(80)), Next::Sleep(None)));
+        assert!(state.add(job(Hurry::Shared, 1), at(80)));
         assert!(matches!(state.next(at(80)), Next::Sleep(Some(_))));
-        assert!(state.add(job(Hurry::Now, GROUP), at(80)));
-        assert!(state.add(job(Hurry::Now, 1), at(80)));
+        assert!(state.add(job(Hurry::Shared, GROUP), at(80)));
+        assert!(state.add(job(Hurry::Shared, 1), at(80)));
         assert_eq!(written(state.next(at(80))), 2);
         assert_eq!(written(state.next(at(80))), 1);
         // The end comes after what was accepted.
