@@ -8,6 +8,7 @@
 //!
 //! Left to others: keeping the lines, and how many of them.
 
+mod digest;
 mod owners;
 mod pressed;
 mod redact;

@@ -60,7 +60,9 @@ impl Books {
 
     /// Keeps lines of the journal; false when no more are kept.
     pub(crate) fn journal(&mut self, lines: Vec<Line>) -> bool {
-        lines.iter().all(|line| self.trace.journal(line))
+        lines
+            .into_iter()
+            .all(|line| self.trace.journal(&line.shortened()))
     }
 
     /// Stores the trace and the journal under `owner`, with the last changes.

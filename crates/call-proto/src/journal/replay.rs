@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use model::{CallSid, Timestamp};
 
-use super::{FORMAT, Line, Opening, Start, text};
+use super::{FORMAT, Line, Opening, Start, digest, text};
 use crate::event::Event;
 use crate::family::Family;
 use crate::room::{Room, RoomInput};
@@ -225,7 +225,12 @@ fn first_difference(
     };
     (0..length).find_map(|at| {
         let (expected, got) = (expected.get(at).copied(), got.get(at).map(String::as_str));
-        (expected != got).then(|| (expected.map(str::to_owned), got.map(str::to_owned)))
+        let is_same = match (expected, got) {
+            (Some(expected), Some(got)) => digest::is_same(expected, got),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        (!is_same).then(|| (expected.map(str::to_owned), got.map(str::to_owned)))
     })
 }
 
