@@ -5,13 +5,13 @@
 //! text and not much more than [`MAX_JOURNAL`] compressed**; a journal that would be larger is cut and
 //! says so.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::cell::RefCell;
+use std::io::{BufRead, BufReader, Read};
 
 use call_proto::Entry;
 use call_proto::journal::Line;
-use flate2::Compression;
 use flate2::read::{MultiGzDecoder, ZlibDecoder};
-use flate2::write::GzEncoder;
+use flate2::{Compress, Compression, FlushCompress, Status};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -81,9 +81,7 @@ impl Trace {
     }
 
     fn squeeze(&mut self) -> std::io::Result<()> {
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-        encoder.write_all(&self.text)?;
-        self.packed.append(&mut encoder.finish()?);
+        PACKER.with_borrow_mut(|packer| gzip(packer, &self.text, &mut self.packed))?;
         self.text = Vec::new();
         Ok(())
     }
@@ -104,6 +102,29 @@ impl Trace {
         }
         self.squeeze()?;
         Ok(self.packed)
+    }
+}
+
+thread_local! {
+    /// The tables of a compressor are much larger than what a call has to say.
+    static PACKER: RefCell<Compress> = RefCell::new(Compress::new_gzip(Compression::fast(), 15));
+}
+
+/// Appends `text` to `packed` as one gzip member; appends nothing if it fails.
+fn gzip(packer: &mut Compress, text: &[u8], packed: &mut Vec<u8>) -> std::io::Result<()> {
+    let start = packed.len();
+    packer.reset();
+    loop {
+        let done = usize::try_from(packer.total_in()).unwrap_or(text.len());
+        packed.reserve(text.len() / 4 + 256);
+        match packer.compress_vec(&text[done..], packed, FlushCompress::Finish) {
+            Ok(Status::StreamEnd) => return Ok(()),
+            Ok(Status::Ok | Status::BufError) => {}
+            Err(error) => {
+                packed.truncate(start);
+                return Err(error.into());
+            }
+        }
     }
 }
 
