@@ -41,9 +41,10 @@ pub struct Settings {
 /// Makes the address under which an application can fetch a recording, without credentials, below
 /// the base path of the run's dialect. Must give the same text for the same recording.
 #[derive(Clone)]
-pub struct RecordingAddress(
-    pub Arc<dyn Fn(&Dialect, AccountSid, RecordingSid) -> String + Send + Sync>,
-);
+pub struct RecordingAddress(pub Arc<MakeAddress>);
+
+/// The address of a recording of an account, in a dialect.
+pub type MakeAddress = dyn Fn(&Dialect, AccountSid, RecordingSid) -> String + Send + Sync;
 
 impl std::fmt::Debug for RecordingAddress {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -44,7 +44,7 @@ pub use command::{
     Addressed, Command, FetchRequest, Invite, LegCommand, ListenRequest, MediaCommand,
     OutgoingMessage, RoomRequest, Sound, Target,
 };
-pub use context::{RecordingAddress, Settings};
+pub use context::{MakeAddress, RecordingAddress, Settings};
 pub use dialect::Dialect;
 pub use event::{
     AudioFailure, Clip, Confidence, DigitWay, Document, Event, Fallback, FetchFailure, Fetched,

@@ -175,7 +175,7 @@ impl<'a> Routing<'a> {
         let by = self.named_client()?;
         if self.invite.caller != Caller::Trunk
             && let Some(client) = by
-            && let Some(verdict) = self.from_client(client)?
+            && let Some(verdict) = self.called_by_client(client)?
         {
             let to = self.invite.called_user.clone();
             return Ok(self.decision(verdict, by, to));
@@ -245,7 +245,7 @@ impl<'a> Routing<'a> {
     }
 
     /// The rights of a client that calls; `None` if who is called decides.
-    fn from_client(&self, client: &Client) -> Result<Option<Verdict>, Want> {
+    fn called_by_client(&self, client: &Client) -> Result<Option<Verdict>, Want> {
         if self.rows.account(client.account)? != AccountStatus::Active {
             return Ok(Some(inactive(client.account)));
         }

@@ -152,19 +152,15 @@ words!(
 words!(
     /// Which of the two APIs a document and its address were written for: the base path of the REST
     /// API at which the address was written decides.
+    #[derive(Default)]
     DialectName {
         /// Below `/restcomm/2012-04-24`.
+        #[default]
         Restcomm = "restcomm",
         /// Below `/2010-04-01`.
         Twilio = "twilio",
     }
 );
-
-impl Default for DialectName {
-    fn default() -> Self {
-        Self::Restcomm
-    }
-}
 
 words!(
     /// State of an account.

@@ -1,5 +1,7 @@
 //! `/Accounts`: accounts and those below them.
 
+use std::future::ready;
+
 use model::record::{Account, Client};
 use model::{AccountSid, AccountStatus, OrganizationSid, error};
 use store::StoreError;
@@ -131,7 +133,7 @@ const FIELDS: &[Field<Account>] = &[
         Kind::Object,
         Null::Absent,
         "Paths of what belongs to it.",
-        |a, view| subresources(a, view),
+        subresources,
     ),
 ];
 
@@ -160,7 +162,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .answers(Answers::One(&ACCOUNT))
         .status([200, 201])
         .doc("Creates an account below the caller."),
-    Route::get(ONE, |c, a, _| Box::pin(get(c, a)))
+    Route::get(ONE, |c, a, _| Box::pin(ready(get(c, a))))
         .needs(Action::Read, "Accounts")
         .answers(Answers::One(&ACCOUNT))
         .doc("Reads an account; its e-mail address or name may stand for its SID."),
@@ -430,7 +432,7 @@ fn check_email(email: &str) -> Result<(), Failure> {
     }
 }
 
-async fn get(context: &Context<'_>, account: &Account) -> Answer {
+fn get(context: &Context<'_>, account: &Account) -> Answer {
     only_itself(context, account)?;
     Ok(context.show(&ACCOUNT, account))
 }

@@ -105,7 +105,7 @@ const FIELDS: &[Field<Shown>] = &[
         Kind::List,
         Null::Absent,
         "Numbers that it answers.",
-        |s, view| numbers(s, view),
+        numbers,
     ),
 ];
 

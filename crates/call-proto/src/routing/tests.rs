@@ -428,7 +428,8 @@ fn to_is_asked_only_if_the_request_uri_names_nothing_here() {
 
 #[test]
 fn the_application_of_a_number_is_an_address_with_a_method() {
-    let table: &[(&str, fn(&mut VoiceApplication), &str)] = &[
+    type Written = fn(&mut VoiceApplication);
+    let table: &[(&str, Written, &str)] = &[
         (
             "an absolute address",
             |voice| voice.url = Some("https://app/v#x".to_owned()),

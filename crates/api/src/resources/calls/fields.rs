@@ -246,7 +246,7 @@ const FIELDS: &[Field<CallRecord>] = &[
         Kind::Object,
         Null::Absent,
         "Paths of what belongs to it.",
-        |c, view| subresources(c, view),
+        subresources,
     ),
 ];
 
