@@ -304,3 +304,35 @@ pub enum MediaCommand {
     /// Close the endpoint.
     Close,
 }
+
+impl MediaCommand {
+    /// What and which, as the trace shows it; `None` for what says nothing to people.
+    pub(crate) fn words(&self) -> Option<(String, String)> {
+        Some(match self {
+            Self::Play {
+                sound: Sound::Ringback,
+                ..
+            } => ("play".to_owned(), "ring tone".to_owned()),
+            Self::Play {
+                sound: Sound::Clip(clip),
+                ..
+            } => ("play".to_owned(), format!("{} ms", clip.length.as_millis())),
+            // Which keys stays untold: they may be a PIN.
+            Self::SendDigits { .. } => ("send keys".to_owned(), String::new()),
+            Self::PassKey { .. } => ("pass on a key".to_owned(), String::new()),
+            Self::ListenDigits { .. } => return None,
+            Self::StopPlay { .. } => ("stop play".to_owned(), String::new()),
+            Self::Bridge { with } => ("bridge".to_owned(), with.to_string()),
+            Self::Unbridge { with } => ("unbridge".to_owned(), with.to_string()),
+            Self::Record { recording, .. } => ("record".to_owned(), recording.to_string()),
+            Self::StopRecord { recording } => ("stop record".to_owned(), recording.to_string()),
+            // The room says it better.
+            Self::JoinRoom { .. }
+            | Self::LeaveRoom
+            | Self::Open { .. }
+            | Self::Remote { .. }
+            | Self::Renegotiate { .. }
+            | Self::Close => return None,
+        })
+    }
+}

@@ -7,7 +7,7 @@ use model::record::MediaCounts;
 use model::{CallSid, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::command::{Command, LegCommand, MediaCommand, RoomRequest, Sound, Target};
+use crate::command::{Command, LegCommand, RoomRequest, Target};
 use crate::event::{Event, LegEvent, MediaEvent, SpeechNews};
 use crate::membership::RoomEvent;
 
@@ -269,7 +269,7 @@ pub(crate) fn of_command(at: Timestamp, call: CallSid, command: &Command) -> Opt
             (Lane::Sip, what, detail)
         }
         Command::Media(command) => {
-            let (what, detail) = of_media_command(command)?;
+            let (what, detail) = command.words()?;
             (Lane::Media, what, detail)
         }
     };
@@ -297,35 +297,6 @@ fn of_leg_command(command: &LegCommand) -> Option<(String, String)> {
         LegCommand::Bye { reason } => ("BYE".to_owned(), reason.clone().unwrap_or_default()),
         LegCommand::AnswerReinvite { .. } => text("200 to re-INVITE"),
         LegCommand::RejectReinvite { status } => (format!("{status} to re-INVITE"), String::new()),
-    })
-}
-
-fn of_media_command(command: &MediaCommand) -> Option<(String, String)> {
-    Some(match command {
-        MediaCommand::Play {
-            sound: Sound::Ringback,
-            ..
-        } => ("play".to_owned(), "ring tone".to_owned()),
-        MediaCommand::Play {
-            sound: Sound::Clip(clip),
-            ..
-        } => ("play".to_owned(), format!("{} ms", clip.length.as_millis())),
-        // Which keys stays untold: they may be a PIN.
-        MediaCommand::SendDigits { .. } => ("send keys".to_owned(), String::new()),
-        MediaCommand::PassKey { .. } => ("pass on a key".to_owned(), String::new()),
-        MediaCommand::ListenDigits { .. } => return None,
-        MediaCommand::StopPlay { .. } => ("stop play".to_owned(), String::new()),
-        MediaCommand::Bridge { with } => ("bridge".to_owned(), with.to_string()),
-        MediaCommand::Unbridge { with } => ("unbridge".to_owned(), with.to_string()),
-        MediaCommand::Record { recording, .. } => ("record".to_owned(), recording.to_string()),
-        MediaCommand::StopRecord { recording } => ("stop record".to_owned(), recording.to_string()),
-        // The room says it better.
-        MediaCommand::JoinRoom { .. }
-        | MediaCommand::LeaveRoom
-        | MediaCommand::Open { .. }
-        | MediaCommand::Remote { .. }
-        | MediaCommand::Renegotiate { .. }
-        | MediaCommand::Close => return None,
     })
 }
 
