@@ -10,15 +10,13 @@
 #![expect(clippy::print_stdout, reason = "a command line tool answers on stdout")]
 
 use std::cell::RefCell;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
+use std::io::Write as _;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, bail};
 use e2e::cost::{cpu_ms, rss_mb};
-use e2e::load::relay;
+use e2e::load::relay::{self, Relay};
 use e2e::load::rtp::{Rtp, Window};
 use e2e::load::ua::Ua;
 use e2e::server::Options;
@@ -127,27 +125,13 @@ fn measure(
 }
 
 fn measure_relay(calls: usize, time: Duration) -> anyhow::Result<Cost> {
-    let mut relay = Guard(
-        Command::new(std::env::current_exe()?)
-            .args(["relay", &calls.to_string()])
-            .stdout(Stdio::piped())
-            .spawn()?,
-    );
-    let output = relay.0.stdout.take().context("the relay's output")?;
     let rtp = Rtp::start()?;
-    for (call, line) in BufReader::new(output).lines().take(calls).enumerate() {
-        let line = line?;
-        for (leg, port) in line.split(' ').enumerate() {
-            let leg = (call * 2 + leg + 1) as u64;
-            rtp.open(leg)?;
-            rtp.send(leg, SocketAddr::from(([127, 0, 0, 1], port.parse()?)))?;
-        }
-    }
+    let relay = Relay::start(calls, &rtp)?;
     let pass = |time| {
         sleep(time);
         Ok(())
     };
-    measure(relay.0.id(), calls, time, || rtp.window(), pass)
+    measure(relay.pid(), calls, time, || rtp.window(), pass)
 }
 
 fn measure_server(calls: usize, time: Duration) -> anyhow::Result<Cost> {
@@ -163,20 +147,8 @@ fn measure_server(calls: usize, time: Duration) -> anyhow::Result<Cost> {
     ua.connect(server.sip_udp()?);
     server.rest().number("1000", &app.url("/v"))?;
 
-    let start = Instant::now();
-    while ua.tally().answered + ua.tally().failures() < calls {
-        let due = ((start.elapsed().as_secs_f64() * RAMP) as usize + 1).min(calls);
-        while ua.tally().placed < due {
-            ua.call("1000")?;
-        }
-        ua.pump(Duration::from_millis(2))?;
-    }
-    ensure!(
-        ua.tally().failed.is_empty(),
-        "{:?}\n{}",
-        ua.tally().failed,
-        server.log()
-    );
+    ua.build_up("1000", calls, RAMP)
+        .with_context(|| server.log())?;
     let pid = server.process().id();
     // The media thread counts by itself; this one only keeps the dialogs alive.
     let shared = RefCell::new(ua);
@@ -195,14 +167,4 @@ fn measure_server(calls: usize, time: Duration) -> anyhow::Result<Cost> {
     ua.hang_up_older(Duration::ZERO);
     ua.pump(Duration::from_secs(1))?;
     Ok(cost)
-}
-
-/// A child process that ends with its owner.
-struct Guard(Child);
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }

@@ -3,11 +3,56 @@
 //! The bench runs it as a process of its own beside the server, on the same machine in the same run,
 //! as the measure of what the system itself costs. **Invariant: it looks at no packet.**
 
+use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
 
 use anyhow::Context as _;
 use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token};
+
+use super::rtp::Rtp;
+
+/// A relay in a process of its own, which ends with this.
+pub struct Relay(Child);
+
+impl Relay {
+    /// Starts this very program again as `relay PAIRS`, which must call [`run`], and opens two legs for each
+    /// pair that send to each other through it.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub fn start(pairs: usize, rtp: &Rtp) -> anyhow::Result<Self> {
+        let mut relay = Self(
+            Command::new(std::env::current_exe()?)
+                .args(["relay", &pairs.to_string()])
+                .stdout(Stdio::piped())
+                .spawn()?,
+        );
+        let output = relay.0.stdout.take().context("the relay's output")?;
+        for (call, line) in BufReader::new(output).lines().take(pairs).enumerate() {
+            let line = line?;
+            for (leg, port) in line.split(' ').enumerate() {
+                let leg = (call * 2 + leg + 1) as u64;
+                rtp.open(leg)?;
+                rtp.send(leg, SocketAddr::from(([127, 0, 0, 1], port.parse()?)))?;
+            }
+        }
+        Ok(relay)
+    }
+
+    /// Number of its process.
+    pub fn pid(&self) -> u32 {
+        self.0.id()
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
 
 /// Opens two sockets for each of `pairs` bridges, tells their ports (`a b` on a line each) and passes
 /// packets on until the process is ended. A leg's peer is whoever sent to it last.

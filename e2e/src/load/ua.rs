@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use socket2::SockRef;
 
 use super::rtp::{LegStats, Rtp};
@@ -211,6 +211,23 @@ impl Ua {
         call.pending = Some((invite, now + T1, 0));
         self.calls.insert(id, call);
         self.tally.placed += 1;
+        Ok(())
+    }
+
+    /// Places `calls` calls to `number`, so many a second, and waits until each is answered.
+    ///
+    /// # Errors
+    /// If one fails.
+    pub fn build_up(&mut self, number: &str, calls: usize, rate: f64) -> anyhow::Result<()> {
+        let start = Instant::now();
+        while self.tally.answered + self.tally.failures() < calls {
+            let due = ((start.elapsed().as_secs_f64() * rate) as usize + 1).min(calls);
+            while self.tally.placed < due {
+                self.call(number)?;
+            }
+            self.pump(Duration::from_millis(2))?;
+        }
+        ensure!(self.tally.failed.is_empty(), "{:?}", self.tally.failed);
         Ok(())
     }
 
