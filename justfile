@@ -110,11 +110,16 @@ bench-bridge *args:
     cargo build --locked --quiet --release --package patchcord
     PATCHCORD_BIN={{ CARGO_TARGET_DIR }}/release/patchcord cargo run --locked --quiet --release --package e2e --bin bench-bridge -- {{ args }}
 
+# participants of one conference with real RTP beside a bare relay loop in the same run
+bench-conference *args:
+    cargo build --locked --quiet --release --package patchcord
+    PATCHCORD_BIN={{ CARGO_TARGET_DIR }}/release/patchcord cargo run --locked --quiet --release --package e2e --bin bench-conference -- {{ args }}
+
 # calls with records, callbacks and trace, beside a bare sipp in the same run
 bench-calls *args:
     cargo build --locked --quiet --release --package patchcord
     PATCHCORD_BIN={{ CARGO_TARGET_DIR }}/release/patchcord cargo run --locked --quiet --release --package e2e --bin bench-calls -- {{ args }}
 
 # what is too long for each change
-nightly: check test (fuzz-smoke "120") kill outage soak bench-bridge bench-calls
+nightly: check test (fuzz-smoke "120") kill outage soak bench-bridge bench-conference bench-calls
     cargo deny --locked check advisories

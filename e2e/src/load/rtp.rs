@@ -1,8 +1,9 @@
 //! RTP of many legs from one thread: 50 packets a second each, a socket per leg.
 //!
 //! A payload begins with the time it was sent; the bridge between two legs passes payloads on
-//! unchanged, so the receiver knows how long each packet took. **Invariant: sending never waits**; a
-//! leg's packets are 20 ms apart, and legs are spread evenly over those 20 ms.
+//! unchanged, so the receiver knows how long each packet took. A conference does not: there one leg
+//! sends bursts of sound, and the others know when they hear them ([`Speech`]). **Invariant: sending
+//! never waits**; a leg's packets are 20 ms apart, and legs are spread evenly over those 20 ms.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -24,6 +25,23 @@ const PACKET: usize = 172;
 /// Highest latency that is told apart, in µs.
 const LATENCIES: usize = 200_000;
 
+/// Packets from one burst to the next.
+const BURST_EVERY: u64 = 20;
+/// Packets of a burst.
+const BURST: u64 = 3;
+
+/// What the legs send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speech {
+    /// Payloads that carry the time they were sent.
+    Marked,
+    /// All legs send a tone.
+    Tone,
+    /// This leg sends 60 ms of the tone every 400 ms; all else is silence. The age of the first loud packet
+    /// of each burst is counted at each other leg.
+    Bursts(u64),
+}
+
 /// What one leg sent and received.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LegStats {
@@ -38,7 +56,7 @@ pub struct LegStats {
 pub struct Window {
     /// Packets sent.
     pub sent: u64,
-    /// Packets received.
+    /// Packets received whose age is known.
     pub received: u64,
     /// Median age of a packet on arrival, in µs.
     pub p50_us: usize,
@@ -49,6 +67,8 @@ pub struct Window {
 enum Command {
     Open(u64, UdpSocket),
     Send(u64, SocketAddr),
+    Say(Speech),
+    Look(Sender<BTreeMap<u64, LegStats>>),
     Close(u64, Sender<LegStats>),
 }
 
@@ -84,6 +104,9 @@ impl Rtp {
             legs: BTreeMap::new(),
             slots: vec![Vec::new(); STEPS],
             origin: Instant::now(),
+            speech: Speech::Marked,
+            burst: None,
+            bursts: 0,
         };
         thread::spawn(move || worker.run());
         Ok(Self { commands, counted })
@@ -107,6 +130,24 @@ impl Rtp {
     /// If the thread is gone.
     pub fn send(&self, leg: u64, remote: SocketAddr) -> anyhow::Result<()> {
         Ok(self.commands.send(Command::Send(leg, remote))?)
+    }
+
+    /// What the legs send from now on; at first it is [`Speech::Marked`].
+    ///
+    /// # Errors
+    /// If the thread is gone.
+    pub fn say(&self, speech: Speech) -> anyhow::Result<()> {
+        Ok(self.commands.send(Command::Say(speech))?)
+    }
+
+    /// What each open leg sent and received so far.
+    ///
+    /// # Errors
+    /// If the thread is gone.
+    pub fn legs(&self) -> anyhow::Result<BTreeMap<u64, LegStats>> {
+        let (reply, stats) = channel();
+        self.commands.send(Command::Look(reply))?;
+        Ok(stats.recv()?)
     }
 
     /// Closes a leg.
@@ -159,6 +200,8 @@ struct Leg {
     socket: UdpSocket,
     remote: Option<SocketAddr>,
     stats: LegStats,
+    /// Number of the last burst it heard.
+    heard: u64,
 }
 
 struct Worker {
@@ -169,6 +212,10 @@ struct Worker {
     /// Legs that send in each step.
     slots: Vec<Vec<usize>>,
     origin: Instant,
+    speech: Speech,
+    /// When the last burst began.
+    burst: Option<Instant>,
+    bursts: u64,
 }
 
 impl Worker {
@@ -211,6 +258,7 @@ impl Worker {
                                 socket,
                                 remote: None,
                                 stats: LegStats::default(),
+                                heard: 0,
                             },
                         );
                     }
@@ -222,6 +270,17 @@ impl Worker {
                     {
                         self.slots[leg % STEPS].push(leg);
                     }
+                }
+                Ok(Command::Say(speech)) => {
+                    self.speech = speech;
+                    self.burst = None;
+                }
+                Ok(Command::Look(reply)) => {
+                    let legs = self
+                        .legs
+                        .iter()
+                        .map(|(leg, known)| (*leg as u64, known.stats));
+                    let _ = reply.send(legs.collect());
                 }
                 Ok(Command::Close(leg, reply)) => {
                     let leg = leg as usize;
@@ -246,7 +305,20 @@ impl Worker {
                 continue;
             };
             let Some(remote) = known.remote else { continue };
-            let packet = packet(*leg as u32, known.stats.sent, self.origin.elapsed());
+            let mut packet = packet(*leg as u32, known.stats.sent, self.origin.elapsed());
+            let at = known.stats.sent % BURST_EVERY;
+            match self.speech {
+                Speech::Marked => {}
+                Speech::Tone => fill_tone(&mut packet),
+                Speech::Bursts(talker) if talker == *leg as u64 && at < BURST => {
+                    fill_tone(&mut packet);
+                    if at == 0 {
+                        self.burst = Some(Instant::now());
+                        self.bursts += 1;
+                    }
+                }
+                Speech::Bursts(_) => packet[HEADER..].fill(SILENCE),
+            }
             if known.socket.send_to(&packet, remote).is_ok() {
                 known.stats.sent += 1;
                 sent += 1;
@@ -267,13 +339,20 @@ impl Worker {
                 continue; // RTCP, or a ring tone's comfort.
             }
             known.stats.received += 1;
-            if let Some(age) = age_us(&buffer[..length], self.origin.elapsed()) {
+            if let (Speech::Bursts(talker), Some(burst)) = (self.speech, self.burst) {
+                let hears = talker != leg as u64 && known.heard < self.bursts;
+                if hears && is_loud(&buffer[HEADER..length]) {
+                    known.heard = self.bursts;
+                    ages[count] = burst.elapsed().as_micros() as usize;
+                    count += 1;
+                }
+            } else if let Some(age) = age_us(&buffer[..length], self.origin.elapsed()) {
                 ages[count] = age;
                 count += 1;
-                if count == ages.len() {
-                    self.note(&ages);
-                    return self.receive(leg);
-                }
+            }
+            if count == ages.len() {
+                self.note(&ages);
+                return self.receive(leg);
             }
         }
         self.note(&ages[..count]);
@@ -286,6 +365,24 @@ impl Worker {
             counted.latencies[(*age).min(LATENCIES - 1)] += 1;
         }
     }
+}
+
+/// Octets before the payload.
+const HEADER: usize = 12;
+/// A µ-law sample of nothing.
+const SILENCE: u8 = 0xff;
+
+/// A square wave of 1 kHz, about 20 dB below the loudest.
+fn fill_tone(packet: &mut [u8; PACKET]) {
+    for (at, octet) in packet[HEADER..].iter_mut().enumerate() {
+        *octet = if at % 8 < 4 { 0xae } else { 0x2e };
+    }
+}
+
+/// Whether a tenth of the samples are louder than 40 dB below the loudest.
+fn is_loud(payload: &[u8]) -> bool {
+    let loud = payload.iter().filter(|octet| **octet & 0x7f < 0x4f);
+    loud.count() * 10 >= payload.len()
 }
 
 /// Marks a payload as ours.
@@ -326,6 +423,14 @@ mod tests {
     }
 
     #[test]
+    fn a_tone_is_loud_and_silence_is_not() {
+        let mut packet = [SILENCE; PACKET];
+        assert!(!is_loud(&packet[HEADER..]));
+        fill_tone(&mut packet);
+        assert!(is_loud(&packet[HEADER..]));
+    }
+
+    #[test]
     fn percentiles_of_counts() {
         let mut counts = vec![0; 100];
         (counts[10], counts[20], counts[90]) = (60, 39, 1);
@@ -348,6 +453,17 @@ mod tests {
             (received >= 20).then_some(())
         })
         .unwrap();
+        // Bursts of one leg are heard by the other one only.
+        rtp.say(Speech::Bursts(1)).unwrap();
+        let before = rtp.legs().unwrap();
+        rtp.window();
+        crate::wait::until("bursts", Duration::from_secs(5), || {
+            let legs = rtp.legs().ok()?;
+            (legs[&1].received >= before[&1].received + 50).then_some(())
+        })
+        .unwrap();
+        let heard = rtp.window();
+        assert!((2..=4).contains(&heard.received), "{heard:?}");
         let stats = [rtp.close(1).unwrap(), rtp.close(2).unwrap()];
         assert!(
             stats.iter().all(|leg| leg.sent >= 9 && leg.received >= 9),

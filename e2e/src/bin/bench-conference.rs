@@ -1,0 +1,221 @@
+//! What a participant of a conference costs: the real server beside a bare relay, in the same run.
+//!
+//! All participants talk at once into one `<Conference>`, the dearest case: each hears a sum without
+//! itself. The relay of `e2e::load::relay` passes on as many packets. After that one participant sends
+//! bursts, and the others measure when they hear them. **Invariant: both are measured in the same way,
+//! from outside**, so that only the ratio counts. `bench-conference 10 30` runs those even numbers of
+//! participants only; `--seconds N` sets how long each is measured.
+
+#![forbid(unsafe_code)]
+#![expect(clippy::print_stdout, reason = "a command line tool answers on stdout")]
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use e2e::cost::{cpu_ms, rss_mb};
+use e2e::load::relay::{self, Relay};
+use e2e::load::rtp::{LegStats, Rtp, Speech};
+use e2e::load::ua::Ua;
+use e2e::server::Options;
+use e2e::{App, Reply};
+
+/// New calls per second while a level is built up.
+const RAMP: f64 = 20.0;
+/// Time for everything to settle before measuring.
+const SETTLE: Duration = Duration::from_secs(2);
+/// How long bursts are timed.
+const BURSTS: Duration = Duration::from_secs(6);
+/// The first leg of a load.
+const TALKER: u64 = 1;
+const DOCUMENT: &str = "<Dial><Conference maxParticipants=\"250\">load</Conference></Dial>";
+
+/// What one level cost.
+struct Cost {
+    /// CPU time in ms per participant and second.
+    cpu_ms: f64,
+    /// Resident memory in MB.
+    rss_mb: f64,
+    /// Packets per participant and second.
+    rate: f64,
+    /// Packets that the worst participant sent and got no counterpart of.
+    lost: u64,
+    /// From the first packet of a burst to its first loud packet at another, in ms.
+    heard_p50: f64,
+    heard_p99: f64,
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [word, pairs] = arguments.as_slice()
+        && word == "relay"
+    {
+        return relay::run(pairs.parse()?, |line| {
+            Ok(writeln!(std::io::stdout(), "{line}")?)
+        });
+    }
+    let (levels, time) = read_arguments(&arguments)?;
+    println!(
+        "| participants | what | CPU ms per participant-second | RSS MB | packets per participant and second | lost, worst | heard p50 ms | p99 ms |"
+    );
+    println!("|---|---|---|---|---|---|---|---|");
+    let mut verdicts = Vec::new();
+    for people in levels {
+        let relay = measure_relay(people, time).context("relay")?;
+        print_row(people, "bare relay", &relay);
+        let server = measure_server(people, time).context("server")?;
+        print_row(people, "patchcord", &server);
+        verdicts.push(format!(
+            "{people} participants: {:.1} times the relay's CPU; added p50 {:+.1} ms",
+            server.cpu_ms / relay.cpu_ms,
+            server.heard_p50 - relay.heard_p50,
+        ));
+    }
+    println!("\n{}", verdicts.join("\n"));
+    Ok(())
+}
+
+fn read_arguments(arguments: &[String]) -> anyhow::Result<(Vec<usize>, Duration)> {
+    let (mut levels, mut seconds) = (Vec::new(), 10);
+    let mut words = arguments.iter();
+    while let Some(word) = words.next() {
+        if word == "--seconds" {
+            seconds = words.next().context("--seconds needs a number")?.parse()?;
+            continue;
+        }
+        let level: usize = word
+            .parse()
+            .with_context(|| format!("`{word}` should be a number of participants"))?;
+        ensure!(
+            level >= 2 && level.is_multiple_of(2),
+            "an even number, so that the relay has pairs: {level}"
+        );
+        levels.push(level);
+    }
+    if levels.is_empty() {
+        levels = vec![10, 30, 100];
+    }
+    Ok((levels, Duration::from_secs(seconds)))
+}
+
+fn print_row(people: usize, what: &str, cost: &Cost) {
+    println!(
+        "| {people} | {what} | {:.2} | {:.1} | {:.1} | {} | {:.1} | {:.1} |",
+        cost.cpu_ms, cost.rss_mb, cost.rate, cost.lost, cost.heard_p50, cost.heard_p99,
+    );
+}
+
+/// Measures process `pid` while all talk, then while one sends bursts; `pass` lets that time go by.
+fn measure<'a>(
+    pid: u32,
+    time: Duration,
+    with_rtp: impl Fn(&dyn Fn(&Rtp) -> anyhow::Result<Seen>) -> anyhow::Result<Seen> + 'a,
+    mut pass: impl FnMut(Duration) -> anyhow::Result<()>,
+) -> anyhow::Result<Cost> {
+    with_rtp(&|rtp| {
+        rtp.say(Speech::Tone)?;
+        Seen::now(rtp)
+    })?;
+    pass(SETTLE)?;
+    let before = with_rtp(&Seen::now)?;
+    let (cpu, start) = (cpu_ms(pid)?, Instant::now());
+    pass(time)?;
+    let (used, seconds) = (cpu_ms(pid)? - cpu, start.elapsed().as_secs_f64());
+    let after = with_rtp(&Seen::now)?;
+    let rss_mb = rss_mb(pid)?;
+    with_rtp(&|rtp| {
+        rtp.say(Speech::Bursts(TALKER))?;
+        Seen::now(rtp)
+    })?;
+    pass(BURSTS)?;
+    let heard = with_rtp(&Seen::now)?;
+    ensure!(heard.ages > 0, "a burst is heard");
+    let received = after.received() - before.received();
+    let people = after.legs.len() as f64;
+    Ok(Cost {
+        cpu_ms: used / seconds / people,
+        rss_mb,
+        rate: received as f64 / people / seconds,
+        lost: after.worst_loss_since(&before),
+        heard_p50: heard.p50_us as f64 / 1000.0,
+        heard_p99: heard.p99_us as f64 / 1000.0,
+    })
+}
+
+/// What the legs counted so far, and ages since the last look.
+struct Seen {
+    legs: BTreeMap<u64, LegStats>,
+    ages: u64,
+    p50_us: usize,
+    p99_us: usize,
+}
+
+impl Seen {
+    fn now(rtp: &Rtp) -> anyhow::Result<Self> {
+        let window = rtp.window();
+        Ok(Self {
+            legs: rtp.legs()?,
+            ages: window.received,
+            p50_us: window.p50_us,
+            p99_us: window.p99_us,
+        })
+    }
+
+    fn received(&self) -> u64 {
+        self.legs.values().map(|leg| leg.received).sum()
+    }
+
+    /// Packets that the worst leg sent and got nothing for since `before`.
+    fn worst_loss_since(&self, before: &Self) -> u64 {
+        let losses = self.legs.iter().map(|(leg, now)| {
+            let then = before.legs.get(leg).copied().unwrap_or_default();
+            (now.sent - then.sent).saturating_sub(now.received - then.received)
+        });
+        losses.max().unwrap_or(0)
+    }
+}
+
+fn measure_relay(people: usize, time: Duration) -> anyhow::Result<Cost> {
+    let rtp = Rtp::start()?;
+    let relay = Relay::start(people / 2, &rtp)?;
+    let pass = |time| {
+        sleep(time);
+        Ok(())
+    };
+    measure(relay.pid(), time, |look| look(&rtp), pass)
+}
+
+fn measure_server(people: usize, time: Duration) -> anyhow::Result<Cost> {
+    let app = App::start()?;
+    app.on("/v", Reply::document(DOCUMENT));
+    let mut ua = Ua::bind()?;
+    let trunk = ua.local();
+    let config = format!("[[trunk]]\nname = 'load'\nuri = '{trunk}'\naddresses = ['127.0.0.1']\n");
+    let mut server = Options::default()
+        .config(&config)
+        .variable("PATCHCORD_LOG__LEVEL", "warn")
+        .start()?;
+    ua.connect(server.sip_udp()?);
+    server.rest().number("1000", &app.url("/v"))?;
+    ua.build_up("1000", people, RAMP)
+        .with_context(|| server.log())?;
+
+    let pid = server.process().id();
+    // The media thread counts by itself; this one only keeps the dialogs alive.
+    let shared = RefCell::new(ua);
+    let with_rtp = |look: &dyn Fn(&Rtp) -> anyhow::Result<Seen>| look(shared.borrow().rtp());
+    let cost = measure(pid, time, with_rtp, |time| shared.borrow_mut().pump(time))?;
+    let mut ua = shared.into_inner();
+    ensure!(
+        ua.talking() == people,
+        "only {} of {people} calls were still up\n{}",
+        ua.talking(),
+        server.log()
+    );
+    ua.hang_up_older(Duration::ZERO);
+    ua.pump(Duration::from_secs(1))?;
+    Ok(cost)
+}
