@@ -364,7 +364,7 @@ pub struct Redirect {
     /// Whether the bridged party runs the document too; else it is hung up.
     pub move_connected_leg: bool,
     /// Dialect of the new run; `None`, as in old journals, keeps that of the run before.
-    #[serde(default, with = "crate::journal::optional_dialect")]
+    #[serde(default, with = "crate::journal::serde_as::optional_dialect")]
     pub dialect: Option<Dialect>,
 }
 

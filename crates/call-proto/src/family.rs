@@ -57,7 +57,7 @@ pub struct Inbound {
     /// Told each status of the leg.
     pub status_callback: Option<CallbackTarget>,
     /// Dialect of the run.
-    #[serde(with = "crate::journal::dialect")]
+    #[serde(with = "crate::journal::serde_as::dialect")]
     pub dialect: Dialect,
 }
 
@@ -69,7 +69,7 @@ pub enum Script {
     /// Verbs made up by routing.
     Verbs {
         /// The verbs.
-        #[serde(with = "crate::journal::verbs")]
+        #[serde(with = "crate::journal::serde_as::verbs")]
         verbs: Vec<Verb>,
         /// Answer the caller only when a `<Dial>` connects.
         answer_on_bridge: bool,
@@ -98,7 +98,7 @@ pub struct OutboundApi {
     /// How long it may ring.
     pub timeout: Duration,
     /// Dialect of the run.
-    #[serde(with = "crate::journal::dialect")]
+    #[serde(with = "crate::journal::serde_as::dialect")]
     pub dialect: Dialect,
 }
 

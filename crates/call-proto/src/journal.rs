@@ -13,7 +13,7 @@ mod owners;
 mod pressed;
 mod redact;
 mod replay;
-mod serde_as;
+pub(crate) mod serde_as;
 mod text;
 
 use std::sync::Arc;
@@ -30,7 +30,6 @@ use crate::room::{Room, RoomCommand, RoomInput, RoomOpening};
 
 pub use pressed::{Pressed, pressed};
 pub use replay::{BrokenJournal, Difference, Verdict, replay};
-pub(crate) use serde_as::{dialect, optional_dialect, verbs};
 
 /// Version of the lines; a journal of another one cannot be replayed.
 const FORMAT: u32 = 1;

@@ -44,7 +44,7 @@ pub(crate) mod optional_dialect {
         let Some(name) = Option::<String>::deserialize(from)? else {
             return Ok(None);
         };
-        let found = super::dialect::named(&name);
+        let found = crate::journal::serde_as::dialect::named(&name);
         let found = found.ok_or_else(|| D::Error::custom(format!("unknown dialect `{name}`")))?;
         Ok(Some(found))
     }
