@@ -18,6 +18,7 @@ mod entry;
 mod failure;
 mod format;
 mod media;
+mod messages;
 mod openapi;
 mod page;
 mod params;
@@ -35,6 +36,7 @@ use store::Store;
 
 pub use calls::Calls;
 pub use entry::router;
+pub use messages::Messages;
 pub use openapi::openapi;
 pub use roles::Roles;
 pub use route::{RouteInfo, routes};
@@ -46,6 +48,8 @@ pub struct ApiState {
     pub store: Store,
     /// The call engine.
     pub calls: Arc<dyn Calls>,
+    /// The engine that sends text messages.
+    pub messages: Arc<dyn Messages>,
     /// Folder with the files `RE….wav`.
     pub recordings_dir: PathBuf,
     /// `http://host:port` under which this server is reached, without a slash at the end.

@@ -16,6 +16,7 @@ use crate::command::{Addressed, Command, LegCommand, MediaCommand};
 use crate::dialect::Dialect;
 use crate::event::{Document, PlayId, Req};
 use crate::fact::{Fact, Reason};
+use crate::ids::Ids;
 use crate::letter::{
     BranchSpec, BridgeId, Common, Dialled, Ended, ForkId, ForkResult, LegOver, Plan, Role,
 };
@@ -130,7 +131,7 @@ pub(crate) struct Context {
     facts: Vec<Fact>,
     commands: Vec<Addressed>,
     next_id: u64,
-    random: u64,
+    ids: Ids,
 }
 
 impl Context {
@@ -142,7 +143,7 @@ impl Context {
             facts: Vec::new(),
             commands: Vec::new(),
             next_id: 0,
-            random: seed,
+            ids: Ids::new(seed),
         }
     }
 
@@ -209,7 +210,7 @@ impl Context {
     pub(crate) fn notify(&mut self, about: About<'_>, code: u16, text: &str) {
         let level = model::error::entry(code).map_or(Level::Error, |entry| entry.level);
         let notification = Notification {
-            sid: NotificationSid::new(self.now, self.random_bytes()),
+            sid: NotificationSid::new(self.now, self.ids.bytes()),
             account: about.account,
             lane: about.call.into(),
             call: Some(about.call),
@@ -253,40 +254,24 @@ impl Context {
     }
 
     pub(crate) fn call_sid(&mut self) -> CallSid {
-        CallSid::new(self.now, self.random_bytes())
+        CallSid::new(self.now, self.ids.bytes())
     }
 
     pub(crate) fn recording_sid(&mut self) -> RecordingSid {
-        RecordingSid::new(self.now, self.random_bytes())
+        RecordingSid::new(self.now, self.ids.bytes())
     }
 
     pub(crate) fn message_sid(&mut self) -> MessageSid {
-        MessageSid::new(self.now, self.random_bytes())
+        MessageSid::new(self.now, self.ids.bytes())
     }
 
     pub(crate) fn event_sid(&mut self) -> EventSid {
-        EventSid::new(self.now, self.random_bytes())
+        self.ids.event(self.now)
     }
 
     fn next(&mut self) -> u64 {
         self.next_id += 1;
         self.next_id
-    }
-
-    fn random_bytes(&mut self) -> [u8; 10] {
-        let mut bytes = [0; 10];
-        bytes[..8].copy_from_slice(&self.random_u64().to_le_bytes());
-        bytes[8..].copy_from_slice(&self.random_u64().to_le_bytes()[..2]);
-        bytes
-    }
-
-    /// SplitMix64: small, and good enough to tell identifiers apart; the seed is the secret.
-    fn random_u64(&mut self) -> u64 {
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.random;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
     }
 }
 

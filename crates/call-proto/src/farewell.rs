@@ -190,18 +190,18 @@ fn talk_seconds(record: &CallRecord, until: Timestamp) -> i64 {
         .map_or(0, |answered| until.seconds_since(answered))
 }
 
-/// What the application must be told of a message, without what only its end tells. Serialized, it
-/// is kept with the record of the message.
+/// The callback of a message, without what only its status adds. Serialized, it is kept with the
+/// record of the message, so that any server can complete it after a crash.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct MessageFarewell {
-    /// Callbacks of the call made so far.
+    /// Callbacks of the lane made so far.
     sequence: i64,
     target: CallbackTarget,
     params: Params,
 }
 
 impl MessageFarewell {
-    /// - `sequence`: how many callbacks the call has made.
+    /// - `sequence`: how many callbacks the lane has made.
     pub(crate) const fn new(sequence: i64, target: CallbackTarget, params: Params) -> Self {
         Self {
             sequence,
@@ -210,12 +210,12 @@ impl MessageFarewell {
         }
     }
 
-    /// Puts the callback behind all that the call has made: the next free number is this.
+    /// Puts the callback behind all that the lane has made: the next free number is this.
     pub fn follow(&mut self, sequence: i64) {
         self.sequence = self.sequence.max(sequence);
     }
 
-    /// The callback for the end that `message` tells.
+    /// The callback that reports the status of `message`.
     pub fn callback(self, message: &Message, event: EventSid) -> Callback {
         let mut params = self.params;
         let mut add = |name: &str, value: &str| params.push((name.to_owned(), value.to_owned()));

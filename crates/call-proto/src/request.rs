@@ -1,11 +1,11 @@
-//! What the API asks of calls: the one form in which a call is asked for, from the parameters of a
-//! request to the machines.
+//! What the API asks for: the one form in which a call or a text message is asked for, from the
+//! parameters of a request to the machines.
 
 use std::time::Duration;
 
 use model::AccountSid;
 
-use crate::callback::LegCallback;
+use crate::callback::{CallbackTarget, LegCallback};
 use crate::command::Target;
 use crate::dialect::Dialect;
 use crate::event::{Document, Headers};
@@ -53,4 +53,32 @@ pub enum ModifyError {
     /// It is not live in this process.
     #[error("the call is not in progress")]
     NotLive,
+}
+
+/// A text to send.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NewMessage {
+    /// Account it is sent for.
+    pub account: AccountSid,
+    /// Sender: a number, a name, or a whole SIP address.
+    pub from: String,
+    /// Recipient: `client:NAME`, a SIP address, or a name or number.
+    pub to: String,
+    /// What it says.
+    pub body: String,
+    /// Receives each status.
+    pub callback: Option<CallbackTarget>,
+    /// That of the base path at which it was asked for.
+    pub dialect: Dialect,
+}
+
+/// Why a text message was not sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum SendError {
+    /// The server accepts no new messages: too many are on their way, or it is about to stop.
+    #[error("the server accepts no new messages now")]
+    Busy,
+    /// The record cannot be kept.
+    #[error("the message could not be stored")]
+    Store,
 }

@@ -301,14 +301,15 @@ fn of_leg_command(command: &LegCommand) -> Option<(String, String)> {
 }
 
 fn targets_in_words(targets: &[Target]) -> String {
-    let words: Vec<String> = targets
-        .iter()
-        .map(|target| match target {
-            Target::Client(login) => format!("client {login}"),
-            Target::Number(number) => format!("number {number}"),
-            Target::Named(name) => name.clone(),
-            Target::Sip(uri) => redacted_sip(uri),
-        })
-        .collect();
+    let words: Vec<String> = targets.iter().map(target_in_words).collect();
     words.join(", ")
+}
+
+pub(crate) fn target_in_words(target: &Target) -> String {
+    match target {
+        Target::Client(login) => format!("client {login}"),
+        Target::Number(number) => format!("number {number}"),
+        Target::Named(name) => name.clone(),
+        Target::Sip(uri) => redacted_sip(uri),
+    }
 }

@@ -27,6 +27,7 @@ mod cases {
     mod limits;
     mod messages;
     mod modify;
+    mod own_messages;
     mod several;
     mod speech;
     mod unrecorded;

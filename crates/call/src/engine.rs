@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use webhook::{Callbacks, Fetcher, MediaCache};
 
 use crate::live::Live;
+use crate::messages::OpenMessages;
 use crate::prompts::Prompts;
 use crate::records::Records;
 use crate::rooms::Rooms;
@@ -82,6 +83,7 @@ pub(crate) struct Shared {
     pub(crate) settings: Arc<Settings>,
     pub(crate) parts: Parts,
     pub(crate) live: Live,
+    pub(crate) messages: OpenMessages,
     pub(crate) rooms: Rooms,
     pub(crate) records: Arc<Records>,
     pub(crate) ringback: Arc<[i16]>,
@@ -153,6 +155,7 @@ impl Engine {
             settings,
             parts,
             live: Live::default(),
+            messages: OpenMessages::default(),
             rooms: Rooms::default(),
             records,
             ringback: ::audio::tone::ringback_us(),
@@ -195,9 +198,12 @@ impl Engine {
         self.shared.live.draining()
     }
 
-    /// Waits until no call is left.
+    /// Waits until no call and no message is left.
     pub async fn idle(&self) {
-        while self.shared.live.families() > 0 || self.shared.rooms.tasks() > 0 {
+        while self.shared.live.families() > 0
+            || self.shared.rooms.tasks() > 0
+            || self.shared.messages.count() > 0
+        {
             self.shared.live.changed().await;
         }
     }
@@ -209,8 +215,9 @@ impl Engine {
         }
     }
 
-    /// Ends every call.
+    /// Ends every call and every message.
     pub fn shut_down(&self) {
+        self.shared.messages.shut_down();
         self.shared.rooms.shut_down();
         self.shared.live.shut_down();
     }

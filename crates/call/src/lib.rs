@@ -18,6 +18,7 @@ mod engine;
 mod facts;
 mod listening;
 mod live;
+mod messages;
 mod outbox;
 mod panics;
 mod prompts;

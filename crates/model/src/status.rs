@@ -146,6 +146,8 @@ words!(
     MessageDirection {
         /// A call's document sent it.
         OutboundCall = "outbound-call",
+        /// It was sent through the REST API.
+        OutboundApi = "outbound-api",
     }
 );
 

@@ -1,11 +1,13 @@
-//! Text messages of a call, to real phones.
+//! Text messages to real phones, of a call and of none.
 
+use std::collections::BTreeSet;
+use std::net::UdpSocket;
 use std::time::Duration;
 
 use anyhow::ensure;
 use e2e::phone::Setup;
 use e2e::sipp::Scenario;
-use e2e::{App, Pitch, Reply, Server};
+use e2e::{App, Pitch, Reply, Server, wait};
 
 const SOON: Duration = Duration::from_secs(8);
 
@@ -64,5 +66,122 @@ fn messages_of_a_call_reach_phones_and_end_once() -> anyhow::Result<()> {
         let statuses: Vec<_> = mine.map(|asked| asked.param("MessageStatus")).collect();
         ensure!(statuses == [Some(status)], "{to}: {statuses:?}");
     }
+    Ok(())
+}
+
+/// The statuses that the application received of a message, in order, each event once.
+fn statuses(app: &App, sid: &str) -> Vec<String> {
+    let mut events = BTreeSet::new();
+    let mut found = Vec::new();
+    for asked in app.requests("/told") {
+        let event = asked.header("x-patchcord-event").unwrap_or_default();
+        if asked.param("MessageSid") == Some(sid) && events.insert(event.to_owned()) {
+            found.push(asked.param("MessageStatus").unwrap_or_default().to_owned());
+        }
+    }
+    found
+}
+
+/// No call is involved: the API sends one text to a phone that is registered, and one to a phone that is not.
+#[test]
+fn a_message_of_the_api_reaches_a_registered_phone() -> anyhow::Result<()> {
+    let server = Server::start()?;
+    let app = App::start()?;
+    app.on("/told", Reply::status(200));
+    let rest = server.rest();
+    for login in ["ann", "eve"] {
+        rest.client(login, "good-Secret-1")?;
+    }
+    let text = format!("Your code is {}", rand_code());
+    let mut ann = Setup::new("ann")
+        .registers("good-Secret-1")
+        .start(&server, Pitch::of(700.0))?;
+    let send = |to: &str| {
+        let callback = app.url("/told");
+        let form = [
+            ("From", "Shop"),
+            ("To", to),
+            ("Body", text.as_str()),
+            ("StatusCallback", callback.as_str()),
+        ];
+        rest.post("SMS/Messages", &form)
+    };
+    let table = [
+        ("client:ann", "sent", None),
+        ("client:eve", "failed", Some(30_003)),
+    ];
+    for (to, status, code) in table {
+        let made = send(to)?;
+        let sid = made["sid"].as_str().unwrap_or_default().to_owned();
+        ensure!(
+            made["status"] == "sending" && made["direction"] == "outbound-api",
+            "{made}"
+        );
+        ensure!(made.get("call_sid").is_none(), "{made}");
+        let told = wait::until("two callbacks", SOON, || {
+            let told = statuses(&app, &sid);
+            (told.len() >= 2).then_some(told)
+        })?;
+        ensure!(told == ["sending", status], "{to}: {told:?}");
+        let one = rest.get(&format!("SMS/Messages/{sid}"))?;
+        ensure!(
+            one["status"] == status && one["body"] == text.as_str(),
+            "{one}"
+        );
+        ensure!(one["error_code"].as_i64() == code, "{one}");
+    }
+    // It shows what it received.
+    wait::until("the text at the phone", SOON, || {
+        ann.process().tail().contains(&text).then_some(())
+    })?;
+    ensure!(rest.all("Calls", "calls")?.is_empty(), "there was no call");
+    Ok(())
+}
+
+/// Different in each run, so that nothing left over from another one is taken for it.
+fn rand_code() -> u32 {
+    std::process::id() % 100_000
+}
+
+/// A recipient that never answers keeps the message on its way when the server is killed.
+#[test]
+fn a_killed_server_leaves_no_message_on_its_way() -> anyhow::Result<()> {
+    let mut server = Server::start()?;
+    let app = App::start()?;
+    app.on("/told", Reply::status(200));
+    let silent = UdpSocket::bind("127.0.0.1:0")?;
+    silent.set_read_timeout(Some(SOON))?;
+    let to = format!("sip:desk@{}", silent.local_addr()?);
+    let callback = app.url("/told");
+    let form = [
+        ("From", "Shop"),
+        ("To", to.as_str()),
+        ("Body", "words"),
+        ("StatusCallback", callback.as_str()),
+    ];
+    let made = server.rest().post("Messages", &form)?;
+    let sid = made["sid"].as_str().unwrap_or_default().to_owned();
+    let mut datagram = [0; 2_048];
+    let length = silent.recv(&mut datagram)?;
+    ensure!(datagram[..length].starts_with(b"MESSAGE "), "it was sent");
+    server.kill()?;
+    server.start_again()?;
+    let told = wait::until("the final callback", SOON, || {
+        let told = statuses(&app, &sid);
+        (told.len() >= 2).then_some(told)
+    })?;
+    ensure!(told == ["sending", "failed"], "{told:?}");
+    let one = server.rest().get(&format!("Messages/{sid}"))?;
+    ensure!(
+        one["status"] == "failed" && one["error_code"] == 30_008,
+        "{one}"
+    );
+    ensure!(one["error_message"] == "node-lost", "{one}");
+    // A second crash ends nothing again.
+    server.kill()?;
+    server.start_again()?;
+    let again = server.rest().get(&format!("Messages/{sid}"))?;
+    ensure!(again == one, "{again}");
+    ensure!(statuses(&app, &sid) == ["sending", "failed"], "told once");
     Ok(())
 }

@@ -362,7 +362,7 @@ fn headers_of(to: &str) -> Result<(String, Vec<(String, String)>), Failure> {
 }
 
 /// Refuses what would break the line of a header.
-fn one_line(name: &str, value: &str) -> Result<(), Failure> {
+pub(crate) fn one_line(name: &str, value: &str) -> Result<(), Failure> {
     if value.chars().any(char::is_control) {
         Err(Failure::parameter(
             name,
@@ -427,7 +427,10 @@ fn absolute(context: &Context<'_>, name: &str, text: &str) -> Result<String, Fai
         })
 }
 
-fn optional_address(context: &Context<'_>, name: &str) -> Result<Option<String>, Failure> {
+pub(crate) fn optional_address(
+    context: &Context<'_>,
+    name: &str,
+) -> Result<Option<String>, Failure> {
     context
         .params
         .filled(name)

@@ -1,19 +1,26 @@
 //! `/Accounts/{sid}/SMS/Messages`, also as `/Accounts/{sid}/Messages`: text messages.
 
+use call_proto::{CallbackTarget, Dialect, NewMessage, SendError};
+use http::StatusCode;
 use model::record::{Account, Message};
+use model::{Bare, HttpMethod, Target, error};
 use store::{MessageFilter, MessageKey};
 
 use crate::context::{Answer, Context};
 use crate::dialect::Each;
 use crate::failure::Failure;
 use crate::page::{Page, sort_by};
-use crate::params::Bound;
-use crate::resources::calls::{row_key, scope};
+use crate::params::{Bound, Params, shown};
+use crate::resources::calls::{one_line, optional_address, row_key, scope};
 use crate::roles::Action;
 use crate::route::{Answers, Is, PAGING, Param, RESTCOMM, Route, SCOPE, SORTING, TWILIO, param};
 use crate::value::{Entry, Field, Kind, Null, Resource, Value, field};
 
 const TARGET: &str = "SmsMessages";
+/// Longest text, in characters.
+const MAX_BODY: usize = 1_600;
+/// Longest sender or recipient, in bytes.
+const MAX_PARTY: usize = 254;
 /// Segments of the path between the account and a message, as links show them.
 const KIND: Each<&str> = ["SMS/Messages", "Messages"];
 
@@ -217,6 +224,12 @@ pub(crate) static ROUTES: &[Route] = &[
         .params(&[FILTERS, SCOPE, SORTING, PAGING])
         .answers(Answers::Page(&MESSAGE))
         .doc("Lists text messages, newest first."),
+    Route::post(LIST, |c, a, _| Box::pin(send(c, a)))
+        .needs(Action::Create, TARGET)
+        .params(&[NEW])
+        .status([200, 201])
+        .answers(Answers::One(&MESSAGE))
+        .doc("Sends a text message by SIP, without a call."),
     Route::get(ONE, |c, a, sid| Box::pin(get(c, a, sid)))
         .needs(Action::Read, TARGET)
         .answers(Answers::One(&MESSAGE))
@@ -233,6 +246,32 @@ const FILTERS: &[Param] = &[
     param("DateSent", Is::Day, "Day on which messages were sent.").within(TWILIO),
     param("DateSent>", Is::Moment, "Sent then or later.").within(TWILIO),
     param("DateSent<", Is::Moment, "Sent then or earlier.").within(TWILIO),
+];
+
+const NEW: &[Param] = &[
+    param(
+        "From",
+        Is::Text,
+        "Sender: a number, a name or a SIP address.",
+    )
+    .required(),
+    param(
+        "To",
+        Is::Text,
+        "Recipient: `client:` and a login, a SIP address, or a login or number.",
+    )
+    .required(),
+    param("Body", Is::Text, "Text, at most 1600 characters.").required(),
+    param(
+        "StatusCallback",
+        Is::Address,
+        "Address that receives each status.",
+    ),
+    param(
+        "StatusCallbackMethod",
+        Is::Method,
+        "Method for `StatusCallback`; POST if not given.",
+    ),
 ];
 
 /// Why it was not taken.
@@ -265,6 +304,65 @@ async fn list(context: &Context<'_>, account: &Account) -> Answer {
     page.show(context, &MESSAGE, &path, rows, |message| {
         row_key(message.created, message.sid)
     })
+}
+
+async fn send(context: &Context<'_>, account: &Account) -> Answer {
+    let new = new_message(context, account)?;
+    if context.state.is_draining() {
+        return Err(Failure::busy(StatusCode::SERVICE_UNAVAILABLE)
+            .saying("the server is about to stop and accepts no new messages"));
+    }
+    let sent = context.state.messages.send(new).await;
+    let record = sent.map_err(|refusal| match refusal {
+        SendError::Busy => Failure::busy(StatusCode::TOO_MANY_REQUESTS),
+        SendError::Store => Failure::of(error::INTERNAL).saying(refusal.to_string()),
+    })?;
+    Ok(context.show(&MESSAGE, &record))
+}
+
+fn new_message(context: &Context<'_>, account: &Account) -> Result<NewMessage, Failure> {
+    let params = &context.params;
+    let from = party(params, "From")?;
+    let to = party(params, "To")?;
+    let body = params.required("Body")?;
+    if body.chars().count() > MAX_BODY {
+        let reason = format!("at most {MAX_BODY} characters are allowed");
+        return Err(Failure::parameter("Body", &reason));
+    }
+    let method = params.method("StatusCallbackMethod")?;
+    let callback = optional_address(context, "StatusCallback")?;
+    Ok(NewMessage {
+        account: account.sid,
+        from,
+        to,
+        body: body.to_owned(),
+        callback: callback.map(|url| CallbackTarget {
+            url,
+            method: method.unwrap_or(HttpMethod::Post),
+            author: context.caller.sid,
+        }),
+        dialect: Dialect::of(context.dialect.runs),
+    })
+}
+
+/// A sender or recipient.
+fn party(params: &Params, name: &str) -> Result<String, Failure> {
+    let text = params.required(name)?.trim();
+    one_line(name, text)?;
+    if text.len() > MAX_PARTY {
+        let reason = format!("at most {MAX_PARTY} bytes are allowed");
+        return Err(Failure::parameter(name, &reason));
+    }
+    let refusal = |why| Failure::parameter(name, &format!("`{}` {why}", shown(text)));
+    match Target::parse(text, Bare::ClientOrNumber) {
+        Target::Sip(address) if !model::address::is_sip_address(&address) => {
+            Err(refusal("is not a SIP address"))
+        }
+        Target::Client(login) if login.is_empty() => Err(refusal("names no client")),
+        Target::Sip(_) | Target::Client(_) | Target::Named(_) | Target::Number(_) => {
+            Ok(text.to_owned())
+        }
+    }
 }
 
 fn sort_key(field: &str) -> Option<MessageKey> {

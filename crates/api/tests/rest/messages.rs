@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use call_proto::{CallbackTarget, Dialect, NewMessage};
 use model::record::Message;
-use model::{MessageSid, MessageStatus, Timestamp};
+use model::{HttpMethod, MessageSid, MessageStatus, Timestamp};
 use store::Change;
 
 use crate::server::{Server, call_sid};
@@ -100,5 +101,97 @@ async fn messages_are_listed() {
         "<Error><ErrorCode>30005</ErrorCode><ErrorMessage>what it said</ErrorMessage></Error>";
     assert!(xml.body.contains(error), "{}", xml.body);
     server.get(&who, &item(99)).await.is(404);
-    server.post(&who, &path, "To=ann").await.is(405);
+    server.delete(&who, &path).await.is(405);
+}
+
+#[tokio::test]
+async fn a_message_is_sent_without_a_call() {
+    let server = Server::start().await;
+    let who = server.admin();
+    let sub = server.account("sub", server.admin).await;
+    let path = format!("/Accounts/{sub}/SMS/Messages.json");
+    let form =
+        "From=%2B1999&To=client:ann&Body=a%0Ab&StatusCallback=/told&StatusCallbackMethod=get";
+    let sent = server.post(&who, &path, form).await.json();
+    let expected = [
+        ("status", "sending"),
+        ("direction", "outbound-api"),
+        ("from", "+1999"),
+        ("to", "client:ann"),
+        ("body", "a\nb"),
+    ];
+    for (field, value) in expected {
+        assert_eq!(sent[field], value, "{field}");
+    }
+    assert!(sent.get("call_sid").is_none(), "{sent}");
+    let asked = server.engine.messages.lock().unwrap().clone();
+    let told = "http://pbx.example:8080/told".to_owned();
+    let new = NewMessage {
+        account: sub,
+        from: "+1999".to_owned(),
+        to: "client:ann".to_owned(),
+        body: "a\nb".to_owned(),
+        callback: Some(CallbackTarget {
+            url: told,
+            method: HttpMethod::Get,
+            author: server.admin,
+        }),
+        dialect: Dialect::RESTCOMM,
+    };
+    assert_eq!(asked, [new]);
+    let alias = path.replace("SMS/", "");
+    for to in ["ann", "%2B1555", "sip:bob@h:5061", "bob@h"] {
+        let form = format!("From=My+Shop&To={to}&Body=x");
+        server.post(&who, &alias, &form).await.is(200);
+    }
+    let last = server.engine.messages.lock().unwrap().pop();
+    assert_eq!(last.and_then(|new| new.callback), None);
+}
+
+#[tokio::test]
+async fn a_message_that_cannot_be_sent_is_refused_by_parameter() {
+    let server = Server::start().await;
+    let who = server.admin();
+    let path = format!("/Accounts/{}/Messages.json", server.admin);
+    let long = "x".repeat(1_601);
+    let wide = "x".repeat(255);
+    let table = [
+        ("To=ann&Body=x".to_owned(), "From"),
+        ("From=+&To=ann&Body=x".to_owned(), "From"),
+        ("From=a%0D%0AX:+1&To=ann&Body=x".to_owned(), "From"),
+        ("From=a+b@c&To=ann&Body=x".to_owned(), "From"),
+        (format!("From={wide}&To=ann&Body=x"), "From"),
+        ("From=a&Body=x".to_owned(), "To"),
+        ("From=a&To=&Body=x".to_owned(), "To"),
+        ("From=a&To=client:&Body=x".to_owned(), "To"),
+        ("From=a&To=sip:ann&Body=x".to_owned(), "To"),
+        ("From=a&To=ann@h%0D%0AX:+1&Body=x".to_owned(), "To"),
+        ("From=a&To=ann".to_owned(), "Body"),
+        ("From=a&To=ann&Body=+%0A".to_owned(), "Body"),
+        (format!("From=a&To=ann&Body={long}"), "Body"),
+        (
+            "From=a&To=ann&Body=x&StatusCallback=ftp://x".to_owned(),
+            "StatusCallback",
+        ),
+        (
+            "From=a&To=ann&Body=x&StatusCallback=/s&StatusCallbackMethod=PUT".to_owned(),
+            "StatusCallbackMethod",
+        ),
+    ];
+    for (form, named) in table {
+        let answer = server.post(&who, &path, &form).await;
+        answer.is(400);
+        let text = answer.error()["message"].to_string();
+        assert!(text.contains(&format!("\"{named}")), "{form}: {text}");
+    }
+    server
+        .post(&who, &path, "From=a&To=busy&Body=x")
+        .await
+        .is(429);
+    server.drain();
+    server
+        .post(&who, &path, "From=a&To=ann&Body=x")
+        .await
+        .is(503);
+    assert!(server.engine.messages.lock().unwrap().is_empty());
 }

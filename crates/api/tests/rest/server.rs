@@ -3,16 +3,19 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use api::{ApiState, Build, Calls, Roles};
+use api::{ApiState, Build, Calls, Messages, Roles};
 use async_trait::async_trait;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use call_proto::{CreateError, Modify, ModifyError, NewCall};
+use call_proto::{CreateError, Modify, ModifyError, NewCall, NewMessage, SendError};
 use http::{HeaderMap, Request, StatusCode};
-use model::record::{Account, CallRecord, Organization};
-use model::{AccountSid, AccountStatus, CallSid, InstanceSid, OrganizationSid, Timestamp};
+use model::record::{Account, CallRecord, Message, Organization};
+use model::{
+    AccountSid, AccountStatus, CallSid, InstanceSid, MessageDirection, MessageSid, OrganizationSid,
+    Timestamp,
+};
 use serde_json::Value;
 use store::{AdminSeed, Change, SecretKey, Store};
 use tower::ServiceExt;
@@ -61,11 +64,13 @@ impl Server {
             store: store.clone(),
             created: Mutex::new(Vec::new()),
             modified: Mutex::new(Vec::new()),
+            messages: Mutex::new(Vec::new()),
         });
         let draining = Arc::new(AtomicBool::new(false));
         let router = api::router(ApiState {
             store: store.clone(),
             calls: engine.clone(),
+            messages: engine.clone(),
             recordings_dir: dir.path().to_path_buf(),
             public_base: "http://pbx.example:8080".to_owned(),
             roles: Roles::default()
@@ -240,6 +245,8 @@ pub(crate) struct TestEngine {
     pub(crate) store: Store,
     pub(crate) created: Mutex<Vec<NewCall>>,
     pub(crate) modified: Mutex<Vec<(CallSid, Modify)>>,
+    /// Messages that it was asked to send.
+    pub(crate) messages: Mutex<Vec<NewMessage>>,
 }
 
 #[async_trait]
@@ -278,6 +285,26 @@ impl Calls for TestEngine {
         }
         self.modified.lock().unwrap().push((call, modify));
         Ok(())
+    }
+}
+
+#[async_trait]
+impl Messages for TestEngine {
+    async fn send(&self, new: NewMessage) -> Result<Message, SendError> {
+        if new.to == "busy" {
+            return Err(SendError::Busy);
+        }
+        let sid = MessageSid::from_bytes([0x55; 16]);
+        let message = Message {
+            call: None,
+            from: new.from.clone(),
+            to: new.to.clone(),
+            body: new.body.clone(),
+            direction: MessageDirection::OutboundApi,
+            ..testkit::records::message(sid, self.store.instance(), new.account, call_sid(1), now())
+        };
+        self.messages.lock().unwrap().push(new);
+        Ok(message)
     }
 }
 

@@ -1,11 +1,11 @@
 //! The call engine, as the API reaches it.
 
-use api::Calls;
+use api::{Calls, Messages};
 use async_trait::async_trait;
 use call::Engine;
-use call_proto::{CreateError, Modify, ModifyError, NewCall};
+use call_proto::{CreateError, Modify, ModifyError, NewCall, NewMessage, SendError};
 use model::CallSid;
-use model::record::CallRecord;
+use model::record::{CallRecord, Message};
 
 /// The engine behind the API.
 pub(super) struct LiveCalls(pub(super) Engine);
@@ -18,5 +18,12 @@ impl Calls for LiveCalls {
 
     fn modify(&self, call: CallSid, modify: Modify) -> Result<(), ModifyError> {
         self.0.modify(call, modify)
+    }
+}
+
+#[async_trait]
+impl Messages for LiveCalls {
+    async fn send(&self, new: NewMessage) -> Result<Message, SendError> {
+        self.0.send_message(new).await
     }
 }

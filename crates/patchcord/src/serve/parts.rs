@@ -220,9 +220,11 @@ pub(super) fn router(
     http: SocketAddr,
     stages: watch::Receiver<Stage>,
 ) -> axum::Router {
+    let live = Arc::new(super::calls::LiveCalls(engine.clone()));
     let api = api::router(api::ApiState {
         store: store.clone(),
-        calls: Arc::new(super::calls::LiveCalls(engine.clone())),
+        calls: live.clone(),
+        messages: live,
         recordings_dir: files::recordings(&config.server.data),
         public_base: public_base(config, http),
         roles: api::Roles::default(),

@@ -1,0 +1,205 @@
+//! A text message that no call sends: a machine of its own, with its own record, callbacks and trace.
+//!
+//! **Invariant: its callbacks are `sending`, when its record is made, and then the one final status.** The
+//! first commit holds both the record and the first callback, so that a crash leaves both or neither.
+//! Left to others: SIP, look-ups and storing, and what is left after a crash.
+
+use model::address::redacted_sip;
+use model::record::{Callback, Message, Notification};
+use model::{
+    Bare, Level, MessageDirection, MessageSid, MessageStatus, NotificationSid, Target, Timestamp,
+    error,
+};
+
+use super::{End, Sending, Step, message_params, problem, without_password};
+use crate::command::OutgoingMessage;
+use crate::context::Settings;
+use crate::event::{Route, Unreachable};
+use crate::fact::Fact;
+use crate::farewell::MessageFarewell;
+use crate::ids::Ids;
+use crate::request::NewMessage;
+use crate::trace::{Entry, Lane, Way, target_in_words};
+
+/// What a message asks for, in order.
+#[derive(Clone, PartialEq, Debug)]
+pub enum MessageCommand {
+    /// Keep these facts together, before any later command is carried out.
+    Commit(Vec<Fact>),
+    /// Look up the ways to the recipient → [`TextMessage::handle_routes`].
+    Resolve(Target),
+    /// Send this → [`TextMessage::handle_answer`].
+    Send(Box<OutgoingMessage>),
+    /// An entry of its trace.
+    Trace(Entry),
+}
+
+/// A text message on its way.
+pub struct TextMessage {
+    sending: Sending,
+    ids: Ids,
+    commands: Vec<MessageCommand>,
+}
+
+impl TextMessage {
+    /// Makes the record and asks for the recipient.
+    ///
+    /// `seed` must not be predictable: identifiers are made from it.
+    #[must_use]
+    pub fn new(settings: &Settings, new: NewMessage, seed: u64, now: Timestamp) -> Self {
+        let mut ids = Ids::new(seed);
+        let target = Target::parse(&new.to, Bare::ClientOrNumber);
+        let record = Message {
+            sid: MessageSid::new(now, ids.bytes()),
+            instance: settings.instance,
+            account: new.account,
+            call: None,
+            from: without_password(&new.from),
+            to: without_password(&new.to),
+            body: new.body,
+            direction: MessageDirection::OutboundApi,
+            status: MessageStatus::Sending,
+            error_code: None,
+            reason: None,
+            created: now,
+            updated: now,
+            sent: None,
+        };
+        let dialect = new.dialect;
+        let first = new
+            .callback
+            .map(|target| MessageFarewell::new(0, target, message_params(&record, dialect)));
+        let mut last = first.clone();
+        if let Some(last) = &mut last {
+            last.follow(1);
+        }
+        let mut facts = vec![Fact::MessageCreated {
+            message: Box::new(record.clone()),
+            farewell: last.clone().map(Box::new),
+        }];
+        let told = first.map(|first| first.callback(&record, ids.event(now)));
+        facts.extend(told.map(Fact::Callback));
+        let mut message = Self {
+            sending: Sending::new(record, last, now),
+            ids,
+            commands: vec![MessageCommand::Commit(facts)],
+        };
+        message.trace(now, Lane::Api, Way::In, "POST Messages", "");
+        let words = target_in_words(&target);
+        message.trace(now, Lane::Sip, Way::Out, "look up", &words);
+        message.commands.push(MessageCommand::Resolve(target));
+        message
+    }
+
+    /// The record as it is now.
+    #[must_use]
+    pub fn record(&self) -> &Message {
+        &self.sending.record
+    }
+
+    /// The ways to the recipient, the phone that registered last first, or why there is none.
+    /// Ignored once they are known.
+    pub fn handle_routes(&mut self, found: Result<Vec<Route>, Unreachable>, now: Timestamp) {
+        let ways = found.as_ref().map_or(0, Vec::len).to_string();
+        self.trace(now, Lane::Sip, Way::In, "routes", &ways);
+        let step = self.sending.handle_routes(found, now);
+        self.follow(step, now);
+    }
+
+    /// The final response: 408 when none came, 503 when there was no way. Ignored before the
+    /// message was sent and after its end.
+    pub fn handle_answer(&mut self, status: u16, phrase: &str, now: Timestamp) {
+        let what = format!("{status} to MESSAGE");
+        self.trace(now, Lane::Sip, Way::In, &what, phrase);
+        let step = self.sending.handle_answer(status, phrase, now);
+        self.follow(step, now);
+    }
+
+    /// To be called when [`poll_timeout`](Self::poll_timeout) is reached.
+    pub fn handle_timeout(&mut self, now: Timestamp) {
+        let step = self.sending.handle_timeout(now);
+        self.follow(step, now);
+    }
+
+    /// The server stops: it is not known whether the message arrives.
+    pub fn shut_down(&mut self, now: Timestamp) {
+        let end = End::failed(error::MESSAGE_FAILED, "the server was stopped".to_owned());
+        let step = self.sending.end(end, now);
+        self.follow(step, now);
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is due.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Timestamp> {
+        self.sending.poll_timeout()
+    }
+
+    /// What is to be done, in order.
+    pub fn poll_commands(&mut self) -> Vec<MessageCommand> {
+        std::mem::take(&mut self.commands)
+    }
+
+    /// Whether it has its final status.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.poll_timeout().is_none()
+    }
+
+    fn follow(&mut self, step: Option<Step>, now: Timestamp) {
+        match step {
+            Some(Step::Send(message)) => {
+                let to = redacted_sip(&message.route.uri);
+                self.trace(now, Lane::Sip, Way::Out, "MESSAGE", &to);
+                self.commands.push(MessageCommand::Send(message));
+            }
+            Some(Step::Ended(message, farewell)) => self.ended(message, farewell, now),
+            None => {}
+        }
+    }
+
+    fn ended(&mut self, message: Box<Message>, farewell: Option<MessageFarewell>, now: Timestamp) {
+        let mut facts = Vec::with_capacity(3);
+        if let Some((code, text)) = problem(&message) {
+            facts.push(Fact::Notified(self.notification(&message, code, text)));
+        }
+        let reason = message.reason.clone().unwrap_or_default();
+        self.trace(now, Lane::Fact, Way::Here, message.status.as_str(), &reason);
+        let callback: Option<Callback> =
+            farewell.map(|farewell| farewell.callback(&message, self.ids.event(now)));
+        facts.push(Fact::MessageEnded {
+            message,
+            tells: callback.as_ref().map(|callback| callback.event),
+        });
+        facts.extend(callback.map(Fact::Callback));
+        self.commands.push(MessageCommand::Commit(facts));
+    }
+
+    fn notification(&mut self, message: &Message, code: u16, text: String) -> Notification {
+        let level = error::entry(code).map_or(Level::Error, |entry| entry.level);
+        Notification {
+            sid: NotificationSid::new(message.updated, self.ids.bytes()),
+            account: message.account,
+            lane: message.lane(),
+            call: None,
+            level: level.number(),
+            code,
+            text,
+            request_url: None,
+            request_method: None,
+            line: None,
+            column: None,
+            created: message.updated,
+        }
+    }
+
+    fn trace(&mut self, now: Timestamp, lane: Lane, way: Way, what: &str, detail: &str) {
+        self.commands.push(MessageCommand::Trace(Entry {
+            at: now,
+            owner: self.sending.record.lane(),
+            lane,
+            way,
+            what: what.to_owned(),
+            detail: detail.to_owned(),
+        }));
+    }
+}

@@ -1,0 +1,188 @@
+//! The text messages of a call: each is sent by the document of a leg and reports on the lane of that leg.
+//!
+//! **Invariant: the call is not forgotten before each of its messages has ended**; that its leg is over
+//! does not touch them.
+
+use model::record::Message;
+use model::{Bare, MessageDirection, MessageSid, MessageStatus, Target, Timestamp, error};
+
+use super::{End, Sending, Step, message_params, problem, without_password};
+use crate::callback::CallbackTarget;
+use crate::command::Command;
+use crate::context::Context;
+use crate::event::{Req, Route, Unreachable};
+use crate::fact::Fact;
+use crate::farewell::MessageFarewell;
+use crate::leg::Leg;
+
+/// Messages of one call on their way at once, so that a document cannot flood the world.
+const MAX_OPEN: usize = 50;
+
+/// A message on its way.
+struct OpenMessage {
+    /// Of the question that the message waits for: first the routes, then the answer.
+    req: Req,
+    sending: Sending,
+}
+
+/// The messages of a call that are on their way.
+#[derive(Default)]
+pub(crate) struct Messages {
+    open: Vec<OpenMessage>,
+}
+
+impl Messages {
+    /// Puts a message on record and starts to send it. Returns it with the question that its
+    /// leaving waits for; `None` if it is over already.
+    ///
+    /// - `callback`: receives what becomes of it.
+    pub(crate) fn send(
+        &mut self,
+        sms: &rcml::Sms,
+        callback: Option<CallbackTarget>,
+        leg: &mut Leg,
+        cx: &mut Context,
+    ) -> (MessageSid, Option<Req>) {
+        let profile = &leg.profile;
+        let (ours, theirs) = if profile.is_outbound() {
+            (&profile.from, &profile.to)
+        } else {
+            (&profile.to, &profile.from)
+        };
+        let to = sms.to.as_ref().unwrap_or(theirs);
+        let targets = vec![Target::parse(to, Bare::ClientOrNumber)];
+        let record = Message {
+            sid: cx.message_sid(),
+            instance: cx.settings.instance,
+            account: profile.account,
+            call: Some(profile.sid),
+            from: without_password(sms.from.as_ref().unwrap_or(ours)),
+            to: without_password(to),
+            body: sms.text.clone(),
+            direction: MessageDirection::OutboundCall,
+            status: MessageStatus::Sending,
+            error_code: None,
+            reason: None,
+            created: cx.now,
+            updated: cx.now,
+            sent: None,
+        };
+        let farewell = callback.map(|target| {
+            let params = message_params(&record, leg.profile.dialect);
+            MessageFarewell::new(leg.reporter.queued(), target, params)
+        });
+        cx.fact(Fact::MessageCreated {
+            message: Box::new(record.clone()),
+            farewell: farewell.clone().map(Box::new),
+        });
+        let (sid, req) = (record.sid, cx.req());
+        let mut sending = Sending::new(record, farewell, cx.now);
+        if self.open.len() >= MAX_OPEN {
+            let text = format!("{MAX_OPEN} messages of the call are on their way");
+            let end = End::failed(error::MESSAGE_OVERFLOW, text);
+            if let Some(Step::Ended(message, farewell)) = sending.end(end, cx.now) {
+                ended(message, farewell, leg, cx);
+            }
+            return (sid, None);
+        }
+        self.open.push(OpenMessage { req, sending });
+        cx.command(leg.profile.sid, Command::Resolve { req, targets });
+        (sid, Some(req))
+    }
+
+    /// The ways to the recipient of a message. Whether it is one of these messages, which has left
+    /// now, or never will.
+    pub(crate) fn handle_routes(
+        &mut self,
+        answered: Req,
+        routes: Vec<Result<Vec<Route>, Unreachable>>,
+        leg: &mut Leg,
+        cx: &mut Context,
+    ) -> bool {
+        let Some(at) = self.that_waits_for(answered) else {
+            return false;
+        };
+        let found = routes.into_iter().next().unwrap_or(Ok(Vec::new()));
+        let step = self.open[at].sending.handle_routes(found, cx.now);
+        self.follow(at, step, leg, cx);
+        true
+    }
+
+    /// The final response to a message.
+    pub(crate) fn handle_answer(
+        &mut self,
+        answered: Req,
+        status: u16,
+        phrase: &str,
+        leg: &mut Leg,
+        cx: &mut Context,
+    ) {
+        if let Some(at) = self.that_waits_for(answered) {
+            let sending = &mut self.open[at].sending;
+            let step = sending.handle_answer(status, phrase, cx.now);
+            self.follow(at, step, leg, cx);
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Timestamp> {
+        let open = self.open.iter();
+        open.filter_map(|open| open.sending.poll_timeout()).min()
+    }
+
+    /// Gives up one message whose time is up, if there is one. Returns what it waited for.
+    pub(crate) fn give_up(&mut self, leg: &mut Leg, cx: &mut Context) -> Option<Req> {
+        let now = cx.now;
+        let is_due = |until: Timestamp| until <= now;
+        let due = |open: &OpenMessage| open.sending.poll_timeout().is_some_and(is_due);
+        let at = self.open.iter().position(due)?;
+        let waited = self.open[at].req;
+        let step = self.open[at].sending.handle_timeout(now);
+        self.follow(at, step, leg, cx);
+        Some(waited)
+    }
+
+    fn that_waits_for(&self, answered: Req) -> Option<usize> {
+        self.open.iter().position(|open| open.req == answered)
+    }
+
+    fn follow(&mut self, at: usize, step: Option<Step>, leg: &mut Leg, cx: &mut Context) {
+        match step {
+            Some(Step::Send(message)) => {
+                let req = cx.req();
+                self.open[at].req = req;
+                cx.command(leg.profile.sid, Command::SendMessage { req, message });
+            }
+            Some(Step::Ended(message, farewell)) => {
+                self.open.remove(at);
+                ended(message, farewell, leg, cx);
+            }
+            None => {}
+        }
+    }
+}
+
+fn ended(
+    message: Box<Message>,
+    farewell: Option<MessageFarewell>,
+    leg: &mut Leg,
+    cx: &mut Context,
+) {
+    if let Some((code, text)) = problem(&message) {
+        cx.notify(leg.profile.about(None), code, &text);
+    }
+    let callback = farewell.map(|mut farewell| {
+        farewell.follow(leg.reporter.next_number());
+        farewell.callback(&message, cx.event_sid())
+    });
+    cx.fact(Fact::MessageEnded {
+        message,
+        tells: callback.as_ref().map(|callback| callback.event),
+    });
+    if let Some(callback) = callback {
+        cx.fact(Fact::Callback(callback));
+    }
+}

@@ -1,0 +1,247 @@
+//! Text messages that no call sends: one task for each, around a `call_proto::TextMessage`.
+//!
+//! The task commits before it acts, as that of a call does (`actor`): the record and the first callback
+//! are on disk before the API answers and before anything is sent. **Invariant: a message that is on
+//! record gets its one end from this task, or from the repair of the next process.**
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use call_proto::{
+    Fact, MessageCommand, NewMessage, OutgoingMessage, Route, SendError, TextMessage, Unreachable,
+};
+use futures_util::FutureExt as _;
+use model::record::Message;
+use model::{Lane, Target};
+use sip::LegId;
+use store::StoreError;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+use tracing::{Instrument, error, info_span};
+
+use crate::books::Books;
+use crate::engine::{Engine, Shared};
+use crate::records::Kept;
+use crate::resolve::{self, Peers};
+use crate::{closing, facts, now, panics, sip_side, sleep_until};
+
+/// Messages on their way at once; more are refused.
+const MAX_OPEN: usize = 10_000;
+
+/// The messages of this process that are on their way.
+pub(crate) struct OpenMessages {
+    count: AtomicUsize,
+    stop: watch::Sender<bool>,
+}
+
+impl Default for OpenMessages {
+    fn default() -> Self {
+        Self {
+            count: AtomicUsize::new(0),
+            stop: watch::Sender::new(false),
+        }
+    }
+}
+
+impl OpenMessages {
+    pub(crate) fn count(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// Ends each of them.
+    pub(crate) fn shut_down(&self) {
+        self.stop.send_replace(true);
+    }
+}
+
+/// Counts a message for as long as it lives.
+struct Place(Arc<Shared>);
+
+impl Place {
+    fn take(shared: &Arc<Shared>) -> Option<Self> {
+        let count = &shared.messages.count;
+        if shared.live.draining().load(Ordering::Relaxed) {
+            return None;
+        }
+        let place = Self(Arc::clone(shared));
+        let before = count.fetch_add(1, Ordering::Relaxed);
+        (before < MAX_OPEN).then_some(place)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.messages.count.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Engine {
+    /// Sends a text message. Returns its record once that is kept; the message is `sending` then.
+    ///
+    /// # Errors
+    /// [`SendError`] if nothing was sent and nothing is on record.
+    pub async fn send_message(&self, new: NewMessage) -> Result<Message, SendError> {
+        let shared = &self.shared;
+        let place = Place::take(shared).ok_or(SendError::Busy)?;
+        let machine = TextMessage::new(&shared.settings, new, rand::random(), now());
+        let record = machine.record().clone();
+        let span = info_span!("message", sid = %record.sid);
+        let (committed, done) = oneshot::channel();
+        tokio::spawn(run(place, machine, committed).instrument(span));
+        done.await.map_err(|_| SendError::Store)?;
+        Ok(record)
+    }
+}
+
+/// What a look-up found, and where its ways lead.
+type Found = (Result<Vec<Route>, Unreachable>, Peers);
+
+struct Task {
+    shared: Arc<Shared>,
+    lane: Lane,
+    machine: TextMessage,
+    books: Books,
+    sip_events: sip::LegEvents,
+    peers: Peers,
+    look_ups: JoinSet<Found>,
+    /// Notified when the record is kept.
+    committed: Option<oneshot::Sender<()>>,
+}
+
+async fn run(place: Place, machine: TextMessage, committed: oneshot::Sender<()>) {
+    let shared = Arc::clone(&place.0);
+    let (sip_events, mut from_sip) = mpsc::unbounded_channel();
+    let mut task = Task {
+        lane: machine.record().lane(),
+        books: Books::new(&shared.records),
+        machine,
+        sip_events,
+        peers: Peers::new(),
+        look_ups: JoinSet::new(),
+        committed: Some(committed),
+        shared,
+    };
+    let lived = AssertUnwindSafe(task.live(&mut from_sip))
+        .catch_unwind()
+        .await;
+    if let Err(panic) = lived.and_then(|lived| lived) {
+        let panic = panics::words(panic.as_ref());
+        error!(panic, "a message failed inside; it is ended");
+        if let Err(error) = task.fail().await {
+            error!(%error, "its record stays open until the next start");
+        }
+    }
+    task.books.close(task.lane, Vec::new()).await;
+    drop(place);
+}
+
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // The sender lives as long as the engine.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+impl Task {
+    /// Carries the message on until it has ended.
+    ///
+    /// # Errors
+    /// What the look-up panicked with: its answer will never come.
+    async fn live(
+        &mut self,
+        from_sip: &mut mpsc::UnboundedReceiver<(LegId, sip::LegEvent)>,
+    ) -> Result<(), Box<dyn Any + Send>> {
+        let mut stop = self.shared.messages.stop.subscribe();
+        loop {
+            if !self.carry_out().await || self.machine.is_over() {
+                return Ok(());
+            }
+            let wake = self.machine.poll_timeout();
+            tokio::select! {
+                Some((_, event)) = from_sip.recv() => {
+                    if let sip::LegEvent::MessageDone { status, reason } = event {
+                        self.machine.handle_answer(status, &reason, now());
+                    }
+                }
+                Some(found) = self.look_ups.join_next() => match found {
+                    Ok((routes, peers)) => {
+                        self.peers = peers;
+                        self.machine.handle_routes(routes, now());
+                    }
+                    Err(failed) if failed.is_panic() => return Err(failed.into_panic()),
+                    Err(_) => {} // Nothing cancels a look-up.
+                },
+                () = sleep_until(wake) => self.machine.handle_timeout(now()),
+                () = stopped(&mut stop) => self.machine.shut_down(now()),
+            }
+        }
+    }
+
+    /// Does what the machine asks for; false if its record cannot be kept, so that there is no message.
+    async fn carry_out(&mut self) -> bool {
+        loop {
+            let commands = self.machine.poll_commands();
+            if commands.is_empty() {
+                return true;
+            }
+            for command in commands {
+                match command {
+                    MessageCommand::Commit(facts) => {
+                        if !self.commit(facts).await {
+                            return false;
+                        }
+                    }
+                    MessageCommand::Resolve(target) => self.look_up(target),
+                    MessageCommand::Send(message) => self.send(*message),
+                    MessageCommand::Trace(entry) => self.books.trace(entry),
+                }
+            }
+        }
+    }
+
+    async fn commit(&mut self, facts: Vec<Fact>) -> bool {
+        facts.iter().for_each(facts::log);
+        let changes = facts::changes(facts, &mut std::collections::BTreeMap::new());
+        let kept = match self.books.write(changes, self.lane).await {
+            Kept::Now => true,
+            Kept::Late(refused) | Kept::Never(refused) => !refused.contains(&self.lane),
+        };
+        // Dropping it reports that there is no message.
+        if let Some(committed) = self.committed.take()
+            && kept
+        {
+            let _ = committed.send(());
+        }
+        kept
+    }
+
+    fn look_up(&mut self, target: Target) {
+        let shared = Arc::clone(&self.shared);
+        self.look_ups.spawn(async move {
+            let mut peers = Peers::new();
+            let routes = resolve::resolve(&shared, &target, &mut peers).await;
+            (routes, peers)
+        });
+    }
+
+    fn send(&mut self, message: OutgoingMessage) {
+        let Some(peer) = self.peers.get(resolve::key(&message.route.via)).copied() else {
+            let reason = "the route leads nowhere";
+            return self.machine.handle_answer(503, reason, now());
+        };
+        let sip = &self.shared.parts.sip;
+        let leg = sip.new_leg(self.sip_events.clone());
+        let spec = Box::new(sip_side::message(message, peer));
+        sip.send(leg, sip::LegCommand::Message(spec));
+    }
+
+    /// Ends the message as the repair of a later process would.
+    async fn fail(&mut self) -> Result<(), StoreError> {
+        let store = self.shared.parts.store.clone();
+        for message in store.abandoned_messages(&[self.lane], now()).await? {
+            let ending = closing::message(&store, &message).await?;
+            self.books.write(ending, self.lane).await;
+        }
+        Ok(())
+    }
+}
