@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use webhook::{Callbacks, Fetcher, MediaCache};
 
 use crate::live::Live;
-use crate::messages::OpenMessages;
+use crate::open_messages::OpenMessages;
 use crate::prompts::Prompts;
 use crate::records::Records;
 use crate::rooms::Rooms;

@@ -7,7 +7,7 @@
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 
 use call_proto::{
     Fact, MessageCommand, NewMessage, OutgoingMessage, Route, SendError, TextMessage, Unreachable,
@@ -17,7 +17,7 @@ use model::record::Message;
 use model::{Lane, Target};
 use sip::LegId;
 use store::StoreError;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tracing::{Instrument, error, info_span};
 
@@ -25,55 +25,21 @@ use crate::books::Books;
 use crate::engine::{Engine, Shared};
 use crate::records::Kept;
 use crate::resolve::{self, Peers};
-use crate::{closing, facts, now, panics, sip_side, sleep_until};
-
-/// Messages on their way at once; more are refused.
-const MAX_OPEN: usize = 10_000;
-
-/// The messages of this process that are on their way.
-pub(crate) struct OpenMessages {
-    count: AtomicUsize,
-    stop: watch::Sender<bool>,
-}
-
-impl Default for OpenMessages {
-    fn default() -> Self {
-        Self {
-            count: AtomicUsize::new(0),
-            stop: watch::Sender::new(false),
-        }
-    }
-}
-
-impl OpenMessages {
-    pub(crate) fn count(&self) -> usize {
-        self.count.load(Ordering::Relaxed)
-    }
-
-    /// Ends each of them.
-    pub(crate) fn shut_down(&self) {
-        self.stop.send_replace(true);
-    }
-}
+use crate::{closing, facts, now, open_messages, panics, sip_side, sleep_until};
 
 /// Counts a message for as long as it lives.
 struct Place(Arc<Shared>);
 
 impl Place {
     fn take(shared: &Arc<Shared>) -> Option<Self> {
-        let count = &shared.messages.count;
-        if shared.live.draining().load(Ordering::Relaxed) {
-            return None;
-        }
-        let place = Self(Arc::clone(shared));
-        let before = count.fetch_add(1, Ordering::Relaxed);
-        (before < MAX_OPEN).then_some(place)
+        let stops = shared.live.draining().load(Ordering::Relaxed);
+        (!stops && shared.messages.enter()).then(|| Self(Arc::clone(shared)))
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.messages.count.fetch_sub(1, Ordering::Relaxed);
+        self.0.messages.leave();
     }
 }
 
@@ -137,11 +103,6 @@ async fn run(place: Place, machine: TextMessage, committed: oneshot::Sender<()>)
     drop(place);
 }
 
-async fn stopped(stop: &mut watch::Receiver<bool>) {
-    // The sender lives as long as the engine.
-    let _ = stop.wait_for(|stop| *stop).await;
-}
-
 impl Task {
     /// Carries the message on until it has ended.
     ///
@@ -151,7 +112,7 @@ impl Task {
         &mut self,
         from_sip: &mut mpsc::UnboundedReceiver<(LegId, sip::LegEvent)>,
     ) -> Result<(), Box<dyn Any + Send>> {
-        let mut stop = self.shared.messages.stop.subscribe();
+        let mut stop = self.shared.messages.stop();
         loop {
             if !self.carry_out().await || self.machine.is_over() {
                 return Ok(());
@@ -172,7 +133,7 @@ impl Task {
                     Err(_) => {} // Nothing cancels a look-up.
                 },
                 () = sleep_until(wake) => self.machine.handle_timeout(now()),
-                () = stopped(&mut stop) => self.machine.shut_down(now()),
+                () = open_messages::stopped(&mut stop) => self.machine.shut_down(now()),
             }
         }
     }

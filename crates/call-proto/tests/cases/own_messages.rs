@@ -238,7 +238,7 @@ fn each_way_to_end_is_one_end_with_a_reason() {
         ),
         (&[], (Failed, Some(30_003), "no answer came"), 0),
         (
-            &[found.clone()],
+            std::slice::from_ref(&found),
             (Failed, Some(30_003), "no answer came"),
             1,
         ),
@@ -253,7 +253,7 @@ fn each_way_to_end_is_one_end_with_a_reason() {
             0,
         ),
         (
-            &[found, (2, Shutdown)],
+            &[found.clone(), (2, Shutdown)],
             (Failed, Some(30_008), "the server was stopped"),
             1,
         ),
