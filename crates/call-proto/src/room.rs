@@ -108,6 +108,8 @@ pub struct Room {
     opening: RoomOpening,
     state: State,
     members: BTreeMap<CallSid, Member>,
+    /// The record, until the first input puts it among the facts.
+    created: Option<Box<Conference>>,
     ends_at: Timestamp,
     facts: Vec<Fact>,
     commands: Vec<RoomCommand>,
@@ -135,13 +137,16 @@ impl Room {
             opening,
             state: State::Waiting,
             members: BTreeMap::new(),
-            facts: vec![Fact::ConferenceCreated(Box::new(record))],
+            created: Some(Box::new(record)),
+            facts: Vec::new(),
             commands: Vec::new(),
         }
     }
 
     /// Takes an input.
     pub fn handle(&mut self, input: RoomInput, now: Timestamp) {
+        let created = self.created.take().map(Fact::ConferenceCreated);
+        self.facts.extend(created);
         match input {
             RoomInput::Join { member, req, wish } => self.join(member, req, wish, now),
             RoomInput::Leave { member, req } => self.leave(member, req, now),

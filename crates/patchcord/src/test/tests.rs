@@ -351,15 +351,24 @@ fn the_document_for_newcomers_is_true() {
     let failure = "test.yaml:6: expected say `Hello.`, but there was ring at 0s, answer at 0s, \
                    say `Hi.` at 0s, hangup at 0.18s";
     assert!(said.text.contains(failure), "{}", said.text);
+    // A whole script whose calls meet in a conference.
+    let meeting = tempfile::tempdir().unwrap();
+    fs::write(meeting.path().join("meet.test.yaml"), &yaml[2]).unwrap();
+    let said = outcome(&order(&[meeting.path()]));
+    assert!(said.text.contains("two meet (9"), "{}", said.text);
     // The other blocks are parts of scripts.
     let head = "call: {to: '1'}\nexpect: {verbs: []}\n";
-    let indented = yaml[1].replace('\n', "\n  ");
+    let indented = yaml[3].replace('\n', "\n  ");
     let pages = format!(
         "{head}application:\n  start: /v\n  {}\n",
         indented.trim_end()
     );
-    let parties = format!("{head}application: {{files: ., start: /}}\n{}", yaml[2]);
-    for script in [pages, parties] {
+    let parties = format!("{head}application: {{files: ., start: /}}\n{}", yaml[4]);
+    let calls = format!(
+        "application: {{files: ., start: /}}\nexpect: {{verbs: []}}\n{}",
+        yaml[1]
+    );
+    for script in [pages, parties, calls] {
         assert!(
             Script::parse(&script).is_ok(),
             "{:?}\n{script}",
