@@ -24,6 +24,9 @@ use crate::wait;
 
 /// How long a phone may take to start, register or see an event.
 const PATIENCE: Duration = Duration::from_secs(8);
+/// How long a phone may take until it can be controlled, and how often it is started anew.
+const START: Duration = Duration::from_secs(4);
+const TRIES: u32 = 3;
 /// How long a key is held down.
 const KEY_DOWN: Duration = Duration::from_millis(100);
 /// Seconds of tone that a phone can play; when the file ends, baresip hangs up.
@@ -100,6 +103,23 @@ impl Setup {
     /// # Errors
     /// If baresip does not start, or is refused.
     pub fn start(self, server: &Server, pitch: Pitch) -> anyhow::Result<Phone> {
+        // Another process may have taken one of its ports in between; baresip then stays silent.
+        let mut tries = 1;
+        let phone = loop {
+            match self.launch(server, pitch) {
+                Ok(phone) => break phone,
+                Err(_) if tries < TRIES => tries += 1,
+                Err(error) => return Err(error),
+            }
+        };
+        if self.password.is_some() {
+            phone.wait_registered()?;
+        }
+        Ok(phone)
+    }
+
+    /// Starts baresip on free ports and connects to its control port.
+    fn launch(&self, server: &Server, pitch: Pitch) -> anyhow::Result<Phone> {
         let folder = tempfile::tempdir()?;
         // baresip takes the port above the one it is given for TLS.
         let (sip_port, control_port) = (ports::block(2)?, ports::free()?);
@@ -111,7 +131,7 @@ impl Setup {
             &folder.path().join("stdout"),
             &folder.path().join("log"),
         )?;
-        let control = wait::until("baresip's control port", PATIENCE, || {
+        let control = wait::until("baresip's control port", START, || {
             TcpStream::connect(("127.0.0.1", control_port)).ok()
         })
         .with_context(|| process.tail())?;
@@ -119,18 +139,14 @@ impl Setup {
         let shared = Arc::clone(&events);
         let reader = control.try_clone()?;
         thread::spawn(move || read_events(reader, &shared));
-        let phone = Phone {
+        Ok(Phone {
             user: self.user.clone(),
             control,
             events,
             sip_port,
             process,
             folder,
-        };
-        if self.password.is_some() {
-            phone.wait_registered()?;
-        }
-        Ok(phone)
+        })
     }
 
     fn write_files(
