@@ -23,7 +23,7 @@ pub(crate) struct Call {
     recordings: Recordings,
     messages: Messages,
     keys: Keys,
-    /// Keys that the far side gets as soon as it is connected, or before it is screened.
+    /// Keys to send to the remote party as soon as it is connected, or before it is screened.
     pub(crate) send_digits: Option<String>,
     forgotten: bool,
 }
@@ -234,7 +234,7 @@ impl Call {
         self.recording_news(sid, Some(RecordingNews::Started), cx);
     }
 
-    /// The media side was told to close the recording.
+    /// The media side was asked to close the recording.
     pub(crate) fn recording_stops(&mut self, sid: RecordingSid, cx: &Context) {
         self.recordings.stop(sid, cx);
     }

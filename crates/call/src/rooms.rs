@@ -198,7 +198,7 @@ impl Task {
                     RoomCommand::Commit(facts) => {
                         if !self.commit(facts).await {
                             self.room.handle(RoomInput::NotRecorded, now());
-                            break; // Nobody may hear of it.
+                            break; // No family may act on it.
                         }
                     }
                     RoomCommand::Tell { member, req, event } => self.tell(member, req, event),
@@ -238,7 +238,7 @@ impl Task {
         }
         let reaches = self.shared.live.tell(member, Event::Room { req, event });
         if !reaches {
-            // Its task has ended without a word.
+            // Its task has ended and did not leave.
             self.handle(RoomInput::Leave { member, req });
         }
     }

@@ -191,7 +191,7 @@ const FIELDS: &[Field<CallRecord>] = &[
         "Seconds of ringing.",
         |c, _| Value::number(c.ring_duration_s),
     ),
-    // Why and how it ended and whether it is muted, which the original does not tell.
+    // Why and how it ended and whether it is muted, which Restcomm's API does not return.
     field(
         "reason",
         "Reason",
@@ -260,7 +260,7 @@ pub(crate) static CALL: Resource<CallRecord> = Resource {
     fields: FIELDS,
 };
 
-/// The state in the words of Twilio's API, which has none for a callee that does not exist.
+/// The state in the words of Twilio's API, which lacks a word for a callee that does not exist.
 fn plain_status(status: CallStatus) -> CallStatus {
     match status {
         CallStatus::NotFound => CallStatus::Failed,
