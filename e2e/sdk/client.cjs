@@ -56,8 +56,13 @@ async function main() {
     return found.length > 0 && found;
   });
   // The phone takes as many calls as it likes and may have ended the others itself.
-  await client.calls(first.sid).update({ status: "completed" });
-  const ended = [await inState(first.sid, "completed")];
+  const ended = await client.calls(first.sid).update({ status: "completed" });
+  const again = await failure(client.calls(first.sid).update({ status: "completed" }));
+  const sent = await client.messages.create({ to: "client:bob", from: "+15550100", body: "hi" });
+  const text = await until("the text is sent", async () => {
+    const found = await client.messages(sent.sid).fetch();
+    return found.status === "sent" && found;
+  });
   const missing = await failure(client.calls("CA" + "0".repeat(32)).fetch());
   const refused = await failure(
     client.calls.create({ to: "client:ann", from: "+15550100", url, record: true }),
@@ -74,7 +79,9 @@ async function main() {
       listed: listed.map((call) => call.sid),
       pages: pagesOfList,
       changed: changed.sid,
-      ended: ended.map((call) => [call.endTime.toISOString(), Number(call.duration)]),
+      ended: [ended.sid, ended.status, ended.endTime >= ended.startTime],
+      again: again && [again.status, again.code],
+      sent: [text.to, text.body, text.numSegments, text.errorCode],
       children: children.map((call) => call.direction),
       missing: missing && [missing.status, missing.code],
       refused: refused && refused.message,

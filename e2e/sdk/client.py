@@ -58,8 +58,16 @@ while not (children := client.calls.list(parent_call_sid=first.sid, status="in-p
     assert time.monotonic() < end, "nobody was dialled"
     time.sleep(0.05)
 # The phone takes as many calls as it likes and may have ended the others itself.
-client.calls(first.sid).update(status="completed")
-ended = [until(first.sid, "completed")]
+ended = client.calls(first.sid).update(status="completed")
+try:
+    client.calls(first.sid).update(status="completed")
+    again = None
+except TwilioRestException as error:
+    again = [error.status, error.code]
+sent = client.messages.create(to="client:bob", from_="+15550100", body="hi")
+while (text := client.messages(sent.sid).fetch()).status != "sent":
+    assert text.status in ("queued", "sending"), text.status
+    time.sleep(0.05)
 try:
     client.calls("CA" + "0" * 32).fetch()
     missing = None
@@ -83,7 +91,9 @@ print(
             "listed": [call.sid for call in listed],
             "pages": pages,
             "changed": changed.sid,
-            "ended": [[call.end_time.isoformat(), int(call.duration)] for call in ended],
+            "ended": [ended.sid, ended.status, ended.end_time >= ended.start_time],
+            "again": again,
+            "sent": [text.to, text.body, text.num_segments, text.error_code],
             "children": [call.direction for call in children],
             "missing": missing,
             "refused": refused,

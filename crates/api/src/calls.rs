@@ -12,9 +12,9 @@ pub trait Calls: Send + Sync + 'static {
     /// were committed.
     async fn create(&self, new: NewCall) -> Result<Vec<CallRecord>, CreateError>;
 
-    /// Asks a live call to change; returns as soon as the call has the request.
+    /// Changes a live call. Returns when the change is made and on record.
     ///
     /// # Errors
-    /// [`ModifyError`] if it is not live.
-    fn modify(&self, call: CallSid, modify: Modify) -> Result<(), ModifyError>;
+    /// [`ModifyError`] if it was not made, or if nobody knows in time whether it was.
+    async fn modify(&self, call: CallSid, modify: Modify) -> Result<(), ModifyError>;
 }

@@ -53,7 +53,11 @@ impl Call {
             Event::Audio { req, result } => self.tell(&Input::Audio(req, result), cx),
             Event::Speech { req, news } => self.tell(&Input::Speech(req, news), cx),
             Event::Room { req, event } => self.tell(&Input::Room(req, event), cx),
-            Event::Modify(modify) => self.handle_modify(modify, cx),
+            Event::Ask { ask, modify } => {
+                let outcome = self.modify(modify, cx);
+                cx.reply(self.sid(), ask, outcome);
+            }
+            Event::Modify(modify) => self.modify_unasked(modify, cx),
             Event::NotRecorded => {
                 if self.leg.not_recorded(cx) {
                     self.scripts.abandon();

@@ -5,9 +5,10 @@ use std::time::Duration;
 pub use model::Target;
 use model::{AccountSid, CallSid, ConferenceSid, HttpMethod, RecordingSid};
 
-use crate::event::{Clip, Headers, PlayId, Req, Route, Via};
+use crate::event::{Ask, Clip, Headers, PlayId, Req, Route, Via};
 use crate::fact::Fact;
 use crate::membership::{Place, Wish};
+use crate::request::ModifyError;
 use crate::trace::Entry;
 
 /// A command and the call it concerns.
@@ -88,6 +89,13 @@ pub enum Command {
     Leg(LegCommand),
     /// To the media side of the leg.
     Media(MediaCommand),
+    /// Answer to [`Event::Ask`](crate::Event::Ask).
+    Reply {
+        /// The question.
+        ask: Ask,
+        /// Whether the change was made; if not, nothing has changed.
+        outcome: Result<(), ModifyError>,
+    },
     /// Explain what happened.
     Trace(Entry),
     /// The call has ended and is forgotten: free what the shell keeps for it.

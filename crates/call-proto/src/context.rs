@@ -14,12 +14,13 @@ use model::{
 
 use crate::command::{Addressed, Command, LegCommand, MediaCommand};
 use crate::dialect::Dialect;
-use crate::event::{Document, PlayId, Req};
+use crate::event::{Ask, Document, PlayId, Req};
 use crate::fact::{Fact, Reason};
 use crate::ids::Ids;
 use crate::letter::{
     BranchSpec, BridgeId, Common, Dialled, Ended, ForkId, ForkResult, LegOver, Plan, Role,
 };
+use crate::request::ModifyError;
 use crate::trace::{self, Entry, Lane, Way};
 
 /// What is the same for every call of a server.
@@ -177,6 +178,11 @@ impl Context {
 
     pub(crate) fn media(&mut self, call: CallSid, command: MediaCommand) {
         self.command(call, Command::Media(command));
+    }
+
+    /// Answers who asked; carried out after the facts of the step are on record.
+    pub(crate) fn reply(&mut self, call: CallSid, ask: Ask, outcome: Result<(), ModifyError>) {
+        self.command(call, Command::Reply { ask, outcome });
     }
 
     pub(crate) fn fact(&mut self, fact: Fact) {

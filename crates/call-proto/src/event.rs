@@ -14,6 +14,11 @@ use crate::membership::RoomEvent;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct Req(pub u64);
 
+/// Number of a question that somebody outside of the family waits to have answered. The asker's own;
+/// [`Command::Reply`](crate::Command::Reply) carries it back.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct Ask(pub u64);
+
 /// A decoded piece of audio that the shell keeps: 8 kHz mono, ready to play.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Clip {
@@ -83,7 +88,14 @@ pub enum Event {
     Leg(LegEvent),
     /// From the media side of the leg.
     Media(MediaEvent),
-    /// From the API.
+    /// The API wants a change → [`Command::Reply`](crate::Command::Reply), always.
+    Ask {
+        /// The question.
+        ask: Ask,
+        /// The change.
+        modify: Modify,
+    },
+    /// A change that nobody waits for: in journals written before there were replies.
     Modify(Modify),
     /// The record of this call could not be kept, so the call does not exist: the commands that
     /// followed its [`Fact::Created`](crate::Fact::Created) in the same step were not carried out.

@@ -27,6 +27,7 @@ use crate::letter::{
     BranchSpec, BridgeId, Common, Dialled, Ended, ForkId, ForkNews, Plan, user_part,
 };
 use crate::profile::Profile;
+use crate::request::ModifyError;
 use crate::trace;
 
 /// An inbound call that was admitted.
@@ -240,11 +241,14 @@ impl Family {
             | Event::Room { .. }
             | Event::Leg(_)
             | Event::Media(_)
+            | Event::Ask { .. }
             | Event::Modify(_)
             | Event::NotRecorded
             | Event::Shutdown) => {
                 if let Some(call) = self.calls.get_mut(&call) {
                     call.handle(event, &mut self.cx);
+                } else if let Event::Ask { ask, .. } = event {
+                    self.cx.reply(call, ask, Err(ModifyError::NotLive));
                 }
             }
         }

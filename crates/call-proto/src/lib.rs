@@ -48,9 +48,9 @@ pub use command::{
 pub use context::{MakeAddress, RecordingAddress, Settings};
 pub use dialect::Dialect;
 pub use event::{
-    AudioFailure, Clip, Confidence, DigitWay, Document, Event, Fallback, FetchFailure, Fetched,
-    Headers, LegEvent, MediaEvent, Modify, PlayId, Redirect, Req, Route, SpeechNews, Unreachable,
-    Via,
+    Ask, AudioFailure, Clip, Confidence, DigitWay, Document, Event, Fallback, FetchFailure,
+    Fetched, Headers, LegEvent, MediaEvent, Modify, PlayId, Redirect, Req, Route, SpeechNews,
+    Unreachable, Via,
 };
 pub use fact::{CallEnd, Fact, Reason};
 pub use family::{Family, Inbound, OutboundApi, Script};

@@ -10,58 +10,55 @@ use crate::dialect::Dialect;
 use crate::event::{Modify, Redirect};
 use crate::fact::Reason;
 use crate::letter::{Ended, Role};
+use crate::request::ModifyError;
 use crate::trace::Lane;
 
 impl Call {
-    pub(crate) fn handle_modify(&mut self, modify: Modify, cx: &mut Context) {
+    /// Makes a change, or says why not; then nothing has changed.
+    pub(crate) fn modify(&mut self, modify: Modify, cx: &mut Context) -> Result<(), ModifyError> {
+        let (what, detail) = match &modify {
+            Modify::Complete => ("complete", String::new()),
+            Modify::Cancel => ("cancel", String::new()),
+            Modify::Redirect(redirect) => ("redirect", redacted(&redirect.document.url)),
+        };
+        cx.trace(self.sid(), Lane::Api, what, &detail);
         if self.leg.is_over() {
-            return;
+            return Err(ModifyError::NotLive);
         }
         match modify {
-            Modify::Complete => {
-                cx.trace(self.sid(), Lane::Api, "complete", "");
-                self.leg.end_by_api(cx);
-            }
-            Modify::Cancel => {
-                cx.trace(self.sid(), Lane::Api, "cancel", "");
-                if self.leg.can_be_canceled() {
-                    self.leg.end_by_api(cx);
-                }
-            }
-            Modify::Redirect(redirect) => {
-                cx.trace(
-                    self.sid(),
-                    Lane::Api,
-                    "redirect",
-                    &redacted(&redirect.document.url),
-                );
-                self.redirect(*redirect, cx);
-            }
+            Modify::Complete => self.leg.end_by_api(cx),
+            // One that was answered goes on, which its status shows.
+            Modify::Cancel if !self.leg.can_be_canceled() => {}
+            Modify::Cancel => self.leg.end_by_api(cx),
+            Modify::Redirect(redirect) => return self.redirect(*redirect, cx),
+        }
+        Ok(())
+    }
+
+    /// As [`modify`](Self::modify), when nobody waits for the reply.
+    pub(crate) fn modify_unasked(&mut self, modify: Modify, cx: &mut Context) {
+        let url = match &modify {
+            Modify::Redirect(redirect) => Some(redirect.document.url.clone()),
+            Modify::Complete | Modify::Cancel => None,
+        };
+        if self.modify(modify, cx) == Err(ModifyError::NotAnswered) {
+            let about = self.leg.profile.about(url.as_deref());
+            let text = "the call is not answered yet; it was not redirected";
+            cx.notify(about, error::CALL_NOT_LIVE, text);
         }
     }
 
     /// Leaves what the leg is doing and runs another document on it.
-    pub(crate) fn redirect(&mut self, redirect: Redirect, cx: &mut Context) {
+    pub(crate) fn redirect(
+        &mut self,
+        redirect: Redirect,
+        cx: &mut Context,
+    ) -> Result<(), ModifyError> {
         if self.leg.is_over() {
-            return;
-        }
-        if self.leg.is_calling() && self.leg.profile.parent.is_none() {
-            // Nothing runs yet: what will run is another document.
-            self.change_dialect(redirect.dialect);
-            if let Some(fork) = self.leg.fork() {
-                let document = Box::new(redirect.document);
-                cx.letter(Letter::Redirect { fork, document });
-            }
-            return;
+            return Err(ModifyError::NotLive);
         }
         if self.leg.is_calling() {
-            let text = "the call is not answered yet; it was not redirected";
-            cx.notify(
-                self.leg.profile.about(Some(&redirect.document.url)),
-                error::CALL_NOT_LIVE,
-                text,
-            );
-            return;
+            return self.redirect_before_answer(redirect, cx);
         }
         let waits = self.leg.is_unanswered() && self.scripts.let_it_ring();
         let partner_moves = redirect.move_connected_leg;
@@ -75,18 +72,33 @@ impl Call {
         }
         self.leg.leave_screening(cx);
         self.detach_scripts(cx);
-        let author = redirect.document.author;
-        let told = |(url, method)| CallbackTarget {
-            url,
-            method,
-            author,
-        };
         self.change_dialect(redirect.dialect);
-        let callback = redirect.status_callback.map(told);
-        self.leg.reporter.retarget(callback);
+        self.leg.reporter.retarget(callback_of(&redirect));
         self.start_document(redirect.document, Role::Main, cx);
         if waits {
             self.scripts.caller_waited_for(487);
+        }
+        Ok(())
+    }
+
+    /// Nothing runs yet: what will run is another document.
+    fn redirect_before_answer(
+        &mut self,
+        redirect: Redirect,
+        cx: &mut Context,
+    ) -> Result<(), ModifyError> {
+        match self.leg.fork() {
+            Some(fork) if self.leg.profile.parent.is_none() => {
+                self.change_dialect(redirect.dialect);
+                let callback = callback_of(&redirect);
+                if callback.is_some() {
+                    self.leg.reporter.retarget(callback);
+                }
+                let document = Box::new(redirect.document);
+                cx.letter(Letter::Redirect { fork, document });
+                Ok(())
+            }
+            _ => Err(ModifyError::NotAnswered),
         }
     }
 
@@ -105,13 +117,14 @@ impl Call {
     ) {
         self.leg.bridge = None;
         match moved {
-            Some(redirect) => self.redirect(
-                Redirect {
+            Some(redirect) => {
+                let alone = Redirect {
                     move_connected_leg: false,
                     ..*redirect
-                },
-                cx,
-            ),
+                };
+                // A leg that is over needs no document.
+                let _ = self.redirect(alone, cx);
+            }
             None => {
                 self.scripts.abandon();
                 self.bridge_over(Ended::Redirected(left), cx);
@@ -119,4 +132,14 @@ impl Call {
             }
         }
     }
+}
+
+/// What the statuses of the new run are sent to; the author of its document wrote that address, too.
+fn callback_of(redirect: &Redirect) -> Option<CallbackTarget> {
+    let (url, method) = redirect.status_callback.clone()?;
+    Some(CallbackTarget {
+        url,
+        method,
+        author: redirect.document.author,
+    })
 }

@@ -50,9 +50,15 @@ pub enum CreateError {
 /// Why a call was not changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ModifyError {
-    /// It is not live in this process.
+    /// It is over, or not live in this process.
     #[error("the call is not in progress")]
     NotLive,
+    /// A party that is still being called runs no document.
+    #[error("the call has not been answered yet, so it cannot be redirected")]
+    NotAnswered,
+    /// The call did not reply in time. The change may still be made.
+    #[error("the call did not reply in time; the change may still be made")]
+    NoReply,
 }
 
 /// A text to send.

@@ -122,7 +122,7 @@ pub(crate) fn of_event(at: Timestamp, call: CallSid, event: &Event) -> Option<En
             let (what, detail) = of_media_event(event);
             (Lane::Media, what, detail)
         }
-        Event::Modify(_) => return None,
+        Event::Ask { .. } | Event::Modify(_) => return None, // The call says which change it is.
         Event::NotRecorded => (
             Lane::Fact,
             "not recorded".to_owned(),
@@ -235,6 +235,10 @@ pub fn counts_text(counts: &MediaCounts) -> String {
 pub(crate) fn of_command(at: Timestamp, call: CallSid, command: &Command) -> Option<Entry> {
     let (lane, what, detail) = match command {
         Command::Commit(_) | Command::Trace(_) | Command::Forget => return None,
+        Command::Reply { outcome, .. } => {
+            let refusal = outcome.err()?;
+            (Lane::Api, "refused".to_owned(), refusal.to_string())
+        }
         Command::Resolve { targets, .. } => {
             (Lane::Sip, "look up".to_owned(), targets_in_words(targets))
         }

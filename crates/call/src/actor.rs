@@ -18,8 +18,8 @@ use std::time::Duration;
 
 use call_proto::journal::Recorder;
 use call_proto::{
-    Addressed, AudioFailure, Clip, Command, Event, Fact, Headers, Invite, Lane, LegCommand,
-    MediaEvent, Req, RoomInput, RoomRequest, Route, Unreachable,
+    Addressed, Ask, AudioFailure, Clip, Command, Event, Fact, Headers, Invite, Lane, LegCommand,
+    MediaEvent, Modify, Req, RoomInput, RoomRequest, Route, Unreachable,
 };
 use futures_util::FutureExt as _;
 use media::{EndpointId, RecordingId, Report, Session};
@@ -35,7 +35,7 @@ use webhook::CookieJar;
 use crate::books::Books;
 use crate::engine::Shared;
 use crate::listening::Listenings;
-use crate::live::Inbox;
+use crate::live::{Inbox, Replies};
 use crate::records::Kept;
 use crate::resolve::Peers;
 use crate::{facts, now, panics, resolve, rooms, sip_side, sleep_until};
@@ -53,6 +53,8 @@ type Panic = Box<dyn Any + Send>;
 pub(crate) enum Input {
     /// For one of its calls.
     Event(CallSid, Event),
+    /// For one of its calls, from somebody who waits for the reply.
+    Ask(CallSid, Modify, Replies),
     /// Routes, and where they lead.
     Resolved(CallSid, Req, Vec<Result<Vec<Route>, Unreachable>>, Peers),
     /// Audio that was loaded or spoken.
@@ -96,6 +98,10 @@ struct Actor {
     signalling: Option<std::net::IpAddr>,
     /// Text messages on their way.
     messages: HashMap<LegId, (CallSid, Req)>,
+    /// Those who wait for a reply. Dropping one reports that the call is over.
+    asked: BTreeMap<Ask, Replies>,
+    /// Questions so far.
+    asks: u64,
     recordings: HashMap<RecordingId, RecordingSid>,
     /// Endpoints that have told their counters.
     counted: usize,
@@ -137,6 +143,8 @@ async fn run(shared: Arc<Shared>, start: Start) {
         calls_of_endpoints: HashMap::new(),
         signalling: start.inbound.map(|(_, _, source)| source),
         messages: HashMap::new(),
+        asked: BTreeMap::new(),
+        asks: 0,
         recordings: HashMap::new(),
         counted: 0,
         clips: BTreeMap::new(),
@@ -300,6 +308,12 @@ impl Actor {
                 tokio::task::block_in_place(|| self.family.handle(call, event, now()));
             }
             Input::Event(call, event) => self.family.handle(call, event, now()),
+            Input::Ask(call, modify, replies) => {
+                self.asks += 1;
+                let ask = Ask(self.asks);
+                self.asked.insert(ask, replies);
+                self.family.handle(call, Event::Ask { ask, modify }, now());
+            }
             Input::Resolved(call, req, routes, peers) => {
                 self.peers.extend(peers);
                 self.family
@@ -392,6 +406,11 @@ impl Actor {
             Command::Room(request) => self.ask_room(call, request),
             Command::Leg(command) => self.leg_command(call, command),
             Command::Media(command) => self.media_command(call, command),
+            Command::Reply { ask, outcome } => {
+                if let Some(asker) = self.asked.remove(&ask) {
+                    let _ = asker.send(outcome); // It may have stopped waiting.
+                }
+            }
             Command::Forget => self.shared.live.remove(call),
         }
     }

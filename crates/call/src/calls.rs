@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use call_proto::journal::Recorder;
-use call_proto::{CreateError, Event, Modify, ModifyError, NewCall, OutboundApi};
+use call_proto::{CreateError, Modify, ModifyError, NewCall, OutboundApi};
 use model::CallSid;
 use model::record::CallRecord;
 use tokio::sync::oneshot;
@@ -65,16 +65,11 @@ impl Engine {
         }
     }
 
-    /// Changes a live call.
+    /// Changes a live call. Returns when the change is made and on record.
     ///
     /// # Errors
-    /// [`ModifyError::NotLive`] if it is not live in this process.
-    pub fn modify(&self, call: CallSid, modify: Modify) -> Result<(), ModifyError> {
-        let told = self.shared.live.tell(call, Event::Modify(modify));
-        if told {
-            Ok(())
-        } else {
-            Err(ModifyError::NotLive)
-        }
+    /// [`ModifyError`] if it was not made, or if nobody knows in time whether it was.
+    pub async fn modify(&self, call: CallSid, modify: Modify) -> Result<(), ModifyError> {
+        self.shared.live.ask(call, modify).await
     }
 }

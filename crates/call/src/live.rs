@@ -3,14 +3,22 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use call_proto::Event;
+use call_proto::{Event, Modify, ModifyError};
 use model::CallSid;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::actor::Input;
 
 pub(crate) type Inbox = mpsc::UnboundedSender<Input>;
+
+/// Takes the one reply to a question.
+pub(crate) type Replies = oneshot::Sender<Result<(), ModifyError>>;
+
+/// How long a question waits for its reply: longer than a disk that is slow, shorter than the
+/// patience of an HTTP client.
+const REPLY_WITHIN: Duration = Duration::from_secs(5);
 
 /// Live legs by identifier.
 #[derive(Default)]
@@ -85,6 +93,26 @@ impl Live {
         match self.lock().get(&call) {
             Some(inbox) => inbox.send(Input::Event(call, event)).is_ok(),
             None => false,
+        }
+    }
+
+    /// Asks a live leg for a change. Returns when the change is made and on record, or refused.
+    ///
+    /// # Errors
+    /// As the call replies; [`ModifyError::NoReply`] if it has not within [`REPLY_WITHIN`].
+    pub(crate) async fn ask(&self, call: CallSid, modify: Modify) -> Result<(), ModifyError> {
+        let (replies, reply) = oneshot::channel();
+        let sent = match self.lock().get(&call) {
+            Some(inbox) => inbox.send(Input::Ask(call, modify, replies)).is_ok(),
+            None => false,
+        };
+        if !sent {
+            return Err(ModifyError::NotLive);
+        }
+        match tokio::time::timeout(REPLY_WITHIN, reply).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) => Err(ModifyError::NotLive), // Its family ended before it looked.
+            Err(_) => Err(ModifyError::NoReply),
         }
     }
 

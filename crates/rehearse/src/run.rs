@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use call_proto::journal::Line;
-use call_proto::{Entry, Fact, Headers, Invite, Lane, Way};
+use call_proto::{Entry, Fact, Headers, Invite, Lane, ModifyError, Way};
 use model::record::{CallRecord, Conference, Message, Notification, Recording};
 use model::{CallSid, CallStatus, ConferenceStatus, Timestamp};
 
@@ -75,7 +75,9 @@ pub struct Run {
     pub room_journals: Vec<Vec<Line>>,
     /// Conferences in the order in which they were made, as they stood at the end.
     pub conferences: Vec<Conference>,
-    /// What was left when nothing was due any more: legs, timers.
+    /// Replies to what the API asked of legs, in order.
+    pub replies: Vec<(CallSid, Result<(), ModifyError>)>,
+    /// What was left when nothing was due any more: legs, timers, questions without a reply.
     pub left: Vec<String>,
     /// Expectations that were not met; first those of the steps, in the order of time, then those
     /// of `expect`, in the order of the script.
@@ -106,6 +108,7 @@ impl Run {
             heard: Vec::new(),
             journals: Vec::new(),
             room_journals: Vec::new(),
+            replies: Vec::new(),
             conferences: Vec::new(),
             left: Vec::new(),
             failures: Vec::new(),

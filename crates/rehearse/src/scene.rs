@@ -192,6 +192,8 @@ pub struct Act {
     pub does: Does,
     /// Line of the script; 0 if there is none, and then a leg that does not exist is no failure.
     pub(crate) line: usize,
+    /// Whether the script expects the API to refuse it.
+    pub(crate) refused: bool,
 }
 
 /// A leg, by name.
@@ -391,6 +393,7 @@ impl Act {
             leg: Who::Newest(party.to_owned()),
             does,
             line: 0,
+            refused: false,
         }
     }
 }

@@ -17,7 +17,9 @@ mod weather;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use call_proto::{Addressed, Event, MediaEvent, Req, RoomCommand, RoomInput};
+use call_proto::{
+    Addressed, Ask, Event, MediaEvent, Modify, ModifyError, Req, RoomCommand, RoomInput,
+};
 use model::{AccountSid, CallSid, RecordingSid, Timestamp};
 
 use crate::Application;
@@ -119,6 +121,10 @@ struct Stage<'a> {
     ears: Ears,
     /// How often each page was asked for.
     asked: BTreeMap<String, usize>,
+    /// Questions of the API so far.
+    asks: u64,
+    /// Those without a reply yet: line of the script, and whether it expects a refusal.
+    open_asks: BTreeMap<Ask, (usize, bool)>,
     /// Whose steps somebody came to do.
     begun: BTreeSet<Cast>,
     out_of_time: bool,
@@ -153,6 +159,8 @@ impl<'a> Stage<'a> {
             mixes: Mixes::default(),
             ears: Ears::default(),
             asked: BTreeMap::new(),
+            asks: 0,
+            open_asks: BTreeMap::new(),
             begun: BTreeSet::new(),
             out_of_time: false,
             to_come: scene.acts.len(),
@@ -294,7 +302,7 @@ impl<'a> Stage<'a> {
             Does::Info => self.informs(call),
             Does::Key(key, way) => self.tell_soon(call, actor::key_event(*key, *way)),
             Does::Understood(news) => self.understands(call, news.clone()),
-            Does::Modify(modify) => self.tell(call, Event::Modify(modify.clone())),
+            Does::Modify(modify) => self.asks(call, modify.clone(), act),
             Does::Shutdown => self.tell(call, Event::Shutdown),
         }
     }
@@ -305,6 +313,32 @@ impl<'a> Stage<'a> {
         }
         self.watch.event(self.now, call, &event);
         self.families.handle(call, event, self.now);
+    }
+
+    /// The API wants a change.
+    fn asks(&mut self, call: CallSid, modify: Modify, act: &Act) {
+        self.asks += 1;
+        let ask = Ask(self.asks);
+        self.open_asks.insert(ask, (act.line, act.refused));
+        self.tell(call, Event::Ask { ask, modify });
+    }
+
+    /// The reply to the API.
+    fn replied(&mut self, call: CallSid, ask: Ask, outcome: Result<(), ModifyError>) {
+        match (self.open_asks.remove(&ask), outcome) {
+            (None, _) => self.run.left.push(format!("a second reply to {ask:?}")),
+            (Some((0, _)), _) => {} // No script has an opinion about it.
+            (Some((line, false)), Err(refusal)) => {
+                self.run
+                    .fails(line, format!("the API refused it: {refusal}"));
+            }
+            (Some((line, true)), Ok(())) => {
+                let text = "the API did it; expected: a refusal".to_owned();
+                self.run.fails(line, text);
+            }
+            (Some(_), _) => {}
+        }
+        self.run.replies.push((call, outcome));
     }
 
     fn later(&mut self, after: Duration, due: Due) {
@@ -324,9 +358,13 @@ impl<'a> Stage<'a> {
         self.run.length = self.over_at.unwrap_or(self.now).since(START);
         self.run.journals = self.families.take_journals();
         self.run.room_journals = self.rooms.take_journals();
-        self.run.left = self.families.left();
+        self.run.left.extend(self.families.left());
         self.run.left.extend(self.rooms.left());
         self.run.left.extend(self.mixes.left());
+        let unanswered = self.open_asks.keys();
+        self.run
+            .left
+            .extend(unanswered.map(|ask| format!("{ask:?} without a reply")));
         self.settle();
     }
 }

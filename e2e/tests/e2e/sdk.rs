@@ -46,6 +46,10 @@ fn drive(mut program: Command) -> anyhow::Result<()> {
     assert_eq!(seen["listed"], Value::from(newest_first));
     assert_eq!(seen["pages"], 1, "two pages of two calls");
     assert_eq!(seen["changed"], made[0]);
+    // The answer shows the call as it is after the change.
+    assert_eq!(seen["ended"], json!([made[0], "completed", true]));
+    assert_eq!(seen["again"], json!([400, 21_220]));
+    assert_eq!(seen["sent"], json!(["client:bob", "hi", "1", null]));
     assert_eq!(seen["children"], json!(["outbound-dial"]));
     assert_eq!(seen["missing"], json!([404, 20_404]));
     let refused = seen["refused"].as_str().unwrap_or_default();

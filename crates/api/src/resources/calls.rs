@@ -467,14 +467,18 @@ async fn modify(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
     if call.status.is_final() {
         return Err(Failure::of(error::CALL_NOT_LIVE));
     }
-    context
-        .state
-        .calls
-        .modify(sid, change)
-        .map_err(|refusal| match refusal {
-            ModifyError::NotLive => Failure::of(error::CALL_NOT_LIVE),
-        })?;
-    Ok(context.show(&CALL, &call))
+    let state = &context.state;
+    let made = state.calls.modify(sid, change).await;
+    made.map_err(|refusal| match refusal {
+        ModifyError::NotLive => Failure::of(error::CALL_NOT_LIVE),
+        ModifyError::NotAnswered => Failure::of(error::CALL_NOT_LIVE).saying(refusal.to_string()),
+        ModifyError::NoReply => {
+            let late = Failure::of(error::INTERNAL).saying(refusal.to_string());
+            late.with_status(StatusCode::SERVICE_UNAVAILABLE)
+        }
+    })?;
+    let changed = state.store.call(sid).await?;
+    Ok(context.show(&CALL, &changed.unwrap_or(call)))
 }
 
 fn change(context: &Context<'_>) -> Result<Modify, Failure> {

@@ -356,16 +356,24 @@ async fn live_calls_are_changed() {
     over.status = CallStatus::Completed;
     let mut gone = call(3, p);
     gone.to = "gone".to_owned();
+    let mut ends = call(7, p);
+    ends.instance = server.engine.store.instance();
     server
-        .keep(vec![call(1, p), over, gone, call(4, account_sid("s"))])
+        .keep(vec![
+            call(1, p),
+            over,
+            gone,
+            call(4, account_sid("s")),
+            call(5, p),
+            call(6, p),
+            ends,
+        ])
         .await;
     let path = |account, n| format!("/Accounts/{account}/Calls/{}.json", call_sid(n));
     let live = path(p, 1);
-    let before = server
-        .post(&of("p"), &live, "Status=Completed")
-        .await
-        .json();
-    assert_eq!(before["status"], "queued");
+    // The answer shows the call as it is after the change.
+    let ended = server.post(&of("p"), &path(p, 7), "Status=Completed").await;
+    assert_eq!(ended.json()["status"], "completed");
     let form = "Url=/new.xml&Method=GET&MoveConnectedCallLeg=true&FallbackUrl=/f.xml";
     server.post(&of("p"), &live, form).await.is(200);
     server.post(&of("p"), &live, "Mute=true").await.is(400);
@@ -384,11 +392,10 @@ async fn live_calls_are_changed() {
         move_connected_leg: true,
         dialect: Some(Dialect::RESTCOMM),
     };
-    let expected = [Modify::Complete, Modify::Redirect(Box::new(redirect))];
-    let expected: Vec<_> = expected
-        .into_iter()
-        .map(|modify| (call_sid(1), modify))
-        .collect();
+    let expected = [
+        (call_sid(7), Modify::Complete),
+        (call_sid(1), Modify::Redirect(Box::new(redirect))),
+    ];
     assert_eq!(*server.engine.modified.lock().unwrap(), expected);
     let table = [
         // Not there, no SID, beside the own tree (the top account may), over already.
@@ -403,6 +410,9 @@ async fn live_calls_are_changed() {
         (who.clone(), path(p, 4), "Status=completed", 200),
         (of("p"), path(p, 2), "Status=completed", 410),
         (of("p"), path(p, 3), "Status=completed", 410),
+        // Still being called; no reply in time.
+        (of("p"), path(p, 5), "Url=/new.xml", 410),
+        (of("p"), path(p, 6), "Status=completed", 503),
         // Nothing that could be done, and an account that may not.
         (of("p"), live.clone(), "Method=GET", 400),
         (of("p"), live.clone(), "", 400),

@@ -13,8 +13,8 @@ use call_proto::{CreateError, Modify, ModifyError, NewCall, NewMessage, SendErro
 use http::{HeaderMap, Request, StatusCode};
 use model::record::{Account, CallRecord, Message, Organization};
 use model::{
-    AccountSid, AccountStatus, CallSid, InstanceSid, MessageDirection, MessageSid, OrganizationSid,
-    Timestamp,
+    AccountSid, AccountStatus, CallSid, CallStatus, InstanceSid, MessageDirection, MessageSid,
+    OrganizationSid, Timestamp,
 };
 use serde_json::Value;
 use store::{AdminSeed, Change, SecretKey, Store};
@@ -279,11 +279,31 @@ impl Calls for TestEngine {
         Ok(records)
     }
 
-    fn modify(&self, call: CallSid, modify: Modify) -> Result<(), ModifyError> {
-        if call == call_sid(3) {
-            return Err(ModifyError::NotLive);
+    async fn modify(&self, call: CallSid, modify: Modify) -> Result<(), ModifyError> {
+        let refusals = [
+            (call_sid(3), ModifyError::NotLive),
+            (call_sid(5), ModifyError::NotAnswered),
+            (call_sid(6), ModifyError::NoReply),
+        ];
+        if let Some((_, refusal)) = refusals.into_iter().find(|(sid, _)| *sid == call) {
+            return Err(refusal);
         }
+        let ends = modify == Modify::Complete;
         self.modified.lock().unwrap().push((call, modify));
+        if ends {
+            let ended = Change::CallEnded {
+                sid: call,
+                status: CallStatus::Completed,
+                at: Timestamp(1),
+                duration_s: Some(0),
+                ring_duration_s: None,
+                reason: None,
+                hangup_by: None,
+                sip_status: None,
+                sip_reason: None,
+            };
+            self.store.commit(vec![ended]).await.unwrap();
+        }
         Ok(())
     }
 }

@@ -52,7 +52,11 @@ pub(super) fn event(event: &Event) -> Event {
         Event::Fetched {
             result: Ok(answer), ..
         } => fetched(answer),
-        Event::Modify(Modify::Redirect(redirect)) => redirected(redirect),
+        Event::Ask {
+            modify: Modify::Redirect(redirect),
+            ..
+        }
+        | Event::Modify(Modify::Redirect(redirect)) => redirected(redirect),
         _ => {}
     }
     event

@@ -1,6 +1,8 @@
 //! Calls made and changed through the API.
 
-use crate::world::{Phone, World, empty, phone, xml};
+use call_proto::{Modify, ModifyError};
+
+use crate::world::{Phone, World, empty, phone, redirect_to, xml};
 
 const DIAL_NUMBER: &str = "<Dial action=\"/a\"><Number>+2000</Number></Dial>";
 
@@ -77,9 +79,30 @@ fn redirect_of_a_ringing_callee() {
         .phone("+2000", rings().answers(4.0).talks(1.0))
         .redirects(2.0, "+2000", "/other", false)
         .run();
-    assert_eq!(run.codes(), [21220]);
+    assert_eq!(run.replies(), [("+2000", Err(ModifyError::NotAnswered))]);
     assert_eq!(run.app(), "0 GET /v, 5 POST /a");
     assert_eq!(run.to("K"), "0 180, 0 200, 5 BYE");
+}
+
+/// Each question gets its reply: made, made without effect, refused.
+#[test]
+fn the_api_hears_what_became_of_its_wishes() {
+    let run = connected()
+        .asks(0.5, "+2000", redirect_to("/other", false))
+        .asks(2.0, "+2000", Modify::Cancel)
+        .asks(3.0, "K", Modify::Complete)
+        .asks(4.0, "K", Modify::Complete)
+        .asks(5.0, "+2000", redirect_to("/other", false))
+        .run();
+    let expected = [
+        ("+2000", Err(ModifyError::NotAnswered)),
+        ("+2000", Ok(())),
+        ("K", Ok(())),
+        ("K", Err(ModifyError::NotLive)),
+        ("+2000", Err(ModifyError::NotLive)),
+    ];
+    assert_eq!(run.replies(), expected);
+    assert_eq!(run.to("K"), "0 180, 0 200, 3 BYE");
 }
 
 /// The caller is being answered: the new document waits for that.

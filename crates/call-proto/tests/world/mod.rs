@@ -247,6 +247,11 @@ impl World {
         self.act(at_s, Act::Rest(party.to_owned(), Modify::Complete))
     }
 
+    /// The API wants a change of a party's call.
+    pub(crate) fn asks(self, at_s: f64, party: &str, modify: Modify) -> Self {
+        self.act(at_s, Act::Rest(party.to_owned(), modify))
+    }
+
     /// The API lets a party run the document at this path.
     pub(crate) fn redirects(self, at_s: f64, party: &str, path: &str, both: bool) -> Self {
         self.act(at_s, Act::Rest(party.to_owned(), redirect_to(path, both)))

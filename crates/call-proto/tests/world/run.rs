@@ -6,7 +6,7 @@ use call_proto::journal::{self, Line, Verdict};
 use call_proto::routing::Refusal;
 use call_proto::{
     Addressed, Command, Entry, Event, Fact, Farewell, Headers, Invite, LegCommand, ListenRequest,
-    MessageFarewell,
+    MessageFarewell, ModifyError,
 };
 use model::record::{CallRecord, Callback, Message, Notification, Recording, StartedRecording};
 use model::{AccountSid, CallSid, HttpMethod, MessageSid, Timestamp};
@@ -379,6 +379,18 @@ impl Run {
     /// How many legs there were.
     pub(crate) fn legs(&self) -> usize {
         self.all_records().count()
+    }
+
+    /// What the API was replied to, and about whose leg.
+    pub(crate) fn replies(&self) -> Vec<(&str, Result<(), ModifyError>)> {
+        let Some(host) = self.host() else {
+            return Vec::new();
+        };
+        let party = |call| host.legs.iter().find(|leg| leg.record.sid == call);
+        let replies = host.replies.iter();
+        replies
+            .map(|(call, outcome)| (party(*call).map_or("", |leg| &leg.party), *outcome))
+            .collect()
     }
 
     /// The codes of all notifications.

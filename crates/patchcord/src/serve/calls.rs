@@ -16,8 +16,8 @@ impl Calls for LiveCalls {
         self.0.create(new).await
     }
 
-    fn modify(&self, call: CallSid, modify: Modify) -> Result<(), ModifyError> {
-        self.0.modify(call, modify)
+    async fn modify(&self, call: CallSid, modify: Modify) -> Result<(), ModifyError> {
+        self.0.modify(call, modify).await
     }
 }
 

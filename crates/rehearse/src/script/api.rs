@@ -23,6 +23,8 @@ pub(crate) struct ApiStep {
     /// Name of the leg.
     pub(crate) leg: String,
     pub(crate) modify: Modify,
+    /// Whether it is expected to be refused.
+    pub(crate) refused: bool,
 }
 
 pub(super) fn read(base: &Url, node: &Node) -> Result<Vec<ApiStep>, Problem> {
@@ -33,7 +35,9 @@ pub(super) fn read(base: &Url, node: &Node) -> Result<Vec<ApiStep>, Problem> {
 }
 
 fn step(base: &Url, node: &Node) -> Result<ApiStep, Problem> {
-    const KEYS: &[&str] = &["at", "complete", "cancel", "redirect", "to", "both"];
+    const KEYS: &[&str] = &[
+        "at", "complete", "cancel", "redirect", "to", "both", "refused",
+    ];
     let map = Map::of(node, "api", KEYS)?;
     let missing = || Problem::new(map.line, "a step of the `api` needs `at`: the moment");
     let at = map.duration("at")?.ok_or_else(missing)?;
@@ -54,16 +58,20 @@ fn step(base: &Url, node: &Node) -> Result<ApiStep, Problem> {
         at,
         leg: read::text(leg, what)?,
         modify,
+        refused: flag(&map, "refused")?,
     })
+}
+
+fn flag(map: &Map<'_>, name: &str) -> Result<bool, Problem> {
+    match map.get(name) {
+        Some(node) => read::word(node, name, &[("true", true), ("false", false)]),
+        None => Ok(false),
+    }
 }
 
 fn redirect(base: &Url, map: &Map<'_>) -> Result<Redirect, Problem> {
     let missing = || Problem::new(map.line, "`redirect` needs `to`: the path of the document");
     let to = map.get("to").ok_or_else(missing)?;
-    let both = match map.get("both") {
-        Some(node) => read::word(node, "both", &[("true", true), ("false", false)])?,
-        None => false,
-    };
     Ok(Redirect {
         document: Document {
             url: address(base, to, "to")?,
@@ -72,7 +80,7 @@ fn redirect(base: &Url, map: &Map<'_>) -> Result<Redirect, Problem> {
             fallback: None,
         },
         status_callback: None,
-        move_connected_leg: both,
+        move_connected_leg: flag(map, "both")?,
         dialect: None,
     })
 }

@@ -41,6 +41,7 @@ impl Script {
                 leg: Who::Leg(step.leg.clone()),
                 does: Does::Modify(step.modify.clone()),
                 line: step.line,
+                refused: step.refused,
             })
             .collect();
         scene.pages.clone_from(&self.application.pages);

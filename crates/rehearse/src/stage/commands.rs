@@ -106,6 +106,7 @@ impl<'a> Stage<'a> {
             Command::Room(request) => self.asks_room(call, request),
             Command::Leg(command) => self.leg_command(call, command),
             Command::Media(command) => self.media_command(call, command),
+            Command::Reply { ask, outcome } => self.replied(call, ask, outcome),
             Command::Trace(entry) => self.trace(entry),
             Command::Forget => {}
         }
