@@ -81,6 +81,8 @@ struct Inbox {
 struct State {
     group: Group,
     alarm: Alarm,
+    /// When the next sign of life is due; `None` is at once.
+    alive_due: Option<Instant>,
     /// No more is accepted.
     is_closed: bool,
     /// The task has ended.
@@ -240,16 +242,23 @@ impl State {
         }
     }
 
-    fn next(&mut self, now: Instant) -> Next {
+    /// The sign of life goes along with what is written, so that a writer without a pause shows one, too.
+    fn next(&mut self, now: Instant, sign_of_life: impl FnOnce() -> Job) -> Next {
         self.alarm = Alarm::Busy;
+        let alive_due = self.alive_due.unwrap_or(now);
+        if alive_due <= now && !self.is_closed {
+            self.group.add(sign_of_life(), now + SOON);
+            self.alive_due = Some(now + ALIVE_EVERY);
+        }
         if self.group.is_due(now) || (self.is_closed && !self.group.jobs.is_empty()) {
             return Next::Write(self.group.take(now));
         }
         if self.is_closed {
             return Next::End(std::mem::take(&mut self.done));
         }
-        self.alarm = self.group.due.map_or(Alarm::Off, Alarm::At);
-        Next::Sleep(self.group.due)
+        let wake = self.group.due.into_iter().chain(self.alive_due).min();
+        self.alarm = wake.map_or(Alarm::Off, Alarm::At);
+        Next::Sleep(wake)
     }
 }
 
@@ -317,16 +326,13 @@ impl Task {
 
     async fn run(mut self, inbox: Arc<Inbox>) {
         let _over = Over(&inbox);
-        let mut alive = tokio::time::interval(ALIVE_EVERY);
-        alive.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let done = loop {
-            let next = inbox.state().next(Instant::now());
+            let next = inbox.state().next(Instant::now(), || self.sign_of_life());
             match next {
                 Next::Write(group) => self.settle(group, &inbox).await,
                 Next::Sleep(due) => tokio::select! {
                     () = inbox.wake.notified() => {}
                     () = sleep_until(due) => {}
-                    _ = alive.tick() => inbox.add(self.sign_of_life()),
                 },
                 Next::End(done) => break done,
             }
@@ -534,45 +540,70 @@ mod tests {
     fn waits_for_the_disk_and_wakes_the_task_only_when_needed() {
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
-        let mut state = State::default();
+        let mut state = State {
+            alive_due: Some(at(10_000)),
+            ..State::default()
+        };
+        let next = |state: &mut State, ms| state.next(at(ms), || job(Hurry::Soon, 1));
         let written = |next| match next {
             Next::Write(group) => group.len(),
             Next::Sleep(_) | Next::End(_) => 0,
         };
-        assert!(matches!(state.next(at(0)), Next::Sleep(None)));
+        assert!(matches!(next(&mut state, 0), Next::Sleep(Some(due)) if due == at(10_000)));
         // Nobody waits for it: it is written when its time comes.
         assert!(state.add(job(Hurry::Soon, 1), at(0)), "sets an alarm");
-        assert!(matches!(state.next(at(0)), Next::Sleep(Some(due)) if due == at(100)));
+        assert!(matches!(next(&mut state, 0), Next::Sleep(Some(due)) if due == at(100)));
         assert!(!state.add(job(Hurry::Soon, 1), at(50)));
-        assert!(matches!(state.next(at(60)), Next::Sleep(Some(due)) if due == at(100)));
+        assert!(matches!(next(&mut state, 60), Next::Sleep(Some(due)) if due == at(100)));
         // One that delays no caller comes sooner, and brings the alarm forward.
         assert!(state.add(job(Hurry::Shared, 1), at(60)));
-        assert!(matches!(state.next(at(60)), Next::Sleep(Some(due)) if due == at(80)));
+        assert!(matches!(next(&mut state, 60), Next::Sleep(Some(due)) if due == at(80)));
         // They go along with the next that somebody waits for, which waits for nothing.
         assert!(state.add(job(Hurry::Now, 1), at(70)));
-        assert_eq!(written(state.next(at(70))), 4);
+        assert_eq!(written(next(&mut state, 70)), 4);
         // What comes while that is written is the next group, and is written at once.
         assert!(!state.add(job(Hurry::Now, 1), at(71)), "it looks by itself");
         assert!(!state.add(job(Hurry::Shared, 1), at(71)));
         assert!(!state.add(job(Hurry::Now, 1), at(72)));
-        assert_eq!(written(state.next(at(73))), 3);
+        assert_eq!(written(next(&mut state, 73)), 3);
         // An idle writer starts at once, also right after a group.
-        assert!(matches!(state.next(at(74)), Next::Sleep(None)));
+        assert!(matches!(next(&mut state, 74), Next::Sleep(Some(due)) if due == at(10_000)));
         assert!(state.add(job(Hurry::Now, 1), at(74)));
-        assert_eq!(written(state.next(at(74))), 1);
+        assert_eq!(written(next(&mut state, 74)), 1);
         // A large group waits for nothing and is written in parts.
-        assert!(matches!(state.next(at(80)), Next::Sleep(None)));
+        assert!(matches!(next(&mut state, 80), Next::Sleep(Some(due)) if due == at(10_000)));
         assert!(state.add(job(Hurry::Shared, 1), at(80)));
-        assert!(matches!(state.next(at(80)), Next::Sleep(Some(_))));
+        assert!(matches!(next(&mut state, 80), Next::Sleep(Some(_))));
         assert!(state.add(job(Hurry::Shared, GROUP), at(80)));
         assert!(state.add(job(Hurry::Shared, 1), at(80)));
-        assert_eq!(written(state.next(at(80))), 2);
-        assert_eq!(written(state.next(at(80))), 1);
+        assert_eq!(written(next(&mut state, 80)), 2);
+        assert_eq!(written(next(&mut state, 80)), 1);
         // The end comes after what was accepted.
         assert!(!state.add(job(Hurry::Soon, 1), at(90)));
         state.is_closed = true;
-        assert_eq!(written(state.next(at(90))), 1);
-        assert!(matches!(state.next(at(90)), Next::End(_)));
+        assert_eq!(written(next(&mut state, 90)), 1);
+        assert!(matches!(next(&mut state, 90), Next::End(_)));
+    }
+
+    /// Signs of life are written however many commits are waited for.
+    #[test]
+    fn a_writer_without_a_pause_lives() {
+        let start = Instant::now();
+        let mut state = State::default();
+        let mut signs = Vec::new();
+        for ms in (0..25_000).step_by(10) {
+            let now = start + Duration::from_millis(ms);
+            state.add(job(Hurry::Now, 1), now);
+            let next = state.next(now, || {
+                signs.push(ms);
+                job(Hurry::Soon, 1)
+            });
+            let Next::Write(group) = next else {
+                panic!("a pause at {ms}");
+            };
+            assert_eq!(group.len(), 1 + usize::from(signs.last() == Some(&ms)));
+        }
+        assert_eq!(signs, [0, 10_000, 20_000]);
     }
 
     #[tokio::test]
