@@ -40,8 +40,8 @@ pub fn openapi() -> String {
             "title": "Patchcord",
             "version": env!("CARGO_PKG_VERSION"),
             "description": "Calls, messages, recordings and what they belong to. The same resources \
-                            exist below each base path; the base path decides how they look and \
-                            which dialect documents run in.",
+                            exist below each base path; the base path determines their format \
+                            and the dialect of the documents.",
         },
         "security": [{ "basic": [] }],
         "paths": paths,
@@ -144,7 +144,7 @@ fn responses(route: &Route, dialect: &RestDialect) -> Value {
 }
 
 fn answer(schema: Value) -> Value {
-    json!({ "description": "The answer.", "content": { "application/json": { "schema": schema } } })
+    json!({ "description": "The response.", "content": { "application/json": { "schema": schema } } })
 }
 
 fn page(shape: &dyn Shape, dialect: &RestDialect) -> Value {
@@ -207,7 +207,7 @@ fn error() -> Value {
             "code": { "type": "integer", "description": "Number of the error, see docs/errors.md." },
             "message": { "type": "string", "description": "What is wrong." },
             "more_info": { "type": "string", "description": "Address of an explanation." },
-            "status": { "type": "integer", "description": "Status of HTTP." },
+            "status": { "type": "integer", "description": "HTTP status." },
         },
         "required": ["code", "message", "more_info", "status"],
     })

@@ -147,30 +147,30 @@ pub(crate) const TWILIO: Each<bool> = [false, true];
 
 /// Parameters of paged lists.
 pub(crate) const PAGING: &[Param] = &[
-    param("PageSize", Is::Number, "Rows of a page; 50 if not given."),
+    param("PageSize", Is::Number, "Rows per page; 50 if not given."),
     param("Page", Is::Number, "Number of the page, counted from 0."),
     param(
         "PageToken",
         Is::Text,
-        "Where the page begins, as `next_page_uri` gives it.",
+        "Start of the page, as given in `next_page_uri`.",
     )
     .within(TWILIO),
     param(
         "AfterSid",
         Is::Text,
-        "Last row of the page before, as `next_page_uri` gives it.",
+        "Last row of the previous page, as given in `next_page_uri`.",
     )
     .within(RESTCOMM),
 ];
 
 /// Parameters of lists that are paged in Twilio's dialect only.
 pub(crate) const TWILIO_PAGING: &[Param] = &[
-    param("PageSize", Is::Number, "Rows of a page; 50 if not given.").within(TWILIO),
+    param("PageSize", Is::Number, "Rows per page; 50 if not given.").within(TWILIO),
     param("Page", Is::Number, "Number of the page, counted from 0.").within(TWILIO),
     param(
         "PageToken",
         Is::Text,
-        "Where the page begins, as `next_page_uri` gives it.",
+        "Start of the page, as given in `next_page_uri`.",
     )
     .within(TWILIO),
 ];

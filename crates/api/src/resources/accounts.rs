@@ -77,7 +77,7 @@ const FIELDS: &[Field<Account>] = &[
         "OwnerAccountSid",
         Kind::Text,
         Null::Explicit,
-        "Account above this one, or itself.",
+        "Parent account, or the account itself if it has none.",
         |a, _| Value::text(a.parent.unwrap_or(a.sid)),
     )
     .within(TWILIO),
@@ -132,7 +132,7 @@ const FIELDS: &[Field<Account>] = &[
         "SubresourceUris",
         Kind::Object,
         Null::Absent,
-        "Paths of what belongs to it.",
+        "Paths of its subresources.",
         subresources,
     ),
 ];
@@ -165,12 +165,12 @@ pub(crate) static ROUTES: &[Route] = &[
     Route::get(ONE, |c, a, _| Box::pin(ready(get(c, a))))
         .needs(Action::Read, "Accounts")
         .answers(Answers::One(&ACCOUNT))
-        .doc("Reads an account; its e-mail address or name may stand for its SID."),
+        .doc("Reads an account; its e-mail address or name may be used instead of its SID."),
     Route::post(ONE, |c, a, _| Box::pin(update(c, a)))
         .needs(Action::Modify, "Accounts")
         .params(&[PASSWORD, PROPERTIES])
         .answers(Answers::One(&ACCOUNT))
-        .doc("Changes an account; `closed` ends it and all below it for good."),
+        .doc("Changes an account; `closed` permanently closes it and all accounts below it."),
     Route::put(ONE, |c, a, _| Box::pin(update(c, a)))
         .needs(Action::Modify, "Accounts")
         .within(RESTCOMM)

@@ -72,7 +72,7 @@ const FIELDS: &[Field<Shown>] = &[
         "VoiceCallerIdLookup",
         Kind::Flag,
         Null::Absent,
-        "Whether the name of callers is looked up.",
+        "Whether caller names are looked up.",
         |s, _| Value::Flag(s.application.voice_caller_id_lookup),
     ),
     field(
@@ -104,7 +104,7 @@ const FIELDS: &[Field<Shown>] = &[
         "Numbers",
         Kind::List,
         Null::Absent,
-        "Numbers that it answers.",
+        "Numbers that use it.",
         numbers,
     ),
 ];
@@ -166,7 +166,7 @@ const PROPERTIES: &[Param] = &[
     param(
         "VoiceCallerIdLookup",
         Is::Flag,
-        "Whether the name of callers is looked up.",
+        "Whether caller names are looked up.",
     ),
     param(
         "RcmlUrl",
@@ -176,7 +176,7 @@ const PROPERTIES: &[Param] = &[
     param(
         "Kind",
         Is::Word(&["voice", "sms", "ussd"]),
-        "What it is for.",
+        "Purpose: calls, text messages or USSD.",
     ),
 ];
 
@@ -216,7 +216,7 @@ static NUMBER: Resource<Number> = Resource {
             "VoiceApplicationSid",
             Kind::Text,
             Null::Absent,
-            "Application for calls; wins over `voice_url`.",
+            "Application for calls; takes precedence over `voice_url`.",
             |n, _| Value::maybe(n.voice.application),
         ),
         field(

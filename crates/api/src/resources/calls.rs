@@ -63,15 +63,15 @@ const FILTERS: &[Param] = &[
         Is::Day,
         "Day on which calls began; at the Restcomm base the first day.",
     ),
-    param("StartTime>", Is::Moment, "Began then or later.").within(TWILIO),
-    param("StartTime<", Is::Moment, "Began then or earlier.").within(TWILIO),
+    param("StartTime>", Is::Moment, "Began at or after this time.").within(TWILIO),
+    param("StartTime<", Is::Moment, "Began at or before this time.").within(TWILIO),
     param(
         "EndTime",
         Is::Day,
         "Day on which calls ended; at the Restcomm base the last day.",
     ),
-    param("EndTime>", Is::Moment, "Ended then or later.").within(TWILIO),
-    param("EndTime<", Is::Moment, "Ended then or earlier.").within(TWILIO),
+    param("EndTime>", Is::Moment, "Ended at or after this time.").within(TWILIO),
+    param("EndTime<", Is::Moment, "Ended at or before this time.").within(TWILIO),
     param(
         "Reverse",
         Is::Text,
@@ -143,7 +143,7 @@ const DOCUMENT: &[Param] = &[
     param(
         "StatusCallback",
         Is::Text,
-        "Address that is sent the progress.",
+        "Address that receives progress events.",
     ),
     param(
         "StatusCallbackMethod",
@@ -162,13 +162,13 @@ const CHANGES: &[Param] = &[
     param(
         "Status",
         Is::Word(&["canceled", "completed"]),
-        "Withdraws or ends the call.",
+        "Cancels or ends the call.",
     ),
-    param("Mute", Is::Flag, "Mutes the call, or ends that.").within(RESTCOMM),
+    param("Mute", Is::Flag, "Mutes or unmutes the call.").within(RESTCOMM),
     param(
         "MoveConnectedCallLeg",
         Is::Flag,
-        "The connected leg runs the document, too.",
+        "Whether the connected leg runs the document too.",
     )
     .within(RESTCOMM),
 ];

@@ -131,7 +131,7 @@ const FIELDS: &[Field<Client>] = &[
         "VoiceApplicationSid",
         Kind::Text,
         Null::Absent,
-        "Application for calls; wins over `voice_url`.",
+        "Application for calls; takes precedence over `voice_url`.",
         |c, _| Value::maybe(c.voice.application),
     ),
     field(
@@ -168,7 +168,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .params(&[NEW, PROPERTIES, VOICE])
         .answers(Answers::One(&CLIENT))
         .status([200, 201])
-        .doc("Creates a client; one that the account has already is returned as it is."),
+        .doc("Creates a client; if the account already has it, it is returned unchanged."),
     Route::get(ONE, |c, a, sid| Box::pin(get(c, a, sid)))
         .needs(Action::Read, "Clients")
         .answers(Answers::One(&CLIENT))

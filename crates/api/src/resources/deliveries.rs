@@ -46,7 +46,7 @@ const FIELDS: &[Field<Delivery>] = &[
         "Lane",
         Kind::Text,
         Null::Absent,
-        "Call, conference or message whose callbacks are ordered.",
+        "Call, conference or message whose callbacks are delivered in order.",
         |d, _| Value::text(d.callback.lane),
     ),
     field(
@@ -94,7 +94,7 @@ const FIELDS: &[Field<Delivery>] = &[
         "NextAttempt",
         Kind::Time,
         Null::Explicit,
-        "When it is tried again.",
+        "When it is retried.",
         |d, _| d.next_at.map_or(Value::Null, Value::Time),
     ),
     field(
@@ -142,7 +142,7 @@ const FIELDS: &[Field<Delivery>] = &[
         "Parameters",
         Kind::Text,
         Null::Absent,
-        "Form that is sent.",
+        "Form parameters of the request.",
         |d, _| Value::text(encoded(&d.callback.params)),
     ),
     field(
@@ -185,7 +185,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .needs(Action::Modify, TARGET)
         .params(&[FILTERS, SCOPE])
         .answers(Answers::One(&REPLAY))
-        .doc("Delivers those callbacks again that the filters choose."),
+        .doc("Delivers all callbacks again that match the filters."),
     Route::get(ONE, |c, a, event| Box::pin(get(c, a, event)))
         .within(RESTCOMM)
         .needs(Action::Read, TARGET)
@@ -195,7 +195,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .within(RESTCOMM)
         .needs(Action::Modify, TARGET)
         .answers(Answers::One(&DELIVERY))
-        .doc("Delivers a callback again; one that is on its way is left alone."),
+        .doc("Delivers a callback again; a pending one is left unchanged."),
 ];
 
 const FILTERS: &[Param] = &[
@@ -204,14 +204,14 @@ const FILTERS: &[Param] = &[
         Is::Word(&["pending", "delivered", "dead"]),
         "State.",
     ),
-    param("CallSid", Is::Sid, "Call that they are about."),
+    param("CallSid", Is::Sid, "Call they refer to."),
     param(
         "Lane",
         Is::Sid,
-        "Call, conference or message whose callbacks they are.",
+        "Call, conference or message that the callbacks report on.",
     ),
-    param("StartTime", Is::Moment, "Created then or later."),
-    param("EndTime", Is::Moment, "Created then or earlier."),
+    param("StartTime", Is::Moment, "Created at or after this time."),
+    param("EndTime", Is::Moment, "Created at or before this time."),
 ];
 
 /// How many are delivered again.
@@ -226,7 +226,7 @@ static REPLAY: Resource<i64> = Resource {
         "Replayed",
         Kind::Number,
         Null::Absent,
-        "How many callbacks are delivered again.",
+        "Number of callbacks to be delivered again.",
         |count, _| Value::Number(*count),
     )],
 };

@@ -244,8 +244,8 @@ const FILTERS: &[Param] = &[
     param("StartTime", Is::Day, "First day of creation.").within(RESTCOMM),
     param("EndTime", Is::Day, "Last day of creation.").within(RESTCOMM),
     param("DateSent", Is::Day, "Day on which messages were sent.").within(TWILIO),
-    param("DateSent>", Is::Moment, "Sent then or later.").within(TWILIO),
-    param("DateSent<", Is::Moment, "Sent then or earlier.").within(TWILIO),
+    param("DateSent>", Is::Moment, "Sent at or after this time.").within(TWILIO),
+    param("DateSent<", Is::Moment, "Sent at or before this time.").within(TWILIO),
 ];
 
 const NEW: &[Param] = &[

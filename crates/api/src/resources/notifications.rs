@@ -106,7 +106,7 @@ const FIELDS: &[Field<Notification>] = &[
         "RequestUrl",
         Kind::Text,
         Null::Empty,
-        "Address that was asked.",
+        "Address that was requested.",
         |n, _| Value::maybe(n.request_url.as_deref()),
     ),
     field(
@@ -130,7 +130,7 @@ const FIELDS: &[Field<Notification>] = &[
         "ResponseHeaders",
         Kind::Text,
         Null::Empty,
-        "Headers of the answer.",
+        "Headers of the response.",
         |_, _| Value::Null,
     ),
     field(
@@ -138,7 +138,7 @@ const FIELDS: &[Field<Notification>] = &[
         "ResponseBody",
         Kind::Text,
         Null::Empty,
-        "Body of the answer.",
+        "Body of the response.",
         |_, _| Value::Null,
     ),
     // Where in the document, which the original cannot tell.
@@ -202,7 +202,7 @@ pub(crate) static ROUTES: &[Route] = &[
 
 const FILTERS: &[Param] = &[
     param("ErrorCode", Is::Number, "Number of the error."),
-    param("RequestUrl", Is::Text, "Address that was asked, exactly."),
+    param("RequestUrl", Is::Text, "Exact address that was requested."),
     param("MessageText", Is::Text, "Part of the text."),
     param("StartTime", Is::Day, "First day of creation."),
     param("EndTime", Is::Day, "Last day of creation."),

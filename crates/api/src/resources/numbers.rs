@@ -112,7 +112,7 @@ const FIELDS: &[Field<Shown>] = &[
     text(
         "status_callback",
         "StatusCallback",
-        "Address that is sent each status.",
+        "Address that receives each status.",
         |s, _| Value::maybe(s.number.status_callback.as_deref()),
     ),
     text(
@@ -126,13 +126,13 @@ const FIELDS: &[Field<Shown>] = &[
         "VoiceCallerIdLookup",
         Kind::Flag,
         Null::Explicit,
-        "Whether the name of callers is looked up.",
+        "Whether caller names are looked up.",
         |s, _| Value::Flag(s.number.voice_caller_id_lookup),
     ),
     text(
         "voice_application_sid",
         "VoiceApplicationSid",
-        "Application for calls; wins over `voice_url`.",
+        "Application for calls; takes precedence over `voice_url`.",
         |s, _| Value::maybe(s.number.voice.application),
     ),
     text(
@@ -313,7 +313,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .params(&[NEW, PROPERTIES, VOICE, EXTRA])
         .answers(Answers::One(&NUMBER))
         .status([200, 201])
-        .doc("Adds a number of the operator's own; no provider of numbers is connected."),
+        .doc("Adds one of the operator's own numbers; no number provider is connected."),
     Route::get(ONE, |c, a, sid| Box::pin(get(c, a, sid)))
         .needs(Action::Read, TARGET)
         .answers(Answers::One(&NUMBER))
@@ -338,8 +338,13 @@ pub(crate) static ROUTES: &[Route] = &[
 const FILTERS: &[Param] = &[
     param("PhoneNumber", Is::Text, "Part of the number."),
     param("FriendlyName", Is::Text, "Part of the name."),
-    param("SortBy", Is::Text, "`FriendlyName`, or else by number.").within(RESTCOMM),
-    param("Reverse", Is::Flag, "Largest first.").within(RESTCOMM),
+    param(
+        "SortBy",
+        Is::Text,
+        "`FriendlyName`; anything else sorts by number.",
+    )
+    .within(RESTCOMM),
+    param("Reverse", Is::Flag, "Sorts in descending order.").within(RESTCOMM),
 ];
 
 const NEW: &[Param] = &[
@@ -351,12 +356,12 @@ const NEW: &[Param] = &[
     param(
         "AreaCode",
         Is::Text,
-        "For numbers of a provider, of which none is connected.",
+        "For numbers from a provider; none is connected.",
     ),
     param(
         "isSIP",
         Is::Text,
-        "`true` for a number of the operator's own.",
+        "`true` for one of the operator's own numbers.",
     ),
 ];
 
@@ -365,7 +370,7 @@ const PROPERTIES: &[Param] = &[
     param(
         "StatusCallback",
         Is::Address,
-        "Address that is sent each status; empty for none.",
+        "Address that receives each status; empty for none.",
     ),
     param(
         "StatusCallbackMethod",
@@ -375,7 +380,7 @@ const PROPERTIES: &[Param] = &[
     param(
         "VoiceCallerIdLookup",
         Is::Flag,
-        "Whether the name of callers is looked up.",
+        "Whether caller names are looked up.",
     ),
     param(
         "Public",
@@ -427,14 +432,14 @@ const EXTRA: &[Param] = &[
     ),
     param("UssdApplicationSid", Is::Sid, "Application for USSD."),
     param("ReferApplicationSid", Is::Sid, "Application for transfers."),
-    param("VoiceCapable", Is::Flag, "Whether it can take calls."),
-    param("SmsCapable", Is::Flag, "Whether it can take text messages."),
+    param("VoiceCapable", Is::Flag, "Whether it supports calls."),
+    param("SmsCapable", Is::Flag, "Whether it supports text messages."),
     param(
         "MmsCapable",
         Is::Flag,
-        "Whether it can take multimedia messages.",
+        "Whether it supports multimedia messages.",
     ),
-    param("FaxCapable", Is::Flag, "Whether it can take faxes."),
+    param("FaxCapable", Is::Flag, "Whether it supports faxes."),
 ];
 
 /// Of [`EXTRA`], those that name an application.

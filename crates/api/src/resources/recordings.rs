@@ -153,7 +153,7 @@ pub(crate) static ROUTES: &[Route] = &[
     Route::get(ONE, |c, a, sid| Box::pin(get(c, a, sid)))
         .needs(Action::Read, "Recordings")
         .answers(Answers::One(&RECORDING))
-        .doc("Reads a recording; with `.wav` behind the SID, its sound file."),
+        .doc("Reads a recording; with `.wav` after the SID, its sound file."),
     Route::delete(ONE, |c, a, sid| Box::pin(delete(c, a, sid)))
         .needs(Action::Delete, "Recordings")
         .doc("Deletes a recording and its file."),
@@ -164,8 +164,13 @@ const FILTERS: &[Param] = &[
     param("StartTime", Is::Day, "First day of creation.").within(RESTCOMM),
     param("EndTime", Is::Day, "Last day of creation.").within(RESTCOMM),
     param("DateCreated", Is::Day, "Day of creation.").within(TWILIO),
-    param("DateCreated>", Is::Moment, "Created then or later.").within(TWILIO),
-    param("DateCreated<", Is::Moment, "Created then or earlier.").within(TWILIO),
+    param("DateCreated>", Is::Moment, "Created at or after this time.").within(TWILIO),
+    param(
+        "DateCreated<",
+        Is::Moment,
+        "Created at or before this time.",
+    )
+    .within(TWILIO),
 ];
 
 /// Decimal seconds with at least one decimal: `14.7`, `3.0`.

@@ -37,7 +37,7 @@ const FIELDS: &[Field<Account>] = &[
         "SecondaryAuthToken",
         Kind::Text,
         Null::Absent,
-        "Second token, valid while tokens are changed.",
+        "Secondary token, valid while tokens are rotated.",
         |a, _| Value::maybe(a.secondary_token.as_deref()),
     ),
     field(
@@ -76,17 +76,17 @@ pub(crate) static ROUTES: &[Route] = &[
         .within(RESTCOMM)
         .needs(Action::Modify, "Accounts")
         .answers(Answers::One(&TOKENS))
-        .doc("Makes a second token."),
+        .doc("Creates a secondary token."),
     Route::delete(SECONDARY, |c, a, _| Box::pin(delete(c, a)))
         .within(RESTCOMM)
         .needs(Action::Modify, "Accounts")
         .status([204, 204])
-        .doc("Deletes the second token."),
+        .doc("Deletes the secondary token."),
     Route::post(PROMOTE, |c, a, _| Box::pin(promote(c, a)))
         .within(RESTCOMM)
         .needs(Action::Modify, "Accounts")
         .answers(Answers::One(&TOKENS))
-        .doc("Makes the second token the first one, and the first the second."),
+        .doc("Swaps the primary and the secondary token."),
 ];
 
 async fn create(context: &Context<'_>, account: &Account) -> Answer {

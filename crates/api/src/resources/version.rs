@@ -61,7 +61,7 @@ pub(crate) static ROUTES: &[Route] = &[Route::get(&["/Accounts/{account}/Version
 .within(RESTCOMM)
 .needs(Action::Read, "Usage")
 .answers(Answers::One(&BUILD))
-.doc("Reads which build answers.")];
+.doc("Reads the version of the running build.")];
 
 fn get(context: &Context<'_>) -> Answer {
     let dialect = context.dialect;

@@ -229,7 +229,7 @@ const FIELDS: &[Field<CallRecord>] = &[
         "Media",
         Kind::Object,
         Null::Absent,
-        "What the media counted.",
+        "Media counters.",
         |c, _| media(c),
     ),
     field(
@@ -245,7 +245,7 @@ const FIELDS: &[Field<CallRecord>] = &[
         "SubresourceUris",
         Kind::Object,
         Null::Absent,
-        "Paths of what belongs to it.",
+        "Paths of its subresources.",
         subresources,
     ),
 ];
