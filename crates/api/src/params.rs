@@ -196,7 +196,7 @@ impl Params {
             .ok_or_else(|| {
                 Failure::parameter(
                     name,
-                    &format!("`{}` is no http or https address", shown(text)),
+                    &format!("`{}` is not an http or https address", shown(text)),
                 )
             })
     }
@@ -216,7 +216,7 @@ impl Params {
                 Timestamp::from_day(text).ok_or_else(|| {
                     Failure::parameter(
                         name,
-                        &format!("`{}` is no day written yyyy-MM-dd", shown(text)),
+                        &format!("`{}` is not a day written yyyy-MM-dd", shown(text)),
                     )
                 })
             })
@@ -257,7 +257,7 @@ impl Params {
         };
         Timestamp::from_rfc3339(text).map(Some).ok_or_else(|| {
             let reason = format!(
-                "`{}` is no day written yyyy-MM-dd and no moment written yyyy-MM-ddTHH:mm:ssZ",
+                "`{}` is neither a day written yyyy-MM-dd nor a time written yyyy-MM-ddTHH:mm:ssZ",
                 shown(text)
             );
             Failure::parameter(name, &reason)

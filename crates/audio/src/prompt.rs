@@ -44,7 +44,7 @@ pub enum PromptError {
     #[error("{0} file has no sound that can be decoded")]
     NoSound(&'static str),
     /// It ends too early.
-    #[error("{0} file is cut short")]
+    #[error("{0} file is truncated")]
     CutShort(&'static str),
     /// It is damaged.
     #[error("{format} file is broken: {reason}")]

@@ -76,22 +76,22 @@ fn what_cannot_be_played() {
         (
             "half an Ogg",
             truncated(SOUNDS[2].0, 50),
-            "Ogg file is cut short",
+            "Ogg file is truncated",
         ),
         (
             "nearly a whole Ogg",
             truncated(SOUNDS[3].0, 98),
-            "Ogg file is cut short",
+            "Ogg file is truncated",
         ),
         (
             "the start of an Ogg",
             sound(SOUNDS[3].0)[..20].to_vec(),
-            "Ogg file is cut short",
+            "Ogg file is truncated",
         ),
         (
             "half an MP3",
             truncated(SOUNDS[0].0, 50),
-            "MP3 file is cut short",
+            "MP3 file is truncated",
         ),
         (
             "the start of an MP3",

@@ -83,7 +83,7 @@ impl Sending {
                     text: self.record.body.clone(),
                 })))
             }
-            Ok(None) => self.end(End::unreachable("there is no way to it"), now),
+            Ok(None) => self.end(End::unreachable("there is no route to it"), now),
             Err(why) => self.end(End::unreachable(&why.text), now),
         }
     }
@@ -173,7 +173,10 @@ fn problem(message: &Message) -> Option<(u16, String)> {
     let code = message.error_code?;
     let reason = message.reason.as_deref().unwrap_or_default();
     let to = &message.to;
-    Some((code, format!("the message to {to} was not taken: {reason}")))
+    Some((
+        code,
+        format!("the message to {to} was not accepted: {reason}"),
+    ))
 }
 
 fn message_params(message: &Message, dialect: Dialect) -> Params {

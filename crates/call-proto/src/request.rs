@@ -40,7 +40,7 @@ pub enum CreateError {
     #[error("{0}")]
     Unreachable(String),
     /// The server takes no new calls: it is full, or about to stop.
-    #[error("the server takes no new calls now")]
+    #[error("the server accepts no new calls now")]
     Busy,
     /// The records cannot be kept.
     #[error("the call could not be stored")]

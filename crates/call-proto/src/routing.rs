@@ -145,7 +145,7 @@ enum Verdict {
 /// The row that the decision depends on, if it is not known yet.
 pub fn route(invite: &Invitation, house: House<'_>, rows: &Rows) -> Result<Decision, Want> {
     if !invite.body_type_ok {
-        let refusal = Refusal::of_server(415, "the type of its body is not read");
+        let refusal = Refusal::of_server(415, "the type of its body is not supported");
         return Ok(Decision::Refuse(refusal));
     }
     let routing = Routing {

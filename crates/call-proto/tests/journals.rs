@@ -15,7 +15,25 @@ const SOURCES: [(&str, usize); 3] = [("random", 150), ("rehearsals", 36), ("serv
 
 /// Parts of commands that are written in another way now, although they mean the same: what was
 /// recorded, as a regular expression, and what is written today.
-const RENAMED: [(&str, &str); 0] = [];
+const RENAMED: [(&str, &str); 8] = [
+    (
+        "` is no verb; it was skipped",
+        "` is not a verb; it was skipped",
+    ),
+    ("` is no document", "` is not a document type"),
+    ("` names nobody to call", "` does not name a party to call"),
+    (
+        "only one element, with everything inside, makes a document",
+        "a document must be a single element that contains everything else",
+    ),
+    (
+        "`Reject` refuses nobody: the call is answered for",
+        "`Reject` has no effect: the call is already answered for",
+    ),
+    ("(in line [0-9]+) has no end", "${1} never ends"),
+    ("redirect in a circle", "redirect in a loop"),
+    (" was not taken: ", " was not accepted: "),
+];
 
 /// A recorded journal, a JSON text for each of its lines.
 struct Kept {

@@ -35,7 +35,7 @@ impl Books {
     pub(crate) async fn write(&mut self, changes: Vec<Change>, about: Owner) -> Kept {
         let kept = self.pen.write(changes).await;
         if matches!(kept, Kept::Late(_)) && !std::mem::replace(&mut self.late, true) {
-            let detail = "the disk takes no writes; they follow later";
+            let detail = "the disk cannot be written; they follow later";
             self.note(about, Lane::Fact, "records wait", detail);
         }
         kept

@@ -25,7 +25,7 @@ pub async fn leg(
     let farewell: Option<Farewell> = orphan
         .farewell
         .as_deref()
-        .and_then(|text| read(text, "the last callback of a call"));
+        .and_then(|text| read(text, "the final callback of a call"));
     let mut farewell = farewell.unwrap_or_default();
     farewell.follow(store.next_sequence(record.sid.into()).await?);
     let lengths = lengths(store, &farewell).await?;
@@ -66,7 +66,7 @@ pub async fn message(store: &Store, orphan: &OrphanMessage) -> Result<Vec<Change
 
 /// What was kept for this case; `None`, with a warning, if it cannot be read.
 fn read<T: DeserializeOwned>(text: &str, what: &str) -> Option<T> {
-    let tell = |error| warn!(%error, "{what} is lost: what was kept of it cannot be read");
+    let tell = |error| warn!(%error, "{what} is lost: its stored data cannot be read");
     serde_json::from_str(text).map_err(tell).ok()
 }
 

@@ -74,7 +74,7 @@ pub struct Stats {
     pub started: u64,
     /// Inbound calls that were refused before anything ran.
     pub refused: u64,
-    /// Commits of calls that wait because the disk takes no writes.
+    /// Commits of calls that wait because the disk cannot be written.
     pub records_waiting: u64,
 }
 

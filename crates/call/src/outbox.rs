@@ -121,7 +121,7 @@ impl Keyring for StoreKeyring {
 pub(crate) async fn secrets(store: &Store, account: AccountSid) -> Option<Secrets> {
     let found = StoreKeyring(store.clone()).secrets(account).await;
     found.unwrap_or_else(|error| {
-        tracing::warn!(account.sid = %account, %error, "a document is asked for unsigned");
+        tracing::warn!(account.sid = %account, %error, "a document is requested without a signature");
         None
     })
 }

@@ -143,13 +143,13 @@ impl Pen {
                 if records.waiting() == 0 {
                     error!(
                         reason,
-                        "records cannot be written: new calls are refused, facts of others wait"
+                        "records cannot be written: new calls are refused, facts of live calls wait"
                     );
                 }
                 Kept::Late(self.wait(changes))
             }
             Err(error) => {
-                error!(%error, "facts of a call are refused by the store");
+                error!(%error, "the store refused facts of a call");
                 Kept::Never(self.refuse(&changes))
             }
         }
@@ -210,7 +210,7 @@ async fn write_late(
                 pause = LONGEST_PAUSE.min(pause * 2);
                 continue;
             }
-            Err(error) => error!(%error, "facts of a call that waited are refused by the store"),
+            Err(error) => error!(%error, "the store refused waiting facts of a call"),
         }
         pause = FIRST_PAUSE;
         late.family.fetch_sub(1, Ordering::AcqRel);

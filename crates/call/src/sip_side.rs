@@ -107,7 +107,7 @@ pub(crate) fn event(event: sip::LegEvent) -> Option<LegEvent> {
         sip::LegEvent::Bye { headers: _, reason } => LegEvent::Bye { reason },
         sip::LegEvent::ByeDone { .. } => LegEvent::ByeDone,
         sip::LegEvent::Lost => LegEvent::Lost {
-            reason: "the far side is gone".to_owned(),
+            reason: "the remote party is gone".to_owned(),
         },
         sip::LegEvent::Reinvite { sdp } => LegEvent::Reinvite { sdp },
         sip::LegEvent::Info { content_type, body } => LegEvent::Info {

@@ -70,7 +70,7 @@ table! {
     NO_APPLICATION = 11007, Error, 0, "The number has no voice application.", "Give the number a VoiceUrl or a VoiceApplicationSid.";
     UNREACHABLE_TARGET = 11008, Error, 0, "The dialled client is unknown or not registered, or there is no outbound proxy for numbers.", "Check that the phone is registered, or configure a trunk.";
     BAD_URI = 11100, Error, 400, "An address in a document or parameter is not valid.", "Write an absolute http or https address, or one relative to the document.";
-    TOO_MANY_REDIRECTS = 11101, Error, 0, "A callback address is missing, or documents redirect in a circle.", "End the chain with a verb that handles the call.";
+    TOO_MANY_REDIRECTS = 11101, Error, 0, "A callback address is missing, or documents redirect in a loop.", "End the chain with a verb that handles the call.";
     ADDRESS_REFUSED = 11110, Error, 400, "The address is private, local or listed as forbidden, and the account may not reach it.", "Use a public address, or ask the operator to allow private ones.";
     DOCUMENT_TOO_LARGE = 11120, Error, 0, "The application's answer is larger than allowed.", "Send a smaller document.";
     FETCH_IO = 11205, Error, 0, "The application could not be reached.", "Check that the web server runs and the address is right.";

@@ -269,7 +269,7 @@ async fn trace(data: &Path, calls: &[CallRow]) -> Result<Vec<Entry>> {
     let sid = root
         .sid
         .parse()
-        .context("the API told a strange call SID")?;
+        .context("the API returned an unexpected call SID")?;
     let url = format!("sqlite:{}", data.join("patchcord.db").display());
     let inspect = Inspect::open(&url).await?;
     for _ in 0..50 {

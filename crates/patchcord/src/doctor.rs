@@ -67,8 +67,8 @@ fn explain(call: &OpenCall, all: &[OpenCall], now: Timestamp) -> Finding {
     let waits_for = waits_for(call, all);
     let silence = call.last_alive.map(|at| now.since(at));
     let seen = silence.map_or_else(
-        || "never gave a sign of life".to_owned(),
-        |silence| format!("last sign of life {} ago", span(silence)),
+        || "no heartbeat yet".to_owned(),
+        |silence| format!("last heartbeat {} ago", span(silence)),
     );
     if !call.server_runs {
         return Finding {
@@ -92,7 +92,7 @@ fn explain(call: &OpenCall, all: &[OpenCall], now: Timestamp) -> Finding {
     };
     let mute = silence.is_none_or(|silence| silence > LONG_SILENCE);
     let next = if mute {
-        "the server holds the database and writes nothing: look at its disk and its log".to_owned()
+        "the server holds the database but writes nothing: check its disk and its log".to_owned()
     } else if age > limit {
         format!(
             "open for unusually long; end it with `Status=completed` on the API, then look at \
@@ -113,12 +113,12 @@ fn explain(call: &OpenCall, all: &[OpenCall], now: Timestamp) -> Finding {
 /// What the next start makes of a leg whose server is gone.
 fn closing(call: &OpenCall) -> String {
     let status = if call.record.answered.is_some() {
-        "completed, with the last sign of life as its end"
+        "completed, ending at the last heartbeat"
     } else {
         "failed"
     };
     let bye = if call.has_dialog {
-        "; its far side gets BYE"
+        "; its remote party gets BYE"
     } else {
         ""
     };

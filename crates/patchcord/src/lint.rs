@@ -178,7 +178,10 @@ async fn ask(url: &str, options: Options) -> Result<Checked> {
 fn no_document(content_type: &str) -> Finding {
     let message = match content_type {
         "" => "the answer has no content type".to_owned(),
-        other => format!("the content type `{}` is no document", other.escape_debug()),
+        other => format!(
+            "the content type `{}` is not a document type",
+            other.escape_debug()
+        ),
     };
     Finding {
         code: error::BAD_CONTENT_TYPE,
@@ -373,10 +376,10 @@ mod tests {
         let folder = folder(&[("a.xml", xml.as_bytes())]);
         let report = lint(&folder, "a.xml", OPTIONS).await;
         let expected = "\
-a.xml:2:2: warning 12200: `say` is no verb; it was skipped (did you mean <Say>?)
+a.xml:2:2: warning 12200: `say` is not a verb; it was skipped (did you mean <Say>?)
      <say>Grüße</say>
      ^
-a.xml:3:15: warning 12200: `Dail` is no verb; it was skipped (did you mean <Dial>?)
+a.xml:3:15: warning 12200: `Dail` is not a verb; it was skipped (did you mean <Dial>?)
       <Say>ü</Say><Dail>+1</Dail>
                   ^
 1 document: 0 errors, 2 warnings

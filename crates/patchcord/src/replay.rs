@@ -45,7 +45,7 @@ pub(crate) async fn run(config: &Config, source: &str) -> Result<(String, bool)>
             let cut = if complete {
                 ""
             } else {
-                "; the rest was not written down"
+                "; the rest was not recorded"
             };
             (format!("{steps} steps, identical{cut}\n"), true)
         }

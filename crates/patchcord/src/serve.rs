@@ -226,7 +226,7 @@ fn metrics_of(engine: &Engine, callbacks: &Callbacks, media: &MediaPlane) -> Met
     add_callbacks(&metrics, callbacks);
     let of = engine.clone();
     let late = move || of.stats().records_waiting as f64;
-    let help = "Commits of calls that wait because the disk takes no writes.";
+    let help = "Commits of calls that wait because the disk cannot be written.";
     metrics.add("patchcord_records_waiting", Kind::Gauge, help, late);
     let of = media.clone();
     let endpoints = move || of.counts().endpoints as f64;
@@ -247,7 +247,7 @@ fn metrics_of(engine: &Engine, callbacks: &Callbacks, media: &MediaPlane) -> Met
     );
     let of = media.clone();
     let unheard = move || of.counts().unheard as f64;
-    let help = "Tenths of a second of speech that a slow recognizer did not get.";
+    let help = "Tenths of a second of speech that a slow recognizer did not receive.";
     metrics.add(
         "patchcord_speech_unheard_total",
         Kind::Counter,
@@ -271,25 +271,25 @@ fn add_callbacks(metrics: &Metrics, callbacks: &Callbacks) {
         (
             "patchcord_callbacks_open_hosts",
             Kind::Gauge,
-            "Hosts that fail and are left alone, counted for each account.",
+            "Hosts whose circuit breaker is open, counted per account.",
             |stats| stats.open_hosts,
         ),
         (
             "patchcord_callbacks_opened_total",
             Kind::Counter,
-            "How often a host was left alone.",
+            "How often a circuit breaker opened.",
             |stats| stats.opened,
         ),
         (
             "patchcord_callbacks_delivered_total",
             Kind::Counter,
-            "Callbacks that the application took.",
+            "Callbacks that the application accepted.",
             |stats| stats.delivered,
         ),
         (
             "patchcord_callbacks_retried_total",
             Kind::Counter,
-            "Attempts that failed and are repeated.",
+            "Failed attempts that will be retried.",
             |stats| stats.retried,
         ),
         (
@@ -341,7 +341,7 @@ impl Running {
             .await
             .is_err()
         {
-            warn!("the disk takes no writes: calls on record are closed at the next start");
+            warn!("the disk cannot be written: open call records are closed at the next start");
         }
         if tokio::time::timeout(CALLBACK_PATIENCE, self.callbacks.drained())
             .await

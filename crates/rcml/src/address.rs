@@ -11,7 +11,7 @@ const SOMEWHERE: &str = "http://app.invalid/";
 #[must_use]
 pub fn url_fault(text: &str) -> Option<&'static str> {
     if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        return Some("has blanks inside");
+        return Some("contains spaces");
     }
     match Url::parse(SOMEWHERE).and_then(|base| base.join(text)) {
         Ok(url) if matches!(url.scheme(), "http" | "https") => None,
@@ -34,7 +34,7 @@ mod tests {
             ("/a:b", None),
             ("?page=2", None),
             ("../a.wav", None),
-            ("a b", Some("has blanks inside")),
+            ("a b", Some("contains spaces")),
             ("ftp://x/y", Some("is neither http nor https")),
             ("mailto:kim@app.example", Some("is neither http nor https")),
             ("http://[bad", Some("is malformed")),

@@ -6,14 +6,14 @@
 const ELEMENTS: &[(&str, &str)] = &[
     ("Enqueue", "`Play` with `loop=\"0\"` lets a caller wait"),
     ("Queue", "dial a `Client` or `Number`"),
-    ("Application", "`Redirect` goes on with another document"),
+    ("Application", "`Redirect` continues with another document"),
     ("Language", "`Say` has the attribute `language`"),
     (
         "Record",
         "`Dial` with `record=\"true\"` records a connection",
     ),
-    ("Headers", "write headers behind a `?` in the address"),
-    ("Parameter", "write headers behind a `?` in the address"),
+    ("Headers", "write headers after a `?` in the address"),
+    ("Parameter", "write headers after a `?` in the address"),
     ("Identity", "write the name as the text of `Client`"),
     ("break", "write a `Pause` between two `Say`"),
     ("emphasis", "write plain text"),
@@ -34,7 +34,7 @@ const ATTRIBUTES: &[(&str, &str, &str)] = &[
     (
         "Dial",
         "recordingStatusCallback",
-        "`action` is told the `RecordingUrl`",
+        "`action` receives the `RecordingUrl`",
     ),
     ("Dial", "events", "`statusCallbackEvent` of the noun"),
     ("Sip", "sequential", "write one `Dial` after another"),

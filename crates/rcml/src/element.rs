@@ -311,7 +311,7 @@ impl<'a> Element<'a> {
     /// What to say about an attribute whose name, without its prefix, was there before.
     fn repeated_attribute(&self, name: &str, at: Position) -> Finding {
         let element = self.name();
-        let message = format!("`{name}` of `{element}` is here twice; the first one counts");
+        let message = format!("`{name}` of `{element}` appears twice; the first one is used");
         Finding::new(error::UNKNOWN_ATTRIBUTE, at, message)
     }
 
@@ -322,7 +322,7 @@ impl<'a> Element<'a> {
         }
         if let [(at, _), _, ..] = self.runs()[..] {
             let message = format!(
-                "only the last piece of text in `{}` counts; this one was skipped",
+                "only the last piece of text in `{}` is used; this one was skipped",
                 self.name()
             );
             findings.push(Finding::new(error::BAD_NESTING, at, message));
@@ -364,7 +364,7 @@ impl<'a> Element<'a> {
         if vocabulary::is_unbuilt_part(parent, name) {
             let advice = advice::for_element(name);
             let message =
-                format!("`{name}` inside `{parent}` is not built here; it was skipped{advice}");
+                format!("`{name}` inside `{parent}` is not supported here; it was skipped{advice}");
             Finding::new(error::NOT_BUILT, self.at(), message)
         } else if vocabulary::is_known(name) {
             let message = format!("`{name}` does not belong inside `{parent}`; it was skipped");

@@ -27,7 +27,7 @@ pub(crate) fn check(verbs: &[Verb], places: &[Position], findings: &mut Findings
         }
         if let (Verb::Reject(_), Some(answering)) = (verb, answered) {
             let message = format!(
-                "`Reject` refuses nobody: the call is answered for `{}` in line {}",
+                "`Reject` has no effect: the call is already answered for `{}` in line {}",
                 answering.name(),
                 answering.line()
             );
@@ -51,7 +51,7 @@ fn effect(end: &Verb) -> &'static str {
         Verb::Dial(_) | Verb::Gather(_) => "leaves the document for its `action`",
         Verb::Sms(sms) if sms.is_sendable() => "leaves the document for its `action`",
         Verb::Sms(_) => "cannot be sent",
-        _ => "has no end",
+        _ => "never ends",
     }
 }
 

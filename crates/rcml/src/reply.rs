@@ -20,7 +20,7 @@ pub enum ReplyError {
     #[error("the answer has no content type")]
     NoContentType,
     /// The content type is none that is understood.
-    #[error("the content type `{0}` is no document")]
+    #[error("the content type `{0}` is not a document type")]
     ContentType(String),
     /// The body is no document that can run.
     #[error("the document cannot be run: {0}")]

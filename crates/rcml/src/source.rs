@@ -313,19 +313,23 @@ fn wording(error: &Error) -> String {
         Error::UnclosedRootNode => "the text ends inside an element that is not closed",
         Error::UnexpectedEndOfStream => "the text ends too early",
         Error::UnexpectedDeclaration(_) => {
-            "the XML declaration has to be the very first thing of the text"
+            "the XML declaration must be the first thing in the text"
         }
-        Error::UnknownToken(_) => "only one element, with everything inside, makes a document",
-        Error::InvalidName(_) => "there has to be a name here; a `<` in text is written `&lt;`",
+        Error::UnknownToken(_) => {
+            "a document must be a single element that contains everything else"
+        }
+        Error::InvalidName(_) => "a name is expected here; a `<` in text is written `&lt;`",
         Error::InvalidChar(b'"' | b'\'', b'<', _) => {
-            "a quote is missing before this `<`, which inside of quotes is written `&lt;`"
+            "a quote is missing before this `<`; inside quotes it is written `&lt;`"
         }
         Error::InvalidChar2("a quote", _, _) => "the value of an attribute is written in quotes",
         Error::InvalidAttributeValue(_) => "a `<` in an attribute is written `&lt;`",
-        Error::MalformedEntityReference(_) => "this reference names no character XML allows",
+        Error::MalformedEntityReference(_) => {
+            "this reference does not name a character that XML allows"
+        }
         Error::NodesLimitReached => return format!("there are more than {MAX_NODES} nodes"),
         Error::DuplicatedAttribute(name, _) => {
-            return format!("the attribute `{}` is here twice", quoted(name));
+            return format!("the attribute `{}` appears twice", quoted(name));
         }
         Error::UnknownEntityReference(name, _) => {
             let name = quoted(name);

@@ -99,7 +99,7 @@ fn skipped(element: &Element<'_>, is_root: bool) -> Finding {
         let message = format!("`{name}` belongs {place}; it was skipped");
         return Finding::new(error::BAD_NESTING, element.at(), message);
     }
-    let message = format!("`{name}` is no verb; it was skipped");
+    let message = format!("`{name}` is not a verb; it was skipped");
     let root = is_root.then_some("Response");
     let meant = closest(name, root.into_iter().chain(vocabulary::verbs()));
     Finding::new(error::UNKNOWN_VERB, element.at(), message).suggest(meant)

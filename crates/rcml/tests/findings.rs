@@ -29,11 +29,11 @@ fn explains_broken_documents() {
         ("", &["12100 1:1 there is no element"]),
         (
             "hello",
-            &["12100 1:1 only one element, with everything inside, makes a document"],
+            &["12100 1:1 a document must be a single element that contains everything else"],
         ),
         (
             "%%<Response><Say>x</Say></Response>",
-            &["12100 1:1 only one element, with everything inside, makes a document"],
+            &["12100 1:1 a document must be a single element that contains everything else"],
         ),
         (
             "<Response><Say>x</Response>",
@@ -46,15 +46,13 @@ fn explains_broken_documents() {
         ),
         (
             "<Response/><Response/>",
-            &["12100 1:12 only one element, with everything inside, makes a document"],
+            &["12100 1:12 a document must be a single element that contains everything else"],
         ),
         (
             r#"<Response>
   <Say voice="man>x</Say>
 </Response>"#,
-            &[
-                "12100 2:20 a quote is missing before this `<`, which inside of quotes is written `&lt;`",
-            ],
+            &["12100 2:20 a quote is missing before this `<`; inside quotes it is written `&lt;`"],
         ),
         (
             "<Response><Say voice=man>x</Say></Response>",
@@ -62,7 +60,7 @@ fn explains_broken_documents() {
         ),
         (
             r#"<Response><Say voice="man" voice="woman">x</Say></Response>"#,
-            &["12100 1:28 the attribute `voice` is here twice"],
+            &["12100 1:28 the attribute `voice` appears twice"],
         ),
         (
             r#"<!DOCTYPE r [<!ENTITY a "b">]>
@@ -76,15 +74,15 @@ fn explains_broken_documents() {
         ),
         (
             "<Response><Play>a?x=1&y=2&z=3</Play><Say>1 < 2</Say></Response>",
-            &["12100 1:44 there has to be a name here; a `<` in text is written `&lt;`"],
+            &["12100 1:44 a name is expected here; a `<` in text is written `&lt;`"],
         ),
         (
             "<Response><Say>&#0;</Say></Response>",
-            &["12100 1:16 this reference names no character XML allows"],
+            &["12100 1:16 this reference does not name a character that XML allows"],
         ),
         (
             r#" <?xml version="1.0"?><Response/>"#,
-            &["12100 1:2 the XML declaration has to be the very first thing of the text"],
+            &["12100 1:2 the XML declaration must be the first thing in the text"],
         ),
         (
             r#"<Response>
@@ -93,23 +91,23 @@ fn explains_broken_documents() {
   <Blah/>
 </Response>"#,
             &[
-                "12200 2:3 `say` is no verb; it was skipped [Say]",
-                "12200 3:3 `Pley` is no verb; it was skipped [Play]",
-                "12200 4:3 `Blah` is no verb; it was skipped",
+                "12200 2:3 `say` is not a verb; it was skipped [Say]",
+                "12200 3:3 `Pley` is not a verb; it was skipped [Play]",
+                "12200 4:3 `Blah` is not a verb; it was skipped",
             ],
         ),
         (
             "<response><Hangup/></response>",
-            &["12200 1:1 `response` is no verb; it was skipped [Response]"],
+            &["12200 1:1 `response` is not a verb; it was skipped [Response]"],
         ),
         (
             "<html><head><title>404</title></head><body><h1>Not Found</h1></body></html>",
             &[
-                "12200 1:1 `html` is no verb; it was skipped",
-                "12200 1:7 `head` is no verb; it was skipped",
-                "12200 1:13 `title` is no verb; it was skipped",
-                "12200 1:38 `body` is no verb; it was skipped",
-                "12200 1:44 `h1` is no verb; it was skipped",
+                "12200 1:1 `html` is not a verb; it was skipped",
+                "12200 1:7 `head` is not a verb; it was skipped",
+                "12200 1:13 `title` is not a verb; it was skipped",
+                "12200 1:38 `body` is not a verb; it was skipped",
+                "12200 1:44 `h1` is not a verb; it was skipped",
             ],
         ),
         (
@@ -133,9 +131,9 @@ fn explains_broken_documents() {
         (
             "<Response><Say>Hello <break/> <emphasis>big</emphasis> <Brake/> <Play>x</Play> world</Say></Response>",
             &[
-                "12202 1:16 only the last piece of text in `Say` counts; this one was skipped",
-                "12204 1:22 `break` inside `Say` is not built here; it was skipped; write a `Pause` between two `Say`",
-                "12204 1:31 `emphasis` inside `Say` is not built here; it was skipped; write plain text",
+                "12202 1:16 only the last piece of text in `Say` is used; this one was skipped",
+                "12204 1:22 `break` inside `Say` is not supported here; it was skipped; write a `Pause` between two `Say`",
+                "12204 1:31 `emphasis` inside `Say` is not supported here; it was skipped; write plain text",
                 "12202 1:56 `Brake` inside `Say` is not known; it was skipped",
                 "12202 1:65 `Play` does not belong inside `Say`; it was skipped",
             ],
@@ -146,7 +144,7 @@ fn explains_broken_documents() {
                 "13420 1:11 `Play` has no address",
                 "13410 1:17 `loop` of `Play` cannot be `-1`; 1 was used",
                 "11100 1:41 the address in `Play` is neither http nor https: `file:///etc/passwd`",
-                "11100 1:72 the address in `Play` has blanks inside: `a b.wav`",
+                "11100 1:72 the address in `Play` contains spaces: `a b.wav`",
             ],
         ),
         (
@@ -195,8 +193,8 @@ fn explains_broken_documents() {
         (
             "<Response><Dial/><Dial> <!-- nobody --> </Dial></Response>",
             &[
-                "13220 1:11 `Dial` names nobody to call; it was skipped",
-                "13220 1:18 `Dial` names nobody to call; it was skipped",
+                "13220 1:11 `Dial` does not name a party to call; it was skipped",
+                "13220 1:18 `Dial` does not name a party to call; it was skipped",
             ],
         ),
         (
@@ -255,14 +253,14 @@ fn explains_broken_documents() {
             &[
                 "12202 1:17 `Say` does not belong inside `Dial`; it was skipped",
                 "12202 1:29 `Numbr` inside `Dial` is not known; it was skipped [Number]",
-                "12204 1:46 `Queue` inside `Dial` is not built here; it was skipped; dial a `Client` or `Number`",
-                "12204 1:75 `Video` inside `Number` is not built here; it was skipped",
+                "12204 1:46 `Queue` inside `Dial` is not supported here; it was skipped; dial a `Client` or `Number`",
+                "12204 1:75 `Video` inside `Number` is not supported here; it was skipped",
             ],
         ),
         (
             "<Response><Dial><Client/><Sip>sip:a b@h</Sip><Number>+2000?a=%0d%0aTo:x&b c=1&X-=2</Number></Dial></Response>",
             &[
-                "11100 1:17 `Client` names nobody to call",
+                "11100 1:17 `Client` does not name a party to call",
                 "11100 1:26 `Sip` cannot call `sip:a b@h`",
                 "13221 1:46 the header `a=%0d%0aTo:x` in `Number` was left out",
                 "13221 1:46 the header `b c=1` in `Number` was left out",
@@ -306,7 +304,7 @@ fn explains_broken_documents() {
         (
             r#"<Response><Record action="a"><Say>x</Say></Record><Sms>y</Sms></Response>"#,
             &[
-                "12204 1:11 `Record` is not built here; it was skipped; `Dial` with `record=\"true\"` records a connection",
+                "12204 1:11 `Record` is not supported here; it was skipped; `Dial` with `record=\"true\"` records a connection",
             ],
         ),
         (
@@ -317,7 +315,7 @@ fn explains_broken_documents() {
                 "14101 1:16 `to` of `Sms` cannot be `a b`",
                 "14104 1:34 `method` of `Sms` cannot be `PUT` (GET or POST); POST was used",
                 "11100 1:47 `action` of `Sms` is neither http nor https: `ftp://x`",
-                "11100 1:64 `statusCallback` of `Sms` has blanks inside: `a b`",
+                "11100 1:64 `statusCallback` of `Sms` contains spaces: `a b`",
                 "12201 1:85 `Sms` has no attribute `tofrom` [from]",
             ],
         ),
@@ -350,7 +348,7 @@ fn explains_broken_documents() {
             &[
                 "13331 1:39 language `klingon` is not known; en-US was used",
                 "13332 1:58 `speechTimeout` of `Gather` cannot be `soon`",
-                "11100 1:79 `partialResultCallback` of `Gather` has blanks inside: `a b`",
+                "11100 1:79 `partialResultCallback` of `Gather` contains spaces: `a b`",
                 "13312 1:107 `partialResultCallbackMethod` of `Gather` cannot be `PUT` (GET or POST); POST was used",
                 "12204 1:141 `speechModel` of `Gather` has no effect here",
                 "12204 1:157 `enhanced` of `Gather` has no effect here",
@@ -383,9 +381,9 @@ fn explains_broken_documents() {
             r#"<Response version="1"><Sæy ünit="1">x</Sæy>ß<Foo/></Response>"#,
             &[
                 "12201 1:11 `Response` has no attribute `version`",
-                "12200 1:23 `Sæy` is no verb; it was skipped [Say]",
+                "12200 1:23 `Sæy` is not a verb; it was skipped [Say]",
                 "12202 1:44 the text in `Response` has no effect",
-                "12200 1:45 `Foo` is no verb; it was skipped",
+                "12200 1:45 `Foo` is not a verb; it was skipped",
             ],
         ),
         (
@@ -393,14 +391,14 @@ fn explains_broken_documents() {
             &[
                 "12206 1:2 the prefix `a` is not declared",
                 "13510 1:36 `loop` of `Say` cannot be `x`; 1 was used",
-                "12200 1:56 `Foo` is no verb; it was skipped",
+                "12200 1:56 `Foo` is not a verb; it was skipped",
             ],
         ),
         (
             r#"<Response xmlns="urn:a" xmlns:rc="urn:rc"><Pause rc:length="9" rc:lenth="3" length="2"/><Say xml:lang="de">x</Say></Response>"#,
             &[
                 "12201 1:64 `Pause` has no attribute `lenth` [length]",
-                "12201 1:77 `length` of `Pause` is here twice; the first one counts",
+                "12201 1:77 `length` of `Pause` appears twice; the first one is used",
                 "12201 1:94 `Say` has no attribute `lang`",
             ],
         ),

@@ -18,12 +18,12 @@ pub(crate) enum Expected {
 
 impl Expected {
     /// # Errors
-    /// Why the text after `~` is no regular expression.
+    /// Why the text after `~` is not a regular expression.
     pub(crate) fn parse(written: &str) -> Result<Self, String> {
         match written.strip_prefix('~') {
             Some(pattern) => Regex::new(pattern.trim_start())
                 .map(Self::Pattern)
-                .map_err(|error| format!("`{written}` is no regular expression: {error}")),
+                .map_err(|error| format!("`{written}` is not a regular expression: {error}")),
             None => Ok(Self::Text(written.to_owned())),
         }
     }

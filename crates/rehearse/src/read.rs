@@ -69,7 +69,7 @@ impl<'a> Map<'a> {
             )),
             (Some((first, _)), Some((second, node))) => Err(Problem::new(
                 node.line,
-                format!("`{first}` and `{second}` exclude each other"),
+                format!("`{first}` and `{second}` cannot be used together"),
             )),
         }
     }
@@ -121,7 +121,7 @@ pub(crate) fn duration(node: &Node, what: &str) -> Result<Duration, Problem> {
     let written = text(node, what)?;
     parse_duration(&written).ok_or_else(|| {
         let problem =
-            format!("`{what}`: `{written}` is no length of time; write `3s`, `250ms` or `2m`");
+            format!("`{what}`: `{written}` is not a duration; write `3s`, `250ms` or `2m`");
         Problem::new(node.line, problem)
     })
 }
@@ -168,7 +168,7 @@ pub(crate) fn span(node: &Node, what: &str) -> Result<Span, Problem> {
         (Some(from), Some(to)) if from <= to => Ok(Span { from, to }),
         _ => {
             let problem =
-                format!("`{what}`: `{written}` is no length of time; write `3s` or `2s..4s`");
+                format!("`{what}`: `{written}` is not a duration; write `3s` or `2s..4s`");
             Err(Problem::new(node.line, problem))
         }
     }
@@ -202,7 +202,7 @@ pub(crate) fn unknown(line: usize, name: &str, what: &str, known: &[&str]) -> Pr
         Some((_, word)) => format!("did you mean `{word}`?"),
         None => format!("known: {}", listed(known)),
     };
-    Problem::new(line, format!("`{what}` knows no `{name}`; {help}"))
+    Problem::new(line, format!("`{what}` does not accept `{name}`; {help}"))
 }
 
 pub(crate) fn listed(words: &[&str]) -> String {

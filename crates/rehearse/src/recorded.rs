@@ -34,7 +34,7 @@ pub enum NoScript {
     #[error("the call has no trace; it is stored when the call is over")]
     NoTrace,
     /// Routing connected it.
-    #[error("the call asked no application, so there is nothing to test")]
+    #[error("the call did not request any document, so there is nothing to test")]
     NoApplication,
 }
 
@@ -75,10 +75,10 @@ pub fn script(
         root.sid
     );
     if trace.iter().any(|entry| entry.lane == Lane::Api) {
-        out.push_str("# The API changed the call while it went on; that is not part of this.\n");
+        out.push_str("# The API changed the call while it was in progress; that is not part of this script.\n");
     }
     match journal.last() {
-        None => out.push_str("# The journal of the call is missing, and the keys with it.\n"),
+        None => out.push_str("# The journal of the call is missing, so the pressed keys are missing too.\n"),
         Some(Line::Cut) => {
             out.push_str("# The journal of the call is incomplete: late keys are missing.\n");
         }
@@ -277,7 +277,9 @@ impl<'a> Recorded<'a> {
                 several => writeln!(out, "  {}: [{}]", quoted(name), several.join(", ")),
             };
             if rung.len() < legs.len() {
-                out.push_str("  # Called again later; a phone does the same each time here.\n");
+                out.push_str(
+                    "  # Called again later; in a script a phone does the same each time.\n",
+                );
             }
         }
     }

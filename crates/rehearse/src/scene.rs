@@ -66,7 +66,7 @@ pub struct Start {
     pub seed: u64,
     /// From our 200 to the caller's ACK; `None`: it never arrives.
     pub ack: Option<Duration>,
-    /// How the caller's phone answers a text message, and after what time; `None`: there is no way to it.
+    /// How the caller's phone answers a text message, and after what time; `None`: there is no route to it.
     pub message: Option<(u16, Duration)>,
     /// For a call of the API: the phone that is called if the scene has none at that address.
     pub phone: Option<Phone>,

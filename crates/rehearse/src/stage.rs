@@ -201,7 +201,7 @@ impl<'a> Stage<'a> {
             self.run.inputs += 1;
             if self.run.inputs > MAX_INPUTS {
                 self.run
-                    .fails(1, "the call goes round in circles".to_owned());
+                    .fails(1, "the call is in an endless loop".to_owned());
                 return;
             }
             let due = self.queue.first_key_value().map(|((at, _), _)| *at);
@@ -247,7 +247,7 @@ impl<'a> Stage<'a> {
         if self.scene.weather != Weather::Stormy {
             self.now = self.now.max(limit);
             let limit = seconds(self.scene.limit);
-            let text = format!("the call was not over after {limit}: nobody hangs up");
+            let text = format!("the call was not over after {limit}: no party hangs up");
             self.run.fails(1, text);
         }
         for call in self.families.legs() {

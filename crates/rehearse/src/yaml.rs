@@ -134,7 +134,7 @@ impl<'a> Reader<'a> {
                 _ => return Err(Problem::new(line, "a key must be a text")),
             };
             if entries.iter().any(|(key, _)| key.name == name) {
-                return Err(Problem::new(line, format!("`{name}` stands here twice")));
+                return Err(Problem::new(line, format!("`{name}` appears twice")));
             }
             let (at, event) = self.next()?;
             let node = self.node(at, event, depth + 1)?;
@@ -180,7 +180,7 @@ mod tests {
         let deep = format!("a: {}", "[".repeat(60));
         let table = [
             ("", "the file is empty"),
-            ("a: 1\na: 2\n", "line 2: `a` stands here twice"),
+            ("a: 1\na: 2\n", "line 2: `a` appears twice"),
             ("a: &x 1\n", "line 1: anchors"),
             ("a: !t 1\n", "line 1: anchors"),
             ("a: 1\n---\nb: 1\n", "one file holds one script"),

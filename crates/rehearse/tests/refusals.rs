@@ -8,15 +8,15 @@ fn scripts_that_cannot_be_right_are_refused_with_their_line() {
     let table = [
         (
             "caler: []",
-            "line 3: `script` knows no `caler`; did you mean `caller`?",
+            "line 3: `script` does not accept `caler`; did you mean `caller`?",
         ),
         (
             "parties: {ann: bussy}",
-            "line 3: `party` knows no `bussy`; did you mean `busy`?",
+            "line 3: `party` does not accept `bussy`; did you mean `busy`?",
         ),
         (
             "parties: {ann: {rejects: 200}}",
-            "line 3: `rejects`: 200 is no SIP status of a refusal (300 to 699)",
+            "line 3: `rejects`: 200 is not a SIP status that refuses a call (300 to 699)",
         ),
         (
             "parties: {ann: {rejects: 486, then: []}}",
@@ -36,7 +36,7 @@ fn scripts_that_cannot_be_right_are_refused_with_their_line() {
         ),
         (
             "caller:\n  - dance",
-            "line 4: `step` knows no `dance`; known: `expect`, `press`, `speak`, `wait`, `silence`, `hangup`, `vanish`",
+            "line 4: `step` does not accept `dance`; known: `expect`, `press`, `speak`, `wait`, `silence`, `hangup`, `vanish`",
         ),
         ("caller: [press]", "line 3: `press` needs a value"),
         (
@@ -46,7 +46,7 @@ fn scripts_that_cannot_be_right_are_refused_with_their_line() {
         ("caller: [{speak: ' '}]", "line 3: `speak` needs words"),
         (
             "caller: [{wait: soon}]",
-            "line 3: `wait`: `soon` is no length of time; write `3s`, `250ms` or `2m`",
+            "line 3: `wait`: `soon` is not a duration; write `3s`, `250ms` or `2m`",
         ),
         (
             "caller: [hangup, {wait: 1s}]",
@@ -55,7 +55,7 @@ fn scripts_that_cannot_be_right_are_refused_with_their_line() {
         ("caller: [{hangup: now}]", "line 3: `hangup` takes no value"),
         (
             "caller: [{wait: 1s, press: '1'}]",
-            "line 3: `press` and `wait` exclude each other",
+            "line 3: `press` and `wait` cannot be used together",
         ),
         (
             "caller: [[]]",
@@ -63,7 +63,7 @@ fn scripts_that_cannot_be_right_are_refused_with_their_line() {
         ),
         (
             "caller: [{expect: {saay: x}}]",
-            "line 3: `expect` knows no `saay`; did you mean `say`?",
+            "line 3: `expect` does not accept `saay`; did you mean `say`?",
         ),
         (
             "caller: [{expect: {ring: now}}]",
@@ -75,7 +75,7 @@ fn scripts_that_cannot_be_right_are_refused_with_their_line() {
         ),
         (
             "caller: [{expect: {say: x, at: once}}]",
-            "line 3: `at` knows no `once`; known: `start`, `end`",
+            "line 3: `at` does not accept `once`; known: `start`, `end`",
         ),
         (
             "caller: [{expect: {}}]",
@@ -87,7 +87,7 @@ fn scripts_that_cannot_be_right_are_refused_with_their_line() {
         ),
         (
             "parties: {ann: {rings_with: 200}}",
-            "line 3: `rings_with`: 200 is no provisional SIP status (101 to 199)",
+            "line 3: `rings_with`: 200 is not a provisional SIP status (101 to 199)",
         ),
         (
             "parties: {ann: {rejects: 486, rings_with: 183}}",
@@ -99,11 +99,11 @@ fn scripts_that_cannot_be_right_are_refused_with_their_line() {
         ),
         (
             "caller: [{press: {keys: '1', by: shouting}}]",
-            "line 3: `by` knows no `shouting`; known: `event`, `tone`, `info`",
+            "line 3: `by` does not accept `shouting`; known: `event`, `tone`, `info`",
         ),
         (
             "caller: [{vanish: quickly}]",
-            "line 3: `vanish` knows no `quickly`; known: `sound`, `way`",
+            "line 3: `vanish` does not accept `quickly`; known: `sound`, `way`",
         ),
         (
             "caller: [vanish, hangup]",
@@ -111,11 +111,11 @@ fn scripts_that_cannot_be_right_are_refused_with_their_line() {
         ),
         (
             "api: [{complete: caller}]",
-            "line 3: a step of the `api` needs `at`: the moment",
+            "line 3: a step of the `api` needs `at`: the time",
         ),
         (
             "api: [{at: 1s, cancel: caller, complete: caller}]",
-            "line 3: `complete` and `cancel` exclude each other",
+            "line 3: `complete` and `cancel` cannot be used together",
         ),
         (
             "api: [{at: 1s, cancel: caller, to: /v}]",
@@ -131,7 +131,7 @@ fn scripts_that_cannot_be_right_are_refused_with_their_line() {
         ),
         (
             "expect: {requests: [/v: {CallSid: {leg: caller}}]}",
-            "line 3: `value` knows no `leg`; known: `sid`, `recording`",
+            "line 3: `value` does not accept `leg`; known: `sid`, `recording`",
         ),
         (
             "expect: {requests: [/v: [{a: b, c: d}]]}",
@@ -139,15 +139,15 @@ fn scripts_that_cannot_be_right_are_refused_with_their_line() {
         ),
         (
             "expect: {invites: {ann: {to: x}}}",
-            "line 3: `invite` knows no `to`; known: `uri`, `from`, `name`, `login`, `password`, `headers`",
+            "line 3: `invite` does not accept `to`; known: `uri`, `from`, `name`, `login`, `password`, `headers`",
         ),
         (
             "expect: {sent: {ann: [3s ~(]}}",
-            "line 3: `sent`: `~(` is no regular expression",
+            "line 3: `sent`: `~(` is not a regular expression",
         ),
         (
             "expect: {say: x}",
-            "line 3: `expect` knows no `say`; known: `verbs`, `requests`, `callbacks`, `dial_call_status`, `notifications`, `recordings`, `messages`, `conferences`, `all_legs`, `legs`, `invites`, `own_headers`, `sent`, `heard`, `duration`",
+            "line 3: `expect` does not accept `say`; known: `verbs`, `requests`, `callbacks`, `dial_call_status`, `notifications`, `recordings`, `messages`, `conferences`, `all_legs`, `legs`, `invites`, `own_headers`, `sent`, `heard`, `duration`",
         ),
         (
             "expect: {verbs: Say}",
@@ -155,7 +155,7 @@ fn scripts_that_cannot_be_right_are_refused_with_their_line() {
         ),
         (
             "expect: {duration: 4s..2s}",
-            "line 3: `duration`: `4s..2s` is no length of time; write `3s` or `2s..4s`",
+            "line 3: `duration`: `4s..2s` is not a duration; write `3s` or `2s..4s`",
         ),
         (
             "expect: {requests: [{a: {}, b: {}}]}",
@@ -163,7 +163,7 @@ fn scripts_that_cannot_be_right_are_refused_with_their_line() {
         ),
         (
             "expect: {legs: {ann: {state: busy}}}",
-            "line 3: `leg` knows no `state`; did you mean `status`?",
+            "line 3: `leg` does not accept `state`; did you mean `status`?",
         ),
         (
             "expect: {}",
@@ -175,7 +175,7 @@ fn scripts_that_cannot_be_right_are_refused_with_their_line() {
         ),
         (
             "sounds: {~(: 3s}\nexpect: {verbs: []}",
-            "line 3: `sounds`: `~(` is no regular expression",
+            "line 3: `sounds`: `~(` is not a regular expression",
         ),
     ];
     for (rest, expected) in table {
@@ -203,7 +203,7 @@ fn calls_and_applications_that_cannot_be_right_are_refused() {
         (
             "call: {to: a, direction: up}".to_owned(),
             app.to_owned(),
-            "`direction` knows no `up`; known: `inbound`, `api`",
+            "`direction` does not accept `up`; known: `inbound`, `api`",
         ),
         (
             "call: {to: a, dialect: twillio}".to_owned(),
@@ -228,7 +228,7 @@ fn calls_and_applications_that_cannot_be_right_are_refused() {
         (
             call.to_owned(),
             "application: {files: ., url: x}".to_owned(),
-            "`url` and `files` exclude each other",
+            "`url` and `files` cannot be used together",
         ),
         (
             call.to_owned(),
@@ -238,7 +238,7 @@ fn calls_and_applications_that_cannot_be_right_are_refused() {
         (
             call.to_owned(),
             "application: {url: 'ftp://a/'}".to_owned(),
-            "`ftp://a/` is no http address",
+            "`ftp://a/` is not an http address",
         ),
         (
             call.to_owned(),
@@ -248,7 +248,7 @@ fn calls_and_applications_that_cannot_be_right_are_refused() {
         (
             call.to_owned(),
             "application: {start: /v, pages: {/v: {file: a, fails: true}}}".to_owned(),
-            "`file` and `fails` exclude each other",
+            "`file` and `fails` cannot be used together",
         ),
         (
             call.to_owned(),
@@ -268,7 +268,7 @@ fn calls_and_applications_that_cannot_be_right_are_refused() {
         (
             call.to_owned(),
             "application: {start: /v, method: PUT, files: .}".to_owned(),
-            "`method` knows no `PUT`; known: `GET`, `POST`",
+            "`method` does not accept `PUT`; known: `GET`, `POST`",
         ),
     ];
     for (call, app, expected) in table {

@@ -524,7 +524,7 @@ fn failures_say_what_was_seen_instead() {
         (
             dial,
             "parties: {ann: {answers_after: 1s}}\nlimit: 1m\nexpect: {verbs: [Dial]}",
-            "1: the call was not over after 60s: nobody hangs up",
+            "1: the call was not over after 60s: no party hangs up",
         ),
         (
             two_says,
@@ -693,7 +693,7 @@ expect:
             "<Gather><Say>Who?</Say></Gather>",
             "caller:\n  - expect: {say: Who?}\n  - speak: Ann Lee\n  - expect: {say: never}\n"
         ))),
-        "5: nobody listened at 0.42s: no <Gather> with `speech` in its `input` was waiting"
+        "5: speech went unheard at 0.42s: no <Gather> with `speech` in its `input` was waiting"
     );
     let late = "caller:\n  - expect: hangup\n  - speak: Ann\n";
     assert_eq!(failure("", late), "5: the call was over already at 5.24s");

@@ -91,7 +91,7 @@ application: {start: /v, pages: {/v: <Response><Pause length='99'/></Response>}}
 expect: {legs: {kim: canceled, lee: {reason: shutdown}}}
 ",
     );
-    let text = "the call was not over after 20s: nobody hangs up";
+    let text = "the call was not over after 20s: no party hangs up";
     assert_eq!(failures(&run), [text], "{:#?}", run.trace);
 }
 
@@ -101,7 +101,7 @@ fn calls_that_cannot_be_right_are_refused() {
     let table = [
         (
             "call: {to: '1'}\ncalls: {kim: {to: '1'}}",
-            "line 2: `call` and `calls` exclude each other",
+            "line 2: `call` and `calls` cannot be used together",
         ),
         (
             "calls: {kim: {to: '1'}}\ncaller: []",
@@ -114,11 +114,11 @@ fn calls_that_cannot_be_right_are_refused() {
         ),
         (
             "calls: {kim: {to: '1', step: []}}",
-            "line 1: `call` knows no `step`; did you mean `steps`?",
+            "line 1: `call` does not accept `step`; did you mean `steps`?",
         ),
         (
             "call: {to: '1', at: 1s}",
-            "line 1: `call` knows no `at`; known: ",
+            "line 1: `call` does not accept `at`; known: ",
         ),
     ];
     for (head, expected) in table {

@@ -25,7 +25,7 @@ const MARKER_BIT: u8 = 0b1000_0000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RtpError {
     /// Shorter than its own header says.
-    #[error("packet is cut short")]
+    #[error("packet is truncated")]
     Short,
     /// The version is not 2.
     #[error("version is not 2")]

@@ -45,7 +45,7 @@ impl NtpTime {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RtcpError {
     /// A packet is shorter than its length or counts say.
-    #[error("packet is cut short")]
+    #[error("packet is truncated")]
     Short,
     /// The version is not 2.
     #[error("version is not 2")]

@@ -220,7 +220,7 @@ fn apply(
 ) -> Result<(), RegisterError> {
     let q = wish.address.q().unwrap_or(1000);
     let Uri::Sip(contact) = wish.address.uri else {
-        return Err(RegisterError::BadContact("Contact is no SIP address"));
+        return Err(RegisterError::BadContact("Contact is not a SIP address"));
     };
     let known = bindings
         .iter()

@@ -271,7 +271,9 @@ const TABLE: &[(&str, Verdict)] = &[
     ),
     (
         "rfc4475/unksm2",
-        Answer(400, |r| r.reason.contains("To of a REGISTER is no SIP URI")),
+        Answer(400, |r| {
+            r.reason.contains("To of a REGISTER is not a SIP URI")
+        }),
     ),
     (
         "rfc4475/bext01",

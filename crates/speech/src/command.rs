@@ -266,7 +266,7 @@ impl<'a> Reader<'a> {
         }
         // What it wrote may be what somebody said, which is for no log.
         let line: Line = serde_json::from_slice(line)
-            .map_err(|_| "wrote a line that is no JSON object as expected".to_owned())?;
+            .map_err(|_| "wrote a line that is not an expected JSON object".to_owned())?;
         if let Some(error) = line.error {
             let said: String = error.chars().take(COMPLAINT).collect();
             return Err(format!("said: {said}"));

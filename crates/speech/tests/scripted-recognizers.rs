@@ -81,7 +81,7 @@ async fn failures_are_told_with_their_reason() {
         output_bytes: 1_000,
         ..ListenLimits::default()
     };
-    let no_json = "wrote a line that is no JSON object as expected";
+    let no_json = "wrote a line that is not an expected JSON object";
     let too_slow = "gave no result in time";
     // What the program does, and what is said of that.
     let table = [

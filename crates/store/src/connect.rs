@@ -62,7 +62,7 @@ pub(crate) async fn open(url: &str) -> Result<Opened> {
     sqlx::any::install_default_drivers();
     let dialect = Dialect::of(url).ok_or_else(|| {
         StoreError::Unusable(format!(
-            "`{url}` is no database address: write `sqlite:PATH` or `postgres://USER@HOST/NAME`"
+            "`{url}` is not a database address: write `sqlite:PATH` or `postgres://USER@HOST/NAME`"
         ))
     })?;
     let lock = match dialect {

@@ -19,7 +19,7 @@ pub enum StoreError {
     },
     /// A stored secret does not open with this key.
     #[error(
-        "a stored secret does not open with this key: is `secret.key` the one the database was made with?"
+        "a stored secret cannot be decrypted with this key: is `secret.key` the one the database was created with?"
     )]
     WrongKey,
     /// The database takes no writes now, as when its disk is full or fails. It may later.

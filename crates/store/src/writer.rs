@@ -404,7 +404,7 @@ impl Task {
                 Err(failure) => failure,
             };
             if let Err(error) = self.recover().await {
-                warn!(%error, "the database is away");
+                warn!(%error, "the database is unavailable");
             }
             let patience = if failure.is_unwritable() {
                 UNWRITABLE_PATIENCE
@@ -421,7 +421,7 @@ impl Task {
             self.context.repeated = true;
             if complained.elapsed() > Duration::from_secs(1) {
                 complained = Instant::now();
-                warn!(error = %failure, "the database is busy or away: writing is tried again");
+                warn!(error = %failure, "the database is busy or unavailable: the write is retried");
             }
             tokio::time::sleep(RETRY_AFTER).await;
         }

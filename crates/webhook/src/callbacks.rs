@@ -199,11 +199,11 @@ fn carry_out(inner: &Arc<Inner>) -> Option<Timestamp> {
             } => {
                 let wait_ms = until.since(now()).as_millis();
                 tracing::warn!(account.sid = %account, host = %origin, wait_ms,
-                    "a host fails again and again; its callbacks wait");
+                    "a host keeps failing; its callbacks wait");
             }
             Output::Closed { account, origin } => {
                 tracing::info!(account.sid = %account, host = %origin,
-                    "a host answers again; its callbacks go out");
+                    "a host answers again; its callbacks are sent");
             }
         }
     }
@@ -223,7 +223,7 @@ async fn watch(inner: Weak<Inner>) {
             Ok(0) => failed = false,
             Ok(count) => {
                 failed = false;
-                tracing::info!(count, "callbacks are delivered again, as asked");
+                tracing::info!(count, "callbacks are delivered again, as requested");
                 continue;
             }
             Err(error) if !failed => {
@@ -320,7 +320,7 @@ impl Inner {
 
     async fn note(&self, row: &PendingCallback, failure: Failure) {
         if let Err(error) = self.store.retry(row, failure).await {
-            tracing::warn!(event = %row.callback.event, %error, "cannot note a failed callback");
+            tracing::warn!(event = %row.callback.event, %error, "cannot record a failed callback");
         }
     }
 
@@ -339,7 +339,7 @@ impl Inner {
         {
             attempt += 1;
             if attempt == 1 {
-                tracing::warn!(%event, %error, "the end of a callback is stored later");
+                tracing::warn!(%event, %error, "the result of a callback will be stored later");
             }
             let wait = self.config.backoff().wait(attempt, None, 1.0);
             tokio::time::sleep(wait.min(LONGEST_PAUSE)).await;

@@ -157,9 +157,9 @@ pub struct CallbackStats {
     pub delivered: u64,
     /// Rows that were given up.
     pub dead: u64,
-    /// Attempts that failed and are repeated.
+    /// Failed attempts that will be retried.
     pub retried: u64,
-    /// How often a host was left alone.
+    /// How often a circuit breaker opened.
     pub opened: u64,
 }
 

@@ -67,7 +67,7 @@ pub enum Problem {
         limit: usize,
     },
     /// Redirects do not end.
-    #[error("more than {limit} redirects follow each other; check them for a circle")]
+    #[error("more than {limit} redirects in a row; check them for a loop")]
     TooManyRedirects {
         /// The limit.
         limit: u32,

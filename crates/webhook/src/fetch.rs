@@ -426,7 +426,7 @@ fn headers(
         let value = HeaderValue::from_str(&value)
             .map_err(|_| bad(format!("the header {name} has forbidden characters")))?;
         let name = HeaderName::from_bytes(name.as_bytes())
-            .map_err(|_| bad("a header has no proper name".to_owned()))?;
+            .map_err(|_| bad("a header name is not valid".to_owned()))?;
         headers.insert(name, value);
     }
     Ok(headers)

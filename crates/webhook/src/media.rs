@@ -256,7 +256,7 @@ fn report(result: Result<io::Result<()>, tokio::task::JoinError>) {
     match result {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::warn!(%error, "cannot store a sound file"),
-        Err(error) => tracing::warn!(%error, "storing a sound file was cut short"),
+        Err(error) => tracing::warn!(%error, "storing a sound file was interrupted"),
     }
 }
 

@@ -78,7 +78,7 @@ fn read_arguments(arguments: &[String]) -> anyhow::Result<(Vec<usize>, Duration)
             number => levels.push(
                 number
                     .parse()
-                    .with_context(|| format!("`{number}` is no number of calls"))?,
+                    .with_context(|| format!("`{number}` is not a number of calls"))?,
             ),
         }
     }

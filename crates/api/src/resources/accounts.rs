@@ -427,7 +427,7 @@ fn check_email(email: &str) -> Result<(), Failure> {
     } else {
         Err(Failure::parameter(
             "EmailAddress",
-            &format!("`{}` is no e-mail address", shown(email)),
+            &format!("`{}` is not an e-mail address", shown(email)),
         ))
     }
 }
@@ -453,7 +453,7 @@ async fn update(context: &Context<'_>, account: &Account) -> Answer {
     if account.status == AccountStatus::Closed {
         return Err(Failure::parameter(
             "Status",
-            "a closed account stays as it is",
+            "a closed account cannot be changed",
         ));
     }
     let name = params.name("FriendlyName")?;

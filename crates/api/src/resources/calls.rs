@@ -250,7 +250,7 @@ async fn create(context: &Context<'_>, account: &Account) -> Answer {
     let new = new_call(context, account)?;
     if context.state.is_draining() {
         return Err(Failure::busy(StatusCode::SERVICE_UNAVAILABLE)
-            .saying("the server is about to stop and takes no new calls"));
+            .saying("the server is stopping and accepts no new calls"));
     }
     let created = context.state.calls.create(new).await;
     let records = created.map_err(|refusal| match refusal {
@@ -273,7 +273,7 @@ fn new_call(context: &Context<'_>, account: &Account) -> Result<NewCall, Failure
     if from.contains('@') && !model::address::is_sip_address(from) {
         return Err(Failure::parameter(
             "From",
-            &format!("`{}` is no SIP address", shown(from)),
+            &format!("`{}` is not a SIP address", shown(from)),
         ));
     }
     one_line("To", to)?;
@@ -386,7 +386,7 @@ fn events(params: &Params) -> Result<Option<Vec<LegEvent>>, Failure> {
                     Failure::parameter(
                         "StatusCallbackEvent",
                         &format!(
-                            "`{}` is none of initiated, ringing, answered, completed",
+                            "`{}` is not one of initiated, ringing, answered, completed",
                             shown(word)
                         ),
                     )
@@ -422,7 +422,7 @@ fn absolute(context: &Context<'_>, name: &str, text: &str) -> Result<String, Fai
         .ok_or_else(|| {
             Failure::parameter(
                 name,
-                &format!("`{}` is no http or https address", shown(text)),
+                &format!("`{}` is not an http or https address", shown(text)),
             )
         })
 }

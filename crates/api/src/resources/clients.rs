@@ -328,7 +328,7 @@ fn check_login(login: &str) -> Result<(), Failure> {
     if login.contains(bad) || login.chars().count() > 64 {
         return Err(Failure::parameter(
             "Login",
-            "the login is invalid: at most 64 characters, without `?`, `=`, `@` and blanks",
+            "the login is invalid: at most 64 characters, without `?`, `=`, `@` and spaces",
         ));
     }
     Ok(())

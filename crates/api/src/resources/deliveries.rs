@@ -314,7 +314,7 @@ async fn replay(context: &Context<'_>, account: &Account, event: &str) -> Answer
 async fn replay_all(context: &Context<'_>, account: &Account) -> Answer {
     let filter = filter(context, account.sid)?;
     if filter.state == Some(DeliveryState::Pending) {
-        let reason = "those that are on their way need no replay";
+        let reason = "pending deliveries need no replay";
         return Err(Failure::parameter("State", reason));
     }
     let chosen = [

@@ -310,7 +310,7 @@ async fn send(context: &Context<'_>, account: &Account) -> Answer {
     let new = new_message(context, account)?;
     if context.state.is_draining() {
         return Err(Failure::busy(StatusCode::SERVICE_UNAVAILABLE)
-            .saying("the server is about to stop and accepts no new messages"));
+            .saying("the server is stopping and accepts no new messages"));
     }
     let sent = context.state.messages.send(new).await;
     let record = sent.map_err(|refusal| match refusal {

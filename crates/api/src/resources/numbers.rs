@@ -530,7 +530,7 @@ async fn create(context: &Context<'_>, account: &Account) -> Answer {
         return Err(Failure::number_taken());
     };
     if phone_number.chars().any(char::is_control) || phone_number.chars().count() > 200 {
-        return Err(Failure::parameter("PhoneNumber", "this is no number"));
+        return Err(Failure::parameter("PhoneNumber", "this is not a number"));
     }
     let now = now();
     let mut number = Number {

@@ -282,7 +282,7 @@ async fn remove_file(context: &Context<'_>, sid: RecordingSid) {
     if let Err(error) = tokio::fs::remove_file(&path).await
         && error.kind() != std::io::ErrorKind::NotFound
     {
-        tracing::warn!(%error, recording.sid = %sid, "the file of a deleted recording stays");
+        tracing::warn!(%error, recording.sid = %sid, "the file of a deleted recording could not be removed");
     }
 }
 

@@ -92,7 +92,7 @@ pub(crate) static ROUTES: &[Route] = &[
 async fn create(context: &Context<'_>, account: &Account) -> Answer {
     let mut account = writable(context, account)?;
     if account.secondary_token.is_some() {
-        let text = "there is a secondary token already: promote it or delete it first";
+        let text = "there is already a secondary token: promote it or delete it first";
         return Err(Failure::of(error::CONFLICT).saying(text));
     }
     account.secondary_token = Some(random_token());

@@ -186,7 +186,7 @@ impl Site<'_> {
         let url = self.run.resolve(written);
         let was_told = self.run.was_found(written) && self.told.is_complete();
         if url.is_none() && !was_told {
-            let text = format!("`{}` is no valid http address", redacted(written));
+            let text = format!("`{}` is not a valid http address", redacted(written));
             cx.notify(self.leg.profile.about(None), error::BAD_URI, &text);
         }
         url
@@ -256,7 +256,7 @@ impl Site<'_> {
     /// Documents lead to each other for ever: the script stops.
     pub(super) fn redirect_loop(&mut self, url: &str, cx: &mut Context) -> Step {
         let text = format!(
-            "documents redirect in a circle; the last was {}",
+            "documents redirect in a loop; the last was {}",
             redacted(url)
         );
         let about = self.leg.profile.about(Some(url));

@@ -78,7 +78,7 @@ impl Messages {
         let (sid, req) = (record.sid, cx.req());
         let mut sending = Sending::new(record, farewell, cx.now);
         if self.open.len() >= MAX_OPEN {
-            let text = format!("{MAX_OPEN} messages of the call are on their way");
+            let text = format!("{MAX_OPEN} messages of the call are in transit");
             let end = End::failed(error::MESSAGE_OVERFLOW, text);
             if let Some(Step::Ended(message, farewell)) = sending.end(end, cx.now) {
                 ended(message, farewell, leg, cx);

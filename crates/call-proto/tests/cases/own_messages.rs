@@ -228,7 +228,7 @@ fn each_way_to_end_is_one_end_with_a_reason() {
         // An answer before anything was sent is none.
         (
             &[(1, Answer(200)), (2, Routes(Ok(0)))],
-            (Failed, Some(30_003), "there is no way to it"),
+            (Failed, Some(30_003), "there is no route to it"),
             0,
         ),
         (

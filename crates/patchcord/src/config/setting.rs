@@ -112,7 +112,7 @@ impl Setting for Secret {
 
     fn read(text: &str) -> Result<Self, Reason> {
         if text.is_empty() {
-            return Err("an empty text is no secret".to_owned());
+            return Err("an empty text is not a secret".to_owned());
         }
         Ok(Self(text.to_owned()))
     }
@@ -228,7 +228,7 @@ impl Setting for LogLevel {
         for directive in text.split(',') {
             let level = directive.rsplit('=').next().unwrap_or(directive).trim();
             if !LEVELS.contains(&level) {
-                return Err(format!("`{level}` is none of {}", LEVELS.join(", ")));
+                return Err(format!("`{level}` is not one of {}", LEVELS.join(", ")));
             }
         }
         EnvFilter::try_new(text).map_err(|error| error.to_string())?;

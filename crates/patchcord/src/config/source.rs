@@ -159,7 +159,7 @@ fn read_trunks(tables: &[toml::Value], config: &mut Config, problems: &mut Vec<P
             toml::Value::Table(table) => config.trunks.extend(trunk::read(at, table, problems)),
             _ => problems.push(Problem::new(
                 format!("trunk[{at}]"),
-                "is no table".to_owned(),
+                "is not a table".to_owned(),
             )),
         }
     }

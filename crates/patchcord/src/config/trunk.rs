@@ -26,11 +26,15 @@ pub(crate) struct Trunk {
 
 /// The keys of a trunk, for the documentation and for suggestions.
 pub(super) const KEYS: &[Key] = &[
-    key("name", "a text", "Name, for people and the log; needed."),
+    key(
+        "name",
+        "a text",
+        "Display name, also used in the log; required.",
+    ),
     key(
         "uri",
         "`host[:port][;transport=tcp]`",
-        "Where calls to numbers go; needed.",
+        "Where calls to numbers go; required.",
     ),
     key(
         "username",

@@ -32,7 +32,7 @@ pub(super) fn make_folders(data: &Path) -> Result<()> {
             .recursive(true)
             .mode(0o700)
             .create(&path)
-            .with_context(|| format!("cannot make the folder {}", path.display()))?;
+            .with_context(|| format!("cannot create the folder {}", path.display()))?;
     }
     Ok(())
 }
@@ -95,7 +95,7 @@ pub(super) async fn keep_domain(
         );
         config.server.domain = kept
             .parse()
-            .map_err(|()| anyhow!("the database has the domain `{kept}`, which is none"))?;
+            .map_err(|()| anyhow!("the database has the domain `{kept}`, which is not valid"))?;
     }
     Ok(())
 }

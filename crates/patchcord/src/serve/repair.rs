@@ -136,7 +136,7 @@ async fn close_messages(store: &Store, now: Timestamp) -> Result<usize> {
     for orphan in &orphans {
         store.commit(closing::message(store, orphan).await?).await?;
         let sid = orphan.record.sid;
-        info!(message.sid = %sid, "ended a message that an earlier run left on its way");
+        info!(message.sid = %sid, "ended a message that an earlier run left in transit");
     }
     Ok(orphans.len())
 }

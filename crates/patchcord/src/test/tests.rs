@@ -159,7 +159,10 @@ fn nothing_runs_if_a_script_cannot_be_read() {
         "{problems}"
     );
     assert!(lines[1].ends_with("no `test.yaml` and no `*.test.yaml` in this folder"));
-    assert!(lines[2].ends_with("a.test.yaml:2: `script` knows no `caler`; did you mean `caller`?"));
+    assert!(
+        lines[2]
+            .ends_with("a.test.yaml:2: `script` does not accept `caler`; did you mean `caller`?")
+    );
 }
 
 #[test]

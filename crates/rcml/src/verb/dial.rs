@@ -178,7 +178,7 @@ fn nouns(element: &Element<'_>, findings: &mut Findings) -> Vec<Noun> {
         findings.push(Finding::new(error::DIAL_TOO_MANY, at, message));
     }
     if nouns.is_empty() {
-        let message = "`Dial` names nobody to call; it was skipped".to_owned();
+        let message = "`Dial` does not name a party to call; it was skipped".to_owned();
         findings.push(Finding::new(error::DIAL_NOBODY, element.at(), message));
     }
     nouns

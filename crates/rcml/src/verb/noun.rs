@@ -210,7 +210,7 @@ impl Noun {
         if split.target.is_empty() {
             let name = element.name();
             let message = match text {
-                "" => format!("`{name}` names nobody to call"),
+                "" => format!("`{name}` does not name a party to call"),
                 text => format!("`{name}` cannot call `{}`", quoted(text)),
             };
             findings.push(Finding::new(error::BAD_URI, element.at(), message));

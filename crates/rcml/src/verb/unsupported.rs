@@ -22,7 +22,7 @@ impl Unsupported {
     pub(crate) fn read(element: &Element<'_>, findings: &mut Findings) -> Self {
         let advice = advice::for_element(element.name());
         let message = format!(
-            "`{}` is not built here; it was skipped{advice}",
+            "`{}` is not supported here; it was skipped{advice}",
             element.name()
         );
         findings.push(Finding::new(error::NOT_BUILT, element.at(), message));

@@ -39,7 +39,7 @@ fn step(base: &Url, node: &Node) -> Result<ApiStep, Problem> {
         "at", "complete", "cancel", "redirect", "to", "both", "refused",
     ];
     let map = Map::of(node, "api", KEYS)?;
-    let missing = || Problem::new(map.line, "a step of the `api` needs `at`: the moment");
+    let missing = || Problem::new(map.line, "a step of the `api` needs `at`: the time");
     let at = map.duration("at")?.ok_or_else(missing)?;
     let (what, leg) = map.one_of(&["complete", "cancel", "redirect"])?;
     if what != "redirect"

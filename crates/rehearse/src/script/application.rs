@@ -56,7 +56,7 @@ impl Application {
         let map = Map::of(node, "application", KEYS)?;
         let source = match (map.text("url")?, map.text("files")?) {
             (Some(_), Some(_)) => {
-                let text = "`url` and `files` exclude each other";
+                let text = "`url` and `files` cannot be used together";
                 return Err(Problem::new(map.line, text));
             }
             (Some(url), None) => Source::Url(url),
@@ -148,7 +148,7 @@ fn base(map: &Map<'_>, source: &Source) -> Result<Url, Problem> {
     let parsed = Url::parse(text).ok();
     parsed
         .filter(|url| matches!(url.scheme(), "http" | "https"))
-        .ok_or_else(|| Problem::new(line, format!("`url`: `{text}` is no http address")))
+        .ok_or_else(|| Problem::new(line, format!("`url`: `{text}` is not an http address")))
 }
 
 pub(super) fn address(base: &Url, node: &Node, what: &str) -> Result<String, Problem> {
@@ -156,7 +156,7 @@ pub(super) fn address(base: &Url, node: &Node, what: &str) -> Result<String, Pro
     match base.join(&written) {
         Ok(url) => Ok(url.to_string()),
         Err(_) => {
-            let text = format!("`{what}`: `{written}` is no path or address");
+            let text = format!("`{what}`: `{written}` is not a path or address");
             Err(Problem::new(node.line, text))
         }
     }
@@ -211,12 +211,12 @@ fn page(base: &Url, node: &Node) -> Result<Page, Problem> {
             read::word(node, "fails", &[("true", ())]).map(|()| Reply::Fails(error::FETCH_IO))?
         }
         (Some(_), Some(node)) => {
-            let text = "`file` and `fails` exclude each other";
+            let text = "`file` and `fails` cannot be used together";
             return Err(Problem::new(node.line, text));
         }
     };
     if !matches!(reply, Reply::Text(_)) && plain.iter().any(|name| map.has(name)) {
-        let text = "`file` and `fails` say all about the answer; the other keys have no meaning";
+        let text = "`file` and `fails` define the whole answer; the other keys have no meaning";
         return Err(Problem::new(map.line, text));
     }
     Ok(Page {

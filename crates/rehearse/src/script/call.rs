@@ -94,7 +94,7 @@ pub(super) fn read_all(script: &Map<'_>, base: &Url) -> Result<Vec<Call>, Proble
         }
         (Some(_), Some(node)) => Err(Problem::new(
             node.line,
-            "`call` and `calls` exclude each other",
+            "`call` and `calls` cannot be used together",
         )),
         (None, None) => Err(Problem::new(script.line, "the script needs `call`")),
     }
@@ -111,7 +111,7 @@ fn read(map: &Map<'_>, leg: &str) -> Result<Call, Problem> {
         None => Dialect::RESTCOMM,
     };
     if let Some(node) = map.get("timeout").filter(|_| !by_api) {
-        let text = "`timeout` is how long a call of the API may ring; nobody waits here";
+        let text = "`timeout` is how long a call made by the API may ring; it has no meaning here";
         return Err(Problem::new(node.line, text));
     }
     let missing = || Problem::new(map.line, "`call` needs `to`: the number that is called");

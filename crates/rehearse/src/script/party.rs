@@ -185,7 +185,7 @@ fn rings_with(map: &Map<'_>, rings: bool) -> Result<u16, Problem> {
     if (101..200).contains(&status) {
         return Ok(status);
     }
-    let text = format!("`rings_with`: {status} is no provisional SIP status (101 to 199)");
+    let text = format!("`rings_with`: {status} is not a provisional SIP status (101 to 199)");
     Err(Problem::new(map.line, text))
 }
 
@@ -194,7 +194,7 @@ fn message(map: &Map<'_>) -> Result<u16, Problem> {
     if (200..700).contains(&status) {
         return Ok(status);
     }
-    let text = format!("`message`: {status} is no final SIP status (200 to 699)");
+    let text = format!("`message`: {status} is not a final SIP status (200 to 699)");
     Err(Problem::new(map.line, text))
 }
 
@@ -203,7 +203,7 @@ fn status(map: &Map<'_>) -> Result<u16, Problem> {
     if (300..700).contains(&status) {
         return Ok(status);
     }
-    let text = format!("`rejects`: {status} is no SIP status of a refusal (300 to 699)");
+    let text = format!("`rejects`: {status} is not a SIP status that refuses a call (300 to 699)");
     Err(Problem::new(map.line, text))
 }
 

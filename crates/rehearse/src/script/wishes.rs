@@ -180,7 +180,7 @@ impl Timed {
     /// `3s BYE`, or `BYE` at any time.
     ///
     /// # Errors
-    /// Why the text after `~` is no regular expression.
+    /// Why the text after `~` is not a regular expression.
     pub(super) fn parse(written: &str) -> Result<Self, String> {
         let (at, rest) = read::moment(written);
         let what = Expected::parse(rest)?;

@@ -74,7 +74,7 @@ impl Stage<'_> {
         let Some(ear) = self.ears.0.get_mut(&word.call) else {
             if word.is_first {
                 let text = format!(
-                    "nobody listened at {}: no <Gather> with `speech` in its `input` was waiting",
+                    "speech went unheard at {}: no <Gather> with `speech` in its `input` was waiting",
                     seconds(self.now.since(START))
                 );
                 self.actor_fails(word.actor, word.line, text);

@@ -49,7 +49,7 @@ pub(super) fn request(request: &Request) -> Result<(), Refusal> {
     request_uri(&request.uri)?;
     let registers = request.method == Method::Register;
     if registers && headers.to()?.uri.as_sip().is_none() {
-        return Err(Refusal::new(400, "To of a REGISTER is no SIP URI"));
+        return Err(Refusal::new(400, "To of a REGISTER is not a SIP URI"));
     }
     Ok(())
 }

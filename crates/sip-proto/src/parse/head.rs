@@ -234,7 +234,7 @@ fn check_version(version: &str) -> Result<(), Refusal> {
         Some((major, minor))
             if is_version(version.as_bytes()) && number(major) && number(minor) =>
         {
-            Err(Refusal::new(505, "only SIP/2.0 is spoken here"))
+            Err(Refusal::new(505, "only SIP/2.0 is supported"))
         }
         _ => Err(Refusal::new(400, "malformed start line")),
     }

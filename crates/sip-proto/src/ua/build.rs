@@ -27,10 +27,10 @@ pub(super) struct Ends {
 impl Ends {
     /// `to` is the target unless it is given.
     pub(super) fn read(target: &str, to: Option<&str>, from: &str) -> Result<Self, &'static str> {
-        let target = Uri::parse(target).map_err(|_| "target is no URI")?;
-        let from = Uri::parse(from).map_err(|_| "From is no URI")?;
+        let target = Uri::parse(target).map_err(|_| "target is not a URI")?;
+        let from = Uri::parse(from).map_err(|_| "From is not a URI")?;
         let to = to.map_or_else(|| Ok(target.clone()), Uri::parse);
-        let to = to.map_err(|_| "To is no URI")?;
+        let to = to.map_err(|_| "To is not a URI")?;
         Ok(Self { target, to, from })
     }
 }

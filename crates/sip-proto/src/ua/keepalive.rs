@@ -148,7 +148,7 @@ impl Core {
         }
     }
 
-    /// A phone has not answered, or there is no way to it.
+    /// A phone has not answered, or there is no route to it.
     pub(super) fn silent(&mut self, tx: TxId, now: Instant) {
         let Some((key, contact)) = self.keepalive.sent.remove(&tx) else {
             return;

@@ -196,7 +196,7 @@ impl Keyring for LateKey {
         let less = |left: u32| left.checked_sub(1);
         let order = Ordering::SeqCst;
         if self.0.fetch_update(order, order, less).is_ok() {
-            return Err(KeyringError("the database is away".to_owned()));
+            return Err(KeyringError("the database is unavailable".to_owned()));
         }
         OneKey.secrets(account).await
     }
