@@ -32,22 +32,22 @@ Examples:
   patchcord test examples                          rehearse every script in a folder
   patchcord lint welcome.xml
   patchcord webhooks replay --state dead
-  patchcord doctor calls                           what is open, whose it is, what will become of it
+  patchcord doctor calls                           open calls, their servers and what happens next
 
-Exit codes: 0 ended as asked, 1 a test failed, or lint, replay or doctor found something, 64 wrong
+Exit codes: 0 success, 1 a test failed, or lint, replay or doctor found something, 64 wrong
 usage, configuration or script, 70 anything else.";
 
 /// What to do.
 #[derive(Subcommand)]
 pub(crate) enum Task {
-    /// Run the server until it is told to stop.
+    /// Run the server until it is stopped.
     ///
-    /// When everything listens, one line of JSON goes to standard output: {"ready":true,...}.
+    /// When every listener is up, one line of JSON goes to standard output: {"ready":true,...}.
     /// The log goes to standard error. The first SIGTERM drains, the second stops.
     Serve(ServeFlags),
     /// Place a real call between two built-in phones and show what happened.
     ///
-    /// Starts a server of its own on free ports and a throw-away data folder.
+    /// Starts its own server on free ports with a temporary data folder.
     Demo {
         /// Keep the server running afterwards and print where to look
         #[arg(long)]
@@ -57,65 +57,65 @@ pub(crate) enum Task {
     Config,
     /// Print the OpenAPI 3.1 document of the REST API, as JSON.
     Openapi,
-    /// Show what is on record about calls.
+    /// Show recorded calls.
     ///
-    /// Reads the database beside the server, whether it runs or not.
+    /// Reads the database directly, whether the server is running or not.
     #[command(subcommand)]
     Calls(CallsTask),
     /// Run your application without a phone.
     ///
-    /// A script in YAML says who calls, which keys are pressed, who answers, and what must come of
-    /// it; the real interpreter runs in virtual time, so a call of an hour takes a millisecond.
+    /// A YAML script says who calls, which keys are pressed, who answers, and what the result must
+    /// be; the real interpreter runs in virtual time, so an hour-long call takes a millisecond.
     /// docs/testing-your-app.md describes the format.
     #[command(after_help = TEST_EXAMPLES)]
     Test(TestFlags),
-    /// Show what became of callbacks, and deliver them again.
+    /// Show the results of callbacks, and deliver them again.
     ///
-    /// Works on the database beside the server, whether it runs or not.
+    /// Works on the database directly, whether the server is running or not.
     #[command(subcommand, after_help = WEBHOOK_EXAMPLES)]
     Webhooks(WebhooksTask),
-    /// Check documents as a call would, and show what is wrong with line, column and suggestion.
+    /// Check documents as a call would, and show problems with line, column and suggestion.
     ///
-    /// Exit codes: 0 nothing was found, 1 something was, 64 something could not be read.
+    /// Exit codes: 0 no findings, 1 findings, 64 a document could not be read.
     #[command(after_help = LINT_EXAMPLES)]
     Lint {
         /// File, folder (all *.xml and *.rcml inside), http or https address, or `-` for standard input
         #[arg(required = true, value_name = "FILE|DIR|URL|-")]
         targets: Vec<String>,
-        /// Whose behaviour counts where the two differ
+        /// Whose behaviour applies where the two differ
         #[arg(long, value_enum, default_value_t)]
         dialect: DialectName,
         /// Print one JSON document with all findings
         #[arg(long)]
         json: bool,
-        /// Leave out warnings: only errors are shown, and only they count for the exit code
+        /// Leave out warnings: only errors are shown and affect the exit code
         #[arg(long)]
         errors_only: bool,
     },
-    /// Run the journal of a call that is over again, and show the first answer that differs.
+    /// Run a finished call again from its journal, and show the first answer that differs.
     ///
-    /// Nobody is called and nothing is asked: what the call was told is told again, at the same
+    /// No calls are placed and no requests are sent: the recorded inputs are repeated at the same
     /// times. Exit codes: 0 all answers are the same, 1 one differs, 64 there is no journal.
     #[command(after_help = REPLAY_EXAMPLES)]
     Replay {
-        /// Call or conference of the database beside the server, output of `calls show --json`, or `-` for
+        /// Call or conference in the database, file with the output of `calls show --json`, or `-` for
         /// standard input
         #[arg(value_name = "CA…|CF…|FILE|-")]
         source: String,
         #[command(flatten)]
         data: DataFlags,
     },
-    /// Look for what is wrong.
+    /// Look for problems.
     ///
-    /// Reads the database beside the server, whether it runs or not. Exit code 1 if something is.
+    /// Reads the database directly, whether the server is running or not. Exit code 1 if it finds any.
     #[command(subcommand)]
     Doctor(DoctorTask),
 }
 
-/// What to look at.
+/// What to inspect.
 #[derive(Subcommand)]
 pub(crate) enum DoctorTask {
-    /// List the open calls: who runs each, since when, what it waits for, what will happen.
+    /// List open calls: the server that runs each, since when, what it waits for, what happens next.
     Calls {
         /// Print them as JSON.
         #[arg(long)]
@@ -132,8 +132,8 @@ Examples:
   patchcord test --trace my.test.yaml              draw the call even if it passes
   patchcord test --junit report.xml tests          for continuous integration
   patchcord test --from CA0123456789abcdef0123456789abcdef > new.test.yaml
-                                                   make a script of a call that happened, with
-                                                   zeros for the keys that were pressed (`--keys`)
+                                                   make a script from a recorded call, with
+                                                   zeros for the pressed keys (but see `--keys`)
 
 Exit codes: 0 all passed, 1 some failed, 64 wrong usage or a script that cannot be read,
 70 anything else.";
@@ -147,16 +147,16 @@ pub(crate) struct TestFlags {
     /// Draw every call, not only those that failed
     #[arg(long)]
     trace: bool,
-    /// Print the outcome as JSON
+    /// Print the results as JSON
     #[arg(long)]
     json: bool,
-    /// Write the outcome as JUnit XML
+    /// Write the results as JUnit XML
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
-    /// Print a script made of a call on record: `CA` and 32 digits
+    /// Print a script made from a recorded call: `CA` and 32 hexadecimal digits
     #[arg(long, value_name = "CALL", conflicts_with_all = ["paths", "trace", "json", "junit"])]
     pub(crate) from: Option<CallSid>,
-    /// Write the keys that were pressed into that script, and not zeros: they may be a PIN
+    /// Write the pressed keys into that script instead of zeros; they may be a PIN
     #[arg(long, requires = "from", conflicts_with = "paths")]
     pub(crate) keys: bool,
     #[command(flatten)]
@@ -182,8 +182,8 @@ Examples:
   patchcord webhooks replay --state dead
   patchcord webhooks replay --from 2026-03-01T08:00:00Z --until 2026-03-01T09:30:00Z
 
-A running server takes up what shall be delivered again within a second or so; otherwise the next
-one does. The event stays the same, and the order within a call is kept.";
+A running server picks up replays within about a second; otherwise the next start does. The event
+stays the same, and the order within a call is kept.";
 
 /// What to do with callbacks.
 #[derive(Subcommand)]
@@ -193,7 +193,7 @@ pub(crate) enum WebhooksTask {
     List {
         #[command(flatten)]
         which: WhichWebhooks,
-        /// Lines to print at most.
+        /// Maximum number of lines.
         #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(i64).range(1..=10_000))]
         limit: i64,
         #[command(flatten)]
@@ -202,7 +202,7 @@ pub(crate) enum WebhooksTask {
     /// Print one callback with everything known about it.
     #[command(after_help = WEBHOOK_EXAMPLES)]
     Show {
-        /// The callback, `EV` and 32 digits.
+        /// The callback: `EV` and 32 hexadecimal digits.
         event: String,
         #[command(flatten)]
         data: DataFlags,
@@ -211,7 +211,7 @@ pub(crate) enum WebhooksTask {
     #[command(after_help = WEBHOOK_EXAMPLES, group = ArgGroup::new("chosen").required(true).multiple(true)
         .args(["event", "state", "lane", "from", "until"]))]
     Replay {
-        /// One callback, `EV` and 32 digits.
+        /// One callback: `EV` and 32 hexadecimal digits.
         event: Option<String>,
         #[command(flatten)]
         which: WhichWebhooks,
@@ -226,13 +226,13 @@ pub(crate) struct WhichWebhooks {
     /// `pending`, `delivered` or `dead`
     #[arg(long, value_name = "STATE")]
     pub(crate) state: Option<DeliveryState>,
-    /// Those of one leg or message, `CA` or `SM` and 32 digits
+    /// Those of one leg or message: `CA` or `SM` and 32 hexadecimal digits
     #[arg(long, value_name = "SID", alias = "call")]
     pub(crate) lane: Option<String>,
-    /// Created then or later: a day or a moment
+    /// Created at or after this day or time
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub(crate) from: Option<Timestamp>,
-    /// Created then or earlier: a day (its end) or a moment
+    /// Created at or before this time or the end of this day
     #[arg(long, value_name = "TIME", value_parser = end_of_moment)]
     pub(crate) until: Option<Timestamp>,
 }
