@@ -335,10 +335,10 @@ pub(crate) struct ServeFlags {
     /// Folder for everything that must survive a restart [default: ./patchcord-data]
     #[arg(long, value_name = "DIR")]
     data: Option<String>,
-    /// Address of the API; port 0 takes a free one [default: 127.0.0.1:8080]
+    /// Address of the API; port 0 means any free port [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR:PORT")]
     http: Option<String>,
-    /// Address of SIP over UDP and TCP; port 0 takes a free one [default: 0.0.0.0:5060]
+    /// Address of SIP over UDP and TCP; port 0 means any free port [default: 0.0.0.0:5060]
     #[arg(long, value_name = "ADDR:PORT")]
     sip: Option<String>,
     /// Address of /metrics [default: 127.0.0.1:9090, or a free port]

@@ -101,21 +101,21 @@ settings! {
     server: Server {
         /// Folder for everything that must survive a restart; created if missing.
         data: PathBuf = "./patchcord-data",
-        /// Address of the API; port 0 takes a free one.
+        /// Address of the API; port 0 means any free port.
         http: SocketAddr = "127.0.0.1:8080",
-        /// Address of SIP over UDP and TCP; port 0 takes a free one.
+        /// Address of SIP over UDP and TCP; port 0 means any free port.
         sip: SocketAddr = "0.0.0.0:5060",
         /// Address of `/metrics`. Unset: `127.0.0.1:9090`, or a free port if that is taken.
         metrics: Option<SocketAddr> = "",
         /// SIP domain and digest realm of the first organization.
         domain: Domain = "patchcord",
-        /// Address that peers reach the server at, when it stands behind NAT.
+        /// Address at which peers reach the server when it is behind NAT.
         public_address: Option<IpAddr> = "",
-        /// Key for stored secrets, 64 hexadecimal digits. Unset: made once and kept in the data folder.
+        /// Key for stored secrets, 64 hexadecimal digits. Unset: generated once and kept in the data folder.
         secret_key: Option<Secret> = "",
     }
 
-    /// The first administrator; used when the data folder is new. What is unset is generated.
+    /// The first administrator; used when the data folder is new. Unset values are generated.
     admin: Admin {
         /// SID of the account: `AC` and 32 hexadecimal digits.
         sid: Option<AccountSid> = "",
@@ -137,13 +137,13 @@ settings! {
 
     /// SIP.
     sip: Sip {
-        /// Challenge with SHA-256 besides MD5. Many deployed phones stop at it.
+        /// Challenge with SHA-256 in addition to MD5. Many deployed phones fail on it.
         sha256: bool = "false",
-        /// Seconds that a digest nonce can be used.
+        /// Lifetime of a digest nonce in seconds.
         nonce_lifetime_s: NonZeroU32 = "300",
-        /// Seconds between OPTIONS to each registered phone; one that has answered and stops is taken off. 0: never.
+        /// Seconds between OPTIONS requests to each registered phone; a phone that used to answer and stops is unregistered. 0: never.
         keepalive_s: u32 = "60",
-        /// Inbound calls that may be in set-up at once; more get 503.
+        /// Maximum number of inbound calls in set-up at once; more get 503.
         max_calls_in_setup: NonZeroU32 = "1000",
     }
 
@@ -151,31 +151,31 @@ settings! {
     media: Media {
         /// Address that RTP sockets are bound to. Unset: all.
         address: Option<IpAddr> = "",
-        /// Address told to peers in SDP. Unset: `server.public_address`, or the one the peer is reached from.
+        /// Address sent to peers in SDP. Unset: `server.public_address`, or the local address that reaches the peer.
         advertised: Option<IpAddr> = "",
-        /// UDP ports, first and last, or `any` for those the system chooses.
+        /// Range of UDP ports, or `any` to let the system choose.
         ports: PortRange = "10000-20000",
-        /// Worker threads. Unset: one for each core.
+        /// Worker threads. Unset: one per core.
         workers: Option<NonZeroU32> = "",
         /// Seconds without RTP and RTCP after which a call that is not on hold is ended.
         silence_timeout_s: NonZeroU32 = "60",
     }
 
-    /// Understanding what callers say to `<Gather input="speech">`.
+    /// Speech recognition for `<Gather input="speech">`.
     speech: Speech {
-        /// Program that recognises speech, with its arguments, parted by blanks; what it gets and writes is described in operating.md. Unset: speech is not recognised.
+        /// Program that recognises speech, with its arguments, separated by spaces; operating.md describes its input and output. Unset: speech is not recognised.
         recognizer: Option<CommandLine> = "",
-        /// Recognizers that may run at once; what more callers say is not recognised.
+        /// Maximum number of recognizers at once; the speech of further callers is not recognised.
         max_recognizers: NonZeroU32 = "32",
     }
 
     /// Requests to applications and for media files.
     fetch: Fetch {
-        /// Milliseconds for a document, redirects and all; of callbacks and sound files for connecting, and again for the answer.
+        /// Time limit in milliseconds: for a document, the whole fetch including redirects; for callbacks and sound files, connecting, and again the response.
         timeout_ms: NonZeroU64 = "6000",
-        /// Let every account use addresses of private networks and of this machine. The administrator's account always may.
+        /// Allow every account to use addresses of private networks and of this machine. The administrator's account always may.
         allow_private: bool = "false",
-        /// Link-local and cloud metadata addresses that may be used all the same.
+        /// Link-local and cloud metadata addresses that are allowed nevertheless.
         allow_addresses: Vec<IpAddr> = "",
         /// Largest document, in bytes.
         max_document_bytes: NonZeroU64 = "1048576",
@@ -183,19 +183,19 @@ settings! {
         max_media_bytes: NonZeroU64 = "67108864",
     }
 
-    /// Callbacks: how often and how long they are tried.
+    /// Callbacks: how often and for how long they are retried.
     webhooks: Webhooks {
         /// Milliseconds to wait after the first failure of a callback; doubles with each further one.
         first_wait_ms: NonZeroU64 = "1000",
-        /// Seconds to wait at most, also if the application asks for more.
+        /// Maximum wait in seconds, even if the application asks for more.
         longest_wait_s: NonZeroU32 = "300",
         /// Seconds after which a callback that still fails is given up.
         max_age_s: NonZeroU32 = "86400",
-        /// Failures in a row after which a host is left alone.
+        /// Failures in a row that open the circuit breaker of a host.
         breaker_failures: NonZeroU32 = "5",
-        /// Milliseconds for which it is left alone before one request probes it; doubles with each probe that fails.
+        /// Milliseconds that an open breaker waits before one request probes the host; doubles with each failed probe.
         breaker_wait_ms: NonZeroU64 = "10000",
-        /// Seconds for which it is left alone at most.
+        /// Maximum wait of an open breaker in seconds.
         breaker_longest_s: NonZeroU32 = "60",
     }
 
@@ -207,10 +207,10 @@ settings! {
 
     /// Behaviour that old applications may rely on.
     compat: Compat {
-        /// Send the word `null` for a caller name or diversion that is not known.
+        /// Send the word `null` for an unknown caller name or diversion.
         null_strings: bool = "false",
-        /// End the caller's leg, too, when a dialled party that is screened declines, does not decide
-        /// within a minute, or its document cannot be used.
+        /// End the caller's leg too when a screened party declines or does not decide within a minute,
+        /// or when its document cannot be used.
         screening_releases_both: bool = "false",
     }
 }

@@ -49,7 +49,7 @@ pub struct CallbackConfig {
     pub per_host: usize,
     /// Callbacks of one account on their way at once.
     pub per_account: usize,
-    /// Failures in a row after which a host is left alone.
+    /// Failures in a row that open the circuit breaker of a host.
     pub breaker_failures: u32,
     /// For how long, the first time; doubles with each probe that fails.
     pub breaker_wait: Duration,

@@ -19,7 +19,7 @@ pub(crate) fn render() -> String {
         text += &format!("\n## [{section}]\n\n{}\n\n", doc.trim());
         text += &table(KEYS.iter().filter(|key| key.section == *section));
     }
-    text += "\n## [[trunk]]\n\nA provider's SIP server; one such table for each, in the file only. The first takes calls\nto numbers that do not exist here.\n\n";
+    text += "\n## [[trunk]]\n\nA provider's SIP server; one table per provider, in the file only. The first takes calls\nto numbers that do not exist here.\n\n";
     text += &table(trunk::KEYS.iter());
     text
 }
