@@ -1,6 +1,6 @@
 //! Who hears whom: every party plays a tone of its own and is measured for hearing the others'.
 //!
-//! **Invariant: two pitches of one test are far enough apart to be told from each other in one frame**,
+//! **Invariant: two pitches of one test are far enough apart to be distinguished in one frame**,
 //! and from the ring tone. Pitches are random per run, so that nothing can be recognised by accident.
 
 use std::path::Path;

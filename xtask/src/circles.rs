@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::files::SourceFile;
 
-/// Most files that may lean on each other in a circle, unless [`CIRCLES`] has a row for the crate.
+/// Maximum number of files in an import cycle, unless [`CIRCLES`] has a row for the crate.
 const MAX_CIRCLE: usize = 6;
 
 /// Crates that have a larger circle, with its size: it may shrink, not grow.

@@ -22,7 +22,7 @@ const LEFT_OVERS: &[&str] = &[
     concat!("todo", "!("),
 ];
 
-/// Places outside the project, which mean nothing to whoever reads it elsewhere.
+/// Places outside the project, which mean nothing to readers elsewhere.
 const OUTSIDE: &[&str] = &[
     concat!("/wo", "rk/"),
     concat!("/ro", "ot/"),

@@ -1,6 +1,6 @@
 //! The way in: format, size, credentials, then the row of the route that the path names.
 //!
-//! **Invariant: credentials are checked before anything about a path is told.** Only `Logout`
+//! **Invariant: credentials are checked before anything about a path is revealed.** Only `Logout`
 //! and signed links to media need none.
 
 use std::sync::Arc;

@@ -75,7 +75,7 @@ pub struct KeyTone {
 }
 
 impl KeyTone {
-    /// `None` if `digit` is no key.
+    /// `None` if `digit` is not a key.
     pub fn new(digit: char) -> Option<Self> {
         let (low, high) = dtmf_frequencies(digit)?;
         Some(Self {
@@ -93,13 +93,13 @@ impl KeyTone {
     }
 }
 
-/// The two frequencies of a DTMF key in Hz (ITU-T Q.23); `None` if `digit` is no key.
+/// The two frequencies of a DTMF key in Hz (ITU-T Q.23); `None` if `digit` is not a key.
 pub fn dtmf_frequencies(digit: char) -> Option<(f64, f64)> {
     let index = KEYPAD.find(digit.to_ascii_uppercase())?;
     Some((LOW_HZ[index / 4], HIGH_HZ[index % 4]))
 }
 
-/// A DTMF key for `ms` milliseconds; `None` if `digit` is no key.
+/// A DTMF key for `ms` milliseconds; `None` if `digit` is not a key.
 pub fn dtmf(digit: char, ms: u32) -> Option<Vec<i16>> {
     let mut samples = vec![0; len(ms)];
     KeyTone::new(digit)?.fill(&mut samples);

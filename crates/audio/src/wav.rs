@@ -191,7 +191,7 @@ fn each<const N: usize>(data: &[u8], sample: impl Fn([u8; N]) -> i16) -> Vec<i16
     groups.iter().map(|group| sample(*group)).collect()
 }
 
-/// ±1 is full scale; louder is limited, and what is no number is silence.
+/// ±1 is full scale; louder is clipped, and NaN is silence.
 fn from_float(sample: f32) -> i16 {
     // `as` saturates, and makes 0 of NaN.
     (sample * 32768.0).round() as i16

@@ -1,6 +1,6 @@
 //! Two answered legs that hear each other.
 //!
-//! **Invariant: a bridge ends once, and tells both its legs.** It starts and stops the recording
+//! **Invariant: a bridge ends once, and notifies both its legs.** It starts and stops the recording
 //! and keeps the time limit. Left to others: what each leg does afterwards.
 
 use model::{CallSid, RecordingSid, Timestamp};

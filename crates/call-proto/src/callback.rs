@@ -49,7 +49,7 @@ pub(crate) struct LegRecording {
     pub(crate) sid: RecordingSid,
     pub(crate) url: String,
     pub(crate) started: Timestamp,
-    /// From its samples, once it is closed; before, the clock tells.
+    /// From its samples once it is closed; by the clock before.
     pub(crate) length_s: Option<i64>,
 }
 
@@ -63,7 +63,7 @@ pub(crate) struct LegEnd<'a> {
 }
 
 impl LegEnd<'_> {
-    /// Adds what `completed` tells.
+    /// Adds what `completed` reports.
     pub(crate) fn describe(&self, event_names: bool, sequence: i64, params: &mut Params) {
         let event = rcml::LegEvent::Completed;
         add_status(event_names, event, self.status, params);

@@ -59,7 +59,7 @@ pub enum Command {
         /// Account that wrote the address: its rights count when the address is asked.
         author: AccountSid,
     },
-    /// Begin to recognise what the far side says → [`Event::Speech`](crate::Event::Speech).
+    /// Begin to recognise what the remote party says → [`Event::Speech`](crate::Event::Speech).
     Listen {
         /// Comes back with all that is understood.
         req: Req,
@@ -187,12 +187,12 @@ pub enum LegCommand {
         /// Text of a Reason header.
         reason: Option<String>,
     },
-    /// Accept the far side's re-INVITE.
+    /// Accept the remote party's re-INVITE.
     AnswerReinvite {
         /// Our description.
         sdp: String,
     },
-    /// Refuse the far side's re-INVITE.
+    /// Refuse the remote party's re-INVITE.
     RejectReinvite {
         /// SIP status.
         status: u16,
@@ -230,17 +230,17 @@ pub enum Sound {
 pub enum MediaCommand {
     /// Open an endpoint: answer this offer, or make one.
     Open {
-        /// The far side's offer.
+        /// The remote party's offer.
         offer: Option<String>,
         /// Of a leg that we create: the way its INVITE will go.
         towards: Option<Via>,
     },
-    /// The far side's answer to our offer.
+    /// The remote party's answer to our offer.
     Remote {
         /// Its description.
         sdp: String,
     },
-    /// The far side's new offer, or its wish for ours.
+    /// The remote party's new offer, or its wish for ours.
     Renegotiate {
         /// Its description.
         offer: Option<String>,
@@ -259,21 +259,21 @@ pub enum MediaCommand {
         /// Which one.
         play: PlayId,
     },
-    /// Press keys towards the far side, in place of a play-out → `PlayDone`.
+    /// Press keys towards the remote party, in place of a play-out → `PlayDone`.
     SendDigits {
         /// Its number.
         play: PlayId,
         /// `0`–`9`, `*`, `#`, `A`–`D`, and `w` for half a second of silence.
         digits: String,
     },
-    /// Press a key of the bridged leg that it did not tell in its media, behind those that are not
+    /// Press a key of the bridged leg that it did not send in its media, after those that are not
     /// through yet.
     PassKey {
         /// `0`–`9`, `*`, `#`, `A`–`D`.
         key: char,
     },
-    /// From now on, or no longer, keys are also heard in the audio of a far side that has no other
-    /// way in the media to tell them.
+    /// From now on, or no longer, keys are also heard in the audio of a remote party that has no
+    /// other way in the media to send them.
     ListenDigits {
         /// Whether to listen.
         on: bool,

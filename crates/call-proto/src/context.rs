@@ -28,7 +28,7 @@ use crate::trace::{self, Entry, Lane, Way};
 pub struct Settings {
     /// The server that runs the calls.
     pub instance: InstanceSid,
-    /// Makes the addresses of recordings that applications are told.
+    /// Makes the addresses of recordings that are sent to applications.
     pub recording_address: RecordingAddress,
     /// How many documents in a row may lead to the next one within a second.
     pub max_redirects: u32,

@@ -1,4 +1,4 @@
-//! What a call family is told: everything that happens outside of the pure machines.
+//! Inputs of a call family: everything that happens outside the pure machines.
 
 use std::time::Duration;
 
@@ -229,7 +229,7 @@ pub enum LegEvent {
         headers: Headers,
         /// SIP Call-ID.
         sip_call_id: String,
-        /// The far side's session description; `None` if it sent none.
+        /// The remote party's session description; `None` if it sent none.
         sdp: Option<String>,
     },
     /// A final failure of our INVITE (also 408 without an answer, 503 without a way, 487 after CANCEL).
@@ -252,14 +252,14 @@ pub enum LegEvent {
     },
     /// Our 2xx was never acknowledged; the dialog is being ended with BYE.
     NoAck,
-    /// The far side hung up; 200 is on the way.
+    /// The remote party hung up; 200 is on the way.
     Bye {
         /// Text of its Reason header.
         reason: Option<String>,
     },
     /// Our BYE is over.
     ByeDone,
-    /// The far side wants to change the session.
+    /// The remote party wants to change the session.
     Reinvite {
         /// Its offer; `None` asks for ours.
         sdp: Option<String>,
@@ -271,14 +271,14 @@ pub enum LegEvent {
         /// Body.
         body: String,
     },
-    /// The way to the far side is gone for good.
+    /// The path to the remote party is gone for good.
     Lost {
         /// For people.
         reason: String,
     },
 }
 
-/// How a key was told.
+/// How a key was signalled.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum DigitWay {
     /// By a telephone-event (RFC 4733).
@@ -307,7 +307,7 @@ pub enum MediaEvent {
         /// Our session description.
         sdp: String,
     },
-    /// The endpoint could not be opened, or the far side's description cannot be used.
+    /// The endpoint could not be opened, or the remote party's description cannot be used.
     Refused {
         /// SIP status for a request that carried the description.
         status: u16,
@@ -328,10 +328,10 @@ pub enum MediaEvent {
     Digit {
         /// `0`–`9`, `*`, `#`, `A`–`D`.
         digit: char,
-        /// How it was told: not by INFO.
+        /// How it was signalled: not by INFO.
         way: DigitWay,
     },
-    /// The first packet arrived from the far side.
+    /// The first packet arrived from the remote party.
     Heard,
     /// Nothing arrived for the silence time-out.
     Silence,

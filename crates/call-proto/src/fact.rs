@@ -40,7 +40,7 @@ pub enum Fact {
         /// How.
         end: CallEnd,
     },
-    /// What applications must be told if the leg ends without us; replaces the one before.
+    /// The callbacks to send if the leg ends without us; replaces the previous ones.
     Farewell {
         /// The leg.
         call: CallSid,
@@ -51,7 +51,7 @@ pub enum Fact {
     MessageCreated {
         /// The message.
         message: Box<Message>,
-        /// What the application must be told if the message ends without us, to be kept with it.
+        /// The callback to send if the message ends without us, to be kept with it.
         farewell: Option<Box<MessageFarewell>>,
     },
     /// A text message came to its end. Exactly one per message.
@@ -94,9 +94,9 @@ pub enum Fact {
     RecordingStarted(StartedRecording),
     /// A recording is complete.
     Recorded(Recording),
-    /// The owner of the account is told about a problem.
+    /// The owner of the account is notified of a problem.
     Notified(Notification),
-    /// An application is to be told; the outbox sees to it.
+    /// A callback to an application, delivered through the outbox.
     Callback(Callback),
 }
 
@@ -117,7 +117,7 @@ pub struct CallEnd {
     pub by: HangupBy,
     /// SIP status that ended it, if one did.
     pub sip_status: Option<u16>,
-    /// What the far side said about it.
+    /// What the remote party said about it.
     pub sip_reason: Option<String>,
 }
 
@@ -140,7 +140,7 @@ macro_rules! reasons {
 }
 
 reasons! {
-    /// The far side of this leg hung up.
+    /// The remote party of this leg hung up.
     HungUp = "hung-up",
     /// The other party of the bridge hung up.
     PartnerHungUp = "partner-hung-up",
@@ -152,11 +152,11 @@ reasons! {
     Hangup = "hangup",
     /// `<Reject>`.
     Rejected = "rejected",
-    /// The far side declined with a busy status.
+    /// The remote party declined with a busy status.
     Busy = "busy",
-    /// The far side refused with another status.
+    /// The remote party refused with another status.
     Refused = "refused",
-    /// Nobody answered in time.
+    /// It was not answered in time.
     NoAnswer = "no-answer",
     /// Another branch of the fork answered first.
     LostRace = "answered-elsewhere",
@@ -182,7 +182,7 @@ reasons! {
     MediaSilence = "media-silence",
     /// Our answer was never acknowledged.
     NoAck = "no-ack",
-    /// The way to the far side is gone.
+    /// The path to the remote party is gone.
     Lost = "connection-lost",
     /// Documents redirected in a circle.
     RedirectLoop = "redirect-loop",

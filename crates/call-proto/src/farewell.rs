@@ -1,4 +1,4 @@
-//! What applications must still be told when the server that runs a leg dies.
+//! The final callbacks that are still due when the server that runs a leg dies.
 //!
 //! A leg with callbacks keeps its farewell on record, and keeps it up to date. Whoever closes the
 //! leg after a crash completes it with the final record. **Invariant: the callbacks of a farewell
@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use crate::callback::{CallbackTarget, LegEnd, LegRecording};
 use crate::params::Params;
 
-/// The last callbacks of a leg, without what only its end tells. Serialized, it is kept with the
-/// record of the leg.
+/// The final callbacks of a leg, without what only its end determines. Serialized, it is kept with
+/// the record of the leg.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Farewell {
     /// Callbacks made so far.
@@ -48,7 +48,7 @@ impl Farewell {
         }
     }
 
-    /// The number's owner is told of the end.
+    /// The number's owner is notified of the end.
     pub(crate) fn tell_number(&mut self, target: CallbackTarget, mut params: Params) {
         for (name, value) in &mut params {
             if name == "CallStatus" {
@@ -62,7 +62,7 @@ impl Farewell {
         });
     }
 
-    /// The creator of the leg is told of the end.
+    /// The creator of the leg is notified of the end.
     pub(crate) fn tell_leg(
         &mut self,
         target: CallbackTarget,
@@ -136,7 +136,7 @@ impl Farewell {
         self.sequence = self.sequence.max(sequence);
     }
 
-    /// The callbacks for the end that `record` tells, made at `now`: their age counts from then, however
+    /// The callbacks for the end in `record`, made at `now`: their age counts from then, however
     /// long ago the end was.
     pub fn callbacks(
         self,

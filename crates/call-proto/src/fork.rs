@@ -23,7 +23,7 @@ const SCREENING: Duration = Duration::from_secs(60);
 
 /// Who started a fork.
 pub(crate) enum Origin {
-    /// The `<Dial>` of this call, which is told how it ended.
+    /// The `<Dial>` of this call, which is notified how it ended.
     Dial(CallSid),
     /// The API: the branch that answers runs this document.
     Api(Document),
@@ -192,7 +192,7 @@ impl Fork {
         self.start_ringing(branches, until, cx);
     }
 
-    /// A branch that is not created is dropped; the owner of the document is told.
+    /// A branch that is not created is dropped; the owner of the document is notified.
     fn tell(&self, code: u16, text: &str, cx: &mut Context) {
         if let Some(parent) = self.parent() {
             let about = About {
@@ -340,7 +340,7 @@ impl Fork {
         self.lose_if_alone(Some(CallStatus::NoAnswer), cx);
     }
 
-    /// Ends a branch that is the last to tell why nobody was connected.
+    /// Ends a branch that is the last to explain why no party was connected.
     fn end_unanswered(&mut self, call: CallSid, screened: bool, cx: &mut Context) {
         self.end_branch(call, Reason::NoAnswer, cx);
         let ring_s = i64::try_from(self.timeout.as_secs()).unwrap_or(i64::MAX);
@@ -484,7 +484,7 @@ impl Fork {
     }
 }
 
-/// What the far side refused with; a leg that was withdrawn says nothing.
+/// What the remote party refused with; a leg that was withdrawn says nothing.
 fn failure(over: &LegOver) -> Option<u16> {
     over.sip_status
         .filter(|_| over.status != CallStatus::Canceled)

@@ -5,7 +5,7 @@
 
 use model::{EventSid, Timestamp};
 
-/// SplitMix64: small, and good enough to tell identifiers apart; the seed is the secret.
+/// SplitMix64: small, and good enough to keep identifiers distinct; the seed is the secret.
 pub(crate) struct Ids {
     state: u64,
 }

@@ -40,7 +40,7 @@ const FORMAT: u32 = 1;
 pub enum Line {
     /// How the family began; the first line.
     Start(Box<Opening>),
-    /// A call of the family was told something.
+    /// An input to a call of the family.
     Event {
         /// When.
         at: Timestamp,
@@ -56,7 +56,7 @@ pub enum Line {
         /// What.
         input: RoomInput,
     },
-    /// The family, or the room, was told that its time has come.
+    /// A timer of the family or the room was due.
     Timeout {
         /// When.
         at: Timestamp,

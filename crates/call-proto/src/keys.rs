@@ -1,6 +1,6 @@
-//! Keys that the far side of a leg presses, whichever way they come.
+//! Keys that the remote party of a leg presses, whichever way they come.
 //!
-//! Some phones tell a key in two ways at once. **Invariant: of a leg only the way that told its
+//! Some phones signal a key in two ways at once. **Invariant: only the way that signalled a leg's
 //! first key counts.** A key that came by INFO is passed on to the other leg of a bridge; what comes
 //! in the media is passed on there.
 
@@ -10,13 +10,13 @@ use crate::context::Context;
 use crate::event::DigitWay;
 use crate::trace::Lane;
 
-/// The most keys that one INFO tells.
+/// Maximum number of keys in one INFO.
 const MOST: usize = 32;
 
 /// How the keys of one leg come.
 #[derive(Debug, Default)]
 pub(crate) struct Keys {
-    /// Once the far side has told one.
+    /// Once the remote party has sent one.
     way: Option<DigitWay>,
 }
 
@@ -32,7 +32,7 @@ impl Keys {
     }
 }
 
-/// The keys that an INFO tells: `Signal=` of `application/dtmf-relay`, else the whole body.
+/// The keys in an INFO: `Signal=` of `application/dtmf-relay`, else the whole body.
 pub(crate) fn keys_of(content_type: &str, body: &str) -> Vec<char> {
     let kind = content_type.split(';').next().unwrap_or_default().trim();
     if kind.eq_ignore_ascii_case("application/dtmf-relay") {

@@ -67,7 +67,7 @@ pub(crate) struct Leg {
     sip_call_id: Option<String>,
     last_response: Option<LastResponse>,
     sip_status: Option<u16>,
-    /// What the far side said about the end.
+    /// What the remote party said about the end.
     sip_reason: Option<String>,
     /// For the scripts, which hear it at the end of what the leg does.
     news: VecDeque<News>,
@@ -315,7 +315,7 @@ impl Leg {
             .seconds_since(self.profile.created)
     }
 
-    /// The leg was answered, by us or by the far side.
+    /// The leg was answered, by us or by the remote party.
     fn mark_answered(&mut self, answered_by: Option<String>, cx: &mut Context) {
         self.answered = Some(cx.now);
         let sip_call_id = self.sip_call_id.clone();
@@ -417,7 +417,7 @@ impl Leg {
         self.finish(self.status_of_end(reason), reason, cx);
     }
 
-    /// Ends the leg because its script cannot go on, with a text for the far side.
+    /// Ends the leg because its script cannot continue, with a text for the remote party.
     pub(crate) fn fail(&mut self, sip_status: u16, text: &str, reason: Reason, cx: &mut Context) {
         match self.state {
             State::Over => return,

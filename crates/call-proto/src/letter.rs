@@ -13,7 +13,7 @@ use crate::fact::Reason;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct ForkId(pub(crate) u64);
 
-/// What a leg tells its fork when it is over.
+/// What a leg reports to its fork when it is over.
 #[derive(Clone, Debug)]
 pub(crate) struct LegOver {
     pub(crate) call: CallSid,

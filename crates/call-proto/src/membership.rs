@@ -18,7 +18,7 @@ pub struct Wish {
     pub max_members: NonZeroU32,
 }
 
-/// What a room tells the family of a call about its membership.
+/// What a room reports to the family of a call about its membership.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum RoomEvent {
     /// The call is a member.

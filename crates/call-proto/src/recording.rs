@@ -65,7 +65,7 @@ impl Recordings {
         });
     }
 
-    /// The media side was told to close the recording.
+    /// The media side was asked to close the recording.
     pub(crate) fn stop(&mut self, sid: RecordingSid, cx: &Context) {
         let until = cx.now + cx.settings.recording_wait;
         if let Some(open) = self.open.iter_mut().find(|open| open.sid == sid) {

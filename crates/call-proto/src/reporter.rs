@@ -1,5 +1,5 @@
-//! What applications are told about a leg: its status, its events, and what is kept on record
-//! for them should this server not live to report the end.
+//! What is reported to applications about a leg: its status, its events, and what is kept on record
+//! for them in case this server dies before it can report the end.
 //!
 //! **Invariant: each status is reported once, and the callbacks of a leg are numbered without a gap.**
 
@@ -31,7 +31,7 @@ pub(crate) struct Reporter {
     pub(crate) last_headers: Option<Headers>,
     /// Callbacks made so far.
     queued: i64,
-    /// The last status that the owner of the number was told.
+    /// The last status that was sent to the owner of the number.
     told: Option<CallStatus>,
     /// What the farewell on record is made of.
     farewell: Option<Basis>,

@@ -321,7 +321,7 @@ mod tests {
 
     use super::*;
 
-    /// What happens, step by step, and what the members are told in that step.
+    /// What happens, step by step, and what the members receive in that step.
     #[test]
     fn members_meet_wait_and_part() {
         let table: &[(&[(&str, &str)], &str)] = &[

@@ -1,5 +1,6 @@
-//! Cases of `docs/conformance/rcml.md` in virtual time that a script of `patchcord test` cannot tell: who
-//! may call whom, session descriptions, slow or broken surroundings, records, journals.
+//! Cases of `docs/conformance/rcml.md` in virtual time that a script of `patchcord test` cannot
+//! express: who may call whom, session descriptions, slow or broken surroundings, records,
+//! journals.
 //!
 //! A test of a case is named after it. It says what everybody does and compares what each party was
 //! sent and when, what the application was asked, and what the records say in the end. In these

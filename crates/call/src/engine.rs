@@ -65,7 +65,7 @@ pub struct Parts {
     pub callbacks: Callbacks,
 }
 
-/// Numbers for people and metrics.
+/// Numbers for the command line and metrics.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Stats {
     /// Families that exist.
@@ -113,7 +113,7 @@ impl Shared {
     }
 }
 
-/// Addresses of recordings carry a signature: whoever is told one can fetch that recording.
+/// Addresses of recordings carry a signature: anyone who has one can fetch that recording.
 fn recording_address(public_base: &str, key: &SecretKey) -> RecordingAddress {
     let (base, key) = (public_base.to_owned(), key.clone());
     RecordingAddress(Arc::new(move |dialect, account, recording| {

@@ -158,7 +158,7 @@ mod tests {
 
     const ENDPOINT: EndpointId = EndpointId(1);
 
-    /// A family with one endpoint, whose far side is silent.
+    /// A family with one endpoint, whose remote party is silent.
     struct Stage {
         session: Session,
         inbox: Inbox,

@@ -61,7 +61,7 @@ pub enum Control {
         offer: Option<String>,
     },
     /// Plays from now on, in place of a play in progress → `PlayDone` after the last sample.
-    /// Mutes the bridge towards the endpoint as long as it goes on.
+    /// Mutes the bridge towards the endpoint while it lasts.
     Play {
         /// To whom.
         endpoint: EndpointId,
@@ -79,8 +79,8 @@ pub enum Control {
         /// Which one.
         play: PlayId,
     },
-    /// Presses keys towards the far side, in place of a play in progress → `PlayDone` after the last.
-    /// Mutes the bridge towards the endpoint as long as it goes on.
+    /// Presses keys towards the remote party, in place of a play in progress → `PlayDone` after the
+    /// last. Mutes the bridge towards the endpoint while it lasts.
     ///
     /// As telephone events if they are agreed on, otherwise as tones: 100 ms each, then as long a
     /// gap. [`Control::StopPlay`] ends it.
@@ -93,9 +93,9 @@ pub enum Control {
         /// characters are left out.
         digits: String,
     },
-    /// Presses one key towards the far side, behind those that were passed on and are not through yet,
-    /// in the way the endpoint agreed on: a key that the bridged leg did not tell in its media. Lost
-    /// while something is played there, as the sound of the other leg is.
+    /// Presses one key towards the remote party, behind those that were passed on and are not
+    /// through yet, in the way the endpoint agreed on: a key that the bridged leg did not send in
+    /// its media. Lost while something is played there, as the sound of the other leg is.
     PassKey {
         /// To whom.
         endpoint: EndpointId,
@@ -143,7 +143,7 @@ pub enum Control {
         /// It hears the others.
         hear: bool,
     },
-    /// Joins an endpoint with nobody: ends its bridge or its membership.
+    /// Joins an endpoint with none: ends its bridge or its membership.
     Leave {
         /// Who.
         endpoint: EndpointId,

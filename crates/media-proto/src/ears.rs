@@ -1,8 +1,8 @@
 //! Listens for keys inside the audio of one leg.
 //!
 //! Packets come as the network left them: a single lost one is skipped, since a gap would part a
-//! press; what the far side did not send, and longer losses, are silence. **Invariant: no packet is
-//! heard twice or out of order.** Left to others: the tones (`audio::dtmf`).
+//! press; what the remote party did not send, and longer losses, are silence. **Invariant: no
+//! packet is heard twice or out of order.** Left to others: the tones (`audio::dtmf`).
 
 use crate::sound::Sound;
 use audio::dtmf::{Change, Detector};

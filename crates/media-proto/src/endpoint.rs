@@ -1,7 +1,7 @@
 //! One leg: what was negotiated, what it accepts, what it sends.
 //!
 //! **Invariant: what is accepted comes from the one source that may speak and has an agreed
-//! payload type; what is sent keeps to the direction agreed on.** On hold everything goes on, but
+//! payload type; what is sent keeps to the direction agreed on.** On hold everything continues, but
 //! is not sent. Left to others: whom it is joined with, and when timers fire ([`crate::engine`]).
 
 mod link;
@@ -193,7 +193,7 @@ impl Endpoint {
         Ok(answer)
     }
 
-    /// Takes the far side's answer.
+    /// Takes the remote party's answer.
     ///
     /// # Errors
     /// Status and reason; what was agreed before stays.
@@ -245,7 +245,7 @@ impl Endpoint {
         self.agreed.is_some()
     }
 
-    /// True if the far side ought to send.
+    /// True if the remote party ought to send.
     pub(crate) fn expects_packets(&self) -> bool {
         self.agreed
             .as_ref()
@@ -449,7 +449,7 @@ impl Endpoint {
         admitted
     }
 
-    /// True if keys are sent to the far side as events.
+    /// True if keys are sent to the remote party as events.
     pub(crate) fn sends_events(&self) -> bool {
         let agreed = self.agreed.as_ref();
         agreed.is_some_and(|agreed| agreed.telephone_event.is_some())

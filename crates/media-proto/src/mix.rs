@@ -1,7 +1,7 @@
 //! The members of a mix: who is heard in a frame, and what each of them hears.
 //!
 //! Each talker has a jitter buffer with loss concealment. Every 20 ms one frame of each is taken, the
-//! loudest few are summed once, and whoever is in the sum hears it without their own frame; all
+//! loudest few are summed once, and each of them hears the sum without its own frame; all
 //! others hear the same sum, so that it is encoded once per codec. **Invariant: nobody hears
 //! themselves, and a frame allocates nothing.** Left to others: packets (`endpoint`), when a frame is
 //! due ([`crate::engine`]).

@@ -1,8 +1,8 @@
 //! One continuous RTP stream out of whatever is fed into it: prompts, or another leg's packets.
 //!
-//! The far side sees one SSRC for the whole call. Each new feed begins a talk spurt: the sequence
-//! goes on where it was, the timestamp where real time is, and the marker is set. Within a feed
-//! the sender's own spacing is kept, so loss and reordering stay visible to the receiver.
+//! The remote party sees one SSRC for the whole call. Each new feed begins a talk spurt: the
+//! sequence continues where it was, the timestamp where real time is, and the marker is set. Within
+//! a feed the sender's own spacing is kept, so loss and reordering stay visible to the receiver.
 //! **Invariant: a new feed never goes back in sequence or time**; packets of a forwarded stream
 //! that were sent before its first forwarded one are dropped.
 
@@ -112,7 +112,7 @@ impl OutStream {
     }
 
     /// The header of an event packet that lasts `ticks` timestamp units; `timestamp` is that of its
-    /// press. Audio goes on after it.
+    /// press. Audio continues after it.
     pub(crate) fn event(
         &mut self,
         payload_type: u8,

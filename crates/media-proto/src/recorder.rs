@@ -2,7 +2,7 @@
 //!
 //! Each leg has a jitter buffer; the mix is made 40 ms after the moment it belongs to, so that
 //! what has come by then is in its place. **Invariant: a recording has exactly 8 samples per
-//! millisecond from its start to its end**; where nobody spoke there is silence.
+//! millisecond from its start to its end**; silence fills the gaps.
 //! Left to others: decoding, and where the samples go.
 
 use crate::outgoing::units;

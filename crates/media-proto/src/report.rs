@@ -1,4 +1,4 @@
-//! What the engine tells about its endpoints, and the names of things.
+//! What the engine reports about its endpoints, and the names of things.
 //!
 //! **Invariant: an identifier names one thing in the whole process**, so that endpoints of different
 //! calls can be joined and move between engines. Left to others: choosing them.
@@ -64,7 +64,7 @@ pub enum Report {
     },
     /// The first RTP packet came. At most once per endpoint.
     Heard,
-    /// Nothing came for the configured time although the far side should send. Once, until
+    /// Nothing came for the configured time although the remote party should send. Once, until
     /// packets come again.
     Silence,
     /// A key was pressed.
@@ -117,7 +117,7 @@ pub struct Stats {
     pub lost: u64,
     /// Interarrival jitter at the end (RFC 3550 §6.4.1).
     pub jitter: Duration,
-    /// Time to the far side and back, as told by its last RTCP report that tells it.
+    /// Time to the remote party and back, from its last RTCP report that allows computing it.
     pub round_trip: Option<Duration>,
     /// Packets converted from another codec on their way out here.
     pub transcoded: u64,

@@ -1,7 +1,7 @@
 //! Values under numbers that stay small.
 //!
 //! **Invariant: a number names one value from its insertion to its removal**; then it is used again,
-//! so whoever keeps a number must be told when its value goes.
+//! so any holder of a number must be notified when its value goes.
 
 #[derive(Debug)]
 pub(crate) struct Slots<T> {

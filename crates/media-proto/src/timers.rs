@@ -1,6 +1,6 @@
 //! When which part of the engine wants to be called.
 //!
-//! An entry is never taken out early: whoever armed it remembers when it is due, and ignores it
+//! An entry is never taken out early: its owner remembers when it is due, and ignores it
 //! otherwise. **Invariant: entries come out in the order of their time, then of their name**, so a
 //! run can be replayed. In steady state nothing allocates: each entry is pushed as one is popped.
 

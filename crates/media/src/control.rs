@@ -39,7 +39,7 @@ pub enum Control {
         path: PathBuf,
     },
     /// Hands out what comes from an endpoint (8 kHz, mono) and nothing of what is played to it,
-    /// beginning now. No report follows: the end of the channel is the end of it.
+    /// beginning now. No report follows: it ends with the channel.
     ///
     /// Ends with `StopRecord`, or with the endpoint. What the channel has no room for is dropped and
     /// counted.

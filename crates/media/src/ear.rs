@@ -1,7 +1,7 @@
-//! Hands what comes from an endpoint to whoever listens.
+//! Passes audio received from an endpoint to its listener.
 //!
-//! **Invariant: a listener that is slow, or gone, holds up nobody**: what its channel has no room for
-//! is dropped and counted. Left to others: which endpoint, and what is done with the samples.
+//! **Invariant: a listener that is slow, or gone, delays nothing**: what its channel has no room
+//! for is dropped and counted. Left to others: which endpoint, and what is done with the samples.
 
 use crate::plane::Gauges;
 use std::sync::Arc;
@@ -46,7 +46,7 @@ impl Ear {
     fn flush(&mut self) {
         let samples = std::mem::replace(&mut self.samples, Vec::with_capacity(BLOCK));
         match self.audio.try_send(samples) {
-            // Who is gone wants nothing more; that is no loss.
+            // A listener that is gone needs nothing more; this is not a loss.
             Ok(()) | Err(TrySendError::Closed(_)) => {}
             Err(TrySendError::Full(_)) => {
                 self.gauges.unheard.fetch_add(1, Ordering::Relaxed);

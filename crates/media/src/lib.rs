@@ -13,9 +13,9 @@
 //! | `arrivals` | what waits for an endpoint that is on its way to a worker |
 //! | `poller` | waits for sockets, controls and time at once |
 //! | `sockets` | pairs of RTP and RTCP ports |
-//! | `address` | which address of ours the far side can reach |
+//! | `address` | which address of ours the remote party can reach |
 //! | `disk` | writes recordings on threads of its own |
-//! | `ear` | hands what comes from an endpoint to a listener |
+//! | `ear` | passes audio received from an endpoint to a listener |
 //!
 //! **Invariant: no call on a [`Session`] blocks, and a fault on a worker ends the endpoints of that
 //! worker, not the process.** Left to others: what to play, whom to bridge, and SIP.

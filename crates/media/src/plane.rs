@@ -34,7 +34,7 @@ pub struct MediaConfig {
     pub workers: usize,
     /// Address to bind to. `0.0.0.0` means all IPv4 addresses, `::` all of both versions.
     pub address: IpAddr,
-    /// Address to name in SDP; `None`: the one our packets to the far side leave from.
+    /// Address to name in SDP; `None`: the one our packets to the remote party leave from.
     pub advertised: Option<IpAddr>,
     /// RTP and RTCP ports; `0..=0`: any free ports.
     pub ports: RangeInclusive<u16>,

@@ -2,7 +2,7 @@
 //!
 //! **Invariant: whatever happens in here, each endpoint that was opened gets `Closed` or `Failed`**:
 //! a panic is caught, all endpoints of this worker are reported as failed, what was recorded is
-//! kept, and the worker goes on with a fresh engine. Left to others: what packets mean.
+//! kept, and the worker continues with a fresh engine. Left to others: what packets mean.
 
 mod moving;
 
@@ -111,7 +111,7 @@ impl Worker {
         }
     }
 
-    /// Runs until it is told to stop.
+    /// Runs until it is stopped.
     pub(crate) fn run(mut self) {
         // What a fault leaves half done is thrown away by `abandon`.
         while catch_unwind(AssertUnwindSafe(|| self.serve())).is_err() {
@@ -130,7 +130,7 @@ impl Worker {
             max_endpoints: MAX_ENDPOINTS,
         });
         let mut buffer = [0; MAX_DATAGRAM];
-        // After a fault there may be controls that nobody announces again.
+        // After a fault there may be controls that are not announced again.
         let mut turn = Turn::MoreControls;
         while turn != Turn::Stop {
             self.wait(&engine, turn);
@@ -293,7 +293,7 @@ impl Shell {
                 endpoint,
                 audio,
             } => {
-                // Otherwise dropping the channel tells that nothing is heard.
+                // Otherwise dropping the channel signals that nothing is heard.
                 if !self.is_recording(recording) {
                     let ear = Ear::new(audio, Arc::clone(&self.gauges));
                     self.ears.insert(recording, ear);
@@ -331,7 +331,7 @@ impl Shell {
         self.report(endpoint, Report::Refused { status, reason });
     }
 
-    /// False if there is such a recording already: that one goes on.
+    /// False if there is such a recording already: that one continues.
     fn start_tape(&mut self, recording: RecordingId, legs: &[EndpointId], path: PathBuf) -> bool {
         let Some((endpoint, reports)) = legs.first().copied().zip(self.asker.clone()) else {
             return false;
@@ -399,11 +399,11 @@ impl Sink for Shell {
             }
             _ => {}
         }
-        // What is said of an endpoint that does not exist is the answer to whoever named it.
+        // A control for an unknown endpoint is answered to its sender.
         let audience = self.audiences.get(&endpoint).or(self.asker.as_ref());
         let is_over = matches!(report, Report::Closed { .. });
         if let Some(audience) = audience {
-            // Nobody may be listening any more; the session is about to end then.
+            // The listener may be gone; the session is about to end then.
             let _ = audience.send((endpoint, report));
         }
         if is_over && self.audiences.remove(&endpoint).is_some() {
@@ -484,7 +484,7 @@ mod tests {
             "{after:?}"
         );
         assert!(path.exists());
-        // The worker goes on, with the same session.
+        // The worker continues with the same session.
         session.control(open);
         assert!(matches!(
             reports.blocking_recv(),

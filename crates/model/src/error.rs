@@ -39,7 +39,7 @@ pub struct ErrorEntry {
     pub code: u16,
     /// How serious it is.
     pub level: Level,
-    /// What it means, for people.
+    /// What it means, in words.
     pub text: &'static str,
     /// What to do about it.
     pub advice: &'static str,

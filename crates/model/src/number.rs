@@ -27,7 +27,7 @@ pub fn candidates(dialled: &str) -> Vec<String> {
 }
 
 /// E.164 form (`+` and 7 to 15 digits) of a number written with visual separators and its
-/// country code, or `None` if it is no such number.
+/// country code, or `None` if it is not such a number.
 #[must_use]
 pub fn e164(text: &str) -> Option<String> {
     let international = text

@@ -29,7 +29,7 @@ pub struct Account {
     pub organization: OrganizationSid,
     /// Account it is a part of; `None` for the top.
     pub parent: Option<AccountSid>,
-    /// Name for people.
+    /// Display name.
     pub friendly_name: String,
     /// Lower-case e-mail address; also a login name of the API.
     pub email: String,
@@ -58,7 +58,7 @@ pub struct Client {
     pub account: AccountSid,
     /// Organization of the owner: the login is unique there.
     pub organization: OrganizationSid,
-    /// Name for people.
+    /// Display name.
     pub friendly_name: String,
     /// SIP user name.
     pub login: String,
@@ -101,7 +101,7 @@ pub struct Application {
     pub sid: ApplicationSid,
     /// Owner.
     pub account: AccountSid,
-    /// Name for people.
+    /// Display name.
     pub friendly_name: String,
     /// Version text given at creation.
     pub api_version: String,
@@ -129,7 +129,7 @@ pub struct Number {
     pub account: AccountSid,
     /// Organization of the owner.
     pub organization: OrganizationSid,
-    /// Name for people.
+    /// Display name.
     pub friendly_name: String,
     /// The number, pattern or `*`, as stored.
     pub phone_number: String,
@@ -201,7 +201,7 @@ pub struct CallRecord {
     pub hangup_by: Option<HangupBy>,
     /// Final SIP status that ended it, if there was one.
     pub sip_status: Option<u16>,
-    /// What the far side said about the end: the Reason header of its BYE, or the words of its
+    /// What the remote party said about the end: the Reason header of its BYE, or the words of its
     /// refusal.
     pub sip_reason: Option<String>,
     /// SIP Call-ID of the leg.
@@ -223,7 +223,7 @@ pub struct MediaCounts {
     pub lost: u64,
     /// Interarrival jitter at the end, in microseconds (RFC 3550 §6.4.1).
     pub jitter_us: u64,
-    /// Packets converted from another codec on their way to the far side.
+    /// Packets converted from another codec on their way to the remote party.
     pub transcoded: u64,
     /// Datagrams from an address that may not speak here.
     pub wrong_source: u64,
@@ -351,7 +351,7 @@ pub struct Message {
     pub status: MessageStatus,
     /// Why it failed: number of the error table.
     pub error_code: Option<u16>,
-    /// What decided the status, in words: what the far side answered, or why it was not asked.
+    /// What decided the status, in words: what the remote party answered, or why it was not asked.
     pub reason: Option<String>,
     /// When it was made.
     pub created: Timestamp,
@@ -369,7 +369,7 @@ impl Message {
     }
 }
 
-/// A problem told to the owner of an account.
+/// A problem reported to the owner of an account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notification {
     /// Identifier.
@@ -384,7 +384,7 @@ pub struct Notification {
     pub level: i64,
     /// Number of the error table.
     pub code: u16,
-    /// What happened, for people.
+    /// What happened, in words.
     pub text: String,
     /// Address that was asked.
     pub request_url: Option<String>,

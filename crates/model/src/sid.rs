@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::time::Timestamp;
 
-/// Why a text is no identifier of the kind asked for.
+/// Why a text is not an identifier of the requested kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not a valid {kind} identifier: expected `{prefix}` and 32 hexadecimal digits")]
 pub struct SidError {
@@ -125,7 +125,7 @@ sid!(
     /// A conference: a room that calls join by name.
     ConferenceSid, "CF");
 sid!(
-    /// One event told to a customer; the same on every delivery attempt.
+    /// One event sent to a customer; the same on every delivery attempt.
     EventSid, "EV");
 sid!(
     /// A running server.
@@ -134,7 +134,7 @@ sid!(
     /// A text message.
     MessageSid, "SM");
 sid!(
-    /// A notification: a problem told to the account's owner.
+    /// A notification: a problem reported to the account's owner.
     NotificationSid, "NO");
 sid!(
     /// An incoming phone number.

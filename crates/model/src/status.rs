@@ -48,7 +48,7 @@ pub struct UnknownWord(pub String);
 words!(
     /// State of a conference.
     ConferenceStatus {
-        /// Its members wait for one whose entry starts it, and hear nobody.
+        /// Its members wait for one whose entry starts it, and hear silence.
         Waiting = "init",
         /// Its members hear each other.
         Running = "in-progress",
@@ -74,7 +74,7 @@ words!(
         Busy = "busy",
         /// Could not be connected or broke.
         Failed = "failed",
-        /// Nobody answered in time.
+        /// It was not answered in time.
         NoAnswer = "no-answer",
         /// Withdrawn before it was answered.
         Canceled = "canceled",
@@ -124,7 +124,7 @@ words!(
         Api = "api",
         /// This server: a limit, a failure here, a stop.
         Platform = "platform",
-        /// The way to the far side broke.
+        /// The path to the remote party broke.
         Network = "network",
     }
 );
@@ -136,7 +136,7 @@ words!(
         Sending = "sending",
         /// The next server or phone took it.
         Sent = "sent",
-        /// It was not taken, or nobody knows.
+        /// It was not accepted, or that is unknown.
         Failed = "failed",
     }
 );
@@ -181,13 +181,13 @@ words!(
 );
 
 words!(
-    /// A step in the life of a leg that an application can ask to be told of.
+    /// A step in the life of a leg that an application can subscribe to.
     LegEvent {
         /// The INVITE was sent.
         Initiated = "initiated",
         /// The far phone rings.
         Ringing = "ringing",
-        /// The far side answered.
+        /// The remote party answered.
         Answered = "answered",
         /// The leg is over.
         Completed = "completed",

@@ -1,6 +1,6 @@
 //! The command line.
 //!
-//! **Invariant: a flag only ever stands for a setting of `config`**, so that file, environment and flags
+//! **Invariant: a flag only sets a setting of `config`**, so that file, environment and flags
 //! cannot mean different things.
 
 use std::path::PathBuf;

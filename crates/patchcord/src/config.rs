@@ -27,7 +27,7 @@ use setting::Setting;
 struct Key {
     section: &'static str,
     name: &'static str,
-    /// What a value looks like, for people.
+    /// What a value looks like, for the documentation.
     kind: &'static str,
     /// As text; empty for none.
     default: &'static str,
@@ -36,7 +36,7 @@ struct Key {
     doc: &'static str,
 }
 
-/// Why one value was refused: for people, without the name of the key.
+/// Why one value was refused, in words, without the name of the key.
 type Reason = String;
 
 macro_rules! settings {

@@ -8,7 +8,7 @@ use model::CallSid;
 /// Width of one column, in characters.
 const COLUMN: usize = 26;
 
-/// Draws the trace. Legs stand in the order in which they appear; SIP and media of a leg go into
+/// Draws the trace. Legs are in the order in which they appear; SIP and media of a leg go into
 /// its column, requests to applications and verbs into the last.
 pub(crate) fn draw(entries: &[Entry], name_of: impl Fn(CallSid) -> String) -> String {
     let legs = legs(entries);

@@ -46,7 +46,7 @@ fn main() -> ExitCode {
                 error.kind(),
                 ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
             );
-            // Nobody is left to tell if the terminal is gone.
+            // There is no reader left if the terminal is gone.
             let _ = error.print();
             return if asked {
                 ExitCode::SUCCESS
@@ -214,7 +214,7 @@ fn serve(flags: &config::Flags) -> ExitCode {
     exit(run(serve::run(config)))
 }
 
-/// The environment, without what is no text.
+/// The environment, without values that are not UTF-8.
 fn environment() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))

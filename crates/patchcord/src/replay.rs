@@ -27,7 +27,7 @@ enum Export {
 }
 
 /// Runs the journal of a call or conference of this database, of a file, or of standard input (`-`). Says what
-/// came of it, and whether it was the same.
+/// the result was, and whether it was the same.
 ///
 /// # Errors
 /// If there is no journal to be had.

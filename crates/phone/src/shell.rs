@@ -107,7 +107,7 @@ pub struct Seen {
 pub enum CallState {
     /// Nobody has answered the INVITE, or we have not.
     Starting,
-    /// The far side rings, or we do.
+    /// The remote party rings, or we do.
     Ringing,
     /// Answered.
     Talking,
@@ -272,7 +272,7 @@ impl Call {
         }
     }
 
-    /// Waits until the far side rings, or has answered.
+    /// Waits until the remote party rings, or has answered.
     ///
     /// # Errors
     /// The event that ended it instead.
@@ -310,7 +310,7 @@ impl Call {
         lock(&self.voice).talk.ear_mut().mark();
     }
 
-    /// What was said and heard; `peer_hz` is the tone expected from the far side.
+    /// What was said and heard; `peer_hz` is the tone expected from the remote party.
     #[must_use]
     pub fn heard(&self, peer_hz: f64) -> Heard {
         let voice = lock(&self.voice);

@@ -1,8 +1,8 @@
 //! The voice of one call: a [`Mouth`] that says a tone, an [`Ear`] that keeps and measures what it
 //! hears, in packets of 20 ms and any codec of the table.
 //!
-//! Invariant: **what an ear keeps lies on the far side's clock**: a lost packet is 20 ms of silence,
-//! a late or repeated one is left out. So a share of frames is a share of time.
+//! Invariant: **what an ear keeps lies on the remote party's clock**: a lost packet is 20 ms of
+//! silence, a late or repeated one is left out. So a share of frames is a share of time.
 
 use audio::codec::{Decoder, Encoder};
 use audio::measure::{hears_at, tone_dbfs_at};

@@ -1,4 +1,4 @@
-//! Documents that tell a call what to do: XML text in, typed verbs and findings out.
+//! Documents that control a call: XML text in, typed verbs and findings out.
 //!
 //! A document is a flat list of [`Verb`]s, in the order in which they run, and a list of
 //! [`Finding`]s: everything in the text that was not taken as it was written. **Invariant: nothing

@@ -36,7 +36,7 @@ pub(crate) const NOUNS: &[&str] = &["Number", "Client", "Sip", "Uri", "Conferenc
 pub(crate) const UNBUILT_NOUNS: &[&str] =
     &["Application", "Queue", "Sim", "VirtualAgent", "WhatsApp"];
 
-/// What may stand inside `Gather`.
+/// What is allowed inside `Gather`.
 const PROMPTS: &[&str] = &["Say", "Play", "Pause"];
 
 /// Parts of other elements, by their parent, that exist but are not built.

@@ -566,7 +566,7 @@ fn a_document_with_too_many_hints_is_refused() {
             .into_iter()
             .collect();
         assert_eq!(told, wanted);
-        // The rest is told as well.
+        // The rest is reported as well.
         assert_eq!(found.len(), 1 + wanted.len());
         let refused = Document::parse(&xml).err().map(|error| {
             assert!(!error.is_no_xml());

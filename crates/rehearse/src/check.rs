@@ -86,7 +86,7 @@ fn param<'a>(asked: &'a Asked, name: &str) -> Option<&'a str> {
     found.map(|(_, value)| value.as_str())
 }
 
-/// Compares texts; each comes with a longer form for people.
+/// Compares texts; each comes with a longer form for messages.
 fn texts(list: &List<Expected>, what: &str, found: Vec<(&str, String)>) -> Option<Failure> {
     let shown: Vec<String> = found.iter().map(|(_, shown)| shown.clone()).collect();
     let misfit = |line: usize, wish: &Expected, at: usize| {

@@ -8,7 +8,7 @@
 //!
 //! - [`run()`] plays a script and compares what happened with what was expected.
 //! - [`Application`] answers requests; the shell asks a server or reads files.
-//! - [`report`] tells what happened as JSON and JUnit XML.
+//! - [`report`] writes what happened as JSON and JUnit XML.
 //! - [`recorded`] makes a script from a call that really happened.
 //!
 //! Left to others: reading files, HTTP, and drawing the trace.
@@ -64,7 +64,7 @@ impl Problem {
     }
 }
 
-/// A request to the application: for a document, or to tell it something.
+/// A request to the application: for a document, or with a callback.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Asked {
     /// When.
@@ -79,7 +79,7 @@ pub struct Asked {
     pub params: Vec<(String, String)>,
 }
 
-/// Answers what no page of the script answers. Time stands still meanwhile.
+/// Answers what no page of the script answers. The clock is stopped meanwhile.
 pub trait Application {
     /// Answers a request for a document.
     ///
@@ -87,10 +87,10 @@ pub trait Application {
     /// [`FetchFailure`] if there is no answer; any HTTP status is one.
     fn document(&mut self, asked: &Asked) -> Result<Fetched, FetchFailure>;
 
-    /// The length of a sound file; `None` if it exists and nobody knows.
+    /// The length of a sound file; `None` if it exists and its length is unknown.
     ///
     /// # Errors
-    /// Why it cannot be played, for people.
+    /// Why it cannot be played, in words.
     fn sound(&mut self, call: CallSid, url: &str) -> Result<Option<Duration>, String>;
 
     /// Takes a callback. Its answer does not matter to the call.

@@ -7,7 +7,7 @@
 //! in a rehearsal, and changes that the API made to the call.
 //!
 //! Keys come from the journal, since the trace hides them: they may be a PIN. A script is made to be kept and
-//! shown, so unless somebody asks for them, zeros stand in: as many, when they were pressed.
+//! shown, so unless they are requested, as many zeros replace them, at the same times.
 
 mod steps;
 
@@ -30,7 +30,7 @@ const TRACED_TEXT: usize = 60;
 /// Why a call cannot become a script.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum NoScript {
-    /// The call goes on, or is too old.
+    /// The call is still in progress, or is too old.
     #[error("the call has no trace; it is stored when the call is over")]
     NoTrace,
     /// Routing connected it.
@@ -399,7 +399,7 @@ impl Sound {
 }
 
 /// When the sound is over that began before these entries; `None` if it is cut off, or if a key is
-/// pressed meanwhile: whoever waits for its end presses too late.
+/// pressed meanwhile: a press after its end would be too late.
 fn end_of_sound(rest: &[&Entry]) -> Option<Timestamp> {
     let mut rest = rest.iter().take_while(|next| !is_sound_start(next));
     let next =

@@ -1,6 +1,6 @@
-//! What happened, for people and for tools: lines of text, JSON, JUnit XML.
+//! What happened, for readers and for tools: lines of text, JSON, JUnit XML.
 //!
-//! **Invariant: only virtual time is told, so two runs give the same bytes.**
+//! **Invariant: only virtual time is reported, so two runs give the same bytes.**
 
 use std::fmt::Write as _;
 
@@ -26,8 +26,8 @@ impl Rehearsed {
     }
 }
 
-/// A few lines: whether it passed, the first expectation that was not met, and what the account's
-/// owner was told.
+/// A few lines: whether it passed, the first expectation that was not met, and the notifications
+/// to the account.
 #[must_use]
 pub fn text(rehearsed: &Rehearsed) -> String {
     let Rehearsed { file, run, .. } = rehearsed;

@@ -48,7 +48,7 @@ pub struct Run {
     pub started: Timestamp,
     /// How long everything took, in virtual time.
     pub length: Duration,
-    /// Everything that happened, for people.
+    /// Everything that happened, in words.
     pub trace: Vec<Entry>,
     /// Verbs in the order in which they began.
     pub verbs: Vec<String>,
@@ -58,7 +58,7 @@ pub struct Run {
     pub callbacks: Vec<Asked>,
     /// Legs in the order of their creation.
     pub legs: Vec<Leg>,
-    /// Problems told to the account's owner.
+    /// Problems reported to the account's owner.
     pub notifications: Vec<Notification>,
     /// Recordings in the order in which they were closed.
     pub recordings: Vec<Recording>,
@@ -68,7 +68,7 @@ pub struct Run {
     pub sent: Vec<Happened>,
     /// What came and went on the line of each leg: sounds, other parties, recordings.
     pub heard: Vec<Happened>,
-    /// All that each call family was told and what it did, in the order in which they began; each can
+    /// All inputs of each call family and what it did, in the order in which they began; each can
     /// be replayed.
     pub journals: Vec<Vec<Line>>,
     /// The same of each conference room.

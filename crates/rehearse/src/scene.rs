@@ -257,7 +257,7 @@ pub struct Faults {
     pub disk_full: bool,
 }
 
-/// What stands behind `<Gather input="speech">`.
+/// The recognizer behind `<Gather input="speech">`.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Recognizer {
     /// It gives the final result as soon as it is asked for, as sure as this, if anything was said.
@@ -278,7 +278,7 @@ pub enum Weather {
     /// Up to half a second late, so that they overtake each other.
     Windy,
     /// Later, twice, and some that nothing caused. Calls that do not end by themselves are ended by
-    /// force, and that is no failure.
+    /// force, and that is not a failure.
     Stormy,
 }
 

@@ -57,7 +57,7 @@ const KEYS: &[&str] = &[
 /// One rehearsal.
 #[derive(Clone, Debug)]
 pub struct Script {
-    /// What it is about, for people.
+    /// What it is about, in words.
     pub name: Option<String>,
     pub(crate) application: Application,
     /// The calls that begin by themselves, at least one.

@@ -48,7 +48,7 @@ const MAX_INPUTS: u64 = 100_000;
 /// The account that everything in a script belongs to.
 pub(crate) const ACCOUNT: AccountSid = AccountSid::from_bytes([0xac; 16]);
 
-/// Sees all that the machines are told and say, before it is carried out.
+/// Sees all inputs and outputs of the machines, before they are carried out.
 pub trait Watch {
     /// One batch of commands of a call family.
     fn commands(&mut self, _at: Timestamp, _commands: &[Addressed]) {}

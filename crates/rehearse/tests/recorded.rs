@@ -199,7 +199,8 @@ fn a_call_that_holds_too_little_is_refused() {
     assert_eq!(made(&quiet), Err(NoScript::NoApplication));
 }
 
-/// Documents that gather a PIN and then more, and dial; what people do; what is pressed in the script made of it.
+/// Documents that gather a PIN and then more, and dial; what parties do; what is pressed in the
+/// script made from it.
 const WITH_KEYS: &[(&str, &str, &[&str])] = &[
     // In the middle of a prompt, and the finishing key.
     (
@@ -284,7 +285,7 @@ fn zeros_stand_in_for_keys_and_can_be_filled_in() {
     }
 }
 
-/// What the application was told of keys.
+/// What the application received about keys.
 fn digits(run: &Run) -> Vec<&str> {
     let params = run.requests.iter().flat_map(|asked| &asked.params);
     let digits = params.filter(|(name, _)| name == "Digits");
@@ -314,7 +315,7 @@ fn a_script_with_keys_is_written_for_people() {
     );
 }
 
-/// Who presses keys of which a phone tells each twice presses them once; what is not on record is said.
+/// Who presses keys that a phone sends twice presses them once; what is not recorded is reported.
 #[test]
 fn only_what_counted_is_pressed_and_what_is_missing_is_said() {
     let rest = "caller: [{expect: answer}, {wait: 1s}, {press: '1'}, {press: {keys: '1', by: info}}, \

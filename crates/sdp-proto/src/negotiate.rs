@@ -25,7 +25,7 @@ const PTIMES_MS: [u32; 5] = [10, 20, 30, 40, 60];
 /// What our side offers, or answers with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LocalMedia {
-    /// Address the far side shall send to.
+    /// Address the remote party shall send to.
     pub address: IpAddr,
     /// RTP port; RTCP is on the next one unless multiplexed.
     pub port: u16,
@@ -98,9 +98,10 @@ pub struct Negotiated {
     pub receive_telephone_event: Option<u8>,
     /// Length of the packets we send, in ms: 10, 20, 30, 40 or 60.
     pub ptime_ms: u32,
-    /// What *we* do: `sends()` if we may send, `receives()` if the far side may.
+    /// What *we* do: `sends()` if we may send, `receives()` if the remote party may.
     pub direction: Direction,
-    /// The far side wants to hear nothing: sendonly, inactive, or a zero address (RFC 2543 hold).
+    /// The remote party wants to hear nothing: sendonly, inactive, or a zero address (RFC 2543
+    /// hold).
     pub on_hold: bool,
     /// Position of the accepted media line.
     pub media_index: usize,
@@ -143,7 +144,7 @@ pub(crate) fn accept_answer_at(
         return Err(SdpError::Refused);
     }
     let negotiated = agree_on(answer, media, index, local)?;
-    // We receive what we offered, whatever numbers the far side wants for itself.
+    // We receive what we offered, whatever numbers the remote party wants for itself.
     Ok(Negotiated {
         receive_payload_type: local.payload_type(negotiated.codec),
         receive_telephone_event: negotiated.telephone_event.and(local.telephone_event),
@@ -234,7 +235,7 @@ fn rtcp_address(media: &Media, address: IpAddr, rtcp_mux: bool) -> Option<Socket
     }
 }
 
-/// The far side's wish if we can keep it, else ours; never above its maximum.
+/// The remote party's wish if we can keep it, else ours; never above its maximum.
 fn ptime(media: &Media, local: &LocalMedia) -> u32 {
     let wanted = media
         .ptime_ms

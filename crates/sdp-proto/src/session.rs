@@ -158,7 +158,7 @@ pub struct Origin {
 pub enum Connection {
     /// An IPv4 or IPv6 address.
     Ip(IpAddr),
-    /// A host name, or something that is no address; kept as written.
+    /// A host name, or something that is not an address; kept as written.
     Other(String),
 }
 

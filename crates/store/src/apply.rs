@@ -30,7 +30,7 @@ pub(crate) struct Context {
     pub(crate) repeated: bool,
 }
 
-/// Whose end in the same commit did not apply: what would be told of it is left out.
+/// Lanes and events whose end in this commit did not apply: their callbacks are left out.
 #[derive(Default)]
 struct Lost {
     lanes: BTreeSet<Lane>,

@@ -16,7 +16,7 @@ use crate::DeliveryFilter;
 pub enum Change {
     /// A leg exists. Repeating it has no effect.
     CallCreated(Box<CallRecord>),
-    /// The far phone rings, or an inbound leg was told so.
+    /// The called phone rings, or an inbound leg was sent 180.
     CallRinging {
         /// Leg.
         sid: CallSid,
@@ -33,7 +33,7 @@ pub enum Change {
         at: Timestamp,
         /// Callee's user part.
         answered_by: Option<String>,
-        /// SIP Call-ID, if not told before.
+        /// SIP Call-ID, if not reported before.
         sip_call_id: Option<String>,
         /// Seconds it rang, for outbound legs.
         ring_duration_s: Option<i64>,
@@ -42,8 +42,8 @@ pub enum Change {
     },
     /// Properties of a live leg changed.
     CallUpdated(Box<CallUpdate>),
-    /// What applications must be told when the leg is closed after a crash, as the call engine
-    /// writes it; replaces the one before.
+    /// The callbacks to send when the leg is closed after a crash, as the call engine
+    /// writes them; replaces the previous ones.
     CallFarewell {
         /// Leg.
         sid: CallSid,
@@ -52,7 +52,7 @@ pub enum Change {
     },
     /// A leg ended. Applied only to a leg of this instance that has not ended. If it does not
     /// apply, callbacks of its lane that follow in the same commit are left out too, so a leg
-    /// ends once and tells so once.
+    /// ends once and reports that once.
     CallEnded {
         /// Leg.
         sid: CallSid,
@@ -70,7 +70,7 @@ pub enum Change {
         hangup_by: Option<HangupBy>,
         /// Final SIP status, if there was one.
         sip_status: Option<u16>,
-        /// What the far side said about the end.
+        /// What the remote party said about the end.
         sip_reason: Option<String>,
     },
     /// The media of a leg is closed.
@@ -81,20 +81,20 @@ pub enum Change {
         counts: MediaCounts,
     },
     /// A leg left open by a server that is gone is closed with the values of this record, if
-    /// nobody closed it yet. Same rule for callbacks as for [`Change::CallEnded`].
+    /// it is still open. Same rule for callbacks as for [`Change::CallEnded`].
     OrphanClosed(Box<CallRecord>),
     /// A text message is about to be sent. Repeating it has no effect.
     MessageCreated {
         /// The message, `sending`.
         message: Box<Message>,
-        /// What applications must be told when it is closed after a crash, as the call engine
+        /// The callbacks to send when it is closed after a crash, as the call engine
         /// writes it.
         farewell: Option<String>,
     },
     /// A text message came to its end, with the values of this record. Applied only to a message
     /// of this instance, or of the one that the record names if that is gone, which has not
     /// ended. If it does not apply, the callback `tells` is left out when it follows in the same
-    /// commit, so a message ends once and tells so once.
+    /// commit, so a message ends once and reports that once.
     MessageEnded {
         /// The message.
         message: Box<Message>,
@@ -139,7 +139,7 @@ pub enum Change {
     },
     /// A recording is complete. The later one replaces the earlier.
     Recording(Recording),
-    /// A problem to tell the owner.
+    /// A problem to report to the owner.
     Notification(Box<Notification>),
     /// A callback is due. Repeating it has no effect.
     CallbackQueued(Box<Callback>),
@@ -185,7 +185,7 @@ pub enum Change {
         /// When that was wanted.
         at: Timestamp,
     },
-    /// This server delivers a callback that is nobody's. No effect if another one does.
+    /// This server delivers a callback that has no owner. No effect if another one does.
     CallbackClaimed {
         /// Which.
         event: EventSid,
@@ -229,7 +229,7 @@ pub struct Committed {
 
 impl Committed {
     /// Whether the change at `index` had an effect: `false` for the end of a leg that had ended
-    /// before, and for what was left out because of it.
+    /// before, and for rows left out because of that.
     #[must_use]
     pub fn applied(&self, index: usize) -> bool {
         self.applied.get(index).copied().unwrap_or(false)

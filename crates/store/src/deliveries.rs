@@ -1,6 +1,6 @@
-//! Callbacks for people: on their way, delivered, given up; and delivering them again.
+//! Callbacks as the API shows them: pending, delivered, dead; and delivering them again.
 //!
-//! **Invariant: a row that shall be delivered again belongs to nobody until one server claims it;**
+//! **Invariant: a row to be delivered again has no owner until one server claims it;**
 //! so it does not matter which process asks for it, and whether a server runs.
 
 use std::fmt;
@@ -67,7 +67,7 @@ impl FromStr for DeliveryState {
     }
 }
 
-/// A callback and what became of it.
+/// A callback and its result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
     /// What is sent.

@@ -82,7 +82,7 @@ pub struct Orphan {
     pub record: CallRecord,
     /// Dialog as it was last; of an inbound leg also that which an answer would have confirmed.
     pub dialog: Option<String>,
-    /// What applications must be told, as [`Change::CallFarewell`] kept it.
+    /// The callbacks to send, as [`Change::CallFarewell`] kept them.
     pub farewell: Option<String>,
 }
 
@@ -91,7 +91,7 @@ pub struct Orphan {
 pub struct OrphanMessage {
     /// With its final values.
     pub record: Message,
-    /// What applications must be told, as [`Change::MessageCreated`] kept it.
+    /// The callbacks to send, as [`Change::MessageCreated`] kept them.
     pub farewell: Option<String>,
 }
 
@@ -126,7 +126,7 @@ struct Inner {
 
 impl Store {
     /// Opens `sqlite:PATH` or `postgres://…`, makes or updates the tables, and registers this
-    /// process as a new instance, which then tells every 10 s that it lives.
+    /// process as a new instance, which then sends a heartbeat every 10 s.
     ///
     /// # Errors
     /// [`StoreError::Unusable`] with a text for the operator: wrong address, file not writable or
@@ -187,7 +187,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Closed`] after [`Store::close`]; [`StoreError::Unavailable`] while the disk
     /// takes no writes; otherwise what the database refused for
-    /// good. A busy or lost database is no error: the commit waits for it.
+    /// good. A busy or lost database is not an error: the commit waits for it.
     pub async fn commit(&self, changes: Vec<Change>) -> Result<Committed> {
         let operations = changes.into_iter().map(Operation::Change).collect();
         self.inner.writer.commit(operations, Hurry::Now).await
@@ -203,7 +203,7 @@ impl Store {
         self.inner.writer.commit(operations, Hurry::Shared).await
     }
 
-    /// As [`Store::commit`], for facts that nobody waits for: they go along with what is written
+    /// As [`Store::commit`], for facts that no caller waits for: they go along with what is written
     /// next, 100 ms later at the latest.
     ///
     /// # Errors
@@ -214,7 +214,7 @@ impl Store {
     }
 
     /// Keeps facts whose commit failed before with [`StoreError::Unavailable`]. The first attempt
-    /// may have been written all the same; then this has no further effect and tells the same.
+    /// may have been written all the same; then this has no further effect and returns the same.
     ///
     /// # Errors
     /// As [`Store::commit`].

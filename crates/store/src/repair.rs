@@ -154,7 +154,7 @@ impl Store {
     }
 
     /// Text messages that servers which are gone left `sending`, oldest first, with the final
-    /// values that [`Change::MessageEnded`] shall write: nobody knows whether they were taken.
+    /// values that [`Change::MessageEnded`] shall write: it is unknown whether they were accepted.
     ///
     /// # Errors
     /// As the database reports.
@@ -202,7 +202,7 @@ impl Store {
         self.many(sql, rows::started_recording).await
     }
 
-    /// Takes over the callbacks of servers that are gone, and those that nobody has claimed; says
+    /// Takes over the callbacks of servers that are gone, and those without an owner; says
     /// whether there were any. Those of open calls and messages are left to the server that closes these.
     ///
     /// # Errors
@@ -212,8 +212,8 @@ impl Store {
         self.administer(Admin::AdoptCallbacks { gone_since }).await
     }
 
-    /// The last sign of life that tells a server is gone. Nobody else can have an SQLite
-    /// database open, so there every other server is.
+    /// Servers whose last heartbeat is older than this are gone. No other server can have an SQLite
+    /// database open, so there all others are.
     pub(crate) fn gone_since(&self, now: Timestamp) -> Timestamp {
         if self.dialect().single_process() {
             Timestamp(i64::MAX)

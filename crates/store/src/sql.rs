@@ -26,7 +26,7 @@ pub(crate) enum Arg {
     Blob(Option<Vec<u8>>),
 }
 
-/// PostgreSQL takes no NUL in a text, and a far side may write one.
+/// PostgreSQL takes no NUL in a text, and a remote party may write one.
 fn storable(text: String) -> String {
     if text.contains('\0') {
         text.replace('\0', "\u{fffd}")

@@ -8,7 +8,8 @@
 //!
 //! **Invariant: every commit that was accepted is answered, and answered `Ok` only when it is on
 //! disk.** A busy or lost database is tried again until it works; a disk that takes no writes is
-//! told to whoever commits; a commit that the database refuses is tried alone, so it harms no other.
+//! reported to the caller of the commit; a commit that the database refuses is tried alone, so it
+//! harms no other.
 
 use std::fs::File;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,13 +30,14 @@ use crate::{Change, Committed, Result, StoreError};
 const GROUP: usize = 512;
 /// How long a commit that delays no caller may wait for others that share its transaction.
 const SHARED: Duration = Duration::from_millis(20);
-/// How long a commit that nobody waits for may wait for others.
+/// How long a commit that no caller waits for may wait for others.
 const SOON: Duration = Duration::from_millis(100);
-/// How often this process tells that it lives.
+/// How often this process sends its heartbeat.
 const ALIVE_EVERY: Duration = Duration::from_secs(10);
 /// Pause before a transaction is tried again.
 const RETRY_AFTER: Duration = Duration::from_millis(50);
-/// How long a group is tried while the disk takes no writes; then whoever commits is told.
+/// How long a group is tried while the disk cannot be written; then the caller of the commit is
+/// notified.
 const UNWRITABLE_PATIENCE: Duration = Duration::from_millis(200);
 /// How long a closing store tries.
 const CLOSING_PATIENCE: Duration = Duration::from_secs(10);
@@ -202,7 +204,7 @@ impl Inbox {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a commit; a closed inbox drops it, which tells whoever waits.
+    /// Takes a commit; a closed inbox drops it, which notifies the waiter.
     fn add(&self, job: Job) {
         let mut state = self.state();
         if !state.is_closed && state.add(job, Instant::now()) {
@@ -212,7 +214,7 @@ impl Inbox {
     }
 }
 
-/// Tells whoever waits for a task that has ended, however it did.
+/// Notifies the waiter when a task has ended, for whatever reason.
 struct Over<'a>(&'a Inbox);
 
 impl Drop for Over<'_> {
@@ -370,7 +372,7 @@ impl Task {
             }
             Err(failure) => failure,
         };
-        // What the disk does is nobody's fault: there is no use in trying each alone.
+        // A disk failure is not the fault of one commit: there is no use in trying each alone.
         let unwritable = failure.is_unwritable();
         if unwritable || group.len() == 1 {
             for job in group {
@@ -550,7 +552,7 @@ mod tests {
             Next::Sleep(_) | Next::End(_) => 0,
         };
         assert!(matches!(next(&mut state, 0), Next::Sleep(Some(due)) if due == at(10_000)));
-        // Nobody waits for it: it is written when its time comes.
+        // No caller waits for it: it is written when it is due.
         assert!(state.add(job(Hurry::Soon, 1), at(0)), "sets an alarm");
         assert!(matches!(next(&mut state, 0), Next::Sleep(Some(due)) if due == at(100)));
         assert!(!state.add(job(Hurry::Soon, 1), at(50)));

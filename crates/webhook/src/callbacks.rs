@@ -109,7 +109,7 @@ impl Callbacks {
 
     /// Takes up rows of servers that are gone; those that are on their way already are left alone.
     ///
-    /// - `stored`: rows were stored for this process that nobody handed over.
+    /// - `stored`: rows were stored for this process without being handed over.
     ///
     /// # Errors
     /// [`OutboxError`] if the outbox cannot be used.
@@ -139,7 +139,7 @@ impl Callbacks {
         self.0.machine().len()
     }
 
-    /// Numbers for people and metrics.
+    /// Numbers for the command line and metrics.
     #[must_use]
     pub fn stats(&self) -> CallbackStats {
         self.0.machine().stats()

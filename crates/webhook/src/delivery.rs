@@ -9,8 +9,8 @@
 //! sequence waits.** It has no clock and no random source, and sends nothing itself.
 //!
 //! All rows are on disk; a limited number of them is here too, of each queue the first ones. When
-//! there is no room for one more, whoever has most puts back the last of its rows: first among
-//! accounts, then among the hosts of one. `pages` reads back what is only on disk.
+//! there is no room for one more, the account with the most puts back the last of its rows: first
+//! among accounts, then among the hosts of one. `pages` reads back what is only on disk.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -125,13 +125,13 @@ impl Attempt {
 /// What the shell has to do.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Output {
-    /// Try this row and tell [`Delivery::handle_attempt`].
+    /// Try this row and report to [`Delivery::handle_attempt`].
     Send(Box<PendingCallback>),
     /// Note the failed attempt of this row.
     Retry(Box<PendingCallback>, Failure),
-    /// Store the end of this row, then tell [`Delivery::handle_stored`].
+    /// Store the end of this row, then report to [`Delivery::handle_stored`].
     End(Box<PendingCallback>, Outcome),
-    /// Read this page of the outbox and tell [`Delivery::handle_page`].
+    /// Read this page of the outbox and report to [`Delivery::handle_page`].
     Read(Read),
     /// A host is left alone.
     Opened {
@@ -170,7 +170,7 @@ struct Account {
     rows: usize,
     hosts: BTreeMap<Arc<str>, Host>,
     agenda: BTreeSet<(Timestamp, Arc<str>)>,
-    /// Where it stands in the agenda of all.
+    /// Its position in the agenda of all.
     wake: Option<Timestamp>,
 }
 

@@ -1,6 +1,6 @@
 //! Where callbacks wait until they are through.
 //!
-//! A row is stored together with the fact it tells of; only then it is handed to
+//! A row is stored together with the fact it reports; only then it is handed to
 //! [`Callbacks`](crate::Callbacks). **Invariant: every row ends exactly once, as delivered or as
 //! dead,** and once more each time somebody wants it delivered again. What was not ended when the
 //! process stopped is delivered after the next start, with the same event id; it is read in pages,
@@ -92,7 +92,7 @@ pub struct OutboxError(pub String);
 /// Storage of callbacks.
 #[async_trait]
 pub trait OutboxStore: Send + Sync + 'static {
-    /// Makes the rows of servers that are gone, and those that are nobody's, this process's to
+    /// Makes the rows of servers that are gone, and those without an owner, this process's to
     /// deliver; says whether there were any.
     ///
     /// # Errors
@@ -115,7 +115,7 @@ pub trait OutboxStore: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<PendingCallback>, OutboxError>;
 
-    /// Rows that somebody wants delivered again and that are nobody's yet, those of one lane in the
+    /// Rows to be delivered again that have no owner yet, those of one lane in the
     /// order of their sequence; not necessarily all at once. Asked every second, so it must be cheap.
     ///
     /// # Errors
@@ -155,7 +155,7 @@ pub struct MemoryOutbox(Mutex<BTreeMap<EventSid, Row>>);
 struct Row {
     pending: PendingCallback,
     outcome: Option<Outcome>,
-    /// Wanted again and nobody's yet.
+    /// To be replayed, without an owner yet.
     free: bool,
 }
 

@@ -55,7 +55,7 @@ impl Drop for Relay {
 }
 
 /// Opens two sockets for each of `pairs` bridges, tells their ports (`a b` on a line each) and passes
-/// packets on until the process is ended. A leg's peer is whoever sent to it last.
+/// packets on until the process is ended. A leg's peer is the last address that sent to it.
 ///
 /// # Errors
 /// If the system refuses sockets.

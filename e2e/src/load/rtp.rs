@@ -22,7 +22,7 @@ const STEPS: usize = 20;
 const STEP: Duration = Duration::from_millis(1);
 /// Packets are 12 octets of header and 20 ms of µ-law.
 const PACKET: usize = 172;
-/// Highest latency that is told apart, in µs.
+/// Highest latency that is distinguished, in µs.
 const LATENCIES: usize = 200_000;
 
 /// Packets from one burst to the next.
@@ -240,7 +240,7 @@ impl Worker {
         }
     }
 
-    /// Carries out what was asked; false if nobody can ask any more.
+    /// Carries out requests; false if no more can come.
     fn obey(&mut self) -> bool {
         loop {
             match self.inbox.try_recv() {

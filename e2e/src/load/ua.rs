@@ -24,7 +24,7 @@ pub struct Tally {
     pub placed: usize,
     /// Calls of ours that were answered.
     pub answered: usize,
-    /// Calls of ours that ended after an answer, whoever ended them.
+    /// Our calls that ended after an answer, whichever side ended them.
     pub ended: usize,
     /// Calls of ours that failed, by reason.
     pub failed: BTreeMap<String, usize>,
@@ -101,7 +101,7 @@ pub struct Ua {
 }
 
 impl Ua {
-    /// Binds the socket; [`Ua::connect`] tells where the server is.
+    /// Binds the socket; [`Ua::connect`] sets the address of the server.
     ///
     /// # Errors
     /// If the system refuses.
@@ -138,7 +138,7 @@ impl Ua {
         self.silent = Some(user.to_owned());
     }
 
-    /// Answered calls of both kinds that nobody has ended.
+    /// Answered calls of both kinds that have not ended.
     pub fn open_dialogs(&self) -> usize {
         self.dialogs_on_record(Instant::now())
     }

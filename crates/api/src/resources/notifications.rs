@@ -1,4 +1,4 @@
-//! `/Accounts/{sid}/Notifications`: problems told to the owner.
+//! `/Accounts/{sid}/Notifications`: problems reported to the owner.
 
 use model::CallSid;
 use model::record::{Account, Notification};
@@ -141,7 +141,7 @@ const FIELDS: &[Field<Notification>] = &[
         "Body of the response.",
         |_, _| Value::Null,
     ),
-    // Where in the document, which the original cannot tell.
+    // The position in the document, which Restcomm does not report.
     field(
         "line",
         "Line",

@@ -326,7 +326,7 @@ impl Running for Dialing {
                 };
                 self.ends(outcome, site, cx)
             }
-            // The bridge hears of it and tells us.
+            // The bridge is notified and reports to us.
             Phase::Bridged { .. } | Phase::Closing { .. } => Step::Wait,
         }
     }

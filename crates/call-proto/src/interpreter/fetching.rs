@@ -47,11 +47,11 @@ pub(crate) enum Answer {
     Nothing,
     /// It was none; the fallback is asked.
     FallBack(Fetching),
-    /// There is no document. The account was told.
+    /// There is no document. The account was notified.
     Failed(Problem),
 }
 
-/// Why an answer is no document.
+/// Why an answer is not a document.
 pub(crate) struct Problem {
     code: u16,
     text: String,

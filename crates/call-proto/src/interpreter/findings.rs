@@ -1,7 +1,9 @@
-//! What was found wrong in the documents of a call: told to the account's owner and to the trace.
+//! What was found wrong in the documents of a call: reported to the account's owner and in the
+//! trace.
 //!
-//! **Invariant: a call tells the same finding once, and at most [`MAX_TOLD`] of them**; a last line
-//! says how many more there were. A document that is fetched again and again floods nobody.
+//! **Invariant: a call reports the same finding once, and at most [`MAX_TOLD`] of them**; a last
+//! line says how many more there were. A document that is fetched again and again does not flood
+//! the account.
 
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -12,13 +14,13 @@ use rcml::{Document, Finding};
 
 use crate::context::{About, Context};
 
-/// Findings that one call tells.
+/// Findings that one call reports.
 const MAX_TOLD: usize = 50;
 
-/// Different findings that one call tells apart; later ones are not even counted.
+/// Different findings that one call distinguishes; later ones are not even counted.
 const MAX_SEEN: usize = 1_000;
 
-/// What a call has told so far.
+/// What a call has reported so far.
 #[derive(Default)]
 pub(crate) struct Told {
     /// Each finding with its document, as a number.
@@ -60,7 +62,7 @@ impl Told {
         }
     }
 
-    /// Whether a finding is to be told.
+    /// Whether a finding is to be reported.
     fn is_new(&mut self, url: &str, finding: &Finding) -> bool {
         let Finding {
             code,
@@ -80,7 +82,7 @@ impl Told {
         false
     }
 
-    /// Whether everything that was found has been told.
+    /// Whether every finding has been reported.
     pub(super) fn is_complete(&self) -> bool {
         self.listed < MAX_TOLD
     }

@@ -5,8 +5,8 @@
 //! [`Command::EndOfSpeech`], with either.** The first key ends it: what is typed wins over what is said.
 //!
 //! The recognizer finds the end of what is said; the silence that the document allows, and
-//! [`LONGEST_SPEECH`], end it in any case. Partial results are told one at a time: while a request is on
-//! its way only the newest one waits.
+//! [`LONGEST_SPEECH`], end it in any case. Partial results are sent one at a time: while a request
+//! is on its way only the newest one waits.
 
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ struct PartialResults {
     method: HttpMethod,
     /// The request that is on its way.
     asked: Option<Req>,
-    /// To be told after it.
+    /// To be sent after it.
     next: Option<String>,
 }
 
@@ -164,7 +164,7 @@ impl Gathering {
         let latest = listening.since + LONGEST_SPEECH;
         let until = silence.map_or(latest, |silence| latest.min(cx.now + silence));
         match self.phase {
-            // The end was told before.
+            // The end was reported before.
             Phase::Concluding { .. } => {}
             Phase::Preparing(_)
             | Phase::Playing { .. }
@@ -180,7 +180,7 @@ impl Gathering {
         listening.tell_partial(text.to_owned(), site, cx);
     }
 
-    /// The application was told a partial result; what it said to that means nothing.
+    /// The application received a partial result; its response is ignored.
     pub(super) fn partial_told(&mut self, answered: Req, site: &Site<'_>, cx: &mut Context) {
         if let Some(listening) = &mut self.listening
             && let Some(partial) = &mut listening.partial

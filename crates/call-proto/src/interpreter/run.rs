@@ -6,7 +6,7 @@ use std::time::Duration;
 use model::{AccountSid, Timestamp};
 use rcml::Verb;
 
-/// A document that runs for so long is no part of a circle.
+/// A document that runs for this long is not part of a redirect loop.
 const TAKES_TIME: Duration = Duration::from_secs(1);
 
 /// The document that runs, and how the script came to it.

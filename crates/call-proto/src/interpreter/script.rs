@@ -36,7 +36,7 @@ pub(crate) enum Input {
     Speech(Req, SpeechNews),
     /// What was played has been heard to its end.
     Played(PlayId),
-    /// The far side pressed a key.
+    /// The remote party pressed a key.
     Key(char),
     /// A text message has left, or never will.
     MessageLeft(Req),

@@ -25,7 +25,7 @@ struct Action {
 
 pub(super) fn start(sms: &Sms, site: &mut Site<'_>, cx: &mut Context) -> Step {
     if !sms.is_sendable() {
-        // The owner was told when the document was read.
+        // The owner was notified when the document was read.
         site.run.abandon();
         let why = Reason::MessageInvalid;
         site.leg.fail(500, "Sms cannot be sent", why, cx);

@@ -6,7 +6,7 @@ use crate::context::Context;
 use crate::event::{AudioFailure, Clip, PlayId, Req};
 use crate::fact::Reason;
 
-/// A sound that a verb lets the far side hear.
+/// A sound that a verb lets the remote party hear.
 pub(super) enum Sounding {
     /// Asked for.
     Preparing {

@@ -95,7 +95,7 @@ pub(super) trait Running: Send {
         Step::Wait
     }
 
-    /// The far side pressed a key.
+    /// The remote party pressed a key.
     fn key(&mut self, _key: char, _site: &mut Site<'_>, _cx: &mut Context) -> Step {
         Step::Wait
     }
@@ -181,7 +181,7 @@ pub(super) trait Running: Send {
 
 impl Site<'_> {
     /// An absolute http or https address from one that a document holds; `None` if it cannot be
-    /// made. The account's owner is told of that, unless it was found when the document was read.
+    /// made. The account's owner is notified, unless it was found when the document was read.
     pub(super) fn address(&mut self, written: &str, cx: &mut Context) -> Option<String> {
         let url = self.run.resolve(written);
         let was_told = self.run.was_found(written) && self.told.is_complete();

@@ -78,7 +78,7 @@ enum Machine {
 /// Runs the lines of a journal again, up to the first answer that differs.
 ///
 /// # Errors
-/// [`BrokenJournal`] if the lines are no journal.
+/// [`BrokenJournal`] if the lines are not a journal.
 pub fn replay(lines: &[Line]) -> Result<Verdict, BrokenJournal> {
     let [Line::Start(opening), rest @ ..] = lines else {
         return Err(BrokenJournal::NoStart);

@@ -1,4 +1,4 @@
-//! How the parts of a start that are no plain data are written: a dialect by its name, verbs as
+//! How the parts of a start that are not plain data are written: a dialect by its name, verbs as
 //! documents write them.
 
 /// A dialect by its name.

@@ -15,7 +15,7 @@ use crate::room::RoomCommand;
 /// Parameters that hold the address of a recording.
 const RECORDING_ADDRESSES: [&str; 2] = ["RecordingUrl", "PublicRecordingUrl"];
 
-/// One command as a text; `None` for entries of the trace, which tell the same again.
+/// One command as a text; `None` for entries of the trace, which repeat the same.
 pub(super) fn of_command(addressed: &Addressed) -> Option<String> {
     let Addressed { call, command } = addressed;
     if matches!(command, Command::Trace(_)) {

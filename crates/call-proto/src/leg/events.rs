@@ -138,7 +138,7 @@ impl Leg {
         self.news.push_back(News::Up);
     }
 
-    /// The far side asked for our offer with a re-INVITE; here is its answer.
+    /// The remote party asked for our offer with a re-INVITE; here is its answer.
     fn reinvite_acked(&self, sdp: Option<String>, cx: &mut Context) {
         if let (State::Up, Some(sdp)) = (&self.state, sdp) {
             cx.media(self.profile.sid, MediaCommand::Remote { sdp });

@@ -1,4 +1,4 @@
-//! Every end of a call in both dialects: what the number's owner and whoever made a leg are told.
+//! Every end of a call in both dialects: what the number's owner and the creator of a leg receive.
 
 use call_proto::Dialect;
 
@@ -8,7 +8,7 @@ const NUMBER: &str = "http://app/number";
 const LEG: &str = "http://app/s";
 const ALL: &str = "statusCallbackEvent=\"initiated ringing answered completed\"";
 
-/// Number, status and, where the dialect tells it, the real status of each callback of a leg.
+/// Number, status and, where the dialect reports it, the real status of each callback of a leg.
 fn leg(run: &Run, call: &str) -> String {
     let sid = run.record(call).sid;
     let mine = run
@@ -39,8 +39,8 @@ fn dial(dialect: Dialect, events: &str, ann: Phone) -> World {
 
 #[test]
 fn of_each_leg() {
-    // What ann's phone does, when K hangs up; what is told of ann's leg by default in one dialect,
-    // on request in the other, and of bob's leg, who only rings.
+    // What ann's phone does, when K hangs up; what is reported about ann's leg by default in one
+    // dialect, on request in the other, and of bob's leg, who only rings.
     let rings = || phone().rings(0.0);
     let table = [
         (

@@ -74,7 +74,7 @@ fn twilio_dialect() {
     assert_eq!(run.told(number, "CallStatus"), ["completed"]);
 }
 
-/// An address that cannot be used is told, and the leg is called all the same.
+/// An address that cannot be used is reported, and the leg is called all the same.
 #[test]
 fn bad_address() {
     let document = "<Dial><Client statusCallback=\"ftp://x/s\">ann</Client></Dial>";

@@ -32,7 +32,7 @@ fn ended(record: &CallRecord) -> Timestamp {
     record.ended.expect("it has ended")
 }
 
-/// A farewell tells the same as the leg itself.
+/// A farewell reports the same as the leg itself.
 #[track_caller]
 fn agree(run: &Run, legs: usize) {
     assert_eq!(run.farewells.len(), legs);
@@ -83,7 +83,7 @@ fn a_call_of_the_api_has_one() {
     agree(&world.run(), 1);
 }
 
-/// A call of the API that records; either far side hangs up.
+/// A call of the API that records; either remote party hangs up.
 fn recorded_call(zed_hangs_up: bool) -> Run {
     recording_world(zed_hangs_up).run()
 }
@@ -147,7 +147,7 @@ fn a_recorded_call_of_the_api_names_its_recording() {
     }
 }
 
-/// Nobody is told, so nothing is kept.
+/// There is no one to notify, so nothing is kept.
 #[test]
 fn a_leg_without_callbacks_has_none() {
     let run = World::document("<Dial><Client>ann</Client></Dial>")

@@ -1,4 +1,5 @@
-//! Text messages of a call: whatever becomes of one, it ends once, with a reason, and tells so once.
+//! Text messages of a call: whatever happens to one, it ends once, with a reason, and reports that
+//! once.
 
 use call_proto::{Dialect, Target};
 use model::MessageStatus;

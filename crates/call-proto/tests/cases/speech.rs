@@ -349,7 +349,7 @@ fn one_partial_result_is_told_at_a_time() {
         .iter()
         .map(|asked| asked.get("UnstableSpeechResult"))
         .collect();
-    // The newest waits for the one on its way; what is still unstable at the end is not told.
+    // The newest waits for the one on its way; what is still unstable at the end is not sent.
     assert_eq!(told, ["a", "a b c"]);
     assert_eq!(run.app(), "0 GET /v, 1 GET /p, 2 GET /p, 2.7 POST /g");
     assert_eq!(outcome(&run), "2.7 POST /g [] [a b c d] 0.75");

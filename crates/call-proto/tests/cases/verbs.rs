@@ -54,7 +54,7 @@ fn verbs_in_order() {
     }
 }
 
-/// What is not built is told with its number and line, and skipped.
+/// What is not supported is reported with its number and line, and skipped.
 #[test]
 fn not_built_is_told() {
     let ann = |attributes: &str, noun: &str| {
@@ -97,7 +97,7 @@ fn redirects_in_a_circle_end() {
         assert_eq!(run.requests("/v").len(), 21, "{document}");
         assert_eq!(run.ended("K"), "failed 0 s", "{document}");
     }
-    // What takes time is no circle.
+    // What takes time is not a loop.
     for document in [
         "<Dial action=\"/v\"><Client>ann</Client></Dial>",
         "<Say>a</Say><Redirect>/v</Redirect>",

@@ -104,7 +104,7 @@ pub(crate) enum Act {
     HangUp,
     /// K sends a re-INVITE with this offer.
     Reinvite(Option<String>),
-    /// K sends an INFO that tells no key.
+    /// K sends an INFO without a key.
     Info,
     /// A party presses a key.
     Key(String, char, DigitWay),
@@ -205,7 +205,7 @@ impl World {
         self.act(at_s, Act::HangUp)
     }
 
-    /// K presses keys, a tenth of a second apart, and its phone tells them by telephone-event.
+    /// K presses keys, a tenth of a second apart, and its phone sends them by telephone-event.
     pub(crate) fn presses(self, at_s: f64, keys: &str) -> Self {
         self.presses_by(at_s, keys, DigitWay::Event)
     }

@@ -179,7 +179,7 @@ pub(crate) struct Run {
     pub(crate) notifications: Vec<Notification>,
     pub(crate) callbacks: Vec<Callback>,
     pub(crate) trace: Vec<Entry>,
-    /// All that the family was told and said; empty if there was none.
+    /// All inputs and answers of the family; empty if there was none.
     pub(crate) journal: Vec<Line>,
     /// Headers for all messages of a leg.
     pub(crate) headers: BTreeMap<CallSid, Headers>,
@@ -363,7 +363,7 @@ impl Run {
         }
     }
 
-    /// The last record of a party: who ended it, why, and what its far side said.
+    /// The last record of a party: who ended it, why, and what its remote party said.
     #[track_caller]
     pub(crate) fn blame(&self, name: &str) -> String {
         let record = self.record(name);

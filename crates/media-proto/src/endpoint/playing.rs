@@ -1,6 +1,6 @@
 //! What a leg is sent by us: prompts, keys, and recoded audio, frame by frame.
 //!
-//! **Invariant: a frame that may not be sent, or is too late, is skipped; time goes on.**
+//! **Invariant: a frame that may not be sent, or is too late, is skipped; time continues.**
 //! Left to others: what is in a frame (`player`, `keys`), and when it is due ([`crate::engine`]).
 
 use super::recoding::Fed;
@@ -16,7 +16,7 @@ use rtp_proto::dtmf::{DtmfSender, EventPacket};
 use rtp_proto::{HEADER_LEN, Header};
 use std::time::{Duration, Instant};
 
-/// What is due longer ago than this is not sent any more: the far side could not play it.
+/// What is due longer ago than this is not sent any more: the remote party could not play it.
 const TOO_LATE: Duration = Duration::from_millis(200);
 /// Octets of a telephone-event payload.
 const EVENT_LEN: usize = 4;

@@ -3,7 +3,7 @@
 //! A leg that agreed on telephone-event sends its keys as events; any other sends them as tones,
 //! which are looked for only if somebody asked for them or the bridged leg takes events.
 //! **Invariant: each key is reported once, and reaches the bridged leg by the one way that leg
-//! takes.** Left to others: how keys are told from each other, and frames.
+//! takes.** Left to others: how keys and frames are distinguished.
 
 use super::{Engine, MAX_SAMPLES};
 use crate::control::Sink;
@@ -85,7 +85,7 @@ impl Engine {
         }
     }
 
-    /// A key that the bridged leg told outside of its media.
+    /// A key that the bridged leg signalled outside its media.
     pub(super) fn pass_key(&mut self, endpoint: EndpointId, key: char, now: Instant) {
         if let (Some(slot), Some(_)) = (self.slot(endpoint), dtmf::code_of(key)) {
             self.pass_on(slot, Key::Down(key), now);

@@ -98,7 +98,7 @@ fn one_stream_through_prompts_and_bridges() {
     world.bridge(1, 3);
     world.talk(&mut [&mut a, &mut b, &mut c], ms(600));
     assert!(a.hears(1300.0) && c.hears(440.0));
-    // Prompt, b, c: three talk spurts, no gap in the numbers, time goes on through the pauses.
+    // Prompt, b, c: three talk spurts, no gap in the numbers, time continues through the pauses.
     assert_continuous(&a.received, &[0, 25, 55]);
     assert_eq!(a.received.len(), 25 + 30 + 30);
     let played = a.received[84]

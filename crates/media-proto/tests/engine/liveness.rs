@@ -158,7 +158,7 @@ fn bye_is_ignored_and_the_round_trip_is_known() {
     let RtcpPacket::SenderReport { ssrc, info, .. } = first else {
         panic!("no SR")
     };
-    // The far side answers at once, but its report is under way for 250 ms.
+    // The remote party answers at once, but its report is under way for 250 ms.
     let since = world.now() - sent.at;
     world.pass(ms(250));
     let elapsed = ((since.as_micros() << 16) / 1_000_000) as u32;

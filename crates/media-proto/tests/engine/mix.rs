@@ -1,4 +1,4 @@
-//! Many endpoints that hear each other: who hears whom, and nobody themselves.
+//! Many endpoints that hear each other: who hears whom, and none themselves.
 
 use crate::common::{Phone, World, ms, tone};
 use audio::measure::{rms_dbfs, tone_dbfs};

@@ -153,7 +153,7 @@ fn who_moves_leaves_the_others_behind() {
     assert!(a.hears(1700.0) && c.hears(440.0));
     let last = &d.heard[d.heard.len() - 4000..];
     assert!(rms_dbfs(last) < -60.0, "alone in the first mix");
-    // The recording goes on with the leg that stayed.
+    // The recording continues with the leg that stayed.
     close(&mut second, 1);
     assert!(first.log.ended.is_empty() && second.log.ended.is_empty());
     close(&mut first, 2);

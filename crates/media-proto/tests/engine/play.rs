@@ -1,4 +1,4 @@
-//! Prompts: exact timing, from the first moment on, whatever the far side does.
+//! Prompts: exact timing, from the first moment on, whatever the remote party does.
 
 use crate::common::{Phone, Sent, World, address, ms, tone};
 use media_proto::{Control, EndpointId, Opening, PlayId, Report, SocketId};
@@ -152,7 +152,7 @@ fn nothing_is_sent_on_hold_but_time_goes_on() {
 fn early_sound_and_packet_length() {
     let mut world = World::new();
     let phone = Phone::new(1, 440.0);
-    // Before the answer to our offer nobody knows where to; the play goes on all the same.
+    // Before the answer to our offer the destination is unknown; the play continues all the same.
     world.open_with(&phone, None);
     world.play(1, 1, &[tone(700.0, 200)], Some(1));
     world.pass(ms(99));

@@ -27,7 +27,7 @@ pub(crate) struct Transfer {
 }
 
 impl Shell {
-    /// Hands an endpoint to another worker, or tells it that there is none.
+    /// Hands an endpoint to another worker, or reports that there is none.
     pub(super) fn hand_over(
         &mut self,
         engine: &mut Engine,

@@ -116,7 +116,8 @@ impl Ladder {
         }
     }
 
-    /// What the server did inside: documents and sound. `name_of` tells whose leg a SID is.
+    /// What the server did inside: documents and sound. `name_of` maps a SID to the name of its
+    /// leg.
     pub(super) fn add_trace(
         &mut self,
         entries: &[Entry],

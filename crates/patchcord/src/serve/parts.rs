@@ -45,7 +45,7 @@ pub(super) fn media(config: &Config) -> Result<MediaPlane> {
         SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
     };
     let bound = config.server.sip.ip();
-    // RTP stays where SIP is, unless told otherwise.
+    // RTP stays where SIP is, unless configured otherwise.
     let default = if bound.is_unspecified() { any } else { bound };
     MediaPlane::start(MediaConfig {
         workers: settings.workers.map_or(0, |workers| workers.get() as usize),
@@ -191,7 +191,7 @@ pub(super) fn engine(
     Ok(Engine::start(engine, parts, built.incoming))
 }
 
-/// What understands speech, if the operator has something.
+/// The speech recognizer, if the operator configured one.
 fn recognizer(config: &Config) -> Option<Arc<dyn Recognizer>> {
     let line = config.speech.recognizer.clone()?;
     let limits = ListenLimits {

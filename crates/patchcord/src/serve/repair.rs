@@ -2,9 +2,9 @@
 //! without a record.
 //!
 //! **Invariant: a leg is closed in one transaction with its last callbacks, so a second crash in the
-//! middle neither loses nor doubles them.** The callbacks are delivered by whoever empties the
-//! outbox. They name a recording only if it is on record, so files are recorded before calls are
-//! closed, and both look at the servers of the same moment.
+//! middle neither loses nor doubles them.** The callbacks are delivered by the task that empties
+//! the outbox. They name a recording only if it is on record, so files are recorded before calls
+//! are closed, and both look at the servers of the same moment.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -30,7 +30,7 @@ const PATROL: Duration = Duration::from_secs(15);
 const OWN_SILENCE: Duration = Duration::from_secs(20);
 
 /// Completes what other servers leave behind while this one runs: of a shared database only their
-/// silence tells that they are gone, and that takes longer than a restart.
+/// silence shows that they are gone, and that takes longer than a restart.
 ///
 /// When the database itself was away, every server was silent. So nothing is done in a round that
 /// finds servers silent which were not so in the round before: those that live say so meanwhile.
@@ -111,7 +111,7 @@ async fn complete_at(
 async fn close_orphans(store: &Store, now: Timestamp, hang_up: impl Fn(&Orphan)) -> Result<usize> {
     let orphans = store.orphans(now).await?;
     for group in orphans.chunks(GROUP) {
-        // First, and again after the next crash if need be: a far side that is gone refuses it.
+        // First, and again after the next crash if need be: a remote party that is gone refuses it.
         group.iter().for_each(&hang_up);
         let mut changes = Vec::new();
         let mut starts = Vec::new();
@@ -129,8 +129,8 @@ async fn close_orphans(store: &Store, now: Timestamp, hang_up: impl Fn(&Orphan))
     Ok(orphans.len())
 }
 
-/// Ends the text messages that nobody waits for any more, each with its callback; returns how many
-/// there were.
+/// Ends the text messages that no process handles any more, each with its callback; returns how
+/// many there were.
 async fn close_messages(store: &Store, now: Timestamp) -> Result<usize> {
     let orphans = store.orphan_messages(now).await?;
     for orphan in &orphans {

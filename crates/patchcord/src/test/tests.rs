@@ -215,7 +215,7 @@ fn what_a_call_could_not_play_is_not_played() {
     let app = folder.path().join("app");
     fs::write(app.join("cut.wav"), &tone()[..20]).unwrap();
     fs::write(app.join("empty.wav"), "").unwrap();
-    // What is played, how long that takes, and what the account's owner is told.
+    // What is played, how long that takes, and what is reported to the account's owner.
     let table = [
         ("/a/tone.wav", "0.5s", ""),
         ("/empty.wav", "1s", ""),
@@ -236,7 +236,7 @@ fn what_a_call_could_not_play_is_not_played() {
     }
 }
 
-/// A web server that sets a cookie and tells each request line and cookie that it gets.
+/// A web server that sets a cookie and reports each request line and cookie it receives.
 fn serve(requests: usize) -> (String, mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}/v", listener.local_addr().unwrap());

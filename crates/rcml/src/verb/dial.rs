@@ -12,7 +12,7 @@ use crate::verb::noun::Noun;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Dial {
     /// Whom to call, at most [`Dial::MAX_NOUNS`]. Text directly in the element is one noun; then
-    /// there are no others. A `<Conference>` is the only noun if there is one. Empty: nobody, the
+    /// there are no others. A `<Conference>` is the only noun if there is one. Empty: no party, the
     /// verb is skipped.
     pub nouns: Vec<Noun>,
     /// Where to go on afterwards, as written.
@@ -64,7 +64,7 @@ impl Dial {
         }
     }
 
-    /// The room to enter, if there is one: then nobody is called.
+    /// The room to enter, if there is one: then no party is called.
     #[must_use]
     pub fn conference(&self) -> Option<&Conference> {
         match self.nouns.first()? {
@@ -136,7 +136,7 @@ impl Dial {
     }
 }
 
-/// Whether a text can stand for the caller.
+/// Whether a text can be used as the caller.
 fn can_be_shown(id: &str) -> bool {
     !id.chars().any(char::is_control) && (!id.contains('@') || is_sip_address(id))
 }

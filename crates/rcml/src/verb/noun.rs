@@ -33,7 +33,8 @@ pub struct Branch {
     pub target: String,
     /// Headers for the INVITE, in order; every name starts with `X-`, no value has a line break.
     pub headers: Vec<(String, String)>,
-    /// Address of the screening document as written: heard by whoever answers, before it is connected.
+    /// Address of the screening document as written: heard by the party that answers, before it is
+    /// connected.
     pub url: Option<String>,
     /// How to ask for the screening document.
     pub method: HttpMethod,
@@ -166,7 +167,7 @@ impl Noun {
         })
     }
 
-    /// The party that a child of a `Dial` names, or `None` for an element that is no noun.
+    /// The party that a child of a `Dial` names, or `None` for an element that is not a noun.
     pub(crate) fn read(element: &Element<'_>, findings: &mut Findings) -> Option<Self> {
         let (kind, attributes) = match element.name() {
             "Conference" => {
@@ -259,7 +260,7 @@ impl Branch {
     }
 }
 
-/// The events asked for, separated by commas or blanks; `None` if no known one is.
+/// The events asked for, separated by commas or spaces; `None` if no known one is.
 fn events(element: &Element<'_>, findings: &mut Findings) -> Option<Vec<LegEvent>> {
     let attribute = element.attribute("statusCallbackEvent")?;
     let mut events = Vec::new();

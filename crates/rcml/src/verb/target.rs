@@ -13,7 +13,7 @@ const MAX_TARGET: usize = 254;
 /// Longest headers of one target, in bytes, with two more for each.
 const MAX_HEADERS: usize = 1023;
 
-/// What may stand before a login, in any case.
+/// What may precede a login, in any case.
 const CLIENT: &str = "client:";
 
 /// What kind of party a text names.
@@ -68,7 +68,7 @@ pub(crate) fn recipient(text: &str) -> String {
 
 /// Splits a text such as `sip:desk@pbx.example?dept=7&X-Id=2`.
 pub(crate) fn split(kind: Kind, text: &str) -> Target {
-    // A `?` may also stand in the user part of a SIP address.
+    // A `?` may also be in the user part of a SIP address.
     let from = if kind == Kind::Sip {
         text.rfind('@').unwrap_or(0)
     } else {
@@ -143,7 +143,7 @@ fn header(field: &str) -> Option<(String, String)> {
     allowed.then(|| (format!("X-{bare}"), value))
 }
 
-/// Decodes `%20` and the like; a `%` that starts no such code stands for itself.
+/// Decodes `%20` and the like; a `%` that does not start such a code is kept.
 fn percent_decoded(text: &str) -> Option<String> {
     let bytes = text.as_bytes();
     let mut decoded = Vec::with_capacity(bytes.len());

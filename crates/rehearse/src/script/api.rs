@@ -1,4 +1,4 @@
-//! What the API does to the call while it goes on.
+//! What the API does to the call while it is in progress.
 //!
 //! **Invariant: each step names its moment and its leg.**
 

@@ -15,13 +15,13 @@ use crate::scene::{Page, Reply, TextReply};
 use crate::stage::ACCOUNT;
 use crate::yaml::{Node, Value};
 
-/// Address of an application that is no server.
+/// Address of an application that is not a server.
 const ORIGIN: &str = "http://app/";
 
 /// Who answers requests that no page of the script answers.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Source {
-    /// Nobody: pages are all there is.
+    /// None: pages are all there is.
     Pages,
     /// Files of this folder, relative to the script.
     Files(String),

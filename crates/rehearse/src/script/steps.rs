@@ -22,7 +22,7 @@ pub(crate) struct Step {
 pub(crate) enum Action {
     /// Wait for this to happen, perhaps only for so long.
     Expect(Wanted, Option<Duration>),
-    /// Press these keys, one after the other; the phone tells them this way.
+    /// Press these keys, one after the other; the phone sends them this way.
     Press(String, DigitWay),
     /// Say these words to whatever listens.
     Speak(String),

@@ -1,6 +1,6 @@
 //! What is expected of the whole call once it is over.
 //!
-//! **Invariant: a list means all of it, in order; only `...` stands for any number of others.**
+//! **Invariant: a list means all of it, in order; only `...` matches any number of others.**
 
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ pub(crate) struct Wishes {
     pub(crate) duration: Option<(usize, Span)>,
 }
 
-/// A list and the line it stands on.
+/// A list and its line.
 #[derive(Clone, Debug)]
 pub(crate) struct List<T> {
     pub(crate) line: usize,

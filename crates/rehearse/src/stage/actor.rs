@@ -1,7 +1,7 @@
 //! The people on the phone: they do their steps one after the other, when what they wait for has
 //! come.
 //!
-//! **Invariant: of each person at most one failure is told: after it the rest means nothing.**
+//! **Invariant: at most one failure per party is reported: the rest means nothing after it.**
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::script::{Action, Cast, Step, Wanted};
 
 /// From one key to the next.
 pub(crate) const KEY_PACE: Duration = Duration::from_millis(250);
-/// So many of the things that were heard are told.
+/// Maximum number of heard things in a failure.
 const TOLD: usize = 6;
 
 /// A person with steps.
@@ -194,10 +194,10 @@ impl Stage<'_> {
         casts
     }
 
-    /// After the end: steps that nobody came to.
+    /// After the end: steps that were not reached.
     pub(super) fn settle(&mut self) {
         for at in 0..self.actors.len() {
-            // Nobody waits any longer.
+            // No step is waiting any longer.
             self.actors[at].ready_at = self.now;
             while self.step(at) {
                 self.actors[at].ready_at = self.now;

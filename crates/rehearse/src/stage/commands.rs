@@ -287,7 +287,7 @@ impl<'a> Stage<'a> {
     }
 
     /// Follows the pages of the scene from an address. What leads back to a page that was passed
-    /// is left to the application, so that a page may stand for the file of its own name.
+    /// is left to the application, so that a page may refer to the file of its own name.
     pub(super) fn answering(&mut self, first: &str) -> Answering {
         let mut passed = BTreeSet::new();
         let mut url = first.to_owned();

@@ -14,7 +14,7 @@ use super::commands::Answered;
 use crate::heard::{Heard, Sense};
 use crate::scene::UNUSABLE;
 
-/// How long a sound plays of which nobody knows the length.
+/// How long a sound of unknown length plays.
 const SOME_SOUND: Duration = Duration::from_secs(1);
 
 /// How long a key and the silence behind it last.
@@ -26,7 +26,7 @@ const KEY_PAUSE: Duration = Duration::from_millis(500);
 pub(super) struct Media {
     /// What each clip is; the index is its number.
     clips: Vec<Sense>,
-    /// What plays on a leg, and where it stands in what is heard there.
+    /// What plays on a leg, and its position in what is heard there.
     playing: BTreeMap<CallSid, (PlayId, usize)>,
     recording: BTreeMap<RecordingSid, Timestamp>,
 }

@@ -1,8 +1,8 @@
-//! What people say, and a recognizer that understands every word of it.
+//! What parties say, and a recognizer that understands every word.
 //!
 //! A text takes as long as `<Say>` takes for it. Each word is understood when it is over; what is said
 //! is complete when the silence after it is as long as the verb says, which the call itself watches.
-//! **Invariant: nobody speaks to the wind: a text that nobody listens to fails the test.**
+//! **Invariant: speech that no verb listens to fails the test.**
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! The weather: how late events travel, how often, and which of them nothing caused.
 //!
-//! **Invariant: chance comes from the seed of the scene alone, and calm weather uses none of it.**
+//! **Invariant: chance comes from the seed of the scene alone, and calm weather uses no chance.**
 
 use std::time::Duration;
 

@@ -158,7 +158,7 @@ pub(crate) async fn callbacks_are_listed_and_delivered_again(db: &Database) {
     assert!(!store.commit(vec![late]).await.unwrap().applied(0));
     store.close().await;
 
-    // Those that nobody claimed are taken up at the next start.
+    // Unclaimed ones are picked up at the next start.
     let after = db.open().await;
     let later = now() + Duration::from_secs(60);
     let waiting = undelivered(&after, later).await;

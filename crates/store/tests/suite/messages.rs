@@ -1,4 +1,4 @@
-//! Text messages: each ends once, and tells so once.
+//! Text messages: each ends once, and reports that once.
 
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ pub(crate) async fn a_message_ends_once_and_tells_so_once(db: &Database) {
     assert_eq!(kept.as_ref(), Some(&message));
     let mut changes = ended(&message, MessageStatus::Sent, 1);
     changes.extend(ended(&message, MessageStatus::Failed, 2));
-    // Callbacks of the same call that tell of something else are none of its business.
+    // Callbacks of the same call that report something else do not concern it.
     changes.push(Change::CallbackQueued(Box::new(callback(
         message.lane(),
         3,

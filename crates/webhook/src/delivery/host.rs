@@ -28,7 +28,7 @@ pub(super) struct Row {
 pub(super) struct Queue {
     pub(super) rows: BTreeMap<(i64, EventSid), Row>,
     pub(super) flying: bool,
-    /// Where it stands among the idle queues of its host.
+    /// Its position among the idle queues of its host.
     due: Option<Timestamp>,
 }
 
@@ -47,7 +47,7 @@ pub(super) struct Host {
     pub(super) rows: usize,
     pub(super) queues: BTreeMap<Lane, Queue>,
     idle: BTreeSet<(Timestamp, Lane)>,
-    /// Where it stands in the agenda of its account.
+    /// Its position in the agenda of its account.
     pub(super) wake: Option<Timestamp>,
 }
 

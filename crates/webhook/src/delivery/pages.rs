@@ -3,8 +3,8 @@
 //! A *gap* is a host of an account with rows that are not in memory. What comes for it later stays
 //! on disk too, so that nothing overtakes. A *pass* reads the outbox in pages, by lane and sequence,
 //! from its first row to its last; it rests while no gap wants more. A *thorough* one reads on
-//! regardless, because nobody knows yet what there is. **Invariant: a gap is forgotten only after a
-//! pass that left nothing of its host behind.**
+//! regardless, because it is not known yet what there is. **Invariant: a gap is forgotten only
+//! after a pass that left nothing of its host behind.**
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::outbox::RowPlace;
 /// Rest after a pass for which there was no room, and after a page that could not be read.
 const REST: Duration = Duration::from_secs(1);
 
-/// Gaps of one account that are told apart; the rest of its hosts share one.
+/// Gaps of one account that are distinguished; the rest of its hosts share one.
 const GAPS: usize = 256;
 
 /// A page to read.
@@ -34,7 +34,7 @@ type Whose = (AccountSid, Option<Arc<str>>);
 
 #[derive(Default)]
 struct Gap {
-    /// Something of it is on disk where the pass has been.
+    /// Some of its rows are on disk where the pass has been.
     missed: bool,
     /// Rows it had in memory when that happened last. It wants more once half of them are through.
     held: usize,
@@ -76,9 +76,9 @@ pub(super) struct Pages {
     /// Passes begun.
     passes: u64,
     reading: bool,
-    /// Rows that ended while a page was read: it may still tell of them.
+    /// Rows that ended while a page was read: it may still contain them.
     ended: BTreeSet<EventSid>,
-    /// Rows that were left on disk while a page was read: it may not tell of them.
+    /// Rows that were left on disk while a page was read: it may not contain them.
     late: Vec<(Whose, RowPlace)>,
     on_disk: u64,
     rest_until: Timestamp,
@@ -208,9 +208,11 @@ impl Pages {
     }
 
     /// There is no room for a row of the page, or it is behind one that stays on disk. Returns
-    /// whether the pass goes on without it, for the sake of others; else it comes back to this row.
+    /// whether the pass continues without it, for the sake of others; else it comes back to this
+    /// row.
     ///
-    /// - `held`: rows that its host and its account have in memory; `held_by` tells others'.
+    /// - `held`: rows that its host and its account have in memory; `held_by` returns those of
+    ///   others.
     pub(super) fn pass_over(
         &mut self,
         account: AccountSid,
@@ -293,7 +295,7 @@ impl Pages {
         });
     }
 
-    /// Makes a gap or finds it, and notes what is in memory of it.
+    /// Makes or finds a gap, and notes which of its rows are in memory.
     fn note(&mut self, account: AccountSid, origin: &Arc<str>, held: (usize, usize)) -> Whose {
         let own = (account, Some(Arc::clone(origin)));
         let of_account = self.gaps.range((account, None)..);

@@ -82,7 +82,7 @@ impl Random {
     }
 }
 
-/// How an application behaves at a moment: how long it takes and what comes of it.
+/// How an application behaves at a moment: how long it takes and how it ends.
 type Behaviour = Box<dyn Fn(Timestamp, &mut Random) -> (Duration, Attempt)>;
 
 type Page = Option<Vec<PendingCallback>>;

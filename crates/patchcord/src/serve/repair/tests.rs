@@ -294,7 +294,7 @@ async fn of_a_shared_database_calls_are_closed_once_by_servers_that_live() {
     assert_eq!(living.ended, None);
 }
 
-/// The callbacks of a call stay together, whoever comes first for what.
+/// The callbacks of a call stay together, whichever server comes first.
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_closes_a_call_delivers_its_callbacks() {
@@ -318,7 +318,7 @@ async fn whoever_closes_a_call_delivers_its_callbacks() {
     assert_eq!(ours(&first).await.len(), 4);
 }
 
-/// The server tells that it lives, ahead of time.
+/// The server sends its heartbeat, ahead of time.
 #[cfg(unix)]
 async fn stay_alive(store: &Store, at: Timestamp) {
     let instance = store.instance();
@@ -356,7 +356,7 @@ async fn servers_that_fell_silent_just_now_are_given_a_round() {
     // It was only the database.
     assert!(still_silent(&store, &mut silent, at).await.unwrap());
     assert_eq!(silent, BTreeSet::new());
-    // Nobody could write for a minute, and this server still cannot.
+    // No server could write for a minute, and this server still cannot.
     let at = at + Duration::from_secs(60);
     for _ in 0..3 {
         assert!(!still_silent(&store, &mut silent, at).await.unwrap());
