@@ -204,7 +204,7 @@ impl Context<'_> {
 impl Reply {
     /// The answer on the wire.
     ///
-    /// - `success`: status if the answer has none of its own
+    /// - `success`: status if the answer does not set one
     pub(crate) fn into_response(self, format: Format, success: StatusCode) -> Response {
         match self {
             Self::Raw(response) => *response,

@@ -15,7 +15,7 @@ use crate::failure::Failure;
 use crate::route::{Is, Route};
 
 const DAY_SECONDS: u64 = 24 * 3600;
-/// Length of names for people.
+/// Maximum length of display names.
 const NAME_LENGTH: usize = 64;
 
 /// Which bound a day is, where days are bounds.
@@ -170,7 +170,7 @@ impl Params {
         }
     }
 
-    /// A name for people.
+    /// A display name.
     pub(crate) fn name(&self, name: &str) -> Result<Option<String>, Failure> {
         match self.filled(name) {
             Some(text) if text.chars().count() > NAME_LENGTH => Err(Failure::parameter(

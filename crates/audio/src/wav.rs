@@ -197,7 +197,7 @@ fn from_float(sample: f32) -> i16 {
     (sample * 32768.0).round() as i16
 }
 
-/// The header of an 8 kHz mono 16-bit PCM file with `data_bytes` bytes of samples behind it.
+/// The header of an 8 kHz mono 16-bit PCM file, followed by `data_bytes` bytes of samples.
 ///
 /// While a recording runs, its file begins with `header(0)`; at the end that is overwritten.
 pub fn header(data_bytes: u32) -> [u8; HEADER_LEN] {

@@ -95,7 +95,7 @@ impl Bridge {
         Some((self.plan.caller, recording))
     }
 
-    /// Parts the legs without telling them.
+    /// Separates the legs without notifying them.
     pub(crate) fn dissolve(self, cx: &mut Context) {
         if let Some(play) = self.keys {
             cx.media(self.plan.callee, MediaCommand::StopPlay { play });

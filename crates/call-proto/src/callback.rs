@@ -1,4 +1,4 @@
-//! The callbacks of a leg: where they go, which are wanted, and what each of them says.
+//! The callbacks of a leg: where they go, which are requested, and what each contains.
 
 use model::{AccountSid, CallStatus, HttpMethod, RecordingSid, Timestamp};
 use serde::{Deserialize, Serialize};

@@ -71,7 +71,7 @@ pub enum Command {
         /// Which listening.
         req: Req,
     },
-    /// Nothing more is wanted of a listening; no event follows.
+    /// Stop listening; no event follows.
     StopListening {
         /// Which listening.
         req: Req,

@@ -59,9 +59,9 @@ impl std::fmt::Debug for RecordingAddress {
 pub(crate) enum Letter {
     /// A fork wants a leg.
     Spawn(Box<BranchSpec>),
-    /// A dial wants a fork's answer thrown away, and its branches ended.
+    /// A dial has a fork's answer discarded and its branches ended.
     AbandonFork(ForkId, Reason),
-    /// A `<Dial>` wants its targets rung.
+    /// A `<Dial>` has its targets rung.
     StartFork {
         fork: ForkId,
         asker: CallSid,

@@ -10,7 +10,7 @@ use crate::dialect::Dialect;
 use crate::membership::RoomEvent;
 
 /// Number of a question a machine asked; the answer carries it back. An answer whose number
-/// nobody waits for is ignored, so late answers are harmless.
+/// no machine waits for is ignored, so late answers are harmless.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct Req(pub u64);
 

@@ -22,7 +22,7 @@ pub enum Fact {
         /// When.
         at: Timestamp,
     },
-    /// The leg was answered: its time starts anew.
+    /// The leg was answered: its duration starts over.
     Answered {
         /// The leg.
         call: CallSid,

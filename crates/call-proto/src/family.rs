@@ -2,7 +2,7 @@
 //!
 //! One task owns a family. Inputs are handled one at a time; letters between the machines are
 //! delivered before the next input is looked at, so their order is fixed. **Invariant: a family
-//! is finished exactly when every leg has its final record and nothing is waited for.**
+//! is finished exactly when every leg has its final record and no answer is pending.**
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -285,12 +285,12 @@ impl Family {
         calls.chain(forks).chain(bridges).min()
     }
 
-    /// What is to be done, in order; empty when nothing is.
+    /// What is to be done, in order; empty if there is nothing to do.
     pub fn poll_commands(&mut self) -> Vec<Addressed> {
         self.cx.drain(self.root)
     }
 
-    /// Whether every leg is over and nothing is waited for.
+    /// Whether every leg is over and no answer is pending.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.calls.is_empty() && self.forks.is_empty() && self.bridges.is_empty()

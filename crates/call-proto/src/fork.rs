@@ -410,7 +410,7 @@ impl Fork {
         }
     }
 
-    /// Whether nothing is left to wait for.
+    /// Whether there is nothing left to wait for.
     pub(crate) fn is_over(&self) -> bool {
         match &self.state {
             State::Decided => self.leaving.is_empty(),

@@ -1,7 +1,7 @@
 //! Identifiers from a seed.
 //!
 //! **Invariant: the same seed gives the same identifiers in the same order**, so that a run can be
-//! repeated. Whoever chooses the seed sees to it that it cannot be predicted.
+//! repeated. The seed must not be predictable.
 
 use model::{EventSid, Timestamp};
 

@@ -63,7 +63,7 @@ pub enum Line {
     },
     /// What the family said to the line before, a text for each command.
     Out(Vec<String>),
-    /// More happened, but nobody wrote it down.
+    /// More happened, but it was not recorded.
     Cut,
 }
 
@@ -149,8 +149,8 @@ impl RoomRecorder {
     }
 }
 
-/// The settings, but for the addresses of recordings, which are secrets: whoever knows one can hear
-/// the recording.
+/// The settings, but for the addresses of recordings, which are secrets: anyone who knows one can
+/// hear the recording.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Fixed {
     instance: InstanceSid,
@@ -191,7 +191,7 @@ impl Fixed {
 /// A family and a hand that writes down what happens to it.
 pub struct Recorder {
     family: Family,
-    /// `None` when nobody writes any more.
+    /// `None` once recording has stopped.
     lines: Option<Vec<Line>>,
 }
 
@@ -274,7 +274,7 @@ impl Recorder {
         self.lines.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
-    /// Writes no more. Whoever keeps the lines ends them with [`Line::Cut`].
+    /// Stops recording. The keeper of the lines ends them with [`Line::Cut`].
     pub fn stop(&mut self) {
         self.lines = None;
     }

@@ -1,8 +1,8 @@
 //! A leg: the SIP and media side of a call with its final status, from INVITE to BYE, both ways.
 //!
 //! **Invariants: after [`State::Over`] nothing is sent on the leg; [`Leg::finish`] runs once**, is
-//! the only place that makes a final status, and whoever depends on the leg (fork, bridge, scripts)
-//! hears of it from there. What SIP and media report is handled in `events`.
+//! the only place that makes a final status, and everything that depends on the leg (fork, bridge,
+//! scripts) is notified from there. What SIP and media report is handled in `events`.
 
 mod events;
 
@@ -142,7 +142,7 @@ impl Leg {
         cx.media(self.profile.sid, MediaCommand::Open { offer, towards });
     }
 
-    /// Answers an inbound call; the script goes on when the leg is up.
+    /// Answers an inbound call; the script continues when the leg is up.
     pub(crate) fn answer(&mut self, cx: &mut Context) {
         if let State::Alerting { offer } = &mut self.state {
             let offer = offer.take();
@@ -171,7 +171,7 @@ impl Leg {
         )
     }
 
-    /// We called, and nobody answered yet.
+    /// We called, and it is not answered yet.
     pub(crate) fn is_calling(&self) -> bool {
         matches!(self.state, State::Opening(_) | State::Calling)
     }
@@ -181,7 +181,7 @@ impl Leg {
         self.ended.is_some()
     }
 
-    /// Whether the API can still withdraw it: nobody has answered.
+    /// Whether the API can still cancel it: it is not answered.
     pub(crate) fn can_be_canceled(&self) -> bool {
         match self.state {
             State::Alerting { .. }
@@ -329,7 +329,7 @@ impl Leg {
             .set_status(CallStatus::InProgress, &self.profile, cx);
     }
 
-    /// Ends the leg for good. What goes out on the wire was decided before.
+    /// Ends the leg. What is sent on the wire was decided before.
     pub(crate) fn finish(&mut self, status: CallStatus, reason: Reason, cx: &mut Context) {
         if self.ended.is_some() {
             return;
@@ -467,8 +467,8 @@ impl Leg {
         }
     }
 
-    /// The leg could not be put on record: nobody may hear of it, neither the caller, the callee
-    /// nor an application. False if it is further than that.
+    /// The leg could not be recorded: neither the caller, the callee nor an application may learn
+    /// of it. False if it is further than that.
     pub(crate) fn not_recorded(&mut self, cx: &mut Context) -> bool {
         match self.state {
             State::Alerting { .. } => self.reject(503, None, cx),

@@ -142,7 +142,7 @@ pub(crate) enum Role {
 pub(crate) enum ForkNews {
     /// This branch answered, after so many seconds.
     Won { child: CallSid, ring_s: i64 },
-    /// Every branch failed, or nobody could be called.
+    /// Every branch failed, or no party could be called.
     Lost(Box<ForkResult>),
     /// It was abandoned; this is how it stood.
     Abandoned(Box<ForkResult>),

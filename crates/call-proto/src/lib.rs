@@ -1,7 +1,7 @@
 //! The call, pure: a leg with at most one script, the fork of a `<Dial>`, the bridge of two legs, and
 //! the room in which calls of different families meet.
 //!
-//! Everything that descends from one root call forms a [`Family`]: it is told [`Event`]s, asks for
+//! Everything that descends from one root call forms a [`Family`]: it receives [`Event`]s, asks for
 //! [`Command`]s, and time comes in as an argument. **Invariant: every leg ends with exactly one
 //! [`Fact::Ended`], and a finished family has no timer and waits for nothing.**
 //!

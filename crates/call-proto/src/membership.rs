@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub struct Wish {
     /// The member hears the others, and they do not hear it.
     pub muted: bool,
-    /// The conference starts when this member enters: nobody hears anybody before.
+    /// The conference starts when this member enters: before, all hear silence.
     pub starts: bool,
     /// The conference ends when this member leaves.
     pub ends: bool,

@@ -1,8 +1,9 @@
 //! One text message, from the look-up of its recipient to the answer (RFC 3428).
 //!
-//! The machine knows no call: the leg whose `<Sms>` sent the message drives it (`of_call`), or the message
-//! has a machine of its own (`alone`). **Invariant: a message that was created ends exactly once, with a final status
-//! and a reason.** Left to others: numbers of questions, records, and callbacks.
+//! The machine does not depend on a call: the leg whose `<Sms>` sent the message drives it
+//! (`of_call`), or the message has a machine of its own (`alone`). **Invariant: a message that was
+//! created ends exactly once, with a final status and a reason.** Left to others: numbers of
+//! questions, records, and callbacks.
 
 mod alone;
 mod of_call;
@@ -31,7 +32,7 @@ struct Sending {
     record: Message,
     farewell: Option<MessageFarewell>,
     state: State,
-    /// Nothing is waited for beyond this time.
+    /// Waiting ends at this time.
     until: Timestamp,
 }
 

@@ -102,7 +102,7 @@ impl Recordings {
         cx: &mut Context,
     ) -> Option<RecordingNews> {
         let open = self.take(sid)?;
-        // Nothing was recorded: nothing is stored.
+        // Nothing was recorded, so nothing is stored.
         let stored = duration_ms > 0;
         let last = &mut leg.reporter.recorded;
         if let Some(recorded) = last.take_if(|recorded| recorded.sid == sid)

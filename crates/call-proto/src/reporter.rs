@@ -21,7 +21,7 @@ pub(crate) struct Reporter {
     status: CallStatus,
     /// Reports to the owner of the number.
     pub(crate) number: Option<CallbackTarget>,
-    /// Reports to whoever created the leg.
+    /// Reports to the creator of the leg.
     pub(crate) leg: Option<LegCallback>,
     /// The last recording of a leg that the API made.
     pub(crate) recorded: Option<LegRecording>,
@@ -38,7 +38,7 @@ pub(crate) struct Reporter {
 }
 
 /// All of a leg that its farewell is made of and that may change: comparing it costs less than
-/// making the farewell anew at each step.
+/// rebuilding the farewell at each step.
 #[derive(Debug)]
 struct Basis {
     sequence: i64,
@@ -112,7 +112,7 @@ impl Reporter {
         (self.number, self.leg) = (None, None);
     }
 
-    /// Reports an event of the leg to whoever created it.
+    /// Reports an event of the leg to its creator.
     pub(crate) fn tell_leg(&mut self, event: rcml::LegEvent, profile: &Profile, cx: &mut Context) {
         let Some(target) = self.leg_target(event, profile) else {
             return;
@@ -124,7 +124,7 @@ impl Reporter {
         self.queue(target, params, profile, cx);
     }
 
-    /// Reports the end of the leg to whoever created it.
+    /// Reports the end of the leg to its creator.
     pub(crate) fn tell_end(
         &mut self,
         talk_s: i64,

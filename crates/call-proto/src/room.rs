@@ -46,7 +46,7 @@ pub struct RoomOpening {
 /// What a room receives.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum RoomInput {
-    /// A call wants in → [`RoomEvent::Joined`] or [`RoomEvent::Refused`]. A second request of a
+    /// A call asks to join → [`RoomEvent::Joined`] or [`RoomEvent::Refused`]. A second request of a
     /// member replaces its membership.
     Join {
         /// The call.
@@ -168,7 +168,7 @@ impl Room {
         (self.state != State::Over).then_some(self.ends_at)
     }
 
-    /// What is to be done, in order: the facts of the step first. Empty when nothing is.
+    /// What is to be done, in order: the facts of the step first. Empty if there is nothing to do.
     pub fn poll_commands(&mut self) -> Vec<RoomCommand> {
         let mut out = Vec::with_capacity(self.commands.len() + 1);
         if !self.facts.is_empty() {
@@ -241,7 +241,7 @@ impl Room {
     fn refuse(&mut self, call: CallSid, req: Req, why: RoomRefusal, now: Timestamp) {
         self.trace(call, "refused", why.as_str(), now);
         self.tell(call, req, RoomEvent::Refused { why });
-        // Nobody came in: a room without members must not stay.
+        // No member joined: a room without members must not remain.
         if self.members.is_empty() {
             self.end(RoomEnd::Empty, now);
         }

@@ -1,6 +1,6 @@
 //! Who an inbound call is for, whether its caller may call there, and where a called party is.
 //!
-//! **Invariant: From alone gives nobody any right.** A number can be called by a trunk, by a
+//! **Invariant: From alone gives no rights.** A number can be called by a trunk, by a
 //! client that proved itself, or by anyone if it is flagged public; a user part that names a
 //! client must be proved. Left to others: fetching rows ([`Want`]) and checking digests.
 
@@ -29,7 +29,7 @@ const PEER_LIMIT_S: u32 = 3_600;
 /// When a caller may try again after the server was full, in seconds.
 const RETRY_AFTER_S: u32 = 10;
 
-/// What routing knows of the server.
+/// What routing knows about the server.
 #[derive(Clone, Copy, Debug)]
 pub struct House<'a> {
     /// Address against which relative addresses of applications are resolved.

@@ -1,4 +1,4 @@
-//! The trace: everything that happened to a call family, on one clock, for people and tools.
+//! The trace: everything that happened to a call family, on one clock, for readers and tools.
 //!
 //! The trace may lose entries under load and hides secrets; records never depend on it.
 
@@ -140,7 +140,7 @@ pub(crate) fn of_event(at: Timestamp, call: CallSid, event: &Event) -> Option<En
     })
 }
 
-/// What was said stays untold: it may be a number that nobody else should know.
+/// What was said is not shown: it may be a confidential number.
 fn of_speech(news: &SpeechNews) -> (&'static str, String) {
     let length = |text: &str| format!("{} characters", text.chars().count());
     match news {
@@ -213,7 +213,7 @@ fn of_media_event(event: &MediaEvent) -> (String, String) {
     }
 }
 
-/// Counters of a leg, for people.
+/// Counters of a leg, as text.
 #[must_use]
 pub fn counts_text(counts: &MediaCounts) -> String {
     let mut text = format!(
@@ -258,7 +258,7 @@ pub(crate) fn of_command(at: Timestamp, call: CallSid, command: &Command) -> Opt
         }
         Command::EndOfSpeech { .. } => (Lane::Media, "end of speech".to_owned(), String::new()),
         Command::StopListening { .. } => (Lane::Media, "stop listening".to_owned(), String::new()),
-        // What it says stays untold: it may be a code that nobody else should know.
+        // Its text is not shown: it may be a confidential code.
         Command::SendMessage { message, .. } => (
             Lane::Sip,
             "MESSAGE".to_owned(),

@@ -1,5 +1,5 @@
-//! The ends of what nobody carries on any more: legs and text messages of a server that is gone, or of
-//! a family that failed.
+//! The ends of what no process carries on any more: legs and text messages of a server that is
+//! gone, or of a family that failed.
 //!
 //! **Invariant: an end and the callbacks it causes are one list of changes, to be committed together**;
 //! the store leaves the callbacks out if somebody else was faster.
@@ -71,7 +71,7 @@ fn read<T: DeserializeOwned>(text: &str, what: &str) -> Option<T> {
 }
 
 /// The recordings that callbacks may name, with their lengths in seconds. One whose file may be on
-/// another server's disk is not among them: nobody can fetch it, and perhaps it is empty.
+/// another server's disk is not among them: it cannot be fetched, and may be empty.
 async fn lengths(
     store: &Store,
     farewell: &Farewell,

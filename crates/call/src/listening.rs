@@ -1,6 +1,6 @@
 //! Speech of calls: from the media side through a recognizer to the family.
 //!
-//! **Invariant: nothing of a listening goes on once the family wants no more of it**: the media side
+//! **Invariant: a listening stops completely once the family ends it**: the media side
 //! stops handing out audio, and the recognizer's future is dropped. A recognizer that is slow loses
 //! audio; it holds up neither the call nor the media side.
 
@@ -81,7 +81,7 @@ impl Listenings {
         }
     }
 
-    /// Nothing more is wanted.
+    /// The listening is to stop.
     pub(crate) fn stop(&mut self, req: Req, session: &Session) {
         if let Some(Listening { audio, job }) = self.0.remove(&req) {
             session.control(EngineControl::StopRecord { recording: audio });

@@ -1,4 +1,4 @@
-//! Facts on their way into the store, and what happens to them when it takes no writes.
+//! Facts on their way into the store, and what happens to them while it cannot be written.
 //!
 //! What a family or a message commits is written at once. While the disk takes nothing, facts about lanes that
 //! are on record wait here, in the order of their family, and are written as soon as it works

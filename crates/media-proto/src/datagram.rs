@@ -1,4 +1,4 @@
-//! A datagram in a buffer with room behind it.
+//! A datagram in a buffer with spare room after it.
 //!
 //! A packet is rewritten and protected in place: what protects it, such as the tag of SRTP (RFC 3711
 //! §3.1), is appended without a copy. **Invariant: the datagram lies within its buffer.**
@@ -6,7 +6,7 @@
 /// Octets that a protected packet may be longer than a plain one.
 pub const TAIL: usize = 32;
 
-/// A datagram, and the room behind it.
+/// A datagram, and the spare room after it.
 #[derive(Debug)]
 pub struct Datagram<'a> {
     buffer: &'a mut [u8],

@@ -183,7 +183,7 @@ mod tests {
             timestamp += 480;
         }
         assert_eq!(heard(&packets), "7.7");
-        // A sender that begins anew, under the same and under another SSRC.
+        // A sender that starts over, under the same and under another SSRC.
         for (ssrc, jump) in [(0, 30_000), (9, 0)] {
             let mut other = packets.clone();
             for (header, _) in &mut other[4..] {

@@ -56,7 +56,7 @@ pub(crate) struct Endpoint {
     rtcp_from: Option<SocketAddr>,
     pub(crate) joined: Joined,
     pub(crate) playing: Option<Playing>,
-    /// Somebody wants to know of keys in its audio.
+    /// Keys in its audio are to be reported.
     pub(crate) listening: bool,
     /// There while keys are looked for in its audio.
     ears: Option<Box<Ears>>,

@@ -258,7 +258,7 @@ impl Engine {
         }
     }
 
-    /// When [`Self::handle_timeout`] wants to be called.
+    /// When [`Self::handle_timeout`] is to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.timers.next_at()
     }
@@ -403,7 +403,7 @@ impl Engine {
         };
         match content {
             Content::Audio(codec) => self.endpoints.get(peer)?.path_from(codec),
-            // Keys that are not forwarded are made anew; see `keys`.
+            // Keys that are not forwarded are generated anew; see `keys`.
             Content::Event(_) => (!self.recodes(slot, peer)).then_some(Path::Forward),
         }
     }

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | [`engine`] | finds the endpoint that a datagram, control or timer is for |
 //! | [`control`] | what may be asked; what the engine needs from its shell |
-//! | [`datagram`] | packets with room behind them |
+//! | [`datagram`] | packets with spare room after them |
 //! | [`report`] | what the engine reports |
 //! | `endpoint` | one leg: negotiation, what it accepts, what it sends |
 //! | `source` | who may speak: learns an address once, then locks |

@@ -23,7 +23,7 @@ const HEARD: Delay = Delay::Adaptive {
     max: Duration::from_millis(200),
 };
 
-/// What of a leg is wanted.
+/// Which audio of a leg to record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Part {
     /// What comes from it; of a leg that is alone also what is played to it.
@@ -48,7 +48,7 @@ pub(crate) struct Recording {
 struct Track {
     endpoint: EndpointId,
     heard: Feed,
-    /// What is played to the leg, if that is wanted.
+    /// What is played to the leg, if it is recorded.
     played: Option<Feed>,
     open: bool,
 }

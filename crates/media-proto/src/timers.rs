@@ -1,4 +1,4 @@
-//! When which part of the engine wants to be called.
+//! When each part of the engine is to be called.
 //!
 //! An entry is never taken out early: its owner remembers when it is due, and ignores it
 //! otherwise. **Invariant: entries come out in the order of their time, then of their name**, so a

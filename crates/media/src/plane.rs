@@ -67,7 +67,7 @@ pub struct Counts {
     pub unheard: u64,
     /// Datagrams that the system refused to send.
     pub unsent: u64,
-    /// Times a worker failed and began anew.
+    /// Times a worker failed and restarted.
     pub faults: u64,
 }
 

@@ -66,7 +66,7 @@ impl Target {
     }
 }
 
-/// Whether a text starts with `sip:` or `sips:` and has something behind it.
+/// Whether a text starts with `sip:` or `sips:` and continues after it.
 #[must_use]
 pub fn has_sip_scheme(text: &str) -> bool {
     ["sip:", "sips:"]

@@ -1,6 +1,7 @@
 //! `patchcord replay`: runs the journal of a call again and shows the first answer that differs.
 //!
-//! **Invariant: nothing is called, asked or stored**: the machines run without the world.
+//! **Invariant: no call is placed, no request sent, nothing stored**: the machines run without the
+//! world.
 
 use std::io::Read;
 

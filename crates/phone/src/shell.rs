@@ -105,7 +105,7 @@ pub struct Seen {
 /// How far a call is.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum CallState {
-    /// Nobody has answered the INVITE, or we have not.
+    /// The INVITE is not answered.
     Starting,
     /// The remote party rings, or we do.
     Ringing,

@@ -169,7 +169,7 @@ impl Ear {
             expected: header.timestamp,
         });
         let gap = header.timestamp.wrapping_sub(stream.expected) as i32;
-        // A new stream, or a clock that jumps by more than a minute, starts anew.
+        // A new stream, or a clock that jumps by more than a minute, starts over.
         let follows = stream.ssrc == header.ssrc && gap.unsigned_abs() < 60 * codec.clock_rate();
         if follows && gap < 0 {
             return false;

@@ -58,7 +58,7 @@ pub(crate) fn verbs() -> impl Iterator<Item = &'static str> {
     BUILT.iter().chain(UNBUILT).copied()
 }
 
-/// Whether a name is that of any element we know of.
+/// Whether a name is that of a known element.
 pub(crate) fn is_known(name: &str) -> bool {
     name == "Response"
         || verbs()

@@ -7,7 +7,7 @@
 //! full delay.
 //!
 //! **Invariant: each received sample is played at most once and in timestamp order, and the
-//! stored audio never exceeds the ring**: a packet that does not fit begins the stream anew.
+//! stored audio never exceeds the ring**: a packet that does not fit restarts the stream.
 //! With [`Delay::Adaptive`] the delay grows as soon as a packet comes too late, and shrinks step
 //! by step, once per second, while more audio is waiting than was needed.
 //! Left to others: decoding, and the clock that calls [`JitterBuffer::pull`].
@@ -67,7 +67,7 @@ pub enum Pushed {
     Late,
     /// It came before.
     Duplicate,
-    /// The stream begins anew with this packet.
+    /// The stream restarts with this packet.
     Restarted,
 }
 

@@ -191,7 +191,7 @@ pub struct Media {
     pub rtpmaps: Vec<RtpMap>,
     /// Format parameters: payload type and text.
     pub fmtps: Vec<(u8, String)>,
-    /// Packet length wanted, in ms.
+    /// Preferred packet length, in ms.
     pub ptime_ms: Option<u32>,
     /// Longest packet allowed, in ms.
     pub max_ptime_ms: Option<u32>,
@@ -230,7 +230,7 @@ impl PartialEq for Profile {
 
 impl Eq for Profile {}
 
-/// An attribute that has no field of its own.
+/// An attribute without a dedicated field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attribute {
     /// Its name.
@@ -261,7 +261,7 @@ impl Media {
         }
     }
 
-    /// The value of an attribute without a field of its own; empty if it has none.
+    /// The value of an attribute without a dedicated field; empty if it has none.
     pub fn attribute(&self, name: &str) -> Option<&str> {
         let mut named = self
             .attributes

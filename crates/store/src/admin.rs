@@ -33,12 +33,12 @@ pub(crate) enum Admin {
     UpdateApplication(Application),
     DeleteApplication(ApplicationSid),
     DeleteRecording(RecordingSid),
-    /// Takes over the callbacks of servers that gave no sign of life since then, but for those of
+    /// Takes over the callbacks of servers without a heartbeat since then, but for those of
     /// open calls and messages: the server that closes these takes them along.
     AdoptCallbacks {
         gone_since: Timestamp,
     },
-    /// Ends the conferences that were left open by servers that gave no sign of life since then.
+    /// Ends the conferences that were left open by servers without a heartbeat since then.
     CloseConferences {
         gone_since: Timestamp,
     },

@@ -384,7 +384,7 @@ async fn recording(
     Ok(true)
 }
 
-/// Notes a sign of life, and forgets old callbacks and recordings that left no file.
+/// Records a heartbeat, and deletes old callbacks and recordings that left no file.
 async fn alive(
     db: &mut Connection,
     context: Context,

@@ -182,7 +182,7 @@ pub enum Change {
     CallbacksReplayed {
         /// Which.
         filter: Box<DeliveryFilter>,
-        /// When that was wanted.
+        /// When the replay was requested.
         at: Timestamp,
     },
     /// This server delivers a callback that has no owner. No effect if another one does.

@@ -81,8 +81,8 @@ pub(crate) fn join(call: CallSid, membership: Membership, at: Timestamp) -> Sql 
     )
 }
 
-/// Ends what servers left open that gave no sign of life since `gone_since`: the end is that last
-/// sign, as far as it is known.
+/// Ends the conferences left open by servers without a heartbeat since `gone_since`: the end is
+/// the last heartbeat, as far as it is known.
 pub(crate) fn close_abandoned(gone_since: Timestamp, instance: InstanceSid) -> Sql {
     Sql::new(
         "UPDATE conferences SET status = $3, reason = $4, \

@@ -74,7 +74,7 @@ pub struct Delivery {
     pub callback: Callback,
     /// How far it is.
     pub state: DeliveryState,
-    /// Attempts made since it was due, or wanted again.
+    /// Attempts since it was due or replayed.
     pub attempts: i64,
     /// HTTP status of the last answer.
     pub http_status: Option<u16>,
@@ -84,7 +84,7 @@ pub struct Delivery {
     pub next_at: Option<Timestamp>,
     /// When it was delivered or given up.
     pub ended: Option<Timestamp>,
-    /// When somebody last wanted it delivered again.
+    /// When it was last replayed.
     pub replayed: Option<Timestamp>,
 }
 
@@ -218,7 +218,7 @@ impl Store {
         self.many(sql, rows::callback).await
     }
 
-    /// Callbacks that somebody wants delivered again and that no server has claimed, by lane and
+    /// Callbacks to be replayed that no server has claimed, by lane and
     /// sequence; not necessarily all at once.
     ///
     /// # Errors

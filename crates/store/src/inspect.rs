@@ -24,7 +24,7 @@ pub struct OpenCall {
     pub record: CallRecord,
     /// Whether the server that runs it is there.
     pub server_runs: bool,
-    /// The last sign of life of that server.
+    /// The last heartbeat of that server.
     pub last_alive: Option<Timestamp>,
     /// Whether a BYE can be sent by the next start.
     pub has_dialog: bool,

@@ -104,7 +104,7 @@ pub struct PendingCallback {
     pub attempts: i64,
     /// When the next is due; `None` is at once.
     pub next_at: Option<Timestamp>,
-    /// When somebody last wanted it delivered again.
+    /// When it was last replayed.
     pub replayed: Option<Timestamp>,
 }
 

@@ -17,7 +17,7 @@ use crate::rows;
 use crate::sql::Columns;
 use crate::{Change, Orphan, OrphanMessage, Result, Store};
 
-/// A server of a shared database that gave no sign of life for this long is gone.
+/// A server of a shared database without a heartbeat for this long is gone.
 pub(crate) const SILENCE: Duration = Duration::from_secs(30);
 
 /// Why an orphan ended.
@@ -107,7 +107,7 @@ impl Store {
         Ok(found)
     }
 
-    /// The last sign of life of this server that is on record.
+    /// The last recorded heartbeat of this server.
     ///
     /// # Errors
     /// As the database reports.
@@ -117,7 +117,7 @@ impl Store {
         self.first(sql, |row| Columns(row).time("last_alive")).await
     }
 
-    /// Servers that gave no sign of life for so long that they count as gone, whenever that was.
+    /// Servers without a heartbeat for so long that they count as gone, whenever that was.
     ///
     /// # Errors
     /// As the database reports.

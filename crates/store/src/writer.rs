@@ -7,7 +7,7 @@
 //! that joins a group does not wake it.
 //!
 //! **Invariant: every commit that was accepted is answered, and answered `Ok` only when it is on
-//! disk.** A busy or lost database is tried again until it works; a disk that takes no writes is
+//! disk.** A busy or lost database is tried again until it works; a disk that cannot be written is
 //! reported to the caller of the commit; a commit that the database refuses is tried alone, so it
 //! harms no other.
 

@@ -38,7 +38,7 @@ pub trait Keyring: Send + Sync + 'static {
     /// The live secrets; `None` if there are none, then the request is not signed.
     ///
     /// # Errors
-    /// If they cannot be had now: then nothing is sent.
+    /// If they are not available now: then nothing is sent.
     async fn secrets(&self, account: AccountSid) -> Result<Option<Secrets>, KeyringError>;
 }
 
@@ -95,7 +95,7 @@ impl Callbacks {
         Self(inner)
     }
 
-    /// Begins to take up every row that is not through, and from then on those that somebody wants
+    /// Begins to process every row that is not finished, and from then on those to be
     /// delivered again; to be called once at start. Returns the number of rows.
     ///
     /// # Errors
@@ -209,7 +209,7 @@ fn carry_out(inner: &Arc<Inner>) -> Option<Timestamp> {
     }
 }
 
-/// Takes up rows that somebody wants delivered again, until the last handle is gone.
+/// Picks up rows to be replayed, until the last handle is gone.
 async fn watch(inner: Weak<Inner>) {
     let mut failed = false;
     loop {
@@ -294,7 +294,7 @@ impl Inner {
         let callback = row.callback;
         let attempt = match self.keyring.secrets(callback.author).await {
             Ok(secrets) => self.attempt(&callback, secrets).await,
-            // Unsigned, it would be refused for good by an application that checks.
+            // Unsigned, it would be rejected permanently by an application that checks.
             Err(error) => Attempt::Unsent {
                 reason: error.to_string(),
             },

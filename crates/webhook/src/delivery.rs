@@ -1,7 +1,7 @@
 //! Which callback goes out when: the pure part of the delivery.
 //!
 //! A *lane* is what callbacks report on: a call, a conference, a message. Those of one lane to one host make a
-//! *queue*: one after the other, in the order of their sequence; a failed one holds up those behind it
+//! *queue*: one after the other, in the order of their sequence; a failed one delays those after it
 //! until it is through or given up. A host is what
 //! one account reaches at one origin: it has a breaker and a limited number of places, and an
 //! account has a limited number of places in all, so nothing an account does costs another one
@@ -55,7 +55,7 @@ pub struct CallbackConfig {
     pub breaker_wait: Duration,
     /// For how long at most.
     pub breaker_longest: Duration,
-    /// How often to look for rows that somebody wants delivered again.
+    /// How often to look for rows to be replayed.
     pub replay_every: Duration,
     /// Most rows in memory; the others wait on disk.
     pub max_rows: usize,
@@ -214,7 +214,7 @@ impl Delivery {
             return;
         }
         let place = Place::of(&pending);
-        // One that somebody wants again belongs before those of its queue that are here.
+        // A replayed one belongs before those of its queue that are here.
         let is_early = self.last_key(&place) > Some(place.key);
         let is_behind = self.pages.is_behind(place.account, &place.origin);
         if (is_early || !is_behind) && self.make_room(&place, is_early) {

@@ -2,7 +2,7 @@
 //!
 //! A row is stored together with the fact it reports; only then it is handed to
 //! [`Callbacks`](crate::Callbacks). **Invariant: every row ends exactly once, as delivered or as
-//! dead,** and once more each time somebody wants it delivered again. What was not ended when the
+//! dead,** and once more each time it is replayed. What was not ended when the
 //! process stopped is delivered after the next start, with the same event id; it is read in pages,
 //! since there may be more than memory should hold.
 
@@ -22,7 +22,7 @@ pub struct PendingCallback {
     pub attempts: u32,
     /// When to try next.
     pub next_at: Timestamp,
-    /// From when on its age counts: its creation, or when somebody wanted it delivered again.
+    /// From when on its age counts: its creation, or its last replay.
     pub since: Timestamp,
 }
 

@@ -373,8 +373,8 @@ pub(crate) fn one_line(name: &str, value: &str) -> Result<(), Failure> {
     }
 }
 
-/// The events of comma lists, blank lists or repeated parameters; `None`, the default of the
-/// dialect, without any.
+/// The events from lists separated by commas or spaces, or from repeated parameters; `None`, the
+/// default of the dialect, without any.
 fn events(params: &Params) -> Result<Option<Vec<LegEvent>>, Failure> {
     let mut events = Vec::new();
     for list in params.all("StatusCallbackEvent") {

@@ -19,7 +19,7 @@ use crate::event::Req;
 use crate::fact::{Fact, Reason};
 use crate::membership::{RoomEnd, RoomEvent, RoomRefusal, Wish};
 
-/// A `<Dial>` that is, or wants to be, in a conference.
+/// A `<Dial>` that is in a conference, or waits to join one.
 struct Attending {
     dial: rcml::Dial,
     conference: Conference,

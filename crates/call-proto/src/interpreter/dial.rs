@@ -348,7 +348,7 @@ impl Running for Dialing {
                     reason: Reason::Api,
                 });
             }
-            // A bridge is dissolved by whoever redirects the leg.
+            // A bridge is ended by the code that redirects the leg.
             Phase::Bridged { .. } => self.listen_no_more(site, cx),
             Phase::Closing { .. } => {}
         }
@@ -427,7 +427,7 @@ impl Dialing {
         self.done(&outcome, site, cx)
     }
 
-    /// Requests the action, or goes on with the next verb.
+    /// Requests the action, or continues with the next verb.
     fn done(&self, outcome: &Outcome, site: &mut Site<'_>, cx: &mut Context) -> Step {
         let status = outcome.status.as_str();
         follow(&self.dial, status, site, cx, |site, cx| {

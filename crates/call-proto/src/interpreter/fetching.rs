@@ -1,5 +1,5 @@
 //! Fetching a document: the first of a script with its fallback, or one that follows. It needs no
-//! leg, only a name for who asks: the answer goes there, and its account hears of problems.
+//! leg, only a name for who asks: the answer goes there, and problems are reported to its account.
 //!
 //! **Invariant: a fetching that is answered is a document, another fetching (its fallback), or a
 //! [`Problem`] that was reported.**

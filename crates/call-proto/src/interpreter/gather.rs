@@ -1,8 +1,9 @@
 //! `<Gather>`: collect keys or speech, with prompts that either interrupts.
 //!
 //! All prompts are made before the first is heard. The time for a key or a word runs from the end of the
-//! last prompt, and anew from each key; speech is in `listening`. **Invariant: a `<Gather>` ends once: with the request of its
-//! action, or with the next verb, or with the leg.** Keys are never traced: they may be a PIN.
+//! last prompt, and again from each key; speech is in `listening`. **Invariant: a `<Gather>` ends
+//! once: with the request of its action, or with the next verb, or with the leg.** Keys are never
+//! traced: they may be a PIN.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -309,7 +310,7 @@ impl Gathering {
         }
     }
 
-    /// A prompt is over. After the last one nothing is waited for that cannot come.
+    /// A prompt is over. After the last one, input that cannot come is not awaited.
     fn next_prompt(&mut self, rest: VecDeque<Part>, site: &mut Site<'_>, cx: &mut Context) -> Step {
         self.phase = self.next_part(rest, site, cx);
         if matches!(self.phase, Phase::Waiting { .. }) && self.is_deaf() {
@@ -343,7 +344,7 @@ impl Gathering {
         }
     }
 
-    /// Requests the action, or goes on with the next verb.
+    /// Requests the action, or continues with the next verb.
     pub(super) fn ends(
         &mut self,
         why: &str,

@@ -24,10 +24,10 @@ const LONGEST_SPEECH: Duration = Duration::from_secs(60);
 /// How long a recognizer may think about what it heard.
 const LONGEST_THOUGHT: Duration = Duration::from_secs(5);
 
-/// A listening that goes on.
+/// A listening in progress.
 pub(super) struct Listening {
     req: Req,
-    /// What was understood so far; `None` while nobody has spoken.
+    /// What was understood so far; `None` while there was no speech.
     so_far: Option<String>,
     /// Since when somebody speaks.
     since: Timestamp,
@@ -67,7 +67,7 @@ impl Gathering {
 }
 
 impl Gathering {
-    /// Begins to listen, if the verb wants speech.
+    /// Begins to listen, if the verb takes speech.
     pub(super) fn listen(&mut self, site: &mut Site<'_>, cx: &mut Context) {
         let Some(speech) = &self.gather.speech else {
             return;
@@ -96,7 +96,7 @@ impl Gathering {
         });
     }
 
-    /// Ends the listening, if it goes on: nothing of it is wanted.
+    /// Ends the listening, if there is one; its result is discarded.
     pub(super) fn stop_listening(&mut self, site: &Site<'_>, cx: &mut Context) {
         if let Some(Listening { req, .. }) = self.listening.take() {
             cx.command(site.leg.profile.sid, Command::StopListening { req });

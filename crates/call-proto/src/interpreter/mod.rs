@@ -1,6 +1,6 @@
 //! The interpreter: what documents have done on a leg.
 //!
-//! A [`Script`] runs one document after the other; it is a machine of its own, made of the document
+//! A [`Script`] runs one document after the other; it is a separate machine, made of the document
 //! ([`run`]) and what it waits for: the next document ([`fetching`]) or a [`verb`], one file for each.
 //! A leg has a stack of them ([`Scripts`]).
 

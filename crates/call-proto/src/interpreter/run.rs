@@ -85,7 +85,7 @@ impl Run {
 
     /// Counts a document that follows another.
     ///
-    /// - `endless`: nobody can hang up any more.
+    /// - `endless`: no party is left to hang up.
     ///
     /// Returns how many in a row took no time.
     pub(super) fn count_redirect(&mut self, endless: bool, now: Timestamp) -> u32 {

@@ -169,7 +169,7 @@ impl Script {
         }
     }
 
-    /// Hears what happened, and goes on until something has to be waited for.
+    /// Takes an input, and continues until it has to wait.
     pub(crate) fn handle(&mut self, input: &Input, mut host: Host<'_>, cx: &mut Context) {
         let site = &mut host.site(&mut self.run);
         let current = std::mem::replace(&mut self.current, Current::Nothing);
@@ -258,7 +258,7 @@ fn fetched(fetching: Fetching, input: &Input, site: &mut Site<'_>, cx: &mut Cont
         Answer::Document { url, document } => {
             site.run.replace(&url, document.verbs, cx.now);
         }
-        // Nothing is left of the old document.
+        // The old document is discarded.
         Answer::Nothing => site.run.abandon(),
         Answer::FallBack(fetching) => {
             site.run.author = fetching.author();

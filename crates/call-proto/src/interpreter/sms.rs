@@ -1,4 +1,4 @@
-//! `<Sms>`: send a text message. The document goes on when it has left, and does not wait for the
+//! `<Sms>`: send a text message. The document continues when it was sent, and does not wait for the
 //! answer.
 
 use model::{HttpMethod, MessageSid, MessageStatus};
@@ -16,7 +16,7 @@ struct Sending {
     action: Option<Action>,
 }
 
-/// Where the document goes on.
+/// Where the document continues.
 struct Action {
     url: String,
     method: HttpMethod,

@@ -91,7 +91,7 @@ pub fn replay(lines: &[Line]) -> Result<Verdict, BrokenJournal> {
     for (number, step) in steps.iter().enumerate() {
         machine.handle(step)?;
         let got = machine.answers();
-        // Nobody wrote down all that was said to the last input before the cut.
+        // The answers to the last input before the cut may be incomplete.
         let is_whole = !cut || number + 1 < steps.len();
         if let Some((expected, got)) = first_difference(&step.said, &got, is_whole) {
             return Ok(step.differs(number, expected, got));

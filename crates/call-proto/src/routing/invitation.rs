@@ -10,7 +10,7 @@ const OURS: &str = "X-RestComm-";
 /// Who sent the INVITE.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Caller {
-    /// Nobody we know.
+    /// An unknown caller.
     Unknown,
     /// Credentials were sent and are wrong or outdated.
     Unproved,

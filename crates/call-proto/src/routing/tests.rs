@@ -182,7 +182,7 @@ fn kim() -> Caller {
     }
 }
 
-/// A decision in words.
+/// A decision as text.
 fn said(decision: &Decision) -> String {
     match decision {
         Decision::Challenge => "challenge".to_owned(),

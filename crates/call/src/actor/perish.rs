@@ -1,7 +1,7 @@
 //! The end of a family that cannot go on, because something in it or in a job of it panicked.
 //!
 //! **Invariant: every leg and message gets its one end all the same**, with the callbacks that they
-//! would have caused; the machines are not asked, since nobody knows what state they are in.
+//! would have caused; the machines are not used, since their state is unknown.
 
 use call_proto::Lane;
 use model::record::Notification;

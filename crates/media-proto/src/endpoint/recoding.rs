@@ -9,7 +9,7 @@ use crate::sound::{Feed, Path, Sound, path};
 use rtp_proto::jitter::{Delay, Played};
 use std::time::{Duration, Instant};
 
-/// How long audio waits for what the network delays, before it is encoded anew.
+/// How long audio waits for delayed packets before it is encoded again.
 const DELAY: Delay = Delay::Adaptive {
     min: Duration::from_millis(30),
     max: Duration::from_millis(200),

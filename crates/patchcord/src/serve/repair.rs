@@ -32,8 +32,9 @@ const OWN_SILENCE: Duration = Duration::from_secs(20);
 /// Completes what other servers leave behind while this one runs: of a shared database only their
 /// silence shows that they are gone, and that takes longer than a restart.
 ///
-/// When the database itself was away, every server was silent. So nothing is done in a round that
-/// finds servers silent which were not so in the round before: those that live say so meanwhile.
+/// When the database itself was unavailable, every server was silent. So nothing is done in a round
+/// that finds servers silent which were not so in the round before: those that live say so
+/// meanwhile.
 pub(super) struct Patrol {
     pub(super) store: Store,
     pub(super) sip: Sip,

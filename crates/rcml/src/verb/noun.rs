@@ -29,7 +29,7 @@ pub enum Noun {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Branch {
     /// The number, the login, or the SIP URI (always with its scheme), without the header list.
-    /// Never empty, at most 254 characters, no blank and no control character.
+    /// Never empty, at most 254 characters, without spaces and control characters.
     pub target: String,
     /// Headers for the INVITE, in order; every name starts with `X-`, no value has a line break.
     pub headers: Vec<(String, String)>,
@@ -42,7 +42,7 @@ pub struct Branch {
     pub status_callback: Option<String>,
     /// How to send the events.
     pub status_callback_method: HttpMethod,
-    /// Events wanted; `None` if the document does not say.
+    /// Requested events; `None` if the document does not say.
     pub status_callback_events: Option<Vec<LegEvent>>,
     /// Keys to send after the answer (`Number` only): `0`–`9`, `*`, `#`, `A`–`D`, and `w` for half
     /// a second of silence.

@@ -17,7 +17,7 @@ use crate::scene::UNUSABLE;
 /// How long a sound of unknown length plays.
 const SOME_SOUND: Duration = Duration::from_secs(1);
 
-/// How long a key and the silence behind it last.
+/// How long a key and the silence after it last.
 const KEY_LENGTH: Duration = Duration::from_millis(200);
 /// How long `w` and `W` wait.
 const KEY_PAUSE: Duration = Duration::from_millis(500);
@@ -222,7 +222,7 @@ impl Stage<'_> {
         }
     }
 
-    /// Nothing is heard on a leg any more.
+    /// The leg hears nothing any more.
     pub(super) fn all_is_quiet(&mut self, call: CallSid) {
         self.cut_off(call);
         for heard in self.heard.get_mut(&call).into_iter().flatten() {

@@ -45,7 +45,7 @@ impl Stage<'_> {
         let mut characters = 0;
         let mut is_first = true;
         for word in text.split_whitespace() {
-            // With the blank before it.
+            // With the space before it.
             characters += word.chars().count() as u64 + u64::from(!is_first);
             let after = self.speaking_time(characters);
             let word = Word {

@@ -58,7 +58,7 @@ impl Stage<'_> {
         self.tell_in(Duration::ZERO, call, event);
     }
 
-    /// Reports something to a leg after this time, and as much later as the weather wants.
+    /// Reports something to a leg after this time, plus the delay of the weather.
     pub(super) fn tell_in(&mut self, after: Duration, call: CallSid, event: Event) {
         let late = self.lateness();
         if self.scene.weather == Weather::Stormy && self.random.once_in(8) {

@@ -52,7 +52,7 @@ pub(super) struct Host {
 }
 
 impl Host {
-    /// A host that nothing is known of.
+    /// A host without history.
     pub(super) fn new(breaker: Breaker) -> Self {
         Self {
             breaker,
