@@ -96,7 +96,7 @@ fn operation(route: &Route, path: &str, dialect: &RestDialect) -> Value {
         "operationId": format!("{}_{method}{id}", dialect.name),
         "summary": route.doc,
         "tags": [route.target],
-        "description": format!("Needs the permission {}:{}.", route.action.as_str(), route.target),
+        "description": format!("Requires the permission {}:{}.", route.action.as_str(), route.target),
         "parameters": parameters,
         "responses": responses(route, dialect),
     });
