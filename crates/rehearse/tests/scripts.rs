@@ -534,7 +534,7 @@ fn failures_say_what_was_seen_instead() {
         (
             "<Say>Hello</Say><Redirect>/v</Redirect>",
             "caller: [{expect: {say: Hello}}, {expect: {say: Bye}}]\nlimit: 1s",
-            "1: the call was not over after 1s: nobody hangs up\n\
+            "1: the call was not over after 1s: no party hangs up\n\
              3: expected say `Bye`, but there was say `Hello` at 0.3s, say `Hello` at 0.6s, \
              say `Hello` at 0.9s, cut off at 1s, hangup at 1s",
         ),

@@ -107,7 +107,11 @@ async fn some_things_need_no_credentials() {
     let page = server
         .ask("GET", None, "/restcomm/errors/20404.html", &[], "")
         .await;
-    assert!(page.body.contains("resource does not exist"), "{}", page.body);
+    assert!(
+        page.body.contains("resource does not exist"),
+        "{}",
+        page.body
+    );
     server
         .ask("GET", None, "/restcomm/errors/1.html", &[], "")
         .await
