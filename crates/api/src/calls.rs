@@ -15,6 +15,6 @@ pub trait Calls: Send + Sync + 'static {
     /// Changes a live call. Returns when the change is made and on record.
     ///
     /// # Errors
-    /// [`ModifyError`] if it was not made, or if nobody knows in time whether it was.
+    /// [`ModifyError`] if it was not made, or if it is not known in time whether it was.
     async fn modify(&self, call: CallSid, modify: Modify) -> Result<(), ModifyError>;
 }

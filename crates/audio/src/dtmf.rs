@@ -358,7 +358,7 @@ mod tests {
 
     const KEYS: &str = "1234567890*#ABCD";
 
-    /// A key as the far side may send it: levels in dBm0, deviations in percent.
+    /// A key as the remote party may send it: levels in dBm0, deviations in percent.
     #[derive(Clone, Copy)]
     struct Sent {
         low: f64,

@@ -180,7 +180,7 @@ impl Context {
         self.command(call, Command::Media(command));
     }
 
-    /// Answers who asked; carried out after the facts of the step are on record.
+    /// Answers the asker; carried out after the facts of the step are on record.
     pub(crate) fn reply(&mut self, call: CallSid, ask: Ask, outcome: Result<(), ModifyError>) {
         self.command(call, Command::Reply { ask, outcome });
     }

@@ -14,7 +14,7 @@ use crate::membership::RoomEvent;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct Req(pub u64);
 
-/// Number of a question that somebody outside of the family waits to have answered. The asker's own;
+/// Number of a question whose asker, outside the family, waits for the reply. The asker chooses it;
 /// [`Command::Reply`](crate::Command::Reply) carries it back.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct Ask(pub u64);
@@ -88,14 +88,14 @@ pub enum Event {
     Leg(LegEvent),
     /// From the media side of the leg.
     Media(MediaEvent),
-    /// The API wants a change → [`Command::Reply`](crate::Command::Reply), always.
+    /// The API requests a change → [`Command::Reply`](crate::Command::Reply), always.
     Ask {
         /// The question.
         ask: Ask,
         /// The change.
         modify: Modify,
     },
-    /// A change that nobody waits for: in journals written before there were replies.
+    /// A change that no asker waits for: in journals written before there were replies.
     Modify(Modify),
     /// The record of this call could not be kept, so the call does not exist: the commands that
     /// followed its [`Fact::Created`](crate::Fact::Created) in the same step were not carried out.

@@ -27,7 +27,7 @@ impl Call {
         }
         match modify {
             Modify::Complete => self.leg.end_by_api(cx),
-            // One that was answered goes on, which its status shows.
+            // An answered one continues, as its status shows.
             Modify::Cancel if !self.leg.can_be_canceled() => {}
             Modify::Cancel => self.leg.end_by_api(cx),
             Modify::Redirect(redirect) => return self.redirect(*redirect, cx),
@@ -35,7 +35,7 @@ impl Call {
         Ok(())
     }
 
-    /// As [`modify`](Self::modify), when nobody waits for the reply.
+    /// As [`modify`](Self::modify), when no asker waits for the reply.
     pub(crate) fn modify_unasked(&mut self, modify: Modify, cx: &mut Context) {
         let url = match &modify {
             Modify::Redirect(redirect) => Some(redirect.document.url.clone()),

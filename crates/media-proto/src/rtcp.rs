@@ -57,7 +57,7 @@ pub(crate) fn write(
     Ok(writer.finish())
 }
 
-/// Takes notice of the far side's reports; returns the round-trip time if one tells it.
+/// Processes the remote party's reports; returns the round-trip time if one contains it.
 ///
 /// # Errors
 /// If the datagram is no RTCP.

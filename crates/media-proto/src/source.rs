@@ -2,8 +2,8 @@
 //!
 //! A phone behind a NAT cannot know the address that its packets come from. So besides the address
 //! of its SDP we accept the first address that sends from the host its signalling comes from.
-//! **Invariant: the first accepted address is the only one until the far side announces another in
-//! its SDP**, so a stranger can neither steal a stream nor speak into it.
+//! **Invariant: the first accepted address is the only one until the remote party announces another
+//! in its SDP**, so a stranger can neither steal a stream nor speak into it.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -23,7 +23,7 @@ impl Source {
         }
     }
 
-    /// The far side's SDP names an address. If it is a new one, who sends from there is learnt anew.
+    /// The remote party's SDP names an address. If it is new, the source is learnt again.
     pub(crate) fn announce(&mut self, address: SocketAddr) {
         if self.announced != Some(address) && self.locked != Some(address) {
             self.locked = None;

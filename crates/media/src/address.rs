@@ -1,4 +1,4 @@
-//! Which address of ours the far side can reach.
+//! Which address of ours the remote party can reach.
 //!
 //! **Invariant: the address named in SDP and the socket are of one IP version**, that of the far
 //! side's signalling if we are bound to both. Left to others: NAT in front of us, for which there

@@ -107,12 +107,12 @@ pub enum CallEvent {
     },
     /// Inbound, unanswered, over: the caller gave up, or this phone refused.
     Canceled,
-    /// The far side wants another session: [`Agent::answer`].
+    /// The remote party wants another session: [`Agent::answer`].
     Reoffered {
         /// Offer; `None` if our answer shall carry it.
         sdp: Option<String>,
     },
-    /// Over: the far side hung up.
+    /// Over: the remote party hung up.
     HungUp,
     /// Over: the answer to our BYE; 408 when none came.
     Ended {

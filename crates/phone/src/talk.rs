@@ -1,6 +1,7 @@
 //! The session of one call: offer and answer, and the voice they lead to.
 //!
-//! Invariant: **nothing is said before both sides agree, nor while the far side does not listen.**
+//! Invariant: **nothing is said before both sides agree, nor while the remote party does not
+//! listen.**
 
 use std::net::{IpAddr, SocketAddr};
 

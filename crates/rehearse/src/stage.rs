@@ -315,7 +315,7 @@ impl<'a> Stage<'a> {
         self.families.handle(call, event, self.now);
     }
 
-    /// The API wants a change.
+    /// The API requests a change.
     fn asks(&mut self, call: CallSid, modify: Modify, act: &Act) {
         self.asks += 1;
         let ask = Ask(self.asks);

@@ -65,7 +65,7 @@ impl Dialog {
     }
 
     /// The dialog that `response` to our `invite` makes (§12.1.2). `None` if it cannot be read. A
-    /// far side older than RFC 3261 has the empty tag.
+    /// remote party older than RFC 3261 has the empty tag.
     pub(crate) fn for_caller(invite: &Request, response: &Response, peer: Peer) -> Option<Self> {
         let headers = &response.headers;
         let mut routes: Vec<String> = headers
@@ -86,8 +86,8 @@ impl Dialog {
         })
     }
 
-    /// The connection is gone: from now on the address of the far side counts (§18.1.1). False if
-    /// there was none.
+    /// The connection is gone: from now on the address of the remote party counts (§18.1.1). False
+    /// if there was none.
     pub(crate) fn forget_flow(&mut self) -> bool {
         self.peer.flow.take().is_some()
     }

@@ -2,8 +2,9 @@
 //! answers by itself whatever needs no decision of the call engine.
 //!
 //! Bytes, commands, answers of the directory and the time go into [`Core`]; [`Output`]s come out.
-//! **A leg ends with exactly one final event (or by the engine's own refusal), whatever the far side
-//! sends**, and what strangers can make the core remember is limited by the constants in `config`.
+//! **A leg ends with exactly one final event (or by the engine's own refusal), whatever the remote
+//! party sends**, and what strangers can make the core remember is limited by the constants in
+//! `config`.
 //!
 //! On purpose left out: UDP requests above 1300 bytes are not moved to TCP (§18.1.1), because few
 //! phones listen there; responses ignore `maddr`; provisional responses are not reliable (RFC 3262).

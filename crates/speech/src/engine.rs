@@ -3,7 +3,7 @@
 //! Text goes in through a pipe, sound comes out in a file (flite stops for ever when it writes to
 //! a pipe); no shell is involved and the child sees only the environment it needs.
 //! **Invariant: a child never outlives its future**: it is killed when the time is up and when
-//! nobody waits any more.
+//! no caller waits any more.
 
 use crate::language::Language;
 use crate::{SpeechError, Voice};

@@ -16,7 +16,7 @@ pub(super) struct Dialog {
     pub(super) call_id: String,
     /// From of our requests, with tag.
     pub(super) local: String,
-    /// To of our requests; with tag as soon as the far side has given one.
+    /// To of our requests; with tag as soon as the remote party has given one.
     pub(super) remote: String,
     /// Request-URI.
     pub(super) target: Uri,
@@ -69,7 +69,7 @@ impl Dialog {
         address_of(uri).unwrap_or(account.server)
     }
 
-    /// Takes the far side's Contact as target.
+    /// Takes the remote party's Contact as target.
     pub(super) fn learn_target(&mut self, headers: &Headers) {
         if let Some(contact) = headers.all(HeaderName::Contact).next()
             && let Ok(contact) = NameAddr::parse(contact)

@@ -60,7 +60,7 @@ pub(super) struct Call {
     digest: Client,
     /// Hang up as soon as a provisional response allows CANCEL.
     cancel_wanted: bool,
-    /// The far side's INVITE, and the source it came from.
+    /// The remote party's INVITE, and the source it came from.
     their_invite: Option<(Request, SocketAddr)>,
     /// Our last response to it, for its repetitions.
     last_response: Option<Bytes>,
@@ -102,7 +102,7 @@ impl Call {
         Some(call)
     }
 
-    /// The far side's call. `None` if it lacks what makes a dialog.
+    /// The remote party's call. `None` if it lacks what makes a dialog.
     pub(super) fn inbound(
         no: CallNo,
         invite: &Request,
@@ -402,7 +402,7 @@ impl Call {
         request
     }
 
-    // ---- Requests of the far side. ----
+    // ---- Requests of the remote party. ----
 
     pub(super) fn handle_request(
         &mut self,
@@ -477,7 +477,7 @@ impl Call {
         context.send(to, response.to_bytes());
     }
 
-    /// A response to the far side's INVITE.
+    /// A response to the remote party's INVITE.
     fn response(&self, status: u16, sdp: Option<&str>, context: &Context<'_>) -> Option<Response> {
         let (invite, _) = self.their_invite.as_ref()?;
         let mut response = Response::for_request(invite, status);

@@ -239,7 +239,7 @@ impl Task {
         match event {
             CallEvent::Ringing { sdp, .. } => {
                 let early = sdp.is_some_and(|answer| talk.accept(&answer).is_ok());
-                tracing::trace!(early, "far side rings");
+                tracing::trace!(early, "remote party rings");
                 line.state.send_replace(CallState::Ringing);
             }
             CallEvent::Answered { sdp } => {

@@ -30,7 +30,7 @@ pub struct DialogSnapshot {
 }
 
 impl DialogSnapshot {
-    /// The path to the far side. A connection of the process that wrote this is gone.
+    /// The path to the remote party. A connection of the process that wrote this is gone.
     pub(crate) fn peer(&self) -> Peer {
         Peer {
             transport: Transport::from_param(&self.transport).unwrap_or(Transport::Udp),

@@ -21,7 +21,7 @@ impl Core {
         self.pump(now);
     }
 
-    /// Sends BYE in a dialog that nobody waits for.
+    /// Sends BYE in a dialog that no leg waits for.
     pub(super) fn orphan_bye(&mut self, leg: Option<&Leg>, mut dialog: Dialog, now: Instant) {
         let mut bye = dialog.request(Method::Bye);
         let peer = dialog.next_hop();
@@ -52,7 +52,7 @@ impl Core {
             return;
         }
         if let Some(unacked) = talking.unacked.take() {
-            // The far side repeats its 2xx until it sees an ACK, and cannot take BYE before.
+            // The remote party repeats its 2xx until it sees an ACK, and cannot take BYE before.
             self.ack(leg, unacked.tx, &talking.dialog, unacked.seq, None);
         }
         self.leave(leg, *talking, &headers, true, now);
@@ -105,8 +105,8 @@ impl Core {
         self.bye_done(leg, response.status.0, custom_headers(&response.headers));
     }
 
-    /// The connection that the dialog came by is gone: sends the BYE to the far side's address. False
-    /// if that was tried already.
+    /// The connection that the dialog came by is gone: sends the BYE to the remote party's address.
+    /// False if that was tried already.
     pub(super) fn bye_by_another_way(&mut self, leg: &mut Leg, tx: TxId, now: Instant) -> bool {
         let (State::Leaving(leaving), Some(pending)) = (&mut leg.state, self.pending.get(&tx))
         else {

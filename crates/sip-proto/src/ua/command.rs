@@ -57,14 +57,14 @@ pub enum LegCommand {
         /// Further header fields, such as Reason.
         headers: HeaderList,
     },
-    /// Answer the far side's re-INVITE.
+    /// Answer the remote party's re-INVITE.
     AnswerReinvite {
         /// Answer, or our offer if the re-INVITE had none.
         sdp: String,
         /// Further header fields.
         headers: HeaderList,
     },
-    /// Refuse the far side's re-INVITE; the session stays as it was.
+    /// Refuse the remote party's re-INVITE; the session stays as it was.
     RejectReinvite {
         /// Status, 300 or above.
         status: u16,
@@ -101,7 +101,7 @@ pub struct InviteSpec {
     pub from_display: Option<String>,
     /// Next hop: where the INVITE is sent.
     pub route: Peer,
-    /// Offer; empty to let the far side offer (then `AckSdp` must follow `Answered`).
+    /// Offer; empty to let the remote party offer (then `AckSdp` must follow `Answered`).
     pub sdp: String,
     /// Further header fields of the INVITE.
     pub headers: HeaderList,
@@ -152,7 +152,7 @@ pub struct MessageSpec {
     pub credentials: Option<Credentials>,
 }
 
-/// User name and secret for a far side that challenges us.
+/// User name and secret for a remote party that challenges us.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
     /// Digest user name.

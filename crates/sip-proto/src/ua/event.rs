@@ -22,7 +22,7 @@ pub enum LegEvent {
     Answered {
         /// X- and Diversion header fields.
         headers: HeaderList,
-        /// Answer to our offer, or the far side's offer if we made none.
+        /// Answer to our offer, or the remote party's offer if we made none.
         sdp: Option<String>,
         /// Call-ID of the dialog.
         call_id: String,
@@ -48,7 +48,7 @@ pub enum LegEvent {
     },
     /// Over: the ACK of a 2xx of ours never came; the core sends BYE.
     NoAck,
-    /// Over: the far side hung up and has been answered.
+    /// Over: the remote party hung up and has been answered.
     Bye {
         /// X- and Diversion header fields.
         headers: HeaderList,
@@ -62,10 +62,10 @@ pub enum LegEvent {
         /// X- and Diversion header fields.
         headers: HeaderList,
     },
-    /// Over: the far side no longer knows the dialog (481, or 408 to a request within it), or it
-    /// cannot be reached.
+    /// Over: the remote party no longer knows the dialog (481, or 408 to a request within it), or
+    /// it cannot be reached.
     Lost,
-    /// The far side's re-INVITE: answer with `AnswerReinvite` or `RejectReinvite`.
+    /// The remote party's re-INVITE: answer with `AnswerReinvite` or `RejectReinvite`.
     Reinvite {
         /// Offer; `None` if the answer shall carry ours.
         sdp: Option<String>,
@@ -83,7 +83,8 @@ pub enum LegEvent {
         sdp: Option<String>,
     },
     /// The dialog of an outbound leg is confirmed, before `Answered`; that of an inbound one is known
-    /// with its INVITE. Of both: again whenever the far side has another Contact or is heard from elsewhere.
+    /// with its INVITE. Of both: again whenever the remote party has another Contact or is heard
+    /// from elsewhere.
     Dialog(Box<DialogSnapshot>),
     /// A header field of a command was left out: its name is none, it belongs to the core, or its
     /// value has a control character.

@@ -1,4 +1,4 @@
-//! How much a far side may tell the call engine unasked.
+//! How much unsolicited input a remote party may send to the call engine.
 
 use std::time::{Duration, Instant};
 

@@ -75,7 +75,7 @@ pub(super) struct Calling {
     pub(super) early: BTreeMap<String, Dialog>,
     pub(super) provisional: bool,
     pub(super) cancel: Cancel,
-    /// The far side hung up before its 2xx reached us.
+    /// The remote party hung up before its 2xx reached us.
     pub(super) hung_up: bool,
 }
 

@@ -98,7 +98,7 @@ impl Core {
         self.message_done(leg, response.status.0, reason);
     }
 
-    /// The far side answered; or not, or there is no route to it.
+    /// The remote party answered; or not, or there is no route to it.
     pub(super) fn message_done(&mut self, leg: &mut Leg, status: u16, reason: Option<String>) {
         let reason = reason.unwrap_or_else(|| StatusCode(status).default_reason().to_owned());
         self.event(leg.id, LegEvent::MessageDone { status, reason });

@@ -15,7 +15,7 @@ use crate::transaction::TxId;
 
 /// A request of ours.
 pub(super) struct Pending {
-    /// `None` if nobody waits for the outcome.
+    /// `None` if no leg waits for the outcome.
     pub(super) leg: Option<LegId>,
     pub(super) kind: Kind,
     /// As sent, without Via, in case it must be sent again.

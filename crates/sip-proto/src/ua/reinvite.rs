@@ -240,8 +240,8 @@ impl Core {
         }
     }
 
-    /// The far side has lost the dialog: BYE in case it has not, and the leg ends. If our BYE is out
-    /// already, its outcome is the end.
+    /// The remote party has lost the dialog: BYE in case it has not, and the leg ends. If our BYE
+    /// is out already, its outcome is the end.
     pub(super) fn lose(&mut self, leg: &mut Leg, now: Instant) {
         match std::mem::replace(&mut leg.state, State::Over) {
             State::Talking(talking) => {

@@ -1,4 +1,4 @@
-//! Requests of the far side within dialogs (RFC 3261 §12.2.2, §14.2, §15.1.2).
+//! Requests of the remote party within dialogs (RFC 3261 §12.2.2, §14.2, §15.1.2).
 
 use std::time::Instant;
 
@@ -80,7 +80,7 @@ impl Core {
         }
     }
 
-    /// A later process has to find the far side where it is now.
+    /// A later process has to find the remote party where it is now.
     pub(super) fn keep_dialog(&mut self, leg: LegId, dialog: &Dialog) {
         self.event(leg, LegEvent::Dialog(Box::new(dialog.snapshot())));
     }
