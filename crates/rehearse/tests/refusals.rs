@@ -213,7 +213,7 @@ fn calls_and_applications_that_cannot_be_right_are_refused() {
         (
             "call: {to: a, timeout: 3s}".to_owned(),
             app.to_owned(),
-            "`timeout` is how long a call of the API may ring",
+            "`timeout` is how long a call made by the API may ring",
         ),
         (
             call.to_owned(),
