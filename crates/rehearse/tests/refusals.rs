@@ -253,12 +253,12 @@ fn calls_and_applications_that_cannot_be_right_are_refused() {
         (
             call.to_owned(),
             "application: {start: /v, pages: {/v: {fails: true, status: 3}}}".to_owned(),
-            "`file` and `fails` say all about the answer",
+            "`file` and `fails` define the whole answer",
         ),
         (
             call.to_owned(),
             "application: {start: /v, pages: {/v: {fails: true, moved_to: /w}}}".to_owned(),
-            "`file` and `fails` say all about the answer",
+            "`file` and `fails` define the whole answer",
         ),
         (
             call.to_owned(),
