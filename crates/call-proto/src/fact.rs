@@ -90,6 +90,15 @@ pub enum Fact {
         /// Which one, and on which terms.
         membership: Membership,
     },
+    /// A call that goes on is no longer a member of a conference.
+    LeftConference {
+        /// The leg.
+        call: CallSid,
+        /// When.
+        at: Timestamp,
+        /// Which one.
+        conference: ConferenceSid,
+    },
     /// A recording is about to begin.
     RecordingStarted(StartedRecording),
     /// A recording is complete.

@@ -417,8 +417,10 @@ impl Leg {
         self.finish(self.status_of_end(reason), reason, cx);
     }
 
-    /// Ends the leg because its script cannot continue, with a text for the remote party.
+    /// Ends the leg because its script cannot continue, with a text for the remote party. For a fork, a
+    /// screening that failed is a call that failed.
     pub(crate) fn fail(&mut self, sip_status: u16, text: &str, reason: Reason, cx: &mut Context) {
+        self.decline_as(CallStatus::Failed);
         match self.state {
             State::Over => return,
             State::Alerting { .. } | State::Answering { .. } => {

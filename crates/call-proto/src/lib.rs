@@ -59,5 +59,5 @@ pub use lint::lint;
 pub use membership::{Place, RoomEnd, RoomEvent, RoomRefusal, Wish};
 pub use message::{MessageCommand, TextMessage};
 pub use request::{CreateError, ModifyError, NewCall, NewMessage, SendError};
-pub use room::{Room, RoomCommand, RoomInput, RoomOpening};
+pub use room::{LONGEST_CONFERENCE, Room, RoomCommand, RoomInput, RoomOpening};
 pub use trace::{Entry, Lane, Way, counts_text};

@@ -27,6 +27,9 @@ use crate::fact::Fact;
 use crate::membership::{Place, RoomEnd, RoomEvent, RoomRefusal, Wish};
 use crate::trace::{Entry, Lane, Way};
 
+/// How long a conference may exist.
+pub const LONGEST_CONFERENCE: Duration = Duration::from_secs(4 * 3600);
+
 /// How a room begins. With the same opening, and the same inputs at the same times, a room does the
 /// same.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -68,6 +71,18 @@ pub enum RoomInput {
     NotRecorded,
     /// The server stops.
     Shutdown,
+}
+
+impl RoomInput {
+    /// If it comes too late for a room that has ended: whether the next room of the name gets it
+    /// instead. For anything but a `Join`, there must be one already.
+    #[must_use]
+    pub fn outlives_the_room(&self) -> bool {
+        match self {
+            Self::Join { .. } | Self::Leave { .. } => true,
+            Self::NotRecorded | Self::Shutdown => false,
+        }
+    }
 }
 
 /// What a room asks of the world, in order.
@@ -278,7 +293,9 @@ impl Room {
         let running = self.state == State::Running;
         Place {
             talks: running && !wish.muted,
-            hears: running,
+            // Before the start no member talks, so this is silence; without any packets, phones and
+            // trunks would take the line for dead.
+            hears: true,
         }
     }
 
@@ -345,12 +362,9 @@ mod tests {
             ),
             (
                 &[
-                    ("1 joins late", "1 joined"),
-                    ("2 joins late muted", "2 joined"),
-                    (
-                        "3 joins",
-                        "3 joined talks hears, 1 moved talks hears, 2 moved hears",
-                    ),
+                    ("1 joins late", "1 joined hears"),
+                    ("2 joins late muted", "2 joined hears"),
+                    ("3 joins", "3 joined talks hears, 1 moved talks hears"),
                     ("4 joins late", "4 joined talks hears"),
                     ("3 leaves", ""),
                     (
@@ -392,7 +406,7 @@ mod tests {
             ),
             (
                 &[
-                    ("1 joins late", "1 joined"),
+                    ("1 joins late", "1 joined hears"),
                     ("0 stops", "1 over shutdown"),
                     ("2 joins", "2 refused Unavailable"),
                 ],

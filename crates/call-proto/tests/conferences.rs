@@ -16,8 +16,9 @@ use std::time::Duration;
 
 use call_proto::journal::{self, Line, Verdict};
 use call_proto::{Addressed, DigitWay, Event, Fact, Inbound, Modify, RoomCommand, Script};
+use model::error::CONFERENCE_FAILED;
 use model::{CallSid, ConferenceSid, Timestamp};
-use rehearse::scene::{Act, Does, Doing, Opening, Pace, Scene, Start, Vanishes};
+use rehearse::scene::{Act, Does, Doing, Faults, Opening, Pace, Scene, Start, Vanishes};
 use rehearse::{Run, Watch};
 
 use world::{Nothing, Random, Rules, Weather, document_at, empty, phone, redirect_to, status, xml};
@@ -93,6 +94,11 @@ fn play_all(weather: Weather, first_seed: u64) {
         let mut observer = Observer::default();
         let run = rehearse::play(&scene, &mut Nothing, &mut observer);
         check(&run, observer, seed);
+        if scene.faults == Faults::default() && weather != Weather::Stormy {
+            let codes = run.notifications.iter().map(|found| found.code);
+            let failed = codes.filter(|code| *code == CONFERENCE_FAILED).count();
+            assert_eq!(failed, 0, "seed {seed}: every room can be had");
+        }
         seen.count(&run);
     }
     assert!(seen.meetings > 500, "{} meetings", seen.meetings);
@@ -101,6 +107,50 @@ fn play_all(weather: Weather, first_seed: u64) {
         let often = seen.reasons.get(reason).copied().unwrap_or_default();
         assert!(often > 50, "{reason}: {:?}", seen.reasons);
     }
+}
+
+/// Kim calls, presses the star after two seconds and hangs up after twenty.
+fn kim_alone(document: &str) -> Scene {
+    let mut scene = Scene::new();
+    let page = xml(document).page();
+    scene.pages.insert("http://app/a".to_owned(), vec![page]);
+    let mut start = Start::new("kim", opening("kim", "/a"), 1);
+    start.ack = Some(Duration::ZERO);
+    scene.calls.push(start);
+    let acts = [
+        (2_000, Does::Key('*', DigitWay::Event)),
+        (20_000, Does::Party(Doing::HangUp)),
+    ];
+    scene.acts = acts
+        .map(|(at, does)| Act::new(millis(at), "kim", does))
+        .into();
+    scene
+}
+
+fn codes(run: &Run) -> Vec<u16> {
+    run.notifications.iter().map(|found| found.code).collect()
+}
+
+#[test]
+fn a_room_that_does_not_answer_is_given_up() {
+    let mut scene = kim_alone("<Dial><Conference>red</Conference></Dial><Pause length=\"60\"/>");
+    scene.faults.silent.insert("red".to_owned());
+    let mut observer = Observer::default();
+    let run = rehearse::play(&scene, &mut Nothing, &mut observer);
+    assert_eq!(codes(&run), [CONFERENCE_FAILED]);
+    assert_eq!(run.verbs, ["Dial", "Pause"]);
+}
+
+/// What a call asks of a room that just ended is asked of the next one of its name.
+#[test]
+fn a_call_that_left_last_may_come_back_at_once() {
+    let dial = "<Dial hangupOnStar=\"true\"><Conference>red</Conference></Dial>";
+    let scene = kim_alone(&format!("{dial}{dial}"));
+    let mut observer = Observer::default();
+    let run = rehearse::play(&scene, &mut Nothing, &mut observer);
+    assert!(codes(&run).is_empty(), "{:?}", codes(&run));
+    assert_eq!(run.conferences.len(), 2);
+    check(&run, observer, 0);
 }
 
 fn check(run: &Run, observer: Observer, seed: u64) {

@@ -100,6 +100,15 @@ pub(crate) fn changes(facts: Vec<Fact>, dialogs: &mut BTreeMap<CallSid, String>)
             at,
             membership,
         },
+        Fact::LeftConference {
+            call,
+            at,
+            conference,
+        } => Change::ConferenceLeft {
+            call,
+            at,
+            conference,
+        },
         Fact::RecordingStarted(started) => Change::RecordingStarted(started),
         Fact::Recorded(recording) => Change::Recording(recording),
         Fact::Notified(notification) => Change::Notification(Box::new(notification)),
@@ -148,6 +157,13 @@ pub(crate) fn log(fact: &Fact) {
             call.sid = %call,
             conference.sid = %membership.conference,
             "call joined a conference"
+        ),
+        Fact::LeftConference {
+            call, conference, ..
+        } => info!(
+            call.sid = %call,
+            conference.sid = %conference,
+            "call left a conference"
         ),
         Fact::Ringing { .. }
         | Fact::Farewell { .. }

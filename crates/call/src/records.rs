@@ -174,6 +174,7 @@ impl Pen {
             .iter()
             .filter_map(|change| match change {
                 Change::CallCreated(record) => Some(record.sid.into()),
+                Change::ConferenceCreated(record) => Some(record.sid.into()),
                 Change::MessageCreated { message, .. } if message.call.is_none() => {
                     Some(message.sid.into())
                 }
@@ -249,11 +250,14 @@ fn lane_of(change: &Change) -> Option<Lane> {
             Some(message.lane())
         }
         Change::Trace { lane, .. } => Some(*lane),
-        Change::ConferenceJoined { call, .. } => Some((*call).into()),
-        Change::ConferenceCreated(_)
-        | Change::ConferenceStarted { .. }
-        | Change::ConferenceEnded { .. }
-        | Change::Notification(_)
+        Change::ConferenceJoined { call, .. } | Change::ConferenceLeft { call, .. } => {
+            Some((*call).into())
+        }
+        Change::ConferenceCreated(record) => Some(record.sid.into()),
+        Change::ConferenceStarted { sid, .. } | Change::ConferenceEnded { sid, .. } => {
+            Some((*sid).into())
+        }
+        Change::Notification(_)
         | Change::RecordingGone { .. }
         | Change::CallbackDone { .. }
         | Change::CallbackRetry { .. }
@@ -425,6 +429,36 @@ mod tests {
         scene.disk.full.store(false, Ordering::SeqCst);
         assert_eq!(pen.write(ended(1)).await, Kept::Now);
         assert_eq!((scene.status(1).await, scene.told()), (None, 0));
+    }
+
+    #[tokio::test]
+    async fn a_conference_that_is_not_on_record_is_refused_for_good() {
+        let scene = Scene::new().await;
+        let mut pen = scene.records.pen();
+        let conference = model::ConferenceSid::from_bytes([1; 16]);
+        let created = Change::ConferenceCreated(Box::new(model::record::Conference {
+            sid: conference,
+            instance: scene.disk.store.instance(),
+            account: model::AccountSid::from_bytes([1; 16]),
+            name: "standup".to_owned(),
+            status: model::ConferenceStatus::Waiting,
+            created: Timestamp(1),
+            updated: Timestamp(1),
+            started: None,
+            ended: None,
+            reason: None,
+        }));
+        let started = Change::ConferenceStarted {
+            sid: conference,
+            at: Timestamp(1),
+        };
+        scene.disk.full.store(true, Ordering::SeqCst);
+        let kept = pen.write(vec![created, started]).await;
+        assert_eq!(kept, Kept::Late(BTreeSet::from([conference.into()])));
+        assert_eq!(scene.records.waiting(), 0, "nothing of it waits");
+        scene.disk.full.store(false, Ordering::SeqCst);
+        let found = scene.disk.store.conference(conference).await;
+        assert_eq!(found.expect("readable"), None);
     }
 
     /// Another server closed the leg: its callbacks were that server's to send.

@@ -8,10 +8,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use call_proto::journal::RoomRecorder;
-use call_proto::{Event, Fact, Req, RoomCommand, RoomEnd, RoomEvent, RoomInput, RoomOpening};
+use call_proto::{
+    Event, Fact, LONGEST_CONFERENCE, Req, RoomCommand, RoomEnd, RoomEvent, RoomInput, RoomOpening,
+};
 use futures_util::FutureExt as _;
 use model::{AccountSid, CallSid, ConferenceSid, ConferenceStatus};
 use store::Change;
@@ -22,9 +23,6 @@ use crate::books::Books;
 use crate::engine::Shared;
 use crate::records::Kept;
 use crate::{facts, now, panics};
-
-/// How long a conference may exist.
-const LIFE: Duration = Duration::from_secs(4 * 3600);
 
 /// What identifies an open room.
 pub(crate) type Key = (AccountSid, String);
@@ -90,11 +88,12 @@ impl Rooms {
             instance: shared.settings.instance,
             account,
             name,
-            life: LIFE,
+            life: LONGEST_CONFERENCE,
         };
         let sid = opening.sid;
-        let mut room = RoomRecorder::new(opening, &shared.settings, now);
-        room.handle(first, now);
+        let room = RoomRecorder::new(opening, &shared.settings, now);
+        // The inbox is open: its other end goes to the task.
+        let _ = inbox.send(first);
         let task = Task {
             shared: Arc::clone(shared),
             room,
@@ -120,11 +119,8 @@ impl Rooms {
             open.remove(key);
         }
         while let Ok(input) = inputs.try_recv() {
-            match input {
-                RoomInput::Join { .. } | RoomInput::Leave { .. } => {
-                    self.tell_locked(&mut open, shared, key, input);
-                }
-                RoomInput::NotRecorded | RoomInput::Shutdown => {}
+            if input.outlives_the_room() {
+                self.tell_locked(&mut open, shared, key, input);
             }
         }
     }
@@ -138,7 +134,7 @@ struct Task {
     shared: Arc<Shared>,
     room: RoomRecorder,
     books: Books,
-    /// The calls that were admitted, for the case that the machine cannot be asked.
+    /// The calls that asked and were not refused, for the case that the machine cannot be asked.
     members: BTreeMap<CallSid, Req>,
 }
 
@@ -179,10 +175,14 @@ impl Task {
     }
 
     fn handle(&mut self, input: RoomInput) {
-        if let RoomInput::Leave { member, req } = input
-            && self.members.get(&member) == Some(&req)
-        {
-            self.members.remove(&member);
+        match input {
+            RoomInput::Join { member, req, .. } => {
+                self.members.insert(member, req);
+            }
+            RoomInput::Leave { member, req } if self.members.get(&member) == Some(&req) => {
+                self.members.remove(&member);
+            }
+            RoomInput::Leave { .. } | RoomInput::NotRecorded | RoomInput::Shutdown => {}
         }
         self.room.handle(input, now());
     }
@@ -227,14 +227,9 @@ impl Task {
     }
 
     fn tell(&mut self, member: CallSid, req: Req, event: RoomEvent) {
-        match event {
-            RoomEvent::Joined { .. } => {
-                self.members.insert(member, req);
-            }
-            RoomEvent::Moved { .. } => {}
-            RoomEvent::Refused { .. } | RoomEvent::Over { .. } => {
-                self.members.remove(&member);
-            }
+        let is_last = matches!(event, RoomEvent::Refused { .. } | RoomEvent::Over { .. });
+        if is_last && self.members.get(&member) == Some(&req) {
+            self.members.remove(&member);
         }
         let reaches = self.shared.live.tell(member, Event::Room { req, event });
         if !reaches {

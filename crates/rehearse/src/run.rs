@@ -231,15 +231,16 @@ impl Run {
     /// What a fact changes in the record of a leg.
     pub(crate) fn apply(&mut self, fact: &Fact) {
         let call = match fact {
-            Fact::Ringing { call, .. } | Fact::Answered { call, .. } | Fact::Ended { call, .. } => {
-                *call
-            }
+            Fact::Ringing { call, .. }
+            | Fact::Answered { call, .. }
+            | Fact::Ended { call, .. }
+            | Fact::InConference { call, .. }
+            | Fact::LeftConference { call, .. } => *call,
             Fact::Created(_)
             | Fact::Farewell { .. }
             | Fact::ConferenceCreated(_)
             | Fact::ConferenceStarted { .. }
             | Fact::ConferenceEnded { .. }
-            | Fact::InConference { .. }
             | Fact::MessageCreated { .. }
             | Fact::MessageEnded { .. }
             | Fact::RecordingStarted(_)
@@ -271,12 +272,13 @@ impl Run {
                 record.hangup_by = Some(end.by);
                 record.sip_reason.clone_from(&end.sip_reason);
             }
+            Fact::InConference { membership, .. } => record.muted = membership.muted,
+            Fact::LeftConference { .. } => record.muted = false,
             Fact::Created(_)
             | Fact::Farewell { .. }
             | Fact::ConferenceCreated(_)
             | Fact::ConferenceStarted { .. }
             | Fact::ConferenceEnded { .. }
-            | Fact::InConference { .. }
             | Fact::MessageCreated { .. }
             | Fact::MessageEnded { .. }
             | Fact::RecordingStarted(_)

@@ -251,6 +251,8 @@ pub struct Faults {
     pub deaf: BTreeSet<String>,
     /// Parties whose records cannot be kept.
     pub unrecorded: BTreeSet<String>,
+    /// Names of conferences that never answer.
+    pub silent: BTreeSet<String>,
     /// Texts that hold this cannot be spoken.
     pub unspeakable: Option<String>,
     /// Whether the media side fails to write recordings.

@@ -110,6 +110,7 @@ async fn change(
         | Change::ConferenceStarted { .. }
         | Change::ConferenceEnded { .. }
         | Change::ConferenceJoined { .. }
+        | Change::ConferenceLeft { .. }
         | Change::CallRinging { .. }
         | Change::CallAnswered { .. }
         | Change::CallUpdated(_)
@@ -279,6 +280,11 @@ fn statement(context: Context, change: &Change) -> Sql {
             at,
             membership,
         } => conferences::join(*call, *membership, *at),
+        Change::ConferenceLeft {
+            call,
+            at,
+            conference,
+        } => conferences::leave(*call, *conference, *at),
         Change::RecordingStarted(started) => {
             let args = rows::started_recording_args(started, context.instance);
             rows::STARTED_RECORDINGS.insert_once(args)

@@ -130,6 +130,15 @@ pub enum Change {
         /// Which conference, and on which terms.
         membership: Membership,
     },
+    /// A leg is no longer a member of a conference. Applied only if it is on record as a member of it.
+    ConferenceLeft {
+        /// Leg.
+        call: CallSid,
+        /// When.
+        at: Timestamp,
+        /// Which conference.
+        conference: ConferenceSid,
+    },
     /// A recording is about to begin: its file must be found after a crash.
     RecordingStarted(StartedRecording),
     /// A recording that was started has no file.

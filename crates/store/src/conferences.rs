@@ -81,6 +81,15 @@ pub(crate) fn join(call: CallSid, membership: Membership, at: Timestamp) -> Sql 
     )
 }
 
+/// A muted member can be heard again once it has left.
+pub(crate) fn leave(call: CallSid, conference: ConferenceSid, at: Timestamp) -> Sql {
+    Sql::new(
+        "UPDATE calls SET updated = $2, muted = 0, conference = NULL, conference_starts = NULL, \
+         conference_ends = NULL WHERE sid = $1 AND conference = $3 AND ended IS NULL",
+        args![call, at, conference],
+    )
+}
+
 /// Ends the conferences left open by servers without a heartbeat since `gone_since`: the end is
 /// the last heartbeat, as far as it is known.
 pub(crate) fn close_abandoned(gone_since: Timestamp, instance: InstanceSid) -> Sql {

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use model::record::Membership;
-use model::{Timestamp, error};
+use model::{ConferenceSid, Timestamp, error};
 use rcml::Conference;
 
 use super::dial;
@@ -18,6 +18,9 @@ use crate::context::Context;
 use crate::event::Req;
 use crate::fact::{Fact, Reason};
 use crate::membership::{RoomEnd, RoomEvent, RoomRefusal, Wish};
+
+/// How long a room has for its answer: longer than a disk that is slow.
+const JOINS_WITHIN: Duration = Duration::from_secs(10);
 
 /// A `<Dial>` that is in a conference, or waits to join one.
 struct Attending {
@@ -30,10 +33,13 @@ struct Attending {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// The room was asked.
-    Joining,
+    /// The room was asked, and answers until this time.
+    Joining { until: Timestamp },
     /// A member, until this time at the latest.
-    In { until: Timestamp },
+    In {
+        conference: ConferenceSid,
+        until: Timestamp,
+    },
     /// No longer a member, and never again.
     Out,
 }
@@ -61,23 +67,32 @@ pub(super) fn start(
         dial,
         conference,
         req,
-        phase: Phase::Joining,
+        phase: Phase::Joining {
+            until: cx.now + JOINS_WITHIN,
+        },
     }))
 }
 
 impl Running for Attending {
     fn poll_timeout(&self) -> Option<Timestamp> {
         match self.phase {
-            Phase::In { until } => Some(until),
-            Phase::Joining | Phase::Out => None,
+            Phase::Joining { until } | Phase::In { until, .. } => Some(until),
+            Phase::Out => None,
         }
     }
 
     fn handle_timeout(&mut self, site: &mut Site<'_>, cx: &mut Context) -> Step {
-        if matches!(self.phase, Phase::In { until } if until <= cx.now) {
-            site.leg.end(Reason::TimeLimit, cx);
+        match self.phase {
+            Phase::In { until, .. } if until <= cx.now => {
+                site.leg.end(Reason::TimeLimit, cx);
+                Step::Wait
+            }
+            Phase::Joining { until } if until <= cx.now => {
+                self.leave(site, cx);
+                self.refused(RoomRefusal::Unavailable, site, cx)
+            }
+            Phase::Joining { .. } | Phase::In { .. } | Phase::Out => Step::Wait,
         }
-        Step::Wait
     }
 
     fn room(&mut self, req: Req, event: RoomEvent, site: &mut Site<'_>, cx: &mut Context) -> Step {
@@ -100,6 +115,7 @@ impl Running for Attending {
                 });
                 let limit = Duration::from_secs(u64::from(self.dial.time_limit_s));
                 self.phase = Phase::In {
+                    conference,
                     until: cx.now + limit,
                 };
                 if self.dial.hangup_on_star {
@@ -114,13 +130,7 @@ impl Running for Attending {
             }
             RoomEvent::Refused { why } => {
                 self.phase = Phase::Out;
-                let (code, text) = match why {
-                    RoomRefusal::Full => (error::CONFERENCE_FULL, "is full"),
-                    RoomRefusal::Unavailable => (error::CONFERENCE_FAILED, "is not available"),
-                };
-                let text = format!("the conference `{}` {text}", self.conference.name);
-                cx.notify(site.about_line(self.conference.line), code, &text);
-                Step::Next
+                self.refused(why, site, cx)
             }
             RoomEvent::Over { why } => {
                 self.leave_mix(site, cx);
@@ -157,6 +167,17 @@ impl Running for Attending {
 }
 
 impl Attending {
+    /// The next verb runs.
+    fn refused(&self, why: RoomRefusal, site: &Site<'_>, cx: &mut Context) -> Step {
+        let (code, text) = match why {
+            RoomRefusal::Full => (error::CONFERENCE_FULL, "is full"),
+            RoomRefusal::Unavailable => (error::CONFERENCE_FAILED, "is not available"),
+        };
+        let text = format!("the conference `{}` {text}", self.conference.name);
+        cx.notify(site.about_line(self.conference.line), code, &text);
+        Step::Next
+    }
+
     fn leave(&mut self, site: &Site<'_>, cx: &mut Context) {
         if self.phase == Phase::Out {
             return;
@@ -167,12 +188,20 @@ impl Attending {
         cx.command(site.leg.profile.sid, Command::Room(request));
     }
 
-    /// The endpoint of a leg that is over is closed anyway.
+    /// The endpoint of a leg that is over is closed anyway, and its record has its end.
     fn leave_mix(&self, site: &Site<'_>, cx: &mut Context) {
-        if !matches!(self.phase, Phase::In { .. }) || site.leg.is_over() {
+        let Phase::In { conference, .. } = self.phase else {
+            return;
+        };
+        if site.leg.is_over() {
             return;
         }
         let leg = site.leg.profile.sid;
+        cx.fact(Fact::LeftConference {
+            call: leg,
+            at: cx.now,
+            conference,
+        });
         if self.dial.hangup_on_star {
             cx.media(leg, MediaCommand::ListenDigits { on: false });
         }

@@ -227,7 +227,6 @@ fn dials_in_screening(site: &mut Site<'_>, cx: &mut Context) {
     let about = site.leg.profile.about(site.run.url());
     let text = "the screening document has a `Dial`; the call is not connected";
     cx.notify(about, error::SCREENING_DIAL, text);
-    site.leg.decline_as(CallStatus::Failed);
     let why = Reason::ScreeningFailed;
     site.leg.fail(500, "Dial in a screening document", why, cx);
 }
@@ -366,7 +365,6 @@ fn must_answer_for(verb: &Verb, site: &Site<'_>) -> bool {
 fn document_failed(problem: &Problem, site: &mut Site<'_>, cx: &mut Context) {
     site.run.abandon();
     let leg = &mut *site.leg;
-    leg.decline_as(CallStatus::Failed);
     let (status, words) = (problem.sip_status, &problem.sip_reason);
     if leg.is_unanswered() {
         leg.reject(status, Some(words.clone()), cx);

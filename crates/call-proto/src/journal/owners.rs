@@ -75,7 +75,8 @@ impl fmt::Debug for FactText<'_> {
             | Fact::ConferenceCreated(_)
             | Fact::ConferenceStarted { .. }
             | Fact::ConferenceEnded { .. }
-            | Fact::InConference { .. } => self.0.fmt(f),
+            | Fact::InConference { .. }
+            | Fact::LeftConference { .. } => self.0.fmt(f),
         }
     }
 }

@@ -230,6 +230,7 @@ impl Rules {
             | Fact::ConferenceStarted { .. }
             | Fact::ConferenceEnded { .. }
             | Fact::InConference { .. }
+            | Fact::LeftConference { .. }
             | Fact::RecordingStarted(_)
             | Fact::Callback(_) => {}
         }

@@ -27,11 +27,11 @@ impl Actor {
         for call in self.legs.keys() {
             self.shared.live.remove(*call);
         }
+        self.leave_rooms();
         self.note(self.root, Lane::Fact, "internal failure", panic);
         if let Err(error) = self.end_all().await {
             error!(%error, "records stay open until the next start");
         }
-        self.leave_rooms();
         self.books.close(self.root.into(), Vec::new()).await;
     }
 

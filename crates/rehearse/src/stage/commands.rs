@@ -138,6 +138,7 @@ impl<'a> Stage<'a> {
             | Fact::ConferenceStarted { .. }
             | Fact::ConferenceEnded { .. }
             | Fact::InConference { .. }
+            | Fact::LeftConference { .. }
             | Fact::Ringing { .. }
             | Fact::Answered { .. }
             | Fact::Ended { .. } => {}

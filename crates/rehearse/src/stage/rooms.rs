@@ -7,13 +7,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use call_proto::journal::{Line, RoomRecorder};
-use call_proto::{Event, Fact, Req, RoomCommand, RoomInput, RoomOpening, RoomRequest, Wish};
+use call_proto::{
+    Event, Fact, LONGEST_CONFERENCE, Req, RoomCommand, RoomInput, RoomOpening, RoomRequest, Wish,
+};
 use model::{AccountSid, CallSid, ConferenceSid, Timestamp};
 
 use super::{Due, Stage, families};
-
-/// No conference lasts longer.
-const LIFE: Duration = Duration::from_secs(24 * 3_600);
 
 /// Every room there was.
 #[derive(Default)]
@@ -29,6 +28,7 @@ pub(super) struct Rooms {
 
 struct Hosted {
     room: RoomRecorder,
+    account: AccountSid,
     name: String,
 }
 
@@ -70,6 +70,12 @@ impl Rooms {
             .collect()
     }
 
+    /// The open room of a name.
+    fn open(&self, key: &(AccountSid, String)) -> Option<usize> {
+        let newest = self.newest.get(key).copied();
+        newest.filter(|room| !self.all[*room].room.room().is_finished())
+    }
+
     /// The name of a conference.
     pub(super) fn name(&self, sid: ConferenceSid) -> &str {
         let mut rooms = self.all.iter();
@@ -99,9 +105,8 @@ impl Stage<'_> {
     }
 
     fn joins(&mut self, member: CallSid, req: Req, key: (AccountSid, String), wish: Wish) {
-        let newest = self.rooms.newest.get(&key).copied();
-        let open = newest.filter(|room| !self.rooms.all[*room].room.room().is_finished());
-        let room = open.unwrap_or_else(|| self.open_room(key));
+        let room = self.rooms.open(&key);
+        let room = room.unwrap_or_else(|| self.open_room(key));
         self.rooms.asked.insert((member, req), room);
         let input = RoomInput::Join { member, req, wish };
         self.later(Duration::ZERO, Due::Room(room, input));
@@ -117,16 +122,42 @@ impl Stage<'_> {
             instance: settings.instance,
             account,
             name: name.clone(),
-            life: LIFE,
+            life: LONGEST_CONFERENCE,
         };
         let room = RoomRecorder::new(opening, &settings, self.now);
         self.rooms.newest.insert((account, name.clone()), number);
-        self.rooms.all.push(Hosted { room, name });
+        self.rooms.all.push(Hosted {
+            room,
+            account,
+            name,
+        });
         number
     }
 
+    /// What comes too late for a room that has ended goes to the next one of its name, as on a server.
     pub(super) fn room_gets(&mut self, room: usize, input: RoomInput) {
-        self.rooms.all[room].room.handle(input, self.now);
+        let hosted = &mut self.rooms.all[room];
+        let is_silent = self.scene.faults.silent.contains(&hosted.name);
+        if is_silent && matches!(input, RoomInput::Join { .. }) {
+            return;
+        }
+        if !hosted.room.room().is_finished() {
+            hosted.room.handle(input, self.now);
+            return;
+        }
+        if !input.outlives_the_room() {
+            return;
+        }
+        let key = (hosted.account, hosted.name.clone());
+        let next = match (self.rooms.open(&key), input) {
+            (Some(next), _) => next,
+            (None, RoomInput::Join { .. }) => self.open_room(key),
+            (None, _) => return,
+        };
+        if let RoomInput::Join { member, req, .. } = input {
+            self.rooms.asked.insert((member, req), next);
+        }
+        self.rooms.all[next].room.handle(input, self.now);
     }
 
     /// Every room stops with the server.

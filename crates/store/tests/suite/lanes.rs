@@ -210,6 +210,38 @@ pub(crate) async fn callbacks_of_a_message_wait_for_its_end_after_a_crash(db: &D
     assert_eq!(of(&waiting), expected, "calls sort before messages");
 }
 
+/// Who is in a conference, and muted there, is not when it has left.
+pub(crate) async fn a_member_that_left_is_heard_again(db: &Database) {
+    let store = db.open().await;
+    let record = call(&store, account_sid(1), 1);
+    let leg = record.sid;
+    commit(&store, vec![Change::CallCreated(Box::new(record))]).await;
+    let conference = |n| ConferenceSid::from_bytes(bytes(n));
+    let joined = Change::ConferenceJoined {
+        call: leg,
+        at: now(),
+        membership: model::record::Membership {
+            conference: conference(1),
+            muted: true,
+            starts: true,
+            ends: false,
+        },
+    };
+    let left = |n| Change::ConferenceLeft {
+        call: leg,
+        at: now(),
+        conference: conference(n),
+    };
+    commit(&store, vec![joined]).await;
+    let steps = [(left(2), false, true), (left(1), true, false)];
+    for (change, applied, muted) in steps {
+        let done = store.commit(vec![change]).await.unwrap();
+        assert_eq!(done.applied(0), applied);
+        let found = store.call(leg).await.unwrap().unwrap();
+        assert_eq!(found.muted, muted);
+    }
+}
+
 pub(crate) async fn a_conference_ends_once_also_when_its_server_is_dead(db: &Database) {
     let store = db.open().await;
     let (here, gone) = (store.instance(), model::InstanceSid::from_bytes([7; 16]));

@@ -51,6 +51,7 @@ macro_rules! for_each_case {
             messages_on_their_way_are_closed_once_after_a_crash,
             rows_from_before_lanes_belong_to_their_call,
             a_conference_ends_once_also_when_its_server_is_dead,
+            a_member_that_left_is_heard_again,
             what_needs_no_call_is_kept_under_its_own_lane,
             callbacks_of_a_message_wait_for_its_end_after_a_crash,
             callbacks_survive_a_restart_in_order,
