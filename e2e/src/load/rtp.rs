@@ -30,6 +30,11 @@ const BURST_EVERY: u64 = 20;
 /// Packets of a burst.
 const BURST: u64 = 3;
 
+/// Payload type of key presses (RFC 4733).
+pub(super) const KEYS: u8 = 101;
+/// Keys that a leg presses in each step of the sender's clock: 10,000 a second.
+const PRESSES: u64 = 10;
+
 /// What the legs send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Speech {
@@ -68,6 +73,7 @@ enum Command {
     Open(u64, UdpSocket),
     Send(u64, SocketAddr),
     Say(Speech),
+    Press(u64, u64),
     Look(Sender<BTreeMap<u64, LegStats>>),
     Close(u64, Sender<LegStats>),
 }
@@ -107,6 +113,7 @@ impl Rtp {
             speech: Speech::Marked,
             burst: None,
             bursts: 0,
+            presses: BTreeMap::new(),
         };
         thread::spawn(move || worker.run());
         Ok(Self { commands, counted })
@@ -138,6 +145,15 @@ impl Rtp {
     /// If the thread is gone.
     pub fn say(&self, speech: Speech) -> anyhow::Result<()> {
         Ok(self.commands.send(Command::Say(speech))?)
+    }
+
+    /// Lets a leg press a key so often, 10,000 times a second, beside its sound. Each press is one packet
+    /// that begins and ends it.
+    ///
+    /// # Errors
+    /// If the thread is gone.
+    pub fn press(&self, leg: u64, times: u64) -> anyhow::Result<()> {
+        Ok(self.commands.send(Command::Press(leg, times))?)
     }
 
     /// What each open leg sent and received so far.
@@ -216,6 +232,8 @@ struct Worker {
     /// When the last burst began.
     burst: Option<Instant>,
     bursts: u64,
+    /// How often each leg still presses a key.
+    presses: BTreeMap<usize, u64>,
 }
 
 impl Worker {
@@ -227,6 +245,7 @@ impl Worker {
             let now = Instant::now();
             while due <= now {
                 self.send_slot(step % STEPS);
+                self.send_presses();
                 step += 1;
                 due += STEP;
             }
@@ -275,6 +294,7 @@ impl Worker {
                     self.speech = speech;
                     self.burst = None;
                 }
+                Ok(Command::Press(leg, times)) => drop(self.presses.insert(leg as usize, times)),
                 Ok(Command::Look(reply)) => {
                     let legs = self
                         .legs
@@ -325,6 +345,22 @@ impl Worker {
             }
         }
         lock(&self.counted).sent += sent;
+    }
+
+    fn send_presses(&mut self) {
+        for (leg, left) in &mut self.presses {
+            let Some(known) = self.legs.get_mut(leg) else {
+                continue;
+            };
+            let Some(remote) = known.remote else { continue };
+            for _ in 0..PRESSES.min(*left) {
+                let press = press(*leg as u32, known.stats.sent);
+                if known.socket.send_to(&press, remote).is_ok() {
+                    known.stats.sent += 1;
+                    *left -= 1;
+                }
+            }
+        }
     }
 
     fn receive(&mut self, leg: usize) {
@@ -399,6 +435,15 @@ fn packet(ssrc: u32, count: u64, sent_at: Duration) -> [u8; PACKET] {
     packet[12..20].copy_from_slice(&MARK.to_be_bytes());
     packet[20..28].copy_from_slice(&(sent_at.as_nanos() as u64).to_be_bytes());
     packet
+}
+
+/// The key 5, pressed for 100 ms: the last packet of the press only.
+fn press(ssrc: u32, count: u64) -> [u8; HEADER + 4] {
+    let mut press = [0; HEADER + 4];
+    press[..HEADER].copy_from_slice(&packet(ssrc, count, Duration::ZERO)[..HEADER]);
+    press[1] = 0x80 | KEYS;
+    press[HEADER..].copy_from_slice(&[5, 0x80 | 10, 0x03, 0x20]);
+    press
 }
 
 /// Age of a packet of ours in µs; `None` for others, such as a ring tone.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use socket2::SockRef;
 
-use super::rtp::{LegStats, Rtp};
+use super::rtp::{KEYS, LegStats, Rtp};
 
 /// First wait before a request is sent again (T1 of RFC 3261).
 const T1: Duration = Duration::from_millis(500);
@@ -561,7 +561,8 @@ fn header<'a>(text: &'a str, name: &str) -> Option<&'a str> {
 fn sdp(port: u16) -> String {
     format!(
         "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
-         m=audio {port} RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\na=ptime:20\r\na=sendrecv\r\n"
+         m=audio {port} RTP/AVP 0 {KEYS}\r\na=rtpmap:0 PCMU/8000\r\n\
+         a=rtpmap:{KEYS} telephone-event/8000\r\na=fmtp:{KEYS} 0-16\r\na=ptime:20\r\na=sendrecv\r\n"
     )
 }
 

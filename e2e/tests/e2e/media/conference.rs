@@ -16,8 +16,12 @@ fn phone(scene: &Scene, user: &str, pitch: Pitch) -> anyhow::Result<Phone> {
     let password = format!("{user}-Secret-1");
     scene.server.rest().client(user, &password)?;
     let setup = Setup::new(user).registers(&password);
-    // Every second phone speaks the other law.
-    let setup = if user == "eve" { setup.alaw() } else { setup };
+    // Kim speaks µ-law, ann A-law.
+    let setup = if user == "eve" {
+        setup.wideband()
+    } else {
+        setup
+    };
     setup.start(&scene.server, pitch)
 }
 
@@ -27,7 +31,7 @@ fn three_phones_hear_the_others_and_not_themselves() -> anyhow::Result<()> {
     let verbs = "<Dial action=\"/after\"><Conference>standup</Conference></Dial>";
     scene.app.on("/v", Reply::document(verbs));
     scene.app.on("/after", Reply::document(""));
-    let ann = scene.ann(|ann| ann)?;
+    let ann = scene.ann(Setup::alaw)?;
     let eve = phone(&scene, "eve", scene.music)?;
     let phones = [
         (&scene.kim, scene.kims),

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use audio::tone::KeyTone;
+use e2e::load::ua::Ua;
 use e2e::phone::Setup;
+use e2e::server::Options;
 use e2e::sipp::Scenario;
-use e2e::{App, Reply, Server};
+use e2e::{App, Reply, Server, wait};
 
 use super::{SOON, Scene, talk};
 
@@ -92,5 +94,58 @@ fn keys_are_passed_on_to_a_phone_that_knows_another_way() -> anyhow::Result<()> 
     assert_eq!(key["param"], "5", "{key}");
     talk(Duration::from_millis(300).as_secs_f64());
     scene.kim.hangup()?;
+    Ok(())
+}
+
+/// A flood of key presses, as a broken or hostile caller sends it, costs next to nothing and harms no
+/// other call.
+#[test]
+fn a_flood_of_keys_is_bounded() -> anyhow::Result<()> {
+    const PRESSES: u64 = 100_000;
+    const GROWTH_BYTES: f64 = 5e6;
+    let app = App::start()?;
+    app.on("/v", Reply::document("<Dial><Number>2000</Number></Dial>"));
+    let gather = "<Gather timeout=\"60\" finishOnKey=\"#\" action=\"/g\"/>";
+    app.on("/keys", Reply::document(gather));
+    let mut ua = Ua::bind()?;
+    let trunk = ua.local();
+    let config = format!("[[trunk]]\nname = 'load'\nuri = '{trunk}'\naddresses = ['127.0.0.1']\n");
+    let server = Options::default()
+        .config(&config)
+        .variable("PATCHCORD_LOG__LEVEL", "warn")
+        .start()?;
+    ua.connect(server.sip_udp()?);
+    server.rest().number("1000", &app.url("/v"))?;
+    server.rest().number("1001", &app.url("/keys"))?;
+    // Legs 1 and 2 are bridged; leg 3 presses keys.
+    ua.build_up("1000", 1, 10.0)?;
+    ua.build_up("1001", 2, 10.0)?;
+    ua.pump(Duration::from_secs(1))?;
+    let memory = || server.metric("process_resident_memory_bytes");
+    let (before, start) = (ua.rtp().legs()?, memory()?);
+    ua.rtp().press(3, PRESSES)?;
+    wait::until("key presses", Duration::from_secs(60), || {
+        ua.pump(Duration::from_millis(20)).ok()?;
+        let sent = ua.rtp().legs().ok()?[&3].sent - before[&3].sent;
+        (sent >= PRESSES).then_some(())
+    })?;
+    let (after, growth) = (ua.rtp().legs()?, memory()? - start);
+    eprintln!("memory {:+.2} MB", growth / 1e6);
+    for (from, to) in [(1, 2), (2, 1)] {
+        let sent = after[&from].sent - before[&from].sent;
+        let received = after[&to].received - before[&to].received;
+        assert!(received * 100 >= sent * 98, "{received} of {sent}");
+    }
+    assert!(growth < GROWTH_BYTES, "{growth} bytes for {PRESSES} keys");
+    // The call that was flooded is alive, and so is its script.
+    ua.hang_up_older(Duration::ZERO);
+    wait::until("end of every leg", Duration::from_secs(10), || {
+        ua.pump(Duration::from_millis(5)).ok()?;
+        (ua.live() == 0).then_some(())
+    })?;
+    let calls = server.rest().finished_calls(3, SOON)?;
+    for call in calls {
+        assert_eq!(call["status"], "completed", "{call}");
+    }
     Ok(())
 }
