@@ -26,6 +26,7 @@ struct Row {
     sample_rate: u32,
     fmtp: Option<&'static str>,
     samples_per_octet: usize,
+    has_memory: bool,
     decoder: fn() -> Decoder,
     encoder: fn() -> Encoder,
 }
@@ -38,6 +39,7 @@ static TABLE: [Row; Codec::COUNT] = [
         sample_rate: 8000,
         fmtp: None,
         samples_per_octet: 1,
+        has_memory: false,
         decoder: || Decoder(Decoding::Octets(g711::ulaw_decode_slice)),
         encoder: || Encoder(Encoding::Octets(g711::ulaw_encode_slice)),
     },
@@ -48,6 +50,7 @@ static TABLE: [Row; Codec::COUNT] = [
         sample_rate: 8000,
         fmtp: None,
         samples_per_octet: 1,
+        has_memory: false,
         decoder: || Decoder(Decoding::Octets(g711::alaw_decode_slice)),
         encoder: || Encoder(Encoding::Octets(g711::alaw_encode_slice)),
     },
@@ -58,6 +61,7 @@ static TABLE: [Row; Codec::COUNT] = [
         sample_rate: 16_000,
         fmtp: None,
         samples_per_octet: 2,
+        has_memory: true,
         decoder: || Decoder(Decoding::G722(Box::default())),
         encoder: || Encoder(Encoding::G722(Box::default())),
     },
@@ -139,6 +143,11 @@ impl Codec {
     /// Samples in a payload of so many octets.
     pub fn samples(self, payload_octets: usize) -> usize {
         payload_octets * self.row().samples_per_octet
+    }
+
+    /// True if a decoder depends on all that came before: it can follow only one encoder, without a break.
+    pub fn has_memory(self) -> bool {
+        self.row().has_memory
     }
 
     /// Samples of a frame of so many milliseconds.
@@ -268,6 +277,7 @@ mod tests {
             assert_eq!(codec.samples(160), samples);
             assert_eq!(codec.ticks(samples), ticks);
             assert_eq!(codec.frame_samples(20), samples);
+            assert_eq!(codec.has_memory(), codec == Codec::G722);
             let lower = name.to_lowercase();
             assert_eq!(Codec::of_encoding(&lower, clock, 1), Some(codec));
             assert_eq!(Codec::of_encoding(name, clock + 1, 1), None);

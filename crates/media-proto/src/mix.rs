@@ -2,9 +2,10 @@
 //!
 //! Each talker has a jitter buffer with loss concealment. Every 20 ms one frame of each is taken, the
 //! loudest few are summed once, and each of them hears the sum without its own frame; all
-//! others hear the same sum, so that it is encoded once per codec. **Invariant: nobody hears
-//! themselves, and a frame allocates nothing.** Left to others: packets (`endpoint`), when a frame is
-//! due ([`crate::engine`]).
+//! others hear the same sum, so that it is encoded once per codec. A codec with memory needs more: a
+//! phone's decoder can follow only one encoder, so each member that may talk keeps an encoder of its own.
+//! **Invariant: nobody hears themselves, and a frame allocates nothing.** Left to others: packets
+//! (`endpoint`), when a frame is due ([`crate::engine`]).
 
 use crate::report::MixId;
 use crate::slots::Slots;
@@ -33,6 +34,17 @@ const KNEE: i32 = 24_000;
 pub(crate) struct Role {
     pub(crate) talk: bool,
     pub(crate) hear: bool,
+}
+
+/// What a member is in a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// It only hears.
+    Listener,
+    /// It may talk, and is not in the sum.
+    Talker,
+    /// Its own samples are in the sum; its number.
+    Summed(usize),
 }
 
 #[derive(Debug)]
@@ -65,8 +77,8 @@ struct Talker {
     is_summed: bool,
 }
 
-/// The whole sum as one stream for each codec, which all share that are not in it: a frame is encoded
-/// at most once for each.
+/// The whole sum as one stream for each codec, shared by all members that do not need one of their own: a
+/// frame is encoded at most once per codec.
 #[derive(Debug, Default)]
 pub(crate) struct Encoded([Option<Stream>; Codec::COUNT]);
 
@@ -193,14 +205,16 @@ impl Mix {
         }
     }
 
-    /// Those who hear the mix: the slot of the endpoint, and the number of the member if its own
-    /// samples are in the sum.
-    pub(crate) fn listeners(&self) -> impl Iterator<Item = (usize, Option<usize>)> + '_ {
+    /// Those who hear the mix: the slots of their endpoints, and what they are in it.
+    pub(crate) fn listeners(&self) -> impl Iterator<Item = (usize, Place)> + '_ {
         let hear = self.members.iter().filter(|(_, member)| member.hears);
         hear.map(|(number, member)| {
-            let talker = member.talker.as_ref();
-            let own = talker.is_some_and(|talker| talker.is_summed);
-            (member.slot, own.then_some(number))
+            let place = match &member.talker {
+                Some(talker) if talker.is_summed => Place::Summed(number),
+                Some(_) => Place::Talker,
+                None => Place::Listener,
+            };
+            (member.slot, place)
         })
     }
 

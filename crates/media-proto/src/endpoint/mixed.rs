@@ -1,22 +1,23 @@
 //! What a member of a mix is sent.
 //!
-//! **Invariant: nothing of the mix is sent while something is played.** The frames are 20 ms long
+//! **Invariant: nothing of the mix is sent while something is played; and a member that talks hears one
+//! stream if its codec has memory, whether or not it is in the sum.** The frames are 20 ms long
 //! whatever packet time was asked for: that is a recommendation (RFC 8866 §6.4), and one length
 //! lets all listeners share a payload. Left to others: what is in a frame (`mix`).
 
 use super::Endpoint;
 use crate::control::Sink;
 use crate::datagram::{Datagram, TAIL};
-use crate::mix::{Encoded, FRAME, Mix, Payload};
+use crate::mix::{Encoded, FRAME, Mix, Payload, Place};
 use rtp_proto::HEADER_LEN;
 use std::time::Instant;
 
 impl Endpoint {
-    /// Sends the frame of the mix that is due at `at`, without what `own` said if that is in it.
+    /// Sends the frame of the mix that is due at `at`, without what the member itself said.
     pub(crate) fn send_mix(
         &mut self,
         mix: &Mix,
-        own: Option<usize>,
+        place: Place,
         encoded: &mut Encoded,
         at: Instant,
         now: Instant,
@@ -31,9 +32,14 @@ impl Endpoint {
         };
         let (codec, payload_type) = (agreed.codec, agreed.payload_type);
         let alone;
+        let own = match place {
+            Place::Summed(member) => Some(Some(member)),
+            Place::Talker if codec.has_memory() => Some(None),
+            Place::Talker | Place::Listener => None,
+        };
         let payload = match (own, &mut self.voice) {
-            (Some(own), Some(voice)) => {
-                alone = Payload::new(voice, mix, Some(own));
+            (Some(without), Some(voice)) => {
+                alone = Payload::new(voice, mix, without);
                 Some(&alone)
             }
             (_, _) => encoded.payload(codec, mix),

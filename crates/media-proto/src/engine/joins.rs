@@ -126,9 +126,9 @@ impl Engine {
             mix.frame(at);
             let mut encoded = std::mem::take(&mut mix.encoded);
             encoded.begin_frame();
-            for (listener, own) in mix.listeners() {
+            for (listener, place) in mix.listeners() {
                 if let Some(endpoint) = self.endpoints.get_mut(listener) {
-                    endpoint.send_mix(mix, own, &mut encoded, at, now, out);
+                    endpoint.send_mix(mix, place, &mut encoded, at, now, out);
                 }
             }
             mix.encoded = encoded;

@@ -1,6 +1,7 @@
 //! Many endpoints that hear each other: who hears whom, and none themselves.
 
 use crate::common::{Phone, World, ms, tone};
+use audio::Codec;
 use audio::measure::{rms_dbfs, tone_dbfs};
 use media_proto::{Control, EndpointId, Report};
 
@@ -188,4 +189,44 @@ fn a_lost_packet_is_concealed() {
         .map(rms_dbfs)
         .collect();
     assert!(frames.iter().all(|frame| *frame > -20.0), "{frames:?}");
+}
+
+/// A decoder of G.722 follows one encoder. A member that speaks with pauses is in the sum and out of it again,
+/// and must hear the others as if it had never spoken.
+#[test]
+fn a_wideband_member_hears_one_stream_through_its_own_pauses() {
+    let heard = |speaks: fn(usize) -> bool| {
+        let mut world = World::new();
+        let mut speaker = Phone::new(1, 0.0).speaking(Codec::G722, 2900.0);
+        let mut other = Phone::new(2, 1000.0);
+        // Keeps the stream of those who only hear going.
+        let mut listener = Phone::new(3, 0.0).speaking(Codec::G722, 0.0);
+        for (phone, role) in [(&speaker, BOTH), (&other, BOTH), (&listener, HEARS)] {
+            world.open(phone);
+            world.join(phone.endpoint, 1, role);
+        }
+        let tones = [-40.0, -3.0].map(|level| audio::tone::Tone::new(1000.0, level).samples(20));
+        for frame in 0..200 {
+            // Nothing is sent in a pause.
+            let packet = speaker.packet();
+            if speaks(frame) {
+                world.datagram(speaker.socket(), speaker.media, &packet);
+            }
+            let packet = other.packet_of(&tones[frame / 13 % 2]);
+            world.datagram(other.socket(), other.media, &packet);
+            world.pass(ms(20));
+            speaker.listen(&mut world);
+            listener.listen(&mut world);
+        }
+        let last = &listener.heard[listener.heard.len() - 8000..];
+        let level = audio::measure::tone_dbfs_at(last, 2900.0, 16_000);
+        assert_eq!(level > -30.0, speaks(199), "{level}");
+        speaker.heard
+    };
+    let (alone, speaking) = (heard(|_| false), heard(|frame| frame / 10 % 2 == 1));
+    let differ = |(alone, speaking): &(&i16, &i16)| alone != speaking;
+    let differences = alone.iter().zip(&speaking).filter(differ).count();
+    assert_eq!(differences, 0, "of {} samples", alone.len());
+    let while_loud = &speaking[38_720..40_640];
+    assert!(audio::measure::hears_at(while_loud, 1000.0, 16_000));
 }
