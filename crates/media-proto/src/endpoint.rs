@@ -261,7 +261,7 @@ impl Endpoint {
         }
     }
 
-    /// Takes a datagram that looks like RTP; `None` if it is not accepted.
+    /// Takes a datagram that looks like RTP; `None` if it is not accepted, or came before.
     pub(crate) fn receive(
         &mut self,
         from: SocketAddr,
@@ -299,6 +299,9 @@ impl Endpoint {
         }
         self.stats.packets_in += 1;
         self.stats.bytes_in += received;
+        if arrival == Arrival::Duplicate {
+            return None;
+        }
         Some(Incoming {
             header,
             content,

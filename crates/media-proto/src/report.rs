@@ -105,7 +105,7 @@ pub enum Report {
 /// What one endpoint counted over its life. Octets are UDP payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Stats {
-    /// RTP packets accepted.
+    /// RTP packets accepted, duplicates included.
     pub packets_in: u64,
     /// Octets of these.
     pub bytes_in: u64,

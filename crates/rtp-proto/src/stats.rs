@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 /// A jump forward by more than this is not plain loss (§A.1).
 const MAX_DROPOUT: u16 = 3000;
-/// A step back by more than this is not plain reordering (§A.1).
+/// A step back by more than this is not plain reordering (§A.1). Less than the bits of [`Stream::seen`].
 const MAX_MISORDER: u16 = 100;
 
 /// How a packet fits into the stream so far.
@@ -21,8 +21,10 @@ pub enum Arrival {
     Restarted,
     /// Newer than all before.
     InOrder,
-    /// Not newer: late, reordered or a duplicate.
+    /// Not newer, but new: late or reordered.
     Late,
+    /// It came before.
+    Duplicate,
     /// So far from the stream that it does not count until its successor confirms it.
     Stray,
 }
@@ -48,6 +50,8 @@ struct Stream {
     ssrc: u32,
     first: u32,
     highest: u32,
+    /// Bit n: the packet n before the highest has come.
+    seen: u128,
     /// Sequence number that would confirm a jump.
     restart_at: Option<u16>,
     received: u64,
@@ -88,7 +92,7 @@ impl ReceiverStats {
         match stream.place(header.sequence) {
             Arrival::Restarted => self.restart(header, now),
             Arrival::Stray => Arrival::Stray,
-            arrival @ (Arrival::InOrder | Arrival::Late) => {
+            arrival @ (Arrival::InOrder | Arrival::Late | Arrival::Duplicate) => {
                 stream.received += 1;
                 stream.measure_jitter(header.timestamp, now, clock_rate);
                 arrival
@@ -173,6 +177,7 @@ impl Stream {
             ssrc: header.ssrc,
             first,
             highest: first,
+            seen: 1,
             restart_at: None,
             received: 1,
             reported: Totals::default(),
@@ -193,11 +198,19 @@ impl Stream {
     fn place(&mut self, sequence: u16) -> Arrival {
         let newest = self.highest as u16;
         let ahead = sequence.wrapping_sub(newest);
-        if ahead == 0 || newest.wrapping_sub(sequence) < MAX_MISORDER {
-            return Arrival::Late;
+        let behind = newest.wrapping_sub(sequence);
+        if behind < MAX_MISORDER {
+            let bit = 1 << behind;
+            let arrival = match self.seen & bit {
+                0 => Arrival::Late,
+                _ => Arrival::Duplicate,
+            };
+            self.seen |= bit;
+            return arrival;
         }
         if ahead < MAX_DROPOUT {
             self.highest = self.highest.wrapping_add(u32::from(ahead));
+            self.seen = self.seen.checked_shl(ahead.into()).unwrap_or(0) | 1;
             self.restart_at = None;
             return Arrival::InOrder;
         }
@@ -320,6 +333,34 @@ mod tests {
     }
 
     #[test]
+    fn each_packet_is_new_once() {
+        let (mut stats, now) = (ReceiverStats::new(8000), Instant::now_for_test());
+        let table = [
+            (65_500, Arrival::Restarted),
+            (65_500, Arrival::Duplicate),
+            // 65 lost and reordered over the wrap.
+            (30, Arrival::InOrder),
+            (65_500, Arrival::Duplicate),
+            (65_501, Arrival::Late),
+            (65_501, Arrival::Duplicate),
+            (29, Arrival::Late),
+            (31, Arrival::InOrder),
+            (29, Arrival::Duplicate),
+            (30, Arrival::Duplicate),
+            // More than the window holds.
+            (1000, Arrival::InOrder),
+            (999, Arrival::Late),
+            (901, Arrival::Late),
+            (901, Arrival::Duplicate),
+            (1000, Arrival::Duplicate),
+        ];
+        for (sequence, expected) in table {
+            let arrival = stats.handle_packet(&header(1, sequence, 0), now);
+            assert_eq!(arrival, expected, "{sequence}");
+        }
+    }
+
+    #[test]
     fn new_source_restarts_and_totals_stay() {
         let (mut stats, now) = (ReceiverStats::new(8000), Instant::now_for_test());
         let arrivals = [(1, 5), (1, 7), (2, 900), (2, 901), (2, 901), (2, 900)]
@@ -331,8 +372,8 @@ mod tests {
                 Arrival::InOrder,
                 Arrival::Restarted,
                 Arrival::InOrder,
-                Arrival::Late,
-                Arrival::Late
+                Arrival::Duplicate,
+                Arrival::Duplicate
             ]
         );
         assert_eq!(stats.ssrc(), Some(2));

@@ -2,7 +2,7 @@
 
 use crate::common::{Phone, World, ms};
 use audio::Codec;
-use media_proto::{Control, EndpointId, MixId, Opening, Report};
+use media_proto::{Control, EndpointId, MixId, Opening, RecordingId, Report};
 
 const LOW: f64 = 700.0;
 const HIGH: f64 = 5200.0;
@@ -97,6 +97,38 @@ fn a_lost_packet_is_concealed() {
         .count();
     let frames = (narrow.heard.len() - 4000) / 160;
     assert!(loud == frames && frames > 70, "{loud} of {frames}");
+}
+
+/// A decoder with memory must not get a payload twice.
+#[test]
+fn a_packet_that_comes_twice_is_heard_once() {
+    let heard = |again: &[usize]| {
+        let mut world = World::new();
+        let mut wide = Phone::new(1, 0.0).speaking(Codec::G722, 1900.0);
+        let mut narrow = Phone::new(2, LOW);
+        world.open(&wide);
+        world.open(&narrow);
+        world.bridge(1, 2);
+        world.record(1, &[1]);
+        let mut sent = Vec::new();
+        for frame in 0..100 {
+            sent.push(wide.packet());
+            for packet in [0]
+                .iter()
+                .chain(again)
+                .filter_map(|back| sent.get(frame - back.min(&frame)))
+            {
+                world.datagram(wide.socket(), wide.media, packet);
+            }
+            world.pass(ms(20));
+            narrow.listen(&mut world);
+        }
+        let recorded = world.log.recorded.remove(&RecordingId(1));
+        assert!(narrow.heard.len() > 10_000);
+        (narrow.heard, recorded.expect("a recording"))
+    };
+    // At once, and after others.
+    assert!(heard(&[]) == heard(&[0, 3, 90]));
 }
 
 #[test]
