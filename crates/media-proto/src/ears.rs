@@ -4,9 +4,8 @@
 //! press; what the remote party did not send, and longer losses, are silence. **Invariant: no
 //! packet is heard twice or out of order.** Left to others: the tones (`audio::dtmf`).
 
-use crate::sound::Sound;
+use crate::sound::{Rates, Sound};
 use audio::dtmf::{Change, Detector};
-use audio::halfband::RateChange;
 use rtp_proto::seq;
 
 /// A gap longer than this parts two presses, so no more silence is needed.
@@ -21,9 +20,8 @@ const PART: usize = 160;
 #[derive(Debug)]
 pub(crate) struct Ears {
     detector: Detector,
-    /// To the rate of the detector, from that of the packets.
-    change: RateChange,
-    rate: u32,
+    /// To the rate of the detector.
+    rates: Rates,
     /// The packet that follows on what was heard.
     next: Option<Next>,
 }
@@ -39,8 +37,7 @@ impl Default for Ears {
     fn default() -> Self {
         Self {
             detector: Detector::new(),
-            change: RateChange::Same,
-            rate: audio::RATE,
+            rates: Rates::new(audio::RATE),
             next: None,
         }
     }
@@ -75,13 +72,9 @@ impl Ears {
         });
         let silence = &SILENCE[..silence.min(SILENCE.len())];
         self.detector.push(silence, &mut change);
-        if rate != self.rate {
-            self.rate = rate;
-            self.change = RateChange::new(rate, audio::RATE).unwrap_or(RateChange::Same);
-        }
         let mut converted = [0; PART];
         for part in sound.samples.chunks(PART) {
-            let len = self.change.convert(part, &mut converted);
+            let len = self.rates.convert(part, rate, &mut converted);
             self.detector.push(&converted[..len], &mut change);
         }
     }

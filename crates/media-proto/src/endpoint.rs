@@ -49,7 +49,7 @@ pub(crate) struct Endpoint {
     pub(crate) out: OutStream,
     /// There once there is an agreement.
     voice: Option<Voice>,
-    /// What a bridged leg with another codec says.
+    /// What a bridged leg with another codec says; there from the first time on.
     feed: Option<Box<Feed>>,
     cname: String,
     /// Where its RTCP comes from.

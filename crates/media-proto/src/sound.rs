@@ -7,7 +7,7 @@
 //!
 //! A [`Feed`] is what a bridge that recodes and a mix are made of. **Invariant: each payload of a stream
 //! is decoded once**, since decoders have memory; and samples change their rate here and nowhere else
-//! on the way of a packet. Nothing is allocated while codecs stay the same.
+//! on the way of a packet. Each codec allocates when it first comes, and never again.
 //! Left to others: packets, and the clock.
 
 use audio::codec::{Decoder, Encoder, OctetMap};
@@ -49,9 +49,10 @@ pub(crate) struct Sound<'a> {
     pub(crate) samples: &'a [i16],
 }
 
-/// Decodes what comes from one leg.
+/// Decodes what comes from one leg. The decoder of each codec is kept: a phone may change between them
+/// with every packet.
 #[derive(Debug, Default)]
-pub(crate) struct Hearing(Option<(Codec, Decoder)>);
+pub(crate) struct Hearing([Option<Decoder>; Codec::COUNT]);
 
 impl Hearing {
     /// Decodes a payload, as far as `out` reaches.
@@ -62,11 +63,10 @@ impl Hearing {
         payload: &[u8],
         out: &'a mut [i16],
     ) -> Sound<'a> {
-        if self.0.as_ref().is_none_or(|(current, _)| *current != codec) {
-            self.0 = Some((codec, codec.decoder()));
-        }
-        let decoder = self.0.as_mut();
-        let len = decoder.map_or(0, |(_, decoder)| decoder.decode(payload, out));
+        let len = self.0.get_mut(codec.index()).map_or(0, |decoder| {
+            let decoder = decoder.get_or_insert_with(|| codec.decoder());
+            decoder.decode(payload, out)
+        });
         Sound {
             header: *header,
             codec,
@@ -75,23 +75,45 @@ impl Hearing {
     }
 }
 
+/// Samples of any rate of the table, to one rate. What each rate needs is kept, as in [`Hearing`].
+#[derive(Debug)]
+pub(crate) struct Rates {
+    to: u32,
+    kept: Vec<(u32, RateChange)>,
+}
+
+impl Rates {
+    pub(crate) fn new(to: u32) -> Self {
+        let kept = Vec::new();
+        Self { to, kept }
+    }
+
+    /// Converts samples at `rate` Hz, as far as `out` reaches; returns how many came out.
+    pub(crate) fn convert(&mut self, samples: &[i16], rate: u32, out: &mut [i16]) -> usize {
+        let known = self.kept.iter().position(|(kept, _)| *kept == rate);
+        let place = known.unwrap_or_else(|| {
+            self.kept.push((rate, change(rate, self.to)));
+            self.kept.len() - 1
+        });
+        let kept = self.kept.get_mut(place);
+        kept.map_or(0, |(_, change)| change.convert(samples, out))
+    }
+}
+
 /// Encodes what is sent to one leg, or to several that hear the same.
 #[derive(Debug)]
 pub(crate) struct Voice {
     codec: Codec,
     encoder: Encoder,
-    rate: u32,
-    change: RateChange,
+    rates: Rates,
 }
 
 impl Voice {
     pub(crate) fn new(codec: Codec) -> Self {
-        let rate = codec.sample_rate();
         Self {
             codec,
             encoder: codec.encoder(),
-            rate,
-            change: RateChange::Same,
+            rates: Rates::new(codec.sample_rate()),
         }
     }
 
@@ -101,12 +123,8 @@ impl Voice {
 
     /// Encodes a frame of samples at `rate` Hz, as far as `out` reaches; returns how many octets.
     pub(crate) fn encode(&mut self, samples: &[i16], rate: u32, out: &mut [u8]) -> usize {
-        if rate != self.rate {
-            self.rate = rate;
-            self.change = change(rate, self.codec.sample_rate());
-        }
         let mut converted = [0; MAX_FRAME];
-        let len = self.change.convert(samples, &mut converted);
+        let len = self.rates.convert(samples, rate, &mut converted);
         self.encoder.encode(&converted[..len], out)
     }
 }
@@ -117,7 +135,10 @@ pub(crate) struct Feed {
     delay: Delay,
     /// Sample rate of what comes out.
     rate: u32,
-    source: Option<Source>,
+    /// One for each sample rate that came, kept as in [`Hearing`].
+    sources: Vec<Source>,
+    /// Which of them came last.
+    current: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -134,7 +155,8 @@ impl Feed {
         Self {
             delay,
             rate,
-            source: None,
+            sources: Vec::new(),
+            current: None,
         }
     }
 
@@ -157,27 +179,40 @@ impl Feed {
         samples: &[i16],
         now: Instant,
     ) {
-        let fits = self
-            .source
-            .as_ref()
-            .is_some_and(|source| source.rate == rate);
-        if !fits {
-            self.source = Some(Source {
+        let known = self.sources.iter().position(|source| source.rate == rate);
+        let place = known.unwrap_or_else(|| {
+            self.sources.push(Source {
                 rate,
                 buffer: JitterBuffer::new(self.delay, rate),
                 change: change(rate, self.rate),
                 heard_at: now,
             });
-        }
-        if let Some(source) = &mut self.source {
+            self.sources.len() - 1
+        });
+        if let Some(source) = self.sources.get_mut(place) {
+            if self.current != Some(place) {
+                source.buffer.reset();
+            }
             source.buffer.push(header, samples, now);
             source.heard_at = now;
+            self.current = Some(place);
         }
+    }
+
+    /// Forgets what came, and keeps the room for it.
+    pub(crate) fn clear(&mut self) {
+        self.current = None;
+    }
+
+    /// True if something came, and was not forgotten.
+    pub(crate) fn is_heard(&self) -> bool {
+        self.current.is_some()
     }
 
     /// Fills `out`, at most [`MAX_FRAME`] samples, with what is next.
     pub(crate) fn pull(&mut self, out: &mut [i16], at: Instant) -> Played {
-        let Some(source) = &mut self.source else {
+        let current = self.current.and_then(|place| self.sources.get_mut(place));
+        let Some(source) = current else {
             out.fill(0);
             return Played::Silence;
         };
@@ -192,7 +227,8 @@ impl Feed {
 
     /// How long nothing has come.
     pub(crate) fn quiet_for(&self, now: Instant) -> Duration {
-        self.source.as_ref().map_or(Duration::MAX, |source| {
+        let current = self.current.and_then(|place| self.sources.get(place));
+        current.map_or(Duration::MAX, |source| {
             now.saturating_duration_since(source.heard_at)
         })
     }

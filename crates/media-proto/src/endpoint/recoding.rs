@@ -1,7 +1,7 @@
 //! What a leg is sent of a bridged leg whose codec differs.
 //!
-//! **Invariant: a leg has a feed only while it is bridged with one whose packets cannot be forwarded**,
-//! and its clock runs from the first of these packets until a second after the last.
+//! **Invariant: something is in the feed of a leg only while that is bridged with one whose packets cannot be
+//! forwarded**, and its clock runs from the first of these packets until a second after the last.
 //! Left to others: when a frame is due ([`crate::engine`]).
 
 use super::Endpoint;
@@ -54,14 +54,16 @@ impl Endpoint {
         }
     }
 
-    /// Forgets what the bridged leg said.
+    /// Forgets what the bridged leg said. The feed is kept: the next packet may need it again.
     pub(crate) fn end_feed(&mut self) {
-        self.feed = None;
+        if let Some(feed) = &mut self.feed {
+            feed.clear();
+        }
     }
 
     /// True if frames are to be made of what the bridged leg says.
     pub(crate) fn is_fed(&self) -> bool {
-        self.feed.is_some()
+        self.feed.as_ref().is_some_and(|feed| feed.is_heard())
     }
 
     /// Sample rate of what the bridged leg says.
@@ -71,7 +73,7 @@ impl Endpoint {
 
     /// The next frame of what the bridged leg says.
     pub(super) fn next_fed(&mut self, samples: &mut [i16], at: Instant) -> Fed {
-        let Some(feed) = &mut self.feed else {
+        let Some(feed) = self.feed.as_mut().filter(|feed| feed.is_heard()) else {
             return Fed::Rest;
         };
         if feed.pull(samples, at) != Played::Silence {
@@ -80,7 +82,7 @@ impl Endpoint {
         if feed.quiet_for(at) < REST_AFTER {
             return Fed::Nothing;
         }
-        self.feed = None;
+        feed.clear();
         Fed::Rest
     }
 }
