@@ -259,6 +259,15 @@ impl Session {
         let Opened { asker, plane } = &*self.inner;
         plane.directory.tell(asker.home, Message::Fault);
     }
+
+    /// Makes the worker of this session stand still from the first to the second message it sends.
+    #[cfg(test)]
+    pub(crate) fn provoke_stall(&self) -> Receiver<()> {
+        let Opened { asker, plane } = &*self.inner;
+        let (until, stalled) = mpsc::sync_channel(0);
+        plane.directory.tell(asker.home, Message::Stall(until));
+        stalled
+    }
 }
 
 impl Drop for Opened {

@@ -36,6 +36,11 @@ use tracing::{debug, error};
 const MAX_DATAGRAM: usize = 2048;
 /// Controls carried out before packets get their turn again.
 const CONTROLS_PER_TURN: usize = 32;
+/// After a stall of more than a frame, the packets that came meanwhile are read before what was due is
+/// done: a mix would miss them.
+const LATE: Duration = Duration::from_millis(20);
+/// So many times all sockets are read then: a flood must not hold up what is due.
+const CATCH_UP: usize = 64;
 /// Endpoints of one worker; two sockets each.
 const MAX_ENDPOINTS: usize = 20_000;
 const FAULT: &str = "the media worker failed";
@@ -51,6 +56,9 @@ pub(crate) enum Message {
     Stop,
     #[cfg(test)]
     Fault,
+    /// The worker stands still between the first and the second thing it sends here.
+    #[cfg(test)]
+    Stall(std::sync::mpsc::SyncSender<()>),
 }
 
 pub(crate) struct Worker {
@@ -136,13 +144,14 @@ impl Worker {
             self.wait(&engine, turn);
             let now = Instant::now();
             let mut woken = turn == Turn::MoreControls;
-            for event in 0..self.shell.poller.ready() {
-                match self.shell.poller.token(event) {
-                    Some(socket) => {
-                        self.shell
-                            .receive(&mut engine, SocketId(socket), &mut buffer, now);
+            let mut packets = self.read(&mut engine, &mut buffer, now, &mut woken);
+            let is_late = |at| now.saturating_duration_since(at) > LATE;
+            if engine.poll_timeout().is_some_and(is_late) {
+                for _ in 0..CATCH_UP {
+                    if packets == 0 || self.shell.poller.wait(Some(Duration::ZERO)).is_err() {
+                        break;
                     }
-                    None => woken = true,
+                    packets = self.read(&mut engine, &mut buffer, now, &mut woken);
                 }
             }
             turn = if woken {
@@ -154,6 +163,27 @@ impl Worker {
                 engine.handle_timeout(now, &mut self.shell);
             }
         }
+    }
+
+    /// Reads one datagram of each socket that the last wait brought; returns how many sockets.
+    fn read(
+        &mut self,
+        engine: &mut Engine,
+        buffer: &mut [u8; MAX_DATAGRAM],
+        now: Instant,
+        woken: &mut bool,
+    ) -> usize {
+        let mut sockets = 0;
+        for event in 0..self.shell.poller.ready() {
+            match self.shell.poller.token(event) {
+                Some(socket) => {
+                    sockets += 1;
+                    self.shell.receive(engine, SocketId(socket), buffer, now);
+                }
+                None => *woken = true,
+            }
+        }
+        sockets
     }
 
     fn wait(&mut self, engine: &Engine, turn: Turn) {
@@ -194,6 +224,10 @@ impl Worker {
                 }
                 #[cfg(test)]
                 Ok(Message::Fault) => panic!("provoked"),
+                #[cfg(test)]
+                Ok(Message::Stall(until)) => {
+                    (0..2).for_each(|_| until.send(()).unwrap_or_default())
+                }
                 Err(TryRecvError::Empty) => return Turn::Done,
                 Ok(Message::Stop) | Err(TryRecvError::Disconnected) => {
                     self.stop(engine, now);
@@ -439,9 +473,94 @@ impl Sink for Shell {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Control, EndpointId, MediaConfig, MediaPlane, RecordingId, Report};
+    use crate::{
+        Control, EndpointId, MediaConfig, MediaPlane, MixId, RecordingId, Report, Session,
+    };
+    use std::net::UdpSocket;
     use std::time::Duration;
     use tokio::sync::mpsc::unbounded_channel;
+
+    const PATIENCE: Duration = Duration::from_secs(5);
+
+    fn open(plane: &MediaPlane, endpoint: u64) -> (Session, UdpSocket) {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        let port = socket.local_addr().unwrap().port();
+        let (sender, mut reports) = unbounded_channel();
+        let session = plane.session(sender);
+        let endpoint = EndpointId(endpoint);
+        session.control(Control::Open {
+            endpoint,
+            offer: Some(format!(
+                "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
+                 m=audio {port} RTP/AVP 0\r\n"
+            )),
+            signalling: Some([127, 0, 0, 1].into()),
+            like: None,
+        });
+        let Some((_, Report::Opened { sdp })) = reports.blocking_recv() else {
+            panic!("not opened");
+        };
+        let (_, after) = sdp.split_once("m=audio ").unwrap();
+        let (port, _) = after.split_once(' ').unwrap();
+        let to = ("127.0.0.1", port.parse().unwrap());
+        socket.connect(to).unwrap();
+        session.control(media_proto::Control::Join {
+            endpoint,
+            mix: MixId(1),
+            talk: true,
+            hear: true,
+        });
+        (session, socket)
+    }
+
+    /// Frames that are due after a stall are mixed of the packets that came during it.
+    #[test]
+    fn packets_of_a_stall_are_read_before_the_frames_are_made() {
+        let config = MediaConfig {
+            workers: 1,
+            ..MediaConfig::default()
+        };
+        let plane = MediaPlane::start(config).unwrap();
+        let (session, talker) = open(&plane, 1);
+        let (_other, listener) = open(&plane, 2);
+        let mut sequence = 0u16;
+        let mut talk = || {
+            sequence += 1;
+            // A loud square wave.
+            let mut packet = [0x10; 172];
+            packet[..12].copy_from_slice(&[0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7]);
+            packet[2..4].copy_from_slice(&sequence.to_be_bytes());
+            packet[4..8].copy_from_slice(&(u32::from(sequence) * 160).to_be_bytes());
+            packet[12..]
+                .chunks_mut(8)
+                .step_by(2)
+                .for_each(|half| half.fill(0x90));
+            talker.send(&packet).unwrap();
+        };
+        let mut packet = [0; 172];
+        for _ in 0..10 {
+            talk();
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let stalled = session.provoke_stall();
+        stalled.recv().unwrap();
+        listener.set_nonblocking(true).unwrap();
+        while listener.recv(&mut packet).is_ok() {}
+        listener.set_nonblocking(false).unwrap();
+        (0..8).for_each(|_| talk());
+        std::thread::sleep(Duration::from_millis(120));
+        stalled.recv().unwrap();
+        let levels: Vec<_> = (0..6)
+            .map(|_| {
+                let (mut packet, mut samples) = ([0; 172], [0; 160]);
+                assert_eq!(listener.recv(&mut packet).unwrap(), 172);
+                audio::g711::ulaw_decode_slice(&packet[12..], &mut samples);
+                audio::measure::rms_dbfs(&samples).round()
+            })
+            .collect();
+        assert!(levels.iter().all(|level| *level > -15.0), "{levels:?}");
+    }
 
     #[test]
     fn a_fault_ends_its_endpoints_and_nothing_else() {
