@@ -1,8 +1,9 @@
 //! Work that waits for an endpoint which is on its way to this worker.
 //!
 //! **Invariant: what names the same endpoint is handed out in the order it came**: work waits if an
-//! endpoint it names is expected, or if other work that waits names one of them. Two workers never
-//! wait for each other: work only ever waits for what was asked before it.
+//! endpoint it names is expected, or if something that waits names one of them. That an endpoint will come
+//! waits, too: before it comes again it has to leave. Two workers never wait for each other: work only ever
+//! waits for what was asked before it.
 
 use crate::control::Control;
 use crate::directory::WorkerId;
@@ -24,24 +25,42 @@ pub(crate) enum Work {
 #[derive(Debug, Default)]
 pub(crate) struct Arrivals {
     expected: BTreeSet<EndpointId>,
-    waiting: VecDeque<Work>,
+    waiting: VecDeque<Waiting>,
+}
+
+#[derive(Debug)]
+enum Waiting {
+    Work(Work),
+    /// From here on an endpoint is expected.
+    Expect(EndpointId),
 }
 
 impl Arrivals {
+    /// An endpoint will come from another worker, after it has left if it is here or expected now.
     pub(crate) fn expect(&mut self, endpoint: EndpointId) {
-        self.expected.insert(endpoint);
+        if self.must_wait(&[endpoint], self.waiting.len()) {
+            self.waiting.push_back(Waiting::Expect(endpoint));
+        } else {
+            self.expected.insert(endpoint);
+        }
     }
 
     /// An endpoint is here, or will not come.
     pub(crate) fn arrived(&mut self, endpoint: EndpointId) {
-        self.expected.remove(&endpoint);
+        if self.expected.remove(&endpoint) {
+            return;
+        }
+        // Work that names it is held up by another endpoint.
+        let is_it = |waiting: &Waiting| matches!(waiting, Waiting::Expect(it) if *it == endpoint);
+        if let Some(at) = self.waiting.iter().position(is_it) {
+            self.waiting.remove(at);
+        }
     }
 
     /// Returns work that can be done at once; keeps other work until its time has come.
     pub(crate) fn admit(&mut self, work: Work) -> Option<Work> {
-        let names = work.endpoints();
-        if self.must_wait(&work, &names, self.waiting.len()) {
-            self.waiting.push_back(work);
+        if self.must_wait(&work.endpoints(), self.waiting.len()) {
+            self.waiting.push_back(Waiting::Work(work));
             return None;
         }
         Some(work)
@@ -49,27 +68,43 @@ impl Arrivals {
 
     /// The first work whose time has come.
     pub(crate) fn next(&mut self) -> Option<Work> {
-        let ready = (0..self.waiting.len()).find(|at| {
-            let work = self.waiting.get(*at);
-            work.is_some_and(|work| !self.must_wait(work, &work.endpoints(), *at))
-        })?;
-        self.waiting.remove(ready)
+        loop {
+            let is_ready = |at: &usize| {
+                let waiting = self.waiting.get(*at);
+                waiting.is_some_and(|waiting| !self.must_wait(&waiting.endpoints(), *at))
+            };
+            let ready = (0..self.waiting.len()).find(is_ready)?;
+            match self.waiting.remove(ready)? {
+                Waiting::Work(work) => return Some(work),
+                Waiting::Expect(endpoint) => {
+                    self.expected.insert(endpoint);
+                }
+            }
+        }
     }
 
-    /// True if work has to wait behind the first `before` that wait.
-    fn must_wait(&self, work: &Work, names: &[EndpointId], before: usize) -> bool {
-        let of_no_endpoint = names.is_empty();
-        if of_no_endpoint && matches!(work, Work::Control(..)) {
+    /// True if what names these endpoints has to wait behind the first `before` that wait.
+    fn must_wait(&self, names: &[EndpointId], before: usize) -> bool {
+        if names.is_empty() {
             // The end of a recording: it may be on its way with its leg.
             return before > 0 || !self.expected.is_empty();
         }
         let behind = |name| {
             let mut earlier = self.waiting.iter().take(before);
-            earlier.any(|work| work.endpoints().contains(name))
+            earlier.any(|waiting| waiting.endpoints().contains(name))
         };
         names
             .iter()
             .any(|name| self.expected.contains(name) || behind(name))
+    }
+}
+
+impl Waiting {
+    fn endpoints(&self) -> Vec<EndpointId> {
+        match self {
+            Self::Work(work) => work.endpoints(),
+            Self::Expect(endpoint) => vec![*endpoint],
+        }
     }
 }
 
@@ -79,5 +114,91 @@ impl Work {
             Self::Control(control, _) => control.endpoints(),
             Self::Move { endpoint, .. } => vec![*endpoint],
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use media_proto::Control as EngineControl;
+    use tokio::sync::mpsc::unbounded_channel;
+
+    const A: EndpointId = EndpointId(1);
+    const B: EndpointId = EndpointId(2);
+
+    fn leave(endpoint: EndpointId) -> Work {
+        control(EngineControl::Leave { endpoint })
+    }
+
+    fn bridge(a: EndpointId, b: EndpointId) -> Work {
+        control(EngineControl::Bridge { a, b })
+    }
+
+    fn control(control: EngineControl) -> Work {
+        Work::Control(control.into(), unbounded_channel().0)
+    }
+
+    fn away(endpoint: EndpointId) -> Work {
+        Work::Move { endpoint, to: 0 }
+    }
+
+    fn name(work: &Work) -> &'static str {
+        match work {
+            Work::Move { .. } => "move",
+            Work::Control(Control::Engine(EngineControl::Bridge { .. }), _) => "bridge",
+            Work::Control(..) => "control",
+        }
+    }
+
+    /// All whose time has come, in order.
+    fn ready(arrivals: &mut Arrivals) -> Vec<&'static str> {
+        std::iter::from_fn(|| arrivals.next())
+            .map(|work| name(&work))
+            .collect()
+    }
+
+    #[test]
+    fn an_endpoint_that_comes_goes_and_comes_again_is_waited_for_twice() {
+        let mut arrivals = Arrivals::default();
+        arrivals.expect(A);
+        assert!(arrivals.admit(away(A)).is_none());
+        arrivals.expect(A);
+        assert!(arrivals.admit(leave(A)).is_none());
+        assert_eq!(ready(&mut arrivals), [""; 0]);
+        arrivals.arrived(A);
+        assert_eq!(ready(&mut arrivals), ["move"]);
+        assert!(arrivals.admit(leave(A)).is_none(), "it is away");
+        arrivals.arrived(A);
+        assert_eq!(ready(&mut arrivals), ["control", "control"]);
+        assert!(arrivals.admit(leave(A)).is_some());
+    }
+
+    #[test]
+    fn an_endpoint_may_come_before_its_turn_to_be_expected() {
+        let mut arrivals = Arrivals::default();
+        arrivals.expect(B);
+        // Names an endpoint that is not open yet.
+        assert!(arrivals.admit(bridge(A, B)).is_none());
+        arrivals.expect(A);
+        assert!(arrivals.admit(leave(A)).is_none());
+        arrivals.arrived(A);
+        assert_eq!(ready(&mut arrivals), [""; 0]);
+        arrivals.arrived(B);
+        assert_eq!(ready(&mut arrivals), ["bridge", "control"]);
+        assert!(arrivals.admit(leave(A)).is_some());
+    }
+
+    #[test]
+    fn others_do_not_wait() {
+        let mut arrivals = Arrivals::default();
+        arrivals.expect(A);
+        assert!(arrivals.admit(leave(B)).is_some());
+        assert!(arrivals.admit(bridge(A, B)).is_none());
+        assert!(arrivals.admit(leave(B)).is_none(), "behind the bridge");
+        let recording = media_proto::RecordingId(1);
+        let end = control(EngineControl::StopRecord { recording });
+        assert!(arrivals.admit(end).is_none(), "it may come with a leg");
+        arrivals.arrived(A);
+        assert_eq!(ready(&mut arrivals), ["bridge", "control", "control"]);
     }
 }
