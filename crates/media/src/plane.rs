@@ -69,6 +69,8 @@ pub struct Counts {
     pub unsent: u64,
     /// Times a worker failed and restarted.
     pub faults: u64,
+    /// Times an endpoint came to a worker from another.
+    pub moves: u64,
 }
 
 /// What a worker and its handles share.
@@ -79,6 +81,7 @@ pub(crate) struct Gauges {
     pub(crate) unheard: AtomicU64,
     pub(crate) unsent: AtomicU64,
     pub(crate) faults: AtomicU64,
+    pub(crate) moves: AtomicU64,
 }
 
 /// Handle to the worker threads; they end when the last handle and the last session are dropped.
@@ -194,6 +197,7 @@ impl MediaPlane {
                 unheard: counts.unheard + gauges.unheard.load(Ordering::Relaxed),
                 unsent: counts.unsent + gauges.unsent.load(Ordering::Relaxed),
                 faults: counts.faults + gauges.faults.load(Ordering::Relaxed),
+                moves: counts.moves + gauges.moves.load(Ordering::Relaxed),
                 ..counts
             }
         })

@@ -477,17 +477,17 @@ mod tests {
         Control, EndpointId, MediaConfig, MediaPlane, MixId, RecordingId, Report, Session,
     };
     use std::net::UdpSocket;
-    use std::time::Duration;
-    use tokio::sync::mpsc::unbounded_channel;
+    use std::time::{Duration, Instant};
+    use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
     const PATIENCE: Duration = Duration::from_secs(5);
 
-    fn open(plane: &MediaPlane, endpoint: u64) -> (Session, UdpSocket) {
+    type Inbox = UnboundedReceiver<(EndpointId, Report)>;
+
+    fn open(session: &Session, reports: &mut Inbox, endpoint: u64) -> UdpSocket {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         let port = socket.local_addr().unwrap().port();
-        let (sender, mut reports) = unbounded_channel();
-        let session = plane.session(sender);
         let endpoint = EndpointId(endpoint);
         session.control(Control::Open {
             endpoint,
@@ -505,25 +505,63 @@ mod tests {
         let (port, _) = after.split_once(' ').unwrap();
         let to = ("127.0.0.1", port.parse().unwrap());
         socket.connect(to).unwrap();
-        session.control(media_proto::Control::Join {
-            endpoint,
-            mix: MixId(1),
-            talk: true,
-            hear: true,
-        });
-        (session, socket)
+        socket
+    }
+
+    fn plane(workers: usize) -> MediaPlane {
+        let config = MediaConfig {
+            workers,
+            ..MediaConfig::default()
+        };
+        MediaPlane::start(config).unwrap()
+    }
+
+    #[test]
+    fn each_of_several_moves_is_waited_for() {
+        let plane = plane(2);
+        let (sender, mut reports) = unbounded_channel();
+        // One session after the other: they begin on different workers.
+        let (one, two) = (plane.session(sender.clone()), plane.session(sender));
+        let _sockets = [(&one, 1), (&one, 2), (&two, 3)]
+            .map(|(session, endpoint)| open(session, &mut reports, endpoint));
+        let stalled = one.provoke_stall();
+        stalled.recv().unwrap();
+        let moving = EndpointId(1);
+        for b in [3, 2, 3, 2, 3].map(EndpointId) {
+            one.control(media_proto::Control::Bridge { a: moving, b });
+        }
+        one.control(media_proto::Control::Close { endpoint: moving });
+        stalled.recv().unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        let closed = loop {
+            match reports.try_recv() {
+                Err(_) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(1)),
+                report => break report.ok(),
+            }
+        };
+        assert!(
+            matches!(closed, Some((EndpointId(1), Report::Closed { .. }))),
+            "{closed:?}"
+        );
+        assert_eq!((plane.counts().moves, plane.counts().endpoints), (5, 2));
     }
 
     /// Frames that are due after a stall are mixed of the packets that came during it.
     #[test]
     fn packets_of_a_stall_are_read_before_the_frames_are_made() {
-        let config = MediaConfig {
-            workers: 1,
-            ..MediaConfig::default()
-        };
-        let plane = MediaPlane::start(config).unwrap();
-        let (session, talker) = open(&plane, 1);
-        let (_other, listener) = open(&plane, 2);
+        let plane = plane(1);
+        let (sender, mut reports) = unbounded_channel();
+        let session = plane.session(sender);
+        let [talker, listener] = [1, 2].map(|endpoint| {
+            let socket = open(&session, &mut reports, endpoint);
+            session.control(media_proto::Control::Join {
+                endpoint: EndpointId(endpoint),
+                mix: MixId(1),
+                talk: true,
+                hear: true,
+            });
+            socket
+        });
         let mut sequence = 0u16;
         let mut talk = || {
             sequence += 1;
@@ -566,11 +604,7 @@ mod tests {
     fn a_fault_ends_its_endpoints_and_nothing_else() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("RE1.wav");
-        let config = MediaConfig {
-            workers: 1,
-            ..MediaConfig::default()
-        };
-        let plane = MediaPlane::start(config).unwrap();
+        let plane = plane(1);
         let (sender, mut reports) = unbounded_channel();
         let session = plane.session(sender);
         let endpoint = EndpointId(1);

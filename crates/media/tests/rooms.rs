@@ -10,12 +10,12 @@ use media::{Control, EndpointId, EngineControl, MixId, PlayId, RecordingId, Repo
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-fn join(call: &Call, endpoint: u64, (talk, hear): (bool, bool)) {
+fn join(call: &Call, endpoint: u64, mix: u64) {
     call.session.control(EngineControl::Join {
         endpoint: EndpointId(endpoint),
-        mix: MixId(5),
-        talk,
-        hear,
+        mix: MixId(mix),
+        talk: true,
+        hear: true,
     });
 }
 
@@ -24,7 +24,8 @@ fn bridge(call: &Call, a: u64, b: u64) {
     call.session.control(EngineControl::Bridge { a, b });
 }
 
-/// Keeps a phone talking, a packet every 5 ms, while something is done in between.
+/// Keeps a phone talking, a packet every 5 ms, while something is done in between, and then waits for its
+/// echo.
 fn talk_through(phone: &mut Phone, packets: u32, mut between: impl FnMut(u32)) {
     let mut due = Instant::now();
     for packet in 0..packets {
@@ -33,58 +34,69 @@ fn talk_through(phone: &mut Phone, packets: u32, mut between: impl FnMut(u32)) {
         due += Duration::from_millis(5);
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
     }
-    std::thread::sleep(Duration::from_millis(50));
-    phone.listen();
+    let silence = [0; 160];
+    phone.say(&silence);
+    let deadline = Instant::now() + PATIENCE;
+    while !phone.heard.ends_with(&silence) {
+        assert!(Instant::now() < deadline, "no echo of the last packet");
+        std::thread::sleep(Duration::from_millis(1));
+        phone.listen();
+    }
+}
+
+/// Opens endpoints, each of a phone of its own.
+fn open(call: &mut Call, endpoints: &[u64]) -> Vec<Phone> {
+    let phones = endpoints.iter().map(|endpoint| {
+        let mut phone = Phone::new("127.0.0.1", 440.0);
+        call.open(*endpoint, &mut phone);
+        phone
+    });
+    phones.collect()
 }
 
 #[test]
 fn an_endpoint_moves_without_losing_a_packet() {
     let plane = plane(2);
-    // One session after the other: they begin on different workers.
+    // One session after the other: they begin on different workers. All but endpoint 1 stay there.
     let (mut one, mut two) = (Call::new(&plane), Call::new(&plane));
-    let (mut a, mut b) = (
-        Phone::new("127.0.0.1", 440.0),
-        Phone::new("127.0.0.1", 1000.0),
-    );
-    one.open(1, &mut a);
-    two.open(2, &mut b);
-    b.talk();
-    bridge(&one, 1, 1);
+    let mut here = open(&mut one, &[1, 2, 3]);
+    let _there = open(&mut two, &[4, 5]);
+    join(&one, 3, 3);
+    join(&two, 5, 5);
     let (audio, mut heard) = tokio::sync::mpsc::channel(1000);
     one.session.control(Control::Listen {
         recording: RecordingId(9),
         endpoint: EndpointId(1),
         audio,
     });
-    // In the middle of the stream: to the worker of the other, into a mix there, and to itself.
-    talk_through(&mut a, 100, |packet| match packet % 20 {
-        5 => bridge(&one, 1, 2),
-        9 => {
-            bridge(&one, 1, 1);
-            join(&two, 2, (true, true));
-            join(&one, 1, (true, true));
+    // In the middle of the stream: to one and the other and back, several times in a row, and to itself.
+    talk_through(&mut here[0], 100, |packet| match packet % 10 {
+        1 => bridge(&one, 1, 4),
+        3 => [2, 4, 2].iter().for_each(|other| bridge(&one, 1, *other)),
+        5 => join(&one, 1, 5),
+        7 => {
+            join(&one, 1, 3);
+            join(&two, 1, 5);
+            bridge(&two, 1, 2);
         }
-        12 => {
-            let endpoint = EndpointId(1);
-            two.session.control(EngineControl::Leave {
-                endpoint: EndpointId(2),
-            });
-            one.session.control(EngineControl::Leave { endpoint });
-            bridge(&one, 2, 1);
-        }
-        17 => bridge(&two, 1, 1),
+        9 => bridge(&two, 1, 1),
         _ => {}
     });
     let stats = one.close(1);
-    assert_eq!((stats.packets_in, stats.lost), (100, 0));
+    assert_eq!((stats.packets_in, stats.lost), (101, 0));
     assert_eq!((stats.wrong_source, stats.unexpected), (0, 0));
     let mut samples = 0;
     while let Some(block) = heard.blocking_recv() {
         samples += block.len();
     }
     assert!((4000..12_000).contains(&samples), "{samples}");
-    assert_eq!(plane.counts().endpoints, 1);
-    two.close(2);
+    assert_eq!((plane.counts().moves, plane.counts().endpoints), (80, 4));
+    for endpoint in [2, 3] {
+        one.close(endpoint);
+    }
+    for endpoint in [4, 5] {
+        two.close(endpoint);
+    }
     assert_eq!(plane.counts().endpoints, 0);
     assert!(plane.shutdown(PATIENCE));
 }
@@ -97,7 +109,7 @@ fn members_of_different_sessions_hear_each_other() {
     let mut phones: Vec<_> = hz.iter().map(|hz| Phone::new("127.0.0.1", *hz)).collect();
     for ((id, call), phone) in (0..).zip(&mut calls).zip(&mut phones) {
         call.open(id, phone);
-        join(call, id, (true, true));
+        join(call, id, 5);
     }
     talk(&mut phones.iter_mut().collect::<Vec<_>>(), 40);
     for (index, phone) in phones.iter().enumerate() {
@@ -121,12 +133,7 @@ fn members_of_different_sessions_hear_each_other() {
 fn controls_keep_their_order_while_an_endpoint_moves() {
     let plane = plane(2);
     let (mut one, mut two) = (Call::new(&plane), Call::new(&plane));
-    let (mut a, mut b) = (
-        Phone::new("127.0.0.1", 440.0),
-        Phone::new("127.0.0.1", 1000.0),
-    );
-    one.open(1, &mut a);
-    two.open(2, &mut b);
+    let _phones = (open(&mut one, &[1, 2]), open(&mut two, &[3]));
     let audio: Arc<[i16]> = vec![0; 80_000].into();
     for round in 0..50 {
         let play = |play| EngineControl::Play {
@@ -136,31 +143,24 @@ fn controls_keep_their_order_while_an_endpoint_moves() {
             times: Some(1),
         };
         one.session.control(play(2 * round));
-        // Ends the play, and moves one of them.
-        if round % 2 == 0 {
-            bridge(&two, 1, 2);
-        } else {
-            bridge(&two, 2, 1);
+        // The first ends the play, and each moves it.
+        let (first, second) = if round % 2 == 0 { (3, 2) } else { (2, 3) };
+        for other in [first, second, first] {
+            bridge(&two, 1, other);
         }
         one.session.control(play(2 * round + 1));
         one.session.control(EngineControl::StopPlay {
             endpoint: EndpointId(1),
             play: PlayId(2 * round + 1),
         });
-        // To the worker of the first, so that the next round moves again.
-        let mix = MixId(100 + round);
-        let endpoint = EndpointId(2 - round % 2);
-        one.session.control(EngineControl::Join {
-            endpoint,
-            mix,
-            talk: true,
-            hear: true,
-        });
-        for play in [2 * round, 2 * round + 1] {
-            let (play, stopped) = (PlayId(play), true);
-            assert_eq!(one.next(), (1, Report::PlayDone { play, stopped }));
-        }
     }
-    one.close(1);
-    two.close(2);
+    for play in 0..100 {
+        let (play, stopped) = (PlayId(play), true);
+        assert_eq!(one.next(), (1, Report::PlayDone { play, stopped }));
+    }
+    assert_eq!(plane.counts().moves, 150);
+    for endpoint in [1, 2] {
+        one.close(endpoint);
+    }
+    two.close(3);
 }

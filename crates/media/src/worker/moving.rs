@@ -67,7 +67,10 @@ impl Shell {
         self.ears.extend(ears);
         let watched = self.watch(rtp).and_then(|rtp| Ok((rtp, self.watch(rtcp)?)));
         match watched {
-            Ok(sockets) => engine.adopt(parcel, sockets, now, self),
+            Ok(sockets) => {
+                self.gauges.moves.fetch_add(1, Ordering::Relaxed);
+                engine.adopt(parcel, sockets, now, self);
+            }
             Err(error) => {
                 error!(%error, "failed to move an endpoint");
                 self.lose(&parcel);
