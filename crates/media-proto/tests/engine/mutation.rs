@@ -1,6 +1,7 @@
 //! Broken datagrams do no harm: no panic, no forwarding of what was not accepted, no new source.
 
 use crate::common::{Phone, World, ms, tone};
+use audio::Codec;
 use media_proto::{Control, EndpointId, Report};
 use rtp_proto::rtcp::CompoundWriter;
 use testkit::random::Random;
@@ -19,12 +20,80 @@ fn mutate(random: &mut Random, bytes: &mut Vec<u8>) {
     }
 }
 
-#[test]
-fn fuzz_broken_datagrams_are_counted() {
+fn rounds() -> usize {
     let seconds = std::env::var("PATCHCORD_FUZZ_SECONDS")
         .ok()
-        .and_then(|text| text.parse().ok());
-    let rounds: usize = 20_000 * seconds.unwrap_or(1);
+        .and_then(|text| text.parse::<usize>().ok());
+    20_000 * seconds.unwrap_or(1)
+}
+
+/// The phones send packets of any payload under any payload type of the table, some of them broken.
+fn attack(world: &mut World, phones: &mut [Phone], random: &mut Random) {
+    for round in 0..rounds() {
+        let phone = random.index(phones.len());
+        let phone = &mut phones[phone];
+        let mut bytes = phone.packet();
+        if random.index(2) == 0 {
+            bytes[1] = [0, 8, 9][random.index(3)];
+        }
+        if random.index(2) == 0 {
+            bytes[12..].fill_with(|| random.index(256) as u8);
+        }
+        if random.index(4) == 0 {
+            mutate(random, &mut bytes);
+        }
+        world.datagram(phone.socket(), phone.media, &bytes);
+        if round % 5 == 0 {
+            world.pass(ms(random.index(30) as u64));
+        }
+        world.log.sent.clear();
+        world.log.recorded.clear();
+    }
+    for phone in phones.iter_mut() {
+        phone.ssrc += 1;
+    }
+    world.pass(ms(2000));
+    world.log.sent.clear();
+}
+
+#[test]
+fn fuzz_broken_datagrams_between_codecs() {
+    let mut world = World::new();
+    let mut phones = [
+        Phone::new(1, 0.0).speaking(Codec::G722, 1900.0),
+        // Keys are looked for in what it sends.
+        Phone::new(2, 700.0).without_events(),
+    ];
+    phones.iter().for_each(|phone| world.open(phone));
+    world.bridge(1, 2);
+    world.record(1, &[1, 2]);
+    attack(&mut world, &mut phones, &mut Random(2));
+    let [wide, narrow] = &mut phones;
+    world.talk(&mut [wide, narrow], ms(2000));
+    assert!(phones[0].hears(700.0) && phones[1].hears(1900.0));
+}
+
+#[test]
+fn fuzz_broken_datagrams_in_a_mix() {
+    let mut world = World::new();
+    let mut phones = [
+        Phone::new(1, 0.0).speaking(Codec::G722, 1900.0),
+        Phone::new(2, 700.0).alaw(),
+        Phone::new(3, 0.0),
+    ];
+    for phone in &phones {
+        world.open(phone);
+        world.join(phone.endpoint, 1, (true, true));
+    }
+    attack(&mut world, &mut phones, &mut Random(3));
+    let [wide, narrow, _] = &mut phones;
+    world.talk(&mut [wide, narrow], ms(2000));
+    assert!(phones[0].hears(700.0) && phones[1].hears(1900.0));
+}
+
+#[test]
+fn fuzz_broken_datagrams_are_counted() {
+    let rounds = rounds();
     let mut random = Random(1);
     let mut world = World::new();
     // Keys are looked for in what a sends, and become events for b.
