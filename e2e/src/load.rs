@@ -5,6 +5,7 @@
 //! received by each leg, and the age of each packet on arrival, stamped into its payload by the
 //! sender.
 
+pub mod bench;
 pub mod relay;
 pub mod rtp;
 pub mod ua;

@@ -14,13 +14,11 @@ use std::io::Write as _;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use e2e::cost::{cpu_ms, rss_mb};
+use e2e::load::bench::Load;
 use e2e::load::relay::{self, Relay};
 use e2e::load::rtp::{Rtp, Window};
-use e2e::load::ua::Ua;
-use e2e::server::Options;
-use e2e::{App, Reply};
 
 /// New calls per second while a level is built up.
 const RAMP: f64 = 50.0;
@@ -135,36 +133,13 @@ fn measure_relay(calls: usize, time: Duration) -> anyhow::Result<Cost> {
 }
 
 fn measure_server(calls: usize, time: Duration) -> anyhow::Result<Cost> {
-    let app = App::start()?;
-    app.on("/v", Reply::document("<Dial><Number>2000</Number></Dial>"));
-    let mut ua = Ua::bind()?;
-    let trunk = ua.local();
-    let config = format!("[[trunk]]\nname = 'load'\nuri = '{trunk}'\naddresses = ['127.0.0.1']\n");
-    let mut server = Options::default()
-        .config(&config)
-        .variable("PATCHCORD_LOG__LEVEL", "warn")
-        .start()?;
-    ua.connect(server.sip_udp()?);
-    server.rest().number("1000", &app.url("/v"))?;
-
-    ua.build_up("1000", calls, RAMP)
-        .with_context(|| server.log())?;
-    let pid = server.process().id();
+    let mut load = Load::start("<Dial><Number>2000</Number></Dial>", calls, RAMP)?;
+    let pid = load.server.process().id();
     // The media thread counts by itself; this one only keeps the dialogs alive.
-    let shared = RefCell::new(ua);
-    let window = || shared.borrow().rtp().window();
-    let cost = measure(pid, calls, time, window, |time| {
-        shared.borrow_mut().pump(time)
-    })?;
-    let mut ua = shared.into_inner();
-    if ua.talking() != calls {
-        bail!(
-            "only {} of {calls} calls were still up\n{}",
-            ua.talking(),
-            server.log()
-        );
-    }
-    ua.hang_up_older(Duration::ZERO);
-    ua.pump(Duration::from_secs(1))?;
+    let ua = RefCell::new(&mut load.ua);
+    let window = || ua.borrow().rtp().window();
+    let pass = |time| ua.borrow_mut().pump(time);
+    let cost = measure(pid, calls, time, window, pass)?;
+    load.end()?;
     Ok(cost)
 }

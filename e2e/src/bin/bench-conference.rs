@@ -17,11 +17,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use e2e::cost::{cpu_ms, rss_mb};
+use e2e::load::bench::Load;
 use e2e::load::relay::{self, Relay};
 use e2e::load::rtp::{LegStats, Rtp, Speech};
-use e2e::load::ua::Ua;
-use e2e::server::Options;
-use e2e::{App, Reply};
+use e2e::rest::Rest;
+use e2e::wait;
+use serde_json::Value;
 
 /// New calls per second while a level is built up.
 const RAMP: f64 = 20.0;
@@ -29,6 +30,8 @@ const RAMP: f64 = 20.0;
 const SETTLE: Duration = Duration::from_secs(2);
 /// How long bursts are timed.
 const BURSTS: Duration = Duration::from_secs(6);
+/// How long call records may take.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// The first leg of a load.
 const TALKER: u64 = 1;
 const DOCUMENT: &str = "<Dial><Conference maxParticipants=\"250\">load</Conference></Dial>";
@@ -41,8 +44,12 @@ struct Cost {
     rss_mb: f64,
     /// Packets per participant and second.
     rate: f64,
-    /// Packets that the worst participant sent and got no counterpart of.
-    lost: u64,
+    /// Packets that did not reach the server, of the participant that lost the most, from its call record; the
+    /// relay has none.
+    lost_in: Option<u64>,
+    /// Packets that the participant who got the fewest got less than it sent. A mix sends as many whatever
+    /// it receives.
+    lost_out: u64,
     /// From the first packet of a burst to its first loud packet at another, in ms.
     heard_p50: f64,
     heard_p99: f64,
@@ -59,9 +66,9 @@ fn main() -> anyhow::Result<()> {
     }
     let (levels, time) = read_arguments(&arguments)?;
     println!(
-        "| participants | what | CPU ms per participant-second | RSS MB | packets per participant and second | lost, worst | heard p50 ms | p99 ms |"
+        "| participants | what | CPU ms per participant-second | RSS MB | packets per participant and second | lost on the way in, worst | out, worst | heard p50 ms | p99 ms |"
     );
-    println!("|---|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|---|");
     let mut verdicts = Vec::new();
     for people in levels {
         let relay = measure_relay(people, time).context("relay")?;
@@ -102,9 +109,12 @@ fn read_arguments(arguments: &[String]) -> anyhow::Result<(Vec<usize>, Duration)
 }
 
 fn print_row(people: usize, what: &str, cost: &Cost) {
+    let lost_in = cost
+        .lost_in
+        .map_or_else(String::new, |lost| lost.to_string());
     println!(
-        "| {people} | {what} | {:.2} | {:.1} | {:.1} | {} | {:.1} | {:.1} |",
-        cost.cpu_ms, cost.rss_mb, cost.rate, cost.lost, cost.heard_p50, cost.heard_p99,
+        "| {people} | {what} | {:.2} | {:.1} | {:.1} | {lost_in} | {} | {:.1} | {:.1} |",
+        cost.cpu_ms, cost.rss_mb, cost.rate, cost.lost_out, cost.heard_p50, cost.heard_p99,
     );
 }
 
@@ -139,7 +149,8 @@ fn measure<'a>(
         cpu_ms: used / seconds / people,
         rss_mb,
         rate: received as f64 / people / seconds,
-        lost: after.worst_loss_since(&before),
+        lost_in: None,
+        lost_out: after.worst_loss_since(&before),
         heard_p50: heard.p50_us as f64 / 1000.0,
         heard_p99: heard.p99_us as f64 / 1000.0,
     })
@@ -189,33 +200,24 @@ fn measure_relay(people: usize, time: Duration) -> anyhow::Result<Cost> {
 }
 
 fn measure_server(people: usize, time: Duration) -> anyhow::Result<Cost> {
-    let app = App::start()?;
-    app.on("/v", Reply::document(DOCUMENT));
-    let mut ua = Ua::bind()?;
-    let trunk = ua.local();
-    let config = format!("[[trunk]]\nname = 'load'\nuri = '{trunk}'\naddresses = ['127.0.0.1']\n");
-    let mut server = Options::default()
-        .config(&config)
-        .variable("PATCHCORD_LOG__LEVEL", "warn")
-        .start()?;
-    ua.connect(server.sip_udp()?);
-    server.rest().number("1000", &app.url("/v"))?;
-    ua.build_up("1000", people, RAMP)
-        .with_context(|| server.log())?;
-
-    let pid = server.process().id();
+    let mut load = Load::start(DOCUMENT, people, RAMP)?;
+    let pid = load.server.process().id();
     // The media thread counts by itself; this one only keeps the dialogs alive.
-    let shared = RefCell::new(ua);
-    let with_rtp = |look: &dyn Fn(&Rtp) -> anyhow::Result<Seen>| look(shared.borrow().rtp());
-    let cost = measure(pid, time, with_rtp, |time| shared.borrow_mut().pump(time))?;
-    let mut ua = shared.into_inner();
-    ensure!(
-        ua.talking() == people,
-        "only {} of {people} calls were still up\n{}",
-        ua.talking(),
-        server.log()
-    );
-    ua.hang_up_older(Duration::ZERO);
-    ua.pump(Duration::from_secs(1))?;
-    Ok(cost)
+    let ua = RefCell::new(&mut load.ua);
+    let with_rtp = |look: &dyn Fn(&Rtp) -> anyhow::Result<Seen>| look(ua.borrow().rtp());
+    let pass = |time| ua.borrow_mut().pump(time);
+    let cost = measure(pid, time, with_rtp, pass)?;
+    load.end()?;
+    let lost_in = Some(worst_loss_on_record(&load.server.rest(), people)?);
+    Ok(Cost { lost_in, ..cost })
+}
+
+/// Packets that the server missed, of the participant of which it missed the most.
+fn worst_loss_on_record(rest: &Rest, people: usize) -> anyhow::Result<u64> {
+    let counted = |call: &Value| call["media"]["packets_lost"].as_u64();
+    wait::until("the records of all calls", PATIENCE, || {
+        let calls = rest.all("Calls", "calls").ok()?;
+        let lost = calls.iter().map(counted).collect::<Option<Vec<_>>>()?;
+        (lost.len() == people).then(|| lost.into_iter().max().unwrap_or(0))
+    })
 }

@@ -1,0 +1,64 @@
+//! What the benches of the server have in common.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+
+use super::ua::Ua;
+use crate::server::{Options, Server};
+use crate::{App, Reply};
+
+/// A server under load: calls to one number, whose document is always the same.
+pub struct Load {
+    /// The server.
+    pub server: Server,
+    /// Who calls.
+    pub ua: Ua,
+    calls: usize,
+    _app: App,
+}
+
+impl Load {
+    /// Starts a server and brings up so many calls that stay, `rate` new ones a second.
+    ///
+    /// # Errors
+    /// If something does not start, or a call fails.
+    pub fn start(document: &str, calls: usize, rate: f64) -> anyhow::Result<Self> {
+        let app = App::start()?;
+        app.on("/v", Reply::document(document));
+        let mut ua = Ua::bind()?;
+        let trunk = ua.local();
+        let config =
+            format!("[[trunk]]\nname = 'load'\nuri = '{trunk}'\naddresses = ['127.0.0.1']\n");
+        let server = Options::default()
+            .config(&config)
+            .variable("PATCHCORD_LOG__LEVEL", "warn")
+            .start()?;
+        ua.connect(server.sip_udp()?);
+        server.rest().number("1000", &app.url("/v"))?;
+        ua.build_up("1000", calls, rate)
+            .with_context(|| server.log())?;
+        Ok(Self {
+            server,
+            ua,
+            calls,
+            _app: app,
+        })
+    }
+
+    /// Hangs up.
+    ///
+    /// # Errors
+    /// If a call had ended before.
+    pub fn end(&mut self) -> anyhow::Result<()> {
+        ensure!(
+            self.ua.talking() == self.calls,
+            "only {} of {} calls were still up\n{}",
+            self.ua.talking(),
+            self.calls,
+            self.server.log()
+        );
+        self.ua.hang_up_older(Duration::ZERO);
+        self.ua.pump(Duration::from_secs(1))
+    }
+}
