@@ -13,7 +13,7 @@ pub(crate) use playing::{Frame, Playing};
 
 use self::link::Link;
 use crate::control::{Local, Sink, SocketId};
-use crate::datagram::Datagram;
+use crate::datagram::{Datagram, TAIL};
 use crate::ears::Ears;
 use crate::gate::Gate;
 use crate::outgoing::OutStream;
@@ -316,7 +316,7 @@ impl Endpoint {
     pub(crate) fn receive_rtcp(
         &mut self,
         from: SocketAddr,
-        bytes: &[u8],
+        datagram: &mut Datagram<'_>,
         clock: &WallClock,
         now: Instant,
     ) -> bool {
@@ -324,7 +324,17 @@ impl Endpoint {
             self.stats.wrong_source += 1;
             return false;
         }
-        match rtcp::read(bytes, self.out.ssrc(), &mut self.heard, clock, now) {
+        if !self.link.open_rtcp(datagram) {
+            self.stats.malformed += 1;
+            return false;
+        }
+        match rtcp::read(
+            datagram.bytes(),
+            self.out.ssrc(),
+            &mut self.heard,
+            clock,
+            now,
+        ) {
             Ok(round_trip) => {
                 self.stats.round_trip = round_trip.or(self.stats.round_trip);
                 self.rtcp_from = Some(from);
@@ -419,17 +429,19 @@ impl Endpoint {
             return;
         };
         let sent = self.out.sender_info(clock.ntp(now), rtcp::RECENTLY, now);
-        let mut packet = [0; rtcp::MAX_LEN];
+        let mut packet = [0; rtcp::MAX_LEN + TAIL];
         let written = rtcp::write(
-            &mut packet,
+            &mut packet[..rtcp::MAX_LEN],
             self.out.ssrc(),
             &self.cname,
             sent,
             &mut self.heard,
             now,
         );
-        if let Ok(len) = written {
-            out.send(socket, to, &packet[..len]);
+        let Ok(len) = written else { return };
+        let mut datagram = Datagram::new(&mut packet, len);
+        if self.link.seal_rtcp(&mut datagram) {
+            out.send(socket, to, datagram.bytes());
         }
     }
 

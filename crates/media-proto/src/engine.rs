@@ -237,7 +237,7 @@ impl Engine {
                 }
             }
             Kind::Rtcp => {
-                if endpoint.receive_rtcp(from, datagram.bytes(), &self.clock, now) {
+                if endpoint.receive_rtcp(from, &mut datagram, &self.clock, now) {
                     self.watch_silence(slot);
                 }
             }

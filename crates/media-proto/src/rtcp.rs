@@ -38,9 +38,9 @@ pub(crate) fn interval(random: u32) -> Duration {
 /// Writes a report and returns its length.
 ///
 /// # Errors
-/// [`RtcpError::NoRoom`] if `cname` is too long.
+/// [`RtcpError::NoRoom`] if `out` is too short.
 pub(crate) fn write(
-    out: &mut [u8; MAX_LEN],
+    out: &mut [u8],
     ssrc: u32,
     cname: &str,
     sent: Option<SenderInfo>,

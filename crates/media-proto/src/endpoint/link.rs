@@ -1,7 +1,9 @@
 //! How the packets of one leg are protected on the wire.
 //!
-//! Each accepted packet passes [`Link::open`] and each sent one [`Link::seal`], and nothing else looks
-//! at protected bytes. Left to others: keys and handshakes, which come with the transports that need them.
+//! Each received packet passes [`Link::open`] or [`Link::open_rtcp`] and each sent one [`Link::seal`] or
+//! [`Link::seal_rtcp`], and nothing else looks at protected bytes. RTCP has its own pair, since SRTCP numbers
+//! and protects packets in another way than SRTP (RFC 3711 §3.4). Left to others: keys and handshakes,
+//! which come with the transports that need them.
 
 use crate::datagram::Datagram;
 
@@ -13,15 +15,29 @@ pub(super) enum Link {
 }
 
 impl Link {
-    /// Takes the protection off a packet in place; false if it is not authentic.
+    /// Takes the protection off an RTP packet in place; false if it is not authentic.
     pub(super) fn open(&mut self, _packet: &mut Datagram<'_>) -> bool {
         match self {
             Self::Plain => true,
         }
     }
 
-    /// Protects a packet in place; false if it cannot be sent.
+    /// Protects an RTP packet in place; false if it cannot be sent.
     pub(super) fn seal(&mut self, _packet: &mut Datagram<'_>) -> bool {
+        match self {
+            Self::Plain => true,
+        }
+    }
+
+    /// Takes the protection off an RTCP packet in place; false if it is not authentic.
+    pub(super) fn open_rtcp(&mut self, _packet: &mut Datagram<'_>) -> bool {
+        match self {
+            Self::Plain => true,
+        }
+    }
+
+    /// Protects an RTCP packet in place; false if it cannot be sent.
+    pub(super) fn seal_rtcp(&mut self, _packet: &mut Datagram<'_>) -> bool {
         match self {
             Self::Plain => true,
         }
