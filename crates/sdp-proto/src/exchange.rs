@@ -50,14 +50,18 @@ impl OfferAnswer {
         self.media_index = negotiated.media_index;
         self.others = offer.media.iter().map(refused).collect();
         self.others.remove(negotiated.media_index);
-        self.negotiated = Some(negotiated.clone());
+        self.keep(&negotiated);
         Ok((answer, negotiated))
     }
 
     /// Our offer, the first or a later one, as SDP text.
     ///
-    /// A later one names the codec in use first and keeps the payload type of telephone-event.
+    /// A later one names the codec in use first, and everything by the payload types it has had.
     pub fn offer(&mut self) -> String {
+        for codec in self.local.codecs.clone() {
+            let number = self.local.payload_type(codec);
+            self.local.keep_payload_type(codec, number);
+        }
         let mut lines = self.others.clone();
         lines.insert(
             self.media_index.min(lines.len()),
@@ -74,7 +78,7 @@ impl OfferAnswer {
     pub fn accept_answer(&mut self, answer: &str) -> Result<Negotiated, SdpError> {
         let answer = Session::parse(answer)?;
         let negotiated = accept_answer_at(&self.offered(), &answer, self.media_index)?;
-        self.negotiated = Some(negotiated.clone());
+        self.keep(&negotiated);
         Ok(negotiated)
     }
 
@@ -83,14 +87,21 @@ impl OfferAnswer {
         self.negotiated.as_ref()
     }
 
-    /// What our next offer says: payload types keep their meaning (§8.3.2).
+    /// Puts an agreement in force. Payload types keep their meaning from now on (§8.3.2).
+    fn keep(&mut self, negotiated: &Negotiated) {
+        let local = &mut self.local;
+        local.keep_payload_type(negotiated.codec, negotiated.receive_payload_type);
+        if let Some(own) = local.telephone_event {
+            local.keep_telephone_event(negotiated.receive_telephone_event.unwrap_or(own));
+        }
+        self.negotiated = Some(negotiated.clone());
+    }
+
+    /// What our next offer says.
     fn offered(&self) -> LocalMedia {
         let mut local = self.local.clone();
         if let Some(agreed) = &self.negotiated {
             local.codecs.sort_by_key(|codec| *codec != agreed.codec);
-            local.telephone_event = local
-                .telephone_event
-                .map(|own| agreed.receive_telephone_event.unwrap_or(own));
         }
         local
     }

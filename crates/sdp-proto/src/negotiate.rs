@@ -33,6 +33,8 @@ pub struct LocalMedia {
     pub profile: Profile,
     /// Codecs, in the order we offer them; at least one.
     pub codecs: Vec<Codec>,
+    /// Payload types that codecs have had in this session; the others get free ones.
+    pub payload_types: Vec<(Codec, u8)>,
     /// Payload type of telephone-event in our offers (an answer takes the offer's number);
     /// `None`: not supported.
     pub telephone_event: Option<u8>,
@@ -56,6 +58,7 @@ impl LocalMedia {
             port,
             profile: Profile::new(Profile::PLAIN),
             codecs: vec![Codec::G722, Codec::PCMU, Codec::PCMA],
+            payload_types: Vec::new(),
             telephone_event: Some(101),
             ptime_ms: 20,
             direction: Direction::SendRecv,
@@ -65,15 +68,36 @@ impl LocalMedia {
         }
     }
 
-    /// The payload type of a codec in our offers: its static one, or a dynamic one by its place.
-    fn payload_type(&self, codec: Codec) -> u8 {
-        codec.static_payload_type().unwrap_or_else(|| {
-            let taken = self.telephone_event;
-            let mut free = (FIRST_DYNAMIC..128).filter(|number| taken != Some(*number));
-            let mut dynamic = Codec::all().filter(|codec| codec.static_payload_type().is_none());
-            let place = dynamic.position(|other| other == codec).unwrap_or(0);
-            free.nth(place).unwrap_or(FIRST_DYNAMIC)
+    /// The payload type of a codec in our offers: the one it has had, its static one, or a dynamic one by its
+    /// place in the table.
+    pub(crate) fn payload_type(&self, codec: Codec) -> u8 {
+        let mut kept = self.payload_types.iter();
+        if let Some((_, number)) = kept.find(|(kept, _)| *kept == codec) {
+            return *number;
+        }
+        let is_free = |number: &u8| {
+            let mut taken = self.payload_types.iter().map(|(_, number)| *number);
+            self.telephone_event != Some(*number) && !taken.any(|taken| taken == *number)
+        };
+        let number = codec.static_payload_type().filter(is_free);
+        number.unwrap_or_else(|| {
+            let mut free = (FIRST_DYNAMIC..128).filter(is_free);
+            free.nth(codec.index()).unwrap_or(FIRST_DYNAMIC)
         })
+    }
+
+    /// Has descriptions to come name a codec by this number, and no other.
+    pub(crate) fn keep_payload_type(&mut self, codec: Codec, number: u8) {
+        self.payload_types
+            .retain(|(kept, taken)| *kept != codec && *taken != number);
+        self.payload_types.push((codec, number));
+    }
+
+    /// As [`Self::keep_payload_type`], for telephone-event: another if a codec has the number.
+    pub(crate) fn keep_telephone_event(&mut self, number: u8) {
+        let is_free = |number: &u8| self.payload_types.iter().all(|(_, taken)| taken != number);
+        let mut numbers = std::iter::once(number).chain(FIRST_DYNAMIC..128);
+        self.telephone_event = numbers.find(is_free);
     }
 }
 

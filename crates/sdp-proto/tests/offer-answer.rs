@@ -316,6 +316,53 @@ fn answers_to_our_offer() {
     }
 }
 
+/// RFC 3264 §8.3.2: a payload type means the same codec in all descriptions of a session.
+#[test]
+fn a_re_offer_keeps_the_payload_types_agreed_on() {
+    let media_line = |text: &str| {
+        let line = text.lines().find(|line| line.starts_with("m=audio"));
+        line.unwrap_or_default().to_owned()
+    };
+    let offer = |media: &str| format!("v=0\nc=IN IP4 192.0.2.9\n{media}\n");
+    let mut session = OfferAnswer::new(local());
+    let first =
+        offer("m=audio 6 RTP/AVP 97 96\na=rtpmap:97 PCMU/8000\na=rtpmap:96 telephone-event/8000");
+    session.answer(&first).unwrap();
+    assert_eq!(
+        media_line(&session.offer()),
+        "m=audio 7000 RTP/AVP 97 9 8 96"
+    );
+    // The answer may use its own numbers; ours stay what they were.
+    let agreed = session
+        .accept_answer(&offer("m=audio 6 RTP/AVP 9 8"))
+        .unwrap();
+    assert_eq!(
+        (agreed.codec, agreed.receive_payload_type),
+        (Codec::G722, 9)
+    );
+    assert_eq!(
+        media_line(&session.offer()),
+        "m=audio 7000 RTP/AVP 9 97 8 96"
+    );
+    let agreed = session
+        .accept_answer(&offer("m=audio 6 RTP/AVP 0"))
+        .unwrap();
+    assert_eq!((agreed.payload_type, agreed.receive_payload_type), (0, 97));
+    assert_eq!(
+        media_line(&session.offer()),
+        "m=audio 7000 RTP/AVP 97 9 8 96"
+    );
+    // A number of ours for key presses that a codec has taken.
+    let mut session = OfferAnswer::new(local());
+    session
+        .answer(&offer("m=audio 6 RTP/AVP 101\na=rtpmap:101 PCMA/8000"))
+        .unwrap();
+    assert_eq!(
+        media_line(&session.offer()),
+        "m=audio 7000 RTP/AVP 101 9 0 96"
+    );
+}
+
 #[test]
 fn versions_and_media_lines_over_re_offers() {
     let mut session = OfferAnswer::new(local());
