@@ -229,7 +229,7 @@ impl Endpoint {
         {
             self.voice = Some(Voice::new(codec));
             self.heard.set_clock_rate(codec.clock_rate());
-            self.out.set_clock_rate(codec.clock_rate());
+            self.out.set_clock_rate(codec.clock_rate(), now);
         }
         self.exchange = exchange;
         self.agreed = Some(agreed);

@@ -75,8 +75,9 @@ impl OutStream {
         self.ssrc
     }
 
-    /// The clock rate of what is sent from now on.
-    pub(crate) fn set_clock_rate(&mut self, clock_rate: u32) {
+    /// The clock rate of what is sent from `now` on.
+    pub(crate) fn set_clock_rate(&mut self, clock_rate: u32, now: Instant) {
+        self.clock = (now, self.time(now));
         self.clock_rate = clock_rate;
     }
 
@@ -209,11 +210,16 @@ impl OutStream {
         }
     }
 
-    /// The timestamp of a talk spurt that begins at `at`: real time, but not before what was sent.
-    fn resume(&mut self, at: Instant) -> u32 {
+    /// The timestamp of `at` by the clock.
+    fn time(&self, at: Instant) -> u32 {
         let (since, timestamp) = self.clock;
         let passed = units(at.saturating_duration_since(since), self.clock_rate);
-        let by_clock = timestamp.wrapping_add(passed);
+        timestamp.wrapping_add(passed)
+    }
+
+    /// The timestamp of a talk spurt that begins at `at`: real time, but not before what was sent.
+    fn resume(&mut self, at: Instant) -> u32 {
+        let by_clock = self.time(at);
         if self.last.is_none() || seq::timestamp_distance(self.end, by_clock) >= 0 {
             return by_clock;
         }
@@ -277,6 +283,19 @@ mod tests {
             (header.sequence, header.timestamp, header.marker),
             (102, 9000, true)
         );
+    }
+
+    #[test]
+    fn a_new_clock_rate_counts_from_when_it_comes() {
+        let now = instant();
+        let mut stream = stream(now);
+        stream.set_clock_rate(48_000, now + ms(1000));
+        let header = stream.own(0, 960, now + ms(1500));
+        assert_eq!(header.timestamp, 1000 + 8000 + 24_000);
+        stream.set_clock_rate(8000, now + ms(2000));
+        stream.interrupt();
+        let header = stream.own(0, 160, now + ms(2500));
+        assert_eq!(header.timestamp, 1000 + 8000 + 48_000 + 4000);
     }
 
     #[test]
