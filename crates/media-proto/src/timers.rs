@@ -6,7 +6,10 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// A frame that is due longer ago than this is skipped: the remote party could not play it.
+pub(crate) const TOO_LATE: Duration = Duration::from_millis(200);
 
 /// Whom to call; the number is a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

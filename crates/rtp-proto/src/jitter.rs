@@ -82,8 +82,6 @@ pub struct JitterBuffer {
     ring: Box<[i16]>,
     stream: Option<Stream>,
     concealer: Concealer,
-    late: u64,
-    concealed: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -134,8 +132,6 @@ impl JitterBuffer {
             ring: vec![EMPTY; capacity].into_boxed_slice(),
             stream: None,
             concealer: Concealer::new(per_ms),
-            late: 0,
-            concealed: 0,
         }
     }
 
@@ -187,7 +183,6 @@ impl JitterBuffer {
                     .iter_mut()
                     .filter_map(|out| self.concealer.make_up(out))
                     .count();
-                self.concealed += made_up as u64;
                 if made_up > 0 {
                     Played::Concealed
                 } else {
@@ -202,17 +197,7 @@ impl JitterBuffer {
         duration(self.target, self.per_ms)
     }
 
-    /// Packets that came too late to be played as they should.
-    pub fn late(&self) -> u64 {
-        self.late
-    }
-
-    /// Samples made up.
-    pub fn concealed(&self) -> u64 {
-        self.concealed
-    }
-
-    /// Forgets the stream; counters and delay stay.
+    /// Forgets the stream; the delay stays.
     pub fn reset(&mut self) {
         self.stream = None;
         self.ring.fill(EMPTY);
@@ -246,7 +231,6 @@ impl JitterBuffer {
             self.store(header.timestamp, samples);
             return Pushed::Kept;
         }
-        self.late += 1;
         stream.late_in_a_row += 1;
         if stream.late_in_a_row >= LATE_IN_A_ROW {
             return self.restart(header, samples, now);
@@ -306,7 +290,6 @@ impl JitterBuffer {
                 received += 1;
             }
         }
-        self.concealed += made_up;
         let left = seq::timestamp_distance(stream.next, stream.end)
             .max(0)
             .cast_unsigned();

@@ -11,13 +11,12 @@ use crate::keys::{self, KeyFrame, Keys, Way};
 use crate::player::Player;
 use crate::report::PlayId;
 use crate::sound::MAX_FRAME;
+use crate::timers::TOO_LATE;
 use audio::tone::KeyTone;
 use rtp_proto::dtmf::{DtmfSender, EventPacket};
 use rtp_proto::{HEADER_LEN, Header};
 use std::time::{Duration, Instant};
 
-/// What is due longer ago than this is not sent any more: the remote party could not play it.
-const TOO_LATE: Duration = Duration::from_millis(200);
 /// Octets of a telephone-event payload.
 const EVENT_LEN: usize = 4;
 /// Octets of the longest payload we make; no codec needs more than one for a sample.

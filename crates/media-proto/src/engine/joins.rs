@@ -10,11 +10,8 @@ use crate::endpoint::Joined;
 use crate::mix::{Mix, Role};
 use crate::report::{EndpointId, MixId};
 use crate::sound::Sound;
-use crate::timers::Timer;
-use std::time::{Duration, Instant};
-
-/// A frame that is due longer ago than this is skipped: the remote parties could not play it.
-const TOO_LATE: Duration = Duration::from_millis(200);
+use crate::timers::{TOO_LATE, Timer};
+use std::time::Instant;
 
 impl Engine {
     pub(super) fn bridge(&mut self, a: EndpointId, b: EndpointId, out: &mut impl Sink) {
