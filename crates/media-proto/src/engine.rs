@@ -4,17 +4,18 @@
 //! only to the table here. Ticks of plays and recordings are aligned to 5 ms, so that one wake-up
 //! serves many. **Invariant: a slot is taken from its creation to exactly one `Closed`**, and all
 //! its sockets, its play, its bridge and its tracks in recordings end with it.
-//! Left to others: the content of packets (`endpoint`).
+//! Left to others: the content of packets (`endpoint`), and where it goes (`paths`).
 
 mod joins;
 mod keys;
 mod moving;
+mod paths;
 
 pub use moving::Parcel;
 
 use crate::control::{Control, Local, Opening, RecordingEnd, Sink, SocketId};
 use crate::datagram::Datagram;
-use crate::endpoint::{Content, Endpoint, Frame, Incoming, Joined, Playing, Tap};
+use crate::endpoint::{Endpoint, Frame, Playing, Tap};
 use crate::keys::Keys;
 use crate::mix::{Mix, Role};
 use crate::player::Player;
@@ -23,9 +24,8 @@ use crate::recorder::{self, Part, Recording};
 use crate::report::{EndpointId, MixId, PlayId, RecordingId, Report};
 use crate::rtcp::{self, WallClock};
 use crate::slots::Slots;
-use crate::sound::{MAX_FRAME, Path, Sound};
+use crate::sound::MAX_FRAME;
 use crate::timers::{Timer, Timers};
-use audio::codec::OctetMap;
 use rtp_proto::{Kind, classify};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -346,119 +346,6 @@ impl Engine {
         };
         self.watch(slot, now);
         Ok(sdp)
-    }
-
-    fn handle_rtp(
-        &mut self,
-        slot: usize,
-        incoming: &Incoming,
-        datagram: &mut Datagram<'_>,
-        now: Instant,
-        out: &mut impl Sink,
-    ) {
-        let Some(endpoint) = self.endpoints.get_mut(slot) else {
-            return;
-        };
-        if incoming.first {
-            endpoint.report(out, Report::Heard);
-        }
-        let joined = endpoint.joined;
-        let path = self.path(slot, joined, incoming.content);
-        // Taken out for as long as a sound lies in it.
-        let mut samples = std::mem::take(&mut self.samples);
-        let sound = self.decode(slot, path, incoming, datagram.bytes(), &mut samples);
-        if let (Some(sound), Some(endpoint)) = (&sound, self.endpoints.get(slot)) {
-            for tap in &endpoint.taps {
-                if let Some(recording) = self.recordings.get_mut(tap.recording) {
-                    recording.hear(tap.track, sound, now);
-                }
-            }
-        }
-        self.handle_keys(slot, incoming, sound.as_ref(), now, out);
-        if incoming.ends_silence {
-            self.watch_silence(slot);
-        }
-        match (joined, path) {
-            (Joined::Peer(peer), Some(Path::Recode)) => self.recode(peer, sound.as_ref(), now),
-            (Joined::Peer(peer), Some(Path::Forward)) => {
-                self.forward(peer, datagram, incoming, None, now, out);
-            }
-            (Joined::Peer(peer), Some(Path::Map(map))) => {
-                self.forward(peer, datagram, incoming, Some(map), now, out);
-            }
-            (Joined::Mix { mix, member }, _) => {
-                if let Some(sound) = &sound {
-                    self.hear_member((mix, member), sound, now);
-                }
-            }
-            (Joined::Peer(_) | Joined::Nothing, _) => {}
-        }
-        self.samples = samples;
-    }
-
-    /// How a packet of an endpoint gets to its peer; `None` if it does not.
-    fn path(&self, slot: usize, joined: Joined, content: Content) -> Option<Path> {
-        let Joined::Peer(peer) = joined else {
-            return None;
-        };
-        match content {
-            Content::Audio(codec) => self.endpoints.get(peer)?.path_from(codec),
-            // Keys that are not forwarded are generated anew; see `keys`.
-            Content::Event(_) => (!self.recodes(slot, peer)).then_some(Path::Forward),
-        }
-    }
-
-    fn recodes(&self, from: usize, to: usize) -> bool {
-        match (self.endpoints.get(from), self.endpoints.get(to)) {
-            (Some(from), Some(to)) => to.recodes(from),
-            (_, _) => false,
-        }
-    }
-
-    /// Decodes a packet if its samples are needed.
-    fn decode<'a>(
-        &mut self,
-        slot: usize,
-        path: Option<Path>,
-        incoming: &Incoming,
-        bytes: &[u8],
-        samples: &'a mut [i16],
-    ) -> Option<Sound<'a>> {
-        let Content::Audio(codec) = incoming.content else {
-            return None;
-        };
-        let events = self.peer(slot).is_some_and(|peer| self.takes_events(peer));
-        let endpoint = self.endpoints.get_mut(slot)?;
-        let recodes = matches!(path, Some(Path::Recode));
-        let mixed = match endpoint.joined {
-            // Who does not talk costs no decoding.
-            Joined::Mix { mix, member } => self.mixes.get(mix).is_some_and(|mix| mix.talks(member)),
-            Joined::Peer(_) | Joined::Nothing => false,
-        };
-        let needed = recodes || mixed || !endpoint.taps.is_empty() || endpoint.searches(events);
-        needed.then(|| endpoint.decode(incoming, codec, bytes, samples))
-    }
-
-    fn recode(&mut self, peer: usize, sound: Option<&Sound<'_>>, now: Instant) {
-        if let (Some(sound), Some(endpoint)) = (sound, self.endpoints.get_mut(peer)) {
-            endpoint.feed(sound, now);
-            self.begin_frames(peer, now);
-        }
-    }
-
-    fn forward(
-        &mut self,
-        peer: usize,
-        datagram: &mut Datagram<'_>,
-        incoming: &Incoming,
-        map: Option<&OctetMap>,
-        now: Instant,
-        out: &mut impl Sink,
-    ) {
-        if let Some(peer) = self.endpoints.get_mut(peer) {
-            peer.end_feed();
-            peer.relay(datagram, incoming, map, now, out);
-        }
     }
 
     /// Plays something in place of what plays now; `None`: it is over at once.
