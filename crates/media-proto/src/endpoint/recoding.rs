@@ -1,7 +1,6 @@
 //! What a leg is sent of a bridged leg whose codec differs.
 //!
-//! **Invariant: something is in the feed of a leg only while that is bridged with one whose packets cannot be
-//! forwarded**, and its clock runs from the first of these packets until a second after the last.
+//! **Invariant: a leg is fed only while it is bridged with one whose packets cannot be forwarded**, and its clock runs from the first of these packets until a second after the last.
 //! Left to others: when a frame is due ([`crate::engine`]).
 
 use super::Endpoint;
@@ -54,11 +53,16 @@ impl Endpoint {
         }
     }
 
-    /// Forgets what the bridged leg said. The feed is kept: the next packet may need it again.
-    pub(crate) fn end_feed(&mut self) {
+    /// Drops what the bridged leg said, but not the buffers: its next packet may need them again.
+    pub(crate) fn rest_feed(&mut self) {
         if let Some(feed) = &mut self.feed {
             feed.clear();
         }
+    }
+
+    /// Drops what the bridged leg said, and the buffers.
+    pub(crate) fn end_feed(&mut self) {
+        self.feed = None;
     }
 
     /// True if frames are to be made of what the bridged leg says.

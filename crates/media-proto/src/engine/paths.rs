@@ -96,7 +96,7 @@ impl Engine {
         let endpoint = self.endpoints.get_mut(slot)?;
         let recodes = matches!(path, Some(Path::Recode));
         let mixed = match endpoint.joined {
-            // Who does not talk costs no decoding.
+            // A member that does not talk costs no decoding.
             Joined::Mix { mix, member } => self.mixes.get(mix).is_some_and(|mix| mix.talks(member)),
             Joined::Peer(_) | Joined::Nothing => false,
         };
@@ -121,7 +121,7 @@ impl Engine {
         out: &mut impl Sink,
     ) {
         if let Some(peer) = self.endpoints.get_mut(peer) {
-            peer.end_feed();
+            peer.rest_feed();
             peer.relay(datagram, incoming, map, now, out);
         }
     }
