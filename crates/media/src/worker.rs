@@ -36,10 +36,10 @@ use tracing::{debug, error};
 const MAX_DATAGRAM: usize = 2048;
 /// Controls carried out before packets get their turn again.
 const CONTROLS_PER_TURN: usize = 32;
-/// After a stall of more than a frame, the packets that came meanwhile are read before what was due is
-/// done: a mix would miss them.
+/// When a timer is later than this, the packets that arrived meanwhile are read first: a mix would
+/// miss them.
 const LATE: Duration = Duration::from_millis(20);
-/// So many times all sockets are read then: a flood must not hold up what is due.
+/// How often all sockets are read then: a flood must not delay the timers.
 const CATCH_UP: usize = 64;
 /// Endpoints of one worker; two sockets each.
 const MAX_ENDPOINTS: usize = 20_000;
@@ -56,7 +56,7 @@ pub(crate) enum Message {
     Stop,
     #[cfg(test)]
     Fault,
-    /// The worker stands still between the first and the second thing it sends here.
+    /// The worker blocks between the first and the second message it sends here.
     #[cfg(test)]
     Stall(std::sync::mpsc::SyncSender<()>),
 }
@@ -165,7 +165,7 @@ impl Worker {
         }
     }
 
-    /// Reads one datagram of each socket that the last wait brought; returns how many sockets.
+    /// Reads one datagram from each socket that the last wait reported; returns the number of sockets.
     fn read(
         &mut self,
         engine: &mut Engine,
@@ -546,7 +546,7 @@ mod tests {
         assert_eq!((plane.counts().moves, plane.counts().endpoints), (5, 2));
     }
 
-    /// Frames that are due after a stall are mixed of the packets that came during it.
+    /// Frames that were due during a stall are mixed from the packets that arrived during it.
     #[test]
     fn packets_of_a_stall_are_read_before_the_frames_are_made() {
         let plane = plane(1);
@@ -597,7 +597,9 @@ mod tests {
                 audio::measure::rms_dbfs(&samples).round()
             })
             .collect();
-        assert!(levels.iter().all(|level| *level > -15.0), "{levels:?}");
+        // A delay of this thread before the stall may cost one frame.
+        let loud = levels.iter().filter(|level| **level > -8.0);
+        assert!(loud.count() >= 5, "{levels:?}");
     }
 
     #[test]
