@@ -145,7 +145,7 @@ impl Codec {
         payload_octets * self.row().samples_per_octet
     }
 
-    /// True if a decoder depends on all that came before: it can follow only one encoder, without a break.
+    /// True if decoding depends on earlier payloads: a decoder can then follow only one encoder, without a break.
     pub fn has_memory(self) -> bool {
         self.row().has_memory
     }
@@ -334,7 +334,7 @@ mod tests {
         }
     }
 
-    /// Payloads of any octets and length, one stream: whatever comes, the decoder serves the next that is good.
+    /// One stream of random payloads of any length; after it the same decoder still decodes a good stream.
     #[test]
     fn fuzz_any_octets_can_be_decoded() {
         for codec in Codec::all() {

@@ -49,7 +49,7 @@ pub(crate) struct Endpoint {
     pub(crate) out: OutStream,
     /// There once there is an agreement.
     voice: Option<Voice>,
-    /// What a bridged leg with another codec says; there from the first time on.
+    /// What a bridged leg with another codec says; made when its first packet arrives.
     feed: Option<Box<Feed>>,
     cname: String,
     /// Where its RTCP comes from.
@@ -261,7 +261,7 @@ impl Endpoint {
         }
     }
 
-    /// Takes a datagram that looks like RTP; `None` if it is not accepted, or came before.
+    /// Takes a datagram that looks like RTP; `None` if it is not accepted or is a duplicate.
     pub(crate) fn receive(
         &mut self,
         from: SocketAddr,

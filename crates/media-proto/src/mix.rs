@@ -36,10 +36,10 @@ pub(crate) struct Role {
     pub(crate) hear: bool,
 }
 
-/// What a member is in a frame.
+/// How a member takes part in a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// It only hears.
+    /// It only listens.
     Listener,
     /// It may talk, and is not in the sum.
     Talker,
@@ -205,7 +205,7 @@ impl Mix {
         }
     }
 
-    /// Those who hear the mix: the slots of their endpoints, and what they are in it.
+    /// The members that hear the mix: the slot of each one's endpoint, and how it takes part.
     pub(crate) fn listeners(&self) -> impl Iterator<Item = (usize, Place)> + '_ {
         let hear = self.members.iter().filter(|(_, member)| member.hears);
         hear.map(|(number, member)| {

@@ -7,7 +7,7 @@
 //!
 //! A [`Feed`] is what a bridge that recodes and a mix are made of. **Invariant: each payload of a stream
 //! is decoded once**, since decoders have memory; and samples change their rate here and nowhere else
-//! on the way of a packet. Each codec allocates when it first comes, and never again.
+//! on the way of a packet. A codec allocates when its first packet arrives, and not again.
 //! Left to others: packets, and the clock.
 
 use audio::codec::{Decoder, Encoder, OctetMap};
@@ -49,8 +49,7 @@ pub(crate) struct Sound<'a> {
     pub(crate) samples: &'a [i16],
 }
 
-/// Decodes what comes from one leg. The decoder of each codec is kept: a phone may change between them
-/// with every packet.
+/// Decodes what one leg sends. Each codec keeps its decoder: a phone may switch codecs with every packet.
 #[derive(Debug, Default)]
 pub(crate) struct Hearing([Option<Decoder>; Codec::COUNT]);
 
@@ -75,7 +74,7 @@ impl Hearing {
     }
 }
 
-/// Samples of any rate of the table, to one rate. What each rate needs is kept, as in [`Hearing`].
+/// Converts samples of any rate in the table to one rate. Each rate keeps its filter, as in [`Hearing`].
 #[derive(Debug)]
 pub(crate) struct Rates {
     to: u32,
@@ -135,9 +134,9 @@ pub(crate) struct Feed {
     delay: Delay,
     /// Sample rate of what comes out.
     rate: u32,
-    /// One for each sample rate that came, kept as in [`Hearing`].
+    /// One for each sample rate seen so far, kept as in [`Hearing`].
     sources: Vec<Source>,
-    /// Which of them came last.
+    /// The one that received the last packet.
     current: Option<usize>,
 }
 
@@ -199,12 +198,12 @@ impl Feed {
         }
     }
 
-    /// Forgets what came, and keeps the room for it.
+    /// Drops the audio and keeps the buffers.
     pub(crate) fn clear(&mut self) {
         self.current = None;
     }
 
-    /// True if something came, and was not forgotten.
+    /// True if audio has arrived since the feed was made or cleared.
     pub(crate) fn is_heard(&self) -> bool {
         self.current.is_some()
     }

@@ -1,9 +1,9 @@
 //! Work that waits for an endpoint which is on its way to this worker.
 //!
 //! **Invariant: what names the same endpoint is handed out in the order it came**: work waits if an
-//! endpoint it names is expected, or if something that waits names one of them. That an endpoint will come
-//! waits, too: before it comes again it has to leave. Two workers never wait for each other: work only ever
-//! waits for what was asked before it.
+//! endpoint it names is expected, or if an earlier entry that waits names one of them. An announcement that an
+//! endpoint will come also waits its turn: the endpoint has to leave before it can come again. Two workers
+//! never wait for each other: work only ever waits for what was asked before it.
 
 use crate::control::Control;
 use crate::directory::WorkerId;
@@ -50,7 +50,7 @@ impl Arrivals {
         if self.expected.remove(&endpoint) {
             return;
         }
-        // Work that names it is held up by another endpoint.
+        // The announcement still waits, behind work that another endpoint holds up.
         let is_it = |waiting: &Waiting| matches!(waiting, Waiting::Expect(it) if *it == endpoint);
         if let Some(at) = self.waiting.iter().position(is_it) {
             self.waiting.remove(at);
@@ -83,7 +83,7 @@ impl Arrivals {
         }
     }
 
-    /// True if what names these endpoints has to wait behind the first `before` that wait.
+    /// True if an entry that names these endpoints has to wait, with the first `before` entries ahead of it.
     fn must_wait(&self, names: &[EndpointId], before: usize) -> bool {
         if names.is_empty() {
             // The end of a recording: it may be on its way with its leg.
@@ -150,7 +150,7 @@ mod tests {
         }
     }
 
-    /// All whose time has come, in order.
+    /// All work that can be done now, in order.
     fn ready(arrivals: &mut Arrivals) -> Vec<&'static str> {
         std::iter::from_fn(|| arrivals.next())
             .map(|work| name(&work))

@@ -69,7 +69,7 @@ pub struct Counts {
     pub unsent: u64,
     /// Times a worker failed and restarted.
     pub faults: u64,
-    /// Times an endpoint came to a worker from another.
+    /// How often an endpoint moved to another worker.
     pub moves: u64,
 }
 
@@ -264,7 +264,7 @@ impl Session {
         plane.directory.tell(asker.home, Message::Fault);
     }
 
-    /// Makes the worker of this session stand still from the first to the second message it sends.
+    /// Blocks the worker of this session between the first and the second message it sends.
     #[cfg(test)]
     pub(crate) fn provoke_stall(&self) -> Receiver<()> {
         let Opened { asker, plane } = &*self.inner;

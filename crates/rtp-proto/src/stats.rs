@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 /// A jump forward by more than this is not plain loss (§A.1).
 const MAX_DROPOUT: u16 = 3000;
-/// A step back by more than this is not plain reordering (§A.1). Less than the bits of [`Stream::seen`].
+/// A step back by more than this is not plain reordering (§A.1). Fewer than `Stream::seen` has bits.
 const MAX_MISORDER: u16 = 100;
 
 /// How a packet fits into the stream so far.
@@ -23,7 +23,7 @@ pub enum Arrival {
     InOrder,
     /// Not newer, but new: late or reordered.
     Late,
-    /// It came before.
+    /// It has arrived before.
     Duplicate,
     /// So far from the stream that it does not count until its successor confirms it.
     Stray,
@@ -50,7 +50,7 @@ struct Stream {
     ssrc: u32,
     first: u32,
     highest: u32,
-    /// Bit n: the packet n before the highest has come.
+    /// Bit n is set if the packet n before the highest has arrived.
     seen: u128,
     /// Sequence number that would confirm a jump.
     restart_at: Option<u16>,

@@ -56,7 +56,7 @@ impl OfferAnswer {
 
     /// Our offer, the first or a later one, as SDP text.
     ///
-    /// A later one names the codec in use first, and everything by the payload types it has had.
+    /// A later one names the codec in use first and keeps all payload types.
     pub fn offer(&mut self) -> String {
         for codec in self.local.codecs.clone() {
             let number = self.local.payload_type(codec);

@@ -33,7 +33,7 @@ pub struct LocalMedia {
     pub profile: Profile,
     /// Codecs, in the order we offer them; at least one.
     pub codecs: Vec<Codec>,
-    /// Payload types that codecs have had in this session; the others get free ones.
+    /// Payload types that codecs have had in this session; other codecs get free ones.
     pub payload_types: Vec<(Codec, u8)>,
     /// Payload type of telephone-event in our offers (an answer takes the offer's number);
     /// `None`: not supported.
@@ -86,14 +86,14 @@ impl LocalMedia {
         })
     }
 
-    /// Has descriptions to come name a codec by this number, and no other.
+    /// Makes later descriptions use this number for a codec, and for nothing else.
     pub(crate) fn keep_payload_type(&mut self, codec: Codec, number: u8) {
         self.payload_types
             .retain(|(kept, taken)| *kept != codec && *taken != number);
         self.payload_types.push((codec, number));
     }
 
-    /// As [`Self::keep_payload_type`], for telephone-event: another if a codec has the number.
+    /// As [`Self::keep_payload_type`], for telephone-event; takes a free number if a codec has this one.
     pub(crate) fn keep_telephone_event(&mut self, number: u8) {
         let is_free = |number: &u8| self.payload_types.iter().all(|(_, taken)| taken != number);
         let mut numbers = std::iter::once(number).chain(FIRST_DYNAMIC..128);

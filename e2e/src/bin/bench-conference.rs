@@ -44,10 +44,10 @@ struct Cost {
     rss_mb: f64,
     /// Packets per participant and second.
     rate: f64,
-    /// Packets that did not reach the server, of the participant that lost the most, from its call record; the
-    /// relay has none.
+    /// Packets of the worst participant that did not reach the server, from its call record; `None` for the
+    /// relay.
     lost_in: Option<u64>,
-    /// Packets that the participant who got the fewest got less than it sent. A mix sends as many whatever
+    /// How many fewer packets the worst participant received than it sent. A mix sends the same number whatever
     /// it receives.
     lost_out: u64,
     /// From the first packet of a burst to its first loud packet at another, in ms.
@@ -212,7 +212,7 @@ fn measure_server(people: usize, time: Duration) -> anyhow::Result<Cost> {
     Ok(Cost { lost_in, ..cost })
 }
 
-/// Packets that the server missed, of the participant of which it missed the most.
+/// Packets of the worst participant that did not reach the server.
 fn worst_loss_on_record(rest: &Rest, people: usize) -> anyhow::Result<u64> {
     let counted = |call: &Value| call["media"]["packets_lost"].as_u64();
     wait::until("the records of all calls", PATIENCE, || {

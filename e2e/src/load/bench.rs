@@ -1,4 +1,4 @@
-//! What the benches of the server have in common.
+//! The server under load that the benches measure.
 
 use std::time::Duration;
 
@@ -8,18 +8,18 @@ use super::ua::Ua;
 use crate::server::{Options, Server};
 use crate::{App, Reply};
 
-/// A server under load: calls to one number, whose document is always the same.
+/// A server with calls to one number, which all run the same document.
 pub struct Load {
     /// The server.
     pub server: Server,
-    /// Who calls.
+    /// The caller of all calls.
     pub ua: Ua,
     calls: usize,
     _app: App,
 }
 
 impl Load {
-    /// Starts a server and brings up so many calls that stay, `rate` new ones a second.
+    /// Starts a server and places this many calls, `rate` new ones a second.
     ///
     /// # Errors
     /// If something does not start, or a call fails.
@@ -46,7 +46,7 @@ impl Load {
         })
     }
 
-    /// Hangs up.
+    /// Hangs up all calls.
     ///
     /// # Errors
     /// If a call had ended before.

@@ -199,7 +199,7 @@ fn a_wideband_member_hears_one_stream_through_its_own_pauses() {
         let mut world = World::new();
         let mut speaker = Phone::new(1, 0.0).speaking(Codec::G722, 2900.0);
         let mut other = Phone::new(2, 1000.0);
-        // Keeps the stream of those who only hear going.
+        // Keeps the stream of listeners going.
         let mut listener = Phone::new(3, 0.0).speaking(Codec::G722, 0.0);
         for (phone, role) in [(&speaker, BOTH), (&other, BOTH), (&listener, HEARS)] {
             world.open(phone);
