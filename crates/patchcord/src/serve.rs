@@ -237,6 +237,10 @@ fn metrics_of(engine: &Engine, callbacks: &Callbacks, media: &MediaPlane) -> Met
     let help = "Packets that the system refused to send.";
     metrics.add("patchcord_media_unsent_total", Kind::Counter, help, unsent);
     let of = media.clone();
+    let moves = move || of.counts().moves as f64;
+    let help = "Times an endpoint moved to another worker, where it meets others.";
+    metrics.add("patchcord_media_moves_total", Kind::Counter, help, moves);
+    let of = media.clone();
     let overruns = move || of.counts().recording_overruns as f64;
     let help = "Half seconds of recordings lost to a slow disk.";
     metrics.add(

@@ -43,6 +43,10 @@ fn three_phones_hear_the_others_and_not_themselves() -> anyhow::Result<()> {
         phone.wait_for("CALL_ESTABLISHED")?;
     }
     talk(TALK);
+    // New calls are spread over the workers, and those of a conference meet on one.
+    if std::thread::available_parallelism()?.get() > 1 {
+        assert!(scene.server.metric("patchcord_media_moves_total")? >= 1.0);
+    }
     for (phone, _) in phones {
         phone.hangup()?;
     }
