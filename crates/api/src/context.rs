@@ -15,7 +15,7 @@ use crate::dialect::RestDialect;
 use crate::failure::Failure;
 use crate::format::Format;
 use crate::page::Page;
-use crate::params::Params;
+use crate::params::{Params, resolve, shown};
 use crate::roles::{ADMINISTRATOR, Action};
 use crate::value::{Resource, View, json_list, json_object, xml_element};
 
@@ -129,6 +129,27 @@ impl Context<'_> {
             };
         }
         Ok(depth)
+    }
+
+    /// An address made absolute by this server's own.
+    pub(crate) fn absolute(&self, name: &str, text: &str) -> Result<String, Failure> {
+        // Anything without a scheme would be relative to this server; only a path is meant so.
+        let path = text.starts_with('/');
+        let absolute = text.starts_with("http:") || text.starts_with("https:");
+        resolve(&self.state.public_base, text)
+            .filter(|_| path || absolute)
+            .map(String::from)
+            .ok_or_else(|| {
+                let reason = format!("`{}` is not an http or https address", shown(text));
+                Failure::parameter(name, &reason)
+            })
+    }
+
+    /// The address of a parameter, made absolute; `None` if it is absent or empty.
+    pub(crate) fn optional_address(&self, name: &str) -> Result<Option<String>, Failure> {
+        let text = self.params.filled(name);
+        text.map(|text| self.absolute(name, text.trim()))
+            .transpose()
     }
 
     pub(crate) fn view(&self) -> View<'_> {

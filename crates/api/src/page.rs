@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use model::Timestamp;
 use store::{Place, RowKey, Rows, Sort, Window};
 use url::form_urlencoded::Serializer;
 
@@ -255,6 +256,14 @@ impl Page {
     }
 }
 
+/// The place of a row in a list.
+pub(crate) fn row_key(created: Timestamp, sid: impl ToString) -> RowKey {
+    RowKey {
+        created,
+        sid: sid.to_string(),
+    }
+}
+
 /// The text for a page beside a row: `PA` for older rows, `PB` for newer ones.
 fn token(side: &str, key: &RowKey) -> String {
     format!("{side}{}-{}", key.created.0, key.sid)
@@ -264,7 +273,7 @@ fn of_token(token: &str) -> Option<Place> {
     let (side, key) = token.split_at_checked(2)?;
     let (created, sid) = key.split_once('-')?;
     let key = RowKey {
-        created: model::Timestamp(created.parse().ok()?),
+        created: Timestamp(created.parse().ok()?),
         sid: sid.to_owned(),
     };
     match side {
@@ -389,7 +398,7 @@ mod tests {
     #[test]
     fn tokens_name_a_row_and_a_side() {
         let key = RowKey {
-            created: model::Timestamp(17),
+            created: Timestamp(17),
             sid: "CA1".to_owned(),
         };
         let table = [

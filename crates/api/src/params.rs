@@ -7,7 +7,8 @@
 use std::str::FromStr;
 
 use model::record::VoiceApplication;
-use model::{HttpMethod, Timestamp};
+use model::{AccountSid, CallSid, HttpMethod, Timestamp};
+use store::Scope;
 use url::Url;
 
 use crate::dialect::RestDialect;
@@ -306,6 +307,33 @@ fn is_day(text: &str) -> bool {
 pub(crate) fn resolve(base: &str, text: &str) -> Option<Url> {
     let url = Url::parse(base).ok()?.join(text).ok()?;
     (matches!(url.scheme(), "http" | "https") && url.has_host()).then_some(url)
+}
+
+/// The account alone, or with all below it if `SubAccounts=true`.
+pub(crate) fn scope(params: &Params, account: AccountSid) -> Result<Scope, Failure> {
+    Ok(if params.flag("SubAccounts")? == Some(true) {
+        Scope::Tree(account)
+    } else {
+        Scope::Own(account)
+    })
+}
+
+/// A call identifier in its short form; patterns stay as they are.
+pub(crate) fn call_pattern(text: &str) -> String {
+    text.parse::<CallSid>()
+        .map_or_else(|_| text.to_owned(), |sid| sid.to_string())
+}
+
+/// Refuses what would break the line of a header.
+pub(crate) fn one_line(name: &str, value: &str) -> Result<(), Failure> {
+    if value.chars().any(char::is_control) {
+        Err(Failure::parameter(
+            name,
+            "control characters are not allowed",
+        ))
+    } else {
+        Ok(())
+    }
 }
 
 /// The start of a value, for an error text.

@@ -9,9 +9,9 @@ use store::credentials::{hash_password, random_token};
 
 use crate::context::{Answer, Context, now};
 use crate::failure::Failure;
+use crate::page::row_key;
 use crate::params::shown;
 use crate::password;
-use crate::resources::calls::row_key;
 use crate::resources::{clients, recordings};
 use crate::roles::Action;
 use crate::route::{Answers, Is, Param, RESTCOMM, Route, TWILIO, TWILIO_PAGING, param};

@@ -10,16 +10,14 @@ use call_proto::{
 };
 use http::StatusCode;
 use model::record::Account;
-use model::{
-    AccountSid, Bare, CallSid, CallStatus, HttpMethod, LegEvent, Target, Timestamp, error,
-};
-use store::{CallFilter, CallKey, RowKey, Scope, Sort};
+use model::{Bare, CallSid, CallStatus, HttpMethod, LegEvent, Target, error};
+use store::{CallFilter, CallKey, Sort};
 
 use self::fields::CALL;
 use crate::context::{Answer, Context};
 use crate::failure::Failure;
-use crate::page::{Page, sort_by};
-use crate::params::{Bound, Params, resolve, shown};
+use crate::page::{Page, row_key, sort_by};
+use crate::params::{Bound, Params, call_pattern, one_line, scope, shown};
 use crate::roles::Action;
 use crate::route::{Answers, Is, PAGING, Param, RESTCOMM, Route, SCOPE, SORTING, TWILIO, param};
 
@@ -173,21 +171,6 @@ const CHANGES: &[Param] = &[
     .within(RESTCOMM),
 ];
 
-/// The account alone, or with all below it if `SubAccounts=true`.
-pub(crate) fn scope(params: &Params, account: AccountSid) -> Result<Scope, Failure> {
-    Ok(if params.flag("SubAccounts")? == Some(true) {
-        Scope::Tree(account)
-    } else {
-        Scope::Own(account)
-    })
-}
-
-/// A call identifier in its short form; patterns stay as they are.
-pub(crate) fn call_pattern(text: &str) -> String {
-    text.parse::<CallSid>()
-        .map_or_else(|_| text.to_owned(), |sid| sid.to_string())
-}
-
 async fn list(context: &Context<'_>, account: &Account) -> Answer {
     let (params, dialect) = (&context.params, context.dialect);
     let page = Page::read(context)?;
@@ -213,14 +196,6 @@ async fn list(context: &Context<'_>, account: &Account) -> Answer {
     page.show(context, &CALL, &path, rows, |call| {
         row_key(call.created, call.sid)
     })
-}
-
-/// The place of a row in a list.
-pub(crate) fn row_key(created: Timestamp, sid: impl ToString) -> RowKey {
-    RowKey {
-        created,
-        sid: sid.to_string(),
-    }
 }
 
 fn order(params: &Params) -> Result<Option<Sort<CallKey>>, Failure> {
@@ -286,7 +261,7 @@ fn new_call(context: &Context<'_>, account: &Account) -> Result<NewCall, Failure
         from: from.to_owned(),
         target: Target::parse(&to, Bare::Number),
         headers: headers.into_iter().map(custom).collect(),
-        document: document(context, absolute(context, "Url", url)?)?,
+        document: document(context, context.absolute("Url", url)?)?,
         callback: leg_callback(context)?,
         timeout: timeout(params)?,
         credentials: username.zip(password),
@@ -297,7 +272,7 @@ fn new_call(context: &Context<'_>, account: &Account) -> Result<NewCall, Failure
 /// The document at an address, with what to ask when it fails.
 fn document(context: &Context<'_>, url: String) -> Result<Document, Failure> {
     let author = context.caller.sid;
-    let fallback = optional_address(context, "FallbackUrl")?;
+    let fallback = context.optional_address("FallbackUrl")?;
     let fallback_method = method_or_post(context, "FallbackMethod")?;
     Ok(Document {
         url,
@@ -314,7 +289,7 @@ fn document(context: &Context<'_>, url: String) -> Result<Document, Failure> {
 fn leg_callback(context: &Context<'_>) -> Result<Option<LegCallback>, Failure> {
     let events = events(&context.params)?;
     let method = method_or_post(context, "StatusCallbackMethod")?;
-    let url = optional_address(context, "StatusCallback")?;
+    let url = context.optional_address("StatusCallback")?;
     Ok(url.map(|url| LegCallback {
         target: CallbackTarget {
             url,
@@ -361,18 +336,6 @@ fn headers_of(to: &str) -> Result<(String, Vec<(String, String)>), Failure> {
     Ok((callee.to_owned(), headers))
 }
 
-/// Refuses what would break the line of a header.
-pub(crate) fn one_line(name: &str, value: &str) -> Result<(), Failure> {
-    if value.chars().any(char::is_control) {
-        Err(Failure::parameter(
-            name,
-            "control characters are not allowed",
-        ))
-    } else {
-        Ok(())
-    }
-}
-
 /// The events from lists separated by commas or spaces, or from repeated parameters; `None`, the
 /// default of the dialect, without any.
 fn events(params: &Params) -> Result<Option<Vec<LegEvent>>, Failure> {
@@ -409,33 +372,6 @@ fn timeout(params: &Params) -> Result<Duration, Failure> {
             "must be from 1 to 600 seconds",
         )),
     }
-}
-
-/// An address made absolute by this server's own.
-fn absolute(context: &Context<'_>, name: &str, text: &str) -> Result<String, Failure> {
-    // Anything without a scheme would be relative to this server; only a path is meant so.
-    let path = text.starts_with('/');
-    let absolute = text.starts_with("http:") || text.starts_with("https:");
-    resolve(&context.state.public_base, text)
-        .filter(|_| path || absolute)
-        .map(String::from)
-        .ok_or_else(|| {
-            Failure::parameter(
-                name,
-                &format!("`{}` is not an http or https address", shown(text)),
-            )
-        })
-}
-
-pub(crate) fn optional_address(
-    context: &Context<'_>,
-    name: &str,
-) -> Result<Option<String>, Failure> {
-    context
-        .params
-        .filled(name)
-        .map(|text| absolute(context, name, text.trim()))
-        .transpose()
 }
 
 async fn get(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
@@ -484,7 +420,7 @@ async fn modify(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
 fn change(context: &Context<'_>) -> Result<Modify, Failure> {
     let params = &context.params;
     let status = params.parsed::<CallStatus>("Status", "canceled or completed")?;
-    let url = optional_address(context, "Url")?;
+    let url = context.optional_address("Url")?;
     if params.flag("Mute")?.is_some() {
         return Err(Failure::parameter("Mute", "muting is not supported yet"));
     }
@@ -505,7 +441,7 @@ fn change(context: &Context<'_>) -> Result<Modify, Failure> {
 
 fn redirect(context: &Context<'_>, url: String) -> Result<Redirect, Failure> {
     let method = method_or_post(context, "StatusCallbackMethod")?;
-    let callback = optional_address(context, "StatusCallback")?;
+    let callback = context.optional_address("StatusCallback")?;
     let both = context.params.flag("MoveConnectedCallLeg")?;
     Ok(Redirect {
         document: document(context, url)?,

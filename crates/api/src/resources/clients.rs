@@ -7,8 +7,8 @@ use store::{Scope, StoreError};
 
 use crate::context::{Answer, Context, Reply, now};
 use crate::failure::Failure;
+use crate::page::row_key;
 use crate::password;
-use crate::resources::calls::row_key;
 use crate::roles::Action;
 use crate::route::{Answers, Is, Param, RESTCOMM, Route, TWILIO_PAGING, param};
 use crate::value::{Field, Kind, Null, Resource, Value, field};

@@ -7,9 +7,8 @@ use url::Url;
 
 use crate::context::{Answer, Context, now};
 use crate::failure::Failure;
-use crate::page::Page;
-use crate::params::Params;
-use crate::resources::calls::{row_key, scope};
+use crate::page::{Page, row_key};
+use crate::params::{Params, scope};
 use crate::roles::Action;
 use crate::route::{Answers, Is, PAGING, Param, RESTCOMM, Route, SCOPE, param};
 use crate::value::{Field, Kind, Null, Resource, Value, field};

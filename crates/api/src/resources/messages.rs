@@ -9,9 +9,8 @@ use store::{MessageFilter, MessageKey};
 use crate::context::{Answer, Context};
 use crate::dialect::Each;
 use crate::failure::Failure;
-use crate::page::{Page, sort_by};
-use crate::params::{Bound, Params, shown};
-use crate::resources::calls::{one_line, optional_address, row_key, scope};
+use crate::page::{Page, row_key, sort_by};
+use crate::params::{Bound, Params, one_line, scope, shown};
 use crate::roles::Action;
 use crate::route::{Answers, Is, PAGING, Param, RESTCOMM, Route, SCOPE, SORTING, TWILIO, param};
 use crate::value::{Entry, Field, Kind, Null, Resource, Value, field};
@@ -330,7 +329,7 @@ fn new_message(context: &Context<'_>, account: &Account) -> Result<NewMessage, F
         return Err(Failure::parameter("Body", &reason));
     }
     let method = params.method("StatusCallbackMethod")?;
-    let callback = optional_address(context, "StatusCallback")?;
+    let callback = context.optional_address("StatusCallback")?;
     Ok(NewMessage {
         account: account.sid,
         from,

@@ -6,8 +6,8 @@ use store::{NotificationFilter, NotificationKey};
 
 use crate::context::{Answer, Context};
 use crate::failure::{Failure, more_info};
-use crate::page::{Page, sort_by};
-use crate::resources::calls::{row_key, scope};
+use crate::page::{Page, row_key, sort_by};
+use crate::params::scope;
 use crate::roles::Action;
 use crate::route::{Answers, Is, PAGING, Param, Route, SCOPE, SORTING, param};
 use crate::value::{Field, Kind, Null, Resource, Value, field};

@@ -12,8 +12,7 @@ use store::{NumberFilter, NumberKey, Rows, Scope, Sort, StoreError};
 
 use crate::context::{Answer, Context, Reply, now};
 use crate::failure::Failure;
-use crate::page::Page;
-use crate::resources::calls::row_key;
+use crate::page::{Page, row_key};
 use crate::resources::clients::{VOICE, method};
 use crate::roles::Action;
 use crate::route::{Answers, Is, PAGING, Param, RESTCOMM, Route, param};

@@ -7,9 +7,8 @@ use store::{RecordingFilter, RecordingKey, RowKey, Rows, Scope, Window};
 use crate::context::{Answer, Context, Reply};
 use crate::failure::Failure;
 use crate::media;
-use crate::page::{Page, sort_by};
-use crate::params::Bound;
-use crate::resources::calls::{call_pattern, row_key, scope};
+use crate::page::{Page, row_key, sort_by};
+use crate::params::{Bound, call_pattern, scope};
 use crate::roles::Action;
 use crate::route::{
     Answers, Is, PAGING, Param, RESTCOMM, Route, SCOPE, SORTING, TWILIO, TWILIO_PAGING, param,
