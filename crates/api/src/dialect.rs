@@ -36,6 +36,8 @@ pub(crate) struct RestDialect {
     pub(crate) max_page_size: i64,
     /// Whether lists that are not paged are an array without an envelope.
     pub(crate) bare_lists: bool,
+    /// Whether a call to several phones is answered with all its legs, instead of the first one.
+    pub(crate) lists_legs: bool,
     /// Whether the list of accounts begins with the caller's own.
     pub(crate) lists_own_account: bool,
     /// Whether parties in filters are whole values, instead of patterns.
@@ -85,6 +87,7 @@ impl RestDialect {
         paging: Paging::Numbered,
         max_page_size: 10_000,
         bare_lists: true,
+        lists_legs: true,
         lists_own_account: false,
         exact_parties: false,
         exact_days: false,
@@ -108,6 +111,7 @@ impl RestDialect {
         paging: Paging::Keyed,
         max_page_size: 1_000,
         bare_lists: false,
+        lists_legs: false,
         lists_own_account: true,
         exact_parties: true,
         exact_days: true,

@@ -20,7 +20,10 @@ pub fn openapi() -> String {
         schemas.insert(name(dialect, "Error"), error());
         for route in route::all(dialect) {
             let shape = match route.answers {
-                Answers::One(shape) | Answers::Page(shape) | Answers::All(shape) => Some(shape),
+                Answers::One(shape)
+                | Answers::Legs(shape)
+                | Answers::Page(shape)
+                | Answers::All(shape) => Some(shape),
                 Answers::Nothing => None,
             };
             if let Some(shape) = shape {
@@ -131,11 +134,13 @@ fn form(declared: &[&Param], dialect: &RestDialect) -> Value {
 fn responses(route: &Route, dialect: &RestDialect) -> Value {
     let success = match route.answers {
         Answers::Nothing => json!({ "description": "Done." }),
-        Answers::One(shape) => answer(reference(dialect, shape.name(dialect))),
-        Answers::All(shape) if dialect.bare_lists => answer(json!({
-            "type": "array",
-            "items": reference(dialect, shape.name(dialect)),
+        Answers::Legs(shape) if dialect.lists_legs => answer(json!({
+            "oneOf": [reference(dialect, shape.name(dialect)), array(shape, dialect)],
         })),
+        Answers::One(shape) | Answers::Legs(shape) => {
+            answer(reference(dialect, shape.name(dialect)))
+        }
+        Answers::All(shape) if dialect.bare_lists => answer(array(shape, dialect)),
         Answers::All(shape) | Answers::Page(shape) => answer(page(shape, dialect)),
     };
     let mut responses = json!({ "default": answer(reference(dialect, "Error")) });
@@ -173,11 +178,12 @@ fn page(shape: &dyn Shape, dialect: &RestDialect) -> Value {
             }
         }
     }
-    properties[shape.list_key(dialect)] = json!({
-        "type": "array",
-        "items": reference(dialect, shape.name(dialect)),
-    });
+    properties[shape.list_key(dialect)] = array(shape, dialect);
     json!({ "type": "object", "properties": properties })
+}
+
+fn array(shape: &dyn Shape, dialect: &RestDialect) -> Value {
+    json!({ "type": "array", "items": reference(dialect, shape.name(dialect)) })
 }
 
 fn object(shape: &dyn Shape, dialect: &RestDialect) -> Value {

@@ -72,6 +72,8 @@ pub(crate) struct Route {
 pub(crate) enum Answers {
     /// One resource.
     One(&'static (dyn Shape + Sync)),
+    /// One resource, or an array of several where the dialect lists the legs of a call.
+    Legs(&'static (dyn Shape + Sync)),
     /// Part of a list.
     Page(&'static (dyn Shape + Sync)),
     /// A list that is not paged where lists may be bare.

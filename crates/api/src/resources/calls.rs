@@ -37,9 +37,9 @@ pub(crate) static ROUTES: &[Route] = &[
     Route::post(LIST, |c, a, _| Box::pin(create(c, a)))
         .needs(Action::Create, "Calls")
         .params(&[PARTIES, CREDENTIALS, DOCUMENT, EVENTS])
-        .answers(Answers::One(&CALL))
+        .answers(Answers::Legs(&CALL))
         .status([200, 201])
-        .doc("Makes a call."),
+        .doc("Makes a call; one to a client rings all its phones, each as a leg of its own."),
     Route::get(ONE, |c, a, sid| Box::pin(get(c, a, sid)))
         .needs(Action::Read, "Calls")
         .answers(Answers::One(&CALL))
@@ -234,8 +234,10 @@ async fn create(context: &Context<'_>, account: &Account) -> Answer {
         CreateError::Store => Failure::of(error::INTERNAL).saying(refusal.to_string()),
     })?;
     Ok(match &records[..] {
-        [one] => context.show(&CALL, one),
-        several => context.bare(&CALL, several),
+        [first, rest @ ..] if rest.is_empty() || !context.dialect.lists_legs => {
+            context.show(&CALL, first)
+        }
+        legs => context.bare(&CALL, legs),
     })
 }
 

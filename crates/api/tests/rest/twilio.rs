@@ -280,3 +280,14 @@ async fn what_is_not_supported_is_refused_by_name() {
     over.is(400);
     assert_eq!(over.error()["code"], 21_220);
 }
+
+/// A client with several phones is several calls, but the libraries read one.
+#[tokio::test]
+async fn a_call_to_several_phones_is_answered_with_its_first_leg() {
+    let server = Server::start().await;
+    let path = format!("{BASE}/Accounts/{}/Calls.json", server.admin);
+    let form = "From=a&To=client:two&Url=/d";
+    let made = server.post(&server.admin(), &path, form).await;
+    made.is(201);
+    assert_eq!(made.error()["sid"], call_sid(900).to_string());
+}
