@@ -68,6 +68,7 @@ mod tests {
     fn a_row_per_number() {
         let rows = [
             ErrorEntry {
+                name: "NAME",
                 code: 1,
                 level: Level::Error,
                 text: "A|b.",
@@ -75,6 +76,7 @@ mod tests {
                 http_status: 0,
             },
             ErrorEntry {
+                name: "NAME",
                 code: 2,
                 level: Level::Warning,
                 text: "E.",

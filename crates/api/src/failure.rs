@@ -172,3 +172,40 @@ impl From<StoreError> for Failure {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    /// Without one in the table, the answer would be 500 by accident.
+    #[test]
+    fn every_number_that_the_api_answers_with_has_a_status() {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let mut names = Vec::new();
+        let mut folders = vec![source];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                let text = std::fs::read_to_string(&path).unwrap();
+                names.extend(text.split("error::").skip(1).map(|rest| {
+                    let is_name = |c: &char| c.is_ascii_uppercase() || *c == '_';
+                    rest.chars().take_while(is_name).collect::<String>()
+                }));
+            }
+        }
+        let rows = error::TABLE.iter();
+        let raised: Vec<_> = rows
+            .filter(|row| names.iter().any(|name| name == row.name))
+            .collect();
+        assert!(raised.len() > 10, "{names:?}");
+        for row in raised {
+            assert!(row.http_status >= 400, "{} {}", row.code, row.name);
+        }
+    }
+}

@@ -35,6 +35,8 @@ impl Level {
 /// One row of the table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ErrorEntry {
+    /// Name of its constant.
+    pub name: &'static str,
     /// Number.
     pub code: u16,
     /// How serious it is.
@@ -54,6 +56,7 @@ macro_rules! table {
         /// Every row, in the order of the numbers.
         pub const TABLE: &[ErrorEntry] = &[
             $(ErrorEntry {
+                name: stringify!($name),
                 code: $code,
                 level: Level::$level,
                 text: $text,
@@ -68,7 +71,7 @@ table! {
     NOT_PERMITTED = 11001, Error, 403, "The account may not use this feature.", "Ask the operator to permit it.";
     NO_HANDLER = 11005, Error, 0, "Nothing handles this call: the called number or client does not exist here, or its account is not active.", "Create the number or client, or reactivate its account.";
     NO_APPLICATION = 11007, Error, 0, "The number has no voice application.", "Give the number a VoiceUrl or a VoiceApplicationSid.";
-    UNREACHABLE_TARGET = 11008, Error, 0, "The dialled client is unknown or not registered, or there is no outbound proxy for numbers.", "Check that the phone is registered, or configure a trunk.";
+    UNREACHABLE_TARGET = 11008, Error, 500, "The dialled client is unknown or not registered, or there is no outbound proxy for numbers.", "Check that the phone is registered, or configure a trunk.";
     BAD_URI = 11100, Error, 400, "An address in a document or parameter is not valid.", "Write an absolute http or https address, or one relative to the document.";
     TOO_MANY_REDIRECTS = 11101, Error, 0, "A callback address is missing, or documents redirect in a loop.", "End the chain with a verb that handles the call.";
     ADDRESS_REFUSED = 11110, Error, 400, "The address is private, local or listed as forbidden, and the account may not reach it.", "Use a public address, or ask the operator to allow private ones.";

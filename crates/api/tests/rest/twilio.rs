@@ -291,3 +291,13 @@ async fn a_call_to_several_phones_is_answered_with_its_first_leg() {
     made.is(201);
     assert_eq!(made.error()["sid"], call_sid(900).to_string());
 }
+
+#[tokio::test]
+async fn an_unreachable_party_is_the_request_s_fault() {
+    let server = Server::start().await;
+    let path = format!("{BASE}/Accounts/{}/Calls.json", server.admin);
+    let form = "From=a&To=client:nobody&Url=/d";
+    let refused = server.post(&server.admin(), &path, form).await;
+    refused.is(400);
+    assert_eq!(refused.error()["code"], 11_008);
+}
