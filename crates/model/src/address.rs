@@ -5,6 +5,8 @@
 
 use url::Url;
 
+use crate::target::split_sip_scheme;
+
 const LONGEST: usize = 300;
 
 /// Parts of the names of parameters whose values nobody should read.
@@ -62,14 +64,11 @@ pub fn without_user_info(address: &str) -> String {
 /// A SIP address without password and header list.
 #[must_use]
 pub fn redacted_sip(address: &str) -> String {
-    let (user, host) = address.rsplit_once('@').unwrap_or(("", address));
+    let (before, host) = address.rsplit_once('@').unwrap_or(("", address));
     let host = host.split('?').next().unwrap_or_default();
-    let scheme = ["sip:", "sips:"]
-        .into_iter()
-        .find(|scheme| user.starts_with(scheme))
-        .unwrap_or_default();
-    let name = user[scheme.len()..].split(':').next().unwrap_or_default();
-    let at = if user.is_empty() { "" } else { "@" };
+    let (scheme, user) = split_sip_scheme(before).unwrap_or(("", before));
+    let name = user.split(':').next().unwrap_or_default();
+    let at = if before.is_empty() { "" } else { "@" };
     shortened(&format!("{scheme}{name}{at}{host}"))
 }
 
@@ -77,10 +76,8 @@ pub fn redacted_sip(address: &str) -> String {
 /// or not, with a port and parameters or not (RFC 3261 §25.1).
 #[must_use]
 pub fn is_sip_address(text: &str) -> bool {
-    let rest = ["sip:", "sips:"]
-        .into_iter()
-        .find_map(|scheme| text.strip_prefix(scheme));
-    let Some((user, host)) = rest.unwrap_or(text).rsplit_once('@') else {
+    let rest = split_sip_scheme(text).map_or(text, |(_, rest)| rest);
+    let Some((user, host)) = rest.rsplit_once('@') else {
         return false;
     };
     let user_ok = |c: char| c.is_ascii_alphanumeric() || "-_.!~*'()&=+$,;?/%:".contains(c);
@@ -145,6 +142,7 @@ mod tests {
             "kim",
             "@h",
             "kim@",
+            "SIP:@h",
             "kim@ h",
             "John <john@h>",
             "\"x\" <sip:me@h>;tag=9",
@@ -163,6 +161,7 @@ mod tests {
                 "sip:zed@h:5070;transport=tcp",
             ),
             ("sips:zed@h", "sips:zed@h"),
+            ("SIP:zed:pw@h", "sip:zed@h"),
             ("zed:pw@h", "zed@h"),
             ("sip:h", "sip:h"),
             ("ann", "ann"),

@@ -36,14 +36,15 @@ pub enum Bare {
 impl Target {
     /// What a text means:
     ///
-    /// 1. With an `@`, or `sip:` or `sips:` in front: a SIP address. A missing scheme is added.
+    /// 1. With an `@`, or `sip:` or `sips:` in any case in front: a SIP address. A missing scheme is
+    ///    added, and one in capitals becomes lower-case.
     /// 2. With `client` in front, in any case: a client. `client:` is removed.
     /// 3. Anything else is what `bare` says; a phone number loses its visual separators.
     #[must_use]
     pub fn parse(text: &str, bare: Bare) -> Self {
         let text = text.trim();
-        if has_sip_scheme(text) {
-            return Self::Sip(text.to_owned());
+        if let Some((scheme, rest)) = split_sip_scheme(text).filter(|(_, rest)| !rest.is_empty()) {
+            return Self::Sip(format!("{scheme}{rest}"));
         }
         if text.contains('@') {
             return Self::Sip(format!("sip:{text}"));
@@ -69,9 +70,14 @@ impl Target {
 /// Whether a text starts with `sip:` or `sips:` and continues after it.
 #[must_use]
 pub fn has_sip_scheme(text: &str) -> bool {
+    split_sip_scheme(text).is_some_and(|(_, rest)| !rest.is_empty())
+}
+
+/// The scheme, `sip:` or `sips:` in lower case, and what is behind it.
+pub(crate) fn split_sip_scheme(text: &str) -> Option<(&'static str, &str)> {
     ["sip:", "sips:"]
         .into_iter()
-        .any(|scheme| without_prefix(text, scheme).is_some_and(|rest| !rest.is_empty()))
+        .find_map(|scheme| Some((scheme, without_prefix(text, scheme)?)))
 }
 
 fn without_prefix<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
@@ -100,7 +106,8 @@ mod tests {
             ("client7", client("client7")),
             ("clientele", client("clientele")),
             ("sip:kim@h:5061", sip("sip:kim@h:5061")),
-            ("SIPS:kim@h", sip("SIPS:kim@h")),
+            ("SIPS:Kim@h", sip("sips:Kim@h")),
+            ("Sip:kim@h", sip("sip:kim@h")),
             ("sip:h", sip("sip:h")),
             ("kim@h", sip("sip:kim@h")),
             ("client:kim@h", sip("sip:client:kim@h")),
