@@ -285,6 +285,7 @@ impl Params {
         }
         if let Some(url) = self.address("VoiceFallbackUrl")? {
             voice.fallback_url = url;
+            voice.dialect = dialect.runs;
         }
         if self.get("VoiceMethod").is_some() {
             voice.method = self.method("VoiceMethod")?;

@@ -222,6 +222,10 @@ async fn addresses_carry_the_dialect_of_the_base_path() {
     );
     server.post(&who, &path, "VoiceUrl=/w").await.is(200);
     assert_eq!(dialect().await, DialectName::Twilio);
+    let restcomm = format!("{base}/IncomingPhoneNumbers/{sid}.json");
+    let fallback = "VoiceFallbackUrl=/f";
+    server.post(&who, &restcomm, fallback).await.is(200);
+    assert_eq!(dialect().await, DialectName::Restcomm);
 
     let path = format!("{BASE}{base}/Applications.json");
     let made = server.post(&who, &path, "FriendlyName=a&RcmlUrl=/a").await;
