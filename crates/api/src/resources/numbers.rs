@@ -249,14 +249,20 @@ const FIELDS: &[Field<Shown>] = &[
         "Name of that application.",
         |s, _| s.application_name(s.number.extra.get("ReferApplicationSid").cloned()),
     ),
-    field(
+    field::<Shown>(
         "capabilities",
         "Capabilities",
         Kind::Object,
         Null::Explicit,
         "What the number can do.",
-        |s, _| capabilities(s),
-    ),
+        |s, _| {
+            let names = ["voice_capable", "sms_capable", "mms_capable", "fax_capable"];
+            capabilities(s, names)
+        },
+    )
+    .twilio(Kind::Object, |s, _| {
+        capabilities(s, ["voice", "sms", "mms", "fax"])
+    }),
     // Whether anyone may call it, which the original does not know.
     field(
         "public",
@@ -448,7 +454,9 @@ const EXTRA_APPLICATIONS: [&str; 3] = [
     "ReferApplicationSid",
 ];
 
-fn capabilities(shown: &Shown) -> Value {
+/// - `json`: names of voice, text and multimedia messages, and faxes
+fn capabilities(shown: &Shown, json: [&'static str; 4]) -> Value {
+    let [voice, sms, mms, fax] = json;
     let entry = |json, xml, name| Entry {
         json,
         xml,
@@ -456,10 +464,10 @@ fn capabilities(shown: &Shown) -> Value {
         value: shown.can(name),
     };
     Value::Object(vec![
-        entry("voice_capable", "Voice", "VoiceCapable"),
-        entry("sms_capable", "Sms", "SmsCapable"),
-        entry("mms_capable", "Mms", "MmsCapable"),
-        entry("fax_capable", "Fax", "FaxCapable"),
+        entry(voice, "Voice", "VoiceCapable"),
+        entry(sms, "Sms", "SmsCapable"),
+        entry(mms, "Mms", "MmsCapable"),
+        entry(fax, "Fax", "FaxCapable"),
     ])
 }
 

@@ -297,6 +297,19 @@ async fn a_call_to_several_phones_is_answered_with_its_first_leg() {
 }
 
 #[tokio::test]
+async fn numbers_have_the_capabilities_that_twilio_names() {
+    let server = Server::start().await;
+    let path = format!("{BASE}/Accounts/{}/IncomingPhoneNumbers.json", server.admin);
+    let form = "PhoneNumber=1000&isSIP=true&VoiceCapable=true";
+    server.post(&server.admin(), &path, form).await.is(201);
+    let list = server.get(&server.admin(), &path).await.json();
+    assert_eq!(
+        list["incoming_phone_numbers"][0]["capabilities"],
+        serde_json::json!({ "voice": true, "sms": false, "mms": false, "fax": false })
+    );
+}
+
+#[tokio::test]
 async fn an_unreachable_party_is_the_request_s_fault() {
     let server = Server::start().await;
     let path = format!("{BASE}/Accounts/{}/Calls.json", server.admin);
