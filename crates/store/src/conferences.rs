@@ -18,6 +18,7 @@ const REASON: &str = "node-lost";
 
 static CONFERENCES: Table = Table {
     name: "conferences",
+    counted: false,
     columns: &[
         "sid", "instance", "account", "name", "status", "created", "updated", "started", "ended",
         "reason",

@@ -292,10 +292,10 @@ impl Store {
     async fn total(&self, list: &List<'_>, fill: impl Fn(&mut Conditions)) -> Result<i64> {
         let mut counting = Conditions::new(count_of(list.table.name), list.scope);
         fill(&mut counting);
-        let counting = match list.table.name {
-            "numbers" => counting.finish(),
-            kind if counting.only_scope => counted(list.scope, kind),
-            _ => counting.finish(),
+        let counting = if list.table.counted && counting.only_scope {
+            counted(list.scope, list.table.name)
+        } else {
+            counting.finish()
         };
         let total = self.first(counting, |row| Columns(row).int("n")).await?;
         Ok(total.unwrap_or(0))

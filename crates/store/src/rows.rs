@@ -15,6 +15,7 @@ use crate::{PendingCallback, Result};
 
 pub(crate) static ORGANIZATIONS: Table = Table {
     name: "organizations",
+    counted: false,
     columns: &["sid", "domain_name", "created"],
     insert_once: OnceLock::new(),
 };
@@ -38,6 +39,7 @@ pub(crate) fn organization(row: &AnyRow) -> Result<Organization> {
 
 pub(crate) static ACCOUNTS: Table = Table {
     name: "accounts",
+    counted: false,
     columns: &[
         "sid",
         "organization",
@@ -101,6 +103,7 @@ pub(crate) fn account(row: &AnyRow, key: &SecretKey) -> Result<Account> {
 
 pub(crate) static CLIENTS: Table = Table {
     name: "clients",
+    counted: false,
     columns: &[
         "sid",
         "account",
@@ -174,6 +177,7 @@ fn voice(row: &AnyRow) -> Result<VoiceApplication> {
 
 pub(crate) static APPLICATIONS: Table = Table {
     name: "applications",
+    counted: false,
     columns: &[
         "sid",
         "account",
@@ -222,6 +226,7 @@ pub(crate) fn application(row: &AnyRow) -> Result<Application> {
 
 pub(crate) static NUMBERS: Table = Table {
     name: "numbers",
+    counted: false,
     columns: &[
         "sid",
         "account",
@@ -294,6 +299,7 @@ pub(crate) fn number(row: &AnyRow) -> Result<Number> {
 
 pub(crate) static CALLS: Table = Table {
     name: "calls",
+    counted: true,
     columns: &[
         "sid",
         "instance",
@@ -404,6 +410,7 @@ pub(crate) fn call(row: &AnyRow) -> Result<CallRecord> {
 
 pub(crate) static RECORDINGS: Table = Table {
     name: "recordings",
+    counted: true,
     columns: &[
         "sid",
         "account",
@@ -446,6 +453,7 @@ pub(crate) fn recording(row: &AnyRow) -> Result<Recording> {
 
 pub(crate) static STARTED_RECORDINGS: Table = Table {
     name: "started_recordings",
+    counted: false,
     columns: &[
         "sid",
         "instance",
@@ -484,6 +492,7 @@ pub(crate) fn started_recording(row: &AnyRow) -> Result<StartedRecording> {
 
 pub(crate) static MESSAGES: Table = Table {
     name: "messages",
+    counted: true,
     columns: &[
         "sid",
         "instance",
@@ -546,6 +555,7 @@ pub(crate) fn message(row: &AnyRow) -> Result<Message> {
 
 pub(crate) static NOTIFICATIONS: Table = Table {
     name: "notifications",
+    counted: true,
     columns: &[
         "sid",
         "account",
@@ -607,6 +617,7 @@ pub(crate) fn notification(row: &AnyRow) -> Result<Notification> {
 
 pub(crate) static OUTBOX: Table = Table {
     name: "outbox",
+    counted: false,
     columns: &[
         "event",
         "owner",

@@ -180,6 +180,8 @@ impl Sql {
 /// A table whose first column identifies the row.
 pub(crate) struct Table {
     pub(crate) name: &'static str,
+    /// Whether the table `counters` knows how many rows each account has here.
+    pub(crate) counted: bool,
     pub(crate) columns: &'static [&'static str],
     /// The text of [`Table::insert_once`], which is written many times for each call.
     pub(crate) insert_once: OnceLock<String>,
@@ -339,6 +341,7 @@ mod tests {
 
     static T: Table = Table {
         name: "t",
+        counted: false,
         columns: &["a", "b", "c"],
         insert_once: OnceLock::new(),
     };
