@@ -4,7 +4,7 @@
 //! [`RestDialect`] of the request, or picks from a pair of values that stand side by side
 //! ([`RestDialect::pick`]); it never asks which dialect it is.
 
-use model::{DialectName, Timestamp, error};
+use model::{CallStatus, DialectName, Timestamp, error};
 
 /// Number of dialects: the length of every row that has one value for each.
 pub(crate) const DIALECTS: usize = 2;
@@ -46,6 +46,8 @@ pub(crate) struct RestDialect {
     pub(crate) exact_days: bool,
     /// Whether a parameter that the table of the route does not have is refused.
     pub(crate) refuses_unknown: bool,
+    /// The state of a call in the dialect's words, which filters are written in, too.
+    pub(crate) call_status: fn(CallStatus) -> CallStatus,
     /// Text of creation and change.
     pub(crate) date: fn(Timestamp) -> String,
     /// Text of all other times.
@@ -92,6 +94,7 @@ impl RestDialect {
         exact_parties: false,
         exact_days: false,
         refuses_unknown: false,
+        call_status: |status| status,
         date: Timestamp::rfc2822_short_day,
         time: Timestamp::iso8601,
         errors: &[],
@@ -116,6 +119,11 @@ impl RestDialect {
         exact_parties: true,
         exact_days: true,
         refuses_unknown: true,
+        call_status: |status| match status {
+            // Twilio has no word for a callee that does not exist.
+            CallStatus::NotFound => CallStatus::Failed,
+            other => other,
+        },
         date: Timestamp::rfc2822,
         time: Timestamp::rfc2822,
         errors: &[

@@ -14,6 +14,11 @@ macro_rules! words {
         }
 
         impl $name {
+            /// Every value, in the order of its declaration.
+            pub const ALL: [Self; [$($text),+].len()] = [$(Self::$variant,)+];
+            /// The public words, in the same order.
+            pub const WORDS: &'static [&'static str] = &[$($text),+];
+
             /// The public word.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
@@ -181,7 +186,8 @@ words!(
 );
 
 words!(
-    /// A step in the life of a leg that an application can subscribe to.
+    /// A step in the life of a leg that an application can subscribe to, in the order in which they
+    /// happen.
     LegEvent {
         /// The INVITE was sent.
         Initiated = "initiated",
@@ -193,16 +199,6 @@ words!(
         Completed = "completed",
     }
 );
-
-impl LegEvent {
-    /// Every event, in the order in which they happen.
-    pub const ALL: [Self; 4] = [
-        Self::Initiated,
-        Self::Ringing,
-        Self::Answered,
-        Self::Completed,
-    ];
-}
 
 words!(
     /// Method of a request to an application.

@@ -109,8 +109,8 @@ pub struct CallFilter {
     pub to: Option<String>,
     /// Pattern that the calling party ends with.
     pub from: Option<String>,
-    /// Pattern of the status word.
-    pub status: Option<String>,
+    /// Patterns of the status word, one of which fits; all statuses if there is none.
+    pub status: Vec<String>,
     /// `to` and `from` are whole values instead of patterns.
     pub exact: bool,
     /// Started then or later.
@@ -137,7 +137,7 @@ impl CallFilter {
             scope,
             to: None,
             from: None,
-            status: None,
+            status: Vec::new(),
             exact: false,
             started_from: None,
             started_until: None,

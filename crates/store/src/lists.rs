@@ -33,7 +33,7 @@ impl Store {
         let fill = |conditions: &mut Conditions| {
             conditions.party("to_user", filter.exact, filter.to.as_deref());
             conditions.party("from_user", filter.exact, filter.from.as_deref());
-            conditions.like("status", ("", ""), filter.status.as_deref());
+            conditions.like_any("status", &filter.status);
             conditions.matches("parent", filter.parent.as_deref());
             conditions.between("started", filter.started_from, filter.started_until);
             conditions.between("ended", filter.ended_from, filter.ended_until);

@@ -56,6 +56,18 @@ impl Conditions {
         self.add(&format!(" AND LOWER({column}) LIKE ? ESCAPE '\\'"), wanted);
     }
 
+    /// `column LIKE` one of some patterns, in any letter case; without a pattern, all rows.
+    pub(crate) fn like_any(&mut self, column: &str, patterns: &[String]) {
+        for (at, text) in patterns.iter().enumerate() {
+            let joint = if at == 0 { " AND (" } else { " OR " };
+            let condition = format!("{joint}LOWER({column}) LIKE ? ESCAPE '\\'");
+            self.add(&condition, pattern(text));
+        }
+        if !patterns.is_empty() {
+            self.sql.text(")");
+        }
+    }
+
     /// Equality, or `LIKE` if the text has wildcards.
     pub(crate) fn matches(&mut self, column: &str, text: Option<&str>) {
         match text {

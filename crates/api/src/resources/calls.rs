@@ -15,6 +15,7 @@ use store::{CallFilter, CallKey, Sort};
 
 use self::fields::CALL;
 use crate::context::{Answer, Context};
+use crate::dialect::RestDialect;
 use crate::failure::Failure;
 use crate::page::{Page, row_key, sort_by};
 use crate::params::{Bound, Params, call_pattern, one_line, scope, shown};
@@ -182,7 +183,7 @@ async fn list(context: &Context<'_>, account: &Account) -> Answer {
         to: text("To"),
         from: text("From"),
         exact: dialect.exact_parties,
-        status: text("Status").map(|word| word.replace('_', "-")),
+        status: statuses(params, dialect),
         started_from,
         started_until,
         ended_from,
@@ -196,6 +197,23 @@ async fn list(context: &Context<'_>, account: &Account) -> Answer {
     page.show(context, &CALL, &path, rows, |call| {
         row_key(call.created, call.sid)
     })
+}
+
+/// The states that are shown as the word of a filter; at some base paths it may be a pattern.
+fn statuses(params: &Params, dialect: &RestDialect) -> Vec<String> {
+    let Some(text) = params.filled("Status") else {
+        return Vec::new();
+    };
+    let word = text.trim().replace('_', "-");
+    let shown_so = CallStatus::ALL.into_iter().filter(|status| {
+        let shown = (dialect.call_status)(*status).as_str();
+        shown.eq_ignore_ascii_case(&word)
+    });
+    let mut statuses: Vec<String> = shown_so.map(|status| status.to_string()).collect();
+    if statuses.is_empty() {
+        statuses.push(word);
+    }
+    statuses
 }
 
 fn order(params: &Params) -> Result<Option<Sort<CallKey>>, Failure> {

@@ -91,6 +91,12 @@ async fn resources_look_as_they_do_there() {
         assert_eq!(one[key], value, "{key}");
     }
     assert!(one.get("InstanceId").is_none());
+    // A filter means what is shown.
+    for (word, found) in [("failed", 1), ("completed", 0)] {
+        let path = format!("{account}/Calls.json?Status={word}");
+        let list = server.get(&who, &path).await;
+        assert_eq!(list.column("calls", "sid").len(), found, "{word}");
+    }
     let xml = server
         .get(&who, &format!("{account}/Calls/{}", call_sid(1)))
         .await;

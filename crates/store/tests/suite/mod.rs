@@ -306,7 +306,7 @@ pub(crate) async fn calls_are_filtered_sorted_and_counted(db: &Database) {
         (
             "status",
             CallFilter {
-                status: text("compl%"),
+                status: vec!["compl%".to_owned()],
                 ..tree.clone()
             },
             2,
@@ -314,10 +314,19 @@ pub(crate) async fn calls_are_filtered_sorted_and_counted(db: &Database) {
         (
             "status word",
             CallFilter {
-                status: text("queued"),
+                status: vec!["queued".to_owned()],
                 ..own.clone()
             },
             18,
+        ),
+        (
+            "status words",
+            CallFilter {
+                status: vec!["Queued".to_owned(), "completed".to_owned()],
+                to: text("b_17"),
+                ..tree.clone()
+            },
+            1,
         ),
         (
             "from then",

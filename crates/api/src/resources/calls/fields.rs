@@ -1,6 +1,5 @@
 //! The fields of a call.
 
-use model::CallStatus;
 use model::record::CallRecord;
 
 use crate::route::{RESTCOMM, TWILIO};
@@ -80,15 +79,14 @@ const FIELDS: &[Field<CallRecord>] = &[
         "Number that was called.",
         |c, _| Value::maybe(c.number),
     ),
-    field::<CallRecord>(
+    field(
         "status",
         "Status",
         Kind::Text,
         Null::Absent,
         "State.",
-        |c, _| Value::text(c.status),
-    )
-    .twilio(Kind::Text, |c, _| Value::text(plain_status(c.status))),
+        |c, view| Value::text((view.dialect.call_status)(c.status)),
+    ),
     field(
         "start_time",
         "StartTime",
@@ -259,14 +257,6 @@ pub(crate) static CALL: Resource<CallRecord> = Resource {
     whole_links: false,
     fields: FIELDS,
 };
-
-/// The state in the words of Twilio's API, which lacks a word for a callee that does not exist.
-fn plain_status(status: CallStatus) -> CallStatus {
-    match status {
-        CallStatus::NotFound => CallStatus::Failed,
-        other => other,
-    }
-}
 
 /// What the media of the leg counted; absent until it is closed.
 fn media(call: &CallRecord) -> Value {
