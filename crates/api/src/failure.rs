@@ -165,6 +165,10 @@ impl From<StoreError> for Failure {
             StoreError::Duplicate(what) => {
                 Self::of(error::CONFLICT).saying(format!("{what} exists already"))
             }
+            StoreError::NoRow(_) => {
+                let reason = "the list has no such row any more; begin again with its first page";
+                Self::parameter("AfterSid", reason)
+            }
             other => {
                 log_error!(error = %other, "the store failed a request");
                 Self::of(error::INTERNAL).saying("the server failed; its log says why")

@@ -46,8 +46,8 @@ impl Page {
         }
         let place = match dialect.paging {
             Paging::Numbered => match params.filled("AfterSid") {
-                Some(sid) if number > 0 => Place::OlderThanRow(sid.trim().to_owned()),
-                Some(_) | None => Place::Offset,
+                Some(sid) => Place::AfterRow(sid.trim().to_owned()),
+                None => Place::Offset,
             },
             Paging::Keyed => match params.filled("PageToken") {
                 Some(token) => of_token(token)
@@ -63,11 +63,11 @@ impl Page {
         })
     }
 
-    /// What to ask the store. By keys it is one row more than the page has, which shows whether
+    /// What to ask the store. Beside a row it is one row more than the page has, which shows whether
     /// there is another page.
     pub(crate) fn window(&self) -> Window {
         let mut window = Window::at(self.number.saturating_mul(self.size), self.size);
-        if self.paging == Paging::Keyed {
+        if self.place != Place::Offset {
             window.limit += 1;
         }
         window.place = self.place.clone();
@@ -80,7 +80,7 @@ impl Page {
         let limit = usize::try_from(window.limit).unwrap_or(usize::MAX);
         let at = |key_of_row: &RowKey| records.iter().position(|record| key(record) == *key_of_row);
         let first = match &self.place {
-            Place::Newest | Place::Offset | Place::OlderThanRow(_) => 0,
+            Place::Newest | Place::Offset | Place::AfterRow(_) => 0,
             Place::OlderThan(row) => at(row).map_or(records.len(), |at| at + 1),
             Place::NewerThan(row) => {
                 let end = at(row).unwrap_or(0);
@@ -110,23 +110,23 @@ impl Page {
         let view = context.view();
         let dialect = context.dialect;
         let total = rows.total;
-        let (rows, older, newer) = self.without_extra(rows.items);
+        let (rows, older, newer) = self.without_extra(rows.items, total);
         let items: Vec<_> = rows.iter().map(|row| resource.entries(row, view)).collect();
         let ends = rows.first().map(&key).zip(rows.last().map(&key));
         let envelope = match self.paging {
             Paging::Numbered => {
                 let last = total / self.size;
-                if self.number > last {
+                if self.place == Place::Offset && self.number > last {
                     let reason = format!("the last page is {last}");
                     return Err(Failure::parameter("Page", &reason));
                 }
-                let last_sid = ends.map(|(_, last)| last.sid).unwrap_or_default();
+                let next = ends.filter(|_| older).map(|(_, last)| last.sid);
                 let base = if resource.whole_links {
                     dialect.base
                 } else {
                     dialect.link_base
                 };
-                self.numbered(&format!("{base}{path}"), total, items.len(), &last_sid)
+                self.numbered(&format!("{base}{path}"), total, items.len(), next)
             }
             Paging::Keyed => {
                 let suffix = match context.format {
@@ -158,37 +158,37 @@ impl Page {
         }))
     }
 
-    /// The rows of the page, and whether there are older and newer ones.
-    fn without_extra<T>(&self, mut rows: Vec<T>) -> (Vec<T>, bool, bool) {
-        if self.paging == Paging::Numbered {
-            return (rows, false, false);
-        }
+    /// The rows of the page, and whether there are pages after it and before it.
+    fn without_extra<T>(&self, mut rows: Vec<T>, total: i64) -> (Vec<T>, bool, bool) {
         let size = usize::try_from(self.size).unwrap_or(usize::MAX);
         let more = rows.len() > size;
         match self.place {
+            // As Restcomm has it: a full last page is followed by an empty one.
+            Place::Offset => (rows, self.number < total / self.size, self.number > 0),
             Place::NewerThan(_) => {
                 if more {
                     rows.remove(0);
                 }
                 (rows, true, more)
             }
-            Place::OlderThan(_) => {
+            Place::OlderThan(_) | Place::AfterRow(_) => {
                 rows.truncate(size);
                 (rows, more, true)
             }
-            Place::Newest | Place::Offset | Place::OlderThanRow(_) => {
+            Place::Newest => {
                 rows.truncate(size);
-                (rows, more, false)
+                (rows, more, self.number > 0)
             }
         }
     }
 
-    fn numbered(&self, uri: &str, total: i64, items: usize, last_sid: &str) -> Vec<Member> {
+    /// - `next`: the last row of the page, if there is a page after it
+    fn numbered(&self, uri: &str, total: i64, items: usize, next: Option<String>) -> Vec<Member> {
         let Self { number, size, .. } = *self;
         let last = total / size;
         let start = number.saturating_mul(size);
         let items = i64::try_from(items).unwrap_or(i64::MAX);
-        let end = if number == last {
+        let end = if next.is_none() {
             start + items
         } else {
             start + size - 1
@@ -199,10 +199,9 @@ impl Page {
         } else {
             link(number - 1)
         };
-        let next = if number == last {
-            "null".to_owned()
-        } else {
-            format!("{}&AfterSid={last_sid}", link(number + 1))
+        let next = match next {
+            None => "null".to_owned(),
+            Some(sid) => format!("{}&AfterSid={sid}", link(number + 1)),
         };
         vec![
             Member::number("page", "page", number),
@@ -432,7 +431,9 @@ mod tests {
                 size,
                 place: Place::Offset,
             };
-            let envelope = page.numbered("/l", total, items, "CA1");
+            let (_, more, _) = page.without_extra(vec![(); items], total);
+            let next = more.then(|| "CA1".to_owned());
+            let envelope = page.numbered("/l", total, items, next);
             let value = |name| {
                 let found = envelope.iter().find(|member| member.json == name);
                 found.and_then(|member| member.value.as_deref())

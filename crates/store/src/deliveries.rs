@@ -11,10 +11,10 @@ use model::{EventSid, InstanceSid, Lane, Timestamp};
 use sqlx::AnyPool;
 use sqlx::any::AnyRow;
 
-use crate::filter::{Rows, Scope, Window};
+use crate::filter::{Place, Rows, Scope, Window};
 use crate::query::{Conditions, count_of};
 use crate::sql::{Columns, Sql, args};
-use crate::{Change, Inspect, PendingCallback, Result, Store, rows};
+use crate::{Change, Inspect, PendingCallback, Result, Store, StoreError, rows};
 
 /// Rows that a server takes up at once.
 const CLAIMED_AT_ONCE: i64 = 200;
@@ -264,20 +264,43 @@ async fn list(readers: &AnyPool, filter: &DeliveryFilter) -> Result<Rows<Deliver
     let counting = filter.conditions(count_of(rows::OUTBOX.name)).finish();
     let counted = counting.first(readers).await?;
     let total = counted.map_or(Ok(0), |row| Columns(&row).int("n"))?;
-    let selecting = filter.conditions(rows::OUTBOX.select());
+    let mut selecting = filter.conditions(rows::OUTBOX.select());
+    let Window {
+        offset,
+        limit,
+        place,
+    } = &filter.window;
+    let (event, newer) = match place {
+        Place::Offset | Place::Newest => (None, false),
+        Place::AfterRow(event) => (Some(event), false),
+        Place::OlderThan(row) => (Some(&row.sid), false),
+        Place::NewerThan(row) => (Some(&row.sid), true),
+    };
+    let (sign, direction) = if newer { ('>', "ASC") } else { ('<', "DESC") };
+    if let Some(event) = event {
+        let mut finding = Conditions::of(count_of(rows::OUTBOX.name), filter.scope);
+        finding.add(" AND event = ?", event.as_str());
+        let found = finding.finish().first(readers).await?;
+        if found.map_or(Ok(0), |row| Columns(&row).int("n"))? == 0 {
+            return Err(StoreError::NoRow(event.clone()));
+        }
+        let condition = format!(
+            " AND (created, sequence, event) {sign} \
+             (SELECT created, sequence, event FROM outbox WHERE event = ?)"
+        );
+        selecting.add(&condition, event.as_str());
+    }
+    let skipped = if event.is_some() { 0 } else { *offset };
+    let order = format!("created {direction}, sequence {direction}, event {direction}");
     let found = selecting
-        .window(
-            "created DESC, sequence DESC, event DESC",
-            filter.window.offset,
-            filter.window.limit,
-        )
+        .window(order, skipped, *limit)
         .all(readers)
         .await?;
-    let items = found.iter().map(read);
-    Ok(Rows {
-        items: items.collect::<Result<_>>()?,
-        total,
-    })
+    let mut items = found.iter().map(read).collect::<Result<Vec<_>>>()?;
+    if newer {
+        items.reverse();
+    }
+    Ok(Rows { items, total })
 }
 
 /// The statement with which a server claims a row; `repeated` if it may have done so just before.

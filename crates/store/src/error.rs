@@ -9,6 +9,9 @@ pub enum StoreError {
     /// The value must be unique and exists already.
     #[error("{0} exists already")]
     Duplicate(&'static str),
+    /// The list has no row, or none any more, beside which a window could lie.
+    #[error("the list has no row `{0}`")]
+    NoRow(String),
     /// A stored value cannot be read.
     #[error("{what} in the database cannot be read: {why}")]
     Corrupt {

@@ -18,8 +18,8 @@ pub struct Window {
     pub offset: i64,
     /// Maximum number of rows.
     pub limit: i64,
-    /// The row beside which the window lies, which costs the same however deep it is. Applies to the
-    /// default order (newest first) only; `offset` is then ignored.
+    /// The row beside which the window lies, which costs the same however deep it is; `offset` counts
+    /// only without one.
     pub place: Place,
 }
 
@@ -46,14 +46,16 @@ impl Default for Window {
 pub enum Place {
     /// After as many rows as the window's `offset` says.
     Offset,
-    /// At the newest row. The rows of the list are not counted.
+    /// The same, but the rows of the list are not counted.
     Newest,
-    /// At the first row older than a key. The rows of the list are not counted.
+    /// At the first row older than a key, in the default order (newest first). The rows of the list
+    /// are not counted.
     OlderThan(RowKey),
-    /// So that the last row is the next newer than a key. The rows of the list are not counted.
+    /// So that the last row is the next newer than a key, in the default order (newest first). The
+    /// rows of the list are not counted.
     NewerThan(RowKey),
-    /// At the first row older than the row with this identifier; by `offset` if there is none.
-    OlderThanRow(String),
+    /// At the first row after the one with this identifier, in any order of the list.
+    AfterRow(String),
 }
 
 /// The place of a row in a list that is sorted by age.

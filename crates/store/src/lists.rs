@@ -12,9 +12,9 @@ use crate::filter::{
     NumberFilter, NumberKey, Place, RecordingFilter, RecordingKey, RowKey, Rows, Scope, Sort,
     Window,
 };
-use crate::query::{Conditions, count_of, counted};
+use crate::query::{Conditions, Order, count_of, counted};
 use crate::sql::{Arg, Columns, Sql, Table, args};
-use crate::{Result, Store, rows};
+use crate::{Result, Store, StoreError, rows};
 
 impl Store {
     /// A leg.
@@ -236,18 +236,17 @@ impl Store {
         self.list(list, fill, rows::number).await
     }
 
-    fn order<K>(&self, sort: Option<Sort<K>>, key: impl Fn(K) -> Key) -> String {
+    fn order<K>(&self, sort: Option<Sort<K>>, key: impl Fn(K) -> Key) -> Order {
         let Some(sort) = sort else {
-            return NEWEST.to_owned();
+            return Order::NEWEST;
         };
-        let direction = if sort.descending { "DESC" } else { "ASC" };
-        match key(sort.key) {
-            Key::Number("created") => format!("created {direction}, sid {direction}"),
-            Key::Number(column) => format!("{column} {direction}, {NEWEST}"),
-            Key::Text(column) => {
-                let by_bytes = self.dialect().by_bytes();
-                format!("{column} {by_bytes} {direction}, {NEWEST}")
-            }
+        Order {
+            column: match key(sort.key) {
+                Key::Number("created") => None,
+                Key::Number(column) => Some(column.to_owned()),
+                Key::Text(column) => Some(format!("{column} {}", self.dialect().by_bytes())),
+            },
+            descending: sort.descending,
         }
     }
 
@@ -257,33 +256,34 @@ impl Store {
         fill: impl Fn(&mut Conditions),
         read: fn(&AnyRow) -> Result<T>,
     ) -> Result<Rows<T>> {
-        let total = match list.window.place {
-            Place::Offset | Place::OlderThanRow(_) => self.total(&list, &fill).await?,
-            Place::Newest | Place::OlderThan(_) | Place::NewerThan(_) => 0,
-        };
-        let mut selecting = Conditions::new(list.table.select(), list.scope);
-        fill(&mut selecting);
         let Window {
             offset,
             limit,
             place,
         } = list.window;
-        let (older, key) = match place {
-            _ if list.order != NEWEST => (true, None),
-            Place::Offset | Place::Newest => (true, None),
-            Place::OlderThan(key) => (true, Some(key.clone())),
-            Place::NewerThan(key) => (false, Some(key.clone())),
-            Place::OlderThanRow(sid) => (true, self.key_of(list.table, sid).await?),
-        };
-        let Some(key) = key else {
-            let items = selecting.window(list.order, *offset, *limit);
-            let items = self.many(items, read).await?;
-            return Ok(Rows { items, total });
-        };
-        selecting.beside(older, key);
-        let order = if older { NEWEST } else { OLDEST };
-        let mut items = self.many(selecting.window(order, 0, *limit), read).await?;
-        if !older {
+        let mut selecting = Conditions::new(list.table.select(), list.scope);
+        fill(&mut selecting);
+        let (mut total, mut skipped, mut order) = (0, 0, list.order);
+        match place {
+            Place::Offset => {
+                total = self.total(&list, &fill).await?;
+                skipped = *offset;
+            }
+            Place::Newest => skipped = *offset,
+            Place::OlderThan(key) => selecting.beside(true, key.clone()),
+            Place::NewerThan(key) => {
+                selecting.beside(false, key.clone());
+                order = &Order::OLDEST;
+            }
+            Place::AfterRow(sid) => {
+                total = self.total(&list, &fill).await?;
+                let row = self.key_of(&list, sid).await?;
+                selecting.after(list.table, order, row);
+            }
+        }
+        let selecting = selecting.window(order, skipped, *limit);
+        let mut items = self.many(selecting, read).await?;
+        if matches!(place, Place::NewerThan(_)) {
             items.reverse();
         }
         Ok(Rows { items, total })
@@ -301,17 +301,16 @@ impl Store {
         Ok(total.unwrap_or(0))
     }
 
-    /// The key of the row with an identifier.
-    async fn key_of(&self, table: &Table, sid: &str) -> Result<Option<RowKey>> {
-        let sql = Sql::new(
-            format!("SELECT created FROM {} WHERE sid = $1", table.name),
-            args![sid],
-        );
-        let created = self.first(sql, |row| Columns(row).time("created")).await?;
-        Ok(created.map(|created| RowKey {
-            created,
+    /// The key of a row that the list may hold.
+    async fn key_of(&self, list: &List<'_>, sid: &str) -> Result<RowKey> {
+        let head = format!("SELECT created FROM {}", list.table.name);
+        let mut finding = Conditions::new(Sql::new(head, Vec::new()), list.scope);
+        finding.add(" AND sid = ?", sid);
+        let created = self.first(finding.finish(), |row| Columns(row).time("created"));
+        Ok(RowKey {
+            created: (created.await?).ok_or_else(|| StoreError::NoRow(sid.to_owned()))?,
             sid: sid.to_owned(),
-        }))
+        })
     }
 
     /// The row with a key.
@@ -345,10 +344,6 @@ impl Store {
     }
 }
 
-/// The order of lists that are not sorted otherwise, and the reverse.
-const NEWEST: &str = "created DESC, sid DESC";
-const OLDEST: &str = "created ASC, sid ASC";
-
 /// A column to sort by.
 enum Key {
     Number(&'static str),
@@ -358,6 +353,6 @@ enum Key {
 struct List<'a> {
     table: &'static Table,
     scope: Scope,
-    order: &'a str,
+    order: &'a Order,
     window: &'a Window,
 }

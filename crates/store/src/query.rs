@@ -1,15 +1,49 @@
 //! The shared parts of list queries.
 
+use std::fmt::{self, Display};
+
 use model::{AccountSid, Timestamp};
 
 use crate::filter::{RowKey, Scope};
-use crate::sql::{Sql, pattern};
+use crate::sql::{Sql, Table, pattern};
 
 /// Continues a statement that ends with an account column: that account and all below it.
 pub(crate) const TREE: &str = " IN (WITH RECURSIVE tree (sid) AS \
     (SELECT sid FROM accounts WHERE sid = ? \
     UNION SELECT child.sid FROM accounts child JOIN tree ON child.parent = tree.sid) \
     SELECT sid FROM tree)";
+
+/// The order of a list of rows with `created` and `sid`.
+pub(crate) struct Order {
+    /// What the rows are sorted by, before their age: an expression with its collation. Without one
+    /// they are sorted by their age alone.
+    pub(crate) column: Option<String>,
+    /// Largest first. Rows that are equal in `column` are newest first in any case.
+    pub(crate) descending: bool,
+}
+
+impl Order {
+    /// Newest first.
+    pub(crate) const NEWEST: Self = Self {
+        column: None,
+        descending: true,
+    };
+    /// Oldest first.
+    pub(crate) const OLDEST: Self = Self {
+        column: None,
+        descending: false,
+    };
+}
+
+impl Display for Order {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let direction = if self.descending { "DESC" } else { "ASC" };
+        match &self.column {
+            None => write!(f, "created {direction}, sid {direction}"),
+            Some(column) => write!(f, "{column} {direction}, created DESC, sid DESC"),
+        }
+    }
+}
 
 /// Conditions joined by AND, and whether there are any beside the scope.
 pub(crate) struct Conditions {
@@ -92,6 +126,20 @@ impl Conditions {
         self.add(", ?)", key.sid);
     }
 
+    /// The rows that follow one in an order.
+    pub(crate) fn after(&mut self, table: &Table, order: &Order, row: RowKey) {
+        let Some(column) = &order.column else {
+            return self.beside(order.descending, row);
+        };
+        let sign = if order.descending { '<' } else { '>' };
+        let value = format!("(SELECT {column} FROM {} WHERE sid = ?)", table.name);
+        let sid = row.sid.clone();
+        self.add(&format!(" AND ({column} {sign} {value}"), sid.clone());
+        self.add(&format!(" OR ({column} = {value}"), sid);
+        self.beside(true, row);
+        self.sql.text("))");
+    }
+
     /// `column >= from` and `column <= until`.
     pub(crate) fn between(
         &mut self,
@@ -119,10 +167,10 @@ impl Conditions {
     }
 
     /// The statement with an order and a window.
-    pub(crate) fn window(self, order: &str, offset: i64, limit: i64) -> Sql {
+    pub(crate) fn window(self, order: impl Display, offset: i64, limit: i64) -> Sql {
         let mut sql = self.sql;
         sql.text(" ORDER BY ")
-            .text(order)
+            .text(&order.to_string())
             .with(" LIMIT ?", limit)
             .with(" OFFSET ?", offset);
         sql

@@ -86,6 +86,94 @@ async fn calls_are_listed_in_pages() {
     );
 }
 
+/// Follows `next_page_uri`, with `more` behind it, and calls `meanwhile` after each page.
+async fn walk(
+    server: &Server,
+    path: &str,
+    more: &str,
+    mut meanwhile: impl AsyncFnMut(usize),
+) -> Vec<Vec<String>> {
+    let mut next = format!("{path}?PageSize=50{more}");
+    let mut pages = Vec::new();
+    loop {
+        let page = server.get(&server.admin(), &next).await;
+        pages.push(page.column("calls", "sid"));
+        meanwhile(pages.len()).await;
+        let uri = page.json()["next_page_uri"].as_str().unwrap().to_owned();
+        let Some((_, query)) = uri.split_once('?') else {
+            assert_eq!(uri, "null");
+            return pages;
+        };
+        next = format!("{path}?{query}{more}");
+    }
+}
+
+/// A walk through a list misses and repeats no row, whatever comes and goes, in any order.
+#[tokio::test]
+async fn pages_follow_the_last_row_of_the_page_before() {
+    let server = Server::start().await;
+    let who = server.admin();
+    let path = format!("/Accounts/{}/Calls.json", server.admin);
+    let mut calls: Vec<_> = (0..120).map(|n| call(n, server.admin)).collect();
+    for (n, call) in calls.iter_mut().enumerate() {
+        call.to = format!("b{}", n % 7);
+    }
+    server.keep(calls).await;
+    for more in ["&SortBy=To", "&SortBy=To:desc", "&SortBy=DateCreated:asc"] {
+        let pages = walk(&server, &path, more, async |_| {}).await;
+        let whole = server
+            .get(&who, &format!("{path}?PageSize=200{more}"))
+            .await
+            .column("calls", "sid");
+        assert_eq!(pages.concat(), whole, "{more}");
+    }
+    // More new calls than the list had before.
+    let pages = walk(&server, &path, "", async |page| {
+        let first = 1000 * u32::try_from(page).unwrap();
+        let new = (first..first + 130).map(|n| call(n, server.admin));
+        server.keep(new.collect()).await;
+    })
+    .await;
+    let expected: Vec<String> = (0..120).rev().map(|n| call_sid(n).to_string()).collect();
+    assert_eq!(pages.concat(), expected);
+    assert_eq!(pages.len(), 3);
+    // A row decides also without a page, or is refused.
+    let after = |sid: String| format!("{path}?AfterSid={sid}");
+    let rest = server.get(&who, &after(call_sid(3).to_string())).await;
+    assert_eq!(rest.column("calls", "sid"), expected[117..]);
+    assert_eq!(rest.json()["next_page_uri"], "null");
+    let gone = server.get(&who, &after("CA1".to_owned())).await;
+    gone.is(400);
+    assert!(gone.body.contains("AfterSid"), "{}", gone.body);
+}
+
+/// Rows that are deleted behind a walk take nothing from what is before it.
+#[tokio::test]
+async fn a_walk_goes_on_when_the_list_gets_shorter() {
+    let server = Server::start().await;
+    let who = server.admin();
+    let list = format!("/Accounts/{}/IncomingPhoneNumbers.json", server.admin);
+    let mut sids = Vec::new();
+    for n in 0..5 {
+        let form = format!("PhoneNumber={n}&isSIP=true");
+        let made = server.post(&who, &list, &form).await.json();
+        sids.push(made["sid"].as_str().unwrap().to_owned());
+    }
+    let last = server.get(&who, &format!("{list}?Page=1&PageSize=2")).await;
+    let next = last.json()["next_page_uri"].as_str().unwrap().to_owned();
+    for sid in &sids[..3] {
+        let item = list.replace(".json", &format!("/{sid}.json"));
+        server.delete(&who, &item).await.is(204);
+    }
+    let (_, query) = next.split_once('?').unwrap();
+    let page = server.get(&who, &format!("{list}?{query}")).await;
+    assert_eq!(
+        page.column("incomingPhoneNumbers", "phone_number"),
+        ["4"],
+        "{query}"
+    );
+}
+
 #[tokio::test]
 async fn calls_are_filtered_and_sorted() {
     let server = Server::start().await;

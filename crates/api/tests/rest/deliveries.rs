@@ -69,6 +69,10 @@ async fn deliveries_are_listed() {
         let answer = server.get(&who, &format!("{path}.json{bad}")).await;
         assert_eq!(answer.status, 400, "{bad}");
     }
+    let after = format!("{path}.json?PageSize=3&AfterSid={}", event(5));
+    let page = server.get(&who, &after).await;
+    let expected = [4, 3, 2].map(|n| event(n).to_string());
+    assert_eq!(page.column("deliveries", "sid"), expected);
     let one = server.get(&who, &format!("{path}/{}.json", event(3))).await;
     let one = one.json();
     for (key, value) in [

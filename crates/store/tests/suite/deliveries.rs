@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use model::Timestamp;
 use model::record::Callback;
-use store::{Change, DeliveryFilter, DeliveryState, Inspect, Scope};
+use store::{
+    Change, DeliveryFilter, DeliveryState, Inspect, Place, RowKey, Scope, StoreError, Window,
+};
 
 use super::Database;
 use super::values::*;
@@ -83,6 +85,28 @@ pub(crate) async fn callbacks_are_listed_and_delivered_again(db: &Database) {
                 .is_sorted_by(|a, b| a.callback.created > b.callback.created)
         );
     }
+    let page = async |place| {
+        let filter = DeliveryFilter {
+            window: Window {
+                place,
+                ..Window::at(0, 5)
+            },
+            ..all.clone()
+        };
+        store.deliveries(&filter).await.map(|rows| rows.items)
+    };
+    let first = page(Place::Offset).await.unwrap();
+    let after = first[4].callback.event.to_string();
+    let second = page(Place::AfterRow(after)).await.unwrap();
+    let whole = store.deliveries(&all).await.unwrap().items;
+    assert_eq!([&first[..], &second[..]].concat(), whole[..10]);
+    let before = RowKey {
+        created: second[0].callback.created,
+        sid: second[0].callback.event.to_string(),
+    };
+    assert_eq!(page(Place::NewerThan(before)).await.unwrap(), first);
+    let unknown = page(Place::AfterRow("x".to_owned())).await;
+    assert!(matches!(unknown, Err(StoreError::NoRow(_))));
     let of_call = DeliveryFilter {
         lane: Some(call_sid(2).into()),
         created_until: Some(at(7)),

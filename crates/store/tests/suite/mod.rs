@@ -422,7 +422,7 @@ async fn windows_beside_a_row(store: &Store, tree: &CallFilter) {
     loop {
         let last = seen.last().unwrap();
         let older = page(Place::OlderThan(key(last))).await;
-        assert_eq!(older, page(Place::OlderThanRow(last.sid.to_string())).await);
+        assert_eq!(older, page(Place::AfterRow(last.sid.to_string())).await);
         let Some(first) = older.first() else { break };
         let newer = page(Place::NewerThan(key(first))).await;
         assert_eq!(newer, seen[seen.len() - 7..]);
@@ -430,8 +430,52 @@ async fn windows_beside_a_row(store: &Store, tree: &CallFilter) {
     }
     assert_eq!(seen.len(), 60);
     assert!(seen.is_sorted_by_key(|call| std::cmp::Reverse((call.created, call.sid.to_string()))));
-    let unknown = Place::OlderThanRow("CA".to_owned());
-    assert_eq!(page(unknown).await, seen[..7]);
+    after_a_row_in_any_order(store, tree).await;
+}
+
+/// Pages after a row are those by offset in every order; a row that is not there is named.
+async fn after_a_row_in_any_order(store: &Store, tree: &CallFilter) {
+    let page = async |sort, place, offset| {
+        let window = Window {
+            place,
+            ..Window::at(offset, 7)
+        };
+        let filter = CallFilter {
+            window,
+            sort,
+            ..tree.clone()
+        };
+        let rows = store.calls(&filter).await?;
+        assert_eq!(rows.total, 60);
+        Ok::<_, StoreError>(rows.items)
+    };
+    let keys = [
+        CallKey::Created,
+        CallKey::From,
+        CallKey::To,
+        CallKey::Direction,
+        CallKey::Status,
+        CallKey::Duration,
+    ];
+    for key in keys {
+        for descending in [false, true] {
+            let sort = Some(Sort { key, descending });
+            let mut seen = page(sort, Place::Offset, 0).await.unwrap();
+            while let Some(last) = seen.last() {
+                let place = Place::AfterRow(last.sid.to_string());
+                let next = page(sort, place, 0).await.unwrap();
+                let offset = i64::try_from(seen.len()).unwrap();
+                assert_eq!(next, page(sort, Place::Offset, offset).await.unwrap());
+                if next.is_empty() {
+                    break;
+                }
+                seen.extend(next);
+            }
+            assert_eq!(seen.len(), 60, "{key:?} {descending}");
+        }
+    }
+    let unknown = page(None, Place::AfterRow("CA".to_owned()), 0).await;
+    assert!(matches!(unknown, Err(StoreError::NoRow(_))), "{unknown:?}");
 }
 
 pub(crate) async fn recordings_notifications_and_traces_come_back(db: &Database) {
