@@ -8,13 +8,11 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use model::record::Account;
 use model::{AccountSid, AccountStatus, Timestamp, error};
-use store::RowKey;
 
 use crate::ApiState;
 use crate::dialect::RestDialect;
 use crate::failure::Failure;
 use crate::format::Format;
-use crate::page::Page;
 use crate::params::{Params, resolve, shown};
 use crate::roles::{ADMINISTRATOR, Action};
 use crate::value::{Resource, View, json_list, json_object, xml_element};
@@ -175,23 +173,6 @@ impl Context<'_> {
             }
         }
         Reply::Document(out)
-    }
-
-    /// A list whose records are all at hand; `path` is that of the list, `key` says where each
-    /// record stands in it.
-    pub(crate) fn show_all<T>(
-        &self,
-        resource: &Resource<T>,
-        path: &str,
-        records: Vec<T>,
-        key: impl Fn(&T) -> RowKey,
-    ) -> Answer {
-        if self.dialect.bare_lists {
-            return Ok(self.bare(resource, &records));
-        }
-        let page = Page::read(self)?;
-        let rows = page.cut(records, &key);
-        page.show(self, resource, path, rows, key)
     }
 
     /// Some resources without an envelope.

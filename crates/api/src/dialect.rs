@@ -4,7 +4,7 @@
 //! [`RestDialect`] of the request, or picks from a pair of values that stand side by side
 //! ([`RestDialect::pick`]); it never asks which dialect it is.
 
-use model::{CallStatus, DialectName, Timestamp, error};
+use model::{AccountStatus, CallStatus, DialectName, Timestamp, error};
 
 /// Number of dialects: the length of every row that has one value for each.
 pub(crate) const DIALECTS: usize = 2;
@@ -38,7 +38,7 @@ pub(crate) struct RestDialect {
     pub(crate) bare_lists: bool,
     /// Whether a call to several phones is answered with all its legs, instead of the first one.
     pub(crate) lists_legs: bool,
-    /// Whether the list of accounts begins with the caller's own.
+    /// Whether the list of accounts has the caller's own, too.
     pub(crate) lists_own_account: bool,
     /// Whether parties in filters are whole values, instead of patterns.
     pub(crate) exact_parties: bool,
@@ -48,6 +48,8 @@ pub(crate) struct RestDialect {
     pub(crate) refuses_unknown: bool,
     /// The state of a call in the dialect's words, which filters are written in, too.
     pub(crate) call_status: fn(CallStatus) -> CallStatus,
+    /// The same of an account.
+    pub(crate) account_status: fn(AccountStatus) -> AccountStatus,
     /// Text of creation and change.
     pub(crate) date: fn(Timestamp) -> String,
     /// Text of all other times.
@@ -95,6 +97,7 @@ impl RestDialect {
         exact_days: false,
         refuses_unknown: false,
         call_status: |status| status,
+        account_status: |status| status,
         date: Timestamp::rfc2822_short_day,
         time: Timestamp::iso8601,
         errors: &[],
@@ -123,6 +126,11 @@ impl RestDialect {
             // Twilio has no word for a callee that does not exist.
             CallStatus::NotFound => CallStatus::Failed,
             other => other,
+        },
+        account_status: |status| match status {
+            AccountStatus::Inactive => AccountStatus::Suspended,
+            AccountStatus::Uninitialized => AccountStatus::Active,
+            AccountStatus::Active | AccountStatus::Suspended | AccountStatus::Closed => status,
         },
         date: Timestamp::rfc2822,
         time: Timestamp::rfc2822,

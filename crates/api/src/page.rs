@@ -74,24 +74,6 @@ impl Page {
         window
     }
 
-    /// The rows that the store would return for the window, from a list that is all at hand.
-    pub(crate) fn cut<T>(&self, mut records: Vec<T>, key: impl Fn(&T) -> RowKey) -> Rows<T> {
-        let window = self.window();
-        let limit = usize::try_from(window.limit).unwrap_or(usize::MAX);
-        let at = |key_of_row: &RowKey| records.iter().position(|record| key(record) == *key_of_row);
-        let first = match &self.place {
-            Place::Newest | Place::Offset | Place::AfterRow(_) => 0,
-            Place::OlderThan(row) => at(row).map_or(records.len(), |at| at + 1),
-            Place::NewerThan(row) => {
-                let end = at(row).unwrap_or(0);
-                records.truncate(end);
-                end.saturating_sub(limit)
-            }
-        };
-        let items = records.into_iter().skip(first).take(limit).collect();
-        Rows { items, total: 0 }
-    }
-
     /// The rows with their envelope.
     ///
     /// - `path`: of the list, below the base path

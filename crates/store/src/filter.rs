@@ -1,6 +1,6 @@
 //! What lists are asked for.
 
-use model::{AccountSid, Timestamp};
+use model::{AccountSid, AccountStatus, Timestamp};
 
 /// Whose rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +32,12 @@ impl Window {
             limit,
             place: Place::Offset,
         }
+    }
+
+    /// Every row.
+    #[must_use]
+    pub fn all() -> Self {
+        Self::at(0, i64::MAX)
     }
 }
 
@@ -338,6 +344,21 @@ pub struct NumberFilter {
     pub friendly_name: Option<String>,
     /// Order; `None` is newest first.
     pub sort: Option<Sort<NumberKey>>,
+    /// Part.
+    pub window: Window,
+}
+
+/// Which accounts below one.
+#[derive(Debug, Clone)]
+pub struct AccountFilter {
+    /// The account directly above them.
+    pub parent: AccountSid,
+    /// That account, too.
+    pub itself: bool,
+    /// Name.
+    pub friendly_name: Option<String>,
+    /// Status: one of these; any if there is none.
+    pub statuses: Vec<AccountStatus>,
     /// Part.
     pub window: Window,
 }

@@ -1,6 +1,8 @@
-//! Long lists: calls, recordings, notifications, numbers.
+//! Lists in parts.
 
-use model::record::{CallRecord, Message, Notification, Number, Recording};
+use model::record::{
+    Account, Application, CallRecord, Client, Message, Notification, Number, Recording,
+};
 use model::{
     CallSid, InstanceSid, Lane, MessageSid, NotificationSid, NumberSid, OrganizationSid,
     RecordingSid,
@@ -8,9 +10,9 @@ use model::{
 use sqlx::any::AnyRow;
 
 use crate::filter::{
-    CallFilter, CallKey, MessageFilter, MessageKey, NotificationFilter, NotificationKey,
-    NumberFilter, NumberKey, Place, RecordingFilter, RecordingKey, RowKey, Rows, Scope, Sort,
-    Window,
+    AccountFilter, CallFilter, CallKey, MessageFilter, MessageKey, NotificationFilter,
+    NotificationKey, NumberFilter, NumberKey, Place, RecordingFilter, RecordingKey, RowKey, Rows,
+    Scope, Sort, Window,
 };
 use crate::query::{Conditions, Order, count_of, counted};
 use crate::sql::{Arg, Columns, Sql, Table, args};
@@ -49,7 +51,7 @@ impl Store {
         let order = self.order(filter.sort, key);
         let list = List {
             table: &rows::CALLS,
-            scope: filter.scope,
+            scope: Some(filter.scope),
             order: &order,
             window: &filter.window,
         };
@@ -117,7 +119,7 @@ impl Store {
         let order = self.order(filter.sort, key);
         let list = List {
             table: &rows::RECORDINGS,
-            scope: filter.scope,
+            scope: Some(filter.scope),
             order: &order,
             window: &filter.window,
         };
@@ -156,7 +158,7 @@ impl Store {
         let order = self.order(filter.sort, key);
         let list = List {
             table: &rows::MESSAGES,
-            scope: filter.scope,
+            scope: Some(filter.scope),
             order: &order,
             window: &filter.window,
         };
@@ -198,7 +200,7 @@ impl Store {
         let order = self.order(filter.sort, key);
         let list = List {
             table: &rows::NOTIFICATIONS,
-            scope: filter.scope,
+            scope: Some(filter.scope),
             order: &order,
             window: &filter.window,
         };
@@ -229,11 +231,71 @@ impl Store {
         let order = self.order(filter.sort, key);
         let list = List {
             table: &rows::NUMBERS,
-            scope: filter.scope,
+            scope: Some(filter.scope),
             order: &order,
             window: &filter.window,
         };
         self.list(list, fill, rows::number).await
+    }
+
+    /// Part of the clients, newest first.
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn clients_page(&self, scope: Scope, window: &Window) -> Result<Rows<Client>> {
+        let list = List {
+            table: &rows::CLIENTS,
+            scope: Some(scope),
+            order: &Order::NEWEST,
+            window,
+        };
+        self.list(list, |_| {}, rows::client).await
+    }
+
+    /// Part of the applications, newest first.
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn applications_page(
+        &self,
+        scope: Scope,
+        window: &Window,
+    ) -> Result<Rows<Application>> {
+        let list = List {
+            table: &rows::APPLICATIONS,
+            scope: Some(scope),
+            order: &Order::NEWEST,
+            window,
+        };
+        self.list(list, |_| {}, rows::application).await
+    }
+
+    /// Part of the accounts that a filter matches, newest first.
+    ///
+    /// # Errors
+    /// As [`Store::account`].
+    pub async fn accounts_page(&self, filter: &AccountFilter) -> Result<Rows<Account>> {
+        let fill = |conditions: &mut Conditions| {
+            if filter.itself {
+                conditions.add(" AND (parent = ?", filter.parent);
+                conditions.add(" OR sid = ?)", filter.parent);
+            } else {
+                conditions.add(" AND parent = ?", filter.parent);
+            }
+            if let Some(name) = &filter.friendly_name {
+                conditions.add(" AND friendly_name = ?", name.clone());
+            }
+            let words = filter.statuses.iter().map(ToString::to_string);
+            conditions.like_any("status", &words.collect::<Vec<_>>());
+        };
+        let list = List {
+            table: &rows::ACCOUNTS,
+            scope: None,
+            order: &Order::NEWEST,
+            window: &filter.window,
+        };
+        let read = |row: &AnyRow| rows::account(row, self.key());
+        self.list(list, fill, read).await
     }
 
     fn order<K>(&self, sort: Option<Sort<K>>, key: impl Fn(K) -> Key) -> Order {
@@ -254,14 +316,14 @@ impl Store {
         &self,
         list: List<'_>,
         fill: impl Fn(&mut Conditions),
-        read: fn(&AnyRow) -> Result<T>,
+        read: impl Fn(&AnyRow) -> Result<T>,
     ) -> Result<Rows<T>> {
         let Window {
             offset,
             limit,
             place,
         } = list.window;
-        let mut selecting = Conditions::new(list.table.select(), list.scope);
+        let mut selecting = Conditions::of(list.table.select(), list.scope);
         fill(&mut selecting);
         let (mut total, mut skipped, mut order) = (0, 0, list.order);
         match place {
@@ -290,12 +352,13 @@ impl Store {
     }
 
     async fn total(&self, list: &List<'_>, fill: impl Fn(&mut Conditions)) -> Result<i64> {
-        let mut counting = Conditions::new(count_of(list.table.name), list.scope);
+        let mut counting = Conditions::of(count_of(list.table.name), list.scope);
         fill(&mut counting);
-        let counting = if list.table.counted && counting.only_scope {
-            counted(list.scope, list.table.name)
-        } else {
-            counting.finish()
+        let counting = match list.scope {
+            Some(scope) if list.table.counted && counting.only_scope => {
+                counted(scope, list.table.name)
+            }
+            Some(_) | None => counting.finish(),
         };
         let total = self.first(counting, |row| Columns(row).int("n")).await?;
         Ok(total.unwrap_or(0))
@@ -304,7 +367,7 @@ impl Store {
     /// The key of a row that the list may hold.
     async fn key_of(&self, list: &List<'_>, sid: &str) -> Result<RowKey> {
         let head = format!("SELECT created FROM {}", list.table.name);
-        let mut finding = Conditions::new(Sql::new(head, Vec::new()), list.scope);
+        let mut finding = Conditions::of(Sql::new(head, Vec::new()), list.scope);
         finding.add(" AND sid = ?", sid);
         let created = self.first(finding.finish(), |row| Columns(row).time("created"));
         Ok(RowKey {
@@ -352,7 +415,8 @@ enum Key {
 
 struct List<'a> {
     table: &'static Table,
-    scope: Scope,
+    /// Without one, the rows of every account.
+    scope: Option<Scope>,
     order: &'a Order,
     window: &'a Window,
 }

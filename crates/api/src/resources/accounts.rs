@@ -4,12 +4,12 @@ use std::future::ready;
 
 use model::record::{Account, Client};
 use model::{AccountSid, AccountStatus, OrganizationSid, error};
-use store::StoreError;
 use store::credentials::{hash_password, random_token};
+use store::{AccountFilter, StoreError};
 
 use crate::context::{Answer, Context, now};
 use crate::failure::Failure;
-use crate::page::row_key;
+use crate::page::{Page, row_key};
 use crate::params::shown;
 use crate::password;
 use crate::resources::{clients, recordings};
@@ -63,15 +63,14 @@ const FIELDS: &[Field<Account>] = &[
         "Type of the account.",
         |_, _| Value::text("Full"),
     ),
-    field::<Account>(
+    field(
         "status",
         "Status",
         Kind::Text,
         Null::Absent,
         "State.",
-        |a, _| Value::text(a.status),
-    )
-    .twilio(Kind::Text, |a, _| Value::text(plain_status(a.status))),
+        |a, view| Value::text((view.dialect.account_status)(a.status)),
+    ),
     field::<Account>(
         "owner_account_sid",
         "OwnerAccountSid",
@@ -193,7 +192,12 @@ const FILTERS: &[Param] = &[
     )
     .within(RESTCOMM),
     param("FriendlyName", Is::Text, "Accounts with exactly this name.").within(TWILIO),
-    param("Status", Is::Text, "Accounts in this state.").within(TWILIO),
+    param(
+        "Status",
+        Is::Word(&["active", "suspended", "closed"]),
+        "Accounts in this state.",
+    )
+    .within(TWILIO),
 ];
 
 const NEW: &[Param] = &[
@@ -262,16 +266,35 @@ fn subresources(account: &Account, view: View<'_>) -> Value {
     Value::Object(SUBRESOURCES.iter().map(entry).collect())
 }
 
-/// The state in the words of Twilio's API.
-fn plain_status(status: AccountStatus) -> AccountStatus {
-    match status {
-        AccountStatus::Inactive => AccountStatus::Suspended,
-        AccountStatus::Uninitialized => AccountStatus::Active,
-        AccountStatus::Active | AccountStatus::Suspended | AccountStatus::Closed => status,
+async fn list(context: &Context<'_>, caller: &Account) -> Answer {
+    if context.dialect.bare_lists {
+        let accounts = all(context, caller).await?;
+        return Ok(context.bare(&ACCOUNT, &accounts));
     }
+    let params = &context.params;
+    let page = Page::read(context)?;
+    let shown_as = |word: &str| {
+        let status = |status: &AccountStatus| (context.dialect.account_status)(*status);
+        let stored = AccountStatus::ALL.into_iter();
+        stored
+            .filter(|stored| status(stored).as_str().eq_ignore_ascii_case(word.trim()))
+            .collect()
+    };
+    let filter = AccountFilter {
+        parent: caller.sid,
+        itself: context.dialect.lists_own_account,
+        friendly_name: params.filled("FriendlyName").map(str::to_owned),
+        statuses: params.filled("Status").map_or_else(Vec::new, shown_as),
+        window: page.window(),
+    };
+    let rows = context.state.store.accounts_page(&filter).await?;
+    page.show(context, &ACCOUNT, "/Accounts", rows, |account| {
+        row_key(account.created, account.sid)
+    })
 }
 
-async fn list(context: &Context<'_>, caller: &Account) -> Answer {
+/// The accounts below the caller, or of an organization.
+async fn all(context: &Context<'_>, caller: &Account) -> Result<Vec<Account>, Failure> {
     let store = &context.state.store;
     let params = &context.params;
     let (sid, domain) = (
@@ -281,7 +304,7 @@ async fn list(context: &Context<'_>, caller: &Account) -> Answer {
     if (sid.is_some() || domain.is_some()) && !context.is_super_admin() {
         return Err(Failure::forbidden());
     }
-    let mut accounts = if sid.is_some() {
+    Ok(if sid.is_some() {
         match params.parsed::<OrganizationSid>("OrganizationSid", "an organization")? {
             Some(sid) => store.organization_accounts(sid).await?,
             None => Vec::new(),
@@ -292,17 +315,6 @@ async fn list(context: &Context<'_>, caller: &Account) -> Answer {
         store.organization_accounts(organization.sid).await?
     } else {
         store.child_accounts(caller.sid).await?
-    };
-    if context.dialect.lists_own_account {
-        accounts.insert(0, caller.clone());
-    }
-    let (name, status) = (params.filled("FriendlyName"), params.filled("Status"));
-    accounts.retain(|account| {
-        let is_named = name.is_none_or(|name| account.friendly_name == name);
-        is_named && status.is_none_or(|word| plain_status(account.status).as_str() == word)
-    });
-    context.show_all(&ACCOUNT, "/Accounts", accounts, |account| {
-        row_key(account.created, account.sid)
     })
 }
 

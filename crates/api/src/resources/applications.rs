@@ -2,11 +2,11 @@
 
 use model::ApplicationSid;
 use model::record::{Account, Application, Number};
-use store::Scope;
+use store::{Rows, Scope};
 
 use crate::context::{Answer, Context, Reply, now};
 use crate::failure::Failure;
-use crate::page::row_key;
+use crate::page::{Page, row_key};
 use crate::params::shown;
 use crate::roles::Action;
 use crate::route::{Answers, Is, Param, RESTCOMM, Route, TWILIO_PAGING, param};
@@ -269,26 +269,28 @@ fn is_attached(number: &Number, application: ApplicationSid) -> bool {
 }
 
 async fn list(context: &Context<'_>, account: &Account) -> Answer {
-    let store = &context.state.store;
-    let scope = Scope::Own(account.sid);
+    let (store, scope) = (&context.state.store, Scope::Own(account.sid));
     let attached = store.numbers_with_application(scope).await?;
-    let shown: Vec<Shown> = store
-        .applications(scope)
-        .await?
-        .into_iter()
-        .map(|application| Shown {
-            numbers: Some(
-                attached
-                    .iter()
-                    .filter(|number| is_attached(number, application.sid))
-                    .cloned()
-                    .collect(),
-            ),
+    let shown = |application: Application| {
+        let is_attached = |number: &&Number| is_attached(number, application.sid);
+        Shown {
+            numbers: Some(attached.iter().filter(is_attached).cloned().collect()),
             application,
-        })
-        .collect();
+        }
+    };
+    if context.dialect.bare_lists {
+        let applications = store.applications(scope).await?;
+        let all: Vec<Shown> = applications.into_iter().map(shown).collect();
+        return Ok(context.bare(&APPLICATION, &all));
+    }
+    let page = Page::read(context)?;
+    let rows = store.applications_page(scope, &page.window()).await?;
+    let rows = Rows {
+        items: rows.items.into_iter().map(shown).collect(),
+        total: rows.total,
+    };
     let path = format!("/Accounts/{}/Applications", account.sid);
-    context.show_all(&APPLICATION, &path, shown, |shown| {
+    page.show(context, &APPLICATION, &path, rows, |shown| {
         row_key(shown.application.created, shown.application.sid)
     })
 }

@@ -7,7 +7,7 @@ use store::{Scope, StoreError};
 
 use crate::context::{Answer, Context, Reply, now};
 use crate::failure::Failure;
-use crate::page::row_key;
+use crate::page::{Page, row_key};
 use crate::password;
 use crate::roles::Action;
 use crate::route::{Answers, Is, Param, RESTCOMM, Route, TWILIO_PAGING, param};
@@ -244,9 +244,14 @@ pub(crate) fn method(stored: Option<HttpMethod>) -> Value {
 }
 
 async fn list(context: &Context<'_>, account: &Account) -> Answer {
-    let clients = context.state.store.clients(Scope::Own(account.sid)).await?;
+    let (store, scope) = (&context.state.store, Scope::Own(account.sid));
+    if context.dialect.bare_lists {
+        return Ok(context.bare(&CLIENT, &store.clients(scope).await?));
+    }
+    let page = Page::read(context)?;
+    let rows = store.clients_page(scope, &page.window()).await?;
     let path = format!("/Accounts/{}/Clients", account.sid);
-    context.show_all(&CLIENT, &path, clients, |client| {
+    page.show(context, &CLIENT, &path, rows, |client| {
         row_key(client.created, client.sid)
     })
 }

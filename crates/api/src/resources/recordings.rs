@@ -15,8 +15,8 @@ use crate::route::{
 };
 use crate::value::{Field, Kind, Null, Resource, Value, field};
 
-/// Recordings of one call at most.
-const OF_ONE_CALL: i64 = 1_000;
+/// Recordings that are read at once.
+const AT_ONCE: i64 = 1_000;
 
 const FIELDS: &[Field<Recording>] = &[
     field(
@@ -216,14 +216,21 @@ fn sort_key(field: &str) -> Option<RecordingKey> {
 /// The recordings of a call.
 async fn of_call(context: &Context<'_>, account: &Account, call: &str) -> Answer {
     let call: CallSid = call.parse().map_err(|_| Failure::not_found())?;
-    let filter = RecordingFilter {
+    let mut filter = RecordingFilter {
         call: Some(call.to_string()),
-        window: Window::at(0, OF_ONE_CALL),
+        window: Window::all(),
         ..RecordingFilter::of(Scope::Own(account.sid))
     };
-    let rows = context.state.store.recordings(&filter).await?;
+    let store = &context.state.store;
+    if context.dialect.bare_lists {
+        let rows = store.recordings(&filter).await?;
+        return Ok(context.bare(&RECORDING, &rows.items));
+    }
+    let page = Page::read(context)?;
+    filter.window = page.window();
+    let rows = store.recordings(&filter).await?;
     let path = format!("/Accounts/{}/Calls/{call}/Recordings", account.sid);
-    context.show_all(&RECORDING, &path, rows.items, key)
+    page.show(context, &RECORDING, &path, rows, key)
 }
 
 /// Its properties, or its file.
@@ -293,7 +300,7 @@ pub(crate) async fn of_tree(
     let mut found = Vec::new();
     loop {
         let filter = RecordingFilter {
-            window: Window::at(i64::try_from(found.len()).unwrap_or(i64::MAX), OF_ONE_CALL),
+            window: Window::at(i64::try_from(found.len()).unwrap_or(i64::MAX), AT_ONCE),
             ..RecordingFilter::of(Scope::Tree(account))
         };
         let rows: Rows<Recording> = context.state.store.recordings(&filter).await?;

@@ -184,7 +184,7 @@ async fn accounts_need_a_name_only() {
     let all = server.get(&who, &list).await;
     assert_eq!(
         all.column("accounts", "sid"),
-        [server.admin.to_string(), own.0.clone()]
+        [own.0.clone(), server.admin.to_string()]
     );
     let named = server
         .get(&who, &format!("{list}?FriendlyName=Branch&PageSize=1"))
@@ -193,7 +193,66 @@ async fn accounts_need_a_name_only() {
     let first = server.get(&who, &format!("{list}?PageSize=1")).await.json();
     let next = first["next_page_uri"].as_str().unwrap().to_owned();
     let second = server.get(&who, &next).await;
-    assert_eq!(second.column("accounts", "friendly_name"), ["Branch"]);
+    assert_eq!(second.column("accounts", "sid"), [server.admin.to_string()]);
+    for (status, found) in [("active", 2), ("closed", 0)] {
+        let list = server.get(&who, &format!("{list}?Status={status}")).await;
+        assert_eq!(list.column("accounts", "sid").len(), found, "{status}");
+    }
+}
+
+/// Every list is walked by keys: a row that is deleted ends no walk, and a page may be named by its
+/// number alone.
+#[tokio::test]
+async fn short_lists_are_walked_as_long_ones() {
+    let server = Server::start().await;
+    let who = server.admin();
+    let account = format!("{BASE}/Accounts/{}", server.admin);
+    server.keep(vec![call(1, server.admin)]).await;
+    let of_call = format!("Calls/{}/Recordings", call_sid(1));
+    for n in 0..5 {
+        let recording = Change::Recording(Recording {
+            sid: RecordingSid::from_bytes([n; 16]),
+            account: server.admin,
+            call: Some(call_sid(1)),
+            conference: None,
+            duration_ms: 1,
+            size_bytes: 1,
+            created: call(n.into(), server.admin).created,
+            updated: call(n.into(), server.admin).created,
+        });
+        server.store.commit(vec![recording]).await.unwrap();
+        for (kind, form) in [
+            ("Applications", format!("FriendlyName=a{n}")),
+            ("Clients", format!("Login=c{n}&Password=RestComm12")),
+        ] {
+            let list = format!("{account}/{kind}.json");
+            server.post(&who, &list, &form).await.is(201);
+        }
+    }
+    for (kind, key, items) in [
+        ("Applications", "applications", "Applications"),
+        ("Clients", "clients", "Clients"),
+        (&of_call, "recordings", "Recordings"),
+    ] {
+        let list = format!("{account}/{kind}.json");
+        let all = server.get(&who, &list).await.column(key, "sid");
+        assert_eq!(all.len(), 5, "{kind}");
+        let numbered = server.get(&who, &format!("{list}?PageSize=2&Page=1")).await;
+        assert_eq!(numbered.column(key, "sid"), all[2..4], "{kind}");
+        let first = server.get(&who, &format!("{list}?PageSize=2")).await;
+        assert_eq!(first.column(key, "sid"), all[..2], "{kind}");
+        let gone = format!("{account}/{items}/{}.json", all[1]);
+        server.delete(&who, &gone).await.is(204);
+        let next = first.json()["next_page_uri"].as_str().unwrap().to_owned();
+        let second = server.get(&who, &next).await;
+        assert_eq!(second.column(key, "sid"), all[2..4], "{kind}");
+        let back = second.json()["previous_page_uri"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        let back = server.get(&who, &back).await;
+        assert_eq!(back.column(key, "sid"), all[..1], "{kind}");
+    }
 }
 
 /// Whoever writes an address here wants its document to run in this dialect.
