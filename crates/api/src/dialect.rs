@@ -40,8 +40,8 @@ pub(crate) struct RestDialect {
     pub(crate) lists_legs: bool,
     /// Whether the list of accounts has the caller's own, too.
     pub(crate) lists_own_account: bool,
-    /// Whether parties in filters are whole values, instead of patterns.
-    pub(crate) exact_parties: bool,
+    /// Whether parties and identifiers in filters are whole values, instead of patterns.
+    pub(crate) exact: bool,
     /// Whether the day of a filter is the whole day, instead of a bound.
     pub(crate) exact_days: bool,
     /// Whether a parameter that the table of the route does not have is refused.
@@ -93,7 +93,7 @@ impl RestDialect {
         bare_lists: true,
         lists_legs: true,
         lists_own_account: false,
-        exact_parties: false,
+        exact: false,
         exact_days: false,
         refuses_unknown: false,
         call_status: |status| status,
@@ -119,7 +119,7 @@ impl RestDialect {
         bare_lists: false,
         lists_legs: false,
         lists_own_account: true,
-        exact_parties: true,
+        exact: true,
         exact_days: true,
         refuses_unknown: true,
         call_status: |status| match status {

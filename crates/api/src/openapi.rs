@@ -225,12 +225,16 @@ fn text() -> Value {
 
 fn schema_of(kind: Is) -> Value {
     match kind {
-        Is::Text | Is::Sid | Is::Moment | Is::Day => text(),
+        Is::Text | Is::Sid(_) | Is::SidPattern(_) | Is::Moment | Is::Day => text(),
         Is::Secret => json!({ "type": "string", "format": "password" }),
         Is::Number => json!({ "type": "integer" }),
         Is::Flag => json!({ "type": "boolean" }),
         Is::Method => json!({ "type": "string", "enum": ["GET", "POST"] }),
         Is::Address => json!({ "type": "string", "format": "uri-reference" }),
         Is::Word(words) => json!({ "type": "string", "enum": words }),
+        Is::Words(words) => json!({
+            "type": "array",
+            "items": { "type": "string", "enum": words },
+        }),
     }
 }

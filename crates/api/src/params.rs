@@ -69,7 +69,22 @@ impl Params {
                 Is::Address => drop(self.address(name)?),
                 Is::Day => drop(self.day(name)?),
                 Is::Moment => drop(self.moment(name)?),
-                Is::Text | Is::Secret | Is::Sid | Is::Word(_) => {}
+                Is::Sid(is_sid) => self.identifier(name, is_sid)?,
+                Is::SidPattern(is_sid) => {
+                    let is_pattern = |text: &str| !dialect.exact && text.contains(['%', '_']);
+                    self.identifier(name, |text| is_pattern(text) || is_sid(text))?;
+                }
+                Is::Word(words) => {
+                    if let Some(text) = self.filled(name) {
+                        one_of(name, words, text)?;
+                    }
+                }
+                Is::Words(words) => {
+                    for text in self.words(name) {
+                        one_of(name, words, text)?;
+                    }
+                }
+                Is::Text | Is::Secret => {}
             }
         }
         if dialect.refuses_unknown {
@@ -210,6 +225,32 @@ impl Params {
         }
     }
 
+    fn identifier(&self, name: &str, is_sid: impl Fn(&str) -> bool) -> Result<(), Failure> {
+        match self.filled(name).map(str::trim) {
+            Some(text) if !is_sid(text) => {
+                let reason = format!("`{}` is not an identifier of this kind", shown(text));
+                Err(Failure::parameter(name, &reason))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// The word of the table that the value is.
+    pub(crate) fn word(&self, name: &str) -> Option<&'static str> {
+        let (route, dialect) = self.row?;
+        let param = route.params_in(dialect).find(|param| param.name == name)?;
+        let Is::Word(words) = param.kind else {
+            return None;
+        };
+        one_of(name, words, self.filled(name)?).ok()
+    }
+
+    /// The words of lists with commas or spaces, and of repeated parameters.
+    pub(crate) fn words<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let lists = self.all(name).flat_map(|list| list.split([',', ' ']));
+        lists.filter(|word| !word.is_empty())
+    }
+
     /// Start of the day of `yyyy-MM-dd…`.
     pub(crate) fn day(&self, name: &str) -> Result<Option<Timestamp>, Failure> {
         self.filled(name)
@@ -323,6 +364,19 @@ pub(crate) fn scope(params: &Params, account: AccountSid) -> Result<Scope, Failu
 pub(crate) fn call_pattern(text: &str) -> String {
     text.parse::<CallSid>()
         .map_or_else(|_| text.to_owned(), |sid| sid.to_string())
+}
+
+/// The word that a text is.
+fn one_of(name: &str, words: &'static [&'static str], text: &str) -> Result<&'static str, Failure> {
+    let wanted = text.trim().replace('_', "-");
+    let found = words
+        .iter()
+        .find(|word| word.eq_ignore_ascii_case(&wanted))
+        .copied();
+    found.ok_or_else(|| {
+        let reason = format!("`{}` is not one of {}", shown(text), words.join(", "));
+        Failure::parameter(name, &reason)
+    })
 }
 
 /// Refuses what would break the line of a header.

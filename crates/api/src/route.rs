@@ -6,6 +6,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::str::FromStr;
 
 use model::record::Account;
 
@@ -93,7 +94,7 @@ pub(crate) struct Param {
 }
 
 /// What the text of a parameter must be. Finer rules are the handler's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum Is {
     Text,
     Secret,
@@ -103,13 +104,23 @@ pub(crate) enum Is {
     Method,
     /// An http or https address, or one relative to this server.
     Address,
-    Sid,
+    /// An identifier, as [`sid`] says of which kind.
+    Sid(fn(&str) -> bool),
+    /// An identifier, or a pattern with `%` or `_` where filters may be patterns.
+    SidPattern(fn(&str) -> bool),
     /// A day, `yyyy-MM-dd`; more of a moment may follow.
     Day,
     /// A day, or a moment as in RFC 3339.
     Moment,
-    /// One of these words, in the letter case that the handler accepts.
+    /// One of these words, in any letter case; `_` counts as `-`.
     Word(&'static [&'static str]),
+    /// Any number of these words, separated by commas or spaces; the parameter may be repeated.
+    Words(&'static [&'static str]),
+}
+
+/// Whether a text is an identifier of a kind.
+pub(crate) fn sid<T: FromStr>(text: &str) -> bool {
+    text.parse::<T>().is_ok()
 }
 
 /// A parameter of both dialects, which may be left out.

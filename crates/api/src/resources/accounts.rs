@@ -14,7 +14,7 @@ use crate::params::shown;
 use crate::password;
 use crate::resources::{clients, recordings};
 use crate::roles::Action;
-use crate::route::{Answers, Is, Param, RESTCOMM, Route, TWILIO, TWILIO_PAGING, param};
+use crate::route::{Answers, Is, Param, RESTCOMM, Route, TWILIO, TWILIO_PAGING, param, sid};
 use crate::value::{Entry, Field, Kind, Null, Resource, Value, View, field};
 
 /// Accounts above a new one at most.
@@ -181,7 +181,7 @@ pub(crate) static ROUTES: &[Route] = &[
 const FILTERS: &[Param] = &[
     param(
         "OrganizationSid",
-        Is::Sid,
+        Is::Sid(sid::<OrganizationSid>),
         "Accounts of an organization; top account only.",
     )
     .within(RESTCOMM),
@@ -209,7 +209,7 @@ const NEW: &[Param] = &[
     .required_in(RESTCOMM),
     param(
         "OrganizationSid",
-        Is::Sid,
+        Is::Sid(sid::<OrganizationSid>),
         "Organization; that of the caller if not given.",
     ),
     param("Password", Is::Secret, "Password for this API.").required_in(RESTCOMM),
@@ -277,14 +277,14 @@ async fn list(context: &Context<'_>, caller: &Account) -> Answer {
         let status = |status: &AccountStatus| (context.dialect.account_status)(*status);
         let stored = AccountStatus::ALL.into_iter();
         stored
-            .filter(|stored| status(stored).as_str().eq_ignore_ascii_case(word.trim()))
+            .filter(|stored| status(stored).as_str() == word)
             .collect()
     };
     let filter = AccountFilter {
         parent: caller.sid,
         itself: context.dialect.lists_own_account,
         friendly_name: params.filled("FriendlyName").map(str::to_owned),
-        statuses: params.filled("Status").map_or_else(Vec::new, shown_as),
+        statuses: params.word("Status").map_or_else(Vec::new, shown_as),
         window: page.window(),
     };
     let rows = context.state.store.accounts_page(&filter).await?;

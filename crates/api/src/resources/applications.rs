@@ -332,10 +332,7 @@ fn change(context: &Context<'_>, application: &mut Application) -> Result<(), Fa
         application.rcml_url = Some(url.unwrap_or_default());
         application.dialect = context.dialect.runs;
     }
-    if let Some(kind) = params.filled("Kind") {
-        if !matches!(kind, "voice" | "sms" | "ussd") {
-            return Err(Failure::parameter("Kind", "must be voice, sms or ussd"));
-        }
+    if let Some(kind) = params.word("Kind") {
         application.kind = Some(kind.to_owned());
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! `/Accounts/{sid}/Clients`: SIP users.
 
 use model::record::{Account, Client, VoiceApplication};
-use model::{ClientSid, HttpMethod, error};
+use model::{ApplicationSid, ClientSid, HttpMethod, error};
 use store::credentials::{ha1_md5, ha1_sha256};
 use store::{Scope, StoreError};
 
@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::page::{Page, row_key};
 use crate::password;
 use crate::roles::Action;
-use crate::route::{Answers, Is, Param, RESTCOMM, Route, TWILIO_PAGING, param};
+use crate::route::{Answers, Is, Param, RESTCOMM, Route, TWILIO_PAGING, param, sid};
 use crate::value::{Field, Kind, Null, Resource, Value, field};
 
 const FIELDS: &[Field<Client>] = &[
@@ -233,7 +233,7 @@ pub(crate) const VOICE: &[Param] = &[
     ),
     param(
         "VoiceApplicationSid",
-        Is::Sid,
+        Is::Sid(sid::<ApplicationSid>),
         "Application for calls, instead of `VoiceUrl`.",
     ),
 ];
@@ -342,12 +342,8 @@ fn check_login(login: &str) -> Result<(), Failure> {
 /// Applies what creation and update have in common.
 fn change(context: &Context<'_>, client: &mut Client) -> Result<(), Failure> {
     let params = &context.params;
-    if let Some(status) = params.filled("Status") {
-        client.enabled = match status.trim() {
-            "0" => false,
-            "1" => true,
-            _ => return Err(Failure::parameter("Status", "must be 0 or 1")),
-        };
+    if let Some(status) = params.word("Status") {
+        client.enabled = status == "1";
     }
     params.change_voice(&mut client.voice, context.dialect)
 }

@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::page::{Page, row_key};
 use crate::params::{Params, scope};
 use crate::roles::Action;
-use crate::route::{Answers, Is, PAGING, Param, RESTCOMM, Route, SCOPE, param};
+use crate::route::{Answers, Is, PAGING, Param, RESTCOMM, Route, SCOPE, param, sid};
 use crate::value::{Field, Kind, Null, Resource, Value, field};
 
 const TARGET: &str = "Webhooks";
@@ -203,10 +203,10 @@ const FILTERS: &[Param] = &[
         Is::Word(&["pending", "delivered", "dead"]),
         "State.",
     ),
-    param("CallSid", Is::Sid, "Call they refer to."),
+    param("CallSid", Is::Sid(sid::<CallSid>), "Call they refer to."),
     param(
         "Lane",
-        Is::Sid,
+        Is::Sid(sid::<Lane>),
         "Call, conference or message that the callbacks report on.",
     ),
     param("StartTime", Is::Moment, "Created at or after this time."),

@@ -287,7 +287,7 @@ async fn list(context: &Context<'_>, account: &Account) -> Answer {
         scope: scope(params, account.sid)?,
         to: text("To"),
         from: text("From"),
-        exact: dialect.exact_parties,
+        exact: dialect.exact,
         body: text("Body"),
         status: text("Status"),
         created_from: params.day("StartTime")?,

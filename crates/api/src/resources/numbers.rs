@@ -15,7 +15,7 @@ use crate::failure::Failure;
 use crate::page::{Page, row_key};
 use crate::resources::clients::{VOICE, method};
 use crate::roles::Action;
-use crate::route::{Answers, Is, PAGING, Param, RESTCOMM, Route, param};
+use crate::route::{Answers, Is, PAGING, Param, RESTCOMM, Route, param, sid};
 use crate::value::{Entry, Field, Kind, Null, Resource, Value, field};
 
 /// A number, in lists with the names of its applications.
@@ -432,11 +432,19 @@ const EXTRA: &[Param] = &[
     param("ReferMethod", Is::Method, "Method for `ReferUrl`."),
     param(
         "SmsApplicationSid",
-        Is::Sid,
+        Is::Sid(sid::<ApplicationSid>),
         "Application for text messages.",
     ),
-    param("UssdApplicationSid", Is::Sid, "Application for USSD."),
-    param("ReferApplicationSid", Is::Sid, "Application for transfers."),
+    param(
+        "UssdApplicationSid",
+        Is::Sid(sid::<ApplicationSid>),
+        "Application for USSD.",
+    ),
+    param(
+        "ReferApplicationSid",
+        Is::Sid(sid::<ApplicationSid>),
+        "Application for transfers.",
+    ),
     param("VoiceCapable", Is::Flag, "Whether it supports calls."),
     param("SmsCapable", Is::Flag, "Whether it supports text messages."),
     param(
@@ -619,7 +627,7 @@ fn change_extra(
             Is::Method if params.get(name).is_some() => {
                 set(name, params.method(name)?.map(|method| method.to_string()));
             }
-            Is::Sid => {
+            Is::Sid(_) => {
                 if let Some(sid) = params.sid::<ApplicationSid>(name)? {
                     set(name, sid.map(|sid| sid.to_string()));
                 }
@@ -635,7 +643,9 @@ fn change_extra(
             | Is::Number
             | Is::Day
             | Is::Moment
-            | Is::Word(_) => {}
+            | Is::SidPattern(_)
+            | Is::Word(_)
+            | Is::Words(_) => {}
         }
     }
     Ok(())

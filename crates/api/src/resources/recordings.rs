@@ -11,7 +11,7 @@ use crate::page::{Page, row_key, sort_by};
 use crate::params::{Bound, call_pattern, scope};
 use crate::roles::Action;
 use crate::route::{
-    Answers, Is, PAGING, Param, RESTCOMM, Route, SCOPE, SORTING, TWILIO, TWILIO_PAGING, param,
+    Answers, Is, PAGING, Param, RESTCOMM, Route, SCOPE, SORTING, TWILIO, TWILIO_PAGING, param, sid,
 };
 use crate::value::{Field, Kind, Null, Resource, Value, field};
 
@@ -159,7 +159,11 @@ pub(crate) static ROUTES: &[Route] = &[
 ];
 
 const FILTERS: &[Param] = &[
-    param("CallSid", Is::Sid, "Call that was recorded."),
+    param(
+        "CallSid",
+        Is::SidPattern(sid::<CallSid>),
+        "Call that was recorded.",
+    ),
     param("StartTime", Is::Day, "First day of creation.").within(RESTCOMM),
     param("EndTime", Is::Day, "Last day of creation.").within(RESTCOMM),
     param("DateCreated", Is::Day, "Day of creation.").within(TWILIO),

@@ -162,3 +162,42 @@ async fn methods_and_media_types_are_checked() {
         .is(200);
     server.get(&of("stranger"), &account).await.is(401);
 }
+
+/// Words and identifiers are those of the tables, before a handler runs.
+#[tokio::test]
+async fn words_and_identifiers_are_checked() {
+    let server = Server::start().await;
+    let who = server.admin();
+    let restcomm = format!("/Accounts/{}", server.admin);
+    let twilio = format!("/2010-04-01{restcomm}");
+    let sid = crate::server::call_sid(1);
+    let table = [
+        (&restcomm, "Calls.json?Status=not-found".to_owned(), 200),
+        (&restcomm, "Calls.json?Status=in%25".to_owned(), 200),
+        (&twilio, "Calls.json?Status=In_Progress".to_owned(), 200),
+        (&twilio, "Calls.json?Status=not-found".to_owned(), 400),
+        (&restcomm, "Calls.json?ParentCallSid=x".to_owned(), 400),
+        (&restcomm, "Calls.json?ParentCallSid=CA%25".to_owned(), 200),
+        (&twilio, "Calls.json?ParentCallSid=CA%25".to_owned(), 400),
+        (&twilio, format!("Calls.json?ParentCallSid={sid}"), 200),
+        (&restcomm, "Recordings.json?CallSid=RE1".to_owned(), 400),
+    ];
+    for (base, path, status) in table {
+        let answer = server.get(&who, &format!("{base}/{path}")).await;
+        assert_eq!(answer.status, status, "{base} {path}: {}", answer.body);
+    }
+    let below = server.account("below", server.admin).await;
+    let path = format!("/Accounts/{below}.json");
+    for (word, status) in [("uninitialized", 400), ("gone", 400), ("Suspended", 200)] {
+        let answer = server.put(&who, &path, &format!("Status={word}")).await;
+        assert_eq!(answer.status, status, "{word}: {}", answer.body);
+    }
+    let made = server
+        .post(
+            &who,
+            &format!("{restcomm}/Applications.json"),
+            "FriendlyName=x&Kind=SMS",
+        )
+        .await;
+    assert_eq!(made.json()["kind"], "sms");
+}
