@@ -7,7 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use model::record::Callback;
-use model::{EventSid, InstanceSid, Lane, Timestamp};
+use model::{CallSid, EventSid, InstanceSid, Lane, Timestamp};
 use sqlx::AnyPool;
 use sqlx::any::AnyRow;
 
@@ -97,6 +97,8 @@ pub struct DeliveryFilter {
     pub event: Option<EventSid>,
     /// How far they are.
     pub state: Option<DeliveryState>,
+    /// Those about a call, in whatever lane.
+    pub call: Option<CallSid>,
     /// Those of a lane: of a call, a conference, a message.
     pub lane: Option<Lane>,
     /// Created then or later.
@@ -115,6 +117,9 @@ impl DeliveryFilter {
         }
         if let Some(state) = self.state {
             conditions.add(" AND state = ?", state.as_str());
+        }
+        if let Some(call) = self.call {
+            conditions.add(" AND call = ?", call);
         }
         if let Some(lane) = self.lane {
             conditions.add(" AND lane = ?", lane);

@@ -8,12 +8,14 @@ use url::Url;
 use crate::context::{Answer, Context, now};
 use crate::failure::Failure;
 use crate::page::{Page, row_key};
-use crate::params::{Params, scope};
+use crate::params::scope;
 use crate::roles::Action;
 use crate::route::{Answers, Is, PAGING, Param, RESTCOMM, Route, SCOPE, param, sid};
 use crate::value::{Field, Kind, Null, Resource, Value, field};
 
 const TARGET: &str = "Webhooks";
+/// What a lane is called by.
+const LANE: &str = "the identifier of a call, a conference or a message";
 
 const FIELDS: &[Field<Delivery>] = &[
     field(
@@ -265,21 +267,12 @@ fn filter(context: &Context<'_>, account: AccountSid) -> Result<DeliveryFilter, 
     Ok(DeliveryFilter {
         scope: Some(scope(params, account)?),
         state: params.parsed("State", "pending, delivered or dead")?,
-        lane: lane(params)?,
+        call: params.parsed("CallSid", "a call")?,
+        lane: params.parsed("Lane", LANE)?,
         created_from: params.moment("StartTime")?,
         created_until: params.end_of_moment("EndTime")?,
         ..DeliveryFilter::default()
     })
-}
-
-/// Whose callbacks: of a call by `CallSid`, of anything by `Lane`.
-fn lane(params: &Params) -> Result<Option<Lane>, Failure> {
-    let call = params.parsed::<CallSid>("CallSid", "a call")?;
-    let lane = params.parsed(
-        "Lane",
-        "the identifier of a call, a conference or a message",
-    )?;
-    Ok(lane.or(call.map(Lane::from)))
 }
 
 async fn get(context: &Context<'_>, account: &Account, event: &str) -> Answer {
@@ -318,6 +311,7 @@ async fn replay_all(context: &Context<'_>, account: &Account) -> Answer {
     }
     let chosen = [
         filter.state.is_some(),
+        filter.call.is_some(),
         filter.lane.is_some(),
         filter.created_from.is_some(),
         filter.created_until.is_some(),

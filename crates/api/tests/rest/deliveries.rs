@@ -53,6 +53,11 @@ async fn deliveries_are_listed() {
         ("?State=Delivered", 2),
         ("?State=pending&PageSize=1", 2),
         (&*format!("?CallSid={}", call_sid(1)), 3),
+        (&*format!("?CallSid={0}&Lane={0}", call_sid(1)), 3),
+        (
+            &*format!("?CallSid={}&Lane={}", call_sid(1), call_sid(2)),
+            0,
+        ),
         ("?StartTime=2013-08-23", 6),
         ("?StartTime=2013-08-24", 0),
         ("?EndTime=2013-08-23", 6),
@@ -132,6 +137,11 @@ async fn deliveries_are_wanted_again() {
         .post(&who, &format!("{path}/Replay.json"), "State=dead")
         .await;
     assert_eq!(answer.body, "{\"replayed\":2}");
+    let both = format!("CallSid={}&Lane={}", call_sid(1), call_sid(0));
+    let answer = server
+        .post(&who, &format!("{path}/Replay.json"), &both)
+        .await;
+    assert_eq!(answer.body, "{\"replayed\":0}");
     let range = "StartTime=2013-08-23T02:00:00Z&EndTime=2013-08-23T02:00:00Z";
     let answer = server.post(&who, &format!("{path}/Replay"), range).await;
     assert!(
