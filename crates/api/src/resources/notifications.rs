@@ -1,7 +1,7 @@
 //! `/Accounts/{sid}/Notifications`: problems reported to the owner.
 
-use model::CallSid;
 use model::record::{Account, Notification};
+use model::{CallSid, ConferenceSid, MessageSid};
 use store::{NotificationFilter, NotificationKey};
 
 use crate::context::{Answer, Context};
@@ -52,6 +52,23 @@ const FIELDS: &[Field<Notification>] = &[
         Null::Absent,
         "Call that it belongs to.",
         |n, _| Value::maybe(n.call),
+    ),
+    // What it is about if that is not a call, which the original does not have.
+    field(
+        "message_sid",
+        "MessageSid",
+        Kind::Text,
+        Null::Absent,
+        "Text message that it is about.",
+        |n, _| Value::maybe(MessageSid::try_from(n.lane).ok()),
+    ),
+    field(
+        "conference_sid",
+        "ConferenceSid",
+        Kind::Text,
+        Null::Absent,
+        "Conference that it is about.",
+        |n, _| Value::maybe(ConferenceSid::try_from(n.lane).ok()),
     ),
     field(
         "api_version",

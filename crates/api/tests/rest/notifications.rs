@@ -1,7 +1,7 @@
 //! `/Accounts/{sid}/Notifications`.
 
 use model::record::Notification;
-use model::{NotificationSid, Timestamp};
+use model::{ConferenceSid, MessageSid, NotificationSid, Timestamp};
 use store::Change;
 
 use crate::server::{Server, call_sid};
@@ -17,7 +17,11 @@ async fn notifications_are_listed() {
             Change::Notification(Box::new(Notification {
                 sid: NotificationSid::from_bytes(bytes),
                 account: server.admin,
-                lane: call_sid(1).into(),
+                lane: match n {
+                    33 => MessageSid::from_bytes([1; 16]).into(),
+                    32 => ConferenceSid::from_bytes([1; 16]).into(),
+                    _ => call_sid(1).into(),
+                },
                 call: (n < 5).then(|| call_sid(1)),
                 level: i64::from(n % 2),
                 code: u16::try_from(n % 4 * 100).unwrap(),
@@ -52,6 +56,17 @@ async fn notifications_are_listed() {
         );
         assert_eq!(page["total"], total, "{query}");
     }
+    // What they are about: a message, a conference, a call.
+    let page = server.get(&who, &path).await.json();
+    let about = |n: usize, key: &str| page["notifications"][n][key].as_str().map(str::to_owned);
+    let message = MessageSid::from_bytes([1; 16]).to_string();
+    let conference = ConferenceSid::from_bytes([1; 16]).to_string();
+    assert_eq!(about(0, "message_sid"), Some(message));
+    assert_eq!(about(1, "conference_sid"), Some(conference));
+    assert_eq!(
+        (about(0, "call_sid"), about(2, "message_sid")),
+        (None, None)
+    );
     for (sort, key, first) in [
         ("ErrorCode", "error_code", 0),
         ("ErrorCode:desc", "error_code", 300),
