@@ -6,8 +6,11 @@ use axum::body::Body;
 use axum::response::Response;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, StatusCode};
-use model::record::Account;
+use model::record::{
+    Account, Application, CallRecord, Client, Message, Notification, Number, Recording,
+};
 use model::{AccountSid, AccountStatus, Timestamp, error};
+use store::Delivery;
 
 use crate::ApiState;
 use crate::dialect::RestDialect;
@@ -230,6 +233,47 @@ impl Reply {
                 response
             }
         }
+    }
+}
+
+/// A record that belongs to an account.
+pub(crate) trait Owned {
+    /// Which account.
+    fn owner(&self) -> AccountSid;
+}
+
+macro_rules! owned {
+    ($($record:ty),+) => {
+        $(impl Owned for $record {
+            fn owner(&self) -> AccountSid {
+                self.account
+            }
+        })+
+    };
+}
+owned!(
+    Application,
+    CallRecord,
+    Client,
+    Message,
+    Notification,
+    Number,
+    Recording
+);
+
+impl Owned for Delivery {
+    fn owner(&self) -> AccountSid {
+        self.callback.account
+    }
+}
+
+/// The record of a path below an account, if it belongs to that account: every handler of one item
+/// asks here.
+pub(crate) fn owned<T: Owned>(account: &Account, found: T) -> Result<T, Failure> {
+    if found.owner() == account.sid {
+        Ok(found)
+    } else {
+        Err(Failure::forbidden())
     }
 }
 

@@ -4,7 +4,7 @@ use model::ApplicationSid;
 use model::record::{Account, Application, Number};
 use store::{Rows, Scope};
 
-use crate::context::{Answer, Context, Reply, now};
+use crate::context::{Answer, Context, Reply, now, owned};
 use crate::failure::Failure;
 use crate::page::{Page, row_key};
 use crate::params::shown;
@@ -355,11 +355,10 @@ async fn find(
     let Ok(sid) = sid.parse::<ApplicationSid>() else {
         return Ok(None);
     };
-    match context.state.store.application(sid).await? {
-        Some(found) if found.account == account.sid => Ok(Some((*found).clone())),
-        Some(_) => Err(Failure::forbidden()),
-        None => Ok(None),
-    }
+    let found = context.state.store.application(sid).await?;
+    found
+        .map(|found| owned(account, (*found).clone()))
+        .transpose()
 }
 
 async fn get(context: &Context<'_>, account: &Account, sid: &str) -> Answer {

@@ -14,7 +14,7 @@ use model::{Bare, CallSid, CallStatus, HttpMethod, LegEvent, Target, error};
 use store::{CallFilter, CallKey, Sort};
 
 use self::fields::CALL;
-use crate::context::{Answer, Context};
+use crate::context::{Answer, Context, owned};
 use crate::dialect::RestDialect;
 use crate::failure::Failure;
 use crate::page::{Page, row_key, sort_by};
@@ -400,10 +400,7 @@ fn timeout(params: &Params) -> Result<Duration, Failure> {
 async fn get(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
     let sid: CallSid = sid.parse().map_err(|_| Failure::not_found())?;
     let call = context.state.store.call(sid).await?;
-    let call = call.ok_or_else(Failure::not_found)?;
-    if call.account != account.sid {
-        return Err(Failure::forbidden());
-    }
+    let call = owned(account, call.ok_or_else(Failure::not_found)?)?;
     Ok(context.show(&CALL, &call))
 }
 
@@ -418,10 +415,12 @@ async fn modify(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
         pick([restcomm, Failure::not_found()])
     };
     let sid: CallSid = sid.parse().map_err(|_| foreign())?;
-    let call = context.state.store.call(sid).await?.ok_or_else(unknown)?;
-    if call.account != account.sid && !context.is_super_admin() {
-        return Err(foreign());
-    }
+    let found = context.state.store.call(sid).await?.ok_or_else(unknown)?;
+    let call = if context.is_super_admin() {
+        found
+    } else {
+        owned(account, found).map_err(|_| foreign())?
+    };
     let change = change(context)?;
     if call.status.is_final() {
         return Err(Failure::of(error::CALL_NOT_LIVE));

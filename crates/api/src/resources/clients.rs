@@ -5,7 +5,7 @@ use model::{ApplicationSid, ClientSid, HttpMethod, error};
 use store::credentials::{ha1_md5, ha1_sha256};
 use store::{Scope, StoreError};
 
-use crate::context::{Answer, Context, Reply, now};
+use crate::context::{Answer, Context, Reply, now, owned};
 use crate::failure::Failure;
 use crate::page::{Page, row_key};
 use crate::password;
@@ -351,12 +351,7 @@ fn change(context: &Context<'_>, client: &mut Client) -> Result<(), Failure> {
 async fn find(context: &Context<'_>, account: &Account, sid: &str) -> Result<Client, Failure> {
     let sid: ClientSid = sid.parse().map_err(|_| Failure::not_found())?;
     let found = context.state.store.client(sid).await?;
-    let found = found.ok_or_else(Failure::not_found)?;
-    if found.account == account.sid {
-        Ok(found)
-    } else {
-        Err(Failure::forbidden())
-    }
+    owned(account, found.ok_or_else(Failure::not_found)?)
 }
 
 async fn get(context: &Context<'_>, account: &Account, sid: &str) -> Answer {

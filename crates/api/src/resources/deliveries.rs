@@ -5,7 +5,7 @@ use model::{AccountSid, CallSid, EventSid, Lane};
 use store::{Delivery, DeliveryFilter, DeliveryState, Scope};
 use url::Url;
 
-use crate::context::{Answer, Context, now};
+use crate::context::{Answer, Context, now, owned};
 use crate::failure::Failure;
 use crate::page::{Page, row_key};
 use crate::params::scope;
@@ -276,30 +276,25 @@ fn filter(context: &Context<'_>, account: AccountSid) -> Result<DeliveryFilter, 
 }
 
 async fn get(context: &Context<'_>, account: &Account, event: &str) -> Answer {
-    let found = own(context, account.sid, event).await?;
+    let found = find(context, account, event).await?;
     Ok(context.show(&DELIVERY, &found))
 }
 
-async fn own(context: &Context<'_>, account: AccountSid, event: &str) -> Result<Delivery, Failure> {
+async fn find(context: &Context<'_>, account: &Account, event: &str) -> Result<Delivery, Failure> {
     let event: EventSid = event.parse().map_err(|_| Failure::not_found())?;
     let found = context.state.store.delivery(event).await?;
-    let found = found.ok_or_else(Failure::not_found)?;
-    if found.callback.account == account {
-        Ok(found)
-    } else {
-        Err(Failure::forbidden())
-    }
+    owned(account, found.ok_or_else(Failure::not_found)?)
 }
 
 async fn replay(context: &Context<'_>, account: &Account, event: &str) -> Answer {
-    let found = own(context, account.sid, event).await?;
+    let found = find(context, account, event).await?;
     let filter = DeliveryFilter {
         scope: Some(Scope::Own(account.sid)),
         event: Some(found.callback.event),
         ..DeliveryFilter::default()
     };
     context.state.store.replay(&filter, now()).await?;
-    let found = own(context, account.sid, event).await?;
+    let found = find(context, account, event).await?;
     Ok(context.show(&DELIVERY, &found))
 }
 

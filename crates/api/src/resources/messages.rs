@@ -6,7 +6,7 @@ use model::record::{Account, Message};
 use model::{Bare, HttpMethod, Target, error};
 use store::{MessageFilter, MessageKey};
 
-use crate::context::{Answer, Context};
+use crate::context::{Answer, Context, owned};
 use crate::dialect::Each;
 use crate::failure::Failure;
 use crate::page::{Page, row_key, sort_by};
@@ -380,9 +380,6 @@ fn sort_key(field: &str) -> Option<MessageKey> {
 async fn get(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
     let sid = sid.parse().map_err(|_| Failure::not_found())?;
     let found = context.state.store.message(sid).await?;
-    let found = found.ok_or_else(Failure::not_found)?;
-    if found.account != account.sid {
-        return Err(Failure::forbidden());
-    }
+    let found = owned(account, found.ok_or_else(Failure::not_found)?)?;
     Ok(context.show(&MESSAGE, &found))
 }

@@ -4,7 +4,7 @@ use model::record::{Account, Notification};
 use model::{CallSid, ConferenceSid, MessageSid};
 use store::{NotificationFilter, NotificationKey};
 
-use crate::context::{Answer, Context};
+use crate::context::{Answer, Context, owned};
 use crate::failure::{Failure, more_info};
 use crate::page::{Page, row_key, sort_by};
 use crate::params::scope;
@@ -268,9 +268,6 @@ fn sort_key(field: &str) -> Option<NotificationKey> {
 async fn get(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
     let sid = sid.parse().map_err(|_| Failure::not_found())?;
     let found = context.state.store.notification(sid).await?;
-    let found = found.ok_or_else(Failure::not_found)?;
-    if found.account != account.sid {
-        return Err(Failure::forbidden());
-    }
+    let found = owned(account, found.ok_or_else(Failure::not_found)?)?;
     Ok(context.show(&NOTIFICATION, &found))
 }

@@ -10,7 +10,7 @@ use model::record::{Account, Number, VoiceApplication};
 use model::{ApplicationSid, HttpMethod, NumberSid};
 use store::{NumberFilter, NumberKey, Rows, Scope, Sort, StoreError};
 
-use crate::context::{Answer, Context, Reply, now};
+use crate::context::{Answer, Context, Reply, now, owned};
 use crate::failure::Failure;
 use crate::page::{Page, row_key};
 use crate::resources::clients::{VOICE, method};
@@ -654,12 +654,7 @@ fn change_extra(
 async fn find(context: &Context<'_>, account: &Account, sid: &str) -> Result<Number, Failure> {
     let sid: NumberSid = sid.parse().map_err(|_| Failure::not_found())?;
     let found = context.state.store.number(sid).await?;
-    let found = found.ok_or_else(Failure::not_found)?;
-    if found.account == account.sid {
-        Ok(found)
-    } else {
-        Err(Failure::forbidden())
-    }
+    owned(account, found.ok_or_else(Failure::not_found)?)
 }
 
 async fn get(context: &Context<'_>, account: &Account, sid: &str) -> Answer {

@@ -4,7 +4,7 @@ use model::record::{Account, Recording};
 use model::{AccountSid, CallSid, RecordingSid};
 use store::{RecordingFilter, RecordingKey, RowKey, Rows, Scope, Window};
 
-use crate::context::{Answer, Context, Reply};
+use crate::context::{Answer, Context, Reply, owned};
 use crate::failure::Failure;
 use crate::media;
 use crate::page::{Page, row_key, sort_by};
@@ -243,13 +243,13 @@ async fn get(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
         return file(context, Some(account), sid).await;
     }
     let sid = sid.parse().map_err(|_| Failure::not_found())?;
-    let found = owned(context, account, sid).await?;
+    let found = find(context, account, sid).await?;
     Ok(context.show(&RECORDING, &found))
 }
 
 async fn delete(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
     let sid = sid.parse().map_err(|_| Failure::not_found())?;
-    owned(context, account, sid).await?;
+    find(context, account, sid).await?;
     context.state.store.delete_recording(sid).await?;
     remove_file(context, sid).await;
     Ok(Reply::Nothing)
@@ -260,7 +260,7 @@ pub(crate) async fn file(context: &Context<'_>, account: Option<&Account>, name:
     let sid = media::sid_of(name)?;
     match account {
         Some(account) => {
-            owned(context, account, sid).await?;
+            find(context, account, sid).await?;
         }
         None => {
             context.permit(Action::Read, "Recordings")?;
@@ -273,18 +273,13 @@ pub(crate) async fn file(context: &Context<'_>, account: Option<&Account>, name:
     media::send(context.state, sid, context.headers).await
 }
 
-async fn owned(
+async fn find(
     context: &Context<'_>,
     account: &Account,
     sid: RecordingSid,
 ) -> Result<Recording, Failure> {
     let found = context.state.store.recording(sid).await?;
-    let found = found.ok_or_else(Failure::not_found)?;
-    if found.account == account.sid {
-        Ok(found)
-    } else {
-        Err(Failure::forbidden())
-    }
+    owned(account, found.ok_or_else(Failure::not_found)?)
 }
 
 async fn remove_file(context: &Context<'_>, sid: RecordingSid) {

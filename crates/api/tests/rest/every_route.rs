@@ -4,6 +4,7 @@
 use model::{AccountSid, AccountStatus};
 
 use crate::server::{Credentials, Server, account_sid, of};
+use crate::tenancy::items;
 
 /// A form with everything that any route requires.
 const FORM: &str = "EmailAddress=new@example.org&Password=RestComm12&FriendlyName=x&Login=l\
@@ -82,6 +83,76 @@ async fn accounts_that_are_not_below_the_caller_are_out_of_reach() {
             assert_ne!(status, 401, "{place}");
         }
     }
+}
+
+/// A form that suits the item at the end of a path.
+fn form_for(kind: &str) -> &'static str {
+    match kind {
+        "Calls" => "Status=completed",
+        "Deliveries" => "",
+        _ => "FriendlyName=stolen",
+    }
+}
+
+/// Items that exist, but belong to an account beside the one in the path.
+#[tokio::test]
+async fn items_of_another_account_are_out_of_reach() {
+    let server = Server::start().await;
+    let p = server.account("p", server.admin).await;
+    let below = server.account("below", p).await;
+    let s = server.account("s", server.admin).await;
+    let items = items(&server, s, 1).await;
+    let whole = |path: &str| format!("/restcomm/2012-04-24/Accounts/{s}/{path}");
+    let mut shown = Vec::new();
+    for item in &items {
+        shown.push(server.get(&of("s"), &whole(item)).await);
+    }
+    for route in api::routes() {
+        // `…/Kind/{sid}`, perhaps with more behind it.
+        let segments: Vec<&str> = route.path.split('/').collect();
+        let opens = |segment: &&str| segment.starts_with('{') && *segment != "{account}";
+        let Some(at) = segments.iter().position(opens) else {
+            continue;
+        };
+        let kind = segments[at - 1];
+        let of_kind = |item: &&String| item.rsplit('/').nth(1) == Some(kind);
+        let Some(item) = items.iter().find(of_kind) else {
+            panic!("{}: `items` makes none of these", route.path);
+        };
+        let sid = item.rsplit('/').next().unwrap();
+        for account in [p, below] {
+            let path = filled(&route.path, account).replace("nothing", sid);
+            let form = if route.method == "POST" || route.method == "PUT" {
+                form_for(kind)
+            } else {
+                ""
+            };
+            let who = of("p");
+            let answer = server.ask(route.method, Some(&who), &path, &[], form).await;
+            let place = format!("{} {path}: {}", route.method, answer.body);
+            let is_list = at + 1 < segments.len() && route.method == "GET";
+            let expected: &[u16] = match (kind, route.method) {
+                // The account's own rows of a call that is not its own: none.
+                _ if is_list => &[200],
+                // As the two originals have it.
+                ("Calls", "POST") => &[400, 404],
+                _ => &[403],
+            };
+            assert!(expected.contains(&answer.status.as_u16()), "{place}");
+            for item in items.iter().filter(|_| is_list) {
+                let sid = item.rsplit('/').next().unwrap();
+                let mentions = answer.body.matches(sid).count();
+                let of_itself = answer.body.matches(&format!("/{sid}/")).count();
+                assert_eq!(mentions, of_itself, "{place}");
+            }
+        }
+    }
+    for (item, before) in items.iter().zip(shown) {
+        let after = server.get(&of("s"), &whole(item)).await;
+        assert_eq!((after.status, after.body), (before.status, before.body));
+        assert_eq!(before.status, 200, "{item}");
+    }
+    assert!(server.engine.modified.lock().unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -1,8 +1,8 @@
 //! Roles, and accounts among each other: P is below the top, A below P, S beside P.
 
 use model::AccountStatus;
-use model::record::{Notification, Recording};
-use model::{AccountSid, NotificationSid, RecordingSid};
+use model::record::{Callback, Notification, Recording};
+use model::{AccountSid, EventSid, HttpMethod, MessageSid, NotificationSid, RecordingSid};
 use store::Change;
 
 use crate::server::{Credentials, Server, account_sid, call, call_sid, now, of};
@@ -54,7 +54,7 @@ async fn roles_limit_what_an_account_may_do() {
 }
 
 /// The items of an account, one of each kind, made by the top account.
-async fn items(server: &Server, account: AccountSid, n: u8) -> Vec<String> {
+pub(crate) async fn items(server: &Server, account: AccountSid, n: u8) -> Vec<String> {
     let who = server.admin();
     let mut paths = Vec::new();
     for (kind, form) in [
@@ -101,6 +101,34 @@ async fn items(server: &Server, account: AccountSid, n: u8) -> Vec<String> {
         })),
     ];
     server.store.commit(changes).await.unwrap();
+    let (message, event) = (
+        MessageSid::from_bytes([n; 16]),
+        EventSid::from_bytes([n; 16]),
+    );
+    let call_of_it = call_sid(n.into());
+    let kept =
+        testkit::records::message(message, server.store.instance(), account, call_of_it, now());
+    let changes = vec![
+        Change::MessageCreated {
+            message: Box::new(kept),
+            farewell: None,
+        },
+        Change::CallbackQueued(Box::new(Callback {
+            author: account,
+            event,
+            account,
+            lane: call_of_it.into(),
+            call: Some(call_of_it),
+            sequence: 0,
+            url: "http://app.example/".to_owned(),
+            method: HttpMethod::Post,
+            params: Vec::new(),
+            created: now(),
+        })),
+    ];
+    server.store.commit(changes).await.unwrap();
+    paths.push(format!("SMS/Messages/{message}"));
+    paths.push(format!("Webhooks/Deliveries/{event}"));
     paths.push(format!("Calls/{}", call_sid(n.into())));
     paths.push(format!("Recordings/{recording}"));
     paths.push(format!("Notifications/{notification}"));
@@ -170,11 +198,9 @@ async fn an_account_works_in_its_own_tree_only() {
             check(server.post(&who, &path, "FriendlyName=y").await, &path);
             check(server.put(&who, &path, "FriendlyName=z").await, &path);
         }
-        // Calls and notifications cannot be deleted.
-        for item in paths
-            .iter()
-            .filter(|item| !item.starts_with("Calls") && !item.starts_with("Not"))
-        {
+        // What tells of the past cannot be deleted, but for recordings.
+        let deleted = |item: &&String| item.starts_with("Recordings");
+        for item in paths[..3].iter().chain(paths.iter().filter(deleted)) {
             let path = format!("{base}/{item}");
             check(server.delete(&who, &path).await, &path);
         }
