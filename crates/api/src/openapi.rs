@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::dialect::{Paging, RestDialect};
 use crate::route::{self, Answers, Is, Param, Route, Verb};
-use crate::value::{Kind, Shape};
+use crate::value::{Kind, Null, Shape};
 
 /// The document as JSON text, with a line feed at the end.
 #[must_use]
@@ -188,7 +188,8 @@ fn array(shape: &dyn Shape, dialect: &RestDialect) -> Value {
 
 fn object(shape: &dyn Shape, dialect: &RestDialect) -> Value {
     let mut properties = Map::new();
-    for (name, kind, nullable, doc) in shape.json_fields(dialect) {
+    let mut required = Vec::new();
+    for (name, kind, null, doc) in shape.json_fields(dialect) {
         let plain = match kind {
             Kind::Text | Kind::Date | Kind::Time | Kind::Link => "string",
             Kind::Number => "integer",
@@ -196,14 +197,16 @@ fn object(shape: &dyn Shape, dialect: &RestDialect) -> Value {
             Kind::Object => "object",
             Kind::List => "array",
         };
-        let kind = if nullable {
-            json!([plain, "null"])
-        } else {
-            json!(plain)
+        let kind = match null {
+            Null::Explicit => json!([plain, "null"]),
+            Null::Never | Null::Absent | Null::Empty => json!(plain),
         };
+        if null == Null::Never {
+            required.push(name);
+        }
         properties.insert(name.to_owned(), json!({ "type": kind, "description": doc }));
     }
-    json!({ "type": "object", "properties": properties })
+    json!({ "type": "object", "properties": properties, "required": required })
 }
 
 fn error() -> Value {

@@ -70,6 +70,8 @@ pub(crate) enum Kind {
 /// What becomes of a field without a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Null {
+    /// There always is a value.
+    Never,
     /// Left out.
     Absent,
     /// Left out of JSON, an empty element in XML.
@@ -102,7 +104,10 @@ pub(crate) const fn field<T>(
         json: [json, json],
         xml: [xml, xml],
         kind: [kind, kind],
-        null: [null, Null::Explicit],
+        null: match null {
+            Null::Never => [null, null],
+            Null::Absent | Null::Empty | Null::Explicit => [null, Null::Explicit],
+        },
         doc,
         get: [get, get],
     }
@@ -154,8 +159,8 @@ pub(crate) trait Shape {
     fn name(&self, dialect: &RestDialect) -> &'static str;
     /// Key of a list in JSON.
     fn list_key(&self, dialect: &RestDialect) -> &'static str;
-    /// Name in JSON, kind, whether it may be null, and documentation of each field.
-    fn json_fields(&self, dialect: &RestDialect) -> Vec<(&'static str, Kind, bool, &'static str)>;
+    /// Name in JSON, kind, what becomes of it without a value, and documentation of each field.
+    fn json_fields(&self, dialect: &RestDialect) -> Vec<(&'static str, Kind, Null, &'static str)>;
 }
 
 impl<T> Shape for Resource<T> {
@@ -167,11 +172,10 @@ impl<T> Shape for Resource<T> {
         dialect.pick(self.json_list)
     }
 
-    fn json_fields(&self, dialect: &RestDialect) -> Vec<(&'static str, Kind, bool, &'static str)> {
+    fn json_fields(&self, dialect: &RestDialect) -> Vec<(&'static str, Kind, Null, &'static str)> {
         let rows = self.fields.iter().map(|field| {
-            let nullable = dialect.pick(field.null) == Null::Explicit;
             let (json, kind) = (dialect.pick(field.json), dialect.pick(field.kind));
-            (json, kind, nullable, field.doc)
+            (json, kind, dialect.pick(field.null), field.doc)
         });
         rows.filter(|(json, ..)| !json.is_empty()).collect()
     }
@@ -199,6 +203,8 @@ impl<T> Resource<T> {
             let kind = dialect.pick(field.kind);
             debug_assert!(value.is(kind), "{json} is {value:?}");
             let null = dialect.pick(field.null);
+            let is_there = !matches!(value, Value::Absent | Value::Null);
+            debug_assert!(is_there || null != Null::Never, "{json} has no value");
             Some(Entry {
                 json,
                 xml,
@@ -317,7 +323,7 @@ pub(crate) fn xml_element(out: &mut String, dialect: &RestDialect, name: &str, e
     let _ = write!(out, "<{name}>");
     for entry in entries.iter().filter(|entry| !entry.xml.is_empty()) {
         match (&entry.value, entry.null) {
-            (Value::Absent, _) | (Value::Null, Null::Absent | Null::Explicit) => {}
+            (Value::Absent, _) | (Value::Null, Null::Never | Null::Absent | Null::Explicit) => {}
             (Value::Null, Null::Empty) => {
                 let _ = write!(out, "<{}/>", entry.xml);
             }

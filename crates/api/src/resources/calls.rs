@@ -39,7 +39,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .doc("Lists calls, newest first."),
     Route::post(LIST, |c, a, _| Box::pin(create(c, a)))
         .needs(Action::Create, "Calls")
-        .params(&[PARTIES, CREDENTIALS, DOCUMENT, EVENTS])
+        .params(&[PARTIES, CREDENTIALS, NEW_DOCUMENT, DOCUMENT, EVENTS])
         .answers(Answers::Legs(&CALL))
         .status([200, 201])
         .doc("Makes a call; one to a client rings all its phones, each as a leg of its own."),
@@ -49,7 +49,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .doc("Reads a call."),
     Route::post(ONE, |c, a, sid| Box::pin(modify(c, a, sid)))
         .needs(Action::Modify, "Calls")
-        .params(&[DOCUMENT, CHANGES])
+        .params(&[NEXT_DOCUMENT, DOCUMENT, CHANGES])
         .answers(Answers::One(&CALL))
         .doc("Changes a live call: ends it, or runs another document."),
 ];
@@ -142,13 +142,12 @@ const CREDENTIALS: &[Param] = &[
     .within(TWILIO),
 ];
 
-/// What runs on the call.
+const URL: Param = param("Url", Is::Text, "Address of the document that runs.");
+const NEW_DOCUMENT: &[Param] = &[URL.required()];
+const NEXT_DOCUMENT: &[Param] = &[URL];
+
+/// What runs on the call, besides its address.
 const DOCUMENT: &[Param] = &[
-    param(
-        "Url",
-        Is::Text,
-        "Address of the document that runs; needed to make a call.",
-    ),
     param("Method", Is::Method, "Method for `Url`; POST if not given."),
     param(
         "FallbackUrl",

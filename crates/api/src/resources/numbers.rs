@@ -68,23 +68,33 @@ const fn text(
     field(json, xml, Kind::Text, Null::Explicit, doc, get)
 }
 
+/// A text that every number has.
+const fn given(
+    json: &'static str,
+    xml: &'static str,
+    doc: &'static str,
+    get: fn(&Shown, crate::value::View<'_>) -> Value,
+) -> Field<Shown> {
+    field(json, xml, Kind::Text, Null::Never, doc, get)
+}
+
 const FIELDS: &[Field<Shown>] = &[
-    text("sid", "Sid", "Identifier.", |s, _| {
+    given("sid", "Sid", "Identifier.", |s, _| {
         Value::text(s.number.sid)
     }),
-    text(
+    given(
         "account_sid",
         "AccountSid",
         "Account that owns it.",
         |s, _| Value::text(s.number.account),
     ),
-    text(
+    given(
         "friendly_name",
         "FriendlyName",
         "Name to display.",
         |s, _| Value::text(&s.number.friendly_name),
     ),
-    text("phone_number", "PhoneNumber", "The number.", |s, _| {
+    given("phone_number", "PhoneNumber", "The number.", |s, _| {
         Value::text(&s.number.phone_number)
     }),
     text("voice_url", "VoiceUrl", "Document for calls.", |s, _| {
@@ -124,7 +134,7 @@ const FIELDS: &[Field<Shown>] = &[
         "voice_caller_id_lookup",
         "VoiceCallerIdLookup",
         Kind::Flag,
-        Null::Explicit,
+        Null::Never,
         "Whether caller names are looked up.",
         |s, _| Value::Flag(s.number.voice_caller_id_lookup),
     ),
@@ -144,7 +154,7 @@ const FIELDS: &[Field<Shown>] = &[
         "date_created",
         "DateCreated",
         Kind::Date,
-        Null::Explicit,
+        Null::Never,
         "When it was created.",
         |s, _| Value::Date(s.number.created),
     ),
@@ -152,7 +162,7 @@ const FIELDS: &[Field<Shown>] = &[
         "date_updated",
         "DateUpdated",
         Kind::Date,
-        Null::Explicit,
+        Null::Never,
         "When it was last changed.",
         |s, _| Value::Date(s.number.updated),
     ),
@@ -268,11 +278,11 @@ const FIELDS: &[Field<Shown>] = &[
         "public",
         "Public",
         Kind::Flag,
-        Null::Explicit,
+        Null::Never,
         "Whether callers without credentials reach it.",
         |s, _| Value::Flag(s.number.public),
     ),
-    text(
+    given(
         "api_version",
         "ApiVersion",
         "Version of the API.",
@@ -282,7 +292,7 @@ const FIELDS: &[Field<Shown>] = &[
         "uri",
         "Uri",
         Kind::Link,
-        Null::Explicit,
+        Null::Never,
         "Path of this resource.",
         |s, view| Value::Link(view.uri(s.number.account, "IncomingPhoneNumbers", s.number.sid)),
     ),

@@ -45,3 +45,32 @@ fn the_document_is_whole() {
     ids.dedup();
     assert_eq!(ids.len(), count);
 }
+
+/// What a client generator relies on.
+#[test]
+fn what_is_always_there_is_required() {
+    let document: Value = serde_json::from_str(&api::openapi()).unwrap();
+    let has = |list: &Value, name: &str| {
+        let mut names = list.as_array().unwrap().iter();
+        names.any(|found| found == name)
+    };
+    for base in ["/restcomm/2012-04-24", "/2010-04-01"] {
+        let calls = format!("{base}/Accounts/{{account}}/Calls.json");
+        let form = "application/x-www-form-urlencoded";
+        let form = &document["paths"][calls]["post"]["requestBody"]["content"][form]["schema"];
+        for name in ["From", "To", "Url"] {
+            assert!(has(&form["required"], name), "{base} {name}");
+        }
+        assert_eq!(form["properties"]["StatusCallbackEvent"]["type"], "array");
+    }
+    for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+        let properties = schema["properties"].as_object().unwrap();
+        for key in ["sid", "account_sid", "date_created", "uri"] {
+            let Some(property) = properties.get(key) else {
+                continue;
+            };
+            assert_eq!(property["type"], "string", "{name} {key}");
+            assert!(has(&schema["required"], key), "{name} {key}");
+        }
+    }
+}
