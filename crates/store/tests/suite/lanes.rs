@@ -292,8 +292,27 @@ pub(crate) async fn a_conference_ends_once_also_when_its_server_is_dead(db: &Dat
     assert_eq!(first.reason.as_deref(), Some("last-member-left"));
     assert_eq!(first.started, Some(at + Duration::from_secs(1)));
 
-    // The other server dies without a word.
-    store.commit(vec![created(2, gone)]).await.unwrap();
+    // Another server dies without a word; one gives signs of life; of one nothing is known.
+    let late = at + Duration::from_secs(3600);
+    let (alive, unknown) = (
+        model::InstanceSid::from_bytes([8; 16]),
+        model::InstanceSid::from_bytes([9; 16]),
+    );
+    let last_sign = at + Duration::from_secs(5);
+    let changes = vec![
+        created(2, gone),
+        created(3, alive),
+        created(4, unknown),
+        Change::Alive {
+            instance: gone,
+            at: last_sign,
+        },
+        Change::Alive {
+            instance: alive,
+            at: late,
+        },
+    ];
+    store.commit(changes).await.unwrap();
     assert!(
         !store
             .commit(vec![ended(2, "not mine")])
@@ -301,12 +320,17 @@ pub(crate) async fn a_conference_ends_once_also_when_its_server_is_dead(db: &Dat
             .unwrap()
             .applied(0)
     );
-    let late = at + Duration::from_secs(3600);
     assert!(store.close_conferences(late).await.unwrap());
     assert!(!store.close_conferences(late).await.unwrap());
-    let second = store.conference(sid(2)).await.unwrap().unwrap();
-    assert_eq!(second.status, ConferenceStatus::Completed);
-    assert_eq!(second.reason.as_deref(), Some("node-lost"));
-    assert!(second.ended.is_some());
-    assert_eq!(store.open_conferences().await.unwrap(), []);
+    for (n, end) in [(2, last_sign), (4, at)] {
+        let found = store.conference(sid(n)).await.unwrap().unwrap();
+        assert_eq!(found.status, ConferenceStatus::Completed, "{n}");
+        assert_eq!(found.reason.as_deref(), Some("node-lost"), "{n}");
+        assert_eq!(found.ended, Some(end), "{n}");
+    }
+    // A file has one server at a time, so another one cannot be alive.
+    let is_shared = !db.url.starts_with("sqlite:");
+    let open = store.open_conferences().await.unwrap();
+    let open: Vec<ConferenceSid> = open.iter().map(|open| open.sid).collect();
+    assert_eq!(open, if is_shared { vec![sid(3)] } else { vec![] });
 }
