@@ -1,0 +1,261 @@
+//! Cases about lists of calls: which, in what order, and part by part.
+
+use model::Timestamp;
+use model::record::CallRecord;
+use store::{CallFilter, CallKey, Change, Place, RowKey, Scope, Sort, Store, StoreError, Window};
+
+use super::Database;
+use super::values::*;
+
+pub(crate) async fn calls_are_filtered_sorted_and_counted(db: &Database) {
+    let store = db.open().await;
+    let organization = organization(&store, 1, "one.example").await;
+    for (n, parent) in [(1, None), (2, Some(1)), (3, Some(2)), (4, None)] {
+        insert_account(&store, n, parent, organization).await;
+    }
+    let mut changes = Vec::new();
+    for n in 0..60 {
+        let mut call = call(&store, account_sid(1 + n % 3), n);
+        call.from = if n % 2 == 0 {
+            format!("+3021097{n:02}")
+        } else {
+            format!("ann{n}")
+        };
+        call.to = format!("bob_{n}");
+        call.started = Some(Timestamp(i64::from(n)));
+        call.parent = (n == 7).then_some(call_sid(3));
+        changes.push(Change::CallCreated(Box::new(call)));
+    }
+    commit(&store, changes).await;
+    commit(
+        &store,
+        vec![ended(call_sid(0), 1_000), ended(call_sid(3), 2_000)],
+    )
+    .await;
+
+    let own = CallFilter::of(Scope::Own(account_sid(1)));
+    let tree = CallFilter::of(Scope::Tree(account_sid(1)));
+    let text = |text: &str| Some(text.to_owned());
+    let table = [
+        ("own", own.clone(), 20),
+        ("tree", tree.clone(), 60),
+        (
+            "lower tree",
+            CallFilter::of(Scope::Tree(account_sid(2))),
+            40,
+        ),
+        ("stranger", CallFilter::of(Scope::Tree(account_sid(4))), 0),
+        (
+            "ends with",
+            CallFilter {
+                to: text("b_17"),
+                ..tree.clone()
+            },
+            1,
+        ),
+        (
+            "wildcard",
+            CallFilter {
+                from: text("3021097%"),
+                ..tree.clone()
+            },
+            30,
+        ),
+        (
+            "any case",
+            CallFilter {
+                from: text("ANN1_"),
+                ..tree.clone()
+            },
+            5,
+        ),
+        (
+            "backslash",
+            CallFilter {
+                from: text("\\"),
+                ..tree.clone()
+            },
+            0,
+        ),
+        (
+            "quote",
+            CallFilter {
+                from: text("' OR 1=1 --"),
+                ..tree.clone()
+            },
+            0,
+        ),
+        (
+            "status",
+            CallFilter {
+                status: vec!["compl%".to_owned()],
+                ..tree.clone()
+            },
+            2,
+        ),
+        (
+            "status word",
+            CallFilter {
+                status: vec!["queued".to_owned()],
+                ..own.clone()
+            },
+            18,
+        ),
+        (
+            "status words",
+            CallFilter {
+                status: vec!["Queued".to_owned(), "completed".to_owned()],
+                to: text("b_17"),
+                ..tree.clone()
+            },
+            1,
+        ),
+        (
+            "from then",
+            CallFilter {
+                started_from: Some(Timestamp(50)),
+                ..tree.clone()
+            },
+            10,
+        ),
+        (
+            "until then",
+            CallFilter {
+                ended_until: Some(Timestamp(1_500)),
+                ..tree.clone()
+            },
+            1,
+        ),
+        (
+            "parent",
+            CallFilter {
+                parent: Some(call_sid(3).to_string()),
+                ..tree.clone()
+            },
+            1,
+        ),
+        (
+            "parents",
+            CallFilter {
+                parent: text("CA%"),
+                ..tree.clone()
+            },
+            1,
+        ),
+    ];
+    for (name, filter, total) in table {
+        let rows = store.calls(&filter).await.unwrap();
+        assert_eq!(rows.total, total, "{name}");
+        assert_eq!(rows.items.len() as i64, total.min(50), "{name}");
+    }
+
+    let first = |key, descending| {
+        let filter = CallFilter {
+            sort: Some(Sort { key, descending }),
+            window: Window::at(0, 1),
+            ..tree.clone()
+        };
+        let store = store.clone();
+        async move { store.calls(&filter).await.unwrap().items.remove(0) }
+    };
+    let table = [
+        (CallKey::Created, false, 0),
+        (CallKey::Created, true, 59),
+        (CallKey::From, false, 0),
+        (CallKey::From, true, 9),
+        (CallKey::To, true, 9),
+        (CallKey::Status, false, 3),
+        (CallKey::Status, true, 59),
+        (CallKey::Direction, true, 59),
+        (CallKey::Duration, false, 59),
+        (CallKey::Duration, true, 3),
+    ];
+    for (key, descending, n) in table {
+        let call = first(key, descending).await;
+        assert_eq!(call.sid, call_sid(n), "{key:?} {descending}");
+    }
+    let window = Window::at(50, 50);
+    let last = CallFilter {
+        window,
+        ..tree.clone()
+    };
+    let last = store.calls(&last).await.unwrap();
+    assert_eq!(last.items.last().map(|call| call.sid), Some(call_sid(0)));
+    assert_eq!(last.items.len(), 10);
+    windows_beside_a_row(&store, &tree).await;
+}
+
+/// Pages by key are those by offset, forwards and backwards, also when newer rows come in between.
+async fn windows_beside_a_row(store: &Store, tree: &CallFilter) {
+    let page = async |place| {
+        let mut window = Window::at(0, 7);
+        window.place = place;
+        let filter = CallFilter {
+            window,
+            ..tree.clone()
+        };
+        store.calls(&filter).await.unwrap().items
+    };
+    let key = |call: &CallRecord| RowKey {
+        created: call.created,
+        sid: call.sid.to_string(),
+    };
+    let mut seen: Vec<CallRecord> = page(Place::Newest).await;
+    loop {
+        let last = seen.last().unwrap();
+        let older = page(Place::OlderThan(key(last))).await;
+        assert_eq!(older, page(Place::AfterRow(last.sid.to_string())).await);
+        let Some(first) = older.first() else { break };
+        let newer = page(Place::NewerThan(key(first))).await;
+        assert_eq!(newer, seen[seen.len() - 7..]);
+        seen.extend(older);
+    }
+    assert_eq!(seen.len(), 60);
+    assert!(seen.is_sorted_by_key(|call| std::cmp::Reverse((call.created, call.sid.to_string()))));
+    after_a_row_in_any_order(store, tree).await;
+}
+
+/// Pages after a row are those by offset in every order; a row that is not there is named.
+async fn after_a_row_in_any_order(store: &Store, tree: &CallFilter) {
+    let page = async |sort, place, offset| {
+        let window = Window {
+            place,
+            ..Window::at(offset, 7)
+        };
+        let filter = CallFilter {
+            window,
+            sort,
+            ..tree.clone()
+        };
+        let rows = store.calls(&filter).await?;
+        assert_eq!(rows.total, 60);
+        Ok::<_, StoreError>(rows.items)
+    };
+    let keys = [
+        CallKey::Created,
+        CallKey::From,
+        CallKey::To,
+        CallKey::Direction,
+        CallKey::Status,
+        CallKey::Duration,
+    ];
+    for key in keys {
+        for descending in [false, true] {
+            let sort = Some(Sort { key, descending });
+            let mut seen = page(sort, Place::Offset, 0).await.unwrap();
+            while let Some(last) = seen.last() {
+                let place = Place::AfterRow(last.sid.to_string());
+                let next = page(sort, place, 0).await.unwrap();
+                let offset = i64::try_from(seen.len()).unwrap();
+                assert_eq!(next, page(sort, Place::Offset, offset).await.unwrap());
+                if next.is_empty() {
+                    break;
+                }
+                seen.extend(next);
+            }
+            assert_eq!(seen.len(), 60, "{key:?} {descending}");
+        }
+    }
+    let unknown = page(None, Place::AfterRow("CA".to_owned()), 0).await;
+    assert!(matches!(unknown, Err(StoreError::NoRow(_))), "{unknown:?}");
+}
