@@ -95,6 +95,7 @@ impl Page {
         let (rows, older, newer) = self.without_extra(rows.items, total);
         let items: Vec<_> = rows.iter().map(|row| resource.entries(row, view)).collect();
         let ends = rows.first().map(&key).zip(rows.last().map(&key));
+        let filters = context.params.without(&OF_PAGES);
         let envelope = match self.paging {
             Paging::Numbered => {
                 let last = total / self.size;
@@ -108,7 +109,8 @@ impl Page {
                 } else {
                     dialect.link_base
                 };
-                self.numbered(&format!("{base}{path}"), total, items.len(), next)
+                let uri = format!("{base}{path}");
+                self.numbered(&uri, &filters, total, items.len(), next)
             }
             Paging::Keyed => {
                 let suffix = match context.format {
@@ -116,7 +118,6 @@ impl Page {
                     Format::Xml => "",
                 };
                 let path = format!("{}{path}{suffix}", dialect.base);
-                let filters = context.params.without(&OF_PAGES);
                 let first = ends.as_ref().filter(|_| newer).map(|(first, _)| first);
                 let last = ends.as_ref().filter(|_| older).map(|(_, last)| last);
                 self.keyed(&path, &filters, items.len(), first, last)
@@ -164,8 +165,16 @@ impl Page {
         }
     }
 
+    /// - `filters`: parameters that choose and sort the rows; other pages are asked for with them, too
     /// - `next`: the last row of the page, if there is a page after it
-    fn numbered(&self, uri: &str, total: i64, items: usize, next: Option<String>) -> Vec<Member> {
+    fn numbered(
+        &self,
+        uri: &str,
+        filters: &[(String, String)],
+        total: i64,
+        items: usize,
+        next: Option<String>,
+    ) -> Vec<Member> {
         let Self { number, size, .. } = *self;
         let last = total / size;
         let start = number.saturating_mul(size);
@@ -175,16 +184,20 @@ impl Page {
         } else {
             start + size - 1
         };
-        let link = |page: i64| format!("{uri}?Page={page}&PageSize={size}");
-        let previous = if number == 0 {
-            "null".to_owned()
-        } else {
-            link(number - 1)
+        let link = |page: i64, after: Option<String>| {
+            let mut query = Serializer::new(String::new());
+            query.append_pair("Page", &page.to_string());
+            query.append_pair("PageSize", &size.to_string());
+            if let Some(sid) = after {
+                query.append_pair("AfterSid", &sid);
+            }
+            query.extend_pairs(filters);
+            format!("{uri}?{}", query.finish())
         };
-        let next = match next {
-            None => "null".to_owned(),
-            Some(sid) => format!("{}&AfterSid={sid}", link(number + 1)),
-        };
+        let none = || "null".to_owned();
+        let previous = (number > 0).then(|| link(number - 1, None));
+        let previous = previous.unwrap_or_else(none);
+        let next = next.map_or_else(none, |sid| link(number + 1, Some(sid)));
         vec![
             Member::number("page", "page", number),
             Member::number("num_pages", "numpages", last),
@@ -193,10 +206,10 @@ impl Page {
             Member::text("start", "start", start.to_string()),
             Member::text("end", "end", end.to_string()),
             Member::text("uri", "uri", uri.to_owned()),
-            Member::text("first_page_uri", "firstpageuri", link(0)),
+            Member::text("first_page_uri", "firstpageuri", link(0, None)),
             Member::text("previous_page_uri", "previouspageuri", previous),
             Member::text("next_page_uri", "nextpageuri", next),
-            Member::text("last_page_uri", "lastpageuri", link(last)),
+            Member::text("last_page_uri", "lastpageuri", link(last, None)),
         ]
     }
 
@@ -415,7 +428,7 @@ mod tests {
             };
             let (_, more, _) = page.without_extra(vec![(); items], total);
             let next = more.then(|| "CA1".to_owned());
-            let envelope = page.numbered("/l", total, items, next);
+            let envelope = page.numbered("/l", &[], total, items, next);
             let value = |name| {
                 let found = envelope.iter().find(|member| member.json == name);
                 found.and_then(|member| member.value.as_deref())

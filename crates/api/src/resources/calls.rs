@@ -224,14 +224,15 @@ fn statuses(params: &Params, dialect: &RestDialect) -> Vec<String> {
     let Some(text) = params.filled("Status") else {
         return Vec::new();
     };
-    let word = text.trim().replace('_', "-");
+    let text = text.trim();
+    let word = text.replace('_', "-");
     let shown_so = CallStatus::ALL.into_iter().filter(|status| {
         let shown = (dialect.call_status)(*status).as_str();
         shown.eq_ignore_ascii_case(&word)
     });
     let mut statuses: Vec<String> = shown_so.map(|status| status.to_string()).collect();
     if statuses.is_empty() {
-        statuses.push(word);
+        statuses.push(text.to_owned());
     }
     statuses
 }
@@ -429,7 +430,7 @@ async fn modify(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
     made.map_err(|refusal| match refusal {
         ModifyError::NotLive => Failure::of(error::CALL_NOT_LIVE),
         ModifyError::NotAnswered => Failure::of(error::CALL_NOT_LIVE).saying(refusal.to_string()),
-        ModifyError::NoReply => {
+        ModifyError::Unconfirmed => {
             let late = Failure::of(error::INTERNAL).saying(refusal.to_string());
             late.with_status(StatusCode::SERVICE_UNAVAILABLE)
         }

@@ -283,7 +283,7 @@ impl Calls for TestEngine {
         let refusals = [
             (call_sid(3), ModifyError::NotLive),
             (call_sid(5), ModifyError::NotAnswered),
-            (call_sid(6), ModifyError::NoReply),
+            (call_sid(6), ModifyError::Unconfirmed),
         ];
         if let Some((_, refusal)) = refusals.into_iter().find(|(sid, _)| *sid == call) {
             return Err(refusal);
