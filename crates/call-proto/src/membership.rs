@@ -52,8 +52,9 @@ pub enum RoomEvent {
 pub struct Place {
     /// The others hear it.
     pub talks: bool,
-    /// It hears the others.
-    pub hears: bool,
+    /// The conference has started: before, everybody hears silence.
+    #[serde(alias = "hears")]
+    pub started: bool,
 }
 
 /// Why a call was not admitted.

@@ -90,10 +90,7 @@ impl Call {
         match self.leg.fork() {
             Some(fork) if self.leg.profile.parent.is_none() => {
                 self.change_dialect(redirect.dialect);
-                let callback = callback_of(&redirect);
-                if callback.is_some() {
-                    self.leg.reporter.retarget(callback);
-                }
+                self.leg.reporter.retarget(callback_of(&redirect));
                 let document = Box::new(redirect.document);
                 cx.letter(Letter::Redirect { fork, document });
                 Ok(())

@@ -56,9 +56,9 @@ pub enum ModifyError {
     /// A party that is still being called runs no document.
     #[error("the call has not been answered yet, so it cannot be redirected")]
     NotAnswered,
-    /// The call did not reply in time. The change may still be made.
-    #[error("the call did not reply in time; the change may still be made")]
-    NoReply,
+    /// The call did not reply in time, or what it did cannot be put on record now.
+    #[error("the change is not confirmed; it may still be made")]
+    Unconfirmed,
 }
 
 /// A text to send.

@@ -293,9 +293,7 @@ impl Room {
         let running = self.state == State::Running;
         Place {
             talks: running && !wish.muted,
-            // Before the start no member talks, so this is silence; without any packets, phones and
-            // trunks would take the line for dead.
-            hears: true,
+            started: running,
         }
     }
 
@@ -362,9 +360,12 @@ mod tests {
             ),
             (
                 &[
-                    ("1 joins late", "1 joined hears"),
-                    ("2 joins late muted", "2 joined hears"),
-                    ("3 joins", "3 joined talks hears, 1 moved talks hears"),
+                    ("1 joins late", "1 joined"),
+                    ("2 joins late muted", "2 joined"),
+                    (
+                        "3 joins",
+                        "3 joined talks hears, 1 moved talks hears, 2 moved hears",
+                    ),
                     ("4 joins late", "4 joined talks hears"),
                     ("3 leaves", ""),
                     (
@@ -406,7 +407,7 @@ mod tests {
             ),
             (
                 &[
-                    ("1 joins late", "1 joined hears"),
+                    ("1 joins late", "1 joined"),
                     ("0 stops", "1 over shutdown"),
                     ("2 joins", "2 refused Unavailable"),
                 ],
@@ -512,7 +513,7 @@ mod tests {
     fn words(event: RoomEvent) -> String {
         let placed = |verb: &str, place: Place| {
             let talks = if place.talks { " talks" } else { "" };
-            let hears = if place.hears { " hears" } else { "" };
+            let hears = if place.started { " hears" } else { "" };
             format!("{verb}{talks}{hears}")
         };
         match event {

@@ -155,11 +155,10 @@ fn of_room_event(event: RoomEvent) -> (&'static str, String) {
     match event {
         RoomEvent::Joined { conference, .. } => ("joined", conference.to_string()),
         RoomEvent::Moved { place, .. } => {
-            let detail = match (place.talks, place.hears) {
+            let detail = match (place.started, place.talks) {
                 (true, true) => "talks and hears",
-                (true, false) => "talks",
-                (false, true) => "hears",
-                (false, false) => "waits",
+                (true, false) => "hears",
+                (false, _) => "waits",
             };
             ("moved", detail.to_owned())
         }

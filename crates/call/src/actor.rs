@@ -19,7 +19,7 @@ use std::time::Duration;
 use call_proto::journal::Recorder;
 use call_proto::{
     Addressed, Ask, AudioFailure, Clip, Command, Event, Fact, Headers, Invite, Lane, LegCommand,
-    MediaEvent, Modify, Req, RoomInput, RoomRequest, Route, Unreachable,
+    MediaEvent, Modify, ModifyError, Req, RoomInput, RoomRequest, Route, Unreachable,
 };
 use futures_util::FutureExt as _;
 use media::{EndpointId, RecordingId, Report, Session};
@@ -408,7 +408,13 @@ impl Actor {
             Command::Media(command) => self.media_command(call, command),
             Command::Reply { ask, outcome } => {
                 if let Some(asker) = self.asked.remove(&ask) {
-                    let _ = asker.send(outcome); // It may have stopped waiting.
+                    let confirmed = if self.books.wait() {
+                        Err(ModifyError::Unconfirmed)
+                    } else {
+                        Ok(())
+                    };
+                    // It may have stopped waiting.
+                    let _ = asker.send(outcome.and(confirmed));
                 }
             }
             Command::Forget => self.shared.live.remove(call),

@@ -41,6 +41,11 @@ impl Books {
         kept
     }
 
+    /// Whether facts wait for the disk.
+    pub(crate) fn wait(&self) -> bool {
+        self.pen.waits()
+    }
+
     pub(crate) fn trace(&mut self, entry: Entry) {
         debug!(owner = %entry.owner, lane = ?entry.lane, way = ?entry.way, "{} {}", entry.what, entry.detail);
         self.trace.add(entry);

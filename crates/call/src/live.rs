@@ -99,7 +99,8 @@ impl Live {
     /// Asks a live leg for a change. Returns when the change is made and on record, or refused.
     ///
     /// # Errors
-    /// As the call replies; [`ModifyError::NoReply`] if it has not within [`REPLY_WITHIN`].
+    /// As the call replies; [`ModifyError::Unconfirmed`] if it has not within [`REPLY_WITHIN`], or if the
+    /// disk cannot be written.
     pub(crate) async fn ask(&self, call: CallSid, modify: Modify) -> Result<(), ModifyError> {
         let (replies, reply) = oneshot::channel();
         let sent = match self.lock().get(&call) {
@@ -112,7 +113,7 @@ impl Live {
         match tokio::time::timeout(REPLY_WITHIN, reply).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => Err(ModifyError::NotLive), // Its family ended before it looked.
-            Err(_) => Err(ModifyError::NoReply),
+            Err(_) => Err(ModifyError::Unconfirmed),
         }
     }
 

@@ -130,7 +130,7 @@ impl Pen {
         if changes.is_empty() {
             return Kept::Now;
         }
-        if self.late.load(Ordering::Acquire) > 0 {
+        if self.waits() {
             return Kept::Late(self.wait(changes));
         }
         let records = &self.records;
@@ -153,6 +153,11 @@ impl Pen {
                 Kept::Never(self.refuse(&changes))
             }
         }
+    }
+
+    /// Whether facts that this pen wrote wait for the disk.
+    pub(crate) fn waits(&self) -> bool {
+        self.late.load(Ordering::Acquire) > 0
     }
 
     /// Lets the facts of recorded lanes wait, and names the others.

@@ -143,7 +143,7 @@ pub enum Control {
         /// It hears the others.
         hear: bool,
     },
-    /// Joins an endpoint with none: ends its bridge or its membership.
+    /// Takes an endpoint out of its bridge or its mix.
     Leave {
         /// Who.
         endpoint: EndpointId,

@@ -77,7 +77,7 @@ impl Dialect {
         }
     }
 
-    /// Whether a process without a recent sign of life is surely gone: only one process at a
+    /// Whether a process without a recent heartbeat is surely gone: only one process at a
     /// time can have an SQLite database open.
     pub(crate) const fn single_process(self) -> bool {
         matches!(self, Self::Sqlite)

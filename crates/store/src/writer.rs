@@ -83,7 +83,7 @@ struct Inbox {
 struct State {
     group: Group,
     alarm: Alarm,
-    /// When the next sign of life is due; `None` is at once.
+    /// When the next heartbeat is due; `None` is at once.
     alive_due: Option<Instant>,
     /// No more is accepted.
     is_closed: bool,
@@ -244,12 +244,12 @@ impl State {
         }
     }
 
-    /// The sign of life goes along with what is written, so that a writer without a pause shows one, too.
-    fn next(&mut self, now: Instant, sign_of_life: impl FnOnce() -> Job) -> Next {
+    /// A heartbeat goes along with what is written, so that a writer without a pause sends it, too.
+    fn next(&mut self, now: Instant, heartbeat: impl FnOnce() -> Job) -> Next {
         self.alarm = Alarm::Busy;
         let alive_due = self.alive_due.unwrap_or(now);
         if alive_due <= now && !self.is_closed {
-            self.group.add(sign_of_life(), now + SOON);
+            self.group.add(heartbeat(), now + SOON);
             self.alive_due = Some(now + ALIVE_EVERY);
         }
         if self.group.is_due(now) || (self.is_closed && !self.group.jobs.is_empty()) {
@@ -329,7 +329,7 @@ impl Task {
     async fn run(mut self, inbox: Arc<Inbox>) {
         let _over = Over(&inbox);
         let done = loop {
-            let next = inbox.state().next(Instant::now(), || self.sign_of_life());
+            let next = inbox.state().next(Instant::now(), || self.heartbeat());
             match next {
                 Next::Write(group) => self.settle(group, &inbox).await,
                 Next::Sleep(due) => tokio::select! {
@@ -348,7 +348,7 @@ impl Task {
         }
     }
 
-    fn sign_of_life(&self) -> Job {
+    fn heartbeat(&self) -> Job {
         let alive = Change::Alive {
             instance: self.context.instance,
             at: crate::now(),
@@ -587,25 +587,25 @@ mod tests {
         assert!(matches!(next(&mut state, 90), Next::End(_)));
     }
 
-    /// Signs of life are written however many commits are waited for.
+    /// Heartbeats are written however many commits are waited for.
     #[test]
     fn a_writer_without_a_pause_lives() {
         let start = Instant::now();
         let mut state = State::default();
-        let mut signs = Vec::new();
+        let mut beats = Vec::new();
         for ms in (0..25_000).step_by(10) {
             let now = start + Duration::from_millis(ms);
             state.add(job(Hurry::Now, 1), now);
             let next = state.next(now, || {
-                signs.push(ms);
+                beats.push(ms);
                 job(Hurry::Soon, 1)
             });
             let Next::Write(group) = next else {
                 panic!("a pause at {ms}");
             };
-            assert_eq!(group.len(), 1 + usize::from(signs.last() == Some(&ms)));
+            assert_eq!(group.len(), 1 + usize::from(beats.last() == Some(&ms)));
         }
-        assert_eq!(signs, [0, 10_000, 20_000]);
+        assert_eq!(beats, [0, 10_000, 20_000]);
     }
 
     #[tokio::test]

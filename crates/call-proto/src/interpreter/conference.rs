@@ -183,25 +183,25 @@ impl Attending {
             return;
         }
         self.leave_mix(site, cx);
+        // The record of a leg that is over stays as it was at the end.
+        if let (Phase::In { conference, .. }, false) = (self.phase, site.leg.is_over()) {
+            cx.fact(Fact::LeftConference {
+                call: site.leg.profile.sid,
+                at: cx.now,
+                conference,
+            });
+        }
         self.phase = Phase::Out;
         let request = RoomRequest::Leave { req: self.req };
         cx.command(site.leg.profile.sid, Command::Room(request));
     }
 
-    /// The endpoint of a leg that is over is closed anyway, and its record has its end.
+    /// The endpoint of a leg that is over is closed anyway.
     fn leave_mix(&self, site: &Site<'_>, cx: &mut Context) {
-        let Phase::In { conference, .. } = self.phase else {
-            return;
-        };
-        if site.leg.is_over() {
+        if !matches!(self.phase, Phase::In { .. }) || site.leg.is_over() {
             return;
         }
         let leg = site.leg.profile.sid;
-        cx.fact(Fact::LeftConference {
-            call: leg,
-            at: cx.now,
-            conference,
-        });
         if self.dial.hangup_on_star {
             cx.media(leg, MediaCommand::ListenDigits { on: false });
         }

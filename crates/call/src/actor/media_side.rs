@@ -76,7 +76,9 @@ impl Actor {
                 endpoint,
                 mix: mix_of(conference),
                 talk: place.talks,
-                hear: place.hears,
+                // Before the start no member talks, so it hears silence. Without any packets, phones and
+                // trunks would take the line for dead.
+                hear: true,
             },
             MediaCommand::LeaveRoom => EngineControl::Leave { endpoint },
             MediaCommand::Close => EngineControl::Close { endpoint },

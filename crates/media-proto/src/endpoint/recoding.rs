@@ -1,6 +1,7 @@
 //! What a leg is sent of a bridged leg whose codec differs.
 //!
-//! **Invariant: a leg is fed only while it is bridged with one whose packets cannot be forwarded**, and its clock runs from the first of these packets until a second after the last.
+//! **Invariant: a leg is fed only while it is bridged with one whose packets cannot be forwarded**, and
+//! its clock runs from the first of these packets until a second after the last.
 //! Left to others: when a frame is due ([`crate::engine`]).
 
 use super::Endpoint;

@@ -3,7 +3,7 @@
 //! A leg that agreed on telephone-event sends its keys as events; any other sends them as tones,
 //! which are looked for only if somebody asked for them or the bridged leg takes events.
 //! **Invariant: each key is reported once, and reaches the bridged leg by the one way that leg
-//! takes.** Left to others: how keys and frames are distinguished.
+//! takes.** Left to others: how one key is distinguished from the next, and frames.
 
 use super::{Engine, MAX_SAMPLES};
 use crate::control::Sink;

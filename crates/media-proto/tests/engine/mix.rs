@@ -1,4 +1,4 @@
-//! Many endpoints that hear each other: who hears whom, and none themselves.
+//! Many endpoints that hear each other: who hears whom, and that no one hears themselves.
 
 use crate::common::{Phone, World, ms, tone};
 use audio::Codec;

@@ -77,7 +77,6 @@ impl Stage<'_> {
             }
             let others = talkers.iter().filter(|(_, talker)| talker != call);
             let heard: Vec<String> = others
-                .filter(|_| member.place.hears)
                 .map(|(_, talker)| self.run.name(*talker).to_owned())
                 .collect();
             if heard != member.hears {
