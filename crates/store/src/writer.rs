@@ -1,10 +1,10 @@
 //! The one task that writes: commits that wait at the same moment share a transaction.
 //!
-//! A group is what has queued up while the group before it was written: a commit that somebody waits
-//! for ([`Hurry::Now`]) waits for the disk, never for company. What can wait ([`Hurry::Shared`],
-//! [`Hurry::Soon`]) is written with the next group, or in its own time if there is none, so that the
-//! price of a transaction and its sync is shared. The task sleeps until a group is due: a commit
-//! that joins a group does not wake it.
+//! A group is what has queued up while the group before it was written, and in the short [`REST`] after
+//! it: a commit that a caller waits for ([`Hurry::Now`]) is written at once if the writer is idle. What
+//! can wait ([`Hurry::Shared`], [`Hurry::Soon`]) is written with the next group, or in its own time if
+//! there is none, so that the price of a transaction and its sync is shared. The task sleeps until a
+//! group is due: a commit that joins a group does not wake it.
 //!
 //! **Invariant: every commit that was accepted is answered, and answered `Ok` only when it is on
 //! disk.** A busy or lost database is tried again until it works; a disk that cannot be written is
@@ -28,6 +28,9 @@ use crate::{Change, Committed, Result, StoreError};
 
 /// Operations after which a transaction takes no more commits, nor waits for more.
 const GROUP: usize = 512;
+/// Pause after a group. A commit that finds the writer idle is written at once; those of a busy server
+/// wait this long at most and share the price of a transaction.
+const REST: Duration = Duration::from_millis(3);
 /// How long a commit that delays no caller may wait for others that share its transaction.
 const SHARED: Duration = Duration::from_millis(20);
 /// How long a commit that no caller waits for may wait for others.
@@ -83,6 +86,8 @@ struct Inbox {
 struct State {
     group: Group,
     alarm: Alarm,
+    /// No group is written before, unless it is full.
+    rests_until: Option<Instant>,
     /// When the next heartbeat is due; `None` is at once.
     alive_due: Option<Instant>,
     /// No more is accepted.
@@ -237,11 +242,17 @@ impl State {
             Hurry::Soon => now + SOON,
         };
         self.group.add(job, due);
+        let due = self.rests_until.map_or(due, |rested| rested.max(due));
         match self.alarm {
             Alarm::Busy => false,
-            Alarm::At(at) => due < at || self.group.operations >= GROUP,
+            Alarm::At(at) => due < at || self.group.is_full(),
             Alarm::Off => true,
         }
+    }
+
+    /// The task has written a group.
+    fn wrote(&mut self, now: Instant) {
+        self.rests_until = Some(now + REST);
     }
 
     /// A heartbeat goes along with what is written, so that a writer without a pause sends it, too.
@@ -252,13 +263,16 @@ impl State {
             self.group.add(heartbeat(), now + SOON);
             self.alive_due = Some(now + ALIVE_EVERY);
         }
-        if self.group.is_due(now) || (self.is_closed && !self.group.jobs.is_empty()) {
+        let rests = self.rests_until.is_some_and(|rested| now < rested);
+        let is_due = self.group.is_full() || (self.group.is_due(now) && !rests);
+        if is_due || (self.is_closed && !self.group.jobs.is_empty()) {
             return Next::Write(self.group.take(now));
         }
         if self.is_closed {
             return Next::End(std::mem::take(&mut self.done));
         }
-        let wake = self.group.due.into_iter().chain(self.alive_due).min();
+        let due = self.group.due.max(self.group.due.and(self.rests_until));
+        let wake = due.into_iter().chain(self.alive_due).min();
         self.alarm = wake.map_or(Alarm::Off, Alarm::At);
         Next::Sleep(wake)
     }
@@ -281,7 +295,11 @@ impl Group {
     }
 
     fn is_due(&self, now: Instant) -> bool {
-        self.operations >= GROUP || self.due.is_some_and(|due| due <= now)
+        self.due.is_some_and(|due| due <= now)
+    }
+
+    fn is_full(&self) -> bool {
+        self.operations >= GROUP
     }
 
     /// The first jobs, of [`GROUP`] operations or a little more; the others are due at once.
@@ -331,7 +349,10 @@ impl Task {
         let done = loop {
             let next = inbox.state().next(Instant::now(), || self.heartbeat());
             match next {
-                Next::Write(group) => self.settle(group, &inbox).await,
+                Next::Write(group) => {
+                    self.settle(group, &inbox).await;
+                    inbox.state().wrote(Instant::now());
+                }
                 Next::Sleep(due) => tokio::select! {
                     () = inbox.wake.notified() => {}
                     () = sleep_until(due) => {}
@@ -568,10 +589,17 @@ mod tests {
         assert!(!state.add(job(Hurry::Shared, 1), at(71)));
         assert!(!state.add(job(Hurry::Now, 1), at(72)));
         assert_eq!(written(next(&mut state, 73)), 3);
-        // An idle writer starts at once, also right after a group.
+        // An idle writer starts at once.
         assert!(matches!(next(&mut state, 74), Next::Sleep(Some(due)) if due == at(10_000)));
         assert!(state.add(job(Hurry::Now, 1), at(74)));
         assert_eq!(written(next(&mut state, 74)), 1);
+        // After a group it rests, and what comes meanwhile shares the next one.
+        state.wrote(at(74));
+        assert!(matches!(next(&mut state, 74), Next::Sleep(Some(due)) if due == at(10_000)));
+        assert!(state.add(job(Hurry::Now, 1), at(75)));
+        assert!(matches!(next(&mut state, 75), Next::Sleep(Some(due)) if due == at(77)));
+        assert!(!state.add(job(Hurry::Now, 1), at(76)));
+        assert_eq!(written(next(&mut state, 77)), 2);
         // A large group waits for nothing and is written in parts.
         assert!(matches!(next(&mut state, 80), Next::Sleep(Some(due)) if due == at(10_000)));
         assert!(state.add(job(Hurry::Shared, 1), at(80)));
