@@ -100,7 +100,7 @@ table! {
     DIAL_TOO_MANY = 13222, Warning, 0, "Dial: it names more parties, or they have more phones, than can be called at once.", "Call fewer at once, or one after the other.";
     DIAL_CALLBACK = 13223, Warning, 0, "Dial: the status callback's address, method or events are not valid.", "Write an http address, GET or POST, and events from initiated, ringing, answered, completed.";
     CONFERENCE_NAME = 13225, Warning, 0, "Conference: it does not name a room, or the name is too long or has control characters; the call did not join.", "Write the name as its text, at most 254 characters.";
-    CONFERENCE_SIZE = 13226, Warning, 0, "Conference: the maximum number of participants is not a whole number from 1 to 250; the nearest allowed one was used.", "Write a number from 1 to 250.";
+    CONFERENCE_SIZE = 13226, Warning, 0, "Conference: the maximum number of participants is not a whole number from 1 to 250; 250 was used for a greater number, 40 for anything else.", "Write a number from 1 to 250.";
     CONFERENCE_FULL = 13227, Warning, 0, "Conference: the room has as many participants as the document allows; the call did not join.", "Raise maxParticipants, or send the caller elsewhere with the next verb.";
     CONFERENCE_FAILED = 13228, Error, 0, "Conference: the room is not available; the call did not join.", "Check the server's log: its records cannot be written, or it is stopping.";
     SCREENING_DIAL = 13229, Error, 0, "Dial: a screening document cannot dial; the party that heard it was not connected.", "End the document to connect the two, or hang up to decline.";

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use call_proto::Dialect;
 use clap::{ArgGroup, Args, Parser, Subcommand};
-use model::{CallSid, Timestamp};
+use model::{CallSid, EventSid, Lane, Timestamp};
 use store::DeliveryState;
 
 use crate::config;
@@ -203,7 +203,7 @@ pub(crate) enum WebhooksTask {
     #[command(after_help = WEBHOOK_EXAMPLES)]
     Show {
         /// The callback: `EV` and 32 hexadecimal digits.
-        event: String,
+        event: EventSid,
         #[command(flatten)]
         data: DataFlags,
     },
@@ -212,7 +212,7 @@ pub(crate) enum WebhooksTask {
         .args(["event", "state", "lane", "from", "until"]))]
     Replay {
         /// One callback: `EV` and 32 hexadecimal digits.
-        event: Option<String>,
+        event: Option<EventSid>,
         #[command(flatten)]
         which: WhichWebhooks,
         #[command(flatten)]
@@ -228,7 +228,7 @@ pub(crate) struct WhichWebhooks {
     pub(crate) state: Option<DeliveryState>,
     /// Those of one leg or message: `CA` or `SM` and 32 hexadecimal digits
     #[arg(long, value_name = "SID", alias = "call")]
-    pub(crate) lane: Option<String>,
+    pub(crate) lane: Option<Lane>,
     /// Created at or after this day or time
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub(crate) from: Option<Timestamp>,
@@ -399,7 +399,11 @@ mod tests {
     fn a_replay_says_what() {
         let table = [
             ("replay", false),
-            ("replay EV1", true),
+            ("replay EV0123456789abcdef0123456789abcdef", true),
+            ("replay EV1", false),
+            ("show EVfoo", false),
+            ("list --lane CF0123456789abcdef0123456789abcdef", true),
+            ("list --lane SM00", false),
             ("replay --state dead", true),
             ("replay --state gone", false),
             (

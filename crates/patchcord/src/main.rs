@@ -99,12 +99,12 @@ fn main() -> ExitCode {
         }
         Task::Webhooks(WebhooksTask::Show { event, data }) => {
             answer(&data.into(), async |config| {
-                webhooks::show(&config, &event).await
+                webhooks::show(&config, event).await
             })
         }
         Task::Webhooks(WebhooksTask::Replay { event, which, data }) => {
             answer(&data.into(), async |config| {
-                webhooks::replay(&config, event.as_deref(), &which).await
+                webhooks::replay(&config, event, &which).await
             })
         }
         Task::Doctor(DoctorTask::Calls { json, data }) => diagnose(&data.into(), json),

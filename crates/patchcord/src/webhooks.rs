@@ -4,7 +4,7 @@
 //! is only marked in the database; the server takes it up within a second or so, or at its next
 //! start.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use model::address::redacted;
 use model::{EventSid, Timestamp};
 use store::{Delivery, DeliveryFilter, Window};
@@ -21,7 +21,7 @@ pub(crate) async fn list(config: &Config, which: &WhichWebhooks, limit: i64) -> 
     let window = Window::at(0, limit);
     let filter = DeliveryFilter {
         window,
-        ..filter(which)?
+        ..filter(which)
     };
     let rows = open(config).await?.deliveries(&filter).await?;
     let mut text: String = rows.items.iter().map(line).collect();
@@ -33,8 +33,7 @@ pub(crate) async fn list(config: &Config, which: &WhichWebhooks, limit: i64) -> 
 ///
 /// # Errors
 /// If the database cannot be read, or has no such callback.
-pub(crate) async fn show(config: &Config, event: &str) -> Result<String> {
-    let event = sid(event)?;
+pub(crate) async fn show(config: &Config, event: EventSid) -> Result<String> {
     let Some(found) = open(config).await?.delivery(event).await? else {
         bail!(
             "there is no callback {event} in this database; `patchcord webhooks list` shows them"
@@ -49,13 +48,15 @@ pub(crate) async fn show(config: &Config, event: &str) -> Result<String> {
 /// If the database cannot be written, or has no such callback.
 pub(crate) async fn replay(
     config: &Config,
-    event: Option<&str>,
+    event: Option<EventSid>,
     which: &WhichWebhooks,
 ) -> Result<String> {
     let inspect = open(config).await?;
-    let mut filter = filter(which)?;
-    filter.event = event.map(sid).transpose()?;
-    if let Some(event) = filter.event
+    let filter = DeliveryFilter {
+        event,
+        ..filter(which)
+    };
+    if let Some(event) = event
         && inspect.delivery(event).await?.is_none()
     {
         bail!(
@@ -66,20 +67,14 @@ pub(crate) async fn replay(
     Ok(format!("{count} to be delivered again\n"))
 }
 
-fn filter(which: &WhichWebhooks) -> Result<DeliveryFilter> {
-    let lane = which.lane.as_deref().map(str::parse).transpose();
-    Ok(DeliveryFilter {
+fn filter(which: &WhichWebhooks) -> DeliveryFilter {
+    DeliveryFilter {
         state: which.state,
-        lane: lane.context("write the call or message as `CA` or `SM` and 32 digits")?,
+        lane: which.lane,
         created_from: which.from,
         created_until: which.until,
         ..DeliveryFilter::default()
-    })
-}
-
-fn sid(text: &str) -> Result<EventSid> {
-    text.parse()
-        .context("write the callback as `EV` and 32 digits")
+    }
 }
 
 fn now() -> Timestamp {

@@ -226,9 +226,13 @@ fn explains_broken_documents() {
   <Dial>
     <Client>ann</Client>
     <Conference>room</Conference>
+    <Conference>hall</Conference>
   </Dial>
 </Response>"#,
-            &["12202 3:5 `Client` has no effect beside a `Conference` in `Dial`"],
+            &[
+                "12202 3:5 `Client` has no effect beside a `Conference` in `Dial`",
+                "12202 5:5 `Conference` has no effect beside a `Conference` in `Dial`",
+            ],
         ),
         (
             r#"<Response>

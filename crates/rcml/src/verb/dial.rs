@@ -154,7 +154,7 @@ fn nouns(element: &Element<'_>, findings: &mut Findings) -> Vec<Noun> {
         .find(|child| child.name() == "Conference")
     {
         for child in element.children() {
-            if child.name() != "Conference" {
+            if child.at() != conference.at() {
                 findings.push(idle(&child, "a `Conference`"));
             }
         }
