@@ -145,7 +145,7 @@ impl RestDialect {
             },
             ErrorRule {
                 from: (error::NUMBER_TAKEN, 400),
-                to: (21_422, 400),
+                to: (error::NUMBER_UNAVAILABLE, 400),
             },
         ],
         runs: DialectName::Twilio,

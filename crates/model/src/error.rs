@@ -148,7 +148,8 @@ table! {
     FORBIDDEN = 21103, Error, 403, "The account may not do this.", "Use credentials of the owner or of one of its parent accounts.";
     CALL_NOT_LIVE = 21220, Error, 410, "The call is not in progress.", "Only a live call can be changed.";
     DOCUMENT_NOT_FOUND = 21402, Error, 0, "The application answered 404.", "Check the address of the document.";
-    NUMBER_TAKEN = 21452, Error, 400, "The number is not available: it is already in use here.", "Use another number.";
+    NUMBER_UNAVAILABLE = 21422, Error, 400, "The number is not available: it is already in use here, or it is a provider's and no provider is connected.", "Use another number.";
+    NUMBER_TAKEN = 21452, Error, 400, "The number is not available: it is already in use here, or it is a provider's and no provider is connected.", "Use another number, or add isSIP=true for one of your own.";
     MESSAGE_OVERFLOW = 30001, Error, 0, "The message was not sent: the call has too many messages in transit.", "Send fewer at once.";
     MESSAGE_UNREACHABLE = 30003, Error, 0, "The message was not accepted: the recipient cannot be reached now.", "Check that the phone is registered, or that the trunk is up.";
     MESSAGE_BLOCKED = 30004, Error, 0, "The message was not accepted: the recipient or its provider refused it.", "Ask the recipient or the provider why.";

@@ -376,7 +376,7 @@ const NEW: &[Param] = &[
     param(
         "isSIP",
         Is::Text,
-        "`true` for one of the operator's own numbers.",
+        "`true` for one of the operator's own numbers, and there are no others; needed at Restcomm's base path.",
     ),
 ];
 
@@ -551,7 +551,9 @@ async fn create(context: &Context<'_>, account: &Account) -> Answer {
             Failure::parameter("PhoneNumber", "this parameter is required")
         });
     };
-    let Some(is_sip) = params.get("isSIP") else {
+    // Twilio's clients have no word for it, and without a provider each number is the operator's.
+    let assumed = context.dialect.pick([None, Some("true")]);
+    let Some(is_sip) = params.get("isSIP").or(assumed) else {
         return Err(Failure::number_taken());
     };
     if phone_number.chars().any(char::is_control) || phone_number.chars().count() > 200 {

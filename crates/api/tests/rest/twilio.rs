@@ -365,8 +365,12 @@ async fn a_call_to_several_phones_is_answered_with_its_first_leg() {
 async fn numbers_have_the_capabilities_that_twilio_names() {
     let server = Server::start().await;
     let path = format!("{BASE}/Accounts/{}/IncomingPhoneNumbers.json", server.admin);
-    let form = "PhoneNumber=1000&isSIP=true&VoiceCapable=true";
+    // Without a provider each number is the operator's, so no parameter needs to say that.
+    let form = "PhoneNumber=1000&VoiceCapable=true";
     server.post(&server.admin(), &path, form).await.is(201);
+    let again = server.post(&server.admin(), &path, form).await;
+    again.is(400);
+    assert_eq!(again.error()["code"], 21_422);
     let list = server.get(&server.admin(), &path).await.json();
     assert_eq!(
         list["incoming_phone_numbers"][0]["capabilities"],
