@@ -166,7 +166,7 @@ impl From<StoreError> for Failure {
                 Self::of(error::CONFLICT).saying(format!("{what} exists already"))
             }
             StoreError::NoRow(_) => {
-                let reason = "the list has no such row any more; begin again with its first page";
+                let reason = "no row of this list has this identifier (it may have been deleted); start again from the first page";
                 Self::parameter("AfterSid", reason)
             }
             other => {

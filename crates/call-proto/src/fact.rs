@@ -90,7 +90,7 @@ pub enum Fact {
         /// Which one, and on which terms.
         membership: Membership,
     },
-    /// A call that goes on is no longer a member of a conference.
+    /// A call left a conference and continues.
     LeftConference {
         /// The leg.
         call: CallSid,

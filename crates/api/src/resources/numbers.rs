@@ -376,7 +376,7 @@ const NEW: &[Param] = &[
     param(
         "isSIP",
         Is::Text,
-        "`true` for one of the operator's own numbers, and there are no others; needed at Restcomm's base path.",
+        "`true` for one of the operator's own numbers, the only kind available. Required at Restcomm's base path.",
     ),
 ];
 

@@ -198,7 +198,7 @@ async fn an_account_works_in_its_own_tree_only() {
             check(server.post(&who, &path, "FriendlyName=y").await, &path);
             check(server.put(&who, &path, "FriendlyName=z").await, &path);
         }
-        // What tells of the past cannot be deleted, but for recordings.
+        // Records of the past cannot be deleted, except recordings.
         let deleted = |item: &&String| item.starts_with("Recordings");
         for item in paths[..3].iter().chain(paths.iter().filter(deleted)) {
             let path = format!("{base}/{item}");
