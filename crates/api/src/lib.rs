@@ -19,6 +19,7 @@ mod failure;
 mod format;
 mod media;
 mod messages;
+mod naming;
 mod openapi;
 mod page;
 mod params;

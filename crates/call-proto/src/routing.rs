@@ -1,8 +1,10 @@
 //! Who an inbound call is for, whether its caller may call there, and where a called party is.
 //!
 //! **Invariant: From alone gives no rights.** A number can be called by a trunk, by a
-//! client that proved itself, or by anyone if it is flagged public; a user part that names a
-//! client must be proved. Left to others: fetching rows ([`Want`]) and checking digests.
+//! client that proved itself, or by anyone if it is flagged public. A user part of From that names a
+//! client must be proved, unless the call is a stranger's to a public number of another account: no
+//! account can keep strangers off another one's number by its choice of logins. Left to others: fetching
+//! rows ([`Want`]) and checking digests.
 
 mod invitation;
 mod outgoing;
@@ -10,6 +12,7 @@ mod rows;
 #[cfg(test)]
 mod tests;
 
+use model::naming::{Claimant, claimant};
 use model::record::{Client, Number, VoiceApplication};
 use model::{AccountSid, AccountStatus, DialectName, HttpMethod, NumberSid, error};
 use rcml::{Branch, Dial, Noun, Verb};
@@ -172,7 +175,10 @@ enum Called<'a> {
 
 impl<'a> Routing<'a> {
     fn decide(self) -> Result<Decision, Want> {
-        let by = self.named_client()?;
+        let by = match self.named_client()? {
+            Some(client) if self.is_a_strangers_name(client)? => None,
+            named => named,
+        };
         if self.invite.caller != Caller::Trunk
             && let Some(client) = by
             && let Some(verdict) = self.called_by_client(client)?
@@ -230,18 +236,41 @@ impl<'a> Routing<'a> {
         }
     }
 
+    /// Whether From names a client only by chance: the call does not come from its phone, and anyone
+    /// may call the number, which belongs to another account.
+    fn is_a_strangers_name(&self, client: &Client) -> Result<bool, Want> {
+        if self.invite.caller != Caller::Unknown || self.invite.from_registered {
+            return Ok(false);
+        }
+        Ok(match self.called()?.1 {
+            Some(Called::Number(number)) => number.public && number.account != client.account,
+            Some(Called::Client(_)) | None => false,
+        })
+    }
+
     /// Who is called is in the Request-URI; some providers put it only into To.
     fn called(&self) -> Result<(&'a str, Option<Called<'a>>), Want> {
         let invite = self.invite;
         for user in [&invite.called_user, &invite.to_user] {
-            if let Some(client) = self.rows.client(user)? {
-                return Ok((user, Some(Called::Client(client))));
-            }
-            if let Some(number) = self.rows.number(user)? {
-                return Ok((user, Some(Called::Number(number))));
+            let called = match self.rows.client(user)? {
+                Some(client) => Some(self.client_or_number(user, client)?),
+                None => self.rows.number(user)?.map(Called::Number),
+            };
+            if called.is_some() {
+                return Ok((user, called));
             }
         }
         Ok((&invite.called_user, None))
+    }
+
+    /// A client, unless another account has a number that is dialled in the same way.
+    fn client_or_number(&self, user: &str, client: &'a Client) -> Result<Called<'a>, Want> {
+        Ok(match self.rows.exact_number(user)? {
+            Some(number) if claimant(client.account, number.account) == Claimant::Number => {
+                Called::Number(number)
+            }
+            Some(_) | None => Called::Client(client),
+        })
     }
 
     /// The rights of a client that calls; `None` if who is called decides.

@@ -40,11 +40,12 @@ async fn decide(shared: &Shared, call: &IncomingCall) -> Result<Decision, StoreE
         public_base: &shared.config.public_base,
         has_outbound_proxy: shared.parts.sip.outbound_proxy().is_some(),
     };
-    let invitation = invitation(call);
+    let invitation = invitation(shared, call);
     rows::settle(shared, |rows| routing::route(&invitation, house, rows)).await
 }
 
-fn invitation(call: &IncomingCall) -> Invitation {
+fn invitation(shared: &Shared, call: &IncomingCall) -> Invitation {
+    let bindings = shared.parts.sip.bindings(&call.from_user);
     let caller = match &call.caller {
         sip::Caller::Client { login } => Caller::Client {
             login: login.clone(),
@@ -57,6 +58,9 @@ fn invitation(call: &IncomingCall) -> Invitation {
         caller,
         from_user: call.from_user.clone(),
         from_here: call.from_here,
+        from_registered: bindings
+            .iter()
+            .any(|binding| binding.peer.remote == call.source),
         called_user: call.called_user.clone(),
         called_here: call.called_here,
         request_uri: call.request_uri.clone(),

@@ -8,6 +8,7 @@
 pub mod address;
 pub mod error;
 pub mod lane;
+pub mod naming;
 pub mod number;
 pub mod record;
 pub mod sid;

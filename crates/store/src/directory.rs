@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use model::naming;
 use model::record::{Account, Application, Client, Number, Organization};
 use model::{
     AccountSid, AccountStatus, ApplicationSid, ClientSid, NumberSid, OrganizationSid, RecordingSid,
@@ -17,9 +18,6 @@ use crate::rows;
 use crate::sql::Sql;
 use crate::writer::{Hurry, Operation};
 use crate::{NumberCandidates, Result, Store, credentials};
-
-/// Characters that make a stored number a pattern.
-const PATTERN_CHARACTERS: [char; 9] = ['*', '#', '^', '|', '.', '$', '\\', '[', ']'];
 
 impl Store {
     /// An organization. Cached.
@@ -352,7 +350,7 @@ impl Store {
         for number in self.many(sql, rows::number).await? {
             if number.phone_number == "*" {
                 found.any = Some(Arc::new(number));
-            } else if number.phone_number.contains(PATTERN_CHARACTERS) {
+            } else if naming::is_pattern(&number.phone_number) {
                 found.patterns.push(Arc::new(number));
             }
         }

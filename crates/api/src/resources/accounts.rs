@@ -401,7 +401,8 @@ async fn organization(context: &Context<'_>, parent: &Account) -> Result<Organiz
     }
 }
 
-/// The client that an account gets with it, unless the organization has that login already.
+/// The client that an account gets with it, unless the organization has that login already or the
+/// account may not take it.
 async fn own_client(
     context: &Context<'_>,
     account: &Account,
@@ -409,11 +410,8 @@ async fn own_client(
 ) -> Result<Option<Client>, Failure> {
     let login = login_of(account);
     let store = &context.state.store;
-    if store
-        .client_in(account.organization, login)
-        .await?
-        .is_some()
-    {
+    let taken = store.client_in(account.organization, login).await?;
+    if taken.is_some() || context.may_take_login(account, login).await.is_err() {
         return Ok(None);
     }
     let mut client = clients::new_client(context, account, login, password).await?;

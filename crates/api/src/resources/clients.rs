@@ -262,11 +262,13 @@ async fn create(context: &Context<'_>, account: &Account) -> Answer {
     check_login(login)?;
     let password = params.required("Password")?;
     password::check(password)?;
+    context.may_take_login(account, login).await?;
     let mut client = new_client(context, account, login, password).await?;
     if let Some(name) = params.name("FriendlyName")? {
         client.friendly_name = name;
     }
     change(context, &mut client)?;
+    context.may_use_voice(account, &client.voice).await?;
     match context.state.store.insert_client(client.clone()).await {
         Ok(()) => Ok(context.show(&CLIENT, &client)),
         Err(StoreError::Duplicate(_)) => existing(context, account, login).await,
@@ -369,6 +371,7 @@ async fn update(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
         set_password(context, &mut client, password).await?;
     }
     change(context, &mut client)?;
+    context.may_use_voice(account, &client.voice).await?;
     client.updated = now();
     if !context.state.store.update_client(client.clone()).await? {
         return Err(Failure::not_found());

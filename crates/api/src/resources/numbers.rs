@@ -522,7 +522,8 @@ async fn list(context: &Context<'_>, account: &Account) -> Answer {
     })
 }
 
-/// Names of the applications that numbers refer to, by identifier.
+/// Names of the applications that numbers refer to, by identifier; the names of other accounts' stay
+/// their own.
 async fn application_names(
     context: &Context<'_>,
     numbers: &[Number],
@@ -534,7 +535,9 @@ async fn application_names(
             .filter_map(|name| number.extra.get(*name)?.parse().ok());
         let sids: Vec<ApplicationSid> = number.voice.application.into_iter().chain(extra).collect();
         for sid in sids {
-            if let Some(application) = context.state.store.application(sid).await? {
+            let found = context.state.store.application(sid).await?;
+            let readable = [number.account, context.caller.sid];
+            if let Some(application) = found.filter(|found| readable.contains(&found.account)) {
                 names.insert(sid.to_string(), application.friendly_name.clone());
             }
         }
@@ -577,6 +580,8 @@ async fn create(context: &Context<'_>, account: &Account) -> Answer {
         updated: now,
     };
     change(context, &mut number)?;
+    context.may_take_number(account, phone_number).await?;
+    check_applications(context, account, &number).await?;
     if !number.pure_sip && is_known(context, &number).await? {
         return Err(Failure::number_taken());
     }
@@ -618,6 +623,22 @@ fn change(context: &Context<'_>, number: &mut Number) -> Result<(), Failure> {
         number.public = public;
     }
     change_extra(context, &mut number.extra)
+}
+
+/// Refuses applications that were sent and that the account may not use.
+async fn check_applications(
+    context: &Context<'_>,
+    account: &Account,
+    number: &Number,
+) -> Result<(), Failure> {
+    context.may_use_voice(account, &number.voice).await?;
+    let mut sent = Vec::new();
+    for name in EXTRA_APPLICATIONS {
+        if let Some(sid) = context.params.sid::<ApplicationSid>(name)?.flatten() {
+            sent.push((name, sid));
+        }
+    }
+    context.may_use_applications(account, sent).await
 }
 
 fn change_extra(
@@ -677,6 +698,7 @@ async fn get(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
 async fn update(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
     let mut number = find(context, account, sid).await?;
     change(context, &mut number)?;
+    check_applications(context, account, &number).await?;
     number.updated = now();
     if !context.state.store.update_number(number.clone()).await? {
         return Err(Failure::not_found());

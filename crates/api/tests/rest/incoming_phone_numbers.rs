@@ -63,7 +63,9 @@ async fn numbers_live() {
     let sid = json["sid"].as_str().unwrap();
     let path = format!("/Accounts/{}/IncomingPhoneNumbers/{sid}.json", server.admin);
     // The method of messages is `SmsMethod`; another spelling is not known and changes nothing.
-    let application = format!("AP{}", "0".repeat(32));
+    let applications = format!("/Accounts/{}/Applications.json", server.admin);
+    let made = server.post(&who, &applications, "FriendlyName=Demo").await;
+    let application = made.json()["sid"].as_str().unwrap().to_owned();
     let form = format!(
         "VoiceUrl=%2Fb.xml&SmsUrl=%2Fs.xml&SMSMethod=GET&SmsCapable=true&VoiceMethod=POST&VoiceApplicationSid={application}"
     );

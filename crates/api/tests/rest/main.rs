@@ -13,6 +13,7 @@ mod deliveries;
 mod every_route;
 mod incoming_phone_numbers;
 mod messages;
+mod naming;
 mod notifications;
 mod openapi;
 mod recordings;

@@ -32,6 +32,8 @@ pub struct Invitation {
     pub from_user: String,
     /// Whether the host of From is this server.
     pub from_here: bool,
+    /// Whether it came from where a client with that user part is registered.
+    pub from_registered: bool,
     /// User part of the Request-URI.
     pub called_user: String,
     /// Whether the Request-URI names this server, and not another one.

@@ -39,11 +39,19 @@ pub struct Numbers {
     pub any: Option<Arc<Number>>,
 }
 
+/// The number that a dialled text means.
+#[derive(Clone, Debug)]
+struct Match {
+    number: Arc<Number>,
+    /// Stored in one of the spellings, not a pattern or `*`.
+    exact: bool,
+}
+
 /// The rows that are known so far.
 #[derive(Clone, Default, Debug)]
 pub struct Rows {
     clients: BTreeMap<String, Option<Arc<Client>>>,
-    numbers: BTreeMap<String, Option<Arc<Number>>>,
+    numbers: BTreeMap<String, Option<Match>>,
     accounts: BTreeMap<AccountSid, AccountStatus>,
     applications: BTreeMap<ApplicationSid, Option<Arc<Application>>>,
 }
@@ -58,10 +66,15 @@ impl Rows {
     /// before `*`.
     pub fn add_numbers(&mut self, dialled: String, spellings: &[String], found: Numbers) {
         let exact = found.exact.into_iter().next();
+        let is_exact = exact.is_some();
         let number = exact
             .or_else(|| by_pattern(&dialled, spellings, found.patterns))
             .or(found.any);
-        self.numbers.insert(dialled, number);
+        let found = number.map(|number| Match {
+            number,
+            exact: is_exact,
+        });
+        self.numbers.insert(dialled, found);
     }
 
     /// Adds the answer to [`Want::Account`]; an account that is gone counts as closed.
@@ -86,8 +99,18 @@ impl Rows {
     }
 
     pub(super) fn number(&self, dialled: &str) -> Result<Option<&Number>, Want> {
+        Ok(self.matching(dialled)?.map(|found| &*found.number))
+    }
+
+    /// The number that is stored in one of the spellings of a dialled text.
+    pub(super) fn exact_number(&self, dialled: &str) -> Result<Option<&Number>, Want> {
+        let found = self.matching(dialled)?.filter(|found| found.exact);
+        Ok(found.map(|found| &*found.number))
+    }
+
+    fn matching(&self, dialled: &str) -> Result<Option<&Match>, Want> {
         match self.numbers.get(dialled) {
-            Some(number) => Ok(number.as_deref()),
+            Some(found) => Ok(found.as_ref()),
             None => Err(Want::Numbers {
                 dialled: dialled.to_owned(),
                 spellings: number::candidates(dialled),

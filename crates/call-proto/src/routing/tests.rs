@@ -167,6 +167,7 @@ fn invite(caller: &Caller, called: &str) -> Invitation {
         caller: caller.clone(),
         from_user: "kim".to_owned(),
         from_here: true,
+        from_registered: true,
         called_user: called.to_owned(),
         called_here: true,
         request_uri: format!("sip:{called}@pbx.example"),
@@ -345,6 +346,50 @@ fn proof_and_rows_decide() {
 }
 
 #[test]
+fn a_number_belongs_to_its_account_whatever_logins_others_take() {
+    // Number +12025550100 belongs to account 2.
+    let table = [
+        ("+12025550100", 1, "2: POST /v"),
+        ("12025550100", 1, "2: POST /v"),
+        ("0012025550100", 1, "2: POST /v"),
+        ("+12025550100", 2, "2: Client +12025550100"),
+        // No number: the login is all there is, also before a pattern.
+        ("+12025550177", 1, "1: Client +12025550177"),
+    ];
+    for (dialled, of, expected) in table {
+        let mut house = House::new();
+        house.clients.push(client(dialled, of));
+        house.patterns.push(number("+1202[0-9]*", Some("/p")));
+        check(
+            dialled,
+            &mut house,
+            &invite(&Caller::Trunk, dialled),
+            expected,
+        );
+    }
+}
+
+#[test]
+fn no_login_keeps_strangers_off_a_public_number_of_another_account() {
+    let mut registered = invite(&Caller::Unknown, "+12025550100");
+    let mut house = House::new();
+    house.numbers[0].public = true;
+    check("kim's phone", &mut house, &registered, "challenge");
+    registered.from_registered = false;
+    check("a stranger", &mut house, &registered, "2: POST /v");
+    house.clients[0].account = account(2);
+    check(
+        "the number's own client",
+        &mut house,
+        &registered,
+        "challenge",
+    );
+    let mut to_ann = invite(&Caller::Unknown, "ann");
+    to_ann.from_registered = false;
+    check("to a client", &mut house, &to_ann, "challenge");
+}
+
+#[test]
 fn an_exact_number_goes_before_a_pattern_and_a_pattern_before_any() {
     let house = || {
         let mut house = House::new();
@@ -399,9 +444,15 @@ fn to_is_asked_only_if_the_request_uri_names_nothing_here() {
             "ann",
             "3: Client ann",
             "ann",
-            "client gw, number gw, client ann",
+            "client gw, number gw, client ann, number ann",
         ),
-        ("ann", "gw", "3: Client ann", "ann", "client ann"),
+        (
+            "ann",
+            "gw",
+            "3: Client ann",
+            "ann",
+            "client ann, number ann",
+        ),
         (
             "gw",
             "zed",

@@ -41,6 +41,7 @@ impl Directory {
             },
             from_user: caller.user.clone(),
             from_here: true,
+            from_registered: true,
             called_user: user.to_owned(),
             called_here: host.is_empty(),
             request_uri: format!("sip:{called}"),

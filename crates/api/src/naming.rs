@@ -1,0 +1,112 @@
+//! Whether an account may take a name, a number or an application.
+//!
+//! Which rows collide is decided by [`model::naming`], as for calls; the rows are found here.
+//! **Invariant: whatever creates or changes a client, a number or a use of an application asks here
+//! first.**
+
+use model::naming::{LoginRule, collide, is_pattern, login_rule};
+use model::record::{Account, VoiceApplication};
+use model::{ApplicationSid, error, number};
+
+use crate::context::Context;
+use crate::failure::Failure;
+
+impl Context<'_> {
+    /// Refuses a login that is, or could become, a number of another account.
+    pub(crate) async fn may_take_login(
+        &self,
+        account: &Account,
+        login: &str,
+    ) -> Result<(), Failure> {
+        let mut own_number_needed = false;
+        match login_rule(login) {
+            LoginRule::Free => {}
+            LoginRule::Spelling(plain) => {
+                let reason = format!("this is a phone number; write it as `{plain}`");
+                return Err(Failure::parameter("Login", &reason));
+            }
+            LoginRule::OwnNumber(_) => own_number_needed = !self.is_top(account).await?,
+        }
+        let spellings = number::candidates(login);
+        let found = self.state.store.number_candidates(None, &spellings).await?;
+        let is_others = |number: &model::record::Number| {
+            collide((login, account.sid), (&number.phone_number, number.account))
+        };
+        if found.exact.iter().any(|number| is_others(number)) {
+            let text = format!("Login: `{login}` is a number of another account");
+            return Err(Failure::of(error::CONFLICT).saying(text));
+        }
+        if own_number_needed && found.exact.is_empty() {
+            let reason = "a login that is a phone number must be a number of the account; add the number first, or use a name";
+            return Err(Failure::parameter("Login", reason));
+        }
+        Ok(())
+    }
+
+    /// Refuses a number that is the login of another account's client, and a pattern that is not the
+    /// top account's: it would receive calls to numbers of no account.
+    pub(crate) async fn may_take_number(
+        &self,
+        account: &Account,
+        phone_number: &str,
+    ) -> Result<(), Failure> {
+        if is_pattern(phone_number) {
+            if self.is_top(account).await? {
+                return Ok(());
+            }
+            let reason = "only the organization's top account can have `*` or a pattern";
+            return Err(Failure::parameter("PhoneNumber", reason));
+        }
+        for login in number::candidates(phone_number) {
+            let store = &self.state.store;
+            let client = store.client_in(account.organization, &login).await?;
+            let is_others = |client: &model::record::Client| {
+                collide((&login, client.account), (phone_number, account.sid))
+            };
+            if client.is_some_and(|client| is_others(&client)) {
+                return Err(Failure::number_taken());
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses an application that belongs neither to the account nor to the caller, which is that
+    /// account or above it.
+    pub(crate) async fn may_use_applications(
+        &self,
+        account: &Account,
+        applications: impl IntoIterator<Item = (&str, ApplicationSid)>,
+    ) -> Result<(), Failure> {
+        for (name, sid) in applications {
+            let found = self.state.store.application(sid).await?;
+            let usable = found.is_some_and(|application| {
+                [account.sid, self.caller.sid].contains(&application.account)
+            });
+            if !usable {
+                return Err(Failure::parameter(name, "there is no such application"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses a voice application that the account may not use; one that was there before stays.
+    pub(crate) async fn may_use_voice(
+        &self,
+        account: &Account,
+        voice: &VoiceApplication,
+    ) -> Result<(), Failure> {
+        const NAME: &str = "VoiceApplicationSid";
+        let sent = self.params.get(NAME).and(voice.application);
+        self.may_use_applications(account, sent.map(|sid| (NAME, sid)))
+            .await
+    }
+
+    /// Whether an account is the first of its organization.
+    async fn is_top(&self, account: &Account) -> Result<bool, Failure> {
+        let Some(parent) = account.parent else {
+            return Ok(true);
+        };
+        let parent = self.state.store.account(parent).await?;
+        Ok(parent.is_none_or(|parent| parent.organization != account.organization))
+    }
+}

@@ -1,0 +1,154 @@
+//! Who owns a name, a number or an application: two accounts side by side below the top account.
+
+use crate::server::{Answer, Credentials, Server, account_sid, of};
+use model::AccountStatus;
+
+const LOGIN: &str = "Password=RestComm12&Login=";
+
+/// A server with the accounts `a` and `b`, Developers below the top account.
+async fn two_accounts() -> Server {
+    let server = Server::start().await;
+    for name in ["a", "b"] {
+        let admin = Some(server.admin);
+        server
+            .account_with(name, admin, "Developer", AccountStatus::Active)
+            .await;
+    }
+    server
+}
+
+async fn client(server: &Server, who: &Credentials, of: &str, login: &str) -> Answer {
+    let path = format!("/Accounts/{}/Clients.json", account_sid(of));
+    let form = format!("{LOGIN}{}", login.replace('+', "%2B"));
+    server.post(who, &path, &form).await
+}
+
+async fn number(server: &Server, who: &Credentials, of: &str, number: &str) -> Answer {
+    let path = format!("/Accounts/{}/IncomingPhoneNumbers.json", account_sid(of));
+    let form = format!("isSIP=true&PhoneNumber={}", number.replace('+', "%2B"));
+    server.post(who, &path, &form).await
+}
+
+#[tokio::test]
+async fn no_account_takes_a_number_of_another_as_a_login() {
+    let server = two_accounts().await;
+    number(&server, &of("b"), "b", "+12025551111").await.is(200);
+    number(&server, &of("b"), "b", "1001").await.is(200);
+    let table = [
+        ("+12025551111", 409),
+        ("12025551111", 409),
+        ("0012025551111", 400),
+        ("1001", 409),
+        // Nobody's number, and no extension.
+        ("+12025552222", 400),
+        ("5552222", 400),
+        ("*77", 400),
+        ("1002", 200),
+        ("kim", 200),
+    ];
+    for (login, status) in table {
+        let answer = client(&server, &of("a"), "a", login).await;
+        assert_eq!(answer.status, status, "{login}: {}", answer.body);
+    }
+    // Its own number is a login like others, and the operator decides for the whole house.
+    client(&server, &of("b"), "b", "12025551111").await.is(200);
+    let admin = server.admin();
+    let path = format!("/Accounts/{}/Clients.json", server.admin);
+    server
+        .post(&admin, &path, &format!("{LOGIN}5553333"))
+        .await
+        .is(200);
+}
+
+#[tokio::test]
+async fn no_account_takes_a_login_of_another_as_a_number() {
+    let server = two_accounts().await;
+    client(&server, &of("b"), "b", "1001").await.is(200);
+    for phone_number in ["1001", "%2B1001"] {
+        let answer = number(&server, &of("a"), "a", phone_number).await;
+        assert!(answer.body.contains("21452"), "{}", answer.body);
+    }
+    number(&server, &of("b"), "b", "1001").await.is(200);
+}
+
+#[tokio::test]
+async fn an_account_that_is_named_like_a_number_gets_no_client() {
+    let server = two_accounts().await;
+    number(&server, &of("b"), "b", "+12025551112").await.is(200);
+    for email in [
+        "%2B12025551112%40evil.example",
+        "12025551112%40evil.example",
+    ] {
+        let form = format!("EmailAddress={email}&Password=RestComm12");
+        let made = server.post(&server.admin(), "/Accounts.json", &form).await;
+        let sid = made.json()["sid"].as_str().unwrap().to_owned();
+        let path = format!("/Accounts/{sid}/Clients.json");
+        let clients = server.get(&server.admin(), &path).await;
+        clients.is(200);
+        assert!(!clients.body.contains("12025551112"), "{}", clients.body);
+    }
+}
+
+#[tokio::test]
+async fn patterns_belong_to_the_top_account() {
+    let server = two_accounts().await;
+    for pattern in ["*", ".*", "+1202555[0-9]+", "^12"] {
+        let answer = number(&server, &of("a"), "a", pattern).await;
+        assert_eq!(answer.status, 400, "{pattern}: {}", answer.body);
+    }
+    let path = format!("/Accounts/{}/IncomingPhoneNumbers.json", server.admin);
+    server
+        .post(&server.admin(), &path, "isSIP=true&PhoneNumber=*")
+        .await
+        .is(200);
+}
+
+#[tokio::test]
+async fn an_application_is_used_by_its_account_or_set_by_its_owner() {
+    let server = two_accounts().await;
+    let path = format!("/Accounts/{}/Applications.json", account_sid("b"));
+    let made = server
+        .post(&of("b"), &path, "FriendlyName=secretname")
+        .await
+        .json();
+    let sid = made["sid"].as_str().unwrap();
+    let top = format!("/Accounts/{}/Applications.json", server.admin);
+    let made = server
+        .post(&server.admin(), &top, "FriendlyName=shared")
+        .await
+        .json();
+    let shared = made["sid"].as_str().unwrap();
+    let numbers = format!("/Accounts/{}/IncomingPhoneNumbers", account_sid("a"));
+    for name in [
+        "VoiceApplicationSid",
+        "SmsApplicationSid",
+        "UssdApplicationSid",
+        "ReferApplicationSid",
+    ] {
+        for other in [sid, shared] {
+            let form = format!("isSIP=true&PhoneNumber=2001&{name}={other}");
+            let answer = server
+                .post(&of("a"), &format!("{numbers}.json"), &form)
+                .await;
+            assert_eq!(answer.status, 400, "{name}: {}", answer.body);
+            assert!(answer.body.contains(name), "{}", answer.body);
+        }
+    }
+    let made = number(&server, &of("a"), "a", "2001").await.json();
+    let one = format!("{numbers}/{}.json", made["sid"].as_str().unwrap());
+    let uses = |sid| format!("VoiceApplicationSid={sid}");
+    server.post(&of("a"), &one, &uses(sid)).await.is(400);
+    // The owner of an application, if it is above the account, may set it there.
+    server
+        .post(&server.admin(), &one, &uses(shared))
+        .await
+        .is(200);
+    // Its name is the owner's; the account can change the rest of its number.
+    let answer = server.post(&of("a"), &one, "FriendlyName=mine").await;
+    answer.is(200);
+    let list = server.get(&of("a"), &format!("{numbers}.json")).await;
+    assert!(!list.body.contains("shared"), "{}", list.body);
+    let login = format!("{LOGIN}kim&VoiceApplicationSid={sid}");
+    let clients = format!("/Accounts/{}/Clients.json", account_sid("a"));
+    server.post(&of("a"), &clients, &login).await.is(400);
+}
