@@ -29,6 +29,8 @@ pub enum Command {
     Resolve {
         /// Comes back with the answer.
         req: Req,
+        /// Account that named the targets: only what it may reach is a route.
+        author: AccountSid,
         /// In order; the answer has one entry for each.
         targets: Vec<Target>,
     },

@@ -65,6 +65,7 @@ pub(crate) enum Letter {
     StartFork {
         fork: ForkId,
         asker: CallSid,
+        author: AccountSid,
         common: Box<Common>,
         dialled: Vec<Dialled>,
         timeout: Duration,

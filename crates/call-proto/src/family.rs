@@ -320,10 +320,12 @@ impl Family {
             Letter::StartFork {
                 fork,
                 asker,
+                author,
                 common,
                 dialled,
                 timeout,
             } => {
+                let asker = (asker, author);
                 let machine = Fork::resolve(fork, asker, *common, dialled, timeout, cx);
                 self.forks.insert(fork, machine);
             }

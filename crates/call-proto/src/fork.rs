@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use model::{CallSid, CallStatus, Timestamp, error};
+use model::{AccountSid, CallSid, CallStatus, Timestamp, error};
 
 use crate::command::Command;
 use crate::context::{About, Context, Letter};
@@ -76,9 +76,11 @@ impl Branch {
 
 impl Fork {
     /// Starts looking up the routes for the `<Dial>` of a call.
+    ///
+    /// - `author`: of the document
     pub(crate) fn resolve(
         id: ForkId,
-        asker: CallSid,
+        (asker, author): (CallSid, AccountSid),
         common: Common,
         dialled: Vec<Dialled>,
         timeout: Duration,
@@ -86,7 +88,14 @@ impl Fork {
     ) -> Self {
         let req = cx.req();
         let targets = dialled.iter().map(|d| d.target.clone()).collect();
-        cx.command(asker, Command::Resolve { req, targets });
+        cx.command(
+            asker,
+            Command::Resolve {
+                req,
+                author,
+                targets,
+            },
+        );
         let until = cx.now + timeout;
         let state = State::Resolving {
             req,

@@ -373,7 +373,11 @@ impl Actor {
     fn command(&mut self, call: CallSid, command: Command) {
         match command {
             Command::Commit(_) | Command::Trace(_) => {} // Carried out by the caller.
-            Command::Resolve { req, targets } => self.resolve(call, req, targets),
+            Command::Resolve {
+                req,
+                author,
+                targets,
+            } => self.resolve(call, req, author, targets),
             Command::Fetch { req, request } => self.fetch(call, req, request),
             Command::Speak {
                 req,

@@ -23,7 +23,7 @@ impl Engine {
     pub async fn create(&self, new: NewCall) -> Result<Vec<CallRecord>, CreateError> {
         let shared = &self.shared;
         let mut peers = Peers::new();
-        let routes = resolve::resolve(shared, &new.target, &mut peers)
+        let routes = resolve::resolve(shared, &new.target, new.account, &mut peers)
             .await
             .map_err(|unreachable| CreateError::Unreachable(unreachable.text))?;
         if !shared.live.enter(shared.config.max_calls) {

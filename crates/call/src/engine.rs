@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use call_proto::{RecordingAddress, Settings};
 use media::{EndpointId, MediaPlane};
+use model::egress::Guard;
 use model::{AccountSid, OrganizationSid};
 use sip::{IncomingCall, Sip};
 use speech::{Recognizer, Synthesizer};
@@ -35,6 +36,8 @@ pub struct EngineConfig {
     pub administrator: AccountSid,
     /// Every account's applications may be on private addresses.
     pub allow_private: bool,
+    /// Which addresses calls and messages to SIP addresses may reach.
+    pub sip_guard: Guard,
     /// Send the word `null` for what is not known about the caller.
     pub null_strings: bool,
     /// A dialled party that declines when it is screened ends the caller's leg, too.

@@ -178,9 +178,10 @@ impl Task {
 
     fn look_up(&mut self, target: Target) {
         let shared = Arc::clone(&self.shared);
+        let author = self.machine.record().account;
         self.look_ups.spawn(async move {
             let mut peers = Peers::new();
-            let routes = resolve::resolve(&shared, &target, &mut peers).await;
+            let routes = resolve::resolve(&shared, &target, author, &mut peers).await;
             (routes, peers)
         });
     }

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use call_proto::routing::{self, Way};
 use call_proto::{Route, Target, Unreachable, Via};
-use model::error;
+use model::egress::AddressPolicy;
+use model::{AccountSid, error};
 use sip::Peer;
 use store::StoreError;
 
@@ -17,9 +18,13 @@ use crate::sip_side::escape_user;
 pub(crate) type Peers = BTreeMap<String, Peer>;
 
 /// Finds the routes to a target; where they lead goes into `peers`.
+///
+/// - `author`: account that named the target; a SIP address is a route only if that account may have
+///   the server connect there. Trunks and registered phones are the operator's and the phone's choice.
 pub(crate) async fn resolve(
     shared: &Shared,
     target: &Target,
+    author: AccountSid,
     peers: &mut Peers,
 ) -> Result<Vec<Route>, Unreachable> {
     let domain = &shared.config.domain;
@@ -31,7 +36,7 @@ pub(crate) async fn resolve(
     match way.map_err(failed)?? {
         Way::Phones { login } => phones(shared, &login, peers),
         Way::Trunk { number } => trunk(shared, &number, peers).await,
-        Way::Address { uri } => address(shared, &uri, peers).await,
+        Way::Address { uri } => address(shared, &uri, author, peers).await,
     }
 }
 
@@ -84,10 +89,26 @@ async fn trunk(
     }])
 }
 
-async fn address(shared: &Shared, uri: &str, peers: &mut Peers) -> Result<Vec<Route>, Unreachable> {
+async fn address(
+    shared: &Shared,
+    uri: &str,
+    author: AccountSid,
+    peers: &mut Peers,
+) -> Result<Vec<Route>, Unreachable> {
     let peer = shared.parts.sip.resolve(uri).await.map_err(|error| {
         let shown = model::address::redacted_sip(uri);
         unreachable(error.to_string().replace(uri, &shown))
+    })?;
+    // The address itself, not its name, which may resolve to another one the next time.
+    let reached = shared.config.sip_guard.check(
+        peer.remote.ip(),
+        AddressPolicy {
+            private_ok: author == shared.config.administrator,
+        },
+    );
+    reached.map_err(|refused| Unreachable {
+        code: error::ADDRESS_REFUSED,
+        text: format!("`{}`: {refused}", model::address::redacted_sip(uri)),
     })?;
     peers.insert(uri.to_owned(), peer);
     Ok(vec![Route {

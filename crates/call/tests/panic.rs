@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use call::{Engine, EngineConfig, Parts, StoreDirectory, StoreKeyring, StoreOutbox};
 use media::{MediaConfig, MediaPlane};
+use model::egress::Guard;
 use model::record::{Number, VoiceApplication};
 use model::{CallStatus, HangupBy, HttpMethod, NumberSid, Timestamp};
 use sip::{InviteSpec, LegCommand, LegEvent, Sip, SipConfig};
@@ -140,6 +141,10 @@ async fn server(folder: &tempfile::TempDir, store: &Store, speech: Faulty) -> (E
         organization,
         administrator,
         allow_private: true,
+        sip_guard: Guard {
+            allow_private: true,
+            ..Guard::default()
+        },
         null_strings: false,
         screening_releases_both: false,
         recordings: folder.path().to_owned(),

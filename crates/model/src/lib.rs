@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod address;
+pub mod egress;
 pub mod error;
 pub mod lane;
 pub mod naming;

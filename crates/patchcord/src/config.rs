@@ -143,6 +143,8 @@ settings! {
         nonce_lifetime_s: NonZeroU32 = "300",
         /// Seconds between OPTIONS requests to each registered phone; a phone that used to answer and stops is unregistered. 0: never.
         keepalive_s: u32 = "60",
+        /// Allow every account to call and write to SIP addresses in private networks and on this machine. The administrator's account always may; registered phones and trunks can be anywhere.
+        allow_private: bool = "false",
         /// Maximum number of inbound calls in set-up at once; more get 503.
         max_calls_in_setup: NonZeroU32 = "1000",
     }
@@ -175,7 +177,7 @@ settings! {
         timeout_ms: NonZeroU64 = "6000",
         /// Allow every account to use addresses of private networks and of this machine. The administrator's account always may.
         allow_private: bool = "false",
-        /// Link-local and cloud metadata addresses that are allowed nevertheless.
+        /// Link-local and cloud metadata addresses that are allowed nevertheless, for SIP too.
         allow_addresses: Vec<IpAddr> = "",
         /// Largest document, in bytes.
         max_document_bytes: NonZeroU64 = "1048576",

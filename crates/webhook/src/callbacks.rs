@@ -19,8 +19,8 @@ use crate::delivery::{
 use crate::error::FetchError;
 use crate::fetch::{BodyKind, FetchRequest, Fetched, Fetcher};
 use crate::outbox::{Failure, OutboxError, OutboxStore, Outcome, PendingCallback};
-use crate::policy::AddressPolicy;
 use crate::signature::{Secrets, Stamp};
+use model::egress::AddressPolicy;
 
 /// Longest pause between attempts to store the end of a callback. It is tried until it works: else
 /// the row would wait on disk for the next start, to be sent again then.

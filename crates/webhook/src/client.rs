@@ -13,7 +13,7 @@ use rustls::crypto::aws_lc_rs;
 use rustls::{ClientConfig, RootCertStore};
 
 use crate::fetch::{FetchConfig, StartError};
-use crate::policy::{AddressPolicy, Guard, Refused};
+use model::egress::{AddressPolicy, Guard, Refused};
 
 /// How long an unused connection is kept: shorter than the usual web servers do, so that no
 /// request meets a connection that is just being closed.

@@ -21,8 +21,8 @@ use crate::address::Target;
 use crate::client::Clients;
 use crate::cookie::CookieJar;
 use crate::error::{FetchError, Problem};
-use crate::policy::{AddressPolicy, Guard, Refused};
 use crate::signature::{Sent, Stamp};
+use model::egress::{AddressPolicy, Guard, Refused};
 
 const FORM: &str = "application/x-www-form-urlencoded; charset=UTF-8";
 

@@ -28,7 +28,6 @@ mod media;
 mod media_files;
 mod media_memory;
 mod outbox;
-mod policy;
 mod signature;
 
 pub use address::resolve;
@@ -38,8 +37,8 @@ pub use delivery::{CallbackConfig, CallbackStats};
 pub use error::{FetchError, Problem};
 pub use fetch::{BodyKind, FetchConfig, FetchRequest, Fetched, Fetcher, StartError};
 pub use media::{MediaCache, MediaLimits};
+pub use model::egress::AddressPolicy;
 pub use outbox::{
     Failure, MemoryOutbox, OutboxError, OutboxStore, Outcome, PendingCallback, RowPlace,
 };
-pub use policy::AddressPolicy;
 pub use signature::{Secrets, Stamp};

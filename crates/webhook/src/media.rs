@@ -20,8 +20,8 @@ use crate::fetch::{BodyKind, FetchRequest, Fetched, Fetcher};
 use crate::freshness::Freshness;
 use crate::media_files::{FileKey, MediaFiles};
 use crate::media_memory::MediaMemory;
-use crate::policy::AddressPolicy;
 use crate::signature::Stamp;
+use model::egress::AddressPolicy;
 
 /// Limits of the cache.
 #[derive(Clone, Copy, Debug)]

@@ -1,9 +1,12 @@
 //! What an account may let the server ask, whoever a call belongs to.
 
+use std::net::{TcpListener, UdpSocket};
 use std::time::Duration;
 
 use anyhow::ensure;
 use e2e::phone::Setup;
+use e2e::rest::Rest;
+use e2e::server::Options;
 use e2e::{App, Pitch, Reply, Server, http, wait};
 
 const SOON: Duration = Duration::from_secs(8);
@@ -20,20 +23,7 @@ fn a_tenant_cannot_borrow_the_rights_of_the_number_it_calls() -> anyhow::Result<
     app.on("/secret", Reply::document(""));
     let admin = server.rest();
     admin.number("1000", &app.url("/v"))?;
-    let form = [
-        ("EmailAddress", "tenant@example.org"),
-        ("Password", "tenant-Secret-1"),
-        ("Sid", TENANT),
-    ];
-    let made = admin.send(
-        "POST",
-        "/restcomm/2012-04-24/Accounts.json",
-        Some(&http::form(&form)),
-    )?;
-    let made: serde_json::Value = serde_json::from_slice(&made.body)?;
-    let (sid, token) = (text(&made, "sid"), text(&made, "auth_token"));
-    ensure!(!sid.is_empty() && !token.is_empty(), "{made}");
-    let tenant = server.rest_as(&sid, &token);
+    let tenant = tenant(&server)?;
     tenant.client("sue", "sue-Secret-1")?;
     let sue = Setup::new("sue")
         .registers("sue-Secret-1")
@@ -58,6 +48,69 @@ fn a_tenant_cannot_borrow_the_rights_of_the_number_it_calls() -> anyhow::Result<
         "the tenant's address was asked"
     );
     tenant.finished_calls(1, SOON)?;
+    Ok(())
+}
+
+/// An account below the administrator's, as a client of the API.
+fn tenant(server: &Server) -> anyhow::Result<Rest> {
+    let form = [
+        ("EmailAddress", "tenant@example.org"),
+        ("Password", "tenant-Secret-1"),
+        ("Sid", TENANT),
+    ];
+    let made = server.rest().send(
+        "POST",
+        "/restcomm/2012-04-24/Accounts.json",
+        Some(&http::form(&form)),
+    )?;
+    let made: serde_json::Value = serde_json::from_slice(&made.body)?;
+    let (sid, token) = (text(&made, "sid"), text(&made, "auth_token"));
+    ensure!(!sid.is_empty() && !token.is_empty(), "{made}");
+    Ok(server.rest_as(&sid, &token))
+}
+
+/// A tenant's document and API calls name SIP addresses on this machine: nothing is sent there, by UDP
+/// or TCP. The administrator's document may.
+#[test]
+fn a_tenant_cannot_have_the_server_send_sip_into_its_own_network() -> anyhow::Result<()> {
+    let server = Options::default()
+        .variable("PATCHCORD_FETCH__ALLOW_PRIVATE", "true")
+        .start()?;
+    let app = App::start()?;
+    let tcp = TcpListener::bind("127.0.0.1:0")?;
+    let udp = UdpSocket::bind("127.0.0.1:0")?;
+    tcp.set_nonblocking(true)?;
+    udp.set_nonblocking(true)?;
+    let over_tcp = format!("sip:x@{};transport=tcp", tcp.local_addr()?);
+    let over_udp = format!("sip:x@{}", udp.local_addr()?);
+    let document = format!(
+        "<Sms to=\"{over_tcp}\">&#10;SET pwned 1&#10;</Sms><Sms to=\"{over_udp}\">x</Sms>\
+         <Dial timeout=\"2\"><Sip>{over_tcp}</Sip><Sip>{over_udp}</Sip></Dial>"
+    );
+    app.on("/v", Reply::document(&document));
+    app.on("/cb", Reply::status(200));
+    let tenant = tenant(&server)?;
+    tenant.public_number("2000", &app.url("/v"), &app.url("/cb"))?;
+    server
+        .rest()
+        .public_number("3000", &app.url("/v"), &app.url("/cb"))?;
+    let stranger = Setup::new("sue").start(&server, Pitch::of(700.0))?;
+    stranger.dial("2000")?;
+    tenant.finished_calls(1, SOON)?;
+    for to in [&over_tcp, &over_udp] {
+        let form = [("To", to.as_str()), ("From", "1"), ("Url", &app.url("/v"))];
+        let answer = tenant.send("POST", &tenant.path("Calls"), Some(&http::form(&form)))?;
+        ensure!(answer.status() >= 400, "{to}: {}", answer.status());
+    }
+    let codes = tenant.get("Notifications")?["notifications"].to_string();
+    ensure!(codes.contains("11110"), "{codes}");
+    let heard = || tcp.accept().is_ok() || udp.recv_from(&mut [0; 64]).is_ok();
+    ensure!(!heard(), "the tenant's document reached this machine");
+
+    // The same listeners hear the administrator's document: they would have heard the tenant's.
+    let other = Setup::new("tom").start(&server, Pitch::of(600.0))?;
+    other.dial("3000")?;
+    wait::until("the administrator's SIP", SOON, || heard().then_some(()))?;
     Ok(())
 }
 

@@ -80,6 +80,7 @@ pub(super) fn start(dial: rcml::Dial, site: &mut Site<'_>, cx: &mut Context) -> 
     cx.letter(Letter::StartFork {
         fork,
         asker: site.leg.profile.sid,
+        author: site.author(),
         common: Box::new(common),
         dialled,
         timeout,

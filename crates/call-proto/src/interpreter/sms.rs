@@ -47,7 +47,9 @@ pub(super) fn start(sms: &Sms, site: &mut Site<'_>, cx: &mut Context) -> Step {
     {
         return site.redirect_loop(url, cx);
     }
-    let (message, req) = site.messages.send(sms, callback, site.leg, cx);
+    let (message, req) = site
+        .messages
+        .send((sms, site.run.author), callback, site.leg, cx);
     let action = action.map(|url| Action {
         url,
         method: sms.method,

@@ -26,6 +26,13 @@ pub(super) fn of_command(addressed: &Addressed) -> Option<String> {
     // Writing to a text cannot fail.
     let _ = match &*without_secrets(command) {
         Command::Commit(facts) => write!(text, "{call} Commit({:?})", FactText::all(facts)),
+        // Without the author, as journals had it before there was one.
+        Command::Resolve { req, targets, .. } => {
+            write!(
+                text,
+                "{call} Resolve {{ req: {req:?}, targets: {targets:?} }}"
+            )
+        }
         other => write!(text, "{call} {other:?}"),
     };
     // Nearly no command holds an address with a login.

@@ -4,7 +4,9 @@
 //! does not touch them.
 
 use model::record::Message;
-use model::{Bare, MessageDirection, MessageSid, MessageStatus, Target, Timestamp, error};
+use model::{
+    AccountSid, Bare, MessageDirection, MessageSid, MessageStatus, Target, Timestamp, error,
+};
 
 use super::{End, Sending, Step, message_params, problem, without_password};
 use crate::callback::CallbackTarget;
@@ -35,10 +37,11 @@ impl Messages {
     /// Puts a message on record and starts to send it. Returns it with the question that its
     /// leaving waits for; `None` if it is over already.
     ///
+    /// - `author`: of the document with the verb
     /// - `callback`: receives what becomes of it.
     pub(crate) fn send(
         &mut self,
-        sms: &rcml::Sms,
+        (sms, author): (&rcml::Sms, AccountSid),
         callback: Option<CallbackTarget>,
         leg: &mut Leg,
         cx: &mut Context,
@@ -86,7 +89,14 @@ impl Messages {
             return (sid, None);
         }
         self.open.push(OpenMessage { req, sending });
-        cx.command(leg.profile.sid, Command::Resolve { req, targets });
+        cx.command(
+            leg.profile.sid,
+            Command::Resolve {
+                req,
+                author,
+                targets,
+            },
+        );
         (sid, Some(req))
     }
 

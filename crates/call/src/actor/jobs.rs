@@ -4,14 +4,20 @@ use std::sync::Arc;
 
 use call_proto::{AudioFailure, Event, Req};
 use media::RecordingId;
-use model::CallSid;
+use model::{AccountSid, CallSid};
 
 use super::{Actor, Input};
 use crate::listening::Ends;
 use crate::resolve::{self, Peers};
 
 impl Actor {
-    pub(super) fn resolve(&mut self, call: CallSid, req: Req, targets: Vec<call_proto::Target>) {
+    pub(super) fn resolve(
+        &mut self,
+        call: CallSid,
+        req: Req,
+        author: AccountSid,
+        targets: Vec<call_proto::Target>,
+    ) {
         let shared = Arc::clone(&self.shared);
         let inbox = self.inbox.clone();
         self.jobs.spawn(async move {
@@ -20,7 +26,7 @@ impl Actor {
                 let shared = Arc::clone(&shared);
                 async move {
                     let mut peers = Peers::new();
-                    let routes = resolve::resolve(&shared, target, &mut peers).await;
+                    let routes = resolve::resolve(&shared, target, author, &mut peers).await;
                     (routes, peers)
                 }
             }))

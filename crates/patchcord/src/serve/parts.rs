@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use call::{Engine, EngineConfig, StoreDirectory, StoreKeyring, StoreOutbox};
 use media::{MediaConfig, MediaPlane};
+use model::egress::Guard;
 use model::record::Account;
 use model::{AccountSid, OrganizationSid};
 use sip::{IncomingCall, Sip, SipConfig, Trunk};
@@ -183,6 +184,10 @@ pub(super) fn engine(
         organization: administrator.organization,
         administrator: administrator.sid,
         allow_private: config.fetch.allow_private,
+        sip_guard: Guard {
+            allow_private: config.sip.allow_private,
+            allowed: config.fetch.allow_addresses.clone(),
+        },
         null_strings: config.compat.null_strings,
         screening_releases_both: config.compat.screening_releases_both,
         recordings: files::recordings(data),

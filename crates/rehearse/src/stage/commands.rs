@@ -89,7 +89,7 @@ impl<'a> Stage<'a> {
         match command {
             // Carried out with its batch.
             Command::Commit(_) => {}
-            Command::Resolve { req, targets } => {
+            Command::Resolve { req, targets, .. } => {
                 let routes = targets.iter().map(|target| self.resolve(target)).collect();
                 let resolved = Event::Resolved { req, routes };
                 self.tell_in(self.scene.delays.look_up, call, resolved);

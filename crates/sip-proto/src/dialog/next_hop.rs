@@ -1,18 +1,41 @@
 //! Where a request within a dialog is sent (RFC 3261 §8.1.2, §12.2.1.1), NAT in mind.
 //!
+//! The other side writes these addresses, so they lead into no network that it is not in itself: a
+//! far party must not have the server send to its own machine or network.
+//!
 //! Only numeric addresses are followed: a name would need DNS in the middle of a call, and the
 //! proxy or phone it names is, but for rare routing, the one its messages come from.
 
 use std::net::{IpAddr, SocketAddr};
 
+use model::egress::{Class, class};
+
 use crate::ua::{Peer, Transport};
 use crate::uri::Uri;
 
-/// The next hop that a Route value names.
+/// The next hop that a Route value names. Proxies of one network name each other's private addresses.
 pub(super) fn by_route(route: &Uri, peer: Peer) -> Peer {
     match numeric(route, peer) {
-        Some((transport, address)) => towards(transport, address, peer),
-        None => peer,
+        Some((transport, address)) if shares_network(address.ip(), peer.remote.ip()) => {
+            towards(transport, address, peer)
+        }
+        Some(_) | None => peer,
+    }
+}
+
+/// Whether a far party may name the address: public ones, and private ones if it has one itself. Of this
+/// machine it may name addresses only if it is on it.
+fn shares_network(named: IpAddr, peer: IpAddr) -> bool {
+    if named == peer {
+        return true;
+    }
+    match class(named) {
+        Class::Public => true,
+        Class::Private => {
+            class(peer) == Class::Private
+                && (!named.to_canonical().is_loopback() || peer.to_canonical().is_loopback())
+        }
+        Class::Metadata | Class::Invalid => false,
     }
 }
 
@@ -20,9 +43,12 @@ pub(super) fn by_route(route: &Uri, peer: Peer) -> Peer {
 /// message came from is what a phone behind NAT knows of itself: the answer goes back to the NAT.
 pub(super) fn by_contact(contact: &Uri, peer: Peer) -> Peer {
     match numeric(contact, peer) {
-        Some((_, address)) if address.ip() != peer.remote.ip() && is_private(address.ip()) => peer,
-        Some((transport, address)) => towards(transport, address, peer),
-        None => peer,
+        Some((transport, address))
+            if address.ip() == peer.remote.ip() || class(address.ip()) == Class::Public =>
+        {
+            towards(transport, address, peer)
+        }
+        Some(_) | None => peer,
     }
 }
 
@@ -61,5 +87,45 @@ pub(crate) fn is_private(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => ip.is_private() || ip.is_loopback() || ip.is_link_local(),
         IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_far_party_names_no_network_that_it_is_not_in() {
+        // The address of the peer, the one it names, and whether a Route and a Contact lead there.
+        let table = [
+            ("198.51.100.7", "203.0.113.9", true, true),
+            ("198.51.100.7", "198.51.100.7", true, true),
+            ("198.51.100.7", "127.0.0.1", false, false),
+            ("198.51.100.7", "10.0.0.1", false, false),
+            ("198.51.100.7", "169.254.169.254", false, false),
+            ("198.51.100.7", "224.0.0.1", false, false),
+            ("198.51.100.7", "255.255.255.255", false, false),
+            ("198.51.100.7", "[::ffff:127.0.0.1]", false, false),
+            ("10.0.0.2", "10.0.0.1", true, false),
+            ("10.0.0.2", "127.0.0.1", false, false),
+            ("10.0.0.2", "169.254.169.254", false, false),
+            ("127.0.0.1", "127.0.0.2", true, false),
+        ];
+        for (from, named, by_its_route, by_its_contact) in table {
+            let peer = Peer {
+                transport: Transport::Udp,
+                remote: SocketAddr::new(from.parse().unwrap(), 5060),
+                local: SocketAddr::from(([198, 51, 100, 1], 5060)),
+                flow: None,
+            };
+            let uri = Uri::parse(&format!("sip:x@{named}:7000;transport=tcp")).unwrap();
+            let leads = |hop: Peer| hop.remote.port() == 7000;
+            assert_eq!(leads(by_route(&uri, peer)), by_its_route, "{from} {named}");
+            assert_eq!(
+                leads(by_contact(&uri, peer)),
+                by_its_contact,
+                "{from} {named}"
+            );
+        }
     }
 }

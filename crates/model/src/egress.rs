@@ -1,4 +1,7 @@
-//! Which addresses may be connected to.
+//! Which addresses an account may have the server connect to, whatever the protocol.
+//!
+//! The rules of the server are a [`Guard`], those of an account an [`AddressPolicy`]. Left to others: resolving
+//! names, and asking before each connection.
 //!
 //! **Invariant: an IPv4 address is judged alike in every IPv6 form that leads to it** (mapped,
 //! compatible, 6to4, NAT64). Behind a local NAT64 prefix, which may hold it in several places, the
@@ -15,16 +18,17 @@ pub struct AddressPolicy {
 
 /// The rules of the whole server.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Guard {
+pub struct Guard {
     /// Private addresses are allowed for every account.
-    pub(crate) allow_private: bool,
+    pub allow_private: bool,
     /// Allowed whatever they are.
-    pub(crate) allowed: Vec<IpAddr>,
+    pub allowed: Vec<IpAddr>,
 }
 
-/// What kind of address it is, as far as it matters here.
+/// What kind of address it is, as far as the rules look at it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Class {
+pub enum Class {
+    /// Reachable from everywhere.
     Public,
     /// Loopback, private networks, carrier networks.
     Private,
@@ -37,11 +41,14 @@ enum Class {
 /// An address that may not be connected to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the address {0} is not allowed")]
-pub(crate) struct Refused(pub(crate) IpAddr);
+pub struct Refused(pub IpAddr);
 
 impl Guard {
     /// Whether an account with this policy may connect to the address.
-    pub(crate) fn check(&self, address: IpAddr, policy: AddressPolicy) -> Result<(), Refused> {
+    ///
+    /// # Errors
+    /// [`Refused`] if it may not.
+    pub fn check(&self, address: IpAddr, policy: AddressPolicy) -> Result<(), Refused> {
         let address = unwrapped(address);
         let allowed = match class(address) {
             Class::Public => true,
@@ -74,8 +81,10 @@ const METADATA_V6: [Ipv6Addr; 2] = [
     Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254),
 ];
 
-fn class(address: IpAddr) -> Class {
-    match address {
+/// The kind of an address, in whatever form it is written.
+#[must_use]
+pub fn class(address: IpAddr) -> Class {
+    match unwrapped(address) {
         IpAddr::V4(address) => class_v4(address),
         IpAddr::V6(address) => class_v6(address),
     }
