@@ -101,6 +101,10 @@ soak-smoke: (soak "4000" "50")
 kill rounds="20": build-server
     PATCHCORD_KILLS={{ rounds }} cargo nextest run --locked --package e2e --profile long --run-ignored only -E 'test(/^kill::/)'
 
+# floods and exhaustion with honest calls beside them, longer than in the suite
+attack seconds="20": build-server
+    PATCHCORD_ATTACK_SECONDS={{ seconds }} cargo nextest run --locked --package e2e --profile long -E 'test(/^attack::/)'
+
 # a receiver of callbacks that is away for a minute; it misses nothing, and other calls are set up as fast
 outage seconds="60": build-server
     PATCHCORD_OUTAGE_SECONDS={{ seconds }} cargo nextest run --locked --package e2e --profile long --run-ignored only -E 'test(/^outage::/)'
@@ -121,5 +125,5 @@ bench-calls *args:
     PATCHCORD_BIN={{ CARGO_TARGET_DIR }}/release/patchcord cargo run --locked --quiet --release --package e2e --bin bench-calls -- {{ args }}
 
 # what is too long for each change
-nightly: check test (fuzz-smoke "120") kill outage soak bench-bridge bench-conference bench-calls
+nightly: check test (fuzz-smoke "120") attack kill outage soak bench-bridge bench-conference bench-calls
     cargo deny --locked check advisories

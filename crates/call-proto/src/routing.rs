@@ -304,7 +304,9 @@ impl<'a> Routing<'a> {
                 dial.time_limit_s = PEER_LIMIT_S;
                 implicit(client.account, dial, true)
             }
-            None => implicit(callee.account, dial, false),
+            // Whoever calls is answered when the callee answers: before that it would hold ports, and
+            // pay, for nothing.
+            None => implicit(callee.account, dial, true),
         })
     }
 

@@ -38,6 +38,7 @@ use crate::listening::Listenings;
 use crate::live::{Inbox, Replies};
 use crate::records::Kept;
 use crate::resolve::Peers;
+use crate::strangers::Place;
 use crate::{facts, now, panics, resolve, rooms, sip_side, sleep_until};
 
 /// Documents of more bytes are read apart from the other work of their thread.
@@ -75,6 +76,8 @@ pub(crate) struct Start {
     pub(crate) family: Recorder,
     /// SIP leg of the root, if it is inbound, with its source.
     pub(crate) inbound: Option<(CallSid, LegId, std::net::IpAddr)>,
+    /// Held until the caller confirms the call, if it is a stranger.
+    pub(crate) place: Option<Place>,
     /// Where the routes of the first legs lead.
     pub(crate) peers: Peers,
     /// Dialog of the root as JSON, if it is inbound: on record before anybody answers.
@@ -96,6 +99,8 @@ struct Actor {
     calls_of_legs: HashMap<LegId, CallSid>,
     calls_of_endpoints: HashMap<EndpointId, CallSid>,
     signalling: Option<std::net::IpAddr>,
+    /// Held until the caller confirms the call, if it is a stranger.
+    place: Option<Place>,
     /// Text messages on their way.
     messages: HashMap<LegId, (CallSid, Req)>,
     /// Those who wait for a reply. Dropping one reports that the call is over.
@@ -142,6 +147,7 @@ async fn run(shared: Arc<Shared>, start: Start) {
         calls_of_legs: HashMap::new(),
         calls_of_endpoints: HashMap::new(),
         signalling: start.inbound.map(|(_, _, source)| source),
+        place: start.place,
         messages: HashMap::new(),
         asked: BTreeMap::new(),
         asks: 0,
@@ -279,6 +285,11 @@ impl Actor {
         if let sip::LegEvent::Dialog(snapshot) = &event {
             self.dialogs
                 .extend(sip_side::kept(snapshot).map(|json| (call, json)));
+        }
+        if let sip::LegEvent::Acked { .. } = &event
+            && call == self.root
+        {
+            self.place = None;
         }
         if let sip::LegEvent::HeaderRefused { name } = &event {
             self.note(call, Lane::Sip, "header left out", name);

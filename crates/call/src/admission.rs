@@ -15,6 +15,7 @@ use tracing::{debug, error, warn};
 use crate::actor::{self, Start};
 use crate::engine::Shared;
 use crate::resolve::Peers;
+use crate::strangers::Place;
 use crate::{now, rows, sip_side};
 
 /// Routes an INVITE and carries the decision out.
@@ -28,10 +29,33 @@ pub(crate) async fn admit(shared: Arc<Shared>, call: IncomingCall) {
             shared.parts.sip.challenge(call.leg, false);
         }
         Decision::Refuse(refusal) => refuse(&shared, &call, refusal).await,
-        Decision::Admit(_) if !shared.live.enter(shared.config.max_calls) => {
-            refuse(&shared, &call, Refusal::full()).await;
+        Decision::Admit(admission) => match enter(&shared, &call) {
+            Ok(place) => start(&shared, call, *admission, place),
+            Err(refusal) => refuse(&shared, &call, refusal).await,
+        },
+    }
+}
+
+/// Counts the call in. Returns the place that it holds until it is confirmed, if its caller is a stranger.
+fn enter(shared: &Shared, call: &IncomingCall) -> Result<Option<Place>, Refusal> {
+    let endpoints = shared.parts.media.counts().endpoints;
+    let most = shared.config.max_endpoints;
+    if most.is_some_and(|most| endpoints >= most) {
+        return Err(Refusal::full());
+    }
+    let place = match call.caller {
+        sip::Caller::Unknown => {
+            let place = shared.strangers.enter(call.source.ip(), endpoints);
+            Some(place.ok_or_else(Refusal::full)?)
         }
-        Decision::Admit(admission) => start(&shared, call, *admission),
+        sip::Caller::Client { .. } | sip::Caller::Trunk { .. } | sip::Caller::BadCredentials => {
+            None
+        }
+    };
+    if shared.live.enter(shared.config.max_calls) {
+        Ok(place)
+    } else {
+        Err(Refusal::full())
     }
 }
 
@@ -70,7 +94,7 @@ fn invitation(shared: &Shared, call: &IncomingCall) -> Invitation {
     }
 }
 
-fn start(shared: &Arc<Shared>, call: IncomingCall, admission: Admission) {
+fn start(shared: &Arc<Shared>, call: IncomingCall, admission: Admission, place: Option<Place>) {
     shared.started.fetch_add(1, Ordering::Relaxed);
     let inbound = Inbound {
         account: admission.account,
@@ -95,6 +119,7 @@ fn start(shared: &Arc<Shared>, call: IncomingCall, admission: Admission) {
         Start {
             family,
             inbound: Some((root, call.leg, call.source.ip())),
+            place,
             peers: Peers::new(),
             dialog,
             root,

@@ -52,6 +52,7 @@ impl Engine {
                 dialog: None,
                 family,
                 inbound: None,
+                place: None,
                 peers,
                 root,
                 committed: Some(committed),

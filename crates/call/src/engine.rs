@@ -21,6 +21,7 @@ use crate::open_messages::OpenMessages;
 use crate::prompts::Prompts;
 use crate::records::Records;
 use crate::rooms::Rooms;
+use crate::strangers::{StrangerLimits, Strangers};
 
 /// What the operator decided about calls.
 #[derive(Clone, Debug)]
@@ -44,6 +45,11 @@ pub struct EngineConfig {
     pub screening_releases_both: bool,
     /// Folder of recordings.
     pub recordings: PathBuf,
+    /// How much callers without proof may hold.
+    pub strangers: StrangerLimits,
+    /// Largest number of RTP endpoints; `None` if the system decides. When they are in use, inbound calls
+    /// are refused.
+    pub max_endpoints: Option<usize>,
     /// Largest number of families at once; more calls are refused.
     pub max_calls: usize,
 }
@@ -86,6 +92,7 @@ pub(crate) struct Shared {
     pub(crate) settings: Arc<Settings>,
     pub(crate) parts: Parts,
     pub(crate) live: Live,
+    pub(crate) strangers: Arc<Strangers>,
     pub(crate) messages: OpenMessages,
     pub(crate) rooms: Rooms,
     pub(crate) records: Arc<Records>,
@@ -153,11 +160,13 @@ impl Engine {
             Arc::new(parts.store.clone()),
             Arc::new(move |callback| callbacks.deliver(callback)),
         );
+        let strangers = Strangers::new(config.strangers);
         let shared = Arc::new(Shared {
             config,
             settings,
             parts,
             live: Live::default(),
+            strangers,
             messages: OpenMessages::default(),
             rooms: Rooms::default(),
             records,

@@ -28,11 +28,13 @@ mod resolve;
 mod rooms;
 mod rows;
 mod sip_side;
+mod strangers;
 mod traces;
 
 pub use directory::StoreDirectory;
 pub use engine::{Engine, EngineConfig, Parts, Stats};
 pub use outbox::{StoreKeyring, StoreOutbox};
+pub use strangers::StrangerLimits;
 pub use traces::{unpack as unpack_trace, unpack_journal};
 
 use std::time::SystemTime;

@@ -6,7 +6,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use call::{Engine, EngineConfig, Parts, StoreDirectory, StoreKeyring, StoreOutbox};
+use call::{
+    Engine, EngineConfig, Parts, StoreDirectory, StoreKeyring, StoreOutbox, StrangerLimits,
+};
 use media::{MediaConfig, MediaPlane};
 use model::egress::Guard;
 use model::record::{Number, VoiceApplication};
@@ -148,6 +150,12 @@ async fn server(folder: &tempfile::TempDir, store: &Store, speech: Faulty) -> (E
         null_strings: false,
         screening_releases_both: false,
         recordings: folder.path().to_owned(),
+        strangers: StrangerLimits {
+            unconfirmed_per_source: 10,
+            unconfirmed: 10,
+            endpoints: 10,
+        },
+        max_endpoints: None,
         max_calls: 10,
     };
     (Engine::start(config, parts, incoming), sip)

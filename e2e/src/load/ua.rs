@@ -106,7 +106,15 @@ impl Ua {
     /// # Errors
     /// If the system refuses.
     pub fn bind() -> anyhow::Result<Self> {
-        let socket = UdpSocket::bind(("127.0.0.1", 0)).context("a SIP socket")?;
+        Self::bind_to("127.0.0.1")
+    }
+
+    /// The same on another address of this machine, `127.…`. Its media stays on `127.0.0.1`.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub fn bind_to(address: &str) -> anyhow::Result<Self> {
+        let socket = UdpSocket::bind((address, 0)).context("a SIP socket")?;
         SockRef::from(&socket).set_recv_buffer_size(4 << 20)?;
         socket.set_read_timeout(Some(Duration::from_millis(1)))?;
         let local = socket.local_addr()?;

@@ -4,6 +4,7 @@
 //! HTTP. **Invariant: each test starts a server of its own**, so that any of them can run alone, and
 //! none waits for a fixed time.
 
+mod attack;
 mod contract;
 mod disk;
 mod kill;

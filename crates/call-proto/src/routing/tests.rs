@@ -256,12 +256,12 @@ fn proof_and_rows_decide() {
         // The name of a client elsewhere is another's.
         (&unknown, number, public_from_elsewhere, "2: POST /v"),
         (&unknown, number, elsewhere, "challenge"),
-        (&unknown, "ann", elsewhere, "3: Client ann"),
+        (&unknown, "ann", elsewhere, "3: Client ann on bridge"),
         (&unproved, number, public_from_elsewhere, "challenge"),
         (&unknown, "zed", stranger, "404 11005"),
         // A trunk needs no proof and lends no client its rights.
         (&trunk, number, as_is, "2: POST /v"),
-        (&trunk, "ann", as_is, "3: Client ann"),
+        (&trunk, "ann", as_is, "3: Client ann on bridge"),
         (&trunk, "zed", as_is, "404 11005"),
         // A client.
         (&kim(), number, as_is, "1: POST /v"),
@@ -352,9 +352,9 @@ fn a_number_belongs_to_its_account_whatever_logins_others_take() {
         ("+12025550100", 1, "2: POST /v"),
         ("12025550100", 1, "2: POST /v"),
         ("0012025550100", 1, "2: POST /v"),
-        ("+12025550100", 2, "2: Client +12025550100"),
+        ("+12025550100", 2, "2: Client +12025550100 on bridge"),
         // No number: the login is all there is, also before a pattern.
-        ("+12025550177", 1, "1: Client +12025550177"),
+        ("+12025550177", 1, "1: Client +12025550177 on bridge"),
     ];
     for (dialled, of, expected) in table {
         let mut house = House::new();
@@ -413,7 +413,7 @@ fn an_exact_number_goes_before_a_pattern_and_a_pattern_before_any() {
         ("x127", "2: POST /any"),
         ("zed", "2: POST /any"),
         // A client goes before every number.
-        ("ann", "3: Client ann"),
+        ("ann", "3: Client ann on bridge"),
     ];
     for (called, expected) in table {
         let invite = invite(&Caller::Trunk, called);
@@ -442,14 +442,14 @@ fn to_is_asked_only_if_the_request_uri_names_nothing_here() {
         (
             "gw",
             "ann",
-            "3: Client ann",
+            "3: Client ann on bridge",
             "ann",
             "client gw, number gw, client ann, number ann",
         ),
         (
             "ann",
             "gw",
-            "3: Client ann",
+            "3: Client ann on bridge",
             "ann",
             "client ann, number ann",
         ),

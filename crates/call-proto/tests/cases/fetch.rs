@@ -119,10 +119,10 @@ fn ann_is_client(world: World) -> World {
 #[test]
 fn case_031_unknown_caller_to_a_client() {
     let run = ann_is_client(World::new()).run();
-    assert_eq!(run.to("K"), "0 180, 0 200, 5 BYE");
+    assert_eq!(run.to("K"), "0 180, 2 200, 5 BYE");
     assert_eq!(run.to("ann"), "0 INVITE, 2 ACK");
     assert_eq!(run.app(), "");
-    assert_eq!(run.ended("K"), "completed 5 s");
+    assert_eq!(run.ended("K"), "completed 3 s");
 }
 
 #[test]

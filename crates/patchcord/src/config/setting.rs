@@ -245,6 +245,13 @@ impl PortRange {
     pub(crate) fn range(&self) -> RangeInclusive<u16> {
         self.0.clone()
     }
+
+    /// Pairs of an even port and the next one; `None` for any ports.
+    pub(crate) fn pairs(&self) -> Option<usize> {
+        let (first, last) = (usize::from(*self.0.start()), usize::from(*self.0.end()));
+        let even = first.next_multiple_of(2);
+        (first > 0).then(|| (last + 1).saturating_sub(even) / 2)
+    }
 }
 
 impl FromStr for PortRange {

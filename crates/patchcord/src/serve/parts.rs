@@ -1,11 +1,12 @@
 //! Turns settings into the parts of the server.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use call::{Engine, EngineConfig, StoreDirectory, StoreKeyring, StoreOutbox};
+use call::{Engine, EngineConfig, StoreDirectory, StoreKeyring, StoreOutbox, StrangerLimits};
 use media::{MediaConfig, MediaPlane};
 use model::egress::Guard;
 use model::record::Account;
@@ -178,6 +179,8 @@ pub(super) fn engine(
         sounds,
         callbacks: built.callbacks,
     };
+    let max_endpoints = config.media.ports.pairs();
+    let count = |number: NonZeroU32| number.get() as usize;
     let engine = EngineConfig {
         public_base: public_base(config, http),
         domain: config.server.domain.as_str().to_owned(),
@@ -191,6 +194,12 @@ pub(super) fn engine(
         null_strings: config.compat.null_strings,
         screening_releases_both: config.compat.screening_releases_both,
         recordings: files::recordings(data),
+        strangers: StrangerLimits {
+            unconfirmed_per_source: count(config.sip.max_unconfirmed_per_source),
+            unconfirmed: count(config.sip.max_calls_in_setup) / 2,
+            endpoints: max_endpoints.map_or(usize::MAX, |most| (most * 3).div_ceil(4)),
+        },
+        max_endpoints,
         max_calls: MAX_CALLS,
     };
     Ok(Engine::start(engine, parts, built.incoming))

@@ -274,6 +274,13 @@ impl Core {
         if let Some(reason) = reason {
             response.reason = reason;
         }
+        if status == 503
+            && !headers
+                .iter()
+                .any(|(name, _)| name.eq_ignore_ascii_case("Retry-After"))
+        {
+            response.headers.push(HeaderName::RetryAfter, RETRY_AFTER);
+        }
         self.table.respond(arriving.tx, &response, now);
         leg.state = State::Over;
     }
