@@ -122,7 +122,8 @@ async fn keeps_the_order_of_a_call_through_failures() {
         let name = events[event].to_string();
         assert_eq!(seen.header("x-patchcord-event"), Some(name.as_str()));
     }
-    assert_eq!(bench.store.state(events[0]), Some((3, DELIVERED)));
+    // The second attempt met a kept connection that closed, so it was sent again at once on another.
+    assert_eq!(bench.store.state(events[0]), Some((2, DELIVERED)));
     assert_eq!(bench.store.state(events[3]), Some((1, DELIVERED)));
 }
 
