@@ -291,7 +291,12 @@ impl<'a> Stage<'a> {
         };
         let Some(call) = found.map(|leg| leg.record.sid) else {
             if let (Who::Leg(name), true) = (&act.leg, act.line > 0) {
-                let text = format!("there is no leg `{name}` at {}", seconds(act.at));
+                let legs: Vec<&str> = self.run.legs.iter().map(|leg| leg.name.as_str()).collect();
+                let legs = legs.join(", ");
+                let text = format!(
+                    "there is no leg `{name}` at {} (there is {legs})",
+                    seconds(act.at)
+                );
                 self.run.fails(act.line, text);
             }
             return;
