@@ -1,6 +1,10 @@
 //! `patchcord calls`: what is on record about calls, and why they went as they did.
 
-use anyhow::{Context, Result, bail};
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use anyhow::{Context, Result};
 use call_proto::Entry;
 use call_proto::journal::Line;
 use model::record::CallRecord;
@@ -11,6 +15,7 @@ use store::Inspect;
 
 use crate::config::Config;
 use crate::ladder;
+use crate::usage::WrongUsage;
 
 /// Calls in a list.
 const NEWEST: i64 = 20;
@@ -106,7 +111,10 @@ pub(crate) async fn journal(config: &Config, lane: Lane) -> Result<Vec<Line>> {
 /// The leg that began the family of a leg.
 async fn root_of(inspect: &Inspect, sid: CallSid) -> Result<CallRecord> {
     let Some(asked) = inspect.call(sid).await? else {
-        bail!("there is no call {sid} in this database; `patchcord calls list` shows the newest");
+        let text = format!(
+            "there is no call {sid} in this database; `patchcord calls list` shows the newest"
+        );
+        return Err(WrongUsage(text).into());
     };
     Ok(match asked.parent {
         Some(parent) => inspect.call(parent).await?.unwrap_or(asked),
@@ -130,12 +138,34 @@ pub(crate) async fn list(config: &Config) -> Result<String> {
 pub(crate) async fn open(config: &Config) -> Result<Inspect> {
     let url = match &config.database.url {
         Some(url) => url.expose().to_owned(),
-        None => format!(
-            "sqlite:{}",
-            config.server.data.join("patchcord.db").display()
-        ),
+        None => {
+            let file = config.server.data.join("patchcord.db");
+            reachable(&config.server.data, &file)?;
+            format!("sqlite:{}", file.display())
+        }
     };
     Ok(Inspect::open(&url).await?)
+}
+
+/// Whether the embedded database can be used, in words that say what to do if not.
+fn reachable(data: &Path, file: &Path) -> Result<(), WrongUsage> {
+    let shown = data.display();
+    let advice = "start in the folder of the server or give --data";
+    match OpenOptions::new().read(true).write(true).open(file) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound && !data.exists() => {
+            Err(WrongUsage(format!("there is no {shown} here; {advice}")))
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(WrongUsage(format!(
+            "there is no database in {shown}; {advice}"
+        ))),
+        // SQLite notes in its folder who reads.
+        Err(error) => Err(WrongUsage(format!(
+            "this user cannot write {} ({error}), which SQLite needs even for reading; run this as the user of \
+             the server, or on a copy of the folder",
+            file.display()
+        ))),
+    }
 }
 
 fn json_of(
@@ -205,4 +235,40 @@ fn line(call: &CallRecord) -> String {
         call.direction,
         call.status,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+
+    #[tokio::test]
+    async fn a_folder_that_is_not_there_is_named_with_advice() {
+        let folder = tempfile::tempdir().unwrap();
+        let said = async |data: &Path| {
+            let flags = config::Flags {
+                data: Some(data.display().to_string()),
+                ..config::Flags::default()
+            };
+            let config = config::load(&flags, std::iter::empty()).unwrap();
+            let Err(error) = open(&config).await else {
+                panic!("it was opened")
+            };
+            assert!(error.is::<WrongUsage>(), "{error}");
+            error.to_string()
+        };
+        let missing = folder.path().join("patchcord-data");
+        let text = said(&missing).await;
+        let expected = format!(
+            "there is no {} here; start in the folder of the server or give --data",
+            missing.display()
+        );
+        assert_eq!(text, expected);
+        let text = said(folder.path()).await;
+        assert!(text.starts_with("there is no database in "), "{text}");
+        // A folder in place of the file cannot be written by anybody.
+        std::fs::create_dir(folder.path().join("patchcord.db")).unwrap();
+        let text = said(folder.path()).await;
+        assert!(text.starts_with("this user cannot write "), "{text}");
+    }
 }

@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use model::AccountSid;
 
 pub(crate) use document::render as document;
+pub(crate) use document::template;
 pub(crate) use setting::{CommandLine, Domain, Email, LogFormat, LogLevel, PortRange, Secret};
 pub(crate) use source::{Flags, load};
 pub(crate) use trunk::Trunk;

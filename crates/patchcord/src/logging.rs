@@ -15,7 +15,7 @@ pub(crate) fn start(settings: &Log) {
         // It would tell them on standard error too, and panic when that fails: a full disk below
         // the log must not end calls.
         .log_internal_errors(false)
-        .with_ansi(io::stderr().is_terminal());
+        .with_ansi(crate::colours(&io::stderr()));
     match settings.format {
         LogFormat::Human => builder.init(),
         LogFormat::Json => builder

@@ -20,8 +20,10 @@ mod replay;
 mod serve;
 mod shutdown;
 mod test;
+mod usage;
 mod webhooks;
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -58,19 +60,22 @@ fn main() -> ExitCode {
     match cli.task {
         Task::Serve(flags) => serve(&flags.into()),
         Task::Demo { stay } => exit(run(demo::run(stay))),
-        Task::Config => exit(print(&config::document())),
+        Task::Config { toml: false } => exit(print(&config::document())),
+        Task::Config { toml: true } => exit(print(&config::template())),
         Task::Openapi => exit(print(&api::openapi())),
         Task::Lint {
             targets,
             dialect,
             json,
             errors_only,
+            post,
         } => lint(
             &targets,
             lint::Options {
                 dialect: dialect.into(),
                 json,
                 errors_only,
+                post,
             },
         ),
         Task::Replay { source, data } => replay(&source, &data.into()),
@@ -91,7 +96,7 @@ fn main() -> ExitCode {
                 calls::script(&config, sid, keys).await
             })
         }
-        Task::Test(flags) => test(&flags.into()),
+        Task::Test(flags) => test(&flags.order(colours(&std::io::stdout()))),
         Task::Webhooks(WebhooksTask::List { which, limit, data }) => {
             answer(&data.into(), async |config| {
                 webhooks::list(&config, &which, limit).await
@@ -114,11 +119,18 @@ fn main() -> ExitCode {
 /// Prints what is wrong with documents, and says by the exit code whether anything is.
 fn lint(targets: &[String], options: lint::Options) -> ExitCode {
     match run(lint::run(targets, options)) {
-        Ok(report) => tell(&report.text, report.clean),
-        Err(error) => {
-            eprintln!("patchcord: {error:#}");
-            ExitCode::from(USAGE)
+        Ok(report) => {
+            let code = tell(&report.text, report.clean);
+            for line in &report.unread {
+                eprintln!("patchcord: {line}");
+            }
+            if report.unread.is_empty() {
+                code
+            } else {
+                ExitCode::from(USAGE)
+            }
         }
+        Err(error) => exit(Err(error)),
     }
 }
 
@@ -131,7 +143,7 @@ fn replay(source: &str, flags: &config::Flags) -> ExitCode {
     match run(replay::run(&config, source)) {
         Ok((text, same)) => tell(&text, same),
         Err(error) => {
-            eprintln!("patchcord: {error:#}");
+            eprintln!("patchcord: {}", usage::sentence(&error));
             ExitCode::from(USAGE)
         }
     }
@@ -235,8 +247,19 @@ fn exit(outcome: anyhow::Result<()>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("patchcord: {error:#}");
-            ExitCode::from(INTERNAL)
+            eprintln!("patchcord: {}", usage::sentence(&error));
+            ExitCode::from(if error.is::<usage::WrongUsage>() {
+                USAGE
+            } else {
+                INTERNAL
+            })
         }
     }
+}
+
+/// Whether an output shows colours: it is a terminal, and its user did not ask for none
+/// (<https://no-color.org>).
+fn colours(output: &impl IsTerminal) -> bool {
+    let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    output.is_terminal() && !unwanted
 }

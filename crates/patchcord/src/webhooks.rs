@@ -4,7 +4,7 @@
 //! is only marked in the database; the server takes it up within a second or so, or at its next
 //! start.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use model::address::redacted;
 use model::{EventSid, Timestamp};
 use store::{Delivery, DeliveryFilter, Window};
@@ -12,6 +12,7 @@ use store::{Delivery, DeliveryFilter, Window};
 use crate::calls::open;
 use crate::cli::WhichWebhooks;
 use crate::config::Config;
+use crate::usage::WrongUsage;
 
 /// Prints the newest callbacks that are chosen.
 ///
@@ -35,9 +36,7 @@ pub(crate) async fn list(config: &Config, which: &WhichWebhooks, limit: i64) -> 
 /// If the database cannot be read, or has no such callback.
 pub(crate) async fn show(config: &Config, event: EventSid) -> Result<String> {
     let Some(found) = open(config).await?.delivery(event).await? else {
-        bail!(
-            "there is no callback {event} in this database; `patchcord webhooks list` shows them"
-        );
+        return Err(unknown(event).into());
     };
     Ok(details(&found))
 }
@@ -59,12 +58,16 @@ pub(crate) async fn replay(
     if let Some(event) = event
         && inspect.delivery(event).await?.is_none()
     {
-        bail!(
-            "there is no callback {event} in this database; `patchcord webhooks list` shows them"
-        );
+        return Err(unknown(event).into());
     }
     let count = inspect.replay(&filter, now()).await?;
     Ok(format!("{count} to be delivered again\n"))
+}
+
+fn unknown(event: EventSid) -> WrongUsage {
+    WrongUsage(format!(
+        "there is no callback {event} in this database; `patchcord webhooks list` shows them"
+    ))
 }
 
 fn filter(which: &WhichWebhooks) -> DeliveryFilter {

@@ -13,7 +13,7 @@ impl Screen {
     pub(super) fn new() -> Self {
         Self {
             start: Instant::now(),
-            colours: stdout().is_terminal(),
+            colours: crate::colours(&stdout()),
         }
     }
 
