@@ -157,7 +157,8 @@ impl Context<'_> {
         View {
             dialect: self.dialect,
             public_base: &self.state.public_base,
-            key: self.state.store.key(),
+            links: &self.state.recording_links,
+            shows_digests: self.state.shows_digests,
         }
     }
 

@@ -3,7 +3,7 @@
 //! **Invariant: standard output stays free for answers.** Fields and levels are described in
 //! `docs/logging.md`; a line inside a call carries `call.sid` because the call's span does.
 
-use std::io::{self, IsTerminal as _};
+use std::io;
 
 use crate::config::{Log, LogFormat};
 

@@ -513,7 +513,7 @@ mod tests {
             ),
         ];
         for (query, expected) in table {
-            let found = events(&Params::parse(query.as_bytes()));
+            let found = events(&Params::parse(query.as_bytes()).unwrap());
             assert_eq!(found, expected, "{query}");
         }
     }

@@ -398,7 +398,7 @@ async fn bad_calls_are_refused_by_name() {
         ("From=a&To=b", 400, "Url"),
         (
             "From=a&To=client:nobody&Url=/d",
-            500,
+            400,
             "nobody is not registered",
         ),
         ("From=a&To=client:busy&Url=/d", 429, "20429"),

@@ -43,7 +43,6 @@ fn filled(path: &str, account: AccountSid) -> String {
 #[tokio::test]
 async fn credentials_come_first() {
     let server = Server::start().await;
-    let stranger = of("stranger");
     let closed = server
         .account_with(
             "closed",
@@ -52,7 +51,8 @@ async fn credentials_come_first() {
             AccountStatus::Suspended,
         )
         .await;
-    for route in api::routes() {
+    for (n, route) in api::routes().into_iter().enumerate() {
+        let stranger = of(&format!("stranger{n}"));
         for who in [None, Some(&stranger)] {
             let (status, place) = ask(&server, &route, who, server.admin).await;
             assert_eq!(status, 401, "{place}");

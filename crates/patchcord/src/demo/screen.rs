@@ -1,6 +1,6 @@
 //! What the demo prints on standard output: steps while it works, then the picture.
 
-use std::io::{IsTerminal as _, Write as _, stdout};
+use std::io::{Write as _, stdout};
 use std::time::Instant;
 
 /// Where the demo prints.
