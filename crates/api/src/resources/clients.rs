@@ -353,7 +353,7 @@ fn change(context: &Context<'_>, client: &mut Client) -> Result<(), Failure> {
 async fn find(context: &Context<'_>, account: &Account, sid: &str) -> Result<Client, Failure> {
     let sid: ClientSid = sid.parse().map_err(|_| Failure::not_found())?;
     let found = context.state.store.client(sid).await?;
-    owned(account, found.ok_or_else(Failure::not_found)?)
+    owned(account, found).ok_or_else(Failure::not_found)
 }
 
 async fn get(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
