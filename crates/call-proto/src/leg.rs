@@ -64,6 +64,9 @@ pub(crate) struct Leg {
     ended: Option<CallEnd>,
     /// Media was asked for and is not closed yet.
     media_open: bool,
+    /// The remote party has answered an offer that it asked for with a re-INVITE: what is refused
+    /// about a description from then on is a change of the session, not its beginning.
+    revised: bool,
     sip_call_id: Option<String>,
     last_response: Option<LastResponse>,
     sip_status: Option<u16>,
@@ -100,6 +103,7 @@ impl Leg {
             answered: None,
             ended: None,
             media_open: false,
+            revised: false,
             sip_call_id: None,
             last_response: None,
             sip_status: None,

@@ -215,8 +215,11 @@ impl Running for Dialing {
         Step::Wait
     }
 
-    fn awaits_fork(&self, awaited: ForkId) -> bool {
-        matches!(&self.phase, Phase::Forking { fork, .. } if *fork == awaited)
+    fn awaited_fork(&self) -> Option<ForkId> {
+        match &self.phase {
+            Phase::Forking { fork, .. } => Some(*fork),
+            Phase::AnsweringCaller { .. } | Phase::Bridged { .. } | Phase::Closing { .. } => None,
+        }
     }
 
     fn fork(&mut self, news: &ForkNews, site: &mut Site<'_>, cx: &mut Context) -> Step {

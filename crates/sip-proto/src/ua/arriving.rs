@@ -281,6 +281,9 @@ impl Core {
         {
             response.headers.push(HeaderName::RetryAfter, RETRY_AFTER);
         }
+        if status == 415 {
+            response.headers.push(HeaderName::Accept, SDP);
+        }
         self.table.respond(arriving.tx, &response, now);
         leg.state = State::Over;
     }

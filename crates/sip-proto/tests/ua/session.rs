@@ -32,6 +32,11 @@ fn takes_a_reinvite() {
             "100 < INVITE sdp; 110 refuse 488; 120 < ACK same; 200 < BYE",
             "100 > 100 INVITE, 100 ! Reinvite sdp, 110 > 488 INVITE, 200 > 200 BYE, 200 ! Bye",
         ),
+        // A body that is not a session description, and a method for changes that is not built.
+        (
+            "100 < INVITE text; 120 < ACK same; 150 < UPDATE sdp; 200 < BYE",
+            "100 > 415 INVITE, 150 > 405 UPDATE, 200 > 200 BYE, 200 ! Bye",
+        ),
         // A second before the first is answered (§14.2).
         (
             "100 < INVITE sdp; 110 < INVITE sdp; 120 < BYE",
