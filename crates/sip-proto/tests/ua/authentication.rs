@@ -386,6 +386,20 @@ fn a_phone_that_never_answers_options_stays_registered() {
 }
 
 #[test]
+fn a_phone_that_never_answers_keeps_its_binding_but_makes_room_first() {
+    let mut phone = registered();
+    // Second of each look, and whether the binding is doubtful then.
+    let mut looks = |script: &str| {
+        phone.bench.play(script);
+        let bindings = phone.bench.core.bindings_of("kim", phone.bench.now());
+        bindings.iter().map(|b| b.doubtful).collect::<Vec<_>>()
+    };
+    assert_eq!(looks("60000 end"), [false]);
+    assert_eq!(looks("92000 end"), [true]);
+    assert_eq!(looks("120000 end; 120010 < 200 OPTIONS p"), [false]);
+}
+
+#[test]
 fn calls_end_with_the_registration_of_their_phone() {
     let mut phone = registered();
     phone
