@@ -119,7 +119,7 @@ impl Core {
     ) {
         let invite = &arriving.invite;
         let headers = &invite.headers;
-        let user = |uri: &crate::uri::Uri| uri.user().unwrap_or_default().into_owned();
+        let user = |uri: &crate::uri::Uri| uri.subscriber().unwrap_or_default().into_owned();
         let host = |uri: &crate::uri::Uri| uri.host().map(ToString::to_string).unwrap_or_default();
         let (from, to) = (headers.from().ok(), headers.to().ok());
         let (from_uri, to_uri) = (from.as_ref().map(|f| &f.uri), to.as_ref().map(|t| &t.uri));

@@ -116,6 +116,52 @@ fn both_hang_up_at_once() {
 }
 
 #[test]
+fn a_number_ends_where_its_parameters_begin() {
+    // User parts of Request-URI and To, and of From; then what the engine hears.
+    let table = [
+        (
+            "sip:+12025550100;npdi;rn=+12025550199@h",
+            "sip:kim@h",
+            "+12025550100",
+            "kim",
+        ),
+        (
+            "sip:7042;phone-context=+1202555@h;user=phone",
+            "sip:+14155550123;cpc=payphone;oli=27@h;user=phone",
+            "7042",
+            "+14155550123",
+        ),
+        (
+            "tel:+12025550100;npdi",
+            "tel:+14155550123;cpc=ordinary",
+            "+12025550100",
+            "+14155550123",
+        ),
+        ("sip:a%3Bb@h", "sip:c%3Bd@h", "a;b", "c;d"),
+    ];
+    for (called, from, called_user, from_user) in table {
+        let mut bench = Bench::new();
+        let text = format!(
+            "INVITE {called} SIP/2.0\r\n\
+             Via: SIP/2.0/UDP 192.0.2.1:5070;branch=z9hG4bK1\r\nMax-Forwards: 12\r\n\
+             From: <{from}>;tag=1\r\nTo: <{called}>\r\n\
+             Call-ID: c\r\nCSeq: 1 INVITE\r\nContact: <sip:kim@192.0.2.1>\r\n\r\n"
+        );
+        let (peer, now) = (bench.peer, bench.now());
+        bench.core.handle_datagram(text.into(), peer, now);
+        let invite =
+            std::iter::from_fn(|| bench.core.poll_output()).find_map(|output| match output {
+                sip_proto::ua::Output::Incoming(invite) => Some(*invite),
+                _ => None,
+            });
+        let invite = invite.expect("a call");
+        assert_eq!(invite.called_user, called_user, "{called}");
+        assert_eq!(invite.to_user, called_user, "{called}");
+        assert_eq!(invite.from_user, from_user, "{from}");
+    }
+}
+
+#[test]
 fn hands_up_what_the_call_is_about() {
     let mut bench = Bench::new();
     bench.receive(
