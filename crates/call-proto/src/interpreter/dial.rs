@@ -99,7 +99,7 @@ fn common(dial: &rcml::Dial, site: &Site<'_>) -> Common {
     Common {
         account: profile.account,
         direction: Direction::OutboundDial,
-        from_display: Some(user_part(&from).to_owned()),
+        from_display: Some(model::target::caller(user_part(&from)).to_owned()),
         from,
         forwarded_from: profile.forwarded_from.clone(),
         dialect: profile.dialect,
