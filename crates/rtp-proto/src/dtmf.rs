@@ -5,9 +5,10 @@
 //! ```
 //!
 //! **Invariant: one key press gives exactly one digit, at its first packet that arrives**, however
-//! its packets are lost, repeated or reordered. Real senders omit the marker bit, lose all three
-//! end packets, repeat them late, use one timestamp for several presses or a new timestamp for
-//! each packet; each of these has a row in the tests.
+//! its packets are lost, repeated or reordered. Key and timestamp name the press (§2.5.1.2), so an
+//! end packet that is repeated late, even after the next key, is not a new one (§2.5.1.4). Real
+//! senders omit the marker bit, lose all three end packets, use one timestamp for several presses or
+//! a new timestamp for each packet; each of these has a row in the tests.
 //! Left to others: which payload type carries events, and DTMF tones inside the audio.
 
 mod sender;
@@ -72,7 +73,12 @@ pub fn code_of(digit: char) -> Option<u8> {
 #[derive(Debug, Clone, Default)]
 pub struct DtmfReceiver {
     press: Option<Press>,
+    /// Presses of the same source before that one, newest first.
+    before: [Option<Press>; REMEMBERED],
 }
+
+/// Presses before the newest whose stray packets are recognized.
+const REMEMBERED: usize = 4;
 
 /// The key press heard last.
 #[derive(Debug, Clone, Copy)]
@@ -110,7 +116,7 @@ impl DtmfReceiver {
         let relation = self
             .press
             .as_ref()
-            .map(|press| press.relation(header, &event, now));
+            .map(|press| press.relation(header, &event, &self.before, now));
         match relation {
             Some(Relation::Old) => None,
             Some(Relation::Same) => {
@@ -122,9 +128,20 @@ impl DtmfReceiver {
                 None
             }
             Some(Relation::New) | None => {
+                self.remember(header.ssrc);
                 self.press = Some(press(header, &event, now));
                 Some(digit)
             }
+        }
+    }
+
+    /// The newest press will be one of those before. Another source has its own.
+    fn remember(&mut self, ssrc: u32) {
+        if self.press.is_some_and(|press| press.ssrc != ssrc) {
+            self.before = [None; REMEMBERED];
+        } else {
+            self.before.rotate_right(1);
+            self.before[0] = self.press;
         }
     }
 
@@ -150,7 +167,7 @@ fn press(header: &Header, event: &Event, now: Instant) -> Press {
 impl Press {
     /// Packets of one press come every 20–50 ms; after this long the numbers say nothing.
     const FORGOTTEN: Duration = Duration::from_secs(5);
-    /// Repeats of the end packet come within this time.
+    /// Repeats of the end packet come within this time, and may even have the marker bit.
     const END_REPEATS: Duration = Duration::from_millis(300);
     /// Repeats of the end packet by a sender that moves the timestamp come within this time.
     const MOVED_END_REPEATS: Duration = Duration::from_millis(60);
@@ -164,7 +181,14 @@ impl Press {
     /// A sender that changes its SSRC inside a press goes on within this time.
     const SSRC_CHANGE: Duration = Duration::from_millis(100);
 
-    fn relation(&self, header: &Header, event: &Event, now: Instant) -> Relation {
+    /// - `before`: the presses before this one.
+    fn relation(
+        &self,
+        header: &Header,
+        event: &Event,
+        before: &[Option<Self>],
+        now: Instant,
+    ) -> Relation {
         let age = now.saturating_duration_since(self.heard_at);
         if age > Self::FORGOTTEN {
             return Relation::New;
@@ -176,13 +200,35 @@ impl Press {
         if (-Self::REORDERED..=0).contains(&ahead) {
             return Relation::Old;
         }
-        let same = event.code == self.code
-            && if header.timestamp == self.timestamp {
-                self.continues(event, age)
-            } else {
-                self.continues_elsewhere(header, event, age)
-            };
+        let known = |press: &Self| press.is_older_press_of(header, event, now);
+        let same_key = event.code == self.code;
+        let same = if same_key && header.timestamp == self.timestamp {
+            self.continues(header, event, age)
+        } else if before.iter().flatten().any(known) || self.precludes(header, event) {
+            return Relation::Old;
+        } else {
+            same_key && self.continues_elsewhere(header, event, age)
+        };
         if same { Relation::Same } else { Relation::New }
+    }
+
+    /// An end packet that is older than this press, and does not begin anything: of a press that is
+    /// over, heard or not.
+    fn precludes(&self, header: &Header, event: &Event) -> bool {
+        let moved = seq::timestamp_distance(self.timestamp, header.timestamp);
+        moved < 0 && event.end && !header.marker
+    }
+
+    /// Whether a packet, seen after a newer press, is of this one. If both presses have one
+    /// timestamp, a duration that began anew is another press.
+    fn is_older_press_of(&self, header: &Header, event: &Event, now: Instant) -> bool {
+        let age = now.saturating_duration_since(self.heard_at);
+        age <= Self::FORGOTTEN
+            && event.code == self.code
+            && header.timestamp == self.timestamp
+            && !header.marker
+            && event.duration >= self.duration
+            && (event.end || !self.ended)
     }
 
     /// A new SSRC begins a new press, unless it plainly goes on with this one.
@@ -199,10 +245,10 @@ impl Press {
 
     /// Same key and timestamp: a further packet, unless the duration began anew. After the end only
     /// its repeats follow: a key that is down again is pressed again.
-    fn continues(&self, event: &Event, age: Duration) -> bool {
+    fn continues(&self, header: &Header, event: &Event, age: Duration) -> bool {
         let grew = event.duration >= self.duration;
         if self.ended {
-            event.end && grew && age <= Self::END_REPEATS
+            event.end && grew && (age <= Self::END_REPEATS || !header.marker)
         } else {
             grew || self.nearly_full()
         }
@@ -351,12 +397,113 @@ mod tests {
                 "56",
             ),
             (
-                "one timestamp, pressed again much later, only the end arrives",
+                "the end again, much later",
                 &[
                     (0, 1, true, 0, 5, true, 320),
                     (900, 9, false, 0, 5, true, 320),
                 ],
+                "5",
+            ),
+            (
+                "one timestamp, pressed again much later, only the end arrives, with a marker",
+                &[
+                    (0, 1, true, 0, 5, true, 320),
+                    (900, 9, true, 0, 5, true, 320),
+                ],
                 "55",
+            ),
+            (
+                "one timestamp, pressed again much later, for a shorter time",
+                &[
+                    (0, 1, true, 0, 5, true, 320),
+                    (900, 9, false, 0, 5, true, 160),
+                ],
+                "55",
+            ),
+            (
+                "the end again after 350, 500 and 1000 ms",
+                &[
+                    (0, 100, false, 1000, 5, false, 160),
+                    (20, 101, false, 1000, 5, false, 320),
+                    (40, 102, false, 1000, 5, true, 480),
+                    (390, 103, false, 1000, 5, true, 480),
+                    (540, 104, false, 1000, 5, true, 480),
+                    (1040, 105, false, 1000, 5, true, 480),
+                ],
+                "5",
+            ),
+            (
+                "the end of the key before, inside and after the next key",
+                &[
+                    (0, 1, true, 1000, 8, false, 160),
+                    (40, 2, false, 1000, 8, true, 480),
+                    (200, 3, true, 2600, 9, false, 160),
+                    (210, 4, false, 1000, 8, true, 480),
+                    (220, 5, false, 2600, 9, false, 320),
+                    (240, 6, false, 2600, 9, true, 480),
+                    (400, 7, false, 1000, 8, true, 480),
+                    (420, 8, false, 2600, 9, true, 480),
+                ],
+                "89",
+            ),
+            (
+                "the same with one key pressed twice",
+                &[
+                    (0, 1, true, 1000, 8, false, 160),
+                    (40, 2, false, 1000, 8, true, 480),
+                    (200, 3, true, 2600, 8, false, 160),
+                    (210, 4, false, 1000, 8, true, 480),
+                    (220, 5, false, 2600, 8, false, 320),
+                    (240, 6, false, 2600, 8, true, 480),
+                    (400, 7, false, 1000, 8, true, 480),
+                ],
+                "88",
+            ),
+            (
+                "packets of two presses in flight at once",
+                &[
+                    (0, 1, true, 1000, 8, false, 160),
+                    (20, 2, true, 1160, 9, false, 160),
+                    (40, 3, false, 1000, 8, false, 320),
+                    (60, 4, false, 1160, 9, false, 320),
+                    (80, 5, false, 1000, 8, true, 480),
+                    (100, 6, false, 1160, 9, true, 480),
+                ],
+                "89",
+            ),
+            (
+                "the end of the press before the last two",
+                &[
+                    (0, 1, true, 1000, 7, true, 160),
+                    (100, 2, true, 1800, 8, true, 160),
+                    (200, 3, true, 2600, 9, true, 160),
+                    (300, 4, false, 1000, 7, true, 160),
+                    (310, 5, false, 1800, 8, true, 160),
+                ],
+                "789",
+            ),
+            (
+                "one timestamp for three presses of two keys, and an end again",
+                &[
+                    (0, 1, true, 0, 5, false, 160),
+                    (20, 2, false, 0, 5, true, 320),
+                    (120, 3, false, 0, 6, false, 160),
+                    (130, 4, false, 0, 5, true, 320),
+                    (140, 5, false, 0, 6, true, 320),
+                    (240, 6, false, 0, 5, false, 160),
+                    (260, 7, false, 0, 5, true, 320),
+                ],
+                "565",
+            ),
+            (
+                "the clock of the sender begins anew",
+                &[
+                    (0, 1, true, 90_000, 5, true, 160),
+                    (200, 2, false, 100, 6, false, 160),
+                    (220, 3, false, 100, 6, true, 320),
+                    (400, 4, true, 1700, 6, true, 320),
+                ],
+                "566",
             ),
             (
                 "new timestamp in each packet",
