@@ -233,6 +233,7 @@ impl Running for Dialing {
                 self.stop_tone(site, cx);
                 let nobody = if site.run.implicit { 404 } else { 500 };
                 site.run.failure_status = Some(result.sip_status.unwrap_or(nobody));
+                site.run.unreachable = result.sip_status.is_none();
                 self.ends(outcome_of(result), site, cx)
             }
             ForkNews::Abandoned(result) => self.ends(outcome_of(result), site, cx),

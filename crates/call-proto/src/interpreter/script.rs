@@ -5,7 +5,7 @@
 //! walked: verbs that need the leg are skipped, messages are sent, the request of a `<Dial>`'s action
 //! is still made.
 
-use model::{CallStatus, RecordingSid, Timestamp, error};
+use model::{CallStatus, HangupBy, RecordingSid, Timestamp, error};
 use rcml::Verb;
 
 use super::fetching::{Answer, Fetching, Problem};
@@ -398,7 +398,11 @@ fn document_ends(role: Role, site: &mut Site<'_>, cx: &mut Context) {
                 other => verdict(other),
             };
             leg.reject(status, None, cx);
-            leg.finish(verdict, reason, cx);
+            if site.run.unreachable {
+                leg.finish_by(verdict, reason, HangupBy::Platform, cx);
+            } else {
+                leg.finish(verdict, reason, cx);
+            }
         }
         Some(status) => {
             leg.reject(status, None, cx);
