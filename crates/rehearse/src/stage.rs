@@ -313,8 +313,10 @@ impl<'a> Stage<'a> {
     }
 
     fn tell(&mut self, call: CallSid, event: Event) {
-        if let Event::Media(MediaEvent::PlayDone { play }) = &event {
-            self.played(call, *play);
+        if let Event::Media(MediaEvent::PlayDone { play }) = &event
+            && !self.played(call, *play)
+        {
+            return; // It was cut off: media does not report its end.
         }
         self.watch.event(self.now, call, &event);
         self.families.handle(call, event, self.now);

@@ -70,6 +70,26 @@ fn with_page(page: &str, rest: &str) -> String {
 }
 
 #[test]
+fn a_prompt_that_a_key_cuts_off_has_no_end_of_its_own() {
+    let run = passes(
+        "call: {to: '1000', from: kim}
+application:
+  start: /v
+  pages:
+    /v: <Response><Gather numDigits='1' action='/w'><Say>Press a key, whichever you like</Say></Gather></Response>
+    /w: <Response><Say>Bye</Say></Response>
+caller: [{expect: answer}, {wait: 1s}, {press: '1'}, {expect: hangup}]
+",
+    );
+    let media = run
+        .trace
+        .iter()
+        .filter(|entry| matches!(entry.what.as_str(), "play" | "stop play" | "played"));
+    let shown: Vec<&str> = media.map(|entry| entry.what.as_str()).collect();
+    assert_eq!(shown, ["play", "stop play", "play", "played"]);
+}
+
+#[test]
 fn a_caller_hears_and_hangs_up() {
     let run = passes(&with_page(
         "<Say>Hello there</Say><Pause length='2'/><Play>/two.wav</Play>",
