@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use call_proto::Entry;
 use call_proto::journal::Line;
 use model::record::CallRecord;
-use model::{CallSid, Lane};
+use model::{CallSid, Direction, Lane};
 use rehearse::recorded::Keys;
 use serde_json::json;
 use store::Inspect;
@@ -198,14 +198,19 @@ fn text_of(root: &CallRecord, children: &[CallRecord], entries: &[Entry]) -> Str
             .find(|record| record.sid == sid);
         leg.map_or_else(
             || sid.to_string(),
-            |leg| match leg.parent {
-                None => format!("{} (caller)", leg.from),
-                Some(_) => leg.to.clone(),
-            },
+            |leg| heading(leg.direction, &leg.from, &leg.to),
         )
     };
     text.push_str(&ladder::draw(entries, name));
     text
+}
+
+/// The heading of a leg's column: the party at its other end.
+fn heading(direction: Direction, from: &str, to: &str) -> String {
+    match direction {
+        Direction::Inbound => format!("{from} (caller)"),
+        Direction::OutboundApi | Direction::OutboundDial => to.to_owned(),
+    }
 }
 
 fn line(call: &CallRecord) -> String {
@@ -270,5 +275,17 @@ mod tests {
         std::fs::create_dir(folder.path().join("patchcord.db")).unwrap();
         let text = said(folder.path()).await;
         assert!(text.starts_with("this user cannot write "), "{text}");
+    }
+
+    #[test]
+    fn a_column_is_headed_with_the_party_at_the_other_end() {
+        let table = [
+            (Direction::Inbound, "kim (caller)"),
+            (Direction::OutboundDial, "ann"),
+            (Direction::OutboundApi, "ann"),
+        ];
+        for (direction, expected) in table {
+            assert_eq!(heading(direction, "kim", "ann"), expected);
+        }
     }
 }
