@@ -54,7 +54,7 @@ pub(super) struct Arriving {
     pub(super) peer: Peer,
     /// False while its credentials are looked up: the engine does not know it yet.
     pub(super) reported: bool,
-    /// The last provisional response, to be repeated.
+    /// The last provisional response, to be repeated; or the first one, to be sent.
     pub(super) progress: Option<Progress>,
 }
 

@@ -308,13 +308,19 @@ impl Core {
 
     /// 64 × T1 without ACK: the session ends (§13.3.1.4).
     pub(super) fn never_acked(&mut self, leg: &mut Leg, mut talking: Talking, now: Instant) {
-        match talking.bye.take() {
-            Some(headers) => self.leave(leg, talking, &headers, true, now),
-            None => {
-                self.event(leg.id, LegEvent::NoAck);
-                self.leave(leg, talking, &Vec::new(), false, now);
-            }
+        let first = talking
+            .awaited
+            .as_ref()
+            .is_some_and(|awaited| awaited.first);
+        let bye = talking.bye.take();
+        if bye.is_none() {
+            self.event(leg.id, LegEvent::NoAck);
         }
+        if first && !talking.outbound {
+            return self.leave_unacked(leg, talking, bye.as_ref());
+        }
+        let report = bye.is_some();
+        self.leave(leg, talking, &bye.unwrap_or_default(), report, now);
     }
 
     /// Answers a request of the dialog with nothing but the leg's own headers.
