@@ -16,7 +16,7 @@ use crate::actor::{self, Start};
 use crate::engine::Shared;
 use crate::resolve::Peers;
 use crate::strangers::Place;
-use crate::{now, rows, sip_side};
+use crate::{facts, now, rows, sip_side};
 
 /// Routes an INVITE and carries the decision out.
 pub(crate) async fn admit(shared: Arc<Shared>, call: IncomingCall) {
@@ -163,6 +163,7 @@ async fn refuse(shared: &Shared, call: &IncomingCall, refusal: Refusal) {
         column: None,
         created: at,
     };
+    facts::log_notification(&notification);
     let change = Change::Notification(Box::new(notification));
     if let Err(error) = shared.parts.store.commit(vec![change]).await {
         warn!(%error, "a notification could not be stored");

@@ -345,6 +345,7 @@ impl Running {
                 "callbacks are left for the next start"
             );
         }
+        self.callbacks.stop();
         let _ = self.stopping.send(true);
         for listener in self.listeners {
             // A client that keeps its connection open cannot keep the server.
