@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use call_proto::Dialect;
 use clap::{ArgGroup, Args, Parser, Subcommand};
-use model::{CallSid, EventSid, Lane, Timestamp};
+use model::{CallSid, CallStatus, EventSid, Lane, Timestamp};
 use store::DeliveryState;
 
 use crate::config;
@@ -70,6 +70,16 @@ pub(crate) enum Task {
     /// Reads the database directly, whether the server is running or not.
     #[command(subcommand, after_help = CALLS_EXAMPLES)]
     Calls(CallsTask),
+    /// Show the problems that accounts were notified of.
+    ///
+    /// Reads the database directly, whether the server is running or not.
+    #[command(subcommand, after_help = NOTIFICATIONS_EXAMPLES)]
+    Notifications(NotificationsTask),
+    /// Show registered phones.
+    ///
+    /// Reads the database directly, whether the server is running or not.
+    #[command(subcommand, after_help = PHONES_EXAMPLES)]
+    Phones(PhonesTask),
     /// Run your application without a phone.
     ///
     /// A YAML script says who calls, which keys are pressed, who answers, and what the result must
@@ -154,7 +164,8 @@ Examples:
 const CALLS_EXAMPLES: &str = "\
 Examples:
   patchcord calls list
-  patchcord calls list --data /var/lib/patchcord
+  patchcord calls list --status failed --since 2026-03-01 --limit 100
+  patchcord calls list --number 0123 --json
   patchcord calls show CA0123456789abcdef0123456789abcdef
   patchcord calls show CA0123456789abcdef0123456789abcdef --json > call.json";
 
@@ -356,7 +367,15 @@ impl From<DialectName> for Dialect {
 pub(crate) enum CallsTask {
     /// Print the newest calls.
     #[command(after_help = CALLS_EXAMPLES)]
-    List(DataFlags),
+    List {
+        #[command(flatten)]
+        which: WhichCalls,
+        /// Print them as JSON.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        data: DataFlags,
+    },
     /// Print one call as a ladder: SIP, documents, audio, on one clock.
     #[command(after_help = CALLS_EXAMPLES)]
     Show {
@@ -369,6 +388,81 @@ pub(crate) enum CallsTask {
         data: DataFlags,
     },
 }
+
+/// Which calls.
+#[derive(Args, Debug)]
+pub(crate) struct WhichCalls {
+    /// Print at most so many
+    #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
+    limit: i64,
+    /// `queued`, `ringing`, `in-progress`, `completed`, `busy`, `failed`, `no-answer` or `canceled`
+    #[arg(long, value_name = "STATUS")]
+    status: Option<CallStatus>,
+    /// With a caller or called party that contains this text
+    #[arg(long, value_name = "TEXT")]
+    number: Option<String>,
+    /// Created at or after this day or time
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    since: Option<Timestamp>,
+}
+
+impl From<WhichCalls> for store::RecentCalls {
+    fn from(which: WhichCalls) -> Self {
+        Self {
+            status: which.status,
+            party: which.number,
+            since: which.since,
+            limit: which.limit,
+        }
+    }
+}
+
+/// What to show about notifications.
+#[derive(Subcommand)]
+pub(crate) enum NotificationsTask {
+    /// Print the newest notifications, oldest first.
+    #[command(after_help = NOTIFICATIONS_EXAMPLES)]
+    List {
+        /// Only those of one leg: `CA` and 32 hexadecimal digits.
+        #[arg(long, value_name = "SID")]
+        call: Option<CallSid>,
+        /// Print at most so many
+        #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
+        limit: i64,
+        /// Go on printing new ones until interrupted
+        #[arg(long, short)]
+        follow: bool,
+        #[command(flatten)]
+        data: DataFlags,
+    },
+}
+
+const NOTIFICATIONS_EXAMPLES: &str = "\
+Examples:
+  patchcord notifications list
+  patchcord notifications list --follow            watch problems while you try an application
+  patchcord notifications list --call CA0123456789abcdef0123456789abcdef
+
+docs/errors.md describes every number.";
+
+/// What to show about phones.
+#[derive(Subcommand)]
+pub(crate) enum PhonesTask {
+    /// Print who is registered, from where, and for how long.
+    #[command(after_help = PHONES_EXAMPLES)]
+    List {
+        /// Print them as JSON.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        data: DataFlags,
+    },
+}
+
+const PHONES_EXAMPLES: &str = "\
+Examples:
+  patchcord phones list
+  patchcord phones list --json --data /var/lib/patchcord";
 
 /// Where the records are.
 #[derive(Args, Debug)]

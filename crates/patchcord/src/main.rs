@@ -16,6 +16,8 @@ mod ladder;
 mod lint;
 mod logging;
 mod metrics;
+mod notifications;
+mod phones;
 mod replay;
 mod serve;
 mod shutdown;
@@ -31,7 +33,9 @@ use clap::error::ErrorKind;
 
 use rehearse::recorded::Keys;
 
-use cli::{CallsTask, Cli, DoctorTask, Task, TestFlags, WebhooksTask};
+use cli::{
+    CallsTask, Cli, DoctorTask, NotificationsTask, PhonesTask, Task, TestFlags, WebhooksTask,
+};
 
 /// What was looked for is not so: a document has findings, a replay differs, a call is suspicious.
 const FOUND: u8 = 1;
@@ -79,9 +83,26 @@ fn main() -> ExitCode {
             },
         ),
         Task::Replay { source, data } => replay(&source, &data.into()),
-        Task::Calls(CallsTask::List(flags)) => {
-            answer(&flags.into(), async |config| calls::list(&config).await)
+        Task::Calls(CallsTask::List { which, json, data }) => {
+            answer(&data.into(), async |config| {
+                calls::list(&config, &which.into(), json).await
+            })
         }
+        Task::Notifications(NotificationsTask::List {
+            call,
+            limit,
+            follow,
+            data,
+        }) => {
+            let config = match load(&data.into()) {
+                Ok(config) => config,
+                Err(code) => return code,
+            };
+            exit(run(notifications::list(&config, call, limit, follow)))
+        }
+        Task::Phones(PhonesTask::List { json, data }) => answer(&data.into(), async |config| {
+            phones::list(&config, now(), json).await
+        }),
         Task::Calls(CallsTask::Show { sid, json, data }) => answer(&data.into(), async |config| {
             calls::show(&config, sid, json).await
         }),
@@ -224,6 +245,11 @@ fn serve(flags: &config::Flags) -> ExitCode {
     };
     logging::start(&config.log);
     exit(run(serve::run(config)))
+}
+
+fn now() -> model::Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH);
+    model::Timestamp::from_unix(since.unwrap_or_default())
 }
 
 /// The environment, without values that are not UTF-8.

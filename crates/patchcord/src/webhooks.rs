@@ -12,6 +12,7 @@ use store::{Delivery, DeliveryFilter, Window};
 use crate::calls::open;
 use crate::cli::WhichWebhooks;
 use crate::config::Config;
+use crate::now;
 use crate::usage::WrongUsage;
 
 /// Prints the newest callbacks that are chosen.
@@ -80,28 +81,47 @@ fn filter(which: &WhichWebhooks) -> DeliveryFilter {
     }
 }
 
-fn now() -> Timestamp {
-    let since = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH);
-    Timestamp::from_unix(since.unwrap_or_default())
-}
-
 /// Answer and reason of the last attempt.
 fn last(delivery: &Delivery) -> String {
     match (&delivery.error, delivery.http_status) {
         (Some(error), _) => error.clone(),
         (None, Some(status)) => format!("status {status}"),
+        (None, None) if delivery.callback.sequence > 0 => {
+            format!(
+                "not tried, or waiting for #{}",
+                delivery.callback.sequence - 1
+            )
+        }
         (None, None) => "not tried".to_owned(),
+    }
+}
+
+/// Host of the application, and what the callback reports.
+fn about(delivery: &Delivery) -> String {
+    let callback = &delivery.callback;
+    let url = redacted(&callback.url);
+    let after = url.split_once("://").map_or(&*url, |(_, rest)| rest);
+    let host = after.split(['/', '?']).next().unwrap_or_default();
+    let names = ["CallStatus", "MessageStatus", "StatusCallbackEvent"];
+    let status = names.iter().find_map(|name| {
+        let mut params = callback.params.iter();
+        params.find(|(known, _)| known == name)
+    });
+    match status {
+        Some((_, status)) => format!("{status} to {host}"),
+        None => host.to_owned(),
     }
 }
 
 fn line(delivery: &Delivery) -> String {
     let callback = &delivery.callback;
     format!(
-        "{}  {}  {} #{}  {} after {}: {}\n",
+        "{}  {}  {} #{} {}  {} after {}: {}\n",
         callback.created.iso8601(),
         callback.event,
         callback.lane,
         callback.sequence,
+        about(delivery),
         delivery.state,
         delivery.attempts,
         last(delivery),
@@ -169,7 +189,7 @@ mod tests {
         assert_eq!(
             line(&dead),
             format!(
-                "1970-01-01T00:00:00.000Z  EV01010101010101010101010101010101  {call} #2  \
+                "1970-01-01T00:00:00.000Z  EV01010101010101010101010101010101  {call} #2 completed to app.example  \
                  dead after 7: the answer has status 503\n"
             )
         );

@@ -51,7 +51,7 @@ pub use filter::{
     Scope, Sort, Window,
 };
 pub use first_start::{AdminSeed, FirstStart};
-pub use inspect::{Inspect, OpenCall};
+pub use inspect::{Inspect, OpenCall, RecentCalls};
 pub use links::RecordingLinks;
 pub use secret::SecretKey;
 
