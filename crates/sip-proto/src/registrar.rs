@@ -144,6 +144,11 @@ impl Registrar {
         live
     }
 
+    /// The paths of all bindings.
+    pub fn paths(&self) -> impl Iterator<Item = Peer> + '_ {
+        self.clients.values().flatten().map(|binding| binding.peer)
+    }
+
     fn live(&self, login: &str, now: Instant) -> Vec<Binding> {
         let all = self.clients.get(login).into_iter().flatten();
         all.filter(|b| b.expires_at > now).cloned().collect()

@@ -55,7 +55,7 @@ pub enum ResolveError {
     NoAddress(String),
 }
 
-/// A new inbound call. 100 has been sent; nothing else is until a command says so. Call
+/// A new inbound call. But for 100, nothing is sent until a command says so. Call
 /// [`Sip::accept`] to receive its events; none is lost before.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct IncomingCall {

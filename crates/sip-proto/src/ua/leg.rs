@@ -162,6 +162,18 @@ pub(super) struct Messaging {
 }
 
 impl Leg {
+    /// The path to the remote party.
+    pub(super) fn path(&self) -> Option<Peer> {
+        match &self.state {
+            State::Arriving(arriving) => Some(arriving.peer),
+            State::Calling(calling) => Some(calling.route),
+            State::Talking(talking) => Some(talking.dialog.next_hop()),
+            State::Leaving(leaving) => Some(leaving.dialog.next_hop()),
+            State::Messaging(messaging) => Some(messaging.route),
+            State::Over => None,
+        }
+    }
+
     /// When something is to be done by the clock.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         match &self.state {
