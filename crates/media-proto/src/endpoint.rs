@@ -27,7 +27,7 @@ use rtp_proto::dtmf::{DtmfReceiver, Event};
 use rtp_proto::stats::{Arrival, ReceiverStats};
 use rtp_proto::{HEADER_LEN, Header, Packet};
 use sdp_proto::{Codec, LocalMedia, Negotiated, OfferAnswer, SdpError};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::time::Instant;
 
@@ -137,7 +137,7 @@ impl Endpoint {
     pub(crate) fn new(
         id: EndpointId,
         local: Local,
-        signalling: Option<IpAddr>,
+        source: Source,
         random: &mut Random,
         now: Instant,
     ) -> Self {
@@ -153,7 +153,7 @@ impl Endpoint {
             link: Link::Plain,
             exchange: OfferAnswer::new(media),
             agreed: None,
-            source: Source::new(signalling),
+            source,
             heard: ReceiverStats::new(audio::RATE),
             heard_at: now,
             silent: false,
@@ -276,7 +276,7 @@ impl Endpoint {
         datagram: &mut Datagram<'_>,
         now: Instant,
     ) -> Option<Incoming> {
-        if !self.source.allows(from) {
+        if !self.source.allows(from, now) {
             self.stats.wrong_source += 1;
             return None;
         }
@@ -546,7 +546,9 @@ impl Endpoint {
         } else if self.source.is_learnt() {
             SocketAddr::new(target.ip(), target.port().checked_add(1)?)
         } else {
-            agreed.rtcp.filter(|to| !to.ip().is_unspecified())?
+            let is_named = |to: &SocketAddr| !to.ip().is_unspecified();
+            let to = agreed.rtcp.filter(is_named)?;
+            self.source.may_name(to.ip(), target).then_some(to)?
         };
         Some((self.local.rtcp, to))
     }
@@ -571,6 +573,7 @@ impl Endpoint {
         self.out.count(header, payload_len, now);
         self.stats.packets_out += 1;
         self.stats.bytes_out += bytes.len() as u64;
+        self.source.sent(to);
         out.send(self.local.rtp, to, bytes);
     }
 }

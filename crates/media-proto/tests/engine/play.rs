@@ -205,6 +205,7 @@ fn refused_and_unknown() {
         local: other.local(),
         offer: None,
         signalling: None,
+        proved: true,
         like: None,
     });
     assert!(matches!(
