@@ -3,9 +3,9 @@
 //! A phone behind a NAT cannot know the address that its packets come from. So besides the address
 //! of its SDP we accept one that sends from the host its signalling comes from, if the announced one
 //! cannot be reached. **Invariants: the announced address wins as soon as it sends**, so a stranger
-//! beside the phone can neither take over a stream nor listen; **nobody can have us send to a third
-//! party**: for a caller that has proved nothing, packets go only to the host of its signalling until
-//! the announced address has sent, but for a few that open the way through a NAT.
+//! beside the phone can neither take over a stream nor listen; **no caller aims a stream at a third
+//! party**: if it has proved nothing, packets go only to the host of its signalling until the announced
+//! address has sent, but for a few that open the way through a NAT.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ const TRIAL: u8 = 10;
 #[derive(Debug)]
 pub(crate) struct Source {
     signalling: Option<IpAddr>,
-    /// Whether somebody we know answers for what the SDP names.
+    /// Whether the remote party is known, so that what its SDP names is believed.
     proved: bool,
     announced: Option<SocketAddr>,
     /// The announced address has sent.

@@ -154,8 +154,8 @@ impl Registrar {
         all.filter(|b| b.expires_at > now).cloned().collect()
     }
 
-    /// Notes whether a phone answers; one that does not makes room for others first. That is not a
-    /// change that anybody need hear of.
+    /// Notes whether a phone answers; one that does not makes room for others first. The bindings stay
+    /// as they are, so there is nothing to announce.
     pub fn note_answer(&mut self, login: &str, contact: &SipUri, answers: bool) {
         let all = self.clients.get_mut(login).into_iter().flatten();
         for binding in all.filter(|binding| binding.contact == *contact) {

@@ -3,9 +3,9 @@
 //! A connection that carries a registration or a dialog stays for longer than a registration lives,
 //! because a phone behind NAT can only be called over the connection it registered on (RFC 5626 §4.4);
 //! so does one of a trunk. Any other ends after a minute of silence.
-//! **Invariant: whoever opens many connections loses its own**: when a source, or the server, has as
-//! many as it may have, the one that has been silent longest makes room, of the source that has
-//! most; never one that is in use. Trunks are always let in.
+//! **Invariant: a source that opens many connections loses its own**: when a source, or the server, has
+//! as many as it may have, the connection that has been silent longest makes room, of the source that has
+//! most; never one that is in use. Trunks are always admitted.
 //! Left to others: opening and closing, and what is in use.
 
 use std::collections::{BTreeMap, HashMap};
@@ -188,7 +188,7 @@ impl Places {
     }
 }
 
-/// Whom an address belongs to: of IPv6, a subscriber has a /64 at least.
+/// The source that an address belongs to: of IPv6, a subscriber has a /64 at least.
 fn source_of(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,

@@ -57,3 +57,15 @@ fn a_refused_offer_of_either_party_leaves_the_bridge() {
         assert_eq!(run.ended("ann"), "completed 5 s, rang 1 s", "{party}");
     }
 }
+
+/// K asks for our offer, and its answer cannot be used.
+#[test]
+fn a_refused_late_answer_leaves_the_call() {
+    let run = World::document("<Play>http://app/a.wav</Play>")
+        .clip("http://app/a.wav", 4.0)
+        .act(2.0, Act::Reinvite(None))
+        .act(2.5, Act::Ack(unusable()))
+        .run();
+    assert_eq!(run.to("K"), "0 180, 0 200, 2 200 to re-INVITE, 4 BYE");
+    assert_eq!(run.ended("K"), "completed 4 s");
+}

@@ -87,8 +87,8 @@ impl Actor {
     }
 
     fn open(&self, endpoint: EndpointId, offer: Option<String>, towards: Option<Via>) {
-        // Behind NAT, RTP arrives from an address that is not in the SDP. Whom we call is not a
-        // stranger.
+        // Behind NAT, RTP arrives from an address that is not in the SDP. A party that we call is
+        // known.
         let (signalling, proved) = match towards {
             Some(via) => {
                 let peer = self.peers.get(resolve::key(&via));

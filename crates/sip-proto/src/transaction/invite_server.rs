@@ -1,9 +1,9 @@
 //! The INVITE server transaction (RFC 3261 §17.2.1, with the Accepted state of RFC 6026 §7.1).
 //!
 //! Invariant: **a repeated INVITE never reaches the user**, and a final response that is not 2xx is
-//! repeated until its ACK, unless [`InviteServer::answer_once`] was asked for: whoever sends from a
-//! forged address must not make us send more than it does. 2xx are repeated by the dialog, on every
-//! transport, so here they only pass through. 100 Trying is a response of the user.
+//! repeated until its ACK, unless [`InviteServer::answer_once`] was called: an INVITE with a forged
+//! source must not bring back more than itself. 2xx are repeated by the dialog, on every transport, so
+//! here they only pass through. 100 Trying is a response of the user.
 
 use std::collections::VecDeque;
 use std::time::Instant;
