@@ -16,9 +16,10 @@ use crate::ApiState;
 use crate::dialect::RestDialect;
 use crate::failure::Failure;
 use crate::format::Format;
-use crate::params::{Params, resolve, shown};
+use crate::params::{Params, absolute, shown};
 use crate::roles::{ADMINISTRATOR, Action};
 use crate::value::{Resource, View, json_list, json_object, xml_element};
+use crate::warnings::Warnings;
 
 /// Accounts above each other at most.
 const DEEPEST: usize = 16;
@@ -32,6 +33,8 @@ pub(crate) struct Context<'a> {
     pub(crate) headers: &'a HeaderMap,
     /// The account whose credentials were sent.
     pub(crate) caller: Arc<Account>,
+    /// What the caller is told besides the answer.
+    pub(crate) warnings: &'a Warnings,
 }
 
 /// An answer. Its status is that of the route, but for [`Reply::Raw`].
@@ -132,21 +135,15 @@ impl Context<'_> {
         Ok(depth)
     }
 
-    /// An address made absolute by this server's own.
+    /// An address that is asked at once: a path would name this server, which has no documents.
     pub(crate) fn absolute(&self, name: &str, text: &str) -> Result<String, Failure> {
-        // Anything without a scheme would be relative to this server; only a path is meant so.
-        let path = text.starts_with('/');
-        let absolute = text.starts_with("http:") || text.starts_with("https:");
-        resolve(&self.state.public_base, text)
-            .filter(|_| path || absolute)
-            .map(String::from)
-            .ok_or_else(|| {
-                let reason = format!("`{}` is not an http or https address", shown(text));
-                Failure::parameter(name, &reason)
-            })
+        absolute(text).map(String::from).ok_or_else(|| {
+            let reason = format!("`{}` is not an http or https address", shown(text));
+            Failure::parameter(name, &reason)
+        })
     }
 
-    /// The address of a parameter, made absolute; `None` if it is absent or empty.
+    /// The address of a parameter; `None` if it is absent or empty.
     pub(crate) fn optional_address(&self, name: &str) -> Result<Option<String>, Failure> {
         let text = self.params.filled(name);
         text.map(|text| self.absolute(name, text.trim()))

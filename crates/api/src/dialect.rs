@@ -28,8 +28,6 @@ pub(crate) struct RestDialect {
     pub(crate) root: &'static str,
     /// Element of XML answers that holds an error, between the root and its properties.
     pub(crate) error_element: Option<&'static str>,
-    /// Some errors are a number in plain text.
-    pub(crate) bare_errors: bool,
     /// How lists are read in parts.
     pub(crate) paging: Paging,
     /// Largest `PageSize`.
@@ -87,7 +85,6 @@ impl RestDialect {
         link_base: "/2012-04-24",
         root: "RestcommResponse",
         error_element: None,
-        bare_errors: true,
         paging: Paging::Numbered,
         max_page_size: 10_000,
         bare_lists: true,
@@ -113,7 +110,6 @@ impl RestDialect {
         link_base: "/2010-04-01",
         root: "TwilioResponse",
         error_element: Some("RestException"),
-        bare_errors: false,
         paging: Paging::Keyed,
         max_page_size: 1_000,
         bare_lists: false,

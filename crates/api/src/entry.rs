@@ -19,7 +19,7 @@ use model::record::Account;
 use model::{AccountStatus, error};
 
 use crate::ApiState;
-use crate::context::{Context, Reply};
+use crate::context::{Context, Reply, now};
 use crate::dialect::RestDialect;
 use crate::failure::Failure;
 use crate::format::{Format, segments};
@@ -29,6 +29,7 @@ use crate::params::Params;
 use crate::resources::recordings;
 use crate::route::{self, Verb};
 use crate::source::Source;
+use crate::warnings::{Notices, Warnings};
 
 /// Maximum size of a form in bytes. Nothing larger is read, so that parsing never holds up a worker
 /// that calls need, too.
@@ -45,19 +46,25 @@ pub fn router(state: ApiState) -> Router {
     let state = Arc::new(Entry {
         state,
         guard: Guard::new(),
+        notices: Notices::default(),
     });
     let mut router = Router::new()
         .route("/restcomm/recordings/{file}", any(media_file))
         .route("/restcomm/errors/{page}", any(error_page));
     for dialect in RestDialect::ALL {
-        let handle = move |State(entry): State<Arc<Entry>>, request: Request| async move {
-            handle(&entry, dialect, request).await
-        };
-        let base = dialect.base;
-        router = router
-            .route(base, any(handle))
-            .route(&format!("{base}/"), any(handle))
-            .route(&format!("{base}/{{*path}}"), any(handle));
+        // Links in answers leave out a part of the base path at some bases; they can be requested as
+        // they stand.
+        let mut bases = vec![dialect.base, dialect.link_base];
+        bases.dedup();
+        for base in bases {
+            let handle = move |State(entry): State<Arc<Entry>>, request: Request| async move {
+                handle(&entry, dialect, base, request).await
+            };
+            router = router
+                .route(base, any(handle))
+                .route(&format!("{base}/"), any(handle))
+                .route(&format!("{base}/{{*path}}"), any(handle));
+        }
     }
     router.with_state(state)
 }
@@ -66,13 +73,19 @@ pub fn router(state: ApiState) -> Router {
 struct Entry {
     state: ApiState,
     guard: Guard,
+    notices: Notices,
 }
 
-async fn handle(entry: &Entry, dialect: &'static RestDialect, request: Request) -> Response {
+async fn handle(
+    entry: &Entry,
+    dialect: &'static RestDialect,
+    base: &'static str,
+    request: Request,
+) -> Response {
     let state = &entry.state;
     let (parts, body) = request.into_parts();
     let path = parts.uri.path();
-    let path = path.strip_prefix(dialect.base).unwrap_or(path);
+    let path = path.strip_prefix(base).unwrap_or(path);
     let (segments, is_json) = segments(path);
     let asked = Asked {
         dialect,
@@ -84,14 +97,16 @@ async fn handle(entry: &Entry, dialect: &'static RestDialect, request: Request) 
     };
     let chosen = Format::choose(is_json, &parts.headers);
     let format = chosen.as_ref().copied().unwrap_or(Format::Xml);
+    let warnings = Warnings::default();
     let answer = match chosen {
-        Ok(format) => answer(entry, &asked, format, body).await,
+        Ok(format) => answer(entry, &asked, format, body, &warnings).await,
         Err(failure) => Err(failure),
     };
     let mut response = match answer {
         Ok(Done { reply, status }) => reply.into_response(format, status),
         Err(failure) => failure.into_response(format, dialect, &state.public_base),
     };
+    warnings.write(response.headers_mut());
     allow_origin(state, &parts.headers, response.headers_mut());
     response
 }
@@ -129,6 +144,7 @@ async fn answer(
     asked: &Asked<'_>,
     format: Format,
     body: Body,
+    warnings: &Warnings,
 ) -> Result<Done, Failure> {
     let state = &entry.state;
     let is_get = matches!(*asked.method, Method::GET | Method::HEAD);
@@ -159,18 +175,35 @@ async fn answer(
         params,
         headers: asked.headers,
         caller,
+        warnings,
     };
-    dispatch(context, verb(asked.method), &asked.segments).await
+    dispatch(&entry.notices, context, verb(asked.method), &asked.segments).await
 }
 
 /// Runs the row of the request, once the caller may do what it says.
-async fn dispatch(mut context: Context<'_>, method: Verb, path: &[&str]) -> Result<Done, Failure> {
+async fn dispatch(
+    notices: &Notices,
+    mut context: Context<'_>,
+    method: Verb,
+    path: &[&str],
+) -> Result<Done, Failure> {
     let dialect = context.dialect;
     let found = route::find(dialect, method, path).ok_or_else(Failure::not_found)?;
     let route = found.route.map_err(|methods| Failure::method(&methods))?;
     let account = context
         .operate(found.account, route.action, route.target)
         .await?;
+    if !dialect.refuses_unknown {
+        for unknown in context.params.unknown(route, dialect) {
+            let text = format!("{}: unknown parameter{}", unknown.name, unknown.hint());
+            let place = route.paths.first().copied().unwrap_or_default();
+            let place = place.trim_start_matches("/Accounts/{account}");
+            let method = route.method.as_str();
+            let notice = format!("{method} {place}: {text}");
+            notices.unknown_parameter(&context.state.store, &account, notice, now());
+            context.warnings.add(text);
+        }
+    }
     context.params = std::mem::take(&mut context.params).checked(route, dialect)?;
     let reply = (route.handle)(&context, &account, found.segment).await?;
     let status = StatusCode::from_u16(dialect.pick(route.status)).unwrap_or(StatusCode::OK);
@@ -199,6 +232,7 @@ async fn media_file(State(entry): State<Arc<Entry>>, request: Request) -> Respon
             params: Params::default(),
             headers: &parts.headers,
             caller,
+            warnings: &Warnings::default(),
         };
         recordings::file(&context, None, file).await
     };

@@ -21,8 +21,6 @@ pub(crate) struct Failure {
     code: u16,
     text: String,
     header: Option<(HeaderName, HeaderValue)>,
-    /// The body is the number alone, as plain text.
-    bare: bool,
 }
 
 impl Failure {
@@ -36,7 +34,6 @@ impl Failure {
             code,
             text: row.map(|row| row.text.to_owned()).unwrap_or_default(),
             header: None,
-            bare: false,
         }
     }
 
@@ -105,14 +102,6 @@ impl Failure {
         }
     }
 
-    /// No such number can be had.
-    pub(crate) fn number_taken() -> Self {
-        Self {
-            bare: true,
-            ..Self::of(error::NUMBER_TAKEN)
-        }
-    }
-
     /// The answer to the caller.
     pub(crate) fn into_response(
         mut self,
@@ -126,10 +115,9 @@ impl Failure {
             self.code = code;
             self.status = StatusCode::from_u16(status).unwrap_or(self.status);
         }
-        let (content_type, body) = match (self.bare && dialect.bare_errors, format) {
-            (true, _) => ("text/plain", self.code.to_string()),
-            (false, Format::Json) => ("application/json", self.json(public_base)),
-            (false, Format::Xml) => ("application/xml", self.xml(dialect, public_base)),
+        let (content_type, body) = match format {
+            Format::Json => ("application/json", self.json(public_base)),
+            Format::Xml => ("application/xml", self.xml(dialect, public_base)),
         };
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = self.status;
@@ -218,6 +206,7 @@ mod tests {
         }
         let rows = error::TABLE.iter();
         let raised: Vec<_> = rows
+            .filter(|row| row.level == error::Level::Error)
             .filter(|row| names.iter().any(|name| name == row.name))
             .collect();
         assert!(raised.len() > 10, "{names:?}");

@@ -30,6 +30,7 @@ mod roles;
 mod route;
 mod source;
 mod value;
+mod warnings;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -41,6 +42,7 @@ pub use calls::Calls;
 pub use entry::router;
 pub use messages::Messages;
 pub use openapi::openapi;
+
 pub use roles::Roles;
 pub use route::{RouteInfo, routes};
 pub use source::Source;

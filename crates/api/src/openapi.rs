@@ -228,7 +228,7 @@ fn text() -> Value {
 
 fn schema_of(kind: Is) -> Value {
     match kind {
-        Is::Text | Is::Sid(_) | Is::SidPattern(_) | Is::Moment | Is::Day => text(),
+        Is::Text | Is::Party | Is::Sid(_) | Is::SidPattern(_) | Is::Moment | Is::Day => text(),
         Is::Secret => json!({ "type": "string", "format": "password" }),
         Is::Number => json!({ "type": "integer" }),
         Is::Flag => json!({ "type": "boolean" }),

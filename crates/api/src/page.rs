@@ -46,7 +46,7 @@ impl Page {
         }
         let place = match dialect.paging {
             Paging::Numbered => match params.filled("AfterSid") {
-                Some(sid) => Place::AfterRow(sid.trim().to_owned()),
+                Some(sid) => Place::AfterRow(row_of(sid.trim())?),
                 None => Place::Offset,
             },
             Paging::Keyed => match params.filled("PageToken") {
@@ -96,6 +96,10 @@ impl Page {
         let items: Vec<_> = rows.iter().map(|row| resource.entries(row, view)).collect();
         let ends = rows.first().map(&key).zip(rows.last().map(&key));
         let filters = context.params.without(&OF_PAGES);
+        let suffix = match context.format {
+            Format::Json => ".json",
+            Format::Xml => "",
+        };
         let envelope = match self.paging {
             Paging::Numbered => {
                 let last = total / self.size;
@@ -104,20 +108,11 @@ impl Page {
                     return Err(Failure::parameter("Page", &reason));
                 }
                 let next = ends.filter(|_| older).map(|(_, last)| last.sid);
-                let base = if resource.whole_links {
-                    dialect.base
-                } else {
-                    dialect.link_base
-                };
-                let uri = format!("{base}{path}");
+                let uri = format!("{}{path}{suffix}", dialect.link_base);
                 self.numbered(&uri, &filters, total, items.len(), next)
             }
             Paging::Keyed => {
-                let suffix = match context.format {
-                    Format::Json => ".json",
-                    Format::Xml => "",
-                };
-                let path = format!("{}{path}{suffix}", dialect.base);
+                let path = format!("{}{path}{suffix}", dialect.link_base);
                 let first = ends.as_ref().filter(|_| newer).map(|(first, _)| first);
                 let last = ends.as_ref().filter(|_| older).map(|(_, last)| last);
                 self.keyed(&path, &filters, items.len(), first, last)
@@ -248,6 +243,25 @@ impl Page {
             Member::maybe("next_page_uri", "nextpageuri", next),
         ]
     }
+}
+
+/// The identifier of a row.
+fn row_of(sid: &str) -> Result<String, Failure> {
+    // A kind and 32 hexadecimal digits; long ones have another such part in front.
+    let is_short = |part: &str| {
+        part.split_at_checked(2).is_some_and(|(kind, digits)| {
+            let is_hex = digits.len() == 32 && digits.bytes().all(|b| b.is_ascii_hexdigit());
+            is_hex && kind.bytes().all(|b| b.is_ascii_uppercase())
+        })
+    };
+    if sid.split('-').all(is_short) {
+        return Ok(sid.to_owned());
+    }
+    let reason = format!(
+        "`{}` is not an identifier; use the value that `next_page_uri` has",
+        shown(sid)
+    );
+    Err(Failure::parameter("AfterSid", &reason))
 }
 
 /// The place of a row in a list.

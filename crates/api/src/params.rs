@@ -13,7 +13,7 @@ use url::Url;
 
 use crate::dialect::RestDialect;
 use crate::failure::Failure;
-use crate::route::{Is, Route};
+use crate::route::{Is, Param, Route};
 
 const DAY_SECONDS: u64 = 24 * 3600;
 /// Maximum number of parameters of a request.
@@ -37,6 +37,21 @@ pub(crate) struct Params {
     sent: Vec<(String, String)>,
     /// Row that declares them; without one all are seen.
     row: Option<(&'static Route, &'static RestDialect)>,
+}
+
+/// A parameter that has no effect.
+pub(crate) struct Unknown {
+    pub(crate) name: String,
+    /// The one that is spelt nearly so.
+    meant: Option<&'static str>,
+}
+
+impl Unknown {
+    /// Continues a sentence about it.
+    pub(crate) fn hint(&self) -> String {
+        let hint = |meant| format!("; did you mean {meant}?");
+        self.meant.map_or_else(String::new, hint)
+    }
 }
 
 impl Params {
@@ -67,6 +82,7 @@ impl Params {
         dialect: &'static RestDialect,
     ) -> Result<Self, Failure> {
         self.row = Some((route, dialect));
+        self.restore_pluses(route, dialect);
         for param in route.params_in(dialect) {
             let name = param.name;
             if dialect.pick(param.required) {
@@ -94,17 +110,53 @@ impl Params {
                         one_of(name, words, text)?;
                     }
                 }
-                Is::Text | Is::Secret => {}
+                Is::Text | Is::Party | Is::Secret => {}
             }
         }
-        if dialect.refuses_unknown {
-            let known = |name: &str| route.params_in(dialect).any(|param| param.name == name);
-            if let Some((name, _)) = self.sent.iter().find(|(name, _)| !known(name)) {
-                let reason = "this parameter is not supported here";
-                return Err(Failure::parameter(&shown(name), reason));
-            }
+        if dialect.refuses_unknown
+            && let Some(unknown) = self.unknown(route, dialect).next()
+        {
+            let reason = format!("this parameter is not supported here{}", unknown.hint());
+            return Err(Failure::parameter(&unknown.name, &reason));
         }
         Ok(self)
+    }
+
+    /// Names that were sent and that the row does not declare, once each.
+    pub(crate) fn unknown<'a>(
+        &'a self,
+        route: &'static Route,
+        dialect: &'static RestDialect,
+    ) -> impl Iterator<Item = Unknown> + 'a {
+        let known = |name: &str| route.params_in(dialect).any(|param| param.name == name);
+        let mut names: Vec<&str> = Vec::new();
+        for (name, _) in self.sent.iter().filter(|(name, _)| !known(name)) {
+            if !names.contains(&name.as_str()) {
+                names.push(name);
+            }
+        }
+        names.into_iter().map(move |name| Unknown {
+            name: shown(name),
+            meant: nearest(name, route.params_in(dialect)),
+        })
+    }
+
+    /// A `+` in front of a number that was not escaped has become a blank in a form.
+    fn restore_pluses(&mut self, route: &Route, dialect: &RestDialect) {
+        let is_party = |name: &str| {
+            route
+                .params_in(dialect)
+                .any(|p| p.name == name && matches!(p.kind, Is::Party))
+        };
+        for (name, value) in &mut self.sent {
+            let number = value.strip_prefix(' ');
+            let number = number.filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+            if let Some(number) = number
+                && is_party(name)
+            {
+                *value = format!("+{number}");
+            }
+        }
     }
 
     /// Whether the row declares a name. Handlers serve all dialects, so they may ask for what only
@@ -207,8 +259,8 @@ impl Params {
         }
     }
 
-    /// An address of an application: absolute, or relative to this server. Outer `None`: not
-    /// sent; inner `None`: sent empty.
+    /// An address of an application: absolute, or a path on this server. Outer `None`: not sent;
+    /// inner `None`: sent empty.
     pub(crate) fn address(&self, name: &str) -> Result<Option<Option<String>>, Failure> {
         let Some(text) = self.get(name) else {
             return Ok(None);
@@ -217,7 +269,10 @@ impl Params {
         if text.is_empty() {
             return Ok(Some(None));
         }
-        resolve("http://localhost", text)
+        let here = text
+            .starts_with('/')
+            .then(|| format!("http://localhost{text}"));
+        absolute(here.as_deref().unwrap_or(text))
             .map(|_| Some(Some(text.to_owned())))
             .ok_or_else(|| {
                 Failure::parameter(
@@ -355,9 +410,9 @@ fn is_day(text: &str) -> bool {
     text.trim().len() <= "yyyy-MM-dd".len()
 }
 
-/// An http or https address, or one relative to `base`.
-pub(crate) fn resolve(base: &str, text: &str) -> Option<Url> {
-    let url = Url::parse(base).ok()?.join(text).ok()?;
+/// An http or https address.
+pub(crate) fn absolute(text: &str) -> Option<Url> {
+    let url = Url::parse(text).ok()?;
     (matches!(url.scheme(), "http" | "https") && url.has_host()).then_some(url)
 }
 
@@ -368,6 +423,24 @@ pub(crate) fn scope(params: &Params, account: AccountSid) -> Result<Scope, Failu
     } else {
         Scope::Own(account)
     })
+}
+
+/// A party as records have it: the login of a `client:`.
+pub(crate) fn party_pattern(text: &str) -> String {
+    let rest = text
+        .split_at_checked("client:".len())
+        .filter(|(prefix, _)| prefix.eq_ignore_ascii_case("client:"));
+    rest.map_or(text, |(_, login)| login.trim()).to_owned()
+}
+
+/// The declared name that is spelt nearly like another.
+fn nearest(name: &str, declared: impl Iterator<Item = &'static Param>) -> Option<&'static str> {
+    let plain = |name: &str| name.replace(['_', '-'], "").to_ascii_lowercase();
+    let name = plain(name);
+    let distance = |param: &&Param| strsim::damerau_levenshtein(&plain(param.name), &name);
+    let best = declared.min_by_key(distance)?;
+    let close = distance(&best) <= (name.len() / 4).min(2);
+    close.then_some(best.name)
 }
 
 /// A call identifier in its short form; patterns stay as they are.
@@ -435,7 +508,10 @@ mod tests {
         );
         assert_eq!(params.address("e").unwrap(), Some(None));
         assert_eq!(params.address("absent").unwrap(), None);
+        let relative = Params::parse(b"u=voice.xml&v=localhost%3A8001%2Fvoice").unwrap();
         let refused = [
+            relative.address("u").map(drop),
+            relative.address("v").map(drop),
             params.address("x").map(drop),
             params.parsed::<u32>("n", "a number").map(drop),
             params.method("n").map(drop),
@@ -445,6 +521,20 @@ mod tests {
         ];
         for result in refused {
             assert!(result.is_err());
+        }
+    }
+
+    #[test]
+    fn parties_are_written_as_records_have_them() {
+        let table = [
+            ("client:alice", "alice"),
+            ("Client: alice", "alice"),
+            ("client", "client"),
+            ("+1555", "+1555"),
+            ("%555_", "%555_"),
+        ];
+        for (text, expected) in table {
+            assert_eq!(party_pattern(text), expected, "{text}");
         }
     }
 }

@@ -18,7 +18,8 @@ pub(crate) fn check(password: &str) -> Result<(), Failure> {
     } else {
         Err(Failure::parameter(
             "Password",
-            "the password is too weak: make it longer, or mix upper and lower case, digits and symbols",
+            "the password is too weak: ten characters with upper case, lower case and digits are \
+             enough, unless they repeat each other or follow a sequence such as 123 or abc",
         ))
     }
 }
@@ -129,6 +130,8 @@ mod tests {
             ("RestComm12", 70),
             ("RestComm1234!", 100),
             ("", 0),
+            // What the refusal says is enough.
+            ("Kp7vRt2mXq", 84),
         ];
         for (password, expected) in table {
             assert_eq!(score(password), expected, "{password}");

@@ -149,8 +149,6 @@ pub(crate) struct Resource<T: 'static> {
     pub(crate) json_list: Each<&'static str>,
     /// Whether XML lists carry the envelope of pages.
     pub(crate) xml_envelope: Each<bool>,
-    /// Whether the links of numbered pages are whole paths, instead of paths below the web context.
-    pub(crate) whole_links: bool,
     /// The fields in their order.
     pub(crate) fields: &'static [Field<T>],
 }

@@ -73,7 +73,7 @@ mod tests {
         let before = getrlimit(Resource::Fsize);
         let low = Rlimit {
             current: Some(10_000),
-            ..before.clone()
+            ..before
         };
         let mut file = tempfile::tempfile().unwrap();
         setrlimit(Resource::Fsize, low).unwrap();

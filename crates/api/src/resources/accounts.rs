@@ -14,7 +14,7 @@ use crate::params::shown;
 use crate::password;
 use crate::resources::{clients, recordings};
 use crate::roles::Action;
-use crate::route::{Answers, Is, Param, RESTCOMM, Route, TWILIO, TWILIO_PAGING, param, sid};
+use crate::route::{self, Answers, Is, Param, RESTCOMM, Route, TWILIO, TWILIO_PAGING, param, sid};
 use crate::value::{Entry, Field, Kind, Null, Resource, Value, View, field};
 
 /// Accounts above a new one at most.
@@ -141,7 +141,6 @@ static ACCOUNT: Resource<Account> = Resource {
     xml_list: ["Accounts", "Accounts"],
     json_list: ["accounts", "accounts"],
     xml_envelope: [true, true],
-    whole_links: false,
     fields: FIELDS,
 };
 
@@ -227,7 +226,7 @@ const PROPERTIES: &[Param] = &[
     ),
 ];
 
-/// Names in JSON, in XML and in the path.
+/// Names in JSON, in XML and in the path. Those that do not exist here are not shown.
 const SUBRESOURCES: &[(&str, &str, &str)] = &[
     (
         "available_phone_numbers",
@@ -263,7 +262,11 @@ fn subresources(account: &Account, view: View<'_>) -> Value {
             view.dialect.link_base, account.sid
         )),
     };
-    Value::Object(SUBRESOURCES.iter().map(entry).collect())
+    let exists = |(_, _, path): &&(&'static str, &'static str, &'static str)| {
+        let path = format!("/Accounts/{{account}}/{path}");
+        route::all(view.dialect).any(|route| route.paths.contains(&path.as_str()))
+    };
+    Value::Object(SUBRESOURCES.iter().filter(exists).map(entry).collect())
 }
 
 async fn list(context: &Context<'_>, caller: &Account) -> Answer {

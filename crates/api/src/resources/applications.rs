@@ -114,7 +114,6 @@ static APPLICATION: Resource<Shown> = Resource {
     xml_list: ["Applications", "Applications"],
     json_list: ["applications", "applications"],
     xml_envelope: [true, true],
-    whole_links: false,
     fields: FIELDS,
 };
 
@@ -185,7 +184,6 @@ static NUMBER: Resource<Number> = Resource {
     xml_list: ["Numbers", "Numbers"],
     json_list: ["numbers", "numbers"],
     xml_envelope: [false, false],
-    whole_links: false,
     fields: &[
         field(
             "sid",

@@ -18,7 +18,7 @@ use crate::context::{Answer, Context, owned};
 use crate::dialect::RestDialect;
 use crate::failure::Failure;
 use crate::page::{Page, row_key, sort_by};
-use crate::params::{Bound, Params, call_pattern, one_line, scope, shown};
+use crate::params::{Bound, Params, call_pattern, one_line, party_pattern, scope, shown};
 use crate::roles::Action;
 use crate::route::{
     Answers, Is, PAGING, Param, RESTCOMM, Route, SCOPE, SORTING, TWILIO, param, sid,
@@ -55,8 +55,8 @@ pub(crate) static ROUTES: &[Route] = &[
 ];
 
 const FILTERS: &[Param] = &[
-    param("To", Is::Text, "Called party."),
-    param("From", Is::Text, "Calling party."),
+    param("To", Is::Party, "Called party."),
+    param("From", Is::Party, "Calling party."),
     param("Status", Is::Text, "State, or a pattern with `%` and `_`.").within(RESTCOMM),
     param(
         "Status",
@@ -94,8 +94,8 @@ const FILTERS: &[Param] = &[
     param("EndTime<", Is::Moment, "Ended at or before this time.").within(TWILIO),
     param(
         "Reverse",
-        Is::Text,
-        "`true` for newest first, anything else for oldest first.",
+        Is::Flag,
+        "`true` for newest first, `false` for oldest first.",
     )
     .within(RESTCOMM),
 ];
@@ -103,13 +103,13 @@ const FILTERS: &[Param] = &[
 const PARTIES: &[Param] = &[
     param(
         "From",
-        Is::Text,
+        Is::Party,
         "Caller: a number, a name or a SIP address.",
     )
     .required(),
     param(
         "To",
-        Is::Text,
+        Is::Party,
         "Callee: `client:NAME`, a SIP address or a number; headers may follow after `?`.",
     )
     .required(),
@@ -195,13 +195,12 @@ const CHANGES: &[Param] = &[
 async fn list(context: &Context<'_>, account: &Account) -> Answer {
     let (params, dialect) = (&context.params, context.dialect);
     let page = Page::read(context)?;
-    let text = |name| params.filled(name).map(str::to_owned);
     let (started_from, started_until) = params.period("StartTime", Bound::Lower, dialect)?;
     let (ended_from, ended_until) = params.period("EndTime", Bound::Upper, dialect)?;
     let filter = CallFilter {
         scope: scope(params, account.sid)?,
-        to: text("To"),
-        from: text("From"),
+        to: params.filled("To").map(party_pattern),
+        from: params.filled("From").map(party_pattern),
         exact: dialect.exact,
         status: statuses(params, dialect),
         started_from,
@@ -250,9 +249,9 @@ fn order(params: &Params) -> Result<Option<Sort<CallKey>>, Failure> {
             _ => return None,
         })
     })?;
-    let reversed = params.filled("Reverse").map(|text| Sort {
+    let reversed = params.flag("Reverse")?.map(|descending| Sort {
         key: CallKey::Created,
-        descending: text.eq_ignore_ascii_case("true"),
+        descending,
     });
     Ok(match params.filled("SortBy") {
         Some(_) => asked,

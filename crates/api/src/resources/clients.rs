@@ -149,7 +149,6 @@ static CLIENT: Resource<Client> = Resource {
     xml_list: ["Clients", "Clients"],
     json_list: ["clients", "clients"],
     xml_envelope: [false, false],
-    whole_links: false,
     fields: FIELDS,
 };
 
@@ -281,7 +280,12 @@ async fn existing(context: &Context<'_>, account: &Account, login: &str) -> Answ
     let store = &context.state.store;
     let found = store.client_in(account.organization, login).await?;
     match found {
-        Some(client) if client.account == account.sid => Ok(context.show(&CLIENT, &client)),
+        Some(client) if client.account == account.sid => {
+            let text =
+                "Login: this client exists already; it is shown unchanged. Change it at its uri";
+            context.warnings.add(text);
+            Ok(context.show(&CLIENT, &client))
+        }
         _ => Err(Failure::of(error::CONFLICT)
             .saying(format!("Login: another account has the client `{login}`"))),
     }

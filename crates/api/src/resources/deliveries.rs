@@ -164,7 +164,6 @@ static DELIVERY: Resource<Delivery> = Resource {
     xml_list: ["Deliveries", "Deliveries"],
     json_list: ["deliveries", "deliveries"],
     xml_envelope: [true, true],
-    whole_links: true,
     fields: FIELDS,
 };
 
@@ -221,7 +220,6 @@ static REPLAY: Resource<i64> = Resource {
     xml_list: ["Replays", "Replays"],
     json_list: ["replays", "replays"],
     xml_envelope: [false, false],
-    whole_links: false,
     fields: &[field(
         "replayed",
         "Replayed",

@@ -203,7 +203,6 @@ static MESSAGE: Resource<Message> = Resource {
     xml_list: ["SMSMessages", "Messages"],
     json_list: ["messages", "messages"],
     xml_envelope: [false, true],
-    whole_links: true,
     fields: FIELDS,
 };
 
@@ -236,8 +235,8 @@ pub(crate) static ROUTES: &[Route] = &[
 ];
 
 const FILTERS: &[Param] = &[
-    param("To", Is::Text, "Recipient."),
-    param("From", Is::Text, "Sender."),
+    param("To", Is::Party, "Recipient."),
+    param("From", Is::Party, "Sender."),
     param("Body", Is::Text, "Part of the text.").within(RESTCOMM),
     param("Status", Is::Text, "State.").within(RESTCOMM),
     param("StartTime", Is::Day, "First day of creation.").within(RESTCOMM),
@@ -250,13 +249,13 @@ const FILTERS: &[Param] = &[
 const NEW: &[Param] = &[
     param(
         "From",
-        Is::Text,
+        Is::Party,
         "Sender: a number, a name or a SIP address.",
     )
     .required(),
     param(
         "To",
-        Is::Text,
+        Is::Party,
         "Recipient: `client:` and a login, a SIP address, or a login or number.",
     )
     .required(),

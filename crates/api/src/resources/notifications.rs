@@ -190,7 +190,6 @@ static NOTIFICATION: Resource<Notification> = Resource {
     xml_list: ["Notifications", "Notifications"],
     json_list: ["notifications", "notifications"],
     xml_envelope: [false, true],
-    whole_links: true,
     fields: FIELDS,
 };
 

@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use model::record::{Account, Number, VoiceApplication};
-use model::{ApplicationSid, HttpMethod, NumberSid};
+use model::{ApplicationSid, HttpMethod, NumberSid, error};
 use store::{NumberFilter, NumberKey, Rows, Scope, Sort, StoreError};
 
 use crate::context::{Answer, Context, Reply, now, owned};
 use crate::failure::Failure;
 use crate::page::{Page, row_key};
+use crate::params::shown;
 use crate::resources::clients::{VOICE, method};
 use crate::roles::Action;
 use crate::route::{Answers, Is, PAGING, Param, RESTCOMM, Route, param, sid};
@@ -49,13 +50,10 @@ impl Shown {
         }
     }
 
+    /// What the operator said, or else what holds: every number takes calls, and none anything else.
     fn can(&self, name: &str) -> Value {
-        Value::Flag(
-            self.number
-                .extra
-                .get(name)
-                .is_some_and(|text| text == "true"),
-        )
+        let said = self.number.extra.get(name);
+        Value::Flag(said.map_or(name == "VoiceCapable", |text| text == "true"))
     }
 }
 
@@ -303,7 +301,6 @@ static NUMBER: Resource<Shown> = Resource {
     xml_list: ["IncomingPhoneNumbers", "IncomingPhoneNumbers"],
     json_list: ["incomingPhoneNumbers", "incoming_phone_numbers"],
     xml_envelope: [true, true],
-    whole_links: false,
     fields: FIELDS,
 };
 
@@ -351,7 +348,7 @@ pub(crate) static ROUTES: &[Route] = &[
 ];
 
 const FILTERS: &[Param] = &[
-    param("PhoneNumber", Is::Text, "Part of the number."),
+    param("PhoneNumber", Is::Party, "Part of the number."),
     param("FriendlyName", Is::Text, "Part of the name."),
     param(
         "SortBy",
@@ -365,7 +362,7 @@ const FILTERS: &[Param] = &[
 const NEW: &[Param] = &[
     param(
         "PhoneNumber",
-        Is::Text,
+        Is::Party,
         "The number, or a pattern; required unless there is an `AreaCode`.",
     ),
     param(
@@ -375,7 +372,7 @@ const NEW: &[Param] = &[
     ),
     param(
         "isSIP",
-        Is::Text,
+        Is::Flag,
         "`true` for one of the operator's own numbers, the only kind available. Required at Restcomm's base path.",
     ),
 ];
@@ -549,19 +546,17 @@ async fn create(context: &Context<'_>, account: &Account) -> Answer {
     let params = &context.params;
     let Some(phone_number) = params.filled("PhoneNumber").map(str::trim) else {
         return Err(if params.filled("AreaCode").is_some() {
-            Failure::number_taken()
+            number_of_provider()
         } else {
             Failure::parameter("PhoneNumber", "this parameter is required")
         });
     };
     // Twilio's clients have no word for it, and without a provider each number is the operator's.
-    let assumed = context.dialect.pick([None, Some("true")]);
-    let Some(is_sip) = params.get("isSIP").or(assumed) else {
-        return Err(Failure::number_taken());
+    let assumed = context.dialect.pick([None, Some(true)]);
+    let Some(pure_sip) = params.flag("isSIP")?.or(assumed) else {
+        return Err(number_of_provider());
     };
-    if phone_number.chars().any(char::is_control) || phone_number.chars().count() > 200 {
-        return Err(Failure::parameter("PhoneNumber", "this is not a number"));
-    }
+    check_phone_number(phone_number)?;
     let now = now();
     let mut number = Number {
         sid: NumberSid::new(now, rand::random()),
@@ -569,7 +564,7 @@ async fn create(context: &Context<'_>, account: &Account) -> Answer {
         organization: account.organization,
         friendly_name: phone_number.to_owned(),
         phone_number: phone_number.to_owned(),
-        pure_sip: is_sip.eq_ignore_ascii_case("true"),
+        pure_sip,
         public: false,
         voice: VoiceApplication::default(),
         status_callback: None,
@@ -583,13 +578,45 @@ async fn create(context: &Context<'_>, account: &Account) -> Answer {
     context.may_take_number(account, phone_number).await?;
     check_applications(context, account, &number).await?;
     if !number.pure_sip && is_known(context, &number).await? {
-        return Err(Failure::number_taken());
+        return Err(number_taken(&number));
     }
     match context.state.store.insert_number(number.clone()).await {
         Ok(()) => Ok(context.show(&NUMBER, &Shown::bare(number))),
-        Err(StoreError::Duplicate(_)) => Err(Failure::number_taken()),
+        Err(StoreError::Duplicate(_)) => Err(number_taken(&number)),
         Err(error) => Err(error.into()),
     }
+}
+
+/// The number exists here already.
+fn number_taken(number: &Number) -> Failure {
+    let text = format!("The number {} exists already.", shown(&number.phone_number));
+    Failure::of(error::NUMBER_TAKEN).saying(text)
+}
+
+/// The number is not said to be one of the operator's own, and no provider is connected.
+fn number_of_provider() -> Failure {
+    Failure::of(error::NUMBER_TAKEN)
+        .saying("No provider of numbers is connected. If the number is your own, add isSIP=true.")
+}
+
+/// Refuses what is neither a number nor a pattern of numbers: nobody could dial it.
+fn check_phone_number(text: &str) -> Result<(), Failure> {
+    let is_pattern = text.contains(['*', '^', '|', '$', '\\', '[', ']']);
+    let fits = |c: char| {
+        if is_pattern {
+            c.is_ascii_graphic()
+        } else {
+            c.is_ascii_digit() || "+*#().-".contains(c)
+        }
+    };
+    if text.len() <= 200 && text.chars().all(fits) {
+        return Ok(());
+    }
+    let reason = format!(
+        "`{}` is not a number: write digits, with `+` in front of a country code, or a pattern with `*`",
+        shown(text)
+    );
+    Err(Failure::parameter("PhoneNumber", &reason))
 }
 
 /// Whether another number that everyone can reach is written the same or in E.164.
@@ -672,6 +699,7 @@ fn change_extra(
             }
             Is::Method
             | Is::Text
+            | Is::Party
             | Is::Secret
             | Is::Number
             | Is::Day

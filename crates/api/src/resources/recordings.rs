@@ -129,7 +129,6 @@ static RECORDING: Resource<Recording> = Resource {
     xml_list: ["Recordings", "Recordings"],
     json_list: ["recordings", "recordings"],
     xml_envelope: [false, true],
-    whole_links: true,
     fields: FIELDS,
 };
 

@@ -63,7 +63,6 @@ static TOKENS: Resource<Account> = Resource {
     xml_list: ["AuthTokens", "AuthTokens"],
     json_list: ["auth_tokens", "auth_tokens"],
     xml_envelope: [false, false],
-    whole_links: false,
     fields: FIELDS,
 };
 

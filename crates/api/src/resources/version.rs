@@ -50,7 +50,6 @@ static BUILD: Resource<Build> = Resource {
     xml_list: ["Versions", "Versions"],
     json_list: ["versions", "versions"],
     xml_envelope: [false, false],
-    whole_links: false,
     fields: FIELDS,
 };
 

@@ -37,7 +37,7 @@ async fn calls_are_listed_in_pages() {
     server.get(&who, &format!("{path}?Page=9")).await.is(400);
     let first = server.get(&who, &path).await.json();
     assert_eq!(first["previous_page_uri"], "null");
-    let uri = format!("/2012-04-24/Accounts/{}/Calls", server.admin);
+    let uri = format!("/2012-04-24/Accounts/{}/Calls.json", server.admin);
     let next = format!("{uri}?Page=1&PageSize=50&AfterSid={}", call_sid(398));
     assert_eq!(
         (&first["uri"], &first["next_page_uri"]),
@@ -304,7 +304,7 @@ async fn calls_are_created() {
         .post(
             &who,
             &path,
-            "From=+1555&To=sip:bob@127.0.0.1:5061&Url=/doc.xml",
+            "From=+1555&To=sip:bob@127.0.0.1:5061&Url=http://a/doc.xml",
         )
         .await
         .json();
@@ -314,11 +314,11 @@ async fn calls_are_created() {
     );
     let expected = NewCall {
         account: server.admin,
-        from: "1555".to_owned(),
+        from: "+1555".to_owned(),
         target: Target::Sip("sip:bob@127.0.0.1:5061".to_owned()),
         headers: vec![],
         document: Document {
-            url: "http://pbx.example:8080/doc.xml".to_owned(),
+            url: "http://a/doc.xml".to_owned(),
             method: HttpMethod::Post,
             author: server.admin,
             fallback: None,
@@ -331,7 +331,7 @@ async fn calls_are_created() {
     assert_eq!(server.engine.created.lock().unwrap().pop(), Some(expected));
     // Every parameter, with headers for the called party behind its address.
     let form = "From=ann&To=client:bob?X-Custom-Header1%3D1234%26X-Custom-Header2%3D4321\
-                &Url=http%3A%2F%2Fapp.example%2Fa%3Fb%3D1&Method=get&Timeout=5&StatusCallback=%2Fcb\
+                &Url=http%3A%2F%2Fapp.example%2Fa%3Fb%3D1&Method=get&Timeout=5&StatusCallback=http://a/cb\
                 &StatusCallbackMethod=GET&StatusCallbackEvent=answered,completed&Username=u&Password=p\
                 &FallbackUrl=http%3A%2F%2Ff%2F&FallbackMethod=GET&Unknown=1";
     server.post(&who, &path, form).await.is(200);
@@ -352,7 +352,7 @@ async fn calls_are_created() {
         ("http://f/", HttpMethod::Get)
     );
     let callback = asked.callback.unwrap();
-    assert_eq!(callback.target.url, "http://pbx.example:8080/cb");
+    assert_eq!(callback.target.url, "http://a/cb");
     assert_eq!(callback.target.method, HttpMethod::Get);
     assert_eq!(
         callback.events,
@@ -362,14 +362,14 @@ async fn calls_are_created() {
     assert_eq!(asked.credentials, Some(credentials));
     // A client with two phones is two calls: a list in the answer.
     let two = server
-        .post(&who, &path, "From=a&To=client:two&Url=/d")
+        .post(&who, &path, "From=a&To=client:two&Url=http://a/d")
         .await;
     assert_eq!(two.column("", "to"), ["two", "two"]);
     let xml = server
         .post(
             &who,
             &path.replace(".json", ""),
-            "From=a&To=client:two&Url=/d",
+            "From=a&To=client:two&Url=http://a/d",
         )
         .await;
     assert!(
@@ -378,7 +378,11 @@ async fn calls_are_created() {
         xml.body
     );
     let xml = server
-        .post(&who, &path.replace(".json", ""), "From=a&To=b&Url=/d")
+        .post(
+            &who,
+            &path.replace(".json", ""),
+            "From=a&To=b&Url=http://a/d",
+        )
         .await;
     assert!(
         xml.body.contains("<RestcommResponse><Call><Sid>"),
@@ -393,38 +397,42 @@ async fn bad_calls_are_refused_by_name() {
     let who = server.admin();
     let path = format!("/Accounts/{}/Calls.json", server.admin);
     let table = [
-        ("To=b&Url=/d", 400, "From"),
-        ("From=a&Url=/d", 400, "To"),
+        ("To=b&Url=http://a/d", 400, "From"),
+        ("From=a&Url=http://a/d", 400, "To"),
         ("From=a&To=b", 400, "Url"),
         (
-            "From=a&To=client:nobody&Url=/d",
+            "From=a&To=client:nobody&Url=http://a/d",
             400,
             "nobody is not registered",
         ),
-        ("From=a&To=client:busy&Url=/d", 429, "20429"),
-        ("From=a&To=b&Url=/d&Timeout=x", 400, "Timeout"),
-        ("From=a&To=b&Url=/d&Timeout=0", 400, "Timeout"),
+        ("From=a&To=client:busy&Url=http://a/d", 429, "20429"),
+        ("From=a&To=b&Url=http://a/d&Timeout=x", 400, "Timeout"),
+        ("From=a&To=b&Url=http://a/d&Timeout=0", 400, "Timeout"),
         ("From=a&To=b&Url=ftp://h/d", 400, "Url"),
         ("From=a&To=b&Url=d.xml", 400, "Url"),
-        ("From=x <a@h>&To=b&Url=/d", 400, "From"),
+        ("From=x <a@h>&To=b&Url=http://a/d", 400, "From"),
         (
-            "From=a&To=b&Url=/d&StatusCallback=::bad",
+            "From=a&To=b&Url=http://a/d&StatusCallback=::bad",
             400,
             "StatusCallback",
         ),
-        ("From=a&To=b&Url=/d&Method=PUT", 400, "Method"),
+        ("From=a&To=b&Url=http://a/d&Method=PUT", 400, "Method"),
         (
-            "From=a&To=b&Url=/d&StatusCallback=mailto:a",
+            "From=a&To=b&Url=http://a/d&StatusCallback=mailto:a",
             400,
             "StatusCallback",
         ),
         (
-            "From=a&To=b&Url=/d&StatusCallbackEvent=died",
+            "From=a&To=b&Url=http://a/d&StatusCallbackEvent=died",
             400,
             "StatusCallbackEvent",
         ),
-        ("From=a%0D%0AX: 1&To=b&Url=/d", 400, "From"),
-        ("From=a&To=b%3FX-A%3D1%250d%250aB:1&Url=/d", 400, "To"),
+        ("From=a%0D%0AX: 1&To=b&Url=http://a/d", 400, "From"),
+        (
+            "From=a&To=b%3FX-A%3D1%250d%250aB:1&Url=http://a/d",
+            400,
+            "To",
+        ),
     ];
     for (form, status, word) in table {
         let answer = server.post(&who, &path, form).await;
@@ -432,7 +440,7 @@ async fn bad_calls_are_refused_by_name() {
         assert!(answer.body.contains(word), "{form}: {}", answer.body);
     }
     server.drain();
-    let answer = server.post(&who, &path, "From=a&To=b&Url=/d").await;
+    let answer = server.post(&who, &path, "From=a&To=b&Url=http://a/d").await;
     answer.is(503);
     assert_eq!(answer.headers["retry-after"], "5");
     assert!(server.engine.created.lock().unwrap().is_empty());
@@ -467,16 +475,17 @@ async fn live_calls_are_changed() {
     // The answer shows the call as it is after the change.
     let ended = server.post(&of("p"), &path(p, 7), "Status=Completed").await;
     assert_eq!(ended.json()["status"], "completed");
-    let form = "Url=/new.xml&Method=GET&MoveConnectedCallLeg=true&FallbackUrl=/f.xml";
+    let form =
+        "Url=http://a/new.xml&Method=GET&MoveConnectedCallLeg=true&FallbackUrl=http://a/f.xml";
     server.post(&of("p"), &live, form).await.is(200);
     server.post(&of("p"), &live, "Mute=true").await.is(400);
     let redirect = Redirect {
         document: Document {
-            url: "http://pbx.example:8080/new.xml".to_owned(),
+            url: "http://a/new.xml".to_owned(),
             method: HttpMethod::Get,
             author: p,
             fallback: Some(Fallback {
-                url: "http://pbx.example:8080/f.xml".to_owned(),
+                url: "http://a/f.xml".to_owned(),
                 method: HttpMethod::Post,
                 author: p,
             }),
@@ -504,7 +513,7 @@ async fn live_calls_are_changed() {
         (of("p"), path(p, 2), "Status=completed", 410),
         (of("p"), path(p, 3), "Status=completed", 410),
         // Still being called; no reply in time.
-        (of("p"), path(p, 5), "Url=/new.xml", 410),
+        (of("p"), path(p, 5), "Url=http://a/new.xml", 410),
         (of("p"), path(p, 6), "Status=completed", 503),
         // Nothing that could be done, and an account that may not.
         (of("p"), live.clone(), "Method=GET", 400),

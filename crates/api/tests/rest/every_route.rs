@@ -8,7 +8,7 @@ use crate::tenancy::items;
 
 /// A form with everything that any route requires.
 const FORM: &str = "EmailAddress=new@example.org&Password=RestComm12&FriendlyName=x&Login=l\
-    &From=a&To=client:b&Url=/d&Body=hello";
+    &From=a&To=client:b&Url=http://a/d&Body=hello";
 
 /// Asks a route for something of an account that does not exist there.
 async fn ask(

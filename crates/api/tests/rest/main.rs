@@ -14,6 +14,7 @@ mod every_route;
 mod incoming_phone_numbers;
 mod messages;
 mod naming;
+mod mistakes;
 mod notifications;
 mod openapi;
 mod recordings;

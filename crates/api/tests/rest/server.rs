@@ -193,7 +193,8 @@ impl Server {
         who: Option<&Credentials>,
         (method, path, headers, body): (&str, &str, &[(&str, &str)], &str),
     ) -> Answer {
-        let uri = if path.starts_with("/restcomm") || path.starts_with("/2010-04-01") {
+        let bases = ["/restcomm", "/2010-04-01", "/2012-04-24"];
+        let uri = if bases.iter().any(|base| path.starts_with(base)) {
             path.to_owned()
         } else {
             format!("{BASE}{path}")

@@ -149,7 +149,7 @@ fn form_of(kind: &str, n: usize) -> String {
         "Clients" => format!("Login=new{n}&Password=RestComm12"),
         "IncomingPhoneNumbers" => format!("PhoneNumber=77{n}&isSIP=true"),
         "Applications" => "FriendlyName=x".to_owned(),
-        _ => "From=a&To=b&Url=/d".to_owned(),
+        _ => "From=a&To=b&Url=http://a/d".to_owned(),
     }
 }
 

@@ -301,7 +301,11 @@ async fn addresses_carry_the_dialect_of_the_base_path() {
 
     let path = format!("{BASE}{base}/Calls.json");
     server
-        .post(&who, &path, "From=a&To=client:b&Url=/d&StatusCallback=/s")
+        .post(
+            &who,
+            &path,
+            "From=a&To=client:b&Url=http://a/d&StatusCallback=http://a/s",
+        )
         .await
         .is(201);
     let asked = server.engine.created.lock().unwrap().pop().unwrap();
@@ -318,7 +322,7 @@ async fn what_is_not_supported_is_refused_by_name() {
     let server = Server::start().await;
     let who = server.admin();
     let calls = format!("{BASE}/Accounts/{}/Calls.json", server.admin);
-    let form = "From=a&To=client:b&Url=/d&Record=true";
+    let form = "From=a&To=client:b&Url=http://a/d&Record=true";
     let refused = server.post(&who, &calls, form).await;
     refused.is(400);
     assert_eq!(
@@ -326,7 +330,7 @@ async fn what_is_not_supported_is_refused_by_name() {
         "Record: this parameter is not supported here"
     );
     server
-        .post(&who, &calls, "From=a&To=client:b&Url=/d")
+        .post(&who, &calls, "From=a&To=client:b&Url=http://a/d")
         .await
         .is(201);
     // The same is ignored at the other base path, as it always was.
@@ -355,7 +359,7 @@ async fn what_is_not_supported_is_refused_by_name() {
 async fn a_call_to_several_phones_is_answered_with_its_first_leg() {
     let server = Server::start().await;
     let path = format!("{BASE}/Accounts/{}/Calls.json", server.admin);
-    let form = "From=a&To=client:two&Url=/d";
+    let form = "From=a&To=client:two&Url=http://a/d";
     let made = server.post(&server.admin(), &path, form).await;
     made.is(201);
     assert_eq!(made.error()["sid"], call_sid(900).to_string());
@@ -382,7 +386,7 @@ async fn numbers_have_the_capabilities_that_twilio_names() {
 async fn an_unreachable_party_is_the_request_s_fault() {
     let server = Server::start().await;
     let path = format!("{BASE}/Accounts/{}/Calls.json", server.admin);
-    let form = "From=a&To=client:nobody&Url=/d";
+    let form = "From=a&To=client:nobody&Url=http://a/d";
     let refused = server.post(&server.admin(), &path, form).await;
     refused.is(400);
     assert_eq!(refused.error()["code"], 11_008);

@@ -254,7 +254,6 @@ pub(crate) static CALL: Resource<CallRecord> = Resource {
     xml_list: ["Calls", "Calls"],
     json_list: ["calls", "calls"],
     xml_envelope: [true, true],
-    whole_links: false,
     fields: FIELDS,
 };
 

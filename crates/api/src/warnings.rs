@@ -1,0 +1,148 @@
+//! What a request was answered in spite of: header lines of the answer, and notifications.
+//!
+//! A parameter that the route does not have has no effect, so the caller is warned: always by a
+//! header of the answer, and by a notification for those who do not see headers. **Invariant: an
+//! account gets the same notification at most once an hour, and a limited number in all.**
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use model::record::{Account, Notification};
+use model::{AccountSid, NotificationSid, Timestamp, error};
+use store::{Change, Store};
+
+/// Header of an answer that has been given in spite of something.
+const WARNING: HeaderName = HeaderName::from_static("patchcord-warning");
+/// Lines of it at most.
+const MAX_LINES: usize = 10;
+/// How long a notification is not repeated.
+const REPEATED_AFTER: Duration = Duration::from_secs(3600);
+/// Notifications of one account in that time, at most.
+const MAX_OF_ACCOUNT: usize = 20;
+/// Accounts that are remembered; further ones get headers only.
+const MAX_ACCOUNTS: usize = 10_000;
+/// Number of a warning in a notification's `log`.
+const LEVEL: i64 = error::Level::Warning.number();
+
+/// What one request is warned of.
+#[derive(Default)]
+pub(crate) struct Warnings(Mutex<Vec<String>>);
+
+impl Warnings {
+    pub(crate) fn add(&self, text: impl Into<String>) {
+        let mut texts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if texts.len() < MAX_LINES {
+            texts.push(text.into());
+        }
+    }
+
+    /// Writes them into the headers of the answer.
+    pub(crate) fn write(self, headers: &mut HeaderMap) {
+        for text in self.0.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            let printable = |c: char| if (' '..='~').contains(&c) { c } else { '?' };
+            let text: String = text.chars().map(printable).collect();
+            if let Ok(value) = HeaderValue::try_from(text) {
+                headers.append(WARNING, value);
+            }
+        }
+    }
+}
+
+/// Which accounts were notified of what lately.
+#[derive(Default)]
+pub(crate) struct Notices {
+    accounts: Mutex<HashMap<AccountSid, Vec<(u64, Instant)>>>,
+    hashes: RandomState,
+}
+
+impl Notices {
+    /// Notifies an account, unless it was notified of the same lately, or of too much.
+    pub(crate) fn unknown_parameter(
+        &self,
+        store: &Store,
+        account: &Account,
+        text: String,
+        now: Timestamp,
+    ) {
+        if !self.is_due(account.sid, &text, Instant::now()) {
+            return;
+        }
+        let notification = Notification {
+            sid: NotificationSid::new(now, rand::random()),
+            account: account.sid,
+            lane: account.sid.into(),
+            call: None,
+            level: LEVEL,
+            code: error::UNKNOWN_PARAMETER,
+            text,
+            request_url: None,
+            request_method: None,
+            line: None,
+            column: None,
+            created: now,
+        };
+        let store = store.clone();
+        // The answer does not wait for it.
+        tokio::spawn(async move {
+            let change = Change::Notification(Box::new(notification));
+            if let Err(error) = store.commit_soon(vec![change]).await {
+                tracing::debug!(%error, "a notification about a parameter is lost");
+            }
+        });
+    }
+
+    fn is_due(&self, account: AccountSid, text: &str, now: Instant) -> bool {
+        let hash = self.hashes.hash_one(text);
+        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        let recent = |(_, at): &(u64, Instant)| now.duration_since(*at) < REPEATED_AFTER;
+        if accounts.len() >= MAX_ACCOUNTS && !accounts.contains_key(&account) {
+            accounts.retain(|_, told| told.iter().any(recent));
+            if accounts.len() >= MAX_ACCOUNTS {
+                return false;
+            }
+        }
+        let told = accounts.entry(account).or_default();
+        told.retain(recent);
+        if told.len() >= MAX_OF_ACCOUNT || told.iter().any(|(known, _)| *known == hash) {
+            return false;
+        }
+        told.push((hash, now));
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notifications_are_not_repeated_and_limited() {
+        let notices = Notices::default();
+        let [one, two] = [1, 2].map(|n| AccountSid::from_bytes([n; 16]));
+        let start = Instant::now();
+        assert!(notices.is_due(one, "a", start));
+        assert!(!notices.is_due(one, "a", start));
+        assert!(notices.is_due(one, "b", start));
+        assert!(notices.is_due(two, "a", start));
+        let later = start + REPEATED_AFTER;
+        assert!(notices.is_due(one, "a", later));
+        let due = (0..50).filter(|n| notices.is_due(one, &n.to_string(), later));
+        assert_eq!(due.count(), MAX_OF_ACCOUNT - 1);
+    }
+
+    #[test]
+    fn header_lines_are_printable_and_limited() {
+        let warnings = Warnings::default();
+        for _ in 0..20 {
+            warnings.add("Stra\u{df}e\r\nX: 1");
+        }
+        let mut headers = HeaderMap::new();
+        warnings.write(&mut headers);
+        let lines: Vec<_> = headers.get_all(WARNING).iter().collect();
+        assert_eq!(lines.len(), MAX_LINES);
+        assert_eq!(lines[0], "Stra?e??X: 1");
+    }
+}

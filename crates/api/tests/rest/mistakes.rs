@@ -1,0 +1,346 @@
+//! What new users get wrong, and what they are told.
+
+use std::time::{Duration, Instant};
+
+use crate::server::{Answer, Credentials, Server, call, of};
+
+/// The header lines that warn.
+fn warnings(answer: &Answer) -> Vec<&str> {
+    let lines = answer.headers.get_all("patchcord-warning").iter();
+    lines.map(|line| line.to_str().unwrap()).collect()
+}
+
+/// The texts of an account's notifications with a number, once there are `count`.
+async fn notified(server: &Server, who: &Credentials, code: u16, count: usize) -> Vec<String> {
+    let list = format!("/Accounts/{}/Notifications.json?ErrorCode={code}", who.0);
+    let give_up = Instant::now() + Duration::from_secs(5);
+    loop {
+        let texts = server.get(who, &list).await;
+        let texts = texts.column("notifications", "message_text");
+        if texts.len() >= count || Instant::now() > give_up {
+            return texts;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_parameter_is_named_with_the_one_that_was_meant() {
+    let server = Server::start().await;
+    server.account("p", server.admin).await;
+    let who = of("p");
+    let list = format!("/Accounts/{}/IncomingPhoneNumbers.json", who.0);
+    let form = |number: u32| {
+        format!("PhoneNumber={number}&isSIP=true&VoiceURL=http://a/&Publik=true&Colour=red")
+    };
+    let expected = [
+        "VoiceURL: unknown parameter; did you mean VoiceUrl?",
+        "Publik: unknown parameter; did you mean Public?",
+        "Colour: unknown parameter",
+    ];
+    // Each request is done and warned of; notifications are not repeated.
+    for number in [3003, 3004] {
+        let made = server.post(&who, &list, &form(number)).await;
+        assert!(made.json()["voice_url"].is_null());
+        assert_eq!(warnings(&made), expected);
+    }
+    let mut texts = notified(&server, &who, 20_001, 3).await;
+    texts.sort();
+    let mut told = expected.map(|text| format!("POST /IncomingPhoneNumbers: {text}"));
+    told.sort();
+    assert_eq!(texts, told);
+    // A filter that has no effect, and a request that is refused.
+    let filtered = server.get(&who, &format!("{list}?phoneNumber=3")).await;
+    let expected = "phoneNumber: unknown parameter; did you mean PhoneNumber?";
+    assert_eq!(warnings(&filtered), [expected]);
+    let refused = server.post(&who, &list, "phonenumber=1").await;
+    refused.is(400);
+    let expected = "phonenumber: unknown parameter; did you mean PhoneNumber?";
+    assert_eq!(warnings(&refused), [expected]);
+    // Twilio's clients are refused, as ever.
+    let twilio = format!("/2010-04-01{list}");
+    let refused = server.post(&who, &twilio, &form(3005)).await;
+    refused.is(400);
+    let text = "VoiceURL: this parameter is not supported here; did you mean VoiceUrl?";
+    assert_eq!(refused.error()["message"], text);
+    assert!(warnings(&refused).is_empty());
+    // Nothing unknown, no warning.
+    let right = "PhoneNumber=3006&isSIP=true&VoiceUrl=http://a/";
+    let made = server.post(&who, &list, right).await;
+    made.is(200);
+    assert!(warnings(&made).is_empty());
+}
+
+#[tokio::test]
+async fn a_client_that_exists_is_shown_with_a_warning() {
+    let server = Server::start().await;
+    let list = format!("/Accounts/{}/Clients.json", server.admin);
+    let form = "Login=bob&Password=RestComm1234";
+    let first = server.post(&server.admin(), &list, form).await;
+    assert!(warnings(&first).is_empty());
+    let form = "Login=bob&Password=RestComm9999&FriendlyName=Bob";
+    let second = server.post(&server.admin(), &list, form).await;
+    assert_eq!(first.json(), second.json());
+    let [warning] = warnings(&second)[..] else {
+        panic!("{:?}", second.headers);
+    };
+    assert!(warning.starts_with("Login: this client exists already"));
+}
+
+#[tokio::test]
+async fn flags_are_true_or_false() {
+    let server = Server::start().await;
+    let who = server.admin();
+    let account = format!("/Accounts/{}", server.admin);
+    for (path, name) in [
+        ("IncomingPhoneNumbers.json", "isSIP"),
+        ("IncomingPhoneNumbers.json", "Public"),
+    ] {
+        for value in ["banana", "yes", "1"] {
+            let form = format!("PhoneNumber=51&isSIP=true&{name}={value}");
+            let form = form.replace("isSIP=true&isSIP", "isSIP");
+            let answer = server.post(&who, &format!("{account}/{path}"), &form).await;
+            assert_eq!(answer.error()["code"], 21100, "{form}");
+            let text = format!("{name}: `{value}` is not true or false");
+            assert_eq!(answer.error()["message"], text);
+        }
+    }
+    let path = format!("{account}/Calls.json?Reverse=banana");
+    server.get(&who, &path).await.is(400);
+}
+
+#[tokio::test]
+async fn numbers_are_numbers() {
+    let server = Server::start().await;
+    let who = server.admin();
+    let list = format!("/Accounts/{}/IncomingPhoneNumbers.json", server.admin);
+    for text in [
+        "hello+world",
+        "1+2",
+        "sip:foo@bar",
+        "12a",
+        "%C3%A9",
+        "1%0A2",
+    ] {
+        let form = format!("PhoneNumber={text}&isSIP=true");
+        let answer = server.post(&who, &list, &form).await;
+        assert_eq!(answer.error()["code"], 21100, "{text}: {}", answer.body);
+    }
+    // The plus was not escaped; patterns.
+    for (text, stored) in [
+        ("+15550199", "+15550199"),
+        ("%2B15550198", "+15550198"),
+        ("*", "*"),
+        ("%5C%2B1555%5B0-9%5D*", "\\+1555[0-9]*"),
+        ("*77%23", "*77#"),
+    ] {
+        let form = format!("PhoneNumber={text}&isSIP=true");
+        let made = server.post(&who, &list, &form).await.json();
+        assert_eq!(made["phone_number"], stored);
+    }
+    let found = server
+        .get(&who, &format!("{list}?PhoneNumber=+15550199"))
+        .await;
+    let found = found.column("incomingPhoneNumbers", "phone_number");
+    assert_eq!(found, ["+15550199"]);
+    let calls = format!("/Accounts/{}/Calls.json", server.admin);
+    let form = "From=+15550100&To=+15550199&Url=http://a/";
+    let made = server.post(&who, &calls, form).await.json();
+    assert_eq!(
+        (&made["from"], &made["to"]),
+        (&"+15550100".into(), &"+15550199".into())
+    );
+}
+
+#[tokio::test]
+async fn a_number_that_cannot_be_had_says_why() {
+    let server = Server::start().await;
+    let who = server.admin();
+    let list = format!("/Accounts/{}/IncomingPhoneNumbers.json", server.admin);
+    server
+        .post(&who, &list, "PhoneNumber=51&isSIP=true")
+        .await
+        .is(200);
+    let table = [
+        (
+            list.clone(),
+            "PhoneNumber=51&isSIP=true",
+            21452,
+            "exists already",
+        ),
+        (list.clone(), "PhoneNumber=52", 21452, "add isSIP=true"),
+        (
+            list.clone(),
+            "AreaCode=305",
+            21452,
+            "No provider of numbers",
+        ),
+        (
+            format!("/2010-04-01{list}"),
+            "PhoneNumber=51",
+            21422,
+            "exists already",
+        ),
+    ];
+    for (path, form, code, text) in table {
+        let answer = server.post(&who, &path, form).await;
+        answer.is(400);
+        let error = answer.error();
+        assert_eq!(error["code"], code, "{form}");
+        let message = error["message"].as_str().unwrap();
+        assert!(message.contains(text), "{message}");
+    }
+    let xml = list.replace(".json", "");
+    let answer = server.post(&who, &xml, "PhoneNumber=52").await;
+    assert!(
+        answer.body.contains("<Code>21452</Code>"),
+        "{}",
+        answer.body
+    );
+}
+
+#[tokio::test]
+async fn every_number_takes_calls() {
+    let server = Server::start().await;
+    let who = server.admin();
+    let list = format!("/Accounts/{}/IncomingPhoneNumbers.json", server.admin);
+    let capabilities = async |form: &str, base: &str| {
+        let made = server.post(&who, &format!("{base}{list}"), form).await;
+        let shown: serde_json::Value = serde_json::from_str(&made.body).unwrap();
+        shown["capabilities"].clone()
+    };
+    let restcomm = capabilities("PhoneNumber=1&isSIP=true", "/restcomm/2012-04-24").await;
+    assert_eq!(restcomm["voice_capable"], true);
+    assert_eq!(restcomm["fax_capable"], false);
+    let twilio = capabilities("PhoneNumber=2", "/2010-04-01").await;
+    assert_eq!(
+        (&twilio["voice"], &twilio["mms"]),
+        (&true.into(), &false.into())
+    );
+    let form = "PhoneNumber=3&isSIP=true&VoiceCapable=false&SmsCapable=true";
+    let said = capabilities(form, "/restcomm/2012-04-24").await;
+    assert_eq!(said["voice_capable"], false);
+    assert_eq!(said["sms_capable"], true);
+}
+
+/// The links of an answer, wherever they are.
+fn links(json: &serde_json::Value, found: &mut Vec<String>) {
+    match json {
+        serde_json::Value::Object(members) => {
+            for (name, value) in members {
+                match value.as_str() {
+                    Some(link) if name.ends_with("uri") && link.starts_with('/') => {
+                        found.push(link.to_owned());
+                    }
+                    Some(link) if link.starts_with("/20") => found.push(link.to_owned()),
+                    _ => links(value, found),
+                }
+            }
+        }
+        serde_json::Value::Array(items) => items.iter().for_each(|item| links(item, found)),
+        _ => {}
+    }
+}
+
+#[tokio::test]
+async fn links_can_be_requested_as_they_stand() {
+    let server = Server::start().await;
+    let p = server.account("p", server.admin).await;
+    let who = of("p");
+    let items = crate::tenancy::items(&server, p, 1).await;
+    server.keep((20..23).map(|n| call(n, p)).collect()).await;
+    for base in ["/restcomm/2012-04-24", "/2010-04-01"] {
+        let mut paths = vec![format!("{base}/Accounts/{p}.json")];
+        for item in items
+            .iter()
+            .filter(|item| !item.contains("Webhooks") || base.len() > 11)
+        {
+            let item = if base.len() > 11 {
+                item.as_str()
+            } else {
+                item.trim_start_matches("SMS/")
+            };
+            let (list, _) = item.rsplit_once('/').unwrap();
+            paths.push(format!("{base}/Accounts/{p}/{list}.json?PageSize=1"));
+            paths.push(format!("{base}/Accounts/{p}/{item}.json"));
+        }
+        let mut found = Vec::new();
+        for path in &paths {
+            links(&server.get(&who, path).await.json(), &mut found);
+        }
+        assert!(found.len() > paths.len(), "{found:?}");
+        let start = format!("{}/", base.trim_start_matches("/restcomm"));
+        for link in found {
+            assert!(link.starts_with(&start), "one form: {link}");
+            server.get(&who, &link).await.json();
+        }
+    }
+}
+
+#[tokio::test]
+async fn calls_are_found_by_the_name_of_a_client() {
+    let server = Server::start().await;
+    let who = server.admin();
+    let mut one = call(1, server.admin);
+    one.to = "alice".to_owned();
+    let mut other = call(2, server.admin);
+    other.to = "bob".to_owned();
+    other.from = "alice".to_owned();
+    server.keep(vec![one, other]).await;
+    for base in ["/restcomm/2012-04-24", "/2010-04-01"] {
+        let list = format!("{base}/Accounts/{}/Calls.json", server.admin);
+        for (filter, party) in [("To", "to"), ("From", "from")] {
+            for name in ["client:alice", "alice"] {
+                let found = server.get(&who, &format!("{list}?{filter}={name}")).await;
+                assert_eq!(found.column("calls", party), ["alice"], "{filter}={name}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_malformed_row_is_named() {
+    let server = Server::start().await;
+    let path = format!("/Accounts/{}/Calls.json?AfterSid=foo", server.admin);
+    let answer = server.get(&server.admin(), &path).await;
+    answer.is(400);
+    let expected = "AfterSid: `foo` is not an identifier; use the value that `next_page_uri` has";
+    assert_eq!(answer.error()["message"], expected);
+}
+
+#[tokio::test]
+async fn a_body_that_is_no_form_is_told_how_to_send_one() {
+    let server = Server::start().await;
+    let path = format!("/Accounts/{}/Calls.json", server.admin);
+    let headers = [("content-type", "application/json")];
+    let who = server.admin();
+    let answer = server.ask("POST", Some(&who), &path, &headers, "{}").await;
+    answer.is(415);
+    let message = answer.error()["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("curl -d Name=value"), "{message}");
+}
+
+#[tokio::test]
+async fn an_address_without_its_host_is_refused_before_anybody_is_called() {
+    let server = Server::start().await;
+    let who = server.admin();
+    let account = format!("/Accounts/{}", server.admin);
+    for text in ["/voice", "voice.xml", "localhost:8001/voice", "ftp://a/"] {
+        for name in ["Url", "FallbackUrl", "StatusCallback"] {
+            let form = format!("From=a&To=client:b&Url=http://a/&{name}={text}");
+            let form = form.replace("Url=http://a/&Url", "Url");
+            let answer = server
+                .post(&who, &format!("{account}/Calls.json"), &form)
+                .await;
+            let expected = format!("{name}: `{text}` is not an http or https address");
+            assert_eq!(answer.error()["message"], expected);
+        }
+        if text.starts_with('/') {
+            continue;
+        }
+        let form = format!("PhoneNumber=1&isSIP=true&VoiceUrl={text}");
+        let path = format!("{account}/IncomingPhoneNumbers.json");
+        server.post(&who, &path, &form).await.is(400);
+    }
+    assert!(server.engine.created.lock().unwrap().is_empty());
+}
