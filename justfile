@@ -73,7 +73,7 @@ conformance *args:
 errors:
     cargo xtask errors --check
 
-# write the generated documents anew: docs/errors.md, docs/config.md, docs/openapi.json
+# write the generated documents anew: docs/errors.md, docs/config.md, docs/openapi.json, docs/rest.md
 gen:
     cargo xtask errors
     PATCHCORD_UPDATE_DOCS=1 cargo nextest run --package patchcord --package api document_is_current

@@ -54,9 +54,11 @@ fn render(table: &[ErrorEntry]) -> String {
     text
 }
 
-/// A text as one table cell.
+/// A text as one table cell, in which other documents are links.
 fn cell(text: &str) -> String {
-    text.replace('|', "\\|").replace('<', "&lt;")
+    text.replace('|', "\\|")
+        .replace('<', "&lt;")
+        .replace("docs/rest.md", "[rest.md](rest.md)")
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ mod openapi;
 mod page;
 mod params;
 mod password;
+mod reference;
 mod resources;
 mod roles;
 mod route;
@@ -42,7 +43,7 @@ pub use calls::Calls;
 pub use entry::router;
 pub use messages::Messages;
 pub use openapi::openapi;
-
+pub use reference::{Example, examples, reference};
 pub use roles::Roles;
 pub use route::{RouteInfo, routes};
 pub use source::Source;

@@ -18,6 +18,7 @@ mod mistakes;
 mod notifications;
 mod openapi;
 mod recordings;
+mod reference;
 mod representation;
 mod server;
 mod tenancy;

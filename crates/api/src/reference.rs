@@ -1,0 +1,438 @@
+//! `docs/rest.md`: every resource with its methods, parameters and fields.
+//!
+//! **Invariant: what exists is read from the tables** of routes, parameters, fields and errors; only
+//! introductions, examples and the list of what is missing are written by hand. The examples are
+//! run by a test.
+
+use std::fmt::Write as _;
+
+use model::error;
+
+use crate::dialect::{DIALECTS, RestDialect};
+use crate::resources::{
+    accounts, applications, calls, clients, deliveries, messages, notifications, numbers,
+    recordings, tokens, version,
+};
+use crate::route::{Answers, Is, Param, Route, Verb};
+use crate::value::{Kind, Shape};
+
+/// A request that can be made as it is written.
+#[derive(Debug, Clone, Copy)]
+pub struct Example {
+    /// `GET` or `POST`.
+    pub method: &'static str,
+    /// Below the account, without `.json`; empty for the account itself.
+    pub path: &'static str,
+    /// Parameters as they are sent.
+    pub form: &'static [&'static str],
+}
+
+/// One resource.
+struct Section {
+    title: &'static str,
+    about: &'static str,
+    routes: &'static [Route],
+    example: Example,
+}
+
+const fn get(path: &'static str) -> Example {
+    Example {
+        method: "GET",
+        path,
+        form: &[],
+    }
+}
+
+const fn post(path: &'static str, form: &'static [&'static str]) -> Example {
+    Example {
+        method: "POST",
+        path,
+        form,
+    }
+}
+
+static SECTIONS: &[Section] = &[
+    Section {
+        title: "Numbers",
+        about: "Which document answers a call to a number. No provider of numbers is connected, so each number is one \
+                of your own: at the Restcomm base, say `isSIP=true`. A number may be a pattern such as `+1555[0-9]*`, \
+                or `*` for every number that has no row of its own. Callers that are neither trunks nor clients with a \
+                password reach only numbers with `Public=true`.",
+        routes: numbers::ROUTES,
+        example: post(
+            "/IncomingPhoneNumbers",
+            &[
+                "PhoneNumber=1000",
+                "isSIP=true",
+                "VoiceUrl=http://127.0.0.1:8000/hello.xml",
+            ],
+        ),
+    },
+    Section {
+        title: "Clients",
+        about: "Phones. A phone registers with the login and the password of a client, and is called as `client:LOGIN`. \
+                Creating a client that the account already has changes nothing: the answer shows what is there and has a \
+                `Patchcord-Warning`.",
+        routes: clients::ROUTES,
+        example: post("/Clients", &["Login=alice", "Password=Kp7vRt2mXq"]),
+    },
+    Section {
+        title: "Applications",
+        about: "A document address that several numbers and clients share.",
+        routes: applications::ROUTES,
+        example: post(
+            "/Applications",
+            &[
+                "FriendlyName=menu",
+                "RcmlUrl=http://127.0.0.1:8000/menu.xml",
+                "Kind=voice",
+            ],
+        ),
+    },
+    Section {
+        title: "Calls",
+        about: "Call legs, live and past. A call to a client rings all its phones, each as a leg of its own; at the \
+                Restcomm base the answer then is a list. `Url` must be an absolute address.",
+        routes: calls::ROUTES,
+        example: post(
+            "/Calls",
+            &[
+                "From=1000",
+                "To=client:alice",
+                "Url=http://127.0.0.1:8000/hello.xml",
+            ],
+        ),
+    },
+    Section {
+        title: "Text messages",
+        about: "Text messages over SIP (MESSAGE), to clients, SIP addresses and, through a trunk, numbers.",
+        routes: messages::ROUTES,
+        example: post(
+            "/SMS/Messages",
+            &["From=1000", "To=client:alice", "Body=hello"],
+        ),
+    },
+    Section {
+        title: "Recordings",
+        about: "Their sound files are at the same path with `.wav` at its end, in whole or in ranges. `file_uri` and \
+                `media_url` are links that need no credentials; `recordings.link_lifetime_s` lets them expire.",
+        routes: recordings::ROUTES,
+        example: get("/Recordings"),
+    },
+    Section {
+        title: "Notifications",
+        about: "Errors and warnings about documents, calls, messages and requests, with their number in errors.md.",
+        routes: notifications::ROUTES,
+        example: get("/Notifications"),
+    },
+    Section {
+        title: "Callbacks",
+        about: "What was or will be sent to applications; webhooks.md describes the delivery.",
+        routes: deliveries::ROUTES,
+        example: get("/Webhooks/Deliveries"),
+    },
+    Section {
+        title: "Accounts",
+        about: "Accounts form a tree of at most three levels. An account acts on itself and on those below it; any other \
+                account, and what belongs to it, is answered like one that does not exist (404). `Role` is \
+                `Administrator`, which may do everything, or `Developer`.",
+        routes: accounts::ROUTES,
+        example: get(""),
+    },
+    Section {
+        title: "Tokens",
+        about: "A second token, so that the first can be replaced without an interruption.",
+        routes: tokens::ROUTES,
+        example: post("/AuthTokens/Secondary", &[]),
+    },
+    Section {
+        title: "Version",
+        about: "Which build answers.",
+        routes: version::ROUTES,
+        example: get("/Version"),
+    },
+];
+
+const HEAD: &str = "# The REST API
+
+Generated from the tables of the server by `just gen`; change it there. [openapi.json](openapi.json) has the same for
+programs, [errors.md](errors.md) the numbered errors.
+
+Every resource exists below two base paths, which differ in names, formats and details for the sake of existing
+clients: `/restcomm/2012-04-24` (Restcomm) and `/2010-04-01` (Twilio). Where a row names no base, it holds for both.
+Documents whose address is set below a base run in its dialect. Links in answers leave out `/restcomm`; they can be
+requested as they are.
+
+- **Credentials**: HTTP Basic, with the SID or e-mail address of an account and its token or password.
+- **Account in the path**: its SID, e-mail address or friendly name.
+- **Answers**: JSON if the path ends with `.json` or `Accept` names JSON, XML otherwise.
+- **Parameters**: in the query of GET and DELETE, as a form (`curl -d Name=value`) in POST and PUT; at most 300, and
+  256 KiB. Escape a `+` as `%2B`; one in front of a number is understood without, too.
+- **Unknown parameters** are ignored at the Restcomm base, with a `Patchcord-Warning` in the header of the answer and
+  notification 20001, and refused at the Twilio base.
+- **Lists**: `PageSize` and `Page`; `next_page_uri` leads through all pages.
+
+The examples below need three variables:
+
+    . patchcord-data/admin-credentials
+    SID=$PATCHCORD_ADMIN_SID TOKEN=$PATCHCORD_ADMIN_TOKEN
+    BASE=http://127.0.0.1:8080/restcomm/2012-04-24/Accounts/$SID
+";
+
+const MISSING: &str = "
+## What is missing
+
+Of Restcomm's API: `AvailablePhoneNumbers` (no provider of numbers), `Conferences` and `Participants` (conferences run,
+but cannot be listed or changed), `Email/Messages`, `Faxes`, `Gateways`, `Geolocation`, `Announcements`,
+`OutgoingCallerIds`, `OutboundProxy` (trunks are configured in the file), `Organizations` and `Profiles`,
+`Registrations`, `ShortCodes`, `Supervisor`, `Transcriptions`, `Usage`, `ExtensionsConfiguration`; of `Calls`, `Mute`
+and recording a live call.
+
+Of Twilio's API: everything outside `/2010-04-01` (Studio, Verify, TaskRouter and the like), `Conferences`,
+`Participants`, `Queues`, `Messages/Media`, `Addresses`, `AvailablePhoneNumbers`, `Keys` and `SigningKeys`, `SIP`,
+`Transcriptions`, `Usage`, `Balance`; of `Calls`, `Twiml`, `ApplicationSid`, `Record`, `MachineDetection`, `SendDigits`
+and `CallReason`; of `Messages`, media, scheduling and messaging services. A parameter that is not listed above is refused
+there.
+
+In both, SMS and USSD documents of numbers are stored but not run, and prices are not calculated.
+";
+
+/// The reference as Markdown.
+#[must_use]
+pub fn reference() -> String {
+    let mut out = HEAD.to_owned();
+    out.push_str("\n## Statuses\n\n| status | number | when |\n|---|---|---|\n");
+    let mut rows: Vec<_> = error::TABLE
+        .iter()
+        .filter(|row| row.http_status > 0)
+        .collect();
+    rows.sort_by_key(|row| (row.http_status, row.code));
+    for row in rows {
+        // Writing to a text cannot fail.
+        let _ = writeln!(
+            out,
+            "| {} | {} | {} |",
+            row.http_status,
+            row.code,
+            cell(row.text)
+        );
+    }
+    for section in SECTIONS {
+        section.write(&mut out);
+    }
+    out.push_str(MISSING);
+    out
+}
+
+/// The example of each resource.
+#[must_use]
+pub fn examples() -> Vec<Example> {
+    SECTIONS.iter().map(|section| section.example).collect()
+}
+
+impl Section {
+    fn write(&self, out: &mut String) {
+        let _ = write!(out, "\n## {}\n\n{}\n\n", self.title, self.about);
+        let _ = writeln!(out, "    {}\n", command(self.example));
+        out.push_str(
+            "| method | path | status | permission | what it does |\n|---|---|---|---|---|\n",
+        );
+        for route in self.routes {
+            let paths: Vec<_> = route.paths.iter().map(|path| format!("`{path}`")).collect();
+            let _ = writeln!(
+                out,
+                "| {}{} | {} | {} | {}:{} | {} |",
+                route.method.as_str(),
+                base_of(route.within),
+                paths.join(", "),
+                statuses(route),
+                route.action.as_str(),
+                route.target,
+                cell(route.doc)
+            );
+        }
+        for (at, route) in self.routes.iter().enumerate() {
+            let same = |other: &&Route| same_params(route, other);
+            if route.params.is_empty() || self.routes[..at].iter().any(|other| same(&other)) {
+                continue;
+            }
+            let methods: Vec<&str> = self
+                .routes
+                .iter()
+                .filter(same)
+                .map(|r| r.method.as_str())
+                .collect();
+            let path = route.paths.first().copied().unwrap_or_default();
+            let _ = write!(
+                out,
+                "\nParameters of {} `{path}`:\n\n",
+                methods.join(" and ")
+            );
+            write_params(out, route);
+        }
+        let mut shown: Vec<*const ()> = Vec::new();
+        for shape in self
+            .routes
+            .iter()
+            .filter_map(|route| shape_of(route.answers))
+        {
+            let address = std::ptr::from_ref(shape).cast::<()>();
+            if !shown.contains(&address) {
+                shown.push(address);
+                write_fields(out, shape);
+            }
+        }
+    }
+}
+
+/// Whether two rows have the same parameters and paths, as POST and PUT do.
+fn same_params(one: &Route, other: &Route) -> bool {
+    let groups = |route: &Route| -> Vec<*const Param> {
+        route.params.iter().map(|group| group.as_ptr()).collect()
+    };
+    one.paths == other.paths && groups(one) == groups(other)
+}
+
+fn write_params(out: &mut String, route: &Route) {
+    out.push_str("| parameter | value | meaning |\n|---|---|---|\n");
+    for param in route.params.iter().copied().flatten() {
+        let required = match param.required {
+            [true, true] => " **Required.**",
+            [true, false] => " **Required** at the Restcomm base.",
+            [false, true] => " **Required** at the Twilio base.",
+            [false, false] => "",
+        };
+        let _ = writeln!(
+            out,
+            "| `{}`{} | {} | {}{required} |",
+            param.name,
+            base_of(param.within),
+            kind_of(param.kind),
+            cell(param.doc)
+        );
+    }
+}
+
+fn write_fields(out: &mut String, shape: &(dyn Shape + Sync)) {
+    let [restcomm, twilio] = RestDialect::ALL;
+    let of_twilio = shape.json_fields(twilio);
+    let of_restcomm = shape.json_fields(restcomm);
+    let _ = write!(
+        out,
+        "\nFields of {} in JSON:\n\n| field | value | meaning |\n|---|---|---|\n",
+        shape.name(restcomm)
+    );
+    let mut write = |name: &str, within: [bool; DIALECTS], kind: Kind, doc: &str| {
+        let _ = writeln!(
+            out,
+            "| `{name}`{} | {} | {} |",
+            base_of(within),
+            value_of(kind),
+            cell(doc)
+        );
+    };
+    for (name, kind, _, doc) in &of_restcomm {
+        let both = of_twilio.iter().any(|(other, ..)| other == name);
+        write(name, [true, both], *kind, doc);
+    }
+    for (name, kind, _, doc) in &of_twilio {
+        if !of_restcomm.iter().any(|(other, ..)| other == name) {
+            write(name, [false, true], *kind, doc);
+        }
+    }
+}
+
+fn shape_of(answers: Answers) -> Option<&'static (dyn Shape + Sync)> {
+    match answers {
+        Answers::One(shape) | Answers::Legs(shape) | Answers::Page(shape) | Answers::All(shape) => {
+            Some(shape)
+        }
+        Answers::Nothing => None,
+    }
+}
+
+fn command(example: Example) -> String {
+    let Example { method, path, form } = example;
+    let mut line = format!("curl -u \"$SID:$TOKEN\" \"$BASE{path}.json\"");
+    if method == Verb::Post.as_str() && form.is_empty() {
+        line.push_str(" -X POST");
+    }
+    for parameter in form {
+        let _ = write!(line, " -d {parameter}");
+    }
+    line
+}
+
+fn base_of(within: [bool; DIALECTS]) -> &'static str {
+    match within {
+        [true, true] => "",
+        [true, false] => " (Restcomm)",
+        [false, true] => " (Twilio)",
+        [false, false] => " (nowhere)",
+    }
+}
+
+fn statuses(route: &Route) -> String {
+    match (route.within, route.status) {
+        ([true, true], [restcomm, twilio]) if restcomm != twilio => {
+            format!("{restcomm}, Twilio {twilio}")
+        }
+        ([false, true], [_, twilio]) => twilio.to_string(),
+        (_, [restcomm, _]) => restcomm.to_string(),
+    }
+}
+
+fn kind_of(kind: Is) -> String {
+    let words = |words: &[&str]| {
+        let words: Vec<_> = words.iter().map(|word| format!("`{word}`")).collect();
+        words.join(", ")
+    };
+    match kind {
+        Is::Text => "text".to_owned(),
+        Is::Party => "number, name or address".to_owned(),
+        Is::Secret => "secret text".to_owned(),
+        Is::Number => "whole number".to_owned(),
+        Is::Flag => "`true` or `false`".to_owned(),
+        Is::Method => "`GET` or `POST`".to_owned(),
+        Is::Address => "http or https address".to_owned(),
+        Is::Sid(_) => "SID".to_owned(),
+        Is::SidPattern(_) => "SID; at the Restcomm base also a pattern with `%` and `_`".to_owned(),
+        Is::Day => "day, `yyyy-MM-dd`".to_owned(),
+        Is::Moment => "day, or time `yyyy-MM-ddTHH:mm:ssZ`".to_owned(),
+        Is::Word(list) => format!("one of {}", words(list)),
+        Is::Words(list) => format!("any of {}", words(list)),
+    }
+}
+
+const fn value_of(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Text => "text",
+        Kind::Number => "number",
+        Kind::Flag => "true or false",
+        Kind::Date | Kind::Time => "time",
+        Kind::Link => "path",
+        Kind::Object => "object",
+        Kind::List => "list",
+    }
+}
+
+/// A text as one table cell.
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|").replace('<', "&lt;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_resource_has_its_section() {
+        let paths =
+            |routes: &[Route]| -> Vec<_> { routes.iter().map(|route| route.paths).collect() };
+        for routes in crate::resources::ROUTES {
+            let wanted = paths(routes);
+            let mut described = SECTIONS.iter().map(|section| paths(section.routes));
+            assert!(described.any(|found| found == wanted), "{wanted:?}");
+        }
+    }
+}
