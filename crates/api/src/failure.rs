@@ -170,6 +170,13 @@ impl From<StoreError> for Failure {
                 let reason = "no row of this list has this identifier (it may have been deleted); start again from the first page";
                 Self::parameter("AfterSid", reason)
             }
+            StoreError::Unavailable(reason) => {
+                log_error!(reason, "a request could not be written");
+                let text = "The server cannot write its records now; try again later.";
+                Self::of(error::INTERNAL)
+                    .saying(text)
+                    .with_status(StatusCode::SERVICE_UNAVAILABLE)
+            }
             other => {
                 log_error!(error = %other, "the store failed a request");
                 Self::of(error::INTERNAL).saying("the server failed; its log says why")
@@ -183,6 +190,15 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+
+    #[test]
+    fn a_disk_that_takes_no_writes_is_a_reason_to_try_again() {
+        let failure = Failure::from(StoreError::Unavailable("full".to_owned()));
+        assert_eq!(failure.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(!failure.text.contains("full"), "the reason is in the log");
+        let failure = Failure::from(StoreError::Closed);
+        assert_eq!(failure.status, StatusCode::INTERNAL_SERVER_ERROR);
+    }
 
     /// Without one in the table, the answer would be 500 by accident.
     #[test]
