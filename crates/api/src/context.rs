@@ -33,7 +33,7 @@ pub(crate) struct Context<'a> {
     pub(crate) headers: &'a HeaderMap,
     /// The account whose credentials were sent.
     pub(crate) caller: Arc<Account>,
-    /// What the caller is told besides the answer.
+    /// Warnings that go out with the answer.
     pub(crate) warnings: &'a Warnings,
 }
 

@@ -52,8 +52,7 @@ pub fn router(state: ApiState) -> Router {
         .route("/restcomm/recordings/{file}", any(media_file))
         .route("/restcomm/errors/{page}", any(error_page));
     for dialect in RestDialect::ALL {
-        // Links in answers leave out a part of the base path at some bases; they can be requested as
-        // they stand.
+        // At some bases, links in answers leave out part of the base path. They work unchanged.
         let mut bases = vec![dialect.base, dialect.link_base];
         bases.dedup();
         for base in bases {

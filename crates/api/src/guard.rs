@@ -4,7 +4,7 @@
 //! wait before the next one is looked at; each further one doubles the wait. Passwords are verified
 //! one after the other, so guesses sent at once are counted, too, and few may wait for their turn.
 //! **Invariant: a token that is right, or a password that was right within the last minute, is never
-//! refused here**, so guessing does not lock anybody out who uses tokens. Left to others: what a
+//! refused here**, so guessing never locks out a client that uses tokens. Left to others: what a
 //! right password is.
 
 use std::collections::HashMap;
@@ -251,16 +251,16 @@ mod tests {
     fn a_source_is_reported_at_first_when_it_has_to_wait_and_once_a_minute() {
         let start = Instant::now();
         let mut attempts = Attempts::default();
-        let mut told = Vec::new();
+        let mut reports = Vec::new();
         for second in 0..130 {
             let now = start + seconds(second);
             let count = match attempts.wait([1, 2], now) {
                 Some(_) => attempts.refused([1, 2], now),
                 None => attempts.failed([1, 2], now),
             };
-            told.extend(count.map(|count| (second, count)));
+            reports.extend(count.map(|count| (second, count)));
         }
-        assert_eq!(told, [(0, 1), (4, 4), (64, 60), (124, 60)]);
+        assert_eq!(reports, [(0, 1), (4, 4), (64, 60), (124, 60)]);
     }
 
     #[test]

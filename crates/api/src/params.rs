@@ -141,7 +141,7 @@ impl Params {
         })
     }
 
-    /// A `+` in front of a number that was not escaped has become a blank in a form.
+    /// A `+` in front of a number that was not escaped becomes a space in a form.
     fn restore_pluses(&mut self, route: &Route, dialect: &RestDialect) {
         let is_party = |name: &str| {
             route

@@ -217,6 +217,9 @@ pub fn reference() -> String {
             cell(row.text)
         );
     }
+    out.push_str(
+        "\nBesides, 503 (20429, 12400): the server is stopping, or cannot write its records; try again later.\n",
+    );
     for section in SECTIONS {
         section.write(&mut out);
     }
@@ -389,7 +392,7 @@ fn kind_of(kind: Is) -> String {
     };
     match kind {
         Is::Text => "text".to_owned(),
-        Is::Party => "number, name or address".to_owned(),
+        Is::Party => "text; an unescaped `+` in front is restored".to_owned(),
         Is::Secret => "secret text".to_owned(),
         Is::Number => "whole number".to_owned(),
         Is::Flag => "`true` or `false`".to_owned(),

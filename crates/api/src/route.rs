@@ -97,7 +97,7 @@ pub(crate) struct Param {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Is {
     Text,
-    /// A number, name or address. A blank in front of digits is a `+` that was not escaped.
+    /// A number, name or address. A space in front of digits is a `+` that was not escaped.
     Party,
     Secret,
     Number,

@@ -1,8 +1,8 @@
-//! What a request was answered in spite of: header lines of the answer, and notifications.
+//! Warnings about requests that succeed all the same: headers of the answer, and notifications.
 //!
 //! A parameter that the route does not have has no effect, so the caller is warned: always by a
-//! header of the answer, and by a notification for those who do not see headers. **Invariant: an
-//! account gets the same notification at most once an hour, and a limited number in all.**
+//! header of the answer, and by a notification in case the caller ignores headers. **Invariant: an
+//! account gets the same notification at most once an hour, and a limited number in total.**
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -14,20 +14,20 @@ use model::record::{Account, Notification};
 use model::{AccountSid, NotificationSid, Timestamp, error};
 use store::{Change, Store};
 
-/// Header of an answer that has been given in spite of something.
+/// Header that holds one warning.
 const WARNING: HeaderName = HeaderName::from_static("patchcord-warning");
-/// Lines of it at most.
+/// Maximum number of these headers in an answer.
 const MAX_LINES: usize = 10;
 /// How long a notification is not repeated.
 const REPEATED_AFTER: Duration = Duration::from_secs(3600);
-/// Notifications of one account in that time, at most.
+/// Maximum number of notifications to one account in that time.
 const MAX_OF_ACCOUNT: usize = 20;
-/// Accounts that are remembered; further ones get headers only.
+/// Maximum number of accounts that are remembered; further ones get headers only.
 const MAX_ACCOUNTS: usize = 10_000;
 /// Number of a warning in a notification's `log`.
 const LEVEL: i64 = error::Level::Warning.number();
 
-/// What one request is warned of.
+/// The warnings about one request.
 #[derive(Default)]
 pub(crate) struct Warnings(Mutex<Vec<String>>);
 
@@ -51,7 +51,7 @@ impl Warnings {
     }
 }
 
-/// Which accounts were notified of what lately.
+/// Recent notifications by account.
 #[derive(Default)]
 pub(crate) struct Notices {
     accounts: Mutex<HashMap<AccountSid, Vec<(u64, Instant)>>>,
@@ -99,17 +99,17 @@ impl Notices {
         let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
         let recent = |(_, at): &(u64, Instant)| now.duration_since(*at) < REPEATED_AFTER;
         if accounts.len() >= MAX_ACCOUNTS && !accounts.contains_key(&account) {
-            accounts.retain(|_, told| told.iter().any(recent));
+            accounts.retain(|_, sent| sent.iter().any(recent));
             if accounts.len() >= MAX_ACCOUNTS {
                 return false;
             }
         }
-        let told = accounts.entry(account).or_default();
-        told.retain(recent);
-        if told.len() >= MAX_OF_ACCOUNT || told.iter().any(|(known, _)| *known == hash) {
+        let recently = accounts.entry(account).or_default();
+        recently.retain(recent);
+        if recently.len() >= MAX_OF_ACCOUNT || recently.iter().any(|(known, _)| *known == hash) {
             return false;
         }
-        told.push((hash, now));
+        recently.push((hash, now));
         true
     }
 }

@@ -18,8 +18,8 @@ use tokio::sync::{mpsc, oneshot};
 const REMEMBERED: Duration = Duration::from_secs(60);
 /// Computations that may wait for the thread; further callers wait before they are queued.
 const QUEUE: usize = 64;
-/// Hash of a password that no one knows: verified against if there is no account, so that an
-/// answer takes as long for a login that does not exist as for one that does.
+/// Hash of an unknown password, which is verified if there is no account, so that an answer
+/// takes as long for a login that does not exist as for one that does.
 const DUMMY: &str = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 /// MD5(login:realm:password) in lower-case hex (RFC 2617 §3.2.2.2).

@@ -599,7 +599,7 @@ fn number_of_provider() -> Failure {
         .saying("No provider of numbers is connected. If the number is your own, add isSIP=true.")
 }
 
-/// Refuses what is neither a number nor a pattern of numbers: nobody could dial it.
+/// Refuses what is neither a number nor a pattern of numbers: it could never be dialled.
 fn check_phone_number(text: &str) -> Result<(), Failure> {
     let is_pattern = text.contains(['*', '^', '|', '$', '\\', '[', ']']);
     let fits = |c: char| {

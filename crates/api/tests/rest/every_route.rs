@@ -62,8 +62,8 @@ async fn credentials_come_first() {
     }
 }
 
-/// An answer as a stranger can tell it from another.
-fn told(answer: &Answer) -> (u16, Vec<String>, String) {
+/// Everything of an answer that a stranger can see.
+fn visible(answer: &Answer) -> (u16, Vec<String>, String) {
     let headers = answer.headers.iter();
     let headers = headers.map(|(name, value)| format!("{name}: {value:?}"));
     let status = answer.status.as_u16();
@@ -71,7 +71,7 @@ fn told(answer: &Answer) -> (u16, Vec<String>, String) {
 }
 
 /// For every route and role: the caller's own account and those below it are there, and any other
-/// cannot be told from one that does not exist, by SID, e-mail address or name.
+/// is indistinguishable from one that does not exist, by SID, e-mail address or name.
 #[tokio::test]
 async fn accounts_that_are_not_below_the_caller_do_not_exist_for_it() {
     let server = Server::start().await;
@@ -90,7 +90,7 @@ async fn accounts_that_are_not_below_the_caller_do_not_exist_for_it() {
             .filter(|route| route.path.contains("{account}"))
         {
             let none = "AC00000000000000000000000000000000";
-            let unknown = told(&ask_as(&server, route, &who, none).await);
+            let unknown = visible(&ask_as(&server, route, &who, none).await);
             let permitted = unknown.0 != 403;
             let top = server.admin.to_string();
             for segment in [
@@ -101,7 +101,7 @@ async fn accounts_that_are_not_below_the_caller_do_not_exist_for_it() {
                 "nobody@example.org",
                 "nobody",
             ] {
-                let foreign = told(&ask_as(&server, route, &who, segment).await);
+                let foreign = visible(&ask_as(&server, route, &who, segment).await);
                 assert_eq!(foreign, unknown, "{role} {} {segment}", route.path);
             }
             assert!(matches!(unknown.0, 403 | 404), "{role} {}", route.path);
@@ -176,7 +176,7 @@ async fn items_of_another_account_do_not_exist() {
             let ask = async |sid: &str| {
                 let path = filled(&route.path, account).replace("nothing", sid);
                 let answer = server.ask(route.method, Some(&who), &path, &[], form).await;
-                let (status, headers, body) = told(&answer);
+                let (status, headers, body) = visible(&answer);
                 (status, headers, body.replace(sid, "SID"))
             };
             let foreign = ask(sid).await;

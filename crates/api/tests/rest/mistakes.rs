@@ -1,4 +1,4 @@
-//! What new users get wrong, and what they are told.
+//! Mistakes of new users, and the answers to them.
 
 use std::time::{Duration, Instant};
 
@@ -46,9 +46,9 @@ async fn an_unknown_parameter_is_named_with_the_one_that_was_meant() {
     }
     let mut texts = notified(&server, &who, 20_001, 3).await;
     texts.sort();
-    let mut told = expected.map(|text| format!("POST /IncomingPhoneNumbers: {text}"));
-    told.sort();
-    assert_eq!(texts, told);
+    let mut expected = expected.map(|text| format!("POST /IncomingPhoneNumbers: {text}"));
+    expected.sort();
+    assert_eq!(texts, expected);
     // A filter that has no effect, and a request that is refused.
     let filtered = server.get(&who, &format!("{list}?phoneNumber=3")).await;
     let expected = "phoneNumber: unknown parameter; did you mean PhoneNumber?";
