@@ -347,6 +347,7 @@ mod tests {
     use std::net::SocketAddr;
 
     use axum::routing::get;
+    use rustix::process::{Rlimit, setrlimit};
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     use super::*;
@@ -483,6 +484,61 @@ mod tests {
         assert!(few && limits.connections <= 4096, "{limits:?}");
         assert!(limits.per_source < limits.connections, "{limits:?}");
         assert_eq!(Limits::of_api(Some(7), Some(3)).connections, 7);
+    }
+
+    /// Collects the log.
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn running_out_of_descriptors_is_logged_and_passes() {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone());
+        let _guard = tracing::subscriber::set_default(subscriber.finish());
+        let many = Limits {
+            connections: 1000,
+            per_source: 1000,
+            ..limits()
+        };
+        let (address, _stop, _) = start(many).await;
+        let before = getrlimit(Resource::Nofile);
+        let open = std::fs::read_dir("/proc/self/fd").unwrap().count() as u64;
+        let low = Rlimit {
+            current: Some(open + 10),
+            ..before
+        };
+        setrlimit(Resource::Nofile, low).unwrap();
+        let reserve = std::fs::File::open("/dev/null").unwrap();
+        let mut clients = Vec::new();
+        while let Ok(client) = TcpStream::connect(address).await {
+            clients.push(client);
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        // The last descriptor is the client's, so the server has none.
+        drop(reserve);
+        clients.extend(TcpStream::connect(address).await);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        setrlimit(Resource::Nofile, before).unwrap();
+        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        let lines: Vec<&str> = text.lines().filter(|line| line.contains("WARN")).collect();
+        assert_eq!(lines.len(), 1, "{text}");
+        assert!(lines[0].contains("cannot be accepted"), "{text}");
+        assert!(lines[0].contains("Too many open files"), "{text}");
+        drop(clients);
+        let (answer, _) = ask(address, REQUEST).await;
+        assert!(answer.contains("hello"), "{answer}");
     }
 
     #[tokio::test]
