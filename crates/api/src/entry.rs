@@ -203,6 +203,12 @@ async fn dispatch(
             context.warnings.add(text);
         }
     }
+    for (name, path) in context.params.paths(route, dialect) {
+        let text = format!("{name}: `{path}` names this server, which has no documents");
+        context
+            .warnings
+            .add(format!("{text}; write the whole address"));
+    }
     context.params = std::mem::take(&mut context.params).checked(route, dialect)?;
     let reply = (route.handle)(&context, &account, found.segment).await?;
     let status = StatusCode::from_u16(dialect.pick(route.status)).unwrap_or(StatusCode::OK);

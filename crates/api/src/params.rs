@@ -141,6 +141,19 @@ impl Params {
         })
     }
 
+    /// Addresses of the row that are only a path: they name this server, which has no documents.
+    pub(crate) fn paths<'a>(
+        &'a self,
+        route: &'static Route,
+        dialect: &'static RestDialect,
+    ) -> impl Iterator<Item = (&'static str, String)> + 'a {
+        route.params_in(dialect).filter_map(|param| {
+            let (_, text) = self.sent.iter().find(|(name, _)| name == param.name)?;
+            let is_path = matches!(param.kind, Is::Address) && text.trim().starts_with('/');
+            is_path.then(|| (param.name, shown(text)))
+        })
+    }
+
     /// A `+` in front of a number that was not escaped becomes a space in a form.
     fn restore_pluses(&mut self, route: &Route, dialect: &RestDialect) {
         let is_party = |name: &str| {
