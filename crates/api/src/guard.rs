@@ -82,12 +82,14 @@ impl Guard {
         }
         // Others of the same source may have failed meanwhile.
         self.check(source, keys)?;
-        let good = verify.await;
+        // Counted at once: a client that closes its connection meanwhile has guessed, too.
         let now = Instant::now();
+        self.attempts().failed(keys, now);
+        let good = verify.await;
         if good {
             self.attempts().succeeded(keys);
         } else {
-            let count = self.attempts().failed(keys, now);
+            let count = self.attempts().due(keys[0], now);
             report(source, count);
         }
         Ok(good)
@@ -144,8 +146,8 @@ impl Attempts {
         waits.max().filter(|wait| !wait.is_zero())
     }
 
-    /// A password was wrong. Returns how many to report.
-    fn failed(&mut self, keys: [u64; 2], now: Instant) -> Option<u32> {
+    /// A password is wrong, unless [`Attempts::succeeded`] follows.
+    fn failed(&mut self, keys: [u64; 2], now: Instant) {
         self.make_room(now);
         for key in keys {
             let row = self.rows.entry(key).or_insert_with(|| Row {
@@ -160,17 +162,26 @@ impl Attempts {
             row.failures = row.failures.saturating_add(1);
             row.last = now;
         }
-        self.counted(keys[0], now)
+        self.count(keys[0]);
     }
 
     /// An attempt was refused unseen. Returns how many to report.
     fn refused(&mut self, keys: [u64; 2], now: Instant) -> Option<u32> {
-        self.counted(keys[0], now)
+        self.count(keys[0]);
+        self.due(keys[0], now)
     }
 
-    fn counted(&mut self, source: u64, now: Instant) -> Option<u32> {
+    fn count(&mut self, source: u64) {
+        if let Some(row) = self.rows.get_mut(&source) {
+            row.unreported = row.unreported.saturating_add(1);
+        }
+    }
+
+    /// How many attempts of a source to report, if it is time to.
+    ///
+    /// - `now`: of the last attempt
+    fn due(&mut self, source: u64, now: Instant) -> Option<u32> {
         let row = self.rows.get_mut(&source)?;
-        row.unreported = row.unreported.saturating_add(1);
         let starts_to_wait = row.failures == FREE && row.last == now;
         let due = row
             .reported
@@ -182,10 +193,14 @@ impl Attempts {
         Some(std::mem::take(&mut row.unreported))
     }
 
-    /// A password was right: its account need not wait any more. Its source must, or one right
-    /// password between the guesses would undo them.
-    fn succeeded(&mut self, keys: [u64; 2]) {
-        self.rows.remove(&keys[1]);
+    /// The password that was counted last was right: its account need not wait any more. Its source
+    /// must, or one right password between the guesses would undo them.
+    fn succeeded(&mut self, [source, account]: [u64; 2]) {
+        self.rows.remove(&account);
+        if let Some(row) = self.rows.get_mut(&source) {
+            row.failures = row.failures.saturating_sub(1);
+            row.unreported = row.unreported.saturating_sub(1);
+        }
     }
 
     fn make_room(&mut self, now: Instant) {
@@ -242,9 +257,30 @@ mod tests {
         for _ in 0..5 {
             attempts.failed([1, 2], start);
         }
+        attempts.failed([9, 2], start);
         attempts.succeeded([9, 2]);
         assert_eq!(attempts.wait([9, 2], start), None);
         assert_eq!(attempts.wait([1, 2], start), Some(seconds(1)));
+        // However often passwords are right, they are no guesses.
+        for _ in 0..10 {
+            attempts.failed([9, 2], start);
+            attempts.succeeded([9, 2]);
+        }
+        assert_eq!(attempts.wait([9, 2], start), None);
+        assert_eq!(attempts.due(9, start), Some(0));
+    }
+
+    #[tokio::test]
+    async fn a_guess_counts_even_if_the_client_does_not_wait_for_the_answer() {
+        let guard = Guard::new();
+        for _ in 0..FREE {
+            let guess = guard.admit(Source::NONE, "a", || false, std::future::pending());
+            let waited = tokio::time::timeout(Duration::from_millis(1), guess).await;
+            assert!(waited.is_err());
+        }
+        let right = std::future::ready(true);
+        let next = guard.admit(Source::NONE, "a", || false, right).await;
+        assert!(next.is_err());
     }
 
     #[test]
@@ -256,7 +292,10 @@ mod tests {
             let now = start + seconds(second);
             let count = match attempts.wait([1, 2], now) {
                 Some(_) => attempts.refused([1, 2], now),
-                None => attempts.failed([1, 2], now),
+                None => {
+                    attempts.failed([1, 2], now);
+                    attempts.due(1, now)
+                }
             };
             reports.extend(count.map(|count| (second, count)));
         }
