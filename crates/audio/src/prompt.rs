@@ -5,9 +5,9 @@
 //! it is, and holds less, is refused; a broken packet among good ones is left out.
 //! Left to others: fetching the file, and the thread, since decoding takes its time.
 
+use crate::RATE;
 use crate::resample::{Converter, RATES, down_mix};
 use crate::wav::{self, MAX_FILE, WavError};
-use crate::{RATE, resample};
 use std::io::Cursor;
 use std::sync::Arc;
 use symphonia::core::codecs::audio::AudioDecoder;
@@ -36,6 +36,9 @@ pub enum PromptError {
     /// It begins like none of the formats we read.
     #[error("not a WAV, MP3 or Ogg Vorbis file")]
     Unknown,
+    /// Decoding it takes more memory than is allowed.
+    #[error("sound file takes more memory to decode than is allowed")]
+    Memory,
     /// It is larger than [`MAX_FILE`].
     #[error("sound file is larger than {MAX_FILE} bytes")]
     TooLarge,
@@ -64,20 +67,24 @@ impl Prompt {
     /// # Errors
     /// The [`PromptError`] that says what is wrong with it.
     pub fn decode(bytes: &[u8]) -> Result<Arc<[i16]>, PromptError> {
+        Self::decode_within(bytes, usize::MAX)
+    }
+
+    /// [`decode`](Self::decode) with a limit for the memory that it takes, in bytes.
+    ///
+    /// # Errors
+    /// [`PromptError::Memory`] if that is not enough, and the others.
+    pub fn decode_within(bytes: &[u8], memory: usize) -> Result<Arc<[i16]>, PromptError> {
         if bytes.len() > MAX_FILE {
             return Err(PromptError::TooLarge);
         }
         match bytes {
-            [b'R', b'I', b'F', b'F', ..] => {
-                let wav = wav::decode(bytes)?;
-                let mono = down_mix(&wav.samples, wav.channels);
-                Ok(resample::resample(&mono, wav.rate, RATE).into())
-            }
+            [b'R', b'I', b'F', b'F', ..] => decode_wav(bytes, memory),
             [b'O', b'g', b'g', b'S', ..] if ends_inside_page(bytes) => {
                 Err(PromptError::CutShort(OGG))
             }
-            [b'O', b'g', b'g', b'S', ..] => decode(OGG, links(bytes)),
-            [b'I', b'D', b'3', ..] | [0xFF, 0xE0..=0xFF, ..] => decode(MP3, [bytes]),
+            [b'O', b'g', b'g', b'S', ..] => decode(OGG, links(bytes), memory),
+            [b'I', b'D', b'3', ..] | [0xFF, 0xE0..=0xFF, ..] => decode(MP3, [bytes], memory),
             _ => Err(PromptError::Unknown),
         }
     }
@@ -86,10 +93,31 @@ impl Prompt {
 const MP3: &str = "MP3";
 const OGG: &str = "Ogg";
 
+/// Bytes of memory that so many samples take while they are collected and copied.
+fn taken(samples: usize) -> usize {
+    samples.saturating_mul(4)
+}
+
+/// Part by part, so that only the result is in memory.
+fn decode_wav(bytes: &[u8], memory: usize) -> Result<Arc<[i16]>, PromptError> {
+    let parts = wav::Parts::of(bytes)?;
+    let (rate, channels) = (parts.rate(), parts.channels());
+    let made = parts.frames() as u64 * u64::from(RATE) / u64::from(rate);
+    if taken(usize::try_from(made).unwrap_or(usize::MAX)) > memory {
+        return Err(PromptError::Memory);
+    }
+    let mut converter = Converter::new(rate, RATE);
+    for part in parts {
+        converter.push(&down_mix(&part, channels));
+    }
+    Ok(converter.finish().into())
+}
+
 /// Decodes streams that play one after the other, each with a rate and channels of its own.
 fn decode<'a>(
     format: &'static str,
     streams: impl IntoIterator<Item = &'a [u8]>,
+    memory: usize,
 ) -> Result<Arc<[i16]>, PromptError> {
     let mut samples = Vec::new();
     for (index, stream) in streams.into_iter().enumerate() {
@@ -97,7 +125,8 @@ fn decode<'a>(
             let reason = format!("it has more than {MAX_LINKS} streams");
             return Err(PromptError::Broken { format, reason });
         }
-        let more = decode_stream(format, stream)?;
+        let left = memory.saturating_sub(taken(samples.len()));
+        let more = decode_stream(format, stream, left)?;
         if samples.is_empty() {
             samples = more;
         } else {
@@ -114,7 +143,11 @@ fn decode<'a>(
 }
 
 /// One stream; empty if it has no sound, as it may be between others.
-fn decode_stream(format: &'static str, bytes: &[u8]) -> Result<Vec<i16>, PromptError> {
+fn decode_stream(
+    format: &'static str,
+    bytes: &[u8],
+    memory: usize,
+) -> Result<Vec<i16>, PromptError> {
     let broken = |error: Error| PromptError::Broken {
         format,
         reason: error.to_string(),
@@ -136,6 +169,7 @@ fn decode_stream(format: &'static str, bytes: &[u8]) -> Result<Vec<i16>, PromptE
         })
         .ok_or(PromptError::NoSound(format))?;
     let mut sound = Sound::new(format);
+    sound.memory = memory;
     sound.read(reader.as_mut(), decoder.as_mut(), id)?;
     sound.finish(expected)
 }
@@ -149,6 +183,8 @@ struct Sound {
     frames: u64,
     broken: usize,
     interleaved: Vec<i16>,
+    /// Most bytes that its samples may take.
+    memory: usize,
 }
 
 impl Sound {
@@ -159,6 +195,7 @@ impl Sound {
             frames: 0,
             broken: 0,
             interleaved: Vec::new(),
+            memory: usize::MAX,
         }
     }
 
@@ -214,6 +251,10 @@ impl Sound {
         converter.push(&mono);
         if self.frames / u64::from(rate) >= MAX_SECONDS as u64 {
             return Err(PromptError::TooLong);
+        }
+        let made = self.frames * u64::from(RATE) / u64::from(rate);
+        if taken(usize::try_from(made).unwrap_or(usize::MAX)) > self.memory {
+            return Err(PromptError::Memory);
         }
         Ok(())
     }

@@ -68,6 +68,71 @@ pub enum WavError {
 /// # Errors
 /// The [`WavError`] that says what is missing or not supported.
 pub fn decode(bytes: &[u8]) -> Result<Wav, WavError> {
+    let parts = Parts::of(bytes)?;
+    let (rate, channels) = (parts.rate(), parts.channels());
+    Ok(Wav {
+        rate,
+        channels,
+        samples: parts.flatten().collect(),
+    })
+}
+
+/// The samples of a WAV file in parts, which take less memory than all of them.
+pub(crate) struct Parts<'a> {
+    format: Format,
+    /// Whole frames that are left.
+    data: &'a [u8],
+}
+
+impl<'a> Parts<'a> {
+    /// Frames of one part.
+    const FRAMES: usize = 64 * 1024;
+
+    pub(crate) fn of(bytes: &'a [u8]) -> Result<Self, WavError> {
+        let (format, data) = open(bytes)?;
+        format.check()?;
+        // Whether it can be read does not depend on what is in it.
+        format.samples(&[])?;
+        let mut parts = Self { format, data };
+        let whole = parts.frames() * parts.frame();
+        parts.data = &data[..whole];
+        Ok(parts)
+    }
+
+    /// In Hz.
+    pub(crate) fn rate(&self) -> u32 {
+        self.format.rate
+    }
+
+    /// At least 1.
+    pub(crate) fn channels(&self) -> u16 {
+        self.format.channels
+    }
+
+    /// Frames that are left.
+    pub(crate) fn frames(&self) -> usize {
+        self.data.len() / self.frame()
+    }
+
+    /// Bytes of one frame.
+    fn frame(&self) -> usize {
+        usize::from(self.format.channels) * usize::from(self.format.bits / 8).max(1)
+    }
+}
+
+impl Iterator for Parts<'_> {
+    type Item = Vec<i16>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let length = (Self::FRAMES * self.frame()).min(self.data.len());
+        let (part, rest) = self.data.split_at(length);
+        self.data = rest;
+        (length > 0).then(|| self.format.samples(part).unwrap_or_default())
+    }
+}
+
+/// The format of a file, and the bytes of its samples.
+fn open(bytes: &[u8]) -> Result<(Format, &[u8]), WavError> {
     if bytes.len() > MAX_FILE {
         return Err(WavError::TooLarge);
     }
@@ -99,14 +164,7 @@ pub fn decode(bytes: &[u8]) -> Result<Wav, WavError> {
         .and_then(Format::read)
         .ok_or(WavError::Missing("fmt"))?;
     let data = find("data").ok_or(WavError::Missing("data"))?;
-    format.check()?;
-    let mut samples = format.samples(data)?;
-    samples.truncate(samples.len() - samples.len() % usize::from(format.channels));
-    Ok(Wav {
-        rate: format.rate,
-        channels: format.channels,
-        samples,
-    })
+    Ok((format, data))
 }
 
 /// The chunks of a file: id and content. The last may be shorter than it says.

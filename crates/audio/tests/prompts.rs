@@ -1,7 +1,7 @@
 //! Real sound files are decoded to the tone they hold; broken ones are refused, in bounded time.
 
 use audio::measure::{hears, rms_dbfs};
-use audio::{Prompt, wav};
+use audio::{Prompt, PromptError, wav};
 use std::path::Path;
 use testkit::random::Random;
 
@@ -71,6 +71,30 @@ fn all_links_of_a_chain_are_played() {
     let with_opus = [sound(low.0), sound("tone-1300-opus.ogg")].concat();
     let refused = Prompt::decode(&with_opus).unwrap_err().to_string();
     assert_eq!(refused, "Ogg file has no sound that can be decoded");
+}
+
+#[test]
+fn decoding_keeps_to_its_memory() {
+    let minute = |rate: u32| wav::encode_at(&vec![100; 60 * rate as usize], rate);
+    let files = [
+        minute(8000),
+        minute(44_100),
+        sound(SOUNDS[0].0),
+        sound(SOUNDS[3].0),
+    ];
+    for (file, seconds) in files.into_iter().zip([60, 60, 1, 1]) {
+        let needed = seconds * 8000 * 4;
+        let most = needed + 2000 * 4;
+        let whole = Prompt::decode(&file).unwrap();
+        assert_eq!(Prompt::decode_within(&file, most), Ok(whole), "{seconds}");
+        let less = Prompt::decode_within(&file, needed / 2);
+        assert_eq!(less, Err(PromptError::Memory), "{seconds}");
+    }
+    let chain = [sound(SOUNDS[3].0), sound(SOUNDS[3].0)].concat();
+    assert_eq!(
+        Prompt::decode_within(&chain, 12_000 * 4),
+        Err(PromptError::Memory)
+    );
 }
 
 #[test]

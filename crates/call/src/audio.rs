@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
+use ::audio::PromptError;
 use call_proto::{AudioFailure, FetchFailure, FetchRequest, Fetched};
 use model::{AccountSid, EventSid, error};
 use speech::{SpeakRequest, Voice};
-use webhook::{AddressPolicy, BodyKind, CookieJar, FetchError, Stamp};
+use webhook::{AddressPolicy, BodyKind, CookieJar, FetchError, NoRoom, Problem, Stamp};
 
 use crate::engine::Shared;
+
+/// Memory that decoding the longest sound takes, in bytes.
+const MAX_MEMORY: usize = ::audio::prompt::MAX_SECONDS * 8_000 * 4;
 
 /// Asks an application for a document.
 pub(crate) async fn document(
@@ -57,40 +61,53 @@ pub(crate) async fn load(
     let policy = AddressPolicy {
         private_ok: shared.private_ok(author),
     };
-    let bytes = shared
-        .parts
-        .sounds
-        .get(author, url, jar, policy)
-        .await
-        .map_err(|error| AudioFailure {
-            code: error::MEDIA_DOWNLOAD,
-            text: error.to_string(),
-        })?;
-    if let Some(samples) = shared.prompts.get(&bytes) {
+    let failure = |text: String| AudioFailure {
+        code: error::MEDIA_DOWNLOAD,
+        text,
+    };
+    let sounds = &shared.parts.sounds;
+    let sound = sounds.get(author, url, jar, policy).await;
+    let sound = sound.map_err(|error| failure(error.to_string()))?;
+    if let Some(samples) = shared.prompts.get(sound.bytes()) {
         return Ok(samples);
     }
     let name = model::address::redacted(url);
-    let file = Arc::clone(&bytes);
-    let decoded = tokio::task::spawn_blocking(move || {
-        ::audio::Prompt::decode(&file).map_err(|error| format!("{name}: {error}"))
-    });
-    match decoded.await {
-        Ok(Ok(samples)) => {
-            shared.prompts.put(&bytes, &samples);
-            Ok(samples)
+    let no_room = |NoRoom| failure(format!("{name}: {}", Problem::NoRoom));
+    let mut memory = sound.memory();
+    let mut sound = sounds.with_memory(author, sound).await.map_err(no_room)?;
+    loop {
+        let limit = if memory >= MAX_MEMORY {
+            usize::MAX
+        } else {
+            memory.saturating_sub(sound.bytes().len())
+        };
+        // The memory stays reserved until the work is done, even if the call ends before.
+        let file = sound.clone();
+        let decoding = tokio::task::spawn_blocking(move || {
+            let samples = ::audio::Prompt::decode_within(file.bytes(), limit);
+            drop(file);
+            samples
+        });
+        match decoding.await {
+            Ok(Ok(samples)) => {
+                shared.prompts.put(sound.bytes(), &samples);
+                return Ok(samples);
+            }
+            // It is compressed more than most are.
+            Ok(Err(PromptError::Memory)) if limit < usize::MAX => {
+                memory = memory.saturating_mul(16).min(MAX_MEMORY);
+                sound = sounds
+                    .reserve(author, sound, memory)
+                    .await
+                    .map_err(no_room)?;
+            }
+            Ok(Err(error)) => return Err(failure(format!("{name}: {error}"))),
+            // A decoder that fails fails because of the file.
+            Err(_) => {
+                let text = format!("{name}: the sound file could not be decoded");
+                return Err(failure(text));
+            }
         }
-        Ok(Err(text)) => Err(AudioFailure {
-            code: error::MEDIA_DOWNLOAD,
-            text,
-        }),
-        // A decoder that fails fails because of the file.
-        Err(_) => Err(AudioFailure {
-            code: error::MEDIA_DOWNLOAD,
-            text: format!(
-                "{}: the sound file could not be decoded",
-                model::address::redacted(url)
-            ),
-        }),
     }
 }
 

@@ -192,8 +192,13 @@ settings! {
         allow_addresses: Vec<IpAddr> = "",
         /// Largest document, in bytes.
         max_document_bytes: NonZeroU64 = "1048576",
-        /// Largest media file, in bytes.
-        max_media_bytes: NonZeroU64 = "67108864",
+        /// Largest media file, in bytes; at most 67108864.
+        max_media_bytes: NonZeroU64 = "20971520",
+        /// Memory for the media files that are fetched and decoded at once, in bytes; about five times the size of a file.
+        /// A file that has to wait for more than ten seconds is not played (13233).
+        media_memory_bytes: NonZeroU64 = "268435456",
+        /// How much of that memory one account can use, in bytes.
+        media_memory_per_account_bytes: NonZeroU64 = "134217728",
     }
 
     /// Callbacks: how often and for how long they are retried.

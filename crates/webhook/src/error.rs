@@ -68,6 +68,9 @@ pub enum Problem {
         /// What the header says.
         coding: String,
     },
+    /// There is no memory for it now.
+    #[error("too many sound files are being loaded; use smaller ones, or try again later")]
+    NoRoom,
     /// The body is longer than allowed.
     #[error("the answer is longer than {limit} bytes")]
     TooLarge {
@@ -102,9 +105,10 @@ impl FetchError {
         match self.problem {
             Problem::BadAddress { .. } => error::BAD_URI,
             Problem::Refused { .. } => error::ADDRESS_REFUSED,
-            Problem::Io { .. } | Problem::Timeout { .. } | Problem::Unsigned { .. } => {
-                error::FETCH_IO
-            }
+            Problem::Io { .. }
+            | Problem::Timeout { .. }
+            | Problem::Unsigned { .. }
+            | Problem::NoRoom => error::FETCH_IO,
             Problem::Protocol { .. } | Problem::Status { .. } | Problem::Coding { .. } => {
                 error::FETCH_PROTOCOL
             }
@@ -120,6 +124,7 @@ impl FetchError {
             Problem::Io { .. }
             | Problem::Timeout { .. }
             | Problem::Unsigned { .. }
+            | Problem::NoRoom
             | Problem::Protocol { .. } => true,
             Problem::Status { status } => status >= 500 || status == 429,
             Problem::BadAddress { .. }

@@ -12,12 +12,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use model::HttpMethod;
+use model::{AccountSid, HttpMethod};
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Request, Response};
 use url::{Host, Url, form_urlencoded};
 
 use crate::address::Target;
+use crate::budget::{Budget, NoRoom, Reserved};
 use crate::client::Clients;
 use crate::coding;
 use crate::cookie::CookieJar;
@@ -32,6 +33,18 @@ const MEDIA_PATIENCE: u32 = 10;
 
 /// Bytes read of an answer whose body does not matter, so that the connection can be used again.
 const IGNORED_BYTES: usize = 64 * 1024;
+
+/// Bytes of memory that fetching and decoding a sound file take for each of its bytes: the file, and
+/// what it becomes as samples while these are collected.
+const MEMORY_PER_BYTE: usize = 5;
+
+/// Memory that is reserved for any sound file, even a small one.
+const LEAST_MEMORY: usize = 1024 * 1024;
+
+/// Memory to reserve for a sound file of so many bytes.
+pub(crate) fn memory_for(bytes: usize) -> usize {
+    bytes.saturating_mul(MEMORY_PER_BYTE).max(LEAST_MEMORY)
+}
 
 /// Settings of the fetcher.
 #[derive(Clone, Debug)]
@@ -103,6 +116,8 @@ pub struct FetchRequest {
     pub kind: BodyKind,
     /// Its name and signature.
     pub stamp: Option<Stamp>,
+    /// Where memory for a media file is reserved, and for which account.
+    pub reserve: Option<(Budget, AccountSid)>,
 }
 
 impl FetchRequest {
@@ -119,6 +134,7 @@ impl FetchRequest {
             policy: AddressPolicy::default(),
             kind: BodyKind::Document,
             stamp: None,
+            reserve: None,
         }
     }
 }
@@ -141,6 +157,8 @@ pub struct Fetched {
     pub elapsed: Duration,
     /// Requests made: 1 and the redirects followed.
     pub attempts: u32,
+    /// Memory for a media file.
+    pub reserved: Option<Arc<Reserved>>,
 }
 
 impl Fetched {
@@ -310,6 +328,20 @@ impl Fetcher {
                 Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
             })
             .collect();
+        let coding = headers.iter().find(|(name, _)| name == "content-encoding");
+        let coding = coding.and_then(|(_, value)| coding::named(value));
+        let mut reserved = match &request.reserve {
+            Some((budget, account)) if status == 200 => {
+                // What it is before it was compressed is not known, either.
+                let length = response.content_length().filter(|_| coding.is_none());
+                let length = length.and_then(|length| usize::try_from(length).ok());
+                let most = self.limit(request.kind);
+                let memory = memory_for(length.unwrap_or(most).min(most));
+                let room = budget.reserve(*account, memory).await;
+                Some(room.map_err(|NoRoom| FetchError::new(target.full.as_str(), Problem::NoRoom))?)
+            }
+            Some(_) | None => None,
+        };
         // An answer that trickles is as good as none.
         let limit = match request.kind {
             BodyKind::Document | BodyKind::Ignored => self.config.timeout,
@@ -326,13 +358,14 @@ impl Fetcher {
         };
         let body = match request.kind {
             BodyKind::Document | BodyKind::Media => {
-                let coding = headers.iter().find(|(name, _)| name == "content-encoding");
-                let coding = coding.map(|(_, value)| value.as_str());
                 self.decoded(request.kind, target, status, coding, body)
                     .await?
             }
             BodyKind::Ignored => body,
         };
+        if let Some(reserved) = &mut reserved {
+            reserved.shrink(memory_for(body.len()));
+        }
         let content_type = headers
             .iter()
             .find(|(name, _)| name == "content-type")
@@ -345,6 +378,7 @@ impl Fetcher {
             final_url: target.full.to_string(),
             elapsed: started.elapsed(),
             attempts,
+            reserved: reserved.map(Arc::new),
         })
     }
 
@@ -382,10 +416,10 @@ impl Fetcher {
         kind: BodyKind,
         target: &Target,
         status: u16,
-        coding: Option<&str>,
+        coding: Option<String>,
         body: Bytes,
     ) -> Result<Bytes, FetchError> {
-        let Some(coding) = coding.and_then(coding::named).filter(|_| !body.is_empty()) else {
+        let Some(coding) = coding.filter(|_| !body.is_empty()) else {
             return Ok(body);
         };
         let limit = self.limit(kind);

@@ -193,6 +193,7 @@ mod tests {
             final_url: String::new(),
             elapsed: Duration::ZERO,
             attempts: 1,
+            reserved: None,
         }
     }
 

@@ -16,6 +16,7 @@
 mod address;
 mod backoff;
 mod breaker;
+mod budget;
 mod callbacks;
 mod client;
 mod coding;
@@ -32,12 +33,13 @@ mod outbox;
 mod signature;
 
 pub use address::resolve;
+pub use budget::{Budget, NoRoom, Reserved};
 pub use callbacks::{Callbacks, Keyring, KeyringError, PolicyOf};
 pub use cookie::CookieJar;
 pub use delivery::{CallbackConfig, CallbackStats};
 pub use error::{FetchError, Problem};
 pub use fetch::{BodyKind, FetchConfig, FetchRequest, Fetched, Fetcher, StartError};
-pub use media::{MediaCache, MediaLimits};
+pub use media::{MediaCache, MediaLimits, Sound};
 pub use model::egress::AddressPolicy;
 pub use outbox::{
     Failure, MemoryOutbox, OutboxError, OutboxStore, Outcome, PendingCallback, RowPlace,

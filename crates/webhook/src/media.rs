@@ -1,7 +1,8 @@
 //! Sound files of applications, fetched once and kept.
 //!
 //! **Invariant: one account never hears the files of another**, even from the same address, and a
-//! failure is not remembered. Requests for the same file at the same time share one download.
+//! failure is not remembered. Requests for the same file at the same time share one download. Memory for a file is
+//! reserved before it is read, and until it is decoded ([`Budget`]); files that are kept in memory have theirs.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -13,10 +14,11 @@ use model::{AccountSid, EventSid, HttpMethod, Timestamp};
 use tokio::sync::OnceCell;
 use url::Url;
 
+use crate::budget::{Budget, NoRoom, Reserved};
 use crate::callbacks::Keyring;
 use crate::cookie::CookieJar;
 use crate::error::{FetchError, Problem};
-use crate::fetch::{BodyKind, FetchRequest, Fetched, Fetcher};
+use crate::fetch::{BodyKind, FetchRequest, Fetched, Fetcher, memory_for};
 use crate::freshness::Freshness;
 use crate::media_files::{FileKey, MediaFiles};
 use crate::media_memory::MediaMemory;
@@ -30,6 +32,10 @@ pub struct MediaLimits {
     pub max_bytes: u64,
     /// How long a file is used without asking if its server does not say.
     pub default_age: Duration,
+    /// Most bytes of memory for the files that are fetched and decoded at once.
+    pub memory: u64,
+    /// Most of them for one account.
+    pub memory_per_account: u64,
 }
 
 impl Default for MediaLimits {
@@ -37,6 +43,8 @@ impl Default for MediaLimits {
         Self {
             max_bytes: 1024 * 1024 * 1024,
             default_age: Duration::from_secs(60),
+            memory: 256 * 1024 * 1024,
+            memory_per_account: 128 * 1024 * 1024,
         }
     }
 }
@@ -45,12 +53,35 @@ impl Default for MediaLimits {
 #[derive(Clone)]
 pub struct MediaCache(Arc<Inner>);
 
+/// The bytes of a sound file, with the memory that is reserved for them and for decoding them.
+#[derive(Clone, Debug)]
+pub struct Sound {
+    bytes: Arc<[u8]>,
+    /// `None` if the cache keeps the file in memory.
+    reserved: Option<Arc<Reserved>>,
+}
+
+impl Sound {
+    /// The file.
+    #[must_use]
+    pub fn bytes(&self) -> &Arc<[u8]> {
+        &self.bytes
+    }
+
+    /// Memory that is reserved, or has to be, in the first place.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        memory_for(self.bytes.len())
+    }
+}
+
 struct Inner {
     fetcher: Fetcher,
     keyring: Arc<dyn Keyring>,
     files: Arc<MediaFiles>,
     memory: MediaMemory,
     limits: MediaLimits,
+    budget: Budget,
     running: Mutex<BTreeMap<Alike, Weak<Download>>>,
 }
 
@@ -60,7 +91,7 @@ struct Inner {
 /// mean somebody else.
 type Alike = (FileKey, AddressPolicy, Option<String>);
 
-type Download = OnceCell<Result<Arc<[u8]>, FetchError>>;
+type Download = OnceCell<Result<Sound, FetchError>>;
 
 impl MediaCache {
     /// Opens the folder of the cache. Blocks; meant for the start of the process.
@@ -82,6 +113,7 @@ impl MediaCache {
             keyring,
             files,
             memory: MediaMemory::default(),
+            budget: Budget::new(limits.memory, limits.memory_per_account),
             limits,
             running,
         })))
@@ -102,7 +134,7 @@ impl MediaCache {
         url: &str,
         jar: &CookieJar,
         policy: AddressPolicy,
-    ) -> Result<Arc<[u8]>, FetchError> {
+    ) -> Result<Sound, FetchError> {
         let key = FileKey::new(&account.to_string(), url);
         let parsed = Url::parse(url).ok();
         let cookies = parsed.and_then(|url| jar.header(&url, SystemTime::now()));
@@ -111,12 +143,45 @@ impl MediaCache {
             jar: jar.clone(),
             policy,
             kind: BodyKind::Media,
+            reserve: Some((self.0.budget.clone(), account)),
             ..FetchRequest::new(HttpMethod::Get, url)
         };
         download
             .get_or_init(|| self.0.obtain(account, key, request))
             .await
             .clone()
+    }
+
+    /// The same file with so many bytes of memory reserved, in place of those it has.
+    ///
+    /// # Errors
+    /// [`NoRoom`] if they cannot be had in time.
+    pub async fn reserve(
+        &self,
+        account: AccountSid,
+        sound: Sound,
+        memory: usize,
+    ) -> Result<Sound, NoRoom> {
+        let Sound { bytes, reserved } = sound;
+        // Who waits holds nothing that others wait for.
+        drop(reserved);
+        let reserved = self.0.budget.reserve(account, memory).await?;
+        Ok(Sound {
+            bytes,
+            reserved: Some(Arc::new(reserved)),
+        })
+    }
+
+    /// The file with memory to decode it: what it has, or else new.
+    ///
+    /// # Errors
+    /// [`NoRoom`] if it cannot be had in time.
+    pub async fn with_memory(&self, account: AccountSid, sound: Sound) -> Result<Sound, NoRoom> {
+        if sound.reserved.is_some() {
+            return Ok(sound);
+        }
+        let memory = sound.memory();
+        self.reserve(account, sound, memory).await
     }
 }
 
@@ -140,11 +205,12 @@ impl Inner {
         account: AccountSid,
         key: FileKey,
         mut request: FetchRequest,
-    ) -> Result<Arc<[u8]>, FetchError> {
-        let stored = self.read(&key).await;
-        if let Some((bytes, freshness)) = &stored {
+    ) -> Result<Sound, FetchError> {
+        let stored = self.read(account, &key).await;
+        let stored = stored.map_err(|NoRoom| FetchError::new(&request.url, Problem::NoRoom))?;
+        if let Some((sound, freshness)) = &stored {
             if freshness.is_fresh(now_s(), self.limits.default_age) {
-                return Ok(Arc::clone(bytes));
+                return Ok(sound.clone());
             }
             request.headers = freshness.conditions();
         }
@@ -161,15 +227,15 @@ impl Inner {
             }
         };
         match (answer, stored) {
-            (Ok(answer), Some((bytes, freshness))) if answer.status == 304 => {
+            (Ok(answer), Some((sound, freshness))) if answer.status == 304 => {
                 match freshness.renewed(&answer, now_s()) {
                     Some(freshness) => {
-                        self.memory.put(&key, &bytes, &freshness);
+                        self.memory.put(&key, &sound.bytes, &freshness);
                         self.renew(key, freshness).await;
                     }
                     None => self.forget(key).await,
                 }
-                Ok(bytes)
+                Ok(sound)
             }
             (Ok(answer), _) if answer.status == 200 => Ok(self.keep(key, answer).await),
             (Ok(answer), stored) => {
@@ -186,38 +252,52 @@ impl Inner {
     fn fall_back(
         &self,
         key: &FileKey,
-        stored: Option<(Arc<[u8]>, Freshness)>,
+        stored: Option<(Sound, Freshness)>,
         error: FetchError,
-    ) -> Result<Arc<[u8]>, FetchError> {
+    ) -> Result<Sound, FetchError> {
         match stored {
-            Some((bytes, freshness)) if error.is_temporary() && freshness.may_be_stale() => {
+            Some((sound, freshness)) if error.is_temporary() && freshness.may_be_stale() => {
                 tracing::warn!(
                     ?key,
                     code = error.code(),
                     "an old copy of a sound file is used"
                 );
-                Ok(bytes)
+                Ok(sound)
             }
             Some(_) | None => Err(error),
         }
     }
 
-    async fn read(&self, key: &FileKey) -> Option<(Arc<[u8]>, Freshness)> {
-        if let Some(file) = self.memory.get(key) {
-            self.files.note_use(key, &file.0);
-            return Some(file);
+    async fn read(
+        &self,
+        account: AccountSid,
+        key: &FileKey,
+    ) -> Result<Option<(Sound, Freshness)>, NoRoom> {
+        if let Some((bytes, freshness)) = self.memory.get(key) {
+            self.files.note_use(key, &bytes);
+            let reserved = None;
+            return Ok(Some((Sound { bytes, reserved }, freshness)));
         }
+        let Some(length) = self.files.length(key) else {
+            return Ok(None);
+        };
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        let reserved = self.budget.reserve(account, memory_for(length)).await?;
         let (files, wanted) = (Arc::clone(&self.files), key.clone());
         let read = tokio::task::spawn_blocking(move || files.read(&wanted)).await;
-        let (bytes, freshness) = read.ok().flatten()?;
+        let Some((bytes, freshness)) = read.ok().flatten() else {
+            return Ok(None);
+        };
         let bytes = bytes.into();
         self.memory.put(key, &bytes, &freshness);
-        Some((bytes, freshness))
+        let reserved = Some(Arc::new(reserved));
+        Ok(Some((Sound { bytes, reserved }, freshness)))
     }
 
     /// Stores an answer if that is allowed. A full disk does not stop a call from hearing it.
-    async fn keep(&self, key: FileKey, answer: Fetched) -> Arc<[u8]> {
+    async fn keep(&self, key: FileKey, answer: Fetched) -> Sound {
         let bytes: Arc<[u8]> = answer.body.as_ref().into();
+        let reserved = answer.reserved.clone();
         let (files, stored) = (Arc::clone(&self.files), Arc::clone(&bytes));
         let freshness = Freshness::of(&answer, now_s());
         match &freshness {
@@ -232,7 +312,7 @@ impl Inner {
             }
         };
         report(tokio::task::spawn_blocking(work).await);
-        bytes
+        Sound { bytes, reserved }
     }
 
     async fn forget(&self, key: FileKey) {

@@ -74,6 +74,12 @@ impl MediaFiles {
         Ok(files)
     }
 
+    /// Length of a file in bytes, if it is there.
+    pub(crate) fn length(&self, key: &FileKey) -> Option<u64> {
+        let index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        index.files.get(key).map(|used| used.bytes)
+    }
+
     /// The file and what is known about it.
     pub(crate) fn read(&self, key: &FileKey) -> Option<(Vec<u8>, Freshness)> {
         let known = fs::read(self.path(key, KNOWN)).ok()?;

@@ -25,7 +25,7 @@ fn cache(folder: &tempfile::TempDir, default_age: Duration) -> MediaCache {
 }
 
 async fn get(cache: &MediaCache, account: u8, url: &str) -> Result<String, FetchError> {
-    let bytes = cache
+    let sound = cache
         .get(
             AccountSid::from_bytes([account; 16]),
             url,
@@ -33,7 +33,7 @@ async fn get(cache: &MediaCache, account: u8, url: &str) -> Result<String, Fetch
             PRIVATE,
         )
         .await?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    Ok(String::from_utf8_lossy(sound.bytes()).into_owned())
 }
 
 /// Answers `v1`, or that it did not change, with the headers named in the query.
@@ -156,8 +156,8 @@ async fn calls_with_cookies_of_their_own_get_their_own_answers() {
         let (cache, url) = (cache.clone(), url.clone());
         gets.push(tokio::spawn(async move {
             let account = AccountSid::from_bytes([1; 16]);
-            let bytes = cache.get(account, &url, &jar, PRIVATE).await.unwrap();
-            (who, String::from_utf8_lossy(&bytes).into_owned())
+            let sound = cache.get(account, &url, &jar, PRIVATE).await.unwrap();
+            (who, String::from_utf8_lossy(sound.bytes()).into_owned())
         }));
     }
     for get in gets {
@@ -284,4 +284,47 @@ async fn each_request_is_signed_and_named() {
     assert!(events[0].is_some() && events[0] == events[1] && events[2] == events[3]);
     assert_ne!(events[0], events[2]);
     assert_eq!(asked[3].header("if-none-match"), Some("\"v1\""));
+}
+
+#[tokio::test]
+async fn memory_is_reserved_until_a_sound_is_decoded() {
+    let server = Server::start(|_| reply(200, &[], "sound")).await;
+    let folder = tempfile::tempdir().unwrap();
+    let limits = MediaLimits {
+        memory: 2 * 1024 * 1024,
+        memory_per_account: 1024 * 1024,
+        ..MediaLimits::default()
+    };
+    let cache = MediaCache::new(
+        fetcher(),
+        Arc::new(OneKey),
+        folder.path().to_owned(),
+        limits,
+    )
+    .unwrap();
+    let jar = CookieJar::default();
+    let hold = async |account: u8, path: &str| {
+        let account = AccountSid::from_bytes([account; 16]);
+        let url = server.url(path);
+        let getting = cache.get(account, &url, &jar, PRIVATE);
+        let limit = Duration::from_millis(200);
+        tokio::time::timeout(limit, getting).await.ok()?.ok()
+    };
+    let first = hold(1, "/a").await.unwrap();
+    assert!(
+        hold(1, "/b").await.is_none(),
+        "the account has all it may have"
+    );
+    let second = hold(2, "/a").await.unwrap();
+    assert!(hold(3, "/a").await.is_none(), "nothing is left");
+    drop((first, second));
+    assert!(hold(3, "/a").await.is_some());
+    assert!(hold(1, "/b").await.is_some());
+    // What is kept in memory takes none of it until it is decoded.
+    let (one, other) = (hold(1, "/a").await.unwrap(), hold(1, "/a").await.unwrap());
+    let account = AccountSid::from_bytes([1; 16]);
+    let one = cache.with_memory(account, one).await.unwrap();
+    let other = tokio::time::timeout(Duration::from_millis(50), cache.with_memory(account, other));
+    assert!(other.await.is_err(), "it waits for the first");
+    drop(one);
 }

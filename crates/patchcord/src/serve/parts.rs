@@ -166,7 +166,11 @@ pub(super) fn engine(
         built.fetcher.clone(),
         Arc::new(StoreKeyring(built.store.clone())),
         data.join(files::SOUNDS),
-        MediaLimits::default(),
+        MediaLimits {
+            memory: config.fetch.media_memory_bytes.get(),
+            memory_per_account: config.fetch.media_memory_per_account_bytes.get(),
+            ..MediaLimits::default()
+        },
     )
     .context("cannot use the folder for sound files")?;
     let speech = EmbeddedSpeech::new(data.join(files::SPEECH), speech::Limits::default())
