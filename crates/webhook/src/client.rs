@@ -105,13 +105,13 @@ fn ended_early(error: &reqwest::Error) -> bool {
             return true;
         }
         if let Some(error) = error.downcast_ref::<std::io::Error>() {
-            return match error.kind() {
+            return matches!(
+                error.kind(),
                 ErrorKind::ConnectionReset
-                | ErrorKind::ConnectionAborted
-                | ErrorKind::BrokenPipe
-                | ErrorKind::UnexpectedEof => true,
-                _ => false,
-            };
+                    | ErrorKind::ConnectionAborted
+                    | ErrorKind::BrokenPipe
+                    | ErrorKind::UnexpectedEof
+            );
         }
         next = error.source();
     }

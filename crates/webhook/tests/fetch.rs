@@ -489,13 +489,13 @@ async fn a_compressed_answer_is_read_or_named() {
 /// A server that answers the first request of each connection and closes it at the second; what it
 /// was asked, with the number of the connection.
 async fn closing_server(closes_all: bool) -> (String, Arc<Mutex<Vec<String>>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("http://{}/", listener.local_addr().expect("bound"));
     let asked: Arc<Mutex<Vec<String>>> = Arc::default();
     let notes = Arc::clone(&asked);
     tokio::spawn(async move {
         for connection in 0.. {
-            let (mut stream, _) = listener.accept().await.unwrap();
+            let (mut stream, _) = listener.accept().await.expect("a connection");
             let notes = Arc::clone(&notes);
             tokio::spawn(async move {
                 let mut buffer = [0; 4096];
@@ -509,11 +509,16 @@ async fn closing_server(closes_all: bool) -> (String, Arc<Mutex<Vec<String>>>) {
                         .lines()
                         .find(|line| line.to_ascii_lowercase().contains("event"));
                     let note = format!("{connection} {first} {}", event.unwrap_or(""));
-                    notes.lock().unwrap().push(note.trim().to_owned());
+                    notes
+                        .lock()
+                        .expect("not poisoned")
+                        .push(note.trim().to_owned());
                     if request == 1 || (closes_all && connection > 0) {
                         return;
                     }
-                    stream.write_all(&reply(200, &[], "ok")).await.unwrap();
+                    if stream.write_all(&reply(200, &[], "ok")).await.is_err() {
+                        return;
+                    }
                 }
             });
         }
