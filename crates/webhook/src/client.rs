@@ -1,22 +1,36 @@
 //! The HTTP clients below the fetcher: one for each address policy.
 //!
 //! **Invariant: a name is connected to only at addresses that passed the check.** Each policy has a
-//! client, and so a pool of connections, of its own. A kept connection that the server closes just when a request
-//! is sent is replaced by a new one, once (RFC 9110 §9.2.2).
+//! client, and so a pool of connections, of its own. A kept connection that the server closes just when a
+//! request is sent is replaced by a new one, once (RFC 9110 §9.2.2). A server that sends interim responses
+//! without end is given up ([`MAX_INTERIM`]).
 
 use std::cell::Cell;
-use std::error::Error as _;
+use std::error::Error as StdError;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::{Client, Request, Response, redirect};
-use rustls::crypto::aws_lc_rs;
-use rustls::{ClientConfig, RootCertStore};
-use tower::{Layer, Service};
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode, Uri};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::{Body as _, Incoming};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::dns::Name;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use tokio::sync::Notify;
+use tower::Service;
+use url::Url;
 
 use crate::fetch::{FetchConfig, StartError};
 use model::egress::{AddressPolicy, Guard, Refused};
@@ -25,20 +39,29 @@ use model::egress::{AddressPolicy, Guard, Refused};
 /// requests meet a connection that is just being closed.
 const IDLE: Duration = Duration::from_secs(1);
 
+/// Interim responses (1xx) before the answer. Servers send one or two; one that never stops would only
+/// use up our time.
+const MAX_INTERIM: u32 = 8;
+
+type BoxError = Box<dyn StdError + Send + Sync>;
+type Connector = Noting<HttpsConnector<HttpConnector<GuardedResolver>>>;
+type Http = Client<Connector, Full<Bytes>>;
+
 /// The clients for both policies.
 #[derive(Clone)]
 pub(crate) struct Clients {
     public: Pair,
     private: Pair,
+    timeout: Duration,
 }
 
 /// The clients of one policy.
 #[derive(Clone)]
 struct Pair {
     /// Keeps connections.
-    keeping: Client,
+    keeping: Http,
     /// Makes a connection for each request.
-    fresh: Client,
+    fresh: Http,
 }
 
 tokio::task_local! {
@@ -46,18 +69,65 @@ tokio::task_local! {
     static CONNECTED: Cell<bool>;
 }
 
+/// A request, ready to be sent.
+#[derive(Clone)]
+pub(crate) struct Outgoing {
+    pub(crate) method: Method,
+    pub(crate) url: Url,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+/// An answer whose body is still to be read.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    body: Incoming,
+    timeout: Duration,
+}
+
+/// Why there is no answer, or no more of it.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ClientError {
+    /// The address cannot be written in a request.
+    #[error("the address cannot be requested")]
+    Address(#[source] http::Error),
+    /// No connection, or it broke before the answer.
+    #[error("the request failed")]
+    Request(#[source] hyper_util::client::legacy::Error),
+    /// It broke inside the answer.
+    #[error("the answer broke off")]
+    Body(#[source] hyper::Error),
+    /// Nothing came for too long.
+    #[error("nothing came in time")]
+    Timeout,
+    /// Only interim responses came.
+    #[error("more than {MAX_INTERIM} interim responses (1xx)")]
+    Interim,
+}
+
 impl Clients {
     pub(crate) fn new(config: &FetchConfig, guard: &Arc<Guard>) -> Result<Self, StartError> {
+        let tls = tls(config.insecure_tls)?;
         let pair = |private_ok| {
             let policy = AddressPolicy { private_ok };
-            Ok(Pair {
-                keeping: client(config, guard, policy, usize::MAX)?,
-                fresh: client(config, guard, policy, 0)?,
-            })
+            let connector = connector(config, guard, policy, &tls);
+            let client = |max_idle| {
+                Client::builder(TokioExecutor::new())
+                    .pool_timer(TokioTimer::new())
+                    .pool_idle_timeout(IDLE)
+                    .pool_max_idle_per_host(max_idle)
+                    .build(connector.clone())
+            };
+            Pair {
+                keeping: client(usize::MAX),
+                fresh: client(0),
+            }
         };
         Ok(Self {
-            public: pair(false)?,
-            private: pair(true)?,
+            public: pair(false),
+            private: pair(true),
+            timeout: config.timeout,
         })
     }
 
@@ -68,35 +138,91 @@ impl Clients {
     pub(crate) async fn send(
         &self,
         policy: AddressPolicy,
-        request: Request,
+        request: Outgoing,
         repeatable: bool,
-    ) -> reqwest::Result<Response> {
+    ) -> Result<Answer, ClientError> {
         let pair = if policy.private_ok {
             &self.private
         } else {
             &self.public
         };
-        let again = if repeatable {
-            request.try_clone()
-        } else {
-            None
-        };
+        let again = repeatable.then(|| request.clone());
         let sending = async {
-            let answer = pair.keeping.execute(request).await;
+            let answer = self.attempt(&pair.keeping, request).await;
             (answer, CONNECTED.with(Cell::get))
         };
         let (answer, connected) = CONNECTED.scope(Cell::new(false), sending).await;
         match (answer, again) {
-            (Err(error), Some(again)) if !connected && ended_early(&error) => {
-                pair.fresh.execute(again).await
+            (Err(ClientError::Request(error)), Some(again))
+                if !connected && ended_early(&error) =>
+            {
+                self.attempt(&pair.fresh, again).await
             }
             (answer, _) => answer,
+        }
+    }
+
+    async fn attempt(&self, http: &Http, request: Outgoing) -> Result<Answer, ClientError> {
+        let mut request = request.into_http().map_err(ClientError::Address)?;
+        let too_many = Arc::new(Notify::new());
+        let (counted, notice) = (AtomicU32::new(0), Arc::clone(&too_many));
+        hyper::ext::on_informational(&mut request, move |_| {
+            if counted.fetch_add(1, Ordering::Relaxed) >= MAX_INTERIM {
+                notice.notify_one();
+            }
+        });
+        let answer = tokio::select! {
+            answer = http.request(request) => answer.map_err(ClientError::Request)?,
+            () = too_many.notified() => return Err(ClientError::Interim),
+            () = tokio::time::sleep(self.timeout) => return Err(ClientError::Timeout),
+        };
+        let (head, body) = answer.into_parts();
+        Ok(Answer {
+            status: head.status,
+            headers: head.headers,
+            body,
+            timeout: self.timeout,
+        })
+    }
+}
+
+impl Outgoing {
+    fn into_http(self) -> Result<http::Request<Full<Bytes>>, http::Error> {
+        let mut url = self.url;
+        url.set_fragment(None);
+        let uri: Uri = url.as_str().parse()?;
+        let mut request = http::Request::builder()
+            .method(self.method)
+            .uri(uri)
+            .body(Full::new(self.body))?;
+        *request.headers_mut() = self.headers;
+        Ok(request)
+    }
+}
+
+impl Answer {
+    /// Length of the body, if it is known.
+    pub(crate) fn length(&self) -> Option<u64> {
+        self.body.size_hint().exact()
+    }
+
+    /// The next part of the body; `None` at its end.
+    pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, ClientError> {
+        loop {
+            let frame = tokio::time::timeout(self.timeout, self.body.frame()).await;
+            let Some(frame) = frame.map_err(|_| ClientError::Timeout)? else {
+                return Ok(None);
+            };
+            // Trailers say nothing here.
+            if let Ok(data) = frame.map_err(ClientError::Body)?.into_data() {
+                return Ok(Some(data));
+            }
         }
     }
 }
 
 /// Whether the connection ended before the head of an answer.
-fn ended_early(error: &reqwest::Error) -> bool {
+fn ended_early(error: &hyper_util::client::legacy::Error) -> bool {
     let mut next = error.source();
     while let Some(error) = next {
         if let Some(error) = error.downcast_ref::<hyper::Error>()
@@ -118,6 +244,93 @@ fn ended_early(error: &reqwest::Error) -> bool {
     false
 }
 
+fn connector(
+    config: &FetchConfig,
+    guard: &Arc<Guard>,
+    policy: AddressPolicy,
+    tls: &ClientConfig,
+) -> Connector {
+    let mut tcp = HttpConnector::new_with_resolver(GuardedResolver {
+        guard: Arc::clone(guard),
+        policy,
+    });
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(Some(config.timeout));
+    let connector = HttpsConnectorBuilder::new()
+        .with_tls_config(tls.clone())
+        .https_or_http()
+        .enable_http1()
+        .wrap_connector(tcp);
+    Noting(connector)
+}
+
+/// TLS with the certificate authorities of the system. A system without any can still use http.
+fn tls(insecure: bool) -> Result<ClientConfig, StartError> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| StartError(error.to_string()))?;
+    if insecure {
+        let verifier = Arc::new(AnyCertificate(provider));
+        let builder = builder
+            .dangerous()
+            .with_custom_certificate_verifier(verifier);
+        return Ok(builder.with_no_client_auth());
+    }
+    let mut roots = RootCertStore::empty();
+    let found = rustls_native_certs::load_native_certs();
+    for error in &found.errors {
+        tracing::warn!(%error, "cannot read a certificate authority of the system");
+    }
+    let (added, _) = roots.add_parsable_certificates(found.certs);
+    if added == 0 {
+        tracing::warn!("the system has no certificate authorities; https addresses will fail");
+    }
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// Accepts every certificate, but checks that the server has its key.
+#[derive(Debug)]
+struct AnyCertificate(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signed, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signed, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
 /// Notes that a connection is made.
 #[derive(Clone)]
 struct Noting<S>(S);
@@ -132,86 +345,34 @@ impl<R, S: Service<R>> Service<R> for Noting<S> {
     }
 
     fn call(&mut self, request: R) -> Self::Future {
-        // Not set if the pool makes one in the background, for nobody in particular.
+        // Not set if the pool makes one in the background, for no request in particular.
         let _ = CONNECTED.try_with(|connected| connected.set(true));
         self.0.call(request)
     }
 }
 
-/// Puts [`Noting`] around what makes the connections.
-#[derive(Clone)]
-struct Note;
-
-impl<S> Layer<S> for Note {
-    type Service = Noting<S>;
-
-    fn layer(&self, inner: S) -> Noting<S> {
-        Noting(inner)
-    }
-}
-
-fn client(
-    config: &FetchConfig,
-    guard: &Arc<Guard>,
-    policy: AddressPolicy,
-    max_idle: usize,
-) -> Result<Client, StartError> {
-    let builder = Client::builder()
-        .connect_timeout(config.timeout)
-        .read_timeout(config.timeout)
-        .pool_idle_timeout(IDLE)
-        .pool_max_idle_per_host(max_idle)
-        .connector_layer(Note)
-        .redirect(redirect::Policy::none())
-        .no_proxy()
-        .user_agent(&config.user_agent)
-        .dns_resolver(GuardedResolver {
-            guard: Arc::clone(guard),
-            policy,
-        });
-    let builder = if config.insecure_tls {
-        // Fails if there is a default already, which is as good.
-        let _ = aws_lc_rs::default_provider().install_default();
-        builder.tls_danger_accept_invalid_certs(true)
-    } else {
-        builder.tls_backend_preconfigured(tls()?)
-    };
-    builder
-        .build()
-        .map_err(|error| StartError(error.to_string()))
-}
-
-/// TLS with the certificate authorities of the system. A system without any can still use http.
-fn tls() -> Result<ClientConfig, StartError> {
-    let mut roots = RootCertStore::empty();
-    let found = rustls_native_certs::load_native_certs();
-    for error in &found.errors {
-        tracing::warn!(%error, "cannot read a certificate authority of the system");
-    }
-    let (added, _) = roots.add_parsable_certificates(found.certs);
-    if added == 0 {
-        tracing::warn!("the system has no certificate authorities; https addresses will fail");
-    }
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| StartError(error.to_string()))?;
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
-}
-
 /// Resolves names to those of their addresses that the policy allows.
+#[derive(Clone)]
 struct GuardedResolver {
     guard: Arc<Guard>,
     policy: AddressPolicy,
 }
 
-impl Resolve for GuardedResolver {
-    fn resolve(&self, name: Name) -> Resolving {
+impl Service<Name> for GuardedResolver {
+    type Response = std::vec::IntoIter<SocketAddr>;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
         let (guard, policy) = (Arc::clone(&self.guard), self.policy);
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
             let allowed = permitted(found, &guard, policy)?;
-            Ok(Box::new(allowed.into_iter()) as Addrs)
+            Ok(allowed.into_iter())
         })
     }
 }

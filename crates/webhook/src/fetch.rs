@@ -12,14 +12,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
+use http::Method;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use model::{AccountSid, HttpMethod};
-use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Method, Request, Response};
 use url::{Host, Url, form_urlencoded};
 
 use crate::address::Target;
 use crate::budget::{Budget, NoRoom, Reserved};
-use crate::client::Clients;
+use crate::client::{Answer, ClientError, Clients, Outgoing};
 use crate::coding;
 use crate::cookie::CookieJar;
 use crate::error::{FetchError, Problem};
@@ -229,8 +229,8 @@ impl Fetcher {
             let params: &[(String, String)] = if with_params { &request.params } else { &[] };
             let response = self.send(request, &target, method, params).await?;
             attempts += 1;
-            let status = response.status().as_u16();
-            let Some(location) = location(status, response.headers()) else {
+            let status = response.status.as_u16();
+            let Some(location) = location(status, &response.headers) else {
                 return self
                     .finish(request, &target, response, started, attempts)
                     .await;
@@ -256,7 +256,7 @@ impl Fetcher {
         target: &Target,
         method: HttpMethod,
         params: &[(String, String)],
-    ) -> Result<Response, FetchError> {
+    ) -> Result<Answer, FetchError> {
         self.check_literal(target, request.policy)?;
         let (url, form) = match method {
             HttpMethod::Get => (with_query(&target.url, params), &[][..]),
@@ -273,16 +273,22 @@ impl Fetcher {
             })
         });
         let mut headers = headers(request, target, marks.unwrap_or_default())?;
-        let mut sent = match method {
-            HttpMethod::Get => Request::new(Method::GET, url),
+        headers
+            .entry(header::USER_AGENT)
+            .or_insert(self.user_agent(target)?);
+        let (method_sent, body) = match method {
+            HttpMethod::Get => (Method::GET, Bytes::new()),
             HttpMethod::Post => {
                 headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(FORM));
-                let mut post = Request::new(Method::POST, url);
-                *post.body_mut() = Some(body.into());
-                post
+                (Method::POST, body.into())
             }
         };
-        *sent.headers_mut() = headers;
+        let sent = Outgoing {
+            method: method_sent,
+            url,
+            headers,
+            body,
+        };
         // An application knows a repeated POST by the name of its event.
         let repeatable = method == HttpMethod::Get || request.stamp.is_some();
         let response = self
@@ -290,12 +296,20 @@ impl Fetcher {
             .send(request.policy, sent, repeatable)
             .await
             .map_err(|error| self.explain(target, &error))?;
-        for cookie in response.headers().get_all(header::SET_COOKIE) {
+        for cookie in response.headers.get_all(header::SET_COOKIE) {
             if let Ok(text) = cookie.to_str() {
                 request.jar.store(&target.url, text, SystemTime::now());
             }
         }
         Ok(response)
+    }
+
+    fn user_agent(&self, target: &Target) -> Result<HeaderValue, FetchError> {
+        let agent = &self.config.user_agent;
+        HeaderValue::from_str(agent).map_err(|_| {
+            let reason = "the name of this program has forbidden characters".to_owned();
+            FetchError::new(target.full.as_str(), Problem::BadAddress { reason })
+        })
     }
 
     /// A host that is written as a number is never resolved, so it is checked here.
@@ -316,13 +330,13 @@ impl Fetcher {
         &self,
         request: &FetchRequest,
         target: &Target,
-        response: Response,
+        response: Answer,
         started: Instant,
         attempts: u32,
     ) -> Result<Fetched, FetchError> {
-        let status = response.status().as_u16();
+        let status = response.status.as_u16();
         let headers: Vec<(String, String)> = response
-            .headers()
+            .headers
             .iter()
             .filter_map(|(name, value)| {
                 Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
@@ -333,7 +347,7 @@ impl Fetcher {
         let mut reserved = match &request.reserve {
             Some((budget, account)) if status == 200 => {
                 // What it is before it was compressed is not known, either.
-                let length = response.content_length().filter(|_| coding.is_none());
+                let length = response.length().filter(|_| coding.is_none());
                 let length = length.and_then(|length| usize::try_from(length).ok());
                 let most = self.limit(request.kind);
                 let memory = memory_for(length.unwrap_or(most).min(most));
@@ -386,7 +400,7 @@ impl Fetcher {
         &self,
         kind: BodyKind,
         target: &Target,
-        mut response: Response,
+        mut response: Answer,
     ) -> Result<Bytes, FetchError> {
         let limit = match kind {
             BodyKind::Document | BodyKind::Media => self.limit(kind),
@@ -445,17 +459,17 @@ impl Fetcher {
         }
     }
 
-    fn explain(&self, target: &Target, error: &reqwest::Error) -> FetchError {
+    fn explain(&self, target: &Target, error: &ClientError) -> FetchError {
         let problem = match cause::<Refused>(error) {
             Some(Refused(address)) => Problem::Refused { address: *address },
-            None if error.is_timeout() => Problem::Timeout {
+            None if is_timeout(error) => Problem::Timeout {
                 limit: self.config.timeout,
             },
             None if is_plain(error) => Problem::Io {
                 reason: "the server does not speak https there; write http:// if it speaks http"
                     .to_owned(),
             },
-            None if error.is_connect() || cause::<std::io::Error>(error).is_some() => Problem::Io {
+            None if is_connect(error) || cause::<std::io::Error>(error).is_some() => Problem::Io {
                 reason: innermost(error),
             },
             None => Problem::Protocol {
@@ -467,7 +481,7 @@ impl Fetcher {
 }
 
 /// Reads a body that does not matter to its end, or until it is too long or breaks.
-async fn skip(mut response: Response) {
+async fn skip(mut response: Answer) {
     let mut left = IGNORED_BYTES;
     while let Ok(Some(chunk)) = response.chunk().await {
         let Some(rest) = left.checked_sub(chunk.len()) else {
@@ -541,7 +555,7 @@ fn encoded(params: &[(String, String)]) -> String {
 }
 
 /// The first error of a kind among the causes of an error.
-fn cause<T: std::error::Error + 'static>(error: &reqwest::Error) -> Option<&T> {
+fn cause<T: std::error::Error + 'static>(error: &ClientError) -> Option<&T> {
     let mut next = error.source();
     while let Some(error) = next {
         if let Some(found) = error.downcast_ref() {
@@ -552,8 +566,20 @@ fn cause<T: std::error::Error + 'static>(error: &reqwest::Error) -> Option<&T> {
     None
 }
 
+/// Whether nothing came in time, or no connection.
+fn is_timeout(error: &ClientError) -> bool {
+    let io = cause::<std::io::Error>(error);
+    matches!(error, ClientError::Timeout)
+        || io.is_some_and(|io| io.kind() == std::io::ErrorKind::TimedOut)
+}
+
+/// Whether there was no connection.
+fn is_connect(error: &ClientError) -> bool {
+    matches!(error, ClientError::Request(error) if error.is_connect())
+}
+
 /// Whether the server answered the start of TLS with something else.
-fn is_plain(error: &reqwest::Error) -> bool {
+fn is_plain(error: &ClientError) -> bool {
     // An error of TLS is inside one of input and output, which may be inside another.
     let mut inner = cause::<std::io::Error>(error);
     while let Some(io) = inner {
@@ -567,9 +593,9 @@ fn is_plain(error: &reqwest::Error) -> bool {
 }
 
 /// The last of the causes, which says most and never holds the address.
-fn innermost(error: &reqwest::Error) -> String {
+fn innermost(error: &ClientError) -> String {
     let Some(mut cause) = error.source() else {
-        return "the request failed".to_owned();
+        return error.to_string();
     };
     while let Some(next) = cause.source() {
         cause = next;

@@ -561,3 +561,37 @@ async fn a_kept_connection_that_closes_is_replaced_once() {
         }
     }
 }
+
+#[tokio::test]
+async fn interim_responses_without_end_are_given_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.expect("a connection");
+            tokio::spawn(async move {
+                let mut asked = [0; 4096];
+                let length = stream.read(&mut asked).await.unwrap_or(0);
+                let few = String::from_utf8_lossy(&asked[..length]).contains("/few");
+                let mut left = if few { 3 } else { u64::MAX };
+                while left > 0 {
+                    let interim = b"HTTP/1.1 100 Continue\r\n\r\n";
+                    if stream.write_all(interim).await.is_err() {
+                        return;
+                    }
+                    left -= 1;
+                }
+                let _ = stream.write_all(&reply(200, &[], "ok")).await;
+            });
+        }
+    });
+    let patient = Fetcher::new(FetchConfig::default()).unwrap();
+    let few = patient.fetch(request(Get, &format!("{url}few"))).await;
+    assert_eq!(few.unwrap().status, 200);
+    let endless = patient.fetch(request(Get, &url));
+    let endless = tokio::time::timeout(Duration::from_secs(2), endless).await;
+    let error = endless.expect("it is given up long before its time is over");
+    let error = error.unwrap_err();
+    assert_eq!(error.code(), error::FETCH_PROTOCOL);
+    assert!(error.to_string().contains("interim responses"), "{error}");
+}
