@@ -4,6 +4,7 @@
 //! numbers and places. An address is asked with the limits that calls have. What cannot be read does not
 //! keep the rest from being checked.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Read;
@@ -12,7 +13,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail};
 use call_proto::Dialect;
 use model::{HttpMethod, Level, error};
-use rcml::{Finding, LeftOut, MAX_BYTES, ReplyError, ReplyKind};
+use rcml::{Document, Finding, LeftOut, MAX_BYTES, ReplyError, ReplyKind, Verb};
 use serde_json::json;
 use unicode_width::UnicodeWidthChar;
 use webhook::{AddressPolicy, FetchConfig, FetchRequest, Fetcher};
@@ -84,6 +85,7 @@ pub(crate) async fn run(targets: &[String], options: Options) -> Result<Report> 
             Err(error) => unread.push(format!("{error:#}")),
         }
     }
+    accept_screening(&mut documents);
     if options.errors_only {
         for document in &mut documents {
             document
@@ -101,6 +103,39 @@ pub(crate) async fn run(targets: &[String], options: Options) -> Result<Report> 
             documents.iter().map(text_of).collect::<String>() + &summary(&documents)
         },
     })
+}
+
+/// An empty document with which a called party is screened is as it should be: it connects. It is known by
+/// its name, as the `url` of a noun in another document.
+fn accept_screening(documents: &mut [Checked]) {
+    let mut screening = BTreeSet::new();
+    for document in documents.iter() {
+        let Ok(read) = Document::parse(&document.text) else {
+            continue;
+        };
+        for verb in &read.verbs {
+            if let Verb::Dial(dial) = verb {
+                let urls = dial
+                    .nouns
+                    .iter()
+                    .filter_map(|noun| noun.branch()?.url.as_deref());
+                screening.extend(urls.map(|url| stem(url).to_owned()));
+            }
+        }
+    }
+    for document in documents {
+        if screening.contains(stem(&document.name)) {
+            let is_other = |finding: &Finding| finding.code != error::EMPTY_DOCUMENT;
+            document.findings.retain(is_other);
+        }
+    }
+}
+
+/// The last name in a path or address, without its extension and query.
+fn stem(path: &str) -> &str {
+    let path = path.split(['?', '#']).next().unwrap_or(path);
+    let name = path.rsplit('/').next().unwrap_or(path);
+    name.split('.').next().unwrap_or(name)
 }
 
 /// The documents of one argument, or why one of them cannot be read.
@@ -644,6 +679,24 @@ a.xml:3:15: error 12200: `Dail` is not a verb; it was skipped (did you mean <Dia
         };
         assert!(first.contains("missing.xml: No such file"), "{first}");
         assert!(second.contains("alsono.xml: No such file"), "{second}");
+    }
+
+    #[tokio::test]
+    async fn an_empty_document_may_screen_a_called_party() {
+        let dial = b"<Dial><Number url='/calls/accept?x=1'>+1</Number></Dial>";
+        let empty = b"<Response/>";
+        let files: &[(&str, &[u8])] = &[("dial.xml", dial), ("accept.xml", empty)];
+        let screened = folder(files);
+        assert!(lint(&screened, "", OPTIONS).await.clean);
+        let alone = lint(&screened, "accept.xml", OPTIONS).await;
+        assert!(alone.text.contains("12208"), "{}", alone.text);
+        let other = folder(&[("dial.xml", dial), ("other.xml", empty)]);
+        assert!(
+            lint(&other, "", OPTIONS)
+                .await
+                .text
+                .contains("other.xml:1:1: warning 12208")
+        );
     }
 
     #[tokio::test]
