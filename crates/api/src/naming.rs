@@ -64,7 +64,8 @@ impl Context<'_> {
                 collide((&login, client.account), (phone_number, account.sid))
             };
             if client.is_some_and(|client| is_others(&client)) {
-                return Err(Failure::number_taken());
+                let text = "This number is the login of another account's client.";
+                return Err(Failure::of(error::NUMBER_TAKEN).saying(text));
             }
         }
         Ok(())
