@@ -45,11 +45,20 @@ pub struct House<'a> {
 #[derive(Clone, Debug)]
 pub enum Decision {
     /// The caller has to prove who it is.
-    Challenge,
+    Challenge(Challenged),
     /// The call is refused.
     Refuse(Refusal),
     /// The call is admitted.
     Admit(Box<Admission>),
+}
+
+/// Whom a challenge asks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Challenged {
+    /// One that says to be a client here, and has its password if it is.
+    Client,
+    /// One that does not: the number is not public, and it will have no password.
+    Stranger,
 }
 
 /// Why a call is refused.
@@ -137,7 +146,7 @@ struct Run {
 
 /// What a step of the decision ends with.
 enum Verdict {
-    Challenge,
+    Challenge(Challenged),
     Refuse(Refusal),
     Run(Box<Run>),
 }
@@ -187,7 +196,7 @@ impl<'a> Routing<'a> {
             return Ok(self.decision(verdict, by, to));
         }
         if self.invite.caller == Caller::Unproved {
-            return Ok(Decision::Challenge);
+            return Ok(Decision::Challenge(Challenged::Client));
         }
         let by = by.filter(|_| matches!(self.invite.caller, Caller::Client { .. }));
         let (to, called) = self.called()?;
@@ -205,7 +214,7 @@ impl<'a> Routing<'a> {
 
     fn decision(self, verdict: Verdict, by: Option<&Client>, to: String) -> Decision {
         let run = match verdict {
-            Verdict::Challenge => return Decision::Challenge,
+            Verdict::Challenge(whom) => return Decision::Challenge(whom),
             Verdict::Refuse(refusal) => return Decision::Refuse(refusal),
             Verdict::Run(run) => run,
         };
@@ -280,7 +289,7 @@ impl<'a> Routing<'a> {
         }
         let proved = matches!(self.invite.caller, Caller::Client { .. });
         if !proved || !client.enabled {
-            return Ok(Some(Verdict::Challenge));
+            return Ok(Some(Verdict::Challenge(Challenged::Client)));
         }
         if !has_application(&client.voice) {
             return Ok(None);
@@ -315,7 +324,7 @@ impl<'a> Routing<'a> {
             return Ok(inactive(number.account));
         }
         if self.invite.caller == Caller::Unknown && !number.public {
-            return Ok(Verdict::Challenge);
+            return Ok(Verdict::Challenge(Challenged::Stranger));
         }
         if !has_application(&number.voice) {
             let text = format!("{} has no voice application", number.phone_number);

@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 
 use call_proto::Inbound;
 use call_proto::journal::Recorder;
-use call_proto::routing::{self, Admission, Caller, Decision, House, Invitation, Refusal};
-use model::NotificationSid;
+use call_proto::routing::{self, Admission, Caller, Challenged, Decision, House, Invitation, Refusal};
+use model::{NotificationSid, RefusalReason};
 use model::record::Notification;
 use sip::{IncomingCall, LegCommand};
 use store::{Change, StoreError};
@@ -25,7 +25,12 @@ pub(crate) async fn admit(shared: Arc<Shared>, call: IncomingCall) {
         Decision::Refuse(Refusal::without_rows())
     });
     match decision {
-        Decision::Challenge => {
+        Decision::Challenge(whom) => {
+            if call.caller == sip::Caller::BadCredentials {
+                note(&shared, &call, RefusalReason::WrongPassword, &call.from_user);
+            } else if whom == Challenged::Stranger {
+                note(&shared, &call, RefusalReason::NotPublic, &call.called_user);
+            }
             shared.parts.sip.challenge(call.leg, false);
         }
         Decision::Refuse(refusal) => refuse(&shared, &call, refusal).await,
@@ -136,7 +141,16 @@ fn start(shared: &Arc<Shared>, call: IncomingCall, admission: Admission, place: 
     );
 }
 
+fn note(shared: &Shared, call: &IncomingCall, reason: RefusalReason, name: &str) {
+    shared.parts.refusals.note(call.source.ip(), reason, name);
+}
+
 async fn refuse(shared: &Shared, call: &IncomingCall, refusal: Refusal) {
+    match refusal.sip_status {
+        404 => note(shared, call, RefusalReason::NotFound, &call.called_user),
+        403 => note(shared, call, RefusalReason::Inactive, &call.called_user),
+        _ => {}
+    }
     debug!(
         status = refusal.sip_status,
         text = refusal.text,

@@ -1,8 +1,12 @@
 //! Tells the SIP side who the clients are.
 
-use model::OrganizationSid;
+use std::net::IpAddr;
+
+use model::{OrganizationSid, RefusalReason};
 use sip::{BindingSnapshot, Directory, DirectoryError, Secret};
 use store::{Change, Store};
+
+use crate::Refusals;
 
 /// Clients out of the store.
 #[derive(Clone)]
@@ -11,6 +15,8 @@ pub struct StoreDirectory {
     pub store: Store,
     /// The organization whose clients register here.
     pub organization: OrganizationSid,
+    /// Counts refused registrations.
+    pub refusals: Refusals,
 }
 
 #[async_trait::async_trait]
@@ -54,6 +60,11 @@ impl Directory for StoreDirectory {
         };
         let kept = self.store.commit(vec![change]).await;
         kept.map(|_| ()).map_err(|error| failed(&error))
+    }
+
+    fn refused(&self, source: IpAddr, login: &str) {
+        self.refusals
+            .note(source, RefusalReason::WrongPassword, login);
     }
 
     async fn bindings(&self) -> Result<Vec<(String, Vec<BindingSnapshot>)>, DirectoryError> {

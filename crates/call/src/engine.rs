@@ -20,6 +20,7 @@ use crate::live::Live;
 use crate::open_messages::OpenMessages;
 use crate::prompts::Prompts;
 use crate::records::Records;
+use crate::refusals::Refusals;
 use crate::rooms::Rooms;
 use crate::strangers::{StrangerLimits, Strangers};
 
@@ -74,6 +75,8 @@ pub struct Parts {
     pub sounds: MediaCache,
     /// Delivery of callbacks.
     pub callbacks: Callbacks,
+    /// Counts calls that are turned away.
+    pub refusals: Refusals,
 }
 
 /// Numbers for the command line and metrics.

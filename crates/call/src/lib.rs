@@ -24,6 +24,7 @@ mod outbox;
 mod panics;
 mod prompts;
 mod records;
+mod refusals;
 mod resolve;
 mod rooms;
 mod rows;
@@ -34,6 +35,7 @@ mod traces;
 pub use directory::StoreDirectory;
 pub use engine::{Engine, EngineConfig, Parts, Stats};
 pub use outbox::{StoreKeyring, StoreOutbox};
+pub use refusals::Refusals;
 pub use strangers::StrangerLimits;
 pub use traces::{unpack as unpack_trace, unpack_journal};
 

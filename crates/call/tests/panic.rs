@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use call::{
-    Engine, EngineConfig, Parts, StoreDirectory, StoreKeyring, StoreOutbox, StrangerLimits,
+    Engine, EngineConfig, Parts, Refusals, StoreDirectory, StoreKeyring, StoreOutbox, StrangerLimits,
 };
 use media::{MediaConfig, MediaPlane};
 use model::egress::Guard;
@@ -108,6 +108,7 @@ async fn server(folder: &tempfile::TempDir, store: &Store, speech: Faulty) -> (E
     };
     store.insert_number(number).await.unwrap();
     let directory = StoreDirectory {
+        refusals: Refusals::new(store.clone()),
         store: store.clone(),
         organization,
     };
@@ -165,6 +166,7 @@ async fn server(folder: &tempfile::TempDir, store: &Store, speech: Faulty) -> (E
 /// Calls the number; returns once the server has hung up.
 async fn call(server: &Sip, store: &Store) {
     let directory = StoreDirectory {
+        refusals: Refusals::new(store.clone()),
         store: store.clone(),
         organization: store.default_organization().await.unwrap().unwrap().sid,
     };

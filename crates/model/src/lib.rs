@@ -26,7 +26,7 @@ pub use sid::{
 };
 pub use status::{
     AccountStatus, CallStatus, ConferenceStatus, DialectName, Direction, HangupBy, HttpMethod,
-    LegEvent, MessageDirection, MessageStatus,
+    LegEvent, MessageDirection, MessageStatus, RefusalReason,
 };
 pub use target::{Bare, Target};
 pub use time::Timestamp;

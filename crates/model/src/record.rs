@@ -1,12 +1,14 @@
 //! What is kept about each resource: plain rows, shared by the store, the API and the call engine.
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
     AccountSid, AccountStatus, ApplicationSid, CallSid, CallStatus, ClientSid, ConferenceSid,
     ConferenceStatus, DialectName, Direction, EventSid, HangupBy, HttpMethod, InstanceSid, Lane,
     MessageDirection, MessageSid, MessageStatus, NotificationSid, NumberSid, OrganizationSid,
-    RecordingSid, Timestamp,
+    RecordingSid, Timestamp, RefusalReason,
 };
 
 /// A tenant: owns a SIP domain, which is also the digest realm of its clients.
@@ -396,6 +398,23 @@ pub struct Notification {
     pub column: Option<u32>,
     /// When it happened.
     pub created: Timestamp,
+}
+
+/// Calls or registrations that were turned away before they began.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// Where they came from.
+    pub source: IpAddr,
+    /// Why.
+    pub reason: RefusalReason,
+    /// The login that was tried, or who was called.
+    pub name: String,
+    /// How many.
+    pub count: u64,
+    /// The first of them.
+    pub first: Timestamp,
+    /// The last of them.
+    pub last: Timestamp,
 }
 
 /// One callback on its way to an application: a row of the outbox.

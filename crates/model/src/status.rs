@@ -117,6 +117,20 @@ words!(
 );
 
 words!(
+    /// Why a call or registration was turned away before it began.
+    RefusalReason {
+        /// The password of a client is wrong, or there is no such client.
+        WrongPassword = "wrong-password",
+        /// The number is not public, and the caller is neither a trunk nor a client.
+        NotPublic = "not-public",
+        /// What was called is neither a client nor a number here, or the number has no application.
+        NotFound = "not-found",
+        /// The account is suspended or closed.
+        Inactive = "account-not-active",
+    }
+);
+
+words!(
     /// Who ended a call leg.
     HangupBy {
         /// The party that called.

@@ -172,7 +172,8 @@ Examples:
 const DOCTOR_EXAMPLES: &str = "\
 Examples:
   patchcord doctor calls
-  patchcord doctor calls --json --data /var/lib/patchcord";
+  patchcord doctor calls --json --data /var/lib/patchcord
+  patchcord doctor phones                          who was turned away, and what helps";
 
 /// What to inspect.
 #[derive(Subcommand)]
@@ -180,6 +181,16 @@ pub(crate) enum DoctorTask {
     /// List open calls: the server that runs each, since when, what it waits for, what happens next.
     #[command(after_help = DOCTOR_EXAMPLES)]
     Calls {
+        /// Print them as JSON.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        data: DataFlags,
+    },
+    /// List calls and registrations that were turned away within the last day: wrong passwords, unknown or
+    /// private numbers.
+    #[command(after_help = DOCTOR_EXAMPLES)]
+    Phones {
         /// Print them as JSON.
         #[arg(long)]
         json: bool,

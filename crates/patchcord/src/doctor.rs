@@ -3,6 +3,8 @@
 //! Reads the database beside the server. **Invariant: whatever is told follows from the records and
 //! the clock alone**, so it can be told when no server runs.
 
+pub(crate) mod phones;
+
 use std::time::Duration;
 
 use anyhow::Result;

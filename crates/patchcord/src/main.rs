@@ -133,7 +133,14 @@ fn main() -> ExitCode {
                 webhooks::replay(&config, event, &which).await
             })
         }
-        Task::Doctor(DoctorTask::Calls { json, data }) => diagnose(&data.into(), json),
+        Task::Doctor(DoctorTask::Calls { json, data }) => diagnose(
+            &data.into(),
+            async |config| doctor::calls(&config, json).await,
+        ),
+        Task::Doctor(DoctorTask::Phones { json, data }) => diagnose(
+            &data.into(),
+            async |config| doctor::phones::run(&config, json).await,
+        ),
     }
 }
 
@@ -208,15 +215,18 @@ fn test(order: &test::Order) -> ExitCode {
     }
 }
 
-/// Prints what is open; the exit code says whether something is wrong with it.
-fn diagnose(flags: &config::Flags, json: bool) -> ExitCode {
+/// Prints what `look` finds; the exit code says whether something is wrong with it.
+fn diagnose(
+    flags: &config::Flags,
+    look: impl AsyncFnOnce(config::Config) -> anyhow::Result<(String, bool)>,
+) -> ExitCode {
     let config = match load(flags) {
         Ok(config) => config,
         Err(code) => return code,
     };
     let mut suspicious = false;
     let done = run(async {
-        let (text, found) = doctor::calls(&config, json).await?;
+        let (text, found) = look(config).await?;
         suspicious = found;
         print(&text)
     });

@@ -107,7 +107,9 @@ pub(crate) async fn start(mut config: Config, stages: watch::Receiver<Stage>) ->
     let media = parts::media(&config)?;
     let fetcher = parts::fetcher(&config)?;
     let callbacks = parts::callbacks(&config, &store, &fetcher, administrator.sid);
-    let (sip, incoming) = parts::sip(&config, &store, administrator.organization).await?;
+    let refusals = Refusals::new(store.clone());
+    let (sip, incoming) =
+        parts::sip(&config, &store, administrator.organization, &refusals).await?;
     // Of a shared database the patrol sees to that, once it knows who is gone.
     if config.database.url.is_none() {
         repair::complete(&store, &sip, &recordings).await?;
@@ -120,6 +122,7 @@ pub(crate) async fn start(mut config: Config, stages: watch::Receiver<Stage>) ->
         media: media.clone(),
         fetcher,
         callbacks: callbacks.clone(),
+        refusals: refusals.clone(),
         incoming,
     };
     let engine = parts::engine(&config, &administrator, http_address, built)?;

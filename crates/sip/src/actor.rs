@@ -298,6 +298,9 @@ impl Actor {
                 Output::Event(leg, event) => self.deliver(leg, event),
                 Output::Over(leg) => self.routes.over(leg),
                 Output::Lookup { id, login } => self.look_up(id, login),
+                Output::Refused { login, peer } => {
+                    self.directory.refused(peer.remote.ip(), &login);
+                }
                 Output::Bindings { login, bindings } => self.publish(login, bindings),
             }
         }

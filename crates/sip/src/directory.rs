@@ -1,5 +1,7 @@
 //! The questions the SIP side asks about clients.
 
+use std::net::IpAddr;
+
 use crate::BindingSnapshot;
 
 /// Digest secrets of a client: lower-case hex of H(login:realm:password).
@@ -41,6 +43,11 @@ pub trait Directory: Send + Sync + 'static {
     ) -> Result<(), DirectoryError> {
         let _ = (login, bindings);
         Ok(())
+    }
+
+    /// A registration was refused: the password is wrong, or there is no such client. Must not block.
+    fn refused(&self, source: IpAddr, login: &str) {
+        let _ = (source, login);
     }
 
     /// The bindings that an earlier process kept, by login.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use model::record::{Callback, Recording};
+use model::record::{Callback, Recording, Refusal};
 use model::{AccountSid, EventSid, InstanceSid, Lane, Timestamp};
 
 use crate::admin;
@@ -20,6 +20,8 @@ const OUTBOX_MEMORY: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// How long a recording whose file is not found is looked for.
 const STARTED_MEMORY: Duration = Duration::from_secs(30 * 24 * 3600);
+/// How long it is on record who was turned away.
+const REFUSAL_MEMORY: Duration = Duration::from_secs(24 * 3600);
 
 /// What an operation needs to know of the process.
 #[derive(Debug, Clone, Copy)]
@@ -105,6 +107,12 @@ async fn change(
                 take_over(db, context, message.lane(), message.instance).await?;
             }
             Ok(first)
+        }
+        Change::Refused(refusals) => {
+            for refusal in refusals {
+                db.execute(refused(refusal)).await?;
+            }
+            Ok(true)
         }
         Change::ConferenceCreated(_)
         | Change::ConferenceStarted { .. }
@@ -408,7 +416,29 @@ async fn alive(
         args![at - STARTED_MEMORY],
     ))
     .await?;
+    db.execute(Sql::new(
+        "DELETE FROM refusals WHERE last_at < $1",
+        args![at - REFUSAL_MEMORY],
+    ))
+    .await?;
     Ok(true)
+}
+
+/// Adds to what is counted of a source, a reason and a name.
+fn refused(refusal: &Refusal) -> Sql {
+    Sql::new(
+        "INSERT INTO refusals (source, reason, name, n, first_at, last_at) \
+         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (source, reason, name) \
+         DO UPDATE SET n = refusals.n + excluded.n, last_at = excluded.last_at",
+        args![
+            refusal.source.to_string(),
+            refusal.reason.as_str(),
+            refusal.name.clone(),
+            i64::try_from(refusal.count).unwrap_or(i64::MAX),
+            refusal.first,
+            refusal.last
+        ],
+    )
 }
 
 /// Adds `by` to how many rows of a kind an account has.

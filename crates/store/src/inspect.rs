@@ -1,7 +1,7 @@
 //! Looks into a database beside the server that uses it, and changes nothing but what callbacks
 //! shall be delivered again (`deliveries`).
 
-use model::record::{CallRecord, Notification};
+use model::record::{CallRecord, Notification, Refusal};
 use model::{CallSid, CallStatus, InstanceSid, Lane, Timestamp};
 use sqlx::AnyPool;
 use sqlx::any::AnyRow;
@@ -143,6 +143,27 @@ impl Inspect {
         let text = "SELECT login, content FROM bindings ORDER BY login, organization";
         let found = Sql::new(text, Vec::new()).all(&self.readers).await?;
         let read = |row: &AnyRow| Ok((Columns(row).text("login")?, Columns(row).text("content")?));
+        found.iter().map(read).collect()
+    }
+
+    /// Who was turned away within a day or so, the last first.
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn refusals(&self) -> Result<Vec<Refusal>> {
+        let text = "SELECT source, reason, name, n, first_at, last_at FROM refusals ORDER BY last_at DESC, name";
+        let found = Sql::new(text, Vec::new()).all(&self.readers).await?;
+        let read = |row: &AnyRow| {
+            let columns = Columns(row);
+            Ok(Refusal {
+                source: columns.word("source")?,
+                reason: columns.word("reason")?,
+                name: columns.text("name")?,
+                count: u64::try_from(columns.int("n")?).unwrap_or_default(),
+                first: columns.time("first_at")?,
+                last: columns.time("last_at")?,
+            })
+        };
         found.iter().map(read).collect()
     }
 

@@ -69,6 +69,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "sealed-clients",
         include_str!("../../../migrations/0011-sealed-clients/up.sql"),
     ),
+    (
+        12,
+        "refusals",
+        include_str!("../../../migrations/0012-refusals/up.sql"),
+    ),
 ];
 
 const NOTES: &str = "CREATE TABLE IF NOT EXISTS migrations (\

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::ensure;
 use e2e::phone::Setup;
 use e2e::server::binary;
-use e2e::{App, Pitch, Reply, Server, ports};
+use e2e::{App, Pitch, Reply, Server, ports, wait};
 
 const SOON: Duration = Duration::from_secs(8);
 
@@ -50,6 +50,31 @@ fn a_call_that_has_just_ended_is_shown() -> anyhow::Result<()> {
     let one = patchcord(&server, &["calls", "list", "--number", "KIM", "--json"])?;
     let one: serde_json::Value = serde_json::from_str(&one)?;
     ensure!(one["total"] == 3, "{one}");
+    Ok(())
+}
+
+/// A wrong password and a call to a number that is not there leave no other trace.
+#[test]
+fn who_is_turned_away_is_listed() -> anyhow::Result<()> {
+    let server = Server::start()?;
+    server.rest().client("kim", "good-Secret-1")?;
+    let wrong = Setup::new("kim").registers("bad-Secret-1");
+    ensure!(wrong.start(&server, Pitch::of(500.0)).is_err(), "it registered");
+    let bob = Setup::new("bob").start(&server, Pitch::of(500.0))?;
+    bob.dial("4711")?;
+    bob.wait_for("CALL_CLOSED")?;
+    let listed = wait::until("both refusals", Duration::from_secs(20), || {
+        let output = Command::new(binary())
+            .args(["doctor", "phones", "--data"])
+            .arg(server.data())
+            .output()
+            .ok()?;
+        let text = String::from_utf8(output.stdout).ok()?;
+        let both = text.contains("wrong password for `kim`") && text.contains("`4711` is neither");
+        (both && output.status.code() == Some(1)).then_some(text)
+    });
+    ensure!(listed.is_ok(), "{}", server.log());
+    ensure!(server.log().contains("turned away"), "{}", server.log());
     Ok(())
 }
 

@@ -186,7 +186,7 @@ fn kim() -> Caller {
 /// A decision as text.
 fn said(decision: &Decision) -> String {
     match decision {
-        Decision::Challenge => "challenge".to_owned(),
+        Decision::Challenge(_) => "challenge".to_owned(),
         Decision::Refuse(refusal) => match (refusal.code, refusal.account) {
             (Some(code), Some(account)) => {
                 format!(

@@ -108,7 +108,7 @@ impl World {
     fn routed(&self, called: &str) -> Routed {
         let caller = &self.caller;
         let mut decision = self.directory.route(caller, called, false);
-        let challenged = matches!(decision, Decision::Challenge);
+        let challenged = matches!(decision, Decision::Challenge(_));
         if challenged {
             if !caller.knows_password {
                 return Routed::Challenged;
@@ -116,7 +116,7 @@ impl World {
             decision = self.directory.route(caller, called, true);
         }
         let admission = match decision {
-            Decision::Challenge => return Routed::Challenged,
+            Decision::Challenge(_) => return Routed::Challenged,
             Decision::Refuse(refusal) => return Routed::Refused(refusal, challenged),
             Decision::Admit(admission) => admission,
         };

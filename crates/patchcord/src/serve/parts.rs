@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use call::{Engine, EngineConfig, StoreDirectory, StoreKeyring, StoreOutbox, StrangerLimits};
+use call::{Engine, EngineConfig, Refusals, StoreDirectory, StoreKeyring, StoreOutbox, StrangerLimits};
 use media::{MediaConfig, MediaPlane};
 use model::egress::Guard;
 use model::record::Account;
@@ -106,6 +106,7 @@ pub(super) async fn sip(
     config: &Config,
     store: &Store,
     organization: OrganizationSid,
+    refusals: &Refusals,
 ) -> Result<(Sip, mpsc::Receiver<IncomingCall>)> {
     let settings = &config.sip;
     let trunk = |trunk: &crate::config::Trunk| Trunk {
@@ -140,6 +141,7 @@ pub(super) async fn sip(
     let directory = StoreDirectory {
         store: store.clone(),
         organization,
+        refusals: refusals.clone(),
     };
     Ok(Sip::bind(sip, Arc::new(directory)).await?)
 }
@@ -151,6 +153,7 @@ pub(super) struct Built {
     pub(super) media: MediaPlane,
     pub(super) fetcher: Fetcher,
     pub(super) callbacks: Callbacks,
+    pub(super) refusals: Refusals,
     pub(super) incoming: mpsc::Receiver<IncomingCall>,
 }
 
@@ -184,6 +187,7 @@ pub(super) fn engine(
         fetcher: built.fetcher,
         sounds,
         callbacks: built.callbacks,
+        refusals: built.refusals,
     };
     let max_endpoints = config.media.ports.pairs();
     let count = |number: NonZeroU32| number.get() as usize;

@@ -43,6 +43,13 @@ pub enum Output {
         /// Login.
         login: String,
     },
+    /// A REGISTER was refused: its password is wrong, or there is no such client.
+    Refused {
+        /// The login that it gave.
+        login: String,
+        /// Where it came from.
+        peer: Peer,
+    },
     /// The bindings of a client changed; these are left.
     Bindings {
         /// Login.

@@ -96,7 +96,13 @@ impl Core {
         let Registering { tx, request, peer } = registering;
         match verdict {
             None => self.reply(*tx, request, 500, now),
-            Some(Verdict::Wrong) => self.reply(*tx, request, 403, now),
+            Some(Verdict::Wrong) => {
+                self.reply(*tx, request, 403, now);
+                self.outputs.push_back(Output::Refused {
+                    login: login.to_owned(),
+                    peer: *peer,
+                });
+            }
             Some(Verdict::Stale) => self.demand(*tx, request, true, now),
             Some(Verdict::Accepted) if !names_itself(request, login) => {
                 self.reply(*tx, request, 403, now);

@@ -1,0 +1,206 @@
+//! Who was turned away before a call or registration began: wrong passwords, numbers that are not here.
+//!
+//! Nothing of them is on record otherwise, and the caller's owner is often not known. They are counted by
+//! source, reason and name, logged once per source and minute, and stored for `patchcord doctor phones`.
+//! **Invariant: what strangers send costs bounded memory and rows.**
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use model::Timestamp;
+use model::record::{Refusal, RefusalReason};
+use store::{Change, Store};
+use tracing::{info, warn};
+
+/// How often what was counted is stored.
+const STORE_EVERY: Duration = Duration::from_secs(10);
+/// How long a source that was logged is only counted.
+const QUIET: Duration = Duration::from_secs(60);
+/// Sources, reasons and names between two stores; what is more is counted under [`OTHERS`].
+const MOST: usize = 200;
+/// Those of one source.
+const MOST_OF_SOURCE: usize = 20;
+/// Characters of a name that are kept.
+const LONGEST: usize = 64;
+/// Name of those that are not told apart.
+const OTHERS: &str = "(others)";
+
+/// Counts who was turned away. Cheap to clone.
+#[derive(Clone)]
+pub struct Refusals(Arc<Inner>);
+
+struct Inner {
+    tally: Mutex<Tally>,
+    total: AtomicU64,
+}
+
+/// The pure part.
+#[derive(Default)]
+struct Tally {
+    counts: BTreeMap<(IpAddr, RefusalReason, String), Count>,
+    /// When each source was logged, and how often it was turned away since then.
+    logged: BTreeMap<IpAddr, (Timestamp, u64)>,
+}
+
+struct Count {
+    count: u64,
+    first: Timestamp,
+    last: Timestamp,
+}
+
+impl Refusals {
+    /// Counts from now on, and stores the counts as long as a handle exists. Must be called within a
+    /// tokio runtime.
+    #[must_use]
+    pub fn new(store: Store) -> Self {
+        let inner = Arc::new(Inner {
+            tally: Mutex::default(),
+            total: AtomicU64::new(0),
+        });
+        tokio::spawn(keep(Arc::downgrade(&inner), store));
+        Self(inner)
+    }
+
+    /// One more.
+    ///
+    /// - `name`: the login, or who was called
+    pub fn note(&self, source: IpAddr, reason: RefusalReason, name: &str) {
+        self.0.total.fetch_add(1, Ordering::Relaxed);
+        let source = source.to_canonical();
+        let said = self.0.tally().note(source, reason, name, crate::now());
+        if let Some(earlier) = said {
+            info!(%source, reason = reason.as_str(), earlier, "turned away");
+        }
+    }
+
+    /// How many there were since the start.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.0.total.load(Ordering::Relaxed)
+    }
+}
+
+impl Inner {
+    fn tally(&self) -> MutexGuard<'_, Tally> {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Tally {
+    /// Returns how often the source was turned away since it was logged last, if it is to be logged.
+    fn note(
+        &mut self,
+        source: IpAddr,
+        reason: RefusalReason,
+        name: &str,
+        now: Timestamp,
+    ) -> Option<u64> {
+        let name: String = name.chars().take(LONGEST).collect();
+        let start = (source, RefusalReason::ALL[0], String::new());
+        let of_source = self.counts.range(start..);
+        let of_source = of_source.take_while(|((other, ..), _)| *other == source);
+        let is_much = self.counts.len() >= MOST || of_source.count() >= MOST_OF_SOURCE;
+        let mut key = (source, reason, name);
+        if is_much && !self.counts.contains_key(&key) {
+            key.2 = OTHERS.to_owned();
+            if self.counts.len() >= 2 * MOST && !self.counts.contains_key(&key) {
+                return None;
+            }
+        }
+        let count = self.counts.entry(key).or_insert(Count {
+            count: 0,
+            first: now,
+            last: now,
+        });
+        count.count += 1;
+        count.last = now;
+        match self.logged.get_mut(&source) {
+            Some((at, since)) if now < *at + QUIET => {
+                *since += 1;
+                None
+            }
+            known => {
+                let earlier = known.map_or(0, |(_, since)| *since);
+                self.logged.insert(source, (now, 0));
+                Some(earlier)
+            }
+        }
+    }
+
+    /// What is to be stored; forgets sources that have been quiet.
+    fn take(&mut self, now: Timestamp) -> Vec<Refusal> {
+        self.logged.retain(|_, (at, since)| now < *at + QUIET || *since > 0 && now < *at + QUIET * 2);
+        let counts = std::mem::take(&mut self.counts);
+        let refusal = |((source, reason, name), count): (_, Count)| Refusal {
+            source,
+            reason,
+            name,
+            count: count.count,
+            first: count.first,
+            last: count.last,
+        };
+        counts.into_iter().map(refusal).collect()
+    }
+}
+
+/// Stores the counts, until the last handle is gone.
+async fn keep(inner: Weak<Inner>, store: Store) {
+    loop {
+        tokio::time::sleep(STORE_EVERY).await;
+        let Some(inner) = inner.upgrade() else {
+            return;
+        };
+        let refusals = inner.tally().take(crate::now());
+        if refusals.is_empty() {
+            continue;
+        }
+        if let Err(error) = store.commit_soon(vec![Change::Refused(refusals)]).await {
+            warn!(%error, "who was turned away could not be stored");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REASON: RefusalReason = RefusalReason::WrongPassword;
+
+    fn source(last: u8) -> IpAddr {
+        [198, 51, 100, last].into()
+    }
+
+    #[test]
+    fn a_source_is_logged_once_a_minute_and_counted_by_name() {
+        let mut tally = Tally::default();
+        let mut note = |second: i64, name: &str| {
+            tally.note(source(1), REASON, name, Timestamp::from_millis(second * 1_000))
+        };
+        assert_eq!(note(0, "bob"), Some(0));
+        assert_eq!(note(1, "bob"), None);
+        assert_eq!(note(59, "eve"), None);
+        assert_eq!(note(60, "bob"), Some(2));
+        let stored = tally.take(Timestamp::from_millis(61_000));
+        let stored: Vec<_> = stored.iter().map(|one| (&one.name[..], one.count)).collect();
+        assert_eq!(stored, [("bob", 3), ("eve", 1)]);
+    }
+
+    #[test]
+    fn what_strangers_send_costs_bounded_memory() {
+        let mut tally = Tally::default();
+        for n in 0..10_000_u32 {
+            let last = u8::try_from(n % 250).unwrap();
+            tally.note(source(last), REASON, &n.to_string(), Timestamp(0));
+        }
+        assert!(tally.counts.len() <= 2 * MOST, "{}", tally.counts.len());
+        let of_one = tally.counts.keys().filter(|(from, ..)| *from == source(1));
+        assert!(of_one.count() <= MOST_OF_SOURCE + 1);
+        tally.take(Timestamp(0));
+        assert!(tally.counts.is_empty());
+        tally.take(Timestamp(0) + QUIET * 3);
+        assert!(tally.logged.is_empty());
+    }
+}

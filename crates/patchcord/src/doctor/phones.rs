@@ -1,0 +1,72 @@
+//! `patchcord doctor phones`: who was turned away before a call or registration began, and what helps.
+
+use anyhow::Result;
+use model::RefusalReason;
+use model::record::Refusal;
+
+use crate::calls::open;
+use crate::config::Config;
+
+/// Who was turned away within the last day, and whether there was anybody.
+///
+/// # Errors
+/// If the database cannot be read.
+pub(crate) async fn run(config: &Config, as_json: bool) -> Result<(String, bool)> {
+    let refusals = open(config).await?.refusals().await?;
+    let text = if as_json {
+        format!("{}\n", serde_json::to_string_pretty(&refusals)?)
+    } else if refusals.is_empty() {
+        "no call or registration was turned away within the last day\n".to_owned()
+    } else {
+        refusals.iter().map(line).collect()
+    };
+    Ok((text, !refusals.is_empty()))
+}
+
+fn line(refusal: &Refusal) -> String {
+    let Refusal {
+        source,
+        name,
+        count,
+        last,
+        ..
+    } = refusal;
+    let what = match refusal.reason {
+        RefusalReason::WrongPassword => format!(
+            "wrong password for `{name}`, or there is no such client: check its login, password and domain"
+        ),
+        RefusalReason::NotPublic => format!(
+            "`{name}` is not public: register the phone, or set `Public=true` on the number"
+        ),
+        RefusalReason::NotFound => format!(
+            "`{name}` is neither a client nor a number with an application: add it, or set its `VoiceUrl`"
+        ),
+        RefusalReason::Inactive => {
+            format!("`{name}`: the account is suspended or closed")
+        }
+    };
+    format!("{}  {count:>5} x from {source}  {what}\n", last.iso8601())
+}
+
+#[cfg(test)]
+mod tests {
+    use model::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn each_reason_says_what_helps() {
+        for reason in RefusalReason::ALL {
+            let refusal = Refusal {
+                source: [192, 0, 2, 7].into(),
+                reason,
+                name: "bob".to_owned(),
+                count: 3,
+                first: Timestamp(0),
+                last: Timestamp(0),
+            };
+            let text = line(&refusal);
+            assert!(text.contains("3 x from 192.0.2.7  ") && text.contains("`bob`"), "{text}");
+        }
+    }
+}
