@@ -5,9 +5,11 @@ use std::sync::atomic::Ordering;
 
 use call_proto::Inbound;
 use call_proto::journal::Recorder;
-use call_proto::routing::{self, Admission, Caller, Challenged, Decision, House, Invitation, Refusal};
-use model::{NotificationSid, RefusalReason};
+use call_proto::routing::{
+    self, Admission, Caller, Challenged, Decision, House, Invitation, Refusal,
+};
 use model::record::Notification;
+use model::{NotificationSid, RefusalReason};
 use sip::{IncomingCall, LegCommand};
 use store::{Change, StoreError};
 use tracing::{debug, error, warn};
@@ -27,7 +29,12 @@ pub(crate) async fn admit(shared: Arc<Shared>, call: IncomingCall) {
     match decision {
         Decision::Challenge(whom) => {
             if call.caller == sip::Caller::BadCredentials {
-                note(&shared, &call, RefusalReason::WrongPassword, &call.from_user);
+                note(
+                    &shared,
+                    &call,
+                    RefusalReason::WrongPassword,
+                    &call.from_user,
+                );
             } else if whom == Challenged::Stranger {
                 note(&shared, &call, RefusalReason::NotPublic, &call.called_user);
             }

@@ -269,6 +269,7 @@ fn lane_of(change: &Change) -> Option<Lane> {
         | Change::CallbacksReplayed { .. }
         | Change::CallbackClaimed { .. }
         | Change::Registered { .. }
+        | Change::Refused(_)
         | Change::Alive { .. } => None,
     }
 }

@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use model::Timestamp;
-use model::record::{Refusal, RefusalReason};
+use model::record::Refusal;
+use model::{RefusalReason, Timestamp};
 use store::{Change, Store};
 use tracing::{info, warn};
 
@@ -132,7 +132,8 @@ impl Tally {
 
     /// What is to be stored; forgets sources that have been quiet.
     fn take(&mut self, now: Timestamp) -> Vec<Refusal> {
-        self.logged.retain(|_, (at, since)| now < *at + QUIET || *since > 0 && now < *at + QUIET * 2);
+        self.logged
+            .retain(|_, (at, since)| now < *at + QUIET || *since > 0 && now < *at + QUIET * 2);
         let counts = std::mem::take(&mut self.counts);
         let refusal = |((source, reason, name), count): (_, Count)| Refusal {
             source,
@@ -154,10 +155,14 @@ async fn keep(inner: Weak<Inner>, store: Store) {
             return;
         };
         let refusals = inner.tally().take(crate::now());
-        if refusals.is_empty() {
+        let changes: Vec<Change> = refusals
+            .into_iter()
+            .map(|refusal| Change::Refused(Box::new(refusal)))
+            .collect();
+        if changes.is_empty() {
             continue;
         }
-        if let Err(error) = store.commit_soon(vec![Change::Refused(refusals)]).await {
+        if let Err(error) = store.commit_soon(changes).await {
             warn!(%error, "who was turned away could not be stored");
         }
     }
@@ -177,14 +182,22 @@ mod tests {
     fn a_source_is_logged_once_a_minute_and_counted_by_name() {
         let mut tally = Tally::default();
         let mut note = |second: i64, name: &str| {
-            tally.note(source(1), REASON, name, Timestamp::from_millis(second * 1_000))
+            tally.note(
+                source(1),
+                REASON,
+                name,
+                Timestamp::from_millis(second * 1_000),
+            )
         };
         assert_eq!(note(0, "bob"), Some(0));
         assert_eq!(note(1, "bob"), None);
         assert_eq!(note(59, "eve"), None);
         assert_eq!(note(60, "bob"), Some(2));
         let stored = tally.take(Timestamp::from_millis(61_000));
-        let stored: Vec<_> = stored.iter().map(|one| (&one.name[..], one.count)).collect();
+        let stored: Vec<_> = stored
+            .iter()
+            .map(|one| (&one.name[..], one.count))
+            .collect();
         assert_eq!(stored, [("bob", 3), ("eve", 1)]);
     }
 

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use call::{
-    Engine, EngineConfig, Parts, Refusals, StoreDirectory, StoreKeyring, StoreOutbox, StrangerLimits,
+    Engine, EngineConfig, Parts, Refusals, StoreDirectory, StoreKeyring, StoreOutbox,
+    StrangerLimits,
 };
 use media::{MediaConfig, MediaPlane};
 use model::egress::Guard;
@@ -129,6 +130,7 @@ async fn server(folder: &tempfile::TempDir, store: &Store, speech: Faulty) -> (E
         keyring,
     );
     let parts = Parts {
+        refusals: Refusals::new(store.clone()),
         store: store.clone(),
         sip: sip.clone(),
         media: MediaPlane::start(MediaConfig::default()).unwrap(),

@@ -8,7 +8,7 @@ use crate::{
     AccountSid, AccountStatus, ApplicationSid, CallSid, CallStatus, ClientSid, ConferenceSid,
     ConferenceStatus, DialectName, Direction, EventSid, HangupBy, HttpMethod, InstanceSid, Lane,
     MessageDirection, MessageSid, MessageStatus, NotificationSid, NumberSid, OrganizationSid,
-    RecordingSid, Timestamp, RefusalReason,
+    RecordingSid, RefusalReason, Timestamp,
 };
 
 /// A tenant: owns a SIP domain, which is also the digest realm of its clients.

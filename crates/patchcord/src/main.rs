@@ -133,14 +133,12 @@ fn main() -> ExitCode {
                 webhooks::replay(&config, event, &which).await
             })
         }
-        Task::Doctor(DoctorTask::Calls { json, data }) => diagnose(
-            &data.into(),
-            async |config| doctor::calls(&config, json).await,
-        ),
-        Task::Doctor(DoctorTask::Phones { json, data }) => diagnose(
-            &data.into(),
-            async |config| doctor::phones::run(&config, json).await,
-        ),
+        Task::Doctor(DoctorTask::Calls { json, data }) => diagnose(&data.into(), async |config| {
+            doctor::calls(&config, json).await
+        }),
+        Task::Doctor(DoctorTask::Phones { json, data }) => diagnose(&data.into(), async |config| {
+            doctor::phones::run(&config, json).await
+        }),
     }
 }
 

@@ -107,7 +107,7 @@ pub(crate) async fn start(mut config: Config, stages: watch::Receiver<Stage>) ->
     let media = parts::media(&config)?;
     let fetcher = parts::fetcher(&config)?;
     let callbacks = parts::callbacks(&config, &store, &fetcher, administrator.sid);
-    let refusals = Refusals::new(store.clone());
+    let refusals = call::Refusals::new(store.clone());
     let (sip, incoming) =
         parts::sip(&config, &store, administrator.organization, &refusals).await?;
     // Of a shared database the patrol sees to that, once it knows who is gone.

@@ -108,12 +108,6 @@ async fn change(
             }
             Ok(first)
         }
-        Change::Refused(refusals) => {
-            for refusal in refusals {
-                db.execute(refused(refusal)).await?;
-            }
-            Ok(true)
-        }
         Change::ConferenceCreated(_)
         | Change::ConferenceStarted { .. }
         | Change::ConferenceEnded { .. }
@@ -129,6 +123,7 @@ async fn change(
         | Change::CallbackDone { .. }
         | Change::CallbackRetry { .. }
         | Change::Registered { .. }
+        | Change::Refused(_)
         | Change::CallbacksReplayed { .. }
         | Change::CallbackClaimed { .. }
         | Change::Trace { .. } => Ok(db.execute(statement(context, change)).await? > 0),
@@ -307,6 +302,7 @@ fn statement(context: Context, change: &Change) -> Sql {
         Change::CallbackQueued(callback) => {
             rows::OUTBOX.insert_once(rows::callback_args(callback, context.instance))
         }
+        Change::Refused(refusal) => refused(refusal),
         Change::CallbackDone {
             event,
             attempts,

@@ -2,7 +2,7 @@
 
 use model::record::{
     CallRecord, Callback, Conference, MediaCounts, Membership, Message, Notification, Recording,
-    StartedRecording, Refusal,
+    Refusal, StartedRecording,
 };
 use model::{
     CallSid, CallStatus, ConferenceSid, ConferenceStatus, EventSid, HangupBy, InstanceSid, Lane,
@@ -161,8 +161,8 @@ pub enum Change {
         /// Whatever the SIP side wants to find again, as JSON; `None` if no phone is left.
         content: Option<String>,
     },
-    /// Calls or registrations were turned away; the counts are added to those on record.
-    Refused(Vec<Refusal>),
+    /// Calls or registrations were turned away; their number is added to that on record.
+    Refused(Box<Refusal>),
     /// A callback needs no further attempt.
     CallbackDone {
         /// Which.

@@ -59,7 +59,10 @@ fn who_is_turned_away_is_listed() -> anyhow::Result<()> {
     let server = Server::start()?;
     server.rest().client("kim", "good-Secret-1")?;
     let wrong = Setup::new("kim").registers("bad-Secret-1");
-    ensure!(wrong.start(&server, Pitch::of(500.0)).is_err(), "it registered");
+    ensure!(
+        wrong.start(&server, Pitch::of(500.0)).is_err(),
+        "it registered"
+    );
     let bob = Setup::new("bob").start(&server, Pitch::of(500.0))?;
     bob.dial("4711")?;
     bob.wait_for("CALL_CLOSED")?;

@@ -66,7 +66,10 @@ mod tests {
                 last: Timestamp(0),
             };
             let text = line(&refusal);
-            assert!(text.contains("3 x from 192.0.2.7  ") && text.contains("`bob`"), "{text}");
+            assert!(
+                text.contains("3 x from 192.0.2.7  ") && text.contains("`bob`"),
+                "{text}"
+            );
         }
     }
 }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use call::{Engine, EngineConfig, Refusals, StoreDirectory, StoreKeyring, StoreOutbox, StrangerLimits};
+use call::{
+    Engine, EngineConfig, Refusals, StoreDirectory, StoreKeyring, StoreOutbox, StrangerLimits,
+};
 use media::{MediaConfig, MediaPlane};
 use model::egress::Guard;
 use model::record::Account;

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::Peer;
 use super::auth::Proof;
-use super::core::Core;
+use super::core::{Core, Output};
 use crate::digest::{Party, Verdict};
 use crate::message::{HeaderName, Request, Response};
 use crate::transaction::{ServerKey, TxId};

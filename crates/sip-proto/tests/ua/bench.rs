@@ -318,6 +318,7 @@ impl Bench {
                     let found = directory(&login);
                     self.core.handle_lookup(id, &found, self.now);
                 }
+                Output::Refused { login, .. } => self.say(&format!("! Refused {login}")),
                 Output::Bindings { login, bindings } => {
                     self.say(&format!("! Bindings {login} {}", bindings.len()));
                 }

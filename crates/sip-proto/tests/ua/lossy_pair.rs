@@ -150,7 +150,10 @@ impl World {
                     }
                     Output::Incoming(invite) => self.ring(side, invite.leg),
                     Output::Event(leg, event) => self.hear(side, leg, &event),
-                    Output::Over(_) | Output::Lookup { .. } | Output::Bindings { .. } => {}
+                    Output::Over(_)
+                    | Output::Lookup { .. }
+                    | Output::Refused { .. }
+                    | Output::Bindings { .. } => {}
                 }
             }
         }
