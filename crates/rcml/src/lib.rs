@@ -16,6 +16,8 @@ mod document;
 mod element;
 mod finding;
 mod language;
+#[cfg(test)]
+mod page;
 mod reach;
 mod reply;
 mod source;
