@@ -16,6 +16,7 @@ mod ladder;
 mod lint;
 mod logging;
 mod metrics;
+mod new;
 mod replay;
 mod serve;
 mod shutdown;
@@ -73,6 +74,7 @@ fn main() -> ExitCode {
                 errors_only,
             },
         ),
+        Task::New { folder } => create(&folder),
         Task::Replay { source, data } => replay(&source, &data.into()),
         Task::Calls(CallsTask::List(flags)) => {
             answer(&flags.into(), async |config| calls::list(&config).await)
@@ -115,6 +117,17 @@ fn main() -> ExitCode {
 fn lint(targets: &[String], options: lint::Options) -> ExitCode {
     match run(lint::run(targets, options)) {
         Ok(report) => tell(&report.text, report.clean),
+        Err(error) => {
+            eprintln!("patchcord: {error:#}");
+            ExitCode::from(USAGE)
+        }
+    }
+}
+
+/// Writes an application to start from.
+fn create(folder: &std::path::Path) -> ExitCode {
+    match new::run(folder) {
+        Ok(text) => exit(print(&text)),
         Err(error) => {
             eprintln!("patchcord: {error:#}");
             ExitCode::from(USAGE)

@@ -10,6 +10,7 @@ mod disk;
 mod kill;
 mod media;
 mod messages;
+mod new;
 mod outage;
 mod registration;
 mod rights;
