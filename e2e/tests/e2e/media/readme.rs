@@ -23,7 +23,7 @@ reader() {
     curl -sf "$READY" > ready.txt &&
       { [ ! -f hello.xml ] || curl -sf "$HELLO" > web.txt; } &&
       { [ ! -f ann.log ] || grep -q "200 OK" ann.log; } &&
-      ! patchcord calls show "$(patchcord calls list | grep -om 1 'CA[0-9a-f]\{32\}')" 2>&1 | grep -q "no trace" && return
+      ! patchcord calls show "$(patchcord calls list | grep -om 1 'CA[0-9a-f]\{32\}')" 2>&1 | grep -q "no trace\|not stored" && return
     sleep 0.1
   done
   echo "something that was started is not ready" >&2
