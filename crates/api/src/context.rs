@@ -100,7 +100,7 @@ impl Context<'_> {
         found.ok_or_else(Failure::not_found)
     }
 
-    /// Refuses accounts that are neither the caller nor below it.
+    /// Refuses accounts that are neither the caller nor below it, as if they did not exist.
     pub(crate) async fn own(&self, account: &Account) -> Result<(), Failure> {
         let mut sid = account.sid;
         let mut parent = account.parent;
@@ -115,7 +115,7 @@ impl Context<'_> {
                 None => None,
             };
         }
-        Err(Failure::forbidden())
+        Err(Failure::not_found())
     }
 
     /// Accounts above another, nearest first.
@@ -157,7 +157,8 @@ impl Context<'_> {
         View {
             dialect: self.dialect,
             public_base: &self.state.public_base,
-            key: self.state.store.key(),
+            links: &self.state.recording_links,
+            shows_digests: self.state.shows_digests,
         }
     }
 
@@ -268,13 +269,9 @@ impl Owned for Delivery {
 }
 
 /// The record of a path below an account, if it belongs to that account: every handler of one item
-/// asks here.
-pub(crate) fn owned<T: Owned>(account: &Account, found: T) -> Result<T, Failure> {
-    if found.owner() == account.sid {
-        Ok(found)
-    } else {
-        Err(Failure::forbidden())
-    }
+/// asks here. What belongs to another account does not exist for this one.
+pub(crate) fn owned<T: Owned>(account: &Account, found: Option<T>) -> Option<T> {
+    found.filter(|found| found.owner() == account.sid)
 }
 
 /// The clock of this crate.

@@ -136,10 +136,6 @@ impl RestDialect {
         time: Timestamp::rfc2822,
         errors: &[
             ErrorRule {
-                from: (error::UNREACHABLE_TARGET, 500),
-                to: (error::UNREACHABLE_TARGET, 400),
-            },
-            ErrorRule {
                 from: (error::CALL_NOT_LIVE, 410),
                 to: (error::CALL_NOT_LIVE, 400),
             },

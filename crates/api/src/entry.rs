@@ -4,6 +4,7 @@
 //! and signed links to media need none.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -22,23 +23,35 @@ use crate::context::{Context, Reply};
 use crate::dialect::RestDialect;
 use crate::failure::Failure;
 use crate::format::{Format, segments};
+use crate::guard::Guard;
 use crate::media;
 use crate::params::Params;
 use crate::resources::recordings;
 use crate::route::{self, Verb};
+use crate::source::Source;
 
-/// Bytes of a body at most.
-const LARGEST_BODY: usize = 10_000_000;
+/// Maximum size of a form in bytes. Nothing larger is read, so that parsing never holds up a worker
+/// that calls need, too.
+const MAX_FORM: usize = 256 * 1024;
+/// How long a client may take to send its form.
+const FORM_PATIENCE: Duration = Duration::from_secs(30);
+const NOT_A_FORM: &str =
+    "Send the parameters as a form (`curl -d Name=value`), not as JSON or anything else.";
 
 /// The API as a router, to be served or merged with others.
+///
+/// Requests carry their [`Source`] as an extension; those without one count as one source.
 pub fn router(state: ApiState) -> Router {
-    let state = Arc::new(state);
+    let state = Arc::new(Entry {
+        state,
+        guard: Guard::new(),
+    });
     let mut router = Router::new()
         .route("/restcomm/recordings/{file}", any(media_file))
         .route("/restcomm/errors/{page}", any(error_page));
     for dialect in RestDialect::ALL {
-        let handle = move |State(state): State<Arc<ApiState>>, request: Request| async move {
-            handle(&state, dialect, request).await
+        let handle = move |State(entry): State<Arc<Entry>>, request: Request| async move {
+            handle(&entry, dialect, request).await
         };
         let base = dialect.base;
         router = router
@@ -49,7 +62,14 @@ pub fn router(state: ApiState) -> Router {
     router.with_state(state)
 }
 
-async fn handle(state: &ApiState, dialect: &'static RestDialect, request: Request) -> Response {
+/// What the API works on, and who may come in.
+struct Entry {
+    state: ApiState,
+    guard: Guard,
+}
+
+async fn handle(entry: &Entry, dialect: &'static RestDialect, request: Request) -> Response {
+    let state = &entry.state;
     let (parts, body) = request.into_parts();
     let path = parts.uri.path();
     let path = path.strip_prefix(dialect.base).unwrap_or(path);
@@ -60,11 +80,12 @@ async fn handle(state: &ApiState, dialect: &'static RestDialect, request: Reques
         headers: &parts.headers,
         query: parts.uri.query().unwrap_or_default(),
         segments: segments.iter().map(String::as_str).collect(),
+        source: source(&parts.extensions),
     };
     let chosen = Format::choose(is_json, &parts.headers);
     let format = chosen.as_ref().copied().unwrap_or(Format::Xml);
     let answer = match chosen {
-        Ok(format) => answer(state, &asked, format, body).await,
+        Ok(format) => answer(entry, &asked, format, body).await,
         Err(failure) => Err(failure),
     };
     let mut response = match answer {
@@ -96,14 +117,20 @@ struct Asked<'a> {
     headers: &'a HeaderMap,
     query: &'a str,
     segments: Vec<&'a str>,
+    source: Source,
+}
+
+fn source(extensions: &http::Extensions) -> Source {
+    extensions.get().copied().unwrap_or(Source::NONE)
 }
 
 async fn answer(
-    state: &ApiState,
+    entry: &Entry,
     asked: &Asked<'_>,
     format: Format,
     body: Body,
 ) -> Result<Done, Failure> {
+    let state = &entry.state;
     let is_get = matches!(*asked.method, Method::GET | Method::HEAD);
     if *asked.method == Method::OPTIONS {
         return Ok(Reply::Nothing.into());
@@ -112,14 +139,14 @@ async fn answer(
     if is_get && asked.segments == ["Logout"] {
         return Ok(Reply::Nothing.into());
     }
-    let query = Params::parse(asked.query.as_bytes());
+    let query = Params::parse(asked.query.as_bytes())?;
     if let (true, ["Accounts", _, "Recordings", file]) = (is_get, &asked.segments[..])
-        && let Some(signature) = query.get("Signature")
+        && query.get("Signature").is_some()
     {
-        let file = media::signed(state, file, signature, asked.headers).await?;
+        let file = media::signed(state, file, &query, asked.headers).await?;
         return Ok(file.into());
     }
-    let caller = authenticated(state, asked.headers).await?;
+    let caller = authenticated(entry, asked.headers, asked.source).await?;
     check_status(&caller, &asked.segments)?;
     let params = match *asked.method {
         Method::POST | Method::PUT => form(asked.headers, body).await?,
@@ -151,21 +178,22 @@ async fn dispatch(mut context: Context<'_>, method: Verb, path: &[&str]) -> Resu
 }
 
 /// A recording by its name alone: with a signature, or credentials of its owner.
-async fn media_file(State(state): State<Arc<ApiState>>, request: Request) -> Response {
+async fn media_file(State(entry): State<Arc<Entry>>, request: Request) -> Response {
+    let state = &entry.state;
     let (parts, _) = request.into_parts();
     let file = parts.uri.path().rsplit('/').next().unwrap_or_default();
-    let query = Params::parse(parts.uri.query().unwrap_or_default().as_bytes());
     let answer = async {
+        let query = Params::parse(parts.uri.query().unwrap_or_default().as_bytes())?;
         if !matches!(parts.method, Method::GET | Method::HEAD) {
             return Err(Failure::method("GET, HEAD"));
         }
-        if let Some(signature) = query.get("Signature") {
-            return media::signed(&state, file, signature, &parts.headers).await;
+        if query.get("Signature").is_some() {
+            return media::signed(state, file, &query, &parts.headers).await;
         }
-        let caller = authenticated(&state, &parts.headers).await?;
+        let caller = authenticated(&entry, &parts.headers, source(&parts.extensions)).await?;
         check_status(&caller, &["Accounts"])?;
         let context = Context {
-            state: &state,
+            state,
             dialect: &RestDialect::RESTCOMM,
             format: Format::Xml,
             params: Params::default(),
@@ -222,22 +250,36 @@ fn verb(method: &Method) -> Verb {
 }
 
 /// The account of the `Authorization` header.
-async fn authenticated(state: &ApiState, headers: &HeaderMap) -> Result<Arc<Account>, Failure> {
+async fn authenticated(
+    entry: &Entry,
+    headers: &HeaderMap,
+    source: Source,
+) -> Result<Arc<Account>, Failure> {
     let (login, secret) = headers
         .get(AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
         .and_then(basic)
         .ok_or_else(Failure::unauthenticated)?;
-    state
-        .store
-        .authenticate(&login, &secret)
-        .await?
-        .ok_or_else(Failure::unauthenticated)
+    let store = &entry.state.store;
+    let account = store.account_of_login(&login).await?;
+    let found = account.as_deref();
+    let known = || found.is_some_and(|account| store.knows(account, &secret));
+    if !known() {
+        let name = found.map_or_else(|| login.to_lowercase(), |account| account.sid.to_string());
+        let verify = store.is_password(found, &secret);
+        if !entry.guard.admit(source, &name, known, verify).await? {
+            return Err(Failure::unauthenticated());
+        }
+    }
+    account.ok_or_else(Failure::unauthenticated)
 }
 
-/// User and password of `Basic …` (RFC 7617 §2).
+/// User and password of `Basic …` (RFC 7617 §2); the scheme in any letter case (RFC 9110 §11.1).
 fn basic(header: &str) -> Option<(String, String)> {
-    let encoded = header.strip_prefix("Basic ")?;
+    let (scheme, encoded) = header.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("Basic") {
+        return None;
+    }
     let pair = String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?;
     let (user, password) = pair.split_once(':')?;
     Some((user.to_owned(), password.to_owned()))
@@ -262,7 +304,7 @@ fn check_length(headers: &HeaderMap) -> Result<(), Failure> {
         .get(CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok())
         .and_then(|text| text.parse::<usize>().ok());
-    if length.is_some_and(|length| length > LARGEST_BODY) {
+    if length.is_some_and(|length| length > MAX_FORM) {
         Err(Failure::of(error::TOO_LARGE))
     } else {
         Ok(())
@@ -271,8 +313,9 @@ fn check_length(headers: &HeaderMap) -> Result<(), Failure> {
 
 /// The parameters of a form; an empty body has none.
 async fn form(headers: &HeaderMap, body: Body) -> Result<Params, Failure> {
-    let bytes = to_bytes(body, LARGEST_BODY)
+    let bytes = tokio::time::timeout(FORM_PATIENCE, to_bytes(body, MAX_FORM))
         .await
+        .map_err(|_| Failure::of(error::TOO_SLOW))?
         .map_err(|_| Failure::of(error::TOO_LARGE))?;
     let content_type = headers
         .get(CONTENT_TYPE)
@@ -280,9 +323,9 @@ async fn form(headers: &HeaderMap, body: Body) -> Result<Params, Failure> {
         .unwrap_or_default();
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
     if bytes.is_empty() || media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-        Ok(Params::parse(&bytes))
+        Params::parse(&bytes)
     } else {
-        Err(Failure::of(error::UNSUPPORTED_MEDIA))
+        Err(Failure::of(error::UNSUPPORTED_MEDIA).saying(NOT_A_FORM))
     }
 }
 
@@ -322,12 +365,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_basic_credentials_only() {
+    fn reads_basic_credentials_in_any_letter_case() {
         let table = [
             ("Basic YTpiOmM=", Some(("a", "b:c"))),
             ("Basic YTo=", Some(("a", ""))),
-            ("basic YTpi", None),
-            ("Bearer x", None),
+            ("basic YTpi", Some(("a", "b"))),
+            ("BASIC  YTpi", Some(("a", "b"))),
+            ("Basically YTpi", None),
+            ("Bearer YTpi", None),
             ("Basic ###", None),
             ("Basic YQ==", None),
         ];

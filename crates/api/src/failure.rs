@@ -1,5 +1,7 @@
 //! Refusals: a status, a number of the error table and a text that says what is wrong.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::response::Response;
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -89,6 +91,17 @@ impl Failure {
         Self {
             header: Some((RETRY_AFTER, HeaderValue::from_static("5"))),
             ..Self::of(error::TOO_MANY_REQUESTS).with_status(status)
+        }
+    }
+
+    /// Too many passwords were wrong: the next one is looked at after this time.
+    pub(crate) fn too_many_passwords(wait: Duration) -> Self {
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        let text =
+            format!("Too many passwords were wrong; wait {seconds} s before the next attempt.");
+        Self {
+            header: Some((RETRY_AFTER, HeaderValue::from(seconds))),
+            ..Self::of(error::TOO_MANY_REQUESTS).saying(text)
         }
     }
 

@@ -17,6 +17,7 @@ mod dialect;
 mod entry;
 mod failure;
 mod format;
+mod guard;
 mod media;
 mod messages;
 mod naming;
@@ -27,13 +28,14 @@ mod password;
 mod resources;
 mod roles;
 mod route;
+mod source;
 mod value;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use store::Store;
+use store::{RecordingLinks, Store};
 
 pub use calls::Calls;
 pub use entry::router;
@@ -41,6 +43,7 @@ pub use messages::Messages;
 pub use openapi::openapi;
 pub use roles::Roles;
 pub use route::{RouteInfo, routes};
+pub use source::Source;
 
 /// What the API works on.
 #[derive(Clone)]
@@ -51,6 +54,10 @@ pub struct ApiState {
     pub calls: Arc<dyn Calls>,
     /// The engine that sends text messages.
     pub messages: Arc<dyn Messages>,
+    /// Makes and checks links to recordings.
+    pub recording_links: RecordingLinks,
+    /// Whether the digest of a client's password is shown: it is as good as the password.
+    pub shows_digests: bool,
     /// Folder with the files `RE….wav`.
     pub recordings_dir: PathBuf,
     /// `http://host:port` under which this server is reached, without a slash at the end.

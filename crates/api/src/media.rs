@@ -15,19 +15,17 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio_util::io::ReaderStream;
 
 use crate::ApiState;
-use crate::context::{Answer, Reply};
+use crate::context::{Answer, Reply, now};
 use crate::failure::Failure;
+use crate::params::Params;
 use crate::value::View;
-
-/// What links to recordings are signed for.
-const PURPOSE: &str = "recording";
 
 /// Address of a recording's file that needs no credentials.
 pub(crate) fn signed_url(recording: &Recording, view: View<'_>) -> String {
     let sid = recording.sid.to_string();
-    let signature = view.key.sign(PURPOSE, &sid);
+    let query = view.links.query(recording.sid, now());
     let (host, base, account) = (view.public_base, view.dialect.base, recording.account);
-    format!("{host}{base}/Accounts/{account}/Recordings/{sid}.wav?Signature={signature}")
+    format!("{host}{base}/Accounts/{account}/Recordings/{sid}.wav?{query}")
 }
 
 /// Where a recording's file is.
@@ -42,16 +40,20 @@ pub(crate) fn sid_of(file: &str) -> Result<RecordingSid, Failure> {
         .ok_or_else(Failure::not_found)
 }
 
-/// The file of a signed link. A wrong signature looks like a recording that is not there.
+/// The file of a signed link. A link that is wrong or has expired looks like a recording that is not
+/// there.
+///
+/// - `query`: of the link, with a signature
 pub(crate) async fn signed(
     state: &ApiState,
     file: &str,
-    signature: &str,
+    query: &Params,
     headers: &HeaderMap,
 ) -> Answer {
     let sid = sid_of(file)?;
-    let key = state.store.key();
-    if !key.is_signed(PURPOSE, &sid.to_string(), signature) {
+    let signature = query.get("Signature").unwrap_or_default();
+    let links = &state.recording_links;
+    if !links.opens(sid, query.get("Expires"), signature, now()) {
         return Err(Failure::not_found());
     }
     if state.store.recording(sid).await?.is_none() {

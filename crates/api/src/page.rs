@@ -386,7 +386,10 @@ mod tests {
     use super::*;
 
     fn page(query: &str) -> Result<Page, Failure> {
-        Page::of(&Params::parse(query.as_bytes()), &RestDialect::RESTCOMM)
+        Page::of(
+            &Params::parse(query.as_bytes()).unwrap(),
+            &RestDialect::RESTCOMM,
+        )
     }
 
     #[test]
@@ -476,7 +479,7 @@ mod tests {
             ("SortBy=To:invalid", None),
         ];
         for (query, expected) in table {
-            let found = sort_by(&Params::parse(query.as_bytes()), key);
+            let found = sort_by(&Params::parse(query.as_bytes()).unwrap(), key);
             let found = found.ok().map(|sort| sort.map(|sort| sort.descending));
             assert_eq!(found, expected, "{query}");
         }

@@ -7,7 +7,7 @@
 use std::str::FromStr;
 
 use model::record::VoiceApplication;
-use model::{AccountSid, CallSid, HttpMethod, Timestamp};
+use model::{AccountSid, CallSid, HttpMethod, Timestamp, error};
 use store::Scope;
 use url::Url;
 
@@ -16,6 +16,8 @@ use crate::failure::Failure;
 use crate::route::{Is, Route};
 
 const DAY_SECONDS: u64 = 24 * 3600;
+/// Maximum number of parameters of a request.
+const MAX_PARAMETERS: usize = 300;
 /// Maximum length of display names.
 const NAME_LENGTH: usize = 64;
 
@@ -39,11 +41,19 @@ pub(crate) struct Params {
 
 impl Params {
     /// From `a=1&b=2`.
-    pub(crate) fn parse(encoded: &[u8]) -> Self {
-        let sent = url::form_urlencoded::parse(encoded)
-            .map(|(name, value)| (name.into_owned(), value.into_owned()))
-            .collect();
-        Self { sent, row: None }
+    ///
+    /// # Errors
+    /// 400 if there are more than [`MAX_PARAMETERS`]; the rest is not looked at.
+    pub(crate) fn parse(encoded: &[u8]) -> Result<Self, Failure> {
+        let mut sent = Vec::new();
+        for (name, value) in url::form_urlencoded::parse(encoded) {
+            if sent.len() == MAX_PARAMETERS {
+                let text = format!("A request has at most {MAX_PARAMETERS} parameters.");
+                return Err(Failure::of(error::BAD_PARAMETER).saying(text));
+            }
+            sent.push((name.into_owned(), value.into_owned()));
+        }
+        Ok(Self { sent, row: None })
     }
 
     /// Holds the parameters against the row of a route.
@@ -404,7 +414,8 @@ mod tests {
     fn reads_values_or_names_the_parameter() {
         let params = Params::parse(
             b"a=1&a=2&e=&m=get&f=TRUE&d=2013-08-23+14%3A30&u=%2Fapp.xml&x=mailto%3Aa%40b&n=abc",
-        );
+        )
+        .unwrap();
         assert_eq!(params.get("a"), Some("1"));
         assert_eq!(params.all("a").count(), 2);
         assert_eq!(params.filled("e"), None);

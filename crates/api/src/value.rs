@@ -7,7 +7,7 @@
 use std::fmt::{Display, Write};
 
 use model::{AccountSid, Timestamp};
-use store::SecretKey;
+use store::RecordingLinks;
 
 use crate::dialect::{Each, RestDialect};
 
@@ -19,7 +19,9 @@ pub(crate) struct View<'a> {
     /// `http://host` of absolute links.
     pub(crate) public_base: &'a str,
     /// Signs links to media.
-    pub(crate) key: &'a SecretKey,
+    pub(crate) links: &'a RecordingLinks,
+    /// Whether the digests of clients are shown.
+    pub(crate) shows_digests: bool,
 }
 
 impl View<'_> {

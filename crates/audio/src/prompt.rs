@@ -18,6 +18,8 @@ use symphonia::core::io::MediaSourceStream;
 
 /// Longest sound in a compressed file, in seconds.
 pub const MAX_SECONDS: usize = 3600;
+/// Streams of one Ogg file, one after the other.
+const MAX_LINKS: usize = 1000;
 /// Broken packets that are left out before the file is given up.
 const MAX_BROKEN: usize = 16;
 
@@ -74,8 +76,8 @@ impl Prompt {
             [b'O', b'g', b'g', b'S', ..] if ends_inside_page(bytes) => {
                 Err(PromptError::CutShort(OGG))
             }
-            [b'O', b'g', b'g', b'S', ..] => decode(OGG, bytes),
-            [b'I', b'D', b'3', ..] | [0xFF, 0xE0..=0xFF, ..] => decode(MP3, bytes),
+            [b'O', b'g', b'g', b'S', ..] => decode(OGG, links(bytes)),
+            [b'I', b'D', b'3', ..] | [0xFF, 0xE0..=0xFF, ..] => decode(MP3, [bytes]),
             _ => Err(PromptError::Unknown),
         }
     }
@@ -84,7 +86,35 @@ impl Prompt {
 const MP3: &str = "MP3";
 const OGG: &str = "Ogg";
 
-fn decode(format: &'static str, bytes: &[u8]) -> Result<Arc<[i16]>, PromptError> {
+/// Decodes streams that play one after the other, each with a rate and channels of its own.
+fn decode<'a>(
+    format: &'static str,
+    streams: impl IntoIterator<Item = &'a [u8]>,
+) -> Result<Arc<[i16]>, PromptError> {
+    let mut samples = Vec::new();
+    for (index, stream) in streams.into_iter().enumerate() {
+        if index == MAX_LINKS {
+            let reason = format!("it has more than {MAX_LINKS} streams");
+            return Err(PromptError::Broken { format, reason });
+        }
+        let more = decode_stream(format, stream)?;
+        if samples.is_empty() {
+            samples = more;
+        } else {
+            samples.extend_from_slice(&more);
+        }
+        if samples.len() > MAX_SECONDS * RATE as usize {
+            return Err(PromptError::TooLong);
+        }
+    }
+    if samples.is_empty() {
+        return Err(PromptError::NoSound(format));
+    }
+    Ok(samples.into())
+}
+
+/// One stream; empty if it has no sound, as it may be between others.
+fn decode_stream(format: &'static str, bytes: &[u8]) -> Result<Vec<i16>, PromptError> {
     let broken = |error: Error| PromptError::Broken {
         format,
         reason: error.to_string(),
@@ -142,7 +172,6 @@ impl Sound {
         loop {
             let packet = match reader.next_packet() {
                 Ok(Some(packet)) => packet,
-                // Another stream follows; only the first is played.
                 Ok(None) | Err(Error::ResetRequired) => return Ok(()),
                 Err(Error::IoError(error)) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
                     return Ok(());
@@ -201,37 +230,63 @@ impl Sound {
     }
 
     /// The whole sound; `expected` is how many samples of each channel the file promised.
-    fn finish(self, expected: Option<u64>) -> Result<Arc<[i16]>, PromptError> {
-        let Some((converter, _, _)) = self.converter else {
-            return Err(PromptError::NoSound(self.format));
-        };
+    fn finish(self, expected: Option<u64>) -> Result<Vec<i16>, PromptError> {
         // Encoders count delay and padding differently, by up to a few packets.
         let tolerated = 8 * 1152;
         if expected.is_some_and(|expected| self.frames + tolerated < expected) {
             return Err(PromptError::CutShort(self.format));
         }
-        Ok(converter.finish().into())
+        Ok(self
+            .converter
+            .map(|(converter, _, _)| converter.finish())
+            .unwrap_or_default())
     }
 }
 
-/// True if the last page of an Ogg file (RFC 3533 §6) is longer than what is left of the file.
+/// The links of a chained Ogg file (RFC 3533 §4): each begins with the first pages of its streams.
+fn links(bytes: &[u8]) -> Vec<&[u8]> {
+    const FIRST_PAGE: u8 = 2;
+    let mut links = Vec::new();
+    let (mut start, mut at, mut in_head) = (0, 0, true);
+    while let Some(length) = page_length(&bytes[at..]) {
+        let is_first = bytes[at + PAGE_FLAGS] & FIRST_PAGE != 0;
+        if is_first && !in_head {
+            links.push(&bytes[start..at]);
+            start = at;
+        }
+        in_head = is_first;
+        at += length;
+    }
+    links.push(&bytes[start..]);
+    links
+}
+
+/// True if the last page of an Ogg file is longer than what is left of the file.
 fn ends_inside_page(bytes: &[u8]) -> bool {
-    const HEADER: usize = 27;
     let mut rest = bytes;
     while rest.starts_with(b"OggS") {
-        let Some(segments) = rest.get(HEADER - 1).copied().map(usize::from) else {
+        let Some(length) = page_length(rest) else {
             return true;
         };
-        let Some(table) = rest.get(HEADER..HEADER + segments) else {
-            return true;
-        };
-        let body: usize = table.iter().copied().map(usize::from).sum();
-        let Some(next) = rest.get(HEADER + segments + body..) else {
-            return true;
-        };
-        rest = next;
+        rest = &rest[length..];
     }
     false
+}
+
+/// Where the flags of a page are (RFC 3533 §6).
+const PAGE_FLAGS: usize = 5;
+
+/// Length of the page at the start of some bytes; `None` if there is none, or only a part.
+fn page_length(bytes: &[u8]) -> Option<usize> {
+    const HEADER: usize = 27;
+    if !bytes.starts_with(b"OggS") {
+        return None;
+    }
+    let segments = usize::from(*bytes.get(HEADER - 1)?);
+    let table = bytes.get(HEADER..HEADER + segments)?;
+    let body: usize = table.iter().copied().map(usize::from).sum();
+    let length = HEADER + segments + body;
+    (length <= bytes.len()).then_some(length)
 }
 
 #[cfg(test)]
@@ -281,6 +336,6 @@ mod tests {
             sound.add(8000, 1).unwrap();
             assert_eq!(sound.finish(expected).is_ok(), complete, "{expected:?}");
         }
-        assert_eq!(Sound::new(OGG).finish(None), Err(PromptError::NoSound(OGG)));
+        assert_eq!(Sound::new(OGG).finish(None), Ok(Vec::new()));
     }
 }

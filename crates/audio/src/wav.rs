@@ -2,7 +2,7 @@
 //!
 //! Read: PCM of 8, 16, 24 and 32 bits, 32-bit float, A-law and µ-law, also by
 //! `WAVE_FORMAT_EXTENSIBLE`; 1–8 channels; chunks in any order, sizes that promise more than the
-//! file holds (as left by recorders that were cut off). Written: 8 kHz mono 16-bit PCM.
+//! file holds or 0 although samples follow (as left by recorders that were cut off or write to a pipe). Written: 8 kHz mono 16-bit PCM.
 //! **Invariant: decoding takes memory in proportion to the input, at most two bytes per byte, and
 //! never panics.** Left to others: reading and writing the files.
 
@@ -120,11 +120,33 @@ impl<'a> Iterator for Chunks<'a> {
         let (id, rest) = self.0.split_first_chunk()?;
         let (size, rest) = rest.split_first_chunk()?;
         let size = usize::try_from(u32::from_le_bytes(*size)).unwrap_or(usize::MAX);
+        let size = if size == 0 && id == b"data" && !is_chunks(rest) {
+            usize::MAX
+        } else {
+            size
+        };
         let content = rest.get(..size).unwrap_or(rest);
         // Chunks begin at even offsets.
         self.0 = rest.get(content.len() + size % 2..).unwrap_or_default();
         Some((*id, content))
     }
+}
+
+/// Whether these bytes are whole chunks and nothing else, not the samples of a chunk of unknown size.
+fn is_chunks(mut bytes: &[u8]) -> bool {
+    while let Some((id, rest)) = bytes.split_first_chunk::<4>() {
+        let Some((size, rest)) = rest.split_first_chunk() else {
+            return false;
+        };
+        let size = usize::try_from(u32::from_le_bytes(*size)).unwrap_or(usize::MAX);
+        let is_name = |byte: &u8| byte.is_ascii_graphic() || *byte == b' ';
+        if !id.iter().all(is_name) || size > rest.len() {
+            return false;
+        }
+        // The padding at the end of the file may be missing.
+        bytes = rest.get(size + size % 2..).unwrap_or_default();
+    }
+    bytes.is_empty()
 }
 
 /// The `fmt ` chunk.
@@ -281,6 +303,34 @@ mod tests {
             wav.samples,
             [0, 16384, -32768, 32767, 32767, -32768, 0, 32767]
         );
+    }
+
+    #[test]
+    fn a_size_of_0_is_unknown_if_samples_follow() {
+        let sized = |size: u32, rest: &[u8]| {
+            let mut bytes = file(PCM, 1, 8000, 16, &[]);
+            let end = bytes.len();
+            bytes[end - 4..].copy_from_slice(&size.to_le_bytes());
+            bytes.extend_from_slice(rest);
+            bytes
+        };
+        let note = b"LIST\x04\0\0\0note";
+        // The size in the header, what follows, and how many samples there are.
+        let table: &[(u32, &[u8], usize)] = &[
+            (0, &[], 0),
+            (0, &[1, 2, 3, 4], 2),
+            (0, &[0; 16], 8),
+            (0, &[1, 2, 3], 1),
+            (0, note, 0),
+            (0, &note[..10], 5),
+            (0, b"LIST\xff\0\0\0", 4),
+            (u32::MAX, &[1, 2, 3, 4], 2),
+            (2, &[1, 2, 3, 4], 1),
+        ];
+        for (size, rest, samples) in table {
+            let wav = decode(&sized(*size, rest)).unwrap();
+            assert_eq!(wav.samples.len(), *samples, "{size} {rest:?}");
+        }
     }
 
     #[test]

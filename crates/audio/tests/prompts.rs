@@ -45,6 +45,35 @@ fn each_file_holds_its_tone() {
 }
 
 #[test]
+fn all_links_of_a_chain_are_played() {
+    let [low, high] = [
+        ("tone-700-stereo-44100.ogg", 700.0),
+        ("tone-1300-mono-48000.ogg", 1300.0),
+    ];
+    let chains = [vec![low, low], vec![low, high], vec![high, low, high]];
+    for chain in chains {
+        let parts: Vec<Vec<u8>> = chain.iter().map(|(name, _)| sound(name)).collect();
+        let samples = Prompt::decode(&parts.concat()).unwrap();
+        let expected: usize = parts
+            .iter()
+            .map(|part| Prompt::decode(part).unwrap().len())
+            .sum();
+        assert_eq!(samples.len(), expected, "{chain:?}");
+        for ((_, hz), second) in chain
+            .iter()
+            .zip(samples.chunks(samples.len() / chain.len()))
+        {
+            for tenth in second[1000..6600].chunks(800) {
+                assert!(hears(tenth, *hz), "{chain:?} {hz}");
+            }
+        }
+    }
+    let with_opus = [sound(low.0), sound("tone-1300-opus.ogg")].concat();
+    let refused = Prompt::decode(&with_opus).unwrap_err().to_string();
+    assert_eq!(refused, "Ogg file has no sound that can be decoded");
+}
+
+#[test]
 fn what_cannot_be_played() {
     let truncated = |name, keep: usize| {
         let mut bytes = sound(name);

@@ -118,6 +118,9 @@ impl Call {
                 let news = self.recordings.fail(recording, &reason, &mut self.leg, cx);
                 self.recording_news(recording, news, cx);
             }
+            MediaEvent::Renegotiated { sdp: Err(reason) } if self.scripts.ring_phones() => {
+                self.leg.offer_refused_in_setup(&reason, cx);
+            }
             event => self.leg.handle_media(event, cx),
         }
     }

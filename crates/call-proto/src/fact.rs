@@ -216,7 +216,9 @@ impl Reason {
             Direction::OutboundDial => (HangupBy::Callee, HangupBy::Caller),
         };
         match self {
-            Self::HungUp | Self::Busy | Self::Refused => far_side,
+            Self::HungUp => far_side,
+            // A caller refuses nothing: the party that it was to be connected to did.
+            Self::Busy | Self::Refused => HangupBy::Callee,
             Self::PartnerHungUp => other_party,
             Self::CallerCanceled | Self::ParentGone => HangupBy::Caller,
             Self::DocumentEnd | Self::Hangup | Self::Rejected => HangupBy::Application,

@@ -447,7 +447,7 @@ impl Family {
         }
         let invite = Invite {
             route,
-            from: common.from,
+            from: model::target::caller(&common.from).to_owned(),
             from_display: common.from_display,
             headers: dialled.headers,
             sdp: String::new(),

@@ -1,6 +1,6 @@
 //! A leg: the SIP and media side of a call with its final status, from INVITE to BYE, both ways.
 //!
-//! **Invariants: after [`State::Over`] nothing is sent on the leg; [`Leg::finish`] runs once**, is
+//! **Invariants: after [`State::Over`] nothing is sent on the leg; [`Leg::finish_by`] runs once**, is
 //! the only place that makes a final status, and everything that depends on the leg (fork, bridge,
 //! scripts) is notified from there. What SIP and media report is handled in `events`.
 
@@ -9,7 +9,7 @@ mod events;
 use std::collections::VecDeque;
 
 use model::record::CallRecord;
-use model::{CallStatus, Timestamp};
+use model::{CallStatus, HangupBy, Timestamp};
 
 use crate::command::{Invite, LegCommand, MediaCommand};
 use crate::context::{Context, Letter};
@@ -64,6 +64,9 @@ pub(crate) struct Leg {
     ended: Option<CallEnd>,
     /// Media was asked for and is not closed yet.
     media_open: bool,
+    /// The remote party has answered an offer that it asked for with a re-INVITE: what is refused
+    /// about a description from then on is a change of the session, not its beginning.
+    revised: bool,
     sip_call_id: Option<String>,
     last_response: Option<LastResponse>,
     sip_status: Option<u16>,
@@ -100,6 +103,7 @@ impl Leg {
             answered: None,
             ended: None,
             media_open: false,
+            revised: false,
             sip_call_id: None,
             last_response: None,
             sip_status: None,
@@ -331,6 +335,17 @@ impl Leg {
 
     /// Ends the leg. What is sent on the wire was decided before.
     pub(crate) fn finish(&mut self, status: CallStatus, reason: Reason, cx: &mut Context) {
+        self.finish_by(status, reason, reason.by(self.profile.direction), cx);
+    }
+
+    /// As [`Leg::finish`], where the reason alone does not say who ended it.
+    pub(crate) fn finish_by(
+        &mut self,
+        status: CallStatus,
+        reason: Reason,
+        by: HangupBy,
+        cx: &mut Context,
+    ) {
         if self.ended.is_some() {
             return;
         }
@@ -345,7 +360,7 @@ impl Leg {
             duration_s: self.talk_seconds(cx.now),
             ring_duration_s: ring,
             reason,
-            by: reason.by(self.profile.direction),
+            by,
             sip_status: self.sip_status,
             sip_reason: self.sip_reason.take(),
         };

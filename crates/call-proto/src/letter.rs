@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use model::{AccountSid, CallSid, CallStatus, Direction, RecordingSid};
+use model::{AccountSid, CallSid, CallStatus, Direction, RecordingSid, number};
 
 use crate::callback::LegCallback;
 use crate::command::Target;
@@ -148,14 +148,14 @@ pub(crate) enum ForkNews {
     Abandoned(Box<ForkResult>),
 }
 
-/// User part of a SIP address, or the text itself.
+/// The number or name in the user part of a SIP address, or the text itself.
 pub(crate) fn user_part(address: &str) -> &str {
     let rest = address
         .strip_prefix("sip:")
         .or_else(|| address.strip_prefix("sips:"))
         .unwrap_or(address);
     match rest.split_once('@') {
-        Some((user, _)) => user,
+        Some((user, _)) => number::of_user_part(user),
         None => rest.split([';', '?']).next().unwrap_or(rest),
     }
 }

@@ -80,7 +80,7 @@ impl Sending {
                 self.state = State::Asking;
                 Some(Step::Send(Box::new(OutgoingMessage {
                     route,
-                    from: self.record.from.clone(),
+                    from: model::target::caller(&self.record.from).to_owned(),
                     text: self.record.body.clone(),
                 })))
             }

@@ -29,6 +29,7 @@ mod cases {
     mod messages;
     mod modify;
     mod own_messages;
+    mod reinvite;
     mod several;
     mod speech;
     mod unrecorded;

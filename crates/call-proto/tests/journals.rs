@@ -15,16 +15,19 @@ const SOURCES: [(&str, usize); 3] = [("random", 150), ("rehearsals", 36), ("serv
 
 /// Parts of commands that are written in another way now, although they mean the same: what was
 /// recorded, as a regular expression, and what is written today.
-const RENAMED: [(&str, &str); 8] = [
+const RENAMED: [(&str, &str); 9] = [
     (
         "` is no verb; it was skipped",
         "` is not a verb; it was skipped",
     ),
-    ("` is no document", "` is not a document type"),
+    (
+        "the content type `([^`]*)` is no document",
+        "the application answered with `${1}`, which is not a document; send `text/xml`",
+    ),
     ("` names nobody to call", "` does not name a party to call"),
     (
         "only one element, with everything inside, makes a document",
-        "a document must be a single element that contains everything else",
+        "this is text, not XML; send XML that begins with `<Response>`",
     ),
     (
         "`Reject` refuses nobody: the call is answered for",
@@ -33,6 +36,10 @@ const RENAMED: [(&str, &str); 8] = [
     ("(in line [0-9]+) has no end", "${1} never ends"),
     ("redirect in a circle", "redirect in a loop"),
     (" was not taken: ", " was not accepted: "),
+    (
+        "level: 1, code: (12200|12202|12204),",
+        "level: 0, code: ${1},",
+    ),
 ];
 
 /// A recorded journal, a JSON text for each of its lines.

@@ -71,11 +71,19 @@ struct Leg {
     headers: Headers,
 }
 
+/// Where the INVITE of an inbound leg came from.
+#[derive(Clone, Copy)]
+pub(crate) struct Source {
+    pub(crate) host: std::net::IpAddr,
+    /// A trunk, or a client that has proved itself.
+    pub(crate) proved: bool,
+}
+
 /// What a family starts with.
 pub(crate) struct Start {
     pub(crate) family: Recorder,
     /// SIP leg of the root, if it is inbound, with its source.
-    pub(crate) inbound: Option<(CallSid, LegId, std::net::IpAddr)>,
+    pub(crate) inbound: Option<(CallSid, LegId, Source)>,
     /// Held until the caller confirms the call, if it is a stranger.
     pub(crate) place: Option<Place>,
     /// Where the routes of the first legs lead.
@@ -98,7 +106,7 @@ struct Actor {
     legs: HashMap<CallSid, Leg>,
     calls_of_legs: HashMap<LegId, CallSid>,
     calls_of_endpoints: HashMap<EndpointId, CallSid>,
-    signalling: Option<std::net::IpAddr>,
+    source: Option<Source>,
     /// Held until the caller confirms the call, if it is a stranger.
     place: Option<Place>,
     /// Text messages on their way.
@@ -146,7 +154,7 @@ async fn run(shared: Arc<Shared>, start: Start) {
         legs: HashMap::new(),
         calls_of_legs: HashMap::new(),
         calls_of_endpoints: HashMap::new(),
-        signalling: start.inbound.map(|(_, _, source)| source),
+        source: start.inbound.map(|(_, _, source)| source),
         place: start.place,
         messages: HashMap::new(),
         asked: BTreeMap::new(),

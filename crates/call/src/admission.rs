@@ -12,11 +12,11 @@ use sip::{IncomingCall, LegCommand};
 use store::{Change, StoreError};
 use tracing::{debug, error, warn};
 
-use crate::actor::{self, Start};
+use crate::actor::{self, Source, Start};
 use crate::engine::Shared;
 use crate::resolve::Peers;
 use crate::strangers::Place;
-use crate::{now, rows, sip_side};
+use crate::{facts, now, rows, sip_side};
 
 /// Routes an INVITE and carries the decision out.
 pub(crate) async fn admit(shared: Arc<Shared>, call: IncomingCall) {
@@ -43,14 +43,11 @@ fn enter(shared: &Shared, call: &IncomingCall) -> Result<Option<Place>, Refusal>
     if most.is_some_and(|most| endpoints >= most) {
         return Err(Refusal::full());
     }
-    let place = match call.caller {
-        sip::Caller::Unknown => {
-            let place = shared.strangers.enter(call.source.ip(), endpoints);
-            Some(place.ok_or_else(Refusal::full)?)
-        }
-        sip::Caller::Client { .. } | sip::Caller::Trunk { .. } | sip::Caller::BadCredentials => {
-            None
-        }
+    let place = if is_proved(&call.caller) {
+        None
+    } else {
+        let place = shared.strangers.enter(call.source.ip(), endpoints);
+        Some(place.ok_or_else(Refusal::full)?)
     };
     if shared.live.enter(shared.config.max_calls) {
         Ok(place)
@@ -94,6 +91,13 @@ fn invitation(shared: &Shared, call: &IncomingCall) -> Invitation {
     }
 }
 
+const fn is_proved(caller: &sip::Caller) -> bool {
+    match caller {
+        sip::Caller::Client { .. } | sip::Caller::Trunk { .. } => true,
+        sip::Caller::BadCredentials | sip::Caller::Unknown => false,
+    }
+}
+
 fn start(shared: &Arc<Shared>, call: IncomingCall, admission: Admission, place: Option<Place>) {
     shared.started.fetch_add(1, Ordering::Relaxed);
     let inbound = Inbound {
@@ -111,6 +115,10 @@ fn start(shared: &Arc<Shared>, call: IncomingCall, admission: Admission, place: 
         status_callback: admission.status_callback,
         dialect: admission.dialect,
     };
+    let source = Source {
+        host: call.source.ip(),
+        proved: is_proved(&call.caller),
+    };
     let dialog = call.dialog.as_ref().and_then(sip_side::kept);
     let settings = Arc::clone(&shared.settings);
     let (family, root) = Recorder::inbound(settings, inbound, rand::random(), now());
@@ -118,7 +126,7 @@ fn start(shared: &Arc<Shared>, call: IncomingCall, admission: Admission, place: 
         Arc::clone(shared),
         Start {
             family,
-            inbound: Some((root, call.leg, call.source.ip())),
+            inbound: Some((root, call.leg, source)),
             place,
             peers: Peers::new(),
             dialog,
@@ -163,6 +171,7 @@ async fn refuse(shared: &Shared, call: &IncomingCall, refusal: Refusal) {
         column: None,
         created: at,
     };
+    facts::log_notification(&notification);
     let change = Change::Notification(Box::new(notification));
     if let Err(error) = shared.parts.store.commit(vec![change]).await {
         warn!(%error, "a notification could not be stored");

@@ -34,8 +34,8 @@ pub(crate) async fn document(
         .map_err(|error| fetch_failure(&error))?;
     Ok(Fetched {
         status: fetched.status,
-        content_type: fetched.content_type.clone(),
-        body: fetched.text(),
+        body: rcml::decode(&fetched.body, fetched.content_type.as_deref()),
+        content_type: fetched.content_type,
         url: fetched.final_url,
     })
 }

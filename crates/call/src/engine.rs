@@ -12,7 +12,7 @@ use model::egress::Guard;
 use model::{AccountSid, OrganizationSid};
 use sip::{IncomingCall, Sip};
 use speech::{Recognizer, Synthesizer};
-use store::{SecretKey, Store};
+use store::{RecordingLinks, Store};
 use tokio::sync::mpsc;
 use webhook::{Callbacks, Fetcher, MediaCache};
 
@@ -39,6 +39,8 @@ pub struct EngineConfig {
     pub allow_private: bool,
     /// Which addresses calls and messages to SIP addresses may reach.
     pub sip_guard: Guard,
+    /// Makes links to recordings.
+    pub recording_links: RecordingLinks,
     /// Send the word `null` for what is not known about the caller.
     pub null_strings: bool,
     /// A dialled party that declines when it is screened ends the caller's leg, too.
@@ -124,12 +126,12 @@ impl Shared {
 }
 
 /// Addresses of recordings carry a signature: anyone who has one can fetch that recording.
-fn recording_address(public_base: &str, key: &SecretKey) -> RecordingAddress {
-    let (base, key) = (public_base.to_owned(), key.clone());
+fn recording_address(public_base: &str, links: RecordingLinks) -> RecordingAddress {
+    let base = public_base.to_owned();
     RecordingAddress(Arc::new(move |dialect, account, recording| {
-        let signature = key.sign("recording", &recording.to_string());
+        let query = links.query(recording, crate::now());
         let path = dialect.api_base;
-        format!("{base}{path}/Accounts/{account}/Recordings/{recording}.wav?Signature={signature}")
+        format!("{base}{path}/Accounts/{account}/Recordings/{recording}.wav?{query}")
     }))
 }
 
@@ -149,7 +151,10 @@ impl Engine {
     ) -> Self {
         let settings = Arc::new(Settings {
             instance: parts.store.instance(),
-            recording_address: recording_address(&config.public_base, parts.store.key()),
+            recording_address: recording_address(
+                &config.public_base,
+                config.recording_links.clone(),
+            ),
             max_redirects: 100,
             null_strings: config.null_strings,
             screening_releases_both: config.screening_releases_both,

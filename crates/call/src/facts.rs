@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use call_proto::Fact;
 use model::CallSid;
-use model::record::CallRecord;
+use model::record::{CallRecord, Notification};
 use store::{CallUpdate, Change};
-use tracing::info;
+use tracing::{info, warn};
 
 /// The records of legs that changes create.
 pub(crate) fn created(changes: &[Change]) -> Vec<CallRecord> {
@@ -170,7 +170,50 @@ pub(crate) fn log(fact: &Fact) {
         | Fact::MessageCreated { .. }
         | Fact::RecordingStarted(_)
         | Fact::Recorded(_)
-        | Fact::Notified(_)
         | Fact::Callback(_) => {}
+        Fact::Notified(notification) => log_notification(notification),
+    }
+}
+
+/// Writes a problem that the account's owner is notified of, so that the operator sees it, too: with the host
+/// of the address, whose path and query may hold secrets.
+pub(crate) fn log_notification(notification: &Notification) {
+    let host = notification.request_url.as_deref().map(origin);
+    warn!(
+        account.sid = %notification.account,
+        lane = %notification.lane,
+        code = notification.code,
+        host,
+        cause = notification.text,
+        "notification"
+    );
+}
+
+/// Scheme, host and port of an http address.
+fn origin(url: &str) -> &str {
+    let start = url.find("://").map_or(0, |at| at + 3);
+    let end = url[start..].find(['/', '?', '#']);
+    let end = end.map_or(url.len(), |length| start + length);
+    match url[start..end].rfind('@') {
+        Some(at) => &url[start + at + 1..end],
+        None => &url[..end],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_host_of_an_address_is_logged() {
+        let table = [
+            ("http://app.example:8000/v?key=1", "http://app.example:8000"),
+            ("https://app.example?key=1", "https://app.example"),
+            ("http://kim:secret@app.example/v", "app.example"),
+            ("app.example", "app.example"),
+        ];
+        for (url, expected) in table {
+            assert_eq!(origin(url), expected);
+        }
     }
 }

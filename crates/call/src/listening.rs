@@ -181,6 +181,7 @@ mod tests {
                 endpoint: ENDPOINT,
                 offer: None,
                 signalling: None,
+                proved: true,
                 like: None,
             });
             let (inbox, inputs) = mpsc::unbounded_channel();

@@ -147,6 +147,7 @@ async fn server(folder: &tempfile::TempDir, store: &Store, speech: Faulty) -> (E
             allow_private: true,
             ..Guard::default()
         },
+        recording_links: store::RecordingLinks::new(store.key().clone(), None),
         null_strings: false,
         screening_releases_both: false,
         recordings: folder.path().to_owned(),

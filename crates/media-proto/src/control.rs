@@ -33,8 +33,11 @@ pub struct Opening {
     pub local: Local,
     /// The remote party's SDP offer; `None`: we offer.
     pub offer: Option<String>,
-    /// Packets from here are accepted although the SDP names another address.
+    /// Packets from here are accepted if the address in the SDP cannot be reached.
     pub signalling: Option<IpAddr>,
+    /// Whether the remote party is known. If not, packets go nowhere but to `signalling` until one has
+    /// come from the address in the SDP.
+    pub proved: bool,
     /// Our offer names the codec of this endpoint first, so that packets between them can be
     /// forwarded.
     pub like: Option<EndpointId>,

@@ -27,7 +27,7 @@ use rtp_proto::dtmf::{DtmfReceiver, Event};
 use rtp_proto::stats::{Arrival, ReceiverStats};
 use rtp_proto::{HEADER_LEN, Header, Packet};
 use sdp_proto::{Codec, LocalMedia, Negotiated, OfferAnswer, SdpError};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::time::Instant;
 
@@ -109,6 +109,14 @@ pub(crate) struct Incoming {
     pub(crate) ends_silence: bool,
 }
 
+/// What the payload type of a packet means.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Audio(Codec),
+    /// A telephone-event packet.
+    Event,
+}
+
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Content {
     Audio(Codec),
@@ -129,7 +137,7 @@ impl Endpoint {
     pub(crate) fn new(
         id: EndpointId,
         local: Local,
-        signalling: Option<IpAddr>,
+        source: Source,
         random: &mut Random,
         now: Instant,
     ) -> Self {
@@ -145,7 +153,7 @@ impl Endpoint {
             link: Link::Plain,
             exchange: OfferAnswer::new(media),
             agreed: None,
-            source: Source::new(signalling),
+            source,
             heard: ReceiverStats::new(audio::RATE),
             heard_at: now,
             silent: false,
@@ -268,7 +276,7 @@ impl Endpoint {
         datagram: &mut Datagram<'_>,
         now: Instant,
     ) -> Option<Incoming> {
-        if !self.source.allows(from) {
+        if !self.source.allows(from, now) {
             self.stats.wrong_source += 1;
             return None;
         }
@@ -282,15 +290,15 @@ impl Endpoint {
             return None;
         };
         let header = packet.header();
-        let Some(content) = self.content(&header, packet.payload(), now) else {
+        let Some(kind) = self.kind(header.payload_type) else {
             self.stats.unexpected += 1;
             return None;
         };
         self.source.lock(from);
         let first = self.heard.ssrc().is_none();
-        let sampled = match content {
-            Content::Audio(_) => header,
-            Content::Event(_) => sampled(header, packet.payload()),
+        let sampled = match kind {
+            Kind::Audio(_) => header,
+            Kind::Event => sampled(header, packet.payload()),
         };
         let arrival = self.heard.handle_packet(&sampled, now);
         if arrival == Arrival::Stray {
@@ -302,6 +310,10 @@ impl Endpoint {
         if arrival == Arrival::Duplicate {
             return None;
         }
+        let content = match kind {
+            Kind::Audio(codec) => Content::Audio(codec),
+            Kind::Event => Content::Event(self.event_key(&header, packet.payload(), now)),
+        };
         Some(Incoming {
             header,
             content,
@@ -495,18 +507,23 @@ impl Endpoint {
 
     /// What a payload type means; `None` if it was not agreed. A static number is taken for what
     /// it is although another codec was chosen: some phones change between those we offered.
-    fn content(&mut self, header: &Header, payload: &[u8], now: Instant) -> Option<Content> {
+    fn kind(&self, payload_type: u8) -> Option<Kind> {
         let agreed = self.agreed.as_ref()?;
-        let number = header.payload_type;
-        if agreed.receive_telephone_event == Some(number) {
-            let pressed = self.dtmf.handle_packet(header, payload, now);
-            let down = self.dtmf.is_down();
-            return Some(Content::Event(EventKey { pressed, down }));
+        if agreed.receive_telephone_event == Some(payload_type) {
+            return Some(Kind::Event);
         }
-        if agreed.receive_payload_type == number {
-            return Some(Content::Audio(agreed.codec));
+        if agreed.receive_payload_type == payload_type {
+            return Some(Kind::Audio(agreed.codec));
         }
-        Codec::of_static_payload_type(number).map(Content::Audio)
+        Codec::of_static_payload_type(payload_type).map(Kind::Audio)
+    }
+
+    /// What an event packet says about keys. Only packets that count are looked at: the first one
+    /// after a jump of the sequence numbers does not, so the one that confirms it begins the press.
+    fn event_key(&mut self, header: &Header, payload: &[u8], now: Instant) -> EventKey {
+        let pressed = self.dtmf.handle_packet(header, payload, now);
+        let down = self.dtmf.is_down();
+        EventKey { pressed, down }
     }
 
     /// Agreement and address, if we may send.
@@ -529,7 +546,9 @@ impl Endpoint {
         } else if self.source.is_learnt() {
             SocketAddr::new(target.ip(), target.port().checked_add(1)?)
         } else {
-            agreed.rtcp.filter(|to| !to.ip().is_unspecified())?
+            let is_named = |to: &SocketAddr| !to.ip().is_unspecified();
+            let to = agreed.rtcp.filter(is_named)?;
+            self.source.may_name(to.ip(), target).then_some(to)?
         };
         Some((self.local.rtcp, to))
     }
@@ -554,6 +573,7 @@ impl Endpoint {
         self.out.count(header, payload_len, now);
         self.stats.packets_out += 1;
         self.stats.bytes_out += bytes.len() as u64;
+        self.source.sent(to);
         out.send(self.local.rtp, to, bytes);
     }
 }

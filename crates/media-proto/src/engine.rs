@@ -25,6 +25,7 @@ use crate::report::{EndpointId, MixId, PlayId, RecordingId, Report};
 use crate::rtcp::{self, WallClock};
 use crate::slots::Slots;
 use crate::sound::MAX_FRAME;
+use crate::source::Source;
 use crate::timers::{Timer, Timers};
 use rtp_proto::{Kind, classify};
 use std::collections::BTreeMap;
@@ -102,7 +103,8 @@ impl Engine {
     /// Opens an endpoint → `Opened` or `Refused`.
     pub fn open(&mut self, opening: Opening, now: Instant, out: &mut impl Sink) {
         let (id, local) = (opening.endpoint, opening.local);
-        let mut endpoint = Endpoint::new(id, local, opening.signalling, &mut self.random, now);
+        let source = Source::new(opening.signalling, opening.proved);
+        let mut endpoint = Endpoint::new(id, local, source, &mut self.random, now);
         let opened = if self.names.contains_key(&id) {
             Err((500, "the endpoint exists already".to_owned()))
         } else if self.names.len() >= self.max_endpoints {

@@ -1,69 +1,144 @@
-//! Who may speak on an endpoint, and where we send: symmetric RTP with a lock.
+//! Who may speak on an endpoint, and where we send: symmetric RTP (RFC 4961) and latching (RFC 7362).
 //!
 //! A phone behind a NAT cannot know the address that its packets come from. So besides the address
-//! of its SDP we accept the first address that sends from the host its signalling comes from.
-//! **Invariant: the first accepted address is the only one until the remote party announces another
-//! in its SDP**, so a stranger can neither steal a stream nor speak into it.
+//! of its SDP we accept one that sends from the host its signalling comes from, if the announced one
+//! cannot be reached. **Invariants: the announced address wins as soon as it sends**, so a stranger
+//! beside the phone can neither take over a stream nor listen; **no caller aims a stream at a third
+//! party**: if it has proved nothing, packets go only to the host of its signalling until the announced
+//! address has sent, but for a few that open the way through a NAT.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+/// How long an announced address on the host of the signalling may be silent before another port of
+/// that host counts: its NAT has mapped the port after all.
+const SAME_HOST: Duration = Duration::from_secs(2);
+/// Packets that an unproved caller may have us send to another host, in all.
+const TRIAL: u8 = 10;
 
 #[derive(Debug)]
 pub(crate) struct Source {
     signalling: Option<IpAddr>,
+    /// Whether the remote party is known, so that what its SDP names is believed.
+    proved: bool,
     announced: Option<SocketAddr>,
-    locked: Option<SocketAddr>,
+    /// The announced address has sent.
+    heard: bool,
+    /// Another address that sends in its place.
+    learnt: Option<SocketAddr>,
+    /// When another port of the announced host sent first.
+    knocked: Option<Instant>,
+    /// What is left of [`TRIAL`].
+    trial: u8,
 }
 
 impl Source {
-    pub(crate) fn new(signalling: Option<IpAddr>) -> Self {
+    pub(crate) fn new(signalling: Option<IpAddr>, proved: bool) -> Self {
         Self {
             signalling,
+            proved,
             announced: None,
-            locked: None,
+            heard: false,
+            learnt: None,
+            knocked: None,
+            trial: TRIAL,
         }
     }
 
     /// The remote party's SDP names an address. If it is new, the source is learnt again.
     pub(crate) fn announce(&mut self, address: SocketAddr) {
-        if self.announced != Some(address) && self.locked != Some(address) {
-            self.locked = None;
+        if self.announced != Some(address) {
+            self.heard = self.learnt == Some(address);
+            self.learnt = None;
+            self.knocked = None;
         }
         self.announced = Some(address);
     }
 
     /// True if a packet from here may be accepted.
-    pub(crate) fn allows(&self, from: SocketAddr) -> bool {
-        match self.locked {
-            Some(locked) => from == locked,
-            None => self.announced == Some(from) || self.signalling == Some(from.ip()),
+    pub(crate) fn allows(&mut self, from: SocketAddr, now: Instant) -> bool {
+        if self.announced == Some(from) {
+            return true;
+        }
+        if self.heard {
+            return false;
+        }
+        match self.learnt {
+            Some(learnt) => from == learnt,
+            None => self.may_learn(from, now),
+        }
+    }
+
+    /// Whether an address may stand in for the announced one, which has not sent.
+    fn may_learn(&mut self, from: SocketAddr, now: Instant) -> bool {
+        if self.signalling != Some(from.ip()) {
+            return false;
+        }
+        match self.announced.map(|announced| announced.ip()) {
+            None => true,
+            Some(host) if host == from.ip() => *self.knocked.get_or_insert(now) + SAME_HOST <= now,
+            Some(host) => is_private(host),
         }
     }
 
     /// A good packet came from here.
     pub(crate) fn lock(&mut self, from: SocketAddr) {
-        self.locked = Some(from);
+        if self.announced == Some(from) {
+            self.heard = true;
+            self.learnt = None;
+        } else {
+            self.learnt = Some(from);
+        }
     }
 
     /// Where to send.
     pub(crate) fn target(&self) -> Option<SocketAddr> {
-        self.locked.or(self.announced)
+        let announced = || {
+            let to = self.announced?;
+            let is_safe = self.proved || self.heard || self.signalling == Some(to.ip());
+            (is_safe || self.trial > 0).then_some(to)
+        };
+        self.learnt.or_else(announced)
+    }
+
+    /// Whether RTCP may go to this host, while RTP goes to `target`.
+    pub(crate) fn may_name(&self, host: IpAddr, target: SocketAddr) -> bool {
+        self.proved || host == target.ip()
+    }
+
+    /// A packet was sent there.
+    pub(crate) fn sent(&mut self, to: SocketAddr) {
+        if !self.proved && !self.heard && self.signalling != Some(to.ip()) {
+            self.trial = self.trial.saturating_sub(1);
+        }
     }
 
     /// True if RTCP from this host may be accepted: its port may differ.
     pub(crate) fn allows_host(&self, from: IpAddr) -> bool {
-        match self.locked {
-            Some(locked) => from == locked.ip(),
-            None => {
-                self.announced
-                    .is_some_and(|announced| announced.ip() == from)
-                    || self.signalling == Some(from)
-            }
+        let is_announced = self
+            .announced
+            .is_some_and(|announced| announced.ip() == from);
+        match self.learnt {
+            Some(learnt) => from == learnt.ip(),
+            None => is_announced || (!self.heard && self.signalling == Some(from)),
         }
     }
 
     /// True if packets come from another host or port than the SDP says.
     pub(crate) fn is_learnt(&self) -> bool {
-        self.locked.is_some() && self.locked != self.announced
+        self.learnt.is_some()
+    }
+}
+
+/// Whether an address leads nowhere outside its own network.
+fn is_private(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let [a, b, ..] = v4.octets();
+            let is_shared = a == 100 && b & 0xC0 == 64;
+            v4.is_private() || v4.is_loopback() || v4.is_link_local() || is_shared
+        }
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
     }
 }
 
@@ -75,39 +150,131 @@ mod tests {
         text.parse().unwrap()
     }
 
+    #[expect(clippy::disallowed_methods, reason = "virtual time needs an origin")]
+    fn start() -> Instant {
+        Instant::now()
+    }
+
     #[test]
-    fn learns_once_then_locks() {
-        let (announced, nat, stranger) = (
-            address("10.0.0.2:4000"),
-            address("192.0.2.7:61000"),
-            address("192.0.2.66:4000"),
-        );
-        let mut source = Source::new(Some(nat.ip()));
-        source.announce(announced);
-        assert_eq!(source.target(), Some(announced));
-        for (from, allowed) in [(announced, true), (nat, true), (stranger, false)] {
-            assert_eq!(source.allows(from), allowed, "{from} at first");
+    fn learns_what_cannot_be_reached() {
+        let now = start();
+        // Announced, host of the signalling, and who may send at first and after two seconds.
+        let table = [
+            ("10.0.0.2:4000", "192.0.2.7", "192.0.2.7:61000", true, true),
+            (
+                "100.64.3.1:4000",
+                "192.0.2.7",
+                "192.0.2.7:61000",
+                true,
+                true,
+            ),
+            (
+                "[fd00::1]:4000",
+                "2001:db8::7",
+                "[2001:db8::7]:61000",
+                true,
+                true,
+            ),
+            (
+                "10.0.0.2:4000",
+                "192.0.2.7",
+                "192.0.2.66:4000",
+                false,
+                false,
+            ),
+            (
+                "192.0.2.7:4000",
+                "192.0.2.7",
+                "192.0.2.7:61000",
+                false,
+                true,
+            ),
+            // A media server: it is reached where it says.
+            (
+                "203.0.113.1:4000",
+                "192.0.2.7",
+                "192.0.2.7:4000",
+                false,
+                false,
+            ),
+        ];
+        for (announced, signalling, from, at_first, later) in table {
+            let mut source = Source::new(Some(signalling.parse().unwrap()), true);
+            source.announce(address(announced));
+            assert_eq!(source.target(), Some(address(announced)));
+            let from = address(from);
+            assert_eq!(source.allows(from, now), at_first, "{announced} {from}");
+            let later_on = now + SAME_HOST;
+            assert_eq!(source.allows(from, later_on), later, "{announced} {from}");
+            assert!(source.allows(address(announced), now), "{announced}");
         }
+    }
+
+    #[test]
+    fn the_announced_address_wins() {
+        let now = start();
+        let (announced, nat) = (address("10.0.0.2:4000"), address("192.0.2.7:61000"));
+        let other_port = SocketAddr::new(nat.ip(), 61001);
+        let mut source = Source::new(Some(nat.ip()), true);
+        source.announce(announced);
         source.lock(nat);
         assert_eq!(source.target(), Some(nat));
         assert!(source.is_learnt());
-        let other_port = SocketAddr::new(nat.ip(), 61001);
-        for (from, allowed) in [(nat, true), (announced, false), (other_port, false)] {
-            assert_eq!(source.allows(from), allowed, "{from} when locked");
+        assert!(!source.allows(other_port, now), "one is learnt");
+        assert!(source.allows_host(nat.ip()) && !source.allows_host([192, 0, 2, 66].into()));
+        source.lock(announced);
+        assert_eq!(source.target(), Some(announced));
+        assert!(!source.is_learnt());
+        assert!(!source.allows(nat, now + SAME_HOST * 9));
+        assert!(source.allows_host(announced.ip()) && !source.allows_host(nat.ip()));
+    }
+
+    #[test]
+    fn an_unproved_caller_names_no_third_party() {
+        let now = start();
+        let (host, third) = (address("192.0.2.7:4000"), address("203.0.113.9:4000"));
+        // Announced, proved, and how many packets go there.
+        let table = [(host, false, 100), (third, true, 100), (third, false, 10)];
+        for (announced, proved, count) in table {
+            let mut source = Source::new(Some(host.ip()), proved);
+            source.announce(announced);
+            let sends = |source: &mut Source| {
+                let targets = (0..100).map_while(|_| {
+                    let to = source.target()?;
+                    source.sent(to);
+                    Some(to)
+                });
+                targets.count()
+            };
+            assert_eq!(sends(&mut source), count, "{announced} {proved}");
+            // Naming another one gives no new trial; a packet from there does.
+            let next = SocketAddr::new(announced.ip(), 7000);
+            source.announce(next);
+            assert_eq!(
+                sends(&mut source) == 100,
+                count == 100,
+                "{announced} {proved}"
+            );
+            assert!(source.allows(next, now));
+            source.lock(next);
+            assert_eq!(sends(&mut source), 100, "{announced} {proved}");
         }
-        assert!(source.allows_host(nat.ip()) && !source.allows_host(stranger.ip()));
     }
 
     #[test]
     fn a_new_announcement_opens_the_lock() {
+        let now = start();
         let (first, second) = (address("192.0.2.1:4000"), address("192.0.2.2:4000"));
-        let mut source = Source::new(None);
+        let mut source = Source::new(None, true);
         source.announce(first);
         source.lock(first);
         source.announce(first);
-        assert!(!source.allows(second));
+        assert!(!source.allows(second, now));
         source.announce(second);
         assert_eq!(source.target(), Some(second));
-        assert!(source.allows(second) && !source.allows(first));
+        assert!(source.allows(second, now) && !source.allows(first, now));
+        source.lock(second);
+        source.announce(first);
+        assert_eq!(source.target(), Some(first));
     }
 }

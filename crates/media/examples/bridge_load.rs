@@ -347,14 +347,15 @@ fn plane(calls: usize, connect: impl Fn(&Session, [EndpointId; 2])) -> Outcome<(
         let mut ports = Vec::new();
         let legs = [2 * call, 2 * call + 1].map(EndpointId);
         for endpoint in legs {
-            // The sender's own port is learnt from its first packet.
-            let offer = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\n\
+            // As behind a NAT: the sender's address is learnt from its first packet.
+            let offer = "v=0\r\no=- 1 1 IN IP4 127.0.0.2\r\ns=-\r\nc=IN IP4 127.0.0.2\r\n\
                          t=0 0\r\nm=audio 9 RTP/AVP 0\r\n";
             let (offer, signalling) = (Some(offer.to_owned()), Some([127, 0, 0, 1].into()));
             session.control(Control::Open {
                 endpoint,
                 offer,
                 signalling,
+                proved: true,
                 like: None,
             });
             let Some((_, Report::Opened { sdp })) = reported.blocking_recv() else {

@@ -56,6 +56,7 @@ fn run(listen: bool, packets: u32) -> f64 {
                 "v=0\r\no=- 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio {port} RTP/AVP 0\r\n"
             )),
             signalling: None,
+            proved: true,
             like: None,
         };
         engine.open(opening, started, &mut sink);

@@ -20,8 +20,11 @@ pub enum Control {
         /// The remote party's SDP offer, to be answered; `None`: we offer.
         offer: Option<String>,
         /// Where its signalling comes from (or goes to): packets from this address are accepted
-        /// although the SDP names another, and our own address is chosen to be reachable from it.
+        /// if the one in the SDP cannot be reached, and our own address is chosen to be reachable from it.
         signalling: Option<IpAddr>,
+        /// Whether the remote party is known. If not, packets go nowhere but to `signalling` until
+        /// one has come from the address in the SDP.
+        proved: bool,
         /// Our offer names the codec of this endpoint first, if it is on the same worker.
         like: Option<EndpointId>,
     },

@@ -295,6 +295,7 @@ impl Shell {
                 endpoint,
                 offer,
                 signalling,
+                proved,
                 like,
             } => {
                 self.opening = Some(endpoint);
@@ -305,6 +306,7 @@ impl Shell {
                             local,
                             offer,
                             signalling,
+                            proved,
                             like,
                         };
                         engine.open(opening, now, self);
@@ -496,6 +498,7 @@ mod tests {
                  m=audio {port} RTP/AVP 0\r\n"
             )),
             signalling: Some([127, 0, 0, 1].into()),
+            proved: true,
             like: None,
         });
         let Some((_, Report::Opened { sdp })) = reports.blocking_recv() else {
@@ -614,6 +617,7 @@ mod tests {
             endpoint,
             offer: None,
             signalling: None,
+            proved: true,
             like: None,
         };
         session.control(open.clone());

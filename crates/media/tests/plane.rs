@@ -120,6 +120,7 @@ fn an_offer_is_answered_and_a_bad_one_refused() {
         endpoint: EndpointId(endpoint),
         offer: offer.map(str::to_owned),
         signalling: Some("127.0.0.1".parse().unwrap()),
+        proved: true,
         like: None,
     };
     call.session.control(open(1, Some("nonsense")));
@@ -177,6 +178,7 @@ fn ports_come_from_the_range_and_run_out() {
         endpoint: EndpointId(2),
         offer,
         signalling: None,
+        proved: true,
         like: None,
     });
     assert!(matches!(

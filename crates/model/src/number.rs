@@ -1,5 +1,18 @@
 //! Phone numbers: the spellings under which a dialled number is looked up.
 
+/// The number or name in a user part of a SIP address: what stands before the first `;`. A user part
+/// may be a number with parameters (RFC 3261 §19.1.6), such as `npdi` and `rn` (RFC 4694), `cpc` or
+/// `phone-context` (RFC 3966).
+///
+/// - `user`: as written; an escaped `;` is part of the name.
+#[must_use]
+pub fn of_user_part(user: &str) -> &str {
+    match user.split_once(';') {
+        Some((number, _)) if !number.is_empty() => number,
+        Some(_) | None => user,
+    }
+}
+
 /// The spellings of a dialled number that a stored number may have, in the order of preference:
 /// as dialled, in E.164 with `+`, and the same without or with the `+`.
 ///
@@ -91,6 +104,24 @@ mod tests {
         ];
         for (dialled, expected) in table {
             assert_eq!(candidates(dialled), *expected, "{dialled}");
+        }
+    }
+
+    #[test]
+    fn parameters_of_a_user_part_are_not_the_number() {
+        let table = [
+            ("+12025550100", "+12025550100"),
+            ("+12025550100;npdi;rn=+12025550199", "+12025550100"),
+            ("+14155550123;cpc=payphone;oli=27", "+14155550123"),
+            ("7042;phone-context=+1202555", "7042"),
+            ("7042;phone-context=example.com", "7042"),
+            ("kim", "kim"),
+            ("kim%3Bx", "kim%3Bx"),
+            (";x", ";x"),
+            ("", ""),
+        ];
+        for (user, number) in table {
+            assert_eq!(of_user_part(user), number, "{user}");
         }
     }
 

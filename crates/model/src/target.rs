@@ -67,6 +67,17 @@ impl Target {
     }
 }
 
+/// What a caller's address is in the user part of From: `client:thomas` is `thomas`, so that the called
+/// party can call back. A SIP address or a number stays as it is.
+#[must_use]
+pub fn caller(text: &str) -> &str {
+    let login = without_prefix(text.trim(), CLIENT).and_then(|rest| rest.strip_prefix(':'));
+    match login.map(str::trim) {
+        Some(login) if !login.is_empty() && !login.contains('@') => login,
+        Some(_) | None => text,
+    }
+}
+
 /// Whether a text starts with `sip:` or `sips:` and continues after it.
 #[must_use]
 pub fn has_sip_scheme(text: &str) -> bool {
@@ -88,6 +99,22 @@ fn without_prefix<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_client_that_calls_is_named_by_its_login() {
+        let table = [
+            ("client:thomas", "thomas"),
+            ("Client: thomas", "thomas"),
+            ("client:", "client:"),
+            ("client7", "client7"),
+            ("client:kim@h", "client:kim@h"),
+            ("sip:client:kim@h", "sip:client:kim@h"),
+            ("+1999", "+1999"),
+        ];
+        for (text, user) in table {
+            assert_eq!(caller(text), user, "{text}");
+        }
+    }
 
     #[test]
     fn decides_what_a_text_means() {

@@ -1,19 +1,25 @@
 //! `patchcord calls`: what is on record about calls, and why they went as they did.
 
-use anyhow::{Context, Result, bail};
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
 use call_proto::Entry;
 use call_proto::journal::Line;
 use model::record::CallRecord;
-use model::{CallSid, Lane};
+use model::{CallSid, Direction, Lane};
 use rehearse::recorded::Keys;
 use serde_json::json;
-use store::Inspect;
+use store::{Inspect, RecentCalls};
 
 use crate::config::Config;
 use crate::ladder;
+use crate::usage::WrongUsage;
 
-/// Calls in a list.
-const NEWEST: i64 = 20;
+/// How long the server may take to store the trace of a call that has ended.
+const STORING: Duration = Duration::from_secs(1);
 
 /// Prints one call as a ladder, or its trace as JSON.
 ///
@@ -30,7 +36,7 @@ pub(crate) async fn show(config: &Config, sid: CallSid, as_json: bool) -> Result
     Ok(if as_json {
         json_of(root, children, entries, &recorded.journal()?)?
     } else {
-        text_of(root, children, entries)
+        text_of(root, children, entries, recorded.absence())
     })
 }
 
@@ -40,6 +46,9 @@ pub(crate) async fn show(config: &Config, sid: CallSid, as_json: bool) -> Result
 /// If the database cannot be read, or has no such call, or the call has no trace.
 pub(crate) async fn script(config: &Config, sid: CallSid, keys: Keys) -> Result<String> {
     let recorded = recorded(config, sid).await?;
+    if recorded.blob.is_none() {
+        return Err(WrongUsage(recorded.absence().to_owned()).into());
+    }
     let journal = recorded.journal()?;
     let Recorded {
         root,
@@ -58,6 +67,8 @@ struct Recorded {
     entries: Vec<Entry>,
     /// The row of the trace, in which the journal is too.
     blob: Option<Vec<u8>>,
+    /// Whether a server may still store one.
+    server_may_run: bool,
 }
 
 impl Recorded {
@@ -67,13 +78,40 @@ impl Recorded {
             None => Ok(Vec::new()),
         }
     }
+
+    /// Why there is no trace, if there is none.
+    fn absence(&self) -> &'static str {
+        absence(&self.root, self.server_may_run)
+    }
+}
+
+/// Why a call has no trace.
+fn absence(root: &CallRecord, server_may_run: bool) -> &'static str {
+    match (root.ended, server_may_run) {
+        (None, _) => "no trace yet: it is stored when the call is over",
+        (Some(_), true) => "the trace is not stored yet: try again in a moment",
+        (Some(_), false) => "no trace: the server ended before it could store it",
+    }
+}
+
+/// The trace of a call; that of one that has just ended may be on its way.
+async fn trace(inspect: &Inspect, root: &CallRecord) -> Result<Option<Vec<u8>>> {
+    let give_up = Instant::now() + STORING;
+    loop {
+        let found = inspect.trace(root.sid.into()).await?;
+        let may_come = root.ended.is_some() && inspect.server_may_run();
+        if found.is_some() || !may_come || Instant::now() >= give_up {
+            return Ok(found);
+        }
+        tokio::time::sleep(STORING / 20).await;
+    }
 }
 
 async fn recorded(config: &Config, sid: CallSid) -> Result<Recorded> {
     let inspect = open(config).await?;
     let root = root_of(&inspect, sid).await?;
     let children = inspect.children(root.sid).await?;
-    let blob = inspect.trace(root.sid.into()).await?;
+    let blob = trace(&inspect, &root).await?;
     let entries = match &blob {
         Some(blob) => call::unpack_trace(blob).context("the trace cannot be read")?,
         None => Vec::new(),
@@ -83,6 +121,7 @@ async fn recorded(config: &Config, sid: CallSid) -> Result<Recorded> {
         children,
         entries,
         blob,
+        server_may_run: inspect.server_may_run(),
     })
 }
 
@@ -93,11 +132,18 @@ async fn recorded(config: &Config, sid: CallSid) -> Result<Recorded> {
 /// If the database cannot be read, or has no such call.
 pub(crate) async fn journal(config: &Config, lane: Lane) -> Result<Vec<Line>> {
     let inspect = open(config).await?;
-    let owner = match CallSid::try_from(lane) {
-        Ok(call) => root_of(&inspect, call).await?.sid.into(),
-        Err(_) => lane,
+    let found = match CallSid::try_from(lane) {
+        Ok(call) => {
+            let root = root_of(&inspect, call).await?;
+            let found = trace(&inspect, &root).await?;
+            if found.is_none() {
+                return Err(WrongUsage(absence(&root, inspect.server_may_run()).to_owned()).into());
+            }
+            found
+        }
+        Err(_) => inspect.trace(lane).await?,
     };
-    match inspect.trace(owner).await? {
+    match found {
         Some(blob) => call::unpack_journal(&blob).context("the journal cannot be read"),
         None => Ok(Vec::new()),
     }
@@ -106,7 +152,10 @@ pub(crate) async fn journal(config: &Config, lane: Lane) -> Result<Vec<Line>> {
 /// The leg that began the family of a leg.
 async fn root_of(inspect: &Inspect, sid: CallSid) -> Result<CallRecord> {
     let Some(asked) = inspect.call(sid).await? else {
-        bail!("there is no call {sid} in this database; `patchcord calls list` shows the newest");
+        let text = format!(
+            "there is no call {sid} in this database; `patchcord calls list` shows the newest"
+        );
+        return Err(WrongUsage(text).into());
     };
     Ok(match asked.parent {
         Some(parent) => inspect.call(parent).await?.unwrap_or(asked),
@@ -114,28 +163,61 @@ async fn root_of(inspect: &Inspect, sid: CallSid) -> Result<CallRecord> {
     })
 }
 
-/// Prints the newest calls.
+/// Prints the newest calls that are chosen.
 ///
 /// # Errors
 /// If the database cannot be read.
-pub(crate) async fn list(config: &Config) -> Result<String> {
-    let calls = open(config).await?.newest(NEWEST).await?;
-    if calls.is_empty() {
-        return Ok("no calls yet\n".to_owned());
+pub(crate) async fn list(config: &Config, which: &RecentCalls, as_json: bool) -> Result<String> {
+    let rows = open(config).await?.calls(which).await?;
+    if as_json {
+        let all = json!({ "calls": rows.items, "total": rows.total });
+        return Ok(format!("{}\n", serde_json::to_string_pretty(&all)?));
     }
-    Ok(calls.iter().map(line).collect())
+    if rows.total == 0 {
+        return Ok("no such calls yet\n".to_owned());
+    }
+    let shown = rows.items.len();
+    let mut text: String = rows.items.iter().map(line).collect();
+    text += &format!("{shown} of {}", rows.total);
+    if rows.total > which.limit {
+        text += "; `--limit N` shows more";
+    }
+    text.push('\n');
+    Ok(text)
 }
 
 /// Opens the database of the server with this configuration.
 pub(crate) async fn open(config: &Config) -> Result<Inspect> {
     let url = match &config.database.url {
         Some(url) => url.expose().to_owned(),
-        None => format!(
-            "sqlite:{}",
-            config.server.data.join("patchcord.db").display()
-        ),
+        None => {
+            let file = config.server.data.join("patchcord.db");
+            reachable(&config.server.data, &file)?;
+            format!("sqlite:{}", file.display())
+        }
     };
     Ok(Inspect::open(&url).await?)
+}
+
+/// Whether the embedded database can be used, in words that say what to do if not.
+fn reachable(data: &Path, file: &Path) -> Result<(), WrongUsage> {
+    let shown = data.display();
+    let advice = "start in the folder of the server or give --data";
+    match OpenOptions::new().read(true).write(true).open(file) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound && !data.exists() => {
+            Err(WrongUsage(format!("there is no {shown} here; {advice}")))
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(WrongUsage(format!(
+            "there is no database in {shown}; {advice}"
+        ))),
+        // SQLite notes in its folder who reads.
+        Err(error) => Err(WrongUsage(format!(
+            "this user cannot write {} ({error}), which SQLite needs even for reading; run this as the user of \
+             the server, or on a copy of the folder",
+            file.display()
+        ))),
+    }
 }
 
 fn json_of(
@@ -153,14 +235,12 @@ fn json_of(
     Ok(format!("{}\n", serde_json::to_string_pretty(&all)?))
 }
 
-fn text_of(root: &CallRecord, children: &[CallRecord], entries: &[Entry]) -> String {
+fn text_of(root: &CallRecord, children: &[CallRecord], entries: &[Entry], absence: &str) -> String {
     let mut text: String = std::iter::once(root).chain(children).map(line).collect();
     text.push('\n');
     if entries.is_empty() {
-        text.push_str(match root.ended {
-            None => "no trace yet: it is stored when the call is over\n",
-            Some(_) => "no trace: the server ended before it could store it\n",
-        });
+        text.push_str(absence);
+        text.push('\n');
     }
     let name = |sid: CallSid| {
         let leg = std::iter::once(root)
@@ -168,14 +248,19 @@ fn text_of(root: &CallRecord, children: &[CallRecord], entries: &[Entry]) -> Str
             .find(|record| record.sid == sid);
         leg.map_or_else(
             || sid.to_string(),
-            |leg| match leg.parent {
-                None => format!("{} (caller)", leg.from),
-                Some(_) => leg.to.clone(),
-            },
+            |leg| heading(leg.direction, &leg.from, &leg.to),
         )
     };
     text.push_str(&ladder::draw(entries, name));
     text
+}
+
+/// The heading of a leg's column: the party at its other end.
+fn heading(direction: Direction, from: &str, to: &str) -> String {
+    match direction {
+        Direction::Inbound => format!("{from} (caller)"),
+        Direction::OutboundApi | Direction::OutboundDial => to.to_owned(),
+    }
 }
 
 fn line(call: &CallRecord) -> String {
@@ -205,4 +290,52 @@ fn line(call: &CallRecord) -> String {
         call.direction,
         call.status,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+
+    #[tokio::test]
+    async fn a_folder_that_is_not_there_is_named_with_advice() {
+        let folder = tempfile::tempdir().unwrap();
+        let said = async |data: &Path| {
+            let flags = config::Flags {
+                data: Some(data.display().to_string()),
+                ..config::Flags::default()
+            };
+            let config = config::load(&flags, std::iter::empty()).unwrap();
+            let Err(error) = open(&config).await else {
+                panic!("it was opened")
+            };
+            assert!(error.is::<WrongUsage>(), "{error}");
+            error.to_string()
+        };
+        let missing = folder.path().join("patchcord-data");
+        let text = said(&missing).await;
+        let expected = format!(
+            "there is no {} here; start in the folder of the server or give --data",
+            missing.display()
+        );
+        assert_eq!(text, expected);
+        let text = said(folder.path()).await;
+        assert!(text.starts_with("there is no database in "), "{text}");
+        // A folder in place of the file cannot be written by anybody.
+        std::fs::create_dir(folder.path().join("patchcord.db")).unwrap();
+        let text = said(folder.path()).await;
+        assert!(text.starts_with("this user cannot write "), "{text}");
+    }
+
+    #[test]
+    fn a_column_is_headed_with_the_party_at_the_other_end() {
+        let table = [
+            (Direction::Inbound, "kim (caller)"),
+            (Direction::OutboundDial, "ann"),
+            (Direction::OutboundApi, "ann"),
+        ];
+        for (direction, expected) in table {
+            assert_eq!(heading(direction, "kim", "ann"), expected);
+        }
+    }
 }

@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use call_proto::Dialect;
 use clap::{ArgGroup, Args, Parser, Subcommand};
-use model::{CallSid, EventSid, Lane, Timestamp};
+use model::{CallSid, CallStatus, EventSid, Lane, Timestamp};
 use store::DeliveryState;
 
 use crate::config;
 
 /// A programmable communications platform: SIP calls driven by documents of your web application.
 #[derive(Parser)]
-#[command(version, after_help = EXAMPLES, disable_help_subcommand = true)]
+#[command(version, after_help = EXAMPLES)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) task: Task,
@@ -45,33 +45,51 @@ pub(crate) enum Task {
     ///
     /// When every listener is up, one line of JSON goes to standard output: {"ready":true,...}.
     /// The log goes to standard error. The first SIGTERM drains, the second stops.
+    #[command(after_help = SERVE_EXAMPLES)]
     Serve(ServeFlags),
     /// Place a real call between two built-in phones and show what happened.
     ///
     /// Starts its own server on free ports with a temporary data folder.
+    #[command(after_help = DEMO_EXAMPLES)]
     Demo {
         /// Keep the server running afterwards and print where to look
         #[arg(long)]
         stay: bool,
     },
     /// Print every setting with its default and meaning.
-    Config,
+    #[command(after_help = CONFIG_EXAMPLES)]
+    Config {
+        /// Print a configuration file to start from: every setting, commented out, with its default
+        #[arg(long)]
+        toml: bool,
+    },
     /// Print the OpenAPI 3.1 document of the REST API, as JSON.
+    #[command(after_help = OPENAPI_EXAMPLES)]
     Openapi,
     /// Show recorded calls.
     ///
     /// Reads the database directly, whether the server is running or not.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = CALLS_EXAMPLES)]
     Calls(CallsTask),
     /// Write a small application to start from: documents, a Python program that serves them, tests.
     ///
-    /// The folder must be empty or not exist. Exit codes: 0 written, 64 the folder cannot be used.
+    /// The folder must be empty or not exist. Exit codes: 0 written, 64 there is something in it, 70 it cannot be written.
     #[command(after_help = NEW_EXAMPLES)]
     New {
         /// Folder for the application
         #[arg(value_name = "DIR")]
         folder: PathBuf,
     },
+    /// Show the problems that accounts were notified of.
+    ///
+    /// Reads the database directly, whether the server is running or not.
+    #[command(subcommand, after_help = NOTIFICATIONS_EXAMPLES)]
+    Notifications(NotificationsTask),
+    /// Show registered phones.
+    ///
+    /// Reads the database directly, whether the server is running or not.
+    #[command(subcommand, after_help = PHONES_EXAMPLES)]
+    Phones(PhonesTask),
     /// Run your application without a phone.
     ///
     /// A YAML script says who calls, which keys are pressed, who answers, and what the result must
@@ -92,7 +110,7 @@ pub(crate) enum Task {
         /// File, folder (all *.xml and *.rcml inside), http or https address, or `-` for standard input
         #[arg(required = true, value_name = "FILE|DIR|URL|-")]
         targets: Vec<String>,
-        /// Whose behaviour applies where the two differ
+        /// Which rules to apply where Restcomm and Twilio differ
         #[arg(long, value_enum, default_value_t)]
         dialect: DialectName,
         /// Print one JSON document with all findings
@@ -101,6 +119,9 @@ pub(crate) enum Task {
         /// Leave out warnings: only errors are shown and affect the exit code
         #[arg(long)]
         errors_only: bool,
+        /// Ask addresses by POST, with the parameters of a call that begins
+        #[arg(long)]
+        post: bool,
     },
     /// Run a finished call again from its journal, and show the first answer that differs.
     ///
@@ -118,14 +139,56 @@ pub(crate) enum Task {
     /// Look for problems.
     ///
     /// Reads the database directly, whether the server is running or not. Exit code 1 if it finds any.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = DOCTOR_EXAMPLES)]
     Doctor(DoctorTask),
 }
+
+const SERVE_EXAMPLES: &str = "\
+Examples:
+  patchcord serve
+  patchcord serve --http 127.0.0.1:8081 --sip 127.0.0.1:5080 --data /var/lib/patchcord
+  patchcord serve --config /etc/patchcord.toml     `patchcord config --toml` prints one to start from
+  PATCHCORD_LOG__LEVEL=debug patchcord serve
+
+Environment: PATCHCORD_SECTION__KEY for any setting, with two underscores; PATCHCORD_ADMIN_SID,
+PATCHCORD_ADMIN_TOKEN, PATCHCORD_ADMIN_EMAIL, PATCHCORD_ADMIN_PASSWORD, PATCHCORD_DOMAIN and
+PATCHCORD_SECRET_KEY. A flag wins over the environment, the environment over the file.
+
+docs/operating.md describes starting and stopping, docs/config.md every setting.";
+
+const DEMO_EXAMPLES: &str = "\
+Examples:
+  patchcord demo
+  patchcord demo --stay                            then try the API and `calls show` yourself";
+
+const CONFIG_EXAMPLES: &str = "\
+Examples:
+  patchcord config                                 a table, as in docs/config.md
+  patchcord config --toml > patchcord.toml
+  patchcord serve --config patchcord.toml";
+
+const OPENAPI_EXAMPLES: &str = "\
+Examples:
+  patchcord openapi > openapi.json";
+
+const CALLS_EXAMPLES: &str = "\
+Examples:
+  patchcord calls list
+  patchcord calls list --status failed --since 2026-03-01 --limit 100
+  patchcord calls list --number 0123 --json
+  patchcord calls show CA0123456789abcdef0123456789abcdef
+  patchcord calls show CA0123456789abcdef0123456789abcdef --json > call.json";
+
+const DOCTOR_EXAMPLES: &str = "\
+Examples:
+  patchcord doctor calls
+  patchcord doctor calls --json --data /var/lib/patchcord";
 
 /// What to inspect.
 #[derive(Subcommand)]
 pub(crate) enum DoctorTask {
     /// List open calls: the server that runs each, since when, what it waits for, what happens next.
+    #[command(after_help = DOCTOR_EXAMPLES)]
     Calls {
         /// Print them as JSON.
         #[arg(long)]
@@ -147,6 +210,7 @@ Examples:
   patchcord test examples/hello-say/test.yaml      one script
   patchcord test examples                          each `test.yaml` and `*.test.yaml` below
   patchcord test --trace my.test.yaml              draw the call even if it passes
+  patchcord test --quiet tests                     only what failed, and the count
   patchcord test --junit report.xml tests          for continuous integration
   patchcord test --from CA0123456789abcdef0123456789abcdef > new.test.yaml
                                                    make a script from a recorded call, with
@@ -164,6 +228,9 @@ pub(crate) struct TestFlags {
     /// Draw every call, not only those that failed
     #[arg(long)]
     trace: bool,
+    /// Print only what failed, without drawing it
+    #[arg(long, short, conflicts_with = "json")]
+    quiet: bool,
     /// Print the results as JSON
     #[arg(long)]
     json: bool,
@@ -171,7 +238,7 @@ pub(crate) struct TestFlags {
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
     /// Print a script made from a recorded call: `CA` and 32 hexadecimal digits
-    #[arg(long, value_name = "CALL", conflicts_with_all = ["paths", "trace", "json", "junit"])]
+    #[arg(long, value_name = "CALL", conflicts_with_all = ["paths", "trace", "quiet", "json", "junit"])]
     pub(crate) from: Option<CallSid>,
     /// Write the pressed keys into that script instead of zeros; they may be a PIN
     #[arg(long, requires = "from", conflicts_with = "paths")]
@@ -180,13 +247,16 @@ pub(crate) struct TestFlags {
     pub(crate) data: DataFlags,
 }
 
-impl From<TestFlags> for crate::test::Order {
-    fn from(flags: TestFlags) -> Self {
-        Self {
-            paths: flags.paths,
-            junit: flags.junit,
-            json: flags.json,
-            trace: flags.trace,
+impl TestFlags {
+    /// - `colours`: whether the output is a terminal that shows colours.
+    pub(crate) fn order(self, colours: bool) -> crate::test::Order {
+        crate::test::Order {
+            paths: self.paths,
+            junit: self.junit,
+            json: self.json,
+            trace: self.trace,
+            quiet: self.quiet,
+            colours,
         }
     }
 }
@@ -285,6 +355,7 @@ Examples:
   patchcord lint welcome.xml
   patchcord lint documents/ --errors-only
   patchcord lint http://127.0.0.1:8000/hello.xml --dialect twilio
+  patchcord lint http://127.0.0.1:8001/voice --post
   ./make-document | patchcord lint - --json
 
 docs/linting.md lists what is found, docs/errors.md every number.";
@@ -312,8 +383,18 @@ impl From<DialectName> for Dialect {
 #[derive(Subcommand)]
 pub(crate) enum CallsTask {
     /// Print the newest calls.
-    List(DataFlags),
+    #[command(after_help = CALLS_EXAMPLES)]
+    List {
+        #[command(flatten)]
+        which: WhichCalls,
+        /// Print them as JSON.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        data: DataFlags,
+    },
     /// Print one call as a ladder: SIP, documents, audio, on one clock.
+    #[command(after_help = CALLS_EXAMPLES)]
     Show {
         /// The call, `CA` and 32 digits.
         sid: CallSid,
@@ -324,6 +405,81 @@ pub(crate) enum CallsTask {
         data: DataFlags,
     },
 }
+
+/// Which calls.
+#[derive(Args, Debug)]
+pub(crate) struct WhichCalls {
+    /// Print at most so many
+    #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
+    limit: i64,
+    /// `queued`, `ringing`, `in-progress`, `completed`, `busy`, `failed`, `no-answer` or `canceled`
+    #[arg(long, value_name = "STATUS")]
+    status: Option<CallStatus>,
+    /// With a caller or called party that contains this text
+    #[arg(long, value_name = "TEXT")]
+    number: Option<String>,
+    /// Created at or after this day or time
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    since: Option<Timestamp>,
+}
+
+impl From<WhichCalls> for store::RecentCalls {
+    fn from(which: WhichCalls) -> Self {
+        Self {
+            status: which.status,
+            party: which.number,
+            since: which.since,
+            limit: which.limit,
+        }
+    }
+}
+
+/// What to show about notifications.
+#[derive(Subcommand)]
+pub(crate) enum NotificationsTask {
+    /// Print the newest notifications, oldest first.
+    #[command(after_help = NOTIFICATIONS_EXAMPLES)]
+    List {
+        /// Only those of one leg: `CA` and 32 hexadecimal digits.
+        #[arg(long, value_name = "SID")]
+        call: Option<CallSid>,
+        /// Print at most so many
+        #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
+        limit: i64,
+        /// Go on printing new ones until interrupted
+        #[arg(long, short)]
+        follow: bool,
+        #[command(flatten)]
+        data: DataFlags,
+    },
+}
+
+const NOTIFICATIONS_EXAMPLES: &str = "\
+Examples:
+  patchcord notifications list
+  patchcord notifications list --follow            watch problems while you try an application
+  patchcord notifications list --call CA0123456789abcdef0123456789abcdef
+
+docs/errors.md describes every number.";
+
+/// What to show about phones.
+#[derive(Subcommand)]
+pub(crate) enum PhonesTask {
+    /// Print who is registered, from where, and for how long.
+    #[command(after_help = PHONES_EXAMPLES)]
+    List {
+        /// Print them as JSON.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        data: DataFlags,
+    },
+}
+
+const PHONES_EXAMPLES: &str = "\
+Examples:
+  patchcord phones list
+  patchcord phones list --json --data /var/lib/patchcord";
 
 /// Where the records are.
 #[derive(Args, Debug)]
@@ -394,6 +550,28 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_examples_and_help() {
+        let mut open = vec![Cli::command()];
+        let mut seen = 0;
+        while let Some(command) = open.pop() {
+            seen += 1;
+            let name = command.get_name().to_owned();
+            let help = command.get_after_help().map(ToString::to_string);
+            let help = help.unwrap_or_default();
+            assert!(help.contains("Examples:"), "{name} has no examples");
+            open.extend(command.get_subcommands().cloned());
+        }
+        assert!(seen > 10, "{seen}");
+        for line in ["help", "help lint", "help calls show"] {
+            let words = ["patchcord"].into_iter().chain(line.split(' '));
+            let Err(shown) = Cli::try_parse_from(words) else {
+                panic!("{line} is not help")
+            };
+            assert_eq!(shown.kind(), clap::error::ErrorKind::DisplayHelp, "{line}");
+        }
     }
 
     #[test]

@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use model::AccountSid;
 
 pub(crate) use document::render as document;
+pub(crate) use document::template;
 pub(crate) use setting::{CommandLine, Domain, Email, LogFormat, LogLevel, PortRange, Secret};
 pub(crate) use source::{Flags, load};
 pub(crate) use trunk::Trunk;
@@ -115,6 +116,14 @@ settings! {
         secret_key: Option<Secret> = "",
     }
 
+    /// The HTTP side: the API, recordings and health routes.
+    http: Http {
+        /// Maximum number of connections at once; more are closed. Unset: an eighth of the file descriptors that the process may have (`ulimit -n`), from 16 to 4096; the others are kept for calls and the database.
+        max_connections: Option<NonZeroU32> = "",
+        /// Maximum number of connections at once from one address, or from one /64 network of IPv6. Unset: a quarter of `max_connections`, and at least 8.
+        max_connections_per_address: Option<NonZeroU32> = "",
+    }
+
     /// The first administrator; used when the data folder is new. Unset values are generated.
     admin: Admin {
         /// SID of the account: `AC` and 32 hexadecimal digits.
@@ -209,8 +218,16 @@ settings! {
         url: Option<Secret> = "",
     }
 
+    /// Links to recordings, which need no credentials.
+    recordings: Recordings {
+        /// Seconds after which a link to a recording expires; the recording itself stays. 0: never.
+        link_lifetime_s: u32 = "0",
+    }
+
     /// Behaviour that old applications may rely on.
     compat: Compat {
+        /// Show the digest of a client's password (HA1) as `password` in answers of the API. It is as good as the password.
+        show_client_digests: bool = "false",
         /// Send the word `null` for an unknown caller name or diversion.
         null_strings: bool = "false",
         /// End the caller's leg too when a screened party declines or does not decide within a minute,

@@ -4,7 +4,6 @@
 //! server restarted.
 
 use axum::Router;
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
 use tokio::sync::watch;
@@ -12,16 +11,25 @@ use tokio::sync::watch;
 use crate::shutdown::Stage;
 
 /// The two routes.
-pub(crate) fn routes(stages: watch::Receiver<Stage>) -> Router {
+///
+/// - `writable`: whether records can be written, without which no call is taken; must return at once
+pub(crate) fn routes(
+    stages: watch::Receiver<Stage>,
+    writable: impl Fn() -> bool + Clone + Send + Sync + 'static,
+) -> Router {
+    let ready = move || std::future::ready(ready(*stages.borrow(), writable()));
     Router::new()
         .route("/healthz", get(|| std::future::ready("ok\n")))
         .route("/readyz", get(ready))
-        .with_state(stages)
 }
 
-async fn ready(State(stages): State<watch::Receiver<Stage>>) -> (StatusCode, &'static str) {
-    match *stages.borrow() {
-        Stage::Running => (StatusCode::OK, "ready\n"),
+fn ready(stage: Stage, writable: bool) -> (StatusCode, &'static str) {
+    match stage {
+        Stage::Running if writable => (StatusCode::OK, "ready\n"),
+        Stage::Running => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "records cannot be written\n",
+        ),
         Stage::Draining | Stage::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
     }
 }
@@ -35,21 +43,26 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn ready_only_while_running() {
+    async fn ready_only_while_running_and_writing() {
         let table = [
-            ("/healthz", Stage::Running, 200),
-            ("/readyz", Stage::Running, 200),
-            ("/healthz", Stage::Draining, 200),
-            ("/readyz", Stage::Draining, 503),
+            ("/healthz", Stage::Running, true, 200),
+            ("/readyz", Stage::Running, true, 200),
+            ("/healthz", Stage::Running, false, 200),
+            ("/readyz", Stage::Running, false, 503),
+            ("/healthz", Stage::Draining, true, 200),
+            ("/readyz", Stage::Draining, true, 503),
         ];
-        for (path, stage, expected) in table {
+        for (path, stage, writable, expected) in table {
             let (_stages, receiver) = watch::channel(stage);
             let request = Request::get(path).body(Body::empty()).unwrap();
-            let response = routes(receiver).oneshot(request).await.unwrap();
+            let response = routes(receiver, move || writable)
+                .oneshot(request)
+                .await
+                .unwrap();
             assert_eq!(
                 response.status().as_u16(),
                 expected,
-                "{path} while {stage:?}"
+                "{path} while {stage:?}, {writable}"
             );
         }
     }

@@ -1,25 +1,39 @@
 //! `patchcord lint`: reads documents as a call would, and shows what is wrong with them.
 //!
 //! **Invariant: what is found here is what a call that runs the document is told**, with the same
-//! numbers and places. An address is asked with the limits that calls have.
+//! numbers and places. An address is asked with the limits that calls have. What cannot be read does not
+//! keep the rest from being checked.
 
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use call_proto::Dialect;
 use model::{HttpMethod, Level, error};
-use rcml::{Finding, LeftOut, MAX_BYTES, ReplyKind};
+use rcml::{Finding, LeftOut, MAX_BYTES, ReplyError, ReplyKind};
 use serde_json::json;
+use unicode_width::UnicodeWidthChar;
 use webhook::{AddressPolicy, FetchConfig, FetchRequest, Fetcher};
 
 /// Most documents of one folder.
 const MAX_FILES: usize = 10_000;
 
-/// Characters of a source line that are shown.
+/// Columns of a source line that are shown.
 const WIDTH: usize = 100;
+
+/// What an application is sent by POST: the parameters of a call that begins.
+const PARAMETERS: &[(&str, &str)] = &[
+    ("CallSid", "CA00000000000000000000000000000000"),
+    ("AccountSid", "AC00000000000000000000000000000000"),
+    ("From", "+15550100001"),
+    ("To", "+15550100002"),
+    ("CallStatus", "ringing"),
+    ("ApiVersion", "2012-04-24"),
+    ("Direction", "inbound"),
+    ("CallerName", ""),
+];
 
 /// How to look.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +42,8 @@ pub(crate) struct Options {
     pub(crate) json: bool,
     /// Warnings are neither shown nor counted.
     pub(crate) errors_only: bool,
+    /// Addresses are asked by POST, with the parameters of a call.
+    pub(crate) post: bool,
 }
 
 /// A document and what is wrong with it.
@@ -44,16 +60,29 @@ struct Checked {
 pub(crate) struct Report {
     pub(crate) text: String,
     pub(crate) clean: bool,
+    /// What could not be read, and why: a line for each.
+    pub(crate) unread: Vec<String>,
 }
 
 /// Looks at files, folders, addresses and, as `-`, standard input.
 ///
 /// # Errors
-/// If one of them cannot be read, or a folder has no document.
+/// If requests cannot be made.
 pub(crate) async fn run(targets: &[String], options: Options) -> Result<Report> {
     let mut documents = Vec::new();
+    let mut unread = Vec::new();
     for target in targets {
-        documents.extend(read(target, options).await?);
+        match read(target, options).await {
+            Ok(read) => {
+                for document in read {
+                    match document {
+                        Ok(document) => documents.push(document),
+                        Err(error) => unread.push(format!("{error:#}")),
+                    }
+                }
+            }
+            Err(error) => unread.push(format!("{error:#}")),
+        }
     }
     if options.errors_only {
         for document in &mut documents {
@@ -64,6 +93,7 @@ pub(crate) async fn run(targets: &[String], options: Options) -> Result<Report> 
         }
     }
     Ok(Report {
+        unread,
         clean: count(&documents) == (0, 0),
         text: if options.json {
             json_of(&documents)?
@@ -73,15 +103,19 @@ pub(crate) async fn run(targets: &[String], options: Options) -> Result<Report> 
     })
 }
 
-async fn read(target: &str, options: Options) -> Result<Vec<Checked>> {
+/// The documents of one argument, or why one of them cannot be read.
+async fn read(target: &str, options: Options) -> Result<Vec<Result<Checked>>> {
     if target == "-" {
         let text = text_from(std::io::stdin().lock()).context("standard input")?;
-        return Ok(vec![check("-", text, options)]);
+        return Ok(vec![Ok(check("-", text, None, options))]);
     }
     if target.starts_with("http://") || target.starts_with("https://") {
-        return Ok(vec![ask(target, options).await?]);
+        return Ok(vec![ask(target, options).await]);
     }
     let path = Path::new(target);
+    if let Some(advice) = meant_address(target).filter(|_| !path.exists()) {
+        bail!("{target}: there is no such file; {advice}");
+    }
     let paths = if path.is_dir() {
         let found = documents_in(path)?;
         if found.is_empty() {
@@ -95,13 +129,26 @@ async fn read(target: &str, options: Options) -> Result<Vec<Checked>> {
         let name = path.display().to_string();
         let file = fs::File::open(path).with_context(|| name.clone())?;
         let text = text_from(file).with_context(|| name.clone())?;
-        Ok(check(&name, text, options))
+        Ok(check(&name, text, None, options))
     };
-    paths.iter().map(check_one).collect()
+    Ok(paths.iter().map(check_one).collect())
 }
 
-fn check(name: &str, text: String, options: Options) -> Checked {
-    let (findings, left_out) = call_proto::lint(&text, options.dialect);
+/// What to do with an argument that looks like an address: `127.0.0.1:8001/voice`, `ftp://host/a`.
+fn meant_address(target: &str) -> Option<String> {
+    if let Some((scheme, _)) = target.split_once("://") {
+        let text = format!("addresses begin with http:// or https://, not with {scheme}://");
+        return Some(text);
+    }
+    let (host, rest) = target.split_once(':')?;
+    let port = rest.split('/').next().unwrap_or(rest);
+    let is_host = !host.is_empty() && !host.contains(['/', '\\']);
+    let is_address = is_host && port.parse::<u16>().is_ok();
+    is_address.then(|| format!("if it is an address, write http:// in front: http://{target}"))
+}
+
+fn check(name: &str, text: String, content_type: Option<&str>, options: Options) -> Checked {
+    let (findings, left_out) = call_proto::lint(&text, content_type, options.dialect);
     Checked {
         name: name.to_owned(),
         text,
@@ -114,7 +161,7 @@ fn check(name: &str, text: String, options: Options) -> Checked {
 fn text_from(source: impl Read) -> Result<String> {
     let mut bytes = Vec::new();
     source.take(MAX_BYTES as u64 + 8).read_to_end(&mut bytes)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    Ok(rcml::decode(&bytes, None))
 }
 
 /// The documents of a folder and the folders inside, in a fixed order. Links to folders are not
@@ -146,19 +193,47 @@ fn documents_in(folder: &Path) -> Result<Vec<PathBuf>> {
 async fn ask(url: &str, options: Options) -> Result<Checked> {
     let shown = model::address::redacted(url);
     let fetcher = Fetcher::new(FetchConfig::default())?;
-    let mut request = FetchRequest::new(HttpMethod::Get, url);
+    let method = if options.post {
+        HttpMethod::Post
+    } else {
+        HttpMethod::Get
+    };
+    let mut request = FetchRequest::new(method, url);
+    if options.post {
+        let parameters = PARAMETERS.iter();
+        request.params = parameters
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+    }
     // Whoever types an address may reach it.
     request.policy = AddressPolicy { private_ok: true };
+    // The error names the address.
     let answer = fetcher
         .fetch(request)
         .await
-        .with_context(|| shown.clone())?;
+        .map_err(|error| anyhow!("{error}"))?;
     if answer.status != 200 {
-        bail!("{shown} answered with status {}", answer.status);
+        let hint = match (answer.status, options.post) {
+            (404 | 405 | 501, false) => {
+                "; it was asked by GET: with `--post` it is asked by POST, as calls do by default"
+            }
+            (405 | 501, true) => "; it was asked by POST: leave out `--post` to ask by GET",
+            _ => "",
+        };
+        bail!("{shown} answered with status {}{hint}", answer.status);
     }
     let content_type = answer.content_type.clone().unwrap_or_default();
     Ok(match ReplyKind::of(&content_type) {
-        Some(ReplyKind::Xml) => check(&shown, answer.text(), options),
+        Some(ReplyKind::Xml) if answer.body.trim_ascii().is_empty() => Checked {
+            name: shown,
+            text: String::new(),
+            findings: vec![not_a_document(error::DOCUMENT_PARSE, &ReplyError::Empty)],
+            left_out: LeftOut::default(),
+        },
+        Some(ReplyKind::Xml) => {
+            let text = rcml::decode(&answer.body, Some(&content_type));
+            check(&shown, text, Some(&content_type), options)
+        }
         // A text that is spoken, a sound that is played: nothing can be wrong with it here.
         Some(ReplyKind::Text | ReplyKind::Audio) => Checked {
             name: shown,
@@ -169,26 +244,25 @@ async fn ask(url: &str, options: Options) -> Result<Checked> {
         None => Checked {
             name: shown,
             text: String::new(),
-            findings: vec![no_document(&content_type)],
+            findings: vec![not_a_document(
+                error::BAD_CONTENT_TYPE,
+                &match content_type.trim() {
+                    "" => ReplyError::NoContentType,
+                    other => ReplyError::ContentType(other.escape_debug().to_string()),
+                },
+            )],
             left_out: LeftOut::default(),
         },
     })
 }
 
-fn no_document(content_type: &str) -> Finding {
-    let message = match content_type {
-        "" => "the answer has no content type".to_owned(),
-        other => format!(
-            "the content type `{}` is not a document type",
-            other.escape_debug()
-        ),
-    };
+fn not_a_document(code: u16, why: &ReplyError) -> Finding {
     Finding {
-        code: error::BAD_CONTENT_TYPE,
-        level: Level::Warning,
+        code,
+        level: error::entry(code).map_or(Level::Error, |entry| entry.level),
         line: 1,
         column: 1,
-        message,
+        message: why.to_string(),
         suggestion: None,
     }
 }
@@ -199,7 +273,7 @@ impl Checked {
     fn shown(&self) -> Vec<Finding> {
         let mut shown = self.findings.clone();
         let LeftOut { errors, warnings } = self.left_out;
-        if errors + warnings > 0 {
+        if !self.left_out.is_none() {
             shown.push(Finding {
                 code: error::MORE_FINDINGS,
                 level: if errors > 0 {
@@ -209,16 +283,26 @@ impl Checked {
                 },
                 line: 1,
                 column: 1,
-                message: format!(
-                    "{} and {} more are not listed",
-                    number(errors, "error"),
-                    number(warnings, "warning")
-                ),
+                message: more(errors, warnings),
                 suggestion: None,
             });
         }
         shown
     }
+}
+
+/// How many findings are not listed.
+fn more(errors: usize, warnings: usize) -> String {
+    let all = match (errors, warnings) {
+        (0, warnings) => number(warnings, "more warning"),
+        (errors, 0) => number(errors, "more error"),
+        (errors, warnings) => {
+            let warnings = number(warnings, "warning");
+            format!("{} and {warnings}", number(errors, "more error"))
+        }
+    };
+    let verb = if errors + warnings == 1 { "is" } else { "are" };
+    format!("{all} {verb} not listed")
 }
 
 fn text_of(document: &Checked) -> String {
@@ -269,15 +353,29 @@ fn marked(text: &str, line: u32, column: u32) -> String {
     else {
         return String::new();
     };
-    let from = column.saturating_sub(WIDTH / 2);
-    let shown: String = line
-        .trim_end()
-        .chars()
-        .skip(from)
-        .take(WIDTH)
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
-    format!("    {shown}\n    {}^\n", " ".repeat(column - from))
+    // Some characters take two columns of a terminal, some none.
+    let shown = |c: char| if c.is_control() { ' ' } else { c };
+    let width = |c: &char| shown(*c).width().unwrap_or(0);
+    let characters: Vec<char> = line.trim_end().chars().collect();
+    let column = column.min(characters.len());
+    let (before, after) = characters.split_at(column);
+    let mut left = WIDTH / 2;
+    let fitting = |c: &&char| {
+        let fits = width(c) <= left;
+        left = left.saturating_sub(if fits { width(c) } else { left });
+        fits
+    };
+    let from = column - before.iter().rev().take_while(fitting).count();
+    let indent: usize = before[from..].iter().map(width).sum();
+    let mut right = WIDTH - indent;
+    let fitting = |c: &&char| {
+        let fits = width(c) <= right;
+        right = right.saturating_sub(if fits { width(c) } else { right });
+        fits
+    };
+    let to = column + after.iter().take_while(fitting).count();
+    let text: String = characters[from..to].iter().map(|c| shown(*c)).collect();
+    format!("    {text}\n    {}^\n", " ".repeat(indent))
 }
 
 fn summary(documents: &[Checked]) -> String {
@@ -341,7 +439,7 @@ fn json_of(documents: &[Checked]) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use axum::Router;
-    use axum::routing::get;
+    use axum::routing::{get, post};
 
     use super::*;
 
@@ -349,6 +447,7 @@ mod tests {
         dialect: Dialect::RESTCOMM,
         json: false,
         errors_only: false,
+        post: false,
     };
 
     fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
@@ -376,15 +475,36 @@ mod tests {
         let folder = folder(&[("a.xml", xml.as_bytes())]);
         let report = lint(&folder, "a.xml", OPTIONS).await;
         let expected = "\
-a.xml:2:2: warning 12200: `say` is not a verb; it was skipped (did you mean <Say>?)
+a.xml:2:2: error 12200: `say` is not a verb; it was skipped (did you mean <Say>?)
      <say>Grüße</say>
      ^
-a.xml:3:15: warning 12200: `Dail` is not a verb; it was skipped (did you mean <Dial>?)
+a.xml:3:15: error 12200: `Dail` is not a verb; it was skipped (did you mean <Dial>?)
       <Say>ü</Say><Dail>+1</Dail>
                   ^
-1 document: 0 errors, 2 warnings
+1 document: 2 errors, 0 warnings
 ";
         assert_eq!((report.text.as_str(), report.clean), (expected, false));
+    }
+
+    #[test]
+    fn the_mark_stands_below_its_place() {
+        let long = "x".repeat(200);
+        let table = [
+            ("<a/><b/>", 5, "    <a/><b/>\n        ^\n"),
+            ("日本語<b/>", 4, "    日本語<b/>\n          ^\n"),
+            ("e\u{301}<b/>", 3, "    e\u{301}<b/>\n     ^\n"),
+            ("\t<b/>", 2, "     <b/>\n     ^\n"),
+            ("<b>", 9, "    <b>\n       ^\n"),
+        ];
+        for (line, column, expected) in table {
+            assert_eq!(marked(line, 1, column), expected, "{line}");
+        }
+        let expected = format!("    {}\n    {}^\n", &long[..WIDTH], " ".repeat(WIDTH / 2));
+        assert_eq!(marked(&long, 1, 101), expected);
+        let wide = "日".repeat(200);
+        let cut: String = wide.chars().take(WIDTH / 2).collect();
+        let expected = format!("    {cut}\n    {}^\n", " ".repeat(WIDTH / 2));
+        assert_eq!(marked(&wide, 1, 101), expected);
     }
 
     #[tokio::test]
@@ -424,7 +544,7 @@ a.xml:3:15: warning 12200: `Dail` is not a verb; it was skipped (did you mean <D
 
     #[tokio::test]
     async fn counts_what_is_not_listed() {
-        let many = "<b/>".repeat(100);
+        let many = "<Pause length='x'/>".repeat(100);
         let one = format!("<Response>{many}<Redirect>ftp://x/</Redirect></Response>");
         let wrong = "<Redirect>ftp://x/</Redirect>".repeat(102);
         let errors = format!("<Response>{wrong}</Response>");
@@ -437,20 +557,20 @@ a.xml:3:15: warning 12200: `Dail` is not a verb; it was skipped (did you mean <D
             (
                 "a.xml",
                 OPTIONS,
-                Some("warning 12209: 0 errors and 1 warning more"),
+                Some("warning 12209: 1 more warning is not listed"),
                 "1 error, 100",
             ),
             ("a.xml", errors_only, None, "1 error, 0"),
             (
                 "b.xml",
                 OPTIONS,
-                Some("error 12209: 2 errors and 1 warning more"),
+                Some("error 12209: 2 more errors and 1 warning are not listed"),
                 "102 errors, 1",
             ),
             (
                 "b.xml",
                 errors_only,
-                Some("2 errors and 0 warnings more"),
+                Some("2 more errors are not listed"),
                 "102 errors, 0",
             ),
         ];
@@ -498,11 +618,51 @@ a.xml:3:15: warning 12200: `Dail` is not a verb; it was skipped (did you mean <D
     }
 
     #[tokio::test]
-    async fn refuses_what_cannot_be_read() {
-        let folder = folder(&[("note.txt", b"")]);
-        for name in ["", "missing.xml"] {
-            let target = folder.path().join(name).display().to_string();
-            assert!(run(&[target], OPTIONS).await.is_err(), "{name}");
+    async fn checks_what_can_be_read_and_names_the_rest() {
+        let folder = folder(&[
+            ("note.txt", b""),
+            ("good/a.xml", b"<Response><Dail/></Response>"),
+        ]);
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        let targets = ["missing.xml", "good/a.xml", "", "alsono.xml"].map(path);
+        std::fs::remove_file(folder.path().join("good/a.xml")).unwrap();
+        let targets_of_folder = run(&targets[2..3], OPTIONS).await.unwrap();
+        assert!(targets_of_folder.unread[0].contains("no *.xml or *.rcml in this folder"));
+        std::fs::write(
+            folder.path().join("good/a.xml"),
+            "<Response><Dail/></Response>",
+        )
+        .unwrap();
+        let report = run(&targets, OPTIONS).await.unwrap();
+        assert!(
+            report.text.contains("error 12200: `Dail`"),
+            "{}",
+            report.text
+        );
+        let [first, second] = &report.unread[..] else {
+            panic!("{:?}", report.unread)
+        };
+        assert!(first.contains("missing.xml: No such file"), "{first}");
+        assert!(second.contains("alsono.xml: No such file"), "{second}");
+    }
+
+    #[tokio::test]
+    async fn an_address_without_http_is_recognized() {
+        let table = [
+            (
+                "127.0.0.1:8001/voice",
+                "write http:// in front: http://127.0.0.1:8001/voice",
+            ),
+            ("localhost:80", "write http:// in front"),
+            ("ftp://x/y", "not with ftp://"),
+            ("a:b.xml", "No such file"),
+        ];
+        for (target, expected) in table {
+            let report = run(&[target.to_owned()], OPTIONS).await.unwrap();
+            let [said] = &report.unread[..] else {
+                panic!("{:?}", report.unread)
+            };
+            assert!(said.contains(expected), "{said}");
         }
     }
 
@@ -513,13 +673,43 @@ a.xml:3:15: warning 12200: `Dail` is not a verb; it was skipped (did you mean <D
         };
         let app = Router::new()
             .route("/v", page("text/xml", "<Response><say/></Response>"))
+            .route("/empty", page("text/xml", " "))
+            .route(
+                "/html",
+                page("text/html", "<!DOCTYPE html><html><p>Hi</html>"),
+            )
+            .route("/page", page("text/html", "<html><p>Hi</p></html>"))
+            .route("/json", page("application/json", "{}"))
+            .route(
+                "/latin",
+                get(|| async {
+                    (
+                        [("content-type", "text/xml")],
+                        &b"<?xml version='1.0' encoding='ISO-8859-1'?><Say>\xe9</Say>"[..],
+                    )
+                }),
+            )
+            .route(
+                "/post",
+                post(|body: String| async move {
+                    (
+                        [("content-type", "text/xml")],
+                        format!("<Say{}/>", body.len()),
+                    )
+                }),
+            )
             .route("/text", page("text/plain", "<not read>"))
             .route("/image", page("image/png", ""));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let server = tokio::spawn(async move { axum::serve(listener, app).await });
         let table = [
-            ("/v", "1:11: warning 12200"),
+            ("/v", "1:11: error 12200"),
+            ("/empty", "error 12100: the answer is empty"),
+            ("/html", "error 12100: this is an HTML page"),
+            ("/page", "error 12200: this is an HTML page"),
+            ("/json", "answered with `application/json`"),
+            ("/latin", "1 document: 0 errors, 0 warnings"),
             ("/text", "1 document: 0 errors, 0 warnings"),
             ("/image", "1:1: warning 12300"),
         ];
@@ -527,8 +717,35 @@ a.xml:3:15: warning 12200: `Dail` is not a verb; it was skipped (did you mean <D
             let report = run(&[format!("{base}{path}")], OPTIONS).await.unwrap();
             assert!(report.text.contains(expected), "{path}: {}", report.text);
         }
-        let missing = run(&[format!("{base}/none")], OPTIONS).await.unwrap_err();
-        assert!(missing.to_string().ends_with("answered with status 404"));
+        let unread = async |path: &str, options| {
+            let report = run(&[format!("{base}{path}")], options).await.unwrap();
+            report.unread.concat()
+        };
+        let missing = unread("/none", OPTIONS).await;
+        assert!(missing.contains("answered with status 404"), "{missing}");
+        let by_get = unread("/post", OPTIONS).await;
+        assert!(
+            by_get.contains("405") && by_get.contains("`--post`"),
+            "{by_get}"
+        );
+        let by_post = Options {
+            post: true,
+            ..OPTIONS
+        };
+        let report = run(&[format!("{base}/post")], by_post).await.unwrap();
+        assert!(report.text.contains("12200: `Say1"), "{}", report.text);
+        let tls = run(&[format!("{}/v", base.replace("http", "https"))], OPTIONS)
+            .await
+            .unwrap();
+        assert!(
+            tls.unread.concat().contains("write http://"),
+            "{:?}",
+            tls.unread
+        );
+        let nobody = run(&["http://127.0.0.1:1/".to_owned()], OPTIONS)
+            .await
+            .unwrap();
+        assert_eq!(nobody.unread.concat().matches("127.0.0.1:1").count(), 1);
         server.abort();
     }
 }

@@ -3,7 +3,7 @@
 //! **Invariant: standard output stays free for answers.** Fields and levels are described in
 //! `docs/logging.md`; a line inside a call carries `call.sid` because the call's span does.
 
-use std::io::{self, IsTerminal as _};
+use std::io;
 
 use crate::config::{Log, LogFormat};
 
@@ -15,7 +15,7 @@ pub(crate) fn start(settings: &Log) {
         // It would tell them on standard error too, and panic when that fails: a full disk below
         // the log must not end calls.
         .log_internal_errors(false)
-        .with_ansi(io::stderr().is_terminal());
+        .with_ansi(crate::colours(&io::stderr()));
     match settings.format {
         LogFormat::Human => builder.init(),
         LogFormat::Json => builder

@@ -17,12 +17,16 @@ mod lint;
 mod logging;
 mod metrics;
 mod new;
+mod notifications;
+mod phones;
 mod replay;
 mod serve;
 mod shutdown;
 mod test;
+mod usage;
 mod webhooks;
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -30,7 +34,9 @@ use clap::error::ErrorKind;
 
 use rehearse::recorded::Keys;
 
-use cli::{CallsTask, Cli, DoctorTask, Task, TestFlags, WebhooksTask};
+use cli::{
+    CallsTask, Cli, DoctorTask, NotificationsTask, PhonesTask, Task, TestFlags, WebhooksTask,
+};
 
 /// What was looked for is not so: a document has findings, a replay differs, a call is suspicious.
 const FOUND: u8 = 1;
@@ -59,26 +65,46 @@ fn main() -> ExitCode {
     match cli.task {
         Task::Serve(flags) => serve(&flags.into()),
         Task::Demo { stay } => exit(run(demo::run(stay))),
-        Task::Config => exit(print(&config::document())),
+        Task::Config { toml: false } => exit(print(&config::document())),
+        Task::Config { toml: true } => exit(print(&config::template())),
         Task::Openapi => exit(print(&api::openapi())),
         Task::Lint {
             targets,
             dialect,
             json,
             errors_only,
+            post,
         } => lint(
             &targets,
             lint::Options {
                 dialect: dialect.into(),
                 json,
                 errors_only,
+                post,
             },
         ),
-        Task::New { folder } => create(&folder),
+        Task::New { folder } => exit(new::run(&folder).and_then(|text| print(&text))),
         Task::Replay { source, data } => replay(&source, &data.into()),
-        Task::Calls(CallsTask::List(flags)) => {
-            answer(&flags.into(), async |config| calls::list(&config).await)
+        Task::Calls(CallsTask::List { which, json, data }) => {
+            answer(&data.into(), async |config| {
+                calls::list(&config, &which.into(), json).await
+            })
         }
+        Task::Notifications(NotificationsTask::List {
+            call,
+            limit,
+            follow,
+            data,
+        }) => {
+            let config = match load(&data.into()) {
+                Ok(config) => config,
+                Err(code) => return code,
+            };
+            exit(run(notifications::list(&config, call, limit, follow)))
+        }
+        Task::Phones(PhonesTask::List { json, data }) => answer(&data.into(), async |config| {
+            phones::list(&config, now(), json).await
+        }),
         Task::Calls(CallsTask::Show { sid, json, data }) => answer(&data.into(), async |config| {
             calls::show(&config, sid, json).await
         }),
@@ -93,7 +119,7 @@ fn main() -> ExitCode {
                 calls::script(&config, sid, keys).await
             })
         }
-        Task::Test(flags) => test(&flags.into()),
+        Task::Test(flags) => test(&flags.order(colours(&std::io::stdout()))),
         Task::Webhooks(WebhooksTask::List { which, limit, data }) => {
             answer(&data.into(), async |config| {
                 webhooks::list(&config, &which, limit).await
@@ -116,22 +142,18 @@ fn main() -> ExitCode {
 /// Prints what is wrong with documents, and says by the exit code whether anything is.
 fn lint(targets: &[String], options: lint::Options) -> ExitCode {
     match run(lint::run(targets, options)) {
-        Ok(report) => tell(&report.text, report.clean),
-        Err(error) => {
-            eprintln!("patchcord: {error:#}");
-            ExitCode::from(USAGE)
+        Ok(report) => {
+            let code = tell(&report.text, report.clean);
+            for line in &report.unread {
+                eprintln!("patchcord: {line}");
+            }
+            if report.unread.is_empty() {
+                code
+            } else {
+                ExitCode::from(USAGE)
+            }
         }
-    }
-}
-
-/// Writes an application to start from.
-fn create(folder: &std::path::Path) -> ExitCode {
-    match new::run(folder) {
-        Ok(text) => exit(print(&text)),
-        Err(error) => {
-            eprintln!("patchcord: {error:#}");
-            ExitCode::from(USAGE)
-        }
+        Err(error) => exit(Err(error)),
     }
 }
 
@@ -144,7 +166,7 @@ fn replay(source: &str, flags: &config::Flags) -> ExitCode {
     match run(replay::run(&config, source)) {
         Ok((text, same)) => tell(&text, same),
         Err(error) => {
-            eprintln!("patchcord: {error:#}");
+            eprintln!("patchcord: {}", usage::sentence(&error));
             ExitCode::from(USAGE)
         }
     }
@@ -227,6 +249,11 @@ fn serve(flags: &config::Flags) -> ExitCode {
     exit(run(serve::run(config)))
 }
 
+fn now() -> model::Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH);
+    model::Timestamp::from_unix(since.unwrap_or_default())
+}
+
 /// The environment, without values that are not UTF-8.
 fn environment() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os()
@@ -248,8 +275,19 @@ fn exit(outcome: anyhow::Result<()>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("patchcord: {error:#}");
-            ExitCode::from(INTERNAL)
+            eprintln!("patchcord: {}", usage::sentence(&error));
+            ExitCode::from(if error.is::<usage::WrongUsage>() {
+                USAGE
+            } else {
+                INTERNAL
+            })
         }
     }
+}
+
+/// Whether an output shows colours: it is a terminal, and its user did not ask for none
+/// (<https://no-color.org>).
+fn colours(output: &impl IsTerminal) -> bool {
+    let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    output.is_terminal() && !unwanted
 }

@@ -7,7 +7,9 @@ use std::fs;
 use std::io::Write as _;
 use std::path::Path;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
+
+use crate::usage::WrongUsage;
 
 /// The files of the application.
 const FILES: &[(&str, &str)] = &[
@@ -29,13 +31,14 @@ const FILES: &[(&str, &str)] = &[
 /// Writes the application into a folder that is empty or does not exist, and says what to do next.
 ///
 /// # Errors
-/// If the folder has anything in it, or cannot be written.
+/// [`WrongUsage`] if the folder has anything in it; otherwise if it cannot be written.
 pub(crate) fn run(folder: &Path) -> Result<String> {
     let shown = folder.display();
     fs::create_dir_all(folder).with_context(|| format!("cannot create the folder {shown}"))?;
     let mut entries = fs::read_dir(folder).with_context(|| format!("cannot read {shown}"))?;
     if entries.next().is_some() {
-        bail!("{shown} is not empty; name a folder that does not exist yet");
+        let text = format!("{shown} is not empty; name a folder that does not exist yet");
+        return Err(WrongUsage(text).into());
     }
     for (name, text) in FILES {
         let path = folder.join(name);

@@ -5,10 +5,10 @@
 
 use std::io::Read;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use call_proto::journal::{self, Difference, Line, Verdict};
 use model::{Lane, Timestamp};
-use serde::Deserialize;
+use serde_json::Value;
 
 use crate::calls;
 use crate::config::Config;
@@ -18,14 +18,6 @@ const MAX_BYTES: u64 = 64 << 20;
 
 /// Characters of a command that are shown before and behind the first one that differs.
 const AROUND: usize = 200;
-
-/// What `patchcord calls show --json` prints, as far as it is needed here; or the journal alone.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Export {
-    Call { journal: Vec<Line> },
-    Journal(Vec<Line>),
-}
 
 /// Runs the journal of a call or conference of this database, of a file, or of standard input (`-`). Says what
 /// the result was, and whether it was the same.
@@ -62,12 +54,29 @@ fn read(source: &str) -> Result<Vec<Line>> {
         let file = std::fs::File::open(source)?;
         file.take(MAX_BYTES).read_to_string(&mut json)?;
     }
-    let export = serde_json::from_str(&json)
-        .context("this is neither what `patchcord calls show CA… --json` prints nor a journal")?;
-    Ok(match export {
-        Export::Call { journal } | Export::Journal(journal) => journal,
-    })
+    journal_of(&json)
 }
+
+/// The journal in what `patchcord calls show --json` prints, or the journal alone.
+fn journal_of(json: &str) -> Result<Vec<Line>> {
+    let lines = match serde_json::from_str(json).context("this is not JSON")? {
+        Value::Array(lines) => lines,
+        Value::Object(mut export) => match export.remove("journal") {
+            Some(Value::Array(lines)) => lines,
+            Some(_) | None => bail!(NO_JOURNAL),
+        },
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => bail!(NO_JOURNAL),
+    };
+    let line = |(at, line): (usize, Value)| {
+        // What the reader of JSON says is about our types.
+        serde_json::from_value(line)
+            .map_err(|_| anyhow!("line {} of the journal cannot be read", at + 1))
+    };
+    lines.into_iter().enumerate().map(line).collect()
+}
+
+const NO_JOURNAL: &str =
+    "this is neither what `patchcord calls show CA… --json` prints nor a journal";
 
 fn start_of(lines: &[Line]) -> Timestamp {
     match lines.first() {
@@ -222,6 +231,22 @@ mod tests {
         assert!(lines[1].contains("Fetched"), "{text}");
         assert!(lines[2].contains("DocumentSketch"), "{text}");
         assert!(lines[3].contains("DocumentFetch"), "{text}");
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_file_is_said_in_plain_words() {
+        let table = [
+            ("{}", NO_JOURNAL),
+            ("7", NO_JOURNAL),
+            ("{\"journal\": 7}", NO_JOURNAL),
+            ("{", "this is not JSON"),
+            ("[{\"timeout\": 1}]", "line 1 of the journal cannot be read"),
+        ];
+        for (json, expected) in table {
+            let said = format!("{:#}", journal_of(json).unwrap_err());
+            assert!(said.starts_with(expected), "{json}: {said}");
+            assert!(!said.contains("untagged"), "{json}: {said}");
+        }
     }
 
     #[tokio::test]

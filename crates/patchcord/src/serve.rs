@@ -5,6 +5,7 @@
 
 mod calls;
 mod files;
+mod http;
 mod parts;
 mod repair;
 
@@ -93,8 +94,8 @@ pub(crate) async fn run(config: Config) -> Result<()> {
 /// If a part cannot be started; the text says which and what to do.
 pub(crate) async fn start(mut config: Config, stages: watch::Receiver<Stage>) -> Result<Running> {
     files::make_folders(&config.server.data)?;
-    let http = bind(config.server.http, "HTTP").await?;
-    let http_address = http.local_addr()?;
+    let http_listener = bind(config.server.http, "HTTP").await?;
+    let http_address = http_listener.local_addr()?;
     let metrics_listener = bind_metrics(config.server.metrics).await?;
     let metrics_address = metrics_listener.local_addr()?;
 
@@ -139,9 +140,16 @@ pub(crate) async fn start(mut config: Config, stages: watch::Receiver<Stage>) ->
     }
     let router = parts::router(&config, &store, &engine, http_address, stages);
     let metrics_router = metrics::routes(metrics_of(&engine, &callbacks, &media));
+    let (api_limits, metrics_limits) = (parts::http_limits(&config), http::Limits::of_metrics());
     let listeners = vec![
-        listen(http, router, stopped.clone()),
-        listen(metrics_listener, metrics_router, stopped),
+        http::serve(http_listener, router, api_limits, "api", stopped.clone()),
+        http::serve(
+            metrics_listener,
+            metrics_router,
+            metrics_limits,
+            "metrics",
+            stopped,
+        ),
     ];
     Ok(Running {
         http: http_address,
@@ -172,25 +180,6 @@ async fn bind_metrics(wanted: Option<SocketAddr>) -> Result<TcpListener> {
             Err(_) => bind(SocketAddr::new(usual.ip(), 0), "metrics").await,
         },
     }
-}
-
-fn listen(
-    listener: TcpListener,
-    router: axum::Router,
-    mut stopped: watch::Receiver<bool>,
-) -> JoinHandle<()> {
-    tokio::spawn(async move {
-        let stop = async move {
-            // An error means that the server is gone: stop as well.
-            let _ = stopped.wait_for(|stop| *stop).await;
-        };
-        if let Err(error) = axum::serve(listener, router)
-            .with_graceful_shutdown(stop)
-            .await
-        {
-            warn!(%error, "an HTTP listener ended");
-        }
-    })
 }
 
 /// The numbers of `/metrics`.
@@ -356,6 +345,7 @@ impl Running {
                 "callbacks are left for the next start"
             );
         }
+        self.callbacks.stop();
         let _ = self.stopping.send(true);
         for listener in self.listeners {
             // A client that keeps its connection open cannot keep the server.

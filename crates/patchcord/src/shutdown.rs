@@ -8,6 +8,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing::info;
 
+/// Sent for a write beyond the limit on the size of files (`ulimit -f`); the same number on all
+/// Linux architectures but MIPS and PA-RISC.
+const SIGXFSZ: i32 = 25;
+
 /// Where the process is in its life.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Stage {
@@ -26,6 +30,9 @@ pub(crate) enum Stage {
 pub(crate) fn watch_signals() -> io::Result<watch::Receiver<Stage>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    // A file beyond the limit on sizes would end the process. With a handler the write fails, as on a
+    // full disk; programs that we start do not inherit it.
+    drop(signal(SignalKind::from_raw(SIGXFSZ))?);
     let (stages, receiver) = watch::channel(Stage::Running);
     tokio::spawn(async move {
         for stage in [Stage::Draining, Stage::Stopping] {
@@ -49,4 +56,29 @@ pub(crate) fn watch_signals() -> io::Result<watch::Receiver<Stage>> {
 pub(crate) async fn reached(stages: &mut watch::Receiver<Stage>, stage: Stage) {
     // The sender only goes away after the last stage.
     let _ = stages.wait_for(|current| *current >= stage).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{ErrorKind, Write as _};
+
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+    use super::*;
+
+    /// Without the handler this ends the test's process.
+    #[tokio::test]
+    async fn a_file_beyond_the_limit_is_a_failed_write() {
+        let _stages = watch_signals().unwrap();
+        let before = getrlimit(Resource::Fsize);
+        let low = Rlimit {
+            current: Some(10_000),
+            ..before.clone()
+        };
+        let mut file = tempfile::tempfile().unwrap();
+        setrlimit(Resource::Fsize, low).unwrap();
+        let written = file.write_all(&[0; 20_000]);
+        setrlimit(Resource::Fsize, before).unwrap();
+        assert_eq!(written.unwrap_err().kind(), ErrorKind::FileTooLarge);
+    }
 }

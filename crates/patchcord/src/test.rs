@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use rehearse::report::{self, Rehearsed};
-use rehearse::{Application, Run, Script, Source};
+use rehearse::{Application, Problem, Run, Script, Source};
 
 use crate::ladder;
 use files::Files;
@@ -27,6 +27,10 @@ pub(crate) struct Order {
     pub(crate) junit: Option<PathBuf>,
     pub(crate) json: bool,
     pub(crate) trace: bool,
+    /// Only what failed, without its drawing unless `trace` is set.
+    pub(crate) quiet: bool,
+    /// The text is for a terminal that shows colours.
+    pub(crate) colours: bool,
 }
 
 /// How it went: what to print, and the exit code.
@@ -72,7 +76,7 @@ pub(crate) fn run(order: &Order) -> Result<Outcome, Refusal> {
         text: if order.json {
             format!("{:#}\n", report::json(&all))
         } else {
-            text(&all, order.trace)
+            text(&all, order)
         },
         code: if passed {
             ExitCode::SUCCESS
@@ -82,11 +86,15 @@ pub(crate) fn run(order: &Order) -> Result<Outcome, Refusal> {
     })
 }
 
-fn text(all: &[Rehearsed], trace: bool) -> String {
+fn text(all: &[Rehearsed], order: &Order) -> String {
     let mut out = String::new();
     for one in all {
-        out.push_str(&report::text(one));
-        if trace || !one.run.passed() {
+        let passed = one.run.passed();
+        if order.quiet && passed && !order.trace {
+            continue;
+        }
+        out.push_str(&report::text(one, order.colours));
+        if order.trace || !(passed || order.quiet) {
             out.push('\n');
             out.push_str(&draw(&one.run));
             out.push('\n');
@@ -152,7 +160,10 @@ fn read_all(paths: &[PathBuf]) -> Result<Vec<Part>, Refusal> {
                     parts.push(Part { file, script });
                 }
             },
-            Err(problem) => problems.push(format!("{name}:{}: {}", problem.line, problem.text)),
+            Err(found) => {
+                let line = |problem: &Problem| format!("{name}:{}: {}", problem.line, problem.text);
+                problems.extend(found.all().into_iter().map(line));
+            }
         }
     }
     if problems.is_empty() {

@@ -4,7 +4,7 @@
 //! is only marked in the database; the server takes it up within a second or so, or at its next
 //! start.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use model::address::redacted;
 use model::{EventSid, Timestamp};
 use store::{Delivery, DeliveryFilter, Window};
@@ -12,6 +12,8 @@ use store::{Delivery, DeliveryFilter, Window};
 use crate::calls::open;
 use crate::cli::WhichWebhooks;
 use crate::config::Config;
+use crate::now;
+use crate::usage::WrongUsage;
 
 /// Prints the newest callbacks that are chosen.
 ///
@@ -35,9 +37,7 @@ pub(crate) async fn list(config: &Config, which: &WhichWebhooks, limit: i64) -> 
 /// If the database cannot be read, or has no such callback.
 pub(crate) async fn show(config: &Config, event: EventSid) -> Result<String> {
     let Some(found) = open(config).await?.delivery(event).await? else {
-        bail!(
-            "there is no callback {event} in this database; `patchcord webhooks list` shows them"
-        );
+        return Err(unknown(event).into());
     };
     Ok(details(&found))
 }
@@ -59,12 +59,16 @@ pub(crate) async fn replay(
     if let Some(event) = event
         && inspect.delivery(event).await?.is_none()
     {
-        bail!(
-            "there is no callback {event} in this database; `patchcord webhooks list` shows them"
-        );
+        return Err(unknown(event).into());
     }
     let count = inspect.replay(&filter, now()).await?;
     Ok(format!("{count} to be delivered again\n"))
+}
+
+fn unknown(event: EventSid) -> WrongUsage {
+    WrongUsage(format!(
+        "there is no callback {event} in this database; `patchcord webhooks list` shows them"
+    ))
 }
 
 fn filter(which: &WhichWebhooks) -> DeliveryFilter {
@@ -77,28 +81,47 @@ fn filter(which: &WhichWebhooks) -> DeliveryFilter {
     }
 }
 
-fn now() -> Timestamp {
-    let since = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH);
-    Timestamp::from_unix(since.unwrap_or_default())
-}
-
 /// Answer and reason of the last attempt.
 fn last(delivery: &Delivery) -> String {
     match (&delivery.error, delivery.http_status) {
         (Some(error), _) => error.clone(),
         (None, Some(status)) => format!("status {status}"),
+        (None, None) if delivery.callback.sequence > 0 => {
+            format!(
+                "not tried, or waiting for #{}",
+                delivery.callback.sequence - 1
+            )
+        }
         (None, None) => "not tried".to_owned(),
+    }
+}
+
+/// Host of the application, and what the callback reports.
+fn about(delivery: &Delivery) -> String {
+    let callback = &delivery.callback;
+    let url = redacted(&callback.url);
+    let after = url.split_once("://").map_or(&*url, |(_, rest)| rest);
+    let host = after.split(['/', '?']).next().unwrap_or_default();
+    let names = ["CallStatus", "MessageStatus", "StatusCallbackEvent"];
+    let status = names.iter().find_map(|name| {
+        let mut params = callback.params.iter();
+        params.find(|(known, _)| known == name)
+    });
+    match status {
+        Some((_, status)) => format!("{status} to {host}"),
+        None => host.to_owned(),
     }
 }
 
 fn line(delivery: &Delivery) -> String {
     let callback = &delivery.callback;
     format!(
-        "{}  {}  {} #{}  {} after {}: {}\n",
+        "{}  {}  {} #{} {}  {} after {}: {}\n",
         callback.created.iso8601(),
         callback.event,
         callback.lane,
         callback.sequence,
+        about(delivery),
         delivery.state,
         delivery.attempts,
         last(delivery),
@@ -166,7 +189,7 @@ mod tests {
         assert_eq!(
             line(&dead),
             format!(
-                "1970-01-01T00:00:00.000Z  EV01010101010101010101010101010101  {call} #2  \
+                "1970-01-01T00:00:00.000Z  EV01010101010101010101010101010101  {call} #2 completed to app.example  \
                  dead after 7: the answer has status 503\n"
             )
         );

@@ -4,9 +4,38 @@
 
 /// Elements, and what to use instead.
 const ELEMENTS: &[(&str, &str)] = &[
+    (
+        "Autopilot",
+        "`Gather` with `input=\"speech\"` listens to the caller",
+    ),
+    ("Connect", "`Dial` connects the caller to another party"),
+    ("Email", "send it from the application"),
     ("Enqueue", "`Play` with `loop=\"0\"` lets a caller wait"),
+    ("Fax", "send it from the application"),
+    ("Geolocation", "ask the caller with `Gather`"),
+    ("Leave", "`Redirect` continues with another document"),
+    ("Message", "`Sms` sends a text message"),
+    ("Pay", "collect the digits with `Gather`"),
+    ("Prompt", "write `Say` or `Play` inside `Gather`"),
     ("Queue", "dial a `Client` or `Number`"),
+    ("Refer", "`Dial` connects the caller to another party"),
+    (
+        "Start",
+        "`Gather` with `input=\"speech\"` sends what the caller says",
+    ),
+    ("Stop", "remove it together with its `Start`"),
+    ("UssdCollect", "`Gather` collects keys in a call"),
+    (
+        "UssdMessage",
+        "`Say` speaks in a call, `Sms` sends a text message",
+    ),
     ("Application", "`Redirect` continues with another document"),
+    ("Sim", "dial a `Number`"),
+    (
+        "VirtualAgent",
+        "`Gather` with `input=\"speech\"` listens to the caller",
+    ),
+    ("WhatsApp", "dial a `Number`"),
     ("Language", "`Say` has the attribute `language`"),
     (
         "Record",
@@ -41,6 +70,28 @@ const ATTRIBUTES: &[(&str, &str, &str)] = &[
     ("Client", "name", "write the name as the text of `Client`"),
 ];
 
+/// Values of attributes that are not built, with which nothing is asked for that does not happen anyway.
+const IDLE: &[(&str, &str)] = &[
+    ("bargeIn", "true"),
+    ("beep", "false"),
+    ("debug", "false"),
+    ("enhanced", "false"),
+    ("machineDetection", "Disable"),
+    ("profanityFilter", "false"),
+    ("record", "do-not-record"),
+    ("record", "false"),
+    ("recordingTrack", "both"),
+    ("sequential", "false"),
+    ("trim", "do-not-trim"),
+];
+
+/// Whether an attribute that is not built asks for what is done anyway: it is empty, or says so.
+pub(crate) fn asks_for_nothing(name: &str, value: &str) -> bool {
+    let value = value.trim();
+    let says_so = |(known, idle): &(&str, &str)| *known == name && *idle == value;
+    value.is_empty() || IDLE.iter().any(says_so)
+}
+
 /// The advice for an element, ready to be put behind a message; empty if there is none.
 pub(crate) fn for_element(name: &str) -> String {
     let found = ELEMENTS.iter().find(|(known, _)| *known == name);
@@ -57,4 +108,32 @@ pub(crate) fn for_attribute(element: &str, name: &str) -> String {
 
 fn tail(advice: Option<&str>) -> String {
     advice.map_or_else(String::new, |advice| format!("; {advice}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vocabulary;
+
+    #[test]
+    fn there_is_advice_for_every_verb_and_noun_that_is_not_built() {
+        let nouns = vocabulary::UNBUILT_NOUNS.iter().copied();
+        for name in vocabulary::UNBUILT.iter().copied().chain(nouns) {
+            // Nothing comes near an echo, and `Conference` is built inside `Dial`.
+            let is_exempt = matches!(name, "Echo" | "Conference");
+            assert_eq!(for_element(name).is_empty(), is_exempt, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_recommended_is_built() {
+        for (name, advice) in ELEMENTS {
+            for word in advice.split('`').skip(1).step_by(2) {
+                let is_element = word.starts_with(char::is_uppercase);
+                let is_built =
+                    vocabulary::BUILT.contains(&word) || vocabulary::NOUNS.contains(&word);
+                assert!(!is_element || is_built || *name == "Stop", "{name}: {word}");
+            }
+        }
+    }
 }

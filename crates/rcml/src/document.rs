@@ -5,7 +5,7 @@ use model::{HttpMethod, error};
 use crate::finding::{Finding, Findings, LeftOut, Position};
 use crate::source::Source;
 use crate::verb::{Play, Say, Verb};
-use crate::{walk, writer};
+use crate::{reach, walk, writer};
 
 /// A flat list of verbs, in the order in which they run, and what was found wrong on the way.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -63,18 +63,29 @@ impl Document {
     /// than [`MAX_BYTES`](crate::MAX_BYTES) or nested deeper than [`MAX_DEPTH`](crate::MAX_DEPTH), or
     /// if a `<Gather>` has more hints than it may.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
-        match Self::read(text)? {
+        Self::parse_as(text, None)
+    }
+
+    /// [`parse`](Self::parse) for an answer with a content type, whose charset counts.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse).
+    pub(crate) fn parse_as(text: &str, content_type: Option<&str>) -> Result<Self, ParseError> {
+        match Self::read(text, content_type)? {
             (document, None) => Ok(document),
             (_, Some(refusal)) => Err(refusal),
         }
     }
 
     /// The document, and why it must not run although it can be read.
-    fn read(text: &str) -> Result<(Self, Option<ParseError>), ParseError> {
+    fn read(
+        text: &str,
+        content_type: Option<&str>,
+    ) -> Result<(Self, Option<ParseError>), ParseError> {
         let source = Source::new(text)?;
         let tree = source.tree()?;
         let mut findings = Findings::default();
-        source.report(&mut findings);
+        source.report(content_type, &mut findings);
         let verbs = walk::verbs(&source, &tree, &mut findings);
         let refusal = findings.refusal().map(|finding| ParseError {
             code: finding.code,
@@ -93,9 +104,11 @@ impl Document {
 
     /// Everything that is wrong with a text: its findings, or the one reason why it is no XML; and
     /// how many more there were.
+    ///
+    /// - `content_type`: the header that the text came with, if there was one.
     #[must_use]
-    pub fn lint(text: &str) -> (Vec<Finding>, LeftOut) {
-        match Self::read(text) {
+    pub fn lint(text: &str, content_type: Option<&str>) -> (Vec<Finding>, LeftOut) {
+        match Self::read(text, content_type) {
             Ok((document, _)) => (document.findings, document.left_out),
             Err(error) => {
                 let at = Position {
@@ -108,11 +121,11 @@ impl Document {
         }
     }
 
-    /// [`lint`](Self::lint) for a file: bytes that are not UTF-8 are replaced, as they are in an
-    /// application's answer.
+    /// Whether a verb of it answers the call, ends it, or leaves the document. If not, a call that is
+    /// not answered yet rings until the end of the document and is refused.
     #[must_use]
-    pub fn lint_bytes(bytes: &[u8]) -> (Vec<Finding>, LeftOut) {
-        Self::lint(&String::from_utf8_lossy(bytes))
+    pub fn decides(&self) -> bool {
+        self.verbs.iter().any(reach::decides)
     }
 
     /// The document that speaks a text, as a `text/plain` answer asks for.

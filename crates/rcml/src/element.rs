@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use model::{HttpMethod, error};
+use model::{HttpMethod, Level, error};
 use roxmltree::Node;
 
 use crate::address::url_fault;
@@ -279,7 +279,16 @@ impl<'a> Element<'a> {
             if is_first && known.built.contains(&name) {
                 continue;
             }
-            findings.warn(|| {
+            let is_unbuilt = is_first && known.unbuilt.contains(&name);
+            if is_unbuilt && advice::asks_for_nothing(name, attribute.value()) {
+                continue;
+            }
+            let level = if is_unbuilt {
+                Level::Error
+            } else {
+                Level::Warning
+            };
+            findings.add(level, || {
                 let at = self.source.position(attribute.range().start);
                 if is_first {
                     self.idle_attribute(name, at, known)
@@ -356,7 +365,7 @@ impl<'a> Element<'a> {
 
     /// Says that this element has no effect inside the named parent.
     pub(crate) fn refuse_in(&self, parent: &str, findings: &mut Findings) {
-        findings.warn(|| self.misplaced_in(parent));
+        findings.add(Level::Error, || self.misplaced_in(parent));
     }
 
     fn misplaced_in(&self, parent: &str) -> Finding {

@@ -30,7 +30,7 @@ pub struct Finding {
     pub line: u32,
     /// Column in characters, from 1.
     pub column: u32,
-    /// What is wrong, for people, with the names and values that the document has.
+    /// What is wrong, with the names and values that the document has.
     pub message: String,
     /// What was probably meant: a name or a value that would be right.
     pub suggestion: Option<String>,
@@ -67,12 +67,36 @@ pub struct LeftOut {
 }
 
 impl LeftOut {
+    /// Whether all findings are listed.
+    #[must_use]
+    pub const fn is_none(self) -> bool {
+        self.errors == 0 && self.warnings == 0
+    }
+
     fn count(&mut self, level: Level) {
         match level {
             Level::Error => self.errors += 1,
             Level::Warning => self.warnings += 1,
         }
     }
+}
+
+/// Adds a warning to a sorted list that is complete but for what was left out; the list keeps its
+/// limit.
+pub fn add_warning(findings: &mut Vec<Finding>, left_out: &mut LeftOut, warning: Finding) {
+    let mut list = std::mem::take(findings);
+    if list.len() >= MAX_FINDINGS {
+        let weak = list.iter().rposition(|known| known.level == Level::Warning);
+        left_out.count(Level::Warning);
+        let Some(weak) = weak else {
+            *findings = list;
+            return;
+        };
+        list.remove(weak);
+    }
+    list.push(warning);
+    list.sort_by_key(|finding| (finding.line, finding.column));
+    *findings = list;
 }
 
 /// Collects findings up to [`MAX_FINDINGS`], and counts the others.
@@ -100,12 +124,13 @@ impl Findings {
         }
     }
 
-    /// Adds a warning, which is put into words only if there is room for it.
-    pub(crate) fn warn(&mut self, finding: impl FnOnce() -> Finding) {
-        if self.list.len() < MAX_FINDINGS {
-            self.push(finding());
+    /// Adds a finding, which is put into words only if there is room for it.
+    pub(crate) fn add(&mut self, level: Level, finding: impl FnOnce() -> Finding) {
+        let is_full = self.list.len() >= MAX_FINDINGS;
+        if is_full && (level == Level::Warning || self.last_warning().is_none()) {
+            self.left_out.count(level);
         } else {
-            self.left_out.count(Level::Warning);
+            self.push(finding());
         }
     }
 

@@ -14,6 +14,7 @@ mod address;
 mod advice;
 mod document;
 mod element;
+mod encoding;
 mod finding;
 mod language;
 #[cfg(test)]
@@ -29,7 +30,8 @@ mod writer;
 
 pub use address::url_fault;
 pub use document::{Document, ParseError};
-pub use finding::{Finding, LeftOut, Position};
+pub use encoding::decode;
+pub use finding::{Finding, LeftOut, Position, add_warning};
 pub use model::{HttpMethod as Method, Level};
 pub use reply::{ReplyError, ReplyKind};
 pub use source::{MAX_BYTES, MAX_DEPTH};

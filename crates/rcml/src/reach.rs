@@ -69,6 +69,16 @@ fn ends(verb: &Verb) -> bool {
     }
 }
 
+/// Whether a verb answers a call, ends it, or leaves the document.
+pub(crate) fn decides(verb: &Verb) -> bool {
+    match verb {
+        Verb::Hangup(_) | Verb::Reject(_) => true,
+        Verb::Redirect(redirect) => !redirect.url.is_empty(),
+        Verb::Dial(dial) => !dial.nouns.is_empty(),
+        verb => answers(verb),
+    }
+}
+
 /// Whether a call is answered when a verb is done.
 fn answers(verb: &Verb) -> bool {
     match verb {

@@ -19,10 +19,13 @@ pub enum ReplyError {
     /// There is no content type; the call ends without running anything.
     #[error("the answer has no content type")]
     NoContentType,
-    /// The content type is none that is understood.
-    #[error("the content type `{0}` is not a document type")]
+    /// The content type is not one of those that are understood.
+    #[error("the application answered with `{0}`, which is not a document; send `text/xml`")]
     ContentType(String),
-    /// The body is no document that can run.
+    /// The answer is empty.
+    #[error("the answer is empty; send XML that begins with `<Response>`")]
+    Empty,
+    /// The body is not a document that can run.
     #[error("the document cannot be run: {0}")]
     Parse(#[from] ParseError),
 }
@@ -52,7 +55,7 @@ impl Document {
     /// The document that an answer with status 200 asks for.
     ///
     /// - `content_type`: the header as received.
-    /// - `body`: its text; not read if the answer is a sound.
+    /// - `body`: its text, see [`decode`](crate::decode); not read if the answer is a sound.
     /// - `url`: where the answer came from, which is what a sound is played from.
     ///
     /// # Errors
@@ -66,7 +69,8 @@ impl Document {
             .filter(|text| !text.trim().is_empty())
             .ok_or(ReplyError::NoContentType)?;
         match ReplyKind::of(content_type) {
-            Some(ReplyKind::Xml) => Ok(Self::parse(body)?),
+            Some(ReplyKind::Xml) if body.trim().is_empty() => Err(ReplyError::Empty),
+            Some(ReplyKind::Xml) => Ok(Self::parse_as(body, Some(content_type))?),
             Some(ReplyKind::Text) => Ok(Self::say(body)),
             Some(ReplyKind::Audio) => Ok(Self::play(url)),
             None => Err(ReplyError::ContentType(content_type.to_owned())),
@@ -110,6 +114,11 @@ mod tests {
         assert_eq!(none, Err(ReplyError::NoContentType));
         let other = Document::from_reply(Some("image/png"), "", url);
         assert_eq!(other, Err(ReplyError::ContentType("image/png".to_owned())));
+        let empty = Document::from_reply(Some("text/xml"), " \n", url);
+        assert_eq!(empty, Err(ReplyError::Empty));
+        let json = Document::from_reply(Some("application/json"), "{}", url);
+        let said = json.unwrap_err().to_string();
+        assert!(said.contains("answered with `application/json`"), "{said}");
         let broken = Document::from_reply(Some("text/xml"), "%%<Response/>", url);
         assert!(matches!(broken, Err(ReplyError::Parse(_))));
     }

@@ -10,6 +10,7 @@ use roxmltree::{Error, ParsingOptions, TextPos};
 use model::error;
 
 use crate::document::ParseError;
+use crate::encoding;
 use crate::finding::{Finding, Findings, Position, quoted};
 
 /// Longest document, in bytes.
@@ -17,6 +18,12 @@ pub const MAX_BYTES: usize = 1024 * 1024;
 
 /// Deepest nesting of elements.
 pub const MAX_DEPTH: usize = 64;
+
+/// What to say about a web page.
+pub(crate) const HTML: &str = "this is an HTML page, not a document";
+
+/// What to do about a text that is something else.
+pub(crate) const SEND_XML: &str = "send XML that begins with `<Response>`";
 
 /// Where a text begins.
 const START: Position = Position { line: 1, column: 1 };
@@ -35,6 +42,9 @@ const BLOCK: usize = 1024;
 
 /// The text of a document, ready for the XML parser.
 pub(crate) struct Source<'a> {
+    /// As it came, perhaps with a byte order mark.
+    text: &'a str,
+    /// The text without its byte order mark.
     original: &'a str,
     repaired: Cow<'a, str>,
     insertions: Vec<Insertion>,
@@ -62,7 +72,7 @@ struct Insertion {
 }
 
 impl<'a> Source<'a> {
-    /// Takes a text, without a byte order mark, and repairs it.
+    /// Takes a text and repairs it.
     pub(crate) fn new(text: &'a str) -> Result<Self, ParseError> {
         if text.len() > MAX_BYTES {
             let message = format!("the document is longer than {MAX_BYTES} bytes");
@@ -70,6 +80,7 @@ impl<'a> Source<'a> {
         }
         let original = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut source = Self {
+            text,
             original,
             repaired: Cow::Borrowed(original),
             insertions: Vec::new(),
@@ -111,31 +122,42 @@ impl<'a> Source<'a> {
     }
 
     /// Says what was repaired, and where characters were lost on the way here.
-    pub(crate) fn report(&self, findings: &mut Findings) {
+    ///
+    /// - `content_type`: the header that the text came with.
+    pub(crate) fn report(&self, content_type: Option<&str>, findings: &mut Findings) {
         for repair in &self.repairs {
             let at = self.place(repair.first);
             findings.push(Finding::new(error::REPAIRED, at, repair.message.clone()));
         }
-        if let Some(first) = self.original.find(char::REPLACEMENT_CHARACTER) {
-            let declared = match declared_encoding(self.original) {
-                Some(name) => format!(" but `{}`", quoted(name)),
-                None => String::new(),
+        let named = encoding::named(self.text, content_type);
+        if let Some((label, source)) = named.unknown {
+            let place = match source {
+                encoding::Source::ContentType => "the content type",
+                encoding::Source::Declaration => "the XML declaration",
             };
+            let (label, used) = (quoted(label), named.name);
+            let message =
+                format!("the encoding `{label}` in {place} is not known; {used} was used");
+            findings.push(Finding::new(error::ENCODING, START, message));
+        }
+        if let Some(first) = self.original.find(char::REPLACEMENT_CHARACTER) {
             let message = format!(
-                "the bytes here are not UTF-8{declared}; \
-                 send UTF-8, or name the character set in the content type"
+                "the bytes here are not characters in {}; send UTF-8, or name the right encoding",
+                named.name
             );
             findings.push(Finding::new(error::ENCODING, self.place(first), message));
         }
     }
 
-    /// Refuses two bytes per character, which reach us as text full of zeros.
+    /// Refuses several bytes per character where nothing says so, and four bytes: they reach us as
+    /// text full of zeros.
     fn refuse_wide_characters(&self) -> Result<(), ParseError> {
         let head = self.original.get(..self.original.floor_char_boundary(8));
         if !head.is_some_and(|head| head.contains('\0')) {
             return Ok(());
         }
-        let message = "this looks like UTF-16; a document has to be UTF-8".to_owned();
+        let message =
+            "this looks like UTF-32, or UTF-16 that does not say so; send UTF-8".to_owned();
         Err(ParseError::no_xml(START, message))
     }
 
@@ -277,7 +299,24 @@ impl<'a> Source<'a> {
     }
 
     fn explain(&self, error: &Error) -> ParseError {
-        ParseError::no_xml(self.place_of(error), wording(error))
+        let start = self.original.trim_start();
+        let begins = |with: &str| {
+            let head = start.get(..with.len());
+            head.is_some_and(|head| head.eq_ignore_ascii_case(with))
+        };
+        let other = if start.is_empty() {
+            return ParseError::no_xml(START, "the document is empty".to_owned());
+        } else if begins("<!doctype html") || begins("<html") {
+            HTML
+        } else if start.starts_with(['{', '[']) {
+            "this looks like JSON, not XML"
+        } else if !start.starts_with('<') {
+            "this is text, not XML"
+        } else {
+            return ParseError::no_xml(self.place_of(error), wording(error));
+        };
+        let at = self.place(self.original.len() - start.len());
+        ParseError::no_xml(at, format!("{other}; {SEND_XML}"))
     }
 
     fn place_of(&self, error: &Error) -> Position {
@@ -308,16 +347,16 @@ fn parse(text: &str) -> Result<roxmltree::Document<'_>, Error> {
 /// What is wrong, in our words where those of the parser are too technical.
 fn wording(error: &Error) -> String {
     let text = match error {
-        Error::DtdDetected => "a document type declaration is not allowed",
-        Error::NoRootNode => "there is no element",
+        Error::DtdDetected => {
+            "`<!DOCTYPE>` is not allowed here; send XML that begins with `<Response>`"
+        }
+        Error::NoRootNode => "there is no element; a document begins with `<Response>`",
         Error::UnclosedRootNode => "the text ends inside an element that is not closed",
         Error::UnexpectedEndOfStream => "the text ends too early",
         Error::UnexpectedDeclaration(_) => {
             "the XML declaration must be the first thing in the text"
         }
-        Error::UnknownToken(_) => {
-            "a document must be a single element that contains everything else"
-        }
+        Error::UnknownToken(_) => "a document has exactly one outer element, usually `<Response>`",
         Error::InvalidName(_) => "a name is expected here; a `<` in text is written `&lt;`",
         Error::InvalidChar(b'"' | b'\'', b'<', _) => {
             "a quote is missing before this `<`; inside quotes it is written `&lt;`"
@@ -416,13 +455,6 @@ fn starts_reference(text: &str) -> bool {
     };
     let length = name.find(|c: char| !allowed(c)).unwrap_or(name.len());
     length > 0 && name[length..].starts_with(';')
-}
-
-/// The character set that the XML declaration names.
-fn declared_encoding(text: &str) -> Option<&str> {
-    let declaration = text.strip_prefix("<?xml")?.split("?>").next()?;
-    let value = declaration.split_once("encoding")?.1.split_once('=')?.1;
-    value.split(['"', '\'']).nth(1)
 }
 
 /// Where the name of the root element ends.

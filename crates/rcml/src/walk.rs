@@ -2,12 +2,12 @@
 //!
 //! **Invariant: no element inside a verb becomes a verb of its own.**
 
-use model::error;
+use model::{Level, error};
 
 use crate::element::{Attributes, Element};
 use crate::finding::{Finding, Findings, Position};
 use crate::reach;
-use crate::source::Source;
+use crate::source::{self, Source};
 use crate::suggest::closest;
 use crate::verb::{
     Dial, Gather, Hangup, Pause, Play, Redirect, Reject, Say, Sms, Unsupported, Verb,
@@ -54,7 +54,7 @@ fn walk(element: &Element<'_>, is_root: bool, verbs: &mut Verbs, findings: &mut 
         verbs.places.push(element.at());
         return;
     }
-    findings.warn(|| skipped(element, is_root));
+    findings.add(Level::Error, || skipped(element, is_root));
     walk_inside(element, verbs, findings);
 }
 
@@ -98,6 +98,10 @@ fn skipped(element: &Element<'_>, is_root: bool) -> Finding {
         };
         let message = format!("`{name}` belongs {place}; it was skipped");
         return Finding::new(error::BAD_NESTING, element.at(), message);
+    }
+    if is_root && name.eq_ignore_ascii_case("html") {
+        let message = format!("{}; {}", source::HTML, source::SEND_XML);
+        return Finding::new(error::UNKNOWN_VERB, element.at(), message);
     }
     let message = format!("`{name}` is not a verb; it was skipped");
     let root = is_root.then_some("Response");

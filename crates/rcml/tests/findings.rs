@@ -20,20 +20,40 @@ fn line(finding: &Finding) -> String {
 }
 
 fn lint(xml: &str) -> Vec<String> {
-    Document::lint(xml).0.iter().map(line).collect()
+    Document::lint(xml, None).0.iter().map(line).collect()
 }
 
 #[test]
 fn explains_broken_documents() {
     let table: &[(&str, &[&str])] = &[
-        ("", &["12100 1:1 there is no element"]),
+        ("", &["12100 1:1 the document is empty"]),
+        (
+            "<!-- nothing -->",
+            &["12100 1:1 there is no element; a document begins with `<Response>`"],
+        ),
+        (
+            "\n <!DOCTYPE HTML>\n<html><br></html>",
+            &[
+                "12100 2:2 this is an HTML page, not a document; send XML that begins with `<Response>`",
+            ],
+        ),
+        (
+            "<html><br></html>",
+            &[
+                "12100 1:1 this is an HTML page, not a document; send XML that begins with `<Response>`",
+            ],
+        ),
+        (
+            " {\"a\": 1}",
+            &["12100 1:2 this looks like JSON, not XML; send XML that begins with `<Response>`"],
+        ),
         (
             "hello",
-            &["12100 1:1 a document must be a single element that contains everything else"],
+            &["12100 1:1 this is text, not XML; send XML that begins with `<Response>`"],
         ),
         (
             "%%<Response><Say>x</Say></Response>",
-            &["12100 1:1 a document must be a single element that contains everything else"],
+            &["12100 1:1 this is text, not XML; send XML that begins with `<Response>`"],
         ),
         (
             "<Response><Say>x</Response>",
@@ -46,7 +66,7 @@ fn explains_broken_documents() {
         ),
         (
             "<Response/><Response/>",
-            &["12100 1:12 a document must be a single element that contains everything else"],
+            &["12100 1:12 a document has exactly one outer element, usually `<Response>`"],
         ),
         (
             r#"<Response>
@@ -65,7 +85,7 @@ fn explains_broken_documents() {
         (
             r#"<!DOCTYPE r [<!ENTITY a "b">]>
 <Response>&a;</Response>"#,
-            &["12100 1:1 a document type declaration is not allowed"],
+            &["12100 1:1 `<!DOCTYPE>` is not allowed here; send XML that begins with `<Response>`"],
         ),
         (
             r#"<Response>
@@ -103,7 +123,7 @@ fn explains_broken_documents() {
         (
             "<html><head><title>404</title></head><body><h1>Not Found</h1></body></html>",
             &[
-                "12200 1:1 `html` is not a verb; it was skipped",
+                "12200 1:1 this is an HTML page, not a document; send XML that begins with `<Response>`",
                 "12200 1:7 `head` is not a verb; it was skipped",
                 "12200 1:13 `title` is not a verb; it was skipped",
                 "12200 1:38 `body` is not a verb; it was skipped",
@@ -450,19 +470,61 @@ fn keeps_a_limited_number_of_findings() {
     let document =
         Document::parse(&format!("<a>{}</a>", "<b/>".repeat(5000))).expect("well-formed");
     assert_eq!(document.findings.len(), 100);
-    let warnings = 5001 - 100;
+    let errors = 5001 - 100;
     assert_eq!(
         document.left_out,
         LeftOut {
-            errors: 0,
-            warnings
+            errors,
+            warnings: 0
         }
     );
 }
 
 #[test]
+fn what_asks_for_nothing_is_not_reported() {
+    let conference = |attributes: &str| {
+        lint(&format!(
+            "<Dial><Conference {attributes}>a</Conference></Dial>"
+        ))
+    };
+    for attributes in [
+        "beep=\"false\"",
+        "waitUrl=\"\"",
+        "record=\"do-not-record\" beep=' '",
+    ] {
+        assert_eq!(conference(attributes), [""; 0], "{attributes}");
+    }
+    for attributes in ["beep=\"true\"", "waitUrl=\"/music\""] {
+        let found = conference(attributes);
+        assert!(
+            matches!(&found[..], [one] if one.starts_with("12204")),
+            "{found:?}"
+        );
+    }
+}
+
+#[test]
+fn what_does_not_run_is_an_error() {
+    let table = [
+        ("<Response><Record/></Response>", Level::Error),
+        ("<Response><Dail/></Response>", Level::Error),
+        ("<Response><Number>1</Number></Response>", Level::Error),
+        ("<Response>Hello</Response>", Level::Error),
+        (
+            "<Response><Say volume='1'>x</Say></Response>",
+            Level::Warning,
+        ),
+    ];
+    for (xml, level) in table {
+        let (findings, _) = Document::lint(xml, None);
+        let levels: Vec<Level> = findings.iter().map(|finding| finding.level).collect();
+        assert_eq!(levels, [level], "{xml}");
+    }
+}
+
+#[test]
 fn an_error_is_listed_rather_than_a_warning() {
-    let warnings = |count: usize| "<b/>".repeat(count);
+    let warnings = |count: usize| "<Pause length='x'/>".repeat(count);
     let errors = |count: usize| "<Redirect>ftp://x/</Redirect>".repeat(count);
     // Warnings, errors, then what is listed and left out of both, errors first. A verb behind the
     // first `Redirect` is a warning of its own.
@@ -480,7 +542,7 @@ fn an_error_is_listed_rather_than_a_warning() {
             warnings(warned),
             errors(failed)
         );
-        let (findings, more) = Document::lint(&xml);
+        let (findings, more) = Document::lint(&xml, None);
         let errors = findings
             .iter()
             .filter(|finding| finding.level == Level::Error)
@@ -559,7 +621,7 @@ fn a_document_with_too_many_hints_is_refused() {
         let xml = format!(
             "<Response>\n  <Oops/><Gather input=\"speech\" hints=\"{hints},, \"/></Response>"
         );
-        let (found, _) = Document::lint(&xml);
+        let (found, _) = Document::lint(&xml, None);
         let told: Vec<_> = found
             .iter()
             .filter(|finding| finding.code == 13330)
@@ -586,7 +648,7 @@ fn a_document_with_too_many_hints_is_refused() {
         format!("<Response><Gather hints='{hints}'/>{many}</Response>"),
     ] {
         assert!(Document::parse(&xml).is_err());
-        let (found, _) = Document::lint(&xml);
+        let (found, _) = Document::lint(&xml, None);
         assert_eq!(found.len(), 100);
         assert!(found.iter().any(|finding| finding.code == 13330));
     }

@@ -230,8 +230,15 @@ fn value(name: &str, wish: &ValueWish, found: Option<&str>, run: &Run) -> Option
     if expected.fits(found) {
         return None;
     }
-    let was = found.map_or("not there".to_owned(), |value| format!("`{value}`"));
-    Some(format!("{name} {expected}, but it was {was}"))
+    let was = match found {
+        None => "not there".to_owned(),
+        Some("") => "empty".to_owned(),
+        Some(value) => format!("`{value}`"),
+    };
+    Some(match expected {
+        Expected::Absent => format!("no {name}, but it was {was}"),
+        Expected::Text(_) | Expected::Pattern(_) => format!("{name} {expected}, but it was {was}"),
+    })
 }
 
 /// Compares all parameters of a request.
@@ -316,10 +323,12 @@ fn compare<T>(
         return None;
     }
     let from = places.last().copied().unwrap_or(0);
-    let text = format!(
-        "expected no more {what}, but there was {}",
-        shown[from..].join(", ")
-    );
+    let after = match from.checked_sub(1).and_then(|last| shown.get(last)) {
+        Some(last) => format!(" after {last}"),
+        None => String::new(),
+    };
+    let rest = shown[from..].join(", ");
+    let text = format!("expected no {what}{after}, but there was {rest}");
     Some(fails(last_line, text))
 }
 

@@ -109,7 +109,7 @@ impl fmt::Display for Wanted {
             Self::Ring => f.write_str("ring"),
             Self::Answer => f.write_str("answer"),
             Self::Hangup => f.write_str("hangup"),
-            Self::Refused(status) => write!(f, "refused {status}"),
+            Self::Refused(status) => write!(f, "a refusal with {status}"),
             Self::Pause(None) => f.write_str("pause"),
             Self::Pause(Some(length)) => write!(f, "pause {length}"),
             Self::Say(what, moment) => write!(f, "say {what}{}", begun(*moment)),

@@ -27,6 +27,7 @@ mod script;
 mod stage;
 mod yaml;
 
+use std::fmt;
 use std::time::Duration;
 
 use call_proto::{FetchFailure, Fetched};
@@ -45,14 +46,15 @@ pub fn run(script: &Script, application: &mut dyn Application) -> Run {
     run
 }
 
-/// What is wrong with a script.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("line {line}: {text}")]
+/// What is wrong with a script: a problem, and perhaps others that were found with it.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Problem {
     /// From 1.
     pub line: usize,
-    /// For people.
+    /// What is wrong, in words.
     pub text: String,
+    /// None of these has others.
+    others: Vec<Problem>,
 }
 
 impl Problem {
@@ -60,9 +62,38 @@ impl Problem {
         Self {
             line,
             text: text.into(),
+            others: Vec::new(),
         }
     }
+
+    /// All problems, in the order of their lines.
+    #[must_use]
+    pub fn all(&self) -> Vec<&Self> {
+        let mut all: Vec<&Self> = std::iter::once(self).chain(&self.others).collect();
+        all.sort_by_key(|problem| problem.line);
+        all
+    }
+
+    /// Both.
+    pub(crate) fn and(mut self, mut other: Self) -> Self {
+        let others = std::mem::take(&mut other.others);
+        self.others.push(other);
+        self.others.extend(others);
+        self
+    }
 }
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, problem) in self.all().into_iter().enumerate() {
+            let separator = if at == 0 { "" } else { "\n" };
+            write!(f, "{separator}line {}: {}", problem.line, problem.text)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problem {}
 
 /// A request to the application: for a document, or with a callback.
 #[derive(Clone, PartialEq, Eq, Debug)]

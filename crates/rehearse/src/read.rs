@@ -1,7 +1,7 @@
 //! From tree to values: known keys, words, lengths of time, expected texts.
 //!
 //! **Invariant: a key, word or value that is not known is refused with its line and, if one is
-//! close, the name that was probably meant.**
+//! close, the name that was probably meant**; one mistake does not hide those in other parts of the script.
 
 use std::time::Duration;
 
@@ -19,10 +19,23 @@ pub(crate) struct Map<'a> {
 impl<'a> Map<'a> {
     /// The entries of a map with these keys and no others.
     pub(crate) fn of(node: &'a Node, what: &'static str, known: &[&str]) -> Result<Self, Problem> {
+        let mut problems = Problems::default();
+        let map = Self::with(node, what, known, &mut problems)?;
+        problems.none()?;
+        Ok(map)
+    }
+
+    /// The entries of a map, and a problem for each key that is not known.
+    pub(crate) fn with(
+        node: &'a Node,
+        what: &'static str,
+        known: &[&str],
+        problems: &mut Problems,
+    ) -> Result<Self, Problem> {
         let entries = entries(node, what)?;
         for (key, _) in &entries {
             if !known.contains(&key.name.as_str()) {
-                return Err(unknown(key.line, &key.name, what, known));
+                problems.push(unknown(key.line, &key.name, what, known));
             }
         }
         Ok(Self {
@@ -65,7 +78,7 @@ impl<'a> Map<'a> {
             (Some(one), None) => Ok(one),
             (None, _) => Err(Problem::new(
                 self.line,
-                format!("{} needs one of {}", self.what, listed(names)),
+                format!("{} needs one of {}", quoted(self.what), listed(names)),
             )),
             (Some((first, _)), Some((second, node))) => Err(Problem::new(
                 node.line,
@@ -75,11 +88,54 @@ impl<'a> Map<'a> {
     }
 }
 
+/// Collects what is wrong, so that the whole script is read before anything is refused.
+#[derive(Default)]
+pub(crate) struct Problems(Option<Problem>);
+
+impl Problems {
+    pub(crate) fn push(&mut self, problem: Problem) {
+        self.0 = Some(match self.0.take() {
+            Some(known) => known.and(problem),
+            None => problem,
+        });
+    }
+
+    /// What was read, if it could be.
+    pub(crate) fn keep<T>(&mut self, read: Result<T, Problem>) -> Option<T> {
+        match read {
+            Ok(value) => Some(value),
+            Err(problem) => {
+                self.push(problem);
+                None
+            }
+        }
+    }
+
+    /// # Errors
+    /// All problems, if there are any.
+    pub(crate) fn none(self) -> Result<(), Problem> {
+        self.0.map_or(Ok(()), Err)
+    }
+}
+
+/// All values, or everything that is wrong with them.
+pub(crate) fn all<T>(
+    values: impl IntoIterator<Item = Result<T, Problem>>,
+) -> Result<Vec<T>, Problem> {
+    let mut problems = Problems::default();
+    let kept = values.into_iter().filter_map(|value| problems.keep(value));
+    let kept = kept.collect();
+    problems.none()?;
+    Ok(kept)
+}
+
 /// The entries of a map with any keys.
 pub(crate) fn entries<'a>(node: &'a Node, what: &str) -> Result<Vec<(&'a Key, &'a Node)>, Problem> {
     match &node.value {
         Value::Map(entries) => Ok(entries.iter().map(|(key, node)| (key, node)).collect()),
-        Value::Null | Value::Text(_) | Value::List(_) => Err(wrong(node, what, "keys")),
+        Value::Null | Value::Text(_) | Value::List(_) => {
+            Err(wrong(node, what, "`key: value` pairs"))
+        }
     }
 }
 
@@ -186,10 +242,43 @@ pub(crate) fn expected(node: &Node, what: &str) -> Result<Expected, Problem> {
 
 pub(crate) fn wrong(node: &Node, what: &str, needed: &str) -> Problem {
     let found = node.kind();
-    Problem::new(
-        node.line,
-        format!("`{what}` must be {needed}, and is {found}"),
-    )
+    let (subject, example) = match (what, needed) {
+        ("script", _) => {
+            let text = "this is not a test script: it consists of `key: value` lines, such as `call: {to: \"1000\"}`";
+            return Problem::new(node.line, text);
+        }
+        ("caller" | "steps" | "then", "a list") => {
+            (quoted(what), format!(", such as `{what}: [hangup]`"))
+        }
+        (_, "a list") => (quoted(what), format!(", such as `{what}: [...]`")),
+        _ => (quoted(what), String::new()),
+    };
+    let quotes = match &node.value {
+        Value::Text(text) if text.contains(": ") => "; take off the quotes",
+        Value::Text(_) | Value::Null | Value::List(_) | Value::Map(_) => "",
+    };
+    let text = format!("{subject} must be {needed}{example}, not {found}{quotes}");
+    Problem::new(node.line, text)
+}
+
+/// A key of scripts as it is written there, other things in words.
+fn quoted(what: &str) -> String {
+    const THINGS: &[&str] = &[
+        "script",
+        "party",
+        "step",
+        "page",
+        "leg",
+        "invite",
+        "message",
+        "conference",
+        "value",
+    ];
+    if !THINGS.contains(&what) {
+        return format!("`{what}`");
+    }
+    let article = if what.starts_with('i') { "an" } else { "a" };
+    format!("{article} {what}")
 }
 
 pub(crate) fn unknown(line: usize, name: &str, what: &str, known: &[&str]) -> Problem {
@@ -199,10 +288,12 @@ pub(crate) fn unknown(line: usize, name: &str, what: &str, known: &[&str]) -> Pr
         .filter(|(distance, word)| *distance <= (word.len() / 3).max(1))
         .min();
     let help = match meant {
+        _ if name.contains(": ") => "take off the quotes".to_owned(),
         Some((_, word)) => format!("did you mean `{word}`?"),
         None => format!("known: {}", listed(known)),
     };
-    Problem::new(line, format!("`{what}` does not accept `{name}`; {help}"))
+    let what = quoted(what);
+    Problem::new(line, format!("{what} does not accept `{name}`; {help}"))
 }
 
 pub(crate) fn listed(words: &[&str]) -> String {

@@ -26,28 +26,28 @@ impl Rehearsed {
     }
 }
 
-/// A few lines: whether it passed, the first expectation that was not met, and the notifications
-/// to the account.
+/// A few lines: whether it passed, every expectation that was not met, and the notifications to the
+/// account.
+///
+/// - `colours`: for a terminal.
 #[must_use]
-pub fn text(rehearsed: &Rehearsed) -> String {
+pub fn text(rehearsed: &Rehearsed, colours: bool) -> String {
     let Rehearsed { file, run, .. } = rehearsed;
     let mut out = String::new();
-    let word = if run.passed() { "ok    " } else { "FAILED" };
+    let word = match (run.passed(), colours) {
+        (true, false) => "ok    ",
+        (false, false) => "FAILED",
+        (true, true) => "\x1b[32mok\x1b[0m    ",
+        (false, true) => "\x1b[1;31mFAILED\x1b[0m",
+    };
     let length = seconds(run.length);
     // Writing to a text cannot fail.
     let _ = match &rehearsed.name {
         Some(name) => writeln!(out, "{word} {file}: {name} ({length})"),
         None => writeln!(out, "{word} {file} ({length})"),
     };
-    if let Some(first) = run.failures.first() {
-        let _ = writeln!(out, "       {file}:{}: {}", first.line, first.text);
-        let more = run.failures.len() - 1;
-        if more > 0 {
-            let _ = writeln!(
-                out,
-                "       {more} more in what follows from it or beside it"
-            );
-        }
+    for failure in &run.failures {
+        let _ = writeln!(out, "       {file}:{}: {}", failure.line, failure.text);
     }
     for told in &run.notifications {
         let place = match (told.line, told.column) {

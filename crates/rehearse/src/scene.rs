@@ -212,6 +212,8 @@ pub enum Does {
     Party(Doing),
     /// A re-INVITE with this offer arrives.
     Reinvite(Option<String>),
+    /// The ACK to our answer of a re-INVITE arrives with this description.
+    Ack(Option<String>),
     /// An INFO arrives that names no key.
     Info,
     /// A key is pressed.

@@ -20,7 +20,7 @@ use call_proto::Headers;
 
 use crate::Problem;
 use crate::expected::Expected;
-use crate::read::{self, Map};
+use crate::read::{self, Map, Problems};
 use crate::yaml::{self, Node};
 use party::Party;
 
@@ -79,36 +79,42 @@ impl Script {
     /// Reads a script.
     ///
     /// # Errors
-    /// [`Problem`] with the line if it is not YAML, or something in it is not known.
+    /// [`Problem`] with the line if it is not YAML, or something in it is not known; with all others that
+    /// were found, see [`Problem::all`].
     pub fn parse(text: &str) -> Result<Self, Problem> {
         let root = yaml::parse(text)?;
-        let map = Map::of(&root, "script", KEYS)?;
-        let needed = |name: &str| {
-            let missing = || Problem::new(map.line, format!("the script needs `{name}`"));
-            map.get(name).ok_or_else(missing)
+        let mut problems = Problems::default();
+        let map = Map::with(&root, "script", KEYS, &mut problems)?;
+        let parties = problems.keep(map.get("parties").map(party::read_all).transpose());
+        let application = match map.get("application") {
+            Some(node) => Application::read(node),
+            None => Err(Problem::new(map.line, "the script needs `application`")),
         };
-        let parties = map.get("parties").map(party::read_all).transpose()?;
-        let application = Application::read(needed("application")?)?;
-        let calls = call::read_all(&map, application.base())?;
-        let api = map
-            .get("api")
-            .map(|node| api::read(application.base(), node))
-            .transpose()?;
-        let sounds = map.get("sounds").map(sounds).transpose()?;
-        let wishes = map.get("expect").map(Wishes::read).transpose()?;
+        let application = problems.keep(application);
+        // Without its application a script is only read to find what else is wrong.
+        let elsewhere = Application::nowhere();
+        let base = application.as_ref().unwrap_or(&elsewhere).base();
+        let calls = problems.keep(call::read_all(&map, base));
+        let api = map.get("api").map(|node| api::read(base, node));
+        let api = problems.keep(api.transpose());
+        let sounds = problems.keep(map.get("sounds").map(sounds).transpose());
+        let wishes = problems.keep(map.get("expect").map(Wishes::read).transpose());
+        let name = problems.keep(map.text("name"));
+        let pace = problems.keep(map.number("say_ms_per_character"));
+        let limit = problems.keep(map.duration("limit"));
+        let seed = problems.keep(map.number("seed"));
+        problems.none()?;
         let script = Self {
-            name: map.text("name")?,
-            application,
-            calls,
-            parties: parties.unwrap_or_default(),
-            api: api.unwrap_or_default(),
-            sounds: sounds.unwrap_or_default(),
-            say_ms_per_character: map
-                .number("say_ms_per_character")?
-                .unwrap_or(SAY_MS_PER_CHARACTER),
-            limit: map.duration("limit")?.unwrap_or(LIMIT),
-            seed: map.number("seed")?.unwrap_or_else(|| hash(text)),
-            wishes: wishes.unwrap_or_default(),
+            name: name.flatten(),
+            application: application.unwrap_or(elsewhere),
+            calls: calls.unwrap_or_default(),
+            parties: parties.flatten().unwrap_or_default(),
+            api: api.flatten().unwrap_or_default(),
+            sounds: sounds.flatten().unwrap_or_default(),
+            say_ms_per_character: pace.flatten().unwrap_or(SAY_MS_PER_CHARACTER),
+            limit: limit.flatten().unwrap_or(LIMIT),
+            seed: seed.flatten().unwrap_or_else(|| hash(text)),
+            wishes: wishes.flatten().unwrap_or_default(),
         };
         if let Some(step) = script.api.iter().find(|step| step.at > script.limit) {
             let text = "`at` is later than `limit`: the call is over by then";

@@ -291,7 +291,12 @@ impl<'a> Stage<'a> {
         };
         let Some(call) = found.map(|leg| leg.record.sid) else {
             if let (Who::Leg(name), true) = (&act.leg, act.line > 0) {
-                let text = format!("there is no leg `{name}` at {}", seconds(act.at));
+                let legs: Vec<&str> = self.run.legs.iter().map(|leg| leg.name.as_str()).collect();
+                let legs = legs.join(", ");
+                let text = format!(
+                    "there is no leg `{name}` at {} (there is {legs})",
+                    seconds(act.at)
+                );
                 self.run.fails(act.line, text);
             }
             return;
@@ -299,6 +304,7 @@ impl<'a> Stage<'a> {
         match &act.does {
             Does::Party(doing) => self.remote_does(call, *doing),
             Does::Reinvite(sdp) => self.reinvites(call, sdp.clone()),
+            Does::Ack(sdp) => self.acknowledges(call, sdp.clone()),
             Does::Info => self.informs(call),
             Does::Key(key, way) => self.tell_soon(call, actor::key_event(*key, *way)),
             Does::Understood(news) => self.understands(call, news.clone()),
@@ -308,8 +314,10 @@ impl<'a> Stage<'a> {
     }
 
     fn tell(&mut self, call: CallSid, event: Event) {
-        if let Event::Media(MediaEvent::PlayDone { play }) = &event {
-            self.played(call, *play);
+        if let Event::Media(MediaEvent::PlayDone { play }) = &event
+            && !self.played(call, *play)
+        {
+            return; // It was cut off: media does not report its end.
         }
         self.watch.event(self.now, call, &event);
         self.families.handle(call, event, self.now);

@@ -8,11 +8,11 @@ fn scripts_that_cannot_be_right_are_refused_with_their_line() {
     let table = [
         (
             "caler: []",
-            "line 3: `script` does not accept `caler`; did you mean `caller`?",
+            "line 3: a script does not accept `caler`; did you mean `caller`?",
         ),
         (
             "parties: {ann: bussy}",
-            "line 3: `party` does not accept `bussy`; did you mean `busy`?",
+            "line 3: a party does not accept `bussy`; did you mean `busy`?",
         ),
         (
             "parties: {ann: {rejects: 200}}",
@@ -32,11 +32,11 @@ fn scripts_that_cannot_be_right_are_refused_with_their_line() {
         ),
         (
             "parties: [ann]",
-            "line 3: `parties` must be keys, and is a list",
+            "line 3: `parties` must be `key: value` pairs, not a list",
         ),
         (
             "caller:\n  - dance",
-            "line 4: `step` does not accept `dance`; known: `expect`, `press`, `speak`, `wait`, `silence`, `hangup`, `vanish`",
+            "line 4: a step does not accept `dance`; known: `expect`, `press`, `speak`, `wait`, `silence`, `hangup`, `vanish`",
         ),
         ("caller: [press]", "line 3: `press` needs a value"),
         (
@@ -59,7 +59,7 @@ fn scripts_that_cannot_be_right_are_refused_with_their_line() {
         ),
         (
             "caller: [[]]",
-            "line 3: `step` must be a word or one key, and is a list",
+            "line 3: a step must be a word or one key, not a list",
         ),
         (
             "caller: [{expect: {saay: x}}]",
@@ -79,7 +79,7 @@ fn scripts_that_cannot_be_right_are_refused_with_their_line() {
         ),
         (
             "caller: [{expect: {}}]",
-            "line 3: expect needs one of `say`, `play`, `pause`, `ring`, `answer`, `refused`, `hangup`",
+            "line 3: `expect` needs one of `say`, `play`, `pause`, `ring`, `answer`, `refused`, `hangup`",
         ),
         (
             "parties: {ann: {answers_after: never, then: []}}",
@@ -131,15 +131,15 @@ fn scripts_that_cannot_be_right_are_refused_with_their_line() {
         ),
         (
             "expect: {requests: [/v: {CallSid: {leg: caller}}]}",
-            "line 3: `value` does not accept `leg`; known: `sid`, `recording`",
+            "line 3: a value does not accept `leg`; known: `sid`, `recording`",
         ),
         (
             "expect: {requests: [/v: [{a: b, c: d}]]}",
-            "line 3: `requests` must be one parameter, and is keys",
+            "line 3: `requests` must be one parameter, not keys",
         ),
         (
             "expect: {invites: {ann: {to: x}}}",
-            "line 3: `invite` does not accept `to`; known: `uri`, `from`, `name`, `login`, `password`, `headers`",
+            "line 3: an invite does not accept `to`; known: `uri`, `from`, `name`, `login`, `password`, `headers`",
         ),
         (
             "expect: {sent: {ann: [3s ~(]}}",
@@ -151,7 +151,7 @@ fn scripts_that_cannot_be_right_are_refused_with_their_line() {
         ),
         (
             "expect: {verbs: Say}",
-            "line 3: `verbs` must be a list, and is a text",
+            "line 3: `verbs` must be a list, such as `verbs: [...]`, not a text",
         ),
         (
             "expect: {duration: 4s..2s}",
@@ -159,15 +159,39 @@ fn scripts_that_cannot_be_right_are_refused_with_their_line() {
         ),
         (
             "expect: {requests: [{a: {}, b: {}}]}",
-            "line 3: `requests` must be one address with its parameters, and is keys",
+            "line 3: `requests` must be one address with its parameters, not keys",
         ),
         (
             "expect: {legs: {ann: {state: busy}}}",
-            "line 3: `leg` does not accept `state`; did you mean `status`?",
+            "line 3: a leg does not accept `state`; did you mean `status`?",
         ),
         (
             "expect: {}",
             "line 1: nothing is expected: this script cannot fail; add `expect`",
+        ),
+        (
+            "expect: {requests: ['POST /p: {CallStatus: ringing}']}",
+            "line 3: `requests`: take off the quotes, so that the parameters are keys: `- POST /p: {CallStatus: ringing}`",
+        ),
+        (
+            "expect: {callbacks: ['/p: [CallSid]']}",
+            "line 3: `callbacks`: take off the quotes",
+        ),
+        (
+            "expect: {messages: ['to: kim']}",
+            "line 3: a message must be `key: value` pairs, not a text; take off the quotes",
+        ),
+        (
+            "caller: ['wait: 3s']",
+            "line 3: a step does not accept `wait: 3s`; take off the quotes",
+        ),
+        (
+            "caller: hangup",
+            "line 3: `caller` must be a list, such as `caller: [hangup]`, not a text",
+        ),
+        (
+            "parties: {ann: {then: hangup}}",
+            "line 3: `then` must be a list, such as `then: [hangup]`, not a text",
         ),
         (
             "seed: x\nexpect: {verbs: []}",
@@ -232,11 +256,6 @@ fn calls_and_applications_that_cannot_be_right_are_refused() {
         ),
         (
             call.to_owned(),
-            "application: {url: 'http://a/', start: /}".to_owned(),
-            "`start` has no meaning beside `url`",
-        ),
-        (
-            call.to_owned(),
             "application: {url: 'ftp://a/'}".to_owned(),
             "`ftp://a/` is not an http address",
         ),
@@ -273,6 +292,45 @@ fn calls_and_applications_that_cannot_be_right_are_refused() {
     ];
     for (call, app, expected) in table {
         refused(&format!("{call}\n{app}\n{rest}\n"), expected);
+    }
+}
+
+#[test]
+fn all_mistakes_are_reported_at_once() {
+    let text = "\
+caler: []
+parties:
+  ann: bussy
+  bob: {rejects: 20, mesage: 200}
+application: {start: /v, pages: {/v: x, /w: {staus: 3}}}
+call: {too: '1'}
+caller: [dance, {press: x}]
+limit: soon
+expect:
+  verbs: Say
+  requests: [/v, 'POST /p: {a: b}', {/q: {a: {leg: x}}}]
+  legs: {ann: {staus: busy}, bob: {by: [x]}}
+  messages: [{bdy: x}]
+  heard: {ann: [~(]}
+  duration: long
+";
+    let problem = Script::parse(text).unwrap_err();
+    let lines: Vec<usize> = problem.all().iter().map(|problem| problem.line).collect();
+    assert_eq!(
+        lines,
+        [1, 3, 4, 5, 6, 7, 7, 8, 10, 11, 11, 12, 12, 13, 14, 15],
+        "{problem}"
+    );
+    assert_eq!(problem.to_string().lines().count(), lines.len());
+}
+
+#[test]
+fn what_is_no_script_at_all_is_refused_in_a_users_words() {
+    for text in ["hello", "[a, b]", "- call: {to: x}"] {
+        refused(
+            text,
+            "line 1: this is not a test script: it consists of `key: value` lines",
+        );
     }
 }
 

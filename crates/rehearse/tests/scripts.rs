@@ -70,6 +70,26 @@ fn with_page(page: &str, rest: &str) -> String {
 }
 
 #[test]
+fn a_prompt_that_a_key_cuts_off_has_no_end_of_its_own() {
+    let run = passes(
+        "call: {to: '1000', from: kim}
+application:
+  start: /v
+  pages:
+    /v: <Response><Gather numDigits='1' action='/w'><Say>Press a key, whichever you like</Say></Gather></Response>
+    /w: <Response><Say>Bye</Say></Response>
+caller: [{expect: answer}, {wait: 1s}, {press: '1'}, {expect: hangup}]
+",
+    );
+    let media = run
+        .trace
+        .iter()
+        .filter(|entry| matches!(entry.what.as_str(), "play" | "stop play" | "played"));
+    let shown: Vec<&str> = media.map(|entry| entry.what.as_str()).collect();
+    assert_eq!(shown, ["play", "stop play", "play", "played"]);
+}
+
+#[test]
 fn a_caller_hears_and_hangs_up() {
     let run = passes(&with_page(
         "<Say>Hello there</Say><Pause length='2'/><Play>/two.wav</Play>",
@@ -366,7 +386,7 @@ fn failures_say_what_was_seen_instead() {
         (
             "<Reject reason='busy'/>",
             "caller: [{expect: {refused: 603}}]",
-            "3: expected refused 603, but there was ring at 0s, refused 486 at 0s",
+            "3: expected a refusal with 603, but there was ring at 0s, refused 486 at 0s",
         ),
         (
             two_says,
@@ -376,7 +396,7 @@ fn failures_say_what_was_seen_instead() {
         (
             two_says,
             "expect: {verbs: [Say]}",
-            "3: expected no more verb, but there was Say",
+            "3: expected no verb after Say, but there was Say",
         ),
         (
             two_says,
@@ -422,7 +442,7 @@ fn failures_say_what_was_seen_instead() {
         (
             dial,
             "parties: {ann: busy}\nexpect: {requests: [/v, /after: {DialCallStatus: null}]}",
-            "4: expected request POST /after with DialCallStatus nothing, but it was `busy`",
+            "4: expected request POST /after with no DialCallStatus, but it was `busy`",
         ),
         (
             dial,
@@ -519,7 +539,7 @@ fn failures_say_what_was_seen_instead() {
         (
             two_says,
             "api: [{at: 100ms, cancel: ann}]\nexpect: {verbs: [...]}",
-            "3: there is no leg `ann` at 0.1s",
+            "3: there is no leg `ann` at 0.1s (there is caller)",
         ),
         (
             dial,
@@ -565,7 +585,7 @@ fn reports(text: &str) -> (Run, String, String, String) {
         name: script.name.clone(),
         run: rehearse::run(&script, &mut Nobody::default()),
     }];
-    let text = report::text(&rehearsed[0]);
+    let text = report::text(&rehearsed[0], false);
     let json = format!("{:#}", report::json(&rehearsed));
     let junit = report::junit(&rehearsed, |run| {
         format!("{} \u{1} entries", run.trace.len())
@@ -597,13 +617,13 @@ fn two_runs_give_the_same_bytes() {
 }
 
 #[test]
-fn reports_tell_the_first_failure_and_are_well_formed() {
+fn reports_tell_every_failure_and_are_well_formed() {
     let (run, text, json, junit) = reports(BUSY);
     assert_eq!(
         text,
         "FAILED a.test.yaml: <busy> & 'co' (9s)\n       \
          a.test.yaml:8: expected verb `Say`, but it was Dial\n       \
-         1 more in what follows from it or beside it\n       \
+         a.test.yaml:8: expected a duration of 1s, but it was 9s\n       \
          notification 21402: http://app/after answered with status 404\n",
     );
     let tree = roxmltree::Document::parse(&junit).unwrap();
@@ -626,6 +646,47 @@ fn reports_tell_the_first_failure_and_are_well_formed() {
     assert_eq!(script["legs"].as_array().map(Vec::len), Some(3));
     assert_eq!(script["requests"][0]["url"], "http://app/v");
     assert_eq!(run.failures.len(), 2);
+}
+
+#[test]
+fn a_party_with_steps_must_be_called() {
+    let table = [
+        (
+            "{answers_after: 1s, then: [hangup]}",
+            "3: `ann` was never called",
+        ),
+        (
+            "{then: [{wait: 1s}, {press: '1'}]}",
+            "3: `ann` was never called",
+        ),
+        ("{hangs_up_after: 2s}", "3: `ann` was never called"),
+        (
+            "{then: [{expect: hangup}]}",
+            "3: `ann` never answered a call",
+        ),
+        ("answers", ""),
+        ("busy", ""),
+    ];
+    for (party, expected) in table {
+        let rest = format!("parties: {{ann: {party}}}\nexpect: {{verbs: [Say]}}\n");
+        let run = rehearse(&with_page("<Say>Hi</Say>", &rest));
+        assert_eq!(failures(&run), expected, "{party}");
+    }
+    let cancelled = with_page(
+        "<Dial timeout='2'><Client>ann</Client></Dial>",
+        "parties: {ann: {answers_after: 9s, hangs_up_after: 1s}}\nexpect: {verbs: [Dial]}\n",
+    );
+    assert_eq!(failures(&rehearse(&cancelled)), "", "she was called");
+}
+
+#[test]
+fn a_request_that_should_lack_a_parameter_says_so() {
+    let run = rehearse(&with_page(
+        "<Gather action='/a' input='speech' actionOnEmptyResult='true' timeout='1'/>",
+        "expect: {requests: [/v: {CallSid: null}, ...]}\n",
+    ));
+    let said = failures(&run);
+    assert!(said.contains("with no CallSid, but it was `CA"), "{said}");
 }
 
 #[test]

@@ -5,9 +5,10 @@
 //! ```
 //!
 //! **Invariant: one key press gives exactly one digit, at its first packet that arrives**, however
-//! its packets are lost, repeated or reordered. Real senders omit the marker bit, lose all three
-//! end packets, repeat them late, use one timestamp for several presses or a new timestamp for
-//! each packet; each of these has a row in the tests.
+//! its packets are lost, repeated or reordered. Key and timestamp name the press (§2.5.1.2), so an
+//! end packet that is repeated late, even after the next key, is not a new one (§2.5.1.4). Real
+//! senders omit the marker bit, lose all three end packets, use one timestamp for several presses or
+//! a new timestamp for each packet; each of these has a row in the tests.
 //! Left to others: which payload type carries events, and DTMF tones inside the audio.
 
 mod sender;
@@ -72,7 +73,12 @@ pub fn code_of(digit: char) -> Option<u8> {
 #[derive(Debug, Clone, Default)]
 pub struct DtmfReceiver {
     press: Option<Press>,
+    /// Presses of the same source before that one, newest first.
+    before: [Option<Press>; REMEMBERED],
 }
+
+/// Presses before the newest whose stray packets are recognized.
+const REMEMBERED: usize = 4;
 
 /// The key press heard last.
 #[derive(Debug, Clone, Copy)]
@@ -110,7 +116,7 @@ impl DtmfReceiver {
         let relation = self
             .press
             .as_ref()
-            .map(|press| press.relation(header, &event, now));
+            .map(|press| press.relation(header, &event, &self.before, now));
         match relation {
             Some(Relation::Old) => None,
             Some(Relation::Same) => {
@@ -122,9 +128,20 @@ impl DtmfReceiver {
                 None
             }
             Some(Relation::New) | None => {
+                self.remember(header.ssrc);
                 self.press = Some(press(header, &event, now));
                 Some(digit)
             }
+        }
+    }
+
+    /// The newest press will be one of those before. Another source has its own.
+    fn remember(&mut self, ssrc: u32) {
+        if self.press.is_some_and(|press| press.ssrc != ssrc) {
+            self.before = [None; REMEMBERED];
+        } else {
+            self.before.rotate_right(1);
+            self.before[0] = self.press;
         }
     }
 
@@ -150,7 +167,7 @@ fn press(header: &Header, event: &Event, now: Instant) -> Press {
 impl Press {
     /// Packets of one press come every 20–50 ms; after this long the numbers say nothing.
     const FORGOTTEN: Duration = Duration::from_secs(5);
-    /// Repeats of the end packet come within this time.
+    /// Repeats of the end packet come within this time, and may even have the marker bit.
     const END_REPEATS: Duration = Duration::from_millis(300);
     /// Repeats of the end packet by a sender that moves the timestamp come within this time.
     const MOVED_END_REPEATS: Duration = Duration::from_millis(60);
@@ -164,7 +181,14 @@ impl Press {
     /// A sender that changes its SSRC inside a press goes on within this time.
     const SSRC_CHANGE: Duration = Duration::from_millis(100);
 
-    fn relation(&self, header: &Header, event: &Event, now: Instant) -> Relation {
+    /// - `before`: the presses before this one.
+    fn relation(
+        &self,
+        header: &Header,
+        event: &Event,
+        before: &[Option<Self>],
+        now: Instant,
+    ) -> Relation {
         let age = now.saturating_duration_since(self.heard_at);
         if age > Self::FORGOTTEN {
             return Relation::New;
@@ -176,13 +200,35 @@ impl Press {
         if (-Self::REORDERED..=0).contains(&ahead) {
             return Relation::Old;
         }
-        let same = event.code == self.code
-            && if header.timestamp == self.timestamp {
-                self.continues(event, age)
-            } else {
-                self.continues_elsewhere(header, event, age)
-            };
+        let known = |press: &Self| press.is_older_press_of(header, event, now);
+        let same_key = event.code == self.code;
+        let same = if same_key && header.timestamp == self.timestamp {
+            self.continues(header, event, age)
+        } else if before.iter().flatten().any(known) || self.precludes(header, event) {
+            return Relation::Old;
+        } else {
+            same_key && self.continues_elsewhere(header, event, age)
+        };
         if same { Relation::Same } else { Relation::New }
+    }
+
+    /// An end packet that is older than this press, and does not begin anything: of a press that is
+    /// over, heard or not.
+    fn precludes(&self, header: &Header, event: &Event) -> bool {
+        let moved = seq::timestamp_distance(self.timestamp, header.timestamp);
+        moved < 0 && event.end && !header.marker
+    }
+
+    /// Whether a packet, seen after a newer press, is of this one. If both presses have one
+    /// timestamp, a duration that began anew is another press.
+    fn is_older_press_of(&self, header: &Header, event: &Event, now: Instant) -> bool {
+        let age = now.saturating_duration_since(self.heard_at);
+        age <= Self::FORGOTTEN
+            && event.code == self.code
+            && header.timestamp == self.timestamp
+            && !header.marker
+            && event.duration >= self.duration
+            && (event.end || !self.ended)
     }
 
     /// A new SSRC begins a new press, unless it plainly goes on with this one.
@@ -199,10 +245,10 @@ impl Press {
 
     /// Same key and timestamp: a further packet, unless the duration began anew. After the end only
     /// its repeats follow: a key that is down again is pressed again.
-    fn continues(&self, event: &Event, age: Duration) -> bool {
+    fn continues(&self, header: &Header, event: &Event, age: Duration) -> bool {
         let grew = event.duration >= self.duration;
         if self.ended {
-            event.end && grew && age <= Self::END_REPEATS
+            event.end && grew && (age <= Self::END_REPEATS || !header.marker)
         } else {
             grew || self.nearly_full()
         }
@@ -234,428 +280,4 @@ impl Press {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn payload_layout() {
-        let event = Event {
-            code: 11,
-            end: true,
-            volume: 10,
-            duration: 0x0320,
-        };
-        assert_eq!(event.encode(), [11, 0x8A, 0x03, 0x20]);
-        assert_eq!(Event::parse(&[11, 0x8A, 0x03, 0x20, 99]), Some(event));
-        assert_eq!(event.digit(), Some('#'));
-        assert_eq!(Event::parse(&[1, 2, 3]), None);
-        for (code, key) in KEYS.iter().enumerate() {
-            assert_eq!(code_of(*key).map(usize::from), Some(code));
-        }
-        assert_eq!(code_of('d'), Some(15));
-        assert_eq!(code_of('E'), None);
-    }
-
-    /// What the sender under test put on the wire, in ms, and the digits heard.
-    /// Packet: arrival ms, sequence, marker, timestamp, code, end, duration.
-    type Wire = (u64, u16, bool, u32, u8, bool, u16);
-    /// SSRC, sequence, timestamp, duration and end of a packet.
-    type Sourced = (u32, u16, u32, u16, bool);
-
-    #[test]
-    fn each_press_is_heard_once() {
-        let table: &[(&str, &[Wire], &str)] = &[
-            (
-                "textbook",
-                &[
-                    (0, 1, true, 0, 5, false, 160),
-                    (20, 2, false, 0, 5, false, 320),
-                    (40, 3, false, 0, 5, true, 480),
-                    (40, 4, false, 0, 5, true, 480),
-                    (40, 5, false, 0, 5, true, 480),
-                ],
-                "5",
-            ),
-            (
-                "no marker bit, two presses",
-                &[
-                    (0, 1, false, 0, 5, false, 160),
-                    (20, 2, false, 0, 5, true, 320),
-                    (200, 3, false, 1600, 5, false, 160),
-                    (220, 4, false, 1600, 5, true, 320),
-                ],
-                "55",
-            ),
-            (
-                "short presses with one timestamp",
-                &[
-                    (0, 1, true, 0, 5, true, 160),
-                    (20, 2, false, 0, 5, true, 160),
-                    (200, 3, true, 0, 5, false, 160),
-                    (220, 4, false, 0, 5, true, 320),
-                    (240, 5, false, 0, 5, true, 320),
-                ],
-                "55",
-            ),
-            (
-                "all end packets lost, same key again",
-                &[
-                    (0, 1, true, 0, 5, false, 160),
-                    (20, 2, false, 0, 5, false, 320),
-                    (200, 6, true, 1600, 5, false, 160),
-                    (220, 7, false, 1600, 5, true, 320),
-                ],
-                "55",
-            ),
-            (
-                "only an end packet arrives",
-                &[(0, 9, false, 0, 1, true, 800)],
-                "1",
-            ),
-            (
-                "end packets repeated late",
-                &[
-                    (0, 1, true, 0, 5, true, 160),
-                    (20, 2, false, 0, 5, true, 160),
-                    (250, 3, false, 0, 5, true, 160),
-                ],
-                "5",
-            ),
-            (
-                "one timestamp for two presses of a key",
-                &[
-                    (0, 1, true, 0, 5, false, 160),
-                    (20, 2, false, 0, 5, true, 320),
-                    (120, 3, true, 0, 5, false, 160),
-                    (140, 4, false, 0, 5, true, 320),
-                ],
-                "55",
-            ),
-            (
-                "one timestamp, end packets lost",
-                &[
-                    (0, 1, true, 0, 5, false, 160),
-                    (20, 2, false, 0, 5, false, 320),
-                    (120, 3, true, 0, 5, false, 160),
-                ],
-                "55",
-            ),
-            (
-                "one timestamp for two keys",
-                &[
-                    (0, 1, true, 0, 5, false, 160),
-                    (20, 2, false, 0, 5, true, 320),
-                    (120, 3, true, 0, 6, false, 160),
-                    (140, 4, false, 0, 6, true, 320),
-                ],
-                "56",
-            ),
-            (
-                "one timestamp, pressed again much later, only the end arrives",
-                &[
-                    (0, 1, true, 0, 5, true, 320),
-                    (900, 9, false, 0, 5, true, 320),
-                ],
-                "55",
-            ),
-            (
-                "new timestamp in each packet",
-                &[
-                    (0, 1, true, 160, 5, false, 160),
-                    (20, 2, false, 320, 5, false, 320),
-                    (40, 3, false, 480, 5, false, 480),
-                    (60, 4, false, 640, 5, true, 640),
-                    (80, 5, false, 800, 5, true, 640),
-                    (100, 6, false, 960, 5, true, 640),
-                ],
-                "5",
-            ),
-            (
-                "reordered inside a press",
-                &[
-                    (0, 2, false, 0, 5, false, 320),
-                    (10, 1, true, 0, 5, false, 160),
-                    (40, 3, false, 0, 5, true, 480),
-                ],
-                "5",
-            ),
-            (
-                "end of the first overtaken by the second",
-                &[
-                    (0, 1, true, 0, 5, false, 160),
-                    (40, 4, true, 800, 6, false, 160),
-                    (41, 3, false, 0, 5, true, 320),
-                    (60, 5, false, 800, 6, true, 320),
-                ],
-                "56",
-            ),
-            (
-                "sequence wraps",
-                &[
-                    (0, 65535, true, 0, 5, false, 160),
-                    (20, 0, false, 0, 5, true, 320),
-                ],
-                "5",
-            ),
-            (
-                "press of 10 s in two segments",
-                &[
-                    (0, 1, true, 0, 5, false, 160),
-                    (1000, 2, false, 0, 5, false, 8000),
-                    (5000, 3, false, 0, 5, false, 40000),
-                    (8190, 4, false, 0, 5, false, 65535),
-                    (8210, 5, false, 65535, 5, false, 160),
-                    (10000, 6, false, 65535, 5, true, 14400),
-                ],
-                "5",
-            ),
-            (
-                "flash is no key",
-                &[
-                    (0, 1, true, 0, 16, false, 160),
-                    (20, 2, true, 400, 0, false, 160),
-                ],
-                "0",
-            ),
-            (
-                "no marker, all end packets lost, same key again",
-                &[
-                    (0, 1, false, 0, 5, false, 160),
-                    (20, 2, false, 0, 5, false, 320),
-                    (150, 6, false, 1200, 5, false, 160),
-                    (170, 7, false, 1200, 5, false, 320),
-                ],
-                "55",
-            ),
-            (
-                "first packets lost, no marker",
-                &[
-                    (40, 3, false, 0, 5, false, 480),
-                    (60, 4, false, 0, 5, true, 640),
-                    (60, 5, false, 0, 5, true, 640),
-                    (240, 9, false, 1600, 5, false, 480),
-                    (260, 10, false, 1600, 5, true, 640),
-                ],
-                "55",
-            ),
-            (
-                "every packet twice",
-                &[
-                    (0, 1, true, 0, 5, false, 160),
-                    (1, 1, true, 0, 5, false, 160),
-                    (20, 2, false, 0, 5, true, 320),
-                    (21, 2, false, 0, 5, true, 320),
-                    (120, 3, true, 800, 5, true, 320),
-                    (121, 3, true, 800, 5, true, 320),
-                ],
-                "55",
-            ),
-            (
-                "the end overtakes everything",
-                &[
-                    (0, 4, false, 0, 5, true, 480),
-                    (1, 1, true, 0, 5, false, 160),
-                    (2, 3, false, 0, 5, true, 480),
-                    (3, 2, false, 0, 5, false, 320),
-                ],
-                "5",
-            ),
-            (
-                "other keys at once, no end, new timestamps",
-                &[
-                    (0, 1, false, 0, 1, false, 160),
-                    (20, 2, false, 0, 1, false, 320),
-                    (40, 3, false, 320, 2, false, 160),
-                    (60, 4, false, 320, 2, false, 320),
-                    (80, 5, false, 640, 1, false, 160),
-                ],
-                "121",
-            ),
-            (
-                "other keys at once, no end, one timestamp",
-                &[
-                    (0, 1, false, 0, 1, false, 160),
-                    (20, 2, false, 0, 1, false, 320),
-                    (40, 3, false, 0, 2, false, 480),
-                    (60, 4, false, 0, 2, false, 640),
-                ],
-                "12",
-            ),
-            (
-                "three segments, the last packets of each lost",
-                &[
-                    (0, 1, true, 0, 5, false, 160),
-                    (4000, 2, false, 0, 5, false, 32000),
-                    (8100, 3, false, 0, 5, false, 64800),
-                    (8210, 7, false, 65535, 5, false, 160),
-                    (12_300, 8, false, 65535, 5, false, 33000),
-                    (16_300, 9, false, 65535, 5, false, 65000),
-                    (16_440, 12, false, 131_070, 5, false, 480),
-                    (17_000, 13, false, 131_070, 5, true, 4960),
-                    (17_000, 14, false, 131_070, 5, true, 4960),
-                ],
-                "5",
-            ),
-            (
-                "duration stays at its largest, then wraps",
-                &[
-                    (0, 1, true, 0, 5, false, 160),
-                    (4000, 2, false, 0, 5, false, 32000),
-                    (8180, 3, false, 0, 5, false, 65440),
-                    (8200, 4, false, 0, 5, false, 65535),
-                    (8220, 5, false, 0, 5, false, 65535),
-                    (8240, 6, false, 0, 5, false, 160),
-                    (8260, 7, false, 0, 5, true, 320),
-                ],
-                "5",
-            ),
-            (
-                "events beyond the keys, between two presses",
-                &[
-                    (0, 1, true, 0, 5, true, 160),
-                    (100, 2, true, 800, 16, true, 160),
-                    (120, 3, true, 960, 32, true, 160),
-                    (140, 4, true, 1120, 255, true, 160),
-                    (300, 5, true, 2400, 5, true, 160),
-                ],
-                "55",
-            ),
-            (
-                "sequence begins anew at once",
-                &[
-                    (0, 60000, true, 0, 5, true, 160),
-                    (200, 3, true, 77, 6, false, 160),
-                    (220, 4, false, 77, 6, true, 320),
-                    (400, 5, true, 1677, 6, true, 320),
-                ],
-                "566",
-            ),
-            (
-                "sequence begins anew after a pause",
-                &[
-                    (0, 60000, true, 0, 5, true, 160),
-                    (8000, 3, true, 64000, 5, true, 160),
-                ],
-                "55",
-            ),
-        ];
-        for (name, packets, expected) in table {
-            assert_eq!(heard(packets), *expected, "{name}");
-        }
-    }
-
-    #[test]
-    fn new_source_is_a_new_press() {
-        let mut receiver = DtmfReceiver::new();
-        let now = origin();
-        let payload = Event {
-            code: 1,
-            end: true,
-            volume: 10,
-            duration: 160,
-        }
-        .encode();
-        let header = Header {
-            ssrc: 1,
-            sequence: 9,
-            ..Header::default()
-        };
-        assert_eq!(receiver.handle_packet(&header, &payload, now), Some('1'));
-        let header = Header {
-            ssrc: 2,
-            sequence: 3,
-            ..Header::default()
-        };
-        assert_eq!(receiver.handle_packet(&header, &payload, now), Some('1'));
-    }
-
-    #[test]
-    fn new_source_inside_a_press() {
-        // Packets 20 ms apart.
-        let table: &[(&[Sourced], &str)] = &[
-            (
-                &[
-                    (1, 9, 800, 160, false),
-                    (2, 500, 800, 320, false),
-                    (2, 501, 800, 320, true),
-                ],
-                "1",
-            ),
-            (&[(1, 9, 800, 160, true), (2, 500, 800, 160, true)], "11"),
-            (&[(1, 9, 800, 160, false), (2, 500, 0, 160, false)], "11"),
-        ];
-        for (packets, expected) in table {
-            let mut receiver = DtmfReceiver::new();
-            let mut heard = String::new();
-            for (index, (ssrc, sequence, timestamp, duration, end)) in packets.iter().enumerate() {
-                let header = Header {
-                    ssrc: *ssrc,
-                    sequence: *sequence,
-                    timestamp: *timestamp,
-                    ..Header::default()
-                };
-                let event = Event {
-                    code: 1,
-                    end: *end,
-                    volume: 10,
-                    duration: *duration,
-                };
-                let now = origin() + Duration::from_millis(20 * index as u64);
-                heard.extend(receiver.handle_packet(&header, &event.encode(), now));
-            }
-            assert_eq!(heard, *expected, "{packets:?}");
-        }
-    }
-
-    #[test]
-    fn reserved_bit_volume_and_length_do_not_matter() {
-        let table: &[(&[u8], Option<char>)] = &[
-            (&[1, 0x00, 0, 160], Some('1')),
-            (&[1, 0x3F, 0, 160], Some('1')),
-            (&[1, 0x40, 0, 160], Some('1')),
-            (&[1, 0xFF, 0, 160], Some('1')),
-            (&[1, 0x80, 0, 0], Some('1')),
-            (&[1, 0x0A, 0, 160, 1, 0x0A, 0, 160], Some('1')),
-            (&[1, 0x0A, 0], None),
-            (&[], None),
-            (&[16, 0x0A, 0, 160], None),
-        ];
-        for (payload, expected) in table {
-            let mut receiver = DtmfReceiver::new();
-            let heard = receiver.handle_packet(&Header::default(), payload, origin());
-            assert_eq!(heard, *expected, "{payload:?}");
-            let down = expected.is_some() && payload[1] & 0x80 == 0;
-            assert_eq!(receiver.is_down(), down, "{payload:?}");
-        }
-    }
-
-    fn heard(packets: &[Wire]) -> String {
-        let mut receiver = DtmfReceiver::new();
-        let start = origin();
-        let mut heard = String::new();
-        for (at, sequence, marker, timestamp, code, end, duration) in packets {
-            let header = Header {
-                marker: *marker,
-                payload_type: 101,
-                sequence: *sequence,
-                timestamp: *timestamp,
-                ssrc: 1,
-            };
-            let event = Event {
-                code: *code,
-                end: *end,
-                volume: 10,
-                duration: *duration,
-            };
-            let now = start + Duration::from_millis(*at);
-            heard.extend(receiver.handle_packet(&header, &event.encode(), now));
-        }
-        heard
-    }
-
-    #[expect(clippy::disallowed_methods, reason = "virtual time needs an origin")]
-    fn origin() -> Instant {
-        static ORIGIN: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
-        *ORIGIN.get_or_init(Instant::now)
-    }
-}
+mod tests;

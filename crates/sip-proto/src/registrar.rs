@@ -1,8 +1,10 @@
 //! The registrar of RFC 3261 §10.3 over a table in memory.
 //!
-//! A REGISTER changes all the bindings it names or none. Invariant: **a binding is never listed after
-//! it expired, and no client has more than [`MAX_BINDINGS`].** Left to others: who may register
-//! (`ua`), and where bindings are kept beyond the process.
+//! A REGISTER changes all the bindings it names or none. A phone that says who it is (RFC 5626 §6)
+//! replaces its own binding, whatever address it has; at the limit a new binding takes the place of
+//! another one, so a phone that changes its address is never turned away. Invariant: **a binding is
+//! never listed after it expired, and no client has more than [`MAX_BINDINGS`].** Left to others: who
+//! may register (`ua`), and where bindings are kept beyond the process.
 
 mod binding;
 #[cfg(test)]
@@ -11,10 +13,10 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-pub use binding::{Binding, BindingSnapshot};
+pub use binding::{Binding, BindingSnapshot, Instance};
 
 use crate::header::{Contacts, NameAddr};
-use crate::message::{Request, Response};
+use crate::message::{HeaderName, Request, Response};
 use crate::ua::{FlowId, Peer, Transport};
 use crate::uri::{SipUri, Uri};
 
@@ -24,6 +26,10 @@ pub const MAX_BINDINGS: usize = 10;
 pub const DEFAULT_EXPIRES: u32 = 3600;
 /// Most seconds a binding lives.
 pub const MAX_EXPIRES: u32 = 3600;
+/// Octets of one Contact, parameters included, and of the Call-ID that is kept with it.
+pub const MAX_CONTACT: usize = 2048;
+/// Seconds after which a client may try again that named more addresses than there can be.
+const RETRY_AFTER: u32 = 60;
 
 /// Why a REGISTER changed nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -34,7 +40,7 @@ pub enum RegisterError {
     /// Older than the REGISTER that made the binding.
     #[error("out of order")]
     OutOfOrder,
-    /// More than [`MAX_BINDINGS`].
+    /// One request for more than [`MAX_BINDINGS`].
     #[error("too many bindings")]
     TooMany,
 }
@@ -46,12 +52,15 @@ impl RegisterError {
         let status: u16 = match self {
             Self::BadContact(_) => 400,
             Self::OutOfOrder => 500,
-            Self::TooMany => 403,
+            Self::TooMany => 503,
         };
         let mut response = Response::for_request(request, status);
         match self {
             Self::BadContact(text) => response.reason = format!("Bad Request ({text})"),
-            Self::TooMany => "Too Many Bindings".clone_into(&mut response.reason),
+            Self::TooMany => {
+                "Too Many Bindings".clone_into(&mut response.reason);
+                response.headers.push(HeaderName::RetryAfter, RETRY_AFTER);
+            }
             Self::OutOfOrder => {}
         }
         response
@@ -61,6 +70,7 @@ impl RegisterError {
 /// The bindings of all clients.
 #[derive(Debug, Default)]
 pub struct Registrar {
+    /// Of each client, those registered longest ago first.
     clients: BTreeMap<String, Vec<Binding>>,
     expiries: BTreeSet<(Instant, String)>,
 }
@@ -95,7 +105,10 @@ impl Registrar {
         let contacts = contacts.map_err(|error| RegisterError::BadContact(error.problem))?;
         let call_id = request.headers.call_id().unwrap_or_default().into_owned();
         let seq = request.headers.cseq().map_or(0, |cseq| cseq.seq);
-        let mut bindings = self.bindings(login, now);
+        if call_id.len() > MAX_CONTACT {
+            return Err(RegisterError::BadContact("Call-ID is too long"));
+        }
+        let mut bindings = self.live(login, now);
         match contacts {
             Contacts::Star => {
                 if request.headers.expires() != Some(0) {
@@ -110,13 +123,13 @@ impl Registrar {
                 bindings.clear();
             }
             Contacts::List(list) => {
+                let mut fresh = Vec::new();
                 for wish in wishes(request, list) {
-                    apply(&mut bindings, wish, (&call_id, seq), peer, now)?;
+                    fresh.extend(apply(&mut bindings, wish, (&call_id, seq), peer, now)?);
                 }
+                make_room(&mut bindings, &fresh)?;
+                bindings.append(&mut fresh);
             }
-        }
-        if bindings.len() > MAX_BINDINGS {
-            return Err(RegisterError::TooMany);
         }
         self.replace(login, bindings);
         Ok(())
@@ -125,16 +138,36 @@ impl Registrar {
     /// The live bindings of a client: most preferred first, then the newest.
     #[must_use]
     pub fn bindings(&self, login: &str, now: Instant) -> Vec<Binding> {
-        let all = self.clients.get(login).into_iter().flatten();
-        let mut live: Vec<Binding> = all.filter(|b| b.expires_at > now).cloned().collect();
+        let mut live = self.live(login, now);
+        live.reverse();
         live.sort_by(|a, b| b.q.cmp(&a.q).then(b.expires_at.cmp(&a.expires_at)));
         live
+    }
+
+    /// The paths of all bindings.
+    pub fn paths(&self) -> impl Iterator<Item = Peer> + '_ {
+        self.clients.values().flatten().map(|binding| binding.peer)
+    }
+
+    fn live(&self, login: &str, now: Instant) -> Vec<Binding> {
+        let all = self.clients.get(login).into_iter().flatten();
+        all.filter(|b| b.expires_at > now).cloned().collect()
+    }
+
+    /// Notes whether a phone answers; one that does not makes room for others first. The bindings stay
+    /// as they are, so there is nothing to announce.
+    pub fn note_answer(&mut self, login: &str, contact: &SipUri, answers: bool) {
+        let all = self.clients.get_mut(login).into_iter().flatten();
+        for binding in all.filter(|binding| binding.contact == *contact) {
+            binding.doubtful = !answers;
+        }
     }
 
     /// Puts back bindings of an earlier process. Its connections are gone: see
     /// [`Registrar::handle_flow_closed`].
     pub fn restore(&mut self, login: &str, mut bindings: Vec<Binding>) {
         bindings.truncate(MAX_BINDINGS);
+        bindings.sort_by_key(|binding| binding.expires_at);
         bindings.retain_mut(|binding| binding.peer.transport != Transport::Tcp || reroute(binding));
         self.replace(login, bindings);
     }
@@ -157,7 +190,7 @@ impl Registrar {
             let Some((_, login)) = self.expiries.pop_first() else {
                 break;
             };
-            let left = self.bindings(&login, now);
+            let left = self.live(&login, now);
             self.replace(&login, left);
             changed.push(login);
         }
@@ -211,37 +244,74 @@ fn wishes(request: &Request, list: Vec<NameAddr>) -> Vec<Wish> {
     list.into_iter().map(wish).collect()
 }
 
+/// Takes out the binding that a wish replaces: that of the same address, or of the same phone. The
+/// one that it makes, unless it only removes.
 fn apply(
     bindings: &mut Vec<Binding>,
     wish: Wish,
     (call_id, seq): (&str, u32),
     peer: Peer,
     now: Instant,
-) -> Result<(), RegisterError> {
+) -> Result<Option<Binding>, RegisterError> {
+    if wish.address.to_string().len() > MAX_CONTACT {
+        return Err(RegisterError::BadContact("Contact is too long"));
+    }
     let q = wish.address.q().unwrap_or(1000);
+    let instance = Instance::of(&wish.address);
     let Uri::Sip(contact) = wish.address.uri else {
         return Err(RegisterError::BadContact("Contact is not a SIP address"));
     };
-    let known = bindings
+    let is_same = |binding: &Binding| {
+        let same_phone = |new: &Instance| {
+            binding
+                .instance
+                .as_ref()
+                .is_some_and(|old| old.is_flow(new))
+        };
+        binding.contact.equivalent(&contact) || instance.as_ref().is_some_and(same_phone)
+    };
+    let is_newer = |binding: &Binding| binding.call_id == call_id && binding.seq >= seq;
+    if bindings
         .iter()
-        .position(|binding| binding.contact.equivalent(&contact));
-    if let Some(at) = known {
-        if bindings[at].call_id == call_id && bindings[at].seq >= seq {
-            return Err(RegisterError::OutOfOrder);
-        }
-        bindings.remove(at);
+        .any(|known| is_same(known) && is_newer(known))
+    {
+        return Err(RegisterError::OutOfOrder);
     }
-    if wish.expires > 0 {
-        let expires_at = now + Duration::from_secs(wish.expires.into());
-        let call_id = call_id.to_owned();
-        bindings.push(Binding {
-            contact,
-            peer,
-            q,
-            expires_at,
-            call_id,
-            seq,
-        });
+    bindings.retain(|known| !is_same(known));
+    let expires_at = now + Duration::from_secs(wish.expires.into());
+    Ok((wish.expires > 0).then(|| Binding {
+        contact,
+        instance,
+        peer,
+        q,
+        expires_at,
+        call_id: call_id.to_owned(),
+        seq,
+        doubtful: false,
+    }))
+}
+
+/// Takes out as many bindings as `fresh` ones are too many: first those of a phone that is among the
+/// fresh ones and names no flow, then those that probably lead nowhere, then those registered longest
+/// ago.
+fn make_room(bindings: &mut Vec<Binding>, fresh: &[Binding]) -> Result<(), RegisterError> {
+    if fresh.len() > MAX_BINDINGS {
+        return Err(RegisterError::TooMany);
+    }
+    let is_of_fresh = |binding: &Binding| {
+        let Some(old) = &binding.instance else {
+            return false;
+        };
+        fresh
+            .iter()
+            .filter_map(|new| new.instance.as_ref())
+            .any(|new| old.is_phone(new) && old.reg_id.is_none())
+    };
+    while bindings.len() + fresh.len() > MAX_BINDINGS {
+        let rank = |binding: &Binding| (!is_of_fresh(binding), !binding.doubtful);
+        let first = (0..bindings.len()).min_by_key(|at| rank(&bindings[*at]));
+        let Some(first) = first else { break };
+        bindings.remove(first);
     }
     Ok(())
 }
@@ -252,6 +322,7 @@ fn reroute(binding: &mut Binding) -> bool {
         return false;
     };
     let remote = (ip, binding.contact.port.unwrap_or(5060)).into();
+    binding.doubtful = true;
     binding.peer = Peer {
         transport: Transport::Tcp,
         remote,

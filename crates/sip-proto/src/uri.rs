@@ -98,6 +98,18 @@ impl Uri {
         }
     }
 
+    /// The number or name in the user part, with its escapes decoded: without the parameters that may
+    /// follow a number there (RFC 3261 §19.1.6).
+    pub fn subscriber(&self) -> Option<Cow<'_, str>> {
+        match self {
+            Self::Sip(uri) => {
+                let user = uri.user.as_deref()?;
+                Some(unescape(model::number::of_user_part(user)))
+            }
+            Self::Tel(_) | Self::Other(_) => self.user(),
+        }
+    }
+
     /// Host of a `sip:` or `sips:` URI.
     pub fn host(&self) -> Option<&Host> {
         self.as_sip().map(|uri| &uri.host)

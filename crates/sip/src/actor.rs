@@ -1,7 +1,7 @@
 //! The task that owns the core: drains its outputs, waits for one thing, feeds it that thing.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -35,6 +35,8 @@ const LOOKUP_PATIENCE: Duration = Duration::from_secs(10);
 const FAREWELL: Duration = Duration::from_secs(2);
 /// How long no connection is accepted after that failed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+/// How often connections that were silent for too long are looked for.
+const SWEEP: Duration = Duration::from_secs(5);
 /// Longest sleep when nothing is due.
 const IDLE: Duration = Duration::from_secs(3600);
 
@@ -65,7 +67,8 @@ pub(crate) fn start(
     let bindings = Bindings::default();
     let actor = Actor {
         core: Core::new(config.core(), Box::new(SystemRandom::new()), Instant::now()),
-        connections: Connections::new(flow_events, tcp_address.port()),
+        connections: Connections::new(flow_events, tcp_address.port(), trunk_hosts(&config)),
+        sweep_at: Instant::now() + SWEEP,
         routes: Routes::default(),
         calls,
         answers,
@@ -86,6 +89,11 @@ pub(crate) fn start(
     };
     tokio::spawn(actor.run(inputs).instrument(info_span!("sip")));
     Ok((Sip::new(commands, addrs, bindings, config.trunks), incoming))
+}
+
+fn trunk_hosts(config: &SipConfig) -> Vec<IpAddr> {
+    let addresses = config.trunks.iter().flat_map(|trunk| &trunk.addresses);
+    addresses.map(|address| address.ip).collect()
 }
 
 /// A listener for both families at `[::]`. With port 0 it takes the port of the UDP socket if that is
@@ -141,6 +149,8 @@ struct Actor {
     farewell: Option<Instant>,
     /// No connection is accepted before.
     accept_again_at: Option<Instant>,
+    /// When silent connections are looked for next.
+    sweep_at: Instant,
 }
 
 impl Actor {
@@ -163,9 +173,7 @@ impl Actor {
                 Some((id, found)) = inputs.answered.recv() => {
                     self.core.handle_lookup(id, &found, Instant::now());
                 }
-                () = tokio::time::sleep_until(wake_at) => {
-                    self.core.handle_timeout(Instant::now());
-                }
+                () = tokio::time::sleep_until(wake_at) => self.handle_timeout(),
             }
         }
     }
@@ -189,6 +197,15 @@ impl Actor {
         }
     }
 
+    fn handle_timeout(&mut self) {
+        let now = Instant::now();
+        self.core.handle_timeout(now);
+        if self.sweep_at <= now {
+            self.connections.sweep(self.core.paths());
+            self.sweep_at = now + SWEEP;
+        }
+    }
+
     fn wake_at(&self) -> Instant {
         let due = self
             .core
@@ -196,6 +213,7 @@ impl Actor {
             .into_iter()
             .chain(self.farewell)
             .chain(self.accept_again_at)
+            .chain([self.sweep_at])
             .min();
         due.unwrap_or_else(|| Instant::now() + IDLE)
     }
@@ -237,6 +255,7 @@ impl Actor {
             FlowEvent::Open { local } => self.connections.opened(flow, local),
             FlowEvent::Message(message) => {
                 if let Some(peer) = self.connections.peer(flow) {
+                    self.connections.spoke(flow);
                     self.core.handle_message(message, peer, now);
                 }
             }

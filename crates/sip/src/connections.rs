@@ -1,24 +1,27 @@
-//! All TCP connections by flow and by address.
-//!
-//! **No more than [`MAX_CONNECTIONS`] exist at once.**
+//! All TCP connections by flow and by address. Which of them may be is decided in `places`.
 
-use std::collections::{BTreeMap, HashMap};
-use std::net::SocketAddr;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use sip_proto::ua::{FlowId, Peer, Transport};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
+use tracing::debug;
 
-use crate::connection::{self, FlowEvents, QUEUE};
-
-/// Each costs two tasks and some 50 KB.
-const MAX_CONNECTIONS: usize = 8192;
+use crate::connection::{self, FlowEvents, Line, QUEUE};
+use crate::places::{Admission, Heard, Place, Places};
 
 pub(crate) struct Connections {
     events: FlowEvents,
     /// Port of our listener: what Contact and Via say, also on connections we opened.
     port: u16,
+    /// Hosts of the trunks.
+    trunks: Vec<IpAddr>,
+    origin: Instant,
+    places: Places,
     next: u64,
     open: BTreeMap<FlowId, Connection>,
     /// The newest connection to each address.
@@ -34,10 +37,13 @@ struct Connection {
 }
 
 impl Connections {
-    pub(crate) fn new(events: FlowEvents, port: u16) -> Self {
+    pub(crate) fn new(events: FlowEvents, port: u16, trunks: Vec<IpAddr>) -> Self {
         Self {
             events,
             port,
+            trunks,
+            origin: Instant::now(),
+            places: Places::default(),
             next: 0,
             open: BTreeMap::new(),
             by_remote: HashMap::new(),
@@ -46,12 +52,13 @@ impl Connections {
 
     /// Takes a connection that a peer opened; drops it if there are too many.
     pub(crate) fn accept(&mut self, stream: TcpStream, remote: SocketAddr) {
-        if self.open.len() >= MAX_CONNECTIONS {
+        if !self.make_room(remote) {
+            debug!("a connection was not accepted: there are too many");
             return;
         }
         let local = stream.local_addr().map_or(remote, crate::udp::canonical);
-        let (flow, queue) = self.insert(remote, local, None);
-        tokio::spawn(connection::serve(flow, stream, queue, self.events.clone()));
+        let (_, line) = self.insert(remote, local, None);
+        tokio::spawn(connection::serve(stream, line));
     }
 
     /// Queues a message, over a new connection if need be. False if it cannot be sent.
@@ -65,16 +72,11 @@ impl Connections {
             }
             return connection.queue.try_send(bytes).is_ok();
         }
-        if peer.flow.is_some() || self.open.len() >= MAX_CONNECTIONS {
+        if peer.flow.is_some() || !self.make_room(peer.remote) {
             return false;
         }
-        let (flow, queue) = self.insert(peer.remote, peer.local, Some(peer));
-        tokio::spawn(connection::connect(
-            flow,
-            peer.remote,
-            queue,
-            self.events.clone(),
-        ));
+        let (flow, line) = self.insert(peer.remote, peer.local, Some(peer));
+        tokio::spawn(connection::connect(peer.remote, line));
         self.open
             .get(&flow)
             .is_some_and(|new| new.queue.try_send(bytes).is_ok())
@@ -100,15 +102,67 @@ impl Connections {
         }
     }
 
-    /// Forgets a connection. The peers under which messages were sent over it.
-    pub(crate) fn closed(&mut self, flow: FlowId) -> Vec<Peer> {
-        let by_flow = self.peer(flow);
-        let Some(connection) = self.open.remove(&flow) else {
-            return Vec::new();
+    /// A message came.
+    pub(crate) fn spoke(&mut self, flow: FlowId) {
+        self.places.spoke(flow);
+    }
+
+    /// Closes the connections that have been silent for too long.
+    ///
+    /// - `paths`: what registrations and dialogs need.
+    pub(crate) fn sweep(&mut self, paths: impl Iterator<Item = Peer>) {
+        if self.open.is_empty() {
+            return;
+        }
+        let (mut flows, mut remotes) = (HashSet::new(), HashSet::new());
+        for path in paths.filter(|path| path.transport == Transport::Tcp) {
+            match path.flow {
+                Some(flow) => flows.insert(flow),
+                None => remotes.insert(path.remote),
+            };
+        }
+        let open = &self.open;
+        let is_in_use = |flow: FlowId| {
+            let remote = open.get(&flow).map(|connection| connection.remote);
+            flows.contains(&flow) || remote.is_some_and(|remote| remotes.contains(&remote))
         };
+        for flow in self.places.overdue(self.origin.elapsed(), is_in_use) {
+            self.remove(flow);
+        }
+    }
+
+    /// Whether a new connection may be; another one may end for it.
+    fn make_room(&mut self, remote: SocketAddr) -> bool {
+        match self.places.admit(remote.ip(), self.is_trunk(remote)) {
+            Admission::Granted => true,
+            Admission::InPlaceOf(flow) => {
+                self.remove(flow);
+                true
+            }
+            Admission::Denied => false,
+        }
+    }
+
+    fn is_trunk(&self, remote: SocketAddr) -> bool {
+        self.trunks.contains(&remote.ip())
+    }
+
+    /// Without its queue, a connection closes.
+    fn remove(&mut self, flow: FlowId) -> Option<Connection> {
+        self.places.leave(flow);
+        let connection = self.open.remove(&flow)?;
         if self.by_remote.get(&connection.remote) == Some(&flow) {
             self.by_remote.remove(&connection.remote);
         }
+        Some(connection)
+    }
+
+    /// Forgets a connection. The peers under which messages were sent over it.
+    pub(crate) fn closed(&mut self, flow: FlowId) -> Vec<Peer> {
+        let by_flow = self.peer(flow);
+        let Some(connection) = self.remove(flow) else {
+            return Vec::new();
+        };
         by_flow.into_iter().chain(connection.asked).collect()
     }
 
@@ -117,10 +171,28 @@ impl Connections {
         remote: SocketAddr,
         local: SocketAddr,
         asked: Option<Peer>,
-    ) -> (FlowId, mpsc::Receiver<Bytes>) {
+    ) -> (FlowId, Line) {
         self.next += 1;
         let flow = FlowId(self.next);
         let (queue, waiting) = mpsc::channel(QUEUE);
+        let heard = Arc::new(Heard::default());
+        heard.note(self.origin.elapsed());
+        let place = Place {
+            remote: remote.ip(),
+            heard: Arc::clone(&heard),
+            spoke: asked.is_some(),
+            is_trunk: self.is_trunk(remote),
+            in_use: false,
+        };
+        self.places.enter(flow, place);
+        let line = Line {
+            flow,
+            queue: waiting,
+            waiting: queue.downgrade(),
+            heard,
+            origin: self.origin,
+            events: self.events.clone(),
+        };
         self.open.insert(
             flow,
             Connection {
@@ -131,6 +203,6 @@ impl Connections {
             },
         );
         self.by_remote.insert(remote, flow);
-        (flow, waiting)
+        (flow, line)
     }
 }

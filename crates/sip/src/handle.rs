@@ -55,7 +55,7 @@ pub enum ResolveError {
     NoAddress(String),
 }
 
-/// A new inbound call. 100 has been sent; nothing else is until a command says so. Call
+/// A new inbound call. But for 100, nothing is sent until a command says so. Call
 /// [`Sip::accept`] to receive its events; none is lost before.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct IncomingCall {
@@ -73,13 +73,13 @@ pub struct IncomingCall {
     pub request_uri: String,
     /// Whether the Request-URI names this server, and not another one.
     pub called_here: bool,
-    /// User part of the Request-URI, unescaped.
+    /// Number or name in the user part of the Request-URI, unescaped.
     pub called_user: String,
-    /// User part of To, unescaped.
+    /// The same of To.
     pub to_user: String,
     /// Host of To.
     pub to_host: String,
-    /// User part of From, unescaped. Nothing proves it.
+    /// The same of From. Nothing proves it.
     pub from_user: String,
     /// Host of From.
     pub from_host: String,

@@ -15,6 +15,7 @@ mod connections;
 mod directory;
 mod handle;
 mod local;
+mod places;
 mod resolve;
 mod routes;
 mod udp;

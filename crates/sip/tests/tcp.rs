@@ -166,3 +166,76 @@ async fn many_connections_come_and_go() {
         }
     }
 }
+
+#[tokio::test]
+async fn every_answer_arrives_while_the_peer_reads() {
+    const COUNT: u32 = 5_000;
+    let (sip, calls) = server().await;
+    answer_all(&sip, calls);
+    let (mut reader, mut writer) = connect(sip.local().tcp).await.into_split();
+    let all: String = (1..=COUNT).map(options).collect();
+    let writing = tokio::spawn(async move {
+        let written = writer.write_all(all.as_bytes()).await;
+        (written, writer)
+    });
+    let (mut count, mut buffer, mut rest) = (0, vec![0; 65536], String::new());
+    while count < COUNT {
+        let read = timeout(Duration::from_secs(5), reader.read(&mut buffer)).await;
+        let len = read.expect("an answer in time").expect("a connection");
+        assert!(len > 0, "closed after {count} answers");
+        rest.push_str(&String::from_utf8_lossy(&buffer[..len]));
+        while let Some(at) = rest.find("\r\n\r\n") {
+            let message: String = rest.drain(..at + 4).collect();
+            assert!(message.starts_with("SIP/2.0 200"), "{message}");
+            count += 1;
+        }
+    }
+    let (written, _writer) = writing.await.expect("it does not panic");
+    written.expect("the server reads");
+}
+
+#[tokio::test]
+async fn a_flood_of_pings_is_answered_now_and_then() {
+    let (sip, calls) = server().await;
+    answer_all(&sip, calls);
+    let mut stream = connect(sip.local().tcp).await;
+    let pings = "\r\n".repeat(200_000) + &options(1);
+    stream
+        .write_all(pings.as_bytes())
+        .await
+        .expect("the server reads");
+    let (mut text, mut buffer) = (String::new(), [0; 4096]);
+    while !text.contains("SIP/2.0 200") {
+        let read = timeout(Duration::from_secs(5), stream.read(&mut buffer)).await;
+        let len = read.expect("an answer in time").expect("a connection");
+        assert!(len > 0, "closed");
+        text.push_str(&String::from_utf8_lossy(&buffer[..len]));
+    }
+    let pongs = text.find("SIP").unwrap_or_default() / 2;
+    assert!((1..100).contains(&pongs), "{pongs}");
+}
+
+/// A source that opens more connections than it may have loses those that have been silent longest.
+#[tokio::test]
+async fn one_source_has_a_limited_number_of_connections() {
+    let (sip, calls) = server().await;
+    answer_all(&sip, calls);
+    let mut all = Vec::new();
+    for n in 0..1_100 {
+        let mut stream = connect(sip.local().tcp).await;
+        let greeting = options(n);
+        stream
+            .write_all(greeting.as_bytes())
+            .await
+            .expect("the server reads");
+        assert_eq!(answers(&mut stream, 1).await, [format!("{n} OPTIONS 200")]);
+        all.push(stream);
+    }
+    assert!(is_closed(&mut all[0]).await);
+    let newest = all.last_mut().expect("there are many");
+    newest
+        .write_all(options(5_000).as_bytes())
+        .await
+        .expect("the server reads");
+    assert_eq!(answers(newest, 1).await, ["5000 OPTIONS 200"]);
+}

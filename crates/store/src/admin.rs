@@ -23,8 +23,8 @@ pub(crate) enum Admin {
         status: AccountStatus,
         at: Timestamp,
     },
-    InsertClient(Client),
-    UpdateClient(Client),
+    InsertClient(Vec<Arg>),
+    UpdateClient(Vec<Arg>),
     DeleteClient(ClientSid),
     InsertNumber(Number),
     UpdateNumber(Number),
@@ -54,6 +54,16 @@ impl Admin {
     pub(crate) fn update_account(account: &Account, key: &crate::SecretKey) -> Self {
         Self::UpdateAccount(rows::account_args(account, key))
     }
+
+    /// The client with its digests sealed.
+    pub(crate) fn insert_client(client: &Client, key: &crate::SecretKey) -> Self {
+        Self::InsertClient(rows::client_args(client, key))
+    }
+
+    /// The client with its digests sealed.
+    pub(crate) fn update_client(client: &Client, key: &crate::SecretKey) -> Self {
+        Self::UpdateClient(rows::client_args(client, key))
+    }
 }
 
 /// Tables whose rows end with their account.
@@ -78,8 +88,8 @@ pub(crate) async fn apply(
         Admin::SetAccountStatus { sid, status, at } => {
             return set_account_status(db, *sid, *status, *at).await;
         }
-        Admin::InsertClient(row) => CLIENTS.insert(rows::client_args(row)),
-        Admin::UpdateClient(row) => CLIENTS.update(rows::client_args(row)),
+        Admin::InsertClient(row) => CLIENTS.insert(row.clone()),
+        Admin::UpdateClient(row) => CLIENTS.update(row.clone()),
         Admin::DeleteClient(sid) => CLIENTS.delete(*sid),
         Admin::InsertNumber(row) => NUMBERS.insert(rows::number_args(row)),
         Admin::UpdateNumber(row) => NUMBERS.update(rows::number_args(row)),

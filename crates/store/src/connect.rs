@@ -66,7 +66,14 @@ pub(crate) async fn open(url: &str) -> Result<Opened> {
         ))
     })?;
     let lock = match dialect {
-        Dialect::Sqlite => Some(lock(&sqlite_path(url)?).await?),
+        Dialect::Sqlite => {
+            let path = sqlite_path(url)?;
+            let lock = lock(&path).await?;
+            // Made here so that it is private from the start; SQLite gives its mode to the files beside
+            // it. An error is reported by the connection.
+            let _ = private_file(&path);
+            Some(lock)
+        }
         Dialect::Postgres => None,
     };
     let options = AnyConnectOptions::from_str(&normalized(url, dialect))
@@ -147,21 +154,25 @@ fn sqlite_path(url: &str) -> Result<PathBuf> {
     Ok(PathBuf::from(path))
 }
 
+/// Opens a file for writing; if it does not exist, it is created, readable by its owner only.
+fn private_file(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
 /// Takes the lock that keeps a second server off the same file. SQLite's own locks would not:
 /// they are held for a moment only, and two servers would close each other's calls.
 async fn lock(database: &Path) -> Result<File> {
     let path = PathBuf::from(format!("{}.lock", database.display()));
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(|error| {
-            StoreError::Unusable(format!(
-                "`{}` cannot be written: {error}; the database needs a folder this user may write to",
-                path.display()
-            ))
-        })?;
+    let file = private_file(&path).map_err(|error| {
+        StoreError::Unusable(format!(
+            "`{}` cannot be written: {error}; the database needs a folder this user may write to",
+            path.display()
+        ))
+    })?;
     let give_up = Instant::now() + LOCK_PATIENCE;
     loop {
         match file.try_lock() {

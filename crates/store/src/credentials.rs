@@ -4,20 +4,23 @@
 
 use std::collections::HashMap;
 use std::fmt::Write;
-use std::sync::Mutex;
+use std::sync::{LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
-use argon2::Argon2;
 use argon2::password_hash::rand_core::OsRng;
-use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
+use argon2::password_hash::{Output, ParamsString, PasswordHash, Salt, SaltString};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use md5::Md5;
 use sha2::{Digest, Sha256};
-use tokio::sync::Semaphore;
+use tokio::sync::{mpsc, oneshot};
 
 /// How long a verified password needs no new verification.
 const REMEMBERED: Duration = Duration::from_secs(60);
-/// Verifications at a time: each takes a core and 19 MiB for tens of milliseconds.
-const PARALLEL: usize = 2;
+/// Computations that may wait for the thread; further callers wait before they are queued.
+const QUEUE: usize = 64;
+/// Hash of a password that no one knows: verified against if there is no account, so that an
+/// answer takes as long for a login that does not exist as for one that does.
+const DUMMY: &str = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 /// MD5(login:realm:password) in lower-case hex (RFC 2617 §3.2.2.2).
 #[must_use]
@@ -39,18 +42,99 @@ pub fn random_token() -> String {
 
 /// Argon2id hash of a password in PHC form. Takes tens of milliseconds on another thread.
 pub async fn hash_password(password: String) -> String {
-    run_blocking(move || {
-        let salt = SaltString::generate(&mut OsRng);
-        let hash = Argon2::default().hash_password(password.as_bytes(), &salt);
-        hash.expect("the default parameters are valid").to_string()
-    })
-    .await
+    let salt = SaltString::generate(&mut OsRng);
+    let argon = Argon2::default();
+    let params = argon.params().clone();
+    let text = ParamsString::try_from(&params).expect("the default parameters can be written");
+    let output = compute(password, salt.as_salt(), argon).await;
+    let hash = PasswordHash {
+        algorithm: Algorithm::Argon2id.ident(),
+        version: Some(Version::V0x13.into()),
+        params: text,
+        salt: Some(salt.as_salt()),
+        hash: output,
+    };
+    hash.to_string()
+}
+
+/// Whether `hash` in PHC form was made from a password.
+async fn matches(hash: &str, password: String) -> bool {
+    let Ok(hash) = PasswordHash::new(hash) else {
+        return false;
+    };
+    let (Some(salt), Some(expected)) = (hash.salt, hash.hash) else {
+        return false;
+    };
+    let algorithm = Algorithm::try_from(hash.algorithm).ok();
+    let version = hash.version.unwrap_or(Version::V0x13.into());
+    let version = Version::try_from(version).ok();
+    let (Some(algorithm), Some(version), Ok(params)) =
+        (algorithm, version, Params::try_from(&hash))
+    else {
+        return false;
+    };
+    // Two outputs are compared in constant time.
+    compute(password, salt, Argon2::new(algorithm, version, params)).await == Some(expected)
+}
+
+/// One computation.
+struct Job {
+    password: String,
+    salt: Vec<u8>,
+    argon: Argon2<'static>,
+    reply: oneshot::Sender<Option<Output>>,
+}
+
+/// The queue of the thread that computes hashes. **One at a time and always in the same buffer**, so
+/// that guesses cost neither more than one core nor more than 19 MiB of memory, however many come.
+static HASHER: LazyLock<mpsc::Sender<Job>> = LazyLock::new(|| {
+    let (jobs, mut waiting) = mpsc::channel::<Job>(QUEUE);
+    let work = move || {
+        let mut memory = Vec::new();
+        while let Some(job) = waiting.blocking_recv() {
+            if !job.reply.is_closed() {
+                let _ = job
+                    .reply
+                    .send(hashed(&job.argon, &job.password, &job.salt, &mut memory));
+            }
+        }
+    };
+    // Without the thread the channel is closed, and no password is right.
+    let _ = std::thread::Builder::new()
+        .name("passwords".to_owned())
+        .spawn(work);
+    jobs
+});
+
+async fn compute(password: String, salt: Salt<'_>, argon: Argon2<'static>) -> Option<Output> {
+    let mut bytes = [0; Salt::MAX_LENGTH];
+    let salt = salt.decode_b64(&mut bytes).ok()?.to_vec();
+    let (reply, answer) = oneshot::channel();
+    let job = Job {
+        password,
+        salt,
+        argon,
+        reply,
+    };
+    HASHER.send(job).await.ok()?;
+    answer.await.ok().flatten()
+}
+
+fn hashed(argon: &Argon2, password: &str, salt: &[u8], memory: &mut Vec<Block>) -> Option<Output> {
+    let params = argon.params();
+    memory.resize(params.block_count(), Block::default());
+    let mut bytes = [0; Output::MAX_LENGTH];
+    let length = params.output_len().unwrap_or(Params::DEFAULT_OUTPUT_LEN);
+    let bytes = bytes.get_mut(..length)?;
+    argon
+        .hash_password_into_with_memory(password.as_bytes(), salt, bytes, memory)
+        .ok()?;
+    Output::new(bytes).ok()
 }
 
 /// Verifies passwords and remembers for a minute that it did.
 pub(crate) struct Verifier {
     salt: [u8; 16],
-    permits: Semaphore,
     remembered: Mutex<HashMap<[u8; 32], Instant>>,
 }
 
@@ -58,33 +142,33 @@ impl Verifier {
     pub(crate) fn new() -> Self {
         Self {
             salt: rand::random(),
-            permits: Semaphore::new(PARALLEL),
             remembered: Mutex::new(HashMap::new()),
         }
     }
 
+    /// Whether `password` was found to be the one of `hash` in the last minute.
+    pub(crate) fn remembers(&self, hash: &str, password: &str) -> bool {
+        let remembered = self.remembered.lock().unwrap_or_else(|e| e.into_inner());
+        remembered
+            .get(&self.digest(&[hash, password]))
+            .is_some_and(|since| since.elapsed() < REMEMBERED)
+    }
+
     /// Whether `password` is the one that `hash` was made from.
     pub(crate) async fn verify(&self, hash: &str, password: &str) -> bool {
-        let key = self.digest(&[hash, password]);
-        if self.is_remembered(&key) {
+        if self.remembers(hash, password) {
             return true;
         }
-        let Ok(_permit) = self.permits.acquire().await else {
-            return false;
-        };
-        let (hash, password) = (hash.to_owned(), password.to_owned());
-        let good = run_blocking(move || {
-            PasswordHash::new(&hash).is_ok_and(|hash| {
-                Argon2::default()
-                    .verify_password(password.as_bytes(), &hash)
-                    .is_ok()
-            })
-        })
-        .await;
+        let good = matches(hash, password.to_owned()).await;
         if good {
-            self.remember(key);
+            self.remember(self.digest(&[hash, password]));
         }
         good
+    }
+
+    /// Takes as long as a password that is wrong.
+    pub(crate) async fn refuse(&self, password: &str) {
+        let _ = matches(DUMMY, password.to_owned()).await;
     }
 
     /// Compares two secrets in a time that does not depend on where they differ.
@@ -100,13 +184,6 @@ impl Verifier {
             hash.update(part.as_bytes());
         }
         hash.finalize().into()
-    }
-
-    fn is_remembered(&self, key: &[u8; 32]) -> bool {
-        let remembered = self.remembered.lock().unwrap_or_else(|e| e.into_inner());
-        remembered
-            .get(key)
-            .is_some_and(|since| since.elapsed() < REMEMBERED)
     }
 
     fn remember(&self, key: [u8; 32]) {
@@ -127,13 +204,6 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
-}
-
-async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(value) => value,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
-    }
 }
 
 #[cfg(test)]
@@ -164,6 +234,41 @@ mod tests {
         assert!(verifier.verify(&hash, "RestComm12").await);
         assert!(start.elapsed() < Duration::from_millis(5), "was remembered");
         assert!(!verifier.verify("no hash", "RestComm12").await);
+    }
+
+    #[tokio::test]
+    async fn hashes_of_the_usual_library_are_understood_and_the_reverse() {
+        use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
+
+        let salt = SaltString::generate(&mut OsRng);
+        let small = Params::new(64, 1, 1, Some(24)).unwrap();
+        for argon in [
+            Argon2::default(),
+            Argon2::new(Algorithm::Argon2i, Version::V0x10, small),
+        ] {
+            let hash = argon
+                .hash_password(b"RestComm12", &salt)
+                .unwrap()
+                .to_string();
+            assert!(matches(&hash, "RestComm12".to_owned()).await, "{hash}");
+            assert!(!matches(&hash, "RestComm13".to_owned()).await, "{hash}");
+        }
+        let hash = hash_password("RestComm12".to_owned()).await;
+        let hash = PasswordHash::new(&hash).unwrap();
+        let verified = Argon2::default().verify_password(b"RestComm12", &hash);
+        assert!(verified.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_login_that_does_not_exist_costs_the_same_computation() {
+        let hash = hash_password("RestComm12".to_owned()).await;
+        let (dummy, usual) = (PasswordHash::new(DUMMY), PasswordHash::new(&hash));
+        let (dummy, usual) = (dummy.unwrap(), usual.unwrap());
+        assert_eq!(dummy.params, usual.params);
+        assert_eq!(dummy.algorithm, usual.algorithm);
+        let start = Instant::now();
+        Verifier::new().refuse("RestComm12").await;
+        assert!(start.elapsed() > Duration::from_millis(1));
     }
 
     #[test]

@@ -61,6 +61,22 @@ impl Dialect {
         }
     }
 
+    /// Makes this connection overwrite what it deletes, where a file would keep it.
+    pub(crate) const fn overwrite_freed(self) -> &'static [&'static str] {
+        match self {
+            Self::Sqlite => &["PRAGMA secure_delete = ON"],
+            Self::Postgres => &[],
+        }
+    }
+
+    /// Leaves nothing of what was written before in the write-ahead log.
+    pub(crate) const fn empty_log(self) -> &'static [&'static str] {
+        match self {
+            Self::Sqlite => &["PRAGMA wal_checkpoint(TRUNCATE)"],
+            Self::Postgres => &[],
+        }
+    }
+
     /// Type of byte columns.
     pub(crate) const fn blob(self) -> &'static str {
         match self {

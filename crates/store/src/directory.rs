@@ -162,7 +162,7 @@ impl Store {
     /// [`crate::StoreError::Duplicate`] if the identifier, e-mail address or login is taken.
     pub async fn insert_account(&self, account: Account, client: Option<Client>) -> Result<()> {
         let account = Admin::insert_account(&account, self.key());
-        let client = client.map(Admin::InsertClient);
+        let client = client.map(|client| Admin::insert_client(&client, self.key()));
         self.administer_all([Some(account), client].into_iter().flatten())
             .await
             .map(drop)
@@ -201,24 +201,51 @@ impl Store {
     /// # Errors
     /// As [`Store::account`].
     pub async fn authenticate(&self, login: &str, secret: &str) -> Result<Option<Arc<Account>>> {
-        let account = match login.parse() {
-            Ok(sid) => self.account(sid).await?,
-            Err(_) if login.contains('@') => self.account_of_email(login).await?,
-            Err(_) => None,
-        };
-        let Some(account) = account else {
-            return Ok(None);
-        };
-        let verifier = self.verifier();
-        let tokens = || std::iter::once(&account.auth_token).chain(&account.secondary_token);
-        if tokens().any(|token| verifier.same(token, secret)) {
-            return Ok(Some(account));
+        let account = self.account_of_login(login).await?;
+        let known = account
+            .as_deref()
+            .is_some_and(|account| self.knows(account, secret));
+        let good = known || self.is_password(account.as_deref(), secret).await;
+        Ok(account.filter(|_| good))
+    }
+
+    /// The account whose SID or e-mail address is `login`. Cached.
+    ///
+    /// # Errors
+    /// As [`Store::account`].
+    pub async fn account_of_login(&self, login: &str) -> Result<Option<Arc<Account>>> {
+        match login.parse() {
+            Ok(sid) => self.account(sid).await,
+            Err(_) if login.contains('@') => self.account_of_email(login).await,
+            Err(_) => Ok(None),
         }
-        let good = match &account.password_hash {
-            Some(hash) => verifier.verify(hash, secret).await,
-            None => tokens().any(|token| credentials::is_imported_password(token, secret)),
-        };
-        Ok(good.then_some(account))
+    }
+
+    /// Whether `secret` is a live token of an account, or a password that was verified in the last
+    /// minute. Takes no time.
+    #[must_use]
+    pub fn knows(&self, account: &Account, secret: &str) -> bool {
+        let verifier = self.verifier();
+        let mut tokens = std::iter::once(&account.auth_token).chain(&account.secondary_token);
+        tokens.any(|token| verifier.same(token, secret))
+            || account
+                .password_hash
+                .as_ref()
+                .is_some_and(|hash| verifier.remembers(hash, secret))
+    }
+
+    /// Whether `secret` is the password of an account; never without one. Takes tens of
+    /// milliseconds in either case.
+    pub async fn is_password(&self, account: Option<&Account>, secret: &str) -> bool {
+        let hash = account.and_then(|account| account.password_hash.as_ref());
+        if let Some(hash) = hash {
+            return self.verifier().verify(hash, secret).await;
+        }
+        self.verifier().refuse(secret).await;
+        account.is_some_and(|account| {
+            let mut tokens = std::iter::once(&account.auth_token).chain(&account.secondary_token);
+            tokens.any(|token| credentials::is_imported_password(token, secret))
+        })
     }
 
     /// The client with a login in the organization with this domain. Cached.
@@ -250,7 +277,10 @@ impl Store {
         let mut sql = rows::CLIENTS.select();
         sql.with(" WHERE organization = ?", organization)
             .with(" AND login = ?", login);
-        let found = self.first(sql, rows::client).await?.map(Arc::new);
+        let found = self
+            .first(sql, |row| rows::client(row, self.key()))
+            .await?
+            .map(Arc::new);
         cache.keep(generation, key, found.clone());
         Ok(found)
     }
@@ -260,7 +290,9 @@ impl Store {
     /// # Errors
     /// As the database reports.
     pub async fn client(&self, sid: ClientSid) -> Result<Option<Client>> {
-        self.one(&rows::CLIENTS, sid, rows::client).await
+        let mut sql = rows::CLIENTS.select();
+        sql.with(" WHERE sid = ?", sid);
+        self.first(sql, |row| rows::client(row, self.key())).await
     }
 
     /// Clients, oldest first.
@@ -270,7 +302,7 @@ impl Store {
     pub async fn clients(&self, scope: Scope) -> Result<Vec<Client>> {
         let mut sql = Conditions::new(rows::CLIENTS.select(), scope).finish();
         sql.text(" ORDER BY created, sid");
-        self.many(sql, rows::client).await
+        self.many(sql, |row| rows::client(row, self.key())).await
     }
 
     /// Adds a client.
@@ -278,7 +310,9 @@ impl Store {
     /// # Errors
     /// [`crate::StoreError::Duplicate`] if the organization has its login already.
     pub async fn insert_client(&self, client: Client) -> Result<()> {
-        self.administer(Admin::InsertClient(client)).await.map(drop)
+        self.administer(Admin::insert_client(&client, self.key()))
+            .await
+            .map(drop)
     }
 
     /// Replaces a client; `false` if it is gone.
@@ -286,7 +320,8 @@ impl Store {
     /// # Errors
     /// As the database reports.
     pub async fn update_client(&self, client: Client) -> Result<bool> {
-        self.administer(Admin::UpdateClient(client)).await
+        self.administer(Admin::update_client(&client, self.key()))
+            .await
     }
 
     /// Deletes a client; `false` if it was gone.

@@ -1,13 +1,15 @@
 //! Looks into a database beside the server that uses it, and changes nothing but what callbacks
 //! shall be delivered again (`deliveries`).
 
-use model::record::CallRecord;
-use model::{CallSid, InstanceSid, Lane, Timestamp};
+use model::record::{CallRecord, Notification};
+use model::{CallSid, CallStatus, InstanceSid, Lane, Timestamp};
 use sqlx::AnyPool;
 use sqlx::any::AnyRow;
 
+use crate::filter::{RowKey, Rows};
+use crate::query::{Conditions, Order, count_of};
 use crate::repair::SILENCE;
-use crate::sql::{Columns, Sql, args};
+use crate::sql::{Columns, Sql, args, pattern};
 use crate::{Result, connect, rows};
 
 /// A look into a database.
@@ -15,6 +17,19 @@ pub struct Inspect {
     pub(crate) readers: AnyPool,
     /// Whether a server holds the embedded database; `None` for a shared one.
     in_use: Option<bool>,
+}
+
+/// Which legs of all accounts.
+#[derive(Debug, Clone, Default)]
+pub struct RecentCalls {
+    /// With this status.
+    pub status: Option<CallStatus>,
+    /// With a caller or called party that contains this text.
+    pub party: Option<String>,
+    /// Created then or later.
+    pub since: Option<Timestamp>,
+    /// At most so many.
+    pub limit: i64,
 }
 
 /// A leg that is open on record.
@@ -65,16 +80,76 @@ impl Inspect {
         found.iter().map(rows::call).collect()
     }
 
-    /// The newest legs of all accounts, newest first.
+    /// Legs of all accounts, newest first.
     ///
     /// # Errors
     /// As the database reports.
-    pub async fn newest(&self, limit: i64) -> Result<Vec<CallRecord>> {
-        let mut sql = rows::CALLS.select();
-        sql.text(" ORDER BY created DESC, sid DESC")
-            .with(" LIMIT ?", limit);
-        let found = sql.all(&self.readers).await?;
-        found.iter().map(rows::call).collect()
+    pub async fn calls(&self, which: &RecentCalls) -> Result<Rows<CallRecord>> {
+        let fill = |head: Sql| {
+            let mut conditions = Conditions::of(head, None);
+            if let Some(status) = which.status {
+                conditions.add(" AND status = ?", status);
+            }
+            if let Some(party) = &which.party {
+                let wanted = format!("%{}%", pattern(party));
+                conditions.add(" AND (LOWER(to_user) LIKE ? ESCAPE '\\'", wanted.clone());
+                conditions.add(" OR LOWER(from_user) LIKE ? ESCAPE '\\')", wanted);
+            }
+            conditions.between("created", which.since, None);
+            conditions
+        };
+        let counted = fill(count_of(rows::CALLS.name)).finish();
+        let counted = counted.first(&self.readers).await?;
+        let total = counted.map_or(Ok(0), |row| Columns(&row).int("n"))?;
+        let selecting = fill(rows::CALLS.select()).window(Order::NEWEST, 0, which.limit);
+        let found = selecting.all(&self.readers).await?;
+        let items: Result<Vec<_>> = found.iter().map(rows::call).collect();
+        Ok(Rows {
+            items: items?,
+            total,
+        })
+    }
+
+    /// Notifications of all accounts, the newest of them, oldest first.
+    ///
+    /// - `call`: only those of this leg
+    /// - `after`: only those that are newer than this one
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn notifications(
+        &self,
+        call: Option<CallSid>,
+        after: Option<RowKey>,
+        limit: i64,
+    ) -> Result<Vec<Notification>> {
+        let mut conditions = Conditions::of(rows::NOTIFICATIONS.select(), None);
+        if let Some(call) = call {
+            conditions.add(" AND call = ?", call);
+        }
+        if let Some(after) = after {
+            conditions.beside(false, after);
+        }
+        let selecting = conditions.window(Order::NEWEST, 0, limit);
+        let found = selecting.all(&self.readers).await?;
+        found.iter().rev().map(rows::notification).collect()
+    }
+
+    /// What was kept of registered phones: login and bindings as the SIP side wrote them, by login.
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn phones(&self) -> Result<Vec<(String, String)>> {
+        let text = "SELECT login, content FROM bindings ORDER BY login, organization";
+        let found = Sql::new(text, Vec::new()).all(&self.readers).await?;
+        let read = |row: &AnyRow| Ok((Columns(row).text("login")?, Columns(row).text("content")?));
+        found.iter().map(read).collect()
+    }
+
+    /// Whether a server may be about to store the trace of a call that has ended.
+    #[must_use]
+    pub fn server_may_run(&self) -> bool {
+        self.in_use != Some(false)
     }
 
     /// The legs that are open on record, oldest first.

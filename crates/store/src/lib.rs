@@ -25,6 +25,7 @@ mod error;
 mod filter;
 mod first_start;
 mod inspect;
+mod links;
 mod lists;
 mod migrate;
 mod query;
@@ -50,7 +51,8 @@ pub use filter::{
     Scope, Sort, Window,
 };
 pub use first_start::{AdminSeed, FirstStart};
-pub use inspect::{Inspect, OpenCall};
+pub use inspect::{Inspect, OpenCall, RecentCalls};
+pub use links::RecordingLinks;
 pub use secret::SecretKey;
 
 use crate::caches::Caches;
@@ -133,12 +135,16 @@ impl Store {
     /// in use by another server, database of a newer release.
     pub async fn open(url: &str, key: SecretKey) -> Result<Self> {
         let mut opened = connect::open(url).await?;
+        let explained = |error| match error {
+            StoreError::Database(error) => unusable(url, error),
+            other => other,
+        };
         migrate::migrate(&mut opened.migrator, opened.dialect, now())
             .await
-            .map_err(|error| match error {
-                StoreError::Database(error) => unusable(url, error),
-                other => other,
-            })?;
+            .map_err(explained)?;
+        migrate::seal_clients(&mut opened.migrator, opened.dialect, &key)
+            .await
+            .map_err(explained)?;
         let instance = InstanceSid::new(now(), rand::random());
         let dialect = opened.dialect;
         let lifetime = (!dialect.single_process()).then_some(SHARED_LIFETIME);
@@ -221,6 +227,13 @@ impl Store {
     pub async fn commit_again(&self, changes: Vec<Change>) -> Result<Committed> {
         let operations = changes.into_iter().map(Operation::Change).collect();
         self.inner.writer.commit_again(operations).await
+    }
+
+    /// Whether the last write succeeded: `false` while the disk takes none or a shared database is
+    /// away. A heartbeat is written every 10 s, so this is no older than that.
+    #[must_use]
+    pub fn takes_writes(&self) -> bool {
+        self.inner.writer.takes_writes()
     }
 
     /// Writes what was committed before and closes the database.

@@ -249,7 +249,8 @@ impl Store {
             order: &Order::NEWEST,
             window,
         };
-        self.list(list, |_| {}, rows::client).await
+        self.list(list, |_| {}, |row| rows::client(row, self.key()))
+            .await
     }
 
     /// Part of the applications, newest first.

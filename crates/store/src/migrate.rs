@@ -8,7 +8,9 @@ use sqlx::{AnyConnection, AssertSqlSafe, Row};
 use tracing::info;
 
 use crate::dialect::{Dialect, run};
-use crate::{Result, StoreError};
+use crate::secret::SecretKey;
+use crate::sql::Columns;
+use crate::{Result, StoreError, rows};
 
 /// Number, name and text of every migration.
 const MIGRATIONS: &[(i64, &str, &str)] = &[
@@ -62,10 +64,53 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "conferences",
         include_str!("../../../migrations/0010-conferences/up.sql"),
     ),
+    (
+        11,
+        "sealed-clients",
+        include_str!("../../../migrations/0011-sealed-clients/up.sql"),
+    ),
 ];
 
 const NOTES: &str = "CREATE TABLE IF NOT EXISTS migrations (\
     version BIGINT PRIMARY KEY, name TEXT NOT NULL, applied BIGINT NOT NULL)";
+
+/// Seals the digests of clients that an earlier release stored in the clear, and leaves no copy of them
+/// in the file. Several processes may do so at once: each row is sealed once.
+pub(crate) async fn seal_clients(
+    connection: &mut AnyConnection,
+    dialect: Dialect,
+    key: &SecretKey,
+) -> Result<()> {
+    let found = sqlx::query("SELECT sid, ha1_md5, ha1_sha256 FROM clients WHERE ha1 IS NULL")
+        .fetch_all(&mut *connection)
+        .await?;
+    if found.is_empty() {
+        return Ok(());
+    }
+    for statement in dialect.overwrite_freed() {
+        run(connection, statement).await?;
+    }
+    run(connection, dialect.begin()).await?;
+    for row in &found {
+        let row = Columns(row);
+        let (md5, sha256) = (row.text("ha1_md5")?, row.text("ha1_sha256")?);
+        let sealed = rows::sealed_digests(row.word("sid")?, (&md5, &sha256), key);
+        sqlx::query(
+            "UPDATE clients SET ha1 = $1, ha1_md5 = '', ha1_sha256 = '' \
+             WHERE sid = $2 AND ha1 IS NULL",
+        )
+        .bind(sealed)
+        .bind(row.text("sid")?)
+        .execute(&mut *connection)
+        .await?;
+    }
+    run(connection, "COMMIT").await?;
+    for statement in dialect.empty_log() {
+        run(connection, statement).await?;
+    }
+    info!(clients = found.len(), "encrypted what clients log in with");
+    Ok(())
+}
 
 /// Runs the migrations that the database has not seen.
 pub(crate) async fn migrate(

@@ -6,7 +6,7 @@ use model::record::{
     Account, Application, CallRecord, Callback, Client, MediaCounts, Message, Notification, Number,
     Organization, Recording, StartedRecording, VoiceApplication,
 };
-use model::{CallStatus, InstanceSid};
+use model::{CallStatus, ClientSid, InstanceSid};
 use sqlx::any::AnyRow;
 
 use crate::secret::SecretKey;
@@ -112,6 +112,7 @@ pub(crate) static CLIENTS: Table = Table {
         "login",
         "ha1_md5",
         "ha1_sha256",
+        "ha1",
         "enabled",
         "voice_application",
         "voice_url",
@@ -125,15 +126,19 @@ pub(crate) static CLIENTS: Table = Table {
     insert_once: OnceLock::new(),
 };
 
-pub(crate) fn client_args(client: &Client) -> Vec<Arg> {
+/// The digests are sealed: they are as good as the password. The columns that held them in the
+/// clear stay empty.
+pub(crate) fn client_args(client: &Client, key: &SecretKey) -> Vec<Arg> {
+    let digests = (client.ha1_md5.as_str(), client.ha1_sha256.as_str());
     args![
         client.sid,
         client.account,
         client.organization,
         client.friendly_name.as_str(),
         client.login.as_str(),
-        client.ha1_md5.as_str(),
-        client.ha1_sha256.as_str(),
+        "",
+        "",
+        sealed_digests(client.sid, digests, key),
         client.enabled,
         client.voice.application,
         client.voice.url.clone(),
@@ -146,16 +151,37 @@ pub(crate) fn client_args(client: &Client) -> Vec<Arg> {
     ]
 }
 
-pub(crate) fn client(row: &AnyRow) -> Result<Client> {
+/// Both digests of a client's password, under the key of the server.
+pub(crate) fn sealed_digests(
+    client: ClientSid,
+    (md5, sha256): (&str, &str),
+    key: &SecretKey,
+) -> Vec<u8> {
+    key.seal(format!("{md5}:{sha256}").as_bytes(), client.as_bytes())
+}
+
+pub(crate) fn client(row: &AnyRow, key: &SecretKey) -> Result<Client> {
     let columns = Columns(row);
+    let sid: ClientSid = columns.word("sid")?;
+    let (ha1_md5, ha1_sha256) = match columns.opt_blob("ha1")? {
+        Some(sealed) => {
+            let text = String::from_utf8(key.open(&sealed, sid.as_bytes())?);
+            let text = text.map_err(|error| corrupt("ha1", error))?;
+            let (md5, sha256) = text
+                .split_once(':')
+                .ok_or_else(|| corrupt("ha1", "there is one digest"))?;
+            (md5.to_owned(), sha256.to_owned())
+        }
+        None => (columns.text("ha1_md5")?, columns.text("ha1_sha256")?),
+    };
     Ok(Client {
-        sid: columns.word("sid")?,
+        sid,
         account: columns.word("account")?,
         organization: columns.word("organization")?,
         friendly_name: columns.text("friendly_name")?,
         login: columns.text("login")?,
-        ha1_md5: columns.text("ha1_md5")?,
-        ha1_sha256: columns.text("ha1_sha256")?,
+        ha1_md5,
+        ha1_sha256,
         enabled: columns.flag("enabled")?,
         voice: voice(row)?,
         created: columns.time("created")?,

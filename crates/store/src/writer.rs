@@ -12,6 +12,7 @@
 //! harms no other.
 
 use std::fs::File;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -80,6 +81,8 @@ impl Drop for Handle {
 struct Inbox {
     state: Mutex<State>,
     wake: Notify,
+    /// The last attempt to write failed for a reason that no commit can help.
+    is_stuck: AtomicBool,
 }
 
 #[derive(Default)]
@@ -185,6 +188,11 @@ impl Writer {
             reply,
         });
         answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Whether the last attempt to write succeeded, as far as that depends on the database.
+    pub(crate) fn takes_writes(&self) -> bool {
+        !self.0.0.is_stuck.load(Ordering::Relaxed)
     }
 
     /// Returns when everything accepted before is written and the database is closed.
@@ -419,6 +427,7 @@ impl Task {
         loop {
             let failure = match self.attempt(group).await {
                 Ok(results) => {
+                    inbox.is_stuck.store(false, Ordering::Relaxed);
                     if group.iter().any(Job::changes_look_ups) {
                         self.caches.clear();
                     }
@@ -429,6 +438,8 @@ impl Task {
             if let Err(error) = self.recover().await {
                 warn!(%error, "the database is unavailable");
             }
+            let stuck = failure.is_unwritable() || failure.is_transient();
+            inbox.is_stuck.store(stuck, Ordering::Relaxed);
             let patience = if failure.is_unwritable() {
                 UNWRITABLE_PATIENCE
             } else if !failure.is_transient() {
@@ -538,7 +549,11 @@ mod tests {
         })
     }
 
-    async fn settle(task: &mut Task, operations: Vec<Operation>) -> Result<Committed> {
+    async fn settle(
+        task: &mut Task,
+        inbox: &Inbox,
+        operations: Vec<Operation>,
+    ) -> Result<Committed> {
         let (reply, answer) = oneshot::channel();
         let job = Job {
             operations,
@@ -546,7 +561,7 @@ mod tests {
             hurry: Hurry::Now,
             reply,
         };
-        task.settle(vec![job], &Inbox::default()).await;
+        task.settle(vec![job], inbox).await;
         answer.await.expect("every job is answered")
     }
 
@@ -657,13 +672,16 @@ mod tests {
             .run("PRAGMA max_page_count = 1")
             .await
             .expect("a limit");
-        let full = settle(&mut task, vec![trace(1, 1_000_000)]).await;
+        let inbox = Inbox::default();
+        let full = settle(&mut task, &inbox, vec![trace(1, 1_000_000)]).await;
         assert!(matches!(full, Err(StoreError::Unavailable(_))), "{full:?}");
+        assert!(inbox.is_stuck.load(Ordering::Relaxed));
         task.connection
             .run("PRAGMA max_page_count = 100000")
             .await
             .expect("a limit");
-        let written = settle(&mut task, vec![trace(1, 1_000_000)]).await;
+        let written = settle(&mut task, &inbox, vec![trace(1, 1_000_000)]).await;
         assert!(written.expect("it passes").all_applied());
+        assert!(!inbox.is_stuck.load(Ordering::Relaxed));
     }
 }

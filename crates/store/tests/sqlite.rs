@@ -133,3 +133,22 @@ async fn closing_writes_what_was_committed_before() {
     }
     db.open().await;
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn the_files_are_readable_by_their_owner_only() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let db = database();
+    let store = db.open().await;
+    store.commit(vec![alive(&store)]).await.unwrap();
+    let dir = db._dir.as_ref().unwrap().path();
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let entry = entry.unwrap();
+        let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
+        names.push(entry.file_name().into_string().unwrap());
+        assert_eq!(mode, 0o600, "{names:?}");
+    }
+    assert!(names.len() >= 3, "{names:?}");
+}

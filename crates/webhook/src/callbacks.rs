@@ -4,6 +4,7 @@
 //! into the machine. **Invariant: a row leaves the machine only after its end is stored,** so what
 //! was not delivered when the process stops is still in the outbox.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 
@@ -61,6 +62,8 @@ struct Inner {
     /// Something may be due earlier than thought, or the last handle is gone.
     wake: Arc<Notify>,
     idle: Notify,
+    /// The outbox is about to close: what fails from now on is left to the next start.
+    stopped: AtomicBool,
 }
 
 impl Drop for Inner {
@@ -90,6 +93,7 @@ impl Callbacks {
             config,
             wake: Arc::clone(&wake),
             idle: Notify::new(),
+            stopped: AtomicBool::new(false),
         });
         tokio::spawn(drive(Arc::downgrade(&inner), wake));
         Self(inner)
@@ -143,6 +147,12 @@ impl Callbacks {
     #[must_use]
     pub fn stats(&self) -> CallbackStats {
         self.0.machine().stats()
+    }
+
+    /// Takes up nothing more. What is on its way ends as it may; rows whose end cannot be stored stay
+    /// in the outbox for the next start.
+    pub fn stop(&self) {
+        self.0.stopped.store(true, Ordering::Relaxed);
     }
 
     /// Waits until there is nothing left to deliver.
@@ -218,6 +228,9 @@ async fn watch(inner: Weak<Inner>) {
         };
         let every = strong.config.replay_every;
         let result = strong.take_replayed().await;
+        if strong.has_stopped() {
+            return;
+        }
         drop(strong);
         match result {
             Ok(0) => failed = false,
@@ -239,6 +252,10 @@ async fn watch(inner: Weak<Inner>) {
 impl Inner {
     fn machine(&self) -> MutexGuard<'_, Delivery> {
         self.machine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn has_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
     }
 
     fn add(&self, rows: Vec<PendingCallback>) {
@@ -274,7 +291,9 @@ impl Inner {
 
     async fn read(&self, read: Read) {
         let page = self.store.page(read.after, PAGE).await;
-        if let Err(error) = &page {
+        if let Err(error) = &page
+            && !self.has_stopped()
+        {
             tracing::warn!(%error, "callbacks that wait on disk cannot be read");
         }
         self.machine().handle_page(read, page.ok(), now());
@@ -319,7 +338,9 @@ impl Inner {
     }
 
     async fn note(&self, row: &PendingCallback, failure: Failure) {
-        if let Err(error) = self.store.retry(row, failure).await {
+        if let Err(error) = self.store.retry(row, failure).await
+            && !self.has_stopped()
+        {
             tracing::warn!(event = %row.callback.event, %error, "cannot record a failed callback");
         }
     }
@@ -337,6 +358,9 @@ impl Inner {
             .finish(event, row.attempts, outcome.clone())
             .await
         {
+            if self.has_stopped() {
+                return;
+            }
             attempt += 1;
             if attempt == 1 {
                 tracing::warn!(%event, %error, "the result of a callback will be stored later");

@@ -1,46 +1,152 @@
 //! The HTTP clients below the fetcher: one for each address policy.
 //!
 //! **Invariant: a name is connected to only at addresses that passed the check.** Each policy has a
-//! client, and so a pool of connections, of its own.
+//! client, and so a pool of connections, of its own. A kept connection that the server closes just when a request
+//! is sent is replaced by a new one, once (RFC 9110 §9.2.2).
 
+use std::cell::Cell;
+use std::error::Error as _;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::{Client, redirect};
+use reqwest::{Client, Request, Response, redirect};
 use rustls::crypto::aws_lc_rs;
 use rustls::{ClientConfig, RootCertStore};
+use tower::{Layer, Service};
 
 use crate::fetch::{FetchConfig, StartError};
 use model::egress::{AddressPolicy, Guard, Refused};
 
-/// How long an unused connection is kept: shorter than the usual web servers do, so that no
-/// request meets a connection that is just being closed.
+/// How long an unused connection is kept: shorter than the usual web servers do, so that few
+/// requests meet a connection that is just being closed.
 const IDLE: Duration = Duration::from_secs(1);
 
 /// The clients for both policies.
 #[derive(Clone)]
 pub(crate) struct Clients {
-    public: Client,
-    private: Client,
+    public: Pair,
+    private: Pair,
+}
+
+/// The clients of one policy.
+#[derive(Clone)]
+struct Pair {
+    /// Keeps connections.
+    keeping: Client,
+    /// Makes a connection for each request.
+    fresh: Client,
+}
+
+tokio::task_local! {
+    /// Whether a connection was made for the request that this task sends.
+    static CONNECTED: Cell<bool>;
 }
 
 impl Clients {
     pub(crate) fn new(config: &FetchConfig, guard: &Arc<Guard>) -> Result<Self, StartError> {
-        let build = |private_ok| client(config, guard, AddressPolicy { private_ok });
+        let pair = |private_ok| {
+            let policy = AddressPolicy { private_ok };
+            Ok(Pair {
+                keeping: client(config, guard, policy, usize::MAX)?,
+                fresh: client(config, guard, policy, 0)?,
+            })
+        };
         Ok(Self {
-            public: build(false)?,
-            private: build(true)?,
+            public: pair(false)?,
+            private: pair(true)?,
         })
     }
 
-    pub(crate) fn get(&self, policy: AddressPolicy) -> &Client {
-        if policy.private_ok {
+    /// Sends a request. If it met a kept connection that ended before an answer, it is sent once more,
+    /// on a new one.
+    ///
+    /// - `repeatable`: whether the application can tell that the second is the same request.
+    pub(crate) async fn send(
+        &self,
+        policy: AddressPolicy,
+        request: Request,
+        repeatable: bool,
+    ) -> reqwest::Result<Response> {
+        let pair = if policy.private_ok {
             &self.private
         } else {
             &self.public
+        };
+        let again = if repeatable {
+            request.try_clone()
+        } else {
+            None
+        };
+        let sending = async {
+            let answer = pair.keeping.execute(request).await;
+            (answer, CONNECTED.with(Cell::get))
+        };
+        let (answer, connected) = CONNECTED.scope(Cell::new(false), sending).await;
+        match (answer, again) {
+            (Err(error), Some(again)) if !connected && ended_early(&error) => {
+                pair.fresh.execute(again).await
+            }
+            (answer, _) => answer,
         }
+    }
+}
+
+/// Whether the connection ended before the head of an answer.
+fn ended_early(error: &reqwest::Error) -> bool {
+    let mut next = error.source();
+    while let Some(error) = next {
+        if let Some(error) = error.downcast_ref::<hyper::Error>()
+            && (error.is_incomplete_message() || error.is_canceled())
+        {
+            return true;
+        }
+        if let Some(error) = error.downcast_ref::<std::io::Error>() {
+            return match error.kind() {
+                ErrorKind::ConnectionReset
+                | ErrorKind::ConnectionAborted
+                | ErrorKind::BrokenPipe
+                | ErrorKind::UnexpectedEof => true,
+                _ => false,
+            };
+        }
+        next = error.source();
+    }
+    false
+}
+
+/// Notes that a connection is made.
+#[derive(Clone)]
+struct Noting<S>(S);
+
+impl<R, S: Service<R>> Service<R> for Noting<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.0.poll_ready(context)
+    }
+
+    fn call(&mut self, request: R) -> Self::Future {
+        // Not set if the pool makes one in the background, for nobody in particular.
+        let _ = CONNECTED.try_with(|connected| connected.set(true));
+        self.0.call(request)
+    }
+}
+
+/// Puts [`Noting`] around what makes the connections.
+#[derive(Clone)]
+struct Note;
+
+impl<S> Layer<S> for Note {
+    type Service = Noting<S>;
+
+    fn layer(&self, inner: S) -> Noting<S> {
+        Noting(inner)
     }
 }
 
@@ -48,11 +154,14 @@ fn client(
     config: &FetchConfig,
     guard: &Arc<Guard>,
     policy: AddressPolicy,
+    max_idle: usize,
 ) -> Result<Client, StartError> {
     let builder = Client::builder()
         .connect_timeout(config.timeout)
         .read_timeout(config.timeout)
         .pool_idle_timeout(IDLE)
+        .pool_max_idle_per_host(max_idle)
+        .connector_layer(Note)
         .redirect(redirect::Policy::none())
         .no_proxy()
         .user_agent(&config.user_agent)

@@ -60,6 +60,14 @@ pub enum Problem {
         /// In words.
         reason: String,
     },
+    /// The body is compressed in a way that is not read here, or is not what its header says.
+    #[error(
+        "the answer has the Content-Encoding `{coding}`, which cannot be decoded; send it uncompressed"
+    )]
+    Coding {
+        /// What the header says.
+        coding: String,
+    },
     /// The body is longer than allowed.
     #[error("the answer is longer than {limit} bytes")]
     TooLarge {
@@ -97,7 +105,9 @@ impl FetchError {
             Problem::Io { .. } | Problem::Timeout { .. } | Problem::Unsigned { .. } => {
                 error::FETCH_IO
             }
-            Problem::Protocol { .. } | Problem::Status { .. } => error::FETCH_PROTOCOL,
+            Problem::Protocol { .. } | Problem::Status { .. } | Problem::Coding { .. } => {
+                error::FETCH_PROTOCOL
+            }
             Problem::TooLarge { .. } => error::DOCUMENT_TOO_LARGE,
             Problem::TooManyRedirects { .. } => error::TOO_MANY_REDIRECTS,
         }
@@ -114,6 +124,7 @@ impl FetchError {
             Problem::Status { status } => status >= 500 || status == 429,
             Problem::BadAddress { .. }
             | Problem::Refused { .. }
+            | Problem::Coding { .. }
             | Problem::TooLarge { .. }
             | Problem::TooManyRedirects { .. } => false,
         }

@@ -13,12 +13,13 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use model::HttpMethod;
-use reqwest::Response;
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Method, Request, Response};
 use url::{Host, Url, form_urlencoded};
 
 use crate::address::Target;
 use crate::client::Clients;
+use crate::coding;
 use crate::cookie::CookieJar;
 use crate::error::{FetchError, Problem};
 use crate::signature::{Sent, Stamp};
@@ -151,22 +152,6 @@ impl Fetched {
             .find(|(found, _)| found == name)
             .map(|(_, value)| value.as_str())
     }
-
-    /// The body as text: UTF-8, or Latin-1 if the content type says so. Bytes that are neither
-    /// become replacement characters.
-    #[must_use]
-    pub fn text(&self) -> String {
-        let content_type = self
-            .content_type
-            .as_deref()
-            .unwrap_or("")
-            .to_ascii_lowercase();
-        let latin = ["iso-8859-1", "latin1", "windows-1252"];
-        if latin.iter().any(|charset| content_type.contains(charset)) {
-            return self.body.iter().map(|byte| char::from(*byte)).collect();
-        }
-        String::from_utf8_lossy(&self.body).into_owned()
-    }
 }
 
 /// The HTTP client could not be set up.
@@ -255,7 +240,6 @@ impl Fetcher {
         params: &[(String, String)],
     ) -> Result<Response, FetchError> {
         self.check_literal(target, request.policy)?;
-        let client = self.clients.get(request.policy);
         let (url, form) = match method {
             HttpMethod::Get => (with_query(&target.url, params), &[][..]),
             HttpMethod::Post => (target.url.clone(), params),
@@ -270,17 +254,22 @@ impl Fetcher {
                 at_s: now_s(),
             })
         });
-        let headers = headers(request, target, marks.unwrap_or_default())?;
-        let builder = match method {
-            HttpMethod::Get => client.get(url),
-            HttpMethod::Post => client
-                .post(url)
-                .header(header::CONTENT_TYPE, FORM)
-                .body(body),
+        let mut headers = headers(request, target, marks.unwrap_or_default())?;
+        let mut sent = match method {
+            HttpMethod::Get => Request::new(Method::GET, url),
+            HttpMethod::Post => {
+                headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(FORM));
+                let mut post = Request::new(Method::POST, url);
+                *post.body_mut() = Some(body.into());
+                post
+            }
         };
-        let response = builder
-            .headers(headers)
-            .send()
+        *sent.headers_mut() = headers;
+        // An application knows a repeated POST by the name of its event.
+        let repeatable = method == HttpMethod::Get || request.stamp.is_some();
+        let response = self
+            .clients
+            .send(request.policy, sent, repeatable)
             .await
             .map_err(|error| self.explain(target, &error))?;
         for cookie in response.headers().get_all(header::SET_COOKIE) {
@@ -335,6 +324,15 @@ impl Fetcher {
                 return Err(FetchError::new(target.full.as_str(), problem));
             }
         };
+        let body = match request.kind {
+            BodyKind::Document | BodyKind::Media => {
+                let coding = headers.iter().find(|(name, _)| name == "content-encoding");
+                let coding = coding.map(|(_, value)| value.as_str());
+                self.decoded(request.kind, target, status, coding, body)
+                    .await?
+            }
+            BodyKind::Ignored => body,
+        };
         let content_type = headers
             .iter()
             .find(|(name, _)| name == "content-type")
@@ -357,8 +355,7 @@ impl Fetcher {
         mut response: Response,
     ) -> Result<Bytes, FetchError> {
         let limit = match kind {
-            BodyKind::Document => self.config.max_document,
-            BodyKind::Media => self.config.max_media,
+            BodyKind::Document | BodyKind::Media => self.limit(kind),
             BodyKind::Ignored => {
                 // The status is all that counts: a body that comes slowly is left behind.
                 let _ = tokio::time::timeout(self.config.timeout, skip(response)).await;
@@ -379,11 +376,50 @@ impl Fetcher {
         }
     }
 
+    /// A body without its content coding, which a server may use although it was not asked to.
+    async fn decoded(
+        &self,
+        kind: BodyKind,
+        target: &Target,
+        status: u16,
+        coding: Option<&str>,
+        body: Bytes,
+    ) -> Result<Bytes, FetchError> {
+        let Some(coding) = coding.and_then(coding::named).filter(|_| !body.is_empty()) else {
+            return Ok(body);
+        };
+        let limit = self.limit(kind);
+        let (copy, name) = (body.clone(), coding.clone());
+        let work = move || coding::decode(&name, &copy, limit);
+        let result = match tokio::task::spawn_blocking(work).await {
+            Ok(result) => result,
+            Err(_) => Err(Problem::Coding { coding }),
+        };
+        match result {
+            Ok(body) => Ok(body.into()),
+            // What an answer that is not used looks like does not matter.
+            Err(_) if status != 200 => Ok(body),
+            Err(problem) => Err(FetchError::new(target.full.as_str(), problem)),
+        }
+    }
+
+    fn limit(&self, kind: BodyKind) -> usize {
+        match kind {
+            BodyKind::Document => self.config.max_document,
+            BodyKind::Media => self.config.max_media,
+            BodyKind::Ignored => IGNORED_BYTES,
+        }
+    }
+
     fn explain(&self, target: &Target, error: &reqwest::Error) -> FetchError {
         let problem = match cause::<Refused>(error) {
             Some(Refused(address)) => Problem::Refused { address: *address },
             None if error.is_timeout() => Problem::Timeout {
                 limit: self.config.timeout,
+            },
+            None if is_plain(error) => Problem::Io {
+                reason: "the server does not speak https there; write http:// if it speaks http"
+                    .to_owned(),
             },
             None if error.is_connect() || cause::<std::io::Error>(error).is_some() => Problem::Io {
                 reason: innermost(error),
@@ -415,6 +451,10 @@ fn headers(
 ) -> Result<HeaderMap, FetchError> {
     let mut headers = HeaderMap::new();
     headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
+    headers.insert(
+        header::ACCEPT_ENCODING,
+        HeaderValue::from_static("identity"),
+    );
     let own = request.headers.iter().cloned();
     let cookie = request.jar.header(&target.url, SystemTime::now());
     let cookie = cookie.map(|value| ("cookie".to_owned(), value));
@@ -476,6 +516,20 @@ fn cause<T: std::error::Error + 'static>(error: &reqwest::Error) -> Option<&T> {
         next = error.source();
     }
     None
+}
+
+/// Whether the server answered the start of TLS with something else.
+fn is_plain(error: &reqwest::Error) -> bool {
+    // An error of TLS is inside one of input and output, which may be inside another.
+    let mut inner = cause::<std::io::Error>(error);
+    while let Some(io) = inner {
+        let found = io.get_ref().and_then(|inside| inside.downcast_ref());
+        if let Some(rustls::Error::InvalidMessage(kind)) = found {
+            return *kind == rustls::InvalidMessage::InvalidContentType;
+        }
+        inner = io.get_ref().and_then(|inside| inside.downcast_ref());
+    }
+    false
 }
 
 /// The last of the causes, which says most and never holds the address.

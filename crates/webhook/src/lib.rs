@@ -18,6 +18,7 @@ mod backoff;
 mod breaker;
 mod callbacks;
 mod client;
+mod coding;
 mod cookie;
 mod delivery;
 mod error;

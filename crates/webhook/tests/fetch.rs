@@ -2,12 +2,18 @@
 
 mod support;
 
+use std::io::Write as _;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use model::HttpMethod::{Get, Post};
-use model::error;
+use model::{EventSid, Timestamp, error};
 use support::{Server, fetcher, quick, reply, request};
-use webhook::{AddressPolicy, BodyKind, CookieJar, FetchConfig, FetchRequest, Fetcher, Problem};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use webhook::{
+    AddressPolicy, BodyKind, CookieJar, FetchConfig, FetchRequest, Fetcher, Problem, Stamp,
+};
 
 fn params() -> Vec<(String, String)> {
     vec![
@@ -38,7 +44,7 @@ async fn parameters_go_into_query_or_form() {
         assert_eq!(seen.line(), expected);
         assert_eq!((answer.status, answer.attempts), (200, 1));
         assert_eq!(answer.content_type.as_deref(), Some("text/xml"));
-        assert_eq!(answer.text(), "<a/>");
+        assert_eq!(&answer.body[..], b"<a/>");
         assert_eq!(answer.final_url, server.url(path.trim_end_matches("#frag")));
         let form_type = "application/x-www-form-urlencoded; charset=UTF-8";
         let content_type = seen.header("content-type");
@@ -362,31 +368,6 @@ async fn a_trickle_does_not_go_on_for_ever() {
 }
 
 #[tokio::test]
-async fn reads_text_in_the_charset_of_the_answer() {
-    let server = Server::start(|asked| {
-        let mut bytes = reply(200, &[&format!("Content-Type: {}", asked.body)], "12");
-        let end = bytes.len();
-        bytes[end - 2..].copy_from_slice(if asked.body.contains("8859") {
-            b"\xE9!"
-        } else {
-            "é".as_bytes()
-        });
-        bytes
-    })
-    .await;
-    // The form is `k=`, which the header then repeats.
-    for (key, text) in [("text/plain;charset=ISO-8859-1", "é!"), ("text/plain", "é")] {
-        let params = vec![(key.to_owned(), String::new())];
-        let asked = FetchRequest {
-            params,
-            ..request(Post, &server.url("/"))
-        };
-        let answer = fetcher().fetch(asked).await.unwrap();
-        assert_eq!(answer.text(), text);
-    }
-}
-
-#[tokio::test]
 async fn certificates_are_checked_unless_told_otherwise() {
     let (address, port) = tls::start().await;
     let url = format!("https://{address}:{port}/");
@@ -400,7 +381,7 @@ async fn certificates_are_checked_unless_told_otherwise() {
     })
     .unwrap();
     let answer = trusting.fetch(request(Get, &url)).await.unwrap();
-    assert_eq!(answer.text(), "sealed");
+    assert_eq!(&answer.body[..], b"sealed");
 }
 
 /// A web server behind TLS, with a certificate that nobody vouches for.
@@ -461,4 +442,117 @@ async fn a_document_takes_its_time_out_and_no_longer() {
     let limit = Duration::from_millis(300);
     assert_eq!(failed.problem, Problem::Timeout { limit });
     assert!(server.lines().len() <= 3, "{:?}", server.lines());
+}
+
+#[tokio::test]
+async fn a_compressed_answer_is_read_or_named() {
+    let server = Server::start(|asked| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(b"<Response/>").unwrap();
+        let body = encoder.finish().unwrap();
+        let (status, coding) = match asked.target.as_str() {
+            "/gzip" => (200, "gzip"),
+            "/br" => (200, "br"),
+            _ => (404, "br"),
+        };
+        let headers = [
+            &format!("Content-Encoding: {coding}")[..],
+            &format!("Content-Length: {}", body.len()),
+        ];
+        let head = reply(status, &headers, "");
+        let head = String::from_utf8(head)
+            .unwrap()
+            .replace("Content-Length: 0\r\n", "");
+        [head.as_bytes(), &body].concat()
+    })
+    .await;
+    let ask = |path| {
+        let asked = request(Get, &server.url(path));
+        async move { fetcher().fetch(asked).await }
+    };
+    assert_eq!(&ask("/gzip").await.unwrap().body[..], b"<Response/>");
+    assert_eq!(ask("/missing").await.unwrap().status, 404);
+    let error = ask("/br").await.unwrap_err();
+    assert_eq!(error.code(), error::FETCH_PROTOCOL);
+    assert!(
+        error.to_string().contains("Content-Encoding `br`"),
+        "{error}"
+    );
+    let asked = server.asked();
+    assert!(
+        asked
+            .iter()
+            .all(|asked| asked.header("accept-encoding") == Some("identity"))
+    );
+}
+
+/// A server that answers the first request of each connection and closes it at the second; what it
+/// was asked, with the number of the connection.
+async fn closing_server(closes_all: bool) -> (String, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let asked: Arc<Mutex<Vec<String>>> = Arc::default();
+    let notes = Arc::clone(&asked);
+    tokio::spawn(async move {
+        for connection in 0.. {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let notes = Arc::clone(&notes);
+            tokio::spawn(async move {
+                let mut buffer = [0; 4096];
+                for request in 0..2 {
+                    let length = stream.read(&mut buffer).await.unwrap_or(0);
+                    let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
+                    let Some(first) = text.split(' ').next().filter(|_| length > 0) else {
+                        return;
+                    };
+                    let event = text
+                        .lines()
+                        .find(|line| line.to_ascii_lowercase().contains("event"));
+                    let note = format!("{connection} {first} {}", event.unwrap_or(""));
+                    notes.lock().unwrap().push(note.trim().to_owned());
+                    if request == 1 || (closes_all && connection > 0) {
+                        return;
+                    }
+                    stream.write_all(&reply(200, &[], "ok")).await.unwrap();
+                }
+            });
+        }
+    });
+    (url, asked)
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_closes_is_replaced_once() {
+    let stamp = || {
+        Some(Stamp {
+            event: EventSid::new(Timestamp::default(), [7; 10]),
+            secrets: None,
+        })
+    };
+    // Method, whether it has the name of an event, whether the second connection fails too; then what
+    // comes of the second request, and how many requests the server saw.
+    let table = [
+        (Get, false, false, true, 3),
+        (Post, true, false, true, 3),
+        (Post, false, false, false, 2),
+        (Get, false, true, false, 3),
+        (Post, true, true, false, 3),
+    ];
+    for (method, is_event, closes_all, succeeds, requests) in table {
+        let (url, asked) = closing_server(closes_all).await;
+        let fetcher = fetcher();
+        let ask = || FetchRequest {
+            stamp: stamp().filter(|_| is_event),
+            ..request(method, &url)
+        };
+        let case = format!("{method} {is_event} {closes_all}");
+        assert_eq!(fetcher.fetch(ask()).await.unwrap().status, 200, "{case}");
+        let second = fetcher.fetch(ask()).await;
+        assert_eq!(second.is_ok(), succeeds, "{case}: {second:?}");
+        let asked = asked.lock().unwrap().clone();
+        assert_eq!(asked.len(), requests, "{case}: {asked:?}");
+        if let [_, one, again] = &asked[..] {
+            assert_eq!(one.replacen('0', "1", 1), *again, "{case}");
+        }
+    }
 }

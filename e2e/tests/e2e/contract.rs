@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use e2e::Server;
+use anyhow::{Context as _, ensure};
+use e2e::phone::Setup;
 use e2e::server::Options;
+use e2e::{Pitch, Server, ports};
 
 const LIMIT: Duration = Duration::from_secs(8);
 
@@ -55,6 +57,26 @@ fn an_idle_server_ends_cleanly_at_the_first_signal() -> anyhow::Result<()> {
     server.process().signal("TERM")?;
     let status = server.process().finish(LIMIT)?;
     assert_eq!(status.code(), Some(0), "{}", server.log());
+    Ok(())
+}
+
+/// What goes wrong with an application is in the log, with the number of the error and the host.
+#[test]
+fn an_application_that_fails_leaves_a_warning() -> anyhow::Result<()> {
+    let server = Server::start()?;
+    let dead = format!("http://127.0.0.1:{}", ports::free()?);
+    let rest = server.rest();
+    rest.public_number("1000", &format!("{dead}/v?key=secret-part"), &dead)?;
+    let kim = Setup::new("kim").start(&server, Pitch::of(500.0))?;
+    kim.dial("1000")?;
+    rest.finished_calls(1, Duration::from_secs(8))?;
+    let log = server.log();
+    let line = log
+        .lines()
+        .find(|line| line.contains("WARN") && line.contains("11205"));
+    let line = line.with_context(|| log.clone())?;
+    ensure!(line.contains(&dead), "{line}");
+    ensure!(!line.contains("secret-part"), "{line}");
     Ok(())
 }
 

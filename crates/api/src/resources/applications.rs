@@ -356,9 +356,7 @@ async fn find(
         return Ok(None);
     };
     let found = context.state.store.application(sid).await?;
-    found
-        .map(|found| owned(account, (*found).clone()))
-        .transpose()
+    Ok(owned(account, found.map(|found| (*found).clone())))
 }
 
 async fn get(context: &Context<'_>, account: &Account, sid: &str) -> Answer {

@@ -400,27 +400,26 @@ fn timeout(params: &Params) -> Result<Duration, Failure> {
 async fn get(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
     let sid: CallSid = sid.parse().map_err(|_| Failure::not_found())?;
     let call = context.state.store.call(sid).await?;
-    let call = owned(account, call.ok_or_else(Failure::not_found)?)?;
+    let call = owned(account, call).ok_or_else(Failure::not_found)?;
     Ok(context.show(&CALL, &call))
 }
 
 async fn modify(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
     let pick = |failures| context.dialect.pick(failures);
-    let foreign = || {
-        let reason = "the account has no call with this SID";
+    let malformed = || {
+        let reason = "this is not the SID of a call";
         pick([Failure::parameter("CallSid", reason), Failure::not_found()])
     };
     let unknown = || {
         let restcomm = Failure::not_found().with_status(StatusCode::NOT_ACCEPTABLE);
         pick([restcomm, Failure::not_found()])
     };
-    let sid: CallSid = sid.parse().map_err(|_| foreign())?;
-    let found = context.state.store.call(sid).await?.ok_or_else(unknown)?;
-    let call = if context.is_super_admin() {
-        found
-    } else {
-        owned(account, found).map_err(|_| foreign())?
-    };
+    let sid: CallSid = sid.parse().map_err(|_| malformed())?;
+    let mut found = context.state.store.call(sid).await?;
+    if !context.is_super_admin() {
+        found = owned(account, found);
+    }
+    let call = found.ok_or_else(unknown)?;
     let change = change(context)?;
     if call.status.is_final() {
         return Err(Failure::of(error::CALL_NOT_LIVE));
@@ -513,7 +512,7 @@ mod tests {
             ),
         ];
         for (query, expected) in table {
-            let found = events(&Params::parse(query.as_bytes()));
+            let found = events(&Params::parse(query.as_bytes()).unwrap());
             assert_eq!(found, expected, "{query}");
         }
     }

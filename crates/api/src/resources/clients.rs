@@ -74,17 +74,17 @@ const FIELDS: &[Field<Client>] = &[
         "password",
         "Password",
         Kind::Text,
-        Null::Never,
-        "Digest of the password.",
-        |c, _| Value::text(&c.ha1_md5),
+        Null::Absent,
+        "Digest of the password (HA1), if the server is set to show it.",
+        |c, view| Value::maybe(view.shows_digests.then_some(&c.ha1_md5)),
     ),
     field(
         "password_algorithm",
         "Password_Algorithm",
         Kind::Text,
-        Null::Never,
+        Null::Absent,
         "Algorithm of the digest.",
-        |_, _| Value::text("MD5"),
+        |_, view| Value::maybe(view.shows_digests.then_some("MD5")),
     ),
     field(
         "status",
@@ -353,7 +353,7 @@ fn change(context: &Context<'_>, client: &mut Client) -> Result<(), Failure> {
 async fn find(context: &Context<'_>, account: &Account, sid: &str) -> Result<Client, Failure> {
     let sid: ClientSid = sid.parse().map_err(|_| Failure::not_found())?;
     let found = context.state.store.client(sid).await?;
-    owned(account, found.ok_or_else(Failure::not_found)?)
+    owned(account, found).ok_or_else(Failure::not_found)
 }
 
 async fn get(context: &Context<'_>, account: &Account, sid: &str) -> Answer {

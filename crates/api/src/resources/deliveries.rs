@@ -283,7 +283,7 @@ async fn get(context: &Context<'_>, account: &Account, event: &str) -> Answer {
 async fn find(context: &Context<'_>, account: &Account, event: &str) -> Result<Delivery, Failure> {
     let event: EventSid = event.parse().map_err(|_| Failure::not_found())?;
     let found = context.state.store.delivery(event).await?;
-    owned(account, found.ok_or_else(Failure::not_found)?)
+    owned(account, found).ok_or_else(Failure::not_found)
 }
 
 async fn replay(context: &Context<'_>, account: &Account, event: &str) -> Answer {

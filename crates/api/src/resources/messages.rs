@@ -380,6 +380,6 @@ fn sort_key(field: &str) -> Option<MessageKey> {
 async fn get(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
     let sid = sid.parse().map_err(|_| Failure::not_found())?;
     let found = context.state.store.message(sid).await?;
-    let found = owned(account, found.ok_or_else(Failure::not_found)?)?;
+    let found = owned(account, found).ok_or_else(Failure::not_found)?;
     Ok(context.show(&MESSAGE, &found))
 }

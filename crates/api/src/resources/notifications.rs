@@ -268,6 +268,6 @@ fn sort_key(field: &str) -> Option<NotificationKey> {
 async fn get(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
     let sid = sid.parse().map_err(|_| Failure::not_found())?;
     let found = context.state.store.notification(sid).await?;
-    let found = owned(account, found.ok_or_else(Failure::not_found)?)?;
+    let found = owned(account, found).ok_or_else(Failure::not_found)?;
     Ok(context.show(&NOTIFICATION, &found))
 }

@@ -687,7 +687,7 @@ fn change_extra(
 async fn find(context: &Context<'_>, account: &Account, sid: &str) -> Result<Number, Failure> {
     let sid: NumberSid = sid.parse().map_err(|_| Failure::not_found())?;
     let found = context.state.store.number(sid).await?;
-    owned(account, found.ok_or_else(Failure::not_found)?)
+    owned(account, found).ok_or_else(Failure::not_found)
 }
 
 async fn get(context: &Context<'_>, account: &Account, sid: &str) -> Answer {

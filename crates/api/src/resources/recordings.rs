@@ -279,7 +279,7 @@ async fn find(
     sid: RecordingSid,
 ) -> Result<Recording, Failure> {
     let found = context.state.store.recording(sid).await?;
-    owned(account, found.ok_or_else(Failure::not_found)?)
+    owned(account, found).ok_or_else(Failure::not_found)
 }
 
 async fn remove_file(context: &Context<'_>, sid: RecordingSid) {

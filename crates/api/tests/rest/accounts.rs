@@ -290,7 +290,7 @@ async fn roles_are_changed_by_an_administrator_above() {
     server
         .put(&who, &format!("/Accounts/{foreign}"), "Role=Developer")
         .await
-        .is(403);
+        .is(404);
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Who may come in at all.
 
+use std::time::{Duration, Instant};
+
 use model::AccountStatus;
 
 use crate::server::{PASSWORD, Server, of};
@@ -34,7 +36,7 @@ async fn only_known_accounts_come_in() {
         assert_eq!(challenge, expected, "{case}");
     }
     // Another scheme, an account that nobody has, no Base64.
-    for scheme in ["Bearer x", "basic YTpi", "Basic ###"] {
+    for scheme in ["Bearer x", "basic YTpi", "Basic ###", "basic"] {
         let answer = server
             .ask("GET", None, &own, &[("authorization", scheme)], "")
             .await;
@@ -55,7 +57,6 @@ async fn credentials_come_before_the_path_and_the_state_of_the_account() {
             .account_with(name, Some(admin), "Administrator", status)
             .await;
     }
-    let wrong = (admin.to_string(), "wrong".to_owned());
     let paths = [
         "/Accounts".to_owned(),
         "/Organizations".to_owned(),
@@ -69,7 +70,9 @@ async fn credentials_come_before_the_path_and_the_state_of_the_account() {
         "/Nowhere/at/all".to_owned(),
     ];
     // What is not there looks the same to a stranger as what is.
-    for path in &paths {
+    for (n, path) in paths.iter().enumerate() {
+        let known = server.account(&format!("known{n}"), admin).await;
+        let wrong = (known.to_string(), "wrong".to_owned());
         server.ask("GET", None, path, &[], "").await.is(401);
         server.get(&wrong, path).await.is(401);
         for name in ["closed", "suspended", "inactive"] {
@@ -139,8 +142,115 @@ async fn pages_of_the_designer_may_read_answers() {
 #[tokio::test]
 async fn large_requests_are_refused_before_anything_else() {
     let server = Server::start().await;
-    let length = [("content-length", "10000001")];
-    for path in ["/Accounts", "/Profiles"] {
-        server.ask("POST", None, path, &length, "").await.is(413);
+    for length in ["10000001", "262145"] {
+        let length = [("content-length", length)];
+        for path in ["/Accounts", "/Profiles"] {
+            server.ask("POST", None, path, &length, "").await.is(413);
+        }
     }
+}
+
+#[tokio::test]
+async fn a_form_is_bounded_in_bytes_and_parameters() {
+    let server = Server::start().await;
+    let admin = server.admin();
+    let clients = format!("/Accounts/{}/Clients.json", server.admin);
+    let client = "Login=bob&Password=RestComm12&";
+    let filled = |bytes: usize| format!("{client}x={}", "a".repeat(bytes - client.len() - 2));
+    let counted = |count: usize| format!("{client}{}", "a=&".repeat(count - 2));
+    let table = [
+        (filled(256 * 1024 + 1), 413),
+        (counted(100_000), 413),
+        (counted(80_000), 400),
+        (counted(301), 400),
+        (counted(300), 200),
+        (filled(256 * 1024), 200),
+    ];
+    for (form, status) in table {
+        let answer = server.post(&admin, &clients, &form).await;
+        assert_eq!(answer.status, status, "{} bytes", form.len());
+    }
+    let query = format!("{clients}?{}", "a=&".repeat(301));
+    let answer = server.get(&admin, &query).await;
+    assert!(
+        answer.body.contains("at most 300 parameters"),
+        "{}",
+        answer.body
+    );
+    answer.is(400);
+}
+
+#[tokio::test]
+async fn guesses_have_to_wait_but_tokens_do_not() {
+    let server = Server::start().await;
+    let (admin, token) = server.admin();
+    let path = format!("/Accounts/{admin}");
+    let pair = |user: &str, secret: &str| (user.to_owned(), secret.to_owned());
+    let ask = async |address: &str, who: (String, String)| {
+        let address = address.parse().unwrap();
+        let answer = server.ask_from(address, Some(&who), ("GET", &path, &[], ""));
+        answer.await
+    };
+    let guesser = "192.0.2.1";
+    // Sent at once, so that none knows of the others.
+    let guesses = (0..12).map(|n| ask(guesser, pair("admin@example.org", &format!("guess{n}"))));
+    let mut statuses = Vec::new();
+    for answer in futures_util::future::join_all(guesses).await {
+        statuses.push(answer.status.as_u16());
+        let wait = answer.headers.get("retry-after");
+        assert_eq!(wait.is_some(), answer.status == 429, "{}", answer.body);
+    }
+    let refused = statuses.iter().filter(|status| **status == 401).count();
+    assert_eq!(refused, 5, "{statuses:?}");
+    assert!(statuses.iter().all(|status| matches!(status, 401 | 429)));
+
+    // Neither the right password nor another account helps the guesser, and a stranger cannot log in
+    // to the account with a password at once, but a token always works.
+    ask(guesser, pair(&admin, PASSWORD)).await.is(429);
+    ask(guesser, pair("nobody@example.org", "x")).await.is(429);
+    ask("192.0.2.2", pair(&admin, "wrong")).await.is(429);
+    ask("192.0.2.2", pair("nobody@example.org", "x"))
+        .await
+        .is(401);
+    for address in [guesser, "192.0.2.2"] {
+        ask(address, pair(&admin, &token)).await.is(200);
+    }
+    // Without credentials nothing is guessed.
+    let request = ("GET", path.as_str(), &[][..], "");
+    let none = server
+        .ask_from(guesser.parse().unwrap(), None, request)
+        .await;
+    none.is(401);
+}
+
+#[tokio::test]
+async fn many_right_passwords_at_once_are_no_guesses() {
+    let server = Server::start().await;
+    let path = format!("/Accounts/{}", server.admin);
+    let who = (server.admin.to_string(), PASSWORD.to_owned());
+    let request = || async {
+        let request = ("GET", path.as_str(), &[][..], "");
+        let address = "192.0.2.1".parse().unwrap();
+        server.ask_from(address, Some(&who), request).await.is(200);
+    };
+    futures_util::future::join_all((0..20).map(|_| request())).await;
+}
+
+#[tokio::test]
+async fn a_login_that_does_not_exist_takes_as_long_as_a_wrong_password() {
+    let server = Server::start().await;
+    let path = format!("/Accounts/{}", server.admin);
+    let mut took = Vec::new();
+    for login in ["admin@example.org", "nobody@example.org"] {
+        let who = (login.to_owned(), "wrong".to_owned());
+        let mut fastest = Duration::MAX;
+        for _ in 0..3 {
+            let start = Instant::now();
+            server.get(&who, &path).await.is(401);
+            fastest = fastest.min(start.elapsed());
+        }
+        took.push(fastest);
+    }
+    // Without the computation it is a hundredth.
+    assert!(took[1] * 4 > took[0] && took[0] * 4 > took[1], "{took:?}");
 }

@@ -287,7 +287,7 @@ async fn calls_of_the_tree_are_counted() {
     server
         .get(&who, &item(server.admin, call_sid(100)))
         .await
-        .is(403);
+        .is(404);
     server.get(&who, &item(p, call_sid(100))).await.is(200);
     server
         .get(&who, &format!("/Accounts/{p}/Calls/nonsense"))
@@ -398,7 +398,7 @@ async fn bad_calls_are_refused_by_name() {
         ("From=a&To=b", 400, "Url"),
         (
             "From=a&To=client:nobody&Url=/d",
-            500,
+            400,
             "nobody is not registered",
         ),
         ("From=a&To=client:busy&Url=/d", 429, "20429"),
@@ -499,7 +499,7 @@ async fn live_calls_are_changed() {
             "Status=completed",
             400,
         ),
-        (of("p"), path(p, 4), "Status=completed", 400),
+        (of("p"), path(p, 4), "Status=completed", 406),
         (who.clone(), path(p, 4), "Status=completed", 200),
         (of("p"), path(p, 2), "Status=completed", 410),
         (of("p"), path(p, 3), "Status=completed", 410),
@@ -512,7 +512,7 @@ async fn live_calls_are_changed() {
         (of("p"), live.clone(), "Status=ringing", 400),
         (of("p"), live.clone(), "Mute=loud", 400),
         (of("p"), live.clone(), "Url=ftp://h/", 400),
-        (of("s"), live, "Status=completed", 403),
+        (of("s"), live, "Status=completed", 404),
     ];
     for (who, path, form, status) in table {
         let answer = server.post(&who, &path, form).await;

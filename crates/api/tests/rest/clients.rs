@@ -154,5 +154,28 @@ async fn a_login_is_unique_in_its_organization() {
         "/Accounts/{own}/Clients/{}",
         created["sid"].as_str().unwrap()
     );
-    server.delete(&who, &path).await.is(403);
+    server.delete(&who, &path).await.is(404);
+}
+
+#[tokio::test]
+async fn digests_are_shown_only_if_the_server_is_set_to() {
+    for shows in [true, false] {
+        let server = Server::with(|state| state.shows_digests = shows).await;
+        let who = server.admin();
+        let list = format!("/Accounts/{}/Clients", server.admin);
+        let form = "Login=bob&Password=RestComm1234";
+        let created = server.post(&who, &format!("{list}.json"), form).await;
+        let item = created.json()["sid"].as_str().unwrap().to_owned();
+        let digest = ha1_md5("bob", "one.example", "RestComm1234");
+        let shown = [
+            created,
+            server.get(&who, &format!("{list}.json")).await,
+            server.get(&who, &list).await,
+            server.get(&who, &format!("{list}/{item}")).await,
+            server.get(&who, &format!("/2010-04-01{list}.json")).await,
+        ];
+        for answer in shown {
+            assert_eq!(answer.body.contains(&digest), shows, "{}", answer.body);
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! `/Accounts/{sid}/Recordings`.
 
+use std::time::Duration;
+
 use model::record::Recording;
 use model::{RecordingSid, Timestamp};
 use store::Change;
@@ -152,7 +154,7 @@ async fn files_need_credentials_or_a_signature() {
         ),
         (None, wav.clone(), 401),
         (Some(who.clone()), wav.clone(), 200),
-        (Some(server.admin()), wav.clone(), 403),
+        (Some(server.admin()), wav.clone(), 404),
         (Some(who.clone()), wav.replace("wav", "mp4"), 404),
         (
             Some(who.clone()),
@@ -227,4 +229,35 @@ async fn recordings_are_deleted_with_their_file() {
         .get(&who, &path.replace(".json", ".wav"))
         .await
         .is(404);
+}
+
+#[tokio::test]
+async fn links_expire_if_they_are_set_to() {
+    for (lifetime, status) in [(3600, 200), (0, 404)] {
+        let server = Server::with(|state| {
+            let lifetime = Some(Duration::from_secs(lifetime));
+            let key = state.store.key().clone();
+            state.recording_links = store::RecordingLinks::new(key, lifetime);
+        })
+        .await;
+        let items = crate::tenancy::items(&server, server.admin, 1).await;
+        let item = items.iter().find(|item| item.starts_with("Rec")).unwrap();
+        let sid = item.rsplit('/').next().unwrap();
+        std::fs::write(server.dir.path().join(format!("{sid}.wav")), "RIFF").unwrap();
+        let path = format!("/Accounts/{}/{item}.json", server.admin);
+        let shown = server.get(&server.admin(), &path).await.json();
+        let link = shown["file_uri"].as_str().unwrap();
+        let link = link.strip_prefix("http://pbx.example:8080").unwrap();
+        server.ask("GET", None, link, &[], "").await.is(status);
+        // Neither a later time nor none at all fits the signature.
+        let (path, query) = link.split_once('?').unwrap();
+        let (expires, signature) = query.split_once('&').unwrap();
+        let later = format!("{path}?{}0&{signature}", expires);
+        for bent in [later, format!("{path}?{signature}")] {
+            server.ask("GET", None, &bent, &[], "").await.is(404);
+        }
+        // The recording itself is still there.
+        let wav = format!("/Accounts/{}/{item}.wav", server.admin);
+        server.get(&server.admin(), &wav).await.is(200);
+    }
 }

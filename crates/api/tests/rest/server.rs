@@ -1,9 +1,10 @@
 //! A server with a few accounts, and a client that asks it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
-use api::{ApiState, Build, Calls, Messages, Roles};
+use api::{ApiState, Build, Calls, Messages, Roles, Source};
 use async_trait::async_trait;
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -17,7 +18,7 @@ use model::{
     OrganizationSid, Timestamp,
 };
 use serde_json::Value;
-use store::{AdminSeed, Change, SecretKey, Store};
+use store::{AdminSeed, Change, RecordingLinks, SecretKey, Store};
 use tower::ServiceExt;
 
 const BASE: &str = "/restcomm/2012-04-24";
@@ -36,6 +37,7 @@ pub(crate) struct Server {
     pub(crate) admin: AccountSid,
     pub(crate) organization: OrganizationSid,
     router: Router,
+    requests: AtomicU32,
 }
 
 impl Server {
@@ -45,6 +47,11 @@ impl Server {
 
     /// A server that knows one more role.
     pub(crate) async fn with_role(name: &str, permissions: &[&str]) -> Self {
+        Self::with(|state| state.roles = state.roles.clone().with(name, permissions)).await
+    }
+
+    /// A server with another configuration.
+    pub(crate) async fn with(change: impl FnOnce(&mut ApiState)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", dir.path().join("p.db").display());
         let store = Store::open(&url, SecretKey::random()).await.unwrap();
@@ -67,15 +74,15 @@ impl Server {
             messages: Mutex::new(Vec::new()),
         });
         let draining = Arc::new(AtomicBool::new(false));
-        let router = api::router(ApiState {
+        let mut state = ApiState {
             store: store.clone(),
             calls: engine.clone(),
             messages: engine.clone(),
+            recording_links: RecordingLinks::new(store.key().clone(), None),
+            shows_digests: true,
             recordings_dir: dir.path().to_path_buf(),
             public_base: "http://pbx.example:8080".to_owned(),
-            roles: Roles::default()
-                .with(name, permissions)
-                .with("Keeper", &["RestComm:*:Accounts"]),
+            roles: Roles::default().with("Keeper", &["RestComm:*:Accounts"]),
             build: Build {
                 name: "Patchcord".to_owned(),
                 version: "1.2.3".to_owned(),
@@ -84,7 +91,9 @@ impl Server {
             },
             designer_url: Some("https://designer.example/app".to_owned()),
             draining: draining.clone(),
-        });
+        };
+        change(&mut state);
+        let router = api::router(state);
         Self {
             store,
             engine,
@@ -93,6 +102,7 @@ impl Server {
             admin: made.sid,
             organization,
             router,
+            requests: AtomicU32::new(1),
         }
     }
 
@@ -160,7 +170,8 @@ impl Server {
         self.ask("DELETE", Some(who), path, &[], "").await
     }
 
-    /// Any request; `path` is below the version unless it starts with a base path.
+    /// Any request, each from another address; `path` is below the version unless it starts with a
+    /// base path.
     pub(crate) async fn ask(
         &self,
         method: &str,
@@ -169,12 +180,26 @@ impl Server {
         headers: &[(&str, &str)],
         body: &str,
     ) -> Answer {
+        let count = self.requests.fetch_add(1, Ordering::Relaxed);
+        let address = Ipv4Addr::from(u32::from(Ipv4Addr::new(10, 0, 0, 0)) + count);
+        let request = (method, path, headers, body);
+        self.ask_from(address.into(), who, request).await
+    }
+
+    /// The same from an address.
+    pub(crate) async fn ask_from(
+        &self,
+        address: IpAddr,
+        who: Option<&Credentials>,
+        (method, path, headers, body): (&str, &str, &[(&str, &str)], &str),
+    ) -> Answer {
         let uri = if path.starts_with("/restcomm") || path.starts_with("/2010-04-01") {
             path.to_owned()
         } else {
             format!("{BASE}{path}")
         };
         let mut request = Request::builder().method(method).uri(uri);
+        request = request.extension(Source::from(address));
         if let Some((user, password)) = who {
             let pair = STANDARD.encode(format!("{user}:{password}"));
             request = request.header("authorization", format!("Basic {pair}"));

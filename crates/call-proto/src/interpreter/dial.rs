@@ -99,7 +99,7 @@ fn common(dial: &rcml::Dial, site: &Site<'_>) -> Common {
     Common {
         account: profile.account,
         direction: Direction::OutboundDial,
-        from_display: Some(user_part(&from).to_owned()),
+        from_display: Some(model::target::caller(user_part(&from)).to_owned()),
         from,
         forwarded_from: profile.forwarded_from.clone(),
         dialect: profile.dialect,
@@ -215,8 +215,11 @@ impl Running for Dialing {
         Step::Wait
     }
 
-    fn awaits_fork(&self, awaited: ForkId) -> bool {
-        matches!(&self.phase, Phase::Forking { fork, .. } if *fork == awaited)
+    fn awaited_fork(&self) -> Option<ForkId> {
+        match &self.phase {
+            Phase::Forking { fork, .. } => Some(*fork),
+            Phase::AnsweringCaller { .. } | Phase::Bridged { .. } | Phase::Closing { .. } => None,
+        }
     }
 
     fn fork(&mut self, news: &ForkNews, site: &mut Site<'_>, cx: &mut Context) -> Step {
@@ -230,6 +233,7 @@ impl Running for Dialing {
                 self.stop_tone(site, cx);
                 let nobody = if site.run.implicit { 404 } else { 500 };
                 site.run.failure_status = Some(result.sip_status.unwrap_or(nobody));
+                site.run.unreachable = result.sip_status.is_none();
                 self.ends(outcome_of(result), site, cx)
             }
             ForkNews::Abandoned(result) => self.ends(outcome_of(result), site, cx),

@@ -262,6 +262,11 @@ impl Problem {
                 Reason::DocumentParse,
                 "Problem_to_parse_downloaded_RCML",
             ),
+            ReplyError::Empty => (
+                error::DOCUMENT_PARSE,
+                Reason::DocumentParse,
+                "Problem_to_parse_downloaded_RCML",
+            ),
             ReplyError::NoContentType | ReplyError::ContentType(_) => (
                 error::BAD_CONTENT_TYPE,
                 Reason::DocumentParse,
@@ -278,7 +283,9 @@ impl Problem {
                 let text = format!("the document {why}: {}", error.message);
                 (Some((error.line, error.column)), text)
             }
-            ReplyError::NoContentType | ReplyError::ContentType(_) => (None, reply.to_string()),
+            ReplyError::Empty | ReplyError::NoContentType | ReplyError::ContentType(_) => {
+                (None, reply.to_string())
+            }
         };
         Self {
             code,

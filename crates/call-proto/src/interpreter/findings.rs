@@ -123,7 +123,7 @@ mod tests {
         let mut new = 0;
         for n in 0..MAX_TOLD + 7 {
             for _ in 0..3 {
-                let (findings, _) = Document::lint(&xml(n));
+                let (findings, _) = Document::lint(&xml(n), None);
                 new += findings
                     .iter()
                     .filter(|found| told.is_new("u", found))
@@ -132,7 +132,7 @@ mod tests {
         }
         assert_eq!((new, told.left_out), (MAX_TOLD, 7));
         for n in 0..3 * MAX_SEEN {
-            for finding in Document::lint(&xml(n)).0 {
+            for finding in Document::lint(&xml(n), None).0 {
                 told.is_new("other", &finding);
             }
         }

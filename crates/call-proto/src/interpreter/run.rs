@@ -26,6 +26,8 @@ pub(super) struct Run {
     since: Timestamp,
     /// Final SIP status for a caller that was not answered while a `<Dial>` tried and failed.
     pub(super) failure_status: Option<u16>,
+    /// That `<Dial>` found no way to anybody.
+    pub(super) unreachable: bool,
     /// The document's first verb was reached.
     pub(super) began: bool,
 }
@@ -41,6 +43,7 @@ impl Run {
             redirects: 0,
             since: now,
             failure_status: None,
+            unreachable: false,
             began: false,
         }
     }

@@ -5,7 +5,7 @@
 //! walked: verbs that need the leg are skipped, messages are sent, the request of a `<Dial>`'s action
 //! is still made.
 
-use model::{CallStatus, RecordingSid, Timestamp, error};
+use model::{CallStatus, HangupBy, RecordingSid, Timestamp, error};
 use rcml::Verb;
 
 use super::fetching::{Answer, Fetching, Problem};
@@ -139,9 +139,9 @@ impl Script {
         self.verb().and_then(Running::poll_timeout)
     }
 
-    /// Whether its verb waits for the end of this fork.
-    pub(crate) fn awaits_fork(&self, fork: ForkId) -> bool {
-        self.verb().is_some_and(|verb| verb.awaits_fork(fork))
+    /// The fork whose end its verb waits for.
+    pub(crate) fn awaited_fork(&self) -> Option<ForkId> {
+        self.verb().and_then(Running::awaited_fork)
     }
 
     /// Whether an unanswered caller hears it ring because of its verb.
@@ -279,7 +279,7 @@ fn tell(verb: &mut dyn Running, input: &Input, site: &mut Site<'_>, cx: &mut Con
         Input::Played(play) => verb.played(*play, site, cx),
         Input::Key(key) => verb.key(*key, site, cx),
         Input::MessageLeft(req) => verb.message_left(*req, site, cx),
-        Input::Fork(fork, news) if verb.awaits_fork(*fork) => verb.fork(news, site, cx),
+        Input::Fork(fork, news) if verb.awaited_fork() == Some(*fork) => verb.fork(news, site, cx),
         Input::Fork(..) => Step::Wait,
         Input::BridgeOver(ended) => verb.bridge_over(*ended, site, cx),
         Input::Room(req, event) => verb.room(*req, *event, site, cx),
@@ -398,7 +398,11 @@ fn document_ends(role: Role, site: &mut Site<'_>, cx: &mut Context) {
                 other => verdict(other),
             };
             leg.reject(status, None, cx);
-            leg.finish(verdict, reason, cx);
+            if site.run.unreachable {
+                leg.finish_by(verdict, reason, HangupBy::Platform, cx);
+            } else {
+                leg.finish(verdict, reason, cx);
+            }
         }
         Some(status) => {
             leg.reject(status, None, cx);

@@ -39,7 +39,14 @@ impl Scripts {
 
     /// Whether a script waits for the end of this fork.
     pub(crate) fn await_fork(&self, fork: ForkId) -> bool {
-        self.stack.iter().any(|script| script.awaits_fork(fork))
+        let awaited = |script: &Script| script.awaited_fork() == Some(fork);
+        self.stack.iter().any(awaited)
+    }
+
+    /// Whether phones ring for a script.
+    pub(crate) fn ring_phones(&self) -> bool {
+        let rings = |script: &Script| script.awaited_fork().is_some();
+        self.stack.iter().any(rings)
     }
 
     /// Whether an unanswered caller hears it ring because of a script.

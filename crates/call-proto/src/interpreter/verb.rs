@@ -116,9 +116,9 @@ pub(super) trait Running: Send {
         Step::Wait
     }
 
-    /// Whether the verb waits for the end of this fork.
-    fn awaits_fork(&self, _fork: ForkId) -> bool {
-        false
+    /// The fork whose end the verb waits for.
+    fn awaited_fork(&self) -> Option<ForkId> {
+        None
     }
 
     /// The fork that the verb waits for has ended.

@@ -1,5 +1,8 @@
 //! What SIP and media report about a leg. SDP is an opaque text here: an offer goes from SIP to
 //! media, an answer back.
+//!
+//! **Invariant: a change of the session that comes to nothing leaves the session as it was** (RFC
+//! 3261 §14): a description that cannot be used ends a leg only while the call is being set up.
 
 use model::CallStatus;
 
@@ -68,8 +71,12 @@ impl Leg {
     pub(crate) fn handle_media(&mut self, event: MediaEvent, cx: &mut Context) {
         match event {
             MediaEvent::Opened { sdp } => self.media_opened(sdp, cx),
+            MediaEvent::Refused { status, reason } if self.is_change(status) => {
+                cx.trace(self.profile.sid, Lane::Media, "refused", &reason);
+            }
             MediaEvent::Refused { status, reason } => self.media_refused(status, &reason, cx),
-            MediaEvent::Renegotiated { sdp } => self.renegotiated(sdp, cx),
+            MediaEvent::Renegotiated { sdp: Ok(sdp) } => self.renegotiated(sdp, cx),
+            MediaEvent::Renegotiated { sdp: Err(reason) } => self.offer_refused(&reason, cx),
             MediaEvent::Silence => {
                 // Without ACK there may never be a second report.
                 if let State::AwaitingAck { .. } | State::Up = self.state {
@@ -139,8 +146,9 @@ impl Leg {
     }
 
     /// The remote party asked for our offer with a re-INVITE; here is its answer.
-    fn reinvite_acked(&self, sdp: Option<String>, cx: &mut Context) {
+    fn reinvite_acked(&mut self, sdp: Option<String>, cx: &mut Context) {
         if let (State::Up, Some(sdp)) = (&self.state, sdp) {
+            self.revised = true;
             cx.media(self.profile.sid, MediaCommand::Remote { sdp });
         }
     }
@@ -170,15 +178,33 @@ impl Leg {
         }
     }
 
-    fn renegotiated(&mut self, sdp: Result<String, String>, cx: &mut Context) {
-        let State::Up = self.state else { return };
-        match sdp {
-            Ok(sdp) => cx.leg(self.profile.sid, LegCommand::AnswerReinvite { sdp }),
-            Err(reason) => {
-                cx.leg(self.profile.sid, LegCommand::RejectReinvite { status: 488 });
-                self.media_refused(488, &reason, cx);
-            }
+    fn renegotiated(&self, sdp: String, cx: &mut Context) {
+        if self.is_up() {
+            cx.leg(self.profile.sid, LegCommand::AnswerReinvite { sdp });
         }
+    }
+
+    /// The offer of a re-INVITE cannot be used: the session stays as it was (RFC 3261 §14.2).
+    fn offer_refused(&self, reason: &str, cx: &mut Context) {
+        if self.is_up() {
+            cx.trace(self.profile.sid, Lane::Media, "refused", reason);
+            cx.leg(self.profile.sid, LegCommand::RejectReinvite { status: 488 });
+        }
+    }
+
+    /// As [`Leg::offer_refused`], but the call is still being set up, as phones ring for it: the
+    /// leg ends.
+    pub(crate) fn offer_refused_in_setup(&mut self, reason: &str, cx: &mut Context) {
+        if self.is_up() {
+            cx.leg(self.profile.sid, LegCommand::RejectReinvite { status: 488 });
+            self.media_refused(488, reason, cx);
+        }
+    }
+
+    /// Whether a refusal of media with this status is about a change of a session that is there,
+    /// and not about its first description or the endpoint itself (500).
+    fn is_change(&self, status: u16) -> bool {
+        self.is_up() && self.revised && matches!(status, 400 | 488)
     }
 
     fn media_opened(&mut self, sdp: String, cx: &mut Context) {

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use model::number;
+
 use crate::event::Headers;
 
 /// Prefix of the headers that name our own calls.
@@ -78,7 +80,7 @@ pub(super) fn forwarded_from(headers: &Headers) -> Option<String> {
         .iter()
         .find(|(name, _)| name.eq_ignore_ascii_case("Diversion"))?;
     let after = value.split_once("sip:")?.1;
-    let user = after.split_once('@')?.0;
+    let user = number::of_user_part(after.split_once('@')?.0);
     (!user.is_empty()).then(|| user.to_owned())
 }
 
@@ -91,6 +93,7 @@ mod tests {
         let header = |value: &str| vec![("Diversion".to_owned(), value.to_owned())];
         let table = [
             ("<sip:777@x>;reason=busy", Some("777")),
+            ("<sip:+12025550100;npdi@x;user=phone>", Some("+12025550100")),
             ("<tel:777>", None),
             ("<sip:@x>", None),
         ];

@@ -1,6 +1,6 @@
 //! The kind of way to a called party: the phones of a client, a trunk, or a SIP address.
 
-use model::{Target, error};
+use model::{Target, error, number};
 
 use super::{Rows, Want};
 use crate::event::Unreachable;
@@ -76,5 +76,6 @@ fn trunk(number: &str) -> Way {
 fn local_user<'a>(uri: &'a str, domain: &str) -> Option<&'a str> {
     let (user, host) = uri.strip_prefix("sip:")?.split_once('@')?;
     let host = host.split([';', ':', '?']).next()?;
+    let user = number::of_user_part(user);
     host.eq_ignore_ascii_case(domain).then_some(user)
 }

@@ -2,7 +2,7 @@
 
 use call_proto::Target;
 
-use crate::world::{Run, World, empty, phone, status};
+use crate::world::{Run, World, client, empty, phone, status};
 
 const DIAL: &str = "<Dial timeout=\"9\"><Client>ann</Client></Dial>";
 
@@ -94,4 +94,22 @@ fn of_one_party() {
         .app("/a", empty())
         .run();
     assert_eq!(run.blame("zed"), "callee hung-up Q.850;cause=16");
+}
+
+/// A client calls another one without any document.
+#[test]
+fn of_a_caller_whose_called_client_takes_no_call() {
+    let called = || {
+        let world = World::new().kim_is_client().dials("ann");
+        world.with(|directory| directory.clients.push(client("ann")))
+    };
+    assert_eq!(called().run().blame("K"), "platform refused 404");
+    let table = [
+        (phone().rejects(1.0, 486), "callee busy 486"),
+        (phone().rejects(1.0, 603), "callee busy 603"),
+        (phone().rejects(1.0, 503), "callee refused 503"),
+    ];
+    for (ann, expected) in table {
+        assert_eq!(called().phone("ann", ann).run().blame("K"), expected);
+    }
 }

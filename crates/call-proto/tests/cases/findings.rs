@@ -38,7 +38,7 @@ fn number_place_and_suggestion_reach_notifications_and_trace() {
     assert_eq!(
         traced(&run),
         [
-            "warning 12200: line 2, column 3: `say` is not a verb; it was skipped (did you mean `Say`?)",
+            "error 12200: line 2, column 3: `say` is not a verb; it was skipped (did you mean `Say`?)",
             "warning 12201: line 3, column 10: `Pause` has no attribute `Length` (did you mean `length`?)",
         ]
     );

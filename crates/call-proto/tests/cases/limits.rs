@@ -105,6 +105,20 @@ fn a_caller_id_that_cannot_be_sent_is_not_sent() {
 }
 
 #[test]
+fn a_client_as_caller_id_can_be_called_back() {
+    let run =
+        World::document("<Dial callerId=\"client:thomas\"><Client url=\"/s\">ann</Client></Dial>")
+            .app("/s", xml("<Pause/>"))
+            .phone("ann", phone().rings(0.0).answers(1.0).talks(3.0))
+            .run();
+    let invite = run.invite("ann");
+    assert_eq!(invite.from, "thomas");
+    assert_eq!(invite.from_display.as_deref(), Some("thomas"));
+    assert_eq!(run.record("ann").from, "client:thomas");
+    assert_eq!(run.request("/s").get("From"), "client:thomas");
+}
+
+#[test]
 fn an_api_call_can_be_given_another_document_before_it_is_answered() {
     let run = World::api(Target::Client("ann".to_owned()), "<Pause/>")
         .app("/w", xml("<Hangup/>"))

@@ -104,6 +104,10 @@ pub(crate) enum Act {
     HangUp,
     /// K sends a re-INVITE with this offer.
     Reinvite(Option<String>),
+    /// K acknowledges our answer to its re-INVITE with this description.
+    Ack(Option<String>),
+    /// Another party sends a re-INVITE with this offer.
+    ReinviteBy(String, Option<String>),
     /// K sends an INFO without a key.
     Info,
     /// A party presses a key.

@@ -158,6 +158,8 @@ fn happens(at: Duration, act: Act) -> Happens {
     let (party, does) = match act {
         Act::HangUp => ("K".to_owned(), Does::Party(Doing::HangUp)),
         Act::Reinvite(sdp) => ("K".to_owned(), Does::Reinvite(sdp)),
+        Act::Ack(sdp) => ("K".to_owned(), Does::Ack(sdp)),
+        Act::ReinviteBy(party, sdp) => (party, Does::Reinvite(sdp)),
         Act::Info => ("K".to_owned(), Does::Info),
         Act::Key(party, key, way) => (party, Does::Key(key, way)),
         Act::Understood(party, news) => (party, Does::Understood(news)),

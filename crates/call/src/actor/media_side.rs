@@ -87,18 +87,23 @@ impl Actor {
     }
 
     fn open(&self, endpoint: EndpointId, offer: Option<String>, towards: Option<Via>) {
-        // Behind NAT, RTP arrives from an address that is not in the SDP.
-        let signalling = match towards {
-            Some(via) => self
-                .peers
-                .get(resolve::key(&via))
-                .map(|peer| peer.remote.ip()),
-            None => self.signalling,
+        // Behind NAT, RTP arrives from an address that is not in the SDP. A party that we call is
+        // known.
+        let (signalling, proved) = match towards {
+            Some(via) => {
+                let peer = self.peers.get(resolve::key(&via));
+                (peer.map(|peer| peer.remote.ip()), true)
+            }
+            None => (
+                self.source.map(|source| source.host),
+                self.source.is_none_or(|source| source.proved),
+            ),
         };
         self.session.control(Control::Open {
             endpoint,
             offer,
             signalling,
+            proved,
             like: self.first_endpoint_beside(endpoint),
         });
     }

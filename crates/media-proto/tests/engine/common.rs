@@ -233,6 +233,7 @@ impl World {
             local: phone.local(),
             offer,
             signalling: Some(phone.signalling.ip()),
+            proved: true,
             like: None,
         });
     }

@@ -116,6 +116,21 @@ fn tones_are_heard_only_when_asked_for() {
 }
 
 #[test]
+fn a_key_after_a_jump_of_the_sequence_numbers_is_heard_once() {
+    // How far the numbers jump, and how many frames the key is down.
+    for (jump, frames) in [(20_000, 6), (40_000, 6), (20_000, 1)] {
+        let mut phone = Phone::new(1, 440.0);
+        let mut world = World::new();
+        world.open(&phone);
+        press_event(&mut world, &mut phone, 5, 5);
+        phone.sequence = phone.sequence.wrapping_add(jump);
+        press_event(&mut world, &mut phone, 6, frames);
+        press_event(&mut world, &mut phone, 7, 5);
+        assert_eq!(reported(&world, 1), "567", "{jump} {frames}");
+    }
+}
+
+#[test]
 fn where_events_are_agreed_tones_are_not_looked_for() {
     let mut phone = Phone::new(1, 440.0);
     let mut world = World::new();

@@ -205,6 +205,7 @@ fn refused_and_unknown() {
         local: other.local(),
         offer: None,
         signalling: None,
+        proved: true,
         like: None,
     });
     assert!(matches!(
@@ -232,19 +233,33 @@ fn refused_and_unknown() {
             sdp: Err(_)
         }
     ));
-    let bad = Control::Renegotiate {
-        endpoint: EndpointId(1),
-        req: 4,
-        offer: Some("x".to_owned()),
-    };
-    world.control(bad);
-    assert!(matches!(
-        world.last_report(1),
-        Report::Renegotiated {
+    let session = "v=0\r\no=- 1 2 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\n";
+    let fax = "m=image 1 udptl t38\r\na=T38FaxVersion:0\r\n";
+    for unusable in [
+        "x".to_owned(),
+        String::new(),
+        format!("{session}{fax}"),
+        format!("{session}m=audio 0 RTP/AVP 0\r\n{fax}"),
+        format!("{session}m=audio 0 RTP/AVP 0\r\n"),
+        format!("{session}m=audio 1 RTP/AVP 18\r\n"),
+        format!("{session}m=audio 1 RTP/SAVP 0\r\n"),
+    ] {
+        world.control(Control::Renegotiate {
+            endpoint: EndpointId(1),
             req: 4,
-            sdp: Err(_)
-        }
-    ));
+            offer: Some(unusable.clone()),
+        });
+        assert!(
+            matches!(
+                world.last_report(1),
+                Report::Renegotiated {
+                    req: 4,
+                    sdp: Err(_)
+                }
+            ),
+            "{unusable}"
+        );
+    }
     // The first agreement stays.
     world.play(1, 1, &[tone(700.0, 100)], Some(1));
     world.pass(ms(100));

@@ -65,6 +65,7 @@ fn an_offer_prefers_the_codec_of_the_other_leg() {
             local: called.local(),
             offer: None,
             signalling: None,
+            proved: true,
             like: Some(EndpointId(1)),
         });
         let Report::Opened { sdp } = world.last_report(2) else {

@@ -125,6 +125,7 @@ impl Call {
             endpoint: EndpointId(endpoint),
             offer: Some(phone.sdp()),
             signalling: Some(phone.to.ip()),
+            proved: true,
             like: None,
         });
         let (id, Report::Opened { sdp }) = self.news() else {

@@ -1,6 +1,6 @@
-//! Writes `docs/config.md` from the list of settings.
+//! Writes `docs/config.md` and a configuration file to start from, from the list of settings.
 //!
-//! **Invariant: the document names every key with its default.** The test below keeps the file in the
+//! **Invariant: both name every key with its default.** The test below keeps the file in the
 //! repository current; `just gen` writes it.
 
 use super::{KEYS, Key, SECTIONS, SHORT_NAMES, trunk};
@@ -22,6 +22,34 @@ pub(crate) fn render() -> String {
     text += "\n## [[trunk]]\n\nA provider's SIP server; one table per provider, in the file only. The first takes calls\nto numbers that do not exist here.\n\n";
     text += &table(trunk::KEYS.iter());
     text
+}
+
+/// A configuration file in which every setting is commented out and has its default.
+pub(crate) fn template() -> String {
+    let mut text = "# Settings of Patchcord: remove the `#` in front of a key to change it.\n\
+        # Use it with `patchcord serve --config FILE`; docs/operating.md and docs/config.md say more.\n"
+        .to_owned();
+    for (section, doc) in SECTIONS {
+        text += &format!("\n# {}\n[{section}]\n", doc.trim());
+        let keys = KEYS.iter().filter(|key| key.section == *section);
+        text.extend(keys.map(commented));
+    }
+    text += "\n# A provider's SIP server; one table per provider. The first takes calls to numbers that do not exist\n\
+        # here.\n# [[trunk]]\n";
+    text.extend(trunk::KEYS.iter().map(commented));
+    text
+}
+
+/// A key behind a `#`, below its meaning.
+fn commented(key: &Key) -> String {
+    let is_plain = key.default.parse::<u64>().is_ok() || matches!(key.default, "true" | "false");
+    let value = if is_plain {
+        key.default.to_owned()
+    } else {
+        toml::Value::String(key.default.to_owned()).to_string()
+    };
+    let doc = key.doc.trim();
+    format!("\n# {doc} ({})\n# {} = {value}\n", key.kind, key.name)
 }
 
 fn table<'a>(keys: impl Iterator<Item = &'a Key>) -> String {
@@ -49,7 +77,36 @@ fn table<'a>(keys: impl Iterator<Item = &'a Key>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::render;
+    use super::{KEYS, render, template};
+
+    #[test]
+    fn the_template_has_every_key_with_its_default() {
+        let text = template();
+        let parsed: toml::Table = text.parse().unwrap();
+        assert!(
+            parsed
+                .values()
+                .all(|value| value.as_table().is_some_and(toml::Table::is_empty))
+        );
+        let is_setting = |line: &&str| line.starts_with("# ") && line.contains(" = ");
+        let settings = text.split("# [[trunk]]").next().unwrap_or_default();
+        assert_eq!(settings.lines().filter(is_setting).count(), KEYS.len());
+        let used: String = settings
+            .lines()
+            .map(|line| match line.strip_prefix("# ") {
+                Some(setting) if is_setting(&line) => format!("{setting}\n"),
+                _ => format!("{line}\n"),
+            })
+            .collect();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), used).unwrap();
+        let flags = crate::config::Flags {
+            file: Some(file.path().to_owned()),
+            ..crate::config::Flags::default()
+        };
+        let loaded = crate::config::load(&flags, std::iter::empty());
+        assert!(loaded.is_ok(), "{}", loaded.unwrap_err());
+    }
 
     #[test]
     fn config_document_is_current() {

@@ -189,8 +189,68 @@ pub(super) fn plain(value: &toml::Value) -> Result<String, Reason> {
     }
 }
 
-/// Environment: `PATCHCORD_SECTION__KEY` and the short names. Other `PATCHCORD_` names belong to
-/// scripts and are left alone, but one that looks like a short name is not.
+/// Names that belong to the build, to tests, and to the programs that the server starts.
+const OTHERS: &[&str] = &[
+    "BEFORE_BIN",
+    "BIN",
+    "BUILD_DATE",
+    "CRASH_DATABASE",
+    "END_SILENCE_MS",
+    "FUZZ_SECONDS",
+    "HINTS",
+    "KILLS",
+    "LANGUAGE",
+    "OUTAGE_SECONDS",
+    "REVISION",
+    "SOAK_CALLS",
+    "SOAK_RATE",
+    "TEST_POSTGRES_URL",
+    "UPDATE_DOCS",
+];
+
+/// Whether a name is none of ours: one of [`OTHERS`], or what Kubernetes and Docker set for a service that
+/// is called `patchcord`.
+fn is_foreign(rest: &str, value: &str) -> bool {
+    let is_link = rest.starts_with("PORT_")
+        || rest.starts_with("SERVICE_")
+        || (rest == "PORT" && value.contains("://"));
+    is_link || OTHERS.contains(&rest)
+}
+
+/// The settings that a name with too few underscores may mean, with the right name of each.
+fn meant_names() -> impl Iterator<Item = (String, String)> {
+    let short = SHORT_NAMES.iter();
+    let short = short.map(|(name, ..)| ((*name).to_owned(), (*name).to_owned()));
+    let long = KEYS.iter().flat_map(|key| {
+        let (section, name) = (
+            key.section.to_ascii_uppercase(),
+            key.name.to_ascii_uppercase(),
+        );
+        let right = format!("PATCHCORD_{section}__{name}");
+        let single = format!("PATCHCORD_{section}_{name}");
+        [
+            (single, right.clone()),
+            (format!("PATCHCORD_{name}"), right),
+        ]
+    });
+    short.chain(long)
+}
+
+/// What to say of a name that is neither a short one nor has two underscores.
+fn no_such_variable(name: &str) -> Reason {
+    let distance = |known: &str| strsim::damerau_levenshtein(name, known);
+    let near = meant_names()
+        .map(|(written, right)| (distance(&written), right, written.len()))
+        .min_by_key(|(distance, ..)| *distance)
+        .filter(|(distance, _, length)| *distance <= 1 + (length - "PATCHCORD_".len()) / 4);
+    let help = match near {
+        Some((_, right, _)) => format!("did you mean `{right}`?"),
+        None => "settings are `PATCHCORD_SECTION__KEY`, with two underscores".to_owned(),
+    };
+    format!("no such variable; {help}")
+}
+
+/// Environment: `PATCHCORD_SECTION__KEY` and the short names.
 fn read_variable(name: &str, value: &str, config: &mut Config, problems: &mut Vec<Problem>) {
     let Some(rest) = name.strip_prefix("PATCHCORD_") else {
         return;
@@ -212,14 +272,8 @@ fn read_variable(name: &str, value: &str, config: &mut Config, problems: &mut Ve
             set(config, &section, &key, value)
         }
         Some((section, _)) => Err(unknown_section(&section)),
-        None => {
-            let names = SHORT_NAMES.iter().map(|(known, ..)| *known);
-            let near = |known: &str| strsim::damerau_levenshtein(name, known) <= 2;
-            if !rest.starts_with("ADMIN_") && !names.clone().any(near) {
-                return;
-            }
-            Err(format!("no such variable{}", suggestion(name, names)))
-        }
+        None if is_foreign(rest, value) => return,
+        None => Err(no_such_variable(name)),
     };
     if let Err(reason) = result {
         problems.push(Problem::new(name, reason));
@@ -291,6 +345,9 @@ mod tests {
             ("PATCHCORD_SERVER__HTTP", "127.0.0.1:2"),
             ("PATCHCORD_DOMAIN", "Example.ORG"),
             ("PATCHCORD_BIN", "not ours"),
+            ("PATCHCORD_PORT", "tcp://10.0.0.1:80"),
+            ("PATCHCORD_PORT_80_TCP", "tcp://10.0.0.1:80"),
+            ("PATCHCORD_SERVICE_HOST", "10.0.0.1"),
             ("HOME", "not ours"),
         ];
         let flags = Flags {
@@ -376,6 +433,26 @@ mod tests {
                 "",
                 &[("PATCHCORD_DOMIAN", "example.org")],
                 "`PATCHCORD_DOMIAN`: no such variable; did you mean `PATCHCORD_DOMAIN`?",
+            ),
+            (
+                "",
+                &[("PATCHCORD_FETCH_TIMEOUT_MS", "3000")],
+                "`PATCHCORD_FETCH_TIMEOUT_MS`: no such variable; did you mean `PATCHCORD_FETCH__TIMEOUT_MS`?",
+            ),
+            (
+                "",
+                &[("PATCHCORD_HTTP", "127.0.0.1:1")],
+                "`PATCHCORD_HTTP`: no such variable; did you mean `PATCHCORD_SERVER__HTTP`?",
+            ),
+            (
+                "",
+                &[("PATCHCORD_LOG_LEVLE", "debug")],
+                "`PATCHCORD_LOG_LEVLE`: no such variable; did you mean `PATCHCORD_LOG__LEVEL`?",
+            ),
+            (
+                "",
+                &[("PATCHCORD_COLOUR_OF_THE_SKY", "blue")],
+                "`PATCHCORD_COLOUR_OF_THE_SKY`: no such variable; settings are `PATCHCORD_SECTION__KEY`",
             ),
             (
                 "",

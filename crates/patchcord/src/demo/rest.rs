@@ -137,7 +137,7 @@ impl Rest {
             })
             .await
             .with_context(|| format!("API: {resource}"))?;
-        let body = answer.text();
+        let body = String::from_utf8_lossy(&answer.body);
         if !(200..300).contains(&answer.status) {
             bail!("API: {resource} answered {}: {body}", answer.status);
         }

@@ -1,6 +1,6 @@
 //! What the demo prints on standard output: steps while it works, then the picture.
 
-use std::io::{IsTerminal as _, Write as _, stdout};
+use std::io::{Write as _, stdout};
 use std::time::Instant;
 
 /// Where the demo prints.
@@ -13,7 +13,7 @@ impl Screen {
     pub(super) fn new() -> Self {
         Self {
             start: Instant::now(),
-            colours: stdout().is_terminal(),
+            colours: crate::colours(&stdout()),
         }
     }
 

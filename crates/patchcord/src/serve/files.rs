@@ -1,7 +1,7 @@
 //! The data folder: what is in it and who may read it.
 
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -24,7 +24,8 @@ pub(super) fn recordings(data: &Path) -> PathBuf {
     data.join(RECORDINGS)
 }
 
-/// Makes the data folder and those inside it, readable by their owner only.
+/// Makes the data folder and those inside it, readable by their owner only, and makes what an earlier
+/// release left in it so, too.
 pub(super) fn make_folders(data: &Path) -> Result<()> {
     for folder in [RECORDINGS, SOUNDS, SPEECH] {
         let path = data.join(folder);
@@ -34,7 +35,39 @@ pub(super) fn make_folders(data: &Path) -> Result<()> {
             .create(&path)
             .with_context(|| format!("cannot create the folder {}", path.display()))?;
     }
+    make_private(data)
+}
+
+/// Takes the rights of all others away from the data folder, its files and its folders. No other user
+/// can enter a private folder, so nothing further down matters.
+fn make_private(data: &Path) -> Result<()> {
+    restrict(data)?;
+    let entries = std::fs::read_dir(data)
+        .with_context(|| format!("cannot read the folder {}", data.display()))?;
+    for entry in entries {
+        let path = entry?.path();
+        if !path.is_symlink() {
+            restrict(&path)?;
+        }
+    }
     Ok(())
+}
+
+fn restrict(path: &Path) -> Result<()> {
+    let change = || {
+        let mut permissions = std::fs::metadata(path)?.permissions();
+        if permissions.mode() & 0o077 == 0 {
+            return Ok(());
+        }
+        permissions.set_mode(permissions.mode() & 0o700);
+        std::fs::set_permissions(path, permissions)
+    };
+    change().with_context(|| {
+        format!(
+            "{} can be read by other users, and that cannot be changed",
+            path.display()
+        )
+    })
 }
 
 /// Makes the organization and the administrator in an empty database, and finds them in any other.
@@ -118,4 +151,28 @@ fn write_credentials(path: &Path, made: &FirstStart) -> std::io::Result<()> {
         writeln!(file, "PATCHCORD_ADMIN_{name}='{quoted}'")?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_data_folder_becomes_private() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("data");
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        make_folders(&data).unwrap();
+        let recordings = data.join(RECORDINGS);
+        assert_eq!((mode(&data), mode(&recordings)), (0o700, 0o700));
+        // As earlier releases left it.
+        let database = data.join("patchcord.db-wal");
+        std::fs::write(&database, "").unwrap();
+        for (path, open) in [(&data, 0o755), (&recordings, 0o755), (&database, 0o644)] {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(open)).unwrap();
+        }
+        make_folders(&data).unwrap();
+        assert_eq!((mode(&data), mode(&recordings)), (0o700, 0o700));
+        assert_eq!(mode(&database), 0o600);
+    }
 }

@@ -13,13 +13,14 @@ use model::record::Account;
 use model::{AccountSid, OrganizationSid};
 use sip::{IncomingCall, Sip, SipConfig, Trunk};
 use speech::{CommandRecognizer, EmbeddedSpeech, ListenLimits, Recognizer};
-use store::{SecretKey, Store};
+use store::{RecordingLinks, SecretKey, Store};
 use tokio::sync::{mpsc, watch};
 use webhook::{
     AddressPolicy, CallbackConfig, Callbacks, FetchConfig, Fetcher, MediaCache, MediaLimits,
 };
 
 use super::files;
+use super::http::Limits;
 use crate::config::Config;
 use crate::health;
 use crate::shutdown::Stage;
@@ -160,6 +161,7 @@ pub(super) fn engine(
     built: Built,
 ) -> Result<Engine> {
     let data = &config.server.data;
+    let recording_links = recording_links(config, &built.store);
     let sounds = MediaCache::new(
         built.fetcher.clone(),
         Arc::new(StoreKeyring(built.store.clone())),
@@ -191,6 +193,7 @@ pub(super) fn engine(
             allow_private: config.sip.allow_private,
             allowed: config.fetch.allow_addresses.clone(),
         },
+        recording_links,
         null_strings: config.compat.null_strings,
         screening_releases_both: config.compat.screening_releases_both,
         recordings: files::recordings(data),
@@ -226,6 +229,23 @@ fn public_base(config: &Config, http: SocketAddr) -> String {
     format!("http://{}", SocketAddr::new(ip, http.port()))
 }
 
+/// Links to recordings as they are configured.
+fn recording_links(config: &Config, store: &Store) -> RecordingLinks {
+    let seconds = u64::from(config.recordings.link_lifetime_s);
+    let lifetime = (seconds > 0).then(|| Duration::from_secs(seconds));
+    RecordingLinks::new(store.key().clone(), lifetime)
+}
+
+/// What HTTP connections to the API may take.
+pub(super) fn http_limits(config: &Config) -> Limits {
+    let settings = &config.http;
+    let number = |limit: Option<NonZeroU32>| limit.map(|limit| limit.get() as usize);
+    Limits::of_api(
+        number(settings.max_connections),
+        number(settings.max_connections_per_address),
+    )
+}
+
 /// The API and the health routes. A public base is where applications reach us.
 pub(super) fn router(
     config: &Config,
@@ -239,6 +259,8 @@ pub(super) fn router(
         store: store.clone(),
         calls: live.clone(),
         messages: live,
+        recording_links: recording_links(config, store),
+        shows_digests: config.compat.show_client_digests,
         recordings_dir: files::recordings(&config.server.data),
         public_base: public_base(config, http),
         roles: api::Roles::default(),
@@ -255,5 +277,6 @@ pub(super) fn router(
         designer_url: None,
         draining: engine.draining(),
     });
-    api.merge(health::routes(stages))
+    let store = store.clone();
+    api.merge(health::routes(stages, move || store.takes_writes()))
 }

@@ -88,7 +88,7 @@ impl Application for Files {
         Ok(Fetched {
             status: 200,
             content_type: Some(content_type.to_owned()),
-            body: String::from_utf8_lossy(&bytes).into_owned(),
+            body: rcml::decode(&bytes, None),
             url: asked.url.clone(),
         })
     }

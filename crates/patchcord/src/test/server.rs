@@ -70,8 +70,8 @@ impl Application for Server<'_> {
         match self.fetch(asked, BodyKind::Document) {
             Ok(fetched) => Ok(Fetched {
                 status: fetched.status,
-                content_type: fetched.content_type.clone(),
-                body: fetched.text(),
+                body: rcml::decode(&fetched.body, fetched.content_type.as_deref()),
+                content_type: fetched.content_type,
                 url: fetched.final_url,
             }),
             Err(error) => Err(FetchFailure {

@@ -21,6 +21,8 @@ fn order(paths: &[&Path]) -> Order {
         junit: None,
         json: false,
         trace: false,
+        quiet: false,
+        colours: false,
     }
 }
 
@@ -107,6 +109,45 @@ fn a_failure_is_drawn_and_has_its_exit_code() {
 }
 
 #[test]
+fn every_failure_is_printed_and_quiet_leaves_out_the_rest() {
+    let folder = tempfile::tempdir().unwrap();
+    application(folder.path());
+    let write = |name: &str, text: &str| {
+        let file = folder.path().join(name);
+        fs::write(&file, text).unwrap();
+        file
+    };
+    let bad = GOOD.replace("requests: [", "verbs: [Say], requests: [/none, ");
+    let bad = write("bad.yaml", &bad);
+    let good = write(
+        "good.yaml",
+        &GOOD.replace("duration: 1.09s", "duration: 0.8s"),
+    );
+    let mut order = order(&[&bad, &good]);
+    let said = outcome(&order).text;
+    let failures = said
+        .lines()
+        .filter(|line| line.contains("bad.yaml:4: expected"));
+    assert_eq!(failures.count(), 3, "{said}");
+    assert!(
+        said.contains("-- <Say>") && said.contains("good.yaml"),
+        "{said}"
+    );
+    order.quiet = true;
+    let said = outcome(&order).text;
+    assert!(
+        !said.contains("-- <Say>") && !said.contains("good.yaml"),
+        "{said}"
+    );
+    assert!(
+        said.starts_with("FAILED") && said.ends_with("1 passed, 1 failed\n"),
+        "{said}"
+    );
+    order.colours = true;
+    assert!(outcome(&order).text.starts_with("\x1b[1;31mFAILED\x1b[0m"));
+}
+
+#[test]
 fn scripts_are_found_by_their_names() {
     let folder = tempfile::tempdir().unwrap();
     application(folder.path());
@@ -148,21 +189,36 @@ fn nothing_runs_if_a_script_cannot_be_read() {
     let folder = tempfile::tempdir().unwrap();
     let bad = folder.path().join("a.test.yaml");
     fs::write(&bad, "call: {to: '1'}\ncaler: []\n").unwrap();
+    let worse = folder.path().join("b.test.yaml");
+    fs::write(
+        &worse,
+        "call: {to: '1'}\napplication: {pages: {/: x}, start: /}\n\
+         caller: hangup\nparties: {ann: bussy}\n\
+         expect:\n  legs: {caller: {staus: completed}}\n  messages: [{bdy: x}]\n  verbs: [Say]\n",
+    )
+    .unwrap();
     let missing = folder.path().join("missing.yaml");
     let empty = folder.path().join("empty");
     fs::create_dir(&empty).unwrap();
     let problems = usage(&order(&[folder.path(), &missing, &empty]));
     let lines: Vec<&str> = problems.lines().collect();
-    assert_eq!(lines.len(), 3, "{problems}");
+    assert_eq!(lines.len(), 8, "{problems}");
     assert!(
         lines[0].contains("missing.yaml: No such file"),
         "{problems}"
     );
     assert!(lines[1].ends_with("no `test.yaml` and no `*.test.yaml` in this folder"));
-    assert!(
-        lines[2]
-            .ends_with("a.test.yaml:2: `script` does not accept `caler`; did you mean `caller`?")
-    );
+    let rest = [
+        "a.test.yaml:1: the script needs `application`",
+        "a.test.yaml:2: a script does not accept `caler`; did you mean `caller`?",
+        "b.test.yaml:3: `caller` must be a list, such as `caller: [hangup]`, not a text",
+        "b.test.yaml:4: a party does not accept `bussy`; did you mean `busy`?",
+        "b.test.yaml:6: a leg does not accept `staus`; did you mean `status`?",
+        "b.test.yaml:7: a message does not accept `bdy`; did you mean `body`?",
+    ];
+    for (line, expected) in lines[2..].iter().zip(rest) {
+        assert!(line.ends_with(expected), "{line}\n{expected}");
+    }
 }
 
 #[test]
@@ -286,9 +342,10 @@ fn a_server_is_really_asked() {
     let file = folder.path().join("a.yaml");
     let script = format!(
         "call: {{to: '1'}}
-application: {{url: '{address}', status_callback: /status}}
+application: {{url: '{}', start: /v, status_callback: /status}}
 expect: {{verbs: [Say, Redirect, Hangup], requests: [POST /v, POST /next], duration: 0.12s}}
-"
+",
+        address.trim_end_matches("/v")
     );
     fs::write(&file, script).unwrap();
     let said = outcome(&order(&[&file]));

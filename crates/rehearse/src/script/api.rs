@@ -28,10 +28,8 @@ pub(crate) struct ApiStep {
 }
 
 pub(super) fn read(base: &Url, node: &Node) -> Result<Vec<ApiStep>, Problem> {
-    read::list(node, "api")?
-        .iter()
-        .map(|node| step(base, node))
-        .collect()
+    let items = read::list(node, "api")?.iter();
+    read::all(items.map(|node| step(base, node)))
 }
 
 fn step(base: &Url, node: &Node) -> Result<ApiStep, Problem> {

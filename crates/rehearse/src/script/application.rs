@@ -13,7 +13,7 @@ use crate::Problem;
 use crate::read::{self, Map};
 use crate::scene::{Page, Reply, TextReply};
 use crate::stage::ACCOUNT;
-use crate::yaml::{Node, Value};
+use crate::yaml::{Key, Node, Value};
 
 /// Address of an application that is not a server.
 const ORIGIN: &str = "http://app/";
@@ -73,12 +73,8 @@ impl Application {
             node.map(|node| address(&base, node, name)).transpose()
         };
         let url = match (&source, at("start")?) {
-            (Source::Url(_), Some(_)) => {
-                let text = "`start` has no meaning beside `url`: the first document is there";
-                return Err(Problem::new(map.line, text));
-            }
-            (Source::Url(url), None) => url.clone(),
             (_, Some(start)) => start,
+            (Source::Url(url), None) => url.clone(),
             (_, None) => {
                 let text = "`application` needs `start`: the path of the first document";
                 return Err(Problem::new(map.line, text));
@@ -118,6 +114,24 @@ impl Application {
             pages,
             base,
         })
+    }
+
+    /// An application that answers nothing.
+    pub(super) fn nowhere() -> Self {
+        let base = Url::parse(ORIGIN).expect("it is an address");
+        Self {
+            source: Source::Pages,
+            document: Document {
+                url: ORIGIN.to_owned(),
+                method: HttpMethod::Post,
+                fallback: None,
+                author: ACCOUNT,
+            },
+            status_callback: None,
+            status_callback_method: HttpMethod::Post,
+            pages: BTreeMap::new(),
+            base,
+        }
     }
 
     /// Relative addresses of the script are meant from here.
@@ -163,26 +177,23 @@ pub(super) fn address(base: &Url, node: &Node, what: &str) -> Result<String, Pro
 }
 
 fn pages(base: &Url, node: &Node) -> Result<BTreeMap<String, Vec<Page>>, Problem> {
-    let mut pages = BTreeMap::new();
-    for (key, node) in read::entries(node, "pages")? {
+    let one = |(key, node): (&Key, &Node)| {
         let name = Node {
             line: key.line,
             value: Value::Text(key.name.clone()),
         };
         let url = address(base, &name, "pages")?;
         let replies = match &node.value {
-            Value::List(items) => items
-                .iter()
-                .map(|item| page(base, item))
-                .collect::<Result<Vec<_>, _>>()?,
+            Value::List(items) => read::all(items.iter().map(|item| page(base, item)))?,
             Value::Null | Value::Text(_) | Value::Map(_) => vec![page(base, node)?],
         };
         if replies.is_empty() {
             return Err(Problem::new(node.line, "a page needs at least one answer"));
         }
-        pages.insert(url, replies);
-    }
-    Ok(pages)
+        Ok((url, replies))
+    };
+    let pages = read::all(read::entries(node, "pages")?.into_iter().map(one))?;
+    Ok(pages.into_iter().collect())
 }
 
 fn page(base: &Url, node: &Node) -> Result<Page, Problem> {

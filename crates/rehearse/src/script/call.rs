@@ -11,7 +11,7 @@ use super::application::address;
 use super::headers;
 use super::steps::{self, Step};
 use crate::Problem;
-use crate::read::{self, Map};
+use crate::read::{self, Map, Problems};
 use crate::yaml::Node;
 
 /// Name of the only leg that begins a call.
@@ -56,12 +56,17 @@ pub(super) fn read_all(script: &Map<'_>, base: &Url) -> Result<Vec<Call>, Proble
     let (one, several) = (script.get("call"), script.get("calls"));
     match (one, several) {
         (Some(node), None) => {
-            let steps = script.get("caller").map(steps::read).transpose()?;
-            let call = read(&Map::of(node, "call", KEYS)?, CALLER)?;
-            Ok(vec![Call {
+            let mut problems = Problems::default();
+            let caller = script.get("caller");
+            let steps = caller.map(|node| steps::read(node, "caller"));
+            let steps = problems.keep(steps.transpose()).flatten();
+            let call = Map::of(node, "call", KEYS).and_then(|map| read(&map, CALLER));
+            let call = problems.keep(call);
+            problems.none()?;
+            Ok(Vec::from_iter(call.map(|call| Call {
                 steps: steps.unwrap_or_default(),
                 ..call
-            }])
+            })))
         }
         (None, Some(node)) => {
             if let Some(node) = script.get("caller") {
@@ -80,7 +85,7 @@ pub(super) fn read_all(script: &Map<'_>, base: &Url) -> Result<Vec<Call>, Proble
                     at: map.duration("at")?.unwrap_or_default(),
                     start: start.map(|node| address(base, node, "start")).transpose()?,
                     steps: match map.get("steps") {
-                        Some(node) => steps::read(node)?,
+                        Some(node) => steps::read(node, "steps")?,
                         None => Vec::new(),
                     },
                     ..read(&map, name)?
@@ -90,7 +95,7 @@ pub(super) fn read_all(script: &Map<'_>, base: &Url) -> Result<Vec<Call>, Proble
                 .iter()
                 .map(|(key, node)| (key.name.as_str(), *node))
                 .collect();
-            entries.iter().map(call).collect()
+            read::all(entries.iter().map(call))
         }
         (Some(_), Some(node)) => Err(Problem::new(
             node.line,

@@ -6,7 +6,7 @@ use super::request::{self, ValueWish};
 use super::wishes::{Fields, List, Timed, list, text};
 use crate::Problem;
 use crate::read::{self, Map};
-use crate::yaml::{Node, Value};
+use crate::yaml::{Key, Node, Value};
 
 /// Fields of a leg.
 #[derive(Clone, Debug)]
@@ -49,35 +49,33 @@ pub(super) fn records(node: &Node) -> Result<Vec<LegWish>, Problem> {
         "answered_by",
         "forwarded_from",
     ];
-    let mut legs = Vec::new();
-    for (key, node) in read::entries(node, "legs")? {
+    let leg = |(key, node): (&Key, &Node)| {
         let fields = if let Value::Text(_) = &node.value {
             vec![(node.line, "status", text(node, "status")?)]
         } else {
             fields(&Map::of(node, "leg", KEYS)?, KEYS)?
         };
-        legs.push(LegWish {
+        Ok(LegWish {
             line: key.line,
             name: key.name.clone(),
             fields,
-        });
-    }
-    Ok(legs)
+        })
+    };
+    read::all(read::entries(node, "legs")?.into_iter().map(leg))
 }
 
 /// Fields of INVITEs, but for the headers.
 pub(super) fn invites(node: &Node) -> Result<Vec<LegWish>, Problem> {
     const FIELDS: &[&str] = &["uri", "from", "name", "login", "password"];
     const KEYS: &[&str] = &["uri", "from", "name", "login", "password", "headers"];
-    let mut invites = Vec::new();
-    for (key, node) in read::entries(node, "invites")? {
-        invites.push(LegWish {
+    let invite = |(key, node): (&Key, &Node)| {
+        Ok(LegWish {
             line: key.line,
             name: key.name.clone(),
             fields: fields(&Map::of(node, "invite", KEYS)?, FIELDS)?,
-        });
-    }
-    Ok(invites)
+        })
+    };
+    read::all(read::entries(node, "invites")?.into_iter().map(invite))
 }
 
 /// Headers of INVITEs.
@@ -99,15 +97,14 @@ pub(super) fn invite_headers(node: &Node) -> Result<Vec<LegHeaders>, Problem> {
 
 /// Headers by leg.
 pub(super) fn headers(node: &Node) -> Result<Vec<LegHeaders>, Problem> {
-    let mut legs = Vec::new();
-    for (key, node) in read::entries(node, "own_headers")? {
-        legs.push(LegHeaders {
+    let leg = |(key, node): (&Key, &Node)| {
+        Ok(LegHeaders {
             line: key.line,
             name: key.name.clone(),
             headers: request::values(node, "own_headers")?,
-        });
-    }
-    Ok(legs)
+        })
+    };
+    read::all(read::entries(node, "own_headers")?.into_iter().map(leg))
 }
 
 /// Lines by leg.
@@ -117,21 +114,18 @@ pub(super) fn lines(node: &Node, what: &str) -> Result<Vec<LegLines>, Problem> {
         Timed::parse(&written)
             .map_err(|error| Problem::new(node.line, format!("`{what}`: {error}")))
     };
-    let mut legs = Vec::new();
-    for (key, node) in read::entries(node, what)? {
-        legs.push(LegLines {
+    let leg = |(key, node): (&Key, &Node)| {
+        Ok(LegLines {
             name: key.name.clone(),
             lines: list(node, what, timed)?,
-        });
-    }
-    Ok(legs)
+        })
+    };
+    read::all(read::entries(node, what)?.into_iter().map(leg))
 }
 
 pub(super) fn fields(map: &Map<'_>, names: &[&'static str]) -> Result<Fields, Problem> {
     let given = names
         .iter()
         .filter_map(|name| Some((*name, map.get(name)?)));
-    given
-        .map(|(name, node)| Ok((node.line, name, read::expected(node, name)?)))
-        .collect()
+    read::all(given.map(|(name, node)| Ok((node.line, name, read::expected(node, name)?))))
 }

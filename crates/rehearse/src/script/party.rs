@@ -10,7 +10,7 @@ use call_proto::Headers;
 use super::headers;
 use super::steps::{self, Action, Step};
 use crate::Problem;
-use crate::read::{self, Map};
+use crate::read::{self, Map, Problems};
 use crate::yaml::{Node, Value};
 
 /// SIP status of a phone that rings.
@@ -102,11 +102,15 @@ const WORDS: &[&str] = &["answers", "busy", "no_answer", "silent", "unreachable"
 
 pub(super) fn read_all(node: &Node) -> Result<BTreeMap<String, Vec<Party>>, Problem> {
     let mut parties = BTreeMap::new();
+    let mut problems = Problems::default();
     let mut number = 0;
     for (key, node) in read::entries(node, "parties")? {
-        let mut phones = match &node.value {
-            Value::List(items) => items.iter().map(read).collect::<Result<Vec<_>, _>>()?,
-            Value::Null | Value::Text(_) | Value::Map(_) => vec![read(node)?],
+        let phones = match &node.value {
+            Value::List(items) => read::all(items.iter().map(read)),
+            Value::Null | Value::Text(_) | Value::Map(_) => read(node).map(|phone| vec![phone]),
+        };
+        let Some(mut phones) = problems.keep(phones) else {
+            continue;
         };
         for phone in &mut phones {
             number += 1;
@@ -114,6 +118,7 @@ pub(super) fn read_all(node: &Node) -> Result<BTreeMap<String, Vec<Party>>, Prob
         }
         parties.insert(key.name.clone(), phones);
     }
+    problems.none()?;
     Ok(parties)
 }
 
@@ -210,7 +215,8 @@ fn status(map: &Map<'_>) -> Result<u16, Problem> {
 /// What it does once it has answered.
 fn then(map: &Map<'_>) -> Result<Vec<Step>, Problem> {
     let Some(node) = map.get("hangs_up_after") else {
-        let steps = map.get("then").map(steps::read).transpose()?;
+        let steps = map.get("then").map(|node| steps::read(node, "then"));
+        let steps = steps.transpose()?;
         return Ok(steps.unwrap_or_default());
     };
     refuse(map, &["then"], "hangs_up_after")?;

@@ -62,9 +62,9 @@ const WORDS: &[&str] = &[
     "expect", "press", "speak", "wait", "silence", "hangup", "vanish",
 ];
 
-pub(super) fn read(node: &Node) -> Result<Vec<Step>, Problem> {
-    let items = read::list(node, "steps")?;
-    let steps: Vec<Step> = items.iter().map(step).collect::<Result<_, _>>()?;
+/// - `what`: the key that they are written under.
+pub(super) fn read(node: &Node, what: &str) -> Result<Vec<Step>, Problem> {
+    let steps = read::all(read::list(node, what)?.iter().map(step))?;
     let mut after = steps
         .iter()
         .skip_while(|step| {

@@ -8,7 +8,7 @@ use super::legs::{self, LegHeaders, LegLines, LegWish};
 use super::request::{self, RequestWish};
 use crate::Problem;
 use crate::expected::{Expected, Span};
-use crate::read::{self, Map};
+use crate::read::{self, Map, Problems};
 use crate::yaml::{Node, Value};
 
 #[derive(Clone, Debug, Default)]
@@ -74,7 +74,8 @@ impl Wishes {
             "heard",
             "duration",
         ];
-        let map = Map::of(node, "expect", KEYS)?;
+        let mut problems = Problems::default();
+        let map = Map::with(node, "expect", KEYS, &mut problems)?;
         let texts = |name: &'static str| {
             let node = map.get(name);
             node.map(|node| list(node, name, |item| text(item, name)))
@@ -101,23 +102,49 @@ impl Wishes {
             node.map(|node| list(node, name, read)).transpose()
         };
         let span = |node: &Node| Ok((node.line, read::span(node, "duration")?));
+        let mut kept = |wishes| problems.keep(wishes).flatten();
+        let (verbs, dial_call_status) = (kept(texts("verbs")), kept(texts("dial_call_status")));
+        let (notifications, recordings) = (kept(texts("notifications")), kept(texts("recordings")));
+        let all_legs = kept(texts("all_legs"));
+        let mut kept = |wishes| problems.keep(wishes).flatten();
+        let (asked, told) = (kept(requests("requests")), kept(requests("callbacks")));
+        let mut kept = |wishes| problems.keep(wishes).flatten();
+        let messages = kept(records("messages", "message", MESSAGE));
+        let conferences = kept(records("conferences", "conference", CONFERENCE));
+        let mut kept = |wishes| problems.keep(wishes).unwrap_or_default();
+        let (legs, invites) = (
+            kept(of_legs("legs", &legs::records)),
+            kept(of_legs("invites", &legs::invites)),
+        );
+        let mut kept = |wishes| problems.keep(wishes).unwrap_or_default();
+        // A fault of an INVITE was reported already.
+        let invite_headers = if invites.is_empty() {
+            Vec::new()
+        } else {
+            kept(headers("invites", &legs::invite_headers))
+        };
+        let own_headers = kept(headers("own_headers", &legs::headers));
+        let mut kept = |wishes| problems.keep(wishes).unwrap_or_default();
+        let (sent, heard) = (kept(lines("sent")), kept(lines("heard")));
+        let duration = problems.keep(map.get("duration").map(span).transpose());
+        problems.none()?;
         Ok(Self {
-            verbs: texts("verbs")?,
-            requests: requests("requests")?,
-            callbacks: requests("callbacks")?,
-            dial_call_status: texts("dial_call_status")?,
-            notifications: texts("notifications")?,
-            recordings: texts("recordings")?,
-            messages: records("messages", "message", MESSAGE)?,
-            conferences: records("conferences", "conference", CONFERENCE)?,
-            all_legs: texts("all_legs")?,
-            legs: of_legs("legs", &legs::records)?,
-            invites: of_legs("invites", &legs::invites)?,
-            invite_headers: headers("invites", &legs::invite_headers)?,
-            own_headers: headers("own_headers", &legs::headers)?,
-            sent: lines("sent")?,
-            heard: lines("heard")?,
-            duration: map.get("duration").map(span).transpose()?,
+            verbs,
+            requests: asked,
+            callbacks: told,
+            dial_call_status,
+            notifications,
+            recordings,
+            messages,
+            conferences,
+            all_legs,
+            legs,
+            invites,
+            invite_headers,
+            own_headers,
+            sent,
+            heard,
+            duration: duration.flatten(),
         })
     }
 
@@ -202,7 +229,7 @@ pub(super) fn list<T>(
     let items = read::list(node, what)?.iter().map(wish);
     Ok(List {
         line: node.line,
-        items: items.collect::<Result<_, Problem>>()?,
+        items: read::all(items)?,
     })
 }
 

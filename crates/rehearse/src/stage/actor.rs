@@ -205,11 +205,15 @@ impl Stage<'_> {
         }
         let mut missed = Vec::new();
         for (cast, name, steps) in self.casts() {
+            if self.begun.contains(&cast) {
+                continue;
+            }
+            let is_called = self.run.legs.iter().any(|leg| leg.party == name);
             let expects = |step: &&Step| matches!(step.action, Action::Expect(..));
-            if let Some(step) = steps.iter().find(expects)
-                && !self.begun.contains(&cast)
-            {
+            if let Some(step) = steps.iter().find(expects) {
                 missed.push((step.line, format!("`{name}` never answered a call")));
+            } else if let Some(step) = steps.first().filter(|_| !is_called) {
+                missed.push((step.line, format!("`{name}` was never called")));
             }
         }
         for (line, text) in missed {
@@ -226,7 +230,8 @@ fn told(heard: &[Heard]) -> String {
     let from = heard.len().saturating_sub(TOLD);
     let mut lines: Vec<String> = heard[from..].iter().map(one).collect();
     if from > 0 {
-        lines.insert(0, format!("{from} more"));
+        let events = if from == 1 { "event" } else { "events" };
+        lines.insert(0, format!("({from} earlier {events})"));
     }
     lines.join(", ")
 }

@@ -198,16 +198,14 @@ impl Stage<'_> {
         self.tell_in(length.sum(), call, done);
     }
 
-    /// A play-out came to its end.
-    pub(super) fn played(&mut self, call: CallSid, done: PlayId) {
-        if self
-            .media
-            .playing
-            .get(&call)
-            .is_some_and(|(play, _)| *play == done)
-        {
+    /// A play-out comes to its end; false if it was cut off before.
+    pub(super) fn played(&mut self, call: CallSid, done: PlayId) -> bool {
+        let playing = self.media.playing.get(&call);
+        let plays = playing.is_some_and(|(play, _)| *play == done);
+        if plays {
             self.sound_ends(call, false);
         }
+        plays
     }
 
     fn cut_off(&mut self, call: CallSid) {

@@ -344,6 +344,10 @@ impl Stage<'_> {
         self.tell_leg(call, LegEvent::Reinvite { sdp });
     }
 
+    pub(super) fn acknowledges(&mut self, call: CallSid, sdp: Option<String>) {
+        self.tell_leg(call, LegEvent::Acked { sdp });
+    }
+
     /// An INFO arrives that names no key.
     pub(super) fn informs(&mut self, call: CallSid) {
         let (content_type, body) = ("text/plain".to_owned(), String::new());

@@ -14,6 +14,8 @@ use crate::uri::{SipUri, Uri};
 pub struct Binding {
     /// URI of the Contact with all its parameters: the Request-URI of a call to it.
     pub contact: SipUri,
+    /// Which phone it is, if the phone says so.
+    pub instance: Option<Instance>,
     /// Where to send: the address its REGISTER came from, because what a phone behind NAT writes
     /// into Contact cannot be reached.
     pub peer: Peer,
@@ -25,6 +27,42 @@ pub struct Binding {
     pub call_id: String,
     /// CSeq number of that REGISTER.
     pub seq: u32,
+    /// It may lead nowhere: its connection has closed, or it has not answered OPTIONS.
+    pub doubtful: bool,
+}
+
+/// What names a phone whatever its address is (RFC 5626 §4.1).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Instance {
+    /// `+sip.instance`, without its quotes.
+    pub id: String,
+    /// `reg-id`: which of its flows.
+    pub reg_id: Option<u32>,
+}
+
+impl Instance {
+    /// From the parameters of a Contact; `None` if it names no instance.
+    #[must_use]
+    pub fn of(contact: &NameAddr) -> Option<Self> {
+        let id = contact.params.get("+sip.instance")?.trim_matches('"');
+        let reg_id = contact.params.get("reg-id");
+        (!id.is_empty()).then(|| Self {
+            id: id.to_owned(),
+            reg_id: reg_id.and_then(|number| number.parse().ok()),
+        })
+    }
+
+    /// Whether both are of one phone.
+    #[must_use]
+    pub fn is_phone(&self, other: &Self) -> bool {
+        self.id.eq_ignore_ascii_case(&other.id)
+    }
+
+    /// Whether both are the same flow of one phone: the later replaces the earlier (RFC 5626 §6).
+    #[must_use]
+    pub fn is_flow(&self, other: &Self) -> bool {
+        self.is_phone(other) && self.reg_id.is_some() && self.reg_id == other.reg_id
+    }
 }
 
 /// A binding as plain values, to outlive the process.
@@ -46,6 +84,9 @@ pub struct BindingSnapshot {
     pub call_id: String,
     /// CSeq number of that REGISTER.
     pub seq: u32,
+    /// Which phone it is.
+    #[serde(default)]
+    pub instance: Option<Instance>,
 }
 
 impl BindingSnapshot {
@@ -69,6 +110,8 @@ impl BindingSnapshot {
             expires_at: now + left,
             call_id: self.call_id.clone(),
             seq: self.seq,
+            instance: self.instance.clone(),
+            doubtful: false,
         })
     }
 }
@@ -87,6 +130,7 @@ impl Binding {
             expires_at: (unix + left).as_secs(),
             call_id: self.call_id.clone(),
             seq: self.seq,
+            instance: self.instance.clone(),
         }
     }
 

@@ -161,9 +161,147 @@ fn limits_the_bindings_of_a_client() {
         registrar.register("kim", &too_many, peer(5070), now),
         Err(RegisterError::TooMany)
     );
+    let refusal = RegisterError::TooMany.response(&too_many);
+    assert_eq!(refusal.status.0, 503);
+    assert!(refusal.headers.get(HeaderName::RetryAfter).is_some());
     let enough = request("a", 2, &contacts(MAX_BINDINGS));
     assert_eq!(registrar.register("kim", &enough, peer(5070), now), Ok(()));
     assert_eq!(registrar.bindings("kim", now).len(), MAX_BINDINGS);
+}
+
+/// Registers one Contact of a phone that changes its port, at that second.
+fn register_port(registrar: &mut Registrar, second: u64, port: u16, params: &str, t0: Instant) {
+    let line = format!("Contact: <sip:kim@192.0.2.7:{port};ob>{params}\r\n");
+    let request = request(&format!("c{port}"), 1, &line);
+    let now = t0 + Duration::from_secs(second);
+    assert_eq!(registrar.register("kim", &request, peer(port), now), Ok(()));
+}
+
+/// The ports of the bindings, in ascending order.
+fn ports(registrar: &Registrar, now: Instant) -> Vec<u16> {
+    let mut ports: Vec<u16> = registrar
+        .bindings("kim", now)
+        .iter()
+        .filter_map(|binding| binding.contact.port)
+        .collect();
+    ports.sort_unstable();
+    ports
+}
+
+const PHONE: &str = ";+sip.instance=\"<urn:uuid:00000000-0000-4000-8000-000000000001>\"";
+
+#[test]
+fn a_phone_replaces_its_own_binding() {
+    let t0 = start();
+    let with = |rest: &str| format!("{rest}{PHONE}");
+    // Parameters of two registrations from different ports, then the ports that are left.
+    let table: &[(&str, &str, &[u16])] = &[
+        (&with(";reg-id=1"), &with(";reg-id=1"), &[2]),
+        (&with(";reg-id=1"), &with(";reg-id=2"), &[1, 2]),
+        (&with(";reg-id=1"), ";reg-id=1", &[1, 2]),
+        // Without `reg-id`, two addresses of one phone may be meant.
+        (PHONE, PHONE, &[1, 2]),
+        ("", "", &[1, 2]),
+    ];
+    for (first, second, left) in table {
+        let mut registrar = Registrar::new();
+        register_port(&mut registrar, 0, 1, first, t0);
+        register_port(&mut registrar, 1, 2, second, t0);
+        let now = t0 + Duration::from_secs(1);
+        assert_eq!(ports(&registrar, now), *left, "{first} {second}");
+    }
+    // As many times as it likes; also after a restart of the server.
+    let mut registrar = Registrar::new();
+    for port in 1..50 {
+        register_port(&mut registrar, port.into(), port, &with(";reg-id=1"), t0);
+        let (now, unix) = (
+            t0 + Duration::from_secs(port.into()),
+            Duration::from_secs(9),
+        );
+        assert_eq!(ports(&registrar, now), [port]);
+        let kept = registrar.bindings("kim", now)[0].snapshot(now, unix);
+        let restored = kept.restore(now, unix).expect("it lives");
+        registrar = Registrar::new();
+        registrar.restore("kim", vec![restored]);
+    }
+}
+
+#[test]
+fn a_new_binding_takes_the_place_of_another() {
+    let t0 = start();
+    let now = t0 + Duration::from_secs(100);
+    let full = || {
+        let mut registrar = Registrar::new();
+        for port in 1..=10 {
+            register_port(&mut registrar, port.into(), port, "", t0);
+        }
+        registrar
+    };
+    // Registered longest ago.
+    let mut registrar = full();
+    register_port(&mut registrar, 50, 11, "", t0);
+    assert_eq!(ports(&registrar, now), [2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+    // Refreshing makes a binding the newest.
+    let mut registrar = full();
+    let again = request("c1", 2, "Contact: <sip:kim@192.0.2.7:1;ob>\r\n");
+    assert_eq!(registrar.register("kim", &again, peer(1), now), Ok(()));
+    register_port(&mut registrar, 50, 11, "", t0);
+    assert_eq!(ports(&registrar, now), [1, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+    // One that does not answer goes first, unless it has answered since.
+    let mut registrar = full();
+    for (port, answers) in [(3, false), (7, false), (3, true)] {
+        let bindings = registrar.bindings("kim", now);
+        let found = bindings.iter().find(|b| b.contact.port == Some(port));
+        let contact = &found.expect("it is bound").contact;
+        registrar.note_answer("kim", contact, answers);
+    }
+    register_port(&mut registrar, 50, 11, "", t0);
+    assert_eq!(ports(&registrar, now), [1, 2, 3, 4, 5, 6, 8, 9, 10, 11]);
+    // So does one whose connection has closed.
+    let mut registrar = full();
+    let flow = Peer {
+        transport: Transport::Tcp,
+        flow: Some(FlowId(7)),
+        ..peer(40_000)
+    };
+    let refresh = request("c5", 2, "Contact: <sip:kim@192.0.2.7:5;ob>\r\n");
+    assert_eq!(registrar.register("kim", &refresh, flow, now), Ok(()));
+    assert_eq!(registrar.handle_flow_closed(FlowId(7)), ["kim"]);
+    register_port(&mut registrar, 50, 11, "", t0);
+    assert_eq!(ports(&registrar, now), [1, 2, 3, 4, 6, 7, 8, 9, 10, 11]);
+    // And one of the same phone, which names no flow.
+    let mut registrar = full();
+    let refresh = format!("Contact: <sip:kim@192.0.2.7:6;ob>{PHONE}\r\n");
+    let refresh = request("c6", 2, &refresh);
+    assert_eq!(registrar.register("kim", &refresh, peer(6), now), Ok(()));
+    register_port(&mut registrar, 50, 11, PHONE, t0);
+    assert_eq!(ports(&registrar, now), [1, 2, 3, 4, 5, 7, 8, 9, 10, 11]);
+}
+
+#[test]
+fn refuses_what_is_too_long_to_keep() {
+    let now = start();
+    let mut registrar = Registrar::new();
+    let long = "x".repeat(50_000);
+    let long_id = "x".repeat(3_000);
+    for (call_id, line) in [
+        ("a", format!("Contact: <sip:{long}@192.0.2.7>\r\n")),
+        ("a", format!("Contact: <sip:kim@192.0.2.7;{long}>\r\n")),
+        (
+            "a",
+            format!("Contact: <sip:kim@192.0.2.7>;+sip.instance=\"{long}\"\r\n"),
+        ),
+        (
+            long_id.as_str(),
+            "Contact: <sip:kim@192.0.2.7>\r\n".to_owned(),
+        ),
+    ] {
+        let request = request(call_id, 1, &line);
+        let error = registrar.register("kim", &request, peer(5070), now);
+        let response = error.expect_err("too long").response(&request);
+        assert_eq!(response.status.0, 400);
+        assert_eq!(registrar.bindings("kim", now).len(), 0);
+    }
 }
 
 #[test]

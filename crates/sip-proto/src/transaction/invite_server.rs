@@ -1,8 +1,9 @@
 //! The INVITE server transaction (RFC 3261 §17.2.1, with the Accepted state of RFC 6026 §7.1).
 //!
 //! Invariant: **a repeated INVITE never reaches the user**, and a final response that is not 2xx is
-//! repeated until its ACK. 2xx are repeated by the dialog, on every transport, so here they only
-//! pass through. 100 Trying is the user's first response, sent at once.
+//! repeated until its ACK, unless [`InviteServer::answer_once`] was called: an INVITE with a forged
+//! source must not bring back more than itself. 2xx are repeated by the dialog, on every transport, so
+//! here they only pass through. 100 Trying is a response of the user.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -14,6 +15,8 @@ use super::timers::{PATIENCE, Repeat, T2, T4, earlier};
 
 pub(crate) struct InviteServer {
     reliable: bool,
+    /// Timer G is not used if no provisional response was sent.
+    once: bool,
     state: State,
     actions: VecDeque<Action>,
 }
@@ -41,9 +44,16 @@ impl InviteServer {
     pub(crate) fn new(reliable: bool) -> Self {
         Self {
             reliable,
+            once: false,
             state: State::Proceeding { last: None },
             actions: VecDeque::new(),
         }
+    }
+
+    /// A refusal that follows no provisional response is sent once for each INVITE that comes: a
+    /// client without provisional response repeats its INVITE (§17.1.1.2).
+    pub(crate) fn answer_once(&mut self) {
+        self.once = true;
     }
 
     /// The INVITE came again.
@@ -85,9 +95,10 @@ impl InviteServer {
                         };
                     }
                     300.. => {
+                        let lone = self.once && last.is_none();
                         self.state = State::Completed {
                             response,
-                            resend: Repeat::start(self.reliable, now),
+                            resend: Repeat::start(self.reliable || lone, now),
                             give_up_at: now + PATIENCE,
                         };
                     }

@@ -148,6 +148,15 @@ impl Table {
         tx
     }
 
+    /// The sender of an INVITE is not known: see [`InviteServer::answer_once`].
+    pub(crate) fn answer_once(&mut self, tx: TxId) {
+        if let Some(entry) = self.entries.get_mut(&tx)
+            && let Machine::InviteServer(machine) = &mut entry.machine
+        {
+            machine.answer_once();
+        }
+    }
+
     /// Answers a request.
     pub(crate) fn respond(&mut self, tx: TxId, response: &Response, now: Instant) {
         let status = response.status.0;

@@ -1,11 +1,15 @@
 //! Inbound legs until their final response (RFC 3261 §13.3).
+//!
+//! **Invariant: an INVITE over UDP from an unknown address brings back one datagram until we know
+//! more**: a refusal is not repeated by itself, and 100 waits (§17.2.1 allows 200 ms), since a client
+//! that has a 100 no longer repeats its INVITE and so would miss a lost refusal.
 
 use std::time::Instant;
 
 use super::auth::Proof;
 use super::body::Body;
 use super::build::{SDP, custom_headers};
-use super::config::{PROGRESS_REFRESH, RETRY_AFTER};
+use super::config::{PROGRESS_REFRESH, RETRY_AFTER, TRYING};
 use super::core::{Core, Output};
 use super::gate::Gate;
 use super::leg::{Arriving, Awaited, Leg, Ours, Progress, State, Talking};
@@ -28,13 +32,17 @@ impl Core {
         if self.draining || self.arriving.len() >= self.config.max_setup {
             return self.refuse_statelessly(&invite, 503, reply_to);
         }
-        if let Some(response) = self.refuse_invite(&invite) {
-            self.answer_new(key, &invite, &response, reply_to, now);
-            return;
+        let refusal = self.refuse_invite(&invite);
+        let tx = self.table.begin_server(key, &invite, reply_to);
+        let known = peer.transport.is_reliable() || self.trunk_of(peer) != Caller::Unknown;
+        if !known {
+            self.table.answer_once(tx);
+        }
+        if let Some(response) = refusal {
+            return self.table.respond(tx, &response, now);
         }
         let tag = self.random.tag();
-        let trying = self.response(&invite, 100, &tag);
-        let tx = self.answer_new(key, &invite, &trying, reply_to, now);
+        let trying = self.response(&invite, 100, &tag).to_bytes();
         let id = self.fresh_leg();
         let user = invite.uri.user().unwrap_or_default().into_owned();
         let call_id = invite.headers.call_id().unwrap_or_default().into_owned();
@@ -45,7 +53,11 @@ impl Core {
             invite,
             peer,
             reported: false,
-            progress: None,
+            progress: Some(Progress {
+                status: 100,
+                bytes: trying,
+                repeat_at: now + TRYING,
+            }),
         };
         let mut leg = Leg {
             id,
@@ -59,7 +71,11 @@ impl Core {
             deadline: None,
             state: State::Over,
         };
-        self.identify(&mut leg, Box::new(arriving), now);
+        let mut arriving = Box::new(arriving);
+        if known {
+            self.refresh_progress(&mut arriving, now);
+        }
+        self.identify(&mut leg, arriving, now);
         self.put(leg);
     }
 
@@ -119,7 +135,7 @@ impl Core {
     ) {
         let invite = &arriving.invite;
         let headers = &invite.headers;
-        let user = |uri: &crate::uri::Uri| uri.user().unwrap_or_default().into_owned();
+        let user = |uri: &crate::uri::Uri| uri.subscriber().unwrap_or_default().into_owned();
         let host = |uri: &crate::uri::Uri| uri.host().map(ToString::to_string).unwrap_or_default();
         let (from, to) = (headers.from().ok(), headers.to().ok());
         let (from_uri, to_uri) = (from.as_ref().map(|f| &f.uri), to.as_ref().map(|t| &t.uri));
@@ -200,12 +216,17 @@ impl Core {
         leg.state = State::Arriving(arriving);
     }
 
+    /// Sends the provisional response that is due. 100 is sent once.
     pub(super) fn refresh_progress(&mut self, arriving: &mut Arriving, now: Instant) {
-        if let Some(progress) = &mut arriving.progress {
-            let bytes = progress.bytes.clone();
-            self.table
-                .respond_bytes(arriving.tx, progress.status, bytes, now);
+        let Some(mut progress) = arriving.progress.take() else {
+            return;
+        };
+        let bytes = progress.bytes.clone();
+        self.table
+            .respond_bytes(arriving.tx, progress.status, bytes, now);
+        if progress.status > 100 {
             progress.repeat_at = now + PROGRESS_REFRESH;
+            arriving.progress = Some(progress);
         }
     }
 
@@ -280,6 +301,9 @@ impl Core {
                 .any(|(name, _)| name.eq_ignore_ascii_case("Retry-After"))
         {
             response.headers.push(HeaderName::RetryAfter, RETRY_AFTER);
+        }
+        if status == 415 {
+            response.headers.push(HeaderName::Accept, SDP);
         }
         self.table.respond(arriving.tx, &response, now);
         leg.state = State::Over;

@@ -136,7 +136,7 @@ impl Core {
         found: &Found,
         now: Instant,
     ) {
-        let arriving = match std::mem::replace(&mut leg.state, State::Over) {
+        let mut arriving = match std::mem::replace(&mut leg.state, State::Over) {
             State::Arriving(arriving) => arriving,
             other => return leg.state = other,
         };
@@ -144,6 +144,7 @@ impl Core {
             None => self.refuse_arriving(leg, &arriving, 500, now),
             Some(Verdict::Accepted) => {
                 let login = credentials.username.clone();
+                self.refresh_progress(&mut arriving, now);
                 self.report_invite(leg, arriving, Caller::Client { login });
             }
             Some(Verdict::Stale) => self.challenge(leg, &arriving, true, now),

@@ -58,6 +58,27 @@ impl Core {
         self.leave(leg, *talking, &headers, true, now);
     }
 
+    /// Ends a dialog whose 2xx got no ACK. If there is a remote party at all, it has nothing of this
+    /// dialog, so one BYE will do: an INVITE from a forged address must not bring a train of them.
+    pub(super) fn leave_unacked(
+        &mut self,
+        leg: &mut Leg,
+        mut talking: Talking,
+        headers: Option<&HeaderList>,
+    ) {
+        let mut bye = talking.dialog.request(Method::Bye);
+        let peer = talking.dialog.next_hop();
+        self.dress(leg, &mut bye, headers.unwrap_or(&Vec::new()));
+        self.authorize(leg, &mut bye);
+        self.push_via(&mut bye, peer);
+        self.transmit(peer, bye.to_bytes());
+        if headers.is_some() {
+            let (status, headers) = (408, Vec::new());
+            self.event(leg.id, LegEvent::ByeDone { status, headers });
+        }
+        leg.state = State::Over;
+    }
+
     /// Sends BYE; `report` if its outcome is the leg's last event.
     pub(super) fn leave(
         &mut self,

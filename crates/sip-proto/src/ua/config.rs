@@ -85,3 +85,5 @@ pub(super) const MAX_GLARE_RETRIES: u8 = 4;
 pub(super) const RETRY_AFTER: u32 = 5;
 /// How often a provisional response is repeated, so that proxies keep waiting (RFC 3261 §13.3.1.1).
 pub(super) const PROGRESS_REFRESH: Duration = Duration::from_secs(60);
+/// How soon a caller that we do not know gets 100, if it has no other response (RFC 3261 §17.2.1).
+pub(super) const TRYING: Duration = Duration::from_millis(200);

@@ -167,6 +167,12 @@ impl Core {
         self.registrar.bindings(login, now)
     }
 
+    /// The paths that registrations and legs need.
+    pub fn paths(&self) -> impl Iterator<Item = Peer> + '_ {
+        let legs = self.legs.values().filter_map(Leg::path);
+        self.registrar.paths().chain(legs)
+    }
+
     /// Puts back bindings of an earlier process.
     pub fn restore_bindings(&mut self, login: &str, bindings: Vec<Binding>, now: Instant) {
         self.registrar.restore(login, bindings);

@@ -166,13 +166,13 @@ pub struct IncomingInvite {
     pub request_uri: String,
     /// Whether the Request-URI names this server, and not another one.
     pub called_here: bool,
-    /// User part of the Request-URI, unescaped.
+    /// Number or name in the user part of the Request-URI, unescaped.
     pub called_user: String,
-    /// User part of To, unescaped.
+    /// The same of To.
     pub to_user: String,
     /// Host of To.
     pub to_host: String,
-    /// User part of From, unescaped. Nothing proves it.
+    /// The same of From. Nothing proves it.
     pub from_user: String,
     /// Host of From.
     pub from_host: String,

@@ -1,8 +1,9 @@
 //! OPTIONS to registered phones, so that one that is gone is found out before somebody calls it.
 //!
 //! **Invariant: only a phone that has answered before is judged by its silence**: some never answer
-//! OPTIONS and are there all the same. Any response is a sign of life; none, or a way that is gone,
-//! ends the binding and the calls over the same path.
+//! OPTIONS and are there all the same; their bindings only make room first when a client has too many.
+//! Any response is a sign of life; none, or a way that is gone, ends the binding and the calls over
+//! the same path.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -141,10 +142,11 @@ impl Core {
 
     /// A phone has answered.
     pub(super) fn alive(&mut self, tx: TxId) {
-        if let Some((key, _)) = self.keepalive.sent.remove(&tx)
+        if let Some((key, contact)) = self.keepalive.sent.remove(&tx)
             && let Some(known) = self.keepalive.known.get_mut(&key)
         {
             known.answered = true;
+            self.registrar.note_answer(&key.0, &contact, true);
         }
     }
 
@@ -155,7 +157,7 @@ impl Core {
         };
         let judged = self.keepalive.known.get(&key);
         if !judged.is_some_and(|known| known.answered) {
-            return;
+            return self.registrar.note_answer(&key.0, &contact, false);
         }
         let Some(binding) = self.registrar.remove(&key.0, &contact) else {
             return;

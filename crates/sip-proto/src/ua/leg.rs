@@ -54,7 +54,7 @@ pub(super) struct Arriving {
     pub(super) peer: Peer,
     /// False while its credentials are looked up: the engine does not know it yet.
     pub(super) reported: bool,
-    /// The last provisional response, to be repeated.
+    /// The last provisional response, to be repeated; or the first one, to be sent.
     pub(super) progress: Option<Progress>,
 }
 
@@ -162,6 +162,18 @@ pub(super) struct Messaging {
 }
 
 impl Leg {
+    /// The path to the remote party.
+    pub(super) fn path(&self) -> Option<Peer> {
+        match &self.state {
+            State::Arriving(arriving) => Some(arriving.peer),
+            State::Calling(calling) => Some(calling.route),
+            State::Talking(talking) => Some(talking.dialog.next_hop()),
+            State::Leaving(leaving) => Some(leaving.dialog.next_hop()),
+            State::Messaging(messaging) => Some(messaging.route),
+            State::Over => None,
+        }
+    }
+
     /// When something is to be done by the clock.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         match &self.state {

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::body::Body;
-use super::build::custom_headers;
+use super::build::{SDP, custom_headers};
 use super::core::Core;
 use super::leg::{Awaited, Leg, Ours, State, Talking, Theirs};
 use super::{HeaderList, LegEvent, LegId, Peer};
@@ -178,7 +178,9 @@ impl Core {
         invite: Request,
         now: Instant,
     ) {
-        if let Some(refusal) = self.refusal(&invite) {
+        let body = Body::of(&invite.headers, &invite.body);
+        let refusal = self.refusal(&invite);
+        if let Some(refusal) = refusal.or_else(|| self.bad_type(leg, &invite, &body)) {
             return self.table.respond(tx, &refusal, now);
         }
         let glare = !matches!(talking.ours, Ours::Idle | Ours::Waiting { .. });
@@ -201,13 +203,22 @@ impl Core {
         }
         let trying = self.response(&invite, 100, &leg.tag);
         self.table.respond(tx, &trying, now);
-        let sdp = Body::of(&invite.headers, &invite.body).sdp;
         talking.theirs = Some(Theirs {
             tx,
-            has_offer: sdp.is_some(),
+            has_offer: body.sdp.is_some(),
             invite,
         });
-        self.event(leg.id, LegEvent::Reinvite { sdp });
+        self.event(leg.id, LegEvent::Reinvite { sdp: body.sdp });
+    }
+
+    /// 415 for a body that is not a session description (§8.2.3): it is not a request for our offer.
+    fn bad_type(&self, leg: &Leg, invite: &Request, body: &Body) -> Option<Response> {
+        if body.type_ok {
+            return None;
+        }
+        let mut response = self.response(invite, 415, &leg.tag);
+        response.headers.push(HeaderName::Accept, SDP);
+        Some(response)
     }
 
     /// The engine accepts their re-INVITE; only then its Contact counts (§12.2.2).
@@ -297,13 +308,19 @@ impl Core {
 
     /// 64 × T1 without ACK: the session ends (§13.3.1.4).
     pub(super) fn never_acked(&mut self, leg: &mut Leg, mut talking: Talking, now: Instant) {
-        match talking.bye.take() {
-            Some(headers) => self.leave(leg, talking, &headers, true, now),
-            None => {
-                self.event(leg.id, LegEvent::NoAck);
-                self.leave(leg, talking, &Vec::new(), false, now);
-            }
+        let first = talking
+            .awaited
+            .as_ref()
+            .is_some_and(|awaited| awaited.first);
+        let bye = talking.bye.take();
+        if bye.is_none() {
+            self.event(leg.id, LegEvent::NoAck);
         }
+        if first && !talking.outbound {
+            return self.leave_unacked(leg, talking, bye.as_ref());
+        }
+        let report = bye.is_some();
+        self.leave(leg, talking, &bye.unwrap_or_default(), report, now);
     }
 
     /// Answers a request of the dialog with nothing but the leg's own headers.

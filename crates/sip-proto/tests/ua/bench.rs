@@ -4,7 +4,7 @@
 //! `invite`, `invite late` (no offer), `invite auth`, `cancel`, `bye`, `ring`, `answer`, `reject N`,
 //! `challenge`, `reinvite`, `accept`, `refuse N`, `ack`, `info`. What the peer does starts with `<`:
 //! `< 180 INVITE a` answers our last INVITE with To tag `a` (`sdp` adds a description), `< BYE` sends
-//! a request; `| Name: value` adds a header field, `sdp` a description, `again` repeats the last
+//! a request; `| Name: value` adds a header field, `sdp` a description, `text` a body of another type, `again` repeats the last
 //! message, `seq=`, `tag=` and `branch=` overwrite, `new` leaves the To tag out. `end` lets the timers run until then.
 //!
 //! The log has what the core sends (`>`) and what it tells the engine (`!`).
@@ -261,6 +261,8 @@ impl Bench {
                 "Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{SDP}",
                 SDP.len()
             );
+        } else if words.contains(&"text") {
+            request += "Content-Type: text/plain\r\nContent-Length: 2\r\n\r\nhi";
         } else {
             request += "Content-Length: 0\r\n\r\n";
         }

@@ -26,7 +26,7 @@ fn flood(bench: &mut Bench, count: u32, text: impl Fn(u32) -> String) -> (usize,
 fn a_flood_of_info_reaches_the_engine_in_drops() {
     let mut bench = Bench::new();
     bench.play("0 < INVITE sdp; 10 answer; 20 < ACK");
-    let to = match &bench.sent[1].1 {
+    let to = match &bench.sent[0].1 {
         sip_proto::message::Message::Response(ok) => ok.headers.get("To").unwrap().to_owned(),
         sip_proto::message::Message::Request(_) => panic!("not a response"),
     };

@@ -9,35 +9,70 @@ fn answers_as_the_engine_says() {
     assert_table(&[
         (
             "0 < INVITE sdp; 10 ring; 100 answer; 200 < ACK; 300 < BYE",
-            "0 > 100 INVITE, 0 ! Incoming Unknown, 10 > 180 INVITE, 100 > 200 INVITE, \
+            "0 ! Incoming Unknown, 10 > 180 INVITE, 100 > 200 INVITE, \
              200 ! Acked, 300 > 200 BYE, 300 ! Bye",
         ),
         (
             "0 < INVITE sdp; 10 answer; 20 < ACK; 100 bye; 200 < 200 BYE",
-            "0 > 100 INVITE, 0 ! Incoming Unknown, 10 > 200 INVITE, 20 ! Acked, 100 > BYE, \
+            "0 ! Incoming Unknown, 10 > 200 INVITE, 20 ! Acked, 100 > BYE, \
              200 ! ByeDone 200",
         ),
         // A refusal ends the leg without an event and is repeated until its ACK.
         (
-            "0 < INVITE sdp; 10 reject 486; 600 < ACK same; 9000 end",
-            "0 > 100 INVITE, 0 ! Incoming Unknown, 10 > 486 INVITE, 510 > 486 INVITE",
+            "0 < INVITE sdp; 10 ring; 20 reject 486; 600 < ACK same; 9000 end",
+            "0 ! Incoming Unknown, 10 > 180 INVITE, 20 > 486 INVITE, 520 > 486 INVITE",
+        ),
+        // A caller that is not known gets 100 only if nothing else is ready.
+        (
+            "0 < INVITE sdp; 199 end; 300 ring; 500 < again; 70000 end",
+            "0 ! Incoming Unknown, 200 > 100 INVITE, 300 > 180 INVITE, 500 > 180 INVITE, \
+             60300 > 180 INVITE",
+        ),
+        (
+            "0 < INVITE sdp; 150000 end",
+            "0 ! Incoming Unknown, 200 > 100 INVITE",
         ),
         // A repeated INVITE gets the last response and is no second call.
         (
             "0 < INVITE sdp; 10 ring; 500 < again; 600 answer; 700 < again",
-            "0 > 100 INVITE, 0 ! Incoming Unknown, 10 > 180 INVITE, 500 > 180 INVITE, \
+            "0 ! Incoming Unknown, 10 > 180 INVITE, 500 > 180 INVITE, \
              600 > 200 INVITE",
         ),
         // Proxies stop waiting after three minutes without a sign of life.
         (
             "0 < INVITE sdp; 10 ring; 130000 end",
-            "0 > 100 INVITE, 0 ! Incoming Unknown, 10 > 180 INVITE, 60010 > 180 INVITE, \
+            "0 ! Incoming Unknown, 10 > 180 INVITE, 60010 > 180 INVITE, \
              120010 > 180 INVITE",
         ),
         // Our offer, their answer.
         (
             "0 < INVITE; 10 answer; 20 < ACK sdp",
-            "0 > 100 INVITE, 0 ! Incoming Unknown, 10 > 200 INVITE, 20 ! Acked sdp",
+            "0 ! Incoming Unknown, 10 > 200 INVITE, 20 ! Acked sdp",
+        ),
+    ]);
+}
+
+/// The source of a datagram may be forged: it gets one refusal for each INVITE, and the caller that
+/// misses it repeats its INVITE.
+#[test]
+fn refuses_a_caller_that_is_not_known_once() {
+    assert_table(&[
+        (
+            "0 < INVITE sdp; 10 reject 404; 40000 end",
+            "0 ! Incoming Unknown, 10 > 404 INVITE",
+        ),
+        (
+            "0 < INVITE sdp; 10 challenge; 500 < again; 1500 < again; 40000 end",
+            "0 ! Incoming Unknown, 10 > 407 INVITE, 500 > 407 INVITE, 1500 > 407 INVITE",
+        ),
+        (
+            "0 < INVITE sdp | Require: 100rel; 500 < again; 600 < ACK same; 700 < again; 40000 end",
+            "0 > 420 INVITE, 500 > 420 INVITE",
+        ),
+        // It got 100 and repeats nothing: the refusal is repeated for it.
+        (
+            "0 < INVITE sdp; 300 reject 404; 900 < ACK same; 40000 end",
+            "0 ! Incoming Unknown, 200 > 100 INVITE, 300 > 404 INVITE, 800 > 404 INVITE",
         ),
     ]);
 }
@@ -47,13 +82,13 @@ fn takes_cancel_until_it_has_answered() {
     assert_table(&[
         (
             "0 < INVITE sdp; 10 ring; 100 < CANCEL; 110 < ACK same; 200 answer; 9000 end",
-            "0 > 100 INVITE, 0 ! Incoming Unknown, 10 > 180 INVITE, 100 > 200 CANCEL, \
+            "0 ! Incoming Unknown, 10 > 180 INVITE, 100 > 200 CANCEL, \
              100 > 487 INVITE, 100 ! Canceled",
         ),
         // Too late.
         (
             "0 < INVITE sdp; 10 answer; 20 < CANCEL; 30 < ACK; 40 < BYE",
-            "0 > 100 INVITE, 0 ! Incoming Unknown, 10 > 200 INVITE, 20 > 200 CANCEL, 30 ! Acked, \
+            "0 ! Incoming Unknown, 10 > 200 INVITE, 20 > 200 CANCEL, 30 ! Acked, \
              40 > 200 BYE, 40 ! Bye",
         ),
         // For nothing.
@@ -61,7 +96,7 @@ fn takes_cancel_until_it_has_answered() {
         // A caller may end its early dialog with BYE.
         (
             "0 < INVITE sdp; 10 ring; 100 < BYE; 110 < ACK same",
-            "0 > 100 INVITE, 0 ! Incoming Unknown, 10 > 180 INVITE, 100 > 200 BYE, \
+            "0 ! Incoming Unknown, 10 > 180 INVITE, 100 > 200 BYE, \
              100 > 487 INVITE, 100 ! Canceled",
         ),
     ]);
@@ -69,39 +104,39 @@ fn takes_cancel_until_it_has_answered() {
 
 #[test]
 fn repeats_the_2xx_until_its_ack() {
-    const REPEATED: &str = "0 > 100 INVITE, 0 ! Incoming Unknown, 0 > 200 INVITE, \
+    const REPEATED: &str = "0 ! Incoming Unknown, 0 > 200 INVITE, \
         500 > 200 INVITE, 1500 > 200 INVITE, 3500 > 200 INVITE, 7500 > 200 INVITE, \
         11500 > 200 INVITE, 15500 > 200 INVITE, 19500 > 200 INVITE, 23500 > 200 INVITE, \
         27500 > 200 INVITE, 31500 > 200 INVITE";
     assert_table(&[
         (
             "0 < INVITE sdp; 0 answer; 1000 < ACK; 1100 < ACK; 9000 end",
-            "0 > 100 INVITE, 0 ! Incoming Unknown, 0 > 200 INVITE, 500 > 200 INVITE, 1000 ! Acked",
+            "0 ! Incoming Unknown, 0 > 200 INVITE, 500 > 200 INVITE, 1000 ! Acked",
         ),
         (
-            "0 < INVITE sdp; 0 answer; 32400 end",
+            "0 < INVITE sdp; 0 answer; 70000 end",
             &format!("{REPEATED}, 32000 ! NoAck, 32000 > BYE"),
         ),
         // A BYE of ours waits for the ACK (§15), also if that never comes.
         (
             "0 < INVITE sdp; 0 answer; 100 bye; 700 < ACK; 800 < 200 BYE",
-            "0 > 100 INVITE, 0 ! Incoming Unknown, 0 > 200 INVITE, 500 > 200 INVITE, 700 > BYE, \
+            "0 ! Incoming Unknown, 0 > 200 INVITE, 500 > 200 INVITE, 700 > BYE, \
              800 ! ByeDone 200",
         ),
         (
-            "0 < INVITE sdp; 0 answer; 100 bye; 32100 < 481 BYE",
-            &format!("{REPEATED}, 32000 > BYE, 32100 ! ByeDone 481"),
+            "0 < INVITE sdp; 0 answer; 100 bye; 32100 < 481 BYE; 70000 end",
+            &format!("{REPEATED}, 32000 > BYE, 32000 ! ByeDone 408"),
         ),
         // Theirs comes while ours waits.
         (
             "0 < INVITE sdp; 0 answer; 100 bye; 300 < BYE; 9000 end",
-            "0 > 100 INVITE, 0 ! Incoming Unknown, 0 > 200 INVITE, 300 > 200 BYE, \
+            "0 ! Incoming Unknown, 0 > 200 INVITE, 300 > 200 BYE, \
              300 ! ByeDone 200",
         ),
         // An ACK with another CSeq number or From tag is not this one.
         (
             "0 < INVITE sdp; 0 answer; 100 < ACK seq=7; 700 end",
-            "0 > 100 INVITE, 0 ! Incoming Unknown, 0 > 200 INVITE, 500 > 200 INVITE",
+            "0 ! Incoming Unknown, 0 > 200 INVITE, 500 > 200 INVITE",
         ),
     ]);
 }
@@ -110,9 +145,55 @@ fn repeats_the_2xx_until_its_ack() {
 fn both_hang_up_at_once() {
     assert_table(&[(
         "0 < INVITE sdp; 0 answer; 10 < ACK; 100 bye; 110 < BYE; 120 < 481 BYE",
-        "0 > 100 INVITE, 0 ! Incoming Unknown, 0 > 200 INVITE, 10 ! Acked, 100 > BYE, \
+        "0 ! Incoming Unknown, 0 > 200 INVITE, 10 ! Acked, 100 > BYE, \
          110 > 200 BYE, 120 ! ByeDone 481",
     )]);
+}
+
+#[test]
+fn a_number_ends_where_its_parameters_begin() {
+    // User parts of Request-URI and To, and of From; then what the engine hears.
+    let table = [
+        (
+            "sip:+12025550100;npdi;rn=+12025550199@h",
+            "sip:kim@h",
+            "+12025550100",
+            "kim",
+        ),
+        (
+            "sip:7042;phone-context=+1202555@h;user=phone",
+            "sip:+14155550123;cpc=payphone;oli=27@h;user=phone",
+            "7042",
+            "+14155550123",
+        ),
+        (
+            "tel:+12025550100;npdi",
+            "tel:+14155550123;cpc=ordinary",
+            "+12025550100",
+            "+14155550123",
+        ),
+        ("sip:a%3Bb@h", "sip:c%3Bd@h", "a;b", "c;d"),
+    ];
+    for (called, from, called_user, from_user) in table {
+        let mut bench = Bench::new();
+        let text = format!(
+            "INVITE {called} SIP/2.0\r\n\
+             Via: SIP/2.0/UDP 192.0.2.1:5070;branch=z9hG4bK1\r\nMax-Forwards: 12\r\n\
+             From: <{from}>;tag=1\r\nTo: <{called}>\r\n\
+             Call-ID: c\r\nCSeq: 1 INVITE\r\nContact: <sip:kim@192.0.2.1>\r\n\r\n"
+        );
+        let (peer, now) = (bench.peer, bench.now());
+        bench.core.handle_datagram(text.into(), peer, now);
+        let invite =
+            std::iter::from_fn(|| bench.core.poll_output()).find_map(|output| match output {
+                sip_proto::ua::Output::Incoming(invite) => Some(*invite),
+                _ => None,
+            });
+        let invite = invite.expect("a call");
+        assert_eq!(invite.called_user, called_user, "{called}");
+        assert_eq!(invite.to_user, called_user, "{called}");
+        assert_eq!(invite.from_user, from_user, "{from}");
+    }
 }
 
 #[test]
@@ -127,6 +208,7 @@ fn hands_up_what_the_call_is_about() {
          Subject: none of yours\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nhi",
     );
     let mut bench2 = Bench::new();
+    bench.play("200 end");
     let Message::Response(trying) = bench.last_sent() else {
         panic!("no response")
     };

@@ -148,7 +148,7 @@ fn takes_the_target_of_an_accepted_reinvite_only() {
         bench.play(up);
         bench.play("25 end");
         // The bench writes one Contact; this re-INVITE has another.
-        let to = match &bench.sent[1].1 {
+        let to = match &bench.sent[0].1 {
             Message::Response(ok) => ok.headers.get(HeaderName::To).unwrap().to_owned(),
             Message::Request(_) => panic!("not a response"),
         };

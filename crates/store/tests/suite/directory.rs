@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use model::record::{Account, Application, Client, Number, Recording};
 use model::{AccountStatus, DialectName, HttpMethod, Timestamp};
+use sqlx::{AnyConnection, Connection as _, Row as _};
 use store::{
     AdminSeed, Change, NumberFilter, NumberKey, RecordingFilter, Scope, SecretKey, Sort, Store,
     StoreError, Window,
@@ -382,4 +383,55 @@ pub(crate) async fn applications_come_back(db: &Database) {
     assert_eq!(listed, vec![application.clone()]);
     assert!(store.delete_application(application.sid).await.unwrap());
     assert!(store.application(application.sid).await.unwrap().is_none());
+}
+
+/// What a client logs in with, as the columns of the database have it.
+async fn stored_digests(db: &Database) -> (String, String, bool) {
+    sqlx::any::install_default_drivers();
+    let mut other = AnyConnection::connect(&db.url).await.unwrap();
+    let row = sqlx::query("SELECT ha1_md5, ha1_sha256, ha1 FROM clients")
+        .fetch_one(&mut other)
+        .await
+        .unwrap();
+    let sealed: Option<Vec<u8>> = row.try_get("ha1").unwrap();
+    let digests = (row.try_get("ha1_md5"), row.try_get("ha1_sha256"));
+    other.close().await.unwrap();
+    (digests.0.unwrap(), digests.1.unwrap(), sealed.is_some())
+}
+
+pub(crate) async fn digests_of_an_earlier_release_are_sealed(db: &Database) {
+    let store = db.open().await;
+    let organization = organization(&store, 1, "one.example").await;
+    let mut kept = client(1, organization, "bob");
+    kept.ha1_md5 = "5f4dcc3b5aa765d61d8327deb882cf99".to_owned();
+    kept.ha1_sha256 = "5e884898da28047151d0e56f8dc62927".to_owned();
+    store.insert_client(kept.clone()).await.unwrap();
+    let sealed = (String::new(), String::new(), true);
+    assert_eq!(stored_digests(db).await, sealed);
+    store.close().await;
+
+    let mut other = AnyConnection::connect(&db.url).await.unwrap();
+    let in_the_clear = format!(
+        "UPDATE clients SET ha1 = NULL, ha1_md5 = '{}', ha1_sha256 = '{}'",
+        kept.ha1_md5, kept.ha1_sha256
+    );
+    sqlx::raw_sql(sqlx::AssertSqlSafe(in_the_clear))
+        .execute(&mut other)
+        .await
+        .unwrap();
+    other.close().await.unwrap();
+
+    let store = db.open().await;
+    assert_eq!(stored_digests(db).await, sealed);
+    assert_eq!(store.client(kept.sid).await.unwrap(), Some(kept.clone()));
+    if let Some(dir) = &db._dir {
+        for entry in std::fs::read_dir(dir.path()).unwrap() {
+            let path = entry.unwrap().path();
+            let bytes = std::fs::read(&path).unwrap();
+            let found = bytes
+                .windows(kept.ha1_md5.len())
+                .any(|window| window == kept.ha1_md5.as_bytes());
+            assert!(!found, "{}", path.display());
+        }
+    }
 }

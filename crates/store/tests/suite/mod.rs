@@ -63,6 +63,7 @@ macro_rules! for_each_case {
             tokens_are_sealed,
             closing_an_account_takes_its_tree_along,
             clients_are_found_by_login_and_domain,
+            digests_of_an_earlier_release_are_sealed,
             numbers_are_found_by_spelling_then_pattern,
             numbers_are_listed,
             applications_come_back,

@@ -1,0 +1,71 @@
+//! `patchcord phones`: who is registered, from where, and until when.
+
+use anyhow::{Context as _, Result};
+use model::Timestamp;
+use serde_json::json;
+use sip::BindingSnapshot;
+
+use crate::calls::open;
+use crate::config::Config;
+
+/// Prints the registered phones by login.
+///
+/// # Errors
+/// If the database cannot be read.
+pub(crate) async fn list(config: &Config, now: Timestamp, as_json: bool) -> Result<String> {
+    let mut phones = Vec::new();
+    for (login, content) in open(config).await?.phones().await? {
+        let bindings: Vec<BindingSnapshot> =
+            serde_json::from_str(&content).context("a registration cannot be read")?;
+        let now = u64::try_from(now.as_millis() / 1_000).unwrap_or_default();
+        let valid = bindings.into_iter().filter(|one| one.expires_at > now);
+        phones.extend(valid.map(|binding| (login.clone(), binding.expires_at - now, binding)));
+    }
+    if as_json {
+        let all: Vec<_> = phones
+            .iter()
+            .map(|(login, left, binding)| {
+                json!({ "login": login, "expires_in_s": left, "binding": binding })
+            })
+            .collect();
+        return Ok(format!("{}\n", serde_json::to_string_pretty(&all)?));
+    }
+    if phones.is_empty() {
+        return Ok("no phone is registered\n".to_owned());
+    }
+    Ok(phones
+        .iter()
+        .map(|(login, left, binding)| line(login, *left, binding))
+        .collect())
+}
+
+fn line(login: &str, left_s: u64, binding: &BindingSnapshot) -> String {
+    format!(
+        "{login:<20}  {}  from {} ({})  for another {left_s} s\n",
+        binding.contact, binding.remote_address, binding.transport
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_phone_is_one_line() {
+        let binding = BindingSnapshot {
+            contact: "sip:kim@192.0.2.1:5060".to_owned(),
+            transport: "udp".to_owned(),
+            remote_address: "192.0.2.7:5062".parse().unwrap(),
+            local_address: "192.0.2.9:5060".parse().unwrap(),
+            q: 1_000,
+            expires_at: 100,
+            call_id: "c".to_owned(),
+            seq: 1,
+            instance: None,
+        };
+        assert_eq!(
+            line("kim", 60, &binding),
+            "kim                   sip:kim@192.0.2.1:5060  from 192.0.2.7:5062 (udp)  for another 60 s\n"
+        );
+    }
+}

@@ -1,0 +1,506 @@
+//! Serves HTTP within limits of time and number.
+//!
+//! A client gets some seconds for the head of a request, also between two requests, and has to take
+//! or send something at least once a minute; the body of a form has its own limit (`api`).
+//! **Invariant: connections never use more than their share of the process's file descriptors, and
+//! no source more than its share of the connections**, so that sockets for calls and the database
+//! can always be opened. A connection beyond that is closed at once. Left to others: what is
+//! answered.
+
+use std::collections::HashMap;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use api::Source;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use rustix::process::{Resource, getrlimit};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{Instant, Sleep};
+use tower::ServiceExt as _;
+use tracing::{debug, warn};
+
+/// Of so many file descriptors, one is for a connection to the API.
+const DESCRIPTORS_PER_CONNECTION: u64 = 8;
+/// Bounds of the number of connections that follows from it.
+const CONNECTIONS: std::ops::RangeInclusive<usize> = 16..=4096;
+/// Pause after a connection could not be accepted.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How often the log says that connections are refused.
+const COMPLAIN_EVERY: Duration = Duration::from_secs(60);
+/// Largest head of a request, in bytes.
+const MAX_HEAD: usize = 64 * 1024;
+
+/// What connections may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// At once.
+    pub(super) connections: usize,
+    /// At once from one address or IPv6 network.
+    pub(super) per_source: usize,
+    /// For the head of a request, from the end of the one before.
+    pub(super) head: Duration,
+    /// Without a byte in either direction.
+    pub(super) stall: Duration,
+}
+
+impl Limits {
+    /// - `connections`, `per_source`: as configured; by default an eighth of the descriptors that the
+    ///   process may have, and a quarter of that
+    pub(super) fn of_api(connections: Option<usize>, per_source: Option<usize>) -> Self {
+        let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        let share = usize::try_from(descriptors / DESCRIPTORS_PER_CONNECTION).unwrap_or(usize::MAX);
+        let share = share.clamp(*CONNECTIONS.start(), *CONNECTIONS.end());
+        let connections = connections.unwrap_or(share);
+        Self {
+            connections,
+            per_source: per_source.unwrap_or((connections / 4).max(8)),
+            ..Self::of_metrics()
+        }
+    }
+
+    pub(super) const fn of_metrics() -> Self {
+        Self {
+            connections: 32,
+            per_source: 16,
+            head: Duration::from_secs(10),
+            stall: Duration::from_secs(60),
+        }
+    }
+}
+
+/// Serves until `stopped`, and then until the requests in progress are answered.
+///
+/// - `name`: of the listener, for the log
+pub(super) fn serve(
+    listener: TcpListener,
+    router: Router,
+    limits: Limits,
+    name: &'static str,
+    stopped: watch::Receiver<bool>,
+) -> JoinHandle<()> {
+    let server = Server {
+        router,
+        room: Arc::new(Room {
+            limits,
+            taken: Mutex::default(),
+        }),
+        name,
+        stopped,
+        connections: JoinSet::new(),
+        full: Seldom::default(),
+        broken: Seldom::default(),
+    };
+    tokio::spawn(server.run(listener))
+}
+
+struct Server {
+    router: Router,
+    room: Arc<Room>,
+    name: &'static str,
+    stopped: watch::Receiver<bool>,
+    connections: JoinSet<()>,
+    full: Seldom,
+    broken: Seldom,
+}
+
+impl Server {
+    async fn run(mut self, listener: TcpListener) {
+        let mut stopped = self.stopped.clone();
+        loop {
+            tokio::select! {
+                () = until(&mut stopped) => break,
+                Some(_) = self.connections.join_next() => {}
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, peer)) => self.take(stream, Source::from(peer.ip())),
+                    Err(error) => self.pause(&error).await,
+                },
+            }
+        }
+        drop(listener);
+        while self.connections.join_next().await.is_some() {}
+    }
+
+    fn take(&mut self, stream: TcpStream, source: Source) {
+        let place = match Room::take(&self.room, source) {
+            Ok(place) => place,
+            Err(why) => {
+                if let Some(refused) = self.full.count() {
+                    let listener = self.name;
+                    warn!(listener, refused, source = %source, "HTTP connections are refused: {why}");
+                }
+                return;
+            }
+        };
+        let (router, stopped) = (self.router.clone(), self.stopped.clone());
+        self.connections
+            .spawn(connection(stream, source, router, place, stopped));
+    }
+
+    /// Something is used up, such as file descriptors: waits until some may be free again.
+    async fn pause(&mut self, error: &io::Error) {
+        if is_of_the_peer(error) {
+            return;
+        }
+        if let Some(failed) = self.broken.count() {
+            let listener = self.name;
+            warn!(listener, failed, %error, "HTTP connections cannot be accepted");
+        }
+        tokio::time::sleep(ACCEPT_PAUSE).await;
+    }
+}
+
+/// Returns when everything stops.
+async fn until(stopped: &mut watch::Receiver<bool>) {
+    // An error means that the server is gone: stop as well.
+    let _ = stopped.wait_for(|stop| *stop).await;
+}
+
+/// The connection was gone before it was accepted.
+fn is_of_the_peer(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+    )
+}
+
+async fn connection(
+    stream: TcpStream,
+    source: Source,
+    router: Router,
+    place: Place,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let limits = place.room.limits;
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+        let mut request: Request = request.map(Body::new);
+        request.extensions_mut().insert(source);
+        router.clone().oneshot(request)
+    });
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head)
+        .max_buf_size(MAX_HEAD)
+        .serve_connection(TokioIo::new(Stream::new(stream, limits.stall)), service);
+    tokio::pin!(served);
+    let ended = tokio::select! {
+        ended = served.as_mut() => ended,
+        () = until(&mut stopped) => {
+            served.as_mut().graceful_shutdown();
+            served.await
+        }
+    };
+    if let Err(error) = ended {
+        debug!(%error, "an HTTP connection failed");
+    }
+}
+
+/// Who has how many connections.
+struct Room {
+    limits: Limits,
+    taken: Mutex<HashMap<Source, usize>>,
+}
+
+/// One connection; gives its place back when it is dropped.
+struct Place {
+    room: Arc<Room>,
+    source: Source,
+}
+
+impl Room {
+    fn take(room: &Arc<Self>, source: Source) -> Result<Place, &'static str> {
+        let mut taken = room.taken();
+        let total: usize = taken.values().sum();
+        if total >= room.limits.connections {
+            return Err("there are as many as http.max_connections allows");
+        }
+        let of_source = taken.entry(source).or_default();
+        if *of_source >= room.limits.per_source {
+            return Err("this address has as many as http.max_connections_per_address allows");
+        }
+        *of_source += 1;
+        drop(taken);
+        Ok(Place {
+            room: Arc::clone(room),
+            source,
+        })
+    }
+
+    fn taken(&self) -> MutexGuard<'_, HashMap<Source, usize>> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut taken = self.room.taken();
+        if let Some(count) = taken.get_mut(&self.source) {
+            *count -= 1;
+            if *count == 0 {
+                taken.remove(&self.source);
+            }
+        }
+    }
+}
+
+/// Counts what happens often, and says it seldom.
+#[derive(Default)]
+struct Seldom {
+    said: Option<Instant>,
+    unsaid: u64,
+}
+
+impl Seldom {
+    /// Counts one; returns how many to report, if it is time to.
+    fn count(&mut self) -> Option<u64> {
+        self.unsaid += 1;
+        if self
+            .said
+            .is_some_and(|said| said.elapsed() < COMPLAIN_EVERY)
+        {
+            return None;
+        }
+        self.said = Some(Instant::now());
+        Some(std::mem::take(&mut self.unsaid))
+    }
+}
+
+/// A connection that fails when nothing has been received or sent for a while.
+struct Stream {
+    inner: TcpStream,
+    stall: Duration,
+    gives_up: Pin<Box<Sleep>>,
+}
+
+impl Stream {
+    fn new(inner: TcpStream, stall: Duration) -> Self {
+        Self {
+            inner,
+            stall,
+            gives_up: Box::pin(tokio::time::sleep(stall)),
+        }
+    }
+
+    /// Starts the time again if something moved, and fails if it is over.
+    fn watched<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        moved: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if moved.is_ready() {
+            let until = Instant::now() + self.stall;
+            self.gives_up.as_mut().reset(until);
+            return moved;
+        }
+        ready!(self.gives_up.as_mut().poll(context));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let stream = self.get_mut();
+        let moved = Pin::new(&mut stream.inner).poll_read(context, buffer);
+        stream.watched(context, moved)
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let stream = self.get_mut();
+        let moved = Pin::new(&mut stream.inner).poll_write(context, bytes);
+        stream.watched(context, moved)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().inner).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().inner).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+
+    async fn start(limits: Limits) -> (SocketAddr, watch::Sender<bool>, JoinHandle<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = watch::channel(false);
+        let large = || std::future::ready("x".repeat(50_000_000));
+        let router = Router::new()
+            .route("/", get(|| std::future::ready("hello")))
+            .route("/large", get(large));
+        (
+            address,
+            stop,
+            serve(listener, router, limits, "test", stopped),
+        )
+    }
+
+    fn limits() -> Limits {
+        Limits {
+            connections: 4,
+            per_source: 4,
+            head: Duration::from_millis(200),
+            stall: Duration::from_millis(400),
+        }
+    }
+
+    /// What comes back for some bytes, until the server closes or says no more for a second.
+    async fn ask(address: SocketAddr, bytes: &[u8]) -> (String, bool) {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(bytes).await.unwrap();
+        let mut answer = Vec::new();
+        let read = stream.read_to_end(&mut answer);
+        let closed = tokio::time::timeout(Duration::from_secs(5), read)
+            .await
+            .is_ok();
+        (String::from_utf8_lossy(&answer).into_owned(), closed)
+    }
+
+    #[tokio::test]
+    async fn slow_heads_and_idle_connections_are_closed() {
+        let (address, _stop, _) = start(limits()).await;
+        for bytes in [&b""[..], b"GET / HT", REQUEST] {
+            let (answer, closed) = ask(address, bytes).await;
+            assert!(closed, "after {bytes:?}");
+            assert_eq!(answer.contains("hello"), bytes == REQUEST, "{answer}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_client_that_does_not_read_is_closed() {
+        let (address, _stop, server) = start(limits()).await;
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n";
+        stream.write_all(request).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer).await;
+        assert!(answer.len() < 50_000_000, "{}", answer.len());
+        server.abort();
+    }
+
+    #[tokio::test]
+    async fn connections_are_counted_and_places_come_back() {
+        let long = Limits {
+            head: Duration::from_secs(60),
+            stall: Duration::from_secs(60),
+            ..limits()
+        };
+        let (address, _stop, _) = start(long).await;
+        let mut held = Vec::new();
+        for _ in 0..4 {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(REQUEST).await.unwrap();
+            let mut answer = [0; 12];
+            stream.read_exact(&mut answer).await.unwrap();
+            assert_eq!(&answer, b"HTTP/1.1 200");
+            held.push(stream);
+        }
+        let mut refused = TcpStream::connect(address).await.unwrap();
+        let _ = refused.write_all(REQUEST).await;
+        let mut answer = Vec::new();
+        let _ = refused.read_to_end(&mut answer).await;
+        assert!(answer.is_empty(), "the fifth is closed");
+        held.pop();
+        let deadline = Instant::now() + Duration::from_secs(5);
+        loop {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            let _ = stream.write_all(REQUEST).await;
+            let mut answer = [0; 12];
+            if stream.read_exact(&mut answer).await.is_ok() {
+                break;
+            }
+            assert!(Instant::now() < deadline, "no place came back");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    #[test]
+    fn each_source_has_a_share() {
+        let limits = Limits {
+            connections: 3,
+            per_source: 2,
+            ..limits()
+        };
+        let room = Arc::new(Room {
+            limits,
+            taken: Mutex::default(),
+        });
+        let source = |text: &str| Source::from(text.parse::<std::net::IpAddr>().unwrap());
+        let one = Room::take(&room, source("2001:db8::1")).unwrap_or_else(|why| panic!("{why}"));
+        let _two = Room::take(&room, source("2001:db8::2"));
+        assert!(
+            Room::take(&room, source("2001:db8::3")).is_err(),
+            "the same /64"
+        );
+        let _three = Room::take(&room, source("192.0.2.1"));
+        assert!(
+            Room::take(&room, source("192.0.2.2")).is_err(),
+            "no more in total"
+        );
+        drop(one);
+        assert!(Room::take(&room, source("192.0.2.2")).is_ok());
+    }
+
+    #[test]
+    fn most_descriptors_are_left_for_calls() {
+        let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        let limits = Limits::of_api(None, None);
+        let few = limits.connections as u64 <= (descriptors / 8).max(16);
+        assert!(few && limits.connections <= 4096, "{limits:?}");
+        assert!(limits.per_source < limits.connections, "{limits:?}");
+        assert_eq!(Limits::of_api(Some(7), Some(3)).connections, 7);
+    }
+
+    #[tokio::test]
+    async fn stops_without_waiting_for_idle_connections() {
+        let long = Limits {
+            head: Duration::from_secs(60),
+            stall: Duration::from_secs(60),
+            ..limits()
+        };
+        let (address, stop, server) = start(long).await;
+        let mut idle = TcpStream::connect(address).await.unwrap();
+        idle.write_all(REQUEST).await.unwrap();
+        let mut answer = [0; 12];
+        idle.read_exact(&mut answer).await.unwrap();
+        stop.send(true).unwrap();
+        tokio::time::timeout(Duration::from_secs(5), server)
+            .await
+            .expect("it stops")
+            .unwrap();
+    }
+}

@@ -1,0 +1,70 @@
+//! What went wrong, for the user of the command line.
+//!
+//! **Invariant: a cause is said once**, and wrong usage is told from failures, which have another exit
+//! code (`docs/operating.md`).
+
+use std::fmt;
+
+/// The user asked for what does not exist or cannot be: a call that is not on record, a folder that is
+/// not there.
+#[derive(Debug)]
+pub(crate) struct WrongUsage(pub(crate) String);
+
+impl fmt::Display for WrongUsage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for WrongUsage {}
+
+/// An error with its causes, but for those that were said already.
+pub(crate) fn sentence(error: &anyhow::Error) -> String {
+    let mut said = String::new();
+    for cause in error.chain() {
+        let cause = cause.to_string();
+        if said.is_empty() {
+            said = cause;
+        } else if !said.contains(&cause) {
+            said.push_str(": ");
+            said.push_str(&cause);
+        }
+    }
+    said
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context as _;
+
+    use super::*;
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let taken = || std::io::Error::from(std::io::ErrorKind::AddrInUse);
+        let bind = |at: &str| sip::BindError {
+            transport: "UDP",
+            address: at.parse().unwrap(),
+            source: taken(),
+        };
+        let context: anyhow::Result<()> = Err(taken()).context("cannot listen");
+        let table = [
+            (
+                anyhow::Error::new(bind("127.0.0.1:5060")),
+                "cannot listen on UDP 127.0.0.1:5060: address in use",
+            ),
+            (context.unwrap_err(), "cannot listen: address in use"),
+            (anyhow::anyhow!("alone"), "alone"),
+        ];
+        for (error, expected) in table {
+            assert_eq!(sentence(&error), expected);
+        }
+    }
+
+    #[test]
+    fn wrong_usage_is_recognized() {
+        let error = anyhow::Error::new(WrongUsage("there is no such call".to_owned()));
+        assert!(error.is::<WrongUsage>());
+        assert!(error.context("more").is::<WrongUsage>());
+    }
+}

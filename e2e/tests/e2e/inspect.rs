@@ -1,0 +1,82 @@
+//! What the command line shows beside a running server.
+
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::ensure;
+use e2e::phone::Setup;
+use e2e::server::binary;
+use e2e::{App, Pitch, Reply, Server, ports};
+
+const SOON: Duration = Duration::from_secs(8);
+
+/// Standard output of `patchcord` with the data folder of the server.
+fn patchcord(server: &Server, arguments: &[&str]) -> anyhow::Result<String> {
+    let output = Command::new(binary())
+        .args(arguments)
+        .arg("--data")
+        .arg(server.data())
+        .output()?;
+    ensure!(output.status.success(), "{arguments:?}: {output:?}");
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// At the very moment a call has ended its trace is still on its way to the disk: it is waited for.
+#[test]
+fn a_call_that_has_just_ended_is_shown() -> anyhow::Result<()> {
+    let server = Server::start()?;
+    let app = App::start()?;
+    app.on("/v", Reply::document("<Play>/missing.wav</Play>"));
+    app.on("/cb", Reply::status(200));
+    let rest = server.rest();
+    rest.public_number("1000", &app.url("/v"), &app.url("/cb"))?;
+    let kim = Setup::new("kim").start(&server, Pitch::of(500.0))?;
+    for turn in 1..=3 {
+        kim.dial("1000")?;
+        let calls = rest.finished_calls(turn, SOON)?;
+        let sid = calls[0]["sid"].as_str().unwrap_or_default();
+        let shown = patchcord(&server, &["calls", "show", sid])?;
+        ensure!(shown.contains("INVITE"), "{shown}");
+        let replayed = patchcord(&server, &["replay", sid])?;
+        ensure!(replayed.contains("identical"), "{replayed}");
+    }
+    let listed = patchcord(&server, &["calls", "list", "--limit", "2"])?;
+    ensure!(
+        listed.contains("2 of 3; `--limit N` shows more"),
+        "{listed}"
+    );
+    let none = patchcord(&server, &["calls", "list", "--status", "busy"])?;
+    ensure!(none == "no such calls yet\n", "{none}");
+    let one = patchcord(&server, &["calls", "list", "--number", "KIM", "--json"])?;
+    let one: serde_json::Value = serde_json::from_str(&one)?;
+    ensure!(one["total"] == 3, "{one}");
+    Ok(())
+}
+
+#[test]
+fn problems_and_phones_are_listed() -> anyhow::Result<()> {
+    let server = Server::start()?;
+    let rest = server.rest();
+    let none = patchcord(&server, &["phones", "list"])?;
+    ensure!(none == "no phone is registered\n", "{none}");
+    rest.client("kim", "good-Secret-1")?;
+    let dead = format!("http://127.0.0.1:{}/v", ports::free()?);
+    rest.number("1000", &dead)?;
+    let kim = Setup::new("kim")
+        .registers("good-Secret-1")
+        .start(&server, Pitch::of(500.0))?;
+    let phones = patchcord(&server, &["phones", "list"])?;
+    ensure!(
+        phones.starts_with("kim ") && phones.contains("from 127.0.0.1:"),
+        "{phones}"
+    );
+    kim.dial("1000")?;
+    let calls = rest.finished_calls(1, SOON)?;
+    let call = calls[0]["sid"].as_str().unwrap_or_default();
+    let told = patchcord(&server, &["notifications", "list", "--call", call])?;
+    ensure!(
+        told.contains("error 11205") && told.contains(&dead),
+        "{told}"
+    );
+    Ok(())
+}
