@@ -29,6 +29,7 @@ Examples:
   PATCHCORD_FETCH__TIMEOUT_MS=3000 patchcord serve
   patchcord calls list
   patchcord calls show CA0123456789abcdef0123456789abcdef
+  patchcord new my-menu                            an application to start from
   patchcord test examples                          rehearse every script in a folder
   patchcord lint welcome.xml
   patchcord webhooks replay --state dead
@@ -70,6 +71,15 @@ pub(crate) enum Task {
     /// Reads the database directly, whether the server is running or not.
     #[command(subcommand, after_help = CALLS_EXAMPLES)]
     Calls(CallsTask),
+    /// Write a small application to start from: documents, a Python program that serves them, tests.
+    ///
+    /// The folder must be empty or not exist. Exit codes: 0 written, 64 there is something in it, 70 it cannot be written.
+    #[command(after_help = NEW_EXAMPLES)]
+    New {
+        /// Folder for the application
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+    },
     /// Show the problems that accounts were notified of.
     ///
     /// Reads the database directly, whether the server is running or not.
@@ -198,6 +208,13 @@ pub(crate) enum DoctorTask {
         data: DataFlags,
     },
 }
+
+const NEW_EXAMPLES: &str = "\
+Examples:
+  patchcord new my-menu
+  patchcord test my-menu/documents.test.yaml       the documents alone
+  python3 my-menu/app.py &
+  patchcord test my-menu                           the running application, too";
 
 const TEST_EXAMPLES: &str = "\
 Examples:

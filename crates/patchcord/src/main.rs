@@ -16,6 +16,7 @@ mod ladder;
 mod lint;
 mod logging;
 mod metrics;
+mod new;
 mod notifications;
 mod phones;
 mod replay;
@@ -82,6 +83,7 @@ fn main() -> ExitCode {
                 post,
             },
         ),
+        Task::New { folder } => exit(new::run(&folder).and_then(|text| print(&text))),
         Task::Replay { source, data } => replay(&source, &data.into()),
         Task::Calls(CallsTask::List { which, json, data }) => {
             answer(&data.into(), async |config| {

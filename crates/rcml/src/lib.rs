@@ -17,6 +17,8 @@ mod element;
 mod encoding;
 mod finding;
 mod language;
+#[cfg(test)]
+mod page;
 mod reach;
 mod reply;
 mod source;

@@ -40,7 +40,7 @@ pub(crate) const UNBUILT_NOUNS: &[&str] =
 const PROMPTS: &[&str] = &["Say", "Play", "Pause"];
 
 /// Parts of other elements, by their parent, that exist but are not built.
-const UNBUILT_PARTS: &[(&str, &[&str])] = &[
+pub(crate) const UNBUILT_PARTS: &[(&str, &[&str])] = &[
     (
         "Say",
         &[

@@ -11,6 +11,7 @@ mod inspect;
 mod kill;
 mod media;
 mod messages;
+mod new;
 mod outage;
 mod registration;
 mod rights;

@@ -6,6 +6,7 @@ mod conference;
 mod dial;
 mod keys;
 mod prompts;
+mod readme;
 mod recording;
 mod rehearsal;
 mod replay;

@@ -2,6 +2,7 @@
 //!
 //! `scripts/setup` installs them below the cache folder; the programs that use them are in `e2e/sdk`.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -99,4 +100,68 @@ fn the_node_library_makes_lists_changes_and_ends_calls() -> anyhow::Result<()> {
         .env("NODE_PATH", cache()?.join("node/node_modules"))
         .arg(script("client.cjs"));
     drive(program)
+}
+
+/// `docs/twilio.md`, and the code in its blocks of this language.
+fn page(language: &str) -> anyhow::Result<(String, String)> {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
+    let page = std::fs::read_to_string(root.join("docs/twilio.md"))?;
+    let fence = format!("```{language}\n");
+    let (_, block) = page.split_once(&fence).context("no such block")?;
+    let code = block.split("```").next().unwrap_or_default().to_owned();
+    Ok((page, code))
+}
+
+/// Runs a program of the page as it is written, but for the address of the server.
+fn run_as_written(mut program: Command, code: &str) -> anyhow::Result<()> {
+    let server = Server::start()?;
+    let address = "http://127.0.0.1:8080";
+    anyhow::ensure!(code.contains(address), "{code}");
+    let base = server.ready()["http"].as_str().context("no address")?;
+    let output = program
+        .arg(code.replace(address, base))
+        .env("PATCHCORD_ADMIN_SID", e2e::server::ADMIN_SID)
+        .env("PATCHCORD_ADMIN_TOKEN", e2e::server::ADMIN_TOKEN)
+        .output()?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let failed = String::from_utf8_lossy(&output.stderr);
+    anyhow::ensure!(output.status.success(), "{failed}\n{}", server.log());
+    anyhow::ensure!(said.trim().ends_with("[]"), "{said}");
+    Ok(())
+}
+
+#[test]
+fn the_python_program_of_the_page_runs() -> anyhow::Result<()> {
+    let mut program = Command::new(cache()?.join("venv/bin/python"));
+    program.arg("-c");
+    run_as_written(program, &page("python")?.1)
+}
+
+#[test]
+fn the_node_program_of_the_page_runs() -> anyhow::Result<()> {
+    let mut program = Command::new("node");
+    program.env("NODE_PATH", cache()?.join("node/node_modules"));
+    program.arg("-e");
+    run_as_written(program, &page("js")?.1)
+}
+
+#[test]
+fn the_page_names_each_resource_and_no_other() -> anyhow::Result<()> {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
+    let openapi = std::fs::read(root.join("docs/openapi.json"))?;
+    let openapi: Value = serde_json::from_slice(&openapi)?;
+    let paths = openapi["paths"].as_object().context("paths")?;
+    let served: BTreeSet<&str> = paths
+        .keys()
+        .filter_map(|path| path.strip_prefix("/2010-04-01")?.strip_suffix(".json"))
+        .collect();
+    let (page, _) = page("python")?;
+    let named: BTreeSet<&str> = page
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(|word| word.starts_with("/Accounts"))
+        .collect();
+    assert_eq!(named, served);
+    Ok(())
 }

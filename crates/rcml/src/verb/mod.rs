@@ -36,11 +36,12 @@ pub use sms::Sms;
 pub use speech::{Speech, SpeechTimeout};
 pub use unsupported::Unsupported;
 
-/// Every element that has attributes, and which it knows.
-const ELEMENTS: &[(&str, &Attributes)] = &[
+/// Every verb and noun, and which attributes it knows.
+pub(crate) const ELEMENTS: &[(&str, &Attributes)] = &[
     ("Say", &say::ATTRIBUTES),
     ("Play", &play::ATTRIBUTES),
     ("Pause", &pause::ATTRIBUTES),
+    ("Hangup", &hangup::ATTRIBUTES),
     ("Redirect", &redirect::ATTRIBUTES),
     ("Reject", &reject::ATTRIBUTES),
     ("Dial", &dial::ATTRIBUTES),
