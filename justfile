@@ -103,7 +103,7 @@ kill rounds="20": build-server
 
 # floods and exhaustion with honest calls beside them, longer than in the suite
 attack seconds="20": build-server
-    PATCHCORD_ATTACK_SECONDS={{ seconds }} cargo nextest run --locked --package e2e --profile long -E 'test(/^attack::/)'
+    PATCHCORD_ATTACK_SECONDS={{ seconds }} cargo nextest run --locked --package e2e --profile long --run-ignored all -E 'test(/^attack::/)'
 
 # a receiver of callbacks that is away for a minute; it misses nothing, and other calls are set up as fast
 outage seconds="60": build-server

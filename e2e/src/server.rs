@@ -131,6 +131,7 @@ impl Options {
         } else {
             Command::new(binary)
         };
+        command = clean(command);
         command.arg("serve");
         for flag in ["--http", "--sip", "--metrics"] {
             let given = self.flags.iter().find(|(name, _)| name == flag);
@@ -168,6 +169,21 @@ pub fn binary() -> PathBuf {
         path.pop();
     }
     path.join("patchcord")
+}
+
+/// The program, without the variables that are for the tests: it takes each `PATCHCORD_…` for a setting
+/// and refuses those that it does not know.
+pub fn program() -> Command {
+    clean(Command::new(binary()))
+}
+
+fn clean(mut command: Command) -> Command {
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("PATCHCORD_") {
+            command.env_remove(name);
+        }
+    }
+    command
 }
 
 impl Server {

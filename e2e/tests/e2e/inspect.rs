@@ -1,18 +1,17 @@
 //! What the command line shows beside a running server.
 
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::ensure;
 use e2e::phone::Setup;
-use e2e::server::binary;
+use e2e::server::program;
 use e2e::{App, Pitch, Reply, Server, ports, wait};
 
 const SOON: Duration = Duration::from_secs(8);
 
 /// Standard output of `patchcord` with the data folder of the server.
 fn patchcord(server: &Server, arguments: &[&str]) -> anyhow::Result<String> {
-    let output = Command::new(binary())
+    let output = program()
         .args(arguments)
         .arg("--data")
         .arg(server.data())
@@ -67,7 +66,7 @@ fn who_is_turned_away_is_listed() -> anyhow::Result<()> {
     bob.dial("4711")?;
     bob.wait_for("CALL_CLOSED")?;
     let listed = wait::until("both refusals", Duration::from_secs(20), || {
-        let output = Command::new(binary())
+        let output = program()
             .args(["doctor", "phones", "--data"])
             .arg(server.data())
             .output()

@@ -6,13 +6,12 @@
 //! files. `just kill` repeats it at random instants.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::ensure;
 use e2e::app::Request;
 use e2e::load::ua::Ua;
-use e2e::server::{Options, binary};
+use e2e::server::{Options, program};
 use e2e::{App, Pitch, Reply, Server, ports, setting, wait};
 use model::Timestamp;
 use serde_json::Value;
@@ -144,7 +143,7 @@ impl Scene {
 
     /// What `patchcord doctor calls` says: its exit code and the number of open calls.
     fn doctor(&self) -> anyhow::Result<(i32, usize)> {
-        let output = Command::new(binary())
+        let output = program()
             .args(["doctor", "calls", "--json", "--data"])
             .arg(self.server.data())
             .output()?;

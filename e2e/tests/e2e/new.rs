@@ -10,7 +10,7 @@ use e2e::process::Process;
 use e2e::{ports, server, wait};
 
 fn patchcord(words: &[&str], folder: &Path) -> anyhow::Result<(Output, String)> {
-    let mut command = Command::new(server::binary());
+    let mut command = server::program();
     let output = command.args(words).current_dir(folder).output()?;
     let said = [&output.stdout[..], &output.stderr].concat();
     Ok((output, String::from_utf8_lossy(&said).into_owned()))

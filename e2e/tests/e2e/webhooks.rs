@@ -2,12 +2,11 @@
 //! nobody else notices.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use e2e::load::ua::Ua;
-use e2e::server::{Options, binary};
+use e2e::server::{Options, program};
 use e2e::{App, ClosedApp, Reply, Request, Server, wait};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
@@ -248,7 +247,7 @@ fn a_dead_callback_is_replayed_by_command_and_by_rest() -> anyhow::Result<()> {
     // Newest first, so the last is the first of the call.
     let event = dead[2]["sid"].as_str().context("no sid")?.to_owned();
     let webhooks = |words: &[&str]| -> anyhow::Result<String> {
-        let mut command = Command::new(binary());
+        let mut command = program();
         command
             .arg("webhooks")
             .args(words)

@@ -1,6 +1,6 @@
 //! A real call becomes a script of `patchcord test`, which passes as long as the application stays.
 
-use std::process::{Command, Output};
+use std::process::Output;
 use std::time::Duration;
 
 use e2e::phone::Setup;
@@ -9,10 +9,7 @@ use e2e::{Reply, server, wait};
 use super::{SOON, Scene, talk};
 
 fn patchcord(words: &[&str]) -> anyhow::Result<Output> {
-    Ok(Command::new(server::binary())
-        .arg("test")
-        .args(words)
-        .output()?)
+    Ok(server::program().arg("test").args(words).output()?)
 }
 
 #[test]

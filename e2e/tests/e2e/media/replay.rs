@@ -1,6 +1,6 @@
 //! A real call, run again from its journal.
 
-use std::process::{Command, Output};
+use std::process::Output;
 
 use e2e::phone::Setup;
 use e2e::{Reply, server, wait};
@@ -9,7 +9,7 @@ use super::{SOON, Scene, talk};
 
 /// Runs the program against the data of the scene's server.
 pub(super) fn patchcord(scene: &Scene, args: &[&str]) -> anyhow::Result<Output> {
-    let mut command = Command::new(server::binary());
+    let mut command = server::program();
     command.args(args).arg("--data").arg(scene.server.data());
     Ok(command.output()?)
 }
