@@ -4,7 +4,7 @@
 //! **Invariant: whatever creates or changes a client, a number or a use of an application asks here
 //! first.**
 
-use model::naming::{LoginRule, collide, is_pattern, login_rule};
+use model::naming::{LoginRule, Owner, collide, is_pattern, is_taken, login_rule};
 use model::record::{Account, VoiceApplication};
 use model::{ApplicationSid, error, number};
 
@@ -30,7 +30,10 @@ impl Context<'_> {
         let spellings = number::candidates(login);
         let found = self.state.store.number_candidates(None, &spellings).await?;
         let is_others = |number: &model::record::Number| {
-            collide((login, account.sid), (&number.phone_number, number.account))
+            collide(
+                (login, owner(account)),
+                (&number.phone_number, number.owner()),
+            )
         };
         if found.exact.iter().any(|number| is_others(number)) {
             let text = format!("Login: `{login}` is a number of another account");
@@ -43,7 +46,7 @@ impl Context<'_> {
         Ok(())
     }
 
-    /// Refuses a number that is the login of another account's client, and a pattern that is not the
+    /// Refuses a number that another account has in any spelling, or as the login of a client, and a pattern that is not the
     /// top account's: it would receive calls to numbers of no account.
     pub(crate) async fn may_take_number(
         &self,
@@ -57,11 +60,23 @@ impl Context<'_> {
             let reason = "only the organization's top account can have `*` or a pattern";
             return Err(Failure::parameter("PhoneNumber", reason));
         }
-        for login in number::candidates(phone_number) {
-            let store = &self.state.store;
+        let spellings = number::candidates(phone_number);
+        let store = &self.state.store;
+        let found = store.number_candidates(None, &spellings).await?;
+        let is_taken = |other: &model::record::Number| {
+            is_taken(
+                (phone_number, owner(account)),
+                (&other.phone_number, other.owner()),
+            )
+        };
+        if found.exact.iter().any(|other| is_taken(other)) {
+            let text = "This number, or another spelling of it, belongs to another account.";
+            return Err(Failure::of(error::NUMBER_TAKEN).saying(text));
+        }
+        for login in spellings {
             let client = store.client_in(account.organization, &login).await?;
             let is_others = |client: &model::record::Client| {
-                collide((&login, client.account), (phone_number, account.sid))
+                collide((&login, client.owner()), (phone_number, owner(account)))
             };
             if client.is_some_and(|client| is_others(&client)) {
                 let text = "This number is the login of another account's client.";
@@ -109,5 +124,12 @@ impl Context<'_> {
         };
         let parent = self.state.store.account(parent).await?;
         Ok(parent.is_none_or(|parent| parent.organization != account.organization))
+    }
+}
+
+fn owner(account: &Account) -> Owner {
+    Owner {
+        account: account.sid,
+        organization: account.organization,
     }
 }

@@ -449,6 +449,10 @@ pub(crate) fn party_pattern(text: &str) -> String {
 /// The declared name that is spelt nearly like another.
 fn nearest(name: &str, declared: impl Iterator<Item = &'static Param>) -> Option<&'static str> {
     let plain = |name: &str| name.replace(['_', '-'], "").to_ascii_lowercase();
+    // Comparing takes the product of both lengths, and whoever sends a name chooses its length.
+    if name.len() > NAME_LENGTH {
+        return None;
+    }
     let name = plain(name);
     let distance = |param: &&Param| strsim::damerau_levenshtein(&plain(param.name), &name);
     let best = declared.min_by_key(distance)?;

@@ -275,7 +275,7 @@ impl<'a> Routing<'a> {
     /// A client, unless another account has a number that is dialled in the same way.
     fn client_or_number(&self, user: &str, client: &'a Client) -> Result<Called<'a>, Want> {
         Ok(match self.rows.exact_number(user)? {
-            Some(number) if claimant(client.account, number.account) == Claimant::Number => {
+            Some(number) if claimant(user, client.owner(), number.owner()) == Claimant::Number => {
                 Called::Number(number)
             }
             Some(_) | None => Called::Client(client),
@@ -284,12 +284,13 @@ impl<'a> Routing<'a> {
 
     /// The rights of a client that calls; `None` if who is called decides.
     fn called_by_client(&self, client: &Client) -> Result<Option<Verdict>, Want> {
-        if self.rows.account(client.account)? != AccountStatus::Active {
-            return Ok(Some(inactive(client.account)));
-        }
         let proved = matches!(self.invite.caller, Caller::Client { .. });
         if !proved || !client.enabled {
             return Ok(Some(Verdict::Challenge(Challenged::Client)));
+        }
+        // Only the client itself learns about its account.
+        if self.rows.account(client.account)? != AccountStatus::Active {
+            return Ok(Some(inactive(client.account)));
         }
         if !has_application(&client.voice) {
             return Ok(None);

@@ -294,9 +294,15 @@ impl Actor {
             self.dialogs
                 .extend(sip_side::kept(snapshot).map(|json| (call, json)));
         }
-        if let sip::LegEvent::Acked { .. } = &event
-            && call == self.root
-        {
+        let settles = matches!(
+            event,
+            sip::LegEvent::Acked { .. }
+                | sip::LegEvent::Canceled
+                | sip::LegEvent::NoAck
+                | sip::LegEvent::Bye { .. }
+                | sip::LegEvent::Lost
+        );
+        if settles && call == self.root {
             self.place = None;
         }
         if let sip::LegEvent::HeaderRefused { name } = &event {

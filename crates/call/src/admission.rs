@@ -93,7 +93,7 @@ fn invitation(shared: &Shared, call: &IncomingCall) -> Invitation {
         from_here: call.from_here,
         from_registered: bindings
             .iter()
-            .any(|binding| binding.peer.remote == call.source),
+            .any(|binding| binding.peer.remote.ip() == call.source.ip()),
         called_user: call.called_user.clone(),
         called_here: call.called_here,
         request_uri: call.request_uri.clone(),
@@ -177,6 +177,9 @@ async fn refuse(shared: &Shared, call: &IncomingCall, refusal: Refusal) {
     let (Some(account), Some(code)) = (refusal.account, refusal.code) else {
         return;
     };
+    if !is_proved(&call.caller) && !shared.parts.refusals.is_news(account, code) {
+        return;
+    }
     let at = now();
     let notification = Notification {
         sid: NotificationSid::new(at, rand::random()),

@@ -5,13 +5,13 @@
 //! **Invariant: what strangers send costs bounded memory and rows.**
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use model::record::Refusal;
-use model::{RefusalReason, Timestamp};
+use model::{AccountSid, RefusalReason, Timestamp};
 use store::{Change, Store};
 use tracing::{info, warn};
 
@@ -20,9 +20,11 @@ const STORE_EVERY: Duration = Duration::from_secs(10);
 /// How long a source that was logged is only counted.
 const QUIET: Duration = Duration::from_secs(60);
 /// Sources, reasons and names between two stores; what is more is counted under [`OTHERS`].
-const MOST: usize = 200;
+const MOST: usize = 50;
 /// Those of one source.
 const MOST_OF_SOURCE: usize = 20;
+/// Sources that are remembered as logged; others are only counted.
+const MOST_LOGGED: usize = 1_000;
 /// Characters of a name that are kept.
 const LONGEST: usize = 64;
 /// Name of those that are not told apart.
@@ -34,6 +36,7 @@ pub struct Refusals(Arc<Inner>);
 
 struct Inner {
     tally: Mutex<Tally>,
+    notified: Mutex<BTreeMap<(AccountSid, u16), Timestamp>>,
     total: AtomicU64,
 }
 
@@ -58,6 +61,7 @@ impl Refusals {
     pub fn new(store: Store) -> Self {
         let inner = Arc::new(Inner {
             tally: Mutex::default(),
+            notified: Mutex::default(),
             total: AtomicU64::new(0),
         });
         tokio::spawn(keep(Arc::downgrade(&inner), store));
@@ -73,6 +77,23 @@ impl Refusals {
         let said = self.0.tally().note(source, reason, name, crate::now());
         if let Some(earlier) = said {
             info!(%source, reason = reason.as_str(), earlier, "turned away");
+        }
+    }
+
+    /// Whether an account should be notified of a stranger's call: of each kind of problem once a minute,
+    /// since strangers can call as often as they like.
+    pub(crate) fn is_news(&self, account: AccountSid, code: u16) -> bool {
+        let now = crate::now();
+        let mut notified = self.0.notified.lock().unwrap_or_else(PoisonError::into_inner);
+        if notified.len() >= MOST_LOGGED {
+            notified.retain(|_, at| now < *at + QUIET);
+        }
+        match notified.get(&(account, code)) {
+            Some(at) if now < *at + QUIET => false,
+            _ => {
+                notified.insert((account, code), now);
+                true
+            }
         }
     }
 
@@ -107,7 +128,8 @@ impl Tally {
         if is_much && !self.counts.contains_key(&key) {
             key.2 = OTHERS.to_owned();
             if self.counts.len() >= 2 * MOST && !self.counts.contains_key(&key) {
-                return None;
+                // Also the source: an attacker forges as many as it likes.
+                key.0 = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
             }
         }
         let count = self.counts.entry(key).or_insert(Count {
@@ -117,11 +139,13 @@ impl Tally {
         });
         count.count += 1;
         count.last = now;
+        let is_full = self.logged.len() >= MOST_LOGGED;
         match self.logged.get_mut(&source) {
             Some((at, since)) if now < *at + QUIET => {
                 *since += 1;
                 None
             }
+            None if is_full => None,
             known => {
                 let earlier = known.map_or(0, |(_, since)| *since);
                 self.logged.insert(source, (now, 0));
@@ -208,7 +232,7 @@ mod tests {
             let last = u8::try_from(n % 250).unwrap();
             tally.note(source(last), REASON, &n.to_string(), Timestamp(0));
         }
-        assert!(tally.counts.len() <= 2 * MOST, "{}", tally.counts.len());
+        assert!(tally.counts.len() <= 2 * MOST + 1, "{}", tally.counts.len());
         let of_one = tally.counts.keys().filter(|(from, ..)| *from == source(1));
         assert!(of_one.count() <= MOST_OF_SOURCE + 1);
         tally.take(Timestamp(0));

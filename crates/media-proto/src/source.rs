@@ -10,6 +10,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use model::egress::{Class, class};
+
 /// How long an announced address on the host of the signalling may be silent before another port of
 /// that host counts: its NAT has mapped the port after all.
 const SAME_HOST: Duration = Duration::from_secs(2);
@@ -77,7 +79,7 @@ impl Source {
         match self.announced.map(|announced| announced.ip()) {
             None => true,
             Some(host) if host == from.ip() => *self.knocked.get_or_insert(now) + SAME_HOST <= now,
-            Some(host) => is_private(host),
+            Some(host) => class(host) != Class::Public,
         }
     }
 
@@ -94,11 +96,24 @@ impl Source {
     /// Where to send.
     pub(crate) fn target(&self) -> Option<SocketAddr> {
         let announced = || {
-            let to = self.announced?;
+            let to = self.announced.filter(|to| self.may_reach(to.ip()))?;
             let is_safe = self.proved || self.heard || self.signalling == Some(to.ip());
             (is_safe || self.trial > 0).then_some(to)
         };
         self.learnt.or_else(announced)
+    }
+
+    /// Whether an announced address is one of its party's own network: what a party writes into its SDP must
+    /// not lead into a network that its signalling does not come from.
+    fn may_reach(&self, host: IpAddr) -> bool {
+        let Some(signalling) = self.signalling.filter(|signalling| *signalling != host) else {
+            return true;
+        };
+        match class(host) {
+            Class::Public => true,
+            Class::Private => class(signalling) == Class::Private,
+            Class::Metadata | Class::Invalid => false,
+        }
     }
 
     /// Whether RTCP may go to this host, while RTP goes to `target`.
@@ -127,18 +142,6 @@ impl Source {
     /// True if packets come from another host or port than the SDP says.
     pub(crate) fn is_learnt(&self) -> bool {
         self.learnt.is_some()
-    }
-}
-
-/// Whether an address leads nowhere outside its own network.
-fn is_private(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => {
-            let [a, b, ..] = v4.octets();
-            let is_shared = a == 100 && b & 0xC0 == 64;
-            v4.is_private() || v4.is_loopback() || v4.is_link_local() || is_shared
-        }
-        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
     }
 }
 

@@ -5,8 +5,8 @@
 //! calls, in whatever spelling and order the two were created: [`claimant`] decides for calls, and
 //! [`collide`] and [`login_rule`] keep such pairs from being created. Left to others: finding the rows.
 
-use crate::AccountSid;
-use crate::number::{candidates, e164, is_dialable};
+use crate::number::{candidates, e164, is_dialable, plain};
+use crate::{AccountSid, OrganizationSid};
 
 /// Most digits of a login that reads as a number and is no phone number: an extension.
 pub const LONGEST_EXTENSION: usize = 6;
@@ -23,25 +23,63 @@ pub enum Claimant {
     Number,
 }
 
-/// Who is called, if the dialled text is the login of a client of one account and a spelling of a
-/// number (no pattern) of another or the same one: within an account the client, otherwise the number.
+/// Whose a client or number is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Owner {
+    /// Its account.
+    pub account: AccountSid,
+    /// The organization of that account.
+    pub organization: OrganizationSid,
+}
+
+/// Who is called, if the dialled text is the login of a client and a spelling of a number (no pattern).
+/// Within an account it is the client, otherwise the number; but the extensions of an organization are its
+/// own, whatever numbers others have.
 #[must_use]
-pub fn claimant(client: AccountSid, number: AccountSid) -> Claimant {
-    if client == number {
+pub fn claimant(dialled: &str, client: Owner, number: Owner) -> Claimant {
+    let foreign = client.organization != number.organization;
+    if client.account == number.account || (foreign && is_extension(dialled)) {
         Claimant::Client
     } else {
         Claimant::Number
     }
 }
 
-/// Whether a client and a stored number would both be meant by some dialled text, although they belong to
-/// different accounts.
+/// Whether a client and a stored number would both be meant by some dialled text, and the number would be
+/// called although it belongs to another account.
 #[must_use]
-pub fn collide(client: (&str, AccountSid), number: (&str, AccountSid)) -> bool {
-    claimant(client.1, number.1) == Claimant::Number
+pub fn collide(client: (&str, Owner), number: (&str, Owner)) -> bool {
+    claimant(client.0, client.1, number.1) == Claimant::Number
         && candidates(client.0)
             .iter()
             .any(|spelling| spelling == number.0)
+}
+
+/// Whether a number that another account wants to add would be dialled like one that exists: extensions
+/// are of an organization, all others of the world.
+#[must_use]
+pub fn is_taken(wanted: (&str, Owner), existing: (&str, Owner)) -> bool {
+    let shares = wanted.1.organization == existing.1.organization || !is_extension(wanted.0);
+    wanted.1.account != existing.1.account
+        && shares
+        && candidates(wanted.0)
+            .iter()
+            .any(|spelling| spelling == existing.0)
+}
+
+/// The form in which a number is stored: E.164 if it is written with a country code, otherwise without what
+/// people write between digits. So two numbers that are dialled in the same way are spelt alike, but for the
+/// `+` in front.
+#[must_use]
+pub fn stored(number: &str) -> String {
+    if is_pattern(number) {
+        return number.to_owned();
+    }
+    e164(number).unwrap_or_else(|| plain(number))
+}
+
+fn is_extension(text: &str) -> bool {
+    !text.is_empty() && text.len() <= LONGEST_EXTENSION && text.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// What a login must observe.
@@ -62,9 +100,7 @@ pub fn login_rule(login: &str) -> LoginRule {
     if let Some(plain) = e164(login).filter(|plain| plain != login) {
         return LoginRule::Spelling(plain);
     }
-    let is_extension =
-        login.len() <= LONGEST_EXTENSION && login.bytes().all(|b| b.is_ascii_digit());
-    if is_extension || !is_dialable(login) {
+    if is_extension(login) || !is_dialable(login) {
         LoginRule::Free
     } else {
         LoginRule::OwnNumber(candidates(login))
@@ -81,8 +117,17 @@ pub fn is_pattern(number: &str) -> bool {
 mod tests {
     use super::*;
 
-    const A: AccountSid = AccountSid::from_bytes([1; 16]);
-    const B: AccountSid = AccountSid::from_bytes([2; 16]);
+    const HERE: OrganizationSid = OrganizationSid::from_bytes([9; 16]);
+    const A: Owner = owner(1, HERE);
+    const B: Owner = owner(2, HERE);
+    const ELSEWHERE: Owner = owner(3, OrganizationSid::from_bytes([8; 16]));
+
+    const fn owner(account: u8, organization: OrganizationSid) -> Owner {
+        Owner {
+            account: AccountSid::from_bytes([account; 16]),
+            organization,
+        }
+    }
 
     #[test]
     fn a_client_and_a_number_collide_if_the_login_finds_the_number() {
@@ -104,6 +149,42 @@ mod tests {
                 "{login} {number}"
             );
             assert!(!collide((login, A), (number, A)), "{login} {number}");
+            let foreign = collide((login, A), (number, ELSEWHERE));
+            assert_eq!(foreign, expected && login.len() > 6, "{login} {number}");
+        }
+    }
+
+    #[test]
+    fn a_number_is_taken_in_any_spelling() {
+        let table = [
+            ("+12025550100", "+12025550100", B, true),
+            ("12025550100", "+12025550100", B, true),
+            ("+12025550100", "12025550100", B, true),
+            ("+12025550100", "12025550100", ELSEWHERE, true),
+            ("1001", "1001", B, true),
+            ("1001", "1001", ELSEWHERE, false),
+            ("1001", "1001", A, false),
+            ("1001", "1002", B, false),
+        ];
+        for (wanted, existing, of, expected) in table {
+            let taken = is_taken((wanted, A), (existing, of));
+            assert_eq!(taken, expected, "{wanted} {existing}");
+        }
+    }
+
+    #[test]
+    fn numbers_that_are_dialled_alike_are_stored_alike() {
+        let table = [
+            ("+1-202-555-0100", "+12025550100"),
+            ("0012025550100", "+12025550100"),
+            ("+1(202)5550100", "+12025550100"),
+            ("10-01", "1001"),
+            ("12025550100", "12025550100"),
+            ("*77", "*77"),
+            ("+1202555[0-9]+", "+1202555[0-9]+"),
+        ];
+        for (written, expected) in table {
+            assert_eq!(stored(written), expected, "{written}");
         }
     }
 

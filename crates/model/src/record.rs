@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::naming::Owner;
 use crate::{
     AccountSid, AccountStatus, ApplicationSid, CallSid, CallStatus, ClientSid, ConferenceSid,
     ConferenceStatus, DialectName, Direction, EventSid, HangupBy, HttpMethod, InstanceSid, Lane,
@@ -440,4 +441,26 @@ pub struct Callback {
     pub params: Vec<(String, String)>,
     /// When it was made.
     pub created: Timestamp,
+}
+
+impl Client {
+    /// Whose it is.
+    #[must_use]
+    pub const fn owner(&self) -> Owner {
+        Owner {
+            account: self.account,
+            organization: self.organization,
+        }
+    }
+}
+
+impl Number {
+    /// Whose it is.
+    #[must_use]
+    pub const fn owner(&self) -> Owner {
+        Owner {
+            account: self.account,
+            organization: self.organization,
+        }
+    }
 }

@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 
 pub use binding::{Binding, BindingSnapshot, Instance};
 
+use model::egress::{Class, class};
+
 use crate::header::{Contacts, NameAddr};
 use crate::message::{HeaderName, Request, Response};
 use crate::ua::{FlowId, Peer, Transport};
@@ -125,7 +127,12 @@ impl Registrar {
             Contacts::List(list) => {
                 let mut fresh = Vec::new();
                 for wish in wishes(request, list) {
-                    fresh.extend(apply(&mut bindings, wish, (&call_id, seq), peer, now)?);
+                    let wished = apply(&mut bindings, wish, (&call_id, seq), peer, now)?;
+                    // An address that is there twice counts once: the last one.
+                    if let Some(new) = &wished {
+                        fresh.retain(|old: &Binding| !old.contact.equivalent(&new.contact));
+                    }
+                    fresh.extend(wished);
                 }
                 make_room(&mut bindings, &fresh)?;
                 bindings.append(&mut fresh);
@@ -316,11 +323,15 @@ fn make_room(bindings: &mut Vec<Binding>, fresh: &[Binding]) -> Result<(), Regis
     Ok(())
 }
 
-/// Whether the binding can still be reached, at the address it names.
+/// Whether the binding can still be reached, at the address it names. The phone writes that address, so it
+/// leads only to where the phone registered from, or to a public address.
 fn reroute(binding: &mut Binding) -> bool {
     let Some(ip) = binding.contact.host.ip() else {
         return false;
     };
+    if ip != binding.peer.remote.ip() && class(ip) != Class::Public {
+        return false;
+    }
     let remote = (ip, binding.contact.port.unwrap_or(5060)).into();
     binding.doubtful = true;
     binding.peer = Peer {

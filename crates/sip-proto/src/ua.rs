@@ -22,6 +22,7 @@ mod config;
 mod core;
 mod event;
 mod gate;
+mod guesses;
 mod keepalive;
 mod leg;
 mod messaging;

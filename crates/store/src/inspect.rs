@@ -151,7 +151,7 @@ impl Inspect {
     /// # Errors
     /// As the database reports.
     pub async fn refusals(&self) -> Result<Vec<Refusal>> {
-        let text = "SELECT source, reason, name, n, first_at, last_at FROM refusals ORDER BY last_at DESC, name";
+        let text = "SELECT source, reason, name, n, first_at, last_at FROM refusals ORDER BY last_at DESC, name LIMIT 1000";
         let found = Sql::new(text, Vec::new()).all(&self.readers).await?;
         let read = |row: &AnyRow| {
             let columns = Columns(row);

@@ -206,15 +206,21 @@ impl Inner {
         key: FileKey,
         mut request: FetchRequest,
     ) -> Result<Sound, FetchError> {
-        let stored = self.read(account, &key).await;
-        let stored = stored.map_err(|NoRoom| FetchError::new(&request.url, Problem::NoRoom))?;
-        if let Some((sound, freshness)) = &stored {
-            if freshness.is_fresh(now_s(), self.limits.default_age) {
-                return Ok(sound.clone());
-            }
-            request.headers = freshness.conditions();
-        }
         let url = request.url.clone();
+        let no_room = |NoRoom| FetchError::new(&url, Problem::NoRoom);
+        let stored = self.read(account, &key).await.map_err(no_room)?;
+        // Only how fresh the copy is outlives this: whoever waits for memory to fetch must not hold that
+        // of the copy, which is read again if it is needed after all.
+        let stale = match stored {
+            Some((sound, freshness)) if freshness.is_fresh(now_s(), self.limits.default_age) => {
+                return Ok(sound);
+            }
+            Some((_, freshness)) => {
+                request.headers = freshness.conditions();
+                Some(freshness)
+            }
+            None => None,
+        };
         let answer = match self.keyring.secrets(account).await {
             Ok(secrets) => {
                 let event = EventSid::new(Timestamp::from_unix(since_1970()), rand::random());
@@ -226,8 +232,13 @@ impl Inner {
                 Err(FetchError::new(&url, Problem::Unsigned { reason }))
             }
         };
-        match (answer, stored) {
-            (Ok(answer), Some((sound, freshness))) if answer.status == 304 => {
+        match (answer, stale) {
+            (Ok(answer), Some(freshness)) if answer.status == 304 => {
+                let again = self.read(account, &key).await.map_err(no_room)?;
+                let Some((sound, _)) = again else {
+                    let status = answer.status;
+                    return Err(FetchError::new(&url, Problem::Status { status }));
+                };
                 match freshness.renewed(&answer, now_s()) {
                     Some(freshness) => {
                         self.memory.put(&key, &sound.bytes, &freshness);
@@ -238,25 +249,30 @@ impl Inner {
                 Ok(sound)
             }
             (Ok(answer), _) if answer.status == 200 => Ok(self.keep(key, answer).await),
-            (Ok(answer), stored) => {
+            (Ok(answer), stale) => {
                 let problem = Problem::Status {
                     status: answer.status,
                 };
-                self.fall_back(&key, stored, FetchError::new(&url, problem))
+                let error = FetchError::new(&url, problem);
+                self.fall_back(account, &key, stale, error).await
             }
-            (Err(error), stored) => self.fall_back(&key, stored, error),
+            (Err(error), stale) => self.fall_back(account, &key, stale, error).await,
         }
     }
 
     /// An older copy, if the failure may pass and its server allows that.
-    fn fall_back(
+    async fn fall_back(
         &self,
+        account: AccountSid,
         key: &FileKey,
-        stored: Option<(Sound, Freshness)>,
+        stale: Option<Freshness>,
         error: FetchError,
     ) -> Result<Sound, FetchError> {
-        match stored {
-            Some((sound, freshness)) if error.is_temporary() && freshness.may_be_stale() => {
+        if !stale.is_some_and(|freshness| error.is_temporary() && freshness.may_be_stale()) {
+            return Err(error);
+        }
+        match self.read(account, key).await {
+            Ok(Some((sound, _))) => {
                 tracing::warn!(
                     ?key,
                     code = error.code(),
@@ -264,7 +280,7 @@ impl Inner {
                 );
                 Ok(sound)
             }
-            Some(_) | None => Err(error),
+            Ok(None) | Err(NoRoom) => Err(error),
         }
     }
 

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
+use model::naming;
 use model::record::{Account, Number, VoiceApplication};
 use model::{ApplicationSid, HttpMethod, NumberSid, error};
 use store::{NumberFilter, NumberKey, Rows, Scope, Sort, StoreError};
@@ -557,13 +558,15 @@ async fn create(context: &Context<'_>, account: &Account) -> Answer {
         return Err(number_of_provider());
     };
     check_phone_number(phone_number)?;
+    let stored = naming::stored(phone_number);
+    let phone_number = stored.as_str();
     let now = now();
     let mut number = Number {
         sid: NumberSid::new(now, rand::random()),
         account: account.sid,
         organization: account.organization,
         friendly_name: phone_number.to_owned(),
-        phone_number: phone_number.to_owned(),
+        phone_number: stored.clone(),
         pure_sip,
         public: false,
         voice: VoiceApplication::default(),
@@ -601,9 +604,8 @@ fn number_of_provider() -> Failure {
 
 /// Refuses what is neither a number nor a pattern of numbers: it could never be dialled.
 fn check_phone_number(text: &str) -> Result<(), Failure> {
-    let is_pattern = text.contains(['*', '^', '|', '$', '\\', '[', ']']);
     let fits = |c: char| {
-        if is_pattern {
+        if text.contains(['*', '^', '|', '$', '\\', '[', ']']) {
             c.is_ascii_graphic()
         } else {
             c.is_ascii_digit() || "+*#().-".contains(c)

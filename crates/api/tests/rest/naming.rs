@@ -72,6 +72,25 @@ async fn no_account_takes_a_login_of_another_as_a_number() {
 }
 
 #[tokio::test]
+async fn no_account_takes_a_number_of_another_in_another_spelling() {
+    let server = two_accounts().await;
+    number(&server, &of("b"), "b", "+12025550100").await.is(200);
+    for spelling in [
+        "+12025550100",
+        "12025550100",
+        "0012025550100",
+        "+1-202-555-0100",
+        "+1.202.5550100",
+    ] {
+        let answer = number(&server, &of("a"), "a", spelling).await;
+        assert!(answer.body.contains("21452"), "{spelling}: {}", answer.body);
+    }
+    // As it is dialled, whatever people write between the digits.
+    let made = number(&server, &of("a"), "a", "+1(202)555-0101").await;
+    assert_eq!(made.json()["phone_number"], "+12025550101");
+}
+
+#[tokio::test]
 async fn an_account_that_is_named_like_a_number_gets_no_client() {
     let server = two_accounts().await;
     number(&server, &of("b"), "b", "+12025551112").await.is(200);

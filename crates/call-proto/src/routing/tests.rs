@@ -299,11 +299,12 @@ fn proof_and_rows_decide() {
             |house, _| house.closed.push(account(1)),
             "403 11005 for 1",
         ),
+        // Only the client itself learns about its account.
         (
             &unknown,
             number,
             |house, _| house.closed.push(account(1)),
-            "403 11005 for 1",
+            "challenge",
         ),
         (
             &trunk,

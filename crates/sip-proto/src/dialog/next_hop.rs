@@ -82,14 +82,6 @@ fn numeric(uri: &Uri, peer: Peer) -> Option<(Transport, SocketAddr)> {
     Some((transport, SocketAddr::new(ip, uri.port().unwrap_or(5060))))
 }
 
-/// Addresses that mean nothing outside their own network.
-pub(crate) fn is_private(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(ip) => ip.is_private() || ip.is_loopback() || ip.is_link_local(),
-        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,7 +6,7 @@ use super::config::MAX_LOOKUPS;
 use super::core::{Core, Output};
 use super::leg::{Leg, State};
 use super::register::Registering;
-use super::{Caller, LegId};
+use super::{Caller, LegId, Peer};
 use crate::digest::{Algorithm, Credentials, CredentialsError, Party, Verdict};
 use crate::message::{Headers, Method};
 
@@ -122,7 +122,8 @@ impl Core {
                 }
             }
             Waiting::Register(registering) => {
-                let verdict = self.verdict(&credentials, &Method::Register, found, now);
+                let asked = (&*credentials, &Method::Register, registering.peer());
+                let verdict = self.verdict(asked, found, now);
                 self.client_found(&registering, &credentials.username, verdict, now);
             }
         }
@@ -140,7 +141,8 @@ impl Core {
             State::Arriving(arriving) => arriving,
             other => return leg.state = other,
         };
-        match self.verdict(credentials, &Method::Invite, found, now) {
+        let asked = (credentials, &Method::Invite, arriving.peer);
+        match self.verdict(asked, found, now) {
             None => self.refuse_arriving(leg, &arriving, 500, now),
             Some(Verdict::Accepted) => {
                 let login = credentials.username.clone();
@@ -155,11 +157,14 @@ impl Core {
     /// `None` if the directory failed.
     fn verdict(
         &mut self,
-        credentials: &Credentials,
-        method: &Method,
+        (credentials, method, peer): (&Credentials, &Method, Peer),
         found: &Found,
         now: Instant,
     ) -> Option<Verdict> {
+        let (source, login) = (peer.remote.ip(), &credentials.username);
+        if self.guesses.are_used_up(source, login, now) {
+            return Some(Verdict::Wrong);
+        }
         let ha1 = match (found, credentials.algorithm) {
             (Found::Failed, _) => return None,
             // No hash: nothing can prove it, and it takes the same time to find out.
@@ -170,10 +175,14 @@ impl Core {
         let elapsed = self.elapsed(now);
         let verdict = self.authenticator.verify(credentials, method, ha1, elapsed);
         // A client without this hash, or none at all, proves nothing with the empty one.
-        Some(if ha1.is_empty() {
+        let verdict = if ha1.is_empty() {
             Verdict::Wrong
         } else {
             verdict
-        })
+        };
+        if verdict == Verdict::Wrong {
+            self.guesses.note(source, login, now);
+        }
+        Some(verdict)
     }
 }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use super::auth::{Lookup, LookupId};
 use super::config::MAX_NONCES;
+use super::guesses::Guesses;
 use super::keepalive::KeepAlive;
 use super::leg::{Leg, State};
 use super::pending::Pending;
@@ -75,6 +76,7 @@ pub struct Core {
     pub(super) pending: BTreeMap<TxId, Pending>,
     pub(super) lookups: BTreeMap<LookupId, Lookup>,
     pub(super) authenticator: Authenticator,
+    pub(super) guesses: Guesses,
     pub(super) registrar: Registrar,
     pub(super) keepalive: KeepAlive,
     pub(super) outputs: VecDeque<Output>,
@@ -106,6 +108,7 @@ impl Core {
             pending: BTreeMap::new(),
             lookups: BTreeMap::new(),
             authenticator,
+            guesses: Guesses::default(),
             registrar: Registrar::new(),
             keepalive: KeepAlive::default(),
             outputs: VecDeque::new(),

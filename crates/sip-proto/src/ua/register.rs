@@ -17,6 +17,13 @@ pub(super) struct Registering {
     peer: Peer,
 }
 
+impl Registering {
+    /// Who registers.
+    pub(super) const fn peer(&self) -> Peer {
+        self.peer
+    }
+}
+
 impl Core {
     pub(super) fn receive_register(
         &mut self,

@@ -3,10 +3,10 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::{Peer, Transport};
-use crate::dialog::next_hop::is_private;
 use crate::header::{NameAddr, Via};
 use crate::message::{HeaderName, Headers};
 use crate::uri::{Host, SipUri, Uri};
+use model::egress::{Class, class};
 
 /// Notes in the top Via where the request really came from, and says where responses go. `None`
 /// if there is no usable Via.
@@ -39,7 +39,10 @@ pub(super) fn stamp(headers: &mut Headers, peer: Peer) -> Option<Peer> {
 /// Our address as `peer` can reach it.
 pub(super) fn advertised(public: Option<IpAddr>, peer: Peer) -> SocketAddr {
     match public {
-        Some(ip) if !is_private(peer.remote.ip()) && ip.is_ipv4() == peer.remote.is_ipv4() => {
+        Some(ip)
+            if class(peer.remote.ip()) == Class::Public
+                && ip.is_ipv4() == peer.remote.is_ipv4() =>
+        {
             SocketAddr::new(ip, peer.local.port())
         }
         _ => peer.local,

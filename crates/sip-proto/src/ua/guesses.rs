@@ -1,0 +1,90 @@
+//! Wrong digests, so that nobody tries passwords at the speed of the network.
+//!
+//! **Invariant: one source tries at most [`FREE`] passwords of a login per [`WINDOW`]**; what it sends
+//! beyond that is refused like a wrong one, whether it is or not. Other sources and logins are not affected,
+//! so a stranger cannot lock a phone out.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+/// Wrong passwords of one login from one source in a window.
+const FREE: u32 = 10;
+/// How long they are counted.
+const WINDOW: Duration = Duration::from_secs(60);
+/// Sources and logins that are remembered at once.
+const MOST: usize = 10_000;
+
+/// Counts wrong passwords.
+#[derive(Debug, Default)]
+pub(super) struct Guesses(HashMap<(IpAddr, String), Row>);
+
+#[derive(Debug)]
+struct Row {
+    wrong: u32,
+    since: Instant,
+}
+
+impl Guesses {
+    /// Whether a source has tried as many passwords as it may.
+    pub(super) fn are_used_up(&self, source: IpAddr, login: &str, now: Instant) -> bool {
+        let row = self.0.get(&(source, login.to_owned()));
+        row.is_some_and(|row| row.wrong >= FREE && now < row.since + WINDOW)
+    }
+
+    /// One more was wrong.
+    pub(super) fn note(&mut self, source: IpAddr, login: &str, now: Instant) {
+        if self.0.len() >= MOST {
+            self.0.retain(|_, row| now < row.since + WINDOW);
+            if self.0.len() >= MOST {
+                // Forged sources fill it; starting anew costs less than looking for the oldest.
+                self.0.clear();
+            }
+        }
+        let row = self.0.entry((source, login.to_owned())).or_insert(Row {
+            wrong: 0,
+            since: now,
+        });
+        if now >= row.since + WINDOW {
+            (row.wrong, row.since) = (0, now);
+        }
+        row.wrong += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[expect(clippy::disallowed_methods, reason = "virtual time needs an origin")]
+    fn start() -> Instant {
+        Instant::now()
+    }
+
+    #[test]
+    fn a_source_tries_a_few_passwords_a_minute() {
+        let (mut guesses, start) = (Guesses::default(), start());
+        let [here, there] = [1, 2].map(|last| IpAddr::from([192, 0, 2, last]));
+        for tried in 0..FREE {
+            assert!(!guesses.are_used_up(here, "kim", start), "{tried}");
+            guesses.note(here, "kim", start);
+        }
+        assert!(guesses.are_used_up(here, "kim", start));
+        assert!(guesses.are_used_up(here, "kim", start + WINDOW / 2));
+        assert!(
+            !guesses.are_used_up(there, "kim", start) && !guesses.are_used_up(here, "ann", start)
+        );
+        assert!(!guesses.are_used_up(here, "kim", start + WINDOW));
+        guesses.note(here, "kim", start + WINDOW);
+        assert!(!guesses.are_used_up(here, "kim", start + WINDOW));
+    }
+
+    #[test]
+    fn forged_sources_cost_bounded_memory() {
+        let (mut guesses, start) = (Guesses::default(), start());
+        for n in 0..3 * u32::try_from(MOST).unwrap() {
+            guesses.note(IpAddr::from(n.to_be_bytes()), "kim", start);
+        }
+        assert!(guesses.0.len() <= MOST);
+    }
+}
