@@ -31,7 +31,7 @@ fn render(table: &[ErrorEntry]) -> String {
         "# Numbered problems\n\n\
          Generated from the table in the `model` crate by `just gen`; change it there.\n\n\
          A number appears in notifications, in findings about a document, in the log and in API\n\
-         errors (`code`). It means one thing for ever. An error says that something asked for was\n\
+         errors (`code`). Its meaning never changes. An error says that something asked for was\n\
          not done, a warning that it was done differently. Verbs, attributes and their values are\n\
          described in [rcml.md](rcml.md).\n\n\
          | number | level | what it means | what to do | API status |\n\

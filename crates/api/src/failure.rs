@@ -171,7 +171,10 @@ impl From<StoreError> for Failure {
                 Self::parameter("AfterSid", reason)
             }
             StoreError::Unavailable(reason) => {
-                log_error!(reason, "a request could not be written");
+                log_error!(
+                    reason,
+                    "the change requested through the API could not be stored"
+                );
                 let text = "The server cannot write its records now; try again later.";
                 Self::of(error::INTERNAL)
                     .saying(text)

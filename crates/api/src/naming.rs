@@ -40,7 +40,7 @@ impl Context<'_> {
             return Err(Failure::of(error::CONFLICT).saying(text));
         }
         if own_number_needed && found.exact.is_empty() {
-            let reason = "a login that is a phone number must be a number of the account; add the number first, or use a name";
+            let reason = "a login that looks like a phone number must be one of the account's numbers; add the number first, or choose a name";
             return Err(Failure::parameter("Login", reason));
         }
         Ok(())
@@ -57,7 +57,7 @@ impl Context<'_> {
             if self.is_top(account).await? {
                 return Ok(());
             }
-            let reason = "only the organization's top account can have `*` or a pattern";
+            let reason = "only the organization's top account can use `*` or a pattern";
             return Err(Failure::parameter("PhoneNumber", reason));
         }
         let spellings = number::candidates(phone_number);

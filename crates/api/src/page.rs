@@ -258,7 +258,7 @@ fn row_of(sid: &str) -> Result<String, Failure> {
         return Ok(sid.to_owned());
     }
     let reason = format!(
-        "`{}` is not an identifier; use the value that `next_page_uri` has",
+        "`{}` is not an identifier; use the value from `next_page_uri`",
         shown(sid)
     );
     Err(Failure::parameter("AfterSid", &reason))

@@ -54,9 +54,9 @@ const fn post(path: &'static str, form: &'static [&'static str]) -> Example {
 static SECTIONS: &[Section] = &[
     Section {
         title: "Numbers",
-        about: "Which document answers a call to a number. No provider of numbers is connected, so each number is one \
+        about: "A number and the document that answers calls to it. No number provider is connected, so each number is one \
                 of your own: at the Restcomm base, say `isSIP=true`. A number may be a pattern such as `+1555[0-9]*`, \
-                or `*` for every number that has no row of its own. Callers that are neither trunks nor clients with a \
+                or `*` for every number that is not listed itself. Callers that are neither trunks nor clients with a \
                 password reach only numbers with `Public=true`.",
         routes: numbers::ROUTES,
         example: post(
@@ -127,7 +127,7 @@ static SECTIONS: &[Section] = &[
     },
     Section {
         title: "Callbacks",
-        about: "What was or will be sent to applications; webhooks.md describes the delivery.",
+        about: "Callbacks sent to applications, or waiting to be sent; webhooks.md describes the delivery.",
         routes: deliveries::ROUTES,
         example: get("/Webhooks/Deliveries"),
     },
@@ -147,7 +147,7 @@ static SECTIONS: &[Section] = &[
     },
     Section {
         title: "Version",
-        about: "Which build answers.",
+        about: "The version of the running server.",
         routes: version::ROUTES,
         example: get("/Version"),
     },
@@ -167,7 +167,7 @@ requested as they are.
 - **Account in the path**: its SID, e-mail address or friendly name.
 - **Answers**: JSON if the path ends with `.json` or `Accept` names JSON, XML otherwise.
 - **Parameters**: in the query of GET and DELETE, as a form (`curl -d Name=value`) in POST and PUT; at most 300, and
-  256 KiB. Escape a `+` as `%2B`; one in front of a number is understood without, too.
+  256 KiB. Escape a `+` as `%2B`; an unescaped one in front of a number is accepted too.
 - **Unknown parameters** are ignored at the Restcomm base, with a `Patchcord-Warning` in the header of the answer and
   notification 20001, and refused at the Twilio base.
 - **Lists**: `PageSize` and `Page`; `next_page_uri` leads through all pages.
@@ -218,7 +218,7 @@ pub fn reference() -> String {
         );
     }
     out.push_str(
-        "\nBesides, 503 (20429, 12400): the server is stopping, or cannot write its records; try again later.\n",
+        "\nIn addition, 503 (20429, 12400) means that the server is stopping or cannot write its records; try again later.\n",
     );
     for section in SECTIONS {
         section.write(&mut out);
@@ -392,7 +392,7 @@ fn kind_of(kind: Is) -> String {
     };
     match kind {
         Is::Text => "text".to_owned(),
-        Is::Party => "text; an unescaped `+` in front is restored".to_owned(),
+        Is::Party => "text; an unescaped leading `+` is accepted".to_owned(),
         Is::Secret => "secret text".to_owned(),
         Is::Number => "whole number".to_owned(),
         Is::Flag => "`true` or `false`".to_owned(),

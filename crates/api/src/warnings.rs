@@ -89,7 +89,7 @@ impl Notices {
         tokio::spawn(async move {
             let change = Change::Notification(Box::new(notification));
             if let Err(error) = store.commit_soon(vec![change]).await {
-                tracing::debug!(%error, "a notification about a parameter is lost");
+                tracing::debug!(%error, "a notification about an unknown parameter could not be stored");
             }
         });
     }

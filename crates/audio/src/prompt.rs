@@ -37,7 +37,7 @@ pub enum PromptError {
     #[error("not a WAV, MP3 or Ogg Vorbis file")]
     Unknown,
     /// Decoding it takes more memory than is allowed.
-    #[error("sound file takes more memory to decode than is allowed")]
+    #[error("decoding the sound file needs more memory than is allowed")]
     Memory,
     /// It is larger than [`MAX_FILE`].
     #[error("sound file is larger than {MAX_FILE} bytes")]

@@ -52,12 +52,12 @@ pub enum Decision {
     Admit(Box<Admission>),
 }
 
-/// Whom a challenge asks.
+/// Who is challenged.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Challenged {
-    /// One that says to be a client here, and has its password if it is.
+    /// A caller that claims to be a client, and knows its password if it is one.
     Client,
-    /// One that does not: the number is not public, and it will have no password.
+    /// Any other caller: the number is not public, so it needs a password, which it does not have.
     Stranger,
 }
 
@@ -314,8 +314,8 @@ impl<'a> Routing<'a> {
                 dial.time_limit_s = PEER_LIMIT_S;
                 implicit(client.account, dial, true)
             }
-            // Whoever calls is answered when the callee answers: before that it would hold ports, and
-            // pay, for nothing.
+            // Answer the caller only when the callee answers; earlier, it would hold ports and pay for
+            // nothing.
             None => implicit(callee.account, dial, true),
         })
     }

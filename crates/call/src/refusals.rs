@@ -1,6 +1,6 @@
 //! Who was turned away before a call or registration began: wrong passwords, numbers that are not here.
 //!
-//! Nothing of them is on record otherwise, and the caller's owner is often not known. They are counted by
+//! They leave no other record, and the caller's owner is often not known. They are counted by
 //! source, reason and name, logged once per source and minute, and stored for `patchcord doctor phones`.
 //! **Invariant: what strangers send costs bounded memory and rows.**
 
@@ -17,9 +17,9 @@ use tracing::{info, warn};
 
 /// How often what was counted is stored.
 const STORE_EVERY: Duration = Duration::from_secs(10);
-/// How long a source that was logged is only counted.
+/// How long a logged source is counted without being logged again.
 const QUIET: Duration = Duration::from_secs(60);
-/// Sources, reasons and names between two stores; what is more is counted under [`OTHERS`].
+/// Sources, reasons and names between two stores; any beyond that are counted under [`OTHERS`].
 const MOST: usize = 50;
 /// Those of one source.
 const MOST_OF_SOURCE: usize = 20;
@@ -27,7 +27,7 @@ const MOST_OF_SOURCE: usize = 20;
 const MOST_LOGGED: usize = 1_000;
 /// Characters of a name that are kept.
 const LONGEST: usize = 64;
-/// Name of those that are not told apart.
+/// Name under which the rest are counted.
 const OTHERS: &str = "(others)";
 
 /// Counts who was turned away. Cheap to clone.
@@ -84,7 +84,11 @@ impl Refusals {
     /// since strangers can call as often as they like.
     pub(crate) fn is_news(&self, account: AccountSid, code: u16) -> bool {
         let now = crate::now();
-        let mut notified = self.0.notified.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut notified = self
+            .0
+            .notified
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if notified.len() >= MOST_LOGGED {
             notified.retain(|_, at| now < *at + QUIET);
         }
@@ -187,7 +191,7 @@ async fn keep(inner: Weak<Inner>, store: Store) {
             continue;
         }
         if let Err(error) = store.commit_soon(changes).await {
-            warn!(%error, "who was turned away could not be stored");
+            warn!(%error, "counts of refused calls and registrations could not be stored");
         }
     }
 }

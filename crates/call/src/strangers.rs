@@ -1,4 +1,4 @@
-//! What callers without proof hold: neither trunks nor clients, so anybody.
+//! Limits on what unauthenticated callers (neither trunks nor clients) may hold.
 //!
 //! A call in set-up holds memory and RTP ports, and one that is never confirmed by an ACK holds them for
 //! half a minute, at the price of one small datagram. **Invariant: whatever strangers do, calls of trunks

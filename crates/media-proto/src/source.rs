@@ -96,24 +96,20 @@ impl Source {
     /// Where to send.
     pub(crate) fn target(&self) -> Option<SocketAddr> {
         let announced = || {
-            let to = self.announced.filter(|to| self.may_reach(to.ip()))?;
-            let is_safe = self.proved || self.heard || self.signalling == Some(to.ip());
-            (is_safe || self.trial > 0).then_some(to)
+            let to = self.announced.filter(|to| is_of_a_network(to.ip()))?;
+            (self.is_safe(to.ip()) || self.trial > 0).then_some(to)
         };
         self.learnt.or_else(announced)
     }
 
-    /// Whether an announced address is one of its party's own network: what a party writes into its SDP must
-    /// not lead into a network that its signalling does not come from.
-    fn may_reach(&self, host: IpAddr) -> bool {
-        let Some(signalling) = self.signalling.filter(|signalling| *signalling != host) else {
-            return true;
+    /// Whether a stream may go to an announced host that has not sent: that of the signalling, or one that a
+    /// known party names. A party outside a private network is not believed about hosts inside.
+    fn is_safe(&self, host: IpAddr) -> bool {
+        let Some(signalling) = self.signalling else {
+            return self.proved || self.heard;
         };
-        match class(host) {
-            Class::Public => true,
-            Class::Private => class(signalling) == Class::Private,
-            Class::Metadata | Class::Invalid => false,
-        }
+        let crosses = class(host) == Class::Private && class(signalling) == Class::Public;
+        self.heard || signalling == host || (self.proved && !crosses)
     }
 
     /// Whether RTCP may go to this host, while RTP goes to `target`.
@@ -123,7 +119,7 @@ impl Source {
 
     /// A packet was sent there.
     pub(crate) fn sent(&mut self, to: SocketAddr) {
-        if !self.proved && !self.heard && self.signalling != Some(to.ip()) {
+        if !self.is_safe(to.ip()) {
             self.trial = self.trial.saturating_sub(1);
         }
     }
@@ -142,6 +138,14 @@ impl Source {
     /// True if packets come from another host or port than the SDP says.
     pub(crate) fn is_learnt(&self) -> bool {
         self.learnt.is_some()
+    }
+}
+
+/// Whether media may go there at all: not to metadata services, nor to many at once.
+fn is_of_a_network(host: IpAddr) -> bool {
+    match class(host) {
+        Class::Public | Class::Private => true,
+        Class::Metadata | Class::Invalid => false,
     }
 }
 

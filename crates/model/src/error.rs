@@ -71,7 +71,7 @@ table! {
     NOT_PERMITTED = 11001, Error, 403, "The account may not use this feature.", "Ask the operator to permit it.";
     NO_HANDLER = 11005, Error, 0, "Nothing handles this call: the called number or client does not exist here, or its account is not active.", "Create the number or client, or reactivate its account.";
     NO_APPLICATION = 11007, Error, 0, "The number has no voice application.", "Give the number a VoiceUrl or a VoiceApplicationSid.";
-    UNREACHABLE_TARGET = 11008, Error, 400, "The dialled client is unknown or not registered, or there is no outbound proxy for numbers.", "Check that the phone is registered, or configure a trunk.";
+    UNREACHABLE_TARGET = 11008, Error, 400, "The dialled client is unknown or not registered, or no trunk is configured for numbers.", "Check that the phone is registered, or configure a trunk.";
     BAD_URI = 11100, Error, 400, "An address in a document or parameter is not valid.", "Write an absolute http or https address, or one relative to the document.";
     TOO_MANY_REDIRECTS = 11101, Error, 0, "A callback address is missing, or documents redirect in a loop.", "End the chain with a verb that handles the call.";
     ADDRESS_REFUSED = 11110, Error, 400, "The address is private, local or listed as forbidden, and the account may not reach it.", "Use a public address, or ask the operator to allow private ones.";
@@ -83,10 +83,10 @@ table! {
     UNKNOWN_ATTRIBUTE = 12201, Warning, 0, "The verb has an unknown attribute; it was ignored.", "Check the spelling; names are case-sensitive.";
     BAD_NESTING = 12202, Error, 0, "The element or text does not belong inside its parent; it was skipped.", "Move it to where it is allowed.";
     BAD_VALUE = 12203, Warning, 0, "The attribute's value is not allowed; the default was used.", "Use one of the values that the documentation lists.";
-    NOT_BUILT = 12204, Error, 0, "The verb, noun or attribute exists elsewhere, but this server does not support it; it was skipped.", "Remove it; the text says what to use instead, if there is something.";
+    NOT_BUILT = 12204, Error, 0, "The verb, noun or attribute is not supported by this server; it was skipped.", "Remove it, or use the alternative named in the text, if there is one.";
     UNREACHABLE = 12205, Warning, 0, "A verb of the document can never run, because one before it ends the call or the document.", "Remove it, or move it before that verb.";
     REPAIRED = 12206, Warning, 0, "The document is not quite well-formed XML; it was repaired.", "Write it as the text says: other servers and tools may reject it.";
-    ENCODING = 12207, Warning, 0, "The encoding of the document is not known, or some of its bytes are not characters in it.", "Send UTF-8, or name the right encoding in the content type or the XML declaration.";
+    ENCODING = 12207, Warning, 0, "The document's encoding is unknown, or some of its bytes are not valid in it.", "Send UTF-8, or name the right encoding in the content type or the XML declaration.";
     EMPTY_DOCUMENT = 12208, Warning, 0, "The document has no verb that answers the call; a call that is not answered yet would be refused.", "Add a verb such as Say, unless the document only ends a call or accepts one that was screened.";
     MORE_FINDINGS = 12209, Warning, 0, "There are more findings in the documents than are listed.", "Fix the listed findings, then check the documents again with `patchcord lint`.";
     BAD_CONTENT_TYPE = 12300, Warning, 0, "The application's answer has a content type that is not a document type.", "Send text/xml, application/xml, text/plain or audio/wav.";
@@ -145,13 +145,13 @@ table! {
     CONFLICT = 20409, Error, 409, "The value must be unique and is taken.", "Use another value.";
     TOO_LARGE = 20413, Error, 413, "The request is larger than 256 KiB.", "Send less.";
     UNSUPPORTED_MEDIA = 20415, Error, 415, "The body is not a form.", "Send the parameters as a form (`curl -d Name=value`), not as JSON or anything else.";
-    TOO_MANY_REQUESTS = 20429, Error, 429, "The server is at its limit, or too many passwords were wrong.", "Try again after the seconds that Retry-After names.";
+    TOO_MANY_REQUESTS = 20429, Error, 429, "The server is at its limit, or too many wrong passwords were sent.", "Try again after the number of seconds in Retry-After.";
     BAD_PARAMETER = 21100, Error, 400, "A parameter is missing or has a value that is not allowed.", "Correct the parameter named in the text.";
     FORBIDDEN = 21103, Error, 403, "The account may not do this.", "Use credentials of the owner or of one of its parent accounts.";
     CALL_NOT_LIVE = 21220, Error, 410, "The call is not in progress.", "Only a live call can be changed.";
     DOCUMENT_NOT_FOUND = 21402, Error, 0, "The application answered 404.", "Check the address of the document.";
-    NUMBER_UNAVAILABLE = 21422, Error, 400, "This number exists already, or it is not your own.", "Use another number; no provider of numbers is connected.";
-    NUMBER_TAKEN = 21452, Error, 400, "This number exists already, or it is not your own.", "If it is your own, add `isSIP=true`; no provider of numbers is connected.";
+    NUMBER_UNAVAILABLE = 21422, Error, 400, "The number already exists here, or it would have to come from a provider.", "Use another number; no number provider is connected.";
+    NUMBER_TAKEN = 21452, Error, 400, "The number already exists here, or it would have to come from a provider.", "If it is your own, add `isSIP=true`; no number provider is connected.";
     MESSAGE_OVERFLOW = 30001, Error, 0, "The message was not sent: the call has too many messages in transit.", "Send fewer at once.";
     MESSAGE_UNREACHABLE = 30003, Error, 0, "The message was not accepted: the recipient cannot be reached now.", "Check that the phone is registered, or that the trunk is up.";
     MESSAGE_BLOCKED = 30004, Error, 0, "The message was not accepted: the recipient or its provider refused it.", "Ask the recipient or the provider why.";

@@ -8,7 +8,7 @@
 use crate::number::{candidates, e164, is_dialable, plain};
 use crate::{AccountSid, OrganizationSid};
 
-/// Most digits of a login that reads as a number and is no phone number: an extension.
+/// Maximum number of digits of an extension: a numeric login that is not a phone number.
 pub const LONGEST_EXTENSION: usize = 6;
 
 /// Characters that make a stored number a pattern.
@@ -82,7 +82,7 @@ fn is_extension(text: &str) -> bool {
     !text.is_empty() && text.len() <= LONGEST_EXTENSION && text.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// What a login must observe.
+/// Rules for a login.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum LoginRule {
     /// A name, or an extension: nothing.

@@ -174,7 +174,7 @@ pub(crate) async fn list(config: &Config, which: &RecentCalls, as_json: bool) ->
         return Ok(format!("{}\n", serde_json::to_string_pretty(&all)?));
     }
     if rows.total == 0 {
-        return Ok("no such calls yet\n".to_owned());
+        return Ok("no matching calls\n".to_owned());
     }
     let shown = rows.items.len();
     let mut text: String = rows.items.iter().map(line).collect();
@@ -202,7 +202,7 @@ pub(crate) async fn open(config: &Config) -> Result<Inspect> {
 /// Whether the embedded database can be used, in words that say what to do if not.
 fn reachable(data: &Path, file: &Path) -> Result<(), WrongUsage> {
     let shown = data.display();
-    let advice = "start in the folder of the server or give --data";
+    let advice = "run this in the server's folder, or use --data";
     match OpenOptions::new().read(true).write(true).open(file) {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == ErrorKind::NotFound && !data.exists() => {
@@ -315,7 +315,7 @@ mod tests {
         let missing = folder.path().join("patchcord-data");
         let text = said(&missing).await;
         let expected = format!(
-            "there is no {} here; start in the folder of the server or give --data",
+            "there is no {} here; run this in the server's folder, or use --data",
             missing.display()
         );
         assert_eq!(text, expected);

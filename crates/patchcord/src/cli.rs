@@ -73,7 +73,7 @@ pub(crate) enum Task {
     Calls(CallsTask),
     /// Write a small application to start from: documents, a Python program that serves them, tests.
     ///
-    /// The folder must be empty or not exist. Exit codes: 0 written, 64 there is something in it, 70 it cannot be written.
+    /// The folder must be empty or not exist. Exit codes: 0 written, 64 the folder is not empty, 70 it cannot be written.
     #[command(after_help = NEW_EXAMPLES)]
     New {
         /// Folder for the application
@@ -119,7 +119,7 @@ pub(crate) enum Task {
         /// Leave out warnings: only errors are shown and affect the exit code
         #[arg(long)]
         errors_only: bool,
-        /// Ask addresses by POST, with the parameters of a call that begins
+        /// Request URLs by POST, with the parameters of a new call
         #[arg(long)]
         post: bool,
     },
@@ -152,7 +152,7 @@ Examples:
 
 Environment: PATCHCORD_SECTION__KEY for any setting, with two underscores; PATCHCORD_ADMIN_SID,
 PATCHCORD_ADMIN_TOKEN, PATCHCORD_ADMIN_EMAIL, PATCHCORD_ADMIN_PASSWORD, PATCHCORD_DOMAIN and
-PATCHCORD_SECRET_KEY. A flag wins over the environment, the environment over the file.
+PATCHCORD_SECRET_KEY. A flag overrides the environment, which overrides the file.
 
 docs/operating.md describes starting and stopping, docs/config.md every setting.";
 
@@ -183,7 +183,7 @@ const DOCTOR_EXAMPLES: &str = "\
 Examples:
   patchcord doctor calls
   patchcord doctor calls --json --data /var/lib/patchcord
-  patchcord doctor phones                          who was turned away, and what helps";
+  patchcord doctor phones                          who was turned away, and how to fix it";
 
 /// What to inspect.
 #[derive(Subcommand)]
@@ -420,7 +420,7 @@ pub(crate) enum CallsTask {
 /// Which calls.
 #[derive(Args, Debug)]
 pub(crate) struct WhichCalls {
-    /// Print at most so many
+    /// Maximum number to print
     #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
     limit: i64,
     /// `queued`, `ringing`, `in-progress`, `completed`, `busy`, `failed`, `no-answer` or `canceled`
@@ -454,10 +454,10 @@ pub(crate) enum NotificationsTask {
         /// Only those of one leg: `CA` and 32 hexadecimal digits.
         #[arg(long, value_name = "SID")]
         call: Option<CallSid>,
-        /// Print at most so many
+        /// Maximum number to print
         #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
         limit: i64,
-        /// Go on printing new ones until interrupted
+        /// Keep printing new ones until interrupted
         #[arg(long, short)]
         follow: bool,
         #[command(flatten)]

@@ -118,7 +118,7 @@ settings! {
 
     /// The HTTP side: the API, recordings and health routes.
     http: Http {
-        /// Maximum number of connections at once; more are closed. Unset: an eighth of the file descriptors that the process may have (`ulimit -n`), from 16 to 4096; the others are kept for calls and the database.
+        /// Maximum number of connections at once; further ones are closed. Unset: an eighth of the file descriptors that the process may have (`ulimit -n`), from 16 to 4096; the rest are kept for calls and the database.
         max_connections: Option<NonZeroU32> = "",
         /// Maximum number of connections at once from one address, or from one /64 network of IPv6. Unset: a quarter of `max_connections`, and at least 8.
         max_connections_per_address: Option<NonZeroU32> = "",
@@ -152,7 +152,7 @@ settings! {
         nonce_lifetime_s: NonZeroU32 = "300",
         /// Seconds between OPTIONS requests to each registered phone; a phone that used to answer and stops is unregistered. 0: never.
         keepalive_s: u32 = "60",
-        /// Allow every account to call and write to SIP addresses in private networks and on this machine. The administrator's account always may; registered phones and trunks can be anywhere.
+        /// Allow every account to call and message SIP addresses in private networks and on this machine. The administrator's account always may; registered phones and trunks can be anywhere.
         allow_private: bool = "false",
         /// Maximum number of inbound calls in set-up at once; more get 503.
         max_calls_in_setup: NonZeroU32 = "1000",
@@ -194,7 +194,7 @@ settings! {
         max_document_bytes: NonZeroU64 = "1048576",
         /// Largest media file, in bytes; at most 67108864.
         max_media_bytes: NonZeroU64 = "20971520",
-        /// Memory for the media files that are fetched and decoded at once, in bytes; about five times the size of a file.
+        /// Memory in bytes for media files being fetched and decoded at the same time; a file needs about five times its size.
         /// A file that has to wait for more than ten seconds is not played (13233).
         media_memory_bytes: NonZeroU64 = "268435456",
         /// How much of that memory one account can use, in bytes.
@@ -231,7 +231,7 @@ settings! {
 
     /// Behaviour that old applications may rely on.
     compat: Compat {
-        /// Show the digest of a client's password (HA1) as `password` in answers of the API. It is as good as the password.
+        /// Show the digest of a client's password (HA1) as `password` in answers of the API. Whoever has it can log in as the client.
         show_client_digests: bool = "false",
         /// Send the word `null` for an unknown caller name or diversion.
         null_strings: bool = "false",

@@ -89,7 +89,7 @@ fn explain(call: &OpenCall, all: &[OpenCall], now: Timestamp) -> Finding {
         ),
         _ => (
             LONG_SETUP,
-            "it is answered, refused, or given up at its time-out",
+            "it is answered, refused, or ends when its timeout expires",
         ),
     };
     let mute = silence.is_none_or(|silence| silence > LONG_SILENCE);
@@ -142,7 +142,7 @@ fn waits_for(call: &OpenCall, all: &[OpenCall]) -> String {
         CallStatus::Queued => "the first answer of the called phone",
         CallStatus::Ringing if own.parent.is_none() => "its document, or the answer",
         CallStatus::Ringing => "the answer of the called phone",
-        _ => "its document, or its partner",
+        _ => "its document, or the other party",
     }
     .to_owned()
 }

@@ -250,9 +250,9 @@ async fn ask(url: &str, options: Options) -> Result<Checked> {
     if answer.status != 200 {
         let hint = match (answer.status, options.post) {
             (404 | 405 | 501, false) => {
-                "; it was asked by GET: with `--post` it is asked by POST, as calls do by default"
+                "; the request was a GET: use `--post` to send a POST, as calls do by default"
             }
-            (405 | 501, true) => "; it was asked by POST: leave out `--post` to ask by GET",
+            (405 | 501, true) => "; the request was a POST: omit `--post` to send a GET",
             _ => "",
         };
         bail!("{shown} answered with status {}{hint}", answer.status);

@@ -62,7 +62,7 @@ pub(crate) async fn replay(
         return Err(unknown(event).into());
     }
     let count = inspect.replay(&filter, now()).await?;
-    Ok(format!("{count} to be delivered again\n"))
+    Ok(format!("{count} queued for delivery again\n"))
 }
 
 fn unknown(event: EventSid) -> WrongUsage {

@@ -70,7 +70,7 @@ const ATTRIBUTES: &[(&str, &str, &str)] = &[
     ("Client", "name", "write the name as the text of `Client`"),
 ];
 
-/// Values of attributes that are not built, with which nothing is asked for that does not happen anyway.
+/// Values of unsupported attributes that ask only for what happens anyway.
 const IDLE: &[(&str, &str)] = &[
     ("bargeIn", "true"),
     ("beep", "false"),

@@ -157,7 +157,7 @@ impl<'a> Source<'a> {
             return Ok(());
         }
         let message =
-            "this looks like UTF-32, or UTF-16 that does not say so; send UTF-8".to_owned();
+            "this looks like UTF-32, or UTF-16 that is not declared; send UTF-8".to_owned();
         Err(ParseError::no_xml(START, message))
     }
 

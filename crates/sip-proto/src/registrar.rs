@@ -30,7 +30,7 @@ pub const DEFAULT_EXPIRES: u32 = 3600;
 pub const MAX_EXPIRES: u32 = 3600;
 /// Octets of one Contact, parameters included, and of the Call-ID that is kept with it.
 pub const MAX_CONTACT: usize = 2048;
-/// Seconds after which a client may try again that named more addresses than there can be.
+/// Retry-After, in seconds, for a REGISTER with too many addresses.
 const RETRY_AFTER: u32 = 60;
 
 /// Why a REGISTER changed nothing.

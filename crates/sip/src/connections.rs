@@ -1,4 +1,4 @@
-//! All TCP connections by flow and by address. Which of them may be is decided in `places`.
+//! All TCP connections by flow and by address. `places` decides which are admitted.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};

@@ -42,7 +42,7 @@ impl Heard {
     }
 }
 
-/// Whether a new connection may be.
+/// Whether a new connection is admitted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Admission {
     Granted,

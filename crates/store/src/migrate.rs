@@ -113,7 +113,10 @@ pub(crate) async fn seal_clients(
     for statement in dialect.empty_log() {
         run(connection, statement).await?;
     }
-    info!(clients = found.len(), "encrypted what clients log in with");
+    info!(
+        clients = found.len(),
+        "encrypted the clients' password digests"
+    );
     Ok(())
 }
 

@@ -96,10 +96,10 @@ pub(crate) enum ClientError {
     #[error("the request failed")]
     Request(#[source] hyper_util::client::legacy::Error),
     /// It broke inside the answer.
-    #[error("the answer broke off")]
+    #[error("the connection closed in the middle of the answer")]
     Body(#[source] hyper::Error),
     /// Nothing came for too long.
-    #[error("nothing came in time")]
+    #[error("nothing arrived in time")]
     Timeout,
     /// Only interim responses came.
     #[error("more than {MAX_INTERIM} interim responses (1xx)")]

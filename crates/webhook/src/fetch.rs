@@ -466,8 +466,9 @@ impl Fetcher {
                 limit: self.config.timeout,
             },
             None if is_plain(error) => Problem::Io {
-                reason: "the server does not speak https there; write http:// if it speaks http"
-                    .to_owned(),
+                reason:
+                    "the server does not speak https on this port; use http:// if it speaks http"
+                        .to_owned(),
             },
             None if is_connect(error) || cause::<std::io::Error>(error).is_some() => Problem::Io {
                 reason: innermost(error),
@@ -566,7 +567,7 @@ fn cause<T: std::error::Error + 'static>(error: &ClientError) -> Option<&T> {
     None
 }
 
-/// Whether nothing came in time, or no connection.
+/// Whether nothing arrived in time, or no connection.
 fn is_timeout(error: &ClientError) -> bool {
     let io = cause::<std::io::Error>(error);
     matches!(error, ClientError::Timeout)

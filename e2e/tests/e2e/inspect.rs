@@ -45,7 +45,7 @@ fn a_call_that_has_just_ended_is_shown() -> anyhow::Result<()> {
         "{listed}"
     );
     let none = patchcord(&server, &["calls", "list", "--status", "busy"])?;
-    ensure!(none == "no such calls yet\n", "{none}");
+    ensure!(none == "no matching calls\n", "{none}");
     let one = patchcord(&server, &["calls", "list", "--number", "KIM", "--json"])?;
     let one: serde_json::Value = serde_json::from_str(&one)?;
     ensure!(one["total"] == 3, "{one}");

@@ -258,7 +258,10 @@ fn a_dead_callback_is_replayed_by_command_and_by_rest() -> anyhow::Result<()> {
         ensure!(output.status.success(), "{words:?}: {output:?}");
         Ok(text)
     };
-    assert_eq!(webhooks(&["replay", &event])?, "1 to be delivered again\n");
+    assert_eq!(
+        webhooks(&["replay", &event])?,
+        "1 queued for delivery again\n"
+    );
     assert_eq!(deliveries("delivered", 1)?[0]["sid"], event.as_str());
     let shown = webhooks(&["show", &event])?;
     assert!(shown.contains("state     delivered\n"), "{shown}");

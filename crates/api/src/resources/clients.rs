@@ -281,8 +281,7 @@ async fn existing(context: &Context<'_>, account: &Account, login: &str) -> Answ
     let found = store.client_in(account.organization, login).await?;
     match found {
         Some(client) if client.account == account.sid => {
-            let text =
-                "Login: this client exists already; it is shown unchanged. Change it at its uri";
+            let text = "Login: this client already exists and was not changed; to change it, use its `uri`";
             context.warnings.add(text);
             Ok(context.show(&CLIENT, &client))
         }

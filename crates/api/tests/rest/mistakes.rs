@@ -84,7 +84,7 @@ async fn a_client_that_exists_is_shown_with_a_warning() {
     let [warning] = warnings(&second)[..] else {
         panic!("{:?}", second.headers);
     };
-    assert!(warning.starts_with("Login: this client exists already"));
+    assert!(warning.starts_with("Login: this client already exists"));
 }
 
 #[tokio::test]
@@ -304,7 +304,7 @@ async fn a_malformed_row_is_named() {
     let path = format!("/Accounts/{}/Calls.json?AfterSid=foo", server.admin);
     let answer = server.get(&server.admin(), &path).await;
     answer.is(400);
-    let expected = "AfterSid: `foo` is not an identifier; use the value that `next_page_uri` has";
+    let expected = "AfterSid: `foo` is not an identifier; use the value from `next_page_uri`";
     assert_eq!(answer.error()["message"], expected);
 }
 

@@ -65,7 +65,8 @@ fn case_011_account_of_the_caller() {
             .kim_is_client()
             .with(|directory| directory.clients[0].1 = status)
             .run();
-        assert_eq!(run.to("K"), "0 403", "{status}");
+        // Only who has proved to be that client learns about its account.
+        assert_eq!(run.to("K"), "0 407, 0 403", "{status}");
         assert_eq!((run.app(), run.legs()), (String::new(), 0), "{status}");
     }
 }

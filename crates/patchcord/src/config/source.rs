@@ -208,7 +208,7 @@ const OTHERS: &[&str] = &[
     "UPDATE_DOCS",
 ];
 
-/// Whether a name is none of ours: one of [`OTHERS`], or what Kubernetes and Docker set for a service that
+/// Whether a name is not one of our settings: one of [`OTHERS`], or what Kubernetes and Docker set for a service that
 /// is called `patchcord`.
 fn is_foreign(rest: &str, value: &str) -> bool {
     let is_link = rest.starts_with("PORT_")

@@ -1,4 +1,4 @@
-//! `patchcord doctor phones`: who was turned away before a call or registration began, and what helps.
+//! `patchcord doctor phones`: who was turned away before a call or registration began, and how to fix it.
 
 use anyhow::Result;
 use model::RefusalReason;

@@ -318,7 +318,7 @@ async fn asks_addresses() {
         .await
         .unwrap();
     assert!(
-        tls.unread.concat().contains("write http://"),
+        tls.unread.concat().contains("use http://"),
         "{:?}",
         tls.unread
     );

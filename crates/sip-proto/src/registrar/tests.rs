@@ -332,14 +332,20 @@ fn reaches_a_client_anew_when_its_connection_is_gone() {
         flow: Some(FlowId(7)),
         ..peer(40_000)
     };
-    let lines = "Contact: <sip:kim@10.0.0.1:5062;transport=tcp>, <sip:kim@phone.invalid>\r\n";
+    let lines = "Contact: <sip:kim@203.0.113.9:5062;transport=tcp>, <sip:kim@phone.invalid>,\
+                 <sip:kim@10.0.0.1:6379;transport=tcp>,<sip:kim@127.0.0.1:6379;transport=tcp>\r\n";
     let register = request("a", 1, lines);
     assert_eq!(registrar.register("kim", &register, flow, now), Ok(()));
     assert!(registrar.handle_flow_closed(FlowId(8)).is_empty());
     assert_eq!(registrar.handle_flow_closed(FlowId(7)), ["kim"]);
     let left = registrar.bindings("kim", now);
-    assert_eq!(left.len(), 1, "a name cannot be connected to");
-    assert_eq!(left[0].peer.remote, SocketAddr::from(([10, 0, 0, 1], 5062)));
+    assert_eq!(
+        left.len(),
+        1,
+        "neither a name nor a network that the phone is not in"
+    );
+    let remote = SocketAddr::from(([203, 0, 113, 9], 5062));
+    assert_eq!(left[0].peer.remote, remote);
     assert_eq!(left[0].peer.flow, None);
 }
 
