@@ -83,10 +83,21 @@ impl Params {
     ) -> Result<Self, Failure> {
         self.row = Some((route, dialect));
         self.restore_pluses(route, dialect);
+        if dialect.refuses_unknown
+            && let Some(unknown) = self.unknown(route, dialect).next()
+        {
+            let reason = format!("this parameter is not supported here{}", unknown.hint());
+            return Err(Failure::parameter(&unknown.name, &reason));
+        }
         for param in route.params_in(dialect) {
             let name = param.name;
-            if dialect.pick(param.required) {
-                self.required(name)?;
+            if dialect.pick(param.required) && self.filled(name).is_none() {
+                let mut unknown = self.unknown(route, dialect);
+                let nearly = unknown.find(|sent| sent.meant == Some(name));
+                let sent =
+                    nearly.map_or_else(String::new, |sent| format!("; you sent `{}`", sent.name));
+                let reason = format!("this parameter is required{sent}");
+                return Err(Failure::parameter(name, &reason));
             }
             match param.kind {
                 Is::Number => drop(self.parsed::<i64>(name, "a whole number")?),
@@ -112,12 +123,6 @@ impl Params {
                 }
                 Is::Text | Is::Party | Is::Secret => {}
             }
-        }
-        if dialect.refuses_unknown
-            && let Some(unknown) = self.unknown(route, dialect).next()
-        {
-            let reason = format!("this parameter is not supported here{}", unknown.hint());
-            return Err(Failure::parameter(&unknown.name, &reason));
         }
         Ok(self)
     }

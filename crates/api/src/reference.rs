@@ -71,8 +71,8 @@ static SECTIONS: &[Section] = &[
     Section {
         title: "Clients",
         about: "Phones. A phone registers with the login and the password of a client, and is called as `client:LOGIN`. \
-                Creating a client that the account already has changes nothing: the answer shows what is there and has a \
-                `Patchcord-Warning`.",
+                Creating a client that the account already has changes nothing, not even the password: the answer \
+                shows the existing client and carries a `Patchcord-Warning`. Change it with POST to its `uri`.",
         routes: clients::ROUTES,
         example: post("/Clients", &["Login=alice", "Password=Kp7vRt2mXq"]),
     },
@@ -185,8 +185,8 @@ const MISSING: &str = "
 Of Restcomm's API: `AvailablePhoneNumbers` (no provider of numbers), `Conferences` and `Participants` (conferences run,
 but cannot be listed or changed), `Email/Messages`, `Faxes`, `Gateways`, `Geolocation`, `Announcements`,
 `OutgoingCallerIds`, `OutboundProxy` (trunks are configured in the file), `Organizations` and `Profiles`,
-`Registrations`, `ShortCodes`, `Supervisor`, `Transcriptions`, `Usage`, `ExtensionsConfiguration`; of `Calls`, `Mute`
-and recording a live call.
+`Registrations`, `ShortCodes`, `Supervisor`, `Transcriptions`, `Usage`, `ExtensionsConfiguration`; of `Calls`,
+recording a live call.
 
 Of Twilio's API: everything outside `/2010-04-01` (Studio, Verify, TaskRouter and the like), `Conferences`,
 `Participants`, `Queues`, `Messages/Media`, `Addresses`, `AvailablePhoneNumbers`, `Keys` and `SigningKeys`, `SIP`,

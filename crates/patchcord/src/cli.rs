@@ -344,6 +344,12 @@ fn moment(text: &str) -> Result<Timestamp, String> {
         .ok_or_else(|| "write `2026-03-01` or `2026-03-01T08:00:00Z`".to_owned())
 }
 
+/// The status of a call.
+fn status(text: &str) -> Result<CallStatus, String> {
+    let words = CallStatus::WORDS.join(", ");
+    text.parse().map_err(|_| format!("write one of {words}"))
+}
+
 /// The end of a day, or a moment.
 fn end_of_moment(text: &str) -> Result<Timestamp, String> {
     day(text).map_or_else(|| moment(text), |start| Ok(start + DAY))
@@ -423,8 +429,8 @@ pub(crate) struct WhichCalls {
     /// Maximum number to print
     #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
     limit: i64,
-    /// `queued`, `ringing`, `in-progress`, `completed`, `busy`, `failed`, `no-answer` or `canceled`
-    #[arg(long, value_name = "STATUS")]
+    /// With this status, such as `completed` or `failed`
+    #[arg(long, value_name = "STATUS", value_parser = status)]
     status: Option<CallStatus>,
     /// With a caller or called party that contains this text
     #[arg(long, value_name = "TEXT")]

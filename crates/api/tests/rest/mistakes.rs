@@ -350,3 +350,15 @@ async fn an_address_without_its_host_is_refused_before_anybody_is_called() {
     }
     assert!(server.engine.created.lock().unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn a_misspelt_required_parameter_is_named_in_the_refusal() {
+    let server = Server::start().await;
+    let who = server.admin();
+    let clients = format!("/Accounts/{}/Clients.json", server.admin);
+    let answer = server
+        .post(&who, &clients, "login=bob&Password=RestComm12")
+        .await;
+    let said = answer.error()["message"].clone();
+    assert_eq!(said, "Login: this parameter is required; you sent `login`");
+}

@@ -4,6 +4,7 @@ Runs on Python's standard library: python3 app.py. PORT chooses another port tha
 """
 
 import os
+import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
@@ -32,7 +33,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def respond(self, form):
         name = answer(urlsplit(self.path).path, dict(parse_qsl(form)))
-        body = (FOLDER / name).read_bytes() if name else b"There is nothing here.\n"
+        body = (FOLDER / name).read_bytes() if name else b"Not found.\n"
         self.send_response(200 if name else 404)
         self.send_header("Content-Type", "text/xml" if name else "text/plain")
         self.send_header("Content-Length", str(len(body)))
@@ -42,7 +43,11 @@ class Handler(BaseHTTPRequestHandler):
 
 if __name__ == "__main__":
     port = int(os.environ.get("PORT", "8000"))
-    with ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
+    try:
+        server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    except OSError as error:
+        sys.exit(f"port {port} cannot be used ({error.strerror}): stop what uses it, or set PORT={port + 1}")
+    with server:
         print(f"http://127.0.0.1:{port}/menu", flush=True)
         try:
             server.serve_forever()
