@@ -119,11 +119,13 @@ impl Context<'_> {
 
     /// Whether an account is the first of its organization.
     async fn is_top(&self, account: &Account) -> Result<bool, Failure> {
-        let Some(parent) = account.parent else {
+        if account.parent.is_none() {
             return Ok(true);
-        };
-        let parent = self.state.store.account(parent).await?;
-        Ok(parent.is_none_or(|parent| parent.organization != account.organization))
+        }
+        let store = &self.state.store;
+        let all = store.organization_accounts(account.organization).await?;
+        let first = all.iter().min_by_key(|one| (one.created, one.sid));
+        Ok(first.is_none_or(|first| first.sid == account.sid))
     }
 }
 

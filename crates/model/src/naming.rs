@@ -11,6 +11,9 @@ use crate::{AccountSid, OrganizationSid};
 /// Maximum number of digits of an extension: a numeric login that is not a phone number.
 pub const LONGEST_EXTENSION: usize = 6;
 
+/// Short numbers of emergency services: whoever dials one must not reach another account's phone.
+const EMERGENCY: [&str; 6] = ["000", "110", "112", "119", "911", "999"];
+
 /// Characters that make a stored number a pattern.
 const PATTERN_CHARACTERS: [char; 9] = ['*', '#', '^', '|', '.', '$', '\\', '[', ']'];
 
@@ -100,7 +103,8 @@ pub fn login_rule(login: &str) -> LoginRule {
     if let Some(plain) = e164(login).filter(|plain| plain != login) {
         return LoginRule::Spelling(plain);
     }
-    if is_extension(login) || !is_dialable(login) {
+    let is_free = is_extension(login) && !EMERGENCY.contains(&login);
+    if is_free || !is_dialable(login) {
         LoginRule::Free
     } else {
         LoginRule::OwnNumber(candidates(login))
@@ -198,6 +202,7 @@ mod tests {
             ("kim7", LoginRule::Free),
             ("1001", LoginRule::Free),
             ("123456", LoginRule::Free),
+            ("112", own(&["112", "+112"])),
             ("1234567", own(&["1234567", "+1234567"])),
             ("+12025551111", own(&["+12025551111", "12025551111"])),
             ("*77", own(&["*77"])),
