@@ -97,6 +97,10 @@ static HASHER: LazyLock<mpsc::Sender<Job>> = LazyLock::new(|| {
                     .reply
                     .send(hashed(&job.argon, &job.password, &job.salt, &mut memory));
             }
+            // Kept for those that wait, but not by a server whose clients use tokens.
+            if waiting.is_empty() {
+                memory = Vec::new();
+            }
         }
     };
     // Without the thread the channel is closed, and no password is right.
