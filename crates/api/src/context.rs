@@ -135,7 +135,7 @@ impl Context<'_> {
         Ok(depth)
     }
 
-    /// An address that is asked at once: a path would name this server, which has no documents.
+    /// An address that is requested right away. A path would lead to this server, which serves no documents.
     pub(crate) fn absolute(&self, name: &str, text: &str) -> Result<String, Failure> {
         absolute(text).map(String::from).ok_or_else(|| {
             let reason = format!("`{}` is not an http or https address", shown(text));

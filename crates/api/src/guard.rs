@@ -261,7 +261,7 @@ mod tests {
         attempts.succeeded([9, 2]);
         assert_eq!(attempts.wait([9, 2], start), None);
         assert_eq!(attempts.wait([1, 2], start), Some(seconds(1)));
-        // However often passwords are right, they are no guesses.
+        // Correct passwords never count as guesses, however many are sent.
         for _ in 0..10 {
             attempts.failed([9, 2], start);
             attempts.succeeded([9, 2]);

@@ -39,7 +39,7 @@ pub(crate) struct Params {
     row: Option<(&'static Route, &'static RestDialect)>,
 }
 
-/// A parameter that has no effect.
+/// A parameter that was sent and has no effect, because the route does not declare it.
 pub(crate) struct Unknown {
     pub(crate) name: String,
     /// The one that is spelt nearly so.
@@ -146,7 +146,7 @@ impl Params {
         })
     }
 
-    /// Addresses of the row that are only a path: they name this server, which has no documents.
+    /// Addresses of the row that are only a path: they lead to this server, which serves no documents.
     pub(crate) fn paths<'a>(
         &'a self,
         route: &'static Route,
@@ -454,7 +454,7 @@ pub(crate) fn party_pattern(text: &str) -> String {
 /// The declared name that is spelt nearly like another.
 fn nearest(name: &str, declared: impl Iterator<Item = &'static Param>) -> Option<&'static str> {
     let plain = |name: &str| name.replace(['_', '-'], "").to_ascii_lowercase();
-    // Comparing takes the product of both lengths, and whoever sends a name chooses its length.
+    // A comparison costs the product of both lengths, and the sender chooses the length of the name.
     if name.len() > NAME_LENGTH {
         return None;
     }

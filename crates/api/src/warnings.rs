@@ -1,6 +1,6 @@
 //! Warnings about requests that succeed all the same: headers of the answer, and notifications.
 //!
-//! A parameter that the route does not have has no effect, so the caller is warned: always by a
+//! A parameter that the route does not declare has no effect, so the caller is warned: always by a
 //! header of the answer, and by a notification in case the caller ignores headers. **Invariant: an
 //! account gets the same notification at most once an hour, and a limited number in total.**
 
