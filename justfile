@@ -90,12 +90,13 @@ build-server:
 fuzz-smoke seconds="3":
     PATCHCORD_FUZZ_SECONDS={{ seconds }} cargo nextest run --locked --workspace --exclude e2e --run-ignored all -E 'test(/fuzz_/)'
 
-# many calls with media at a steady rate; memory must not grow
-soak calls="50000" rate="50": build-server
-    PATCHCORD_SOAK_CALLS={{ calls }} PATCHCORD_SOAK_RATE={{ rate }} cargo nextest run --locked --package e2e --profile long --run-ignored only -E 'test(/^soak::/)'
+# hours of calls with media in both directions; memory and sockets must not grow
+soak minutes="240" rate="20": build-server
+    PATCHCORD_SOAK_SECONDS=$(({{ minutes }} * 60)) PATCHCORD_SOAK_RATE={{ rate }} cargo nextest run --locked --package e2e --profile soak --run-ignored only -E 'test(/^soak::/)'
 
 # the soak as continuous integration runs it: SIP transactions stay for 32 s, and half of it is longer
-soak-smoke: (soak "4000" "50")
+soak-smoke: build-server
+    PATCHCORD_SOAK_SECONDS=80 PATCHCORD_SOAK_RATE=50 cargo nextest run --locked --package e2e --profile soak --run-ignored only -E 'test(/^soak::/)'
 
 # kill -9 at many instants of many calls; every record, callback, BYE and recording must follow
 kill rounds="20": build-server

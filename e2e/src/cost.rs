@@ -2,6 +2,8 @@
 //!
 //! **Invariant: every process is measured in the same way**, so that ratios count.
 
+use std::collections::BTreeSet;
+
 use anyhow::Context as _;
 
 /// CPU time of a process so far, in ms (`stat` counts in ticks of 10 ms).
@@ -32,4 +34,67 @@ pub fn rss_mb(pid: u32) -> anyhow::Result<f64> {
         .context("VmRSS")?;
     let kib: f64 = line.split_whitespace().next().context("VmRSS")?.parse()?;
     Ok(kib / 1000.0)
+}
+
+/// The open sockets of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sockets {
+    /// Over UDP: the ports of SIP and of media.
+    pub udp: usize,
+    /// All others: connections, those that listen, and pairs inside the process.
+    pub other: usize,
+}
+
+/// Counts the open sockets of a process.
+///
+/// # Errors
+/// If there is no such process.
+pub fn sockets(pid: u32) -> anyhow::Result<Sockets> {
+    let mut datagram = BTreeSet::new();
+    for table in ["udp", "udp6"] {
+        // A machine without IPv6 has no such table.
+        let text = std::fs::read_to_string(format!("/proc/{pid}/net/{table}")).unwrap_or_default();
+        let inodes = text
+            .lines()
+            .skip(1)
+            .filter_map(|line| line.split_whitespace().nth(9));
+        datagram.extend(inodes.map(str::to_owned));
+    }
+    let mut found = Sockets { udp: 0, other: 0 };
+    for file in std::fs::read_dir(format!("/proc/{pid}/fd"))? {
+        // It may be closed by now.
+        let Ok(link) = std::fs::read_link(file?.path()) else {
+            continue;
+        };
+        let name = link.to_string_lossy();
+        if let Some(inode) = name.strip_prefix("socket:[") {
+            match datagram.contains(inode.trim_end_matches(']')) {
+                true => found.udp += 1,
+                false => found.other += 1,
+            }
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_sockets_by_kind() {
+        let me = std::process::id();
+        let before = sockets(me).unwrap();
+        let udp: Vec<_> = (0..50)
+            .map(|_| std::net::UdpSocket::bind("127.0.0.1:0").unwrap())
+            .collect();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let after = sockets(me).unwrap();
+        assert_eq!(
+            (after.udp, after.other),
+            (before.udp + 50, before.other + 1)
+        );
+        drop((udp, listener));
+        assert_eq!(sockets(me).unwrap(), before);
+    }
 }
