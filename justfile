@@ -125,6 +125,14 @@ bench-calls *args:
     cargo build --locked --quiet --release --package patchcord
     PATCHCORD_BIN={{ CARGO_TARGET_DIR }}/release/patchcord cargo run --locked --quiet --release --package e2e --bin bench-calls -- {{ args }}
 
+# build the stripped program, a .deb with a systemd unit, and a container file, into dist/
+package:
+    packaging/build
+
+# install the .deb in a fresh Debian, build the image, start the server in both (as root; mmdebstrap, buildah)
+package-test: package
+    packaging/test
+
 # what is too long for each change
-nightly: check test (fuzz-smoke "120") attack kill outage soak bench-bridge bench-conference bench-calls
+nightly: check test (fuzz-smoke "120") attack kill outage soak package-test bench-bridge bench-conference bench-calls
     cargo deny --locked check advisories

@@ -5,23 +5,30 @@
 
 use std::io;
 
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
 use crate::config::{Log, LogFormat};
 
 /// Starts the log of the process.
 pub(crate) fn start(settings: &Log) {
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(settings.level.filter())
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(io::stderr)
-        // It would tell them on standard error too, and panic when that fails: a full disk below
+        // It would report them on standard error too, and panic when that fails: a full disk below
         // the log must not end calls.
         .log_internal_errors(false)
         .with_ansi(crate::colours(&io::stderr()));
-    match settings.format {
-        LogFormat::Human => builder.init(),
-        LogFormat::Json => builder
+    let lines = match settings.format {
+        LogFormat::Human => lines.boxed(),
+        LogFormat::Json => lines
             .json()
             .flatten_event(true)
             .with_current_span(false)
-            .init(),
-    }
+            .boxed(),
+    };
+    tracing_subscriber::registry()
+        .with(settings.level.filter())
+        .with(lines)
+        .init();
 }

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use model::AccountSid;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
 
 use super::Reason;
 
@@ -209,14 +209,14 @@ impl FromStr for LogFormat {
     }
 }
 
-/// Which log lines are written: checked directives of `tracing`.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct LogLevel(String);
+/// Which log lines are written: a level, or levels by module.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct LogLevel(Targets);
 
 impl LogLevel {
     /// The filter that these directives describe.
-    pub(crate) fn filter(&self) -> EnvFilter {
-        EnvFilter::new(&self.0)
+    pub(crate) fn filter(&self) -> Targets {
+        self.0.clone()
     }
 }
 
@@ -231,8 +231,10 @@ impl Setting for LogLevel {
                 return Err(format!("`{level}` is not one of {}", LEVELS.join(", ")));
             }
         }
-        EnvFilter::try_new(text).map_err(|error| error.to_string())?;
-        Ok(Self(text.to_owned()))
+        let targets = text
+            .parse()
+            .map_err(|_| "not a list of directives".to_owned())?;
+        Ok(Self(targets))
     }
 }
 
