@@ -1,7 +1,6 @@
-//! Tells RTP, RTCP and their neighbours apart on one socket (RFC 5761 §4, RFC 7983 §7).
+//! Distinguishes RTP, RTCP, STUN and DTLS that share a socket (RFC 5761 §4, RFC 7983 §7).
 //!
-//! **Invariant: decides by the first two octets alone**; whether the rest is well formed is for
-//! the parsers to say.
+//! **Invariant: decides by the first two octets alone**; the parsers check the rest.
 
 /// What a datagram seems to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,10 +6,10 @@
 //!
 //! **Invariant: one key press gives exactly one digit, at its first packet that arrives**, however
 //! its packets are lost, repeated or reordered. Key and timestamp name the press (§2.5.1.2), so an
-//! end packet that is repeated late, even after the next key, is not a new one (§2.5.1.4). Real
-//! senders omit the marker bit, lose all three end packets, use one timestamp for several presses or
-//! a new timestamp for each packet; each of these has a row in the tests.
-//! Left to others: which payload type carries events, and DTMF tones inside the audio.
+//! end packet that is repeated late, even after the next key, does not start a new one (§2.5.1.4).
+//! Real senders omit the marker bit, lose all three end packets, use one timestamp for several
+//! presses or a new timestamp for each packet; each of these has a row in the tests. Left to
+//! others: which payload type carries events, and DTMF tones inside the audio.
 
 mod sender;
 
@@ -80,7 +80,7 @@ pub struct DtmfReceiver {
 /// Presses before the newest whose stray packets are recognized.
 const REMEMBERED: usize = 4;
 
-/// The key press heard last.
+/// The most recent key press.
 #[derive(Debug, Clone, Copy)]
 struct Press {
     ssrc: u32,
@@ -92,24 +92,24 @@ struct Press {
     heard_at: Instant,
 }
 
-/// How a packet relates to the press heard last.
+/// How a packet relates to the most recent press.
 enum Relation {
-    /// A further packet of it.
+    /// A further packet of the same press.
     Same,
-    /// An old packet; of whatever press, that press is known.
+    /// An old packet, from a press already counted.
     Old,
     /// The first packet of another press.
     New,
 }
 
 impl DtmfReceiver {
-    /// A receiver that has heard nothing.
+    /// A receiver that has received nothing yet.
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Feeds one telephone-event packet; returns the digit if it begins a key press.
-    /// Events that are no keys (such as flash, 16) and short payloads are ignored.
+    /// Events other than keys (such as flash, 16) and short payloads are ignored.
     pub fn handle_packet(&mut self, header: &Header, payload: &[u8], now: Instant) -> Option<char> {
         let event = Event::parse(payload)?;
         let digit = event.digit()?;
@@ -135,7 +135,7 @@ impl DtmfReceiver {
         }
     }
 
-    /// The newest press will be one of those before. Another source has its own.
+    /// Moves the newest press into the history; a different SSRC starts an empty history.
     fn remember(&mut self, ssrc: u32) {
         if self.press.is_some_and(|press| press.ssrc != ssrc) {
             self.before = [None; REMEMBERED];
@@ -145,8 +145,8 @@ impl DtmfReceiver {
         }
     }
 
-    /// True until an end packet of the press heard last has come. All of them may be lost: whoever
-    /// waits for the end must also notice that nothing comes any more.
+    /// True until an end packet of the most recent press arrives. All of them may be lost, so a
+    /// caller waiting for the end must also detect that packets have stopped.
     pub fn is_down(&self) -> bool {
         self.press.is_some_and(|press| !press.ended)
     }
@@ -165,7 +165,7 @@ fn press(header: &Header, event: &Event, now: Instant) -> Press {
 }
 
 impl Press {
-    /// Packets of one press come every 20–50 ms; after this long the numbers say nothing.
+    /// Packets of one press come every 20–50 ms; after this long the numbers mean nothing.
     const FORGOTTEN: Duration = Duration::from_secs(5);
     /// Repeats of the end packet come within this time, and may even have the marker bit.
     const END_REPEATS: Duration = Duration::from_millis(300);
@@ -175,10 +175,10 @@ impl Press {
     const NEARLY_FULL: u16 = 0xF000;
     /// Two start times this close (in timestamp units) are one.
     const SAME_START: i32 = 320;
-    /// A packet that comes late is at most so many numbers behind; a sender that begins to count
-    /// anew is further away.
+    /// A late packet is at most this many sequence numbers behind; a sender that restarts its
+    /// numbering is further away.
     const REORDERED: i32 = 100;
-    /// A sender that changes its SSRC inside a press goes on within this time.
+    /// A sender that changes its SSRC in mid-press continues within this time.
     const SSRC_CHANGE: Duration = Duration::from_millis(100);
 
     /// - `before`: the presses before this one.
@@ -212,15 +212,15 @@ impl Press {
         if same { Relation::Same } else { Relation::New }
     }
 
-    /// An end packet that is older than this press, and does not begin anything: of a press that is
-    /// over, heard or not.
+    /// An end packet older than this press that starts nothing: it belongs to an earlier press,
+    /// whether or not that one was received.
     fn precludes(&self, header: &Header, event: &Event) -> bool {
         let moved = seq::timestamp_distance(self.timestamp, header.timestamp);
         moved < 0 && event.end && !header.marker
     }
 
-    /// Whether a packet, seen after a newer press, is of this one. If both presses have one
-    /// timestamp, a duration that began anew is another press.
+    /// Whether a packet that arrives after a newer press belongs to this one. If both presses share
+    /// a timestamp, a duration that restarted means another press.
     fn is_older_press_of(&self, header: &Header, event: &Event, now: Instant) -> bool {
         let age = now.saturating_duration_since(self.heard_at);
         age <= Self::FORGOTTEN
@@ -231,7 +231,7 @@ impl Press {
             && (event.end || !self.ended)
     }
 
-    /// A new SSRC begins a new press, unless it plainly goes on with this one.
+    /// A new SSRC begins a new press, unless it plainly continues this one.
     fn relation_of_other_source(&self, header: &Header, event: &Event, age: Duration) -> Relation {
         let goes_on = event.code == self.code
             && header.timestamp == self.timestamp
@@ -243,8 +243,8 @@ impl Press {
         }
     }
 
-    /// Same key and timestamp: a further packet, unless the duration began anew. After the end only
-    /// its repeats follow: a key that is down again is pressed again.
+    /// Same key and timestamp: a further packet, unless the duration restarted. After the end only
+    /// its repeats follow, so a key that is down again has been pressed again.
     fn continues(&self, header: &Header, event: &Event, age: Duration) -> bool {
         let grew = event.duration >= self.duration;
         if self.ended {
@@ -254,14 +254,14 @@ impl Press {
         }
     }
 
-    /// Same key, other timestamp: a new press, but for three kinds of senders.
+    /// Same key, other timestamp: a new press, except from three kinds of senders.
     fn continues_elsewhere(&self, header: &Header, event: &Event, age: Duration) -> bool {
         if self.ended {
             let repeats_end = event.end && event.duration == self.duration && !header.marker;
             return repeats_end && age <= Self::MOVED_END_REPEATS;
         }
-        // A long press goes on in a new segment (§2.5.1.3); the last packets of the one before may
-        // be lost.
+        // A long press continues in a new segment (§2.5.1.3); the last packets of the previous one
+        // may be lost.
         let moved = seq::timestamp_distance(self.timestamp, header.timestamp);
         let segment = i32::from(self.duration)..=i32::from(u16::MAX);
         let next_segment = self.nearly_full() && segment.contains(&moved);

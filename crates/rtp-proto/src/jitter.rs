@@ -1,10 +1,10 @@
 //! Evens out network delay for decoded audio of any sample rate and hides lost frames.
 //!
-//! Packets go in as samples with the timestamp of the first one, which counts samples, in any order; a
-//! codec whose RTP clock is slower than its sample rate needs [`sample_header`]. Frames come out on the
-//! caller's clock. A missing stretch is filled by repeating the last 20 ms, fading to silence
-//! within 60 ms; then the buffer rests until the next packet, which starts a new spurt after the
-//! full delay.
+//! Packets go in as samples with the timestamp of the first one, in any order; that timestamp
+//! counts samples, so a codec whose RTP clock is slower than its sample rate needs
+//! [`sample_header`]. Frames come out on the caller's clock. A missing stretch is filled by
+//! repeating the last 20 ms, fading to silence within 60 ms; then the buffer rests until the next
+//! packet, which starts a new spurt after the full delay.
 //!
 //! **Invariant: each received sample is played at most once and in timestamp order, and the
 //! stored audio never exceeds the ring**: a packet that does not fit restarts the stream.
@@ -18,17 +18,17 @@ use std::time::{Duration, Instant};
 
 /// What concealment repeats, and the smallest cut, in ms.
 const FRAME_MS: u32 = 20;
-/// Marks a place in the ring where no sample is; received samples are kept off this value.
+/// Marks a slot of the ring that holds no sample; received samples are kept off this value.
 const EMPTY: i16 = i16::MIN;
-/// Concealed audio keeps its level for so many ms …
+/// Concealed audio keeps its level for this many ms …
 const FADE_FROM_MS: u32 = 10;
-/// … and is silent after so many.
+/// … and is silent after this many.
 const FADE_TO_MS: u32 = 60;
-/// Concealed and real audio are blended over so many ms.
+/// Concealed and real audio are blended over this many ms.
 const BLEND_MS: u32 = 4;
-/// Room for jumps of the stream beside the delay, in ms.
+/// Room for jumps of the stream on top of the delay, in ms.
 const ROOM_MS: u32 = 250;
-/// So many late packets in a row mean that the sender's clock has moved.
+/// This many late packets in a row mean that the sender's clock has moved.
 const LATE_IN_A_ROW: u32 = 5;
 /// How long the depth is watched before the delay shrinks.
 const WINDOW: Duration = Duration::from_secs(1);
@@ -36,11 +36,11 @@ const WINDOW: Duration = Duration::from_secs(1);
 /// How long audio waits before it is played.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delay {
-    /// Always the same.
+    /// A constant delay.
     Fixed(Duration),
     /// Follows the network between two bounds.
     Adaptive {
-        /// Shortest delay, and the first.
+        /// Shortest delay, and the initial one.
         min: Duration,
         /// Longest delay.
         max: Duration,
@@ -63,15 +63,15 @@ pub enum Played {
 pub enum Pushed {
     /// Will be played.
     Kept,
-    /// Its time has passed.
+    /// Its playout time has passed.
     Late,
-    /// It came before.
+    /// It has arrived before.
     Duplicate,
     /// The stream restarts with this packet.
     Restarted,
 }
 
-/// The buffer.
+/// Reorders, times and conceals the audio of one stream.
 #[derive(Debug, Clone)]
 pub struct JitterBuffer {
     delay: Delay,
@@ -88,7 +88,7 @@ pub struct JitterBuffer {
 struct Stream {
     ssrc: u32,
     newest: u16,
-    /// Bit n: the packet n before the newest has come.
+    /// Bit n: the packet n before the newest has arrived.
     seen: u64,
     late_in_a_row: u32,
     phase: Phase,
@@ -103,14 +103,14 @@ struct Stream {
     window_ends: Instant,
 }
 
-/// Where the stream stands.
+/// The playout phase of the stream.
 #[derive(Debug, Clone, Copy)]
 enum Phase {
     /// Packets gather until the delay is over.
     Waiting { start_at: Instant },
     /// Samples are played.
     Playing,
-    /// Nothing came for so long that the next packet starts a spurt.
+    /// Nothing has arrived for so long that the next packet starts a spurt.
     Resting,
 }
 
@@ -123,7 +123,7 @@ impl JitterBuffer {
             Delay::Adaptive { min, max } => (min, max.max(min)),
         };
         let (first, max) = (samples(first, per_ms), samples(max, per_ms));
-        // Room for the delay, a burst as long as it, and a quarter of a second.
+        // Room for the delay, an equally long burst, and a quarter of a second.
         let capacity = (max * 2 + ROOM_MS * per_ms).next_power_of_two() as usize;
         Self {
             delay,
@@ -197,7 +197,7 @@ impl JitterBuffer {
         duration(self.target, self.per_ms)
     }
 
-    /// Forgets the stream; the delay stays.
+    /// Forgets the stream; keeps the delay.
     pub fn reset(&mut self) {
         self.stream = None;
         self.ring.fill(EMPTY);
@@ -304,7 +304,7 @@ impl JitterBuffer {
         }
     }
 
-    /// Once per window: if more audio was always left than the delay needs, cuts some out.
+    /// Once per window: cuts some audio if more was left after every pull than the delay needs.
     fn shrink(&mut self, now: Instant) {
         let Some(stream) = self.stream.as_mut() else {
             return;
@@ -440,7 +440,7 @@ impl Concealer {
         self.made_up >= FADE_TO_MS * self.per_ms
     }
 
-    /// Takes note of a received sample and returns what to play.
+    /// Records a received sample and returns what to play.
     fn pass(&mut self, sample: i16) -> i16 {
         let played = if self.blending > 0 {
             let full = BLEND_MS * self.per_ms;
@@ -475,7 +475,7 @@ impl Concealer {
         }
     }
 
-    /// The sample of 20 ms ago at the level of the fade.
+    /// The sample of 20 ms ago at the current fade level.
     fn faded(&self) -> i16 {
         let length = (FADE_TO_MS - FADE_FROM_MS) * self.per_ms;
         let left = (FADE_TO_MS * self.per_ms)
@@ -492,10 +492,10 @@ fn blend(old: i16, new: i16, index: u32, length: u32) -> i16 {
     ((i64::from(old) * (full - weight) + i64::from(new) * weight) / full) as i16
 }
 
-/// A header whose timestamp counts samples, of which each unit of the RTP clock takes `per_tick`.
+/// A header whose timestamp counts samples, `per_tick` of them for each unit of the RTP clock.
 #[must_use]
 pub fn sample_header(header: &Header, per_tick: u32) -> Header {
-    // Differences of timestamps keep their meaning although both wrap.
+    // Timestamp differences stay meaningful although both counters wrap.
     Header {
         timestamp: header.timestamp.wrapping_mul(per_tick),
         ..*header

@@ -3,7 +3,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`packet`] | reads, writes and rewrites RTP packets in place |
-//! | [`demux`] | tells RTP, RTCP, STUN and DTLS apart on one socket |
+//! | [`demux`] | distinguishes RTP, RTCP, STUN and DTLS on one socket |
 //! | [`rtcp`] | reads and writes compound RTCP packets |
 //! | [`stats`] | loss, jitter and round-trip time of a stream |
 //! | [`dtmf`] | key presses as telephone events |
@@ -12,7 +12,7 @@
 //!
 //! **Invariant: no function allocates per packet, and no input makes one panic.** Only
 //! [`jitter::JitterBuffer::new`] allocates, once.
-//! Left to others: sockets, codecs, and the choice which stream belongs to whom.
+//! Left to others: sockets, codecs, and deciding who owns a stream.
 
 #![forbid(unsafe_code)]
 

@@ -110,7 +110,6 @@ pub struct Packet<'a> {
 impl<'a> Packet<'a> {
     /// Checks version, CSRC count, extension length and padding.
     ///
-    /// # Errors
     /// The [`RtpError`] that names the part that does not fit.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, RtpError> {
         let (fixed, rest): (&[u8; HEADER_LEN], _) =

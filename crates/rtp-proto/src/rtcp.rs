@@ -17,7 +17,7 @@ const SOURCE_DESCRIPTION: u8 = 202;
 const GOODBYE: u8 = 203;
 
 const BLOCK_LEN: usize = 24;
-/// The 5-bit count of a packet holds no more.
+/// The 5-bit count of a packet can hold no more.
 const MAX_COUNT: usize = 31;
 const CNAME: u8 = 1;
 /// Seconds from 1900 (NTP) to 1970 (Unix).
@@ -28,7 +28,7 @@ const NTP_UNIX_OFFSET: u64 = 2_208_988_800;
 pub struct NtpTime(pub u64);
 
 impl NtpTime {
-    /// From the time since the Unix epoch.
+    /// Converts the time since the Unix epoch.
     pub fn from_unix(since_epoch: Duration) -> Self {
         let seconds = since_epoch.as_secs().wrapping_add(NTP_UNIX_OFFSET);
         let fraction = (u64::from(since_epoch.subsec_nanos()) << 32) / 1_000_000_000;
@@ -95,7 +95,7 @@ pub struct ReportBlock {
 pub enum RtcpPacket<'a> {
     /// SR: what a sender sent, and what it received.
     SenderReport {
-        /// Its source.
+        /// SSRC of the sender.
         ssrc: u32,
         /// What it sent.
         info: SenderInfo,
@@ -104,14 +104,14 @@ pub enum RtcpPacket<'a> {
     },
     /// RR: what a participant received.
     ReceiverReport {
-        /// Its source.
+        /// SSRC of the receiver.
         ssrc: u32,
         /// What it received.
         reports: Reports<'a>,
     },
     /// SDES: names of sources.
     SourceDescription(Sdes<'a>),
-    /// BYE: sources that leave.
+    /// BYE: sources that are leaving.
     Goodbye(Bye<'a>),
     /// A packet type we do not read.
     Other {
@@ -161,7 +161,7 @@ pub struct Bye<'a> {
 }
 
 impl<'a> Bye<'a> {
-    /// The sources that leave.
+    /// The sources that are leaving.
     pub fn sources(&self) -> impl Iterator<Item = u32> + 'a {
         self.sources.iter().map(|word| u32::from_be_bytes(*word))
     }
@@ -274,7 +274,7 @@ fn read_receiver_report<'a>(raw: &RawPacket<'a>) -> Result<RtcpPacket<'a>, RtcpE
 }
 
 fn read_reports(bytes: &[u8], count: usize) -> Result<Reports<'_>, RtcpError> {
-    // What follows the blocks is a profile-specific extension, which we skip.
+    // A profile-specific extension follows the blocks; we skip it.
     let (blocks, _) = bytes.as_chunks();
     blocks.get(..count).map(Reports).ok_or(RtcpError::Short)
 }
@@ -284,7 +284,7 @@ fn read_block(bytes: &[u8; BLOCK_LEN]) -> ReportBlock {
     ReportBlock {
         ssrc: u32_at(bytes, 0),
         fraction_lost: bytes[4],
-        // Shifting left and right again spreads the sign of the 24-bit field.
+        // Shifting left and right again extends the sign of the 24-bit field.
         cumulative_lost: (lost << 8).cast_signed() >> 8,
         highest_sequence: u32_at(bytes, 2),
         jitter: u32_at(bytes, 3),

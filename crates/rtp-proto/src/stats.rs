@@ -29,7 +29,7 @@ pub enum Arrival {
     Stray,
 }
 
-/// What one receiver knows about one source at a time.
+/// What one receiver knows about its current source.
 #[derive(Debug, Clone)]
 pub struct ReceiverStats {
     clock_rate: u32,
@@ -74,7 +74,7 @@ impl ReceiverStats {
         }
     }
 
-    /// The clock rate of what comes from now on, in Hz.
+    /// Sets the clock rate of the packets that follow, in Hz.
     pub fn set_clock_rate(&mut self, clock_rate: u32) {
         self.clock_rate = clock_rate;
     }
@@ -100,7 +100,7 @@ impl ReceiverStats {
         }
     }
 
-    /// Remembers a sender report, which the next [`Self::report`] refers to.
+    /// Remembers a sender report for the next [`Self::report`] to refer to.
     pub fn handle_sender_report(&mut self, ssrc: u32, ntp: NtpTime, now: Instant) {
         self.last_sr = Some((ssrc, ntp, now));
     }
@@ -138,12 +138,12 @@ impl ReceiverStats {
         self.past.received + self.totals().received
     }
 
-    /// Packets that should have come over all streams.
+    /// Packets that should have arrived, over all streams.
     pub fn expected(&self) -> u64 {
         self.past.expected + self.totals().expected
     }
 
-    /// Packets that never came; 0 if duplicates outweigh losses.
+    /// Packets that never arrived; 0 if duplicates outweigh losses.
     pub fn lost(&self) -> u64 {
         self.expected().saturating_sub(self.received())
     }
@@ -286,7 +286,7 @@ impl SenderStats {
 ///
 /// - `now`: arrival of the block, on the clock our sender reports carry.
 ///
-/// `None` if the block refers to no sender report, or to the future.
+/// `None` if the block does not refer to a sender report, or refers to the future.
 pub fn round_trip(block: &ReportBlock, now: NtpTime) -> Option<Duration> {
     if block.last_sr == 0 {
         return None;
@@ -459,7 +459,7 @@ mod tests {
         }
     }
 
-    /// A starting point for virtual time.
+    /// Provides a starting point for virtual time.
     trait TestClock {
         fn now_for_test() -> Instant;
     }

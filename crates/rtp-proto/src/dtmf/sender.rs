@@ -43,7 +43,7 @@ impl DtmfSender {
     /// - `length`: of the press; rounded up to whole frames, at least one, at most 8 s.
     /// - `frame`: time between packets in timestamp units (160 = 20 ms).
     ///
-    /// `None` if `digit` is no key.
+    /// `None` if `digit` is not a key.
     pub fn new(digit: char, timestamp: u32, length: Duration, frame: u16) -> Option<Self> {
         let frame = frame.clamp(1, 8000);
         let units = length.as_millis().min(8000) as u32 * CLOCK_PER_MS;
@@ -83,13 +83,13 @@ impl DtmfSender {
         })
     }
 
-    /// Lets the key go up: what comes next are end packets with the duration reached so far, which
-    /// is one frame at least.
+    /// Releases the key: the packets that follow are end packets with the duration reached so far,
+    /// at least one frame.
     pub fn release(&mut self) {
         self.length = self.duration.max(self.frame);
     }
 
-    /// Length of the press in timestamp units: audio goes on at `timestamp` + this.
+    /// Length of the press in timestamp units: audio continues at `timestamp` + this.
     pub fn length(&self) -> u16 {
         self.length
     }

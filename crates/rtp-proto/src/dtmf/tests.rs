@@ -21,7 +21,7 @@ fn payload_layout() {
     assert_eq!(code_of('E'), None);
 }
 
-/// What the sender under test put on the wire, in ms, and the digits heard.
+/// What a sender put on the wire and the digits recognised.
 /// Packet: arrival ms, sequence, marker, timestamp, code, end, duration.
 type Wire = (u64, u16, bool, u32, u8, bool, u16);
 /// SSRC, sequence, timestamp, duration and end of a packet.

@@ -259,7 +259,7 @@ struct Line {
     frames: u64,
     /// What was heard, see [`what_is_heard`].
     picture: String,
-    /// Received samples recognised, and the number of the last one.
+    /// Received samples that were recognised, and the number of the last one.
     heard: usize,
     last: i64,
     sent_end: u32,
@@ -267,7 +267,7 @@ struct Line {
 
 /// Timestamps begin shortly before the wrap.
 const FIRST_TIMESTAMP: u32 = u32::MAX - 799;
-/// Packet n holds the samples 1000 + n·160 …, modulo this and hence recognisable.
+/// Packet n holds the samples 1000 + n·160 …, modulo this, so each can be recognised.
 const CYCLE: i64 = 31_680;
 
 impl Line {
@@ -345,7 +345,7 @@ impl Line {
         }
     }
 
-    /// Audio that waits in the buffer.
+    /// Length of the audio waiting in the buffer.
     fn waiting_ms(&self) -> u32 {
         let next = self.buffer.stream.as_ref().unwrap().next;
         self.sent_end.wrapping_sub(next) / 8
