@@ -14,7 +14,7 @@ use crate::session::{Media, SdpError, Session};
 #[derive(Debug, Clone)]
 pub struct OfferAnswer {
     local: LocalMedia,
-    /// Media lines around ours, refused, in order; ours is left out.
+    /// The other media lines, all refused, in order and without ours.
     others: Vec<Media>,
     /// Position of our media line among them.
     media_index: usize,
@@ -23,7 +23,7 @@ pub struct OfferAnswer {
 }
 
 impl OfferAnswer {
-    /// A session that has exchanged nothing.
+    /// A session without any exchange yet.
     pub fn new(local: LocalMedia) -> Self {
         Self {
             local,
@@ -97,7 +97,7 @@ impl OfferAnswer {
         self.negotiated = Some(negotiated.clone());
     }
 
-    /// What our next offer says.
+    /// The content of our next offer.
     fn offered(&self) -> LocalMedia {
         let mut local = self.local.clone();
         if let Some(agreed) = &self.negotiated {
@@ -106,7 +106,7 @@ impl OfferAnswer {
         local
     }
 
-    /// The text of a description, with a new version if it is not the one sent last.
+    /// The text of a description, with a new version if it differs from the last one sent.
     fn stamp(&mut self, mut description: Session) -> String {
         if self
             .last_sent

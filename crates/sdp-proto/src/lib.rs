@@ -9,8 +9,8 @@
 //!
 //! **Invariant: an answer has the media lines of its offer in number and order, and accepts
 //! exactly one of them.** What cannot be agreed on is an [`SdpError`], whose
-//! [`status`](SdpError::status) is for the SIP response.
-//! Left to others: choosing ports and addresses, sending the text, moving the packets.
+//! [`status`](SdpError::status) gives the SIP response status. Left to others: choosing ports and
+//! addresses, sending the text, moving the packets.
 
 #![forbid(unsafe_code)]
 

@@ -1,8 +1,8 @@
 //! Offer and answer for one audio stream (RFC 3264).
 //!
 //! **Invariant: an answer repeats the media lines of its offer in number and order; exactly one,
-//! the first acceptable audio line, is accepted, with one codec.** Acceptable: our profile, a port,
-//! a numeric address and a codec of ours. The offer's payload types and its order of codecs count.
+//! the first acceptable audio line, is accepted, with one codec.** Acceptable means our profile, a
+//! port, a numeric address and one of our codecs. The offer's payload types and codec order win.
 //! Left to others: the `o=` version over re-offers ([`crate::exchange`]), ports and packets.
 
 use crate::session::{
@@ -13,9 +13,9 @@ use audio::Codec;
 use std::net::{IpAddr, SocketAddr};
 
 const AUDIO: &str = "audio";
-/// First of the payload types that a description may assign (RFC 3551 §6).
+/// First dynamic payload type (RFC 3551 §6).
 const FIRST_DYNAMIC: u8 = 96;
-/// Clock of key presses.
+/// Clock rate of telephone-event, in Hz.
 const EVENT_CLOCK_RATE: u32 = 8000;
 /// The sixteen DTMF keys.
 const EVENTS: &str = "0-15";
@@ -25,7 +25,7 @@ const PTIMES_MS: [u32; 5] = [10, 20, 30, 40, 60];
 /// What our side offers, or answers with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LocalMedia {
-    /// Address the remote party shall send to.
+    /// Address to which the remote party should send.
     pub address: IpAddr,
     /// RTP port; RTCP is on the next one unless multiplexed.
     pub port: u16,
@@ -40,7 +40,7 @@ pub struct LocalMedia {
     pub telephone_event: Option<u8>,
     /// Packet length we ask for, in ms.
     pub ptime_ms: u32,
-    /// What our side wants to do.
+    /// The direction that we want.
     pub direction: Direction,
     /// Offer and accept RTCP on the RTP port.
     pub rtcp_mux: bool,
@@ -51,7 +51,8 @@ pub struct LocalMedia {
 }
 
 impl LocalMedia {
-    /// Plain RTP; G.722, PCMU and PCMA, telephone-event as 101, 20 ms, sendrecv, rtcp-mux; version = session id.
+    /// Plain RTP; G.722, PCMU and PCMA, telephone-event as 101, 20 ms, sendrecv, rtcp-mux; version
+    /// = session id.
     pub fn new(address: IpAddr, port: u16, session_id: u64) -> Self {
         Self {
             address,
@@ -104,13 +105,13 @@ impl LocalMedia {
 /// What both sides agreed on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Negotiated {
-    /// Where we send RTP. The address may be unspecified: then `direction` has us not send.
+    /// Where we send RTP. The address may be unspecified: then `direction` keeps us from sending.
     pub remote: SocketAddr,
-    /// Where we send RTCP; the same as `remote` when multiplexed; `None` if there is no such port.
+    /// Where we send RTCP; the same as `remote` when multiplexed; `None` if it has no port.
     pub rtcp: Option<SocketAddr>,
     /// RTCP shares the RTP port, in both directions.
     pub rtcp_mux: bool,
-    /// The codec.
+    /// The agreed codec.
     pub codec: Codec,
     /// Payload type of the codec in packets we send.
     pub payload_type: u8,
@@ -124,7 +125,7 @@ pub struct Negotiated {
     pub ptime_ms: u32,
     /// What *we* do: `sends()` if we may send, `receives()` if the remote party may.
     pub direction: Direction,
-    /// The remote party wants to hear nothing: sendonly, inactive, or a zero address (RFC 2543
+    /// The remote party does not want to receive: sendonly, inactive, or a zero address (RFC 2543
     /// hold).
     pub on_hold: bool,
     /// Position of the accepted media line.
@@ -168,7 +169,7 @@ pub(crate) fn accept_answer_at(
         return Err(SdpError::Refused);
     }
     let negotiated = agree_on(answer, media, index, local)?;
-    // We receive what we offered, whatever numbers the remote party wants for itself.
+    // We receive what we offered, whatever numbers the remote party chose for its own side.
     Ok(Negotiated {
         receive_payload_type: local.payload_type(negotiated.codec),
         receive_telephone_event: negotiated.telephone_event.and(local.telephone_event),
@@ -176,7 +177,7 @@ pub(crate) fn accept_answer_at(
     })
 }
 
-/// Agreement on the first acceptable media line, or the best reason why there is none.
+/// Agreement on the first acceptable media line, or the most telling reason for failure.
 pub(crate) fn agree(offer: &Session, local: &LocalMedia) -> Result<Negotiated, SdpError> {
     let mut reason = SdpError::NoAudio;
     let audio = offer
@@ -187,7 +188,7 @@ pub(crate) fn agree(offer: &Session, local: &LocalMedia) -> Result<Negotiated, S
     for (index, media) in audio.filter(|(_, media)| media.port != 0) {
         match agree_on(offer, media, index, local) {
             Ok(negotiated) => return Ok(negotiated),
-            // A line with our profile that fails says more than one with another.
+            // A failure on a line with our profile says more than one with another profile.
             Err(SdpError::NoCommonProfile) if reason != SdpError::NoAudio => {}
             Err(error) => reason = error,
         }
@@ -246,7 +247,7 @@ fn first_common(media: &Media, codecs: &[Codec]) -> Option<(u8, Codec)> {
         .find(|(_, codec)| codecs.contains(codec))
 }
 
-/// RFC 5761, RFC 3605, or the next port.
+/// The RTCP address: `a=rtcp-mux` (RFC 5761), `a=rtcp` (RFC 3605), or the next port.
 fn rtcp_address(media: &Media, address: IpAddr, rtcp_mux: bool) -> Option<SocketAddr> {
     if rtcp_mux {
         return Some(SocketAddr::new(address, media.port));
@@ -259,7 +260,7 @@ fn rtcp_address(media: &Media, address: IpAddr, rtcp_mux: bool) -> Option<Socket
     }
 }
 
-/// The remote party's wish if we can keep it, else ours; never above its maximum.
+/// The packet length the remote party prefers if we support it, else ours; never above its maximum.
 fn ptime(media: &Media, local: &LocalMedia) -> u32 {
     let wanted = media
         .ptime_ms
@@ -287,7 +288,7 @@ pub(crate) fn answer_session(
     describe(local, lines.collect())
 }
 
-/// A media line as refused in an answer: port 0, its formats and its name repeated (RFC 3264 §6).
+/// A media line as an answer refuses it: port 0, its formats and its name repeated (RFC 3264 §6).
 pub(crate) fn refused(media: &Media) -> Media {
     Media {
         kind: media.kind.clone(),
@@ -298,8 +299,8 @@ pub(crate) fn refused(media: &Media) -> Media {
     }
 }
 
-/// `a=mid`, which an answer repeats (RFC 5888 §9.1). Keys, candidates and the like of the remote party
-/// are not ours to repeat.
+/// `a=mid`, which an answer repeats (RFC 5888 §9.1). We never repeat the keys and candidates of the
+/// remote party.
 fn identification(media: &Media) -> Vec<Attribute> {
     let is_mid = |attribute: &&Attribute| attribute.name.eq_ignore_ascii_case("mid");
     media.attributes.iter().filter(is_mid).cloned().collect()

@@ -1,9 +1,9 @@
 //! Reads a session description (RFC 8866), tolerant of what phones really send.
 //!
 //! Line ends may be CRLF, LF or CR; unknown lines are skipped; `o=`, `s=` and `t=`
-//! may be missing. Refused are texts that do not begin with `v=0` and media lines without kind,
-//! port, protocol or format.
-//! **Invariant: takes time and memory proportional to the text, which is limited.**
+//! may be missing. A text that does not begin with `v=0`, and a media line without kind, port,
+//! protocol or format, is refused. **Invariant: takes time and memory proportional to the text,
+//! which is limited.**
 
 use crate::session::{
     Attribute, Connection, Direction, MAX_ATTRIBUTES, MAX_FORMATS, MAX_MEDIA, MAX_TEXT, Media,
@@ -68,8 +68,7 @@ impl Session {
 }
 
 impl Media {
-    /// Reads one attribute. An unknown one is kept as it is; a known one that is malformed changes
-    /// nothing.
+    /// Reads one attribute. An unknown one is kept as it is; a malformed known one changes nothing.
     fn read_attribute(&mut self, attribute: &str) {
         if let Some(direction) = direction(attribute) {
             self.direction = Some(direction);
@@ -103,8 +102,8 @@ fn keep(attributes: &mut Vec<Attribute>, text: &str) {
 /// The `x=value` lines with their numbers; others are skipped.
 fn lines(text: &str) -> impl Iterator<Item = (usize, char, &str)> {
     let text = text.trim_start_matches('\u{feff}');
-    // CRLF gives an empty piece between its two halves, so lines are counted by their LF, and by
-    // CR only in a text without any LF.
+    // CRLF leaves an empty piece between CR and LF, so count lines by LF, or by CR in a text
+    // without any LF.
     let end = if text.contains('\n') { '\n' } else { '\r' };
     text.split(end).enumerate().filter_map(|(index, line)| {
         let (kind, value) = line.trim().split_once('=')?;

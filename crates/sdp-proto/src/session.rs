@@ -1,42 +1,42 @@
 //! A session description as values (RFC 8866).
 //!
-//! What telephone audio needs are fields of their own; every other attribute is kept as it was written
+//! What telephone audio needs has its own fields; every other attribute is kept as written
 //! (`crypto`, `ice-ufrag`, `fingerprint`, `mid`, `group`, …). Other lines are skipped when read.
 //! **Invariant: a [`Session`] that came from text has at most [`MAX_MEDIA`] media lines**, each
-//! with at most [`MAX_FORMATS`] formats and [`MAX_ATTRIBUTES`] other attributes, so work on it is
-//! bounded.
+//! with at most [`MAX_FORMATS`] formats and [`MAX_ATTRIBUTES`] other attributes, so the work on it
+//! is bounded.
 
 use audio::Codec;
 use std::net::IpAddr;
 
 /// Longest description we read, in octets.
 pub const MAX_TEXT: usize = 64 * 1024;
-/// Most media lines we read.
+/// Maximum media lines we read.
 pub const MAX_MEDIA: usize = 32;
-/// Most formats of one media line we read.
+/// Maximum formats we read per media line.
 pub const MAX_FORMATS: usize = 128;
-/// Other attributes that we keep of the session, and of each media line.
+/// Maximum other attributes we keep for the session, and for each media line.
 pub const MAX_ATTRIBUTES: usize = 256;
 
-/// Encoding name of key presses (RFC 4733).
+/// Encoding name of key events (RFC 4733).
 pub(crate) const TELEPHONE_EVENT: &str = "telephone-event";
 
-/// Who sends, seen from the side that says it.
+/// Who sends, seen from the side that states it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Direction {
     /// Both sides.
     #[default]
     SendRecv,
-    /// Only the side that says it.
+    /// Only the stating side.
     SendOnly,
     /// Only the other side.
     RecvOnly,
-    /// Nobody.
+    /// Neither side.
     Inactive,
 }
 
 impl Direction {
-    /// From what a side does.
+    /// The direction of a side that sends, receives, both or neither.
     pub fn new(sends: bool, receives: bool) -> Self {
         match (sends, receives) {
             (true, true) => Self::SendRecv,
@@ -61,7 +61,7 @@ impl Direction {
         Self::new(self.receives(), self.sends())
     }
 
-    /// What both allow.
+    /// The direction that both sides allow.
     pub fn both(self, other: Self) -> Self {
         Self::new(
             self.sends() && other.sends(),
@@ -69,7 +69,7 @@ impl Direction {
         )
     }
 
-    /// The attribute name.
+    /// The SDP attribute name.
     pub fn name(self) -> &'static str {
         match self {
             Self::SendRecv => "sendrecv",
@@ -86,33 +86,33 @@ pub enum SdpError {
     /// Not a session description.
     #[error("line {line}: {reason}")]
     Syntax {
-        /// Counted from 1.
+        /// Line number, counted from 1.
         line: usize,
-        /// What is wrong there.
+        /// What is wrong with the line.
         reason: &'static str,
     },
-    /// Longer than [`MAX_TEXT`].
+    /// The text is longer than [`MAX_TEXT`].
     #[error("description is longer than {MAX_TEXT} octets")]
     TooLong,
-    /// No audio with a port is described.
+    /// No audio line has a port.
     #[error("no audio media")]
     NoAudio,
     /// All audio uses a profile that we do not offer, for example an encrypted one.
     #[error("no audio with a supported transport profile")]
     NoCommonProfile,
-    /// Nothing in common.
+    /// None of the offered codecs is ours.
     #[error("no common audio codec")]
     NoCommonCodec,
     /// The connection address is missing, a host name or malformed.
     #[error("no usable connection address")]
     NoAddress,
-    /// The answer refuses our media, or lacks it.
+    /// The answer refuses our media, or omits it.
     #[error("the answer refuses the audio we offered")]
     Refused,
 }
 
 impl SdpError {
-    /// SIP status for a request that carried such an offer: 400 if it is no SDP, 488 otherwise.
+    /// SIP status for a request that carried such an offer: 400 if it is not SDP, 488 otherwise.
     pub fn status(&self) -> u16 {
         match self {
             Self::Syntax { .. } | Self::TooLong => 400,
@@ -128,7 +128,7 @@ impl SdpError {
 /// A session description.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
-    /// `o=`, if there was a readable one.
+    /// `o=`; `None` if missing or unreadable.
     pub origin: Option<Origin>,
     /// `c=` at session level.
     pub connection: Option<Connection>,
@@ -147,7 +147,7 @@ pub struct Origin {
     pub username: String,
     /// Session id.
     pub session_id: u64,
-    /// Raised with each change of the description.
+    /// Raised with each change to the description.
     pub version: u64,
     /// Address of the originator.
     pub address: Connection,
@@ -179,7 +179,7 @@ pub struct Media {
     pub kind: String,
     /// Transport port; 0 refuses the media.
     pub port: u16,
-    /// How it is transported: `RTP/AVP`, `RTP/SAVP`, `UDP/TLS/RTP/SAVPF`, …
+    /// The transport profile: `RTP/AVP`, `RTP/SAVP`, `UDP/TLS/RTP/SAVPF`, …
     pub protocol: Profile,
     /// The formats as written.
     pub formats: Vec<String>,
@@ -216,7 +216,7 @@ impl Profile {
         Self(text.to_owned())
     }
 
-    /// As written.
+    /// The text as written.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -235,25 +235,25 @@ impl Eq for Profile {}
 pub struct Attribute {
     /// Its name.
     pub name: String,
-    /// What follows the colon; `None` if there is none.
+    /// The text after the colon; `None` without a colon.
     pub value: Option<String>,
 }
 
 /// The meaning of a payload type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RtpMap {
-    /// 0–127.
+    /// Payload type, 0–127.
     pub payload_type: u8,
     /// Encoding name as written.
     pub name: String,
-    /// In Hz.
+    /// Clock rate in Hz.
     pub clock_rate: u32,
     /// Channels, 1 if not given.
     pub channels: u32,
 }
 
 impl Media {
-    /// The codec a payload type means here, by `a=rtpmap` or its static assignment.
+    /// The codec that a payload type stands for here, by `a=rtpmap` or static assignment.
     pub fn codec(&self, payload_type: u8) -> Option<Codec> {
         match self.rtpmap(payload_type) {
             Some(map) => Codec::of_encoding(&map.name, map.clock_rate, map.channels),
@@ -261,7 +261,7 @@ impl Media {
         }
     }
 
-    /// The value of an attribute without a dedicated field; empty if it has none.
+    /// The value of an attribute without a dedicated field; empty if it has no value.
     pub fn attribute(&self, name: &str) -> Option<&str> {
         let mut named = self
             .attributes

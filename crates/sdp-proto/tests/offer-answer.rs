@@ -55,7 +55,7 @@ fn answer_as_text() {
     );
 }
 
-/// Names of media lines come back in an answer, keys and candidates of the remote party do not.
+/// An answer repeats the names of media lines, but not the keys and candidates of the remote party.
 #[test]
 fn an_answer_repeats_names_only() {
     let offer = "v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\n\
@@ -83,7 +83,7 @@ fn an_answer_repeats_names_only() {
     );
 }
 
-/// What a lone audio line (after `c=IN IP4 192.0.2.9`) is agreed to mean.
+/// The agreement reached on a lone audio line (after `c=IN IP4 192.0.2.9`).
 #[test]
 fn what_is_agreed() {
     let table = [
@@ -332,7 +332,7 @@ fn a_re_offer_keeps_the_payload_types_agreed_on() {
         media_line(&session.offer()),
         "m=audio 7000 RTP/AVP 97 9 8 96"
     );
-    // The answer may use its own numbers; ours stay what they were.
+    // The answer may use its own numbers; ours stay as they were.
     let agreed = session
         .accept_answer(&offer("m=audio 6 RTP/AVP 9 8"))
         .unwrap();
@@ -352,7 +352,7 @@ fn a_re_offer_keeps_the_payload_types_agreed_on() {
         media_line(&session.offer()),
         "m=audio 7000 RTP/AVP 97 9 8 96"
     );
-    // A number of ours for key presses that a codec has taken.
+    // Our number for telephone events is already taken by a codec.
     let mut session = OfferAnswer::new(local());
     session
         .answer(&offer("m=audio 6 RTP/AVP 101\na=rtpmap:101 PCMA/8000"))
