@@ -1,4 +1,4 @@
-//! The codecs as rows of one table: what an SDP calls them, how their packets count time, and the
+//! The codecs as rows of one table: their SDP names, how their packets count time, and the
 //! functions that encode and decode.
 //!
 //! G.722 has two clocks: it samples at 16 kHz, but its RTP timestamps count at 8 kHz (RFC 3551
@@ -67,10 +67,10 @@ static TABLE: [Row; Codec::COUNT] = [
     },
 ];
 
-/// A payload of one codec to the same samples in another, octet by octet.
+/// Maps each payload octet of one codec to the same samples in another.
 pub type OctetMap = [u8; 256];
 
-/// Pairs of codecs between which each octet has its counterpart.
+/// Pairs of codecs whose octets correspond one to one.
 static OCTET_MAPS: LazyLock<[(Codec, Codec, OctetMap); 2]> = LazyLock::new(|| {
     let ulaw_to_alaw = |code| g711::alaw_encode(g711::ulaw_decode(code));
     let alaw_to_ulaw = |code| g711::ulaw_encode(g711::alaw_decode(code));
@@ -88,10 +88,10 @@ impl Codec {
     /// G.722 at 64 kbit/s.
     pub const G722: Self = Self(2);
 
-    /// Rows of the table.
+    /// Number of rows in the table.
     pub const COUNT: usize = 3;
 
-    /// Which row this is.
+    /// The row number in the table.
     pub fn index(self) -> usize {
         usize::from(self.0)
     }
@@ -110,7 +110,7 @@ impl Codec {
         })
     }
 
-    /// The codec that a payload type has by static assignment (RFC 3551 §6).
+    /// The codec statically assigned to a payload type (RFC 3551 §6).
     pub fn of_static_payload_type(payload_type: u8) -> Option<Self> {
         Self::all().find(|codec| codec.static_payload_type() == Some(payload_type))
     }
@@ -120,7 +120,7 @@ impl Codec {
         self.row().name
     }
 
-    /// The static payload type (RFC 3551 §6); `None`: only dynamic ones.
+    /// The static payload type (RFC 3551 §6); `None` if it has only dynamic ones.
     pub fn static_payload_type(self) -> Option<u8> {
         self.row().payload_type
     }
@@ -135,38 +135,39 @@ impl Codec {
         self.row().sample_rate
     }
 
-    /// Format parameters that an SDP should name.
+    /// The `a=fmtp` parameters to state in SDP.
     pub fn fmtp(self) -> Option<&'static str> {
         self.row().fmtp
     }
 
-    /// Samples in a payload of so many octets.
+    /// Samples in a payload of that many octets.
     pub fn samples(self, payload_octets: usize) -> usize {
         payload_octets * self.row().samples_per_octet
     }
 
-    /// True if decoding depends on earlier payloads: a decoder can then follow only one encoder, without a break.
+    /// True if decoding depends on earlier payloads: such a decoder must follow one encoder without
+    /// a gap.
     pub fn has_memory(self) -> bool {
         self.row().has_memory
     }
 
-    /// Samples of a frame of so many milliseconds.
+    /// Samples of a frame of `ms` milliseconds.
     pub fn frame_samples(self, ms: u32) -> usize {
         (self.sample_rate() / 1000 * ms) as usize
     }
 
-    /// RTP timestamp units that so many samples take.
+    /// RTP timestamp units for that many samples.
     pub fn ticks(self, samples: usize) -> u32 {
         samples as u32 / self.samples_per_tick()
     }
 
-    /// Samples that one RTP timestamp unit takes.
+    /// Samples per RTP timestamp unit.
     pub fn samples_per_tick(self) -> u32 {
         self.row().sample_rate / self.row().clock_rate
     }
 
-    /// How each octet of a payload reads in another codec, if octets of the two correspond: then
-    /// packets can be forwarded one by one, without samples, buffer or clock.
+    /// The octet map to another codec, if octets of the two correspond: packets can then be
+    /// forwarded one by one, without samples, buffer or clock.
     pub fn octet_map(self, to: Self) -> Option<&'static OctetMap> {
         let mut maps = OCTET_MAPS.iter();
         let (_, _, map) = maps.find(|(a, b, _)| (*a, *b) == (self, to))?;
@@ -194,17 +195,17 @@ impl Debug for Codec {
     }
 }
 
-/// Decodes the payloads of one stream, in their order.
+/// Decodes the payloads of one stream, in order.
 pub struct Decoder(Decoding);
 
 enum Decoding {
-    /// Each octet by itself.
+    /// Each octet independently.
     Octets(fn(&[u8], &mut [i16]) -> usize),
     G722(Box<G722Decoder>),
 }
 
 impl Decoder {
-    /// Decodes a payload, as far as `out` reaches; returns how many samples.
+    /// Decodes a payload, up to the length of `out`; returns the number of samples.
     pub fn decode(&mut self, payload: &[u8], out: &mut [i16]) -> usize {
         match &mut self.0 {
             Decoding::Octets(decode) => decode(payload, out),
@@ -226,13 +227,13 @@ impl Debug for Decoder {
 pub struct Encoder(Encoding);
 
 enum Encoding {
-    /// Each sample by itself.
+    /// Each sample independently.
     Octets(fn(&[i16], &mut [u8]) -> usize),
     G722(Box<G722Encoder>),
 }
 
 impl Encoder {
-    /// Encodes samples, as far as `out` reaches; returns how many octets.
+    /// Encodes samples, up to the length of `out`; returns the number of octets.
     pub fn encode(&mut self, samples: &[i16], out: &mut [u8]) -> usize {
         match &mut self.0 {
             Encoding::Octets(encode) => encode(samples, out),
@@ -334,7 +335,8 @@ mod tests {
         }
     }
 
-    /// One stream of random payloads of any length; after it the same decoder still decodes a good stream.
+    /// After a stream of random payloads of any length, the same decoder still decodes a good
+    /// stream.
     #[test]
     fn fuzz_any_octets_can_be_decoded() {
         for codec in Codec::all() {

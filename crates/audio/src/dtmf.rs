@@ -1,12 +1,12 @@
-//! Hears keys inside the audio: DTMF tones by ITU-T Q.23 and Q.24.
+//! Detects keys in the audio: DTMF tones by ITU-T Q.23 and Q.24.
 //!
-//! A bank of Goertzel filters runs over steps of 6.4 ms; each two steps are a block that is judged:
-//! the two tones of a key must be loud enough, near enough to their frequencies (told by how their
-//! phases turn from block to block), as loud as each other within the twist, nearly all of the
-//! energy, and the column without the second harmonic that voices have (that of a row lies among the
-//! columns and counts as energy). A key is down after four such blocks
-//! in a row and up after six others, so that 40 ms suffice, 23 ms do not, and a gap of 23 ms is
-//! bridged while one of 40 ms parts two presses.
+//! A bank of Goertzel filters runs over steps of 6.4 ms; every two steps form a block. In a block
+//! with a key, the two tones must be loud enough, close enough to their frequencies (judged by how
+//! their phases turn from block to block), equally loud within the permitted twist and nearly all
+//! of the energy, and the column must lack the second harmonic that voices have (that of a row lies
+//! among the columns and counts as energy). A key is down after four such blocks in a row and up
+//! after six others, so that 40 ms suffice, 23 ms do not, and a gap of 23 ms is bridged while one
+//! of 40 ms separates two presses.
 //!
 //! **Invariant: each press gives one [`Change::Down`] and later one [`Change::Up`]**, and nothing
 //! is allocated. Left to others: lost packets, and what the keys mean.
@@ -18,7 +18,7 @@ use std::sync::LazyLock;
 
 /// Samples of one step.
 const STEP: usize = 51;
-/// Samples of a block: resolves 78 Hz, about the distance of two rows of keys.
+/// Samples of a block: resolves 78 Hz, about the distance between two rows of keys.
 const BLOCK: f32 = 2.0 * STEP as f32;
 /// Rows, columns, and the second harmonics of columns.
 const FILTERS: usize = 12;
@@ -33,27 +33,27 @@ const KEYPAD: [[char; 4]; 4] = [
 
 /// Blocks until a key is down: their steps fit into 40 ms, wherever they begin.
 const BLOCKS_DOWN: u8 = 4;
-/// Other blocks until it is up: more than a gap of 23 ms gives, fewer than one of 40 ms.
+/// Blocks without it until it is up: more than a gap of 23 ms gives, fewer than one of 40 ms.
 const BLOCKS_UP: u8 = 6;
 /// Mean square of each tone at −30 dBm0: 33.2 dB below a full-scale sine.
 const QUIETEST: f32 = 32767.0 * 32767.0 / 2.0 * 0.000_481;
-/// Half way between what must be taken (1.5 %) and what must not (3.5 %).
+/// Half-way between the deviation that must be accepted (1.5 %) and the one that must not (3.5 %).
 const DEVIATION: f32 = 0.025;
-/// How much louder than its column a row may be: 9.5 dB. It must be taken up to 8 dB.
+/// How much louder than its column a row may be: 9.5 dB. Up to 8 dB must be accepted.
 const ROW_LOUDER: f32 = 8.9;
-/// How much louder than its row a column may be: 5.5 dB. It must be taken up to 4 dB.
+/// How much louder than its row a column may be: 5.5 dB. Up to 4 dB must be accepted.
 const COLUMN_LOUDER: f32 = 3.55;
-/// Share of the energy that the two tones must have.
+/// Minimum share of the energy in the two tones.
 const SHARE: f32 = 0.80;
 /// The second harmonic of a column must be 14 dB below it.
 const HARMONIC: f32 = 0.04;
 
-/// What happened to a key.
+/// A key went down or up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
-    /// It is pressed: one of `0`–`9`, `*`, `#`, `A`–`D`.
+    /// The key is pressed: one of `0`–`9`, `*`, `#`, `A`–`D`.
     Down(char),
-    /// The key that was down no longer is.
+    /// The key that was down is released.
     Up,
 }
 
@@ -66,13 +66,13 @@ pub struct Detector {
     /// Samples of this step so far, and their energy.
     count: usize,
     energy: f32,
-    /// The step before.
+    /// The previous step.
     step: Step,
-    /// The block before.
+    /// The previous block.
     block: [Complex; FILTERS],
-    /// The key of the last blocks and how many of them there were in a row.
+    /// The key of the latest blocks, and for how many in a row.
     candidate: Option<(char, u8)>,
-    /// The key that is down and how many blocks lacked it in a row.
+    /// The key that is down, and for how many blocks in a row it was missing.
     down: Option<(char, u8)>,
 }
 
@@ -98,12 +98,12 @@ impl Default for Detector {
 }
 
 impl Detector {
-    /// A detector that has heard nothing.
+    /// A detector that has processed no samples.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Listens on; calls `change` for each key that goes down or up.
+    /// Processes samples; calls `change` for each key that goes down or up.
     pub fn push(&mut self, samples: &[i16], mut change: impl FnMut(Change)) {
         let bank = &*BANK;
         let mut rest = samples;
@@ -117,7 +117,7 @@ impl Detector {
         }
     }
 
-    /// The key that is down.
+    /// The key that is down, if any.
     pub fn down(&self) -> Option<char> {
         self.down.map(|(key, _)| key)
     }
@@ -139,7 +139,7 @@ impl Detector {
     }
 
     fn end_step(&mut self, bank: &Bank, change: &mut impl FnMut(Change)) {
-        // Referred to the last sample of the step.
+        // Relative to the last sample of the step.
         let tones = std::array::from_fn(|at| {
             Complex(self.last[at], 0.0) - bank.turns[at].conjugate() * self.before[at]
         });
@@ -184,13 +184,13 @@ impl Detector {
     }
 }
 
-/// What all detectors share.
+/// The constants shared by all detectors.
 struct Bank {
     coefficients: [f32; FILTERS],
     /// How far each tone turns in a sample and in a step.
     turns: [Complex; FILTERS],
     step_turns: [Complex; FILTERS],
-    /// How much of a column is heard at a row, and of a row at a column.
+    /// How far a column leaks into a row's filter, and a row into a column's.
     leaks: [[(Complex, Complex); 4]; 4],
 }
 
@@ -218,7 +218,7 @@ static BANK: LazyLock<Bank> = LazyLock::new(|| {
 });
 
 impl Bank {
-    /// The key that a block holds, with the block one step before it.
+    /// The key in a block, judged with the block one step earlier.
     fn judge(
         &self,
         before: &[Complex; FILTERS],
@@ -234,14 +234,14 @@ impl Bank {
         let low = self.tone(row, ROWS[row], then.0, now.0)?;
         let high = self.tone(4 + column, COLUMNS[column], then.1, now.1)?;
         let twist = low <= high * ROW_LOUDER && high <= low * COLUMN_LOUDER;
-        // What the sum of both has beside the powers of each.
+        // The cross term: power of the sum minus the two separate powers.
         let common = 4.0 * (now.0 * now.1.conjugate() * self.leaks[row][column].1).0;
         let pure = (low + high + common) * BLOCK >= energy * SHARE;
         let plain = mean_square(block[8 + column]) <= high * HARMONIC;
         (twist && pure && plain).then_some(KEYPAD[row][column])
     }
 
-    /// The two tones of a block without what each leaks into the other's filter.
+    /// The two tones of a block, without the leakage into each other's filter.
     fn separate(
         &self,
         block: &[Complex; FILTERS],
@@ -267,7 +267,7 @@ impl Bank {
         if off.abs() > radians(hz) * DEVIATION {
             return None;
         }
-        // Beside its frequency the filter hears less of it.
+        // Off its centre frequency the filter responds less.
         let half = off / 2.0;
         let heard = if half.abs() < 1e-4 {
             1.0
@@ -283,7 +283,7 @@ fn radians(hz: f32) -> f32 {
     TAU * hz / RATE as f32
 }
 
-/// Mean square of a sine whose filter shows this after a block.
+/// Mean square of a sine, from its filter output after a block.
 fn mean_square(filter: Complex) -> f32 {
     2.0 * filter.square() / (BLOCK * BLOCK)
 }
@@ -304,7 +304,7 @@ fn loudest(filters: &[Complex]) -> usize {
 struct Complex(f32, f32);
 
 impl Complex {
-    /// Length 1 in a direction.
+    /// Unit length at the given angle.
     fn turn(radians: f32) -> Self {
         Self(radians.cos(), radians.sin())
     }
@@ -390,11 +390,11 @@ mod tests {
         vec![0; ms * 8]
     }
 
-    /// The keys heard, each with `.` when it goes up.
+    /// The keys detected, each with `.` at its release.
     fn heard(samples: &[i16]) -> String {
         let mut detector = Detector::new();
         let mut heard = String::new();
-        // Frames whose length is no multiple of the steps.
+        // Frames whose length is not a multiple of the step.
         for frame in samples.chunks(160) {
             detector.push(frame, |change| {
                 heard.push(match change {
@@ -406,7 +406,7 @@ mod tests {
         heard
     }
 
-    /// Each key for so long, with so much silence around; at seven positions within the steps.
+    /// Each key for `ms`, surrounded by as much silence, at seven positions within the steps.
     fn each_key(sent: Sent, ms: u32, change: impl Fn(&mut [i16])) -> [usize; 3] {
         let (mut once, mut missed, mut wrong) = (0, 0, 0);
         for key in KEYS.chars() {
@@ -490,7 +490,7 @@ mod tests {
 
     #[test]
     fn noise_and_codecs() {
-        // The sum of both tones is 3 dB above each: noise of −20 dBm0 is 15 dB below it.
+        // Both tones together are 3 dB above each one: noise of −20 dBm0 is 15 dB below it.
         let noise = |samples: &mut [i16]| {
             let mut random = Random(7);
             let rms = 32767.0 / 2f64.sqrt() * 10f64.powf((-20.0 - 3.17) / 20.0);
@@ -517,7 +517,7 @@ mod tests {
 
     #[test]
     fn dial_tone_does_not_hide_keys() {
-        // 350 and 440 Hz at −29 dBm0 each, as after a key is pressed into a second dial tone.
+        // 350 and 440 Hz at −29 dBm0 each, as when a key is pressed during a second dial tone.
         let dial_tone = |samples: &mut [i16]| {
             let ms = (samples.len() / 8) as u32 + 1;
             for hz in [350.0, 440.0] {
@@ -576,7 +576,7 @@ mod tests {
         let mut random = Random(3);
         let noise = (0..80_000).map(|_| (random.normal() * 6000.0) as i16);
         sounds.push(("noise", noise.collect()));
-        // A square wave is rich in harmonics; its own pitch passes every row.
+        // A square wave is rich in harmonics; its fundamental sweeps across every row.
         let sweep = (0..160_000u32).scan(0.0, |phase: &mut f64, at| {
             *phase += (300.0 + f64::from(at) / 100.0) / 8000.0;
             Some(if phase.fract() < 0.5 { 9000 } else { -9000 })

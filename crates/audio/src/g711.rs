@@ -3,7 +3,7 @@
 //! Samples are 16-bit; µ-law uses the upper 14 bits and A-law the upper 13, as in the
 //! recommendation. The tables are built at compile time from the decision values.
 //! **Invariant: for all 65 536 samples the code is the reference's, and every code survives
-//! decoding and encoding**, but for µ-law's two zeros, which both decode to 0.
+//! decoding and encoding**, except µ-law's two zeros, which both decode to 0.
 
 /// Code of silence in µ-law.
 pub const ULAW_SILENCE: u8 = 0xFF;

@@ -22,7 +22,7 @@ static WEIGHTS: LazyLock<[f32; REACH]> = LazyLock::new(|| {
     weights.map(|weight| (weight / sum) as f32)
 });
 
-/// A change of the sample rate of one stream.
+/// Converts the sample rate of one stream.
 #[derive(Debug, Clone)]
 pub enum RateChange {
     /// Samples pass unchanged.
@@ -67,7 +67,7 @@ impl RateChange {
         }
     }
 
-    /// Converts the next samples, as far as `out` reaches; returns how many came out.
+    /// Converts the next samples, up to the length of `out`; returns the number of samples written.
     pub fn convert(&mut self, samples: &[i16], out: &mut [i16]) -> usize {
         match self {
             Self::Same => {
@@ -116,7 +116,7 @@ impl Window {
         }
     }
 
-    /// Takes a sample; returns the last ones, the oldest first.
+    /// Adds a sample; returns the latest ones, oldest first.
     fn push(&mut self, sample: i16) -> &[f32] {
         self.samples[self.at] = f32::from(sample);
         self.samples[self.at + REACH] = f32::from(sample);
@@ -130,7 +130,7 @@ impl Window {
 }
 
 fn between(weights: &[f32; REACH], window: &[f32]) -> f32 {
-    // Four sums at once, since the order of additions is fixed otherwise.
+    // Four sums at once: a single one would fix the order of the additions.
     let mut sums = [0.0; 4];
     for (samples, weights) in window
         .as_chunks::<4>()
@@ -195,7 +195,7 @@ mod tests {
             let level = rms_dbfs(&converted(hz, 16_000, 8000)[800..]);
             assert!(level < -16.18 - 60.0, "{hz}: {level}");
         }
-        // The image of a tone beyond the old band edge.
+        // The image of a tone above the old band edge.
         for hz in [1000.0, 3400.0] {
             let image = tone_dbfs_at(&converted(hz, 8000, 16_000)[1600..], 8000.0 - hz, 16_000);
             assert!(image < -16.18 - 60.0, "{hz}: {image}");

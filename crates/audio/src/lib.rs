@@ -1,6 +1,6 @@
 //! Samples in, samples out: codecs, sound files, resampling, mixing, tones, keys and measurement.
 //!
-//! Everything works on 16-bit linear samples; the telephone rate is 8 kHz mono.
+//! Everything operates on 16-bit linear samples; the telephone rate is 8 kHz mono.
 //! **Invariant: nothing here performs input or output, and no input makes it panic.**
 //! Left to others: files, packets and time.
 

@@ -1,9 +1,9 @@
-//! Levels of samples: how loud, and how much of one tone.
+//! Measures samples: their overall level, and the level of one tone.
 //!
 //! All levels are dBFS: 0 is the RMS of a square wave at full scale, so a full-scale sine has
 //! −3.01, and 0 dBm0 is about −6.17 (G.711 overloads at 3.14 dBm0 for A-law, 3.17 for µ-law).
-//! **Invariant: the tone levels of a sum of tones add up to its RMS level** (in power), when each
-//! has whole periods in the frame.
+//! **Invariant: the tone levels of a sum of tones add up to its RMS level** (in power), if each has
+//! whole periods in the frame.
 
 use crate::RATE;
 use std::f64::consts::TAU;
@@ -19,7 +19,7 @@ pub fn tone_dbfs(samples: &[i16], hz: f64) -> f64 {
 }
 
 /// Level in dBFS of the component at `hz`, for samples at `rate` Hz (a Goertzel filter over the
-/// whole slice: the longer it is, the narrower the band; 20 ms see ±25 Hz).
+/// whole slice: the longer it is, the narrower the band; 20 ms resolve ±25 Hz).
 pub fn tone_dbfs_at(samples: &[i16], hz: f64, rate: u32) -> f64 {
     power_db(tone_power(samples, hz, rate))
 }
@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn other_rates() {
         let tone = Tone::new(1000.0, 0.0).samples(100);
-        // The same samples taken as 16 kHz are a tone of twice the frequency.
+        // Read at 16 kHz, the same samples are a tone of twice the frequency.
         assert!((tone_dbfs_at(&tone, 2000.0, 16_000) - tone_dbfs(&tone, 1000.0)).abs() < 0.01);
     }
 }

@@ -1,8 +1,8 @@
 //! Mixing: sums in 32 bits, saturated to 16 at the end.
 //!
 //! **Invariant: up to 65 536 sources sum without overflow, and the result never wraps.**
-//! To let everybody hear all the others, add all once, and for each take its own samples out
-//! again with [`subtract`].
+//! So that each participant hears all the others, add everyone once, then remove each one's own
+//! samples with [`subtract`].
 
 /// Adds `samples` to `sum`, as many as both hold.
 pub fn add(sum: &mut [i32], samples: &[i16]) {
@@ -11,7 +11,7 @@ pub fn add(sum: &mut [i32], samples: &[i16]) {
     }
 }
 
-/// Takes `samples` out of `sum`, as many as both hold.
+/// Removes `samples` from `sum`, as many as both hold.
 pub fn subtract(sum: &mut [i32], samples: &[i16]) {
     for (sum, sample) in sum.iter_mut().zip(samples) {
         *sum = sum.saturating_sub(i32::from(*sample));

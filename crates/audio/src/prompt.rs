@@ -1,9 +1,9 @@
-//! Sound files that are played: WAV, MP3 and Ogg Vorbis, told apart by their first bytes.
+//! Decodes sound files for playback: WAV, MP3 and Ogg Vorbis, recognised by their first bytes.
 //!
 //! **Invariant: decoding takes memory in proportion to the file and to the sound, both of which are
-//! bounded, ends, and never fails otherwise than with a [`PromptError`].** A file that says how long
-//! it is, and holds less, is refused; a broken packet among good ones is left out.
-//! Left to others: fetching the file, and the thread, since decoding takes its time.
+//! bounded, terminates, and fails only with a [`PromptError`].** A file shorter than it claims is
+//! refused; a broken packet among good ones is skipped. Left to others: fetching the file, and
+//! choosing a thread, since decoding is slow.
 
 use crate::RATE;
 use crate::resample::{Converter, RATES, down_mix};
@@ -18,9 +18,9 @@ use symphonia::core::io::MediaSourceStream;
 
 /// Longest sound in a compressed file, in seconds.
 pub const MAX_SECONDS: usize = 3600;
-/// Streams of one Ogg file, one after the other.
+/// Maximum streams of one Ogg file, one after the other.
 const MAX_LINKS: usize = 1000;
-/// Broken packets that are left out before the file is given up.
+/// Broken packets skipped before the file is rejected.
 const MAX_BROKEN: usize = 16;
 
 /// A prompt ready to play.
@@ -30,13 +30,13 @@ pub struct Prompt;
 /// Why a sound file cannot be played.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PromptError {
-    /// It is a WAV file that cannot be used.
+    /// A WAV file that cannot be used.
     #[error(transparent)]
     Wav(#[from] WavError),
-    /// It begins like none of the formats we read.
+    /// It does not begin like any format we read.
     #[error("not a WAV, MP3 or Ogg Vorbis file")]
     Unknown,
-    /// Decoding it takes more memory than is allowed.
+    /// Decoding it takes more memory than allowed.
     #[error("decoding the sound file needs more memory than is allowed")]
     Memory,
     /// It is larger than [`MAX_FILE`].
@@ -45,7 +45,7 @@ pub enum PromptError {
     /// It is longer than [`MAX_SECONDS`].
     #[error("sound file is longer than {MAX_SECONDS} seconds")]
     TooLong,
-    /// It has no sound, or one in a coding we do not read, such as Opus.
+    /// It has no sound, or uses a coding we do not read, such as Opus.
     #[error("{0} file has no sound that can be decoded")]
     NoSound(&'static str),
     /// It ends too early.
@@ -54,9 +54,9 @@ pub enum PromptError {
     /// It is damaged.
     #[error("{format} file is broken: {reason}")]
     Broken {
-        /// Its format.
+        /// The file's format.
         format: &'static str,
-        /// In words.
+        /// The decoder's explanation.
         reason: String,
     },
 }
@@ -70,7 +70,7 @@ impl Prompt {
         Self::decode_within(bytes, usize::MAX)
     }
 
-    /// [`decode`](Self::decode) with a limit for the memory that it takes, in bytes.
+    /// [`decode`](Self::decode) with a limit in bytes on the memory used.
     ///
     /// # Errors
     /// [`PromptError::Memory`] if that is not enough, and the others.
@@ -93,12 +93,12 @@ impl Prompt {
 const MP3: &str = "MP3";
 const OGG: &str = "Ogg";
 
-/// Bytes of memory that so many samples take while they are collected and copied.
+/// Bytes of memory for that many samples while they are collected and copied.
 fn taken(samples: usize) -> usize {
     samples.saturating_mul(4)
 }
 
-/// Part by part, so that only the result is in memory.
+/// Decodes part by part, so that only the result is in memory.
 fn decode_wav(bytes: &[u8], memory: usize) -> Result<Arc<[i16]>, PromptError> {
     let parts = wav::Parts::of(bytes)?;
     let (rate, channels) = (parts.rate(), parts.channels());
@@ -113,7 +113,7 @@ fn decode_wav(bytes: &[u8], memory: usize) -> Result<Arc<[i16]>, PromptError> {
     Ok(converter.finish().into())
 }
 
-/// Decodes streams that play one after the other, each with a rate and channels of its own.
+/// Decodes streams that play one after the other, each with its own rate and channels.
 fn decode<'a>(
     format: &'static str,
     streams: impl IntoIterator<Item = &'a [u8]>,
@@ -142,7 +142,7 @@ fn decode<'a>(
     Ok(samples.into())
 }
 
-/// One stream; empty if it has no sound, as it may be between others.
+/// Decodes one stream; it may be empty between others.
 fn decode_stream(
     format: &'static str,
     bytes: &[u8],
@@ -174,16 +174,16 @@ fn decode_stream(
     sound.finish(expected)
 }
 
-/// What was decoded so far.
+/// The sound decoded so far.
 struct Sound {
     format: &'static str,
     /// Rate and channels are those of the first packet.
     converter: Option<(Converter, u32, u16)>,
-    /// Samples of each channel.
+    /// Samples per channel.
     frames: u64,
     broken: usize,
     interleaved: Vec<i16>,
-    /// Most bytes that its samples may take.
+    /// Maximum bytes that its samples may take.
     memory: usize,
 }
 
@@ -232,7 +232,7 @@ impl Sound {
         }
     }
 
-    /// Takes the packet that was just decoded.
+    /// Adds the packet that was just decoded.
     fn add(&mut self, rate: u32, channels: usize) -> Result<(), PromptError> {
         let channels = u16::try_from(channels).unwrap_or(u16::MAX);
         if self.interleaved.is_empty() {
@@ -270,7 +270,7 @@ impl Sound {
         })
     }
 
-    /// The whole sound; `expected` is how many samples of each channel the file promised.
+    /// The whole sound; `expected` is the number of samples per channel that the file promised.
     fn finish(self, expected: Option<u64>) -> Result<Vec<i16>, PromptError> {
         // Encoders count delay and padding differently, by up to a few packets.
         let tolerated = 8 * 1152;
@@ -302,7 +302,7 @@ fn links(bytes: &[u8]) -> Vec<&[u8]> {
     links
 }
 
-/// True if the last page of an Ogg file is longer than what is left of the file.
+/// True if the last page of an Ogg file is longer than the rest of the file.
 fn ends_inside_page(bytes: &[u8]) -> bool {
     let mut rest = bytes;
     while rest.starts_with(b"OggS") {
@@ -314,10 +314,10 @@ fn ends_inside_page(bytes: &[u8]) -> bool {
     false
 }
 
-/// Where the flags of a page are (RFC 3533 §6).
+/// Offset of the flags in a page (RFC 3533 §6).
 const PAGE_FLAGS: usize = 5;
 
-/// Length of the page at the start of some bytes; `None` if there is none, or only a part.
+/// Length of the page at the start of `bytes`; `None` if it is missing or incomplete.
 fn page_length(bytes: &[u8]) -> Option<usize> {
     const HEADER: usize = 27;
     if !bytes.starts_with(b"OggS") {
@@ -336,7 +336,7 @@ mod tests {
 
     #[test]
     fn length_and_layout_are_bounded() {
-        // Frames before, rate, channels, and what comes of a packet.
+        // Frames before, rate, channels, and the outcome for one packet.
         let hour = MAX_SECONDS as u64;
         let table = [
             (0, 8000, 1, Ok(())),

@@ -4,7 +4,7 @@
 //! sample; for the usual rates the positions repeat, so the filter is a small table of phases.
 //! **Invariant: what would alias into the output is at least 60 dB down** from 1.15 times the
 //! band edge on (4.6 kHz when the output is 8 kHz), and the pass band is flat within 0.5 dB up to
-//! 0.85 of it (3.4 kHz). The delay of the filter is taken out: sample 0 stays at time 0.
+//! 0.85 of it (3.4 kHz). The delay of the filter is compensated: sample 0 stays at time 0.
 
 use std::f64::consts::PI;
 
@@ -17,13 +17,14 @@ const CROSSINGS: f64 = 26.0;
 const BETA: f64 = 6.5;
 /// Where the filter is 6 dB down, as a share of the band edge.
 const CUTOFF: f64 = 0.97;
-/// More phases than this (odd pairs of rates) are computed one by one instead of kept.
+/// Beyond this many phases (odd pairs of rates), they are computed one by one rather than kept.
 const MAX_PHASES: u32 = 1024;
 
 /// Seconds that a [`Converter`] converts at a time.
 const PART_SECONDS: usize = 4;
 
-/// Converts mono samples from `from` Hz to `to` Hz (both 4000–192 000; else nothing comes out).
+/// Converts mono samples from `from` Hz to `to` Hz (both 4000–192 000; otherwise the result is
+/// empty).
 pub fn resample(samples: &[i16], from: u32, to: u32) -> Vec<i16> {
     if !RATES.contains(&from) || !RATES.contains(&to) {
         return Vec::new();
@@ -58,26 +59,26 @@ pub fn resample(samples: &[i16], from: u32, to: u32) -> Vec<i16> {
         .collect()
 }
 
-/// Converts a long sound part by part, with the result of [`resample`] for the whole.
+/// Converts a long sound part by part, with the same result as [`resample`] for the whole.
 #[derive(Debug)]
 pub struct Converter {
     from: u32,
     to: u32,
-    /// So many samples in give so many out.
+    /// This many samples in give `step_out` samples out.
     step_in: usize,
     step_out: usize,
-    /// Samples around those that are converted, for the filter: whole steps.
+    /// Extra samples on both sides for the filter: whole steps.
     margin: usize,
     /// Samples converted at a time: whole steps.
     part: usize,
-    /// Samples at the start of `pending` that are only there for the filter.
+    /// Samples at the start of `pending` that only the filter still needs.
     done: usize,
     pending: Vec<i16>,
     out: Vec<i16>,
 }
 
 impl Converter {
-    /// From `from` Hz to `to` Hz (both 4000–192 000; else nothing comes out).
+    /// From `from` Hz to `to` Hz (both 4000–192 000; otherwise the result is empty).
     pub fn new(from: u32, to: u32) -> Self {
         let divisor = gcd(from, to).max(1);
         let (step_in, step_out) = ((from / divisor).max(1) as usize, (to / divisor) as usize);
@@ -95,7 +96,7 @@ impl Converter {
         }
     }
 
-    /// Takes the next samples.
+    /// Adds the next samples.
     pub fn push(&mut self, samples: &[i16]) {
         self.pending.extend_from_slice(samples);
         while self.pending.len() >= self.done + self.part + self.margin {
@@ -109,7 +110,7 @@ impl Converter {
         }
     }
 
-    /// Everything that came out.
+    /// The complete output.
     pub fn finish(mut self) -> Vec<i16> {
         let converted = resample(&self.pending, self.from, self.to);
         let first = self.outputs(self.done);
@@ -117,7 +118,7 @@ impl Converter {
         self.out
     }
 
-    /// Samples that come out before an input position, which is a whole step.
+    /// Number of samples output before an input position, which is a whole step.
     fn outputs(&self, position: usize) -> usize {
         position / self.step_in * self.step_out
     }
@@ -153,8 +154,8 @@ impl Filter {
         Self { cutoff, reach }
     }
 
-    /// Weights of the input samples around a position `fraction` (0–1) after one of them. They
-    /// add up to 1, so that a constant stays what it is.
+    /// Weights of the input samples around a position `fraction` (0–1) after one of them. They add
+    /// up to 1, so a constant stays constant.
     fn taps(&self, fraction: f64) -> Vec<f64> {
         let reach = self.reach as f64;
         let weight = |index: usize| {
@@ -166,8 +167,8 @@ impl Filter {
         taps.into_iter().map(|tap| tap / sum).collect()
     }
 
-    /// The output sample whose position is at or just after input sample `at`. Outside of the
-    /// input there is silence.
+    /// The output sample whose position is at or just after input sample `at`. Beyond the input
+    /// there is silence.
     fn apply(&self, taps: &[f64], samples: &[i16], at: usize) -> i16 {
         let skipped = (self.reach - 1).saturating_sub(at);
         let first = (at + skipped + 1).saturating_sub(self.reach);
@@ -347,7 +348,7 @@ mod tests {
         (0..rate).map(|n| sample(n) as i16).collect()
     }
 
-    /// Without the ends, where the filter sees the silence around.
+    /// Without the ends, which include the surrounding silence.
     fn middle(samples: &[i16]) -> &[i16] {
         let quarter = samples.len() / 4;
         &samples[quarter..quarter + samples.len() / 2]

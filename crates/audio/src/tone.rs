@@ -19,7 +19,7 @@ const KEYPAD: &str = "123A456B789C*0#D";
 /// A sine.
 #[derive(Debug, Clone)]
 pub struct Tone {
-    /// In periods, 0 to 1.
+    /// Phase in periods, 0 to 1.
     phase: f64,
     /// Periods per sample.
     step: f64,
@@ -59,7 +59,7 @@ impl Tone {
         sample
     }
 
-    /// The next `ms` milliseconds.
+    /// The next `ms` milliseconds of samples.
     pub fn samples(&mut self, ms: u32) -> Vec<i16> {
         let mut out = vec![0; ms as usize * self.rate as usize / 1000];
         self.fill(&mut out);
@@ -67,7 +67,7 @@ impl Tone {
     }
 }
 
-/// The two tones of a DTMF key at [`RATE`], −9 dBm0 each, as long as they are asked for.
+/// The two tones of a DTMF key at [`RATE`], −9 dBm0 each, for as long as requested.
 #[derive(Debug, Clone)]
 pub struct KeyTone {
     low: Tone,

@@ -1,10 +1,10 @@
-//! WAV files: reads the formats customers upload, writes the one we record.
+//! WAV files: reads the formats that customers upload, writes the one that we record.
 //!
-//! Read: PCM of 8, 16, 24 and 32 bits, 32-bit float, A-law and µ-law, also by
-//! `WAVE_FORMAT_EXTENSIBLE`; 1–8 channels; chunks in any order, sizes that promise more than the
-//! file holds or 0 although samples follow (as left by recorders that were cut off or write to a pipe). Written: 8 kHz mono 16-bit PCM.
-//! **Invariant: decoding takes memory in proportion to the input, at most two bytes per byte, and
-//! never panics.** Left to others: reading and writing the files.
+//! Read: PCM of 8, 16, 24 and 32 bits, 32-bit float, A-law and µ-law, also as
+//! `WAVE_FORMAT_EXTENSIBLE`; 1–8 channels; chunks in any order; sizes larger than the file, or 0
+//! although samples follow (as left by recorders that were cut off or that write to a pipe).
+//! Written: 8 kHz mono 16-bit PCM. **Invariant: decoding takes memory in proportion to the input,
+//! at most two bytes per byte, and never panics.** Left to others: reading and writing the files.
 
 use crate::{RATE, g711, resample};
 
@@ -19,7 +19,7 @@ const FLOAT: u16 = 3;
 const ALAW: u16 = 6;
 const ULAW: u16 = 7;
 const EXTENSIBLE: u16 = 0xFFFE;
-/// What follows the format tag in the sub-format of an extensible header.
+/// The rest of the sub-format in an extensible header, after the format tag.
 const SUB_FORMAT_TAIL: [u8; 14] = [0, 0, 0, 0, 0x10, 0, 0x80, 0, 0, 0xAA, 0, 0x38, 0x9B, 0x71];
 
 /// A decoded WAV file.
@@ -45,7 +45,7 @@ pub enum WavError {
     /// The chunk is missing or cut short.
     #[error("WAV file has no complete `{0}` chunk")]
     Missing(&'static str),
-    /// An encoding we do not read.
+    /// An encoding that we do not read.
     #[error("WAV format {tag} with {bits} bits is not supported")]
     Unsupported {
         /// The format tag, for example 85 for MP3.
@@ -53,7 +53,7 @@ pub enum WavError {
         /// Bits per sample.
         bits: u16,
     },
-    /// A sample rate or channel number outside of what we read.
+    /// A sample rate or channel number outside the range that we read.
     #[error("WAV file with {channels} channels at {rate} Hz is not supported")]
     Layout {
         /// Sample rate in Hz.
@@ -77,10 +77,10 @@ pub fn decode(bytes: &[u8]) -> Result<Wav, WavError> {
     })
 }
 
-/// The samples of a WAV file in parts, which take less memory than all of them.
+/// The samples of a WAV file in parts, using less memory than all at once.
 pub(crate) struct Parts<'a> {
     format: Format,
-    /// Whole frames that are left.
+    /// The remaining whole frames.
     data: &'a [u8],
 }
 
@@ -91,7 +91,7 @@ impl<'a> Parts<'a> {
     pub(crate) fn of(bytes: &'a [u8]) -> Result<Self, WavError> {
         let (format, data) = open(bytes)?;
         format.check()?;
-        // Whether it can be read does not depend on what is in it.
+        // Whether the format can be read does not depend on the samples.
         format.samples(&[])?;
         let mut parts = Self { format, data };
         let whole = parts.frames() * parts.frame();
@@ -99,17 +99,17 @@ impl<'a> Parts<'a> {
         Ok(parts)
     }
 
-    /// In Hz.
+    /// Sample rate in Hz.
     pub(crate) fn rate(&self) -> u32 {
         self.format.rate
     }
 
-    /// At least 1.
+    /// Number of channels, at least 1.
     pub(crate) fn channels(&self) -> u16 {
         self.format.channels
     }
 
-    /// Frames that are left.
+    /// Number of remaining frames.
     pub(crate) fn frames(&self) -> usize {
         self.data.len() / self.frame()
     }
@@ -167,7 +167,7 @@ fn open(bytes: &[u8]) -> Result<(Format, &[u8]), WavError> {
     Ok((format, data))
 }
 
-/// The chunks of a file: id and content. The last may be shorter than it says.
+/// The chunks of a file: id and content. The last may be shorter than its stated size.
 #[derive(Clone)]
 struct Chunks<'a>(&'a [u8]);
 
@@ -190,7 +190,8 @@ impl<'a> Iterator for Chunks<'a> {
     }
 }
 
-/// Whether these bytes are whole chunks and nothing else, not the samples of a chunk of unknown size.
+/// Whether the bytes are whole chunks and nothing else, rather than samples of a chunk of unknown
+/// size.
 fn is_chunks(mut bytes: &[u8]) -> bool {
     while let Some((id, rest)) = bytes.split_first_chunk::<4>() {
         let Some((size, rest)) = rest.split_first_chunk() else {
@@ -271,9 +272,9 @@ fn each<const N: usize>(data: &[u8], sample: impl Fn([u8; N]) -> i16) -> Vec<i16
     groups.iter().map(|group| sample(*group)).collect()
 }
 
-/// ±1 is full scale; louder is clipped, and NaN is silence.
+/// ±1 is full scale; larger values are clipped, and NaN is silence.
 fn from_float(sample: f32) -> i16 {
-    // `as` saturates, and makes 0 of NaN.
+    // `as` saturates, and turns NaN into 0.
     (sample * 32768.0).round() as i16
 }
 
@@ -294,11 +295,11 @@ fn header_at(data_bytes: u32, rate: u32) -> [u8; HEADER_LEN] {
     out
 }
 
-/// The header that makes a recording valid whose writer was cut off.
+/// The header that makes an interrupted recording valid.
 ///
 /// - `file_bytes`: length of the file, with the header it began with.
 ///
-/// `None` if the file is too short to hold a header. Half a sample at the end is left out.
+/// `None` if the file is too short to hold a header. Half a sample at the end is not counted.
 pub fn repair(file_bytes: u64) -> Option<[u8; HEADER_LEN]> {
     let data_bytes = file_bytes.checked_sub(HEADER_LEN as u64)? & !1;
     Some(header(u32::try_from(data_bytes).unwrap_or(u32::MAX - 37)))
@@ -373,7 +374,7 @@ mod tests {
             bytes
         };
         let note = b"LIST\x04\0\0\0note";
-        // The size in the header, what follows, and how many samples there are.
+        // The size in the header, the bytes that follow, and the number of samples.
         let table: &[(u32, &[u8], usize)] = &[
             (0, &[], 0),
             (0, &[1, 2, 3, 4], 2),
@@ -538,7 +539,7 @@ mod tests {
         for (file_bytes, expected) in table {
             assert_eq!(repair(file_bytes), expected.map(header), "{file_bytes}");
         }
-        // A recording that was cut off in the middle of a sample.
+        // A recording cut off in the middle of a sample.
         let mut bytes = header(0).to_vec();
         bytes.extend_from_slice(&[1, 0, 2, 0, 3]);
         let repaired = repair(bytes.len() as u64).unwrap();

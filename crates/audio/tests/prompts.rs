@@ -33,7 +33,7 @@ fn each_file_holds_its_tone() {
         for tenth in middle.chunks(800) {
             assert!(hears(tenth, hz), "{name}");
         }
-        // 0.4 of full scale is 8 dB below it, a sine 3 dB more.
+        // 0.4 of full scale is 8 dB below it; a sine has 3 dB less than its peak.
         assert!(
             (rms_dbfs(middle) + 11.0).abs() < 0.5,
             "{name}: {}",
@@ -178,7 +178,7 @@ fn fuzz_mutated_files_end() {
                 1 => bytes.extend_from_slice(&other[random.index(other.len())..]),
                 2 if at < bytes.len() => drop(bytes.drain(at..bytes.len().min(at + 300))),
                 3 if at < bytes.len() => bytes[at] = random.index(256) as u8,
-                // Headers are hit more often than chance would.
+                // Corrupt headers more often than chance would.
                 4 if bytes.len() > 100 => bytes[random.index(100)] ^= 1 << random.index(8),
                 _ if at < bytes.len() => bytes[at] ^= 1 << random.index(8),
                 _ => {}

@@ -1,14 +1,15 @@
-//! Speech presses no keys: minutes of it, made here by two engines, give no digit.
+//! Speech must not be mistaken for keys: minutes of it, generated here by two engines, give no
+//! digit.
 //!
 //! The engines are child processes of the test; the package list of the repository names both.
-//! Each text is spoken by several voices at several speeds, and heard as it is, quieter, and after
-//! µ-law, which is how it would come.
+//! Each text is spoken by several voices at several speeds, and analysed unchanged, quieter, and
+//! after µ-law, as it would arrive on a call.
 
 use audio::dtmf::{Change, Detector};
 use audio::g711;
 use std::process::Command;
 
-/// Speech that is listened to at least, in minutes.
+/// Minimum amount of speech analysed, in minutes.
 const MINUTES: usize = 15;
 
 const ENGLISH: &str = "Welcome. For sales press one, for support press two, for all else press nine or hold the line. \
