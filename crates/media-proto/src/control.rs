@@ -9,22 +9,22 @@ use crate::report::{EndpointId, MixId, PlayId, RecordingId, Report};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-/// A socket of the shell; a small number, since the engine keeps a table by it.
+/// A socket of the shell; a small number, since it indexes a table in the engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SocketId(pub usize);
 
 /// The sockets of an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Local {
-    /// For RTP, and RTCP when multiplexed.
+    /// The RTP socket; also for RTCP when multiplexed.
     pub rtp: SocketId,
-    /// For RTCP, on the next port.
+    /// The RTCP socket, on the next port.
     pub rtcp: SocketId,
     /// Address to name in SDP, with the RTP port.
     pub address: SocketAddr,
 }
 
-/// An endpoint that is to be opened.
+/// An endpoint about to be opened.
 #[derive(Debug, Clone)]
 pub struct Opening {
     /// A new identifier.
@@ -43,103 +43,103 @@ pub struct Opening {
     pub like: Option<EndpointId>,
 }
 
-/// One request. Identifiers are chosen by the caller and name one thing in the whole process.
+/// A request. The caller chooses identifiers, which are unique in the process.
 #[derive(Debug, Clone)]
 pub enum Control {
-    /// The remote party's answer to our last offer, also of early media → `RemoteSet` or `Refused`.
-    /// May come again with another answer.
+    /// The remote party's answer to our last offer, also for early media → `RemoteSet` or
+    /// `Refused`. May come again with another answer.
     Remote {
-        /// Whose.
+        /// The endpoint.
         endpoint: EndpointId,
-        /// Its SDP.
+        /// The SDP of the answer.
         sdp: String,
     },
-    /// A later offer of the remote party, or its wish for one of ours → `Renegotiated`.
+    /// A later offer from the remote party, or its request for one of ours → `Renegotiated`.
     Renegotiate {
-        /// Whose.
+        /// The endpoint.
         endpoint: EndpointId,
-        /// Comes back in the reply.
+        /// Returned in the reply.
         req: u64,
-        /// `None`: we offer, and its answer comes with [`Control::Remote`].
+        /// The offer; `None`: we offer, and the answer comes with [`Control::Remote`].
         offer: Option<String>,
     },
-    /// Plays from now on, in place of a play in progress → `PlayDone` after the last sample.
-    /// Mutes the bridge towards the endpoint while it lasts.
+    /// Plays from now on, replacing a play in progress → `PlayDone` after the last sample. While it
+    /// lasts, the endpoint does not hear its bridge.
     Play {
-        /// To whom.
+        /// The endpoint that hears it.
         endpoint: EndpointId,
         /// A new identifier.
         play: PlayId,
         /// 8 kHz mono, in order, without gaps.
         audio: Vec<Arc<[i16]>>,
-        /// How often the whole list is played; `None`: until stopped.
+        /// How often to play the whole list; `None`: until stopped.
         times: Option<u32>,
     },
-    /// Ends a play if it is in progress → its `PlayDone`.
+    /// Ends a play if it is still in progress → its `PlayDone`.
     StopPlay {
-        /// To whom.
+        /// The endpoint that hears it.
         endpoint: EndpointId,
-        /// Which one.
+        /// The play to end.
         play: PlayId,
     },
-    /// Presses keys towards the remote party, in place of a play in progress → `PlayDone` after the
-    /// last. Mutes the bridge towards the endpoint while it lasts.
+    /// Presses keys towards the remote party, replacing a play in progress → `PlayDone` after the
+    /// last key. While it lasts, the endpoint does not hear its bridge.
     ///
-    /// As telephone events if they are agreed on, otherwise as tones: 100 ms each, then as long a
-    /// gap. [`Control::StopPlay`] ends it.
+    /// Sends telephone events if agreed on, otherwise tones: 100 ms each, followed by an equally
+    /// long gap. [`Control::StopPlay`] ends it.
     SendDigits {
-        /// To whom.
+        /// The endpoint that receives them.
         endpoint: EndpointId,
-        /// A new identifier, also among those of plays.
+        /// A new identifier, also distinct from those of plays.
         play: PlayId,
         /// `0`–`9`, `*`, `#`, `A`–`D` in any case; `w`, `W` and comma pause for 500 ms. Other
-        /// characters are left out.
+        /// characters are ignored.
         digits: String,
     },
-    /// Presses one key towards the remote party, behind those that were passed on and are not
-    /// through yet, in the way the endpoint agreed on: a key that the bridged leg did not send in
-    /// its media. Lost while something is played there, as the sound of the other leg is.
+    /// Presses one key towards the remote party, in the way the endpoint agreed on, after the
+    /// passed-on keys that are still in progress. Used for a key that the bridged leg did not send
+    /// in its media. Lost while something is played there, as the sound of the other leg is.
     PassKey {
-        /// To whom.
+        /// The endpoint that receives it.
         endpoint: EndpointId,
-        /// `0`–`9`, `*`, `#`, `A`–`D`; anything else is left out.
+        /// `0`–`9`, `*`, `#`, `A`–`D`; anything else is ignored.
         key: char,
     },
-    /// Begins or ends to look for keys inside the audio that comes → `Digit`.
+    /// Starts or stops detecting keys in the received audio → `Digit`.
     ///
-    /// Does nothing while the endpoint has agreed on telephone events: those are reported always,
-    /// and a key shall not be heard twice.
+    /// Does nothing while the endpoint has agreed on telephone events: those are always reported,
+    /// and a key must not be reported twice.
     ListenDigits {
-        /// Whose audio.
+        /// The endpoint whose audio is analysed.
         endpoint: EndpointId,
-        /// At first it is off.
+        /// Initially off.
         on: bool,
     },
-    /// Lets two endpoints hear each other; both leave whatever they were joined with, and their
-    /// plays end. An endpoint bridged to itself hears its own echo. Keys reach each side in the way
-    /// it agreed on: events become tones and tones events if these ways differ.
+    /// Lets two endpoints hear each other; both leave what they were joined to, and their plays
+    /// end. An endpoint bridged to itself hears its own echo. Keys reach each side in the way it
+    /// agreed on: where these ways differ, events become tones and tones become events.
     Bridge {
-        /// One.
+        /// One endpoint.
         a: EndpointId,
-        /// The other.
+        /// The other endpoint.
         b: EndpointId,
     },
     /// Ends the bridge between two endpoints if there is one.
     Unbridge {
-        /// One.
+        /// One endpoint.
         a: EndpointId,
-        /// The other.
+        /// The other endpoint.
         b: EndpointId,
     },
-    /// Makes an endpoint a member of a mix, in place of whatever it was joined with; its play
-    /// continues, and mutes the mix towards it. A member that joins again only changes what it does.
+    /// Makes an endpoint a member of a mix, replacing what it was joined to; its play continues,
+    /// and it does not hear the mix meanwhile. A member that joins again only changes its role.
     ///
     /// The first member opens the mix, and the mix ends with its last one. Keys of members are
     /// reported and reach no other member as events.
     Join {
-        /// Who.
+        /// The endpoint that joins.
         endpoint: EndpointId,
-        /// Chosen by the caller; one mix in the whole process.
+        /// Chosen by the caller; unique in the process.
         mix: MixId,
         /// The others hear it.
         talk: bool,
@@ -148,27 +148,27 @@ pub enum Control {
     },
     /// Takes an endpoint out of its bridge or its mix.
     Leave {
-        /// Who.
+        /// The endpoint that leaves.
         endpoint: EndpointId,
     },
-    /// Ends a recording or a listening if it is in progress.
+    /// Ends a recording or tap that is in progress.
     StopRecord {
-        /// Which one.
+        /// The recording or tap to end.
         recording: RecordingId,
     },
     /// Closes an endpoint → `Closed`, after the `PlayDone` of a play in progress.
     Close {
-        /// Which one.
+        /// The endpoint to close.
         endpoint: EndpointId,
     },
 }
 
-/// What a [`Control`] is about.
+/// What a [`Control`] applies to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Subject {
     /// One endpoint.
     Endpoint(EndpointId),
-    /// Two endpoints that meet: they must be in the same engine.
+    /// Two endpoints to be joined: they must be in the same engine.
     Both(EndpointId, EndpointId),
     /// An endpoint that becomes a member of a mix: it must be in the engine of the mix.
     Member(EndpointId, MixId),
@@ -177,7 +177,7 @@ pub enum Subject {
 }
 
 impl Control {
-    /// What this request is about.
+    /// What this request applies to.
     pub fn subject(&self) -> Subject {
         match self {
             Self::Remote { endpoint, .. }
@@ -200,32 +200,32 @@ impl Control {
 /// How a recording ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RecordingEnd {
-    /// It has this many samples, all handed out.
+    /// Complete: this many samples, all handed out.
     Finished {
         /// At 8 kHz: 8 per millisecond from start to end.
         samples: u64,
     },
     /// It never began.
     Refused {
-        /// For people.
+        /// Human-readable.
         reason: &'static str,
     },
 }
 
-/// Where the engine's output goes, at once and in order.
+/// Receives the engine's output, immediately and in order.
 pub trait Sink {
-    /// Sends a datagram; loss is normal.
+    /// Sends a datagram; loss is acceptable.
     fn send(&mut self, socket: SocketId, to: SocketAddr, bytes: &[u8]);
 
-    /// Tells about an endpoint.
+    /// Reports on an endpoint.
     fn report(&mut self, endpoint: EndpointId, report: Report);
 
     /// The next samples of a recording: 8 kHz, mono, at most 160 at a time.
     fn record(&mut self, recording: RecordingId, samples: &[i16]);
 
-    /// Nothing more comes of a recording. Once per recording and listening.
+    /// A recording or tap has ended. Called once for each.
     fn end_recording(&mut self, recording: RecordingId, end: RecordingEnd);
 
-    /// Gives a socket back.
+    /// Returns a socket to the shell.
     fn close(&mut self, socket: SocketId);
 }

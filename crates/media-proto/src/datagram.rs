@@ -1,9 +1,9 @@
 //! A datagram in a buffer with spare room after it.
 //!
-//! A packet is rewritten and protected in place: what protects it, such as the tag of SRTP (RFC 3711
+//! A packet is rewritten and protected in place: its protection, such as the SRTP tag (RFC 3711
 //! §3.1), is appended without a copy. **Invariant: the datagram lies within its buffer.**
 
-/// Octets that a protected packet may be longer than a plain one.
+/// Maximum octets that protection adds to a packet.
 pub const TAIL: usize = 32;
 
 /// A datagram, and the spare room after it.
@@ -14,23 +14,23 @@ pub struct Datagram<'a> {
 }
 
 impl<'a> Datagram<'a> {
-    /// The first `len` octets of a buffer, or all of it if that is less.
+    /// The first `len` octets of a buffer, or all of it if it is shorter.
     pub fn new(buffer: &'a mut [u8], len: usize) -> Self {
         let len = len.min(buffer.len());
         Self { buffer, len }
     }
 
-    /// Its octets.
+    /// The octets.
     pub fn bytes(&self) -> &[u8] {
         self.buffer.get(..self.len).unwrap_or_default()
     }
 
-    /// Its octets, to be changed in place.
+    /// The octets, for changing in place.
     pub fn bytes_mut(&mut self) -> &mut [u8] {
         self.buffer.get_mut(..self.len).unwrap_or_default()
     }
 
-    /// Appends octets; false, and nothing is changed, if there is no room for them.
+    /// Appends octets; returns false, changing nothing, if there is no room for them.
     pub fn append(&mut self, octets: &[u8]) -> bool {
         let end = self.len + octets.len();
         let Some(room) = self.buffer.get_mut(self.len..end) else {

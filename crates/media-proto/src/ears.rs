@@ -1,18 +1,18 @@
-//! Listens for keys inside the audio of one leg.
+//! Detects keys in the audio of one leg.
 //!
-//! Packets come as the network left them: a single lost one is skipped, since a gap would part a
-//! press; what the remote party did not send, and longer losses, are silence. **Invariant: no
-//! packet is heard twice or out of order.** Left to others: the tones (`audio::dtmf`).
+//! Packets come as the network delivered them: a single lost one is skipped, since a gap would
+//! split a press; pauses of the sender and longer losses count as silence. **Invariant: no packet
+//! is heard twice or out of order.** Left to others: the tones (`audio::dtmf`).
 
 use crate::sound::{Rates, Sound};
 use audio::dtmf::{Change, Detector};
 use rtp_proto::seq;
 
-/// A gap longer than this parts two presses, so no more silence is needed.
+/// A gap longer than this separates two presses, so more silence is unnecessary.
 const SILENCE: [i16; 480] = [0; 480];
-/// So many packets may be lost inside a press.
+/// Maximum packets lost within a press.
 const MAX_LOST: i16 = 2;
-/// A packet that comes late is at most so many numbers behind.
+/// Maximum sequence numbers by which a late packet is behind.
 const MAX_LATE: i16 = 100;
 /// Samples converted at a time.
 const PART: usize = 160;
@@ -20,9 +20,9 @@ const PART: usize = 160;
 #[derive(Debug)]
 pub(crate) struct Ears {
     detector: Detector,
-    /// To the rate of the detector.
+    /// Converts to the detector's rate.
     rates: Rates,
-    /// The packet that follows on what was heard.
+    /// The packet expected next.
     next: Option<Next>,
 }
 
@@ -44,7 +44,7 @@ impl Default for Ears {
 }
 
 impl Ears {
-    /// Listens to a packet; calls `change` for each key that goes down or up.
+    /// Analyses a packet; calls `change` for each key that goes down or up.
     pub(crate) fn hear(&mut self, sound: &Sound<'_>, mut change: impl FnMut(Change)) {
         let (header, rate) = (&sound.header, sound.codec.sample_rate());
         let silence = match self.next {
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
     use rtp_proto::Header;
 
-    /// So many times 20 ms of a key; `None` is silence.
+    /// A key, or silence if `None`, and its length in units of 20 ms.
     type Piece = (Option<char>, usize);
 
     fn frames(pieces: &[Piece]) -> Vec<Vec<i16>> {
@@ -122,7 +122,7 @@ mod tests {
                 .filter(|at| !lost.contains(at))
                 .collect()
         };
-        // What is sent and the order in which it comes.
+        // What is sent, and the order of arrival.
         let table: &[(&str, &[Piece], Vec<u16>, &str)] = &[
             ("all", &press, all.clone(), "5."),
             ("one lost", &press, without(&[5]), "5."),
@@ -176,7 +176,7 @@ mod tests {
             timestamp += 480;
         }
         assert_eq!(heard(&packets), "7.7");
-        // A sender that starts over, under the same and under another SSRC.
+        // A sender that restarts, under the same and under another SSRC.
         for (ssrc, jump) in [(0, 30_000), (9, 0)] {
             let mut other = packets.clone();
             for (header, _) in &mut other[4..] {

@@ -1,8 +1,8 @@
 //! One leg: what was negotiated, what it accepts, what it sends.
 //!
-//! **Invariant: what is accepted comes from the one source that may speak and has an agreed
-//! payload type; what is sent keeps to the direction agreed on.** On hold everything continues, but
-//! is not sent. Left to others: whom it is joined with, and when timers fire ([`crate::engine`]).
+//! **Invariant: what is accepted comes from the one permitted source and has an agreed payload
+//! type; what is sent keeps to the direction agreed on.** On hold everything continues, but is not
+//! sent. Left to others: what it is joined to, and when timers fire ([`crate::engine`]).
 
 mod link;
 mod mixed;
@@ -40,28 +40,28 @@ pub(crate) struct Endpoint {
     agreed: Option<Negotiated>,
     source: Source,
     heard: ReceiverStats,
-    /// When something was accepted last, or began to be expected.
+    /// When a packet was last accepted, or began to be expected.
     pub(crate) heard_at: Instant,
-    /// Silence was reported, and nothing came since.
+    /// Silence was reported, and nothing has arrived since.
     pub(crate) silent: bool,
     hearing: Hearing,
     dtmf: DtmfReceiver,
     pub(crate) out: OutStream,
-    /// There once there is an agreement.
+    /// Present once there is an agreement.
     voice: Option<Voice>,
-    /// What a bridged leg with another codec says; made when its first packet arrives.
+    /// The audio of a bridged leg with another codec; created on its first packet.
     feed: Option<Box<Feed>>,
     cname: String,
-    /// Where its RTCP comes from.
+    /// Source address of the remote party's RTCP.
     rtcp_from: Option<SocketAddr>,
     pub(crate) joined: Joined,
     pub(crate) playing: Option<Playing>,
-    /// Keys in its audio are to be reported.
+    /// Whether to report keys found in its audio.
     pub(crate) listening: bool,
-    /// There while keys are looked for in its audio.
+    /// Present while its audio is searched for keys.
     ears: Option<Box<Ears>>,
     pub(crate) taps: Vec<Tap>,
-    /// Through which its keys come.
+    /// Limits the keys it reports.
     gate: Gate,
     /// When its timers are due, if armed.
     pub(crate) play_due: Option<Instant>,
@@ -70,17 +70,17 @@ pub(crate) struct Endpoint {
     stats: Stats,
 }
 
-/// Whom an endpoint is joined with.
+/// What an endpoint is joined to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Joined {
     Nothing,
-    /// Slot of the endpoint it is bridged with.
+    /// Slot of the bridged endpoint.
     Peer(usize),
     /// It is a member of a mix.
     Mix {
         /// Slot of the mix.
         mix: usize,
-        /// Its number there.
+        /// The member's number in the mix.
         member: usize,
     },
 }
@@ -90,7 +90,7 @@ pub(crate) enum Joined {
 pub(crate) struct Tap {
     /// Slot of the recording.
     pub(crate) recording: usize,
-    /// Which of its tracks this endpoint is.
+    /// Index of this endpoint's track in the recording.
     pub(crate) track: usize,
 }
 
@@ -99,13 +99,13 @@ pub(crate) struct Tap {
 pub(crate) struct Incoming {
     pub(crate) header: Header,
     pub(crate) content: Content,
-    /// Where its payload is.
+    /// Position of the payload.
     pub(crate) payload: Range<usize>,
-    /// It does not follow on those before it.
+    /// It does not continue the packets before it.
     restarted: bool,
-    /// It is the very first.
+    /// It is the first packet of the leg.
     pub(crate) first: bool,
-    /// It ends a silence that was reported.
+    /// It ends a reported silence.
     pub(crate) ends_silence: bool,
 }
 
@@ -124,10 +124,10 @@ pub(crate) enum Content {
     Event(EventKey),
 }
 
-/// What a telephone-event packet says.
+/// The content of a telephone-event packet.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct EventKey {
-    /// The key if it is the first packet of a press.
+    /// The key, if this is the first packet of a press.
     pub(crate) pressed: Option<char>,
     /// The key of the last press is still down.
     pub(crate) down: bool,
@@ -193,7 +193,7 @@ impl Endpoint {
     /// Answers an offer.
     ///
     /// # Errors
-    /// Status and reason; what was agreed before stays.
+    /// Status and reason; the earlier agreement stays in force.
     pub(crate) fn answer(&mut self, offer: &str, now: Instant) -> Result<String, (u16, String)> {
         let mut exchange = self.exchange.clone();
         let (answer, agreed) = exchange.answer(offer).map_err(refusal)?;
@@ -204,7 +204,7 @@ impl Endpoint {
     /// Takes the remote party's answer.
     ///
     /// # Errors
-    /// Status and reason; what was agreed before stays.
+    /// Status and reason; the earlier agreement stays in force.
     pub(crate) fn accept(&mut self, answer: &str, now: Instant) -> Result<(), (u16, String)> {
         let mut exchange = self.exchange.clone();
         let agreed = exchange.accept_answer(answer).map_err(refusal)?;
@@ -253,14 +253,14 @@ impl Endpoint {
         self.agreed.is_some()
     }
 
-    /// True if the remote party ought to send.
+    /// True if the remote party should be sending.
     pub(crate) fn expects_packets(&self) -> bool {
         self.agreed
             .as_ref()
             .is_some_and(|agreed| agreed.direction.receives() && !agreed.on_hold)
     }
 
-    /// What it has counted.
+    /// The endpoint's counters.
     pub(crate) fn stats(&self) -> Stats {
         Stats {
             lost: self.heard.lost(),
@@ -269,7 +269,7 @@ impl Endpoint {
         }
     }
 
-    /// Takes a datagram that looks like RTP; `None` if it is not accepted or is a duplicate.
+    /// Processes a datagram that looks like RTP; `None` if it is rejected or a duplicate.
     pub(crate) fn receive(
         &mut self,
         from: SocketAddr,
@@ -324,7 +324,7 @@ impl Endpoint {
         })
     }
 
-    /// Takes a datagram that looks like RTCP; true if it ends a silence that was reported.
+    /// Processes a datagram that looks like RTCP; true if it ends a reported silence.
     pub(crate) fn receive_rtcp(
         &mut self,
         from: SocketAddr,
@@ -359,7 +359,7 @@ impl Endpoint {
         }
     }
 
-    /// Counts a datagram that is neither.
+    /// Counts a datagram that is neither RTP nor RTCP.
     pub(crate) fn count_strange(&mut self, from: SocketAddr) {
         if self.source.allows_host(from.ip()) {
             self.stats.malformed += 1;
@@ -368,8 +368,8 @@ impl Endpoint {
         }
     }
 
-    /// Passes on a packet that another endpoint accepted, rewritten in place, its payload octet by
-    /// octet if there is a `map`. Dropped while something is played here.
+    /// Forwards a packet that another endpoint accepted, rewritten in place, octet by octet if
+    /// there is a `map`. Dropped while something is played here.
     pub(crate) fn relay(
         &mut self,
         datagram: &mut Datagram<'_>,
@@ -418,7 +418,7 @@ impl Endpoint {
         }
     }
 
-    /// Decodes an accepted payload; to be called once for each packet.
+    /// Decodes an accepted payload; call once per packet.
     pub(crate) fn decode<'a>(
         &mut self,
         incoming: &Incoming,
@@ -457,19 +457,19 @@ impl Endpoint {
         }
     }
 
-    /// Tells about this endpoint.
+    /// Reports on this endpoint.
     pub(crate) fn report(&self, out: &mut impl Sink, report: Report) {
         out.report(self.id, report);
     }
 
-    /// Tells that a play is over, if it was asked for.
+    /// Reports the end of a play, if there was one.
     pub(crate) fn report_done(&self, play: Option<PlayId>, stopped: bool, out: &mut impl Sink) {
         if let Some(play) = play {
             self.report(out, Report::PlayDone { play, stopped });
         }
     }
 
-    /// Whether a key that was pressed counts: not if more come than anybody can press.
+    /// Whether to count a key press: not if more come than a person can press.
     pub(crate) fn admits_key(&mut self, now: Instant) -> bool {
         let admitted = self.gate.pass(now);
         self.stats.digits_dropped += u64::from(!admitted);
@@ -482,15 +482,15 @@ impl Endpoint {
         agreed.is_some_and(|agreed| agreed.telephone_event.is_some())
     }
 
-    /// True if keys are looked for in its audio, if that is `wanted` elsewhere or here: not if the
-    /// remote party agreed to send them as events.
+    /// True if its audio is searched for keys, because that is `wanted` elsewhere or enabled here;
+    /// never if the remote party agreed to send them as events.
     pub(crate) fn searches(&self, wanted: bool) -> bool {
         let agreed = self.agreed.as_ref();
         let events = agreed.is_some_and(|agreed| agreed.receive_telephone_event.is_some());
         !events && (wanted || self.listening)
     }
 
-    /// What listens for keys in its audio while that is searched.
+    /// The key detector, while the audio is searched for keys.
     pub(crate) fn ears(&mut self, wanted: bool) -> Option<&mut Ears> {
         if !self.searches(wanted) {
             self.ears = None;
@@ -499,14 +499,14 @@ impl Endpoint {
         Some(self.ears.get_or_insert_default())
     }
 
-    /// Something was accepted; true if it ends a silence that was reported.
+    /// Records that something was accepted; true if it ends a reported silence.
     fn hear(&mut self, now: Instant) -> bool {
         self.heard_at = now;
         std::mem::take(&mut self.silent)
     }
 
-    /// What a payload type means; `None` if it was not agreed. A static number is taken for what
-    /// it is although another codec was chosen: some phones change between those we offered.
+    /// What a payload type means; `None` if it was not agreed. A static number keeps its meaning
+    /// even if another codec was chosen: some phones switch between the codecs we offered.
     fn kind(&self, payload_type: u8) -> Option<Kind> {
         let agreed = self.agreed.as_ref()?;
         if agreed.receive_telephone_event == Some(payload_type) {
@@ -518,15 +518,15 @@ impl Endpoint {
         Codec::of_static_payload_type(payload_type).map(Kind::Audio)
     }
 
-    /// What an event packet says about keys. Only packets that count are looked at: the first one
-    /// after a jump of the sequence numbers does not, so the one that confirms it begins the press.
+    /// The keys in an event packet. Only packets that count are considered: the first one after a
+    /// jump of the sequence numbers does not, so the packet that confirms it begins the press.
     fn event_key(&mut self, header: &Header, payload: &[u8], now: Instant) -> EventKey {
         let pressed = self.dtmf.handle_packet(header, payload, now);
         let down = self.dtmf.is_down();
         EventKey { pressed, down }
     }
 
-    /// Agreement and address, if we may send.
+    /// The agreement and the destination address, if we may send.
     fn may_send(&self) -> Option<(&Negotiated, SocketAddr)> {
         let agreed = self
             .agreed
@@ -586,7 +586,7 @@ fn frame_len(frame_ms: u32, rate: u32) -> usize {
     ((frame_ms * (rate / 1000)) as usize).min(MAX_FRAME)
 }
 
-/// The header of an event packet with a timestamp that says when it was sent. All packets of a key
+/// The header of an event packet, with a timestamp that says when it was sent. All packets of a
 /// press carry the time of its start, which would look like jitter.
 fn sampled(header: Header, payload: &[u8]) -> Header {
     let duration = Event::parse(payload).map_or(0, |event| event.duration);

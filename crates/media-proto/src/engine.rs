@@ -1,10 +1,10 @@
 //! Finds the endpoint that a datagram, control or timer is for, and joins endpoints.
 //!
-//! Datagrams come with the socket they arrived on; that a socket belongs to one endpoint is known
-//! only to the table here. Ticks of plays and recordings are aligned to 5 ms, so that one wake-up
-//! serves many. **Invariant: a slot is taken from its creation to exactly one `Closed`**, and all
-//! its sockets, its play, its bridge and its tracks in recordings end with it.
-//! Left to others: the content of packets (`endpoint`), and where it goes (`paths`).
+//! Datagrams come with the socket they arrived on; only the table here knows which endpoint a
+//! socket belongs to. Ticks of plays and recordings are aligned to 5 ms, so that one wake-up serves
+//! many. **Invariant: a slot is taken from its creation to exactly one `Closed`**, and all its
+//! sockets, its play, its bridge and its tracks in recordings end with it. Left to others: the
+//! content of packets (`endpoint`), and where it goes (`paths`).
 
 mod joins;
 mod keys;
@@ -32,28 +32,28 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-/// Ticks fall on multiples of this.
+/// Ticks are aligned to multiples of this.
 const GRID: Duration = Duration::from_millis(5);
 /// Longest payload that is decoded, in samples; longer ones are cut.
 const MAX_SAMPLES: usize = 4096;
-/// Recordings that may listen to one endpoint.
+/// Maximum recordings of one endpoint.
 const MAX_TAPS: usize = 8;
-/// Legs of one recording.
+/// Maximum legs of one recording.
 const MAX_LEGS: usize = 64;
 
-/// How an engine runs.
+/// Parameters of an engine.
 #[derive(Debug, Clone)]
 pub struct EngineConfig {
     /// Some moment in the past or the present, the origin of its clock. Engines that exchange
-    /// endpoints have the same.
+    /// endpoints share it.
     pub started: Instant,
-    /// Time since the Unix epoch at that moment, for sender reports.
+    /// Time since the Unix epoch at `origin`, for sender reports.
     pub unix_time: Duration,
-    /// For numbers that others shall not guess easily.
+    /// Seed for numbers that must not be easy to guess.
     pub seed: u64,
-    /// How long nothing may come before `Silence` is reported.
+    /// How long without packets until `Silence` is reported.
     pub silence_timeout: Duration,
-    /// More endpoints than this are refused.
+    /// Maximum open endpoints; more are refused.
     pub max_endpoints: usize,
 }
 
@@ -73,7 +73,7 @@ pub struct Engine {
     mixes: Slots<Box<Mix>>,
     mix_names: BTreeMap<MixId, usize>,
     timers: Timers,
-    /// Room for the samples of a packet.
+    /// Scratch space for the samples of a packet.
     samples: Box<[i16]>,
 }
 
@@ -134,8 +134,8 @@ impl Engine {
         }
     }
 
-    /// Mixes what comes from the legs, beginning now → [`Sink::end_recording`]. Those legs that
-    /// exist are recorded; there must be one.
+    /// Starts mixing the audio from the legs → [`Sink::end_recording`]. Legs that do not exist are
+    /// left out; at least one must exist.
     pub fn record(
         &mut self,
         recording: RecordingId,
@@ -146,8 +146,8 @@ impl Engine {
         self.begin_recording(recording, legs, Part::All, now, out);
     }
 
-    /// Hands out what comes from an endpoint, and nothing of what is played to it, beginning now
-    /// → [`Sink::record`], [`Sink::end_recording`]. Ended as a recording is.
+    /// Starts handing out the audio from an endpoint, without what is played to it →
+    /// [`Sink::record`], [`Sink::end_recording`]. Ends as a recording does.
     pub fn listen(
         &mut self,
         recording: RecordingId,
@@ -158,7 +158,7 @@ impl Engine {
         self.begin_recording(recording, &[endpoint], Part::Heard, now, out);
     }
 
-    /// Carries out a request. One that names an endpoint which does not exist is ignored, unless a
+    /// Carries out a request. If it names an endpoint that does not exist it is ignored, unless a
     /// reply is due.
     pub fn handle_control(&mut self, control: Control, now: Instant, out: &mut impl Sink) {
         match control {
@@ -217,7 +217,7 @@ impl Engine {
         }
     }
 
-    /// Takes a datagram; it is rewritten in place if it is passed on.
+    /// Processes a datagram; it is rewritten in place if it is forwarded.
     pub fn handle_datagram(
         &mut self,
         socket: SocketId,
@@ -247,7 +247,7 @@ impl Engine {
         }
     }
 
-    /// Does what is due.
+    /// Runs the timers that are due.
     pub fn handle_timeout(&mut self, now: Instant, out: &mut impl Sink) {
         while let Some((at, timer)) = self.timers.pop_due(now) {
             match timer {
@@ -260,12 +260,12 @@ impl Engine {
         }
     }
 
-    /// When [`Self::handle_timeout`] is to be called.
+    /// When to call [`Self::handle_timeout`].
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.timers.next_at()
     }
 
-    /// Endpoints that are open.
+    /// Number of open endpoints.
     pub fn endpoints(&self) -> usize {
         self.names.len()
     }
@@ -307,7 +307,7 @@ impl Engine {
         endpoint.report(out, Report::Closed { stats });
     }
 
-    /// Takes an endpoint out of all tables but that of its recordings.
+    /// Removes an endpoint from all tables except that of its recordings.
     fn remove(&mut self, slot: usize) -> Option<Box<Endpoint>> {
         self.unjoin(Some(slot));
         let endpoint = self.endpoints.remove(slot)?;
@@ -350,7 +350,7 @@ impl Engine {
         Ok(sdp)
     }
 
-    /// Plays something in place of what plays now; `None`: it is over at once.
+    /// Replaces the current play; with `None`, the new play ends at once.
     fn play(
         &mut self,
         id: EndpointId,
@@ -379,7 +379,7 @@ impl Engine {
         let Some(endpoint) = self.endpoints.get_mut(slot) else {
             return;
         };
-        // The tick of a play that has just been stopped serves the new one: frames do not overlap.
+        // The new play keeps the tick of the one just stopped, so frames do not overlap.
         if endpoint.play_due.is_none() {
             endpoint.out.interrupt();
             let at = self.align(now);
@@ -394,7 +394,7 @@ impl Engine {
         }
     }
 
-    /// Ends the play in progress, if it is the one named.
+    /// Ends the play in progress if it is the named one.
     fn stop_play(&mut self, slot: Option<usize>, play: Option<PlayId>, out: &mut impl Sink) {
         let Some(endpoint) = self.endpoint(slot) else {
             return;
@@ -525,13 +525,13 @@ impl Engine {
         out.end_recording(id, RecordingEnd::Finished { samples });
     }
 
-    /// Arms what an agreement makes necessary.
+    /// Arms the timers that an agreement requires.
     fn watch(&mut self, slot: usize, now: Instant) {
         let Some(endpoint) = self.endpoints.get_mut(slot) else {
             return;
         };
         if endpoint.is_agreed() && endpoint.rtcp_due.is_none() {
-            // The first report comes in half the time (RFC 3550 §6.2).
+            // The first report comes after half the interval (RFC 3550 §6.2).
             let at = now + rtcp::interval(self.random.next_u32()) / 2;
             endpoint.rtcp_due = Some(at);
             self.timers.arm(at, Timer::Rtcp(slot));

@@ -1,21 +1,21 @@
-//! How many keys an endpoint may report unasked.
+//! Limits how many keys an endpoint may report.
 //!
 //! A remote party that changes the timestamp with each telephone-event packet presses a key per
-//! packet. **Invariant: in any time t at most 64 + t / 50 ms keys pass**, so what waits for the
-//! receiver of the reports is bounded by how long that sleeps, not by how fast a peer sends.
+//! packet. **Invariant: in any time t at most 64 + t / 50 ms keys pass**, so the backlog of reports
+//! is bounded by how long their receiver is idle, not by how fast a peer sends.
 
 use std::time::{Duration, Instant};
 
-/// Keys that may be reported at once: more than anybody types ahead.
+/// Keys that may be reported at once: more than a person types ahead.
 const BURST: u32 = 64;
-/// One more after each of these: a key and its gap take longer.
+/// One more key per interval; a key and its gap take longer than this.
 const REFILL: Duration = Duration::from_millis(50);
 
-/// A token bucket that is full at first.
+/// A token bucket, full at first.
 #[derive(Debug)]
 pub(crate) struct Gate {
     tokens: u32,
-    /// Up to here time was turned into tokens.
+    /// Time up to which tokens have been credited.
     since: Instant,
 }
 

@@ -1,9 +1,10 @@
-//! Keys that we press: those asked for, and those passed on between legs whose ways differ.
+//! Generates key presses: those requested, and those converted between legs that send keys
+//! differently.
 //!
-//! Works in whole frames: a key is down for 100 ms at least, or as long as it is held, then there
-//! is a gap in which the end packets of an event go out. **Invariant: each press begins once and is
-//! released once, in the order they were asked for**, with a gap after each.
-//! Left to others: when a frame is due, and sending it as an event or a tone.
+//! Works in whole frames: a key is down for at least 100 ms, or as long as it is held; a gap
+//! follows in which the end packets of an event are sent. **Invariant: each press begins once and
+//! is released once, in the order they were asked for**, with a gap after each. Left to others:
+//! when a frame is due, and sending it as an event or a tone.
 
 use crate::report::PlayId;
 use audio::tone::KeyTone;
@@ -11,21 +12,21 @@ use rtp_proto::dtmf::{self, DtmfSender};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// How long a key is down at least.
+/// Minimum time that a key is down.
 const DOWN: Duration = Duration::from_millis(100);
-/// The longest press: what the duration of an event can say.
+/// The longest press: the limit of the event's duration field.
 pub(crate) const LONGEST: Duration = Duration::from_secs(8);
-/// Between two keys that are asked for.
+/// Gap between two requested keys.
 const GAP: Duration = Duration::from_millis(100);
-/// After a key that is passed on: the bridge is heard again after it.
+/// Gap after a key that is passed on; the bridge is heard again after it.
 const RELAY_GAP: Duration = Duration::from_millis(60);
-/// The end packet of an event is sent in so many frames.
+/// Number of frames in which the end packet of an event is sent.
 const END_FRAMES: u32 = 3;
 /// For each `w`, `W` or comma.
 const PAUSE: Duration = Duration::from_millis(500);
-/// Keys passed on that may wait for their turn: as many as one INFO tells.
+/// Maximum passed-on keys waiting their turn: as many as one INFO carries.
 const MAX_WAITING: usize = 32;
-/// A key that is passed on goes up if nothing is heard of it for so long.
+/// A passed-on key is released after this long without news of it.
 const FORGOTTEN: Duration = Duration::from_millis(200);
 
 /// News of a key that another leg holds.
@@ -38,11 +39,11 @@ pub(crate) enum Key {
 
 #[derive(Debug)]
 pub(crate) struct Keys {
-    /// `None`: passed on from another leg.
+    /// The play that requested the keys; `None`: passed on from another leg.
     pub(crate) play: Option<PlayId>,
     steps: VecDeque<Step>,
     state: State,
-    /// The last press is held until then at least.
+    /// The last press is held at least until then.
     held_until: Option<Instant>,
     /// How the press in progress is sent, chosen when it begins.
     pub(crate) way: Way,
@@ -57,9 +58,9 @@ enum Step {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Ready,
-    /// For so long.
+    /// How long the key is down.
     Down(Duration),
-    /// For so long to come.
+    /// Remaining length of the gap.
     Up(Duration),
 }
 
@@ -70,22 +71,22 @@ pub(crate) enum Way {
     Tone(KeyTone),
 }
 
-/// What is in a frame.
+/// The content of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum KeyFrame {
     /// A key goes down.
     Begin(char),
     Down,
-    /// It goes up.
+    /// The key goes up.
     Release,
     Up,
-    /// There is nothing left.
+    /// Nothing is left to send.
     Over,
 }
 
 impl Keys {
-    /// Keys that are asked for: `0`–`9`, `*`, `#`, `A`–`D`; `w` and comma pause, and what is
-    /// neither is left out. `None` if there is nothing to do.
+    /// Keys that are asked for: `0`–`9`, `*`, `#`, `A`–`D`; `w` and comma pause, and other
+    /// characters are ignored. `None` if nothing remains to send.
     pub(crate) fn new(play: PlayId, digits: &str) -> Option<Self> {
         let step = |digit: char| match digit {
             'w' | 'W' | ',' => Some(Step::Pause),
@@ -95,7 +96,7 @@ impl Keys {
         (!steps.is_empty()).then(|| Self::with(Some(play), steps))
     }
 
-    /// Keys that are passed on, none so far.
+    /// Passes on keys of another leg; none so far.
     pub(crate) fn relay() -> Self {
         Self::with(None, VecDeque::with_capacity(MAX_WAITING))
     }
@@ -110,7 +111,7 @@ impl Keys {
         }
     }
 
-    /// News of a key of the other leg.
+    /// Processes news of a key of the other leg.
     pub(crate) fn relay_key(&mut self, key: Key, now: Instant) {
         match key {
             Key::Down(digit) if self.steps.len() < MAX_WAITING => {
@@ -127,7 +128,7 @@ impl Keys {
         }
     }
 
-    /// What the frame at `at` holds, which lasts for `frame`.
+    /// The content of the frame at `at`, which lasts for `frame`.
     pub(crate) fn next_frame(&mut self, frame: Duration, at: Instant) -> KeyFrame {
         loop {
             let state = self.state;
@@ -159,8 +160,8 @@ impl Keys {
         }
     }
 
-    /// True while the key that is down is the last one passed on and still held. Forgets that it
-    /// was held otherwise: it stays up.
+    /// True while the key that is down is the last one passed on and still held. Otherwise forgets
+    /// that it was held, so it stays up.
     fn is_held(&mut self, at: Instant) -> bool {
         let held = self.steps.is_empty() && self.held_until.is_some_and(|until| at < until);
         if self.steps.is_empty() && !held {
@@ -176,7 +177,7 @@ mod tests {
 
     const FRAME: Duration = Duration::from_millis(20);
 
-    /// A letter for each frame: a key as it goes down, `-` while it is, `!` as it goes up.
+    /// One character per frame: a key as it goes down, `-` while it is down, `!` as it goes up.
     fn frames(keys: &mut Keys, start: Instant, frame: Duration) -> String {
         let mut text = String::new();
         for count in 0.. {
@@ -220,7 +221,7 @@ mod tests {
 
     #[test]
     fn keys_of_the_other_leg() {
-        // When something is heard of the key, in ms, and what is sent.
+        // When there is news of the key, in ms, and what is sent.
         type News = (u64, Key);
         let table: &[(&[News], &str)] = &[
             (&[(0, Key::Down('1')), (0, Key::Up)], "1----!.."),
@@ -229,9 +230,9 @@ mod tests {
                 &[(0, Key::Down('1')), (100, Key::Held), (190, Key::Up)],
                 "1---------!..",
             ),
-            // Its end is lost.
+            // Its end packets are lost.
             (&[(0, Key::Down('1')), (80, Key::Held)], "1-------------!.."),
-            // The next key ends the one before; each has its time.
+            // The next key ends the previous one; each gets its full time.
             (
                 &[
                     (0, Key::Down('1')),
@@ -241,7 +242,7 @@ mod tests {
                 ],
                 "1----!..2----!..2----!..",
             ),
-            // It is heard of again after it was given up.
+            // News of it arrives after it was released.
             (
                 &[(0, Key::Down('1')), (230, Key::Held), (230, Key::Held)],
                 "1---------!..",

@@ -14,22 +14,22 @@ use audio::Codec;
 use rtp_proto::jitter::{Delay, Played};
 use std::time::{Duration, Instant};
 
-/// Samples per second of a mix; what its members hear is converted from it.
+/// Samples per second of a mix; audio for its members is converted from this rate.
 pub(crate) const RATE: u32 = audio::RATE;
 /// Samples mixed at a time: 20 ms.
 pub(crate) const FRAME: usize = RATE as usize / 50;
 const FRAME_TIME: Duration = Duration::from_millis(20);
-/// So many talkers are heard at a time; the sum of more is noise.
+/// Maximum talkers in the sum; more would only be noise.
 const LOUDEST: usize = 8;
-/// How long a talker's packets wait for others that are late: the least, and the most.
+/// How long a talker's packets wait for late ones: minimum and maximum.
 const DELAY: Delay = Delay::Adaptive {
     min: Duration::from_millis(20),
     max: Duration::from_millis(200),
 };
-/// From this level on the sum is bent towards the limit, so that it never clips hard.
+/// Above this level the sum is compressed towards the limit, so that it never clips hard.
 const KNEE: i32 = 24_000;
 
-/// What a member does.
+/// Whether a member talks, hears, or both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Role {
     pub(crate) talk: bool,
@@ -41,9 +41,9 @@ pub(crate) struct Role {
 pub(crate) enum Place {
     /// It only listens.
     Listener,
-    /// It may talk, and is not in the sum.
+    /// It may talk, but is not in the sum.
     Talker,
-    /// Its own samples are in the sum; its number.
+    /// Its own samples are in the sum; the value is its member number.
     Summed(usize),
 }
 
@@ -62,7 +62,7 @@ struct Member {
     /// Slot of its endpoint.
     slot: usize,
     hears: bool,
-    /// There while it talks.
+    /// Present while it talks.
     talker: Option<Box<Talker>>,
 }
 
@@ -71,13 +71,13 @@ struct Talker {
     heard: Feed,
     /// Its part of the current frame.
     samples: [i16; FRAME],
-    /// How loud it was lately; falls slowly, so that a pause between words changes nothing.
+    /// Its recent loudness; falls slowly, so that a pause between words changes nothing.
     level: u32,
     /// `samples` is in the sum.
     is_summed: bool,
 }
 
-/// The whole sum as one stream for each codec, shared by all members that do not need one of their own: a
+/// The whole sum as one stream for each codec, shared by all members that do not need their own: a
 /// frame is encoded at most once per codec.
 #[derive(Debug, Default)]
 pub(crate) struct Encoded([Option<Stream>; Codec::COUNT]);
@@ -89,14 +89,14 @@ struct Stream {
 }
 
 impl Encoded {
-    /// The sum has changed.
+    /// Discards the encoded frames, since the sum has changed.
     pub(crate) fn begin_frame(&mut self) {
         for stream in self.0.iter_mut().flatten() {
             stream.payload = None;
         }
     }
 
-    /// The current frame in a codec.
+    /// The current frame, encoded in a codec.
     pub(crate) fn payload(&mut self, codec: Codec, mix: &Mix) -> Option<&Payload> {
         let stream = self
             .0
@@ -154,7 +154,7 @@ impl Mix {
         member
     }
 
-    /// A member talks or hears from now on, or does not any more.
+    /// Changes whether a member talks or hears.
     pub(crate) fn change(&mut self, member: usize, role: Role) {
         if let Some(member) = self.members.get_mut(member) {
             member.hears = role.hear;
@@ -166,7 +166,7 @@ impl Mix {
         }
     }
 
-    /// Takes a member out; true if it was the last.
+    /// Removes a member; true if it was the last.
     pub(crate) fn take(&mut self, member: usize) -> bool {
         self.members.remove(member);
         self.members.iter().next().is_none()
@@ -177,13 +177,13 @@ impl Mix {
         member.is_some_and(|member| member.talker.is_some())
     }
 
-    /// Where the packets of a member go if it talks.
+    /// Receives a member's packets, if it talks.
     pub(crate) fn talker(&mut self, member: usize) -> Option<&mut Feed> {
         let talker = self.members.get_mut(member)?.talker.as_mut()?;
         Some(&mut talker.heard)
     }
 
-    /// Makes the frame that is due at `at`.
+    /// Makes the frame due at `at`.
     pub(crate) fn frame(&mut self, at: Instant) {
         self.next_at += FRAME_TIME;
         let mut loudest = Loudest::default();
@@ -239,7 +239,7 @@ impl Talker {
         }
     }
 
-    /// Takes its next frame; false if there is nothing to hear in it.
+    /// Takes its next frame; false if the frame is inaudible.
     fn next_frame(&mut self, at: Instant) -> bool {
         let played = self.heard.pull(&mut self.samples, at);
         let level = match played {
@@ -251,7 +251,7 @@ impl Talker {
     }
 }
 
-/// The loudest talkers of a frame, the loudest first; of equally loud ones those that came first.
+/// The loudest talkers of a frame, loudest first; equally loud ones in order of joining.
 #[derive(Debug, Default)]
 struct Loudest {
     places: [(u32, usize); LOUDEST],
@@ -281,8 +281,8 @@ fn level(samples: &[i16; FRAME]) -> u32 {
     magnitudes.map(u32::from).sum()
 }
 
-/// Brings a sum into 16 bits. Below the knee it is left alone; above it the part over the knee
-/// approaches what is left up to full scale without ever reaching it, and begins with slope one.
+/// Reduces a sum to 16 bits. Below the knee it is unchanged; above it the excess approaches the
+/// remaining range up to full scale without ever reaching it, starting with slope one.
 fn limit(sum: &[i32; FRAME], out: &mut [i16; FRAME]) {
     const ROOM: i64 = i16::MAX as i64 - KNEE as i64;
     let peak = sum.iter().map(|sample| sample.unsigned_abs()).max();

@@ -1,8 +1,8 @@
-//! One continuous RTP stream out of whatever is fed into it: prompts, or another leg's packets.
+//! Makes one continuous RTP stream from its feeds: prompts, or another leg's packets.
 //!
 //! The remote party sees one SSRC for the whole call. Each new feed begins a talk spurt: the
 //! sequence continues where it was, the timestamp where real time is, and the marker is set. Within
-//! a feed the sender's own spacing is kept, so loss and reordering stay visible to the receiver.
+//! a feed the sender's own spacing is kept, so loss and reordering remain visible to the receiver.
 //! **Invariant: a new feed never goes back in sequence or time**; packets of a forwarded stream
 //! that were sent before its first forwarded one are dropped.
 
@@ -13,10 +13,10 @@ use rtp_proto::stats::SenderStats;
 use std::time::{Duration, Instant};
 
 /// How far the oldest forwarded packet stays behind the newest. Sequence numbers wrap, so the
-/// first packet of a feed cannot be the limit for ever.
+/// first packet of a feed cannot be the limit forever.
 const REORDER_LIMIT: u16 = 1000;
 
-/// Units of a clock in a span of time; wraps as timestamps do.
+/// Clock units in a time span; wraps as timestamps do.
 pub(crate) fn units(span: Duration, rate: u32) -> u32 {
     (span.as_micros() * u128::from(rate) / 1_000_000) as u32
 }
@@ -24,11 +24,11 @@ pub(crate) fn units(span: Duration, rate: u32) -> u32 {
 #[derive(Debug)]
 pub(crate) struct OutStream {
     ssrc: u32,
-    /// Units of its timestamps per second.
+    /// Timestamp units per second.
     clock_rate: u32,
     sent: SenderStats,
     next_sequence: u16,
-    /// A moment and its timestamp.
+    /// A moment and the timestamp that corresponds to it.
     clock: (Instant, u32),
     /// Timestamp after the last sample sent.
     end: u32,
@@ -39,21 +39,21 @@ pub(crate) struct OutStream {
 
 #[derive(Debug, Clone, Copy)]
 enum Feed {
-    /// What comes next begins a talk spurt.
+    /// The next packet begins a talk spurt.
     Nothing,
-    /// Samples we make.
+    /// Samples that we generate.
     Own,
     /// Another leg's packets.
     Forward(Mapping),
 }
 
-/// From a forwarded stream's numbers to ours.
+/// Maps a forwarded stream's numbers to ours.
 #[derive(Debug, Clone, Copy)]
 struct Mapping {
     ssrc: u32,
     sequence: u16,
     timestamp: u32,
-    /// The oldest sequence number of ours that may still be sent.
+    /// Our oldest sequence number that may still be sent.
     oldest: u16,
 }
 
@@ -75,18 +75,18 @@ impl OutStream {
         self.ssrc
     }
 
-    /// The clock rate of what is sent from `now` on.
+    /// Sets the clock rate of packets sent from `now` on.
     pub(crate) fn set_clock_rate(&mut self, clock_rate: u32, now: Instant) {
         self.clock = (now, self.time(now));
         self.clock_rate = clock_rate;
     }
 
-    /// What comes next begins a talk spurt.
+    /// Makes the next packet begin a talk spurt.
     pub(crate) fn interrupt(&mut self) {
         self.feed = Feed::Nothing;
     }
 
-    /// The header of a packet of our own that lasts `ticks` timestamp units; due at `at`.
+    /// The header of one of our own packets, `ticks` timestamp units long and due at `at`.
     pub(crate) fn own(&mut self, payload_type: u8, ticks: u32, at: Instant) -> Header {
         let marker = !matches!(self.feed, Feed::Own);
         let timestamp = if marker { self.resume(at) } else { self.end };
@@ -103,7 +103,7 @@ impl OutStream {
         }
     }
 
-    /// The timestamp of a key press of our own that begins at `at`.
+    /// The timestamp of one of our own key presses, beginning at `at`.
     pub(crate) fn press(&mut self, at: Instant) -> u32 {
         if !matches!(self.feed, Feed::Own) {
             self.end = self.resume(at);
@@ -136,7 +136,7 @@ impl OutStream {
     /// The header under which a packet of another stream goes out; `None` if it is too old.
     ///
     /// - `ticks`: how long it lasts, in timestamp units.
-    /// - `restarted`: the packet does not follow on those before it in its stream.
+    /// - `restarted`: the packet does not continue those before it in its stream.
     pub(crate) fn forward(
         &mut self,
         header: &Header,
@@ -169,13 +169,13 @@ impl OutStream {
         })
     }
 
-    /// A packet went out.
+    /// Counts a packet that was sent.
     pub(crate) fn count(&mut self, header: &Header, payload_octets: usize, now: Instant) {
         self.sent.sent(payload_octets);
         self.last = Some((now, header.timestamp));
     }
 
-    /// What a sender report says; `None` if nothing was sent within `recently`.
+    /// The sender part of a report; `None` if nothing was sent within `recently`.
     pub(crate) fn sender_info(
         &self,
         ntp: NtpTime,
@@ -210,14 +210,15 @@ impl OutStream {
         }
     }
 
-    /// The timestamp of `at` by the clock.
+    /// The clock's timestamp at `at`.
     fn time(&self, at: Instant) -> u32 {
         let (since, timestamp) = self.clock;
         let passed = units(at.saturating_duration_since(since), self.clock_rate);
         timestamp.wrapping_add(passed)
     }
 
-    /// The timestamp of a talk spurt that begins at `at`: real time, but not before what was sent.
+    /// The timestamp of a talk spurt that begins at `at`: real time, but never before what was
+    /// already sent.
     fn resume(&mut self, at: Instant) -> u32 {
         let by_clock = self.time(at);
         if self.last.is_none() || seq::timestamp_distance(self.end, by_clock) >= 0 {
@@ -275,7 +276,7 @@ mod tests {
             (header.sequence, header.timestamp, header.marker)
         };
         assert_eq!(next(10), (100, 1080, true));
-        // A frame that is made late keeps its place.
+        // A frame made late keeps its place.
         assert_eq!(next(37), (101, 1240, false));
         stream.interrupt();
         let header = stream.own(0, 160, now + ms(1000));
@@ -308,7 +309,7 @@ mod tests {
             (0, 327, Some((102, 2120, false))),
             (65_535, 167, Some((101, 1960, false))),
             (1, 9007, Some((103, 10_800, false))),
-            // Sent before the first one we forwarded: its number belongs to somebody else.
+            // Sent before the first one we forwarded: its number was used for another packet.
             (65_533, 0, None),
         ];
         for (sequence, timestamp, expected) in table {
@@ -326,12 +327,12 @@ mod tests {
         let mut stream = stream(now);
         let own = stream.own(0, 160, now);
         stream.count(&own, 160, now);
-        // 5 ms later, while the frame of 20 ms still plays.
+        // 5 ms later, while the 20 ms frame still plays.
         assert_eq!(
             forward(&mut stream, 7, 77, now + ms(5)),
             Some((101, 1160, true))
         );
-        // The sender runs a second ahead of its clock; then we speak again.
+        // The sender is a second ahead of its clock; then we send again.
         assert_eq!(
             forward(&mut stream, 8, 8077, now + ms(25)),
             Some((102, 9160, false))
@@ -339,7 +340,7 @@ mod tests {
         let own = stream.own(0, 160, now + ms(45));
         assert_eq!((own.sequence, own.timestamp, own.marker), (103, 9320, true));
         stream.count(&own, 160, now);
-        // From there on real time counts again.
+        // From there on, real time applies again.
         assert_eq!(
             forward(&mut stream, 9, 0, now + ms(145)),
             Some((104, 10_120, true))

@@ -1,8 +1,8 @@
-//! Prompts, frame by frame.
+//! Plays prompts, frame by frame.
 //!
 //! **Invariant: every sample of every pass comes out once, in order and without gaps**, whatever
-//! the frame length; only the last frame is filled up with silence.
-//! Left to others: when a frame is due, and sending it.
+//! the frame length; only the last frame is padded with silence. Left to others: when a frame is
+//! due, and sending it.
 
 use crate::report::PlayId;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 pub(crate) struct Player {
     pub(crate) play: PlayId,
     audio: Vec<Arc<[i16]>>,
-    /// Passes after the current one; `None`: for ever.
+    /// Passes after the current one; `None`: endless.
     passes_left: Option<u32>,
     clip: usize,
     offset: usize,
@@ -39,7 +39,7 @@ impl Player {
         })
     }
 
-    /// Overwrites `out` with the next samples, then silence; false if there are none any more.
+    /// Overwrites `out` with the next samples, then silence; false if none are left.
     pub(crate) fn fill(&mut self, out: &mut [i16]) -> bool {
         let mut filled = 0;
         while filled < out.len() {
@@ -53,7 +53,7 @@ impl Player {
         filled > 0
     }
 
-    /// What is left of the current clip; moves on to the next at its end.
+    /// The rest of the current clip; moves on to the next at its end.
     fn rest(&mut self) -> Option<&[i16]> {
         if self
             .audio

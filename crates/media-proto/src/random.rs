@@ -1,7 +1,7 @@
-//! Numbers that others shall not guess easily: SSRCs, first sequence numbers, session ids.
+//! Numbers that are not easily guessed: SSRCs, first sequence numbers, session ids.
 //!
 //! **Invariant: the same seed gives the same numbers**, so a run can be replayed. This is
-//! SplitMix64: well spread, and no secret depends on it.
+//! SplitMix64: well distributed, and no secret depends on it.
 
 #[derive(Debug)]
 pub(crate) struct Random(u64);

@@ -1,9 +1,8 @@
-//! Mixes legs into one recording, or hands out what one leg says.
+//! Mixes legs into one recording, or hands out the audio of one leg.
 //!
-//! Each leg has a jitter buffer; the mix is made 40 ms after the moment it belongs to, so that
-//! what has come by then is in its place. **Invariant: a recording has exactly 8 samples per
-//! millisecond from its start to its end**; silence fills the gaps.
-//! Left to others: decoding, and where the samples go.
+//! Each leg has a jitter buffer; the mix lags real time by 40 ms, so that packets that arrive by
+//! then are in their place. **Invariant: a recording has exactly 8 samples per millisecond from its
+//! start to its end**; silence fills the gaps. Left to others: decoding, and where the samples go.
 
 use crate::outgoing::units;
 use crate::report::{EndpointId, RecordingId};
@@ -14,9 +13,9 @@ use std::time::{Duration, Instant};
 
 /// Samples mixed at a time.
 pub(crate) const FRAME: usize = 160;
-/// Length of these.
+/// Duration of a frame.
 pub(crate) const FRAME_TIME: Duration = Duration::from_millis(20);
-/// How far the mix stays behind real time: as long as the jitter buffers wait.
+/// How far the mix lags real time: as long as the jitter buffers wait.
 pub(crate) const BEHIND: Duration = Duration::from_millis(40);
 const HEARD: Delay = Delay::Adaptive {
     min: BEHIND,
@@ -26,9 +25,9 @@ const HEARD: Delay = Delay::Adaptive {
 /// Which audio of a leg to record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Part {
-    /// What comes from it; of a leg that is alone also what is played to it.
+    /// The audio from it; for a single leg, also what is played to it.
     All,
-    /// Only what comes from it.
+    /// Only the audio from it.
     Heard,
 }
 
@@ -37,7 +36,7 @@ pub(crate) struct Recording {
     pub(crate) id: RecordingId,
     tracks: Vec<Track>,
     started: Instant,
-    /// Samples made.
+    /// Samples mixed so far.
     made: u64,
     /// When the next frame is due.
     pub(crate) next_at: Instant,
@@ -48,7 +47,7 @@ pub(crate) struct Recording {
 struct Track {
     endpoint: EndpointId,
     heard: Feed,
-    /// What is played to the leg, if it is recorded.
+    /// The audio played to the leg, if that is recorded.
     played: Option<Feed>,
     open: bool,
 }
@@ -77,14 +76,14 @@ impl Recording {
         }
     }
 
-    /// A leg's packet, decoded.
+    /// Adds a leg's decoded packet.
     pub(crate) fn hear(&mut self, track: usize, sound: &Sound<'_>, now: Instant) {
         if let Some(track) = self.tracks.get_mut(track) {
             track.heard.push(sound, now);
         }
     }
 
-    /// A frame played to a leg, at [`audio::RATE`].
+    /// Adds a frame played to a leg, at [`audio::RATE`].
     pub(crate) fn play(&mut self, track: usize, header: &Header, samples: &[i16], now: Instant) {
         if let Some(played) = self
             .tracks
@@ -95,7 +94,7 @@ impl Recording {
         }
     }
 
-    /// The legs that are still recorded.
+    /// The legs still being recorded.
     pub(crate) fn legs(&self) -> impl Iterator<Item = EndpointId> + '_ {
         self.tracks
             .iter()
@@ -103,7 +102,7 @@ impl Recording {
             .map(|track| track.endpoint)
     }
 
-    /// A leg is gone; false if it was the last.
+    /// Removes a leg that has closed; false if it was the last.
     pub(crate) fn close_leg(&mut self, endpoint: EndpointId) -> bool {
         for track in self
             .tracks
@@ -115,14 +114,14 @@ impl Recording {
         self.tracks.iter().any(|track| track.open)
     }
 
-    /// Mixes the frame that is due at `at`.
+    /// Mixes the frame due at `at`.
     pub(crate) fn frame(&mut self, out: &mut [i16; FRAME], at: Instant) {
         self.mix(out, at);
         self.made += FRAME as u64;
         self.next_at += FRAME_TIME;
     }
 
-    /// Mixes what is missing up to the end, a part per call; `None` when all is made.
+    /// Mixes the remaining part up to the end, one piece per call; `None` when done.
     pub(crate) fn finish<'a>(
         &mut self,
         out: &'a mut [i16; FRAME],
@@ -137,7 +136,7 @@ impl Recording {
         Some(part)
     }
 
-    /// Samples made.
+    /// Samples mixed so far.
     pub(crate) fn made(&self) -> u64 {
         self.made
     }
@@ -162,9 +161,9 @@ impl Recording {
     }
 }
 
-/// Numbers the frames of one play for the buffer that records it.
+/// Numbers the frames of one play for the recording buffer.
 pub(crate) fn played_header(header: &Header, at: Instant, origin: Instant) -> Header {
-    // Its own clock: what is not sent, for example on hold, leaves a gap.
+    // Has its own clock: a frame that is not sent, for example on hold, leaves a gap.
     Header {
         timestamp: units(at.saturating_duration_since(origin), audio::RATE),
         ..*header

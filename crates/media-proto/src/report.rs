@@ -1,7 +1,7 @@
-//! What the engine reports about its endpoints, and the names of things.
+//! The engine's reports about its endpoints, and the identifiers in them.
 //!
-//! **Invariant: an identifier names one thing in the whole process**, so that endpoints of different
-//! calls can be joined and move between engines. Left to others: choosing them.
+//! **Invariant: an identifier is unique in the process**, so that endpoints of different calls can
+//! be joined and move between engines. Left to others: choosing them.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ pub struct EndpointId(pub u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MixId(pub u64);
 
-/// One `Play`; unique for its endpoint.
+/// One `Play`; unique within its endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PlayId(pub u64);
 
@@ -21,12 +21,12 @@ pub struct PlayId(pub u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RecordingId(pub u64);
 
-/// How a key press comes.
+/// How a key press arrives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DigitWay {
     /// As a telephone event (RFC 4733), which was agreed on.
     Event,
-    /// As tones inside the audio.
+    /// As tones in the audio.
     Tone,
 }
 
@@ -35,97 +35,99 @@ pub enum DigitWay {
 pub enum Report {
     /// The endpoint is open.
     Opened {
-        /// Our answer to the offer given, or our offer.
+        /// Our answer to the given offer, or our offer.
         sdp: String,
     },
     /// The endpoint could not be opened and does not exist, or the answer given with `Remote`
-    /// cannot be used and what was agreed before stays.
+    /// cannot be used and the earlier agreement stays.
     Refused {
         /// SIP status for a request that carried this description: 400, 488 or 503.
         status: u16,
-        /// For people.
+        /// Human-readable.
         reason: String,
     },
     /// The answer given with `Remote` is in force.
     RemoteSet,
     /// Reply to `Renegotiate`.
     Renegotiated {
-        /// As in the control.
+        /// The number from the control.
         req: u64,
-        /// Our answer or offer; or why the offer cannot be used, and what was agreed before stays.
+        /// Our answer or offer; or the reason why the offer cannot be used, in which case the
+        /// earlier agreement stays.
         sdp: Result<String, String>,
     },
-    /// A play is over. Each `Play` and each `SendDigits` gives exactly one.
+    /// A play has ended. Reported exactly once for each `Play` and `SendDigits`.
     PlayDone {
-        /// Which one.
+        /// The play.
         play: PlayId,
-        /// It did not reach its end: stopped, replaced, bridged over, or the endpoint was closed.
+        /// True if it did not reach its end: stopped, replaced, ended by a bridge, or the endpoint
+        /// was closed.
         stopped: bool,
     },
-    /// The first RTP packet came. At most once per endpoint.
+    /// The first RTP packet arrived. Reported at most once per endpoint.
     Heard,
-    /// Nothing came for the configured time although the remote party should send. Once, until
-    /// packets come again.
+    /// No packet arrived for the configured time although the remote party should send. Reported
+    /// once, until packets resume.
     Silence,
     /// A key was pressed.
     Digit {
         /// `0`–`9`, `*`, `#`, `A`–`D`.
         digit: char,
-        /// How it came. Of one endpoint all keys come in the same way until it renegotiates.
+        /// How it arrived. All keys of an endpoint arrive the same way until it renegotiates.
         way: DigitWay,
     },
-    /// A recording is complete and under its final name. Comes with the first leg's id.
+    /// A recording is complete under its final name. Reported for the first leg.
     Recorded {
-        /// Which one.
+        /// The recording.
         recording: RecordingId,
         /// Its length.
         duration_ms: u64,
         /// Size of the file.
         size_bytes: u64,
     },
-    /// A recording could not be made or written. Comes with the first leg's id.
+    /// A recording could not be made or written. Reported for the first leg.
     RecordFailed {
-        /// Which one.
+        /// The recording.
         recording: RecordingId,
-        /// For people.
+        /// Human-readable.
         reason: String,
     },
-    /// The endpoint is closed; last report about it, but for `Recorded` and `RecordFailed`.
+    /// The endpoint is closed; the last report about it, except for `Recorded` and `RecordFailed`.
     Closed {
-        /// What it counted.
+        /// Its counters.
         stats: Stats,
     },
-    /// The endpoint was lost by a fault of ours; like [`Report::Closed`], without being asked.
+    /// The endpoint was lost through an internal fault; like [`Report::Closed`], but unrequested.
     Failed {
-        /// For people.
+        /// Human-readable.
         reason: String,
     },
 }
 
-/// What one endpoint counted over its life. Octets are UDP payload.
+/// Counters of one endpoint over its lifetime. Octets are UDP payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Stats {
     /// RTP packets accepted, duplicates included.
     pub packets_in: u64,
-    /// Octets of these.
+    /// Octets in those packets.
     pub bytes_in: u64,
     /// RTP packets sent.
     pub packets_out: u64,
-    /// Octets of these.
+    /// Octets in those packets.
     pub bytes_out: u64,
-    /// Packets that should have come and did not.
+    /// Packets that should have arrived and did not.
     pub lost: u64,
-    /// Interarrival jitter at the end (RFC 3550 §6.4.1).
+    /// Interarrival jitter at the end of the call (RFC 3550 §6.4.1).
     pub jitter: Duration,
-    /// Time to the remote party and back, from its last RTCP report that allows computing it.
+    /// Round-trip time to the remote party, from its last RTCP report that allows computing it.
     pub round_trip: Option<Duration>,
-    /// Packets converted from another codec on their way out here.
+    /// Outgoing packets that were converted from another codec.
     pub transcoded: u64,
-    /// Datagrams from an address that may not speak here.
+    /// Datagrams from an address that is not accepted here.
     pub wrong_source: u64,
-    /// Datagrams from the right address that are neither RTP nor RTCP, or broken.
+    /// Datagrams from the accepted address that are malformed, or neither RTP nor RTCP.
     pub malformed: u64,
-    /// Keys that were pressed faster than anybody can, and were not reported.
+    /// Key presses too fast for a person, which were not reported.
     pub digits_dropped: u64,
     /// RTP packets whose payload type was not agreed, or that do not fit into their stream.
     pub unexpected: u64,

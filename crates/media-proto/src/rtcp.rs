@@ -8,9 +8,9 @@ use rtp_proto::rtcp::{Compound, CompoundWriter, NtpTime, RtcpError, RtcpPacket, 
 use rtp_proto::stats::{self, ReceiverStats};
 use std::time::{Duration, Instant};
 
-/// Mean time between reports (§6.2).
+/// Mean interval between reports (§6.2).
 const INTERVAL: Duration = Duration::from_secs(5);
-/// A sender is one that sent within two intervals (§6.4).
+/// A party is a sender if it sent within two intervals (§6.4).
 pub(crate) const RECENTLY: Duration = Duration::from_secs(10);
 /// Longest report we write.
 pub(crate) const MAX_LEN: usize = 128;
@@ -29,7 +29,7 @@ impl WallClock {
     }
 }
 
-/// The time to the next report: 0.5 to 1.5 of the mean, so that senders do not fall into step (§6.3.1).
+/// Time until the next report: 0.5 to 1.5 of the mean, so that senders do not synchronise (§6.3.1).
 pub(crate) fn interval(random: u32) -> Duration {
     let share = f64::from(random) / f64::from(u32::MAX);
     INTERVAL.mul_f64(0.5 + share)
@@ -60,7 +60,7 @@ pub(crate) fn write(
 /// Processes the remote party's reports; returns the round-trip time if one contains it.
 ///
 /// # Errors
-/// If the datagram is no RTCP.
+/// If the datagram is not RTCP.
 pub(crate) fn read(
     bytes: &[u8],
     own_ssrc: u32,

@@ -1,7 +1,7 @@
-//! Values under numbers that stay small.
+//! Stores values under small reusable numbers.
 //!
-//! **Invariant: a number names one value from its insertion to its removal**; then it is used again,
-//! so any holder of a number must be notified when its value goes.
+//! **Invariant: a number names one value from its insertion to its removal**; then the number is
+//! reused, so every holder of it must be notified when its value is removed.
 
 #[derive(Debug)]
 pub(crate) struct Slots<T> {

@@ -5,10 +5,10 @@
 //!                        └────► Feed ─► frames on a clock ─► Voice ─► packet
 //! ```
 //!
-//! A [`Feed`] is what a bridge that recodes and a mix are made of. **Invariant: each payload of a stream
-//! is decoded once**, since decoders have memory; and samples change their rate here and nowhere else
-//! on the way of a packet. A codec allocates when its first packet arrives, and not again.
-//! Left to others: packets, and the clock.
+//! A recoding bridge and a mix are built from [`Feed`]s. **Invariant: each payload of a stream is
+//! decoded once**, since decoders have memory; and a packet's samples change their rate only here.
+//! A codec allocates when its first packet arrives, and not again. Left to others: packets, and the
+//! clock.
 
 use audio::codec::{Decoder, Encoder, OctetMap};
 use audio::halfband::RateChange;
@@ -17,17 +17,18 @@ use rtp_proto::Header;
 use rtp_proto::jitter::{self, Delay, JitterBuffer, Played};
 use std::time::{Duration, Instant};
 
-/// Samples of the longest frame we make: 60 ms.
+/// Samples of the longest frame we generate: 60 ms.
 pub(crate) const MAX_FRAME: usize = codec::MAX_RATE as usize / 1000 * 60;
 
-/// How the audio of one leg becomes that of another.
+/// How the audio of one leg is converted for another.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Path {
-    /// The payload stays as it is.
+    /// The payload is forwarded unchanged.
     Forward,
-    /// Each octet has its counterpart. Kept beside `Recode` since it adds neither delay nor a clock.
+    /// Octets are mapped one to one. Separate from `Recode` because it adds neither delay nor a
+    /// clock.
     Map(&'static OctetMap),
-    /// Decoded, evened out, and encoded on a clock of our own.
+    /// Decoded, buffered, and encoded on our own clock.
     Recode,
 }
 
@@ -42,19 +43,20 @@ pub(crate) fn path(from: Codec, to: Codec) -> Path {
 /// The decoded audio of one packet.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sound<'a> {
-    /// Of the packet.
+    /// The header of the packet.
     pub(crate) header: Header,
     pub(crate) codec: Codec,
     /// At the codec's sample rate.
     pub(crate) samples: &'a [i16],
 }
 
-/// Decodes what one leg sends. Each codec keeps its decoder: a phone may switch codecs with every packet.
+/// Decodes the packets of one leg. Each codec keeps its decoder: a phone may switch codecs with
+/// every packet.
 #[derive(Debug, Default)]
 pub(crate) struct Hearing([Option<Decoder>; Codec::COUNT]);
 
 impl Hearing {
-    /// Decodes a payload, as far as `out` reaches.
+    /// Decodes a payload, up to the length of `out`.
     pub(crate) fn decode<'a>(
         &mut self,
         header: &Header,
@@ -87,7 +89,8 @@ impl Rates {
         Self { to, kept }
     }
 
-    /// Converts samples at `rate` Hz, as far as `out` reaches; returns how many came out.
+    /// Converts samples at `rate` Hz, up to the length of `out`; returns the number of samples
+    /// written.
     pub(crate) fn convert(&mut self, samples: &[i16], rate: u32, out: &mut [i16]) -> usize {
         let known = self.kept.iter().position(|(kept, _)| *kept == rate);
         let place = known.unwrap_or_else(|| {
@@ -99,7 +102,7 @@ impl Rates {
     }
 }
 
-/// Encodes what is sent to one leg, or to several that hear the same.
+/// Encodes the audio sent to one leg, or to several that hear the same.
 #[derive(Debug)]
 pub(crate) struct Voice {
     codec: Codec,
@@ -120,7 +123,8 @@ impl Voice {
         self.codec
     }
 
-    /// Encodes a frame of samples at `rate` Hz, as far as `out` reaches; returns how many octets.
+    /// Encodes a frame of samples at `rate` Hz, up to the length of `out`; returns the number of
+    /// octets.
     pub(crate) fn encode(&mut self, samples: &[i16], rate: u32, out: &mut [u8]) -> usize {
         let mut converted = [0; MAX_FRAME];
         let len = self.rates.convert(samples, rate, &mut converted);
@@ -132,11 +136,11 @@ impl Voice {
 #[derive(Debug)]
 pub(crate) struct Feed {
     delay: Delay,
-    /// Sample rate of what comes out.
+    /// Sample rate of the output.
     rate: u32,
-    /// One for each sample rate seen so far, kept as in [`Hearing`].
+    /// One converter for each sample rate seen so far, kept as in [`Hearing`].
     sources: Vec<Source>,
-    /// The one that received the last packet.
+    /// Index of the converter that received the last packet.
     current: Option<usize>,
 }
 
@@ -149,7 +153,7 @@ struct Source {
 }
 
 impl Feed {
-    /// A feed that gives samples at `rate` Hz.
+    /// A feed with output at `rate` Hz.
     pub(crate) fn new(delay: Delay, rate: u32) -> Self {
         Self {
             delay,
@@ -159,18 +163,18 @@ impl Feed {
         }
     }
 
-    /// Sample rate of what comes out.
+    /// Sample rate of the output.
     pub(crate) fn rate(&self) -> u32 {
         self.rate
     }
 
-    /// Takes the audio of a packet.
+    /// Adds the audio of a packet.
     pub(crate) fn push(&mut self, sound: &Sound<'_>, now: Instant) {
         let header = jitter::sample_header(&sound.header, sound.codec.samples_per_tick());
         self.push_samples(&header, sound.codec.sample_rate(), sound.samples, now);
     }
 
-    /// Takes samples at `rate` Hz whose timestamps count samples.
+    /// Adds samples at `rate` Hz whose timestamps count samples.
     pub(crate) fn push_samples(
         &mut self,
         header: &Header,
@@ -208,7 +212,7 @@ impl Feed {
         self.current.is_some()
     }
 
-    /// Fills `out`, at most [`MAX_FRAME`] samples, with what is next.
+    /// Fills `out`, at most [`MAX_FRAME`] samples, with the next audio.
     pub(crate) fn pull(&mut self, out: &mut [i16], at: Instant) -> Played {
         let current = self.current.and_then(|place| self.sources.get_mut(place));
         let Some(source) = current else {
@@ -224,7 +228,7 @@ impl Feed {
         played
     }
 
-    /// How long nothing has come.
+    /// How long nothing has arrived.
     pub(crate) fn quiet_for(&self, now: Instant) -> Duration {
         let current = self.current.and_then(|place| self.sources.get(place));
         current.map_or(Duration::MAX, |source| {
@@ -233,7 +237,7 @@ impl Feed {
     }
 }
 
-/// A test holds that all rates of the table can be changed into each other.
+/// A test ensures that all rates of the table can be converted into each other.
 fn change(from: u32, to: u32) -> RateChange {
     RateChange::new(from, to).unwrap_or(RateChange::Same)
 }

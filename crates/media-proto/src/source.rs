@@ -1,36 +1,37 @@
-//! Who may speak on an endpoint, and where we send: symmetric RTP (RFC 4961) and latching (RFC 7362).
+//! Which source an endpoint accepts, and where we send: symmetric RTP (RFC 4961) and latching (RFC
+//! 7362).
 //!
-//! A phone behind a NAT cannot know the address that its packets come from. So besides the address
-//! of its SDP we accept one that sends from the host its signalling comes from, if the announced one
-//! cannot be reached. **Invariants: the announced address wins as soon as it sends**, so a stranger
-//! beside the phone can neither take over a stream nor listen; **no caller aims a stream at a third
-//! party**: if it has proved nothing, packets go only to the host of its signalling until the announced
-//! address has sent, but for a few that open the way through a NAT.
+//! A phone behind a NAT cannot know the address its packets appear to come from. So if the address
+//! in its SDP cannot be reached, we also accept one on the host of its signalling. **Invariants:
+//! the announced address wins as soon as it sends**, so a stranger next to the phone can neither
+//! take over a stream nor listen; **no caller aims a stream at a third party**: until the announced
+//! address of an unknown caller has sent, packets go only to the host of its signalling,
+//! except for a few that open a path through a NAT.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use model::egress::{Class, class};
 
-/// How long an announced address on the host of the signalling may be silent before another port of
-/// that host counts: its NAT has mapped the port after all.
+/// How long an announced address on the signalling host may be silent before another port of that
+/// host is accepted: its NAT has then remapped the port after all.
 const SAME_HOST: Duration = Duration::from_secs(2);
-/// Packets that an unproved caller may have us send to another host, in all.
+/// Packets that we send in total to another host for an unknown caller.
 const TRIAL: u8 = 10;
 
 #[derive(Debug)]
 pub(crate) struct Source {
     signalling: Option<IpAddr>,
-    /// Whether the remote party is known, so that what its SDP names is believed.
+    /// Whether the remote party is known, so that its SDP is trusted.
     proved: bool,
     announced: Option<SocketAddr>,
     /// The announced address has sent.
     heard: bool,
-    /// Another address that sends in its place.
+    /// Another address that sends in place of the announced one.
     learnt: Option<SocketAddr>,
-    /// When another port of the announced host sent first.
+    /// When another port of the announced host first sent.
     knocked: Option<Instant>,
-    /// What is left of [`TRIAL`].
+    /// The remainder of [`TRIAL`].
     trial: u8,
 }
 
@@ -47,7 +48,7 @@ impl Source {
         }
     }
 
-    /// The remote party's SDP names an address. If it is new, the source is learnt again.
+    /// The remote party's SDP names an address. If it is new, the source is learned again.
     pub(crate) fn announce(&mut self, address: SocketAddr) {
         if self.announced != Some(address) {
             self.heard = self.learnt == Some(address);
@@ -57,7 +58,7 @@ impl Source {
         self.announced = Some(address);
     }
 
-    /// True if a packet from here may be accepted.
+    /// True if a packet from this address may be accepted.
     pub(crate) fn allows(&mut self, from: SocketAddr, now: Instant) -> bool {
         if self.announced == Some(from) {
             return true;
@@ -83,7 +84,7 @@ impl Source {
         }
     }
 
-    /// A good packet came from here.
+    /// A valid packet came from this address.
     pub(crate) fn lock(&mut self, from: SocketAddr) {
         if self.announced == Some(from) {
             self.heard = true;
@@ -102,8 +103,9 @@ impl Source {
         self.learnt.or_else(announced)
     }
 
-    /// Whether a stream may go to an announced host that has not sent: that of the signalling, or one that a
-    /// known party names. A party outside a private network is not believed about hosts inside.
+    /// Whether a stream may go to an announced host that has not sent: the signalling host, or one
+    /// named by a known party. A party outside a private network is not trusted about hosts inside
+    /// it.
     fn is_safe(&self, host: IpAddr) -> bool {
         let Some(signalling) = self.signalling else {
             return self.proved || self.heard;
@@ -117,7 +119,7 @@ impl Source {
         self.proved || host == target.ip()
     }
 
-    /// A packet was sent there.
+    /// Counts a packet sent to this address.
     pub(crate) fn sent(&mut self, to: SocketAddr) {
         if !self.is_safe(to.ip()) {
             self.trial = self.trial.saturating_sub(1);
@@ -135,13 +137,13 @@ impl Source {
         }
     }
 
-    /// True if packets come from another host or port than the SDP says.
+    /// True if packets come from another host or port than the SDP announces.
     pub(crate) fn is_learnt(&self) -> bool {
         self.learnt.is_some()
     }
 }
 
-/// Whether media may go there at all: not to metadata services, nor to many at once.
+/// Whether media may go to this address at all: not to metadata, multicast or broadcast addresses.
 fn is_of_a_network(host: IpAddr) -> bool {
     match class(host) {
         Class::Public | Class::Private => true,
@@ -165,7 +167,7 @@ mod tests {
     #[test]
     fn learns_what_cannot_be_reached() {
         let now = start();
-        // Announced, host of the signalling, and who may send at first and after two seconds.
+        // Announced address, signalling host, and who may send at first and after two seconds.
         let table = [
             ("10.0.0.2:4000", "192.0.2.7", "192.0.2.7:61000", true, true),
             (
@@ -196,7 +198,7 @@ mod tests {
                 false,
                 true,
             ),
-            // A media server: it is reached where it says.
+            // A media server: reachable where its SDP says.
             (
                 "203.0.113.1:4000",
                 "192.0.2.7",
@@ -240,7 +242,7 @@ mod tests {
     fn an_unproved_caller_names_no_third_party() {
         let now = start();
         let (host, third) = (address("192.0.2.7:4000"), address("203.0.113.9:4000"));
-        // Announced, proved, and how many packets go there.
+        // Announced address, whether known, and how many packets go there.
         let table = [(host, false, 100), (third, true, 100), (third, false, 10)];
         for (announced, proved, count) in table {
             let mut source = Source::new(Some(host.ip()), proved);
@@ -254,7 +256,7 @@ mod tests {
                 targets.count()
             };
             assert_eq!(sends(&mut source), count, "{announced} {proved}");
-            // Naming another one gives no new trial; a packet from there does.
+            // Announcing another address gives no new trial; a packet from it does.
             let next = SocketAddr::new(announced.ip(), 7000);
             source.announce(next);
             assert_eq!(

@@ -1,5 +1,5 @@
-//! Nothing is allocated for a packet that is forwarded, converted, recoded, played, mixed, listened to
-//! or searched for keys, also of a phone that changes its codec with each packet.
+//! Nothing is allocated for a packet that is forwarded, converted, recoded, played, mixed, tapped
+//! or searched for keys, even if the phone changes its codec with each packet.
 
 #[expect(dead_code, reason = "made for the tests of the engine")]
 #[path = "engine/common.rs"]
@@ -37,7 +37,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
-/// Counts what the engine hands out.
+/// Counts the engine's output.
 #[derive(Default)]
 struct Counter {
     sent: u64,
@@ -53,7 +53,8 @@ impl Sink for Counter {
     fn close(&mut self, _: SocketId) {}
 }
 
-/// Every other packet of the last phones has the payload type of G.722 or PCMU in place of its own.
+/// Every other packet of the last phones carries the payload type of G.722 or PCMU instead of its
+/// own.
 fn change_codec(phone: &Phone, packet: &mut [u8]) {
     if phone.endpoint >= 14 && phone.sequence.is_multiple_of(2) {
         packet[1] ^= 9;
@@ -74,7 +75,7 @@ fn steady_state_allocates_nothing() {
         Phone::new(7, 1000.0),
         Phone::new(8, 440.0),
         Phone::new(9, 0.0).speaking(Codec::G722, 5000.0),
-        // A conference: three codecs, and one that only hears.
+        // A conference: three codecs, and one member that only hears.
         Phone::new(10, 440.0),
         Phone::new(11, 1000.0).alaw(),
         Phone::new(12, 0.0).speaking(Codec::G722, 1700.0),
@@ -141,7 +142,7 @@ fn steady_state_allocates_nothing() {
         }
     }
     assert_eq!(ALLOCATIONS.get() - before, 0);
-    // Six forwarded, two recoded, one played and five of the mix per round, about one of the phones that
+    // Six forwarded, two recoded, one played and five mixed per round, about one of the phones that
     // change their codec, and some RTCP.
     assert!((7500..7630).contains(&counter.sent), "{}", counter.sent);
 }

@@ -2,7 +2,7 @@
 //!
 //! Each received packet passes [`Link::open`] or [`Link::open_rtcp`] and each sent one [`Link::seal`] or
 //! [`Link::seal_rtcp`], and nothing else looks at protected bytes. RTCP has its own pair, since SRTCP numbers
-//! and protects packets in another way than SRTP (RFC 3711 §3.4). Left to others: keys and handshakes,
+//! and protects packets differently from SRTP (RFC 3711 §3.4). Left to others: keys and handshakes,
 //! which come with the transports that need them.
 
 use crate::datagram::Datagram;
@@ -10,12 +10,12 @@ use crate::datagram::Datagram;
 /// The transport of a leg's packets.
 #[derive(Debug)]
 pub(super) enum Link {
-    /// RTP as it is (RFC 3551).
+    /// Unprotected RTP (RFC 3551).
     Plain,
 }
 
 impl Link {
-    /// Takes the protection off an RTP packet in place; false if it is not authentic.
+    /// Removes the protection of an RTP packet in place; false if it is not authentic.
     pub(super) fn open(&mut self, _packet: &mut Datagram<'_>) -> bool {
         match self {
             Self::Plain => true,
@@ -29,7 +29,7 @@ impl Link {
         }
     }
 
-    /// Takes the protection off an RTCP packet in place; false if it is not authentic.
+    /// Removes the protection of an RTCP packet in place; false if it is not authentic.
     pub(super) fn open_rtcp(&mut self, _packet: &mut Datagram<'_>) -> bool {
         match self {
             Self::Plain => true,

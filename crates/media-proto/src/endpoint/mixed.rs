@@ -1,9 +1,9 @@
-//! What a member of a mix is sent.
+//! Sends a member of a mix its frames.
 //!
-//! **Invariant: nothing of the mix is sent while something is played; and a member that talks hears one
-//! stream if its codec has memory, whether or not it is in the sum.** The frames are 20 ms long
-//! whatever packet time was asked for: that is a recommendation (RFC 8866 §6.4), and one length
-//! lets all listeners share a payload. Left to others: what is in a frame (`mix`).
+//! **Invariant: the mix is not sent while something is played; a member that talks hears one stream
+//! if its codec has memory, whether or not it is in the sum.** The frames are 20 ms long whatever
+//! packet time was requested: that is a recommendation (RFC 8866 §6.4), and one length lets all
+//! listeners share a payload. Left to others: what is in a frame (`mix`).
 
 use super::Endpoint;
 use crate::control::Sink;
@@ -13,7 +13,7 @@ use rtp_proto::HEADER_LEN;
 use std::time::Instant;
 
 impl Endpoint {
-    /// Sends the frame of the mix that is due at `at`, without what the member itself said.
+    /// Sends the frame of the mix that is due at `at`, without the member's own audio.
     pub(crate) fn send_mix(
         &mut self,
         mix: &Mix,

@@ -1,4 +1,4 @@
-//! What a leg is sent by us: prompts, keys, and recoded audio, frame by frame.
+//! Sends what we generate for a leg, frame by frame: prompts, keys and recoded audio.
 //!
 //! **Invariant: a frame that may not be sent, or is too late, is skipped; time continues.**
 //! Left to others: what is in a frame (`player`, `keys`), and when it is due ([`crate::engine`]).
@@ -19,10 +19,10 @@ use std::time::{Duration, Instant};
 
 /// Octets of a telephone-event payload.
 const EVENT_LEN: usize = 4;
-/// Octets of the longest payload we make; no codec needs more than one for a sample.
+/// Octets of the longest payload we generate; no codec needs more than one per sample.
 const MAX_PAYLOAD: usize = MAX_FRAME;
 
-/// What we send in place of the bridged leg's sound.
+/// What we send instead of the bridged leg's sound.
 #[derive(Debug)]
 pub(crate) enum Playing {
     Prompt(Player),
@@ -30,7 +30,7 @@ pub(crate) enum Playing {
 }
 
 impl Playing {
-    /// Whose end is to be reported.
+    /// The play whose end is to be reported.
     pub(crate) fn play(&self) -> Option<PlayId> {
         match self {
             Self::Prompt(player) => Some(player.play),
@@ -39,15 +39,15 @@ impl Playing {
     }
 }
 
-/// What came of a frame.
+/// The outcome of a frame.
 #[derive(Debug)]
 pub(crate) enum Frame {
-    /// The next is due then. The header under which it was sent, if it was.
+    /// The time of the next frame, and the header under which this one was sent, if it was.
     Played {
         next_at: Instant,
         sent: Option<Header>,
     },
-    /// There was nothing left.
+    /// Nothing was left to send.
     Ended,
 }
 
@@ -95,7 +95,7 @@ impl Endpoint {
         Frame::Played { next_at, sent }
     }
 
-    /// Makes and sends a frame of what the bridged leg says.
+    /// Makes and sends a frame of the bridged leg's audio.
     fn fed_frame(
         &mut self,
         samples: &mut [i16; MAX_FRAME],
@@ -119,7 +119,7 @@ impl Endpoint {
         Frame::Played { next_at, sent }
     }
 
-    /// What the bridged leg says is not heard while something is played, and its time passes.
+    /// Skips the bridged leg's audio while something is played.
     fn skip_fed(&mut self, samples: &mut [i16; MAX_FRAME], frame_ms: u32, at: Instant) {
         if self.is_fed() {
             let len = frame_len(frame_ms, self.fed_rate());
@@ -127,7 +127,7 @@ impl Endpoint {
         }
     }
 
-    /// Prepares a frame of pressed keys; false if there is none any more.
+    /// Prepares a frame of pressed keys; false if none are left.
     fn key_frame(&mut self, frame: KeyFrame, samples: &mut [i16], at: Instant) -> bool {
         let events = self.sends_events();
         let Some(Playing::Keys(keys)) = &mut self.playing else {
@@ -156,7 +156,7 @@ impl Endpoint {
         true
     }
 
-    /// The event packet of this frame, if a key is sent in this way.
+    /// The event packet of this frame, if the key is sent as an event.
     fn next_event(&mut self) -> Option<EventPacket> {
         match &mut self.playing {
             Some(Playing::Keys(Keys {
@@ -193,7 +193,7 @@ impl Endpoint {
         Some(header)
     }
 
-    /// Sends the event packet of a frame of so many samples.
+    /// Sends the event packet of a frame of that many samples.
     fn send_event(
         &mut self,
         event: EventPacket,

@@ -1,30 +1,30 @@
-//! What a leg is sent of a bridged leg whose codec differs.
+//! Sends a leg the audio of a bridged leg whose codec differs.
 //!
-//! **Invariant: a leg is fed only while it is bridged with one whose packets cannot be forwarded**, and
-//! its clock runs from the first of these packets until a second after the last.
-//! Left to others: when a frame is due ([`crate::engine`]).
+//! **Invariant: a leg is fed only while it is bridged to one whose packets cannot be forwarded**,
+//! and its clock runs from the first of these packets until a second after the last. Left to
+//! others: when a frame is due ([`crate::engine`]).
 
 use super::Endpoint;
 use crate::sound::{Feed, Path, Sound, path};
 use rtp_proto::jitter::{Delay, Played};
 use std::time::{Duration, Instant};
 
-/// How long audio waits for delayed packets before it is encoded again.
+/// How long audio waits for delayed packets before it is re-encoded.
 const DELAY: Delay = Delay::Adaptive {
     min: Duration::from_millis(30),
     max: Duration::from_millis(200),
 };
-/// The clock stops when nothing came for so long.
+/// The clock stops after this long without packets.
 const REST_AFTER: Duration = Duration::from_secs(1);
 
-/// What a frame of the feed is.
+/// The content of a frame of the feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fed {
-    /// There is sound in it, at least made up.
+    /// There is sound in it, received or concealed.
     Sound,
     /// Nothing is to be sent.
     Nothing,
-    /// Nothing more comes.
+    /// Nothing more is coming.
     Rest,
 }
 
@@ -37,12 +37,12 @@ impl Endpoint {
         }
     }
 
-    /// How audio in this codec gets here; `None` if nothing is agreed.
+    /// How audio in this codec reaches this leg; `None` without an agreement.
     pub(crate) fn path_from(&self, codec: audio::Codec) -> Option<Path> {
         Some(path(codec, self.agreed.as_ref()?.codec))
     }
 
-    /// Takes what the bridged leg says, to be sent on the clock of this leg.
+    /// Stores the bridged leg's audio, to be sent on the clock of this leg.
     pub(crate) fn feed(&mut self, sound: &Sound<'_>, now: Instant) {
         let Some(agreed) = &self.agreed else { return };
         let rate = agreed.codec.sample_rate();
@@ -54,29 +54,29 @@ impl Endpoint {
         }
     }
 
-    /// Drops what the bridged leg said, but not the buffers: its next packet may need them again.
+    /// Drops the bridged leg's audio, but keeps the buffers: its next packet may need them again.
     pub(crate) fn rest_feed(&mut self) {
         if let Some(feed) = &mut self.feed {
             feed.clear();
         }
     }
 
-    /// Drops what the bridged leg said, and the buffers.
+    /// Drops the bridged leg's audio and the buffers.
     pub(crate) fn end_feed(&mut self) {
         self.feed = None;
     }
 
-    /// True if frames are to be made of what the bridged leg says.
+    /// True if frames of the bridged leg's audio are due.
     pub(crate) fn is_fed(&self) -> bool {
         self.feed.as_ref().is_some_and(|feed| feed.is_heard())
     }
 
-    /// Sample rate of what the bridged leg says.
+    /// Sample rate of the bridged leg's audio.
     pub(super) fn fed_rate(&self) -> u32 {
         self.feed.as_ref().map_or(audio::RATE, |feed| feed.rate())
     }
 
-    /// The next frame of what the bridged leg says.
+    /// The next frame of the bridged leg's audio.
     pub(super) fn next_fed(&mut self, samples: &mut [i16], at: Instant) -> Fed {
         let Some(feed) = self.feed.as_mut().filter(|feed| feed.is_heard()) else {
             return Fed::Rest;

@@ -1,7 +1,7 @@
 //! Joins endpoints: two of them, or many in a mix.
 //!
-//! **Invariant: an endpoint is joined with one other, with one mix or with nothing**, and both sides
-//! know it: a peer names its peer, a mix has the member that names it. Left to others: relaying a
+//! **Invariant: an endpoint is joined to one other, to one mix or to nothing**, and both sides know
+//! it: peers name each other, and a mix lists the member that names it. Left to others: relaying a
 //! packet (`endpoint`), and who is heard in a mix (`mix`).
 
 use super::Engine;
@@ -17,7 +17,7 @@ impl Engine {
     pub(super) fn bridge(&mut self, a: EndpointId, b: EndpointId, out: &mut impl Sink) {
         let (a, b) = (self.slot(a), self.slot(b));
         let (Some(a), Some(b)) = (a, b) else {
-            // Who is there leaves all the same.
+            // The one that exists still leaves what it was joined to.
             self.unjoin(a.or(b));
             return;
         };
@@ -66,7 +66,7 @@ impl Engine {
         }
     }
 
-    /// Joins an endpoint with nothing, on both sides.
+    /// Detaches an endpoint from what it is joined to, on both sides.
     pub(super) fn unjoin(&mut self, slot: Option<usize>) {
         let Some(slot) = slot else { return };
         match self.joined(slot) {
@@ -92,7 +92,7 @@ impl Engine {
         }
     }
 
-    /// Takes what a member of a mix says.
+    /// Adds a mix member's packet.
     pub(super) fn hear_member(
         &mut self,
         (mix, member): (usize, usize),
@@ -105,7 +105,7 @@ impl Engine {
         }
     }
 
-    /// Mixes the frame that is due at `at`, and sends it to all who hear the mix.
+    /// Mixes the frame due at `at`, and sends it to all members that hear the mix.
     pub(super) fn mix_frame(
         &mut self,
         slot: usize,

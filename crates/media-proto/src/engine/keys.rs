@@ -1,9 +1,9 @@
-//! Keys: heard, pressed, and passed on between legs whose ways differ.
+//! Keys: detected, pressed, and converted between legs that send them in different ways.
 //!
 //! A leg that agreed on telephone-event sends its keys as events; any other sends them as tones,
-//! which are looked for only if somebody asked for them or the bridged leg takes events.
-//! **Invariant: each key is reported once, and reaches the bridged leg by the one way that leg
-//! takes.** Left to others: how one key is distinguished from the next, and frames.
+//! which are searched for only on request or if the bridged leg takes events. **Invariant: each key
+//! is reported once, and reaches the bridged leg by the one way that leg takes.** Left to others:
+//! how one key is distinguished from the next, and frames.
 
 use super::{Engine, MAX_SAMPLES};
 use crate::control::Sink;
@@ -15,11 +15,11 @@ use audio::dtmf::Change;
 use rtp_proto::dtmf;
 use std::time::Instant;
 
-/// A key takes 25 ms at least to go down and at most one goes up with it.
+/// A key takes at least 25 ms to go down, and at most one goes up with it.
 const MAX_CHANGES: usize = 2 * (MAX_SAMPLES / 200 + 1);
 
 impl Engine {
-    /// Reports the keys in an accepted packet, and passes them on if the bridged leg takes them in
+    /// Reports the keys in an accepted packet, and converts them if the bridged leg takes them in
     /// another way.
     pub(super) fn handle_keys(
         &mut self,
@@ -77,7 +77,7 @@ impl Engine {
         }
     }
 
-    /// Begins or ends to look for tones.
+    /// Starts or stops searching for tones.
     pub(super) fn listen_digits(&mut self, endpoint: EndpointId, on: bool) {
         let slot = self.slot(endpoint);
         if let Some(endpoint) = self.endpoint(slot) {
@@ -85,7 +85,7 @@ impl Engine {
         }
     }
 
-    /// A key that the bridged leg signalled outside its media.
+    /// Passes on a key that the bridged leg signalled outside its media.
     pub(super) fn pass_key(&mut self, endpoint: EndpointId, key: char, now: Instant) {
         if let (Some(slot), Some(_)) = (self.slot(endpoint), dtmf::code_of(key)) {
             self.pass_on(slot, Key::Down(key), now);
@@ -93,7 +93,7 @@ impl Engine {
         }
     }
 
-    /// Reports a key if it is the first packet of a press; returns what of it is passed on.
+    /// Reports a key if this is the first packet of a press; returns the part to pass on.
     fn report_digit(
         &mut self,
         slot: usize,
@@ -111,8 +111,8 @@ impl Engine {
         Some(key)
     }
 
-    /// True if event packets from one leg go to the other as they are. A leg whose audio is made on
-    /// a clock of its own gets keys that are made on it, too.
+    /// True if event packets from one leg go to the other as they are. A leg whose audio is
+    /// generated on its own clock also gets its keys generated on that clock.
     fn forwards_events(&self, from: usize, to: usize) -> bool {
         self.takes_events(to) && !self.recodes(from, to)
     }
@@ -131,8 +131,8 @@ impl Engine {
         }
     }
 
-    /// Presses a key towards a leg, in its way. Keys are lost while something is played there, as
-    /// the sound of the other leg is.
+    /// Presses a key towards a leg, as an event or a tone. Keys are lost while something is played
+    /// there, as the sound of the other leg is.
     fn pass_on(&mut self, slot: usize, key: Key, now: Instant) {
         let Some(endpoint) = self.endpoints.get_mut(slot) else {
             return;

@@ -1,9 +1,10 @@
 //! Endpoints that move from one engine to another.
 //!
-//! All that is in progress goes along: the stream numbers of both directions, a play, keys, timers,
-//! and recordings that have no other leg. **Invariant: nothing is lost on the way**: what was
-//! accepted before is counted, what comes meanwhile waits in the sockets, and what is due meanwhile
-//! is done late. Left to others: the sockets, and controls that come in between (crate `media`).
+//! Everything in progress moves too: the sequence numbers and timestamps of both directions, a
+//! play, keys, timers, and recordings that have no other leg. **Invariant: nothing is lost on the
+//! way**: packets accepted before stay counted, those that arrive meanwhile wait in the sockets,
+//! and timers due meanwhile fire late. Left to others: the sockets, and controls that come in
+//! between (crate `media`).
 
 use super::Engine;
 use crate::control::{Local, Sink, SocketId};
@@ -13,36 +14,36 @@ use crate::report::{EndpointId, RecordingId};
 use crate::timers::Timer;
 use std::time::Instant;
 
-/// An endpoint in no engine, with its recordings.
+/// An endpoint between engines, with its recordings.
 #[derive(Debug)]
 pub struct Parcel {
     endpoint: Box<Endpoint>,
-    /// Each with the track that the endpoint is.
+    /// Each with the index of the endpoint's track.
     recordings: Vec<(Recording, usize)>,
 }
 
 impl Parcel {
-    /// Which endpoint this is.
+    /// The endpoint's identifier.
     pub fn endpoint(&self) -> EndpointId {
         self.endpoint.id
     }
 
-    /// Its sockets, by the numbers they had in the engine it left.
+    /// Its sockets, numbered as in the engine it left.
     pub fn local(&self) -> Local {
         self.endpoint.local
     }
 
-    /// Recordings and listenings that move with it.
+    /// Recordings and taps that move with it.
     pub fn recordings(&self) -> impl Iterator<Item = RecordingId> + '_ {
         self.recordings.iter().map(|(recording, _)| recording.id)
     }
 }
 
 impl Engine {
-    /// Takes an endpoint out, to be given to another engine; `None` if there is no such endpoint.
+    /// Removes an endpoint so that it can be given to another engine; `None` if it does not exist.
     ///
-    /// It leaves whatever it was joined with. A recording that has other legs stays with these, as if
-    /// this leg had been closed. Its sockets are the shell's again.
+    /// It leaves what it was joined to. A recording with other legs stays with those, as if this
+    /// leg had been closed. Its sockets return to the shell.
     pub fn extract(&mut self, endpoint: EndpointId) -> Option<Parcel> {
         let slot = self.slot(endpoint)?;
         let mut endpoint = self.remove(slot)?;
@@ -65,10 +66,10 @@ impl Engine {
         })
     }
 
-    /// Takes an endpoint in that another engine gave up. Both engines must have been made with the
+    /// Adopts an endpoint that another engine extracted. Both engines must have been made with the
     /// same clock ([`super::EngineConfig`]).
     ///
-    /// - `rtp`, `rtcp`: its sockets, by the numbers they have here.
+    /// - `rtp`, `rtcp`: its sockets, numbered as in this engine.
     pub fn adopt(
         &mut self,
         parcel: Parcel,
@@ -80,7 +81,8 @@ impl Engine {
             mut endpoint,
             recordings,
         } = parcel;
-        // Names are unique, so that there is none; but two under one name could never be closed.
+        // Names are unique, so this finds none; but of two endpoints with one name, one could never
+        // be closed.
         let namesake = self.slot(endpoint.id);
         self.close(namesake, now, out);
         endpoint.local.rtp = rtp;

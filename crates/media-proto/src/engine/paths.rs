@@ -1,7 +1,8 @@
-//! Where an accepted packet goes: to recordings, to the search for keys, and to what its endpoint is joined with.
+//! Distributes an accepted packet: to recordings, to the key detector, and to what its endpoint is
+//! joined to.
 //!
 //! **Invariant: a packet is decoded at most once, and only if its samples are needed.** Left to others: what
-//! is accepted (`endpoint`), and the frames that are made of what was heard (`sound`, `mix`).
+//! is accepted (`endpoint`), and the frames made from the audio (`sound`, `mix`).
 
 use super::Engine;
 use crate::control::Sink;
@@ -29,7 +30,7 @@ impl Engine {
         }
         let joined = endpoint.joined;
         let path = self.path(slot, joined, incoming.content);
-        // Taken out for as long as a sound lies in it.
+        // Taken out while a sound borrows it.
         let mut samples = std::mem::take(&mut self.samples);
         let sound = self.decode(slot, path, incoming, datagram.bytes(), &mut samples);
         if let (Some(sound), Some(endpoint)) = (&sound, self.endpoints.get(slot)) {
@@ -61,7 +62,7 @@ impl Engine {
         self.samples = samples;
     }
 
-    /// How a packet of an endpoint gets to its peer; `None` if it does not.
+    /// How a packet of an endpoint reaches its peer; `None` if it does not.
     fn path(&self, slot: usize, joined: Joined, content: Content) -> Option<Path> {
         let Joined::Peer(peer) = joined else {
             return None;

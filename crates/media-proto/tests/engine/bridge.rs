@@ -142,7 +142,7 @@ fn a_prompt_mutes_the_bridge_towards_its_leg_only() {
     assert!(a.hears(700.0) && b.hears(440.0));
     world.talk(&mut [&mut a, &mut b], ms(600));
     assert!(a.hears(1000.0));
-    // The other way round the bridge wins.
+    // The other way round, the bridge wins.
     world.play(1, 10, &[tone(700.0, 600)], Some(1));
     world.bridge(1, 2);
     let done = Report::PlayDone {
@@ -248,7 +248,7 @@ fn on_hold_nothing_is_sent_and_music_comes_through() {
     a.heard.clear();
     world.talk(&mut [&mut a, &mut b], ms(600));
     assert!(a.heard.is_empty() && b.hears(440.0));
-    // A gives the call back.
+    // A takes the call off hold.
     world.renegotiate(&a, a.sdp("sendrecv"));
     world.talk(&mut [&mut a, &mut b], ms(600));
     assert!(a.hears(1000.0) && b.hears(440.0));

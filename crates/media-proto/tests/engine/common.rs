@@ -39,7 +39,7 @@ impl Sent {
     }
 }
 
-/// Everything that came out of the engine.
+/// All output of the engine.
 #[derive(Debug)]
 pub(crate) struct Log {
     pub(crate) now: Instant,
@@ -136,7 +136,7 @@ impl World {
             .handle_datagram(socket, from, datagram, self.log.now, &mut self.log);
     }
 
-    /// Lets time pass; timers fire exactly when they are due.
+    /// Advances time; timers fire exactly when due.
     pub(crate) fn pass(&mut self, span: Duration) {
         let end = self.log.now + span;
         while let Some(at) = self.engine.poll_timeout().filter(|at| *at <= end) {
@@ -256,7 +256,7 @@ impl World {
         );
     }
 
-    /// The phones talk for a while, a packet each 20 ms; each keeps what it hears.
+    /// The phones talk for a while, a packet every 20 ms; each keeps what it hears.
     pub(crate) fn talk(&mut self, phones: &mut [&mut Phone], span: Duration) {
         let frames = span.as_millis() / 20;
         for _ in 0..frames {
@@ -271,25 +271,25 @@ impl World {
     }
 }
 
-/// A phone with a tone of its own.
+/// A phone with its own tone.
 pub(crate) struct Phone {
     pub(crate) endpoint: u64,
-    /// Where its RTP comes from.
+    /// Source address of its RTP.
     pub(crate) media: SocketAddr,
     pub(crate) signalling: SocketAddr,
     codec: Codec,
     encoder: Encoder,
     decoder: Decoder,
-    /// It knows telephone-event.
+    /// Whether it supports telephone-event.
     pub(crate) events: bool,
     pub(crate) ssrc: u32,
     pub(crate) sequence: u16,
     pub(crate) timestamp: u32,
     tone: Tone,
-    /// What it heard, in the order of arrival.
+    /// Samples heard, in order of arrival.
     pub(crate) heard: Vec<i16>,
     pub(crate) received: Vec<Header>,
-    /// Event packets among these.
+    /// The event packets received.
     pub(crate) keys: Vec<(Instant, Header, Event)>,
 }
 
@@ -329,7 +329,7 @@ impl Phone {
         if alaw { self.alaw() } else { self }
     }
 
-    /// It speaks a codec; in one with another sample rate, it says `hz`.
+    /// Speaks the given codec; if that has another sample rate, the tone is `hz`.
     pub(crate) fn speaking(self, codec: Codec, hz: f64) -> Self {
         let rate = codec.sample_rate();
         let tone = if rate == audio::RATE {
@@ -363,7 +363,7 @@ impl Phone {
         self.codec.static_payload_type().expect("a static one")
     }
 
-    /// Its description, an offer as well as an answer.
+    /// Its description, for offers and answers alike.
     pub(crate) fn sdp(&self, direction: &str) -> String {
         let (ip, port, codec) = (self.media.ip(), self.media.port(), self.payload_type());
         let (number, events) = match self.events {
@@ -387,7 +387,7 @@ impl Phone {
         self.packet_of(&samples)
     }
 
-    /// A packet of 20 ms of these samples.
+    /// A 20 ms packet of these samples.
     pub(crate) fn packet_of(&mut self, samples: &[i16]) -> Vec<u8> {
         let mut payload = [0; FRAME];
         self.encoder.encode(samples, &mut payload);
@@ -424,7 +424,7 @@ impl Phone {
         self.sequence = self.sequence.wrapping_add(1);
     }
 
-    /// Takes what was sent to it.
+    /// Takes the packets sent to it.
     pub(crate) fn listen(&mut self, world: &mut World) {
         for sent in world.take_rtp(self.media) {
             assert_eq!(sent.socket, self.socket());
@@ -441,7 +441,7 @@ impl Phone {
         }
     }
 
-    /// True if it heard a tone in the last half second, and not its own.
+    /// True if it heard the tone in the last half second, and not its own.
     pub(crate) fn hears(&self, hz: f64) -> bool {
         let rate = self.codec.sample_rate();
         let half = rate as usize / 2;

@@ -1,4 +1,4 @@
-//! Keys of one leg: pressed as events or tones, heard as events or tones, never twice.
+//! Keys of one leg: sent and received as events or tones, never twice.
 
 use crate::common::{Phone, World, ms, tone};
 use audio::dtmf::{Change, Detector};
@@ -28,7 +28,7 @@ fn done(play: u64, stopped: bool) -> Report {
     }
 }
 
-/// Digits reported for an endpoint: as they are if they came as events, in brackets if as tones.
+/// Digits reported for an endpoint: plain if they came as events, in brackets if as tones.
 pub(crate) fn reported(world: &World, endpoint: u64) -> String {
     let reports = world.reports(endpoint).into_iter();
     reports
@@ -46,7 +46,7 @@ pub(crate) fn reported(world: &World, endpoint: u64) -> String {
         .collect()
 }
 
-/// Keys in what a phone heard.
+/// Keys in the audio that a phone heard.
 pub(crate) fn tones(samples: &[i16]) -> String {
     let (mut detector, mut keys) = (Detector::new(), String::new());
     detector.push(samples, |change| {
@@ -65,7 +65,7 @@ pub(crate) fn events(phone: &Phone) -> String {
         .collect()
 }
 
-/// Presses keys as tones, 60 ms each with 60 ms between.
+/// Presses keys as tones, 60 ms each with 60 ms gaps.
 pub(crate) fn press_tones(world: &mut World, phone: &mut Phone, keys: &str) {
     for key in keys.chars() {
         let mut samples = audio::tone::dtmf(key, 60).expect("a key");
@@ -74,7 +74,7 @@ pub(crate) fn press_tones(world: &mut World, phone: &mut Phone, keys: &str) {
     }
 }
 
-/// Says something, 20 ms at a time.
+/// Speaks samples, 20 ms at a time.
 pub(crate) fn say(world: &mut World, phone: &mut Phone, samples: &[i16]) {
     for frame in samples.chunks(160) {
         let packet = phone.packet_of(frame);
@@ -136,7 +136,7 @@ fn where_events_are_agreed_tones_are_not_looked_for() {
     let mut world = World::new();
     world.open(&phone);
     listen(&mut world, true);
-    // The phone sends the same key in both ways.
+    // The phone sends the same key in both forms.
     press_event(&mut world, &mut phone, 5, 5);
     press_tones(&mut world, &mut phone, "5");
     assert_eq!(reported(&world, 1), "5");
@@ -166,7 +166,7 @@ fn pressed_as_events() {
     phone.listen(&mut world);
     assert_eq!(events(&phone), "5#");
     assert_eq!(tones(&phone.heard), "");
-    // Five packets and three ends per key.
+    // Five packets and three end packets per key.
     let start = phone.keys[0].1.timestamp;
     let seen = phone.keys.iter().map(|(_, header, event)| {
         let offset = header.timestamp.wrapping_sub(start) / 8;
@@ -186,7 +186,7 @@ fn pressed_as_events() {
     };
     let expected: Vec<_> = press(0, 5).chain(press(700, 11)).collect();
     assert_eq!(seen.collect::<Vec<_>>(), expected);
-    // One stream: numbers without a gap; the time of each packet is that of its samples.
+    // One stream: sequence numbers without a gap, each timestamp that of its samples.
     for pair in phone.received.windows(2) {
         assert_eq!(pair[1].sequence, pair[0].sequence.wrapping_add(1));
         assert_eq!(pair[1].ssrc, pair[0].ssrc);
@@ -300,7 +300,7 @@ fn a_bridge_pauses_towards_the_leg_only() {
         send(&mut world, 1, 1, "42");
         world.talk(&mut [&mut a, &mut b], ms(380));
         assert!(b.hears(440.0));
-        // Of the other leg nothing came through meanwhile.
+        // Meanwhile nothing of the other leg came through.
         let meanwhile = &a.heard[heard + 160..];
         assert!(meanwhile.len() > 160);
         assert!(audio::measure::tone_dbfs(meanwhile, 1000.0) < -40.0);
@@ -335,12 +335,12 @@ fn on_hold_keys_are_not_sent_but_time_goes_on() {
 #[test]
 fn a_flood_of_keys_is_bounded() {
     let mut world = World::new();
-    // The peer of the flooding phone wants its keys as tones.
+    // The peer of the flooding phone takes its keys as tones.
     let (mut a, mut b) = (Phone::new(1, 440.0), Phone::new(2, 1000.0).without_events());
     world.open(&a);
     world.open(&b);
     world.bridge(1, 2);
-    // 100,000 presses in ten seconds: each packet has a timestamp of its own.
+    // 100,000 presses in ten seconds: each packet has its own timestamp.
     for press in 0..100_000u32 {
         a.timestamp = a.timestamp.wrapping_add(1);
         a.press(&mut world, 5, 160, true);

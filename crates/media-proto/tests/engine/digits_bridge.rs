@@ -1,5 +1,5 @@
-//! Keys between two legs: forwarded where the ways are the same, turned into the other way where
-//! they differ; each press arrives once.
+//! Keys between two legs: forwarded where both use the same form, converted where they differ; each
+//! press arrives once.
 
 use crate::common::{Phone, World, ms, tone};
 use crate::digits::{events, press_event, press_tones, reported, say, tones};
@@ -42,7 +42,7 @@ fn every_pair_of_ways() {
             (_, false) => ("", KEYS),
         };
         assert_eq!((&*as_events, &*as_tones), expected, "{case:#06b}");
-        // Tones are reported only to who asked for them.
+        // Tones are reported only on request.
         assert_eq!(reported(&world, 1), if a.events { KEYS } else { "" });
         assert_eq!(reported(&world, 2), "");
         // One stream, and both hear each other after it.
@@ -75,7 +75,7 @@ fn equal_ways_are_forwarded_untouched() {
         }
         let sent = world.take_rtp(b.media);
         assert_eq!(sent.len(), if events_agreed { 4 } else { 5 });
-        // At once, without a tick; the payload is the same.
+        // Immediately, without a tick; the payload is the same.
         assert!(sent.iter().all(|sent| sent.at == world.started));
         for (sent, packet) in sent.iter().zip(&packets) {
             let (sent, packet) = (Packet::parse(&sent.bytes), Packet::parse(packet));
@@ -85,7 +85,7 @@ fn equal_ways_are_forwarded_untouched() {
     }
 }
 
-/// How long the phone heard something in the row of a key, in ms.
+/// How long the phone heard energy in the row frequencies of keys, in ms.
 fn tone_ms(heard: &[i16], hz: f64) -> usize {
     let frames = heard.chunks(160);
     frames
@@ -105,7 +105,7 @@ fn a_tone_lasts_as_long_as_the_press() {
         (5, &[2], 100),
         // Only an end packet comes.
         (5, &[1, 2, 3, 4, 5, 7], 100),
-        // The ends are lost: it is given up 200 ms after the last packet.
+        // The end packets are lost: the key is released 200 ms after the last packet.
         (10, &[10, 11, 12], 380),
     ];
     for (index, (frames, lost, expected)) in table.iter().enumerate() {
@@ -141,7 +141,8 @@ fn an_event_lasts_as_long_as_the_tone() {
         assert_eq!(ends.len(), 3, "{length} ms");
         let duration = ends[0].2.duration / 8;
         assert!(expected.contains(&duration), "{length} ms: {duration}");
-        // What passes before the key is known, and at its end, is too short to be one.
+        // The sound that passes before the key is recognised, and at its end, is too short to be a
+        // key.
         assert_eq!(tones(&b.heard), "", "{length} ms");
     }
 }
@@ -150,7 +151,7 @@ fn an_event_lasts_as_long_as_the_tone() {
 fn keys_pressed_fast_wait_for_their_turn() {
     let (mut world, mut a, mut b) =
         bridged(Phone::new(1, 440.0), Phone::new(2, 1000.0).without_events());
-    // Each key for 20 ms, the next one at once.
+    // Each key for 20 ms, the next one immediately after.
     for code in [1, 2, 2, 3] {
         press_event(&mut world, &mut a, code, 1);
     }
@@ -195,8 +196,8 @@ fn a_prompt_is_not_disturbed_and_a_new_bridge_ends_it() {
     assert_eq!(events(&a), "4");
 }
 
-/// Keys that came by INFO: all at once or each before the last is through, and yet each arrives,
-/// in order, apart from the next.
+/// Keys that came by INFO, all at once or each before the previous one is through: every one
+/// arrives, in order, separate from the next.
 #[test]
 fn keys_from_outside_the_media_wait_for_each_other() {
     for events_agreed in [true, false] {

@@ -60,7 +60,7 @@ fn hold_and_rtcp_are_no_silence() {
         }
         assert_eq!(silences(&world).len(), expected, "hold {hold}, RTCP {rtcp}");
         if hold {
-            // Back from hold the time begins anew.
+            // After hold the time starts again.
             world.renegotiate(&a, a.sdp("sendrecv"));
             world.pass(59 * SECOND);
             assert_eq!(silences(&world), []);

@@ -25,7 +25,7 @@ fn talk(world: &mut World, phones: &mut [Phone], span: u64) {
     world.talk(&mut all, ms(span));
 }
 
-/// How loud a tone is in the last half second.
+/// Level of a tone in the last half second.
 fn loud(phone: &Phone, hz: f64) -> f64 {
     tone_dbfs(&phone.heard[phone.heard.len() - 4000..], hz)
 }
@@ -91,7 +91,7 @@ fn who_leaves_is_heard_no_more_and_hears_nothing() {
     talk(&mut world, &mut phones, 1000);
     assert_eq!(phones[0].received.len(), before);
     assert!(loud(&phones[1], 440.0) < -45.0 && loud(&phones[1], 1700.0) > -17.0);
-    // A bridge takes a member out of the mix, and closing one does.
+    // A bridge removes a member from the mix, and so does closing it.
     world.bridge(1, 2);
     talk(&mut world, &mut phones, 1000);
     assert!(phones[0].hears(1000.0) && phones[1].hears(440.0));
@@ -101,7 +101,7 @@ fn who_leaves_is_heard_no_more_and_hears_nothing() {
         endpoint: EndpointId(3),
     });
     assert!(matches!(world.last_report(3), Report::Closed { .. }));
-    // A mix of the same name begins anew, and takes members out of a bridge.
+    // A mix with the same name starts afresh, and takes members out of a bridge.
     world.join(2, 1, BOTH);
     world.join(1, 1, BOTH);
     talk(&mut world, &mut phones[..2], 1000);
@@ -191,15 +191,15 @@ fn a_lost_packet_is_concealed() {
     assert!(frames.iter().all(|frame| *frame > -20.0), "{frames:?}");
 }
 
-/// A decoder of G.722 follows one encoder. A member that speaks with pauses is in the sum and out of it again,
-/// and must hear the others as if it had never spoken.
+/// A decoder of G.722 follows one encoder. A member that speaks with pauses moves in and out of the
+/// sum, and must still hear the others as if it had never spoken.
 #[test]
 fn a_wideband_member_hears_one_stream_through_its_own_pauses() {
     let heard = |speaks: fn(usize) -> bool| {
         let mut world = World::new();
         let mut speaker = Phone::new(1, 0.0).speaking(Codec::G722, 2900.0);
         let mut other = Phone::new(2, 1000.0);
-        // Keeps the stream of listeners going.
+        // Keeps the listeners' stream going.
         let mut listener = Phone::new(3, 0.0).speaking(Codec::G722, 0.0);
         for (phone, role) in [(&speaker, BOTH), (&other, BOTH), (&listener, HEARS)] {
             world.open(phone);
@@ -207,7 +207,7 @@ fn a_wideband_member_hears_one_stream_through_its_own_pauses() {
         }
         let tones = [-40.0, -3.0].map(|level| audio::tone::Tone::new(1000.0, level).samples(20));
         for frame in 0..200 {
-            // Nothing is sent in a pause.
+            // A silent pause: nothing is sent.
             let packet = speaker.packet();
             if speaks(frame) {
                 world.datagram(speaker.socket(), speaker.media, &packet);

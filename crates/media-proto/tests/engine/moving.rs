@@ -5,7 +5,7 @@ use audio::measure::{rms_dbfs, tone_dbfs};
 use media_proto::{Control, EndpointId, RecordingEnd, RecordingId, Report, SocketId, Stats};
 use rtp_proto::Header;
 
-/// The sockets that the endpoint of a phone has, which keep their numbers.
+/// The sockets of a phone's endpoint, which keep their numbers.
 fn sockets(phone: &Phone) -> (SocketId, SocketId) {
     (phone.local().rtp, phone.local().rtcp)
 }
@@ -52,7 +52,7 @@ fn no_packet_is_lost_on_the_way() {
     first.talk(&mut [&mut a], ms(500));
     second.talk(&mut [&mut b], ms(500));
 
-    // Two packets come while the endpoint is in neither engine.
+    // Two packets arrive while the endpoint is in neither engine.
     let parcel = first.engine.extract(EndpointId(1)).unwrap();
     let recordings: Vec<_> = parcel.recordings().collect();
     assert_eq!(recordings, [RecordingId(7)]);
@@ -81,7 +81,7 @@ fn no_packet_is_lost_on_the_way() {
         (77, 0, 75)
     );
     assert_eq!(first.engine.endpoints(), 0);
-    // What was heard of it is one piece, partly handed out by either engine.
+    // The tapped audio is one piece, handed out partly by each engine.
     assert!(first.log.ended.is_empty() && first.reports(1).len() == 2);
     let samples = 8 * 1540;
     let end = (RecordingId(7), RecordingEnd::Finished { samples });

@@ -1,4 +1,5 @@
-//! Broken datagrams do no harm: no panic, no forwarding of what was not accepted, no new source.
+//! Broken datagrams do no harm: no panic, no forwarding of packets that were not accepted, no new
+//! source.
 
 use crate::common::{Phone, World, ms, tone};
 use audio::Codec;
@@ -61,7 +62,7 @@ fn fuzz_broken_datagrams_between_codecs() {
     let mut world = World::new();
     let mut phones = [
         Phone::new(1, 0.0).speaking(Codec::G722, 1900.0),
-        // Keys are looked for in what it sends.
+        // Its audio is searched for keys.
         Phone::new(2, 700.0).without_events(),
     ];
     phones.iter().for_each(|phone| world.open(phone));
@@ -96,7 +97,7 @@ fn fuzz_broken_datagrams_are_counted() {
     let rounds = rounds();
     let mut random = Random(1);
     let mut world = World::new();
-    // Keys are looked for in what a sends, and become events for b.
+    // A's audio is searched for keys, which become events for b.
     let (mut a, mut b) = (
         Phone::new(1, 440.0).without_events(),
         Phone::new(2, 1000.0).alaw(),

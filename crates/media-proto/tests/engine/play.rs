@@ -20,7 +20,7 @@ fn frames_leave_on_an_absolute_schedule() {
     world.play(1, 3, &[tone(700.0, 50), tone(700.0, 3)], Some(2));
     world.pass(ms(500));
     let sent = world.take_rtp(phone.media);
-    // 53 ms twice are 106 ms: six frames, the last one filled up. Ticks are on a grid of 5 ms.
+    // Two times 53 ms are 106 ms: six frames, the last one padded. Ticks are on a grid of 5 ms.
     let at = |sent: &Sent| (sent.at - world.started).as_millis();
     assert_eq!(
         sent.iter().map(at).collect::<Vec<_>>(),
@@ -50,7 +50,7 @@ fn a_late_tick_does_not_delay_the_rest() {
     world.open(&phone);
     world.play(1, 3, &[tone(700.0, 1000)], Some(1));
     world.pass(ms(100));
-    // Nobody calls for 55 ms, then for a second and a half.
+    // The engine is not called for 55 ms, then for a second and a half.
     world.log.now += ms(55);
     world.pass(ms(5));
     world.log.now += ms(1500);
@@ -63,7 +63,7 @@ fn a_late_tick_does_not_delay_the_rest() {
         let at = (sent.at - world.started).as_millis() as u32;
         assert!(at >= due && at - due <= 200, "{due} sent at {at}");
     }
-    // What could not be played any more is not sent; numbers have no gap then.
+    // Frames that were too late are not sent; the numbers have no gap.
     assert_eq!(sent.len(), 9);
     let last = sent[8].header();
     assert_eq!(last.sequence.wrapping_sub(first.sequence), 8);
@@ -103,7 +103,7 @@ fn each_play_is_done_once() {
     );
     assert_eq!(reports[6..], [done(6, true)]);
     assert_eq!(world.engine.endpoints(), 0);
-    // Frames of plays that follow on each other do not overlap.
+    // Frames of consecutive plays do not overlap.
     let sent = world.take_rtp(phone.media);
     for pair in sent.windows(2) {
         assert!(pair[1].at - pair[0].at >= ms(20));

@@ -19,7 +19,7 @@ fn wideband_and_telephone_hear_each_other() {
         world.talk(&mut [&mut wide, &mut narrow], ms(2000));
         assert!(wide.hears(LOW) && !wide.hears(1900.0), "{telephone:?}");
         assert!(narrow.hears(1900.0) && !narrow.hears(LOW), "{telephone:?}");
-        // One stream: a packet each 20 ms, their numbers and times without a gap.
+        // One stream: a packet every 20 ms, without a gap in numbers or timestamps.
         for phone in [&wide, &narrow] {
             let packets = &phone.received;
             assert!((95..=100).contains(&packets.len()), "{}", packets.len());
@@ -44,7 +44,7 @@ fn wideband_legs_are_forwarded() {
     world.bridge(1, 2);
     let packet = phones[0].packet();
     world.datagram(phones[0].socket(), phones[0].media, &packet);
-    // At once, with the same payload.
+    // Immediately, with the same payload.
     let sent = world.take_rtp(phones[1].media);
     assert_eq!(sent[0].bytes[12..], packet[12..]);
     let [first, second] = &mut phones;
@@ -52,7 +52,7 @@ fn wideband_legs_are_forwarded() {
     assert!(first.hears(HIGH - 700.0) && second.hears(HIGH));
 }
 
-/// Which codec our offer names first, by what the other leg speaks.
+/// The codec that our offer names first, by the codec of the other leg.
 #[test]
 fn an_offer_prefers_the_codec_of_the_other_leg() {
     for codec in Codec::all() {
@@ -128,7 +128,7 @@ fn a_packet_that_comes_twice_is_heard_once() {
         assert!(narrow.heard.len() > 10_000);
         (narrow.heard, recorded.expect("a recording"))
     };
-    // At once, and after others.
+    // Immediately, and after other packets.
     assert!(heard(&[]) == heard(&[0, 3, 90]));
 }
 

@@ -1,4 +1,4 @@
-//! Recordings: everybody is in the mix, and the length is that of real time.
+//! Recordings: every leg is in the mix, and the length equals real time.
 
 use crate::common::{Phone, World, ms, tone};
 use audio::measure::{rms_dbfs, tone_dbfs};
@@ -164,10 +164,10 @@ fn who_listens_hears_the_far_side_alone() {
     world.open(&a);
     world.play(1, 1, &[tone(1000.0, 100)], None);
     world.hear(4, 1);
-    // Beside a recording, which has both.
+    // Alongside a recording, which has both.
     world.record(5, &[1]);
     world.talk(&mut [&mut a], ms(1000));
-    // Where nothing comes there is silence, in real time.
+    // Where no packets arrive there is silence, in real time.
     world.pass(ms(500));
     world.control(stop(4));
     world.control(stop(5));
@@ -177,7 +177,7 @@ fn who_listens_hears_the_far_side_alone() {
     assert!(tone_dbfs(heard, 440.0) > -17.0 && tone_dbfs(heard, 1000.0) < -45.0);
     assert!(tone_dbfs(both, 440.0) > -17.0 && tone_dbfs(both, 1000.0) > -20.0);
     assert!(rms_dbfs(&recorded(&world, 4)[10_000..]) < -60.0);
-    // It ends with the endpoint, and where there is none it ends at once.
+    // It ends with the endpoint, and at once if the endpoint does not exist.
     for (recording, endpoint) in [(6, 1), (7, 9)] {
         world.hear(recording, endpoint);
     }

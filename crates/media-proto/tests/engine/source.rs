@@ -1,4 +1,4 @@
-//! Nobody else can take part in a stream, and a phone behind a NAT is found.
+//! No third party can join a stream, and a phone behind a NAT is found.
 
 use crate::common::{Phone, World, address, ms, tone};
 use media_proto::{Control, EndpointId, Opening, Report};
@@ -49,13 +49,13 @@ fn learns_the_address_behind_a_nat_once() {
     let private = std::mem::replace(&mut a.media, nat);
     world.talk(&mut [&mut a], ms(600));
     assert!(a.hears(700.0));
-    // Another port of the same host comes too late.
+    // Another port of the same host is too late.
     let mut forged = Phone::new(1, 2000.0);
     forged.media = address("192.0.2.1:61235");
     world.talk(&mut [&mut forged, &mut a], ms(100));
     assert_eq!(world.take_rtp(forged.media).len(), 0);
     assert!(forged.received.is_empty());
-    // But the address of the SDP wins when it sends after all.
+    // But the address in the SDP wins if it sends after all.
     a.media = private;
     a.received.clear();
     world.talk(&mut [&mut a], ms(600));
@@ -89,7 +89,7 @@ fn a_neighbour_that_is_first_does_not_get_the_leg() {
         world.take_rtp(forged.media);
         world.talk(&mut [&mut forged, &mut a, &mut b], ms(1000));
         assert!(a.hears(1000.0) && b.hears(440.0), "{announced}");
-        // One packet of the phone's is enough.
+        // One packet from the phone is enough.
         assert!(world.take_rtp(forged.media).len() <= 1, "{announced}");
         assert!(forged.received.len() <= 30, "{announced}");
     }
@@ -114,7 +114,7 @@ fn an_unproved_caller_cannot_aim_a_stream_at_a_third_party() {
         world.pass(ms(5000));
         let sent = world.take_rtp(third).len();
         assert!((least..=most).contains(&sent), "{proved} {sent}");
-        // It is a party after all.
+        // It takes part after all.
         world.talk(&mut [&mut a], ms(600));
         assert!(a.hears(700.0), "{proved}");
     }
