@@ -1,12 +1,13 @@
-//! What forwarding and mixing cost: the media plane beside a bare relay, with the same load.
+//! Measures the cost of forwarding and mixing: the media plane compared with a bare relay under the
+//! same load.
 //!
 //! `bridge_load [CALLS] [SECONDS]` starts itself twice as a child, once as the relay (one thread, a
 //! socket per leg, `recvfrom` and `sendto`), once as the media plane, sends 50 packets per second into
-//! each leg and prints the child's CPU time, memory and the age of packets on arrival. Without SIP,
-//! so that only the packet path counts; `just bench-bridge` measures the whole server.
-//! `bridge_load conference [SECONDS]` does the same with 10, 30 and 100 talkers in one mix, all of them
-//! loud at once; the age of a packet says nothing there.
-//! **Invariant: both children are measured from outside, in the same way.**
+//! each leg and prints the child's CPU time, memory and the age of packets on arrival. There is no
+//! SIP, so only the packet path counts; `just bench-bridge` measures the whole server. `bridge_load
+//! conference [SECONDS]` does the same with 10, 30 and 100 talkers in one mix, all loud at once;
+//! the age of a packet means nothing there. **Invariant: both children are measured from outside,
+//! in the same way.**
 
 #![allow(clippy::print_stdout, reason = "a command line tool answers on stdout")]
 
@@ -122,13 +123,13 @@ struct Stopped(Child);
 
 impl Drop for Stopped {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have exited by itself.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// CPU time a process has used: user and system, in ms.
+/// CPU time used by a process: user and system, in ms.
 fn cpu_ms(pid: u32) -> Outcome<f64> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
     let (_, after_name) = text.rsplit_once(')').ok_or("no stat")?;
@@ -157,7 +158,7 @@ fn rss_mb(pid: u32) -> Outcome<f64> {
         / 1024.0)
 }
 
-/// Sends into every leg and times what comes out of the others.
+/// Sends into every leg and times the packets that arrive at the others.
 struct Load {
     started: Instant,
     stop: Arc<AtomicBool>,
@@ -165,7 +166,7 @@ struct Load {
     receiver: thread::JoinHandle<Vec<Came>>,
 }
 
-/// A packet that came.
+/// A packet that arrived.
 struct Came {
     at: Duration,
     leg: u32,
@@ -195,7 +196,7 @@ impl Load {
         })
     }
 
-    /// How many packets were sent between two moments, and which came then.
+    /// How many packets were sent between two moments, and which of them arrived.
     fn stop(self, begin: Duration, end: Duration) -> Outcome<(usize, Vec<Came>)> {
         self.stop.store(true, Ordering::Relaxed);
         let sent = self.sender.join().map_err(|_| "the sender failed")?;
@@ -253,7 +254,7 @@ fn watch(sockets: &[UdpSocket]) -> Outcome<rustix::fd::OwnedFd> {
     Ok(queue)
 }
 
-/// Calls `take` for each socket that can be read, until there is an error or it returns false.
+/// Calls `take` for each readable socket until it fails or returns false.
 fn poll(queue: &rustix::fd::OwnedFd, mut take: impl FnMut(usize) -> bool) {
     let timeout = Timespec {
         tv_sec: 0,
@@ -293,7 +294,7 @@ fn receive(
     came
 }
 
-/// The least that a relay with a socket per leg can do.
+/// The minimal work of a relay with a socket per leg.
 fn relay(calls: usize) -> Outcome<()> {
     let sockets = (0..calls * 2).map(|_| UdpSocket::bind("127.0.0.1:0"));
     let sockets: Vec<UdpSocket> = sockets.collect::<Result<_, _>>()?;
@@ -311,7 +312,7 @@ fn relay(calls: usize) -> Outcome<()> {
         if let Ok((len, from)) = sockets[index].recv_from(&mut packet) {
             remotes[index] = Some(from);
             if let Some(to) = remotes[index ^ 1] {
-                // A lost packet shows in the count.
+                // A lost packet shows up in the count.
                 let _ = sockets[index ^ 1].send_to(&packet[..len], to);
             }
         }
@@ -347,7 +348,7 @@ fn plane(calls: usize, connect: impl Fn(&Session, [EndpointId; 2])) -> Outcome<(
         let mut ports = Vec::new();
         let legs = [2 * call, 2 * call + 1].map(EndpointId);
         for endpoint in legs {
-            // As behind a NAT: the sender's address is learnt from its first packet.
+            // As behind a NAT: the sender's address is learned from its first packet.
             let offer = "v=0\r\no=- 1 1 IN IP4 127.0.0.2\r\ns=-\r\nc=IN IP4 127.0.0.2\r\n\
                          t=0 0\r\nm=audio 9 RTP/AVP 0\r\n";
             let (offer, signalling) = (Some(offer.to_owned()), Some([127, 0, 0, 1].into()));
@@ -371,7 +372,7 @@ fn plane(calls: usize, connect: impl Fn(&Session, [EndpointId; 2])) -> Outcome<(
         connect(&session, legs);
         sessions.push((session, reported));
     }
-    // Until whoever started this is gone.
+    // Until the parent process is gone.
     std::io::stdin().read_to_end(&mut Vec::new())?;
     Ok(())
 }

@@ -1,8 +1,8 @@
-//! What it costs to look for keys inside the audio of an endpoint, beside plain forwarding.
+//! Measures the cost of searching an endpoint's audio for keys, compared with plain forwarding.
 //!
-//! `listen_cost [PACKETS]` hands the engine packets of two bridged endpoints, without sockets, first
-//! as they are, then with both endpoints listened to, and prints the time of each and the ratio. The
-//! sockets, which cost more than either, are left out: `bridge_load` measures them.
+//! `listen_cost [PACKETS]` hands the engine packets of two bridged endpoints, without sockets,
+//! first without and then with key detection on both, and prints the time of each and the ratio.
+//! The sockets, which cost more than either, are left out: `bridge_load` measures them.
 //! **Invariant: both runs handle the same packets.**
 
 #![allow(clippy::print_stdout, reason = "a command line tool answers on stdout")]

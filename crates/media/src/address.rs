@@ -1,12 +1,12 @@
 //! Which address of ours the remote party can reach.
 //!
-//! **Invariant: the address named in SDP and the socket are of one IP version**, that of the far
-//! side's signalling if we are bound to both. Left to others: NAT in front of us, for which there
-//! is a configured address.
+//! **Invariant: the address named in SDP and the socket are of one IP version**, that of the remote
+//! party's signalling if we are bound to both. Left to others: NAT in front of us, for which the
+//! operator configures an address.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 
-/// Where an endpoint is bound, and what its SDP says.
+/// Where an endpoint is bound, and which address its SDP gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LocalAddress {
     pub(crate) bind: IpAddr,
@@ -14,7 +14,7 @@ pub(crate) struct LocalAddress {
 }
 
 /// - `bound`: as configured; `::` stands for all addresses of both versions.
-/// - `advertised`: as configured; counts if it is of the right version.
+/// - `advertised`: as configured; used if it has the right version.
 pub(crate) fn choose(
     bound: IpAddr,
     advertised: Option<IpAddr>,
@@ -38,7 +38,7 @@ pub(crate) fn choose(
     LocalAddress { bind, announce }
 }
 
-/// The address our packets to `far` leave from; loopback if there is no way.
+/// The address from which our packets to `far` leave; loopback without a route.
 fn towards(far: Option<IpAddr>, bind: IpAddr) -> IpAddr {
     let (anywhere, loopback): (IpAddr, IpAddr) = if bind.is_ipv4() {
         (

@@ -1,9 +1,9 @@
-//! Work that waits for an endpoint which is on its way to this worker.
+//! Holds work that waits for an endpoint on its way to this worker.
 //!
-//! **Invariant: what names the same endpoint is handed out in the order it came**: work waits if an
-//! endpoint it names is expected, or if an earlier entry that waits names one of them. An announcement that an
-//! endpoint will come also waits its turn: the endpoint has to leave before it can come again. Two workers
-//! never wait for each other: work only ever waits for what was asked before it.
+//! **Invariant: work that names the same endpoint is handed out in the order it came**: an entry
+//! waits if an endpoint it names is expected, or if an earlier waiting entry names one of them. An
+//! announcement that an endpoint will come also waits its turn: the endpoint has to leave before it
+//! can return. Two workers never wait for each other, because work waits only for earlier requests.
 
 use crate::control::Control;
 use crate::directory::WorkerId;
@@ -31,12 +31,12 @@ pub(crate) struct Arrivals {
 #[derive(Debug)]
 enum Waiting {
     Work(Work),
-    /// From here on an endpoint is expected.
+    /// From this point the endpoint is expected.
     Expect(EndpointId),
 }
 
 impl Arrivals {
-    /// An endpoint will come from another worker, after it has left if it is here or expected now.
+    /// Announces an endpoint from another worker; if it is here or expected now, it leaves first.
     pub(crate) fn expect(&mut self, endpoint: EndpointId) {
         if self.must_wait(&[endpoint], self.waiting.len()) {
             self.waiting.push_back(Waiting::Expect(endpoint));
@@ -45,19 +45,19 @@ impl Arrivals {
         }
     }
 
-    /// An endpoint is here, or will not come.
+    /// The endpoint has arrived, or will not come.
     pub(crate) fn arrived(&mut self, endpoint: EndpointId) {
         if self.expected.remove(&endpoint) {
             return;
         }
-        // The announcement still waits, behind work that another endpoint holds up.
+        // The announcement still waits behind work blocked by another endpoint.
         let is_it = |waiting: &Waiting| matches!(waiting, Waiting::Expect(it) if *it == endpoint);
         if let Some(at) = self.waiting.iter().position(is_it) {
             self.waiting.remove(at);
         }
     }
 
-    /// Returns work that can be done at once; keeps other work until its time has come.
+    /// Returns the work if it can be done at once; otherwise keeps it until its turn.
     pub(crate) fn admit(&mut self, work: Work) -> Option<Work> {
         if self.must_wait(&work.endpoints(), self.waiting.len()) {
             self.waiting.push_back(Waiting::Work(work));
@@ -66,7 +66,7 @@ impl Arrivals {
         Some(work)
     }
 
-    /// The first work whose time has come.
+    /// The first entry whose turn has come.
     pub(crate) fn next(&mut self) -> Option<Work> {
         loop {
             let is_ready = |at: &usize| {
@@ -83,10 +83,10 @@ impl Arrivals {
         }
     }
 
-    /// True if an entry that names these endpoints has to wait, with the first `before` entries ahead of it.
+    /// True if an entry that names these endpoints has to wait behind the first `before` entries.
     fn must_wait(&self, names: &[EndpointId], before: usize) -> bool {
         if names.is_empty() {
-            // The end of a recording: it may be on its way with its leg.
+            // The end of a recording, which may be on its way with its leg.
             return before > 0 || !self.expected.is_empty();
         }
         let behind = |name| {

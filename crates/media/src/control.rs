@@ -1,8 +1,8 @@
-//! What may be asked of the media plane.
+//! Requests to the media plane.
 //!
-//! A request that needs a socket, a file or a channel has a form of its own here; all others are those
-//! of the engine, passed on unread. **Invariant: controls that name the same endpoint are carried out
-//! in the order they were sent**, also while the endpoint moves. A control that names an endpoint that
+//! A request that needs a socket, a file or a channel has its own variant here; all others are the
+//! engine's, passed on unread. **Invariant: controls that name the same endpoint are carried out in
+//! the order they were sent**, even while the endpoint moves. A control that names an endpoint that
 //! does not exist (any more) is ignored, except where a reply is due.
 
 use media_proto::{EndpointId, RecordingId, Subject};
@@ -10,51 +10,51 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use tokio::sync::mpsc::Sender;
 
-/// One request. Identifiers are chosen by the caller, unique in the whole process.
+/// One request. The caller chooses identifiers, which are unique in the process.
 #[derive(Debug, Clone)]
 pub enum Control {
     /// Opens an endpoint → `Opened` or `Refused`.
     Open {
         /// A new identifier.
         endpoint: EndpointId,
-        /// The remote party's SDP offer, to be answered; `None`: we offer.
+        /// The remote party's SDP offer to answer; `None`: we offer.
         offer: Option<String>,
-        /// Where its signalling comes from (or goes to): packets from this address are accepted
-        /// if the one in the SDP cannot be reached, and our own address is chosen to be reachable from it.
+        /// Source (or destination) of its signalling: packets from this address are accepted if the
+        /// one in the SDP cannot be reached, and we choose our own address to be reachable from it.
         signalling: Option<IpAddr>,
-        /// Whether the remote party is known. If not, packets go nowhere but to `signalling` until
+        /// Whether the remote party is known. If not, packets go only to `signalling` until
         /// one has come from the address in the SDP.
         proved: bool,
         /// Our offer names the codec of this endpoint first, if it is on the same worker.
         like: Option<EndpointId>,
     },
-    /// Records what comes from the legs, mixed, as WAV (8 kHz, 16 bits, mono), beginning now
+    /// Records the mixed audio from the legs as WAV (8 kHz, 16 bits, mono), beginning now
     /// → `Recorded` or `RecordFailed`, under the id of the first leg.
     ///
     /// With one leg, what is played to it is in the mix too. Ends by itself when all its legs are
-    /// closed. A leg that moves to another worker is no longer recorded if there are others.
+    /// closed. A leg that moves to another worker is no longer recorded unless it is the only one.
     Record {
         /// A new identifier.
         recording: RecordingId,
         /// At least one.
         legs: Vec<EndpointId>,
-        /// The final name; until the end the file has `.part` appended to it.
+        /// The final name; until the end, the file has `.part` appended to it.
         path: PathBuf,
     },
-    /// Hands out what comes from an endpoint (8 kHz, mono) and nothing of what is played to it,
-    /// beginning now. No report follows: it ends with the channel.
+    /// Hands out the audio from an endpoint (8 kHz, mono), without what is played to it, beginning
+    /// now. No report follows: the channel closes at the end.
     ///
-    /// Ends with `StopRecord`, or with the endpoint. What the channel has no room for is dropped and
-    /// counted.
+    /// Ends with `StopRecord`, or with the endpoint. Audio that does not fit into the channel is
+    /// dropped and counted.
     Listen {
-        /// A new identifier, also among those of recordings.
+        /// A new identifier, also distinct from those of recordings.
         recording: RecordingId,
-        /// Whose audio.
+        /// The endpoint whose audio is handed out.
         endpoint: EndpointId,
-        /// Gets a tenth of a second at a time.
+        /// Receives a tenth of a second at a time.
         audio: Sender<Vec<i16>>,
     },
-    /// Everything else.
+    /// Any other request, for the engine.
     Engine(media_proto::Control),
 }
 
@@ -65,7 +65,7 @@ impl From<media_proto::Control> for Control {
 }
 
 impl Control {
-    /// The endpoints that must be on the worker that carries this out.
+    /// The endpoints that must be on the worker that carries out the request.
     pub(crate) fn endpoints(&self) -> Vec<EndpointId> {
         match self {
             Self::Open { endpoint, .. } | Self::Listen { endpoint, .. } => vec![*endpoint],

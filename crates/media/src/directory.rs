@@ -2,10 +2,10 @@
 //!
 //! Endpoints that meet must be on one worker: the one that joins moves to the worker of the other, a
 //! member to that of its mix, which is the worker of the first member. All messages are sent under
-//! one lock, so that every worker gets them in the order in which the whole plane was asked.
-//! **Invariant: a control goes to the worker where its endpoints are or will be once the messages
-//! before it are carried out.** Packets never come here. Left to others: waiting for an endpoint that
-//! is on its way (`arrivals`).
+//! one lock, so every worker gets them in the order of the requests to the plane. **Invariant: a
+//! control goes to the worker where its endpoints are or will be once the messages before it are
+//! carried out.** Packets never come here. Left to others: waiting for an endpoint that is on its
+//! way (`arrivals`).
 
 use crate::arrivals::Work;
 use crate::control::Control;
@@ -15,7 +15,7 @@ use media_proto::{EndpointId, MixId, Report, Subject};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// A handle that opens endpoints; they end with it.
+/// A handle that opens endpoints; they close with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct SessionId(pub(crate) u64);
 
@@ -36,7 +36,7 @@ struct Places {
     mixes: HashMap<MixId, Members>,
 }
 
-/// Where an endpoint is, or is about to be.
+/// Where an endpoint is, or will be.
 #[derive(Debug, Clone, Copy)]
 struct Place {
     worker: WorkerId,
@@ -51,11 +51,11 @@ struct Members {
     count: usize,
 }
 
-/// Who asks.
+/// The session that makes a request.
 #[derive(Debug)]
 pub(crate) struct Asker {
     pub(crate) session: SessionId,
-    /// Where its endpoints are opened.
+    /// The worker on which its endpoints are opened.
     pub(crate) home: WorkerId,
     pub(crate) reports: Reports,
 }
@@ -68,7 +68,7 @@ impl Directory {
         }
     }
 
-    /// Hands a control to the worker it is for.
+    /// Hands a control to the worker responsible for it.
     pub(crate) fn send(&self, asker: &Asker, control: Control) {
         let mut places = self.lock();
         let worker = match &control {
@@ -76,7 +76,7 @@ impl Directory {
                 if !places.open(*endpoint, asker) {
                     let reason = "the endpoint exists already".to_owned();
                     let status = 500;
-                    // The asker may be about to end.
+                    // The asker may be ending.
                     let _ = asker
                         .reports
                         .send((*endpoint, Report::Refused { status, reason }));
@@ -106,7 +106,7 @@ impl Directory {
                     worker
                 }
                 Subject::Recording(_) => {
-                    // Only the workers know where its legs have taken it; elsewhere it is ignored.
+                    // Only the workers know where its legs have taken it; the others ignore it.
                     for worker in 0..self.ways.len() {
                         let asked = Work::Control(control.clone(), asker.reports.clone());
                         self.tell(worker, Message::Work(asked));
@@ -127,19 +127,19 @@ impl Directory {
         }
     }
 
-    /// An endpoint was not opened, or was lost.
+    /// Forgets an endpoint that was not opened, or was lost.
     pub(crate) fn forget(&self, endpoint: EndpointId) {
         self.lock().remove(endpoint);
     }
 
-    /// Hands a message to a worker; one that was asked to stop takes no more.
+    /// Hands a message to a worker; one that was asked to stop accepts no more.
     pub(crate) fn tell(&self, worker: WorkerId, message: Message) {
         if let Some(way) = self.ways.get(worker) {
             let _ = way.send(message);
         }
     }
 
-    /// Brings endpoints to the worker of the first that exists.
+    /// Moves endpoints to the worker of the first one that exists.
     fn gather(
         &self,
         places: &mut Places,
@@ -184,7 +184,7 @@ impl Places {
         place.map_or(otherwise, |place| place.worker)
     }
 
-    /// A new endpoint; false if there is one of that name.
+    /// Adds an endpoint; false if the name is taken.
     fn open(&mut self, endpoint: EndpointId, asker: &Asker) -> bool {
         if self.endpoints.contains_key(&endpoint) {
             return false;
@@ -217,7 +217,8 @@ impl Places {
         }
     }
 
-    /// Makes an endpoint a member; returns the worker of the mix, `None` without such an endpoint.
+    /// Makes an endpoint a member; returns the worker of the mix, or `None` if the endpoint does
+    /// not exist.
     fn join(&mut self, endpoint: EndpointId, mix: MixId) -> Option<WorkerId> {
         let place = *self.endpoints.get(&endpoint)?;
         if place.mix != Some(mix) {
@@ -232,7 +233,7 @@ impl Places {
         self.mixes.get(&mix).map(|members| members.worker)
     }
 
-    /// An endpoint is a member of no mix any more.
+    /// Records that an endpoint is no longer a member of a mix.
     fn leave(&mut self, endpoint: EndpointId) {
         let place = self.endpoints.get_mut(&endpoint);
         let Some(mix) = place.and_then(|place| place.mix.take()) else {

@@ -1,10 +1,10 @@
-//! Writes recordings, on threads of its own: a disk may be slow, a worker may not wait.
+//! Writes recordings on its own threads: a disk may be slow, and a worker must not wait.
 //!
-//! Samples come in blocks of half a second. While a recording goes on, its file has `.part`
-//! appended to its name; at the end its header is completed, the data is brought to the disk, and
-//! the file gets its name. After a crash [`recover`] does that. **Invariant: a file with the final
-//! name is complete**, and as long as the recording lasted: blocks that found the queue full are
-//! replaced by silence and counted. Left to others: mixing.
+//! Samples come in blocks of half a second. During a recording, `.part` is appended to the file
+//! name; at the end the header is completed, the data synced to disk and the file renamed. After a
+//! crash [`recover`] does that. **Invariant: a file with the final name is complete**, and has the
+//! length of the recording: blocks that find the queue full are replaced by silence and counted.
+//! Left to others: mixing.
 
 use crate::plane::Reports;
 use audio::wav;
@@ -21,11 +21,11 @@ use tracing::warn;
 
 /// Samples of a block: half a second.
 const BLOCK: usize = 4000;
-/// Blocks that may wait: 8 MB.
+/// Maximum blocks waiting: 8 MB.
 const MAX_WAITING: usize = 1024;
 const PART: &str = "part";
 
-/// Whom to tell how a recording ended.
+/// Who is notified how a recording ended.
 #[derive(Debug)]
 pub(crate) struct Addressee {
     pub(crate) reports: Reports,
@@ -34,7 +34,7 @@ pub(crate) struct Addressee {
 }
 
 impl Addressee {
-    /// Tells that there is no recording.
+    /// Reports that the recording failed.
     pub(crate) fn fail(&self, reason: String) {
         self.send(Report::RecordFailed {
             recording: self.recording,
@@ -43,7 +43,7 @@ impl Addressee {
     }
 
     fn send(&self, report: Report) {
-        // Nobody may be listening any more; the file is there all the same.
+        // The receiver may be gone; the file exists all the same.
         let _ = self.reports.send((self.endpoint, report));
     }
 }
@@ -59,7 +59,7 @@ pub(crate) struct Disk {
 struct DiskState {
     next_file: AtomicU64,
     waiting: AtomicUsize,
-    /// Shared with whoever only counts, and so does not keep the threads alive.
+    /// Shared with code that only counts, and so does not keep the threads alive.
     overruns: Arc<AtomicU64>,
 }
 
@@ -70,7 +70,7 @@ enum Job {
         path: PathBuf,
         addressee: Addressee,
     },
-    /// `silence` samples are missing before these.
+    /// `silence` samples are missing before this block.
     Block {
         file: u64,
         silence: usize,
@@ -115,7 +115,7 @@ impl Disk {
         Ok(Self { jobs, state })
     }
 
-    /// Begins a file.
+    /// Begins a recording.
     pub(crate) fn record(&self, path: PathBuf, addressee: Addressee) -> Tape {
         let file = self.state.next_file.fetch_add(1, Ordering::Relaxed);
         let tape = Tape {
@@ -202,12 +202,12 @@ impl Tape {
 
 impl Disk {
     fn push(&self, job: Job) {
-        // The thread runs as long as there is a handle.
+        // The thread runs as long as a handle exists.
         let _ = self.jobs.send(job);
     }
 }
 
-/// The thread that writes.
+/// The writer thread.
 struct Writer {
     files: BTreeMap<u64, Recording>,
     finished: Sender<Recording>,
@@ -249,7 +249,7 @@ impl Writer {
                 Job::Discard { file, reason } => self.fail(file, reason),
             }
         }
-        // Only a fault leaves files behind; what is there is kept for `recover`.
+        // Only a fault leaves recordings here; their files are kept for `recover`.
     }
 
     fn start(&mut self, number: u64, path: PathBuf, addressee: Addressee) {
@@ -301,7 +301,7 @@ impl Writer {
 
     fn finish(&mut self, number: u64) {
         if let Some(recording) = self.files.remove(&number) {
-            // The thread there lives as long as this one.
+            // The receiving thread lives as long as this one.
             let _ = self.finished.send(recording);
         }
     }
@@ -314,7 +314,7 @@ impl Writer {
     }
 }
 
-/// Completes a file and tells about it.
+/// Completes a file and reports it.
 fn complete(recording: Recording) {
     let Recording {
         mut file,
@@ -350,11 +350,11 @@ fn part(path: &Path) -> PathBuf {
     name.into()
 }
 
-/// Completes the recordings in a folder that a crash has left unfinished; call it before the
-/// media plane starts. Returns their final names.
+/// Completes the recordings in a folder that a crash left unfinished; call it before the media
+/// plane starts. Returns their final names.
 ///
 /// # Errors
-/// If the folder cannot be read (a missing one has nothing to recover) or a file not be written.
+/// If the folder cannot be read (a missing one has nothing to recover) or a file cannot be written.
 pub fn recover(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),

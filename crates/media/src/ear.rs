@@ -1,7 +1,7 @@
 //! Passes audio received from an endpoint to its listener.
 //!
-//! **Invariant: a listener that is slow, or gone, delays nothing**: what its channel has no room
-//! for is dropped and counted. Left to others: which endpoint, and what is done with the samples.
+//! **Invariant: a slow or departed listener delays nothing**: audio that does not fit into its
+//! channel is dropped and counted. Left to others: choosing the endpoint, and using the samples.
 
 use crate::plane::Gauges;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use tokio::sync::mpsc::error::TrySendError;
 /// Samples handed over at a time: a tenth of a second.
 const BLOCK: usize = 800;
 
-/// One that listens.
+/// One listener of an endpoint.
 #[derive(Debug)]
 pub(crate) struct Ear {
     audio: Sender<Vec<i16>>,
@@ -36,7 +36,7 @@ impl Ear {
         }
     }
 
-    /// Hands over what is left.
+    /// Hands over the remainder.
     pub(crate) fn finish(mut self) {
         if !self.samples.is_empty() {
             self.flush();
@@ -46,7 +46,7 @@ impl Ear {
     fn flush(&mut self) {
         let samples = std::mem::replace(&mut self.samples, Vec::with_capacity(BLOCK));
         match self.audio.try_send(samples) {
-            // A listener that is gone needs nothing more; this is not a loss.
+            // A listener that is gone needs nothing more; this does not count as loss.
             Ok(()) | Err(TrySendError::Closed(_)) => {}
             Err(TrySendError::Full(_)) => {
                 self.gauges.unheard.fetch_add(1, Ordering::Relaxed);

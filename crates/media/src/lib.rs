@@ -1,24 +1,24 @@
 //! Worker threads, sockets and files around the media engine.
 //!
 //! A [`MediaPlane`] runs some worker threads, each with an engine and the sockets of its
-//! endpoints. A [`Session`] opens endpoints and hears about them; endpoints of different sessions can
-//! be joined, for which one of them moves to the worker of the other.
+//! endpoints. A [`Session`] opens endpoints and receives their reports; endpoints of different
+//! sessions can be joined, for which one moves to the worker of the other.
 //!
 //! | module | what it does |
 //! |---|---|
-//! | `control` | what may be asked |
+//! | `control` | the requests |
 //! | `plane` | the handles; start and end of the workers |
 //! | `directory` | which worker an endpoint is on |
 //! | `worker` | the loop: a datagram, a control or a timer into the engine, its output out |
 //! | `arrivals` | what waits for an endpoint that is on its way to a worker |
-//! | `poller` | waits for sockets, controls and time at once |
+//! | `poller` | waits for sockets, controls and timers at once |
 //! | `sockets` | pairs of RTP and RTCP ports |
 //! | `address` | which address of ours the remote party can reach |
-//! | `disk` | writes recordings on threads of its own |
+//! | `disk` | writes recordings on its own threads |
 //! | `ear` | passes audio received from an endpoint to a listener |
 //!
 //! **Invariant: no call on a [`Session`] blocks, and a fault on a worker ends the endpoints of that
-//! worker, not the process.** Left to others: what to play, whom to bridge, and SIP.
+//! worker, not the process.** Left to others: what to play, which legs to bridge, and SIP.
 
 #![forbid(unsafe_code)]
 

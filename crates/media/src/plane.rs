@@ -1,8 +1,8 @@
 //! The handles of the media plane, and the start and end of its workers.
 //!
-//! **Invariant: a session outlives its last handle only until its endpoints are closed.** It opens its
-//! endpoints on the worker that had least to do when it began; where they are later is known to the
-//! `directory`.
+//! **Invariant: a session outlives its last handle only until its endpoints are closed.** It opens
+//! its endpoints on the worker that was least busy when it began; the `directory` knows where they
+//! are later.
 
 use crate::control::Control;
 use crate::directory::{Asker, Directory, SessionId};
@@ -27,7 +27,7 @@ use tracing::warn;
 /// Where the reports of a session go.
 pub type Reports = UnboundedSender<(EndpointId, Report)>;
 
-/// How the media plane runs.
+/// Configuration of the media plane.
 #[derive(Debug, Clone)]
 pub struct MediaConfig {
     /// Worker threads; 0 means one per core.
@@ -38,7 +38,7 @@ pub struct MediaConfig {
     pub advertised: Option<IpAddr>,
     /// RTP and RTCP ports; `0..=0`: any free ports.
     pub ports: RangeInclusive<u16>,
-    /// How long nothing may come before `Silence` is reported.
+    /// How long without packets until `Silence` is reported.
     pub silence_timeout: Duration,
 }
 
@@ -54,22 +54,22 @@ impl Default for MediaConfig {
     }
 }
 
-/// What the media plane is doing and has met with.
+/// Gauges and counters of the media plane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
     /// Sessions in progress.
     pub sessions: usize,
     /// Endpoints open.
     pub endpoints: usize,
-    /// Half seconds of recordings that a slow disk has turned into silence.
+    /// Half seconds of recordings replaced by silence because the disk was too slow.
     pub recording_overruns: u64,
-    /// Tenths of a second of audio that a slow listener did not get.
+    /// Tenths of a second of audio dropped because a listener was too slow.
     pub unheard: u64,
     /// Datagrams that the system refused to send.
     pub unsent: u64,
     /// Times a worker failed and restarted.
     pub faults: u64,
-    /// How often an endpoint moved to another worker.
+    /// How often endpoints moved to another worker.
     pub moves: u64,
 }
 
@@ -94,32 +94,32 @@ pub struct MediaPlane {
 struct Inner {
     directory: Arc<Directory>,
     next_session: AtomicU64,
-    /// Blocks of recordings that a slow disk has turned into silence.
+    /// Blocks of recordings replaced by silence because the disk was too slow.
     overruns: Arc<AtomicU64>,
     /// Disconnected when all threads have ended.
     running: Mutex<Receiver<()>>,
 }
 
-/// The way to one worker.
+/// The channel to one worker.
 pub(crate) struct Way {
     inbox: Sender<Message>,
     waker: Waker,
     gauges: Arc<Gauges>,
 }
 
-/// What all workers have in common.
+/// State shared by all workers.
 #[derive(Debug, Clone)]
 pub(crate) struct Common {
     pub(crate) config: Arc<MediaConfig>,
     pub(crate) ports: Arc<Ports>,
     pub(crate) disk: Disk,
     pub(crate) directory: Arc<Directory>,
-    /// Origin of the clock of every engine, and the time since the Unix epoch then.
+    /// Origin of every engine's clock, and the time since the Unix epoch at that moment.
     pub(crate) started: (Instant, Duration),
 }
 
 impl MediaPlane {
-    /// Starts the workers, and raises the limit of open files to what is allowed.
+    /// Starts the workers, and raises the limit of open files to the permitted maximum.
     ///
     /// # Errors
     /// If a thread or its epoll instance cannot be made.
@@ -145,7 +145,7 @@ impl MediaPlane {
             directory: Arc::clone(&directory),
             started: (Instant::now(), unix_time.unwrap_or_default()),
         };
-        // Made first: if a thread cannot be started, dropping it stops the others.
+        // Made first: if a thread cannot be started, dropping this stops the others.
         let inner = Inner {
             directory,
             next_session: AtomicU64::new(0),
@@ -160,7 +160,7 @@ impl MediaPlane {
         })
     }
 
-    /// A new group of endpoints; they are opened on the worker that has the least to do now.
+    /// A new group of endpoints, opened on the worker that is least busy now.
     pub fn session(&self, reports: Reports) -> Session {
         let id = SessionId(self.inner.next_session.fetch_add(1, Ordering::Relaxed));
         let ways = self.inner.directory.ways.iter().enumerate();
@@ -170,7 +170,7 @@ impl MediaPlane {
         }
         let asker = Asker {
             session: id,
-            // There is at least one worker: `start` fails without.
+            // There is at least one worker: `start` fails otherwise.
             home: least.map_or(0, |(worker, _)| worker),
             reports,
         };
@@ -182,7 +182,7 @@ impl MediaPlane {
         }
     }
 
-    /// What is going on.
+    /// The current gauges and counters.
     pub fn counts(&self) -> Counts {
         let overruns = self.inner.overruns.load(Ordering::Relaxed);
         let none = Counts {
@@ -204,8 +204,8 @@ impl MediaPlane {
     }
 
     /// Ends all sessions, completes their recordings and waits for the threads, at most as long as
-    /// `patience`; false if that was not enough. What is asked after this gets no reply. Blocks:
-    /// call it at the very end.
+    /// `patience`; false if that was not enough. Later requests get no reply. Blocks: call it at
+    /// the very end.
     pub fn shutdown(&self, patience: Duration) -> bool {
         self.inner.stop();
         let running = self
@@ -223,7 +223,7 @@ impl MediaPlane {
 impl Inner {
     fn stop(&self) {
         for way in self.directory.ways.iter() {
-            // One that has ended already does not mind.
+            // A worker that has already ended does not matter.
             let _ = way.send(Message::Stop);
         }
     }
@@ -251,7 +251,7 @@ struct Opened {
 }
 
 impl Session {
-    /// Hands a request to the worker it is for; never waits for one.
+    /// Hands a request to the worker responsible for it; never waits.
     pub fn control(&self, control: impl Into<Control>) {
         let Opened { asker, plane } = &*self.inner;
         plane.directory.send(asker, control.into());
@@ -284,15 +284,14 @@ impl Drop for Opened {
 }
 
 impl Way {
-    /// Hands a message over; gives it back if the worker has ended, which it does only when it is
-    /// asked to stop.
+    /// Hands a message over; returns it if the worker has ended, which happens only on request.
     pub(crate) fn send(&self, message: Message) -> Result<(), Message> {
         self.inbox.send(message).map_err(|unsent| unsent.0)?;
         self.waker.wake();
         Ok(())
     }
 
-    /// An endpoint that is about to be opened counts as its session.
+    /// An endpoint about to be opened is counted through its session.
     fn load(&self) -> usize {
         let load = |gauge: &AtomicUsize| gauge.load(Ordering::Relaxed);
         load(&self.gauges.sessions) + load(&self.gauges.endpoints)
@@ -307,7 +306,7 @@ impl fmt::Debug for Way {
     }
 }
 
-/// A worker's end of the way to it.
+/// The worker's end of its channel.
 struct End {
     poller: Poller,
     messages: Receiver<Message>,
@@ -343,7 +342,7 @@ fn start_worker(number: usize, end: End, common: &Common, running: &Sender<()>) 
     Ok(())
 }
 
-/// Two sockets per leg: the usual 1024 files would be 500 legs.
+/// Two sockets per leg: the usual limit of 1024 files would allow 500 legs.
 fn raise_file_limit() {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {
@@ -357,7 +356,7 @@ fn raise_file_limit() {
     }
 }
 
-/// A number that others shall not guess easily.
+/// A number that is not easily guessed.
 pub(crate) fn random() -> u64 {
     use std::hash::{BuildHasher, RandomState};
     // Each of these is seeded by the system's random source.

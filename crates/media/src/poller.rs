@@ -1,4 +1,4 @@
-//! Waits for sockets, for a call from another thread, and for time.
+//! Waits for sockets, wake-ups from other threads, and timeouts.
 //!
 //! Level-triggered on purpose: one `recvfrom` per packet then suffices, since a socket that holds
 //! more is reported again, after the others. **Invariant: a [`Waker::wake`] after
@@ -21,7 +21,7 @@ const WAKER: u64 = u64::MAX;
 pub(crate) struct Poller {
     epoll: OwnedFd,
     waker: Waker,
-    /// What the last wait brought.
+    /// Events of the last wait.
     tokens: Vec<u64>,
 }
 
@@ -69,12 +69,12 @@ impl Poller {
         )?)
     }
 
-    /// Reports a socket no more; what it holds stays there.
+    /// Stops reporting a socket; its unread data stays there.
     pub(crate) fn remove(&self, socket: impl AsFd) -> io::Result<()> {
         Ok(epoll::delete(&self.epoll, socket)?)
     }
 
-    /// Waits for something to happen, at most `timeout`. An interrupted wait is a short one.
+    /// Waits for an event, at most `timeout`. An interrupted wait returns early.
     pub(crate) fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
         self.tokens.clear();
@@ -90,7 +90,7 @@ impl Poller {
         }
     }
 
-    /// What the last wait brought: how many events there are.
+    /// Number of events of the last wait.
     pub(crate) fn ready(&self) -> usize {
         self.tokens.len()
     }
@@ -101,7 +101,7 @@ impl Poller {
         usize::try_from(token).ok().filter(|_| token != WAKER)
     }
 
-    /// Begins to answer a wake-up: look at what was sent after this.
+    /// Acknowledges a wake-up: look at the messages after this.
     pub(crate) fn awake(&self) {
         let mut count = [0; 8];
         // Nothing to read only means that the wake-up has not arrived yet.
@@ -113,7 +113,7 @@ impl Poller {
 impl Waker {
     pub(crate) fn wake(&self) {
         if !self.pending.swap(true, Ordering::SeqCst) {
-            // It fails only if the counter is full, and then the thread wakes anyway.
+            // It fails only if the counter is full, and then the thread wakes up anyway.
             let _ = rustix::io::write(self.event.as_fd(), &1u64.to_ne_bytes());
         }
     }

@@ -14,13 +14,13 @@ const TRIES: usize = 256;
 /// Expedited forwarding (RFC 3246), as traffic class.
 const EXPEDITED: u32 = 46 << 2;
 
-/// Hands out ports; shared by all workers.
+/// Allocates ports; shared by all workers.
 #[derive(Debug)]
 pub(crate) struct Ports {
     /// Even ports that have an odd one after them: the first, and how many.
     first: u16,
     pairs: usize,
-    /// Goes round, so that a port rests before it is used again.
+    /// Cycles through the range, so that a port rests before it is reused.
     next: AtomicUsize,
 }
 
@@ -81,7 +81,7 @@ fn bind(address: IpAddr, port: u16) -> io::Result<UdpSocket> {
     let socket = UdpSocket::bind((address, port))?;
     socket.set_nonblocking(true)?;
     let options = socket2::SockRef::from(&socket);
-    // A wish to the network; the call works without.
+    // A request to the network; the call works without it.
     let _ = match address {
         IpAddr::V4(_) => options.set_tos_v4(EXPEDITED),
         IpAddr::V6(_) => options.set_tclass_v6(EXPEDITED),
@@ -110,7 +110,7 @@ impl Sockets {
         self.slots.get(socket.0)?.as_ref()
     }
 
-    /// Takes a socket out without closing it.
+    /// Removes a socket without closing it.
     pub(crate) fn remove(&mut self, socket: SocketId) -> Option<UdpSocket> {
         let removed = self.slots.get_mut(socket.0)?.take()?;
         self.free.push(socket.0);
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn a_range_is_used_up_and_reused() {
-        // Some free ports of the system, so that this test disturbs no other.
+        // Some free ports of the system, so that this test does not disturb others.
         let free = ports(&any_pair(LOOPBACK).unwrap()).0;
         let range = Ports::new(&(free..=free + 1), 5);
         let pair = range.open(LOOPBACK).unwrap();

@@ -32,16 +32,16 @@ use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 use tracing::{debug, error};
 
-/// Longer datagrams are not for us: 60 ms of audio have 492 octets.
+/// Longer datagrams are not meant for us: 60 ms of audio have 492 octets.
 const MAX_DATAGRAM: usize = 2048;
 /// Controls carried out before packets get their turn again.
 const CONTROLS_PER_TURN: usize = 32;
 /// When a timer is later than this, the packets that arrived meanwhile are read first: a mix would
 /// miss them.
 const LATE: Duration = Duration::from_millis(20);
-/// How often all sockets are read then: a flood must not delay the timers.
+/// Maximum passes over all sockets in that case: a flood must not delay the timers.
 const CATCH_UP: usize = 64;
-/// Endpoints of one worker; two sockets each.
+/// Maximum endpoints of one worker; each has two sockets.
 const MAX_ENDPOINTS: usize = 20_000;
 const FAULT: &str = "the media worker failed";
 
@@ -51,7 +51,7 @@ pub(crate) enum Message {
     Work(Work),
     /// An endpoint will come from another worker.
     Expect(EndpointId),
-    /// Here it is; `None`: it does not exist any more.
+    /// The announced endpoint; `None`: it no longer exists.
     Adopt(EndpointId, Option<Box<Transfer>>),
     Stop,
     #[cfg(test)]
@@ -67,25 +67,25 @@ pub(crate) struct Worker {
     shell: Shell,
 }
 
-/// What the engine's output goes to.
+/// Carries out the engine's output.
 struct Shell {
     gauges: Arc<Gauges>,
     common: Common,
     poller: Poller,
     sockets: Sockets,
-    /// Who hears about the endpoints here.
+    /// Receiver of the reports of each endpoint here.
     audiences: BTreeMap<EndpointId, Reports>,
     tapes: BTreeMap<RecordingId, Tape>,
     ears: BTreeMap<RecordingId, Ear>,
-    /// Who asked for what is being carried out.
+    /// Receiver of the reply to the current request.
     asker: Option<Reports>,
-    /// The endpoint that is being opened.
+    /// The endpoint being opened.
     opening: Option<EndpointId>,
-    /// The endpoint that is being handed over, and to whom.
+    /// The endpoint being handed over, and its new worker.
     moving: Option<(EndpointId, WorkerId)>,
 }
 
-/// Whether to go on.
+/// Whether to continue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Turn {
     Done,
@@ -121,7 +121,7 @@ impl Worker {
 
     /// Runs until it is stopped.
     pub(crate) fn run(mut self) {
-        // What a fault leaves half done is thrown away by `abandon`.
+        // Whatever a fault leaves half done is discarded by `abandon`.
         while catch_unwind(AssertUnwindSafe(|| self.serve())).is_err() {
             error!("a media worker failed; its endpoints are lost");
             self.shell.gauges.faults.fetch_add(1, Ordering::Relaxed);
@@ -138,7 +138,7 @@ impl Worker {
             max_endpoints: MAX_ENDPOINTS,
         });
         let mut buffer = [0; MAX_DATAGRAM];
-        // After a fault there may be controls that are not announced again.
+        // After a fault there may be controls that will not be announced again.
         let mut turn = Turn::MoreControls;
         while turn != Turn::Stop {
             self.wait(&engine, turn);
@@ -238,7 +238,7 @@ impl Worker {
         Turn::MoreControls
     }
 
-    /// Closes all endpoints, those on their way here too.
+    /// Closes all endpoints, including those on their way here.
     fn stop(&mut self, engine: &mut Engine, now: Instant) {
         for message in self.inbox.try_iter() {
             if let Message::Adopt(_, Some(transfer)) = message {
@@ -278,11 +278,11 @@ impl Shell {
         let Some(socket) = self.sockets.get(id) else {
             return;
         };
-        // Nothing there: the socket was closed in this turn and its number is in use again.
+        // No such endpoint: the socket was closed in this turn and its number is in use again.
         let Ok((len, from)) = socket.recv_from(buffer) else {
             return;
         };
-        // A datagram that fills the buffer was probably cut.
+        // A datagram that fills the buffer was probably truncated.
         if len < MAX_DATAGRAM {
             let datagram = Datagram::new(buffer, len);
             engine.handle_datagram(id, from, datagram, now, self);
@@ -329,7 +329,7 @@ impl Shell {
                 endpoint,
                 audio,
             } => {
-                // Otherwise dropping the channel signals that nothing is heard.
+                // Otherwise dropping the channel signals that there is no audio.
                 if !self.is_recording(recording) {
                     let ear = Ear::new(audio, Arc::clone(&self.gauges));
                     self.ears.insert(recording, ear);
@@ -367,7 +367,7 @@ impl Shell {
         self.report(endpoint, Report::Refused { status, reason });
     }
 
-    /// False if there is such a recording already: that one continues.
+    /// False if the recording already exists: that one continues.
     fn start_tape(&mut self, recording: RecordingId, legs: &[EndpointId], path: PathBuf) -> bool {
         let Some((endpoint, reports)) = legs.first().copied().zip(self.asker.clone()) else {
             return false;
@@ -390,7 +390,7 @@ impl Shell {
         self.tapes.contains_key(&recording) || self.ears.contains_key(&recording)
     }
 
-    /// Gives up everything the engine knew of.
+    /// Drops everything the engine knew.
     fn abandon(&mut self) {
         self.sockets = Sockets::default();
         for (_, tape) in std::mem::take(&mut self.tapes) {
@@ -435,7 +435,7 @@ impl Sink for Shell {
             }
             _ => {}
         }
-        // A control for an unknown endpoint is answered to its sender.
+        // The reply about an unknown endpoint goes to the sender of the control.
         let audience = self.audiences.get(&endpoint).or(self.asker.as_ref());
         let is_over = matches!(report, Report::Closed { .. });
         if let Some(audience) = audience {
@@ -523,7 +523,7 @@ mod tests {
     fn each_of_several_moves_is_waited_for() {
         let plane = plane(2);
         let (sender, mut reports) = unbounded_channel();
-        // One session after the other: they begin on different workers.
+        // One session after the other, so they begin on different workers.
         let (one, two) = (plane.session(sender.clone()), plane.session(sender));
         let _sockets = [(&one, 1), (&one, 2), (&two, 3)]
             .map(|(session, endpoint)| open(session, &mut reports, endpoint));
@@ -549,7 +549,7 @@ mod tests {
         assert_eq!((plane.counts().moves, plane.counts().endpoints), (5, 2));
     }
 
-    /// Frames that were due during a stall are mixed from the packets that arrived during it.
+    /// Frames due during a stall are mixed from the packets that arrived during it.
     #[test]
     fn packets_of_a_stall_are_read_before_the_frames_are_made() {
         let plane = plane(1);

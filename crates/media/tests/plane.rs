@@ -60,7 +60,7 @@ fn a_call_is_bridged_and_recorded() {
         assert_eq!(bytes.len() as u64, size_bytes);
         let samples = audio::wav::decode(&bytes).unwrap().samples;
         assert_eq!(samples.len() as u64 / 8, duration_ms);
-        // 600 ms were spoken; a busy machine may begin or end to record late.
+        // 600 ms were spoken; a busy machine may start or stop recording late.
         assert!((500..1500).contains(&duration_ms), "{duration_ms}");
         for hz in [440.0, 1000.0] {
             assert!(
@@ -185,7 +185,7 @@ fn ports_come_from_the_range_and_run_out() {
         second.next(),
         (2, Report::Refused { status: 503, .. })
     ));
-    // Dropping a session closes what it has.
+    // Dropping a session closes its endpoints.
     drop(first);
     let deadline = Instant::now() + PATIENCE;
     while plane.counts().endpoints > 0 {
@@ -283,7 +283,7 @@ fn somebody_listens_to_what_a_phone_says() {
     };
     let recording = RecordingId(3);
     let mut heard = listen(recording);
-    // A second one under the same name hears nothing.
+    // A second one with the same name hears nothing.
     assert_eq!(listen(recording).blocking_recv(), None);
     talk(&mut [&mut phone], 30);
     call.session
@@ -293,7 +293,7 @@ fn somebody_listens_to_what_a_phone_says() {
         assert!(block.len() <= 800);
         samples.extend(block);
     }
-    // 600 ms were spoken; a busy machine may begin or end to listen late.
+    // 600 ms were spoken; a busy machine may start or stop listening late.
     assert!((4000..12_000).contains(&samples.len()), "{}", samples.len());
     assert!(audio::measure::tone_dbfs(&samples[1600..4000], 440.0) > -20.0);
     // It ends with the endpoint too.

@@ -24,8 +24,7 @@ fn bridge(call: &Call, a: u64, b: u64) {
     call.session.control(EngineControl::Bridge { a, b });
 }
 
-/// Keeps a phone talking, a packet every 5 ms, while something is done in between, and then waits for its
-/// echo.
+/// Keeps a phone talking, a packet every 5 ms, while `act` runs, and then waits for its echo.
 fn talk_through(phone: &mut Phone, packets: u32, mut between: impl FnMut(u32)) {
     let mut due = Instant::now();
     for packet in 0..packets {
@@ -44,7 +43,7 @@ fn talk_through(phone: &mut Phone, packets: u32, mut between: impl FnMut(u32)) {
     }
 }
 
-/// Opens endpoints, each of a phone of its own.
+/// Opens endpoints, each with its own phone.
 fn open(call: &mut Call, endpoints: &[u64]) -> Vec<Phone> {
     let phones = endpoints.iter().map(|endpoint| {
         let mut phone = Phone::new("127.0.0.1", 440.0);
@@ -57,7 +56,8 @@ fn open(call: &mut Call, endpoints: &[u64]) -> Vec<Phone> {
 #[test]
 fn an_endpoint_moves_without_losing_a_packet() {
     let plane = plane(2);
-    // One session after the other: they begin on different workers. All but endpoint 1 stay there.
+    // One session after the other: so they begin on different workers. All but endpoint 1 stay
+    // there.
     let (mut one, mut two) = (Call::new(&plane), Call::new(&plane));
     let mut here = open(&mut one, &[1, 2, 3]);
     let _there = open(&mut two, &[4, 5]);
@@ -69,7 +69,8 @@ fn an_endpoint_moves_without_losing_a_packet() {
         endpoint: EndpointId(1),
         audio,
     });
-    // In the middle of the stream: to one and the other and back, several times in a row, and to itself.
+    // In the middle of the stream: to one, to the other and back, several times in a row, and to
+    // itself.
     talk_through(&mut here[0], 100, |packet| match packet % 10 {
         1 => bridge(&one, 1, 4),
         3 => [2, 4, 2].iter().for_each(|other| bridge(&one, 1, *other)),
@@ -117,7 +118,7 @@ fn members_of_different_sessions_hear_each_other() {
             assert_eq!(phone.has(*hz), index != other, "{index} and {other}");
         }
     }
-    // A session that ends takes its member along, whatever worker that is on.
+    // A session that ends takes its member with it, whichever worker that is on.
     drop(calls.remove(0));
     let deadline = Instant::now() + PATIENCE;
     while plane.counts().endpoints > 2 {
@@ -143,7 +144,7 @@ fn controls_keep_their_order_while_an_endpoint_moves() {
             times: Some(1),
         };
         one.session.control(play(2 * round));
-        // The first ends the play, and each moves it.
+        // The first message ends the play, and each one moves the endpoint.
         let (first, second) = if round % 2 == 0 { (3, 2) } else { (2, 3) };
         for other in [first, second, first] {
             bridge(&two, 1, other);

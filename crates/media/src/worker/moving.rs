@@ -1,8 +1,8 @@
-//! Endpoints that come from another worker or go to one.
+//! Moves endpoints between workers.
 //!
 //! **Invariant: an endpoint that was handed over is adopted or closed**: if the other worker has
-//! ended it stays here. Packets wait in its sockets meanwhile. Left to others: what an engine keeps
-//! of an endpoint, and who has to wait (`arrivals`).
+//! ended it stays here. Packets wait in its sockets meanwhile. Left to others: the engine's state
+//! of an endpoint, and which work has to wait (`arrivals`).
 
 use super::{Message, Shell};
 use crate::directory::WorkerId;
@@ -27,7 +27,7 @@ pub(crate) struct Transfer {
 }
 
 impl Shell {
-    /// Hands an endpoint to another worker, or reports that there is none.
+    /// Hands an endpoint to another worker, or reports that it does not exist.
     pub(super) fn hand_over(
         &mut self,
         engine: &mut Engine,
@@ -109,7 +109,7 @@ impl Shell {
         })
     }
 
-    /// An endpoint could not be moved; cannot happen with valid descriptors.
+    /// Reports an endpoint that could not be moved; this cannot happen with valid descriptors.
     fn lose(&mut self, parcel: &Parcel) {
         let endpoint = parcel.endpoint();
         for recording in parcel.recordings() {

@@ -9,7 +9,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A phone with a tone of its own.
+/// A phone with its own tone.
 pub(crate) struct Phone {
     pub(crate) socket: UdpSocket,
     pub(crate) to: SocketAddr,
@@ -42,7 +42,7 @@ impl Phone {
         )
     }
 
-    /// Sends 20 ms and takes what has come.
+    /// Sends 20 ms and receives the packets that have arrived.
     pub(crate) fn talk(&mut self) {
         let samples = self.tone.samples(20);
         self.say(&samples);
@@ -72,7 +72,7 @@ impl Phone {
         }
     }
 
-    /// True if a tone is among what it heard in the last fifth of a second.
+    /// True if it heard the tone in the last fifth of a second.
     pub(crate) fn has(&self, hz: f64) -> bool {
         let last = &self.heard[self.heard.len().saturating_sub(1600)..];
         last.len() == 1600 && audio::measure::tone_dbfs(last, hz) > -20.0
@@ -84,7 +84,7 @@ impl Phone {
     }
 }
 
-/// A session and what it reports.
+/// A session and its reports.
 pub(crate) struct Call {
     pub(crate) session: Session,
     pub(crate) reports: UnboundedReceiver<(EndpointId, Report)>,
@@ -110,7 +110,7 @@ impl Call {
         }
     }
 
-    /// The next report that is not about packets having come.
+    /// The next report other than `Heard`.
     pub(crate) fn news(&mut self) -> (u64, Report) {
         loop {
             match self.next() {
@@ -147,7 +147,7 @@ impl Call {
     }
 }
 
-/// Where an SDP wants its packets.
+/// The address in an SDP.
 pub(crate) fn address(sdp: &str) -> SocketAddr {
     let line = |start| {
         sdp.lines()
