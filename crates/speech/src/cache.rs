@@ -1,9 +1,9 @@
-//! What was spoken before, as 8 kHz WAV files in one folder.
+//! Keeps spoken texts as 8 kHz WAV files in one folder.
 //!
-//! The name of a file is the hash of engine, voice and text, so nothing in it grows stale.
-//! **Invariant: after each store the files take at most the limit; the ones unused for longest go
-//! first.** Last use survives a restart as the modification time. Trouble with the disk costs
-//! time, never a call: it is logged, and the text is spoken anew.
+//! A file is named by the hash of engine, voice and text, so it never grows stale. **Invariant:
+//! after each store the files take at most the limit; the least recently used are removed first.**
+//! The last use survives a restart as the modification time. A disk failure costs time, never a
+//! call: it is logged, and the text is synthesised again.
 
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 use tracing::warn;
 
-/// Files of this name are being written.
+/// Files with this prefix are being written.
 const TEMPORARY: &str = "tmp-";
 /// Temporary files this old were left by a crash.
 const ABANDONED: Duration = Duration::from_secs(3600);
@@ -24,7 +24,7 @@ const ABANDONED: Duration = Duration::from_secs(3600);
 pub(crate) struct Key(String);
 
 impl Key {
-    /// From the parts that decide how a text sounds.
+    /// The hash of the parts that decide how a text sounds.
     pub(crate) fn new(parts: &[&str]) -> Self {
         let mut hash = Sha256::new();
         for part in parts {
@@ -46,7 +46,7 @@ impl Key {
     }
 }
 
-/// The cache. All methods block on the disk.
+/// A folder of spoken texts. All methods block on the disk.
 #[derive(Debug)]
 pub(crate) struct Cache {
     folder: PathBuf,
@@ -66,12 +66,12 @@ struct Index {
 #[derive(Debug)]
 struct Entry {
     size_bytes: u64,
-    /// Place in the order.
+    /// Position in `order`.
     used: u64,
 }
 
 impl Cache {
-    /// Opens a folder, which is made if needed, and takes stock.
+    /// Opens a folder, creating it if needed, and lists its entries.
     pub(crate) fn open(folder: &Path, limit_bytes: u64) -> io::Result<Self> {
         fs::create_dir_all(folder)?;
         let mut index = Index::default();
@@ -171,7 +171,7 @@ impl Index {
         );
     }
 
-    /// Moves an entry to the end of the order; false if there is none.
+    /// Moves an entry to the end of the order; false if it does not exist.
     fn touch(&mut self, key: &Key) -> bool {
         let Some(size_bytes) = self.entries.get(key).map(|entry| entry.size_bytes) else {
             return false;
@@ -187,14 +187,14 @@ impl Index {
         }
     }
 
-    /// The entry to go if the files take more than the limit.
+    /// The entry to remove if the files take more than the limit.
     fn oldest_above(&self, limit_bytes: u64) -> Option<Key> {
         let (_, key) = self.order.first_key_value()?;
         (self.total_bytes > limit_bytes).then(|| key.clone())
     }
 }
 
-/// The entries of a folder, unused for longest first; clears away what a crash left.
+/// The entries of a folder, least recently used first; removes what a crash left behind.
 fn stock(folder: &Path) -> io::Result<Vec<(SystemTime, Key, u64)>> {
     let mut found = Vec::new();
     for file in fs::read_dir(folder)? {
@@ -216,7 +216,7 @@ fn stock(folder: &Path) -> io::Result<Vec<(SystemTime, Key, u64)>> {
 fn read(path: &Path) -> io::Result<Arc<[i16]>> {
     let bytes = fs::read(path)?;
     let wav = audio::wav::decode(&bytes).map_err(io::Error::other)?;
-    // The use counts even if it cannot be noted, for example on a read-only disk.
+    // The use counts even if it cannot be recorded, for example on a read-only disk.
     let _ = File::options()
         .append(true)
         .open(path)

@@ -1,18 +1,19 @@
-//! A recognizer that is a program: audio in through a pipe, lines of JSON out through another.
+//! A recognizer in a child process: audio in through one pipe, lines of JSON out through another.
 //!
 //! The program gets 16-bit little-endian samples at 8 kHz, one channel, without a header, as they
-//! come; the end of its input means that what was said is over. What it is to listen for is in its
-//! environment. It writes one object per line:
+//! arrive; EOF means the utterance has ended. Its environment says what to listen for. It writes
+//! one object per line:
 //!
 //! | line | meaning |
 //! |---|---|
-//! | `{"partial": "my num"}` | understood so far; empty: somebody speaks |
-//! | `{"final": "my number", "confidence": 0.9}` | what was said; the last line that is read |
+//! | `{"partial": "my num"}` | understood so far; empty: speech was detected |
+//! | `{"final": "my number", "confidence": 0.9}` | the result; the last line that is read |
 //! | `{"error": "no model for de-DE"}` | it gives up |
 //!
-//! **Invariant: a program never outlives the listening it was started for, and whatever it writes, it
-//! takes no more than the [`ListenLimits`].** No shell is involved, and it sees only the environment
-//! that it needs. What it is too slow to read waits in the channel, which is the sender's to bound.
+//! **Invariant: a program never outlives the recognition it was started for, and stays within the
+//! [`ListenLimits`] whatever it writes.** No shell is involved, and it sees only the environment
+//! variables it needs. Audio that it is too slow to read waits in the channel, which the sender
+//! bounds.
 
 use crate::recognizer::{ListenError, ListenRequest, OnPartial, Recognizer, Understood};
 use serde::Deserialize;
@@ -28,21 +29,21 @@ use tracing::debug;
 
 /// Partial results come at most this often; the newest one wins.
 const PACE: Duration = Duration::from_millis(100);
-/// Most bytes of its complaints that are told.
+/// Maximum bytes of its standard error that are reported.
 const COMPLAINT: usize = 200;
-/// How long an ended program may take to be gone.
+/// How long to wait for an ended program to exit.
 const GONE: Duration = Duration::from_secs(1);
 
-/// What a program may take.
+/// Resource limits of a recognizer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListenLimits {
-    /// Programs that run at the same time.
+    /// Maximum programs running at the same time.
     pub at_once: usize,
-    /// How long it may think after the end of its input.
+    /// How long it may keep working after the end of its input.
     pub thinking: Duration,
     /// Longest line, in bytes.
     pub line_bytes: usize,
-    /// Most bytes that it may write.
+    /// Maximum bytes that it may write.
     pub output_bytes: usize,
 }
 
@@ -58,7 +59,7 @@ impl Default for ListenLimits {
     }
 }
 
-/// Starts a program for each listening.
+/// Starts a program for each recognition.
 #[derive(Debug)]
 pub struct CommandRecognizer {
     program: String,
@@ -102,7 +103,7 @@ impl CommandRecognizer {
         command
     }
 
-    /// Where the program is concerns nobody who reads of the failure.
+    /// Where the program is installed does not belong in an error that users read.
     fn failed(&self, detail: String) -> ListenError {
         let program = self.program.rsplit('/').next().unwrap_or_default();
         ListenError::Failed {
@@ -157,7 +158,7 @@ impl Recognizer for CommandRecognizer {
     }
 }
 
-/// Writes the audio to the program, then waits as long as it may think.
+/// Writes the audio to the program, then waits for its thinking time.
 async fn feed(
     mut stdin: ChildStdin,
     mut audio: Receiver<Vec<i16>>,
@@ -168,7 +169,7 @@ async fn feed(
     while let Some(samples) = audio.recv().await {
         bytes.clear();
         bytes.extend(samples.iter().flat_map(|sample| sample.to_le_bytes()));
-        // A program that reads no more may still have something to say.
+        // A program that has stopped reading may still have a result.
         if stdin.write_all(&bytes).await.is_err() {
             while audio.recv().await.is_some() {}
         }
@@ -178,7 +179,7 @@ async fn feed(
     sleep(thinking).await;
 }
 
-/// A line of the program.
+/// A line written by the program.
 #[derive(Deserialize)]
 struct Line {
     partial: Option<String>,
@@ -188,7 +189,7 @@ struct Line {
     error: Option<String>,
 }
 
-/// Reads what the program writes.
+/// Reads the program's output.
 struct Reader<'a> {
     stdout: BufReader<ChildStdout>,
     limits: &'a ListenLimits,
@@ -196,7 +197,7 @@ struct Reader<'a> {
     over: &'a AtomicBool,
     line: Vec<u8>,
     read: usize,
-    /// What was told last, and when the next may be told.
+    /// The last partial result reported, and when the next may be.
     told: Option<String>,
     may_tell: Instant,
     to_tell: Option<String>,
@@ -216,7 +217,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Tells partial results until the final one is there; `None`: the program ended without.
+    /// Reports partial results until the final one arrives; `None`: the program ended without one.
     async fn read(&mut self, partial: &OnPartial) -> Result<Option<Understood>, String> {
         loop {
             let may_tell = self.may_tell;
@@ -238,10 +239,10 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Completes `line`; false at the end of the output. Can be given up and called again.
+    /// Completes `line`; false at the end of the output. May be cancelled and called again.
     async fn next_line(&mut self) -> Result<bool, String> {
         let longest = self.limits.line_bytes;
-        // One more than may be there, to see that there is too much.
+        // One byte over the limit, to detect that there is too much.
         let room = (longest + 1).saturating_sub(self.line.len()) as u64;
         let before = self.line.len();
         let mut limited = (&mut self.stdout).take(room);
@@ -264,7 +265,7 @@ impl<'a> Reader<'a> {
         if line.trim_ascii().is_empty() {
             return Ok(None);
         }
-        // What it wrote may be what somebody said, which is for no log.
+        // The line may contain what a person said, which must not be logged.
         let line: Line = serde_json::from_slice(line)
             .map_err(|_| "wrote a line that is not an expected JSON object".to_owned())?;
         if let Some(error) = line.error {
@@ -272,7 +273,7 @@ impl<'a> Reader<'a> {
             return Err(format!("said: {said}"));
         }
         match (line.result, line.partial) {
-            // It took some noise for speech: let it go on.
+            // It took some noise for speech: let it continue.
             (Some(text), _) if text.trim().is_empty() && !self.over.load(Ordering::Relaxed) => {}
             (Some(text), _) => {
                 return Ok(Some(Understood {
@@ -297,14 +298,14 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// What the program says about its troubles.
+/// What the program writes to standard error.
 struct Complaint {
     pipe: ChildStderr,
     text: Vec<u8>,
 }
 
 impl Complaint {
-    /// Reads to the end; only the beginning is kept.
+    /// Reads to the end, keeping only the beginning.
     async fn collect(&mut self) {
         let mut bytes = [0; 1024];
         while let Ok(count @ 1..) = self.pipe.read(&mut bytes).await {
@@ -335,7 +336,7 @@ impl Complaint {
     }
 }
 
-/// A text without control characters but for ends of lines.
+/// A text without control characters except line ends.
 fn printable(bytes: &[u8]) -> String {
     let plain = |c: char| if c.is_control() && c != '\n' { ' ' } else { c };
     let text: String = String::from_utf8_lossy(bytes).chars().map(plain).collect();

@@ -1,7 +1,7 @@
-//! Speech by the programs on this machine.
+//! Speech from programs on this machine.
 //!
-//! **Invariant: of equal requests at one time only one is spoken, all get its result, and it goes
-//! on as long as one of them waits.** At most [`Limits::at_once`] programs run at a time.
+//! **Invariant: concurrent equal requests share one synthesis and its result, and it continues
+//! while any of them waits.** At most [`Limits::at_once`] programs run at a time.
 
 use crate::cache::{Cache, Key};
 use crate::engine::{Engine, EngineStatus, Finder};
@@ -26,14 +26,14 @@ const LEAD: usize = 160;
 /// Silence kept at the end, in samples: 100 ms.
 const TAIL: usize = 800;
 
-/// How much speech may cost.
+/// Resource limits of speech synthesis.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// Longest text, in characters.
     pub text_chars: usize,
     /// Longest run of a program, and longest wait for a free slot.
     pub timeout: Duration,
-    /// Programs that run at the same time.
+    /// Maximum programs running at the same time.
     pub at_once: usize,
     /// Size of the cache on disk.
     pub cache_bytes: u64,
@@ -51,7 +51,7 @@ impl Default for Limits {
     }
 }
 
-/// The programs on this machine behind a cache. Clones share everything.
+/// The installed programs behind a cache. Clones share everything.
 #[derive(Clone)]
 pub struct EmbeddedSpeech {
     inner: Arc<Inner>,
@@ -65,7 +65,7 @@ struct Inner {
     limits: Limits,
     slots: Semaphore,
     cache: Cache,
-    /// What is being spoken; dead entries are swept when one is added.
+    /// Texts being spoken; dead entries are removed when one is added.
     running: Mutex<HashMap<Key, WeakShared<BoxFuture<'static, Outcome>>>>,
 }
 
@@ -77,16 +77,16 @@ struct Plan {
 }
 
 impl EmbeddedSpeech {
-    /// Opens the cache; looks for the programs in `$PATH` when they are needed.
+    /// Opens the cache; finds the programs in `$PATH` when they are needed.
     ///
     /// # Errors
-    /// If the cache folder can neither be made nor read.
+    /// If the cache folder can neither be created nor read.
     pub fn new(cache_folder: impl AsRef<Path>, limits: Limits) -> io::Result<Self> {
         let search_path = std::env::var_os("PATH").unwrap_or_default();
         Self::with_search_path(cache_folder, limits, search_path)
     }
 
-    /// As [`Self::new`], with another search path than `$PATH`.
+    /// As [`Self::new`], with a search path other than `$PATH`.
     ///
     /// # Errors
     /// As [`Self::new`].
@@ -107,7 +107,7 @@ impl EmbeddedSpeech {
         })
     }
 
-    /// Which programs are installed.
+    /// The engines, with the path of each installed one.
     pub fn available(&self) -> Vec<EngineStatus> {
         let status = |engine| EngineStatus {
             engine,
@@ -116,7 +116,7 @@ impl EmbeddedSpeech {
         Engine::ALL.into_iter().map(status).collect()
     }
 
-    /// Joins the equal request that is being spoken, or starts one.
+    /// Joins an equal request that is in progress, or starts one.
     fn join(&self, key: Key, plan: Plan, text: String) -> Running {
         let mut running = self
             .inner
@@ -170,7 +170,7 @@ impl EmbeddedSpeech {
 
 impl Inner {
     /// The text as the engines may read it: without control characters, and without the double
-    /// brackets that are phoneme codes to espeak-ng.
+    /// brackets that mark phonemes in espeak-ng.
     fn readable(&self, text: &str) -> Result<String, SpeechError> {
         let (chars, limit) = (text.chars().count(), self.limits.text_chars);
         if chars > limit {
@@ -184,8 +184,8 @@ impl Inner {
         Ok(words.join(" ").replace("[[", "[ [").replace("]]", "] ]"))
     }
 
-    /// Flite reads American English in ASCII; all else, or if it is not installed, is for
-    /// espeak-ng.
+    /// Flite reads American English in ASCII; everything else goes to espeak-ng, as does all text
+    /// if flite is not installed.
     fn plan(&self, code: &str, voice: Voice, text: &str) -> Result<Plan, SpeechError> {
         let language = language::find(code).language;
         let flite = if language.american {
@@ -225,7 +225,7 @@ fn missing(code: &str, language: language::Language) -> SpeechError {
     }
 }
 
-/// The usual typographic characters as ASCII, which is all that flite reads.
+/// Replaces the usual typographic characters by ASCII, which is all that flite reads.
 fn for_flite(text: &str) -> String {
     let ascii = |c: char| match c {
         '\u{2018}' | '\u{2019}' => '\'',
@@ -237,7 +237,7 @@ fn for_flite(text: &str) -> String {
     text.chars().map(ascii).collect()
 }
 
-/// From the cache, or from the engine into the cache.
+/// Reads from the cache, or synthesises into it.
 async fn produce(inner: Arc<Inner>, key: Key, plan: Plan, text: String) -> Outcome {
     let (cache, wanted) = (Arc::clone(&inner), key.clone());
     if let Some(samples) = blocking(plan.engine, move || cache.cache.get(&wanted)).await? {
@@ -282,7 +282,7 @@ async fn blocking<T: Send + 'static>(
         .map_err(|error| engine.failed(error.to_string()))
 }
 
-/// What the engine wrote, at 8 kHz and trimmed.
+/// The engine's output, at 8 kHz and trimmed.
 fn read(engine: Engine, path: &Path, text: &str) -> Outcome {
     let bytes = std::fs::read(path).map_err(|error| engine.failed(error.to_string()))?;
     let prompt = audio::Prompt::decode(&bytes).map_err(|error| engine.failed(error.to_string()))?;
@@ -293,7 +293,7 @@ fn read(engine: Engine, path: &Path, text: &str) -> Outcome {
     Ok(samples.into())
 }
 
-/// Without the silence at both ends, but for a little.
+/// Trims the silence at both ends to a short rest.
 fn trim(samples: &[i16]) -> &[i16] {
     let loud = |sample: &i16| sample.unsigned_abs() > SILENCE;
     let (Some(first), Some(last)) = (

@@ -1,9 +1,8 @@
-//! The programs that speak: finds them and runs them.
+//! Finds and runs the speech engines.
 //!
-//! Text goes in through a pipe, sound comes out in a file (flite stops for ever when it writes to
-//! a pipe); no shell is involved and the child sees only the environment it needs.
-//! **Invariant: a child never outlives its future**: it is killed when the time is up and when
-//! no caller waits any more.
+//! Text goes in through a pipe, sound comes out in a file (flite hangs when it writes to a pipe);
+//! no shell is involved and the child sees only the environment it needs. **Invariant: a child
+//! never outlives its future**: it is killed on timeout and when its last caller is gone.
 
 use crate::language::Language;
 use crate::{SpeechError, Voice};
@@ -14,7 +13,7 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
-/// A program that speaks.
+/// A speech engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Engine {
     /// Flite: American English.
@@ -26,17 +25,17 @@ pub enum Engine {
 /// Whether a program is installed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EngineStatus {
-    /// Which one.
+    /// The engine.
     pub engine: Engine,
-    /// Where it is; `None`: not installed.
+    /// Its path; `None`: not installed.
     pub path: Option<PathBuf>,
 }
 
 impl Engine {
-    /// Both.
+    /// All engines.
     pub const ALL: [Self; 2] = [Self::Flite, Self::Espeak];
 
-    /// Name of the program.
+    /// Name of the executable.
     pub fn program(self) -> &'static str {
         match self {
             Self::Flite => "flite",
@@ -125,13 +124,13 @@ impl Engine {
 async fn feed(mut command: Command, text: &str) -> std::io::Result<Output> {
     let mut child = command.spawn()?;
     if let Some(mut stdin) = child.stdin.take() {
-        // A program that ends early tells more by its status than by a broken pipe.
+        // The exit status of a program that ends early says more than the broken pipe.
         let _ = stdin.write_all(text.as_bytes()).await;
     }
     child.wait_with_output().await
 }
 
-/// Looks for the programs in the folders of a search path such as `$PATH`.
+/// Finds the programs in the folders of a search path such as `$PATH`.
 #[derive(Debug, Clone)]
 pub(crate) struct Finder {
     search_path: OsString,
@@ -142,7 +141,7 @@ impl Finder {
         Self { search_path }
     }
 
-    /// Where a program is. Looked up anew each time, so that installing it needs no restart.
+    /// Path of a program. Looked up each time, so that installing it needs no restart.
     pub(crate) fn find(&self, engine: Engine) -> Option<PathBuf> {
         std::env::split_paths(&self.search_path)
             .map(|folder| folder.join(engine.program()))

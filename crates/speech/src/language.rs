@@ -1,8 +1,8 @@
 //! Language codes as documents write them, mapped to voices of the engines.
 //!
-//! Documents use short codes of their own (`bf`, `cf`, `zh-cn`, …) and BCP-47 tags. A tag whose
-//! region is not listed falls back to its language, an unknown one to English.
-//! **Invariant: [`find`] always finds a voice, and says so when it is not the one asked for.**
+//! Documents use their own short codes (`bf`, `cf`, `zh-cn`, …) and BCP-47 tags. A tag whose region
+//! is not listed falls back to its language, an unknown one to English. **Invariant: [`find`]
+//! always finds a voice, and says so when it is not the one requested.**
 
 /// The documented codes.
 pub const CODES: [&str; 43] = [
@@ -17,9 +17,9 @@ pub const CODES: [&str; 43] = [
 pub struct Language {
     /// Voice of espeak-ng.
     pub(crate) espeak: &'static str,
-    /// Flite's voices, which are American, speak it too.
+    /// Whether flite's voices, which are American, also speak it.
     pub(crate) american: bool,
-    /// Its name for people.
+    /// Its human-readable name.
     pub name: &'static str,
 }
 
@@ -28,7 +28,7 @@ pub struct Language {
 pub struct Found {
     /// What will be spoken.
     pub language: Language,
-    /// A sentence for the author if that is not what the code says.
+    /// A sentence for the author if the language differs from the code.
     pub note: Option<String>,
 }
 
@@ -67,7 +67,7 @@ const AMERICAN: Language = Language {
     name: "American English",
 };
 
-/// The language of a normalised tag, and whether it is exactly what the tag says.
+/// The language of a normalised tag, and whether it is an exact match.
 fn listed(tag: &str) -> Option<(Language, bool)> {
     let (espeak, name, exact) = match tag {
         "en" | "en-us" | "en-ca" => return Some((AMERICAN, tag != "en-ca")),

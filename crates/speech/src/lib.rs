@@ -1,23 +1,23 @@
 //! Text to speech and speech to text, behind one trait each.
 //!
 //! [`EmbeddedSpeech`] runs the free engines flite (American English) and espeak-ng (everything
-//! else) as child processes and keeps what they made in a cache on disk; other engines can stand
-//! behind [`Synthesizer`] as well. [`CommandRecognizer`] runs a program that understands speech; there
-//! is none by default.
+//! else) as child processes and caches their output on disk; other engines can implement
+//! [`Synthesizer`] too. [`CommandRecognizer`] runs a program that recognises speech; none is
+//! configured by default.
 //!
 //! | module | what it does |
 //! |---|---|
 //! | [`language`] | language codes of documents to voices of engines |
 //! | [`voice`] | names of voices, also those of other platforms |
 //! | `engine` | finds and runs the programs |
-//! | `cache` | what was spoken before |
-//! | [`embedded`] | puts these together |
+//! | `cache` | keeps spoken texts |
+//! | [`embedded`] | combines these |
 //! | `recognizer` | speech to text, as a trait |
-//! | `command` | runs a program for it |
+//! | `command` | implements it with a program |
 //!
-//! **Invariant: a language or voice that no engine has is replaced by the nearest one, and said so**
-//! ([`Synthesizer::substitution`], and a warning in the log); never silently.
-//! Left to others: when a call speaks, and playing the samples.
+//! **Invariant: a language or voice that no engine has is replaced by the nearest one, never
+//! silently**: [`Synthesizer::substitution`] and a warning in the log say so. Left to others: when
+//! a call speaks, and playing the samples.
 
 #![forbid(unsafe_code)]
 
@@ -38,18 +38,18 @@ pub use engine::{Engine, EngineStatus};
 pub use recognizer::{ListenError, ListenRequest, OnPartial, Recognizer, Understood};
 pub use voice::Voice;
 
-/// What to say, and how.
+/// A text to speak, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SpeakRequest {
     /// Plain text.
     pub text: String,
     /// A code from [`language::CODES`] or a BCP-47 tag, in any case; empty means `en`.
     pub language: String,
-    /// Which kind of voice.
+    /// The kind of voice.
     pub voice: Voice,
 }
 
-/// Why nothing is said.
+/// Why a text cannot be spoken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SpeechError {
     /// The text is too long.
@@ -63,7 +63,7 @@ pub enum SpeechError {
     /// No engine for the language is installed.
     #[error("no speech engine for `{language}` is installed: {install}")]
     EngineMissing {
-        /// The language asked for.
+        /// The requested language.
         language: String,
         /// What to install.
         install: String,
@@ -76,7 +76,7 @@ pub enum SpeechError {
         /// The limit.
         limit: Duration,
     },
-    /// All engine slots stayed taken.
+    /// All engine slots stayed busy.
     #[error("too many texts are being spoken at once")]
     Busy,
     /// The engine failed.
@@ -84,7 +84,7 @@ pub enum SpeechError {
     Failed {
         /// The program.
         engine: &'static str,
-        /// What it said.
+        /// Its error output.
         detail: String,
     },
 }
@@ -99,8 +99,8 @@ pub trait Synthesizer: Send + Sync {
     /// The [`SpeechError`] that says what to change or install.
     async fn speak(&self, request: SpeakRequest) -> Result<Arc<[i16]>, SpeechError>;
 
-    /// What would be heard in place of the language and voice asked for, as a sentence for the
-    /// author of the document; `None` if they are available.
+    /// The sentence for the document's author that says what is spoken instead of the requested
+    /// language and voice; `None` if they are available.
     fn substitution(&self, language: &str, voice: Voice) -> Option<String> {
         let _ = (language, voice);
         None

@@ -1,7 +1,7 @@
 //! Speech to text behind one trait.
 //!
-//! **Invariant: a listening ends with its future**: whoever drops it wants nothing more, and nothing
-//! goes on. Left to others: which audio, and when a call listens.
+//! **Invariant: a recognition ends with its future**: dropping it stops everything. Left to others:
+//! which audio, and when a call listens.
 
 use std::time::Duration;
 use tokio::sync::mpsc::Receiver;
@@ -11,13 +11,13 @@ use tokio::sync::mpsc::Receiver;
 pub struct ListenRequest {
     /// Language as a BCP-47 tag.
     pub language: String,
-    /// Words that are likely to be said.
+    /// Words likely to be said.
     pub hints: Vec<String>,
-    /// The silence after which what was said is complete; `None`: the recognizer decides.
+    /// How long a silence completes the utterance; `None`: the recognizer decides.
     pub end_silence: Option<Duration>,
 }
 
-/// What was said.
+/// The result of a recognition.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Understood {
     /// The words; empty if there were none.
@@ -29,10 +29,10 @@ pub struct Understood {
 /// Why nothing was understood.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ListenError {
-    /// All places are taken.
+    /// The maximum number of recognitions is already running.
     #[error("all {at_once} recognizers are busy")]
     Busy {
-        /// How many there may be.
+        /// The maximum.
         at_once: usize,
     },
     /// The recognizer failed.
@@ -40,20 +40,21 @@ pub enum ListenError {
     Failed {
         /// The program.
         program: String,
-        /// What it did, or said.
+        /// What it did, or wrote.
         detail: String,
     },
 }
 
-/// Is told what was understood so far; may still change. Empty: somebody speaks.
+/// Receives what was understood so far, which may still change. Empty: speech was detected.
 pub type OnPartial = Box<dyn Fn(String) + Send + Sync>;
 
-/// Something that turns speech into text.
+/// Turns speech into text.
 #[async_trait::async_trait]
 pub trait Recognizer: Send + Sync {
-    /// Listens until it finds the end of what is said, or the audio ends, and gives what was said.
+    /// Listens until it detects the end of the utterance, or the audio ends, and returns what was
+    /// said.
     ///
-    /// - `audio`: 8 kHz mono samples, as they come.
+    /// - `audio`: 8 kHz mono samples, as they arrive.
     ///
     /// # Errors
     /// The [`ListenError`] that says what to change.

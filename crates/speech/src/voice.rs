@@ -1,6 +1,6 @@
 //! Names of voices as documents write them.
 //!
-//! **Invariant: a name of another platform is accepted with a note**, a name nobody uses is not.
+//! **Invariant: a name of another platform is accepted with a note**, an unknown name is not.
 
 /// Which kind of voice speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -65,7 +65,7 @@ const POLLY_MEN: [&str; 39] = [
 ];
 
 impl Voice {
-    /// The word for it in a document.
+    /// Its name in a document.
     pub fn name(self) -> &'static str {
         match self {
             Self::Man => "man",

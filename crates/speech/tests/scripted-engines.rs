@@ -1,4 +1,4 @@
-//! The rules around the engines, with small scripts in their place.
+//! The rules around the engines, with small scripts as engines.
 #![cfg(unix)]
 
 use speech::{EmbeddedSpeech, Engine, Limits, SpeakRequest, SpeechError, Synthesizer, Voice};
@@ -129,7 +129,7 @@ async fn engines_run_only_so_many_at_once() {
             limit: timeout
         })
     );
-    // The slot is free at the moment the second gives up, so it may still get it.
+    // The slot is freed the moment the second request gives up, so it may still get it.
     assert!(two == Err(SpeechError::Busy) || two == one, "{two:?}");
 }
 
@@ -332,7 +332,7 @@ async fn text_cannot_reach_the_command_line_or_phoneme_codes() {
     assert!(!stage.log().contains("--help"));
 }
 
-/// A folder with scripts for engines, a sound they give, and a cache.
+/// A folder with scripts for engines, the sound they produce, and a cache.
 struct Stage(tempfile::TempDir);
 
 impl Stage {

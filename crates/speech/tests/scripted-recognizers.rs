@@ -1,4 +1,4 @@
-//! The rules around programs that recognise speech, with small scripts in their place.
+//! The rules around programs that recognise speech, with small scripts as recognizers.
 #![cfg(unix)]
 
 use speech::{CommandRecognizer, ListenError, ListenLimits, ListenRequest, Recognizer, Understood};
@@ -51,7 +51,7 @@ async fn words_come_as_they_are_understood() {
 
 #[tokio::test]
 async fn a_result_may_come_before_the_end() {
-    // Noise that it took for speech is no result.
+    // Noise that it took for speech is not a result.
     let stage = Stage::new("echo '{\"final\": \" \"}'; echo '{\"final\": \"yes\"}'; exec sleep 60");
     let (audio, heard) = mpsc::channel(1);
     let understood = stage.listen(stage.recognizer(ListenLimits::default()), heard);
@@ -83,7 +83,7 @@ async fn failures_are_told_with_their_reason() {
     };
     let no_json = "wrote a line that is not an expected JSON object";
     let too_slow = "gave no result in time";
-    // What the program does, and what is said of that.
+    // What the program does, and the error or result.
     let table = [
         ("exit 3", "ended without a result (exit status: 3)"),
         (
@@ -140,7 +140,7 @@ async fn a_program_that_does_not_read_holds_up_nobody() {
     let dropped = fill(&audio, Duration::from_millis(500)).await;
     assert!(dropped > 0);
     assert_eq!(listening.await.unwrap().unwrap().text, "late");
-    // One that closes its input may still speak.
+    // A program that closes its input may still produce a result.
     let stage = Stage::new("exec < /dev/null; sleep 1; echo '{\"final\": \"deaf\"}'");
     let (audio, heard) = mpsc::channel(2);
     let listening = stage.listen(stage.recognizer(ListenLimits::default()), heard);
@@ -201,7 +201,7 @@ fn request() -> ListenRequest {
     }
 }
 
-/// Hands over audio for a while without waiting; counts what there was no room for.
+/// Sends audio for a while without waiting; counts what did not fit.
 async fn fill(audio: &Sender<Vec<i16>>, length: Duration) -> usize {
     let (end, mut dropped) = (Instant::now() + length, 0);
     while Instant::now() < end {
@@ -211,7 +211,7 @@ async fn fill(audio: &Sender<Vec<i16>>, length: Duration) -> usize {
     dropped
 }
 
-/// A folder with a program, and what was understood so far.
+/// A folder with a program, and the partial results so far.
 struct Stage {
     folder: tempfile::TempDir,
     partial: Arc<Mutex<Vec<String>>>,

@@ -1,4 +1,4 @@
-//! What the tests with small scripts share.
+//! Shared by the tests that use small scripts.
 
 use std::fs;
 use std::path::Path;
@@ -19,7 +19,7 @@ pub(crate) async fn assert_killed(pid: &str) {
     }
 }
 
-/// True unless the process is gone or only waits to be reaped.
+/// True unless the process is gone or is only waiting to be reaped.
 fn running(process: &Path) -> bool {
     fs::read_to_string(process.join("stat")).is_ok_and(|stat| !stat.contains(") Z"))
 }
