@@ -24,29 +24,29 @@ const RESTORED_SKIP: u32 = 1000;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Dialog {
     pub(crate) call_id: String,
-    /// Value of our From, with our tag.
+    /// Our From value, with our tag.
     local: String,
-    /// Value of their From or To, with their tag.
+    /// Their From or To value, with their tag.
     remote: String,
     pub(crate) remote_tag: String,
     target: Uri,
-    /// Values of Route, the first hop first.
+    /// Route values, first hop first.
     routes: Vec<String>,
     local_seq: u32,
     remote_seq: Option<u32>,
-    /// Where their last message came from.
+    /// Source of their last message.
     pub(crate) peer: Peer,
 }
 
 impl Dialog {
-    /// The dialog that our answer to `invite` makes (§12.1.1); `local_tag` is the To tag of it.
-    /// `None` if the headers cannot be read.
+    /// The dialog that our answer to `invite` creates (§12.1.1); `local_tag` is the To tag of the
+    /// answer. `None` if the headers cannot be read.
     pub(crate) fn for_callee(invite: &Request, local_tag: &str, peer: Peer) -> Option<Self> {
         let headers = &invite.headers;
         let from = headers.from().ok()?;
         let mut answer = Response::for_request(invite, 200);
         answer.set_to_tag(local_tag);
-        // A caller older than RFC 3261 may leave Contact out; its From is the next best target.
+        // A caller older than RFC 3261 may omit Contact; its From is the next best target.
         let target = contact(headers).unwrap_or_else(|| from.uri.clone());
         Some(Self {
             call_id: headers.call_id()?.into_owned(),
@@ -64,8 +64,8 @@ impl Dialog {
         })
     }
 
-    /// The dialog that `response` to our `invite` makes (§12.1.2). `None` if it cannot be read. A
-    /// remote party older than RFC 3261 has the empty tag.
+    /// The dialog that `response` to our `invite` creates (§12.1.2). `None` if it cannot be read. A
+    /// remote party older than RFC 3261 has an empty tag.
     pub(crate) fn for_caller(invite: &Request, response: &Response, peer: Peer) -> Option<Self> {
         let headers = &response.headers;
         let mut routes: Vec<String> = headers
@@ -86,13 +86,13 @@ impl Dialog {
         })
     }
 
-    /// The connection is gone: from now on the address of the remote party counts (§18.1.1). False
-    /// if there was none.
+    /// The connection is gone: from now on, use the remote party's address (§18.1.1). False if
+    /// there was no connection.
     pub(crate) fn forget_flow(&mut self) -> bool {
         self.peer.flow.take().is_some()
     }
 
-    /// A dialog of an earlier process. `None` if the snapshot cannot be read.
+    /// Restores a dialog of an earlier process. `None` if the snapshot cannot be read.
     pub(crate) fn restore(snapshot: &DialogSnapshot) -> Option<Self> {
         Some(Self {
             call_id: snapshot.call_id.clone(),
@@ -107,7 +107,7 @@ impl Dialog {
         })
     }
 
-    /// What must be kept to end this dialog after a crash.
+    /// The values needed to end this dialog after a crash.
     pub(crate) fn snapshot(&self) -> DialogSnapshot {
         DialogSnapshot {
             call_id: self.call_id.clone(),
@@ -122,7 +122,7 @@ impl Dialog {
         }
     }
 
-    /// Takes over what an earlier dialog with the same tags had seen.
+    /// Takes over the state of an earlier dialog with the same tags.
     pub(crate) fn succeed(&mut self, early: &Self) {
         self.remote_seq = early.remote_seq;
         self.local_seq = self.local_seq.max(early.local_seq);
@@ -134,7 +134,7 @@ impl Dialog {
         self.with_seq(method, self.local_seq)
     }
 
-    /// A request of ours was sent again under this CSeq number.
+    /// Records that a request of ours was sent again under this CSeq number.
     pub(crate) fn used_seq(&mut self, seq: u32) {
         self.local_seq = self.local_seq.max(seq);
     }
@@ -195,7 +195,7 @@ impl Dialog {
         }
     }
 
-    /// Whether a request of theirs is in order (§12.2.2): lower numbers are not, gaps are.
+    /// Whether a request of theirs is in order (§12.2.2): lower numbers are not, gaps are allowed.
     pub(crate) fn accept_seq(&mut self, seq: u32) -> bool {
         if self.remote_seq.is_some_and(|last| seq < last) {
             return false;
@@ -204,7 +204,8 @@ impl Dialog {
         true
     }
 
-    /// Takes a new Contact of theirs from an INVITE or its 2xx (§12.2); says whether it is another.
+    /// Adopts a new Contact of theirs from an INVITE or its 2xx (§12.2); returns whether it has
+    /// changed.
     pub(crate) fn refresh_target(&mut self, headers: &Headers) -> bool {
         match contact(headers) {
             Some(target) if target != self.target => {
@@ -223,7 +224,7 @@ fn contact(headers: &Headers) -> Option<Uri> {
     }
 }
 
-/// First value as text; bytes that are no UTF-8 become U+FFFD.
+/// First value as text; bytes that are not UTF-8 become U+FFFD.
 fn text(headers: &Headers, name: HeaderName) -> Option<String> {
     headers
         .get_bytes(name)

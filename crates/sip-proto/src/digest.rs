@@ -1,9 +1,10 @@
 //! Digest authentication (RFC 3261 §22, RFC 7616, RFC 8760), both sides.
 //!
 //! Algorithms MD5 and SHA-256, `qop=auth` and the legacy form without `qop`; `auth-int` and `-sess`
-//! are refused. The server keeps no table of the nonces it gave out, only of the counts used with
-//! those that proved right. Invariant: **credentials with a nonce count are accepted once at most.**
-//! Left to others: finding HA1 values, choosing what needs credentials, sending challenges.
+//! are refused. The server keeps no table of the nonces it issued, only of the counts used with
+//! those that were answered correctly. Invariant: **credentials with a nonce count are accepted at
+//! most once.** Left to others: finding HA1 values, deciding which requests need credentials,
+//! sending challenges.
 //!
 //! The `uri` of credentials is not compared with the Request-URI: proxies and registrars on the way
 //! rewrite the latter, and phones are known to send their domain there.

@@ -23,9 +23,9 @@ use crate::message::HeaderName;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{name}: {problem}")]
 pub struct HeaderError {
-    /// Which header.
+    /// The header.
     pub name: HeaderName,
-    /// What is wrong with it.
+    /// Description of the fault.
     pub problem: &'static str,
 }
 

@@ -1,8 +1,8 @@
 //! SIP text and state machines (RFC 3261) without sockets, clocks or threads.
 //!
-//! Bytes, the time and random words come in as arguments; messages and reports come out.
-//! **No input from the network can make this crate panic.** Sockets, DNS and TLS are left to the
-//! `sip` crate, and what a call means to `call-proto`.
+//! Bytes, the time and random words come in as arguments; messages and events come out. **No input
+//! from the network can make this crate panic.** Left to others: sockets, DNS and TLS (`sip`), and
+//! what a call means (`call-proto`).
 
 #![forbid(unsafe_code)]
 

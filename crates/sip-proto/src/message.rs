@@ -1,9 +1,9 @@
 //! SIP messages as values (RFC 3261 §7): start line, ordered headers, body.
 //!
-//! Header values stay the bytes that arrived, so whatever is not understood here leaves as it came,
-//! also when it is not UTF-8. Invariant: **a serialised message has exactly the lines it was built
-//! from**: no value can smuggle in a line break, and Content-Length is always the body's real length.
-//! Left to others: reading values (`header`), cutting messages out of bytes (`parse`).
+//! Header values remain the bytes that arrived, so unknown content leaves unchanged, even if it is
+//! not UTF-8. Invariant: **a serialised message has exactly the lines it was built from**: no value
+//! can smuggle in a line break, and Content-Length is always the body's real length. Left to
+//! others: reading values (`header`), splitting bytes into messages (`parse`).
 
 mod headers;
 mod method;
@@ -35,7 +35,7 @@ pub struct Request {
     pub method: Method,
     /// Request-URI.
     pub uri: Uri,
-    /// All header fields but Content-Length, in order.
+    /// All header fields except Content-Length, in order.
     pub headers: Headers,
     /// Body, empty when there is none.
     pub body: Bytes,
@@ -48,7 +48,7 @@ pub struct Response {
     pub status: StatusCode,
     /// Reason phrase, may be empty.
     pub reason: String,
-    /// All header fields but Content-Length, in order.
+    /// All header fields except Content-Length, in order.
     pub headers: Headers,
     /// Body, empty when there is none.
     pub body: Bytes,
@@ -93,7 +93,7 @@ impl From<Response> for Message {
 }
 
 impl Request {
-    /// A request without headers and body; the caller adds all mandatory headers.
+    /// A request without headers or body; the caller adds all mandatory headers.
     pub fn new(method: Method, uri: Uri) -> Self {
         Self {
             method,
@@ -135,8 +135,8 @@ impl Response {
     }
 
     /// The response to `request` (RFC 3261 §8.2.6): Via, From, To, Call-ID and CSeq are copied, for
-    /// 1xx Timestamp too, and for responses that can make a dialog (101–299) also Record-Route
-    /// (§12.1.1). The To tag is the caller's: [`Response::set_to_tag`].
+    /// 1xx also Timestamp, and for responses that can create a dialog (101–299) also Record-Route
+    /// (§12.1.1). The caller adds the To tag: [`Response::set_to_tag`].
     pub fn for_request(request: &Request, status: impl Into<StatusCode>) -> Self {
         Self::for_headers(&request.headers, status)
     }

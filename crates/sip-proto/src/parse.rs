@@ -1,8 +1,8 @@
 //! Bytes to messages: datagrams and streams (RFC 3261 §7, §18.3).
 //!
-//! A message that cannot be accepted is returned with the status it deserves and as much of itself
-//! as an answer needs. Invariant: **every length is checked before it is used**, so no input can
-//! panic or reserve more than the limits below. Left to others: sending the answer.
+//! A message that cannot be accepted is returned with the appropriate status and the parts that an
+//! answer needs. Invariant: **every length is checked before it is used**, so no input can panic or
+//! reserve more than the limits below. Left to others: sending the answer.
 
 mod check;
 mod datagram;
@@ -18,7 +18,7 @@ pub use token::is_token;
 
 pub(crate) use token::{Class, class, find_top_level};
 
-/// Most bytes of one message, body included.
+/// Maximum bytes of one message, body included.
 pub const MAX_MESSAGE_BYTES: usize = 65_535;
-/// Most header lines of one message.
+/// Maximum header lines of one message.
 pub const MAX_HEADERS: usize = 256;

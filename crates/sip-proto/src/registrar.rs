@@ -1,10 +1,10 @@
 //! The registrar of RFC 3261 §10.3 over a table in memory.
 //!
-//! A REGISTER changes all the bindings it names or none. A phone that says who it is (RFC 5626 §6)
-//! replaces its own binding, whatever address it has; at the limit a new binding takes the place of
-//! another one, so a phone that changes its address is never turned away. Invariant: **a binding is
-//! never listed after it expired, and no client has more than [`MAX_BINDINGS`].** Left to others: who
-//! may register (`ua`), and where bindings are kept beyond the process.
+//! A REGISTER changes all the bindings it names or none. A phone that identifies itself (RFC 5626
+//! §6) replaces its own binding, whatever its address; at the limit a new binding replaces another
+//! one, so a phone that changes its address is never refused. Invariant: **a binding is never
+//! listed after it expired, and no client has more than [`MAX_BINDINGS`].** Left to others: who may
+//! register (`ua`), and storing bindings across restarts.
 
 mod binding;
 #[cfg(test)]
@@ -22,13 +22,13 @@ use crate::message::{HeaderName, Request, Response};
 use crate::ua::{FlowId, Peer, Transport};
 use crate::uri::{SipUri, Uri};
 
-/// Bindings of one client: more phones than one person has, few enough to ring them all.
+/// Maximum bindings of one client: more phones than one person has, few enough to ring them all.
 pub const MAX_BINDINGS: usize = 10;
-/// Seconds a binding lives when the client does not say.
+/// Lifetime of a binding in seconds if the client does not specify one.
 pub const DEFAULT_EXPIRES: u32 = 3600;
-/// Most seconds a binding lives.
+/// Maximum lifetime of a binding in seconds.
 pub const MAX_EXPIRES: u32 = 3600;
-/// Octets of one Contact, parameters included, and of the Call-ID that is kept with it.
+/// Maximum octets of one Contact, parameters included, and of the Call-ID stored with it.
 pub const MAX_CONTACT: usize = 2048;
 /// Retry-After, in seconds, for a REGISTER with too many addresses.
 const RETRY_AFTER: u32 = 60;
@@ -36,13 +36,13 @@ const RETRY_AFTER: u32 = 60;
 /// Why a REGISTER changed nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum RegisterError {
-    /// A Contact that is no SIP address, or `*` in a wrong place.
+    /// A Contact that is not a SIP address, or a misplaced `*`.
     #[error("{0}")]
     BadContact(&'static str),
     /// Older than the REGISTER that made the binding.
     #[error("out of order")]
     OutOfOrder,
-    /// One request for more than [`MAX_BINDINGS`].
+    /// One request for more than [`MAX_BINDINGS`] bindings.
     #[error("too many bindings")]
     TooMany,
 }
@@ -72,12 +72,12 @@ impl RegisterError {
 /// The bindings of all clients.
 #[derive(Debug, Default)]
 pub struct Registrar {
-    /// Of each client, those registered longest ago first.
+    /// The bindings of each client, oldest registration first.
     clients: BTreeMap<String, Vec<Binding>>,
     expiries: BTreeSet<(Instant, String)>,
 }
 
-/// One wish of a REGISTER.
+/// One binding change that a REGISTER requests.
 struct Wish {
     address: NameAddr,
     /// Seconds; 0 removes.
@@ -91,8 +91,8 @@ impl Registrar {
         Self::default()
     }
 
-    /// Carries out a REGISTER of the client `login` that came from `peer`; one without Contact only
-    /// asks. Afterwards [`Registrar::bindings`] is what the 200 lists.
+    /// Carries out a REGISTER of the client `login` from `peer`; one without Contact is only a
+    /// query. Afterwards [`Registrar::bindings`] is the content of the 200.
     ///
     /// # Errors
     /// [`RegisterError`] if nothing was changed.
@@ -128,7 +128,7 @@ impl Registrar {
                 let mut fresh = Vec::new();
                 for wish in wishes(request, list) {
                     let wished = apply(&mut bindings, wish, (&call_id, seq), peer, now)?;
-                    // An address that is there twice counts once: the last one.
+                    // An address listed twice counts once: the last one.
                     if let Some(new) = &wished {
                         fresh.retain(|old: &Binding| !old.contact.equivalent(&new.contact));
                     }
@@ -161,8 +161,8 @@ impl Registrar {
         all.filter(|b| b.expires_at > now).cloned().collect()
     }
 
-    /// Notes whether a phone answers; one that does not makes room for others first. The bindings stay
-    /// as they are, so there is nothing to announce.
+    /// Records whether a phone answers; one that does not is the first to make room for others. The
+    /// bindings are unchanged, so there is nothing to announce.
     pub fn note_answer(&mut self, login: &str, contact: &SipUri, answers: bool) {
         let all = self.clients.get_mut(login).into_iter().flatten();
         for binding in all.filter(|binding| binding.contact == *contact) {
@@ -170,7 +170,7 @@ impl Registrar {
         }
     }
 
-    /// Puts back bindings of an earlier process. Its connections are gone: see
+    /// Restores bindings of an earlier process. Its connections are gone: see
     /// [`Registrar::handle_flow_closed`].
     pub fn restore(&mut self, login: &str, mut bindings: Vec<Binding>) {
         bindings.truncate(MAX_BINDINGS);
@@ -179,7 +179,7 @@ impl Registrar {
         self.replace(login, bindings);
     }
 
-    /// Takes a binding out that leads nowhere any more; `None` if there is none.
+    /// Removes a binding that is no longer reachable; `None` if it does not exist.
     pub fn remove(&mut self, login: &str, contact: &SipUri) -> Option<Binding> {
         let mut left = self.clients.get(login)?.clone();
         let at = left
@@ -190,7 +190,7 @@ impl Registrar {
         Some(removed)
     }
 
-    /// Forgets what has expired. The clients whose bindings changed.
+    /// Removes expired bindings. Returns the clients whose bindings changed.
     pub fn handle_timeout(&mut self, now: Instant) -> Vec<String> {
         let mut changed = Vec::new();
         while self.expiries.first().is_some_and(|(at, _)| *at <= now) {
@@ -204,8 +204,8 @@ impl Registrar {
         changed
     }
 
-    /// A connection ended: bindings that came by it are reached anew at their Contact, or, if that
-    /// is a name, no more. The clients whose bindings changed.
+    /// A connection ended: its bindings are now reached at their Contact, or, if that is a name,
+    /// not at all. Returns the clients whose bindings changed.
     pub fn handle_flow_closed(&mut self, flow: FlowId) -> Vec<String> {
         let mut hit: Vec<(String, Vec<Binding>)> = self
             .clients
@@ -240,9 +240,9 @@ impl Registrar {
     }
 }
 
-/// What the Contacts ask for, expiry resolved (§10.3 step 7).
+/// The changes that the Contacts request, expiry resolved (§10.3 step 7).
 fn wishes(request: &Request, list: Vec<NameAddr>) -> Vec<Wish> {
-    // An Expires that cannot be read counts as the default (§10.2.1.1).
+    // An unreadable Expires counts as the default (§10.2.1.1).
     let default = request.headers.expires().unwrap_or(DEFAULT_EXPIRES);
     let wish = |address: NameAddr| {
         let expires = address.expires().unwrap_or(default).min(MAX_EXPIRES);
@@ -251,8 +251,8 @@ fn wishes(request: &Request, list: Vec<NameAddr>) -> Vec<Wish> {
     list.into_iter().map(wish).collect()
 }
 
-/// Takes out the binding that a wish replaces: that of the same address, or of the same phone. The
-/// one that it makes, unless it only removes.
+/// Removes the binding that a request replaces: the one with the same address or of the same phone.
+/// Returns the new binding, unless the request only removes.
 fn apply(
     bindings: &mut Vec<Binding>,
     wish: Wish,
@@ -298,9 +298,9 @@ fn apply(
     }))
 }
 
-/// Takes out as many bindings as `fresh` ones are too many: first those of a phone that is among the
-/// fresh ones and names no flow, then those that probably lead nowhere, then those registered longest
-/// ago.
+/// Removes enough bindings to make room for `fresh` ones: first those of a phone that is among the
+/// fresh ones and names no flow, then those that are probably unreachable, then the oldest
+/// registrations.
 fn make_room(bindings: &mut Vec<Binding>, fresh: &[Binding]) -> Result<(), RegisterError> {
     if fresh.len() > MAX_BINDINGS {
         return Err(RegisterError::TooMany);
@@ -323,8 +323,8 @@ fn make_room(bindings: &mut Vec<Binding>, fresh: &[Binding]) -> Result<(), Regis
     Ok(())
 }
 
-/// Whether the binding can still be reached, at the address it names. The phone writes that address, so it
-/// leads only to where the phone registered from, or to a public address.
+/// Whether the binding can still be reached at the address it names. The phone writes that address,
+/// so it may only be the one the phone registered from, or a public one.
 fn reroute(binding: &mut Binding) -> bool {
     let Some(ip) = binding.contact.host.ip() else {
         return false;

@@ -1,9 +1,9 @@
 //! The four transactions of RFC 3261 §17, as corrected by RFC 6026, and the table that holds them.
 //!
-//! They repeat, absorb repetitions, acknowledge refusals and give up in time, so that whoever is
-//! above sees each request and each final response once. **No transaction outlives its timers or
-//! its user's final answer.** Left to others: 2xx to INVITE and their ACK (`dialog`), what a request
-//! means (`ua`).
+//! They retransmit, absorb retransmissions, acknowledge refusals and time out, so that the
+//! transaction user sees each request and each final response once. **No transaction outlives its
+//! timers or its user's final answer.** Left to others: 2xx to INVITE and their ACK (`dialog`),
+//! what a request means (`ua`).
 
 mod client;
 mod invite_client;

@@ -1,14 +1,13 @@
-//! The user agent core (RFC 3261 §8, §9, §13 to §15): joins transactions and dialogs into legs, and
-//! answers by itself whatever needs no decision of the call engine.
+//! The user agent core (RFC 3261 §8, §9, §13 to §15): combines transactions and dialogs into legs,
+//! and handles everything that needs no decision by the call engine.
 //!
-//! Bytes, commands, answers of the directory and the time go into [`Core`]; [`Output`]s come out.
-//! **A leg ends with exactly one final event (or by the engine's own refusal), whatever the remote
-//! party sends**, and what strangers can make the core remember is limited by the constants in
-//! `config`.
+//! Bytes, commands, directory answers and the time go into [`Core`]; [`Output`]s come out. **A leg
+//! ends with exactly one final event (or by the engine's own refusal), whatever the remote party
+//! sends**, and the constants in `config` limit how much state strangers can create.
 //!
-//! On purpose left out: UDP requests above 1300 bytes are not moved to TCP (§18.1.1), because few
-//! phones listen there; responses ignore `maddr`; provisional responses are not reliable (RFC 3262).
-//! Left to others: sockets, DNS, who clients are, and what a call does.
+//! Deliberate omissions: UDP requests above 1300 bytes are not moved to TCP (§18.1.1), because few
+//! phones listen there; responses ignore `maddr`; provisional responses are not reliable (RFC
+//! 3262). Left to others: sockets, DNS, who clients are, and what a call does.
 
 mod arriving;
 mod auth;

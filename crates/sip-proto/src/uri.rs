@@ -1,8 +1,8 @@
 //! URIs as values (RFC 3261 §19.1, RFC 3966): parsed, compared, written.
 //!
 //! User parts, parameters and URI headers keep the escapes they came with, because `%3B` and `;` are
-//! different users (§19.1.4); decoding is a step the reader asks for. Invariant: **parsing what was
-//! displayed gives an equal value.** Left to others: resolving hosts, and which schemes are served.
+//! different users (§19.1.4); decoding is an explicit step. Invariant: **parsing what was displayed
+//! gives an equal value.** Left to others: resolving hosts, and which schemes are served.
 
 mod host;
 mod params;
@@ -43,7 +43,7 @@ pub struct TelUri {
 pub struct OtherUri {
     /// Scheme as written.
     pub scheme: String,
-    /// All that follows the colon.
+    /// Everything after the colon.
     pub rest: String,
 }
 
@@ -56,7 +56,7 @@ impl Uri {
     /// Reads a URI without `<>` and without white space around it.
     ///
     /// # Errors
-    /// [`UriError`] with the part that is wrong.
+    /// [`UriError`] naming the faulty part.
     pub fn parse(text: &str) -> Result<Self, UriError> {
         let (scheme, rest) = text.split_once(':').ok_or(UriError("no scheme"))?;
         if scheme.eq_ignore_ascii_case("sip") {
@@ -89,7 +89,7 @@ impl Uri {
         }
     }
 
-    /// User part with its escapes decoded, or the number of a `tel:` URI.
+    /// User part with escapes decoded, or the number of a `tel:` URI.
     pub fn user(&self) -> Option<Cow<'_, str>> {
         match self {
             Self::Sip(uri) => uri.decoded_user(),
@@ -98,7 +98,7 @@ impl Uri {
         }
     }
 
-    /// The number or name in the user part, with its escapes decoded: without the parameters that may
+    /// The number or name in the user part, with escapes decoded, without the parameters that may
     /// follow a number there (RFC 3261 §19.1.6).
     pub fn subscriber(&self) -> Option<Cow<'_, str>> {
         match self {
@@ -120,7 +120,7 @@ impl Uri {
         self.as_sip().and_then(|uri| uri.port)
     }
 
-    /// Value of a URI parameter; the empty text for one without value.
+    /// Value of a URI parameter; the empty text if it has no value.
     pub fn param(&self, name: &str) -> Option<&str> {
         match self {
             Self::Sip(uri) => uri.params.get(name),

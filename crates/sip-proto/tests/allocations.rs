@@ -1,4 +1,5 @@
-//! Reading a message takes a bounded number of allocations, whatever the machine's speed.
+//! Reading a message takes a bounded number of allocations; unlike time, this does not depend on
+//! the machine.
 
 #![allow(clippy::unwrap_used, reason = "a step that fails fails the test")]
 #![expect(
@@ -34,7 +35,7 @@ static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-// SAFETY: every call is passed on to the system allocator as it came.
+// SAFETY: every call is forwarded unchanged to the system allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
@@ -51,7 +52,7 @@ unsafe impl GlobalAlloc for Counting {
 #[test]
 fn an_invite_takes_few_allocations() {
     let bytes = bytes::Bytes::from_static(INVITE.as_bytes());
-    // The harness may allocate on its own thread meanwhile: the least of some runs counts.
+    // The harness may allocate on its own thread meanwhile, so the minimum of several runs counts.
     let least = (0..20)
         .map(|_| {
             let before = ALLOCATIONS.load(Ordering::Relaxed);

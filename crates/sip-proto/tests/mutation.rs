@@ -1,6 +1,6 @@
 //! Hostile bytes, made from the torture messages by a fixed pseudo-random walk: nothing panics,
-//! what is accepted survives the way through the serialiser, and a stream gives the same messages
-//! however it is cut. The fuzz targets look for the same, for longer.
+//! accepted messages survive serialisation, and a stream gives the same messages however it is
+//! split. The fuzz targets check the same, for longer.
 
 #![allow(clippy::unwrap_used, reason = "a step that fails fails the test")]
 
@@ -12,7 +12,7 @@ use sip_proto::uri::Uri;
 use std::path::Path;
 use testkit::random::Random;
 
-/// Rounds of each test; `PATCHCORD_FUZZ_SECONDS` multiplies them, one being about a second.
+/// Rounds of each test, about a second; `PATCHCORD_FUZZ_SECONDS` multiplies them.
 const DATAGRAMS: usize = 60_000;
 const STREAMS: usize = 4_000;
 const TEXTS: usize = 60_000;
@@ -41,7 +41,7 @@ fn fuzz_datagrams_are_refused_or_survive() {
             }
         }
     }
-    // Neither all nor nothing: the walk reaches both sides of the checks.
+    // Neither all nor none: the walk reaches both sides of the checks.
     assert!(
         (rounds / 20..rounds).contains(&accepted),
         "{accepted} accepted"
@@ -119,7 +119,7 @@ fn rounds(base: usize) -> usize {
     base * seconds.and_then(|text| text.parse().ok()).unwrap_or(2)
 }
 
-/// Reads everything a user of the crate would.
+/// Reads everything that a user of the crate would.
 fn touch(message: &Message) {
     let headers = message.headers();
     let _ = (
@@ -168,7 +168,7 @@ fn corpus() -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// One of `corpus` with one to four changes.
+/// A message of `corpus` with one to four changes.
 fn mutant<T: AsRef<[u8]>>(random: &mut Random, corpus: &[T]) -> Vec<u8> {
     let mut bytes = corpus[random.index(corpus.len())].as_ref().to_vec();
     for _ in 0..=random.index(4) {

@@ -1,4 +1,5 @@
-//! Messages on a stream: pipelined, byte by byte, with keep-alives, and what ends a connection.
+//! Messages on a stream: pipelined, byte by byte, with keep-alives, and the errors that end a
+//! connection.
 
 #![allow(clippy::unwrap_used, reason = "a step that fails fails the test")]
 
@@ -46,7 +47,7 @@ fn streams_are_cut_into_what_they_carry() {
             ),
             "416, OPTIONS hello",
         ),
-        // These lose the way.
+        // These lose the message boundary.
         (
             format!("{}{options}", options.replace("Content-Length", "X")),
             "400 close",

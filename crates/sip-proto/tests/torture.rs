@@ -1,4 +1,4 @@
-//! The torture messages of RFC 4475 and RFC 5118: what each is worth, and something read from it.
+//! The torture messages of RFC 4475 and RFC 5118: the verdict on each, and a fact read from it.
 //!
 //! `Accept` means that the message reaches the transaction layer; what a user agent then says (420,
 //! 415, 401, …) is not decided here. Where the RFC leaves the choice, the row says which was made.
@@ -13,13 +13,13 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 enum Verdict {
-    /// A request to be processed, and a truth about it.
+    /// A request to be processed, and a fact about it.
     Request(fn(&Request) -> bool),
     /// A response to be processed.
     Response(fn(&Response) -> bool),
     /// A request to be answered with this status.
     Answer(u16, fn(&Response) -> bool),
-    /// To be dropped without an answer, and a truth about why.
+    /// To be dropped without an answer, and a fact about the reason.
     Drop(fn(&ParseError) -> bool),
 }
 
@@ -200,7 +200,7 @@ const TABLE: &[(&str, Verdict)] = &[
             r.reason.contains("Request-URI: malformed parameter")
         }),
     ),
-    // Guessing would be allowed for these two; the start line is what peers must agree on.
+    // Guessing would be allowed for these two; peers must agree on the start line.
     (
         "rfc4475/lwsstart",
         Answer(400, |r| r.reason.contains("Request-URI: illegal scheme")),
@@ -213,7 +213,7 @@ const TABLE: &[(&str, Verdict)] = &[
         "rfc4475/escruri",
         Answer(400, |r| r.reason.contains("Request-URI: headers in it")),
     ),
-    // The Date is not used, so its zone does no harm.
+    // Date is not used, so its zone does no harm.
     (
         "rfc4475/baddate",
         Verdict::Request(|r| r.headers.get("date") == Some("Fri, 01 Jan 2010 16:00:00 EST")),
@@ -360,7 +360,7 @@ const TABLE: &[(&str, Verdict)] = &[
                 && r.body.ends_with(b"0\r\n")
         }),
     ),
-    // From an older edition of the collection: no version, no Via, no colon in one header.
+    // From an older edition of the collection: no version, no Via, a header without a colon.
     (
         "rfc4475/test",
         Drop(|e| e.status.0 == 400 && e.reason == "malformed start line"),

@@ -1,8 +1,8 @@
 //! Repeats the 2xx to an INVITE until its ACK arrives (RFC 3261 §13.3.1.4).
 //!
-//! The INVITE transaction no longer helps here, so the dialog repeats the 2xx itself, on every
-//! transport. Invariant: **once acknowledged or given up, it never sends again.**
-//! Left to others: matching the ACK to its dialog, and the BYE when none comes.
+//! The INVITE transaction does not do this, so the dialog repeats the 2xx itself, on every
+//! transport. Invariant: **once acknowledged or given up, it never sends again.** Left to others:
+//! matching the ACK to its dialog, and the BYE when none comes.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use crate::transaction::timers::{PATIENCE, T1, T2};
 
-/// A 2xx of ours whose ACK has not come.
+/// A 2xx of ours without its ACK.
 pub(crate) struct AwaitAck {
     ok: Bytes,
     resend_at: Instant,
@@ -18,7 +18,7 @@ pub(crate) struct AwaitAck {
     give_up_at: Instant,
 }
 
-/// What is to be done about a 2xx.
+/// The action due for a 2xx.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Due {
     /// Nothing yet.
@@ -30,7 +30,7 @@ pub(crate) enum Due {
 }
 
 impl AwaitAck {
-    /// `ok` has just been sent for the first time.
+    /// Starts when `ok` has just been sent for the first time.
     pub(crate) fn new(ok: Bytes, now: Instant) -> Self {
         Self {
             ok,

@@ -1,10 +1,10 @@
-//! Where a request within a dialog is sent (RFC 3261 §8.1.2, §12.2.1.1), NAT in mind.
+//! Where a request within a dialog is sent (RFC 3261 §8.1.2, §12.2.1.1), with NAT in mind.
 //!
-//! The other side writes these addresses, so they lead into no network that it is not in itself: a
-//! far party must not have the server send to its own machine or network.
+//! The remote party writes these addresses, so they may lead only into a network that it is in
+//! itself: it must not make the server send to the server's own machine or network.
 //!
-//! Only numeric addresses are followed: a name would need DNS in the middle of a call, and the
-//! proxy or phone it names is, but for rare routing, the one its messages come from.
+//! Only numeric addresses are followed: a name would need DNS in the middle of a call, and except
+//! with unusual routing, the proxy or phone it names is the one its messages come from.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -23,8 +23,8 @@ pub(super) fn by_route(route: &Uri, peer: Peer) -> Peer {
     }
 }
 
-/// Whether a far party may name the address: public ones, and private ones if it has one itself. Of this
-/// machine it may name addresses only if it is on it.
+/// Whether the remote party may name the address: public ones, and private ones if it has one
+/// itself. It may name addresses of this machine only if it runs on it.
 fn shares_network(named: IpAddr, peer: IpAddr) -> bool {
     if named == peer {
         return true;
@@ -39,8 +39,8 @@ fn shares_network(named: IpAddr, peer: IpAddr) -> bool {
     }
 }
 
-/// The next hop that a Contact names, without routes. A private address that is not the one the
-/// message came from is what a phone behind NAT knows of itself: the answer goes back to the NAT.
+/// The next hop that a Contact names, without routes. A private address other than the message's
+/// source is how a phone behind NAT knows itself: the request goes to the NAT.
 pub(super) fn by_contact(contact: &Uri, peer: Peer) -> Peer {
     match numeric(contact, peer) {
         Some((transport, address))
@@ -52,7 +52,7 @@ pub(super) fn by_contact(contact: &Uri, peer: Peer) -> Peer {
     }
 }
 
-/// A connection to that host is used on while it lives; otherwise the address counts.
+/// Reuses the connection to that host while it lives; otherwise the address decides.
 fn towards(transport: Transport, remote: SocketAddr, peer: Peer) -> Peer {
     if transport == Transport::Tcp
         && peer.flow.is_some()
@@ -88,7 +88,8 @@ mod tests {
 
     #[test]
     fn a_far_party_names_no_network_that_it_is_not_in() {
-        // The address of the peer, the one it names, and whether a Route and a Contact lead there.
+        // The peer's address, the address it names, and whether a Route and a Contact may lead
+        // there.
         let table = [
             ("198.51.100.7", "203.0.113.9", true, true),
             ("198.51.100.7", "198.51.100.7", true, true),

@@ -1,4 +1,4 @@
-//! What of a dialog must outlive the process, so that a call can be hung up after a crash.
+//! The part of a dialog that outlives the process, so that a call can be hung up after a crash.
 
 use std::net::SocketAddr;
 
@@ -23,7 +23,7 @@ pub struct DialogSnapshot {
     pub local_seq: u32,
     /// `udp` or `tcp`.
     pub transport: String,
-    /// Where their messages came from.
+    /// Source of their messages.
     pub remote_address: SocketAddr,
     /// Our address on that path.
     pub local_address: SocketAddr,

@@ -1,11 +1,11 @@
-//! The side that answers.
+//! The client: answers challenges.
 
 use super::{Algorithm, Challenge, Credentials, Party, QopAuth, ha1_md5, ha1_sha256};
 use crate::header::AuthValue;
 use crate::message::{HeaderName, Method, Response};
 use std::fmt;
 
-/// What a client knows.
+/// The secret of a client.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Secret {
     /// The password itself.
@@ -19,18 +19,18 @@ pub enum Secret {
     },
 }
 
-/// Why a challenge gets no answer.
+/// Why a challenge cannot be answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AnswerError {
     /// No challenge with an algorithm and qop known here.
     #[error("no supported challenge")]
     Unsupported,
-    /// The same credentials were refused already.
+    /// The same credentials have already been refused.
     #[error("credentials were refused")]
     Refused,
 }
 
-/// Answers challenges for one user, and counts how often each nonce was used.
+/// Answers challenges for one user, and counts the uses of each nonce.
 #[derive(Clone)]
 pub struct Client {
     username: String,
@@ -44,12 +44,12 @@ struct Session {
     party: Party,
     challenge: Challenge,
     count: u32,
-    /// How often the request under way was sent with an answer for this realm.
+    /// How often the current request was sent with an answer for this realm.
     tries: u8,
 }
 
 impl Client {
-    /// A client that was not challenged yet.
+    /// A client that has not been challenged yet.
     pub fn new(username: &str, secret: Secret) -> Self {
         Self {
             username: username.to_owned(),
@@ -58,18 +58,18 @@ impl Client {
         }
     }
 
-    /// Says that a new request begins, whose credentials may again be challenged once per realm.
+    /// Begins a new request, whose credentials may again be challenged once per realm.
     pub fn begin(&mut self) {
         for session in &mut self.sessions {
             session.tries = 0;
         }
     }
 
-    /// Learns the challenges of a 401 or 407; then [`Client::authorize`] the request and send it once
-    /// more. Of several challenges of a realm the strongest algorithm is taken, then one with `qop`.
+    /// Stores the challenges of a 401 or 407; then [`Client::authorize`] the request and send it
+    /// again. Of several challenges for a realm the strongest algorithm wins, then one with `qop`.
     ///
     /// # Errors
-    /// [`AnswerError`] if another try is of no use.
+    /// [`AnswerError`] if another attempt is pointless.
     pub fn learn(&mut self, response: &Response) -> Result<(), AnswerError> {
         let party = match response.status.0 {
             401 => Party::Server,
@@ -116,8 +116,9 @@ impl Client {
         best
     }
 
-    /// The credentials for a request, one header per realm known, empty before the first challenge.
-    /// Each call is a new use of the nonces, so once per request sent and not per retransmission.
+    /// The credentials for a request, one header per known realm; empty before the first challenge.
+    /// Each call is a new use of the nonces, so call it once per request sent, not per
+    /// retransmission.
     ///
     /// - `uri`: the Request-URI as written in the request.
     /// - `cnonce`: random text.

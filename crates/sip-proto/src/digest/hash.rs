@@ -10,7 +10,7 @@ pub fn ha1_sha256(user: &str, realm: &str, password: &str) -> String {
     super::Algorithm::Sha256.hash(&[user, realm, password])
 }
 
-/// Whether both are equal; the time taken depends on the lengths only.
+/// Whether both are equal; the time taken depends only on the lengths.
 pub fn constant_time_eq(a: &[u8], b: &[u8]) -> bool {
     a.len() == b.len() && a.iter().zip(b).fold(0, |acc, (x, y)| acc | (x ^ y)) == 0
 }

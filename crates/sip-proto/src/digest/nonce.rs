@@ -1,7 +1,7 @@
 //! Nonces that prove themselves, and the counts already used with them.
 //!
 //! A nonce is 64 hex digits: 8 bytes of time in ms, 8 of salt, 16 of an HMAC over both. So nothing
-//! is stored for a nonce until somebody proves to know a password with it.
+//! is stored for a nonce until a client uses it to prove that it knows a password.
 
 use super::hash::{constant_time_eq, hex};
 use hmac::{Hmac, Mac as _};
@@ -10,12 +10,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-/// What a nonce is worth.
+/// The verdict on a nonce.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NonceState {
-    /// Ours, in time, count not used before.
+    /// Ours, in time, and its count is new.
     Fresh,
-    /// Not ours, too old, or its count was used before: ask again with `stale=true`.
+    /// Not ours, too old, or its count was used before: challenge again with `stale=true`.
     Stale,
 }
 
@@ -25,15 +25,15 @@ pub struct Nonces {
     lifetime: Duration,
     capacity: usize,
     used: BTreeMap<Id, Window>,
-    /// Nonces minted up to here are stale unless in `used`: their entries were given up.
+    /// Nonces minted up to here are stale unless in `used`: their entries were dropped.
     floor_ms: Option<u64>,
 }
 
-/// Time of minting in ms, then the salt: the oldest is the first.
+/// Time of minting in ms, then the salt, so the oldest comes first.
 type Id = (u64, u64);
 
-/// Counts used with one nonce: the highest, and a bit for each of the 64 up to it. UDP may swap
-/// requests, so lower ones can still come.
+/// Counts used with one nonce: the highest, and a bit for each of the 64 up to it. UDP may reorder
+/// requests, so lower counts can still arrive.
 #[derive(Debug, Default)]
 struct Window {
     highest: u32,
@@ -42,7 +42,7 @@ struct Window {
 
 impl Nonces {
     /// Nonces that live for `lifetime`. `secret` is random; counts are remembered for the newest
-    /// `capacity` nonces, older ones become stale.
+    /// `capacity` nonces, and older ones become stale.
     pub fn new(secret: [u8; 32], lifetime: Duration, capacity: usize) -> Self {
         let mut key = hmac::digest::Key::<Hmac<Sha256>>::default();
         key[..32].copy_from_slice(&secret);
@@ -83,8 +83,8 @@ impl Nonces {
         constant_time_eq(self.seal(id).as_bytes(), nonce.as_bytes()).then_some(id)
     }
 
-    /// Judges `nonce` and takes note of `count` (`None` for credentials without `qop`). To be called
-    /// only after the proof was found right, else strangers could fill the table.
+    /// Judges `nonce` and records `count` (`None` for credentials without `qop`). Call only after
+    /// the proof was verified, or strangers could fill the table.
     pub fn take(&mut self, nonce: &str, count: Option<u32>, now: Duration) -> NonceState {
         let now_ms = millis(now);
         let oldest_ms = now_ms.saturating_sub(millis(self.lifetime));
@@ -117,7 +117,7 @@ impl Nonces {
 }
 
 impl Window {
-    /// Whether `count` is new; counts more than 63 below the highest are taken for used.
+    /// Whether `count` is new; counts more than 63 below the highest are treated as used.
     fn take(&mut self, count: u32) -> bool {
         if count > self.highest {
             self.seen = self.seen.checked_shl(count - self.highest).unwrap_or(0) | 1;

@@ -1,4 +1,4 @@
-//! The side that asks.
+//! The server: challenges and verifies.
 
 use super::hash::constant_time_eq;
 use super::{Algorithm, Challenge, Credentials, NonceState, Nonces, Party};
@@ -9,11 +9,11 @@ use std::time::Duration;
 /// Verdict on credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// Right, and not used before.
+    /// Correct, and not used before.
     Accepted,
-    /// Right, but the nonce is used up: challenge again with `stale=true`.
+    /// Correct, but the nonce is used up: challenge again with `stale=true`.
     Stale,
-    /// Wrong.
+    /// Incorrect.
     Wrong,
 }
 
@@ -56,7 +56,7 @@ impl Authenticator {
 
     /// Values for one challenge header each, strongest algorithm first (RFC 8760 §2.4).
     ///
-    /// - `stale`: the last credentials were right but for the nonce.
+    /// - `stale`: the last credentials were right except for the nonce.
     /// - `now`, `salt`: as for [`Nonces::mint`].
     pub fn challenges(&self, stale: bool, now: Duration, salt: u64) -> Vec<String> {
         let nonce = self.nonces.mint(now, salt);
@@ -89,11 +89,11 @@ impl Authenticator {
         }
     }
 
-    /// The Digest credentials for our realm in `headers`. `None` if there are none: other realms and
-    /// schemes are meant for others (RFC 3261 §22.3).
+    /// The Digest credentials for our realm in `headers`. `None` if there are none: other realms
+    /// and schemes are for other servers (RFC 3261 §22.3).
     ///
     /// # Errors
-    /// [`CredentialsError`] if there are some that cannot be checked.
+    /// [`CredentialsError`] if they cannot be checked.
     pub fn credentials(
         &self,
         headers: &Headers,
@@ -118,8 +118,8 @@ impl Authenticator {
         Ok(None)
     }
 
-    /// Checks the proof against `ha1`: hex, of the algorithm of the credentials. For an unknown user
-    /// pass any text that is no hash, so that both cases take the same time.
+    /// Checks the proof against `ha1`: hex, of the algorithm of the credentials. For an unknown
+    /// user pass any text that is not a hash, so that both cases take the same time.
     pub fn verify(
         &mut self,
         credentials: &Credentials,

@@ -5,16 +5,16 @@ use crate::header::{AuthValue, quote};
 use crate::message::{HeaderName, Method};
 use std::fmt;
 
-/// A hash algorithm of RFC 7616; the greater one is the stronger one.
+/// A hash algorithm of RFC 7616, ordered by strength.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Algorithm {
-    /// `MD5`, which also an absent parameter means.
+    /// `MD5`, also meant by an absent parameter.
     Md5,
     /// `SHA-256`.
     Sha256,
 }
 
-/// Who asks for credentials: decides status and header names.
+/// Who requests credentials: determines status and header names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Party {
     /// A user agent server or registrar: 401, WWW-Authenticate, Authorization.
@@ -34,7 +34,7 @@ pub struct Challenge {
     pub opaque: Option<String>,
     /// Algorithm.
     pub algorithm: Algorithm,
-    /// Whether `qop` offers `auth`; without any `qop` the answer is the legacy one of RFC 2069.
+    /// Whether `qop` offers `auth`; without any `qop`, the answer is the legacy one of RFC 2069.
     pub qop_auth: bool,
     /// Whether only the nonce of the last credentials was wrong.
     pub stale: bool,
@@ -61,7 +61,7 @@ pub struct Credentials {
     pub auth: Option<QopAuth>,
 }
 
-/// What `qop=auth` adds to credentials.
+/// The additional fields of credentials with `qop=auth`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QopAuth {
     /// Client nonce.
@@ -119,7 +119,7 @@ impl Party {
 
 impl Challenge {
     /// Reads a challenge that can be answered here: Digest with a known algorithm, and a `qop` list
-    /// that is absent or holds `auth`. `None` for all others.
+    /// that is absent or includes `auth`. `None` for all others.
     pub fn read(value: &AuthValue) -> Option<Self> {
         let digest = value.scheme.eq_ignore_ascii_case("Digest");
         let qop = value.get("qop");
@@ -215,8 +215,8 @@ impl QopAuth {
     }
 }
 
-/// `algorithm`, `qop` and `stale` are tokens without quotes in a challenge but for `qop`, whose list
-/// is quoted (RFC 7616 §3.3).
+/// In a challenge `algorithm`, `qop` and `stale` are unquoted tokens, except `qop`, whose list is
+/// quoted (RFC 7616 §3.3).
 impl fmt::Display for Challenge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(

@@ -9,7 +9,7 @@ impl Headers {
     /// Top Via.
     ///
     /// # Errors
-    /// [`HeaderError`] if it is missing or malformed; so for all typed readers here.
+    /// [`HeaderError`] if it is missing or malformed; the same holds for all typed readers here.
     pub fn via(&self) -> Result<Via, HeaderError> {
         let line = self.required(HeaderName::Via)?;
         let first = crate::message::split_list(line).next().unwrap_or(line);
@@ -31,7 +31,7 @@ impl Headers {
         self.address(HeaderName::To)
     }
 
-    /// Call-ID; bytes that are no UTF-8 become U+FFFD.
+    /// Call-ID; bytes that are not UTF-8 become U+FFFD.
     pub fn call_id(&self) -> Option<Cow<'_, str>> {
         self.get_bytes(HeaderName::CallId).map(lossy)
     }
@@ -52,7 +52,7 @@ impl Headers {
         })
     }
 
-    /// Expires in seconds, `None` if missing or unreadable (§20.19); too large values are capped.
+    /// Expires in seconds, `None` if missing or unreadable (§20.19); excessive values are capped.
     pub fn expires(&self) -> Option<u32> {
         self.get(HeaderName::Expires).and_then(super::delta_seconds)
     }

@@ -20,7 +20,7 @@ pub struct NameAddr {
 pub enum Contacts {
     /// `Contact: *`, alone.
     Star,
-    /// Addresses, maybe none.
+    /// Addresses, possibly none.
     List(Vec<NameAddr>),
 }
 
@@ -37,15 +37,15 @@ impl NameAddr {
     /// Reads one address.
     ///
     /// # Errors
-    /// What is wrong, in a few words.
+    /// A short description of the fault.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         Self::read(text).map_err(|error| error.0)
     }
 
-    /// Like [`NameAddr::parse`]; bytes that are no UTF-8 become U+FFFD.
+    /// Like [`NameAddr::parse`]; bytes that are not UTF-8 become U+FFFD.
     ///
     /// # Errors
-    /// What is wrong, in a few words.
+    /// A short description of the fault.
     pub fn parse_bytes(bytes: &[u8]) -> Result<Self, &'static str> {
         Self::parse(&lossy(bytes))
     }
@@ -77,7 +77,7 @@ impl NameAddr {
     }
 
     /// `uri;params`: without brackets all parameters are the header's, and a comma or question mark
-    /// cannot stand in the URI (§20).
+    /// cannot occur in the URI (§20).
     fn read_bare(text: &str) -> Result<Self, Malformed> {
         let (uri, tail) = text.split_at(text.find(';').unwrap_or(text.len()));
         let uri = uri.trim_ascii_end();
@@ -96,15 +96,15 @@ impl NameAddr {
         self.params.get("tag").filter(|tag| !tag.is_empty())
     }
 
-    /// Same address with that tag.
+    /// The same address with that tag.
     #[must_use]
     pub fn with_tag(mut self, tag: &str) -> Self {
         self.params.set("tag", Some(tag));
         self
     }
 
-    /// The `expires` parameter of a Contact in seconds; too large ones are capped, unreadable ones
-    /// are 3600 (RFC 3261 §20.10).
+    /// The `expires` parameter of a Contact in seconds; excessive values are capped, unreadable
+    /// ones become 3600 (RFC 3261 §20.10).
     pub fn expires(&self) -> Option<u32> {
         self.params
             .get("expires")
@@ -120,8 +120,9 @@ impl NameAddr {
     }
 }
 
-/// Reads an unquoted display name. The grammar wants tokens; `(`, `@` and non-ASCII characters are
-/// seen in the field and harmless, but what could be a second address or a broken quote is refused.
+/// Reads an unquoted display name. The grammar requires tokens; `(`, `@` and non-ASCII characters
+/// occur in practice and are harmless, but anything that could be a second address or a broken
+/// quote is refused.
 fn display(text: &str) -> Result<Option<String>, Malformed> {
     let text = text.trim_ascii();
     if text

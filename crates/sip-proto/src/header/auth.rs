@@ -16,7 +16,7 @@ impl AuthValue {
     /// Reads one challenge or one set of credentials.
     ///
     /// # Errors
-    /// What is wrong, in a few words.
+    /// A short description of the fault.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         Self::read(text).map_err(|error| error.0)
     }

@@ -4,7 +4,7 @@ use crate::parse::is_token;
 use crate::uri::{Params, UriError};
 use std::borrow::Cow;
 
-/// What is wrong with a header value.
+/// A description of the fault in a header value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Malformed(pub(crate) &'static str);
 
@@ -14,7 +14,7 @@ impl From<UriError> for Malformed {
     }
 }
 
-/// The text of a value; bytes that are no UTF-8 become U+FFFD.
+/// The text of a value; bytes that are not UTF-8 become U+FFFD.
 pub(crate) fn lossy(bytes: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(bytes) {
         Ok(text) => Cow::Borrowed(text),
@@ -22,7 +22,7 @@ pub(crate) fn lossy(bytes: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// Length of the quoted string `text` starts with, quotes included.
+/// Length of the quoted string at the start of `text`, quotes included.
 pub(crate) fn quoted_len(text: &str) -> Option<usize> {
     if !text.starts_with('"') {
         return None;
@@ -39,7 +39,7 @@ pub(crate) fn quoted_len(text: &str) -> Option<usize> {
     None
 }
 
-/// Text of a quoted string, quotes and backslashes taken away.
+/// Text of a quoted string, without quotes and escaping backslashes.
 pub(crate) fn unquote(quoted: &str) -> String {
     let inner = quoted
         .strip_prefix('"')
@@ -57,7 +57,7 @@ pub(crate) fn unquote(quoted: &str) -> String {
     out
 }
 
-/// `text` as a quoted string; control characters, which could break the line, are left out.
+/// `text` as a quoted string; control characters, which could break the line, are dropped.
 pub(crate) fn quote(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
@@ -71,7 +71,7 @@ pub(crate) fn quote(text: &str) -> String {
     out
 }
 
-/// Splits a token or quoted string off the front: the value as written, and what follows it.
+/// Splits a token or quoted string off the front: the value as written, and the rest.
 pub(crate) fn value(text: &str) -> Result<(&str, &str), Malformed> {
     if text.starts_with('"') {
         let len = quoted_len(text).ok_or(Malformed("unterminated quoted string"))?;

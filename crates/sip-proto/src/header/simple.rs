@@ -18,7 +18,7 @@ pub struct CSeq {
 /// Retry-After (RFC 3261 §20.33).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetryAfter {
-    /// Seconds to wait; too large values are capped.
+    /// Seconds to wait; excessive values are capped.
     pub seconds: u32,
     /// `duration` and others.
     pub params: Params,
@@ -86,7 +86,8 @@ impl MediaType {
     }
 }
 
-/// Reads `delta-seconds`; more than 2³²−1 is capped there (§20.19). `None` unless all are digits.
+/// Reads `delta-seconds`; more than 2³²−1 is capped at that value (§20.19). `None` unless all are
+/// digits.
 pub fn delta_seconds(text: &str) -> Option<u32> {
     let text = text.trim_ascii();
     let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());

@@ -5,7 +5,7 @@ use crate::message::{HeaderName, Headers};
 
 #[test]
 fn addresses_are_read_and_written() {
-    // What comes in, and how it goes out.
+    // Input, and how it is written back.
     let table: &[(&str, Result<&str, &str>)] = &[
         ("sip:a@h", Ok("<sip:a@h>")),
         ("sip:a@h;tag=1", Ok("<sip:a@h>;tag=1")),

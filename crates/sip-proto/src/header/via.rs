@@ -33,7 +33,7 @@ impl Via {
         }
     }
 
-    /// Reads one element; any protocol version is let through, the start line decides that.
+    /// Reads one element; accepts any protocol version, which the start line decides.
     pub(crate) fn parse(text: &str) -> Result<Self, Malformed> {
         let mut parts = text.splitn(3, '/');
         let (Some(name), Some(version), Some(rest)) = (parts.next(), parts.next(), parts.next())
@@ -57,7 +57,7 @@ impl Via {
         })
     }
 
-    /// The top element of a Via line; if its parameters are malformed, without them.
+    /// The top element of a Via line; without parameters if they are malformed.
     pub(crate) fn recover(line: &[u8]) -> Option<Self> {
         let first = crate::message::split_list(line).next()?;
         let text = lossy(first);

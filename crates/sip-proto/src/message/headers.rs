@@ -12,13 +12,13 @@ pub struct Header {
     pub value: Bytes,
 }
 
-/// Header fields in the order of the wire. Content-Length is not among them: the serialiser owns it.
+/// Header fields in wire order. Content-Length is not among them: the serialiser owns it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Headers {
     fields: Vec<Header>,
 }
 
-/// What can name a header in a look-up: a [`HeaderName`] or its text in any spelling.
+/// Names a header in a look-up: a [`HeaderName`] or its text in any spelling.
 pub trait NameLike {
     /// Whether this names the same header.
     fn names(&self, header: &HeaderName) -> bool;
@@ -42,7 +42,7 @@ impl NameLike for &str {
     }
 }
 
-/// What can become a header value.
+/// Converts into a header value.
 pub trait IntoValue {
     /// The bytes of the value.
     fn into_value(self) -> Bytes;
@@ -84,7 +84,7 @@ impl Headers {
         }
     }
 
-    /// Adds a field as cut from a message: without line breaks, and not Content-Length.
+    /// Adds a field taken from a message: without line breaks, and not Content-Length.
     pub(crate) fn push_parsed(&mut self, field: Header) {
         self.fields.push(field);
     }
@@ -94,7 +94,7 @@ impl Headers {
         self.fields.len()
     }
 
-    /// Whether there are none.
+    /// Whether the list is empty.
     pub fn is_empty(&self) -> bool {
         self.fields.is_empty()
     }
@@ -104,7 +104,7 @@ impl Headers {
         self.fields.iter()
     }
 
-    /// Whether a header of that name is there.
+    /// Whether a header of that name is present.
     pub fn contains(&self, name: impl NameLike) -> bool {
         self.get_bytes(name).is_some()
     }
@@ -132,15 +132,15 @@ impl Headers {
     }
 
     /// All elements of that name over all lines, comma lists split (quotes and `<>` respected);
-    /// elements that are not UTF-8 are passed over.
+    /// elements that are not UTF-8 are skipped.
     pub fn all<'a>(&'a self, name: impl NameLike + 'a) -> impl Iterator<Item = &'a str> {
         self.lines(name)
             .flat_map(split_list)
             .filter_map(|item| std::str::from_utf8(item).ok())
     }
 
-    /// Adds a line at the end. CR, LF and NUL in the value become spaces, so that a value stays one
-    /// line; a Content-Length is ignored, the serialiser writes it.
+    /// Appends a line. CR, LF and NUL in the value become spaces, so a value stays on one line;
+    /// Content-Length is ignored, since the serialiser writes it.
     pub fn push(&mut self, name: HeaderName, value: impl IntoValue) {
         if name != HeaderName::ContentLength {
             self.fields.push(Header {
@@ -163,8 +163,8 @@ impl Headers {
         }
     }
 
-    /// Adds a header that came from outside: `false`, and nothing added, if the name is not a token,
-    /// is Content-Length, or the value holds a control character other than tab.
+    /// Adds a header from outside. Returns `false`, adding nothing, if the name is not a token or
+    /// is Content-Length, or if the value holds a control character other than tab.
     #[must_use]
     pub fn push_custom(&mut self, name: &str, value: &str) -> bool {
         let Some(name) = HeaderName::parse(name) else {
@@ -181,7 +181,8 @@ impl Headers {
         false
     }
 
-    /// Replaces the first line of that name in place, removes the others; adds it if there was none.
+    /// Replaces the first line of that name in place and removes the others; adds it if there was
+    /// none.
     pub fn set(&mut self, name: HeaderName, value: impl IntoValue) {
         let Some(first) = self.fields.iter().position(|h| h.name == name) else {
             self.push(name, value);
@@ -193,7 +194,7 @@ impl Headers {
             .retain(|h| h.name != name || !std::mem::replace(&mut seen, true));
     }
 
-    /// Removes all lines of that name; whether there were any.
+    /// Removes all lines of that name; returns whether there were any.
     pub fn remove(&mut self, name: impl NameLike) -> bool {
         let before = self.fields.len();
         self.fields.retain(|h| !name.names(&h.name));
@@ -201,7 +202,7 @@ impl Headers {
     }
 
     /// Replaces the first element of the first line of that name (top Via, top Route) by `value`,
-    /// or removes it when `value` is `None`. Whether there was one.
+    /// or removes it if `value` is `None`. Returns whether there was one.
     pub fn replace_first(&mut self, name: &HeaderName, value: Option<&str>) -> bool {
         let Some(index) = self.fields.iter().position(|h| h.name == *name) else {
             return false;
@@ -230,8 +231,8 @@ fn one_line(value: Bytes) -> Bytes {
         .into()
 }
 
-/// Splits a comma list (RFC 3261 §7.3.1); commas inside quotes or `<>` do not split. Elements come
-/// trimmed, empty ones too: what they mean is the caller's to say.
+/// Splits a comma list (RFC 3261 §7.3.1); commas inside quotes or `<>` do not split. Elements are
+/// trimmed, and may be empty: the caller decides what that means.
 pub fn split_list(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(line);
     std::iter::from_fn(move || {

@@ -50,7 +50,7 @@ impl Method {
         crate::parse::is_token(text.as_bytes()).then(|| Self::Other(text.into()))
     }
 
-    /// The method as it stands on the wire.
+    /// The method as written on the wire.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Invite => "INVITE",

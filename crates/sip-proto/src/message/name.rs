@@ -7,7 +7,7 @@ macro_rules! names {
     ($($variant:ident $text:literal $($compact:literal)?;)*) => {
         /// Name of a header field.
         ///
-        /// A known name is written in its full, usual spelling; any other keeps the bytes it had.
+        /// A known name is written in its full, usual spelling; any other keeps its original bytes.
         #[derive(Debug, Clone)]
         #[expect(missing_docs, reason = "each variant is the header field of its name")]
         pub enum HeaderName {
@@ -17,7 +17,7 @@ macro_rules! names {
         }
 
         impl HeaderName {
-            /// The full name as it stands on the wire.
+            /// The full name as written on the wire.
             pub fn as_bytes(&self) -> &[u8] {
                 match self {
                     $(Self::$variant => $text.as_bytes(),)*
@@ -154,7 +154,7 @@ impl HeaderName {
     }
 }
 
-/// Known names chained by their length, so that a look-up compares a handful of them.
+/// Known names chained by length, so that a look-up compares only a handful of them.
 struct Chains {
     /// Index of the first name of each length.
     first: [u8; 32],

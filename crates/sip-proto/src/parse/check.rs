@@ -1,8 +1,8 @@
 //! Whether a message is fit to be processed (RFC 3261 §8.1.1, §8.2; the verdicts of RFC 4475).
 //!
-//! Missing Max-Forwards, From tag, branch and Contact are let through, as RFC 2543 peers send them
-//! (RFC 4475 §3.4.1); a Date that is wrong and headers nobody reads are too. What only the
-//! transaction user can judge stays with it: extensions (420), body types (415), methods (405, 501).
+//! A missing Max-Forwards, From tag, branch or Contact is accepted, since RFC 2543 peers omit them
+//! (RFC 4475 §3.4.1); so are a wrong Date and headers that we do not read. The transaction user
+//! judges extensions (420), body types (415) and methods (405, 501).
 
 use super::ParseError;
 use super::error::Refusal;
@@ -11,7 +11,7 @@ use crate::message::{HeaderName, Headers, Message, Method, Request, Response};
 use crate::uri::Uri;
 
 impl Request {
-    /// Whether the request has what RFC 3261 demands and the headers used for routing are readable.
+    /// Whether the request has the parts RFC 3261 requires and readable headers for routing.
     ///
     /// # Errors
     /// [`ParseError`] with status 400 or 416.
@@ -60,7 +60,7 @@ pub(super) fn response(response: &Response) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// What requests and responses must both have (§8.1.1, §8.2.6.2).
+/// Requirements on requests and responses alike (§8.1.1, §8.2.6.2).
 fn common(headers: &Headers) -> Result<(), Refusal> {
     once(headers)?;
     let vias = headers.vias()?;
@@ -79,7 +79,7 @@ fn common(headers: &Headers) -> Result<(), Refusal> {
     }
 }
 
-/// Headers that may stand once only (§7.3.1).
+/// Headers that may occur only once (§7.3.1).
 fn once(headers: &Headers) -> Result<(), Refusal> {
     const SINGLE: [HeaderName; 6] = [
         HeaderName::From,
@@ -106,7 +106,7 @@ fn branch(via: &Via) -> Result<(), Refusal> {
     }
 }
 
-/// Headers cannot stand in a Request-URI (§19.1.1, Table 1).
+/// A Request-URI may not contain headers (§19.1.1, Table 1).
 fn request_uri(uri: &Uri) -> Result<(), Refusal> {
     match uri {
         Uri::Sip(uri) if uri.headers.is_empty() => Ok(()),

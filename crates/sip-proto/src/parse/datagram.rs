@@ -10,7 +10,7 @@ use bytes::Bytes;
 /// Content-Length are ignored; without Content-Length the body is the rest of the datagram.
 ///
 /// # Errors
-/// [`ParseError`] with the status RFC 3261 and RFC 4475 ask for.
+/// [`ParseError`] with the status that RFC 3261 and RFC 4475 require.
 pub fn parse_datagram(datagram: &[u8]) -> Result<Message, ParseError> {
     parse_bytes(Bytes::copy_from_slice(datagram))
 }
@@ -35,7 +35,7 @@ pub fn parse_bytes(datagram: Bytes) -> Result<Message, ParseError> {
     };
     let rest = bytes.slice(body_at..);
     match head.length {
-        // `finish` refuses a bad length.
+        // `finish` rejects a bad length.
         Length::Missing | Length::Bad => head.finish(rest),
         Length::Known(length) => match usize::try_from(length) {
             Ok(length) if length <= rest.len() => head.finish(rest.slice(..length)),

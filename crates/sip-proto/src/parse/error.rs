@@ -1,4 +1,4 @@
-//! Why a message was refused, and the answer it can still get.
+//! Why a message was refused, and the answer that is still possible.
 
 use crate::header::Via;
 use crate::message::{Headers, Method, Response, StatusCode};
@@ -10,12 +10,13 @@ use std::borrow::Cow;
 pub struct ParseError {
     /// Status of the answer: 400, 413, 416, 505 or 513.
     pub status: StatusCode,
-    /// What is wrong, for the log and the reason phrase of the answer.
+    /// The fault, for the log and the reason phrase of the answer.
     pub reason: String,
-    /// What was recovered, if it is a request that can be answered. A refused response has none: it
-    /// is dropped (RFC 3261 §18.1.2).
+    /// The recovered part, if this is a request that can be answered. A refused response has none:
+    /// it is dropped (RFC 3261 §18.1.2).
     pub partial: Option<Box<PartialRequest>>,
-    /// On a stream, whether the start of the next message is unknown: answer, then close.
+    /// On a stream: whether the start of the next message is unknown, so that the connection must
+    /// close after the answer.
     pub closes_stream: bool,
 }
 
@@ -24,15 +25,15 @@ pub struct ParseError {
 pub struct PartialRequest {
     /// Method of the start line.
     pub method: Method,
-    /// Top Via; without parameters if those cannot be read.
+    /// Top Via; without parameters if they cannot be read.
     pub via: Via,
-    /// The headers that could be told apart; their values may be malformed.
+    /// The headers that could be separated; their values may be malformed.
     pub headers: Headers,
 }
 
 impl ParseError {
-    /// The answer, unless nothing may be answered: an ACK, a response, or a request without a usable
-    /// Via. `to_tag` is put on To if that has none.
+    /// The answer, or `None` if nothing may be answered: an ACK, a response, or a request without a
+    /// usable Via. `to_tag` is added to To if that has none.
     pub fn response(&self, to_tag: &str) -> Option<Response> {
         let partial = self
             .partial
@@ -47,7 +48,7 @@ impl ParseError {
     }
 }
 
-/// A verdict before it is joined with what was recovered.
+/// A verdict, before the recovered part is added.
 #[derive(Debug)]
 pub(super) struct Refusal {
     status: u16,
@@ -64,7 +65,7 @@ impl Refusal {
         }
     }
 
-    /// The same refusal; the rest of the stream cannot be told apart either.
+    /// The same refusal; also marks the rest of the stream as undecipherable.
     pub(super) fn closing(self) -> Self {
         Self {
             closes_stream: true,

@@ -1,6 +1,6 @@
 //! The head of a message: start line and header fields (RFC 3261 §7).
 //!
-//! Reading goes on after the first fault, so that a refusal can still name the transaction.
+//! Reading continues after the first fault, so that a refusal can still name the transaction.
 //! Invariant: **values hold no line break**: folded lines are joined, a bare CR is a fault.
 
 use super::error::Refusal;
@@ -9,11 +9,11 @@ use crate::message::{Header, HeaderName, Headers, Message, Method, Request, Resp
 use crate::uri::Uri;
 use bytes::Bytes;
 
-/// A head as far as it could be read.
+/// The readable part of a head.
 #[derive(Debug)]
 pub(super) struct Head {
     start: Result<Start, Refusal>,
-    /// Method, also of a start line that is otherwise broken; `None` for responses.
+    /// Method, even if the start line is otherwise broken; `None` for responses.
     method: Option<Method>,
     headers: Headers,
     fault: Option<Refusal>,
@@ -22,12 +22,12 @@ pub(super) struct Head {
     pub(super) body_at: Option<usize>,
 }
 
-/// What the Content-Length headers say.
+/// The content of the Content-Length headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Length {
-    /// There is none.
+    /// No such header.
     Missing,
-    /// A length, not yet compared with anything.
+    /// A length, not yet checked against the data.
     Known(u64),
     /// Malformed, too large for any machine, or given twice.
     Bad,
@@ -157,8 +157,8 @@ impl Head {
         }
     }
 
-    /// The refusal of the message for a reason found outside the head; a fault of the head's own
-    /// comes first.
+    /// The refusal of the message for a reason found outside the head; a fault in the head takes
+    /// precedence.
     pub(super) fn refuse(self, refusal: Refusal) -> ParseError {
         let refusal = self.start.err().or(self.fault).unwrap_or(refusal);
         refusal.into_error(self.method, self.headers)
@@ -176,7 +176,8 @@ impl Length {
     }
 }
 
-/// Lines ended by CRLF, or by a lone LF as some hand-made peers send; as ranges without the end.
+/// Lines ended by CRLF, or by a lone LF as some hand-written peers send; as ranges without the line
+/// end.
 struct Lines<'a> {
     bytes: &'a Bytes,
     at: usize,
@@ -201,7 +202,7 @@ impl Lines<'_> {
     }
 }
 
-/// Joins folded lines: each line break with the white space around it becomes one space.
+/// Joins folded lines: each line break and the white space around it become one space.
 fn unfold(raw: &[u8]) -> Bytes {
     let parts: Vec<&[u8]> = raw
         .split(|b| *b == b'\n')
@@ -224,7 +225,7 @@ fn is_version(word: &[u8]) -> bool {
         .is_some_and(|start| start.eq_ignore_ascii_case(b"SIP/"))
 }
 
-/// Whether `version` is ours; an error tells one of another SIP from junk.
+/// Whether `version` is ours; the error distinguishes another SIP version from junk.
 fn check_version(version: &str) -> Result<(), Refusal> {
     if version.eq_ignore_ascii_case("SIP/2.0") {
         return Ok(());
@@ -242,7 +243,7 @@ fn check_version(version: &str) -> Result<(), Refusal> {
 
 fn read_start(line: &[u8]) -> Result<Start, Refusal> {
     if is_version(line) {
-        // Reason phrases may be UTF-8 (§7.2); other bytes in them are no reason to lose a response.
+        // Reason phrases may be UTF-8 (§7.2); other bytes in them do not justify losing a response.
         return read_status_line(&String::from_utf8_lossy(line));
     }
     let malformed = || Refusal::new(400, "malformed start line");

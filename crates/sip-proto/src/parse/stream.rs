@@ -6,26 +6,26 @@ use super::{MAX_MESSAGE_BYTES, ParseError, is_token};
 use crate::message::Message;
 use bytes::{Buf as _, BytesMut};
 
-/// What a stream carries.
+/// An element of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Frame {
     /// A message.
     Message(Box<Message>),
-    /// A double CRLF: the peer wants a single CRLF back.
+    /// A double CRLF: the peer expects a single CRLF in return.
     Ping,
 }
 
-/// Cuts a byte stream into messages. An iterator: `None` means that more bytes are needed, or, once
-/// [`Framer::is_closed`], that the stream is of no more use.
+/// Splits a byte stream into messages. An iterator: `None` means that more bytes are needed, or,
+/// once [`Framer::is_closed`], that the stream is unusable.
 ///
 /// Holds at most one message plus what the last [`Framer::push`] brought, if it is drained after
-/// each. A message that is refused but whose length is known does not end the stream.
+/// each. A refused message of known length does not end the stream.
 #[derive(Debug, Default)]
 pub struct Framer {
     buffer: BytesMut,
-    /// How much of `buffer` was searched for the end of the head.
+    /// How much of `buffer` has been searched for the end of the head.
     searched: usize,
-    /// Where the line that contains `searched` starts.
+    /// Start of the line that contains `searched`.
     line_at: usize,
     pending: Option<Pending>,
     closed: bool,
@@ -38,7 +38,7 @@ struct Pending {
     body_bytes: usize,
 }
 
-/// What stands before the next message.
+/// The line breaks before the next message.
 enum Blank {
     Ping,
     Unfinished,
@@ -51,14 +51,14 @@ impl Framer {
         Self::default()
     }
 
-    /// Takes what was read from the socket.
+    /// Adds bytes read from the socket.
     pub fn push(&mut self, bytes: &[u8]) {
         if !self.closed {
             self.buffer.extend_from_slice(bytes);
         }
     }
 
-    /// Whether the connection must be closed: what follows cannot be told apart.
+    /// Whether the connection must be closed, because the next message cannot be located.
     pub fn is_closed(&self) -> bool {
         self.closed
     }
@@ -75,8 +75,8 @@ impl Framer {
         Some(Err(error))
     }
 
-    /// Takes line breaks between messages away. A CRLF alone may be an answer to a ping of ours or
-    /// half a ping, so it waits for what follows.
+    /// Removes line breaks between messages. A single CRLF may answer our ping or be half a ping,
+    /// so it waits for more.
     fn skip_blank(&mut self) -> Blank {
         loop {
             let skip = match self.buffer.as_ref() {
@@ -93,9 +93,9 @@ impl Framer {
         }
     }
 
-    /// Whether the head is complete; remembers how far it looked.
+    /// Whether the head is complete; remembers how far it searched.
     fn find_head(&mut self) -> Result<bool, Refusal> {
-        // A first byte no start line can have: no need to wait for the line.
+        // No start line can begin with this byte: no need to wait for the rest.
         if self
             .buffer
             .first()
@@ -124,7 +124,7 @@ impl Framer {
         }
     }
 
-    /// Cuts the head off and learns the length of the body.
+    /// Removes the head and determines the length of the body.
     fn take_head(&mut self) -> (Head, Result<usize, Refusal>) {
         let head_bytes = self.buffer.split_to(self.line_at).freeze();
         (self.searched, self.line_at) = (0, 0);

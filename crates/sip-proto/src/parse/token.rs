@@ -26,8 +26,8 @@ pub(crate) const fn class(marks: &[u8], high: bool) -> Class {
     class
 }
 
-/// First `wanted` byte outside quoted strings and `<>`. A quote that never closes hides the rest:
-/// the element is then malformed and its reader says so.
+/// The first `wanted` byte outside quoted strings and `<>`. An unclosed quote hides the rest: the
+/// element is then malformed, as its reader reports.
 pub(crate) fn find_top_level(text: &[u8], wanted: u8) -> Option<usize> {
     memchr::memchr(wanted, text)?;
     let mut at = 0;

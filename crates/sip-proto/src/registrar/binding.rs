@@ -9,39 +9,39 @@ use crate::header::NameAddr;
 use crate::ua::{Peer, Transport};
 use crate::uri::{SipUri, Uri};
 
-/// A binding: a Contact of a client, and the path its REGISTER came by.
+/// A binding: a Contact of a client, and the path of its REGISTER.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Binding {
     /// URI of the Contact with all its parameters: the Request-URI of a call to it.
     pub contact: SipUri,
-    /// Which phone it is, if the phone says so.
+    /// The phone's identity, if it states one.
     pub instance: Option<Instance>,
-    /// Where to send: the address its REGISTER came from, because what a phone behind NAT writes
-    /// into Contact cannot be reached.
+    /// Where to send: the source of the REGISTER, because the address that a phone behind NAT
+    /// writes into Contact cannot be reached.
     pub peer: Peer,
-    /// Preference, in thousandths; 1000 when the client does not say.
+    /// Preference, in thousandths; 1000 if the client does not specify it.
     pub q: u16,
-    /// When it ends.
+    /// When it expires.
     pub expires_at: Instant,
     /// Call-ID of the last REGISTER for it.
     pub call_id: String,
     /// CSeq number of that REGISTER.
     pub seq: u32,
-    /// It may lead nowhere: its connection has closed, or it has not answered OPTIONS.
+    /// It may be unreachable: its connection has closed, or it has not answered OPTIONS.
     pub doubtful: bool,
 }
 
-/// What names a phone whatever its address is (RFC 5626 §4.1).
+/// Identifies a phone whatever its address is (RFC 5626 §4.1).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Instance {
-    /// `+sip.instance`, without its quotes.
+    /// `+sip.instance`, without quotes.
     pub id: String,
-    /// `reg-id`: which of its flows.
+    /// `reg-id`: identifies one of the phone's flows.
     pub reg_id: Option<u32>,
 }
 
 impl Instance {
-    /// From the parameters of a Contact; `None` if it names no instance.
+    /// Reads the parameters of a Contact; `None` if it names no instance.
     #[must_use]
     pub fn of(contact: &NameAddr) -> Option<Self> {
         let id = contact.params.get("+sip.instance")?.trim_matches('"');
@@ -52,7 +52,7 @@ impl Instance {
         })
     }
 
-    /// Whether both are of one phone.
+    /// Whether both belong to one phone.
     #[must_use]
     pub fn is_phone(&self, other: &Self) -> bool {
         self.id.eq_ignore_ascii_case(&other.id)
@@ -72,19 +72,19 @@ pub struct BindingSnapshot {
     pub contact: String,
     /// `udp` or `tcp`.
     pub transport: String,
-    /// Where its REGISTER came from.
+    /// Source of its REGISTER.
     pub remote_address: SocketAddr,
     /// Our address on that path.
     pub local_address: SocketAddr,
     /// Preference, in thousandths.
     pub q: u16,
-    /// When it ends, in seconds since 1970 UTC.
+    /// When it expires, in seconds since 1970 UTC.
     pub expires_at: u64,
     /// Call-ID of the last REGISTER for it.
     pub call_id: String,
     /// CSeq number of that REGISTER.
     pub seq: u32,
-    /// Which phone it is.
+    /// The phone's identity.
     #[serde(default)]
     pub instance: Option<Instance>,
 }
@@ -117,7 +117,8 @@ impl BindingSnapshot {
 }
 
 impl Binding {
-    /// What outlives the process; the arguments are those of [`BindingSnapshot::restore`].
+    /// The values that outlive the process; the arguments are those of
+    /// [`BindingSnapshot::restore`].
     #[must_use]
     pub fn snapshot(&self, now: Instant, unix: Duration) -> BindingSnapshot {
         let left = self.expires_at.saturating_duration_since(now);
@@ -134,11 +135,11 @@ impl Binding {
         }
     }
 
-    /// The Contact value that tells the client how long the binding has left, in whole seconds.
+    /// The Contact value that states the binding's remaining lifetime, in whole seconds.
     #[must_use]
     pub fn listed(&self, now: Instant) -> String {
         let left = self.expires_at.saturating_duration_since(now);
-        // Rounded up: a binding that still lives has no 0 s left.
+        // Rounded up: a live binding never has 0 s left.
         let seconds = left.as_secs() + u64::from(left > Duration::from_secs(left.as_secs()));
         let mut address = NameAddr::new(Uri::Sip(self.contact.clone()));
         if self.q < 1000 {

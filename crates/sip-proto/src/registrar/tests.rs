@@ -51,7 +51,7 @@ fn follows_the_contacts() {
             200,
             "sip:kim@1.1.1.1;ob 99, sip:kim@3.3.3.3 3600 q700, sip:kim@2.2.2.2 300 q500",
         ),
-        // Neither expires nor Expires; the URI equals the one before (§19.1.4 passes over `ob`).
+        // Neither expires nor Expires; the URI equals the one before (§19.1.4 ignores `ob`).
         (
             1,
             "a",
@@ -60,7 +60,7 @@ fn follows_the_contacts() {
             200,
             "sip:kim@1.1.1.1 3600, sip:kim@3.3.3.3 3600 q700, sip:kim@2.2.2.2 300 q500",
         ),
-        // Older than what made the binding, and the same again.
+        // Older than the REGISTER that made the binding, and the same again.
         (2, "b", 1, "Contact: <sip:kim@2.2.2.2>\r\n", 500, ""),
         (
             2,
@@ -98,7 +98,7 @@ fn follows_the_contacts() {
             200,
             "sip:kim@4.4.4.4 60, sip:kim@3.3.3.3 3598 q700",
         ),
-        // Expired by itself.
+        // Expired on its own.
         (63, "d", 2, "", 200, "sip:kim@3.3.3.3 3538 q700"),
         (101, "b", 1, "Contact: *\r\nExpires: 0\r\n", 500, ""),
         (101, "b", 2, "Contact: *\r\nExpires: 0\r\n", 200, ""),
@@ -137,7 +137,7 @@ fn shown(bindings: &[Binding], now: Instant) -> String {
         format!("{} {left}{q}", binding.contact)
     };
     let mut all: Vec<String> = bindings.iter().map(one).collect();
-    // Same q: newest first is by expiry; the table lists by text within a preference.
+    // Same q: newest first means latest expiry; the table sorts by text within a preference.
     all.sort_by_key(|text| {
         let q = text
             .rsplit_once(" q")
@@ -194,7 +194,7 @@ const PHONE: &str = ";+sip.instance=\"<urn:uuid:00000000-0000-4000-8000-00000000
 fn a_phone_replaces_its_own_binding() {
     let t0 = start();
     let with = |rest: &str| format!("{rest}{PHONE}");
-    // Parameters of two registrations from different ports, then the ports that are left.
+    // Parameters of two registrations from different ports, then the remaining ports.
     let table: &[(&str, &str, &[u16])] = &[
         (&with(";reg-id=1"), &with(";reg-id=1"), &[2]),
         (&with(";reg-id=1"), &with(";reg-id=2"), &[1, 2]),
@@ -210,7 +210,7 @@ fn a_phone_replaces_its_own_binding() {
         let now = t0 + Duration::from_secs(1);
         assert_eq!(ports(&registrar, now), *left, "{first} {second}");
     }
-    // As many times as it likes; also after a restart of the server.
+    // As often as it likes; also after a restart of the server.
     let mut registrar = Registrar::new();
     for port in 1..50 {
         register_port(&mut registrar, port.into(), port, &with(";reg-id=1"), t0);
@@ -247,7 +247,7 @@ fn a_new_binding_takes_the_place_of_another() {
     assert_eq!(registrar.register("kim", &again, peer(1), now), Ok(()));
     register_port(&mut registrar, 50, 11, "", t0);
     assert_eq!(ports(&registrar, now), [1, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
-    // One that does not answer goes first, unless it has answered since.
+    // A phone that does not answer goes first, unless it has answered since.
     let mut registrar = full();
     for (port, answers) in [(3, false), (7, false), (3, true)] {
         let bindings = registrar.bindings("kim", now);
@@ -257,7 +257,7 @@ fn a_new_binding_takes_the_place_of_another() {
     }
     register_port(&mut registrar, 50, 11, "", t0);
     assert_eq!(ports(&registrar, now), [1, 2, 3, 4, 5, 6, 8, 9, 10, 11]);
-    // So does one whose connection has closed.
+    // So does a phone whose connection has closed.
     let mut registrar = full();
     let flow = Peer {
         transport: Transport::Tcp,

@@ -18,7 +18,7 @@ pub(crate) struct Client {
 
 /// A state holds the timers that can fire in it: E and F, K.
 enum State {
-    /// Trying and Proceeding: they differ only in the gap between repetitions.
+    /// Trying and Proceeding, which differ only in the retransmission interval.
     Waiting {
         request: Bytes,
         resend: Option<Repeat>,

@@ -1,8 +1,8 @@
 //! The INVITE client transaction (RFC 3261 §17.1.1, with the Accepted state of RFC 6026 §7.2).
 //!
 //! Invariant: **the user sees at most one final response that is not 2xx, and every such response
-//! is acknowledged as often as it arrives.** 2xx are all handed up, timer M long, because each may
-//! open a dialog of its own; their ACK is the user's.
+//! is acknowledged as often as it arrives.** All 2xx are passed up for the duration of timer M,
+//! because each may open its own dialog; the user sends their ACK.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -49,7 +49,7 @@ impl InviteClient {
         }
     }
 
-    /// A response came; `ack` makes the ACK for it and is called at most once.
+    /// Processes a response; `ack` makes the ACK for it and is called at most once.
     pub(crate) fn handle_response(
         &mut self,
         status: u16,
@@ -99,7 +99,7 @@ impl InviteClient {
                 self.actions.push_back(Action::Unsent);
                 self.end();
             }
-            // The INVITE got there; what is lost is an ACK or CANCEL, or nothing at all.
+            // The INVITE arrived; only an ACK or CANCEL is lost, or nothing at all.
             State::Proceeding
             | State::Completed { .. }
             | State::Accepted { .. }

@@ -2,8 +2,8 @@
 //!
 //! Invariant: **a repeated INVITE never reaches the user**, and a final response that is not 2xx is
 //! repeated until its ACK, unless [`InviteServer::answer_once`] was called: an INVITE with a forged
-//! source must not bring back more than itself. 2xx are repeated by the dialog, on every transport, so
-//! here they only pass through. 100 Trying is a response of the user.
+//! source must not cause more traffic than itself. The dialog repeats 2xx, on every transport, so
+//! here they only pass through. The user sends 100 Trying itself.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -15,7 +15,7 @@ use super::timers::{PATIENCE, Repeat, T2, T4, earlier};
 
 pub(crate) struct InviteServer {
     reliable: bool,
-    /// Timer G is not used if no provisional response was sent.
+    /// Timer G is not used unless a provisional response was sent.
     once: bool,
     state: State,
     actions: VecDeque<Action>,
@@ -50,13 +50,13 @@ impl InviteServer {
         }
     }
 
-    /// A refusal that follows no provisional response is sent once for each INVITE that comes: a
-    /// client without provisional response repeats its INVITE (§17.1.1.2).
+    /// A refusal without an earlier provisional response is sent once per INVITE received: such a
+    /// client repeats its INVITE (§17.1.1.2).
     pub(crate) fn answer_once(&mut self) {
         self.once = true;
     }
 
-    /// The INVITE came again.
+    /// The INVITE was received again.
     pub(crate) fn handle_repeat(&mut self) {
         match &self.state {
             State::Proceeding {
@@ -72,7 +72,7 @@ impl InviteServer {
         }
     }
 
-    /// An ACK with the branch of the INVITE came.
+    /// An ACK with the branch of the INVITE was received.
     pub(crate) fn handle_ack(&mut self, now: Instant) {
         match &self.state {
             State::Completed { .. } if self.reliable => self.end(),

@@ -1,4 +1,4 @@
-//! What makes two messages belong to one transaction (RFC 3261 §17.1.3, §17.2.3).
+//! Keys that assign messages to transactions (RFC 3261 §17.1.3, §17.2.3).
 
 use crate::header::Via;
 use crate::message::{HeaderName, Method, Request, Response};
@@ -12,8 +12,8 @@ pub(crate) enum ServerKey {
         sent_by: String,
         method: Method,
     },
-    /// A peer older than RFC 3261: no magic cookie, so most of the request must agree. The To tag
-    /// is left out, because the ACK carries the one of our response and the INVITE none.
+    /// A peer older than RFC 3261: no magic cookie, so most of the request must match. The To tag
+    /// is left out, because the ACK carries that of our response and the INVITE has none.
     Legacy {
         uri: String,
         from: String,
@@ -34,7 +34,7 @@ impl ServerKey {
         Self::with_method(request, method.clone())
     }
 
-    /// Key of the INVITE that a CANCEL means (§9.2).
+    /// Key of the INVITE that a CANCEL refers to (§9.2).
     pub(crate) fn of_canceled(cancel: &Request) -> Option<Self> {
         Self::with_method(cancel, Method::Invite)
     }
@@ -65,7 +65,7 @@ impl ServerKey {
     }
 }
 
-/// A branch with the magic cookie and something after it; the bare cookie is no key (RFC 4475
+/// A branch with the magic cookie and something after it; the bare cookie is not a key (RFC 4475
 /// §3.3.1).
 fn unique_branch(via: &Via) -> Option<&str> {
     via.rfc3261_branch()
@@ -76,8 +76,8 @@ fn sent_by(via: &Via) -> String {
     format!("{}:{}", via.host, via.port.unwrap_or(0)).to_ascii_lowercase()
 }
 
-/// Key of a client transaction: our own branch, and the method, which tells a CANCEL from its
-/// INVITE.
+/// Key of a client transaction: our own branch, and the method, which distinguishes a CANCEL from
+/// its INVITE.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct ClientKey {
     branch: String,
@@ -100,7 +100,7 @@ impl ClientKey {
     }
 }
 
-/// What tells that one request reached us on two ways (§8.2.2.2).
+/// Identifies a request that reached us by two paths (§8.2.2.2).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct MergeKey {
     from_tag: String,
@@ -111,7 +111,7 @@ pub(crate) struct MergeKey {
 
 impl MergeKey {
     /// Key of a request outside dialogs; `None` for one within a dialog, or without From tag, whose
-    /// sender is too old to tell.
+    /// sender is too old to judge.
     pub(crate) fn of(request: &Request) -> Option<Self> {
         let headers = &request.headers;
         let outside = headers.to().is_ok_and(|to| to.tag().is_none());

@@ -1,4 +1,4 @@
-//! What all four machines say to the table that holds them.
+//! The outputs of all four machines to the table that holds them.
 
 use bytes::Bytes;
 
@@ -7,9 +7,9 @@ use bytes::Bytes;
 pub(crate) enum Action {
     /// Send these bytes to the peer of the transaction.
     Send(Bytes),
-    /// Hand the message that was just fed in to the user.
+    /// Pass the message just received up to the user.
     Deliver,
-    /// No final response came in time (timers B and F).
+    /// No final response arrived in time (timers B and F).
     TimedOut,
     /// The request could not be sent.
     Unsent,

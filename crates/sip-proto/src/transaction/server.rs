@@ -39,7 +39,7 @@ impl Server {
         }
     }
 
-    /// The request came again.
+    /// The request was received again.
     pub(crate) fn handle_repeat(&mut self) {
         match &self.state {
             State::Waiting {

@@ -1,8 +1,8 @@
 //! All transactions of one node, found by key and by deadline.
 //!
-//! Invariant: **a deadline in the index is the one its machine reports**, so a call of
-//! `handle_timeout` touches only transactions that are due. Bounded: the user asks [`Table::len`]
-//! before it lets a stranger begin one, and every transaction ends by timer or by its user.
+//! Invariant: **a deadline in the index is the one its machine reports**, so `handle_timeout`
+//! touches only transactions that are due. Bounded: the user checks [`Table::len`] before it lets a
+//! stranger begin one, and every transaction is ended by a timer or its user.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
@@ -19,37 +19,37 @@ use crate::header::CSeq;
 use crate::message::{HeaderName, Method, Request, Response};
 use crate::ua::Peer;
 
-/// A transaction. Numbers are never used again.
+/// A transaction. Numbers are never reused.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct TxId(u64);
 
-/// What the table tells its user.
+/// An output of the table to its user.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Output {
     /// Send these bytes.
     Transmit(Peer, Bytes),
-    /// A response to a request of ours, each final one once (2xx to INVITE: each time).
+    /// A response to our request; each final one once (2xx to INVITE: every time).
     Response(TxId, Box<Response>, Peer),
-    /// No final response came to a request of ours.
+    /// Our request got no final response.
     TimedOut(TxId),
-    /// A request of ours could not be sent.
+    /// Our request could not be sent.
     Unsent(TxId),
     /// The transaction is forgotten.
     Ended(TxId),
 }
 
-/// What a request is to the table.
+/// How the table classifies a request.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Incoming {
-    /// A repetition, or the ACK of a refused INVITE: dealt with.
+    /// A retransmission, or the ACK of a refused INVITE: already handled.
     Absorbed,
     /// An ACK for the dialogs.
     Ack,
-    /// A request never seen: [`Table::begin_server`] with this key, or answer it statelessly.
+    /// A new request: call [`Table::begin_server`] with this key, or answer it statelessly.
     New(ServerKey),
-    /// The same request came on another way: 482.
+    /// The same request by another path: 482.
     Merged(ServerKey),
-    /// Without the headers that make a key.
+    /// It lacks the headers that make a key.
     Unusable,
 }
 
@@ -68,10 +68,10 @@ enum Key {
 struct Entry {
     machine: Machine,
     key: Key,
-    /// Where the request goes, or the responses.
+    /// Where the request, or the responses, go.
     peer: Peer,
     deadline: Option<Instant>,
-    /// For client INVITEs: the headers that ACK and CANCEL share with it.
+    /// For client INVITEs: the headers that ACK and CANCEL share with the INVITE.
     skeleton: Option<Box<Request>>,
 }
 
@@ -91,7 +91,7 @@ impl Table {
         self.entries.len()
     }
 
-    /// Sorts a request that came in.
+    /// Classifies a received request.
     pub(crate) fn handle_request(&mut self, request: &Request, now: Instant) -> Incoming {
         let Some(key) = ServerKey::of(request) else {
             return Incoming::Unusable;
@@ -148,7 +148,7 @@ impl Table {
         tx
     }
 
-    /// The sender of an INVITE is not known: see [`InviteServer::answer_once`].
+    /// Marks the sender of an INVITE as unknown: see [`InviteServer::answer_once`].
     pub(crate) fn answer_once(&mut self, tx: TxId) {
         if let Some(entry) = self.entries.get_mut(&tx)
             && let Machine::InviteServer(machine) = &mut entry.machine
@@ -163,7 +163,7 @@ impl Table {
         self.respond_bytes(tx, status, response.to_bytes(), now);
     }
 
-    /// Answers a request with a message that is ready.
+    /// Answers a request with a serialised message.
     pub(crate) fn respond_bytes(&mut self, tx: TxId, status: u16, bytes: Bytes, now: Instant) {
         if let Some(entry) = self.entries.get_mut(&tx) {
             if let (401 | 407, Key::Server(_, merge)) = (status, &mut entry.key)
@@ -181,7 +181,7 @@ impl Table {
         }
     }
 
-    /// The INVITE that a CANCEL means, and whether it still waits for its final response.
+    /// The INVITE that a CANCEL refers to, and whether its final response is still missing.
     pub(crate) fn canceled(&self, cancel: &Request) -> Option<(TxId, bool)> {
         let tx = *self.servers.get(&ServerKey::of_canceled(cancel)?)?;
         match &self.entries.get(&tx)?.machine {
@@ -216,7 +216,7 @@ impl Table {
         Some(tx)
     }
 
-    /// The CANCEL of an INVITE of ours, complete but for the user's own headers (§9.1).
+    /// The CANCEL of our INVITE, complete except for the user's own headers (§9.1).
     pub(crate) fn cancel_request(&self, tx: TxId) -> Option<(Request, Peer)> {
         let entry = self.entries.get(&tx)?;
         let mut cancel = entry.skeleton.as_deref()?.clone();
@@ -224,7 +224,7 @@ impl Table {
         Some((cancel, entry.peer))
     }
 
-    /// Gives up an INVITE of ours that has no final response.
+    /// Gives up our INVITE, which has no final response.
     pub(crate) fn abandon(&mut self, tx: TxId) {
         if let Some(entry) = self.entries.get_mut(&tx)
             && let Machine::InviteClient(machine) = &mut entry.machine
@@ -234,7 +234,7 @@ impl Table {
         }
     }
 
-    /// Takes a response that came in; one that belongs to no transaction is dropped.
+    /// Processes a response; one that belongs to no transaction is dropped.
     pub(crate) fn handle_response(&mut self, response: Response, from: Peer, now: Instant) {
         let found = ClientKey::of_response(&response).and_then(|key| self.clients.get(&key));
         let Some(&tx) = found else { return };
@@ -257,7 +257,7 @@ impl Table {
         }
     }
 
-    /// What was sent to `peer` did not get there.
+    /// A message to `peer` could not be delivered.
     pub(crate) fn handle_transport_error(&mut self, peer: Peer) {
         let hit: Vec<TxId> = self
             .clients
@@ -329,7 +329,8 @@ impl Table {
         self.settle(tx);
     }
 
-    /// Carries out what the machine says and renews its deadline. Whether it said `Deliver`.
+    /// Carries out the machine's actions and renews its deadline. Returns whether `Deliver` was
+    /// among them.
     fn settle(&mut self, tx: TxId) -> bool {
         let Some(entry) = self.entries.get_mut(&tx) else {
             return false;
@@ -402,7 +403,7 @@ impl Machine {
     }
 }
 
-/// What ACK (for a refusal) and CANCEL repeat of their INVITE (§9.1, §17.1.1.3).
+/// The headers that ACK (for a refusal) and CANCEL copy from their INVITE (§9.1, §17.1.1.3).
 fn skeleton(invite: &Request) -> Request {
     let mut skeleton = Request::new(Method::Ack, invite.uri.clone());
     let top_via = invite.headers.get(HeaderName::Via).unwrap_or_default();

@@ -19,12 +19,12 @@ enum Machine {
     Server(Server),
 }
 
-/// What happens to a machine from outside.
+/// An external event.
 #[derive(Clone, Copy)]
 enum Input {
-    /// A response comes (client), or the user answers (server).
+    /// A response arrives (client), or the user answers (server).
     Status(u16),
-    /// The request comes again.
+    /// The request arrives again.
     Repeat,
     Ack,
     TransportError,
@@ -74,7 +74,7 @@ fn wake(machine: &mut Machine, now: Instant) {
     }
 }
 
-/// Runs a machine and writes down, with the time in ms, all it says.
+/// Runs a machine and records all its actions, with the time in ms.
 fn timeline(make: impl FnOnce(Instant) -> Machine, inputs: &[(u64, Input)]) -> String {
     let t0 = start();
     let mut machine = make(t0);
@@ -109,12 +109,12 @@ fn timeline(make: impl FnOnce(Instant) -> Machine, inputs: &[(u64, Input)]) -> S
     }
 }
 
-/// Whether the transport is reliable; what comes in and when, in ms; the log.
+/// Whether the transport is reliable; inputs with their time in ms; the log.
 type Row<'a> = (bool, &'a [(u64, Input)], &'a str);
 
 #[test]
 fn invite_client() {
-    // Reliable transport, inputs, then everything said.
+    // Reliable transport, inputs, then all actions.
     let table: &[Row] = &[
         (
             false,
@@ -123,13 +123,13 @@ fn invite_client() {
              31500 INVITE, 32000 TimedOut, 32000 End",
         ),
         (true, &[], "0 INVITE, 32000 TimedOut, 32000 End"),
-        // A provisional response stops both timers: ringing may last.
+        // A provisional response stops both timers: ringing may take long.
         (
             false,
             &[(600, Status(180))],
             "0 INVITE, 500 INVITE, 600 Deliver",
         ),
-        // Each repeated refusal is acknowledged, timer D long.
+        // Each repeated refusal is acknowledged for the duration of timer D.
         (
             false,
             &[
@@ -145,8 +145,8 @@ fn invite_client() {
             &[(100, Status(486))],
             "0 INVITE, 100 Deliver, 100 ACK, 100 End",
         ),
-        // Every 2xx is handed up, timer M long, and acknowledged by the user; a refusal that
-        // follows is another proxy branch's and too late.
+        // Every 2xx is passed up for the duration of timer M and acknowledged by the user; a
+        // refusal that follows comes from another branch of a proxy, too late.
         (
             false,
             &[
@@ -162,14 +162,14 @@ fn invite_client() {
             &[(10, Status(200))],
             "0 INVITE, 10 Deliver, 32010 End",
         ),
-        // A provisional response that comes late changes nothing.
+        // A late provisional response changes nothing.
         (
             false,
             &[(10, Status(200)), (20, Status(180))],
             "0 INVITE, 10 Deliver, 32010 End",
         ),
         (true, &[(5, TransportError)], "0 INVITE, 5 Unsent, 5 End"),
-        // What cannot be sent after the first answer is not the INVITE.
+        // After the first answer, a message that cannot be sent is not the INVITE.
         (
             true,
             &[(5, Status(100)), (9, TransportError)],
@@ -202,7 +202,7 @@ fn invite_server() {
             ],
             "0 100, 500 100, 700 180, 1500 180",
         ),
-        // Timer G: the refusal is repeated until ACK; timer I absorbs the ACKs that repeat.
+        // Timer G: the refusal is repeated until ACK; timer I absorbs repeated ACKs.
         (
             false,
             &[(0, Status(486)), (600, Repeat), (1600, Ack), (1700, Ack)],
@@ -217,7 +217,7 @@ fn invite_server() {
         ),
         (true, &[(0, Status(486)), (100, Ack)], "0 486, 100 End"),
         (true, &[(0, Status(486))], "0 486, 32000 End"),
-        // Timer L: a repeated INVITE is absorbed, the user's 2xx pass, an ACK is handed up.
+        // Timer L: a repeated INVITE is absorbed, the user's 2xx pass, an ACK is passed up.
         (
             false,
             &[
@@ -229,7 +229,7 @@ fn invite_server() {
             ],
             "0 200, 500 200, 600 Deliver, 32000 End",
         ),
-        // An ACK before any final response is nobody's.
+        // An ACK before any final response is ignored.
         (false, &[(0, Status(100)), (10, Ack)], "0 100"),
     ];
     for (reliable, inputs, expected) in table {
@@ -249,7 +249,7 @@ fn client() {
              23500 BYE, 27500 BYE, 31500 BYE, 32000 TimedOut, 32000 End",
         ),
         (true, &[], "0 BYE, 32000 TimedOut, 32000 End"),
-        // In Proceeding the gap is T2 at once.
+        // In Proceeding the interval is T2 at once.
         (
             false,
             &[(600, Status(100)), (9000, Status(200))],

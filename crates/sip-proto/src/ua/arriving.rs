@@ -1,8 +1,8 @@
 //! Inbound legs until their final response (RFC 3261 §13.3).
 //!
-//! **Invariant: an INVITE over UDP from an unknown address brings back one datagram until we know
-//! more**: a refusal is not repeated by itself, and 100 waits (§17.2.1 allows 200 ms), since a client
-//! that has a 100 no longer repeats its INVITE and so would miss a lost refusal.
+//! **Invariant: an INVITE over UDP from an unknown address causes a single datagram until we know
+//! more**: a refusal is not retransmitted, and 100 waits (§17.2.1 allows 200 ms), since a client
+//! that has received 100 no longer repeats its INVITE and would miss a lost refusal.
 
 use std::time::Instant;
 
@@ -79,8 +79,8 @@ impl Core {
         self.put(leg);
     }
 
-    /// An INVITE that went round in a circle ends here: each leg made for a call carries one less.
-    /// One whose sender reads no session descriptions cannot be answered (RFC 4475 §3.3.15).
+    /// Rejects an INVITE that is looping: each leg made for a call carries a lower Max-Forwards. A
+    /// caller that does not accept session descriptions cannot be answered (RFC 4475 §3.3.15).
     fn refuse_invite(&mut self, invite: &Request) -> Option<Response> {
         if let Some(refusal) = self.refusal(invite) {
             return Some(refusal);
@@ -91,7 +91,7 @@ impl Core {
         (!accepts_sdp(&invite.headers)).then(|| self.plain(invite, 406))
     }
 
-    /// Credentials are proven before anybody hears of the call.
+    /// Verifies credentials before the engine learns of the call.
     fn identify(&mut self, leg: &mut Leg, arriving: Box<Arriving>, now: Instant) {
         let headers = &arriving.invite.headers;
         match self.find_credentials(headers, &[Party::Proxy, Party::Server]) {
@@ -126,7 +126,7 @@ impl Core {
         }
     }
 
-    /// Tells the engine of a call.
+    /// Reports a call to the engine.
     pub(super) fn report_invite(
         &mut self,
         leg: &mut Leg,
@@ -166,7 +166,7 @@ impl Core {
         self.outputs.push_back(Output::Incoming(Box::new(report)));
     }
 
-    /// A final response of ours to an INVITE that nobody knows of.
+    /// Sends our final response to an INVITE that the engine does not know of.
     pub(super) fn refuse_arriving(
         &mut self,
         leg: &mut Leg,
@@ -182,7 +182,7 @@ impl Core {
         leg.state = State::Over;
     }
 
-    /// The caller gave up.
+    /// The caller canceled.
     pub(super) fn cancel_arriving(&mut self, mut leg: Leg, now: Instant) {
         if let State::Arriving(arriving) = std::mem::replace(&mut leg.state, State::Over) {
             let response = self.leg_response(&leg, &arriving.invite, 487, &Vec::new());
@@ -216,7 +216,7 @@ impl Core {
         leg.state = State::Arriving(arriving);
     }
 
-    /// Sends the provisional response that is due. 100 is sent once.
+    /// Sends the pending provisional response. 100 is sent once.
     pub(super) fn refresh_progress(&mut self, arriving: &mut Arriving, now: Instant) {
         let Some(mut progress) = arriving.progress.take() else {
             return;
@@ -230,7 +230,7 @@ impl Core {
         }
     }
 
-    /// 200, and the dialog begins.
+    /// Sends 200, which begins the dialog.
     pub(super) fn answer(
         &mut self,
         leg: &mut Leg,
@@ -281,7 +281,7 @@ impl Core {
         ok
     }
 
-    /// A final response of the engine's; the leg ends.
+    /// Sends the engine's final response; the leg ends.
     pub(super) fn reject(
         &mut self,
         leg: &mut Leg,
@@ -309,7 +309,7 @@ impl Core {
         leg.state = State::Over;
     }
 
-    /// 407.
+    /// Sends 407.
     pub(super) fn challenge(
         &mut self,
         leg: &mut Leg,
@@ -326,7 +326,7 @@ impl Core {
     }
 }
 
-/// Whether Accept, if there is one, lets our answer through.
+/// Whether Accept, if present, permits our answer.
 fn accepts_sdp(headers: &Headers) -> bool {
     let mut none = true;
     let mut matching = headers.all(HeaderName::Accept).filter(|range| {

@@ -1,4 +1,4 @@
-//! Credentials of strangers: found, looked up outside, proven (RFC 3261 §22).
+//! Credentials of unknown senders: found, looked up in the directory, verified (RFC 3261 §22).
 
 use std::time::Instant;
 
@@ -10,16 +10,16 @@ use super::{Caller, LegId, Peer};
 use crate::digest::{Algorithm, Credentials, CredentialsError, Party, Verdict};
 use crate::message::{Headers, Method};
 
-/// A question to the directory.
+/// A query to the directory.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct LookupId(pub u64);
 
 /// Digest secrets of a client: lower-case hex of H(login:realm:password).
 #[derive(Clone, PartialEq, Eq)]
 pub struct Ha1 {
-    /// With MD5.
+    /// The MD5 hash.
     pub md5: String,
-    /// With SHA-256.
+    /// The SHA-256 hash.
     pub sha256: String,
 }
 
@@ -32,15 +32,15 @@ impl std::fmt::Debug for Ha1 {
 /// The directory's answer.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Found {
-    /// The client may call and register; these prove it.
+    /// The client may call and register; these secrets verify it.
     Client(Ha1),
     /// No such client, or it is disabled.
     Nobody,
-    /// The directory could not be asked: 500.
+    /// The directory could not be queried: 500.
     Failed,
 }
 
-/// A request that waits for the directory.
+/// A request waiting for the directory.
 pub(super) struct Lookup {
     credentials: Box<Credentials>,
     waiting: Waiting,
@@ -51,11 +51,11 @@ enum Waiting {
     Register(Box<Registering>),
 }
 
-/// What a request says about its sender.
+/// The credentials in a request.
 pub(super) enum Proof {
     Missing,
     Given(Box<Credentials>),
-    /// For us, but not in a way we offered: ask again.
+    /// For our realm, but in a form that we did not offer: challenge again.
     Unsupported,
     Malformed,
 }
@@ -74,12 +74,12 @@ impl Core {
         Proof::Missing
     }
 
-    /// Asks who calls. False if too many questions are open.
+    /// Looks up the caller. False if too many look-ups are open.
     pub(super) fn look_up_caller(&mut self, leg: LegId, credentials: Box<Credentials>) -> bool {
         self.look_up(credentials, Waiting::Invite(leg))
     }
 
-    /// Asks who registers. False if too many questions are open.
+    /// Looks up the registering client. False if too many look-ups are open.
     pub(super) fn look_up_client(
         &mut self,
         registering: Box<Registering>,
@@ -105,7 +105,7 @@ impl Core {
         true
     }
 
-    /// Takes the directory's answer.
+    /// Processes the directory's answer.
     pub fn handle_lookup(&mut self, id: LookupId, found: &Found, now: Instant) {
         let Some(Lookup {
             credentials,
@@ -167,14 +167,14 @@ impl Core {
         }
         let ha1 = match (found, credentials.algorithm) {
             (Found::Failed, _) => return None,
-            // No hash: nothing can prove it, and it takes the same time to find out.
+            // Not a hash: nothing can match it, and checking takes the same time.
             (Found::Nobody, _) => "",
             (Found::Client(ha1), Algorithm::Md5) => &ha1.md5,
             (Found::Client(ha1), Algorithm::Sha256) => &ha1.sha256,
         };
         let elapsed = self.elapsed(now);
         let verdict = self.authenticator.verify(credentials, method, ha1, elapsed);
-        // A client without this hash, or none at all, proves nothing with the empty one.
+        // A client without this hash, or with none, must not match the empty one.
         let verdict = if ha1.is_empty() {
             Verdict::Wrong
         } else {

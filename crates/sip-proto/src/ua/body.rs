@@ -2,16 +2,16 @@
 
 use crate::message::Headers;
 
-/// A body as far as calls care.
+/// The parts of a body that calls need.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Body {
     /// The first `application/sdp`.
     pub(super) sdp: Option<String>,
-    /// Whether the whole is of a kind we read; an empty one is.
+    /// Whether the whole body is of a type that we read; an empty one is.
     pub(super) type_ok: bool,
 }
 
-/// Parts of a multipart body that are looked at.
+/// Maximum parts of a multipart body that are examined.
 const MAX_PARTS: usize = 16;
 
 impl Body {
@@ -95,7 +95,7 @@ mod tests {
              --x\r\nc: application/SDP;a=b\r\nX: y\r\n\r\n{SDP}\r\n--x--\r\n"
         );
         let no_sdp = "--x\r\nContent-Type: text/plain\r\n\r\nhi\r\n--x--";
-        // Content-Type, body, whether a description is found, whether the type is fine.
+        // Content-Type, body, whether a description is found, whether the type is acceptable.
         let table: &[(&str, &str, bool, bool)] = &[
             ("", "", false, true),
             ("application/sdp", SDP, true, true),

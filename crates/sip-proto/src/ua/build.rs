@@ -1,4 +1,4 @@
-//! What all our messages have in common.
+//! Builds the parts common to all our messages.
 
 use std::time::Instant;
 
@@ -10,13 +10,13 @@ use crate::digest::{Client, Secret};
 use crate::message::{HeaderName, Headers, Request, Response};
 use crate::uri::Uri;
 
-/// What we do, for Allow.
+/// Our methods, for Allow.
 pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, REGISTER";
 
 /// Content-Type of session descriptions.
 pub(super) const SDP: &str = "application/sdp";
 
-/// The URIs of a request that begins something.
+/// The URIs of a request that starts a leg.
 pub(super) struct Ends {
     /// Request-URI.
     pub(super) target: Uri,
@@ -25,7 +25,7 @@ pub(super) struct Ends {
 }
 
 impl Ends {
-    /// `to` is the target unless it is given.
+    /// `to` defaults to the target.
     pub(super) fn read(target: &str, to: Option<&str>, from: &str) -> Result<Self, &'static str> {
         let target = Uri::parse(target).map_err(|_| "target is not a URI")?;
         let from = Uri::parse(from).map_err(|_| "From is not a URI")?;
@@ -36,7 +36,7 @@ impl Ends {
 }
 
 impl Core {
-    /// A leg that we begin, with a Call-ID and a tag of its own; the caller gives it its state.
+    /// A leg that we start, with its own Call-ID and tag; the caller sets its state.
     pub(super) fn outbound_leg(
         &mut self,
         id: LegId,
@@ -62,7 +62,7 @@ impl Core {
         }
     }
 
-    /// Puts our Via on top.
+    /// Adds our Via on top.
     pub(super) fn push_via(&mut self, request: &mut Request, peer: Peer) {
         let branch = self.random.branch();
         let address = via::advertised(self.config.public_address, peer);
@@ -80,7 +80,7 @@ impl Core {
         )
     }
 
-    /// Completes a request of a leg: its own headers, those of the command, and who we are.
+    /// Completes a request of a leg: the leg's headers, those of the command, and User-Agent.
     pub(super) fn dress(&mut self, leg: &Leg, request: &mut Request, extra: &HeaderList) {
         request
             .headers
@@ -111,7 +111,7 @@ impl Core {
         response
     }
 
-    /// A response with To tag (except 100, which makes no dialog) and Server.
+    /// A response with Server and a To tag (except 100, which creates no dialog).
     pub(super) fn response(&self, request: &Request, status: u16, tag: &str) -> Response {
         let mut response = Response::for_request(request, status);
         if status > 100 {
@@ -123,7 +123,7 @@ impl Core {
         response
     }
 
-    /// What of a list can be sent; the rest is reported.
+    /// The headers of a list that can be sent; reports the rest.
     pub(super) fn sendable(&mut self, leg: LegId, list: HeaderList) -> HeaderList {
         let mut scratch = Headers::new();
         list.into_iter()
@@ -137,7 +137,7 @@ impl Core {
             .collect()
     }
 
-    /// Puts on what can be sent and reports the rest.
+    /// Adds the headers that can be sent and reports the rest.
     pub(super) fn push_custom(&mut self, leg: LegId, headers: &mut Headers, list: &HeaderList) {
         for (name, value) in list {
             if is_ours(name) || !headers.push_custom(name, value) {
@@ -154,7 +154,7 @@ pub(super) fn all_sendable(list: &HeaderList) -> bool {
         .all(|(name, value)| !is_ours(name) && scratch.push_custom(name, value))
 }
 
-/// Header fields that the core alone writes, because a wrong one breaks the transaction or dialog.
+/// Header fields that only the core writes, because a wrong one breaks the transaction or dialog.
 fn is_ours(name: &str) -> bool {
     const OURS: [HeaderName; 25] = [
         HeaderName::Via,

@@ -13,7 +13,7 @@ use crate::message::{HeaderName, Method, Response};
 use crate::transaction::TxId;
 
 impl Core {
-    /// Sends BYE for a call of an earlier process. Nobody is told how it went.
+    /// Sends BYE for a call of an earlier process. The outcome is not reported.
     pub fn hang_up(&mut self, snapshot: &DialogSnapshot, now: Instant) {
         if let Some(dialog) = Dialog::restore(snapshot) {
             self.orphan_bye(None, dialog, now);
@@ -21,7 +21,7 @@ impl Core {
         self.pump(now);
     }
 
-    /// Sends BYE in a dialog that no leg waits for.
+    /// Sends BYE in a dialog that belongs to no leg.
     pub(super) fn orphan_bye(&mut self, leg: Option<&Leg>, mut dialog: Dialog, now: Instant) {
         let mut bye = dialog.request(Method::Bye);
         let peer = dialog.next_hop();
@@ -58,8 +58,9 @@ impl Core {
         self.leave(leg, *talking, &headers, true, now);
     }
 
-    /// Ends a dialog whose 2xx got no ACK. If there is a remote party at all, it has nothing of this
-    /// dialog, so one BYE will do: an INVITE from a forged address must not bring a train of them.
+    /// Ends a dialog whose 2xx got no ACK. Its remote party, if there is one, knows nothing of this
+    /// dialog, so one BYE is enough: an INVITE from a forged address must not cause a series of
+    /// them.
     pub(super) fn leave_unacked(
         &mut self,
         leg: &mut Leg,
@@ -126,8 +127,8 @@ impl Core {
         self.bye_done(leg, response.status.0, custom_headers(&response.headers));
     }
 
-    /// The connection that the dialog came by is gone: sends the BYE to the remote party's address.
-    /// False if that was tried already.
+    /// The connection of the dialog is gone: sends the BYE to the remote party's address. False if
+    /// that was already tried.
     pub(super) fn bye_by_another_way(&mut self, leg: &mut Leg, tx: TxId, now: Instant) -> bool {
         let (State::Leaving(leaving), Some(pending)) = (&mut leg.state, self.pending.get(&tx))
         else {

@@ -1,4 +1,4 @@
-//! Outbound legs until their first 2xx, CANCEL and forks included (RFC 3261 §9.1, §13.2).
+//! Outbound legs until their first 2xx, including CANCEL and forks (RFC 3261 §9.1, §13.2).
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -46,7 +46,7 @@ impl Core {
         }
     }
 
-    /// The leg and its INVITE without Via, or what is wrong with the command.
+    /// The leg and its INVITE without Via, or the fault in the command.
     fn invite(
         &mut self,
         id: LegId,
@@ -99,7 +99,7 @@ impl Core {
         }));
     }
 
-    /// The engine gives up. Without a provisional response yet, CANCEL waits for one.
+    /// The engine cancels. Before a provisional response, CANCEL waits for one.
     pub(super) fn cancel(&mut self, leg: &Leg, calling: &mut Calling, now: Instant) {
         match calling.cancel {
             Cancel::No if calling.provisional => self.send_cancel(leg, calling, now),
@@ -119,13 +119,13 @@ impl Core {
         self.send_ready(leg.id, Kind::Cancel, cancel, peer, now);
     }
 
-    /// No final response came in 64 × T1 after CANCEL: the INVITE is taken as canceled (§9.1).
+    /// No final response arrived within 64 × T1 after CANCEL: the INVITE counts as canceled (§9.1).
     pub(super) fn cancel_timeout(&mut self, leg: &mut Leg, calling: &Calling) {
         self.table.abandon(calling.tx);
         self.rejected(leg, 487, None, None);
     }
 
-    /// A response to the first INVITE of a leg; `leg` is `None` if that is gone.
+    /// A response to the first INVITE of a leg; `leg` is `None` if the leg is gone.
     pub(super) fn invite_response(
         &mut self,
         leg: Option<&mut Leg>,
@@ -210,7 +210,7 @@ impl Core {
             return self.rejected(leg, 487, None, None);
         }
         let seq = seq_of(&calling.invite);
-        // Without an offer of ours the 2xx carries one, and the ACK must carry our answer.
+        // Without our offer the 2xx carries one, and the ACK must carry our answer.
         let unacked = (!calling.has_offer && sdp.is_some()).then_some(Unacked {
             tx: calling.tx,
             seq,
@@ -271,7 +271,7 @@ impl Core {
         self.rejected(leg, response.status.0, reason, Some(response));
     }
 
-    /// No final response came to the INVITE, or it could not be sent.
+    /// The INVITE got no final response, or could not be sent.
     pub(super) fn invite_failed(&mut self, leg: &mut Leg, tx: TxId, status: u16) {
         match &leg.state {
             State::Calling(calling) if calling.tx == tx => {
@@ -314,8 +314,8 @@ impl Core {
         leg.state = State::Over;
     }
 
-    /// A 2xx after the first: a repetition gets its ACK again, another far end ACK and BYE
-    /// (§13.2.2.4).
+    /// A 2xx after the first: a retransmission gets its ACK again, another remote party gets ACK
+    /// and BYE (§13.2.2.4).
     fn late_ok(
         &mut self,
         leg: Option<&Leg>,
@@ -352,7 +352,7 @@ impl Core {
         }
     }
 
-    /// Sends the ACK of a 2xx and keeps it for repetitions.
+    /// Sends the ACK of a 2xx and keeps it for retransmissions.
     pub(super) fn ack(
         &mut self,
         leg: &Leg,

@@ -1,26 +1,26 @@
-//! What the call engine asks of a leg.
+//! Commands of the call engine to a leg.
 
 use super::Peer;
 
 /// A leg: our side of one call attempt, from its INVITE to its end.
 ///
-/// Numbers are never used again. Those of inbound legs are odd and made by the core; those of
-/// outbound legs are even and made by whoever sends [`LegCommand::Invite`].
+/// Numbers are never reused. The core assigns odd ones to inbound legs; the sender of
+/// [`LegCommand::Invite`] assigns even ones to outbound legs.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct LegId(pub u64);
 
 /// Header fields in order: name and value. Values with CR, LF or NUL are refused.
 pub type HeaderList = Vec<(String, String)>;
 
-/// What a leg shall do. A command that does not fit the state of the leg is ignored, except that
-/// `Cancel` and `Reject` end an answered leg with BYE, and `Bye` an unanswered one as they would.
+/// A command to a leg. One that does not fit the state of the leg is ignored, except that `Cancel`
+/// and `Reject` end an answered leg with BYE, and `Bye` ends an unanswered one as they would.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum LegCommand {
     /// Start an outbound leg.
     Invite(Box<InviteSpec>),
-    /// Send one text message on a leg of its own. Ends in `LegEvent::MessageDone`.
+    /// Send one text message on its own leg. Ends in `LegEvent::MessageDone`.
     Message(Box<MessageSpec>),
-    /// Header fields to put on every further message the leg sends, responses included.
+    /// Header fields to add to every later message of the leg, responses included.
     SetHeaders(HeaderList),
     /// Inbound: a provisional response, 101 to 199.
     Progress {
@@ -31,7 +31,7 @@ pub enum LegCommand {
     },
     /// Inbound: 200, repeated until its ACK comes.
     Answer {
-        /// Answer to the offer of the INVITE, or our offer if that had none.
+        /// Answer to the offer in the INVITE, or our offer if it had none.
         sdp: String,
         /// Further header fields.
         headers: HeaderList,
@@ -40,17 +40,17 @@ pub enum LegCommand {
     Reject {
         /// Status.
         status: u16,
-        /// Reason phrase; default that of the RFC.
+        /// Reason phrase; by default that of the RFC.
         reason: Option<String>,
         /// Further header fields.
         headers: HeaderList,
     },
     /// Inbound: 407 with a fresh challenge; the leg ends.
     Challenge {
-        /// Whether the credentials were right and only their nonce too old.
+        /// Whether the credentials were right and only their nonce was too old.
         stale: bool,
     },
-    /// Outbound, unanswered: give up. Always ends in `LegEvent::Rejected`.
+    /// Outbound, unanswered: cancel. Always ends in `LegEvent::Rejected`.
     Cancel,
     /// Hang up. Ends in `LegEvent::ByeDone`.
     Bye {
@@ -93,7 +93,7 @@ pub enum LegCommand {
 pub struct InviteSpec {
     /// Request-URI.
     pub target: String,
-    /// URI of To; default the target.
+    /// URI of To; defaults to the target.
     pub to: Option<String>,
     /// URI of From.
     pub from: String,
@@ -107,16 +107,16 @@ pub struct InviteSpec {
     pub headers: HeaderList,
     /// Header fields of every message that the leg sends, the INVITE included.
     pub leg_headers: HeaderList,
-    /// What to answer a challenge with.
+    /// Credentials with which to answer a challenge.
     pub credentials: Option<Credentials>,
-    /// User part of our Contact; default the user of From.
+    /// User part of our Contact; defaults to the user of From.
     pub contact_user: Option<String>,
-    /// Max-Forwards; 70 unless the call came from elsewhere and carried less.
+    /// Max-Forwards; 70 unless the call came from elsewhere with a lower one.
     pub max_forwards: u8,
 }
 
 impl InviteSpec {
-    /// An INVITE with nothing optional in it.
+    /// An INVITE without optional parts.
     #[must_use]
     pub fn new(target: impl Into<String>, from: impl Into<String>, route: Peer) -> Self {
         Self {
@@ -140,7 +140,7 @@ impl InviteSpec {
 pub struct MessageSpec {
     /// Request-URI.
     pub target: String,
-    /// URI of To; default the target.
+    /// URI of To; defaults to the target.
     pub to: Option<String>,
     /// URI of From.
     pub from: String,
@@ -148,7 +148,7 @@ pub struct MessageSpec {
     pub route: Peer,
     /// The text.
     pub text: String,
-    /// What to answer a challenge with.
+    /// Credentials with which to answer a challenge.
     pub credentials: Option<Credentials>,
 }
 

@@ -1,4 +1,4 @@
-//! What the call engine asks, and which state can do it.
+//! Carries out the call engine's commands in the states that allow them.
 
 use std::time::Instant;
 
@@ -8,7 +8,7 @@ use super::{HeaderList, LegCommand, LegEvent, LegId};
 use crate::dialog::Due;
 
 impl Core {
-    /// Carries out a command. One for a leg that is over is ignored.
+    /// Carries out a command. One for an ended leg is ignored.
     pub fn handle_command(&mut self, id: LegId, command: LegCommand, now: Instant) {
         if let LegCommand::Invite(spec) = command {
             self.call(id, *spec, now);
@@ -80,7 +80,7 @@ impl Core {
         }
     }
 
-    /// The clock has something to say to a leg.
+    /// Handles a leg's timeout.
     pub(super) fn leg_timeout(&mut self, leg: &mut Leg, now: Instant) {
         match std::mem::replace(&mut leg.state, State::Over) {
             State::Arriving(mut arriving) => {

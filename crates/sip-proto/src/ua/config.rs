@@ -1,4 +1,4 @@
-//! What the core must know of its surroundings, and the limits it sets to strangers.
+//! The core's settings, and the limits it imposes on strangers.
 
 use std::net::{AddrParseError, IpAddr, SocketAddr};
 use std::str::FromStr;
@@ -11,23 +11,23 @@ pub struct CoreConfig {
     pub domain: String,
     /// Further host names of this server. Its own addresses need not be listed.
     pub names: Vec<String>,
-    /// Address that peers outside private networks reach us at, when it is not the bound one.
+    /// Address at which peers outside private networks reach us, if it is not the bound one.
     pub public_address: Option<IpAddr>,
-    /// `Server` and `User-Agent`.
+    /// Value of `Server` and `User-Agent`.
     pub user_agent: String,
     /// Challenge with SHA-256 besides MD5.
     pub sha256: bool,
-    /// How long a nonce can be used.
+    /// How long a nonce may be used.
     pub nonce_lifetime: Duration,
-    /// How often registered phones are asked whether they are there; zero for never.
+    /// How often registered phones are sent OPTIONS; zero for never.
     pub keepalive: Duration,
-    /// Unanswered inbound calls at once; more are refused with 503.
+    /// Maximum unanswered inbound calls; more are refused with 503.
     pub max_setup: usize,
-    /// Whose calls need no credentials.
+    /// Peers whose calls need no credentials.
     pub trunks: Vec<TrunkSource>,
 }
 
-/// Where calls of a trunk come from.
+/// The source of a trunk's calls.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TrunkSource {
     /// Name.
@@ -36,7 +36,7 @@ pub struct TrunkSource {
     pub addresses: Vec<TrunkAddress>,
 }
 
-/// An address that calls of a trunk come from.
+/// A source address of a trunk's calls.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TrunkAddress {
     /// Address.
@@ -68,22 +68,22 @@ impl FromStr for TrunkAddress {
     }
 }
 
-/// Transactions at once before new requests outside dialogs get a stateless 503: some 2 KB each,
-/// for 32 s at most, so 1,500 requests a second fit.
+/// Maximum transactions before new requests outside dialogs get a stateless 503: some 2 KB each,
+/// for at most 32 s, so 1,500 requests a second fit.
 pub(super) const MAX_TRANSACTIONS: usize = 50_000;
-/// Requests that wait for a digest look-up at once; each holds its request.
+/// Maximum requests waiting for a digest look-up; each holds its request.
 pub(super) const MAX_LOOKUPS: usize = 2_000;
-/// Far ends of one INVITE of ours that are remembered: forks beyond that are not answered.
+/// Maximum remembered remote parties of one INVITE of ours: forks beyond that are not answered.
 pub(super) const MAX_FORKS: usize = 16;
 /// Nonces whose use is remembered; older ones become stale.
 pub(super) const MAX_NONCES: usize = 100_000;
-/// Times one request of ours is sent again with credentials.
+/// How often a request of ours is sent again with credentials.
 pub(super) const MAX_AUTH_TRIES: u8 = 4;
-/// Times a re-INVITE of ours is tried again after 491.
+/// How often a re-INVITE of ours is retried after 491.
 pub(super) const MAX_GLARE_RETRIES: u8 = 4;
-/// Seconds after which a refused caller may try again.
+/// Seconds after which a refused caller may retry.
 pub(super) const RETRY_AFTER: u32 = 5;
 /// How often a provisional response is repeated, so that proxies keep waiting (RFC 3261 §13.3.1.1).
 pub(super) const PROGRESS_REFRESH: Duration = Duration::from_secs(60);
-/// How soon a caller that we do not know gets 100, if it has no other response (RFC 3261 §17.2.1).
+/// How soon an unknown caller gets 100, if it has no other response (RFC 3261 §17.2.1).
 pub(super) const TRYING: Duration = Duration::from_millis(200);

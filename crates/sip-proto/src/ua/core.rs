@@ -1,6 +1,6 @@
 //! The core: all legs, transactions and bindings of one node.
 //!
-//! Bytes and commands come in, [`Output`]s go out; see the module header for the promises.
+//! Bytes and commands come in, [`Output`]s go out; see the header of `ua` for the invariants.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
@@ -21,37 +21,37 @@ use crate::parse::{ParseError, parse_bytes};
 use crate::registrar::{Binding, Registrar};
 use crate::transaction::{self, Table, TxId};
 
-/// What the core wants done.
+/// An action for the shell.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Output {
     /// Send these bytes.
     Transmit {
-        /// To there.
+        /// The destination.
         peer: Peer,
         /// One message.
         bytes: Bytes,
     },
-    /// Tell the call engine of a new call.
+    /// Report a new call to the call engine.
     Incoming(Box<IncomingInvite>),
-    /// Tell the call engine what happened on a leg.
+    /// Report an event on a leg to the call engine.
     Event(LegId, LegEvent),
     /// The core has forgotten the leg.
     Over(LegId),
     /// Look up the digest secrets of this login; answer with `handle_lookup`.
     Lookup {
-        /// Which question this is.
+        /// Identifies the query.
         id: LookupId,
         /// Login.
         login: String,
     },
-    /// A REGISTER was refused: its password is wrong, or there is no such client.
+    /// A REGISTER was refused: its password is wrong, or the client does not exist.
     Refused {
-        /// The login that it gave.
+        /// The login it gave.
         login: String,
-        /// Where it came from.
+        /// Its source.
         peer: Peer,
     },
-    /// The bindings of a client changed; these are left.
+    /// The bindings of a client changed; these remain.
     Bindings {
         /// Login.
         login: String,
@@ -72,7 +72,7 @@ pub struct Core {
     pub(super) arriving: BTreeMap<TxId, LegId>,
     /// Legs by Call-ID and our tag.
     pub(super) dialogs: BTreeMap<(String, String), LegId>,
-    /// What the requests we sent are for.
+    /// The purpose of each pending request of ours.
     pub(super) pending: BTreeMap<TxId, Pending>,
     pub(super) lookups: BTreeMap<LookupId, Lookup>,
     pub(super) authenticator: Authenticator,
@@ -118,7 +118,7 @@ impl Core {
         }
     }
 
-    /// Takes a datagram.
+    /// Processes a datagram.
     pub fn handle_datagram(&mut self, bytes: Bytes, peer: Peer, now: Instant) {
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return; // Keeps a NAT open (RFC 5626 §3.5.1 uses STUN for it; phones send CRLF).
@@ -126,7 +126,7 @@ impl Core {
         self.handle_message(parse_bytes(bytes), peer, now);
     }
 
-    /// Takes what was cut out of a stream or a datagram.
+    /// Processes a message from a stream or a datagram.
     pub fn handle_message(
         &mut self,
         message: Result<Message, ParseError>,
@@ -141,7 +141,7 @@ impl Core {
         self.pump(now);
     }
 
-    /// What was sent to `peer` did not get there.
+    /// A message to `peer` could not be delivered.
     pub fn handle_transport_error(&mut self, peer: Peer, now: Instant) {
         self.table.handle_transport_error(peer);
         self.pump(now);
@@ -159,13 +159,13 @@ impl Core {
         self.draining = true;
     }
 
-    /// Legs that are not over.
+    /// Number of live legs.
     #[must_use]
     pub fn legs(&self) -> usize {
         self.legs.len()
     }
 
-    /// Whether a leg is not over.
+    /// Whether a leg is live.
     #[must_use]
     pub fn knows(&self, leg: LegId) -> bool {
         self.legs.contains_key(&leg)
@@ -183,7 +183,7 @@ impl Core {
         self.registrar.paths().chain(legs)
     }
 
-    /// Puts back bindings of an earlier process.
+    /// Restores bindings of an earlier process.
     pub fn restore_bindings(&mut self, login: &str, bindings: Vec<Binding>, now: Instant) {
         self.registrar.restore(login, bindings);
         let bindings = self.registrar.bindings(login, now);
@@ -191,7 +191,7 @@ impl Core {
         self.announce_bindings(login.to_owned(), now);
     }
 
-    /// Does what is due.
+    /// Runs the timers that are due.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.table.handle_timeout(now);
         self.pump(now);
@@ -226,12 +226,12 @@ impl Core {
         times.into_iter().flatten().min()
     }
 
-    /// The next thing to do.
+    /// The next action.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
     }
 
-    /// Carries out what the transactions say until they say no more.
+    /// Carries out the outputs of the transactions until there are none left.
     pub(super) fn pump(&mut self, now: Instant) {
         while let Some(output) = self.table.poll_output() {
             match output {
@@ -273,17 +273,17 @@ impl Core {
         LookupId(self.next_lookup)
     }
 
-    /// Time as the nonces know it.
+    /// The current time, as nonces count it.
     pub(super) fn elapsed(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.origin)
     }
 
-    /// Takes a leg out to work on it; [`Core::put`] must follow.
+    /// Takes a leg out of the table to work on it; [`Core::put`] must follow.
     pub(super) fn take(&mut self, id: LegId) -> Option<Leg> {
         self.legs.remove(&id)
     }
 
-    /// Puts a leg back and brings the indexes up to date; one that is over is forgotten.
+    /// Puts a leg back and updates the indexes; an ended one is forgotten.
     pub(super) fn put(&mut self, mut leg: Leg) {
         let id = leg.id;
         let deadline = leg.poll_timeout();

@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-/// Events a leg may cause at once.
+/// Events that a leg may cause at once.
 const BURST: u32 = 64;
-/// One more after each of these.
+/// One more event per interval.
 const REFILL: Duration = Duration::from_millis(50);
 
-/// A token bucket. Invariant: **in any time t at most 64 + t / 50 ms events pass**, so what waits for
-/// the engine is bounded by how long it sleeps, not by how fast a peer sends.
+/// A token bucket. Invariant: **in any time t at most 64 + t / 50 ms events pass**, so the engine's
+/// backlog is bounded by how long it is idle, not by how fast a peer sends.
 #[derive(Debug)]
 pub(super) struct Gate {
     tokens: u32,

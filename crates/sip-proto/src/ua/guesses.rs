@@ -1,18 +1,18 @@
-//! Wrong digests, so that nobody tries passwords at the speed of the network.
+//! Limits password guessing by counting wrong digests.
 //!
-//! **Invariant: one source tries at most [`FREE`] passwords of a login per [`WINDOW`]**; what it sends
-//! beyond that is refused like a wrong one, whether it is or not. Other sources and logins are not affected,
+//! **Invariant: one source tries at most [`FREE`] passwords of a login per [`WINDOW`]**; further
+//! attempts are refused like a wrong one, right or not. Other sources and logins are not affected,
 //! so a stranger cannot lock a phone out.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-/// Wrong passwords of one login from one source in a window.
+/// Wrong passwords allowed for one login from one source per window.
 const FREE: u32 = 10;
-/// How long they are counted.
+/// Length of the window.
 const WINDOW: Duration = Duration::from_secs(60);
-/// Sources and logins that are remembered at once.
+/// Maximum source and login pairs remembered.
 const MOST: usize = 10_000;
 
 /// Counts wrong passwords.
@@ -26,18 +26,18 @@ struct Row {
 }
 
 impl Guesses {
-    /// Whether a source has tried as many passwords as it may.
+    /// Whether a source has used up its attempts.
     pub(super) fn are_used_up(&self, source: IpAddr, login: &str, now: Instant) -> bool {
         let row = self.0.get(&(source, login.to_owned()));
         row.is_some_and(|row| row.wrong >= FREE && now < row.since + WINDOW)
     }
 
-    /// One more was wrong.
+    /// Counts one more wrong password.
     pub(super) fn note(&mut self, source: IpAddr, login: &str, now: Instant) {
         if self.0.len() >= MOST {
             self.0.retain(|_, row| now < row.since + WINDOW);
             if self.0.len() >= MOST {
-                // Forged sources fill it; starting anew costs less than looking for the oldest.
+                // Forged sources fill it; starting afresh is cheaper than finding the oldest entry.
                 self.0.clear();
             }
         }

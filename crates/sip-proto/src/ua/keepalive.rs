@@ -1,9 +1,10 @@
-//! OPTIONS to registered phones, so that one that is gone is found out before somebody calls it.
+//! Sends OPTIONS to registered phones, so that a phone that is gone is detected before it is
+//! called.
 //!
-//! **Invariant: only a phone that has answered before is judged by its silence**: some never answer
-//! OPTIONS and are there all the same; their bindings only make room first when a client has too many.
-//! Any response is a sign of life; none, or a way that is gone, ends the binding and the calls over
-//! the same path.
+//! **Invariant: silence counts only against a phone that has answered before**: some never answer
+//! OPTIONS although they are there; their bindings merely make room first when a client has too
+//! many. Any response is a sign of life; no response, or a closed path, ends the binding and the
+//! calls over the same path.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -17,13 +18,13 @@ use crate::registrar::Binding;
 use crate::transaction::TxId;
 use crate::uri::{SipUri, Uri};
 
-/// How soon bindings of an earlier process are asked, so that those that are gone do not linger.
+/// How soon bindings of an earlier process are probed, so that dead ones do not linger.
 const FIRST_AFTER_RESTART: Duration = Duration::from_secs(5);
 
 /// Login and Contact.
 type Key = (String, String);
 
-/// Who is asked when, and what is known of each.
+/// When to probe each binding, and what is known of it.
 #[derive(Default)]
 pub(super) struct KeepAlive {
     due: BTreeSet<(Instant, Key)>,
@@ -37,7 +38,7 @@ struct Known {
 }
 
 impl KeepAlive {
-    /// The bindings of a client are these now.
+    /// Updates the bindings of a client.
     fn follow(&mut self, login: &str, contacts: &BTreeSet<String>, first: Instant) {
         let of_login = (login.to_owned(), String::new())..;
         let gone: Vec<Key> = self
@@ -69,7 +70,7 @@ impl KeepAlive {
         }
     }
 
-    /// A binding whose time has come; the next time is `interval` later.
+    /// A binding due for a probe; its next one is `interval` later.
     fn take_due(&mut self, now: Instant, interval: Duration) -> Option<Key> {
         let (at, _) = self.due.first()?;
         if *at > now {
@@ -90,7 +91,7 @@ impl KeepAlive {
 }
 
 impl Core {
-    /// The bindings of a client changed.
+    /// Follows a change of a client's bindings.
     pub(super) fn follow_bindings(&mut self, login: &str, bindings: &[Binding], now: Instant) {
         if self.config.keepalive.is_zero() {
             return;
@@ -100,7 +101,7 @@ impl Core {
         self.keepalive.follow(login, &contacts, first);
     }
 
-    /// Bindings of an earlier process are asked sooner.
+    /// Probes bindings of an earlier process sooner.
     pub(super) fn follow_restored(&mut self, login: &str, bindings: &[Binding], now: Instant) {
         if self.config.keepalive.is_zero() {
             return;
@@ -140,7 +141,7 @@ impl Core {
         }
     }
 
-    /// A phone has answered.
+    /// A phone answered.
     pub(super) fn alive(&mut self, tx: TxId) {
         if let Some((key, contact)) = self.keepalive.sent.remove(&tx)
             && let Some(known) = self.keepalive.known.get_mut(&key)
@@ -150,7 +151,7 @@ impl Core {
         }
     }
 
-    /// A phone has not answered, or there is no route to it.
+    /// A phone did not answer, or there is no route to it.
     pub(super) fn silent(&mut self, tx: TxId, now: Instant) {
         let Some((key, contact)) = self.keepalive.sent.remove(&tx) else {
             return;

@@ -1,8 +1,8 @@
-//! A leg and the states it goes through.
+//! A leg and its states.
 //!
 //! ```text
 //! inbound:  Arriving ──200──► Talking ──BYE──► Leaving ──► over
-//! outbound: Calling ───2xx──► Talking      (any state ends at once when there is no more to do)
+//! outbound: Calling ───2xx──► Talking      (any state ends at once when nothing is left to do)
 //! text message: Messaging ──final response──► over
 //! ```
 
@@ -24,15 +24,15 @@ pub(super) struct Leg {
     pub(super) call_id: String,
     /// Our tag.
     pub(super) tag: String,
-    /// Value of our Contact.
+    /// Our Contact value.
     pub(super) contact: String,
-    /// Put on every message.
+    /// Added to every message.
     pub(super) headers: HeaderList,
     pub(super) auth: Option<digest::Client>,
     pub(super) gate: Gate,
-    /// Of the unanswered INVITE, as it stands in the index of arriving legs.
+    /// Transaction of the unanswered INVITE, as in the index of arriving legs.
     pub(super) arriving_tx: Option<TxId>,
-    /// As it stands in the index of deadlines.
+    /// As in the index of deadlines.
     pub(super) deadline: Option<Instant>,
     pub(super) state: State,
 }
@@ -43,18 +43,18 @@ pub(super) enum State {
     Talking(Box<Talking>),
     Leaving(Box<Leaving>),
     Messaging(Box<Messaging>),
-    /// Only while the leg is being worked on; a leg left in it is forgotten.
+    /// Only while the leg is being processed; a leg left in this state is forgotten.
     Over,
 }
 
-/// An inbound INVITE without final response.
+/// An inbound INVITE without a final response.
 pub(super) struct Arriving {
     pub(super) tx: TxId,
     pub(super) invite: Request,
     pub(super) peer: Peer,
-    /// False while its credentials are looked up: the engine does not know it yet.
+    /// False while its credentials are being looked up: the engine does not know of it yet.
     pub(super) reported: bool,
-    /// The last provisional response, to be repeated; or the first one, to be sent.
+    /// The last provisional response, to be repeated, or the first one, to be sent.
     pub(super) progress: Option<Progress>,
 }
 
@@ -64,7 +64,7 @@ pub(super) struct Progress {
     pub(super) repeat_at: Instant,
 }
 
-/// An outbound INVITE without final response.
+/// An outbound INVITE without a final response.
 pub(super) struct Calling {
     pub(super) tx: TxId,
     /// The INVITE, without Via.
@@ -79,10 +79,10 @@ pub(super) struct Calling {
     pub(super) hung_up: bool,
 }
 
-/// How far giving up has come.
+/// How far the cancellation has progressed.
 pub(super) enum Cancel {
     No,
-    /// Wanted, but CANCEL must wait for a provisional response (RFC 3261 §9.1).
+    /// Requested, but CANCEL must wait for a provisional response (RFC 3261 §9.1).
     Wanted,
     Sent {
         give_up_at: Instant,
@@ -98,7 +98,7 @@ impl Cancel {
 /// A confirmed dialog.
 pub(super) struct Talking {
     pub(super) dialog: Dialog,
-    /// Whether the first INVITE was ours: decides who waits longer after glare (§14.1).
+    /// Whether the first INVITE was ours: determines who waits longer after glare (§14.1).
     pub(super) outbound: bool,
     pub(super) awaited: Option<Awaited>,
     pub(super) ours: Ours,
@@ -114,7 +114,7 @@ pub(super) struct Awaited {
     pub(super) machine: AwaitAck,
     pub(super) tx: TxId,
     pub(super) seq: u32,
-    /// Of the INVITE that made the dialog.
+    /// Whether it answers the INVITE that created the dialog.
     pub(super) first: bool,
     /// Whether our 2xx carried an offer.
     pub(super) offered: bool,
@@ -127,7 +127,7 @@ pub(super) enum Ours {
         sdp: String,
         tries: u8,
     },
-    /// Later: an INVITE transaction is in the way, or both sides tried at once.
+    /// To be sent later: an INVITE transaction is in progress, or both sides tried at once.
     Waiting {
         sdp: String,
         tries: u8,
@@ -147,14 +147,14 @@ pub(super) struct Unacked {
     pub(super) seq: u32,
 }
 
-/// BYE is on its way.
+/// BYE has been sent.
 pub(super) struct Leaving {
-    /// Whether its outcome is the leg's last event.
+    /// Whether its outcome is the last event of the leg.
     pub(super) report: bool,
     pub(super) dialog: Dialog,
 }
 
-/// A MESSAGE without final response.
+/// A MESSAGE without a final response.
 pub(super) struct Messaging {
     /// `None` only until it is sent.
     pub(super) tx: Option<TxId>,
@@ -174,7 +174,7 @@ impl Leg {
         }
     }
 
-    /// When something is to be done by the clock.
+    /// When the leg next needs a timeout.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         match &self.state {
             State::Arriving(arriving) => arriving.progress.as_ref().map(|p| p.repeat_at),

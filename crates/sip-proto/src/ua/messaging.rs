@@ -44,7 +44,7 @@ impl Core {
         }
     }
 
-    /// The leg and its MESSAGE without Via, or what is wrong with the command.
+    /// The leg and its MESSAGE without Via, or the fault in the command.
     fn make_message(
         &mut self,
         id: LegId,
@@ -98,7 +98,7 @@ impl Core {
         self.message_done(leg, response.status.0, reason);
     }
 
-    /// The remote party answered; or not, or there is no route to it.
+    /// The remote party answered or did not, or there is no route to it.
     pub(super) fn message_done(&mut self, leg: &mut Leg, status: u16, reason: Option<String>) {
         let reason = reason.unwrap_or_else(|| StatusCode(status).default_reason().to_owned());
         self.event(leg.id, LegEvent::MessageDone { status, reason });

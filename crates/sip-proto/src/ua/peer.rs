@@ -1,4 +1,4 @@
-//! Who a message goes to or came from.
+//! The peer that a message goes to or came from.
 
 use std::net::SocketAddr;
 
@@ -45,20 +45,20 @@ impl Transport {
     }
 }
 
-/// One connection of a stream transport, for as long as it lives. Numbers are never used again.
+/// One connection of a stream transport. Numbers are never reused.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct FlowId(pub u64);
 
-/// The two ends of the path of a message.
+/// The two ends of a message's path.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Peer {
-    /// How it travels.
+    /// The transport.
     pub transport: Transport,
-    /// The far end.
+    /// The remote end.
     pub remote: SocketAddr,
-    /// Our end: the address the far end can answer to (for TCP, that of the listener).
+    /// Our end: the address to which the remote end can answer (for TCP, that of the listener).
     pub local: SocketAddr,
-    /// The connection it must use or came by; `None` for UDP, and for TCP when any connection to
-    /// `remote` will do, a new one included.
+    /// The connection to use, or that the message came by; `None` for UDP, and for TCP if any
+    /// connection to `remote` will do, including a new one.
     pub flow: Option<FlowId>,
 }

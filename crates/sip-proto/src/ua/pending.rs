@@ -1,4 +1,4 @@
-//! What a request of ours is for, and what happens when its response comes or does not.
+//! Our pending requests: their purpose, and the handling of a response or its absence.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -13,16 +13,16 @@ use crate::header::CSeq;
 use crate::message::{HeaderName, Request, Response};
 use crate::transaction::TxId;
 
-/// A request of ours.
+/// A pending request of ours.
 pub(super) struct Pending {
     /// `None` if no leg waits for the outcome.
     pub(super) leg: Option<LegId>,
     pub(super) kind: Kind,
     /// As sent, without Via, in case it must be sent again.
     pub(super) request: Request,
-    /// How often it was sent with credentials.
+    /// How often it has been sent with credentials.
     pub(super) tries: u8,
-    /// Of an INVITE: the ACK for each To tag; `None` while it waits for our answer.
+    /// For an INVITE: the ACK for each To tag; `None` while it waits for our answer.
     pub(super) acks: BTreeMap<String, Option<(Peer, Bytes)>>,
 }
 
@@ -38,7 +38,8 @@ pub(super) enum Kind {
 }
 
 impl Core {
-    /// Sends a request of a leg. `None` only if the request has no readable Via, which ours have.
+    /// Sends a request of a leg. `None` only if the request has no readable Via, which ours always
+    /// have.
     pub(super) fn send_request(
         &mut self,
         leg: Option<LegId>,
@@ -60,7 +61,7 @@ impl Core {
         )
     }
 
-    /// Sends a request that has its Via already.
+    /// Sends a request that already has its Via.
     pub(super) fn send_ready(
         &mut self,
         leg: LegId,
@@ -92,8 +93,8 @@ impl Core {
         Some(tx)
     }
 
-    /// Answers a 401 or 407 by sending the request anew with credentials and the next CSeq number.
-    /// `None` if that is of no use.
+    /// Answers a 401 or 407 by sending the request again with credentials and the next CSeq number.
+    /// `None` if that is pointless.
     pub(super) fn retry_with_credentials(
         &mut self,
         leg: &mut Leg,
@@ -137,7 +138,7 @@ impl Core {
         Some((self.send_again(pending, peer, now)?, sent))
     }
 
-    /// A response to a request of ours.
+    /// Processes a response to our request.
     pub(super) fn receive_response(
         &mut self,
         tx: TxId,
@@ -164,7 +165,7 @@ impl Core {
         }
     }
 
-    /// No final response came: 408; or the request could not be sent: 503.
+    /// The request got no final response: 408; or it could not be sent: 503.
     pub(super) fn request_failed(&mut self, tx: TxId, status: u16, now: Instant) {
         let Some(pending) = self.pending.get(&tx) else {
             return;

@@ -7,7 +7,7 @@ pub trait Entropy: Send {
     fn next_u64(&mut self) -> u64;
 }
 
-/// What the core makes of it.
+/// Makes identifiers from random words.
 pub(super) struct Random(Box<dyn Entropy>);
 
 impl Random {

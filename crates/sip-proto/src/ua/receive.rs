@@ -1,5 +1,5 @@
-//! Requests as they come in: what is refused without asking anybody, and who gets the rest
-//! (RFC 3261 §8.2, §9.2, §12.2.2).
+//! Processes received requests: refuses what needs no decision, and dispatches the rest (RFC 3261
+//! §8.2, §9.2, §12.2.2).
 
 use std::time::Instant;
 
@@ -14,12 +14,12 @@ use crate::transaction::{Incoming, ServerKey, TxId};
 use crate::uri::Uri;
 
 impl Core {
-    /// Answers what cannot be read, if it can be answered at all.
+    /// Answers an unreadable request, if it can be answered at all.
     pub(super) fn refuse_malformed(&mut self, error: &ParseError, peer: Peer) {
         let Some(mut response) = error.response(&self.random.tag()) else {
             return;
         };
-        // What is wrong may be the Via itself: then the source is all there is.
+        // The Via itself may be wrong: then only the source address is left.
         let reply_to = via::stamp(&mut response.headers, peer).unwrap_or(peer);
         let server = self.config.user_agent.as_str();
         response.headers.push(HeaderName::Server, server);
@@ -38,7 +38,7 @@ impl Core {
         }
     }
 
-    /// A request never seen, not ACK.
+    /// A new request other than ACK.
     fn receive_new(
         &mut self,
         key: ServerKey,
@@ -48,7 +48,7 @@ impl Core {
         now: Instant,
     ) {
         let tagged = request.headers.to().is_ok_and(|to| to.tag().is_some());
-        // Twice the room within dialogs: a full table must not keep calls from ending.
+        // Twice the limit within dialogs: a full table must not keep calls from ending.
         let room = if tagged {
             2 * MAX_TRANSACTIONS
         } else {
@@ -66,7 +66,7 @@ impl Core {
         }
     }
 
-    /// Outside dialogs, neither INVITE, CANCEL nor REGISTER.
+    /// A request outside dialogs other than INVITE, CANCEL and REGISTER.
     fn receive_other(&mut self, key: ServerKey, request: &Request, reply_to: Peer, now: Instant) {
         let refusal = match &request.method {
             Method::Options => self.refusal(request),
@@ -78,7 +78,7 @@ impl Core {
         self.table.respond(tx, &response, now);
     }
 
-    /// 405 for what others may do here, 501 for what nobody knows.
+    /// 405 for methods that others may use here, 501 for unknown ones.
     pub(super) fn not_allowed(&mut self, request: &Request, method: &Method) -> Response {
         let status = if matches!(method, Method::Other(_)) {
             501
@@ -90,7 +90,7 @@ impl Core {
         response
     }
 
-    /// The answer to OPTIONS (§11.2): what we can do, or that we take no more calls.
+    /// The answer to OPTIONS (§11.2): our capabilities, or that we accept no more calls.
     pub(super) fn options(&mut self, request: &Request) -> Response {
         let mut response = self.plain(request, if self.draining { 503 } else { 200 });
         response.headers.push(HeaderName::Allow, ALLOW);
@@ -98,8 +98,8 @@ impl Core {
         response
     }
 
-    /// What is wrong with a request outside dialogs whose method we know, in the order of §8.2:
-    /// scheme, extensions, coding of the body.
+    /// Checks a request outside dialogs with a known method, in the order of §8.2: scheme,
+    /// extensions, body encoding.
     pub(super) fn refusal(&mut self, request: &Request) -> Option<Response> {
         if matches!(request.uri, Uri::Other(_)) {
             return Some(self.plain(request, 416));
@@ -108,7 +108,7 @@ impl Core {
             .or_else(|| self.bad_coding(request))
     }
 
-    /// 420 for a Require, since we do none of them.
+    /// 420 for a Require, since we support no extensions.
     pub(super) fn bad_extension(&mut self, request: &Request) -> Option<Response> {
         let required = request.headers.all(HeaderName::Require);
         let required: Vec<&str> = required.filter(|tag| !tag.is_empty()).collect();
@@ -134,13 +134,13 @@ impl Core {
         Some(response)
     }
 
-    /// A response of nobody's in particular, with a fresh To tag.
+    /// A response outside any leg, with a fresh To tag.
     pub(super) fn plain(&mut self, request: &Request, status: u16) -> Response {
         let tag = self.random.tag();
         self.response(request, status, &tag)
     }
 
-    /// Answers without keeping anything. The To tag is the same for each repetition (§8.2.7).
+    /// Answers statelessly. The To tag is the same for each retransmission (§8.2.7).
     pub(super) fn refuse_statelessly(&mut self, request: &Request, status: u16, reply_to: Peer) {
         let mut response = self.response(request, status, &stateless_tag(&request.headers));
         if status == 503 {
@@ -163,7 +163,7 @@ impl Core {
         tx
     }
 
-    /// CANCEL is answered for itself; its INVITE, if still unanswered, gets 487 (§9.2).
+    /// CANCEL gets its own answer; its INVITE, if still unanswered, gets 487 (§9.2).
     fn receive_cancel(&mut self, key: ServerKey, cancel: &Request, reply_to: Peer, now: Instant) {
         let Some((invite_tx, proceeding)) = self.table.canceled(cancel) else {
             let response = self.plain(cancel, 481);
@@ -177,13 +177,13 @@ impl Core {
         let tag = tag.unwrap_or_else(|| self.random.tag());
         let response = self.response(cancel, 200, &tag);
         self.answer_new(key, cancel, &response, reply_to, now);
-        // A re-INVITE is left to its answer, which the engine is about to give.
+        // A re-INVITE is left to the answer that the engine is about to give.
         if let Some(leg) = leg.filter(|_| proceeding).and_then(|id| self.take(id)) {
             self.cancel_arriving(leg, now);
         }
     }
 
-    /// The leg that a request within a dialog means.
+    /// The leg to which a request within a dialog belongs.
     pub(super) fn leg_of(&self, headers: &Headers) -> Option<LegId> {
         let tag = headers.to().ok()?.tag()?.to_owned();
         let call_id = headers.call_id()?.into_owned();
@@ -191,7 +191,7 @@ impl Core {
     }
 }
 
-/// A tag that the same request always gets: FNV-1a over what its repetitions share.
+/// A tag that is the same for each retransmission: FNV-1a over the headers that those share.
 fn stateless_tag(headers: &Headers) -> String {
     let via = headers
         .via()

@@ -1,4 +1,4 @@
-//! REGISTER: challenged with 401, then carried out for the client that proved itself.
+//! REGISTER: challenged with 401, then carried out for the authenticated client.
 
 use std::time::Instant;
 
@@ -10,7 +10,7 @@ use crate::message::{HeaderName, Request, Response};
 use crate::transaction::{ServerKey, TxId};
 use crate::uri::{Host, Uri};
 
-/// A REGISTER that waits for the directory.
+/// A REGISTER waiting for the directory.
 pub(super) struct Registering {
     tx: TxId,
     request: Request,
@@ -18,7 +18,7 @@ pub(super) struct Registering {
 }
 
 impl Registering {
-    /// Who registers.
+    /// The registering peer.
     pub(super) const fn peer(&self) -> Peer {
         self.peer
     }
@@ -63,7 +63,7 @@ impl Core {
         self.is_us(&request.uri, peer) && to.is_ok_and(|to| self.is_us(&to.uri, peer))
     }
 
-    /// Whether a URI names this server: one of its hosts, and its port if there is one.
+    /// Whether a URI names this server: one of its hosts, and its port if present.
     pub(super) fn is_here(&self, uri: &Uri, peer: Peer) -> bool {
         let port = match uri {
             Uri::Sip(uri) => uri.port,
@@ -92,7 +92,7 @@ impl Core {
         self.config.names.iter().chain([&self.config.domain])
     }
 
-    /// The directory has spoken about the sender; `None` if it failed.
+    /// Continues with the directory's answer about the sender; `None` if the directory failed.
     pub(super) fn client_found(
         &mut self,
         registering: &Registering,
@@ -135,7 +135,7 @@ impl Core {
         }
     }
 
-    /// 200 with every binding that is left (§10.3 step 8).
+    /// 200 with all remaining bindings (§10.3 step 8).
     fn listing(&self, request: &Request, login: &str, now: Instant) -> Response {
         let mut response = Response::for_request(request, 200);
         for binding in self.registrar.bindings(login, now) {
@@ -146,7 +146,7 @@ impl Core {
         response
     }
 
-    /// 401.
+    /// Sends 401.
     fn demand(&mut self, tx: TxId, request: &Request, stale: bool, now: Instant) {
         let mut response = self.plain(request, 401);
         let (elapsed, salt) = (self.elapsed(now), self.random.word());
@@ -161,7 +161,7 @@ impl Core {
     }
 }
 
-/// Whether the client registers itself and nobody else.
+/// Whether the client registers only itself.
 fn names_itself(request: &Request, login: &str) -> bool {
     let is_login = |uri: &Uri| uri.user().is_some_and(|user| user == login);
     let (from, to) = (request.headers.from(), request.headers.to());

@@ -14,11 +14,11 @@ use crate::transaction::TxId;
 
 use super::calling::seq_of;
 
-/// How soon a re-INVITE is tried again that another INVITE is in the way of.
+/// How soon a re-INVITE blocked by another INVITE is retried.
 const BUSY_WAIT: Duration = Duration::from_millis(200);
 
 impl Core {
-    /// Commands of a confirmed dialog, but for its end.
+    /// Commands of a confirmed dialog, except those that end it.
     pub(super) fn command_dialog(
         &mut self,
         leg: &mut Leg,
@@ -42,7 +42,8 @@ impl Core {
                     };
                     self.retry_reinvite(leg, talking, now);
                 } else {
-                    // One at a time; the engine hears of the second what a peer would say.
+                    // One at a time; the engine gets the response that a peer would send to the
+                    // second.
                     self.event(
                         leg.id,
                         LegEvent::ReinviteDone {
@@ -77,7 +78,7 @@ impl Core {
         }
     }
 
-    /// Puts credentials for challenges of earlier requests on a new one.
+    /// Adds credentials for earlier challenges to a new request.
     pub(super) fn authorize(&mut self, leg: &mut Leg, request: &mut Request) {
         let Some(auth) = leg.auth.as_mut() else {
             return;
@@ -89,7 +90,7 @@ impl Core {
         }
     }
 
-    /// Sends a waiting re-INVITE if it is time and no other INVITE is in the way (§14.1).
+    /// Sends a waiting re-INVITE if it is due and no other INVITE is in progress (§14.1).
     pub(super) fn retry_reinvite(&mut self, leg: &mut Leg, talking: &mut Talking, now: Instant) {
         let Ours::Waiting { sdp, tries, at } = &mut talking.ours else {
             return;
@@ -119,7 +120,7 @@ impl Core {
         talking.ours = Ours::Sent { sdp, tries };
     }
 
-    /// A response to a re-INVITE of ours.
+    /// Processes a response to our re-INVITE.
     pub(super) fn reinvite_response(
         &mut self,
         leg: Option<&mut Leg>,
@@ -221,14 +222,14 @@ impl Core {
         self.reinvite_failed(leg, status, now);
     }
 
-    /// Who made the Call-ID waits 2.1 to 4 s, the other less than 2 s (§14.1).
+    /// The side that made the Call-ID waits 2.1 to 4 s, the other less than 2 s (§14.1).
     fn glare_wait(&mut self, made_call_id: bool) -> Duration {
         let steps = self.random.below(if made_call_id { 191 } else { 200 });
         let from = if made_call_id { 2100 } else { 0 };
         Duration::from_millis(from + 10 * steps)
     }
 
-    /// Our re-INVITE came to nothing. After 481 and 408 there is no dialog any more (§12.2.1.2).
+    /// Our re-INVITE failed. After 481 and 408 the dialog no longer exists (§12.2.1.2).
     pub(super) fn reinvite_failed(&mut self, leg: &mut Leg, status: u16, now: Instant) {
         let State::Talking(talking) = &mut leg.state else {
             return;
@@ -240,8 +241,8 @@ impl Core {
         }
     }
 
-    /// The remote party has lost the dialog: BYE in case it has not, and the leg ends. If our BYE
-    /// is out already, its outcome is the end.
+    /// The remote party has lost the dialog: sends BYE in case it has not, and the leg ends. If our
+    /// BYE was already sent, its outcome ends the leg.
     pub(super) fn lose(&mut self, leg: &mut Leg, now: Instant) {
         match std::mem::replace(&mut leg.state, State::Over) {
             State::Talking(talking) => {
@@ -278,8 +279,8 @@ impl Core {
         }
     }
 
-    /// The outcome of INFO, good or bad. Its time-out ends no call (RFC 5057 §5.1 leaves that to
-    /// the usage).
+    /// The outcome of INFO. Its time-out does not end the call (RFC 5057 §5.1 leaves that to the
+    /// usage).
     pub(super) fn info_done(&mut self, leg: &Leg, status: u16) {
         if matches!(leg.state, State::Talking(_)) {
             self.event(leg.id, LegEvent::InfoDone { status });

@@ -14,7 +14,7 @@ use crate::transaction::{ServerKey, TxId};
 use super::calling::seq_of;
 
 impl Core {
-    /// A request with a To tag, neither ACK, CANCEL nor REGISTER.
+    /// A request with a To tag other than ACK, CANCEL and REGISTER.
     pub(super) fn receive_in_dialog(
         &mut self,
         key: ServerKey,
@@ -61,7 +61,7 @@ impl Core {
                 self.in_early_dialog(leg, known, tx, &request, now);
             }
             State::Arriving(arriving) if request.method == Method::Bye => {
-                // The caller ends its early dialog instead of sending CANCEL (§15).
+                // The caller ends its early dialog with BYE instead of CANCEL (§15).
                 self.respond(leg, tx, &request, 200, now);
                 let refusal = self.leg_response(leg, &arriving.invite, 487, &Vec::new());
                 self.table.respond(arriving.tx, &refusal, now);
@@ -80,12 +80,13 @@ impl Core {
         }
     }
 
-    /// A later process has to find the remote party where it is now.
+    /// Reports the dialog again, since a later process has to find the remote party at its current
+    /// address.
     pub(super) fn keep_dialog(&mut self, leg: LegId, dialog: &Dialog) {
         self.event(leg, LegEvent::Dialog(Box::new(dialog.snapshot())));
     }
 
-    /// A BYE that overtook its 2xx counts; other requests in early dialogs are few.
+    /// Requests in early dialogs: a BYE that overtook its 2xx counts; others are rare.
     fn in_early_dialog(
         &mut self,
         leg: &mut Leg,
@@ -122,7 +123,7 @@ impl Core {
         }
     }
 
-    /// What is answered alike in early and confirmed dialogs.
+    /// Requests that are answered alike in early and confirmed dialogs.
     fn in_any_dialog(&mut self, leg: &mut Leg, tx: TxId, request: &Request, now: Instant) {
         let refusal = self.bad_extension(request);
         let response = match &request.method {
@@ -149,7 +150,7 @@ impl Core {
         self.event(leg.id, LegEvent::Info { content_type, body });
     }
 
-    /// BYE: what was open on both sides ends with it.
+    /// BYE: also ends everything open on both sides.
     fn hung_up(&mut self, leg: &mut Leg, talking: Talking, tx: TxId, bye: &Request, now: Instant) {
         if let Some(theirs) = talking.theirs {
             self.respond(leg, theirs.tx, &theirs.invite, 487, now);
@@ -157,7 +158,7 @@ impl Core {
         self.respond(leg, tx, bye, 200, now);
         let headers = custom_headers(&bye.headers);
         if talking.bye.is_some() {
-            // The engine had hung up already; its BYE was still held back.
+            // The engine has already hung up; its BYE was still held back.
             return self.event(
                 leg.id,
                 LegEvent::ByeDone {
@@ -198,7 +199,8 @@ impl Core {
             return self.table.respond(tx, &response, now);
         }
         if talking.awaited.take().is_some_and(|awaited| awaited.first) {
-            // The ACK is lost or late, but who re-INVITEs has our 2xx (RFC 5407 §3.1.5).
+            // The ACK is lost or late, but a peer that sends a re-INVITE has our 2xx (RFC 5407
+            // §3.1.5).
             self.event(leg.id, LegEvent::Acked { sdp: None });
         }
         let trying = self.response(&invite, 100, &leg.tag);
@@ -211,7 +213,8 @@ impl Core {
         self.event(leg.id, LegEvent::Reinvite { sdp: body.sdp });
     }
 
-    /// 415 for a body that is not a session description (§8.2.3): it is not a request for our offer.
+    /// 415 for a body that is not a session description (§8.2.3): this is not a request for our
+    /// offer.
     fn bad_type(&self, leg: &Leg, invite: &Request, body: &Body) -> Option<Response> {
         if body.type_ok {
             return None;
@@ -221,7 +224,7 @@ impl Core {
         Some(response)
     }
 
-    /// The engine accepts their re-INVITE; only then its Contact counts (§12.2.2).
+    /// The engine accepts their re-INVITE; only then does its Contact apply (§12.2.2).
     pub(super) fn answer_reinvite(
         &mut self,
         leg: &Leg,
@@ -266,7 +269,7 @@ impl Core {
         }
     }
 
-    /// An ACK that belongs to no refused INVITE.
+    /// An ACK that does not belong to a refused INVITE.
     pub(super) fn receive_ack(&mut self, ack: &Request, now: Instant) {
         let Some(mut leg) = self.leg_of(&ack.headers).and_then(|id| self.take(id)) else {
             return;
@@ -323,7 +326,7 @@ impl Core {
         self.leave(leg, talking, &bye.unwrap_or_default(), report, now);
     }
 
-    /// Answers a request of the dialog with nothing but the leg's own headers.
+    /// Answers a request of the dialog with only the leg's own headers.
     pub(super) fn respond(
         &mut self,
         leg: &Leg,

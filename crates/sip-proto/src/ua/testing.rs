@@ -1,8 +1,8 @@
-//! What the tests of several modules share.
+//! Shared by the tests of several modules.
 
 use std::time::Instant;
 
-/// A start of virtual time.
+/// The origin of virtual time.
 #[expect(
     clippy::disallowed_methods,
     reason = "an Instant can be had in no other way"

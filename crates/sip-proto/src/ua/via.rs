@@ -1,4 +1,4 @@
-//! The way back (RFC 3261 §18.2, RFC 3581) and our own Via and Contact.
+//! The return path of responses (RFC 3261 §18.2, RFC 3581), and our own Via and Contact.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -8,12 +8,12 @@ use crate::message::{HeaderName, Headers};
 use crate::uri::{Host, SipUri, Uri};
 use model::egress::{Class, class};
 
-/// Notes in the top Via where the request really came from, and says where responses go. `None`
-/// if there is no usable Via.
+/// Records the real source of the request in the top Via, and returns where responses go. `None`
+/// without a usable Via.
 ///
-/// UDP: to the source port if the sender asks so (`rport`), or if it does not know its own address,
-/// because then its port is that of a NAT too; else to the port it names. `maddr` is not followed:
-/// it would let a stranger aim our responses at others.
+/// UDP: to the source port if the sender requests it (`rport`), or if the sender does not know its
+/// own address, because the port is then that of a NAT too; otherwise to the port in Via. `maddr`
+/// is not followed: it would let a stranger aim our responses at others.
 pub(super) fn stamp(headers: &mut Headers, peer: Peer) -> Option<Peer> {
     let mut via = headers.via().ok()?;
     let source = peer.remote;
@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn finds_the_way_back() {
-        // Via, then the Via as noted and the address of the response; the source is 192.0.2.1:4000.
+        // Via, then the updated Via and the address of the response; the source is 192.0.2.1:4000.
         let table: &[(&str, &str, &str)] = &[
             (
                 "SIP/2.0/UDP 192.0.2.1:5070;branch=z9hG4bKa",
@@ -120,7 +120,7 @@ mod tests {
     #[test]
     fn names_the_address_that_can_be_reached() {
         let public = Some(IpAddr::from([203, 0, 113, 5]));
-        // Remote, public address, then what we call ourselves.
+        // Remote address, public address, then the address we give.
         for (remote, public, expected) in [
             ([198, 51, 100, 1], public, "203.0.113.5:5080"),
             ([198, 51, 100, 1], None, "10.0.0.9:5080"),

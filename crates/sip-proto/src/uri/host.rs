@@ -16,7 +16,7 @@ pub enum Host {
     V6(Ipv6Addr),
 }
 
-/// `_` is no host name character, but container networks use it.
+/// `_` is not a host name character, but container networks use it.
 static NAME: Class = class(b"-._", false);
 
 impl Host {
@@ -70,7 +70,7 @@ impl Host {
 }
 
 /// Reads an IPv6 address. The RFC 3261 grammar wrongly produces three colons before an embedded
-/// IPv4 address; RFC 5118 §4.10 wants that tolerated, there and nowhere else.
+/// IPv4 address; RFC 5118 §4.10 asks to tolerate that, and only that.
 pub(crate) fn parse_v6(text: &str) -> Option<Ipv6Addr> {
     if let Ok(address) = text.parse() {
         return Some(address);

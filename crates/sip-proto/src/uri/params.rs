@@ -7,7 +7,8 @@ use std::fmt;
 
 /// Ordered parameters. Names are compared without case; values stay as written, quotes included.
 ///
-/// Held as the text `;name=value;flag`, so reading a message costs one allocation for all of them.
+/// Stored as the text `;name=value;flag`, so reading a message costs one allocation for all of
+/// them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Params(String);
 
@@ -30,12 +31,12 @@ impl Params {
         Ok(Self(text.to_owned()))
     }
 
-    /// None yet, with room for `bytes` bytes of text.
+    /// An empty list with room for `bytes` bytes of text.
     pub(crate) fn with_capacity(bytes: usize) -> Self {
         Self(String::with_capacity(bytes))
     }
 
-    /// Adds a parameter at the end; the caller vouches for its characters.
+    /// Appends a parameter; the caller guarantees valid characters.
     pub(crate) fn push_raw(&mut self, name: &str, value: Option<&str>) {
         self.0.push(';');
         self.0.push_str(name);
@@ -45,20 +46,20 @@ impl Params {
         }
     }
 
-    /// Value of the first parameter of that name; the empty text if it has no value.
+    /// Value of the first parameter of that name; the empty text if it has none.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.iter()
             .find(|(n, _)| n.eq_ignore_ascii_case(name))
             .map(|(_, v)| v.unwrap_or(""))
     }
 
-    /// Whether a parameter of that name is there, with or without value.
+    /// Whether a parameter of that name is present, with or without a value.
     pub fn has(&self, name: &str) -> bool {
         self.get(name).is_some()
     }
 
-    /// Replaces the parameter in place or adds it at the end. Characters that would end a parameter
-    /// are left out of the value unless it is a quoted string.
+    /// Replaces the parameter in place or appends it. Characters that would end a parameter are
+    /// dropped from the value unless it is a quoted string.
     pub fn set(&mut self, name: &str, value: Option<&str>) {
         let value = value.map(clean);
         let value = value.as_deref();
@@ -75,7 +76,7 @@ impl Params {
         *self = changed;
     }
 
-    /// Removes all parameters of that name; whether there were any.
+    /// Removes all parameters of that name; returns whether there were any.
     pub fn remove(&mut self, name: &str) -> bool {
         let had = self.has(name);
         if had {
@@ -103,13 +104,13 @@ impl Params {
         })
     }
 
-    /// Whether there are none.
+    /// Whether the list is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
 
-/// `value` without the characters that would end it, or as it is if it is one quoted string.
+/// `value` without the characters that would end it, or unchanged if it is one quoted string.
 fn clean(value: &str) -> String {
     if quoted_len(value) == Some(value.len()) && !value.contains(char::is_control) {
         return value.to_owned();

@@ -10,7 +10,7 @@ use std::fmt::{self, Write as _};
 pub struct SipUri {
     /// Whether the scheme is `sips`.
     pub secure: bool,
-    /// User part as written, escapes and all; [`SipUri::decoded_user`] is what it means.
+    /// User part as written, including escapes; [`SipUri::decoded_user`] decodes it.
     pub user: Option<String>,
     /// Password part as written.
     pub password: Option<String>,
@@ -25,7 +25,7 @@ pub struct SipUri {
 }
 
 impl SipUri {
-    /// `sip:user@host:port`; what cannot stand in a user part is escaped.
+    /// `sip:user@host:port`; characters not allowed in a user part are escaped.
     pub fn new(user: Option<&str>, host: Host, port: Option<u16>) -> Self {
         Self {
             secure: false,
@@ -38,7 +38,7 @@ impl SipUri {
         }
     }
 
-    /// Reads all that follows `sip:` or `sips:`.
+    /// Reads everything after `sip:` or `sips:`.
     pub(super) fn parse_rest(secure: bool, rest: &str) -> Result<Self, UriError> {
         let (userinfo, rest) = match rest.split_once('@') {
             Some((userinfo, rest)) => (Some(userinfo), rest),
@@ -69,7 +69,7 @@ impl SipUri {
         })
     }
 
-    /// User part with its escapes decoded; bytes that are no UTF-8 become U+FFFD.
+    /// User part with escapes decoded; bytes that are not UTF-8 become U+FFFD.
     pub fn decoded_user(&self) -> Option<Cow<'_, str>> {
         self.user.as_deref().map(unescape)
     }
@@ -95,9 +95,9 @@ impl SipUri {
     }
 }
 
-/// `#` should be escaped but phones dial it plainly; non-ASCII characters likewise.
+/// `#` should be escaped, but phones dial it as is; likewise non-ASCII characters.
 static USER: Class = class(b"-_.!~*'()&=+$,;?/#", true);
-/// With `@`, `,` and `;`, which senders of `?Replaces=` tend not to escape.
+/// Also `@`, `,` and `;`, which senders of `?Replaces=` tend not to escape.
 static HEADER: Class = class(b"-_.!~*'()[]/?:+$@,;", true);
 
 fn parse_userinfo(userinfo: &str) -> Result<(Option<String>, Option<String>), UriError> {
@@ -125,7 +125,7 @@ fn parse_headers(text: &str) -> Result<Vec<(String, String)>, UriError> {
     text.split('&').map(pair).collect()
 }
 
-/// Whether every byte is of `class` or belongs to a whole `%HH`.
+/// Whether every byte is in `class` or part of a complete `%HH`.
 pub(super) fn legal_escaped(text: &str, class: &Class) -> bool {
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {
@@ -139,7 +139,7 @@ pub(super) fn legal_escaped(text: &str, class: &Class) -> bool {
     true
 }
 
-/// Decodes `%HH`; bytes that are no UTF-8 become U+FFFD.
+/// Decodes `%HH`; bytes that are not UTF-8 become U+FFFD.
 pub fn unescape(text: &str) -> Cow<'_, str> {
     if !text.contains('%') {
         return Cow::Borrowed(text);
@@ -151,7 +151,7 @@ pub fn unescape(text: &str) -> Cow<'_, str> {
     Cow::Owned(String::from_utf8_lossy(&decoded).into_owned())
 }
 
-/// Escapes what cannot stand in a user part, `%` and `@` included.
+/// Escapes characters not allowed in a user part, `%` and `@` included.
 pub fn escape_user(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
@@ -183,8 +183,8 @@ fn escapes(text: &str) -> impl Iterator<Item = (u8, bool)> {
     })
 }
 
-/// One form for all spellings of the same text: an escape of a character outside the reserved set
-/// equals that character, an escaped reserved one does not (§19.1.4).
+/// One form for all spellings of the same text: an escaped character outside the reserved set
+/// equals the plain character, an escaped reserved one does not (§19.1.4).
 fn normal_escapes(text: &str) -> Vec<(u8, bool)> {
     let reserved = |b: u8| b";/?:@&=+$,".contains(&b);
     escapes(text)
@@ -192,9 +192,9 @@ fn normal_escapes(text: &str) -> Vec<(u8, bool)> {
         .collect()
 }
 
-/// One direction: what `a` has, `b` does not contradict. Of repeated names the first one counts.
+/// One direction: `b` contradicts nothing in `a`. Of repeated names the first one counts.
 fn same_params(a: &Params, b: &Params) -> bool {
-    // These must be in both or in neither; any other may be missing on one side.
+    // These must be in both or in neither; any other may be missing from one side.
     const BINDING: [&str; 5] = ["transport", "user", "ttl", "method", "maddr"];
     a.iter().all(|(name, _)| match (a.get(name), b.get(name)) {
         (Some(value), Some(other)) => unescape(value).eq_ignore_ascii_case(&unescape(other)),

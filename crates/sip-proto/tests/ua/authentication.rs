@@ -5,7 +5,7 @@ use sip_proto::digest::{Client, Secret};
 use sip_proto::message::{HeaderName, Message, Method, Response};
 use sip_proto::ua::{LegCommand, Transport, TrunkSource};
 
-/// A phone that answers the challenges it gets.
+/// A phone that answers challenges.
 struct Phone {
     bench: Bench,
     client: Client,
@@ -24,8 +24,8 @@ impl Phone {
         }
     }
 
-    /// Sends a request, with an answer to the last challenge if there was one, and gives the final
-    /// or last response.
+    /// Sends a request, with an answer to the last challenge if there was one, and returns the
+    /// final or last response.
     fn send(&mut self, at: u64, user: &str, lines: &str) -> Response {
         self.ask(at, user, lines).expect("a response")
     }
@@ -96,7 +96,7 @@ fn registers_who_knows_the_password() {
         phone.bench.play("0 end"),
         "0 > 200 REGISTER, 0 ! Bindings kim 1"
     );
-    // The same nonce goes on being good until it is too old.
+    // The same nonce remains valid until it is too old.
     assert_eq!(phone.send(30_000, "kim", "Expires: 600\r\n").status.0, 200);
     let stale = phone.send(61_000, "kim", "Expires: 600\r\n");
     assert_eq!(stale.status.0, 401);
@@ -177,7 +177,7 @@ fn tells_who_calls() {
     good.ask(1, "kim", "");
     assert_eq!(last(good.bench.play("1 end")), "1 ! Incoming kim");
 
-    // An old nonce is asked for again without troubling the engine.
+    // An old nonce is challenged again without involving the engine.
     good.bench.play("2 reject 480");
     let stale = good.send(90_000, "kim", "");
     assert_eq!(stale.status.0, 407);
@@ -220,7 +220,7 @@ fn knows_trunks_by_their_address() {
         }];
         let mut bench = Bench::with(config, Transport::Udp);
         let log = bench.play("0 < INVITE sdp");
-        // A caller that is not known waits for its 100.
+        // An unknown caller waits for its 100.
         let trying = if expected == "Unknown" {
             ""
         } else {
@@ -319,7 +319,8 @@ fn requests_within_the_dialog_are_authenticated_too() {
         "0 invite auth; 10 < 407 INVITE a | {challenge}; 20 < 200 INVITE b sdp; 100 reinvite; \
          110 < 407 INVITE b | {fresh}"
     ));
-    // The ACK of the 2xx repeats the credentials of its INVITE; the re-INVITE has its own at once.
+    // The ACK of the 2xx repeats the credentials of its INVITE; the re-INVITE carries its own from
+    // the start.
     assert!(
         bench
             .request_of("ACK")
@@ -353,7 +354,7 @@ fn a_challenge_is_only_for_calls_not_yet_answered() {
     assert_eq!(REALM, config().domain);
 }
 
-/// Registers kim and gives the phone.
+/// Registers kim and returns the phone.
 fn registered() -> Phone {
     let mut phone = phone(Method::Register, PASSWORD);
     phone.send(0, "kim", "");
@@ -369,7 +370,7 @@ fn asks_a_registered_phone_whether_it_is_there() {
     let options = phone.bench.request_of("OPTIONS");
     assert_eq!(options.uri.to_string(), "sip:kim@10.0.0.1;ob");
     assert_eq!(phone.bench.sent.last().unwrap().0, phone.bench.peer);
-    // Any answer will do; then silence counts.
+    // Any answer will do; after that, silence counts.
     assert_eq!(phone.bench.play("60010 < 404 OPTIONS p"), "");
     let log = phone.bench.play("151999 end; 152000 end");
     assert!(
@@ -396,7 +397,7 @@ fn a_phone_that_never_answers_options_stays_registered() {
 #[test]
 fn a_phone_that_never_answers_keeps_its_binding_but_makes_room_first() {
     let mut phone = registered();
-    // Second of each look, and whether the binding is doubtful then.
+    // Second of each check, and whether the binding is doubtful then.
     let mut looks = |script: &str| {
         phone.bench.play(script);
         let bindings = phone.bench.core.bindings_of("kim", phone.bench.now());

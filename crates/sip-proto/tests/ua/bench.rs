@@ -1,13 +1,14 @@
-//! One core, a scripted call engine and a scripted peer, on a clock of their own.
+//! One core, a scripted call engine and a scripted peer, on a virtual clock.
 //!
-//! A script is a list of steps, `time in ms` and words, separated by `;`. What the engine does:
-//! `invite`, `invite late` (no offer), `invite auth`, `cancel`, `bye`, `ring`, `answer`, `reject N`,
-//! `challenge`, `reinvite`, `accept`, `refuse N`, `ack`, `info`. What the peer does starts with `<`:
-//! `< 180 INVITE a` answers our last INVITE with To tag `a` (`sdp` adds a description), `< BYE` sends
-//! a request; `| Name: value` adds a header field, `sdp` a description, `text` a body of another type, `again` repeats the last
-//! message, `seq=`, `tag=` and `branch=` overwrite, `new` leaves the To tag out. `end` lets the timers run until then.
+//! A script is a list of steps, `time in ms` and words, separated by `;`. The engine's steps:
+//! `invite`, `invite late` (no offer), `invite auth`, `cancel`, `bye`, `ring`, `answer`, `reject
+//! N`, `challenge`, `reinvite`, `accept`, `refuse N`, `ack`, `info`. The peer's steps start with
+//! `<`: `< 180 INVITE a` answers our last INVITE with To tag `a` (`sdp` adds a description), `<
+//! BYE` sends a request; `| Name: value` adds a header field, `sdp` a description, `text` a body of
+//! another type, `again` repeats the last message, `seq=`, `tag=` and `branch=` overwrite, `new`
+//! leaves the To tag out. `end` lets the timers run until then.
 //!
-//! The log has what the core sends (`>`) and what it tells the engine (`!`).
+//! The log has what the core sends (`>`) and reports to the engine (`!`).
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -72,7 +73,7 @@ pub(crate) fn peer(transport: Transport) -> Peer {
     }
 }
 
-/// At one instant, what is sent stands before what is reported: neither waits for the other.
+/// Within one instant, sent messages are listed before reports: their order does not matter.
 pub(crate) fn ordered(log: &str) -> String {
     let mut lines: Vec<&str> = log.split(", ").collect();
     lines.sort_by_key(|line| {
@@ -91,11 +92,11 @@ pub(crate) struct Bench {
     log: Vec<String>,
     /// Everything sent, in order.
     pub(crate) sent: Vec<(Peer, Message)>,
-    /// What is to be kept of the dialog for a later process, in order.
+    /// The dialog snapshots stored for a later process, in order.
     pub(crate) dialogs: Vec<DialogSnapshot>,
     /// Our last request of each method.
     requests: BTreeMap<String, Request>,
-    /// Our last response to the peer's INVITE with a To tag: tells our tag.
+    /// Our last response to the peer's INVITE with a To tag: holds our tag.
     our_to: Option<String>,
     last: Option<Bytes>,
     inbound: bool,
@@ -132,7 +133,7 @@ impl Bench {
         }
     }
 
-    /// Plays a script and gives the log.
+    /// Plays a script and returns the log.
     pub(crate) fn play(&mut self, script: &str) -> String {
         self.drain();
         for step in script
@@ -364,7 +365,7 @@ fn push(headers: &mut sip_proto::message::Headers, line: &str) {
     }
 }
 
-/// Knows `kim`; cannot be asked about `broken`.
+/// Knows `kim`; fails for `broken`.
 fn directory(login: &str) -> Found {
     match login {
         "kim" => Found::Client(Ha1 {

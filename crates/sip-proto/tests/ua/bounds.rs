@@ -1,9 +1,9 @@
-//! What one peer can make the core remember or say.
+//! Limits on the state and output that one peer can cause.
 
 use crate::bench::{Bench, config, peer};
 use sip_proto::ua::{Output, Transport};
 
-/// Feeds `count` requests and gives how many outputs of each kind came.
+/// Feeds `count` requests and returns the number of outputs of each kind.
 fn flood(bench: &mut Bench, count: u32, text: impl Fn(u32) -> String) -> (usize, usize) {
     let (mut answers, mut events) = (0, 0);
     let now = bench.now();
@@ -96,7 +96,7 @@ fn a_flood_of_requests_is_refused_without_being_kept() {
         "{:?}",
         String::from_utf8_lossy(&bytes)
     );
-    // Half a minute later all is well again.
+    // Half a minute later everything has recovered.
     bench.play("40000 end");
     assert_eq!(bench.core.poll_timeout(), None, "nothing is remembered");
     bench.receive(options(60_001));

@@ -22,7 +22,7 @@ fn answers_as_the_engine_says() {
             "0 < INVITE sdp; 10 ring; 20 reject 486; 600 < ACK same; 9000 end",
             "0 ! Incoming Unknown, 10 > 180 INVITE, 20 > 486 INVITE, 520 > 486 INVITE",
         ),
-        // A caller that is not known gets 100 only if nothing else is ready.
+        // An unknown caller gets 100 only if no other response is ready.
         (
             "0 < INVITE sdp; 199 end; 300 ring; 500 < again; 70000 end",
             "0 ! Incoming Unknown, 200 > 100 INVITE, 300 > 180 INVITE, 500 > 180 INVITE, \
@@ -32,7 +32,7 @@ fn answers_as_the_engine_says() {
             "0 < INVITE sdp; 150000 end",
             "0 ! Incoming Unknown, 200 > 100 INVITE",
         ),
-        // A repeated INVITE gets the last response and is no second call.
+        // A repeated INVITE gets the last response and is not a second call.
         (
             "0 < INVITE sdp; 10 ring; 500 < again; 600 answer; 700 < again",
             "0 ! Incoming Unknown, 10 > 180 INVITE, 500 > 180 INVITE, \
@@ -52,8 +52,8 @@ fn answers_as_the_engine_says() {
     ]);
 }
 
-/// The source of a datagram may be forged: it gets one refusal for each INVITE, and the caller that
-/// misses it repeats its INVITE.
+/// The source of a datagram may be forged: it gets one refusal per INVITE, and a caller that misses
+/// it repeats its INVITE.
 #[test]
 fn refuses_a_caller_that_is_not_known_once() {
     assert_table(&[
@@ -69,7 +69,7 @@ fn refuses_a_caller_that_is_not_known_once() {
             "0 < INVITE sdp | Require: 100rel; 500 < again; 600 < ACK same; 700 < again; 40000 end",
             "0 > 420 INVITE, 500 > 420 INVITE",
         ),
-        // It got 100 and repeats nothing: the refusal is repeated for it.
+        // The caller got 100 and repeats nothing, so the refusal is retransmitted.
         (
             "0 < INVITE sdp; 300 reject 404; 900 < ACK same; 40000 end",
             "0 ! Incoming Unknown, 200 > 100 INVITE, 300 > 404 INVITE, 800 > 404 INVITE",
@@ -91,7 +91,7 @@ fn takes_cancel_until_it_has_answered() {
             "0 ! Incoming Unknown, 10 > 200 INVITE, 20 > 200 CANCEL, 30 ! Acked, \
              40 > 200 BYE, 40 ! Bye",
         ),
-        // For nothing.
+        // Matches no INVITE.
         ("0 < CANCEL branch=z9hG4bKnone", "0 > 481 CANCEL"),
         // A caller may end its early dialog with BYE.
         (
@@ -117,7 +117,7 @@ fn repeats_the_2xx_until_its_ack() {
             "0 < INVITE sdp; 0 answer; 70000 end",
             &format!("{REPEATED}, 32000 ! NoAck, 32000 > BYE"),
         ),
-        // A BYE of ours waits for the ACK (§15), also if that never comes.
+        // Our BYE waits for the ACK (§15), even if that never arrives.
         (
             "0 < INVITE sdp; 0 answer; 100 bye; 700 < ACK; 800 < 200 BYE",
             "0 ! Incoming Unknown, 0 > 200 INVITE, 500 > 200 INVITE, 700 > BYE, \
@@ -127,13 +127,13 @@ fn repeats_the_2xx_until_its_ack() {
             "0 < INVITE sdp; 0 answer; 100 bye; 32100 < 481 BYE; 70000 end",
             &format!("{REPEATED}, 32000 > BYE, 32000 ! ByeDone 408"),
         ),
-        // Theirs comes while ours waits.
+        // Their BYE comes while ours waits.
         (
             "0 < INVITE sdp; 0 answer; 100 bye; 300 < BYE; 9000 end",
             "0 ! Incoming Unknown, 0 > 200 INVITE, 300 > 200 BYE, \
              300 ! ByeDone 200",
         ),
-        // An ACK with another CSeq number or From tag is not this one.
+        // An ACK with another CSeq number or From tag does not match.
         (
             "0 < INVITE sdp; 0 answer; 100 < ACK seq=7; 700 end",
             "0 ! Incoming Unknown, 0 > 200 INVITE, 500 > 200 INVITE",
@@ -152,7 +152,7 @@ fn both_hang_up_at_once() {
 
 #[test]
 fn a_number_ends_where_its_parameters_begin() {
-    // User parts of Request-URI and To, and of From; then what the engine hears.
+    // User parts of Request-URI and To, and of From; then the event reported to the engine.
     let table = [
         (
             "sip:+12025550100;npdi;rn=+12025550199@h",
@@ -217,7 +217,8 @@ fn hands_up_what_the_call_is_about() {
         None,
         "100 makes no dialog"
     );
-    // The log has no detail; the outputs have: feed the same to a core that is not drained.
+    // The log lacks the detail, but the outputs have it: feed the same to a core that is not
+    // drained.
     let text = "INVITE sip:+1%20202@192.0.2.9 SIP/2.0\r\n\
          Via: SIP/2.0/UDP 192.0.2.1:5070;branch=z9hG4bK1\r\nMax-Forwards: 12\r\n\
          From: \"Kim O\" <sip:kim%40home@example.com>;tag=1\r\nTo: <sip:desk@example.org>\r\n\

@@ -1,7 +1,7 @@
-//! Two cores call each other over a network that loses, doubles, delays and swaps messages.
+//! Two cores call each other over a network that loses, duplicates, delays and reorders messages.
 //!
-//! The engines act at random, but what they hear must make sense: **each leg ends with one final
-//! event, nothing follows it, and in the end neither side remembers anything.**
+//! The engines act at random, but the events must make sense: **each leg ends with one final event,
+//! nothing follows it, and in the end neither side holds any state.**
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -20,12 +20,12 @@ const STORM: Weather = Weather {
     max_delay: Duration::from_millis(400),
 };
 
-/// What an engine has heard of one leg.
+/// The events that an engine has received for one leg.
 #[derive(Default)]
 struct Heard {
     events: Vec<String>,
     over: bool,
-    /// Answered by the far side, or our answer was acknowledged.
+    /// Answered by the remote party, or our answer was acknowledged.
     up: bool,
 }
 
@@ -40,7 +40,7 @@ struct World {
     network: Network<usize, Bytes>,
     random: Random,
     now: Instant,
-    /// What the engines are going to do, and when.
+    /// The planned commands of the engines, by time.
     plans: BTreeMap<(Instant, u64), (usize, LegId, LegCommand)>,
     planned: u64,
     calls: usize,
@@ -94,12 +94,12 @@ impl World {
         if self.random.below(3) == 0 {
             self.plan(4000, from, leg, LegCommand::Cancel);
         } else {
-            // Who never hears a final response gives up in the end.
+            // An engine that never gets a final response gives up in the end.
             self.plan(1, from, leg, LegCommand::SetHeaders(Vec::new()));
         }
     }
 
-    /// Runs until nothing is due any more, an hour at most.
+    /// Runs until no timer is left, at most an hour.
     fn run(&mut self) {
         let end = self.now + Duration::from_secs(3600);
         loop {
@@ -178,7 +178,7 @@ impl World {
                 headers,
             };
             let heard = self.sides[side].legs.get_mut(&leg).expect("just made");
-            heard.over = true; // The engine's own refusal is the end, without an event.
+            heard.over = true; // The engine's own refusal ends the leg without an event.
             self.plan(3000, side, leg, reject);
         } else {
             self.plan(
@@ -202,7 +202,7 @@ impl World {
             .get_mut(&leg)
             .expect("a leg the engine knows");
         let refused = heard.over && heard.events.is_empty();
-        // A caller may give up before our refusal gets out.
+        // A caller may cancel before our refusal is sent.
         let crossing = refused && matches!(event, LegEvent::Canceled);
         assert!(
             !heard.over || crossing,
@@ -239,7 +239,7 @@ impl World {
         }
     }
 
-    /// What happens once a call is up: sometimes a re-INVITE, some INFO, and always the end.
+    /// The events of an established call: sometimes a re-INVITE, some INFO, and always the end.
     fn live(&mut self, side: usize, leg: LegId) {
         if self.random.below(2) == 0 {
             self.plan(

@@ -26,7 +26,7 @@ fn a_message_ends_as_the_far_side_says() {
              31500 > MESSAGE, 32000 ! MessageDone 408",
         ),
         ("0 message nowhere", "0 ! MessageDone 400"),
-        // Nothing can be asked of it.
+        // No other command applies to it.
         (
             "0 message; 10 bye; 20 cancel; 100 < 200 MESSAGE a",
             "0 > MESSAGE, 100 ! MessageDone 200",
@@ -62,6 +62,6 @@ fn a_message_carries_its_text_and_no_contact() {
     let header = |name| message.headers.get(name);
     let kind = header(HeaderName::ContentType);
     assert_eq!(kind, Some("text/plain;charset=UTF-8"));
-    // RFC 3428 section 4: it makes no dialog.
+    // RFC 3428 §4: it creates no dialog.
     assert_eq!(header(HeaderName::Contact), None);
 }

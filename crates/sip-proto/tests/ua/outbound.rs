@@ -31,12 +31,12 @@ fn ends_as_the_far_side_says() {
             "0 > INVITE, 500 > INVITE, 1500 > INVITE, 3500 > INVITE, 7500 > INVITE, \
              15500 > INVITE, 31500 > INVITE, 32000 ! Rejected 408",
         ),
-        // A 2xx of a far side that is older than RFC 3261 has no tag.
+        // A 2xx of a remote party older than RFC 3261 has no tag.
         (
             "0 invite; 100 < 200 INVITE sdp",
             "0 > INVITE, 100 > ACK, 100 ! Answered sdp",
         ),
-        // The far side hangs up.
+        // The remote party hangs up.
         (
             "0 invite; 100 < 200 INVITE a sdp; 200 < BYE; 300 < again",
             "0 > INVITE, 100 > ACK, 100 ! Answered sdp, 200 > 200 BYE, 200 ! Bye, 300 > 200 BYE",
@@ -51,12 +51,12 @@ fn acknowledges_each_2xx_as_often_as_it_comes() {
             "0 invite; 100 < 200 INVITE a sdp; 600 < again; 1600 < again",
             "0 > INVITE, 100 > ACK, 100 ! Answered sdp, 600 > ACK, 1600 > ACK",
         ),
-        // Also when the leg is over.
+        // Also after the leg has ended.
         (
             "0 invite; 100 < 200 INVITE a sdp; 200 bye; 300 < 200 BYE; 600 < 200 INVITE a sdp",
             "0 > INVITE, 100 > ACK, 100 ! Answered sdp, 200 > BYE, 300 ! ByeDone 200, 600 > ACK",
         ),
-        // Another far end is acknowledged and hung up, once.
+        // Another remote party gets ACK and BYE, once.
         (
             "0 invite; 50 < 180 INVITE a; 60 < 180 INVITE b; 100 < 200 INVITE a sdp; \
              200 < 200 INVITE b sdp; 250 < 200 BYE b; 300 < 200 INVITE b sdp",
@@ -78,13 +78,13 @@ fn cancels_whatever_crosses_it() {
             "0 invite; 100 cancel; 600 < 100 INVITE; 700 < 200 CANCEL a; 710 < 487 INVITE a",
             "0 > INVITE, 500 > INVITE, 600 > CANCEL, 710 > ACK, 710 ! Rejected 487",
         ),
-        // It never comes.
+        // It never arrives.
         (
             "0 invite; 100 cancel; 40000 end",
             "0 > INVITE, 500 > INVITE, 1500 > INVITE, 3500 > INVITE, 7500 > INVITE, \
              15500 > INVITE, 31500 > INVITE, 32000 ! Rejected 487",
         ),
-        // The final response comes instead.
+        // The final response arrives instead.
         (
             "0 invite; 100 cancel; 200 < 486 INVITE a",
             "0 > INVITE, 200 > ACK, 200 ! Rejected 486",
@@ -100,7 +100,7 @@ fn cancels_whatever_crosses_it() {
             "0 invite; 100 cancel; 150 < 200 INVITE a sdp",
             "0 > INVITE, 150 > ACK, 150 ! Rejected 487, 150 > BYE",
         ),
-        // The engine gives up when it is answered already.
+        // The engine cancels when the call is already answered.
         (
             "0 invite; 100 < 200 INVITE a sdp; 110 cancel; 200 < 200 BYE",
             "0 > INVITE, 100 > ACK, 100 ! Answered sdp, 110 > BYE, 200 ! ByeDone 200",
@@ -110,7 +110,7 @@ fn cancels_whatever_crosses_it() {
             "0 invite; 50 < 180 INVITE a; 100 cancel; 110 < 200 CANCEL a; 40000 end",
             "0 > INVITE, 50 ! Progress 180, 100 > CANCEL, 32100 ! Rejected 487",
         ),
-        // A challenge is not answered any more.
+        // A challenge is no longer answered.
         (
             "0 invite auth; 50 < 180 INVITE a; 100 cancel; 150 < 407 INVITE a | \
              Proxy-Authenticate: Digest realm=\"x\", nonce=\"y\"",
@@ -126,7 +126,7 @@ fn lets_the_far_side_offer() {
             "0 invite late; 100 < 200 INVITE a sdp; 600 < again; 700 ack; 800 < again; 900 < BYE",
             "0 > INVITE, 100 ! Answered sdp, 700 > ACK, 800 > ACK, 900 > 200 BYE, 900 ! Bye",
         ),
-        // Hung up before the answer is made: ACK first, so that the far side sees the BYE.
+        // Hung up before the answer is made: ACK first, so that the remote party accepts the BYE.
         (
             "0 invite late; 100 < 200 INVITE a sdp; 200 bye; 300 < 200 BYE",
             "0 > INVITE, 100 ! Answered sdp, 200 > ACK, 200 > BYE, 300 ! ByeDone 200",

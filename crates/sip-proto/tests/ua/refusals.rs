@@ -1,4 +1,4 @@
-//! What is refused without asking the engine.
+//! Requests that are refused without asking the engine.
 
 use crate::bench::{Bench, SDP, assert_table, config, ordered, peer};
 use sip_proto::message::{HeaderName, Message, Response};
@@ -35,7 +35,7 @@ fn outside_dialogs() {
         ("0 < INVITE sdp | Require: 100rel", "0 > 420 INVITE"),
         ("0 < INVITE sdp | Content-Encoding: gzip", "0 > 415 INVITE"),
         ("0 < INVITE sdp | Accept: text/plain", "0 > 406 INVITE"),
-        // A supported but not required extension is fine, and so is a proxy's business.
+        // A supported but not required extension is fine, and so is one for proxies.
         (
             "0 < INVITE sdp | Supported: 100rel, timer",
             "0 ! Incoming Unknown",
@@ -44,7 +44,8 @@ fn outside_dialogs() {
             "0 < INVITE sdp | Proxy-Require: foo",
             "0 ! Incoming Unknown",
         ),
-        // The same request on another way (§8.2.2.2); with another CSeq number it is another.
+        // The same request by another path (§8.2.2.2); with another CSeq number it is a different
+        // one.
         (
             "0 < INVITE sdp; 10 < INVITE sdp seq=1 branch=z9hG4bKother new; 20 < INVITE sdp seq=2 new",
             "0 ! Incoming Unknown, 10 > 482 INVITE, \
@@ -144,7 +145,7 @@ fn too_many_calls_in_set_up() {
         Some("5")
     );
     let first = response(&bench).clone();
-    // Nothing is kept of a refused call; its repetition gets the same words.
+    // Nothing is kept of a refused call; its retransmission gets the same response.
     bench.receive(invite(2));
     assert_eq!(bench.play("0 end"), refused);
     assert_eq!(*response(&bench), first);

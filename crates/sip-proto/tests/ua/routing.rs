@@ -5,7 +5,7 @@ use sip_proto::DialogSnapshot;
 use sip_proto::message::{HeaderName, Message, Request};
 use sip_proto::ua::{Core, FlowId, LegCommand, LegEvent, Output, Peer, Transport};
 
-/// Answers our INVITE with these lines and gives the BYE and where it went.
+/// Answers our INVITE with these lines and returns the BYE and its destination.
 fn bye_after(peer: Peer, lines: &str) -> (Request, Peer) {
     let mut bench = Bench::with(config(), peer.transport);
     bench.peer = peer;
@@ -63,7 +63,7 @@ fn follows_the_routes_of_the_answer() {
             &["<sip:203.0.113.2;lr>", "<sip:x@198.51.100.7:5080>"],
             "203.0.113.3:5060",
         ),
-        // A router by name: the one the answer came from.
+        // A named router: the request goes to where the answer came from.
         (
             format!("Record-Route: <sip:proxy.example.com;lr>\r\n{contact}"),
             "sip:x@198.51.100.7:5080",
@@ -90,7 +90,7 @@ fn follows_the_routes_of_the_answer() {
             &[],
             "192.0.2.1:6000",
         ),
-        // No Contact at all: the URI that was called.
+        // Without Contact: the URI that was called.
         (
             String::new(),
             "sip:callee@192.0.2.1:5070",
@@ -226,11 +226,11 @@ fn hangs_up_a_call_of_an_earlier_process() {
     );
 }
 
-/// The last place where the far side was counts.
+/// The remote party's latest address is used.
 #[test]
 fn hangs_up_a_call_whose_far_side_has_moved() {
     let answered = "0 invite; 100 < 200 INVITE a sdp";
-    // By a re-INVITE with another Contact, once it is accepted; by one of ours.
+    // After a re-INVITE with another Contact, once accepted; after one of ours.
     for (moves, target) in [
         ("", "sip:callee@192.0.2.1:5070"),
         ("; 200 < INVITE sdp", "sip:callee@192.0.2.1:5070"),
@@ -247,7 +247,7 @@ fn hangs_up_a_call_whose_far_side_has_moved() {
         let last = bench.dialogs.last().expect("a dialog");
         assert_eq!(orphan_bye(last).0.uri.to_string(), target, "{moves}");
     }
-    // Behind a NAT that gave it another address.
+    // Behind a NAT that assigned another address.
     let mut bench = Bench::new();
     bench.play(answered);
     bench.peer.remote.set_port(5999);
@@ -257,7 +257,7 @@ fn hangs_up_a_call_whose_far_side_has_moved() {
     assert_eq!(bench.dialogs.len(), 2);
 }
 
-/// The BYE of a later process, and where it goes.
+/// The BYE of a later process, and its destination.
 fn orphan_bye(dialog: &DialogSnapshot) -> (sip_proto::message::Request, sip_proto::ua::Peer) {
     let mut other = Core::new(config(), Box::new(crate::bench::Seeded(9)), start());
     other.hang_up(dialog, start());

@@ -1,9 +1,10 @@
-//! Within a confirmed dialog: re-INVITE both ways and glare, INFO, OPTIONS, CSeq, what is not built.
+//! Within a confirmed dialog: re-INVITE both ways and glare, INFO, OPTIONS, CSeq, what is not
+//! supported.
 
 use crate::bench::{Bench, assert_table, ordered};
 use sip_proto::message::{HeaderName, Message};
 
-/// An inbound call that is up at 20 ms.
+/// An inbound call that is established at 20 ms.
 const UP: &str = "0 < INVITE sdp; 10 answer; 20 < ACK; ";
 const UP_LOG: &str = "0 ! Incoming Unknown, 10 > 200 INVITE, 20 ! Acked";
 
@@ -32,7 +33,7 @@ fn takes_a_reinvite() {
             "100 < INVITE sdp; 110 refuse 488; 120 < ACK same; 200 < BYE",
             "100 > 100 INVITE, 100 ! Reinvite sdp, 110 > 488 INVITE, 200 > 200 BYE, 200 ! Bye",
         ),
-        // A body that is not a session description, and a method for changes that is not built.
+        // A body that is not a session description, and an unsupported method for session changes.
         (
             "100 < INVITE text; 120 < ACK same; 150 < UPDATE sdp; 200 < BYE",
             "100 > 415 INVITE, 150 > 405 UPDATE, 200 > 200 BYE, 200 ! Bye",
@@ -43,7 +44,7 @@ fn takes_a_reinvite() {
             "100 > 100 INVITE, 100 ! Reinvite sdp, 110 > 500 INVITE, 120 > 487 INVITE, \
              120 > 200 BYE, 120 ! Bye",
         ),
-        // CANCEL of a re-INVITE is answered; the answer of the engine stands.
+        // CANCEL of a re-INVITE is answered; the engine's answer is final.
         (
             "100 < INVITE sdp; 110 < CANCEL; 120 accept; 130 < ACK",
             "100 > 100 INVITE, 100 ! Reinvite sdp, 110 > 200 CANCEL, 120 > 200 INVITE, \
@@ -86,18 +87,18 @@ fn sends_a_reinvite() {
             "100 reinvite; 110 reinvite; 200 < 200 INVITE sdp",
             "100 > INVITE, 110 ! ReinviteDone 491, 200 > ACK, 200 ! ReinviteDone 200 sdp",
         ),
-        // The far side has lost the dialog (§12.2.1.2).
+        // The remote party has lost the dialog (§12.2.1.2).
         (
             "100 reinvite; 200 < 481 INVITE; 300 < 481 BYE",
             "100 > INVITE, 200 > ACK, 200 ! ReinviteDone 481, 200 ! Lost, 200 > BYE",
         ),
-        // It waits for theirs to end.
+        // It waits for theirs to complete.
         (
             "100 < INVITE sdp; 110 reinvite; 120 accept; 130 < ACK; 400 end",
             "100 > 100 INVITE, 100 ! Reinvite sdp, 120 > 200 INVITE, 130 ! ReinviteAcked, \
              310 > INVITE",
         ),
-        // Hung up while it is under way.
+        // Hung up while it is in progress.
         (
             "100 reinvite; 150 bye; 200 < 200 INVITE sdp; 250 < 200 BYE",
             "100 > INVITE, 150 > BYE, 200 > ACK, 250 ! ByeDone 200",
@@ -107,8 +108,8 @@ fn sends_a_reinvite() {
 
 #[test]
 fn settles_glare() {
-    // Both at once: theirs is refused, ours is tried again. We did not make the Call-ID, so after
-    // less than 2 s, here by the seed 450 ms.
+    // Both at once: theirs is refused, ours is retried. We did not make the Call-ID, so after less
+    // than 2 s; this seed gives 450 ms.
     let mut bench = Bench::new();
     bench.play(UP);
     let log = bench.play("100 reinvite; 110 < INVITE sdp; 120 < 491 INVITE; 2120 end");
@@ -119,7 +120,7 @@ fn settles_glare() {
     assert_eq!(what, "> INVITE");
     assert!((120..2120).contains(&ms.parse::<u64>().unwrap()), "{ms}");
 
-    // Who made the Call-ID waits 2.1 to 4 s, and gives up in the end.
+    // The side that made the Call-ID waits 2.1 to 4 s, and gives up in the end.
     let mut bench = Bench::new();
     bench.play("0 invite; 10 < 200 INVITE a sdp; 100 reinvite");
     let mut script_time = 110;
@@ -157,7 +158,7 @@ fn answers_other_requests_for_itself() {
         ("100 < FROBNICATE", "100 > 501 FROBNICATE"),
         ("100 < INVITE sdp | Require: timer", "100 > 420 INVITE"),
         ("100 < INFO | Require: 100rel", "100 > 420 INFO"),
-        // Another From tag or an unknown To tag is another dialog.
+        // Another From tag or an unknown To tag means another dialog.
         ("100 < BYE tag=wrong", "100 > 481 BYE"),
     ]);
 }
@@ -192,7 +193,7 @@ fn sends_info() {
             "100 info; 200 < 481 INFO; 210 < 481 BYE",
             "100 > INFO, 200 ! InfoDone 481, 200 ! Lost, 200 > BYE",
         ),
-        // A BYE that is out already tells the end, whatever becomes of the INFO.
+        // A BYE already sent reports the end, whatever happens to the INFO.
         (
             "100 info; 150 bye; 200 < 481 INFO; 210 < 481 BYE",
             "100 > INFO, 150 > BYE, 210 ! ByeDone 481",
