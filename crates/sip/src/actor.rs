@@ -1,4 +1,4 @@
-//! The task that owns the core: drains its outputs, waits for one thing, feeds it that thing.
+//! The task that owns the core: drains its outputs, waits for one input, feeds it that input.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -25,19 +25,19 @@ use crate::routes::Routes;
 use crate::udp::{Udp, canonical};
 use crate::{BindError, Directory, IncomingCall, Sip, SipAddrs, SipConfig};
 
-/// New calls that may wait for the engine; more are refused with 503.
+/// Maximum new calls waiting for the engine; more are refused with 503.
 const CALLS_WAITING: usize = 256;
-/// Messages of all connections that may wait; then their readers wait.
+/// Maximum messages of all connections waiting; beyond that, their readers wait.
 const FLOW_EVENTS: usize = 256;
 /// How long the directory may take.
 const LOOKUP_PATIENCE: Duration = Duration::from_secs(10);
-/// How long, after the last handle is gone, legs may take to end.
+/// How long legs may take to end after the last handle is dropped.
 const FAREWELL: Duration = Duration::from_secs(2);
-/// How long no connection is accepted after that failed.
+/// Pause after accepting a connection failed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
-/// How often connections that were silent for too long are looked for.
+/// How often silent connections are swept.
 const SWEEP: Duration = Duration::from_secs(5);
-/// Longest sleep when nothing is due.
+/// Longest sleep when no timer is due.
 const IDLE: Duration = Duration::from_secs(3600);
 
 /// Opens the sockets and starts the task.
@@ -97,7 +97,7 @@ fn trunk_hosts(config: &SipConfig) -> Vec<IpAddr> {
 }
 
 /// A listener for both families at `[::]`. With port 0 it takes the port of the UDP socket if that is
-/// free, so that one number names the server.
+/// free, so that one port serves both.
 fn listen(address: SocketAddr, udp_port: u16) -> io::Result<TcpListener> {
     if address.port() == 0
         && let Ok(listener) = listen_at(SocketAddr::new(address.ip(), udp_port))
@@ -116,7 +116,7 @@ fn listen_at(address: SocketAddr) -> io::Result<TcpListener> {
     if address.is_ipv6() {
         socket.set_only_v6(!address.ip().is_unspecified())?;
     }
-    // A restarted server must not wait for the connections of the old one to be forgotten.
+    // A restarted server must not wait until the old server's connections are forgotten.
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
@@ -138,18 +138,18 @@ struct Actor {
     connections: Connections,
     routes: Routes,
     calls: mpsc::Sender<IncomingCall>,
-    /// At most one answer per open look-up, which the core counts.
+    /// At most one answer per open look-up, which the core limits.
     answers: mpsc::UnboundedSender<(LookupId, Found)>,
     bindings: Bindings,
     changes: mpsc::UnboundedSender<(String, Vec<Binding>)>,
     directory: Arc<dyn Directory>,
     domain: String,
     waiting_for_idle: Vec<oneshot::Sender<()>>,
-    /// When the task ends although legs are left; set once no handle is.
+    /// When the task ends even if legs are left; set once the last handle is gone.
     farewell: Option<Instant>,
-    /// No connection is accepted before.
+    /// Accept no connection before this time.
     accept_again_at: Option<Instant>,
-    /// When silent connections are looked for next.
+    /// When silent connections are next swept.
     sweep_at: Instant,
 }
 
@@ -178,7 +178,7 @@ impl Actor {
         }
     }
 
-    /// Phones registered with an earlier process need not register again.
+    /// Restored, so that phones registered with an earlier process need not register again.
     async fn restore_bindings(&mut self) {
         let kept = tokio::time::timeout(LOOKUP_PATIENCE, self.directory.bindings()).await;
         match kept {
@@ -218,7 +218,8 @@ impl Actor {
         due.unwrap_or_else(|| Instant::now() + IDLE)
     }
 
-    /// Without file descriptors, accepting fails again at once, and nothing else would be done.
+    /// Without file descriptors, accepting fails immediately again, and nothing else would get
+    /// done.
     fn accepts(&mut self) -> bool {
         if self.accept_again_at.is_some_and(|at| at > Instant::now()) {
             return false;
@@ -331,7 +332,7 @@ impl Actor {
         }
     }
 
-    /// A leg whose listener has vanished is hung up: nobody else would.
+    /// Hangs up a leg whose listener has vanished, since nothing else would.
     fn deliver(&mut self, leg: LegId, event: LegEvent) {
         if !self.routes.deliver(leg, event) {
             self.routes.forget(leg, true);
@@ -362,7 +363,7 @@ impl Actor {
                     Found::Failed
                 }
             };
-            // The task only ends with the program.
+            // The task ends only with the program.
             let _ = answers.send((id, found));
         };
         tokio::spawn(asking.in_current_span());
@@ -382,8 +383,8 @@ impl Actor {
     }
 }
 
-/// Tells the directory of changes, one after the other. Clients that proved themselves cause them, so
-/// what waits is bounded by their number and pace.
+/// Notifies the directory of changes, one after the other. Authenticated clients cause them, so the
+/// backlog is bounded by their number and rate.
 fn follow_bindings(directory: Arc<dyn Directory>) -> mpsc::UnboundedSender<(String, Vec<Binding>)> {
     let (changes, mut changed) = mpsc::unbounded_channel::<(String, Vec<Binding>)>();
     tokio::spawn(async move {

@@ -1,4 +1,4 @@
-//! What the operator decides.
+//! Settings chosen by the operator.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -17,19 +17,19 @@ pub struct SipConfig {
     /// Further host names under which phones register here. Our addresses and `localhost` always
     /// count.
     pub names: Vec<String>,
-    /// Address that peers outside private networks reach us at, when it is not the bound one.
+    /// Address at which peers outside private networks reach us, if it is not the bound one.
     pub public_address: Option<IpAddr>,
     /// Challenge with SHA-256 besides MD5. Many phones understand only MD5 and stop at this.
     pub sha256: bool,
-    /// How long a nonce can be used.
+    /// How long a nonce may be used.
     pub nonce_lifetime: Duration,
-    /// How often registered phones are asked whether they are there; zero for never.
+    /// How often registered phones are sent OPTIONS; zero for never.
     pub keepalive: Duration,
-    /// Inbound calls that may be in set-up at once; more are refused with 503.
+    /// Maximum inbound calls in set-up; more are refused with 503.
     pub max_calls_in_setup: usize,
     /// Trunks; the first is the outbound proxy.
     pub trunks: Vec<Trunk>,
-    /// `Server` and `User-Agent`.
+    /// Value of `Server` and `User-Agent`.
     pub user_agent: String,
 }
 
@@ -79,11 +79,11 @@ pub struct Trunk {
     pub name: String,
     /// Where calls go: `host[:port][;transport=tcp]`, with or without `sip:`.
     pub uri: String,
-    /// Digest user name, if it challenges.
+    /// Digest user name for its challenges.
     pub username: Option<String>,
     /// Digest password.
     pub password: Option<String>,
-    /// Addresses its calls come from.
+    /// Source addresses of its calls.
     pub addresses: Vec<TrunkAddress>,
 }
 

@@ -1,8 +1,9 @@
-//! One TCP connection: a task that reads messages and one that writes them.
+//! One TCP connection: one task reads messages, another writes them.
 //!
-//! **The reader waits for the SIP task, so one peer cannot flood it, and for the writer, so no answer is
-//! dropped while the peer reads; the SIP task never waits for the writer.** Either end closing ends
-//! both. Left to others: how long a connection may be silent (`places`).
+//! **The reader waits for the SIP task, so one peer cannot flood it, and for the writer, so no
+//! answer is dropped as long as the peer reads; the SIP task never waits for the writer.** When
+//! either task ends, so does the other. Left to others: how long a connection may be silent
+//! (`places`).
 
 use std::io;
 use std::net::SocketAddr;
@@ -22,38 +23,38 @@ use tokio::time::timeout;
 use crate::places::Heard;
 use crate::udp::canonical;
 
-/// How long connecting may take; a SIP transaction gives up after 32 s.
+/// Connect timeout; a SIP transaction gives up after 32 s.
 const CONNECT: Duration = Duration::from_secs(5);
-/// How long one message may take to be written.
+/// Timeout for writing one message.
 const WRITE: Duration = Duration::from_secs(10);
-/// Messages that may wait to be written before nothing more is read.
+/// Messages waiting to be written beyond which reading pauses.
 const FULL: usize = 256;
-/// Messages that may wait to be written: those, and the answers to what was read before, which include
-/// up to 2,000 that wait for the directory.
+/// Maximum messages waiting to be written: those, and the answers to messages read earlier,
+/// including up to 2,000 that wait for the directory.
 pub(crate) const QUEUE: usize = 4096;
-/// A ping that comes sooner after an answered one is not answered: phones send one in half a minute.
+/// A ping sooner than this after an answered one gets no answer: phones send one per half minute.
 const PING_PAUSE: Duration = Duration::from_millis(200);
 
-/// What a connection tells the SIP task.
+/// An event of a connection for the SIP task.
 pub(crate) enum FlowEvent {
-    /// Established; our address on it.
+    /// Established; the payload is our address on it.
     Open { local: SocketAddr },
-    /// A message, or what is wrong with one.
+    /// A message, or the fault in one.
     Message(Result<Message, ParseError>),
-    /// The peer wants to know whether we live.
+    /// A keep-alive ping to be answered.
     Ping,
-    /// Over. The last event.
+    /// Closed. The last event.
     Closed { connected: bool },
 }
 
 pub(crate) type FlowEvents = mpsc::Sender<(FlowId, FlowEvent)>;
 
-/// One connection's ends of what it shares with the SIP task.
+/// A connection's ends of the channels shared with the SIP task.
 pub(crate) struct Line {
     pub(crate) flow: FlowId,
-    /// What is to be written.
+    /// Messages to write.
     pub(crate) queue: mpsc::Receiver<Bytes>,
-    /// The other end of it, to see how much waits.
+    /// The sending end, to see how many wait.
     pub(crate) waiting: mpsc::WeakSender<Bytes>,
     pub(crate) heard: Arc<Heard>,
     /// The clock of `heard`.
@@ -85,7 +86,7 @@ pub(crate) async fn connect(remote: SocketAddr, line: Line) {
 }
 
 async fn run(stream: TcpStream, line: Line) {
-    // Small messages must not wait for each other; without it they only come a little later.
+    // Small messages must not wait for each other; without this they only arrive a little later.
     let _ = stream.set_nodelay(true);
     let reading = Reading {
         flow: line.flow,
@@ -104,8 +105,8 @@ async fn run(stream: TcpStream, line: Line) {
     let mut writing = tokio::spawn(write(writer, line.queue, written));
     tokio::select! {
         () = reading.read(reader) => {
-            // The SIP task drops its end of the queue when it hears of this, and what it had to say
-            // before is still written.
+            // On this event the SIP task drops its end of the queue; messages already queued are
+            // still written.
             let _ = reading.tell(FlowEvent::Closed { connected: true }).await;
             let _ = writing.await;
         }
@@ -113,11 +114,11 @@ async fn run(stream: TcpStream, line: Line) {
     }
 }
 
-/// The side of a connection that reads.
+/// The reading half of a connection.
 struct Reading {
     flow: FlowId,
     waiting: mpsc::WeakSender<Bytes>,
-    /// Notified after each message that was written.
+    /// Notified after each written message.
     written: Arc<Notify>,
     heard: Arc<Heard>,
     origin: Instant,
@@ -125,7 +126,7 @@ struct Reading {
 }
 
 impl Reading {
-    /// Reads until the peer closes or sends what cannot be cut into messages.
+    /// Reads until the peer closes or sends data that cannot be split into messages.
     async fn read(&self, mut reader: OwnedReadHalf) {
         let mut framer = Framer::new();
         let mut buffer = vec![0; 16 * 1024];
@@ -159,7 +160,7 @@ impl Reading {
         }
     }
 
-    /// Waits while too many messages wait to be written. A peer that does not read them loses its
+    /// Pauses while too many messages wait to be written. A peer that does not read them loses its
     /// connection.
     async fn wait_for_room(&self) {
         loop {
@@ -170,7 +171,7 @@ impl Reading {
             if !is_full {
                 return;
             }
-            // One that was notified before waiting returns at once.
+            // Returns at once if notified before waiting.
             self.written.notified().await;
         }
     }

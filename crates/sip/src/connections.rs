@@ -16,7 +16,7 @@ use crate::places::{Admission, Heard, Place, Places};
 
 pub(crate) struct Connections {
     events: FlowEvents,
-    /// Port of our listener: what Contact and Via say, also on connections we opened.
+    /// Port of our listener: used in Contact and Via, also on connections that we opened.
     port: u16,
     /// Hosts of the trunks.
     trunks: Vec<IpAddr>,
@@ -32,7 +32,7 @@ struct Connection {
     queue: mpsc::Sender<Bytes>,
     remote: SocketAddr,
     local: SocketAddr,
-    /// What was sent by address instead of by flow.
+    /// The peer of messages sent by address instead of by flow.
     asked: Option<Peer>,
 }
 
@@ -50,7 +50,7 @@ impl Connections {
         }
     }
 
-    /// Takes a connection that a peer opened; drops it if there are too many.
+    /// Adds a connection opened by a peer; drops it if there are too many.
     pub(crate) fn accept(&mut self, stream: TcpStream, remote: SocketAddr) {
         if !self.make_room(remote) {
             debug!("a connection was not accepted: there are too many");
@@ -61,7 +61,7 @@ impl Connections {
         tokio::spawn(connection::serve(stream, line));
     }
 
-    /// Queues a message, over a new connection if need be. False if it cannot be sent.
+    /// Queues a message, over a new connection if necessary. False if it cannot be sent.
     pub(crate) fn send(&mut self, peer: Peer, bytes: Bytes) -> bool {
         let flow = peer
             .flow
@@ -82,7 +82,7 @@ impl Connections {
             .is_some_and(|new| new.queue.try_send(bytes).is_ok())
     }
 
-    /// The peer of what comes by a flow.
+    /// The peer at the other end of a flow.
     pub(crate) fn peer(&self, flow: FlowId) -> Option<Peer> {
         let connection = self.open.get(&flow)?;
         let local = SocketAddr::new(connection.local.ip(), self.port);
@@ -95,21 +95,21 @@ impl Connections {
         })
     }
 
-    /// A connection of ours is established.
+    /// A connection that we opened is established.
     pub(crate) fn opened(&mut self, flow: FlowId, local: SocketAddr) {
         if let Some(connection) = self.open.get_mut(&flow) {
             connection.local = local;
         }
     }
 
-    /// A message came.
+    /// A message arrived.
     pub(crate) fn spoke(&mut self, flow: FlowId) {
         self.places.spoke(flow);
     }
 
-    /// Closes the connections that have been silent for too long.
+    /// Closes connections that have been silent for too long.
     ///
-    /// - `paths`: what registrations and dialogs need.
+    /// - `paths`: the paths that registrations and dialogs need.
     pub(crate) fn sweep(&mut self, paths: impl Iterator<Item = Peer>) {
         if self.open.is_empty() {
             return;
@@ -131,7 +131,7 @@ impl Connections {
         }
     }
 
-    /// Whether a new connection may be; another one may end for it.
+    /// Whether a new connection is admitted; another one may be closed for it.
     fn make_room(&mut self, remote: SocketAddr) -> bool {
         match self.places.admit(remote.ip(), self.is_trunk(remote)) {
             Admission::Granted => true,
@@ -157,7 +157,7 @@ impl Connections {
         Some(connection)
     }
 
-    /// Forgets a connection. The peers under which messages were sent over it.
+    /// Forgets a connection. Returns the peers for which messages were sent over it.
     pub(crate) fn closed(&mut self, flow: FlowId) -> Vec<Peer> {
         let by_flow = self.peer(flow);
         let Some(connection) = self.remove(flow) else {

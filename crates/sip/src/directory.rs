@@ -1,4 +1,4 @@
-//! The questions the SIP side asks about clients.
+//! The SIP side's queries about clients.
 
 use std::net::IpAddr;
 
@@ -7,9 +7,9 @@ use crate::BindingSnapshot;
 /// Digest secrets of a client: lower-case hex of H(login:realm:password).
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret {
-    /// With MD5.
+    /// The MD5 hash.
     pub ha1_md5: String,
-    /// With SHA-256.
+    /// The SHA-256 hash.
     pub ha1_sha256: String,
 }
 
@@ -19,23 +19,23 @@ impl std::fmt::Debug for Secret {
     }
 }
 
-/// The directory could not be asked; the request is answered with 500.
+/// The directory could not be queried; the request is answered with 500.
 #[derive(Debug, thiserror::Error)]
 #[error("directory look-up failed: {0}")]
 pub struct DirectoryError(pub String);
 
-/// Knows the clients. Look-ups run beside the SIP task and never hold it up.
+/// Knows the clients. Look-ups run concurrently with the SIP task and never block it.
 #[async_trait::async_trait]
 pub trait Directory: Send + Sync + 'static {
     /// Secrets of an enabled client of an active account, by login, in the organization with this
-    /// domain; `None` if there is none.
+    /// domain; `None` if no such client exists.
     async fn credentials(
         &self,
         login: &str,
         domain: &str,
     ) -> Result<Option<Secret>, DirectoryError>;
 
-    /// Keeps the bindings of a client for the next process: all that are left after a change.
+    /// Stores the bindings of a client for the next process: all that remain after a change.
     async fn bindings_changed(
         &self,
         login: &str,
@@ -45,12 +45,13 @@ pub trait Directory: Send + Sync + 'static {
         Ok(())
     }
 
-    /// A registration was refused: the password is wrong, or there is no such client. Must not block.
+    /// A registration was refused: the password is wrong, or the client does not exist. Must not
+    /// block.
     fn refused(&self, source: IpAddr, login: &str) {
         let _ = (source, login);
     }
 
-    /// The bindings that an earlier process kept, by login.
+    /// The bindings stored by an earlier process, by login.
     async fn bindings(&self) -> Result<Vec<(String, Vec<BindingSnapshot>)>, DirectoryError> {
         Ok(Vec::new())
     }

@@ -1,4 +1,4 @@
-//! The handle that the rest of the program holds.
+//! The handle to the SIP side, held by the rest of the program.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -16,8 +16,8 @@ use crate::{Directory, SipConfig, Trunk};
 
 /// Where the events of legs go. One sender may serve many legs.
 ///
-/// Unbounded, because a leg's events are bounded where they arise: what a peer could send without
-/// end is answered by the core itself once a leg has had its share.
+/// Unbounded, because a leg's events are bounded at the source: once a leg has used its share, the
+/// core itself answers what the peer keeps sending.
 pub type LegEvents = mpsc::UnboundedSender<(LegId, LegEvent)>;
 
 /// The bound addresses.
@@ -37,17 +37,17 @@ pub struct BindError {
     pub transport: &'static str,
     /// Address.
     pub address: SocketAddr,
-    /// What the system said.
+    /// The system's error.
     pub source: std::io::Error,
 }
 
 /// Why a URI has no next hop.
 #[derive(Debug, thiserror::Error)]
 pub enum ResolveError {
-    /// Not a `sip:` URI.
+    /// It is not a `sip:` URI.
     #[error("`{0}` is not a SIP address")]
     NotSip(String),
-    /// A transport that is not built.
+    /// An unsupported transport.
     #[error("transport `{0}` is not supported")]
     Transport(String),
     /// The name has no address we can reach.
@@ -55,45 +55,45 @@ pub enum ResolveError {
     NoAddress(String),
 }
 
-/// A new inbound call. But for 100, nothing is sent until a command says so. Call
-/// [`Sip::accept`] to receive its events; none is lost before.
+/// A new inbound call. Except 100, nothing is sent until a command says so. Call [`Sip::accept`] to
+/// receive its events; earlier ones are not lost.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct IncomingCall {
-    /// The dialog that a 200 will confirm, to be kept before it is sent.
+    /// The dialog that a 200 will confirm, to be stored before the 200 is sent.
     pub dialog: Option<DialogSnapshot>,
     /// Leg.
     pub leg: LegId,
-    /// Where the INVITE came from.
+    /// Source of the INVITE.
     pub source: SocketAddr,
-    /// How it came.
+    /// Its transport.
     pub transport: Transport,
-    /// Who called, as far as it is proven.
+    /// The caller, as far as proven.
     pub caller: Caller,
     /// Request-URI.
     pub request_uri: String,
-    /// Whether the Request-URI names this server, and not another one.
+    /// Whether the Request-URI names this server rather than another one.
     pub called_here: bool,
     /// Number or name in the user part of the Request-URI, unescaped.
     pub called_user: String,
-    /// The same of To.
+    /// Number or name in the user part of To, unescaped.
     pub to_user: String,
     /// Host of To.
     pub to_host: String,
-    /// The same of From. Nothing proves it.
+    /// Number or name in the user part of From, unescaped; not authenticated.
     pub from_user: String,
     /// Host of From.
     pub from_host: String,
-    /// Whether that is this server.
+    /// Whether the host of From is this server.
     pub from_here: bool,
     /// Display name of From.
     pub from_display: Option<String>,
     /// Call-ID.
     pub call_id: String,
-    /// X- header fields and Diversion, in order, names as they came.
+    /// X- header fields and Diversion, in order, with their names as received.
     pub headers: HeaderList,
     /// Offer.
     pub sdp: Option<String>,
-    /// Whether the body, if any, is of a kind we read.
+    /// Whether the body, if any, is of a type that we read.
     pub body_type_ok: bool,
     /// Max-Forwards; a leg made for this call gets one less.
     pub max_forwards: u8,
@@ -128,7 +128,7 @@ impl From<IncomingInvite> for IncomingCall {
 /// Live bindings by login.
 pub(crate) type Bindings = Arc<RwLock<BTreeMap<String, Vec<Binding>>>>;
 
-/// What the handle tells the task.
+/// A message from the handle to the task.
 #[derive(Debug)]
 pub(crate) enum Command {
     Leg(LegId, LegCommand),
@@ -158,7 +158,7 @@ impl Sip {
     /// out of the receiver; when it is full or dropped they are refused with 503.
     ///
     /// # Errors
-    /// [`BindError`] if an address cannot be listened on.
+    /// [`BindError`] if listening on an address fails.
     #[expect(clippy::unused_async, reason = "async says that it needs the runtime")]
     pub async fn bind(
         config: SipConfig,
@@ -199,12 +199,12 @@ impl Sip {
         leg
     }
 
-    /// Sends the events of an inbound leg to `events`, those that came before first.
+    /// Sends the events of an inbound leg to `events`, earlier ones first.
     pub fn accept(&self, leg: LegId, events: LegEvents) {
         self.tell(Command::Listen(leg, events));
     }
 
-    /// Asks something of a leg. A leg that is over ignores it.
+    /// Sends a command to a leg. An ended leg ignores it.
     pub fn send(&self, leg: LegId, command: LegCommand) {
         self.tell(Command::Leg(leg, command));
     }
@@ -214,7 +214,7 @@ impl Sip {
         self.send(leg, LegCommand::Challenge { stale });
     }
 
-    /// No more events of this leg are wanted. The leg itself goes on.
+    /// Stops sending events of this leg. The leg itself continues.
     pub fn forget(&self, leg: LegId) {
         self.tell(Command::Forget(leg));
     }
@@ -233,25 +233,25 @@ impl Sip {
     /// Where to send a request for a URI (`sip:` or bare `host[:port][;transport=]`).
     ///
     /// # Errors
-    /// [`ResolveError`] if there is no way there.
+    /// [`ResolveError`] if it has no reachable address.
     pub async fn resolve(&self, uri: &str) -> Result<Peer, ResolveError> {
         crate::resolve::resolve(uri, self.shared.addrs).await
     }
 
-    /// Refuses new calls with 503 from now on; calls that exist go on.
+    /// Refuses new calls with 503 from now on; existing calls continue.
     pub fn drain(&self) {
         self.tell(Command::Drain);
     }
 
-    /// Returns once no leg is left.
+    /// Returns once no legs remain.
     pub async fn idle(&self) {
         let (done, waiting) = oneshot::channel();
         self.tell(Command::Idle(done));
-        // The task drops its end when the last leg is over.
+        // The task drops its end when the last leg has ended.
         let _ = waiting.await;
     }
 
-    /// Sends BYE for a call of an earlier process. Nobody is told how it went.
+    /// Sends BYE for a call of an earlier process. The outcome is not reported.
     pub fn hang_up(&self, dialog: DialogSnapshot) {
         self.tell(Command::HangUp(dialog));
     }
@@ -262,7 +262,7 @@ impl Sip {
         self.shared.trunks.iter().find(|trunk| trunk.name == name)
     }
 
-    /// The trunk that calls to numbers go through: the first.
+    /// The trunk for calls to numbers: the first.
     #[must_use]
     pub fn outbound_proxy(&self) -> Option<&Trunk> {
         self.shared.trunks.first()

@@ -1,10 +1,10 @@
 //! SIP on real sockets: UDP and TCP around the machines of `sip-proto`, the registrar's digest
-//! look-ups, and the way from a URI to an address.
+//! look-ups, and resolution of URIs to addresses.
 //!
-//! One task owns the core, feeds it one input at a time and carries out what it says.
-//! **Nothing a slow listener does can stall a socket**: events wait in their leg's own queue, which
-//! the core keeps bounded by answering for itself what comes too fast.
-//! Left to others: what a call does (`call`), media (`media`), who the clients are ([`Directory`]).
+//! One task owns the core, feeds it one input at a time and carries out its outputs. **A slow
+//! listener cannot stall a socket**: events wait in their leg's own queue, which the core keeps
+//! bounded by answering excess traffic itself. Left to others: what a call does (`call`), media
+//! (`media`), knowing the clients ([`Directory`]).
 
 #![forbid(unsafe_code)]
 

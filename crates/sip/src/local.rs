@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 /// `bound` itself, or, when it is the unspecified address, the address from which the system would
-/// send to `remote`. Nothing is sent to find out.
+/// send to `remote`. Determining it sends nothing.
 pub(crate) fn address_towards(bound: SocketAddr, remote: SocketAddr) -> SocketAddr {
     if !bound.ip().is_unspecified() {
         return bound;

@@ -1,12 +1,12 @@
 //! Who may hold a TCP connection, and for how long.
 //!
-//! A connection that carries a registration or a dialog stays for longer than a registration lives,
-//! because a phone behind NAT can only be called over the connection it registered on (RFC 5626 §4.4);
-//! so does one of a trunk. Any other ends after a minute of silence.
-//! **Invariant: a source that opens many connections loses its own**: when a source, or the server, has
-//! as many as it may have, the connection that has been silent longest makes room, of the source that has
-//! most; never one that is in use. Trunks are always admitted.
-//! Left to others: opening and closing, and what is in use.
+//! A connection that carries a registration or a dialog may be silent for longer than a
+//! registration lives, because a phone behind NAT can only be called over the connection it
+//! registered on (RFC 5626 §4.4); so may one of a trunk. Any other ends after a minute of silence.
+//! **Invariant: a source that opens many connections loses its own**: when a source, or the server,
+//! has reached its limit, the longest silent connection makes room, taken from the source that has
+//! most; never one in use. Trunks are always admitted. Left to others: opening and closing, and
+//! knowing which are in use.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
@@ -16,9 +16,9 @@ use std::time::Duration;
 
 use sip_proto::ua::FlowId;
 
-/// Connections at once; each costs two tasks and some 50 KB.
+/// Maximum connections; each costs two tasks and some 50 KB.
 const MAX_CONNECTIONS: usize = 8192;
-/// Of these, of one source: the phones of a large office behind one address.
+/// Maximum connections of one source: the phones of a large office behind one address.
 const MAX_PER_SOURCE: usize = 1024;
 /// How long a connection may stay before its first message.
 const FIRST_MESSAGE: Duration = Duration::from_secs(30);
@@ -27,7 +27,7 @@ const SILENCE: Duration = Duration::from_secs(60);
 /// The same while it is in use.
 const SILENCE_IN_USE: Duration = Duration::from_secs(3700);
 
-/// When something was last heard on a connection: time since the server started.
+/// When something was last received on a connection: time since the server started.
 #[derive(Default, Debug)]
 pub(crate) struct Heard(AtomicU64);
 
@@ -46,7 +46,7 @@ impl Heard {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Admission {
     Granted,
-    /// If this one is closed.
+    /// Admitted if this one is closed.
     InPlaceOf(FlowId),
     Denied,
 }
@@ -66,7 +66,7 @@ pub(crate) struct Places {
 pub(crate) struct Place {
     pub(crate) remote: IpAddr,
     pub(crate) heard: Arc<Heard>,
-    /// A message has come, or is to be sent.
+    /// A message has arrived, or is to be sent.
     pub(crate) spoke: bool,
     /// Its peer is a trunk.
     pub(crate) is_trunk: bool,
@@ -131,13 +131,13 @@ impl Places {
         victim.map_or(Admission::Denied, Admission::InPlaceOf)
     }
 
-    /// Takes a connection that was admitted.
+    /// Adds a connection that was admitted.
     pub(crate) fn enter(&mut self, flow: FlowId, place: Place) {
         *self.sources.entry(place.source()).or_default() += 1;
         self.held.insert(flow, place);
     }
 
-    /// A connection is over.
+    /// A connection has closed.
     pub(crate) fn leave(&mut self, flow: FlowId) {
         let Some(place) = self.held.remove(&flow) else {
             return;
@@ -151,14 +151,14 @@ impl Places {
         }
     }
 
-    /// A message came.
+    /// A message arrived.
     pub(crate) fn spoke(&mut self, flow: FlowId) {
         if let Some(place) = self.held.get_mut(&flow) {
             place.spoke = true;
         }
     }
 
-    /// Notes which connections are in use; those that have been silent for too long.
+    /// Records which connections are in use; returns those that have been silent for too long.
     pub(crate) fn overdue(
         &mut self,
         now: Duration,
@@ -188,7 +188,7 @@ impl Places {
     }
 }
 
-/// The source that an address belongs to: of IPv6, a subscriber has a /64 at least.
+/// The source to which an address belongs: with IPv6, a subscriber has at least a /64.
 fn source_of(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
@@ -235,7 +235,7 @@ mod tests {
             ("10.0.0.2", 30),
         ];
         let table = [
-            // At most of all, at most of one, who comes, and what becomes of it.
+            // The limit in total, the limit per source, the arrivals, and the outcome.
             (5, 3, "10.0.0.1", Granted),
             (5, 3, "10.0.0.3", Granted),
             (5, 3, "10.0.0.2", InPlaceOf(FlowId(3))),
@@ -251,7 +251,7 @@ mod tests {
                 "{max} {per_source} {remote}"
             );
         }
-        // What is in use stays, whatever comes; a trunk always gets in.
+        // A connection in use always stays; a trunk is always admitted.
         let mut places = places(4, 3, &held);
         places.overdue(seconds(60), |flow| flow != FlowId(1));
         assert_eq!(admit(&places, "10.0.0.2"), Denied);
@@ -278,7 +278,8 @@ mod tests {
 
     #[test]
     fn silence_ends_a_connection() {
-        // Whether it has spoken, is in use, is of a trunk, and the last second of its life.
+        // Whether it has received a message, is in use, is a trunk's, and the last second of its
+        // life.
         let table = [
             (false, false, false, 30),
             (true, false, false, 60),

@@ -1,7 +1,7 @@
-//! Which listener gets the events of which leg.
+//! Routes the events of each leg to its listener.
 //!
-//! **No event is lost before its leg is listened to**, and what a leg nobody ever listens to leaves
-//! behind is bounded.
+//! **No event is lost before its leg is listened to**, and a leg that never gets a listener leaves
+//! bounded state behind.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -9,7 +9,7 @@ use sip_proto::ua::{LegEvent, LegId};
 
 use crate::LegEvents;
 
-/// Legs that ended before anybody listened, whose last events are kept.
+/// Legs that ended before they had a listener, whose last events are kept.
 const MAX_ABANDONED: usize = 4096;
 
 #[derive(Default)]
@@ -25,7 +25,7 @@ enum Route {
 }
 
 impl Routes {
-    /// A new inbound leg, whose listener is still to come.
+    /// Registers a new inbound leg, whose listener is still to come.
     pub(crate) fn expect(&mut self, leg: LegId) {
         self.routes.insert(
             leg,
@@ -36,12 +36,12 @@ impl Routes {
         );
     }
 
-    /// Sends a leg's events there, those that waited first.
+    /// Sends a leg's events to `listener`, waiting ones first.
     pub(crate) fn listen(&mut self, leg: LegId, listener: LegEvents) {
         match self.routes.insert(leg, Route::Open(listener.clone())) {
             Some(Route::Waiting { events, over }) => {
                 for event in events {
-                    // Whoever asks and then goes away misses them.
+                    // A listener that is already gone misses them.
                     let _ = listener.send((leg, event));
                 }
                 if over {
@@ -49,7 +49,7 @@ impl Routes {
                 }
             }
             Some(Route::Open(_) | Route::Closed) => {}
-            // An inbound leg that has long been over; outbound ones (even) are new.
+            // An inbound leg that ended long ago; outbound ones (even) are new.
             None if leg.0 % 2 == 1 => {
                 self.routes.remove(&leg);
             }
@@ -57,7 +57,7 @@ impl Routes {
         }
     }
 
-    /// Nobody wants a leg's events any more; `lives` if the core still knows it.
+    /// Drops a leg's listener; `lives` if the core still knows the leg.
     pub(crate) fn forget(&mut self, leg: LegId, lives: bool) {
         if !lives {
             self.routes.remove(&leg);
@@ -66,7 +66,7 @@ impl Routes {
         }
     }
 
-    /// Delivers an event. False if the listener has gone away without a word.
+    /// Delivers an event. False if the listener has vanished.
     pub(crate) fn deliver(&mut self, leg: LegId, event: LegEvent) -> bool {
         match self.routes.get_mut(&leg) {
             Some(Route::Waiting { events, .. }) => events.push(event),

@@ -13,12 +13,12 @@ use crate::local::address_towards;
 
 /// Room for a second of packets while the task is busy.
 const BUFFER_BYTES: usize = 4 << 20;
-/// Remote addresses whose way is remembered.
+/// Maximum remote addresses whose route is remembered.
 const MAX_ROUTES: usize = 10_000;
-/// Largest datagram there is.
+/// Maximum size of a datagram.
 const MAX_DATAGRAM: usize = 65_535;
 
-/// The socket, and what it knows about the way to its peers.
+/// The socket, and the known routes to its peers.
 pub(crate) struct Udp {
     socket: UdpSocket,
     bound: SocketAddr,
@@ -36,7 +36,7 @@ impl Udp {
         if address.is_ipv6() {
             socket.set_only_v6(!address.ip().is_unspecified())?;
         }
-        // The system may grant less; that costs packets under load and nothing else.
+        // The system may grant less; that only costs packets under load.
         let _ = socket.set_recv_buffer_size(BUFFER_BYTES);
         let _ = socket.set_send_buffer_size(BUFFER_BYTES);
         socket.set_nonblocking(true)?;
@@ -95,7 +95,7 @@ impl Udp {
     }
 }
 
-/// An IPv4 peer of a socket for both families, as the IPv4 address it is.
+/// An IPv4 peer of a dual-stack socket, as an IPv4 address.
 pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }

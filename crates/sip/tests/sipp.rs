@@ -1,4 +1,4 @@
-//! Calls with sipp, which follows RFC 3261 in its own way.
+//! Calls with sipp, an independent implementation of RFC 3261.
 
 mod support;
 
@@ -33,7 +33,7 @@ fn sipp(args: &[&str]) -> Command {
     command
 }
 
-/// Runs a caller to its end. sipp exits with 0 when every call went as the scenario says.
+/// Runs a caller to its end. sipp exits with 0 if every call followed the scenario.
 async fn call(server: SocketAddr, user: &str, args: &[&str]) -> Output {
     let folder = tempfile::tempdir().expect("a folder");
     let mut command = sipp(args);
@@ -151,7 +151,7 @@ async fn plays_the_scenarios() {
     );
 }
 
-/// Calls a sipp that plays `args` and gives the events of the leg, `Dialog` left out.
+/// Calls a sipp that plays `args` and returns the events of the leg, without `Dialog`.
 async fn place(args: &[&str], transport: &str, hang_up: bool) -> Vec<LegEvent> {
     let (sip, _calls) = server().await;
     let port = free_port();

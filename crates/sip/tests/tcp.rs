@@ -1,4 +1,4 @@
-//! Messages on TCP: however the bytes are cut, and what a connection may not do.
+//! Messages on TCP: however the bytes are split, and the limits of a connection.
 
 mod support;
 
@@ -24,8 +24,8 @@ async fn connect(server: SocketAddr) -> TcpStream {
         .expect("the server listens")
 }
 
-/// Reads until `count` responses are there or the connection is closed; the numbers of their CSeq
-/// with their status.
+/// Reads until `count` responses have arrived or the connection is closed; returns their CSeq
+/// numbers and statuses.
 async fn answers(stream: &mut TcpStream, count: usize) -> Vec<String> {
     let mut text = String::new();
     let mut buffer = [0; 4096];
@@ -37,7 +37,7 @@ async fn answers(stream: &mut TcpStream, count: usize) -> Vec<String> {
         }
     }
     let summary = |message: &str| {
-        // A pong may come before it.
+        // A pong may precede it.
         let status = message.trim_start().strip_prefix("SIP/2.0 ")?.get(..3)?;
         let cseq = message
             .lines()
@@ -60,7 +60,7 @@ async fn cuts_messages_out_of_the_stream() {
     let (sip, calls) = server().await;
     answer_all(&sip, calls);
     let both = options(1) + &options(2);
-    // What is written at once, and what is answered.
+    // What is written at once, and the responses.
     let table: [(Vec<&str>, usize); 4] = [
         (vec![&both], 2),
         (vec!["\r\n\r\n\r\n", &both, "\r\n"], 2),
@@ -112,7 +112,7 @@ async fn closes_what_cannot_be_cut() {
     let no_sip = "GET / HTTP/1.1\r\nHost: example.com\r\n\r\n".to_owned();
     for bytes in [bad_length, huge, endless, no_sip] {
         let mut stream = connect(sip.local().tcp).await;
-        // The server may close before it has read all.
+        // The server may close before it has read everything.
         let _ = stream.write_all(bytes.as_bytes()).await;
         let start = bytes[..20].to_owned();
         let seen = answers(&mut stream, 1).await;
@@ -215,7 +215,7 @@ async fn a_flood_of_pings_is_answered_now_and_then() {
     assert!((1..100).contains(&pongs), "{pongs}");
 }
 
-/// A source that opens more connections than it may have loses those that have been silent longest.
+/// A source that exceeds its connection limit loses those that have been silent longest.
 #[tokio::test]
 async fn one_source_has_a_limited_number_of_connections() {
     let (sip, calls) = server().await;

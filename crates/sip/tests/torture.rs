@@ -1,7 +1,8 @@
 //! The torture messages of RFC 4475 and RFC 5118 thrown at a live server.
 //!
-//! Each file is sent as a datagram from a socket of its own. What counts is the final answer, or the
-//! silence, and that the server still takes calls afterwards. An engine answers whatever reaches it.
+//! Each file is sent as a datagram from its own socket. What counts is the final answer, or its
+//! absence, and that the server still accepts calls afterwards. An engine answers whatever reaches
+//! it.
 
 mod support;
 
@@ -13,8 +14,8 @@ use support::{Counts, answer_all, server};
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
 
-/// File and final status; 0 is silence. 200 to INVITE, 404 and 401 to REGISTER say that the message
-/// was taken as good; 481 that it has a To tag of a dialog we never had.
+/// File and final status; 0 is silence. 200 to INVITE, 404 and 401 to REGISTER mean that the
+/// message was accepted; 481 that it has a To tag of an unknown dialog.
 const TABLE: &[(&str, u16)] = &[
     ("rfc4475/badaspec", 400),
     ("rfc4475/badbranch", 400),
@@ -99,7 +100,7 @@ fn messages() -> Vec<(String, Vec<u8>)> {
     found
 }
 
-/// Sends one message and gives the status of its final answer, or 0.
+/// Sends one message and returns the status of its final answer, or 0.
 async fn throw(server: SocketAddr, bytes: &[u8]) -> u16 {
     let socket = UdpSocket::bind(("127.0.0.1", 0))
         .await
@@ -110,13 +111,13 @@ async fn throw(server: SocketAddr, bytes: &[u8]) -> u16 {
         .expect("loopback takes it");
     let mut buffer = vec![0; 65_535];
     loop {
-        // Whatever is answered is answered at once; a retransmission would come after 500 ms.
+        // Answers are immediate; a retransmission would come after 500 ms.
         let Ok(received) = timeout(Duration::from_millis(300), socket.recv(&mut buffer)).await
         else {
             return 0;
         };
         let len = received.expect("loopback delivers");
-        // Not parsed whole: an answer echoes the very headers it complains of.
+        // Not parsed as a whole: an answer echoes the very headers it rejects.
         let answer = String::from_utf8_lossy(&buffer[..len]);
         let status = answer
             .strip_prefix("SIP/2.0 ")
@@ -129,7 +130,7 @@ async fn throw(server: SocketAddr, bytes: &[u8]) -> u16 {
     }
 }
 
-/// A server of its own, because some of the messages are repetitions of others by RFC 3261 §17.2.3.
+/// Its own server, because some of the messages are repetitions of others by RFC 3261 §17.2.3.
 async fn throw_at_new_server(name: String, bytes: Vec<u8>) -> (String, u16) {
     let (sip, calls) = server().await;
     let _counts = answer_all(&sip, calls);

@@ -57,7 +57,7 @@ pub(crate) async fn server() -> (Sip, mpsc::Receiver<IncomingCall>) {
         .expect("free ports")
 }
 
-/// What the answering engine saw.
+/// What the answering engine has counted.
 #[derive(Default, Debug)]
 pub(crate) struct Counts {
     pub(crate) calls: AtomicUsize,
@@ -75,7 +75,7 @@ impl Counts {
     }
 }
 
-/// How the engine treats a called user.
+/// How the engine treats each called user.
 fn opening(sip: &Sip, call: &IncomingCall) {
     let none = Vec::new;
     let answer = LegCommand::Answer {
@@ -105,7 +105,7 @@ fn opening(sip: &Sip, call: &IncomingCall) {
     }
 }
 
-/// Answers every call until the server ends. A call to `hangup` is ended by us once it is up.
+/// Answers every call until the server ends. For `hangup`, we hang up once the call is established.
 pub(crate) fn answer_all(sip: &Sip, mut calls: mpsc::Receiver<IncomingCall>) -> Arc<Counts> {
     let counts = Arc::new(Counts::default());
     let (seen, sip) = (Arc::clone(&counts), sip.clone());
