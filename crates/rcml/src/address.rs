@@ -1,13 +1,13 @@
-//! Addresses of documents and files, as documents write them.
+//! Checks the addresses of documents and files that documents contain.
 
 use url::Url;
 
-/// Relative addresses are judged as if the document came from here: which server it is does not
-/// matter to whether they can be resolved.
+/// Base for resolving relative addresses: which server it names does not affect whether they can be
+/// resolved.
 const SOMEWHERE: &str = "http://app.invalid/";
 
-/// Why a text cannot be the address of a document or file, absolute or relative to its document:
-/// `None` if it can. A text for which there is a reason has a finding where it stands.
+/// Why a text cannot be the address of a document or file, absolute or relative to its document;
+/// `None` if it can. A text with such a reason gets a finding at its place.
 #[must_use]
 pub fn url_fault(text: &str) -> Option<&'static str> {
     if text.chars().any(|c| c.is_whitespace() || c.is_control()) {

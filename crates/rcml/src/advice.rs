@@ -1,8 +1,9 @@
-//! What to write instead of elements and attributes of other servers that are not built here.
+//! Recommends replacements for elements and attributes of other servers that are not supported
+//! here.
 //!
-//! **Invariant: whatever is recommended here is built.**
+//! **Invariant: every recommendation is supported.**
 
-/// Elements, and what to use instead.
+/// Elements, and their replacements.
 const ELEMENTS: &[(&str, &str)] = &[
     (
         "Autopilot",
@@ -56,7 +57,7 @@ const ELEMENTS: &[(&str, &str)] = &[
     ("w", "write plain text"),
 ];
 
-/// Attributes by their element, and what to use instead.
+/// Attributes by element, and their replacements.
 const ATTRIBUTES: &[(&str, &str, &str)] = &[
     ("Dial", "ringTone", "`dialMusic` plays a sound instead"),
     ("Dial", "sequential", "write one `Dial` after another"),
@@ -70,7 +71,7 @@ const ATTRIBUTES: &[(&str, &str, &str)] = &[
     ("Client", "name", "write the name as the text of `Client`"),
 ];
 
-/// Values of unsupported attributes that ask only for what happens anyway.
+/// Values of unsupported attributes that request the default behaviour.
 const IDLE: &[(&str, &str)] = &[
     ("bargeIn", "true"),
     ("beep", "false"),
@@ -85,14 +86,15 @@ const IDLE: &[(&str, &str)] = &[
     ("trim", "do-not-trim"),
 ];
 
-/// Whether an attribute that is not built asks for what is done anyway: it is empty, or says so.
+/// Whether an unsupported attribute requests the default behaviour: it is empty, or has one of
+/// those values.
 pub(crate) fn asks_for_nothing(name: &str, value: &str) -> bool {
     let value = value.trim();
     let says_so = |(known, idle): &(&str, &str)| *known == name && *idle == value;
     value.is_empty() || IDLE.iter().any(says_so)
 }
 
-/// The advice for an element, ready to be put behind a message; empty if there is none.
+/// The advice for an element, ready to be appended to a message; empty if there is none.
 pub(crate) fn for_element(name: &str) -> String {
     let found = ELEMENTS.iter().find(|(known, _)| *known == name);
     tail(found.map(|(_, advice)| *advice))
@@ -119,7 +121,7 @@ mod tests {
     fn there_is_advice_for_every_verb_and_noun_that_is_not_built() {
         let nouns = vocabulary::UNBUILT_NOUNS.iter().copied();
         for name in vocabulary::UNBUILT.iter().copied().chain(nouns) {
-            // Nothing comes near an echo, and `Conference` is built inside `Dial`.
+            // Nothing resembles an echo, and `Conference` is supported inside `Dial`.
             let is_exempt = matches!(name, "Echo" | "Conference");
             assert_eq!(for_element(name).is_empty(), is_exempt, "{name}");
         }

@@ -1,4 +1,4 @@
-//! The document: what a call runs.
+//! The document that a call runs.
 
 use model::{HttpMethod, error};
 
@@ -7,19 +7,19 @@ use crate::source::Source;
 use crate::verb::{Play, Say, Verb};
 use crate::{reach, walk, writer};
 
-/// A flat list of verbs, in the order in which they run, and what was found wrong on the way.
+/// A flat list of verbs in execution order, and the findings of reading it.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Document {
-    /// Verbs in the order of execution.
+    /// Verbs in execution order.
     pub verbs: Vec<Verb>,
-    /// Findings in the order of the text, at most 100.
+    /// Findings in text order, at most 100.
     pub findings: Vec<Finding>,
-    /// How many more there were.
+    /// How many more findings there were.
     pub left_out: LeftOut,
 }
 
-/// A text that is no document: no XML, more of it than a document may have, or a verb that cannot be
-/// read in part.
+/// A text that is not a document: not XML, over the limits, or with a verb that cannot be read in
+/// part.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("line {line}, column {column}: {message}")]
 pub struct ParseError {
@@ -29,12 +29,12 @@ pub struct ParseError {
     pub line: u32,
     /// Column in characters, from 1.
     pub column: u32,
-    /// What is wrong, for people.
+    /// Description of the fault, human-readable.
     pub message: String,
 }
 
 impl ParseError {
-    /// The text is no XML, or too much of it.
+    /// The text is not XML, or over the limits.
     pub(crate) const fn no_xml(at: Position, message: String) -> Self {
         Self {
             code: error::DOCUMENT_PARSE,
@@ -44,7 +44,7 @@ impl ParseError {
         }
     }
 
-    /// Whether the text is no XML at all, or too much of it.
+    /// Whether the text is not XML at all, or over the limits.
     #[must_use]
     pub const fn is_no_xml(&self) -> bool {
         self.code == error::DOCUMENT_PARSE
@@ -55,18 +55,18 @@ impl Document {
     /// Reads a document.
     ///
     /// The root may be `Response` or a verb. Verbs are found depth first, also inside elements that
-    /// are no verbs; what is inside a verb belongs to that verb. Namespace prefixes are ignored and
-    /// a bare `&` is taken as `&amp;`.
+    /// are not verbs; the content of a verb belongs to that verb. Namespace prefixes are ignored
+    /// and a bare `&` is read as `&amp;`.
     ///
     /// # Errors
     /// [`ParseError`] if the text is not well-formed, has a document type declaration, is longer
     /// than [`MAX_BYTES`](crate::MAX_BYTES) or nested deeper than [`MAX_DEPTH`](crate::MAX_DEPTH), or
-    /// if a `<Gather>` has more hints than it may.
+    /// if a `<Gather>` has too many hints.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
         Self::parse_as(text, None)
     }
 
-    /// [`parse`](Self::parse) for an answer with a content type, whose charset counts.
+    /// [`parse`](Self::parse) for an answer with a content type, using its charset.
     ///
     /// # Errors
     /// As [`parse`](Self::parse).
@@ -102,10 +102,10 @@ impl Document {
         Ok((document, refusal))
     }
 
-    /// Everything that is wrong with a text: its findings, or the one reason why it is no XML; and
-    /// how many more there were.
+    /// All faults of a text: its findings, or the one reason why it is not XML; and how many more
+    /// there were.
     ///
-    /// - `content_type`: the header that the text came with, if there was one.
+    /// - `content_type`: the header that came with the text, if any.
     #[must_use]
     pub fn lint(text: &str, content_type: Option<&str>) -> (Vec<Finding>, LeftOut) {
         match Self::read(text, content_type) {
@@ -121,14 +121,14 @@ impl Document {
         }
     }
 
-    /// Whether a verb of it answers the call, ends it, or leaves the document. If not, a call that is
-    /// not answered yet rings until the end of the document and is refused.
+    /// Whether one of its verbs answers the call, ends it, or leaves the document. If not, a call
+    /// that is not yet answered rings until the end of the document and is refused.
     #[must_use]
     pub fn decides(&self) -> bool {
         self.verbs.iter().any(reach::decides)
     }
 
-    /// The document that speaks a text, as a `text/plain` answer asks for.
+    /// The document that speaks a text, as a `text/plain` answer requests.
     #[must_use]
     pub fn say(text: &str) -> Self {
         let say = Say {
@@ -141,7 +141,7 @@ impl Document {
         }
     }
 
-    /// The document that plays the file at an address, as an audio answer asks for.
+    /// The document that plays the file at an address, as an audio answer requests.
     #[must_use]
     pub fn play(url: &str) -> Self {
         let play = Play {
@@ -154,14 +154,15 @@ impl Document {
         }
     }
 
-    /// Writes the verbs as a document; reading it gives the same verbs, but for their lines.
+    /// Writes the verbs as a document; reading it gives the same verbs, except for their line
+    /// numbers.
     #[must_use]
     pub fn to_xml(&self) -> String {
         writer::write(&self.verbs)
     }
 }
 
-/// The word for a method that is not the default.
+/// The name of a method other than the default.
 pub(crate) fn unless_post(method: HttpMethod) -> Option<&'static str> {
     match method {
         HttpMethod::Get => Some(method.as_str()),

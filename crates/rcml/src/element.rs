@@ -1,7 +1,7 @@
-//! One element: its text and attributes, read by the rules that hold for every verb.
+//! One element: its text and attributes, read by the rules common to all verbs.
 //!
-//! **Invariant: a value that is not allowed yields a finding and the default.** An attribute with
-//! an empty value counts as absent. Prefixes mean nothing, in names of attributes too.
+//! **Invariant: a forbidden value yields a finding and the default.** An attribute with an empty
+//! value counts as absent. Prefixes are ignored, in attribute names too.
 
 use std::collections::BTreeSet;
 
@@ -14,14 +14,14 @@ use crate::source::Source;
 use crate::suggest::closest;
 use crate::{advice, verb, vocabulary};
 
-/// An element of a document and where it stands.
+/// An element of a document and its place.
 #[derive(Clone, Copy)]
 pub(crate) struct Element<'a> {
     node: Node<'a, 'a>,
     source: &'a Source<'a>,
 }
 
-/// The attributes that a verb or noun knows.
+/// The attributes known for a verb or noun.
 pub(crate) struct Attributes {
     /// Those that have an effect.
     pub(crate) built: &'static [&'static str],
@@ -36,7 +36,7 @@ pub(crate) struct Attribute {
 }
 
 impl<'a> Element<'a> {
-    /// The element at a node, if the node is one.
+    /// The element at a node, if it is an element.
     pub(crate) fn new(node: Node<'a, 'a>, source: &'a Source<'a>) -> Option<Self> {
         node.is_element().then_some(Self { node, source })
     }
@@ -57,14 +57,14 @@ impl<'a> Element<'a> {
             .filter_map(move |node| Self::new(node, source))
     }
 
-    /// The text, trimmed. Child elements split it into runs, of which the last one that is not
-    /// blank counts; character data sections and comments do not split it.
+    /// The text, trimmed. Child elements split it into runs, and the last non-blank run counts;
+    /// CDATA sections and comments do not split it.
     pub(crate) fn text(&self) -> String {
         let last = self.runs().pop().map(|(_, text)| text);
         last.unwrap_or_default()
     }
 
-    /// The runs of text that are not blank, trimmed, each with the place of its first character.
+    /// The non-blank runs of text, trimmed, each with the place of its first character.
     fn runs(&self) -> Vec<(Position, String)> {
         let mut runs = Vec::new();
         let mut run: Option<(Position, String)> = None;
@@ -87,7 +87,7 @@ impl<'a> Element<'a> {
         runs
     }
 
-    /// Place of the first character of a text that is not blank.
+    /// Place of the first character of a non-blank text.
     fn start_of(&self, text: &Node<'_, '_>) -> Position {
         let range = text.range();
         let written = self.source.repaired().get(range.clone()).unwrap_or("");
@@ -95,7 +95,7 @@ impl<'a> Element<'a> {
         self.source.position(range.start + blank)
     }
 
-    /// An attribute that is there and not empty.
+    /// An attribute that is present and not empty.
     pub(crate) fn attribute(&self, name: &str) -> Option<Attribute> {
         let found = self
             .node
@@ -108,7 +108,7 @@ impl<'a> Element<'a> {
         })
     }
 
-    /// Whether an attribute is there and holds nothing.
+    /// Whether an attribute is present but empty.
     pub(crate) fn is_set_empty(&self, name: &str) -> bool {
         self.node
             .attributes()
@@ -121,7 +121,7 @@ impl<'a> Element<'a> {
         self.attribute(name).map(|attribute| attribute.value)
     }
 
-    /// Value of an attribute that has to pass a test.
+    /// Value of an attribute that must pass a test.
     pub(crate) fn checked(
         &self,
         name: &str,
@@ -142,7 +142,7 @@ impl<'a> Element<'a> {
         None
     }
 
-    /// Whether an attribute says `true`, in any letter case; every other value is `false`.
+    /// Whether an attribute is `true`, in any letter case; every other value is `false`.
     pub(crate) fn flag(&self, name: &str, findings: &mut Findings) -> Option<bool> {
         let attribute = self.attribute(name)?;
         let value = attribute.value.to_ascii_lowercase();
@@ -224,7 +224,7 @@ impl<'a> Element<'a> {
         count
     }
 
-    /// How often to repeat: `None` for a `loop` of 0, which is without end.
+    /// How often to repeat; `None` for a `loop` of 0, which is endless.
     pub(crate) fn looping(&self, code: u16, findings: &mut Findings) -> Option<u32> {
         let Some(attribute) = self.attribute("loop") else {
             return Some(1);
@@ -239,8 +239,8 @@ impl<'a> Element<'a> {
         }
     }
 
-    /// An attribute that holds an address; one that cannot be an address is kept, so that using
-    /// it fails as it has to.
+    /// An attribute that holds an address. An invalid one is kept, so that using it fails as it
+    /// should.
     pub(crate) fn url(&self, name: &str, findings: &mut Findings) -> Option<String> {
         let attribute = self.attribute(name)?;
         if let Some(fault) = url_fault(&attribute.value) {
@@ -270,7 +270,7 @@ impl<'a> Element<'a> {
         text
     }
 
-    /// Finds attributes that are unknown or have no effect.
+    /// Reports attributes that are unknown or have no effect.
     pub(crate) fn check_attributes(&self, known: &Attributes, findings: &mut Findings) {
         let mut seen = BTreeSet::new();
         for attribute in self.node.attributes() {
@@ -299,7 +299,7 @@ impl<'a> Element<'a> {
         }
     }
 
-    /// What to say about an attribute that is unknown or has no effect.
+    /// The finding for an attribute that is unknown or has no effect.
     fn idle_attribute(&self, name: &str, at: Position, known: &Attributes) -> Finding {
         let element = self.name();
         if known.unbuilt.contains(&name) {
@@ -317,14 +317,14 @@ impl<'a> Element<'a> {
         Finding::new(error::UNKNOWN_ATTRIBUTE, at, message).suggest(meant)
     }
 
-    /// What to say about an attribute whose name, without its prefix, was there before.
+    /// The finding for an attribute whose name, without its prefix, occurred before.
     fn repeated_attribute(&self, name: &str, at: Position) -> Finding {
         let element = self.name();
         let message = format!("`{name}` of `{element}` appears twice; the first one is used");
         Finding::new(error::UNKNOWN_ATTRIBUTE, at, message)
     }
 
-    /// Finds child elements, none of which has an effect, and text that they cut off.
+    /// Reports child elements, none of which has an effect, and text that they cut off.
     pub(crate) fn refuse_children(&self, findings: &mut Findings) {
         for child in self.children() {
             child.refuse_in(self.name(), findings);
@@ -338,7 +338,7 @@ impl<'a> Element<'a> {
         }
     }
 
-    /// Finds child elements and text, none of which has an effect.
+    /// Reports child elements and text, none of which has an effect.
     pub(crate) fn refuse_content(&self, findings: &mut Findings) {
         for child in self.children() {
             child.refuse_in(self.name(), findings);
@@ -346,7 +346,7 @@ impl<'a> Element<'a> {
         self.refuse_text(findings);
     }
 
-    /// Finds text, which has no effect.
+    /// Reports text, which has no effect.
     pub(crate) fn refuse_text(&self, findings: &mut Findings) {
         if let Some((at, _)) = self.runs().first() {
             let message = format!("the text in `{}` has no effect", self.name());
@@ -354,7 +354,7 @@ impl<'a> Element<'a> {
         }
     }
 
-    /// Finds text, which has no effect because of an attribute.
+    /// Reports text, which has no effect because of an attribute.
     pub(crate) fn refuse_text_beside(&self, attribute: &str, findings: &mut Findings) {
         if let Some((at, _)) = self.runs().first() {
             let name = self.name();
@@ -363,7 +363,7 @@ impl<'a> Element<'a> {
         }
     }
 
-    /// Says that this element has no effect inside the named parent.
+    /// Reports that this element has no effect inside the named parent.
     pub(crate) fn refuse_in(&self, parent: &str, findings: &mut Findings) {
         findings.add(Level::Error, || self.misplaced_in(parent));
     }

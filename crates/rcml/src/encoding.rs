@@ -7,7 +7,7 @@
 
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
-/// Bytes in which an XML declaration is looked for.
+/// Bytes searched for an XML declaration.
 const DECLARATION: usize = 1024;
 
 /// Where an encoding is named.
@@ -17,24 +17,24 @@ pub(crate) enum Source {
     Declaration,
 }
 
-/// The encoding that a document was read in.
+/// The encoding in which a document was read.
 pub(crate) struct Named<'a> {
     /// Its usual name.
     pub(crate) name: &'static str,
-    /// An encoding that should have been used but is not known, and where it is named.
+    /// An unknown encoding that should have been used, and where it is named.
     pub(crate) unknown: Option<(&'a str, Source)>,
 }
 
 /// The text of an answer or a file.
 ///
-/// - `content_type`: the header as received, if there is one.
+/// - `content_type`: the header as received, if any.
 #[must_use]
 pub fn decode(bytes: &[u8], content_type: Option<&str>) -> String {
     let (text, _) = encoding(bytes, content_type).decode_without_bom_handling(bytes);
     text.into_owned()
 }
 
-/// What a decoded text was read as.
+/// The encoding as which a decoded text was read.
 pub(crate) fn named<'a>(text: &'a str, content_type: Option<&'a str>) -> Named<'a> {
     let mut unknown = None;
     if text.starts_with('\u{feff}') {
@@ -65,7 +65,7 @@ fn encoding(bytes: &[u8], content_type: Option<&str>) -> &'static Encoding {
     }
     let wide = wide(bytes);
     if let Some(encoding) = charset(content_type).and_then(known) {
-        // Without a mark, only the bytes show the order, or that they are not UTF-16 at all.
+        // Without a mark, only the bytes show the byte order, or that this is not UTF-16 at all.
         let is_wide = encoding == UTF_16LE || encoding == UTF_16BE;
         return match wide {
             Some(found) if is_wide => found,
@@ -78,13 +78,13 @@ fn encoding(bytes: &[u8], content_type: Option<&str>) -> &'static Encoding {
     }
     let head = String::from_utf8_lossy(&bytes[..bytes.len().min(DECLARATION)]);
     match declared(&head).and_then(known) {
-        // A declaration that can be read byte by byte is not UTF-16.
+        // A declaration that is readable byte by byte is not UTF-16.
         Some(encoding) if encoding != UTF_16LE && encoding != UTF_16BE => encoding,
         Some(_) | None => UTF_8,
     }
 }
 
-/// UTF-16 without a byte order mark, which shows by its first `<`.
+/// UTF-16 without a byte order mark, recognised by its first `<`.
 fn wide(bytes: &[u8]) -> Option<&'static Encoding> {
     match *bytes {
         [b'<', 0, second, 0, ..] if second != 0 => Some(UTF_16LE),
@@ -146,7 +146,7 @@ mod tests {
             bytes
         };
         let utf8 = "ä€".as_bytes();
-        // Bytes, content type, how the text ends.
+        // Bytes, content type, end of the text.
         let table: Vec<(Vec<u8>, Option<&str>, &str)> = vec![
             (utf8.to_vec(), None, "ä€"),
             (declares("ISO-8859-1", b"\xe4"), Some("text/xml"), "ä"),

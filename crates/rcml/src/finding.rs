@@ -1,13 +1,13 @@
-//! What was found wrong in a document that still runs.
+//! Faults found in a document that still runs.
 //!
-//! **Invariant: a document has at most [`MAX_FINDINGS`] findings**, so that a page which is no
-//! document at all cannot flood the notifications; **the others are counted, and no error is left out
+//! **Invariant: a document has at most [`MAX_FINDINGS`] findings**, so that a page that is not a
+//! document cannot flood the notifications; **the others are counted, and no error is left out
 //! while a warning is listed.**
 
 use model::Level;
 use model::error;
 
-/// Findings kept for one document; the rest is counted.
+/// Maximum findings kept for one document; the rest are counted.
 pub(crate) const MAX_FINDINGS: usize = 100;
 
 /// A place in the text of a document, counted from 1.
@@ -19,7 +19,7 @@ pub struct Position {
     pub column: u32,
 }
 
-/// Something in a document that was not taken as it was written.
+/// Something in a document that is not used as written.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Finding {
     /// Number in the table of [`model::error`].
@@ -30,9 +30,9 @@ pub struct Finding {
     pub line: u32,
     /// Column in characters, from 1.
     pub column: u32,
-    /// What is wrong, with the names and values that the document has.
+    /// Description of the fault, with the names and values from the document.
     pub message: String,
-    /// What was probably meant: a name or a value that would be right.
+    /// What was probably meant: a valid name or value.
     pub suggestion: Option<String>,
 }
 
@@ -57,12 +57,12 @@ impl Finding {
     }
 }
 
-/// Findings of a document that are not listed, because there are too many.
+/// Findings of a document that are not listed because there are too many.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct LeftOut {
-    /// So many errors.
+    /// Number of errors.
     pub errors: usize,
-    /// So many warnings.
+    /// Number of warnings.
     pub warnings: usize,
 }
 
@@ -81,8 +81,7 @@ impl LeftOut {
     }
 }
 
-/// Adds a warning to a sorted list that is complete but for what was left out; the list keeps its
-/// limit.
+/// Adds a warning to a sorted list of the listed findings; the list keeps its limit.
 pub fn add_warning(findings: &mut Vec<Finding>, left_out: &mut LeftOut, warning: Finding) {
     let mut list = std::mem::take(findings);
     if list.len() >= MAX_FINDINGS {
@@ -99,12 +98,12 @@ pub fn add_warning(findings: &mut Vec<Finding>, left_out: &mut LeftOut, warning:
     *findings = list;
 }
 
-/// Collects findings up to [`MAX_FINDINGS`], and counts the others.
+/// Collects findings up to [`MAX_FINDINGS`], and counts the rest.
 #[derive(Default)]
 pub(crate) struct Findings {
     list: Vec<Finding>,
     left_out: LeftOut,
-    /// The first that forbids the document to run.
+    /// The first finding that forbids running the document.
     refusal: Option<Finding>,
 }
 
@@ -124,7 +123,7 @@ impl Findings {
         }
     }
 
-    /// Adds a finding, which is put into words only if there is room for it.
+    /// Adds a finding, whose message is built only if there is room for it.
     pub(crate) fn add(&mut self, level: Level, finding: impl FnOnce() -> Finding) {
         let is_full = self.list.len() >= MAX_FINDINGS;
         if is_full && (level == Level::Warning || self.last_warning().is_none()) {
@@ -134,7 +133,7 @@ impl Findings {
         }
     }
 
-    /// Adds a finding that forbids the document to run. It is kept even if there are many others.
+    /// Adds a finding that forbids running the document. It is kept even if there are many others.
     pub(crate) fn refuse(&mut self, finding: Finding) {
         if self.refusal.is_some() {
             self.push(finding);
@@ -149,12 +148,12 @@ impl Findings {
         }
     }
 
-    /// Why the document must not run, if it must not.
+    /// Why the document must not run, if so.
     pub(crate) fn refusal(&self) -> Option<&Finding> {
         self.refusal.as_ref()
     }
 
-    /// The findings in the order of the text, and how many more there were.
+    /// The findings in text order, and how many more there were.
     pub(crate) fn into_sorted(mut self) -> (Vec<Finding>, LeftOut) {
         self.list
             .sort_by_key(|finding| (finding.line, finding.column));
@@ -172,7 +171,7 @@ impl Findings {
     }
 }
 
-/// A value for a message: short, and without the password of an address.
+/// A value for a message: shortened, and without the password of an address.
 pub(crate) fn quoted(value: &str) -> String {
     const LONGEST: usize = 80;
     let Some((scheme, rest)) = value.split_once("://") else {

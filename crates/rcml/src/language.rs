@@ -10,7 +10,7 @@ use crate::suggest::closest;
 /// Language of `<Say>` without the attribute.
 pub(crate) const DEFAULT: &str = "en";
 
-/// Short codes that are no BCP-47 tags.
+/// Short codes that are not BCP-47 tags.
 const OLD_CODES: &[(&str, &str)] = &[
     ("bf", "fr-BE"),
     ("bp", "pt-BR"),
@@ -18,7 +18,7 @@ const OLD_CODES: &[(&str, &str)] = &[
     ("dan", "da"),
 ];
 
-/// Languages that can be spoken, in their shortest code.
+/// Languages that can be spoken, by their shortest code.
 const LANGUAGES: &[&str] = &[
     "af", "am", "an", "ar", "as", "az", "ba", "be", "bg", "bn", "bs", "ca", "cmn", "cs", "cv",
     "cy", "da", "de", "el", "en", "eo", "es", "et", "eu", "fa", "fi", "fr", "ga", "gd", "gn",
@@ -29,8 +29,8 @@ const LANGUAGES: &[&str] = &[
     "te", "th", "ti", "tk", "tn", "tr", "tt", "ug", "uk", "ur", "uz", "vi", "yue", "zh",
 ];
 
-/// The `language` of an element as a BCP-47 tag; `default` if it has none, or, with a finding of
-/// this number, if it is not known.
+/// The `language` of an element as a BCP-47 tag; `default` if absent, or, with a finding of this
+/// number, if unknown.
 pub(crate) fn read(
     element: &Element<'_>,
     default: &str,

@@ -1,9 +1,9 @@
 //! Documents that control a call: XML text in, typed verbs and findings out.
 //!
 //! A document is a flat list of [`Verb`]s, in the order in which they run, and a list of
-//! [`Finding`]s: everything in the text that was not taken as it was written. **Invariant: nothing
-//! is ignored in silence; what does not become a verb becomes a finding with line and column.**
-//! Only text that is no XML at all is refused, and a `<Gather>` with too many hints ([`ParseError`]).
+//! [`Finding`]s: everything in the text that is not used as written. **Invariant: nothing is
+//! silently ignored; whatever does not become a verb becomes a finding with line and column.** Only
+//! text that is not XML is refused, and a `<Gather>` with too many hints ([`ParseError`]).
 //!
 //! Left to others: fetching documents, resolving addresses against the document's own, and
 //! everything that happens when a verb runs.

@@ -1,7 +1,7 @@
-//! Holds `docs/rcml.md` against the tables of this crate.
+//! Checks `docs/rcml.md` against the tables of this crate.
 //!
-//! **Invariant: the page names each verb, noun and attribute that runs, and each that is known and does
-//! not run, and no other; and every document on it is free of findings.**
+//! **Invariant: the page names every supported verb, noun and attribute, every known but
+//! unsupported one, and no others; and every document on it is free of findings.**
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use crate::{Document, Verb, vocabulary};
 
 const PAGE: &str = include_str!("../../../docs/rcml.md");
 
-/// The part of the page that begins with this heading, up to the next heading of its level or above.
+/// The part of the page under this heading, up to the next heading of its level or above.
 fn section(heading: &str) -> &'static str {
     let (_, rest) = PAGE
         .split_once(&format!("\n{heading}\n"))
@@ -20,7 +20,7 @@ fn section(heading: &str) -> &'static str {
     &rest[..end.min().unwrap_or(rest.len())]
 }
 
-/// The cells of the rows of the table in a text whose header begins with this cell.
+/// The cells of the rows of the table whose header begins with this cell.
 fn table<'a>(text: &'a str, first: &str) -> Vec<Vec<&'a str>> {
     let header = format!("| {first} |");
     text.lines()
@@ -40,7 +40,7 @@ fn set<'a>(names: &[&'a str]) -> BTreeSet<&'a str> {
     names.iter().copied().collect()
 }
 
-/// The documents on the page, each with the heading above it.
+/// The documents on the page, each with its heading.
 fn documents() -> Vec<(&'static str, &'static str)> {
     let mut heading = "";
     let mut found = Vec::new();

@@ -1,15 +1,15 @@
-//! Verbs that can never do anything because of one before them.
+//! Finds verbs that can never run because of an earlier one.
 //!
-//! **Invariant: what is reported cannot run, whatever happens in the call**; a verb that only may be
-//! skipped is none of it, but for what follows a `<Reject>`. At most one finding per verb that ends
-//! the document.
+//! **Invariant: a reported verb cannot run, whatever happens in the call**; verbs that *might* be
+//! skipped are not reported, except after `<Reject>`. At most one finding per verb that ends the
+//! document.
 
 use model::error;
 
 use crate::finding::{Finding, Findings, Position};
 use crate::verb::Verb;
 
-/// Looks at the verbs in the order of execution, each with its place.
+/// Checks the verbs in execution order, each with its place.
 pub(crate) fn check(verbs: &[Verb], places: &[Position], findings: &mut Findings) {
     let mut answered: Option<&Verb> = None;
     let mut end: Option<&Verb> = None;
@@ -55,7 +55,7 @@ fn effect(end: &Verb) -> &'static str {
     }
 }
 
-/// Whether nothing behind a verb runs.
+/// Whether nothing after a verb runs.
 fn ends(verb: &Verb) -> bool {
     match verb {
         Verb::Hangup(_) | Verb::Reject(_) => true,
@@ -79,7 +79,7 @@ pub(crate) fn decides(verb: &Verb) -> bool {
     }
 }
 
-/// Whether a call is answered when a verb is done.
+/// Whether a call is answered once a verb is done.
 fn answers(verb: &Verb) -> bool {
     match verb {
         Verb::Say(say) => !say.text.is_empty(),

@@ -1,8 +1,8 @@
-//! What an application's answer is, by its content type.
+//! Classifies an application's answer by its content type.
 
 use crate::document::{Document, ParseError};
 
-/// What a body holds.
+/// The content of a body.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ReplyKind {
     /// A document in XML.
@@ -13,13 +13,13 @@ pub enum ReplyKind {
     Audio,
 }
 
-/// An answer that is no document.
+/// An answer that is not a document.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ReplyError {
-    /// There is no content type; the call ends without running anything.
+    /// The content type is missing; the call ends without running anything.
     #[error("the answer has no content type")]
     NoContentType,
-    /// The content type is not one of those that are understood.
+    /// The content type is not supported.
     #[error("the application answered with `{0}`, which is not a document; send `text/xml`")]
     ContentType(String),
     /// The answer is empty.
@@ -31,7 +31,7 @@ pub enum ReplyError {
 }
 
 impl ReplyKind {
-    /// What a content type stands for; parameters after `;` and letter case do not count.
+    /// The meaning of a content type; parameters after `;` and letter case are ignored.
     #[must_use]
     pub fn of(content_type: &str) -> Option<Self> {
         let name = content_type
@@ -52,14 +52,14 @@ impl ReplyKind {
 }
 
 impl Document {
-    /// The document that an answer with status 200 asks for.
+    /// The document in an answer with status 200.
     ///
     /// - `content_type`: the header as received.
     /// - `body`: its text, see [`decode`](crate::decode); not read if the answer is a sound.
-    /// - `url`: where the answer came from, which is what a sound is played from.
+    /// - `url`: the source of the answer, from which a sound is played.
     ///
     /// # Errors
-    /// [`ReplyError`] if the content type is missing or not understood, or the XML is broken.
+    /// [`ReplyError`] if the content type is missing or not supported, or the XML is broken.
     pub fn from_reply(
         content_type: Option<&str>,
         body: &str,

@@ -62,7 +62,7 @@ struct Repair {
     message: String,
 }
 
-/// A piece of the repaired text that the original does not have.
+/// A piece of the repaired text that is not in the original.
 struct Insertion {
     /// Offset in the repaired text.
     start: usize,
@@ -72,7 +72,7 @@ struct Insertion {
 }
 
 impl<'a> Source<'a> {
-    /// Takes a text and repairs it.
+    /// Reads a text and repairs it.
     pub(crate) fn new(text: &'a str) -> Result<Self, ParseError> {
         if text.len() > MAX_BYTES {
             let message = format!("the document is longer than {MAX_BYTES} bytes");
@@ -121,9 +121,9 @@ impl<'a> Source<'a> {
         Ok(tree)
     }
 
-    /// Says what was repaired, and where characters were lost on the way here.
+    /// Reports the repairs, and the places where characters were lost in decoding.
     ///
-    /// - `content_type`: the header that the text came with.
+    /// - `content_type`: the header that came with the text.
     pub(crate) fn report(&self, content_type: Option<&str>, findings: &mut Findings) {
         for repair in &self.repairs {
             let at = self.place(repair.first);
@@ -149,8 +149,8 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Refuses several bytes per character where nothing says so, and four bytes: they reach us as
-    /// text full of zeros.
+    /// Refuses encodings with several bytes per character if nothing declares them, and those with
+    /// four: such a text arrives full of zeros.
     fn refuse_wide_characters(&self) -> Result<(), ParseError> {
         let head = self.original.get(..self.original.floor_char_boundary(8));
         if !head.is_some_and(|head| head.contains('\0')) {
@@ -194,12 +194,12 @@ impl<'a> Source<'a> {
     fn characters_before(&self, offset: usize) -> usize {
         let offset = self.original.floor_char_boundary(offset);
         let block = offset / BLOCK;
-        // A block may start inside a character; its count is that before the character.
+        // A block may start inside a character; its count is the one before that character.
         let start = self.original.floor_char_boundary(block * BLOCK);
         self.characters[block] + self.original[start..offset].chars().count()
     }
 
-    /// Inserts a text behind each of the given offsets of the (still unrepaired) text.
+    /// Inserts a text at each of the given offsets of the (still unrepaired) text.
     fn insert_all(&mut self, offsets: &[usize], text: &str) {
         if offsets.is_empty() {
             return;
@@ -221,7 +221,7 @@ impl<'a> Source<'a> {
         self.repaired = Cow::Owned(repaired);
     }
 
-    /// Declares prefixes that are used but not declared, since prefixes mean nothing here.
+    /// Declares prefixes that are used but not declared, since prefixes are ignored here.
     fn declare_prefixes(&mut self) {
         for _ in 0..MAX_PREFIXES {
             let Err(Error::UnknownNamespace(prefix, place)) = parse(&self.repaired) else {
@@ -258,8 +258,8 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Where a start tag first uses a prefix, from where the parser found it. The parser looks at the
-    /// attributes before the name of the element. No `<` stands between the two.
+    /// Where a start tag first uses a prefix, searching from where the parser reported it. The
+    /// parser checks the attributes before the element name. There is no `<` between the two.
     fn first_use(&self, prefix: &str, found: TextPos) -> usize {
         let found = offset_of(&self.repaired, found);
         let before = self.repaired.get(..found).unwrap_or("");
@@ -344,7 +344,7 @@ fn parse(text: &str) -> Result<roxmltree::Document<'_>, Error> {
     roxmltree::Document::parse_with_options(text, options)
 }
 
-/// What is wrong, in our words where those of the parser are too technical.
+/// The description of a fault, in our words where the parser's are too technical.
 fn wording(error: &Error) -> String {
     let text = match error {
         Error::DtdDetected => {
@@ -393,7 +393,7 @@ fn without_place(message: &str) -> String {
     }
 }
 
-/// Byte offset of a place that the parser reports (line and column in characters, from 1).
+/// Byte offset of a place reported by the parser (line and column in characters, from 1).
 fn offset_of(text: &str, place: TextPos) -> usize {
     let row = (place.row as usize).saturating_sub(1);
     let column = (place.col as usize).saturating_sub(1);
@@ -406,7 +406,7 @@ fn offset_of(text: &str, place: TextPos) -> usize {
             .map_or(rest.len(), |(offset, _)| offset)
 }
 
-/// Offsets just behind every `&` in text and attribute values that starts no reference.
+/// Offsets after every `&` in text and attribute values that does not start a reference.
 fn bare_ampersands(text: &str) -> Vec<usize> {
     let mut found = Vec::new();
     let mut at = 0;
@@ -441,7 +441,7 @@ fn skipped(text: &str) -> Option<usize> {
     )
 }
 
-/// Whether a text that starts with `&` starts with a reference such as `&lt;` or `&#10;`.
+/// Whether a text starting with `&` starts with a reference such as `&lt;` or `&#10;`.
 fn starts_reference(text: &str) -> bool {
     let inside = &text[1..];
     let is_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
@@ -494,8 +494,8 @@ fn saturate(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
-/// Where the first start tag with more than [`MAX_ATTRIBUTES`] begins. Of a text that is not
-/// well-formed only what stands before the fault is judged.
+/// Where the first start tag with more than [`MAX_ATTRIBUTES`] begins. In a text that is not
+/// well-formed, only the part before the fault is examined.
 fn crowded_tag(text: &str) -> Option<usize> {
     let mut at = 0;
     while let Some(found) = text.get(at..)?.find('<') {

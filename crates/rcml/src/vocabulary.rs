@@ -1,11 +1,11 @@
-//! The names of all elements, built or not, and where they belong.
+//! The names of all elements, supported or not, and where they belong.
 
-/// Verbs that are built.
+/// Supported verbs.
 pub(crate) const BUILT: &[&str] = &[
     "Say", "Play", "Pause", "Hangup", "Reject", "Redirect", "Dial", "Gather", "Sms",
 ];
 
-/// Verbs that exist in documents for this or other servers but are not built.
+/// Verbs in documents for this or other servers that are not supported.
 pub(crate) const UNBUILT: &[&str] = &[
     "Autopilot",
     "Conference",
@@ -29,17 +29,17 @@ pub(crate) const UNBUILT: &[&str] = &[
     "UssdMessage",
 ];
 
-/// Nouns of `Dial` that are built.
+/// Supported nouns of `Dial`.
 pub(crate) const NOUNS: &[&str] = &["Number", "Client", "Sip", "Uri", "Conference"];
 
-/// Nouns of `Dial` that exist but are not built.
+/// Nouns of `Dial` that exist but are not supported.
 pub(crate) const UNBUILT_NOUNS: &[&str] =
     &["Application", "Queue", "Sim", "VirtualAgent", "WhatsApp"];
 
-/// What is allowed inside `Gather`.
+/// Elements allowed inside `Gather`.
 const PROMPTS: &[&str] = &["Say", "Play", "Pause"];
 
-/// Parts of other elements, by their parent, that exist but are not built.
+/// Parts of other elements, by parent, that exist but are not supported.
 pub(crate) const UNBUILT_PARTS: &[(&str, &[&str])] = &[
     (
         "Say",
@@ -58,7 +58,7 @@ pub(crate) fn verbs() -> impl Iterator<Item = &'static str> {
     BUILT.iter().chain(UNBUILT).copied()
 }
 
-/// Whether a name is that of a known element.
+/// Whether a name belongs to a known element.
 pub(crate) fn is_known(name: &str) -> bool {
     name == "Response"
         || verbs()
@@ -66,12 +66,12 @@ pub(crate) fn is_known(name: &str) -> bool {
             .any(|known| known == name)
 }
 
-/// Whether an element exists inside its parent elsewhere, but is not built here.
+/// Whether an element exists inside its parent on other servers, but is not supported here.
 pub(crate) fn is_unbuilt_part(parent: &str, name: &str) -> bool {
     (parent == "Dial" && UNBUILT_NOUNS.contains(&name)) || unbuilt_parts(parent).contains(&name)
 }
 
-/// The names that an element inside the given parent may have.
+/// The names of the elements allowed inside the given parent.
 pub(crate) fn parts_of(parent: &str) -> impl Iterator<Item = &'static str> + use<> {
     let parts: &[&[&str]] = match parent {
         "Dial" => &[NOUNS, UNBUILT_NOUNS],

@@ -1,6 +1,6 @@
-//! The order of execution: depth first, into everything that is no verb.
+//! The order of execution: depth first, into everything that is not a verb.
 //!
-//! **Invariant: no element inside a verb becomes a verb of its own.**
+//! **Invariant: no element inside a verb becomes a separate verb.**
 
 use model::{Level, error};
 
@@ -39,15 +39,15 @@ pub(crate) fn verbs<'a>(
     verbs.verbs
 }
 
-/// What was found so far, and where.
+/// The verbs and findings so far.
 #[derive(Default)]
 struct Verbs {
     verbs: Vec<Verb>,
     places: Vec<Position>,
 }
 
-/// Takes a verb, or goes on inside an element that is none. Recursion ends with the depth of the
-/// tree.
+/// Reads a verb, or continues inside an element that is not one. The depth of the tree bounds the
+/// recursion.
 fn walk(element: &Element<'_>, is_root: bool, verbs: &mut Verbs, findings: &mut Findings) {
     if let Some(verb) = read(element, findings) {
         verbs.verbs.push(verb);
@@ -87,7 +87,7 @@ fn read(element: &Element<'_>, findings: &mut Findings) -> Option<Verb> {
     })
 }
 
-/// What to say about an element that is no verb.
+/// The finding for an element that is not a verb.
 fn skipped(element: &Element<'_>, is_root: bool) -> Finding {
     let name = element.name();
     if vocabulary::is_known(name) {

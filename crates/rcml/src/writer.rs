@@ -1,7 +1,7 @@
 //! Writes verbs as a document, for tests and tools.
 //!
-//! **Invariant: reading what was written gives the same verbs, but for their lines.** Attributes
-//! that have their default are not written; of a verb that is not built only the name is.
+//! **Invariant: reading what was written gives the same verbs, except for their line numbers.**
+//! Attributes at their default are not written; of an unsupported verb only the name is.
 
 use crate::document::unless_post;
 use crate::verb::{
@@ -92,7 +92,7 @@ impl Writer {
         self.line(depth, "Pause", vec![("length", length)], "");
     }
 
-    /// An element on a line of its own.
+    /// An element on its own line.
     fn line(&mut self, depth: usize, name: &str, attributes: Pairs<'_>, text: &str) {
         self.open(depth, name, attributes);
         if text.is_empty() {

@@ -1,4 +1,4 @@
-//! Broken documents, one per file of `broken/`, and what is said about them: `broken/expected.txt`
+//! Broken documents, one per file of `broken/`, and their findings: `broken/expected.txt`
 //! has a section per file with a line `level number line:column message [suggestion]` per finding.
 
 use std::fmt::Write as _;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rcml::Document;
 
-/// The number, line and column of each finding are what this test is about.
+/// The number, line and column of each finding are the subject of this test.
 #[test]
 fn broken_documents_are_explained() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/broken");

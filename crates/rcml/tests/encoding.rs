@@ -1,4 +1,4 @@
-//! Documents in other encodings than UTF-8, from bytes to verbs.
+//! Documents in encodings other than UTF-8, from bytes to verbs.
 
 use rcml::{Document, Verb, decode};
 

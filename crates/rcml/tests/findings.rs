@@ -1,4 +1,4 @@
-//! What is said about broken documents: number, place, words and suggestion.
+//! The findings of broken documents: number, place, message and suggestion.
 
 use rcml::{Document, Finding, LeftOut, Level, MAX_BYTES, MAX_DEPTH, Verb};
 
@@ -526,8 +526,8 @@ fn what_does_not_run_is_an_error() {
 fn an_error_is_listed_rather_than_a_warning() {
     let warnings = |count: usize| "<Pause length='x'/>".repeat(count);
     let errors = |count: usize| "<Redirect>ftp://x/</Redirect>".repeat(count);
-    // Warnings, errors, then what is listed and left out of both, errors first. A verb behind the
-    // first `Redirect` is a warning of its own.
+    // Warnings, errors, then how many of each are listed and left out, errors first. A verb after
+    // the first `Redirect` is a warning itself.
     let table = [
         (99, 1, (1, 99), (0, 0)),
         (100, 1, (1, 99), (0, 1)),
@@ -601,7 +601,7 @@ fn a_dial_names_only_so_many_parties() {
 #[test]
 fn a_document_with_too_many_hints_is_refused() {
     let entries = |count: usize, length: usize| vec!["h".repeat(length); count].join(", ");
-    // Entries, characters of each, what is said.
+    // Entries, characters of each, findings.
     let table = [
         (50, 1, None),
         (1, 100, None),
@@ -640,7 +640,7 @@ fn a_document_with_too_many_hints_is_refused() {
         });
         assert_eq!(refused, expected.map(|_| (13330, 2, 33)));
     }
-    // However much else is wrong.
+    // However many other faults there are.
     let many = "<Oops/>".repeat(150);
     let hints = entries(51, 1);
     for xml in [

@@ -1,4 +1,4 @@
-//! No text makes the reader panic, and what it reads keeps its promises.
+//! No text makes the reader panic, and every document it returns keeps its invariants.
 
 use rcml::{Document, Noun, Verb};
 use testkit::random::Random;
@@ -59,7 +59,7 @@ fn survives_mutated_documents() {
     );
 }
 
-/// What every document promises.
+/// The invariants of every document.
 fn check(document: &Document, text: &str) {
     let lines = u32::try_from(text.split('\n').count()).expect("short");
     for finding in &document.findings {

@@ -1,11 +1,11 @@
-//! What each verb holds, by its text.
+//! The fields of each verb, by its text.
 
 use rcml::{
     Branch, Conference, Dial, Document, Gather, LegEvent, Method, Noun, Pause, Play, Prompt,
     Redirect, Reject, RejectReason, Say, Speech, SpeechTimeout, Verb, Voice,
 };
 
-/// The only verb of a document in which nothing is wrong but that a bare `&` had to be repaired.
+/// The only verb of a document whose only fault may be a repaired bare `&`.
 fn clean(xml: &str) -> Verb {
     let mut document = Document::parse(xml).unwrap_or_else(|error| panic!("{xml}: {error}"));
     document

@@ -1,4 +1,4 @@
-//! `<Conference>` inside `<Dial>`: meet others in a room.
+//! `<Conference>` inside `<Dial>`: joins a room.
 
 use std::num::NonZeroU32;
 
@@ -10,19 +10,19 @@ use crate::finding::{Finding, Findings, quoted};
 /// The room that a `<Dial>` enters.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Conference {
-    /// Name of the room. Never empty, at most [`Conference::MAX_NAME`] characters, no control
-    /// character.
+    /// Name of the room: never empty, at most [`Conference::MAX_NAME`] characters, no control
+    /// characters.
     pub name: String,
-    /// The others do not hear this participant.
+    /// Whether the others do not hear this participant.
     pub muted: bool,
-    /// The conference starts when this participant enters; until then all wait in silence.
+    /// Whether the conference starts when this participant enters; until then all wait in silence.
     pub start_on_enter: bool,
-    /// The conference ends for all when this participant leaves.
+    /// Whether the conference ends for everyone when this participant leaves.
     pub end_on_exit: bool,
     /// Maximum number of participants, this one included; at most
     /// [`Conference::MAX_PARTICIPANTS`].
     pub max_participants: NonZeroU32,
-    /// Line in the document, from 1; 0 if there is none.
+    /// Line in the document, from 1; 0 if not read from a document.
     pub line: u32,
 }
 

@@ -1,4 +1,4 @@
-//! `<Dial>`: call somebody and connect.
+//! `<Dial>`: calls a party and connects it.
 
 use model::address::is_sip_address;
 use model::{HttpMethod, error};
@@ -11,20 +11,19 @@ use crate::verb::noun::Noun;
 /// Calls one or more parties at once and connects the first that answers.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Dial {
-    /// Whom to call, at most [`Dial::MAX_NOUNS`]. Text directly in the element is one noun; then
-    /// there are no others. A `<Conference>` is the only noun if there is one. Empty: no party, the
-    /// verb is skipped.
+    /// The parties to call, at most [`Dial::MAX_NOUNS`]. Text directly in the element is one noun,
+    /// and then the only one. So is a `<Conference>`. Empty: no party, and the verb is skipped.
     pub nouns: Vec<Noun>,
-    /// Where to go on afterwards, as written.
+    /// Address of the next document, as written.
     pub action: Option<String>,
-    /// How to ask for the action.
+    /// HTTP method for the action.
     pub method: HttpMethod,
     /// How long to let it ring, in seconds; at least 1.
     pub timeout_s: u32,
     /// How long the connection may last, in seconds; at least 1.
     pub time_limit_s: u32,
-    /// Whom the callee sees; `None` is the caller's own. No control characters; with an `@` in it,
-    /// a SIP address.
+    /// The caller ID shown to the callee; `None` means the caller's own. No control characters; a
+    /// SIP address if it contains an `@`.
     pub caller_id: Option<String>,
     /// Whether to record both sides, mixed, from the moment they are connected.
     pub record: bool,
@@ -34,7 +33,7 @@ pub struct Dial {
     pub hangup_on_star: bool,
     /// Whether the caller is answered only when connected; `None` if the document does not say.
     pub answer_on_bridge: Option<bool>,
-    /// Line in the document, from 1; 0 if there is none.
+    /// Line in the document, from 1; 0 if not read from a document.
     pub line: u32,
 }
 
@@ -43,10 +42,10 @@ impl Dial {
     pub const DEFAULT_TIMEOUT_S: u32 = 30;
     /// Longest connection without the attribute, in seconds.
     pub const DEFAULT_TIME_LIMIT_S: u32 = 14_400;
-    /// Most parties of one element.
+    /// Maximum parties of one element.
     pub const MAX_NOUNS: usize = 50;
 
-    /// Calls these parties, with no options.
+    /// Calls these parties, without options.
     #[must_use]
     pub fn new(nouns: Vec<Noun>) -> Self {
         Self {
@@ -64,7 +63,7 @@ impl Dial {
         }
     }
 
-    /// The room to enter, if there is one: then no party is called.
+    /// The room to enter, if any; then no party is called.
     #[must_use]
     pub fn conference(&self) -> Option<&Conference> {
         match self.nouns.first()? {
@@ -136,12 +135,12 @@ impl Dial {
     }
 }
 
-/// Whether a text can be used as the caller.
+/// Whether a text can be used as the caller ID.
 fn can_be_shown(id: &str) -> bool {
     !id.chars().any(char::is_control) && (!id.contains('@') || is_sip_address(id))
 }
 
-/// Text comes before nouns, a conference before all other nouns.
+/// Text takes precedence over nouns, a conference over all other nouns.
 fn nouns(element: &Element<'_>, findings: &mut Findings) -> Vec<Noun> {
     if let Some(noun) = Noun::from_text(element, findings) {
         for child in element.children() {
@@ -184,13 +183,13 @@ fn nouns(element: &Element<'_>, findings: &mut Findings) -> Vec<Noun> {
     nouns
 }
 
-/// Says that a child of `Dial` is not looked at because of something else in there.
+/// Reports that a child of `Dial` is ignored because of something else inside it.
 fn idle(child: &Element<'_>, beside: &str) -> Finding {
     let message = format!("`{}` has no effect beside {beside} in `Dial`", child.name());
     Finding::new(error::BAD_NESTING, child.at(), message)
 }
 
-/// `true`, or the words of other servers for the same thing.
+/// `true`, or another server's word for the same setting.
 fn record(element: &Element<'_>, findings: &mut Findings) -> bool {
     let Some(attribute) = element.attribute("record") else {
         return false;

@@ -1,4 +1,4 @@
-//! `<Gather>`: collect keys or speech, with prompts that either interrupts.
+//! `<Gather>`: collect keys or speech, with prompts that either one interrupts.
 
 use model::{HttpMethod, error};
 
@@ -7,35 +7,35 @@ use crate::finding::{Finding, Findings};
 use crate::verb::speech::{Input, Speech};
 use crate::verb::{Pause, Play, Say};
 
-/// Collects keys that the caller presses, or what the caller says.
+/// Collects the keys that the caller presses, or the caller's speech.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Gather {
-    /// What is heard meanwhile, in order, until the first key or word.
+    /// The prompts, in order, until the first key or word.
     pub prompts: Vec<Prompt>,
-    /// Whether keys are collected. If not, speech is.
+    /// Whether keys are collected. If not, only speech is.
     pub keys: bool,
-    /// How speech is listened to; `None`: it is not.
+    /// How speech is recognised; `None`: not at all.
     pub speech: Option<Speech>,
-    /// Where to go on with the input, as written; `None`: the document that runs.
+    /// Address that receives the input, as written; `None`: the current document.
     pub action: Option<String>,
-    /// How to ask for the action.
+    /// HTTP method for the action.
     pub method: HttpMethod,
     /// How long to wait for the first key or word after the prompts, and for each further key, in
     /// seconds; at least 1.
     pub timeout_s: u32,
-    /// Keys that end the input and are no part of it; empty: none does.
+    /// Keys that end the input and are not part of it; empty: none does.
     pub finish_on_key: String,
-    /// Keys that may begin the input; `None`: every key but those that end it.
+    /// Keys that may begin the input; `None`: every key except those that end it.
     pub start_input_key: Option<String>,
-    /// The input is complete with so many keys, at least 1.
+    /// The number of keys that completes the input, at least 1.
     pub num_digits: Option<u32>,
-    /// Whether the action is asked even if no input came.
+    /// Whether to request the action even without input.
     pub action_on_empty_result: bool,
-    /// Line in the document, from 1; 0 if there is none.
+    /// Line in the document, from 1; 0 if not read from a document.
     pub line: u32,
 }
 
-/// What is heard while input is collected.
+/// A prompt played while input is collected.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Prompt {
     /// Speak a text.
@@ -136,7 +136,7 @@ impl Gather {
     }
 }
 
-/// Set but empty, no key ends the input.
+/// If it is present but empty, no key ends the input.
 fn finish_on_key(element: &Element<'_>, findings: &mut Findings) -> String {
     if element.is_set_empty("finishOnKey") {
         return String::new();

@@ -1,4 +1,4 @@
-//! `<Hangup>`: end the call.
+//! `<Hangup>`: ends the call.
 
 use crate::element::{Attributes, Element};
 use crate::finding::Findings;
@@ -6,7 +6,7 @@ use crate::finding::Findings;
 /// Ends the call.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Hangup {
-    /// Line in the document, from 1; 0 if there is none.
+    /// Line in the document, from 1; 0 if not read from a document.
     pub line: u32,
 }
 

@@ -1,8 +1,8 @@
-//! The verbs, one file each: what a verb holds and how it is read from its element.
+//! The verbs, one file each: the fields of a verb and how it is read from its element.
 //!
-//! **Invariant: a value in a verb is within its allowed range**; whatever the text said instead
-//! became a finding and the default. Addresses are as written: relative ones are resolved by
-//! whoever runs the document.
+//! **Invariant: a value in a verb is within its allowed range**; anything else in the text became a
+//! finding and the default. Addresses are as written: whatever runs the document resolves relative
+//! ones.
 
 mod conference;
 mod dial;
@@ -36,7 +36,7 @@ pub use sms::Sms;
 pub use speech::{Speech, SpeechTimeout};
 pub use unsupported::Unsupported;
 
-/// Every verb and noun, and which attributes it knows.
+/// Every verb and noun, with the attributes known for it.
 pub(crate) const ELEMENTS: &[(&str, &Attributes)] = &[
     ("Say", &say::ATTRIBUTES),
     ("Play", &play::ATTRIBUTES),
@@ -53,7 +53,7 @@ pub(crate) const ELEMENTS: &[(&str, &Attributes)] = &[
     ("Sip", &noun::SIP),
 ];
 
-/// An element for which an attribute is built.
+/// An element that supports an attribute.
 pub(crate) fn owner_of(attribute: &str) -> Option<&'static str> {
     let owner = ELEMENTS
         .iter()
@@ -72,17 +72,17 @@ pub enum Verb {
     Pause(Pause),
     /// End the call.
     Hangup(Hangup),
-    /// Refuse a call that is not answered yet.
+    /// Refuse a call that is not yet answered.
     Reject(Reject),
-    /// Go on with another document.
+    /// Continue with another document.
     Redirect(Redirect),
-    /// Call somebody and connect.
+    /// Call a party and connect it.
     Dial(Box<Dial>),
     /// Collect keys or speech.
     Gather(Box<Gather>),
     /// Send a text message.
     Sms(Box<Sms>),
-    /// A verb that exists but is not built; there is a finding for it. To be skipped.
+    /// A known but unsupported verb, which has a finding and is skipped.
     Unsupported(Unsupported),
 }
 
@@ -104,7 +104,7 @@ impl Verb {
         }
     }
 
-    /// Line of the element in the document, from 1; 0 for a verb that was not read from XML.
+    /// Line of the element in the document, from 1; 0 for a verb not read from XML.
     #[must_use]
     pub fn line(&self) -> u32 {
         match self {

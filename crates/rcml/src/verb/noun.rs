@@ -9,7 +9,7 @@ use crate::verb::conference::Conference;
 use crate::verb::target::{self, is_digits};
 use crate::verb::unsupported::Unsupported;
 
-/// Whom to call.
+/// A party to call.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Noun {
     /// A telephone number.
@@ -18,10 +18,10 @@ pub enum Noun {
     Client(Branch),
     /// A SIP address.
     Sip(Branch),
-    /// A room where others meet.
+    /// A room to meet others in.
     Conference(Conference),
-    /// Somebody who cannot be dialled: the kind is not built or the address is not usable; there is
-    /// a finding for it. Counts as a branch that could not be created.
+    /// A party that cannot be dialled: the kind is not supported or the address is unusable, and
+    /// there is a finding for it. Counts as a branch that could not be created.
     Unsupported(Unsupported),
 }
 
@@ -29,20 +29,20 @@ pub enum Noun {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Branch {
     /// The number, the login, or the SIP URI (always with its scheme), without the header list.
-    /// Never empty, at most 254 characters, without spaces and control characters.
+    /// Never empty; at most 254 characters; no spaces or control characters.
     pub target: String,
     /// Headers for the INVITE, in order; every name starts with `X-`, no value has a line break.
     pub headers: Vec<(String, String)>,
-    /// Address of the screening document as written: heard by the party that answers, before it is
+    /// Address of the screening document, as written. The party that answers hears it before it is
     /// connected.
     pub url: Option<String>,
-    /// How to ask for the screening document.
+    /// HTTP method for the screening document.
     pub method: HttpMethod,
-    /// Address for the events of this leg as written.
+    /// Address for the events of this leg, as written.
     pub status_callback: Option<String>,
-    /// How to send the events.
+    /// HTTP method for the events.
     pub status_callback_method: HttpMethod,
-    /// Requested events; `None` if the document does not say.
+    /// Requested events; `None` if the document does not specify them.
     pub status_callback_events: Option<Vec<LegEvent>>,
     /// Keys to send after the answer (`Number` only): `0`–`9`, `*`, `#`, `A`–`D`, and `w` for half
     /// a second of silence.
@@ -51,7 +51,7 @@ pub struct Branch {
     pub username: Option<String>,
     /// Password for a challenge (`Sip` only).
     pub password: Option<String>,
-    /// Line in the document, from 1; 0 if there is none.
+    /// Line in the document, from 1; 0 if not read from a document.
     pub line: u32,
 }
 
@@ -79,7 +79,7 @@ impl Noun {
 }
 
 impl Branch {
-    /// A party with no options.
+    /// A party without options.
     #[must_use]
     pub fn new(target: impl Into<String>) -> Self {
         Self {
@@ -154,7 +154,7 @@ pub(super) const SIP: Attributes = Attributes {
 };
 
 impl Noun {
-    /// The party that the plain text of a `Dial` names, if there is text.
+    /// The party named by the plain text of a `Dial`, if there is text.
     pub(crate) fn from_text(dial: &Element<'_>, findings: &mut Findings) -> Option<Self> {
         let text = dial.text();
         (!text.is_empty()).then(|| {
@@ -167,7 +167,7 @@ impl Noun {
         })
     }
 
-    /// The party that a child of a `Dial` names, or `None` for an element that is not a noun.
+    /// The party named by a child of a `Dial`, or `None` for an element that is not a noun.
     pub(crate) fn read(element: &Element<'_>, findings: &mut Findings) -> Option<Self> {
         let (kind, attributes) = match element.name() {
             "Conference" => {
@@ -232,7 +232,7 @@ impl Noun {
 }
 
 impl Branch {
-    /// The attributes; the target is still to come.
+    /// The attributes; the target is set later.
     fn options(element: &Element<'_>, known: &Attributes, findings: &mut Findings) -> Self {
         let has = |name: &str| known.built.contains(&name);
         Self {
@@ -260,7 +260,7 @@ impl Branch {
     }
 }
 
-/// The events asked for, separated by commas or spaces; `None` if no known one is.
+/// The requested events, separated by commas or spaces; `None` if none is known.
 fn events(element: &Element<'_>, findings: &mut Findings) -> Option<Vec<LegEvent>> {
     let attribute = element.attribute("statusCallbackEvent")?;
     let mut events = Vec::new();

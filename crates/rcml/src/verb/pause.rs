@@ -1,16 +1,16 @@
-//! `<Pause>`: wait.
+//! `<Pause>`: waits.
 
 use model::error;
 
 use crate::element::{Attributes, Element};
 use crate::finding::Findings;
 
-/// Waits; as the first verb of a call that is not answered, without answering it.
+/// Waits; as the first verb of an unanswered call, without answering it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Pause {
-    /// How long, in seconds; at least 1.
+    /// Length in seconds; at least 1.
     pub seconds: u32,
-    /// Line in the document, from 1; 0 if there is none.
+    /// Line in the document, from 1; 0 if not read from a document.
     pub line: u32,
 }
 

@@ -1,4 +1,4 @@
-//! `<Play>`: play a sound file, or send key tones.
+//! `<Play>`: plays a sound file, or sends key tones.
 
 use model::error;
 
@@ -11,12 +11,12 @@ use crate::verb::target::is_digits;
 pub struct Play {
     /// Address of the file as written; an empty one is skipped.
     pub url: String,
-    /// How often, at least once; `None` is until the call ends.
+    /// How often, at least once; `None` means until the call ends.
     pub looping: Option<u32>,
     /// Keys to send as tones: `0`–`9`, `*`, `#`, `A`–`D`, and `w` for half a second of silence.
     /// If set, the address is not used.
     pub digits: Option<String>,
-    /// Line in the document, from 1; 0 if there is none.
+    /// Line in the document, from 1; 0 if not read from a document.
     pub line: u32,
 }
 
@@ -37,7 +37,7 @@ pub(crate) const ATTRIBUTES: Attributes = Attributes {
 };
 
 impl Play {
-    /// Reads the verb: keys are sent in place of the file.
+    /// Reads the verb: keys are sent instead of the file.
     pub(crate) fn read(element: &Element<'_>, findings: &mut Findings) -> Self {
         let play = Self::of(element, findings);
         if play.digits.is_some() {
@@ -46,7 +46,7 @@ impl Play {
         play
     }
 
-    /// Reads the part of a `Gather`: only the file is heard.
+    /// Reads a prompt of a `Gather`: only the file is played.
     pub(crate) fn read_prompt(element: &Element<'_>, findings: &mut Findings) -> Self {
         let play = Self::of(element, findings);
         if play.digits.is_some() {

@@ -1,18 +1,18 @@
-//! `<Redirect>`: go on with another document.
+//! `<Redirect>`: continues with another document.
 
 use model::{HttpMethod, error};
 
 use crate::element::{Attributes, Element};
 use crate::finding::{Finding, Findings};
 
-/// Goes on with another document.
+/// Continues with another document.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Redirect {
     /// Address of the document as written; an empty one is skipped.
     pub url: String,
-    /// How to ask for it.
+    /// HTTP method for the document.
     pub method: HttpMethod,
-    /// Line in the document, from 1; 0 if there is none.
+    /// Line in the document, from 1; 0 if not read from a document.
     pub line: u32,
 }
 

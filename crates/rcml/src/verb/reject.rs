@@ -1,20 +1,20 @@
-//! `<Reject>`: refuse a call that is not answered yet.
+//! `<Reject>`: refuses a call that is not yet answered.
 
 use model::error;
 
 use crate::element::{Attributes, Element};
 use crate::finding::Findings;
 
-/// Refuses a call that is not answered yet; skipped once it is.
+/// Refuses a call that is not yet answered; skipped once it is.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Reject {
-    /// What the caller is told.
+    /// The reason given to the caller.
     pub reason: RejectReason,
-    /// Line in the document, from 1; 0 if there is none.
+    /// Line in the document, from 1; 0 if not read from a document.
     pub line: u32,
 }
 
-/// What a rejected caller is told.
+/// The reason given to a rejected caller.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum RejectReason {
     /// Declined (SIP 603).

@@ -1,4 +1,4 @@
-//! `<Say>`: speak a text.
+//! `<Say>`: speaks a text.
 
 use model::error;
 
@@ -9,15 +9,15 @@ use crate::language;
 /// Speaks a text.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Say {
-    /// What to say; an empty text is skipped.
+    /// The text; if empty, the verb is skipped.
     pub text: String,
-    /// Whose voice.
+    /// The voice.
     pub voice: Voice,
     /// Language as a BCP-47 tag, `en` by default.
     pub language: String,
-    /// How often, at least once; `None` is until the call ends.
+    /// How often, at least once; `None` means until the call ends.
     pub looping: Option<u32>,
-    /// Line in the document, from 1; 0 if there is none.
+    /// Line in the document, from 1; 0 if not read from a document.
     pub line: u32,
 }
 

@@ -1,4 +1,4 @@
-//! `<Sms>`: send a text message.
+//! `<Sms>`: sends a text message.
 
 use model::{HttpMethod, error};
 
@@ -9,20 +9,21 @@ use crate::verb::target;
 /// Sends a text message.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Sms {
-    /// What it says.
+    /// The text of the message.
     pub text: String,
-    /// To whom, in the usual spelling: `client:` and a login, a SIP address, a number, or a name;
+    /// The recipient, in canonical form: `client:` and a login, a SIP address, a number, or a name;
     /// `None`: the other party of the call. Empty if it can be none of these.
     pub to: Option<String>,
-    /// Whom it is from, as written; `None`: our party of the call. Empty if it cannot be sent.
+    /// The sender, as written; `None`: our party of the call. Empty if it cannot be sent.
     pub from: Option<String>,
-    /// Where to go on when it is on its way, as written; `None`: the document that runs.
+    /// Address of the next document once the message is on its way, as written; `None`: the current
+    /// document.
     pub action: Option<String>,
-    /// How to ask for the action, and to tell the status.
+    /// HTTP method for the action and for the status callback.
     pub method: HttpMethod,
-    /// Told what became of it, as written.
+    /// Address that receives the outcome, as written.
     pub status_callback: Option<String>,
-    /// Line in the document, from 1; 0 if there is none.
+    /// Line in the document, from 1; 0 if not read from a document.
     pub line: u32,
 }
 
@@ -31,11 +32,11 @@ pub(crate) const ATTRIBUTES: Attributes = Attributes {
     unbuilt: &[],
 };
 
-/// Longest sender, in bytes.
+/// Maximum length of the sender, in bytes.
 const MAX_SENDER: usize = 254;
 
 impl Sms {
-    /// Whether it can be sent; if not, reading it made a finding.
+    /// Whether it can be sent; if not, there is a finding.
     #[must_use]
     pub fn is_sendable(&self) -> bool {
         let filled = |party: &Option<String>| party.as_deref() != Some("");
@@ -71,8 +72,8 @@ fn sender(written: &str) -> String {
     }
 }
 
-/// A party; one that is there and cannot be used is empty, with a finding, so that nothing is sent
-/// to somebody else instead.
+/// A party. An unusable one is empty, with a finding, so that the message does not go to another
+/// party instead.
 fn party(
     element: &Element<'_>,
     name: &str,

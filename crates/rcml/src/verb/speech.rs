@@ -1,4 +1,4 @@
-//! Speech in `<Gather>`: what to listen for.
+//! Speech recognition in `<Gather>`.
 
 use model::{HttpMethod, error};
 
@@ -6,27 +6,27 @@ use crate::element::Element;
 use crate::finding::{Finding, Findings};
 use crate::language;
 
-/// How a `<Gather>` listens to speech.
+/// How a `<Gather>` recognises speech.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Speech {
     /// Language as a BCP-47 tag.
     pub language: String,
-    /// Words that are likely to be said; at most [`Speech::MOST_HINTS`].
+    /// Words likely to be said; at most [`Speech::MOST_HINTS`].
     pub hints: Vec<String>,
-    /// How long a silence ends what is said; `None`: as long as the `timeout` of the verb.
+    /// How long a silence ends the speech; `None`: the `timeout` of the verb.
     pub timeout: Option<SpeechTimeout>,
-    /// Where to tell what is understood while somebody still speaks, as written.
+    /// Address that receives partial results during speech, as written.
     pub partial_result_callback: Option<String>,
-    /// How to ask for it.
+    /// HTTP method for partial results.
     pub partial_result_callback_method: HttpMethod,
 }
 
-/// Which silence ends what is said.
+/// The silence that ends speech.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SpeechTimeout {
-    /// The one that the recognizer takes for the end.
+    /// The recognizer decides.
     Auto,
-    /// One of so many seconds, at least 1.
+    /// This many seconds, at least 1.
     Seconds(u32),
 }
 
@@ -51,7 +51,7 @@ impl Default for Speech {
     }
 }
 
-/// What a `<Gather>` collects.
+/// The kinds of input that a `<Gather>` collects.
 pub(super) struct Input {
     pub(super) keys: bool,
     pub(super) speech: bool,
@@ -103,8 +103,8 @@ impl Speech {
         }
     }
 
-    /// Finds attributes about speech of a `<Gather>` that does not listen. Hints that no document
-    /// may have are refused all the same.
+    /// Reports speech attributes of a `<Gather>` without speech input. Forbidden hints are refused
+    /// all the same.
     pub(super) fn refuse(element: &Element<'_>, findings: &mut Findings) {
         hints(element, findings);
         let names = [
@@ -125,7 +125,7 @@ impl Speech {
     }
 }
 
-/// The entries of a list with commas, without blanks around them.
+/// The entries of a comma-separated list, without surrounding spaces.
 fn hints(element: &Element<'_>, findings: &mut Findings) -> Vec<String> {
     let Some(attribute) = element.attribute("hints") else {
         return Vec::new();

@@ -1,22 +1,22 @@
-//! The text of a noun: its target in the usual spelling, and the header list behind the `?`. What
-//! a text without a noun means is decided by [`model::Target::parse`].
+//! The text of a noun: its target in canonical form, and the header list after the `?`.
+//! [`model::Target::parse`] decides what a text without a noun means.
 //!
-//! **Invariant: a header that leaves this file has a name that starts with `X-` and is a token
-//! (RFC 3261 §25.1), and a value without control characters.**
+//! **Invariant: every header returned has a name that starts with `X-` and is a token (RFC 3261
+//! §25.1), and a value without control characters.**
 
 use model::target::has_sip_scheme;
 use model::{Bare, number};
 
-/// Longest target, in bytes.
+/// Maximum length of a target, in bytes.
 const MAX_TARGET: usize = 254;
 
-/// Longest headers of one target, in bytes, with two more for each.
+/// Maximum length of the headers of one target, in bytes, counting two more for each.
 const MAX_HEADERS: usize = 1023;
 
-/// What may precede a login, in any case.
+/// Optional prefix of a login, in any case.
 const CLIENT: &str = "client:";
 
-/// What kind of party a text names.
+/// The kind of party that a text names.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Kind {
     Number,
@@ -41,11 +41,11 @@ pub(crate) struct Target {
     /// Empty if it cannot be dialled.
     pub(crate) target: String,
     pub(crate) headers: Vec<(String, String)>,
-    /// Header fields that were left out.
+    /// Header fields that were refused.
     pub(crate) refused: Vec<String>,
 }
 
-/// What the plain text of a `Dial` names.
+/// The kind of party named by the plain text of a `Dial`.
 pub(crate) fn kind_of(text: &str) -> Kind {
     match model::Target::parse(text, Bare::Number) {
         model::Target::Sip(_) => Kind::Sip,
@@ -54,8 +54,8 @@ pub(crate) fn kind_of(text: &str) -> Kind {
     }
 }
 
-/// The usual spelling of whom a message is for: `client:` and a login, a SIP address, a number, or
-/// a name that may be either; empty if it can be none.
+/// The canonical form of a message recipient: `client:` and a login, a SIP address, a number, or a
+/// name that may be either; empty if it can be none.
 pub(crate) fn recipient(text: &str) -> String {
     let kind = kind_of(text);
     let target = normal(kind, text);
@@ -68,7 +68,7 @@ pub(crate) fn recipient(text: &str) -> String {
 
 /// Splits a text such as `sip:desk@pbx.example?dept=7&X-Id=2`.
 pub(crate) fn split(kind: Kind, text: &str) -> Target {
-    // A `?` may also be in the user part of a SIP address.
+    // The user part of a SIP address may contain a `?` too.
     let from = if kind == Kind::Sip {
         text.rfind('@').unwrap_or(0)
     } else {
@@ -100,13 +100,13 @@ pub(crate) fn split(kind: Kind, text: &str) -> Target {
     split
 }
 
-/// Whether a text is a row of keys and waits.
+/// Whether a text is a sequence of keys and waits.
 pub(crate) fn is_digits(text: &str) -> bool {
     text.chars()
         .all(|c| matches!(c, '0'..='9' | '*' | '#' | 'A'..='D' | 'a'..='d' | 'w' | 'W'))
 }
 
-/// The target in its usual spelling, or an empty text if it cannot be dialled.
+/// The target in canonical form, or an empty text if it cannot be dialled.
 fn normal(kind: Kind, name: &str) -> String {
     let target = match kind {
         Kind::Number => number::plain(name),
@@ -143,7 +143,7 @@ fn header(field: &str) -> Option<(String, String)> {
     allowed.then(|| (format!("X-{bare}"), value))
 }
 
-/// Decodes `%20` and the like; a `%` that does not start such a code is kept.
+/// Decodes `%20` and the like; a `%` that starts no such code is kept.
 fn percent_decoded(text: &str) -> Option<String> {
     let bytes = text.as_bytes();
     let mut decoded = Vec::with_capacity(bytes.len());

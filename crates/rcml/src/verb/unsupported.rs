@@ -1,4 +1,4 @@
-//! Verbs that exist but are not built.
+//! Verbs that exist but are not supported.
 
 use model::error;
 
@@ -6,7 +6,7 @@ use crate::advice;
 use crate::element::Element;
 use crate::finding::{Finding, Findings};
 
-/// A verb that exists but is not built. Running a document skips it.
+/// A known but unsupported verb, skipped when the document runs.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Unsupported {
     /// Name of the element.
@@ -18,7 +18,7 @@ pub struct Unsupported {
 }
 
 impl Unsupported {
-    /// Reads a verb that is not built, with the finding that says so.
+    /// Reads an unsupported verb, and adds the finding for it.
     pub(crate) fn read(element: &Element<'_>, findings: &mut Findings) -> Self {
         let advice = advice::for_element(element.name());
         let message = format!(
@@ -29,7 +29,7 @@ impl Unsupported {
         Self::of(element)
     }
 
-    /// The same without a finding, for elements whose finding says more.
+    /// The same without a finding, for elements that have a more specific one.
     pub(crate) fn of(element: &Element<'_>) -> Self {
         let at = element.at();
         Self {
