@@ -1,6 +1,6 @@
-//! What is expected of the whole call, compared with what happened.
+//! Compares what is expected of the whole call with what happened.
 //!
-//! **Invariant: a failure says what was expected, what there was instead, and the line.**
+//! **Invariant: a failure names the expectation, the actual outcome, and the line.**
 
 mod legs;
 
@@ -86,7 +86,7 @@ fn param<'a>(asked: &'a Asked, name: &str) -> Option<&'a str> {
     found.map(|(_, value)| value.as_str())
 }
 
-/// Compares texts; each comes with a longer form for messages.
+/// Compares texts; each comes with a longer form for failure messages.
 fn texts(list: &List<Expected>, what: &str, found: Vec<(&str, String)>) -> Option<Failure> {
     let shown: Vec<String> = found.iter().map(|(_, shown)| shown.clone()).collect();
     let misfit = |line: usize, wish: &Expected, at: usize| {
@@ -198,7 +198,7 @@ fn requests(
     compare(list, what, &shown, address, misfit)
 }
 
-/// Whether something happened when it should, and what to say of its time if that matters.
+/// Whether something happened in time, and its time for the message if that matters.
 fn moment(wanted: Option<Duration>, at: Timestamp, run: &Run) -> (bool, String) {
     let since = at.since(run.started);
     match wanted {
@@ -207,7 +207,7 @@ fn moment(wanted: Option<Duration>, at: Timestamp, run: &Run) -> (bool, String) 
     }
 }
 
-/// What is wrong with a parameter or header, if anything.
+/// The difference of a parameter or header from the expected value, if any.
 fn value(name: &str, wish: &ValueWish, found: Option<&str>, run: &Run) -> Option<String> {
     let expected = match wish {
         ValueWish::Text(expected) => expected.clone(),
@@ -265,7 +265,7 @@ fn all_params(
     )
 }
 
-/// A request as the script writes it.
+/// A request in the script's notation.
 fn address(wish: &RequestWish) -> String {
     let at = wish
         .at
@@ -276,8 +276,8 @@ fn address(wish: &RequestWish) -> String {
     }
 }
 
-/// Compares a whole list. The set of places that could be reached so far grows at `...` and moves
-/// on by one at everything else; when it is empty, nothing can fit any more.
+/// Compares a whole list. The set of reachable positions grows at `...` and advances by one at
+/// everything else; once it is empty, the list cannot match.
 fn compare<T>(
     list: &List<T>,
     what: &str,

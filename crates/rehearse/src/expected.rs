@@ -1,7 +1,7 @@
-//! What a script expects of a text or a length of time.
+//! The texts and durations that a script expects.
 //!
 //! **Invariant: a text means itself, letter by letter; only after `~` is it a regular expression,
-//! found anywhere in the text; nothing at all means that there must be none.**
+//! which may match anywhere in the text; an empty value requires that there be none.**
 
 use std::fmt;
 use std::time::Duration;
@@ -48,7 +48,7 @@ impl fmt::Display for Expected {
     }
 }
 
-/// A length of time, or the shortest and the longest allowed.
+/// A duration, or the shortest and the longest allowed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Span {
     pub(crate) from: Duration,

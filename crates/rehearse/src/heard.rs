@@ -1,6 +1,6 @@
-//! What the person on a leg notices: it rings, somebody speaks, a sound plays, it is over.
+//! What the person on a leg notices: ringing, speech, sounds, and the end of each.
 //!
-//! **Invariant: what begins is noted once, and its end once.**
+//! **Invariant: each beginning is recorded once, and so is each end.**
 
 use std::fmt;
 
@@ -25,9 +25,9 @@ pub(crate) enum Sense {
 pub(crate) struct Heard {
     pub(crate) sense: Sense,
     pub(crate) from: Timestamp,
-    /// `None` while it goes on.
+    /// `None` while it continues.
     pub(crate) until: Option<Timestamp>,
-    /// It was stopped before its end.
+    /// Whether it was stopped before its end.
     pub(crate) cut: bool,
 }
 
@@ -56,7 +56,7 @@ impl Heard {
         }
     }
 
-    /// Whether this is what somebody waits for, as far as it has come.
+    /// Whether this is what a person waits for, at its present stage.
     pub(crate) fn is(&self, wanted: &Wanted) -> bool {
         let over = self.until.is_some() && !self.cut;
         let far_enough = |moment: &Moment| over || *moment == Moment::Start;

@@ -1,15 +1,15 @@
-//! Rehearsals: a call in virtual time, where a script plays everybody but the application.
+//! Rehearsals: a call in virtual time, where a script plays every party except the application.
 //!
-//! A [`Script`] says who calls, what each person on the phone does and what is expected; it becomes a
-//! [`scene::Scene`], which tests of the call machine describe directly. [`play`] drives the same
-//! `call_proto::Family` that a server drives, as many of them as there are calls, without sockets,
-//! samples or a clock: the time jumps to whatever is due next. **Invariant: the same scene and the same
-//! answers of the application give the same [`Run`], byte for byte.**
+//! A [`Script`] states who calls, what each person on the phone does and what is expected; it
+//! becomes a [`scene::Scene`], which tests of the call machine build directly. [`play`] drives the
+//! same `call_proto::Family` that a server drives, as many of them as there are calls, without
+//! sockets, samples or a clock: time jumps to the next event. **Invariant: the same scene and the
+//! same answers of the application give the same [`Run`], byte for byte.**
 //!
 //! - [`run()`] plays a script and compares what happened with what was expected.
-//! - [`Application`] answers requests; the shell asks a server or reads files.
+//! - [`Application`] answers requests; the shell queries a server or reads files.
 //! - [`report`] writes what happened as JSON and JUnit XML.
-//! - [`recorded`] makes a script from a call that really happened.
+//! - [`recorded`] makes a script from a recorded call.
 //!
 //! Left to others: reading files, HTTP, and drawing the trace.
 
@@ -46,14 +46,14 @@ pub fn run(script: &Script, application: &mut dyn Application) -> Run {
     run
 }
 
-/// What is wrong with a script: a problem, and perhaps others that were found with it.
+/// A fault in a script, and perhaps others found with it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Problem {
-    /// From 1.
+    /// Line, from 1.
     pub line: usize,
-    /// What is wrong, in words.
+    /// Description of the fault.
     pub text: String,
-    /// None of these has others.
+    /// Faults found with this one; they hold none themselves.
     others: Vec<Problem>,
 }
 
@@ -66,7 +66,7 @@ impl Problem {
         }
     }
 
-    /// All problems, in the order of their lines.
+    /// All problems, by line.
     #[must_use]
     pub fn all(&self) -> Vec<&Self> {
         let mut all: Vec<&Self> = std::iter::once(self).chain(&self.others).collect();
@@ -74,7 +74,7 @@ impl Problem {
         all
     }
 
-    /// Both.
+    /// Both problems as one.
     pub(crate) fn and(mut self, mut other: Self) -> Self {
         let others = std::mem::take(&mut other.others);
         self.others.push(other);
@@ -95,14 +95,14 @@ impl fmt::Display for Problem {
 
 impl std::error::Error for Problem {}
 
-/// A request to the application: for a document, or with a callback.
+/// A request to the application: for a document, or a callback.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Asked {
-    /// When.
+    /// When it was sent.
     pub at: Timestamp,
     /// The leg; cookies belong to it.
     pub call: CallSid,
-    /// How.
+    /// HTTP method.
     pub method: HttpMethod,
     /// Absolute address, without the parameters.
     pub url: String,
@@ -110,20 +110,20 @@ pub struct Asked {
     pub params: Vec<(String, String)>,
 }
 
-/// Answers what no page of the script answers. The clock is stopped meanwhile.
+/// Answers requests that no page of the script answers. The clock is stopped meanwhile.
 pub trait Application {
     /// Answers a request for a document.
     ///
     /// # Errors
-    /// [`FetchFailure`] if there is no answer; any HTTP status is one.
+    /// [`FetchFailure`] if there is no answer; a response with any HTTP status counts as one.
     fn document(&mut self, asked: &Asked) -> Result<Fetched, FetchFailure>;
 
     /// The length of a sound file; `None` if it exists and its length is unknown.
     ///
     /// # Errors
-    /// Why it cannot be played, in words.
+    /// Why it cannot be played, human-readable.
     fn sound(&mut self, call: CallSid, url: &str) -> Result<Option<Duration>, String>;
 
-    /// Takes a callback. Its answer does not matter to the call.
+    /// Receives a callback. The answer does not affect the call.
     fn callback(&mut self, told: &Asked);
 }

@@ -1,7 +1,7 @@
-//! From tree to values: known keys, words, lengths of time, expected texts.
+//! From tree to values: known keys, words, durations, expected texts.
 //!
-//! **Invariant: a key, word or value that is not known is refused with its line and, if one is
-//! close, the name that was probably meant**; one mistake does not hide those in other parts of the script.
+//! **Invariant: an unknown key, word or value is refused with its line and, if one is close, the
+//! name that was probably meant**; one mistake does not hide others elsewhere in the script.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::Problem;
 use crate::expected::{Expected, Span};
 use crate::yaml::{Key, Node, Value};
 
-/// The entries of one map, of which each must be taken.
+/// The entries of a map, all of which must be consumed.
 pub(crate) struct Map<'a> {
     pub(crate) line: usize,
     what: &'static str,
@@ -25,7 +25,7 @@ impl<'a> Map<'a> {
         Ok(map)
     }
 
-    /// The entries of a map, and a problem for each key that is not known.
+    /// The entries of a map, and a problem for each unknown key.
     pub(crate) fn with(
         node: &'a Node,
         what: &'static str,
@@ -88,7 +88,7 @@ impl<'a> Map<'a> {
     }
 }
 
-/// Collects what is wrong, so that the whole script is read before anything is refused.
+/// Collects problems, so that the whole script is read before it is refused.
 #[derive(Default)]
 pub(crate) struct Problems(Option<Problem>);
 
@@ -100,7 +100,7 @@ impl Problems {
         });
     }
 
-    /// What was read, if it could be.
+    /// The value, if it could be read.
     pub(crate) fn keep<T>(&mut self, read: Result<T, Problem>) -> Option<T> {
         match read {
             Ok(value) => Some(value),
@@ -118,7 +118,7 @@ impl Problems {
     }
 }
 
-/// All values, or everything that is wrong with them.
+/// All values, or all their problems.
 pub(crate) fn all<T>(
     values: impl IntoIterator<Item = Result<T, Problem>>,
 ) -> Result<Vec<T>, Problem> {
@@ -161,7 +161,7 @@ pub(crate) fn number<T: std::str::FromStr>(node: &Node, what: &str) -> Result<T,
     })
 }
 
-/// One of the words of an enumeration.
+/// One word of an enumeration.
 pub(crate) fn word<T: Copy>(node: &Node, what: &str, words: &[(&str, T)]) -> Result<T, Problem> {
     let written = text(node, what)?;
     let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
@@ -172,7 +172,7 @@ pub(crate) fn word<T: Copy>(node: &Node, what: &str, words: &[(&str, T)]) -> Res
         .ok_or_else(|| unknown(node.line, &written, what, &known))
 }
 
-/// `3s`, `250ms`, `2m`, `1h`; parts of seconds as `1.5s`.
+/// `3s`, `250ms`, `2m`, `1h`; fractions of a second as `1.5s`.
 pub(crate) fn duration(node: &Node, what: &str) -> Result<Duration, Problem> {
     let written = text(node, what)?;
     parse_duration(&written).ok_or_else(|| {
@@ -204,7 +204,7 @@ fn parse_duration(written: &str) -> Option<Duration> {
     (total <= 7 * 24 * 3_600_000).then(|| Duration::from_millis(total))
 }
 
-/// The moment in front of a text, and the rest of it: `3s BYE`.
+/// The time before a text, and the rest of it: `3s BYE`.
 pub(crate) fn moment(written: &str) -> (Option<Duration>, &str) {
     let parts = written.split_once(' ');
     match parts.and_then(|(at, rest)| Some((parse_duration(at)?, rest))) {
@@ -230,7 +230,7 @@ pub(crate) fn span(node: &Node, what: &str) -> Result<Span, Problem> {
     }
 }
 
-/// A text to compare with: as it is, a regular expression after `~`, or nothing: absent.
+/// An expected text: literal, a regular expression after `~`, or empty: absent.
 pub(crate) fn expected(node: &Node, what: &str) -> Result<Expected, Problem> {
     match &node.value {
         Value::Null => Ok(Expected::Absent),
@@ -261,7 +261,7 @@ pub(crate) fn wrong(node: &Node, what: &str, needed: &str) -> Problem {
     Problem::new(node.line, text)
 }
 
-/// A key of scripts as it is written there, other things in words.
+/// A key in script notation; other things in words.
 fn quoted(what: &str) -> String {
     const THINGS: &[&str] = &[
         "script",

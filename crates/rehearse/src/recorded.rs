@@ -1,13 +1,14 @@
-//! A script made of a call that really happened.
+//! Makes a script from a recorded call.
 //!
-//! The trace says when everybody did what, which verbs ran and which addresses were asked; it does
-//! not hold what the application answered, so the script asks the same server again. **Invariant:
-//! what is written here is a script that can be read; it passes as long as the application
-//! answers as it did.** Left out: how long things took on the network, because nothing takes time
-//! in a rehearsal, and changes that the API made to the call.
+//! The trace records when each party did what, which verbs ran and which addresses were requested;
+//! it does not hold the application's answers, so the script queries the same server again.
+//! **Invariant: the result is a readable script; it passes as long as the application answers as it
+//! did.** Left out: network delays, because nothing takes time in a rehearsal, and changes that the
+//! API made to the call.
 //!
-//! Keys come from the journal, since the trace hides them: they may be a PIN. A script is made to be kept and
-//! shown, so unless they are requested, as many zeros replace them, at the same times.
+//! Keys come from the journal, since the trace hides them: they may be a PIN. A script is meant to
+//! be kept and shown, so unless keys are requested, zeros replace them, as many and at the same
+//! times.
 
 mod steps;
 
@@ -24,26 +25,26 @@ use url::Url;
 use crate::expected::seconds;
 use steps::{Steps, is_key};
 
-/// Texts are cut to this length in traces, in characters.
+/// Maximum length of texts in traces, in characters.
 const TRACED_TEXT: usize = 60;
 
 /// Why a call cannot become a script.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum NoScript {
-    /// The call is still in progress, or is too old.
+    /// The call is still in progress, or too old.
     #[error("the call has no trace; it is stored when the call is over")]
     NoTrace,
-    /// Routing connected it.
+    /// Routing connected the call without an application.
     #[error("the call did not request any document, so there is nothing to test")]
     NoApplication,
 }
 
-/// What is written of the keys that were pressed.
+/// How pressed keys are written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Keys {
-    /// Zeros in their place.
+    /// As zeros.
     Hidden,
-    /// Themselves.
+    /// As they are.
     Shown,
 }
 
@@ -120,13 +121,13 @@ struct Recorded<'a> {
     keys: Keys,
 }
 
-/// What played on a leg.
+/// A sound that played on a leg.
 struct Sound {
     /// `say` or `play`.
     kind: &'static str,
     /// As a script expects it.
     what: String,
-    /// How long it is, in milliseconds.
+    /// Its length, in script notation.
     length: Option<String>,
 }
 
@@ -146,7 +147,7 @@ impl<'a> Recorded<'a> {
             .filter(move |entry| entry.owner == call.into())
     }
 
-    /// Sounds of a leg in the order in which they were got ready.
+    /// Sounds of a leg in the order in which they were prepared.
     fn prepared(&self, call: CallSid) -> Vec<Sound> {
         let mut sounds: Vec<Sound> = Vec::new();
         for entry in self.of(call).filter(|entry| entry.lane == Lane::Media) {
@@ -182,7 +183,7 @@ impl<'a> Recorded<'a> {
         }
     }
 
-    /// All legs in the order in which they appear.
+    /// All legs in order of appearance.
     fn legs(&self) -> Vec<CallSid> {
         let mut legs = vec![self.root.sid];
         for entry in self.trace {
@@ -195,7 +196,7 @@ impl<'a> Recorded<'a> {
         legs
     }
 
-    /// Steps that begin at a moment, with the keys of a leg to come.
+    /// Steps that begin at a given time, with the keys of a leg still to be pressed.
     fn steps(&self, call: CallSid, from: Timestamp) -> Steps {
         let pressed = self.pressed.iter().filter(|pressed| pressed.call == call);
         Steps::new(from, pressed.copied().collect(), self.keys)
@@ -284,7 +285,7 @@ impl<'a> Recorded<'a> {
         }
     }
 
-    /// What a phone did, and when it was called. Steps of the caller say the rest for the root.
+    /// What a phone did, and when it was called. For the root, the caller's steps cover the rest.
     fn phone(&self, call: CallSid, is_root: bool) -> Option<(Timestamp, String)> {
         let sip: Vec<&Entry> = self
             .of(call)
@@ -398,7 +399,7 @@ impl Sound {
     }
 }
 
-/// When the sound is over that began before these entries; `None` if it is cut off, or if a key is
+/// The end of the sound that began before these entries; `None` if it is cut off, or if a key is
 /// pressed meanwhile: a press after its end would be too late.
 fn end_of_sound(rest: &[&Entry]) -> Option<Timestamp> {
     let mut rest = rest.iter().take_while(|next| !is_sound_start(next));
@@ -415,7 +416,7 @@ fn is_refusal(what: &str) -> bool {
     what.parse::<u16>().is_ok_and(|status| status >= 300)
 }
 
-/// What is expected of speech of which a trace holds the beginning.
+/// The expectation for speech of which a trace holds only the beginning.
 fn spoken(traced: &str) -> String {
     if traced.chars().count() < TRACED_TEXT && !traced.starts_with('~') {
         traced.to_owned()
@@ -424,7 +425,7 @@ fn spoken(traced: &str) -> String {
     }
 }
 
-/// Identifiers differ from call to call: an address with one is expected as a pattern.
+/// Identifiers differ from call to call, so an address with one is expected as a pattern.
 fn unnamed(address: &str) -> String {
     let sid = |text: &str| {
         let digits = text.get(2..34)?;
@@ -451,7 +452,7 @@ fn unnamed(address: &str) -> String {
     }
 }
 
-/// A text as a regular expression that means itself.
+/// A text as a regular expression that matches it literally.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -463,7 +464,7 @@ fn escaped(text: &str) -> String {
     out
 }
 
-/// A text in quotes: what JSON writes is also YAML.
+/// A quoted text: JSON notation, which is also YAML.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }

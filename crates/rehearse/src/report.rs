@@ -1,4 +1,4 @@
-//! What happened, for readers and for tools: lines of text, JSON, JUnit XML.
+//! Reports what happened, for people and for tools: lines of text, JSON, JUnit XML.
 //!
 //! **Invariant: only virtual time is reported, so two runs give the same bytes.**
 
@@ -9,14 +9,14 @@ use serde_json::{Value, json};
 use crate::expected::seconds;
 use crate::run::{Happened, Run};
 
-/// A script that was rehearsed.
+/// A script that was run.
 #[derive(Debug)]
 pub struct Rehearsed {
     /// The script's file.
     pub file: String,
     /// The script's name, if it has one.
     pub name: Option<String>,
-    /// What happened.
+    /// The outcome.
     pub run: Run,
 }
 
@@ -26,8 +26,7 @@ impl Rehearsed {
     }
 }
 
-/// A few lines: whether it passed, every expectation that was not met, and the notifications to the
-/// account.
+/// A few lines: whether it passed, every unmet expectation, and the notifications to the account.
 ///
 /// - `colours`: for a terminal.
 #[must_use]
@@ -41,7 +40,7 @@ pub fn text(rehearsed: &Rehearsed, colours: bool) -> String {
         (false, true) => "\x1b[1;31mFAILED\x1b[0m",
     };
     let length = seconds(run.length);
-    // Writing to a text cannot fail.
+    // Writing to a `String` cannot fail.
     let _ = match &rehearsed.name {
         Some(name) => writeln!(out, "{word} {file}: {name} ({length})"),
         None => writeln!(out, "{word} {file} ({length})"),
@@ -71,7 +70,7 @@ pub fn summary(all: &[Rehearsed]) -> String {
     format!("{passed} passed, {} failed\n", all.len() - passed)
 }
 
-/// Everything, as JSON.
+/// All results, as JSON.
 #[must_use]
 pub fn json(all: &[Rehearsed]) -> Value {
     let scripts: Vec<Value> = all.iter().map(one).collect();
@@ -136,7 +135,7 @@ fn millis(length: std::time::Duration) -> u64 {
     u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Everything, as JUnit XML: one suite, one case for each script, its drawing as output.
+/// All results, as JUnit XML: one suite, one case per script, with its ladder as output.
 #[must_use]
 pub fn junit(all: &[Rehearsed], draw: impl Fn(&Run) -> String) -> String {
     let failed = all.iter().filter(|one| !one.run.passed()).count();
@@ -183,7 +182,7 @@ fn plain_seconds(length: std::time::Duration) -> String {
     format!("{}.{:03}", ms / 1_000, ms % 1_000)
 }
 
-/// A text inside XML 1.0, where control characters have no place.
+/// A text for XML 1.0, which has no place for control characters.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {

@@ -1,4 +1,4 @@
-//! What happened in a rehearsal.
+//! The outcome of a rehearsal.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,47 +10,47 @@ use model::{CallSid, CallStatus, ConferenceStatus, Timestamp};
 
 use crate::Asked;
 
-/// An expectation that was not met.
+/// An unmet expectation.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Failure {
     /// Line of the script, from 1.
     pub line: usize,
-    /// What was expected and what was seen instead.
+    /// The expectation, and what was seen instead.
     pub text: String,
 }
 
 /// A leg and its record.
 #[derive(Clone, Debug)]
 pub struct Leg {
-    /// As the script calls it: `caller`, `ann`, `ann 2`.
+    /// The script's name for it: `caller`, `ann`, `ann 2`.
     pub name: String,
-    /// Whose leg it is: the name without the number.
+    /// The party it belongs to: the name without the number.
     pub party: String,
-    /// As it stood at the end.
+    /// The record at the end.
     pub record: CallRecord,
 }
 
-/// Something that happened on a leg.
+/// An event on a leg.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Happened {
-    /// When.
+    /// When it happened.
     pub at: Timestamp,
     /// On which leg.
     pub call: CallSid,
-    /// What, in a few words.
+    /// A short description.
     pub what: String,
 }
 
-/// A rehearsal that is over.
+/// A finished rehearsal.
 #[derive(Debug)]
 pub struct Run {
     /// When the call began.
     pub started: Timestamp,
-    /// How long everything took, in virtual time.
+    /// Total length, in virtual time.
     pub length: Duration,
-    /// Everything that happened, in words.
+    /// Every event, human-readable.
     pub trace: Vec<Entry>,
-    /// Verbs in the order in which they began.
+    /// Verbs in the order of their start.
     pub verbs: Vec<String>,
     /// Requests for documents.
     pub requests: Vec<Asked>,
@@ -60,34 +60,33 @@ pub struct Run {
     pub legs: Vec<Leg>,
     /// Problems reported to the account's owner.
     pub notifications: Vec<Notification>,
-    /// Recordings in the order in which they were closed.
+    /// Recordings in the order of closing.
     pub recordings: Vec<Recording>,
-    /// Text messages in the order in which they were made.
+    /// Text messages in the order of creation.
     pub messages: Vec<Message>,
     /// SIP messages that the server sent.
     pub sent: Vec<Happened>,
-    /// What came and went on the line of each leg: sounds, other parties, recordings.
+    /// Events on the line of each leg: sounds, other parties, recordings.
     pub heard: Vec<Happened>,
-    /// All inputs of each call family and what it did, in the order in which they began; each can
-    /// be replayed.
+    /// Inputs and outputs of each call family, in order of their start; each can be replayed.
     pub journals: Vec<Vec<Line>>,
-    /// The same of each conference room.
+    /// The same for each conference room.
     pub room_journals: Vec<Vec<Line>>,
-    /// Conferences in the order in which they were made, as they stood at the end.
+    /// Conferences in the order of creation, as they were at the end.
     pub conferences: Vec<Conference>,
-    /// Replies to what the API asked of legs, in order.
+    /// Replies to the API's requests to legs, in order.
     pub replies: Vec<(CallSid, Result<(), ModifyError>)>,
-    /// What was left when nothing was due any more: legs, timers, questions without a reply.
+    /// What was left when nothing more was due: legs, timers, unanswered requests.
     pub left: Vec<String>,
-    /// Expectations that were not met; first those of the steps, in the order of time, then those
-    /// of `expect`, in the order of the script.
+    /// Unmet expectations: first those of the steps, by time, then those of `expect`, in script
+    /// order.
     pub failures: Vec<Failure>,
-    /// Inputs that were handled.
+    /// Number of inputs handled.
     pub inputs: u64,
     numbers: BTreeMap<CallSid, usize>,
-    /// The INVITE to each leg that was called.
+    /// The INVITE to each called leg.
     pub invites: BTreeMap<CallSid, Invite>,
-    /// Headers that the server puts on each message of a leg.
+    /// Headers that the server adds to each message of a leg.
     pub own_headers: BTreeMap<CallSid, Headers>,
 }
 
@@ -132,7 +131,7 @@ impl Run {
         number.map_or("?", |number| &self.legs[*number].name)
     }
 
-    /// The place of a leg in the order of their creation; those that are not there come last.
+    /// The leg's position in order of creation; unknown legs come last.
     pub(crate) fn number(&self, call: CallSid) -> usize {
         self.numbers.get(&call).copied().unwrap_or(usize::MAX)
     }
@@ -148,7 +147,7 @@ impl Run {
         self.legs.iter().rev().find(|leg| leg.party == party)
     }
 
-    /// The remote party of a leg turned out to be this one.
+    /// Records that the remote party of a leg turned out to be this one.
     pub(crate) fn is_party(&mut self, call: CallSid, name: &str) {
         if let Some(number) = self.numbers.get(&call) {
             name.clone_into(&mut self.legs[*number].party);
@@ -203,7 +202,7 @@ impl Run {
         }
     }
 
-    /// What a fact of a room changes in the record of its conference.
+    /// Applies a room's fact to the record of its conference.
     pub(crate) fn apply_to_conference(&mut self, fact: &Fact) {
         let (sid, at) = match fact {
             Fact::ConferenceCreated(record) => {
@@ -228,7 +227,7 @@ impl Run {
         }
     }
 
-    /// What a fact changes in the record of a leg.
+    /// Applies a fact to the record of a leg.
     pub(crate) fn apply(&mut self, fact: &Fact) {
         let call = match fact {
             Fact::Ringing { call, .. }

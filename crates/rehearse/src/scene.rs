@@ -1,8 +1,8 @@
-//! A scene: all that a virtual world holds before its calls begin, and what everybody will do.
+//! A scene: the content of a virtual world before its calls begin, and what each party will do.
 //!
-//! Scripts of `patchcord test` become scenes; tests of the call machine describe theirs directly, with
-//! weather and faults that no script can ask for. **Invariant: the same scene and the same answers of
-//! the application give the same run.**
+//! Scripts of `patchcord test` become scenes; tests of the call machine build theirs directly, with
+//! weather and faults that a script cannot request. **Invariant: the same scene and the same
+//! answers of the application give the same run.**
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -14,70 +14,71 @@ use call_proto::{
 use crate::expected::Expected;
 use crate::script::Step;
 
-/// Offers and answers with this text cannot be used by the media side.
+/// The media side rejects offers and answers with this text.
 pub const UNUSABLE: &str = "unusable";
-/// Length of time that no scene reaches.
+/// A duration that no scene reaches.
 const FOREVER: Duration = Duration::from_secs(24 * 3_600);
 
-/// All that there is.
+/// The initial world, and everything that will happen in it.
 #[derive(Clone, Debug)]
 pub struct Scene {
-    /// The calls that begin by themselves; each starts a family.
+    /// The calls that start by themselves; each starts a family.
     pub calls: Vec<Start>,
     /// Phones by SIP address, or by client login, number or user part of an address. Only a client
     /// may have several.
     pub phones: BTreeMap<String, Vec<Phone>>,
-    /// Answers of the application by absolute address, in order; the last one stays.
+    /// Answers of the application by absolute address, in order; the last one repeats.
     pub pages: BTreeMap<String, Vec<Page>>,
-    /// What happens at its time, whatever else happens.
+    /// Timed acts, independent of everything else.
     pub acts: Vec<Act>,
-    /// How long sounds and texts last; the first that fits.
+    /// How long sounds and texts last; the first match counts.
     pub(crate) sounds: Vec<(Expected, Duration)>,
     /// How long speech lasts.
     pub pace: Pace,
-    /// Delays of the surroundings.
+    /// Delays of the environment.
     pub delays: Delays,
-    /// What is broken.
+    /// Faults in the environment.
     pub faults: Faults,
-    /// What listens to speech.
+    /// The speech recognizer.
     pub recognizer: Recognizer,
     /// How events travel.
     pub weather: Weather,
-    /// Whether numbers outside can be reached.
+    /// Whether outside numbers can be reached.
     pub has_trunk: bool,
-    /// Chance of the weather is made from it.
+    /// Seed for the randomness of the weather.
     pub seed: u64,
-    /// Calls that are not over after this time are ended by force.
+    /// Calls still live after this time are ended by force.
     pub limit: Duration,
     /// When the run ends.
     pub until: Until,
 }
 
-/// A call that begins by itself.
+/// A call that starts by itself.
 #[derive(Clone, Debug)]
 pub struct Start {
     /// Since the start of the run.
     pub at: Duration,
     /// Name of the caller's leg. A leg that the API creates is named after the party it calls.
     pub name: String,
-    /// How the family begins.
+    /// How the family starts.
     pub opening: Opening,
-    /// Identifiers of the family are made from it.
+    /// Seed for the family's identifiers.
     pub seed: u64,
-    /// From our 200 to the caller's ACK; `None`: it never arrives.
+    /// Time from our 200 to the caller's ACK; `None`: it never arrives.
     pub ack: Option<Duration>,
-    /// How the caller's phone answers a text message, and after what time; `None`: there is no route to it.
+    /// The caller's response to a text message, and after what time; `None`: there is no route to
+    /// its phone.
     pub message: Option<(u16, Duration)>,
-    /// For a call of the API: the phone that is called if the scene has none at that address.
+    /// For a call from the API: the phone to call if the scene has none at that address.
     pub phone: Option<Phone>,
-    /// What the caller does; for a call of the API, the party that answers.
+    /// What the caller does; for a call from the API, what the answering party does.
     pub(crate) steps: Vec<Step>,
 }
 
-/// How a family begins.
+/// How a family starts.
 #[derive(Clone, Debug)]
 pub enum Opening {
-    /// A caller's INVITE was routed to this.
+    /// A caller's INVITE was admitted.
     Inbound(Box<Inbound>),
     /// The API makes a call; its routes are filled in from the scene.
     Api(Box<OutboundApi>),
@@ -86,91 +87,91 @@ pub enum Opening {
 /// A phone that can be called.
 #[derive(Clone, Debug)]
 pub struct Phone {
-    /// Name of its legs; `None`: the address that was dialled.
+    /// Name of its legs; `None`: the dialled address.
     pub name: Option<String>,
-    /// Whether there is a way to it.
+    /// Whether there is a route to it.
     pub is_reachable: bool,
-    /// What it does, counted from its INVITE.
+    /// What it does, timed from its INVITE.
     pub steps: Vec<(Duration, Doing)>,
-    /// On each of its responses.
+    /// Added to each of its responses.
     pub headers: Headers,
-    /// Session description of its answer.
+    /// Session description in its answer.
     pub sdp: Option<String>,
-    /// From its answer until it hangs up; `None`: it stays on the line.
+    /// Time from its answer until it hangs up; `None`: it stays on the line.
     pub talks: Option<Duration>,
     /// `Reason` header of its BYE.
     pub bye_reason: Option<String>,
     /// Parameters of its registered contact, such as `;transport=tcp`.
     pub contact: String,
-    /// From our CANCEL to its 487; `None`: it does not respond to CANCEL.
+    /// Time from our CANCEL to its 487; `None`: it does not respond to CANCEL.
     pub withdraws: Option<Duration>,
-    /// It does not know the dialog any more when we hang up, and answers 404.
+    /// It no longer knows the dialog when we hang up, and answers 404.
     pub forgets: bool,
-    /// Its refusals say `words for` and the status.
+    /// Whether its refusals have the phrase `words for` and the status.
     pub has_phrases: bool,
-    /// Final response to a text message, and after what time; `None`: there never is one.
+    /// Final response to a text message, and after what time; `None`: there is none.
     pub message: Option<(u16, Duration)>,
-    /// Counted over all phones of a script, from 1; 0 if it has no steps of its own.
+    /// Number among all phones of a script, from 1; 0 if it has no steps of its own.
     pub(crate) number: usize,
     /// What the person does once the call is answered.
     pub(crate) then: Vec<Step>,
 }
 
-/// What the remote party of a leg, or the SIP side in its place, does by itself.
+/// What the remote party of a leg, or the SIP side on its behalf, does by itself.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Doing {
     /// Sends a provisional response of this status.
     Ring(u16),
     /// Sends 200.
     Answer,
-    /// Sends a final failure.
+    /// Sends a final refusal.
     Reject(u16),
-    /// Its 487 for our CANCEL.
+    /// Sends 487 for our CANCEL.
     Withdraw,
-    /// No response came at all: the transaction ends with 408.
+    /// Never responds: the transaction ends with 408.
     GiveUp,
-    /// Its ACK for our 200.
+    /// Sends the ACK for our 200.
     Ack,
-    /// Its ACK never came: the SIP side hangs up.
+    /// Never sends its ACK: the SIP side hangs up.
     NoAck,
-    /// CANCEL or BYE, as it stands.
+    /// Sends CANCEL or BYE, whichever applies.
     HangUp,
-    /// It is gone without a message.
+    /// Vanishes without a message.
     Vanish(Vanishes),
 }
 
-/// What is missing of a phone that has vanished.
+/// What fails when a phone vanishes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Vanishes {
-    /// Its sound: nothing arrives any more.
+    /// Its sound: no more packets arrive.
     Sound,
-    /// The way to it: its registration or connection is lost.
+    /// The path to it: its registration or connection is lost.
     Way,
 }
 
 /// One answer of the application.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Page {
-    /// What is answered.
+    /// The answer.
     pub reply: Reply,
     /// How long the answer takes.
     pub after: Duration,
-    /// Where the web server's own redirects led to.
+    /// Where the web server's own redirects led.
     pub moved_to: Option<String>,
 }
 
-/// What is answered.
+/// The content of an answer.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Reply {
     /// A response.
     Text(TextReply),
-    /// What another page or the application answers at this address.
+    /// The answer of another page or of the application at this address.
     Elsewhere(String),
-    /// There is no response, for the reason with this number.
+    /// No response, for the reason with this number.
     Fails(u16),
 }
 
-/// A response of the application.
+/// A response from the application.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TextReply {
     /// HTTP status.
@@ -181,16 +182,16 @@ pub struct TextReply {
     pub body: String,
 }
 
-/// Something that happens at its time.
+/// A timed act.
 #[derive(Clone, Debug)]
 pub struct Act {
     /// Since the start of the run.
     pub at: Duration,
-    /// To which leg.
+    /// The leg.
     pub leg: Who,
-    /// What.
+    /// What happens to it.
     pub does: Does,
-    /// Line of the script; 0 if there is none, and then a leg that does not exist is no failure.
+    /// Line of the script; 0 if none, and then a missing leg is not a failure.
     pub(crate) line: usize,
     /// Whether the script expects the API to refuse it.
     pub(crate) refused: bool,
@@ -199,7 +200,7 @@ pub struct Act {
 /// A leg, by name.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Who {
-    /// The leg of exactly this name.
+    /// The leg with exactly this name.
     Leg(String),
     /// The newest leg of this party.
     Newest(String),
@@ -212,13 +213,13 @@ pub enum Does {
     Party(Doing),
     /// A re-INVITE with this offer arrives.
     Reinvite(Option<String>),
-    /// The ACK to our answer of a re-INVITE arrives with this description.
+    /// The ACK to our answer to a re-INVITE arrives with this description.
     Ack(Option<String>),
-    /// An INFO arrives that names no key.
+    /// An INFO arrives that does not name a key.
     Info,
     /// A key is pressed.
     Key(char, DigitWay),
-    /// The recognizer has news of what is said.
+    /// The recognizer reports speech.
     Understood(SpeechNews),
     /// The API changes the call.
     Modify(Modify),
@@ -226,36 +227,36 @@ pub enum Does {
     Shutdown,
 }
 
-/// How long speech lasts.
+/// How long speech takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Pace {
-    /// Every text.
+    /// For every text.
     pub fixed: Duration,
-    /// Each of its characters.
+    /// For each of its characters.
     pub per_character: Duration,
 }
 
-/// Delays of the surroundings.
+/// Delays of the environment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Delays {
     /// Looking up a target.
     pub look_up: Duration,
-    /// The response to our BYE.
+    /// Receiving the response to our BYE.
     pub bye: Duration,
     /// Closing the file of a recording; `None`: it never ends.
     pub closing: Option<Duration>,
 }
 
-/// What is broken.
+/// Faults in the environment.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Faults {
     /// Parties whose media cannot be opened.
     pub deaf: BTreeSet<String>,
-    /// Parties whose records cannot be kept.
+    /// Parties whose records cannot be stored.
     pub unrecorded: BTreeSet<String>,
     /// Names of conferences that never answer.
     pub silent: BTreeSet<String>,
-    /// Texts that hold this cannot be spoken.
+    /// Texts that contain this cannot be spoken.
     pub unspeakable: Option<String>,
     /// Whether the media side fails to write recordings.
     pub disk_full: bool,
@@ -264,34 +265,35 @@ pub struct Faults {
 /// The recognizer behind `<Gather input="speech">`.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Recognizer {
-    /// It gives the final result as soon as it is asked for, as sure as this, if anything was said.
+    /// Gives the final result immediately when requested, with this confidence, if anything was
+    /// said.
     Works(Option<f64>),
-    /// The same, without a confidence, and the party speaks now and then, by chance.
+    /// The same without a confidence; the party speaks now and then, at random.
     Hears,
-    /// It never gives a final result by itself.
+    /// Never gives a final result by itself.
     Dreams,
-    /// There is none.
+    /// No recognizer is installed.
     Missing,
 }
 
 /// How events travel to the machines.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Weather {
-    /// At once.
+    /// Immediately.
     Calm,
     /// Up to half a second late, so that they overtake each other.
     Windy,
-    /// Later, twice, and some that nothing caused. Calls that do not end by themselves are ended by
-    /// force, and that is not a failure.
+    /// Late, duplicated, and some with no cause. Calls that do not end by themselves are ended by
+    /// force, which is not a failure.
     Stormy,
 }
 
 /// When a run ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Until {
-    /// When every call is over.
+    /// When every call has ended.
     Over,
-    /// When nothing is due any more: what comes too late is delivered, too.
+    /// When nothing more is due: late events are delivered, too.
     Drained,
 }
 
@@ -324,7 +326,7 @@ impl Scene {
         }
     }
 
-    /// The sound file at this address lasts so long.
+    /// Sets how long the sound file at this address lasts.
     pub fn sound(&mut self, url: &str, length: Duration) {
         self.sounds.push((Expected::Text(url.to_owned()), length));
     }
@@ -337,7 +339,7 @@ impl Default for Scene {
 }
 
 impl Start {
-    /// A call that begins at once, whose caller does nothing by itself.
+    /// A call that starts immediately, whose caller does nothing by itself.
     #[must_use]
     pub fn new(name: &str, opening: Opening, seed: u64) -> Self {
         Self {
@@ -354,7 +356,7 @@ impl Start {
 }
 
 impl Phone {
-    /// A phone that does nothing at all yet.
+    /// A phone that does nothing yet.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -389,7 +391,7 @@ impl Default for Phone {
 }
 
 impl Act {
-    /// Something that happens to the newest leg of a party, if there is one.
+    /// An act on the newest leg of a party, if there is one.
     #[must_use]
     pub fn new(at: Duration, party: &str, does: Does) -> Self {
         Self {
@@ -403,7 +405,7 @@ impl Act {
 }
 
 impl Page {
-    /// What the call is given for a request to this address; `None` if another address answers.
+    /// The answer to a request for this address; `None` if another address answers.
     pub(crate) fn result(&self, url: &str) -> Option<Result<Fetched, FetchFailure>> {
         match &self.reply {
             Reply::Text(text) => Some(Ok(Fetched {

@@ -1,7 +1,7 @@
-//! The script: who calls, what the application is, what everybody does, what is expected.
+//! The script: who calls, what the application is, what each party does, what is expected.
 //!
-//! **Invariant: a script that was read can be run; everything that is wrong with it was said
-//! before, with its line.** The format is described in `docs/testing-your-app.md`.
+//! **Invariant: a script that was read can be run; all its faults were reported before, with their
+//! lines.** The format is described in `docs/testing-your-app.md`.
 
 mod api;
 mod application;
@@ -34,9 +34,9 @@ pub(crate) use request::{Params, RequestWish, ValueWish};
 pub(crate) use steps::{Action, Moment, Step, Wanted};
 pub(crate) use wishes::{Fields, List, Timed, Wish, Wishes};
 
-/// How long a character of speech takes, unless the script says otherwise.
+/// Duration of one spoken character, unless the script specifies another.
 const SAY_MS_PER_CHARACTER: u64 = 60;
-/// A call that is not over after this time never is.
+/// A call that is still live after this time never ends.
 const LIMIT: Duration = Duration::from_secs(3_600);
 
 const KEYS: &[&str] = &[
@@ -57,20 +57,20 @@ const KEYS: &[&str] = &[
 /// One rehearsal.
 #[derive(Clone, Debug)]
 pub struct Script {
-    /// What it is about, in words.
+    /// A description of the test.
     pub name: Option<String>,
     pub(crate) application: Application,
-    /// The calls that begin by themselves, at least one.
+    /// The calls that start by themselves, at least one.
     pub(crate) calls: Vec<Call>,
     /// Phones by client login, number or user part of a SIP address.
     pub(crate) parties: BTreeMap<String, Vec<Party>>,
     /// What the API does to the call.
     pub(crate) api: Vec<ApiStep>,
-    /// How long a sound plays, by its address or the text that is said; the first that fits.
+    /// How long a sound plays, by its address or spoken text; the first match counts.
     pub(crate) sounds: Vec<(Expected, Duration)>,
     pub(crate) say_ms_per_character: u64,
     pub(crate) limit: Duration,
-    /// Identifiers are made from it.
+    /// Seed for identifiers.
     pub(crate) seed: u64,
     pub(crate) wishes: Wishes,
 }
@@ -79,8 +79,8 @@ impl Script {
     /// Reads a script.
     ///
     /// # Errors
-    /// [`Problem`] with the line if it is not YAML, or something in it is not known; with all others that
-    /// were found, see [`Problem::all`].
+    /// [`Problem`] with the line if it is not YAML, or has unknown content; it holds all other
+    /// problems too, see [`Problem::all`].
     pub fn parse(text: &str) -> Result<Self, Problem> {
         let root = yaml::parse(text)?;
         let mut problems = Problems::default();
@@ -91,7 +91,7 @@ impl Script {
             None => Err(Problem::new(map.line, "the script needs `application`")),
         };
         let application = problems.keep(application);
-        // Without its application a script is only read to find what else is wrong.
+        // Without its application a script is read only to find its other faults.
         let elsewhere = Application::nowhere();
         let base = application.as_ref().unwrap_or(&elsewhere).base();
         let calls = problems.keep(call::read_all(&map, base));
@@ -161,7 +161,8 @@ fn sounds(node: &Node) -> Result<Vec<(Expected, Duration)>, Problem> {
     Ok(sounds)
 }
 
-/// FNV-1a: the same script always gets the same identifiers, and another script gets others.
+/// FNV-1a: the same script always gets the same identifiers, and another script gets different
+/// ones.
 fn hash(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)

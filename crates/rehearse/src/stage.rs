@@ -1,8 +1,8 @@
-//! The stage: plays a scene around the call families in it, and moves the clock.
+//! The stage: plays a scene around its call families, and moves the clock.
 //!
-//! **Invariant: what is due first happens first; of two things due at once, the one that was caused
-//! first, and what people do before what the calls' own timers do**, unless the weather is bad. Nothing
-//! on the way takes any time that the scene does not mention.
+//! **Invariant: events happen in order of time; of two due at once, the one caused first, and
+//! people's acts before the calls' own timers**, unless the weather is bad. Nothing takes time
+//! unless the scene says so.
 
 mod actor;
 mod commands;
@@ -43,12 +43,12 @@ pub use weather::Random;
 
 /// Every run begins at this moment: 2026-01-01 00:00 UTC.
 const START: Timestamp = Timestamp::from_millis(1_767_225_600_000);
-/// More inputs than this are an endless loop.
+/// More inputs than this indicate an endless loop.
 const MAX_INPUTS: u64 = 100_000;
-/// The account that everything in a script belongs to.
+/// The account that owns everything in a script.
 pub(crate) const ACCOUNT: AccountSid = AccountSid::from_bytes([0xac; 16]);
 
-/// Sees all inputs and outputs of the machines, before they are carried out.
+/// Observes all inputs and outputs of the machines, before they are carried out.
 pub trait Watch {
     /// One batch of commands of a call family.
     fn commands(&mut self, _at: Timestamp, _commands: &[Addressed]) {}
@@ -56,11 +56,11 @@ pub trait Watch {
     /// One batch of commands of a conference room.
     fn room_commands(&mut self, _at: Timestamp, _commands: &[RoomCommand]) {}
 
-    /// An event that a leg is about to get.
+    /// An event about to be delivered to a leg.
     fn event(&mut self, _at: Timestamp, _call: CallSid, _event: &Event) {}
 }
 
-/// Looks at nothing.
+/// Ignores everything.
 impl Watch for () {}
 
 /// Plays a scene to its end.
@@ -72,30 +72,30 @@ pub fn play(scene: &Scene, application: &mut dyn Application, watch: &mut dyn Wa
     stage.run
 }
 
-/// What is due at a moment.
+/// An event that is due.
 enum Due {
-    /// A call begins, by its place in the scene.
+    /// A call starts, by its index in the scene.
     Start(usize),
     Tell(CallSid, Event),
     /// The remote party of a leg does something.
     Remote(CallSid, Doing),
-    /// Somebody said a word.
+    /// A word was said.
     Said(Word),
-    /// Nothing was said since so many words, to whom this listening belongs.
+    /// Silence since this word count, for the recognition with this number.
     Hushed(CallSid, Req, usize),
-    /// Somebody has waited long enough.
+    /// A person has waited long enough.
     Wake,
     /// A room gets an input, by its number.
     Room(usize, RoomInput),
-    /// An act of the scene, by its place.
+    /// An act of the scene, by its index.
     Act(usize),
     /// An act of the weather.
     Chance(Act),
-    /// An event that nothing in this world caused.
+    /// An event without a cause in this world.
     Noise,
 }
 
-/// Whose timer it is, by number.
+/// The machine whose timer it is, by number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Machine {
     Family(usize),
@@ -112,25 +112,25 @@ struct Stage<'a> {
     queue: BTreeMap<(Timestamp, u64), Due>,
     queued: u64,
     remotes: BTreeMap<CallSid, Remote>,
-    /// Which phone a Request-URI leads to.
+    /// The phone that a Request-URI leads to.
     contacts: BTreeMap<String, Phone>,
     actors: Vec<Actor>,
     heard: BTreeMap<CallSid, Vec<Heard>>,
     media: Media,
     mixes: Mixes,
     ears: Ears,
-    /// How often each page was asked for.
+    /// How often each page was requested.
     asked: BTreeMap<String, usize>,
-    /// Questions of the API so far.
+    /// Number of API requests so far.
     asks: u64,
-    /// Those without a reply yet: line of the script, and whether it expects a refusal.
+    /// Requests without a reply yet: line of the script, and whether it expects a refusal.
     open_asks: BTreeMap<Ask, (usize, bool)>,
-    /// Whose steps somebody came to do.
+    /// Parties whose steps a person has started.
     begun: BTreeSet<Cast>,
     out_of_time: bool,
-    /// Acts and calls that are still to come.
+    /// Acts and calls still to come.
     to_come: usize,
-    /// When the last leg was over.
+    /// When the last leg ended.
     over_at: Option<Timestamp>,
     random: Random,
     run: Run,
@@ -194,7 +194,7 @@ impl<'a> Stage<'a> {
             } else {
                 self.over_at = None;
             }
-            // The API may ask for a call that is over, too.
+            // The API may also address a call that has ended.
             if is_over && self.scene.until == Until::Over {
                 return;
             }
@@ -223,7 +223,7 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// The first timer that is due.
+    /// The first timer due.
     fn timer(&self) -> Option<(Timestamp, Machine)> {
         let family = self.families.timer();
         let family = family.map(|(at, number)| (at, Machine::Family(number)));
@@ -241,7 +241,7 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// No party hangs up.
+    /// Ends calls that no party hangs up.
     fn ends_by_force(&mut self, limit: Timestamp) {
         self.out_of_time = true;
         if self.scene.weather != Weather::Stormy {
@@ -283,7 +283,7 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// Something happens to a leg, if there is one.
+    /// An act on a leg, if it exists.
     fn happens(&mut self, act: &Act) {
         let found = match &act.leg {
             Who::Leg(name) => self.run.leg(name),
@@ -335,7 +335,7 @@ impl<'a> Stage<'a> {
     fn replied(&mut self, call: CallSid, ask: Ask, outcome: Result<(), ModifyError>) {
         match (self.open_asks.remove(&ask), outcome) {
             (None, _) => self.run.left.push(format!("a second reply to {ask:?}")),
-            (Some((0, _)), _) => {} // No script has an opinion about it.
+            (Some((0, _)), _) => {} // No script expects it.
             (Some((line, false)), Err(refusal)) => {
                 self.run
                     .fails(line, format!("the API refused it: {refusal}"));
@@ -381,7 +381,7 @@ fn first(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
     a.into_iter().chain(b).min()
 }
 
-/// Where a recording can be heard.
+/// Address of a recording.
 pub(crate) fn recording_address(account: AccountSid, recording: RecordingSid) -> String {
     let base = "http://patchcord.invalid/restcomm/2012-04-24";
     format!("{base}/Accounts/{account}/Recordings/{recording}.wav")

@@ -1,8 +1,8 @@
 //! YAML text to a tree that remembers its lines.
 //!
-//! Values stay texts: `+1000` is a number to YAML and a phone number to us. **Invariant: each node
-//! knows the line it stands on**, so that every complaint can name it. Left out on purpose: anchors,
-//! aliases, tags and several documents in one file.
+//! Values remain texts: `+1000` is a number in YAML but a phone number here. **Invariant: each node
+//! knows its line**, so that every problem can name it. Deliberately unsupported: anchors, aliases,
+//! tags and several documents in one file.
 
 use saphyr_parser::{Event, Parser, ScalarStyle};
 
@@ -11,17 +11,17 @@ use crate::Problem;
 /// Nesting deeper than this is refused.
 const MAX_DEPTH: usize = 40;
 
-/// A value and where it stands.
+/// A value and its line.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Node {
-    /// From 1.
+    /// Line, from 1.
     pub(crate) line: usize,
     pub(crate) value: Value,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Value {
-    /// Nothing, `~` or `null`, without quotes.
+    /// Empty, `~` or `null`, without quotes.
     Null,
     Text(String),
     List(Vec<Node>),
@@ -35,7 +35,7 @@ pub(crate) struct Key {
 }
 
 impl Node {
-    /// What kind of value it is, for people.
+    /// The human-readable kind of value.
     pub(crate) fn kind(&self) -> &'static str {
         match self.value {
             Value::Null => "nothing",
@@ -49,7 +49,7 @@ impl Node {
 /// Reads one document.
 ///
 /// # Errors
-/// [`Problem`] if the text is not YAML, or uses what is left out here.
+/// [`Problem`] if the text is not YAML, or uses an unsupported feature.
 pub(crate) fn parse(text: &str) -> Result<Node, Problem> {
     let mut reader = Reader {
         parser: Parser::new_from_str(text),

@@ -1,8 +1,8 @@
-//! Cases of `docs/conformance/rcml.md` that need no look into the machine: scripts in `cases/`, one or more
-//! for each case, named after its number. The tests beside them say which belong to which.
+//! Cases of `docs/conformance/rcml.md` that need no access to the machine: scripts in `cases/`, one
+//! or more per case, named after its number. The tests next to them assign scripts to cases.
 //!
-//! Each run is also held against the rules of every call (`rules`), and its journal is run again from
-//! the form in which it is stored.
+//! Each run is also checked against the rules of every call (`rules`), and its journal is replayed
+//! from its stored form.
 
 #[allow(dead_code, reason = "the rules serve three test programs")]
 #[path = "../../call-proto/tests/world/rules.rs"]
@@ -31,7 +31,7 @@ mod cases {
     mod verbs;
 }
 
-/// Everything is in the scripts.
+/// Answers nothing: everything is in the scripts.
 struct Nobody;
 
 impl Application for Nobody {
@@ -50,7 +50,7 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases")
 }
 
-/// Rehearses a script of `cases/`; nothing that it expects may be missed, and no rule be broken.
+/// Runs a script of `cases/`; every expectation must be met, and no rule broken.
 #[track_caller]
 pub(crate) fn check(name: &str) {
     let file = folder().join(format!("{name}.test.yaml"));
@@ -68,7 +68,7 @@ pub(crate) fn check(name: &str) {
     }
 }
 
-/// Runs the journal again, as it is stored.
+/// Replays the journal in its stored form.
 #[track_caller]
 fn replay(journal: &[Line]) {
     let json = serde_json::to_string(journal).expect("it can be written");
@@ -79,7 +79,7 @@ fn replay(journal: &[Line]) {
     }
 }
 
-/// Tells a family of its own what the journal says, and watches every command.
+/// Replays the journal on a separate family, and checks every command.
 fn broken_rules(lines: &[Line]) -> Vec<String> {
     let [Line::Start(opening), rest @ ..] = lines else {
         panic!("the journal has no start");
@@ -120,7 +120,7 @@ fn watch(family: &mut Family, rules: &mut Rules) {
     }
 }
 
-/// The texts of all files in `cases/` of this kind, by name without it.
+/// The texts of all files of this kind in `cases/`, by name without extension.
 fn files(kind: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for file in std::fs::read_dir(folder()).expect("there are cases") {
@@ -145,8 +145,8 @@ fn every_script_is_a_case() {
     }
 }
 
-/// Each word below `expect` is spoilt in turn, and the script must fail or be refused. Identifiers are made from
-/// the text, so each time they are others as well.
+/// Each word below `expect` is corrupted in turn, and the script must fail or be refused.
+/// Identifiers derive from the text, so they differ each time as well.
 #[test]
 fn every_word_of_every_expectation_matters() {
     let mut spoilt = 0;
@@ -172,13 +172,14 @@ fn every_word_of_every_expectation_matters() {
     assert!(spoilt > 3_000, "{spoilt} words");
 }
 
-/// Whether this is a name, or the rest of one, that must not be there: another name is not there either.
+/// Whether this is a name, or the rest of one, that must be absent: another name is absent too.
 fn is_absent(tail: &str) -> bool {
     let name = tail.find(|c: char| !(c.is_ascii_alphanumeric() || "_-".contains(c)));
     name.is_some_and(|end| tail[end..].starts_with(": null"))
 }
 
-/// The replay finds an answer that the call did not give, and the rules see a leg that is left.
+/// The replay detects an answer that the call did not give, and the rules detect a leg that is
+/// left.
 #[test]
 fn what_is_wrong_is_found() {
     let script = "call: {to: '1'}

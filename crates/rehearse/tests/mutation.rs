@@ -1,4 +1,4 @@
-//! No text makes the reader panic, and every complaint has a line that exists.
+//! No text makes the reader panic, and every problem has a line that exists.
 
 use rehearse::Script;
 

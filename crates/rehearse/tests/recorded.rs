@@ -1,4 +1,4 @@
-//! A script made of a call is read again and passes.
+//! A script made from a call can be read, and passes.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -199,8 +199,8 @@ fn a_call_that_holds_too_little_is_refused() {
     assert_eq!(made(&quiet), Err(NoScript::NoApplication));
 }
 
-/// Documents that gather a PIN and then more, and dial; what parties do; what is pressed in the
-/// script made from it.
+/// Documents that gather a PIN and more, and dial; what the parties do; the key presses in the
+/// resulting script.
 const WITH_KEYS: &[(&str, &str, &[&str])] = &[
     // In the middle of a prompt, and the finishing key.
     (
@@ -214,13 +214,13 @@ const WITH_KEYS: &[(&str, &str, &[&str])] = &[
         "caller: [{expect: {say: Number}}, {wait: 1s}, {press: '12'}, {wait: 4s}, {press: '34'}, {wait: 2s}, hangup]",
         &["press: \"12\"", "press: \"34\""],
     ),
-    // By INFO, the last key ends it.
+    // By INFO; the last key ends the input.
     (
         "<Gather action='/pin' numDigits='3'/>",
         "caller: [{expect: answer}, {wait: 700ms}, {press: {keys: '9*9', by: info}}, {expect: {say: Thanks}}, {expect: hangup}]",
         &["press: {keys: \"9*9\", by: info}"],
     ),
-    // By its tones, and the caller stays silent.
+    // As tones; the caller stays silent.
     (
         "<Gather action='/pin' timeout='2'/>",
         "caller: [{expect: answer}, {press: {keys: '5', by: tone}}, silence]",
@@ -285,7 +285,7 @@ fn zeros_stand_in_for_keys_and_can_be_filled_in() {
     }
 }
 
-/// What the application received about keys.
+/// The parameters about keys that the application received.
 fn digits(run: &Run) -> Vec<&str> {
     let params = run.requests.iter().flat_map(|asked| &asked.params);
     let digits = params.filter(|(name, _)| name == "Digits");
@@ -315,7 +315,7 @@ fn a_script_with_keys_is_written_for_people() {
     );
 }
 
-/// Who presses keys that a phone sends twice presses them once; what is not recorded is reported.
+/// A key that a phone sends twice is pressed once; an unrecorded one is reported.
 #[test]
 fn only_what_counted_is_pressed_and_what_is_missing_is_said() {
     let rest = "caller: [{expect: answer}, {wait: 1s}, {press: '1'}, {press: {keys: '1', by: info}}, \

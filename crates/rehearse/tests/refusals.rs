@@ -1,4 +1,4 @@
-//! Scripts that cannot be right are refused with their line.
+//! Invalid scripts are refused with the line of the fault.
 
 use rehearse::Script;
 

@@ -7,7 +7,7 @@ use model::CallSid;
 use rehearse::report::{self, Rehearsed};
 use rehearse::{Application, Asked, Run, Script};
 
-/// Answers what no page does.
+/// Answers nothing that no page answers.
 #[derive(Default)]
 struct Nobody {
     told: Vec<Asked>,
@@ -45,7 +45,7 @@ fn rehearse(text: &str) -> Run {
     rehearse::run(&script, &mut Nobody::default())
 }
 
-/// The failures, a line each.
+/// The failures, one per line.
 fn failures(run: &Run) -> String {
     let lines = run
         .failures
@@ -116,7 +116,7 @@ expect:
 
 #[test]
 fn everybody_who_is_dialled_does_what_the_script_says() {
-    // What the party does, and what becomes of the dial.
+    // What the party does, and the outcome of the dial.
     let table = [
         (
             "{answers_after: 2s, hangs_up_after: 5s}",
@@ -235,7 +235,7 @@ application:
 expect: {verbs: [Say, Redirect, Play], requests: [/v, 2.18s /v], duration: 6.18s}
 ",
     );
-    // In a circle nobody but the application is left to ask, which knows one of these.
+    // In a loop only the application is left to answer; it knows one of these.
     passes(
         "call: {to: '1'}
 application: {start: /file.xml, pages: {/file.xml: [{file: /b}], /b: {file: /file.xml}}}
@@ -287,7 +287,7 @@ expect: {{legs: {{'{name}': {{status: completed, reason: hung-up, ring: 3s}}}}}}
 "
         ));
     }
-    // Who is not described answers after a second.
+    // A party that is not described answers after a second.
     passes(
         "call: {to: ann, direction: api}
 application: {start: /v, pages: {/v: <Response><Hangup/></Response>}}
@@ -307,7 +307,7 @@ expect: {legs: {ann: no-answer}, duration: 5s}
 
 #[test]
 fn steps_that_nobody_came_to_fail_although_others_stand_on_their_line() {
-    // Parties on one line with the steps of the caller.
+    // One-line parties with the steps of the caller.
     let table = [
         (
             "ann: {then: [{wait: 1s}, hangup]}, bob: {then: [{expect: hangup}]}",
@@ -567,7 +567,7 @@ fn failures_say_what_was_seen_instead() {
     }
 }
 
-/// Fails in two ways, and has everything in it that is escaped in XML.
+/// Fails in two ways, and contains every character that XML escapes.
 const BUSY: &str = "name: \"<busy> & 'co'\"
 call: {to: '1'}
 application:
@@ -712,7 +712,7 @@ fn what_is_said_is_understood_word_by_word() {
         let page = page.replace('%', attributes);
         with_page(&page, rest).replace("}}\n", ", /said: <Response/>, /so-far: <Response/>}}\n")
     };
-    // The prompt is cut off by the first word, and five seconds of silence end the rest.
+    // The first word cuts off the prompt, and five seconds of silence end the input.
     passes(&script(
         "",
         "caller:
@@ -743,7 +743,7 @@ expect:
 ",
     ));
     let failure = |attributes: &str, rest: &str| failures(&rehearse(&script(attributes, rest)));
-    // Nobody says anything: it is as without input.
+    // If no one speaks, it is as without input.
     assert_eq!(
         failure("", "expect: {requests: [POST /v], duration: 5.24s}"),
         ""

@@ -7,7 +7,7 @@ use call_proto::{FetchFailure, Fetched};
 use model::CallSid;
 use rehearse::{Application, Asked, Run, Script};
 
-/// Everything is in the scripts.
+/// Answers nothing: everything is in the scripts.
 struct Nobody;
 
 impl Application for Nobody {
@@ -63,7 +63,7 @@ expect:
     assert!(sids[0] != sids[1] && sids[1] != sids[2] && sids[0] != sids[2]);
 }
 
-/// Each family gets what its own legs are sent, although the legs have the same targets.
+/// Each family gets the events of its own legs, although the legs have the same targets.
 #[test]
 fn two_calls_dial_the_same_party() {
     let run = rehearse(
@@ -81,7 +81,7 @@ expect:
     assert_eq!(failures(&run), [""; 0], "{:#?}", run.trace);
 }
 
-/// One call that stays up fails the test; the others are over all the same.
+/// One call that stays up fails the test; the others end all the same.
 #[test]
 fn a_call_that_is_never_over_fails_the_test() {
     let run = rehearse(

@@ -1,4 +1,4 @@
-//! What is expected of each leg, compared with what happened.
+//! Compares what is expected of each leg with what happened.
 
 use call_proto::Invite;
 use model::record::CallRecord;
@@ -39,7 +39,7 @@ pub(super) fn check(wishes: &Wishes, run: &Run) -> Vec<Failure> {
     failures
 }
 
-/// The leg of this name.
+/// The leg with this name.
 fn find<'a>(line: usize, name: &str, run: &'a Run) -> Result<&'a Leg, Failure> {
     run.leg(name).ok_or_else(|| {
         let names: Vec<&str> = run.legs.iter().map(|leg| leg.name.as_str()).collect();
@@ -69,7 +69,7 @@ fn fields(wish: &LegWish, run: &Run, found: &dyn Fn(&Leg, &str) -> Option<String
     failures
 }
 
-/// A field of a record as scripts write it.
+/// A field of a record, in the script's notation.
 fn of_record(record: &CallRecord, field: &str, run: &Run) -> Option<String> {
     match field {
         "status" => Some(record.status.to_string()),
@@ -89,7 +89,7 @@ fn of_record(record: &CallRecord, field: &str, run: &Run) -> Option<String> {
     }
 }
 
-/// A field of an INVITE as scripts write it.
+/// A field of an INVITE, in the script's notation.
 fn of_invite(invite: &Invite, field: &str) -> Option<String> {
     let credentials = invite.route.credentials.as_ref();
     match field {
@@ -102,10 +102,10 @@ fn of_invite(invite: &Invite, field: &str) -> Option<String> {
     }
 }
 
-/// These headers and no others.
+/// Compares the headers, allowing no others.
 fn invite_headers(wish: &LegHeaders, run: &Run) -> Vec<Failure> {
     let name = &wish.name;
-    // That there is no such leg was said of its other fields.
+    // A missing leg was already reported for its other fields.
     let Some(leg) = run.leg(name) else {
         return Vec::new();
     };
@@ -145,7 +145,7 @@ fn compare_headers(wish: &LegHeaders, headers: &[(String, String)], run: &Run) -
     wish.headers.iter().filter_map(wrong).collect()
 }
 
-/// What happened on a leg, in order.
+/// The events on a leg, in order.
 fn lines(wish: &LegLines, what: &str, all: &[Happened], run: &Run) -> Option<Failure> {
     let leg = match find(wish.lines.line, &wish.name, run) {
         Ok(leg) => leg,

@@ -1,6 +1,7 @@
-//! The steps of somebody on the phone, made of what is on record.
+//! The steps of a person on the phone, made from the record.
 //!
-//! **Invariant: keys are pressed when they were, and as many as were; which ones is only told to whoever asked.**
+//! **Invariant: keys are pressed at the recorded times and in the recorded number; which keys is
+//! revealed only on request.**
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -13,13 +14,13 @@ use super::Keys;
 use crate::expected::seconds;
 use crate::stage::KEY_PACE;
 
-/// Keys that follow each other faster are one step.
+/// Keys closer together than this form one step.
 const TOGETHER: Duration = Duration::from_secs(2);
 
-/// Stands in for a key.
+/// Replaces a hidden key.
 const PLACEHOLDER: char = '0';
 
-/// Whether a key arrives here; an INFO may also be about something else.
+/// Whether a key arrives here; an INFO may carry something else.
 pub(super) fn is_key(entry: &Entry) -> bool {
     entry.way == Way::In
         && matches!(
@@ -28,18 +29,18 @@ pub(super) fn is_key(entry: &Entry) -> bool {
         )
 }
 
-/// Steps in the making.
+/// Steps under construction.
 pub(super) struct Steps {
     done: Vec<Step>,
-    /// When the last step is over.
+    /// End of the last step.
     over: Timestamp,
-    /// Keys that are still to come.
+    /// Keys still to be pressed.
     pressed: VecDeque<Pressed>,
     keys: Keys,
 }
 
 enum Step {
-    /// As it is written.
+    /// A step as written.
     Other(String),
     Press {
         keys: String,
@@ -62,12 +63,12 @@ impl Steps {
         self.done.is_empty()
     }
 
-    /// Nothing was there to wait for until now.
+    /// Restarts the clock: there was nothing to wait for before.
     pub(super) fn restart(&mut self, at: Timestamp) {
         self.over = at;
     }
 
-    /// A step that is over at a moment.
+    /// Adds a step that ends at a given time.
     pub(super) fn add(&mut self, step: String, over: Timestamp) {
         self.done.push(Step::Other(step));
         self.over = over;
@@ -79,7 +80,7 @@ impl Steps {
         self.add("hangup".to_owned(), at);
     }
 
-    /// Presses the keys that came until a moment.
+    /// Presses the keys that arrived by a given time.
     pub(super) fn press(&mut self, until: Timestamp) {
         while let Some(pressed) = self.pressed.pop_front_if(|next| next.at <= until) {
             self.one(pressed);
@@ -115,7 +116,7 @@ impl Steps {
         self.over = at + KEY_PACE;
     }
 
-    /// A line for each step.
+    /// One line per step.
     pub(super) fn block(&self) -> Vec<String> {
         let line = |step: &Step| match step {
             Step::Other(step) => step.clone(),

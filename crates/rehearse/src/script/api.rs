@@ -1,6 +1,6 @@
 //! What the API does to the call while it is in progress.
 //!
-//! **Invariant: each step names its moment and its leg.**
+//! **Invariant: each step names its time and its leg.**
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ pub(crate) struct ApiStep {
     /// Name of the leg.
     pub(crate) leg: String,
     pub(crate) modify: Modify,
-    /// Whether it is expected to be refused.
+    /// Whether the API is expected to refuse it.
     pub(crate) refused: bool,
 }
 

@@ -1,6 +1,6 @@
-//! The application: where its first document is and who answers for it.
+//! The application: the address of its first document, and what answers its requests.
 //!
-//! **Invariant: pages of the script win over whatever else answers.**
+//! **Invariant: pages of the script take precedence over any other source.**
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,10 +18,10 @@ use crate::yaml::{Key, Node, Value};
 /// Address of an application that is not a server.
 const ORIGIN: &str = "http://app/";
 
-/// Who answers requests that no page of the script answers.
+/// What answers requests that no page of the script answers.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Source {
-    /// None: pages are all there is.
+    /// Nothing else: the pages are everything.
     Pages,
     /// Files of this folder, relative to the script.
     Files(String),
@@ -33,10 +33,10 @@ pub enum Source {
 pub(crate) struct Application {
     pub(crate) source: Source,
     pub(crate) document: Document,
-    /// Told of each status.
+    /// Receives each status callback.
     pub(crate) status_callback: Option<String>,
     pub(crate) status_callback_method: HttpMethod,
-    /// By absolute address without query; in order, the last one stays.
+    /// By absolute address without query; in order, and the last one repeats.
     pub(crate) pages: BTreeMap<String, Vec<Page>>,
     base: Url,
 }
@@ -116,7 +116,7 @@ impl Application {
         })
     }
 
-    /// An application that answers nothing.
+    /// An application without answers.
     pub(super) fn nowhere() -> Self {
         let base = Url::parse(ORIGIN).expect("it is an address");
         Self {
@@ -134,12 +134,12 @@ impl Application {
         }
     }
 
-    /// Relative addresses of the script are meant from here.
+    /// Base for relative addresses in the script.
     pub(super) fn base(&self) -> &Url {
         &self.base
     }
 
-    /// An address as the script writes it: the path alone if it is the application's own.
+    /// An address in script notation: only the path if it is the application's own.
     pub(crate) fn shown(&self, url: &str) -> String {
         let Ok(parsed) = Url::parse(url) else {
             return url.to_owned();

@@ -1,6 +1,6 @@
-//! The calls that begin by themselves: `call` and `caller`, or several below `calls`.
+//! The calls that start by themselves: `call` and `caller`, or several below `calls`.
 //!
-//! **Invariant: there is at least one, and each leg that begins a call has a name of its own.**
+//! **Invariant: there is at least one, and each leg that starts a call has a unique name.**
 
 use std::time::Duration;
 
@@ -14,13 +14,13 @@ use crate::Problem;
 use crate::read::{self, Map, Problems};
 use crate::yaml::Node;
 
-/// Name of the only leg that begins a call.
+/// Default name of the leg that starts the call.
 const CALLER: &str = "caller";
 
-/// A call that begins by itself.
+/// A call that starts by itself.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
-    /// Name of the leg that begins it.
+    /// Name of the leg that starts it.
     pub(crate) leg: String,
     /// Since the start of the test.
     pub(crate) at: Duration,
@@ -31,9 +31,9 @@ pub(crate) struct Call {
     pub(crate) name: Option<String>,
     pub(crate) headers: Headers,
     pub(crate) dialect: Dialect,
-    /// How long a call of the API may ring.
+    /// How long a call from the API may ring.
     pub(crate) timeout: Duration,
-    /// Address of its first document; `None`: that of the application.
+    /// Address of its first document; `None`: the application's.
     pub(crate) start: Option<String>,
     /// What the caller does.
     pub(crate) steps: Vec<Step>,
@@ -48,7 +48,7 @@ const KEYS: &[&str] = &[
     "headers",
     "timeout",
 ];
-/// What each of several calls may say besides.
+/// Additional keys of each of several calls.
 const MORE: &[&str] = &["at", "start", "steps"];
 
 /// The calls of a script.

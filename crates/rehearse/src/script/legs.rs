@@ -1,6 +1,6 @@
 //! What is expected of each leg: its record, its INVITE, what it was sent, what was on its line.
 //!
-//! **Invariant: legs go by the names of the script: `caller`, `ann`, `ann 2`.**
+//! **Invariant: legs are named as in the script: `caller`, `ann`, `ann 2`.**
 
 use super::request::{self, ValueWish};
 use super::wishes::{Fields, List, Timed, list, text};
@@ -25,7 +25,7 @@ pub(crate) struct LegHeaders {
     pub(crate) headers: Vec<(usize, String, ValueWish)>,
 }
 
-/// What happened on a leg, in order.
+/// The events on a leg, in order.
 #[derive(Clone, Debug)]
 pub(crate) struct LegLines {
     pub(crate) name: String,
@@ -64,7 +64,7 @@ pub(super) fn records(node: &Node) -> Result<Vec<LegWish>, Problem> {
     read::all(read::entries(node, "legs")?.into_iter().map(leg))
 }
 
-/// Fields of INVITEs, but for the headers.
+/// Fields of INVITEs, except the headers.
 pub(super) fn invites(node: &Node) -> Result<Vec<LegWish>, Problem> {
     const FIELDS: &[&str] = &["uri", "from", "name", "login", "password"];
     const KEYS: &[&str] = &["uri", "from", "name", "login", "password", "headers"];

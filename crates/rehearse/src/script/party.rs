@@ -1,6 +1,6 @@
-//! The people who are dialled.
+//! The parties that are dialled.
 //!
-//! **Invariant: a phone decides once what it does with a call, counted from its INVITE.**
+//! **Invariant: a phone decides once what to do with a call, timed from its INVITE.**
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,28 +16,28 @@ use crate::yaml::{Node, Value};
 /// SIP status of a phone that rings.
 const RINGING: u16 = 180;
 
-/// SIP status of a phone that takes a message.
+/// SIP status of a phone that accepts a message.
 const TAKEN: u16 = 200;
 
-/// Whose steps they are.
+/// The person whose steps these are.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Cast {
-    /// The caller of this call of the scene; for a call of the API, the party that answers.
+    /// The caller in this call of the scene; for a call from the API, the answering party.
     Caller(usize),
-    /// The phone of this number.
+    /// The phone with this number.
     Phone(usize),
 }
 
 /// One phone.
 #[derive(Clone, Debug)]
 pub(crate) struct Party {
-    /// Counted over all parties of the script, from 1; 0 if the script does not name it.
+    /// Number among all parties of the script, from 1; 0 if the script does not name it.
     pub(crate) number: usize,
-    /// From INVITE to 180; `None`: it does not ring.
+    /// Time from INVITE to 180; `None`: it does not ring.
     pub(crate) rings_after: Option<Duration>,
-    /// What it rings with: 180, or another provisional status.
+    /// Its ringing status: 180, or another provisional one.
     pub(crate) rings_with: u16,
-    /// On each of its responses.
+    /// Added to each of its responses.
     pub(crate) headers: Headers,
     pub(crate) answer: Answer,
     /// Final response to a text message.
@@ -46,11 +46,11 @@ pub(crate) struct Party {
 
 #[derive(Clone, Debug)]
 pub(crate) enum Answer {
-    /// There is no way there.
+    /// There is no route to it.
     Unreachable,
     /// It rings until the caller gives up.
     Never,
-    /// It does not even respond.
+    /// It does not respond at all.
     Silent,
     Rejects {
         status: u16,
@@ -212,7 +212,7 @@ fn status(map: &Map<'_>) -> Result<u16, Problem> {
     Err(Problem::new(map.line, text))
 }
 
-/// What it does once it has answered.
+/// What it does after answering.
 fn then(map: &Map<'_>) -> Result<Vec<Step>, Problem> {
     let Some(node) = map.get("hangs_up_after") else {
         let steps = map.get("then").map(|node| steps::read(node, "then"));

@@ -1,6 +1,6 @@
 //! What is expected of a request to the application.
 //!
-//! **Invariant: of parameters written as keys only those are compared; a list means all of them, in
+//! **Invariant: parameters written as keys are compared alone; a list means all of them, in
 //! order.**
 
 use std::time::Duration;
@@ -26,9 +26,9 @@ pub(crate) struct RequestWish {
 /// Parameters of a request.
 #[derive(Clone, Debug)]
 pub(crate) enum Params {
-    /// Line, name and value of some.
+    /// Only these: line, name and value of each.
     Some(Vec<(usize, String, ValueWish)>),
-    /// Name of each, and the value if it matters.
+    /// All: the name of each, and the value if it matters.
     All(List<(String, Option<ValueWish>)>),
 }
 
@@ -36,13 +36,13 @@ pub(crate) enum Params {
 #[derive(Clone, Debug)]
 pub(crate) enum ValueWish {
     Text(Expected),
-    /// The SID of the leg of this name.
+    /// The SID of the leg with this name.
     Sid(String),
     /// The address of a recording, by its number from 1.
     Recording(usize),
 }
 
-/// `POST /after`, or that as a key with the parameters that are expected.
+/// `POST /after`, or that as a key with the expected parameters.
 pub(super) fn read(node: &Node, what: &str) -> Result<RequestWish, Problem> {
     let (line, written, params) = match &node.value {
         Value::Text(written) => (node.line, written.as_str(), None),

@@ -1,6 +1,6 @@
 //! The scene that a script describes.
 //!
-//! **Invariant: nothing in it is left to chance, and everybody does what the script says.**
+//! **Invariant: nothing in it is left to chance, and each party does what the script says.**
 
 use std::time::Duration;
 
@@ -15,9 +15,9 @@ use super::{Call, Script};
 use crate::scene::{Act, Does, Doing, Opening, Pace, Phone, Recognizer, Scene, Start, Until, Who};
 use crate::stage::{ACCOUNT, GIVES_UP, user_of};
 
-/// How sure the recognizer is.
+/// The recognizer's confidence.
 const CONFIDENCE: f64 = 0.9;
-/// Between the seeds of calls.
+/// Distance between the seeds of calls.
 const SEED_STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
 impl Script {
@@ -63,7 +63,7 @@ impl Script {
             let inbound = Box::new(self.inbound(call));
             (&call.leg, Opening::Inbound(inbound))
         };
-        // Identifiers of another call are others.
+        // Each call gets its own identifiers.
         let seed = self.seed.wrapping_add(number.wrapping_mul(SEED_STEP));
         let mut start = Start::new(name, opening, seed);
         start.at = call.at;
@@ -129,7 +129,7 @@ impl Script {
     }
 }
 
-/// Who makes a call, in session descriptions.
+/// The caller's name in session descriptions.
 fn person(call: &Call) -> &str {
     match call.leg.as_str() {
         "caller" => "the caller",
@@ -137,7 +137,8 @@ fn person(call: &Call) -> &str {
     }
 }
 
-/// Whom the API calls. Unlike in the API itself, `client:` may be left out of a party's login.
+/// The party that the API calls. Unlike in the API itself, `client:` may be omitted before a
+/// party's login.
 fn target(to: &str) -> Target {
     match Target::parse(to, Bare::ClientOrNumber) {
         Target::Named(name) if !number::is_dialable(&name) => Target::Client(name),

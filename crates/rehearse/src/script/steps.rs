@@ -1,6 +1,6 @@
-//! What somebody on the phone does, step by step.
+//! What a person on the phone does, step by step.
 //!
-//! **Invariant: a step begins when the one before it is over.**
+//! **Invariant: a step begins when the previous one has ended.**
 
 use std::time::Duration;
 
@@ -20,22 +20,22 @@ pub(crate) struct Step {
 
 #[derive(Clone, Debug)]
 pub(crate) enum Action {
-    /// Wait for this to happen, perhaps only for so long.
+    /// Wait for this to happen, possibly with a time limit.
     Expect(Wanted, Option<Duration>),
-    /// Press these keys, one after the other; the phone sends them this way.
+    /// Press these keys in sequence; the phone sends them this way.
     Press(String, DigitWay),
-    /// Say these words to whatever listens.
+    /// Say these words to a listening verb.
     Speak(String),
-    /// Let time go by.
+    /// Let time pass.
     Wait(Duration),
-    /// Say nothing until the other side ends the call.
+    /// Stay silent until the other side ends the call.
     Silence,
     Hangup,
-    /// Be gone without a word.
+    /// Vanish without a message.
     Vanish(Vanishes),
 }
 
-/// What somebody on the phone can notice.
+/// What a person on the phone can notice.
 #[derive(Clone, Debug)]
 pub(crate) enum Wanted {
     /// It rings.
@@ -51,7 +51,7 @@ pub(crate) enum Wanted {
     Play(Expected, Moment),
 }
 
-/// When a sound counts as heard.
+/// The stage at which a sound counts as heard.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Moment {
     Start,
@@ -62,7 +62,7 @@ const WORDS: &[&str] = &[
     "expect", "press", "speak", "wait", "silence", "hangup", "vanish",
 ];
 
-/// - `what`: the key that they are written under.
+/// - `what`: the key under which they are written.
 pub(super) fn read(node: &Node, what: &str) -> Result<Vec<Step>, Problem> {
     let steps = read::all(read::list(node, what)?.iter().map(step))?;
     let mut after = steps

@@ -1,6 +1,6 @@
-//! What is expected of the whole call once it is over.
+//! What is expected of the whole call once it has ended.
 //!
-//! **Invariant: a list means all of it, in order; only `...` matches any number of others.**
+//! **Invariant: a list is complete and in order; only `...` matches any number of other items.**
 
 use std::time::Duration;
 
@@ -24,18 +24,18 @@ pub(crate) struct Wishes {
     pub(crate) messages: Option<List<Fields>>,
     /// Fields of each conference.
     pub(crate) conferences: Option<List<Fields>>,
-    /// Names of all legs in the order of their creation.
+    /// Names of all legs in order of creation.
     pub(crate) all_legs: Option<List<Expected>>,
     pub(crate) legs: Vec<LegWish>,
-    /// What the INVITE to a leg says.
+    /// The content of the INVITE to a leg.
     pub(crate) invites: Vec<LegWish>,
     /// Extra headers of the INVITE to a leg: these and no others.
     pub(crate) invite_headers: Vec<LegHeaders>,
-    /// Headers that the server puts on each message to a leg, among others.
+    /// Headers that the server adds to each message to a leg, among others.
     pub(crate) own_headers: Vec<LegHeaders>,
-    /// What was sent to a leg.
+    /// Messages sent to a leg.
     pub(crate) sent: Vec<LegLines>,
-    /// What was on the line of a leg.
+    /// Events on the line of a leg.
     pub(crate) heard: Vec<LegLines>,
     pub(crate) duration: Option<(usize, Span)>,
 }
@@ -51,7 +51,7 @@ pub(crate) struct List<T> {
 #[derive(Clone, Debug)]
 pub(crate) enum Wish<T> {
     One(usize, T),
-    /// Any number of others.
+    /// Any number of other items.
     Others,
 }
 
@@ -117,7 +117,7 @@ impl Wishes {
             kept(of_legs("invites", &legs::invites)),
         );
         let mut kept = |wishes| problems.keep(wishes).unwrap_or_default();
-        // A fault of an INVITE was reported already.
+        // A fault in an INVITE has already been reported.
         let invite_headers = if invites.is_empty() {
             Vec::new()
         } else {
@@ -176,7 +176,7 @@ impl Wishes {
     }
 }
 
-/// Line, name as in the script, and what is expected.
+/// Line, name as in the script, and expected value.
 pub(crate) type Fields = Vec<(usize, &'static str, Expected)>;
 
 /// Fields of a text message.
@@ -195,7 +195,7 @@ const MESSAGE: &[&str] = &[
 /// Fields of a conference.
 const CONFERENCE: &[&str] = &["name", "status", "reason", "created", "started", "ended"];
 
-/// What is expected to have happened, and perhaps when.
+/// An expected event, and possibly its time.
 #[derive(Clone, Debug)]
 pub(crate) struct Timed {
     /// Since the start of the call.

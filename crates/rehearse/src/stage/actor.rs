@@ -1,7 +1,6 @@
-//! The people on the phone: they do their steps one after the other, when what they wait for has
-//! come.
+//! The people on the phone: they do their steps one after the other, as the awaited events occur.
 //!
-//! **Invariant: at most one failure per party is reported: the rest means nothing after it.**
+//! **Invariant: at most one failure per party is reported: later ones would mean nothing.**
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -15,24 +14,24 @@ use crate::heard::{Heard, Sense};
 use crate::scene::{Doing, Opening};
 use crate::script::{Action, Cast, Step, Wanted};
 
-/// From one key to the next.
+/// Time from one key to the next.
 pub(crate) const KEY_PACE: Duration = Duration::from_millis(250);
-/// Maximum number of heard things in a failure.
+/// Maximum number of heard events in a failure.
 const TOLD: usize = 6;
 
 /// A person with steps.
 pub(super) struct Actor {
     call: Option<CallSid>,
     steps: VecDeque<Step>,
-    /// What was heard before this is used up.
+    /// Everything heard before this is used up.
     cursor: usize,
     /// Busy until then.
     ready_at: Timestamp,
-    /// What it waits for must come until then.
+    /// The awaited event must happen by then.
     deadline: Option<Timestamp>,
 }
 
-/// What a key press is to the call.
+/// A key press as an event of the call.
 pub(super) fn key_event(key: char, way: DigitWay) -> Event {
     match way {
         DigitWay::Info => Event::Leg(LegEvent::Info {
@@ -44,7 +43,7 @@ pub(super) fn key_event(key: char, way: DigitWay) -> Event {
 }
 
 impl Stage<'_> {
-    /// Somebody with steps comes in.
+    /// A person with steps joins.
     pub(super) fn enter(&mut self, cast: Cast, call: Option<CallSid>, steps: &[Step]) {
         self.begun.insert(cast);
         self.actors.push(Actor {
@@ -56,7 +55,7 @@ impl Stage<'_> {
         });
     }
 
-    /// Everybody does what can be done now.
+    /// Each person does what is possible now.
     pub(super) fn act(&mut self) {
         for at in 0..self.actors.len() {
             while self.step(at) {}
@@ -133,13 +132,13 @@ impl Stage<'_> {
         deadline.is_some_and(|deadline| self.now > deadline)
     }
 
-    /// Starts the time within which something must come.
+    /// Starts the time limit for the awaited event.
     fn limits(&mut self, at: usize, within: Option<Duration>) {
         if let Some(within) = within
             && self.actors[at].deadline.is_none()
         {
             self.actors[at].deadline = Some(self.now + within);
-            // What comes at the last moment is not late.
+            // An event at the last moment is not late.
             self.later(within + Duration::from_millis(1), Due::Wake);
         }
     }
@@ -176,7 +175,7 @@ impl Stage<'_> {
         false
     }
 
-    /// Everybody who has steps of their own, and does them once a call to them is answered.
+    /// All parties with their own steps, which they do once a call to them is answered.
     fn casts(&self) -> Vec<(Cast, &str, &[Step])> {
         let scene = self.scene;
         let mut casts = Vec::new();
@@ -194,7 +193,7 @@ impl Stage<'_> {
         casts
     }
 
-    /// After the end: steps that were not reached.
+    /// At the end: reports steps that were not reached.
     pub(super) fn settle(&mut self) {
         for at in 0..self.actors.len() {
             // No step is waiting any longer.
@@ -222,7 +221,7 @@ impl Stage<'_> {
     }
 }
 
-/// What was heard, in short.
+/// A short list of what was heard.
 fn told(heard: &[Heard]) -> String {
     if heard.is_empty() {
         return "nothing".to_owned();

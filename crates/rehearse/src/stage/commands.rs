@@ -1,6 +1,6 @@
-//! Carries out what the calls ask of the world.
+//! Carries out the commands of the calls.
 //!
-//! **Invariant: commands are carried out in order, as a server does it.**
+//! **Invariant: commands are carried out in order, as on a server.**
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -24,16 +24,16 @@ pub(super) struct Answering {
     after: Duration,
 }
 
-/// Who answers a request.
+/// What answers a request.
 pub(super) enum Answered {
-    /// A page of the scene; its own address is the one that was asked for.
+    /// A page of the scene; its own address is the requested one.
     Page(Result<Fetched, FetchFailure>),
     /// The application, at this address.
     Application(String),
 }
 
 impl<'a> Stage<'a> {
-    /// Carries out everything that the machines have to say.
+    /// Carries out all outputs of the machines.
     pub(super) fn carry_out(&mut self) {
         for family in 0..self.families.count() {
             loop {
@@ -67,7 +67,7 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// The legs whose records cannot be kept.
+    /// The legs whose records cannot be stored.
     fn not_kept(&self, facts: &[Fact]) -> BTreeSet<CallSid> {
         let unrecorded = &self.scene.faults.unrecorded;
         let created = facts.iter().filter_map(|fact| match fact {
@@ -118,7 +118,7 @@ impl<'a> Stage<'a> {
             Fact::Created(record) => self.created(family, *record),
             Fact::Notified(notification) => self.run.notifications.push(notification),
             Fact::Callback(callback) => {
-                // All that a family reports is about one of its legs.
+                // Every report of a family is about one of its legs.
                 let Some(call) = callback.call else { return };
                 let told = Asked {
                     at: self.now,
@@ -156,7 +156,7 @@ impl<'a> Stage<'a> {
         self.run.created(&name, record);
     }
 
-    /// A pause is heard as long as no other verb follows.
+    /// A pause lasts until another verb follows.
     fn trace(&mut self, entry: Entry) {
         if entry.lane == Lane::Rcml
             && let Some(call) = entry.owner.call()
@@ -176,7 +176,7 @@ impl<'a> Stage<'a> {
         self.run.entry(entry);
     }
 
-    /// The ways to the phones of a target: by its whole address, or the user part of it.
+    /// The routes to the phones of a target: by its whole address, or its user part.
     pub(super) fn resolve(&mut self, target: &Target) -> Result<Vec<Route>, Unreachable> {
         let unreachable = |text: String| Unreachable {
             code: error::UNREACHABLE_TARGET,
@@ -199,7 +199,7 @@ impl<'a> Stage<'a> {
         Ok(routes)
     }
 
-    /// The ways to whom the API calls; if the scene has no phone there, to this one.
+    /// The routes to the party that the API calls; to this phone if the scene has none there.
     pub(super) fn ways(&mut self, target: &Target, otherwise: Option<&Phone>) -> Vec<Route> {
         if let (None, Some(phone)) = (self.phones(target), otherwise) {
             let found = ways(target, std::slice::from_ref(phone));
@@ -224,7 +224,7 @@ impl<'a> Stage<'a> {
         known.collect()
     }
 
-    /// The way to the phone of a caller, who need not be among the phones to get a message.
+    /// The route to a caller's phone, which need not be among the phones to get a message.
     fn caller(&self, target: &Target) -> Option<(Route, Phone)> {
         let Target::Named(name) = target else {
             return None;
@@ -287,8 +287,8 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// Follows the pages of the scene from an address. What leads back to a page that was passed
-    /// is left to the application, so that a page may refer to the file of its own name.
+    /// Follows the pages of the scene from an address. A reference back to a page already visited
+    /// goes to the application, so that a page may refer to the file of its own name.
     pub(super) fn answering(&mut self, first: &str) -> Answering {
         let mut passed = BTreeSet::new();
         let mut url = first.to_owned();
@@ -310,7 +310,7 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// What the scene answers at an address; the last of several answers stays.
+    /// The scene's answer at an address; the last of several answers repeats.
     fn page(&mut self, url: &str) -> Option<Page> {
         let pages = &self.scene.pages;
         let bare = url.split(['?', '#']).next().unwrap_or(url);
@@ -324,7 +324,7 @@ impl<'a> Stage<'a> {
     }
 }
 
-/// The ways to phones that can be reached. Only a client has several.
+/// The routes to reachable phones. Only a client has several.
 fn ways<'a>(target: &Target, phones: &'a [Phone]) -> impl Iterator<Item = (Route, &'a Phone)> {
     let many = match target {
         Target::Client(_) => phones.len(),

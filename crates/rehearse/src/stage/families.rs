@@ -14,11 +14,11 @@ use super::{Stage, recording_address};
 use crate::scene::Opening;
 use crate::script::Cast;
 
-/// Every family that has begun.
+/// All families that have started.
 #[derive(Default)]
 pub(super) struct Families {
     all: Vec<Recorder>,
-    /// Which family a leg belongs to.
+    /// The family of each leg.
     owners: BTreeMap<CallSid, usize>,
 }
 
@@ -42,7 +42,7 @@ impl Families {
         self.all.iter().all(|family| family.family().is_finished())
     }
 
-    /// The first timer that is due, and whose it is.
+    /// The first timer due, and its family.
     pub(super) fn timer(&self) -> Option<(Timestamp, usize)> {
         let timers = self.all.iter().enumerate();
         timers
@@ -64,7 +64,7 @@ impl Families {
         self.all[family].poll_commands()
     }
 
-    /// Legs that are live.
+    /// All live legs.
     pub(super) fn legs(&self) -> Vec<CallSid> {
         let legs = self.all.iter().flat_map(|one| one.family().legs());
         legs.collect()
@@ -74,7 +74,7 @@ impl Families {
         self.all.iter_mut().map(Recorder::take_lines).collect()
     }
 
-    /// What is left of families that should be over.
+    /// What is left of families that should have ended.
     pub(super) fn left(&self) -> Vec<String> {
         let mut left = Vec::new();
         for (number, one) in self.all.iter().enumerate() {
@@ -95,7 +95,7 @@ impl Families {
 }
 
 impl Stage<'_> {
-    /// A call of the scene begins.
+    /// Starts a call of the scene.
     pub(super) fn begin(&mut self, place: usize) {
         let scene = self.scene;
         let start = &scene.calls[place];

@@ -17,16 +17,16 @@ use crate::scene::UNUSABLE;
 /// How long a sound of unknown length plays.
 const SOME_SOUND: Duration = Duration::from_secs(1);
 
-/// How long a key and the silence after it last.
+/// Length of a key and the silence after it.
 const KEY_LENGTH: Duration = Duration::from_millis(200);
-/// How long `w` and `W` wait.
+/// Length of a `w` or `W`.
 const KEY_PAUSE: Duration = Duration::from_millis(500);
 
 #[derive(Default)]
 pub(super) struct Media {
-    /// What each clip is; the index is its number.
+    /// The content of each clip; the index is its number.
     clips: Vec<Sense>,
-    /// What plays on a leg, and its position in what is heard there.
+    /// What plays on a leg, and its index among what is heard there.
     playing: BTreeMap<CallSid, (PlayId, usize)>,
     recording: BTreeMap<RecordingSid, Timestamp>,
 }
@@ -198,7 +198,7 @@ impl Stage<'_> {
         self.tell_in(length.sum(), call, done);
     }
 
-    /// A play-out comes to its end; false if it was cut off before.
+    /// A sound reaches its end; false if it was cut off before.
     pub(super) fn played(&mut self, call: CallSid, done: PlayId) -> bool {
         let playing = self.media.playing.get(&call);
         let plays = playing.is_some_and(|(play, _)| *play == done);
@@ -220,7 +220,7 @@ impl Stage<'_> {
         }
     }
 
-    /// The leg hears nothing any more.
+    /// The leg no longer hears anything.
     pub(super) fn all_is_quiet(&mut self, call: CallSid) {
         self.cut_off(call);
         for heard in self.heard.get_mut(&call).into_iter().flatten() {
@@ -264,7 +264,7 @@ fn refused() -> MediaEvent {
     }
 }
 
-/// A sound as scripts write it where they expect it on the line.
+/// A sound in script notation, as expected on the line.
 fn sound_on_line(sense: &Sense, times: Option<u32>) -> String {
     let what = match sense {
         Sense::Ring => return "ring tone".to_owned(),

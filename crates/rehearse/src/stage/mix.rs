@@ -1,6 +1,6 @@
 //! The mix of a conference without samples: who hears whom.
 //!
-//! **Invariant: a member hears every other member whose place lets it talk, and never itself.**
+//! **Invariant: a member hears every other member that may talk, and never itself.**
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use model::{CallSid, ConferenceSid};
 
 use super::Stage;
 
-/// Who is in which mix.
+/// The members of each mix.
 #[derive(Default)]
 pub(super) struct Mixes {
     members: BTreeMap<CallSid, Member>,
@@ -18,12 +18,12 @@ pub(super) struct Mixes {
 struct Member {
     conference: ConferenceSid,
     place: Place,
-    /// Whom it hears.
+    /// The members that it hears.
     hears: Vec<String>,
 }
 
 impl Mixes {
-    /// Members of mixes that should be gone.
+    /// A mix that should be gone but has members.
     pub(super) fn left(&self) -> Option<String> {
         let count = self.members.len();
         (count > 0).then(|| format!("{count} legs are still in a mix"))
@@ -31,7 +31,7 @@ impl Mixes {
 }
 
 impl Stage<'_> {
-    /// A leg takes a place in the mix, or another place.
+    /// A leg takes a place in the mix, or changes its place.
     pub(super) fn joins_mix(&mut self, call: CallSid, conference: ConferenceSid, place: Place) {
         if let Some(member) = self.mixes.members.get_mut(&call)
             && member.conference == conference
@@ -51,7 +51,7 @@ impl Stage<'_> {
         self.mixes_again(conference);
     }
 
-    /// A leg leaves the mix that it is in, if any.
+    /// A leg leaves its mix, if it is in one.
     pub(super) fn leaves_mix(&mut self, call: CallSid) {
         if let Some(member) = self.mixes.members.remove(&call) {
             let line = format!("leaves conference {}", self.rooms.name(member.conference));
@@ -60,7 +60,7 @@ impl Stage<'_> {
         }
     }
 
-    /// Notes for each member whom it hears, if that changed.
+    /// Records for each member whom it hears, if that changed.
     fn mixes_again(&mut self, conference: ConferenceSid) {
         let here = |member: &Member| member.conference == conference;
         let mut talkers: Vec<(usize, CallSid)> = Vec::new();

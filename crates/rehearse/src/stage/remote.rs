@@ -13,18 +13,18 @@ use crate::heard::Sense;
 use crate::scene::{Doing, Phone, Vanishes};
 use crate::script::Cast;
 
-/// A transaction without any response ends after this time (RFC 3261 §17.1.1.2, timer B); so long we
-/// wait for an ACK, too (§13.3.1.4).
+/// Time after which a transaction without any response ends (RFC 3261 §17.1.1.2, timer B); we also
+/// wait this long for an ACK (§13.3.1.4).
 pub(crate) const GIVES_UP: Duration = Duration::from_secs(32);
 
-/// Where the remote party of a leg stands.
+/// The state of a leg's remote party.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
     /// No final response yet.
     Setup,
     /// We sent CANCEL.
     Withdrawn,
-    /// We sent 200; its ACK is on the way.
+    /// We sent 200; its ACK is in transit.
     Answered,
     Up,
     Over,
@@ -32,20 +32,20 @@ enum State {
 
 /// The remote party of a leg.
 pub(super) struct Remote {
-    /// As the scene calls it.
+    /// The scene's name for it.
     party: String,
     state: State,
     phone: Option<Phone>,
-    /// From our 200 to its ACK; `None`: it never arrives.
+    /// Time from our 200 to its ACK; `None`: it never arrives.
     ack: Option<Duration>,
-    /// Its INVITE had no offer: the ACK brings its answer.
+    /// Its INVITE had no offer: the ACK carries its answer.
     answers_in_ack: bool,
-    /// The call of the scene that the API made to it.
+    /// The call of the scene in which the API called it.
     called_by: Option<usize>,
 }
 
 impl Remote {
-    /// A party that is to be called.
+    /// A party to be called.
     pub(super) fn called(party: &str) -> Self {
         Self {
             party: party.to_owned(),
@@ -75,7 +75,7 @@ impl Stage<'_> {
         self.remotes.insert(call, caller);
     }
 
-    /// A party that the API calls, and whose steps are those of this call.
+    /// A party called by the API, with the steps of this call.
     pub(super) fn is_called_by_api(&mut self, call: CallSid, place: usize) {
         let called = Remote {
             called_by: Some(place),
@@ -91,7 +91,7 @@ impl Stage<'_> {
         to.clone_into(&mut remote.party);
     }
 
-    /// The party of a leg, as the scene calls it.
+    /// The scene's name for the party of a leg.
     pub(super) fn party(&self, call: CallSid) -> &str {
         self.remotes.get(&call).map_or("?", |remote| &remote.party)
     }
@@ -184,7 +184,7 @@ impl Stage<'_> {
 
     fn withdrawn(&mut self, call: CallSid) {
         match self.state(call) {
-            // Its 200 is here already and on its way to the call: the SIP side hangs up.
+            // Its 200 is already here and on its way to the call: the SIP side hangs up.
             State::Up => {
                 self.sends(call, "BYE");
                 self.set_state(call, State::Over);
@@ -275,7 +275,7 @@ impl Stage<'_> {
                 let reason = "there is no way there any more".to_owned();
                 self.tell_leg(call, LegEvent::Lost { reason });
             }
-            // It crossed something that ended the leg.
+            // It crossed an event that ended the leg.
             (
                 Doing::Ring(_)
                 | Doing::Answer
@@ -348,7 +348,7 @@ impl Stage<'_> {
         self.tell_leg(call, LegEvent::Acked { sdp });
     }
 
-    /// An INFO arrives that names no key.
+    /// An INFO arrives that does not name a key.
     pub(super) fn informs(&mut self, call: CallSid) {
         let (content_type, body) = ("text/plain".to_owned(), String::new());
         self.tell_leg(call, LegEvent::Info { content_type, body });

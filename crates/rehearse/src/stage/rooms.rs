@@ -1,7 +1,7 @@
 //! Conference rooms: the machines in which calls of different families meet.
 //!
-//! **Invariant: what a family and a room report to each other arrives in order and once**, in any
-//! weather, as on the channels between their tasks; bad weather only delays what a room reports.
+//! **Invariant: messages between a family and a room arrive once and in order**, in any weather, as
+//! on the channels between their tasks; bad weather only delays a room's reports.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,13 +14,13 @@ use model::{AccountSid, CallSid, ConferenceSid, Timestamp};
 
 use super::{Due, Stage, families};
 
-/// Every room there was.
+/// All rooms that have existed.
 #[derive(Default)]
 pub(super) struct Rooms {
     all: Vec<Hosted>,
-    /// The newest room of a name.
+    /// The newest room of each name.
     newest: BTreeMap<(AccountSid, String), usize>,
-    /// Which room a call asked last.
+    /// The room that a call's request went to last.
     asked: BTreeMap<(CallSid, Req), usize>,
     /// When the last report of a room to a call arrives.
     arrivals: BTreeMap<CallSid, Timestamp>,
@@ -43,7 +43,7 @@ impl Rooms {
             .all(|hosted| hosted.room.room().is_finished())
     }
 
-    /// The first timer that is due, and whose it is.
+    /// The first timer due, and its room.
     pub(super) fn timer(&self) -> Option<(Timestamp, usize)> {
         let timers = self.all.iter().enumerate();
         timers
@@ -60,7 +60,7 @@ impl Rooms {
         rooms.map(|hosted| hosted.room.take_lines()).collect()
     }
 
-    /// What is left of rooms that should be over.
+    /// What is left of rooms that should have ended.
     pub(super) fn left(&self) -> Vec<String> {
         let open = self.all.iter().filter(|hosted| {
             let room = hosted.room.room();
@@ -70,7 +70,7 @@ impl Rooms {
             .collect()
     }
 
-    /// The open room of a name.
+    /// The open room with this name.
     fn open(&self, key: &(AccountSid, String)) -> Option<usize> {
         let newest = self.newest.get(key).copied();
         newest.filter(|room| !self.all[*room].room.room().is_finished())
@@ -86,7 +86,7 @@ impl Rooms {
 }
 
 impl Stage<'_> {
-    /// A call asks a room.
+    /// A call sends a request to a room.
     pub(super) fn asks_room(&mut self, call: CallSid, request: RoomRequest) {
         match request {
             RoomRequest::Join {
@@ -134,7 +134,8 @@ impl Stage<'_> {
         number
     }
 
-    /// What comes too late for a room that has ended goes to the next one of its name, as on a server.
+    /// A request too late for a room that has ended goes to the next one of its name, as on a
+    /// server.
     pub(super) fn room_gets(&mut self, room: usize, input: RoomInput) {
         let hosted = &mut self.rooms.all[room];
         let is_silent = self.scene.faults.silent.contains(&hosted.name);
@@ -160,14 +161,14 @@ impl Stage<'_> {
         self.rooms.all[next].room.handle(input, self.now);
     }
 
-    /// Every room stops with the server.
+    /// All rooms stop with the server.
     pub(super) fn rooms_stop(&mut self) {
         for room in 0..self.rooms.count() {
             self.room_gets(room, RoomInput::Shutdown);
         }
     }
 
-    /// Carries out what the rooms have to say.
+    /// Carries out all outputs of the rooms.
     pub(super) fn carry_out_rooms(&mut self) {
         for number in 0..self.rooms.count() {
             loop {
@@ -204,7 +205,7 @@ impl Stage<'_> {
         }
     }
 
-    /// A room reports to a call, after everything that it reported before.
+    /// A room reports to a call, after all its earlier reports.
     fn reports(&mut self, member: CallSid, event: Event) {
         let late = self.lateness();
         let last = self.rooms.arrivals.get(&member).copied();

@@ -1,8 +1,8 @@
-//! What parties say, and a recognizer that understands every word.
+//! Speech of the parties, and a recognizer that understands every word.
 //!
-//! A text takes as long as `<Say>` takes for it. Each word is understood when it is over; what is said
-//! is complete when the silence after it is as long as the verb says, which the call itself watches.
-//! **Invariant: speech that no verb listens to fails the test.**
+//! A text takes as long as `<Say>` takes for it. Each word is recognised when it ends; an utterance
+//! is complete when the silence after it is as long as the verb specifies, which the call itself
+//! watches. **Invariant: speech that no verb listens to fails the test.**
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,24 +15,24 @@ use super::{Due, START, Stage};
 use crate::expected::seconds;
 use crate::scene::{Act, Does, Recognizer};
 
-/// The silence that ends what is said if the verb leaves that to the recognizer.
+/// The silence that ends an utterance if the verb leaves that to the recognizer.
 const AUTO_SILENCE: Duration = Duration::from_millis(500);
 
-/// Who listens to what is said on a leg.
+/// The recognitions running on legs.
 #[derive(Default)]
 pub(super) struct Ears(BTreeMap<CallSid, Ear>);
 
 pub(super) struct Ear {
     req: Req,
-    /// The recognizer finds the end of what is said.
+    /// Whether the recognizer finds the end of the utterance.
     finds_end: bool,
     heard: Vec<String>,
 }
 
-/// A word on its way.
+/// A word being spoken.
 pub(super) struct Word {
     pub(super) call: CallSid,
-    /// Who says it: number of the person, and line of the step.
+    /// Who says it: index of the person, and line of the step.
     actor: usize,
     line: usize,
     text: String,
@@ -40,12 +40,12 @@ pub(super) struct Word {
 }
 
 impl Stage<'_> {
-    /// Somebody says a text; the step is over when the last word is.
+    /// A person says a text; the step ends with its last word.
     pub(super) fn say_aloud(&mut self, actor: usize, call: CallSid, line: usize, text: &str) {
         let mut characters = 0;
         let mut is_first = true;
         for word in text.split_whitespace() {
-            // With the space before it.
+            // Counts the space before it.
             characters += word.chars().count() as u64 + u64::from(!is_first);
             let after = self.speaking_time(characters);
             let word = Word {
@@ -61,7 +61,7 @@ impl Stage<'_> {
         self.pauses(actor, self.speaking_time(characters));
     }
 
-    /// How long so many characters take.
+    /// How long that many characters take to say.
     pub(super) fn speaking_time(&self, characters: u64) -> Duration {
         let pace = self.scene.pace;
         let characters = u32::try_from(characters).unwrap_or(u32::MAX);
@@ -90,7 +90,7 @@ impl Stage<'_> {
         self.tell_soon(word.call, Event::Speech { req, news });
     }
 
-    /// It has been silent for a while, unless more words came.
+    /// There has been silence for a while, unless more words came.
     pub(super) fn hushed(&mut self, call: CallSid, req: Req, count: usize) {
         let ear = self.ears.0.get(&call);
         if ear.is_some_and(|ear| ear.req == req && ear.heard.len() == count) {
@@ -115,7 +115,7 @@ impl Stage<'_> {
         }
     }
 
-    /// Up to three pieces of news in the next seconds.
+    /// Up to three reports in the next seconds.
     fn chatters(&mut self, call: CallSid) {
         let party = self.party(call).to_owned();
         for _ in 0..self.random.below(4) {
@@ -126,7 +126,7 @@ impl Stage<'_> {
         }
     }
 
-    /// The recognizer understands something, if it listens.
+    /// The recognizer reports a word, if it listens.
     pub(super) fn understands(&mut self, call: CallSid, news: SpeechNews) {
         let Some(ear) = self.ears.0.get_mut(&call) else {
             return;
@@ -140,7 +140,7 @@ impl Stage<'_> {
         self.tell_soon(call, Event::Speech { req, news });
     }
 
-    /// The result is wanted.
+    /// The final result is requested.
     pub(super) fn end_of_speech(&mut self, call: CallSid, req: Req) {
         if self.scene.recognizer == Recognizer::Dreams {
             return;
@@ -161,7 +161,7 @@ impl Stage<'_> {
         self.tell_soon(call, Event::Speech { req, news });
     }
 
-    /// Who listened, and listens no more.
+    /// Ends a recognition, returning its listener.
     pub(super) fn stop_listening(&mut self, call: CallSid, req: Req) -> Option<Ear> {
         if self.ears.0.get(&call)?.req == req {
             return self.ears.0.remove(&call);
@@ -170,7 +170,7 @@ impl Stage<'_> {
     }
 }
 
-/// Any news.
+/// Random recognizer news.
 fn random_news(random: &mut Random) -> SpeechNews {
     match random.below(8) {
         0 => SpeechNews::Failed {

@@ -1,6 +1,6 @@
-//! The weather: how late events travel, how often, and which of them nothing caused.
+//! The weather: how late and how often events arrive, and which have no cause.
 //!
-//! **Invariant: chance comes from the seed of the scene alone, and calm weather uses no chance.**
+//! **Invariant: all randomness comes from the seed of the scene, and calm weather uses none.**
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use model::{CallSid, RecordingSid, Timestamp, error};
 use super::{Due, Stage};
 use crate::scene::Weather;
 
-/// Within this time of the start a storm invents events, in milliseconds.
+/// How long after the start a storm invents events, in milliseconds.
 const STORM_MS: u64 = 40_000;
 
-/// A small source of numbers that look random; the same seed gives the same numbers.
+/// A small pseudo-random generator; the same seed gives the same numbers.
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 
@@ -38,12 +38,12 @@ impl Random {
         (self.next() >> 11) % end.max(1)
     }
 
-    /// True once in so many times.
+    /// True once in `times` times on average.
     pub fn once_in(&mut self, times: u64) -> bool {
         self.below(times) == 0
     }
 
-    /// One of these.
+    /// One of these at random.
     ///
     /// # Panics
     /// If there are none.
@@ -58,7 +58,7 @@ impl Stage<'_> {
         self.tell_in(Duration::ZERO, call, event);
     }
 
-    /// Reports something to a leg after this time, plus the delay of the weather.
+    /// Sends an event to a leg after this time, plus the weather's delay.
     pub(super) fn tell_in(&mut self, after: Duration, call: CallSid, event: Event) {
         let late = self.lateness();
         if self.scene.weather == Weather::Stormy && self.random.once_in(8) {
@@ -78,7 +78,7 @@ impl Stage<'_> {
         })
     }
 
-    /// Whether an event comes before a timer. In good weather it does when both are due at once.
+    /// Whether an event precedes a timer. In good weather it does when both are due at once.
     pub(super) fn is_first(&mut self, due: Timestamp, timer: Option<Timestamp>) -> bool {
         let Some(timer) = timer else {
             return true;
@@ -96,7 +96,7 @@ impl Stage<'_> {
         }
     }
 
-    /// An event that nothing in this world caused.
+    /// An event without a cause in this world.
     pub(super) fn noise(&mut self) {
         let calls: Vec<CallSid> = self.remotes.keys().copied().collect();
         if calls.is_empty() {

@@ -1,4 +1,4 @@
-//! Delayed answer: the caller is answered when somebody else is.
+//! Delayed answer: the caller is answered when the called party answers.
 
 use crate::check;
 

@@ -1,4 +1,4 @@
-//! Fetching the document, and giving up before it is there.
+//! Fetching the document, and callers who give up before it arrives.
 
 use crate::check;
 

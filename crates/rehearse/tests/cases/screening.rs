@@ -1,4 +1,4 @@
-//! Screening: what a dialled party hears before it is connected, and what it decides.
+//! Screening: what a dialled party hears before it is connected, and its decision.
 
 use crate::check;
 
