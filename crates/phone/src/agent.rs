@@ -1,14 +1,14 @@
-//! The phone's SIP user agent (RFC 3261), without sockets and clock.
+//! The phone's SIP user agent (RFC 3261), without sockets or a clock.
 //!
 //! | file | what it does |
 //! |---|---|
-//! | `call` | one call, from INVITE to BYE, either way round |
+//! | `call` | one call, from INVITE to BYE, in either direction |
 //! | `registration` | REGISTER, its digest and its refreshing |
-//! | `build` | requests and where they go |
-//! | `repeat` | sends a message again until it is answered |
+//! | `build` | requests and their destinations |
+//! | `repeat` | retransmits a message until it is answered |
 //!
 //! Invariant: **every call ends with exactly one event for which [`CallEvent::is_last`] holds**,
-//! then stays known for a few seconds to answer what is repeated. Left to others: session
+//! then remains known for a few seconds to answer retransmissions. Left to others: session
 //! descriptions (opaque text here), TCP, forking.
 
 mod build;
@@ -31,7 +31,7 @@ use call::Call;
 pub(crate) use random::Random;
 use registration::Registration;
 
-/// Who the phone is and whom it talks to.
+/// The phone's identity and its server.
 #[derive(Clone, Debug)]
 pub struct Account {
     /// User part of its address; also the digest user name.
@@ -46,38 +46,38 @@ pub struct Account {
     pub contact: SocketAddr,
 }
 
-/// A call of one [`Agent`]. Numbers are never used again.
+/// A call of one [`Agent`]. Numbers are never reused.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct CallNo(pub u64);
 
-/// What the agent wants.
+/// An action for the shell.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Output {
     /// Send these bytes.
     Transmit {
-        /// Where to.
+        /// The destination.
         to: SocketAddr,
         /// A SIP message.
         bytes: Bytes,
     },
-    /// Something happened on a call.
+    /// An event of a call.
     Call(CallNo, CallEvent),
-    /// The registration was confirmed (also each time it is refreshed), or ended if asked to.
+    /// The registration was confirmed (also at each refresh), or ended on request.
     Registered {
-        /// Seconds it is good for; 0 after unregistering.
+        /// Seconds it is valid for; 0 after unregistering.
         expires_s: u32,
     },
     /// The registration was refused.
     NotRegistered {
-        /// Status; 408 when no answer came.
+        /// Status; 408 if no answer arrived.
         status: u16,
     },
 }
 
-/// What happened on a call.
+/// An event of a call.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum CallEvent {
-    /// Somebody calls: [`Agent::ring`], [`Agent::answer`] or [`Agent::refuse`].
+    /// An incoming call: use [`Agent::ring`], [`Agent::answer`] or [`Agent::refuse`].
     Incoming {
         /// User part of From.
         from_user: String,
@@ -96,25 +96,25 @@ pub enum CallEvent {
         /// Answer.
         sdp: Option<String>,
     },
-    /// Inbound: the ACK of our answer came.
+    /// Inbound: the ACK of our answer arrived.
     Established,
-    /// Outbound, unanswered, over: the final status; 408 when none came.
+    /// Outbound, unanswered, ended: the final status; 408 if none arrived.
     Refused {
         /// Status.
         status: u16,
         /// Reason phrase.
         reason: String,
     },
-    /// Inbound, unanswered, over: the caller gave up, or this phone refused.
+    /// Inbound, unanswered, ended: the caller canceled, or this phone refused.
     Canceled,
-    /// The remote party wants another session: [`Agent::answer`].
+    /// The remote party offers a new session: [`Agent::answer`] it.
     Reoffered {
-        /// Offer; `None` if our answer shall carry it.
+        /// Offer; `None` if our answer must carry it.
         sdp: Option<String>,
     },
-    /// Over: the remote party hung up.
+    /// Ended: the remote party hung up.
     HungUp,
-    /// Over: the answer to our BYE; 408 when none came.
+    /// Ended: the answer to our BYE; 408 if none arrived.
     Ended {
         /// Status.
         status: u16,
@@ -122,7 +122,7 @@ pub enum CallEvent {
 }
 
 impl CallEvent {
-    /// Whether the call is over.
+    /// Whether the call has ended.
     #[must_use]
     pub const fn is_last(&self) -> bool {
         matches!(
@@ -132,7 +132,7 @@ impl CallEvent {
     }
 }
 
-/// What the parts of the agent share while they work.
+/// The state that the parts of the agent share.
 struct Context<'a> {
     account: &'a Account,
     random: &'a mut Random,
@@ -153,7 +153,7 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// An agent that does nothing yet; `seed` makes its tags and Call-IDs.
+    /// An idle agent; `seed` generates its tags and Call-IDs.
     #[must_use]
     pub fn new(account: Account, seed: u64) -> Self {
         Self {
@@ -168,13 +168,13 @@ impl Agent {
         }
     }
 
-    /// Calls that are known, those just ended included.
+    /// Number of known calls, including those just ended.
     #[must_use]
     pub fn calls(&self) -> usize {
         self.calls.len()
     }
 
-    /// Registers for `expires_s` seconds and keeps it fresh; 0 takes the registration back.
+    /// Registers for `expires_s` seconds and refreshes the registration; 0 unregisters.
     pub fn register(&mut self, expires_s: u32, now: Instant) {
         let mut registration = self
             .registration
@@ -184,7 +184,7 @@ impl Agent {
         self.registration = Some(registration);
     }
 
-    /// Calls `target`: a SIP URI, or a user or number of the own domain. `headers` are added to the
+    /// Calls `target`: a SIP URI, or a user or number of its own domain. `headers` are added to the
     /// INVITE. An unusable target ends as `Refused` with status 400.
     pub fn call(
         &mut self,
@@ -232,7 +232,7 @@ impl Agent {
         self.with(no, now, Call::hang_up);
     }
 
-    /// Takes a datagram. What cannot be read is dropped, as is what belongs to nothing.
+    /// Processes a datagram. Unreadable ones and those that match no call are dropped.
     pub fn handle_datagram(&mut self, datagram: &[u8], from: SocketAddr, now: Instant) {
         match parse_datagram(datagram) {
             Ok(Message::Request(request)) => self.handle_request(&request, from, now),
@@ -241,7 +241,7 @@ impl Agent {
         }
     }
 
-    /// Does what is due.
+    /// Runs the timers that are due.
     pub fn handle_timeout(&mut self, now: Instant) {
         if let Some(mut registration) = self.registration.take() {
             registration.handle_timeout(&mut self.context(now));
@@ -256,7 +256,7 @@ impl Agent {
         }
     }
 
-    /// When [`Agent::handle_timeout`] is due.
+    /// When to call [`Agent::handle_timeout`].
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let calls = self.deadlines.first().map(|(at, _)| *at);
@@ -264,7 +264,7 @@ impl Agent {
         [calls, registration].into_iter().flatten().min()
     }
 
-    /// The next thing to do.
+    /// The next action.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.out.pop_front()
     }
@@ -322,7 +322,7 @@ impl Agent {
         }
     }
 
-    /// Lets a call work and takes note of its next deadline.
+    /// Runs `work` on a call and updates its deadline.
     fn with(&mut self, no: CallNo, now: Instant, work: impl FnOnce(&mut Call, &mut Context<'_>)) {
         let Some(mut call) = self.calls.remove(&no) else {
             return;

@@ -1,8 +1,8 @@
-//! A phone that really rings: sockets, clock and tasks around [`Agent`] and [`Talk`].
+//! The real phone: sockets, clock and tasks around [`Agent`] and [`Talk`].
 //!
 //! One task owns the agent and its SIP socket; one task per call owns the RTP socket. Handles talk
-//! to them over channels. Invariant: **a [`Call`] always learns its end**, also when the phone is
-//! dropped. Left to others: more than one identity per phone.
+//! to them over channels. Invariant: **a [`Call`] is always notified of its end**, even if the
+//! phone is dropped. Left to others: more than one identity per phone.
 
 mod media;
 mod task;
@@ -34,7 +34,7 @@ pub enum WhenCalled {
     Refuse(u16),
 }
 
-/// What a phone is.
+/// Configuration of a phone.
 #[derive(Clone, Debug)]
 pub struct PhoneConfig {
     /// User part of its address; also the digest user name.
@@ -45,20 +45,20 @@ pub struct PhoneConfig {
     pub domain: String,
     /// Registrar and proxy.
     pub server: SocketAddr,
-    /// Own address; ports are free ones.
+    /// Its own address; ports are chosen freely.
     pub address: IpAddr,
-    /// The tone it says in calls, in Hz. Multiples of 5 keep tones apart exactly.
+    /// The tone it sends in calls, in Hz. Multiples of 5 keep tones exactly apart.
     pub tone_hz: f64,
     /// Level of the tone in dBm0.
     pub level_dbm0: f64,
-    /// Codecs, the favourite first.
+    /// Codecs, in order of preference.
     pub codecs: Vec<Codec>,
-    /// What it does when it is called.
+    /// What it does when called.
     pub when_called: WhenCalled,
 }
 
 impl PhoneConfig {
-    /// A phone on the loopback address that says 1 kHz and answers after a second.
+    /// A phone on the loopback address that sends 1 kHz and answers after a second.
     #[must_use]
     pub fn new(user: &str, password: &str, domain: &str, server: SocketAddr) -> Self {
         Self {
@@ -75,7 +75,7 @@ impl PhoneConfig {
     }
 }
 
-/// Why a phone could not do what it was asked.
+/// Why a phone could not carry out a request.
 #[derive(Debug, thiserror::Error)]
 pub enum PhoneError {
     /// A socket could not be made.
@@ -92,9 +92,9 @@ pub enum PhoneError {
 /// A SIP message that the phone sent or received.
 #[derive(Clone, Debug)]
 pub struct Seen {
-    /// When.
+    /// When it was sent or received.
     pub at: SystemTime,
-    /// Sent; else received.
+    /// Whether it was sent; otherwise received.
     pub sent: bool,
     /// The other end.
     pub peer: SocketAddr,
@@ -102,20 +102,20 @@ pub struct Seen {
     pub text: String,
 }
 
-/// How far a call is.
+/// The state of a call.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum CallState {
-    /// The INVITE is not answered.
+    /// The INVITE is not yet answered.
     Starting,
-    /// The remote party rings, or we do.
+    /// One side is ringing.
     Ringing,
     /// Answered.
     Talking,
-    /// Over, with its last event.
+    /// Ended, with its last event.
     Over(CallEvent),
 }
 
-/// What a call has said and heard.
+/// What a call has sent and heard.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Heard {
     /// RTP packets sent.
@@ -124,9 +124,9 @@ pub struct Heard {
     pub received: u64,
     /// When the first packet was sent.
     pub first_sent: Option<SystemTime>,
-    /// When the first packet came.
+    /// When the first packet arrived.
     pub first_received: Option<SystemTime>,
-    /// Tones since the mark.
+    /// Tones measured since the mark.
     pub tones: Measured,
 }
 
@@ -137,7 +137,7 @@ struct Voice {
     first_received: Option<SystemTime>,
 }
 
-/// Handle to a phone, which is switched off when the last one is dropped.
+/// Handle to a phone, which is switched off when the last handle is dropped.
 #[derive(Clone)]
 pub struct Phone {
     commands: mpsc::UnboundedSender<Command>,
@@ -178,19 +178,19 @@ impl Phone {
         Ok(phone)
     }
 
-    /// Where it receives SIP.
+    /// The address at which it receives SIP.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The tone it says, in Hz.
+    /// The tone it sends, in Hz.
     #[must_use]
     pub fn tone_hz(&self) -> f64 {
         self.tone_hz
     }
 
-    /// Registers for `expires` and keeps it fresh. Returns the time granted.
+    /// Registers for `expires` and refreshes the registration. Returns the time granted.
     ///
     /// # Errors
     /// [`PhoneError::NotRegistered`] with the status.
@@ -205,7 +205,7 @@ impl Phone {
         }
     }
 
-    /// Takes the registration back.
+    /// Unregisters.
     ///
     /// # Errors
     /// [`PhoneError::NotRegistered`] with the status.
@@ -213,7 +213,7 @@ impl Phone {
         self.register(Duration::ZERO).await.map(|_| ())
     }
 
-    /// Calls `target`: a SIP URI, or a user or number of the own domain.
+    /// Calls `target`: a SIP URI, or a user or number of its own domain.
     ///
     /// # Errors
     /// [`PhoneError::Socket`] if there is no port for RTP.
@@ -224,7 +224,7 @@ impl Phone {
         outcome.recv().await.ok_or(PhoneError::Off)?
     }
 
-    /// The next call that comes in (answered as [`PhoneConfig::when_called`] says).
+    /// The next incoming call (answered according to [`PhoneConfig::when_called`]).
     ///
     /// # Errors
     /// [`PhoneError::Off`] if the phone is gone.
@@ -254,7 +254,7 @@ pub struct Call {
 }
 
 impl Call {
-    /// How far it is.
+    /// The current state.
     #[must_use]
     pub fn state(&self) -> CallState {
         self.state.borrow().clone()
@@ -300,17 +300,17 @@ impl Call {
     /// Hangs up, or cancels, or declines.
     pub fn hang_up(&self) {
         if let Some(commands) = self.commands.upgrade() {
-            // A phone that is gone has hung up already.
+            // A phone that is gone has already hung up.
             let _gone = commands.send(Command::HangUp(self.no));
         }
     }
 
-    /// Measures what is heard from here on.
+    /// Starts a new measurement here.
     pub fn mark(&self) {
         lock(&self.voice).talk.ear_mut().mark();
     }
 
-    /// What was said and heard; `peer_hz` is the tone expected from the remote party.
+    /// What was sent and heard; `peer_hz` is the tone expected from the remote party.
     #[must_use]
     pub fn heard(&self, peer_hz: f64) -> Heard {
         let voice = lock(&self.voice);
@@ -331,12 +331,12 @@ impl Call {
     }
 }
 
-/// How a call ends whose phone is switched off.
+/// The end of a call whose phone is switched off.
 fn off() -> CallEvent {
     CallEvent::Ended { status: 408 }
 }
 
-/// A lock that outlives a panic of its holder.
+/// Locks a mutex, even if a holder panicked.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

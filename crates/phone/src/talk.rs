@@ -1,7 +1,7 @@
-//! The session of one call: offer and answer, and the voice they lead to.
+//! The session of one call: offer and answer, and the resulting voice.
 //!
-//! Invariant: **nothing is said before both sides agree, nor while the remote party does not
-//! listen.**
+//! Invariant: **nothing is sent before both sides agree, nor while the remote party does not
+//! receive.**
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -20,7 +20,7 @@ pub struct Talk {
 }
 
 impl Talk {
-    /// A session at `address` and RTP port `port` that says `tone_hz` at `level_dbm0`. `id` names
+    /// A session at `address` and RTP port `port` that sends `tone_hz` at `level_dbm0`. `id` names
     /// the session and its stream.
     #[must_use]
     pub fn new(address: IpAddr, port: u16, codecs: &[Codec], tone: (f64, f64), id: u32) -> Self {
@@ -63,7 +63,7 @@ impl Talk {
         Ok(answer)
     }
 
-    /// The stream goes on over a new agreement unless its codec changes.
+    /// The stream continues under a new agreement unless its codec changes.
     fn agree(&mut self, agreed: &Negotiated) {
         let codec = agreed.codec;
         if self
@@ -77,7 +77,7 @@ impl Talk {
         }
     }
 
-    /// The packet of the next 20 ms and where it goes; `None` while nothing may be said.
+    /// The packet of the next 20 ms and its destination; `None` while nothing may be sent.
     pub fn packet(&mut self) -> Option<(SocketAddr, [u8; PACKET_LEN])> {
         let agreed = self.exchange.negotiated()?;
         let (remote, sends) = (agreed.remote, agreed.direction.sends());
@@ -91,25 +91,25 @@ impl Talk {
         self.exchange.negotiated().is_some()
     }
 
-    /// The tone it says, in Hz.
+    /// The tone it sends, in Hz.
     #[must_use]
     pub fn tone_hz(&self) -> f64 {
         self.tone_hz
     }
 
-    /// Packets said.
+    /// Number of packets sent.
     #[must_use]
     pub fn sent(&self) -> u64 {
         self.mouth.as_ref().map_or(0, Mouth::sent)
     }
 
-    /// What is heard.
+    /// The receiving half.
     #[must_use]
     pub fn ear(&self) -> &Ear {
         &self.ear
     }
 
-    /// What is heard.
+    /// The receiving half.
     pub fn ear_mut(&mut self) -> &mut Ear {
         &mut self.ear
     }

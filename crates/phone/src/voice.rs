@@ -1,8 +1,8 @@
-//! The voice of one call: a [`Mouth`] that says a tone, an [`Ear`] that keeps and measures what it
-//! hears, in packets of 20 ms and any codec of the table.
+//! The voice of one call: a [`Mouth`] that sends a tone and an [`Ear`] that stores and measures
+//! what it hears, in packets of 20 ms and any codec of the table.
 //!
-//! Invariant: **what an ear keeps lies on the remote party's clock**: a lost packet is 20 ms of
-//! silence, a late or repeated one is left out. So a share of frames is a share of time.
+//! Invariant: **what an ear stores follows the remote party's clock**: a lost packet is 20 ms of
+//! silence, and a late or repeated one is ignored, so a share of frames is a share of time.
 
 use audio::codec::{Decoder, Encoder};
 use audio::measure::{hears_at, tone_dbfs_at};
@@ -19,12 +19,12 @@ pub const PACKET_LEN: usize = HEADER_LEN + PAYLOAD_LEN;
 /// Frames over which a level is measured: 200 ms, so tones at multiples of 5 Hz do not disturb
 /// each other.
 const STRETCH: usize = 10;
-/// What an ear keeps at most, in seconds.
+/// Maximum length that an ear stores, in seconds.
 const MAX_SECONDS: usize = 5 * 60;
-/// Samples of the longest payload that is heard.
+/// Samples of the longest payload accepted.
 const MAX_PAYLOAD: usize = 2048;
 
-/// Says a tone.
+/// Sends a tone.
 pub struct Mouth {
     tone: Tone,
     codec: Codec,
@@ -34,7 +34,7 @@ pub struct Mouth {
 }
 
 impl Mouth {
-    /// A mouth that says `hz` at `level_dbm0` in the stream `ssrc`.
+    /// A mouth that sends `hz` at `level_dbm0` in the stream `ssrc`.
     #[must_use]
     pub fn new(hz: f64, level_dbm0: f64, codec: Codec, payload_type: u8, ssrc: u32) -> Self {
         let next = Header {
@@ -73,7 +73,7 @@ impl Mouth {
         packet
     }
 
-    /// What it speaks.
+    /// Its codec.
     #[must_use]
     pub fn codec(&self) -> Codec {
         self.codec
@@ -86,20 +86,20 @@ impl Mouth {
     }
 }
 
-/// What an ear heard since its mark.
+/// What an ear has heard since its mark.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Measured {
-    /// Frames of 20 ms.
+    /// Number of 20 ms frames.
     pub frames: usize,
-    /// Share of them in which the other's tone prevails, 0 to 1.
+    /// Share of frames in which the remote party's tone prevails, 0 to 1.
     pub share: f64,
-    /// Level of the other's tone in dBFS, median of stretches of 200 ms.
+    /// Level of the remote party's tone in dBFS, median over stretches of 200 ms.
     pub peer_dbfs: f64,
-    /// Level of the own tone (echo) in dBFS, the loudest of stretches of 200 ms.
+    /// Level of its own tone (echo) in dBFS, maximum over stretches of 200 ms.
     pub own_dbfs: f64,
 }
 
-/// Keeps and measures what is heard.
+/// Stores and measures what is heard.
 #[derive(Default)]
 pub struct Ear {
     /// At the sample rate of the codec.
@@ -123,8 +123,8 @@ impl Ear {
         Self::default()
     }
 
-    /// Takes a datagram; anything but audio in RTP with a static payload type is passed over. What was
-    /// heard in a codec with another sample rate is forgotten.
+    /// Processes a datagram; ignores anything but audio in RTP with a static payload type. A codec
+    /// with another sample rate discards what was heard before.
     pub fn hear(&mut self, datagram: &[u8]) {
         let Ok(packet) = Packet::parse(datagram) else {
             return;
@@ -160,7 +160,7 @@ impl Ear {
         MAX_SECONDS * self.rate() as usize
     }
 
-    /// Fills the gap before a packet; `false` if its time is over.
+    /// Fills the gap before a packet; `false` if it is too late.
     fn place(&mut self, header: &Header, codec: Codec, len: usize) -> bool {
         let end = header.timestamp.wrapping_add(codec.ticks(len));
         let max = self.max_samples();
@@ -183,31 +183,31 @@ impl Ear {
         true
     }
 
-    /// Measures from here on.
+    /// Starts a new measurement here.
     pub fn mark(&mut self) {
         self.mark = self.samples.len();
     }
 
-    /// Packets of sound taken.
+    /// Number of audio packets accepted.
     #[must_use]
     pub fn packets(&self) -> u64 {
         self.packets
     }
 
-    /// Samples per second of what is kept.
+    /// Sample rate of what is stored, in Hz.
     #[must_use]
     pub fn rate(&self) -> u32 {
         let codec = self.decoder.as_ref();
         codec.map_or(audio::RATE, |(codec, _)| codec.sample_rate())
     }
 
-    /// Everything kept: mono, at [`Self::rate`].
+    /// Everything stored: mono, at [`Self::rate`].
     #[must_use]
     pub fn samples(&self) -> &[i16] {
         &self.samples
     }
 
-    /// How much of two tones there is since the mark.
+    /// The levels of two tones since the mark.
     #[must_use]
     pub fn measure(&self, peer_hz: f64, own_hz: f64) -> Measured {
         let samples = self.samples.get(self.mark..).unwrap_or_default();
@@ -244,7 +244,7 @@ mod tests {
     const PEER: f64 = 700.0;
     const OWN: f64 = 1100.0;
 
-    /// Lets an ear hear 100 packets of the peer's tone, changed by `change` (index, packets left).
+    /// Feeds an ear 100 packets of the peer's tone, modified by `change` (index, packets left).
     fn hear(codec: Codec, change: impl Fn(usize, Vec<u8>) -> Vec<Vec<u8>>) -> Ear {
         let mut mouth = Mouth::new(PEER, -10.0, codec, codec.static_payload_type().unwrap(), 77);
         let mut ear = Ear::new();

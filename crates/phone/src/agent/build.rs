@@ -1,4 +1,4 @@
-//! Requests of one dialog (or of a registration) and where they go.
+//! Requests of one dialog (or of a registration) and their destinations.
 
 use std::net::SocketAddr;
 
@@ -10,13 +10,13 @@ use super::{Account, Random};
 
 const DEFAULT_PORT: u16 = 5060;
 
-/// What the requests of one dialog have in common.
+/// The common parts of the requests of one dialog.
 #[derive(Clone, Debug)]
 pub(super) struct Dialog {
     pub(super) call_id: String,
     /// From of our requests, with tag.
     pub(super) local: String,
-    /// To of our requests; with tag as soon as the remote party has given one.
+    /// To of our requests; with tag once the remote party has sent one.
     pub(super) remote: String,
     /// Request-URI.
     pub(super) target: Uri,
@@ -27,7 +27,7 @@ pub(super) struct Dialog {
 }
 
 impl Dialog {
-    /// A request with these fields; `branch` makes it a transaction.
+    /// A request with these fields; `branch` identifies its transaction.
     pub(super) fn request(
         &self,
         method: Method,
@@ -61,7 +61,7 @@ impl Dialog {
         self.seq
     }
 
-    /// Where requests go: the first route or the target if numeric, else the server.
+    /// Destination of requests: the first route or the target if numeric, else the server.
     pub(super) fn next_hop(&self, account: &Account) -> SocketAddr {
         let first = self.route.first();
         let route = first.and_then(|route| NameAddr::parse(route).ok());
@@ -69,7 +69,7 @@ impl Dialog {
         address_of(uri).unwrap_or(account.server)
     }
 
-    /// Takes the remote party's Contact as target.
+    /// Adopts the remote party's Contact as target.
     pub(super) fn learn_target(&mut self, headers: &Headers) {
         if let Some(contact) = headers.all(HeaderName::Contact).next()
             && let Ok(contact) = NameAddr::parse(contact)
@@ -94,7 +94,7 @@ pub(super) fn own_address(account: &Account) -> String {
     format!("<sip:{}@{}>", account.user, account.domain)
 }
 
-/// A URI from `sip:…`, or from a user or number of the own domain.
+/// A URI from `sip:…`, or from a user or number of its own domain.
 pub(super) fn target_uri(target: &str, account: &Account) -> Option<Uri> {
     if target.contains(':') {
         return Uri::parse(target).ok();

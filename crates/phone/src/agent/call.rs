@@ -1,6 +1,6 @@
 //! One call of the phone, from INVITE to BYE, outbound or inbound.
 //!
-//! Invariant: **exactly one event ends it; afterwards it only repeats what it said last.**
+//! Invariant: **exactly one event ends it; afterwards it only repeats its last message.**
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -15,14 +15,14 @@ use super::{CallEvent, CallNo, Context};
 
 const SDP: &str = "application/sdp";
 const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO";
-/// How long an ended call answers repetitions.
+/// How long an ended call answers retransmissions.
 const LINGER: Duration = Duration::from_secs(5);
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
     /// Outbound: INVITE sent.
     Calling,
-    /// Outbound: a provisional response came.
+    /// Outbound: a provisional response arrived.
     Ringing,
     /// Inbound: not answered.
     Incoming,
@@ -30,7 +30,7 @@ enum State {
     Talking,
     /// BYE sent.
     Ending,
-    /// Answers repetitions.
+    /// Answers retransmissions.
     Over {
         until: Instant,
     },
@@ -47,29 +47,29 @@ pub(super) struct Call {
     no: CallNo,
     dialog: Dialog,
     state: State,
-    /// When the agent looks again; its index of deadlines has the same value.
+    /// The next timeout of the call, also held in the agent's index of deadlines.
     pub(super) noted_deadline: Option<Instant>,
     /// Our INVITE.
     invite: Option<Pending>,
-    /// Our INVITE as sent, for CANCEL, ACK and another try.
+    /// Our INVITE as sent, for CANCEL, ACK and retries.
     invite_request: Option<Request>,
     /// Our BYE or CANCEL.
     other: Option<Pending>,
-    /// ACKs sent, by CSeq: a repeated final response gets its ACK again.
+    /// ACKs sent, by CSeq: a retransmitted final response gets its ACK again.
     acks: Vec<(u32, SocketAddr, Bytes)>,
     digest: Client,
     /// Hang up as soon as a provisional response allows CANCEL.
     cancel_wanted: bool,
-    /// The remote party's INVITE, and the source it came from.
+    /// The remote party's INVITE and its source.
     their_invite: Option<(Request, SocketAddr)>,
-    /// Our last response to it, for its repetitions.
+    /// Our last response to it, for its retransmissions.
     last_response: Option<Bytes>,
-    /// Our final response until its ACK comes.
+    /// Our final response until its ACK arrives.
     unacked: Option<Repeat>,
 }
 
 impl Call {
-    /// A call of ours: sends INVITE. `None` if the target cannot be put into a request.
+    /// An outbound call: sends INVITE. `None` if the target cannot be put into a request.
     pub(super) fn outbound(
         no: CallNo,
         target: &str,
@@ -102,7 +102,7 @@ impl Call {
         Some(call)
     }
 
-    /// The remote party's call. `None` if it lacks what makes a dialog.
+    /// An inbound call. `None` if the INVITE lacks the headers that create a dialog.
     pub(super) fn inbound(
         no: CallNo,
         invite: &Request,
@@ -179,7 +179,7 @@ impl Call {
         all.into_iter().flatten().min()
     }
 
-    // ---- What the phone asks for. ----
+    // ---- Requests from the phone. ----
 
     pub(super) fn ring(&mut self, status: u16, sdp: Option<&str>, context: &mut Context<'_>) {
         if self.state == State::Incoming {
@@ -323,7 +323,7 @@ impl Call {
         self.acknowledge(seq, self.dialog.next_hop(context.account), &ack, context);
         self.state = State::Talking;
         if self.cancel_wanted {
-            // Our CANCEL came too late.
+            // Our CANCEL was too late.
             self.bye(context);
         } else {
             let sdp = body_text(&response.body);
@@ -470,7 +470,7 @@ impl Call {
         }
     }
 
-    /// A response to any request but the INVITE under way.
+    /// A response to any request except the pending INVITE.
     fn reply(&self, request: &Request, status: u16, to: SocketAddr, context: &mut Context<'_>) {
         let mut response = Response::for_request(request, status);
         response.set_to_tag(self.local_tag());
@@ -549,7 +549,7 @@ impl Call {
         }
     }
 
-    /// Nobody answered our INVITE, CANCEL or BYE.
+    /// Our INVITE, CANCEL or BYE got no answer.
     fn no_answer(&mut self, context: &mut Context<'_>) {
         let status = 408;
         match self.state {

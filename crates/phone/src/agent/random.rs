@@ -1,4 +1,4 @@
-//! Words that no other message has: tags, branches, Call-IDs.
+//! Unique identifiers: tags, branches, Call-IDs.
 //!
 //! SplitMix64 from a seed, so that a run can be repeated. Not for secrets.
 

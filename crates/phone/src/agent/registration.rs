@@ -1,4 +1,4 @@
-//! One registration (RFC 3261 §10): asked for, challenged, confirmed, refreshed.
+//! One registration (RFC 3261 §10): requested, challenged, confirmed, refreshed.
 
 use std::time::{Duration, Instant};
 

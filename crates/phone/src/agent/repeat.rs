@@ -1,4 +1,4 @@
-//! A message sent again and again until it is answered (RFC 3261 §17, T1 = 500 ms).
+//! Retransmits a message until it is answered (RFC 3261 §17, T1 = 500 ms).
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ const T2: Duration = Duration::from_secs(4);
 /// 64 × T1.
 const PATIENCE: Duration = Duration::from_secs(32);
 
-/// What is due.
+/// The action that is due.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Due {
     Nothing,
@@ -27,7 +27,7 @@ pub(super) struct Repeat {
 }
 
 impl Repeat {
-    /// For requests other than INVITE, and for final responses to INVITE: gaps grow to T2.
+    /// For requests other than INVITE, and for final responses to INVITE: intervals grow to T2.
     pub(super) fn new(bytes: Bytes, now: Instant) -> Self {
         Self {
             bytes,
@@ -38,7 +38,7 @@ impl Repeat {
         }
     }
 
-    /// For INVITE: gaps grow without limit.
+    /// For INVITE: intervals grow without limit.
     pub(super) fn invite(bytes: Bytes, now: Instant) -> Self {
         Self {
             longest: PATIENCE,
@@ -46,7 +46,8 @@ impl Repeat {
         }
     }
 
-    /// A provisional response to INVITE came: it is not sent again, and the answer may take long.
+    /// A provisional response to INVITE arrived: it is not retransmitted, and the answer may take
+    /// long.
     pub(super) fn hold(&mut self, now: Instant) {
         self.next = None;
         self.give_up_at = now + Duration::from_secs(600);

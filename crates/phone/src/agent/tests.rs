@@ -11,10 +11,10 @@ struct Pair {
     agents: [Agent; 2],
     start: Instant,
     now: Instant,
-    /// Says which messages are lost, by number of the message on the wire.
+    /// Decides which messages are lost, by their number on the wire.
     lose: fn(usize) -> bool,
     messages: usize,
-    /// `ms who what`, messages and events.
+    /// `ms who what`: messages and events.
     seen: Vec<String>,
 }
 
@@ -97,7 +97,7 @@ impl Pair {
         self.seen.push(format!("{ms} {} {what}", &NAMES[who][..1]));
     }
 
-    /// Lets time pass.
+    /// Advances time.
     fn pass(&mut self, ms: u64) {
         let end = self.now + Duration::from_millis(ms);
         self.flow();
@@ -116,7 +116,7 @@ impl Pair {
     }
 }
 
-/// Plays a call: `steps` are what is done, each followed by 100 ms; then a minute passes.
+/// Plays a call: `steps` are the actions, each followed by 100 ms; then a minute passes.
 fn play(steps: &str, lose: fn(usize) -> bool) -> String {
     let mut pair = Pair::new(lose);
     for step in steps.split(' ') {
@@ -187,7 +187,7 @@ fn whole_calls() {
     }
 }
 
-/// Within one moment the order of the two sides does not matter.
+/// Within one instant the order of the two sides does not matter.
 fn sorted(seen: &str) -> Vec<&str> {
     let mut lines: Vec<&str> = seen.split(", ").collect();
     lines.sort_unstable();
@@ -266,7 +266,7 @@ fn hanging_up_crosses_the_answer() {
     let mut pair = Pair::new(|_| false);
     let start = pair.now;
     let call = pair.agents[0].call("bob", "offer", &[], start);
-    // Too early for CANCEL: nothing came back yet.
+    // Too early for CANCEL: no response has arrived yet.
     pair.agents[0].hang_up(call, start);
     let Some(Output::Transmit { bytes, .. }) = pair.agents[0].poll_output() else {
         panic!("no INVITE");
@@ -305,7 +305,7 @@ const CHALLENGE: &str = r#"Digest realm="example.org", nonce="n1", qop="auth", a
 
 #[test]
 fn registration() {
-    // What the registrar answers each REGISTER with, and what the phone makes of it.
+    // The registrar's answer to each REGISTER, and the phone's reaction.
     let challenge = (401, ("WWW-Authenticate", CHALLENGE));
     let ok = (200, ("Expires", "60"));
     let forbidden = (403, ("Server", "x"));

@@ -14,7 +14,7 @@ use crate::voice::PACKET_LEN;
 const FRAME: Duration = Duration::from_millis(20);
 const MAX_DATAGRAM: usize = 2048;
 
-/// Says and hears until the call is over.
+/// Sends and receives until the call ends.
 pub(super) async fn run(
     socket: UdpSocket,
     voice: Arc<Mutex<Voice>>,
@@ -26,7 +26,7 @@ pub(super) async fn run(
     loop {
         tokio::select! {
             received = socket.recv_from(&mut datagram) => {
-                // An error is that of an earlier packet that found nobody.
+                // An error belongs to an earlier packet that could not be delivered.
                 if let Ok((len, _)) = received {
                     let mut voice = lock(&voice);
                     voice.talk.ear_mut().hear(&datagram[..len]);
@@ -38,7 +38,7 @@ pub(super) async fn run(
             _ = ticks.tick() => {
                 let packet = next_packet(&voice);
                 if let Some((to, packet)) = packet {
-                    // A packet that cannot be sent is a packet lost.
+                    // A packet that cannot be sent counts as lost.
                     let _lost = socket.send_to(&packet, to).await;
                 }
             }

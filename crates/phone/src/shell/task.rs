@@ -16,7 +16,7 @@ use crate::talk::Talk;
 const MAX_DATAGRAM: usize = 65_535;
 const IDLE: Duration = Duration::from_secs(60);
 
-/// What handles ask for.
+/// Requests of the handles.
 pub(super) enum Command {
     Register {
         expires_s: u32,
@@ -31,7 +31,7 @@ pub(super) enum Command {
     HangUp(CallNo),
 }
 
-/// What the task keeps of a call.
+/// The task's state of a call.
 struct Line {
     voice: Arc<Mutex<Voice>>,
     state: watch::Sender<CallState>,
@@ -82,7 +82,7 @@ impl Task {
             let wake_at = wake_at.unwrap_or_else(|| Instant::now() + IDLE);
             tokio::select! {
                 received = self.socket.recv_from(&mut datagram) => {
-                    // An error is that of an earlier message that found nobody.
+                    // An error belongs to an earlier message that could not be delivered.
                     if let Ok((len, from)) = received {
                         let bytes = &datagram[..len];
                         self.note(false, from, bytes);
@@ -107,7 +107,7 @@ impl Task {
             }
             Command::Call { target, done } => {
                 let call = self.call(&target).await;
-                // Whoever asked may have gone away.
+                // The requester may be gone.
                 let _gone = done.try_send(call);
             }
             Command::Answer(no) => {
@@ -127,7 +127,7 @@ impl Task {
         Ok(self.open(no, socket, talk))
     }
 
-    /// A session with a socket of its own.
+    /// A session with its own socket.
     async fn talk(&self) -> Result<(UdpSocket, Talk), PhoneError> {
         let config = &self.config;
         let socket = UdpSocket::bind((config.address, 0)).await?;
@@ -180,14 +180,14 @@ impl Task {
 
     fn registered(&mut self, outcome: Result<u32, u16>) {
         match self.registering.take() {
-            // Whoever asked may have gone away.
+            // The requester may be gone.
             Some(done) => drop(done.try_send(outcome)),
             None if outcome.is_err() => tracing::warn!(?outcome, "registration not refreshed"),
             None => {}
         }
     }
 
-    /// Somebody calls.
+    /// An incoming call.
     async fn arrive(&mut self, no: CallNo, offer: Option<&str>) {
         let now = Instant::now();
         if let WhenCalled::Refuse(status) = self.config.when_called {
@@ -200,7 +200,7 @@ impl Task {
         };
         let answer = match offer.map(|offer| talk.answer(offer)) {
             Some(Ok(answer)) => answer,
-            // Calls without an offer are not for this phone.
+            // This phone does not take calls without an offer.
             Some(Err(_)) | None => {
                 self.agent.refuse(no, 488, now);
                 return;
@@ -222,7 +222,7 @@ impl Task {
                 }
             });
         }
-        // Nobody has to wait for calls.
+        // Calls may arrive without a waiting receiver.
         let _unheard = self.arrivals.send(call);
     }
 
