@@ -1,4 +1,4 @@
-//! What tests of several crates share. A dev-dependency only.
+//! Shared by the tests of several crates; only ever a dev-dependency.
 //!
 //! **Invariant: the same seed and the same inputs give the same run.**
 

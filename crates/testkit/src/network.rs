@@ -1,7 +1,7 @@
-//! A bad network in virtual time: it loses, doubles, delays and swaps what is sent over it.
+//! A bad network in virtual time: it loses, duplicates, delays and reorders messages.
 //!
-//! Time comes in as an argument and chance from a seed, so **the same seed and the same sends give
-//! the same deliveries**, and a failure is repeated by its seed.
+//! Time comes in as an argument and randomness from a seed, so **the same seed and the same sends
+//! give the same deliveries**, and a failure can be repeated from its seed.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -11,13 +11,13 @@ use crate::random::Random;
 /// How bad the network is.
 #[derive(Debug, Clone, Copy)]
 pub struct Weather {
-    /// Messages lost, of 1000.
+    /// Messages lost, per 1000.
     pub loss: u64,
-    /// Messages that arrive twice, of 1000 that are not lost.
+    /// Messages that arrive twice, per 1000 not lost.
     pub duplicates: u64,
-    /// The shortest time on the way.
+    /// The shortest transit time.
     pub min_delay: Duration,
-    /// The longest time on the way. Each copy draws its own, so later ones overtake earlier ones.
+    /// The longest transit time. Each copy draws its own, so later ones overtake earlier ones.
     pub max_delay: Duration,
 }
 
@@ -34,11 +34,11 @@ impl Weather {
 /// A message that has arrived.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Delivery<N, M> {
-    /// Who sent it.
+    /// The sender.
     pub from: N,
-    /// Who gets it.
+    /// The recipient.
     pub to: N,
-    /// What was sent, unchanged.
+    /// The message, unchanged.
     pub message: M,
 }
 
@@ -47,7 +47,7 @@ pub struct Delivery<N, M> {
 pub struct Network<N, M> {
     weather: Weather,
     random: Random,
-    /// By the time of arrival, then by the order of sending.
+    /// Messages in transit, by arrival time, then in sending order.
     under_way: BTreeMap<(Instant, u64), Delivery<N, M>>,
     sent: u64,
 }
@@ -63,7 +63,7 @@ impl<N: Copy, M: Clone> Network<N, M> {
         }
     }
 
-    /// Takes a message: it may arrive, once or twice, some time after `now`.
+    /// Sends a message: it may arrive, once or twice, some time after `now`.
     pub fn send(&mut self, from: N, to: N, message: M, now: Instant) {
         if self.random.below(1000) < self.weather.loss {
             return;
@@ -120,7 +120,7 @@ mod tests {
         Instant::now()
     }
 
-    /// Sends 0..1000, one each millisecond, and gives what arrives and after how many ms.
+    /// Sends 0..1000, one per millisecond, and returns what arrives and after how many ms.
     fn exchange(weather: Weather, seed: u64) -> Vec<(u128, u64)> {
         let start = start();
         let mut network = Network::new(weather, seed);

@@ -1,6 +1,7 @@
-//! Chance from a seed.
+//! Random numbers from a seed.
 //!
-//! **The same seed gives the same numbers on every machine**, so a failure is repeated by its seed.
+//! **The same seed gives the same numbers on every machine**, so a failure can be repeated from its
+//! seed.
 
 /// SplitMix64: a small generator.
 #[derive(Debug, Clone)]
@@ -16,13 +17,13 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// A number from 0 up to, and without, `end`; 0 if `end` is 0. Slightly uneven for huge `end`,
-    /// which no test minds.
+    /// A number from 0 up to but excluding `end`; 0 if `end` is 0. Slightly biased for huge `end`,
+    /// which does not matter to tests.
     pub fn below(&mut self, end: u64) -> u64 {
         self.next_u64().checked_rem(end).unwrap_or(0)
     }
 
-    /// The same for places and lengths.
+    /// The same as `usize`, for positions and lengths.
     pub fn index(&mut self, end: usize) -> usize {
         self.below(end as u64) as usize
     }

@@ -1,4 +1,4 @@
-//! Rows of the store to start from.
+//! Store rows for tests to start from.
 
 use model::record::{CallRecord, Message};
 use model::{
@@ -6,9 +6,9 @@ use model::{
     MessageStatus, Timestamp,
 };
 
-/// A call of ann to bob, queued at `created` and never answered.
+/// A call from ann to bob, queued at `created` and never answered.
 ///
-/// What a test is about it changes or says itself: `CallRecord { status, ..call(…) }`.
+/// A test sets the fields that it is about: `CallRecord { status, ..call(…) }`.
 pub fn call(
     sid: CallSid,
     instance: InstanceSid,
@@ -45,9 +45,9 @@ pub fn call(
     }
 }
 
-/// A message of ann to bob that a call has just sent.
+/// A message from ann to bob that a call has just sent.
 ///
-/// What a test is about it changes or says itself: `Message { status, ..message(…) }`.
+/// A test sets the fields that it is about: `Message { status, ..message(…) }`.
 pub fn message(
     sid: MessageSid,
     instance: InstanceSid,
