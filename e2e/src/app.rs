@@ -1,4 +1,4 @@
-//! The customer's web application: answers documents and files, remembers what it was asked.
+//! The customer's web application: serves documents and files, and remembers the requests.
 //!
 //! **Invariant: every request is recorded before it is answered**, so a test that saw the effect of an
 //! answer finds the request that caused it.
@@ -20,9 +20,9 @@ use crate::wait;
 pub struct Request {
     /// `GET` or `POST`.
     pub method: String,
-    /// Path without the query.
+    /// Path, without the query.
     pub path: String,
-    /// Pairs of the query, then of the form body.
+    /// Parameters of the query, then of the form body.
     pub params: Vec<(String, String)>,
     /// Header fields.
     pub headers: Vec<(String, String)>,
@@ -48,7 +48,7 @@ impl Request {
     }
 }
 
-/// What the application answers.
+/// An answer of the application.
 #[derive(Clone, Debug)]
 pub struct Reply {
     /// HTTP status.
@@ -62,7 +62,7 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// A document; `verbs` is what stands inside `<Response>`.
+    /// A document; `verbs` is the content of `<Response>`.
     pub fn document(verbs: &str) -> Self {
         let body = format!("<?xml version=\"1.0\"?>\n<Response>{verbs}</Response>").into_bytes();
         Self {
@@ -83,7 +83,7 @@ impl Reply {
         }
     }
 
-    /// The same after a wait.
+    /// The same reply after a delay.
     pub fn after(self, delay: Duration) -> Self {
         Self { delay, ..self }
     }
@@ -102,21 +102,21 @@ impl Reply {
 #[derive(Default)]
 struct State {
     replies: BTreeMap<String, Vec<Reply>>,
-    /// By path, each in the order of arrival.
+    /// By path, each in order of arrival.
     requests: BTreeMap<String, Vec<Request>>,
 }
 
-/// An application that refuses connections: its port is its own, but nobody listens yet.
+/// An application that refuses connections: its port is reserved, but nothing listens yet.
 pub struct ClosedApp {
     socket: Socket,
     address: SocketAddr,
 }
 
 impl ClosedApp {
-    /// Takes a free port.
+    /// Reserves a free port.
     ///
     /// # Errors
-    /// If there is none.
+    /// If no port is free.
     pub fn bind() -> anyhow::Result<Self> {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).context("application")?;
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -158,7 +158,7 @@ impl App {
     /// Starts it on a free port. It ends with the test process.
     ///
     /// # Errors
-    /// If there is no port.
+    /// If no port is free.
     pub fn start() -> anyhow::Result<Self> {
         ClosedApp::bind()?.serve(State::default())
     }
@@ -201,10 +201,10 @@ impl App {
             .unwrap_or_default()
     }
 
-    /// Waits until `path` was asked `count` times, and gives those requests.
+    /// Waits for `count` requests to `path`, and returns them.
     ///
     /// # Errors
-    /// If that does not happen within `limit`; says what was asked.
+    /// If they do not arrive within `limit`; lists the actual requests.
     pub fn wait_for(
         &self,
         path: &str,
@@ -223,7 +223,7 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Answers what comes over a connection until the server closes it.
+/// Answers the requests on a connection until the server closes it.
 fn serve(stream: &TcpStream, state: &Mutex<State>) {
     while let Ok(message) = http::read(stream) {
         if answer(stream, &message, state).is_none() {

@@ -1,4 +1,4 @@
-//! What a process costs, read from outside (`/proc`).
+//! Measures a process from outside (`/proc`).
 //!
 //! **Invariant: every process is measured in the same way**, so that ratios count.
 
@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 
 use anyhow::Context as _;
 
-/// CPU time of a process so far, in ms (`stat` counts in ticks of 10 ms).
+/// CPU time used by a process so far, in ms (`stat` counts in ticks of 10 ms).
 ///
 /// # Errors
-/// If there is no such process.
+/// If the process does not exist.
 pub fn cpu_ms(pid: u32) -> anyhow::Result<f64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
     let (_, rest) = stat.rsplit_once(')').context("stat")?;
@@ -25,7 +25,7 @@ pub fn cpu_ms(pid: u32) -> anyhow::Result<f64> {
 /// Resident memory of a process, in MB.
 ///
 /// # Errors
-/// If there is no such process.
+/// If the process does not exist.
 pub fn rss_mb(pid: u32) -> anyhow::Result<f64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status

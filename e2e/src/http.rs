@@ -1,7 +1,7 @@
 //! Just enough HTTP/1.1 for tests: one message at a time, bodies with a length.
 //!
-//! **Invariant: a message is read whole or not at all.** TLS and pipelines are left out: the peers
-//! here are ours.
+//! **Invariant: a message is read whole or not at all.** TLS and pipelining are not supported: all
+//! peers are our own.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 
-/// How long one read or write may take.
+/// Timeout for one read or write.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A request or an answer.
@@ -50,7 +50,7 @@ impl Message {
 /// Reads one message; without a length the body of an answer ends with the connection.
 ///
 /// # Errors
-/// If the connection breaks or the message makes no sense.
+/// If the connection breaks or the message is malformed.
 pub fn read(stream: &TcpStream) -> anyhow::Result<Message> {
     stream.set_read_timeout(Some(PATIENCE))?;
     let mut reader = BufReader::new(stream);
@@ -127,7 +127,7 @@ pub fn write(mut stream: &TcpStream, message: &Message) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Pairs of a query or form body.
+/// Parameters of a query or form body.
 pub fn pairs(text: &str) -> Vec<(String, String)> {
     text.split('&')
         .filter(|pair| !pair.is_empty())
@@ -138,7 +138,7 @@ pub fn pairs(text: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-/// A form body from pairs.
+/// A form body from parameters.
 pub fn form(pairs: &[(&str, &str)]) -> String {
     let encoded = pairs
         .iter()

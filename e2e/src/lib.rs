@@ -1,9 +1,9 @@
-//! The harness of the end-to-end tests: start the real server, phones and an application, look at
-//! what each of them saw.
+//! The harness of the end-to-end tests: start the real server, phones and an application, and
+//! inspect what each of them saw.
 //!
 //! Everything listens on free ports of 127.0.0.1 and keeps its files in a temporary folder.
-//! **Invariant: whatever a test started ends when the test ends, passed or failed**, by the process's
-//! own id. Tests wait for events with a deadline, never for a fixed time.
+//! **Invariant: every process that a test started is ended, by its id, when the test ends, passed
+//! or failed**. Tests wait for events with a deadline, never for a fixed time.
 
 #![forbid(unsafe_code)]
 
@@ -26,7 +26,7 @@ pub use rest::Rest;
 pub use server::Server;
 pub use tone::Pitch;
 
-/// How long or how often a long run does something: a number in the environment, else `default`.
+/// A duration or count for a long run: a number in the environment, else `default`.
 pub fn setting(name: &str, default: u32) -> u32 {
     std::env::var(name)
         .ok()

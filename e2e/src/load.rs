@@ -1,9 +1,9 @@
-//! Many calls with real RTP out of one process, for the soak and the bench.
+//! Many calls with real RTP from one process, for the soak and the benches.
 //!
-//! sipp and baresip show that real peers get along with the server, but cannot stream hundreds of calls
-//! and time each packet. **Invariant: what is reported was counted at the sockets**: packets sent and
-//! received by each leg, and the age of each packet on arrival, stamped into its payload by the
-//! sender.
+//! sipp and baresip show that real peers work with the server, but cannot stream hundreds of calls
+//! and time each packet. **Invariant: every reported figure was counted at the sockets**: packets
+//! sent and received by each leg, and the age of each packet on arrival, stamped into its payload
+//! by the sender.
 
 pub mod bench;
 pub mod relay;

@@ -1,8 +1,8 @@
 //! A baresip softphone: a real phone that registers, calls, answers, and records what it hears.
 //!
-//! **Invariant: a phone plays its own tone from the moment a call is connected until it ends**, and
-//! what it heard can be read once the call has ended. It is driven over its control connection; its
-//! events are kept in order.
+//! **Invariant: a phone plays its own tone from connection to the end of a call**, and what it
+//! heard can be read after the call. It is driven over its control connection; its events are kept
+//! in order.
 
 use std::io::{BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -22,9 +22,9 @@ use crate::server::{DOMAIN, Server};
 use crate::tone::{Heard, Pitch, WIDE_RATE};
 use crate::wait;
 
-/// How long a phone may take to start, register or see an event.
+/// How long a phone may take to start, register or receive an event.
 const PATIENCE: Duration = Duration::from_secs(8);
-/// How long a phone may take until it can be controlled, and how often it is started anew.
+/// How long a phone may take until it can be controlled, and how often it is restarted.
 const START: Duration = Duration::from_secs(4);
 const TRIES: u32 = 3;
 /// How long a key is held down.
@@ -32,7 +32,7 @@ const KEY_DOWN: Duration = Duration::from_millis(100);
 /// Seconds of tone that a phone can play; when the file ends, baresip hangs up.
 const TONE_SECONDS: u32 = 40;
 
-/// How a phone is set up.
+/// Configuration of a phone.
 pub struct Setup {
     user: String,
     password: Option<String>,
@@ -43,7 +43,7 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// A phone of `user` that does not register and rings until asked to answer.
+    /// A phone of `user` that does not register, and rings until it is told to answer.
     pub fn new(user: &str) -> Self {
         Self {
             user: user.to_owned(),
@@ -61,13 +61,13 @@ impl Setup {
         self
     }
 
-    /// Answers by itself, at once.
+    /// Answers automatically, immediately.
     pub fn answers(mut self) -> Self {
         self.answers = true;
         self
     }
 
-    /// Tells keys by SIP INFO instead of telephone-events.
+    /// Sends keys by SIP INFO instead of telephone events.
     pub fn keys_by_info(mut self) -> Self {
         self.info = true;
         self
@@ -98,12 +98,12 @@ impl Setup {
         self
     }
 
-    /// Starts the phone with a tone of its own; if it registers, waits until it has.
+    /// Starts the phone with its own tone; if it registers, waits for that.
     ///
     /// # Errors
     /// If baresip does not start, or is refused.
     pub fn start(self, server: &Server, pitch: Pitch) -> anyhow::Result<Phone> {
-        // Another process may have taken one of its ports in between; baresip then stays silent.
+        // Another process may have taken one of its ports meanwhile; baresip then stays silent.
         let mut tries = 1;
         let phone = loop {
             match self.launch(server, pitch) {
@@ -121,7 +121,7 @@ impl Setup {
     /// Starts baresip on free ports and connects to its control port.
     fn launch(&self, server: &Server, pitch: Pitch) -> anyhow::Result<Phone> {
         let folder = tempfile::tempdir()?;
-        // baresip takes the port above the one it is given for TLS.
+        // baresip uses the port above the given one for TLS.
         let (sip_port, control_port) = (ports::block(2)?, ports::free()?);
         self.write_files(&folder, server, pitch, sip_port, control_port)?;
         let mut command = Command::new("baresip");
@@ -204,7 +204,7 @@ pub struct Phone {
 }
 
 impl Phone {
-    /// Its address, without any registrar: `sip:user@127.0.0.1:port`.
+    /// Its address without a registrar: `sip:user@127.0.0.1:port`.
     pub fn address(&self) -> String {
         format!("sip:{}@127.0.0.1:{}", self.user, self.sip_port)
     }
@@ -233,7 +233,7 @@ impl Phone {
         self.command("hangup", "")
     }
 
-    /// Puts the call on hold, or takes it back.
+    /// Puts the call on hold, or resumes it.
     ///
     /// # Errors
     /// If the control connection is broken.
@@ -258,8 +258,8 @@ impl Phone {
             .context("baresip's control port")
     }
 
-    /// Asks until the phone says that it is registered: the event may have come before its control
-    /// port was open.
+    /// Polls until the phone reports that it is registered: the event may have preceded its control
+    /// port.
     fn wait_registered(&self) -> anyhow::Result<()> {
         let registered = |answer: &Value| {
             let text = answer["data"].as_str().unwrap_or_default();
@@ -279,7 +279,7 @@ impl Phone {
     /// Waits for an event of this type: `CALL_RINGING`, `CALL_ESTABLISHED`, `CALL_CLOSED`, …
     ///
     /// # Errors
-    /// If it does not come; says which came.
+    /// If it does not arrive; lists those that did.
     pub fn wait_for(&self, kind: &str) -> anyhow::Result<Value> {
         self.wait_for_nth(kind, 1)
     }
@@ -287,7 +287,7 @@ impl Phone {
     /// Waits for the `count`-th event of this type.
     ///
     /// # Errors
-    /// If it does not come; says which came.
+    /// If it does not arrive; lists those that did.
     pub fn wait_for_nth(&self, kind: &str, count: usize) -> anyhow::Result<Value> {
         let what = format!("{}: {kind}", self.user);
         wait::until(&what, PATIENCE, || {
@@ -307,7 +307,7 @@ impl Phone {
             .clone()
     }
 
-    /// What it heard in its only call, once that has ended.
+    /// What it heard in its only call, after its end.
     ///
     /// # Errors
     /// If nothing was recorded.
@@ -317,7 +317,7 @@ impl Phone {
         Heard::from_wav(&bytes).with_context(|| file.display().to_string())
     }
 
-    /// The file of what it heard, when its header has been completed.
+    /// The file of what it heard, once its header is complete.
     fn recording(&self) -> Option<PathBuf> {
         let entries = std::fs::read_dir(self.folder.path()).ok()?;
         let mut files = entries.flatten().map(|entry| entry.path()).filter(|path| {
@@ -336,8 +336,8 @@ impl Phone {
     }
 }
 
-/// Reads netstrings (`length:text,`) until the connection ends.
-/// Asks baresip how its registrations stand.
+/// Reads netstrings (`length:text,`) until the connection ends. Queries the state of baresip's
+/// registrations.
 const REGINFO: &str = "reginfo";
 
 fn read_events(stream: TcpStream, events: &Mutex<Vec<Value>>) {

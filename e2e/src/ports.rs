@@ -1,7 +1,8 @@
-//! Ports that nobody uses at the moment.
+//! Finds ports that are currently unused.
 //!
-//! **Invariant: two callers in one process never get the same port.** Between processes the system's
-//! own order makes a clash unlikely; peers that cannot take port 0 themselves need this.
+//! **Invariant: two callers in one process never get the same port.** Between processes, the
+//! system's allocation order makes a clash unlikely. Needed for peers that cannot bind port 0
+//! themselves.
 
 use std::collections::BTreeSet;
 use std::net::{TcpListener, UdpSocket};
@@ -14,15 +15,16 @@ static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
 /// A port that is free for UDP and TCP on 127.0.0.1.
 ///
 /// # Errors
-/// If the system has none.
+/// If none is free.
 pub fn free() -> anyhow::Result<u16> {
     block(1)
 }
 
-/// The first of `count` ports in a row that are free for UDP and TCP on 127.0.0.1; even, as RTP wants it.
+/// The first of `count` ports in a row that are free for UDP and TCP on 127.0.0.1; even, as RTP
+/// requires.
 ///
 /// # Errors
-/// If none is found in many tries.
+/// If many attempts find none.
 pub fn block(count: u16) -> anyhow::Result<u16> {
     for _ in 0..200 {
         let probe = UdpSocket::bind(("127.0.0.1", 0)).context("no free port")?;
@@ -40,14 +42,14 @@ pub fn block(count: u16) -> anyhow::Result<u16> {
     bail!("no {count} free ports in a row");
 }
 
-/// A port that is free for UDP and TCP on 127.0.0.1 and that the system gives to nobody by itself,
-/// so that a server finds it free again after a restart.
+/// A port that is free for UDP and TCP on 127.0.0.1 and that the system never assigns by itself, so
+/// that a server can bind it again after a restart.
 ///
 /// # Errors
-/// If none is found in many tries.
+/// If many attempts find none.
 pub fn lasting() -> anyhow::Result<u16> {
     for _ in 0..200 {
-        // Below the range for connections (32768 and up), above the ports of servers' media.
+        // Below the ephemeral range (32768 and up), above the media ports of servers.
         let port = rand::random_range(21_000..32_000);
         let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
         if !given.contains(&port) && is_free(port) {

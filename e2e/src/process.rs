@@ -1,7 +1,7 @@
 //! A child process that ends with its owner.
 //!
-//! **Invariant: only processes started here are ended, by their own id.** Standard output and error go
-//! to files, so nothing blocks on a full pipe and a failure can be read afterwards.
+//! **Invariant: only processes started here are ended, by their own id.** Standard output and error
+//! go to files, so nothing blocks on a full pipe and failures can be examined afterwards.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -40,7 +40,7 @@ impl Process {
         })
     }
 
-    /// Its process id.
+    /// The process id.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
@@ -58,12 +58,12 @@ impl Process {
         Ok(())
     }
 
-    /// The exit status, if it has ended.
+    /// The exit status, if it has exited.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().ok().flatten()
     }
 
-    /// Waits until it ends by itself.
+    /// Waits until it exits by itself.
     ///
     /// # Errors
     /// If it does not within `limit`.

@@ -1,7 +1,7 @@
-//! The server's API, as a customer's program uses it.
+//! A client of the server's API, as in a customer's program.
 //!
-//! **Invariant: each call is one request with Basic credentials.** What the answer should hold is left
-//! to the tests.
+//! **Invariant: each call is one request with Basic credentials.** Left to the tests: checking the
+//! content of answers.
 
 use std::net::TcpStream;
 use std::time::Duration;
@@ -43,7 +43,7 @@ impl Rest {
     /// Sends one request; `path` is absolute.
     ///
     /// # Errors
-    /// If there is no answer.
+    /// If no answer arrives.
     pub fn send(&self, method: &str, path: &str, body: Option<&str>) -> anyhow::Result<Message> {
         let stream = TcpStream::connect(&self.address).with_context(|| self.address.clone())?;
         let basic =
@@ -68,7 +68,7 @@ impl Rest {
         http::read(&stream).with_context(|| format!("{method} {path}"))
     }
 
-    /// Path of a resource below the own account, as JSON: `Calls`, `Calls/CA…`.
+    /// Path of a resource of its own account, as JSON: `Calls`, `Calls/CA…`.
     pub fn path(&self, resource: &str) -> String {
         let (path, query) = resource
             .split_once('?')
@@ -81,7 +81,7 @@ impl Rest {
         )
     }
 
-    /// Reads a resource below the own account.
+    /// Reads a resource of its own account.
     ///
     /// # Errors
     /// If the answer is not 2xx and JSON.
@@ -90,7 +90,7 @@ impl Rest {
         json(&answer).with_context(|| format!("GET {resource}"))
     }
 
-    /// Creates or changes a resource below the own account.
+    /// Creates or changes a resource of its own account.
     ///
     /// # Errors
     /// If the answer is not 2xx and JSON.
@@ -99,7 +99,7 @@ impl Rest {
         json(&answer).with_context(|| format!("POST {resource} {form:?}"))
     }
 
-    /// A new client (a SIP user).
+    /// Creates a client (a SIP user).
     ///
     /// # Errors
     /// If it is refused.
@@ -107,7 +107,7 @@ impl Rest {
         self.post("Clients", &[("Login", login), ("Password", password)])
     }
 
-    /// A new number whose calls run the document at `url`, fetched by GET; anyone may call it.
+    /// Creates a number whose calls run the document at `url`, fetched by GET; anyone may call it.
     ///
     /// # Errors
     /// If it is refused.
@@ -134,7 +134,7 @@ impl Rest {
         self.post("IncomingPhoneNumbers", &[&usual[..], further].concat())
     }
 
-    /// Makes a number that anybody may call, with a status callback if that is not empty.
+    /// Creates a number that anyone may call, with a status callback unless that is empty.
     ///
     /// # Errors
     /// If it is refused.
@@ -143,7 +143,7 @@ impl Rest {
         self.number_with(number, url, &further)
     }
 
-    /// All items of a list, page by page; `name` is what the list calls them.
+    /// All items of a list, page by page; `name` is their key in the list.
     ///
     /// # Errors
     /// If a page cannot be read.
@@ -152,7 +152,7 @@ impl Rest {
         for page in 0_u64.. {
             let list = self.get(&format!("{resource}?PageSize=100&Page={page}"))?;
             items.extend(list[name].as_array().cloned().unwrap_or_default());
-            // It is the number of the last page.
+            // The number of the last page.
             if list["num_pages"].as_u64().unwrap_or_default() <= page {
                 break;
             }
@@ -174,10 +174,10 @@ impl Rest {
         Ok(calls)
     }
 
-    /// Waits until there are `count` call records and all are finished.
+    /// Waits until there are `count` call records, all final.
     ///
     /// # Errors
-    /// If that does not happen within `limit`; says what the records were.
+    /// If that does not happen within `limit`; lists the actual records.
     pub fn finished_calls(&self, count: usize, limit: Duration) -> anyhow::Result<Vec<Value>> {
         let finished = |call: &Value| {
             let status = call["status"].as_str().unwrap_or_default();

@@ -1,7 +1,7 @@
 //! The real server under test: `patchcord serve` on free ports with a throw-away data folder.
 //!
 //! **Invariant: only the documented contract is used** (flags, environment, ready line, signals, exit
-//! code), so the same tests would run against any build of it.
+//! code), so the same tests run against any build of it.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -34,7 +34,7 @@ pub struct Server {
     options: Options,
 }
 
-/// What a server is started with.
+/// The settings of a server to start.
 #[derive(Default)]
 pub struct Options {
     config: Option<String>,
@@ -45,13 +45,14 @@ pub struct Options {
 }
 
 impl Options {
-    /// Another program than [`binary`].
+    /// Sets a program other than [`binary`].
     pub fn binary(mut self, path: PathBuf) -> Self {
         self.binary = Some(path);
         self
     }
 
-    /// A file that reaches the process's limit (`RLIMIT_FSIZE`) is a failed write, not its end.
+    /// Turns reaching the process's limit for files (`RLIMIT_FSIZE`) into a failed write instead of
+    /// its end.
     pub fn survives_file_limit(mut self) -> Self {
         self.survives_file_limit = true;
         self
@@ -63,13 +64,13 @@ impl Options {
         self
     }
 
-    /// One more variable of its environment.
+    /// Adds an environment variable.
     pub fn variable(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    /// A flag in place of the one that all tests use.
+    /// Replaces a flag that all tests use.
     pub fn flag(mut self, name: &str, value: &str) -> Self {
         self.flags.push((name.to_owned(), value.to_owned()));
         self
@@ -78,7 +79,7 @@ impl Options {
     /// Starts the server and waits for its ready line.
     ///
     /// # Errors
-    /// If it ends or stays silent; says what it logged.
+    /// If it exits or stays silent; shows its log.
     pub fn start(self) -> anyhow::Result<Server> {
         let folder = tempfile::tempdir()?;
         let (process, ready) = self.spawn_ready(folder.path())?;
@@ -110,10 +111,10 @@ impl Options {
         Ok((process, ready))
     }
 
-    /// Starts a server that is expected to refuse, and gives its exit status and standard error.
+    /// Starts a server that is expected to refuse, and returns its exit status and standard error.
     ///
     /// # Errors
-    /// If it does not end.
+    /// If it does not exit.
     pub fn refused(self) -> anyhow::Result<(ExitStatus, String)> {
         let folder = tempfile::tempdir()?;
         let (mut process, _) = self.spawn(folder.path())?;
@@ -158,7 +159,7 @@ impl Options {
     }
 }
 
-/// Where the program is: `PATCHCORD_BIN`, or beside the test binary in the target folder.
+/// Path of the program: `PATCHCORD_BIN`, or next to the test binary in the target folder.
 pub fn binary() -> PathBuf {
     if let Some(path) = std::env::var_os("PATCHCORD_BIN") {
         return path.into();
@@ -171,8 +172,8 @@ pub fn binary() -> PathBuf {
     path.join("patchcord")
 }
 
-/// The program, without the variables that are for the tests: it takes each `PATCHCORD_…` for a setting
-/// and refuses those that it does not know.
+/// The program, without the environment variables meant for the tests: it treats each `PATCHCORD_…`
+/// as a setting and refuses unknown ones.
 pub fn program() -> Command {
     clean(Command::new(binary()))
 }
@@ -187,7 +188,7 @@ fn clean(mut command: Command) -> Command {
 }
 
 impl Server {
-    /// Starts a server with the settings of all tests.
+    /// Starts a server with the settings common to all tests.
     ///
     /// # Errors
     /// As [`Options::start`].
@@ -198,14 +199,15 @@ impl Server {
     /// Kills it as a crash would (`kill -9`).
     ///
     /// # Errors
-    /// If it does not end.
+    /// If it does not exit.
     pub fn kill(&mut self) -> anyhow::Result<()> {
         self.process.signal("KILL")?;
         self.process.finish(START)?;
         Ok(())
     }
 
-    /// Lets no file grow beyond `bytes` from now on (`unlimited` lifts that), as a full disk would.
+    /// Keeps files from growing beyond `bytes` from now on (`unlimited` lifts that), as a full disk
+    /// would.
     ///
     /// # Errors
     /// If `prlimit` cannot be run.
@@ -219,10 +221,10 @@ impl Server {
         Ok(())
     }
 
-    /// Starts it again after it ended and kills it after this time, wherever it is by then.
+    /// Restarts it after it has exited and kills it after this time, whatever it is doing.
     ///
     /// # Errors
-    /// If it cannot be started or does not end.
+    /// If it cannot be started or does not exit.
     pub fn crash_while_starting(&mut self, after: Duration) -> anyhow::Result<()> {
         self.keep_ports()?;
         (self.process, _) = self.options.spawn(self.folder.path())?;
@@ -230,7 +232,7 @@ impl Server {
         self.kill()
     }
 
-    /// Starts it again after it ended: same data, same ports.
+    /// Restarts it after it has exited: same data, same ports.
     ///
     /// # Errors
     /// As [`Options::start`].
@@ -284,7 +286,7 @@ impl Server {
         self.rest_as(ADMIN_SID, ADMIN_TOKEN)
     }
 
-    /// The API as somebody else.
+    /// The API as another account.
     pub fn rest_as(&self, account: &str, token: &str) -> Rest {
         Rest::new(
             self.ready["http"].as_str().unwrap_or_default(),
@@ -308,10 +310,10 @@ impl Server {
         self.process.tail()
     }
 
-    /// Value of a number of `/metrics`.
+    /// Value of a metric in `/metrics`.
     ///
     /// # Errors
-    /// If there is no such number.
+    /// If the metric does not exist.
     pub fn metric(&self, name: &str) -> anyhow::Result<f64> {
         let url = self.ready["metrics"]
             .as_str()

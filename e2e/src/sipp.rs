@@ -1,4 +1,5 @@
-//! sipp: a scripted SIP peer that says by its exit code whether the server did as the scenario expects.
+//! sipp: a scripted SIP peer whose exit code says whether the server behaved as the scenario
+//! expects.
 //!
 //! Scenarios are in `sipp/`, one per file, named by the outcome. **Invariant: a scenario ends by itself
 //! or is ended at its limit**; its message log is shown when it fails.
@@ -15,7 +16,7 @@ use crate::ports;
 use crate::process::{self, Process};
 use crate::server::{DOMAIN, Server};
 
-/// How long a scenario may run, unless it says so itself.
+/// How long a scenario may run by default.
 const LIMIT: Duration = Duration::from_secs(12);
 
 /// A scenario about to run.
@@ -53,7 +54,7 @@ impl Scenario {
         self
     }
 
-    /// A word of the scenario (`[name]`).
+    /// A keyword of the scenario (`[name]`).
     pub fn key(mut self, name: &str, value: &str) -> Self {
         self.keys.push((name.to_owned(), value.to_owned()));
         self
@@ -65,7 +66,7 @@ impl Scenario {
         self
     }
 
-    /// One TCP connection.
+    /// Uses one TCP connection.
     pub fn tcp(mut self) -> Self {
         self.transport = "t1";
         self
@@ -77,13 +78,14 @@ impl Scenario {
         self
     }
 
-    /// `calls` calls in all, `rate` new ones each second, within `limit`.
+    /// `calls` calls in total, `rate` new ones per second, within `limit`.
     pub fn load(mut self, calls: u32, rate: u32, limit: Duration) -> Self {
         (self.calls, self.rate, self.limit) = (calls, rate, limit);
         self
     }
 
-    /// Starts it; the port it listens on is known at once, so another party can be told.
+    /// Starts it; the port it listens on is known immediately, so it can be passed to another
+    /// party.
     ///
     /// # Errors
     /// If sipp or the scenario is missing.
@@ -193,7 +195,7 @@ impl Scenario {
     }
 }
 
-/// A scenario that runs.
+/// A running scenario.
 pub struct Running {
     name: String,
     port: u16,

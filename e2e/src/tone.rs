@@ -1,7 +1,8 @@
-//! Who hears whom: every party plays a tone of its own and is measured for hearing the others'.
+//! Measures who hears whom: every party plays its own tone and is checked for the tones of the
+//! others.
 //!
 //! **Invariant: two pitches of one test are far enough apart to be distinguished in one frame**,
-//! and from the ring tone. Pitches are random per run, so that nothing can be recognised by accident.
+//! and from the ring tone. Pitches are random per run, so that no tone is recognised by accident.
 
 use std::path::Path;
 
@@ -9,15 +10,15 @@ use anyhow::{Context as _, ensure};
 use audio::{measure, tone::Tone, wav};
 use rand::seq::SliceRandom as _;
 
-/// Measured frames per second: 40 ms each, which tells tones 25 Hz apart.
+/// Measured frames per second: 40 ms each, which distinguishes tones 25 Hz apart.
 const FRAMES_PER_SECOND: usize = 25;
 /// Sample rate of a wideband phone.
 pub const WIDE_RATE: u32 = 16_000;
 
-/// Loudness of played tones.
+/// Level of the played tones.
 const LEVEL_DBM0: f64 = -10.0;
 
-/// A frame hears a tone from this level on, in dBFS: some 10 dB below what was played.
+/// Level from which a frame counts as hearing a tone, in dBFS: some 10 dB below the played tone.
 const HEARD_DBFS: f64 = -30.0;
 
 /// Frequency of a party's tone.
@@ -25,8 +26,8 @@ const HEARD_DBFS: f64 = -30.0;
 pub struct Pitch(f64);
 
 impl Pitch {
-    /// `count` different pitches, 600 to 3000 Hz, at least 100 Hz apart, away from harmonics of one
-    /// another's neighbours only by chance.
+    /// `count` different pitches, 600 to 3000 Hz, at least 100 Hz apart; only by chance harmonics
+    /// of one another's neighbours.
     pub fn random(count: usize) -> Vec<Self> {
         let mut steps: Vec<u32> = (0..24).collect();
         steps.shuffle(&mut rand::rng());
@@ -78,7 +79,7 @@ impl Pitch {
         wav::encode(&self.samples(seconds))
     }
 
-    /// `seconds` of the tone as headerless µ-law, as sipp streams it.
+    /// `seconds` of the tone as headerless µ-law, for streaming with sipp.
     pub fn ulaw(self, seconds: u32) -> Vec<u8> {
         self.samples(seconds)
             .into_iter()
@@ -103,8 +104,8 @@ impl Heard {
         Self { samples, rate }
     }
 
-    /// From a WAV file. A recorder that was ended by a signal leaves a wrong length in the header, so
-    /// the samples are taken as they stand behind it.
+    /// From a WAV file. A recorder ended by a signal leaves a wrong length in the header, so all
+    /// samples after the header are used.
     ///
     /// # Errors
     /// If it cannot be read or is not 16-bit mono at 8 or 16 kHz.
@@ -134,7 +135,7 @@ impl Heard {
         Self::at_rate(self.samples[at(from)..at(to)].to_vec(), self.rate)
     }
 
-    /// The part between the first and the last frame that hears the tone.
+    /// The part between the first and the last frame that contains the tone.
     pub fn span_of(&self, pitch: Pitch) -> Self {
         let hears: Vec<usize> = self
             .frames()
@@ -150,7 +151,7 @@ impl Heard {
         Self::at_rate(samples, self.rate)
     }
 
-    /// Share of frames, 0 to 1, in which the tone is heard.
+    /// Share of frames that contain the tone, 0 to 1.
     pub fn share(&self, pitch: Pitch) -> f64 {
         let frames = self.frames().count();
         let heard = self
@@ -160,13 +161,13 @@ impl Heard {
         heard as f64 / frames.max(1) as f64
     }
 
-    /// Level of the tone over everything, in dBFS.
+    /// Level of the tone over the whole recording, in dBFS.
     pub fn level(&self, pitch: Pitch) -> f64 {
         self.level_in(&self.samples, pitch)
     }
 
-    /// Lengths in seconds of the parts louder than `level_dbfs`; a pause shorter than `pause`
-    /// seconds does not part them.
+    /// Lengths in seconds of the parts louder than `level_dbfs`; pauses shorter than `pause`
+    /// seconds do not separate them.
     pub fn loud_parts(&self, level_dbfs: f64, pause: f64) -> Vec<f64> {
         let frame_s = 1.0 / FRAMES_PER_SECOND as f64;
         let loud = self
@@ -186,12 +187,12 @@ impl Heard {
             .collect()
     }
 
-    /// Checks that a bridge carried the peer's tone and nothing of the own one: from the first to the
-    /// last moment of the peer's tone, at least `seconds`, 95 % of frames hear it, and the own tone
-    /// stays at least 30 dB below it.
+    /// Checks that a bridge carried the peer's tone and nothing of the phone's own: between the
+    /// first and the last frame with the peer's tone, at least `seconds` long, 95 % of frames
+    /// contain it, and the phone's own tone stays at least 30 dB below it.
     ///
     /// # Errors
-    /// Says what was heard.
+    /// Describes what was heard.
     pub fn check_bridge(&self, peer: Pitch, own: Pitch, seconds: f64) -> anyhow::Result<()> {
         let span = self.span_of(peer);
         ensure!(

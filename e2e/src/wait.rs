@@ -1,16 +1,16 @@
 //! Waiting for something to become true, with a deadline.
 //!
-//! **Invariant: nobody waits longer than they said**, and a time-out says what was waited for.
+//! **Invariant: no wait exceeds its limit**, and a time-out names the awaited condition.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
 
-/// How often a condition is looked at.
+/// How often a condition is checked.
 const STEP: Duration = Duration::from_millis(10);
 
-/// Waits until `probe` gives a value.
+/// Waits until `probe` returns a value.
 ///
 /// # Errors
 /// After `limit`, naming `what`.

@@ -1,9 +1,9 @@
-//! What a bridged call costs: the real server beside a bare relay, in the same run.
+//! Measures the cost of a bridged call: the real server against a bare relay, in the same run.
 //!
 //! For each number of calls it first runs the relay of `e2e::load::relay`, then the server, with the same
 //! sender, and prints CPU time per second of a call, memory, packets and the age of packets on
 //! arrival. **Invariant: both are measured in the same way, from outside** (`/proc`), so that only
-//! the ratio counts and the machine's other work falls on both. `bench-bridge 50 100` runs those
+//! the ratio counts and other load on the machine affects both. `bench-bridge 50 100` runs those
 //! numbers only; `--seconds N` sets how long each is measured.
 
 #![forbid(unsafe_code)]
@@ -25,7 +25,7 @@ const RAMP: f64 = 50.0;
 /// Time for everything to settle before measuring.
 const SETTLE: Duration = Duration::from_secs(2);
 
-/// What one level cost.
+/// The cost of one level.
 struct Cost {
     /// CPU time in ms per call and second.
     cpu_ms: f64,
@@ -100,7 +100,7 @@ fn print_row(calls: usize, what: &str, cost: &Cost) {
     );
 }
 
-/// Measures process `pid` while `calls` calls are up; `pass` lets that time go by.
+/// Measures process `pid` while `calls` calls are up; `pass` waits for that long.
 fn measure(
     pid: u32,
     calls: usize,
@@ -135,7 +135,7 @@ fn measure_relay(calls: usize, time: Duration) -> anyhow::Result<Cost> {
 fn measure_server(calls: usize, time: Duration) -> anyhow::Result<Cost> {
     let mut load = Load::start("<Dial><Number>2000</Number></Dial>", calls, RAMP)?;
     let pid = load.server.process().id();
-    // The media thread counts by itself; this one only keeps the dialogs alive.
+    // The media thread counts on its own; this one only keeps the dialogs alive.
     let ua = RefCell::new(&mut load.ua);
     let window = || ua.borrow().rtp().window();
     let pass = |time| ua.borrow_mut().pump(time);

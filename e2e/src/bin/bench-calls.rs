@@ -1,11 +1,12 @@
-//! What a call costs: sipp calls the real server, with records, callbacks and trace on, beside a bare
-//! sipp that only answers, in the same run.
+//! Measures the cost of a call: sipp calls the real server, with records, callbacks and trace on,
+//! and for comparison a bare sipp that only answers, in the same run.
 //!
 //! Two kinds of call: one that hears a sound of 3 s and is hung up on (INVITE, document over HTTP,
 //! Play, BYE), and one that hangs up as soon as it is answered. **Invariant: both servers are measured
-//! in the same way, from outside** (`/proc`), so that the machine's other work falls on both.
-//! `bench-calls --calls N --rate N` sets how many, and how many each second. With
-//! `PATCHCORD_BEFORE_BIN` another program, an older version, is measured in turns with this one.
+//! in the same way, from outside** (`/proc`), so that other load on the machine affects both.
+//! `bench-calls --calls N --rate N` sets their number and how many start each second. With
+//! `PATCHCORD_BEFORE_BIN` another program, such as an older version, is measured alternately with
+//! this one.
 
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "a command line tool answers on stdout")]
@@ -22,18 +23,18 @@ use e2e::server::Options;
 use e2e::sipp::Scenario;
 use e2e::{App, Pitch, Reply, Server, ports};
 
-/// Calls of either kind before anything is measured.
+/// Calls of each kind before the measurement starts.
 const WARM_UP: u32 = 100;
-/// Time for records and callbacks of the last calls.
+/// Time for the records and callbacks of the last calls.
 const SETTLE: Duration = Duration::from_secs(2);
 /// How long all calls of a kind may take.
 const LIMIT: Duration = Duration::from_secs(120);
-/// Calls whose set-up is timed, and how many of them each second.
+/// Calls whose set-up is timed, and how many start each second.
 const SET_UP_CALLS: u32 = 1_000;
 const SET_UP_RATE: u32 = 100;
 /// How long one of them lasts.
 const TALK: Duration = Duration::from_millis(300);
-/// How often each program is measured, in turns with the other.
+/// How often each program is measured, alternately.
 const ROUNDS: usize = 2;
 
 struct Load {
@@ -92,7 +93,7 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What the calls of one program cost.
+/// The cost of a program's calls.
 #[derive(Default)]
 struct Cost {
     cpu_ms: Vec<f64>,
@@ -105,7 +106,7 @@ impl Cost {
         self.rss_mb = self.rss_mb.max(other.rss_mb);
     }
 
-    /// Of one call.
+    /// CPU time of one call.
     fn cpu_ms(&self) -> f64 {
         self.cpu_ms.iter().sum::<f64>() / self.cpu_ms.len() as f64
     }
@@ -140,7 +141,7 @@ fn read_arguments() -> anyhow::Result<Load> {
     Ok(load)
 }
 
-/// CPU time per call of a sipp that answers and is hung up on.
+/// CPU time per call of a sipp that answers and gets BYE.
 fn answering_sipp(load: &Load) -> anyhow::Result<f64> {
     let port = ports::free()?;
     let folder = tempfile::tempdir()?;
@@ -166,7 +167,7 @@ fn answering_sipp(load: &Load) -> anyhow::Result<f64> {
     Ok((cpu_ms(uas.0.id())? - before) / f64::from(load.calls))
 }
 
-/// What the calls of a program cost, and its memory afterwards.
+/// The cost of a program's calls, and its memory afterwards.
 fn server(
     load: &Load,
     program: Option<&PathBuf>,

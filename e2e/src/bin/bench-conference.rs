@@ -1,10 +1,11 @@
-//! What a participant of a conference costs: the real server beside a bare relay, in the same run.
+//! Measures the cost of a conference participant: the real server against a bare relay, in the same
+//! run.
 //!
-//! All participants talk at once into one `<Conference>`, the dearest case: each hears a sum without
-//! itself. The relay of `e2e::load::relay` passes on as many packets. After that one participant sends
-//! bursts, and the others measure when they hear them. **Invariant: both are measured in the same way,
-//! from outside**, so that only the ratio counts. `bench-conference 10 30` runs those even numbers of
-//! participants only; `--seconds N` sets how long each is measured.
+//! All participants talk at once in one `<Conference>`, the most expensive case: each hears a sum
+//! without itself. The relay of `e2e::load::relay` forwards the same number of packets. Then one
+//! participant sends bursts, and the others measure when they arrive. **Invariant: both are
+//! measured in the same way, from outside**, so that only the ratio counts. `bench-conference 10
+//! 30` runs those even numbers of participants only; `--seconds N` sets how long each is measured.
 
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "a command line tool answers on stdout")]
@@ -36,7 +37,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const TALKER: u64 = 1;
 const DOCUMENT: &str = "<Dial><Conference maxParticipants=\"250\">load</Conference></Dial>";
 
-/// What one level cost.
+/// The cost of one level.
 struct Cost {
     /// CPU time in ms per participant and second.
     cpu_ms: f64,
@@ -44,13 +45,14 @@ struct Cost {
     rss_mb: f64,
     /// Packets per participant and second.
     rate: f64,
-    /// Packets of the worst participant that did not reach the server, from its call record; `None` for the
-    /// relay.
+    /// Packets of the worst participant that did not reach the server, according to its call
+    /// record; `None` for the relay.
     lost_in: Option<u64>,
     /// How many fewer packets the worst participant received than it sent. A mix sends the same number whatever
     /// it receives.
     lost_out: u64,
-    /// From the first packet of a burst to its first loud packet at another, in ms.
+    /// Time from the first packet of a burst to the first loud packet at another participant, in
+    /// ms.
     heard_p50: f64,
     heard_p99: f64,
 }
@@ -118,7 +120,7 @@ fn print_row(people: usize, what: &str, cost: &Cost) {
     );
 }
 
-/// Measures process `pid` while all talk, then while one sends bursts; `pass` lets that time go by.
+/// Measures process `pid` while all talk, then while one sends bursts; `pass` waits for that long.
 fn measure<'a>(
     pid: u32,
     time: Duration,
@@ -156,7 +158,7 @@ fn measure<'a>(
     })
 }
 
-/// What the legs counted so far, and ages since the last look.
+/// The legs' counters so far, and packet ages since the last look.
 struct Seen {
     legs: BTreeMap<u64, LegStats>,
     ages: u64,
@@ -179,7 +181,7 @@ impl Seen {
         self.legs.values().map(|leg| leg.received).sum()
     }
 
-    /// Packets that the worst leg sent and got nothing for since `before`.
+    /// Packets sent by the worst leg since `before` without one in return.
     fn worst_loss_since(&self, before: &Self) -> u64 {
         let losses = self.legs.iter().map(|(leg, now)| {
             let then = before.legs.get(leg).copied().unwrap_or_default();
@@ -202,7 +204,7 @@ fn measure_relay(people: usize, time: Duration) -> anyhow::Result<Cost> {
 fn measure_server(people: usize, time: Duration) -> anyhow::Result<Cost> {
     let mut load = Load::start(DOCUMENT, people, RAMP)?;
     let pid = load.server.process().id();
-    // The media thread counts by itself; this one only keeps the dialogs alive.
+    // The media thread counts on its own; this one only keeps the dialogs alive.
     let ua = RefCell::new(&mut load.ua);
     let with_rtp = |look: &dyn Fn(&Rtp) -> anyhow::Result<Seen>| look(ua.borrow().rtp());
     let pass = |time| ua.borrow_mut().pump(time);

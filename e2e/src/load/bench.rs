@@ -1,4 +1,4 @@
-//! The server under load that the benches measure.
+//! The server under load, as measured by the benches.
 
 use std::time::Duration;
 
@@ -8,21 +8,21 @@ use super::ua::Ua;
 use crate::server::{Options, Server};
 use crate::{App, Reply};
 
-/// A server with calls to one number, which all run the same document.
+/// A server with calls to one number, all running the same document.
 pub struct Load {
     /// The server.
     pub server: Server,
-    /// The caller of all calls.
+    /// The user agent that places all calls.
     pub ua: Ua,
     calls: usize,
     _app: App,
 }
 
 impl Load {
-    /// Starts a server and places this many calls, `rate` new ones a second.
+    /// Starts a server and places this many calls, `rate` new ones per second.
     ///
     /// # Errors
-    /// If something does not start, or a call fails.
+    /// If a process does not start, or a call fails.
     pub fn start(document: &str, calls: usize, rate: f64) -> anyhow::Result<Self> {
         let app = App::start()?;
         app.on("/v", Reply::document(document));
@@ -49,7 +49,7 @@ impl Load {
     /// Hangs up all calls.
     ///
     /// # Errors
-    /// If a call had ended before.
+    /// If a call has already ended.
     pub fn end(&mut self) -> anyhow::Result<()> {
         ensure!(
             self.ua.talking() == self.calls,

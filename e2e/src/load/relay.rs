@@ -1,7 +1,7 @@
-//! The least that any bridge must do: one thread, a socket per leg, receive and send on.
+//! The minimum that any bridge must do: one thread, a socket per leg, receive and forward.
 //!
-//! The bench runs it as a process of its own beside the server, on the same machine in the same run,
-//! as the measure of what the system itself costs. **Invariant: it looks at no packet.**
+//! The bench runs it as a separate process next to the server, on the same machine in the same run,
+//! to measure the cost of the system itself. **Invariant: it does not look into packets.**
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -13,12 +13,12 @@ use mio::{Events, Interest, Poll, Token};
 
 use super::rtp::Rtp;
 
-/// A relay in a process of its own, which ends with this.
+/// A relay in a separate process, which ends when this is dropped.
 pub struct Relay(Child);
 
 impl Relay {
-    /// Starts this very program again as `relay PAIRS`, which must call [`run`], and opens two legs for each
-    /// pair that send to each other through it.
+    /// Starts the current program again as `relay PAIRS`, which must call [`run`], and opens two
+    /// legs for each pair that send to each other through it.
     ///
     /// # Errors
     /// If the system refuses.
@@ -41,7 +41,7 @@ impl Relay {
         Ok(relay)
     }
 
-    /// Number of its process.
+    /// Its process id.
     pub fn pid(&self) -> u32 {
         self.0.id()
     }
@@ -54,8 +54,8 @@ impl Drop for Relay {
     }
 }
 
-/// Opens two sockets for each of `pairs` bridges, tells their ports (`a b` on a line each) and passes
-/// packets on until the process is ended. A leg's peer is the last address that sent to it.
+/// Opens two sockets for each of `pairs` bridges, prints their ports (a line `a b` each) and
+/// forwards packets until the process is ended. A leg's peer is the last address that sent to it.
 ///
 /// # Errors
 /// If the system refuses sockets.

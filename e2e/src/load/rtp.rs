@@ -1,9 +1,10 @@
-//! RTP of many legs from one thread: 50 packets a second each, a socket per leg.
+//! RTP of many legs from one thread: 50 packets per second each, a socket per leg.
 //!
-//! A payload begins with the time it was sent; the bridge between two legs passes payloads on
+//! A payload begins with the time it was sent; a bridge between two legs forwards payloads
 //! unchanged, so the receiver knows how long each packet took. A conference does not: there one leg
-//! sends bursts of sound, and the others know when they hear them ([`Speech`]). **Invariant: sending
-//! never waits**; a leg's packets are 20 ms apart, and legs are spread evenly over those 20 ms.
+//! sends bursts of sound, and the others detect when they hear them ([`Speech`]). **Invariant:
+//! sending never waits**; a leg's packets are 20 ms apart, and legs are spread evenly over those 20
+//! ms.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -32,18 +33,18 @@ const BURST: u64 = 3;
 
 /// Payload type of key presses (RFC 4733).
 pub(super) const KEYS: u8 = 101;
-/// Keys that a leg presses in each step of the sender's clock: 10,000 a second.
+/// Keys that a leg presses per step of the sender's clock: 10,000 per second.
 const PRESSES: u64 = 10;
 
-/// What the legs send.
+/// The sound that the legs send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Speech {
-    /// Payloads that carry the time they were sent.
+    /// Payloads with their time of sending.
     Marked,
     /// All legs send a tone.
     Tone,
-    /// This leg sends 60 ms of the tone every 400 ms; all else is silence. The age of the first loud packet
-    /// of each burst is counted at each other leg.
+    /// This leg sends 60 ms of the tone every 400 ms; everything else is silence. Each other leg
+    /// counts the age of the first loud packet of a burst.
     Bursts(u64),
 }
 
@@ -56,7 +57,7 @@ pub struct LegStats {
     pub received: u64,
 }
 
-/// What all legs saw since the last look.
+/// The totals of all legs since the last look.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Window {
     /// Packets sent.
@@ -119,10 +120,10 @@ impl Rtp {
         Ok(Self { commands, counted })
     }
 
-    /// Opens the socket of a leg on 127.0.0.1, and gives its port.
+    /// Opens the socket of a leg on 127.0.0.1, and returns its port.
     ///
     /// # Errors
-    /// If there is no port.
+    /// If no port is free.
     pub fn open(&self, leg: u64) -> anyhow::Result<u16> {
         let socket =
             UdpSocket::bind(SocketAddr::from(([127, 0, 0, 1], 0))).context("an RTP socket")?;
@@ -139,7 +140,7 @@ impl Rtp {
         Ok(self.commands.send(Command::Send(leg, remote))?)
     }
 
-    /// What the legs send from now on; at first it is [`Speech::Marked`].
+    /// Sets what the legs send from now on; initially [`Speech::Marked`].
     ///
     /// # Errors
     /// If the thread is gone.
@@ -147,8 +148,8 @@ impl Rtp {
         Ok(self.commands.send(Command::Say(speech))?)
     }
 
-    /// Lets a leg press a key so often, 10,000 times a second, beside its sound. Each press is one packet
-    /// that begins and ends it.
+    /// Makes a leg press a key `times` times, 10,000 times per second, in addition to its sound.
+    /// Each press is a single packet that begins and ends it.
     ///
     /// # Errors
     /// If the thread is gone.
@@ -156,7 +157,7 @@ impl Rtp {
         Ok(self.commands.send(Command::Press(leg, times))?)
     }
 
-    /// What each open leg sent and received so far.
+    /// The packets that each open leg has sent and received so far.
     ///
     /// # Errors
     /// If the thread is gone.
@@ -176,7 +177,7 @@ impl Rtp {
         Ok(stats.recv()?)
     }
 
-    /// What was counted since the last look; begins anew.
+    /// The counters since the last look; resets them.
     pub fn window(&self) -> Window {
         let mut counted = lock(&self.counted);
         let window = Window {
@@ -198,7 +199,7 @@ fn lock(counted: &Mutex<Counted>) -> MutexGuard<'_, Counted> {
     counted.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The smallest value that at least `share` of all counted ones do not exceed.
+/// The smallest value not exceeded by at least `share` of all counted ones.
 fn percentile(counts: &[u32], share: f64) -> usize {
     let total: u64 = counts.iter().copied().map(u64::from).sum();
     let wanted = (total as f64 * share).ceil() as u64;
@@ -232,7 +233,7 @@ struct Worker {
     /// When the last burst began.
     burst: Option<Instant>,
     bursts: u64,
-    /// How often each leg still presses a key.
+    /// Remaining key presses of each leg.
     presses: BTreeMap<usize, u64>,
 }
 
@@ -259,7 +260,7 @@ impl Worker {
         }
     }
 
-    /// Carries out requests; false if no more can come.
+    /// Carries out requests; false once no more can come.
     fn obey(&mut self) -> bool {
         loop {
             match self.inbox.try_recv() {
@@ -372,7 +373,7 @@ impl Worker {
         let mut count = 0;
         while let Ok((length, _)) = known.socket.recv_from(&mut buffer) {
             if length != PACKET {
-                continue; // RTCP, or a ring tone's comfort.
+                continue; // RTCP, or the comfort noise of a ring tone.
             }
             known.stats.received += 1;
             if let (Speech::Bursts(talker), Some(burst)) = (self.speech, self.burst) {
@@ -405,17 +406,17 @@ impl Worker {
 
 /// Octets before the payload.
 const HEADER: usize = 12;
-/// A µ-law sample of nothing.
+/// A silent µ-law sample.
 const SILENCE: u8 = 0xff;
 
-/// A square wave of 1 kHz, about 20 dB below the loudest.
+/// A square wave of 1 kHz, about 20 dB below the maximum level.
 fn fill_tone(packet: &mut [u8; PACKET]) {
     for (at, octet) in packet[HEADER..].iter_mut().enumerate() {
         *octet = if at % 8 < 4 { 0xae } else { 0x2e };
     }
 }
 
-/// Whether a tenth of the samples are louder than 40 dB below the loudest.
+/// Whether a tenth of the samples exceed −40 dB of the maximum level.
 fn is_loud(payload: &[u8]) -> bool {
     let loud = payload.iter().filter(|octet| **octet & 0x7f < 0x4f);
     loud.count() * 10 >= payload.len()
@@ -437,7 +438,7 @@ fn packet(ssrc: u32, count: u64, sent_at: Duration) -> [u8; PACKET] {
     packet
 }
 
-/// The key 5, pressed for 100 ms: the last packet of the press only.
+/// Key 5, pressed for 100 ms: only the last packet of the press.
 fn press(ssrc: u32, count: u64) -> [u8; HEADER + 4] {
     let mut press = [0; HEADER + 4];
     press[..HEADER].copy_from_slice(&packet(ssrc, count, Duration::ZERO)[..HEADER]);
@@ -446,7 +447,7 @@ fn press(ssrc: u32, count: u64) -> [u8; HEADER + 4] {
     press
 }
 
-/// Age of a packet of ours in µs; `None` for others, such as a ring tone.
+/// Age of one of our packets in µs; `None` for others, such as a ring tone.
 fn age_us(packet: &[u8], now: Duration) -> Option<usize> {
     let word = |at: usize| Some(u64::from_be_bytes(packet.get(at..at + 8)?.try_into().ok()?));
     if word(12)? != MARK {

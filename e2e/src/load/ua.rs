@@ -1,7 +1,7 @@
 //! A minimal SIP user agent for load: it calls a number, and answers what the server dials.
 //!
-//! One UDP socket, trusted by the server as a trunk, so nothing is challenged. **Invariant: a call that
-//! is not completed as planned is counted with its reason**, never forgotten.
+//! One UDP socket, which the server trusts as a trunk, so nothing is challenged. **Invariant: a
+//! call that does not complete as planned is always counted, with its reason**.
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, UdpSocket};
@@ -12,12 +12,12 @@ use socket2::SockRef;
 
 use super::rtp::{KEYS, LegStats, Rtp};
 
-/// First wait before a request is sent again (T1 of RFC 3261).
+/// First retransmission interval (T1 of RFC 3261).
 const T1: Duration = Duration::from_millis(500);
-/// How often a request is sent again before the call is given up.
+/// Maximum retransmissions of a request before the call fails.
 const RETRIES: u32 = 5;
 
-/// What became of the calls so far.
+/// The outcome of the calls so far.
 #[derive(Debug, Default)]
 pub struct Tally {
     /// Calls placed.
@@ -28,11 +28,11 @@ pub struct Tally {
     pub ended: usize,
     /// Calls of ours that failed, by reason.
     pub failed: BTreeMap<String, usize>,
-    /// Media of every leg that is closed.
+    /// Media of every closed leg.
     pub legs: Vec<LegStats>,
-    /// Time from INVITE to 200, each in ms.
+    /// Time from INVITE to 200, in ms.
     pub setup_ms: Vec<u64>,
-    /// The same, exactly.
+    /// The same, unrounded.
     pub setup: Vec<Duration>,
 }
 
@@ -47,7 +47,7 @@ impl Tally {
 enum State {
     /// Our INVITE waits for its final response.
     Calling,
-    /// Answered; for one that called us, until BYE.
+    /// Answered; for an incoming call, until BYE.
     Talking,
     /// Our BYE waits for its response.
     Leaving,
@@ -64,15 +64,15 @@ struct Call {
     placed: Instant,
     /// When it was answered; before that, when it was placed.
     answered: Instant,
-    /// What is sent again until something comes back: the message, when, how often so far.
+    /// The message to retransmit until a response arrives: the message, when, how often so far.
     pending: Option<(String, Instant, u32)>,
     /// CSeq number of the INVITE, if the server sent it.
     remote_seq: u32,
 }
 
 impl Call {
-    /// Whether a request of the server is one of this dialog: its tags, and a new CSeq number
-    /// (RFC 3261 section 12.2.2).
+    /// Whether a request of the server belongs to this dialog: its tags match, and its CSeq number
+    /// is new (RFC 3261 §12.2.2).
     fn takes(&self, text: &str) -> bool {
         let tag_of = |name: &str| header(text, name).and_then(tag).map(str::to_owned);
         let seq = header(text, "CSeq").and_then(|value| value.split(' ').next()?.parse().ok());
@@ -96,7 +96,7 @@ pub struct Ua {
     calls: BTreeMap<String, Call>,
     next: u64,
     tally: Tally,
-    /// Called user part that only rings.
+    /// Called user part that rings without answering.
     silent: Option<String>,
 }
 
@@ -109,7 +109,7 @@ impl Ua {
         Self::bind_to("127.0.0.1")
     }
 
-    /// The same on another address of this machine, `127.…`. Its media stays on `127.0.0.1`.
+    /// The same on another loopback address, `127.…`. Its media stays on `127.0.0.1`.
     ///
     /// # Errors
     /// If the system refuses.
@@ -136,35 +136,35 @@ impl Ua {
         self.local
     }
 
-    /// Where the server takes SIP over UDP.
+    /// Sets where the server receives SIP over UDP.
     pub fn connect(&mut self, server: SocketAddr) {
         self.server = server;
     }
 
-    /// Lets calls to this user part ring and never answers them.
+    /// Makes calls to this user part ring without an answer.
     pub fn only_ring(&mut self, user: &str) {
         self.silent = Some(user.to_owned());
     }
 
-    /// Answered calls of both kinds that have not ended.
+    /// Answered calls in both directions that have not ended.
     pub fn open_dialogs(&self) -> usize {
         self.dialogs_on_record(Instant::now())
     }
 
-    /// Those of them that were answered before `since`, and all that we called: these are on record
-    /// before they are answered.
+    /// Those of them answered before `since`, and all that we placed: these are recorded before
+    /// they are answered.
     pub fn dialogs_on_record(&self, since: Instant) -> usize {
         let kept =
             |call: &&Call| call.state == State::Talking && (call.ours || call.answered <= since);
         self.calls.values().filter(kept).count()
     }
 
-    /// Forgets the calls that are not answered: the server that was asked is gone.
+    /// Forgets the unanswered calls: the server they were sent to is gone.
     pub fn forget_unanswered(&mut self) {
         self.calls.retain(|_, call| call.state == State::Talking);
     }
 
-    /// What became of the calls so far.
+    /// The outcome of the calls so far.
     pub fn tally(&self) -> &Tally {
         &self.tally
     }
@@ -174,12 +174,12 @@ impl Ua {
         &self.rtp
     }
 
-    /// Calls of both kinds that are not over.
+    /// Calls in both directions that have not ended.
     pub fn live(&self) -> usize {
         self.calls.len()
     }
 
-    /// Calls of ours that are answered and not over.
+    /// Our calls that are answered and have not ended.
     pub fn talking(&self) -> usize {
         self.calls
             .values()
@@ -190,7 +190,7 @@ impl Ua {
     /// Calls `number`.
     ///
     /// # Errors
-    /// If there is no port for its media.
+    /// If no port is free for its media.
     pub fn call(&mut self, number: &str) -> anyhow::Result<()> {
         let leg = self.next;
         self.next += 1;
@@ -222,7 +222,7 @@ impl Ua {
         Ok(())
     }
 
-    /// Places `calls` calls to `number`, so many a second, and waits until each is answered.
+    /// Places `calls` calls to `number`, `rate` per second, and waits until each is answered.
     ///
     /// # Errors
     /// If one fails.
@@ -239,7 +239,7 @@ impl Ua {
         Ok(())
     }
 
-    /// Ends every answered call of ours that is older than `age` since its INVITE.
+    /// Ends every answered call of ours whose INVITE is older than `age`.
     pub fn hang_up_older(&mut self, age: Duration) {
         let now = Instant::now();
         let due =
@@ -263,7 +263,7 @@ impl Ua {
         }
     }
 
-    /// Handles what arrives, for about `time`.
+    /// Handles incoming messages for about `time`.
     ///
     /// # Errors
     /// If the media thread is gone.
@@ -305,7 +305,7 @@ impl Ua {
                 self.send(&reply(text, "200 OK", "", None));
                 match self.calls.remove(&id) {
                     Some(call) => self.over(&call, None),
-                    None => Ok(()), // Sent again: our 200 crossed it.
+                    None => Ok(()), // Retransmitted: our 200 crossed it.
                 }
             }
             _ => {
@@ -388,7 +388,7 @@ impl Ua {
 
     fn invited(&mut self, text: &str, id: &str) -> anyhow::Result<()> {
         if self.calls.contains_key(id) {
-            return Ok(()); // Sent again; so is our 200, until its ACK comes.
+            return Ok(()); // Retransmitted; so is our 200, until its ACK arrives.
         }
         if let Some(silent) = &self.silent
             && text.starts_with(&format!("INVITE sip:{silent}@"))
@@ -425,7 +425,7 @@ impl Ua {
         Ok(())
     }
 
-    /// Counts a call that is out of the table.
+    /// Counts a call that was removed from the table.
     fn over(&mut self, call: &Call, reason: Option<String>) -> anyhow::Result<()> {
         let stats = self.rtp.close(call.leg)?;
         match reason {
@@ -462,7 +462,7 @@ impl Ua {
         Ok(())
     }
 
-    /// UDP may lose it; what matters is sent again.
+    /// UDP may lose it; important messages are retransmitted.
     fn send(&self, message: &str) {
         let _ = self.socket.send_to(message.as_bytes(), self.server);
     }
@@ -519,7 +519,7 @@ fn text_ack(call: &Call, id: &str, local: SocketAddr, branch: &str, to: Option<&
     }
 }
 
-/// A response: the headers that must be copied, a tag for To, and perhaps further headers and a body.
+/// A response: the headers that must be copied, a To tag, and possibly further headers and a body.
 fn reply(request: &str, status: &str, tag: &str, answer: Option<(&str, &str)>) -> String {
     let (headers, body) = answer.unwrap_or_default();
     let mut text = format!("SIP/2.0 {status}\r\n");
@@ -574,7 +574,7 @@ fn sdp(port: u16) -> String {
     )
 }
 
-/// Where the other side wants its RTP: the audio port at the first connection address.
+/// Where the remote party expects RTP: the audio port at the first connection address.
 fn remote(text: &str) -> Option<SocketAddr> {
     let line = |start: &str| text.split("\r\n").find_map(|line| line.strip_prefix(start));
     let address = line("c=IN IP4 ")?.trim().parse().ok()?;

@@ -1,5 +1,5 @@
-//! What strangers can do to a server, with honest calls beside it. Every load is bounded, in count and
-//! time, and stays on this machine.
+//! Attacks by strangers on a server that also handles honest calls. Every load is bounded, in count
+//! and time, and stays on this machine.
 
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,10 +13,10 @@ use e2e::{App, Reply, Server, http, setting};
 
 /// How long an honest call lasts.
 const TALK: Duration = Duration::from_millis(300);
-/// Honest calls of each kind a second.
+/// Interval between honest calls of each kind.
 const PACE: Duration = Duration::from_millis(200);
 
-/// One who calls honestly, from an address of its own.
+/// An honest caller with its own address.
 struct Honest {
     ua: Ua,
     number: &'static str,
@@ -41,7 +41,8 @@ impl Honest {
         self.ua.pump(Duration::from_millis(1))
     }
 
-    /// Ends its calls; all of them must have been set up. Returns the time that 95 of 100 took at most.
+    /// Ends its calls; all of them must have been set up. Returns the 95th percentile of the set-up
+    /// time.
     fn finish(mut self, who: &str) -> anyhow::Result<Duration> {
         let give_up = Instant::now() + Duration::from_secs(8);
         while self.ua.live() > 0 && Instant::now() < give_up {
@@ -62,7 +63,7 @@ impl Honest {
     }
 }
 
-/// INVITEs without credentials whose answers are never confirmed.
+/// INVITEs without credentials whose answers are never acknowledged.
 struct Flood {
     socket: UdpSocket,
     server: SocketAddr,
@@ -106,12 +107,13 @@ impl Flood {
     }
 }
 
-/// 150 pairs of RTP ports, and several times as many INVITEs to a public number and to the name of a client
-/// that is not registered. Calls of a trunk go on, and so do strangers' calls from another address.
+/// 150 pairs of RTP ports, and several times as many INVITEs to a public number and to the name of
+/// an unregistered client. Calls of a trunk continue, and so do strangers' calls from another
+/// address.
 #[test]
 fn unconfirmed_calls_of_strangers_leave_ports_to_others() -> anyhow::Result<()> {
     let seconds = setting("PATCHCORD_ATTACK_SECONDS", 3);
-    // Below the ports that the system hands out; a pair that is taken is passed over.
+    // Below the system's ephemeral ports; pairs in use are skipped.
     let first = 2 * rand::random_range(10_500..15_800);
     let config = format!(
         "[media]\nports = '{first}-{}'\n[sip]\nmax_unconfirmed_per_source = 50\n\
@@ -154,7 +156,7 @@ fn unconfirmed_calls_of_strangers_leave_ports_to_others() -> anyhow::Result<()> 
 /// another address.
 struct House {
     server: Server,
-    // Answers until the end.
+    // Answers until it is dropped.
     _app: App,
     rest: Rest,
 }
@@ -180,7 +182,8 @@ impl House {
         })
     }
 
-    /// Honest calls for some seconds: all are set up. Returns the time that 95 of 100 took at most.
+    /// Makes honest calls for some seconds: all are set up. Returns the 95th percentile of the
+    /// set-up time.
     fn honest_calls(&self, seconds: u32) -> anyhow::Result<Duration> {
         let mut trunk = Honest::new("127.0.0.2", "1000")?;
         trunk.ua.connect(self.server.sip_udp()?);
@@ -191,7 +194,8 @@ impl House {
         trunk.finish("the trunk")
     }
 
-    /// Calls without and with the attack beside them: all are set up, and 95 of 100 not much slower.
+    /// Calls without and during the attack: all are set up, and the 95th percentile is not much
+    /// slower.
     fn withstands(&self, name: &str, attack: impl Fn(&AtomicBool) + Sync) -> anyhow::Result<()> {
         let seconds = setting("PATCHCORD_ATTACK_SECONDS", 3);
         self.honest_calls(2)?; // Warms up.
@@ -299,8 +303,8 @@ fn honest_calls_go_on_beside_floods_over_udp() -> anyhow::Result<()> {
     })
 }
 
-/// A tenant's client takes the number of another account as its login: it is refused, and the calls stay
-/// with the number.
+/// A tenant's client requests the number of another account as its login: this is refused, and the
+/// calls stay with the number.
 #[test]
 fn no_login_hijacks_a_number() -> anyhow::Result<()> {
     let house = House::start()?;

@@ -1,4 +1,4 @@
-//! What `docs/operating.md` promises: ready line, exit codes, health, signals.
+//! The contract of `docs/operating.md`: ready line, exit codes, health, signals.
 
 use std::time::Duration;
 
@@ -60,7 +60,7 @@ fn an_idle_server_ends_cleanly_at_the_first_signal() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What goes wrong with an application is in the log, with the number of the error and the host.
+/// Application failures are logged, with the number of the error and the host.
 #[test]
 fn an_application_that_fails_leaves_a_warning() -> anyhow::Result<()> {
     let server = Server::start()?;

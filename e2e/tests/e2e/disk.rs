@@ -1,5 +1,5 @@
-//! A disk that takes no writes: nobody is told of a call that cannot be recorded, and no record
-//! stays open.
+//! A disk that rejects writes: a call that cannot be recorded is not reported, and no record stays
+//! open.
 
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ fn a_full_disk_refuses_new_calls_and_leaves_no_record_open() -> anyhow::Result<(
         (ua.tally().failures() == 1).then_some(())
     })?;
     assert_eq!(ua.tally().failed.get("503"), Some(&1), "{:?}", ua.tally());
-    // The call is ended all the same, but nothing on record shows it yet.
+    // The call has ended all the same, but no record shows it yet.
     let rest = server.rest();
     let calls = rest.calls()?;
     let sid = calls[0]["sid"].as_str().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What the command line shows beside a running server.
+//! The output of the command line while a server is running.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use e2e::{App, Pitch, Reply, Server, ports, wait};
 
 const SOON: Duration = Duration::from_secs(8);
 
-/// Standard output of `patchcord` with the data folder of the server.
+/// Standard output of `patchcord` on the server's data folder.
 fn patchcord(server: &Server, arguments: &[&str]) -> anyhow::Result<String> {
     let output = program()
         .args(arguments)
@@ -20,7 +20,7 @@ fn patchcord(server: &Server, arguments: &[&str]) -> anyhow::Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// At the very moment a call has ended its trace is still on its way to the disk: it is waited for.
+/// Immediately after a call its trace is still being written to disk: the test waits for it.
 #[test]
 fn a_call_that_has_just_ended_is_shown() -> anyhow::Result<()> {
     let server = Server::start()?;
@@ -52,7 +52,7 @@ fn a_call_that_has_just_ended_is_shown() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A wrong password and a call to a number that is not there leave no other trace.
+/// A wrong password and a call to an unknown number leave no other record.
 #[test]
 fn who_is_turned_away_is_listed() -> anyhow::Result<()> {
     let server = Server::start()?;

@@ -1,9 +1,9 @@
-//! `kill -9` in the middle of many calls: after the next start nothing is left open, and everybody
-//! who must know is told.
+//! `kill -9` in the middle of many calls: after the next start nothing is left open, and every
+//! party that must be notified is.
 //!
-//! Calls ring, are bridged, bridged and recorded, hear a sound file, or are asked for keys. **Invariant: what is asserted
-//! is read from outside**: the API, the callbacks that arrived, the BYEs that the far side got, the
-//! files. `just kill` repeats it at random instants.
+//! Calls ring, are bridged, bridged and recorded, hear a sound file, or collect keys. **Invariant:
+//! everything asserted is observed from outside**: the API, the callbacks that arrived, the BYEs
+//! that remote parties received, the files. `just kill` repeats it at random instants.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant, SystemTime};
@@ -18,7 +18,7 @@ use serde_json::Value;
 
 /// Calls of each kind.
 const EACH: usize = 20;
-/// What each kind runs, with the number that runs it.
+/// The document of each kind, with its number.
 const KINDS: [(&str, &str); 5] = [
     (
         "1001",
@@ -38,14 +38,14 @@ const KINDS: [(&str, &str); 5] = [
         "<Gather timeout=\"60\"><Play>/tone.wav</Play></Gather>",
     ),
 ];
-/// Dialogs of these calls: the callers', and the callees' of two kinds.
+/// Dialogs of these calls: those of the callers, and of the callees of two kinds.
 const DIALOGS: usize = 5 * EACH + 2 * EACH;
-/// A dialog that the server began is on record when it is older than this.
+/// A dialog that the server started is recorded once it is older than this.
 const ON_RECORD: Duration = Duration::from_millis(500);
 const SOON: Duration = Duration::from_secs(15);
 const EVENT: &str = "x-patchcord-event";
 
-/// Everything of one round.
+/// Everything in one round.
 struct Scene {
     server: Server,
     app: App,
@@ -81,7 +81,7 @@ impl Scene {
         Ok(Self { server, app, ua })
     }
 
-    /// Places all calls, for `limit` at most.
+    /// Places all calls, for at most `limit`.
     fn ring(&mut self, limit: Duration) -> anyhow::Result<()> {
         let deadline = Instant::now() + limit;
         for n in 0..EACH * KINDS.len() {
@@ -94,8 +94,8 @@ impl Scene {
         Ok(())
     }
 
-    /// Kills the server, and again so long after its next start, in the middle of the repair;
-    /// then checks all there is to check.
+    /// Kills the server, and again this long after its next start, in the middle of the repair;
+    /// then checks the outcome.
     fn survive(&mut self, again: Duration) -> anyhow::Result<()> {
         let safe = Instant::now() - ON_RECORD;
         self.server.kill()?;
@@ -105,21 +105,21 @@ impl Scene {
         self.server.crash_while_starting(again)?;
         self.server.start_again()?;
         self.check(safe)?;
-        // Nobody knows more than that it lived until then.
+        // Its end is unknown, except that it was live until then.
         let calls = self.server.rest().all("Calls", "calls")?;
         for call in calls
             .iter()
             .filter(|call| text(call, "reason") == "node-lost")
         {
-            // Times in this form are in the order of their letters.
+            // Times in this format sort alphabetically.
             let end = text(call, "end_time");
             ensure!(*end <= *killed, "ended after the kill at {killed}: {call}");
         }
         Ok(())
     }
 
-    /// Checks all there is to check after the restart; callers, and callees that answered before
-    /// `safe`, must have got BYE.
+    /// Checks the outcome after the restart; callers, and callees that answered before `safe`, must
+    /// have received BYE.
     fn check(&mut self, safe: Instant) -> anyhow::Result<()> {
         wait::until("BYE in each dialog", SOON, || {
             self.ua.pump(Duration::from_millis(5)).ok()?;
@@ -141,7 +141,7 @@ impl Scene {
         self.recordings_are_listed()
     }
 
-    /// What `patchcord doctor calls` says: its exit code and the number of open calls.
+    /// The result of `patchcord doctor calls`: its exit code and the number of open calls.
     fn doctor(&self) -> anyhow::Result<(i32, usize)> {
         let output = program()
             .args(["doctor", "calls", "--json", "--data"])

@@ -1,7 +1,7 @@
 //! The real server against real peers. One binary, so that it is linked once.
 //!
 //! Modules below `media` send and measure sound in real time; the others only look at signalling or
-//! HTTP. **Invariant: each test starts a server of its own**, so that any of them can run alone, and
+//! HTTP. **Invariant: each test starts its own server**, so that any of them can run alone, and
 //! none waits for a fixed time.
 
 mod attack;

@@ -23,7 +23,7 @@ use e2e::{App, Phone, Pitch, Server};
 /// How long an application may wait for a request.
 const SOON: Duration = Duration::from_secs(8);
 
-/// Server, application and the caller `kim`, a registered client; `ann` exists as a client too.
+/// Server, application and the caller `kim`, a registered client; `ann` also exists as a client.
 struct Scene {
     server: Server,
     app: App,
@@ -39,12 +39,12 @@ impl Scene {
         Self::with(|kim| kim)
     }
 
-    /// The same with kim's phone set up further.
+    /// The same with further settings for kim's phone.
     fn with(setup: impl FnOnce(Setup) -> Setup) -> anyhow::Result<Self> {
         Self::on(Server::start()?, setup)
     }
 
-    /// The same with a server of its own kind.
+    /// The same with a different server.
     fn on(server: Server, setup: impl FnOnce(Setup) -> Setup) -> anyhow::Result<Self> {
         Self::sounding(server, setup, Pitch::random(3))
     }
@@ -78,13 +78,13 @@ impl Scene {
         })
     }
 
-    /// Starts ann's phone as `setup` says, registered.
+    /// Starts ann's phone, registered and configured by `setup`.
     fn ann(&self, setup: impl FnOnce(Setup) -> Setup) -> anyhow::Result<Phone> {
         setup(Setup::new("ann").registers("ann-Secret-1")).start(&self.server, self.anns)
     }
 }
 
-/// Lets both talk: the only wait that is as long as what is measured.
+/// Lets both talk: the only wait of fixed length, that of the measurement.
 fn talk(seconds: f64) {
     thread::sleep(Duration::from_secs_f64(seconds));
 }

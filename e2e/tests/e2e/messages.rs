@@ -1,4 +1,4 @@
-//! Text messages to real phones, of a call and of none.
+//! Text messages to real phones, from a call and from the API.
 
 use std::collections::BTreeSet;
 use std::net::UdpSocket;
@@ -11,8 +11,8 @@ use e2e::{App, Pitch, Reply, Server, wait};
 
 const SOON: Duration = Duration::from_secs(8);
 
-/// The caller gets one, so do somebody registered over TCP and a SIP address, and one has nowhere to
-/// go; each ends once, on record and at the application.
+/// The caller gets one, as do a phone registered over TCP and a SIP address; one has no route. Each
+/// ends exactly once, on record and at the application.
 #[test]
 fn messages_of_a_call_reach_phones_and_end_once() -> anyhow::Result<()> {
     let server = Server::start()?;
@@ -69,7 +69,7 @@ fn messages_of_a_call_reach_phones_and_end_once() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The statuses that the application received of a message, in order, each event once.
+/// The statuses of a message that the application received, in order, each event once.
 fn statuses(app: &App, sid: &str) -> Vec<String> {
     let mut events = BTreeSet::new();
     let mut found = Vec::new();
@@ -82,8 +82,8 @@ fn statuses(app: &App, sid: &str) -> Vec<String> {
     found
 }
 
-/// No call is involved: the API sends one text to a phone that is registered, one to a SIP address, and
-/// one to a phone that is not registered.
+/// Without a call: the API sends one text to a registered phone, one to a SIP address, and one to
+/// an unregistered phone.
 #[test]
 fn a_message_of_the_api_reaches_a_registered_phone() -> anyhow::Result<()> {
     let server = Server::start()?;
@@ -137,7 +137,7 @@ fn a_message_of_the_api_reaches_a_registered_phone() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A recipient that never answers keeps the message on its way when the server is killed.
+/// A recipient that never answers keeps the message pending when the server is killed.
 #[test]
 fn a_killed_server_leaves_no_message_on_its_way() -> anyhow::Result<()> {
     let mut server = Server::start()?;
@@ -171,7 +171,7 @@ fn a_killed_server_leaves_no_message_on_its_way() -> anyhow::Result<()> {
         "{one}"
     );
     ensure!(one["error_message"] == "node-lost", "{one}");
-    // A second crash ends nothing again.
+    // A second crash does not end anything again.
     server.kill()?;
     server.start_again()?;
     let again = server.rest().get(&format!("Messages/{sid}"))?;

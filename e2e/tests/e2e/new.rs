@@ -1,4 +1,4 @@
-//! `patchcord new`: what it writes works together, and its tests pass.
+//! `patchcord new`: the files it writes work together, and their tests pass.
 
 use std::fs;
 use std::net::TcpStream;
@@ -38,7 +38,7 @@ fn a_new_application_passes_its_tests() -> anyhow::Result<()> {
     let (tested, said) = patchcord(&["test", "menu/documents.test.yaml"], outer)?;
     assert_eq!(tested.status.code(), Some(0), "{said}");
 
-    // Only the port differs from what was written.
+    // Only the port differs from the generated files.
     let port = ports::lasting()?;
     let script = outer.join("menu/app.test.yaml");
     let text = fs::read_to_string(&script)?;

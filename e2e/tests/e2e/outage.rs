@@ -1,8 +1,8 @@
-//! A receiver of callbacks that is away for a minute: it misses nothing, and nobody else notices.
+//! A receiver of callbacks is down for a minute: it misses nothing, and nothing else is affected.
 //!
 //! For the first half of the minute it refuses connections, for the second it accepts them and never
-//! answers. **Invariant: set-up times are compared within one run and beside a second server**, which
-//! gets the same calls but has only good receivers, so that a busy machine slows both. Run by
+//! answers. **Invariant: set-up times are compared within one run and with a second server**, which
+//! gets the same calls but has only healthy receivers, so that a busy machine slows both. Run by
 //! `just outage`.
 
 use std::collections::BTreeSet;
@@ -17,16 +17,16 @@ use crate::webhooks::{EVENTS, check, finish, median, number, server};
 
 /// The number whose calls are measured; its receiver always works.
 const MEASURED: &str = "2000";
-/// Calls to it between two calls to a number whose receiver may be away.
+/// Calls to it between two calls to a number whose receiver may be down.
 const SAMPLES: usize = 4;
-/// Between two rounds of calls.
+/// Pause between two rounds of calls.
 const PAUSE: Duration = Duration::from_millis(50);
-/// Longer than the test: never.
+/// Longer than the test: effectively never.
 const NEVER: Duration = Duration::from_secs(24 * 3600);
-/// Until everything that waited has been taken.
+/// Time until all waiting callbacks have been accepted.
 const RECOVERY: Duration = Duration::from_secs(60);
 
-/// A server and who calls it.
+/// A server and its callers.
 struct Side {
     server: Server,
     ua: Ua,
@@ -40,7 +40,7 @@ impl Side {
         Ok(Self { server, ua })
     }
 
-    /// One call from INVITE to BYE; the time that its set-up took.
+    /// Makes one call from INVITE to BYE; returns its set-up time.
     fn call(&mut self, callee: &str) -> anyhow::Result<Duration> {
         self.ua.call(callee)?;
         finish(&mut [&mut self.ua])?;
@@ -49,16 +49,16 @@ impl Side {
     }
 }
 
-/// What was seen while the receiver was in one state.
+/// The results while the receiver was in one state.
 struct Phase {
     /// Calls to the number whose receiver is in that state.
     calls: usize,
-    /// Median set-up time of the measured calls: on the side under test, on the other.
+    /// Median set-up time of the measured calls: on the side under test, and on the other.
     setup: [Duration; 2],
 }
 
 impl Phase {
-    /// How much longer set-up takes than `before`, without what slowed both sides.
+    /// How much longer set-up takes than `before`, less what slowed both sides.
     fn slowdown(&self, before: &Self) -> f64 {
         let [tested, other] =
             [0, 1].map(|side| self.setup[side].as_secs_f64() / before.setup[side].as_secs_f64());
@@ -66,7 +66,7 @@ impl Phase {
     }
 }
 
-/// Calls `callee` steadily for that long, and the measured number in between.
+/// Calls `callee` steadily for `time`, and the measured number in between.
 fn phase(sides: &mut [Side; 2], callee: &str, time: Duration) -> anyhow::Result<Phase> {
     let end = Instant::now() + time;
     let (mut calls, mut setups) = (0, [Vec::new(), Vec::new()]);
@@ -76,7 +76,8 @@ fn phase(sides: &mut [Side; 2], callee: &str, time: Duration) -> anyhow::Result<
         }
         calls += 1;
         for sample in 0..SAMPLES {
-            // One after the other and first in turn, so that they do not disturb each other.
+            // One after the other, alternating which is first, so that they do not disturb each
+            // other.
             for side in [sample % 2, (sample + 1) % 2] {
                 setups[side].push(sides[side].call(MEASURED)?);
             }
@@ -152,7 +153,7 @@ fn a_receiver_that_is_away_gets_everything_in_order_and_nobody_else_waits() -> a
     let requests = away.requests("/s");
     let (lost, taken) = requests.split_at(unanswered);
     ensure!(!lost.is_empty(), "it was asked while it did not answer");
-    // Nothing goes out before what is earlier in its call has been taken.
+    // A callback waits until the earlier ones of its call have been accepted.
     let early = lost
         .iter()
         .find(|request| request.param("CallStatus") != Some(EVENTS[0]));

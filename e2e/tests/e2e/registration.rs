@@ -1,4 +1,4 @@
-//! REGISTER as phones do it: digest, wrong password, removal.
+//! REGISTER as sent by phones: digest, wrong password, removal.
 
 use e2e::Server;
 use e2e::sipp::Scenario;
@@ -9,7 +9,7 @@ fn server_with_ann() -> anyhow::Result<Server> {
     Ok(server)
 }
 
-/// Scenario name, digest user and password; the scenario says what must come out.
+/// Scenario name, digest user and password; the scenario states the expected outcome.
 fn check(scenario: &str, user: &str, password: &str) -> anyhow::Result<()> {
     let server = server_with_ann()?;
     let outcome = Scenario::new(scenario)

@@ -1,4 +1,4 @@
-//! What an account may let the server ask, whoever a call belongs to.
+//! Which addresses the server contacts for an account, whichever account a call belongs to.
 
 use std::net::{TcpListener, UdpSocket};
 use std::time::Duration;
@@ -13,7 +13,7 @@ const SOON: Duration = Duration::from_secs(8);
 const TENANT: &str = "AC000000000000000000000000000000aa";
 
 /// The tenant's client calls the administrator's number, whose document is on this machine. The
-/// call belongs to the tenant, who redirects it to this machine: that is not asked.
+/// call belongs to the tenant, who redirects it to this machine: that request is not made.
 #[test]
 fn a_tenant_cannot_borrow_the_rights_of_the_number_it_calls() -> anyhow::Result<()> {
     let server = Server::start()?;
@@ -51,7 +51,7 @@ fn a_tenant_cannot_borrow_the_rights_of_the_number_it_calls() -> anyhow::Result<
     Ok(())
 }
 
-/// An account below the administrator's, as a client of the API.
+/// An account below the administrator's, as an API client.
 fn tenant(server: &Server) -> anyhow::Result<Rest> {
     let form = [
         ("EmailAddress", "tenant@example.org"),
@@ -69,8 +69,8 @@ fn tenant(server: &Server) -> anyhow::Result<Rest> {
     Ok(server.rest_as(&sid, &token))
 }
 
-/// A tenant's document and API calls name SIP addresses on this machine: nothing is sent there, by UDP
-/// or TCP. The administrator's document may.
+/// A tenant's document and API calls name SIP addresses on this machine: nothing is sent there, by
+/// UDP or TCP. The administrator's document may contact them.
 #[test]
 fn a_tenant_cannot_have_the_server_send_sip_into_its_own_network() -> anyhow::Result<()> {
     let server = Options::default()
@@ -107,7 +107,8 @@ fn a_tenant_cannot_have_the_server_send_sip_into_its_own_network() -> anyhow::Re
     let heard = || tcp.accept().is_ok() || udp.recv_from(&mut [0; 64]).is_ok();
     ensure!(!heard(), "the tenant's document reached this machine");
 
-    // The same listeners hear the administrator's document: they would have heard the tenant's.
+    // The same listeners receive from the administrator's document, so they would have received the
+    // tenant's.
     let other = Setup::new("tom").start(&server, Pitch::of(600.0))?;
     other.dial("3000")?;
     wait::until("the administrator's SIP", SOON, || heard().then_some(()))?;

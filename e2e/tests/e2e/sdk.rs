@@ -1,4 +1,4 @@
-//! Twilio's own libraries work against the server, unmodified but for the base URL.
+//! Twilio's own libraries work against the server, unmodified except for the base URL.
 //!
 //! `scripts/setup` installs them below the cache folder; the programs that use them are in `e2e/sdk`.
 
@@ -12,7 +12,7 @@ use e2e::phone::Setup;
 use e2e::{App, Pitch, Reply, Server, wait};
 use serde_json::{Value, json};
 
-/// Runs a program that uses a library, and checks what it saw and what the application was asked.
+/// Runs a program that uses a library, and checks what it saw and what the application received.
 fn drive(mut program: Command) -> anyhow::Result<()> {
     let server = Server::start()?;
     let app = App::start()?;
@@ -47,7 +47,7 @@ fn drive(mut program: Command) -> anyhow::Result<()> {
     assert_eq!(seen["listed"], Value::from(newest_first));
     assert_eq!(seen["pages"], 1, "two pages of two calls");
     assert_eq!(seen["changed"], made[0]);
-    // The answer shows the call as it is after the change.
+    // The answer shows the call after the change.
     assert_eq!(seen["ended"], json!([made[0], "completed", true]));
     assert_eq!(seen["again"], json!([400, 21_220]));
     assert_eq!(seen["sent"], json!(["client:bob", "hi", "1", null]));
@@ -112,7 +112,7 @@ fn page(language: &str) -> anyhow::Result<(String, String)> {
     Ok((page, code))
 }
 
-/// Runs a program of the page as it is written, but for the address of the server.
+/// Runs a program of the page as written, except for the server's address.
 fn run_as_written(mut program: Command, code: &str) -> anyhow::Result<()> {
     let server = Server::start()?;
     let address = "http://127.0.0.1:8080";

@@ -1,5 +1,5 @@
-//! Callbacks to receivers that fail, are slow or are away: none is lost, none is out of order, and
-//! nobody else notices.
+//! Callbacks to receivers that fail, are slow or are down: none is lost, none is out of order, and
+//! nothing else is affected.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ const CALLS: usize = 12;
 /// Callbacks of a call: ringing, in-progress, completed.
 pub(crate) const EVENTS: [&str; 3] = ["ringing", "in-progress", "completed"];
 
-/// A server that tries callbacks again soon, and takes calls from anywhere on this machine.
+/// A server that retries callbacks soon, and accepts calls from any address on this machine.
 pub(crate) fn server(trunk: &Ua) -> anyhow::Result<Server> {
     let config = format!(
         "[webhooks]\nfirst_wait_ms = 40\nlongest_wait_s = 1\nbreaker_wait_ms = 100\nbreaker_longest_s = 1\n\
@@ -31,7 +31,7 @@ pub(crate) fn server(trunk: &Ua) -> anyhow::Result<Server> {
         .start()
 }
 
-/// A number that answers, says nothing and hangs up; `status` hears of its calls.
+/// A number that answers, stays silent and hangs up; `status` receives its callbacks.
 pub(crate) fn number(
     server: &Server,
     number: &str,
@@ -43,7 +43,7 @@ pub(crate) fn number(
     made.map(drop)
 }
 
-/// Lets the user agents do their part until no call is left.
+/// Runs the user agents until no call is left.
 pub(crate) fn finish(uas: &mut [&mut Ua]) -> anyhow::Result<()> {
     let deadline = Instant::now() + LIMIT;
     while uas.iter().any(|ua| ua.live() > 0) {
@@ -55,7 +55,7 @@ pub(crate) fn finish(uas: &mut [&mut Ua]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Answers that a seed chooses: half of them failures, some slow.
+/// Answers chosen from a seed: half of them failures, some slow.
 fn moody(seed: u64) -> Vec<Reply> {
     let mut random = StdRng::seed_from_u64(seed);
     let reply = |_| {
@@ -67,8 +67,8 @@ fn moody(seed: u64) -> Vec<Reply> {
     replies
 }
 
-/// Every call told everything, each under one event of its own, and none before the one before it was
-/// through: of each call, all attempts of an event stand together.
+/// Every call reported every event, each under its own id, and none before the previous one was
+/// accepted: the attempts for one event of a call are consecutive.
 pub(crate) fn check(requests: &[Request], calls: usize) -> anyhow::Result<()> {
     let mut told: BTreeMap<&str, Vec<(&str, &str)>> = BTreeMap::new();
     for request in requests {
@@ -102,7 +102,7 @@ pub(crate) fn median(times: &mut [Duration]) -> Duration {
 
 #[test]
 fn bad_receivers_get_everything_in_order_and_nobody_else_waits() -> anyhow::Result<()> {
-    // Two servers with the same calls; only the receivers of the first are bad.
+    // Two servers with the same calls; only the receivers of the first are faulty.
     let (mut bad_ua, mut good_ua) = (Ua::bind()?, Ua::bind()?);
     let (bad, good) = (server(&bad_ua)?, server(&good_ua)?);
     bad_ua.connect(bad.sip_udp()?);
@@ -129,7 +129,7 @@ fn bad_receivers_get_everything_in_order_and_nobody_else_waits() -> anyhow::Resu
     let mut setups = (Vec::new(), Vec::new());
     let mut background = 0;
     let mut ratio = f64::MAX;
-    // More samples make a better median: noise passes, a real difference stays.
+    // More samples give a better median: noise averages out, a real difference remains.
     for _ in 0..4 {
         for sample in 0..60 {
             if sample % 3 < 2 && background < CALLS * receivers.len() {
@@ -227,7 +227,7 @@ fn a_dead_callback_is_replayed_by_command_and_by_rest() -> anyhow::Result<()> {
     ua.connect(server.sip_udp()?);
     let app = App::start()?;
     app.on("/v", Reply::document("<Hangup/>"));
-    // Refused for good, then taken.
+    // Refused for good, then accepted.
     app.on_each("/s", vec![Reply::status(410); 3]);
     number(&server, "1000", &app.url("/v"), &app.url("/s"))?;
     ua.call("1000")?;
@@ -244,7 +244,7 @@ fn a_dead_callback_is_replayed_by_command_and_by_rest() -> anyhow::Result<()> {
     assert_eq!(dead[0]["last_status"], 410, "{dead:?}");
     app.on("/s", Reply::status(200));
 
-    // Newest first, so the last is the first of the call.
+    // Newest first, so the last is the call's first.
     let event = dead[2]["sid"].as_str().context("no sid")?.to_owned();
     let webhooks = |words: &[&str]| -> anyhow::Result<String> {
         let mut command = program();

@@ -7,7 +7,7 @@ use e2e::{Phone, Pitch, Reply, wait};
 use super::replay::patchcord;
 use super::{SOON, Scene, talk};
 
-/// Seconds that all talk, and that at least must be heard.
+/// Seconds that all talk, and the minimum that must be heard.
 const TALK: f64 = 3.0;
 const HEARD: f64 = 2.5;
 
@@ -43,7 +43,7 @@ fn three_phones_hear_the_others_and_not_themselves() -> anyhow::Result<()> {
         phone.wait_for("CALL_ESTABLISHED")?;
     }
     talk(TALK);
-    // New calls are spread over the workers, and those of a conference meet on one.
+    // New calls are spread over the workers, but those of a conference meet on one.
     if std::thread::available_parallelism()?.get() > 1 {
         assert!(scene.server.metric("patchcord_media_moves_total")? >= 1.0);
     }
@@ -61,7 +61,7 @@ fn three_phones_hear_the_others_and_not_themselves() -> anyhow::Result<()> {
         assert_eq!(request.param("DialCallStatus"), Some("completed"));
         assert_eq!(request.param("DialCallSid"), None, "{request:?}");
     }
-    // Each call, and the conference, replays from a journal of its own.
+    // Each call, and the conference, replays from its own journal.
     let mut conference = None;
     for call in scene.server.rest().finished_calls(3, SOON)? {
         let sid = call["sid"].as_str().unwrap_or_default();
@@ -79,7 +79,7 @@ fn three_phones_hear_the_others_and_not_themselves() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Replays a journal as soon as it is stored.
+/// Replays a journal once it is stored.
 fn replay(scene: &Scene, sid: &str) -> anyhow::Result<()> {
     let replayed = wait::until("a journal", SOON, || {
         let output = patchcord(scene, &["replay", sid]).ok()?;
@@ -124,7 +124,7 @@ fn members_wait_for_the_moderator_and_leave_with_it() -> anyhow::Result<()> {
     moderator.wait_for("CALL_ESTABLISHED")?;
     talk(TALK);
     moderator.hangup()?;
-    // All others leave with the moderator.
+    // All others leave when the moderator does.
     scene.kim.wait_for("CALL_CLOSED")?;
     ann.wait_for("CALL_CLOSED")?;
 
@@ -134,7 +134,7 @@ fn members_wait_for_the_moderator_and_leave_with_it() -> anyhow::Result<()> {
     for pitch in [scene.kims, scene.anns] {
         moderator.check_bridge(pitch, Pitch::of(3100.0), HEARD)?;
     }
-    // Nobody hears the muted moderator, and nobody heard anything before it came.
+    // The muted moderator is not heard, and nothing was heard before it arrived.
     assert!(kim.share(Pitch::of(3100.0)) < 0.02);
     let together = kim.span_of(scene.anns).seconds();
     assert!(

@@ -1,4 +1,4 @@
-//! `<Dial>` between real phones: both hear each other, the ring tone before, and nothing of themselves.
+//! `<Dial>` between real phones: both hear each other, first the ring tone, and never themselves.
 
 use e2e::Reply;
 use e2e::phone::Setup;
@@ -6,7 +6,7 @@ use e2e::tone::Heard;
 
 use super::{SOON, Scene, talk};
 
-/// Seconds that both talk, and that at least must be heard.
+/// Seconds that both talk, and the minimum that must be heard.
 const TALK: f64 = 2.5;
 const HEARD: f64 = 2.0;
 

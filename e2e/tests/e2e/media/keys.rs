@@ -1,4 +1,4 @@
-//! Keys of real phones, told in three ways, reach the application.
+//! Keys of real phones, sent in three ways, reach the application.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use super::{SOON, Scene, talk};
 const GATHER: &str =
     "<Gather action=\"/g\" numDigits=\"4\" timeout=\"3\"><Say>Press four keys.</Say></Gather>";
 
-/// What the application is told after a phone pressed these keys.
+/// The keys reported to the application after a phone pressed these keys.
 fn collected(scene: &Scene, keys: &str) -> anyhow::Result<String> {
     scene.app.on("/v", Reply::document(GATHER));
     scene.app.on("/g", Reply::document("<Hangup/>"));
@@ -46,7 +46,7 @@ fn keys_by_info_are_gathered() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// µ-law: half a second of silence, then each key for 100 ms with 100 ms of silence behind it.
+/// µ-law: half a second of silence, then each key for 100 ms followed by 100 ms of silence.
 fn keys_in_sound(keys: &str) -> Vec<u8> {
     let mut samples = vec![0_i16; 4000];
     for key in keys.chars() {
@@ -73,7 +73,7 @@ fn keys_in_the_sound_are_gathered() -> anyhow::Result<()> {
     Scenario::new("keys-in-the-sound-expect-bye")
         .media(keys_in_sound("4#"))
         .run(&server)?;
-    // The finishing key is no part of the input, and short of four keys it ends it.
+    // The finishing key is not part of the input, and ends it before the fourth key.
     let asked = app.wait_for("/g", 1, SOON)?;
     assert_eq!(asked[0].param("Digits"), Some("4"));
     Ok(())
@@ -97,8 +97,8 @@ fn keys_are_passed_on_to_a_phone_that_knows_another_way() -> anyhow::Result<()> 
     Ok(())
 }
 
-/// A flood of key presses, as a broken or hostile caller sends it, costs next to nothing and harms no
-/// other call.
+/// A flood of key presses from a broken or hostile caller costs next to nothing and harms no other
+/// call.
 #[test]
 fn a_flood_of_keys_is_bounded() -> anyhow::Result<()> {
     const PRESSES: u64 = 100_000;
@@ -137,7 +137,7 @@ fn a_flood_of_keys_is_bounded() -> anyhow::Result<()> {
         assert!(received * 100 >= sent * 98, "{received} of {sent}");
     }
     assert!(growth < GROWTH_BYTES, "{growth} bytes for {PRESSES} keys");
-    // The call that was flooded is alive, and so is its script.
+    // The flooded call is alive, and so is its script.
     ua.hang_up_older(Duration::ZERO);
     wait::until("end of every leg", Duration::from_secs(10), || {
         ua.pump(Duration::from_millis(5)).ok()?;

@@ -14,7 +14,7 @@ fn a_played_file_is_heard_whole() -> anyhow::Result<()> {
     scene.kim.dial("1000")?;
     scene.kim.wait_for("CALL_CLOSED")?;
     let prompt = scene.kim.heard()?.span_of(scene.music);
-    // The phone throws away what is still in its jitter buffer when the call ends.
+    // The phone discards the rest of its jitter buffer when the call ends.
     assert!(
         (1.8..=2.1).contains(&prompt.seconds()),
         "{:.2} s",
@@ -33,7 +33,7 @@ fn a_played_file_is_heard_whole() -> anyhow::Result<()> {
 #[test]
 fn spoken_text_is_heard_in_two_languages() -> anyhow::Result<()> {
     let scene = Scene::new()?;
-    // A pause would leave no gap in what the phone writes down; silence that is played does.
+    // A pause in the stream leaves no gap in the phone's recording; played silence does.
     let verbs = "<Say>Good morning to everybody</Say><Play>/quiet.wav</Play>\
                  <Say language=\"de\">Guten Morgen</Say>";
     scene.app.on("/v", Reply::document(verbs));

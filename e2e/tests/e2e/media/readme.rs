@@ -1,7 +1,8 @@
-//! The quick start of the README works as it is written, and its calls are heard.
+//! The quick start of the README works as written, and its calls have sound.
 //!
-//! **Invariant: each command of that section runs, in order, in one shell.** Only ports differ, so that
-//! it runs beside other servers; between two blocks it waits as a reader would, for what was started.
+//! **Invariant: each command of that section runs, in order, in one shell.** Only ports differ, so
+//! that it can run next to other servers; between two blocks the test waits, as a reader would, for
+//! what was started.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,12 +12,12 @@ use anyhow::Context as _;
 use e2e::tone::Heard;
 use e2e::{Pitch, ports, server};
 
-/// The tones of ann's phone and of bob's in Hz, by their configuration in `examples/phones`.
+/// The tones of ann's phone and of bob's in Hz, as configured in `examples/phones`.
 const ANN: f64 = 1000.0;
 const BOB: f64 = 700.0;
 
-/// What a reader does between two blocks: waits for the ready line, for the web server, for ann to be
-/// registered, and until the last call is stored.
+/// What a reader waits for between two blocks: the ready line, the web server, ann's registration,
+/// and the record of the last call.
 const READER: &str = r#"
 reader() {
   for _ in $(seq 100); do
@@ -35,7 +36,7 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// The shell blocks of the section, as they are written.
+/// The shell blocks of the section, as written.
 fn blocks(readme: &str) -> Vec<&str> {
     let (_, section) = readme.split_once("\n## Quick start\n").unwrap_or_default();
     let section = section.split("\n## ").next().unwrap_or_default();
@@ -45,7 +46,7 @@ fn blocks(readme: &str) -> Vec<&str> {
         .collect()
 }
 
-/// The recordings of a phone, the oldest first.
+/// The recordings of a phone, oldest first.
 fn heard(folder: &Path, phone: &str) -> anyhow::Result<Vec<Heard>> {
     let entries = fs::read_dir(folder.join("quickstart/phones").join(phone))?;
     let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
@@ -89,7 +90,7 @@ fn the_quick_start_is_heard() -> anyhow::Result<()> {
     let binary = server::binary();
     let programs = binary.parent().context("no folder")?;
     let path = std::env::var("PATH").unwrap_or_default();
-    // `timeout` also ends what the shell has started.
+    // `timeout` also ends the processes that the shell started.
     let output = Command::new("timeout")
         .args(["-k", "2", "55", "bash", "-c", &script])
         .current_dir(folder.path())

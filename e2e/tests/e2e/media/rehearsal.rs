@@ -1,4 +1,5 @@
-//! A real call becomes a script of `patchcord test`, which passes as long as the application stays.
+//! A real call becomes a script of `patchcord test`, which passes as long as the application stays
+//! the same.
 
 use std::process::Output;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! A real call, run again from its journal.
+//! A real call, replayed from its journal.
 
 use std::process::Output;
 

@@ -9,7 +9,7 @@ const DIAL: &str = "<Dial action=\"/after\"><Client url=\"/screen\">ann</Client>
 const SCREEN: &str = "<Gather numDigits=\"1\" timeout=\"5\" action=\"/decide\">\
                       <Play>/prompt.wav</Play></Gather><Hangup/>";
 
-/// Kim calls, ann's phone answers, ann hears a second of music and presses a key.
+/// Kim calls, ann answers, hears a second of music and presses a key.
 fn asked(scene: &Scene, key: char) -> anyhow::Result<Phone> {
     scene.app.on("/v", Reply::document(DIAL));
     scene.app.on("/screen", Reply::document(SCREEN));
@@ -43,7 +43,7 @@ fn a_key_takes_the_call() -> anyhow::Result<()> {
     assert!(prompt.seconds() > 0.8, "{:.2} s", prompt.seconds());
     let kim = heard.span_of(scene.kims);
     assert!(kim.seconds() > 1.5, "{:.2} s", kim.seconds());
-    // The caller hears the called party, never what it was asked.
+    // The caller hears the called party, but never the screening document.
     let heard = scene.kim.heard()?;
     let talked = heard.span_of(scene.anns);
     assert!(talked.seconds() > 1.5, "{:.2} s", talked.seconds());

@@ -1,4 +1,4 @@
-//! A recognizer hears what a real phone says, and what it understands reaches the application.
+//! A recognizer receives the audio of a real phone, and its result reaches the application.
 
 use anyhow::{Context as _, ensure};
 use e2e::Reply;
@@ -6,8 +6,8 @@ use e2e::server::Options;
 
 use super::{SOON, Scene};
 
-/// Understands the height of a tone, from how often half a second of it crosses zero; says before that
-/// somebody speaks.
+/// Recognises the pitch of a tone, from the zero crossings in half a second of it; before that it
+/// reports that somebody speaks.
 const RECOGNIZER: &str = r#"
 import json, os, struct, sys
 
@@ -59,7 +59,7 @@ fn what_a_phone_says_is_understood_and_told() -> anyhow::Result<()> {
     ensure!(param("Confidence") == "0.75", "{}", param("Confidence"));
     let partial = scene.app.wait_for("/p", 1, SOON)?;
     ensure!(partial[0].param("UnstableSpeechResult") == Some("a tone"));
-    // The prompt stopped when somebody spoke, long before its end.
+    // The prompt stopped when speech began, long before its end.
     scene.kim.wait_for("CALL_CLOSED")?;
     let calls = scene.server.rest().finished_calls(1, SOON)?;
     let seconds = calls[0]["duration"].as_i64();

@@ -7,7 +7,7 @@ use e2e::{Phone, Pitch, Reply, Server};
 
 use super::{SOON, Scene, talk};
 
-/// Seconds that both talk, and that at least must be heard.
+/// Seconds that both talk, and the minimum that must be heard.
 const TALK: f64 = 2.5;
 const HEARD: f64 = 2.0;
 
