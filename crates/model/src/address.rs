@@ -1,7 +1,7 @@
-//! Addresses as people may see them.
+//! Addresses in a form that people may see.
 //!
-//! **Invariant: what leaves here holds no user-info, and no value of a parameter whose name sounds
-//! like a secret.** For logs, traces and notifications; never to connect somewhere.
+//! **Invariant: a returned address has no user-info, and no value of a parameter whose name
+//! suggests a secret.** For logs, traces and notifications; never for connecting.
 
 use url::Url;
 
@@ -9,7 +9,7 @@ use crate::target::split_sip_scheme;
 
 const LONGEST: usize = 300;
 
-/// Parts of the names of parameters whose values nobody should read.
+/// Parts of parameter names whose values must not be shown.
 const SECRETS: [&str; 7] = [
     "token",
     "secret",
@@ -20,8 +20,8 @@ const SECRETS: [&str; 7] = [
     "auth",
 ];
 
-/// An http address without its secrets, at most 300 characters. Of a text that is no absolute
-/// address, what stands before an `@` and after a `?` is left out.
+/// An HTTP address without its secrets, at most 300 characters. In a text that is not an absolute
+/// address, everything before an `@` and after a `?` is left out.
 #[must_use]
 pub fn redacted(address: &str) -> String {
     let Ok(mut url) = Url::parse(address) else {
@@ -47,7 +47,7 @@ pub fn redacted(address: &str) -> String {
     shortened(url.as_str())
 }
 
-/// An http address without user name and password.
+/// An HTTP address without user name and password.
 #[must_use]
 pub fn without_user_info(address: &str) -> String {
     match Url::parse(address) {
@@ -72,8 +72,8 @@ pub fn redacted_sip(address: &str) -> String {
     shortened(&format!("{scheme}{name}{at}{host}"))
 }
 
-/// Whether a text with `@` can stand in a From header: `user@host`, with `sip:` or `sips:` before it
-/// or not, with a port and parameters or not (RFC 3261 §25.1).
+/// Whether a text with `@` is valid in a From header: `user@host`, optionally with `sip:` or
+/// `sips:`, a port and parameters (RFC 3261 §25.1).
 #[must_use]
 pub fn is_sip_address(text: &str) -> bool {
     let rest = split_sip_scheme(text).map_or(text, |(_, rest)| rest);

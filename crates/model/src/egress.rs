@@ -1,15 +1,15 @@
 //! Which addresses an account may have the server connect to, whatever the protocol.
 //!
-//! The rules of the server are a [`Guard`], those of an account an [`AddressPolicy`]. Left to others: resolving
-//! names, and asking before each connection.
+//! The server's rules are a [`Guard`], those of an account an [`AddressPolicy`]. Left to others:
+//! resolving names, and checking before each connection.
 //!
 //! **Invariant: an IPv4 address is judged alike in every IPv6 form that leads to it** (mapped,
-//! compatible, 6to4, NAT64). Behind a local NAT64 prefix, which may hold it in several places, the
-//! worst of these counts, and none is public.
+//! compatible, 6to4, NAT64). Behind a local NAT64 prefix, which may hold it at several positions,
+//! the most restricted of these counts, and none is public.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// What an account may reach.
+/// The addresses that an account may reach.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct AddressPolicy {
     /// Whether loopback and private addresses are allowed too.
@@ -19,22 +19,22 @@ pub struct AddressPolicy {
 /// The rules of the whole server.
 #[derive(Clone, Debug, Default)]
 pub struct Guard {
-    /// Private addresses are allowed for every account.
+    /// Whether private addresses are allowed for every account.
     pub allow_private: bool,
-    /// Allowed whatever they are.
+    /// Always allowed, whatever their class.
     pub allowed: Vec<IpAddr>,
 }
 
-/// What kind of address it is, as far as the rules look at it.
+/// The kind of an address, as far as the rules distinguish.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Class {
     /// Reachable from everywhere.
     Public,
     /// Loopback, private networks, carrier networks.
     Private,
-    /// Link-local addresses and those where clouds serve secrets to their machines.
+    /// Link-local addresses, and those where clouds serve secrets to their machines.
     Metadata,
-    /// No address of one machine.
+    /// Not the address of a single machine.
     Invalid,
 }
 
@@ -116,8 +116,9 @@ fn class_v6(address: Ipv6Addr) -> Class {
     }
 }
 
-/// Whether an address of the local NAT64 prefix (RFC 8215) may hold one of metadata: at any of the
-/// places that RFC 6052 §2.2 has within a /48, since the length of the prefix is the network's own.
+/// Whether an address with the local NAT64 prefix (RFC 8215) may hold a metadata address: at any
+/// position that RFC 6052 §2.2 allows within a /48, since each network chooses its own prefix
+/// length.
 fn leads_to_metadata(address: Ipv6Addr) -> bool {
     let o = address.octets();
     let held = [
@@ -165,8 +166,8 @@ mod tests {
             allow_private: true,
             ..Guard::default()
         };
-        // Who may: public account, private account, account on an open server, account on a server
-        // that lists 169.254.169.254.
+        // The accounts: public account, private account, account on an open server, account on a
+        // server that allows 169.254.169.254.
         let table = [
             ("93.184.216.34", "yyyy"),
             ("2606:2800:220:1::1", "yyyy"),

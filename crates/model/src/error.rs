@@ -1,14 +1,14 @@
-//! The table of numbered problems: what notifications, findings and API errors refer to.
+//! The table of numbered problems, used by notifications, findings and API errors.
 //!
-//! `docs/errors.md` is generated from it. **Invariant: a number means one thing for ever**; rows
+//! `docs/errors.md` is generated from it. **Invariant: a number never changes its meaning**; rows
 //! are added, never renumbered.
 
 /// How serious a problem is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Level {
-    /// Something asked for was not done.
+    /// A requested action was not carried out.
     Error,
-    /// Something was done differently or looks wrong.
+    /// An action was carried out differently, or looks wrong.
     Warning,
 }
 
@@ -41,9 +41,9 @@ pub struct ErrorEntry {
     pub code: u16,
     /// How serious it is.
     pub level: Level,
-    /// What it means, in words.
+    /// Description of the problem.
     pub text: &'static str,
-    /// What to do about it.
+    /// How to fix it.
     pub advice: &'static str,
     /// HTTP status when the API answers with it; 0 if it never does.
     pub http_status: u16,
@@ -53,7 +53,7 @@ macro_rules! table {
     ($($name:ident = $code:literal, $level:ident, $status:literal, $text:literal, $advice:literal;)+) => {
         $(#[doc = $text] pub const $name: u16 = $code;)+
 
-        /// Every row, in the order of the numbers.
+        /// All rows, ordered by number.
         pub const TABLE: &[ErrorEntry] = &[
             $(ErrorEntry {
                 name: stringify!($name),
@@ -160,7 +160,7 @@ table! {
     MESSAGE_FAILED = 30008, Error, 0, "The message was not accepted for another reason, or it is unknown whether it was.", "See the reason in the message's record.";
 }
 
-/// The row of a number.
+/// The row with this number.
 #[must_use]
 pub fn entry(code: u16) -> Option<&'static ErrorEntry> {
     TABLE.iter().find(|entry| entry.code == code)

@@ -1,9 +1,9 @@
-//! Lanes: the order of what happens to one thing, named by the identifier of that thing.
+//! Lanes: the order of events of one object, named by its identifier.
 //!
 //! A call, a conference, a message, a verification, an account and a recording each own a lane. Callbacks of a
 //! lane are delivered one after the other in their sequence; records, traces and journals are
-//! filed under it. **Invariant: lanes sort as their texts do, so a page read from a database continues where
-//! memory stopped.**
+//! filed under it. **Invariant: lanes sort like their texts, so a page read from a database
+//! continues where memory ended.**
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,14 +13,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::sid::{SidError, hex, written};
 use crate::{AccountSid, CallSid, ConferenceSid, MessageSid, RecordingSid, VerificationSid};
 
-/// The identifier whose events are ordered among each other.
+/// The identifier of an object whose events are ordered.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Lane {
     prefix: [u8; 2],
     bytes: [u8; 16],
 }
 
-/// A lane that belongs to another kind of thing than the one asked for.
+/// A lane that belongs to an object of another kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{lane}` is not the identifier of a {wanted}")]
 pub struct WrongOwner {
@@ -68,13 +68,13 @@ owners! {
 }
 
 impl Lane {
-    /// The call that owns this lane; `None` if something else does.
+    /// The call that owns this lane; `None` if another kind of object does.
     #[must_use]
     pub fn call(self) -> Option<CallSid> {
         CallSid::try_from(self).ok()
     }
 
-    /// The 16 bytes behind the letters.
+    /// The 16 bytes after the letters.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.bytes
@@ -83,7 +83,7 @@ impl Lane {
     /// The two letters in front.
     #[must_use]
     pub fn prefix(&self) -> &str {
-        // Taken from an identifier or compared with one, so they are letters.
+        // The letters come from an identifier or were compared with one.
         std::str::from_utf8(&self.prefix).unwrap_or_default()
     }
 }
@@ -104,7 +104,7 @@ impl fmt::Debug for Lane {
 impl FromStr for Lane {
     type Err = SidError;
 
-    /// Reads the identifier of anything that owns a lane.
+    /// Reads the identifier of any object that owns a lane.
     fn from_str(text: &str) -> Result<Self, SidError> {
         let known = PREFIXES.iter().find(|prefix| text.starts_with(**prefix));
         let found = known.and_then(|prefix| {
@@ -147,7 +147,7 @@ mod tests {
             (format!("VE{digits}"), true),
             (format!("AC{digits}"), true),
             (format!("RE{digits}"), true),
-            // Nothing that owns a lane.
+            // An identifier without a lane.
             (format!("EV{digits}"), false),
             (format!("CA{}", &digits[1..]), false),
             (digits.to_owned(), false),

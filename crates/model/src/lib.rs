@@ -1,7 +1,7 @@
-//! Values that every room of Patchcord shares: identifiers, time, statuses, records, error codes.
+//! Values shared by all crates of Patchcord: identifiers, time, statuses, records, error codes.
 //!
 //! **Invariant: nothing here performs input, output or reads a clock.** A value that enters the
-//! process is checked once, here, and is a proper type from then on.
+//! process is checked once, here, and has a proper type from then on.
 
 #![forbid(unsafe_code)]
 

@@ -1,9 +1,10 @@
-//! Who is meant by a name or number that two accounts could claim.
+//! Decides who owns a name or number that two accounts could claim.
 //!
-//! Clients are looked up by login, numbers in several spellings, and both are dialled in the same
-//! way. **Invariant: a number belongs to its account.** A login of another account cannot take its
-//! calls, in whatever spelling and order the two were created: [`claimant`] decides for calls, and
-//! [`collide`] and [`login_rule`] keep such pairs from being created. Left to others: finding the rows.
+//! Clients are looked up by login, numbers in several spellings, and both are dialled the same way.
+//! **Invariant: a number belongs to its account.** A login of another account cannot take its
+//! calls, whatever the spelling, and whichever was created first: [`claimant`] decides for calls,
+//! and [`collide`] and [`login_rule`] keep such pairs from being created. Left to others: finding
+//! the rows.
 
 use crate::number::{candidates, e164, is_dialable, plain};
 use crate::{AccountSid, OrganizationSid};
@@ -11,22 +12,22 @@ use crate::{AccountSid, OrganizationSid};
 /// Maximum number of digits of an extension: a numeric login that is not a phone number.
 pub const LONGEST_EXTENSION: usize = 6;
 
-/// Short numbers of emergency services: whoever dials one must not reach another account's phone.
+/// Short numbers of emergency services: dialling one must not reach another account's phone.
 const EMERGENCY: [&str; 6] = ["000", "110", "112", "119", "911", "999"];
 
 /// Characters that make a stored number a pattern.
 const PATTERN_CHARACTERS: [char; 9] = ['*', '#', '^', '|', '.', '$', '\\', '[', ']'];
 
-/// What is meant by a dialled text.
+/// The owner of a dialled text.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Claimant {
     /// The client with this login.
     Client,
-    /// The number stored in one of its spellings.
+    /// The number stored in one of the dialled spellings.
     Number,
 }
 
-/// Whose a client or number is.
+/// The owner of a client or number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Owner {
     /// Its account.
@@ -35,9 +36,9 @@ pub struct Owner {
     pub organization: OrganizationSid,
 }
 
-/// Who is called, if the dialled text is the login of a client and a spelling of a number (no pattern).
-/// Within an account it is the client, otherwise the number; but the extensions of an organization are its
-/// own, whatever numbers others have.
+/// Who is called if the dialled text is both the login of a client and a spelling of a number (not
+/// a pattern). Within an account it is the client, otherwise the number; but an organization's
+/// extensions are its own, whatever numbers others have.
 #[must_use]
 pub fn claimant(dialled: &str, client: Owner, number: Owner) -> Claimant {
     let foreign = client.organization != number.organization;
@@ -48,8 +49,8 @@ pub fn claimant(dialled: &str, client: Owner, number: Owner) -> Claimant {
     }
 }
 
-/// Whether a client and a stored number would both be meant by some dialled text, and the number would be
-/// called although it belongs to another account.
+/// Whether some dialled text matches both a client and a stored number, and would call the number
+/// although that belongs to another account.
 #[must_use]
 pub fn collide(client: (&str, Owner), number: (&str, Owner)) -> bool {
     claimant(client.0, client.1, number.1) == Claimant::Number
@@ -58,8 +59,8 @@ pub fn collide(client: (&str, Owner), number: (&str, Owner)) -> bool {
             .any(|spelling| spelling == number.0)
 }
 
-/// Whether a number that another account wants to add would be dialled like one that exists: extensions
-/// are of an organization, all others of the world.
+/// Whether a number that another account wants to add is dialled like an existing one: extensions
+/// belong to an organization, all other numbers are global.
 #[must_use]
 pub fn is_taken(wanted: (&str, Owner), existing: (&str, Owner)) -> bool {
     let shares = wanted.1.organization == existing.1.organization || !is_extension(wanted.0);
@@ -70,9 +71,9 @@ pub fn is_taken(wanted: (&str, Owner), existing: (&str, Owner)) -> bool {
             .any(|spelling| spelling == existing.0)
 }
 
-/// The form in which a number is stored: E.164 if it is written with a country code, otherwise without what
-/// people write between digits. So two numbers that are dialled in the same way are spelt alike, but for the
-/// `+` in front.
+/// The stored form of a number: E.164 if written with a country code, otherwise without visual
+/// separators. So two numbers that are dialled the same way are spelt alike, except for the `+` in
+/// front.
 #[must_use]
 pub fn stored(number: &str) -> String {
     if is_pattern(number) {
@@ -88,16 +89,16 @@ fn is_extension(text: &str) -> bool {
 /// Rules for a login.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum LoginRule {
-    /// A name, or an extension: nothing.
+    /// A name or an extension: no restriction.
     Free,
-    /// A phone number: its account must have it, in one of these spellings.
+    /// A phone number: its account must own it, in one of these spellings.
     OwnNumber(Vec<String>),
-    /// A phone number in a spelling that is not looked up; this one is.
+    /// A phone number in a spelling that is not looked up; the given one is.
     Spelling(String),
 }
 
-/// What a login must observe: one that reads as a phone number would receive the calls to it, from every
-/// account of the organization.
+/// The rule for a login: one that reads as a phone number would receive calls to that number from
+/// every account of the organization.
 #[must_use]
 pub fn login_rule(login: &str) -> LoginRule {
     if let Some(plain) = e164(login).filter(|plain| plain != login) {
@@ -111,7 +112,7 @@ pub fn login_rule(login: &str) -> LoginRule {
     }
 }
 
-/// Whether a stored number is `*` or a pattern: it receives calls to numbers that no account has.
+/// Whether a stored number is `*` or a pattern: it receives calls to numbers without an owner.
 #[must_use]
 pub fn is_pattern(number: &str) -> bool {
     number.contains(PATTERN_CHARACTERS)

@@ -1,6 +1,6 @@
 //! Phone numbers: the spellings under which a dialled number is looked up.
 
-/// The number or name in a user part of a SIP address: what stands before the first `;`. A user part
+/// The number or name in a user part of a SIP address: everything before the first `;`. A user part
 /// may be a number with parameters (RFC 3261 §19.1.6), such as `npdi` and `rn` (RFC 4694), `cpc` or
 /// `phone-context` (RFC 3966).
 ///
@@ -13,7 +13,7 @@ pub fn of_user_part(user: &str) -> &str {
     }
 }
 
-/// The spellings of a dialled number that a stored number may have, in the order of preference:
+/// The spellings under which a dialled number may be stored, in order of preference:
 /// as dialled, in E.164 with `+`, and the same without or with the `+`.
 ///
 /// A national spelling is not guessed: `12…` matches a stored `+12…`, but a number dialled
@@ -60,8 +60,8 @@ pub fn e164(text: &str) -> Option<String> {
 }
 
 /// A number in the spelling in which it is dialled: E.164 if it starts with `+` and its country
-/// code, else its digits, `+`, `*` and `#`. A text with other characters than those and visual
-/// separators stays as it is.
+/// code, else its digits, `+`, `*` and `#`. A text with any characters other than those and visual
+/// separators is unchanged.
 #[must_use]
 pub fn plain(text: &str) -> String {
     if let Some(e164) = e164(text).filter(|_| text.starts_with('+')) {
@@ -74,14 +74,14 @@ pub fn plain(text: &str) -> String {
     }
 }
 
-/// Whether a text consists of digits, `+`, `*`, `#` and visual separators only.
+/// Whether a text consists only of digits, `+`, `*`, `#` and visual separators.
 #[must_use]
 pub fn is_dialable(text: &str) -> bool {
     let is_dialled = |c: char| c.is_ascii_digit() || matches!(c, '+' | '*' | '#');
     text.chars().all(|c| is_dialled(c) || is_separator(c))
 }
 
-/// What people write between the digits.
+/// Visual separators between digits.
 fn is_separator(c: char) -> bool {
     matches!(c, ' ' | '-' | '.' | '(' | ')' | '/')
 }

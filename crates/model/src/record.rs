@@ -1,4 +1,5 @@
-//! What is kept about each resource: plain rows, shared by the store, the API and the call engine.
+//! The stored records of all resources: plain rows, shared by the store, the API and the call
+//! engine.
 
 use std::net::IpAddr;
 
@@ -30,25 +31,25 @@ pub struct Account {
     pub sid: AccountSid,
     /// Organization it belongs to.
     pub organization: OrganizationSid,
-    /// Account it is a part of; `None` for the top.
+    /// Account that it belongs to; `None` for the top account.
     pub parent: Option<AccountSid>,
     /// Display name.
     pub friendly_name: String,
     /// Lower-case e-mail address; also a login name of the API.
     pub email: String,
-    /// State.
+    /// Status.
     pub status: AccountStatus,
     /// `Administrator`, `Developer` or a configured role.
     pub role: String,
-    /// Argon2 hash of the password (PHC text); `None` if it has none.
+    /// Argon2 hash of the password (PHC text); `None` without a password.
     pub password_hash: Option<String>,
-    /// The secret token of the API in plain text (callbacks are signed with it).
+    /// The secret API token in plain text (callbacks are signed with it).
     pub auth_token: String,
-    /// A second secret token that is good too, while tokens are changed.
+    /// A second valid token, for changing tokens.
     pub secondary_token: Option<String>,
     /// When it was created.
     pub created: Timestamp,
-    /// When it was last written.
+    /// When it was last updated.
     pub updated: Timestamp,
 }
 
@@ -71,24 +72,24 @@ pub struct Client {
     pub ha1_sha256: String,
     /// Whether it may register and call.
     pub enabled: bool,
-    /// Document for calls it makes.
+    /// Document for calls from this client.
     pub voice: VoiceApplication,
     /// When it was created.
     pub created: Timestamp,
-    /// When it was last written.
+    /// When it was last updated.
     pub updated: Timestamp,
 }
 
-/// Which document answers, for a number or a client.
+/// The document that runs for a number or a client.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct VoiceApplication {
-    /// Application; wins over `url`.
+    /// Application; takes precedence over `url`.
     pub application: Option<ApplicationSid>,
     /// Address of the document.
     pub url: Option<String>,
     /// Method for `url`; `None` is POST.
     pub method: Option<HttpMethod>,
-    /// Address to ask when `url` fails.
+    /// Address to use when `url` fails.
     pub fallback_url: Option<String>,
     /// Method for `fallback_url`; `None` is POST.
     pub fallback_method: Option<HttpMethod>,
@@ -108,7 +109,7 @@ pub struct Application {
     pub friendly_name: String,
     /// Version text given at creation.
     pub api_version: String,
-    /// Whether to look the caller's name up.
+    /// Whether to look up the caller's name.
     pub voice_caller_id_lookup: bool,
     /// Address of the document.
     pub rcml_url: Option<String>,
@@ -119,7 +120,7 @@ pub struct Application {
     pub kind: Option<String>,
     /// When it was created.
     pub created: Timestamp,
-    /// When it was last written.
+    /// When it was last updated.
     pub updated: Timestamp,
 }
 
@@ -136,35 +137,35 @@ pub struct Number {
     pub friendly_name: String,
     /// The number, pattern or `*`, as stored.
     pub phone_number: String,
-    /// Pure SIP number: no provider; may be a pattern.
+    /// Pure SIP number: without a provider; may be a pattern.
     pub pure_sip: bool,
-    /// Anyone may call it: neither a trunk nor a client's credentials are needed.
+    /// Whether anyone may call it, without a trunk or a client's credentials.
     pub public: bool,
     /// Document for calls.
     pub voice: VoiceApplication,
-    /// Told each status of calls to this number.
+    /// Receives each status of calls to this number.
     pub status_callback: Option<String>,
     /// Method for `status_callback`; `None` is POST.
     pub status_callback_method: Option<HttpMethod>,
-    /// Whether to look the caller's name up.
+    /// Whether to look up the caller's name.
     pub voice_caller_id_lookup: bool,
-    /// Properties kept for the API and not used by calls yet (SMS, USSD, refer addresses,
+    /// Properties stored for the API that calls do not use yet (SMS, USSD, refer addresses,
     /// capabilities): parameter name → value.
     pub extra: std::collections::BTreeMap<String, String>,
     /// When it was created.
     pub created: Timestamp,
-    /// When it was last written.
+    /// When it was last updated.
     pub updated: Timestamp,
 }
 
-/// A call leg. Texts of people are as shown by the API (user parts, no scheme or host).
+/// A call leg. Parties are shown as in the API (user parts, without scheme or host).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallRecord {
     /// Identifier.
     pub sid: CallSid,
-    /// Server that runs it.
+    /// Server that runs the call.
     pub instance: InstanceSid,
-    /// Leg that caused this one.
+    /// Leg that created this one.
     pub parent: Option<CallSid>,
     /// Account it runs under.
     pub account: AccountSid,
@@ -174,13 +175,13 @@ pub struct CallRecord {
     pub from: String,
     /// Number that was called, for inbound calls to a number.
     pub number: Option<NumberSid>,
-    /// Public state.
+    /// Public status.
     pub status: CallStatus,
     /// Which way it was set up.
     pub direction: Direction,
     /// When it was created.
     pub created: Timestamp,
-    /// When it was last written.
+    /// When it was last updated.
     pub updated: Timestamp,
     /// Creation, reset when it is answered.
     pub started: Option<Timestamp>,
@@ -192,26 +193,27 @@ pub struct CallRecord {
     pub duration_s: Option<i64>,
     /// Seconds from creation to answer or failure (outbound legs).
     pub ring_duration_s: Option<i64>,
-    /// Who answered: the callee's user part, once answered.
+    /// User part of the callee that answered.
     pub answered_by: Option<String>,
     /// User part of the Diversion header.
     pub forwarded_from: Option<String>,
     /// Display name of the caller.
     pub caller_name: Option<String>,
-    /// Why it ended, as one word or short text: `caller-hung-up`, `callee-hung-up`, `document-end`, `timeout` …
+    /// Why it ended, as a word or short text: `caller-hung-up`, `callee-hung-up`, `document-end`,
+    /// `timeout` …
     pub reason: Option<String>,
     /// Who ended it.
     pub hangup_by: Option<HangupBy>,
-    /// Final SIP status that ended it, if there was one.
+    /// Final SIP status that ended it, if any.
     pub sip_status: Option<u16>,
-    /// What the remote party said about the end: the Reason header of its BYE, or the words of its
+    /// The remote party's reason for the end: the Reason header of its BYE, or the phrase of its
     /// refusal.
     pub sip_reason: Option<String>,
     /// SIP Call-ID of the leg.
     pub sip_call_id: Option<String>,
     /// Whether it is muted.
     pub muted: bool,
-    /// What its media counted, once that is closed; never after a crash.
+    /// Its media counters, once the media is closed; never after a crash.
     pub media: Option<MediaCounts>,
 }
 
@@ -222,32 +224,32 @@ pub struct MediaCounts {
     pub packets_in: u64,
     /// RTP packets sent.
     pub packets_out: u64,
-    /// Packets that should have come and did not.
+    /// Packets that should have arrived and did not.
     pub lost: u64,
     /// Interarrival jitter at the end, in microseconds (RFC 3550 §6.4.1).
     pub jitter_us: u64,
-    /// Packets converted from another codec on their way to the remote party.
+    /// Packets converted from another codec for the remote party.
     pub transcoded: u64,
-    /// Datagrams from an address that may not speak here.
+    /// Datagrams from an address that is not accepted here.
     pub wrong_source: u64,
 }
 
-/// A conference. **Invariant: `status` is not final until its one end, which has a reason.**
+/// A conference. **Invariant: `status` becomes final exactly once, with a reason.**
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Conference {
     /// Identifier.
     pub sid: ConferenceSid,
-    /// Server that runs it.
+    /// Server that runs the conference.
     pub instance: InstanceSid,
     /// Owner.
     pub account: AccountSid,
-    /// Name as the document wrote it.
+    /// Name as written in the document.
     pub name: String,
-    /// Public state.
+    /// Public status.
     pub status: ConferenceStatus,
     /// When the first member asked to join.
     pub created: Timestamp,
-    /// When it was last written.
+    /// When it was last updated.
     pub updated: Timestamp,
     /// When the members began to hear each other.
     pub started: Option<Timestamp>,
@@ -257,16 +259,16 @@ pub struct Conference {
     pub reason: Option<String>,
 }
 
-/// What a call's record says about its place in a conference.
+/// A call's place in a conference, for its record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Membership {
-    /// Which conference.
+    /// The conference.
     pub conference: ConferenceSid,
-    /// The others do not hear it.
+    /// Whether the others do not hear it.
     pub muted: bool,
-    /// The conference started when it entered.
+    /// Whether the conference starts when it enters.
     pub starts: bool,
-    /// The conference ends when it leaves.
+    /// Whether the conference ends when it leaves.
     pub ends: bool,
 }
 
@@ -287,11 +289,11 @@ pub struct Recording {
     pub size_bytes: i64,
     /// When it was started.
     pub created: Timestamp,
-    /// When it was last written.
+    /// When it was last updated.
     pub updated: Timestamp,
 }
 
-/// A recording whose file is not complete, or was not when the server last knew.
+/// A recording whose file is incomplete, or was when the server last knew.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StartedRecording {
     /// Identifier; the file is named after it.
@@ -331,7 +333,8 @@ fn recording_lane(
     owner.unwrap_or(sid.into())
 }
 
-/// A text message. **Invariant: `status` is `sending` until its one end, which has a reason.**
+/// A text message. **Invariant: `status` is `sending` until it becomes final exactly once, with a
+/// reason.**
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
     /// Identifier.
@@ -342,30 +345,31 @@ pub struct Message {
     pub account: AccountSid,
     /// Leg whose document sent it; `None` if no call did.
     pub call: Option<CallSid>,
-    /// Sender, as the document says it.
+    /// Sender, as written in the document.
     pub from: String,
-    /// Recipient, as the document says it.
+    /// Recipient, as written in the document.
     pub to: String,
-    /// What it says.
+    /// The text.
     pub body: String,
-    /// How it came to be.
+    /// How it was created.
     pub direction: MessageDirection,
-    /// Public state.
+    /// Public status.
     pub status: MessageStatus,
     /// Why it failed: number of the error table.
     pub error_code: Option<u16>,
-    /// What decided the status, in words: what the remote party answered, or why it was not asked.
+    /// The reason for the status, human-readable: the remote party's answer, or why it was not
+    /// contacted.
     pub reason: Option<String>,
-    /// When it was made.
+    /// When it was created.
     pub created: Timestamp,
-    /// When it was last written.
+    /// When it was last updated.
     pub updated: Timestamp,
     /// When it became `sent`.
     pub sent: Option<Timestamp>,
 }
 
 impl Message {
-    /// The leg that sent it; a message of no call has a lane of its own.
+    /// The leg that sent it; a message without a call has its own lane.
     #[must_use]
     pub fn lane(&self) -> Lane {
         self.call.map_or(self.sid.into(), Lane::from)
@@ -379,19 +383,19 @@ pub struct Notification {
     pub sid: NotificationSid,
     /// Owner.
     pub account: AccountSid,
-    /// What it is about: a leg, a message, a conference, or the account.
+    /// Its subject: a leg, a message, a conference, or the account.
     pub lane: Lane,
-    /// Leg it is about, if it is about one.
+    /// Leg that it is about, if any.
     pub call: Option<CallSid>,
     /// 0 error, 1 warning.
     pub level: i64,
     /// Number of the error table.
     pub code: u16,
-    /// What happened, in words.
+    /// What happened, human-readable.
     pub text: String,
-    /// Address that was asked.
+    /// Address that was requested.
     pub request_url: Option<String>,
-    /// Method it was asked with.
+    /// Method of that request.
     pub request_method: Option<String>,
     /// Line in the document, from 1.
     pub line: Option<u32>,
@@ -401,50 +405,50 @@ pub struct Notification {
     pub created: Timestamp,
 }
 
-/// Calls or registrations that were turned away before they began.
+/// Calls or registrations that were refused before they began.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
-    /// Where they came from.
+    /// Source address.
     pub source: IpAddr,
-    /// Why.
+    /// Reason.
     pub reason: RefusalReason,
-    /// The login that was tried, or who was called.
+    /// The login that was tried, or the party that was called.
     pub name: String,
-    /// How many.
+    /// How many there were.
     pub count: u64,
-    /// The first of them.
+    /// When the first one was refused.
     pub first: Timestamp,
-    /// The last of them.
+    /// When the last one was refused.
     pub last: Timestamp,
 }
 
-/// One callback on its way to an application: a row of the outbox.
+/// One callback in transit to an application: a row of the outbox.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Callback {
     /// The same on every attempt.
     pub event: EventSid,
     /// Owner.
     pub account: AccountSid,
-    /// Account that wrote the address: its rights count when the address is asked.
+    /// Account that set the address: its rights apply to the request.
     pub author: AccountSid,
-    /// What it reports on: callbacks of one lane keep their order among each other.
+    /// Its subject: callbacks of one lane keep their order.
     pub lane: Lane,
-    /// Leg it reports on, if it reports on one.
+    /// Leg that it reports on, if any.
     pub call: Option<CallSid>,
     /// Position among the callbacks of the lane.
     pub sequence: i64,
-    /// Where to.
+    /// Destination address.
     pub url: String,
-    /// How.
+    /// HTTP method.
     pub method: HttpMethod,
     /// Parameters in order.
     pub params: Vec<(String, String)>,
-    /// When it was made.
+    /// When it was created.
     pub created: Timestamp,
 }
 
 impl Client {
-    /// Whose it is.
+    /// The owning account and its organization.
     #[must_use]
     pub const fn owner(&self) -> Owner {
         Owner {
@@ -455,7 +459,7 @@ impl Client {
 }
 
 impl Number {
-    /// Whose it is.
+    /// The owning account and its organization.
     #[must_use]
     pub const fn owner(&self) -> Owner {
         Owner {

@@ -1,8 +1,8 @@
 //! Identifiers: 16 bytes inside, two letters and 32 hex digits outside.
 //!
 //! The first 6 bytes are milliseconds since 1970, the other 10 are random, so identifiers sort
-//! by creation. Identifiers that were not made here (imports, a fixed administrator) may hold
-//! any 16 bytes. **Invariant: text → identifier → text gives the same lower-case text.**
+//! by creation. Identifiers that were made elsewhere (imports, a fixed administrator) may hold any
+//! 16 bytes. **Invariant: text → identifier → text gives the same lower-case text.**
 
 use std::fmt;
 use std::str::FromStr;
@@ -30,7 +30,7 @@ impl SidError {
     }
 }
 
-/// The text in one piece: identifiers are written many times for each call.
+/// The whole text as one array: identifiers are written many times per call.
 pub(crate) fn written(prefix: &str, bytes: &[u8; 16]) -> [u8; 34] {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut text = [0; 34];

@@ -1,4 +1,4 @@
-//! The public words for states and directions, spelled in one place.
+//! The public words for statuses and directions, defined in one place.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,7 +14,7 @@ macro_rules! words {
         }
 
         impl $name {
-            /// Every value, in the order of its declaration.
+            /// All values, in order of declaration.
             pub const ALL: [Self; [$($text),+].len()] = [$(Self::$variant,)+];
             /// The public words, in the same order.
             pub const WORDS: &'static [&'static str] = &[$($text),+];
@@ -35,7 +35,7 @@ macro_rules! words {
         impl FromStr for $name {
             type Err = UnknownWord;
 
-            /// Reads the public word in any letter case, with `_` taken as `-`.
+            /// Reads the public word in any letter case, with `_` read as `-`.
             fn from_str(text: &str) -> Result<Self, UnknownWord> {
                 let word = text.trim().to_ascii_lowercase().replace('_', "-");
                 $(if word == $text.to_ascii_lowercase() { return Ok(Self::$variant); })+
@@ -45,19 +45,19 @@ macro_rules! words {
     };
 }
 
-/// A text that is none of the words allowed in its place.
+/// A text that is not one of the allowed words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not one of the allowed words")]
 pub struct UnknownWord(pub String);
 
 words!(
-    /// State of a conference.
+    /// Status of a conference.
     ConferenceStatus {
         /// Its members wait for one whose entry starts it, and hear silence.
         Waiting = "init",
         /// Its members hear each other.
         Running = "in-progress",
-        /// Over.
+        /// Ended.
         Completed = "completed",
         /// Ended because something failed inside the server.
         Failed = "failed",
@@ -65,11 +65,11 @@ words!(
 );
 
 words!(
-    /// State of a call leg as records, callbacks and the API show it.
+    /// Status of a call leg as shown by records, callbacks and the API.
     CallStatus {
-        /// Outbound leg exists, its INVITE is not sent yet.
+        /// The outbound leg exists; its INVITE has not been sent.
         Queued = "queued",
-        /// Inbound: not answered yet. Outbound: the far phone rings.
+        /// Inbound: not yet answered. Outbound: the remote phone is ringing.
         Ringing = "ringing",
         /// Answered.
         InProgress = "in-progress",
@@ -77,11 +77,11 @@ words!(
         Completed = "completed",
         /// The callee was busy or declined (486, 600, 603).
         Busy = "busy",
-        /// Could not be connected or broke.
+        /// Could not be connected, or the connection broke.
         Failed = "failed",
         /// It was not answered in time.
         NoAnswer = "no-answer",
-        /// Withdrawn before it was answered.
+        /// Canceled before it was answered.
         Canceled = "canceled",
         /// The application could not be found.
         NotFound = "not-found",
@@ -89,7 +89,7 @@ words!(
 );
 
 impl CallStatus {
-    /// Whether nothing can follow this status.
+    /// Whether this status is final.
     #[must_use]
     pub const fn is_final(self) -> bool {
         match self {
@@ -105,9 +105,9 @@ impl CallStatus {
 }
 
 words!(
-    /// Which way a call leg was set up, seen from us.
+    /// The direction in which a call leg was set up, seen from us.
     Direction {
-        /// Somebody called us.
+        /// From a caller to us.
         Inbound = "inbound",
         /// Created through the REST API.
         OutboundApi = "outbound-api",
@@ -117,13 +117,14 @@ words!(
 );
 
 words!(
-    /// Why a call or registration was turned away before it began.
+    /// Why a call or registration was refused before it began.
     RefusalReason {
-        /// The password of a client is wrong, or there is no such client.
+        /// The client's password is wrong, or the client does not exist.
         WrongPassword = "wrong-password",
         /// The number is not public, and the caller is neither a trunk nor a client.
         NotPublic = "not-public",
-        /// What was called is neither a client nor a number here, or the number has no application.
+        /// The called party is neither a client nor a number here, or the number has no
+        /// application.
         NotFound = "not-found",
         /// The account is suspended or closed.
         Inactive = "account-not-active",
@@ -133,15 +134,15 @@ words!(
 words!(
     /// Who ended a call leg.
     HangupBy {
-        /// The party that called.
+        /// The calling party.
         Caller = "caller",
-        /// The party that was called.
+        /// The called party.
         Callee = "callee",
         /// The document that ran.
         Application = "application",
-        /// A request of the API.
+        /// A request to the API.
         Api = "api",
-        /// This server: a limit, a failure here, a stop.
+        /// This server: a limit, an internal failure, a shutdown.
         Platform = "platform",
         /// The path to the remote party broke.
         Network = "network",
@@ -149,19 +150,19 @@ words!(
 );
 
 words!(
-    /// State of a text message as records, callbacks and the API show it.
+    /// Status of a text message as shown by records, callbacks and the API.
     MessageStatus {
-        /// On record, and on its way to the next server or phone.
+        /// Recorded, and on its way to the next server or phone.
         Sending = "sending",
-        /// The next server or phone took it.
+        /// Accepted by the next server or phone.
         Sent = "sent",
-        /// It was not accepted, or that is unknown.
+        /// Not accepted, or the outcome is unknown.
         Failed = "failed",
     }
 );
 
 words!(
-    /// How a text message came to be.
+    /// How a text message was created.
     MessageDirection {
         /// A call's document sent it.
         OutboundCall = "outbound-call",
@@ -171,8 +172,8 @@ words!(
 );
 
 words!(
-    /// Which of the two APIs a document and its address were written for: the base path of the REST
-    /// API at which the address was written decides.
+    /// The API that a document and its address were written for: determined by the base path of the
+    /// REST API at which the address was set.
     #[derive(Default)]
     DialectName {
         /// Below `/restcomm/2012-04-24`.
@@ -184,32 +185,31 @@ words!(
 );
 
 words!(
-    /// State of an account.
+    /// Status of an account.
     AccountStatus {
         /// May do everything.
         Active = "active",
-        /// Ended for good.
+        /// Closed for good.
         Closed = "closed",
-        /// Blocked for a while.
+        /// Blocked temporarily.
         Suspended = "suspended",
         /// Not in use.
         Inactive = "inactive",
-        /// Waits for its first password.
+        /// Waiting for its first password.
         Uninitialized = "uninitialized",
     }
 );
 
 words!(
-    /// A step in the life of a leg that an application can subscribe to, in the order in which they
-    /// happen.
+    /// A step in the life of a leg that an application can subscribe to, in order of occurrence.
     LegEvent {
         /// The INVITE was sent.
         Initiated = "initiated",
-        /// The far phone rings.
+        /// The remote phone is ringing.
         Ringing = "ringing",
         /// The remote party answered.
         Answered = "answered",
-        /// The leg is over.
+        /// The leg has ended.
         Completed = "completed",
     }
 );

@@ -1,8 +1,8 @@
-//! What the text of a `To` means: a client, a phone number or a SIP address.
+//! Interprets the text of a `To`: a client, a phone number or a SIP address.
 //!
 //! **Invariant: [`Target::parse`] is the only place that decides it**, for the REST API, documents,
-//! messages and rehearsals alike. Left to others: splitting off the header list behind a `?`, and
-//! looking a [`Target::Named`] up.
+//! messages and rehearsals alike. Left to others: splitting off the header list after a `?`, and
+//! looking up a [`Target::Named`].
 
 use serde::{Deserialize, Serialize};
 
@@ -24,22 +24,23 @@ pub enum Target {
     Named(String),
 }
 
-/// What a text means that has neither a prefix nor a host.
+/// The meaning of a text with neither a prefix nor a host.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Bare {
     /// A phone number: calls, where a client needs `client:`.
     Number,
-    /// The client with this login, if there is one, or else a phone number: messages.
+    /// The client with this login, if it exists, or else a phone number: messages.
     ClientOrNumber,
 }
 
 impl Target {
-    /// What a text means:
+    /// The meaning of a text:
     ///
     /// 1. With an `@`, or `sip:` or `sips:` in any case in front: a SIP address. A missing scheme is
     ///    added, and one in capitals becomes lower-case.
     /// 2. With `client` in front, in any case: a client. `client:` is removed.
-    /// 3. Anything else is what `bare` says; a phone number loses its visual separators.
+    /// 3. Anything else is interpreted according to `bare`; a phone number loses its visual
+    /// separators.
     #[must_use]
     pub fn parse(text: &str, bare: Bare) -> Self {
         let text = text.trim();
@@ -67,8 +68,8 @@ impl Target {
     }
 }
 
-/// What a caller's address is in the user part of From: `client:thomas` is `thomas`, so that the called
-/// party can call back. A SIP address or a number stays as it is.
+/// The form of a caller's address in the user part of From: `client:thomas` becomes `thomas`, so
+/// that the called party can call back. A SIP address or a number is unchanged.
 #[must_use]
 pub fn caller(text: &str) -> &str {
     let login = without_prefix(text.trim(), CLIENT).and_then(|rest| rest.strip_prefix(':'));
@@ -84,7 +85,7 @@ pub fn has_sip_scheme(text: &str) -> bool {
     split_sip_scheme(text).is_some_and(|(_, rest)| !rest.is_empty())
 }
 
-/// The scheme, `sip:` or `sips:` in lower case, and what is behind it.
+/// The scheme, `sip:` or `sips:` in lower case, and the rest.
 pub(crate) fn split_sip_scheme(text: &str) -> Option<(&'static str, &str)> {
     ["sip:", "sips:"]
         .into_iter()
@@ -121,7 +122,7 @@ mod tests {
         let client = |login: &str| Target::Client(login.to_owned());
         let number = |number: &str| Target::Number(number.to_owned());
         let sip = |uri: &str| Target::Sip(uri.to_owned());
-        // The text, and what it means wherever a bare text is a number.
+        // The text, and its meaning where a bare text is a number.
         let table = [
             ("+12025550123", number("+12025550123")),
             (" +1 (202) 555-0123 ", number("+12025550123")),

@@ -1,4 +1,4 @@
-//! Wall-clock time as a number, and the texts it is written as.
+//! Wall-clock time as a number, and its text formats.
 
 use std::fmt;
 use std::ops::{Add, Sub};
@@ -23,7 +23,7 @@ impl Timestamp {
         Self(millis.saturating_mul(1_000))
     }
 
-    /// From the length of time since 1970.
+    /// From the duration since 1970.
     #[must_use]
     pub fn from_unix(since_1970: Duration) -> Self {
         Self(i64::try_from(since_1970.as_micros()).unwrap_or(i64::MAX))
@@ -70,7 +70,7 @@ impl Timestamp {
         self.date().format(&format).unwrap_or_default()
     }
 
-    /// Midnight UTC at the start of a day written `yyyy-MM-dd`; what follows the day is ignored.
+    /// Midnight UTC at the start of a day written `yyyy-MM-dd`; anything after the day is ignored.
     #[must_use]
     pub fn from_day(text: &str) -> Option<Self> {
         let format = format_description!("[year]-[month]-[day]");
@@ -83,8 +83,8 @@ impl Timestamp {
         ))
     }
 
-    /// A moment written as in RFC 3339: `2024-05-06T07:08:09Z`, perhaps with fractions of seconds
-    /// or another offset.
+    /// A time in RFC 3339 format: `2024-05-06T07:08:09Z`, optionally with fractions of seconds or
+    /// another offset.
     #[must_use]
     pub fn from_rfc3339(text: &str) -> Option<Self> {
         let moment = OffsetDateTime::parse(text.trim(), &Rfc3339).ok()?;
