@@ -1,9 +1,9 @@
-//! How the files of a crate lean on each other: circles of imports, and types that swallow everything.
+//! Limits import cycles between the files of a crate, and the growth of its central types.
 //!
-//! **Invariant: a circle of more files than [`MAX_CIRCLE`] fails the build, and so does a type of
+//! **Invariant: a cycle of more files than [`MAX_CIRCLE`] fails the build, and so does a type of
 //! [`TYPES`] with more methods, or in more files, than its row allows.** A path `crate::a::b` or
-//! `super::b`, in a `use` or elsewhere, leans on the file of the innermost module that it names.
-//! Tests at the end of a file lean on what they like.
+//! `super::b`, in a `use` or elsewhere, is a dependency on the file of the innermost module that it
+//! names. Tests at the end of a file may depend on anything.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,10 +12,10 @@ use crate::files::SourceFile;
 /// Maximum number of files in an import cycle, unless [`CIRCLES`] has a row for the crate.
 const MAX_CIRCLE: usize = 6;
 
-/// Crates that have a larger circle, with its size: it may shrink, not grow.
+/// Crates with a larger cycle, and its size: it may shrink, not grow.
 const CIRCLES: &[(&str, usize)] = &[("call", 9), ("rcml", 8)];
 
-/// Types that everything passes through: folder of the crate, name, most methods, most files.
+/// Central types: folder of the crate, name, maximum methods, maximum files.
 const TYPES: &[(&str, &str, usize, usize)] = &[("call-proto", "Call", 60, 8)];
 
 /// A module by its path in the crate; empty for the crate's root.
@@ -73,7 +73,7 @@ fn circle_problems(name: &str, files: &[(&str, String)]) -> Vec<String> {
         .collect()
 }
 
-/// The circles: sets of files each of which leads to all others.
+/// The cycles: sets of files each of which depends on all others.
 fn circles(files: &[(&str, String)]) -> Vec<Vec<String>> {
     let modules: BTreeSet<Module> = files.iter().map(|(path, _)| module_of(path)).collect();
     let mut arrows: BTreeMap<Module, BTreeSet<Module>> = BTreeMap::new();
@@ -114,7 +114,7 @@ fn module_of(path: &str) -> Module {
     parts
 }
 
-/// Every path that begins with `crate`, `super` or `self`; trees of a `use` are spread out.
+/// Every path that begins with `crate`, `super` or `self`; `use` trees are expanded.
 fn paths(text: &str) -> Vec<Vec<String>> {
     let mut found = Vec::new();
     for start in ["crate::", "super::", "self::"] {
@@ -128,7 +128,7 @@ fn paths(text: &str) -> Vec<Vec<String>> {
     found
 }
 
-/// Where a path, with its tree if it has one, ends.
+/// Where a path, including its `use` tree, ends.
 fn path_end(text: &str) -> usize {
     let mut depth = 0_usize;
     for (at, c) in text.char_indices() {
@@ -177,7 +177,7 @@ fn spread(before: &[String], tree: &str, found: &mut Vec<Vec<String>>) {
     }
 }
 
-/// The file that a path leads to, seen from a module.
+/// The file that a path refers to, seen from a module.
 fn target(from: &Module, path: &[String], modules: &BTreeSet<Module>) -> Option<Module> {
     let mut full = match path.first()?.as_str() {
         "crate" => Module::new(),
@@ -233,7 +233,7 @@ fn size_problem(
     })
 }
 
-/// Methods in the `impl` blocks of a type, traits not counted.
+/// Methods in the `impl` blocks of a type, except trait implementations.
 fn methods(text: &str, of: &str) -> usize {
     let head = format!("impl {of} {{");
     let mut inside = false;
@@ -259,7 +259,7 @@ mod tests {
         }
     }
 
-    /// Files that lean on the next, and the last on the first.
+    /// Files that each depend on the next, and the last on the first.
     fn ring(size: usize) -> Vec<SourceFile> {
         let next = |n: usize| (n + 1) % size;
         (0..size)

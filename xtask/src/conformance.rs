@@ -1,8 +1,8 @@
-//! Checks that each conformance row is proved by a test or says what it waits for.
+//! Checks that each conformance row names a test or says what it waits for.
 //!
 //! In `docs/conformance/*.md`, each table whose last column is headed `test` holds one case per
 //! row. The last cell is one of: names of tests in backticks (`crate::module::function`);
-//! `waits for: …`; `deviates: …`; or `due`, not written yet, which only `--strict` refuses.
+//! `waits for: …`; `deviates: …`; or `due`, not written yet, which only `--strict` rejects.
 //!
 //! **Invariant: a named test exists, is a test, is not ignored and asserts something**, itself or in
 //! a function of the same file or test folder that it calls. Whether it asserts the right thing is
@@ -40,7 +40,7 @@ pub(crate) fn run(strict: bool) -> anyhow::Result<Vec<String>> {
     Ok(problems)
 }
 
-/// Rows of one document by state.
+/// Rows of one document, by state.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Count {
     proved: usize,
@@ -134,19 +134,19 @@ fn rows(text: &str) -> Vec<(usize, Vec<String>)> {
 
 /// One function of the sources.
 struct Function {
-    /// Crate (folder) that holds it.
+    /// Crate (folder) that contains it.
     room: String,
-    /// File, or folder of integration tests, within which helpers are looked up.
+    /// File, or folder of integration tests, searched for helpers.
     neighbourhood: String,
     is_test: bool,
     is_ignored: bool,
-    /// Its body mentions an assertion.
+    /// Whether its body mentions an assertion.
     asserts: bool,
     /// Names that occur in its body.
     names: BTreeSet<String>,
 }
 
-/// Every function of the sources by its name.
+/// Every function of the sources, by name.
 #[derive(Default)]
 struct Index {
     functions: BTreeMap<String, Vec<Function>>,
@@ -167,7 +167,7 @@ impl Index {
         None
     }
 
-    /// What is wrong with the test of this name, if anything.
+    /// The fault of the test with this name, if any.
     fn problem(&self, name: &str) -> Option<String> {
         let (room, _) = name.split_once("::")?;
         let room = room.replace('_', "-");
@@ -194,7 +194,7 @@ impl Index {
         (!self.asserts(test)).then(|| format!("`{name}` asserts nothing"))
     }
 
-    /// Whether a function asserts, itself or through helpers of its neighbourhood.
+    /// Whether a function asserts, itself or through helpers within its scope.
     fn asserts(&self, start: &Function) -> bool {
         let mut seen: BTreeSet<&str> = BTreeSet::new();
         let mut open = vec![start];
@@ -272,7 +272,7 @@ fn room(path: &str) -> String {
     inner.split('/').next().unwrap_or(inner).to_owned()
 }
 
-/// Where helpers of a test are looked for: its folder below `tests/`, otherwise its own file.
+/// Where to look for helpers of a test: its folder below `tests/`, otherwise its own file.
 fn neighbourhood(path: &str) -> String {
     match path.split_once("/tests/") {
         Some((before, _)) => format!("{before}/tests"),

@@ -1,6 +1,6 @@
 //! Writes `docs/errors.md` from the error table in `model`.
 //!
-//! **Invariant: the document says exactly what the code says**; `--check` fails when it does not.
+//! **Invariant: the document matches the code exactly**; `--check` fails when it does not.
 
 use std::fmt::Write as _;
 
@@ -55,7 +55,7 @@ fn render(table: &[ErrorEntry]) -> String {
     text
 }
 
-/// A text as one table cell, in which other documents are links.
+/// A text as one table cell, with links to other documents.
 fn cell(text: &str) -> String {
     text.replace('|', "\\|")
         .replace('<', "&lt;")

@@ -1,4 +1,4 @@
-//! The files of the repository, as the tasks see them.
+//! Lists the files of the repository for the tasks.
 //!
 //! **Invariant: only files that belong to the project are listed**: tracked ones and new ones that
 //! are not ignored. Paths are relative to the root, in a fixed order.
@@ -22,7 +22,7 @@ pub(crate) fn root() -> PathBuf {
     here.parent().unwrap_or(here).to_path_buf()
 }
 
-/// Every text file whose path passes `wanted`; files that are not UTF-8 are left out.
+/// Every text file whose path passes `wanted`; files that are not UTF-8 are skipped.
 pub(crate) fn list(wanted: impl Fn(&str) -> bool) -> anyhow::Result<Vec<SourceFile>> {
     let root = root();
     let output = Command::new("git")

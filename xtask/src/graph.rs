@@ -1,8 +1,8 @@
 //! Compares the real graph of crates with the table in ARCHITECTURE.md.
 //!
-//! **Invariant: an arrow that the table does not allow fails the build, and so does a row without a
-//! crate or a crate without a row.** Pure crates (marked in the table) also may not reach a crate
-//! that owns a socket, a clock, a thread pool or a random generator, however indirectly.
+//! **Invariant: a dependency that the table does not allow fails the build, and so does a row
+//! without a crate or a crate without a row.** Pure crates (marked in the table) also may not reach
+//! a crate that owns a socket, a clock, a thread pool or a random generator, however indirectly.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::files;
 
-/// What a pure crate must not reach.
+/// Crates that a pure crate must not reach.
 const IMPURE: &[&str] = &[
     "async-std",
     "axum",
@@ -26,7 +26,7 @@ const IMPURE: &[&str] = &[
     "tracing-subscriber",
 ];
 
-/// One row of the table: what a crate may use, and whether it is pure.
+/// One row of the table: the permitted dependencies of a crate, and whether it is pure.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Rule {
     pub(crate) may_use: MayUse,
@@ -39,11 +39,11 @@ pub(crate) enum MayUse {
     Only(BTreeSet<String>),
 }
 
-/// Our crates and what each depends on outside of tests; names are folder names.
+/// Our crates and their dependencies outside of tests; names are folder names.
 pub(crate) struct Graph {
     /// Direct dependencies among our own crates.
     pub(crate) own: BTreeMap<String, BTreeSet<String>>,
-    /// Everything reached, own and foreign.
+    /// All reachable crates, ours and foreign.
     pub(crate) reached: BTreeMap<String, BTreeSet<String>>,
 }
 
@@ -279,7 +279,7 @@ mod tests {
             ("rcml", &["model"][..]),
             ("patchcord", &["rcml", "model"][..]),
         ];
-        // What differs from an allowed graph, and a word of the problem it must cause.
+        // The deviation from an allowed graph, and a word of the resulting problem.
         let backwards = [
             ("model", &["rcml"][..]),
             ("rcml", &[][..]),

@@ -1,8 +1,8 @@
 //! Repository tasks: `cargo xtask tidy`, `conformance [--strict]`, `errors [--check]`.
 //!
 //! **Invariant: a task either changes only the document it names or changes nothing, and its exit
-//! code says whether the repository is in order.** What a compiler or lint already checks is left
-//! to them.
+//! code says whether the repository is in order.** Left to others: everything that a compiler or
+//! lint already checks.
 
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "a command line tool answers on stdout")]

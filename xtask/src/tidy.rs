@@ -1,19 +1,19 @@
-//! What a machine can see of our style and a lint cannot.
+//! Checks those rules of our style that a machine can check but a lint cannot.
 //!
-//! **Invariant: each rule is one line of [`check`] and has a line in the tests below.** Style that
-//! needs judgement is left to people.
+//! **Invariant: each rule is one line of [`check`] and has a line in the tests below.** Left to
+//! reviewers: style that needs judgement.
 
 use crate::circles;
 use crate::files::{self, SourceFile};
 use crate::graph;
 
-/// Longest file, in lines, without an entry in [`LONG_FILES`].
+/// Maximum length of a file, in lines, without an entry in [`LONG_FILES`].
 const MAX_LINES: usize = 800;
 
 /// Files that may be longer, each with the reason.
 const LONG_FILES: &[(&str, &str)] = &[];
 
-/// Left-overs that do not belong in a finished change. Written in halves so that this file passes.
+/// Left-overs that do not belong in a finished change, written in halves so that this file passes.
 const LEFT_OVERS: &[&str] = &[
     concat!("TO", "DO"),
     concat!("FIX", "ME"),
@@ -22,7 +22,7 @@ const LEFT_OVERS: &[&str] = &[
     concat!("todo", "!("),
 ];
 
-/// Places outside the project, which mean nothing to readers elsewhere.
+/// Places outside the project, which are meaningless to readers elsewhere.
 const OUTSIDE: &[&str] = &[
     concat!("/wo", "rk/"),
     concat!("/ro", "ot/"),
