@@ -15,12 +15,12 @@ pub(crate) struct Bridge {
     id: BridgeId,
     plan: Plan,
     limit_at: Timestamp,
-    /// Keys that the callee gets before anybody hears anybody.
+    /// Keys that the callee receives before the legs hear each other.
     keys: Option<PlayId>,
 }
 
 impl Bridge {
-    /// Two legs that are going to hear each other: at once, or when these keys are pressed towards the
+    /// Two legs that will hear each other: immediately, or once these keys are pressed towards the
     /// callee.
     pub(crate) fn new(id: BridgeId, plan: Plan, digits: Option<String>, cx: &mut Context) -> Self {
         let keys = digits.map(|digits| {
@@ -46,7 +46,7 @@ impl Bridge {
         self.keys.is_none()
     }
 
-    /// Whether these are the keys that must be pressed first.
+    /// Whether these are the keys to be pressed first.
     pub(crate) fn waits_for(&self, play: PlayId) -> bool {
         self.keys == Some(play)
     }
@@ -55,7 +55,7 @@ impl Bridge {
         &self.plan
     }
 
-    /// The keys are pressed: the legs hear each other.
+    /// The keys have been pressed: the legs hear each other now.
     pub(crate) fn played(&mut self, cx: &mut Context) {
         self.keys = None;
         self.join(cx);
@@ -89,7 +89,7 @@ impl Bridge {
         }
     }
 
-    /// What it records, and of which leg.
+    /// Its recording, and the recorded leg.
     pub(crate) fn recording(&self) -> Option<(CallSid, RecordingSid)> {
         let recording = self.plan.recording.filter(|_| self.is_joined())?;
         Some((self.plan.caller, recording))

@@ -1,8 +1,8 @@
 //! One call: a leg with its scripts, recordings and messages, under one identifier.
 //!
-//! The call decides nothing: it brings what happens to the part that it concerns, and what the leg
-//! reports to the scripts. Each part is a machine in a file of its own: `leg` with its `reporter`,
-//! `interpreter`, `recording`, `message`, `keys`.
+//! The call decides nothing: it routes events to the part concerned, and the leg's reports to the
+//! scripts. Each part is a machine in its own file: `leg` with its `reporter`, `interpreter`,
+//! `recording`, `message`, `keys`.
 
 use model::{CallSid, RecordingSid, Timestamp};
 
@@ -23,7 +23,7 @@ pub(crate) struct Call {
     recordings: Recordings,
     messages: Messages,
     keys: Keys,
-    /// Keys to send to the remote party as soon as it is connected, or before it is screened.
+    /// Keys to send to the remote party once it is connected, or before it is screened.
     pub(crate) send_digits: Option<String>,
     forgotten: bool,
 }
@@ -67,7 +67,7 @@ impl Call {
                 self.scripts.abandon();
                 self.leg.end(Reason::Shutdown, cx);
             }
-            // Those of a fork went to it.
+            // The answers to a fork's requests went to the fork.
             Event::Resolved { req, routes } => {
                 if self.messages.handle_routes(req, routes, &mut self.leg, cx) {
                     self.tell(&Input::MessageLeft(req), cx);
@@ -155,7 +155,7 @@ impl Call {
     }
 
     /// At the end of a step, when no bridge needs the endpoint any more: lets the leg settle, and
-    /// asks the shell to forget the call once it is over.
+    /// asks the shell to forget the call once it has ended.
     pub(crate) fn settle(&mut self, cx: &mut Context) {
         self.leg.settle(cx);
         if self.is_over() && !self.forgotten {
@@ -165,7 +165,7 @@ impl Call {
         }
     }
 
-    /// Runs a script on the leg, on top of what runs there.
+    /// Runs a script on the leg, above those already running.
     pub(crate) fn start(&mut self, script: Script, cx: &mut Context) {
         self.scripts.push(script);
         self.tell(&Input::Start, cx);
@@ -183,7 +183,7 @@ impl Call {
         self.start(script, cx);
     }
 
-    /// Tells the scripts what happened, and then what became of the leg.
+    /// Passes an input to the scripts, then the resulting news of the leg.
     fn tell(&mut self, input: &Input, cx: &mut Context) {
         self.scripts.handle(
             input,
@@ -195,7 +195,7 @@ impl Call {
         self.hear_leg(cx);
     }
 
-    /// Tells the scripts what became of the leg.
+    /// Passes the news of the leg to the scripts.
     fn hear_leg(&mut self, cx: &mut Context) {
         while let Some(news) = self.leg.poll_news() {
             let input = match news {
@@ -218,7 +218,7 @@ impl Call {
         self.hear_leg(cx);
     }
 
-    /// Another script takes over the leg.
+    /// Detaches the scripts, because another one takes over the leg.
     pub(crate) fn detach_scripts(&mut self, cx: &mut Context) {
         let (leg, messages) = (&mut self.leg, &mut self.messages);
         self.scripts.detach(leg, messages, &self.recordings, cx);
@@ -235,7 +235,7 @@ impl Call {
         self.tell(&Input::Key(key), cx);
     }
 
-    /// The media side records from now on.
+    /// The media side starts recording.
     pub(crate) fn recording_starts(&mut self, sid: RecordingSid, cx: &mut Context) {
         self.recordings.start(sid, &mut self.leg, cx);
         self.recording_news(sid, Some(RecordingNews::Started), cx);

@@ -1,4 +1,4 @@
-//! The callbacks of a leg: where they go, which are requested, and what each contains.
+//! The callbacks of a leg: destinations, requested events, and parameters.
 
 use model::{AccountSid, CallStatus, HttpMethod, RecordingSid, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -13,20 +13,20 @@ pub struct CallbackTarget {
     pub url: String,
     /// Method.
     pub method: HttpMethod,
-    /// Account that wrote the address: its rights count when the address is asked.
+    /// Account that set the address: its rights apply to the request.
     pub author: AccountSid,
 }
 
 /// The callbacks of a leg that we create.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct LegCallback {
-    /// Where to.
+    /// Destination.
     pub target: CallbackTarget,
-    /// Which events; `None` is the dialect's default.
+    /// Requested events; `None` means the dialect's default.
     pub events: Option<Vec<rcml::LegEvent>>,
 }
 
-/// Which of a leg's events: its number in the fixed sequence and its name.
+/// An event of a leg: its number in the fixed sequence and its name.
 const fn describe(event: rcml::LegEvent) -> (i64, &'static str) {
     match event {
         rcml::LegEvent::Initiated => (0, "initiated"),
@@ -43,13 +43,13 @@ pub(crate) fn wanted(callback: &LegCallback, dialect: Dialect, event: rcml::LegE
     }
 }
 
-/// The last recording of a leg that the API made.
+/// The last recording of a leg created through the API.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct LegRecording {
     pub(crate) sid: RecordingSid,
     pub(crate) url: String,
     pub(crate) started: Timestamp,
-    /// From its samples once it is closed; by the clock before.
+    /// By its samples once closed; before that, by the clock.
     pub(crate) length_s: Option<i64>,
 }
 
@@ -63,7 +63,7 @@ pub(crate) struct LegEnd<'a> {
 }
 
 impl LegEnd<'_> {
-    /// Adds what `completed` reports.
+    /// Adds the parameters of `completed`.
     pub(crate) fn describe(&self, event_names: bool, sequence: i64, params: &mut Params) {
         let event = rcml::LegEvent::Completed;
         add_status(event_names, event, self.status, params);
@@ -84,7 +84,7 @@ impl LegEnd<'_> {
     }
 }
 
-/// What happened to the leg: the event's name or the real status, as the dialect has it.
+/// The event: its name, or the real status, depending on the dialect.
 pub(crate) fn add_status(
     event_names: bool,
     event: rcml::LegEvent,

@@ -1,4 +1,4 @@
-//! What a call family asks of the world. The shell carries each command out and decides nothing.
+//! The commands of a call family. The shell carries them out and decides nothing.
 
 use std::time::Duration;
 
@@ -16,109 +16,109 @@ use crate::trace::Entry;
 pub struct Addressed {
     /// The call.
     pub call: CallSid,
-    /// What to do.
+    /// The command.
     pub command: Command,
 }
 
-/// Something to do for one call.
+/// A command for one call.
 #[derive(Clone, Debug)]
 pub enum Command {
     /// Make these facts durable, in one transaction, **before carrying out any later command**.
     Commit(Vec<Fact>),
     /// Find the routes to these targets.
     Resolve {
-        /// Comes back with the answer.
+        /// Returned with the answer.
         req: Req,
-        /// Account that named the targets: only what it may reach is a route.
+        /// Account that named the targets: only addresses that it may reach are routes.
         author: AccountSid,
         /// In order; the answer has one entry for each.
         targets: Vec<Target>,
     },
-    /// Ask an application.
+    /// Send a request to an application.
     Fetch {
-        /// Comes back with the answer.
+        /// Returned with the answer.
         req: Req,
         /// The request.
         request: FetchRequest,
     },
-    /// Make speech.
+    /// Synthesise speech.
     Speak {
-        /// Comes back with the audio.
+        /// Returned with the audio.
         req: Req,
-        /// What to say.
+        /// The text.
         text: String,
-        /// Whose voice.
+        /// The voice.
         voice: rcml::Voice,
         /// Language as a BCP-47 tag.
         language: String,
     },
-    /// Get a media file.
+    /// Load a media file.
     Load {
-        /// Comes back with the audio.
+        /// Returned with the audio.
         req: Req,
         /// Absolute address.
         url: String,
-        /// Account that wrote the address: its rights count when the address is asked.
+        /// Account that set the address: its rights apply to the request.
         author: AccountSid,
     },
-    /// Begin to recognise what the remote party says → [`Event::Speech`](crate::Event::Speech).
+    /// Start recognising the remote party's speech → [`Event::Speech`](crate::Event::Speech).
     Listen {
-        /// Comes back with all that is understood.
+        /// Returned with all results.
         req: Req,
         /// What to listen for.
         request: ListenRequest,
     },
-    /// What was said is over: listen no more, and give the final result.
+    /// The utterance has ended: stop listening and return the final result.
     EndOfSpeech {
-        /// Which listening.
+        /// The recognition.
         req: Req,
     },
     /// Stop listening; no event follows.
     StopListening {
-        /// Which listening.
+        /// The recognition.
         req: Req,
     },
     /// Send a text message → [`Event::MessageAnswered`](crate::Event::MessageAnswered), always.
     SendMessage {
-        /// Comes back with the answer.
+        /// Returned with the answer.
         req: Req,
         /// The message.
         message: Box<OutgoingMessage>,
     },
-    /// To a conference room → [`Event::Room`](crate::Event::Room).
+    /// For a conference room → [`Event::Room`](crate::Event::Room).
     Room(RoomRequest),
-    /// To the SIP side of the leg.
+    /// For the SIP side of the leg.
     Leg(LegCommand),
-    /// To the media side of the leg.
+    /// For the media side of the leg.
     Media(MediaCommand),
     /// Answer to [`Event::Ask`](crate::Event::Ask).
     Reply {
-        /// The question.
+        /// The request.
         ask: Ask,
         /// Whether the change was made; if not, nothing has changed.
         outcome: Result<(), ModifyError>,
     },
-    /// Explain what happened.
+    /// An entry for the trace.
     Trace(Entry),
-    /// The call has ended and is forgotten: free what the shell keeps for it.
+    /// The call has ended and is forgotten: free its resources in the shell.
     Forget,
 }
 
-/// What a call asks of a conference room.
+/// A request of a call to a conference room.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum RoomRequest {
-    /// Become a member of the open room of this account and name; if there is none, it is made.
+    /// Join the open room with this account and name; created if it does not exist.
     Join {
-        /// Number of the membership: comes back with everything that the room says about it.
+        /// Number of the membership: returned with every report of the room about it.
         req: Req,
         /// Account that owns the room.
         account: AccountSid,
         /// Name of the room.
         name: String,
-        /// On which terms.
+        /// The requested terms.
         wish: Wish,
     },
-    /// Give up a membership; no event follows.
+    /// End a membership; no event follows.
     Leave {
         /// Number of the membership.
         req: Req,
@@ -130,21 +130,21 @@ pub enum RoomRequest {
 pub struct ListenRequest {
     /// Language as a BCP-47 tag.
     pub language: String,
-    /// Words that are likely to be said.
+    /// Words likely to be said.
     pub hints: Vec<String>,
-    /// The silence after which what was said is complete; `None`: the recognizer decides. The
-    /// family watches it as well, and says when it is over.
+    /// How long a silence completes the utterance; `None`: the recognizer decides. The family also
+    /// watches for it, and reports the end.
     pub end_silence: Option<Duration>,
 }
 
-/// What a MESSAGE is made of.
+/// The parts of a MESSAGE.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct OutgoingMessage {
-    /// Where to.
+    /// The route.
     pub route: Route,
     /// From: a whole SIP address if it contains `@`, else a user part.
     pub from: String,
-    /// What it says.
+    /// The text.
     pub text: String,
 }
 
@@ -157,14 +157,14 @@ pub struct FetchRequest {
     pub method: HttpMethod,
     /// Parameters in order.
     pub params: Vec<(String, String)>,
-    /// Account that wrote the address: its rights count when the address is asked.
+    /// Account that set the address: its rights apply to the request.
     pub author: AccountSid,
 }
 
-/// To the SIP side of a leg.
+/// A command to the SIP side of a leg.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum LegCommand {
-    /// Headers for every message we send on this leg from now on.
+    /// Headers to add to every message that we send on this leg from now on.
     Headers(Headers),
     /// Send 180.
     Ring,
@@ -173,7 +173,7 @@ pub enum LegCommand {
         /// Our answer or offer.
         sdp: String,
     },
-    /// Send a final failure.
+    /// Send a final refusal.
     Reject {
         /// SIP status.
         status: u16,
@@ -182,7 +182,7 @@ pub enum LegCommand {
     },
     /// Send INVITE.
     Invite(Box<Invite>),
-    /// Withdraw our INVITE.
+    /// Cancel our INVITE.
     Cancel,
     /// Hang up an answered leg.
     Bye {
@@ -201,10 +201,10 @@ pub enum LegCommand {
     },
 }
 
-/// What an INVITE is made of.
+/// The parts of an INVITE.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Invite {
-    /// Where to.
+    /// The route.
     pub route: Route,
     /// From: a whole SIP address if it contains `@`, else a user part.
     pub from: String,
@@ -218,23 +218,23 @@ pub struct Invite {
     pub max_forwards: u8,
 }
 
-/// What to play.
+/// A sound to play.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Sound {
     /// The built-in ring-back tone, in its own cadence.
     Ringback,
-    /// A clip the shell keeps.
+    /// A clip stored by the shell.
     Clip(Clip),
 }
 
-/// To the media side of a leg. Commands of one family take effect in order.
+/// A command to the media side of a leg. Commands of one family take effect in order.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum MediaCommand {
     /// Open an endpoint: answer this offer, or make one.
     Open {
         /// The remote party's offer.
         offer: Option<String>,
-        /// Of a leg that we create: the way its INVITE will go.
+        /// For a leg that we create: the route that its INVITE will take.
         towards: Option<Via>,
     },
     /// The remote party's answer to our offer.
@@ -242,59 +242,59 @@ pub enum MediaCommand {
         /// Its description.
         sdp: String,
     },
-    /// The remote party's new offer, or its wish for ours.
+    /// The remote party's new offer, or its request for ours.
     Renegotiate {
         /// Its description.
         offer: Option<String>,
     },
-    /// Start a play-out; it replaces the one before.
+    /// Start a play-out; it replaces the current one.
     Play {
         /// Its number.
         play: PlayId,
-        /// What.
+        /// The sound.
         sound: Sound,
-        /// How often; `None` for ever.
+        /// How often; `None` means endlessly.
         times: Option<u32>,
     },
     /// Stop a play-out; no event follows.
     StopPlay {
-        /// Which one.
+        /// The play-out.
         play: PlayId,
     },
-    /// Press keys towards the remote party, in place of a play-out → `PlayDone`.
+    /// Press keys towards the remote party, replacing a play-out → `PlayDone`.
     SendDigits {
         /// Its number.
         play: PlayId,
         /// `0`–`9`, `*`, `#`, `A`–`D`, and `w` for half a second of silence.
         digits: String,
     },
-    /// Press a key of the bridged leg that it did not send in its media, after those that are not
-    /// through yet.
+    /// Press a key of the bridged leg that it did not send in its media, after those still in
+    /// progress.
     PassKey {
         /// `0`–`9`, `*`, `#`, `A`–`D`.
         key: char,
     },
-    /// From now on, or no longer, keys are also heard in the audio of a remote party that has no
-    /// other way in the media to send them.
+    /// Starts or stops detecting keys in the audio of a remote party that cannot send them in the
+    /// media in any other way.
     ListenDigits {
-        /// Whether to listen.
+        /// Whether to detect keys.
         on: bool,
     },
-    /// Let this leg and another hear each other.
+    /// Let this leg and another one hear each other.
     Bridge {
-        /// The other.
+        /// The other leg.
         with: CallSid,
     },
-    /// Undo it.
+    /// Undo a bridge.
     Unbridge {
-        /// The other.
+        /// The other leg.
         with: CallSid,
     },
-    /// Take this place in the mix of a conference. Repeated when the place changes.
+    /// Take this place in the mix of a conference. Repeated if the place changes.
     JoinRoom {
-        /// Which conference.
+        /// The conference.
         conference: ConferenceSid,
-        /// Whom the leg hears, and who hears it.
+        /// Who hears the leg, and whom it hears.
         place: Place,
     },
     /// Leave the mix.
@@ -308,7 +308,7 @@ pub enum MediaCommand {
     },
     /// Close a recording.
     StopRecord {
-        /// Which one.
+        /// The recording.
         recording: RecordingSid,
     },
     /// Close the endpoint.
@@ -316,7 +316,7 @@ pub enum MediaCommand {
 }
 
 impl MediaCommand {
-    /// What and which, as the trace shows it; `None` for what says nothing to people.
+    /// The name and detail for the trace; `None` for commands that mean nothing to people.
     pub(crate) fn words(&self) -> Option<(String, String)> {
         Some(match self {
             Self::Play {
@@ -327,7 +327,7 @@ impl MediaCommand {
                 sound: Sound::Clip(clip),
                 ..
             } => ("play".to_owned(), format!("{} ms", clip.length.as_millis())),
-            // Which keys stays untold: they may be a PIN.
+            // The keys are not shown: they may be a PIN.
             Self::SendDigits { .. } => ("send keys".to_owned(), String::new()),
             Self::PassKey { .. } => ("pass on a key".to_owned(), String::new()),
             Self::ListenDigits { .. } => return None,
@@ -336,7 +336,7 @@ impl MediaCommand {
             Self::Unbridge { with } => ("unbridge".to_owned(), with.to_string()),
             Self::Record { recording, .. } => ("record".to_owned(), recording.to_string()),
             Self::StopRecord { recording } => ("stop record".to_owned(), recording.to_string()),
-            // The room says it better.
+            // The room's own entry is better.
             Self::JoinRoom { .. }
             | Self::LeaveRoom
             | Self::Open { .. }

@@ -1,4 +1,4 @@
-//! What one step of a family works with: the time, the outputs so far, the letters between its
+//! The context of one step of a family: the time, the outputs so far, the letters between its
 //! machines, and the source of identifiers.
 
 use std::collections::VecDeque;
@@ -23,25 +23,25 @@ use crate::letter::{
 use crate::request::ModifyError;
 use crate::trace::{self, Entry, Lane, Way};
 
-/// What is the same for every call of a server.
+/// Settings shared by all calls of a server.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The server that runs the calls.
     pub instance: InstanceSid,
-    /// Makes the addresses of recordings that are sent to applications.
+    /// Builds the addresses of recordings that are sent to applications.
     pub recording_address: RecordingAddress,
     /// How many documents in a row may lead to the next one within a second.
     pub max_redirects: u32,
-    /// Send the word `null` for a caller name or diversion that is not known, instead of nothing.
+    /// Send the word `null` for an unknown caller name or diversion, instead of nothing.
     pub null_strings: bool,
-    /// A dialled party that declines when it is screened ends the caller's leg, too.
+    /// Whether a dialled party that declines while being screened also ends the caller's leg.
     pub screening_releases_both: bool,
     /// How long a `<Dial>` waits for its recording to be closed.
     pub recording_wait: Duration,
 }
 
-/// Makes the address under which an application can fetch a recording, without credentials, below
-/// the base path of the run's dialect. Must give the same text for the same recording.
+/// Builds the address at which an application can fetch a recording without credentials, below the
+/// base path of the run's dialect. Must be the same for the same recording.
 #[derive(Clone)]
 pub struct RecordingAddress(pub Arc<MakeAddress>);
 
@@ -57,11 +57,11 @@ impl std::fmt::Debug for RecordingAddress {
 /// A message from one machine of a family to another.
 #[derive(Debug)]
 pub(crate) enum Letter {
-    /// A fork wants a leg.
+    /// A fork requests a leg.
     Spawn(Box<BranchSpec>),
-    /// A dial has a fork's answer discarded and its branches ended.
+    /// A dial discards a fork's answer and ends its branches.
     AbandonFork(ForkId, Reason),
-    /// A `<Dial>` has its targets rung.
+    /// A `<Dial>` rings its targets.
     StartFork {
         fork: ForkId,
         asker: CallSid,
@@ -70,9 +70,9 @@ pub(crate) enum Letter {
         dialled: Vec<Dialled>,
         timeout: Duration,
     },
-    /// A branch was answered, after so many seconds.
+    /// A branch was answered, after this many seconds.
     BranchAnswered(ForkId, CallSid, i64),
-    /// A branch is over.
+    /// A branch has ended.
     BranchOver(ForkId, Box<LegOver>),
     /// A fork has a winner.
     ForkWon {
@@ -81,21 +81,21 @@ pub(crate) enum Letter {
         child: CallSid,
         ring_s: i64,
     },
-    /// A fork has none.
+    /// A fork has no winner.
     ForkLost {
         parent: CallSid,
         fork: ForkId,
         result: Box<ForkResult>,
     },
-    /// A leg that was answered runs a document.
+    /// An answered leg runs a document.
     Run {
         call: CallSid,
         document: Box<Document>,
         role: Role,
     },
-    /// A branch has heard its screening document, and is willing.
+    /// A branch has heard its screening document and accepts.
     BranchAccepted(ForkId, CallSid),
-    /// A leg that still rings is to run another document than its fork has for it.
+    /// A leg that is still ringing is to run a document other than its fork's.
     Redirect {
         fork: ForkId,
         document: Box<Document>,
@@ -104,21 +104,21 @@ pub(crate) enum Letter {
     Hangup { call: CallSid, reason: Reason },
     /// Join two legs.
     Bridge { bridge: BridgeId, plan: Box<Plan> },
-    /// A key that did not come in the media goes to the other leg of the bridge.
+    /// A key that did not come in the media, for the other leg of the bridge.
     PassKey {
         bridge: BridgeId,
         from: CallSid,
         key: char,
     },
-    /// One leg of a bridge is over.
+    /// One leg of a bridge has ended.
     BridgeLegOver(BridgeId, Ended),
-    /// Part the legs of a bridge: one was redirected.
+    /// Separate the legs of a bridge: one was redirected.
     Dissolve {
         bridge: BridgeId,
         left: CallSid,
         moved: Option<Box<crate::event::Redirect>>,
     },
-    /// A bridge ended; to each leg that was in it.
+    /// A bridge ended; sent to each of its legs.
     BridgeOver {
         call: CallSid,
         bridge: BridgeId,
@@ -181,7 +181,7 @@ impl Context {
         self.command(call, Command::Media(command));
     }
 
-    /// Answers the asker; carried out after the facts of the step are on record.
+    /// Answers an API request; carried out after the facts of the step are committed.
     pub(crate) fn reply(&mut self, call: CallSid, ask: Ask, outcome: Result<(), ModifyError>) {
         self.command(call, Command::Reply { ask, outcome });
     }
@@ -213,7 +213,7 @@ impl Context {
         });
     }
 
-    /// Tells the owner of an account about a problem.
+    /// Notifies the owner of an account of a problem.
     pub(crate) fn notify(&mut self, about: About<'_>, code: u16, text: &str) {
         let level = model::error::entry(code).map_or(Level::Error, |entry| entry.level);
         let notification = Notification {
@@ -282,7 +282,7 @@ impl Context {
     }
 }
 
-/// What a notification is about.
+/// The subject of a notification.
 #[derive(Clone, Copy)]
 pub(crate) struct About<'a> {
     pub(crate) account: AccountSid,

@@ -1,8 +1,8 @@
-//! Where the two document dialects differ, in one place.
+//! The differences between the two document dialects, in one place.
 
 use model::DialectName;
 
-/// Behaviour of one dialect; nothing else in the code compares dialects.
+/// Behaviour of one dialect; no other code compares dialects.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Dialect {
     /// `restcomm` or `twilio`.
@@ -11,14 +11,14 @@ pub struct Dialect {
     pub api_version: &'static str,
     /// Path in front of every resource of the REST API.
     pub api_base: &'static str,
-    /// Leg callbacks without a list of events: all four, or only `completed`.
+    /// Whether leg callbacks without a list of events report all four, or only `completed`.
     pub all_leg_events: bool,
-    /// Leg callbacks carry the event's name as `CallStatus` and a fixed `SequenceNumber`, or the
-    /// real status and a running number.
+    /// Whether leg callbacks carry the event's name as `CallStatus` and a fixed `SequenceNumber`,
+    /// or the real status and a running number.
     pub leg_event_names: bool,
-    /// Number-level callbacks for each status, or only for the final one.
+    /// Whether number-level callbacks report each status, or only the final one.
     pub each_number_status: bool,
-    /// An empty document on an unanswered call is refused with 500, or the call just completes.
+    /// Whether an empty document on an unanswered call refuses it with 500, or simply completes it.
     pub empty_document_refused: bool,
     /// A failed Play ends the call, or is a warning.
     pub play_failure_ends_call: bool,

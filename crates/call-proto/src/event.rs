@@ -22,9 +22,9 @@ pub struct Ask(pub u64);
 /// A decoded piece of audio that the shell keeps: 8 kHz mono, ready to play.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Clip {
-    /// The shell's number for it.
+    /// The shell's identifier for it.
     pub id: u64,
-    /// How long it plays.
+    /// Playing time.
     pub length: Duration,
 }
 
@@ -32,56 +32,56 @@ pub struct Clip {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct PlayId(pub u64);
 
-/// Headers in order, as they are on the wire.
+/// Headers in order, as written on the wire.
 pub type Headers = Vec<(String, String)>;
 
-/// Something that happened, for one call of the family.
+/// An input for one call of the family.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Event {
     /// Answer to [`Command::Resolve`](crate::Command::Resolve): for each target, in the order
-    /// asked, the routes to ring in parallel, or why there is none.
+    /// requested, the routes to ring in parallel, or the reason for having none.
     Resolved {
-        /// The question.
+        /// The request.
         req: Req,
         /// One entry per target.
         routes: Vec<Result<Vec<Route>, Unreachable>>,
     },
     /// Answer to [`Command::Fetch`](crate::Command::Fetch).
     Fetched {
-        /// The question.
+        /// The request.
         req: Req,
-        /// The application's answer, whatever its status, or why there is none.
+        /// The application's answer, whatever its status, or the reason for having none.
         result: Result<Fetched, FetchFailure>,
     },
     /// Answer to [`Command::Speak`](crate::Command::Speak) or [`Command::Load`](crate::Command::Load).
     Audio {
-        /// The question.
+        /// The request.
         req: Req,
-        /// The audio, or what went wrong.
+        /// The audio, or the failure.
         result: Result<Clip, AudioFailure>,
     },
     /// Answer to [`Command::SendMessage`](crate::Command::SendMessage): the final response, or 408
-    /// when none came, 503 when there was no way.
+    /// if none came, 503 if there was no route.
     MessageAnswered {
-        /// The question.
+        /// The request.
         req: Req,
         /// SIP status.
         status: u16,
         /// Reason phrase.
         reason: String,
     },
-    /// From a listening that [`Command::Listen`](crate::Command::Listen) began.
+    /// From a recognition started by [`Command::Listen`](crate::Command::Listen).
     Speech {
-        /// Which one.
+        /// The recognition.
         req: Req,
-        /// What is new.
+        /// The news.
         news: SpeechNews,
     },
-    /// From the room that [`Command::Room`](crate::Command::Room) asked.
+    /// From the room addressed by [`Command::Room`](crate::Command::Room).
     Room {
         /// Number of the membership.
         req: Req,
-        /// What happened to it.
+        /// The room's report.
         event: RoomEvent,
     },
     /// From the SIP side of the leg.
@@ -90,43 +90,43 @@ pub enum Event {
     Media(MediaEvent),
     /// The API requests a change → [`Command::Reply`](crate::Command::Reply), always.
     Ask {
-        /// The question.
+        /// The request.
         ask: Ask,
         /// The change.
         modify: Modify,
     },
-    /// A change that no asker waits for: in journals written before there were replies.
+    /// A change without a waiting requester: from journals written before there were replies.
     Modify(Modify),
-    /// The record of this call could not be kept, so the call does not exist: the commands that
+    /// The record of this call could not be stored, so the call does not exist: the commands that
     /// followed its [`Fact::Created`](crate::Fact::Created) in the same step were not carried out.
     NotRecorded,
-    /// The server stops now: end this call.
+    /// The server is stopping: end this call.
     Shutdown,
 }
 
-/// A way to reach a dialled target: one INVITE.
+/// A route to a dialled target: one INVITE.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Route {
     /// Request-URI.
     pub uri: String,
     /// To-URI if it differs from the Request-URI.
     pub to: Option<String>,
-    /// From-URI host part for this way (the proxy's for numbers, the organization's for SIP).
+    /// From-URI host part for this route (the proxy's for numbers, the organization's for SIP).
     pub from_host: String,
-    /// The shell's name of the way there: opaque, handed back with the INVITE.
+    /// The shell's name for the route: opaque, returned with the INVITE.
     pub via: Via,
-    /// User name and password for 401 and 407; the noun's own win.
+    /// User name and password for 401 and 407; the noun's own take precedence.
     pub credentials: Option<(String, String)>,
 }
 
-/// How a route leaves the server: a name the shell understands.
+/// How a route leaves the server, in terms of the shell.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Via {
     /// By this address, the Request-URI.
     Uri(String),
     /// Through the trunk of this name.
     Trunk(String),
-    /// To a registered contact: the shell's key of the binding.
+    /// To a registered contact: the shell's key for the binding.
     Binding(String),
 }
 
@@ -135,7 +135,7 @@ pub enum Via {
 pub struct Unreachable {
     /// Number of the error table.
     pub code: u16,
-    /// For people.
+    /// Human-readable.
     pub text: String,
 }
 
@@ -144,9 +144,9 @@ pub struct Unreachable {
 pub struct Fetched {
     /// HTTP status.
     pub status: u16,
-    /// Content type, lower-case, with parameters; `None` if it had none.
+    /// Content type in lower case, with parameters; `None` if missing.
     pub content_type: Option<String>,
-    /// Body, invalid UTF-8 replaced.
+    /// Body, with invalid UTF-8 replaced.
     pub body: String,
     /// Address after redirects: the base of relative addresses.
     pub url: String,
@@ -157,50 +157,49 @@ pub struct Fetched {
 pub struct FetchFailure {
     /// Number of the error table.
     pub code: u16,
-    /// For people, without secrets.
+    /// Human-readable, without secrets.
     pub text: String,
 }
 
-/// Why audio could not be had.
+/// Why audio is not available.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct AudioFailure {
     /// Number of the error table.
     pub code: u16,
-    /// For people.
+    /// Human-readable.
     pub text: String,
 }
 
-/// What a listening brings. All but the partial results are the last of it.
+/// News of a recognition. Each except the partial result is the last.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum SpeechNews {
-    /// Somebody speaks, and this is what was understood so far: it may still change. Empty if
-    /// nothing was.
+    /// Speech was detected; this was understood so far, and may still change. Empty if nothing was.
     Partial(String),
-    /// What was said, as far as it was understood; empty if nothing was.
+    /// The final result; empty if nothing was understood.
     Final {
         /// The words.
         text: String,
-        /// How sure the recognizer is; `None` if it does not say.
+        /// The recognizer's confidence; `None` if it gives none.
         confidence: Option<Confidence>,
     },
-    /// There is no recognizer.
+    /// No recognizer is installed.
     Unavailable,
-    /// There is one, but it failed.
+    /// The recognizer failed.
     Failed {
-        /// For people.
+        /// Human-readable.
         reason: String,
     },
 }
 
-/// How sure a recognizer is: from 0 to 1, in thousandths.
+/// A recognizer's confidence: 0 to 1, in thousandths.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Confidence(u16);
 
 impl Confidence {
-    /// The nearest to a number; what is outside of 0 to 1 is taken for the nearer end.
+    /// The nearest confidence to a number; values outside of 0 to 1 are clamped.
     #[must_use]
     pub fn new(fraction: f64) -> Self {
-        // A number that is none becomes 0.
+        // NaN becomes 0.
         Self((fraction.clamp(0.0, 1.0) * 1000.0).round() as u16)
     }
 }
@@ -213,7 +212,7 @@ impl std::fmt::Display for Confidence {
     }
 }
 
-/// From the SIP side of a leg.
+/// An event from the SIP side of a leg.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum LegEvent {
     /// A provisional response other than 100 to our INVITE.
@@ -223,7 +222,7 @@ pub enum LegEvent {
         /// `X-` headers and Diversion.
         headers: Headers,
     },
-    /// The first 2xx to our INVITE; its ACK is on the way.
+    /// The first 2xx to our INVITE; its ACK has been sent.
     Answered {
         /// `X-` headers and Diversion.
         headers: Headers,
@@ -232,7 +231,8 @@ pub enum LegEvent {
         /// The remote party's session description; `None` if it sent none.
         sdp: Option<String>,
     },
-    /// A final failure of our INVITE (also 408 without an answer, 503 without a way, 487 after CANCEL).
+    /// A final refusal of our INVITE (also 408 without an answer, 503 without a route, 487 after
+    /// CANCEL).
     Rejected {
         /// SIP status.
         status: u16,
@@ -243,28 +243,28 @@ pub enum LegEvent {
         /// `X-` headers and Diversion.
         headers: Headers,
     },
-    /// The caller gave up; 487 is on the way.
+    /// The caller canceled; 487 is being sent.
     Canceled,
-    /// A 2xx of ours was acknowledged: that to the INVITE, or one to a re-INVITE.
+    /// Our 2xx was acknowledged: to the INVITE, or to a re-INVITE.
     Acked {
-        /// The answer, when our 2xx carried the offer.
+        /// The answer, if our 2xx carried the offer.
         sdp: Option<String>,
     },
     /// Our 2xx was never acknowledged; the dialog is being ended with BYE.
     NoAck,
-    /// The remote party hung up; 200 is on the way.
+    /// The remote party hung up; 200 is being sent.
     Bye {
         /// Text of its Reason header.
         reason: Option<String>,
     },
-    /// Our BYE is over.
+    /// Our BYE is complete.
     ByeDone,
-    /// The remote party wants to change the session.
+    /// The remote party requests a change of the session.
     Reinvite {
-        /// Its offer; `None` asks for ours.
+        /// Its offer; `None` requests ours.
         sdp: Option<String>,
     },
-    /// INFO arrived; 200 is on the way.
+    /// INFO arrived; 200 is being sent.
     Info {
         /// Content type.
         content_type: String,
@@ -273,7 +273,7 @@ pub enum LegEvent {
     },
     /// The path to the remote party is gone for good.
     Lost {
-        /// For people.
+        /// Human-readable.
         reason: String,
     },
 }
@@ -299,10 +299,10 @@ impl DigitWay {
     }
 }
 
-/// From the media side of a leg.
+/// An event from the media side of a leg.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum MediaEvent {
-    /// The endpoint is open; here is our answer or offer.
+    /// The endpoint is open, with our answer or offer.
     Opened {
         /// Our session description.
         sdp: String,
@@ -311,33 +311,33 @@ pub enum MediaEvent {
     Refused {
         /// SIP status for a request that carried the description.
         status: u16,
-        /// For people.
+        /// Human-readable.
         reason: String,
     },
     /// Answer to [`MediaCommand::Renegotiate`](crate::MediaCommand::Renegotiate).
     Renegotiated {
-        /// Our description, or why the offer cannot be used.
+        /// Our description, or the reason why the offer cannot be used.
         sdp: Result<String, String>,
     },
     /// A play-out ended by itself.
     PlayDone {
-        /// Which one.
+        /// The play-out.
         play: PlayId,
     },
     /// A key was pressed.
     Digit {
         /// `0`–`9`, `*`, `#`, `A`–`D`.
         digit: char,
-        /// How it was signalled: not by INFO.
+        /// How it was signalled; never by INFO.
         way: DigitWay,
     },
     /// The first packet arrived from the remote party.
     Heard,
-    /// Nothing arrived for the silence time-out.
+    /// Nothing arrived for the duration of the silence time-out.
     Silence,
     /// A recording is closed and readable.
     Recorded {
-        /// Which one.
+        /// The recording.
         recording: RecordingSid,
         /// Length from the samples written, in milliseconds.
         duration_ms: i64,
@@ -346,21 +346,21 @@ pub enum MediaEvent {
     },
     /// A recording could not be written.
     RecordFailed {
-        /// Which one.
+        /// The recording.
         recording: RecordingSid,
-        /// For people.
+        /// Human-readable.
         reason: String,
     },
-    /// Final counters of the endpoint, for the trace; the shell keeps them with the record.
+    /// Final counters of the endpoint, for the trace; the shell stores them with the record.
     Closed(MediaCounts),
 }
 
-/// A change asked for by the API.
+/// A change requested by the API.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Modify {
     /// End the call in whatever state it is.
     Complete,
-    /// End the call if it is not answered yet.
+    /// End the call if it is not yet answered.
     Cancel,
     /// Run another document.
     Redirect(Box<Redirect>),
@@ -369,38 +369,38 @@ pub enum Modify {
 /// A new run for a live call.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Redirect {
-    /// First document; its author wrote the other addresses too.
+    /// First document; its author also set the other addresses.
     pub document: Document,
-    /// Told each status.
+    /// Receives each status.
     pub status_callback: Option<(String, HttpMethod)>,
-    /// Whether the bridged party runs the document too; else it is hung up.
+    /// Whether the bridged party also runs the document; otherwise it is hung up.
     pub move_connected_leg: bool,
-    /// Dialect of the new run; `None`, as in old journals, keeps that of the run before.
+    /// Dialect of the new run; `None`, as in old journals, keeps that of the previous run.
     #[serde(default, with = "crate::journal::serde_as::optional_dialect")]
     pub dialect: Option<Dialect>,
 }
 
-/// Where the first document of a run comes from.
+/// The source of the first document of a run.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Document {
     /// Absolute address.
     pub url: String,
     /// Method.
     pub method: HttpMethod,
-    /// Account that wrote the address: its rights count when the address is asked.
+    /// Account that set the address: its rights apply to the request.
     pub author: AccountSid,
-    /// Asked when the first fails.
+    /// Used if the first fails.
     pub fallback: Option<Fallback>,
 }
 
-/// Where a document comes from when the first cannot be had.
+/// The source of a document if the first is not available.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Fallback {
     /// Absolute address.
     pub url: String,
     /// Method.
     pub method: HttpMethod,
-    /// Account that wrote the address; an application's owner may differ from the number's.
+    /// Account that set the address; an application's owner may differ from the number's.
     pub author: AccountSid,
 }
 

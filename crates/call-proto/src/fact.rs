@@ -1,4 +1,4 @@
-//! Facts: what must be true in the records before anybody can act on it.
+//! Facts: changes that must be committed before anything acts on them.
 
 use model::record::{
     CallRecord, Callback, Conference, Membership, Message, Notification, Recording,
@@ -15,7 +15,7 @@ use crate::farewell::{Farewell, MessageFarewell};
 pub enum Fact {
     /// A leg exists.
     Created(Box<CallRecord>),
-    /// The far phone rings.
+    /// The remote phone is ringing.
     Ringing {
         /// The leg.
         call: CallSid,
@@ -28,49 +28,50 @@ pub enum Fact {
         call: CallSid,
         /// When.
         at: Timestamp,
-        /// Who answered: the callee's user part.
+        /// User part of the callee that answered.
         answered_by: Option<String>,
-        /// SIP Call-ID, when it is known only now.
+        /// SIP Call-ID, if not known before.
         sip_call_id: Option<String>,
     },
-    /// The leg ended. Exactly one per leg.
+    /// The leg ended. Exactly once per leg.
     Ended {
         /// The leg.
         call: CallSid,
-        /// How.
+        /// How it ended.
         end: CallEnd,
     },
-    /// The callbacks to send if the leg ends without us; replaces the previous ones.
+    /// The callbacks to send if this server dies before the leg ends; replaces the previous ones.
     Farewell {
         /// The leg.
         call: CallSid,
-        /// To be kept with its record.
+        /// Stored with the leg's record.
         farewell: Box<Farewell>,
     },
     /// A text message is about to be sent.
     MessageCreated {
         /// The message.
         message: Box<Message>,
-        /// The callback to send if the message ends without us, to be kept with it.
+        /// The callback to send if this server dies before the message ends, stored with the
+        /// message.
         farewell: Option<Box<MessageFarewell>>,
     },
-    /// A text message came to its end. Exactly one per message.
+    /// A text message ended. Exactly once per message.
     MessageEnded {
-        /// With its final values.
+        /// The record with its final values.
         message: Box<Message>,
-        /// Event of the callback about it, if there is one.
+        /// Event of the callback about it, if any.
         tells: Option<EventSid>,
     },
     /// A conference exists.
     ConferenceCreated(Box<Conference>),
-    /// The members of a conference hear each other from now on.
+    /// The members of a conference now hear each other.
     ConferenceStarted {
         /// The conference.
         conference: ConferenceSid,
         /// When.
         at: Timestamp,
     },
-    /// A conference ended. Exactly one per conference.
+    /// A conference ended. Exactly once per conference.
     ConferenceEnded {
         /// The conference.
         conference: ConferenceSid,
@@ -78,16 +79,16 @@ pub enum Fact {
         status: ConferenceStatus,
         /// When.
         at: Timestamp,
-        /// Why, as one word.
+        /// Reason, as one word.
         reason: String,
     },
-    /// A call is a member of a conference.
+    /// A call became a member of a conference.
     InConference {
         /// The leg.
         call: CallSid,
         /// When.
         at: Timestamp,
-        /// Which one, and on which terms.
+        /// The conference, and the terms.
         membership: Membership,
     },
     /// A call left a conference and continues.
@@ -96,7 +97,7 @@ pub enum Fact {
         call: CallSid,
         /// When.
         at: Timestamp,
-        /// Which one.
+        /// The conference.
         conference: ConferenceSid,
     },
     /// A recording is about to begin.
@@ -120,13 +121,13 @@ pub struct CallEnd {
     pub duration_s: i64,
     /// Seconds between creation and answer or end, for outbound legs.
     pub ring_duration_s: Option<i64>,
-    /// Why, as one word.
+    /// Reason, as one word.
     pub reason: Reason,
     /// Who ended it.
     pub by: HangupBy,
-    /// SIP status that ended it, if one did.
+    /// SIP status that ended it, if any.
     pub sip_status: Option<u16>,
-    /// What the remote party said about it.
+    /// The remote party's reason for the end.
     pub sip_reason: Option<String>,
 }
 
@@ -153,7 +154,7 @@ reasons! {
     HungUp = "hung-up",
     /// The other party of the bridge hung up.
     PartnerHungUp = "partner-hung-up",
-    /// The caller withdrew before the answer.
+    /// The caller canceled before the answer.
     CallerCanceled = "caller-canceled",
     /// The document came to its end.
     DocumentEnd = "document-end",
@@ -169,7 +170,7 @@ reasons! {
     NoAnswer = "no-answer",
     /// Another branch of the fork answered first.
     LostRace = "answered-elsewhere",
-    /// The leg that dialled is gone.
+    /// The leg that dialled it has ended.
     ParentGone = "parent-gone",
     /// `timeLimit` ran out.
     TimeLimit = "time-limit",
@@ -183,7 +184,7 @@ reasons! {
     DocumentParse = "document-parse",
     /// The application was not found.
     DocumentNotFound = "document-not-found",
-    /// Audio for Say or Play could not be had.
+    /// Audio for Say or Play was not available.
     AudioFailed = "audio-failed",
     /// The session description cannot be used.
     MediaRefused = "media-refused",
@@ -191,22 +192,22 @@ reasons! {
     MediaSilence = "media-silence",
     /// Our answer was never acknowledged.
     NoAck = "no-ack",
-    /// The path to the remote party is gone.
+    /// The path to the remote party was lost.
     Lost = "connection-lost",
-    /// Documents redirected in a circle.
+    /// Documents redirect in a loop.
     RedirectLoop = "redirect-loop",
-    /// A message of the document cannot be sent as it is written.
+    /// A message of the document cannot be sent as written.
     MessageInvalid = "message-invalid",
     /// Its screening document cannot be carried out.
     ScreeningFailed = "screening-failed",
-    /// Its record could not be kept.
+    /// Its record could not be stored.
     NotRecorded = "not-recorded",
-    /// The server was stopped.
+    /// The server stopped.
     Shutdown = "shutdown",
 }
 
 impl Reason {
-    /// Who ended a leg of this direction for this reason.
+    /// Who ended a leg with this direction and reason.
     #[must_use]
     pub const fn by(self, direction: Direction) -> HangupBy {
         let (far_side, other_party) = match direction {
@@ -217,7 +218,7 @@ impl Reason {
         };
         match self {
             Self::HungUp => far_side,
-            // A caller refuses nothing: the party that it was to be connected to did.
+            // A caller does not refuse: the party it was to be connected to did.
             Self::Busy | Self::Refused => HangupBy::Callee,
             Self::PartnerHungUp => other_party,
             Self::CallerCanceled | Self::ParentGone => HangupBy::Caller,

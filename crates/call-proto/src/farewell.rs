@@ -1,8 +1,8 @@
 //! The final callbacks that are still due when the server that runs a leg dies.
 //!
-//! A leg with callbacks keeps its farewell on record, and keeps it up to date. Whoever closes the
+//! A leg with callbacks stores its farewell and keeps it up to date. The process that closes the
 //! leg after a crash completes it with the final record. **Invariant: the callbacks of a farewell
-//! are those that the leg itself would have made for the same end.** So it is with messages.
+//! are those that the leg itself would have made for the same end.** The same holds for messages.
 
 use model::record::{CallRecord, Callback, Message};
 use model::{EventSid, RecordingSid, Timestamp};
@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use crate::callback::{CallbackTarget, LegEnd, LegRecording};
 use crate::params::Params;
 
-/// The final callbacks of a leg, without what only its end determines. Serialized, it is kept with
-/// the record of the leg.
+/// The final callbacks of a leg, without the values known only at its end. Stored in serialized
+/// form with the record of the leg.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Farewell {
     /// Callbacks made so far.
@@ -23,7 +23,7 @@ pub struct Farewell {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 struct Last {
     target: CallbackTarget,
-    /// For the number's owner `CallStatus` is empty and has its place.
+    /// For the number's owner, `CallStatus` is empty but in its place.
     params: Params,
     about: About,
 }
@@ -38,9 +38,9 @@ enum About {
 }
 
 impl Farewell {
-    /// With no callback yet.
+    /// A farewell without callbacks yet.
     ///
-    /// - `sequence`: how many callbacks the leg has made.
+    /// - `sequence`: the number of callbacks that the leg has made.
     pub(crate) const fn new(sequence: i64) -> Self {
         Self {
             sequence,
@@ -48,7 +48,7 @@ impl Farewell {
         }
     }
 
-    /// The number's owner is notified of the end.
+    /// Adds the callback to the number's owner.
     pub(crate) fn tell_number(&mut self, target: CallbackTarget, mut params: Params) {
         for (name, value) in &mut params {
             if name == "CallStatus" {
@@ -62,7 +62,7 @@ impl Farewell {
         });
     }
 
-    /// The creator of the leg is notified of the end.
+    /// Adds the callback to the creator of the leg.
     pub(crate) fn tell_leg(
         &mut self,
         target: CallbackTarget,
@@ -80,7 +80,7 @@ impl Farewell {
         });
     }
 
-    /// Whether it holds addresses of recordings, which let anybody hear them.
+    /// Whether it holds addresses of recordings, with which anyone can hear them.
     pub(crate) fn has_recordings(&self) -> bool {
         let told = |last: &Last| {
             matches!(
@@ -94,7 +94,7 @@ impl Farewell {
         self.last.iter().any(told)
     }
 
-    /// Puts something else in the place of these addresses.
+    /// Replaces these addresses with something else.
     pub(crate) fn hide_recordings(&mut self, instead: &str) {
         for last in &mut self.last {
             if let About::Leg {
@@ -107,7 +107,7 @@ impl Farewell {
         }
     }
 
-    /// The recordings that these callbacks would name.
+    /// The recordings named in these callbacks.
     pub fn recordings(&self) -> impl Iterator<Item = RecordingSid> {
         self.last.iter().filter_map(|last| match &last.about {
             About::Number => None,
@@ -115,9 +115,9 @@ impl Farewell {
         })
     }
 
-    /// Says what became of these recordings: one without a length does not exist and is not named.
+    /// Completes these recordings: one without a length does not exist and is not named.
     ///
-    /// - `length_s`: how long one is, in whole seconds.
+    /// - `length_s`: the length of a recording, in whole seconds.
     pub fn settle_recordings(&mut self, length_s: impl Fn(RecordingSid) -> Option<i64>) {
         for last in &mut self.last {
             if let About::Leg { recording, .. } = &mut last.about {
@@ -131,7 +131,7 @@ impl Farewell {
         }
     }
 
-    /// Puts these callbacks behind all that the leg has made: the next free number is this.
+    /// Numbers these callbacks after all those that the leg has made: the next free number is this.
     pub fn follow(&mut self, sequence: i64) {
         self.sequence = self.sequence.max(sequence);
     }
@@ -190,8 +190,8 @@ fn talk_seconds(record: &CallRecord, until: Timestamp) -> i64 {
         .map_or(0, |answered| until.seconds_since(answered))
 }
 
-/// The callback of a message, without what only its status adds. Serialized, it is kept with the
-/// record of the message, so that any server can complete it after a crash.
+/// The callback of a message, without the values added by its status. Stored in serialized form
+/// with the record of the message, so that any server can complete it after a crash.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct MessageFarewell {
     /// Callbacks of the lane made so far.
@@ -201,7 +201,7 @@ pub struct MessageFarewell {
 }
 
 impl MessageFarewell {
-    /// - `sequence`: how many callbacks the lane has made.
+    /// - `sequence`: the number of callbacks that the lane has made.
     pub(crate) const fn new(sequence: i64, target: CallbackTarget, params: Params) -> Self {
         Self {
             sequence,
@@ -210,7 +210,7 @@ impl MessageFarewell {
         }
     }
 
-    /// Puts the callback behind all that the lane has made: the next free number is this.
+    /// Numbers the callback after all those that the lane has made: the next free number is this.
     pub fn follow(&mut self, sequence: i64) {
         self.sequence = self.sequence.max(sequence);
     }

@@ -1,8 +1,9 @@
 //! The fork of one `<Dial>` (or of one API call to a client with several phones): rings every
 //! branch in parallel until one answers; a branch with a screening document must accept, too.
 //!
-//! **Invariant: a fork of a `<Dial>` ends with exactly one of `ForkWon` and `ForkLost`, unless it was
-//! abandoned; every branch it started ends or wins.** Left to others: what the winner does.
+//! **Invariant: a fork of a `<Dial>` ends with exactly one of `ForkWon` and `ForkLost`, unless it
+//! was abandoned; every branch it started ends or wins.** Left to others: the winner's further
+//! course.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -15,15 +16,15 @@ use crate::event::{Document, Req, Route, Unreachable};
 use crate::fact::Reason;
 use crate::letter::{BranchSpec, Common, Dialled, ForkId, ForkResult, LegOver, Role};
 
-/// Legs of one fork, so that a document cannot make the server call the whole world at once.
+/// Maximum legs of one fork, so that a document cannot make the server call everyone at once.
 const MAX_BRANCHES: usize = 50;
 
-/// How long a party may take to decide whether it takes the call.
+/// How long a party may take to decide whether to accept the call.
 const SCREENING: Duration = Duration::from_secs(60);
 
-/// Who started a fork.
+/// The origin of a fork.
 pub(crate) enum Origin {
-    /// The `<Dial>` of this call, which is notified how it ended.
+    /// The `<Dial>` of this call, which is notified of the outcome.
     Dial(CallSid),
     /// The API: the branch that answers runs this document.
     Api(Document),
@@ -35,13 +36,13 @@ pub(crate) struct Fork {
     common: Common,
     timeout: Duration,
     state: State,
-    /// Branches that are being ended.
+    /// Branches being ended.
     leaving: BTreeSet<CallSid>,
     over: Vec<LegOver>,
 }
 
 enum State {
-    /// Routes are being looked up.
+    /// Routes are being resolved.
     Resolving {
         req: Req,
         dialled: Vec<Dialled>,
@@ -52,20 +53,20 @@ enum State {
         until: Timestamp,
         branches: BTreeMap<CallSid, Branch>,
     },
-    /// Over, but for the branches that are being ended.
+    /// Decided, with some branches still being ended.
     Decided,
 }
 
-/// How far a branch is.
+/// The state of a branch.
 enum Branch {
-    /// It rings; this document runs on it when it answers.
+    /// It rings; this document runs on it once it answers.
     Rings { screening: Option<Document> },
-    /// It answered after so many seconds, and is asked whether it takes the call.
+    /// It answered after this many seconds, and is being screened.
     Screened { ring_s: i64, until: Timestamp },
 }
 
 impl Branch {
-    /// When it is given up, if not with the others.
+    /// Its own deadline, if it does not share that of the fork.
     const fn until(&self) -> Option<Timestamp> {
         match self {
             Self::Rings { .. } => None,
@@ -105,7 +106,7 @@ impl Fork {
         Self::new(id, Origin::Dial(asker), common, timeout, state)
     }
 
-    /// Starts ringing for the API: the routes are known already. Returns the legs.
+    /// Starts ringing for the API: the routes are already known. Returns the legs.
     ///
     /// - `document`: runs on the branch that answers.
     pub(crate) fn ring(
@@ -154,14 +155,14 @@ impl Fork {
         }
     }
 
-    /// The branch that answers is to run another document than the API named before.
+    /// The branch that answers is to run a document other than the API named before.
     pub(crate) fn redirect(&mut self, document: Document) {
         if let Origin::Api(planned) = &mut self.origin {
             *planned = document;
         }
     }
 
-    /// Whether this fork asked that question.
+    /// Whether this request came from the fork.
     pub(crate) fn asked(&self, answered: Req) -> bool {
         match &self.state {
             State::Resolving { req, .. } => *req == answered,
@@ -201,7 +202,7 @@ impl Fork {
         self.start_ringing(branches, until, cx);
     }
 
-    /// A branch that is not created is dropped; the owner of the document is notified.
+    /// Drops a branch that was not created; the owner of the document is notified.
     fn tell(&self, code: u16, text: &str, cx: &mut Context) {
         if let Some(parent) = self.parent() {
             let about = About {
@@ -260,7 +261,7 @@ impl Fork {
         });
     }
 
-    /// A branch that was screened takes the call.
+    /// A screened branch accepts the call.
     pub(crate) fn handle_accepted(&mut self, call: CallSid, cx: &mut Context) {
         if let State::Ringing { branches, .. } = &mut self.state
             && let Some(Branch::Screened { ring_s, .. }) = branches.remove(&call)
@@ -329,7 +330,7 @@ impl Fork {
         self.lose_if_alone(None, cx);
     }
 
-    /// Ends the branches that still ring when their time is up.
+    /// Ends the branches that are still ringing when their time is up.
     fn give_up_ringing(&mut self, cx: &mut Context) {
         let State::Ringing { until, branches } = &mut self.state else {
             return;
@@ -349,7 +350,7 @@ impl Fork {
         self.lose_if_alone(Some(CallStatus::NoAnswer), cx);
     }
 
-    /// Ends a branch that is the last to explain why no party was connected.
+    /// Ends an unanswered branch, which may be the one to explain why no party was connected.
     fn end_unanswered(&mut self, call: CallSid, screened: bool, cx: &mut Context) {
         self.end_branch(call, Reason::NoAnswer, cx);
         let ring_s = i64::try_from(self.timeout.as_secs()).unwrap_or(i64::MAX);
@@ -368,7 +369,7 @@ impl Fork {
         self.leaving.insert(call);
     }
 
-    /// No branch is left that could win.
+    /// Ends the fork as lost if no branch is left that could win.
     fn lose_if_alone(&mut self, status: Option<CallStatus>, cx: &mut Context) {
         if let State::Ringing { branches, .. } = &self.state
             && branches.is_empty()
@@ -377,8 +378,8 @@ impl Fork {
         }
     }
 
-    /// The parent has no use for a winner any more: ends every branch. Returns the parent and how
-    /// the fork stood.
+    /// The parent no longer needs a winner: ends every branch. Returns the parent and the state of
+    /// the fork.
     pub(crate) fn abandon(
         &mut self,
         reason: Reason,
@@ -455,7 +456,7 @@ impl Fork {
         }
     }
 
-    /// Decides the fork: ends the branches that are left.
+    /// Decides the fork: ends the remaining branches.
     fn end_branches(&mut self, reason: Reason, cx: &mut Context) {
         if let State::Ringing { branches, .. } = &mut self.state {
             for (call, _) in std::mem::take(branches) {
@@ -477,7 +478,7 @@ impl Fork {
         };
         let declined = self.over.iter().any(|leg| leg.screened);
         if declined && cx.settings.screening_releases_both {
-            // Its `<Dial>` then abandons the fork, and hears how it stood.
+            // Its `<Dial>` then abandons the fork, and receives its state.
             cx.letter(Letter::Hangup {
                 call: parent,
                 reason: Reason::PartnerHungUp,
@@ -493,13 +494,13 @@ impl Fork {
     }
 }
 
-/// What the remote party refused with; a leg that was withdrawn says nothing.
+/// The remote party's final status; a canceled leg has none.
 fn failure(over: &LegOver) -> Option<u16> {
     over.sip_status
         .filter(|_| over.status != CallStatus::Canceled)
 }
 
-/// Status of a fork whose branches all failed: what says most about the people called wins.
+/// Status of a fork whose branches all failed: the most informative about the called parties.
 fn verdict(over: &[LegOver]) -> CallStatus {
     let order = [
         CallStatus::Busy,

@@ -1,12 +1,11 @@
-//! The journal of a family or a room: every input it got, and how it answered.
+//! The journal of a family or a room: every input, and every answer.
 //!
 //! Both are a function of their start and their inputs, each with its time. A [`Recorder`] or a
-//! [`RoomRecorder`] writes them down, [`replay()`] runs them again and finds the first answer that
-//! differs. **Invariant: no
-//! password gets into a journal, and a journal without them replays like the call itself**: both
-//! sides of a comparison hide the same things, see `redact` and `text`.
+//! [`RoomRecorder`] records them, and [`replay()`] runs them again to find the first different
+//! answer. **Invariant: no password gets into a journal, and a journal without them replays like
+//! the call itself**: both sides of a comparison hide the same things, see `redact` and `text`.
 //!
-//! Left to others: keeping the lines, and how many of them.
+//! Left to others: storing the lines, and limiting their number.
 
 mod digest;
 mod owners;
@@ -31,29 +30,29 @@ use crate::room::{Room, RoomCommand, RoomInput, RoomOpening};
 pub use pressed::{Pressed, pressed};
 pub use replay::{BrokenJournal, Difference, Verdict, replay};
 
-/// Version of the lines; a journal of another one cannot be replayed.
+/// Format version of the lines; a journal with another one cannot be replayed.
 const FORMAT: u32 = 1;
 
 /// One line of a journal.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Line {
-    /// How the family began; the first line.
+    /// How the family started; the first line.
     Start(Box<Opening>),
     /// An input to a call of the family.
     Event {
         /// When.
         at: Timestamp,
-        /// Which call.
+        /// The call.
         call: CallSid,
-        /// What.
+        /// The event.
         event: Box<Event>,
     },
     /// A room got an input.
     Room {
         /// When.
         at: Timestamp,
-        /// What.
+        /// The input.
         input: RoomInput,
     },
     /// A timer of the family or the room was due.
@@ -61,13 +60,13 @@ pub enum Line {
         /// When.
         at: Timestamp,
     },
-    /// What the family said to the line before, a text for each command.
+    /// The family's answer to the previous line, one text per command.
     Out(Vec<String>),
-    /// More happened, but it was not recorded.
+    /// More happened, but was not recorded.
     Cut,
 }
 
-/// How a family began.
+/// How a family started.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Opening {
     format: u32,
@@ -77,7 +76,7 @@ pub struct Opening {
     start: Start,
 }
 
-/// What runs first.
+/// How the family starts.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Start {
@@ -86,7 +85,7 @@ enum Start {
     Room(RoomOpening),
 }
 
-/// A room and a hand that writes down what happens to it.
+/// A room, with its inputs and answers recorded.
 pub struct RoomRecorder {
     room: Room,
     lines: Option<Vec<Line>>,
@@ -120,7 +119,7 @@ impl RoomRecorder {
         self.room.handle_timeout(now);
     }
 
-    /// As [`Room::poll_commands`]. To be called until it is empty before the next input.
+    /// As [`Room::poll_commands`]. Call until it is empty before the next input.
     pub fn poll_commands(&mut self) -> Vec<RoomCommand> {
         let commands = self.room.poll_commands();
         if let Some(lines) = &mut self.lines {
@@ -132,29 +131,29 @@ impl RoomRecorder {
         commands
     }
 
-    /// The room itself, to look at.
+    /// The room itself.
     #[must_use]
     pub fn room(&self) -> &Room {
         &self.room
     }
 
-    /// The lines written since the last time.
+    /// The lines recorded since the last time.
     pub fn take_lines(&mut self) -> Vec<Line> {
         self.lines.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
-    /// Writes no more. Its owner ends the lines it keeps with [`Line::Cut`].
+    /// Stops recording. The owner of the lines ends them with [`Line::Cut`].
     pub fn stop(&mut self) {
         self.lines = None;
     }
 }
 
-/// The settings, but for the addresses of recordings, which are secrets: anyone who knows one can
-/// hear the recording.
+/// The settings, except for the addresses of recordings, which are secrets: anyone who knows one
+/// can hear the recording.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Fixed {
     instance: InstanceSid,
-    /// Value of `ApiVersion` for every dialect, in journals from before it followed the dialect.
+    /// Value of `ApiVersion` for every dialect, in journals from before it depended on the dialect.
     #[serde(default, skip_serializing)]
     api_version: Option<String>,
     max_redirects: u32,
@@ -188,7 +187,7 @@ impl Fixed {
     }
 }
 
-/// A family and a hand that writes down what happens to it.
+/// A family, with its inputs and answers recorded.
 pub struct Recorder {
     family: Family,
     /// `None` once recording has stopped.
@@ -251,7 +250,7 @@ impl Recorder {
         self.family.handle_timeout(now);
     }
 
-    /// As [`Family::poll_commands`]. To be called until it is empty before the next input.
+    /// As [`Family::poll_commands`]. Call until it is empty before the next input.
     pub fn poll_commands(&mut self) -> Vec<Addressed> {
         let commands = self.family.poll_commands();
         if let Some(lines) = &mut self.lines {
@@ -263,25 +262,25 @@ impl Recorder {
         commands
     }
 
-    /// The family itself, to look at.
+    /// The family itself.
     #[must_use]
     pub fn family(&self) -> &Family {
         &self.family
     }
 
-    /// The lines written since the last time.
+    /// The lines recorded since the last time.
     pub fn take_lines(&mut self) -> Vec<Line> {
         self.lines.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
-    /// Stops recording. The keeper of the lines ends them with [`Line::Cut`].
+    /// Stops recording. The owner of the lines ends them with [`Line::Cut`].
     pub fn stop(&mut self) {
         self.lines = None;
     }
 }
 
 impl Opening {
-    /// When the family began.
+    /// When the family started.
     #[must_use]
     pub fn at(&self) -> Timestamp {
         self.at

@@ -1,8 +1,8 @@
-//! Keys that the remote party of a leg presses, whichever way they come.
+//! Keys pressed by the remote party of a leg, however they are signalled.
 //!
 //! Some phones signal a key in two ways at once. **Invariant: only the way that signalled a leg's
-//! first key counts.** A key that came by INFO is passed on to the other leg of a bridge; what comes
-//! in the media is passed on there.
+//! first key counts.** A key from an INFO is passed on to the other leg of a bridge; keys in the
+//! media are passed on there.
 
 use model::CallSid;
 
@@ -13,15 +13,15 @@ use crate::trace::Lane;
 /// Maximum number of keys in one INFO.
 const MOST: usize = 32;
 
-/// How the keys of one leg come.
+/// The way in which the keys of one leg are signalled.
 #[derive(Debug, Default)]
 pub(crate) struct Keys {
-    /// Once the remote party has sent one.
+    /// Set once the remote party has sent a key.
     way: Option<DigitWay>,
 }
 
 impl Keys {
-    /// Whether a key that comes this way counts.
+    /// Whether a key signalled this way counts.
     pub(crate) fn count(&mut self, way: DigitWay, leg: CallSid, cx: &mut Context) -> bool {
         let first = *self.way.get_or_insert(way);
         if first != way {
@@ -46,7 +46,7 @@ pub(crate) fn keys_of(content_type: &str, body: &str) -> Vec<char> {
             .collect();
     }
     let text = body.trim();
-    // Some write the number of the event (RFC 4733 §3.2) where the key belongs.
+    // Some send the event number (RFC 4733 §3.2) instead of the key.
     if let Some(key @ ('*' | '#' | 'A'..='D')) = key_of(text) {
         return vec![key];
     }

@@ -1,8 +1,9 @@
-//! A leg: the SIP and media side of a call with its final status, from INVITE to BYE, both ways.
+//! A leg: the SIP and media side of a call with its final status, from INVITE to BYE, in both
+//! directions.
 //!
-//! **Invariants: after [`State::Over`] nothing is sent on the leg; [`Leg::finish_by`] runs once**, is
-//! the only place that makes a final status, and everything that depends on the leg (fork, bridge,
-//! scripts) is notified from there. What SIP and media report is handled in `events`.
+//! **Invariants: after [`State::Over`] nothing is sent on the leg; [`Leg::finish_by`] runs once**,
+//! is the only place that sets a final status, and notifies everything that depends on the leg
+//! (fork, bridge, scripts). `events` handles the reports of SIP and media.
 
 mod events;
 
@@ -21,7 +22,7 @@ use crate::profile::Profile;
 use crate::reporter::Reporter;
 use crate::trace::{Entry, Lane, Way};
 
-/// Where a leg stands.
+/// The state of a leg.
 #[derive(Debug)]
 pub(crate) enum State {
     /// Inbound: 180 was sent. Holds the offer; `None` if the INVITE had none.
@@ -40,12 +41,12 @@ pub(crate) enum State {
     Over,
 }
 
-/// What the scripts of a leg have to hear.
+/// News of a leg for its scripts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum News {
     /// It is up.
     Up,
-    /// It is over.
+    /// It has ended.
     Over(Reason),
 }
 
@@ -62,29 +63,29 @@ pub(crate) struct Leg {
     state: State,
     answered: Option<Timestamp>,
     ended: Option<CallEnd>,
-    /// Media was asked for and is not closed yet.
+    /// Media was opened and is not yet closed.
     media_open: bool,
-    /// The remote party has answered an offer that it asked for with a re-INVITE: what is refused
-    /// about a description from then on is a change of the session, not its beginning.
+    /// The remote party has answered an offer that it requested with a re-INVITE: from then on,
+    /// refusing a description concerns a change of the session, not its beginning.
     revised: bool,
     sip_call_id: Option<String>,
     last_response: Option<LastResponse>,
     sip_status: Option<u16>,
-    /// What the remote party said about the end.
+    /// The remote party's reason for the end.
     sip_reason: Option<String>,
-    /// For the scripts, which hear it at the end of what the leg does.
+    /// News for the scripts, passed on after the leg has finished its step.
     news: VecDeque<News>,
 }
 
 impl Leg {
-    /// A leg that came in.
+    /// An inbound leg.
     pub(crate) fn inbound(profile: Profile, sip_call_id: String, offer: Option<String>) -> Self {
         let mut leg = Self::new(profile, State::Alerting { offer }, CallStatus::Ringing);
         leg.sip_call_id = Some(sip_call_id);
         leg
     }
 
-    /// A leg that a fork rings.
+    /// A leg rung by a fork.
     pub(crate) fn outbound(profile: Profile, invite: Invite, fork: ForkId) -> Self {
         let state = State::Opening(Box::new(invite));
         let mut leg = Self::new(profile, state, CallStatus::Queued);
@@ -112,7 +113,7 @@ impl Leg {
         }
     }
 
-    /// Announces an inbound call to the world.
+    /// Announces an inbound call.
     pub(crate) fn start_inbound(&mut self, cx: &mut Context) {
         let record = self.record(cx);
         cx.fact(Fact::Created(Box::new(record)));
@@ -146,7 +147,7 @@ impl Leg {
         cx.media(self.profile.sid, MediaCommand::Open { offer, towards });
     }
 
-    /// Answers an inbound call; the script continues when the leg is up.
+    /// Answers an inbound call; the script continues once the leg is up.
     pub(crate) fn answer(&mut self, cx: &mut Context) {
         if let State::Alerting { offer } = &mut self.state {
             let offer = offer.take();
@@ -167,7 +168,7 @@ impl Leg {
         matches!(self.state, State::Alerting { .. })
     }
 
-    /// The answer is on its way.
+    /// Whether it is being answered.
     pub(crate) fn is_being_answered(&self) -> bool {
         matches!(
             self.state,
@@ -175,7 +176,7 @@ impl Leg {
         )
     }
 
-    /// We called, and it is not answered yet.
+    /// Whether we are calling and have no answer yet.
     pub(crate) fn is_calling(&self) -> bool {
         matches!(self.state, State::Opening(_) | State::Calling)
     }
@@ -185,7 +186,7 @@ impl Leg {
         self.ended.is_some()
     }
 
-    /// Whether the API can still cancel it: it is not answered.
+    /// Whether the API can still cancel it, because it is unanswered.
     pub(crate) fn can_be_canceled(&self) -> bool {
         match self.state {
             State::Alerting { .. }
@@ -196,7 +197,7 @@ impl Leg {
         }
     }
 
-    /// What the scripts have to hear next.
+    /// The next news for the scripts.
     pub(crate) fn poll_news(&mut self) -> Option<News> {
         self.news.pop_front()
     }
@@ -216,31 +217,31 @@ impl Leg {
         screening_params(params, sip_call_id.filter(|_| self.profile.dialled_sip))
     }
 
-    /// A script asks the dialled party whether it takes the call.
+    /// A script starts screening the dialled party.
     pub(crate) fn screen(&mut self) {
         self.screened = Some(CallStatus::NoAnswer);
     }
 
-    /// Whether a script asks the dialled party whether it takes the call.
+    /// Whether a script is screening the dialled party.
     pub(crate) const fn is_screened(&self) -> bool {
         self.screened.is_some()
     }
 
-    /// The leg is being screened, and its end would mean this for the fork.
+    /// While the leg is screened, its end means this to the fork.
     pub(crate) fn decline_as(&mut self, status: CallStatus) {
         if let Some(screened) = &mut self.screened {
             *screened = status;
         }
     }
 
-    /// The dialled party takes the call.
+    /// The dialled party accepts the call.
     pub(crate) fn accept(&mut self, cx: &mut Context) {
         if let (Some(_), Some(fork)) = (self.screened.take(), self.fork) {
             cx.letter(Letter::BranchAccepted(fork, self.profile.sid));
         }
     }
 
-    /// The leg goes its own way: the fork that screens it has lost it.
+    /// The leg leaves the fork that screens it, which has lost it.
     pub(crate) fn leave_screening(&mut self, cx: &mut Context) {
         if self.screened.is_some() {
             self.tell_fork(CallStatus::Completed, cx);
@@ -248,7 +249,7 @@ impl Leg {
         }
     }
 
-    /// At the end of a step: keeps the farewell, and closes the media of a leg that has ended.
+    /// At the end of a step: stores the farewell, and closes the media of an ended leg.
     pub(crate) fn settle(&mut self, cx: &mut Context) {
         if self.ended.is_none() {
             self.reporter.keep_farewell(&self.profile, cx);
@@ -333,12 +334,12 @@ impl Leg {
             .set_status(CallStatus::InProgress, &self.profile, cx);
     }
 
-    /// Ends the leg. What is sent on the wire was decided before.
+    /// Ends the leg. SIP messages were decided before.
     pub(crate) fn finish(&mut self, status: CallStatus, reason: Reason, cx: &mut Context) {
         self.finish_by(status, reason, reason.by(self.profile.direction), cx);
     }
 
-    /// As [`Leg::finish`], where the reason alone does not say who ended it.
+    /// As [`Leg::finish`], if the reason alone does not determine who ended it.
     pub(crate) fn finish_by(
         &mut self,
         status: CallStatus,
@@ -377,7 +378,7 @@ impl Leg {
         self.news.push_back(News::Over(reason));
     }
 
-    /// Whether the leg ended because something went wrong.
+    /// Whether the leg ended because of a failure.
     pub(crate) fn has_failed(&self) -> bool {
         let failed = |end: &CallEnd| end.status == CallStatus::Failed;
         self.ended.as_ref().is_some_and(failed)
@@ -408,13 +409,13 @@ impl Leg {
         }
     }
 
-    /// Sends a final failure on an inbound leg; the caller of this finishes the call.
+    /// Sends a final refusal on an inbound leg; the caller of this function finishes the call.
     pub(crate) fn reject(&mut self, status: u16, reason: Option<String>, cx: &mut Context) {
         self.sip_status = Some(status);
         cx.leg(self.profile.sid, LegCommand::Reject { status, reason });
     }
 
-    /// Ends the leg from our side, in whatever state it is.
+    /// Ends the leg from our side, in any state.
     pub(crate) fn end(&mut self, reason: Reason, cx: &mut Context) {
         match self.state {
             State::Over => return,
@@ -432,8 +433,8 @@ impl Leg {
         self.finish(self.status_of_end(reason), reason, cx);
     }
 
-    /// Ends the leg because its script cannot continue, with a text for the remote party. For a fork, a
-    /// screening that failed is a call that failed.
+    /// Ends the leg because its script cannot continue, with a text for the remote party. For a
+    /// fork, a failed screening is a failed call.
     pub(crate) fn fail(&mut self, sip_status: u16, text: &str, reason: Reason, cx: &mut Context) {
         self.decline_as(CallStatus::Failed);
         match self.state {
@@ -474,7 +475,7 @@ impl Leg {
         }
     }
 
-    /// Withdraws or ends the leg for the API.
+    /// Cancels or ends the leg for the API.
     pub(crate) fn end_by_api(&mut self, cx: &mut Context) {
         if let State::Alerting { .. } | State::Answering { .. } = self.state {
             self.reject(487, None, cx);
@@ -485,12 +486,12 @@ impl Leg {
     }
 
     /// The leg could not be recorded: neither the caller, the callee nor an application may learn
-    /// of it. False if it is further than that.
+    /// of it. False if it has already progressed further.
     pub(crate) fn not_recorded(&mut self, cx: &mut Context) -> bool {
         match self.state {
             State::Alerting { .. } => self.reject(503, None, cx),
             State::Opening(_) => self.sip_status = Some(503),
-            // It went on, so it is on record.
+            // It continued, so its record was stored.
             State::Answering { .. }
             | State::AwaitingAck { .. }
             | State::Calling
@@ -509,7 +510,7 @@ fn bye(reason: Option<&str>) -> LegCommand {
     }
 }
 
-/// The SIP status that says the same as a party that declined when it was screened.
+/// The SIP status equivalent to a party that declines while being screened.
 const fn declined_with(status: CallStatus) -> Option<u16> {
     match status {
         CallStatus::Busy => Some(486),
@@ -518,7 +519,7 @@ const fn declined_with(status: CallStatus) -> Option<u16> {
     }
 }
 
-/// The parameters of a leg that is screened: it has not begun for the application.
+/// The parameters of a leg being screened: for the application it has not begun.
 fn screening_params(params: Params, sip_call_id: Option<&str>) -> Params {
     let is_sip = sip_call_id.is_some();
     let kept = |(name, _): &(String, String)| match name.as_str() {
@@ -529,7 +530,7 @@ fn screening_params(params: Params, sip_call_id: Option<&str>) -> Params {
     params.into_iter().filter(kept).chain(call_id).collect()
 }
 
-/// What a final failure of our INVITE means for the leg.
+/// The meaning of a final refusal of our INVITE for the leg.
 pub(crate) const fn verdict(sip_status: u16) -> (CallStatus, Reason) {
     match sip_status {
         486 | 600 | 603 => (CallStatus::Busy, Reason::Busy),

@@ -1,5 +1,5 @@
-//! What the letters between the machines of a family name and carry: forks with their branches,
-//! bridges with their plans. Data only.
+//! The content of the letters between the machines of a family: forks with their branches, bridges
+//! with their plans. Data only.
 
 use std::time::Duration;
 
@@ -13,20 +13,20 @@ use crate::fact::Reason;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct ForkId(pub(crate) u64);
 
-/// What a leg reports to its fork when it is over.
+/// A leg's report to its fork when it has ended.
 #[derive(Clone, Debug)]
 pub(crate) struct LegOver {
     pub(crate) call: CallSid,
     pub(crate) status: CallStatus,
     pub(crate) sip_status: Option<u16>,
     pub(crate) ring_s: i64,
-    /// From the last response of a leg that was dialled as a SIP address.
+    /// From the last response of a leg dialled as a SIP address.
     pub(crate) response: Option<LastResponse>,
-    /// It had been answered and was being screened.
+    /// Whether it had been answered and was being screened.
     pub(crate) screened: bool,
 }
 
-/// Of the last final response of a leg.
+/// From the last final response of a leg.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct LastResponse {
     pub(crate) sip_call_id: String,
@@ -34,7 +34,7 @@ pub(crate) struct LastResponse {
     pub(crate) headers: Headers,
 }
 
-/// One thing to dial: becomes a branch for each route its target has.
+/// One target to dial: becomes a branch for each of its routes.
 #[derive(Clone, Debug)]
 pub(crate) struct Dialled {
     pub(crate) target: Target,
@@ -43,11 +43,11 @@ pub(crate) struct Dialled {
     pub(crate) callback: Option<LegCallback>,
     /// Runs on it before it is connected.
     pub(crate) screening: Option<Document>,
-    /// Keys that it gets as soon as it is connected, or before it is screened.
+    /// Keys sent to it once it is connected, or before it is screened.
     pub(crate) send_digits: Option<String>,
 }
 
-/// What every branch of a fork has in common.
+/// Properties common to all branches of a fork.
 #[derive(Clone, Debug)]
 pub(crate) struct Common {
     pub(crate) account: AccountSid,
@@ -76,16 +76,16 @@ pub(crate) struct BranchSpec {
 #[derive(Clone, Debug)]
 pub(crate) struct ForkResult {
     pub(crate) status: CallStatus,
-    /// The last branch to end, if there was any.
+    /// The last branch to end, if any.
     pub(crate) last: Option<LegOver>,
-    /// The last final SIP failure, for callers that were not answered yet.
+    /// The last final SIP refusal, for unanswered callers.
     pub(crate) sip_status: Option<u16>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct BridgeId(pub(crate) u64);
 
-/// What a bridge is made of.
+/// The plan of a bridge.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     /// The leg that dialled; recordings belong to it.
@@ -99,9 +99,9 @@ pub(crate) struct Plan {
 /// How a bridge ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Ended {
-    /// This leg is over.
+    /// This leg has ended.
     By(CallSid),
-    /// This leg is over because something went wrong with it.
+    /// This leg has ended because of a failure.
     Failed(CallSid),
     /// The time limit ran out.
     TimeLimit,
@@ -118,7 +118,7 @@ impl Ended {
         }
     }
 
-    /// Why the other leg ends, if it does.
+    /// The reason for ending the other leg, if it ends.
     pub(crate) const fn reason(self) -> Reason {
         match self {
             Self::By(_) | Self::Failed(_) => Reason::PartnerHungUp,
@@ -128,23 +128,23 @@ impl Ended {
     }
 }
 
-/// What the script of an answered leg is for.
+/// The role of a script on an answered leg.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Role {
-    /// It is what the call is about; the leg ends with it.
+    /// The main script of the call; the leg ends with it.
     Main,
-    /// It asks a dialled party whether it takes the call; its end means yes.
+    /// Screens a dialled party; its end means acceptance.
     Screening,
 }
 
-/// How a fork ended, for the verb that started it.
+/// The outcome of a fork, for the verb that started it.
 #[derive(Debug)]
 pub(crate) enum ForkNews {
-    /// This branch answered, after so many seconds.
+    /// This branch answered, after this many seconds.
     Won { child: CallSid, ring_s: i64 },
     /// Every branch failed, or no party could be called.
     Lost(Box<ForkResult>),
-    /// It was abandoned; this is how it stood.
+    /// It was abandoned; this was its state.
     Abandoned(Box<ForkResult>),
 }
 

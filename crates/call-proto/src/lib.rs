@@ -1,12 +1,12 @@
-//! The call, pure: a leg with at most one script, the fork of a `<Dial>`, the bridge of two legs, and
+//! The call, pure: a leg with its scripts, the fork of a `<Dial>`, the bridge of two legs, and
 //! the room in which calls of different families meet.
 //!
-//! Everything that descends from one root call forms a [`Family`]: it receives [`Event`]s, asks for
+//! Everything that descends from one root call forms a [`Family`]: it receives [`Event`]s, yields
 //! [`Command`]s, and time comes in as an argument. **Invariant: every leg ends with exactly one
 //! [`Fact::Ended`], and a finished family has no timer and waits for nothing.**
 //!
 //! Left to others: SIP and SDP (texts here), audio, HTTP, SQL. The same machines run behind real
-//! sockets, in virtual time, and over a recorded trace.
+//! sockets, in virtual time, and over a recorded journal.
 
 #![forbid(unsafe_code)]
 

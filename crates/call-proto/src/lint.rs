@@ -1,17 +1,16 @@
-//! What is wrong with a document for the dialect it is written in.
+//! Lists the findings of a document in the dialect it is written for.
 
 use model::error;
 use rcml::{Document, Finding, LeftOut, Level};
 
 use crate::dialect::Dialect;
 
-/// Everything that is wrong with the text of a document, in the order of the text, and how many
-/// findings more there were than are listed.
+/// All findings of a document, in text order, and how many more there were than are listed.
 ///
-/// - `content_type`: the header that the text came with, if there was one.
+/// - `content_type`: the header that came with the text, if any.
 ///
-/// The dialects read documents alike; what differs is what an empty one does. A finding that is added to a
-/// full list takes the place of another warning.
+/// The dialects read documents alike; they differ only in the effect of an empty one. A finding
+/// added to a full list replaces another warning.
 #[must_use]
 pub fn lint(text: &str, content_type: Option<&str>, dialect: Dialect) -> (Vec<Finding>, LeftOut) {
     let (mut findings, mut left_out) = Document::lint(text, content_type);
@@ -91,7 +90,7 @@ mod tests {
     #[test]
     fn the_list_keeps_its_limit() {
         let document = |element: &str| format!("<Response>{}</Response>", element.repeat(150));
-        // An element, and then errors and warnings that are listed and left out.
+        // An element, then the errors and warnings listed and left out.
         let table = [
             ("<say/>", (100, 0), (50, 1)),
             ("<Pause length='x'/>", (0, 100), (0, 51)),

@@ -1,48 +1,48 @@
-//! What a room and the family of a member say to each other about the membership. Data only.
+//! Messages between a room and the family of a member about the membership. Data only.
 
 use std::num::NonZeroU32;
 
 use model::ConferenceSid;
 use serde::{Deserialize, Serialize};
 
-/// What a member asks for on joining.
+/// A member's requested terms on joining.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Wish {
-    /// The member hears the others, and they do not hear it.
+    /// Whether the others do not hear the member, who hears them.
     pub muted: bool,
-    /// The conference starts when this member enters: before, all hear silence.
+    /// Whether the conference starts when this member enters; until then, all hear silence.
     pub starts: bool,
-    /// The conference ends when this member leaves.
+    /// Whether the conference ends when this member leaves.
     pub ends: bool,
-    /// The room must not have more members than this, the new one included.
+    /// Maximum members of the room, including this one.
     pub max_members: NonZeroU32,
 }
 
-/// What a room reports to the family of a call about its membership.
+/// A room's report to the family of a call about its membership.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum RoomEvent {
     /// The call is a member.
     Joined {
-        /// Which conference.
+        /// The conference.
         conference: ConferenceSid,
-        /// Whom it hears, and who hears it.
+        /// Who hears the member, and whom it hears.
         place: Place,
     },
     /// Its place in the mix changed.
     Moved {
-        /// Which conference.
+        /// The conference.
         conference: ConferenceSid,
-        /// Whom it hears, and who hears it.
+        /// Who hears the member, and whom it hears.
         place: Place,
     },
     /// The call is not a member; the last message of this membership.
     Refused {
-        /// Why.
+        /// The reason.
         why: RoomRefusal,
     },
-    /// The conference is over, and with it the membership; the last message of it.
+    /// The conference has ended, and with it the membership; the last message about it.
     Over {
-        /// Why.
+        /// The reason.
         why: RoomEnd,
     },
 }
@@ -50,9 +50,9 @@ pub enum RoomEvent {
 /// A member's place in the mix.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Place {
-    /// The others hear it.
+    /// Whether the others hear it.
     pub talks: bool,
-    /// The conference has started: before, everybody hears silence.
+    /// Whether the conference has started; until then, all hear silence.
     #[serde(alias = "hears")]
     pub started: bool,
 }
@@ -60,14 +60,14 @@ pub struct Place {
 /// Why a call was not admitted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum RoomRefusal {
-    /// As many members as the request allows are in it already.
+    /// The room already has as many members as the request allows.
     Full,
     /// The room has ended, or its record could not be written.
     Unavailable,
 }
 
 impl RoomRefusal {
-    /// For traces.
+    /// The word in traces.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -84,7 +84,7 @@ pub enum RoomEnd {
     Empty,
     /// A member whose departure ends the conference left.
     MemberLeft,
-    /// It existed as long as a conference may.
+    /// It reached the maximum duration of a conference.
     TimeLimit,
     /// The server stopped.
     Shutdown,

@@ -1,9 +1,9 @@
 //! One text message, from the look-up of its recipient to the answer (RFC 3428).
 //!
 //! The machine does not depend on a call: the leg whose `<Sms>` sent the message drives it
-//! (`of_call`), or the message has a machine of its own (`alone`). **Invariant: a message that was
-//! created ends exactly once, with a final status and a reason.** Left to others: numbers of
-//! questions, records, and callbacks.
+//! (`of_call`), or the message has its own machine (`alone`). **Invariant: a message that was
+//! created ends exactly once, with a final status and a reason.** Left to others: request numbers,
+//! records, and callbacks.
 
 mod alone;
 mod of_call;
@@ -23,8 +23,8 @@ use crate::params::Params;
 pub use alone::{MessageCommand, TextMessage};
 pub(crate) use of_call::Messages;
 
-/// The SIP side gives up on an answer after 32 s (RFC 3261 §17.1.2.2, timer F), and once more if it
-/// is asked for credentials; nothing more comes after this time.
+/// The SIP side stops waiting for an answer after 32 s (RFC 3261 §17.1.2.2, timer F), and again as
+/// long if it is challenged; no answer comes after this time.
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A message that has a record and is `sending`.
@@ -32,21 +32,21 @@ struct Sending {
     record: Message,
     farewell: Option<MessageFarewell>,
     state: State,
-    /// Waiting ends at this time.
+    /// The wait ends at this time.
     until: Timestamp,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// The ways to the recipient are looked up.
+    /// The routes to the recipient are being resolved.
     Routing,
-    /// The next server or phone was asked.
+    /// Sent to the next server or phone.
     Asking,
-    /// It has its end.
+    /// It has ended.
     Over,
 }
 
-/// What follows from an input.
+/// The result of an input.
 enum Step {
     /// Send this.
     Send(Box<OutgoingMessage>),
@@ -55,7 +55,7 @@ enum Step {
 }
 
 impl Sending {
-    /// A message on its way. The look-up of its recipient must follow.
+    /// A new message. The look-up of its recipient must follow.
     fn new(record: Message, farewell: Option<MessageFarewell>, now: Timestamp) -> Self {
         Self {
             record,
@@ -65,7 +65,7 @@ impl Sending {
         }
     }
 
-    /// The ways to the recipient, or why there is none. Ignored once they are known.
+    /// The routes to the recipient, or why there are none. Ignored once they are known.
     fn handle_routes(
         &mut self,
         found: Result<Vec<Route>, Unreachable>,
@@ -74,7 +74,7 @@ impl Sending {
         if self.state != State::Routing {
             return None;
         }
-        // Of several phones the one that registered last gets it.
+        // Of several phones, the most recently registered one gets it.
         match found.map(|routes| routes.into_iter().next()) {
             Ok(Some(route)) => {
                 self.state = State::Asking;
@@ -148,7 +148,7 @@ impl End {
         Self::failed(error::MESSAGE_UNREACHABLE, reason.to_owned())
     }
 
-    /// What a final response means.
+    /// The meaning of a final response.
     fn of_response(status: u16, phrase: &str) -> Self {
         let reason = format!("{status} {phrase}").trim_end().to_owned();
         let code = match status {
@@ -169,7 +169,7 @@ impl End {
     }
 }
 
-/// What the owner of the account is notified of; `None` if the message was sent.
+/// The notification for the owner of the account; `None` if the message was sent.
 fn problem(message: &Message) -> Option<(u16, String)> {
     let code = message.error_code?;
     let reason = message.reason.as_deref().unwrap_or_default();
@@ -196,7 +196,7 @@ fn message_params(message: &Message, dialect: Dialect) -> Params {
     params
 }
 
-/// A party as records and applications may see it.
+/// A party as shown to records and applications.
 fn without_password(party: &str) -> String {
     if party.contains('@') {
         redacted_sip(party)

@@ -14,7 +14,7 @@ use crate::request::ModifyError;
 use crate::trace::Lane;
 
 impl Call {
-    /// Makes a change, or says why not; then nothing has changed.
+    /// Makes a change, or returns why not; then nothing has changed.
     pub(crate) fn modify(&mut self, modify: Modify, cx: &mut Context) -> Result<(), ModifyError> {
         let (what, detail) = match &modify {
             Modify::Complete => ("complete", String::new()),
@@ -27,7 +27,7 @@ impl Call {
         }
         match modify {
             Modify::Complete => self.leg.end_by_api(cx),
-            // An answered one continues, as its status shows.
+            // An answered call continues, as its status shows.
             Modify::Cancel if !self.leg.can_be_canceled() => {}
             Modify::Cancel => self.leg.end_by_api(cx),
             Modify::Redirect(redirect) => return self.redirect(*redirect, cx),
@@ -35,7 +35,7 @@ impl Call {
         Ok(())
     }
 
-    /// As [`modify`](Self::modify), when no asker waits for the reply.
+    /// As [`modify`](Self::modify), if no requester waits for the reply.
     pub(crate) fn modify_unasked(&mut self, modify: Modify, cx: &mut Context) {
         let url = match &modify {
             Modify::Redirect(redirect) => Some(redirect.document.url.clone()),
@@ -48,7 +48,7 @@ impl Call {
         }
     }
 
-    /// Leaves what the leg is doing and runs another document on it.
+    /// Drops the current activity of the leg and runs another document on it.
     pub(crate) fn redirect(
         &mut self,
         redirect: Redirect,
@@ -81,7 +81,7 @@ impl Call {
         Ok(())
     }
 
-    /// Nothing runs yet: what will run is another document.
+    /// Nothing is running yet: replaces the document to run.
     fn redirect_before_answer(
         &mut self,
         redirect: Redirect,
@@ -105,7 +105,7 @@ impl Call {
         profile.dialect = dialect.unwrap_or(profile.dialect);
     }
 
-    /// The bridge is gone because one leg of it was redirected; this is the other.
+    /// The bridge ended because one of its legs was redirected; this is the other one.
     pub(crate) fn partner_redirected(
         &mut self,
         left: model::CallSid,
@@ -119,7 +119,7 @@ impl Call {
                     move_connected_leg: false,
                     ..*redirect
                 };
-                // A leg that is over needs no document.
+                // An ended leg needs no document.
                 let _ = self.redirect(alone, cx);
             }
             None => {
@@ -131,7 +131,7 @@ impl Call {
     }
 }
 
-/// What the statuses of the new run are sent to; the author of its document wrote that address, too.
+/// Where the statuses of the new run go; the author of its document also set that address.
 fn callback_of(redirect: &Redirect) -> Option<CallbackTarget> {
     let (url, method) = redirect.status_callback.clone()?;
     Some(CallbackTarget {

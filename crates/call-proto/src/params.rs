@@ -4,7 +4,7 @@ use crate::event::Headers;
 
 pub(crate) type Params = Vec<(String, String)>;
 
-/// Headers that applications get to see: `X-…` (exactly so written) and Diversion.
+/// Headers that are passed to applications: `X-…` (in this exact spelling) and Diversion.
 pub(crate) fn sip_headers(headers: &Headers) -> impl Iterator<Item = &(String, String)> {
     headers
         .iter()

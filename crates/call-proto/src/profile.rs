@@ -1,4 +1,4 @@
-//! What does not change about a leg: who calls whom, for which account; and the dialect of its run,
+//! The constant properties of a leg: who calls whom, for which account; and the dialect of its run,
 //! which a redirect may change.
 
 use model::{AccountSid, CallSid, Direction, NumberSid, Timestamp};
@@ -7,7 +7,7 @@ use crate::context::About;
 use crate::dialect::Dialect;
 use crate::event::Headers;
 
-/// What does not change about a leg.
+/// The constant properties of a leg.
 #[derive(Clone, Debug)]
 pub(crate) struct Profile {
     pub(crate) sid: CallSid,
@@ -23,14 +23,14 @@ pub(crate) struct Profile {
     /// `X-` headers and Diversion of the INVITE that we received.
     pub(crate) headers: Headers,
     pub(crate) created: Timestamp,
-    /// The leg was dialled as a SIP address.
+    /// Whether the leg was dialled as a SIP address.
     pub(crate) dialled_sip: bool,
     /// Max-Forwards of the INVITE that made this leg.
     pub(crate) max_forwards: u8,
 }
 
 impl Profile {
-    /// Whether the leg is one that we created.
+    /// Whether we created the leg.
     pub(crate) const fn is_outbound(&self) -> bool {
         match self.direction {
             Direction::Inbound => false,
@@ -40,7 +40,7 @@ impl Profile {
 
     /// A notification about the leg.
     ///
-    /// - `url`: the address that was asked, if there was one.
+    /// - `url`: the requested address, if any.
     pub(crate) fn about<'a>(&self, url: Option<&'a str>) -> About<'a> {
         About {
             account: self.account,

@@ -1,8 +1,8 @@
 //! Recordings of a leg, from the first sample to the closed file.
 //!
-//! **Invariant: a recording leaves the list once: closed, failed, or given up.** A leg is not
-//! forgotten before; a `<Dial>` that names its recording waits for that. Each is on record before it
-//! begins, so that the file of one that was given up or cut off is found again.
+//! **Invariant: a recording leaves the list once: closed, failed, or given up.** Only then is its
+//! leg forgotten; a `<Dial>` that names its recording waits for that too. Each is recorded in the
+//! store before it begins, so that the file of one given up or cut off is found again.
 
 use model::record::{Recording, StartedRecording};
 use model::{Direction, RecordingSid, Timestamp, error};
@@ -12,35 +12,35 @@ use crate::context::Context;
 use crate::fact::Fact;
 use crate::leg::Leg;
 
-/// A recording that the media side has not closed yet.
+/// A recording that the media side has not yet closed.
 #[derive(Debug)]
 struct OpenRecording {
     sid: RecordingSid,
     started: Timestamp,
-    /// It is being closed, and given up then.
+    /// It is being closed, and given up at this time.
     until: Option<Timestamp>,
 }
 
-/// What becomes of a recording, for the verb that asked for it.
+/// News of a recording, for the verb that requested it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum RecordingNews {
-    /// It has begun.
+    /// It has started.
     Started,
-    /// It is closed, or never will be.
+    /// It is closed, or has failed.
     Over {
-        /// It is on record and can be heard.
+        /// Whether it is stored and can be heard.
         stored: bool,
     },
 }
 
-/// The recordings of a leg that are not closed yet.
+/// The recordings of a leg that are not yet closed.
 #[derive(Debug, Default)]
 pub(crate) struct Recordings {
     open: Vec<OpenRecording>,
 }
 
 impl Recordings {
-    /// The media side records from now on.
+    /// The media side starts recording.
     pub(crate) fn start(&mut self, sid: RecordingSid, leg: &mut Leg, cx: &mut Context) {
         let profile = &leg.profile;
         cx.fact(Fact::RecordingStarted(StartedRecording {
@@ -92,7 +92,7 @@ impl Recordings {
         self.open.iter().filter(late).map(|open| open.sid).collect()
     }
 
-    /// One is closed and readable. `None` if it is not open.
+    /// A recording is closed and readable. `None` if it is not open.
     pub(crate) fn closed(
         &mut self,
         sid: RecordingSid,
@@ -128,7 +128,7 @@ impl Recordings {
         Some(RecordingNews::Over { stored })
     }
 
-    /// One does not exist. `None` if it is not open.
+    /// A recording failed. `None` if it is not open.
     pub(crate) fn fail(
         &mut self,
         sid: RecordingSid,
@@ -137,7 +137,7 @@ impl Recordings {
         cx: &mut Context,
     ) -> Option<RecordingNews> {
         self.take(sid)?;
-        // No callback may name what does not exist.
+        // No callback may name a recording that does not exist.
         let last = &mut leg.reporter.recorded;
         last.take_if(|recorded| recorded.sid == sid);
         let text = format!("{sid}: {reason}");

@@ -1,5 +1,5 @@
-//! What is reported to applications about a leg: its status, its events, and what is kept on record
-//! for them in case this server dies before it can report the end.
+//! Reports to applications about a leg: its status, its events, and the stored callbacks in case
+//! this server dies before it can report the end.
 //!
 //! **Invariant: each status is reported once, and the callbacks of a leg are numbered without a gap.**
 
@@ -23,22 +23,22 @@ pub(crate) struct Reporter {
     pub(crate) number: Option<CallbackTarget>,
     /// Reports to the creator of the leg.
     pub(crate) leg: Option<LegCallback>,
-    /// The last recording of a leg that the API made.
+    /// The last recording of a leg created through the API.
     pub(crate) recorded: Option<LegRecording>,
-    /// The leg that was last connected by this one's script.
+    /// The leg last connected by this one's script.
     pub(crate) outbound_child: Option<CallSid>,
-    /// Of the last response to our INVITE.
+    /// Headers of the last response to our INVITE.
     pub(crate) last_headers: Option<Headers>,
     /// Callbacks made so far.
     queued: i64,
-    /// The last status that was sent to the owner of the number.
+    /// The last status sent to the owner of the number.
     told: Option<CallStatus>,
-    /// What the farewell on record is made of.
+    /// The basis of the stored farewell.
     farewell: Option<Basis>,
 }
 
-/// All of a leg that its farewell is made of and that may change: comparing it costs less than
-/// rebuilding the farewell at each step.
+/// Everything about a leg that its farewell depends on and that may change: comparing it costs less
+/// than rebuilding the farewell at each step.
 #[derive(Debug)]
 struct Basis {
     sequence: i64,
@@ -61,7 +61,7 @@ impl Basis {
 }
 
 impl Reporter {
-    /// Of a leg that has just begun.
+    /// For a leg that has just begun.
     pub(crate) fn new(status: CallStatus) -> Self {
         Self {
             status,
@@ -81,13 +81,13 @@ impl Reporter {
         self.status
     }
 
-    /// The leg has a new status.
+    /// Sets a new status of the leg.
     pub(crate) fn set_status(&mut self, status: CallStatus, profile: &Profile, cx: &mut Context) {
         self.status = status;
         self.tell_number(profile, cx);
     }
 
-    /// Reports the status to the number's owner, unless that was done.
+    /// Reports the status to the number's owner, unless already reported.
     pub(crate) fn tell_number(&mut self, profile: &Profile, cx: &mut Context) {
         let Some(target) = self.number.clone() else {
             return;
@@ -101,13 +101,13 @@ impl Reporter {
         self.queue(target, params, profile, cx);
     }
 
-    /// From now on another address gets the statuses, from the next one on.
+    /// Changes the address for statuses, from the next one on.
     pub(crate) fn retarget(&mut self, number: Option<CallbackTarget>) {
         self.number = number;
         self.told = Some(self.status);
     }
 
-    /// Nothing of this leg may be reported.
+    /// Stops all reports of this leg.
     pub(crate) fn silence(&mut self) {
         (self.number, self.leg) = (None, None);
     }
@@ -179,14 +179,14 @@ impl Reporter {
         self.queued
     }
 
-    /// The number of a callback that is made now.
+    /// The number for the next callback.
     pub(crate) fn next_number(&mut self) -> i64 {
         let number = self.queued;
         self.queued += 1;
         number
     }
 
-    /// At the end of a step: keeps the farewell if it has changed.
+    /// At the end of a step: stores the farewell if it has changed.
     pub(crate) fn keep_farewell(&mut self, profile: &Profile, cx: &mut Context) {
         let nobody = self.number.is_none() && self.leg.is_none();
         if nobody && self.farewell.is_none() {

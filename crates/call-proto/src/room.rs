@@ -3,11 +3,11 @@
 //! A room only decides who is a member and whom each member may hear. It owns no leg: a family asks to
 //! join or leave, the room answers, and the family commands its own endpoint accordingly. Families and
 //! rooms exchange nothing but these journaled messages, so each replays from its own journal.
-//! Each membership carries the number of the request that began it ([`Req`]): a room ignores a
+//! Each membership carries the number of the request that started it ([`Req`]): a room ignores a
 //! departure from an earlier membership, and a family ignores answers to one.
 //!
 //! **Invariant: a room ends once, and every member that was admitted either left or gets
-//! [`RoomEvent::Over`].** A room that has ended refuses everybody; its owner makes a new one.
+//! [`RoomEvent::Over`].** A room that has ended refuses every request; its owner creates a new one.
 //!
 //! Left to others: which task a room runs on, and the audio ([`MediaCommand::JoinRoom`]).
 //!
@@ -30,8 +30,8 @@ use crate::trace::{Entry, Lane, Way};
 /// How long a conference may exist.
 pub const LONGEST_CONFERENCE: Duration = Duration::from_secs(4 * 3600);
 
-/// How a room begins. With the same opening, and the same inputs at the same times, a room does the
-/// same.
+/// How a room starts. With the same opening, and the same inputs at the same times, a room behaves
+/// the same.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct RoomOpening {
     /// Identifier.
@@ -40,23 +40,23 @@ pub struct RoomOpening {
     pub instance: InstanceSid,
     /// Account that owns it; together with the name it identifies an open room.
     pub account: AccountSid,
-    /// Name as the document wrote it.
+    /// Name as written in the document.
     pub name: String,
     /// How long it may exist; then it ends for every member.
     pub life: Duration,
 }
 
-/// What a room receives.
+/// An input to a room.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum RoomInput {
-    /// A call asks to join → [`RoomEvent::Joined`] or [`RoomEvent::Refused`]. A second request of a
-    /// member replaces its membership.
+    /// A call requests to join → [`RoomEvent::Joined`] or [`RoomEvent::Refused`]. A member's second
+    /// request replaces its membership.
     Join {
         /// The call.
         member: CallSid,
         /// Number of the membership.
         req: Req,
-        /// On which terms.
+        /// The requested terms.
         wish: Wish,
     },
     /// A call leaves; no answer. Ignored if its membership has another number.
@@ -69,13 +69,13 @@ pub enum RoomInput {
     /// The record of the room could not be written, so the room does not exist: the commands that
     /// followed its [`Fact::ConferenceCreated`] in the same step were not carried out.
     NotRecorded,
-    /// The server stops.
+    /// The server is stopping.
     Shutdown,
 }
 
 impl RoomInput {
-    /// If it comes too late for a room that has ended: whether the next room of the name gets it
-    /// instead. For anything but a `Join`, there must be one already.
+    /// For an input that is too late for a room that has ended: whether the next room with that
+    /// name gets it instead. For anything but a `Join`, that room must already exist.
     #[must_use]
     pub fn outlives_the_room(&self) -> bool {
         match self {
@@ -85,7 +85,7 @@ impl RoomInput {
     }
 }
 
-/// What a room asks of the world, in order.
+/// A room's commands, in order.
 #[derive(Clone, PartialEq, Debug)]
 pub enum RoomCommand {
     /// Make these facts durable, in one transaction, **before carrying out any later command**.
@@ -96,10 +96,10 @@ pub enum RoomCommand {
         member: CallSid,
         /// Number of the membership.
         req: Req,
-        /// What happened to it.
+        /// The report.
         event: RoomEvent,
     },
-    /// Explain what happened.
+    /// An entry for the trace.
     Trace(Entry),
 }
 
@@ -112,7 +112,7 @@ struct Member {
 /// Whether the members hear each other.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// They wait for one whose entry starts the conference.
+    /// They wait for a member whose entry starts the conference.
     Waiting,
     Running,
     Over,
@@ -123,7 +123,7 @@ pub struct Room {
     opening: RoomOpening,
     state: State,
     members: BTreeMap<CallSid, Member>,
-    /// The record, until the first input puts it among the facts.
+    /// The record, until the first step commits it.
     created: Option<Box<Conference>>,
     ends_at: Timestamp,
     facts: Vec<Fact>,
@@ -131,8 +131,8 @@ pub struct Room {
 }
 
 impl Room {
-    /// A conference without members; the first is expected at once. Its record comes with the first
-    /// step.
+    /// A conference without members; the first is expected immediately. Its record comes with the
+    /// first step.
     #[must_use]
     pub fn new(opening: RoomOpening, now: Timestamp) -> Self {
         let record = Conference {
@@ -158,7 +158,7 @@ impl Room {
         }
     }
 
-    /// Takes an input.
+    /// Handles an input.
     pub fn handle(&mut self, input: RoomInput, now: Timestamp) {
         let created = self.created.take().map(Fact::ConferenceCreated);
         self.facts.extend(created);
@@ -170,20 +170,20 @@ impl Room {
         }
     }
 
-    /// Ends the conference when its time is over.
+    /// Ends the conference when its time is up.
     pub fn handle_timeout(&mut self, now: Timestamp) {
         if self.ends_at <= now {
             self.end(RoomEnd::TimeLimit, now);
         }
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) is due.
+    /// When to call [`handle_timeout`](Self::handle_timeout).
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Timestamp> {
         (self.state != State::Over).then_some(self.ends_at)
     }
 
-    /// What is to be done, in order: the facts of the step first. Empty if there is nothing to do.
+    /// The commands to carry out, in order: the facts of the step first. Empty if there are none.
     pub fn poll_commands(&mut self) -> Vec<RoomCommand> {
         let mut out = Vec::with_capacity(self.commands.len() + 1);
         if !self.facts.is_empty() {
@@ -241,7 +241,7 @@ impl Room {
 
     fn leave(&mut self, call: CallSid, req: Req, now: Timestamp) {
         let Some(member) = self.members.get(&call).filter(|it| it.req == req) else {
-            return; // It left this membership, or never got it.
+            return; // It left this membership, or never had it.
         };
         let ends = member.wish.ends;
         self.members.remove(&call);
@@ -288,7 +288,7 @@ impl Room {
         }
     }
 
-    /// Where a member with this wish belongs now.
+    /// The current place of a member with these terms.
     fn place(&self, wish: Wish) -> Place {
         let running = self.state == State::Running;
         Place {
@@ -297,7 +297,7 @@ impl Room {
         }
     }
 
-    /// Reports to each member whose place is not what it was.
+    /// Reports to each member whose place has changed.
     fn place_all(&mut self) {
         let moved: Vec<_> = self
             .members
@@ -336,7 +336,7 @@ mod tests {
 
     use super::*;
 
-    /// What happens, step by step, and what the members receive in that step.
+    /// The inputs, step by step, and the reports to members in that step.
     #[test]
     fn members_meet_wait_and_part() {
         let table: &[(&[(&str, &str)], &str)] = &[
@@ -395,7 +395,7 @@ mod tests {
                 ],
                 "last-member-left",
             ),
-            // A second request of a member replaces the first; it does not count twice.
+            // A member's second request replaces the first; it does not count twice.
             (
                 &[
                     ("1 joins", "1 joined talks hears"),

@@ -1,10 +1,11 @@
-//! Who an inbound call is for, whether its caller may call there, and where a called party is.
+//! Decides who an inbound call is for, whether its caller may call there, and where a called party
+//! is.
 //!
-//! **Invariant: From alone gives no rights.** A number can be called by a trunk, by a
-//! client that proved itself, or by anyone if it is flagged public. A user part of From that names a
-//! client must be proved, unless the call is a stranger's to a public number of another account: no
-//! account can keep strangers off another one's number by its choice of logins. Left to others: fetching
-//! rows ([`Want`]) and checking digests.
+//! **Invariant: From alone gives no rights.** A number can be called by a trunk, by an
+//! authenticated client, or by anyone if it is public. A user part of From that names a client must
+//! be authenticated, unless a stranger calls a public number of another account: no account can
+//! block strangers from another one's number by its choice of logins. Left to others: fetching rows
+//! ([`Want`]) and checking digests.
 
 mod invitation;
 mod outgoing;
@@ -29,10 +30,10 @@ pub use rows::{Numbers, Rows, Want};
 /// Longest client-to-client call without a document, in seconds.
 const PEER_LIMIT_S: u32 = 3_600;
 
-/// When a caller may try again after the server was full, in seconds.
+/// When a caller may retry after the server was full, in seconds.
 const RETRY_AFTER_S: u32 = 10;
 
-/// What routing knows about the server.
+/// The server's settings, as far as routing needs them.
 #[derive(Clone, Copy, Debug)]
 pub struct House<'a> {
     /// Address against which relative addresses of applications are resolved.
@@ -41,10 +42,10 @@ pub struct House<'a> {
     pub has_outbound_proxy: bool,
 }
 
-/// What becomes of the INVITE.
+/// The outcome for an INVITE.
 #[derive(Clone, Debug)]
 pub enum Decision {
-    /// The caller has to prove who it is.
+    /// The caller must authenticate.
     Challenge(Challenged),
     /// The call is refused.
     Refuse(Refusal),
@@ -55,9 +56,10 @@ pub enum Decision {
 /// Who is challenged.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Challenged {
-    /// A caller that claims to be a client, and knows its password if it is one.
+    /// A caller that claims to be a client, and knows the password if it is.
     Client,
-    /// Any other caller: the number is not public, so it needs a password, which it does not have.
+    /// Any other caller: the number is not public, so a password is required, which this caller
+    /// does not have.
     Stranger,
 }
 
@@ -66,9 +68,9 @@ pub enum Challenged {
 pub struct Refusal {
     /// Final SIP status.
     pub sip_status: u16,
-    /// When the caller may try again, in seconds.
+    /// When the caller may retry, in seconds.
     pub retry_after_s: Option<u32>,
-    /// Number of the error table, if the account's owner can do something about it.
+    /// Number of the error table, if the account's owner can fix the cause.
     pub code: Option<u16>,
     /// Human-readable.
     pub text: String,
@@ -83,7 +85,7 @@ impl Refusal {
         Self::of_server(500, "the rows for its routing cannot be read")
     }
 
-    /// The server takes no more calls.
+    /// The server accepts no more calls.
     #[must_use]
     pub fn full() -> Self {
         Self {
@@ -112,30 +114,30 @@ impl Refusal {
     }
 }
 
-/// A call that is admitted.
+/// An admitted call.
 #[derive(Clone, Debug)]
 pub struct Admission {
-    /// Account the call runs under.
+    /// Account under which the call runs.
     pub account: AccountSid,
     /// Number that was called.
     pub number: Option<NumberSid>,
-    /// Who calls, as records and applications see it.
+    /// The caller, as shown to records and applications.
     pub from: String,
-    /// Who is called: the user part of the Request-URI, or of To if only that one is known here.
+    /// The called party: the user part of the Request-URI, or of To if only that is known here.
     pub to: String,
-    /// User part of the Diversion header, if it is believed.
+    /// User part of the Diversion header, if trusted.
     pub forwarded_from: Option<String>,
-    /// Header fields that are believed.
+    /// Trusted header fields.
     pub headers: Headers,
-    /// What runs on the leg.
+    /// The script for the leg.
     pub script: Script,
-    /// Dialect of the run: that in which the address of the document was written.
+    /// Dialect of the run: that in which the document's address was set.
     pub dialect: Dialect,
-    /// Gets each status.
+    /// Receives each status.
     pub status_callback: Option<CallbackTarget>,
 }
 
-/// What runs, before the rest of the admission is known.
+/// What to run, before the rest of the admission is known.
 struct Run {
     account: AccountSid,
     number: Option<NumberSid>,
@@ -144,7 +146,7 @@ struct Run {
     status_callback: Option<CallbackTarget>,
 }
 
-/// What a step of the decision ends with.
+/// The result of a step of the decision.
 enum Verdict {
     Challenge(Challenged),
     Refuse(Refusal),
@@ -176,7 +178,7 @@ struct Routing<'a> {
     headers: Headers,
 }
 
-/// Who is called.
+/// The called party.
 enum Called<'a> {
     Client(&'a Client),
     Number(&'a Number),
@@ -232,8 +234,8 @@ impl<'a> Routing<'a> {
         }))
     }
 
-    /// The client that proved itself, or else the one that From names. A name with another host
-    /// may belong to somebody elsewhere.
+    /// The authenticated client, or else the one named in From. A name with another host may belong
+    /// to someone elsewhere.
     fn named_client(&self) -> Result<Option<&'a Client>, Want> {
         let invite = self.invite;
         match &invite.caller {
@@ -245,8 +247,8 @@ impl<'a> Routing<'a> {
         }
     }
 
-    /// Whether From names a client only by chance: the call does not come from its phone, and anyone
-    /// may call the number, which belongs to another account.
+    /// Whether From names a client only by coincidence: the call does not come from its phone, and
+    /// anyone may call the number, which belongs to another account.
     fn is_a_strangers_name(&self, client: &Client) -> Result<bool, Want> {
         if self.invite.caller != Caller::Unknown || self.invite.from_registered {
             return Ok(false);
@@ -257,7 +259,7 @@ impl<'a> Routing<'a> {
         })
     }
 
-    /// Who is called is in the Request-URI; some providers put it only into To.
+    /// The called party is in the Request-URI; some providers put it only into To.
     fn called(&self) -> Result<(&'a str, Option<Called<'a>>), Want> {
         let invite = self.invite;
         for user in [&invite.called_user, &invite.to_user] {
@@ -272,7 +274,7 @@ impl<'a> Routing<'a> {
         Ok((&invite.called_user, None))
     }
 
-    /// A client, unless another account has a number that is dialled in the same way.
+    /// A client, unless another account has a number that is dialled the same way.
     fn client_or_number(&self, user: &str, client: &'a Client) -> Result<Called<'a>, Want> {
         Ok(match self.rows.exact_number(user)? {
             Some(number) if claimant(user, client.owner(), number.owner()) == Claimant::Number => {
@@ -282,13 +284,13 @@ impl<'a> Routing<'a> {
         })
     }
 
-    /// The rights of a client that calls; `None` if who is called decides.
+    /// The rights of a calling client; `None` if the called party decides.
     fn called_by_client(&self, client: &Client) -> Result<Option<Verdict>, Want> {
         let proved = matches!(self.invite.caller, Caller::Client { .. });
         if !proved || !client.enabled {
             return Ok(Some(Verdict::Challenge(Challenged::Client)));
         }
-        // Only the client itself learns about its account.
+        // Only the client itself may learn about its account.
         if self.rows.account(client.account)? != AccountStatus::Active {
             return Ok(Some(inactive(client.account)));
         }
@@ -314,8 +316,8 @@ impl<'a> Routing<'a> {
                 dial.time_limit_s = PEER_LIMIT_S;
                 implicit(client.account, dial, true)
             }
-            // Answer the caller only when the callee answers; earlier, it would hold ports and pay for
-            // nothing.
+            // Answer the caller only when the callee answers; answering earlier would hold ports
+            // and charge the caller for nothing.
             None => implicit(callee.account, dial, true),
         })
     }
@@ -367,7 +369,7 @@ impl<'a> Routing<'a> {
         branch
     }
 
-    /// The first document of a run and its dialect; `None` if nothing says where it is.
+    /// The first document of a run and its dialect; `None` without an address.
     ///
     /// - `owner`: account that chose it.
     fn document(
@@ -457,7 +459,7 @@ fn no_address(account: AccountSid, called: &str) -> Verdict {
     ))
 }
 
-/// An http or https address, resolved against `base` without its query (RFC 3986 §5).
+/// An HTTP or HTTPS address, resolved against `base` without its query (RFC 3986 §5).
 fn absolute(base: &str, address: &str) -> Option<String> {
     let address = address.trim();
     let mut url = match url::Url::parse(address) {

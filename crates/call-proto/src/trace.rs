@@ -1,4 +1,4 @@
-//! The trace: everything that happened to a call family, on one clock, for readers and tools.
+//! The trace: everything that happened to a call family, on one clock, for people and tools.
 //!
 //! The trace may lose entries under load and hides secrets; records never depend on it.
 
@@ -11,7 +11,7 @@ use crate::command::{Command, LegCommand, RoomRequest, Target};
 use crate::event::{Event, LegEvent, MediaEvent, SpeechNews};
 use crate::membership::RoomEvent;
 
-/// Which part of the system an entry is about.
+/// The part of the system that an entry is about.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Lane {
@@ -31,7 +31,7 @@ pub enum Lane {
     Api,
 }
 
-/// Which way something went, seen from the server.
+/// Direction, seen from the server.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Way {
@@ -39,7 +39,7 @@ pub enum Way {
     In,
     /// From us.
     Out,
-    /// Inside.
+    /// Internal.
     Here,
 }
 
@@ -48,21 +48,21 @@ pub enum Way {
 pub struct Entry {
     /// When.
     pub at: Timestamp,
-    /// Which leg, or which conference or message.
+    /// The leg, conference or message.
     #[serde(rename = "call")]
     pub owner: model::Lane,
-    /// Which part.
+    /// The part of the system.
     pub lane: Lane,
-    /// Which way.
+    /// The direction.
     pub way: Way,
-    /// What, in a few words: `INVITE`, `180`, `POST http://…`, `<Dial>`.
+    /// A short name: `INVITE`, `180`, `POST http://…`, `<Dial>`.
     pub what: String,
-    /// More, if there is more to say.
+    /// Further detail; may be empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub detail: String,
 }
 
-/// The entry for something that came in; `None` for what says nothing to people.
+/// The entry for an input; `None` for inputs that mean nothing to people.
 pub(crate) fn of_event(at: Timestamp, call: CallSid, event: &Event) -> Option<Entry> {
     let (lane, what, detail) = match event {
         Event::Resolved { routes, .. } => {
@@ -122,7 +122,7 @@ pub(crate) fn of_event(at: Timestamp, call: CallSid, event: &Event) -> Option<En
             let (what, detail) = of_media_event(event);
             (Lane::Media, what, detail)
         }
-        Event::Ask { .. } | Event::Modify(_) => return None, // The call says which change it is.
+        Event::Ask { .. } | Event::Modify(_) => return None, // The call records which change it is.
         Event::NotRecorded => (
             Lane::Fact,
             "not recorded".to_owned(),
@@ -140,7 +140,7 @@ pub(crate) fn of_event(at: Timestamp, call: CallSid, event: &Event) -> Option<En
     })
 }
 
-/// What was said is not shown: it may be a confidential number.
+/// Speech is not shown: it may be a confidential number.
 fn of_speech(news: &SpeechNews) -> (&'static str, String) {
     let length = |text: &str| format!("{} characters", text.chars().count());
     match news {
@@ -206,7 +206,7 @@ fn of_media_event(event: &MediaEvent) -> (String, String) {
         MediaEvent::RecordFailed { recording, reason } => {
             ("record failed".to_owned(), format!("{recording} {reason}"))
         }
-        // Which key stays untold: it may be part of a PIN.
+        // The key is not shown: it may be part of a PIN.
         MediaEvent::Digit { way, .. } => ("key".to_owned(), way.as_str().to_owned()),
         MediaEvent::Closed(counts) => ("closed".to_owned(), counts_text(counts)),
     }
@@ -230,7 +230,7 @@ pub fn counts_text(counts: &MediaCounts) -> String {
     text
 }
 
-/// The entry for something that goes out; `None` for what says nothing to people.
+/// The entry for an output; `None` for outputs that mean nothing to people.
 pub(crate) fn of_command(at: Timestamp, call: CallSid, command: &Command) -> Option<Entry> {
     let (lane, what, detail) = match command {
         Command::Commit(_) | Command::Trace(_) | Command::Forget => return None,

@@ -1,8 +1,8 @@
-//! Random conferences in virtual time: calls of several families join rooms, leave them, are redirected,
-//! die; events come late, twice or out of nowhere.
+//! Random conferences in virtual time: calls of several families join rooms, leave them, are
+//! redirected and fail; events come late, twice or without a cause.
 //!
-//! **Invariant: every call and every conference ends once, in a final state, nothing is left, and each
-//! family and each room replays identically from its own journal.** A failure names its seed.
+//! **Invariant: every call and every conference ends once, in a final status, nothing is left, and
+//! each family and each room replays identically from its own journal.** A failure names its seed.
 
 #[allow(
     dead_code,
@@ -42,7 +42,7 @@ fn conferences_in_a_storm_end_and_leave_nothing() {
     play_all(Weather::Stormy, 2_000_000);
 }
 
-/// Looks at every command of families and rooms.
+/// Observes every command of families and rooms.
 #[derive(Default)]
 struct Observer {
     rules: Rules,
@@ -79,7 +79,7 @@ impl Watch for Observer {
     }
 }
 
-/// What the runs had in them, so that they are not all alike.
+/// Counts the features of the runs, to ensure that they are not all alike.
 #[derive(Default)]
 struct Seen {
     reasons: BTreeMap<String, u32>,
@@ -141,7 +141,7 @@ fn a_room_that_does_not_answer_is_given_up() {
     assert_eq!(run.verbs, ["Dial", "Pause"]);
 }
 
-/// What a call asks of a room that just ended is asked of the next one of its name.
+/// A request to a room that has just ended goes to the next one of its name.
 #[test]
 fn a_call_that_left_last_may_come_back_at_once() {
     let dial = "<Dial hangupOnStar=\"true\"><Conference>red</Conference></Dial>";
@@ -178,7 +178,7 @@ fn check(run: &Run, observer: Observer, seed: u64) {
     }
 }
 
-/// Runs a journal again, as it is stored.
+/// Replays a journal in its stored form.
 fn replay(lines: &[Line], seed: u64) {
     let json = serde_json::to_string(lines).expect("it can be written");
     let lines: Vec<Line> = serde_json::from_str(&json).expect("it can be read");
@@ -331,7 +331,7 @@ fn verb(random: &mut Random) -> String {
     format!("<Dial {dial}><Conference {conference}>{room}</Conference></Dial>")
 }
 
-/// Each of these attributes, once in four times.
+/// Each of these attributes, with a chance of one in four.
 fn some(random: &mut Random, attributes: &[&str]) -> String {
     let chosen = attributes.iter().filter(|_| random.once_in(4)).copied();
     chosen.collect::<Vec<_>>().join(" ")

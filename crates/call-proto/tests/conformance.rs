@@ -1,10 +1,11 @@
 //! Cases of `docs/conformance/rcml.md` in virtual time that a script of `patchcord test` cannot
-//! express: who may call whom, session descriptions, slow or broken surroundings, records,
+//! express: who may call whom, session descriptions, a slow or failing environment, records,
 //! journals.
 //!
-//! A test of a case is named after it. It says what everybody does and compares what each party was
-//! sent and when, what the application was asked, and what the records say in the end. In these
-//! texts a line such as `0 180, 0 200, 4 BYE` is: second, message; only what the server sent.
+//! A test is named after its case. It states what each party does and compares the messages sent to
+//! each party with their times, the requests to the application, and the final records. In these
+//! texts a line such as `0 180, 0 200, 4 BYE` lists second and message; only messages from the
+//! server.
 
 #[allow(
     dead_code,

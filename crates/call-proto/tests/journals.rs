@@ -1,7 +1,7 @@
-//! Journals that were recorded long ago still replay identically.
+//! Journals recorded by earlier versions still replay identically.
 //!
-//! **Invariant: a change that leaves the behaviour of a kind of call alone leaves its journals
-//! alone.** `journals/README.md` says what they are and what to do when a change is meant.
+//! **Invariant: a change that does not affect the behaviour of a kind of call does not affect its
+//! journals.** `journals/README.md` explains them and what to do after an intended change.
 
 use std::io::Read as _;
 use std::path::Path;
@@ -10,11 +10,11 @@ use call_proto::journal::{self, Line, Verdict};
 use flate2::read::GzDecoder;
 use regex_lite::Regex;
 
-/// The files in `journals/`, and how many journals each of them holds.
+/// The files in `journals/`, and the number of journals in each.
 const SOURCES: [(&str, usize); 3] = [("random", 150), ("rehearsals", 36), ("server", 16)];
 
-/// Parts of commands that are written in another way now, although they mean the same: what was
-/// recorded, as a regular expression, and what is written today.
+/// Parts of commands that are written differently now although they mean the same: the recorded
+/// form, as a regular expression, and today's form.
 const RENAMED: [(&str, &str); 9] = [
     (
         "` is no verb; it was skipped",
@@ -42,7 +42,7 @@ const RENAMED: [(&str, &str); 9] = [
     ),
 ];
 
-/// A recorded journal, a JSON text for each of its lines.
+/// A recorded journal, with a JSON text for each of its lines.
 struct Kept {
     name: String,
     lines: Vec<String>,
@@ -64,7 +64,7 @@ fn every_kept_journal_replays_identically() {
     assert!(count == 0, "{count} differ:\n{}", differing.join("\n"));
 }
 
-/// Journals are spoilt in several ways, and each time that is noticed.
+/// Journals are corrupted in several ways, and each time the replay notices.
 #[test]
 fn a_spoilt_journal_is_noticed() {
     for (source, _) in SOURCES {
@@ -100,7 +100,7 @@ fn read(source: &str) -> Vec<Kept> {
     parse(&unpacked(source)).unwrap_or_else(|error| panic!("{source}: {error}"))
 }
 
-/// The journals of a file: a line with the name and the number of lines in front of each.
+/// The journals in a file: each preceded by a line with its name and number of lines.
 fn parse(text: &str) -> Result<Vec<Kept>, String> {
     let mut lines = text.lines();
     let mut kept = Vec::new();
@@ -118,7 +118,7 @@ fn parse(text: &str) -> Result<Vec<Kept>, String> {
     Ok(kept)
 }
 
-/// Replays a journal, which must reach to the end of its call.
+/// Replays a journal, which must cover its call to the end.
 fn replay(lines: &[String]) -> Result<(), String> {
     let renamed: Vec<(Regex, &str)> = RENAMED
         .iter()

@@ -1,5 +1,5 @@
 //! Random calls in virtual time: random documents, phones, callers, changes through the API,
-//! failures, and events that come late, twice or out of nowhere.
+//! failures, and events that come late, twice or without a cause.
 //!
 //! **Invariant: whatever happens, each leg ends once and nothing is left**, and the journal of the
 //! call replays identically; the rules are in `world::rules`. A failure names its seed, and the same seed gives the same call.
@@ -54,7 +54,7 @@ fn the_same_seed_gives_the_same_call() {
     }
 }
 
-/// Plays one of three parts of all calls.
+/// Plays one third of all calls.
 fn play_all(weather: Weather, first_seed: u64) {
     let mut seen = Seen::default();
     for seed in first_seed..first_seed + CALLS / 3 {
@@ -72,7 +72,7 @@ fn play_all(weather: Weather, first_seed: u64) {
     seen.assert_variety();
 }
 
-/// Names the seed when a machine panics.
+/// Reports the seed if a machine panics.
 struct TellSeed(u64);
 
 impl Drop for TellSeed {
@@ -83,7 +83,7 @@ impl Drop for TellSeed {
     }
 }
 
-/// What is true of the outside of each run, besides the rules.
+/// What must hold for the outcome of each run, besides the rules.
 fn check(run: &Run, seed: u64) {
     let mut by_leg: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for callback in &run.callbacks {
@@ -130,7 +130,7 @@ fn check(run: &Run, seed: u64) {
     }
 }
 
-/// Proof that the calls are not all alike.
+/// Evidence that the calls are not all alike.
 #[derive(Default)]
 struct Seen {
     statuses: BTreeMap<CallStatus, u32>,
@@ -355,7 +355,7 @@ fn dial(random: &mut Random) -> String {
         .filter(|_| random.once_in(5))
         .map(|text| (*text).to_owned())
         .collect();
-    // An attribute stands only once.
+    // An attribute may occur only once.
     chosen.sort();
     chosen.dedup_by_key(|text| text.split('=').next().map(str::to_owned));
     if random.once_in(2) {

@@ -1,9 +1,9 @@
 //! `<Dial>` with a `<Conference>`: the leg is a member of a room.
 //!
-//! The room decides who is admitted and who hears whom; the verb asks for the membership, carries the
-//! answers out on the leg's endpoint, keeps the time limit, and says what follows. **Invariant: a
-//! membership that the verb asked for ends with exactly one [`RoomRequest::Leave`], or with the room's
-//! refusal or end.**
+//! The room decides who is admitted and who hears whom; the verb requests the membership, applies
+//! the answers to the leg's endpoint, keeps the time limit, and determines what follows.
+//! **Invariant: a membership that the verb requested ends with exactly one [`RoomRequest::Leave`],
+//! or with the room's refusal or end.**
 
 use std::time::Duration;
 
@@ -19,10 +19,10 @@ use crate::event::Req;
 use crate::fact::{Fact, Reason};
 use crate::membership::{RoomEnd, RoomEvent, RoomRefusal, Wish};
 
-/// How long a room has for its answer: longer than a disk that is slow.
+/// How long a room may take to answer: longer than a slow disk takes.
 const JOINS_WITHIN: Duration = Duration::from_secs(10);
 
-/// A `<Dial>` that is in a conference, or waits to join one.
+/// A `<Dial>` that is in a conference, or waiting to join one.
 struct Attending {
     dial: rcml::Dial,
     conference: Conference,
@@ -33,14 +33,14 @@ struct Attending {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// The room was asked, and answers until this time.
+    /// The room must answer by this time.
     Joining { until: Timestamp },
     /// A member, until this time at the latest.
     In {
         conference: ConferenceSid,
         until: Timestamp,
     },
-    /// No longer a member, and never again.
+    /// No longer a member, for good.
     Out,
 }
 
@@ -167,7 +167,7 @@ impl Running for Attending {
 }
 
 impl Attending {
-    /// The next verb runs.
+    /// Continues with the next verb.
     fn refused(&self, why: RoomRefusal, site: &Site<'_>, cx: &mut Context) -> Step {
         let (code, text) = match why {
             RoomRefusal::Full => (error::CONFERENCE_FULL, "is full"),
@@ -183,7 +183,7 @@ impl Attending {
             return;
         }
         self.leave_mix(site, cx);
-        // The record of a leg that is over stays as it was at the end.
+        // The record of an ended leg stays as it was at the end.
         if let (Phase::In { conference, .. }, false) = (self.phase, site.leg.is_over()) {
             cx.fact(Fact::LeftConference {
                 call: site.leg.profile.sid,
@@ -196,7 +196,7 @@ impl Attending {
         cx.command(site.leg.profile.sid, Command::Room(request));
     }
 
-    /// The endpoint of a leg that is over is closed anyway.
+    /// Leaves the mix; the endpoint of an ended leg is closed anyway.
     fn leave_mix(&self, site: &Site<'_>, cx: &mut Context) {
         if !matches!(self.phase, Phase::In { .. }) || site.leg.is_over() {
             return;

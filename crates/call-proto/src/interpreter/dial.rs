@@ -1,7 +1,8 @@
-//! `<Dial>`: call somebody and connect.
+//! `<Dial>`: calls a party and connects it.
 //!
-//! The fork finds who answers, the bridge connects; the verb only joins them and says what
-//! follows. **Invariant: an executed `<Dial>` ends once: with at most one request of its action.**
+//! The fork finds the party that answers, the bridge connects it; the verb only links the two and
+//! determines what follows. **Invariant: an executed `<Dial>` ends once: with at most one request
+//! of its action.**
 
 use std::time::Duration;
 
@@ -22,18 +23,18 @@ use crate::params::Params;
 use crate::recording::RecordingNews;
 use crate::trace::Lane;
 
-/// A `<Dial>` that runs.
+/// A running `<Dial>`.
 struct Dialing {
     dial: rcml::Dial,
     phase: Phase,
-    /// What is or was recorded, unless that failed.
+    /// The current or finished recording, unless it failed.
     recording: Option<RecordingSid>,
 }
 
 enum Phase {
-    /// Branches ring; the caller may hear something meanwhile.
+    /// Branches ring; the caller may hear a tone meanwhile.
     Forking { fork: ForkId, tone: Tone },
-    /// A branch answered; the caller is answered now.
+    /// A branch answered; the caller is now being answered.
     AnsweringCaller { child: CallSid, ring_s: i64 },
     /// Connected.
     Bridged {
@@ -41,7 +42,7 @@ enum Phase {
         since: Timestamp,
         ring_s: i64,
     },
-    /// Over; the recording is being closed.
+    /// Ended; the recording is being closed.
     Closing { outcome: Outcome },
 }
 
@@ -112,7 +113,7 @@ fn dialled_by(noun: &Noun, site: &mut Site<'_>, cx: &mut Context) -> Option<Dial
         Noun::Number(branch) => (Target::Number(branch.target.clone()), branch),
         Noun::Client(branch) => (Target::Client(branch.target.clone()), branch),
         Noun::Sip(branch) => (Target::Sip(branch.target.clone()), branch),
-        // A conference is alone in its verb, which has seen to it.
+        // A conference is the only noun of its verb, which handles it.
         Noun::Conference(_) | Noun::Unsupported(_) => return None,
     };
     let screening = screening_of(branch, site, cx).ok()?;
@@ -139,8 +140,8 @@ fn callback_of(branch: &Branch, site: &mut Site<'_>, cx: &mut Context) -> Option
     })
 }
 
-/// What a party hears before it is connected. An error if that cannot be asked for: then nobody may
-/// be connected to it.
+/// The document that a party hears before it is connected. An error if its address is unusable:
+/// then the party must not be connected.
 fn screening_of(
     branch: &Branch,
     site: &mut Site<'_>,
@@ -157,7 +158,7 @@ fn screening_of(
     }))
 }
 
-/// Lets an answered caller hear that it rings.
+/// Plays the ring tone to an answered caller.
 fn start_tone(dial: &rcml::Dial, site: &mut Site<'_>, cx: &mut Context) -> Tone {
     if !site.leg.is_up() {
         return Tone::Silence;
@@ -252,7 +253,7 @@ impl Running for Dialing {
         if site.leg.is_up() {
             self.listen_no_more(site, cx);
         }
-        // A leg that was redirected away goes its own way.
+        // A leg that was redirected away is no longer ours.
         if ended != Ended::Redirected(child) {
             cx.letter(Letter::Hangup {
                 call: child,
@@ -260,7 +261,7 @@ impl Running for Dialing {
             });
         }
         let talk_s = cx.now.seconds_since(since);
-        // That its answer cannot be used is found out after the bridge was made.
+        // An unusable answer is detected only after the bridge was made.
         let status = if ended == Ended::Failed(child) && talk_s == 0 {
             CallStatus::Failed
         } else {
@@ -331,7 +332,7 @@ impl Running for Dialing {
                 };
                 self.ends(outcome, site, cx)
             }
-            // The bridge is notified and reports to us.
+            // The bridge is notified and then reports to the verb.
             Phase::Bridged { .. } | Phase::Closing { .. } => Step::Wait,
         }
     }
@@ -353,7 +354,7 @@ impl Running for Dialing {
                     reason: Reason::Api,
                 });
             }
-            // A bridge is ended by the code that redirects the leg.
+            // The code that redirects a leg ends its bridge.
             Phase::Bridged { .. } => self.listen_no_more(site, cx),
             Phase::Closing { .. } => {}
         }
@@ -371,7 +372,7 @@ impl Dialing {
         }
     }
 
-    /// A branch answered: the caller is answered, too, and connected.
+    /// A branch answered: the caller is answered too, and connected.
     fn answered_by(&mut self, child: CallSid, ring_s: i64, site: &mut Site<'_>, cx: &mut Context) {
         self.phase = Phase::AnsweringCaller { child, ring_s };
         site.leg.reporter.outbound_child = Some(child);
@@ -382,7 +383,7 @@ impl Dialing {
         }
     }
 
-    /// The caller is up; if a branch answered: connects them.
+    /// Connects the caller, who is up, if a branch has answered.
     fn connect(&mut self, site: &mut Site<'_>, cx: &mut Context) {
         let Phase::AnsweringCaller { child, ring_s } = self.phase else {
             return;
@@ -468,7 +469,8 @@ impl Dialing {
     }
 }
 
-/// What follows a `<Dial>` that ended with this status: the document of its action, or the next verb.
+/// The continuation after a `<Dial>` with this status: the document of its action, or the next
+/// verb.
 pub(super) fn follow(
     dial: &rcml::Dial,
     status: &str,
@@ -501,7 +503,7 @@ fn outcome_of(result: &ForkResult) -> Outcome {
     }
 }
 
-/// Parameters from the last response of a leg that was dialled as a SIP address.
+/// Parameters from the last response of a leg dialled as a SIP address.
 fn dial_sip_params(response: &LastResponse, params: &mut Params) {
     params.push(("DialSipCallId".to_owned(), response.sip_call_id.clone()));
     params.push((

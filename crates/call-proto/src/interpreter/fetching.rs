@@ -1,8 +1,8 @@
 //! Fetching a document: the first of a script with its fallback, or one that follows. It needs no
-//! leg, only a name for who asks: the answer goes there, and problems are reported to its account.
+//! leg, only the requester: the answer goes there, and problems are reported to its account.
 //!
-//! **Invariant: a fetching that is answered is a document, another fetching (its fallback), or a
-//! [`Problem`] that was reported.**
+//! **Invariant: an answered fetch yields a document, another fetch (its fallback), or a reported
+//! [`Problem`].**
 
 use model::address::{redacted, without_user_info};
 use model::{AccountSid, CallStatus, HttpMethod, error};
@@ -15,39 +15,39 @@ use crate::event::{Document, Fallback, FetchFailure, Fetched, Req};
 use crate::fact::Reason;
 use crate::params::Params;
 
-/// A document on its way.
+/// A document being fetched.
 pub(crate) struct Fetching {
     req: Req,
     url: String,
-    /// Account that wrote the address.
+    /// Account that set the address.
     author: AccountSid,
     purpose: Purpose,
 }
 
-/// Why a document is fetched.
+/// The purpose of a fetch.
 enum Purpose {
-    /// It is the first of the script; this one is asked if it fails.
+    /// The first document of the script; the fallback is used if it fails.
     First { fallback: Option<Fallback> },
-    /// The first failed.
+    /// The fallback, since the first failed.
     Fallback,
     /// An action or a redirect.
     FollowUp,
 }
 
-/// What an answer means.
+/// The outcome of an answer.
 pub(crate) enum Answer {
     /// A document.
     Document {
-        /// Where it came from.
+        /// Its source.
         url: String,
-        /// What it says.
+        /// Its content.
         document: rcml::Document,
     },
-    /// There is nothing more to do.
+    /// Nothing more to do.
     Nothing,
-    /// It was none; the fallback is asked.
+    /// Not a document; the fallback is being fetched.
     FallBack(Fetching),
-    /// There is no document. The account was notified.
+    /// No document. The account was notified.
     Failed(Problem),
 }
 
@@ -66,7 +66,7 @@ pub(crate) struct Problem {
 }
 
 impl Fetching {
-    /// Asks for the first document of a script.
+    /// Requests the first document of a script.
     pub(crate) fn first(
         document: Document,
         params: Params,
@@ -84,7 +84,7 @@ impl Fetching {
         Self::ask((url, method), params, author, purpose, who, cx)
     }
 
-    /// Asks for a document that follows another.
+    /// Requests a document that follows another.
     pub(crate) fn follow_up(
         url: String,
         method: HttpMethod,
@@ -125,7 +125,7 @@ impl Fetching {
         self.req == req
     }
 
-    /// Account that wrote the address.
+    /// Account that set the address.
     pub(crate) const fn author(&self) -> AccountSid {
         self.author
     }
@@ -138,7 +138,7 @@ impl Fetching {
         }
     }
 
-    /// The answer is there. Findings and problems are reported.
+    /// Processes the answer. Findings and problems are reported.
     ///
     /// - `params`: of the request for the fallback.
     pub(crate) fn handle_answer(
@@ -170,7 +170,7 @@ impl Fetching {
         };
         let mut params = params(cx);
         params.push(("ErrorCode".to_owned(), problem.code.to_string()));
-        // It may go to another origin.
+        // It may be sent to another origin.
         params.push(("ErrorUrl".to_owned(), without_user_info(asked)));
         let Fallback {
             url,
@@ -181,7 +181,7 @@ impl Fetching {
         Answer::FallBack(Self::ask((url, method), params, author, purpose, who, cx))
     }
 
-    /// The document in an answer with its address; `None` if there is nothing more to do.
+    /// The document in an answer, with its address; `None` if there is nothing more to do.
     fn read(
         &self,
         result: &Result<Fetched, FetchFailure>,
@@ -226,7 +226,7 @@ impl Problem {
     fn http_status(fetched: &Fetched) -> Self {
         let status = &fetched.status;
         let text = format!("{} answered with status {status}", redacted(&fetched.url));
-        // A page of an error that some web server made says nothing about the application.
+        // An error page from some web server says nothing about the application.
         let readable =
             fetched.body.trim().is_empty() || rcml::Document::parse(&fetched.body).is_ok();
         if *status == 404 && readable {

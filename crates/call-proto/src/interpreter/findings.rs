@@ -1,9 +1,8 @@
-//! What was found wrong in the documents of a call: reported to the account's owner and in the
-//! trace.
+//! Reports the findings in the documents of a call to the account's owner and in the trace.
 //!
 //! **Invariant: a call reports the same finding once, and at most [`MAX_TOLD`] of them**; a last
-//! line says how many more there were. A document that is fetched again and again does not flood
-//! the account.
+//! line says how many more there were. A document that is fetched repeatedly does not flood the
+//! account.
 
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -14,13 +13,13 @@ use rcml::{Document, Finding};
 
 use crate::context::{About, Context};
 
-/// Findings that one call reports.
+/// Maximum findings that one call reports.
 const MAX_TOLD: usize = 50;
 
-/// Different findings that one call distinguishes; later ones are not even counted.
+/// Maximum different findings that one call distinguishes; later ones are not even counted.
 const MAX_SEEN: usize = 1_000;
 
-/// What a call has reported so far.
+/// The findings that a call has reported so far.
 #[derive(Default)]
 pub(crate) struct Told {
     /// Each finding with its document, as a number.
@@ -30,7 +29,7 @@ pub(crate) struct Told {
 }
 
 impl Told {
-    /// Tells what was found in the document from an address.
+    /// Reports the findings in the document at an address.
     pub(super) fn tell(
         &mut self,
         url: &str,
@@ -53,7 +52,7 @@ impl Told {
         self.leave_out(url, document);
     }
 
-    /// At the end of the call: how many findings were left out.
+    /// At the end of the call: reports how many findings were left out.
     pub(crate) fn tell_left_out(&mut self, who: About<'_>, cx: &mut Context) {
         let left_out = std::mem::take(&mut self.left_out);
         if left_out > 0 {
@@ -87,7 +86,7 @@ impl Told {
         self.listed < MAX_TOLD
     }
 
-    /// Counts what a document has beyond its list.
+    /// Counts the findings that a document has beyond its list.
     fn leave_out(&mut self, url: &str, document: &Document) {
         let more = document.left_out.errors + document.left_out.warnings;
         if more > 0 && self.sees(&(redacted(url), more)) {
@@ -95,7 +94,7 @@ impl Told {
         }
     }
 
-    /// Whether something is seen for the first time.
+    /// Whether a value is seen for the first time.
     fn sees(&mut self, what: &impl Hash) -> bool {
         // The same in every process, so that a run can be replayed.
         let mut hasher = DefaultHasher::new();

@@ -1,9 +1,9 @@
-//! `<Gather>`: collect keys or speech, with prompts that either interrupts.
+//! `<Gather>`: collects keys or speech, with prompts that either one interrupts.
 //!
-//! All prompts are made before the first is heard. The time for a key or a word runs from the end of the
-//! last prompt, and again from each key; speech is in `listening`. **Invariant: a `<Gather>` ends
-//! once: with the request of its action, or with the next verb, or with the leg.** Keys are never
-//! traced: they may be a PIN.
+//! All prompts are prepared before the first is played. The time for a key or a word runs from the
+//! end of the last prompt, and again from each key; speech is in `listening`. **Invariant: a
+//! `<Gather>` ends once: with the request of its action, or with the next verb, or with the leg.**
+//! Keys are never traced: they may be a PIN.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -19,42 +19,42 @@ use crate::event::{AudioFailure, Clip, PlayId, Req, SpeechNews};
 use crate::fact::Reason;
 use crate::trace::Lane;
 
-/// A `<Gather>` that runs.
+/// A running `<Gather>`.
 pub(super) struct Gathering {
     pub(super) gather: rcml::Gather,
     keys: String,
     pub(super) phase: Phase,
-    /// There as long as speech is listened to.
+    /// Present while speech is recognised.
     pub(super) listening: Option<Listening>,
 }
 
 pub(super) enum Phase {
-    /// Prompts are being made.
+    /// Prompts are being prepared.
     Preparing(VecDeque<Part>),
-    /// One is heard; these follow.
+    /// One prompt is playing; these follow.
     Playing { play: PlayId, rest: VecDeque<Part> },
-    /// Silence; these follow.
+    /// A pause; these follow.
     Pausing {
         until: Timestamp,
         rest: VecDeque<Part>,
     },
-    /// For a key or a word.
+    /// Waiting for a key or a word.
     Waiting { until: Timestamp },
-    /// Somebody speaks; then it is over.
+    /// The remote party is speaking; the verb ends afterwards.
     Speaking { until: Timestamp },
-    /// What was said is over; for the result.
+    /// The utterance has ended; waiting for the result.
     Concluding { until: Timestamp },
 }
 
 /// One prompt.
 pub(super) enum Part {
-    /// Asked for.
+    /// Requested.
     Asked {
         req: Req,
         verb: &'static str,
         times: Option<u32>,
     },
-    /// Ready to be heard.
+    /// Ready to play.
     Ready {
         clip: Clip,
         times: Option<u32>,
@@ -86,7 +86,7 @@ pub(super) fn start(gather: rcml::Gather, site: &mut Site<'_>, cx: &mut Context)
     Step::Run(Box::new(gathering))
 }
 
-/// Asks for a prompt; nothing for one without words.
+/// Requests a prompt; nothing for one without words.
 fn ask(prompt: &Prompt, site: &mut Site<'_>, cx: &mut Context) -> Result<Option<Part>, ()> {
     let (command, verb, times): (Box<dyn FnOnce(Req) -> Command>, _, _) = match prompt {
         Prompt::Say(say) if say.text.is_empty() => return Ok(None),
@@ -137,7 +137,7 @@ impl Running for Gathering {
                 self.next_prompt(rest, site, cx)
             }
             Phase::Waiting { until } | Phase::Speaking { until } if *until <= cx.now => {
-                // The last word may be understood a little later than it was said.
+                // The last word may be recognised a little later than it was said.
                 if self.speech_ends(site, cx) {
                     return Step::Wait;
                 }
@@ -160,7 +160,7 @@ impl Running for Gathering {
         site: &mut Site<'_>,
         cx: &mut Context,
     ) -> Step {
-        // Else a key came first.
+        // Otherwise a key came first.
         let Phase::Preparing(parts) = &mut self.phase else {
             return Step::Wait;
         };
@@ -303,14 +303,14 @@ impl Gathering {
                 until: cx.now + length,
                 rest,
             },
-            // All were there before the first was heard.
+            // All were ready before the first was played.
             Some(Part::Asked { .. }) | None => Phase::Waiting {
                 until: cx.now + self.timeout(),
             },
         }
     }
 
-    /// A prompt is over. After the last one, input that cannot come is not awaited.
+    /// A prompt has ended. After the last one, does not wait for input that cannot come.
     fn next_prompt(&mut self, rest: VecDeque<Part>, site: &mut Site<'_>, cx: &mut Context) -> Step {
         self.phase = self.next_part(rest, site, cx);
         if matches!(self.phase, Phase::Waiting { .. }) && self.is_deaf() {
@@ -319,14 +319,14 @@ impl Gathering {
         Step::Wait
     }
 
-    /// It also ends what is being said.
+    /// It also ends the current utterance.
     fn finishing_key(&mut self, site: &mut Site<'_>, cx: &mut Context) -> Step {
         match self.phase {
             Phase::Speaking { .. } => {
                 self.speech_ends(site, cx);
                 Step::Wait
             }
-            // It thinks about what was said.
+            // The recognizer is working on the result.
             Phase::Concluding { .. } => Step::Wait,
             Phase::Preparing(_)
             | Phase::Playing { .. }
@@ -366,7 +366,7 @@ impl Gathering {
     fn action(&self, said: Option<Said>, site: &mut Site<'_>, cx: &mut Context) -> Step {
         let url = match &self.gather.action {
             Some(written) => site.address(written, cx),
-            // Verbs that no document holds have nowhere to go on.
+            // Verbs that are not from a document have no document to continue with.
             None => match site.run.url() {
                 Some(url) => Some(url.to_owned()),
                 None => return Step::Next,

@@ -1,4 +1,4 @@
-//! `<Hangup>`: end the call.
+//! `<Hangup>`: ends the call.
 
 use model::CallStatus;
 
@@ -8,7 +8,7 @@ use crate::fact::Reason;
 
 pub(super) fn start(site: &mut Site<'_>, cx: &mut Context) -> Step {
     if site.leg.is_unanswered() {
-        // The caller waits for a `<Dial>` that failed: pass on why.
+        // The caller waits for a failed `<Dial>`: pass on its reason.
         let status = site.run.failure_status.unwrap_or(487);
         site.leg.reject(status, None, cx);
         site.leg.finish(CallStatus::Completed, Reason::Hangup, cx);

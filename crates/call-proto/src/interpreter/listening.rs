@@ -1,12 +1,13 @@
-//! Speech in a `<Gather>`: what is understood, and when it is over.
+//! Speech recognition in a `<Gather>`: the results, and its end.
 //!
 //! It listens from the first prompt on, so that a word interrupts as a key does. **Invariant: a
-//! listening ends once: with its last news, with [`Command::StopListening`], or, some time after
-//! [`Command::EndOfSpeech`], with either.** The first key ends it: what is typed wins over what is said.
+//! recognition ends once: with its last news, with [`Command::StopListening`], or, some time after
+//! [`Command::EndOfSpeech`], with either.** The first key ends it: keys take precedence over
+//! speech.
 //!
-//! The recognizer finds the end of what is said; the silence that the document allows, and
+//! The recognizer detects the end of the utterance; the silence that the document allows, and
 //! [`LONGEST_SPEECH`], end it in any case. Partial results are sent one at a time: while a request
-//! is on its way only the newest one waits.
+//! is pending only the newest one waits.
 
 use std::time::Duration;
 
@@ -19,39 +20,39 @@ use crate::command::{Command, FetchRequest, ListenRequest};
 use crate::context::Context;
 use crate::event::{Confidence, Req, SpeechNews};
 
-/// From the first word on, speech is listened to for so long.
+/// Maximum duration of speech, from its first word.
 const LONGEST_SPEECH: Duration = Duration::from_secs(60);
-/// How long a recognizer may think about what it heard.
+/// How long a recognizer may take for its result.
 const LONGEST_THOUGHT: Duration = Duration::from_secs(5);
 
-/// A listening in progress.
+/// A recognition in progress.
 pub(super) struct Listening {
     req: Req,
-    /// What was understood so far; `None` while there was no speech.
+    /// What was understood so far; `None` before any speech.
     so_far: Option<String>,
-    /// Since when somebody speaks.
+    /// When speech began.
     since: Timestamp,
     partial: Option<PartialResults>,
 }
 
-/// Where partial results go.
+/// The destination of partial results.
 struct PartialResults {
     url: String,
     method: HttpMethod,
-    /// The request that is on its way.
+    /// The pending request.
     asked: Option<Req>,
-    /// To be sent after it.
+    /// The result to send after it.
     next: Option<String>,
 }
 
-/// What somebody said.
+/// A recognised utterance.
 pub(super) struct Said {
     pub(super) text: String,
     pub(super) confidence: Option<Confidence>,
 }
 
 impl Gathering {
-    /// The silence that ends what is said; `None`: the recognizer decides.
+    /// How long a silence ends the utterance; `None`: the recognizer decides.
     fn end_silence(&self, speech: &Speech) -> Option<Duration> {
         match speech.timeout {
             Some(SpeechTimeout::Auto) => None,
@@ -60,14 +61,14 @@ impl Gathering {
         }
     }
 
-    /// Whether nothing can come in any more.
+    /// Whether no more input is possible.
     pub(super) fn is_deaf(&self) -> bool {
         !self.gather.keys && self.listening.is_none()
     }
 }
 
 impl Gathering {
-    /// Begins to listen, if the verb takes speech.
+    /// Starts listening if the verb takes speech.
     pub(super) fn listen(&mut self, site: &mut Site<'_>, cx: &mut Context) {
         let Some(speech) = &self.gather.speech else {
             return;
@@ -96,14 +97,14 @@ impl Gathering {
         });
     }
 
-    /// Ends the listening, if there is one; its result is discarded.
+    /// Ends the recognition, if one is running; its result is discarded.
     pub(super) fn stop_listening(&mut self, site: &Site<'_>, cx: &mut Context) {
         if let Some(Listening { req, .. }) = self.listening.take() {
             cx.command(site.leg.profile.sid, Command::StopListening { req });
         }
     }
 
-    /// Says that what was said is over; false if nothing listens.
+    /// Reports the end of the utterance; false if no recognition is running.
     pub(super) fn speech_ends(&mut self, site: &Site<'_>, cx: &mut Context) -> bool {
         let Some(Listening { req, .. }) = self.listening else {
             return false;
@@ -115,7 +116,7 @@ impl Gathering {
         true
     }
 
-    /// The recognizer has news.
+    /// Handles news from the recognizer.
     pub(super) fn speech_news(
         &mut self,
         of: Req,
@@ -164,7 +165,7 @@ impl Gathering {
         let latest = listening.since + LONGEST_SPEECH;
         let until = silence.map_or(latest, |silence| latest.min(cx.now + silence));
         match self.phase {
-            // The end was reported before.
+            // The end has already been reported.
             Phase::Concluding { .. } => {}
             Phase::Preparing(_)
             | Phase::Playing { .. }
@@ -212,8 +213,8 @@ impl Gathering {
         cx.notify(about, error::GATHER_SPEECH_FAILED, &text);
     }
 
-    /// Nothing listens any more: the prompts are heard to their end, and keys are waited for, if there
-    /// are to be any.
+    /// The recognition has ended: the prompts play to their end, and keys are awaited if the verb
+    /// takes them.
     fn goes_on_deaf(&mut self, site: &mut Site<'_>, cx: &mut Context) -> Step {
         match self.phase {
             Phase::Preparing(_) | Phase::Playing { .. } | Phase::Pausing { .. } => Step::Wait,
@@ -230,7 +231,7 @@ impl Gathering {
         }
     }
 
-    /// The recognizer thinks for too long: what was understood so far counts.
+    /// The recognizer takes too long: the partial result so far counts.
     pub(super) fn thinks_too_long(&mut self, site: &mut Site<'_>, cx: &mut Context) -> Step {
         let so_far = self.listening.as_mut().and_then(|it| it.so_far.take());
         self.stop_listening(site, cx);

@@ -1,8 +1,8 @@
-//! The interpreter: what documents have done on a leg.
+//! The interpreter: runs documents on a leg.
 //!
-//! A [`Script`] runs one document after the other; it is a separate machine, made of the document
-//! ([`run`]) and what it waits for: the next document ([`fetching`]) or a [`verb`], one file for each.
-//! A leg has a stack of them ([`Scripts`]).
+//! A [`Script`] runs one document after the other; it is a separate machine, consisting of the
+//! document ([`run`]) and what it waits for: the next document ([`fetching`]) or a [`verb`], each
+//! in its own file. A leg has a stack of them ([`Scripts`]).
 
 mod conference;
 mod dial;

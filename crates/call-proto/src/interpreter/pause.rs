@@ -1,4 +1,4 @@
-//! `<Pause>`: wait, without answering a call that is not answered.
+//! `<Pause>`: waits, without answering an unanswered call.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use model::Timestamp;
 use super::verb::{Running, Site, Step};
 use crate::context::Context;
 
-/// A `<Pause>` that runs.
+/// A running `<Pause>`.
 struct Pausing {
     until: Timestamp,
 }

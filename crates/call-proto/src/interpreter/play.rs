@@ -1,11 +1,11 @@
-//! `<Play>`: play a sound file, or press keys.
+//! `<Play>`: plays a sound file, or presses keys.
 
 use super::sounding::Sounding;
 use super::verb::{Site, Step};
 use crate::command::{Command, MediaCommand};
 use crate::context::Context;
 
-/// Keys that one `<Play>` presses, however often it repeats them: some minutes.
+/// Maximum keys that one `<Play>` presses, however often it repeats them: some minutes.
 const MOST_KEYS: usize = 1000;
 
 pub(super) fn start(play: &rcml::Play, site: &mut Site<'_>, cx: &mut Context) -> Step {

@@ -1,4 +1,4 @@
-//! `<Redirect>`: go on with another document.
+//! `<Redirect>`: continues with another document.
 
 use super::verb::{Site, Step};
 use crate::context::Context;

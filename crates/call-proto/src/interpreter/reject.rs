@@ -1,4 +1,4 @@
-//! `<Reject>`: refuse a call that was not answered.
+//! `<Reject>`: refuses an unanswered call.
 
 use model::CallStatus;
 use rcml::RejectReason;

@@ -1,4 +1,4 @@
-//! The document that a script runs: what is left of it, where it came from, and who wrote that.
+//! The document that a script runs: its remaining verbs, its address, and the address's author.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -9,26 +9,26 @@ use rcml::Verb;
 /// A document that runs for this long is not part of a redirect loop.
 const TAKES_TIME: Duration = Duration::from_secs(1);
 
-/// The document that runs, and how the script came to it.
+/// The document being run, and how the script reached it.
 pub(super) struct Run {
-    /// Account that wrote the document's address: its rights count for every address that the
-    /// document holds or leads to.
+    /// Account that set the document's address: its rights apply to every address that the document
+    /// holds or leads to.
     pub(super) author: AccountSid,
     /// Address of the document: the base of relative addresses.
     base: Option<url::Url>,
     pub(super) verbs: VecDeque<Verb>,
-    /// A `<Dial>` on an unanswered leg answers it only when connected.
+    /// Whether a `<Dial>` on an unanswered leg answers it only when connected.
     pub(super) answer_on_bridge: bool,
-    /// Its verbs were made up by routing: no application decides.
+    /// Whether routing generated its verbs, so no application decides.
     pub(super) implicit: bool,
-    /// How many documents in a row took no time, and since when the last one runs.
+    /// How many documents in a row took no time, and when the last one started.
     redirects: u32,
     since: Timestamp,
-    /// Final SIP status for a caller that was not answered while a `<Dial>` tried and failed.
+    /// Final SIP status for a caller that was not answered while a `<Dial>` failed.
     pub(super) failure_status: Option<u16>,
-    /// That `<Dial>` found no way to anybody.
+    /// Whether that `<Dial>` had no route to any party.
     pub(super) unreachable: bool,
-    /// The document's first verb was reached.
+    /// Whether the document's first verb was reached.
     pub(super) began: bool,
 }
 
@@ -48,7 +48,7 @@ impl Run {
         }
     }
 
-    /// Address of the document that runs.
+    /// Address of the current document.
     pub(super) fn url(&self) -> Option<&str> {
         self.base.as_ref().map(url::Url::as_str)
     }
@@ -61,13 +61,13 @@ impl Run {
         self.since = now;
     }
 
-    /// Nothing of the document is left to do.
+    /// Drops the remaining verbs of the document.
     pub(super) fn abandon(&mut self) {
         self.verbs.clear();
     }
 
-    /// An absolute http or https address from one that the document holds: RFC 3986 resolution
-    /// against the address of the document, without its query.
+    /// An absolute HTTP or HTTPS address from one in the document: RFC 3986 resolution against the
+    /// address of the document, without its query.
     pub(super) fn resolve(&self, written: &str) -> Option<String> {
         let url = match &self.base {
             Some(base) => {
@@ -81,14 +81,14 @@ impl Run {
         http.then(|| url.to_string())
     }
 
-    /// Whether an address that cannot be used was found when the document was read.
+    /// Whether an unusable address was already found when the document was read.
     pub(super) fn was_found(&self, written: &str) -> bool {
         self.base.is_some() && rcml::url_fault(written).is_some()
     }
 
     /// Counts a document that follows another.
     ///
-    /// - `endless`: no party is left to hang up.
+    /// - `endless`: no party is left that could hang up.
     ///
     /// Returns how many in a row took no time.
     pub(super) fn count_redirect(&mut self, endless: bool, now: Timestamp) -> u32 {

@@ -1,4 +1,4 @@
-//! `<Say>`: speak a text.
+//! `<Say>`: speaks a text.
 
 use super::sounding::Sounding;
 use super::verb::{Site, Step};

@@ -1,7 +1,7 @@
-//! The scripts of one leg: a stack, of which the one on top has the leg.
+//! The scripts of one leg: a stack, whose top controls the leg.
 //!
-//! What was asked for with a number goes to whichever script waits for it; keys are for the one on
-//! top. A script that is over leaves the stack.
+//! A numbered answer goes to the script that waits for it; keys go to the one on top. A finished
+//! script leaves the stack.
 
 use model::Timestamp;
 
@@ -17,9 +17,9 @@ use crate::recording::Recordings;
 /// The scripts of one leg.
 #[derive(Default)]
 pub(crate) struct Scripts {
-    /// The last is on top.
+    /// The last one is the top.
     stack: Vec<Script>,
-    /// What was said about their documents.
+    /// The findings reported for their documents.
     told: Told,
 }
 
@@ -43,30 +43,30 @@ impl Scripts {
         self.stack.iter().any(awaited)
     }
 
-    /// Whether phones ring for a script.
+    /// Whether a script has phones ringing.
     pub(crate) fn ring_phones(&self) -> bool {
         let rings = |script: &Script| script.awaited_fork().is_some();
         self.stack.iter().any(rings)
     }
 
-    /// Whether an unanswered caller hears it ring because of a script.
+    /// Whether an unanswered caller hears ringing because of a script.
     pub(crate) fn let_it_ring(&self) -> bool {
         self.stack.iter().any(Script::lets_it_ring)
     }
 
-    /// The leg ends for a reason that they have no say in.
+    /// The leg ends for a reason beyond their control.
     pub(crate) fn abandon(&mut self) {
         self.stack.iter_mut().for_each(Script::abandon);
     }
 
-    /// The caller waited for a `<Dial>` that came to nothing with this final SIP status.
+    /// The caller waited for a `<Dial>` that failed with this final SIP status.
     pub(crate) fn caller_waited_for(&mut self, status: u16) {
         if let Some(top) = self.stack.last_mut() {
             top.caller_waited_for(status);
         }
     }
 
-    /// Tells the scripts what happened, the one on top first.
+    /// Passes an input to the scripts, top first.
     pub(crate) fn handle(
         &mut self,
         input: &Input,
@@ -107,7 +107,7 @@ impl Scripts {
         }
     }
 
-    /// At the end of the call: how many findings were left out.
+    /// At the end of the call: reports how many findings were left out.
     pub(crate) fn tell_left_out(&mut self, leg: &Leg, cx: &mut Context) {
         self.told.tell_left_out(leg.profile.about(None), cx);
     }

@@ -1,4 +1,4 @@
-//! `<Sms>`: send a text message. The document continues when it was sent, and does not wait for the
+//! `<Sms>`: sends a text message. The document continues once it was sent, without waiting for the
 //! answer.
 
 use model::{HttpMethod, MessageSid, MessageStatus};
@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::event::Req;
 use crate::fact::Reason;
 
-/// An `<Sms>` whose message has not left yet.
+/// An `<Sms>` whose message has not yet been sent.
 struct Sending {
     req: Req,
     action: Option<Action>,
@@ -91,7 +91,7 @@ fn after_message(action: Option<Action>, site: &Site<'_>, cx: &mut Context) -> S
     site.fetch(url, method, params, cx)
 }
 
-/// An address that may be left out; `None` if it is there and cannot be used.
+/// An optional address; `None` if it is present but unusable.
 fn optional_address(
     written: Option<&str>,
     site: &mut Site<'_>,

@@ -1,4 +1,4 @@
-//! What `<Say>` and `<Play>` have in common: a sound that is made or fetched, and then heard.
+//! Shared by `<Say>` and `<Play>`: a sound that is synthesised or fetched, and then played.
 
 use super::verb::{Running, Site, Step};
 use crate::command::Sound;
@@ -6,15 +6,15 @@ use crate::context::Context;
 use crate::event::{AudioFailure, Clip, PlayId, Req};
 use crate::fact::Reason;
 
-/// A sound that a verb lets the remote party hear.
+/// A sound that a verb plays to the remote party.
 pub(super) enum Sounding {
-    /// Asked for.
+    /// Requested.
     Preparing {
         req: Req,
         times: Option<u32>,
         verb: &'static str,
     },
-    /// Heard.
+    /// Playing.
     Playing(PlayId),
 }
 

@@ -1,7 +1,7 @@
-//! What a verb is while it runs: a small machine with the methods of [`Running`], on a [`Site`].
+//! A running verb: a small machine with the methods of [`Running`], on a [`Site`].
 //!
-//! A verb yields commands and says with a [`Step`] what follows; it never sees the script that
-//! holds it. Most verbs need few of the methods: what they do not wait for does not concern them.
+//! A verb yields commands and returns a [`Step`] that determines what follows; it never sees the
+//! script that holds it. Most verbs need few of the methods: they ignore what they do not wait for.
 
 use model::address::redacted;
 use model::{AccountSid, HttpMethod, RecordingSid, Timestamp, error};
@@ -20,17 +20,17 @@ use crate::message::Messages;
 use crate::params::Params;
 use crate::recording::{RecordingNews, Recordings};
 
-/// What follows.
+/// What follows a verb's action.
 pub(super) enum Step {
     /// The verb waits.
     Wait,
-    /// A verb has begun and waits.
+    /// A verb has started and waits.
     Run(Box<dyn Running>),
     /// The next verb can start.
     Next,
-    /// Another document is asked for; it takes over.
+    /// Another document was requested and takes over.
     Fetch(Fetching),
-    /// The script is over.
+    /// The script has ended.
     End,
 }
 
@@ -43,7 +43,7 @@ pub(crate) struct Host<'a> {
 }
 
 impl Host<'_> {
-    /// With the document of one script.
+    /// Adds the document of one script.
     pub(super) fn site<'a>(&'a mut self, run: &'a mut Run) -> Site<'a> {
         Site {
             run,
@@ -64,7 +64,7 @@ pub(super) struct Site<'a> {
     pub(super) recordings: &'a Recordings,
 }
 
-/// A verb that has begun.
+/// A verb that has started.
 pub(super) trait Running: Send {
     fn poll_timeout(&self) -> Option<Timestamp> {
         None
@@ -74,7 +74,7 @@ pub(super) trait Running: Send {
         Step::Wait
     }
 
-    /// A sound or a spoken text is there, or never will be.
+    /// A sound or spoken text is ready, or failed.
     fn audio(
         &mut self,
         _req: Req,
@@ -85,12 +85,12 @@ pub(super) trait Running: Send {
         Step::Wait
     }
 
-    /// A request was answered that is not for the next document.
+    /// A request other than for the next document was answered.
     fn answered(&mut self, _req: Req, _site: &mut Site<'_>, _cx: &mut Context) -> Step {
         Step::Wait
     }
 
-    /// What was played has been heard to its end.
+    /// A play-out has reached its end.
     fn played(&mut self, _play: PlayId, _site: &mut Site<'_>, _cx: &mut Context) -> Step {
         Step::Wait
     }
@@ -100,7 +100,7 @@ pub(super) trait Running: Send {
         Step::Wait
     }
 
-    /// The recognizer has news.
+    /// News from the recognizer.
     fn speech(
         &mut self,
         _req: Req,
@@ -111,7 +111,7 @@ pub(super) trait Running: Send {
         Step::Wait
     }
 
-    /// A text message has left, or never will.
+    /// A text message has been sent, or failed.
     fn message_left(&mut self, _req: Req, _site: &mut Site<'_>, _cx: &mut Context) -> Step {
         Step::Wait
     }
@@ -131,7 +131,7 @@ pub(super) trait Running: Send {
         Step::Wait
     }
 
-    /// The room that the verb asked reports.
+    /// A report from the verb's room.
     fn room(
         &mut self,
         _req: Req,
@@ -142,7 +142,7 @@ pub(super) trait Running: Send {
         Step::Wait
     }
 
-    /// Something became of a recording of the leg.
+    /// News of a recording of the leg.
     fn recording(
         &mut self,
         _sid: RecordingSid,
@@ -158,30 +158,30 @@ pub(super) trait Running: Send {
         Step::Wait
     }
 
-    /// The leg is over, and what the verb played with it: the verb has ended, unless it says
+    /// The leg has ended, and with it the verb's play-out: the verb has ended, unless it returns
     /// otherwise.
     fn leg_is_over(&mut self, _reason: Reason, _site: &mut Site<'_>, _cx: &mut Context) -> Step {
         Step::Next
     }
 
-    /// What is heard because of the verb.
+    /// The verb's current play-out.
     fn playing(&self) -> Option<PlayId> {
         None
     }
 
-    /// Whether an unanswered caller hears it ring because of the verb.
+    /// Whether an unanswered caller hears ringing because of the verb.
     fn lets_it_ring(&self) -> bool {
         false
     }
 
-    /// Another script takes over the leg: nothing of this verb may go on. What it played has been
+    /// Another script takes over the leg: nothing of this verb may continue. Its play-out has been
     /// stopped.
     fn detach(&mut self, _site: &mut Site<'_>, _cx: &mut Context) {}
 }
 
 impl Site<'_> {
-    /// An absolute http or https address from one that a document holds; `None` if it cannot be
-    /// made. The account's owner is notified, unless it was found when the document was read.
+    /// An absolute HTTP or HTTPS address from one in a document; `None` if impossible. The
+    /// account's owner is notified, unless that was found when the document was read.
     pub(super) fn address(&mut self, written: &str, cx: &mut Context) -> Option<String> {
         let url = self.run.resolve(written);
         let was_told = self.run.was_found(written) && self.told.is_complete();
@@ -192,7 +192,7 @@ impl Site<'_> {
         url
     }
 
-    /// A verb has an address that cannot be used: the script stops.
+    /// A verb has an unusable address: the script stops.
     pub(super) fn bad_address(&mut self, cx: &mut Context) -> Step {
         self.run.abandon();
         let text = "address is not valid";
@@ -200,12 +200,12 @@ impl Site<'_> {
         Step::End
     }
 
-    /// Account whose rights count for the addresses of the document that runs.
+    /// Account whose rights apply to the addresses of the current document.
     pub(super) fn author(&self) -> AccountSid {
         self.run.author
     }
 
-    /// About a line of the document that runs.
+    /// Refers to a line of the current document.
     pub(super) fn about_line(&self, line: u32) -> About<'_> {
         About {
             line: (line > 0).then_some(line),
@@ -221,14 +221,14 @@ impl Site<'_> {
         play
     }
 
-    /// Ends what is being played.
+    /// Stops the current play-out.
     pub(super) fn stop(&self, play: Option<PlayId>, cx: &mut Context) {
         if let Some(play) = play {
             cx.media(self.leg.profile.sid, MediaCommand::StopPlay { play });
         }
     }
 
-    /// Asks for the document that follows.
+    /// Requests the document that follows.
     pub(super) fn fetch(
         &self,
         url: String,
@@ -247,13 +247,13 @@ impl Site<'_> {
         ))
     }
 
-    /// Counts a document that follows another; true when too many in a row took no time.
+    /// Counts a document that follows another; true if too many in a row took no time.
     pub(super) fn count_redirect(&mut self, cx: &Context) -> bool {
         let endless = self.leg.is_over();
         self.run.count_redirect(endless, cx.now) > cx.settings.max_redirects
     }
 
-    /// Documents lead to each other for ever: the script stops.
+    /// Documents lead to each other endlessly: the script stops.
     pub(super) fn redirect_loop(&mut self, url: &str, cx: &mut Context) -> Step {
         let text = format!(
             "documents redirect in a loop; the last was {}",

@@ -1,8 +1,8 @@
 //! Facts as texts of a journal, without the lanes of calls.
 //!
-//! A callback, message, recording or notification of a call names that call and nothing else, as it did
-//! when only calls could own one. **Invariant: a journal of a server that knew no lanes replays
-//! identically.** Facts of other owners have the text that the compiler makes.
+//! A callback, message, recording or notification of a call names only that call, as it did when
+//! only calls could own one. **Invariant: a journal from a server without lanes replays
+//! identically.** Facts of other owners have their derived `Debug` text.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use model::{CallSid, Lane};
 
 use crate::fact::Fact;
 
-/// A fact that writes itself as journals have it.
+/// Formats a fact as in journals.
 pub(super) struct FactText<'a>(&'a Fact);
 
 impl<'a> FactText<'a> {

@@ -1,7 +1,7 @@
-//! The keys that a journal holds.
+//! The keys in a journal.
 //!
-//! **Invariant: a key counts here if it counted for the call**: of a leg only the way that told its
-//! first key.
+//! **Invariant: a key counts here if it counted for the call**: on each leg, only the way that
+//! signalled its first key counts.
 
 use std::collections::BTreeMap;
 
@@ -11,20 +11,20 @@ use super::Line;
 use crate::event::{DigitWay, Event, LegEvent, MediaEvent};
 use crate::keys::keys_of;
 
-/// A key that somebody pressed. It may be part of a PIN: show it to nobody who did not ask.
+/// A pressed key. It may be part of a PIN: show it only on request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Pressed {
     /// When.
     pub at: Timestamp,
-    /// Whose leg.
+    /// The leg.
     pub call: CallSid,
-    /// Which key.
+    /// The key.
     pub key: char,
-    /// How it was told.
+    /// How it was signalled.
     pub way: DigitWay,
 }
 
-/// The keys of all legs in the order in which they were pressed.
+/// The keys of all legs, in the order pressed.
 #[must_use]
 pub fn pressed(lines: &[Line]) -> Vec<Pressed> {
     let mut ways: BTreeMap<CallSid, DigitWay> = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! Runs a journal again and compares.
+//! Runs a journal again and compares the answers.
 
 use std::sync::Arc;
 
@@ -9,14 +9,14 @@ use crate::event::Event;
 use crate::family::Family;
 use crate::room::{Room, RoomInput};
 
-/// What came of a replay.
+/// The outcome of a replay.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Verdict {
     /// Every answer was the same.
     Identical {
         /// Inputs, the start included.
         steps: usize,
-        /// Whether the journal reaches to the end of the call.
+        /// Whether the journal covers the whole call.
         complete: bool,
     },
     /// An answer differs.
@@ -28,13 +28,13 @@ pub enum Verdict {
 pub struct Difference {
     /// Number of the input, from 0 for the start.
     pub step: usize,
-    /// When it came.
+    /// When it occurred.
     pub at: Timestamp,
-    /// What it was, in a few words.
+    /// A short description of it.
     pub input: String,
-    /// The command that was given then; `None` if there was none.
+    /// The recorded command; `None` if there was none.
     pub expected: Option<String>,
-    /// The command that is given now; `None` if there is none.
+    /// The command in the replay; `None` if there is none.
     pub got: Option<String>,
 }
 
@@ -50,12 +50,12 @@ pub enum BrokenJournal {
     /// A second start.
     #[error("the journal starts twice")]
     SecondStart,
-    /// An input of a call in the journal of a room, or the other way round.
+    /// An input of a call in the journal of a room, or vice versa.
     #[error("the journal has an input that belongs to another kind of machine")]
     OtherKind,
 }
 
-/// An input and what was said to it.
+/// An input and its recorded answers.
 struct Step<'a> {
     at: Timestamp,
     input: Input<'a>,
@@ -69,13 +69,13 @@ enum Input<'a> {
     Timeout,
 }
 
-/// What a journal is of.
+/// The machine of a journal.
 enum Machine {
     Family(Box<Family>),
     Room(Room),
 }
 
-/// Runs the lines of a journal again, up to the first answer that differs.
+/// Replays a journal up to the first different answer.
 ///
 /// # Errors
 /// [`BrokenJournal`] if the lines are not a journal.
@@ -108,7 +108,7 @@ pub fn replay(lines: &[Line]) -> Result<Verdict, BrokenJournal> {
 }
 
 impl Opening {
-    /// A family that begins in the same way; `None` in the journal of a room.
+    /// A family with the same start; `None` in the journal of a room.
     #[must_use]
     pub fn begin(&self) -> Option<Family> {
         match self.machine() {
@@ -152,7 +152,7 @@ impl Machine {
         Ok(())
     }
 
-    /// Everything it asks for now, as texts.
+    /// All its current commands, as texts.
     fn answers(&mut self) -> Vec<String> {
         let mut texts = Vec::new();
         loop {
@@ -212,7 +212,7 @@ fn steps(start: Timestamp, lines: &[Line]) -> Result<(Vec<Step<'_>>, bool), Brok
     Ok((done, false))
 }
 
-/// The first place where two lists differ. An unfinished list may be the shorter one.
+/// The first position at which two lists differ. An incomplete list may be shorter.
 fn first_difference(
     expected: &[&str],
     got: &[String],

@@ -1,5 +1,5 @@
-//! How the parts of a start that are not plain data are written: a dialect by its name, verbs as
-//! documents write them.
+//! Serializes the parts of a start that are not plain data: a dialect by its name, verbs as a
+//! document.
 
 /// A dialect by its name.
 pub(crate) mod dialect {
@@ -24,7 +24,7 @@ pub(crate) mod dialect {
     }
 }
 
-/// A dialect by its name, or none.
+/// An optional dialect by its name.
 pub(crate) mod optional_dialect {
     use serde::de::Error as _;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -50,7 +50,7 @@ pub(crate) mod optional_dialect {
     }
 }
 
-/// Verbs that routing made, as a document.
+/// Verbs from routing, as a document.
 pub(crate) mod verbs {
     use rcml::{Document, Noun, Verb};
     use serde::de::Error as _;
@@ -71,7 +71,7 @@ pub(crate) mod verbs {
         Ok(document.verbs)
     }
 
-    /// Routing has no lines; it makes nothing but `<Dial>`.
+    /// Routing has no line numbers; it generates only `<Dial>`.
     fn forget_lines(verb: &mut Verb) {
         let Verb::Dial(dial) = verb else { return };
         dial.line = 0;

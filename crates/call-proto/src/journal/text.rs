@@ -1,7 +1,7 @@
 //! Commands as texts that can be compared: the same command gives the same text.
 //!
-//! **Invariant: what a redacted input cannot give back is not in the text**: passwords, and the
-//! addresses of recordings.
+//! **Invariant: the text leaves out everything that a redacted input cannot reproduce**: passwords,
+//! and the addresses of recordings.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -15,18 +15,18 @@ use crate::room::RoomCommand;
 /// Parameters that hold the address of a recording.
 const RECORDING_ADDRESSES: [&str; 2] = ["RecordingUrl", "PublicRecordingUrl"];
 
-/// One command as a text; `None` for entries of the trace, which repeat the same.
+/// One command as a text; `None` for trace entries, which only repeat the rest.
 pub(super) fn of_command(addressed: &Addressed) -> Option<String> {
     let Addressed { call, command } = addressed;
     if matches!(command, Command::Trace(_)) {
         return None;
     }
-    // Most commands are a few hundred letters; growing is what costs.
+    // Most commands have a few hundred characters; reallocation is the main cost.
     let mut text = String::with_capacity(1024);
-    // Writing to a text cannot fail.
+    // Writing to a `String` cannot fail.
     let _ = match &*without_secrets(command) {
         Command::Commit(facts) => write!(text, "{call} Commit({:?})", FactText::all(facts)),
-        // Without the author, as journals had it before there was one.
+        // Without the author, as in journals from before it existed.
         Command::Resolve { req, targets, .. } => {
             write!(
                 text,
@@ -35,7 +35,7 @@ pub(super) fn of_command(addressed: &Addressed) -> Option<String> {
         }
         other => write!(text, "{call} {other:?}"),
     };
-    // Nearly no command holds an address with a login.
+    // Hardly any command holds an address with a login.
     let text = if text.contains('@') {
         hide_logins(&text)
     } else {
@@ -44,7 +44,7 @@ pub(super) fn of_command(addressed: &Addressed) -> Option<String> {
     Some(text)
 }
 
-/// One command of a room as a text; `None` for entries of the trace.
+/// One command of a room as a text; `None` for trace entries.
 pub(super) fn of_room_command(command: &RoomCommand) -> Option<String> {
     match command {
         RoomCommand::Trace(_) => None,
@@ -52,7 +52,7 @@ pub(super) fn of_room_command(command: &RoomCommand) -> Option<String> {
     }
 }
 
-/// The command itself, unless there is something to hide.
+/// The command itself, unless something must be hidden.
 fn without_secrets(command: &Command) -> Cow<'_, Command> {
     match command {
         Command::Commit(facts) if facts.iter().any(tells_recording) => {

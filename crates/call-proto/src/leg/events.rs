@@ -1,8 +1,8 @@
-//! What SIP and media report about a leg. SDP is an opaque text here: an offer goes from SIP to
-//! media, an answer back.
+//! Handles the reports of SIP and media about a leg. SDP is an opaque text here: an offer goes from
+//! SIP to media, an answer back.
 //!
-//! **Invariant: a change of the session that comes to nothing leaves the session as it was** (RFC
-//! 3261 §14): a description that cannot be used ends a leg only while the call is being set up.
+//! **Invariant: a failed change leaves the session as it was** (RFC 3261 §14): an unusable
+//! description ends a leg only while the call is being set up.
 
 use model::CallStatus;
 
@@ -58,7 +58,7 @@ impl Leg {
                 self.sip_reason = reason;
                 self.far_side_hung_up(cx);
             }
-            // The keys in an INFO are for the scripts.
+            // The scripts handle the keys in an INFO.
             LegEvent::Info { .. } | LegEvent::ByeDone => {}
             LegEvent::Reinvite { sdp } => self.reinvited(sdp, cx),
             LegEvent::Lost { reason } => {
@@ -84,7 +84,7 @@ impl Leg {
                     self.finish(CallStatus::Completed, Reason::MediaSilence, cx);
                 }
             }
-            // For scripts, recordings, or the trace alone.
+            // For scripts, recordings, or only the trace.
             MediaEvent::PlayDone { .. }
             | MediaEvent::Digit { .. }
             | MediaEvent::Recorded { .. }
@@ -145,7 +145,7 @@ impl Leg {
         self.news.push_back(News::Up);
     }
 
-    /// The remote party asked for our offer with a re-INVITE; here is its answer.
+    /// The answer of a remote party that requested our offer with a re-INVITE.
     fn reinvite_acked(&mut self, sdp: Option<String>, cx: &mut Context) {
         if let (State::Up, Some(sdp)) = (&self.state, sdp) {
             self.revised = true;
@@ -155,7 +155,7 @@ impl Leg {
 
     fn far_side_hung_up(&mut self, cx: &mut Context) {
         let status = match self.state {
-            // A caller may hang up before its ACK reached us; the call was answered.
+            // A caller may hang up before its ACK arrives; the call was answered all the same.
             State::Up | State::AwaitingAck { .. } => CallStatus::Completed,
             State::Alerting { .. }
             | State::Answering { .. }
@@ -184,7 +184,7 @@ impl Leg {
         }
     }
 
-    /// The offer of a re-INVITE cannot be used: the session stays as it was (RFC 3261 §14.2).
+    /// The offer in a re-INVITE is unusable: the session stays as it was (RFC 3261 §14.2).
     fn offer_refused(&self, reason: &str, cx: &mut Context) {
         if self.is_up() {
             cx.trace(self.profile.sid, Lane::Media, "refused", reason);
@@ -192,7 +192,7 @@ impl Leg {
         }
     }
 
-    /// As [`Leg::offer_refused`], but the call is still being set up, as phones ring for it: the
+    /// As [`Leg::offer_refused`], but the call is still being set up, since phones ring for it: the
     /// leg ends.
     pub(crate) fn offer_refused_in_setup(&mut self, reason: &str, cx: &mut Context) {
         if self.is_up() {
@@ -201,8 +201,8 @@ impl Leg {
         }
     }
 
-    /// Whether a refusal of media with this status is about a change of a session that is there,
-    /// and not about its first description or the endpoint itself (500).
+    /// Whether a media refusal with this status concerns a change of an existing session, rather
+    /// than its first description or the endpoint itself (500).
     fn is_change(&self, status: u16) -> bool {
         self.is_up() && self.revised && matches!(status, 400 | 488)
     }

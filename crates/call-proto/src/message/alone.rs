@@ -1,8 +1,8 @@
-//! A text message that no call sends: a machine of its own, with its own record, callbacks and trace.
+//! A text message outside of calls: a separate machine, with its own record, callbacks and trace.
 //!
-//! **Invariant: its callbacks are `sending`, when its record is made, and then the one final status.** The
-//! first commit holds both the record and the first callback, so that a crash leaves both or neither.
-//! Left to others: SIP, look-ups and storing, and what is left after a crash.
+//! **Invariant: its callbacks are `sending`, when its record is created, and then one final
+//! status.** The first commit holds both the record and the first callback, so that a crash leaves
+//! both or neither. Left to others: SIP, look-ups and storage, and recovery after a crash.
 
 use model::address::redacted_sip;
 use model::record::{Callback, Message, Notification};
@@ -21,20 +21,20 @@ use crate::ids::Ids;
 use crate::request::NewMessage;
 use crate::trace::{Entry, Lane, Way, target_in_words};
 
-/// What a message asks for, in order.
+/// A message's commands, in order.
 #[derive(Clone, PartialEq, Debug)]
 pub enum MessageCommand {
-    /// Keep these facts together, before any later command is carried out.
+    /// Commit these facts together, before carrying out any later command.
     Commit(Vec<Fact>),
-    /// Look up the ways to the recipient → [`TextMessage::handle_routes`].
+    /// Look up the routes to the recipient → [`TextMessage::handle_routes`].
     Resolve(Target),
     /// Send this → [`TextMessage::handle_answer`].
     Send(Box<OutgoingMessage>),
-    /// An entry of its trace.
+    /// An entry for its trace.
     Trace(Entry),
 }
 
-/// A text message on its way.
+/// A text message being sent.
 pub struct TextMessage {
     sending: Sending,
     ids: Ids,
@@ -42,9 +42,9 @@ pub struct TextMessage {
 }
 
 impl TextMessage {
-    /// Makes the record and asks for the recipient.
+    /// Creates the record and requests the look-up of the recipient.
     ///
-    /// `seed` must not be predictable: identifiers are made from it.
+    /// `seed` must not be predictable: identifiers are generated from it.
     #[must_use]
     pub fn new(settings: &Settings, new: NewMessage, seed: u64, now: Timestamp) -> Self {
         let mut ids = Ids::new(seed);
@@ -97,7 +97,7 @@ impl TextMessage {
         &self.sending.record
     }
 
-    /// The ways to the recipient, the phone that registered last first, or why there is none.
+    /// The routes to the recipient, most recently registered phone first, or why there are none.
     /// Ignored once they are known.
     pub fn handle_routes(&mut self, found: Result<Vec<Route>, Unreachable>, now: Timestamp) {
         let ways = found.as_ref().map_or(0, Vec::len).to_string();
@@ -106,8 +106,8 @@ impl TextMessage {
         self.follow(step, now);
     }
 
-    /// The final response: 408 when none came, 503 when there was no way. Ignored before the
-    /// message was sent and after its end.
+    /// The final response: 408 if none came, 503 if there was no route. Ignored before the message
+    /// was sent and after its end.
     pub fn handle_answer(&mut self, status: u16, phrase: &str, now: Timestamp) {
         let what = format!("{status} to MESSAGE");
         self.trace(now, Lane::Sip, Way::In, &what, phrase);
@@ -115,26 +115,26 @@ impl TextMessage {
         self.follow(step, now);
     }
 
-    /// To be called when [`poll_timeout`](Self::poll_timeout) is reached.
+    /// Call when [`poll_timeout`](Self::poll_timeout) is reached.
     pub fn handle_timeout(&mut self, now: Timestamp) {
         let step = self.sending.handle_timeout(now);
         self.follow(step, now);
     }
 
-    /// The server stops: it is not known whether the message arrives.
+    /// The server is stopping: whether the message arrives is unknown.
     pub fn shut_down(&mut self, now: Timestamp) {
         let end = End::failed(error::MESSAGE_FAILED, "the server was stopped".to_owned());
         let step = self.sending.end(end, now);
         self.follow(step, now);
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) is due.
+    /// When to call [`handle_timeout`](Self::handle_timeout).
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Timestamp> {
         self.sending.poll_timeout()
     }
 
-    /// What is to be done, in order.
+    /// The commands to carry out, in order.
     pub fn poll_commands(&mut self) -> Vec<MessageCommand> {
         std::mem::take(&mut self.commands)
     }

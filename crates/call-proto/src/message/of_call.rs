@@ -1,7 +1,7 @@
 //! The text messages of a call: each is sent by the document of a leg and reports on the lane of that leg.
 //!
-//! **Invariant: the call is not forgotten before each of its messages has ended**; that its leg is over
-//! does not touch them.
+//! **Invariant: the call is not forgotten before each of its messages has ended**, even after its
+//! leg has ended.
 
 use model::record::Message;
 use model::{
@@ -17,28 +17,28 @@ use crate::fact::Fact;
 use crate::farewell::MessageFarewell;
 use crate::leg::Leg;
 
-/// Messages of one call on their way at once, so that a document cannot flood the world.
+/// Maximum pending messages of one call, so that a document cannot send an unlimited number.
 const MAX_OPEN: usize = 50;
 
-/// A message on its way.
+/// A pending message.
 struct OpenMessage {
-    /// Of the question that the message waits for: first the routes, then the answer.
+    /// The request that the message waits for: first the routes, then the answer.
     req: Req,
     sending: Sending,
 }
 
-/// The messages of a call that are on their way.
+/// The pending messages of a call.
 #[derive(Default)]
 pub(crate) struct Messages {
     open: Vec<OpenMessage>,
 }
 
 impl Messages {
-    /// Puts a message on record and starts to send it. Returns it with the question that its
-    /// leaving waits for; `None` if it is over already.
+    /// Records a message and starts sending it. Returns it with the request that it waits for
+    /// before it is sent; `None` if it has already ended.
     ///
     /// - `author`: of the document with the verb
-    /// - `callback`: receives what becomes of it.
+    /// - `callback`: receives the outcome.
     pub(crate) fn send(
         &mut self,
         (sms, author): (&rcml::Sms, AccountSid),
@@ -100,8 +100,8 @@ impl Messages {
         (sid, Some(req))
     }
 
-    /// The ways to the recipient of a message. Whether it is one of these messages, which has left
-    /// now, or never will.
+    /// The routes to the recipient of a message. Returns whether it is one of these messages, which
+    /// has now been sent, or failed.
     pub(crate) fn handle_routes(
         &mut self,
         answered: Req,
@@ -143,7 +143,8 @@ impl Messages {
         open.filter_map(|open| open.sending.poll_timeout()).min()
     }
 
-    /// Gives up one message whose time is up, if there is one. Returns what it waited for.
+    /// Gives up one message whose time is up, if there is one. Returns the request that it waited
+    /// for.
     pub(crate) fn give_up(&mut self, leg: &mut Leg, cx: &mut Context) -> Option<Req> {
         let now = cx.now;
         let is_due = |until: Timestamp| until <= now;

@@ -1,4 +1,4 @@
-//! What an INVITE says about itself, and how much of it is believed.
+//! The content of an INVITE, and how much of it is trusted.
 
 use std::net::IpAddr;
 
@@ -9,36 +9,36 @@ use crate::event::Headers;
 /// Prefix of the headers that name our own calls.
 const OURS: &str = "X-RestComm-";
 
-/// Who sent the INVITE.
+/// The sender of the INVITE.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Caller {
     /// An unknown caller.
     Unknown,
-    /// Credentials were sent and are wrong or outdated.
+    /// Its credentials are wrong or outdated.
     Unproved,
-    /// A client, by digest.
+    /// A client, authenticated by digest.
     Client {
         /// Its login.
         login: String,
     },
-    /// A trunk, by its address.
+    /// A trunk, recognised by its address.
     Trunk,
 }
 
-/// An INVITE, as far as routing looks at it.
+/// The parts of an INVITE that routing needs.
 #[derive(Clone, Debug)]
 pub struct Invitation {
-    /// Who sent it.
+    /// The sender.
     pub caller: Caller,
-    /// User part of From. Nothing proves it.
+    /// User part of From; not authenticated.
     pub from_user: String,
     /// Whether the host of From is this server.
     pub from_here: bool,
-    /// Whether it came from where a client with that user part is registered.
+    /// Whether it came from an address at which a client with that user part is registered.
     pub from_registered: bool,
     /// User part of the Request-URI.
     pub called_user: String,
-    /// Whether the Request-URI names this server, and not another one.
+    /// Whether the Request-URI names this server rather than another one.
     pub called_here: bool,
     /// Request-URI.
     pub request_uri: String,
@@ -46,13 +46,13 @@ pub struct Invitation {
     pub to_user: String,
     /// `X-` header fields and Diversion, in order.
     pub headers: Headers,
-    /// Whether the body, if there is one, is of a type that is read.
+    /// Whether the body, if any, is of a supported type.
     pub body_type_ok: bool,
 }
 
 impl Invitation {
-    /// The called address, if it is another server's. An address literal without a port may be
-    /// ours behind a redirect.
+    /// The called address, if it is another server's. An address literal without a port may be ours
+    /// behind a redirect.
     pub(super) fn foreign(&self) -> Option<&str> {
         let uri = self.request_uri.as_str();
         let host = uri.strip_prefix("sip:")?.rsplit('@').next()?;
@@ -61,8 +61,8 @@ impl Invitation {
         (!self.called_here && literal.is_err()).then_some(uri)
     }
 
-    /// The header fields that the call may carry: only trunks are believed about who diverted a
-    /// call, and the fields that name our own calls are not accepted from outside.
+    /// The header fields that the call may carry: only trunks are trusted to name who diverted a
+    /// call, and headers that name our own calls are not accepted from outside.
     pub(super) fn believed_headers(&self) -> Headers {
         let by_trunk = self.caller == Caller::Trunk;
         let keep = |(name, _): &&(String, String)| {

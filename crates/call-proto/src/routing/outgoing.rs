@@ -1,11 +1,11 @@
-//! The kind of way to a called party: the phones of a client, a trunk, or a SIP address.
+//! The kind of route to a called party: the phones of a client, a trunk, or a SIP address.
 
 use model::{Target, error, number};
 
 use super::{Rows, Want};
 use crate::event::Unreachable;
 
-/// Where a called party is to be found.
+/// Where to find a called party.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Way {
     /// At the registered phones of a client.
@@ -25,9 +25,9 @@ pub enum Way {
     },
 }
 
-/// Decides where a called party is to be found.
+/// Decides where to find a called party.
 ///
-/// - `domain`: the SIP domain that is served; a SIP address in it may be a client's.
+/// - `domain`: the served SIP domain; a SIP address in it may be a client's.
 ///
 /// # Errors
 /// The row that the decision depends on, if it is not known yet.
@@ -36,7 +36,7 @@ pub fn way(target: &Target, domain: &str, rows: &Rows) -> Result<Result<Way, Unr
         Target::Client(login) => phones(login, rows),
         Target::Number(number) => Ok(Ok(trunk(number))),
         Target::Named(name) => {
-            // Without a digit it is a client that is missing.
+            // Without a digit it must be a missing client.
             let is_client =
                 rows.client(name)?.is_some() || !name.contains(|c: char| c.is_ascii_digit());
             if is_client {

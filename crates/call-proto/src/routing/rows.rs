@@ -1,7 +1,7 @@
 //! The rows that routing needs, one at a time.
 //!
-//! **Invariant: a decision asks for a row only if it depends on it.** The host fetches what
-//! [`Want`] names, adds it to [`Rows`], and asks again until there is a decision; the same rows
+//! **Invariant: a decision asks for a row only if it depends on it.** The host fetches the row
+//! named by [`Want`], adds it to [`Rows`], and repeats until there is a decision; the same rows
 //! always give the same decision.
 
 use std::collections::BTreeMap;
@@ -13,13 +13,13 @@ use model::{AccountSid, AccountStatus, ApplicationSid, number};
 /// A row that a decision depends on.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Want {
-    /// The client with this login in the organization that is served.
+    /// The client with this login in the served organization.
     Client(String),
     /// The numbers that a dialled text may mean.
     Numbers {
         /// As dialled.
         dialled: String,
-        /// The spellings under which it may be stored, in the order of preference.
+        /// The spellings under which it may be stored, in order of preference.
         spellings: Vec<String>,
     },
     /// The status of an account.
@@ -39,11 +39,11 @@ pub struct Numbers {
     pub any: Option<Arc<Number>>,
 }
 
-/// The number that a dialled text means.
+/// The number that a dialled text stands for.
 #[derive(Clone, Debug)]
 struct Match {
     number: Arc<Number>,
-    /// Stored in one of the spellings, not a pattern or `*`.
+    /// Whether it is stored in one of the spellings, rather than as a pattern or `*`.
     exact: bool,
 }
 
@@ -62,8 +62,8 @@ impl Rows {
         self.clients.insert(login, client);
     }
 
-    /// Adds the answer to [`Want::Numbers`]: an exact spelling goes before a pattern, a pattern
-    /// before `*`.
+    /// Adds the answer to [`Want::Numbers`]: an exact spelling precedes a pattern, a pattern
+    /// precedes `*`.
     pub fn add_numbers(&mut self, dialled: String, spellings: &[String], found: Numbers) {
         let exact = found.exact.into_iter().next();
         let is_exact = exact.is_some();
@@ -77,7 +77,7 @@ impl Rows {
         self.numbers.insert(dialled, found);
     }
 
-    /// Adds the answer to [`Want::Account`]; an account that is gone counts as closed.
+    /// Adds the answer to [`Want::Account`]; a missing account counts as closed.
     pub fn add_account(&mut self, account: AccountSid, status: Option<AccountStatus>) {
         let status = status.unwrap_or(AccountStatus::Closed);
         self.accounts.insert(account, status);
@@ -102,7 +102,7 @@ impl Rows {
         Ok(self.matching(dialled)?.map(|found| &*found.number))
     }
 
-    /// The number that is stored in one of the spellings of a dialled text.
+    /// The number stored in one of the spellings of a dialled text.
     pub(super) fn exact_number(&self, dialled: &str) -> Result<Option<&Number>, Want> {
         let found = self.matching(dialled)?.filter(|found| found.exact);
         Ok(found.map(|found| &*found.number))
@@ -149,8 +149,8 @@ fn by_pattern(
     patterns.into_iter().find(matches)
 }
 
-/// Whether a stored pattern (a regular expression over digits, `*`, `#`, `+`) is found in a
-/// dialled text. A leading `+` or `*` stands for itself.
+/// Whether a stored pattern (a regular expression over digits, `*`, `#`, `+`) matches a dialled
+/// text. A leading `+` or `*` is literal.
 fn pattern_matches(pattern: &str, dialled: &str) -> bool {
     let literal = pattern.starts_with(['+', '*']);
     let escape = if literal { "\\" } else { "" };

@@ -1,4 +1,4 @@
-//! Routing in tables: who may call what, and what the call becomes. The rows come from a house with
+//! Routing in tables: who may call what, and with which result. The rows come from a server with
 //! three accounts, as a host would fetch them.
 
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use super::*;
 
 const BASE: &str = "http://pbx.example:8080/docs?x=1";
 
-/// Everything that is stored.
+/// All stored rows.
 struct House {
     clients: Vec<Client>,
     numbers: Vec<Number>,
@@ -18,7 +18,7 @@ struct House {
     any: Option<Number>,
     closed: Vec<AccountSid>,
     has_outbound_proxy: bool,
-    /// What was asked for, in order.
+    /// The requested rows, in order.
     asked: Vec<String>,
 }
 
@@ -231,7 +231,7 @@ fn check(name: &str, house: &mut House, invite: &Invitation, expected: &str) {
     assert_eq!(said(&house.decide(invite)), expected, "{name}");
 }
 
-/// Changes the house or the INVITE of a row.
+/// Changes the stored rows or the INVITE of a case.
 type Change = fn(&mut House, &mut Invitation);
 
 #[test]
@@ -249,17 +249,17 @@ fn proof_and_rows_decide() {
     let unknown = Caller::Unknown;
     let unproved = Caller::Unproved;
     let table: &[(&Caller, &str, Change, &str)] = &[
-        // Who names a client proves it, whatever is called.
+        // A caller that names a client must authenticate, whatever is called.
         (&unknown, number, public, "challenge"),
         (&unproved, number, public, "challenge"),
         (&unknown, "ann", as_is, "challenge"),
-        // The name of a client elsewhere is another's.
+        // The name of a client with another host belongs to someone else.
         (&unknown, number, public_from_elsewhere, "2: POST /v"),
         (&unknown, number, elsewhere, "challenge"),
         (&unknown, "ann", elsewhere, "3: Client ann on bridge"),
         (&unproved, number, public_from_elsewhere, "challenge"),
         (&unknown, "zed", stranger, "404 11005"),
-        // A trunk needs no proof and lends no client its rights.
+        // A trunk needs no authentication and has no client's rights.
         (&trunk, number, as_is, "2: POST /v"),
         (&trunk, "ann", as_is, "3: Client ann on bridge"),
         (&trunk, "zed", as_is, "404 11005"),
@@ -273,7 +273,7 @@ fn proof_and_rows_decide() {
             |house, _| house.has_outbound_proxy = false,
             "404 11005 for 1",
         ),
-        // Its own application goes before everything that is called.
+        // Its own application takes precedence over everything that is called.
         (
             &kim(),
             "ann",
@@ -299,7 +299,7 @@ fn proof_and_rows_decide() {
             |house, _| house.closed.push(account(1)),
             "403 11005 for 1",
         ),
-        // Only the client itself learns about its account.
+        // Only the client itself may learn about its account.
         (
             &unknown,
             number,
@@ -330,7 +330,7 @@ fn proof_and_rows_decide() {
             |house, _| house.clients[1].account = account(9),
             "403 11005 for 9",
         ),
-        // A body that is not read is refused before anything is looked up.
+        // An unsupported body is refused before anything is looked up.
         (
             &kim(),
             "ann",
@@ -354,7 +354,7 @@ fn a_number_belongs_to_its_account_whatever_logins_others_take() {
         ("12025550100", 1, "2: POST /v"),
         ("0012025550100", 1, "2: POST /v"),
         ("+12025550100", 2, "2: Client +12025550100 on bridge"),
-        // No number: the login is all there is, also before a pattern.
+        // Not a number: only the login matches, even before a pattern.
         ("+12025550177", 1, "1: Client +12025550177 on bridge"),
     ];
     for (dialled, of, expected) in table {
@@ -410,10 +410,10 @@ fn an_exact_number_goes_before_a_pattern_and_a_pattern_before_any() {
         ("+441", "2: POST /44"),
         ("441", "2: POST /44"),
         ("0441", "2: POST /any"),
-        // A name matches no pattern of digits.
+        // A name does not match a pattern of digits.
         ("x127", "2: POST /any"),
         ("zed", "2: POST /any"),
-        // A client goes before every number.
+        // A client takes precedence over every number.
         ("ann", "3: Client ann on bridge"),
     ];
     for (called, expected) in table {
@@ -424,7 +424,7 @@ fn an_exact_number_goes_before_a_pattern_and_a_pattern_before_any() {
 
 #[test]
 fn to_is_asked_only_if_the_request_uri_names_nothing_here() {
-    // Request-URI, To, decision, who is called, and what was looked up.
+    // Request-URI, To, decision, called party, and rows looked up.
     let table = [
         (
             "+12025550100",

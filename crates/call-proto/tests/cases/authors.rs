@@ -1,5 +1,5 @@
-//! Whose rights count for an address: those of the account that wrote it, not those of whoever
-//! the call belongs to.
+//! The rights that apply to an address are those of the account that set it, not of the account
+//! that owns the call.
 
 use call_proto::{Document, LegCallback, Redirect, Target};
 use model::{AccountSid, AccountStatus, HttpMethod};
@@ -28,7 +28,7 @@ fn guest(document: &str) -> World {
     world
 }
 
-/// The API redirects K with addresses that account `n` wrote.
+/// The API redirects K to addresses set by account `n`.
 fn redirected(world: World, n: u8) -> World {
     let redirect = Redirect {
         document: Document {
@@ -110,7 +110,7 @@ fn a_redirect_by_the_api_belongs_to_its_writer() {
     );
 }
 
-/// The document is an application's, the fallback the number's.
+/// The document belongs to an application, the fallback to the number.
 #[test]
 fn a_fallback_belongs_to_the_number() {
     let mut world = World::api(Target::Sip("sip:zed@h".to_owned()), "")
@@ -137,7 +137,7 @@ fn a_fallback_belongs_to_the_number() {
     assert_eq!(authors(&run), "/v: 5, /fall: 6, /r: 6, /rest: 5");
 }
 
-/// The administrator's client calls a tenant's number: no address of the tenant gets the
+/// The administrator's client calls a tenant's number: the tenant's addresses do not get the
 /// administrator's rights.
 #[test]
 fn a_caller_gives_no_rights_to_the_number_called() {

@@ -1,4 +1,4 @@
-//! Who ended each leg, why, and what its far side said.
+//! Who ended each leg, why, and the remote party's reason.
 
 use call_proto::Target;
 
@@ -6,7 +6,7 @@ use crate::world::{Run, World, client, empty, phone, status};
 
 const DIAL: &str = "<Dial timeout=\"9\"><Client>ann</Client></Dial>";
 
-/// K and ann, who is called.
+/// K and ann, the called party.
 #[track_caller]
 fn both(world: World, caller: &str, callee: &str) {
     let run: Run = world.run();
@@ -96,7 +96,7 @@ fn of_one_party() {
     assert_eq!(run.blame("zed"), "callee hung-up Q.850;cause=16");
 }
 
-/// A client calls another one without any document.
+/// A client calls another one without a document.
 #[test]
 fn of_a_caller_whose_called_client_takes_no_call() {
     let called = || {

@@ -1,4 +1,5 @@
-//! Every end of a call in both dialects: what the number's owner and the creator of a leg receive.
+//! Every end of a call in both dialects: the callbacks to the number's owner and the creator of a
+//! leg.
 
 use call_proto::Dialect;
 
@@ -39,8 +40,8 @@ fn dial(dialect: Dialect, events: &str, ann: Phone) -> World {
 
 #[test]
 fn of_each_leg() {
-    // What ann's phone does, when K hangs up; what is reported about ann's leg by default in one
-    // dialect, on request in the other, and of bob's leg, who only rings.
+    // What ann's phone does, and when K hangs up; then the callbacks about ann's leg, by default in
+    // one dialect and on request in the other, and about the leg of bob, whose phone only rings.
     let rings = || phone().rings(0.0);
     let table = [
         (

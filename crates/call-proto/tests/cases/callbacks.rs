@@ -5,7 +5,7 @@ use call_proto::Dialect;
 
 const S: &str = "http://app/s";
 
-/// A noun with a status callback and perhaps more attributes.
+/// A noun with a status callback and possibly more attributes.
 fn noun(name: &str, target: &str, more: &str) -> String {
     format!("<{name} statusCallback=\"/s\" {more}>{target}</{name}>")
 }
@@ -33,7 +33,7 @@ fn ann(more: &str, phone: Phone) -> Run {
     World::document(&client(more)).phone("ann", phone).run()
 }
 
-/// Deliveries keep to these numbers, leg by leg.
+/// Delivery follows these numbers, leg by leg.
 #[test]
 fn callbacks_are_numbered_in_their_order() {
     let run = ann("", talks());
@@ -74,7 +74,7 @@ fn twilio_dialect() {
     assert_eq!(run.told(number, "CallStatus"), ["completed"]);
 }
 
-/// An address that cannot be used is reported, and the leg is called all the same.
+/// An unusable address is reported, and the leg is called all the same.
 #[test]
 fn bad_address() {
     let document = "<Dial><Client statusCallback=\"ftp://x/s\">ann</Client></Dial>";

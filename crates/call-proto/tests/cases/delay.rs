@@ -1,4 +1,4 @@
-//! Delayed answer: the caller is answered when somebody else is.
+//! Delayed answer: the caller is answered when the called party answers.
 
 use crate::world::{Phone, World, empty, phone};
 
@@ -13,7 +13,7 @@ fn rings() -> Phone {
     phone().rings(0.0)
 }
 
-/// `<Hangup>` after a failed Dial passes on why it failed.
+/// `<Hangup>` after a failed Dial passes on the reason for its failure.
 #[test]
 fn hangup_after_a_failed_dial() {
     let run = World::document(&format!("{}<Hangup/>", dial("", ANN)))
@@ -44,7 +44,7 @@ fn callee_hangs_up_before_the_ack() {
     );
 }
 
-/// The caller's ACK never comes.
+/// The caller's ACK never arrives.
 #[test]
 fn caller_never_acknowledges() {
     let mut world = World::document(&dial("action=\"/a\"", ANN))

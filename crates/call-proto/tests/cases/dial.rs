@@ -1,4 +1,4 @@
-//! Dial, one target: what only the SIP side sees.
+//! Dial with one target: behaviour visible only to the SIP side.
 
 use crate::world::{Act, Phone, Run, UNUSABLE, World, phone};
 
@@ -42,7 +42,7 @@ fn case_062_contact_over_tcp() {
     );
 }
 
-/// K offers something unusable while everybody rings.
+/// K sends an unusable offer while phones ring.
 fn bad_reinvite(document: &str) -> Run {
     let run = World::document(document)
         .phone("ann", phone().rings(0.0))

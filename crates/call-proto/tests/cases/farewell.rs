@@ -1,4 +1,4 @@
-//! What is on record for the case of a crash.
+//! The callbacks stored for the case of a crash.
 
 use call_proto::{Dialect, LegCallback, Target};
 use model::record::{CallRecord, Callback};
@@ -83,7 +83,7 @@ fn a_call_of_the_api_has_one() {
     agree(&world.run(), 1);
 }
 
-/// A call of the API that records; either remote party hangs up.
+/// A recorded call from the API; either remote party hangs up.
 fn recorded_call(zed_hangs_up: bool) -> Run {
     recording_world(zed_hangs_up).run()
 }
@@ -110,7 +110,7 @@ fn recording_world(zed_hangs_up: bool) -> World {
     world
 }
 
-/// One that could not be written is named by nobody.
+/// A recording that could not be written is never named.
 #[test]
 fn a_recording_that_failed_is_not_told() {
     let mut world = recording_world(false);
@@ -126,7 +126,7 @@ fn a_recording_that_failed_is_not_told() {
     assert_eq!(run.callbacks.iter().filter(named).count(), 0);
 }
 
-/// So has its recording, open or closed when the leg ends.
+/// The same holds for its recording, open or closed when the leg ends.
 #[test]
 fn a_recorded_call_of_the_api_names_its_recording() {
     for zed_hangs_up in [false, true] {
@@ -147,14 +147,14 @@ fn a_recorded_call_of_the_api_names_its_recording() {
     }
 }
 
-/// There is no one to notify, so nothing is kept.
+/// Without anyone to notify, nothing is stored.
 #[test]
 fn a_leg_without_callbacks_has_none() {
     let run = World::document("<Dial><Client>ann</Client></Dial>")
         .phone("ann", phone().rings(0.0).answers(1.0).talks(1.0))
         .run();
     assert!(run.farewells.is_empty());
-    // Only the other events are asked for.
+    // Only the other events are requested.
     let document = "<Dial><Client statusCallback=\"/s\" statusCallbackEvent=\"ringing\">ann\
                     </Client></Dial>";
     let run = World::document(document)
@@ -170,7 +170,7 @@ fn a_leg_without_callbacks_has_none() {
     }
 }
 
-/// The file is on record before it begins, whatever becomes of it.
+/// The recording is stored before it begins, whatever happens to it.
 #[test]
 fn recordings_are_on_record_from_their_start() {
     let document = "<Dial record=\"true\"><Client>ann</Client></Dial>";
@@ -192,7 +192,7 @@ fn recordings_are_on_record_from_their_start() {
     }
 }
 
-/// Whoever closes the leg says which recordings there are.
+/// The process that closes the leg knows which recordings exist.
 #[test]
 fn only_recordings_that_exist_are_named() {
     let run = recorded_call(true);

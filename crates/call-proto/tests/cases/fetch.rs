@@ -1,10 +1,10 @@
-//! Who may call whom, and offers that are late or cannot be used.
+//! Who may call whom, and late or unusable offers.
 
 use model::AccountStatus;
 
 use crate::world::{UNUSABLE, World, client, number, phone, xml};
 
-/// A document that calls ann, who answers at once and talks for 3 s.
+/// A document that calls ann, who answers immediately and talks for 3 s.
 fn dial_ann() -> World {
     World::document("<Dial><Client>ann</Client></Dial>")
         .phone("ann", phone().rings(0.0).answers(0.0).talks(3.0))
@@ -65,7 +65,7 @@ fn case_011_account_of_the_caller() {
             .kim_is_client()
             .with(|directory| directory.clients[0].1 = status)
             .run();
-        // Only who has proved to be that client learns about its account.
+        // Only an authenticated client learns about its account.
         assert_eq!(run.to("K"), "0 407, 0 403", "{status}");
         assert_eq!((run.app(), run.legs()), (String::new(), 0), "{status}");
     }
@@ -153,7 +153,7 @@ fn case_033_client_with_an_application() {
     assert_eq!(run.to("+2000"), "0 INVITE, 1 ACK");
 }
 
-/// Deviates: one record for each leg, as everywhere.
+/// Deviates: one record per leg, as everywhere.
 #[test]
 fn case_034_client_to_client() {
     let run = ann_is_client(World::new().kim_is_client()).run();
@@ -164,7 +164,7 @@ fn case_034_client_to_client() {
     assert_eq!(run.ended("ann"), "completed 3 s, rang 2 s");
 }
 
-/// kim, a client, calls a number outside.
+/// kim, a client, calls an outside number.
 fn to_outside() -> World {
     World::new().kim_is_client().dials("+2000")
 }

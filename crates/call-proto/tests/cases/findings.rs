@@ -1,4 +1,4 @@
-//! What the account's owner and the trace are told about the documents of a call.
+//! What is reported about the documents of a call to the account's owner and in the trace.
 
 use call_proto::Lane;
 use model::error;
@@ -14,7 +14,7 @@ fn told(run: &Run) -> Vec<String> {
     run.notifications.iter().map(line).collect()
 }
 
-/// What the trace says about the document.
+/// The trace entries about the document.
 fn traced(run: &Run) -> Vec<String> {
     let about = |what: &str| what.starts_with("warning ") || what.starts_with("error ");
     run.trace

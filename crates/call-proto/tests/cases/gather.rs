@@ -1,4 +1,4 @@
-//! Gather, and keys elsewhere.
+//! Gather, and keys in other places.
 
 use call_proto::{Dialect, DigitWay, Target};
 
@@ -12,7 +12,7 @@ fn gather(attributes: &str, prompts: &str) -> World {
     .app("/g", xml("<Hangup/>"))
 }
 
-/// What the action was asked with, and when; or nothing.
+/// The parameters and time of the action request, or nothing.
 fn asked(run: &Run) -> String {
     let asked = run.app();
     let rest = asked.strip_prefix("0 GET /v").expect("the document");
@@ -28,7 +28,7 @@ fn asked(run: &Run) -> String {
 
 #[test]
 fn attributes_of_gather() {
-    // Attributes, what K presses at 1 s, and what follows.
+    // Attributes, K's keys at 1 s, and what follows.
     let table = [
         ("timeout=\"2\"", "12", "3.1 POST /v 12"),
         ("timeout=\"2\" finishOnKey=\"\"", "1#2", "3.2 POST /v 1#2"),
@@ -63,7 +63,7 @@ fn prompts_are_made_first_and_a_key_interrupts_them() {
     let prompts = "<Say>one</Say><Pause length=\"2\"/><Play loop=\"2\">a.wav</Play>";
     let world = || gather("action=\"/g\"", prompts).clip("http://app/a.wav", 3.0);
     let heard = "0 say one";
-    // To the end: 1 s, 2 s, 6 s; then the time for the first key.
+    // The prompts play to their end: 1 s, 2 s, 6 s; then the time for the first key.
     let run = world().run();
     assert_eq!(
         run.heard("K"),
@@ -143,7 +143,7 @@ fn a_call_of_the_api_goes_on_with_its_own_document() {
     .phone("ann", phone().answers(0.0))
     .act(1.0, Act::Key("ann".to_owned(), '1', DigitWay::Tone))
     .run();
-    // The document gathers again, and this time nothing comes.
+    // The document gathers again, this time without input.
     assert_eq!(run.app(), "0 GET /v, 1 POST /v");
     let asked = run.requests("/v");
     assert_eq!(asked[1].get("Digits"), "1");
@@ -180,7 +180,7 @@ fn a_key_by_info_reaches_the_other_leg() {
         .act(2.0, Act::Key("ann".to_owned(), '9', DigitWay::Info))
         .run();
     assert!(run.heard("K").contains("2 keys 9"), "{}", run.heard("K"));
-    // What comes in the media is passed on there.
+    // Keys in the media are passed on there.
     assert_eq!(dial().presses(2.0, "4").run().heard("ann"), "");
 }
 

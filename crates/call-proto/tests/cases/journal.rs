@@ -1,6 +1,7 @@
-//! Journals that are not what the family said: the replay finds where. And what no journal holds.
+//! Journals that differ from the family's answers: the replay finds where. And content that no
+//! journal may hold.
 //!
-//! That the journal of each other test replays identically is checked where they run.
+//! Every other test checks that its own journal replays identically.
 
 use call_proto::journal::{BrokenJournal, Difference, Line, Verdict, replay};
 use call_proto::{Event, LegEvent};
@@ -15,7 +16,7 @@ fn call() -> Run {
         .run()
 }
 
-/// The first difference that the replay of lines finds.
+/// The first difference found by replaying the lines.
 fn difference(lines: &[Line]) -> Difference {
     match replay(lines) {
         Ok(Verdict::Differs(difference)) => *difference,
@@ -23,7 +24,7 @@ fn difference(lines: &[Line]) -> Difference {
     }
 }
 
-/// The position of the first line that fits.
+/// The position of the first matching line.
 fn find(lines: &[Line], fits: impl Fn(&Line) -> bool) -> usize {
     lines.iter().position(fits).expect("there is such a line")
 }
@@ -33,7 +34,7 @@ fn is_answer(line: &Line) -> bool {
         if matches!(**event, Event::Leg(LegEvent::Answered { .. })))
 }
 
-/// How many inputs come before a line.
+/// The number of inputs before a line.
 fn step_of(lines: &[Line], at: usize) -> usize {
     let inputs = lines[..at].iter().filter(|line| {
         matches!(
@@ -133,7 +134,7 @@ fn no_password_is_in_a_journal() {
     assert_eq!((finding.line, finding.column), (Some(2), Some(95)));
     let json = serde_json::to_string(&run.journal).expect("it can be written");
     assert!(json.contains("joe"), "{json}");
-    // The world makes Call-IDs of what is dialled; a phone does not.
+    // The world makes Call-IDs from dialled texts; a phone does not.
     let json = json.replace("call of zed:Secret-3", "");
     assert!(!json.contains("Secret"), "{json}");
 }

@@ -1,4 +1,4 @@
-//! What one document can make the server do, and what nobody else gets to see.
+//! Limits on what one document can make the server do, and on what others get to see.
 
 use call_proto::Target;
 use model::record::Notification;

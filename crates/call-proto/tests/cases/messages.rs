@@ -1,5 +1,4 @@
-//! Text messages of a call: whatever happens to one, it ends once, with a reason, and reports that
-//! once.
+//! Text messages of a call: whatever happens, each ends once, with a reason, and reports that once.
 
 use call_proto::{Dialect, Target};
 use model::MessageStatus;
@@ -51,7 +50,7 @@ fn what_a_phone_never_answers_has_failed() {
     let run = world.run();
     let failed = (MessageStatus::Failed, Some(30003), "no answer came");
     assert_eq!(end(&run.messages[0]), failed);
-    // The call did not wait for it.
+    // The call did not wait for the message.
     let record = run.record("K");
     assert_eq!(record.ended, Some(record.created));
 }

@@ -10,7 +10,7 @@ fn rings() -> Phone {
     phone().rings(0.0)
 }
 
-/// K is connected with +2000 after 1 s.
+/// K is connected to +2000 after 1 s.
 fn connected() -> World {
     World::document(DIAL_NUMBER)
         .app("/a", empty())
@@ -39,7 +39,7 @@ fn redirect_with_partner() {
     assert_eq!(sids, expected);
 }
 
-/// The callee goes its own way; the caller is hung up, and its action asked.
+/// The callee leaves with the new document; the caller is hung up, and its action requested.
 #[test]
 fn redirect_of_the_callee() {
     let run = connected()
@@ -51,7 +51,7 @@ fn redirect_of_the_callee() {
     assert_eq!(run.app(), "0 GET /v, 4 POST /other, 4 POST /a");
 }
 
-/// What was recorded until then is kept.
+/// The recording up to then is kept.
 #[test]
 fn redirect_of_a_recorded_call() {
     let document = DIAL_NUMBER.replace("<Dial", "<Dial record=\"true\"");
@@ -71,7 +71,7 @@ fn redirect_of_a_recorded_call() {
     }
 }
 
-/// A leg that nobody answered yet runs nothing.
+/// An unanswered leg runs nothing.
 #[test]
 fn redirect_of_a_ringing_callee() {
     let run = World::document(DIAL_NUMBER)
@@ -84,7 +84,7 @@ fn redirect_of_a_ringing_callee() {
     assert_eq!(run.to("K"), "0 180, 0 200, 5 BYE");
 }
 
-/// Each question gets its reply: made, made without effect, refused.
+/// Each request gets its reply: made, made without effect, refused.
 #[test]
 fn the_api_hears_what_became_of_its_wishes() {
     let run = connected()

@@ -1,5 +1,5 @@
-//! Text messages of no call: whatever becomes of one, it ends once, with a reason, and reports each status
-//! in order.
+//! Text messages outside of calls: whatever happens, each ends once, with a reason, and reports
+//! each status in order.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use model::{AccountSid, HttpMethod, InstanceSid, Lane, MessageStatus, Target, Ti
 
 use crate::world::texts;
 
-/// Something that happens to a message, and after how many seconds.
+/// An input to a message, and after how many seconds.
 #[derive(Clone)]
 enum Input {
     Routes(Result<usize, &'static str>),
@@ -21,7 +21,7 @@ enum Input {
     Shutdown,
 }
 
-/// Everything that came of a message.
+/// The complete outcome for a message.
 #[derive(Default)]
 struct Run {
     records: Vec<Message>,
@@ -30,7 +30,7 @@ struct Run {
     codes: Vec<u16>,
     sent: Vec<String>,
     asked: Vec<Target>,
-    /// What was done, in order.
+    /// The kinds of commands, in order.
     order: Vec<&'static str>,
 }
 
@@ -129,7 +129,8 @@ fn at(seconds: u64) -> Timestamp {
     Timestamp(1_000_000) + Duration::from_secs(seconds)
 }
 
-/// Runs a message, with each input so many seconds after its start, until nothing is left to wait for.
+/// Runs a message, with each input this many seconds after its start, until it waits for nothing
+/// more.
 fn run(new: NewMessage, inputs: &[(u64, Input)]) -> Run {
     let mut machine = TextMessage::new(&settings(), new, 7, at(0));
     let mut run = Run::default();
@@ -225,7 +226,7 @@ fn each_way_to_end_is_one_end_with_a_reason() {
             (Sent, None, "200 so"),
             1,
         ),
-        // An answer before anything was sent is none.
+        // An answer before anything was sent does not count.
         (
             &[(1, Answer(200)), (2, Routes(Ok(0)))],
             (Failed, Some(30_003), "there is no route to it"),

@@ -1,4 +1,4 @@
-//! A change of the session that cannot be made leaves the call as it was (RFC 3261 §14).
+//! A failed change of the session leaves the call as it was (RFC 3261 §14).
 
 use crate::world::{Act, UNUSABLE, World, phone, xml};
 
@@ -8,7 +8,7 @@ fn unusable() -> Option<String> {
 
 #[test]
 fn a_refused_offer_leaves_the_document_running() {
-    // Document, what K gets but for 180 and 200, and how its call ends.
+    // Document, what K receives except 180 and 200, and how its call ends.
     let table: &[(&str, &str, &str)] = &[
         (
             "<Play>http://app/a.wav</Play>",
@@ -58,7 +58,7 @@ fn a_refused_offer_of_either_party_leaves_the_bridge() {
     }
 }
 
-/// K asks for our offer, and its answer cannot be used.
+/// K requests our offer, and its answer is unusable.
 #[test]
 fn a_refused_late_answer_leaves_the_call() {
     let run = World::document("<Play>http://app/a.wav</Play>")

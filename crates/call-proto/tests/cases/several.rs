@@ -6,7 +6,7 @@ const THREE: &str = "<Dial><Client>ann</Client><Sip>sip:zed@h.example</Sip>\
     <Number>+2000</Number></Dial>";
 const NAMES: [&str; 3] = ["ann", "zed", "+2000"];
 
-/// Calls the three; each phone by name, the others only ring.
+/// Calls the three parties; listed phones behave as given, the others only ring.
 fn three(phones: &[(&str, Phone)]) -> World {
     NAMES
         .into_iter()

@@ -1,4 +1,4 @@
-//! Speech in Gather.
+//! Speech recognition in Gather.
 
 use std::time::Duration;
 
@@ -14,7 +14,8 @@ fn gather(attributes: &str, prompts: &str) -> World {
     .app("/g", xml("<Hangup/>"))
 }
 
-/// When the action was asked, and with which digits, words and confidence; or when "after" was heard.
+/// When the action was requested, and with which digits, words and confidence; or when "after" was
+/// heard.
 fn outcome(run: &Run) -> String {
     let asked = run.app();
     let Some(action) = run.all_requests().find(|asked| asked.has("Digits")) else {
@@ -102,7 +103,7 @@ fn what_is_said_and_what_becomes_of_it() {
             |it| it,
             "5 POST /g [] [] -",
         ),
-        // The recognizer gives what it has when the silence is over.
+        // The recognizer returns its partial result when the silence has passed.
         (
             "silence after speech",
             "",
@@ -224,7 +225,7 @@ fn a_word_interrupts_the_prompts() {
     let prompts = "<Say>one</Say><Pause length=\"2\"/><Say>two</Say>";
     let world = || gather("input=\"speech\" action=\"/g\"", prompts);
     let before = "0 say one";
-    // To the end: 1 s, 2 s, 1 s; then the time for the first word.
+    // The prompts play to their end: 1 s, 2 s, 1 s; then the time for the first word.
     assert_eq!(outcome(&world().run()), "9 say after");
     for (at, then) in [
         (0.5, ", 0.5 stop"),
@@ -277,7 +278,8 @@ fn without_a_recognizer() {
         .run();
     assert_eq!(outcome(&run), "7.1 POST /g [12] [] -");
     assert_eq!(run.codes(), [13340]);
-    // Without keys nothing can come: it goes on as without input, once all prompts were heard.
+    // Without keys no input is possible: the document continues as without input, once all prompts
+    // have played.
     for (prompts, expected) in [
         ("", "0 say after"),
         ("<Say>one</Say><Pause/>", "2 say after"),
@@ -306,7 +308,7 @@ fn a_recognizer_that_fails_or_thinks_for_ever() {
         run.notifications[0].text,
         "speech was not recognised: no voice"
     );
-    // What was understood counts, five seconds after the silence.
+    // The partial result counts, five seconds after the silence.
     let world = || gather("input=\"speech\" action=\"/g\"", "").recognizer(Recognizer::Dreams);
     let run = world().says(1.0, "yes").run();
     assert_eq!(outcome(&run), "11 POST /g [] [yes] -");
@@ -314,7 +316,7 @@ fn a_recognizer_that_fails_or_thinks_for_ever() {
     let run = world().run();
     assert_eq!(outcome(&run), "10 say after");
     assert_eq!(run.codes(), [13342]);
-    // It may still correct itself.
+    // It may still correct the result.
     let run = world().says(1.0, "yes").has_said(8.0, "Jess").run();
     assert_eq!(outcome(&run), "8 POST /g [] [Jess] 0.75");
 }
@@ -349,7 +351,8 @@ fn one_partial_result_is_told_at_a_time() {
         .iter()
         .map(|asked| asked.get("UnstableSpeechResult"))
         .collect();
-    // The newest waits for the one on its way; what is still unstable at the end is not sent.
+    // The newest one waits for the pending request; a partial result still waiting at the end is
+    // not sent.
     assert_eq!(told, ["a", "a b c"]);
     assert_eq!(run.app(), "0 GET /v, 1 GET /p, 2 GET /p, 2.7 POST /g");
     assert_eq!(outcome(&run), "2.7 POST /g [] [a b c d] 0.75");

@@ -1,4 +1,4 @@
-//! A call whose record cannot be kept does not exist: nobody is told of it.
+//! A call whose record cannot be stored does not exist: it is not reported to anyone.
 
 use call_proto::Target;
 
@@ -17,7 +17,7 @@ fn an_inbound_call_is_refused() {
     assert_eq!(run.record("K").reason.as_deref(), Some("not-recorded"));
 }
 
-/// The callee is not rung, and the caller's document goes on.
+/// The callee is not rung, and the caller's document continues.
 #[test]
 fn a_dialled_leg_fails() {
     let document = "<Dial action=\"/a\"><Client statusCallback=\"/s\">ann</Client></Dial>";

@@ -1,8 +1,8 @@
-//! Verbs on their own, and recordings of Dial that fail.
+//! Single verbs, and recordings of Dial that fail.
 
 use crate::world::{Run, World, phone, xml};
 
-/// Verbs, what K hears, and what K is sent.
+/// Verbs, what K hears, and the messages sent to K.
 #[test]
 fn verbs_in_order() {
     let table = [
@@ -54,7 +54,7 @@ fn verbs_in_order() {
     }
 }
 
-/// What is not supported is reported with its number and line, and skipped.
+/// Unsupported elements are reported with number and line, and skipped.
 #[test]
 fn not_built_is_told() {
     let ann = |attributes: &str, noun: &str| {
@@ -97,7 +97,7 @@ fn redirects_in_a_circle_end() {
         assert_eq!(run.requests("/v").len(), 21, "{document}");
         assert_eq!(run.ended("K"), "failed 0 s", "{document}");
     }
-    // What takes time is not a loop.
+    // Documents that take time do not form a loop.
     for document in [
         "<Dial action=\"/v\"><Client>ann</Client></Dial>",
         "<Say>a</Say><Redirect>/v</Redirect>",
@@ -117,7 +117,7 @@ fn recorded(world: impl FnOnce(World) -> World) -> Run {
     world(World::document(document).app("/a", xml(""))).run()
 }
 
-/// The action waits for the file, but not for ever, and names it only if it is there.
+/// The action waits for the file, but not forever, and names it only if it exists.
 #[test]
 fn recordings_that_fail() {
     let talks = |world: World| world.phone("ann", phone().answers(1.0).talks(3.0));

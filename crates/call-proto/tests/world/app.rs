@@ -1,4 +1,4 @@
-//! The application: what it answers.
+//! The answers of the application.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ impl Reply {
         })
     }
 
-    /// As the scene has it.
+    /// The answer as a page of the scene.
     pub(crate) fn page(self) -> Page {
         self.0
     }
@@ -47,22 +47,22 @@ pub(crate) fn plain(content_type: &str, body: &str) -> Reply {
     Reply::of(200, Some(content_type), body)
 }
 
-/// Something that is not XML.
+/// A body that is not XML.
 pub(crate) fn broken() -> Reply {
     plain("text/xml", "%%<Response><Hangup/></Response>")
 }
 
-/// Status 200 and nothing else.
+/// Status 200 without content.
 pub(crate) fn empty() -> Reply {
     Reply::of(200, None, "")
 }
 
-/// Another status and nothing else.
+/// Another status without content.
 pub(crate) fn status(status: u16) -> Reply {
     Reply::of(status, None, "")
 }
 
-/// The error page of a web server: HTML, and no XML.
+/// The error page of a web server: HTML, not XML.
 pub(crate) fn page(status: u16) -> Reply {
     Reply::of(status, Some("text/html"), "<html><p>not here<br></html>")
 }

@@ -1,4 +1,4 @@
-//! Numbers, clients and accounts, and what routing makes of an INVITE.
+//! Numbers, clients and accounts, and the routing of an INVITE.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ impl Directory {
         }
     }
 
-    /// The decision for an INVITE, with or without proof of who sent it.
+    /// The decision for an INVITE from an authenticated or unauthenticated sender.
     pub(crate) fn route(&self, caller: &Caller, called: &str, proved: bool) -> Decision {
         let (user, host) = called.split_once('@').unwrap_or((called, ""));
         let invitation = Invitation {
@@ -90,7 +90,7 @@ impl Directory {
                     .clients
                     .iter()
                     .map(|(client, status)| (client.account, status));
-                // A test changes the status beside one of the account's rows.
+                // A test changes the status by way of one of the account's rows.
                 let mut of_it = numbers
                     .chain(clients)
                     .filter(|(account, _)| *account == sid)
@@ -101,13 +101,13 @@ impl Directory {
                 let status = inactive.or_else(|| of_it.next());
                 rows.add_account(sid, status);
             }
-            // No row of a test has one.
+            // No row of a test has an application.
             Want::Application(sid) => rows.add_application(sid, None),
         }
     }
 }
 
-/// The account of this number.
+/// The account with this number.
 pub(crate) fn account(number: u8) -> AccountSid {
     AccountSid::from_bytes([number; 16])
 }
@@ -137,7 +137,7 @@ pub(crate) fn number(phone_number: &str) -> (Number, AccountStatus) {
     (number, AccountStatus::Active)
 }
 
-/// A client of the same account, without a document of its own.
+/// A client of the same account, without its own document.
 pub(crate) fn client(login: &str) -> (Client, AccountStatus) {
     let client = Client {
         sid: ClientSid::from_bytes([3; 16]),

@@ -1,10 +1,10 @@
 //! A world in virtual time around one call family: a caller, phones, an application, media and the
 //! API, all scripted.
 //!
-//! A test describes the [`World`], lets it [`run`](World::run) and looks at the [`Run`]: what each
-//! party was sent and when, what the application was asked, what the records say. The host that
-//! plays it is the one of `patchcord test` (`rehearse::play`). **Invariant: the same world gives the
-//! same run, and each run is checked against the rules in `rules`.**
+//! A test describes the [`World`], lets it [`run`](World::run) and examines the [`Run`]: the
+//! messages sent to each party with their times, the requests to the application, the records. The
+//! host that plays it is that of `patchcord test` (`rehearse::play`). **Invariant: the same world
+//! gives the same run, and each run is checked against the rules in `rules`.**
 
 mod app;
 mod directory;
@@ -30,30 +30,30 @@ pub(crate) use rules::Rules;
 pub(crate) use run::{Run, texts};
 pub(crate) use scene::Nothing;
 
-/// What is there before the call, and what everybody will do.
+/// The initial state before the call, and what each party will do.
 #[derive(Clone, Debug)]
 pub(crate) struct World {
     pub(crate) root: Root,
     pub(crate) caller: Caller,
     pub(crate) directory: Directory,
-    /// Replies of the application by path, in order; the last one stays.
+    /// Replies of the application by path, in order; the last one repeats.
     pub(crate) pages: BTreeMap<String, Vec<Reply>>,
     /// Phones by login, number or user part; each one is a contact.
     pub(crate) phones: BTreeMap<String, Vec<Phone>>,
     /// Sound files by address, with their length in milliseconds.
     pub(crate) clips: BTreeMap<String, u64>,
-    /// What happens when, in milliseconds.
+    /// Timed acts, in milliseconds.
     pub(crate) acts: Vec<(u64, Act)>,
     /// How long looking up a target takes, in milliseconds.
     pub(crate) looking_up_ms: u64,
     /// Parties whose media cannot be opened.
     pub(crate) deaf: BTreeSet<String>,
-    /// How long the media side takes to close a recording, in milliseconds; `None`: for ever.
+    /// How long the media side takes to close a recording, in milliseconds; `None`: it never does.
     pub(crate) closing_ms: Option<u64>,
-    /// Parties whose records cannot be kept.
+    /// Parties whose records cannot be stored.
     pub(crate) unrecorded: BTreeSet<String>,
     pub(crate) recognizer: Recognizer,
-    /// What phones answer to text messages; `None`: nothing, ever.
+    /// The response of phones to text messages; `None`: none.
     pub(crate) message_answer: Option<u16>,
     /// Whether the media side fails to write recordings.
     pub(crate) disk_full: bool,
@@ -62,12 +62,12 @@ pub(crate) struct World {
     pub(crate) weather: Weather,
 }
 
-/// What the family starts with.
+/// How the family starts.
 #[derive(Clone, Debug)]
 pub(crate) enum Root {
     /// K sends INVITE to this user part.
     Inbound(String),
-    /// The API makes a call.
+    /// The API creates a call.
     Api(Box<ApiCall>),
 }
 
@@ -81,7 +81,7 @@ pub(crate) struct ApiCall {
     pub(crate) timeout_s: u64,
 }
 
-/// K, who calls.
+/// The caller, K.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
     pub(crate) user: String,
@@ -89,18 +89,18 @@ pub(crate) struct Caller {
     pub(crate) headers: Headers,
     /// `None`: an INVITE without offer.
     pub(crate) sdp: Option<String>,
-    /// Answers a challenge properly.
+    /// Whether it answers a challenge correctly.
     pub(crate) knows_password: bool,
-    /// Comes from the address of a trunk.
+    /// Whether it calls from the address of a trunk.
     pub(crate) by_trunk: bool,
-    /// How long after the 200 its ACK comes; `None`: never.
+    /// Time from the 200 to its ACK; `None`: never.
     pub(crate) ack_ms: Option<u64>,
 }
 
-/// Something that happens by itself.
+/// An act that happens by itself.
 #[derive(Clone, Debug)]
 pub(crate) enum Act {
-    /// K gives up or hangs up: CANCEL or BYE, as it stands.
+    /// K sends CANCEL or BYE, whichever applies.
     HangUp,
     /// K sends a re-INVITE with this offer.
     Reinvite(Option<String>),
@@ -112,11 +112,11 @@ pub(crate) enum Act {
     Info,
     /// A party presses a key.
     Key(String, char, DigitWay),
-    /// The recognizer has news of what this party says.
+    /// The recognizer reports speech of this party.
     Understood(String, SpeechNews),
-    /// The way to this party is gone.
+    /// The path to this party is lost.
     Vanish(String),
-    /// Nothing is heard from this party any more.
+    /// No more packets arrive from this party.
     Silence(String),
     /// The API changes the call of this party.
     Rest(String, Modify),
@@ -125,7 +125,7 @@ pub(crate) enum Act {
 }
 
 impl World {
-    /// K dials `+1000`, whose document is got from `http://app/v`.
+    /// K dials `+1000`, whose document is at `http://app/v`.
     pub(crate) fn new() -> Self {
         Self {
             root: Root::Inbound("+1000".to_owned()),
@@ -161,7 +161,7 @@ impl World {
         Self::new().app("/v", xml(content))
     }
 
-    /// The API calls somebody, for whom a document with this content runs.
+    /// The API calls a party, on which a document with this content runs.
     pub(crate) fn api(target: Target, content: &str) -> Self {
         let mut world = Self::document(content);
         world.root = Root::Api(Box::new(ApiCall {
@@ -175,7 +175,7 @@ impl World {
         world
     }
 
-    /// K dials this instead.
+    /// K dials this number instead.
     pub(crate) fn dials(mut self, called: &str) -> Self {
         self.root = Root::Inbound(called.to_owned());
         self
@@ -187,7 +187,7 @@ impl World {
         self
     }
 
-    /// One more phone of somebody.
+    /// Adds a phone to a party.
     pub(crate) fn phone(mut self, name: &str, phone: Phone) -> Self {
         self.phones.entry(name.to_owned()).or_default().push(phone);
         self
@@ -204,7 +204,7 @@ impl World {
         self
     }
 
-    /// K gives up or hangs up.
+    /// K cancels or hangs up.
     pub(crate) fn hangs_up(self, at_s: f64) -> Self {
         self.act(at_s, Act::HangUp)
     }
@@ -222,13 +222,13 @@ impl World {
         self
     }
 
-    /// K speaks, and this much is understood so far.
+    /// K speaks; this much is understood so far.
     pub(crate) fn says(self, at_s: f64, so_far: &str) -> Self {
         let news = SpeechNews::Partial(so_far.to_owned());
         self.understood(at_s, news)
     }
 
-    /// The recognizer finds the end of what K says.
+    /// The recognizer detects the end of K's speech.
     pub(crate) fn has_said(self, at_s: f64, text: &str) -> Self {
         let news = SpeechNews::Final {
             text: text.to_owned(),
@@ -237,7 +237,7 @@ impl World {
         self.understood(at_s, news)
     }
 
-    /// The recognizer has news of what K says.
+    /// The recognizer reports K's speech.
     pub(crate) fn understood(self, at_s: f64, news: SpeechNews) -> Self {
         self.act(at_s, Act::Understood("K".to_owned(), news))
     }
@@ -251,12 +251,12 @@ impl World {
         self.act(at_s, Act::Rest(party.to_owned(), Modify::Complete))
     }
 
-    /// The API wants a change of a party's call.
+    /// The API requests a change of a party's call.
     pub(crate) fn asks(self, at_s: f64, party: &str, modify: Modify) -> Self {
         self.act(at_s, Act::Rest(party.to_owned(), modify))
     }
 
-    /// The API lets a party run the document at this path.
+    /// The API makes a party run the document at this path.
     pub(crate) fn redirects(self, at_s: f64, party: &str, path: &str, both: bool) -> Self {
         self.act(at_s, Act::Rest(party.to_owned(), redirect_to(path, both)))
     }
@@ -277,7 +277,7 @@ impl World {
         self
     }
 
-    /// Changes what the directory holds.
+    /// Changes the content of the directory.
     pub(crate) fn with(mut self, change: impl FnOnce(&mut Directory)) -> Self {
         change(&mut self.directory);
         self
@@ -300,15 +300,15 @@ impl World {
         self
     }
 
-    /// Lets it happen, and notes which rules were broken.
+    /// Plays the scene, and records broken rules.
     pub(crate) fn play(self) -> Run {
         run::play(&self)
     }
 
-    /// Lets it happen, checks the rules, and lets the stored journal happen again.
+    /// Plays the scene, checks the rules, and replays the stored journal.
     ///
     /// # Panics
-    /// With the log, if a rule was broken or the second time is not like the first.
+    /// With the log, if a rule was broken or the replay differs.
     pub(crate) fn run(self) -> Run {
         let mut run = self.play();
         assert!(run.broken.is_empty(), "broken rules: {:#?}", run.broken);
@@ -317,7 +317,7 @@ impl World {
     }
 }
 
-/// A document got from an address, without a fallback.
+/// A document from an address, without a fallback.
 pub(crate) fn document_at(url: &str) -> Document {
     Document {
         url: url.to_owned(),
@@ -327,7 +327,7 @@ pub(crate) fn document_at(url: &str) -> Document {
     }
 }
 
-/// What the API does to let a call run the document at this path.
+/// The API request that makes a call run the document at this path.
 pub(crate) fn redirect_to(path: &str, both: bool) -> Modify {
     Modify::Redirect(Box::new(Redirect {
         document: Document {

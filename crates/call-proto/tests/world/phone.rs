@@ -1,4 +1,4 @@
-//! Phones that are called: what they do, counted from the INVITE.
+//! Called phones: what they do, timed from the INVITE.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::ms;
 #[derive(Clone, Debug)]
 pub(crate) struct Phone(pub(super) scene::Phone);
 
-/// A phone that does nothing at all yet.
+/// A phone that does nothing yet.
 pub(crate) fn phone() -> Phone {
     let mut phone = scene::Phone::new();
     phone.withdraws = Some(Duration::from_millis(10));
@@ -26,22 +26,22 @@ impl Phone {
         self
     }
 
-    /// Sends 180 so many seconds after the INVITE.
+    /// Sends 180 this many seconds after the INVITE.
     pub(crate) fn rings(self, seconds: f64) -> Self {
         self.step(seconds, Doing::Ring(180))
     }
 
-    /// Sends 200 so many seconds after the INVITE.
+    /// Sends 200 this many seconds after the INVITE.
     pub(crate) fn answers(self, seconds: f64) -> Self {
         self.step(seconds, Doing::Answer)
     }
 
-    /// Sends a final failure so many seconds after the INVITE.
+    /// Sends a final refusal this many seconds after the INVITE.
     pub(crate) fn rejects(self, seconds: f64, status: u16) -> Self {
         self.step(seconds, Doing::Reject(status))
     }
 
-    /// Hangs up so many seconds after its answer.
+    /// Hangs up this many seconds after its answer.
     pub(crate) fn talks(mut self, seconds: f64) -> Self {
         self.0.talks = Some(Duration::from_millis(ms(seconds)));
         self
@@ -64,7 +64,7 @@ impl Phone {
         self
     }
 
-    /// As the scene has it, with the name of its legs.
+    /// The phone for the scene, with the name of its legs.
     pub(crate) fn named(mut self, name: &str) -> scene::Phone {
         self.0.name = Some(name.to_owned());
         self.0

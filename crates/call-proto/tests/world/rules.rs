@@ -1,4 +1,4 @@
-//! What must hold in every run, whatever happens.
+//! The rules that hold in every run, whatever happens.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,22 +8,22 @@ use call_proto::{
 };
 use model::{CallSid, CallStatus, MessageSid, MessageStatus, Timestamp};
 
-/// What the rules remember of a leg.
+/// The state that the rules keep for a leg.
 #[derive(Default)]
 struct Leg {
-    /// Commands to the SIP side so far, in one letter each.
+    /// Commands to the SIP side so far, one letter each.
     sip: String,
     opened: u32,
     closed: u32,
     playing: Option<PlayId>,
     listens: bool,
-    /// The speech that is listened to.
+    /// The running recognition.
     listening: Option<Req>,
-    /// The room that it asked to join, or is in.
+    /// The room that it requested to join, or is in.
     member: Option<Req>,
     /// Whether it is in the mix of a conference.
     in_mix: bool,
-    /// The way that media was opened for.
+    /// The route for which media was opened.
     towards: Option<Via>,
     answered: Option<Timestamp>,
     created: Option<Timestamp>,
@@ -71,7 +71,7 @@ impl Rules {
             }
             let leg = self.legs.entry(*call).or_default();
             let (known, gone) = (leg.created.is_some(), leg.forgotten > 0);
-            // The API may ask for a leg that is gone, too.
+            // The API may address an ended leg, too.
             let silent = matches!(command, Command::Trace(_) | Command::Reply { .. });
             self.check(known, || {
                 format!("command for a leg without record: {command:?}")
@@ -115,7 +115,7 @@ impl Rules {
         }
     }
 
-    /// An event that a leg gets.
+    /// An event delivered to a leg.
     pub(crate) fn event(&mut self, call: CallSid, event: &Event) {
         match event {
             Event::Speech { req, news } if !matches!(news, SpeechNews::Partial(_)) => {
@@ -237,7 +237,7 @@ impl Rules {
     }
 
     /// The order of commands to the SIP side: `H R (A (a|r)*)? (B|J)?` for a caller,
-    /// `H I (a|r)* (C|B)?` for somebody called.
+    /// `H I (a|r)* (C|B)?` for a called party.
     fn sip(&mut self, call: CallSid, command: &LegCommand) {
         let letter = match command {
             LegCommand::Headers(_) => 'H',

@@ -1,4 +1,4 @@
-//! What happened in a run, in a form that tests can compare.
+//! The outcome of a run, in a form that tests can compare.
 
 use std::collections::BTreeMap;
 
@@ -44,7 +44,7 @@ pub(super) fn play(world: &World) -> Run {
     observer.finish(host)
 }
 
-/// Looks at every command, notes what only tests ask for, and checks the rules.
+/// Observes every command, records what only tests need, and checks the rules.
 struct Observer {
     run: Run,
     rules: Rules,
@@ -125,7 +125,7 @@ impl Asked {
     /// The value of a parameter.
     ///
     /// # Panics
-    /// If it is missing or stands twice.
+    /// If it is missing or occurs twice.
     #[track_caller]
     pub(crate) fn get(&self, name: &str) -> &str {
         texts(&self.params, name)
@@ -145,7 +145,7 @@ impl Asked {
     }
 }
 
-/// The value of a parameter that stands exactly once.
+/// The value of a parameter that occurs exactly once.
 #[track_caller]
 pub(crate) fn texts<'a>(params: &'a [(String, String)], name: &str) -> &'a str {
     let mut found = params.iter().filter(|(known, _)| known == name);
@@ -158,35 +158,35 @@ pub(crate) fn texts<'a>(params: &'a [(String, String)], name: &str) -> &'a str {
 
 #[derive(Default)]
 pub(crate) struct Run {
-    /// What the host saw; `None` if the call was refused before it began.
+    /// The host's observations; `None` if the call was refused before it began.
     host: Option<rehearse::Run>,
-    /// What routing itself answered K.
+    /// Routing's own answers to K.
     answered: Vec<String>,
     /// Rules that were broken.
     pub(crate) broken: Vec<String>,
     requests: Vec<Asked>,
-    /// Who wrote the address of each request.
+    /// The author of each request's address.
     authors: Vec<(Timestamp, CallSid, String, AccountSid)>,
-    /// Sound files that were asked for, and who wrote their addresses.
+    /// The requested sound files, and the authors of their addresses.
     pub(crate) loaded: Vec<(String, AccountSid)>,
     pub(crate) recordings: Vec<Recording>,
     pub(crate) started_recordings: Vec<StartedRecording>,
-    /// What is on record for the case of a crash.
+    /// The callbacks stored for the case of a crash.
     pub(crate) farewells: BTreeMap<CallSid, Farewell>,
-    /// Text messages that are over, and what was kept of each while it was on its way.
+    /// Ended text messages, and what was stored for each while it was pending.
     pub(crate) messages: Vec<Message>,
     pub(crate) message_farewells: BTreeMap<MessageSid, MessageFarewell>,
     pub(crate) notifications: Vec<Notification>,
     pub(crate) callbacks: Vec<Callback>,
     pub(crate) trace: Vec<Entry>,
-    /// All inputs and answers of the family; empty if there was none.
+    /// All inputs and answers of the family; empty if there is none.
     pub(crate) journal: Vec<Line>,
     /// Headers for all messages of a leg.
     pub(crate) headers: BTreeMap<CallSid, Headers>,
     /// Why routing refused the call.
     pub(crate) refusal: Option<Refusal>,
     pub(crate) reinvite_sdp: Option<String>,
-    /// What was listened for.
+    /// The recognitions requested.
     pub(crate) listened: Vec<ListenRequest>,
 }
 
@@ -234,14 +234,14 @@ impl Run {
         }
     }
 
-    /// The same, from the journal as it is stored.
+    /// The same, from the stored form of the journal.
     pub(crate) fn replay_stored(&mut self) {
         let json = serde_json::to_string(&self.journal).expect("it can be written");
         self.journal = serde_json::from_str(&json).expect("it can be read");
         self.replay();
     }
 
-    // What tests ask.
+    // Queries for tests.
 
     fn seconds(&self, at: Timestamp) -> String {
         let start = self.host().map_or(at, |host| host.started);
@@ -261,7 +261,7 @@ impl Run {
         self.host.as_ref()
     }
 
-    /// What happened on the legs of a party.
+    /// The events on the legs of a party.
     fn of_party<'a>(
         &'a self,
         name: &'a str,
@@ -278,7 +278,7 @@ impl Run {
         mine.map(|one| (one.at, one.what.as_str())).collect()
     }
 
-    /// What a party was sent, and when, in seconds.
+    /// The messages sent to a party, and when, in seconds.
     pub(crate) fn to(&self, name: &str) -> String {
         let mut sent = self.of_party(name, |host| &host.sent);
         if name == "K" {
@@ -300,7 +300,7 @@ impl Run {
         heard.any(|one| one.what.starts_with("joins "))
     }
 
-    /// What the application was asked.
+    /// The requests to the application.
     pub(crate) fn app(&self) -> String {
         let lines: Vec<(Timestamp, String)> = self
             .requests
@@ -343,7 +343,7 @@ impl Run {
         found.unwrap_or_else(|| panic!("no INVITE to {name}"))
     }
 
-    /// The last record of K or of somebody called.
+    /// The last record of K or of a called party.
     #[track_caller]
     pub(crate) fn record(&self, name: &str) -> &CallRecord {
         let found = self.host().and_then(|host| host.newest(name));
@@ -363,7 +363,7 @@ impl Run {
         }
     }
 
-    /// The last record of a party: who ended it, why, and what its remote party said.
+    /// The last record of a party: who ended it, why, and the remote party's reason.
     #[track_caller]
     pub(crate) fn blame(&self, name: &str) -> String {
         let record = self.record(name);
@@ -376,12 +376,12 @@ impl Run {
         text.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
-    /// How many legs there were.
+    /// Number of legs.
     pub(crate) fn legs(&self) -> usize {
         self.all_records().count()
     }
 
-    /// What the API was replied to, and about whose leg.
+    /// The replies to the API, and whose leg each was about.
     pub(crate) fn replies(&self) -> Vec<(&str, Result<(), ModifyError>)> {
         let Some(host) = self.host() else {
             return Vec::new();

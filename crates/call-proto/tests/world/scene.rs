@@ -12,7 +12,7 @@ use rehearse::{Application, Asked};
 
 use super::{Act, ApiCall, Root, World, directory};
 
-/// Nothing is there but the pages of the world.
+/// Answers nothing: there are only the pages of the world.
 pub(crate) struct Nothing;
 
 impl Application for Nothing {
@@ -32,9 +32,9 @@ impl Application for Nothing {
     fn callback(&mut self, _: &Asked) {}
 }
 
-/// What came of the routing of K's INVITE.
+/// The outcome of routing K's INVITE.
 pub(super) enum Routed {
-    /// This is run; K was challenged before that or not.
+    /// This runs; the flag says whether K was challenged before.
     Runs(Box<Inbound>, bool),
     /// K gave up when challenged.
     Challenged,
@@ -91,7 +91,7 @@ impl World {
         scene
     }
 
-    /// The call that starts everything, or what became of K's INVITE instead.
+    /// The call that starts everything, or the outcome of K's INVITE instead.
     pub(super) fn start(&self) -> Result<(Start, bool), Routed> {
         let (opening, challenged) = match &self.root {
             Root::Api(call) => (Opening::Api(Box::new(self.outbound(call))), false),
