@@ -1,7 +1,7 @@
-//! Addresses of applications: checking, and resolving.
+//! Addresses of applications: checking and resolving.
 //!
-//! **Invariant: a [`Target`] holds no user-info and no fragment in its URL;** credentials travel
-//! apart, so that they cannot reach another origin by accident.
+//! **Invariant: a [`Target`] holds no user-info and no fragment in its URL;** credentials are kept
+//! separately, so that they cannot reach another origin by accident.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,14 +10,14 @@ use url::Url;
 
 use crate::error::{FetchError, Problem};
 
-/// Where a request goes.
+/// The destination of a request.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
-    /// Without user-info and fragment.
+    /// Without user-info or fragment.
     pub(crate) url: Url,
     /// Value of the `Authorization` header.
     pub(crate) authorization: Option<String>,
-    /// The address as given, but for the fragment.
+    /// The address as given, except the fragment.
     pub(crate) full: Url,
 }
 
@@ -77,11 +77,10 @@ impl Target {
     }
 }
 
-/// Resolves an address against that of the document it stands in (RFC 3986 §5), whose query does
-/// not count.
+/// Resolves an address against that of its document (RFC 3986 §5), whose query is ignored.
 ///
 /// # Errors
-/// [`FetchError`] with [`Problem::BadAddress`] if the result is no http or https address.
+/// [`FetchError`] with [`Problem::BadAddress`] if the result is not an HTTP or HTTPS address.
 pub fn resolve(base: &str, address: &str) -> Result<String, FetchError> {
     let address = address.trim();
     let bad = |error: url::ParseError| {
@@ -104,7 +103,7 @@ pub fn resolve(base: &str, address: &str) -> Result<String, FetchError> {
     Ok(Target::from_url(url)?.full.into())
 }
 
-/// Basic credentials (RFC 7617) out of the user-info.
+/// Basic credentials (RFC 7617) from the user-info.
 fn basic(url: &Url) -> Option<String> {
     if url.username().is_empty() && url.password().is_none() {
         return None;

@@ -1,7 +1,7 @@
 //! When to try a callback again.
 //!
-//! **Invariant: the wait is between half of and the whole planned time**, so that callbacks which
-//! failed together do not come back together.
+//! **Invariant: the wait is between half and all of the planned time**, so that callbacks that
+//! failed together are not retried together.
 
 use std::time::{Duration, SystemTime};
 
@@ -10,17 +10,17 @@ use crate::http_date;
 /// Settings of the waits between attempts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Backoff {
-    /// Planned wait after the first failure; doubles with each further one.
+    /// Planned wait after the first failure; doubles with each further failure.
     pub(crate) first: Duration,
     /// Longest planned wait.
     pub(crate) longest: Duration,
 }
 
 impl Backoff {
-    /// How long to wait after so many failures.
+    /// How long to wait after a number of failures.
     ///
     /// - `failures`: at least 1.
-    /// - `asked`: what the server asked for, which is kept to if it is longer, within reason.
+    /// - `asked`: the wait requested by the server, which is respected if longer, within reason.
     /// - `random`: 0 to 1.
     pub(crate) fn wait(&self, failures: u32, asked: Option<Duration>, random: f64) -> Duration {
         let doubled = 2u32.saturating_pow(failures.saturating_sub(1).min(30));
@@ -30,7 +30,7 @@ impl Backoff {
     }
 }
 
-/// What a `Retry-After` header asks for: seconds, or a date (RFC 9110 §10.2.3).
+/// The wait in a `Retry-After` header: seconds, or a date (RFC 9110 §10.2.3).
 pub(crate) fn retry_after(header: &str, now: SystemTime) -> Option<Duration> {
     if let Ok(seconds) = header.trim().parse() {
         return Some(Duration::from_secs(seconds));

@@ -1,8 +1,8 @@
-//! A circuit breaker: whether a host is worth a request.
+//! A circuit breaker: decides whether to send a request to a host.
 //!
-//! After some failures in a row the host is left alone for a while; then one request probes it, and
-//! its result decides. **Invariant: while the breaker is not closed, at most one request at a time
-//! is let through.** It has no clock: the time comes in.
+//! After some failures in a row no requests are sent to the host for a while; then one request
+//! probes it, and its result decides. **Invariant: while the breaker is not closed, at most one
+//! request at a time is let through.** It has no clock: time comes in as an argument.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use model::Timestamp;
 
 use crate::backoff::Backoff;
 
-/// When a breaker opens and for how long.
+/// When a breaker opens, and for how long.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BreakerSettings {
-    /// Failures in a row that open it.
+    /// Consecutive failures that open it.
     pub(crate) failures: u32,
     /// How long it stays open: longer each time a probe fails.
     pub(crate) waits: Backoff,
@@ -24,37 +24,37 @@ enum State {
     Closed {
         failures: u32,
     },
-    /// Nothing is sent before `until`; `times` in a row it was opened.
+    /// Nothing is sent before `until`; it opened `times` times in a row.
     Open {
         until: Timestamp,
         times: u32,
     },
-    /// The probe is on its way.
+    /// The probe is in progress.
     Probing {
         times: u32,
     },
 }
 
-/// What a request told about the host.
+/// What a request showed about the host.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Verdict {
-    /// It answers.
+    /// It responds.
     Alive,
-    /// It does not, or cannot do what is asked; perhaps it asked for this much time.
+    /// It does not respond, or cannot serve the request, possibly with a requested wait.
     Failing { asked: Option<Duration> },
-    /// The request was never sent.
+    /// The request was not sent.
     Unknown,
 }
 
-/// A change worth telling people.
+/// A change worth reporting.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Change {
-    /// The host is left alone for the first time since it answered.
+    /// Requests to the host are suspended for the first time since it responded.
     Opened {
-        /// When it is probed.
+        /// When it will be probed.
         until: Timestamp,
     },
-    /// It answers again.
+    /// It responds again.
     Closed,
 }
 
@@ -66,18 +66,18 @@ pub(crate) struct Breaker {
 }
 
 impl Breaker {
-    /// Closed.
+    /// A closed breaker.
     pub(crate) fn new(settings: BreakerSettings) -> Self {
         let state = State::Closed { failures: 0 };
         Self { settings, state }
     }
 
-    /// Whether every request is let through.
+    /// Whether all requests are let through.
     pub(crate) fn is_closed(&self) -> bool {
         matches!(self.state, State::Closed { .. })
     }
 
-    /// From when on a request is let through; `None` while a probe is on its way.
+    /// The time from which a request is let through; `None` while a probe is in progress.
     pub(crate) fn earliest(&self) -> Option<Timestamp> {
         match self.state {
             State::Closed { .. } => Some(Timestamp(i64::MIN)),
@@ -86,7 +86,7 @@ impl Breaker {
         }
     }
 
-    /// A request goes out; whether it is the probe.
+    /// Records that a request starts; returns whether it is the probe.
     pub(crate) fn handle_start(&mut self) -> bool {
         let State::Open { times, .. } = self.state else {
             return false;
@@ -95,9 +95,9 @@ impl Breaker {
         true
     }
 
-    /// A request came back.
+    /// Records the result of a request.
     ///
-    /// - `probe`: what [`Breaker::handle_start`] said of it.
+    /// - `probe`: the result of its [`Breaker::handle_start`].
     /// - `random`: 0 to 1.
     pub(crate) fn handle_verdict(
         &mut self,
@@ -132,7 +132,7 @@ impl Breaker {
                 self.state = State::Open { until: now, times };
                 None
             }
-            // A request that was on its way when the breaker opened says nothing new.
+            // A request that was in progress when the breaker opened adds no information.
             (State::Open { .. } | State::Probing { .. }, Verdict::Failing { .. })
             | (_, Verdict::Unknown) => None,
         }
@@ -155,8 +155,9 @@ impl Breaker {
 mod tests {
     use super::*;
 
-    /// Plays events at given seconds and writes down the changes and from when on requests go.
-    /// `+` alive, `-` failing, `?` never sent, `r` failing with 25 s asked for; each after a start.
+    /// Plays events at given seconds and records the changes and the time from which requests are
+    /// let through. `+` alive, `-` failing, `?` not sent, `r` failing with a requested wait of 25
+    /// s; each after a start.
     fn story(events: &[(i64, char)]) -> String {
         let mut breaker = Breaker::new(BreakerSettings {
             failures: 3,

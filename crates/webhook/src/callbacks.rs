@@ -1,8 +1,8 @@
 //! Delivers the rows of the outbox: the shell around `delivery`.
 //!
-//! One task asks the machine what is due and starts a task for each request; their results go back
-//! into the machine. **Invariant: a row leaves the machine only after its end is stored,** so what
-//! was not delivered when the process stops is still in the outbox.
+//! One task polls the machine and starts a task for each request; their results go back into the
+//! machine. **Invariant: a row leaves the machine only after its end is stored,** so undelivered
+//! rows are still in the outbox when the process stops.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -23,32 +23,32 @@ use crate::outbox::{Failure, OutboxError, OutboxStore, Outcome, PendingCallback}
 use crate::signature::{Secrets, Stamp};
 use model::egress::AddressPolicy;
 
-/// Longest pause between attempts to store the end of a callback. It is tried until it works: else
-/// the row would wait on disk for the next start, to be sent again then.
+/// Longest pause between attempts to store the end of a callback. Attempts continue until one
+/// succeeds: otherwise the row would wait on disk for the next start and then be sent again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Longest sleep when nothing is due.
 const IDLE: Duration = Duration::from_secs(3600);
 
-/// Says what the addresses that an account wrote may reach.
+/// Returns the policy for the addresses that an account set.
 pub type PolicyOf = Arc<dyn Fn(AccountSid) -> AddressPolicy + Send + Sync>;
 
-/// Knows what the requests of an account are signed with.
+/// Provides the secrets that sign an account's requests.
 #[async_trait]
 pub trait Keyring: Send + Sync + 'static {
-    /// The live secrets; `None` if there are none, then the request is not signed.
+    /// The valid secrets; `None` if there are none, and then the request is not signed.
     ///
     /// # Errors
-    /// If they are not available now: then nothing is sent.
+    /// If they are currently unavailable: then nothing is sent.
     async fn secrets(&self, account: AccountSid) -> Result<Option<Secrets>, KeyringError>;
 }
 
-/// Why the secrets of an account cannot be had now.
+/// Why the secrets of an account are currently unavailable.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("the request cannot be signed: {0}")]
 pub struct KeyringError(pub String);
 
-/// Handle to the delivery. Clones share it; its tasks end with the last one.
+/// Handle to the delivery. Clones share it; its tasks end with the last clone.
 #[derive(Clone)]
 pub struct Callbacks(Arc<Inner>);
 
@@ -59,10 +59,10 @@ struct Inner {
     keyring: Arc<dyn Keyring>,
     config: CallbackConfig,
     machine: Mutex<Delivery>,
-    /// Something may be due earlier than thought, or the last handle is gone.
+    /// Something may be due earlier than expected, or the last handle is gone.
     wake: Arc<Notify>,
     idle: Notify,
-    /// The outbox is about to close: what fails from now on is left to the next start.
+    /// The outbox is about to close: failed attempts are left to the next start.
     stopped: AtomicBool,
 }
 
@@ -73,8 +73,7 @@ impl Drop for Inner {
 }
 
 impl Callbacks {
-    /// A delivery that has nothing to do yet. Must be called within a tokio runtime, where its
-    /// tasks run.
+    /// An idle delivery. Must be called within a tokio runtime, where its tasks run.
     #[must_use]
     pub fn new(
         fetcher: Fetcher,
@@ -99,8 +98,8 @@ impl Callbacks {
         Self(inner)
     }
 
-    /// Begins to process every row that is not finished, and from then on those to be
-    /// delivered again; to be called once at start. Returns the number of rows.
+    /// Starts processing every unfinished row, and from then on rows to be replayed; call once at
+    /// start. Returns the number of rows.
     ///
     /// # Errors
     /// [`OutboxError`] if the outbox cannot be used.
@@ -111,9 +110,9 @@ impl Callbacks {
         Ok(count)
     }
 
-    /// Takes up rows of servers that are gone; those that are on their way already are left alone.
+    /// Takes over rows of dead servers; those already in progress are unaffected.
     ///
-    /// - `stored`: rows were stored for this process without being handed over.
+    /// - `stored`: whether rows were stored for this process without being handed over.
     ///
     /// # Errors
     /// [`OutboxError`] if the outbox cannot be used.
@@ -131,31 +130,31 @@ impl Callbacks {
         Ok(count)
     }
 
-    /// Delivers a row that has just been stored, for a lane of this process. Never waits; a row that
-    /// is on its way already is left alone.
+    /// Delivers a row that has just been stored, for a lane of this process. Never waits; a row
+    /// already in progress is unaffected.
     pub fn deliver(&self, callback: Callback) {
         self.0.add(vec![PendingCallback::new(callback)]);
     }
 
-    /// Rows that are not through; about, while more wait on disk than memory holds.
+    /// Number of unfinished rows; approximate while more are on disk than fit in memory.
     #[must_use]
     pub fn backlog(&self) -> u64 {
         self.0.machine().len()
     }
 
-    /// Numbers for the command line and metrics.
+    /// Counters for the command line and metrics.
     #[must_use]
     pub fn stats(&self) -> CallbackStats {
         self.0.machine().stats()
     }
 
-    /// Takes up nothing more. What is on its way ends as it may; rows whose end cannot be stored stay
-    /// in the outbox for the next start.
+    /// Starts nothing more. Running requests finish; rows whose end cannot be stored stay in the
+    /// outbox for the next start.
     pub fn stop(&self) {
         self.0.stopped.store(true, Ordering::Relaxed);
     }
 
-    /// Waits until there is nothing left to deliver.
+    /// Waits until nothing is left to deliver.
     pub async fn drained(&self) {
         loop {
             let changed = self.0.idle.notified();
@@ -167,7 +166,7 @@ impl Callbacks {
     }
 }
 
-/// Does what is due, until the last handle is gone.
+/// Carries out what is due, until the last handle is gone.
 async fn drive(inner: Weak<Inner>, wake: Arc<Notify>) {
     while let Some(strong) = inner.upgrade() {
         let next = carry_out(&strong);
@@ -180,7 +179,7 @@ async fn drive(inner: Weak<Inner>, wake: Arc<Notify>) {
     }
 }
 
-/// Does what is due; returns when something is due next.
+/// Carries out what is due; returns when something is due next.
 fn carry_out(inner: &Arc<Inner>) -> Option<Timestamp> {
     loop {
         let (output, next) = {
@@ -219,7 +218,7 @@ fn carry_out(inner: &Arc<Inner>) -> Option<Timestamp> {
     }
 }
 
-/// Picks up rows to be replayed, until the last handle is gone.
+/// Fetches rows to be replayed, until the last handle is gone.
 async fn watch(inner: Weak<Inner>) {
     let mut failed = false;
     loop {
@@ -267,13 +266,13 @@ impl Inner {
         self.wake.notify_one();
     }
 
-    /// Returns how many were taken.
+    /// Returns how many rows were taken.
     async fn take_replayed(&self) -> Result<usize, OutboxError> {
         if self.machine().is_looking_through() {
-            return Ok(0); // They might overtake what is still to be read.
+            return Ok(0); // They might overtake rows still to be read.
         }
         let mut rows = self.store.replayed().await?;
-        // The end of one may just be on its way out of the machine.
+        // The end of one may just be leaving the machine.
         rows.retain(|row| !self.machine().knows(row.callback.event));
         if rows.is_empty() {
             return Ok(0);
@@ -300,7 +299,7 @@ impl Inner {
         self.look_up();
     }
 
-    /// Something has changed.
+    /// Wakes the driving task after a change.
     fn look_up(&self) {
         let is_idle = self.machine().is_idle();
         if is_idle {
@@ -373,7 +372,7 @@ impl Inner {
     }
 }
 
-/// What an answer means for a callback.
+/// What a response means for a callback.
 fn judged(result: Result<Fetched, FetchError>) -> Attempt {
     let dead = |status, reason| Attempt::Ended(Outcome::Dead(Failure { status, reason }));
     let failed = |status, reason, asked| Attempt::Failed {

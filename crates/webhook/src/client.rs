@@ -1,9 +1,9 @@
-//! The HTTP clients below the fetcher: one for each address policy.
+//! The HTTP clients below the fetcher: one per address policy.
 //!
-//! **Invariant: a name is connected to only at addresses that passed the check.** Each policy has a
-//! client, and so a pool of connections, of its own. A kept connection that the server closes just when a
-//! request is sent is replaced by a new one, once (RFC 9110 §9.2.2). A server that sends interim responses
-//! without end is given up ([`MAX_INTERIM`]).
+//! **Invariant: a name is connected to only at addresses that passed the check.** Each policy has
+//! its own client, and so its own connection pool. A pooled connection that the server closes just
+//! as a request is sent is replaced by a new one, once (RFC 9110 §9.2.2). A server that sends
+//! endless interim responses is abandoned ([`MAX_INTERIM`]).
 
 use std::cell::Cell;
 use std::error::Error as StdError;
@@ -35,12 +35,12 @@ use url::Url;
 use crate::fetch::{FetchConfig, StartError};
 use model::egress::{AddressPolicy, Guard, Refused};
 
-/// How long an unused connection is kept: shorter than the usual web servers do, so that few
-/// requests meet a connection that is just being closed.
+/// How long an idle connection is kept: shorter than most web servers do, so that few requests meet
+/// a connection that is being closed.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// Interim responses (1xx) before the answer. Servers send one or two; one that never stops would only
-/// use up our time.
+/// Maximum interim responses (1xx) before the answer. Servers send one or two; one that never stops
+/// would only use up our time.
 const MAX_INTERIM: u32 = 8;
 
 type BoxError = Box<dyn StdError + Send + Sync>;
@@ -58,14 +58,14 @@ pub(crate) struct Clients {
 /// The clients of one policy.
 #[derive(Clone)]
 struct Pair {
-    /// Keeps connections.
+    /// Pools connections.
     keeping: Http,
-    /// Makes a connection for each request.
+    /// Opens a connection for each request.
     fresh: Http,
 }
 
 tokio::task_local! {
-    /// Whether a connection was made for the request that this task sends.
+    /// Whether a connection was opened for the request that this task sends.
     static CONNECTED: Cell<bool>;
 }
 
@@ -78,7 +78,7 @@ pub(crate) struct Outgoing {
     pub(crate) body: Bytes,
 }
 
-/// An answer whose body is still to be read.
+/// A response whose body is still to be read.
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
@@ -86,22 +86,22 @@ pub(crate) struct Answer {
     timeout: Duration,
 }
 
-/// Why there is no answer, or no more of it.
+/// Why there is no response, or only part of it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ClientError {
-    /// The address cannot be written in a request.
+    /// The address cannot be put into a request.
     #[error("the address cannot be requested")]
     Address(#[source] http::Error),
-    /// No connection, or it broke before the answer.
+    /// No connection, or it broke before the response.
     #[error("the request failed")]
     Request(#[source] hyper_util::client::legacy::Error),
-    /// It broke inside the answer.
+    /// The connection broke within the response.
     #[error("the connection closed in the middle of the answer")]
     Body(#[source] hyper::Error),
-    /// Nothing came for too long.
+    /// Nothing arrived for too long.
     #[error("nothing arrived in time")]
     Timeout,
-    /// Only interim responses came.
+    /// Only interim responses arrived.
     #[error("more than {MAX_INTERIM} interim responses (1xx)")]
     Interim,
 }
@@ -131,10 +131,10 @@ impl Clients {
         })
     }
 
-    /// Sends a request. If it met a kept connection that ended before an answer, it is sent once more,
-    /// on a new one.
+    /// Sends a request. If a pooled connection ended before the response, it is sent once more, on
+    /// a new one.
     ///
-    /// - `repeatable`: whether the application can tell that the second is the same request.
+    /// - `repeatable`: whether the application can recognise the second as the same request.
     pub(crate) async fn send(
         &self,
         policy: AddressPolicy,
@@ -213,7 +213,7 @@ impl Answer {
             let Some(frame) = frame.map_err(|_| ClientError::Timeout)? else {
                 return Ok(None);
             };
-            // Trailers say nothing here.
+            // Trailers are ignored.
             if let Ok(data) = frame.map_err(ClientError::Body)?.into_data() {
                 return Ok(Some(data));
             }
@@ -221,7 +221,7 @@ impl Answer {
     }
 }
 
-/// Whether the connection ended before the head of an answer.
+/// Whether the connection ended before the head of a response.
 fn ended_early(error: &hyper_util::client::legacy::Error) -> bool {
     let mut next = error.source();
     while let Some(error) = next {
@@ -265,7 +265,7 @@ fn connector(
     Noting(connector)
 }
 
-/// TLS with the certificate authorities of the system. A system without any can still use http.
+/// TLS with the system's certificate authorities. A system without any can still use HTTP.
 fn tls(insecure: bool) -> Result<ClientConfig, StartError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
@@ -331,7 +331,7 @@ impl ServerCertVerifier for AnyCertificate {
     }
 }
 
-/// Notes that a connection is made.
+/// Records that a connection is opened.
 #[derive(Clone)]
 struct Noting<S>(S);
 
@@ -345,13 +345,13 @@ impl<R, S: Service<R>> Service<R> for Noting<S> {
     }
 
     fn call(&mut self, request: R) -> Self::Future {
-        // Not set if the pool makes one in the background, for no request in particular.
+        // Not set if the pool opens one in the background, without a particular request.
         let _ = CONNECTED.try_with(|connected| connected.set(true));
         self.0.call(request)
     }
 }
 
-/// Resolves names to those of their addresses that the policy allows.
+/// Resolves names to those of their addresses that the policy permits.
 #[derive(Clone)]
 struct GuardedResolver {
     guard: Arc<Guard>,
@@ -377,7 +377,7 @@ impl Service<Name> for GuardedResolver {
     }
 }
 
-/// The addresses that may be used; an error if there are some but none may.
+/// The permitted addresses; an error if there are addresses but none is permitted.
 fn permitted(
     found: impl Iterator<Item = SocketAddr>,
     guard: &Guard,

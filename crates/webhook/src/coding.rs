@@ -1,6 +1,7 @@
-//! Content codings (RFC 9110 §8.4.1): requests ask for none, but some servers and proxies always compress.
+//! Content codings (RFC 9110 §8.4.1): requests accept none, but some servers and proxies always
+//! compress.
 //!
-//! **Invariant: at most as many bytes come out as a plain body may have.**
+//! **Invariant: the output is at most as long as a plain body may be.**
 
 use std::io::Read;
 
@@ -8,7 +9,7 @@ use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 
 use crate::error::Problem;
 
-/// The coding that a header names, for use in a message too; `None` if it names none.
+/// The coding that a header names, in a form for messages; `None` if it names none.
 pub(crate) fn named(header: &str) -> Option<String> {
     let name: String = header.trim().chars().take(40).collect();
     let name = name.to_ascii_lowercase();
@@ -18,11 +19,11 @@ pub(crate) fn named(header: &str) -> Option<String> {
 /// Decodes a body.
 ///
 /// - `coding`: from [`named`].
-/// - `limit`: most bytes.
+/// - `limit`: maximum bytes of output.
 pub(crate) fn decode(coding: &str, body: &[u8], limit: usize) -> Result<Vec<u8>, Problem> {
     let decoded = match coding {
         "gzip" | "x-gzip" => read(MultiGzDecoder::new(body), limit),
-        // Some servers leave out the frame of zlib that the coding has.
+        // Some servers omit the zlib frame that the coding requires.
         "deflate" => {
             read(ZlibDecoder::new(body), limit).or_else(|_| read(DeflateDecoder::new(body), limit))
         }
@@ -39,7 +40,7 @@ pub(crate) fn decode(coding: &str, body: &[u8], limit: usize) -> Result<Vec<u8>,
 
 struct Unreadable;
 
-/// Reads one byte more than allowed, at most.
+/// Reads at most one byte more than allowed.
 fn read(decoder: impl Read, limit: usize) -> Result<Vec<u8>, Unreadable> {
     let mut bytes = Vec::new();
     let most = limit as u64 + 1;

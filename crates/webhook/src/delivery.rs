@@ -1,16 +1,16 @@
-//! Which callback goes out when: the pure part of the delivery.
+//! Decides which callback is sent when: the pure part of the delivery.
 //!
-//! A *lane* is what callbacks report on: a call, a conference, a message. Those of one lane to one host make a
-//! *queue*: one after the other, in the order of their sequence; a failed one delays those after it
-//! until it is through or given up. A host is what
-//! one account reaches at one origin: it has a breaker and a limited number of places, and an
-//! account has a limited number of places in all, so nothing an account does costs another one
-//! anything. **Invariant: a row ends exactly once, and never while a row of its queue with a lower
-//! sequence waits.** It has no clock and no random source, and sends nothing itself.
+//! A *lane* is the subject of callbacks: a call, a conference, a message. Those of one lane to one
+//! host form a *queue*: they go out one after the other, in order of sequence; a failed one delays
+//! those after it until it is delivered or given up. A *host* is one origin as reached by one
+//! account: it has a breaker and a limited number of slots, and an account has a limited number of
+//! slots in total, so no account can affect another. **Invariant: a row ends exactly once, and
+//! never while a row of its queue with a lower sequence waits.** It has no clock and no random
+//! source, and sends nothing itself.
 //!
-//! All rows are on disk; a limited number of them is here too, of each queue the first ones. When
-//! there is no room for one more, the account with the most puts back the last of its rows: first
-//! among accounts, then among the hosts of one. `pages` reads back what is only on disk.
+//! All rows are on disk; a limited number is also in memory, the first ones of each queue. When
+//! there is no room for one more, the account with the most rows in memory evicts its last ones,
+//! taken from its host with the most. `pages` reads back the rows that are only on disk.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -30,34 +30,34 @@ use host::{Host, Row, Stage};
 use pages::Pages;
 pub(crate) use pages::Read;
 
-/// Rows that are read from disk at once.
+/// Rows read from disk at a time.
 pub(crate) const PAGE: usize = 500;
 
-/// Most rows that are put back on disk at once to make room.
+/// Maximum rows evicted at a time to make room.
 const PUT_BACK: usize = 64;
 
 /// Settings of the delivery.
 #[derive(Clone, Debug)]
 pub struct CallbackConfig {
-    /// Planned wait after the first failure; doubles with each further one.
+    /// Planned wait after the first failure; doubles with each further failure.
     pub first_wait: Duration,
-    /// Longest planned wait, and longest wait a server can ask for.
+    /// Longest planned wait, and the longest wait a server can request.
     pub longest_wait: Duration,
     /// A callback older than this is given up when an attempt fails.
     pub max_age: Duration,
-    /// Callbacks of one account on their way to one origin at once.
+    /// Maximum concurrent callbacks of one account to one origin.
     pub per_host: usize,
-    /// Callbacks of one account on their way at once.
+    /// Maximum concurrent callbacks of one account.
     pub per_account: usize,
-    /// Failures in a row that open the circuit breaker of a host.
+    /// Consecutive failures that open the circuit breaker of a host.
     pub breaker_failures: u32,
-    /// For how long, the first time; doubles with each probe that fails.
+    /// How long it opens the first time; doubles with each failed probe.
     pub breaker_wait: Duration,
-    /// For how long at most.
+    /// The longest it opens.
     pub breaker_longest: Duration,
-    /// How often to look for rows to be replayed.
+    /// How often to look for rows to replay.
     pub replay_every: Duration,
-    /// Most rows in memory; the others wait on disk.
+    /// Maximum rows in memory; the others wait on disk.
     pub max_rows: usize,
 }
 
@@ -97,17 +97,17 @@ impl CallbackConfig {
     }
 }
 
-/// What an attempt says about a callback.
+/// The result of an attempt for a callback.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Attempt {
     /// Nothing is left to try.
     Ended(Outcome),
-    /// To be tried again, perhaps after the time that the server asked for.
+    /// To be retried, possibly after the wait that the server requested.
     Failed {
         failure: Failure,
         asked: Option<Duration>,
     },
-    /// Nothing could be sent, for a reason that says nothing of the host; to be tried again.
+    /// Nothing could be sent, for a reason unrelated to the host; to be retried.
     Unsent { reason: String },
 }
 
@@ -122,38 +122,38 @@ impl Attempt {
     }
 }
 
-/// What the shell has to do.
+/// An action for the shell.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Output {
-    /// Try this row and report to [`Delivery::handle_attempt`].
+    /// Try this row and report the result to [`Delivery::handle_attempt`].
     Send(Box<PendingCallback>),
-    /// Note the failed attempt of this row.
+    /// Store the failed attempt of this row.
     Retry(Box<PendingCallback>, Failure),
     /// Store the end of this row, then report to [`Delivery::handle_stored`].
     End(Box<PendingCallback>, Outcome),
     /// Read this page of the outbox and report to [`Delivery::handle_page`].
     Read(Read),
-    /// A host is left alone.
+    /// Requests to a host are suspended.
     Opened {
         account: AccountSid,
         origin: Arc<str>,
         until: Timestamp,
     },
-    /// It answers again.
+    /// The host responds again.
     Closed {
         account: AccountSid,
         origin: Arc<str>,
     },
 }
 
-/// What has happened since the start.
+/// Counters since the start.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct CallbackStats {
     /// Rows that are not through.
     pub waiting: u64,
-    /// Hosts that are left alone, counted for each account.
+    /// Hosts whose breaker is open, counted per account.
     pub open_hosts: u64,
-    /// Rows that the application took.
+    /// Rows accepted by the application.
     pub delivered: u64,
     /// Rows that were given up.
     pub dead: u64,
@@ -166,11 +166,11 @@ pub struct CallbackStats {
 #[derive(Default)]
 struct Account {
     flying: usize,
-    /// In the queues of its hosts.
+    /// Rows in the queues of its hosts.
     rows: usize,
     hosts: BTreeMap<Arc<str>, Host>,
     agenda: BTreeSet<(Timestamp, Arc<str>)>,
-    /// Its position in the agenda of all.
+    /// Its position in the agenda of all accounts.
     wake: Option<Timestamp>,
 }
 
@@ -182,7 +182,7 @@ struct Place {
     key: (i64, EventSid),
 }
 
-/// The rows that are not through, and when each goes out.
+/// The unfinished rows, and when each is sent.
 pub(crate) struct Delivery {
     config: CallbackConfig,
     accounts: BTreeMap<AccountSid, Account>,
@@ -194,7 +194,7 @@ pub(crate) struct Delivery {
 }
 
 impl Delivery {
-    /// Nothing to do yet.
+    /// An idle delivery.
     pub(crate) fn new(config: CallbackConfig) -> Self {
         Self {
             config,
@@ -207,14 +207,14 @@ impl Delivery {
         }
     }
 
-    /// Takes a row that is on disk in its place among those of its queue, or leaves it there. One
-    /// that is known is left alone.
+    /// Puts a stored row in its place in its queue, or leaves it on disk. A known one is
+    /// unaffected.
     pub(crate) fn handle_row(&mut self, pending: PendingCallback) {
         if self.known.contains_key(&pending.callback.event) {
             return;
         }
         let place = Place::of(&pending);
-        // A replayed one belongs before those of its queue that are here.
+        // A replayed row belongs before those of its queue that are in memory.
         let is_early = self.last_key(&place) > Some(place.key);
         let is_behind = self.pages.is_behind(place.account, &place.origin);
         if (is_early || !is_behind) && self.make_room(&place, is_early) {
@@ -224,7 +224,7 @@ impl Delivery {
         }
     }
 
-    /// Begins to take up what is on disk.
+    /// Starts reading the rows on disk.
     ///
     /// - `count`: how many rows there are.
     pub(crate) fn look_through(&mut self, count: u64) {
@@ -232,12 +232,12 @@ impl Delivery {
             .look_through(count.saturating_sub(self.known.len() as u64));
     }
 
-    /// Whether it is not known yet what is on disk.
+    /// Whether the content of the disk is not fully known yet.
     pub(crate) fn is_looking_through(&self) -> bool {
         self.pages.is_thorough()
     }
 
-    /// A page of the outbox, as it was asked for; `None` if it cannot be read.
+    /// The requested page of the outbox; `None` if it cannot be read.
     pub(crate) fn handle_page(
         &mut self,
         read: Read,
@@ -256,7 +256,7 @@ impl Delivery {
         self.pages.close(is_last && is_through, now);
     }
 
-    /// Takes a row of a page or passes it over; false if the pass shall come back to it.
+    /// Takes a row of a page or skips it; false if the pass must come back to it.
     fn handle_stored_row(&mut self, pending: PendingCallback) -> bool {
         let place = Place::of(&pending);
         let at = place.row();
@@ -301,7 +301,7 @@ impl Delivery {
             .leave(place.account, &place.origin, place.row(), held);
     }
 
-    /// Rows that the host and the account of a row have in memory.
+    /// Rows in memory of a row's host and account.
     fn held(&self, place: &Place) -> (usize, usize) {
         let Some(account) = self.accounts.get(&place.account) else {
             return (0, 0);
@@ -321,9 +321,9 @@ impl Delivery {
         Some(*key)
     }
 
-    /// Sees to it that there is room for one more row; false if its host has as many as any other.
+    /// Ensures room for one more row; false if its host has as many as any other.
     ///
-    /// - `is_early`: it may have the place of a later one of its queue.
+    /// - `is_early`: it may take the place of a later one of its queue.
     fn make_room(&mut self, place: &Place, is_early: bool) -> bool {
         if self.known.len() < self.config.max_rows.max(1) {
             return true;
@@ -356,8 +356,7 @@ impl Delivery {
         more > 1 && self.put_back(from, &origin, None, (more / 2).min(PUT_BACK))
     }
 
-    /// Puts the last waiting rows of a host back on disk, or of one of its queues; false if there
-    /// are none.
+    /// Evicts the last waiting rows of a host, or of one of its queues; false if there are none.
     fn put_back(
         &mut self,
         sid: AccountSid,
@@ -382,7 +381,7 @@ impl Delivery {
         !events.is_empty()
     }
 
-    /// An attempt came back.
+    /// Handles the result of an attempt.
     ///
     /// - `random`: 0 to 1.
     pub(crate) fn handle_attempt(
@@ -436,7 +435,7 @@ impl Delivery {
                 None
             }
         };
-        // The next of the queue need not wait until the end of this one is stored.
+        // The next row of the queue need not wait until the end of this one is stored.
         if let Some(outcome) = ended
             && let Some(row) = queue.rows.remove(&place.key)
         {
@@ -456,7 +455,7 @@ impl Delivery {
         self.plan(place.account, &place.origin);
     }
 
-    /// The end of a row is on disk, or cannot be stored: it is not known any more.
+    /// The end of a row is stored, or cannot be stored: forgets the row.
     pub(crate) fn handle_stored(&mut self, event: EventSid, outcome: &Outcome) {
         if self.known.remove(&event).is_none() {
             return;
@@ -468,7 +467,7 @@ impl Delivery {
         }
     }
 
-    /// What to do by now.
+    /// The next action due by `now`.
     pub(crate) fn poll_output(&mut self, now: Timestamp) -> Option<Output> {
         while self.outputs.is_empty() {
             if self.next_read().is_some_and(|at| at <= now) {
@@ -483,7 +482,7 @@ impl Delivery {
         self.outputs.pop_front()
     }
 
-    /// When the next row may go out, or a page is to be read.
+    /// When the next row may be sent, or a page is to be read.
     pub(crate) fn poll_timeout(&self) -> Option<Timestamp> {
         let sending = self.agenda.first().map(|(at, _)| *at);
         sending.into_iter().chain(self.next_read()).min()
@@ -493,17 +492,17 @@ impl Delivery {
         self.pages.next(|whose| held_by(&self.accounts, whose))
     }
 
-    /// Whether a row is here and not through.
+    /// Whether a row is in memory and unfinished.
     pub(crate) fn knows(&self, event: EventSid) -> bool {
         self.known.contains_key(&event)
     }
 
-    /// Rows that are not through; about, while some are only on disk.
+    /// Number of unfinished rows; approximate while some are only on disk.
     pub(crate) fn len(&self) -> u64 {
         self.known.len() as u64 + self.pages.on_disk()
     }
 
-    /// Whether every row is through.
+    /// Whether every row is finished.
     pub(crate) fn is_idle(&self) -> bool {
         self.known.is_empty() && self.pages.is_complete()
     }
@@ -518,7 +517,7 @@ impl Delivery {
         }
     }
 
-    /// Sends the row that is due first at the host of an account that is due first.
+    /// Sends the first due row at the first due host of the first due account.
     fn start(&mut self, sid: AccountSid) {
         let Some(account) = self.accounts.get_mut(&sid) else {
             self.agenda.retain(|(_, known)| *known != sid);
@@ -553,7 +552,7 @@ impl Delivery {
         }
     }
 
-    /// Puts a host in its place in the agenda; one with nothing to do and to remember is dropped.
+    /// Updates a host's place in the agenda; one with nothing to do or remember is dropped.
     fn plan(&mut self, sid: AccountSid, origin: &Arc<str>) {
         let Some(account) = self.accounts.get_mut(&sid) else {
             return;
@@ -618,7 +617,7 @@ impl Place {
     }
 }
 
-/// Rows in memory of a host, or of an account.
+/// Rows in memory of a host or an account.
 fn held_by(
     accounts: &BTreeMap<AccountSid, Account>,
     (account, origin): &(AccountSid, Option<Arc<str>>),

@@ -9,29 +9,29 @@ use model::error;
 
 use model::address::redacted;
 
-/// A request that failed, with the address it failed at.
+/// A failed request, with the address at which it failed.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{url}: {problem}")]
 pub struct FetchError {
-    /// The address, fit to be shown.
+    /// The address, safe to show.
     pub url: String,
-    /// What went wrong.
+    /// The problem.
     pub problem: Problem,
 }
 
-/// What went wrong with a request.
+/// The problem with a request.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Problem {
-    /// It is no address that can be requested.
+    /// The address cannot be requested.
     #[error("the address is not valid: {reason}")]
     BadAddress {
-        /// In words.
+        /// Human-readable.
         reason: String,
     },
-    /// The host's address is private, local or serves secrets of the cloud.
+    /// The host's address is private or local, or serves cloud secrets.
     #[error("the account may not reach {address}; use a public address")]
     Refused {
-        /// The address that the host has.
+        /// The resolved address of the host.
         address: IpAddr,
     },
     /// No connection, or it broke.
@@ -39,36 +39,36 @@ pub enum Problem {
         "cannot be reached ({reason}); check that the web server runs and the address is right"
     )]
     Io {
-        /// In words.
+        /// Human-readable.
         reason: String,
     },
-    /// What it would be signed with cannot be had now.
+    /// The secrets to sign it with are currently unavailable.
     #[error("{reason}")]
     Unsigned {
-        /// In words.
+        /// Human-readable.
         reason: String,
     },
-    /// Nothing came for too long.
+    /// Nothing arrived for too long.
     #[error("no answer within {} s; the web server has to answer faster", limit.as_secs_f32())]
     Timeout {
         /// The limit that was exceeded.
         limit: Duration,
     },
-    /// What came is no HTTP.
+    /// The response is not HTTP.
     #[error("the answer is not proper HTTP ({reason}); check what the web server sends")]
     Protocol {
-        /// In words.
+        /// Human-readable.
         reason: String,
     },
-    /// The body is compressed in a way that is not read here, or is not what its header says.
+    /// The body uses an unsupported compression, or does not match its header.
     #[error(
         "the answer has the Content-Encoding `{coding}`, which cannot be decoded; send it uncompressed"
     )]
     Coding {
-        /// What the header says.
+        /// The header's value.
         coding: String,
     },
-    /// There is no memory for it now.
+    /// No memory is available for it now.
     #[error("too many sound files are being loaded; use smaller ones, or try again later")]
     NoRoom,
     /// The body is longer than allowed.
@@ -77,13 +77,13 @@ pub enum Problem {
         /// The limit in bytes.
         limit: usize,
     },
-    /// Redirects do not end.
+    /// The redirects do not end.
     #[error("more than {limit} redirects in a row; check them for a loop")]
     TooManyRedirects {
         /// The limit.
         limit: u32,
     },
-    /// A file was asked for and the answer is another status than 200.
+    /// A file was requested, and the status of the response is not 200.
     #[error("the answer has status {status}; it must be 200")]
     Status {
         /// The HTTP status.

@@ -1,8 +1,9 @@
 //! One request to an application, with everything that belongs to it.
 //!
 //! Parameters go into the query of a GET and the form of a POST; redirects repeat a POST as a POST
-//! (but 303 does not); cookies are those of the call; each hop is signed for its own address. **Invariant: the address of every hop is
-//! checked before it is connected to, and a failure is reported with the address it happened at.**
+//! (except 303); cookies are those of the call; each hop is signed for its own address.
+//! **Invariant: the address of every hop is checked before it is connected to, and a failure is
+//! reported with the address it happened at.**
 //!
 //! Left to others: what the status means. Every HTTP status is an answer, not an error.
 
@@ -28,20 +29,20 @@ use model::egress::{AddressPolicy, Guard, Refused};
 
 const FORM: &str = "application/x-www-form-urlencoded; charset=UTF-8";
 
-/// How many time limits a media file may take: it is larger than a document.
+/// How many time limits a media file may take, since it is larger than a document.
 const MEDIA_PATIENCE: u32 = 10;
 
-/// Bytes read of an answer whose body does not matter, so that the connection can be used again.
+/// Maximum bytes read of an irrelevant body, so that the connection can be reused.
 const IGNORED_BYTES: usize = 64 * 1024;
 
-/// Bytes of memory that fetching and decoding a sound file take for each of its bytes: the file, and
-/// what it becomes as samples while these are collected.
+/// Bytes of memory that fetching and decoding take per byte of a sound file: for the file, and for
+/// its samples while they are collected.
 const MEMORY_PER_BYTE: usize = 5;
 
-/// Memory that is reserved for any sound file, even a small one.
+/// Minimum memory reserved for a sound file.
 const LEAST_MEMORY: usize = 1024 * 1024;
 
-/// Memory to reserve for a sound file of so many bytes.
+/// Memory to reserve for a sound file of this size.
 pub(crate) fn memory_for(bytes: usize) -> usize {
     bytes.saturating_mul(MEMORY_PER_BYTE).max(LEAST_MEMORY)
 }
@@ -49,16 +50,16 @@ pub(crate) fn memory_for(bytes: usize) -> usize {
 /// Settings of the fetcher.
 #[derive(Clone, Debug)]
 pub struct FetchConfig {
-    /// Longest time for a document, redirects and body included; of others the longest time to connect,
-    /// and the longest without anything to read.
+    /// Timeout for a document, redirects and body included; for other files, the timeout to connect
+    /// and the longest time without data.
     pub timeout: Duration,
-    /// Longest time for everything together, redirects included.
+    /// Timeout for everything together, redirects included.
     pub total_timeout: Duration,
-    /// Longest document, in bytes.
+    /// Maximum size of a document, in bytes.
     pub max_document: usize,
-    /// Longest sound file, in bytes.
+    /// Maximum size of a sound file, in bytes.
     pub max_media: usize,
-    /// Most redirects in a row.
+    /// Maximum consecutive redirects.
     pub max_redirects: u32,
     /// Whether every account may reach private addresses.
     pub allow_private: bool,
@@ -66,7 +67,7 @@ pub struct FetchConfig {
     pub allow_metadata: Vec<IpAddr>,
     /// Value of the `User-Agent` header.
     pub user_agent: String,
-    /// Whether certificates are left unchecked.
+    /// Whether to skip verifying certificates.
     pub insecure_tls: bool,
 }
 
@@ -86,42 +87,42 @@ impl Default for FetchConfig {
     }
 }
 
-/// What a body is for, which decides how long it may be.
+/// The purpose of a body, which determines how long it may be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum BodyKind {
     /// A document.
     Document,
     /// A sound file.
     Media,
-    /// Nothing: it is not returned.
+    /// Not needed: it is not returned.
     Ignored,
 }
 
 /// A request to make.
 #[derive(Clone, Debug)]
 pub struct FetchRequest {
-    /// How.
+    /// HTTP method.
     pub method: HttpMethod,
-    /// Absolute http or https address, perhaps with user-info.
+    /// Absolute HTTP or HTTPS address, possibly with user-info.
     pub url: String,
     /// Parameters in order.
     pub params: Vec<(String, String)>,
-    /// Headers beside the usual ones.
+    /// Additional headers.
     pub headers: Vec<(String, String)>,
     /// Cookies of the call.
     pub jar: CookieJar,
-    /// What the account may reach.
+    /// Addresses that the account may reach.
     pub policy: AddressPolicy,
-    /// What the body is for.
+    /// Purpose of the body.
     pub kind: BodyKind,
-    /// Its name and signature.
+    /// Its event id and signature.
     pub stamp: Option<Stamp>,
-    /// Where memory for a media file is reserved, and for which account.
+    /// Where to reserve memory for a media file, and for which account.
     pub reserve: Option<(Budget, AccountSid)>,
 }
 
 impl FetchRequest {
-    /// A request for a document, without parameters, cookies, signature and rights to private
+    /// A request for a document, without parameters, cookies, signature or rights to private
     /// addresses.
     #[must_use]
     pub fn new(method: HttpMethod, url: impl Into<String>) -> Self {
@@ -139,23 +140,23 @@ impl FetchRequest {
     }
 }
 
-/// An answer.
+/// A response.
 #[derive(Clone, Debug)]
 pub struct Fetched {
     /// HTTP status.
     pub status: u16,
     /// The `Content-Type` header.
     pub content_type: Option<String>,
-    /// All headers that are text, in order, names in lower case.
+    /// All headers with text values, in order, with names in lower case.
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Bytes,
-    /// Where the answer came from, after redirects and without the parameters added to the query:
-    /// the base for addresses in the document. May hold user-info; see [`model::address::redacted`].
+    /// The final address, after redirects and without the parameters added to the query: the base
+    /// for addresses in the document. May hold user-info; see [`model::address::redacted`].
     pub final_url: String,
     /// Time from the start of the first request to the end of the body.
     pub elapsed: Duration,
-    /// Requests made: 1 and the redirects followed.
+    /// Requests made: 1 plus the redirects followed.
     pub attempts: u32,
     /// Memory for a media file.
     pub reserved: Option<Arc<Reserved>>,
@@ -206,10 +207,10 @@ impl Fetcher {
     /// Makes a request and follows its redirects.
     ///
     /// # Errors
-    /// [`FetchError`] if there is no answer. An answer with any status is no error.
+    /// [`FetchError`] if there is no response. A response with any status is not an error.
     pub async fn fetch(&self, request: FetchRequest) -> Result<Fetched, FetchError> {
         let limit = match request.kind {
-            // A call waits for it, whatever the server does with the time.
+            // A call waits for this, whatever the server does with the time.
             BodyKind::Document => self.config.timeout.min(self.config.total_timeout),
             BodyKind::Media | BodyKind::Ignored => self.config.total_timeout,
         };
@@ -244,7 +245,7 @@ impl Fetcher {
             if status == 303 {
                 method = HttpMethod::Get;
             }
-            // What a GET was redirected to has its own query.
+            // The target of a redirected GET has its own query.
             with_params = with_params && method == HttpMethod::Post;
             target = target.redirected(&location)?;
         }
@@ -289,7 +290,7 @@ impl Fetcher {
             headers,
             body,
         };
-        // An application knows a repeated POST by the name of its event.
+        // An application recognises a repeated POST by its event id.
         let repeatable = method == HttpMethod::Get || request.stamp.is_some();
         let response = self
             .clients
@@ -312,7 +313,7 @@ impl Fetcher {
         })
     }
 
-    /// A host that is written as a number is never resolved, so it is checked here.
+    /// A numeric host is never resolved, so it is checked here.
     fn check_literal(&self, target: &Target, policy: AddressPolicy) -> Result<(), FetchError> {
         let address = match target.url.host() {
             Some(Host::Ipv4(address)) => IpAddr::V4(address),
@@ -346,7 +347,7 @@ impl Fetcher {
         let coding = coding.and_then(|(_, value)| coding::named(value));
         let mut reserved = match &request.reserve {
             Some((budget, account)) if status == 200 => {
-                // What it is before it was compressed is not known, either.
+                // Its size before compression is not known either.
                 let length = response.length().filter(|_| coding.is_none());
                 let length = length.and_then(|length| usize::try_from(length).ok());
                 let most = self.limit(request.kind);
@@ -356,7 +357,7 @@ impl Fetcher {
             }
             Some(_) | None => None,
         };
-        // An answer that trickles is as good as none.
+        // A response that trickles is as good as none.
         let limit = match request.kind {
             BodyKind::Document | BodyKind::Ignored => self.config.timeout,
             BodyKind::Media => self.config.timeout * MEDIA_PATIENCE,
@@ -405,7 +406,7 @@ impl Fetcher {
         let limit = match kind {
             BodyKind::Document | BodyKind::Media => self.limit(kind),
             BodyKind::Ignored => {
-                // The status is all that counts: a body that comes slowly is left behind.
+                // Only the status counts: a slow body is abandoned.
                 let _ = tokio::time::timeout(self.config.timeout, skip(response)).await;
                 return Ok(Bytes::new());
             }
@@ -424,7 +425,7 @@ impl Fetcher {
         }
     }
 
-    /// A body without its content coding, which a server may use although it was not asked to.
+    /// A body without its content coding, which a server may use without being asked.
     async fn decoded(
         &self,
         kind: BodyKind,
@@ -445,7 +446,7 @@ impl Fetcher {
         };
         match result {
             Ok(body) => Ok(body.into()),
-            // What an answer that is not used looks like does not matter.
+            // The content of an unused response does not matter.
             Err(_) if status != 200 => Ok(body),
             Err(problem) => Err(FetchError::new(target.full.as_str(), problem)),
         }
@@ -481,7 +482,7 @@ impl Fetcher {
     }
 }
 
-/// Reads a body that does not matter to its end, or until it is too long or breaks.
+/// Reads an irrelevant body to its end, or until it is too long or breaks.
 async fn skip(mut response: Answer) {
     let mut left = IGNORED_BYTES;
     while let Ok(Some(chunk)) = response.chunk().await {
@@ -492,7 +493,7 @@ async fn skip(mut response: Answer) {
     }
 }
 
-/// The headers of a request; `marks` name and sign it.
+/// The headers of a request; `marks` identify and sign it.
 fn headers(
     request: &FetchRequest,
     target: &Target,
@@ -521,14 +522,14 @@ fn headers(
     Ok(headers)
 }
 
-/// Where an answer redirects to, if it does.
+/// The target of a redirect, if the response is one.
 fn location(status: u16, headers: &HeaderMap) -> Option<String> {
     matches!(status, 301 | 302 | 303 | 307 | 308).then_some(())?;
     let location = headers.get(header::LOCATION)?;
     String::from_utf8(location.as_bytes().to_vec()).ok()
 }
 
-/// The address with parameters behind those it has.
+/// The address with parameters appended to its own.
 fn with_query(url: &Url, params: &[(String, String)]) -> Url {
     let mut url = url.clone();
     if !params.is_empty() {
@@ -555,7 +556,7 @@ fn encoded(params: &[(String, String)]) -> String {
         .finish()
 }
 
-/// The first error of a kind among the causes of an error.
+/// The first error of a given type among the causes of an error.
 fn cause<T: std::error::Error + 'static>(error: &ClientError) -> Option<&T> {
     let mut next = error.source();
     while let Some(error) = next {
@@ -567,21 +568,21 @@ fn cause<T: std::error::Error + 'static>(error: &ClientError) -> Option<&T> {
     None
 }
 
-/// Whether nothing arrived in time, or no connection.
+/// Whether nothing arrived in time, or no connection was made.
 fn is_timeout(error: &ClientError) -> bool {
     let io = cause::<std::io::Error>(error);
     matches!(error, ClientError::Timeout)
         || io.is_some_and(|io| io.kind() == std::io::ErrorKind::TimedOut)
 }
 
-/// Whether there was no connection.
+/// Whether no connection was made.
 fn is_connect(error: &ClientError) -> bool {
     matches!(error, ClientError::Request(error) if error.is_connect())
 }
 
-/// Whether the server answered the start of TLS with something else.
+/// Whether the server answered the TLS handshake with something else.
 fn is_plain(error: &ClientError) -> bool {
-    // An error of TLS is inside one of input and output, which may be inside another.
+    // A TLS error is inside an I/O error, which may be inside another one.
     let mut inner = cause::<std::io::Error>(error);
     while let Some(io) = inner {
         let found = io.get_ref().and_then(|inside| inside.downcast_ref());
@@ -593,7 +594,7 @@ fn is_plain(error: &ClientError) -> bool {
     false
 }
 
-/// The last of the causes, which says most and never holds the address.
+/// The innermost cause, which is the most specific and never holds the address.
 fn innermost(error: &ClientError) -> String {
     let Some(mut cause) = error.source() else {
         return error.to_string();

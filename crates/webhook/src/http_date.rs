@@ -1,4 +1,4 @@
-//! Dates in HTTP headers, read as generously as RFC 6265 §5.1.1 asks for.
+//! Dates in HTTP headers, read as leniently as RFC 6265 §5.1.1 requires.
 
 const MONTHS: [&str; 12] = [
     "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
@@ -50,7 +50,7 @@ fn time_of_day(token: &str) -> Option<i64> {
     (hour < 24 && minute < 60 && second < 60).then_some(hour * 3600 + minute * 60 + second)
 }
 
-/// A number of so many digits, followed by anything but a digit.
+/// A number with this many digits, followed by anything but a digit.
 fn leading_number(token: &str, least: usize, most: usize) -> Option<i64> {
     let length = token.bytes().take_while(u8::is_ascii_digit).count();
     (least..=most)
@@ -66,8 +66,8 @@ fn month_number(token: &str) -> Option<i64> {
     i64::try_from(at + 1).ok()
 }
 
-/// Days from 1970-01-01 to a day of the Gregorian calendar. Years are counted from March here, so
-/// that the leap day is the last one.
+/// Days from 1970-01-01 to a day of the Gregorian calendar. Here years start in March, so that the
+/// leap day is the last one.
 fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));

@@ -2,11 +2,11 @@
 //!
 //! - [`Fetcher`] makes one request, with redirects, cookies, credentials and signatures.
 //! - [`MediaCache`] keeps sound files on disk.
-//! - [`Callbacks`] delivers the rows of the outbox, again and again until they are through.
+//! - [`Callbacks`] delivers the rows of the outbox, retrying until they are finished.
 //!
 //! **Invariant: no connection is made to an address that the account may not reach;** addresses are
-//! checked after the name is resolved, on every redirect, and the checked address is the one that
-//! is connected to. Credentials and cookies never reach another origin or another call.
+//! checked after the name is resolved, on every redirect, and the connection goes to the checked
+//! address. Credentials and cookies never reach another origin or another call.
 //!
 //! Left to others: what a document means, which addresses an account may reach, and storing the
 //! outbox.

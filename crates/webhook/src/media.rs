@@ -1,8 +1,9 @@
-//! Sound files of applications, fetched once and kept.
+//! Caches the sound files of applications.
 //!
-//! **Invariant: one account never hears the files of another**, even from the same address, and a
-//! failure is not remembered. Requests for the same file at the same time share one download. Memory for a file is
-//! reserved before it is read, and until it is decoded ([`Budget`]); files that are kept in memory have theirs.
+//! **Invariant: an account never gets the files of another**, even from the same address, and a
+//! failure is not remembered. Concurrent requests for the same file share one download. Memory for
+//! a file is reserved before it is read, and until it is decoded ([`Budget`]); files kept in memory
+//! have a separate limit.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -28,13 +29,13 @@ use model::egress::AddressPolicy;
 /// Limits of the cache.
 #[derive(Clone, Copy, Debug)]
 pub struct MediaLimits {
-    /// Most bytes on disk.
+    /// Maximum bytes on disk.
     pub max_bytes: u64,
-    /// How long a file is used without asking if its server does not say.
+    /// How long a file is used without revalidation if its server does not specify that.
     pub default_age: Duration,
-    /// Most bytes of memory for the files that are fetched and decoded at once.
+    /// Maximum bytes of memory for files being fetched and decoded.
     pub memory: u64,
-    /// Most of them for one account.
+    /// Maximum of those for one account.
     pub memory_per_account: u64,
 }
 
@@ -53,7 +54,7 @@ impl Default for MediaLimits {
 #[derive(Clone)]
 pub struct MediaCache(Arc<Inner>);
 
-/// The bytes of a sound file, with the memory that is reserved for them and for decoding them.
+/// The bytes of a sound file, with the memory reserved for them and for decoding them.
 #[derive(Clone, Debug)]
 pub struct Sound {
     bytes: Arc<[u8]>,
@@ -68,7 +69,7 @@ impl Sound {
         &self.bytes
     }
 
-    /// Memory that is reserved, or has to be, in the first place.
+    /// Memory that is, or must initially be, reserved.
     #[must_use]
     pub fn memory(&self) -> usize {
         memory_for(self.bytes.len())
@@ -85,21 +86,20 @@ struct Inner {
     running: Mutex<BTreeMap<Alike, Weak<Download>>>,
 }
 
-/// A download that several requests may wait for. If the one that runs it goes away, the next one
-/// takes over.
-/// Requests that may share an answer: same file, same rights, same cookies. With others the server may
-/// mean somebody else.
+/// A download that several requests may wait for. If the one that runs it goes away, the next takes
+/// over. Requests may share an answer if they have the same file, rights and cookies. With others
+/// the server may give a different answer.
 type Alike = (FileKey, AddressPolicy, Option<String>);
 
 type Download = OnceCell<Result<Sound, FetchError>>;
 
 impl MediaCache {
-    /// Opens the folder of the cache. Blocks; meant for the start of the process.
+    /// Opens the cache folder. Blocks; meant for the start of the process.
     ///
-    /// - `keyring`: what requests are signed with.
+    /// - `keyring`: provides the secrets for signing requests.
     ///
     /// # Errors
-    /// If the folder cannot be made or read.
+    /// If the folder cannot be created or read.
     pub fn new(
         fetcher: Fetcher,
         keyring: Arc<dyn Keyring>,
@@ -119,15 +119,15 @@ impl MediaCache {
         })))
     }
 
-    /// The bytes behind an absolute address.
+    /// The bytes at an absolute address.
     ///
-    /// - `account`: who wrote the address: the request is signed with its secrets, and accounts do
-    ///   not share files.
+    /// - `account`: the account that set the address: the request is signed with its secrets, and
+    ///   accounts do not share files.
     /// - `jar`: cookies of the call.
     ///
     /// # Errors
-    /// [`FetchError`] if the file cannot be had. If the server cannot be reached or fails, an
-    /// older copy is used if there is one and the server did not forbid that.
+    /// [`FetchError`] if the file is unavailable. If the server cannot be reached or fails, an
+    /// older copy is used if one exists and the server permits that.
     pub async fn get(
         &self,
         account: AccountSid,
@@ -152,10 +152,10 @@ impl MediaCache {
             .clone()
     }
 
-    /// The same file with so many bytes of memory reserved, in place of those it has.
+    /// The same file with that many bytes of memory reserved, replacing its reservation.
     ///
     /// # Errors
-    /// [`NoRoom`] if they cannot be had in time.
+    /// [`NoRoom`] if they do not become free in time.
     pub async fn reserve(
         &self,
         account: AccountSid,
@@ -163,7 +163,7 @@ impl MediaCache {
         memory: usize,
     ) -> Result<Sound, NoRoom> {
         let Sound { bytes, reserved } = sound;
-        // Who waits holds nothing that others wait for.
+        // A waiting request must not hold memory that others wait for.
         drop(reserved);
         let reserved = self.0.budget.reserve(account, memory).await?;
         Ok(Sound {
@@ -172,10 +172,10 @@ impl MediaCache {
         })
     }
 
-    /// The file with memory to decode it: what it has, or else new.
+    /// The file with memory to decode it: its own, or newly reserved.
     ///
     /// # Errors
-    /// [`NoRoom`] if it cannot be had in time.
+    /// [`NoRoom`] if it does not become free in time.
     pub async fn with_memory(&self, account: AccountSid, sound: Sound) -> Result<Sound, NoRoom> {
         if sound.reserved.is_some() {
             return Ok(sound);
@@ -186,11 +186,11 @@ impl MediaCache {
 }
 
 impl Inner {
-    /// The download that is running for a file, or a new one.
+    /// The running download of a file, or a new one.
     fn join(&self, key: Alike) -> Arc<Download> {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let current = running.get(&key).and_then(Weak::upgrade);
-        // A finished one is only kept alive by those who still copy its result.
+        // A finished one is kept alive only by requests still copying its result.
         if let Some(download) = current.filter(|download| !download.initialized()) {
             return download;
         }
@@ -209,8 +209,8 @@ impl Inner {
         let url = request.url.clone();
         let no_room = |NoRoom| FetchError::new(&url, Problem::NoRoom);
         let stored = self.read(account, &key).await.map_err(no_room)?;
-        // Only how fresh the copy is outlives this: whoever waits for memory to fetch must not hold that
-        // of the copy, which is read again if it is needed after all.
+        // Only the copy's freshness outlives this: a request waiting for memory to fetch must not
+        // hold the memory of the copy, which is read again if needed after all.
         let stale = match stored {
             Some((sound, freshness)) if freshness.is_fresh(now_s(), self.limits.default_age) => {
                 return Ok(sound);
@@ -260,7 +260,7 @@ impl Inner {
         }
     }
 
-    /// An older copy, if the failure may pass and its server allows that.
+    /// An older copy, if the failure may be temporary and its server permits it.
     async fn fall_back(
         &self,
         account: AccountSid,
@@ -310,7 +310,7 @@ impl Inner {
         Ok(Some((Sound { bytes, reserved }, freshness)))
     }
 
-    /// Stores an answer if that is allowed. A full disk does not stop a call from hearing it.
+    /// Stores a response if allowed. A full disk does not keep a call from playing it.
     async fn keep(&self, key: FileKey, answer: Fetched) -> Sound {
         let bytes: Arc<[u8]> = answer.body.as_ref().into();
         let reserved = answer.reserved.clone();

@@ -1,7 +1,7 @@
-//! Sound files on disk: two files for each address, the bytes and what is known about them.
+//! Sound files on disk: two files per address, the bytes and the metadata.
 //!
-//! **Invariant: a reader sees a whole file or none**, since files are written beside their place
-//! and then renamed. All functions block; they run on tokio's blocking threads.
+//! **Invariant: a reader sees a whole file or none**, since files are written under a temporary
+//! name and then renamed. All functions block; they run on tokio's blocking threads.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -14,12 +14,12 @@ use sha2::{Digest as _, Sha256};
 
 use crate::freshness::Freshness;
 
-/// Name of a stored file below the folder of the cache: folder of the account, then address.
+/// Name of a stored file below the cache folder: folder of the account, then address.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct FileKey(String);
 
 impl FileKey {
-    /// The place of an address among the files of an account.
+    /// The name for an address among the files of an account.
     pub(crate) fn new(account: &str, url: &str) -> Self {
         let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
         let folder = match account {
@@ -30,7 +30,7 @@ impl FileKey {
     }
 }
 
-/// The folder of the cache.
+/// The cache folder.
 #[derive(Debug)]
 pub(crate) struct MediaFiles {
     folder: PathBuf,
@@ -42,9 +42,9 @@ pub(crate) struct MediaFiles {
 struct Index {
     files: BTreeMap<FileKey, Use>,
     bytes: u64,
-    /// Counts uses, so that the oldest can be told.
+    /// Counts uses, so that the oldest can be identified.
     clock: u64,
-    /// Counts writes, so that temporary files differ.
+    /// Counts writes, so that temporary files have different names.
     writes: u64,
 }
 
@@ -55,7 +55,7 @@ struct Use {
 }
 
 impl MediaFiles {
-    /// Opens a folder, which is made if it is missing, and looks through what is in it.
+    /// Opens a folder, creating it if missing, and lists its files.
     pub(crate) fn open(folder: PathBuf, max_bytes: u64) -> io::Result<Self> {
         fs::create_dir_all(&folder)?;
         let mut found = Vec::new();
@@ -74,19 +74,19 @@ impl MediaFiles {
         Ok(files)
     }
 
-    /// Length of a file in bytes, if it is there.
+    /// Length of a file in bytes, if it exists.
     pub(crate) fn length(&self, key: &FileKey) -> Option<u64> {
         let index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
         index.files.get(key).map(|used| used.bytes)
     }
 
-    /// The file and what is known about it.
+    /// The file and its metadata.
     pub(crate) fn read(&self, key: &FileKey) -> Option<(Vec<u8>, Freshness)> {
         let known = fs::read(self.path(key, KNOWN)).ok()?;
         let freshness = serde_json::from_slice(&known).ok()?;
         let bytes = fs::read(self.path(key, BYTES)).ok()?;
         self.note(key, size(&bytes));
-        // Only the order after a restart depends on it.
+        // Only the order after a restart depends on this.
         let _ = File::options()
             .append(true)
             .open(self.path(key, BYTES))
@@ -94,12 +94,12 @@ impl MediaFiles {
         Some((bytes, freshness))
     }
 
-    /// Notes that a file was used that is kept in memory too.
+    /// Records the use of a file that is also kept in memory.
     pub(crate) fn note_use(&self, key: &FileKey, bytes: &[u8]) {
         self.note(key, size(bytes));
     }
 
-    /// Stores a file and removes those that were not used for longest if there are too many.
+    /// Stores a file and removes the least recently used ones if there are too many.
     pub(crate) fn write(
         &self,
         key: &FileKey,
@@ -115,14 +115,14 @@ impl MediaFiles {
         Ok(())
     }
 
-    /// Stores what is known about a file that did not change.
+    /// Stores the metadata of an unchanged file.
     pub(crate) fn write_known(&self, key: &FileKey, freshness: &Freshness) -> io::Result<()> {
         self.replace(key, KNOWN, &serde_json::to_vec(freshness)?)
     }
 
     /// Forgets a file.
     pub(crate) fn remove(&self, key: &FileKey) {
-        // What is not there needs no removal; what cannot be removed is replaced later.
+        // A missing file needs no removal; one that cannot be removed is replaced later.
         let _ = fs::remove_file(self.path(key, KNOWN));
         let _ = fs::remove_file(self.path(key, BYTES));
         let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
@@ -159,7 +159,7 @@ impl MediaFiles {
         index.bytes = index.bytes + bytes - old.map_or(0, |old| old.bytes);
     }
 
-    /// The files to remove, oldest use first, but never the one just written.
+    /// The files to remove, least recently used first, but never the one just written.
     fn surplus(&self, written: &FileKey) -> Vec<FileKey> {
         let index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
         let mut by_use: Vec<(&FileKey, &Use)> = index
@@ -185,15 +185,15 @@ impl MediaFiles {
     }
 }
 
-/// Extension of the files that hold the bytes.
+/// Extension of the files with the bytes.
 const BYTES: &str = "media";
-/// Extension of the files that hold what is known.
+/// Extension of the files with the metadata.
 const KNOWN: &str = "json";
 
-/// A file found at start: when it was used, its key and its size.
+/// A file found at start: its last use, key and size.
 type Found = (SystemTime, FileKey, u64);
 
-/// Finds the files of one account; what a crash left half written is removed.
+/// Finds the files of one account; removes files left half-written by a crash.
 fn collect(account: &Path, folder: &Path, found: &mut Vec<Found>) -> io::Result<()> {
     if !account.is_dir() {
         return Ok(());
@@ -256,7 +256,7 @@ mod tests {
         files.write(&key("c"), &[3; 10], &known()).unwrap();
         assert_eq!(there(&files), "ac");
 
-        // After a restart the order of use is that of the files.
+        // After a restart the order of use is that of the files' times.
         let old = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1000);
         let file = File::options()
             .append(true)

@@ -1,6 +1,7 @@
-//! The sound files that were used last, in memory: most calls play what the call before played.
+//! The most recently used sound files, in memory: most calls play what the previous call played.
 //!
-//! **Invariant: what is here is also on disk**, and is replaced or forgotten together with it.
+//! **Invariant: every file here is also on disk**, and is replaced or removed together with its
+//! stored copy.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,9 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::freshness::Freshness;
 use crate::media_files::FileKey;
 
-/// Most bytes of all files.
+/// Maximum bytes of all files.
 const MOST: usize = 32 << 20;
-/// Longer files are read from disk each time.
+/// Longer files are read from disk every time.
 const LONGEST: usize = 4 << 20;
 
 #[derive(Debug, Default)]
@@ -20,7 +21,7 @@ pub(crate) struct MediaMemory(Mutex<State>);
 struct State {
     files: BTreeMap<FileKey, File>,
     bytes: usize,
-    /// Counts uses, so that the oldest can be told.
+    /// Counts uses, so that the oldest can be identified.
     clock: u64,
 }
 
@@ -41,7 +42,7 @@ impl MediaMemory {
         Some((Arc::clone(&file.bytes), file.freshness.clone()))
     }
 
-    /// Keeps a file, and gives up those that were not used for longest if there are too many.
+    /// Keeps a file, and drops the least recently used ones if there are too many.
     pub(crate) fn put(&self, key: &FileKey, bytes: &Arc<[u8]>, freshness: &Freshness) {
         self.remove(key);
         if bytes.len() > LONGEST {

@@ -1,10 +1,10 @@
-//! Where callbacks wait until they are through.
+//! Stores callbacks until they are finished.
 //!
-//! A row is stored together with the fact it reports; only then it is handed to
+//! A row is stored together with the fact it reports; only then is it handed to
 //! [`Callbacks`](crate::Callbacks). **Invariant: every row ends exactly once, as delivered or as
-//! dead,** and once more each time it is replayed. What was not ended when the
-//! process stopped is delivered after the next start, with the same event id; it is read in pages,
-//! since there may be more than memory should hold.
+//! dead,** and once more each time it is replayed. Rows unfinished when the process stopped are
+//! delivered after the next start, with the same event id; they are read in pages, since there may
+//! be more than memory should hold.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use model::record::Callback;
 use model::{EventSid, Lane, Timestamp};
 
-/// A callback that is not through yet.
+/// An unfinished callback.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PendingCallback {
     /// The callback.
@@ -22,12 +22,12 @@ pub struct PendingCallback {
     pub attempts: u32,
     /// When to try next.
     pub next_at: Timestamp,
-    /// From when on its age counts: its creation, or its last replay.
+    /// Start of its age: its creation, or its last replay.
     pub since: Timestamp,
 }
 
 impl PendingCallback {
-    /// A callback that is due at once.
+    /// A callback that is due immediately.
     #[must_use]
     pub fn new(callback: Callback) -> Self {
         let created = callback.created;
@@ -40,19 +40,19 @@ impl PendingCallback {
     }
 }
 
-/// The place of a row in the order in which an outbox is read.
+/// The position of a row in the reading order of an outbox.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct RowPlace {
     /// First by lane,
     pub lane: Lane,
-    /// then by its place among the callbacks of the lane,
+    /// then by its position among the callbacks of the lane,
     pub sequence: i64,
     /// then by event, so that no two are equal.
     pub event: EventSid,
 }
 
 impl RowPlace {
-    /// Where a callback is.
+    /// The position of a callback.
     #[must_use]
     pub fn of(callback: &Callback) -> Self {
         Self {
@@ -66,21 +66,21 @@ impl RowPlace {
 /// Why an attempt failed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Failure {
-    /// HTTP status of the answer, if there was one.
+    /// HTTP status of the response, if any.
     pub status: Option<u16>,
-    /// For people.
+    /// Human-readable.
     pub reason: String,
 }
 
 /// How a callback ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Outcome {
-    /// The application took it.
+    /// Accepted by the application.
     Delivered {
-        /// HTTP status of the answer.
+        /// HTTP status of the response.
         status: u16,
     },
-    /// It is given up, because of this.
+    /// Given up for this reason.
     Dead(Failure),
 }
 
@@ -92,20 +92,20 @@ pub struct OutboxError(pub String);
 /// Storage of callbacks.
 #[async_trait]
 pub trait OutboxStore: Send + Sync + 'static {
-    /// Makes the rows of servers that are gone, and those without an owner, this process's to
-    /// deliver; says whether there were any.
+    /// Takes over the rows of dead servers and those without an owner; returns whether there were
+    /// any.
     ///
     /// # Errors
     /// [`OutboxError`] if it cannot be written.
     async fn adopt(&self) -> Result<bool, OutboxError>;
 
-    /// How many rows are not through and are this process's to deliver.
+    /// The number of unfinished rows that this process must deliver.
     ///
     /// # Errors
     /// [`OutboxError`] if they cannot be read.
     async fn count(&self) -> Result<u64, OutboxError>;
 
-    /// The first `limit` of these rows behind a place, in order; fewer only if there are no more.
+    /// The first `limit` of these rows after a position, in order; fewer only if there are no more.
     ///
     /// # Errors
     /// [`OutboxError`] if they cannot be read.
@@ -115,27 +115,27 @@ pub trait OutboxStore: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<PendingCallback>, OutboxError>;
 
-    /// Rows to be delivered again that have no owner yet, those of one lane in the
-    /// order of their sequence; not necessarily all at once. Asked every second, so it must be cheap.
+    /// Rows to be replayed that have no owner yet, those of one lane in order of sequence; not
+    /// necessarily all at once. Called every second, so it must be cheap.
     ///
     /// # Errors
     /// [`OutboxError`] if they cannot be read.
     async fn replayed(&self) -> Result<Vec<PendingCallback>, OutboxError>;
 
-    /// Makes such rows this process's to deliver; says for each whether it is, or another process
-    /// was faster.
+    /// Claims such rows for this process; returns for each whether that succeeded, or another
+    /// process was faster.
     ///
     /// # Errors
     /// [`OutboxError`] if it cannot be written.
     async fn claim(&self, events: Vec<EventSid>) -> Result<Vec<bool>, OutboxError>;
 
-    /// Notes a failed attempt; `row` says how many there were and when to try next.
+    /// Stores a failed attempt; `row` holds their number and the time of the next one.
     ///
     /// # Errors
     /// [`OutboxError`] if it cannot be written.
     async fn retry(&self, row: &PendingCallback, failure: Failure) -> Result<(), OutboxError>;
 
-    /// Notes how a row ended.
+    /// Stores how a row ended.
     ///
     /// # Errors
     /// [`OutboxError`] if it cannot be written.
@@ -155,7 +155,7 @@ pub struct MemoryOutbox(Mutex<BTreeMap<EventSid, Row>>);
 struct Row {
     pending: PendingCallback,
     outcome: Option<Outcome>,
-    /// To be replayed, without an owner yet.
+    /// To be replayed, and not claimed yet.
     free: bool,
 }
 
@@ -166,7 +166,7 @@ impl Row {
 }
 
 impl MemoryOutbox {
-    /// Stores a callback that is due at once.
+    /// Stores a callback that is due immediately.
     pub fn insert(&self, callback: Callback) {
         let pending = PendingCallback::new(callback);
         self.rows().insert(
@@ -179,7 +179,7 @@ impl MemoryOutbox {
         );
     }
 
-    /// Wants a row that has ended delivered again.
+    /// Requests that an ended row be delivered again.
     pub fn replay(&self, event: EventSid, now: Timestamp) {
         if let Some(row) = self.rows().get_mut(&event)
             && row.outcome.take().is_some()
@@ -190,7 +190,7 @@ impl MemoryOutbox {
         }
     }
 
-    /// Attempts made for a row, and how it ended, if it did.
+    /// Attempts made for a row, and how it ended, if it has.
     #[must_use]
     pub fn state(&self, event: EventSid) -> Option<(u32, Option<Outcome>)> {
         self.rows()

@@ -1,11 +1,12 @@
-//! Signs requests, so that an application can tell ours from a stranger's.
+//! Signs requests, so that an application can distinguish ours from a stranger's.
 //!
-//! Two signatures go out with each request: the one that Twilio's libraries check (HMAC-SHA1 over
-//! the address and the sorted parameters of the form) and ours (HMAC-SHA256 over time, event,
-//! method, address and body). **Invariant: what is signed is what is sent,** byte for byte, and the
-//! signed address travels along, since a proxy may change what the application sees of it.
+//! Each request carries two signatures: the one that Twilio's libraries check (HMAC-SHA1 over the
+//! address and the sorted parameters of the form) and ours (HMAC-SHA256 over time, event, method,
+//! address and body). **Invariant: the request is sent as signed,** byte for byte, and the signed
+//! address is included, since a proxy may change the address that the application sees.
 //!
-//! Left to others: where the secrets come from. How to verify is told in `docs/webhooks.md`.
+//! Left to others: the source of the secrets. `docs/webhooks.md` describes how to verify
+//! signatures.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -17,19 +18,19 @@ use model::{EventSid, HttpMethod};
 use sha1::Sha1;
 use sha2::Sha256;
 
-/// Names the event: the same on every attempt.
+/// The event id: the same on every attempt.
 pub(crate) const EVENT: &str = "x-patchcord-event";
 const TIMESTAMP: &str = "x-patchcord-timestamp";
 const SIGNATURE: &str = "x-patchcord-signature";
 const SIGNED_URL: &str = "x-patchcord-signed-url";
 const TWILIO: &str = "x-twilio-signature";
 
-/// The secrets of an account that are good at the moment.
+/// The currently valid secrets of an account.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secrets {
-    /// The one that everything is signed with.
+    /// The secret that signs everything.
     pub primary: String,
-    /// While secrets are changed: ours is signed with this one too.
+    /// During a change of secrets, our signature is made with this one too.
     pub secondary: Option<String>,
 }
 
@@ -39,21 +40,21 @@ impl fmt::Debug for Secrets {
     }
 }
 
-/// What a request is marked with.
+/// Identifies and signs a request.
 #[derive(Clone, Debug)]
 pub struct Stamp {
-    /// What it tells of, so that a repeated request can be told from a new one.
+    /// The event that it reports, so that a repeated request can be distinguished from a new one.
     pub event: EventSid,
-    /// What it is signed with; without them it is only named.
+    /// The secrets to sign it with; without them it only carries its event id.
     pub secrets: Option<Secrets>,
 }
 
-/// A request as it is sent.
+/// A request as sent.
 pub(crate) struct Sent<'a> {
     pub(crate) method: HttpMethod,
-    /// With the query, without user-info and fragment.
+    /// With the query, without user-info or fragment.
     pub(crate) url: &'a str,
-    /// What the body holds, if it is a form.
+    /// The parameters in the body, if it is a form.
     pub(crate) form: &'a [(String, String)],
     pub(crate) body: &'a str,
     /// Seconds since 1970.
@@ -61,7 +62,7 @@ pub(crate) struct Sent<'a> {
 }
 
 impl Stamp {
-    /// The headers that mark a request.
+    /// The headers that identify and sign a request.
     pub(crate) fn headers(&self, sent: &Sent<'_>) -> Vec<(String, String)> {
         let mut headers = vec![(EVENT, self.event.to_string())];
         if let Some(secrets) = &self.secrets {
@@ -90,7 +91,7 @@ fn twilio(secret: &str, url: &str, form: &[(String, String)]) -> String {
     STANDARD.encode(mac.finalize().into_bytes())
 }
 
-/// `t=SECONDS,v1=HEX`, with one `v1` for each secret.
+/// `t=SECONDS,v1=HEX`, with one `v1` per secret.
 fn ours(secrets: &Secrets, event: EventSid, sent: &Sent<'_>) -> String {
     let text = canonical(event, sent);
     std::iter::once(&secrets.primary)
@@ -103,7 +104,7 @@ fn ours(secrets: &Secrets, event: EventSid, sent: &Sent<'_>) -> String {
         })
 }
 
-/// What ours is made over: time, event, method and address, a line each, then the body.
+/// The text that our signature covers: time, event, method and address, a line each, then the body.
 fn canonical(event: EventSid, sent: &Sent<'_>) -> String {
     let Sent {
         method,
@@ -117,7 +118,7 @@ fn canonical(event: EventSid, sent: &Sent<'_>) -> String {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string cannot fail.
+        // Writing to a `String` cannot fail.
         let _ = fmt::Write::write_fmt(&mut text, format_args!("{byte:02x}"));
         text
     })
@@ -136,7 +137,8 @@ mod tests {
 
     #[test]
     fn signs_as_twilio_does() {
-        // Computed apart from this code, and accepted by the validator of Twilio's Python library.
+        // Computed independently of this code, and accepted by the validator of Twilio's Python
+        // library.
         let form = pairs(&[
             ("To", "+18005551212"),
             ("CallSid", "CA1234567890ABCDE"),
@@ -179,7 +181,7 @@ mod tests {
             body: "CallStatus=completed&Name=Zo%C3%AB",
             at_s: 1_700_000_000,
         };
-        // Computed apart from this code.
+        // Computed independently of this code.
         let (new, old) = (
             "fc561a477bbfd55f961ed4baa9c73a71d00ede13c37622a0d396b4f6888211f8",
             "bded50dd5e3d8da9d5855e3797b2bb2acaa0d39921ebd83954b2a35e5d0e157d",

@@ -1,4 +1,4 @@
-//! Callbacks: in order, until they are through, and never in each other's way.
+//! Callbacks: in order, until they are finished, and without affecting each other.
 
 mod support;
 
@@ -122,7 +122,8 @@ async fn keeps_the_order_of_a_call_through_failures() {
         let name = events[event].to_string();
         assert_eq!(seen.header("x-patchcord-event"), Some(name.as_str()));
     }
-    // The second attempt met a kept connection that closed, so it was sent again at once on another.
+    // The second attempt met a pooled connection that closed, so it was sent again immediately on
+    // another one.
     assert_eq!(bench.store.state(events[0]), Some((2, DELIVERED)));
     assert_eq!(bench.store.state(events[3]), Some((1, DELIVERED)));
 }
@@ -184,7 +185,7 @@ async fn a_dead_host_delays_nobody() {
         bench.send(call, 0, &dead.url("/"));
     }
     let started = Instant::now();
-    // Also a call that has callbacks at both.
+    // Also a call with callbacks at both.
     let events: Vec<EventSid> = (0..40)
         .map(|call| bench.send(call, 1, &alive.url("/")))
         .collect();
@@ -321,7 +322,7 @@ async fn delivers_again_what_somebody_wants_again() {
     assert_eq!(names, vec![Some(event.to_string()); 2]);
 }
 
-/// The outbox closes after this, so that whatever is asked of it would fail, with an alarm.
+/// The outbox closes after this, so any further access to it would fail and log an error.
 #[tokio::test]
 async fn takes_up_nothing_once_it_is_stopped() {
     let server = Server::start(|_| reply(200, &[], "")).await;
@@ -330,7 +331,7 @@ async fn takes_up_nothing_once_it_is_stopped() {
     bench.drained().await;
     assert_eq!(bench.callbacks.resume().await, Ok(0));
     bench.callbacks.stop();
-    // One look may be on its way.
+    // One look may be in progress.
     tokio::time::sleep(config().replay_every * 2).await;
     bench.store.replay(event, now());
     tokio::time::sleep(config().replay_every * 10).await;
@@ -386,7 +387,7 @@ async fn signs_each_attempt_for_the_address_it_goes_to() {
     }
 }
 
-/// An application that checks would refuse it for good.
+/// An application that checks would reject it permanently.
 #[tokio::test]
 async fn what_cannot_be_signed_is_not_sent() {
     let server = Server::start(|asked| match asked.header("x-patchcord-signature") {
@@ -400,11 +401,11 @@ async fn what_cannot_be_signed_is_not_sent() {
     bench.drained().await;
     assert_eq!(bench.store.state(event), Some((many + 1, DELIVERED)));
     assert_eq!(server.lines().len(), 1);
-    // It says nothing of the host.
+    // It says nothing about the host.
     assert_eq!(bench.callbacks.stats().opened, 0);
 }
 
-/// A store that takes no end for a while.
+/// A store that accepts no ends for a while.
 struct Stuck {
     store: MemoryOutbox,
     refusals: AtomicU32,
@@ -497,7 +498,7 @@ async fn a_document_does_not_wait_for_callbacks_to_the_same_host() {
         assert!(Instant::now() < limit, "the places are taken");
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    // Behind callbacks it would run into its own limit of time.
+    // Behind callbacks it would exceed its own timeout.
     let document = request(HttpMethod::Get, &server.url("/v"));
     let answer = bench.fetcher.fetch(document).await.expect("an answer");
     assert_eq!(answer.body, "<Response/>");

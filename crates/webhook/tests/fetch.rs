@@ -100,7 +100,7 @@ async fn redirects_keep_or_change_the_method() {
         assert_eq!((answer.status, answer.attempts), (200, 2));
         assert_eq!(answer.final_url, server.url("/done?own=1"));
     }
-    // Without a place to go to, the redirect is the answer.
+    // Without a `Location`, the redirect is the response.
     let plain = Server::start(|_| reply(302, &[], "")).await;
     let answer = fetcher()
         .fetch(request(Get, &plain.url("/")))
@@ -234,7 +234,8 @@ async fn forbidden_addresses_are_never_connected_to() {
         assert_eq!(error.code(), code, "{path}: {error}");
     }
 
-    // A name that resolves here is fine for those who may, and for all if the operator says so.
+    // A name that resolves to this machine is allowed for those accounts that may reach it, and for
+    // all if the operator permits it.
     let by_name = format!("http://localhost:{port}/");
     assert!(fetcher().fetch(request(Get, &by_name)).await.is_ok());
     let open = Fetcher::new(FetchConfig {
@@ -384,7 +385,7 @@ async fn certificates_are_checked_unless_told_otherwise() {
     assert_eq!(&answer.body[..], b"sealed");
 }
 
-/// A web server behind TLS, with a certificate that nobody vouches for.
+/// A web server behind TLS, with an untrusted certificate.
 mod tls {
     use std::sync::Arc;
 
@@ -422,7 +423,7 @@ mod tls {
     }
 }
 
-/// A call waits for a document: no server may stretch that, neither by redirects nor by its body.
+/// A call waits for a document: no server may prolong that, neither by redirects nor by its body.
 #[tokio::test]
 async fn a_document_takes_its_time_out_and_no_longer() {
     let server = Server::slow(|asked| async move {
@@ -486,8 +487,8 @@ async fn a_compressed_answer_is_read_or_named() {
     );
 }
 
-/// A server that answers the first request of each connection and closes it at the second; what it
-/// was asked, with the number of the connection.
+/// A server that answers the first request of each connection and closes it at the second; records
+/// the requests with the number of their connection.
 async fn closing_server(closes_all: bool) -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let url = format!("http://{}/", listener.local_addr().expect("bound"));
@@ -534,8 +535,8 @@ async fn a_kept_connection_that_closes_is_replaced_once() {
             secrets: None,
         })
     };
-    // Method, whether it has the name of an event, whether the second connection fails too; then what
-    // comes of the second request, and how many requests the server saw.
+    // Method, whether it has an event id, whether the second connection also fails; then the result
+    // of the second request, and how many requests the server saw.
     let table = [
         (Get, false, false, true, 3),
         (Post, true, false, true, 3),

@@ -1,4 +1,4 @@
-//! Sound files: one download for many, kept as long as their server allows.
+//! Sound files: one download for many requests, kept as long as the server allows.
 
 mod support;
 
@@ -14,7 +14,7 @@ use webhook::{
 
 const PRIVATE: AddressPolicy = AddressPolicy { private_ok: true };
 
-/// A cache that asks again after so long if the server says nothing.
+/// A cache that revalidates after this long by default.
 fn cache(folder: &tempfile::TempDir, default_age: Duration) -> MediaCache {
     let limits = MediaLimits {
         default_age,
@@ -36,7 +36,7 @@ async fn get(cache: &MediaCache, account: u8, url: &str) -> Result<String, Fetch
     Ok(String::from_utf8_lossy(sound.bytes()).into_owned())
 }
 
-/// Answers `v1`, or that it did not change, with the headers named in the query.
+/// Answers `v1`, or that the file has not changed, with the headers named in the query.
 fn versioned(asked: &Asked) -> Vec<u8> {
     if asked.header("if-none-match") == Some("\"v1\"") {
         return reply(304, &["ETag: \"v1\""], "");
@@ -49,7 +49,7 @@ fn versioned(asked: &Asked) -> Vec<u8> {
 
 #[tokio::test]
 async fn asks_again_only_when_needed() {
-    // What the server says, the age without a word, and what two requests make it see.
+    // The server's headers, the default age, and what two requests make it see.
     let table: &[(&str, u64, &[Option<&str>])] = &[
         ("/a?Cache-Control:_max-age=60", 0, &[None]),
         ("/b?Cache-Control:_no-cache", 60, &[None, Some("\"v1\"")]),
@@ -108,7 +108,7 @@ async fn many_share_one_download() {
     let folder = tempfile::tempdir().unwrap();
     let cache = cache(&folder, Duration::ZERO);
     let url = server.url("/a");
-    // The first one gives up half way; the next takes over.
+    // The first one is dropped half-way; the next takes over.
     let first = tokio::time::timeout(Duration::from_millis(50), get(&cache, 1, &url));
     let rest = async {
         let gets: Vec<_> = (0..20)
@@ -164,7 +164,7 @@ async fn calls_with_cookies_of_their_own_get_their_own_answers() {
         let (who, heard) = get.await.unwrap();
         assert_eq!(heard, format!("who={who}"));
     }
-    // Those that are alike still share one.
+    // Equal requests still share one.
     assert_eq!(server.lines().len(), 3 + 2);
 }
 
@@ -185,7 +185,7 @@ async fn failures_are_not_kept() {
     let missing = get(&cache, 1, &url).await.unwrap_err();
     assert_eq!(missing.problem, Problem::Status { status: 404 });
     assert_eq!(get(&cache, 1, &url).await.unwrap(), "yes");
-    // While the server is broken the old copy has to do; when the file is gone it does not.
+    // While the server is failing the old copy is used; once the file is gone it is not.
     assert_eq!(get(&cache, 1, &url).await.unwrap(), "yes");
     assert!(get(&cache, 1, &url).await.is_err());
     assert_eq!(count.load(Ordering::SeqCst), 4);
@@ -193,7 +193,7 @@ async fn failures_are_not_kept() {
 
 #[tokio::test]
 async fn an_old_copy_is_used_only_if_allowed() {
-    // What the server says, how it fails the second time, and what is heard then.
+    // The server's headers, how it fails the second time, and the file that is used.
     let table: &[(&str, &str, Option<&str>)] = &[
         ("", "broken connection", Some("v1")),
         ("Cache-Control: max-age=0", "broken connection", Some("v1")),
@@ -228,7 +228,7 @@ async fn an_old_copy_is_used_only_if_allowed() {
 
 #[tokio::test]
 async fn unchanged_files_are_not_sent_again() {
-    // With a date instead of a tag; the third answer forbids to keep the file.
+    // With a date instead of a tag; the third response forbids storing the file.
     let since = "Fri, 01 Jan 2021 00:00:00 GMT";
     let count = AtomicU32::new(0);
     let server = Server::start(move |asked| {
@@ -276,7 +276,7 @@ async fn each_request_is_signed_and_named() {
         assert_eq!(ours.matches("v1=").count(), 2, "{ours}");
         assert_eq!(asked.header("x-twilio-signature").map(str::len), Some(28));
     }
-    // One event for each file that is asked for; the condition goes along.
+    // One event for each requested file; the condition is included.
     let events: Vec<_> = asked
         .iter()
         .map(|asked| asked.header("x-patchcord-event"))
@@ -320,7 +320,7 @@ async fn memory_is_reserved_until_a_sound_is_decoded() {
     drop((first, second));
     assert!(hold(3, "/a").await.is_some());
     assert!(hold(1, "/b").await.is_some());
-    // What is kept in memory takes none of it until it is decoded.
+    // A file kept in memory takes none of it until it is decoded.
     let (one, other) = (hold(1, "/a").await.unwrap(), hold(1, "/a").await.unwrap());
     let account = AccountSid::from_bytes([1; 16]);
     let one = cache.with_memory(account, one).await.unwrap();

@@ -1,7 +1,7 @@
-//! What one account reaches at one origin: its queues, its breaker, its places.
+//! One origin as reached by one account: its queues, breaker and slots.
 //!
-//! **Invariant: a queue is among the idle ones exactly while its first row may go.** Left to others:
-//! places of the account in all, and which rows are in memory.
+//! **Invariant: a queue is among the idle ones exactly while its first row may be sent.** Left to
+//! others: the account's total slots, and which rows are in memory.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -23,7 +23,7 @@ pub(super) struct Row {
     pub(super) stage: Stage,
 }
 
-/// The callbacks of a lane to a host. The key is the order.
+/// The callbacks of a lane to a host, keyed by their order.
 #[derive(Default)]
 pub(super) struct Queue {
     pub(super) rows: BTreeMap<(i64, EventSid), Row>,
@@ -33,7 +33,7 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    /// When its first row may go, if none is on its way.
+    /// When its first row may be sent, if none is in progress.
     fn next(&self) -> Option<Timestamp> {
         let (_, first) = self.rows.first_key_value()?;
         (!self.flying && first.stage == Stage::Waiting).then_some(first.pending.next_at)
@@ -43,7 +43,7 @@ impl Queue {
 pub(super) struct Host {
     pub(super) breaker: Breaker,
     pub(super) flying: usize,
-    /// In its queues.
+    /// Rows in its queues.
     pub(super) rows: usize,
     pub(super) queues: BTreeMap<Lane, Queue>,
     idle: BTreeSet<(Timestamp, Lane)>,
@@ -64,8 +64,8 @@ impl Host {
         }
     }
 
-    /// When it may be used next: by its first queue, or to be forgotten once its breaker's time is
-    /// over.
+    /// When it may be used next: by its first queue, or to be forgotten once its breaker's time has
+    /// passed.
     pub(super) fn next(&self, places: usize) -> Option<Timestamp> {
         let earliest = self.breaker.earliest()?;
         match self.idle.first() {
@@ -75,7 +75,7 @@ impl Host {
         }
     }
 
-    /// The first row of the queue that is due first; a host without queues forgets what it knew.
+    /// The first row of the first due queue; a host without queues forgets its history.
     pub(super) fn start(&mut self) -> Option<PendingCallback> {
         let Some((_, lane)) = self.idle.first().copied() else {
             self.breaker
@@ -93,7 +93,7 @@ impl Host {
         Some(pending)
     }
 
-    /// Puts a queue in its place among the idle ones; an empty one is dropped.
+    /// Updates a queue's place among the idle ones; an empty one is dropped.
     pub(super) fn settle(&mut self, lane: Lane) {
         let Some(queue) = self.queues.get_mut(&lane) else {
             return;
@@ -111,7 +111,7 @@ impl Host {
         }
     }
 
-    /// Gives up the rows that are too old to wait for a host that does not answer.
+    /// Gives up the rows that are too old to wait for an unresponsive host.
     pub(super) fn expire(&mut self, now: Timestamp, max_age: Duration) -> Vec<Output> {
         let mut ended = Vec::new();
         let lanes: Vec<Lane> = self.queues.keys().copied().collect();
@@ -137,7 +137,7 @@ impl Host {
 
     /// Drops the last waiting rows of the last queues, or of one queue.
     pub(super) fn put_back(&mut self, lane: Option<Lane>, count: usize) -> Vec<EventSid> {
-        // A queue with nothing but a row on its way gives none.
+        // A queue with only a row in progress yields none.
         let most = count + self.flying;
         let lanes: Vec<Lane> = match lane {
             Some(lane) => vec![lane],

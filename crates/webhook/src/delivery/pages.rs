@@ -1,10 +1,10 @@
-//! What is only on disk, and when it is read back.
+//! Tracks the rows that are only on disk, and decides when to read them back.
 //!
-//! A *gap* is a host of an account with rows that are not in memory. What comes for it later stays
-//! on disk too, so that nothing overtakes. A *pass* reads the outbox in pages, by lane and sequence,
-//! from its first row to its last; it rests while no gap wants more. A *thorough* one reads on
-//! regardless, because it is not known yet what there is. **Invariant: a gap is forgotten only
-//! after a pass that left nothing of its host behind.**
+//! A *gap* is a host of an account with rows that are not in memory. Later rows for it stay on disk
+//! too, so that none overtakes. A *pass* reads the outbox in pages, by lane and sequence, from
+//! first row to last; it pauses while no gap wants more. A *thorough* pass continues regardless,
+//! because the content of the disk is not known yet. **Invariant: a gap is forgotten only after a
+//! pass that left none of its host's rows behind.**
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,40 +14,41 @@ use model::{AccountSid, EventSid, Lane, Timestamp};
 
 use crate::outbox::RowPlace;
 
-/// Rest after a pass for which there was no room, and after a page that could not be read.
+/// Pause after a pass without room for its rows, and after a page that could not be read.
 const REST: Duration = Duration::from_secs(1);
 
-/// Gaps of one account that are distinguished; the rest of its hosts share one.
+/// Maximum distinct gaps of one account; the rest of its hosts share one.
 const GAPS: usize = 256;
 
 /// A page to read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Read {
-    /// For which pass.
+    /// The pass that it belongs to.
     pub(crate) pass: u64,
-    /// From the first row behind this one on.
+    /// Starts from the first row after this one.
     pub(crate) after: Option<RowPlace>,
 }
 
-/// Whose rows: those of one host, or of all hosts of an account that have no gap of their own.
+/// The owner of rows: one host, or all hosts of an account without their own gap.
 type Whose = (AccountSid, Option<Arc<str>>);
 
 #[derive(Default)]
 struct Gap {
-    /// Some of its rows are on disk where the pass has been.
+    /// Whether some of its rows are on disk in the part that the pass has read.
     missed: bool,
-    /// Rows it had in memory when that happened last. It wants more once half of them are through.
+    /// Rows it had in memory when that last happened. It wants more once half of them are finished.
     held: usize,
 }
 
 struct Pass {
     thorough: bool,
-    /// How far it has come,
+    /// How far the pass has come,
     after: Option<RowPlace>,
-    /// and of which hosts a row of that lane is on disk before: so must be those behind it.
+    /// and the hosts that have an earlier row of that lane on disk: their later rows must stay
+    /// there too.
     closed: BTreeSet<Arc<str>>,
     took: bool,
-    /// Rows on disk where it has been.
+    /// Rows left on disk in the part already read.
     left: u64,
 }
 
@@ -73,19 +74,19 @@ impl Pass {
 pub(super) struct Pages {
     gaps: BTreeMap<Whose, Gap>,
     pass: Option<Pass>,
-    /// Passes begun.
+    /// Number of passes started.
     passes: u64,
     reading: bool,
-    /// Rows that ended while a page was read: it may still contain them.
+    /// Rows that ended while a page was being read: it may still contain them.
     ended: BTreeSet<EventSid>,
-    /// Rows that were left on disk while a page was read: it may not contain them.
+    /// Rows that were left on disk while a page was being read: it may not contain them.
     late: Vec<(Whose, RowPlace)>,
     on_disk: u64,
     rest_until: Timestamp,
 }
 
 impl Pages {
-    /// About how many rows are only on disk; exact when there are none.
+    /// Approximate number of rows that are only on disk; exact if there are none.
     pub(super) fn on_disk(&self) -> u64 {
         self.on_disk
     }
@@ -100,12 +101,12 @@ impl Pages {
         self.gaps.len()
     }
 
-    /// Whether a thorough pass is not over.
+    /// Whether a thorough pass is in progress.
     pub(super) fn is_thorough(&self) -> bool {
         self.pass.as_ref().is_some_and(|pass| pass.thorough)
     }
 
-    /// Begins a thorough pass.
+    /// Starts a thorough pass.
     pub(super) fn look_through(&mut self, on_disk: u64) {
         self.on_disk = on_disk;
         self.begin(true);
@@ -118,9 +119,9 @@ impl Pages {
                 || self.gaps.contains_key(&(account, Some(Arc::clone(origin)))))
     }
 
-    /// A row that was in memory, or has just come, is only on disk from now on.
+    /// Records that a row from memory, or a new one, is only on disk from now on.
     ///
-    /// - `held`: rows that its host and its account have in memory.
+    /// - `held`: rows in memory of its host and its account.
     pub(super) fn leave(
         &mut self,
         account: AccountSid,
@@ -144,7 +145,7 @@ impl Pages {
         }
     }
 
-    /// Notes that a row is through.
+    /// Records that a row is finished.
     pub(super) fn note_end(&mut self, event: EventSid) {
         if self.reading {
             self.ended.insert(event);
@@ -153,20 +154,20 @@ impl Pages {
 
     /// When the next page is to be read, if one is.
     ///
-    /// - `held`: rows that a host, or an account, has in memory.
+    /// - `held`: rows in memory of a host or an account.
     pub(super) fn next(&self, held: impl Fn(&Whose) -> usize) -> Option<Timestamp> {
         let wanted = || self.is_thorough() || self.is_wanted(held);
         (!self.reading && wanted()).then_some(self.rest_until)
     }
 
-    /// Whether a gap has room for what it left on disk.
+    /// Whether a gap has room for the rows it left on disk.
     pub(super) fn is_wanted(&self, held: impl Fn(&Whose) -> usize) -> bool {
         self.gaps
             .iter()
             .any(|(whose, gap)| held(whose) * 2 <= gap.held)
     }
 
-    /// The page to read; begins a pass if there is none.
+    /// The page to read; starts a pass if none is in progress.
     pub(super) fn read(&mut self) -> Read {
         if self.pass.is_none() {
             self.begin(false);
@@ -178,7 +179,7 @@ impl Pages {
         }
     }
 
-    /// A page has come; false if its pass was given up for another one meanwhile.
+    /// A page was read; false if its pass was abandoned for another one meanwhile.
     pub(super) fn open(&mut self, pass: u64) -> bool {
         let current = self.reading && pass == self.passes && self.pass.is_some();
         if !current {
@@ -194,7 +195,7 @@ impl Pages {
             .is_none_or(|pass| pass.is_closed(place.lane, origin))
     }
 
-    /// Whether a row ended after the page was asked for.
+    /// Whether a row ended after the page was requested.
     pub(super) fn has_ended(&self, event: EventSid) -> bool {
         self.ended.contains(&event)
     }
@@ -207,12 +208,11 @@ impl Pages {
         }
     }
 
-    /// There is no room for a row of the page, or it is behind one that stays on disk. Returns
-    /// whether the pass continues without it, for the sake of others; else it comes back to this
-    /// row.
+    /// There is no room for a row of the page, or it follows one that stays on disk. Returns
+    /// whether the pass continues without it, for the sake of others; otherwise it comes back to
+    /// this row.
     ///
-    /// - `held`: rows that its host and its account have in memory; `held_by` returns those of
-    ///   others.
+    /// - `held`: rows in memory of its host and its account; `held_by` returns those of others.
     pub(super) fn pass_over(
         &mut self,
         account: AccountSid,
@@ -234,16 +234,16 @@ impl Pages {
         true
     }
 
-    /// A row of the page is dealt with.
+    /// A row of the page has been handled.
     pub(super) fn step(&mut self, place: RowPlace) {
         if let Some(pass) = &mut self.pass {
             pass.step(place);
         }
     }
 
-    /// The page is dealt with.
+    /// The page has been handled.
     ///
-    /// - `is_last`: there is no further one.
+    /// - `is_last`: no further page exists.
     pub(super) fn close(&mut self, is_last: bool, now: Timestamp) {
         self.stop_reading();
         let after = self.pass.as_ref().and_then(|pass| pass.after);
@@ -284,7 +284,7 @@ impl Pages {
         for gap in self.gaps.values_mut() {
             gap.missed = false;
         }
-        self.late.clear(); // The new pass comes to them.
+        self.late.clear(); // The new pass will reach them.
         self.passes += 1;
         self.pass = Some(Pass {
             thorough,
@@ -295,7 +295,7 @@ impl Pages {
         });
     }
 
-    /// Makes or finds a gap, and notes which of its rows are in memory.
+    /// Creates or finds a gap, and records how many of its rows are in memory.
     fn note(&mut self, account: AccountSid, origin: &Arc<str>, held: (usize, usize)) -> Whose {
         let own = (account, Some(Arc::clone(origin)));
         let of_account = self.gaps.range((account, None)..);
@@ -310,7 +310,7 @@ impl Pages {
         whose
     }
 
-    /// Something of a gap is where the pass does not come any more.
+    /// Part of a gap lies where the pass will not come again.
     fn miss(&mut self, whose: &Whose) {
         if let Some(gap) = self.gaps.get_mut(whose) {
             gap.missed = true;

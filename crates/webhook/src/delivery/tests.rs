@@ -1,4 +1,4 @@
-//! The machine against made-up applications in virtual time.
+//! The machine against simulated applications in virtual time.
 
 use std::ops::Bound;
 
@@ -41,7 +41,7 @@ fn row(account: u8, call: u8, sequence: u8, host: &str, now: Timestamp) -> Pendi
     })
 }
 
-/// As [`row`], of one of very many calls.
+/// As [`row`], for one of very many calls.
 fn row_of(account: u8, call: u32, sequence: u8, host: &str, now: Timestamp) -> PendingCallback {
     let mut made = row(account, 0, sequence, host, now);
     let mut event = *made.callback.event.as_bytes();
@@ -65,7 +65,7 @@ fn failed(status: Option<u16>) -> Attempt {
     }
 }
 
-/// Numbers that look random and are the same on every run (SplitMix64).
+/// Pseudo-random numbers that are the same on every run (SplitMix64).
 struct Random(u64);
 
 impl Random {
@@ -82,7 +82,7 @@ impl Random {
     }
 }
 
-/// How an application behaves at a moment: how long it takes and how it ends.
+/// How an application behaves at some time: its delay and its result.
 type Behaviour = Box<dyn Fn(Timestamp, &mut Random) -> (Duration, Attempt)>;
 
 type Page = Option<Vec<PendingCallback>>;
@@ -95,25 +95,25 @@ struct Sent {
     host: String,
 }
 
-/// Runs the machine with its applications, and checks at each step what must always hold.
+/// Runs the machine with its applications, and checks the invariants at each step.
 struct World {
     machine: Delivery,
     config: CallbackConfig,
     random: Random,
     hosts: BTreeMap<String, Behaviour>,
-    /// Rows that come, requests that come back, ends that are stored.
+    /// Rows that arrive, requests that return, ends that are stored.
     arrivals: BTreeMap<(Timestamp, u64), PendingCallback>,
     flights: BTreeMap<(Timestamp, u64), (PendingCallback, Attempt)>,
     stores: BTreeMap<(Timestamp, u64), (PendingCallback, Outcome)>,
-    /// Pages that were read and come.
+    /// Pages that were read, by arrival time.
     pages: BTreeMap<(Timestamp, u64), (Read, Page)>,
-    /// What is stored and has not ended.
+    /// Stored rows that have not ended.
     disk: BTreeMap<RowPlace, PendingCallback>,
-    /// It cannot be read before.
+    /// The disk cannot be read before this time.
     readable_at: Timestamp,
-    /// Rows that were read.
+    /// Number of rows read.
     read: usize,
-    /// What went out last in each lane.
+    /// The last row sent in each lane.
     last: BTreeMap<(AccountSid, Arc<str>, Lane), i64>,
     next: u64,
     sent: Vec<Sent>,
@@ -152,7 +152,7 @@ impl World {
         self
     }
 
-    /// Stores a row that an earlier run left.
+    /// Stores a row left by an earlier run.
     fn find(&mut self, row: PendingCallback) {
         self.disk.insert(RowPlace::of(&row.callback), row);
     }
@@ -162,7 +162,7 @@ impl World {
         self.arrivals.insert((row.callback.created, self.next), row);
     }
 
-    /// Runs until nothing is left to happen, or the time is over.
+    /// Runs until nothing is left to happen, or the time is up.
     fn run(&mut self, until: Timestamp) {
         loop {
             let moments = [
@@ -256,7 +256,7 @@ impl World {
         }
     }
 
-    /// Places and memory are never exceeded, and no lane has two rows on their way.
+    /// Slots and memory are never exceeded, and no lane has two rows in progress.
     fn check(&self) {
         assert!(self.machine.known.len() <= self.config.max_rows);
         let mut accounts: BTreeMap<AccountSid, usize> = BTreeMap::new();
@@ -273,7 +273,7 @@ impl World {
         assert!(hosts.values().all(|n| *n <= self.config.per_host));
     }
 
-    /// First and later attempts of a lane, as sequences in the order they went out.
+    /// First and later attempts of a lane, as sequences in sending order.
     fn lane(&self, account: u8, call: u8, host: &str) -> Vec<u8> {
         self.sent
             .iter()
@@ -423,7 +423,7 @@ fn an_account_with_many_slow_hosts_keeps_to_its_places() {
             world.arrive(row(1, call, 0, name, at(0)));
         }
     }
-    // `check` counts the places at every step.
+    // `check` counts the slots at every step.
     world.run(at(3_600));
     assert_eq!(world.ended.len(), 390);
 }
@@ -465,7 +465,7 @@ fn a_row_that_comes_again_goes_before_those_behind_it() {
     machine.handle_row(row(1, 1, 4, "a", at(0)));
     machine.handle_row(row(1, 1, 6, "a", at(0)));
     assert_eq!(send(&mut machine, at(0)), Some(4));
-    // It is on its way, so the earlier one comes next, before the later one.
+    // It is in progress, so the earlier row comes next, before the later one.
     machine.handle_row(row(1, 1, 2, "a", at(0)));
     machine.handle_row(row(1, 1, 2, "a", at(0)));
     assert_eq!(send(&mut machine, at(0)), None);
@@ -490,7 +490,7 @@ fn a_row_that_comes_again_goes_before_those_behind_it() {
     assert_eq!(machine.len(), 2);
 }
 
-/// Everything is through, and nothing is remembered.
+/// Every row is finished, and nothing is remembered.
 fn assert_over(world: &World, rows: usize) {
     assert_eq!(world.ended.len(), rows);
     assert!(world.disk.is_empty() && world.machine.is_idle());
@@ -516,7 +516,7 @@ fn a_backlog_much_larger_than_memory_is_delivered_in_order() {
     world.machine.look_through(50_100);
     assert_eq!(world.machine.len(), 50_100);
     assert!(!world.machine.is_idle());
-    // `check` counts the rows in memory at every step; calls go on meanwhile.
+    // `check` counts the rows in memory at every step; calls continue meanwhile.
     for call in 20_000..20_100 {
         for sequence in 0..3 {
             let now = Timestamp(i64::from(call % 100) * SECOND / 100);
@@ -541,8 +541,8 @@ fn the_flood_of_one_host_leaves_room_for_others() {
             }
         })
         .host("good", |_, _| (Duration::from_millis(5), taken()));
-    // An earlier run left much of one account for a host that is down, and a little of others
-    // behind it.
+    // An earlier run left many rows of one account for a host that is down, and a few of others
+    // behind them.
     for call in 0..3_000 {
         world.find(row_of(1, call, 0, "down", at(0)));
         world.find(row_of(1, call, 1, "down", at(0)));
@@ -552,7 +552,7 @@ fn the_flood_of_one_host_leaves_room_for_others() {
         world.find(row_of(2, call, 1, "good", at(0)));
     }
     world.machine.look_through(6_020);
-    // Later there is more, of both accounts.
+    // Later there are more, of both accounts.
     for call in 4_000..4_500 {
         let now = at(10) + Duration::from_millis(u64::from(call - 4_000) * 50);
         for sequence in 0..2 {
@@ -672,7 +672,7 @@ fn a_row_that_is_wanted_again_goes_before_those_behind_it_without_room() {
     again.callback.created = Timestamp(SECOND / 10);
     world.arrive(again);
     world.run(at(60));
-    // `output` sees to it that none is overtaken.
+    // `output` ensures that none is overtaken.
     assert_over(&world, 6);
 }
 
@@ -693,7 +693,7 @@ fn a_page_that_is_late_does_not_bring_back_what_has_ended() {
     machine.handle_page(first, Some(vec![row.clone()]), at(1));
     assert_eq!(machine.poll_output(at(1)), None);
     assert!(machine.is_idle());
-    // So does a page of a pass that was given up for a new one.
+    // So is a page of a pass that was abandoned for a new one.
     machine.look_through(1);
     let Some(Output::Read(old)) = machine.poll_output(at(2)) else {
         panic!("a page is read");

@@ -1,4 +1,4 @@
-//! A web server for tests: it notes what it is asked and answers what it is told to.
+//! A web server for tests: it records its requests and gives the answers it is told to give.
 
 #![allow(dead_code, reason = "every test file uses a part of it")]
 
@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 use webhook::{AddressPolicy, FetchConfig, FetchRequest, Fetcher, Keyring, KeyringError, Secrets};
 
-/// What the server was asked.
+/// A request that the server received.
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
     pub(crate) method: String,
@@ -38,7 +38,7 @@ impl Asked {
     }
 }
 
-/// The bytes of an answer.
+/// The bytes of a response.
 pub(crate) fn reply(status: u16, headers: &[&str], body: &str) -> Vec<u8> {
     let mut text = format!(
         "HTTP/1.1 {status} Status\r\nContent-Length: {}\r\n",
@@ -62,7 +62,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// A server whose answers come at once.
+    /// A server whose answers are immediate.
     pub(crate) async fn start(answer: impl Fn(&Asked) -> Vec<u8> + Send + Sync + 'static) -> Self {
         Self::slow(move |asked| {
             let bytes = answer(&asked);
@@ -71,7 +71,7 @@ impl Server {
         .await
     }
 
-    /// A server whose answers may take their time.
+    /// A server whose answers may take time.
     pub(crate) async fn slow<F>(answer: impl Fn(Asked) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Vec<u8>> + Send + 'static,
@@ -122,7 +122,7 @@ pub(crate) async fn serve(
     }
 }
 
-/// Whether an answer announces more bytes than it has.
+/// Whether a response announces more bytes than it has.
 fn is_unfinished(answer: &[u8]) -> bool {
     let text = String::from_utf8_lossy(answer);
     let Some((head, body)) = text.split_once("\r\n\r\n") else {
@@ -187,7 +187,7 @@ impl Keyring for OneKey {
     }
 }
 
-/// As [`OneKey`], once it was asked so often in vain.
+/// As [`OneKey`], after this many failed requests.
 pub(crate) struct LateKey(pub(crate) AtomicU32);
 
 #[async_trait::async_trait]
@@ -202,12 +202,12 @@ impl Keyring for LateKey {
     }
 }
 
-/// A fetcher that is impatient.
+/// A fetcher with short timeouts.
 pub(crate) fn fetcher() -> Fetcher {
     Fetcher::new(quick()).expect("TLS")
 }
 
-/// Settings with short times and small limits.
+/// Settings with short timeouts and small limits.
 pub(crate) fn quick() -> FetchConfig {
     FetchConfig {
         timeout: Duration::from_millis(300),
