@@ -1,10 +1,10 @@
-//! The task that owns a family: takes one input at a time, feeds the machines, carries out what
-//! they say.
+//! The task that owns a family: takes one input at a time, feeds the machines, carries out their
+//! commands.
 //!
-//! Facts are committed before any later command is carried out, so nobody can act on what a crash
-//! would undo. Everything slow (requests, speech, look-ups) runs beside the task and comes back
-//! as an input. **Invariant: the task ends when the family is finished, and takes everything it
-//! opened with it**; if something panics, it gives every leg its end (`perish`).
+//! Facts are committed before any later command is carried out, so nothing can act on a fact that a
+//! crash would undo. Everything slow (requests, speech, look-ups) runs outside of the task and
+//! comes back as an input. **Invariant: the task ends when the family is finished, and closes
+//! everything it opened**; if something panics, it ends every leg (`perish`).
 
 mod jobs;
 mod media_side;
@@ -41,58 +41,58 @@ use crate::resolve::Peers;
 use crate::strangers::Place;
 use crate::{facts, now, panics, resolve, rooms, sip_side, sleep_until};
 
-/// Documents of more bytes are read apart from the other work of their thread.
+/// Documents longer than this, in bytes, are parsed apart from the thread's other work.
 const LONG_DOCUMENT: usize = 16 * 1024;
 
-/// Sounds that wait to be played; the oldest is given up for more.
+/// Maximum clips waiting to be played; the oldest is dropped to make room.
 const MOST_CLIPS: usize = 64;
 
-/// What somebody panicked with.
+/// The payload of a panic.
 type Panic = Box<dyn Any + Send>;
 
-/// Something for a family, from outside of it.
+/// An input to a family from outside.
 pub(crate) enum Input {
     /// For one of its calls.
     Event(CallSid, Event),
-    /// For one of its calls, from somebody who waits for the reply.
+    /// For one of its calls, from a requester that waits for the reply.
     Ask(CallSid, Modify, Replies),
-    /// Routes, and where they lead.
+    /// Routes, and the peers they lead to.
     Resolved(CallSid, Req, Vec<Result<Vec<Route>, Unreachable>>, Peers),
     /// Audio that was loaded or spoken.
     Audio(CallSid, Req, Result<Arc<[i16]>, AudioFailure>),
 }
 
-/// What the shell keeps for one call.
+/// The shell's state of one call.
 struct Leg {
     leg: LegId,
     endpoint: EndpointId,
     jar: CookieJar,
-    /// For every message of the leg; the SIP side knows it only once there is an INVITE.
+    /// Headers for every message of the leg; the SIP side knows it only once there is an INVITE.
     headers: Headers,
 }
 
-/// Where the INVITE of an inbound leg came from.
+/// Source of an inbound leg's INVITE.
 #[derive(Clone, Copy)]
 pub(crate) struct Source {
     pub(crate) host: std::net::IpAddr,
-    /// A trunk, or a client that has proved itself.
+    /// Whether it is a trunk or an authenticated client.
     pub(crate) proved: bool,
 }
 
-/// What a family starts with.
+/// The start of a family.
 pub(crate) struct Start {
     pub(crate) family: Recorder,
     /// SIP leg of the root, if it is inbound, with its source.
     pub(crate) inbound: Option<(CallSid, LegId, Source)>,
-    /// Held until the caller confirms the call, if it is a stranger.
+    /// Held until the caller confirms the call, if the caller is a stranger.
     pub(crate) place: Option<Place>,
-    /// Where the routes of the first legs lead.
+    /// The peers that the routes of the first legs lead to.
     pub(crate) peers: Peers,
-    /// Dialog of the root as JSON, if it is inbound: on record before anybody answers.
+    /// Dialog of the root as JSON, if it is inbound: stored before the call is answered.
     pub(crate) dialog: Option<String>,
     /// Root, for the trace and the log.
     pub(crate) root: CallSid,
-    /// Sent the records of the first legs, once they are committed.
+    /// Receives the records of the first legs once they are committed.
     pub(crate) committed: Option<oneshot::Sender<Vec<CallRecord>>>,
 }
 
@@ -107,19 +107,19 @@ struct Actor {
     calls_of_legs: HashMap<LegId, CallSid>,
     calls_of_endpoints: HashMap<EndpointId, CallSid>,
     source: Option<Source>,
-    /// Held until the caller confirms the call, if it is a stranger.
+    /// Held until the caller confirms the call, if the caller is a stranger.
     place: Option<Place>,
-    /// Text messages on their way.
+    /// Pending text messages.
     messages: HashMap<LegId, (CallSid, Req)>,
-    /// Those who wait for a reply. Dropping one reports that the call is over.
+    /// Requesters waiting for a reply. Dropping one reports that the call has ended.
     asked: BTreeMap<Ask, Replies>,
-    /// Questions so far.
+    /// Number of requests so far.
     asks: u64,
     recordings: HashMap<RecordingId, RecordingSid>,
-    /// Endpoints that have told their counters.
+    /// Endpoints that have reported their counters.
     counted: usize,
     clips: BTreeMap<u64, Arc<[i16]>>,
-    /// Clips kept so far.
+    /// Number of clips kept so far.
     kept: u64,
     dialogs: BTreeMap<CallSid, String>,
     peers: Peers,
@@ -127,13 +127,13 @@ struct Actor {
     listenings: Listenings,
     committed: Option<oneshot::Sender<Vec<CallRecord>>>,
     books: Books,
-    /// Counters that are not on record yet.
+    /// Counters not yet stored.
     closed: Vec<Change>,
-    /// The rooms that its calls asked to join, by the number of the membership.
+    /// The rooms that its calls requested to join, by the number of the membership.
     memberships: BTreeMap<Req, (CallSid, rooms::Key)>,
 }
 
-/// Runs a family to its end. The caller has counted it in.
+/// Runs a family to its end. The caller has already counted it in.
 pub(crate) fn spawn(shared: Arc<Shared>, start: Start) {
     let span = info_span!("call", sid = %start.root);
     tokio::spawn(run(shared, start).instrument(span));
@@ -184,7 +184,7 @@ async fn run(shared: Arc<Shared>, start: Start) {
         from_sip,
         from_media,
     };
-    // What is left of the actor after a panic is only asked what it knows.
+    // After a panic the rest of the actor is used only for what it knows.
     let lived = AssertUnwindSafe(actor.live(&mut ears)).catch_unwind().await;
     let lived = lived.unwrap_or_else(Err);
     match lived.map_err(|panic| panics::words(panic.as_ref()).to_owned()) {
@@ -194,7 +194,7 @@ async fn run(shared: Arc<Shared>, start: Start) {
     shared.live.leave();
 }
 
-/// What comes in.
+/// The sources of inputs.
 struct Ears {
     inputs: mpsc::UnboundedReceiver<Input>,
     from_sip: mpsc::UnboundedReceiver<(LegId, sip::LegEvent)>,
@@ -211,7 +211,7 @@ fn has_long_document(event: &Event) -> bool {
     }
 }
 
-/// The leg that a fact puts on record.
+/// The leg that a fact creates.
 fn creates(fact: &Fact) -> Option<CallSid> {
     match fact {
         Fact::Created(record) => Some(record.sid),
@@ -220,17 +220,17 @@ fn creates(fact: &Fact) -> Option<CallSid> {
 }
 
 impl Actor {
-    /// Carries the family on until it is finished.
+    /// Runs the family until it is finished.
     ///
     /// # Errors
-    /// What a job beside the task panicked with: the answer to it will never come.
+    /// The payload of a panic in a job: its answer will never come.
     async fn live(&mut self, ears: &mut Ears) -> Result<(), Panic> {
         loop {
             self.carry_out().await;
             if self.family.family().is_finished() {
                 return Ok(());
             }
-            // The answer of an outbound leg comes right behind its dialog and takes it along.
+            // The answer of an outbound leg follows its dialog and is stored with it.
             if ears.from_sip.is_empty() {
                 self.keep_the_rest().await;
             }
@@ -252,7 +252,7 @@ impl Actor {
         }
     }
 
-    /// Keeps the shell's side of a call: its SIP leg, and an endpoint that media opens later.
+    /// Adds the shell's state of a call: its SIP leg, and an endpoint that media opens later.
     fn open_leg(&mut self, call: CallSid, leg: LegId) {
         let endpoint = self.shared.endpoint();
         self.calls_of_legs.insert(leg, call);
@@ -271,7 +271,7 @@ impl Actor {
         self.shared.parts.sip.accept(leg, self.sip_events.clone());
     }
 
-    /// The shell's side of a call of this family; `None` for any other call.
+    /// The shell's state of a call of this family; `None` for any other call.
     fn leg(&self, call: CallSid) -> Option<&Leg> {
         let leg = self.legs.get(&call);
         if leg.is_none() {
@@ -328,7 +328,7 @@ impl Actor {
 
     fn input(&mut self, input: Input) {
         match input {
-            // Reading a long document takes long enough for others to notice.
+            // Parsing a long document takes long enough to disturb others.
             Input::Event(call, event) if has_long_document(&event) => {
                 tokio::task::block_in_place(|| self.family.handle(call, event, now()));
             }
@@ -352,7 +352,7 @@ impl Actor {
         }
     }
 
-    /// Until it is played: then the media side has it.
+    /// Kept until it is played; then the media side has it.
     fn keep(&mut self, samples: Arc<[i16]>) -> Clip {
         // Those of prompts that a key cut short are never played.
         while self.clips.len() >= MOST_CLIPS {
@@ -377,7 +377,7 @@ impl Actor {
                 match command {
                     Command::Commit(facts) => refused = self.commit(facts).await,
                     Command::Trace(entry) => self.books.trace(entry),
-                    // It is not on record: nobody may hear of it.
+                    // It has no record: nothing may learn of it.
                     _ if refused.contains(&call.into()) => {}
                     command => self.command(call, command),
                 }
@@ -442,7 +442,7 @@ impl Actor {
                     } else {
                         Ok(())
                     };
-                    // It may have stopped waiting.
+                    // The requester may have stopped waiting.
                     let _ = asker.send(outcome.and(confirmed));
                 }
             }
@@ -450,7 +450,7 @@ impl Actor {
         }
     }
 
-    /// Makes facts durable; names the legs whose records cannot be kept.
+    /// Commits facts; returns the legs whose records cannot be stored.
     async fn commit(&mut self, facts: Vec<Fact>) -> BTreeSet<model::Lane> {
         facts.iter().for_each(facts::log);
         let created: Vec<CallSid> = facts.iter().filter_map(creates).collect();
@@ -469,7 +469,7 @@ impl Actor {
                 self.open_leg(call, leg);
             }
         }
-        // Dropping it reports that there is no call.
+        // Dropping it reports that the call does not exist.
         if let Some(committed) = self.committed.take()
             && refused.is_empty()
         {
@@ -478,8 +478,8 @@ impl Actor {
         refused
     }
 
-    /// Keeps the dialogs that no answer took along (their far sides must get a BYE after a
-    /// crash), and the counters of media that are closed.
+    /// Stores the dialogs that were not stored with an answer (their remote parties must get a BYE
+    /// after a crash), and the counters of closed media.
     async fn keep_the_rest(&mut self) {
         if self.dialogs.is_empty() && self.closed.is_empty() {
             return;
@@ -583,7 +583,7 @@ impl Actor {
         }
     }
 
-    /// A family that ends leaves every room: without effect where it has left already.
+    /// Leaves every room at the end of a family; without effect on rooms already left.
     fn leave_rooms(&mut self) {
         while let Some(req) = self.memberships.keys().next().copied() {
             self.leave_room(req);

@@ -1,4 +1,4 @@
-//! A new INVITE: fetches the rows that routing asks for, and carries out what it decides.
+//! A new INVITE: fetches the rows that routing needs, and carries out its decision.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -20,7 +20,7 @@ use crate::resolve::Peers;
 use crate::strangers::Place;
 use crate::{facts, now, rows, sip_side};
 
-/// Routes an INVITE and carries the decision out.
+/// Routes an INVITE and carries out the decision.
 pub(crate) async fn admit(shared: Arc<Shared>, call: IncomingCall) {
     let decision = decide(&shared, &call).await.unwrap_or_else(|error| {
         error!(%error, "a call could not be routed");
@@ -48,7 +48,8 @@ pub(crate) async fn admit(shared: Arc<Shared>, call: IncomingCall) {
     }
 }
 
-/// Counts the call in. Returns the place that it holds until it is confirmed, if its caller is a stranger.
+/// Counts the call in. Returns the place that it holds until it is confirmed, if its caller is a
+/// stranger.
 fn enter(shared: &Shared, call: &IncomingCall) -> Result<Option<Place>, Refusal> {
     let endpoints = shared.parts.media.counts().endpoints;
     let most = shared.config.max_endpoints;

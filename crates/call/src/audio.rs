@@ -1,4 +1,4 @@
-//! Documents, sound files and speech: what a call waits for beside its task.
+//! Fetches documents, sound files and speech for a call, outside of its task.
 
 use std::sync::Arc;
 
@@ -10,10 +10,10 @@ use webhook::{AddressPolicy, BodyKind, CookieJar, FetchError, NoRoom, Problem, S
 
 use crate::engine::Shared;
 
-/// Memory that decoding the longest sound takes, in bytes.
+/// Memory needed to decode the longest sound, in bytes.
 const MAX_MEMORY: usize = ::audio::prompt::MAX_SECONDS * 8_000 * 4;
 
-/// Asks an application for a document.
+/// Requests a document from an application.
 pub(crate) async fn document(
     shared: &Shared,
     request: FetchRequest,
@@ -51,7 +51,7 @@ fn fetch_failure(error: &FetchError) -> FetchFailure {
     }
 }
 
-/// Gets a sound file, as 8 kHz samples.
+/// Loads a sound file as 8 kHz samples.
 pub(crate) async fn load(
     shared: &Shared,
     author: AccountSid,
@@ -81,7 +81,7 @@ pub(crate) async fn load(
         } else {
             memory.saturating_sub(sound.bytes().len())
         };
-        // The memory stays reserved until the work is done, even if the call ends before.
+        // The memory stays reserved until the work is done, even if the call ends earlier.
         let file = sound.clone();
         let decoding = tokio::task::spawn_blocking(move || {
             let samples = ::audio::Prompt::decode_within(file.bytes(), limit);
@@ -93,7 +93,7 @@ pub(crate) async fn load(
                 shared.prompts.put(sound.bytes(), &samples);
                 return Ok(samples);
             }
-            // It is compressed more than most are.
+            // It is more compressed than most files.
             Ok(Err(PromptError::Memory)) if limit < usize::MAX => {
                 memory = memory.saturating_mul(16).min(MAX_MEMORY);
                 sound = sounds
@@ -102,7 +102,7 @@ pub(crate) async fn load(
                     .map_err(no_room)?;
             }
             Ok(Err(error)) => return Err(failure(format!("{name}: {error}"))),
-            // A decoder that fails fails because of the file.
+            // A decoder that panics does so because of the file.
             Err(_) => {
                 let text = format!("{name}: the sound file could not be decoded");
                 return Err(failure(text));
@@ -119,7 +119,7 @@ pub(crate) fn voice(voice: rcml::Voice) -> Voice {
     }
 }
 
-/// Makes speech, as 8 kHz samples.
+/// Synthesises speech as 8 kHz samples.
 pub(crate) async fn speak(
     shared: &Shared,
     text: String,

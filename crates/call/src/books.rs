@@ -1,7 +1,7 @@
-//! What the task of a family or a room writes down: facts, the trace and the journal.
+//! Stores the output of a family's or room's task: facts, the trace and the journal.
 //!
-//! **Invariant: what was written is in the store, or waits for its disk, before [`Books::write`]
-//! returns**; the trace and the journal are one row, stored by [`Books::close`].
+//! **Invariant: facts are in the store, or wait for its disk, before [`Books::write`] returns**;
+//! the trace and the journal are one row, stored by [`Books::close`].
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::traces::Trace;
 pub(crate) struct Books {
     pen: Pen,
     trace: Trace,
-    /// Some facts had to wait, and the trace says so.
+    /// Some facts had to wait, and the trace records that.
     late: bool,
 }
 
@@ -31,7 +31,7 @@ impl Books {
         }
     }
 
-    /// Keeps facts, now or later. `about`: what the trace names when they wait.
+    /// Stores facts, now or later. `about`: the object that the trace names if they wait.
     pub(crate) async fn write(&mut self, changes: Vec<Change>, about: Owner) -> Kept {
         let kept = self.pen.write(changes).await;
         if matches!(kept, Kept::Late(_)) && !std::mem::replace(&mut self.late, true) {
@@ -51,7 +51,7 @@ impl Books {
         self.trace.add(entry);
     }
 
-    /// Explains what happened inside the shell.
+    /// Traces an event inside the shell.
     pub(crate) fn note(&mut self, owner: Owner, lane: Lane, what: &str, detail: &str) {
         self.trace.add(Entry {
             at: now(),
@@ -63,7 +63,7 @@ impl Books {
         });
     }
 
-    /// Keeps lines of the journal; false when no more are kept.
+    /// Stores lines of the journal; false once no more are accepted.
     pub(crate) fn journal(&mut self, lines: Vec<Line>) -> bool {
         lines
             .into_iter()

@@ -1,4 +1,4 @@
-//! What the API asks of calls: make one, change one.
+//! The API's requests about calls: create one, change one.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,11 +15,11 @@ use crate::now;
 use crate::resolve::{self, Peers};
 
 impl Engine {
-    /// Makes a call: one leg for each phone of a client. Returns the records of the legs as they
+    /// Creates a call: one leg for each phone of a client. Returns the records of the legs as they
     /// were committed.
     ///
     /// # Errors
-    /// [`CreateError`] if the callee cannot be reached or no call may be made now.
+    /// [`CreateError`] if the callee cannot be reached or no call may be created now.
     pub async fn create(&self, new: NewCall) -> Result<Vec<CallRecord>, CreateError> {
         let shared = &self.shared;
         let mut peers = Peers::new();
@@ -66,10 +66,10 @@ impl Engine {
         }
     }
 
-    /// Changes a live call. Returns when the change is made and on record.
+    /// Changes a live call. Returns once the change is made and stored.
     ///
     /// # Errors
-    /// [`ModifyError`] if it was not made, or if nobody knows in time whether it was.
+    /// [`ModifyError`] if it was not made, or if the outcome is not known in time.
     pub async fn modify(&self, call: CallSid, modify: Modify) -> Result<(), ModifyError> {
         self.shared.live.ask(call, modify).await
     }

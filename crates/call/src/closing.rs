@@ -1,8 +1,8 @@
-//! The ends of what no process carries on any more: legs and text messages of a server that is
-//! gone, or of a family that failed.
+//! Ends legs and text messages that no process runs any more: those of a dead server, or of a
+//! family that failed.
 //!
-//! **Invariant: an end and the callbacks it causes are one list of changes, to be committed together**;
-//! the store leaves the callbacks out if somebody else was faster.
+//! **Invariant: an end and the callbacks it causes are one list of changes, to be committed
+//! together**; the store drops the callbacks if another process was faster.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use tracing::warn;
 /// The end of a leg, its callbacks made at `now`.
 ///
 /// # Errors
-/// As the database reports.
+/// As reported by the database.
 pub async fn leg(
     store: &Store,
     orphan: &Orphan,
@@ -39,11 +39,11 @@ pub async fn leg(
     Ok(std::iter::once(closed).chain(callbacks).collect())
 }
 
-/// The end of a text message. Committed before that of the leg that sent it, and each before the next is asked
-/// for, so that their callbacks stand behind each other.
+/// The end of a text message. Committed before the end of the leg that sent it, and each before the
+/// next is requested, so that their callbacks follow each other.
 ///
 /// # Errors
-/// As the database reports.
+/// As reported by the database.
 pub async fn message(store: &Store, orphan: &OrphanMessage) -> Result<Vec<Change>, StoreError> {
     let message = &orphan.record;
     let next = store.next_sequence(message.lane()).await?;
@@ -64,14 +64,14 @@ pub async fn message(store: &Store, orphan: &OrphanMessage) -> Result<Vec<Change
     Ok(std::iter::once(ended).chain(told).collect())
 }
 
-/// What was kept for this case; `None`, with a warning, if it cannot be read.
+/// The farewell stored for this case; `None`, with a warning, if it cannot be read.
 fn read<T: DeserializeOwned>(text: &str, what: &str) -> Option<T> {
     let tell = |error| warn!(%error, "{what} is lost: its stored data cannot be read");
     serde_json::from_str(text).map_err(tell).ok()
 }
 
-/// The recordings that callbacks may name, with their lengths in seconds. One whose file may be on
-/// another server's disk is not among them: it cannot be fetched, and may be empty.
+/// The recordings that callbacks may name, with their lengths in seconds. A recording whose file
+/// may be on another server's disk is left out: it cannot be fetched, and may be empty.
 async fn lengths(
     store: &Store,
     farewell: &Farewell,

@@ -1,4 +1,4 @@
-//! Tells the SIP side who the clients are.
+//! Looks up clients for the SIP side.
 
 use std::net::IpAddr;
 
@@ -8,10 +8,10 @@ use store::{Change, Store};
 
 use crate::Refusals;
 
-/// Clients out of the store.
+/// Looks up clients in the store.
 #[derive(Clone)]
 pub struct StoreDirectory {
-    /// Where they are.
+    /// The store.
     pub store: Store,
     /// The organization whose clients register here.
     pub organization: OrganizationSid,
@@ -70,7 +70,7 @@ impl Directory for StoreDirectory {
     async fn bindings(&self) -> Result<Vec<(String, Vec<BindingSnapshot>)>, DirectoryError> {
         let kept = self.store.registered(self.organization).await;
         let kept = kept.map_err(|error| DirectoryError(error.to_string()))?;
-        // A list that an other release wrote in another way is as good as none.
+        // A list that another release wrote in a different format is treated as missing.
         let read = |(login, content): (String, String)| {
             let bindings = serde_json::from_str(&content).unwrap_or_default();
             (login, bindings)

@@ -1,4 +1,4 @@
-//! The handle that the rest of the program holds, and what every call shares.
+//! The handle to the call engine, and the state shared by all calls.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -24,11 +24,11 @@ use crate::refusals::Refusals;
 use crate::rooms::Rooms;
 use crate::strangers::{StrangerLimits, Strangers};
 
-/// What the operator decided about calls.
+/// The operator's settings for calls.
 #[derive(Clone, Debug)]
 pub struct EngineConfig {
-    /// Address of the server's own HTTP side, `http://host:port`: base of relative addresses and
-    /// of those of recordings.
+    /// Address of the server's own HTTP side, `http://host:port`: the base of relative addresses
+    /// and of recordings' addresses.
     pub public_base: String,
     /// SIP domain of the organization.
     pub domain: String,
@@ -36,28 +36,28 @@ pub struct EngineConfig {
     pub organization: OrganizationSid,
     /// The platform's administrator: its applications may be on this machine.
     pub administrator: AccountSid,
-    /// Every account's applications may be on private addresses.
+    /// Whether every account's applications may be at private addresses.
     pub allow_private: bool,
-    /// Which addresses calls and messages to SIP addresses may reach.
+    /// The addresses that calls and messages to SIP addresses may reach.
     pub sip_guard: Guard,
-    /// Makes links to recordings.
+    /// Builds links to recordings.
     pub recording_links: RecordingLinks,
-    /// Send the word `null` for what is not known about the caller.
+    /// Whether to send the word `null` for unknown caller data.
     pub null_strings: bool,
-    /// A dialled party that declines when it is screened ends the caller's leg, too.
+    /// Whether a dialled party that declines while being screened also ends the caller's leg.
     pub screening_releases_both: bool,
     /// Folder of recordings.
     pub recordings: PathBuf,
-    /// How much callers without proof may hold.
+    /// Limits for unauthenticated callers.
     pub strangers: StrangerLimits,
-    /// Largest number of RTP endpoints; `None` if the system decides. When they are in use, inbound calls
-    /// are refused.
+    /// Maximum number of RTP endpoints; `None` if the system decides. When all are in use, inbound
+    /// calls are refused.
     pub max_endpoints: Option<usize>,
-    /// Largest number of families at once; more calls are refused.
+    /// Maximum number of families; more calls are refused.
     pub max_calls: usize,
 }
 
-/// What calls are carried out with.
+/// The services that calls use.
 pub struct Parts {
     /// Records.
     pub store: Store,
@@ -67,7 +67,7 @@ pub struct Parts {
     pub media: MediaPlane,
     /// Text to speech.
     pub speech: Arc<dyn Synthesizer>,
-    /// Speech to text; `None`: there is none.
+    /// Speech to text; `None`: not installed.
     pub recognizer: Option<Arc<dyn Recognizer>>,
     /// Requests to applications.
     pub fetcher: Fetcher,
@@ -75,20 +75,20 @@ pub struct Parts {
     pub sounds: MediaCache,
     /// Delivery of callbacks.
     pub callbacks: Callbacks,
-    /// Counts calls that are turned away.
+    /// Counts refused calls.
     pub refusals: Refusals,
 }
 
-/// Numbers for the command line and metrics.
+/// Counters for the command line and metrics.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Stats {
-    /// Families that exist.
+    /// Number of live families.
     pub live: u64,
     /// Families since the start.
     pub started: u64,
-    /// Inbound calls that were refused before anything ran.
+    /// Inbound calls refused before anything ran.
     pub refused: u64,
-    /// Commits of calls that wait because the disk cannot be written.
+    /// Commits of calls waiting because the disk cannot be written.
     pub records_waiting: u64,
 }
 
@@ -113,12 +113,12 @@ impl Shared {
         EndpointId(self.next_endpoint.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Whether the addresses that an account wrote may be private ones.
+    /// Whether the addresses set by an account may be private.
     pub(crate) fn private_ok(&self, author: AccountSid) -> bool {
         self.config.allow_private || author == self.config.administrator
     }
 
-    /// Host part for From on legs to phones: where the SIP side is reached.
+    /// Host part for From on legs to phones: the address of the SIP side.
     pub(crate) fn sip_host(&self) -> String {
         let address = self.parts.sip.local().udp;
         match address.ip() {
@@ -145,7 +145,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Starts taking the calls that come out of `incoming`. Must be called within a tokio runtime.
+    /// Starts accepting the calls from `incoming`. Must be called within a tokio runtime.
     #[must_use]
     pub fn start(
         config: EngineConfig,
@@ -195,7 +195,7 @@ impl Engine {
         engine
     }
 
-    /// Numbers as they are now.
+    /// The current counters.
     #[must_use]
     pub fn stats(&self) -> Stats {
         Stats {
@@ -206,13 +206,13 @@ impl Engine {
         }
     }
 
-    /// Refuses new calls from now on; those that exist go on.
+    /// Refuses new calls from now on; existing ones continue.
     pub fn drain(&self) {
         self.shared.live.drain();
         self.shared.parts.sip.drain();
     }
 
-    /// Becomes true when no new calls are taken any more.
+    /// Becomes true once no new calls are accepted.
     #[must_use]
     pub fn draining(&self) -> Arc<AtomicBool> {
         self.shared.live.draining()
@@ -228,7 +228,7 @@ impl Engine {
         }
     }
 
-    /// Waits until no fact waits for the disk.
+    /// Waits until no fact is waiting for the disk.
     pub async fn recorded(&self) {
         while self.shared.records.waiting() > 0 {
             tokio::time::sleep(Duration::from_millis(20)).await;

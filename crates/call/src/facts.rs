@@ -1,4 +1,4 @@
-//! From the facts of the machines to the rows of the store.
+//! Converts the facts of the machines to the rows of the store.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use model::record::{CallRecord, Notification};
 use store::{CallUpdate, Change};
 use tracing::{info, warn};
 
-/// The records of legs that changes create.
+/// The records of legs created by changes.
 pub(crate) fn created(changes: &[Change]) -> Vec<CallRecord> {
     let record = |change: &Change| match change {
         Change::CallCreated(record) => Some((**record).clone()),
@@ -19,7 +19,7 @@ pub(crate) fn created(changes: &[Change]) -> Vec<CallRecord> {
 
 /// The changes to commit.
 ///
-/// `dialogs` holds the snapshots of dialogs that are not stored yet, as JSON.
+/// `dialogs` holds the dialog snapshots not yet stored, as JSON.
 pub(crate) fn changes(facts: Vec<Fact>, dialogs: &mut BTreeMap<CallSid, String>) -> Vec<Change> {
     let mut early = Vec::new();
     let change = |fact| match fact {
@@ -175,8 +175,8 @@ pub(crate) fn log(fact: &Fact) {
     }
 }
 
-/// Writes a problem that the account's owner is notified of, so that the operator sees it, too: with the host
-/// of the address, whose path and query may hold secrets.
+/// Logs a problem of which the account's owner is notified, so that the operator sees it too: with
+/// the host of the address, since path and query may hold secrets.
 pub(crate) fn log_notification(notification: &Notification) {
     let host = notification.request_url.as_deref().map(origin);
     warn!(
@@ -189,7 +189,7 @@ pub(crate) fn log_notification(notification: &Notification) {
     );
 }
 
-/// Scheme, host and port of an http address.
+/// Scheme, host and port of an HTTP address.
 fn origin(url: &str) -> &str {
     let start = url.find("://").map_or(0, |at| at + 3);
     let end = url[start..].find(['/', '?', '#']);

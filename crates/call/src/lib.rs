@@ -1,9 +1,9 @@
-//! The shell around calls: carries what `call-proto` says to SIP, media, applications, speech and
-//! the store, and what they answer back.
+//! The shell around calls: carries the commands of `call-proto` to SIP, media, applications, speech
+//! and the store, and their answers back.
 //!
-//! One task per family of calls (`actor`) owns the pure machines; everybody else holds the
+//! One task per family of calls (`actor`) owns the pure machines; everything else holds the
 //! [`Engine`]. **Invariant: nothing here branches on the state of a call or on a SIP status**; a
-//! decision that seems to belong here belongs into `call-proto`.
+//! decision that seems to belong here belongs in `call-proto`.
 
 #![forbid(unsafe_code)]
 

@@ -1,8 +1,8 @@
-//! Speech of calls: from the media side through a recognizer to the family.
+//! Speech recognition: from the media side through a recognizer to the family.
 //!
-//! **Invariant: a listening stops completely once the family ends it**: the media side
-//! stops handing out audio, and the recognizer's future is dropped. A recognizer that is slow loses
-//! audio; it holds up neither the call nor the media side.
+//! **Invariant: a recognition stops completely once the family ends it**: the media side stops
+//! handing out audio, and the recognizer's future is dropped. A slow recognizer loses audio; it
+//! delays neither the call nor the media side.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,20 +18,20 @@ use tracing::warn;
 use crate::actor::Input;
 use crate::live::Inbox;
 
-/// Tenths of a second of audio that wait for a slow recognizer: five seconds.
+/// Maximum audio waiting for a slow recognizer, in tenths of a second: five seconds.
 const WAITING: usize = 50;
 
-/// Where a listening gets its audio, and where its news go.
+/// Where a recognition gets its audio, and where its news go.
 pub(crate) struct Ends<'a> {
     pub(crate) call: CallSid,
     pub(crate) endpoint: EndpointId,
-    /// A name for the audio that nothing else has.
+    /// A unique name for the audio.
     pub(crate) audio: RecordingId,
     pub(crate) session: &'a Session,
     pub(crate) inbox: &'a Inbox,
 }
 
-/// The listenings of a family.
+/// The recognitions of a family.
 #[derive(Default)]
 pub(crate) struct Listenings(HashMap<Req, Listening>);
 
@@ -74,14 +74,14 @@ impl Listenings {
         self.0.insert(req, Listening { audio, job });
     }
 
-    /// No more audio: the recognizer gives what it has.
+    /// No more audio follows: the recognizer returns its result.
     pub(crate) fn end_of_speech(&self, req: Req, session: &Session) {
         if let Some(Listening { audio, .. }) = self.0.get(&req) {
             session.control(EngineControl::StopRecord { recording: *audio });
         }
     }
 
-    /// The listening is to stop.
+    /// Stops a recognition.
     pub(crate) fn stop(&mut self, req: Req, session: &Session) {
         if let Some(Listening { audio, job }) = self.0.remove(&req) {
             session.control(EngineControl::StopRecord { recording: audio });
@@ -90,7 +90,7 @@ impl Listenings {
     }
 }
 
-/// Runs the recognizer; gives its last news.
+/// Runs the recognizer; returns its last news.
 async fn listen(
     recognizer: Arc<dyn Recognizer>,
     request: call_proto::ListenRequest,
@@ -129,7 +129,7 @@ mod tests {
     use std::time::Duration;
     use tokio::sync::mpsc::UnboundedReceiver;
 
-    /// Says how many samples it heard so far, and at the end, as a text.
+    /// Reports the number of samples received so far, and at the end, as a text.
     struct Counting;
 
     #[async_trait::async_trait]
@@ -254,7 +254,7 @@ mod tests {
                 .is_cancelled()
         );
         while stage.inputs.try_recv().is_ok() {}
-        // Another one is not disturbed by what is left of it.
+        // Another one is not disturbed by its remainder.
         stage.begin(Some(Arc::new(Counting)), 2, "de-DE");
         assert_eq!(stage.news().await.0, 2);
         assert_eq!(stage.listenings.0.len(), 1);

@@ -1,4 +1,4 @@
-//! The calls that live in this process, and how to reach them.
+//! The live calls of this process, and how to reach them.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -13,11 +13,11 @@ use crate::actor::Input;
 
 pub(crate) type Inbox = mpsc::UnboundedSender<Input>;
 
-/// Takes the one reply to a question.
+/// Receives the single reply to a request.
 pub(crate) type Replies = oneshot::Sender<Result<(), ModifyError>>;
 
-/// How long a question waits for its reply: longer than a disk that is slow, shorter than the
-/// patience of an HTTP client.
+/// How long a request waits for its reply: longer than a slow disk takes, shorter than an HTTP
+/// client waits.
 const REPLY_WITHIN: Duration = Duration::from_secs(5);
 
 /// Live legs by identifier.
@@ -60,7 +60,7 @@ impl Live {
     /// Resolves some time after a family has ended.
     pub(crate) async fn changed(&self) {
         let wait = self.changed.notified();
-        // A family may have ended between the caller's look and this one's start.
+        // A family may have ended between the caller's check and the start of this wait.
         let _ = tokio::time::timeout(std::time::Duration::from_millis(100), wait).await;
     }
 
@@ -68,7 +68,7 @@ impl Live {
         self.draining.store(true, Ordering::Relaxed);
     }
 
-    /// Becomes true when no new calls are taken any more.
+    /// Becomes true once no new calls are accepted.
     pub(crate) fn draining(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.draining)
     }
@@ -88,7 +88,7 @@ impl Live {
         self.lock().remove(&call);
     }
 
-    /// Tells a live leg something; false if it is not live here.
+    /// Sends an event to a live leg; false if it is not live here.
     pub(crate) fn tell(&self, call: CallSid, event: Event) -> bool {
         match self.lock().get(&call) {
             Some(inbox) => inbox.send(Input::Event(call, event)).is_ok(),
@@ -96,11 +96,11 @@ impl Live {
         }
     }
 
-    /// Asks a live leg for a change. Returns when the change is made and on record, or refused.
+    /// Requests a change of a live leg. Returns once the change is made and stored, or refused.
     ///
     /// # Errors
-    /// As the call replies; [`ModifyError::Unconfirmed`] if it has not within [`REPLY_WITHIN`], or if the
-    /// disk cannot be written.
+    /// The reply of the call; [`ModifyError::Unconfirmed`] if there is none within
+    /// [`REPLY_WITHIN`], or if the disk cannot be written.
     pub(crate) async fn ask(&self, call: CallSid, modify: Modify) -> Result<(), ModifyError> {
         let (replies, reply) = oneshot::channel();
         let sent = match self.lock().get(&call) {
@@ -112,7 +112,7 @@ impl Live {
         }
         match tokio::time::timeout(REPLY_WITHIN, reply).await {
             Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) => Err(ModifyError::NotLive), // Its family ended before it looked.
+            Ok(Err(_)) => Err(ModifyError::NotLive), // Its family ended before handling it.
             Err(_) => Err(ModifyError::Unconfirmed),
         }
     }

@@ -1,8 +1,8 @@
-//! Text messages that no call sends: one task for each, around a `call_proto::TextMessage`.
+//! Text messages outside of calls: one task for each, around a `call_proto::TextMessage`.
 //!
-//! The task commits before it acts, as that of a call does (`actor`): the record and the first callback
-//! are on disk before the API answers and before anything is sent. **Invariant: a message that is on
-//! record gets its one end from this task, or from the repair of the next process.**
+//! The task commits before it acts, like that of a call (`actor`): the record and the first
+//! callback are on disk before the API answers and before anything is sent. **Invariant: a stored
+//! message is ended exactly once, by this task or by the repair of the next process.**
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -44,10 +44,10 @@ impl Drop for Place {
 }
 
 impl Engine {
-    /// Sends a text message. Returns its record once that is kept; the message is `sending` then.
+    /// Sends a text message. Returns its record once stored, with status `sending`.
     ///
     /// # Errors
-    /// [`SendError`] if nothing was sent and nothing is on record.
+    /// [`SendError`] if nothing was sent and nothing was stored.
     pub async fn send_message(&self, new: NewMessage) -> Result<Message, SendError> {
         let shared = &self.shared;
         let place = Place::take(shared).ok_or(SendError::Busy)?;
@@ -61,7 +61,7 @@ impl Engine {
     }
 }
 
-/// What a look-up found, and where its ways lead.
+/// The result of a look-up, and the peers that its routes lead to.
 type Found = (Result<Vec<Route>, Unreachable>, Peers);
 
 struct Task {
@@ -72,7 +72,7 @@ struct Task {
     sip_events: sip::LegEvents,
     peers: Peers,
     look_ups: JoinSet<Found>,
-    /// Notified when the record is kept.
+    /// Notified once the record is stored.
     committed: Option<oneshot::Sender<()>>,
 }
 
@@ -104,10 +104,10 @@ async fn run(place: Place, machine: TextMessage, committed: oneshot::Sender<()>)
 }
 
 impl Task {
-    /// Carries the message on until it has ended.
+    /// Runs the message until it has ended.
     ///
     /// # Errors
-    /// What the look-up panicked with: its answer will never come.
+    /// The payload of a panic in the look-up: its answer will never come.
     async fn live(
         &mut self,
         from_sip: &mut mpsc::UnboundedReceiver<(LegId, sip::LegEvent)>,
@@ -130,7 +130,7 @@ impl Task {
                         self.machine.handle_routes(routes, now());
                     }
                     Err(failed) if failed.is_panic() => return Err(failed.into_panic()),
-                    Err(_) => {} // Nothing cancels a look-up.
+                    Err(_) => {} // Look-ups are never cancelled.
                 },
                 () = sleep_until(wake) => self.machine.handle_timeout(now()),
                 () = open_messages::stopped(&mut stop) => self.machine.shut_down(now()),
@@ -138,7 +138,8 @@ impl Task {
         }
     }
 
-    /// Does what the machine asks for; false if its record cannot be kept, so that there is no message.
+    /// Carries out the machine's commands; false if its record cannot be stored, so that the
+    /// message does not exist.
     async fn carry_out(&mut self) -> bool {
         loop {
             let commands = self.machine.poll_commands();
@@ -167,7 +168,7 @@ impl Task {
             Kept::Now => true,
             Kept::Late(refused) | Kept::Never(refused) => !refused.contains(&self.lane),
         };
-        // Dropping it reports that there is no message.
+        // Dropping it reports that the message does not exist.
         if let Some(committed) = self.committed.take()
             && kept
         {

@@ -1,13 +1,13 @@
-//! How many text messages that no call sends are on their way, and the signal that ends them.
+//! Counts the pending text messages outside of calls, and signals them to end.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::watch;
 
-/// Messages on their way at once; more are refused.
+/// Maximum pending messages; more are refused.
 const MAX_OPEN: usize = 10_000;
 
-/// The messages of this process that are on their way.
+/// The pending messages of this process.
 pub(crate) struct OpenMessages {
     count: AtomicUsize,
     stop: watch::Sender<bool>,
@@ -23,7 +23,7 @@ impl Default for OpenMessages {
 }
 
 impl OpenMessages {
-    /// Counts one more, which must [`leave`](Self::leave); false if there are too many.
+    /// Counts one more, which must call [`leave`](Self::leave); false if there are too many.
     pub(crate) fn enter(&self) -> bool {
         let one_more = |count| (count < MAX_OPEN).then_some(count + 1);
         let count = &self.count;

@@ -1,4 +1,4 @@
-//! The outbox of callbacks in the store, and what requests are signed with.
+//! The outbox of callbacks in the store, and the secrets for signing requests.
 
 use async_trait::async_trait;
 use model::{AccountSid, EventSid};
@@ -83,7 +83,7 @@ impl OutboxStore for StoreOutbox {
             dead,
             at: now(),
         };
-        // Until it is written it may be delivered once more after a crash, and no later callback of
+        // Until it is stored, it may be delivered once more after a crash, and no later callback of
         // the lane waits for it.
         self.0.commit_soon(vec![change]).await.map_err(failed)?;
         Ok(())
@@ -100,7 +100,7 @@ fn pending(row: store::PendingCallback) -> PendingCallback {
     }
 }
 
-/// The tokens of accounts.
+/// Gets the accounts' tokens from the store.
 #[derive(Clone)]
 pub struct StoreKeyring(pub Store);
 
@@ -116,8 +116,8 @@ impl Keyring for StoreKeyring {
     }
 }
 
-/// What the request for a document is signed with. Unsigned it is better than none: the call waits
-/// for it and cannot try later, and an application that checks will refuse it.
+/// The signature for a document request. Sending it unsigned is better than not at all: the call
+/// waits and cannot retry later, and an application that checks will refuse it.
 pub(crate) async fn secrets(store: &Store, account: AccountSid) -> Option<Secrets> {
     let found = StoreKeyring(store.clone()).secrets(account).await;
     found.unwrap_or_else(|error| {

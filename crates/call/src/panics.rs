@@ -1,4 +1,4 @@
-//! What a panic of a task says, for the log.
+//! Extracts the message of a task's panic for the log.
 
 use std::any::Any;
 

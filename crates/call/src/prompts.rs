@@ -1,12 +1,12 @@
-//! Sound files as samples: what many calls play is decoded once.
+//! Caches decoded sound files: one that many calls play is decoded once.
 //!
-//! **Invariant: samples belong to exactly these bytes**; a file that changed has other bytes, and is
-//! decoded anew.
+//! **Invariant: samples belong to exactly these bytes**; a changed file has different bytes, and is
+//! decoded again.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-/// Most samples of all files: 16 MiB.
+/// Maximum samples of all files: 16 MiB.
 const MOST: usize = 8 << 20;
 
 #[derive(Default)]
@@ -29,7 +29,7 @@ impl Prompts {
         Some(samples)
     }
 
-    /// Keeps samples as long as somebody keeps the file, and there are not too many others.
+    /// Keeps samples while the file is in use, unless there are too many others.
     pub(crate) fn put(&self, bytes: &Arc<[u8]>, samples: &Arc<[i16]>) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|one| one.bytes.strong_count() > 0 && !same(&one.bytes, bytes));

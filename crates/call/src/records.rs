@@ -1,11 +1,12 @@
 //! Facts on their way into the store, and what happens to them while it cannot be written.
 //!
-//! What a family or a message commits is written at once. While the disk takes nothing, facts about lanes that
-//! are on record wait here, in the order of their family, and are written as soon as it works
-//! again; their callbacks are delivered then. A leg or message that is not on record yet is refused
-//! instead: nothing has left the server yet. **Invariant: a fact of a recorded lane is written or still waits here as
-//! long as the process lives; callbacks leave only for facts that the store has applied.**
-//! Left to others: the crash repair of the next start closes what waited when the process died.
+//! The commits of a family or a message are written immediately. While the disk rejects writes,
+//! facts about recorded lanes wait here, in the order of their family, and are written as soon as
+//! it works again; their callbacks are delivered then. A leg or message not yet recorded is refused
+//! instead: nothing has left the server yet. **Invariant: a fact of a recorded lane is written or
+//! still waits here as long as the process lives; callbacks leave only for facts that the store has
+//! applied.** Left to others: the crash repair of the next start closes lanes whose facts were
+//! waiting when the process died.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -19,14 +20,14 @@ use store::{Change, Committed, Store, StoreError};
 use tokio::sync::mpsc;
 use tracing::{error, info};
 
-/// Pause before facts are tried again; it doubles from the first to the longest.
+/// Pause before facts are retried; it doubles from the first to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// Where facts are kept.
+/// Stores facts.
 #[async_trait]
 pub(crate) trait Ledger: Send + Sync + 'static {
-    /// Keeps the facts together; `again` if an attempt failed before.
+    /// Stores the facts together; `again` if an attempt failed before.
     async fn keep(&self, changes: Vec<Change>, again: bool) -> Result<Committed, StoreError>;
 }
 
@@ -43,7 +44,7 @@ impl Ledger for Store {
     }
 }
 
-/// Whether no caller waits until this is on disk: the leg is over, or only a callback waits.
+/// Whether no caller waits for this to be stored: the leg has ended, or only a callback waits.
 fn can_wait(change: &Change) -> bool {
     matches!(
         change,
@@ -57,10 +58,10 @@ fn can_wait(change: &Change) -> bool {
     )
 }
 
-/// Takes callbacks whose facts are kept.
+/// Receives callbacks whose facts are stored.
 pub(crate) type Deliver = Arc<dyn Fn(Callback) + Send + Sync>;
 
-/// Facts that wait for the disk, of all families.
+/// Facts of all families that wait for the disk.
 pub(crate) struct Records {
     ledger: Arc<dyn Ledger>,
     deliver: Deliver,
@@ -68,29 +69,29 @@ pub(crate) struct Records {
     waiting: Arc<AtomicUsize>,
 }
 
-/// One commit that waits.
+/// One waiting commit.
 struct Late {
     changes: Vec<Change>,
     family: Arc<AtomicUsize>,
 }
 
-/// What became of a commit.
+/// The outcome of a commit.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Kept {
-    /// It is on disk.
+    /// It is stored.
     Now,
-    /// It will be, except for these lanes, which must be refused.
+    /// It will be stored, except for these lanes, which must be refused.
     Late(BTreeSet<Lane>),
-    /// It never will be; these lanes must be refused.
+    /// It will never be stored; these lanes must be refused.
     Never(BTreeSet<Lane>),
 }
 
-/// The commits of one family, or of one message.
+/// Writes the commits of one family, or of one message.
 pub(crate) struct Pen {
     records: Arc<Records>,
-    /// Commits of this family that wait: later ones must wait behind them.
+    /// Waiting commits of this family: later ones must wait behind them.
     late: Arc<AtomicUsize>,
-    /// Lanes that were refused: nothing about them is kept.
+    /// Refused lanes: nothing about them is stored.
     refused: BTreeSet<Lane>,
 }
 
@@ -109,7 +110,7 @@ impl Records {
         })
     }
 
-    /// Commits that wait for the disk.
+    /// Commits waiting for the disk.
     pub(crate) fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Acquire)
     }
@@ -124,7 +125,7 @@ impl Records {
 }
 
 impl Pen {
-    /// Keeps facts, now or later.
+    /// Stores facts, now or later.
     pub(crate) async fn write(&mut self, mut changes: Vec<Change>) -> Kept {
         changes.retain(|change| lane_of(change).is_none_or(|lane| !self.refused.contains(&lane)));
         if changes.is_empty() {
@@ -155,12 +156,12 @@ impl Pen {
         }
     }
 
-    /// Whether facts that this pen wrote wait for the disk.
+    /// Whether facts from this writer wait for the disk.
     pub(crate) fn waits(&self) -> bool {
         self.late.load(Ordering::Acquire) > 0
     }
 
-    /// Lets the facts of recorded lanes wait, and names the others.
+    /// Makes the facts of recorded lanes wait, and returns the other lanes.
     fn wait(&mut self, mut changes: Vec<Change>) -> BTreeSet<Lane> {
         let refused = self.refuse(&changes);
         changes.retain(|change| lane_of(change).is_none_or(|lane| !refused.contains(&lane)));
@@ -168,7 +169,7 @@ impl Pen {
             let family = Arc::clone(&self.late);
             family.fetch_add(1, Ordering::AcqRel);
             self.records.waiting.fetch_add(1, Ordering::AcqRel);
-            // The other side lives as long as `records`.
+            // The receiving end lives as long as `records`.
             let _ = self.records.late.send(Late { changes, family });
         }
         refused
@@ -191,7 +192,7 @@ impl Pen {
     }
 }
 
-/// Writes what waits, one commit after the other, until each is written.
+/// Writes the waiting commits, one after the other, until each is stored.
 async fn write_late(
     ledger: Arc<dyn Ledger>,
     deliver_to: Deliver,
@@ -226,8 +227,7 @@ async fn write_late(
     }
 }
 
-/// Hands on the callbacks that the store kept; it leaves out those of an end that another server
-/// wrote.
+/// Passes on the callbacks that the store kept; it drops those of an end that another server wrote.
 fn deliver(to: &Deliver, changes: Vec<Change>, committed: &Committed) {
     for (at, change) in changes.into_iter().enumerate() {
         if let Change::CallbackQueued(callback) = change
@@ -238,7 +238,7 @@ fn deliver(to: &Deliver, changes: Vec<Change>, committed: &Committed) {
     }
 }
 
-/// The lane that a fact needs on record; `None` if none.
+/// The lane that must be recorded before a fact; `None` if there is none.
 fn lane_of(change: &Change) -> Option<Lane> {
     match change {
         Change::CallCreated(record) | Change::OrphanClosed(record) => Some(record.sid.into()),
@@ -407,7 +407,7 @@ mod tests {
         scene.disk.full.store(true, Ordering::SeqCst);
         let none = BTreeSet::new();
         assert_eq!(pen.write(vec![answered(1)]).await, Kept::Late(none.clone()));
-        // The disk works again, but the answer is not written yet: the end waits behind it.
+        // The disk works again, but the answer is not yet stored: the end waits behind it.
         let end = {
             scene.disk.full.store(false, Ordering::SeqCst);
             pen.write(ended(1)).await
@@ -467,7 +467,7 @@ mod tests {
         assert_eq!(found.expect("readable"), None);
     }
 
-    /// Another server closed the leg: its callbacks were that server's to send.
+    /// Another server closed the leg, and had to send its callbacks.
     #[tokio::test]
     async fn callbacks_that_the_store_left_out_are_not_delivered() {
         let scene = Scene::new().await;

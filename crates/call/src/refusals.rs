@@ -1,8 +1,8 @@
-//! Who was turned away before a call or registration began: wrong passwords, numbers that are not here.
+//! Counts calls and registrations refused before they began: wrong passwords, unknown numbers.
 //!
-//! They leave no other record, and the caller's owner is often not known. They are counted by
-//! source, reason and name, logged once per source and minute, and stored for `patchcord doctor phones`.
-//! **Invariant: what strangers send costs bounded memory and rows.**
+//! They leave no other record, and the responsible account is often unknown. They are counted by
+//! source, reason and name, logged once per source and minute, and stored for `patchcord doctor
+//! phones`. **Invariant: strangers can cause only bounded memory and rows.**
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -15,22 +15,23 @@ use model::{AccountSid, RefusalReason, Timestamp};
 use store::{Change, Store};
 use tracing::{info, warn};
 
-/// How often what was counted is stored.
+/// How often the counts are stored.
 const STORE_EVERY: Duration = Duration::from_secs(10);
-/// How long a logged source is counted without being logged again.
+/// How long a source, once logged, is only counted.
 const QUIET: Duration = Duration::from_secs(60);
-/// Sources, reasons and names between two stores; any beyond that are counted under [`OTHERS`].
+/// Maximum combinations of source, reason and name between two stores; the rest are counted under
+/// [`OTHERS`].
 const MOST: usize = 50;
-/// Those of one source.
+/// Maximum combinations of one source.
 const MOST_OF_SOURCE: usize = 20;
-/// Sources that are remembered as logged; others are only counted.
+/// Maximum sources remembered as logged; others are only counted.
 const MOST_LOGGED: usize = 1_000;
-/// Characters of a name that are kept.
+/// Maximum characters of a stored name.
 const LONGEST: usize = 64;
 /// Name under which the rest are counted.
 const OTHERS: &str = "(others)";
 
-/// Counts who was turned away. Cheap to clone.
+/// Counts refusals. Cheap to clone.
 #[derive(Clone)]
 pub struct Refusals(Arc<Inner>);
 
@@ -44,7 +45,7 @@ struct Inner {
 #[derive(Default)]
 struct Tally {
     counts: BTreeMap<(IpAddr, RefusalReason, String), Count>,
-    /// When each source was logged, and how often it was turned away since then.
+    /// When each source was last logged, and how often it was refused since then.
     logged: BTreeMap<IpAddr, (Timestamp, u64)>,
 }
 
@@ -55,8 +56,8 @@ struct Count {
 }
 
 impl Refusals {
-    /// Counts from now on, and stores the counts as long as a handle exists. Must be called within a
-    /// tokio runtime.
+    /// Starts counting, and stores the counts while a handle exists. Must be called within a tokio
+    /// runtime.
     #[must_use]
     pub fn new(store: Store) -> Self {
         let inner = Arc::new(Inner {
@@ -68,9 +69,9 @@ impl Refusals {
         Self(inner)
     }
 
-    /// One more.
+    /// Counts one more.
     ///
-    /// - `name`: the login, or who was called
+    /// - `name`: the login, or the called party
     pub fn note(&self, source: IpAddr, reason: RefusalReason, name: &str) {
         self.0.total.fetch_add(1, Ordering::Relaxed);
         let source = source.to_canonical();
@@ -80,8 +81,8 @@ impl Refusals {
         }
     }
 
-    /// Whether an account should be notified of a stranger's call: of each kind of problem once a minute,
-    /// since strangers can call as often as they like.
+    /// Whether to notify an account of a stranger's call: once a minute per kind of problem, since
+    /// strangers can call as often as they like.
     pub(crate) fn is_news(&self, account: AccountSid, code: u16) -> bool {
         let now = crate::now();
         let mut notified = self
@@ -101,7 +102,7 @@ impl Refusals {
         }
     }
 
-    /// How many there were since the start.
+    /// Total since the start.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.0.total.load(Ordering::Relaxed)
@@ -115,7 +116,8 @@ impl Inner {
 }
 
 impl Tally {
-    /// Returns how often the source was turned away since it was logged last, if it is to be logged.
+    /// Returns how often the source was refused since it was last logged, if it is to be logged
+    /// now.
     fn note(
         &mut self,
         source: IpAddr,
@@ -132,7 +134,7 @@ impl Tally {
         if is_much && !self.counts.contains_key(&key) {
             key.2 = OTHERS.to_owned();
             if self.counts.len() >= 2 * MOST && !self.counts.contains_key(&key) {
-                // Also the source: an attacker forges as many as it likes.
+                // The source too: an attacker can forge as many as it likes.
                 key.0 = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
             }
         }
@@ -158,7 +160,7 @@ impl Tally {
         }
     }
 
-    /// What is to be stored; forgets sources that have been quiet.
+    /// Takes the counts to be stored; forgets sources that have been quiet.
     fn take(&mut self, now: Timestamp) -> Vec<Refusal> {
         self.logged
             .retain(|_, (at, since)| now < *at + QUIET || *since > 0 && now < *at + QUIET * 2);
@@ -175,7 +177,7 @@ impl Tally {
     }
 }
 
-/// Stores the counts, until the last handle is gone.
+/// Stores the counts until the last handle is gone.
 async fn keep(inner: Weak<Inner>, store: Store) {
     loop {
         tokio::time::sleep(STORE_EVERY).await;

@@ -1,5 +1,5 @@
-//! From a called party to the routes there. What kind of way leads there is decided by
-//! [`call_proto::routing::way`]; bindings and addresses are looked up here.
+//! Finds the routes to a called party. [`call_proto::routing::way`] decides the kind of route;
+//! bindings and addresses are looked up here.
 
 use std::collections::BTreeMap;
 
@@ -14,13 +14,13 @@ use crate::engine::Shared;
 use crate::rows;
 use crate::sip_side::escape_user;
 
-/// Where routes lead, by the name that is in their [`Via`].
+/// The destinations of routes, by the name in their [`Via`].
 pub(crate) type Peers = BTreeMap<String, Peer>;
 
-/// Finds the routes to a target; where they lead goes into `peers`.
+/// Finds the routes to a target; their destinations go into `peers`.
 ///
-/// - `author`: account that named the target; a SIP address is a route only if that account may have
-///   the server connect there. Trunks and registered phones are the operator's and the phone's choice.
+/// - `author`: account that named the target; a SIP address is a route only if that account may
+///   reach it. Trunks and registered phones are the operator's and the phone's choice.
 pub(crate) async fn resolve(
     shared: &Shared,
     target: &Target,
@@ -99,7 +99,7 @@ async fn address(
         let shown = model::address::redacted_sip(uri);
         unreachable(error.to_string().replace(uri, &shown))
     })?;
-    // The address itself, not its name, which may resolve to another one the next time.
+    // The address itself rather than its name, which may resolve differently the next time.
     let reached = shared.config.sip_guard.check(
         peer.remote.ip(),
         AddressPolicy {
@@ -120,7 +120,7 @@ async fn address(
     }])
 }
 
-/// Name of a way among the [`Peers`].
+/// Name of a route among the [`Peers`].
 pub(crate) fn key(via: &Via) -> &str {
     match via {
         Via::Uri(key) | Via::Trunk(key) | Via::Binding(key) => key,

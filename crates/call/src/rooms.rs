@@ -1,8 +1,8 @@
 //! The conference rooms of this process, and the task that runs one.
 //!
-//! A room is found by its account and name; the first request makes it. **Invariant: what a call asks
-//! of a room reaches the room in order, and a request that comes too late for a room that ended goes to
-//! a new one**: both are decided under the lock of [`Rooms`].
+//! A room is found by its account and name; the first request creates it. **Invariant: a call's
+//! requests reach the room in order, and a request too late for a room that has ended goes to a new
+//! one**: both are decided under the lock of [`Rooms`].
 
 use std::collections::{BTreeMap, HashMap};
 use std::panic::AssertUnwindSafe;
@@ -24,7 +24,7 @@ use crate::engine::Shared;
 use crate::records::Kept;
 use crate::{facts, now, panics};
 
-/// What identifies an open room.
+/// Identifies an open room.
 pub(crate) type Key = (AccountSid, String);
 
 /// The open rooms.
@@ -40,7 +40,7 @@ struct Handle {
 }
 
 impl Rooms {
-    /// Tasks that run, ended conferences whose last records are being written included.
+    /// Number of running tasks, including ended conferences whose last records are being written.
     pub(crate) fn tasks(&self) -> usize {
         self.tasks.load(Ordering::Relaxed)
     }
@@ -48,13 +48,13 @@ impl Rooms {
     /// Ends every conference.
     pub(crate) fn shut_down(&self) {
         for room in self.lock().values() {
-            // A task that has just ended needs no end.
+            // A task that has just ended needs no shutdown.
             let _ = room.inbox.send(RoomInput::Shutdown);
         }
     }
 
-    /// Brings what a call asks to the open room of this key; a request to join makes one if there is
-    /// none, and whatever else finds none has no effect.
+    /// Sends a call's request to the open room with this key; a request to join creates the room if
+    /// needed, and any other request without a room has no effect.
     pub(crate) fn tell(&self, shared: &Arc<Shared>, key: &Key, input: RoomInput) {
         self.tell_locked(&mut self.lock(), shared, key, input);
     }
@@ -92,7 +92,7 @@ impl Rooms {
         };
         let sid = opening.sid;
         let room = RoomRecorder::new(opening, &shared.settings, now);
-        // The inbox is open: its other end goes to the task.
+        // The inbox is open: its other end belongs to the task.
         let _ = inbox.send(first);
         let task = Task {
             shared: Arc::clone(shared),
@@ -106,7 +106,7 @@ impl Rooms {
         Handle { sid, inbox }
     }
 
-    /// Forgets a room that has ended. What was asked of it since goes to the next of its name.
+    /// Forgets a room that has ended. Requests received since go to the next room with its name.
     fn close(
         &self,
         shared: &Arc<Shared>,
@@ -134,7 +134,8 @@ struct Task {
     shared: Arc<Shared>,
     room: RoomRecorder,
     books: Books,
-    /// The calls that asked and were not refused, for the case that the machine cannot be asked.
+    /// The calls that requested to join and were not refused, for the case that the machine cannot
+    /// be used.
     members: BTreeMap<CallSid, Req>,
 }
 
@@ -145,7 +146,7 @@ async fn run(
     mut inputs: mpsc::UnboundedReceiver<RoomInput>,
 ) {
     let shared = Arc::clone(&task.shared);
-    // What is left of the task after a panic is only asked what it knows.
+    // After a panic the rest of the task is used only for what it knows.
     let lived = AssertUnwindSafe(task.live(&mut inputs))
         .catch_unwind()
         .await;
@@ -212,7 +213,7 @@ impl Task {
         }
     }
 
-    /// Makes facts durable; false if the conference itself cannot be put on record.
+    /// Commits facts; false if the conference itself cannot be recorded.
     async fn commit(&mut self, facts: Vec<Fact>) -> bool {
         let creates = facts
             .iter()
@@ -233,12 +234,12 @@ impl Task {
         }
         let reaches = self.shared.live.tell(member, Event::Room { req, event });
         if !reaches {
-            // Its task has ended and did not leave.
+            // Its task ended without leaving.
             self.handle(RoomInput::Leave { member, req });
         }
     }
 
-    /// The machine failed: its members and its record get their end without it.
+    /// The machine failed: ends its members and its record without it.
     fn fail(&mut self, sid: ConferenceSid, panic: &str) -> Vec<Change> {
         error!(conference.sid = %sid, panic, "a conference failed inside; it is ended");
         let why = RoomEnd::Failed;

@@ -1,11 +1,11 @@
-//! Fetches the rows that a routing decision asks for.
+//! Fetches the rows that a routing decision needs.
 
 use call_proto::routing::{Numbers, Rows, Want};
 use store::StoreError;
 
 use crate::engine::Shared;
 
-/// Asks `decide` until it needs no more rows.
+/// Calls `decide` until it needs no more rows.
 pub(crate) async fn settle<T>(
     shared: &Shared,
     decide: impl Fn(&Rows) -> Result<T, Want>,

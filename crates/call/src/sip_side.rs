@@ -1,4 +1,4 @@
-//! Between the leg commands and events of `call-proto` and those of `sip`.
+//! Translates between the leg commands and events of `call-proto` and those of `sip`.
 
 use call_proto::{Headers, Invite, LegCommand, LegEvent, OutgoingMessage};
 use sip::{Credentials, DialogSnapshot, InviteSpec, MessageSpec, Peer};
@@ -65,13 +65,13 @@ fn credentials(credentials: Option<(String, String)>) -> Option<Credentials> {
     credentials.map(|(username, password)| Credentials { username, password })
 }
 
-/// A dialog as it is kept for a restart.
+/// A dialog as stored for a restart.
 pub(crate) fn kept(dialog: &DialogSnapshot) -> Option<String> {
     let tell = |error| warn!(%error, "a dialog cannot be kept for a restart");
     serde_json::to_string(dialog).map_err(tell).ok()
 }
 
-/// The event for the call of a leg; `None` for what concerns only the shell.
+/// The event for the call of a leg; `None` for events that concern only the shell.
 pub(crate) fn event(event: sip::LegEvent) -> Option<LegEvent> {
     Some(match event {
         sip::LegEvent::Progress {
@@ -122,7 +122,7 @@ pub(crate) fn event(event: sip::LegEvent) -> Option<LegEvent> {
     })
 }
 
-/// RFC 3326: the cause is the SIP status, the text says more.
+/// RFC 3326: the cause is the SIP status, the text adds detail.
 fn reason_header(status: u16, text: Option<String>) -> Headers {
     let Some(text) = text else {
         return Headers::new();
@@ -151,7 +151,7 @@ fn from_uri(from: &str, host: &str) -> String {
     format!("sip:{}@{host}", escape_user(from))
 }
 
-/// Percent-encodes what a user part cannot hold (RFC 3261 §25.1).
+/// Percent-encodes characters not allowed in a user part (RFC 3261 §25.1).
 pub(crate) fn escape_user(user: &str) -> String {
     let mut escaped = String::with_capacity(user.len());
     for byte in user.bytes() {

@@ -1,21 +1,22 @@
-//! Limits on what unauthenticated callers (neither trunks nor clients) may hold.
+//! Limits the resources of unauthenticated callers (neither trunks nor clients).
 //!
-//! A call in set-up holds memory and RTP ports, and one that is never confirmed by an ACK holds them for
-//! half a minute, at the price of one small datagram. **Invariant: whatever strangers do, calls of trunks
-//! and proved clients find ports and places.** Left to others: what a call is and who its caller is.
+//! A call in set-up holds memory and RTP ports, and one that is never confirmed by an ACK holds
+//! them for half a minute, at the cost of one small datagram. **Invariant: whatever strangers do,
+//! calls of trunks and authenticated clients find ports and places.** Left to others: identifying
+//! calls and their callers.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// How much strangers may hold.
+/// The limits for strangers.
 #[derive(Clone, Copy, Debug)]
 pub struct StrangerLimits {
-    /// Calls from one address (IPv6: one /64) that are not confirmed by an ACK.
+    /// Maximum calls from one address (IPv6: one /64) not yet confirmed by an ACK.
     pub unconfirmed_per_source: usize,
-    /// Such calls from all addresses.
+    /// Maximum such calls from all addresses.
     pub unconfirmed: usize,
-    /// Open RTP endpoints, of whatever calls, above which no stranger's call is admitted.
+    /// Number of open RTP endpoints, of any calls, above which no stranger's call is admitted.
     pub endpoints: usize,
 }
 
@@ -32,7 +33,7 @@ struct Counts {
     by_source: HashMap<IpAddr, usize>,
 }
 
-/// The place of one unconfirmed call; dropping it gives the place back.
+/// The place of one unconfirmed call; dropping it frees the place.
 #[derive(Debug)]
 pub(crate) struct Place {
     strangers: Arc<Strangers>,
@@ -47,9 +48,9 @@ impl Strangers {
         })
     }
 
-    /// A place for a new call; `None` if strangers hold as much as they may.
+    /// A place for a new call; `None` if strangers have reached their limit.
     ///
-    /// - `endpoints`: that are open now
+    /// - `endpoints`: number currently open
     pub(crate) fn enter(self: &Arc<Self>, from: IpAddr, endpoints: usize) -> Option<Place> {
         let source = source(from);
         let mut counts = self.counts();
@@ -87,7 +88,7 @@ impl Drop for Place {
     }
 }
 
-/// What counts as one source: an IPv4 address, or an IPv6 network of one site.
+/// The unit that counts as one source: an IPv4 address, or an IPv6 network of one site.
 fn source(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {

@@ -1,9 +1,9 @@
 //! The trace and the journal of a family: little in memory, the rest compressed, one row at the end.
 //!
-//! Lines of JSON, `T` in front of an entry of the trace and `J` in front of a line of the journal,
-//! in pieces that are compressed one by one. **Invariant: a family holds at most [`BUFFER`] bytes as
-//! text and not much more than [`MAX_JOURNAL`] compressed**; a journal that would be larger is cut and
-//! says so.
+//! Lines of JSON, prefixed by `T` for a trace entry and `J` for a journal line, in pieces that are
+//! compressed one by one. **Invariant: a family holds at most [`BUFFER`] bytes as text and not much
+//! more than [`MAX_JOURNAL`] compressed**; a journal that would be larger is cut and marked as
+//! such.
 
 use std::cell::RefCell;
 use std::io::{BufRead, BufReader, Read};
@@ -15,16 +15,16 @@ use flate2::{Compress, Compression, FlushCompress, Status};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// Entries of one family; more are counted and left out.
+/// Maximum entries of one family; the rest are counted and dropped.
 const MAX_ENTRIES: usize = 2_000;
 
-/// Bytes that wait to be compressed.
+/// Maximum bytes waiting to be compressed.
 const BUFFER: usize = 16 * 1024;
 
-/// Compressed bytes after which the journal is cut, and the longest line of it.
+/// Compressed bytes after which the journal is cut, and its longest line.
 const MAX_JOURNAL: usize = 256 * 1024;
 
-/// Longest text that is taken out of a row.
+/// Maximum text decompressed from a row.
 const MAX_TEXT: u64 = 64 << 20;
 
 const ENTRY: u8 = b'T';
@@ -50,7 +50,7 @@ impl Trace {
         }
     }
 
-    /// Keeps a line of the journal; false when that is over, and the last line says so.
+    /// Adds a line to the journal; false once it is full, which its last line records.
     pub(crate) fn journal(&mut self, line: &Line) -> bool {
         if self.is_cut {
             return false;
@@ -63,7 +63,7 @@ impl Trace {
         false
     }
 
-    /// Writes a line; false, and nothing is written, if it is too long.
+    /// Writes a line; false, without writing, if it is too long.
     fn write(&mut self, kind: u8, line: &impl Serialize) -> bool {
         let before = self.text.len();
         self.text.push(kind);
@@ -74,7 +74,7 @@ impl Trace {
         }
         self.text.push(b'\n');
         if self.text.len() >= BUFFER {
-            // The text stays if it cannot be packed, and the end tries again.
+            // If it cannot be compressed the text stays, and the end retries.
             let _ = self.squeeze();
         }
         true
@@ -106,7 +106,7 @@ impl Trace {
 }
 
 thread_local! {
-    /// The tables of a compressor are much larger than what a call has to say.
+    /// The tables of a compressor are much larger than the text of a call.
     static PACKER: RefCell<Compress> = RefCell::new(Compress::new_gzip(Compression::fast(), 15));
 }
 
@@ -144,7 +144,7 @@ pub fn unpack(blob: &[u8]) -> std::io::Result<Vec<Entry>> {
     Ok(serde_json::from_slice(&json)?)
 }
 
-/// The journal that is stored with a trace; empty if there is none.
+/// The journal stored with a trace; empty if there is none.
 ///
 /// # Errors
 /// If the bytes are not a trace.
@@ -190,7 +190,7 @@ mod tests {
         }
     }
 
-    /// A line that does not get much smaller.
+    /// A line that barely compresses.
     fn noise(seed: u64, bytes: usize) -> Line {
         let mut state = seed;
         let mut next = || {

@@ -1,4 +1,4 @@
-//! A server part that panics ends the calls that needed it, and no record stays open.
+//! A panic in a part of the server ends the calls that needed it, and no record stays open.
 
 #![allow(clippy::unwrap_used, reason = "a step that fails fails the test")]
 
@@ -26,7 +26,7 @@ const SOON: Duration = Duration::from_secs(10);
 const OFFER: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
                      m=audio 40000 RTP/AVP 0\r\n";
 
-/// Speech that fails in the task of the call, or in a job beside it.
+/// Speech that fails in the task of the call, or in a job outside of it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Faulty {
     Task,
@@ -45,7 +45,7 @@ impl Synthesizer for Faulty {
     }
 }
 
-/// An application that says something, whatever it is asked.
+/// An application that speaks a text, whatever the request.
 async fn application() -> SocketAddr {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -201,7 +201,7 @@ async fn a_panic_ends_the_call_and_nothing_else() {
         let (engine, sip) = server(&folder, &store, speech).await;
         call(&sip, &store).await;
         tokio::time::timeout(SOON, engine.idle()).await.unwrap();
-        // The next one is taken as if nothing had happened.
+        // The next call is accepted as if nothing had happened.
         call(&sip, &store).await;
         tokio::time::timeout(SOON, engine.idle()).await.unwrap();
 

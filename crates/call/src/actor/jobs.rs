@@ -1,4 +1,4 @@
-//! What is slow, beside the task: look-ups, requests, speech. The answer comes back as an input.
+//! Slow jobs outside of the task: look-ups, requests, speech. Their answers come back as inputs.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ impl Actor {
         let shared = Arc::clone(&self.shared);
         let inbox = self.inbox.clone();
         self.jobs.spawn(async move {
-            // At once: a name that cannot be found must not hold up the others.
+            // Concurrently: a name that cannot be found must not delay the others.
             let found = futures_util::future::join_all(targets.iter().map(|target| {
                 let shared = Arc::clone(&shared);
                 async move {

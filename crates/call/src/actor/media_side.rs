@@ -1,4 +1,4 @@
-//! Between the media commands and events of `call-proto` and those of `media`.
+//! Translates between the media commands and events of `call-proto` and those of `media`.
 
 use std::sync::Arc;
 
@@ -76,8 +76,8 @@ impl Actor {
                 endpoint,
                 mix: mix_of(conference),
                 talk: place.talks,
-                // Before the start no member talks, so it hears silence. Without any packets, phones and
-                // trunks would take the line for dead.
+                // Before the start no member talks, so it hears silence. Without any packets,
+                // phones and trunks would consider the line dead.
                 hear: true,
             },
             MediaCommand::LeaveRoom => EngineControl::Leave { endpoint },
@@ -108,7 +108,7 @@ impl Actor {
         });
     }
 
-    /// The endpoint whose codec another one should speak: that of the family's first leg.
+    /// The endpoint whose codec another one should use: that of the family's first leg.
     fn first_endpoint_beside(&self, endpoint: EndpointId) -> Option<EndpointId> {
         let endpoints = self.legs.values().map(|leg| leg.endpoint);
         endpoints.filter(|other| *other != endpoint).min()
@@ -176,7 +176,7 @@ impl Actor {
     }
 }
 
-/// The mix of a conference: the random part of its SID, so that each process and each restart finds
+/// The mix of a conference: the random part of its SID, so that every process and restart derives
 /// the same one.
 fn mix_of(conference: ConferenceSid) -> MixId {
     let mut random = [0; 8];

@@ -1,7 +1,7 @@
-//! The end of a family that cannot go on, because something in it or in a job of it panicked.
+//! Ends a family that cannot continue, because it or one of its jobs panicked.
 //!
-//! **Invariant: every leg and message gets its one end all the same**, with the callbacks that they
-//! would have caused; the machines are not used, since their state is unknown.
+//! **Invariant: every leg and message still ends exactly once**, with the callbacks that this
+//! causes; the machines are not used, since their state is unknown.
 
 use call_proto::Lane;
 use model::record::Notification;
