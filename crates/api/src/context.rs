@@ -1,4 +1,4 @@
-//! One request on its way: who asks, for what, and how the answer is written.
+//! The context of one request: its sender, its target, and the form of the answer.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use crate::roles::{ADMINISTRATOR, Action};
 use crate::value::{Resource, View, json_list, json_object, xml_element};
 use crate::warnings::Warnings;
 
-/// Accounts above each other at most.
+/// Maximum depth of the tree of accounts.
 const DEEPEST: usize = 16;
 
 /// An authenticated request.
@@ -31,26 +31,26 @@ pub(crate) struct Context<'a> {
     pub(crate) format: Format,
     pub(crate) params: Params,
     pub(crate) headers: &'a HeaderMap,
-    /// The account whose credentials were sent.
+    /// The account whose credentials were used.
     pub(crate) caller: Arc<Account>,
-    /// Warnings that go out with the answer.
+    /// Warnings to send with the answer.
     pub(crate) warnings: &'a Warnings,
 }
 
-/// An answer. Its status is that of the route, but for [`Reply::Raw`].
+/// An answer. Its status is that of the route, except for [`Reply::Raw`].
 pub(crate) enum Reply {
     /// A document in the format of the request.
     Document(String),
-    /// Nothing.
+    /// An empty answer.
     Nothing,
-    /// Anything else.
+    /// Any other response.
     Raw(Box<Response>),
 }
 
 pub(crate) type Answer = Result<Reply, Failure>;
 
 impl Context<'_> {
-    /// Whether the caller stands above all others.
+    /// Whether the caller is the top account.
     pub(crate) fn is_super_admin(&self) -> bool {
         self.caller.parent.is_none() && self.caller.status == AccountStatus::Active
     }
@@ -60,7 +60,7 @@ impl Context<'_> {
         self.caller.role == ADMINISTRATOR
     }
 
-    /// Refuses what the caller's role may not do.
+    /// Refuses what the caller's role does not permit.
     pub(crate) fn permit(&self, action: Action, target: &str) -> Result<(), Failure> {
         if self.state.roles.allow(&self.caller.role, action, target) {
             Ok(())
@@ -69,9 +69,9 @@ impl Context<'_> {
         }
     }
 
-    /// The account that a request operates on: the one that its path names, if the caller's role
-    /// may do the action there and the account is the caller or below it. Without one in the path,
-    /// the caller.
+    /// The account that a request operates on: the one named in its path, if the caller's role
+    /// permits the action and the account is the caller or below it. The caller, if the path names
+    /// none.
     pub(crate) async fn operate(
         &self,
         segment: Option<&str>,
@@ -121,7 +121,7 @@ impl Context<'_> {
         Err(Failure::not_found())
     }
 
-    /// Accounts above another, nearest first.
+    /// Accounts above this one, nearest first.
     pub(crate) async fn depth(&self, account: &Account) -> Result<usize, Failure> {
         let mut depth = 0;
         let mut parent = account.parent;
@@ -135,7 +135,8 @@ impl Context<'_> {
         Ok(depth)
     }
 
-    /// An address that is requested right away. A path would lead to this server, which serves no documents.
+    /// An address that will be requested immediately. A mere path would lead to this server, which
+    /// serves no documents.
     pub(crate) fn absolute(&self, name: &str, text: &str) -> Result<String, Failure> {
         absolute(text).map(String::from).ok_or_else(|| {
             let reason = format!("`{}` is not an http or https address", shown(text));
@@ -159,7 +160,7 @@ impl Context<'_> {
         }
     }
 
-    /// One resource.
+    /// The answer that shows one resource.
     pub(crate) fn show<T>(&self, resource: &Resource<T>, record: &T) -> Reply {
         let entries = resource.entries(record, self.view());
         let mut out = String::new();
@@ -176,7 +177,7 @@ impl Context<'_> {
         Reply::Document(out)
     }
 
-    /// Some resources without an envelope.
+    /// The answer that shows some resources without an envelope.
     pub(crate) fn bare<T>(&self, resource: &Resource<T>, records: &[T]) -> Reply {
         let items: Vec<_> = records
             .iter()
@@ -205,9 +206,9 @@ impl Context<'_> {
 }
 
 impl Reply {
-    /// The answer on the wire.
+    /// The HTTP response.
     ///
-    /// - `success`: status if the answer does not set one
+    /// - `success`: status unless the answer sets one
     pub(crate) fn into_response(self, format: Format, success: StatusCode) -> Response {
         match self {
             Self::Raw(response) => *response,
@@ -236,7 +237,7 @@ impl Reply {
 
 /// A record that belongs to an account.
 pub(crate) trait Owned {
-    /// Which account.
+    /// The account that it belongs to.
     fn owner(&self) -> AccountSid;
 }
 
@@ -265,8 +266,8 @@ impl Owned for Delivery {
     }
 }
 
-/// The record of a path below an account, if it belongs to that account: every handler of one item
-/// asks here. What belongs to another account does not exist for this one.
+/// The record named in a path below an account, if it belongs to that account: every handler of a
+/// single item goes through here. Records of other accounts are treated as missing.
 pub(crate) fn owned<T: Owned>(account: &Account, found: Option<T>) -> Option<T> {
     found.filter(|found| found.owner() == account.sid)
 }

@@ -1,82 +1,82 @@
-//! Where the API differs between its base paths.
+//! The differences of the API between its base paths.
 //!
-//! **Invariant: one table row per dialect, compared nowhere.** Code reads what it needs from the
-//! [`RestDialect`] of the request, or picks from a pair of values that stand side by side
-//! ([`RestDialect::pick`]); it never asks which dialect it is.
+//! **Invariant: one table row per dialect, compared nowhere.** Code reads a value from the
+//! [`RestDialect`] of the request, or picks from a pair of adjacent values ([`RestDialect::pick`]);
+//! it never tests which dialect it is.
 
 use model::{AccountStatus, CallStatus, DialectName, Timestamp, error};
 
-/// Number of dialects: the length of every row that has one value for each.
+/// Number of dialects: the length of every row with one value per dialect.
 pub(crate) const DIALECTS: usize = 2;
 
 /// One value for each dialect, in the order of [`RestDialect::ALL`].
 pub(crate) type Each<T> = [T; DIALECTS];
 
-/// How the API looks below one base path.
+/// The form of the API below one base path.
 pub(crate) struct RestDialect {
     /// Name in the OpenAPI document.
     pub(crate) name: &'static str,
-    /// Which value of a row is this dialect's.
+    /// This dialect's column in rows of values.
     column: usize,
     /// Path in front of every resource.
     pub(crate) base: &'static str,
     /// Value of `api_version`.
     pub(crate) version: &'static str,
-    /// What the `uri` of a resource begins with.
+    /// Beginning of the `uri` of a resource.
     pub(crate) link_base: &'static str,
     /// Root element of XML answers.
     pub(crate) root: &'static str,
-    /// Element of XML answers that holds an error, between the root and its properties.
+    /// Element of XML answers that contains an error, between the root and its properties.
     pub(crate) error_element: Option<&'static str>,
-    /// How lists are read in parts.
+    /// How lists are paged.
     pub(crate) paging: Paging,
     /// Largest `PageSize`.
     pub(crate) max_page_size: i64,
     /// Whether lists that are not paged are an array without an envelope.
     pub(crate) bare_lists: bool,
-    /// Whether a call to several phones is answered with all its legs, instead of the first one.
+    /// Whether a call to several phones is answered with all its legs, instead of only the first.
     pub(crate) lists_legs: bool,
-    /// Whether the list of accounts has the caller's own, too.
+    /// Whether the list of accounts includes the caller's own.
     pub(crate) lists_own_account: bool,
-    /// Whether parties and identifiers in filters are whole values, instead of patterns.
+    /// Whether parties and identifiers in filters are whole values rather than patterns.
     pub(crate) exact: bool,
-    /// Whether the day of a filter is the whole day, instead of a bound.
+    /// Whether the day of a filter means the whole day rather than a bound.
     pub(crate) exact_days: bool,
-    /// Whether a parameter that the table of the route does not have is refused.
+    /// Whether a parameter missing from the route's table is refused.
     pub(crate) refuses_unknown: bool,
-    /// The state of a call in the dialect's words, which filters are written in, too.
+    /// The status of a call in the dialect's words, which are also used in filters.
     pub(crate) call_status: fn(CallStatus) -> CallStatus,
-    /// The same of an account.
+    /// The status of an account in the dialect's words.
     pub(crate) account_status: fn(AccountStatus) -> AccountStatus,
-    /// Text of creation and change.
+    /// Format of creation and update times.
     pub(crate) date: fn(Timestamp) -> String,
-    /// Text of all other times.
+    /// Format of all other times.
     pub(crate) time: fn(Timestamp) -> String,
-    /// Errors with another number or status here.
+    /// Errors with a different number or status here.
     pub(crate) errors: &'static [ErrorRule],
-    /// Dialect in which documents run whose addresses were written here.
+    /// Dialect of documents whose addresses were set here.
     pub(crate) runs: DialectName,
 }
 
-/// How lists are read in parts.
+/// How lists are paged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Paging {
-    /// By the number of the page, with totals.
+    /// By page number, with totals.
     Numbered,
-    /// By the row at which the last page ended, without totals.
+    /// By the last row of the previous page, without totals.
     Keyed,
 }
 
-/// An error that one dialect gives another number or status.
+/// An error for which one dialect uses another number or status.
 pub(crate) struct ErrorRule {
-    /// Number of the error table, and status with which it was raised.
+    /// Number in the error table, and status with which it was raised.
     pub(crate) from: (u16, u16),
     /// Number and status of the answer.
     pub(crate) to: (u16, u16),
 }
 
 impl RestDialect {
-    /// As Restcomm's clients expect it.
+    /// As Restcomm's clients expect.
     pub(crate) const RESTCOMM: Self = Self {
         name: "restcomm",
         column: 0,
@@ -101,7 +101,7 @@ impl RestDialect {
         runs: DialectName::Restcomm,
     };
 
-    /// As Twilio's clients expect it.
+    /// As Twilio's clients expect.
     pub(crate) const TWILIO: Self = Self {
         name: "twilio",
         column: 1,
@@ -143,10 +143,10 @@ impl RestDialect {
         runs: DialectName::Twilio,
     };
 
-    /// Both, in the order of the columns.
+    /// Both dialects, in column order.
     pub(crate) const ALL: Each<&'static Self> = [&Self::RESTCOMM, &Self::TWILIO];
 
-    /// The value of this dialect.
+    /// The value for this dialect.
     pub(crate) fn pick<T>(&self, values: Each<T>) -> T {
         let [restcomm, twilio] = values;
         if self.column == 0 { restcomm } else { twilio }

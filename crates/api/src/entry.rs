@@ -1,4 +1,4 @@
-//! The way in: format, size, credentials, then the row of the route that the path names.
+//! Entry of requests: format, size, credentials, then the row of the route that the path names.
 //!
 //! **Invariant: credentials are checked before anything about a path is revealed.** Only `Logout`
 //! and signed links to media need none.
@@ -31,15 +31,15 @@ use crate::route::{self, Verb};
 use crate::source::Source;
 use crate::warnings::{Notices, Warnings};
 
-/// Maximum size of a form in bytes. Nothing larger is read, so that parsing never holds up a worker
-/// that calls need, too.
+/// Maximum size of a form in bytes. Nothing larger is read, so that parsing never blocks a worker
+/// that calls need too.
 const MAX_FORM: usize = 256 * 1024;
 /// How long a client may take to send its form.
 const FORM_PATIENCE: Duration = Duration::from_secs(30);
 const NOT_A_FORM: &str =
     "Send the parameters as a form (`curl -d Name=value`), not as JSON or anything else.";
 
-/// The API as a router, to be served or merged with others.
+/// The API as a router, to be served alone or merged with others.
 ///
 /// Requests carry their [`Source`] as an extension; those without one count as one source.
 pub fn router(state: ApiState) -> Router {
@@ -52,7 +52,8 @@ pub fn router(state: ApiState) -> Router {
         .route("/restcomm/recordings/{file}", any(media_file))
         .route("/restcomm/errors/{page}", any(error_page));
     for dialect in RestDialect::ALL {
-        // At some bases, links in answers leave out part of the base path. They work unchanged.
+        // At some base paths, links in answers omit part of the base path. They are accepted
+        // unchanged.
         let mut bases = vec![dialect.base, dialect.link_base];
         bases.dedup();
         for base in bases {
@@ -68,7 +69,7 @@ pub fn router(state: ApiState) -> Router {
     router.with_state(state)
 }
 
-/// What the API works on, and who may come in.
+/// The state of the API, and the guard against password guessing.
 struct Entry {
     state: ApiState,
     guard: Guard,
@@ -110,7 +111,7 @@ async fn handle(
     response
 }
 
-/// A reply, and the status of success.
+/// A reply, with the status of success.
 struct Done {
     reply: Reply,
     status: StatusCode,
@@ -179,7 +180,7 @@ async fn answer(
     dispatch(&entry.notices, context, verb(asked.method), &asked.segments).await
 }
 
-/// Runs the row of the request, once the caller may do what it says.
+/// Runs the route of the request, if the caller's role permits its action.
 async fn dispatch(
     notices: &Notices,
     mut context: Context<'_>,
@@ -215,7 +216,7 @@ async fn dispatch(
     Ok(Done { reply, status })
 }
 
-/// A recording by its name alone: with a signature, or credentials of its owner.
+/// A recording requested only by its name: with a signature, or credentials of its owner.
 async fn media_file(State(entry): State<Arc<Entry>>, request: Request) -> Response {
     let state = &entry.state;
     let (parts, _) = request.into_parts();
@@ -324,7 +325,7 @@ fn basic(header: &str) -> Option<(String, String)> {
     Some((user.to_owned(), password.to_owned()))
 }
 
-/// An account that waits for its first password may reach accounts only.
+/// An account that waits for its first password may access only accounts.
 fn check_status(caller: &Account, path: &[&str]) -> Result<(), Failure> {
     let allowed = match caller.status {
         AccountStatus::Active => true,
@@ -368,7 +369,7 @@ async fn form(headers: &HeaderMap, body: Body) -> Result<Params, Failure> {
     }
 }
 
-/// Lets pages of the configured designer read the answer.
+/// Allows pages of the configured designer to read the answer.
 fn allow_origin(state: &ApiState, asked: &HeaderMap, headers: &mut HeaderMap) {
     let (Some(designer), Some(origin)) = (&state.designer_url, asked.get(ORIGIN)) else {
         return;

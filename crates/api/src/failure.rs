@@ -1,4 +1,4 @@
-//! Refusals: a status, a number of the error table and a text that says what is wrong.
+//! Refusals: a status, a number of the error table and a description.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::dialect::RestDialect;
 use crate::format::Format;
 use crate::value::{json_text, xml_text};
 
-/// Why a request was not done.
+/// Why a request was refused.
 #[derive(Debug, Clone)]
 pub(crate) struct Failure {
     status: StatusCode,
@@ -24,7 +24,7 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    /// With the status and text of the error table.
+    /// A failure with the status and text of the error table.
     pub(crate) fn of(code: u16) -> Self {
         let row = error::entry(code);
         Self {
@@ -37,7 +37,7 @@ impl Failure {
         }
     }
 
-    /// The same with a text of its own.
+    /// The same with a specific text.
     pub(crate) fn saying(mut self, text: impl Into<String>) -> Self {
         self.text = text.into();
         self
@@ -58,22 +58,22 @@ impl Failure {
         }
     }
 
-    /// The account may not do this.
+    /// The account lacks permission.
     pub(crate) fn forbidden() -> Self {
         Self::of(error::FORBIDDEN)
     }
 
-    /// No such thing here.
+    /// The resource does not exist here.
     pub(crate) fn not_found() -> Self {
         Self::of(error::NOT_FOUND)
     }
 
-    /// A parameter is missing or has a value that is not allowed.
+    /// A parameter is missing or has an invalid value.
     pub(crate) fn parameter(name: &str, reason: &str) -> Self {
         Self::of(error::BAD_PARAMETER).saying(format!("{name}: {reason}"))
     }
 
-    /// The resource knows these methods only.
+    /// The resource supports only these methods.
     pub(crate) fn method(allowed: &str) -> Self {
         Self {
             header: HeaderValue::from_str(allowed)
@@ -83,7 +83,7 @@ impl Failure {
         }
     }
 
-    /// The server takes no new work; try again in some seconds.
+    /// The server accepts no new work; retry in some seconds.
     pub(crate) fn busy(status: StatusCode) -> Self {
         Self {
             header: Some((RETRY_AFTER, HeaderValue::from_static("5"))),
@@ -91,7 +91,7 @@ impl Failure {
         }
     }
 
-    /// Too many passwords were wrong: the next one is looked at after this time.
+    /// Too many passwords were wrong: the next one is checked after this time.
     pub(crate) fn too_many_passwords(wait: Duration) -> Self {
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         let text =
@@ -102,7 +102,7 @@ impl Failure {
         }
     }
 
-    /// The answer to the caller.
+    /// The response to the caller.
     pub(crate) fn into_response(
         mut self,
         format: Format,
@@ -155,7 +155,7 @@ impl Failure {
     }
 }
 
-/// Where a number is explained.
+/// Address of the explanation of a number.
 pub(crate) fn more_info(public_base: &str, code: u16) -> String {
     format!("{public_base}/restcomm/errors/{code}.html")
 }
@@ -203,7 +203,7 @@ mod tests {
         assert_eq!(failure.status, StatusCode::INTERNAL_SERVER_ERROR);
     }
 
-    /// Without one in the table, the answer would be 500 by accident.
+    /// Without a number in the table, the response would be 500 by accident.
     #[test]
     fn every_number_that_the_api_answers_with_has_a_status() {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");

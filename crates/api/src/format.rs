@@ -1,4 +1,4 @@
-//! JSON or XML, and the segments of a path.
+//! Formats of answers, JSON or XML, and the segments of a path.
 
 use http::HeaderMap;
 use http::header::ACCEPT;
@@ -6,14 +6,15 @@ use model::error;
 
 use crate::failure::Failure;
 
-/// Language of an answer.
+/// Format of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
     Json,
     Xml,
 }
 
-/// The decoded segments of a path below the version, without `.json`, and whether one had it.
+/// The decoded segments of a path below the version, without `.json`, and whether one of them had
+/// it.
 pub(crate) fn segments(path: &str) -> (Vec<String>, bool) {
     let mut is_json = false;
     let segments = path
@@ -35,7 +36,7 @@ pub(crate) fn segments(path: &str) -> (Vec<String>, bool) {
 }
 
 impl Format {
-    /// What the request asks for; XML if it asks for nothing.
+    /// The format that the request accepts; XML by default.
     ///
     /// # Errors
     /// 406 if it accepts neither.

@@ -1,13 +1,13 @@
 //! The REST API: accounts, clients, applications, numbers, calls, recordings, notifications,
 //! deliveries of callbacks.
 //!
-//! A request passes `entry` (format, credentials), is held against the row of its route (`route`:
-//! permission, parameters), is given to the file of its resource, and its answer is written from
-//! that resource's table of fields (`value`). What differs between the base paths is data
-//! (`dialect`). Live calls are reached through [`Calls`], which the call engine implements.
+//! A request passes `entry` (format, credentials), is checked against the row of its route
+//! (`route`: permission, parameters), is handled in the file of its resource, and its answer is
+//! written from that resource's table of fields (`value`). Differences between the base paths are
+//! data (`dialect`). Live calls are reached through [`Calls`], which the call engine implements.
 //!
-//! **Invariant: no account reads or changes what is neither its own nor below it.** Left to
-//! others: sockets, and what a call does.
+//! **Invariant: no account reads or changes anything that is neither its own nor below it.** Left
+//! to others: sockets, and the behaviour of calls.
 
 #![forbid(unsafe_code)]
 
@@ -48,7 +48,7 @@ pub use roles::Roles;
 pub use route::{RouteInfo, routes};
 pub use source::Source;
 
-/// What the API works on.
+/// The services and settings that the API uses.
 #[derive(Clone)]
 pub struct ApiState {
     /// The database.
@@ -57,34 +57,34 @@ pub struct ApiState {
     pub calls: Arc<dyn Calls>,
     /// The engine that sends text messages.
     pub messages: Arc<dyn Messages>,
-    /// Makes and checks links to recordings.
+    /// Creates and checks links to recordings.
     pub recording_links: RecordingLinks,
-    /// Whether the digest of a client's password is shown: it is as good as the password.
+    /// Whether the digest of a client's password is shown, which is equivalent to the password.
     pub shows_digests: bool,
     /// Folder with the files `RE….wav`.
     pub recordings_dir: PathBuf,
-    /// `http://host:port` under which this server is reached, without a slash at the end.
+    /// Address of this server for clients, `http://host:port`, without a trailing slash.
     pub public_base: String,
-    /// What the roles may do.
+    /// The permissions of each role.
     pub roles: Roles,
-    /// Answered by `Version`.
+    /// Returned by `Version`.
     pub build: Build,
     /// Address of a designer whose pages may read answers.
     pub designer_url: Option<String>,
-    /// Set when the server is about to stop: new calls are refused.
+    /// Set when the server is about to stop, so that new calls are refused.
     pub draining: Arc<AtomicBool>,
 }
 
-/// Which build answers.
+/// The running build.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Build {
-    /// Product.
+    /// Product name.
     pub name: String,
     /// Version.
     pub version: String,
     /// Revision of the source.
     pub revision: String,
-    /// When it was built.
+    /// Build date.
     pub date: String,
 }
 

@@ -1,6 +1,7 @@
-//! Recordings as files: whole or in part, with credentials or by a signed link.
+//! Serves the files of recordings: whole or in part, with credentials or by a signed link.
 //!
-//! **Invariant: a file is named by a recording's identifier, never by text of a request.**
+//! **Invariant: a file name comes from a recording's identifier, never from the text of a
+//! request.**
 
 use std::io::SeekFrom;
 use std::path::PathBuf;
@@ -20,7 +21,7 @@ use crate::failure::Failure;
 use crate::params::Params;
 use crate::value::View;
 
-/// Address of a recording's file that needs no credentials.
+/// Address of a recording's file that works without credentials.
 pub(crate) fn signed_url(recording: &Recording, view: View<'_>) -> String {
     let sid = recording.sid.to_string();
     let query = view.links.query(recording.sid, now());
@@ -28,22 +29,21 @@ pub(crate) fn signed_url(recording: &Recording, view: View<'_>) -> String {
     format!("{host}{base}/Accounts/{account}/Recordings/{sid}.wav?{query}")
 }
 
-/// Where a recording's file is.
+/// Path of a recording's file.
 pub(crate) fn path(state: &ApiState, sid: RecordingSid) -> PathBuf {
     state.recordings_dir.join(format!("{sid}.wav"))
 }
 
-/// The recording that a file name `RE….wav` names.
+/// The recording of a file name `RE….wav`.
 pub(crate) fn sid_of(file: &str) -> Result<RecordingSid, Failure> {
     file.strip_suffix(".wav")
         .and_then(|sid| sid.parse().ok())
         .ok_or_else(Failure::not_found)
 }
 
-/// The file of a signed link. A link that is wrong or has expired looks like a recording that is not
-/// there.
+/// The file of a signed link. An invalid or expired link looks like a missing recording.
 ///
-/// - `query`: of the link, with a signature
+/// - `query`: query of the link, with a signature
 pub(crate) async fn signed(
     state: &ApiState,
     file: &str,
@@ -62,7 +62,7 @@ pub(crate) async fn signed(
     send(state, sid, headers).await
 }
 
-/// Streams the file, or the range of it that is asked for (RFC 9110 §14).
+/// Streams the file, or the requested range of it (RFC 9110 §14).
 pub(crate) async fn send(state: &ApiState, sid: RecordingSid, headers: &HeaderMap) -> Answer {
     let Ok(mut file) = tokio::fs::File::open(path(state, sid)).await else {
         return Err(Failure::not_found());
@@ -108,7 +108,7 @@ enum Range {
     Whole,
     /// First and last byte.
     Part(u64, u64),
-    /// Nothing of the file.
+    /// Outside of the file.
     Outside,
 }
 

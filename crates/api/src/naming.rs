@@ -1,8 +1,8 @@
-//! Whether an account may take a name, a number or an application.
+//! Decides whether an account may use a name, a number or an application.
 //!
-//! Which rows collide is decided by [`model::naming`], as for calls; the rows are found here.
-//! **Invariant: whatever creates or changes a client, a number or a use of an application asks here
-//! first.**
+//! [`model::naming`] decides which rows collide, as for calls; the rows are found here.
+//! **Invariant: every creation or change of a client, a number or a reference to an application is
+//! checked here first.**
 
 use model::naming::{LoginRule, Owner, collide, is_pattern, is_taken, login_rule};
 use model::record::{Account, VoiceApplication};
@@ -46,8 +46,9 @@ impl Context<'_> {
         Ok(())
     }
 
-    /// Refuses a number that another account has in any spelling, or as the login of a client, and a pattern that is not the
-    /// top account's: it would receive calls to numbers of no account.
+    /// Refuses a number that another account has in any spelling, or as the login of a client, and
+    /// a pattern that does not belong to the top account: it would receive calls to unowned
+    /// numbers.
     pub(crate) async fn may_take_number(
         &self,
         account: &Account,
@@ -105,7 +106,7 @@ impl Context<'_> {
         Ok(())
     }
 
-    /// Refuses a voice application that the account may not use; one that was there before stays.
+    /// Refuses a voice application that the account may not use; one that is already set stays.
     pub(crate) async fn may_use_voice(
         &self,
         account: &Account,

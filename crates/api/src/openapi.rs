@@ -1,7 +1,7 @@
 //! The OpenAPI 3.1 document of the whole API, in all dialects.
 //!
 //! **Invariant: everything in it is read from the tables** of routes, parameters and fields. It
-//! describes answers in JSON; each can be had in XML, too.
+//! describes answers in JSON; each is also available in XML.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Lists in parts: what part is asked for, and the envelope around it.
+//! Paged lists: the requested page, and the envelope around it.
 
 use std::fmt::Write;
 
@@ -14,10 +14,10 @@ use crate::params::{Params, shown};
 use crate::value::{Entry, Resource, json_list, json_text, xml_element, xml_text};
 
 const DEFAULT_SIZE: i64 = 50;
-/// Parameters that say which part of a list is wanted, rather than which list.
+/// Parameters that select a page of a list rather than its rows.
 const OF_PAGES: [&str; 4] = ["Page", "PageSize", "PageToken", "AfterSid"];
 
-/// The page asked for.
+/// The requested page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Page {
     paging: Paging,
@@ -63,8 +63,8 @@ impl Page {
         })
     }
 
-    /// What to ask the store. Beside a row it is one row more than the page has, which shows whether
-    /// there is another page.
+    /// The window to request from the store. Next to a row, it is one row more than the page has,
+    /// which shows whether another page follows.
     pub(crate) fn window(&self) -> Window {
         let mut window = Window::at(self.number.saturating_mul(self.size), self.size);
         if self.place != Place::Offset {
@@ -74,13 +74,13 @@ impl Page {
         window
     }
 
-    /// The rows with their envelope.
+    /// The rows in their envelope.
     ///
     /// - `path`: of the list, below the base path
-    /// - `key`: where a row stands in the list
+    /// - `key`: a row's position in the list
     ///
     /// # Errors
-    /// 400 if the page is behind the last one.
+    /// 400 if the page is beyond the last one.
     pub(crate) fn show<T>(
         &self,
         context: &Context<'_>,
@@ -136,12 +136,12 @@ impl Page {
         }))
     }
 
-    /// The rows of the page, and whether there are pages after it and before it.
+    /// The rows of the page, and whether there are pages after and before it.
     fn without_extra<T>(&self, mut rows: Vec<T>, total: i64) -> (Vec<T>, bool, bool) {
         let size = usize::try_from(self.size).unwrap_or(usize::MAX);
         let more = rows.len() > size;
         match self.place {
-            // As Restcomm has it: a full last page is followed by an empty one.
+            // As in Restcomm: a full last page is followed by an empty one.
             Place::Offset => (rows, self.number < total / self.size, self.number > 0),
             Place::NewerThan(_) => {
                 if more {
@@ -160,7 +160,7 @@ impl Page {
         }
     }
 
-    /// - `filters`: parameters that choose and sort the rows; other pages are asked for with them, too
+    /// - `filters`: parameters that select and sort the rows, which links to other pages repeat
     /// - `next`: the last row of the page, if there is a page after it
     fn numbered(
         &self,
@@ -208,7 +208,7 @@ impl Page {
         ]
     }
 
-    /// - `first`, `last`: keys of the ends of the page, if there are rows beyond them
+    /// - `first`, `last`: keys of the first and last row, if there are rows beyond them
     fn keyed(
         &self,
         path: &str,
@@ -247,7 +247,7 @@ impl Page {
 
 /// The identifier of a row.
 fn row_of(sid: &str) -> Result<String, Failure> {
-    // A kind and 32 hexadecimal digits; long ones have another such part in front.
+    // Two letters and 32 hexadecimal digits; long ones are preceded by another such part.
     let is_short = |part: &str| {
         part.split_at_checked(2).is_some_and(|(kind, digits)| {
             let is_hex = digits.len() == 32 && digits.bytes().all(|b| b.is_ascii_hexdigit());
@@ -264,7 +264,7 @@ fn row_of(sid: &str) -> Result<String, Failure> {
     Err(Failure::parameter("AfterSid", &reason))
 }
 
-/// The place of a row in a list.
+/// A row's position in a list.
 pub(crate) fn row_key(created: Timestamp, sid: impl ToString) -> RowKey {
     RowKey {
         created,
@@ -272,7 +272,7 @@ pub(crate) fn row_key(created: Timestamp, sid: impl ToString) -> RowKey {
     }
 }
 
-/// The text for a page beside a row: `PA` for older rows, `PB` for newer ones.
+/// The text for a page next to a row: `PA` for older rows, `PB` for newer ones.
 fn token(side: &str, key: &RowKey) -> String {
     format!("{side}{}-{}", key.created.0, key.sid)
 }
@@ -295,7 +295,7 @@ fn of_token(token: &str) -> Option<Place> {
 struct Member {
     json: &'static str,
     xml: &'static str,
-    /// `None` is null in JSON and left out of XML.
+    /// `None` becomes null in JSON and is omitted from XML.
     value: Option<String>,
     is_number: bool,
 }
@@ -343,7 +343,7 @@ fn json(dialect: &RestDialect, key: &str, envelope: &[Member], items: &[Vec<Entr
     out
 }
 
-/// - `names`: elements of the list and of an item
+/// - `names`: names of the elements of the list and of an item
 fn xml(
     dialect: &RestDialect,
     names: (&str, &str),
@@ -367,10 +367,10 @@ fn xml(
     out
 }
 
-/// The order that `SortBy=Field[:asc|:desc]` asks for; an unknown field asks for none.
+/// The order requested by `SortBy=Field[:asc|:desc]`; an unknown field requests none.
 ///
 /// # Errors
-/// 400 without a field or with another direction.
+/// 400 without a field or with an unknown direction.
 pub(crate) fn sort_by<K>(
     params: &Params,
     key: impl Fn(&str) -> Option<K>,

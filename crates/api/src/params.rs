@@ -1,8 +1,8 @@
 //! Parameters of a request: the query of a GET, the form of a POST or PUT.
 //!
-//! **Invariant: a parameter that is known and cannot be used is refused by name; one that the row of
-//! the route does not declare is never seen by its handler: it is ignored or refused, as the dialect
-//! has it.**
+//! **Invariant: a known parameter with an unusable value is refused by name; one that the row of
+//! the route does not declare never reaches its handler: it is ignored or refused, depending on the
+//! dialect.**
 
 use std::str::FromStr;
 
@@ -21,33 +21,33 @@ const MAX_PARAMETERS: usize = 300;
 /// Maximum length of display names.
 const NAME_LENGTH: usize = 64;
 
-/// Which bound a day is, where days are bounds.
+/// Which bound a day stands for, where days are bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Bound {
     Lower,
     Upper,
 }
 
-/// From when until when, both inclusive.
+/// Start and end of a period, both inclusive.
 pub(crate) type Period = (Option<Timestamp>, Option<Timestamp>);
 
-/// The parameters in the order they were sent.
+/// The parameters in the order sent.
 #[derive(Clone, Default)]
 pub(crate) struct Params {
     sent: Vec<(String, String)>,
-    /// Row that declares them; without one all are seen.
+    /// Row that declares them; without one all are visible.
     row: Option<(&'static Route, &'static RestDialect)>,
 }
 
-/// A parameter that was sent and has no effect, because the route does not declare it.
+/// A parameter that has no effect, because the route does not declare it.
 pub(crate) struct Unknown {
     pub(crate) name: String,
-    /// The one that is spelt nearly so.
+    /// A declared one with a similar spelling.
     meant: Option<&'static str>,
 }
 
 impl Unknown {
-    /// Continues a sentence about it.
+    /// A hint to append to a sentence about it.
     pub(crate) fn hint(&self) -> String {
         let hint = |meant| format!("; did you mean {meant}?");
         self.meant.map_or_else(String::new, hint)
@@ -58,7 +58,7 @@ impl Params {
     /// From `a=1&b=2`.
     ///
     /// # Errors
-    /// 400 if there are more than [`MAX_PARAMETERS`]; the rest is not looked at.
+    /// 400 if there are more than [`MAX_PARAMETERS`]; the rest is not examined.
     pub(crate) fn parse(encoded: &[u8]) -> Result<Self, Failure> {
         let mut sent = Vec::new();
         for (name, value) in url::form_urlencoded::parse(encoded) {
@@ -71,10 +71,10 @@ impl Params {
         Ok(Self { sent, row: None })
     }
 
-    /// Holds the parameters against the row of a route.
+    /// Checks the parameters against the row of a route.
     ///
     /// # Errors
-    /// 400 if one is missing, has a value of another kind, or is unknown and the dialect refuses
+    /// 400 if one is missing, has a value of another kind, or is unknown where the dialect refuses
     /// that.
     pub(crate) fn checked(
         mut self,
@@ -127,7 +127,7 @@ impl Params {
         Ok(self)
     }
 
-    /// Names that were sent and that the row does not declare, once each.
+    /// Names that were sent but are not declared by the row, once each.
     pub(crate) fn unknown<'a>(
         &'a self,
         route: &'static Route,
@@ -146,7 +146,8 @@ impl Params {
         })
     }
 
-    /// Addresses of the row that are only a path: they lead to this server, which serves no documents.
+    /// Addresses declared by the row that are only paths: they lead to this server, which serves no
+    /// documents.
     pub(crate) fn paths<'a>(
         &'a self,
         route: &'static Route,
@@ -159,7 +160,7 @@ impl Params {
         })
     }
 
-    /// A `+` in front of a number that was not escaped becomes a space in a form.
+    /// In a form, an unescaped `+` before a number becomes a space.
     fn restore_pluses(&mut self, route: &Route, dialect: &RestDialect) {
         let is_party = |name: &str| {
             route
@@ -177,8 +178,8 @@ impl Params {
         }
     }
 
-    /// Whether the row declares a name. Handlers serve all dialects, so they may ask for what only
-    /// another one has; what none has is missing in the table.
+    /// Whether the row declares a name. Handlers serve all dialects, so they may read parameters of
+    /// another one; a name that no dialect declares is missing from the table.
     fn sees(&self, name: &str) -> bool {
         let Some((route, dialect)) = self.row else {
             return true;
@@ -199,7 +200,7 @@ impl Params {
         row.is_some()
     }
 
-    /// Everything that was sent but for some names.
+    /// All sent parameters except some names.
     pub(crate) fn without(&self, names: &[&str]) -> Vec<(String, String)> {
         let sent = self.sent.iter();
         let kept = sent.filter(|(name, _)| !names.contains(&name.as_str()));
@@ -227,13 +228,13 @@ impl Params {
         self.get(name).filter(|value| !value.trim().is_empty())
     }
 
-    /// A value that must be there.
+    /// A required value.
     pub(crate) fn required(&self, name: &str) -> Result<&str, Failure> {
         self.filled(name)
             .ok_or_else(|| Failure::parameter(name, "this parameter is required"))
     }
 
-    /// A value read from its text.
+    /// A value parsed from its text.
     pub(crate) fn parsed<T: FromStr>(
         &self,
         name: &str,
@@ -318,7 +319,7 @@ impl Params {
         }
     }
 
-    /// The word of the table that the value is.
+    /// The word of the table that matches the value.
     pub(crate) fn word(&self, name: &str) -> Option<&'static str> {
         let (route, dialect) = self.row?;
         let param = route.params_in(dialect).find(|param| param.name == name)?;
@@ -328,7 +329,7 @@ impl Params {
         one_of(name, words, self.filled(name)?).ok()
     }
 
-    /// The words of lists with commas or spaces, and of repeated parameters.
+    /// The words of comma- or space-separated lists, and of repeated parameters.
     pub(crate) fn words<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         let lists = self.all(name).flat_map(|list| list.split([',', ' ']));
         lists.filter(|word| !word.is_empty())
@@ -354,8 +355,8 @@ impl Params {
         Ok(day.map(|day| day + std::time::Duration::from_secs(DAY_SECONDS)))
     }
 
-    /// The time that a day filter leaves: `name` is the whole day, or one bound if days are bounds in
-    /// the dialect; `name>` and `name<` are the bounds.
+    /// The period that a day filter selects: `name` is the whole day, or one bound where days are
+    /// bounds in the dialect; `name>` and `name<` are the bounds.
     pub(crate) fn period(
         &self,
         name: &str,
@@ -375,7 +376,7 @@ impl Params {
         Ok((from.or(after), until.or(before)))
     }
 
-    /// A moment as in RFC 3339, or the start of the day of `yyyy-MM-dd`.
+    /// A time in RFC 3339 format, or the start of the day of `yyyy-MM-dd`.
     pub(crate) fn moment(&self, name: &str) -> Result<Option<Timestamp>, Failure> {
         let Some(text) = self.filled(name).filter(|text| !is_day(text)) else {
             return self.day(name);
@@ -389,7 +390,7 @@ impl Params {
         })
     }
 
-    /// A moment as in RFC 3339, or the end of the day of `yyyy-MM-dd`.
+    /// A time in RFC 3339 format, or the end of the day of `yyyy-MM-dd`.
     pub(crate) fn end_of_moment(&self, name: &str) -> Result<Option<Timestamp>, Failure> {
         match self.filled(name) {
             Some(text) if is_day(text) => self.end_of_day(name),
@@ -397,7 +398,7 @@ impl Params {
         }
     }
 
-    /// Changes the document of a number or client as far as it was sent.
+    /// Changes those parts of a number's or client's document that were sent.
     pub(crate) fn change_voice(
         &self,
         voice: &mut VoiceApplication,
@@ -428,7 +429,7 @@ fn is_day(text: &str) -> bool {
     text.trim().len() <= "yyyy-MM-dd".len()
 }
 
-/// An http or https address.
+/// An HTTP or HTTPS address.
 pub(crate) fn absolute(text: &str) -> Option<Url> {
     let url = Url::parse(text).ok()?;
     (matches!(url.scheme(), "http" | "https") && url.has_host()).then_some(url)
@@ -443,7 +444,7 @@ pub(crate) fn scope(params: &Params, account: AccountSid) -> Result<Scope, Failu
     })
 }
 
-/// A party as records have it: the login of a `client:`.
+/// A party as in records: the login of a `client:`.
 pub(crate) fn party_pattern(text: &str) -> String {
     let rest = text
         .split_at_checked("client:".len())
@@ -451,10 +452,11 @@ pub(crate) fn party_pattern(text: &str) -> String {
     rest.map_or(text, |(_, login)| login.trim()).to_owned()
 }
 
-/// The declared name that is spelt nearly like another.
+/// The declared name with the most similar spelling.
 fn nearest(name: &str, declared: impl Iterator<Item = &'static Param>) -> Option<&'static str> {
     let plain = |name: &str| name.replace(['_', '-'], "").to_ascii_lowercase();
-    // A comparison costs the product of both lengths, and the sender chooses the length of the name.
+    // A comparison costs the product of both lengths, and the sender chooses the length of the
+    // name.
     if name.len() > NAME_LENGTH {
         return None;
     }
@@ -465,13 +467,13 @@ fn nearest(name: &str, declared: impl Iterator<Item = &'static Param>) -> Option
     close.then_some(best.name)
 }
 
-/// A call identifier in its short form; patterns stay as they are.
+/// A call identifier in its short form; patterns are unchanged.
 pub(crate) fn call_pattern(text: &str) -> String {
     text.parse::<CallSid>()
         .map_or_else(|_| text.to_owned(), |sid| sid.to_string())
 }
 
-/// The word that a text is.
+/// The word that matches a text.
 fn one_of(name: &str, words: &'static [&'static str], text: &str) -> Result<&'static str, Failure> {
     let wanted = text.trim().replace('_', "-");
     let found = words
@@ -484,7 +486,7 @@ fn one_of(name: &str, words: &'static [&'static str], text: &str) -> Result<&'st
     })
 }
 
-/// Refuses what would break the line of a header.
+/// Refuses characters that would break a header line.
 pub(crate) fn one_line(name: &str, value: &str) -> Result<(), Failure> {
     if value.chars().any(char::is_control) {
         Err(Failure::parameter(

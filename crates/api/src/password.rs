@@ -50,7 +50,7 @@ fn score(password: &str) -> u32 {
     }
     let classes: Vec<Class> = chars.iter().map(|c| class(*c)).collect();
     let total = bonus(&classes) - penalty(&chars, &classes);
-    // Half up, then into the range; no password of 200 characters exceeds 32 bits.
+    // Rounded half up, then clamped; no password of 200 characters exceeds 32 bits.
     (total + 0.5).floor().clamp(0.0, 100.0) as u32
 }
 
@@ -130,7 +130,7 @@ mod tests {
             ("RestComm12", 70),
             ("RestComm1234!", 100),
             ("", 0),
-            // What the refusal says is enough.
+            // Following the advice in the refusal is enough.
             ("Kp7vRt2mXq", 84),
         ];
         for (password, expected) in table {

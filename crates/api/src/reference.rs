@@ -1,8 +1,8 @@
 //! `docs/rest.md`: every resource with its methods, parameters and fields.
 //!
-//! **Invariant: what exists is read from the tables** of routes, parameters, fields and errors; only
-//! introductions, examples and the list of what is missing are written by hand. The examples are
-//! run by a test.
+//! **Invariant: everything supported is read from the tables** of routes, parameters, fields and
+//! errors; only introductions, examples and the list of unsupported features are written by hand. A
+//! test runs the examples.
 
 use std::fmt::Write as _;
 
@@ -16,14 +16,14 @@ use crate::resources::{
 use crate::route::{Answers, Is, Param, Route, Verb};
 use crate::value::{Kind, Shape};
 
-/// A request that can be made as it is written.
+/// A request that works as written.
 #[derive(Debug, Clone, Copy)]
 pub struct Example {
     /// `GET` or `POST`.
     pub method: &'static str,
-    /// Below the account, without `.json`; empty for the account itself.
+    /// Path below the account, without `.json`; empty for the account itself.
     pub path: &'static str,
-    /// Parameters as they are sent.
+    /// Parameters as sent.
     pub form: &'static [&'static str],
 }
 
@@ -208,7 +208,7 @@ pub fn reference() -> String {
         .collect();
     rows.sort_by_key(|row| (row.http_status, row.code));
     for row in rows {
-        // Writing to a text cannot fail.
+        // Writing to a `String` cannot fail.
         let _ = writeln!(
             out,
             "| {} | {} | {} |",
@@ -227,7 +227,7 @@ pub fn reference() -> String {
     out
 }
 
-/// The example of each resource.
+/// The examples of all resources.
 #[must_use]
 pub fn examples() -> Vec<Example> {
     SECTIONS.iter().map(|section| section.example).collect()

@@ -1,11 +1,11 @@
-//! What the roles of accounts may do.
+//! The permissions of the roles of accounts.
 
 use std::collections::BTreeMap;
 
-/// The role that may do everything.
+/// The role with all permissions.
 pub(crate) const ADMINISTRATOR: &str = "Administrator";
 
-/// What a request does to a kind of resource.
+/// An action on a kind of resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
     Create,
@@ -60,7 +60,7 @@ impl Default for Roles {
 }
 
 impl Roles {
-    /// Adds a role or replaces it. `Administrator` cannot be limited.
+    /// Adds or replaces a role. `Administrator` cannot be restricted.
     #[must_use]
     pub fn with(mut self, name: &str, permissions: &[&str]) -> Self {
         let permissions = permissions.iter().map(|text| (*text).to_owned()).collect();
@@ -68,7 +68,7 @@ impl Roles {
         self
     }
 
-    /// Whether a role may do something.
+    /// Whether a role permits an action.
     pub(crate) fn allow(&self, role: &str, action: Action, target: &str) -> bool {
         role == ADMINISTRATOR
             || self

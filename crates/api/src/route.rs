@@ -1,8 +1,8 @@
-//! What the API can be asked: one row per method and path, with its parameters and its answer.
+//! The routes of the API: one row per method and path, with its parameters and its answer.
 //!
 //! **Invariant: dispatch, permissions, the check of parameters and the OpenAPI document follow from
-//! these rows.** A handler runs only after the caller's role and place in the tree of accounts were
-//! checked against its row, and sees only the parameters that the row declares.
+//! these rows.** A handler runs only after the caller's role and position in the tree of accounts
+//! were checked against its row, and sees only the parameters that the row declares.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -16,7 +16,7 @@ use crate::resources;
 use crate::roles::Action;
 use crate::value::Shape;
 
-/// What the methods of HTTP ask of a resource.
+/// What an HTTP method requests of a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verb {
     Get,
@@ -27,7 +27,7 @@ pub(crate) enum Verb {
 }
 
 impl Verb {
-    /// Its name in HTTP; empty for those that no route has.
+    /// Its HTTP name; empty for those that no route has.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Get => "GET",
@@ -39,8 +39,8 @@ impl Verb {
     }
 }
 
-/// Does what a request asks for the account that it operates on; the text is the segment that
-/// follows the account in the path, or empty.
+/// Handles a request for the account that it operates on; the text is the segment that follows the
+/// account in the path, or empty.
 pub(crate) type Handler = for<'a> fn(
     &'a Context<'a>,
     &'a Account,
@@ -50,12 +50,12 @@ pub(crate) type Handler = for<'a> fn(
 /// One method of one resource.
 pub(crate) struct Route {
     pub(crate) method: Verb,
-    /// Below the base path; `{account}` and one more `{…}` stand for any segment. The first is the
-    /// usual one.
+    /// Paths below the base path; `{account}` and one more `{…}` match any segment. The first is
+    /// the canonical one.
     pub(crate) paths: &'static [&'static str],
-    /// Which dialects have it.
+    /// The dialects that have it.
     pub(crate) within: Each<bool>,
-    /// What the caller's role must allow.
+    /// The permission that the caller's role needs.
     pub(crate) action: Action,
     /// The kind of resource in permissions.
     pub(crate) target: &'static str,
@@ -68,18 +68,18 @@ pub(crate) struct Route {
     pub(crate) handle: Handler,
 }
 
-/// What an answer holds.
+/// The content of an answer.
 #[derive(Clone, Copy)]
 pub(crate) enum Answers {
     /// One resource.
     One(&'static (dyn Shape + Sync)),
     /// One resource, or an array of several where the dialect lists the legs of a call.
     Legs(&'static (dyn Shape + Sync)),
-    /// Part of a list.
+    /// A page of a list.
     Page(&'static (dyn Shape + Sync)),
-    /// A list that is not paged where lists may be bare.
+    /// A list that is not paged in dialects with bare lists.
     All(&'static (dyn Shape + Sync)),
-    /// Nothing.
+    /// Empty.
     Nothing,
 }
 
@@ -87,32 +87,32 @@ pub(crate) enum Answers {
 pub(crate) struct Param {
     pub(crate) name: &'static str,
     pub(crate) kind: Is,
-    /// Which dialects have it.
+    /// The dialects that have it.
     pub(crate) within: Each<bool>,
     pub(crate) required: Each<bool>,
     pub(crate) doc: &'static str,
 }
 
-/// What the text of a parameter must be. Finer rules are the handler's.
+/// The form of a parameter's text. Handlers apply finer rules.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Is {
     Text,
-    /// A number, name or address. A space in front of digits is a `+` that was not escaped.
+    /// A number, name or address. A space before digits is an unescaped `+`.
     Party,
     Secret,
     Number,
     Flag,
     /// `GET` or `POST`.
     Method,
-    /// An http or https address, or one relative to this server.
+    /// An HTTP or HTTPS address, or one relative to this server.
     Address,
-    /// An identifier, as [`sid`] says of which kind.
+    /// An identifier of the kind that [`sid`] checks.
     Sid(fn(&str) -> bool),
-    /// An identifier, or a pattern with `%` or `_` where filters may be patterns.
+    /// An identifier, or a pattern with `%` or `_` in dialects where filters may be patterns.
     SidPattern(fn(&str) -> bool),
-    /// A day, `yyyy-MM-dd`; more of a moment may follow.
+    /// A day, `yyyy-MM-dd`; a time may follow.
     Day,
-    /// A day, or a moment as in RFC 3339.
+    /// A day, or a time in RFC 3339 format.
     Moment,
     /// One of these words, in any letter case; `_` counts as `-`.
     Word(&'static [&'static str]),
@@ -120,12 +120,12 @@ pub(crate) enum Is {
     Words(&'static [&'static str]),
 }
 
-/// Whether a text is an identifier of a kind.
+/// Whether a text is an identifier of the given kind.
 pub(crate) fn sid<T: FromStr>(text: &str) -> bool {
     text.parse::<T>().is_ok()
 }
 
-/// A parameter of both dialects, which may be left out.
+/// An optional parameter of both dialects.
 pub(crate) const fn param(name: &'static str, kind: Is, doc: &'static str) -> Param {
     Param {
         name,
@@ -142,22 +142,22 @@ impl Param {
         self
     }
 
-    /// Must be there in the dialects that say so.
+    /// Makes it required in the given dialects.
     pub(crate) const fn required_in(mut self, dialects: Each<bool>) -> Self {
         self.required = dialects;
         self
     }
 
-    /// Exists in the dialects that say so.
+    /// Restricts it to the given dialects.
     pub(crate) const fn within(mut self, dialects: Each<bool>) -> Self {
         self.within = dialects;
         self
     }
 }
 
-/// Of Restcomm's dialect only.
+/// Only Restcomm's dialect.
 pub(crate) const RESTCOMM: Each<bool> = [true, false];
-/// Of Twilio's dialect only.
+/// Only Twilio's dialect.
 pub(crate) const TWILIO: Each<bool> = [false, true];
 
 /// Parameters of paged lists.
@@ -178,7 +178,7 @@ pub(crate) const PAGING: &[Param] = &[
     .within(RESTCOMM),
 ];
 
-/// Parameters of lists that are paged in Twilio's dialect only.
+/// Parameters of lists that are paged only in Twilio's dialect.
 pub(crate) const TWILIO_PAGING: &[Param] = &[
     param("PageSize", Is::Number, "Rows per page; 50 if not given.").within(TWILIO),
     param("Page", Is::Number, "Number of the page, counted from 0.").within(TWILIO),
@@ -190,7 +190,7 @@ pub(crate) const TWILIO_PAGING: &[Param] = &[
     .within(TWILIO),
 ];
 
-/// The order of a list.
+/// The sort order of a list.
 pub(crate) const SORTING: &[Param] = &[param(
     "SortBy",
     Is::Text,
@@ -198,7 +198,7 @@ pub(crate) const SORTING: &[Param] = &[param(
 )
 .within(RESTCOMM)];
 
-/// Whose rows a list has.
+/// The accounts whose rows are listed.
 pub(crate) const SCOPE: &[Param] = &[param(
     "SubAccounts",
     Is::Flag,
@@ -226,7 +226,7 @@ impl Route {
         Self::new(Verb::Get, paths, handle)
     }
 
-    /// Creates, unless the row says otherwise.
+    /// Creates a resource, unless the row says otherwise.
     pub(crate) const fn post(paths: &'static [&'static str], handle: Handler) -> Self {
         Self::new(Verb::Post, paths, handle)
     }
@@ -241,7 +241,7 @@ impl Route {
         route
     }
 
-    /// What the caller's role must allow.
+    /// Sets the permission that the caller's role needs.
     pub(crate) const fn needs(mut self, action: Action, target: &'static str) -> Self {
         self.action = action;
         self.target = target;
@@ -293,17 +293,17 @@ pub(crate) fn all(dialect: &RestDialect) -> impl Iterator<Item = &'static Route>
         .filter(|route| dialect.pick(route.within))
 }
 
-/// What a path names.
+/// The match of a path.
 pub(crate) struct Found<'a> {
-    /// The row of the method; `Err` with the methods that there are.
+    /// The row of the method, or `Err` with the supported methods.
     pub(crate) route: Result<&'static Route, String>,
     /// The segment that names the account.
     pub(crate) account: Option<&'a str>,
-    /// The other segment that the path of the route leaves open; empty if there is none.
+    /// The other open segment of the route's path; empty if there is none.
     pub(crate) segment: &'a str,
 }
 
-/// Finds the row of a request; of paths that fit, the first in the tables counts.
+/// Finds the row of a request; of matching paths, the first in the tables wins.
 pub(crate) fn find<'a>(dialect: &RestDialect, method: Verb, path: &[&'a str]) -> Option<Found<'a>> {
     let (pattern, account, segment) =
         all(dialect)
@@ -327,7 +327,7 @@ pub(crate) fn find<'a>(dialect: &RestDialect, method: Verb, path: &[&'a str]) ->
     })
 }
 
-/// The account and the other open segment, if the path fits.
+/// The account and the other open segment, if the path matches.
 fn matched<'a>(pattern: &str, path: &[&'a str]) -> Option<(Option<&'a str>, &'a str)> {
     let mut parts = pattern.split('/').skip(1);
     let (mut account, mut open) = (None, "");
@@ -342,14 +342,14 @@ fn matched<'a>(pattern: &str, path: &[&'a str]) -> Option<(Option<&'a str>, &'a 
     parts.next().is_none().then_some((account, open))
 }
 
-/// A row for tests that ask every route.
+/// A row, for tests that call every route.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RouteInfo {
     /// `GET`, `POST`, `PUT` or `DELETE`.
     pub method: &'static str,
-    /// Whole path; `{account}` and one more `{…}` are to be filled in.
+    /// Complete path, with `{account}` and one more `{…}` to be filled in.
     pub path: String,
-    /// What the caller's role must allow: `Create`, `Read`, `Modify` or `Delete`.
+    /// The permission that the caller's role needs: `Create`, `Read`, `Modify` or `Delete`.
     pub action: &'static str,
     /// The kind of resource in permissions.
     pub target: &'static str,

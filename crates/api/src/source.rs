@@ -1,4 +1,4 @@
-//! Where a request comes from, as limits count it.
+//! The source of a request, as counted by limits.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv6Addr};
 pub struct Source(IpAddr);
 
 impl Source {
-    /// Of requests that came over no network, as in tests.
+    /// The source of requests that came over no network, as in tests.
     pub const NONE: Self = Self(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
 }
 

@@ -1,8 +1,8 @@
-//! One table of fields per resource, and the two texts that follow from it.
+//! One table of fields per resource, and the JSON and XML written from it.
 //!
-//! **Invariant: JSON and XML of a resource come from the same table.** A field says its names,
-//! its kind, what becomes of it when it has no value, what it means, and how it is read from the
-//! record, each for every dialect.
+//! **Invariant: JSON and XML of a resource come from the same table.** A field defines its names,
+//! its kind, its form without a value, its meaning, and how it is read from the record, for every
+//! dialect.
 
 use std::fmt::{Display, Write};
 
@@ -11,12 +11,12 @@ use store::RecordingLinks;
 
 use crate::dialect::{Each, RestDialect};
 
-/// What a field needs beside its record.
+/// The context that a field needs besides its record.
 #[derive(Clone, Copy)]
 pub(crate) struct View<'a> {
     /// Dialect of the request.
     pub(crate) dialect: &'static RestDialect,
-    /// `http://host` of absolute links.
+    /// Base of absolute links, `http://host`.
     pub(crate) public_base: &'a str,
     /// Signs links to media.
     pub(crate) links: &'a RecordingLinks,
@@ -31,7 +31,7 @@ impl View<'_> {
     }
 }
 
-/// A value before it is text.
+/// A value before formatting.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Value {
     /// Not even a null.
@@ -40,13 +40,13 @@ pub(crate) enum Value {
     Text(String),
     Number(i64),
     Flag(bool),
-    /// Creation or change.
+    /// A creation or update time.
     Date(Timestamp),
     /// Any other time.
     Time(Timestamp),
     /// Path of a resource below the version; `.json` is appended in JSON.
     Link(String),
-    /// A path that differs in another way.
+    /// A path that differs between the dialects in another way.
     Links {
         json: String,
         xml: String,
@@ -56,7 +56,7 @@ pub(crate) enum Value {
     List(&'static str, Vec<Vec<Entry>>),
 }
 
-/// What a field is when it has a value.
+/// The kind of a field's values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Text,
@@ -69,20 +69,20 @@ pub(crate) enum Kind {
     List,
 }
 
-/// What becomes of a field without a value.
+/// The form of a field without a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Null {
-    /// There always is a value.
+    /// It always has a value.
     Never,
-    /// Left out.
+    /// Omitted.
     Absent,
-    /// Left out of JSON, an empty element in XML.
+    /// Omitted from JSON, an empty element in XML.
     Empty,
-    /// `null` in JSON, left out of XML.
+    /// `null` in JSON, omitted from XML.
     Explicit,
 }
 
-/// One field of a resource. An empty name leaves the field out of that format.
+/// One field of a resource. An empty name omits the field from that format.
 pub(crate) struct Field<T: 'static> {
     pub(crate) json: Each<&'static str>,
     pub(crate) xml: Each<&'static str>,
@@ -92,8 +92,7 @@ pub(crate) struct Field<T: 'static> {
     pub(crate) get: Each<fn(&T, View<'_>) -> Value>,
 }
 
-/// A row of a table, the same in all dialects but for nulls, which Twilio's clients expect to be
-/// explicit.
+/// A field that is the same in all dialects, except that Twilio's clients expect explicit nulls.
 pub(crate) const fn field<T>(
     json: &'static str,
     xml: &'static str,
@@ -116,7 +115,7 @@ pub(crate) const fn field<T>(
 }
 
 impl<T> Field<T> {
-    /// Only in the dialects that say so.
+    /// Restricts it to the given dialects.
     pub(crate) const fn within(mut self, dialects: Each<bool>) -> Self {
         let mut at = 0;
         while at < dialects.len() {
@@ -129,7 +128,7 @@ impl<T> Field<T> {
         self
     }
 
-    /// With another kind and value in Twilio's dialect.
+    /// Gives it another kind and value in Twilio's dialect.
     pub(crate) const fn twilio(mut self, kind: Kind, get: fn(&T, View<'_>) -> Value) -> Self {
         let [restcomm_kind, _] = self.kind;
         let [restcomm_get, _] = self.get;
@@ -139,27 +138,27 @@ impl<T> Field<T> {
     }
 }
 
-/// How a kind of resource is shown.
+/// The representation of a kind of resource.
 pub(crate) struct Resource<T: 'static> {
-    /// XML element of one.
+    /// XML element of a single resource.
     pub(crate) xml: Each<&'static str>,
     /// XML element of a list.
     pub(crate) xml_list: Each<&'static str>,
     /// Key of a list in JSON.
     pub(crate) json_list: Each<&'static str>,
-    /// Whether XML lists carry the envelope of pages.
+    /// Whether XML lists have the paging envelope.
     pub(crate) xml_envelope: Each<bool>,
-    /// The fields in their order.
+    /// The fields, in order.
     pub(crate) fields: &'static [Field<T>],
 }
 
-/// A table without its type of record, for the OpenAPI document.
+/// A table without its record type, for the OpenAPI document.
 pub(crate) trait Shape {
     /// Name of the resource.
     fn name(&self, dialect: &RestDialect) -> &'static str;
     /// Key of a list in JSON.
     fn list_key(&self, dialect: &RestDialect) -> &'static str;
-    /// Name in JSON, kind, what becomes of it without a value, and documentation of each field.
+    /// Name in JSON, kind, form without a value, and documentation of each field.
     fn json_fields(&self, dialect: &RestDialect) -> Vec<(&'static str, Kind, Null, &'static str)>;
 }
 
@@ -217,7 +216,7 @@ impl<T> Resource<T> {
 }
 
 impl Value {
-    /// Text of anything that prints.
+    /// Text of anything printable.
     pub(crate) fn text(value: impl ToString) -> Self {
         Self::Text(value.to_string())
     }
@@ -280,7 +279,7 @@ pub(crate) fn json_list(out: &mut String, dialect: &RestDialect, items: &[Vec<En
     out.push(']');
 }
 
-/// Appends a string with its quotes.
+/// Appends a quoted string.
 pub(crate) fn json_text(out: &mut String, text: &str) {
     out.push('"');
     for c in text.chars() {
@@ -358,7 +357,8 @@ fn xml_value(out: &mut String, dialect: &RestDialect, name: &str, value: &Value)
     let _ = write!(out, "</{name}>");
 }
 
-/// Appends text of an element or attribute. Characters that XML 1.0 cannot hold become U+FFFD.
+/// Appends the text of an element or attribute. Characters that XML 1.0 cannot represent become
+/// U+FFFD.
 pub(crate) fn xml_text(out: &mut String, text: &str) {
     for c in text.chars() {
         match c {

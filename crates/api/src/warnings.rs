@@ -1,4 +1,4 @@
-//! Warnings about requests that succeed all the same: headers of the answer, and notifications.
+//! Warnings about requests that succeed nevertheless: headers of the answer, and notifications.
 //!
 //! A parameter that the route does not declare has no effect, so the caller is warned: always by a
 //! header of the answer, and by a notification in case the caller ignores headers. **Invariant: an
@@ -14,7 +14,7 @@ use model::record::{Account, Notification};
 use model::{AccountSid, NotificationSid, Timestamp, error};
 use store::{Change, Store};
 
-/// Header that holds one warning.
+/// Header that carries one warning.
 const WARNING: HeaderName = HeaderName::from_static("patchcord-warning");
 /// Maximum number of these headers in an answer.
 const MAX_LINES: usize = 10;
@@ -22,9 +22,9 @@ const MAX_LINES: usize = 10;
 const REPEATED_AFTER: Duration = Duration::from_secs(3600);
 /// Maximum number of notifications to one account in that time.
 const MAX_OF_ACCOUNT: usize = 20;
-/// Maximum number of accounts that are remembered; further ones get headers only.
+/// Maximum number of accounts remembered; further ones get only headers.
 const MAX_ACCOUNTS: usize = 10_000;
-/// Number of a warning in a notification's `log`.
+/// Level of a warning in a notification's `log`.
 const LEVEL: i64 = error::Level::Warning.number();
 
 /// The warnings about one request.
@@ -59,7 +59,7 @@ pub(crate) struct Notices {
 }
 
 impl Notices {
-    /// Notifies an account, unless it was notified of the same lately, or of too much.
+    /// Notifies an account, unless it was recently notified of the same or of too much.
     pub(crate) fn unknown_parameter(
         &self,
         store: &Store,
@@ -85,7 +85,7 @@ impl Notices {
             created: now,
         };
         let store = store.clone();
-        // The answer does not wait for it.
+        // The answer does not wait for this.
         tokio::spawn(async move {
             let change = Change::Notification(Box::new(notification));
             if let Err(error) = store.commit_soon(vec![change]).await {

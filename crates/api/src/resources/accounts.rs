@@ -1,4 +1,4 @@
-//! `/Accounts`: accounts and those below them.
+//! `/Accounts`: accounts and their sub-accounts.
 
 use std::future::ready;
 
@@ -17,9 +17,9 @@ use crate::roles::Action;
 use crate::route::{self, Answers, Is, Param, RESTCOMM, Route, TWILIO, TWILIO_PAGING, param, sid};
 use crate::value::{Entry, Field, Kind, Null, Resource, Value, View, field};
 
-/// Accounts above a new one at most.
+/// Maximum number of accounts above a new one.
 const DEEPEST: usize = 2;
-/// Never a new account's: the administrator of every installation has it.
+/// Reserved: the administrator of every installation has it.
 const RESERVED_EMAIL: &str = "administrator@company.com";
 
 const FIELDS: &[Field<Account>] = &[
@@ -147,7 +147,7 @@ static ACCOUNT: Resource<Account> = Resource {
 const LIST: &[&str] = &["/Accounts"];
 const ONE: &[&str] = &["/Accounts/{account}"];
 
-/// What the API can be asked about accounts.
+/// The routes of accounts.
 pub(crate) static ROUTES: &[Route] = &[
     Route::get(LIST, |c, a, _| Box::pin(list(c, a)))
         .needs(Action::Read, "Accounts")
@@ -226,7 +226,7 @@ const PROPERTIES: &[Param] = &[
     ),
 ];
 
-/// Names in JSON, in XML and in the path. Those that do not exist here are not shown.
+/// Names in JSON, in XML and in the path. Sub-resources that do not exist here are not shown.
 const SUBRESOURCES: &[(&str, &str, &str)] = &[
     (
         "available_phone_numbers",
@@ -325,7 +325,7 @@ async fn create(context: &Context<'_>, parent: &Account) -> Answer {
     let params = &context.params;
     let now = now();
     let sid = AccountSid::new(now, rand::random());
-    // Twilio's clients send a name only: such an account signs in with its SID and token.
+    // Twilio's clients send only a name: such an account signs in with its SID and token.
     let email = match params.filled("EmailAddress") {
         Some(email) => email.trim().to_lowercase(),
         None => format!("{sid}@accounts.invalid").to_lowercase(),
@@ -385,7 +385,7 @@ async fn create(context: &Context<'_>, parent: &Account) -> Answer {
     }
 }
 
-/// The organization of a new account: the parent's unless another is asked for.
+/// The organization of a new account: the parent's unless another is requested.
 async fn organization(context: &Context<'_>, parent: &Account) -> Result<OrganizationSid, Failure> {
     let asked: Option<OrganizationSid> = context
         .params
@@ -404,8 +404,8 @@ async fn organization(context: &Context<'_>, parent: &Account) -> Result<Organiz
     }
 }
 
-/// The client that an account gets with it, unless the organization has that login already or the
-/// account may not take it.
+/// The client created with an account, unless the organization already has that login or the
+/// account may not use it.
 async fn own_client(
     context: &Context<'_>,
     account: &Account,
@@ -450,7 +450,7 @@ fn get(context: &Context<'_>, account: &Account) -> Answer {
     Ok(context.show(&ACCOUNT, account))
 }
 
-/// Accounts themselves, unlike what belongs to them, are for administrators above them only.
+/// Unlike their contents, accounts themselves may be changed only by administrators above them.
 fn only_itself(context: &Context<'_>, account: &Account) -> Result<(), Failure> {
     if account.sid == context.caller.sid || context.is_administrator() {
         Ok(())
@@ -506,7 +506,7 @@ async fn update(context: &Context<'_>, account: &Account) -> Answer {
     Ok(context.show(&ACCOUNT, &account))
 }
 
-/// Lets the client that came with the account follow it.
+/// Updates the client that was created with the account.
 async fn update_client(
     context: &Context<'_>,
     account: &Account,
@@ -535,7 +535,7 @@ async fn update_client(
     Ok(())
 }
 
-/// Sets the status of an account and all below it. Closing removes their recordings too.
+/// Sets the status of an account and all below it. Closing also removes their recordings.
 async fn set_status(
     context: &Context<'_>,
     account: &Account,

@@ -12,7 +12,7 @@ use crate::roles::Action;
 use crate::route::{Answers, Is, Param, RESTCOMM, Route, TWILIO_PAGING, param};
 use crate::value::{Field, Kind, Null, Resource, Value, View, field};
 
-/// An application, in lists with the numbers that it answers.
+/// An application, in lists with the numbers that use it.
 struct Shown {
     application: Application,
     numbers: Option<Vec<Number>>,
@@ -120,7 +120,7 @@ static APPLICATION: Resource<Shown> = Resource {
 const LIST: &[&str] = &["/Accounts/{account}/Applications"];
 const ONE: &[&str] = &["/Accounts/{account}/Applications/{sid}"];
 
-/// What the API can be asked about applications.
+/// The routes of applications.
 pub(crate) static ROUTES: &[Route] = &[
     Route::get(LIST, |c, a, _| Box::pin(list(c, a)))
         .needs(Action::Read, "Applications")
@@ -326,7 +326,7 @@ fn change(context: &Context<'_>, application: &mut Application) -> Result<(), Fa
         application.voice_caller_id_lookup = lookup;
     }
     if let Some(url) = params.address("RcmlUrl")? {
-        // An empty address is kept as such: it says that there is none, on purpose.
+        // An empty address is stored as such: it was deliberately cleared.
         application.rcml_url = Some(url.unwrap_or_default());
         application.dialect = context.dialect.runs;
     }
@@ -344,7 +344,7 @@ fn one(context: &Context<'_>, application: Application) -> Reply {
     context.show(&APPLICATION, &shown)
 }
 
-/// The application, if it is there and the account's.
+/// The application, if it exists and belongs to the account.
 async fn find(
     context: &Context<'_>,
     account: &Account,

@@ -30,7 +30,7 @@ const LONGEST_TIMEOUT_S: u64 = 600;
 const ONE: &[&str] = &["/Accounts/{account}/Calls/{sid}"];
 const LIST: &[&str] = &["/Accounts/{account}/Calls"];
 
-/// What the API can be asked about calls.
+/// The routes of calls.
 pub(crate) static ROUTES: &[Route] = &[
     Route::get(LIST, |c, a, _| Box::pin(list(c, a)))
         .needs(Action::Read, "Calls")
@@ -146,7 +146,7 @@ const URL: Param = param("Url", Is::Text, "Address of the document that runs.");
 const NEW_DOCUMENT: &[Param] = &[URL.required()];
 const NEXT_DOCUMENT: &[Param] = &[URL];
 
-/// What runs on the call, besides its address.
+/// Parameters of the document, besides its address.
 const DOCUMENT: &[Param] = &[
     param("Method", Is::Method, "Method for `Url`; POST if not given."),
     param(
@@ -218,7 +218,7 @@ async fn list(context: &Context<'_>, account: &Account) -> Answer {
     })
 }
 
-/// The states that are shown as the word of a filter; at some base paths it may be a pattern.
+/// The statuses shown as the word of a filter, which may be a pattern at some base paths.
 fn statuses(params: &Params, dialect: &RestDialect) -> Vec<String> {
     let Some(text) = params.filled("Status") else {
         return Vec::new();
@@ -245,7 +245,7 @@ fn order(params: &Params) -> Result<Option<Sort<CallKey>>, Failure> {
             "Direction" => CallKey::Direction,
             "Status" => CallKey::Status,
             "Duration" => CallKey::Duration,
-            // All calls have the same price, so it leaves the order as it is.
+            // All calls have the same price, so this leaves the order unchanged.
             _ => return None,
         })
     })?;
@@ -309,7 +309,7 @@ fn new_call(context: &Context<'_>, account: &Account) -> Result<NewCall, Failure
     })
 }
 
-/// The document at an address, with what to ask when it fails.
+/// The document at an address, with its fallback.
 fn document(context: &Context<'_>, url: String) -> Result<Document, Failure> {
     let author = context.caller.sid;
     let fallback = context.optional_address("FallbackUrl")?;
@@ -344,7 +344,7 @@ fn method_or_post(context: &Context<'_>, name: &str) -> Result<HttpMethod, Failu
     Ok(context.params.method(name)?.unwrap_or(HttpMethod::Post))
 }
 
-/// Custom headers travel as `X-…`.
+/// Custom headers are sent as `X-…`.
 fn custom((name, value): (String, String)) -> (String, String) {
     if name.starts_with("X-") {
         (name, value)
@@ -376,7 +376,7 @@ fn headers_of(to: &str) -> Result<(String, Vec<(String, String)>), Failure> {
     Ok((callee.to_owned(), headers))
 }
 
-/// The events asked for; `None`, the default of the dialect, without any.
+/// The requested events; `None` means the dialect's default.
 fn events(params: &Params) -> Option<Vec<LegEvent>> {
     let words = params.words("StatusCallbackEvent");
     let mut events: Vec<LegEvent> = words.filter_map(|word| word.parse().ok()).collect();

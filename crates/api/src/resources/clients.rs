@@ -155,7 +155,7 @@ static CLIENT: Resource<Client> = Resource {
 const LIST: &[&str] = &["/Accounts/{account}/Clients"];
 const ONE: &[&str] = &["/Accounts/{account}/Clients/{sid}"];
 
-/// What the API can be asked about clients.
+/// The routes of clients.
 pub(crate) static ROUTES: &[Route] = &[
     Route::get(LIST, |c, a, _| Box::pin(list(c, a)))
         .needs(Action::Read, "Clients")
@@ -208,7 +208,7 @@ const PROPERTIES: &[Param] = &[
     ),
 ];
 
-/// Which document answers, for numbers and clients.
+/// The document for calls, for numbers and clients.
 pub(crate) const VOICE: &[Param] = &[
     param(
         "VoiceUrl",
@@ -237,7 +237,7 @@ pub(crate) const VOICE: &[Param] = &[
     ),
 ];
 
-/// A method as it works: POST if none is stored.
+/// The effective method: POST if none is stored.
 pub(crate) fn method(stored: Option<HttpMethod>) -> Value {
     Value::text(stored.unwrap_or(HttpMethod::Post))
 }
@@ -275,7 +275,7 @@ async fn create(context: &Context<'_>, account: &Account) -> Answer {
     }
 }
 
-/// A client that exists already: the same one for its own account, a conflict for another.
+/// An existing client: returned to its own account, a conflict for another.
 async fn existing(context: &Context<'_>, account: &Account, login: &str) -> Answer {
     let store = &context.state.store;
     let found = store.client_in(account.organization, login).await?;
@@ -332,7 +332,7 @@ pub(crate) async fn set_password(
     Ok(())
 }
 
-/// Refuses logins that cannot be the user part of a SIP address.
+/// Refuses logins that are not valid as the user part of a SIP address.
 fn check_login(login: &str) -> Result<(), Failure> {
     let bad = |c: char| matches!(c, '?' | '=' | '@') || c.is_whitespace() || c.is_control();
     if login.contains(bad) || login.chars().count() > 64 {
@@ -344,7 +344,7 @@ fn check_login(login: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Applies what creation and update have in common.
+/// Applies the parameters common to creation and update.
 fn change(context: &Context<'_>, client: &mut Client) -> Result<(), Failure> {
     let params = &context.params;
     if let Some(status) = params.word("Status") {

@@ -1,4 +1,4 @@
-//! `/Accounts/{sid}/Webhooks/Deliveries`: what became of callbacks, and delivering them again.
+//! `/Accounts/{sid}/Webhooks/Deliveries`: the results of callbacks, and their replay.
 
 use model::record::Account;
 use model::{AccountSid, CallSid, EventSid, Lane};
@@ -172,7 +172,7 @@ const REPLAY_ALL: &[&str] = &["/Accounts/{account}/Webhooks/Deliveries/Replay"];
 const ONE: &[&str] = &["/Accounts/{account}/Webhooks/Deliveries/{event}"];
 const REPLAY_ONE: &[&str] = &["/Accounts/{account}/Webhooks/Deliveries/{event}/Replay"];
 
-/// What the API can be asked about callbacks. Twilio has nothing like it.
+/// The routes of callbacks. Twilio has no equivalent.
 pub(crate) static ROUTES: &[Route] = &[
     Route::get(LIST, |c, a, _| Box::pin(list(c, a)))
         .within(RESTCOMM)
@@ -214,7 +214,7 @@ const FILTERS: &[Param] = &[
     param("EndTime", Is::Moment, "Created at or before this time."),
 ];
 
-/// How many are delivered again.
+/// How many will be delivered again.
 static REPLAY: Resource<i64> = Resource {
     xml: ["Replay", "Replay"],
     xml_list: ["Replays", "Replays"],
@@ -259,7 +259,7 @@ async fn list(context: &Context<'_>, account: &Account) -> Answer {
     })
 }
 
-/// What the parameters choose.
+/// The filter given by the parameters.
 fn filter(context: &Context<'_>, account: AccountSid) -> Result<DeliveryFilter, Failure> {
     let params = &context.params;
     Ok(DeliveryFilter {

@@ -64,7 +64,7 @@ const FIELDS: &[Field<Message>] = &[
         "Account that owns it.",
         |m, _| Value::text(m.account),
     ),
-    // The call whose document sent it, which the original does not have.
+    // The call whose document sent it, which Restcomm's API does not return.
     field(
         "call_sid",
         "CallSid",
@@ -215,7 +215,7 @@ const ONE: &[&str] = &[
     "/Accounts/{account}/Messages/{sid}",
 ];
 
-/// What the API can be asked about text messages.
+/// The routes of text messages.
 pub(crate) static ROUTES: &[Route] = &[
     Route::get(LIST, |c, a, _| Box::pin(list(c, a)))
         .needs(Action::Read, TARGET)
@@ -272,7 +272,7 @@ const NEW: &[Param] = &[
     ),
 ];
 
-/// Why it was not taken.
+/// Why it was not accepted.
 fn error_message(message: &Message) -> Option<&str> {
     message.error_code.and(message.reason.as_deref())
 }
@@ -371,7 +371,7 @@ fn sort_key(field: &str) -> Option<MessageKey> {
         "Direction" => MessageKey::Direction,
         "Status" => MessageKey::Status,
         "Body" => MessageKey::Body,
-        // All messages have the same price, so it leaves the order as it is.
+        // All messages have the same price, so this leaves the order unchanged.
         _ => return None,
     })
 }

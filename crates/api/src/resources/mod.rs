@@ -1,4 +1,4 @@
-//! One file per resource: its tables of routes, parameters and fields, and what its methods do.
+//! One file per resource: its tables of routes, parameters and fields, and its handlers.
 
 pub(crate) mod accounts;
 pub(crate) mod applications;
@@ -14,7 +14,7 @@ pub(crate) mod version;
 
 use crate::route::Route;
 
-/// The tables of all resources, in the order in which paths are looked for.
+/// The tables of all resources, in the order in which paths are matched.
 pub(crate) static ROUTES: &[&[Route]] = &[
     accounts::ROUTES,
     applications::ROUTES,

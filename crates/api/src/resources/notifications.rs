@@ -53,7 +53,7 @@ const FIELDS: &[Field<Notification>] = &[
         "Call that it belongs to.",
         |n, _| Value::maybe(n.call),
     ),
-    // What it is about if that is not a call, which the original does not have.
+    // Its subject if that is not a call, which Restcomm's API does not return.
     field(
         "message_sid",
         "MessageSid",
@@ -158,7 +158,7 @@ const FIELDS: &[Field<Notification>] = &[
         "Body of the response.",
         |_, _| Value::Null,
     ),
-    // The position in the document, which Restcomm does not report.
+    // The position in the document, which Restcomm does not return.
     field(
         "line",
         "Line",
@@ -198,7 +198,7 @@ const LIST: &[&str] = &["/Accounts/{account}/Notifications"];
 const OF_CALL: &[&str] = &["/Accounts/{account}/Calls/{call}/Notifications"];
 const ONE: &[&str] = &["/Accounts/{account}/Notifications/{sid}"];
 
-/// What the API can be asked about notifications.
+/// The routes of notifications.
 pub(crate) static ROUTES: &[Route] = &[
     Route::get(LIST, |c, a, _| Box::pin(list(c, a, None)))
         .needs(Action::Read, TARGET)

@@ -1,7 +1,7 @@
-//! `/Accounts/{sid}/IncomingPhoneNumbers`: numbers that calls come in on.
+//! `/Accounts/{sid}/IncomingPhoneNumbers`: incoming phone numbers.
 //!
-//! No number provider is connected: numbers are those of the operator (`isSIP`), and any other
-//! request is answered as if the provider had no such number.
+//! No number provider is connected: numbers belong to the operator (`isSIP`), and any other request
+//! is answered as if the provider did not have the number.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -51,7 +51,8 @@ impl Shown {
         }
     }
 
-    /// What the operator said, or else what holds: every number takes calls, and none anything else.
+    /// The operator's setting, or by default the actual capabilities: every number takes calls, and
+    /// nothing else.
     fn can(&self, name: &str) -> Value {
         let said = self.number.extra.get(name);
         Value::Flag(said.map_or(name == "VoiceCapable", |text| text == "true"))
@@ -67,7 +68,7 @@ const fn text(
     field(json, xml, Kind::Text, Null::Explicit, doc, get)
 }
 
-/// A text that every number has.
+/// A text that is the same for every number.
 const fn given(
     json: &'static str,
     xml: &'static str,
@@ -272,7 +273,7 @@ const FIELDS: &[Field<Shown>] = &[
     .twilio(Kind::Object, |s, _| {
         capabilities(s, ["voice", "sms", "mms", "fax"])
     }),
-    // Whether anyone may call it, which the original does not know.
+    // Whether anyone may call it, which Restcomm's API does not have.
     field(
         "public",
         "Public",
@@ -314,7 +315,7 @@ const LIST: &[&str] = &[
 const ONE: &[&str] = &["/Accounts/{account}/IncomingPhoneNumbers/{sid}"];
 const TARGET: &str = "IncomingPhoneNumbers";
 
-/// What the API can be asked about numbers.
+/// The routes of incoming phone numbers.
 pub(crate) static ROUTES: &[Route] = &[
     Route::get(LIST, |c, a, _| Box::pin(list(c, a)))
         .needs(Action::Read, TARGET)
@@ -402,7 +403,7 @@ const PROPERTIES: &[Param] = &[
     ),
 ];
 
-/// Kept for the API only.
+/// Properties stored only for the API.
 const EXTRA: &[Param] = &[
     param(
         "SmsUrl",
@@ -463,14 +464,14 @@ const EXTRA: &[Param] = &[
     param("FaxCapable", Is::Flag, "Whether it supports faxes."),
 ];
 
-/// Of [`EXTRA`], those that name an application.
+/// Those of [`EXTRA`] that name an application.
 const EXTRA_APPLICATIONS: [&str; 3] = [
     "SmsApplicationSid",
     "UssdApplicationSid",
     "ReferApplicationSid",
 ];
 
-/// - `json`: names of voice, text and multimedia messages, and faxes
+/// - `json`: names of the capabilities: voice, text and multimedia messages, and faxes
 fn capabilities(shown: &Shown, json: [&'static str; 4]) -> Value {
     let [voice, sms, mms, fax] = json;
     let entry = |json, xml, name| Entry {
@@ -520,8 +521,8 @@ async fn list(context: &Context<'_>, account: &Account) -> Answer {
     })
 }
 
-/// Names of the applications that numbers refer to, by identifier; the names of other accounts' stay
-/// their own.
+/// Names of the applications that numbers refer to, by identifier; those of other accounts'
+/// applications are not shown.
 async fn application_names(
     context: &Context<'_>,
     numbers: &[Number],
@@ -552,7 +553,8 @@ async fn create(context: &Context<'_>, account: &Account) -> Answer {
             Failure::parameter("PhoneNumber", "this parameter is required")
         });
     };
-    // Twilio's clients have no word for it, and without a provider each number is the operator's.
+    // Twilio's clients have no parameter for this, and without a provider each number is the
+    // operator's.
     let assumed = context.dialect.pick([None, Some(true)]);
     let Some(pure_sip) = params.flag("isSIP")?.or(assumed) else {
         return Err(number_of_provider());
@@ -590,19 +592,19 @@ async fn create(context: &Context<'_>, account: &Account) -> Answer {
     }
 }
 
-/// The number exists here already.
+/// The number already exists here.
 fn number_taken(number: &Number) -> Failure {
     let text = format!("The number {} exists already.", shown(&number.phone_number));
     Failure::of(error::NUMBER_TAKEN).saying(text)
 }
 
-/// The number is not said to be one of the operator's own, and no provider is connected.
+/// The number is not marked as one of the operator's own, and no provider is connected.
 fn number_of_provider() -> Failure {
     Failure::of(error::NUMBER_TAKEN)
         .saying("No provider of numbers is connected. If the number is your own, add isSIP=true.")
 }
 
-/// Refuses what is neither a number nor a pattern of numbers: it could never be dialled.
+/// Refuses a text that is neither a number nor a pattern of numbers: it could never be dialled.
 fn check_phone_number(text: &str) -> Result<(), Failure> {
     let fits = |c: char| {
         if text.contains(['*', '^', '|', '$', '\\', '[', ']']) {
@@ -621,7 +623,7 @@ fn check_phone_number(text: &str) -> Result<(), Failure> {
     Err(Failure::parameter("PhoneNumber", &reason))
 }
 
-/// Whether another number that everyone can reach is written the same or in E.164.
+/// Whether another globally reachable number is spelt the same, as written or in E.164.
 async fn is_known(context: &Context<'_>, number: &Number) -> Result<bool, Failure> {
     let spellings = model::number::candidates(&number.phone_number);
     let found = context
@@ -654,7 +656,7 @@ fn change(context: &Context<'_>, number: &mut Number) -> Result<(), Failure> {
     change_extra(context, &mut number.extra)
 }
 
-/// Refuses applications that were sent and that the account may not use.
+/// Refuses applications that were sent but that the account may not use.
 async fn check_applications(
     context: &Context<'_>,
     account: &Account,

@@ -15,7 +15,7 @@ use crate::route::{
 };
 use crate::value::{Field, Kind, Null, Resource, Value, field};
 
-/// Recordings that are read at once.
+/// Recordings read at a time.
 const AT_ONCE: i64 = 1_000;
 
 const FIELDS: &[Field<Recording>] = &[
@@ -136,7 +136,7 @@ const LIST: &[&str] = &["/Accounts/{account}/Recordings"];
 const OF_CALL: &[&str] = &["/Accounts/{account}/Calls/{call}/Recordings"];
 const ONE: &[&str] = &["/Accounts/{account}/Recordings/{sid}"];
 
-/// What the API can be asked about recordings.
+/// The routes of recordings.
 pub(crate) static ROUTES: &[Route] = &[
     Route::get(LIST, |c, a, _| Box::pin(list(c, a)))
         .needs(Action::Read, "Recordings")
@@ -236,7 +236,7 @@ async fn of_call(context: &Context<'_>, account: &Account, call: &str) -> Answer
     page.show(context, &RECORDING, &path, rows, key)
 }
 
-/// Its properties, or its file.
+/// The recording's properties, or its file.
 async fn get(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
     if sid.contains('.') {
         return file(context, Some(account), sid).await;
@@ -290,7 +290,7 @@ async fn remove_file(context: &Context<'_>, sid: RecordingSid) {
     }
 }
 
-/// Every recording of an account and of those below it.
+/// All recordings of an account and of those below it.
 pub(crate) async fn of_tree(
     context: &Context<'_>,
     account: AccountSid,

@@ -1,9 +1,8 @@
-//! `/Accounts/{sid}/AuthTokens`: changing the token of an account without a moment when requests
-//! fail.
+//! `/Accounts/{sid}/AuthTokens`: changes the token of an account without failing requests.
 //!
-//! **Invariant: a token that is live stays so until it is deleted.** Making a second one, letting it
-//! lead, and deleting the other are three steps; between them both are good for the API and both
-//! sign what goes to applications.
+//! **Invariant: a valid token stays valid until it is deleted.** Creating a second one, making it
+//! the primary, and deleting the other are three steps; between them both are valid for the API and
+//! both sign requests to applications.
 
 use model::record::Account;
 use model::{AccountStatus, error};
@@ -69,7 +68,7 @@ static TOKENS: Resource<Account> = Resource {
 const SECONDARY: &[&str] = &["/Accounts/{account}/AuthTokens/Secondary"];
 const PROMOTE: &[&str] = &["/Accounts/{account}/AuthTokens/Promote"];
 
-/// What the API can be asked about tokens.
+/// The routes of tokens.
 pub(crate) static ROUTES: &[Route] = &[
     Route::post(SECONDARY, |c, a, _| Box::pin(create(c, a)))
         .within(RESTCOMM)

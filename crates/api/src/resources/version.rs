@@ -1,4 +1,4 @@
-//! `/Accounts/{sid}/Version`: which build answers.
+//! `/Accounts/{sid}/Version`: the running build.
 
 use std::future::ready;
 
@@ -53,7 +53,7 @@ static BUILD: Resource<Build> = Resource {
     fields: FIELDS,
 };
 
-/// What the API can be asked about the server.
+/// The route of the version.
 pub(crate) static ROUTES: &[Route] = &[Route::get(&["/Accounts/{account}/Version"], |c, _, _| {
     Box::pin(ready(get(c)))
 })

@@ -14,7 +14,7 @@ async fn accounts_are_found_and_listed() {
     let child = server.account("p", server.admin).await;
     server.account("a", child).await;
     server.account("s", server.admin).await;
-    // An e-mail address names an account as well as its SID does.
+    // An e-mail address identifies an account as its SID does.
     let by_sid = server
         .get(&who, &format!("/Accounts.json/{}", server.admin))
         .await;
@@ -72,7 +72,7 @@ async fn sub_accounts_are_created() {
     let server = Server::start().await;
     let who = server.admin();
     let form = "EmailAddress=Lyra%40Example.org&Password=RestComm12";
-    // What is not given: the name is the address, the role that of the account above.
+    // Defaults: the name is the address, the role that of the account above.
     let created = server.post(&who, "/Accounts.json", form).await.json();
     assert_eq!(created["status"], "active");
     assert_eq!(created["friendly_name"], "lyra@example.org");
@@ -86,7 +86,7 @@ async fn sub_accounts_are_created() {
     assert_eq!(shown, created);
     let own = ("lyra@example.org".to_owned(), PASSWORD.to_owned());
     server.get(&own, &format!("/Accounts/{sid}")).await.is(200);
-    // A client of the same login and password comes along.
+    // A client with the same login and password is created too.
     let client = server
         .store
         .client_of_login("lyra", "one.example")
@@ -113,7 +113,7 @@ async fn sub_accounts_are_created() {
             with_password("EmailAddress=my%40account%40example.org"),
             400,
         ),
-        // Reserved, so that nobody passes for the administrator.
+        // Reserved, so that no account can pose as the administrator.
         (
             with_password("EmailAddress=administrator%40company.com"),
             409,
@@ -169,7 +169,7 @@ async fn who_may_create_and_where() {
         (of("guest"), form("n1", ""), 403, None),
         // The third level is the last.
         (of("a"), form("n2", ""), 400, None),
-        // Another organization is for the top account only.
+        // Only the top account may create accounts in another organization.
         (of("p"), form("n3", &foreign), 403, None),
         (of("p"), form("n4", &own), 200, None),
         (
@@ -208,7 +208,7 @@ async fn accounts_are_changed() {
         .await
         .json();
     let path = format!("/Accounts/{}.json", created["sid"].as_str().unwrap());
-    // A new password is good for logging in and for the client; the token stays.
+    // A new password works for logging in and for the client; the token stays.
     let client = || async {
         let found = server.store.client_of_login("lyra", "one.example").await;
         found.unwrap().unwrap()
@@ -358,7 +358,8 @@ async fn a_status_reaches_the_whole_tree_and_closing_empties_it() {
         .commit(vec![Change::Recording(recording)])
         .await
         .unwrap();
-    // Closing takes along what the tree owns: clients, numbers, applications, recordings with files.
+    // Closing also removes everything the tree owns: clients, numbers, applications, recordings
+    // with files.
     let closed = server.put(&who, &path, "Status=closed").await.json();
     assert_eq!(closed["status"], "closed");
     assert_eq!(status("a").await, "closed");
@@ -380,7 +381,7 @@ async fn a_status_reaches_the_whole_tree_and_closing_empties_it() {
             .unwrap()
             .is_none()
     );
-    // It is for good, and nothing new can be put below; the top account cannot be closed.
+    // This is permanent, and nothing new can be created below; the top account cannot be closed.
     server.put(&who, &path, "Status=active").await.is(400);
     server.put(&who, &path, "FriendlyName=x").await.is(400);
     server

@@ -43,7 +43,7 @@ async fn applications_live() {
         "{}",
         xml.body
     );
-    // What is not sent stays.
+    // Parameters not sent leave their values unchanged.
     let changed = server
         .put(&who, &path, "FriendlyName=New&Kind=sms")
         .await
@@ -78,7 +78,7 @@ async fn applications_live() {
         .post(&who, &list, &format!("FriendlyName={}", "x".repeat(65)))
         .await
         .is(400);
-    // Deleting it again is no failure.
+    // Deleting it again is not an error.
     server.delete(&who, &path).await.is(200);
     server.get(&who, &path).await.is(404);
     server.delete(&who, &path).await.is(200);

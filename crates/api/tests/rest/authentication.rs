@@ -1,4 +1,4 @@
-//! Who may come in at all.
+//! Authentication, and limits on failed attempts.
 
 use std::time::{Duration, Instant};
 
@@ -35,7 +35,7 @@ async fn only_known_accounts_come_in() {
         let expected = (status == 401).then_some("Basic realm=\"Restcomm realm\"");
         assert_eq!(challenge, expected, "{case}");
     }
-    // Another scheme, an account that nobody has, no Base64.
+    // Another scheme, a non-existent account, invalid Base64.
     for scheme in ["Bearer x", "basic YTpi", "Basic ###", "basic"] {
         let answer = server
             .ask("GET", None, &own, &[("authorization", scheme)], "")
@@ -69,7 +69,7 @@ async fn credentials_come_before_the_path_and_the_state_of_the_account() {
         String::new(),
         "/Nowhere/at/all".to_owned(),
     ];
-    // What is not there looks the same to a stranger as what is.
+    // To a stranger, missing resources look the same as existing ones.
     for (n, path) in paths.iter().enumerate() {
         let known = server.account(&format!("known{n}"), admin).await;
         let wrong = (known.to_string(), "wrong".to_owned());
@@ -124,7 +124,7 @@ async fn some_things_need_no_credentials() {
 #[tokio::test]
 async fn pages_of_the_designer_may_read_answers() {
     let server = Server::start().await;
-    // The origin must be the same to the letter, not a beginning of it.
+    // The origin must match exactly; a prefix is not enough.
     for (origin, allowed) in [
         ("https://designer.example", true),
         ("https://designer.exam", false),
@@ -192,7 +192,7 @@ async fn guesses_have_to_wait_but_tokens_do_not() {
         answer.await
     };
     let guesser = "192.0.2.1";
-    // Sent at once, so that none knows of the others.
+    // Sent concurrently, so that none waits for the others.
     let guesses = (0..12).map(|n| ask(guesser, pair("admin@example.org", &format!("guess{n}"))));
     let mut statuses = Vec::new();
     for answer in futures_util::future::join_all(guesses).await {
@@ -204,8 +204,8 @@ async fn guesses_have_to_wait_but_tokens_do_not() {
     assert_eq!(refused, 5, "{statuses:?}");
     assert!(statuses.iter().all(|status| matches!(status, 401 | 429)));
 
-    // Neither the right password nor another account helps the guesser, and a stranger cannot log in
-    // to the account with a password at once, but a token always works.
+    // Neither the right password nor another account helps the guesser, and a stranger cannot
+    // immediately log in to the account with a password, but a token always works.
     ask(guesser, pair(&admin, PASSWORD)).await.is(429);
     ask(guesser, pair("nobody@example.org", "x")).await.is(429);
     ask("192.0.2.2", pair(&admin, "wrong")).await.is(429);
@@ -215,7 +215,7 @@ async fn guesses_have_to_wait_but_tokens_do_not() {
     for address in [guesser, "192.0.2.2"] {
         ask(address, pair(&admin, &token)).await.is(200);
     }
-    // Without credentials nothing is guessed.
+    // Without credentials there is no guess.
     let request = ("GET", path.as_str(), &[][..], "");
     let none = server
         .ask_from(guesser.parse().unwrap(), None, request)
@@ -251,6 +251,6 @@ async fn a_login_that_does_not_exist_takes_as_long_as_a_wrong_password() {
         }
         took.push(fastest);
     }
-    // Without the computation it is a hundredth.
+    // Without the computation it takes a hundredth.
     assert!(took[1] * 4 > took[0] && took[0] * 4 > took[1], "{took:?}");
 }

@@ -25,7 +25,7 @@ async fn calls_are_listed_in_pages() {
     for (query, rows, start, end) in table {
         let page = server.get(&who, &format!("{path}{query}")).await.json();
         assert_eq!(page["calls"].as_array().unwrap().len(), rows, "{query}");
-        // Texts, where `page` and `total` are numbers; on the last page the end is the total.
+        // Strings, whereas `page` and `total` are numbers; on the last page the end is the total.
         assert_eq!(
             (&page["start"], &page["end"]),
             (&start.into(), &end.into()),
@@ -33,7 +33,7 @@ async fn calls_are_listed_in_pages() {
         );
         assert!(page["page"].is_i64() && page["total"] == 448, "{query}");
     }
-    // There is no page behind the last; where no neighbour is, its address is the word `null`.
+    // No page follows the last; the address of a missing neighbour is the word `null`.
     server.get(&who, &format!("{path}?Page=9")).await.is(400);
     let first = server.get(&who, &path).await.json();
     assert_eq!(first["previous_page_uri"], "null");
@@ -49,7 +49,7 @@ async fn calls_are_listed_in_pages() {
         last.column("calls", "sid").last(),
         Some(&call_sid(0).to_string())
     );
-    // An order that is unknown is the usual one, newest first.
+    // An unknown order is the default one, newest first.
     for (query, first) in [
         ("SortBy=DateCreated", 0),
         ("SortBy=DateCreated:asc", 0),
@@ -86,7 +86,8 @@ async fn calls_are_listed_in_pages() {
     );
 }
 
-/// Follows `next_page_uri` from the list that `more` asks for, and calls `meanwhile` after each page.
+/// Follows `next_page_uri` from the list requested by `more`, and calls `meanwhile` after each
+/// page.
 async fn walk(
     server: &Server,
     path: &str,
@@ -108,7 +109,8 @@ async fn walk(
     }
 }
 
-/// A walk through a list misses and repeats no row, whatever comes and goes, in any order.
+/// A walk through a list neither misses nor repeats a row, whichever rows are added or deleted, in
+/// any order.
 #[tokio::test]
 async fn pages_follow_the_last_row_of_the_page_before() {
     let server = Server::start().await;
@@ -142,7 +144,7 @@ async fn pages_follow_the_last_row_of_the_page_before() {
     let expected: Vec<String> = (0..120).rev().map(|n| call_sid(n).to_string()).collect();
     assert_eq!(pages.concat(), expected);
     assert_eq!(pages.len(), 3);
-    // A row decides also without a page, or is refused.
+    // A row is decisive even without a page number, or is refused.
     let after = |sid: String| format!("{path}?AfterSid={sid}");
     let rest = server.get(&who, &after(call_sid(3).to_string())).await;
     assert_eq!(rest.column("calls", "sid"), expected[117..]);
@@ -152,7 +154,7 @@ async fn pages_follow_the_last_row_of_the_page_before() {
     assert!(gone.body.contains("AfterSid"), "{}", gone.body);
 }
 
-/// Rows that are deleted behind a walk take nothing from what is before it.
+/// Deleting rows already walked does not affect the remaining ones.
 #[tokio::test]
 async fn a_walk_goes_on_when_the_list_gets_shorter() {
     let server = Server::start().await;
@@ -228,7 +230,7 @@ async fn calls_are_filtered_and_sorted() {
         assert_eq!(page["total"], total, "{query}");
         assert_eq!(page["calls"].as_array().unwrap().len(), total, "{query}");
     }
-    // A call has no price here, so that order leaves the usual one.
+    // A call has no price here, so that order leaves the default one.
     let table = [
         ("From:asc", "from", "+30210970"),
         ("From:desc", "from", "ann9"),
@@ -278,7 +280,7 @@ async fn calls_of_the_tree_are_counted() {
         assert_eq!(page["total"], total, "{query}");
         assert_eq!(page["calls"].as_array().unwrap().len(), rows, "{query}");
     }
-    // One call: not there, another account's, in the path of its own account, no SID at all.
+    // One call: missing, another account's, in the path of its own account, not a SID.
     let item = |account, sid| format!("/Accounts/{account}/Calls/{sid}");
     server
         .get(&who, &item(server.admin, call_sid(999)))
@@ -329,7 +331,7 @@ async fn calls_are_created() {
         dialect: Dialect::RESTCOMM,
     };
     assert_eq!(server.engine.created.lock().unwrap().pop(), Some(expected));
-    // Every parameter, with headers for the called party behind its address.
+    // Every parameter, with headers for the called party after its address.
     let form = "From=ann&To=client:bob?X-Custom-Header1%3D1234%26X-Custom-Header2%3D4321\
                 &Url=http%3A%2F%2Fapp.example%2Fa%3Fb%3D1&Method=get&Timeout=5&StatusCallback=http://a/cb\
                 &StatusCallbackMethod=GET&StatusCallbackEvent=answered,completed&Username=u&Password=p\
@@ -360,7 +362,7 @@ async fn calls_are_created() {
     );
     let credentials = ("u".to_owned(), "p".to_owned());
     assert_eq!(asked.credentials, Some(credentials));
-    // A client with two phones is two calls: a list in the answer.
+    // A client with two phones gives two calls: a list in the answer.
     let two = server
         .post(&who, &path, "From=a&To=client:two&Url=http://a/d")
         .await;
@@ -472,7 +474,7 @@ async fn live_calls_are_changed() {
         .await;
     let path = |account, n| format!("/Accounts/{account}/Calls/{}.json", call_sid(n));
     let live = path(p, 1);
-    // The answer shows the call as it is after the change.
+    // The answer shows the call after the change.
     let ended = server.post(&of("p"), &path(p, 7), "Status=Completed").await;
     assert_eq!(ended.json()["status"], "completed");
     let form =
@@ -500,7 +502,7 @@ async fn live_calls_are_changed() {
     ];
     assert_eq!(*server.engine.modified.lock().unwrap(), expected);
     let table = [
-        // Not there, no SID, beside the own tree (the top account may), over already.
+        // Missing, not a SID, outside its own tree (allowed for the top account), already ended.
         (of("p"), path(p, 99), "Status=completed", 406),
         (
             of("p"),
@@ -515,7 +517,7 @@ async fn live_calls_are_changed() {
         // Still being called; no reply in time.
         (of("p"), path(p, 5), "Url=http://a/new.xml", 410),
         (of("p"), path(p, 6), "Status=completed", 503),
-        // Nothing that could be done, and an account that may not.
+        // Nothing to do, and an account without permission.
         (of("p"), live.clone(), "Method=GET", 400),
         (of("p"), live.clone(), "", 400),
         (of("p"), live.clone(), "Status=ringing", 400),

@@ -19,7 +19,7 @@ async fn clients_live() {
     let who = of("dev");
     let list = format!("/Accounts/{dev}/Clients.json");
     let form = "Login=bob&Password=RestComm1234&VoiceUrl=http%3A%2F%2F127.0.0.1%2Fdemo.xml";
-    // Creating a login that the account has already changes nothing and shows what is there.
+    // Creating a login that the account already has changes nothing and shows the existing client.
     let created = server.post(&who, &list, form).await.json();
     let sid = created["sid"].as_str().unwrap().to_owned();
     assert_eq!(created["friendly_name"], "bob");
@@ -109,7 +109,7 @@ async fn bad_clients_are_refused_by_name() {
         assert!(answer.body.contains(word), "{form}: {}", answer.body);
     }
     assert_eq!(server.get(&who, &list).await.body, "[]");
-    // A new password must be as good as the first.
+    // A new password must be as strong as the first.
     let created = server.post(&who, &list, &format!("{good}bob")).await.json();
     let path = format!(
         "/Accounts/{}/Clients/{}.json",
@@ -149,7 +149,7 @@ async fn a_login_is_unique_in_its_organization() {
         created["password"],
         ha1_md5("bob", "two.example", "RestComm1234")
     );
-    // Through the path of another account than its own.
+    // Through the path of an account other than its own.
     let path = format!(
         "/Accounts/{own}/Clients/{}",
         created["sid"].as_str().unwrap()

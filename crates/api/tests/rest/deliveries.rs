@@ -10,8 +10,7 @@ fn event(n: u8) -> EventSid {
     EventSid::from_bytes([n; 16])
 }
 
-/// Six callbacks of an account, an hour apart: 1 and 2 delivered, 3 and 4 dead, 5 and 6 on their
-/// way.
+/// Six callbacks of an account, an hour apart: 1 and 2 delivered, 3 and 4 dead, 5 and 6 pending.
 async fn fill(server: &Server, account: AccountSid, first: u8) {
     let mut changes = Vec::new();
     for n in first..first + 6 {
@@ -125,7 +124,7 @@ async fn deliveries_are_wanted_again() {
         let answer = server.post(&who, &format!("{path}/Replay.json"), bad).await;
         assert_eq!(answer.status, 400, "{bad}");
     }
-    // One that was delivered, then one on its way, then all dead ones.
+    // One that was delivered, then a pending one, then all dead ones.
     for (n, expected) in [(1, "pending"), (5, "pending")] {
         let answer = server
             .post(&who, &format!("{path}/{}/Replay.json", event(n)), "")
@@ -159,7 +158,7 @@ async fn deliveries_are_wanted_again() {
         .await;
     assert_eq!(answer.body, "{\"replayed\":2}");
 
-    // Whose they are is kept to.
+    // Ownership is respected.
     let stranger = (other.to_string(), "token-other".to_owned());
     let theirs = format!("/Accounts/{other}/Webhooks/Deliveries");
     let table = [

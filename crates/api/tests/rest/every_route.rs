@@ -1,5 +1,5 @@
-//! Every route of the tables, asked by every kind of caller: who may not, is refused before
-//! anything else is looked at.
+//! Every route of the tables, called by every kind of caller: one without permission is refused
+//! before anything else is checked.
 
 use model::{AccountSid, AccountStatus};
 
@@ -10,7 +10,7 @@ use crate::tenancy::items;
 const FORM: &str = "EmailAddress=new@example.org&Password=RestComm12&FriendlyName=x&Login=l\
     &From=a&To=client:b&Url=http://a/d&Body=hello";
 
-/// Asks a route for something of an account that does not exist there.
+/// Requests from a route an item of an account that does not exist there.
 async fn ask(
     server: &Server,
     route: &api::RouteInfo,
@@ -18,7 +18,7 @@ async fn ask(
     account: AccountSid,
 ) -> (u16, String) {
     let path = filled(&route.path, account);
-    // A parameter that a route does not have is refused at some base paths, after permissions.
+    // At some base paths a parameter that a route does not declare is refused, after permissions.
     let form = if matches!(route.method, "POST" | "PUT") {
         FORM
     } else {
@@ -62,7 +62,7 @@ async fn credentials_come_first() {
     }
 }
 
-/// Everything of an answer that a stranger can see.
+/// Everything in an answer that a stranger can see.
 fn visible(answer: &Answer) -> (u16, Vec<String>, String) {
     let headers = answer.headers.iter();
     let headers = headers.map(|(name, value)| format!("{name}: {value:?}"));
@@ -70,8 +70,8 @@ fn visible(answer: &Answer) -> (u16, Vec<String>, String) {
     (status, headers.collect(), answer.body.clone())
 }
 
-/// For every route and role: the caller's own account and those below it are there, and any other
-/// is indistinguishable from one that does not exist, by SID, e-mail address or name.
+/// For every route and role: the caller's own account and those below it exist, and any other is
+/// indistinguishable from one that does not exist, by SID, e-mail address or name.
 #[tokio::test]
 async fn accounts_that_are_not_below_the_caller_do_not_exist_for_it() {
     let server = Server::start().await;
@@ -116,7 +116,7 @@ async fn accounts_that_are_not_below_the_caller_do_not_exist_for_it() {
     }
 }
 
-/// Asks a route for something of the account that a segment names.
+/// Requests from a route an item of the account named by a segment.
 async fn ask_as(
     server: &Server,
     route: &api::RouteInfo,
@@ -129,7 +129,7 @@ async fn ask_as(
     server.ask(route.method, Some(who), &path, &[], form).await
 }
 
-/// A form that suits the item at the end of a path.
+/// A form that is valid for the item at the end of a path.
 fn form_for(kind: &str) -> &'static str {
     match kind {
         "Calls" => "Status=completed",
@@ -138,8 +138,8 @@ fn form_for(kind: &str) -> &'static str {
     }
 }
 
-/// Items that exist, but belong to an account beside the one in the path, are as unknown as those that do
-/// not exist.
+/// Items that exist, but belong to an account other than the one in the path, look the same as
+/// those that do not exist.
 #[tokio::test]
 async fn items_of_another_account_do_not_exist() {
     let server = Server::start().await;
@@ -153,7 +153,7 @@ async fn items_of_another_account_do_not_exist() {
         shown.push(server.get(&of("s"), &whole(item)).await);
     }
     for route in api::routes() {
-        // `…/Kind/{sid}`, perhaps with more behind it.
+        // `…/Kind/{sid}`, possibly followed by more.
         let segments: Vec<&str> = route.path.split('/').collect();
         let opens = |segment: &&str| segment.starts_with('{') && *segment != "{account}";
         let Some(at) = segments.iter().position(opens) else {

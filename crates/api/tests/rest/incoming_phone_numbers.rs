@@ -16,7 +16,7 @@ async fn numbers_live() {
         (&json["voice_method"], &json["public"]),
         (&"GET".into(), &true.into())
     );
-    // What is not given is there all the same: addresses as null, methods as POST.
+    // Properties not given are present all the same: addresses as null, methods as POST.
     for key in [
         "voice_fallback_url",
         "status_callback",
@@ -62,7 +62,7 @@ async fn numbers_live() {
 
     let sid = json["sid"].as_str().unwrap();
     let path = format!("/Accounts/{}/IncomingPhoneNumbers/{sid}.json", server.admin);
-    // The method of messages is `SmsMethod`; another spelling is not known and changes nothing.
+    // The method of messages is `SmsMethod`; another spelling is unknown and changes nothing.
     let applications = format!("/Accounts/{}/Applications.json", server.admin);
     let made = server.post(&who, &applications, "FriendlyName=Demo").await;
     let application = made.json()["sid"].as_str().unwrap().to_owned();
@@ -108,7 +108,7 @@ async fn numbers_that_cannot_be_had_are_21452() {
         "/Accounts/{}/IncomingPhoneNumbers",
         far["sid"].as_str().unwrap()
     );
-    // Two organizations may have the same number, as long as it is of pure SIP.
+    // Two organizations may have the same number, provided that it is a pure SIP number.
     server
         .post(&who, &list, "PhoneNumber=9966&isSIP=true")
         .await
@@ -123,10 +123,10 @@ async fn numbers_that_cannot_be_had_are_21452() {
         .is(200);
     let refused = [
         (&list, "PhoneNumber=9966&isSIP=true"),
-        // Nobody sells numbers here.
+        // There is no number provider.
         (&list, "PhoneNumber=%2B14156902867"),
         (&list, "AreaCode=305"),
-        // Known already, in another spelling.
+        // Already exists, in another spelling.
         (&far, "PhoneNumber=12025550123&isSIP=false"),
     ];
     for (path, form) in refused {
@@ -146,7 +146,7 @@ async fn numbers_that_cannot_be_had_are_21452() {
         )
         .await
         .is(200);
-    // No number, and values that cannot be.
+    // Not a number, and invalid values.
     for form in [
         "FriendlyName=x",
         "PhoneNumber=1&isSIP=true&Public=maybe",
@@ -203,7 +203,7 @@ async fn numbers_are_listed_in_pages() {
         );
         assert_eq!(page["total"], 102);
     }
-    // A part of the name or of the number is enough.
+    // A part of the name or number is enough.
     let one = server
         .get(&who, &format!("{list}?FriendlyName=ompan"))
         .await;

@@ -1,4 +1,4 @@
-//! Mistakes of new users, and the answers to them.
+//! Common mistakes of new users, and the answers to them.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ fn warnings(answer: &Answer) -> Vec<&str> {
     lines.map(|line| line.to_str().unwrap()).collect()
 }
 
-/// The texts of an account's notifications with a number, once there are `count`.
+/// The texts of an account's notifications with a given number, once there are `count`.
 async fn notified(server: &Server, who: &Credentials, code: u16, count: usize) -> Vec<String> {
     let list = format!("/Accounts/{}/Notifications.json?ErrorCode={code}", who.0);
     let give_up = Instant::now() + Duration::from_secs(5);
@@ -38,7 +38,7 @@ async fn an_unknown_parameter_is_named_with_the_one_that_was_meant() {
         "Publik: unknown parameter; did you mean Public?",
         "Colour: unknown parameter",
     ];
-    // Each request is done and warned of; notifications are not repeated.
+    // Each request succeeds with a warning; notifications are not repeated.
     for number in [3003, 3004] {
         let made = server.post(&who, &list, &form(number)).await;
         assert!(made.json()["voice_url"].is_null());
@@ -57,14 +57,14 @@ async fn an_unknown_parameter_is_named_with_the_one_that_was_meant() {
     refused.is(400);
     let expected = "phonenumber: unknown parameter; did you mean PhoneNumber?";
     assert_eq!(warnings(&refused), [expected]);
-    // Twilio's clients are refused, as ever.
+    // Twilio's clients are refused, as always.
     let twilio = format!("/2010-04-01{list}");
     let refused = server.post(&who, &twilio, &form(3005)).await;
     refused.is(400);
     let text = "VoiceURL: this parameter is not supported here; did you mean VoiceUrl?";
     assert_eq!(refused.error()["message"], text);
     assert!(warnings(&refused).is_empty());
-    // Nothing unknown, no warning.
+    // Without an unknown parameter there is no warning.
     let right = "PhoneNumber=3006&isSIP=true&VoiceUrl=http://a/";
     let made = server.post(&who, &list, right).await;
     made.is(200);
@@ -223,7 +223,7 @@ async fn every_number_takes_calls() {
     assert_eq!(said["sms_capable"], true);
 }
 
-/// The links of an answer, wherever they are.
+/// All links in an answer.
 fn links(json: &serde_json::Value, found: &mut Vec<String>) {
     match json {
         serde_json::Value::Object(members) => {
@@ -339,7 +339,7 @@ async fn an_address_without_its_host_is_refused_before_anybody_is_called() {
         let path = format!("{account}/IncomingPhoneNumbers.json");
         let made = server.post(&who, &path, &form).await;
         if text.starts_with('/') {
-            // As Restcomm allows it, but it cannot work here.
+            // Restcomm allows this, but it cannot work here.
             made.is(200);
             let expected = "VoiceUrl: `/voice` names this server, which has no documents; \
                             write the whole address";

@@ -39,7 +39,7 @@ async fn no_account_takes_a_number_of_another_as_a_login() {
         ("12025551111", 409),
         ("0012025551111", 400),
         ("1001", 409),
-        // Nobody's number, and no extension.
+        // Belongs to no account, and is not an extension.
         ("+12025552222", 400),
         ("5552222", 400),
         ("*77", 400),
@@ -50,7 +50,7 @@ async fn no_account_takes_a_number_of_another_as_a_login() {
         let answer = client(&server, &of("a"), "a", login).await;
         assert_eq!(answer.status, status, "{login}: {}", answer.body);
     }
-    // Its own number is a login like others, and the operator decides for the whole house.
+    // Its own number is a login like any other, and the operator decides for the whole server.
     client(&server, &of("b"), "b", "12025551111").await.is(200);
     let admin = server.admin();
     let path = format!("/Accounts/{}/Clients.json", server.admin);
@@ -84,7 +84,7 @@ async fn no_account_takes_a_number_of_another_in_another_spelling() {
         let answer = number(&server, &of("a"), "a", spelling).await;
         assert!(answer.body.contains("21452"), "{spelling}: {}", answer.body);
     }
-    // As it is dialled, whatever people write between the digits.
+    // As dialled, whatever visual separators it is written with.
     let made = number(&server, &of("a"), "a", "+1(202)555-0101").await;
     assert_eq!(made.json()["phone_number"], "+12025550101");
 }
@@ -161,7 +161,7 @@ async fn an_application_is_used_by_its_account_or_set_by_its_owner() {
         .post(&server.admin(), &one, &uses(shared))
         .await
         .is(200);
-    // Its name is the owner's; the account can change the rest of its number.
+    // Its name is visible only to the owner; the account can change the rest of its number.
     let answer = server.post(&of("a"), &one, "FriendlyName=mine").await;
     answer.is(200);
     let list = server.get(&of("a"), &format!("{numbers}.json")).await;

@@ -56,7 +56,7 @@ async fn notifications_are_listed() {
         );
         assert_eq!(page["total"], total, "{query}");
     }
-    // What they are about: a message, a conference, a call.
+    // Their subjects: a message, a conference, a call.
     let page = server.get(&who, &path).await.json();
     let about = |n: usize, key: &str| page["notifications"][n][key].as_str().map(str::to_owned);
     let message = MessageSid::from_bytes([1; 16]).to_string();

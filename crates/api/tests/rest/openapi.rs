@@ -1,4 +1,4 @@
-//! The OpenAPI document that is checked in.
+//! The OpenAPI document in the repository.
 
 use serde_json::Value;
 
@@ -15,7 +15,7 @@ fn openapi_document_is_current() {
     );
 }
 
-/// Every route is in it, and everything that it refers to.
+/// It contains every route, and everything that it refers to.
 #[test]
 fn the_document_is_whole() {
     let document: Value = serde_json::from_str(&api::openapi()).unwrap();
@@ -46,7 +46,7 @@ fn the_document_is_whole() {
     assert_eq!(ids.len(), count);
 }
 
-/// What a client generator relies on.
+/// What client generators rely on.
 #[test]
 fn what_is_always_there_is_required() {
     let document: Value = serde_json::from_str(&api::openapi()).unwrap();

@@ -103,7 +103,7 @@ async fn recordings_are_listed() {
         .get(&server.admin(), &format!("{above}?SubAccounts=true"))
         .await;
     assert_eq!(tree.json()["total"], 34);
-    // Those of one call, also if nobody knows it: the whole list, without pages.
+    // Those of one call, even an unknown one: the whole list, without pages.
     for (call, rows) in [(call_sid(3), 4), (call_sid(77), 0)] {
         let path = path.replace("Recordings", &format!("Calls/{call}/Recordings"));
         let answer = server.get(&who, &path).await;
@@ -143,7 +143,7 @@ async fn files_need_credentials_or_a_signature() {
     let signature = link.split_once('?').unwrap().1;
     let signed_bare = format!("{bare}?{signature}");
     let wav = format!("{path}.wav");
-    // Credentials or a signature; to who has a wrong signature the file is not there.
+    // Credentials or a signature; with a wrong signature the file looks missing.
     let table = [
         (None, link.clone(), 200),
         (None, bent, 404),
@@ -249,7 +249,7 @@ async fn links_expire_if_they_are_set_to() {
         let link = shown["file_uri"].as_str().unwrap();
         let link = link.strip_prefix("http://pbx.example:8080").unwrap();
         server.ask("GET", None, link, &[], "").await.is(status);
-        // Neither a later time nor none at all fits the signature.
+        // Neither a later expiry nor a missing one matches the signature.
         let (path, query) = link.split_once('?').unwrap();
         let (expires, signature) = query.split_once('&').unwrap();
         let later = format!("{path}?{}0&{signature}", expires);

@@ -1,4 +1,4 @@
-//! The reference that is checked in, and its examples.
+//! The reference in the repository, and its examples.
 
 use crate::server::Server;
 
@@ -31,7 +31,7 @@ async fn every_example_can_be_run() {
     }
 }
 
-/// Every route, parameter and field is in it.
+/// It contains every route, parameter and field.
 #[test]
 fn the_reference_is_whole() {
     let text = api::reference();

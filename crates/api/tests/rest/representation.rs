@@ -1,4 +1,4 @@
-//! JSON and XML, and what may be sent.
+//! JSON and XML, and the accepted requests.
 
 use crate::server::{Server, call, of};
 
@@ -89,7 +89,7 @@ async fn dates_and_nulls_follow_the_rules() {
     let long = format!("{account}/Calls/ID{}-{sid}.json", "0".repeat(32));
     assert_eq!(one.body, same.body);
     assert_eq!(one.body, server.get(&who, &long).await.body);
-    // What is not known is left out of JSON and stays empty in XML.
+    // Unknown values are omitted from JSON and empty in XML.
     let json = one.json();
     assert_eq!(json["date_created"], "Tue, 20 Aug 2013 12:00:01 +0000");
     assert_eq!(json["start_time"], "2013-08-20T12:00:01.000Z");
@@ -163,7 +163,7 @@ async fn methods_and_media_types_are_checked() {
     server.get(&of("stranger"), &account).await.is(401);
 }
 
-/// Words and identifiers are those of the tables, before a handler runs.
+/// Words and identifiers are checked against the tables before a handler runs.
 #[tokio::test]
 async fn words_and_identifiers_are_checked() {
     let server = Server::start().await;

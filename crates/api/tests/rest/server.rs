@@ -1,4 +1,4 @@
-//! A server with a few accounts, and a client that asks it.
+//! A server with a few accounts, and a client of its API.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -45,7 +45,7 @@ impl Server {
         Self::with_role("Reader", &["RestComm:Read:Accounts"]).await
     }
 
-    /// A server that knows one more role.
+    /// A server with one more role.
     pub(crate) async fn with_role(name: &str, permissions: &[&str]) -> Self {
         Self::with(|state| state.roles = state.roles.clone().with(name, permissions)).await
     }
@@ -170,8 +170,8 @@ impl Server {
         self.ask("DELETE", Some(who), path, &[], "").await
     }
 
-    /// Any request, each from another address; `path` is below the version unless it starts with a
-    /// base path.
+    /// Sends any request, each from another address; `path` is below the version unless it starts
+    /// with a base path.
     pub(crate) async fn ask(
         &self,
         method: &str,
@@ -225,7 +225,7 @@ impl Server {
     }
 }
 
-/// What came back.
+/// A response.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
@@ -234,14 +234,14 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// The body as JSON, of an answer 200.
+    /// The body of a 200 response as JSON.
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
         assert_eq!(self.status, 200, "{}", self.body);
         self.error()
     }
 
-    /// The body as JSON, of any answer.
+    /// The body of any response as JSON.
     #[track_caller]
     pub(crate) fn error(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("no JSON: {}", self.body))
@@ -266,12 +266,12 @@ impl Answer {
     }
 }
 
-/// A call engine that keeps what it was asked.
+/// A call engine that records its requests.
 pub(crate) struct TestEngine {
     pub(crate) store: Store,
     pub(crate) created: Mutex<Vec<NewCall>>,
     pub(crate) modified: Mutex<Vec<(CallSid, Modify)>>,
-    /// Messages that it was asked to send.
+    /// Messages that it was requested to send.
     pub(crate) messages: Mutex<Vec<NewMessage>>,
 }
 
@@ -385,7 +385,7 @@ pub(crate) fn account_sid(name: &str) -> AccountSid {
     AccountSid::from_bytes(sixteen(name))
 }
 
-/// The credentials of an account that [`Server::account`] made.
+/// The credentials of an account created by [`Server::account`].
 pub(crate) fn of(name: &str) -> Credentials {
     (account_sid(name).to_string(), format!("token-{name}"))
 }

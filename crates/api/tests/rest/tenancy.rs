@@ -1,4 +1,4 @@
-//! Roles, and accounts among each other: P is below the top, A below P, S beside P.
+//! Roles, and access between accounts: P is below the top, A below P, S next to P.
 
 use model::AccountStatus;
 use model::record::{Callback, Notification, Recording};
@@ -45,7 +45,7 @@ async fn roles_limit_what_an_account_may_do() {
             answer.body
         );
     }
-    // Another than an Administrator acts on itself only, also above its own children.
+    // A role other than Administrator acts only on itself, even for its own children.
     let keeper = Some(account_sid("keeper"));
     server
         .account_with("below", keeper, "Keeper", AccountStatus::Active)
@@ -53,7 +53,7 @@ async fn roles_limit_what_an_account_may_do() {
     server.get(&of("keeper"), &own("below")).await.is(403);
 }
 
-/// The items of an account, one of each kind, made by the top account.
+/// The items of an account, one of each kind, created by the top account.
 pub(crate) async fn items(server: &Server, account: AccountSid, n: u8) -> Vec<String> {
     let who = server.admin();
     let mut paths = Vec::new();
@@ -205,7 +205,7 @@ async fn an_account_works_in_its_own_tree_only() {
             check(server.delete(&who, &path).await, &path);
         }
     }
-    // The accounts themselves, not only what is in them.
+    // The accounts themselves, not only their contents.
     for account in [server.admin, s] {
         let path = format!("/Accounts/{account}");
         server.get(&who, &path).await.is(404);
@@ -233,13 +233,13 @@ async fn the_top_account_works_everywhere_but_items_stay_where_they_are() {
                 .await
                 .is(200);
             server.put(&who, &elsewhere, "FriendlyName=y").await.is(404);
-            // As in Restcomm, also for one that does not exist; it is still there.
+            // As in Restcomm, even for one that does not exist; it still exists.
             server.delete(&who, &elsewhere).await.is(200);
             let whole = format!("/Accounts/{p}/{item}");
             server.get(&who, &whole).await.is(200);
         }
     }
-    // The account in the path by its e-mail address.
+    // The account in the path, named by its e-mail address.
     let path = "/Accounts/p%40example.org/Clients.json";
     assert_eq!(server.get(&who, path).await.column("", "login"), ["c1"]);
 }

@@ -39,7 +39,7 @@ async fn tokens_are_changed_without_a_gap() {
         token.as_str()
     );
 
-    // Other accounts: only from above.
+    // Only accounts above may access it.
     let stranger = server.account("stranger", server.admin).await;
     let stranger = (stranger.to_string(), "token-stranger".to_owned());
     assert_eq!(server.post(&stranger, &secondary, "").await.status, 404);

@@ -27,7 +27,7 @@ async fn calls_are_listed_by_keys_in_both_directions() {
             page.column("calls", "sid"),
             page.json()["previous_page_uri"].clone(),
         ));
-        // A call that comes in between moves nothing.
+        // A call that arrives in between shifts nothing.
         server
             .keep(vec![call(100 + pages.len() as u32, server.admin)])
             .await;
@@ -91,7 +91,7 @@ async fn resources_look_as_they_do_there() {
         assert_eq!(one[key], value, "{key}");
     }
     assert!(one.get("InstanceId").is_none());
-    // A filter means what is shown.
+    // A filter refers to the values shown.
     for (word, found) in [("failed", 1), ("completed", 0)] {
         let path = format!("{account}/Calls.json?Status={word}");
         let list = server.get(&who, &path).await;
@@ -200,8 +200,8 @@ async fn accounts_need_a_name_only() {
     }
 }
 
-/// Every list is walked by keys: a row that is deleted ends no walk, and a page may be named by its
-/// number alone.
+/// Every list is walked by keys: deleting a row does not end a walk, and a page may be requested by
+/// its number alone.
 #[tokio::test]
 async fn short_lists_are_walked_as_long_ones() {
     let server = Server::start().await;
@@ -255,7 +255,7 @@ async fn short_lists_are_walked_as_long_ones() {
     }
 }
 
-/// Whoever writes an address here wants its document to run in this dialect.
+/// Anyone who sets an address here expects its document to run in this dialect.
 #[tokio::test]
 async fn addresses_carry_the_dialect_of_the_base_path() {
     let server = Server::start().await;
@@ -333,7 +333,7 @@ async fn what_is_not_supported_is_refused_by_name() {
         .post(&who, &calls, "From=a&To=client:b&Url=http://a/d")
         .await
         .is(201);
-    // The same is ignored at the other base path, as it always was.
+    // The same is ignored at the other base path, as always.
     let restcomm = format!("/Accounts/{}/Calls.json", server.admin);
     server.post(&who, &restcomm, form).await.is(200);
     let unknown = format!(
@@ -369,7 +369,7 @@ async fn a_call_to_several_phones_is_answered_with_its_first_leg() {
 async fn numbers_have_the_capabilities_that_twilio_names() {
     let server = Server::start().await;
     let path = format!("{BASE}/Accounts/{}/IncomingPhoneNumbers.json", server.admin);
-    // Without a provider each number is the operator's, so no parameter needs to say that.
+    // Without a provider each number is the operator's, so no parameter needs to specify that.
     let form = "PhoneNumber=1000&VoiceCapable=true";
     server.post(&server.admin(), &path, form).await.is(201);
     let again = server.post(&server.admin(), &path, form).await;

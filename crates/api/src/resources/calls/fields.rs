@@ -189,7 +189,7 @@ const FIELDS: &[Field<CallRecord>] = &[
         "Seconds of ringing.",
         |c, _| Value::number(c.ring_duration_s),
     ),
-    // Why and how it ended and whether it is muted, which Restcomm's API does not return.
+    // Why and how the call ended and whether it is muted; Restcomm's API does not return these.
     field(
         "reason",
         "Reason",
@@ -248,7 +248,7 @@ const FIELDS: &[Field<CallRecord>] = &[
     ),
 ];
 
-/// How calls are shown.
+/// The representation of calls.
 pub(crate) static CALL: Resource<CallRecord> = Resource {
     xml: ["Call", "Call"],
     xml_list: ["Calls", "Calls"],
@@ -257,7 +257,7 @@ pub(crate) static CALL: Resource<CallRecord> = Resource {
     fields: FIELDS,
 };
 
-/// What the media of the leg counted; absent until it is closed.
+/// The media counters of the leg; absent until its media is closed.
 fn media(call: &CallRecord) -> Value {
     let Some(counts) = call.media else {
         return Value::Absent;
