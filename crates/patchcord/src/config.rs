@@ -24,20 +24,20 @@ pub(crate) use trunk::Trunk;
 
 use setting::Setting;
 
-/// What is known about one key.
+/// The declaration of one key.
 struct Key {
     section: &'static str,
     name: &'static str,
-    /// What a value looks like, for the documentation.
+    /// The form of a value, for the documentation.
     kind: &'static str,
-    /// As text; empty for none.
+    /// Default as text; empty for none.
     default: &'static str,
-    /// May also be given as the name of a file, under the name with `_file` at its end.
+    /// Whether it may also be read from a file, named by the key with the suffix `_file`.
     secret: bool,
     doc: &'static str,
 }
 
-/// Why one value was refused, in words, without the name of the key.
+/// Why a value was refused, in words, without the name of the key.
 type Reason = String;
 
 macro_rules! settings {
@@ -69,7 +69,7 @@ macro_rules! settings {
                 })
             }
 
-            /// Sets one key that exists.
+            /// Sets a key that exists.
             fn set(&mut self, section: &str, key: &str, text: &str) -> Result<(), Reason> {
                 match (section, key) {
                     $($((stringify!($section), stringify!($key)) => {
@@ -81,7 +81,7 @@ macro_rules! settings {
             }
         }
 
-        /// Every key, in the order of the declaration.
+        /// Every key, in order of declaration.
         const KEYS: &[Key] = &[$($(Key {
             section: stringify!($section),
             name: stringify!($key),
@@ -91,7 +91,7 @@ macro_rules! settings {
             doc: concat!($($doc),+),
         },)+)+];
 
-        /// Every section with what it is about.
+        /// Every section with its description.
         const SECTIONS: &[(&str, &str)] =
             &[$((stringify!($section), concat!($($section_doc),+)),)+];
     };

@@ -1,9 +1,9 @@
-//! `patchcord demo`: a real call through the real server, and the picture of it.
+//! `patchcord demo`: a real call through the real server, and its ladder.
 //!
 //! Starts the server on a throw-away data folder and free ports, a web application, and two phones;
 //! sets up clients and a number over the REST API as any user would; alice calls the number, its
-//! document dials bob, both say a tone and listen. **Invariant: the last line says who heard whom
-//! as measured, and the exit code is 0 only if both did and all records are complete.**
+//! document dials bob, both play a tone and listen. **Invariant: the last line states who
+//! measurably heard whom, and the exit code is 0 only if both did and all records are complete.**
 
 mod app;
 mod ladder;
@@ -36,14 +36,14 @@ const DOMAIN: &str = "patchcord";
 /// Sound before both ends have settled is not measured.
 const SETTLE: Duration = Duration::from_millis(300);
 const TALK: Duration = Duration::from_secs(3);
-/// Longest wait for anything that should come at once.
+/// Longest wait for anything that should happen immediately.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// What counts as heard: share of frames with the other's tone, and how far below it an own tone
-/// that comes back must stay, in dB.
+/// The criteria for hearing: share of frames with the other's tone, and how far below it an echo of
+/// its own tone must stay, in dB.
 const ENOUGH: f64 = 0.95;
 const ECHO_BELOW_DB: f64 = 30.0;
 
-/// Who is at each end.
+/// The party at each end.
 const NAMES: [&str; 2] = ["alice", "bob"];
 
 /// Everything that runs during the demo.
@@ -56,7 +56,7 @@ struct Stage {
     phones: [Phone; 2],
 }
 
-/// What was heard at both ends.
+/// The sound heard at both ends.
 struct Outcome {
     from: SystemTime,
     heard: [Heard; 2],
@@ -65,7 +65,7 @@ struct Outcome {
 /// Runs the demo, and with `stay` keeps the server until a signal.
 ///
 /// # Errors
-/// If a part does not start, the two did not hear each other, or a record is not complete.
+/// If a part does not start, the two do not hear each other, or a record is incomplete.
 pub(crate) async fn run(stay: bool) -> Result<()> {
     let screen = Screen::new();
     let mut stages = shutdown::watch_signals().context("signal handlers")?;
@@ -93,7 +93,7 @@ pub(crate) async fn run(stay: bool) -> Result<()> {
     outcome
 }
 
-/// Starts everything and makes what a user would make.
+/// Starts everything and creates what a user would create.
 async fn set_up(
     screen: &Screen,
     stages: tokio::sync::watch::Receiver<shutdown::Stage>,
@@ -139,7 +139,7 @@ async fn set_up(
     })
 }
 
-/// No configuration, but free ports, a folder of its own and a quiet log.
+/// The default configuration, with free ports, a temporary folder and a quiet log.
 fn configuration(data: &Path) -> Result<Config> {
     let free = Some("127.0.0.1:0".to_owned());
     let flags = Flags {
@@ -155,7 +155,7 @@ fn configuration(data: &Path) -> Result<Config> {
     Ok(config)
 }
 
-/// Two tones far apart, none of them near the ring tone.
+/// Two tones far apart, neither near the ring tone.
 fn tones() -> [f64; 2] {
     let mut random = rand::rng();
     let low = random.random_range(55..=75) * 10;
@@ -168,7 +168,7 @@ fn tones() -> [f64; 2] {
     }
 }
 
-/// Strong enough for the API.
+/// A password strong enough for the API.
 fn password() -> String {
     let mut random = rand::rng();
     format!(
@@ -231,7 +231,7 @@ async fn in_time<T>(problem: &str, work: impl Future<Output = T>) -> Result<T> {
     done.with_context(|| format!("{problem} within {} s", PATIENCE.as_secs()))
 }
 
-/// Prints everything that is known about the call, and the verdict last.
+/// Prints everything known about the call, and the verdict last.
 async fn tell(screen: &Screen, stage: &Stage, outcome: &Outcome) -> Result<()> {
     let calls = stage.rest.completed_calls(PATIENCE).await?;
     let trace = trace(stage.data.path(), &calls).await?;
@@ -330,7 +330,7 @@ mod tests {
                 "alice heard bob (1000 Hz, 100%) and bob did not hear alice (600 Hz, 90%)",
                 false,
             ),
-            // An echo of one's own voice is no good line.
+            // An echo of one's own voice does not make a good line.
             (
                 1.0,
                 -20.0,

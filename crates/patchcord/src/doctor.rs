@@ -1,7 +1,8 @@
-//! `patchcord doctor calls`: what is open, whose it is, and what will become of it.
+//! `patchcord doctor calls`: the open calls, the servers that run them, and what will happen to
+//! them.
 //!
-//! Reads the database beside the server. **Invariant: whatever is told follows from the records and
-//! the clock alone**, so it can be told when no server runs.
+//! Reads the database next to the server. **Invariant: the report depends only on the records and
+//! the clock**, so it works without a running server.
 
 pub(crate) mod phones;
 
@@ -15,27 +16,27 @@ use store::OpenCall;
 use crate::calls::open;
 use crate::config::Config;
 
-/// No leg rings or waits for longer than this: the longest time-out is ten minutes.
+/// A leg rings or waits at most this long: the longest time-out is ten minutes.
 const LONG_SETUP: Duration = Duration::from_secs(11 * 60);
-/// Longer calls are rare: `timeLimit` of a Dial is four hours unless it says otherwise.
+/// Longer calls are rare: `timeLimit` of a Dial is four hours by default.
 const LONG_CALL: Duration = Duration::from_secs(5 * 3_600);
-/// A server tells that it lives every ten seconds.
+/// A server sends a heartbeat every ten seconds.
 const LONG_SILENCE: Duration = Duration::from_secs(30);
 
-/// What is said about one open leg.
+/// The report on one open leg.
 #[derive(Debug, PartialEq, Eq)]
 struct Finding {
-    /// Something is wrong.
+    /// Whether something is wrong.
     suspicious: bool,
-    /// Who runs it.
+    /// The server that runs it.
     server: String,
     /// What it waits for.
     waits_for: String,
-    /// What will happen.
+    /// What will happen next.
     next: String,
 }
 
-/// What is open, and whether something is wrong with any of it.
+/// The open legs, and whether something is wrong with any of them.
 ///
 /// # Errors
 /// If the database cannot be read.
@@ -112,7 +113,7 @@ fn explain(call: &OpenCall, all: &[OpenCall], now: Timestamp) -> Finding {
     }
 }
 
-/// What the next start makes of a leg whose server is gone.
+/// What the next start does with a leg whose server is dead.
 fn closing(call: &OpenCall) -> String {
     let status = if call.record.answered.is_some() {
         "completed, ending at the last heartbeat"
@@ -185,7 +186,7 @@ fn json_of(call: &OpenCall, found: &Finding) -> Value {
     })
 }
 
-/// A length of time in its largest units.
+/// A duration in its largest units.
 fn span(time: Duration) -> String {
     let s = time.as_secs();
     match s {
@@ -226,7 +227,7 @@ mod tests {
     #[test]
     fn each_open_leg_is_explained() {
         let s = Duration::from_secs;
-        // Status, whether its server runs, age of the leg, of the last sign of life; what is said.
+        // Status, whether its server runs, age of the leg and of the last heartbeat; the report.
         let table = [
             (
                 CallStatus::InProgress,

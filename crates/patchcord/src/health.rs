@@ -1,7 +1,7 @@
-//! `/healthz` and `/readyz`: is the process alive, and does it take new calls.
+//! `/healthz` and `/readyz`: is the process alive, and does it accept new calls.
 //!
-//! **Invariant: both answer without asking anything else**, so a slow database cannot get a healthy
-//! server restarted.
+//! **Invariant: both answer without querying anything else**, so a slow database cannot get a
+//! healthy server restarted.
 
 use axum::Router;
 use axum::http::StatusCode;
@@ -12,7 +12,8 @@ use crate::shutdown::Stage;
 
 /// The two routes.
 ///
-/// - `writable`: whether records can be written, without which no call is taken; must return at once
+/// - `writable`: whether records can be written, without which no call is accepted; must return
+///   immediately
 pub(crate) fn routes(
     stages: watch::Receiver<Stage>,
     writable: impl Fn() -> bool + Clone + Send + Sync + 'static,

@@ -1,8 +1,8 @@
-//! `patchcord lint`: reads documents as a call would, and shows what is wrong with them.
+//! `patchcord lint`: reads documents as a call would, and shows their findings.
 //!
-//! **Invariant: what is found here is what a call that runs the document is told**, with the same
-//! numbers and places. An address is asked with the limits that calls have. What cannot be read does not
-//! keep the rest from being checked.
+//! **Invariant: the findings are those that a call running the document reports**, with the same
+//! numbers and places. An address is fetched with the limits that apply to calls. An unreadable
+//! document does not keep the rest from being checked.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -18,13 +18,13 @@ use serde_json::json;
 use unicode_width::UnicodeWidthChar;
 use webhook::{AddressPolicy, FetchConfig, FetchRequest, Fetcher};
 
-/// Most documents of one folder.
+/// Maximum documents of one folder.
 const MAX_FILES: usize = 10_000;
 
-/// Columns of a source line that are shown.
+/// Columns shown of a source line.
 const WIDTH: usize = 100;
 
-/// What an application is sent by POST: the parameters of a call that begins.
+/// The parameters of a new call, sent to an application by POST.
 const PARAMETERS: &[(&str, &str)] = &[
     ("CallSid", "CA00000000000000000000000000000000"),
     ("AccountSid", "AC00000000000000000000000000000000"),
@@ -36,36 +36,36 @@ const PARAMETERS: &[(&str, &str)] = &[
     ("CallerName", ""),
 ];
 
-/// How to look.
+/// Options of the check.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Options {
     pub(crate) dialect: Dialect,
     pub(crate) json: bool,
-    /// Warnings are neither shown nor counted.
+    /// Whether to neither show nor count warnings.
     pub(crate) errors_only: bool,
-    /// Addresses are asked by POST, with the parameters of a call.
+    /// Whether to fetch addresses by POST, with the parameters of a call.
     pub(crate) post: bool,
 }
 
-/// A document and what is wrong with it.
+/// A document and its findings.
 struct Checked {
     name: String,
     text: String,
     findings: Vec<Finding>,
-    /// What was found beyond these.
+    /// Findings beyond the listed ones.
     left_out: LeftOut,
 }
 
-/// What was found, and whether nothing was.
+/// All findings, and whether there were none.
 #[derive(Debug)]
 pub(crate) struct Report {
     pub(crate) text: String,
     pub(crate) clean: bool,
-    /// What could not be read, and why: a line for each.
+    /// The unreadable documents, with the reason: one line each.
     pub(crate) unread: Vec<String>,
 }
 
-/// Looks at files, folders, addresses and, as `-`, standard input.
+/// Checks files, folders, addresses and, as `-`, standard input.
 ///
 /// # Errors
 /// If requests cannot be made.
@@ -105,8 +105,8 @@ pub(crate) async fn run(targets: &[String], options: Options) -> Result<Report> 
     })
 }
 
-/// An empty document with which a called party is screened is as it should be: it connects. It is known by
-/// its name, as the `url` of a noun in another document.
+/// An empty screening document is valid: it connects the called party. It is recognised by its
+/// name, used as the `url` of a noun in another document.
 fn accept_screening(documents: &mut [Checked]) {
     let mut screening = BTreeSet::new();
     for document in documents.iter() {
@@ -169,7 +169,7 @@ async fn read(target: &str, options: Options) -> Result<Vec<Result<Checked>>> {
     Ok(paths.iter().map(check_one).collect())
 }
 
-/// What to do with an argument that looks like an address: `127.0.0.1:8001/voice`, `ftp://host/a`.
+/// How to handle an argument that looks like an address: `127.0.0.1:8001/voice`, `ftp://host/a`.
 fn meant_address(target: &str) -> Option<String> {
     if let Some((scheme, _)) = target.split_once("://") {
         let text = format!("addresses begin with http:// or https://, not with {scheme}://");
@@ -192,7 +192,7 @@ fn check(name: &str, text: String, content_type: Option<&str>, options: Options)
     }
 }
 
-/// The text of a file, as far as it is needed to see that it is too long.
+/// The text of a file, read only far enough to see that it is too long.
 fn text_from(source: impl Read) -> Result<String> {
     let mut bytes = Vec::new();
     source.take(MAX_BYTES as u64 + 8).read_to_end(&mut bytes)?;
@@ -224,7 +224,7 @@ fn documents_in(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Asks an application for the document at an address.
+/// Requests the document at an address from an application.
 async fn ask(url: &str, options: Options) -> Result<Checked> {
     let shown = model::address::redacted(url);
     let fetcher = Fetcher::new(FetchConfig::default())?;
@@ -240,9 +240,9 @@ async fn ask(url: &str, options: Options) -> Result<Checked> {
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
     }
-    // Whoever types an address may reach it.
+    // The user may access any address that they type.
     request.policy = AddressPolicy { private_ok: true };
-    // The error names the address.
+    // The error contains the address.
     let answer = fetcher
         .fetch(request)
         .await
@@ -269,7 +269,7 @@ async fn ask(url: &str, options: Options) -> Result<Checked> {
             let text = rcml::decode(&answer.body, Some(&content_type));
             check(&shown, text, Some(&content_type), options)
         }
-        // A text that is spoken, a sound that is played: nothing can be wrong with it here.
+        // A text to speak or a sound to play: there is nothing to check here.
         Some(ReplyKind::Text | ReplyKind::Audio) => Checked {
             name: shown,
             text: String::new(),
@@ -303,8 +303,8 @@ fn not_a_document(code: u16, why: &ReplyError) -> Finding {
 }
 
 impl Checked {
-    /// What is shown: the findings, and at the end that there are more. That last one says how many
-    /// and is none of them.
+    /// The shown lines: the findings, and at the end a line with the number of omitted ones, which
+    /// is not counted itself.
     fn shown(&self) -> Vec<Finding> {
         let mut shown = self.findings.clone();
         let LeftOut { errors, warnings } = self.left_out;
@@ -326,7 +326,7 @@ impl Checked {
     }
 }
 
-/// How many findings are not listed.
+/// The number of findings not listed.
 fn more(errors: usize, warnings: usize) -> String {
     let all = match (errors, warnings) {
         (0, warnings) => number(warnings, "more warning"),
@@ -357,7 +357,7 @@ fn text_of(document: &Checked) -> String {
             .suggestion
             .as_ref()
             .map_or_else(String::new, |meant| {
-                // Elements are suggested for elements, else names of attributes and values.
+                // Suggestions are for elements, and otherwise for names of attributes and values.
                 match *code {
                     error::UNKNOWN_VERB | error::BAD_NESTING => {
                         format!(" (did you mean <{meant}>?)")
@@ -374,7 +374,7 @@ fn text_of(document: &Checked) -> String {
     text
 }
 
-/// A line of the document with a mark under a column; nothing if there is no such line.
+/// A line of the document with a mark under a column; nothing if the line does not exist.
 fn marked(text: &str, line: u32, column: u32) -> String {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let (row, column) = (

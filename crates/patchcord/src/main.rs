@@ -1,8 +1,8 @@
 //! The `patchcord` program: command line, configuration, log, and what runs.
 //!
-//! **Invariant: standard output carries answers only (the ready line, a ladder), the log goes to
-//! standard error, and the exit code is one that `docs/operating.md` promises.** What happens
-//! in a call is left to the crates below.
+//! **Invariant: standard output carries only answers (the ready line, a ladder), the log goes to
+//! standard error, and the exit code is one documented in `docs/operating.md`.** Left to the other
+//! crates: everything within calls.
 
 #![forbid(unsafe_code)]
 
@@ -38,7 +38,7 @@ use cli::{
     CallsTask, Cli, DoctorTask, NotificationsTask, PhonesTask, Task, TestFlags, WebhooksTask,
 };
 
-/// What was looked for is not so: a document has findings, a replay differs, a call is suspicious.
+/// A check failed: a document has findings, a replay differs, a call is suspicious.
 const FOUND: u8 = 1;
 /// Bad usage or configuration (`EX_USAGE`).
 const USAGE: u8 = 64;
@@ -144,7 +144,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Prints what is wrong with documents, and says by the exit code whether anything is.
+/// Prints the findings of documents; the exit code says whether there are any.
 fn lint(targets: &[String], options: lint::Options) -> ExitCode {
     match run(lint::run(targets, options)) {
         Ok(report) => {
@@ -162,7 +162,7 @@ fn lint(targets: &[String], options: lint::Options) -> ExitCode {
     }
 }
 
-/// Runs a journal again, and says by the exit code whether it went as it had gone.
+/// Replays a journal; the exit code says whether all answers were the same.
 fn replay(source: &str, flags: &config::Flags) -> ExitCode {
     let config = match load(flags) {
         Ok(config) => config,
@@ -177,7 +177,7 @@ fn replay(source: &str, flags: &config::Flags) -> ExitCode {
     }
 }
 
-/// Prints an answer that is good or not.
+/// Prints an answer; `good` determines the exit code.
 fn tell(text: &str, good: bool) -> ExitCode {
     match print(text) {
         Ok(()) if good => ExitCode::SUCCESS,
@@ -186,7 +186,7 @@ fn tell(text: &str, good: bool) -> ExitCode {
     }
 }
 
-/// Prints what `work` says.
+/// Prints the answer of `work`.
 fn answer(
     flags: &config::Flags,
     work: impl AsyncFnOnce(config::Config) -> anyhow::Result<String>,
@@ -215,7 +215,7 @@ fn test(order: &test::Order) -> ExitCode {
     }
 }
 
-/// Prints what `look` finds; the exit code says whether something is wrong with it.
+/// Prints the findings of `look`; the exit code says whether something is wrong.
 fn diagnose(
     flags: &config::Flags,
     look: impl AsyncFnOnce(config::Config) -> anyhow::Result<(String, bool)>,
@@ -269,8 +269,8 @@ fn environment() -> impl Iterator<Item = (String, String)> {
 }
 
 fn run<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    // Media, the embedded database and look-ups have threads of their own; more workers than the rest
-    // needs only wake each other.
+    // Media, the embedded database and look-ups have their own threads; more workers than the rest
+    // needs would only wake each other.
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads((cores / 2).max(1))
@@ -293,7 +293,7 @@ fn exit(outcome: anyhow::Result<()>) -> ExitCode {
     }
 }
 
-/// Whether an output shows colours: it is a terminal, and its user did not ask for none
+/// Whether an output shows colours: it is a terminal, and its user has not disabled them
 /// (<https://no-color.org>).
 fn colours(output: &impl IsTerminal) -> bool {
     let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());

@@ -1,9 +1,9 @@
-//! Numbers for Prometheus, as text, on a listener of their own.
+//! Metrics for Prometheus, as text, on a separate listener.
 //!
-//! A number is read at the moment somebody asks, through a function that its owner gave; so the
-//! owner keeps an atomic or a length and knows nothing of this module. **Invariant: asking costs
-//! nothing on the packet path and never waits.** Names begin with `patchcord_` or, as
-//! everywhere, `process_`.
+//! A metric is read at the time of a request, through a function that its owner provided; so the
+//! owner keeps an atomic or a length and knows nothing of this module. **Invariant: reading costs
+//! nothing on the packet path and never waits.** Names begin with `patchcord_` or, as usual,
+//! `process_`.
 
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,16 +12,16 @@ use axum::Router;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
 
-/// How a number behaves over time.
+/// How a metric behaves over time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Kind {
-    /// Only ever grows.
+    /// Only increases.
     Counter,
-    /// Goes up and down.
+    /// Increases and decreases.
     Gauge,
 }
 
-/// One number.
+/// One metric.
 struct Metric {
     name: &'static str,
     kind: Kind,
@@ -29,14 +29,14 @@ struct Metric {
     read: Box<dyn Fn() -> f64 + Send + Sync>,
 }
 
-/// The numbers of this process.
+/// The metrics of this process.
 #[derive(Clone, Default)]
 pub(crate) struct Metrics {
     all: Arc<Mutex<Vec<Metric>>>,
 }
 
 impl Metrics {
-    /// Adds a number; `read` must return at once.
+    /// Adds a metric; `read` must return immediately.
     pub(crate) fn add(
         &self,
         name: &'static str,
@@ -56,7 +56,7 @@ impl Metrics {
             .push(metric);
     }
 
-    /// Adds what Linux tells about this process.
+    /// Adds the Linux metrics of this process.
     pub(crate) fn add_process(&self) {
         self.add(
             "process_resident_memory_bytes",
@@ -99,7 +99,7 @@ impl Metrics {
                 Kind::Gauge => "gauge",
             };
             let value = (metric.read)();
-            // Writing to a string cannot fail.
+            // Writing to a `String` cannot fail.
             let _ = write!(
                 text,
                 "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n"
@@ -118,7 +118,7 @@ pub(crate) fn routes(metrics: Metrics) -> Router {
     Router::new().route("/metrics", get(answer))
 }
 
-/// The number behind `name` in the process's status; sizes are in KiB.
+/// The number with a given `name` in the process's status; sizes are in KiB.
 fn status_kib(name: &str) -> Option<f64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix(name))?;

@@ -1,7 +1,7 @@
 //! `patchcord new`: a small application to start from, with its tests.
 //!
-//! **Invariant: nothing that exists is written to.** What the files say is tested where they are used:
-//! `e2e` runs the tests in them against the documents and against the application.
+//! **Invariant: existing files are never written to.** The files are tested where they are used:
+//! `e2e` runs their tests against the documents and against the application.
 
 use std::fs;
 use std::io::Write as _;
@@ -28,10 +28,10 @@ const FILES: &[(&str, &str)] = &[
     ("app.test.yaml", include_str!("new/app.test.yaml")),
 ];
 
-/// Writes the application into a folder that is empty or does not exist, and says what to do next.
+/// Writes the application into an empty or new folder, and returns what to do next.
 ///
 /// # Errors
-/// [`WrongUsage`] if the folder has anything in it; otherwise if it cannot be written.
+/// [`WrongUsage`] if the folder is not empty; otherwise if it cannot be written.
 pub(crate) fn run(folder: &Path) -> Result<String> {
     let shown = folder.display();
     fs::create_dir_all(folder).with_context(|| format!("cannot create the folder {shown}"))?;
@@ -60,7 +60,7 @@ pub(crate) fn run(folder: &Path) -> Result<String> {
     ))
 }
 
-/// A word as a shell takes it.
+/// A word quoted for a shell.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "/._-+,:@%".contains(c);
     if !word.starts_with('-') && !word.is_empty() && word.chars().all(plain) {

@@ -12,16 +12,15 @@ use crate::calls::open;
 use crate::config::Config;
 use crate::print;
 
-/// How often the database is asked for new ones.
+/// How often the database is polled for new ones.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// New ones that are printed at once.
+/// Maximum new ones printed at a time.
 const AT_ONCE: i64 = 1_000;
 
-/// Prints the newest notifications, oldest first; with `follow` also those that come, until it is
-/// interrupted.
+/// Prints the newest notifications, oldest first; with `follow` also new ones, until interrupted.
 ///
 /// # Errors
-/// If the database cannot be read, or nobody reads the output.
+/// If the database cannot be read, or the output is closed.
 pub(crate) async fn list(
     config: &Config,
     call: Option<CallSid>,

@@ -1,7 +1,7 @@
 //! `patchcord replay`: runs the journal of a call again and shows the first answer that differs.
 //!
-//! **Invariant: no call is placed, no request sent, nothing stored**: the machines run without the
-//! world.
+//! **Invariant: no call is placed, no request sent, nothing stored**: the machines run in
+//! isolation.
 
 use std::io::Read;
 
@@ -13,17 +13,17 @@ use serde_json::Value;
 use crate::calls;
 use crate::config::Config;
 
-/// Longest file.
+/// Maximum size of a file.
 const MAX_BYTES: u64 = 64 << 20;
 
-/// Characters of a command that are shown before and behind the first one that differs.
+/// Characters of a command shown before and after the first one that differs.
 const AROUND: usize = 200;
 
-/// Runs the journal of a call or conference of this database, of a file, or of standard input (`-`). Says what
-/// the result was, and whether it was the same.
+/// Replays the journal of a call or conference in the database, in a file, or on standard input
+/// (`-`). Returns the result, and whether all answers were the same.
 ///
 /// # Errors
-/// If there is no journal to be had.
+/// If no journal is available.
 pub(crate) async fn run(config: &Config, source: &str) -> Result<(String, bool)> {
     let lines = match source.parse::<Lane>() {
         Ok(lane) => calls::journal(config, lane).await?,
@@ -57,7 +57,7 @@ fn read(source: &str) -> Result<Vec<Line>> {
     journal_of(&json)
 }
 
-/// The journal in what `patchcord calls show --json` prints, or the journal alone.
+/// The journal from the output of `patchcord calls show --json`, or the journal alone.
 fn journal_of(json: &str) -> Result<Vec<Line>> {
     let lines = match serde_json::from_str(json).context("this is not JSON")? {
         Value::Array(lines) => lines,
@@ -68,7 +68,7 @@ fn journal_of(json: &str) -> Result<Vec<Line>> {
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => bail!(NO_JOURNAL),
     };
     let line = |(at, line): (usize, Value)| {
-        // What the reader of JSON says is about our types.
+        // The JSON reader's message is about our types.
         serde_json::from_value(line)
             .map_err(|_| anyhow!("line {} of the journal cannot be read", at + 1))
     };
@@ -140,7 +140,7 @@ mod tests {
 
     use super::*;
 
-    /// A call whose application cannot be reached, as it is exported.
+    /// An exported call whose application cannot be reached.
     fn export() -> serde_json::Value {
         let settings = Arc::new(Settings {
             instance: InstanceSid::from_bytes([1; 16]),

@@ -1,4 +1,4 @@
-//! The server: builds every part in order, tells where it listens, and stops in order.
+//! The server: builds every part in order, reports where it listens, and stops in order.
 //!
 //! **Invariant: the ready line is printed once, after everything listens, and a clean stop leaves
 //! no call open in the records.**
@@ -30,11 +30,12 @@ use crate::config::Config;
 use crate::metrics::{self, Kind, Metrics};
 use crate::shutdown::{self, Stage};
 
-/// How long calls get to end after the second signal.
+/// How long calls may take to end after the second signal.
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(5);
-/// How long facts get to be written while the disk takes no writes.
+/// How long to keep trying to write facts while the disk accepts no writes.
 const RECORD_PATIENCE: Duration = Duration::from_secs(3);
-/// How long callbacks get to be delivered when nothing else is left; the rest wait in the outbox.
+/// How long callbacks may take to be delivered when nothing else is left; the rest wait in the
+/// outbox.
 const CALLBACK_PATIENCE: Duration = Duration::from_secs(3);
 
 /// The one line on standard output; keys may be added, never renamed.
@@ -52,13 +53,13 @@ struct ReadySip {
     tcp: SocketAddr,
 }
 
-/// A server that runs.
+/// A running server.
 pub(crate) struct Running {
-    /// Where the API listens.
+    /// Address of the API.
     pub(crate) http: SocketAddr,
-    /// Where SIP listens.
+    /// Addresses of SIP.
     pub(crate) sip: SipAddrs,
-    /// Where `/metrics` is.
+    /// Address of `/metrics`.
     pub(crate) metrics: SocketAddr,
     /// The administrator's account.
     pub(crate) administrator: Arc<model::record::Account>,
@@ -73,7 +74,7 @@ pub(crate) struct Running {
 /// Runs the server until it is told to stop: drains at the first signal, stops at the second.
 ///
 /// # Errors
-/// If a part cannot be started; the text says which and what to do.
+/// If a part cannot be started; the text says which one and what to do.
 pub(crate) async fn run(config: Config) -> Result<()> {
     let mut stages = shutdown::watch_signals().context("signal handlers")?;
     let running = start(config, stages.clone()).await?;
@@ -91,7 +92,7 @@ pub(crate) async fn run(config: Config) -> Result<()> {
 /// Starts the server.
 ///
 /// # Errors
-/// If a part cannot be started; the text says which and what to do.
+/// If a part cannot be started; the text says which one and what to do.
 pub(crate) async fn start(mut config: Config, stages: watch::Receiver<Stage>) -> Result<Running> {
     files::make_folders(&config.server.data)?;
     let http_listener = bind(config.server.http, "HTTP").await?;
@@ -110,7 +111,7 @@ pub(crate) async fn start(mut config: Config, stages: watch::Receiver<Stage>) ->
     let refusals = call::Refusals::new(store.clone());
     let (sip, incoming) =
         parts::sip(&config, &store, administrator.organization, &refusals).await?;
-    // Of a shared database the patrol sees to that, once it knows who is gone.
+    // For a shared database the patrol does that, once it knows which servers are dead.
     if config.database.url.is_none() {
         repair::complete(&store, &sip, &recordings).await?;
     }
@@ -185,7 +186,7 @@ async fn bind_metrics(wanted: Option<SocketAddr>) -> Result<TcpListener> {
     }
 }
 
-/// The numbers of `/metrics`.
+/// The metrics of `/metrics`.
 #[expect(clippy::cast_precision_loss, reason = "no counter gets near 2^52")]
 fn metrics_of(engine: &Engine, callbacks: &Callbacks, media: &MediaPlane) -> Metrics {
     let metrics = Metrics::default();
@@ -253,7 +254,7 @@ fn metrics_of(engine: &Engine, callbacks: &Callbacks, media: &MediaPlane) -> Met
     metrics
 }
 
-/// The numbers of the delivery of callbacks.
+/// Adds the metrics of callback delivery.
 #[expect(clippy::cast_precision_loss, reason = "no counter gets near 2^52")]
 fn add_callbacks(metrics: &Metrics, callbacks: &Callbacks) {
     type Read = fn(CallbackStats) -> u64;
@@ -323,7 +324,7 @@ impl Running {
         Ok(())
     }
 
-    /// Ends what still runs and closes everything in order.
+    /// Ends everything still running and closes everything in order.
     pub(crate) async fn stop(self) {
         self.engine.drain();
         self.engine.shut_down();
@@ -351,7 +352,7 @@ impl Running {
         self.callbacks.stop();
         let _ = self.stopping.send(true);
         for listener in self.listeners {
-            // A client that keeps its connection open cannot keep the server.
+            // A client that keeps its connection open cannot delay the server's end.
             let _ = tokio::time::timeout(Duration::from_secs(1), listener).await;
         }
         let media = self.media;

@@ -1,6 +1,6 @@
 //! From signals to stages: the first SIGTERM or SIGINT drains, the second stops.
 //!
-//! **Invariant: a stage is never left backwards.** What each stage means is left to those who watch.
+//! **Invariant: stages only advance.** Left to the watchers: what each stage means.
 
 use std::io;
 
@@ -8,29 +8,29 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing::info;
 
-/// Sent for a write beyond the limit on the size of files (`ulimit -f`); the same number on all
-/// Linux architectures but MIPS and PA-RISC.
+/// Sent for a write beyond the file size limit (`ulimit -f`); the same number on all Linux
+/// architectures except MIPS and PA-RISC.
 const SIGXFSZ: i32 = 25;
 
-/// Where the process is in its life.
+/// The stage of the process's life.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Stage {
-    /// New calls are taken.
+    /// New calls are accepted.
     Running,
-    /// New calls are refused, those in progress go on.
+    /// New calls are refused; those in progress continue.
     Draining,
     /// Everything ends.
     Stopping,
 }
 
-/// Watches for signals from now on.
+/// Starts watching for signals.
 ///
 /// # Errors
 /// If the system refuses the signal handlers.
 pub(crate) fn watch_signals() -> io::Result<watch::Receiver<Stage>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    // A file beyond the limit on sizes would end the process. With a handler the write fails, as on a
+    // Exceeding the file size limit would end the process. With a handler the write fails, as on a
     // full disk; programs that we start do not inherit it.
     drop(signal(SignalKind::from_raw(SIGXFSZ))?);
     let (stages, receiver) = watch::channel(Stage::Running);
@@ -54,7 +54,7 @@ pub(crate) fn watch_signals() -> io::Result<watch::Receiver<Stage>> {
 
 /// Waits until the process is at least at this stage.
 pub(crate) async fn reached(stages: &mut watch::Receiver<Stage>, stage: Stage) {
-    // The sender only goes away after the last stage.
+    // The sender goes away only after the last stage.
     let _ = stages.wait_for(|current| *current >= stage).await;
 }
 

@@ -1,8 +1,8 @@
 //! `patchcord test`: rehearses scripts against an application, without a phone.
 //!
-//! The rehearsal itself is the crate `rehearse`; here scripts are found and read, the application
-//! is asked, and the outcome is printed. **Invariant: a script that cannot be read stops everything
-//! before the first call, so that no test is left out unnoticed.**
+//! The rehearsal itself is the crate `rehearse`; here scripts are found and read, requests go to
+//! the application, and the outcome is printed. **Invariant: an unreadable script stops everything
+//! before the first call, so that no test is silently skipped.**
 
 mod files;
 mod server;
@@ -21,19 +21,19 @@ use server::{Client, Server};
 /// At least one expectation was not met.
 const FAILED: u8 = 1;
 
-/// What to rehearse and how to tell.
+/// The scripts to rehearse, and the form of the report.
 pub(crate) struct Order {
     pub(crate) paths: Vec<PathBuf>,
     pub(crate) junit: Option<PathBuf>,
     pub(crate) json: bool,
     pub(crate) trace: bool,
-    /// Only what failed, without its drawing unless `trace` is set.
+    /// Only failures, without their drawing unless `trace` is set.
     pub(crate) quiet: bool,
-    /// The text is for a terminal that shows colours.
+    /// Whether the text is for a terminal that shows colours.
     pub(crate) colours: bool,
 }
 
-/// How it went: what to print, and the exit code.
+/// The result: the text to print, and the exit code.
 pub(crate) struct Outcome {
     pub(crate) text: String,
     pub(crate) code: ExitCode,
@@ -41,9 +41,9 @@ pub(crate) struct Outcome {
 
 /// Why nothing was rehearsed.
 pub(crate) enum Refusal {
-    /// The scripts or paths are at fault: a line for each.
+    /// Faults in the scripts or paths: a line for each.
     Usage(Vec<String>),
-    /// Something else is.
+    /// Any other error.
     Other(anyhow::Error),
 }
 
@@ -173,8 +173,8 @@ fn read_all(paths: &[PathBuf]) -> Result<Vec<Part>, Refusal> {
     }
 }
 
-/// A file is a script whatever its name; in a folder the name tells. Links to folders are not
-/// followed below the folder that is named, so that no script runs twice.
+/// A named file is a script whatever its name; in a folder the name decides. Links to folders are
+/// not followed below the named folder, so that no script runs twice.
 fn find(path: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
     if !std::fs::metadata(path)?.is_dir() {
         files.push(path.to_owned());

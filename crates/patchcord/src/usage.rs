@@ -1,12 +1,12 @@
-//! What went wrong, for the user of the command line.
+//! Errors for the user of the command line.
 //!
-//! **Invariant: a cause is said once**, and wrong usage is told from failures, which have another exit
-//! code (`docs/operating.md`).
+//! **Invariant: a cause is reported once**, and wrong usage is distinguished from failures, which
+//! have another exit code (`docs/operating.md`).
 
 use std::fmt;
 
-/// The user asked for what does not exist or cannot be: a call that is not on record, a folder that is
-/// not there.
+/// The request refers to something missing or impossible: a call that is not recorded, a folder
+/// that does not exist.
 #[derive(Debug)]
 pub(crate) struct WrongUsage(pub(crate) String);
 
@@ -18,7 +18,7 @@ impl fmt::Display for WrongUsage {
 
 impl std::error::Error for WrongUsage {}
 
-/// An error with its causes, but for those that were said already.
+/// An error with its causes, without repeating them.
 pub(crate) fn sentence(error: &anyhow::Error) -> String {
     let mut said = String::new();
     for cause in error.chain() {

@@ -1,7 +1,7 @@
-//! `patchcord webhooks`: what became of callbacks, and delivering them again.
+//! `patchcord webhooks`: the results of callbacks, and their replay.
 //!
-//! **Invariant: it works beside a running server and without one.** What shall be delivered again
-//! is only marked in the database; the server takes it up within a second or so, or at its next
+//! **Invariant: it works with and without a running server.** Callbacks to be delivered again are
+//! only marked in the database; the server picks them up within about a second, or at its next
 //! start.
 
 use anyhow::Result;
@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::now;
 use crate::usage::WrongUsage;
 
-/// Prints the newest callbacks that are chosen.
+/// Prints the newest selected callbacks.
 ///
 /// # Errors
 /// If the database cannot be read.
@@ -42,7 +42,7 @@ pub(crate) async fn show(config: &Config, event: EventSid) -> Result<String> {
     Ok(details(&found))
 }
 
-/// Wants callbacks delivered again: one, or those that are chosen.
+/// Requests that callbacks be delivered again: one, or the selected ones.
 ///
 /// # Errors
 /// If the database cannot be written, or has no such callback.
@@ -81,7 +81,7 @@ fn filter(which: &WhichWebhooks) -> DeliveryFilter {
     }
 }
 
-/// Answer and reason of the last attempt.
+/// Response status and reason of the last attempt.
 fn last(delivery: &Delivery) -> String {
     match (&delivery.error, delivery.http_status) {
         (Some(error), _) => error.clone(),
@@ -96,7 +96,7 @@ fn last(delivery: &Delivery) -> String {
     }
 }
 
-/// Host of the application, and what the callback reports.
+/// Host of the application, and the subject of the callback.
 fn about(delivery: &Delivery) -> String {
     let callback = &delivery.callback;
     let url = redacted(&callback.url);

@@ -17,9 +17,9 @@ use super::Reason;
 
 /// A type that a setting may have.
 pub(super) trait Setting: Sized {
-    /// What a value looks like, for people.
+    /// The form of a value, human-readable.
     const KIND: &'static str;
-    /// Whether it must not be shown, and may come out of a file of its own.
+    /// Whether it must not be shown, and may come from a file.
     const SECRET: bool = false;
 
     /// Reads a value.
@@ -146,7 +146,7 @@ impl FromStr for Domain {
     }
 }
 
-/// Something with one `@` in it; whether mail arrives there cannot be checked.
+/// A text with exactly one `@`; whether mail arrives there cannot be checked.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Email(String);
 
@@ -169,7 +169,7 @@ impl FromStr for Email {
     }
 }
 
-/// A program and its arguments, parted by blanks. No shell reads it.
+/// A program and its arguments, separated by spaces. It is not passed to a shell.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct CommandLine {
     /// A path, or a name to look up in `$PATH`.
@@ -188,10 +188,10 @@ impl FromStr for CommandLine {
     }
 }
 
-/// How log lines look.
+/// Format of log lines.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum LogFormat {
-    /// Text for people.
+    /// Human-readable text.
     Human,
     /// One JSON object per line.
     Json,
@@ -238,7 +238,7 @@ impl Setting for LogLevel {
     }
 }
 
-/// UDP ports for media: a range, or any that the system chooses.
+/// UDP ports for media: a range, or any chosen by the system.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct PortRange(RangeInclusive<u16>);
 

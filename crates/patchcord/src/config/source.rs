@@ -1,13 +1,13 @@
 //! Where settings come from: the file, the environment, the flags; in this order, later ones win.
 //!
-//! **Invariant: nothing that was given is ignored silently**: each key is either set or reported.
+//! **Invariant: no given value is silently ignored**: each key is either set or reported.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::{Config, KEYS, Key, Reason, SECTIONS, SHORT_NAMES, trunk};
 
-/// What the command line says; `None` where it says nothing.
+/// The command line's values; `None` where it has none.
 #[derive(Debug, Default)]
 pub(crate) struct Flags {
     /// `--config`
@@ -22,7 +22,7 @@ pub(crate) struct Flags {
     pub(crate) metrics: Option<String>,
 }
 
-/// One key that was refused, and why.
+/// A refused key, and the reason.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Problem {
     key: String,
@@ -44,7 +44,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Everything that is wrong with the configuration.
+/// All faults in the configuration.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct ConfigErrors(Vec<Problem>);
 
@@ -63,7 +63,7 @@ impl std::error::Error for ConfigErrors {}
 /// Reads all sources.
 ///
 /// # Errors
-/// [`ConfigErrors`] with every key that does not exist or whose value cannot be used.
+/// [`ConfigErrors`] with every unknown key and every unusable value.
 pub(crate) fn load(
     flags: &Flags,
     environment: impl IntoIterator<Item = (String, String)>,
@@ -100,7 +100,7 @@ pub(crate) fn load(
     }
 }
 
-/// Secrets whose form is known: their value is not shown.
+/// Checks secrets of known format, without showing their values.
 fn check(config: &Config) -> Vec<Problem> {
     let mut problems = Vec::new();
     if let Some(key) = &config.server.secret_key
@@ -173,7 +173,7 @@ fn unknown_section(name: &str) -> Reason {
     format!("no such section{}", suggestion(name, names))
 }
 
-/// A scalar, or a list of them, as the text that settings are read from.
+/// A scalar, or a list of them, in the text format of settings.
 pub(super) fn plain(value: &toml::Value) -> Result<String, Reason> {
     match value {
         toml::Value::String(text) => Ok(text.clone()),
@@ -189,7 +189,7 @@ pub(super) fn plain(value: &toml::Value) -> Result<String, Reason> {
     }
 }
 
-/// Names that belong to the build, to tests, and to the programs that the server starts.
+/// Names used by the build, tests, and programs that the server starts.
 const OTHERS: &[&str] = &[
     "BEFORE_BIN",
     "BIN",
@@ -208,8 +208,8 @@ const OTHERS: &[&str] = &[
     "UPDATE_DOCS",
 ];
 
-/// Whether a name is not one of our settings: one of [`OTHERS`], or what Kubernetes and Docker set for a service that
-/// is called `patchcord`.
+/// Whether a name is not one of our settings: one of [`OTHERS`], or set by Kubernetes or Docker for
+/// a service named `patchcord`.
 fn is_foreign(rest: &str, value: &str) -> bool {
     let is_link = rest.starts_with("PORT_")
         || rest.starts_with("SERVICE_")
@@ -217,7 +217,7 @@ fn is_foreign(rest: &str, value: &str) -> bool {
     is_link || OTHERS.contains(&rest)
 }
 
-/// The settings that a name with too few underscores may mean, with the right name of each.
+/// The settings that a name with too few underscores may mean, with the correct name of each.
 fn meant_names() -> impl Iterator<Item = (String, String)> {
     let short = SHORT_NAMES.iter();
     let short = short.map(|(name, ..)| ((*name).to_owned(), (*name).to_owned()));
@@ -236,7 +236,7 @@ fn meant_names() -> impl Iterator<Item = (String, String)> {
     short.chain(long)
 }
 
-/// What to say of a name that is neither a short one nor has two underscores.
+/// The message for a name that is neither a short one nor has two underscores.
 fn no_such_variable(name: &str) -> Reason {
     let distance = |known: &str| strsim::damerau_levenshtein(name, known);
     let near = meant_names()
@@ -250,7 +250,7 @@ fn no_such_variable(name: &str) -> Reason {
     format!("no such variable; {help}")
 }
 
-/// Environment: `PATCHCORD_SECTION__KEY` and the short names.
+/// Reads an environment variable: `PATCHCORD_SECTION__KEY` or a short name.
 fn read_variable(name: &str, value: &str, config: &mut Config, problems: &mut Vec<Problem>) {
     let Some(rest) = name.strip_prefix("PATCHCORD_") else {
         return;
@@ -280,7 +280,7 @@ fn read_variable(name: &str, value: &str, config: &mut Config, problems: &mut Ve
     }
 }
 
-/// Sets a key of a section that exists; a secret's `_file` form reads that file.
+/// Sets a key of an existing section; a secret's `_file` form reads that file.
 fn set(config: &mut Config, section: &str, name: &str, text: &str) -> Result<(), Reason> {
     let keys = || KEYS.iter().filter(|key| key.section == section);
     if keys().any(|key| key.name == name) {
@@ -294,7 +294,7 @@ fn set(config: &mut Config, section: &str, name: &str, text: &str) -> Result<(),
     Err(no_such_key(name, keys()))
 }
 
-/// The content of a secret's file, without the line end that editors leave.
+/// The content of a secret's file, without a trailing line end.
 pub(super) fn secret_from_file(path: &str) -> Result<String, Reason> {
     std::fs::read_to_string(path)
         .map(|text| text.trim_end_matches(['\r', '\n']).to_owned())
@@ -305,7 +305,7 @@ pub(super) fn no_such_key(name: &str, keys: impl Iterator<Item = &'static Key>) 
     format!("no such key{}", suggestion(name, keys.map(|key| key.name)))
 }
 
-/// `; did you mean …?` if one of the names is near.
+/// `; did you mean …?` if one of the names is similar.
 fn suggestion<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
     known
         .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
@@ -366,7 +366,7 @@ mod tests {
 
     #[test]
     fn refuses_what_it_does_not_know() {
-        // The file, the environment, and how the refusal begins.
+        // The file, the environment, and the beginning of the refusal.
         type Row = (
             &'static str,
             &'static [(&'static str, &'static str)],

@@ -1,7 +1,7 @@
 //! One `[[trunk]]` table of the configuration file.
 //!
-//! **Invariant: a trunk has a name and an address to send calls to.** Whether its address can be
-//! resolved is found out when a call needs it.
+//! **Invariant: a trunk has a name and an address to send calls to.** Its address is only resolved
+//! when a call needs it.
 
 use std::net::IpAddr;
 
@@ -16,11 +16,11 @@ pub(crate) struct Trunk {
     pub(crate) name: String,
     /// Where calls go: `host[:port][;transport=tcp]`.
     pub(crate) uri: String,
-    /// Digest user, if it challenges.
+    /// Digest user for challenges.
     pub(crate) username: Option<String>,
     /// Digest password.
     pub(crate) password: Option<Secret>,
-    /// Addresses that its calls come from.
+    /// Source addresses of its calls.
     pub(crate) addresses: Vec<IpAddr>,
 }
 
@@ -63,7 +63,7 @@ const fn key(name: &'static str, kind: &'static str, doc: &'static str) -> Key {
     }
 }
 
-/// Reads the table at position `at` (from 0); `None` if anything is wrong with it.
+/// Reads the table at position `at` (from 0); `None` if it has any fault.
 pub(super) fn read(at: usize, table: &toml::Table, problems: &mut Vec<Problem>) -> Option<Trunk> {
     let before = problems.len();
     let mut trunk = Trunk {
@@ -106,7 +106,7 @@ fn set(trunk: &mut Trunk, name: &str, text: &str) -> Result<(), Reason> {
 /// `host[:port][;transport=tcp]`, with or without `sip:`.
 fn next_hop(text: &str) -> Result<String, Reason> {
     let host = text.strip_prefix("sip:").unwrap_or(text);
-    // A user part makes it an address, whose rules are known.
+    // With a user part it is an address, which has its own rules.
     if host.contains('@') || !model::address::is_sip_address(&format!("x@{host}")) {
         return Err("must be `host[:port][;transport=tcp]`".to_owned());
     }

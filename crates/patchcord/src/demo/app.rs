@@ -1,4 +1,4 @@
-//! The web application of the demo: one document that dials bob, one for what comes after.
+//! The web application of the demo: one document that dials bob, and one for afterwards.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,25 +13,25 @@ use axum::response::IntoResponse;
 use axum::routing::post;
 use tokio::net::TcpListener;
 
-/// What the number answers.
+/// The document for calls to the number.
 pub(super) const VOICE: &str = "\
 <Response>
   <Dial action=\"/after\" timeout=\"15\"><Client>bob</Client></Dial>
 </Response>
 ";
-/// What follows when the dialled call is over.
+/// The document after the dialled call has ended.
 const AFTER: &str = "<Response><Hangup/></Response>\n";
 
-/// A request that the application got.
+/// A request that the application received.
 #[derive(Clone, Debug)]
 pub(super) struct Request {
-    /// When it came.
+    /// When it arrived.
     pub(super) at: SystemTime,
     /// When it was answered.
     pub(super) answered: SystemTime,
     pub(super) path: String,
     pub(super) params: Vec<(String, String)>,
-    /// The document it was answered with, on one line.
+    /// The document in the answer, on one line.
     pub(super) document: String,
 }
 

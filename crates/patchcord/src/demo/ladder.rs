@@ -1,6 +1,6 @@
 //! The ladder of the call: four lifelines, time going down.
 //!
-//! SIP as the phones saw it, HTTP as the application saw it, steps inside from the server's own
+//! SIP as seen by the phones, HTTP as seen by the application, internal steps from the server's own
 //! trace. Never wider than [`WIDTH`].
 
 use std::time::{Duration, SystemTime};
@@ -32,18 +32,18 @@ enum Step {
         stroke: char,
         text: String,
     },
-    /// Something inside the server.
+    /// An event inside the server.
     Note(String),
 }
 
-/// The ladder being collected.
+/// The ladder under construction.
 pub(super) struct Ladder {
     start: SystemTime,
     steps: Vec<(SystemTime, Step)>,
 }
 
 impl Ladder {
-    /// What happened before `start` is left out.
+    /// Events before `start` are omitted.
     pub(super) fn new(start: SystemTime) -> Self {
         Self {
             start,
@@ -96,7 +96,7 @@ impl Ladder {
         ));
     }
 
-    /// The requests that the application got, and its answers.
+    /// The requests to the application, and its answers.
     pub(super) fn add_http(&mut self, requests: &[Request]) {
         let arrow = |from, to, text| Step::Arrow {
             from,
@@ -116,7 +116,7 @@ impl Ladder {
         }
     }
 
-    /// What the server did inside: documents and sound. `name_of` maps a SID to the name of its
+    /// The server's internal steps: documents and sound. `name_of` maps a SID to the name of its
     /// leg.
     pub(super) fn add_trace(
         &mut self,
@@ -139,7 +139,7 @@ impl Ladder {
         }
     }
 
-    /// The picture.
+    /// The drawing.
     pub(super) fn draw(&self, colours: bool) -> String {
         let mut steps: Vec<_> = self
             .steps
@@ -199,7 +199,7 @@ fn row(step: &Step) -> String {
             row.write(left, &stem);
             let label = cut(text, right - left - 5);
             let spare = right - left - label.chars().count() - 2;
-            // The side with the head gets the longer half.
+            // The side with the arrow head gets the longer half.
             let inset = if from < to {
                 spare / 2
             } else {
@@ -216,7 +216,7 @@ fn row(step: &Step) -> String {
     row.text()
 }
 
-/// One line of the picture.
+/// One line of the drawing.
 struct Row(Vec<char>);
 
 impl Row {

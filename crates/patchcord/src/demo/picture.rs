@@ -1,4 +1,4 @@
-//! What stands below the ladder: sound at each end, records, parameters of the action.
+//! The part below the ladder: sound at each end, records, parameters of the action.
 
 use std::fmt::Write as _;
 
@@ -17,10 +17,10 @@ const ACTION_PARAMS: [&str; 5] = [
     "DialCallDuration",
 ];
 
-/// Below this level there is nothing to tell.
+/// Levels below this are not reported.
 const FLOOR_DBFS: f64 = -80.0;
 
-/// A line for each end: packets, the other's tone, the own tone.
+/// A line for each end: packets, the other's tone, its own tone.
 pub(super) fn sound(phones: &[Phone; 2], heard: &[Heard; 2]) -> String {
     let mut text = String::from(
         "\nsound      packets sent  received   other's tone     heard     level   own tone (echo)\n",
@@ -87,7 +87,7 @@ pub(super) fn records(calls: &[CallRow]) -> String {
     text
 }
 
-/// What the application was told when the dialled call was over.
+/// The parameters sent to the application at the end of the dialled call.
 pub(super) fn action(requests: &[Request]) -> String {
     let Some(action) = requests.iter().find(|request| request.path == "/after") else {
         return "\naction was not requested\n".to_owned();

@@ -1,4 +1,4 @@
-//! The demo as a user of the REST API.
+//! The demo's use of the REST API.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -9,7 +9,7 @@ use model::{AccountSid, HttpMethod};
 use serde::Deserialize;
 use webhook::{AddressPolicy, FetchConfig, FetchRequest, Fetcher};
 
-/// A call as the API lists it.
+/// A call as listed by the API.
 #[derive(Deserialize, Debug)]
 pub(super) struct CallRow {
     pub(super) sid: String,
@@ -36,7 +36,7 @@ impl CallRow {
     }
 }
 
-/// Nothing instead of null.
+/// Reads null as an empty text.
 fn maybe<'de, D: serde::Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     Ok(Option::<String>::deserialize(from)?.unwrap_or_default())
 }
@@ -46,7 +46,7 @@ struct CallList {
     calls: Vec<CallRow>,
 }
 
-/// The API, as the administrator sees it.
+/// The API, used as the administrator.
 pub(super) struct Rest {
     fetcher: Fetcher,
     /// `AC…`.
@@ -56,7 +56,7 @@ pub(super) struct Rest {
 }
 
 impl Rest {
-    /// The API on `http`; takes the token from where the first start put it.
+    /// The API on `http`; takes the token from where the first start stored it.
     pub(super) fn new(http: SocketAddr, account: AccountSid, data: &Path) -> Result<Self> {
         let path = data.join("admin-credentials");
         let text = std::fs::read_to_string(&path);
@@ -94,7 +94,7 @@ impl Rest {
         self.post("IncomingPhoneNumbers.json", &params).await
     }
 
-    /// The calls, oldest first, once all are over or `patience` is.
+    /// The calls, oldest first, once all have ended or `patience` has passed.
     pub(super) async fn completed_calls(&self, patience: Duration) -> Result<Vec<CallRow>> {
         let deadline = tokio::time::Instant::now() + patience;
         loop {

@@ -1,9 +1,9 @@
-//! What the demo prints on standard output: steps while it works, then the picture.
+//! What the demo prints on standard output: steps while it works, then the ladder.
 
 use std::io::{Write as _, stdout};
 use std::time::Instant;
 
-/// Where the demo prints.
+/// The demo's output.
 pub(super) struct Screen {
     start: Instant,
     colours: bool,
@@ -17,12 +17,12 @@ impl Screen {
         }
     }
 
-    /// Whether colours are of use.
+    /// Whether to use colours.
     pub(super) fn colours(&self) -> bool {
         self.colours
     }
 
-    /// One line about what is going on.
+    /// Prints one line about the current step.
     pub(super) fn step(&self, text: &str) {
         self.print(&format!(
             "{:6.1} s  {text}\n",
@@ -32,7 +32,7 @@ impl Screen {
 
     pub(super) fn print(&self, text: &str) {
         let mut out = stdout();
-        // Nobody is left to read if the pipe is closed.
+        // If the pipe is closed there is no reader left.
         let _closed = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     }
 }

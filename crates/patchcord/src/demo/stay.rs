@@ -1,4 +1,4 @@
-//! Where to look while the demo's server stays.
+//! Where to look while the demo's server keeps running.
 
 use super::app::VOICE;
 use super::screen::Screen;

@@ -1,4 +1,5 @@
-//! `patchcord doctor phones`: who was turned away before a call or registration began, and how to fix it.
+//! `patchcord doctor phones`: calls and registrations refused before they began, and how to fix the
+//! cause.
 
 use anyhow::Result;
 use model::RefusalReason;
@@ -7,7 +8,7 @@ use model::record::Refusal;
 use crate::calls::open;
 use crate::config::Config;
 
-/// Who was turned away within the last day, and whether there was anybody.
+/// The refusals of the last day, and whether there were any.
 ///
 /// # Errors
 /// If the database cannot be read.

@@ -1,4 +1,4 @@
-//! Documents, folders and addresses, and what is said about them.
+//! Documents, folders and addresses, and their reports.
 
 use axum::Router;
 use axum::routing::{get, post};
@@ -22,7 +22,7 @@ fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
     folder
 }
 
-/// What is said, with the folder's own name left out.
+/// The report, without the folder's own name.
 async fn lint(folder: &tempfile::TempDir, name: &str, options: Options) -> Report {
     let root = folder.path().join(name).display().to_string();
     let mut report = run(&[root], options).await.unwrap();

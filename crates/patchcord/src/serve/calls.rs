@@ -1,4 +1,4 @@
-//! The call engine, as the API reaches it.
+//! The call engine as used by the API.
 
 use api::{Calls, Messages};
 use async_trait::async_trait;

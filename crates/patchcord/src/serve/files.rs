@@ -1,4 +1,4 @@
-//! The data folder: what is in it and who may read it.
+//! The data folder: its content and its permissions.
 
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
@@ -24,8 +24,8 @@ pub(super) fn recordings(data: &Path) -> PathBuf {
     data.join(RECORDINGS)
 }
 
-/// Makes the data folder and those inside it, readable by their owner only, and makes what an earlier
-/// release left in it so, too.
+/// Creates the data folder and those inside it, readable only by their owner, and also restricts
+/// what an earlier release left in it.
 pub(super) fn make_folders(data: &Path) -> Result<()> {
     for folder in [RECORDINGS, SOUNDS, SPEECH] {
         let path = data.join(folder);
@@ -38,8 +38,8 @@ pub(super) fn make_folders(data: &Path) -> Result<()> {
     make_private(data)
 }
 
-/// Takes the rights of all others away from the data folder, its files and its folders. No other user
-/// can enter a private folder, so nothing further down matters.
+/// Removes all rights of other users from the data folder, its files and its folders. No other user
+/// can enter a private folder, so deeper levels do not matter.
 fn make_private(data: &Path) -> Result<()> {
     restrict(data)?;
     let entries = std::fs::read_dir(data)
@@ -70,7 +70,8 @@ fn restrict(path: &Path) -> Result<()> {
     })
 }
 
-/// Makes the organization and the administrator in an empty database, and finds them in any other.
+/// Creates the organization and the administrator in an empty database, and finds them in any
+/// other.
 pub(super) async fn first_start(config: &Config, store: &Store) -> Result<Arc<Account>> {
     let seed = AdminSeed {
         sid: config.admin.sid,
@@ -140,7 +141,7 @@ fn write_credentials(path: &Path, made: &FirstStart) -> std::io::Result<()> {
         .truncate(true)
         .mode(0o600)
         .open(path)?;
-    // Written so that a shell can read it: `. admin-credentials`.
+    // Written in a form that a shell can read: `. admin-credentials`.
     for (name, value) in [
         ("SID", made.sid.to_string()),
         ("TOKEN", made.token.clone()),
@@ -165,7 +166,7 @@ mod tests {
         make_folders(&data).unwrap();
         let recordings = data.join(RECORDINGS);
         assert_eq!((mode(&data), mode(&recordings)), (0o700, 0o700));
-        // As earlier releases left it.
+        // As left by earlier releases.
         let database = data.join("patchcord.db-wal");
         std::fs::write(&database, "").unwrap();
         for (path, open) in [(&data, 0o755), (&recordings, 0o755), (&database, 0o644)] {

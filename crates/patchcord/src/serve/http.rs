@@ -1,11 +1,11 @@
-//! Serves HTTP within limits of time and number.
+//! Serves HTTP with limits on time and connections.
 //!
-//! A client gets some seconds for the head of a request, also between two requests, and has to take
-//! or send something at least once a minute; the body of a form has its own limit (`api`).
-//! **Invariant: connections never use more than their share of the process's file descriptors, and
-//! no source more than its share of the connections**, so that sockets for calls and the database
-//! can always be opened. A connection beyond that is closed at once. Left to others: what is
-//! answered.
+//! A client has some seconds for the head of a request, including the time between two requests,
+//! and must receive or send something at least once a minute; the body of a form has its own limit
+//! (`api`). **Invariant: connections never use more than their share of the process's file
+//! descriptors, and no source more than its share of the connections**, so that sockets for calls
+//! and the database can always be opened. A connection beyond that is closed at once. Left to
+//! others: the responses.
 
 use std::collections::HashMap;
 use std::io;
@@ -30,33 +30,33 @@ use tokio::time::{Instant, Sleep};
 use tower::ServiceExt as _;
 use tracing::{debug, warn};
 
-/// Of so many file descriptors, one is for a connection to the API.
+/// One connection to the API is allowed per this many file descriptors.
 const DESCRIPTORS_PER_CONNECTION: u64 = 8;
-/// Bounds of the number of connections that follows from it.
+/// Bounds of the resulting number of connections.
 const CONNECTIONS: std::ops::RangeInclusive<usize> = 16..=4096;
 /// Pause after a connection could not be accepted.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// How often the log says that connections are refused.
+/// How often the log reports that connections are refused.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(60);
-/// Largest head of a request, in bytes.
+/// Maximum size of a request's head, in bytes.
 const MAX_HEAD: usize = 64 * 1024;
 
-/// What connections may take.
+/// The limits on connections.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
-    /// At once.
+    /// Maximum at once.
     pub(super) connections: usize,
-    /// At once from one address or IPv6 network.
+    /// Maximum at once from one address or IPv6 network.
     pub(super) per_source: usize,
-    /// For the head of a request, from the end of the one before.
+    /// Timeout for the head of a request, from the end of the previous request.
     pub(super) head: Duration,
-    /// Without a byte in either direction.
+    /// Timeout without a byte in either direction.
     pub(super) stall: Duration,
 }
 
 impl Limits {
-    /// - `connections`, `per_source`: as configured; by default an eighth of the descriptors that the
-    ///   process may have, and a quarter of that
+    /// - `connections`, `per_source`: as configured; by default an eighth of the descriptors that
+    ///   the process may have, and a quarter of that
     pub(super) fn of_api(connections: Option<usize>, per_source: Option<usize>) -> Self {
         let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
         let share = usize::try_from(descriptors / DESCRIPTORS_PER_CONNECTION).unwrap_or(usize::MAX);
@@ -81,7 +81,7 @@ impl Limits {
 
 /// Serves until `stopped`, and then until the requests in progress are answered.
 ///
-/// - `name`: of the listener, for the log
+/// - `name`: name of the listener, for the log
 pub(super) fn serve(
     listener: TcpListener,
     router: Router,
@@ -147,7 +147,7 @@ impl Server {
             .spawn(connection(stream, source, router, place, stopped));
     }
 
-    /// Something is used up, such as file descriptors: waits until some may be free again.
+    /// A resource is exhausted, such as file descriptors: waits until some may be free again.
     async fn pause(&mut self, error: &io::Error) {
         if is_of_the_peer(error) {
             return;
@@ -166,7 +166,7 @@ async fn until(stopped: &mut watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stop| *stop).await;
 }
 
-/// The connection was gone before it was accepted.
+/// Whether the connection was gone before it was accepted.
 fn is_of_the_peer(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -208,13 +208,13 @@ async fn connection(
     }
 }
 
-/// Who has how many connections.
+/// Number of connections of each source.
 struct Room {
     limits: Limits,
     taken: Mutex<HashMap<Source, usize>>,
 }
 
-/// One connection; gives its place back when it is dropped.
+/// The place of one connection; freed when dropped.
 struct Place {
     room: Arc<Room>,
     source: Source,
@@ -256,7 +256,7 @@ impl Drop for Place {
     }
 }
 
-/// Counts what happens often, and says it seldom.
+/// Counts frequent events, and reports them rarely.
 #[derive(Default)]
 struct Seldom {
     said: Option<Instant>,
@@ -294,7 +294,7 @@ impl Stream {
         }
     }
 
-    /// Starts the time again if something moved, and fails if it is over.
+    /// Restarts the timeout if data moved, and fails if it has passed.
     fn watched<T>(
         &mut self,
         context: &mut Context<'_>,
@@ -378,7 +378,7 @@ mod tests {
         }
     }
 
-    /// What comes back for some bytes, until the server closes or says no more for a second.
+    /// The response to some bytes, until the server closes or is silent for a second.
     async fn ask(address: SocketAddr, bytes: &[u8]) -> (String, bool) {
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(bytes).await.unwrap();
@@ -526,7 +526,7 @@ mod tests {
             clients.push(client);
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        // The last descriptor is the client's, so the server has none.
+        // The client took the last descriptor, so the server has none.
         drop(reserve);
         clients.extend(TcpStream::connect(address).await);
         tokio::time::sleep(Duration::from_millis(50)).await;

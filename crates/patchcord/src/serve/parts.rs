@@ -27,7 +27,7 @@ use crate::config::Config;
 use crate::health;
 use crate::shutdown::Stage;
 
-/// Families of calls at once.
+/// Maximum families of calls.
 const MAX_CALLS: usize = 20_000;
 
 pub(super) async fn store(config: &Config) -> Result<Store> {
@@ -50,7 +50,7 @@ pub(super) fn media(config: &Config) -> Result<MediaPlane> {
         SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
     };
     let bound = config.server.sip.ip();
-    // RTP stays where SIP is, unless configured otherwise.
+    // RTP uses the address of SIP, unless configured otherwise.
     let default = if bound.is_unspecified() { any } else { bound };
     MediaPlane::start(MediaConfig {
         workers: settings.workers.map_or(0, |workers| workers.get() as usize),
@@ -229,7 +229,7 @@ fn recognizer(config: &Config) -> Option<Arc<dyn Recognizer>> {
     Some(Arc::new(recognizer))
 }
 
-/// Where applications reach our HTTP side.
+/// The address at which applications reach our HTTP side.
 fn public_base(config: &Config, http: SocketAddr) -> String {
     let ip = match (config.server.public_address, http.ip()) {
         (Some(public), _) => public,
@@ -239,14 +239,14 @@ fn public_base(config: &Config, http: SocketAddr) -> String {
     format!("http://{}", SocketAddr::new(ip, http.port()))
 }
 
-/// Links to recordings as they are configured.
+/// Links to recordings, as configured.
 fn recording_links(config: &Config, store: &Store) -> RecordingLinks {
     let seconds = u64::from(config.recordings.link_lifetime_s);
     let lifetime = (seconds > 0).then(|| Duration::from_secs(seconds));
     RecordingLinks::new(store.key().clone(), lifetime)
 }
 
-/// What HTTP connections to the API may take.
+/// The configured limits on HTTP connections to the API.
 pub(super) fn http_limits(config: &Config) -> Limits {
     let settings = &config.http;
     let number = |limit: Option<NonZeroU32>| limit.map(|limit| limit.get() as usize);
@@ -256,7 +256,7 @@ pub(super) fn http_limits(config: &Config) -> Limits {
     )
 }
 
-/// The API and the health routes. A public base is where applications reach us.
+/// The API and the health routes. The public base is where applications reach us.
 pub(super) fn router(
     config: &Config,
     store: &Store,

@@ -1,10 +1,10 @@
-//! Completes what a dead server left behind: open calls and conferences, messages on their way, and recordings
-//! without a record.
+//! Completes what a dead server left behind: open calls and conferences, pending messages, and
+//! recordings without a record.
 //!
-//! **Invariant: a leg is closed in one transaction with its last callbacks, so a second crash in the
-//! middle neither loses nor doubles them.** The callbacks are delivered by the task that empties
-//! the outbox. They name a recording only if it is on record, so files are recorded before calls
-//! are closed, and both look at the servers of the same moment.
+//! **Invariant: a leg is closed in one transaction with its last callbacks, so a second crash in
+//! the middle neither loses nor duplicates them.** The callbacks are delivered by the task that
+//! empties the outbox. They name a recording only if its record exists, so files are recorded
+//! before calls are closed, and both use the same list of dead servers.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -20,20 +20,20 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 use webhook::Callbacks;
 
-/// Legs that are closed in one transaction.
+/// Maximum legs closed in one transaction.
 const GROUP: usize = 200;
 
 /// How often a shared database is searched for what other servers left behind.
 const PATROL: Duration = Duration::from_secs(15);
 
-/// A server says every ten seconds that it lives; this late it cannot write.
+/// A server sends a heartbeat every ten seconds; one this late cannot write.
 const OWN_SILENCE: Duration = Duration::from_secs(20);
 
-/// Completes what other servers leave behind while this one runs: of a shared database only their
-/// silence shows that they are gone, and that takes longer than a restart.
+/// Completes what other servers leave behind while this one runs: with a shared database only their
+/// silence shows that they are dead, which takes longer than a restart.
 ///
-/// When the database itself was unavailable, every server was silent. So nothing is done in a round
-/// that finds servers silent which were not so in the round before: those that live say so
+/// If the database itself was unavailable, every server was silent. So a round does nothing if it
+/// finds servers silent that were not silent in the previous round: live ones send a heartbeat
 /// meanwhile.
 pub(super) struct Patrol {
     pub(super) store: Store,
@@ -43,7 +43,7 @@ pub(super) struct Patrol {
 }
 
 impl Patrol {
-    /// Until the server stops.
+    /// Runs until the server stops.
     pub(super) async fn walk(self, mut stopped: watch::Receiver<bool>) {
         let mut silent = BTreeSet::new();
         loop {
@@ -52,7 +52,7 @@ impl Patrol {
                 () = tokio::time::sleep(PATROL) => {}
             }
             if let Err(error) = self.round(&mut silent).await {
-                // Others may have been kept from saying that they live, too.
+                // Other servers may also have been unable to send a heartbeat.
                 silent.clear();
                 warn!(%error, "what other servers left behind could not be completed");
             }
@@ -64,15 +64,15 @@ impl Patrol {
             return Ok(());
         }
         let found = complete(&self.store, &self.sip, &self.recordings).await;
-        // What could not be confirmed may have been written all the same.
+        // An unconfirmed write may have been carried out all the same.
         let stored = !matches!(found, Ok(0));
         self.callbacks.adopt(stored).await?;
         found.map(drop)
     }
 }
 
-/// Looks which servers are silent now; whether they all were so when this was asked last, and this
-/// server could say all the time that it lives: if it could not, the others could not either.
+/// Checks which servers are silent now; returns whether they all were so at the last check, and
+/// this server could send heartbeats all the time: if it could not, the others could not either.
 async fn still_silent(
     store: &Store,
     silent: &mut BTreeSet<InstanceSid>,
@@ -88,8 +88,8 @@ async fn still_silent(
     Ok(silent.is_subset(&before))
 }
 
-/// Records the files that servers which are gone left, and closes their calls; returns how many
-/// calls and messages there were.
+/// Records the files that dead servers left, and closes their calls; returns how many calls and
+/// messages there were.
 pub(super) async fn complete(store: &Store, sip: &Sip, recordings: &Path) -> Result<usize> {
     complete_at(store, recordings, now()?, |orphan| hang_up(sip, orphan)).await
 }
@@ -112,7 +112,8 @@ async fn complete_at(
 async fn close_orphans(store: &Store, now: Timestamp, hang_up: impl Fn(&Orphan)) -> Result<usize> {
     let orphans = store.orphans(now).await?;
     for group in orphans.chunks(GROUP) {
-        // First, and again after the next crash if need be: a remote party that is gone refuses it.
+        // Done first, and again after another crash if necessary: a remote party that has already
+        // hung up refuses it.
         group.iter().for_each(&hang_up);
         let mut changes = Vec::new();
         let mut starts = Vec::new();
@@ -142,7 +143,8 @@ async fn close_messages(store: &Store, now: Timestamp) -> Result<usize> {
     Ok(orphans.len())
 }
 
-/// A caller may have been answered although the record does not say so; one that was not refuses BYE.
+/// A caller may have been answered although the record does not show it; one that was not refuses
+/// the BYE.
 fn hang_up(sip: &Sip, orphan: &Orphan) {
     let Some(dialog) = orphan.dialog.as_deref() else {
         return;
@@ -155,8 +157,8 @@ fn hang_up(sip: &Sip, orphan: &Orphan) {
     }
 }
 
-/// Records the files that an earlier run began and did not complete; their headers are repaired
-/// already. A file that is not here may be on another server's disk: its row is left.
+/// Records the files that an earlier run started and did not complete; their headers are already
+/// repaired. A file that is not here may be on another server's disk: its row is left.
 async fn record_files(store: &Store, folder: &Path, now: Timestamp) -> Result<()> {
     let started = store.started_recordings(now).await?;
     let found: Vec<Change> = started
@@ -178,7 +180,7 @@ fn recorded(started: StartedRecording, folder: &Path, now: Timestamp) -> Option<
     let size = std::fs::metadata(&path).ok()?.len();
     let duration_ms = audio::wav::recorded_ms(size);
     if duration_ms == 0 {
-        // Nothing was recorded. A file that cannot be removed is looked at again.
+        // Nothing was recorded. A file that cannot be removed is checked again later.
         std::fs::remove_file(&path).ok()?;
         return Some(Change::RecordingGone { sid: started.sid });
     }

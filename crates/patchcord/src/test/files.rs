@@ -1,8 +1,8 @@
-//! An application that is a folder of files.
+//! An application in the form of a folder of files.
 //!
-//! `/menu` is the file `menu`, `menu.xml` or `menu/index.xml`, or `.rcml` for `.xml`; parameters do
-//! not matter. **Invariant: no file outside of the folder is read:** no part of a path is `..` or has
-//! a `/` inside, however it is encoded.
+//! `/menu` is the file `menu`, `menu.xml` or `menu/index.xml`, or `.rcml` for `.xml`; parameters
+//! are ignored. **Invariant: no file outside of the folder is read:** no part of a path is `..` or
+//! contains a `/`, however it is encoded.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use percent_encoding::percent_decode_str;
 use rehearse::{Application, Asked};
 use url::Url;
 
-/// Extensions of documents, which an address can leave out.
+/// Extensions of documents, which an address may omit.
 const DOCUMENTS: [&str; 2] = ["xml", "rcml"];
 
 /// Samples per second of a decoded sound.
@@ -24,7 +24,7 @@ pub(super) struct Files {
 }
 
 impl Files {
-    /// No file at all: everything is answered with 404.
+    /// No files: everything is answered with 404.
     pub(super) fn none() -> Self {
         Self { folder: None }
     }
@@ -35,10 +35,10 @@ impl Files {
         }
     }
 
-    /// The file behind an address; `None` if there is none.
+    /// The file at an address; `None` if it does not exist.
     ///
     /// # Errors
-    /// If the address belongs to somebody else.
+    /// If the address belongs to another host.
     fn file(&self, url: &str) -> Result<Option<PathBuf>, String> {
         let ours = Url::parse(url).ok();
         let ours = ours.filter(|url| url.host_str() == Some("app"));
@@ -109,8 +109,8 @@ impl Application for Files {
     fn callback(&mut self, _: &Asked) {}
 }
 
-/// The path of an address as that of a file below a folder; empty for the folder itself. `None` if
-/// a part of it cannot be the name of a file.
+/// The path of an address as a path below a folder; empty for the folder itself. `None` if a part
+/// of it cannot be a file name.
 fn decoded(path: &str) -> Option<String> {
     let mut names = Vec::new();
     for part in path.trim_matches('/').split('/') {
@@ -123,10 +123,10 @@ fn decoded(path: &str) -> Option<String> {
     Some(names.join("/"))
 }
 
-/// How long a sound file plays; `None` for an empty one, which keeps the place of a sound to come.
+/// How long a sound file plays; `None` for an empty one, a placeholder for a later sound.
 ///
 /// # Errors
-/// What a server says of a file that it cannot play.
+/// The server's message for a file that it cannot play.
 pub(super) fn length(bytes: &[u8]) -> Result<Option<Duration>, audio::PromptError> {
     if bytes.is_empty() {
         return Ok(None);

@@ -1,7 +1,8 @@
-//! An application that is a web server: it is really asked, while the call's time stands still.
+//! An application in the form of a web server: requests are really sent, while the call's time
+//! stands still.
 //!
 //! **Invariant: a request carries the cookies of its leg and no others.** Callbacks are sent as
-//! they arise if they go to the application itself, and to nobody else.
+//! they arise if they go to the application itself; all others are not sent.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -101,7 +102,7 @@ impl Application for Server<'_> {
     fn callback(&mut self, told: &Asked) {
         let there = Url::parse(&told.url).ok().map(|url| url.origin());
         if there == self.address.as_ref().map(Url::origin) {
-            // What it answers does not matter to the call.
+            // The answer does not affect the call.
             let _ = self.fetch(told, BodyKind::Ignored);
         }
     }

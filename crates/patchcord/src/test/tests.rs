@@ -73,7 +73,7 @@ fn a_folder_is_an_application() {
     fs::write(&file, GOOD.replace("duration: 1.09s", "duration: 0.8s")).unwrap();
     let said = outcome(&order(&[&file]));
     assert!(said.text.contains("1 passed, 0 failed"), "{}", said.text);
-    // The file beside the folder is not part of it.
+    // The file next to the folder is not part of it.
     assert!(
         said.text
             .contains("http://app/secret.wav answered with status 404"),
@@ -162,7 +162,7 @@ fn scripts_are_found_by_their_names() {
     ] {
         fs::write(folder.path().join(name), page).unwrap();
     }
-    // Links lead back to where they are, and to a script under another name.
+    // Links lead back to their own location, and to a script under another name.
     std::os::unix::fs::symlink(folder.path(), inner.join("back")).unwrap();
     std::os::unix::fs::symlink(inner.join("other.yaml"), inner.join("link.test.yaml")).unwrap();
     let said = outcome(&order(&[folder.path()]));
@@ -271,7 +271,7 @@ fn what_a_call_could_not_play_is_not_played() {
     let app = folder.path().join("app");
     fs::write(app.join("cut.wav"), &tone()[..20]).unwrap();
     fs::write(app.join("empty.wav"), "").unwrap();
-    // What is played, how long that takes, and what is reported to the account's owner.
+    // The file to play, its length, and what is reported to the account's owner.
     let table = [
         ("/a/tone.wav", "0.5s", ""),
         ("/empty.wav", "1s", ""),
@@ -382,7 +382,7 @@ expect: {{legs: {{caller: {{status: failed, reason: document-fetch}}}}}}
     assert!(said.text.contains("1 passed, 0 failed"), "{}", said.text);
 }
 
-/// The blocks of a kind in the document for newcomers.
+/// The blocks of one kind in the guide for newcomers.
 fn blocks(kind: &str) -> Vec<String> {
     let document = include_str!("../../../../docs/testing-your-app.md");
     let open = format!("```{kind}\n");
@@ -411,12 +411,12 @@ fn the_document_for_newcomers_is_true() {
     let failure = "test.yaml:6: expected say `Hello.`, but there was ring at 0s, answer at 0s, \
                    say `Hi.` at 0s, hangup at 0.18s";
     assert!(said.text.contains(failure), "{}", said.text);
-    // A whole script whose calls meet in a conference.
+    // A complete script whose calls meet in a conference.
     let meeting = tempfile::tempdir().unwrap();
     fs::write(meeting.path().join("meet.test.yaml"), &yaml[2]).unwrap();
     let said = outcome(&order(&[meeting.path()]));
     assert!(said.text.contains("two meet (9"), "{}", said.text);
-    // The other blocks are parts of scripts.
+    // The other blocks are fragments of scripts.
     let head = "call: {to: '1'}\nexpect: {verbs: []}\n";
     let indented = yaml[3].replace('\n', "\n  ");
     let pages = format!(

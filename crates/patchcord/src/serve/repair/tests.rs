@@ -1,4 +1,4 @@
-//! Servers that die, and others that complete what they leave.
+//! Servers that die, and others that complete what they leave behind.
 
 use std::collections::BTreeMap;
 
@@ -39,7 +39,7 @@ fn shared_database() -> Option<(server::Postgres, String)> {
     }
 }
 
-/// A minute from now: who has not said meanwhile that it lives is gone by then.
+/// A minute from now: a server without a heartbeat until then is dead.
 fn later() -> Timestamp {
     now().unwrap() + Duration::from_secs(60)
 }
@@ -70,8 +70,8 @@ fn callback(n: u8, sequence: u8) -> Callback {
     }
 }
 
-/// What is kept for the end of a leg that has made so many callbacks: one for the number, one for
-/// the leg itself with its recording.
+/// The farewell of a leg that has made a number of callbacks: one for the number, one for the leg
+/// itself with its recording.
 fn farewell(sequence: i64, recording: Option<RecordingSid>) -> String {
     let target = serde_json::json!({
         "url": "http://app.example/s", "method": HttpMethod::Post, "author": ACCOUNT,
@@ -93,7 +93,7 @@ fn farewell(sequence: i64, recording: Option<RecordingSid>) -> String {
     .to_string()
 }
 
-/// An open leg with callbacks on their way, and its farewell.
+/// An open leg with pending callbacks, and its farewell.
 async fn open_call(store: &Store, n: u8, sent: u8, recording: Option<RecordingSid>) {
     let farewell = farewell(sent.into(), recording);
     let mut changes = vec![
@@ -117,7 +117,7 @@ async fn open_call(store: &Store, n: u8, sent: u8, recording: Option<RecordingSi
     store.commit(changes).await.unwrap();
 }
 
-/// All that a server must deliver.
+/// Everything that a server must deliver.
 async fn ours(store: &Store) -> Vec<Callback> {
     let rows = store.undelivered_callbacks(None, 10_000).await.unwrap();
     rows.into_iter().map(|row| row.callback).collect()
@@ -152,7 +152,7 @@ async fn last_callbacks_name_only_recordings_that_exist() {
     std::fs::write(file(3), audio::wav::encode(&[])).unwrap();
 
     let store = Store::open(&url, key).await.unwrap();
-    // However long the server was away: their age counts from now.
+    // However long the server was down: their age counts from now.
     let at = later() + Duration::from_secs(48 * 3600);
     let found = complete_at(&store, dir.path(), at, |_| {}).await;
     assert_eq!(found.unwrap(), 4);
@@ -199,7 +199,7 @@ async fn messages_on_their_way_have_failed_and_tell_so() {
         Change::MessageCreated { message, farewell }
     });
     dead.commit(created.collect()).await.unwrap();
-    // The call made more callbacks meanwhile, one of which waits.
+    // The call made more callbacks meanwhile, one of which is waiting.
     let made = Change::CallbackQueued(Box::new(callback(1, 6)));
     dead.commit(vec![made]).await.unwrap();
     dead.close().await;
@@ -245,7 +245,7 @@ async fn of_a_shared_database_calls_are_closed_once_by_servers_that_live() {
     for n in 1..=40 {
         open_call(&dead, n, 2, None).await;
     }
-    // A call that lives, and what is left of one that was over.
+    // A live call, and the remains of one that had ended.
     open_call(&first, 50, 1, None).await;
     let left = Change::CallbackQueued(Box::new(callback(60, 0)));
     dead.commit(vec![left]).await.unwrap();
@@ -338,7 +338,7 @@ async fn ready(url: &str, key: &SecretKey) -> Store {
     panic!("`postgres` did not get ready in 10 s");
 }
 
-/// After the database was away all servers are silent until they have said again that they live.
+/// After a database outage all servers are silent until they have sent a heartbeat again.
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn servers_that_fell_silent_just_now_are_given_a_round() {
