@@ -1,5 +1,5 @@
-//! Writes that people ask for: accounts, clients, numbers, applications. They go through the
-//! same task as the facts of calls and make the look-up caches start again.
+//! Writes requested by people: accounts, clients, numbers, applications. They go through the same
+//! task as the facts of calls and clear the look-up caches.
 
 use model::record::{Account, Application, Client, Number, Organization};
 use model::{
@@ -33,40 +33,40 @@ pub(crate) enum Admin {
     UpdateApplication(Application),
     DeleteApplication(ApplicationSid),
     DeleteRecording(RecordingSid),
-    /// Takes over the callbacks of servers without a heartbeat since then, but for those of
-    /// open calls and messages: the server that closes these takes them along.
+    /// Takes over the callbacks of servers without a heartbeat since then, except those of open
+    /// calls and messages: the server that closes these takes them over.
     AdoptCallbacks {
         gone_since: Timestamp,
     },
-    /// Ends the conferences that were left open by servers without a heartbeat since then.
+    /// Ends the conferences left open by servers without a heartbeat since then.
     CloseConferences {
         gone_since: Timestamp,
     },
 }
 
 impl Admin {
-    /// The account with its token sealed.
+    /// The statement for an account with its token sealed.
     pub(crate) fn insert_account(account: &Account, key: &crate::SecretKey) -> Self {
         Self::InsertAccount(rows::account_args(account, key))
     }
 
-    /// The account with its token sealed.
+    /// The statement for an account with its token sealed.
     pub(crate) fn update_account(account: &Account, key: &crate::SecretKey) -> Self {
         Self::UpdateAccount(rows::account_args(account, key))
     }
 
-    /// The client with its digests sealed.
+    /// The statement for a client with its digests sealed.
     pub(crate) fn insert_client(client: &Client, key: &crate::SecretKey) -> Self {
         Self::InsertClient(rows::client_args(client, key))
     }
 
-    /// The client with its digests sealed.
+    /// The statement for a client with its digests sealed.
     pub(crate) fn update_client(client: &Client, key: &crate::SecretKey) -> Self {
         Self::UpdateClient(rows::client_args(client, key))
     }
 }
 
-/// Tables whose rows end with their account.
+/// Tables whose rows are removed with their account.
 const OWNED: &[&str] = &[
     "notifications",
     "recordings",
@@ -75,7 +75,7 @@ const OWNED: &[&str] = &[
     "clients",
 ];
 
-/// Applies one; `false` if there was no such row.
+/// Applies one write; `false` if there was no such row.
 pub(crate) async fn apply(
     db: &mut Connection,
     context: Context,
@@ -131,7 +131,7 @@ async fn set_account_status(
             .with(TREE, sid);
         db.execute(counters).await?;
     }
-    // A closed account below stays closed when its parent comes back.
+    // A closed account below stays closed when its parent is reopened.
     let mut sql = Sql::default();
     sql.with("UPDATE accounts SET status = ?", status)
         .with(", updated = ?", at)

@@ -1,4 +1,4 @@
-//! One operation after the other, as SQL, inside a transaction of the writer.
+//! Applies operations in order, as SQL, inside a transaction of the writer.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -18,21 +18,21 @@ use crate::{Change, Committed};
 /// How long delivered and dead callbacks are kept.
 const OUTBOX_MEMORY: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// How long a recording whose file is not found is looked for.
+/// How long the missing file of a recording is searched for.
 const STARTED_MEMORY: Duration = Duration::from_secs(30 * 24 * 3600);
-/// How long it is on record who was turned away.
+/// How long refusals are kept.
 const REFUSAL_MEMORY: Duration = Duration::from_secs(24 * 3600);
 
-/// What an operation needs to know of the process.
+/// The process state that operations need.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Context {
     pub(crate) instance: InstanceSid,
-    /// The transaction is tried again and may have been written the first time, if the
-    /// connection broke while it was confirmed.
+    /// The transaction is being retried and may have been written the first time, if the connection
+    /// broke during its confirmation.
     pub(crate) repeated: bool,
 }
 
-/// Lanes and events whose end in this commit did not apply: their callbacks are left out.
+/// Lanes and events whose end in this commit did not apply: their callbacks are dropped.
 #[derive(Default)]
 struct Lost {
     lanes: BTreeSet<Lane>,
@@ -78,7 +78,7 @@ async fn change(
         Change::CallbackQueued(callback) if lost.contains(callback) => Ok(false),
         Change::CallbackQueued(_) => {
             db.execute(statement(context, change)).await?;
-            Ok(true) // It waits, from this attempt or from one before.
+            Ok(true) // It is queued, by this attempt or an earlier one.
         }
         Change::CallEnded { sid, .. } => {
             let first = db.execute(statement(context, change)).await? > 0;
@@ -130,7 +130,7 @@ async fn change(
     }
 }
 
-/// The statement of a change that needs one only.
+/// The statement of a change that needs only one.
 fn statement(context: Context, change: &Change) -> Sql {
     match change {
         Change::CallCreated(call) => rows::CALLS.insert_once(rows::call_args(call)),
@@ -350,8 +350,8 @@ fn statement(context: Context, change: &Change) -> Sql {
     }
 }
 
-/// One server delivers all callbacks of a lane, so they stay in order: those of a server that is
-/// gone go to the server that closes what it left.
+/// One server delivers all callbacks of a lane, so they stay in order: those of a dead server go to
+/// the server that closes its calls and messages.
 async fn take_over(
     db: &mut Connection,
     context: Context,
@@ -363,7 +363,7 @@ async fn take_over(
     Ok(())
 }
 
-/// Inserts a row and counts it; `false` if it was there.
+/// Inserts a row and counts it; `false` if it already existed.
 async fn inserted(
     db: &mut Connection,
     context: Context,
@@ -378,7 +378,7 @@ async fn inserted(
     Ok(new)
 }
 
-/// Inserts a recording or replaces it; it is complete, so nothing is left to repair.
+/// Inserts or replaces a recording; it is complete, so nothing is left to repair.
 async fn recording(
     db: &mut Connection,
     context: Context,
@@ -394,7 +394,7 @@ async fn recording(
     Ok(true)
 }
 
-/// Records a heartbeat, and deletes old callbacks and recordings that left no file.
+/// Records a heartbeat, and deletes old callbacks and recordings without files.
 async fn alive(
     db: &mut Connection,
     context: Context,
@@ -420,7 +420,7 @@ async fn alive(
     Ok(true)
 }
 
-/// Adds to what is counted of a source, a reason and a name.
+/// Adds to the count of a source, a reason and a name.
 fn refused(refusal: &Refusal) -> Sql {
     Sql::new(
         "INSERT INTO refusals (source, reason, name, n, first_at, last_at) \
@@ -437,7 +437,7 @@ fn refused(refusal: &Refusal) -> Sql {
     )
 }
 
-/// Adds `by` to how many rows of a kind an account has.
+/// Adds `by` to the number of an account's rows of a kind.
 pub(crate) fn count(account: AccountSid, kind: &str, by: i64) -> Sql {
     Sql::new(
         "INSERT INTO counters (account, kind, n) VALUES ($1, $2, $3) \

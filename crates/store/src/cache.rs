@@ -1,7 +1,7 @@
 //! Look-ups of the call path, kept in memory.
 //!
-//! **Invariant: a value read before a write is never kept after it.** A load notes the
-//! generation first and is kept only if no write came in between.
+//! **Invariant: a value read before a write is never kept after it.** A load records the generation
+//! first and is kept only if no write came in between.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -9,18 +9,19 @@ use std::sync::RwLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// More entries than this start again from nothing: made-up names must not fill the memory.
+/// Maximum entries; beyond that the cache starts empty again, so made-up names cannot fill the
+/// memory.
 const CAPACITY: usize = 100_000;
 
-/// A cache of look-ups, found or not.
+/// A cache of look-ups, including negative ones.
 pub(crate) struct Cache<K, V> {
-    /// How long an entry holds; `None` until the next write of this process.
+    /// How long an entry is valid; `None`: until the next write of this process.
     lifetime: Option<Duration>,
     generation: AtomicU64,
     entries: RwLock<HashMap<K, (Instant, V)>>,
 }
 
-/// The state of a cache when a load began.
+/// The state of a cache at the start of a load.
 #[derive(Clone, Copy)]
 pub(crate) struct Generation(u64);
 
@@ -33,7 +34,7 @@ impl<K: Eq + Hash, V: Clone> Cache<K, V> {
         }
     }
 
-    /// The value, or what is needed to keep one that is loaded now.
+    /// The value, or the generation needed to keep one that is loaded now.
     pub(crate) fn get<Q>(&self, key: &Q) -> Result<V, Generation>
     where
         K: std::borrow::Borrow<Q>,
@@ -60,7 +61,7 @@ impl<K: Eq + Hash, V: Clone> Cache<K, V> {
         entries.insert(key, (Instant::now(), value));
     }
 
-    /// Forgets everything.
+    /// Clears the cache.
     pub(crate) fn clear(&self) {
         let mut entries = self.entries.write().unwrap_or_else(|e| e.into_inner());
         self.generation.fetch_add(1, Ordering::AcqRel);

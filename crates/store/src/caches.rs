@@ -1,4 +1,4 @@
-//! The look-ups that are kept in memory, all forgotten together when one of their tables changes.
+//! Cached look-ups, all cleared together when one of their tables changes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ pub(crate) struct Patterns {
     pub(crate) any: Option<Arc<Number>>,
 }
 
-/// One cache per question.
+/// One cache per kind of look-up.
 pub(crate) struct Caches {
     pub(crate) organizations: Cache<OrganizationSid, Option<Arc<Organization>>>,
     pub(crate) domains: Cache<String, Option<Arc<Organization>>>,
@@ -30,7 +30,7 @@ pub(crate) struct Caches {
 }
 
 impl Caches {
-    /// `lifetime` limits how long writes of other processes stay unseen.
+    /// `lifetime` limits how long writes of other processes go unseen.
     pub(crate) fn new(lifetime: Option<Duration>) -> Self {
         Self {
             organizations: Cache::new(lifetime),
@@ -44,7 +44,7 @@ impl Caches {
         }
     }
 
-    /// Forgets everything.
+    /// Clears all caches.
     pub(crate) fn clear(&self) {
         self.organizations.clear();
         self.domains.clear();

@@ -1,4 +1,4 @@
-//! Facts to be kept: what one commit is made of.
+//! Facts to be stored: the content of a commit.
 
 use model::record::{
     CallRecord, Callback, Conference, MediaCounts, Membership, Message, Notification, Recording,
@@ -16,7 +16,7 @@ use crate::DeliveryFilter;
 pub enum Change {
     /// A leg exists. Repeating it has no effect.
     CallCreated(Box<CallRecord>),
-    /// The called phone rings, or an inbound leg was sent 180.
+    /// The called phone is ringing, or 180 was sent on an inbound leg.
     CallRinging {
         /// Leg.
         sid: CallSid,
@@ -42,17 +42,17 @@ pub enum Change {
     },
     /// Properties of a live leg changed.
     CallUpdated(Box<CallUpdate>),
-    /// The callbacks to send when the leg is closed after a crash, as the call engine
-    /// writes them; replaces the previous ones.
+    /// The callbacks to send when the leg is closed after a crash, in the call engine's format;
+    /// replaces the previous ones.
     CallFarewell {
         /// Leg.
         sid: CallSid,
-        /// Opaque here.
+        /// Opaque to the store.
         farewell: String,
     },
     /// A leg ended. Applied only to a leg of this instance that has not ended. If it does not
-    /// apply, callbacks of its lane that follow in the same commit are left out too, so a leg
-    /// ends once and reports that once.
+    /// apply, later callbacks of its lane in the same commit are dropped too, so a leg ends once
+    /// and reports that once.
     CallEnded {
         /// Leg.
         sid: CallSid,
@@ -62,39 +62,38 @@ pub enum Change {
         at: Timestamp,
         /// Seconds from start to end.
         duration_s: Option<i64>,
-        /// Seconds from creation to answer or failure; `None` leaves what is stored.
+        /// Seconds from creation to answer or failure; `None` leaves the stored value.
         ring_duration_s: Option<i64>,
-        /// Why.
+        /// Reason.
         reason: Option<String>,
         /// Who ended it.
         hangup_by: Option<HangupBy>,
-        /// Final SIP status, if there was one.
+        /// Final SIP status, if any.
         sip_status: Option<u16>,
-        /// What the remote party said about the end.
+        /// The remote party's reason for the end.
         sip_reason: Option<String>,
     },
     /// The media of a leg is closed.
     CallMedia {
         /// Leg.
         sid: CallSid,
-        /// What it counted.
+        /// The counters.
         counts: MediaCounts,
     },
-    /// A leg left open by a server that is gone is closed with the values of this record, if
-    /// it is still open. Same rule for callbacks as for [`Change::CallEnded`].
+    /// A leg left open by a dead server is closed with the values of this record, if it is still
+    /// open. The rule for callbacks is that of [`Change::CallEnded`].
     OrphanClosed(Box<CallRecord>),
     /// A text message is about to be sent. Repeating it has no effect.
     MessageCreated {
-        /// The message, `sending`.
+        /// The message, with status `sending`.
         message: Box<Message>,
-        /// The callbacks to send when it is closed after a crash, as the call engine
-        /// writes it.
+        /// The callbacks to send when it is closed after a crash, in the call engine's format.
         farewell: Option<String>,
     },
-    /// A text message came to its end, with the values of this record. Applied only to a message
-    /// of this instance, or of the one that the record names if that is gone, which has not
-    /// ended. If it does not apply, the callback `tells` is left out when it follows in the same
-    /// commit, so a message ends once and reports that once.
+    /// A text message ended, with the values of this record. Applied only to an unended message of
+    /// this instance, or of the dead instance that the record names. If it does not apply, the
+    /// callback `tells` later in the same commit is dropped, so a message ends once and reports
+    /// that once.
     MessageEnded {
         /// The message.
         message: Box<Message>,
@@ -103,7 +102,7 @@ pub enum Change {
     },
     /// A conference exists. Repeating it has no effect.
     ConferenceCreated(Box<Conference>),
-    /// The members of a conference hear each other from now on.
+    /// The members of a conference now hear each other.
     ConferenceStarted {
         /// The conference.
         sid: ConferenceSid,
@@ -118,113 +117,113 @@ pub enum Change {
         status: ConferenceStatus,
         /// When.
         at: Timestamp,
-        /// Why, as one word.
+        /// Reason, as one word.
         reason: String,
     },
-    /// A leg is a member of a conference.
+    /// A leg became a member of a conference.
     ConferenceJoined {
         /// Leg.
         call: CallSid,
         /// When.
         at: Timestamp,
-        /// Which conference, and on which terms.
+        /// The conference, and the terms.
         membership: Membership,
     },
-    /// A leg is no longer a member of a conference. Applied only if it is on record as a member of it.
+    /// A leg left a conference. Applied only if it is recorded as a member of it.
     ConferenceLeft {
         /// Leg.
         call: CallSid,
         /// When.
         at: Timestamp,
-        /// Which conference.
+        /// The conference.
         conference: ConferenceSid,
     },
     /// A recording is about to begin: its file must be found after a crash.
     RecordingStarted(StartedRecording),
     /// A recording that was started has no file.
     RecordingGone {
-        /// Which.
+        /// The recording.
         sid: RecordingSid,
     },
-    /// A recording is complete. The later one replaces the earlier.
+    /// A recording is complete. A later one replaces an earlier one.
     Recording(Recording),
     /// A problem to report to the owner.
     Notification(Box<Notification>),
     /// A callback is due. Repeating it has no effect.
     CallbackQueued(Box<Callback>),
-    /// The phones of a client that are registered now.
+    /// The currently registered phones of a client.
     Registered {
         /// Its organization.
         organization: OrganizationSid,
         /// Login.
         login: String,
-        /// Whatever the SIP side wants to find again, as JSON; `None` if no phone is left.
+        /// The SIP side's own data, as JSON; `None` if no phone is left.
         content: Option<String>,
     },
-    /// Calls or registrations were turned away; their number is added to that on record.
+    /// Calls or registrations were refused; their number is added to the stored one.
     Refused(Box<Refusal>),
     /// A callback needs no further attempt.
     CallbackDone {
-        /// Which.
+        /// The callback.
         event: EventSid,
         /// Attempts made.
         attempts: i64,
-        /// Last HTTP status; `None` if there was no answer.
+        /// Last HTTP status; `None` if there was no response.
         status: Option<u16>,
-        /// Why it is given up; `None` if it was delivered.
+        /// Why it was given up; `None` if it was delivered.
         dead: Option<String>,
         /// When.
         at: Timestamp,
     },
-    /// A callback shall be tried again.
+    /// A callback is to be retried.
     CallbackRetry {
-        /// Which.
+        /// The callback.
         event: EventSid,
         /// Attempts made.
         attempts: i64,
         /// When to try next.
         next_at: Timestamp,
-        /// Last HTTP status; `None` if there was no answer.
+        /// Last HTTP status; `None` if there was no response.
         status: Option<u16>,
         /// Why the last attempt failed.
         error: String,
     },
-    /// Callbacks that have ended shall be delivered again.
+    /// Ended callbacks are to be delivered again.
     CallbacksReplayed {
-        /// Which.
+        /// The callbacks.
         filter: Box<DeliveryFilter>,
         /// When the replay was requested.
         at: Timestamp,
     },
-    /// This server delivers a callback that has no owner. No effect if another one does.
+    /// This server claims a callback without an owner. No effect if another one has.
     CallbackClaimed {
-        /// Which.
+        /// The callback.
         event: EventSid,
     },
     /// The trace of a call, a conference or a message, compressed by the caller.
     Trace {
         /// Root leg, conference or message.
         lane: Lane,
-        /// Bytes as they shall be read back.
+        /// Bytes to be returned unchanged.
         blob: Vec<u8>,
     },
-    /// A server is alive.
+    /// The heartbeat of a server.
     Alive {
-        /// Which.
+        /// The server.
         instance: InstanceSid,
         /// When.
         at: Timestamp,
     },
 }
 
-/// New values of a live leg; `None` leaves what is stored.
+/// New values of a live leg; `None` leaves the stored value.
 #[derive(Debug, Clone)]
 pub struct CallUpdate {
     /// Leg.
     pub sid: CallSid,
     /// When.
     pub at: Timestamp,
-    /// Muted or not.
+    /// Whether it is muted.
     pub muted: Option<bool>,
     /// SIP Call-ID.
     pub sip_call_id: Option<String>,
@@ -232,15 +231,15 @@ pub struct CallUpdate {
     pub dialog: Option<String>,
 }
 
-/// What became of the changes of one commit.
+/// The results of the changes in one commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Committed {
     pub(crate) applied: Vec<bool>,
 }
 
 impl Committed {
-    /// Whether the change at `index` had an effect: `false` for the end of a leg that had ended
-    /// before, and for rows left out because of that.
+    /// Whether the change at `index` had an effect: `false` for the end of a leg that had already
+    /// ended, and for rows dropped because of that.
     #[must_use]
     pub fn applied(&self, index: usize) -> bool {
         self.applied.get(index).copied().unwrap_or(false)

@@ -1,7 +1,7 @@
-//! Conferences: their rows, what changes them, and the end of those that a dead server left open.
+//! Conferences: their rows, their changes, and the end of those that a dead server left open.
 //!
-//! **Invariant: a conference ends once.** Only the server that runs it ends it, or, once that server
-//! is dead, whichever server finds it first.
+//! **Invariant: a conference ends once.** Only the server that runs it ends it, or, once that
+//! server is dead, the first server to find it.
 
 use std::sync::OnceLock;
 
@@ -13,7 +13,7 @@ use crate::admin::Admin;
 use crate::sql::{Arg, Columns, Sql, Table, args};
 use crate::{Result, Store};
 
-/// Why a conference ended that a dead server left open.
+/// End reason of conferences that a dead server left open.
 const REASON: &str = "node-lost";
 
 static CONFERENCES: Table = Table {
@@ -50,7 +50,7 @@ pub(crate) fn start(sid: ConferenceSid, at: Timestamp) -> Sql {
     )
 }
 
-/// `repeated`: the statement may have been carried out before, on a connection that broke.
+/// `repeated`: the statement may already have been carried out, on a connection that broke.
 pub(crate) fn end(
     sid: ConferenceSid,
     status: ConferenceStatus,
@@ -91,8 +91,8 @@ pub(crate) fn leave(call: CallSid, conference: ConferenceSid, at: Timestamp) -> 
     )
 }
 
-/// Ends the conferences left open by servers without a heartbeat since `gone_since`: the end is
-/// the last heartbeat, as far as it is known.
+/// Ends the conferences left open by servers without a heartbeat since `gone_since`: the end is the
+/// last heartbeat, if known.
 pub(crate) fn close_abandoned(gone_since: Timestamp, instance: InstanceSid) -> Sql {
     Sql::new(
         "UPDATE conferences SET status = $3, reason = $4, \
@@ -125,17 +125,17 @@ impl Store {
     /// A conference.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn conference(&self, sid: ConferenceSid) -> Result<Option<Conference>> {
         let mut sql = CONFERENCES.select();
         sql.with(" WHERE sid = ?", sid);
         self.first(sql, read).await
     }
 
-    /// The conferences that have not ended, on whatever server, oldest first.
+    /// The conferences of all servers that have not ended, oldest first.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn open_conferences(&self) -> Result<Vec<Conference>> {
         let mut sql = CONFERENCES.select();
         sql.text(" WHERE ended IS NULL ORDER BY created, sid");
@@ -145,7 +145,7 @@ impl Store {
     /// Ends the conferences that dead servers left open; returns whether there were any.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn close_conferences(&self, now: Timestamp) -> Result<bool> {
         let gone_since = self.gone_since(now);
         self.administer(Admin::CloseConferences { gone_since })

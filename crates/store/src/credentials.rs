@@ -1,6 +1,6 @@
-//! Passwords, digests and who may use the API.
+//! Passwords, digests and API tokens.
 //!
-//! **Invariant: no password is stored or cached in a form that can be read back.**
+//! **Invariant: no password is stored or cached in a recoverable form.**
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -16,10 +16,10 @@ use tokio::sync::{mpsc, oneshot};
 
 /// How long a verified password needs no new verification.
 const REMEMBERED: Duration = Duration::from_secs(60);
-/// Computations that may wait for the thread; further callers wait before they are queued.
+/// Maximum computations queued for the thread; further callers wait before they are queued.
 const QUEUE: usize = 64;
-/// Hash of an unknown password, which is verified if there is no account, so that an answer
-/// takes as long for a login that does not exist as for one that does.
+/// Hash of an unknown password, verified if the account does not exist, so that the response takes
+/// equally long.
 const DUMMY: &str = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 /// MD5(login:realm:password) in lower-case hex (RFC 2617 §3.2.2.2).
@@ -77,7 +77,7 @@ async fn matches(hash: &str, password: String) -> bool {
     compute(password, salt, Argon2::new(algorithm, version, params)).await == Some(expected)
 }
 
-/// One computation.
+/// One computation for the thread.
 struct Job {
     password: String,
     salt: Vec<u8>,
@@ -85,8 +85,8 @@ struct Job {
     reply: oneshot::Sender<Option<Output>>,
 }
 
-/// The queue of the thread that computes hashes. **One at a time and always in the same buffer**, so
-/// that guesses cost neither more than one core nor more than 19 MiB of memory, however many come.
+/// The queue of the thread that computes hashes. **One at a time and always in the same buffer**,
+/// so that guesses cost at most one core and 19 MiB of memory, however many arrive.
 static HASHER: LazyLock<mpsc::Sender<Job>> = LazyLock::new(|| {
     let (jobs, mut waiting) = mpsc::channel::<Job>(QUEUE);
     let work = move || {
@@ -97,13 +97,14 @@ static HASHER: LazyLock<mpsc::Sender<Job>> = LazyLock::new(|| {
                     .reply
                     .send(hashed(&job.argon, &job.password, &job.salt, &mut memory));
             }
-            // Kept for those that wait, but not by a server whose clients use tokens.
+            // The buffer is kept while computations wait, but not by a server whose clients use
+            // tokens.
             if waiting.is_empty() {
                 memory = Vec::new();
             }
         }
     };
-    // Without the thread the channel is closed, and no password is right.
+    // Without the thread the channel is closed, and every password is wrong.
     let _ = std::thread::Builder::new()
         .name("passwords".to_owned())
         .spawn(work);
@@ -136,7 +137,7 @@ fn hashed(argon: &Argon2, password: &str, salt: &[u8], memory: &mut Vec<Block>) 
     Output::new(bytes).ok()
 }
 
-/// Verifies passwords and remembers for a minute that it did.
+/// Verifies passwords and remembers the result for a minute.
 pub(crate) struct Verifier {
     salt: [u8; 16],
     remembered: Mutex<HashMap<[u8; 32], Instant>>,
@@ -150,7 +151,7 @@ impl Verifier {
         }
     }
 
-    /// Whether `password` was found to be the one of `hash` in the last minute.
+    /// Whether `password` was verified for `hash` in the last minute.
     pub(crate) fn remembers(&self, hash: &str, password: &str) -> bool {
         let remembered = self.remembered.lock().unwrap_or_else(|e| e.into_inner());
         remembered
@@ -158,7 +159,7 @@ impl Verifier {
             .is_some_and(|since| since.elapsed() < REMEMBERED)
     }
 
-    /// Whether `password` is the one that `hash` was made from.
+    /// Whether `hash` was made from `password`.
     pub(crate) async fn verify(&self, hash: &str, password: &str) -> bool {
         if self.remembers(hash, password) {
             return true;
@@ -170,12 +171,12 @@ impl Verifier {
         good
     }
 
-    /// Takes as long as a password that is wrong.
+    /// Takes as long as verifying a wrong password.
     pub(crate) async fn refuse(&self, password: &str) {
         let _ = matches(DUMMY, password.to_owned()).await;
     }
 
-    /// Compares two secrets in a time that does not depend on where they differ.
+    /// Compares two secrets in constant time.
     pub(crate) fn same(&self, one: &str, other: &str) -> bool {
         self.digest(&[one]) == self.digest(&[other])
     }
@@ -197,7 +198,7 @@ impl Verifier {
     }
 }
 
-/// Whether a password is the one an imported token was made from: its MD5.
+/// Whether an imported token was made from a password: its MD5.
 pub(crate) fn is_imported_password(token: &str, password: &str) -> bool {
     hex(&Md5::digest(password)).eq_ignore_ascii_case(token)
 }

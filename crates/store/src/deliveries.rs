@@ -1,7 +1,7 @@
-//! Callbacks as the API shows them: pending, delivered, dead; and delivering them again.
+//! Callbacks as shown by the API: pending, delivered, dead; and their replay.
 //!
-//! **Invariant: a row to be delivered again has no owner until one server claims it;**
-//! so it does not matter which process asks for it, and whether a server runs.
+//! **Invariant: a row to be replayed has no owner until one server claims it;** so any process may
+//! request it, whether or not a server is running.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,25 +16,25 @@ use crate::query::{Conditions, count_of};
 use crate::sql::{Columns, Sql, args};
 use crate::{Change, Inspect, PendingCallback, Result, Store, StoreError, rows};
 
-/// Rows that a server takes up at once.
+/// Maximum rows that a server claims at once.
 const CLAIMED_AT_ONCE: i64 = 200;
 
-/// The callbacks that a server must deliver.
+/// The callbacks that this server must deliver.
 const OURS: &str = " WHERE state = 'pending' AND owner = ?";
 
-/// How far a callback is.
+/// The state of a callback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeliveryState {
-    /// It is sent until it is through.
+    /// It is retried until it ends.
     Pending,
-    /// The application took it.
+    /// The application accepted it.
     Delivered,
     /// It was given up.
     Dead,
 }
 
 impl DeliveryState {
-    /// As it is stored and shown.
+    /// The word in the database and the API.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -51,7 +51,7 @@ impl fmt::Display for DeliveryState {
     }
 }
 
-/// It is none of the three words.
+/// The text is none of the three words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a delivery is pending, delivered or dead")]
 pub struct NoDeliveryState;
@@ -70,13 +70,13 @@ impl FromStr for DeliveryState {
 /// A callback and its result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
-    /// What is sent.
+    /// The callback itself.
     pub callback: Callback,
-    /// How far it is.
+    /// Its state.
     pub state: DeliveryState,
     /// Attempts since it was due or replayed.
     pub attempts: i64,
-    /// HTTP status of the last answer.
+    /// HTTP status of the last response.
     pub http_status: Option<u16>,
     /// Why the last attempt failed.
     pub error: Option<String>,
@@ -88,24 +88,24 @@ pub struct Delivery {
     pub replayed: Option<Timestamp>,
 }
 
-/// Which callbacks.
+/// Selects callbacks.
 #[derive(Debug, Clone, Default)]
 pub struct DeliveryFilter {
-    /// Whose; `None` is everybody's.
+    /// Owners; `None` means all accounts.
     pub scope: Option<Scope>,
-    /// This one.
+    /// Only this one.
     pub event: Option<EventSid>,
-    /// How far they are.
+    /// State.
     pub state: Option<DeliveryState>,
-    /// Those about a call, in whatever lane.
+    /// Those about a call, in any lane.
     pub call: Option<CallSid>,
-    /// Those of a lane: of a call, a conference, a message.
+    /// Those of a lane: a call, a conference, a message.
     pub lane: Option<Lane>,
     /// Created then or later.
     pub created_from: Option<Timestamp>,
     /// Created then or earlier.
     pub created_until: Option<Timestamp>,
-    /// Part; without meaning for [`Store::replay`].
+    /// Part of the list; ignored by [`Store::replay`].
     pub window: Window,
 }
 
@@ -128,7 +128,7 @@ impl DeliveryFilter {
         conditions
     }
 
-    /// Makes what matches due again, unless it is on its way.
+    /// Makes matching callbacks due again, unless they are pending.
     pub(crate) fn replay(&self, at: Timestamp) -> Sql {
         let mut head = Sql::default();
         head.text(
@@ -145,7 +145,7 @@ impl Store {
     /// A callback.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn delivery(&self, event: EventSid) -> Result<Option<Delivery>> {
         self.one(&rows::OUTBOX, event, read).await
     }
@@ -153,16 +153,16 @@ impl Store {
     /// Callbacks that a filter matches, newest first.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn deliveries(&self, filter: &DeliveryFilter) -> Result<Rows<Delivery>> {
         list(self.readers(), filter).await
     }
 
-    /// Wants the callbacks that a filter matches and that have ended delivered again, with the same
-    /// event; returns their number. A server takes them up within a second or so.
+    /// Requests that matching callbacks that have ended be delivered again, with the same event;
+    /// returns their number. A server claims them within about a second.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn replay(&self, filter: &DeliveryFilter, at: Timestamp) -> Result<i64> {
         let mut counting = filter.conditions(count_of(rows::OUTBOX.name));
         counting.ended();
@@ -178,10 +178,10 @@ impl Store {
         Ok(count)
     }
 
-    /// How many callbacks this server must deliver, those on their way included.
+    /// The number of callbacks that this server must deliver, including those in progress.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn undelivered_count(&self) -> Result<i64> {
         let mut sql = count_of(rows::OUTBOX.name);
         sql.with(OURS, self.instance());
@@ -189,10 +189,10 @@ impl Store {
         Ok(count.unwrap_or(0))
     }
 
-    /// The number of the next callback of a lane: behind all that are on record.
+    /// The number of the next callback of a lane: after all recorded ones.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn next_sequence(&self, lane: Lane) -> Result<i64> {
         let text = "SELECT COALESCE(MAX(sequence), -1) AS last FROM outbox WHERE lane = $1";
         let last = self
@@ -203,10 +203,10 @@ impl Store {
 
     /// The first `limit` callbacks that this server must deliver, by lane, sequence and event.
     ///
-    /// - `after`: only those behind this place.
+    /// - `after`: only those after this position.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn undelivered_callbacks(
         &self,
         after: Option<(Lane, i64, EventSid)>,
@@ -227,7 +227,7 @@ impl Store {
     /// sequence; not necessarily all at once.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn replayed_callbacks(&self) -> Result<Vec<PendingCallback>> {
         let mut sql = rows::OUTBOX.select();
         sql.text(" WHERE state = 'pending' AND owner = '' ORDER BY lane, sequence, created")
@@ -240,7 +240,7 @@ impl Inspect {
     /// A callback.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn delivery(&self, event: EventSid) -> Result<Option<Delivery>> {
         let mut sql = rows::OUTBOX.select();
         sql.with(" WHERE event = ?", event);
@@ -251,15 +251,16 @@ impl Inspect {
     /// Callbacks that a filter matches, newest first.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn deliveries(&self, filter: &DeliveryFilter) -> Result<Rows<Delivery>> {
         list(&self.readers, filter).await
     }
 
-    /// As [`Store::replay`], beside the server; if none runs, the next one delivers them.
+    /// As [`Store::replay`], from outside of the server; if none is running, the next one delivers
+    /// them.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn replay(&self, filter: &DeliveryFilter, at: Timestamp) -> Result<u64> {
         Ok(filter.replay(at).execute(&self.readers).await?)
     }
@@ -308,7 +309,7 @@ async fn list(readers: &AnyPool, filter: &DeliveryFilter) -> Result<Rows<Deliver
     Ok(Rows { items, total })
 }
 
-/// The statement with which a server claims a row; `repeated` if it may have done so just before.
+/// The statement by which a server claims a row; `repeated` if it may just have done so.
 pub(crate) fn claim(event: EventSid, owner: InstanceSid, repeated: bool) -> Sql {
     Sql::new(
         "UPDATE outbox SET owner = $2 WHERE event = $1 AND state = 'pending' \
@@ -317,8 +318,8 @@ pub(crate) fn claim(event: EventSid, owner: InstanceSid, repeated: bool) -> Sql 
     )
 }
 
-/// The statement with which a server that closes what one that is gone left takes over the
-/// callbacks of the lane that wait.
+/// The statement by which a server that closes the calls and messages of a dead one takes over the
+/// waiting callbacks of their lanes.
 pub(crate) fn take_over(lane: Lane, from: InstanceSid, owner: InstanceSid) -> Sql {
     Sql::new(
         "UPDATE outbox SET owner = $3 WHERE lane = $1 AND owner = $2 AND state = 'pending'",
@@ -326,7 +327,7 @@ pub(crate) fn take_over(lane: Lane, from: InstanceSid, owner: InstanceSid) -> Sq
     )
 }
 
-/// Reads the columns that [`rows::callback`] leaves out.
+/// Reads the columns that [`rows::callback`] omits.
 pub(crate) fn read(row: &AnyRow) -> Result<Delivery> {
     let pending = rows::callback(row)?;
     let columns = Columns(row);

@@ -1,5 +1,4 @@
-//! Who and what exists: organizations, accounts, clients, applications, and which number a
-//! dialled text means.
+//! Organizations, accounts, clients, applications, and the look-up of dialled numbers.
 
 use std::sync::Arc;
 
@@ -23,7 +22,7 @@ impl Store {
     /// An organization. Cached.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn organization(&self, sid: OrganizationSid) -> Result<Option<Arc<Organization>>> {
         let cache = &self.caches().organizations;
         let generation = match cache.get(&sid) {
@@ -41,7 +40,7 @@ impl Store {
     /// The organization with a SIP domain, in any letter case. Cached.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn organization_of_domain(&self, domain: &str) -> Result<Option<Arc<Organization>>> {
         let domain = domain.to_lowercase();
         let cache = &self.caches().domains;
@@ -56,10 +55,10 @@ impl Store {
         Ok(found)
     }
 
-    /// The organization made at the first start.
+    /// The organization created at the first start.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn default_organization(&self) -> Result<Option<Arc<Organization>>> {
         let mut sql = rows::ORGANIZATIONS.select();
         sql.text(" ORDER BY created, sid LIMIT 1");
@@ -69,7 +68,7 @@ impl Store {
     /// An account. Cached.
     ///
     /// # Errors
-    /// As the database reports; [`crate::StoreError::WrongKey`] if its token cannot be opened.
+    /// As reported by the database; [`crate::StoreError::WrongKey`] if its token cannot be decrypted.
     pub async fn account(&self, sid: AccountSid) -> Result<Option<Arc<Account>>> {
         let cache = &self.caches().accounts;
         let generation = match cache.get(&sid) {
@@ -107,7 +106,7 @@ impl Store {
         Ok(found)
     }
 
-    /// The account with a friendly name, if only one has it.
+    /// The account with a friendly name, if exactly one has it.
     ///
     /// # Errors
     /// As [`Store::account`].
@@ -156,7 +155,7 @@ impl Store {
         self.many(sql, |row| rows::account(row, self.key())).await
     }
 
-    /// Adds an account, and a client with it if given.
+    /// Adds an account, together with a client if given.
     ///
     /// # Errors
     /// [`crate::StoreError::Duplicate`] if the identifier, e-mail address or login is taken.
@@ -178,11 +177,11 @@ impl Store {
             .map(drop)
     }
 
-    /// Sets the status of an account and of all below it that are not closed. `closed` also
-    /// removes what they own, except accounts and calls.
+    /// Sets the status of an account and of all below it that are not closed. `closed` also removes
+    /// everything they own, except accounts and calls.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn set_account_status(
         &self,
         sid: AccountSid,
@@ -194,9 +193,8 @@ impl Store {
             .map(drop)
     }
 
-    /// The account whose SID or e-mail address is `login`, if `secret` is one of its live tokens or its
-    /// password.
-    /// A password needs a computation of tens of milliseconds once a minute.
+    /// The account whose SID or e-mail address is `login`, if `secret` is one of its valid tokens
+    /// or its password. Verifying a password takes tens of milliseconds, once a minute.
     ///
     /// # Errors
     /// As [`Store::account`].
@@ -221,8 +219,8 @@ impl Store {
         }
     }
 
-    /// Whether `secret` is a live token of an account, or a password that was verified in the last
-    /// minute. Takes no time.
+    /// Whether `secret` is a valid token of an account, or a password verified in the last minute.
+    /// Takes no noticeable time.
     #[must_use]
     pub fn knows(&self, account: &Account, secret: &str) -> bool {
         let verifier = self.verifier();
@@ -234,7 +232,7 @@ impl Store {
                 .is_some_and(|hash| verifier.remembers(hash, secret))
     }
 
-    /// Whether `secret` is the password of an account; never without one. Takes tens of
+    /// Whether `secret` is the password of an account; false if it has none. Takes tens of
     /// milliseconds in either case.
     pub async fn is_password(&self, account: Option<&Account>, secret: &str) -> bool {
         let hash = account.and_then(|account| account.password_hash.as_ref());
@@ -251,7 +249,7 @@ impl Store {
     /// The client with a login in the organization with this domain. Cached.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn client_of_login(&self, login: &str, domain: &str) -> Result<Option<Arc<Client>>> {
         match self.organization_of_domain(domain).await? {
             Some(organization) => self.client_in(organization.sid, login).await,
@@ -262,7 +260,7 @@ impl Store {
     /// The client with a login in an organization. Cached.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn client_in(
         &self,
         organization: OrganizationSid,
@@ -288,7 +286,7 @@ impl Store {
     /// A client.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn client(&self, sid: ClientSid) -> Result<Option<Client>> {
         let mut sql = rows::CLIENTS.select();
         sql.with(" WHERE sid = ?", sid);
@@ -298,7 +296,7 @@ impl Store {
     /// Clients, oldest first.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn clients(&self, scope: Scope) -> Result<Vec<Client>> {
         let mut sql = Conditions::new(rows::CLIENTS.select(), scope).finish();
         sql.text(" ORDER BY created, sid");
@@ -308,35 +306,35 @@ impl Store {
     /// Adds a client.
     ///
     /// # Errors
-    /// [`crate::StoreError::Duplicate`] if the organization has its login already.
+    /// [`crate::StoreError::Duplicate`] if the organization already has its login.
     pub async fn insert_client(&self, client: Client) -> Result<()> {
         self.administer(Admin::insert_client(&client, self.key()))
             .await
             .map(drop)
     }
 
-    /// Replaces a client; `false` if it is gone.
+    /// Replaces a client; `false` if it does not exist.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn update_client(&self, client: Client) -> Result<bool> {
         self.administer(Admin::update_client(&client, self.key()))
             .await
     }
 
-    /// Deletes a client; `false` if it was gone.
+    /// Deletes a client; `false` if it did not exist.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn delete_client(&self, sid: ClientSid) -> Result<bool> {
         self.administer(Admin::DeleteClient(sid)).await
     }
 
-    /// Numbers that `spellings` (see `model::number::candidates`) may mean, of every
-    /// organization, and the patterns of one. Cached.
+    /// Numbers stored under `spellings` (see `model::number::candidates`), of every organization,
+    /// and the patterns of one. Cached.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn number_candidates(
         &self,
         organization: Option<OrganizationSid>,
@@ -400,31 +398,31 @@ impl Store {
     /// Adds an incoming number.
     ///
     /// # Errors
-    /// [`crate::StoreError::Duplicate`] if the organization has it already.
+    /// [`crate::StoreError::Duplicate`] if the organization already has it.
     pub async fn insert_number(&self, number: Number) -> Result<()> {
         self.administer(Admin::InsertNumber(number)).await.map(drop)
     }
 
-    /// Replaces a number; `false` if it is gone.
+    /// Replaces a number; `false` if it does not exist.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn update_number(&self, number: Number) -> Result<bool> {
         self.administer(Admin::UpdateNumber(number)).await
     }
 
-    /// Deletes a number; `false` if it was gone.
+    /// Deletes a number; `false` if it did not exist.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn delete_number(&self, sid: NumberSid) -> Result<bool> {
         self.administer(Admin::DeleteNumber(sid)).await
     }
 
-    /// Numbers of an account that one of its applications answers.
+    /// Numbers of an account that use one of its applications.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn numbers_with_application(&self, scope: Scope) -> Result<Vec<Number>> {
         let mut sql = Conditions::new(rows::NUMBERS.select(), scope).finish();
         sql.text(" AND (voice_application IS NOT NULL OR extra LIKE '%ApplicationSid%')")
@@ -435,7 +433,7 @@ impl Store {
     /// An application. Cached.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn application(&self, sid: ApplicationSid) -> Result<Option<Arc<Application>>> {
         let cache = &self.caches().applications;
         let generation = match cache.get(&sid) {
@@ -453,7 +451,7 @@ impl Store {
     /// Applications, oldest first.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn applications(&self, scope: Scope) -> Result<Vec<Application>> {
         let mut sql = Conditions::new(rows::APPLICATIONS.select(), scope).finish();
         sql.text(" ORDER BY created, sid");
@@ -463,33 +461,33 @@ impl Store {
     /// Adds an application.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn insert_application(&self, application: Application) -> Result<()> {
         self.administer(Admin::InsertApplication(application))
             .await
             .map(drop)
     }
 
-    /// Replaces an application; `false` if it is gone.
+    /// Replaces an application; `false` if it does not exist.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn update_application(&self, application: Application) -> Result<bool> {
         self.administer(Admin::UpdateApplication(application)).await
     }
 
-    /// Deletes an application; `false` if it was gone.
+    /// Deletes an application; `false` if it did not exist.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn delete_application(&self, sid: ApplicationSid) -> Result<bool> {
         self.administer(Admin::DeleteApplication(sid)).await
     }
 
-    /// Deletes the row of a recording; `false` if it was gone.
+    /// Deletes the row of a recording; `false` if it did not exist.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn delete_recording(&self, sid: RecordingSid) -> Result<bool> {
         self.administer(Admin::DeleteRecording(sid)).await
     }

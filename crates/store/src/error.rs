@@ -1,37 +1,38 @@
-//! What can go wrong in the store, by what the caller can do about it.
+//! Errors of the store, grouped by what the caller can do about them.
 
-/// Why the store did not do what was asked.
+/// Why the store did not carry out a request.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The database cannot be opened as configured; the text says what to change.
+    /// The database cannot be opened as configured; the text says how to fix that.
     #[error("{0}")]
     Unusable(String),
-    /// The value must be unique and exists already.
+    /// The value must be unique and already exists.
     #[error("{0} exists already")]
     Duplicate(&'static str),
-    /// The list has no row, or none any more, beside which a window could lie.
+    /// The row next to which a window was requested is not, or no longer, in the list.
     #[error("the list has no row `{0}`")]
     NoRow(String),
     /// A stored value cannot be read.
     #[error("{what} in the database cannot be read: {why}")]
     Corrupt {
-        /// Which column or value.
+        /// The column or value.
         what: &'static str,
-        /// What is wrong with it.
+        /// The fault.
         why: String,
     },
-    /// A stored secret does not open with this key.
+    /// A stored secret cannot be decrypted with this key.
     #[error(
         "a stored secret cannot be decrypted with this key: is `secret.key` the one the database was created with?"
     )]
     WrongKey,
-    /// The database takes no writes now, as when its disk is full or fails. It may later.
+    /// The database accepts no writes at present, for example because its disk is full or fails. It
+    /// may later.
     #[error("the database cannot be written now: {0}")]
     Unavailable(String),
     /// The store was closed.
     #[error("the store is closed")]
     Closed,
-    /// The database refused.
+    /// An error from the database.
     #[error("database: {0}")]
     Database(#[from] sqlx::Error),
 }

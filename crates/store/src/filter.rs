@@ -1,8 +1,8 @@
-//! What lists are asked for.
+//! Filters, order and windows of lists.
 
 use model::{AccountSid, AccountStatus, Timestamp};
 
-/// Whose rows.
+/// The accounts whose rows are listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
     /// Of this account only.
@@ -11,15 +11,15 @@ pub enum Scope {
     Tree(AccountSid),
 }
 
-/// Which part of the rows.
+/// A part of the rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Window {
     /// Rows to skip.
     pub offset: i64,
     /// Maximum number of rows.
     pub limit: i64,
-    /// The row beside which the window lies, which costs the same however deep it is; `offset` counts
-    /// only without one.
+    /// The row next to which the window lies, at a cost that does not depend on its depth; `offset`
+    /// counts only without one.
     pub place: Place,
 }
 
@@ -50,21 +50,21 @@ impl Default for Window {
 /// Where a window begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
-    /// After as many rows as the window's `offset` says.
+    /// At the window's `offset`.
     Offset,
-    /// The same, but the rows of the list are not counted.
+    /// The same, but without counting the rows of the list.
     Newest,
     /// At the first row older than a key, in the default order (newest first). The rows of the list
     /// are not counted.
     OlderThan(RowKey),
-    /// So that the last row is the next newer than a key, in the default order (newest first). The
-    /// rows of the list are not counted.
+    /// Such that the last row is the next newer than a key, in the default order (newest first).
+    /// The rows of the list are not counted.
     NewerThan(RowKey),
     /// At the first row after the one with this identifier, in any order of the list.
     AfterRow(String),
 }
 
-/// The place of a row in a list that is sorted by age.
+/// The position of a row in a list sorted by age.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowKey {
     /// When the row was created.
@@ -73,19 +73,19 @@ pub struct RowKey {
     pub sid: String,
 }
 
-/// Part of a list, and how long the whole is.
+/// Part of a list, and its total length.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rows<T> {
     /// The rows of the window.
     pub items: Vec<T>,
-    /// Rows that match, in and outside the window; 0 if they were not counted ([`Place`]).
+    /// Rows that match, inside and outside of the window; 0 if they were not counted ([`Place`]).
     pub total: i64,
 }
 
 /// Order of a list: by `key`, then newest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sort<K> {
-    /// Property.
+    /// The property.
     pub key: K,
     /// Largest first.
     pub descending: bool,
@@ -104,22 +104,22 @@ pub enum CallKey {
     Direction,
     /// Status.
     Status,
-    /// Length; calls without one first.
+    /// Duration; calls without one first.
     Duration,
 }
 
-/// Which calls. Texts named *pattern* know `%` (any text) and `_` (any character).
+/// Selects calls. Texts named *pattern* support `%` (any text) and `_` (any character).
 #[derive(Debug, Clone)]
 pub struct CallFilter {
-    /// Whose.
+    /// The owners.
     pub scope: Scope,
     /// Pattern that the called party ends with.
     pub to: Option<String>,
     /// Pattern that the calling party ends with.
     pub from: Option<String>,
-    /// Patterns of the status word, one of which fits; all statuses if there is none.
+    /// Patterns of the status word, one of which must match; empty means all statuses.
     pub status: Vec<String>,
-    /// `to` and `from` are whole values instead of patterns.
+    /// Whether `to` and `from` are whole values rather than patterns.
     pub exact: bool,
     /// Started then or later.
     pub started_from: Option<Timestamp>,
@@ -133,7 +133,7 @@ pub struct CallFilter {
     pub parent: Option<String>,
     /// Order; `None` is newest first.
     pub sort: Option<Sort<CallKey>>,
-    /// Part.
+    /// Part of the list.
     pub window: Window,
 }
 
@@ -163,16 +163,16 @@ impl CallFilter {
 pub enum RecordingKey {
     /// Creation.
     Created,
-    /// Length.
+    /// Duration.
     Duration,
     /// Leg.
     Call,
 }
 
-/// Which recordings.
+/// Selects recordings.
 #[derive(Debug, Clone)]
 pub struct RecordingFilter {
-    /// Whose.
+    /// The owners.
     pub scope: Scope,
     /// Pattern of the leg's identifier.
     pub call: Option<String>,
@@ -182,7 +182,7 @@ pub struct RecordingFilter {
     pub created_until: Option<Timestamp>,
     /// Order; `None` is newest first.
     pub sort: Option<Sort<RecordingKey>>,
-    /// Part.
+    /// Part of the list.
     pub window: Window,
 }
 
@@ -214,14 +214,14 @@ pub enum MessageKey {
     Direction,
     /// Status.
     Status,
-    /// What it says.
+    /// Text.
     Body,
 }
 
-/// Which messages. Texts named *pattern* know `%` (any text) and `_` (any character).
+/// Selects messages. Texts named *pattern* support `%` (any text) and `_` (any character).
 #[derive(Debug, Clone)]
 pub struct MessageFilter {
-    /// Whose.
+    /// The owners.
     pub scope: Scope,
     /// Pattern that the recipient ends with.
     pub to: Option<String>,
@@ -231,7 +231,7 @@ pub struct MessageFilter {
     pub body: Option<String>,
     /// Pattern of the status word.
     pub status: Option<String>,
-    /// `to` and `from` are whole values instead of patterns.
+    /// Whether `to` and `from` are whole values rather than patterns.
     pub exact: bool,
     /// Created then or later.
     pub created_from: Option<Timestamp>,
@@ -243,7 +243,7 @@ pub struct MessageFilter {
     pub sent_until: Option<Timestamp>,
     /// Order; `None` is newest first.
     pub sort: Option<Sort<MessageKey>>,
-    /// Part.
+    /// Part of the list.
     pub window: Window,
 }
 
@@ -283,14 +283,14 @@ pub enum NotificationKey {
     Text,
 }
 
-/// Which notifications.
+/// Selects notifications.
 #[derive(Debug, Clone)]
 pub struct NotificationFilter {
-    /// Whose.
+    /// The owners.
     pub scope: Scope,
     /// Number of the problem.
     pub code: Option<i64>,
-    /// Address that was asked.
+    /// Address that was requested.
     pub request_url: Option<String>,
     /// Part of the text, in any letter case.
     pub text: Option<String>,
@@ -302,7 +302,7 @@ pub struct NotificationFilter {
     pub created_until: Option<Timestamp>,
     /// Order; `None` is newest first.
     pub sort: Option<Sort<NotificationKey>>,
-    /// Part.
+    /// Part of the list.
     pub window: Window,
 }
 
@@ -333,10 +333,10 @@ pub enum NumberKey {
     FriendlyName,
 }
 
-/// Which numbers.
+/// Selects numbers.
 #[derive(Debug, Clone)]
 pub struct NumberFilter {
-    /// Whose.
+    /// The owners.
     pub scope: Scope,
     /// Pattern found anywhere in the number.
     pub phone_number: Option<String>,
@@ -344,21 +344,21 @@ pub struct NumberFilter {
     pub friendly_name: Option<String>,
     /// Order; `None` is newest first.
     pub sort: Option<Sort<NumberKey>>,
-    /// Part.
+    /// Part of the list.
     pub window: Window,
 }
 
-/// Which accounts below one.
+/// Selects accounts below another one.
 #[derive(Debug, Clone)]
 pub struct AccountFilter {
     /// The account directly above them.
     pub parent: AccountSid,
-    /// That account, too.
+    /// Whether to include that account.
     pub itself: bool,
     /// Name.
     pub friendly_name: Option<String>,
-    /// Status: one of these; any if there is none.
+    /// Statuses, one of which must match; empty means any.
     pub statuses: Vec<AccountStatus>,
-    /// Part.
+    /// Part of the list.
     pub window: Window,
 }

@@ -1,4 +1,4 @@
-//! What an empty database needs before anyone can use it.
+//! Sets up an empty database for use.
 
 use model::record::{Account, Organization};
 use model::{AccountSid, AccountStatus, OrganizationSid};
@@ -7,7 +7,7 @@ use crate::admin::Admin;
 use crate::credentials::{hash_password, random_token};
 use crate::{Result, Store, StoreError};
 
-/// Values for the first start; what is absent is generated.
+/// Values for the first start; missing ones are generated.
 #[derive(Debug, Clone, Default)]
 pub struct AdminSeed {
     /// Identifier.
@@ -20,7 +20,7 @@ pub struct AdminSeed {
     pub password: Option<String>,
 }
 
-/// What the first start made.
+/// What the first start created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FirstStart {
     /// Identifier of the administrator.
@@ -29,16 +29,16 @@ pub struct FirstStart {
     pub email: String,
     /// API token.
     pub token: String,
-    /// Password in clear text: shown once, kept only as a hash.
+    /// Password in clear text: shown once, stored only as a hash.
     pub password: String,
 }
 
 impl Store {
-    /// Creates the default organization and the administrator in an empty database; `None` if
-    /// it was not empty. Of several servers that start at once, one creates them.
+    /// Creates the default organization and the administrator in an empty database; `None` if it
+    /// was not empty. If several servers start at once, one of them creates these.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn first_start(&self, domain: &str, seed: AdminSeed) -> Result<Option<FirstStart>> {
         if self.default_organization().await?.is_some() {
             return Ok(None);

@@ -1,5 +1,5 @@
-//! Looks into a database beside the server that uses it, and changes nothing but what callbacks
-//! shall be delivered again (`deliveries`).
+//! Reads a database next to the server that uses it, and changes only which callbacks are to be
+//! delivered again (`deliveries`).
 
 use model::record::{CallRecord, Notification, Refusal};
 use model::{CallSid, CallStatus, InstanceSid, Lane, Timestamp};
@@ -12,14 +12,14 @@ use crate::repair::SILENCE;
 use crate::sql::{Columns, Sql, args, pattern};
 use crate::{Result, connect, rows};
 
-/// A look into a database.
+/// Read access to a database.
 pub struct Inspect {
     pub(crate) readers: AnyPool,
     /// Whether a server holds the embedded database; `None` for a shared one.
     in_use: Option<bool>,
 }
 
-/// Which legs of all accounts.
+/// Selects legs of all accounts.
 #[derive(Debug, Clone, Default)]
 pub struct RecentCalls {
     /// With this status.
@@ -28,20 +28,20 @@ pub struct RecentCalls {
     pub party: Option<String>,
     /// Created then or later.
     pub since: Option<Timestamp>,
-    /// At most so many.
+    /// Maximum number of legs.
     pub limit: i64,
 }
 
-/// A leg that is open on record.
+/// A leg that is recorded as open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenCall {
-    /// As it is on record.
+    /// The stored record.
     pub record: CallRecord,
-    /// Whether the server that runs it is there.
+    /// Whether the server that runs it is alive.
     pub server_runs: bool,
     /// The last heartbeat of that server.
     pub last_alive: Option<Timestamp>,
-    /// Whether a BYE can be sent by the next start.
+    /// Whether the next start can send a BYE.
     pub has_dialog: bool,
 }
 
@@ -60,7 +60,7 @@ impl Inspect {
     /// A leg.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn call(&self, sid: CallSid) -> Result<Option<CallRecord>> {
         let mut sql = rows::CALLS.select();
         sql.with(" WHERE sid = ?", sid);
@@ -68,10 +68,10 @@ impl Inspect {
         row.as_ref().map(rows::call).transpose()
     }
 
-    /// The legs that a leg caused, oldest first.
+    /// The legs created by a leg, oldest first.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn children(&self, sid: CallSid) -> Result<Vec<CallRecord>> {
         let mut sql = rows::CALLS.select();
         sql.with(" WHERE parent = ?", sid)
@@ -83,7 +83,7 @@ impl Inspect {
     /// Legs of all accounts, newest first.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn calls(&self, which: &RecentCalls) -> Result<Rows<CallRecord>> {
         let fill = |head: Sql| {
             let mut conditions = Conditions::of(head, None);
@@ -110,13 +110,13 @@ impl Inspect {
         })
     }
 
-    /// Notifications of all accounts, the newest of them, oldest first.
+    /// The newest notifications of all accounts, oldest first.
     ///
     /// - `call`: only those of this leg
-    /// - `after`: only those that are newer than this one
+    /// - `after`: only those newer than this one
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn notifications(
         &self,
         call: Option<CallSid>,
@@ -135,10 +135,10 @@ impl Inspect {
         found.iter().rev().map(rows::notification).collect()
     }
 
-    /// What was kept of registered phones: login and bindings as the SIP side wrote them, by login.
+    /// The stored registrations: login and bindings in the SIP side's format, by login.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn phones(&self) -> Result<Vec<(String, String)>> {
         let text = "SELECT login, content FROM bindings ORDER BY login, organization";
         let found = Sql::new(text, Vec::new()).all(&self.readers).await?;
@@ -146,10 +146,10 @@ impl Inspect {
         found.iter().map(read).collect()
     }
 
-    /// Who was turned away within a day or so, the last first.
+    /// Refusals of about the last day, latest first.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn refusals(&self) -> Result<Vec<Refusal>> {
         let text = "SELECT source, reason, name, n, first_at, last_at FROM refusals ORDER BY last_at DESC, name LIMIT 1000";
         let found = Sql::new(text, Vec::new()).all(&self.readers).await?;
@@ -173,10 +173,10 @@ impl Inspect {
         self.in_use != Some(false)
     }
 
-    /// The legs that are open on record, oldest first.
+    /// The legs recorded as open, oldest first.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn open_calls(&self, now: Timestamp) -> Result<Vec<OpenCall>> {
         let running = self.running(now).await?;
         let columns: Vec<String> = rows::CALLS
@@ -205,8 +205,8 @@ impl Inspect {
         sql.all(&self.readers).await?.iter().map(open).collect()
     }
 
-    /// The servers that run. An embedded database has one at most: the one that holds its lock,
-    /// which is the one that was started last.
+    /// The servers that are running. An embedded database has at most one: the holder of its lock,
+    /// which was started last.
     async fn running(&self, now: Timestamp) -> Result<Vec<InstanceSid>> {
         let mut sql = Sql::new("SELECT sid FROM instances", Vec::new());
         match self.in_use {
@@ -225,7 +225,7 @@ impl Inspect {
     /// The trace of a root leg, a conference or a message, as it was committed.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn trace(&self, lane: Lane) -> Result<Option<Vec<u8>>> {
         let sql = Sql::new("SELECT content FROM traces WHERE lane = $1", args![lane]);
         let row = sql.first(&self.readers).await?;

@@ -1,6 +1,6 @@
 //! The store: accounts, clients, numbers, applications, calls and what belongs to them, in SQL.
 //!
-//! One SQL text serves SQLite (embedded) and PostgreSQL; what differs is in `dialect`. One task
+//! One SQL text serves SQLite (embedded) and PostgreSQL; the differences are in `dialect`. One task
 //! writes (`writer`), a few connections read, and the look-ups of the call path are cached
 //! (`caches`).
 //!
@@ -63,13 +63,13 @@ use crate::writer::{Hurry, Operation, Writer, now};
 
 type Result<T, E = StoreError> = std::result::Result<T, E>;
 
-/// How long a write of another server to a shared database may stay unseen by look-ups.
+/// How long look-ups may miss a write of another server to a shared database.
 const SHARED_LIFETIME: Duration = Duration::from_secs(5);
 
 /// Numbers that a dialled text may mean, best first.
 #[derive(Debug, Clone, Default)]
 pub struct NumberCandidates {
-    /// Stored exactly so, in the order of the spellings asked for; of every organization.
+    /// Stored exactly so, in the order of the requested spellings; of every organization.
     pub exact: Vec<Arc<Number>>,
     /// Patterns of the organization, longest first. Not matched yet.
     pub patterns: Vec<Arc<Number>>,
@@ -77,34 +77,34 @@ pub struct NumberCandidates {
     pub any: Option<Arc<Number>>,
 }
 
-/// A leg that a server which is gone left open.
+/// A leg that a dead server left open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Orphan {
-    /// With its final values.
+    /// The record with its final values.
     pub record: CallRecord,
-    /// Dialog as it was last; of an inbound leg also that which an answer would have confirmed.
+    /// The last dialog; for an inbound leg also the one that an answer would have confirmed.
     pub dialog: Option<String>,
-    /// The callbacks to send, as [`Change::CallFarewell`] kept them.
+    /// The callbacks to send, as stored by [`Change::CallFarewell`].
     pub farewell: Option<String>,
 }
 
-/// A text message that a server which is gone left `sending`.
+/// A text message that a dead server left `sending`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrphanMessage {
-    /// With its final values.
+    /// The record with its final values.
     pub record: Message,
-    /// The callbacks to send, as [`Change::MessageCreated`] kept them.
+    /// The callbacks to send, as stored by [`Change::MessageCreated`].
     pub farewell: Option<String>,
 }
 
-/// A callback that is not delivered yet.
+/// A callback that is not yet delivered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PendingCallback {
-    /// What to send.
+    /// The callback itself.
     pub callback: Callback,
     /// Attempts made.
     pub attempts: i64,
-    /// When the next is due; `None` is at once.
+    /// When the next attempt is due; `None`: immediately.
     pub next_at: Option<Timestamp>,
     /// When it was last replayed.
     pub replayed: Option<Timestamp>,
@@ -127,7 +127,7 @@ struct Inner {
 }
 
 impl Store {
-    /// Opens `sqlite:PATH` or `postgres://…`, makes or updates the tables, and registers this
+    /// Opens `sqlite:PATH` or `postgres://…`, creates or updates the tables, and registers this
     /// process as a new instance, which then sends a heartbeat every 10 s.
     ///
     /// # Errors
@@ -181,26 +181,26 @@ impl Store {
         self.inner.instance
     }
 
-    /// The key that secrets are stored under, to derive others from.
+    /// The key that seals stored secrets, to derive others from.
     #[must_use]
     pub fn key(&self) -> &SecretKey {
         &self.inner.key
     }
 
-    /// Keeps the facts in one transaction; returns when they are on disk. Dropping the future
-    /// does not take the facts back.
+    /// Stores the facts in one transaction; returns once they are on disk. Dropping the future does
+    /// not withdraw the facts.
     ///
     /// # Errors
     /// [`StoreError::Closed`] after [`Store::close`]; [`StoreError::Unavailable`] while the disk
-    /// takes no writes; otherwise what the database refused for
-    /// good. A busy or lost database is not an error: the commit waits for it.
+    /// accepts no writes; otherwise the database's permanent error. A busy or lost database is not
+    /// an error: the commit waits for it.
     pub async fn commit(&self, changes: Vec<Change>) -> Result<Committed> {
         let operations = changes.into_iter().map(Operation::Change).collect();
         self.inner.writer.commit(operations, Hurry::Now).await
     }
 
-    /// As [`Store::commit`], for facts that hold up no caller: they go along with what is written
-    /// next, 20 ms later at the latest.
+    /// As [`Store::commit`], for facts that delay no caller: they are written with the next group,
+    /// at most 20 ms later.
     ///
     /// # Errors
     /// As [`Store::commit`].
@@ -209,8 +209,8 @@ impl Store {
         self.inner.writer.commit(operations, Hurry::Shared).await
     }
 
-    /// As [`Store::commit`], for facts that no caller waits for: they go along with what is written
-    /// next, 100 ms later at the latest.
+    /// As [`Store::commit`], for facts that no caller waits for: they are written with the next
+    /// group, at most 100 ms later.
     ///
     /// # Errors
     /// As [`Store::commit`].
@@ -219,8 +219,8 @@ impl Store {
         self.inner.writer.commit(operations, Hurry::Soon).await
     }
 
-    /// Keeps facts whose commit failed before with [`StoreError::Unavailable`]. The first attempt
-    /// may have been written all the same; then this has no further effect and returns the same.
+    /// Stores facts whose commit failed with [`StoreError::Unavailable`]. If the first attempt was
+    /// written after all, this has no further effect and returns the same result.
     ///
     /// # Errors
     /// As [`Store::commit`].
@@ -229,14 +229,14 @@ impl Store {
         self.inner.writer.commit_again(operations).await
     }
 
-    /// Whether the last write succeeded: `false` while the disk takes none or a shared database is
-    /// away. A heartbeat is written every 10 s, so this is no older than that.
+    /// Whether the last write succeeded: `false` while the disk accepts none or a shared database
+    /// is unavailable. A heartbeat is written every 10 s, so this is no older than that.
     #[must_use]
     pub fn takes_writes(&self) -> bool {
         self.inner.writer.takes_writes()
     }
 
-    /// Writes what was committed before and closes the database.
+    /// Writes everything committed before and closes the database.
     pub async fn close(&self) {
         self.inner.readers.close().await;
         self.inner.writer.close().await;

@@ -1,8 +1,8 @@
-//! Links to recordings that need no credentials.
+//! Links to recordings that work without credentials.
 //!
-//! A link carries a signature of the recording and, if links expire, of the time when it does.
-//! **Invariant: a link opens one recording, until the time that was signed with it.** Links that were
-//! made when links never expired open nothing once they do.
+//! A link carries a signature of the recording and, if links expire, of the expiry time.
+//! **Invariant: a link opens one recording, until the signed time.** Links created while links
+//! never expired stop working once expiry is configured.
 
 use std::time::Duration;
 
@@ -10,26 +10,26 @@ use model::{RecordingSid, Timestamp};
 
 use crate::SecretKey;
 
-/// What links to recordings are signed for.
+/// The purpose that links are signed for.
 const PURPOSE: &str = "recording";
 
-/// Makes and checks links to recordings.
+/// Creates and checks links to recordings.
 #[derive(Clone, Debug)]
 pub struct RecordingLinks {
     key: SecretKey,
-    /// How long a link opens its recording; `None` for ever.
+    /// How long a link opens its recording; `None`: forever.
     lifetime: Option<Duration>,
 }
 
 impl RecordingLinks {
-    /// - `lifetime`: how long a link opens its recording; `None` for ever
+    /// - `lifetime`: how long a link opens its recording; `None`: forever
     #[must_use]
     pub const fn new(key: SecretKey, lifetime: Option<Duration>) -> Self {
         Self { key, lifetime }
     }
 
-    /// The query of a link that is made at `now`: `Signature=…`, or `Expires=…&Signature=…` with
-    /// seconds since 1970.
+    /// The query of a link created at `now`: `Signature=…`, or `Expires=…&Signature=…` with seconds
+    /// since 1970.
     #[must_use]
     pub fn query(&self, recording: RecordingSid, now: Timestamp) -> String {
         let expires = self.lifetime.map(|lifetime| seconds(now + lifetime));
@@ -65,7 +65,7 @@ impl RecordingLinks {
     }
 }
 
-/// Since 1970.
+/// Seconds since 1970.
 fn seconds(at: Timestamp) -> i64 {
     at.0 / 1_000_000
 }

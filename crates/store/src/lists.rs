@@ -1,4 +1,4 @@
-//! Lists in parts.
+//! Reads lists in windows.
 
 use model::record::{
     Account, Application, CallRecord, Client, Message, Notification, Number, Recording,
@@ -22,7 +22,7 @@ impl Store {
     /// A leg.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn call(&self, sid: CallSid) -> Result<Option<CallRecord>> {
         self.one(&rows::CALLS, sid, rows::call).await
     }
@@ -30,7 +30,7 @@ impl Store {
     /// Legs that a filter matches.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn calls(&self, filter: &CallFilter) -> Result<Rows<CallRecord>> {
         let fill = |conditions: &mut Conditions| {
             conditions.party("to_user", filter.exact, filter.to.as_deref());
@@ -61,7 +61,7 @@ impl Store {
     /// Legs of an instance that have not ended, oldest first.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn open_calls(&self, instance: InstanceSid) -> Result<Vec<CallRecord>> {
         let mut sql = rows::CALLS.select();
         sql.with(" WHERE instance = ?", instance)
@@ -72,16 +72,16 @@ impl Store {
     /// The trace of a call, a conference or a message, as it was committed.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn trace(&self, lane: Lane) -> Result<Option<Vec<u8>>> {
         let sql = Sql::new("SELECT content FROM traces WHERE lane = $1", args![lane]);
         self.first(sql, |row| Columns(row).blob("content")).await
     }
 
-    /// What was kept of registered phones, by login.
+    /// The stored registrations, by login.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn registered(&self, organization: OrganizationSid) -> Result<Vec<(String, String)>> {
         let sql = Sql::new(
             "SELECT login, content FROM bindings WHERE organization = $1 ORDER BY login",
@@ -97,7 +97,7 @@ impl Store {
     /// A recording.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn recording(&self, sid: RecordingSid) -> Result<Option<Recording>> {
         self.one(&rows::RECORDINGS, sid, rows::recording).await
     }
@@ -105,7 +105,7 @@ impl Store {
     /// Recordings that a filter matches.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn recordings(&self, filter: &RecordingFilter) -> Result<Rows<Recording>> {
         let fill = |conditions: &mut Conditions| {
             conditions.matches("call", filter.call.as_deref());
@@ -129,7 +129,7 @@ impl Store {
     /// A text message.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn message(&self, sid: MessageSid) -> Result<Option<Message>> {
         self.one(&rows::MESSAGES, sid, rows::message).await
     }
@@ -137,7 +137,7 @@ impl Store {
     /// Text messages that a filter matches.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn messages(&self, filter: &MessageFilter) -> Result<Rows<Message>> {
         let fill = |conditions: &mut Conditions| {
             conditions.party("to_user", filter.exact, filter.to.as_deref());
@@ -168,7 +168,7 @@ impl Store {
     /// A notification.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn notification(&self, sid: NotificationSid) -> Result<Option<Notification>> {
         self.one(&rows::NOTIFICATIONS, sid, rows::notification)
             .await
@@ -177,7 +177,7 @@ impl Store {
     /// Notifications that a filter matches.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn notifications(&self, filter: &NotificationFilter) -> Result<Rows<Notification>> {
         let fill = |conditions: &mut Conditions| {
             if let Some(code) = filter.code {
@@ -210,7 +210,7 @@ impl Store {
     /// An incoming number.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn number(&self, sid: NumberSid) -> Result<Option<Number>> {
         self.one(&rows::NUMBERS, sid, rows::number).await
     }
@@ -218,7 +218,7 @@ impl Store {
     /// Incoming numbers that a filter matches.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn numbers(&self, filter: &NumberFilter) -> Result<Rows<Number>> {
         let fill = |conditions: &mut Conditions| {
             conditions.like("phone_number", ("%", "%"), filter.phone_number.as_deref());
@@ -241,7 +241,7 @@ impl Store {
     /// Part of the clients, newest first.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn clients_page(&self, scope: Scope, window: &Window) -> Result<Rows<Client>> {
         let list = List {
             table: &rows::CLIENTS,
@@ -256,7 +256,7 @@ impl Store {
     /// Part of the applications, newest first.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn applications_page(
         &self,
         scope: Scope,
@@ -365,7 +365,7 @@ impl Store {
         Ok(total.unwrap_or(0))
     }
 
-    /// The key of a row that the list may hold.
+    /// The key of a row that the list may contain.
     async fn key_of(&self, list: &List<'_>, sid: &str) -> Result<RowKey> {
         let head = format!("SELECT created FROM {}", list.table.name);
         let mut finding = Conditions::of(Sql::new(head, Vec::new()), list.scope);
@@ -416,7 +416,7 @@ enum Key {
 
 struct List<'a> {
     table: &'static Table,
-    /// Without one, the rows of every account.
+    /// `None` lists the rows of every account.
     scope: Option<Scope>,
     order: &'a Order,
     window: &'a Window,

@@ -7,7 +7,7 @@ use model::{AccountSid, Timestamp};
 use crate::filter::{RowKey, Scope};
 use crate::sql::{Sql, Table, pattern};
 
-/// Continues a statement that ends with an account column: that account and all below it.
+/// Continues a statement that ends with an account column: matches that account and all below it.
 pub(crate) const TREE: &str = " IN (WITH RECURSIVE tree (sid) AS \
     (SELECT sid FROM accounts WHERE sid = ? \
     UNION SELECT child.sid FROM accounts child JOIN tree ON child.parent = tree.sid) \
@@ -15,10 +15,10 @@ pub(crate) const TREE: &str = " IN (WITH RECURSIVE tree (sid) AS \
 
 /// The order of a list of rows with `created` and `sid`.
 pub(crate) struct Order {
-    /// What the rows are sorted by, before their age: an expression with its collation. Without one
-    /// they are sorted by their age alone.
+    /// The primary sort key before the age: an expression with its collation. `None` sorts by age
+    /// alone.
     pub(crate) column: Option<String>,
-    /// Largest first. Rows that are equal in `column` are newest first in any case.
+    /// Largest first. Rows with equal `column` are always newest first.
     pub(crate) descending: bool,
 }
 
@@ -45,7 +45,7 @@ impl Display for Order {
     }
 }
 
-/// Conditions joined by AND, and whether there are any beside the scope.
+/// Conditions joined by AND, and whether there are any besides the scope.
 pub(crate) struct Conditions {
     sql: Sql,
     pub(crate) only_scope: bool,
@@ -64,7 +64,7 @@ impl Conditions {
         }
     }
 
-    /// As [`Conditions::new`], or for the rows of everybody.
+    /// As [`Conditions::new`], or for the rows of all accounts.
     pub(crate) fn of(mut head: Sql, scope: Option<Scope>) -> Self {
         let Some(scope) = scope else {
             head.text(" WHERE 1 = 1");
@@ -76,7 +76,7 @@ impl Conditions {
         Self::new(head, scope)
     }
 
-    /// Callbacks that are not on their way.
+    /// Only callbacks that are not pending.
     pub(crate) fn ended(&mut self) {
         self.only_scope = false;
         self.sql.text(" AND state <> 'pending'");
@@ -90,7 +90,7 @@ impl Conditions {
         self.add(&format!(" AND LOWER({column}) LIKE ? ESCAPE '\\'"), wanted);
     }
 
-    /// `column LIKE` one of some patterns, in any letter case; without a pattern, all rows.
+    /// `column LIKE` one of some patterns, in any letter case; all rows without a pattern.
     pub(crate) fn like_any(&mut self, column: &str, patterns: &[String]) {
         for (at, text) in patterns.iter().enumerate() {
             let joint = if at == 0 { " AND (" } else { " OR " };
@@ -111,7 +111,7 @@ impl Conditions {
         }
     }
 
-    /// A party of a call or message: the whole value, or a pattern that it ends with.
+    /// A party of a call or message: the whole value, or a pattern for its end.
     pub(crate) fn party(&mut self, column: &str, exact: bool, text: Option<&str>) {
         match text {
             Some(text) if exact => self.add(&format!(" AND {column} = ?"), text.to_owned()),
@@ -126,7 +126,7 @@ impl Conditions {
         self.add(", ?)", key.sid);
     }
 
-    /// The rows that follow one in an order.
+    /// The rows that follow a given one in an order.
     pub(crate) fn after(&mut self, table: &Table, order: &Order, row: RowKey) {
         let Some(column) = &order.column else {
             return self.beside(order.descending, row);
@@ -155,7 +155,7 @@ impl Conditions {
         }
     }
 
-    /// One more condition.
+    /// Adds a condition.
     pub(crate) fn add(&mut self, text: &str, arg: impl Into<crate::sql::Arg>) {
         self.only_scope = false;
         self.sql.with(text, arg);
@@ -182,7 +182,7 @@ pub(crate) fn count_of(table: &str) -> Sql {
     Sql::new(format!("SELECT COUNT(*) AS n FROM {table}"), Vec::new())
 }
 
-/// What the counters say of a kind of rows.
+/// The counters' value for a kind of rows.
 pub(crate) fn counted(scope: Scope, kind: &'static str) -> Sql {
     let head = Sql::new(
         "SELECT CAST(COALESCE(SUM(n), 0) AS BIGINT) AS n FROM counters",

@@ -1,7 +1,7 @@
-//! What a server that is gone left behind: open calls and undelivered callbacks.
+//! Repairs what a dead server left behind: open calls and undelivered callbacks.
 //!
-//! **Invariant: a call is closed by one server only, and only if its own is gone; that server
-//! delivers all callbacks of the call that wait.**
+//! **Invariant: a call is closed by only one server, and only if its own is dead; that server
+//! delivers all waiting callbacks of the call.**
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -17,22 +17,21 @@ use crate::rows;
 use crate::sql::Columns;
 use crate::{Change, Orphan, OrphanMessage, Result, Store};
 
-/// A server of a shared database without a heartbeat for this long is gone.
+/// A server of a shared database is dead after this long without a heartbeat.
 pub(crate) const SILENCE: Duration = Duration::from_secs(30);
 
 /// Why an orphan ended.
 const REASON: &str = "node-lost";
 
-/// Why a leg ended that something here could not carry on.
+/// End reason of a leg that could not continue because of an internal failure.
 const FAILED_HERE: &str = "internal-failure";
 
 impl Store {
-    /// Legs that servers which are gone left open, with the final values that
-    /// [`Change::OrphanClosed`] shall write: an answered leg is `completed` and ended when its
-    /// server was last alive, any other `failed`.
+    /// Legs left open by dead servers, with the final values for [`Change::OrphanClosed`]: an
+    /// answered leg is `completed` and ended when its server was last alive, any other is `failed`.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn orphans(&self, now: Timestamp) -> Result<Vec<Orphan>> {
         let columns: Vec<String> = rows::CALLS
             .columns
@@ -63,11 +62,11 @@ impl Store {
         .await
     }
 
-    /// Those of some legs of this server that are open, with the values of an end at `now`: whatever
-    /// carried them on has failed.
+    /// Those among some legs of this server that are open, with final values for an end at `now`:
+    /// the task that ran them has failed.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn abandoned_calls(&self, calls: &[CallSid], now: Timestamp) -> Result<Vec<Orphan>> {
         let mut found = Vec::new();
         for call in calls {
@@ -85,11 +84,11 @@ impl Store {
         Ok(found)
     }
 
-    /// The text messages of some lanes of this server that are on their way, as
-    /// [`Store::abandoned_calls`]: those that a leg sent, or one that no call sent.
+    /// The pending text messages of some lanes of this server, as [`Store::abandoned_calls`]: those
+    /// sent by a leg, or one outside of calls.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn abandoned_messages(
         &self,
         lanes: &[Lane],
@@ -110,17 +109,17 @@ impl Store {
     /// The last recorded heartbeat of this server.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn last_alive(&self) -> Result<Option<Timestamp>> {
         let mut sql = crate::sql::Sql::new("SELECT last_alive FROM instances", Vec::new());
         sql.with(" WHERE sid = ?", self.instance());
         self.first(sql, |row| Columns(row).time("last_alive")).await
     }
 
-    /// Servers without a heartbeat for so long that they count as gone, whenever that was.
+    /// Servers without a heartbeat for so long that they count as dead, however long ago.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn silent_instances(&self, now: Timestamp) -> Result<BTreeSet<InstanceSid>> {
         let mut sql = crate::sql::Sql::new("SELECT sid FROM instances", Vec::new());
         sql.with(" WHERE last_alive <= ?", self.gone_since(now))
@@ -129,11 +128,11 @@ impl Store {
         Ok(found.into_iter().collect())
     }
 
-    /// Closes the legs that servers which are gone left open; returns those that were not closed
-    /// by another server meanwhile.
+    /// Closes the legs left open by dead servers; returns those that another server has not closed
+    /// meanwhile.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn close_orphans(&self, now: Timestamp) -> Result<Vec<Orphan>> {
         let orphans = self.orphans(now).await?;
         if orphans.is_empty() {
@@ -153,11 +152,11 @@ impl Store {
         Ok(closed_here)
     }
 
-    /// Text messages that servers which are gone left `sending`, oldest first, with the final
-    /// values that [`Change::MessageEnded`] shall write: it is unknown whether they were accepted.
+    /// Text messages that dead servers left `sending`, oldest first, with the final values for
+    /// [`Change::MessageEnded`]: it is unknown whether they were accepted.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn orphan_messages(&self, now: Timestamp) -> Result<Vec<OrphanMessage>> {
         let columns: Vec<String> = rows::MESSAGES
             .columns
@@ -183,10 +182,10 @@ impl Store {
         self.many(sql, |row| orphan_message(row, now, REASON)).await
     }
 
-    /// Recordings that servers which are gone began and did not complete, oldest first.
+    /// Recordings started but not completed by dead servers, oldest first.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn started_recordings(&self, now: Timestamp) -> Result<Vec<StartedRecording>> {
         let mut sql = crate::sql::Sql::new(
             "SELECT r.sid, r.account, r.call, r.conference, r.created FROM started_recordings r \
@@ -202,18 +201,18 @@ impl Store {
         self.many(sql, rows::started_recording).await
     }
 
-    /// Takes over the callbacks of servers that are gone, and those without an owner; says
-    /// whether there were any. Those of open calls and messages are left to the server that closes these.
+    /// Takes over the callbacks of dead servers, and those without an owner; returns whether there
+    /// were any. Those of open calls and messages are left to the server that closes these.
     ///
     /// # Errors
-    /// As the database reports.
+    /// As reported by the database.
     pub async fn adopt_callbacks(&self, now: Timestamp) -> Result<bool> {
         let gone_since = self.gone_since(now);
         self.administer(Admin::AdoptCallbacks { gone_since }).await
     }
 
-    /// Servers whose last heartbeat is older than this are gone. No other server can have an SQLite
-    /// database open, so there all others are.
+    /// Servers whose last heartbeat is older than this are dead. Only one server can have an SQLite
+    /// database open, so there all others are dead.
     pub(crate) fn gone_since(&self, now: Timestamp) -> Timestamp {
         if self.dialect().single_process() {
             Timestamp(i64::MAX)
@@ -245,7 +244,7 @@ fn orphan_message(row: &AnyRow, now: Timestamp, reason: &str) -> Result<OrphanMe
     })
 }
 
-/// The record with the values of its end.
+/// The record with its final values.
 fn closed(mut call: CallRecord, last_alive: Option<Timestamp>, reason: &str) -> CallRecord {
     let known = call.answered.unwrap_or(call.created).max(call.updated);
     let ended = last_alive.map_or(known, |alive| alive.max(known));

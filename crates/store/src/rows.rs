@@ -1,4 +1,4 @@
-//! Records to columns and back, one pair of functions per table.
+//! Converts records to columns and back, one pair of functions per table.
 
 use std::sync::OnceLock;
 
@@ -126,8 +126,8 @@ pub(crate) static CLIENTS: Table = Table {
     insert_once: OnceLock::new(),
 };
 
-/// The digests are sealed: they are as good as the password. The columns that held them in the
-/// clear stay empty.
+/// The digests are sealed: they are equivalent to the password. The columns that once held them in
+/// clear text stay empty.
 pub(crate) fn client_args(client: &Client, key: &SecretKey) -> Vec<Arg> {
     let digests = (client.ha1_md5.as_str(), client.ha1_sha256.as_str());
     args![
@@ -151,7 +151,7 @@ pub(crate) fn client_args(client: &Client, key: &SecretKey) -> Vec<Arg> {
     ]
 }
 
-/// Both digests of a client's password, under the key of the server.
+/// Both digests of a client's password, sealed with the server's key.
 pub(crate) fn sealed_digests(
     client: ClientSid,
     (md5, sha256): (&str, &str),
@@ -698,7 +698,7 @@ pub(crate) fn callback(row: &AnyRow) -> Result<PendingCallback> {
         callback: Callback {
             event: row.word("event")?,
             account,
-            // A release that knew no authors leaves it out.
+            // A release without authors omits it.
             author: row.opt_word("author")?.unwrap_or(account),
             lane: row.word("lane")?,
             call: row.opt_word("call")?,

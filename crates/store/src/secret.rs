@@ -1,6 +1,6 @@
-//! The key under which secrets are stored, and its file.
+//! The key that seals stored secrets, and its file.
 //!
-//! **Invariant: a secret that is sealed for one owner does not open for another.**
+//! **Invariant: a secret sealed for one owner cannot be opened for another.**
 
 use std::fmt;
 use std::io::{ErrorKind, Write};
@@ -22,10 +22,10 @@ const SIGNATURE_BYTES: usize = 16;
 pub struct SecretKey([u8; 32]);
 
 impl SecretKey {
-    /// Reads `secret.key` of a directory, or makes it, readable by its owner only.
+    /// Reads `secret.key` in a directory, or creates it, readable only by its owner.
     ///
     /// # Errors
-    /// [`StoreError::Unusable`] if the file cannot be read or written or holds no key.
+    /// [`StoreError::Unusable`] if the file cannot be read or written or does not hold a key.
     pub fn load_or_create(dir: &Path) -> Result<Self> {
         let path = dir.join(FILE);
         match std::fs::read_to_string(&path) {
@@ -54,13 +54,13 @@ impl SecretKey {
         }
     }
 
-    /// A new one.
+    /// Generates a new key.
     #[must_use]
     pub fn random() -> Self {
         Self(rand::random())
     }
 
-    /// Encrypts; only [`SecretKey::open`] with the same `owner` reads it again.
+    /// Encrypts; [`SecretKey::open`] needs the same `owner` to decrypt.
     pub(crate) fn seal(&self, secret: &[u8], owner: &[u8]) -> Vec<u8> {
         let nonce: [u8; NONCE_BYTES] = rand::random();
         let payload = Payload {
@@ -86,14 +86,14 @@ impl SecretKey {
             .map_err(|_| StoreError::WrongKey)
     }
 
-    /// Signature of a text for a purpose, such as a link that needs no credentials: 32
-    /// hexadecimal digits (HMAC-SHA-256, first half), the same on every start.
+    /// Signature of a text for a purpose, such as a link without credentials: 32 hexadecimal digits
+    /// (HMAC-SHA-256, first half), the same on every start.
     #[must_use]
     pub fn sign(&self, purpose: &str, text: &str) -> String {
         crate::credentials::hex(&self.mac(purpose, text).finalize().into_bytes()[..SIGNATURE_BYTES])
     }
 
-    /// Whether [`SecretKey::sign`] made a signature. Takes the same time for any wrong one.
+    /// Whether a signature was made by [`SecretKey::sign`]. Takes the same time for any wrong one.
     #[must_use]
     pub fn is_signed(&self, purpose: &str, text: &str, signature: &str) -> bool {
         let mut bytes = [0; SIGNATURE_BYTES];

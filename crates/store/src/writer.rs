@@ -1,15 +1,16 @@
-//! The one task that writes: commits that wait at the same moment share a transaction.
+//! The single writing task: commits that wait at the same time share a transaction.
 //!
-//! A group is what has queued up while the group before it was written, and in the short [`REST`] after
-//! it: a commit that a caller waits for ([`Hurry::Now`]) is written at once if the writer is idle. What
-//! can wait ([`Hurry::Shared`], [`Hurry::Soon`]) is written with the next group, or in its own time if
-//! there is none, so that the price of a transaction and its sync is shared. The task sleeps until a
-//! group is due: a commit that joins a group does not wake it.
+//! A group consists of the commits queued while the previous group was being written, and in the
+//! short [`REST`] after it: a commit that a caller waits for ([`Hurry::Now`]) is written at once if
+//! the writer is idle. Commits that can wait ([`Hurry::Shared`], [`Hurry::Soon`]) are written with
+//! the next group, or after their own delay if there is none, so that the cost of a transaction and
+//! its sync is shared. The task sleeps until a group is due: a commit that joins a group does not
+//! wake it.
 //!
-//! **Invariant: every commit that was accepted is answered, and answered `Ok` only when it is on
-//! disk.** A busy or lost database is tried again until it works; a disk that cannot be written is
-//! reported to the caller of the commit; a commit that the database refuses is tried alone, so it
-//! harms no other.
+//! **Invariant: every accepted commit is answered, and answered `Ok` only once it is on disk.** A
+//! busy or lost database is retried until it works; a disk that cannot be written is reported to
+//! the caller of the commit; a commit that the database refuses is retried alone, so it affects no
+//! other.
 
 use std::fs::File;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,35 +28,35 @@ use crate::connection::{Connection, Failure, Target};
 use crate::dialect::Dialect;
 use crate::{Change, Committed, Result, StoreError};
 
-/// Operations after which a transaction takes no more commits, nor waits for more.
+/// Number of operations at which a transaction takes no more commits, nor waits for more.
 const GROUP: usize = 512;
-/// Pause after a group. A commit that finds the writer idle is written at once; those of a busy server
-/// wait this long at most and share the price of a transaction.
+/// Pause after a group. A commit that finds the writer idle is written immediately; those of a busy
+/// server wait at most this long and share the cost of a transaction.
 const REST: Duration = Duration::from_millis(3);
-/// How long a commit that delays no caller may wait for others that share its transaction.
+/// How long a commit that delays no caller may wait for others to share its transaction.
 const SHARED: Duration = Duration::from_millis(20);
 /// How long a commit that no caller waits for may wait for others.
 const SOON: Duration = Duration::from_millis(100);
 /// How often this process sends its heartbeat.
 const ALIVE_EVERY: Duration = Duration::from_secs(10);
-/// Pause before a transaction is tried again.
+/// Pause before a transaction is retried.
 const RETRY_AFTER: Duration = Duration::from_millis(50);
-/// How long a group is tried while the disk cannot be written; then the caller of the commit is
-/// notified.
+/// How long a group is retried while the disk cannot be written; then the callers of its commits
+/// are notified.
 const UNWRITABLE_PATIENCE: Duration = Duration::from_millis(200);
-/// How long a closing store tries.
+/// How long a closing store retries.
 const CLOSING_PATIENCE: Duration = Duration::from_secs(10);
 
-/// What one commit is made of.
+/// An element of a commit.
 pub(crate) enum Operation {
     Change(Change),
     Admin(Box<Admin>),
 }
 
-/// How closely somebody waits for a commit.
+/// The urgency of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Hurry {
-    /// Written as soon as the disk is free.
+    /// Written as soon as the writer is free.
     Now,
     /// At most [`SHARED`] later.
     Shared,
@@ -76,12 +77,12 @@ impl Drop for Handle {
     }
 }
 
-/// Where commits wait for the task.
+/// Commits waiting for the task.
 #[derive(Default)]
 struct Inbox {
     state: Mutex<State>,
     wake: Notify,
-    /// The last attempt to write failed for a reason that no commit can help.
+    /// The last attempt to write failed for a reason unrelated to any commit.
     is_stuck: AtomicBool,
 }
 
@@ -89,22 +90,22 @@ struct Inbox {
 struct State {
     group: Group,
     alarm: Alarm,
-    /// No group is written before, unless it is full.
+    /// No group is written before this time, unless it is full.
     rests_until: Option<Instant>,
-    /// When the next heartbeat is due; `None` is at once.
+    /// When the next heartbeat is due; `None`: immediately.
     alive_due: Option<Instant>,
-    /// No more is accepted.
+    /// Nothing more is accepted.
     is_closed: bool,
     /// The task has ended.
     is_over: bool,
-    /// Told when the task has ended.
+    /// Notified once the task has ended.
     done: Vec<oneshot::Sender<()>>,
 }
 
-/// When the task looks into its inbox next.
+/// When the task checks its inbox next.
 #[derive(Default, Clone, Copy, PartialEq, Eq)]
 enum Alarm {
-    /// When it is done with what it writes now.
+    /// When its current write is done.
     #[default]
     Busy,
     /// By itself, at this time.
@@ -113,7 +114,7 @@ enum Alarm {
     Off,
 }
 
-/// What the task does next.
+/// The task's next action.
 enum Next {
     Write(Vec<Job>),
     Sleep(Option<Instant>),
@@ -128,7 +129,7 @@ struct Job {
     reply: oneshot::Sender<Result<Committed>>,
 }
 
-/// What a writer starts with.
+/// Initial state of a writer.
 pub(crate) struct Start {
     pub(crate) dialect: Dialect,
     pub(crate) connection: Connection,
@@ -141,12 +142,12 @@ pub(crate) struct Start {
 
 impl Writer {
     /// # Errors
-    /// If there can be no thread for it.
+    /// If its thread cannot be started.
     pub(crate) fn spawn(start: Start) -> std::io::Result<Self> {
         let inbox = Arc::<Inbox>::default();
         let writer = Self(Arc::new(Handle(Arc::clone(&inbox))));
         match start.connection {
-            // Its calls block, so it has a thread of its own.
+            // Its calls block, so it has its own thread.
             Connection::Embedded(_) => {
                 let runtime = tokio::runtime::Builder::new_current_thread()
                     .enable_time()
@@ -169,7 +170,7 @@ impl Writer {
         self.send(operations, false, hurry).await
     }
 
-    /// Writes operations whose commit failed before.
+    /// Retries operations whose commit failed before.
     pub(crate) async fn commit_again(&self, operations: Vec<Operation>) -> Result<Committed> {
         self.send(operations, true, Hurry::Now).await
     }
@@ -195,7 +196,7 @@ impl Writer {
         !self.0.0.is_stuck.load(Ordering::Relaxed)
     }
 
-    /// Returns when everything accepted before is written and the database is closed.
+    /// Returns once everything accepted before is written and the database is closed.
     pub(crate) async fn close(&self) {
         let (done, closed) = oneshot::channel();
         {
@@ -207,7 +208,7 @@ impl Writer {
             state.done.push(done);
         }
         self.0.0.wake.notify_one();
-        // An error says that the task ended otherwise.
+        // An error means that the task ended in another way.
         let _ = closed.await;
     }
 }
@@ -217,7 +218,7 @@ impl Inbox {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a commit; a closed inbox drops it, which notifies the waiter.
+    /// Adds a commit; a closed inbox drops it, which notifies the waiter.
     fn add(&self, job: Job) {
         let mut state = self.state();
         if !state.is_closed && state.add(job, Instant::now()) {
@@ -258,12 +259,12 @@ impl State {
         }
     }
 
-    /// The task has written a group.
+    /// Records that the task has written a group.
     fn wrote(&mut self, now: Instant) {
         self.rests_until = Some(now + REST);
     }
 
-    /// A heartbeat goes along with what is written, so that a writer without a pause sends it, too.
+    /// A heartbeat joins the next group, so that even a permanently busy writer sends it.
     fn next(&mut self, now: Instant, heartbeat: impl FnOnce() -> Job) -> Next {
         self.alarm = Alarm::Busy;
         let alive_due = self.alive_due.unwrap_or(now);
@@ -291,7 +292,7 @@ impl State {
 struct Group {
     jobs: Vec<Job>,
     operations: usize,
-    /// When it is written at the latest; `None` if there is nothing to write.
+    /// The latest time to write it; `None` if there is nothing to write.
     due: Option<Instant>,
 }
 
@@ -310,7 +311,7 @@ impl Group {
         self.operations >= GROUP
     }
 
-    /// The first jobs, of [`GROUP`] operations or a little more; the others are due at once.
+    /// The first jobs, of [`GROUP`] operations or a little more; the others are due immediately.
     fn take(&mut self, now: Instant) -> Vec<Job> {
         let mut operations = 0;
         let first = self.jobs.iter().take_while(|job| {
@@ -401,7 +402,7 @@ impl Task {
             }
             Err(failure) => failure,
         };
-        // A disk failure is not the fault of one commit: there is no use in trying each alone.
+        // A disk failure is not caused by a single commit, so retrying each alone is pointless.
         let unwritable = failure.is_unwritable();
         if unwritable || group.len() == 1 {
             for job in group {
@@ -419,7 +420,7 @@ impl Task {
         }
     }
 
-    /// One transaction; repeats it while the database is busy or away.
+    /// Runs one transaction; repeats it while the database is busy or unavailable.
     async fn persist(&mut self, group: &[Job], inbox: &Inbox) -> Result<Vec<Committed>, Failure> {
         let since = Instant::now();
         let mut complained = since;
@@ -475,7 +476,7 @@ impl Task {
         Ok(results)
     }
 
-    /// Leaves the failed transaction, with a new connection if the old one cannot.
+    /// Rolls back the failed transaction, on a new connection if the old one cannot.
     async fn recover(&mut self) -> Result<(), Failure> {
         if !self.connection.leave().await {
             self.connection = self.target.connect().await?;
@@ -492,7 +493,7 @@ impl Job {
     }
 }
 
-/// The error for the caller of a commit that is not written.
+/// The error for the caller of a commit that was not written.
 fn refused(failure: &Failure) -> StoreError {
     if failure.is_unwritable() {
         return StoreError::Unavailable(failure.to_string());
@@ -504,7 +505,7 @@ fn refused(failure: &Failure) -> StoreError {
     StoreError::Database(sqlx::Error::Protocol(failure.to_string()))
 }
 
-/// What must be unique, from the columns or the index that the database's message names.
+/// The unique value, from the columns or index in the database's message.
 fn unique_name(message: &str) -> &'static str {
     const NAMES: &[(&str, &str, &str)] = &[
         ("clients_login", "clients.login", "the login"),
@@ -529,7 +530,7 @@ async fn sleep_until(due: Option<Instant>) {
     }
 }
 
-/// The clock, read at the edge of the crate only.
+/// The clock, read only at the edge of the crate.
 pub(crate) fn now() -> Timestamp {
     std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
@@ -588,34 +589,34 @@ mod tests {
             Next::Sleep(_) | Next::End(_) => 0,
         };
         assert!(matches!(next(&mut state, 0), Next::Sleep(Some(due)) if due == at(10_000)));
-        // No caller waits for it: it is written when it is due.
+        // No caller waits for it: it is written when due.
         assert!(state.add(job(Hurry::Soon, 1), at(0)), "sets an alarm");
         assert!(matches!(next(&mut state, 0), Next::Sleep(Some(due)) if due == at(100)));
         assert!(!state.add(job(Hurry::Soon, 1), at(50)));
         assert!(matches!(next(&mut state, 60), Next::Sleep(Some(due)) if due == at(100)));
-        // One that delays no caller comes sooner, and brings the alarm forward.
+        // One that delays no caller is due sooner, and moves the alarm forward.
         assert!(state.add(job(Hurry::Shared, 1), at(60)));
         assert!(matches!(next(&mut state, 60), Next::Sleep(Some(due)) if due == at(80)));
-        // They go along with the next that somebody waits for, which waits for nothing.
+        // Both are written with the next commit that a caller waits for, which does not wait.
         assert!(state.add(job(Hurry::Now, 1), at(70)));
         assert_eq!(written(next(&mut state, 70)), 4);
-        // What comes while that is written is the next group, and is written at once.
+        // Commits that arrive during a write form the next group, which is written immediately.
         assert!(!state.add(job(Hurry::Now, 1), at(71)), "it looks by itself");
         assert!(!state.add(job(Hurry::Shared, 1), at(71)));
         assert!(!state.add(job(Hurry::Now, 1), at(72)));
         assert_eq!(written(next(&mut state, 73)), 3);
-        // An idle writer starts at once.
+        // An idle writer starts immediately.
         assert!(matches!(next(&mut state, 74), Next::Sleep(Some(due)) if due == at(10_000)));
         assert!(state.add(job(Hurry::Now, 1), at(74)));
         assert_eq!(written(next(&mut state, 74)), 1);
-        // After a group it rests, and what comes meanwhile shares the next one.
+        // After a group it pauses, and commits that arrive meanwhile share the next one.
         state.wrote(at(74));
         assert!(matches!(next(&mut state, 74), Next::Sleep(Some(due)) if due == at(10_000)));
         assert!(state.add(job(Hurry::Now, 1), at(75)));
         assert!(matches!(next(&mut state, 75), Next::Sleep(Some(due)) if due == at(77)));
         assert!(!state.add(job(Hurry::Now, 1), at(76)));
         assert_eq!(written(next(&mut state, 77)), 2);
-        // A large group waits for nothing and is written in parts.
+        // A large group does not wait and is written in parts.
         assert!(matches!(next(&mut state, 80), Next::Sleep(Some(due)) if due == at(10_000)));
         assert!(state.add(job(Hurry::Shared, 1), at(80)));
         assert!(matches!(next(&mut state, 80), Next::Sleep(Some(_))));
@@ -623,14 +624,14 @@ mod tests {
         assert!(state.add(job(Hurry::Shared, 1), at(80)));
         assert_eq!(written(next(&mut state, 80)), 2);
         assert_eq!(written(next(&mut state, 80)), 1);
-        // The end comes after what was accepted.
+        // The end follows everything that was accepted.
         assert!(!state.add(job(Hurry::Soon, 1), at(90)));
         state.is_closed = true;
         assert_eq!(written(next(&mut state, 90)), 1);
         assert!(matches!(next(&mut state, 90), Next::End(_)));
     }
 
-    /// Heartbeats are written however many commits are waited for.
+    /// Heartbeats are written even if commits never stop arriving.
     #[test]
     fn a_writer_without_a_pause_lives() {
         let start = Instant::now();
@@ -667,7 +668,7 @@ mod tests {
             .await
             .expect("a connection");
         let mut task = Task::new(start);
-        // No more pages than there are.
+        // No more pages than these.
         task.connection
             .run("PRAGMA max_page_count = 1")
             .await

@@ -1,4 +1,4 @@
-//! What a killed process had confirmed is found by the next one.
+//! Facts that a killed process had confirmed are found by the next one.
 
 #![allow(clippy::unwrap_used, reason = "a step that fails fails the test")]
 
@@ -12,12 +12,12 @@ use store::{CallFilter, Change, Scope, SecretKey, Store};
 const DATABASE: &str = "PATCHCORD_CRASH_DATABASE";
 const CONFIRMED: usize = 300;
 
-/// The process to be killed: keeps calls, eight at a time, and tells each once it is kept.
+/// The process to be killed: stores calls, eight at a time, and reports each once it is stored.
 #[test]
 #[ignore = "runs as a child of the other test"]
 fn child() {
     let Ok(url) = std::env::var(DATABASE) else {
-        return; // Started by hand, there is nothing to do.
+        return; // Started by hand, it has nothing to do.
     };
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {

@@ -1,5 +1,5 @@
-//! The suite on PostgreSQL: on the server that `PATCHCORD_TEST_POSTGRES_URL` names (its user
-//! must be allowed to create databases), else on one that the test starts if the programs are
+//! The suite on PostgreSQL: on the server at `PATCHCORD_TEST_POSTGRES_URL` (its user
+//! must be allowed to create databases), otherwise on one that the test starts, if PostgreSQL is
 //! installed.
 
 #![cfg(unix)]
@@ -64,7 +64,7 @@ impl Server {
         AnyConnection::connect(&format!("{}/postgres", self.url)).await
     }
 
-    /// A new database; one of an earlier run is dropped.
+    /// A new database; one left by an earlier run is dropped.
     async fn database(&self, case: &str) -> Database {
         let name: String = format!("patchcord_{case}").chars().take(60).collect();
         let mut admin = self.admin().await.unwrap();

@@ -1,4 +1,4 @@
-//! The suite on SQLite, and what only a file can do.
+//! The suite on SQLite, and cases specific to files.
 
 #![allow(clippy::unwrap_used, reason = "a step that fails fails the test")]
 
@@ -90,7 +90,7 @@ async fn a_commit_waits_for_a_busy_file() {
         let store = store.clone();
         async move { store.commit(vec![alive(&store)]).await }
     });
-    // Longer than SQLite itself waits.
+    // Longer than SQLite's own timeout.
     tokio::time::sleep(Duration::from_secs(6)).await;
     assert!(!commit.is_finished());
     sqlx::raw_sql("COMMIT").execute(&mut other).await.unwrap();

@@ -1,4 +1,4 @@
-//! A PostgreSQL server of the test's own, if the programs are installed. It ends with its handle.
+//! A separate PostgreSQL server for a test, if the programs are installed. It ends with its handle.
 
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
@@ -8,16 +8,16 @@ use std::process::{Child, Command, Stdio};
 /// The user `nobody`: PostgreSQL refuses to run as root.
 const NOBODY: u32 = 65_534;
 
-/// A running server, perhaps not ready yet.
+/// A running server, possibly not ready yet.
 pub(crate) struct Postgres {
-    /// Without the name of a database; there is one called `postgres`.
+    /// Address without a database name; a database named `postgres` exists.
     pub(crate) url: String,
     process: Child,
     _dir: tempfile::TempDir,
 }
 
 impl Postgres {
-    /// Starts one with an empty folder, or says why it cannot be.
+    /// Starts a server with an empty folder, or returns why it cannot.
     pub(crate) fn start() -> Result<Self, String> {
         let dir = tempfile::tempdir().map_err(|error| error.to_string())?;
         let data = dir.path().join("data");
@@ -62,7 +62,7 @@ impl Drop for Postgres {
     }
 }
 
-/// Gives the folder to `nobody` if we are root; says whether we are.
+/// Gives the folder to `nobody` if running as root; returns whether it is.
 fn unprivileged(dir: &Path) -> bool {
     chown(dir, Some(NOBODY), Some(NOBODY)).is_ok()
 }

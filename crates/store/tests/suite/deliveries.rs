@@ -1,4 +1,4 @@
-//! Cases about callbacks that people list and want delivered again.
+//! Cases about listing callbacks and delivering them again.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ pub(crate) async fn callbacks_are_listed_and_delivered_again(db: &Database) {
     for (n, parent) in [(1, None), (2, Some(1)), (3, None)] {
         insert_account(&store, n, parent, organization).await;
     }
-    // Of today, since the sign of life of a server forgets callbacks that ended long ago.
+    // From today, since a server's heartbeat deletes callbacks that ended long ago.
     let start = now();
     let at = |ms: i64| Timestamp(start.0 + ms);
     let mut changes = Vec::new();
@@ -126,7 +126,7 @@ pub(crate) async fn callbacks_are_listed_and_delivered_again(db: &Database) {
     let gone = store.delivery(event(4)).await.unwrap().unwrap();
     assert_eq!((gone.ended, gone.next_at), (Some(at(50)), None));
 
-    // One of another account, one that is on its way, all dead ones of the tree, one delivered.
+    // One of another account, a pending one, all dead ones of the tree, a delivered one.
     let of_event = |n: usize, account| DeliveryFilter {
         scope: Some(Scope::Own(account_sid(account))),
         event: Some(event(n)),
@@ -170,7 +170,7 @@ pub(crate) async fn callbacks_are_listed_and_delivered_again(db: &Database) {
     let ours: Vec<_> = (0..4).map(|n| claimed.applied(n)).collect();
     assert_eq!(ours, [true, false, false, true]);
     assert_eq!(store.replayed_callbacks().await.unwrap().len(), 2);
-    // A late note of an attempt made before the end changes nothing.
+    // A late result of an attempt made before the end changes nothing.
     commit(&store, vec![done(3, None)]).await;
     let late = Change::CallbackRetry {
         event: event(3),
@@ -182,7 +182,7 @@ pub(crate) async fn callbacks_are_listed_and_delivered_again(db: &Database) {
     assert!(!store.commit(vec![late]).await.unwrap().applied(0));
     store.close().await;
 
-    // Unclaimed ones are picked up at the next start.
+    // Unclaimed rows are picked up at the next start.
     let after = db.open().await;
     let later = now() + Duration::from_secs(60);
     let waiting = undelivered(&after, later).await;

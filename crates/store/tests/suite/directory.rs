@@ -385,7 +385,7 @@ pub(crate) async fn applications_come_back(db: &Database) {
     assert!(store.application(application.sid).await.unwrap().is_none());
 }
 
-/// What a client logs in with, as the columns of the database have it.
+/// A client's digests, as stored in the columns of the database.
 async fn stored_digests(db: &Database) -> (String, String, bool) {
     sqlx::any::install_default_drivers();
     let mut other = AnyConnection::connect(&db.url).await.unwrap();

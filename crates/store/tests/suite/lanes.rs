@@ -1,4 +1,4 @@
-//! Lanes: what belongs to a call, a message or a conference is ordered, kept and repaired alike.
+//! Lanes: rows of calls, messages and conferences are ordered, stored and repaired alike.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ const BEFORE_LANES: [&str; 7] = [
     include_str!("../../../../migrations/0007-messages/up.sql"),
 ];
 
-/// A message that no call sent.
+/// A message outside of calls.
 fn message(instance: model::InstanceSid, n: u32) -> Message {
     let sid = MessageSid::from_bytes(bytes(n));
     Message {
@@ -210,7 +210,7 @@ pub(crate) async fn callbacks_of_a_message_wait_for_its_end_after_a_crash(db: &D
     assert_eq!(of(&waiting), expected, "calls sort before messages");
 }
 
-/// Who is in a conference, and muted there, is not when it has left.
+/// A call that has left a conference is neither in it nor muted there.
 pub(crate) async fn a_member_that_left_is_heard_again(db: &Database) {
     let store = db.open().await;
     let record = call(&store, account_sid(1), 1);
@@ -292,7 +292,7 @@ pub(crate) async fn a_conference_ends_once_also_when_its_server_is_dead(db: &Dat
     assert_eq!(first.reason.as_deref(), Some("last-member-left"));
     assert_eq!(first.started, Some(at + Duration::from_secs(1)));
 
-    // Another server dies without a word; one gives signs of life; of one nothing is known.
+    // Another server dies silently; one sends heartbeats; nothing is known of a third.
     let late = at + Duration::from_secs(3600);
     let (alive, unknown) = (
         model::InstanceSid::from_bytes([8; 16]),

@@ -1,4 +1,4 @@
-//! Cases about lists of calls: which, in what order, and part by part.
+//! Cases about lists of calls: selection, order and windows.
 
 use model::Timestamp;
 use model::record::CallRecord;
@@ -185,7 +185,8 @@ pub(crate) async fn calls_are_filtered_sorted_and_counted(db: &Database) {
     windows_beside_a_row(&store, &tree).await;
 }
 
-/// Pages by key are those by offset, forwards and backwards, also when newer rows come in between.
+/// Pages by key equal those by offset, forwards and backwards, even if newer rows arrive in
+/// between.
 async fn windows_beside_a_row(store: &Store, tree: &CallFilter) {
     let page = async |place| {
         let mut window = Window::at(0, 7);
@@ -215,7 +216,7 @@ async fn windows_beside_a_row(store: &Store, tree: &CallFilter) {
     after_a_row_in_any_order(store, tree).await;
 }
 
-/// Pages after a row are those by offset in every order; a row that is not there is named.
+/// Pages after a row equal those by offset in every order; a missing row is reported.
 async fn after_a_row_in_any_order(store: &Store, tree: &CallFilter) {
     let page = async |sort, place, offset| {
         let window = Window {

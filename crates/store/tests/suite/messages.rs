@@ -47,7 +47,7 @@ pub(crate) async fn a_message_ends_once_and_tells_so_once(db: &Database) {
     assert_eq!(kept.as_ref(), Some(&message));
     let mut changes = ended(&message, MessageStatus::Sent, 1);
     changes.extend(ended(&message, MessageStatus::Failed, 2));
-    // Callbacks of the same call that report something else do not concern it.
+    // Callbacks of the same call that report something else are unaffected.
     changes.push(Change::CallbackQueued(Box::new(callback(
         message.lane(),
         3,
@@ -106,7 +106,7 @@ pub(crate) async fn messages_on_their_way_are_closed_once_after_a_crash(db: &Dat
     assert_eq!(after.orphan_messages(later).await.unwrap(), []);
     let again = after.commit(close()).await.unwrap();
     assert!(!again.applied(0) && !again.applied(1));
-    // The callback of the other message came along, so that one server has all of the call.
+    // The callback of the other message moved too, so that one server has all of the call.
     let ours = after.undelivered_callbacks(None, 10).await.unwrap();
     assert_eq!(ours.len(), 2);
 }

@@ -1,4 +1,4 @@
-//! What every database must do, as cases over an empty one.
+//! Cases that every database must pass, starting from an empty one.
 
 use std::time::{Duration, Instant};
 
@@ -27,7 +27,7 @@ use values::*;
 pub(crate) struct Database {
     pub(crate) url: String,
     pub(crate) key: SecretKey,
-    /// Removed with it.
+    /// Deleted together with the database.
     pub(crate) _dir: Option<tempfile::TempDir>,
 }
 
@@ -111,7 +111,7 @@ pub(crate) async fn a_leg_lives_once(db: &Database) {
         wrong_source: 1,
         ..MediaCounts::default()
     };
-    // They come when the media is closed, after the end.
+    // They arrive when the media is closed, after the end.
     commit(&store, vec![Change::CallMedia { sid, counts }]).await;
     let expected = CallRecord {
         status: CallStatus::Completed,
@@ -390,7 +390,7 @@ pub(crate) async fn orphans_keep_what_must_be_told(db: &Database) {
     commit(&after, vec![Change::RecordingGone { sid: left[0].sid }]).await;
     let left = after.started_recordings(later).await.unwrap();
     assert_eq!(left, [started(3)]);
-    // Its file is not found for a month.
+    // Its missing file is searched for during a month.
     let at = start + Duration::from_secs(31 * 24 * 3600);
     let instance = after.instance();
     commit(&after, vec![Change::Alive { instance, at }]).await;
@@ -531,7 +531,7 @@ pub(crate) async fn callbacks_survive_a_restart_in_order(db: &Database) {
 pub(crate) async fn a_long_backlog_is_read_in_pages(db: &Database) {
     let store = db.open().await;
     assert!(!store.adopt_callbacks(now()).await.unwrap(), "nothing yet");
-    // Some of them have the same place in their call.
+    // Some of them have the same position in their call.
     let rows = (0..20_000).map(|n| Callback {
         event: model::EventSid::from_bytes({
             let mut event = [0; 16];

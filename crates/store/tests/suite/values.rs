@@ -1,4 +1,4 @@
-//! Rows and shorthands that the cases use.
+//! Rows and shorthands for the cases.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use model::{
 use store::credentials::{ha1_md5, ha1_sha256};
 use store::{Change, PendingCallback, Store};
 
-// Values of the cases; `n` tells them apart.
+// Values for the cases; `n` distinguishes them.
 
 pub(super) fn bytes(n: u32) -> [u8; 16] {
     let mut bytes = [0; 16];
@@ -50,7 +50,7 @@ pub(super) async fn commit(store: &Store, changes: Vec<Change>) {
     store.commit(changes).await.unwrap();
 }
 
-/// Takes over and reads, in small pages, all that a server must deliver.
+/// Claims and reads, in small pages, everything that a server must deliver.
 pub(super) async fn undelivered(store: &Store, now: Timestamp) -> Vec<PendingCallback> {
     store.adopt_callbacks(now).await.unwrap();
     let mut all: Vec<PendingCallback> = Vec::new();
