@@ -1,4 +1,4 @@
-//! Facts on their way into the store, and what happens to them while it cannot be written.
+//! Writes facts to the store, and holds them while it cannot be written.
 //!
 //! The commits of a family or a message are written immediately. While the disk rejects writes,
 //! facts about recorded lanes wait here, in the order of their family, and are written as soon as

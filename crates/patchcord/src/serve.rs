@@ -71,7 +71,7 @@ pub(crate) struct Running {
     listeners: Vec<JoinHandle<()>>,
 }
 
-/// Runs the server until it is told to stop: drains at the first signal, stops at the second.
+/// Runs the server until it is stopped: drains at the first signal, stops at the second.
 ///
 /// # Errors
 /// If a part cannot be started; the text says which one and what to do.

@@ -24,7 +24,8 @@ fn recording_sid(n: u8) -> RecordingSid {
     RecordingSid::from_bytes([n; 16])
 }
 
-/// A database server of its own with the address of a database; `None` without its programs.
+/// A separate database server with the address of a database; `None` if its programs are not
+/// installed.
 #[cfg(unix)]
 fn shared_database() -> Option<(server::Postgres, String)> {
     match server::Postgres::start() {
