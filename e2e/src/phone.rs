@@ -43,7 +43,7 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// A phone of `user` that does not register, and rings until it is told to answer.
+    /// A phone of `user` that does not register, and rings until told to answer.
     pub fn new(user: &str) -> Self {
         Self {
             user: user.to_owned(),

@@ -269,7 +269,7 @@ impl Call {
     pub(crate) fn bridge_over(&mut self, ended: Ended, cx: &mut Context) {
         self.leg.bridge = None;
         if self.scripts.is_empty() {
-            // The dialled party has no script of its own.
+            // The dialled party has no script.
             self.end_leg(ended.reason(), cx);
         } else {
             self.tell(&Input::BridgeOver(ended), cx);

@@ -9,7 +9,7 @@ pub struct Dialect {
     pub name: &'static str,
     /// Value of `ApiVersion`.
     pub api_version: &'static str,
-    /// Path in front of every resource of the REST API.
+    /// Prefix of every resource path of the REST API.
     pub api_base: &'static str,
     /// Whether leg callbacks without a list of events report all four, or only `completed`.
     pub all_leg_events: bool,
@@ -20,12 +20,12 @@ pub struct Dialect {
     pub each_number_status: bool,
     /// Whether an empty document on an unanswered call refuses it with 500, or simply completes it.
     pub empty_document_refused: bool,
-    /// A failed Play ends the call, or is a warning.
+    /// Whether a failed Play ends the call, or only causes a warning.
     pub play_failure_ends_call: bool,
     /// `DialCallStatus` after a conference.
     pub conference_result: &'static str,
-    /// Of several parties who are screened the first to accept is connected, and the others ring on
-    /// until then; or only the first to answer is screened.
+    /// Whether the first of several screened parties to accept is connected, while the others keep
+    /// ringing; or whether only the first to answer is screened.
     pub screening_is_race: bool,
 }
 
@@ -33,7 +33,7 @@ impl Dialect {
     /// Every dialect.
     pub const ALL: [Self; 2] = [Self::RESTCOMM, Self::TWILIO];
 
-    /// The dialect that rows name.
+    /// The dialect recorded in rows.
     #[must_use]
     pub fn of(name: DialectName) -> Self {
         match name {
@@ -42,7 +42,7 @@ impl Dialect {
         }
     }
 
-    /// The same with another `ApiVersion`, as old journals need it; unknown ones change nothing.
+    /// The same with another `ApiVersion`, for old journals; unknown ones change nothing.
     pub(crate) fn with_version(mut self, recorded: Option<&str>) -> Self {
         let known = Self::ALL.map(|dialect| dialect.api_version);
         if let Some(version) = known.into_iter().find(|known| Some(*known) == recorded) {

@@ -9,17 +9,17 @@ use serde::{Deserialize, Serialize};
 use crate::dialect::Dialect;
 use crate::membership::RoomEvent;
 
-/// Number of a question a machine asked; the answer carries it back. An answer whose number
-/// no machine waits for is ignored, so late answers are harmless.
+/// Number of a machine's request, returned with the answer. An answer whose number no machine waits
+/// for is ignored, so late answers are harmless.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct Req(pub u64);
 
-/// Number of a question whose asker, outside the family, waits for the reply. The asker chooses it;
-/// [`Command::Reply`](crate::Command::Reply) carries it back.
+/// Number of a request from outside of the family, chosen by a requester that waits for the reply;
+/// [`Command::Reply`](crate::Command::Reply) returns it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct Ask(pub u64);
 
-/// A decoded piece of audio that the shell keeps: 8 kHz mono, ready to play.
+/// A decoded piece of audio kept by the shell: 8 kHz mono, ready to play.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Clip {
     /// The shell's identifier for it.

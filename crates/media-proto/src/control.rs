@@ -1,9 +1,9 @@
-//! What may be asked of the engine, and what the engine needs from its shell.
+//! Requests to the engine, and the interface that it needs from its shell.
 //!
-//! This is the one vocabulary of the media plane: a request that needs neither a socket nor a file is
-//! a [`Control`], and the shell passes it on unread. **Invariant: a socket given with [`Opening`] is
-//! the engine's until [`Sink::close`] gives it back**, which happens exactly once, or until the
-//! endpoint is extracted. Left to others: opening sockets, writing files.
+//! A request that needs neither a socket nor a file is a [`Control`], which the shell passes on
+//! unread. **Invariant: a socket given with [`Opening`] is the engine's until [`Sink::close`]
+//! returns it**, which happens exactly once, or until the endpoint is extracted. Left to others:
+//! opening sockets, writing files.
 
 use crate::report::{EndpointId, MixId, PlayId, RecordingId, Report};
 use std::net::{IpAddr, SocketAddr};

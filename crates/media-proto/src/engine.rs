@@ -2,7 +2,7 @@
 //!
 //! Datagrams come with the socket they arrived on; only the table here knows which endpoint a
 //! socket belongs to. Ticks of plays and recordings are aligned to 5 ms, so that one wake-up serves
-//! many. **Invariant: a slot is taken from its creation to exactly one `Closed`**, and all its
+//! many. **Invariant: a slot is in use from its creation to exactly one `Closed`**, and all its
 //! sockets, its play, its bridge and its tracks in recordings end with it. Left to others: the
 //! content of packets (`endpoint`), and where it goes (`paths`).
 

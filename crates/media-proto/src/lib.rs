@@ -5,29 +5,29 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`engine`] | finds the endpoint that a datagram, control or timer is for |
-//! | [`control`] | what may be asked; what the engine needs from its shell |
-//! | [`datagram`] | packets with spare room after them |
-//! | [`report`] | what the engine reports |
+//! | [`control`] | requests to the engine; its interface to the shell |
+//! | [`datagram`] | datagrams with spare room after them |
+//! | [`report`] | the reports of the engine |
 //! | `endpoint` | one leg: negotiation, what it accepts, what it sends |
-//! | `source` | who may speak: learns an address once, then locks |
-//! | `outgoing` | one continuous RTP stream out of whatever is fed into it |
-//! | `player` | prompts, frame by frame |
-//! | `keys` | keys that we press, frame by frame |
-//! | `gate` | how many keys an endpoint may report |
-//! | `ears` | listens for keys inside audio |
+//! | `source` | which source is accepted: learns an address once, then locks |
+//! | `outgoing` | makes one continuous RTP stream from its feeds |
+//! | `player` | plays prompts, frame by frame |
+//! | `keys` | presses keys, frame by frame |
+//! | `gate` | limits how many keys an endpoint may report |
+//! | `ears` | detects keys in the audio |
 //! | `mix` | members of a conference: who is heard, and the sum for each |
 //! | `recorder` | mixes legs into one recording |
 //! | `rtcp` | reports every few seconds |
-//! | `sound` | audio between packets: decoded, evened out on a clock, encoded |
+//! | `sound` | audio between packets: decoded, smoothed on a clock, encoded |
 //! | `timers`, `slots`, `random` | small tools |
 //!
 //! Packets between legs with the same codec are forwarded without decoding, and those between the
-//! two laws of G.711 converted octet by octet; neither has a jitter buffer or a clock. The 20 ms clock
-//! exists only where samples are made: for a play, a key, a mix, a recording, or a bridge between
-//! other codecs.
+//! two laws of G.711 are converted octet by octet; neither has a jitter buffer or a clock. The 20 ms
+//! clock exists only where samples are made: for a play, a key, a mix, a recording, or a bridge
+//! between other codecs.
 //!
-//! **Invariant: every control that asks for something is answered by exactly one report**, and
-//! nothing on the way of a forwarded packet allocates.
+//! **Invariant: every control that expects a reply is answered by exactly one report**, and
+//! forwarding a packet does not allocate.
 //! Left to others: sockets, the clock and files (crate `media`), and every decision about a call.
 
 #![forbid(unsafe_code)]

@@ -1,10 +1,10 @@
-//! The members of a mix: who is heard in a frame, and what each of them hears.
+//! The members of a mix: which of them are heard in a frame, and what each of them hears.
 //!
 //! Each talker has a jitter buffer with loss concealment. Every 20 ms one frame of each is taken, the
 //! loudest few are summed once, and each of them hears the sum without its own frame; all
 //! others hear the same sum, so that it is encoded once per codec. A codec with memory needs more: a
-//! phone's decoder can follow only one encoder, so each member that may talk keeps an encoder of its own.
-//! **Invariant: nobody hears themselves, and a frame allocates nothing.** Left to others: packets
+//! phone's decoder can follow only one encoder, so each member that may talk keeps its own encoder.
+//! **Invariant: no member hears itself, and a frame allocates nothing.** Left to others: packets
 //! (`endpoint`), when a frame is due ([`crate::engine`]).
 
 use crate::report::MixId;

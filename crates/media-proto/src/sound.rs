@@ -1,4 +1,4 @@
-//! Audio between packets: decoded, evened out on a clock, and encoded.
+//! Audio between packets: decoded, smoothed on a clock, and encoded.
 //!
 //! ```text
 //! packet ─► Hearing ─► Sound ─► recordings, ears

@@ -10,7 +10,7 @@
 //! | `plane` | the handles; start and end of the workers |
 //! | `directory` | which worker an endpoint is on |
 //! | `worker` | the loop: a datagram, a control or a timer into the engine, its output out |
-//! | `arrivals` | what waits for an endpoint that is on its way to a worker |
+//! | `arrivals` | work that waits for an endpoint on its way to a worker |
 //! | `poller` | waits for sockets, controls and timers at once |
 //! | `sockets` | pairs of RTP and RTCP ports |
 //! | `address` | which address of ours the remote party can reach |

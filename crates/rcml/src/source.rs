@@ -13,28 +13,28 @@ use crate::document::ParseError;
 use crate::encoding;
 use crate::finding::{Finding, Findings, Position, quoted};
 
-/// Longest document, in bytes.
+/// Maximum length of a document, in bytes.
 pub const MAX_BYTES: usize = 1024 * 1024;
 
-/// Deepest nesting of elements.
+/// Maximum nesting of elements.
 pub const MAX_DEPTH: usize = 64;
 
-/// What to say about a web page.
+/// The message about a web page.
 pub(crate) const HTML: &str = "this is an HTML page, not a document";
 
-/// What to do about a text that is something else.
+/// The advice for a text in another format.
 pub(crate) const SEND_XML: &str = "send XML that begins with `<Response>`";
 
-/// Where a text begins.
+/// Start of a text.
 const START: Position = Position { line: 1, column: 1 };
 
-/// Most nodes (elements, texts, comments) in a document.
+/// Maximum nodes (elements, texts, comments) in a document.
 const MAX_NODES: u32 = 50_000;
 
-/// Most attributes of one element: the XML parser compares each with all others.
+/// Maximum attributes of one element: the XML parser compares each with all others.
 const MAX_ATTRIBUTES: usize = 200;
 
-/// Most prefixes that are declared for an application that forgot to.
+/// Maximum prefixes declared for an application that did not declare them.
 const MAX_PREFIXES: usize = 8;
 
 /// Bytes between two entries of the table of character counts.
@@ -42,7 +42,7 @@ const BLOCK: usize = 1024;
 
 /// The text of a document, ready for the XML parser.
 pub(crate) struct Source<'a> {
-    /// As it came, perhaps with a byte order mark.
+    /// The text as received, possibly with a byte order mark.
     text: &'a str,
     /// The text without its byte order mark.
     original: &'a str,
@@ -51,13 +51,13 @@ pub(crate) struct Source<'a> {
     lines: Vec<usize>,
     /// Characters before each block of [`BLOCK`] bytes of the original.
     characters: Vec<usize>,
-    /// What was repaired: where in the original, and how often.
+    /// The repairs: where in the original, and how often.
     repairs: Vec<Repair>,
 }
 
 /// One kind of repair.
 struct Repair {
-    /// Offset in the original of the first one.
+    /// Offset of the first one in the original.
     first: usize,
     message: String,
 }

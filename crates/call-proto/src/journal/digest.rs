@@ -2,7 +2,7 @@
 //!
 //! A replay regenerates the whole text, so this is enough to compare; the journal takes a fraction
 //! of the bytes to write and compress. **Invariant: of two different texts that a replay may
-//! compare, the short forms differ** (but for one pair in 2^64).
+//! compare, the short forms differ** (except for one pair in 2^64).
 
 use super::Line;
 

@@ -288,7 +288,7 @@ impl<'a> Stage<'a> {
     }
 
     /// Follows the pages of the scene from an address. A reference back to a page already visited
-    /// goes to the application, so that a page may refer to the file of its own name.
+    /// goes to the application, so that a page may refer to the file with its own name.
     pub(super) fn answering(&mut self, first: &str) -> Answering {
         let mut passed = BTreeSet::new();
         let mut url = first.to_owned();

@@ -7,7 +7,7 @@ use e2e::server::Options;
 use super::{SOON, Scene};
 
 /// Recognises the pitch of a tone, from the zero crossings in half a second of it; before that it
-/// reports that somebody speaks.
+/// reports that speech was detected.
 const RECOGNIZER: &str = r#"
 import json, os, struct, sys
 
