@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn pauses_part_what_is_loud() {
+    fn pauses_separate_loud_parts() {
         let (word, short, long) = (Pitch(700.0).samples(1), vec![0; 1600], vec![0; 8000]);
         let heard =
             Heard::new([long.clone(), word.clone(), short, word.clone(), long, word].concat());

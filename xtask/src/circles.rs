@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn comments_and_tests_lean_on_nothing() {
+    fn comments_and_tests_are_no_dependencies() {
         let text =
             "// see crate::f1::A\nfn a() {}\n#[cfg(test)]\nmod tests {\n    use crate::f1::A;\n}\n";
         let files = [

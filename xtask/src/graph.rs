@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn tests_and_build_scripts_are_no_arrows() {
+    fn tests_and_build_scripts_are_not_dependencies() {
         let metadata = serde_json::json!({
             "workspace_members": ["a", "b"],
             "packages": [

@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn every_codec_carries_what_its_rate_allows() {
+    fn every_codec_carries_its_whole_band() {
         for codec in Codec::all() {
             let rate = codec.sample_rate();
             for hz in [300.0, 1000.0, 3300.0, 4700.0, 6500.0] {

@@ -566,7 +566,7 @@ mod tests {
     }
 
     #[test]
-    fn other_sounds_are_no_keys() {
+    fn other_sounds_are_not_keys() {
         let mut sounds = vec![
             ("ring-back", crate::tone::ringback_us().to_vec()),
             ("beep", crate::tone::beep().to_vec()),

@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everybody_hears_the_others() {
+    fn everyone_hears_the_others() {
         let parties = [
             [100, i16::MAX, i16::MIN],
             [20, i16::MAX, i16::MIN],

@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn upwards_makes_no_images() {
+    fn upsampling_makes_no_images() {
         let out = resample(&sine(1000.0, 8000), 8000, 48_000);
         assert_eq!(out.len(), 48_000);
         assert!((tone_dbfs_at(middle(&out), 1000.0, 48_000) + 9.03).abs() < 0.1);

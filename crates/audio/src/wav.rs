@@ -527,7 +527,7 @@ mod tests {
     }
 
     #[test]
-    fn repair_counts_what_is_there() {
+    fn repair_counts_the_existing_samples() {
         let table = [
             (0, None),
             (43, None),

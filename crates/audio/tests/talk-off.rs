@@ -31,7 +31,7 @@ const SPANISH: &str = "Buenos días. Para ventas marque uno, para soporte marque
     El murciélago urbano huía aullando hacia la luna azul de junio.";
 
 #[test]
-fn speech_presses_no_keys() {
+fn speech_is_not_mistaken_for_keys() {
     let folder = std::env::temp_dir().join(format!("talk-off-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let spoken: Vec<(String, Vec<i16>)> = std::thread::scope(|scope| {

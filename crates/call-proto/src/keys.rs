@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn info_tells_keys_in_many_ways() {
+    fn info_carries_keys_in_many_forms() {
         let table = [
             ("application/dtmf-relay", "Signal=5\r\nDuration=160", "5"),
             (

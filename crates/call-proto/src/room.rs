@@ -426,7 +426,7 @@ mod tests {
     }
 
     #[test]
-    fn a_room_that_is_not_on_record_leaves_no_fact() {
+    fn an_unrecorded_room_leaves_no_fact() {
         let mut scene = Scene::new();
         assert_eq!(scene.step("1 joins"), "1 joined talks hears");
         scene.room.handle(RoomInput::NotRecorded, Timestamp(0));

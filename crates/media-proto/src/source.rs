@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn learns_what_cannot_be_reached() {
+    fn learns_the_source_of_an_unreachable_address() {
         let now = start();
         // Announced address, signalling host, and who may send at first and after two seconds.
         let table = [

@@ -438,7 +438,7 @@ mod tests {
     }
 
     #[test]
-    fn failures_are_told_once() {
+    fn failures_are_reported_once() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("file"), "").unwrap();
         let (mut tape, mut reported) = tape(&folder.path().join("file/RE1.wav"));

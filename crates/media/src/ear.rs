@@ -61,7 +61,7 @@ mod tests {
     use tokio::sync::mpsc;
 
     #[test]
-    fn a_slow_listener_loses_what_it_has_no_room_for() {
+    fn a_slow_listener_loses_audio() {
         let (audio, mut heard) = mpsc::channel(2);
         let gauges = Arc::<Gauges>::default();
         let mut ear = Ear::new(audio, Arc::clone(&gauges));

@@ -267,7 +267,7 @@ fn keys_go_both_ways() {
 }
 
 #[test]
-fn somebody_listens_to_what_a_phone_says() {
+fn received_audio_is_handed_to_a_listener() {
     let plane = plane(1);
     let mut call = Call::new(&plane);
     let mut phone = Phone::new("127.0.0.1", 440.0);

@@ -195,7 +195,7 @@ fn reads_dial_attributes() {
 }
 
 #[test]
-fn finds_whom_to_call() {
+fn finds_the_parties_to_call() {
     let number = |target: &str| {
         Noun::Number(Branch {
             line: 1,

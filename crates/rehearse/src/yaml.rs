@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_script() {
+    fn refuses_other_texts() {
         let deep = format!("a: {}", "[".repeat(60));
         let table = [
             ("", "the file is empty"),

@@ -244,7 +244,7 @@ caller: [{expect: hangup}]",
 const KEY_PAGES: [(&str, &str); 2] = [("/pin", "<Say>Thanks</Say>"), ("/after", "<Say>Over</Say>")];
 
 #[test]
-fn keys_are_pressed_again_by_whoever_asked_for_them() {
+fn keys_are_pressed_again_on_request() {
     for (document, rest, pressed) in WITH_KEYS {
         let pages = [("/v", *document), KEY_PAGES[0], KEY_PAGES[1]];
         let first = run(&format!("{HEAD}{rest}\n"), &pages);
@@ -317,7 +317,7 @@ fn a_script_with_keys_is_written_for_people() {
 
 /// A key that a phone sends twice is pressed once; an unrecorded one is reported.
 #[test]
-fn only_what_counted_is_pressed_and_what_is_missing_is_said() {
+fn only_counted_keys_are_pressed_and_missing_ones_are_reported() {
     let rest = "caller: [{expect: answer}, {wait: 1s}, {press: '1'}, {press: {keys: '1', by: info}}, \
                 {wait: 6s}, hangup]";
     let pages = [("/v", "<Gather action='/pin' timeout='9'/>")];

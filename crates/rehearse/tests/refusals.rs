@@ -325,7 +325,7 @@ expect:
 }
 
 #[test]
-fn what_is_no_script_at_all_is_refused_in_a_users_words() {
+fn a_text_that_is_not_a_script_is_refused_in_a_users_words() {
     for text in ["hello", "[a, b]", "- call: {to: x}"] {
         refused(
             text,

@@ -115,7 +115,7 @@ expect:
 }
 
 #[test]
-fn everybody_who_is_dialled_does_what_the_script_says() {
+fn every_dialled_party_does_what_the_script_says() {
     // What the party does, and the outcome of the dial.
     let table = [
         (
@@ -267,7 +267,7 @@ fn sounds_take_the_time_the_script_says() {
 }
 
 #[test]
-fn the_api_calls_somebody_who_then_does_the_steps() {
+fn the_party_that_the_api_calls_does_the_steps() {
     passes(
         "call: {to: ann, from: '+1999', direction: api, timeout: 20s}
 application: {start: /v, pages: {/v: '<Response><Say>Hi</Say></Response>'}, status_callback: /leg}
@@ -306,7 +306,7 @@ expect: {legs: {ann: no-answer}, duration: 5s}
 }
 
 #[test]
-fn steps_that_nobody_came_to_fail_although_others_stand_on_their_line() {
+fn steps_not_reached_fail_although_others_share_their_line() {
     // One-line parties with the steps of the caller.
     let table = [
         (
@@ -617,7 +617,7 @@ fn two_runs_give_the_same_bytes() {
 }
 
 #[test]
-fn reports_tell_every_failure_and_are_well_formed() {
+fn reports_list_every_failure_and_are_well_formed() {
     let (run, text, json, junit) = reports(BUSY);
     assert_eq!(
         text,

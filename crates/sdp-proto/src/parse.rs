@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_description() {
+    fn refuses_other_texts() {
         let many_media = format!("v=0\n{}", "m=audio 1 RTP/AVP 0\n".repeat(MAX_MEDIA + 1));
         let table = [
             ("", "line 1: is not `v=0`"),

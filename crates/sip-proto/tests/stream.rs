@@ -10,7 +10,7 @@ const HEAD: &str = "Via: SIP/2.0/TCP a;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\
                     To: <sip:b@b>\r\nCall-ID: c\r\nMax-Forwards: 70\r\n";
 
 #[test]
-fn streams_are_cut_into_what_they_carry() {
+fn streams_are_split_into_messages() {
     let options = request("OPTIONS", "hello");
     let table: &[(String, &str)] = &[
         (options.clone(), "OPTIONS hello"),
@@ -94,7 +94,7 @@ fn streams_are_cut_into_what_they_carry() {
 }
 
 #[test]
-fn a_message_of_the_greatest_size_passes_and_no_greater() {
+fn a_message_of_the_maximum_size_passes_but_no_larger_one() {
     let small = request("MESSAGE", "");
     // The length takes four digits more than that of the empty body.
     let room = MAX_MESSAGE_BYTES - small.len() - 4;

@@ -229,7 +229,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_tell_parts_apart() {
+    fn keys_distinguish_parts() {
         let key = |parts: &[&str]| Key::new(parts);
         assert_eq!(key(&["a", "bc"]), key(&["a", "bc"]));
         assert_ne!(key(&["a", "bc"]), key(&["ab", "c"]));

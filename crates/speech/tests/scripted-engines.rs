@@ -229,7 +229,7 @@ async fn missing_engines_say_what_to_install() {
 }
 
 #[tokio::test]
-async fn substitutions_are_told() {
+async fn substitutions_are_reported() {
     let stage = Stage::new();
     stage.engine("espeak-ng", TALK);
     let speech = stage.speech(Limits::default());

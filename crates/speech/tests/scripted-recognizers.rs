@@ -74,7 +74,7 @@ async fn nothing_may_be_understood() {
 }
 
 #[tokio::test]
-async fn failures_are_told_with_their_reason() {
+async fn failures_are_reported_with_their_reason() {
     let small = ListenLimits {
         thinking: Duration::from_secs(5),
         line_bytes: 100,
@@ -133,7 +133,7 @@ async fn a_program_that_is_not_wanted_is_killed() {
 }
 
 #[tokio::test]
-async fn a_program_that_does_not_read_holds_up_nobody() {
+async fn a_program_that_does_not_read_delays_nothing() {
     let stage = Stage::new("sleep 1; echo '{\"final\": \"late\"}'");
     let (audio, heard) = mpsc::channel(2);
     let listening = stage.listen(stage.recognizer(ListenLimits::default()), heard);
@@ -149,7 +149,7 @@ async fn a_program_that_does_not_read_holds_up_nobody() {
 }
 
 #[tokio::test]
-async fn a_chatty_program_is_heard_now_and_then() {
+async fn partial_results_of_a_chatty_program_are_limited() {
     let stage = Stage::new(
         "n=0; while [ $n -lt 2000 ]; do n=$((n+1)); echo \"{\\\"partial\\\": \\\"$n\\\"}\"; done; \
          sleep 1; echo '{\"final\": \"enough\"}'",

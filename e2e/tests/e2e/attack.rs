@@ -220,7 +220,7 @@ impl House {
 
 #[test]
 #[ignore = "compares times: just attack"]
-fn honest_calls_go_on_beside_forms_of_megabytes() -> anyhow::Result<()> {
+fn honest_calls_continue_during_huge_forms() -> anyhow::Result<()> {
     let house = House::start()?;
     let form = "a=&".repeat(3_000_000);
     let path = house.rest.path("Clients");
@@ -234,7 +234,7 @@ fn honest_calls_go_on_beside_forms_of_megabytes() -> anyhow::Result<()> {
 
 #[test]
 #[ignore = "compares times: just attack"]
-fn honest_calls_go_on_beside_guesses_of_passwords() -> anyhow::Result<()> {
+fn honest_calls_continue_during_password_guessing() -> anyhow::Result<()> {
     let house = House::start()?;
     let base = house.server.ready()["http"]
         .as_str()
@@ -255,7 +255,7 @@ fn honest_calls_go_on_beside_guesses_of_passwords() -> anyhow::Result<()> {
 
 #[test]
 #[ignore = "compares times: just attack"]
-fn honest_calls_go_on_beside_idle_connections() -> anyhow::Result<()> {
+fn honest_calls_continue_during_idle_connections() -> anyhow::Result<()> {
     let house = House::start()?;
     let base = house.server.ready()["http"].as_str().unwrap_or_default();
     let api = base.trim_start_matches("http://").to_owned();
@@ -275,7 +275,7 @@ fn honest_calls_go_on_beside_idle_connections() -> anyhow::Result<()> {
 
 #[test]
 #[ignore = "compares times: just attack"]
-fn honest_calls_go_on_beside_floods_over_udp() -> anyhow::Result<()> {
+fn honest_calls_continue_during_udp_floods() -> anyhow::Result<()> {
     let house = House::start()?;
     let server = house.server.sip_udp()?;
     house.withstands("floods", |over| {

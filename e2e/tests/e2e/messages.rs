@@ -139,7 +139,7 @@ fn a_message_of_the_api_reaches_a_registered_phone() -> anyhow::Result<()> {
 
 /// A recipient that never answers keeps the message pending when the server is killed.
 #[test]
-fn a_killed_server_leaves_no_message_on_its_way() -> anyhow::Result<()> {
+fn a_killed_server_leaves_no_message_pending() -> anyhow::Result<()> {
     let mut server = Server::start()?;
     let app = App::start()?;
     app.on("/told", Reply::status(200));

@@ -109,7 +109,7 @@ fn check_deliveries(server: &Server, url: &str, told: &[Request]) -> anyhow::Res
 
 #[test]
 #[ignore = "takes a minute: just outage"]
-fn a_receiver_that_is_away_gets_everything_in_order_and_nobody_else_waits() -> anyhow::Result<()> {
+fn a_receiver_that_was_down_gets_everything_in_order_and_delays_no_other() -> anyhow::Result<()> {
     let length = Duration::from_secs(setting("PATCHCORD_OUTAGE_SECONDS", 60).into());
     let mut sides = [Side::start()?, Side::start()?];
     let (good, away) = (App::start()?, ClosedApp::bind()?);

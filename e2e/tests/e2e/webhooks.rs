@@ -101,7 +101,7 @@ pub(crate) fn median(times: &mut [Duration]) -> Duration {
 }
 
 #[test]
-fn bad_receivers_get_everything_in_order_and_nobody_else_waits() -> anyhow::Result<()> {
+fn bad_receivers_get_everything_in_order_and_delay_no_other() -> anyhow::Result<()> {
     // Two servers with the same calls; only the receivers of the first are faulty.
     let (mut bad_ua, mut good_ua) = (Ua::bind()?, Ua::bind()?);
     let (bad, good) = (server(&bad_ua)?, server(&good_ua)?);

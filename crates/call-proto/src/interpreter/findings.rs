@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tells_each_finding_once_and_counts_the_rest() {
+    fn reports_each_finding_once_and_counts_the_rest() {
         let xml = |n: usize| format!("<Response><Verb{n}/></Response>");
         let mut told = Told::default();
         let mut new = 0;

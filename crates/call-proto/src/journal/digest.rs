@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_short_form_stands_for_one_text() {
+    fn a_short_form_matches_one_text() {
         let long = format!("{}é{}", "a".repeat(119), "b".repeat(200));
         let other = format!("{}é{}c", "a".repeat(119), "b".repeat(199));
         let kept = shortened(long.clone());

@@ -423,7 +423,7 @@ fn an_exact_number_goes_before_a_pattern_and_a_pattern_before_any() {
 }
 
 #[test]
-fn to_is_asked_only_if_the_request_uri_names_nothing_here() {
+fn to_counts_only_if_the_request_uri_names_nothing_here() {
     // Request-URI, To, decision, called party, and rows looked up.
     let table = [
         (

@@ -48,7 +48,7 @@ fn agree(run: &Run, legs: usize) {
 }
 
 #[test]
-fn a_farewell_tells_what_the_leg_would_have_told() {
+fn a_farewell_reports_what_the_leg_would_have_reported() {
     let dial = "<Dial action=\"/a\"><Client statusCallback=\"/s\">ann</Client>\
                 <Client statusCallback=\"/s\">bob</Client></Dial>";
     for dialect in [Dialect::RESTCOMM, Dialect::TWILIO] {
@@ -112,7 +112,7 @@ fn recording_world(zed_hangs_up: bool) -> World {
 
 /// A recording that could not be written is never named.
 #[test]
-fn a_recording_that_failed_is_not_told() {
+fn a_failed_recording_is_not_reported() {
     let mut world = recording_world(false);
     world.disk_full = true;
     let run = world.run();

@@ -191,7 +191,7 @@ fn case_036_outside_refuses() {
 }
 
 #[test]
-fn a_client_hears_and_the_record_says_how_its_call_failed() {
+fn a_client_and_the_record_get_the_reason_for_a_failed_call() {
     for (status, ended) in [(486, "busy 0 s"), (603, "busy 0 s"), (404, "failed 0 s")] {
         let run = to_outside()
             .phone("+2000", phone().rejects(1.0, status))

@@ -45,7 +45,7 @@ fn number_place_and_suggestion_reach_notifications_and_trace() {
 }
 
 #[test]
-fn a_document_that_is_no_xml_is_told_with_its_place() {
+fn a_document_that_is_not_xml_is_reported_with_its_place() {
     let xml = "<Response>\n  <Say>Hello</Response>";
     let run = World::new().app("/v", plain("text/xml", xml)).run();
     let text = "the document is not well-formed: `</Say>` was expected, but `</Response>` is here";
@@ -57,7 +57,7 @@ fn a_document_that_is_no_xml_is_told_with_its_place() {
 }
 
 #[test]
-fn a_document_that_runs_again_and_again_is_told_once() {
+fn a_document_that_runs_repeatedly_is_reported_once() {
     let run = World::document("<Whistle/><Pause length=\"2\"/><Redirect>/v</Redirect>")
         .hangs_up(30.0)
         .run();
@@ -66,7 +66,7 @@ fn a_document_that_runs_again_and_again_is_told_once() {
 }
 
 #[test]
-fn an_address_that_cannot_be_used_is_told_once_and_with_its_place() {
+fn an_unusable_address_is_reported_once_and_with_its_place() {
     let table = [
         ("<Play>http://[bad</Play>", "11100 1:17"),
         ("<Redirect>ftp://x/</Redirect>", "11100 1:21"),
@@ -89,7 +89,7 @@ fn an_address_that_cannot_be_used_is_told_once_and_with_its_place() {
 }
 
 #[test]
-fn an_address_that_ends_the_call_is_told_although_much_else_is_wrong() {
+fn an_address_that_ends_the_call_is_reported_despite_many_other_findings() {
     let many = "<Whistle/>".repeat(60);
     let run = World::document(&format!("{many}<Play>ftp://x/</Play>")).run();
     let ends = |code: &&u16| **code == error::BAD_URI;

@@ -101,7 +101,7 @@ fn a_prompt_that_cannot_be_had() {
 }
 
 #[test]
-fn hanging_up_asks_no_action() {
+fn hanging_up_does_not_request_the_action() {
     let run = gather("action=\"/g\"", "<Say>one</Say>")
         .presses(1.0, "12")
         .hangs_up(2.0)
@@ -135,7 +135,7 @@ fn a_redirected_gather_leaves_nothing() {
 }
 
 #[test]
-fn a_call_of_the_api_goes_on_with_its_own_document() {
+fn a_call_of_the_api_continues_with_its_own_document() {
     let run = World::api(
         Target::Client("ann".to_owned()),
         "<Gather numDigits=\"1\"/>",
@@ -151,7 +151,7 @@ fn a_call_of_the_api_goes_on_with_its_own_document() {
 }
 
 #[test]
-fn keys_are_pressed_towards_the_far_side() {
+fn keys_are_pressed_towards_the_remote_party() {
     let run = World::document("<Play digits=\"1w#\" loop=\"2\"/><Say>b</Say>").run();
     assert_eq!(run.heard("K"), "0 keys 1w#1w#, 1.8 say b");
     let run = World::document("<Dial><Number sendDigits=\"ww7#\">+2000</Number></Dial>")

@@ -46,7 +46,7 @@ fn step_of(lines: &[Line], at: usize) -> usize {
 }
 
 #[test]
-fn an_answer_that_was_changed_is_found_where_it_stands() {
+fn a_changed_answer_is_found_at_its_place() {
     let mut run = call();
     let asked = find(
         &run.journal,
@@ -96,7 +96,7 @@ fn an_input_that_is_missing_is_found() {
 }
 
 #[test]
-fn a_journal_without_an_end_is_told_from_one_that_was_cut() {
+fn a_journal_without_an_end_differs_from_one_that_was_cut() {
     let run = call();
     let answer = find(&run.journal, is_answer);
     let mut lines = run.journal[..answer].to_vec();

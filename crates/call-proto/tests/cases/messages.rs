@@ -56,7 +56,7 @@ fn what_a_phone_never_answers_has_failed() {
 }
 
 #[test]
-fn what_has_no_way_has_failed() {
+fn a_message_without_a_route_fails() {
     let run = World::document(SMS).run();
     let failed = (
         MessageStatus::Failed,
@@ -68,7 +68,7 @@ fn what_has_no_way_has_failed() {
 }
 
 #[test]
-fn what_is_kept_for_a_crash_tells_the_same() {
+fn the_callbacks_stored_for_a_crash_report_the_same() {
     for answer in [Some(200), Some(404), None] {
         let mut world = World::document(SMS).phone("ann", phone());
         world.message_answer = answer;
@@ -157,7 +157,7 @@ fn an_action_that_sends_for_ever_is_stopped() {
 }
 
 #[test]
-fn the_action_is_told_of_the_message() {
+fn the_action_receives_the_message() {
     let run = World::document("<Sms to=\"ann\" action=\"/a\" method=\"GET\">x</Sms>")
         .phone("ann", phone())
         .app("/a", xml("<Hangup/>"))
@@ -172,7 +172,7 @@ fn the_action_is_told_of_the_message() {
 }
 
 #[test]
-fn the_password_of_an_address_is_shown_to_nobody() {
+fn the_password_of_an_address_is_never_shown() {
     let sms = "<Sms to=\"sip:bob:s3cret@h\" from=\"sip:me:s3cret@h\" statusCallback=\"/s\">x</Sms>";
     for answer in [200, 404] {
         let mut world = World::document(sms).phone("bob:s3cret", phone());
@@ -191,7 +191,7 @@ fn the_password_of_an_address_is_shown_to_nobody() {
 }
 
 #[test]
-fn nothing_sends_for_ever_once_the_call_is_over() {
+fn sending_ends_after_the_call_has_ended() {
     let again = "<Sms to=\"sip:x@slow\">a</Sms><Sms to=\"ann\" action=\"/a\">b</Sms>";
     let mut world = World::document(again)
         .phone("ann", phone())

@@ -86,7 +86,7 @@ fn redirect_of_a_ringing_callee() {
 
 /// Each request gets its reply: made, made without effect, refused.
 #[test]
-fn the_api_hears_what_became_of_its_wishes() {
+fn each_api_request_gets_its_reply() {
     let run = connected()
         .asks(0.5, "+2000", redirect_to("/other", false))
         .asks(2.0, "+2000", Modify::Cancel)

@@ -313,7 +313,7 @@ fn what_is_kept_for_a_crash_reports_the_same() {
 }
 
 #[test]
-fn the_password_of_an_address_is_shown_to_nobody() {
+fn the_password_of_an_address_is_never_shown() {
     let message = NewMessage {
         from: "sip:me:s3cret@h".to_owned(),
         to: "sip:bob:s3cret@h".to_owned(),

@@ -93,7 +93,7 @@ fn case_190_too_many_hints() {
 }
 
 #[test]
-fn what_is_said_and_what_becomes_of_it() {
+fn speech_and_its_outcome() {
     type Change = fn(World) -> World;
     let table: &[(&str, &str, Change, &str)] = &[
         ("nothing", "", |it| it, "5 say after"),
@@ -241,7 +241,7 @@ fn a_word_interrupts_the_prompts() {
 }
 
 #[test]
-fn the_recognizer_is_told_what_to_expect() {
+fn the_recognizer_gets_the_language_and_hints() {
     let listened = |attributes: &str| {
         let run = gather(attributes, "").run();
         let [request] = &run.listened[..] else {
@@ -322,7 +322,7 @@ fn a_recognizer_that_fails_or_thinks_for_ever() {
 }
 
 #[test]
-fn who_hangs_up_while_speaking_asks_no_action() {
+fn hanging_up_while_speaking_does_not_request_the_action() {
     let run = gather(
         "input=\"speech dtmf\" action=\"/g\" partialResultCallback=\"/p\"",
         "",
@@ -334,7 +334,7 @@ fn who_hangs_up_while_speaking_asks_no_action() {
 }
 
 #[test]
-fn one_partial_result_is_told_at_a_time() {
+fn partial_results_are_sent_one_at_a_time() {
     let run = gather(
         "input=\"speech\" action=\"/g\" partialResultCallback=\"/p\" partialResultCallbackMethod=\"GET\"",
         "",
@@ -359,7 +359,7 @@ fn one_partial_result_is_told_at_a_time() {
 }
 
 #[test]
-fn an_address_for_partial_results_that_cannot_be_used_is_told() {
+fn an_unusable_address_for_partial_results_is_reported() {
     let run = gather(
         "input=\"speech\" action=\"/g\" partialResultCallback=\"ftp://x/y\"",
         "",

@@ -33,7 +33,7 @@ fn a_dialled_leg_fails() {
 
 /// One of two branches: the other one wins.
 #[test]
-fn the_other_branch_goes_on() {
+fn the_other_branch_continues() {
     let world = World::document("<Dial><Client>ann</Client><Client>bob</Client></Dial>")
         .phone("ann", phone().rings(0.0).answers(1.0))
         .phone("bob", phone().rings(0.0).answers(1.0).talks(2.0));

@@ -56,7 +56,7 @@ fn verbs_in_order() {
 
 /// Unsupported elements are reported with number and line, and skipped.
 #[test]
-fn not_built_is_told() {
+fn unsupported_elements_are_reported() {
     let ann = |attributes: &str, noun: &str| {
         format!("\n<Dial {attributes}><Client {noun}>ann</Client></Dial>")
     };

@@ -94,7 +94,7 @@ pub(crate) fn press_event(world: &mut World, phone: &mut Phone, code: u8, frames
 }
 
 #[test]
-fn tones_are_heard_only_when_asked_for() {
+fn tones_are_detected_only_on_request() {
     for alaw in [false, true] {
         let mut phone = Phone::new(1, 440.0).without_events();
         phone = phone.laws(alaw);
@@ -318,7 +318,7 @@ fn a_bridge_pauses_towards_the_leg_only() {
 }
 
 #[test]
-fn on_hold_keys_are_not_sent_but_time_goes_on() {
+fn on_hold_keys_are_not_sent_but_time_continues() {
     let mut world = World::new();
     let mut phone = Phone::new(1, 440.0);
     world.open(&phone);

@@ -42,7 +42,7 @@ fn silence_is_reported_once_per_pause() {
 }
 
 #[test]
-fn hold_and_rtcp_are_no_silence() {
+fn hold_and_rtcp_do_not_count_as_silence() {
     for (hold, rtcp, expected) in [(true, false, 0), (false, true, 0), (false, false, 1)] {
         let mut world = World::new();
         let mut a = Phone::new(1, 440.0);
@@ -182,7 +182,7 @@ fn bye_is_ignored_and_the_round_trip_is_known() {
 }
 
 #[test]
-fn a_sender_report_of_the_far_side_is_referred_to() {
+fn a_receiver_report_refers_to_the_last_sender_report() {
     let mut world = World::new();
     let mut a = Phone::new(1, 440.0);
     world.open(&a);

@@ -63,7 +63,7 @@ fn each_hears_the_others_and_not_itself() {
 }
 
 #[test]
-fn members_talk_or_hear_as_they_last_asked() {
+fn members_talk_or_hear_as_last_requested() {
     let (mut world, mut phones) = conference(&[440.0, 1000.0, 1700.0]);
     world.join(1, 1, HEARS);
     world.join(2, 1, TALKS);
@@ -82,7 +82,7 @@ fn members_talk_or_hear_as_they_last_asked() {
 }
 
 #[test]
-fn who_leaves_is_heard_no_more_and_hears_nothing() {
+fn a_member_that_leaves_is_not_heard_and_hears_nothing() {
     let (mut world, mut phones) = conference(&[440.0, 1000.0, 1700.0]);
     talk(&mut world, &mut phones, 200);
     let endpoint = EndpointId(1);

@@ -111,7 +111,7 @@ fn each_play_is_done_once() {
 }
 
 #[test]
-fn nothing_is_sent_on_hold_but_time_goes_on() {
+fn nothing_is_sent_on_hold_but_time_continues() {
     for hold in ["sendonly", "inactive", "c=0"] {
         let mut world = World::new();
         let mut phone = Phone::new(1, 440.0);

@@ -133,7 +133,7 @@ fn a_packet_that_comes_twice_is_heard_once() {
 }
 
 #[test]
-fn the_clock_rests_and_goes_on() {
+fn the_clock_rests_and_continues() {
     let mut world = World::new();
     let mut wide = Phone::new(1, 0.0).speaking(Codec::G722, 1900.0);
     let mut narrow = Phone::new(2, LOW);

@@ -158,7 +158,7 @@ fn jitter_and_reordering_are_evened_out() {
 }
 
 #[test]
-fn who_listens_hears_the_far_side_alone() {
+fn a_listener_hears_only_the_remote_party() {
     let mut world = World::new();
     let mut a = Phone::new(1, 440.0);
     world.open(&a);

@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_are_taken_once_in_any_order() {
+    fn counts_are_accepted_once_in_any_order() {
         let mut nonces = nonces(8);
         let nonce = nonces.mint(secs(1), 5);
         let high = 0xffff_fff0;

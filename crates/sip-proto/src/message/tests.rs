@@ -24,7 +24,7 @@ fn a_request_is_written_with_its_length() {
 }
 
 #[test]
-fn a_response_takes_over_what_the_rfc_says() {
+fn a_response_copies_the_headers_that_the_rfc_names() {
     let mut request = Request::new(Method::Invite, Uri::parse("sip:b@h").unwrap());
     let h = &mut request.headers;
     for (name, value) in [

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn uris_are_taken_apart() {
+fn uris_are_parsed() {
     // Text, then scheme, decoded user, host, port, one parameter.
     type Row = (
         &'static str,
@@ -81,7 +81,7 @@ fn text_that_is_written_as_it_was_read() {
 }
 
 #[test]
-fn what_is_no_uri() {
+fn refuses_invalid_uris() {
     for text in [
         "",
         "sip",
@@ -223,7 +223,7 @@ fn equivalence_of_the_rfc() {
 }
 
 #[test]
-fn built_uris_need_no_care_for_escapes() {
+fn built_uris_are_escaped() {
     for (user, text) in [
         ("alice", "sip:alice@[::1]:5060"),
         ("a@b c", "sip:a%40b%20c@[::1]:5060"),

@@ -164,7 +164,7 @@ fn registers_at_our_names_only() {
 }
 
 #[test]
-fn tells_who_calls() {
+fn reports_who_calls() {
     let last = |log: String| log.rsplit(", ").next().unwrap_or_default().to_owned();
     let mut good = phone(Method::Invite, PASSWORD);
     good.ask(0, "kim", "");
@@ -294,7 +294,7 @@ fn answers_challenges() {
 }
 
 #[test]
-fn a_far_side_that_challenges_for_ever_is_left() {
+fn a_remote_party_that_challenges_forever_is_given_up() {
     let mut bench = Bench::new();
     bench.play("0 invite auth");
     let mut asked = 1;
@@ -423,7 +423,7 @@ fn calls_end_with_the_registration_of_their_phone() {
 }
 
 #[test]
-fn restored_phones_are_asked_soon() {
+fn restored_phones_are_probed_soon() {
     let phone = registered();
     let kept = phone.bench.core.bindings_of("kim", phone.bench.now());
     let now = phone.bench.now();

@@ -197,7 +197,7 @@ fn a_number_ends_where_its_parameters_begin() {
 }
 
 #[test]
-fn hands_up_what_the_call_is_about() {
+fn reports_the_content_of_the_invite() {
     let mut bench = Bench::new();
     bench.receive(
         "INVITE sip:+1%20202@192.0.2.9 SIP/2.0\r\n\

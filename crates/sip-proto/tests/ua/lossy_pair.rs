@@ -297,7 +297,7 @@ fn every_leg_ends_once_and_leaves_nothing() {
 }
 
 #[test]
-fn without_loss_both_sides_tell_the_same_story() {
+fn without_loss_both_sides_agree() {
     let mut answered = 0;
     for seed in 0..200 {
         let mut world = World::new(Weather::CALM, seed);

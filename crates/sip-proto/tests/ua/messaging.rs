@@ -4,7 +4,7 @@ use crate::bench::{Bench, assert_table};
 use sip_proto::message::HeaderName;
 
 #[test]
-fn a_message_ends_as_the_far_side_says() {
+fn a_message_ends_as_the_remote_party_decides() {
     assert_table(&[
         (
             "0 message; 100 < 100 MESSAGE; 200 < 200 MESSAGE a; 300 < again",

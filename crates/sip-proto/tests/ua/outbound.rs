@@ -5,7 +5,7 @@ use sip_proto::message::{HeaderName, Message};
 use sip_proto::ua::{LegCommand, Transport};
 
 #[test]
-fn ends_as_the_far_side_says() {
+fn ends_as_the_remote_party_decides() {
     assert_table(&[
         (
             "0 invite; 100 < 100 INVITE; 200 < 180 INVITE a; 300 < 200 INVITE a sdp; 400 bye; \
@@ -120,7 +120,7 @@ fn cancels_whatever_crosses_it() {
 }
 
 #[test]
-fn lets_the_far_side_offer() {
+fn lets_the_remote_party_offer() {
     assert_table(&[
         (
             "0 invite late; 100 < 200 INVITE a sdp; 600 < again; 700 ack; 800 < again; 900 < BYE",
@@ -151,7 +151,7 @@ fn survives_a_hangup_that_overtakes_the_answer() {
 }
 
 #[test]
-fn says_what_could_not_be_sent() {
+fn reports_what_could_not_be_sent() {
     let mut bench = Bench::with(crate::bench::config(), Transport::Tcp);
     assert_eq!(bench.play("0 invite"), "0 > INVITE");
     bench.core.handle_transport_error(bench.peer, bench.now());
@@ -160,7 +160,7 @@ fn says_what_could_not_be_sent() {
 }
 
 #[test]
-fn refuses_commands_that_no_message_can_carry() {
+fn refuses_commands_that_do_not_fit_into_a_message() {
     type Change = fn(&mut sip_proto::ua::InviteSpec);
     let table: &[Change] = &[
         |spec| spec.target = "not a uri".to_owned(),

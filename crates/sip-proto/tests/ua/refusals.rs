@@ -55,7 +55,7 @@ fn outside_dialogs() {
 }
 
 #[test]
-fn says_what_is_possible() {
+fn answers_list_the_supported_methods() {
     let mut bench = Bench::new();
     bench.play("0 < MESSAGE");
     let allow = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, REGISTER";

@@ -228,7 +228,7 @@ fn hangs_up_a_call_of_an_earlier_process() {
 
 /// The remote party's latest address is used.
 #[test]
-fn hangs_up_a_call_whose_far_side_has_moved() {
+fn hangs_up_a_call_whose_remote_party_has_moved() {
     let answered = "0 invite; 100 < 200 INVITE a sdp";
     // After a re-INVITE with another Contact, once accepted; after one of ours.
     for (moves, target) in [

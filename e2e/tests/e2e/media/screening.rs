@@ -58,7 +58,7 @@ fn a_key_takes_the_call() -> anyhow::Result<()> {
 }
 
 #[test]
-fn another_key_declines_and_the_caller_goes_on() -> anyhow::Result<()> {
+fn another_key_declines_and_the_caller_continues() -> anyhow::Result<()> {
     let scene = Scene::new()?;
     scene.app.on("/decide", Reply::document("<Hangup/>"));
     scene

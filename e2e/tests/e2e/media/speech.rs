@@ -33,7 +33,7 @@ sys.stdin.buffer.read()
 "#;
 
 #[test]
-fn what_a_phone_says_is_understood_and_told() -> anyhow::Result<()> {
+fn speech_of_a_phone_is_recognised_and_reported() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let program = folder.path().join("hear.py");
     std::fs::write(&program, RECOGNIZER)?;
