@@ -69,7 +69,7 @@ pub fn router(state: ApiState) -> Router {
     router.with_state(state)
 }
 
-/// The state of the API, and the guard against password guessing.
+/// The state of the API, the password guard, and recent notifications.
 struct Entry {
     state: ApiState,
     guard: Guard,

@@ -1,4 +1,4 @@
-//! Documents, folders and addresses, and their reports.
+//! Documents, folders and addresses, and the reports on them.
 
 use axum::Router;
 use axum::routing::{get, post};
