@@ -45,7 +45,7 @@ const CATCH_UP: usize = 64;
 const MAX_ENDPOINTS: usize = 20_000;
 const FAULT: &str = "the media worker failed";
 
-/// What a worker is sent.
+/// A message to a worker.
 #[derive(Debug)]
 pub(crate) enum Message {
     Work(Work),

@@ -2,7 +2,7 @@
 //!
 //! **Invariant: decides by the first two octets alone**; the parsers check the rest.
 
-/// What a datagram seems to be.
+/// The protocol that a datagram appears to use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// An RTP packet.

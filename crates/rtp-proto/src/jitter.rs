@@ -58,7 +58,7 @@ pub enum Played {
     Silence,
 }
 
-/// What became of a pushed packet.
+/// The outcome of pushing a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pushed {
     /// Will be played.
