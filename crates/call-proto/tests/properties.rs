@@ -2,8 +2,8 @@
 //! failures, and events that come late, twice or without a cause.
 //!
 //! **Invariant: whatever happens, each leg ends once and nothing is left**, and the journal of the
-//! call replays identically; the rules are in `world::rules`. A failure names its seed, and
-//! the same seed gives the same call.
+//! call replays identically; the rules are in `world::rules`. A failure names its seed, and the same
+//! seed gives the same call.
 
 #[allow(
     dead_code,
