@@ -47,7 +47,7 @@ pub struct EngineConfig {
     /// Some moment in the past or the present, the origin of its clock. Engines that exchange
     /// endpoints share it.
     pub started: Instant,
-    /// Time since the Unix epoch at `origin`, for sender reports.
+    /// Time since the Unix epoch at `started`, for sender reports.
     pub unix_time: Duration,
     /// Seed for numbers that must not be easy to guess.
     pub seed: u64,

@@ -24,7 +24,7 @@ fn bridge(call: &Call, a: u64, b: u64) {
     call.session.control(EngineControl::Bridge { a, b });
 }
 
-/// Keeps a phone talking, a packet every 5 ms, while `act` runs, and then waits for its echo.
+/// Keeps a phone talking, a packet every 5 ms, while `between` runs, and then waits for its echo.
 fn talk_through(phone: &mut Phone, packets: u32, mut between: impl FnMut(u32)) {
     let mut due = Instant::now();
     for packet in 0..packets {
