@@ -406,7 +406,7 @@ mod tests {
         heard
     }
 
-    /// Each key for `ms`, surrounded by as much silence, at seven positions within the steps.
+    /// Each key for `ms` between silences, at seven positions within the steps.
     fn each_key(sent: Sent, ms: u32, change: impl Fn(&mut [i16])) -> [usize; 3] {
         let (mut once, mut missed, mut wrong) = (0, 0, 0);
         for key in KEYS.chars() {
