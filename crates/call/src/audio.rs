@@ -6,7 +6,7 @@ use ::audio::PromptError;
 use call_proto::{AudioFailure, FetchFailure, FetchRequest, Fetched};
 use model::{AccountSid, EventSid, error};
 use speech::{SpeakRequest, Voice};
-use webhook::{AddressPolicy, BodyKind, CookieJar, FetchError, NoRoom, Problem, Stamp};
+use webhook::{AddressPolicy, BodyKind, CookieJar, FetchError, NoRoom, Problem, SoundOwner, Stamp};
 
 use crate::engine::Shared;
 
@@ -65,8 +65,13 @@ pub(crate) async fn load(
         code: error::MEDIA_DOWNLOAD,
         text,
     };
+    let customer = shared.parts.store.customer_of(author).await;
+    let owner = SoundOwner {
+        author,
+        customer: customer.map_err(|error| failure(error.to_string()))?,
+    };
     let sounds = &shared.parts.sounds;
-    let sound = sounds.get(author, url, jar, policy).await;
+    let sound = sounds.get(owner, url, jar, policy).await;
     let sound = sound.map_err(|error| failure(error.to_string()))?;
     if let Some(samples) = shared.prompts.get(sound.bytes()) {
         return Ok(samples);
@@ -74,7 +79,7 @@ pub(crate) async fn load(
     let name = model::address::redacted(url);
     let no_room = |NoRoom| failure(format!("{name}: {}", Problem::NoRoom));
     let mut memory = sound.memory();
-    let mut sound = sounds.with_memory(author, sound).await.map_err(no_room)?;
+    let mut sound = sounds.with_memory(owner, sound).await.map_err(no_room)?;
     loop {
         let limit = if memory >= MAX_MEMORY {
             usize::MAX
@@ -97,7 +102,7 @@ pub(crate) async fn load(
             Ok(Err(PromptError::Memory)) if limit < usize::MAX => {
                 memory = memory.saturating_mul(16).min(MAX_MEMORY);
                 sound = sounds
-                    .reserve(author, sound, memory)
+                    .reserve(owner, sound, memory)
                     .await
                     .map_err(no_room)?;
             }

@@ -197,7 +197,7 @@ settings! {
         /// Memory in bytes for media files being fetched and decoded at the same time; a file needs about five times its size.
         /// A file that has to wait for more than ten seconds is not played (13233).
         media_memory_bytes: NonZeroU64 = "268435456",
-        /// How much of that memory one account can use, in bytes.
+        /// How much of that memory one customer can use, in bytes: an account directly below the administrator's, with its sub-accounts.
         media_memory_per_account_bytes: NonZeroU64 = "134217728",
     }
 

@@ -85,6 +85,22 @@ impl Store {
         Ok(found)
     }
 
+    /// The customer that an account is part of: its ancestor directly below the root of the tree, or itself.
+    /// What is shared out fairly is shared out among customers, or one could multiply its share with sub-accounts.
+    ///
+    /// # Errors
+    /// As [`Store::account`].
+    pub async fn customer_of(&self, sid: AccountSid) -> Result<AccountSid> {
+        let (mut customer, mut at) = (sid, sid);
+        while let Some(account) = self.account(at).await? {
+            let Some(parent) = account.parent else {
+                break;
+            };
+            (customer, at) = (at, parent);
+        }
+        Ok(customer)
+    }
+
     /// The account with an e-mail address, in any letter case. Cached.
     ///
     /// # Errors

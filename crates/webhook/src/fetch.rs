@@ -117,7 +117,7 @@ pub struct FetchRequest {
     pub kind: BodyKind,
     /// Its event id and signature.
     pub stamp: Option<Stamp>,
-    /// Where to reserve memory for a media file, and for which account.
+    /// Where memory for a media file is reserved, and for which customer.
     pub reserve: Option<(Budget, AccountSid)>,
 }
 
@@ -345,15 +345,11 @@ impl Fetcher {
             .collect();
         let coding = headers.iter().find(|(name, _)| name == "content-encoding");
         let coding = coding.and_then(|(_, value)| coding::named(value));
+        let no_room = |NoRoom| FetchError::new(target.full.as_str(), Problem::NoRoom);
         let mut reserved = match &request.reserve {
-            Some((budget, account)) if status == 200 => {
-                // Its size before compression is not known either.
-                let length = response.length().filter(|_| coding.is_none());
-                let length = length.and_then(|length| usize::try_from(length).ok());
-                let most = self.limit(request.kind);
-                let memory = memory_for(length.unwrap_or(most).min(most));
-                let room = budget.reserve(*account, memory).await;
-                Some(room.map_err(|NoRoom| FetchError::new(target.full.as_str(), Problem::NoRoom))?)
+            Some((budget, customer)) if status == 200 => {
+                let room = budget.reserve(*customer, memory_for(0)).await;
+                Some(room.map_err(no_room)?)
             }
             Some(_) | None => None,
         };
@@ -362,7 +358,7 @@ impl Fetcher {
             BodyKind::Document | BodyKind::Ignored => self.config.timeout,
             BodyKind::Media => self.config.timeout * MEDIA_PATIENCE,
         };
-        let reading = self.body(request.kind, target, response);
+        let reading = self.body(request.kind, target, response, reserved.as_mut());
         let body = match tokio::time::timeout(limit, reading).await {
             Ok(body) => body?,
             Err(_) if request.kind == BodyKind::Ignored => Bytes::new(),
@@ -371,6 +367,11 @@ impl Fetcher {
                 return Err(FetchError::new(target.full.as_str(), problem));
             }
         };
+        if let Some(reserved) = reserved.as_mut().filter(|_| coding.is_some()) {
+            // How long it is without its coding is not known before.
+            let most = memory_for(self.limit(request.kind));
+            reserved.grow(most, most).await.map_err(no_room)?;
+        }
         let body = match request.kind {
             BodyKind::Document | BodyKind::Media => {
                 self.decoded(request.kind, target, status, coding, body)
@@ -397,11 +398,13 @@ impl Fetcher {
         })
     }
 
+    /// - `reserved`: memory, which grows with what has arrived; what a server only announces takes none from others
     async fn body(
         &self,
         kind: BodyKind,
         target: &Target,
         mut response: Answer,
+        mut reserved: Option<&mut Reserved>,
     ) -> Result<Bytes, FetchError> {
         let limit = match kind {
             BodyKind::Document | BodyKind::Media => self.limit(kind),
@@ -411,6 +414,8 @@ impl Fetcher {
                 return Ok(Bytes::new());
             }
         };
+        let announced = response.length().map(usize::try_from);
+        let most = memory_for(announced.and_then(Result::ok).unwrap_or(limit).min(limit));
         let mut body = Vec::new();
         loop {
             match response.chunk().await {
@@ -418,7 +423,16 @@ impl Fetcher {
                     let problem = Problem::TooLarge { limit };
                     return Err(FetchError::new(target.full.as_str(), problem));
                 }
-                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+                Ok(Some(chunk)) => {
+                    if let Some(reserved) = &mut reserved {
+                        let memory = memory_for(body.len() + chunk.len());
+                        let grown = reserved.grow(memory, most).await;
+                        grown.map_err(|NoRoom| {
+                            FetchError::new(target.full.as_str(), Problem::NoRoom)
+                        })?;
+                    }
+                    body.extend_from_slice(&chunk);
+                }
                 Ok(None) => return Ok(body.into()),
                 Err(error) => return Err(self.explain(target, &error)),
             }

@@ -35,8 +35,8 @@ pub struct MediaLimits {
     pub default_age: Duration,
     /// Maximum bytes of memory for files being fetched and decoded.
     pub memory: u64,
-    /// Maximum of those for one account.
-    pub memory_per_account: u64,
+    /// Most of them for one customer.
+    pub memory_per_customer: u64,
 }
 
 impl Default for MediaLimits {
@@ -45,7 +45,7 @@ impl Default for MediaLimits {
             max_bytes: 1024 * 1024 * 1024,
             default_age: Duration::from_secs(60),
             memory: 256 * 1024 * 1024,
-            memory_per_account: 128 * 1024 * 1024,
+            memory_per_customer: 128 * 1024 * 1024,
         }
     }
 }
@@ -54,7 +54,16 @@ impl Default for MediaLimits {
 #[derive(Clone)]
 pub struct MediaCache(Arc<Inner>);
 
-/// The bytes of a sound file, with the memory reserved for them and for decoding them.
+/// Who a sound file is fetched for.
+#[derive(Clone, Copy, Debug)]
+pub struct SoundOwner {
+    /// Wrote the address: requests are signed with its secrets, and accounts do not share files.
+    pub author: AccountSid,
+    /// Whose share of the memory is used: the author, or an account above it.
+    pub customer: AccountSid,
+}
+
+/// The bytes of a sound file, with the memory that is reserved for them and for decoding them.
 #[derive(Clone, Debug)]
 pub struct Sound {
     bytes: Arc<[u8]>,
@@ -113,7 +122,7 @@ impl MediaCache {
             keyring,
             files,
             memory: MediaMemory::default(),
-            budget: Budget::new(limits.memory, limits.memory_per_account),
+            budget: Budget::new(limits.memory, limits.memory_per_customer),
             limits,
             running,
         })))
@@ -121,8 +130,6 @@ impl MediaCache {
 
     /// The bytes at an absolute address.
     ///
-    /// - `account`: the account that set the address: the request is signed with its secrets, and
-    ///   accounts do not share files.
     /// - `jar`: cookies of the call.
     ///
     /// # Errors
@@ -130,12 +137,12 @@ impl MediaCache {
     /// older copy is used if one exists and the server permits that.
     pub async fn get(
         &self,
-        account: AccountSid,
+        owner: SoundOwner,
         url: &str,
         jar: &CookieJar,
         policy: AddressPolicy,
     ) -> Result<Sound, FetchError> {
-        let key = FileKey::new(&account.to_string(), url);
+        let key = FileKey::new(&owner.author.to_string(), url);
         let parsed = Url::parse(url).ok();
         let cookies = parsed.and_then(|url| jar.header(&url, SystemTime::now()));
         let download = self.0.join((key.clone(), policy, cookies));
@@ -143,11 +150,11 @@ impl MediaCache {
             jar: jar.clone(),
             policy,
             kind: BodyKind::Media,
-            reserve: Some((self.0.budget.clone(), account)),
+            reserve: Some((self.0.budget.clone(), owner.customer)),
             ..FetchRequest::new(HttpMethod::Get, url)
         };
         download
-            .get_or_init(|| self.0.obtain(account, key, request))
+            .get_or_init(|| self.0.obtain(owner, key, request))
             .await
             .clone()
     }
@@ -158,14 +165,14 @@ impl MediaCache {
     /// [`NoRoom`] if they do not become free in time.
     pub async fn reserve(
         &self,
-        account: AccountSid,
+        owner: SoundOwner,
         sound: Sound,
         memory: usize,
     ) -> Result<Sound, NoRoom> {
         let Sound { bytes, reserved } = sound;
         // A waiting request must not hold memory that others wait for.
         drop(reserved);
-        let reserved = self.0.budget.reserve(account, memory).await?;
+        let reserved = self.0.budget.reserve(owner.customer, memory).await?;
         Ok(Sound {
             bytes,
             reserved: Some(Arc::new(reserved)),
@@ -175,13 +182,13 @@ impl MediaCache {
     /// The file with memory to decode it: its own, or newly reserved.
     ///
     /// # Errors
-    /// [`NoRoom`] if it does not become free in time.
-    pub async fn with_memory(&self, account: AccountSid, sound: Sound) -> Result<Sound, NoRoom> {
+    /// [`NoRoom`] if it cannot be had in time.
+    pub async fn with_memory(&self, owner: SoundOwner, sound: Sound) -> Result<Sound, NoRoom> {
         if sound.reserved.is_some() {
             return Ok(sound);
         }
         let memory = sound.memory();
-        self.reserve(account, sound, memory).await
+        self.reserve(owner, sound, memory).await
     }
 }
 
@@ -202,15 +209,15 @@ impl Inner {
 
     async fn obtain(
         &self,
-        account: AccountSid,
+        owner: SoundOwner,
         key: FileKey,
         mut request: FetchRequest,
     ) -> Result<Sound, FetchError> {
         let url = request.url.clone();
         let no_room = |NoRoom| FetchError::new(&url, Problem::NoRoom);
-        let stored = self.read(account, &key).await.map_err(no_room)?;
-        // Only the copy's freshness outlives this: a request waiting for memory to fetch must not
-        // hold the memory of the copy, which is read again if needed after all.
+        let stored = self.read(owner, &key).await.map_err(no_room)?;
+        // Only how fresh the copy is outlives this: whoever waits for memory to fetch must not hold that
+        // of the copy, which is read again if it is needed after all.
         let stale = match stored {
             Some((sound, freshness)) if freshness.is_fresh(now_s(), self.limits.default_age) => {
                 return Ok(sound);
@@ -221,7 +228,7 @@ impl Inner {
             }
             None => None,
         };
-        let answer = match self.keyring.secrets(account).await {
+        let answer = match self.keyring.secrets(owner.author).await {
             Ok(secrets) => {
                 let event = EventSid::new(Timestamp::from_unix(since_1970()), rand::random());
                 request.stamp = Some(Stamp { event, secrets });
@@ -234,7 +241,7 @@ impl Inner {
         };
         match (answer, stale) {
             (Ok(answer), Some(freshness)) if answer.status == 304 => {
-                let again = self.read(account, &key).await.map_err(no_room)?;
+                let again = self.read(owner, &key).await.map_err(no_room)?;
                 let Some((sound, _)) = again else {
                     let status = answer.status;
                     return Err(FetchError::new(&url, Problem::Status { status }));
@@ -254,16 +261,16 @@ impl Inner {
                     status: answer.status,
                 };
                 let error = FetchError::new(&url, problem);
-                self.fall_back(account, &key, stale, error).await
+                self.fall_back(owner, &key, stale, error).await
             }
-            (Err(error), stale) => self.fall_back(account, &key, stale, error).await,
+            (Err(error), stale) => self.fall_back(owner, &key, stale, error).await,
         }
     }
 
     /// An older copy, if the failure may be temporary and its server permits it.
     async fn fall_back(
         &self,
-        account: AccountSid,
+        owner: SoundOwner,
         key: &FileKey,
         stale: Option<Freshness>,
         error: FetchError,
@@ -271,7 +278,7 @@ impl Inner {
         if !stale.is_some_and(|freshness| error.is_temporary() && freshness.may_be_stale()) {
             return Err(error);
         }
-        match self.read(account, key).await {
+        match self.read(owner, key).await {
             Ok(Some((sound, _))) => {
                 tracing::warn!(
                     ?key,
@@ -286,7 +293,7 @@ impl Inner {
 
     async fn read(
         &self,
-        account: AccountSid,
+        owner: SoundOwner,
         key: &FileKey,
     ) -> Result<Option<(Sound, Freshness)>, NoRoom> {
         if let Some((bytes, freshness)) = self.memory.get(key) {
@@ -298,7 +305,10 @@ impl Inner {
             return Ok(None);
         };
         let length = usize::try_from(length).unwrap_or(usize::MAX);
-        let reserved = self.budget.reserve(account, memory_for(length)).await?;
+        let reserved = self
+            .budget
+            .reserve(owner.customer, memory_for(length))
+            .await?;
         let (files, wanted) = (Arc::clone(&self.files), key.clone());
         let read = tokio::task::spawn_blocking(move || files.read(&wanted)).await;
         let Some((bytes, freshness)) = read.ok().flatten() else {

@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use model::{AccountSid, HttpMethod};
-use support::{Asked, OneKey, Server, fetcher, reply};
+use support::{Asked, OneKey, Server, fetcher, quick, reply};
 use webhook::{
-    AddressPolicy, CookieJar, FetchError, FetchRequest, MediaCache, MediaLimits, Problem,
+    AddressPolicy, CookieJar, FetchConfig, FetchError, FetchRequest, Fetcher, MediaCache,
+    MediaLimits, Problem, SoundOwner,
 };
 
 const PRIVATE: AddressPolicy = AddressPolicy { private_ok: true };
@@ -24,14 +25,18 @@ fn cache(folder: &tempfile::TempDir, default_age: Duration) -> MediaCache {
     MediaCache::new(fetcher(), Arc::new(OneKey), folder, limits).expect("a folder")
 }
 
+/// An account that is a customer of its own.
+fn owner(account: u8) -> SoundOwner {
+    let author = AccountSid::from_bytes([account; 16]);
+    SoundOwner {
+        author,
+        customer: author,
+    }
+}
+
 async fn get(cache: &MediaCache, account: u8, url: &str) -> Result<String, FetchError> {
     let sound = cache
-        .get(
-            AccountSid::from_bytes([account; 16]),
-            url,
-            &CookieJar::default(),
-            PRIVATE,
-        )
+        .get(owner(account), url, &CookieJar::default(), PRIVATE)
         .await?;
     Ok(String::from_utf8_lossy(sound.bytes()).into_owned())
 }
@@ -155,8 +160,7 @@ async fn calls_with_cookies_of_their_own_get_their_own_answers() {
         fetcher.fetch(login).await.unwrap();
         let (cache, url) = (cache.clone(), url.clone());
         gets.push(tokio::spawn(async move {
-            let account = AccountSid::from_bytes([1; 16]);
-            let sound = cache.get(account, &url, &jar, PRIVATE).await.unwrap();
+            let sound = cache.get(owner(1), &url, &jar, PRIVATE).await.unwrap();
             (who, String::from_utf8_lossy(sound.bytes()).into_owned())
         }));
     }
@@ -292,7 +296,7 @@ async fn memory_is_reserved_until_a_sound_is_decoded() {
     let folder = tempfile::tempdir().unwrap();
     let limits = MediaLimits {
         memory: 2 * 1024 * 1024,
-        memory_per_account: 1024 * 1024,
+        memory_per_customer: 1024 * 1024,
         ..MediaLimits::default()
     };
     let cache = MediaCache::new(
@@ -304,9 +308,8 @@ async fn memory_is_reserved_until_a_sound_is_decoded() {
     .unwrap();
     let jar = CookieJar::default();
     let hold = async |account: u8, path: &str| {
-        let account = AccountSid::from_bytes([account; 16]);
         let url = server.url(path);
-        let getting = cache.get(account, &url, &jar, PRIVATE);
+        let getting = cache.get(owner(account), &url, &jar, PRIVATE);
         let limit = Duration::from_millis(200);
         tokio::time::timeout(limit, getting).await.ok()?.ok()
     };
@@ -322,9 +325,85 @@ async fn memory_is_reserved_until_a_sound_is_decoded() {
     assert!(hold(1, "/b").await.is_some());
     // A file kept in memory takes none of it until it is decoded.
     let (one, other) = (hold(1, "/a").await.unwrap(), hold(1, "/a").await.unwrap());
-    let account = AccountSid::from_bytes([1; 16]);
-    let one = cache.with_memory(account, one).await.unwrap();
-    let other = tokio::time::timeout(Duration::from_millis(50), cache.with_memory(account, other));
+    let one = cache.with_memory(owner(1), one).await.unwrap();
+    let other = tokio::time::timeout(
+        Duration::from_millis(50),
+        cache.with_memory(owner(1), other),
+    );
     assert!(other.await.is_err(), "it waits for the first");
     drop(one);
+}
+
+#[tokio::test]
+async fn sub_accounts_share_the_memory_of_their_customer() {
+    let server = Server::start(|_| reply(200, &[], "sound")).await;
+    let folder = tempfile::tempdir().unwrap();
+    let limits = MediaLimits {
+        memory: 4 * 1024 * 1024,
+        memory_per_customer: 1024 * 1024,
+        ..MediaLimits::default()
+    };
+    let cache = MediaCache::new(
+        fetcher(),
+        Arc::new(OneKey),
+        folder.path().to_owned(),
+        limits,
+    )
+    .unwrap();
+    let (url, jar) = (server.url("/a"), CookieJar::default());
+    let hold = async |owner: SoundOwner| {
+        let getting = cache.get(owner, &url, &jar, PRIVATE);
+        let limit = Duration::from_millis(200);
+        tokio::time::timeout(limit, getting).await.ok()?.ok()
+    };
+    let below_first = |account: u8| SoundOwner {
+        customer: owner(1).author,
+        ..owner(account)
+    };
+    let held = hold(below_first(2)).await;
+    assert!(held.is_some());
+    assert!(hold(below_first(3)).await.is_none());
+    assert!(hold(owner(4)).await.is_some(), "another customer");
+    drop(held);
+    assert!(hold(below_first(3)).await.is_some());
+}
+
+#[tokio::test]
+async fn what_a_server_only_announces_takes_no_memory_from_others() {
+    let server = Server::start(|asked| match asked.target.as_str() {
+        // Most of it never comes.
+        "/slow" => b"HTTP/1.1 200 OK\r\nContent-Length: 10000000\r\n\r\nsound".to_vec(),
+        _ => reply(200, &[], "sound"),
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let limits = MediaLimits {
+        memory: 4 * 1024 * 1024,
+        memory_per_customer: 4 * 1024 * 1024,
+        ..MediaLimits::default()
+    };
+    let patient = FetchConfig {
+        timeout: Duration::from_secs(5),
+        max_media: 20_000_000,
+        ..quick()
+    };
+    let cache = MediaCache::new(
+        Fetcher::new(patient).unwrap(),
+        Arc::new(OneKey),
+        folder.path().to_owned(),
+        limits,
+    )
+    .unwrap();
+    let jar = CookieJar::default();
+    let (slow, quick) = (server.url("/slow"), server.url("/quick"));
+    let slow = cache.get(owner(1), &slow, &jar, PRIVATE);
+    let quick = async {
+        // Time for the head of the slow answer to arrive.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        cache.get(owner(2), &quick, &jar, PRIVATE).await
+    };
+    tokio::select! {
+        slow = slow => panic!("{slow:?}"),
+        quick = quick => assert!(quick.is_ok(), "{quick:?}"),
+    }
 }

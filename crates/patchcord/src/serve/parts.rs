@@ -173,7 +173,7 @@ pub(super) fn engine(
         data.join(files::SOUNDS),
         MediaLimits {
             memory: config.fetch.media_memory_bytes.get(),
-            memory_per_account: config.fetch.media_memory_per_account_bytes.get(),
+            memory_per_customer: config.fetch.media_memory_per_account_bytes.get(),
             ..MediaLimits::default()
         },
     )

@@ -110,6 +110,10 @@ pub(crate) async fn closing_an_account_takes_its_tree_along(db: &Database) {
         children.iter().map(|a| a.sid).collect::<Vec<_>>(),
         [account_sid(2), account_sid(4)]
     );
+    for (account, customer) in [(1, 1), (2, 2), (3, 2), (4, 4), (9, 9)] {
+        let found = store.customer_of(account_sid(account)).await.unwrap();
+        assert_eq!(found, account_sid(customer), "{account}");
+    }
     let steps = [
         (1, AccountStatus::Suspended, [AccountStatus::Suspended; 4]),
         (1, AccountStatus::Active, [AccountStatus::Active; 4]),
