@@ -306,7 +306,10 @@ async fn authenticated(
     let known = || found.is_some_and(|account| store.knows(account, &secret));
     if !known() {
         let name = found.map_or_else(|| login.to_lowercase(), |account| account.sid.to_string());
-        let verify = store.is_password(found, &secret);
+        let verify = async {
+            let verified = store.is_password(found, &secret).await;
+            verified.map_err(Failure::from)
+        };
         if !entry.guard.admit(source, &name, known, verify).await? {
             return Err(Failure::unauthenticated());
         }

@@ -1,16 +1,17 @@
 //! Slows down those who guess passwords, and reports them in the log.
 //!
-//! After some wrong passwords in a row, a source (an address, or an IPv6 network) and an account have to
-//! wait before the next one is looked at; each further one doubles the wait. Passwords are verified
-//! one after the other, so guesses sent at once are counted, too, and few may wait for their turn.
-//! **Invariant: a token that is right, or a password that was right within the last minute, is never
-//! refused here**, so guessing never locks out a client that uses tokens. Left to others: what a
-//! right password is.
+//! After some wrong passwords in a row, the next one is only looked at after a wait, which each further one doubles.
+//! They are counted for a source (an address, or an IPv6 network) and an account together, for a source alone, and
+//! more leniently for an account whatever the source. Passwords are verified one after the other, so guesses sent at
+//! once are counted, too. Those that wait for their turn are served in rounds, one of each source.
+//! **Invariants: a token that is right, or a password that was right within the last minute, is never
+//! refused here. A source from which an account logged in lately never waits for the guesses of other sources, or at
+//! other accounts**, so guessing locks nobody out. Left to others: what a right password is.
 
 use std::collections::HashMap;
 use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
@@ -20,33 +21,66 @@ use tracing::warn;
 use crate::failure::Failure;
 use crate::source::Source;
 
-/// Wrong passwords without a wait.
-const FREE: u32 = 5;
-/// The longest wait of a source, and of an account. A stranger can make the owner of an account
-/// wait that long.
-const LONGEST: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(10)];
+/// How often a password may be wrong.
+struct Patience {
+    /// Wrong passwords without a wait.
+    free: u32,
+    /// The longest wait.
+    longest: Duration,
+}
+
+const OF_PAIR: Patience = Patience {
+    free: 5,
+    longest: Duration::from_secs(60),
+};
+/// More than for one account, as many people may share an address.
+const OF_SOURCE: Patience = Patience {
+    free: 20,
+    longest: Duration::from_secs(60),
+};
+/// A stranger with many addresses can make the owner of an account wait that long where the owner is new.
+const OF_ACCOUNT: Patience = Patience {
+    free: 50,
+    longest: Duration::from_secs(10),
+};
 /// Wrong passwords are forgotten when none has come for so long.
 const FORGOTTEN: Duration = Duration::from_secs(15 * 60);
-/// Sources and accounts that are remembered; of more, those that were quiet longest are forgotten.
+/// Counts that are remembered; of more, those that were quiet longest are forgotten.
 const MAX_ROWS: usize = 10_000;
+/// How long a source from which an account logged in counts as its own.
+const PROVED: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// Such sources that are remembered; of more, those that logged in longest ago are forgotten.
+const MAX_PROVED: usize = 10_000;
 /// Passwords that may wait to be verified, each for some tens of milliseconds.
-const MAX_WAITING: usize = 32;
+const MAX_WAITING: usize = 128;
+/// Those from sources from which the account has not logged in lately.
+const MAX_UNPROVED: usize = 96;
+/// Those of one source.
+const MAX_OF_SOURCE: usize = 24;
 /// A source is reported once in this time, and when it has to wait first.
 const REPORTED_EVERY: Duration = Duration::from_secs(60);
 
 /// Lets passwords be verified one at a time.
 pub(crate) struct Guard {
     attempts: Mutex<Attempts>,
-    waiting: Semaphore,
+    queue: Mutex<Queue>,
     turn: Semaphore,
     hashes: RandomState,
+}
+
+/// What wrong passwords are counted under.
+#[derive(Clone, Copy)]
+struct Keys {
+    source: u64,
+    account: u64,
+    pair: u64,
 }
 
 impl Guard {
     pub(crate) fn new() -> Self {
         Self {
             attempts: Mutex::default(),
-            waiting: Semaphore::new(MAX_WAITING),
+            queue: Mutex::default(),
             turn: Semaphore::new(1),
             hashes: RandomState::new(),
         }
@@ -58,24 +92,26 @@ impl Guard {
     /// - `known`: whether nothing need be computed any more
     ///
     /// # Errors
-    /// 429 if the source or the account has to wait, or too many passwords wait to be verified.
+    /// 429 if the source or the account has to wait, or too many passwords wait to be verified; otherwise the error of
+    /// `verify`, which does not count as a wrong password.
     pub(crate) async fn admit(
         &self,
         source: Source,
         account: &str,
         known: impl FnOnce() -> bool,
-        verify: impl Future<Output = bool>,
+        verify: impl Future<Output = Result<bool, Failure>>,
     ) -> Result<bool, Failure> {
-        let keys = [
-            self.hashes.hash_one(("source", source)),
-            self.hashes.hash_one(("account", account)),
-        ];
-        self.check(source, keys)?;
-        let Ok(_place) = self.waiting.try_acquire() else {
-            return Err(Failure::busy(StatusCode::TOO_MANY_REQUESTS));
+        let keys = Keys {
+            source: self.hashes.hash_one(("source", source)),
+            account: self.hashes.hash_one(("account", account)),
+            pair: self.hashes.hash_one(("pair", source, account)),
         };
-        let Ok(_turn) = self.turn.acquire().await else {
-            return Err(Failure::busy(StatusCode::TOO_MANY_REQUESTS));
+        self.check(source, keys)?;
+        let is_proved = self.attempts().is_proved(keys.pair, Instant::now());
+        let busy = || Failure::busy(StatusCode::TOO_MANY_REQUESTS);
+        let place = self.enter(source, is_proved).ok_or_else(busy)?;
+        let (Ok(_own), Ok(_turn)) = (place.turn.acquire().await, self.turn.acquire().await) else {
+            return Err(busy());
         };
         if known() {
             return Ok(true);
@@ -85,17 +121,19 @@ impl Guard {
         // Counted at once: a client that closes its connection meanwhile has guessed, too.
         let now = Instant::now();
         self.attempts().failed(keys, now);
-        let good = verify.await;
-        if good {
-            self.attempts().succeeded(keys);
-        } else {
-            let count = self.attempts().due(keys[0], now);
-            report(source, count);
+        let verified = verify.await;
+        match verified {
+            Ok(true) => self.attempts().succeeded(keys, now),
+            Ok(false) => {
+                let count = self.attempts().due(keys, now);
+                report(source, count);
+            }
+            Err(_) => self.attempts().undo(keys),
         }
-        Ok(good)
+        verified
     }
 
-    fn check(&self, source: Source, keys: [u64; 2]) -> Result<(), Failure> {
+    fn check(&self, source: Source, keys: Keys) -> Result<(), Failure> {
         let now = Instant::now();
         let mut attempts = self.attempts();
         let Some(wait) = attempts.wait(keys, now) else {
@@ -107,8 +145,66 @@ impl Guard {
         Err(Failure::too_many_passwords(wait))
     }
 
-    fn attempts(&self) -> std::sync::MutexGuard<'_, Attempts> {
+    /// A place among those that wait for their turn.
+    fn enter(&self, source: Source, is_proved: bool) -> Option<Place<'_>> {
+        let turn = self.queue().enter(source, is_proved)?;
+        Some(Place {
+            guard: self,
+            source,
+            turn,
+        })
+    }
+
+    fn attempts(&self) -> MutexGuard<'_, Attempts> {
         self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Given back when it is dropped.
+struct Place<'a> {
+    guard: &'a Guard,
+    source: Source,
+    /// Of its source.
+    turn: Arc<Semaphore>,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.guard.queue().leave(self.source);
+    }
+}
+
+/// How many passwords of each source wait, and which of them waits with those of other sources.
+#[derive(Default)]
+struct Queue {
+    of_source: HashMap<Source, (usize, Arc<Semaphore>)>,
+}
+
+impl Queue {
+    fn enter(&mut self, source: Source, is_proved: bool) -> Option<Arc<Semaphore>> {
+        let total: usize = self.of_source.values().map(|(count, _)| count).sum();
+        let limit = if is_proved { MAX_WAITING } else { MAX_UNPROVED };
+        let own = self.of_source.get(&source).map_or(0, |(count, _)| *count);
+        if total >= limit || own >= MAX_OF_SOURCE {
+            return None;
+        }
+        let new = || (0, Arc::new(Semaphore::new(1)));
+        let (count, turn) = self.of_source.entry(source).or_insert_with(new);
+        *count += 1;
+        Some(Arc::clone(turn))
+    }
+
+    fn leave(&mut self, source: Source) {
+        if let Some((count, _)) = self.of_source.get_mut(&source) {
+            *count -= 1;
+            if *count == 0 {
+                self.of_source.remove(&source);
+            }
+        }
     }
 }
 
@@ -119,10 +215,12 @@ fn report(source: Source, count: Option<u32>) {
     }
 }
 
-/// Wrong passwords of each source and account.
+/// Wrong passwords, and who proved to know a right one.
 #[derive(Default)]
 struct Attempts {
     rows: HashMap<u64, Row>,
+    /// When a source last sent the right password of an account.
+    proved: HashMap<u64, Instant>,
 }
 
 struct Row {
@@ -134,22 +232,37 @@ struct Row {
     unreported: u32,
 }
 
+impl Row {
+    fn wait(&self, patience: &Patience, now: Instant) -> Option<Duration> {
+        let doublings = self.failures.checked_sub(patience.free)?.min(16);
+        let wait = patience.longest.min(Duration::from_secs(1 << doublings));
+        wait.checked_sub(now.duration_since(self.last))
+            .filter(|wait| !wait.is_zero())
+    }
+}
+
 impl Attempts {
-    /// How long one of them has to wait; `None` if neither has to.
-    fn wait(&self, keys: [u64; 2], now: Instant) -> Option<Duration> {
-        let waits = keys.iter().zip(LONGEST).filter_map(|(key, longest)| {
-            let row = self.rows.get(key)?;
-            let doublings = row.failures.checked_sub(FREE)?.min(16);
-            let wait = longest.min(Duration::from_secs(1 << doublings));
-            wait.checked_sub(now.duration_since(row.last))
-        });
-        waits.max().filter(|wait| !wait.is_zero())
+    /// How long the next password has to wait; `None` if it need not.
+    fn wait(&self, keys: Keys, now: Instant) -> Option<Duration> {
+        let of = |key, patience| self.rows.get(key)?.wait(patience, now);
+        let of_pair = of(&keys.pair, &OF_PAIR);
+        if self.is_proved(keys.pair, now) {
+            return of_pair;
+        }
+        let of_source = of(&keys.source, &OF_SOURCE);
+        let of_account = of(&keys.account, &OF_ACCOUNT);
+        of_pair.max(of_source).max(of_account)
     }
 
-    /// A password is wrong, unless [`Attempts::succeeded`] follows.
-    fn failed(&mut self, keys: [u64; 2], now: Instant) {
+    fn is_proved(&self, pair: u64, now: Instant) -> bool {
+        let at = self.proved.get(&pair);
+        at.is_some_and(|at| now.duration_since(*at) < PROVED)
+    }
+
+    /// A password is wrong, unless [`Attempts::succeeded`] or [`Attempts::undo`] follows.
+    fn failed(&mut self, keys: Keys, now: Instant) {
         self.make_room(now);
-        for key in keys {
+        for key in [keys.source, keys.account, keys.pair] {
             let row = self.rows.entry(key).or_insert_with(|| Row {
                 failures: 0,
                 last: now,
@@ -162,13 +275,13 @@ impl Attempts {
             row.failures = row.failures.saturating_add(1);
             row.last = now;
         }
-        self.count(keys[0]);
+        self.count(keys.source);
     }
 
     /// An attempt was refused unseen. Returns how many to report.
-    fn refused(&mut self, keys: [u64; 2], now: Instant) -> Option<u32> {
-        self.count(keys[0]);
-        self.due(keys[0], now)
+    fn refused(&mut self, keys: Keys, now: Instant) -> Option<u32> {
+        self.count(keys.source);
+        self.due(keys, now)
     }
 
     fn count(&mut self, source: u64) {
@@ -180,9 +293,12 @@ impl Attempts {
     /// How many attempts of a source to report, if it is time to.
     ///
     /// - `now`: of the last attempt
-    fn due(&mut self, source: u64, now: Instant) -> Option<u32> {
-        let row = self.rows.get_mut(&source)?;
-        let starts_to_wait = row.failures == FREE && row.last == now;
+    fn due(&mut self, keys: Keys, now: Instant) -> Option<u32> {
+        let of_pair = self.rows.get(&keys.pair);
+        let starts_to_wait =
+            of_pair.is_some_and(|row| row.failures == OF_PAIR.free && row.last == now);
+        let row = self.rows.get_mut(&keys.source)?;
+        let starts_to_wait = starts_to_wait || row.failures == OF_SOURCE.free && row.last == now;
         let due = row
             .reported
             .is_none_or(|reported| now.duration_since(reported) >= REPORTED_EVERY);
@@ -193,29 +309,45 @@ impl Attempts {
         Some(std::mem::take(&mut row.unreported))
     }
 
-    /// The password that was counted last was right: its account need not wait any more. Its source
-    /// must, or one right password between the guesses would undo them.
-    fn succeeded(&mut self, [source, account]: [u64; 2]) {
-        self.rows.remove(&account);
-        if let Some(row) = self.rows.get_mut(&source) {
-            row.failures = row.failures.saturating_sub(1);
+    /// The password that was counted last was right: this source need not wait for this account any more. For others
+    /// it must, or one right password between the guesses would undo them.
+    fn succeeded(&mut self, keys: Keys, now: Instant) {
+        self.undo(keys);
+        self.rows.remove(&keys.pair);
+        if self.proved.len() >= MAX_PROVED && !self.proved.contains_key(&keys.pair) {
+            forget_oldest(&mut self.proved, |at| *at);
+        }
+        self.proved.insert(keys.pair, now);
+    }
+
+    /// The password that was counted last was not wrong.
+    fn undo(&mut self, keys: Keys) {
+        for key in [keys.source, keys.account, keys.pair] {
+            if let Some(row) = self.rows.get_mut(&key) {
+                row.failures = row.failures.saturating_sub(1);
+            }
+        }
+        if let Some(row) = self.rows.get_mut(&keys.source) {
             row.unreported = row.unreported.saturating_sub(1);
         }
     }
 
     fn make_room(&mut self, now: Instant) {
-        if self.rows.len() + 2 <= MAX_ROWS {
+        if self.rows.len() + 3 <= MAX_ROWS {
             return;
         }
         self.rows
             .retain(|_, row| now.duration_since(row.last) < FORGOTTEN);
-        while self.rows.len() + 2 > MAX_ROWS {
-            let quietest = self.rows.iter().min_by_key(|(_, row)| row.last);
-            let Some((key, _)) = quietest.map(|(key, row)| (*key, row.last)) else {
-                return;
-            };
-            self.rows.remove(&key);
+        while self.rows.len() + 3 > MAX_ROWS {
+            forget_oldest(&mut self.rows, |row| row.last);
         }
+    }
+}
+
+fn forget_oldest<T>(rows: &mut HashMap<u64, T>, age: impl Fn(&T) -> Instant) {
+    let oldest = rows.iter().min_by_key(|(_, row)| age(row));
+    if let Some(key) = oldest.map(|(key, _)| *key) {
+        rows.remove(&key);
     }
 }
 
@@ -227,60 +359,169 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
+    fn keys(source: u64, account: u64) -> Keys {
+        Keys {
+            source: source << 32,
+            account,
+            pair: source << 32 | account,
+        }
+    }
+
     #[test]
     fn waits_grow_and_end() {
         let start = Instant::now();
         let mut attempts = Attempts::default();
         for _ in 0..4 {
-            attempts.failed([1, 2], start);
-            assert_eq!(attempts.wait([1, 2], start), None);
+            attempts.failed(keys(1, 2), start);
+            assert_eq!(attempts.wait(keys(1, 2), start), None);
         }
         for wait in [1, 2, 4, 8, 16, 32, 60, 60] {
-            attempts.failed([1, 2], start);
-            assert_eq!(attempts.wait([1, 2], start), Some(seconds(wait)));
-            assert_eq!(attempts.wait([1, 3], start), Some(seconds(wait)), "source");
-            let account = attempts.wait([4, 2], start);
-            assert_eq!(account, Some(seconds(wait.min(10))), "account");
-            assert_eq!(attempts.wait([4, 3], start), None, "others");
+            attempts.failed(keys(1, 2), start);
+            assert_eq!(attempts.wait(keys(1, 2), start), Some(seconds(wait)));
+            assert_eq!(attempts.wait(keys(1, 3), start), None, "other accounts");
+            assert_eq!(attempts.wait(keys(4, 2), start), None, "other sources");
         }
         let later = start + seconds(20);
-        assert_eq!(attempts.wait([1, 2], later), Some(seconds(40)));
-        assert_eq!(attempts.wait([1, 2], start + seconds(60)), None);
-        attempts.failed([1, 2], start + FORGOTTEN);
-        assert_eq!(attempts.wait([1, 2], start + FORGOTTEN), None, "forgotten");
+        assert_eq!(attempts.wait(keys(1, 2), later), Some(seconds(40)));
+        assert_eq!(attempts.wait(keys(1, 2), start + seconds(60)), None);
+        attempts.failed(keys(1, 2), start + FORGOTTEN);
+        assert_eq!(attempts.wait(keys(1, 2), start + FORGOTTEN), None);
     }
 
     #[test]
-    fn a_right_password_frees_the_account_but_not_the_source() {
+    fn a_source_that_tries_many_accounts_waits_for_all() {
         let start = Instant::now();
         let mut attempts = Attempts::default();
+        for account in 100..119 {
+            attempts.failed(keys(1, account), start);
+            assert_eq!(attempts.wait(keys(1, 2), start), None);
+        }
+        for wait in [1, 2, 4, 8, 16, 32, 60, 60] {
+            attempts.failed(keys(1, 200 + wait), start);
+            assert_eq!(attempts.wait(keys(1, 2), start), Some(seconds(wait)));
+        }
+        assert_eq!(attempts.wait(keys(3, 2), start), None, "other sources");
+    }
+
+    #[test]
+    fn guesses_from_everywhere_slow_an_account_down_but_not_its_owner() {
+        let start = Instant::now();
+        let (mut attempts, owner) = (Attempts::default(), keys(1, 2));
+        attempts.failed(owner, start);
+        attempts.succeeded(owner, start);
+        for source in 100..149 {
+            attempts.failed(keys(source, 2), start);
+            assert_eq!(attempts.wait(keys(9, 2), start), None);
+        }
+        for wait in [1, 2, 4, 8, 10, 10] {
+            attempts.failed(keys(200 + wait, 2), start);
+            assert_eq!(attempts.wait(keys(9, 2), start), Some(seconds(wait)));
+            assert_eq!(attempts.wait(keys(9, 3), start), None, "other accounts");
+            assert_eq!(attempts.wait(owner, start), None);
+        }
+        for account in 100..150 {
+            attempts.failed(keys(1, account), start);
+        }
+        assert!(attempts.wait(keys(1, 3), start).is_some());
+        assert_eq!(attempts.wait(owner, start), None, "beside a guesser");
         for _ in 0..5 {
-            attempts.failed([1, 2], start);
+            attempts.failed(owner, start);
         }
-        attempts.failed([9, 2], start);
-        attempts.succeeded([9, 2]);
-        assert_eq!(attempts.wait([9, 2], start), None);
-        assert_eq!(attempts.wait([1, 2], start), Some(seconds(1)));
+        assert_eq!(attempts.wait(owner, start), Some(seconds(1)), "itself");
+        let later = start + PROVED;
+        attempts.failed(keys(7, 2), later - seconds(1));
+        for source in 300..350 {
+            attempts.failed(keys(source, 2), later);
+        }
+        assert!(attempts.wait(owner, later).is_some(), "too long ago");
+    }
+
+    #[test]
+    fn a_right_password_frees_its_pair_but_not_the_source() {
+        let start = Instant::now();
+        let mut attempts = Attempts::default();
+        for _ in 0..4 {
+            attempts.failed(keys(1, 2), start);
+        }
+        attempts.failed(keys(1, 2), start);
+        attempts.succeeded(keys(1, 2), start);
+        for account in 100..116 {
+            attempts.failed(keys(1, account), start);
+        }
+        assert_eq!(attempts.wait(keys(1, 2), start), None);
+        assert_eq!(attempts.wait(keys(1, 3), start), Some(seconds(1)));
         // Correct passwords never count as guesses, however many are sent.
-        for _ in 0..10 {
-            attempts.failed([9, 2], start);
-            attempts.succeeded([9, 2]);
+        for _ in 0..60 {
+            attempts.failed(keys(9, 2), start);
+            attempts.succeeded(keys(9, 2), start);
         }
-        assert_eq!(attempts.wait([9, 2], start), None);
-        assert_eq!(attempts.due(9, start), Some(0));
+        assert_eq!(attempts.wait(keys(9, 3), start), None);
+        assert_eq!(attempts.wait(keys(8, 2), start), None);
+        assert_eq!(attempts.due(keys(9, 2), start), Some(0));
     }
 
     #[tokio::test]
     async fn a_guess_counts_even_if_the_client_does_not_wait_for_the_answer() {
         let guard = Guard::new();
-        for _ in 0..FREE {
+        for _ in 0..OF_PAIR.free {
             let guess = guard.admit(Source::NONE, "a", || false, std::future::pending());
             let waited = tokio::time::timeout(Duration::from_millis(1), guess).await;
             assert!(waited.is_err());
         }
-        let right = std::future::ready(true);
+        let right = std::future::ready(Ok(true));
         let next = guard.admit(Source::NONE, "a", || false, right).await;
         assert!(next.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_check_that_fails_is_not_a_guess() {
+        let guard = Guard::new();
+        for _ in 0..OF_PAIR.free {
+            let failing = async { Err(Failure::busy(StatusCode::SERVICE_UNAVAILABLE)) };
+            let failed = guard.admit(Source::NONE, "a", || false, failing).await;
+            assert!(failed.is_err());
+        }
+        let wrong = std::future::ready(Ok(false));
+        let next = guard.admit(Source::NONE, "a", || false, wrong).await;
+        assert!(matches!(next, Ok(false)));
+    }
+
+    #[test]
+    fn no_source_takes_the_places_of_others() {
+        let source = |last: u8| Source::from(std::net::IpAddr::from([192, 0, 2, last]));
+        let mut queue = Queue::default();
+        let mut enter = |last, is_proved| queue.enter(source(last), is_proved).is_some();
+        let taken = (0..200).filter(|_| enter(1, true)).count();
+        assert_eq!(taken, MAX_OF_SOURCE);
+        let taken = (2..200).filter(|n| enter(*n, false)).count();
+        assert_eq!(taken, MAX_UNPROVED - MAX_OF_SOURCE);
+        let taken = (2..200).filter(|n| enter(*n, true)).count();
+        assert_eq!(taken, MAX_WAITING - MAX_UNPROVED, "kept for known sources");
+        queue.leave(source(1));
+        assert!(queue.enter(source(1), true).is_some());
+        for (source, (count, _)) in queue.of_source.clone() {
+            (0..count).for_each(|_| queue.leave(source));
+        }
+        assert!(queue.of_source.is_empty());
+    }
+
+    #[tokio::test]
+    async fn sources_take_turns() {
+        let guard = Guard::new();
+        let order = Mutex::new(Vec::new());
+        let source = |last: u8| Source::from(std::net::IpAddr::from([192, 0, 2, last]));
+        let guess = |last: u8| {
+            let order = &order;
+            let verify = async move {
+                order.lock().unwrap().push(last);
+                tokio::task::yield_now().await;
+                Ok(true)
+            };
+            guard.admit(source(last), "a", || false, verify)
+        };
+        // In the order of arrival.
+        let _ = tokio::join!(guess(1), guess(1), guess(1), guess(1), guess(2), guess(3));
+        assert_eq!(*order.lock().unwrap(), [1, 2, 3, 1, 1, 1]);
     }
 
     #[test]
@@ -290,11 +531,11 @@ mod tests {
         let mut reports = Vec::new();
         for second in 0..130 {
             let now = start + seconds(second);
-            let count = match attempts.wait([1, 2], now) {
-                Some(_) => attempts.refused([1, 2], now),
+            let count = match attempts.wait(keys(1, 2), now) {
+                Some(_) => attempts.refused(keys(1, 2), now),
                 None => {
-                    attempts.failed([1, 2], now);
-                    attempts.due(1, now)
+                    attempts.failed(keys(1, 2), now);
+                    attempts.due(keys(1, 2), now)
                 }
             };
             reports.extend(count.map(|count| (second, count)));
@@ -307,9 +548,25 @@ mod tests {
         let start = Instant::now();
         let mut attempts = Attempts::default();
         for n in 0..5_100 {
-            attempts.failed([2 * n, 2 * n + 1], start + Duration::from_millis(n));
+            attempts.failed(keys(n + 1, 1_000_000 + n), start + Duration::from_millis(n));
         }
         assert!(attempts.rows.len() <= MAX_ROWS);
-        assert!(attempts.rows.contains_key(&10_198), "the newest is there");
+        assert!(
+            attempts.rows.contains_key(&1_005_099),
+            "the newest is there"
+        );
+    }
+
+    #[test]
+    fn memory_for_known_sources_is_bounded() {
+        let start = Instant::now();
+        let mut attempts = Attempts::default();
+        for n in 0..10_010 {
+            attempts.succeeded(keys(n + 1, 1), start + Duration::from_millis(n));
+        }
+        assert_eq!(attempts.proved.len(), MAX_PROVED);
+        let later = start + seconds(60);
+        assert!(attempts.is_proved(keys(10_010, 1).pair, later));
+        assert!(!attempts.is_proved(keys(1, 1).pair, later));
     }
 }

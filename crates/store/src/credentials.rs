@@ -4,7 +4,8 @@
 
 use std::collections::HashMap;
 use std::fmt::Write;
-use std::sync::{LazyLock, Mutex};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use argon2::password_hash::rand_core::OsRng;
@@ -12,14 +13,18 @@ use argon2::password_hash::{Output, ParamsString, PasswordHash, Salt, SaltString
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use md5::Md5;
 use sha2::{Digest, Sha256};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+
+use crate::{Result, StoreError};
 
 /// How long a verified password needs no new verification.
 const REMEMBERED: Duration = Duration::from_secs(60);
 /// Maximum computations queued for the thread; further callers wait before they are queued.
 const QUEUE: usize = 64;
-/// Hash of an unknown password, verified if the account does not exist, so that the response takes
-/// equally long.
+/// New passwords take turns before they are queued, so that however many are set at once, a login waits for one.
+static NEW_PASSWORDS: Semaphore = Semaphore::const_new(1);
+/// Hash of an unknown password, which is verified if there is no account, so that an answer
+/// takes as long for a login that does not exist as for one that does.
 const DUMMY: &str = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 /// MD5(login:realm:password) in lower-case hex (RFC 2617 §3.2.2.2).
@@ -41,29 +46,33 @@ pub fn random_token() -> String {
 }
 
 /// Argon2id hash of a password in PHC form. Takes tens of milliseconds on another thread.
-pub async fn hash_password(password: String) -> String {
+///
+/// # Errors
+/// [`StoreError::Passwords`] if the computation failed.
+pub async fn hash_password(password: String) -> Result<String> {
+    let _turn = NEW_PASSWORDS.acquire().await.map_err(|_| FAILED)?;
     let salt = SaltString::generate(&mut OsRng);
     let argon = Argon2::default();
     let params = argon.params().clone();
     let text = ParamsString::try_from(&params).expect("the default parameters can be written");
-    let output = compute(password, salt.as_salt(), argon).await;
+    let output = compute(password, salt.as_salt(), argon).await?;
     let hash = PasswordHash {
         algorithm: Algorithm::Argon2id.ident(),
         version: Some(Version::V0x13.into()),
         params: text,
         salt: Some(salt.as_salt()),
-        hash: output,
+        hash: Some(output.ok_or(FAILED)?),
     };
-    hash.to_string()
+    Ok(hash.to_string())
 }
 
 /// Whether `hash` in PHC form was made from a password.
-async fn matches(hash: &str, password: String) -> bool {
+async fn matches(hash: &str, password: String) -> Result<bool> {
     let Ok(hash) = PasswordHash::new(hash) else {
-        return false;
+        return Ok(false);
     };
     let (Some(salt), Some(expected)) = (hash.salt, hash.hash) else {
-        return false;
+        return Ok(false);
     };
     let algorithm = Algorithm::try_from(hash.algorithm).ok();
     let version = hash.version.unwrap_or(Version::V0x13.into());
@@ -71,58 +80,91 @@ async fn matches(hash: &str, password: String) -> bool {
     let (Some(algorithm), Some(version), Ok(params)) =
         (algorithm, version, Params::try_from(&hash))
     else {
-        return false;
+        return Ok(false);
     };
+    let output = compute(password, salt, Argon2::new(algorithm, version, params)).await?;
     // Two outputs are compared in constant time.
-    compute(password, salt, Argon2::new(algorithm, version, params)).await == Some(expected)
+    Ok(output == Some(expected))
 }
 
-/// One computation for the thread.
+/// One computation, which may use the buffer of all.
 struct Job {
-    password: String,
-    salt: Vec<u8>,
-    argon: Argon2<'static>,
+    work: Box<Work>,
     reply: oneshot::Sender<Option<Output>>,
 }
 
-/// The queue of the thread that computes hashes. **One at a time and always in the same buffer**,
-/// so that guesses cost at most one core and 19 MiB of memory, however many arrive.
-static HASHER: LazyLock<mpsc::Sender<Job>> = LazyLock::new(|| {
-    let (jobs, mut waiting) = mpsc::channel::<Job>(QUEUE);
-    let work = move || {
-        let mut memory = Vec::new();
-        while let Some(job) = waiting.blocking_recv() {
-            if !job.reply.is_closed() {
-                let _ = job
-                    .reply
-                    .send(hashed(&job.argon, &job.password, &job.salt, &mut memory));
-            }
-            // The buffer is kept while computations wait, but not by a server whose clients use
-            // tokens.
-            if waiting.is_empty() {
-                memory = Vec::new();
+type Work = dyn FnOnce(&mut Vec<Block>) -> Option<Output> + Send;
+
+/// What went wrong is in the log.
+const FAILED: StoreError = StoreError::Passwords("the computation failed");
+
+/// The thread that computes hashes. **One computation at a time and always in the same buffer**, so that guesses cost
+/// neither more than one core nor more than 19 MiB of memory, however many come. One that panics fails alone.
+static HASHER: Hasher = Hasher(Mutex::new(None));
+
+/// The queue of the thread, if it was started.
+struct Hasher(Mutex<Option<mpsc::Sender<Job>>>);
+
+impl Hasher {
+    async fn compute(
+        &self,
+        work: impl FnOnce(&mut Vec<Block>) -> Option<Output> + Send + 'static,
+    ) -> Result<Option<Output>> {
+        let (reply, answer) = oneshot::channel();
+        let work = Box::new(work);
+        let sent = self.queue()?.send(Job { work, reply }).await;
+        sent.map_err(|_| FAILED)?;
+        answer.await.map_err(|_| FAILED)
+    }
+
+    /// Starts the thread if it does not run.
+    fn queue(&self) -> Result<mpsc::Sender<Job>> {
+        let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(jobs) = queue.as_ref().filter(|jobs| !jobs.is_closed()) {
+            return Ok(jobs.clone());
+        }
+        let (jobs, waiting) = mpsc::channel(QUEUE);
+        let started = std::thread::Builder::new()
+            .name("passwords".to_owned())
+            .spawn(move || run(waiting));
+        if let Err(error) = started {
+            tracing::error!(%error, "the thread that checks passwords cannot be started");
+            return Err(FAILED);
+        }
+        Ok(queue.insert(jobs).clone())
+    }
+}
+
+fn run(mut waiting: mpsc::Receiver<Job>) {
+    let mut memory = Vec::new();
+    while let Some(Job { work, reply }) = waiting.blocking_recv() {
+        if !reply.is_closed() {
+            match catch_unwind(AssertUnwindSafe(|| work(&mut memory))) {
+                Ok(output) => drop(reply.send(output)),
+                Err(_) => tracing::error!("the computation of a password hash panicked"),
             }
         }
-    };
-    // Without the thread the channel is closed, and every password is wrong.
-    let _ = std::thread::Builder::new()
-        .name("passwords".to_owned())
-        .spawn(work);
-    jobs
-});
+        // Kept for those that wait, but not by a server whose clients use tokens.
+        if waiting.is_empty() {
+            memory = Vec::new();
+        }
+    }
+}
 
-async fn compute(password: String, salt: Salt<'_>, argon: Argon2<'static>) -> Option<Output> {
+/// `None` if these parameters cannot be used.
+async fn compute(
+    password: String,
+    salt: Salt<'_>,
+    argon: Argon2<'static>,
+) -> Result<Option<Output>> {
     let mut bytes = [0; Salt::MAX_LENGTH];
-    let salt = salt.decode_b64(&mut bytes).ok()?.to_vec();
-    let (reply, answer) = oneshot::channel();
-    let job = Job {
-        password,
-        salt,
-        argon,
-        reply,
+    let Ok(salt) = salt.decode_b64(&mut bytes) else {
+        return Ok(None);
     };
-    HASHER.send(job).await.ok()?;
-    answer.await.ok().flatten()
+    let salt = salt.to_vec();
+    HASHER
+        .compute(move |memory| hashed(&argon, &password, &salt, memory))
+        .await
 }
 
 fn hashed(argon: &Argon2, password: &str, salt: &[u8], memory: &mut Vec<Block>) -> Option<Output> {
@@ -159,21 +201,21 @@ impl Verifier {
             .is_some_and(|since| since.elapsed() < REMEMBERED)
     }
 
-    /// Whether `hash` was made from `password`.
-    pub(crate) async fn verify(&self, hash: &str, password: &str) -> bool {
+    /// Whether `password` is the one that `hash` was made from.
+    pub(crate) async fn verify(&self, hash: &str, password: &str) -> Result<bool> {
         if self.remembers(hash, password) {
-            return true;
+            return Ok(true);
         }
-        let good = matches(hash, password.to_owned()).await;
+        let good = matches(hash, password.to_owned()).await?;
         if good {
             self.remember(self.digest(&[hash, password]));
         }
-        good
+        Ok(good)
     }
 
-    /// Takes as long as verifying a wrong password.
-    pub(crate) async fn refuse(&self, password: &str) {
-        let _ = matches(DUMMY, password.to_owned()).await;
+    /// Takes as long as a password that is wrong.
+    pub(crate) async fn refuse(&self, password: &str) -> Result<()> {
+        matches(DUMMY, password.to_owned()).await.map(drop)
     }
 
     /// Compares two secrets in constant time.
@@ -231,14 +273,14 @@ mod tests {
     #[tokio::test]
     async fn verifies_and_remembers_success_only() {
         let verifier = Verifier::new();
-        let hash = hash_password("RestComm12".to_owned()).await;
-        assert!(!verifier.verify(&hash, "RestComm13").await);
+        let hash = hash_password("RestComm12".to_owned()).await.unwrap();
+        assert!(!verifier.verify(&hash, "RestComm13").await.unwrap());
         assert!(verifier.remembered.lock().unwrap().is_empty());
-        assert!(verifier.verify(&hash, "RestComm12").await);
+        assert!(verifier.verify(&hash, "RestComm12").await.unwrap());
         let start = Instant::now();
-        assert!(verifier.verify(&hash, "RestComm12").await);
+        assert!(verifier.verify(&hash, "RestComm12").await.unwrap());
         assert!(start.elapsed() < Duration::from_millis(5), "was remembered");
-        assert!(!verifier.verify("no hash", "RestComm12").await);
+        assert!(!verifier.verify("no hash", "RestComm12").await.unwrap());
     }
 
     #[tokio::test]
@@ -255,24 +297,36 @@ mod tests {
                 .hash_password(b"RestComm12", &salt)
                 .unwrap()
                 .to_string();
-            assert!(matches(&hash, "RestComm12".to_owned()).await, "{hash}");
-            assert!(!matches(&hash, "RestComm13".to_owned()).await, "{hash}");
+            let is = async |password: &str| matches(&hash, password.to_owned()).await.unwrap();
+            assert!(is("RestComm12").await && !is("RestComm13").await, "{hash}");
         }
-        let hash = hash_password("RestComm12".to_owned()).await;
+        let hash = hash_password("RestComm12".to_owned()).await.unwrap();
         let hash = PasswordHash::new(&hash).unwrap();
         let verified = Argon2::default().verify_password(b"RestComm12", &hash);
         assert!(verified.is_ok());
     }
 
     #[tokio::test]
+    async fn a_panic_fails_one_computation_and_a_dead_thread_is_replaced() {
+        let hasher = Hasher(Mutex::new(None));
+        let output = Output::new(&[7; 16]).ok();
+        let panicked = hasher.compute(|_| panic!("as a test")).await;
+        assert!(matches!(panicked, Err(StoreError::Passwords(_))));
+        assert_eq!(hasher.compute(move |_| output).await.unwrap(), output);
+        let (dead, _) = mpsc::channel(1);
+        let hasher = Hasher(Mutex::new(Some(dead)));
+        assert_eq!(hasher.compute(move |_| output).await.unwrap(), output);
+    }
+
+    #[tokio::test]
     async fn a_login_that_does_not_exist_costs_the_same_computation() {
-        let hash = hash_password("RestComm12".to_owned()).await;
+        let hash = hash_password("RestComm12".to_owned()).await.unwrap();
         let (dummy, usual) = (PasswordHash::new(DUMMY), PasswordHash::new(&hash));
         let (dummy, usual) = (dummy.unwrap(), usual.unwrap());
         assert_eq!(dummy.params, usual.params);
         assert_eq!(dummy.algorithm, usual.algorithm);
         let start = Instant::now();
-        Verifier::new().refuse("RestComm12").await;
+        Verifier::new().refuse("RestComm12").await.unwrap();
         assert!(start.elapsed() > Duration::from_millis(1));
     }
 

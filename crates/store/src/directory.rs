@@ -219,7 +219,7 @@ impl Store {
         let known = account
             .as_deref()
             .is_some_and(|account| self.knows(account, secret));
-        let good = known || self.is_password(account.as_deref(), secret).await;
+        let good = known || self.is_password(account.as_deref(), secret).await?;
         Ok(account.filter(|_| good))
     }
 
@@ -250,16 +250,19 @@ impl Store {
 
     /// Whether `secret` is the password of an account; false if it has none. Takes tens of
     /// milliseconds in either case.
-    pub async fn is_password(&self, account: Option<&Account>, secret: &str) -> bool {
+    ///
+    /// # Errors
+    /// [`crate::StoreError::Passwords`] if that could not be found out.
+    pub async fn is_password(&self, account: Option<&Account>, secret: &str) -> Result<bool> {
         let hash = account.and_then(|account| account.password_hash.as_ref());
         if let Some(hash) = hash {
             return self.verifier().verify(hash, secret).await;
         }
-        self.verifier().refuse(secret).await;
-        account.is_some_and(|account| {
+        self.verifier().refuse(secret).await?;
+        Ok(account.is_some_and(|account| {
             let mut tokens = std::iter::once(&account.auth_token).chain(&account.secondary_token);
             tokens.any(|token| credentials::is_imported_password(token, secret))
-        })
+        }))
     }
 
     /// The client with a login in the organization with this domain. Cached.

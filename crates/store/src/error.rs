@@ -29,6 +29,9 @@ pub enum StoreError {
     /// may later.
     #[error("the database cannot be written now: {0}")]
     Unavailable(String),
+    /// A password could not be hashed, whatever it is.
+    #[error("passwords cannot be checked: {0}")]
+    Passwords(&'static str),
     /// The store was closed.
     #[error("the store is closed")]
     Closed,

@@ -68,7 +68,7 @@ impl Store {
             email: made.email.clone(),
             status: AccountStatus::Active,
             role: "Administrator".to_owned(),
-            password_hash: Some(hash_password(made.password.clone()).await),
+            password_hash: Some(hash_password(made.password.clone()).await?),
             auth_token: made.token.clone(),
             secondary_token: None,
             created: now,

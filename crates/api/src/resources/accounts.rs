@@ -360,7 +360,7 @@ async fn create(context: &Context<'_>, parent: &Account) -> Answer {
             .unwrap_or(AccountStatus::Active),
         role,
         password_hash: match password {
-            Some(password) => Some(hash_password(password.to_owned()).await),
+            Some(password) => Some(hash_password(password.to_owned()).await?),
             None => None,
         },
         auth_token: random_token(),
@@ -486,7 +486,7 @@ async fn update(context: &Context<'_>, account: &Account) -> Answer {
     }
     if let Some(password) = password {
         password::check(password)?;
-        account.password_hash = Some(hash_password(password.to_owned()).await);
+        account.password_hash = Some(hash_password(password.to_owned()).await?);
         if account.status == AccountStatus::Uninitialized {
             account.status = AccountStatus::Active;
         }
