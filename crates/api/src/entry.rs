@@ -16,7 +16,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, ORIGIN};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use model::record::Account;
-use model::{AccountStatus, error};
+use model::{AccountStatus, Source, error};
 
 use crate::ApiState;
 use crate::context::{Context, Reply, now};
@@ -28,7 +28,6 @@ use crate::media;
 use crate::params::Params;
 use crate::resources::recordings;
 use crate::route::{self, Verb};
-use crate::source::Source;
 use crate::warnings::{Notices, Warnings};
 
 /// Maximum size of a form in bytes. Nothing larger is read, so that parsing never blocks a worker

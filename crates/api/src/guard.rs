@@ -15,11 +15,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
+use model::Source;
 use tokio::sync::Semaphore;
 use tracing::warn;
 
 use crate::failure::Failure;
-use crate::source::Source;
 
 /// How often a password may be wrong.
 struct Patience {

@@ -29,7 +29,6 @@ mod reference;
 mod resources;
 mod roles;
 mod route;
-mod source;
 mod value;
 mod warnings;
 
@@ -46,7 +45,6 @@ pub use openapi::openapi;
 pub use reference::{Example, examples, reference};
 pub use roles::Roles;
 pub use route::{RouteInfo, routes};
-pub use source::Source;
 
 /// The services and settings that the API uses.
 #[derive(Clone)]

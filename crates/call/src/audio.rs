@@ -6,7 +6,7 @@ use ::audio::PromptError;
 use call_proto::{AudioFailure, FetchFailure, FetchRequest, Fetched};
 use model::{AccountSid, EventSid, error};
 use speech::{SpeakRequest, Voice};
-use webhook::{AddressPolicy, BodyKind, CookieJar, FetchError, NoRoom, Problem, SoundOwner, Stamp};
+use webhook::{BodyKind, CookieJar, FetchError, NoRoom, Problem, SoundOwner, Stamp};
 
 use crate::engine::Shared;
 
@@ -22,9 +22,7 @@ pub(crate) async fn document(
     let mut http = webhook::FetchRequest::new(request.method, request.url);
     http.params = request.params;
     http.jar = jar;
-    http.policy = AddressPolicy {
-        private_ok: shared.private_ok(request.author),
-    };
+    http.policy = shared.policy(request.author);
     http.stamp = Some(Stamp {
         event: EventSid::new(crate::now(), rand::random()),
         secrets: crate::outbox::secrets(&shared.parts.store, request.author).await,
@@ -58,9 +56,7 @@ pub(crate) async fn load(
     url: &str,
     jar: &CookieJar,
 ) -> Result<Arc<[i16]>, AudioFailure> {
-    let policy = AddressPolicy {
-        private_ok: shared.private_ok(author),
-    };
+    let policy = shared.policy(author);
     let failure = |text: String| AudioFailure {
         code: error::MEDIA_DOWNLOAD,
         text,

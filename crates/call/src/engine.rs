@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use call_proto::{RecordingAddress, Settings};
 use media::{EndpointId, MediaPlane};
-use model::egress::Guard;
+use model::egress::{AddressPolicy, Guard};
 use model::{AccountSid, OrganizationSid};
 use sip::{IncomingCall, Sip};
 use speech::{Recognizer, Synthesizer};
@@ -36,9 +36,7 @@ pub struct EngineConfig {
     pub organization: OrganizationSid,
     /// The platform's administrator: its applications may be on this machine.
     pub administrator: AccountSid,
-    /// Whether every account's applications may be at private addresses.
-    pub allow_private: bool,
-    /// The addresses that calls and messages to SIP addresses may reach.
+    /// Which addresses calls and messages to SIP addresses may reach.
     pub sip_guard: Guard,
     /// Builds links to recordings.
     pub recording_links: RecordingLinks,
@@ -113,9 +111,9 @@ impl Shared {
         EndpointId(self.next_endpoint.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Whether the addresses set by an account may be private.
-    pub(crate) fn private_ok(&self, author: AccountSid) -> bool {
-        self.config.allow_private || author == self.config.administrator
+    /// What the addresses that an account wrote may be.
+    pub(crate) fn policy(&self, author: AccountSid) -> AddressPolicy {
+        AddressPolicy::of(author, self.config.administrator)
     }
 
     /// Host part for From on legs to phones: the address of the SIP side.

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 
 use call_proto::routing::{self, Way};
 use call_proto::{Route, Target, Unreachable, Via};
-use model::egress::AddressPolicy;
 use model::{AccountSid, error};
 use sip::Peer;
 use store::StoreError;
@@ -99,13 +98,9 @@ async fn address(
         let shown = model::address::redacted_sip(uri);
         unreachable(error.to_string().replace(uri, &shown))
     })?;
-    // The address itself rather than its name, which may resolve differently the next time.
-    let reached = shared.config.sip_guard.check(
-        peer.remote.ip(),
-        AddressPolicy {
-            private_ok: author == shared.config.administrator,
-        },
-    );
+    // The address itself, not its name, which may resolve to another one the next time.
+    let (guard, ip) = (&shared.config.sip_guard, peer.remote.ip());
+    let reached = guard.check(ip, shared.policy(author));
     reached.map_err(|refused| Unreachable {
         code: error::ADDRESS_REFUSED,
         text: format!("`{}`: {refused}", model::address::redacted_sip(uri)),

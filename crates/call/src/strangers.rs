@@ -6,10 +6,12 @@
 //! calls and their callers.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The limits for strangers.
+use model::Source;
+
+/// How much strangers may hold.
 #[derive(Clone, Copy, Debug)]
 pub struct StrangerLimits {
     /// Maximum calls from one address (IPv6: one /64) not yet confirmed by an ACK.
@@ -30,14 +32,14 @@ pub(crate) struct Strangers {
 #[derive(Debug, Default)]
 struct Counts {
     total: usize,
-    by_source: HashMap<IpAddr, usize>,
+    by_source: HashMap<Source, usize>,
 }
 
 /// The place of one unconfirmed call; dropping it frees the place.
 #[derive(Debug)]
 pub(crate) struct Place {
     strangers: Arc<Strangers>,
-    source: IpAddr,
+    source: Source,
 }
 
 impl Strangers {
@@ -52,7 +54,7 @@ impl Strangers {
     ///
     /// - `endpoints`: number currently open
     pub(crate) fn enter(self: &Arc<Self>, from: IpAddr, endpoints: usize) -> Option<Place> {
-        let source = source(from);
+        let source = Source::from(from);
         let mut counts = self.counts();
         let of_source = counts.by_source.get(&source).copied().unwrap_or_default();
         if endpoints >= self.limits.endpoints
@@ -85,17 +87,6 @@ impl Drop for Place {
                 counts.by_source.remove(&self.source);
             }
         }
-    }
-}
-
-/// The unit that counts as one source: an IPv4 address, or an IPv6 network of one site.
-fn source(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
-        }
-        v4 @ IpAddr::V4(_) => v4,
     }
 }
 

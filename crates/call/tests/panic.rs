@@ -114,7 +114,11 @@ async fn server(folder: &tempfile::TempDir, store: &Store, speech: Faulty) -> (E
         organization,
     };
     let (sip, incoming) = Sip::bind(local(), Arc::new(directory)).await.unwrap();
-    let fetcher = Fetcher::new(FetchConfig::default()).unwrap();
+    let fetcher = Fetcher::new(FetchConfig {
+        allow_private: true,
+        ..FetchConfig::default()
+    })
+    .unwrap();
     let keyring = Arc::new(StoreKeyring(store.clone()));
     let sounds = MediaCache::new(
         fetcher.clone(),
@@ -145,7 +149,6 @@ async fn server(folder: &tempfile::TempDir, store: &Store, speech: Faulty) -> (E
         domain: "example.com".to_owned(),
         organization,
         administrator,
-        allow_private: true,
         sip_guard: Guard {
             allow_private: true,
             ..Guard::default()

@@ -9,11 +9,24 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// The addresses that an account may reach.
+use crate::AccountSid;
+
+/// What an account may reach.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct AddressPolicy {
     /// Whether loopback and private addresses are allowed too.
     pub private_ok: bool,
+}
+
+impl AddressPolicy {
+    /// What an account may reach with addresses that it wrote: the administrator's applications and phones may be
+    /// in private networks and on this machine.
+    #[must_use]
+    pub fn of(author: AccountSid, administrator: AccountSid) -> Self {
+        Self {
+            private_ok: author == administrator,
+        }
+    }
 }
 
 /// The rules of the whole server.

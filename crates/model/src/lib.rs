@@ -13,6 +13,7 @@ pub mod naming;
 pub mod number;
 pub mod record;
 pub mod sid;
+pub mod source;
 pub mod status;
 pub mod target;
 pub mod time;
@@ -24,6 +25,7 @@ pub use sid::{
     MessageSid, NotificationSid, NumberSid, OrganizationSid, RecordingSid, SidError,
     VerificationSid,
 };
+pub use source::Source;
 pub use status::{
     AccountStatus, CallStatus, ConferenceStatus, DialectName, Direction, HangupBy, HttpMethod,
     LegEvent, MessageDirection, MessageStatus, RefusalReason,

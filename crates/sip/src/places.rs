@@ -9,11 +9,12 @@
 //! knowing which are in use.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use model::Source;
 use sip_proto::ua::FlowId;
 
 /// Maximum connections; each costs two tasks and some 50 KB.
@@ -58,7 +59,7 @@ pub(crate) struct Places {
     max_per_source: usize,
     held: BTreeMap<FlowId, Place>,
     /// How many each source has.
-    sources: HashMap<IpAddr, usize>,
+    sources: HashMap<Source, usize>,
 }
 
 /// A new connection.
@@ -75,8 +76,8 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    fn source(&self) -> IpAddr {
-        source_of(self.remote)
+    fn source(&self) -> Source {
+        self.remote.into()
     }
 
     fn is_needed(&self) -> bool {
@@ -113,8 +114,8 @@ impl Places {
         if is_trunk {
             return Admission::Granted;
         }
-        let source = source_of(remote);
-        let crowded = |source: &IpAddr| self.sources.get(source).copied().unwrap_or_default();
+        let source = Source::from(remote);
+        let crowded = |source: &Source| self.sources.get(source).copied().unwrap_or_default();
         let victim = if crowded(&source) >= self.max_per_source {
             self.longest_silent_of(source)
         } else if self.held.len() >= self.max {
@@ -174,7 +175,7 @@ impl Places {
         overdue
     }
 
-    fn longest_silent_of(&self, source: IpAddr) -> Option<FlowId> {
+    fn longest_silent_of(&self, source: Source) -> Option<FlowId> {
         self.longest_silent(|place| place.source() == source)
     }
 
@@ -185,14 +186,6 @@ impl Places {
             .filter(|(_, place)| !place.is_needed() && counts(place));
         idle.min_by_key(|(_, place)| place.heard.at())
             .map(|(flow, _)| *flow)
-    }
-}
-
-/// The source to which an address belongs: with IPv6, a subscriber has at least a /64.
-fn source_of(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
-use api::{ApiState, Build, Calls, Messages, Roles, Source};
+use api::{ApiState, Build, Calls, Messages, Roles};
 use async_trait::async_trait;
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -12,6 +12,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use call_proto::{CreateError, Modify, ModifyError, NewCall, NewMessage, SendError};
 use http::{HeaderMap, Request, StatusCode};
+use model::Source;
 use model::record::{Account, CallRecord, Message, Organization};
 use model::{
     AccountSid, AccountStatus, CallSid, CallStatus, InstanceSid, MessageDirection, MessageSid,

@@ -81,10 +81,7 @@ pub(super) fn callbacks(
     fetcher: &Fetcher,
     administrator: AccountSid,
 ) -> Callbacks {
-    let allow_private = config.fetch.allow_private;
-    let policy = move |account: AccountSid| AddressPolicy {
-        private_ok: allow_private || account == administrator,
-    };
+    let policy = move |account: AccountSid| AddressPolicy::of(account, administrator);
     let settings = &config.webhooks;
     let delivery = CallbackConfig {
         first_wait: Duration::from_millis(settings.first_wait_ms.get()),
@@ -198,7 +195,6 @@ pub(super) fn engine(
         domain: config.server.domain.as_str().to_owned(),
         organization: administrator.organization,
         administrator: administrator.sid,
-        allow_private: config.fetch.allow_private,
         sip_guard: Guard {
             allow_private: config.sip.allow_private,
             allowed: config.fetch.allow_addresses.clone(),

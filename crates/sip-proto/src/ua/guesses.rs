@@ -8,7 +8,9 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-/// Wrong passwords allowed for one login from one source per window.
+use model::Source;
+
+/// Wrong passwords of one login from one source in a window.
 const FREE: u32 = 10;
 /// Length of the window.
 const WINDOW: Duration = Duration::from_secs(60);
@@ -17,7 +19,7 @@ const MOST: usize = 10_000;
 
 /// Counts wrong passwords.
 #[derive(Debug, Default)]
-pub(super) struct Guesses(HashMap<(IpAddr, String), Row>);
+pub(super) struct Guesses(HashMap<(Source, String), Row>);
 
 #[derive(Debug)]
 struct Row {
@@ -28,7 +30,7 @@ struct Row {
 impl Guesses {
     /// Whether a source has used up its attempts.
     pub(super) fn are_used_up(&self, source: IpAddr, login: &str, now: Instant) -> bool {
-        let row = self.0.get(&(source, login.to_owned()));
+        let row = self.0.get(&(source.into(), login.to_owned()));
         row.is_some_and(|row| row.wrong >= FREE && now < row.since + WINDOW)
     }
 
@@ -41,10 +43,13 @@ impl Guesses {
                 self.0.clear();
             }
         }
-        let row = self.0.entry((source, login.to_owned())).or_insert(Row {
-            wrong: 0,
-            since: now,
-        });
+        let row = self
+            .0
+            .entry((source.into(), login.to_owned()))
+            .or_insert(Row {
+                wrong: 0,
+                since: now,
+            });
         if now >= row.since + WINDOW {
             (row.wrong, row.since) = (0, now);
         }
@@ -74,6 +79,11 @@ mod tests {
         assert!(
             !guesses.are_used_up(there, "kim", start) && !guesses.are_used_up(here, "ann", start)
         );
+        let network = |last| format!("2001:db8::{last}").parse().unwrap();
+        for last in 0..FREE {
+            guesses.note(network(last), "kim", start);
+        }
+        assert!(guesses.are_used_up(network(77), "kim", start), "one /64");
         assert!(!guesses.are_used_up(here, "kim", start + WINDOW));
         guesses.note(here, "kim", start + WINDOW);
         assert!(!guesses.are_used_up(here, "kim", start + WINDOW));

@@ -1,10 +1,10 @@
-//! The source of a request, as counted by limits.
+//! Where a request or call comes from, as every limit counts it.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
 /// An IPv4 address, or the /64 network of an IPv6 address, in which one host may use any address.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Source(IpAddr);
 
 impl Source {
