@@ -15,6 +15,7 @@ use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 
 use model::AccountSid;
+use model::source::Network;
 
 pub(crate) use document::render as document;
 pub(crate) use document::template;
@@ -122,6 +123,8 @@ settings! {
         max_connections: Option<NonZeroU32> = "",
         /// Maximum number of connections at once from one address, or from one /64 network of IPv6. Unset: a quarter of `max_connections`, and at least 8.
         max_connections_per_address: Option<NonZeroU32> = "",
+        /// Addresses and networks of reverse proxies. A request from one of them counts as coming from the last address in its `X-Forwarded-For` (or `Forwarded`) that is not a trusted proxy. From any other address these headers are ignored.
+        trusted_proxies: Vec<Network> = "",
     }
 
     /// The first administrator; used when the data folder is new. Unset values are generated.

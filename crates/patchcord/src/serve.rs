@@ -7,6 +7,7 @@ mod calls;
 mod files;
 mod http;
 mod parts;
+mod proxies;
 mod repair;
 
 use std::io::Write as _;
@@ -30,7 +31,9 @@ use crate::config::Config;
 use crate::metrics::{self, Kind, Metrics};
 use crate::shutdown::{self, Stage};
 
-/// How long calls may take to end after the second signal.
+use proxies::Proxies;
+
+/// How long calls get to end after the second signal.
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(5);
 /// How long to keep trying to write facts while the disk accepts no writes.
 const RECORD_PATIENCE: Duration = Duration::from_secs(3);
@@ -146,11 +149,19 @@ pub(crate) async fn start(mut config: Config, stages: watch::Receiver<Stage>) ->
     let metrics_router = metrics::routes(metrics_of(&engine, &callbacks, &media));
     let (api_limits, metrics_limits) = (parts::http_limits(&config), http::Limits::of_metrics());
     let listeners = vec![
-        http::serve(http_listener, router, api_limits, "api", stopped.clone()),
+        http::serve(
+            http_listener,
+            router,
+            api_limits,
+            parts::proxies(&config),
+            "api",
+            stopped.clone(),
+        ),
         http::serve(
             metrics_listener,
             metrics_router,
             metrics_limits,
+            Proxies::default(),
             "metrics",
             stopped,
         ),

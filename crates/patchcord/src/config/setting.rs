@@ -11,7 +11,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use model::AccountSid;
-use tracing_subscriber::filter::Targets;
+use model::source::Network;
+use tracing_subscriber::EnvFilter;
 
 use super::Reason;
 
@@ -44,6 +45,7 @@ parsed! {
     NonZeroU32, "a whole number above 0";
     NonZeroU64, "a whole number above 0";
     IpAddr, "an IP address";
+    Network, "an address or network such as `192.0.2.0/24`";
     SocketAddr, "an address and a port";
     CommandLine, "a program and its arguments";
     AccountSid, "`AC` and 32 hexadecimal digits";
@@ -70,12 +72,24 @@ impl Setting for Vec<IpAddr> {
     const KIND: &'static str = "a list of IP addresses";
 
     fn read(text: &str) -> Result<Self, Reason> {
-        let parts = text
-            .split(',')
-            .map(str::trim)
-            .filter(|part| !part.is_empty());
-        parts.map(IpAddr::read).collect()
+        listed(text)
     }
+}
+
+impl Setting for Vec<Network> {
+    const KIND: &'static str = "a list of IP addresses and networks such as `192.0.2.0/24`";
+
+    fn read(text: &str) -> Result<Self, Reason> {
+        listed(text)
+    }
+}
+
+fn listed<T: Setting>(text: &str) -> Result<Vec<T>, Reason> {
+    let parts = text
+        .split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty());
+    parts.map(T::read).collect()
 }
 
 impl Setting for PathBuf {

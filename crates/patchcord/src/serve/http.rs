@@ -1,22 +1,26 @@
 //! Serves HTTP with limits on time and connections.
 //!
-//! A client has some seconds for the head of a request, including the time between two requests,
-//! and must receive or send something at least once a minute; the body of a form has its own limit
-//! (`api`). **Invariant: connections never use more than their share of the process's file
-//! descriptors, and no source more than its share of the connections**, so that sockets for calls
-//! and the database can always be opened. A connection beyond that is closed at once. Left to
-//! others: the responses.
+//! A client gets some seconds for the head of a request, also between two requests, and has to take
+//! or send something at least once a minute; the body of a form has its own limit (`api`).
+//! **Invariant: connections never use more than their share of the process's file descriptors, and
+//! no source more than its share of the connections**, so that sockets for calls and the database
+//! can always be opened. When all are in use, one that waits for a request makes room for a new one: of the source that
+//! has most, the one that has waited longest. If none waits, the new one is closed at once. Trusted proxies have
+//! connections of many clients, so they have no share. Left to others: what is answered.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::convert::Infallible;
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::Request;
+use hyper::body::{Frame, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -24,13 +28,15 @@ use model::Source;
 use rustix::process::{Resource, getrlimit};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, Sleep};
 use tower::ServiceExt as _;
 use tracing::{debug, warn};
 
-/// One connection to the API is allowed per this many file descriptors.
+use super::proxies::Proxies;
+
+/// Of so many file descriptors, one is for a connection to the API.
 const DESCRIPTORS_PER_CONNECTION: u64 = 8;
 /// Bounds of the resulting number of connections.
 const CONNECTIONS: std::ops::RangeInclusive<usize> = 16..=4096;
@@ -52,6 +58,8 @@ pub(super) struct Limits {
     pub(super) head: Duration,
     /// Timeout without a byte in either direction.
     pub(super) stall: Duration,
+    /// Without a request, after which the connection may have to make room.
+    pub(super) idle: Duration,
 }
 
 impl Limits {
@@ -75,6 +83,7 @@ impl Limits {
             per_source: 16,
             head: Duration::from_secs(10),
             stall: Duration::from_secs(60),
+            idle: Duration::from_secs(1),
         }
     }
 }
@@ -86,6 +95,7 @@ pub(super) fn serve(
     listener: TcpListener,
     router: Router,
     limits: Limits,
+    proxies: Proxies,
     name: &'static str,
     stopped: watch::Receiver<bool>,
 ) -> JoinHandle<()> {
@@ -93,8 +103,9 @@ pub(super) fn serve(
         router,
         room: Arc::new(Room {
             limits,
-            taken: Mutex::default(),
+            seats: Mutex::default(),
         }),
+        proxies: Arc::new(proxies),
         name,
         stopped,
         connections: JoinSet::new(),
@@ -107,6 +118,7 @@ pub(super) fn serve(
 struct Server {
     router: Router,
     room: Arc<Room>,
+    proxies: Arc<Proxies>,
     name: &'static str,
     stopped: watch::Receiver<bool>,
     connections: JoinSet<()>,
@@ -122,7 +134,7 @@ impl Server {
                 () = until(&mut stopped) => break,
                 Some(_) = self.connections.join_next() => {}
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, peer)) => self.take(stream, Source::from(peer.ip())),
+                    Ok((stream, peer)) => self.take(stream, peer.ip()),
                     Err(error) => self.pause(&error).await,
                 },
             }
@@ -131,8 +143,9 @@ impl Server {
         while self.connections.join_next().await.is_some() {}
     }
 
-    fn take(&mut self, stream: TcpStream, source: Source) {
-        let place = match Room::take(&self.room, source) {
+    fn take(&mut self, stream: TcpStream, peer: IpAddr) {
+        let (source, is_proxy) = (Source::from(peer), self.proxies.trusts(peer));
+        let place = match Room::take(&self.room, source, is_proxy) {
             Ok(place) => place,
             Err(why) => {
                 if let Some(refused) = self.full.count() {
@@ -143,8 +156,12 @@ impl Server {
             }
         };
         let (router, stopped) = (self.router.clone(), self.stopped.clone());
+        let client = Client {
+            peer,
+            proxies: Arc::clone(&self.proxies),
+        };
         self.connections
-            .spawn(connection(stream, source, router, place, stopped));
+            .spawn(connection(stream, client, router, place, stopped));
     }
 
     /// A resource is exhausted, such as file descriptors: waits until some may be free again.
@@ -176,19 +193,29 @@ fn is_of_the_peer(error: &io::Error) -> bool {
     )
 }
 
+/// Who sends the requests of a connection.
+struct Client {
+    peer: IpAddr,
+    proxies: Arc<Proxies>,
+}
+
 async fn connection(
     stream: TcpStream,
-    source: Source,
+    client: Client,
     router: Router,
     place: Place,
     mut stopped: watch::Receiver<bool>,
 ) {
     let limits = place.room.limits;
     let _ = stream.set_nodelay(true);
+    let (seat, room) = (place.seat, Arc::clone(&place.room));
     let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+        let busy = Busy::new(Arc::clone(&room), seat);
         let mut request: Request = request.map(Body::new);
-        request.extensions_mut().insert(source);
-        router.clone().oneshot(request)
+        let source = client.proxies.client(client.peer, request.headers());
+        request.extensions_mut().insert(Source::from(source));
+        let answer = router.clone().oneshot(request);
+        async move { Ok::<_, Infallible>(answer.await?.map(|body| Answering { body, _busy: busy })) }
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -198,6 +225,7 @@ async fn connection(
     tokio::pin!(served);
     let ended = tokio::select! {
         ended = served.as_mut() => ended,
+        () = place.left.notified() => return,
         () = until(&mut stopped) => {
             served.as_mut().graceful_shutdown();
             served.await
@@ -208,51 +236,165 @@ async fn connection(
     }
 }
 
-/// Number of connections of each source.
+/// Who has which connections.
 struct Room {
     limits: Limits,
-    taken: Mutex<HashMap<Source, usize>>,
+    seats: Mutex<Seats>,
+}
+
+#[derive(Default)]
+struct Seats {
+    held: BTreeMap<u64, Seat>,
+    next: u64,
+}
+
+struct Seat {
+    source: Source,
+    /// Since when it has waited for a request; `None` while one is answered.
+    idle_since: Option<Instant>,
+    left: Arc<Notify>,
 }
 
 /// The place of one connection; freed when dropped.
 struct Place {
     room: Arc<Room>,
-    source: Source,
+    seat: u64,
+    /// Wakes when the connection has to make room: its place is taken.
+    left: Arc<Notify>,
 }
 
 impl Room {
-    fn take(room: &Arc<Self>, source: Source) -> Result<Place, &'static str> {
-        let mut taken = room.taken();
-        let total: usize = taken.values().sum();
-        if total >= room.limits.connections {
-            return Err("there are as many as http.max_connections allows");
-        }
-        let of_source = taken.entry(source).or_default();
-        if *of_source >= room.limits.per_source {
-            return Err("this address has as many as http.max_connections_per_address allows");
-        }
-        *of_source += 1;
-        drop(taken);
+    /// - `is_proxy`: the source has no share of its own
+    fn take(room: &Arc<Self>, source: Source, is_proxy: bool) -> Result<Place, &'static str> {
+        let mut seats = room.seats();
+        let (seat, left) = seats.take(source, is_proxy, &room.limits, Instant::now())?;
+        drop(seats);
         Ok(Place {
             room: Arc::clone(room),
-            source,
+            seat,
+            left,
         })
     }
 
-    fn taken(&self) -> MutexGuard<'_, HashMap<Source, usize>> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    fn seats(&self) -> MutexGuard<'_, Seats> {
+        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seats {
+    fn take(
+        &mut self,
+        source: Source,
+        is_proxy: bool,
+        limits: &Limits,
+        now: Instant,
+    ) -> Result<(u64, Arc<Notify>), &'static str> {
+        let own = self.held.values().filter(|seat| seat.source == source);
+        if !is_proxy && own.count() >= limits.per_source {
+            if !self.make_room(now, limits.idle, |other| other == source) {
+                return Err("this address has as many as http.max_connections_per_address allows");
+            }
+        } else if self.held.len() >= limits.connections
+            && !self.make_room(now, limits.idle, |_| true)
+        {
+            return Err("there are as many as http.max_connections allows");
+        }
+        let (id, left) = (self.next, Arc::new(Notify::new()));
+        self.next += 1;
+        let seat = Seat {
+            source,
+            idle_since: Some(now),
+            left: Arc::clone(&left),
+        };
+        self.held.insert(id, seat);
+        Ok((id, left))
+    }
+
+    fn set_idle_since(&mut self, id: u64, idle_since: Option<Instant>) {
+        if let Some(seat) = self.held.get_mut(&id) {
+            seat.idle_since = idle_since;
+        }
+    }
+
+    /// Closes a connection that waits for a request: of the source that has most, the one that has waited longest.
+    /// Returns whether there was one.
+    ///
+    /// - `idle`: how long it must have waited
+    /// - `may_leave`: whether a source's connections may be closed
+    fn make_room(
+        &mut self,
+        now: Instant,
+        idle: Duration,
+        may_leave: impl Fn(Source) -> bool,
+    ) -> bool {
+        let mut counts: HashMap<Source, usize> = HashMap::new();
+        for seat in self.held.values() {
+            *counts.entry(seat.source).or_default() += 1;
+        }
+        let waiting = self.held.iter().filter_map(|(id, seat)| {
+            let waited = now.duration_since(seat.idle_since?);
+            let may_leave = waited >= idle && may_leave(seat.source);
+            may_leave.then_some((counts.get(&seat.source), waited, *id))
+        });
+        let Some((_, _, id)) = waiting.max() else {
+            return false;
+        };
+        if let Some(seat) = self.held.remove(&id) {
+            seat.left.notify_one();
+        }
+        true
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut taken = self.room.taken();
-        if let Some(count) = taken.get_mut(&self.source) {
-            *count -= 1;
-            if *count == 0 {
-                taken.remove(&self.source);
-            }
-        }
+        self.room.seats().held.remove(&self.seat);
+    }
+}
+
+/// Keeps a connection from making room while a request is answered.
+struct Busy {
+    room: Arc<Room>,
+    seat: u64,
+}
+
+impl Busy {
+    fn new(room: Arc<Room>, seat: u64) -> Self {
+        room.seats().set_idle_since(seat, None);
+        Self { room, seat }
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        let now = Instant::now();
+        self.room.seats().set_idle_since(self.seat, Some(now));
+    }
+}
+
+/// The body of an answer; its connection is busy until it has been handed over.
+struct Answering {
+    body: Body,
+    _busy: Busy,
+}
+
+impl HttpBody for Answering {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.get_mut().body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        HttpBody::size_hint(&self.body)
     }
 }
 
@@ -365,7 +507,14 @@ mod tests {
         (
             address,
             stop,
-            serve(listener, router, limits, "test", stopped),
+            serve(
+                listener,
+                router,
+                limits,
+                Proxies::default(),
+                "test",
+                stopped,
+            ),
         )
     }
 
@@ -375,6 +524,7 @@ mod tests {
             per_source: 4,
             head: Duration::from_millis(200),
             stall: Duration::from_millis(400),
+            idle: Duration::from_secs(60),
         }
     }
 
@@ -449,31 +599,91 @@ mod tests {
         }
     }
 
+    fn source(text: &str) -> Source {
+        text.parse::<IpAddr>().unwrap().into()
+    }
+
     #[test]
     fn each_source_has_a_share() {
         let limits = Limits {
-            connections: 3,
+            connections: 4,
             per_source: 2,
             ..limits()
         };
-        let room = Arc::new(Room {
-            limits,
-            taken: Mutex::default(),
-        });
-        let source = |text: &str| Source::from(text.parse::<std::net::IpAddr>().unwrap());
-        let one = Room::take(&room, source("2001:db8::1")).unwrap_or_else(|why| panic!("{why}"));
-        let _two = Room::take(&room, source("2001:db8::2"));
-        assert!(
-            Room::take(&room, source("2001:db8::3")).is_err(),
-            "the same /64"
-        );
-        let _three = Room::take(&room, source("192.0.2.1"));
-        assert!(
-            Room::take(&room, source("192.0.2.2")).is_err(),
-            "no more in total"
-        );
-        drop(one);
-        assert!(Room::take(&room, source("192.0.2.2")).is_ok());
+        let (mut seats, now) = (Seats::default(), Instant::now());
+        let take = |seats: &mut Seats, text: &str, is_proxy| {
+            let taken = seats.take(source(text), is_proxy, &limits, now);
+            taken.map(|(id, _)| id).ok()
+        };
+        let one = take(&mut seats, "2001:db8::1", false).unwrap();
+        assert!(take(&mut seats, "2001:db8::2", false).is_some());
+        let third = take(&mut seats, "2001:db8::3", false);
+        assert!(third.is_none(), "the same /64");
+        assert!(take(&mut seats, "2001:db8::3", true).is_some(), "a proxy");
+        assert!(take(&mut seats, "192.0.2.1", false).is_some());
+        let fifth = take(&mut seats, "192.0.2.2", false);
+        assert!(fifth.is_none(), "no more in total");
+        seats.held.remove(&one);
+        assert!(take(&mut seats, "192.0.2.2", false).is_some());
+    }
+
+    #[test]
+    fn an_idle_connection_of_the_greediest_makes_room() {
+        let limits = Limits {
+            connections: 4,
+            per_source: 3,
+            idle: Duration::from_secs(10),
+            ..limits()
+        };
+        let (mut seats, start) = (Seats::default(), Instant::now());
+        let at = |second| start + Duration::from_secs(second);
+        let take = |seats: &mut Seats, text: &str, second| {
+            let taken = seats.take(source(text), false, &limits, at(second));
+            taken.map(|(id, _)| id).ok()
+        };
+        for (second, text) in (0..).zip(["192.0.2.1", "192.0.2.2", "192.0.2.2", "192.0.2.2"]) {
+            assert_eq!(take(&mut seats, text, second), Some(second));
+        }
+        let held = |seats: &Seats| seats.held.keys().copied().collect::<Vec<u64>>();
+        for id in 0..4 {
+            seats.set_idle_since(id, None);
+        }
+        assert_eq!(take(&mut seats, "192.0.2.3", 100), None, "all are busy");
+        seats.set_idle_since(0, Some(at(0)));
+        let own = take(&mut seats, "192.0.2.2", 100);
+        assert_eq!(own, None, "only its own make room for it");
+        for (id, since) in [(1, 100), (2, 99), (3, 101)] {
+            seats.set_idle_since(id, Some(at(since)));
+        }
+        assert_eq!(take(&mut seats, "192.0.2.2", 108), None, "not long enough");
+        assert_eq!(take(&mut seats, "192.0.2.3", 110), Some(4));
+        assert_eq!(held(&seats), [0, 1, 3, 4], "longest, of the greediest");
+        assert_eq!(take(&mut seats, "192.0.2.2", 111), Some(5));
+        assert_eq!(held(&seats), [0, 3, 4, 5]);
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_makes_room_is_closed() {
+        let quick = Limits {
+            head: Duration::from_secs(60),
+            stall: Duration::from_secs(60),
+            idle: Duration::from_millis(50),
+            ..limits()
+        };
+        let (address, _stop, _) = start(quick).await;
+        let mut held = Vec::new();
+        for _ in 0..4 {
+            held.push(TcpStream::connect(address).await.unwrap());
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let mut new = TcpStream::connect(address).await.unwrap();
+        new.write_all(REQUEST).await.unwrap();
+        let mut answer = [0; 12];
+        new.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 200");
+        let mut end = [0; 1];
+        let closed = tokio::time::timeout(Duration::from_secs(5), held[0].read(&mut end)).await;
+        assert!(matches!(closed, Ok(Ok(0) | Err(_))), "{closed:?}");
     }
 
     #[test]

@@ -23,6 +23,7 @@ use webhook::{
 
 use super::files;
 use super::http::Limits;
+use super::proxies::Proxies;
 use crate::config::Config;
 use crate::health;
 use crate::shutdown::Stage;
@@ -242,7 +243,12 @@ fn recording_links(config: &Config, store: &Store) -> RecordingLinks {
     RecordingLinks::new(store.key().clone(), lifetime)
 }
 
-/// The configured limits on HTTP connections to the API.
+/// Whose word on the address of a client is taken.
+pub(super) fn proxies(config: &Config) -> Proxies {
+    Proxies(config.http.trusted_proxies.clone())
+}
+
+/// What HTTP connections to the API may take.
 pub(super) fn http_limits(config: &Config) -> Limits {
     let settings = &config.http;
     let number = |limit: Option<NonZeroU32>| limit.map(|limit| limit.get() as usize);
