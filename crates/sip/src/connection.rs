@@ -14,9 +14,9 @@ use bytes::Bytes;
 use sip_proto::message::Message;
 use sip_proto::parse::{Frame, Framer, ParseError};
 use sip_proto::ua::FlowId;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::tcp::OwnedReadHalf;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout;
 
@@ -27,7 +27,9 @@ use crate::udp::canonical;
 const CONNECT: Duration = Duration::from_secs(5);
 /// Timeout for writing one message.
 const WRITE: Duration = Duration::from_secs(10);
-/// Messages waiting to be written beyond which reading pauses.
+/// How long a connection that is being closed may take to write everything that waits.
+const DRAIN: Duration = Duration::from_secs(5);
+/// Messages that may wait to be written before nothing more is read.
 const FULL: usize = 256;
 /// Maximum messages waiting to be written: those, and the answers to messages read earlier,
 /// including up to 2,000 that wait for the directory.
@@ -102,7 +104,7 @@ async fn run(stream: TcpStream, line: Line) {
     }
     let (reader, writer) = stream.into_split();
     let written = Arc::clone(&reading.written);
-    let mut writing = tokio::spawn(write(writer, line.queue, written));
+    let mut writing = tokio::spawn(write(writer, line.queue, written, DRAIN));
     tokio::select! {
         () = reading.read(reader) => {
             // On this event the SIP task drops its end of the queue; messages already queued are
@@ -184,15 +186,62 @@ impl Reading {
     }
 }
 
-/// Writes until the queue is closed or the peer no longer reads.
+/// Writes until the queue is closed and empty, or the peer no longer reads.
+///
+/// - `drain`: how long writing may go on once the queue is closed
 async fn write(
-    mut writer: OwnedWriteHalf,
+    mut writer: impl AsyncWrite + Unpin,
     mut queue: mpsc::Receiver<Bytes>,
     written: Arc<Notify>,
+    drain: Duration,
 ) -> io::Result<()> {
+    let mut ends = None;
     while let Some(bytes) = queue.recv().await {
-        timeout(WRITE, writer.write_all(&bytes)).await??;
+        let mut limit = WRITE;
+        if queue.is_closed() {
+            let now = Instant::now();
+            let ends = *ends.get_or_insert(now + drain);
+            limit = limit.min(ends.saturating_duration_since(now));
+        }
+        timeout(limit, writer.write_all(&bytes)).await??;
         written.notify_one();
     }
-    writer.shutdown().await
+    timeout(drain, writer.shutdown()).await?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many of a hundred messages reach a peer that takes 10 ms for each.
+    async fn arrived(drain: Duration, is_closing: bool) -> usize {
+        let (ours, mut theirs) = tokio::io::duplex(4);
+        let (sender, queue) = mpsc::channel(100);
+        for _ in 0..100 {
+            sender.send(Bytes::from_static(b"ping")).await.unwrap();
+        }
+        let sender = (!is_closing).then_some(sender);
+        let writing = tokio::spawn(write(ours, queue, Arc::default(), drain));
+        let mut count = 0;
+        let reading = async {
+            let mut message = [0; 4];
+            while theirs.read_exact(&mut message).await.is_ok() {
+                count += 1;
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        // A connection that is not closing stays open.
+        let _ = timeout(Duration::from_secs(4), reading).await;
+        writing.abort();
+        drop(sender);
+        count
+    }
+
+    #[tokio::test]
+    async fn a_closing_connection_is_not_drained_for_ever() {
+        let drain = Duration::from_millis(100);
+        assert!(arrived(drain, true).await < 50);
+        assert_eq!(arrived(drain, false).await, 100, "it is not closing");
+        assert_eq!(arrived(DRAIN, true).await, 100);
+    }
 }
