@@ -13,7 +13,6 @@ mod rows;
 #[cfg(test)]
 mod tests;
 
-use model::naming::{Claimant, claimant};
 use model::record::{Client, Number, VoiceApplication};
 use model::{AccountSid, AccountStatus, DialectName, HttpMethod, NumberSid, error};
 use rcml::{Branch, Dial, Noun, Verb};
@@ -276,12 +275,8 @@ impl<'a> Routing<'a> {
 
     /// A client, unless another account has a number that is dialled the same way.
     fn client_or_number(&self, user: &str, client: &'a Client) -> Result<Called<'a>, Want> {
-        Ok(match self.rows.exact_number(user)? {
-            Some(number) if claimant(user, client.owner(), number.owner()) == Claimant::Number => {
-                Called::Number(number)
-            }
-            Some(_) | None => Called::Client(client),
-        })
+        let number = self.rows.number_before(client, user)?;
+        Ok(number.map_or(Called::Client(client), Called::Number))
     }
 
     /// The rights of a calling client; `None` if the called party decides.

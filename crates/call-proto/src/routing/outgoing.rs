@@ -38,7 +38,7 @@ pub fn way(target: &Target, domain: &str, rows: &Rows) -> Result<Result<Way, Unr
         Target::Named(name) => {
             // Without a digit it must be a missing client.
             let is_client =
-                rows.client(name)?.is_some() || !name.contains(|c: char| c.is_ascii_digit());
+                means_client(name, rows)? || !name.contains(|c: char| c.is_ascii_digit());
             if is_client {
                 phones(name, rows)
             } else {
@@ -46,10 +46,18 @@ pub fn way(target: &Target, domain: &str, rows: &Rows) -> Result<Result<Way, Unr
             }
         }
         Target::Sip(uri) => match local_user(uri, domain) {
-            Some(user) if rows.client(user)?.is_some() => phones(user, rows),
+            Some(user) if means_client(user, rows)? => phones(user, rows),
             Some(_) | None => Ok(Ok(Way::Address { uri: uri.clone() })),
         },
     }
+}
+
+/// Whether a text that may also be a number means a client.
+fn means_client(text: &str, rows: &Rows) -> Result<bool, Want> {
+    Ok(match rows.client(text)? {
+        Some(client) => rows.number_before(client, text)?.is_none(),
+        None => false,
+    })
 }
 
 fn phones(login: &str, rows: &Rows) -> Result<Result<Way, Unreachable>, Want> {

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use model::naming::{Claimant, claimant};
 use model::record::{Application, Client, Number};
 use model::{AccountSid, AccountStatus, ApplicationSid, number};
 
@@ -106,6 +107,17 @@ impl Rows {
     pub(super) fn exact_number(&self, dialled: &str) -> Result<Option<&Number>, Want> {
         let found = self.matching(dialled)?.filter(|found| found.exact);
         Ok(found.map(|found| &*found.number))
+    }
+
+    /// The number that a dialled text means although it is the login of a client: one of another account.
+    pub(super) fn number_before(
+        &self,
+        client: &Client,
+        dialled: &str,
+    ) -> Result<Option<&Number>, Want> {
+        let number = self.exact_number(dialled)?;
+        Ok(number
+            .filter(|number| claimant(dialled, client.owner(), number.owner()) == Claimant::Number))
     }
 
     fn matching(&self, dialled: &str) -> Result<Option<&Match>, Want> {

@@ -713,7 +713,17 @@ fn a_called_party_is_at_phones_a_trunk_or_an_address() {
         (sip("sip:zed@pbx.example"), address("sip:zed@pbx.example")),
         (sip("sips:ann@pbx.example"), address("sips:ann@pbx.example")),
         (sip("sip:pbx.example"), address("sip:pbx.example")),
+        (named("12025550100"), trunk("12025550100")),
+        (named("12025550200"), phones("12025550200")),
+        (
+            sip("sip:12025550100@pbx.example"),
+            address("sip:12025550100@pbx.example"),
+        ),
     ];
+    // The number +12025550100 is of account 2, and so is +12025550200.
+    house.clients.push(self::client("12025550100", 3));
+    house.clients.push(self::client("12025550200", 2));
+    house.numbers.push(number("+12025550200", None));
     for (target, expected) in table {
         assert_eq!(house.way(&target), expected, "{target:?}");
     }
