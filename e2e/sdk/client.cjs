@@ -72,6 +72,13 @@ async function main() {
     return found.length > 0 && found;
   });
   const messages = await client.messages.list({ to: "nobody" });
+  const created = await client.applications.create({
+    voiceUrl: url,
+    voiceMethod: "GET",
+    smsUrl: next,
+  });
+  await client.applications(created.sid).update({ voiceFallbackUrl: next });
+  const application = await client.applications(created.sid).fetch();
   console.log(
     JSON.stringify({
       account: (await client.api.v2010.accounts(account).fetch()).sid,
@@ -87,6 +94,12 @@ async function main() {
       refused: refused && refused.message,
       messages: messages.map((message) => [message.body, message.direction]),
       recordings: recordings.map((recording) => recording.callSid),
+      application: [
+        application.voiceUrl === url,
+        application.voiceMethod,
+        application.voiceFallbackUrl === next,
+        application.smsUrl === next,
+      ],
       deleted: await client.recordings(recordings[0].sid).remove(),
     }),
   );

@@ -83,6 +83,9 @@ while not (recordings := client.recordings.list(call_sid=first.sid)):
     assert time.monotonic() < end, "there is no recording"
     time.sleep(0.05)
 messages = client.messages.list(to="nobody")
+application = client.applications.create(voice_url=url, voice_method="GET", sms_url=next_url)
+application = client.applications(application.sid).update(voice_fallback_url=next_url)
+application = client.applications(application.sid).fetch()
 print(
     json.dumps(
         {
@@ -99,6 +102,12 @@ print(
             "refused": refused,
             "messages": [[message.body, message.direction] for message in messages],
             "recordings": [recording.call_sid for recording in recordings],
+            "application": [
+                application.voice_url == url,
+                application.voice_method,
+                application.voice_fallback_url == next_url,
+                application.sms_url == next_url,
+            ],
             "deleted": client.recordings(recordings[0].sid).delete(),
         }
     )

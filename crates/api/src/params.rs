@@ -4,10 +4,11 @@
 //! the route does not declare never reaches its handler: it is ignored or refused, depending on the
 //! dialect.**
 
+use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use model::record::VoiceApplication;
-use model::{AccountSid, CallSid, HttpMethod, Timestamp, error};
+use model::{AccountSid, ApplicationSid, CallSid, HttpMethod, Timestamp, error};
 use store::Scope;
 use url::Url;
 
@@ -398,7 +399,46 @@ impl Params {
         }
     }
 
-    /// Changes those parts of a number's or client's document that were sent.
+    /// Changes what is only kept to be shown again, as far as it was sent.
+    ///
+    /// - `table`: names and kinds of these parameters
+    pub(crate) fn keep(
+        &self,
+        table: &[Param],
+        kept: &mut BTreeMap<String, String>,
+    ) -> Result<(), Failure> {
+        for Param { name, kind, .. } in table {
+            let value = match kind {
+                Is::Address => self.address(name)?,
+                Is::Sid(_) => {
+                    let sid = self.sid::<ApplicationSid>(name)?;
+                    sid.map(|sid| sid.map(|sid| sid.to_string()))
+                }
+                Is::Method => {
+                    let method = self.method(name)?.map(|method| method.to_string());
+                    self.get(name).map(|_| method)
+                }
+                Is::Flag => self.flag(name)?.map(|flag| Some(flag.to_string())),
+                Is::Text
+                | Is::Party
+                | Is::Secret
+                | Is::Number
+                | Is::Day
+                | Is::Moment
+                | Is::SidPattern(_)
+                | Is::Word(_)
+                | Is::Words(_) => self.get(name).map(|text| Some(text.to_owned())),
+            };
+            match value {
+                Some(Some(value)) => drop(kept.insert((*name).to_owned(), value)),
+                Some(None) => drop(kept.remove(*name)),
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Changes the document of a number or client as far as it was sent.
     pub(crate) fn change_voice(
         &self,
         voice: &mut VoiceApplication,

@@ -13,7 +13,8 @@ mod rows;
 #[cfg(test)]
 mod tests;
 
-use model::record::{Client, Number, VoiceApplication};
+use model::naming::{Claimant, claimant};
+use model::record::{Application, Client, Number, VoiceApplication};
 use model::{AccountSid, AccountStatus, DialectName, HttpMethod, NumberSid, error};
 use rcml::{Branch, Dial, Noun, Verb};
 
@@ -294,7 +295,7 @@ impl<'a> Routing<'a> {
         }
         let login = &client.login;
         let verdict = match self.document(client.account, &client.voice)? {
-            Some(document) => run(client.account, None, document, None),
+            Some(first) => run(client.account, None, first),
             None => no_address(client.account, login),
         };
         Ok(Some(verdict))
@@ -333,16 +334,15 @@ impl<'a> Routing<'a> {
                 text,
             )));
         }
-        let Some(document) = self.document(number.account, &number.voice)? else {
+        let Some(mut first) = self.document(number.account, &number.voice)? else {
             return Ok(no_address(number.account, &number.phone_number));
         };
-        let status_callback = number.status_callback.clone().map(|url| CallbackTarget {
-            url,
-            method: number.status_callback_method.unwrap_or(HttpMethod::Post),
-            author: number.account,
+        first.status_callback = first.status_callback.or_else(|| {
+            let (url, method) = (&number.status_callback, number.status_callback_method);
+            callback(url.as_ref(), method, number.account)
         });
         let account = by.map_or(number.account, |client| client.account);
-        Ok(run(account, Some(number.sid), document, status_callback))
+        Ok(run(account, Some(number.sid), first))
     }
 
     fn to_outside(&self, client: &Client) -> Verdict {
@@ -364,40 +364,54 @@ impl<'a> Routing<'a> {
         branch
     }
 
-    /// The first document of a run and its dialect; `None` without an address.
+    /// The first document of a run; `None` if nothing says where it is. What an application leaves
+    /// open, the number or client that names it says.
     ///
     /// - `owner`: account that chose it.
-    fn document(
-        &self,
-        owner: AccountSid,
-        voice: &VoiceApplication,
-    ) -> Result<Option<(Document, DialectName)>, Want> {
-        let (url, author, dialect) = match voice.application {
+    fn document(&self, owner: AccountSid, voice: &VoiceApplication) -> Result<Option<First>, Want> {
+        let application = match voice.application {
             Some(sid) => match self.rows.application(sid)? {
-                Some(application) => {
-                    let url = application.rcml_url.as_ref();
-                    (url, application.account, application.dialect)
-                }
-                None => (None, owner, voice.dialect),
+                Some(application) => Some(application),
+                None => return Ok(None),
             },
-            None => (voice.url.as_ref(), owner, voice.dialect),
+            None => None,
         };
-        let Some(url) = url else {
+        let Some(url) = application.map_or(voice.url.as_ref(), |found| found.rcml_url.as_ref())
+        else {
             return Ok(None);
         };
-        let absolute = |url: &str| absolute(self.house.public_base, url);
-        let fallback = voice.fallback_url.as_deref().and_then(absolute);
-        let document = Document {
-            url: absolute(url).unwrap_or_else(|| url.clone()),
-            method: voice.method.unwrap_or(HttpMethod::Post),
-            author,
-            fallback: fallback.map(|url| Fallback {
-                url,
-                method: voice.fallback_method.unwrap_or(HttpMethod::Post),
-                author: owner,
-            }),
+        let own_fallback = self.fallback(voice.fallback_url.as_ref(), voice.fallback_method, owner);
+        let of_application = |found: &Application| {
+            let (url, method) = (found.fallback_url.as_ref(), found.fallback_method);
+            self.fallback(url, method, found.account)
         };
-        Ok(Some((document, dialect)))
+        let method = application.and_then(|found| found.method).or(voice.method);
+        Ok(Some(First {
+            document: Document {
+                url: absolute(self.house.public_base, url).unwrap_or_else(|| url.clone()),
+                method: method.unwrap_or(HttpMethod::Post),
+                author: application.map_or(owner, |found| found.account),
+                fallback: application.and_then(of_application).or(own_fallback),
+            },
+            dialect: application.map_or(voice.dialect, |found| found.dialect),
+            status_callback: application.and_then(|found| {
+                let (url, method) = (&found.status_callback, found.status_callback_method);
+                callback(url.as_ref(), method, found.account)
+            }),
+        }))
+    }
+
+    fn fallback(
+        &self,
+        url: Option<&String>,
+        method: Option<HttpMethod>,
+        author: AccountSid,
+    ) -> Option<Fallback> {
+        Some(Fallback {
+            url: absolute(self.house.public_base, url?)?,
+            method: method.unwrap_or(HttpMethod::Post),
+            author,
+        })
     }
 
     fn not_here(&self, account: Option<AccountSid>) -> Refusal {
@@ -407,18 +421,32 @@ impl<'a> Routing<'a> {
     }
 }
 
-fn run(
-    account: AccountSid,
-    number: Option<NumberSid>,
-    (document, dialect): (Document, DialectName),
+/// What a run begins with.
+struct First {
+    document: Document,
+    dialect: DialectName,
     status_callback: Option<CallbackTarget>,
-) -> Verdict {
+}
+
+fn callback(
+    url: Option<&String>,
+    method: Option<HttpMethod>,
+    author: AccountSid,
+) -> Option<CallbackTarget> {
+    Some(CallbackTarget {
+        url: url?.clone(),
+        method: method.unwrap_or(HttpMethod::Post),
+        author,
+    })
+}
+
+fn run(account: AccountSid, number: Option<NumberSid>, first: First) -> Verdict {
     Verdict::Run(Box::new(Run {
         account,
         number,
-        script: Script::Document(document),
-        dialect,
-        status_callback,
+        script: Script::Document(first.document),
+        dialect: first.dialect,
+        status_callback: first.status_callback,
     }))
 }
 

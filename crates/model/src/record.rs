@@ -1,6 +1,7 @@
 //! The stored records of all resources: plain rows, shared by the store, the API and the call
 //! engine.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
@@ -113,11 +114,29 @@ pub struct Application {
     pub voice_caller_id_lookup: bool,
     /// Address of the document.
     pub rcml_url: Option<String>,
+    /// Method for it; `None` is that of the number or client that names the application.
+    #[serde(default)]
+    pub method: Option<HttpMethod>,
+    /// Address to ask when the document fails; `None` is that of the number or client.
+    #[serde(default)]
+    pub fallback_url: Option<String>,
+    /// Method for `fallback_url`; `None` is POST.
+    #[serde(default)]
+    pub fallback_method: Option<HttpMethod>,
+    /// Where each status of its calls goes; `None` is that of the number.
+    #[serde(default)]
+    pub status_callback: Option<String>,
+    /// Method for `status_callback`; `None` is POST.
+    #[serde(default)]
+    pub status_callback_method: Option<HttpMethod>,
     /// Dialect in which the document runs.
     #[serde(default)]
     pub dialect: DialectName,
     /// `voice`, `sms` or `ussd`.
     pub kind: Option<String>,
+    /// Parameters that are only shown again, by name.
+    #[serde(default)]
+    pub extra: BTreeMap<String, String>,
     /// When it was created.
     pub created: Timestamp,
     /// When it was last updated.
@@ -151,7 +170,7 @@ pub struct Number {
     pub voice_caller_id_lookup: bool,
     /// Properties stored for the API that calls do not use yet (SMS, USSD, refer addresses,
     /// capabilities): parameter name → value.
-    pub extra: std::collections::BTreeMap<String, String>,
+    pub extra: BTreeMap<String, String>,
     /// When it was created.
     pub created: Timestamp,
     /// When it was last updated.

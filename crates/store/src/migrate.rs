@@ -74,6 +74,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "refusals",
         include_str!("../../../migrations/0012-refusals/up.sql"),
     ),
+    (
+        13,
+        "applications",
+        include_str!("../../../migrations/0013-applications/up.sql"),
+    ),
 ];
 
 const NOTES: &str = "CREATE TABLE IF NOT EXISTS migrations (\

@@ -1,5 +1,6 @@
 //! Converts records to columns and back, one pair of functions per table.
 
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use model::record::{
@@ -211,8 +212,14 @@ pub(crate) static APPLICATIONS: Table = Table {
         "api_version",
         "voice_caller_id_lookup",
         "rcml_url",
+        "voice_method",
+        "voice_fallback_url",
+        "voice_fallback_method",
+        "status_callback",
+        "status_callback_method",
         "dialect",
         "kind",
+        "extra",
         "created",
         "updated",
     ],
@@ -227,8 +234,14 @@ pub(crate) fn application_args(application: &Application) -> Vec<Arg> {
         application.api_version.as_str(),
         application.voice_caller_id_lookup,
         application.rcml_url.clone(),
+        application.method,
+        application.fallback_url.clone(),
+        application.fallback_method,
+        application.status_callback.clone(),
+        application.status_callback_method,
         application.dialect,
         application.kind.clone(),
+        serde_json::to_string(&application.extra).unwrap_or_default(),
         application.created,
         application.updated,
     ]
@@ -243,8 +256,18 @@ pub(crate) fn application(row: &AnyRow) -> Result<Application> {
         api_version: row.text("api_version")?,
         voice_caller_id_lookup: row.flag("voice_caller_id_lookup")?,
         rcml_url: row.opt_text("rcml_url")?,
+        method: row.opt_word("voice_method")?,
+        fallback_url: row.opt_text("voice_fallback_url")?,
+        fallback_method: row.opt_word("voice_fallback_method")?,
+        status_callback: row.opt_text("status_callback")?,
+        status_callback_method: row.opt_word("status_callback_method")?,
         dialect: row.word("dialect")?,
         kind: row.opt_text("kind")?,
+        extra: match row.opt_text("extra")? {
+            Some(text) => serde_json::from_str(&text).map_err(|error| corrupt("extra", error))?,
+            // Written by a release that did not know it.
+            None => BTreeMap::new(),
+        },
         created: row.time("created")?,
         updated: row.time("updated")?,
     })

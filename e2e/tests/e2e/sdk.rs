@@ -60,6 +60,7 @@ fn drive(mut program: Command) -> anyhow::Result<()> {
     );
     assert_eq!(seen["messages"], json!([["hello", "outbound-call"]]));
     assert_eq!(seen["recordings"], json!([made[0]]));
+    assert_eq!(seen["application"], json!([true, "GET", true, true]));
     assert_eq!(seen["deleted"], true);
     // The document runs in the dialect of the base path that named it.
     for path in ["/first", "/next"] {

@@ -1,21 +1,46 @@
 //! `/Accounts/{sid}/Applications`: document addresses with a name.
 
-use model::ApplicationSid;
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
 use model::record::{Account, Application, Number};
+use model::{ApplicationSid, HttpMethod};
 use store::{Rows, Scope};
 
 use crate::context::{Answer, Context, Reply, now, owned};
 use crate::failure::Failure;
 use crate::page::{Page, row_key};
 use crate::params::shown;
+use crate::resources::clients::method;
 use crate::roles::Action;
-use crate::route::{Answers, Is, Param, RESTCOMM, Route, TWILIO_PAGING, param};
+use crate::route::{Answers, Is, Param, RESTCOMM, Route, TWILIO, TWILIO_PAGING, param};
 use crate::value::{Field, Kind, Null, Resource, Value, View, field};
 
 /// An application, in lists with the numbers that use it.
 struct Shown {
     application: Application,
     numbers: Option<Vec<Number>>,
+}
+
+impl Shown {
+    fn extra(&self, name: &str) -> Value {
+        Value::maybe(self.application.extra.get(name))
+    }
+
+    fn extra_method(&self, name: &str) -> Value {
+        let stored = self.application.extra.get(name);
+        method(stored.and_then(|text| HttpMethod::from_str(text).ok()))
+    }
+}
+
+/// A text that Restcomm's applications do not have.
+const fn twilio(
+    json: &'static str,
+    xml: &'static str,
+    doc: &'static str,
+    get: fn(&Shown, View<'_>) -> Value,
+) -> Field<Shown> {
+    field(json, xml, Kind::Text, Null::Explicit, doc, get).within(TWILIO)
 }
 
 const FIELDS: &[Field<Shown>] = &[
@@ -107,6 +132,85 @@ const FIELDS: &[Field<Shown>] = &[
         "Numbers that use it.",
         numbers,
     ),
+    twilio(
+        "voice_url",
+        "VoiceUrl",
+        "Address of the document.",
+        |s, _| {
+            Value::maybe(
+                s.application
+                    .rcml_url
+                    .as_deref()
+                    .filter(|url| !url.is_empty()),
+            )
+        },
+    ),
+    twilio(
+        "voice_method",
+        "VoiceMethod",
+        "Method for `voice_url`.",
+        |s, _| method(s.application.method),
+    ),
+    twilio(
+        "voice_fallback_url",
+        "VoiceFallbackUrl",
+        "Document if `voice_url` fails.",
+        |s, _| Value::maybe(s.application.fallback_url.as_deref()),
+    ),
+    twilio(
+        "voice_fallback_method",
+        "VoiceFallbackMethod",
+        "Method for `voice_fallback_url`.",
+        |s, _| method(s.application.fallback_method),
+    ),
+    twilio(
+        "status_callback",
+        "StatusCallback",
+        "Address that receives each status.",
+        |s, _| Value::maybe(s.application.status_callback.as_deref()),
+    ),
+    twilio(
+        "status_callback_method",
+        "StatusCallbackMethod",
+        "Method for `status_callback`.",
+        |s, _| method(s.application.status_callback_method),
+    ),
+    twilio(
+        "sms_url",
+        "SmsUrl",
+        "Document for text messages; not requested yet.",
+        |s, _| s.extra("SmsUrl"),
+    ),
+    twilio(
+        "sms_method",
+        "SmsMethod",
+        "Method for `sms_url`.",
+        |s, _| s.extra_method("SmsMethod"),
+    ),
+    twilio(
+        "sms_fallback_url",
+        "SmsFallbackUrl",
+        "Document if `sms_url` fails.",
+        |s, _| s.extra("SmsFallbackUrl"),
+    ),
+    twilio(
+        "sms_fallback_method",
+        "SmsFallbackMethod",
+        "Method for `sms_fallback_url`.",
+        |s, _| s.extra_method("SmsFallbackMethod"),
+    ),
+    twilio(
+        "sms_status_callback",
+        "SmsStatusCallback",
+        "Address that receives the outcome of each message; not requested yet.",
+        |s, _| s.extra("SmsStatusCallback"),
+    ),
+    twilio(
+        "message_status_callback",
+        "MessageStatusCallback",
+        "Address that receives the outcome of each message; not requested yet.",
+        |s, _| s.extra("MessageStatusCallback"),
+    ),
 ];
 
 static APPLICATION: Resource<Shown> = Resource {
@@ -129,7 +233,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .doc("Lists applications."),
     Route::post(LIST, |c, a, _| Box::pin(create(c, a)))
         .needs(Action::Create, "Applications")
-        .params(&[NEW, PROPERTIES])
+        .params(&[NEW, PROPERTIES, VOICE, EXTRA])
         .answers(Answers::One(&APPLICATION))
         .status([200, 201])
         .doc("Creates an application."),
@@ -139,13 +243,13 @@ pub(crate) static ROUTES: &[Route] = &[
         .doc("Reads an application."),
     Route::post(ONE, |c, a, sid| Box::pin(update(c, a, sid)))
         .needs(Action::Modify, "Applications")
-        .params(&[NAME, PROPERTIES])
+        .params(&[NAME, PROPERTIES, VOICE, EXTRA])
         .answers(Answers::One(&APPLICATION))
         .doc("Changes an application."),
     Route::put(ONE, |c, a, sid| Box::pin(update(c, a, sid)))
         .needs(Action::Modify, "Applications")
         .within(RESTCOMM)
-        .params(&[NAME, PROPERTIES])
+        .params(&[NAME, PROPERTIES, VOICE, EXTRA])
         .answers(Answers::One(&APPLICATION))
         .doc("Changes an application."),
     Route::delete(ONE, |c, a, sid| Box::pin(delete(c, a, sid)))
@@ -153,7 +257,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .doc("Deletes an application; one that does not exist counts as deleted."),
 ];
 
-const NEW: &[Param] = &[param("FriendlyName", Is::Text, "Name to display.").required()];
+const NEW: &[Param] = &[param("FriendlyName", Is::Text, "Name to display.").required_in(RESTCOMM)];
 const NAME: &[Param] = &[param("FriendlyName", Is::Text, "Name to display.")];
 
 const PROPERTIES: &[Param] = &[
@@ -177,6 +281,81 @@ const PROPERTIES: &[Param] = &[
         Is::Word(&["voice", "sms", "ussd"]),
         "Purpose: calls, text messages or USSD.",
     ),
+];
+
+/// What Twilio's applications say about calls.
+const VOICE: &[Param] = &[
+    param(
+        "VoiceUrl",
+        Is::Address,
+        "Address of the document; empty for none.",
+    )
+    .within(TWILIO),
+    param(
+        "VoiceMethod",
+        Is::Method,
+        "Method for `VoiceUrl`; POST if not given.",
+    )
+    .within(TWILIO),
+    param(
+        "VoiceFallbackUrl",
+        Is::Address,
+        "Document if `VoiceUrl` fails; empty for none.",
+    )
+    .within(TWILIO),
+    param(
+        "VoiceFallbackMethod",
+        Is::Method,
+        "Method for `VoiceFallbackUrl`; POST if not given.",
+    )
+    .within(TWILIO),
+    param(
+        "StatusCallback",
+        Is::Address,
+        "Address that receives each status; empty for none.",
+    )
+    .within(TWILIO),
+    param(
+        "StatusCallbackMethod",
+        Is::Method,
+        "Method for `StatusCallback`; POST if not given.",
+    )
+    .within(TWILIO),
+];
+
+/// Kept for the API only.
+const EXTRA: &[Param] = &[
+    param(
+        "SmsUrl",
+        Is::Address,
+        "Document for text messages; empty for none.",
+    )
+    .within(TWILIO),
+    param("SmsMethod", Is::Method, "Method for `SmsUrl`.").within(TWILIO),
+    param(
+        "SmsFallbackUrl",
+        Is::Address,
+        "Document if `SmsUrl` fails; empty for none.",
+    )
+    .within(TWILIO),
+    param(
+        "SmsFallbackMethod",
+        Is::Method,
+        "Method for `SmsFallbackUrl`.",
+    )
+    .within(TWILIO),
+    param(
+        "SmsStatusCallback",
+        Is::Address,
+        "Address for the outcome of messages; empty for none.",
+    )
+    .within(TWILIO),
+    param(
+        "MessageStatusCallback",
+        Is::Address,
+        "Address for the outcome of messages; empty for none.",
+    )
+    .within(TWILIO),
 ];
 
 static NUMBER: Resource<Number> = Resource {
@@ -302,8 +481,14 @@ async fn create(context: &Context<'_>, account: &Account) -> Answer {
         api_version: context.dialect.version.to_owned(),
         voice_caller_id_lookup: false,
         rcml_url: None,
+        method: None,
+        fallback_url: None,
+        fallback_method: None,
+        status_callback: None,
+        status_callback_method: None,
         dialect: context.dialect.runs,
         kind: None,
+        extra: BTreeMap::new(),
         created: now,
         updated: now,
     };
@@ -332,6 +517,37 @@ fn change(context: &Context<'_>, application: &mut Application) -> Result<(), Fa
     }
     if let Some(kind) = params.word("Kind") {
         application.kind = Some(kind.to_owned());
+    }
+    change_voice(context, application)?;
+    params.keep(EXTRA, &mut application.extra)
+}
+
+/// Applies what Twilio's clients say about calls.
+fn change_voice(context: &Context<'_>, application: &mut Application) -> Result<(), Failure> {
+    let params = &context.params;
+    if let Some(url) = params.address("VoiceUrl")? {
+        application.rcml_url = url;
+        application.dialect = context.dialect.runs;
+        // Such an address has a method of its own, whatever the number says.
+        application.method.get_or_insert(HttpMethod::Post);
+    }
+    if let Some(url) = params.address("VoiceFallbackUrl")? {
+        application.fallback_url = url;
+    }
+    if let Some(url) = params.address("StatusCallback")? {
+        application.status_callback = url;
+    }
+    for (name, stored) in [
+        ("VoiceMethod", &mut application.method),
+        ("VoiceFallbackMethod", &mut application.fallback_method),
+        (
+            "StatusCallbackMethod",
+            &mut application.status_callback_method,
+        ),
+    ] {
+        if let Some(method) = params.method(name)? {
+            *stored = Some(method);
+        }
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use call_proto::Dialect;
 use model::record::{CallRecord, Message, Recording};
-use model::{CallStatus, DialectName, MessageSid, RecordingSid};
+use model::{ApplicationSid, CallStatus, DialectName, HttpMethod, MessageSid, RecordingSid};
 use store::Change;
 
 use crate::server::{Server, call, call_sid};
@@ -315,6 +315,73 @@ async fn addresses_carry_the_dialect_of_the_base_path() {
         None,
         "the default of the dialect"
     );
+}
+
+#[tokio::test]
+async fn applications_have_twilio_s_addresses_and_methods() {
+    let server = Server::start().await;
+    let who = server.admin();
+    let list = format!("{BASE}/Accounts/{}/Applications.json", server.admin);
+    // The libraries need no name.
+    let form = "VoiceUrl=http://a/v&VoiceFallbackUrl=http://a/f&VoiceFallbackMethod=GET\
+        &StatusCallback=http://a/s&SmsUrl=http://a/m&SmsMethod=GET&MessageStatusCallback=http://a/n";
+    let made = server.post(&who, &list, form).await;
+    made.is(201);
+    let made = made.error();
+    let expected = serde_json::json!({
+        "friendly_name": "",
+        "voice_url": "http://a/v",
+        "voice_method": "POST",
+        "voice_fallback_url": "http://a/f",
+        "voice_fallback_method": "GET",
+        "status_callback": "http://a/s",
+        "status_callback_method": "POST",
+        "sms_url": "http://a/m",
+        "sms_method": "GET",
+        "sms_fallback_url": null,
+        "sms_fallback_method": "POST",
+        "sms_status_callback": null,
+        "message_status_callback": "http://a/n",
+    });
+    for (key, value) in expected.as_object().unwrap() {
+        assert_eq!(&made[key], value, "{key}");
+    }
+    let sid: ApplicationSid = made["sid"].as_str().unwrap().parse().unwrap();
+    let stored = async || server.store.application(sid).await.unwrap().unwrap();
+    assert_eq!(stored().await.dialect, DialectName::Twilio);
+    assert_eq!(
+        stored().await.method,
+        Some(HttpMethod::Post),
+        "the method of a number does not count"
+    );
+    // What is not sent stays; what is sent empty is taken away.
+    let path = format!("{BASE}/Accounts/{}/Applications/{sid}.json", server.admin);
+    let form = "VoiceMethod=GET&VoiceFallbackUrl=&SmsUrl=&StatusCallbackMethod=GET&FriendlyName=x";
+    let changed = server.post(&who, &path, form).await.json();
+    let expected = [
+        ("voice_url", "http://a/v"),
+        ("voice_method", "GET"),
+        ("status_callback", "http://a/s"),
+        ("status_callback_method", "GET"),
+        ("message_status_callback", "http://a/n"),
+        ("friendly_name", "x"),
+    ];
+    for (key, value) in expected {
+        assert_eq!(changed[key], value, "{key}");
+    }
+    assert!(changed["voice_fallback_url"].is_null() && changed["sms_url"].is_null());
+    assert_eq!(server.get(&who, &path).await.json(), changed);
+    server.post(&who, &path, "VoiceUrl=a").await.is(400);
+    // Restcomm's applications have one address, under another name.
+    let restcomm = format!("/Accounts/{}/Applications/{sid}.json", server.admin);
+    let shown = server.get(&who, &restcomm).await.json();
+    assert_eq!(shown["rcml_url"], "http://a/v");
+    assert!(shown.get("voice_url").is_none());
+    server
+        .post(&who, &restcomm, "VoiceUrl=http://a/w")
+        .await
+        .is(200);
+    assert_eq!(stored().await.rcml_url.as_deref(), Some("http://a/v"));
 }
 
 #[tokio::test]

@@ -96,8 +96,11 @@ impl House {
                 rows.add_account(sid, (!gone).then_some(status));
             }
             Want::Application(sid) => {
-                let known = sid == application(1) || sid == application(2);
-                let url = (sid == application(1)).then(|| "app?y=2".to_owned());
+                let known = [1, 2, 4].map(application).contains(&sid);
+                let url = (sid != application(2)).then(|| "app?y=2".to_owned());
+                // Number 4 leaves nothing to the number.
+                let own = |text: &str| (sid == application(4)).then(|| text.to_owned());
+                let get = (sid == application(4)).then_some(HttpMethod::Get);
                 let row = Application {
                     sid,
                     account: account(4),
@@ -105,8 +108,14 @@ impl House {
                     api_version: String::new(),
                     voice_caller_id_lookup: false,
                     rcml_url: url,
+                    method: get,
+                    fallback_url: own("/own-f"),
+                    fallback_method: get,
+                    status_callback: own("http://app/own-s"),
+                    status_callback_method: get,
                     dialect: DialectName::Twilio,
                     kind: None,
+                    extra: std::collections::BTreeMap::new(),
                     created: Timestamp(0),
                     updated: Timestamp(0),
                 };
@@ -531,34 +540,59 @@ fn the_application_of_a_number_is_an_address_with_a_method() {
     }
 }
 
+/// An application of account 4 decides; what it leaves open, the number of account 2 does.
 #[test]
-fn documents_and_callbacks_keep_their_authors() {
+fn an_application_goes_before_the_number_that_names_it() {
+    let table = [
+        (
+            1,
+            "POST /app?y=2 of 4, POST /f of 2, POST http://app/s of 2",
+        ),
+        (
+            4,
+            "GET /app?y=2 of 4, GET /own-f of 4, GET http://app/own-s of 4",
+        ),
+    ];
+    for (sid, expected) in table {
+        let mut house = House::new();
+        house.numbers[0].voice = VoiceApplication {
+            application: Some(application(sid)),
+            fallback_url: Some("/f".to_owned()),
+            ..VoiceApplication::default()
+        };
+        house.numbers[0].status_callback = Some("http://app/s".to_owned());
+        let Decision::Admit(admission) = house.decide(&invite(&kim(), "+12025550100")) else {
+            panic!("it is admitted");
+        };
+        let Script::Document(document) = admission.script else {
+            panic!("a document runs");
+        };
+        let fallback = document.fallback.expect("a fallback");
+        let callback = admission.status_callback.expect("a callback");
+        let said = [
+            (document.method, document.url, document.author),
+            (fallback.method, fallback.url, fallback.author),
+            (callback.method, callback.url, callback.author),
+        ]
+        .map(|(method, url, author)| {
+            let path = url.trim_start_matches("http://pbx.example:8080");
+            format!("{method} {path} of {}", author.as_bytes()[0])
+        });
+        assert_eq!(said.join(", "), expected, "application {sid}");
+        assert_eq!(admission.number, Some(house.numbers[0].sid));
+    }
+}
+
+/// A client that calls by its application has the callback of the application.
+#[test]
+fn calls_by_a_client_s_application_are_reported_to_it() {
     let mut house = House::new();
-    house.numbers[0].voice = VoiceApplication {
-        application: Some(application(1)),
-        fallback_url: Some("/f".to_owned()),
-        ..VoiceApplication::default()
-    };
-    house.numbers[0].status_callback = Some("http://app/s".to_owned());
-    let Decision::Admit(admission) = house.decide(&invite(&kim(), "+12025550100")) else {
+    house.clients[0].voice.application = Some(application(4));
+    let Decision::Admit(admission) = house.decide(&invite(&kim(), "ann")) else {
         panic!("it is admitted");
     };
-    assert_eq!(admission.number, Some(house.numbers[0].sid));
     let callback = admission.status_callback.expect("a callback");
-    assert_eq!(
-        (callback.author, callback.method),
-        (account(2), HttpMethod::Post)
-    );
-    let Script::Document(document) = admission.script else {
-        panic!("a document runs");
-    };
-    assert_eq!(document.author, account(4));
-    let fallback = document.fallback.expect("a fallback");
-    assert_eq!(fallback.url, "http://pbx.example:8080/f");
-    assert_eq!(
-        (fallback.author, fallback.method),
-        (account(2), HttpMethod::Post)
-    );
+    assert_eq!(callback.url, "http://app/own-s");
 }
 
 #[test]
