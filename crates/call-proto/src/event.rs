@@ -137,6 +137,9 @@ pub struct Unreachable {
     pub code: u16,
     /// Human-readable.
     pub text: String,
+    /// There is no such party, as opposed to one that cannot be reached now.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_unknown: bool,
 }
 
 /// An application's answer.

@@ -19,7 +19,11 @@ pub fn lint(text: &str, content_type: Option<&str>, dialect: Dialect) -> (Vec<Fi
             "there is no verb: a call that is not answered yet is refused with 500 (a called party \
              that is screened is connected)"
         }
-        Ok(document) if !document.verbs.is_empty() && !document.decides() => {
+        Ok(document) if document.verbs.is_empty() => {
+            "there is no verb: a call that is not answered yet is refused with 603 (a called party \
+             that is screened is connected)"
+        }
+        Ok(document) if !document.decides() => {
             "nothing here answers the call: if it is not answered yet, it is refused with 500 at the end \
              of the document"
         }
@@ -44,8 +48,12 @@ mod tests {
     #[test]
     fn a_document_that_never_answers_is_found() {
         let table: &[(&str, &[u16], &[u16])] = &[
-            ("<Response/>", &[12208], &[]),
-            ("<Response><Foo/></Response>", &[12208, 12200], &[12200]),
+            ("<Response/>", &[12208], &[12208]),
+            (
+                "<Response><Foo/></Response>",
+                &[12208, 12200],
+                &[12208, 12200],
+            ),
             ("<Response><Hangup/></Response>", &[], &[]),
             (
                 "<Response><Pause length='3'/></Response>",

@@ -85,6 +85,10 @@ impl Sending {
                 })))
             }
             Ok(None) => self.end(End::unreachable("there is no route to it"), now),
+            Err(why) if why.is_unknown => {
+                let code = error::MESSAGE_UNKNOWN_RECIPIENT;
+                self.end(End::failed(code, why.text), now)
+            }
             Err(why) => self.end(End::unreachable(&why.text), now),
         }
     }

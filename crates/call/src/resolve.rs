@@ -104,6 +104,7 @@ async fn address(
     reached.map_err(|refused| Unreachable {
         code: error::ADDRESS_REFUSED,
         text: format!("`{}`: {refused}", model::address::redacted_sip(uri)),
+        is_unknown: false,
     })?;
     peers.insert(uri.to_owned(), peer);
     Ok(vec![Route {
@@ -126,5 +127,6 @@ fn unreachable(text: String) -> Unreachable {
     Unreachable {
         code: error::UNREACHABLE_TARGET,
         text,
+        is_unknown: false,
     }
 }

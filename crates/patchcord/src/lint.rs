@@ -85,7 +85,7 @@ pub(crate) async fn run(targets: &[String], options: Options) -> Result<Report> 
             Err(error) => unread.push(format!("{error:#}")),
         }
     }
-    accept_screening(&mut documents);
+    accept_continuations(&mut documents);
     if options.errors_only {
         for document in &mut documents {
             document
@@ -105,29 +105,43 @@ pub(crate) async fn run(targets: &[String], options: Options) -> Result<Report> 
     })
 }
 
-/// An empty screening document is valid: it connects the called party. It is recognised by its
-/// name, used as the `url` of a noun in another document.
-fn accept_screening(documents: &mut [Checked]) {
-    let mut screening = BTreeSet::new();
+/// A document that continues a call need not answer it: the call is answered by then, or a called party
+/// is screened, and the end of the document connects it. It is known by its name, in another document.
+fn accept_continuations(documents: &mut [Checked]) {
+    let mut named = BTreeSet::new();
     for document in documents.iter() {
-        let Ok(read) = Document::parse(&document.text) else {
-            continue;
-        };
-        for verb in &read.verbs {
-            if let Verb::Dial(dial) = verb {
-                let urls = dial
-                    .nouns
-                    .iter()
-                    .filter_map(|noun| noun.branch()?.url.as_deref());
-                screening.extend(urls.map(|url| stem(url).to_owned()));
-            }
+        if let Ok(read) = Document::parse(&document.text) {
+            let urls = read.verbs.iter().flat_map(continuations);
+            named.extend(urls.map(|url| stem(url).to_owned()));
         }
     }
     for document in documents {
-        if screening.contains(stem(&document.name)) {
+        if named.contains(stem(&document.name)) {
             let is_other = |finding: &Finding| finding.code != error::EMPTY_DOCUMENT;
             document.findings.retain(is_other);
         }
+    }
+}
+
+/// Where a call goes on that this verb has answered, and what it runs on the called parties.
+fn continuations(verb: &Verb) -> Vec<&str> {
+    match verb {
+        Verb::Dial(dial) => {
+            let screening = dial.nouns.iter().filter_map(|noun| noun.branch());
+            let screening = screening.filter_map(|branch| branch.url.as_deref());
+            let answers = dial.answer_on_bridge != Some(true);
+            let action = dial.action.as_deref().filter(|_| answers);
+            screening.chain(action).collect()
+        }
+        Verb::Gather(gather) => gather.action.as_deref().into_iter().collect(),
+        Verb::Sms(sms) => sms.action.as_deref().into_iter().collect(),
+        Verb::Redirect(redirect) => vec![&redirect.url],
+        Verb::Say(_)
+        | Verb::Play(_)
+        | Verb::Pause(_)
+        | Verb::Hangup(_)
+        | Verb::Reject(_)
+        | Verb::Unsupported(_) => Vec::new(),
     }
 }
 

@@ -30,6 +30,8 @@ pub(super) struct Run {
     pub(super) unreachable: bool,
     /// Whether the document's first verb was reached.
     pub(super) began: bool,
+    /// A verb of this or an earlier document was reached.
+    pub(super) ran: bool,
 }
 
 impl Run {
@@ -45,6 +47,7 @@ impl Run {
             failure_status: None,
             unreachable: false,
             began: false,
+            ran: false,
         }
     }
 

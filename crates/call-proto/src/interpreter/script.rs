@@ -308,6 +308,7 @@ fn after(step: Step, verb: Option<Box<dyn Running>>, site: &mut Site<'_>) -> Cur
 
 fn begin(verb: Verb, site: &mut Site<'_>, cx: &mut Context) -> Current {
     site.run.began = true;
+    site.run.ran = true;
     let leg = site.leg.profile.sid;
     if site.leg.is_over() && !outlives_leg(&verb) {
         return Current::Nothing;
@@ -386,7 +387,10 @@ fn document_ends(role: Role, site: &mut Site<'_>, cx: &mut Context) {
         return;
     }
     if !leg.is_unanswered() {
-        leg.end(Reason::DocumentEnd, cx);
+        if !site.run.ran {
+            tell_nothing_ran("there is no verb: the call ended at once", site, cx);
+        }
+        site.leg.end(Reason::DocumentEnd, cx);
         return;
     }
     let was_empty = !site.run.began;
@@ -409,17 +413,29 @@ fn document_ends(role: Role, site: &mut Site<'_>, cx: &mut Context) {
             leg.finish(CallStatus::Completed, Reason::DocumentEnd, cx);
         }
         None if was_empty && !leg.profile.dialect.empty_document_refused => {
-            leg.reject(603, None, cx);
+            tell_nothing_ran("there is no verb: the call was refused with 603", site, cx);
+            site.leg.reject(603, None, cx);
+            let leg = &mut *site.leg;
             leg.finish(CallStatus::Completed, Reason::DocumentEnd, cx);
         }
         None => {
+            let text = "nothing here answered the call: it was refused with 500";
+            tell_nothing_ran(text, site, cx);
             let text = "Document_has_no_verb_that_answers";
-            leg.fail(500, text, Reason::DocumentEnd, cx);
+            site.leg.fail(500, text, Reason::DocumentEnd, cx);
         }
     }
 }
 
-/// Verbs that run even after the leg has ended.
+/// The owner of the account hears of a document that did nothing, which no other problem explains.
+fn tell_nothing_ran(text: &str, site: &Site<'_>, cx: &mut Context) {
+    if !site.run.implicit {
+        let about = site.leg.profile.about(site.run.url());
+        cx.notify(about, error::EMPTY_DOCUMENT, text);
+    }
+}
+
+/// Verbs that are carried out although the leg is over.
 const fn outlives_leg(verb: &Verb) -> bool {
     match verb {
         Verb::Say(_)

@@ -70,6 +70,7 @@ fn phones(login: &str, rows: &Rows) -> Result<Result<Way, Unreachable>, Want> {
         Err(Unreachable {
             code: error::UNREACHABLE_TARGET,
             text: format!("there is no client `{login}`"),
+            is_unknown: true,
         })
     })
 }

@@ -1,9 +1,9 @@
 //! What is reported about the documents of a call to the account's owner and in the trace.
 
-use call_proto::Lane;
+use call_proto::{Dialect, Lane};
 use model::error;
 
-use crate::world::{Run, World, plain};
+use crate::world::{Run, World, phone, plain};
 
 /// Number, line, column and text of each notification.
 fn told(run: &Run) -> Vec<String> {
@@ -33,6 +33,7 @@ fn number_place_and_suggestion_reach_notifications_and_trace() {
         [
             "12200 2:3 `say` is not a verb; it was skipped (did you mean `Say`?)",
             "12201 3:10 `Pause` has no attribute `Length` (did you mean `length`?)",
+            "12208 0:0 nothing here answered the call: it was refused with 500",
         ]
     );
     assert_eq!(
@@ -40,8 +41,45 @@ fn number_place_and_suggestion_reach_notifications_and_trace() {
         [
             "error 12200: line 2, column 3: `say` is not a verb; it was skipped (did you mean `Say`?)",
             "warning 12201: line 3, column 10: `Pause` has no attribute `Length` (did you mean `length`?)",
+            "warning 12208: nothing here answered the call: it was refused with 500",
         ]
     );
+}
+
+/// Whoever looks for the reason why an application did nothing finds it.
+#[test]
+fn a_call_on_which_nothing_ran_is_told() {
+    let ann = || model::Target::Client("ann".to_owned());
+    let phone = phone().answers(1.0);
+    let refused =
+        |status| format!("12208 0:0 there is no verb: the call was refused with {status}");
+    let unanswered = "12208 0:0 nothing here answered the call: it was refused with 500";
+    let table = [
+        (World::document(""), Some(unanswered.to_owned())),
+        (World::document("<Pause/>"), Some(unanswered.to_owned())),
+        (
+            World::document("").dialect(Dialect::TWILIO),
+            Some(refused(603)),
+        ),
+        (
+            World::api(ann(), "").phone("ann", phone.clone()),
+            Some("12208 0:0 there is no verb: the call ended at once".to_owned()),
+        ),
+        // Something ran, or refused the call on purpose.
+        (World::document("<Say>Hi</Say>"), None),
+        (World::document("<Reject/>"), None),
+        (
+            World::document("<Gather action='/end'/>")
+                .presses(1.0, "1#")
+                .app("/end", plain("text/xml", "<Response/>")),
+            None,
+        ),
+        (World::api(ann(), "<Pause/>").phone("ann", phone), None),
+    ];
+    for (at, (world, expected)) in table.into_iter().enumerate() {
+        let run = world.run();
+        assert_eq!(told(&run), Vec::from_iter(expected), "row {at}");
+    }
 }
 
 #[test]
@@ -100,10 +138,11 @@ fn an_address_that_ends_the_call_is_reported_despite_many_other_findings() {
 fn many_findings_end_in_one_line_that_counts_the_rest() {
     let run = World::document(&"<Whistle/>".repeat(80)).run();
     let codes = run.codes();
-    assert_eq!(codes.len(), 51);
+    assert_eq!(codes.len(), 52);
     assert_eq!(codes[..50], [error::UNKNOWN_VERB; 50]);
+    assert_eq!(codes[50], error::EMPTY_DOCUMENT);
     assert_eq!(
-        told(&run)[50],
+        told(&run)[51],
         "12209 0:0 30 more problems in documents of this call are not listed"
     );
 }

@@ -60,11 +60,11 @@ fn a_message_without_a_route_fails() {
     let run = World::document(SMS).run();
     let failed = (
         MessageStatus::Failed,
-        Some(30003),
+        Some(30005),
         "`ann` is not among the parties of the script",
     );
     assert_eq!(end(&run.messages[0]), failed);
-    assert_eq!(run.codes(), [30003]);
+    assert_eq!(run.codes(), [30005]);
 }
 
 #[test]

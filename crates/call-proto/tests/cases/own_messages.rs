@@ -154,6 +154,7 @@ fn run(new: NewMessage, inputs: &[(u64, Input)]) -> Run {
                     let unreachable = |text: &str| Unreachable {
                         code: 0,
                         text: text.to_owned(),
+                        is_unknown: text.starts_with("there is no client"),
                     };
                     machine.handle_routes(found.map_err(unreachable), at(*seconds));
                 }
@@ -235,6 +236,11 @@ fn each_way_to_end_is_one_end_with_a_reason() {
         (
             &[(1, Routes(Err("client `ann` is not registered")))],
             (Failed, Some(30_003), "client `ann` is not registered"),
+            0,
+        ),
+        (
+            &[(1, Routes(Err("there is no client `ann`")))],
+            (Failed, Some(30_005), "there is no client `ann`"),
             0,
         ),
         (&[], (Failed, Some(30_003), "no answer came"), 0),

@@ -176,7 +176,8 @@ async fn says_the_same_in_json() {
         dialect: Dialect::TWILIO,
         ..OPTIONS
     };
-    assert!(lint(&folder, "a.xml", twilio).await.clean);
+    let text = lint(&folder, "a.xml", twilio).await.text;
+    assert!(text.contains("refused with 603"), "{text}");
 }
 
 #[tokio::test]
@@ -224,6 +225,42 @@ async fn an_empty_document_may_screen_a_called_party() {
             .text
             .contains("other.xml:1:1: warning 12208")
     );
+}
+
+/// Only what a document names is known to continue a call.
+#[tokio::test]
+async fn a_document_that_continues_a_call_need_not_answer_it() {
+    let gather = "<Gather action='/next'/>";
+    let nested = "<Dial><Client url='/screen'>a</Client></Dial>";
+    let table = [
+        ("next", gather, "<Pause/>", true),
+        ("next", "<Dial action='next.xml'>+1</Dial>", "", true),
+        ("next", "<Sms action='/a/next?x=1'>hi</Sms>", "<Foo/>", true),
+        ("next", "<Redirect>next.rcml</Redirect>", "", true),
+        // The called party may have failed before the call was answered.
+        (
+            "next",
+            "<Dial action='next' answerOnBridge='true'>+1</Dial>",
+            "",
+            false,
+        ),
+        ("other", gather, "<Pause/>", false),
+        // What a screening document leads to.
+        ("next", &format!("{nested}{gather}"), "", true),
+    ];
+    for (name, first, next, accepted) in table {
+        let of = |verbs: &str| format!("<Response>{verbs}</Response>").into_bytes();
+        let (first_file, next_file) = (of(first), of(next));
+        let name = format!("{name}.xml");
+        let files = folder(&[("first.xml", &first_file), (&name, &next_file)]);
+        let report = lint(&files, "", OPTIONS).await;
+        assert_eq!(
+            !report.text.contains("12208"),
+            accepted,
+            "{first}: {}",
+            report.text
+        );
+    }
 }
 
 #[tokio::test]
@@ -291,7 +328,7 @@ async fn asks_addresses() {
         ("/json", "answered with `application/json`"),
         ("/latin", "1 document: 0 errors, 0 warnings"),
         ("/text", "1 document: 0 errors, 0 warnings"),
-        ("/image", "1:1: warning 12300"),
+        ("/image", "1:1: error 12300"),
     ];
     for (path, expected) in table {
         let report = run(&[format!("{base}{path}")], OPTIONS).await.unwrap();

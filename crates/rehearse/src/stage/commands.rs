@@ -181,6 +181,7 @@ impl<'a> Stage<'a> {
         let unreachable = |text: String| Unreachable {
             code: error::UNREACHABLE_TARGET,
             text,
+            is_unknown: false,
         };
         let address = target.as_str();
         let Some(phones) = self.phones(target) else {
@@ -189,7 +190,11 @@ impl<'a> Stage<'a> {
                 return Ok(vec![route]);
             }
             let text = format!("`{address}` is not among the parties of the script");
-            return Err(unreachable(text));
+            let is_unknown = true;
+            return Err(Unreachable {
+                is_unknown,
+                ..unreachable(text)
+            });
         };
         let has_way = self.scene.has_trunk || !matches!(target, Target::Number(_));
         let routes = self.known(ways(target, phones).filter(|_| has_way));
