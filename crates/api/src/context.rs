@@ -218,11 +218,12 @@ impl Reply {
                 response
             }
             Self::Document(text) => {
+                // The line end is for terminals: a prompt begins on a line of its own.
                 let (content_type, text) = match format {
-                    Format::Json => ("application/json", text),
+                    Format::Json => ("application/json", format!("{text}\n")),
                     Format::Xml => (
                         "application/xml",
-                        format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{text}"),
+                        format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{text}\n"),
                     ),
                 };
                 let mut response = Response::new(Body::from(text));

@@ -27,7 +27,8 @@ use crate::guard::Guard;
 use crate::media;
 use crate::params::Params;
 use crate::resources::recordings;
-use crate::route::{self, Verb};
+use crate::route::{self, Route, Verb};
+use crate::source::Source;
 use crate::warnings::{Notices, Warnings};
 
 /// Maximum size of a form in bytes. Nothing larger is read, so that parsing never blocks a worker
@@ -192,25 +193,43 @@ async fn dispatch(
     let account = context
         .operate(found.account, route.action, route.target)
         .await?;
+    warn_of_params(&context, route);
+    let done = handled(&mut context, route, &account, found.segment).await;
+    let place = route.paths.first().copied().unwrap_or_default();
+    let place = place.trim_start_matches("/Accounts/{account}");
+    for (code, text) in context.warnings.all() {
+        let text = format!("{} {place}: {text}", route.method.as_str());
+        notices.notify(&context.state.store, &account, (code, text), now());
+    }
+    done
+}
+
+/// Warns of parameters that have no effect, and of addresses at which there is no document.
+fn warn_of_params(context: &Context<'_>, route: &'static Route) {
+    let (dialect, warnings) = (context.dialect, context.warnings);
     if !dialect.refuses_unknown {
         for unknown in context.params.unknown(route, dialect) {
             let text = format!("{}: unknown parameter{}", unknown.name, unknown.hint());
-            let place = route.paths.first().copied().unwrap_or_default();
-            let place = place.trim_start_matches("/Accounts/{account}");
-            let method = route.method.as_str();
-            let notice = format!("{method} {place}: {text}");
-            notices.unknown_parameter(&context.state.store, &account, notice, now());
-            context.warnings.add(text);
+            warnings.add(error::UNKNOWN_PARAMETER, text);
         }
     }
     for (name, path) in context.params.paths(route, dialect) {
-        let text = format!("{name}: `{path}` names this server, which has no documents");
-        context
-            .warnings
-            .add(format!("{text}; write the whole address"));
+        let text = format!(
+            "{name}: `{path}` names this server, which has no documents; write the whole address"
+        );
+        warnings.add(error::REQUEST_WARNING, text);
     }
+}
+
+async fn handled(
+    context: &mut Context<'_>,
+    route: &'static Route,
+    account: &Account,
+    segment: &str,
+) -> Result<Done, Failure> {
+    let dialect = context.dialect;
     context.params = std::mem::take(&mut context.params).checked(route, dialect)?;
-    let reply = (route.handle)(&context, &account, found.segment).await?;
+    let reply = (route.handle)(context, account, segment).await?;
     let status = StatusCode::from_u16(dialect.pick(route.status)).unwrap_or(StatusCode::OK);
     Ok(Done { reply, status })
 }

@@ -119,7 +119,7 @@ impl Failure {
             Format::Json => ("application/json", self.json(public_base)),
             Format::Xml => ("application/xml", self.xml(dialect, public_base)),
         };
-        let mut response = Response::new(Body::from(body));
+        let mut response = Response::new(Body::from(format!("{body}\n")));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));

@@ -168,8 +168,9 @@ requested as they are.
 - **Answers**: JSON if the path ends with `.json` or `Accept` names JSON, XML otherwise.
 - **Parameters**: in the query of GET and DELETE, as a form (`curl -d Name=value`) in POST and PUT; at most 300, and
   256 KiB. Escape a `+` as `%2B`; an unescaped one in front of a number is accepted too.
-- **Unknown parameters** are ignored at the Restcomm base, with a `Patchcord-Warning` in the header of the answer and
-  notification 20001, and refused at the Twilio base.
+- **Unknown parameters** are ignored at the Restcomm base, with a warning (20001), and refused at the Twilio base.
+- **Warnings** about a request that was carried out are in `Patchcord-Warning` headers of the answer (`curl -i`), and at most once
+  an hour each in the account's notifications, for programs that do not see headers: `patchcord notifications list`.
 - **Lists**: `PageSize` and `Page`; `next_page_uri` leads through all pages.
 
 The examples below need three variables:

@@ -1,7 +1,7 @@
 //! Warnings about requests that succeed nevertheless: headers of the answer, and notifications.
 //!
-//! A parameter that the route does not declare has no effect, so the caller is warned: always by a
-//! header of the answer, and by a notification in case the caller ignores headers. **Invariant: an
+//! A parameter that has no effect, or another one than it seems to, is reported: always by a header of the
+//! answer, and by a notification in case the caller ignores headers. **Invariant: every warning is both; an
 //! account gets the same notification at most once an hour, and a limited number in total.**
 
 use std::collections::HashMap;
@@ -29,19 +29,27 @@ const LEVEL: i64 = error::Level::Warning.number();
 
 /// The warnings about one request.
 #[derive(Default)]
-pub(crate) struct Warnings(Mutex<Vec<String>>);
+pub(crate) struct Warnings(Mutex<Vec<(u16, String)>>);
 
 impl Warnings {
-    pub(crate) fn add(&self, text: impl Into<String>) {
+    /// - `code`: number of the error table
+    pub(crate) fn add(&self, code: u16, text: impl Into<String>) {
         let mut texts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if texts.len() < MAX_LINES {
-            texts.push(text.into());
+            texts.push((code, text.into()));
         }
+    }
+
+    /// Each with its number.
+    pub(crate) fn all(&self) -> Vec<(u16, String)> {
+        let texts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        texts.clone()
     }
 
     /// Writes them into the headers of the answer.
     pub(crate) fn write(self, headers: &mut HeaderMap) {
-        for text in self.0.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        let texts = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        for (_, text) in texts {
             let printable = |c: char| if (' '..='~').contains(&c) { c } else { '?' };
             let text: String = text.chars().map(printable).collect();
             if let Ok(value) = HeaderValue::try_from(text) {
@@ -59,12 +67,12 @@ pub(crate) struct Notices {
 }
 
 impl Notices {
-    /// Notifies an account, unless it was recently notified of the same or of too much.
-    pub(crate) fn unknown_parameter(
+    /// Notifies an account, unless it was notified of the same lately, or of too much.
+    pub(crate) fn notify(
         &self,
         store: &Store,
         account: &Account,
-        text: String,
+        (code, text): (u16, String),
         now: Timestamp,
     ) {
         if !self.is_due(account.sid, &text, Instant::now()) {
@@ -76,7 +84,7 @@ impl Notices {
             lane: account.sid.into(),
             call: None,
             level: LEVEL,
-            code: error::UNKNOWN_PARAMETER,
+            code,
             text,
             request_url: None,
             request_method: None,
@@ -89,7 +97,7 @@ impl Notices {
         tokio::spawn(async move {
             let change = Change::Notification(Box::new(notification));
             if let Err(error) = store.commit_soon(vec![change]).await {
-                tracing::debug!(%error, "a notification about an unknown parameter could not be stored");
+                tracing::debug!(%error, "a notification about a request could not be stored");
             }
         });
     }
@@ -137,7 +145,7 @@ mod tests {
     fn header_lines_are_printable_and_limited() {
         let warnings = Warnings::default();
         for _ in 0..20 {
-            warnings.add("Stra\u{df}e\r\nX: 1");
+            warnings.add(error::UNKNOWN_PARAMETER, "Stra\u{df}e\r\nX: 1");
         }
         let mut headers = HeaderMap::new();
         warnings.write(&mut headers);

@@ -136,6 +136,7 @@ table! {
     SMS_BODY = 14103, Error, 0, "Sms: there is no text; the document was ended.", "Write the text inside the element.";
     SMS_METHOD = 14104, Warning, 0, "Sms: the method is neither GET nor POST; POST was used.", "Write GET or POST.";
     UNKNOWN_PARAMETER = 20001, Warning, 0, "A request to the API has a parameter that this server does not know; it was ignored.", "Check the spelling; names are case-sensitive. See docs/rest.md for the parameters of the resource.";
+    REQUEST_WARNING = 20090, Warning, 0, "A request to the API was carried out, but probably not as it was meant.", "See the text for the parameter and the reason.";
     AUTHENTICATION = 20003, Error, 401, "The credentials are missing or wrong.", "Send the account's SID and token.";
     ACCOUNT_NOT_ACTIVE = 20005, Error, 403, "The account is not active.", "Ask a parent account to set its status to active.";
     NOT_FOUND = 20404, Error, 404, "The resource does not exist, or belongs to another account.", "Check the identifier and the account in the path. At `/restcomm/2012-04-24` the status is 406 for a change of an unknown call, as in Restcomm.";

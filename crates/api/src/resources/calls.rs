@@ -231,7 +231,8 @@ fn statuses(params: &Params, dialect: &RestDialect) -> Vec<String> {
     });
     let mut statuses: Vec<String> = shown_so.map(|status| status.to_string()).collect();
     if statuses.is_empty() {
-        statuses.push(text.to_owned());
+        // The words are lower-case, and some databases compare letter by letter.
+        statuses.push(text.to_ascii_lowercase());
     }
     statuses
 }

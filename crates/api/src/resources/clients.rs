@@ -282,7 +282,7 @@ async fn existing(context: &Context<'_>, account: &Account, login: &str) -> Answ
     match found {
         Some(client) if client.account == account.sid => {
             let text = "Login: this client already exists and was not changed; to change it, use its `uri`";
-            context.warnings.add(text);
+            context.warnings.add(error::REQUEST_WARNING, text);
             Ok(context.show(&CLIENT, &client))
         }
         _ => Err(Failure::of(error::CONFLICT)

@@ -46,7 +46,7 @@ async fn accounts_are_found_and_listed() {
     let none = server
         .get(&who, &format!("/Accounts.json?OrganizationSid={other}"))
         .await;
-    assert_eq!(none.body, "[]");
+    assert_eq!(none.json(), serde_json::json!([]));
     let named = server
         .get(&who, "/Accounts.json?DomainName=one.example")
         .await;

@@ -72,7 +72,7 @@ async fn an_unknown_parameter_is_named_with_the_one_that_was_meant() {
 }
 
 #[tokio::test]
-async fn a_client_that_exists_is_shown_with_a_warning() {
+async fn warnings_are_headers_and_notifications() {
     let server = Server::start().await;
     let list = format!("/Accounts/{}/Clients.json", server.admin);
     let form = "Login=bob&Password=RestComm1234";
@@ -85,6 +85,20 @@ async fn a_client_that_exists_is_shown_with_a_warning() {
         panic!("{:?}", second.headers);
     };
     assert!(warning.starts_with("Login: this client already exists"));
+    let numbers = format!("/Accounts/{}/IncomingPhoneNumbers.json", server.admin);
+    let form = "PhoneNumber=1&isSIP=true&VoiceUrl=/v";
+    let path = server.post(&server.admin(), &numbers, form).await;
+    let [no_document] = warnings(&path)[..] else {
+        panic!("{:?}", path.headers);
+    };
+    // Programs that do not read headers find the same among the notifications.
+    let expected = [
+        format!("POST /Clients: {warning}"),
+        format!("POST /IncomingPhoneNumbers: {no_document}"),
+    ];
+    let mut texts = notified(&server, &server.admin(), 20_090, 2).await;
+    texts.sort();
+    assert_eq!(texts, expected);
 }
 
 #[tokio::test]
