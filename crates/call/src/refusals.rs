@@ -1,8 +1,8 @@
 //! Counts calls and registrations refused before they began: wrong passwords, unknown numbers.
 //!
-//! They leave no other record, and the responsible account is often unknown. They are counted by
-//! source, reason and name, logged once per source and minute, and stored for `patchcord doctor
-//! phones`. **Invariant: strangers can cause only bounded memory and rows.**
+//! They leave no other record, and the caller's owner is often not known. They are counted by
+//! source, reason and name, logged once per source, reason and minute, and stored for `patchcord doctor phones`.
+//! **Invariant: what strangers send costs bounded memory and rows.**
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -17,14 +17,14 @@ use tracing::{info, warn};
 
 /// How often the counts are stored.
 const STORE_EVERY: Duration = Duration::from_secs(10);
-/// How long a source, once logged, is only counted.
+/// How long a source that was logged for a reason is counted without being logged for it again.
 const QUIET: Duration = Duration::from_secs(60);
 /// Maximum combinations of source, reason and name between two stores; the rest are counted under
 /// [`OTHERS`].
 const MOST: usize = 50;
 /// Maximum combinations of one source.
 const MOST_OF_SOURCE: usize = 20;
-/// Maximum sources remembered as logged; others are only counted.
+/// Sources, with a reason each, that are remembered as logged; others are only counted.
 const MOST_LOGGED: usize = 1_000;
 /// Maximum characters of a stored name.
 const LONGEST: usize = 64;
@@ -45,8 +45,8 @@ struct Inner {
 #[derive(Default)]
 struct Tally {
     counts: BTreeMap<(IpAddr, RefusalReason, String), Count>,
-    /// When each source was last logged, and how often it was refused since then.
-    logged: BTreeMap<IpAddr, (Timestamp, u64)>,
+    /// When each source was logged for a reason, and how often it was turned away for it since then.
+    logged: BTreeMap<(IpAddr, RefusalReason), (Timestamp, u64)>,
 }
 
 struct Count {
@@ -116,8 +116,8 @@ impl Inner {
 }
 
 impl Tally {
-    /// Returns how often the source was refused since it was last logged, if it is to be logged
-    /// now.
+    /// Returns how often the source was turned away for this reason since it was logged last, if it is to
+    /// be logged.
     fn note(
         &mut self,
         source: IpAddr,
@@ -146,7 +146,7 @@ impl Tally {
         count.count += 1;
         count.last = now;
         let is_full = self.logged.len() >= MOST_LOGGED;
-        match self.logged.get_mut(&source) {
+        match self.logged.get_mut(&(source, reason)) {
             Some((at, since)) if now < *at + QUIET => {
                 *since += 1;
                 None
@@ -154,7 +154,7 @@ impl Tally {
             None if is_full => None,
             known => {
                 let earlier = known.map_or(0, |(_, since)| *since);
-                self.logged.insert(source, (now, 0));
+                self.logged.insert((source, reason), (now, 0));
                 Some(earlier)
             }
         }
@@ -209,26 +209,31 @@ mod tests {
     }
 
     #[test]
-    fn a_source_is_logged_once_a_minute_and_counted_by_name() {
+    fn a_source_is_logged_once_a_minute_for_each_reason_and_counted_by_name() {
         let mut tally = Tally::default();
-        let mut note = |second: i64, name: &str| {
-            tally.note(
-                source(1),
-                REASON,
-                name,
-                Timestamp::from_millis(second * 1_000),
-            )
+        let mut note = |second: i64, reason: RefusalReason, name: &str| {
+            let now = Timestamp::from_millis(second * 1_000);
+            tally.note(source(1), reason, name, now)
         };
-        assert_eq!(note(0, "bob"), Some(0));
-        assert_eq!(note(1, "bob"), None);
-        assert_eq!(note(59, "eve"), None);
-        assert_eq!(note(60, "bob"), Some(2));
+        assert_eq!(note(0, REASON, "bob"), Some(0));
+        assert_eq!(note(1, REASON, "bob"), None);
+        assert_eq!(note(59, REASON, "eve"), None);
+        // A scanner that is logged for one reason does not hide a phone behind the same address.
+        let other = RefusalReason::ALL
+            .into_iter()
+            .find(|reason| *reason != REASON);
+        assert_eq!(note(59, other.unwrap(), "bob"), Some(0));
+        assert_eq!(note(60, REASON, "bob"), Some(2));
         let stored = tally.take(Timestamp::from_millis(61_000));
         let stored: Vec<_> = stored
             .iter()
             .map(|one| (&one.name[..], one.count))
             .collect();
-        assert_eq!(stored, [("bob", 3), ("eve", 1)]);
+        let mut expected = [("bob", 3), ("eve", 1), ("bob", 1)];
+        expected.sort_unstable();
+        let mut stored = stored;
+        stored.sort_unstable();
+        assert_eq!(stored, expected);
     }
 
     #[test]
