@@ -9,6 +9,7 @@ mod document;
 mod setting;
 mod source;
 mod trunk;
+mod weak;
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroU64};
@@ -131,11 +132,11 @@ settings! {
     admin: Admin {
         /// SID of the account: `AC` and 32 hexadecimal digits.
         sid: Option<AccountSid> = "",
-        /// API token.
+        /// API token. Random text of at least 16 characters; a weaker one is warned about.
         token: Option<Secret> = "",
         /// E-mail address, also a login of the API.
         email: Email = "administrator@localhost",
-        /// Password.
+        /// Password. As long and random as the token.
         password: Option<Secret> = "",
     }
 

@@ -1,7 +1,7 @@
-//! `/healthz` and `/readyz`: is the process alive, and does it accept new calls.
+//! `/healthz` and `/readyz`: is the process alive, and does it take new calls. `/` says where everything else is.
 //!
-//! **Invariant: both answer without querying anything else**, so a slow database cannot get a
-//! healthy server restarted.
+//! **Invariant: all answer without asking anything else**, so a slow database cannot get a healthy
+//! server restarted.
 
 use axum::Router;
 use axum::http::StatusCode;
@@ -10,7 +10,21 @@ use tokio::sync::watch;
 
 use crate::shutdown::Stage;
 
-/// The two routes.
+/// What a browser or `curl` sees first.
+const FRONT_PAGE: &str = "\
+This is Patchcord.
+
+API, with the SID and token of an account:
+  /restcomm/2012-04-24/Accounts.json    as Restcomm's clients expect it
+  /2010-04-01/Accounts.json             as Twilio's clients expect it
+Health:
+  /healthz                              the process is alive
+  /readyz                               it takes new calls
+Documentation, in the source of Patchcord:
+  README.md, docs/rest.md, docs/rcml.md, docs/twilio.md; a numbered error: /restcomm/errors/12100.html
+";
+
+/// The routes.
 ///
 /// - `writable`: whether records can be written, without which no call is accepted; must return
 ///   immediately
@@ -20,6 +34,7 @@ pub(crate) fn routes(
 ) -> Router {
     let ready = move || std::future::ready(ready(*stages.borrow(), writable()));
     Router::new()
+        .route("/", get(|| std::future::ready(FRONT_PAGE)))
         .route("/healthz", get(|| std::future::ready("ok\n")))
         .route("/readyz", get(ready))
 }
@@ -46,6 +61,7 @@ mod tests {
     #[tokio::test]
     async fn ready_only_while_running_and_writing() {
         let table = [
+            ("/", Stage::Running, true, 200),
             ("/healthz", Stage::Running, true, 200),
             ("/readyz", Stage::Running, true, 200),
             ("/healthz", Stage::Running, false, 200),

@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use call::Engine;
 use media::MediaPlane;
 use serde::Serialize;
@@ -30,6 +30,7 @@ use webhook::{CallbackStats, Callbacks};
 use crate::config::Config;
 use crate::metrics::{self, Kind, Metrics};
 use crate::shutdown::{self, Stage};
+use crate::usage;
 
 use proxies::Proxies;
 
@@ -97,8 +98,11 @@ pub(crate) async fn run(config: Config) -> Result<()> {
 /// # Errors
 /// If a part cannot be started; the text says which one and what to do.
 pub(crate) async fn start(mut config: Config, stages: watch::Receiver<Stage>) -> Result<Running> {
+    for text in config.weak_secrets() {
+        warn!("{text}");
+    }
     files::make_folders(&config.server.data)?;
-    let http_listener = bind(config.server.http, "HTTP").await?;
+    let http_listener = bind(config.server.http, "HTTP", "http").await?;
     let http_address = http_listener.local_addr()?;
     let metrics_listener = bind_metrics(config.server.metrics).await?;
     let metrics_address = metrics_listener.local_addr()?;
@@ -180,19 +184,23 @@ pub(crate) async fn start(mut config: Config, stages: watch::Receiver<Stage>) ->
     })
 }
 
-async fn bind(address: SocketAddr, what: &str) -> Result<TcpListener> {
+/// - `setting`: key of the address in the section `server`, and its flag
+async fn bind(address: SocketAddr, what: &str, setting: &str) -> Result<TcpListener> {
     let listener = TcpListener::bind(address).await;
-    listener.with_context(|| format!("cannot listen on {address} for {what}"))
+    listener.map_err(|error| {
+        let advice = usage::taken(&error, address.port(), setting).unwrap_or_default();
+        anyhow!("cannot listen on {address} for {what}: {error}{advice}")
+    })
 }
 
 /// The usual port of the metrics, or a free one if another server has it.
 async fn bind_metrics(wanted: Option<SocketAddr>) -> Result<TcpListener> {
     let usual = SocketAddr::from(([127, 0, 0, 1], 9090));
     match wanted {
-        Some(wanted) => bind(wanted, "metrics").await,
+        Some(wanted) => bind(wanted, "metrics", "metrics").await,
         None => match TcpListener::bind(usual).await {
             Ok(listener) => Ok(listener),
-            Err(_) => bind(SocketAddr::new(usual.ip(), 0), "metrics").await,
+            Err(_) => bind(SocketAddr::new(usual.ip(), 0), "metrics", "metrics").await,
         },
     }
 }

@@ -18,7 +18,19 @@ impl fmt::Display for WrongUsage {
 
 impl std::error::Error for WrongUsage {}
 
-/// An error with its causes, without repeating them.
+/// What to do about a port that another process has; `None` if something else is wrong.
+///
+/// - `setting`: key of the address in the section `server`, and its flag
+pub(crate) fn taken(error: &std::io::Error, port: u16, setting: &str) -> Option<String> {
+    (error.kind() == std::io::ErrorKind::AddrInUse).then(|| {
+        format!(
+            "; another process, perhaps another Patchcord, has port {port}: find it with `ss -lntup | grep \
+             :{port}` and stop it, or choose another port with `--{setting}` or `server.{setting}`"
+        )
+    })
+}
+
+/// An error with its causes, but for those that were said already.
 pub(crate) fn sentence(error: &anyhow::Error) -> String {
     let mut said = String::new();
     for cause in error.chain() {
@@ -59,6 +71,16 @@ mod tests {
         for (error, expected) in table {
             assert_eq!(sentence(&error), expected);
         }
+    }
+
+    #[test]
+    fn a_taken_port_is_named_with_its_setting() {
+        let of = |kind: std::io::ErrorKind| taken(&kind.into(), 8080, "http");
+        let advice = of(std::io::ErrorKind::AddrInUse).unwrap();
+        for part in ["port 8080", "grep :8080", "`--http`", "`server.http`"] {
+            assert!(advice.contains(part), "{part}: {advice}");
+        }
+        assert_eq!(of(std::io::ErrorKind::PermissionDenied), None);
     }
 
     #[test]

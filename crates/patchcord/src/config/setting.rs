@@ -45,14 +45,28 @@ parsed! {
     NonZeroU32, "a whole number above 0";
     NonZeroU64, "a whole number above 0";
     IpAddr, "an IP address";
-    Network, "an address or network such as `192.0.2.0/24`";
-    SocketAddr, "an address and a port";
     CommandLine, "a program and its arguments";
     AccountSid, "`AC` and 32 hexadecimal digits";
     Domain, "a domain name";
     Email, "an e-mail address";
     LogFormat, "`human` or `json`";
     PortRange, "`first-last` or `any`";
+}
+
+impl Setting for SocketAddr {
+    const KIND: &'static str = "an address and a port";
+
+    fn read(text: &str) -> Result<Self, Reason> {
+        text.parse().map_err(|_| {
+            let port = text.rsplit(':').next().unwrap_or(text);
+            let port = port.parse::<u16>().map_or(8080, |port| port);
+            format!(
+                "`{text}` is not {}: write `127.0.0.1:{port}` for this machine alone, or `0.0.0.0:{port}` \
+                 for all its networks",
+                Self::KIND
+            )
+        })
+    }
 }
 
 impl<T: Setting> Setting for Option<T> {

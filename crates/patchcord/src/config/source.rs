@@ -100,9 +100,14 @@ pub(crate) fn load(
     }
 }
 
-/// Checks secrets of known format, without showing their values.
+/// What the text of a value alone does not say. Secrets are not shown.
 fn check(config: &Config) -> Vec<Problem> {
     let mut problems = Vec::new();
+    if config.server.data.is_file() {
+        let shown = config.server.data.display();
+        let reason = format!("`{shown}` is a file; name a folder (also `--data`)");
+        problems.push(Problem::new("server.data", reason));
+    }
     if let Some(key) = &config.server.secret_key
         && store::SecretKey::from_hex(key.expose()).is_err()
     {
@@ -396,7 +401,7 @@ mod tests {
             (
                 "[server]\nsip = 5060",
                 &[],
-                "`server.sip`: `5060` is not an address and a port",
+                "`server.sip`: `5060` is not an address and a port: write `127.0.0.1:5060` for this machine",
             ),
             (
                 "[server]\nhttp_file = 'x'",
@@ -477,6 +482,18 @@ mod tests {
     }
 
     #[test]
+    fn a_file_is_not_a_data_folder() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let flags = Flags {
+            data: Some(file.path().display().to_string()),
+            ..Flags::default()
+        };
+        let problem = load_text("", &[], flags).unwrap_err();
+        assert!(problem.starts_with("`server.data`: "), "{problem}");
+        assert!(problem.contains("is a file; name a folder"), "{problem}");
+    }
+
+    #[test]
     fn reports_everything_at_once() {
         let flags = Flags {
             sip: Some("here".to_owned()),
@@ -485,7 +502,8 @@ mod tests {
         let problems = load_text("[fetch]\na = 1\nb = 2\n", &[], flags).unwrap_err();
         assert_eq!(problems.lines().count(), 3, "{problems}");
         assert!(
-            problems.ends_with("`--sip`: `here` is not an address and a port"),
+            problems
+                .contains("`--sip`: `here` is not an address and a port: write `127.0.0.1:8080`"),
             "{problems}"
         );
     }

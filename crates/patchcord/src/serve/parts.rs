@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use call::{
     Engine, EngineConfig, Refusals, StoreDirectory, StoreKeyring, StoreOutbox, StrangerLimits,
 };
@@ -27,6 +27,7 @@ use super::proxies::Proxies;
 use crate::config::Config;
 use crate::health;
 use crate::shutdown::Stage;
+use crate::usage;
 
 /// Maximum families of calls.
 const MAX_CALLS: usize = 20_000;
@@ -143,7 +144,11 @@ pub(super) async fn sip(
         organization,
         refusals: refusals.clone(),
     };
-    Ok(Sip::bind(sip, Arc::new(directory)).await?)
+    let bound = Sip::bind(sip, Arc::new(directory)).await;
+    bound.map_err(|error| {
+        let advice = usage::taken(&error.source, error.address.port(), "sip").unwrap_or_default();
+        anyhow!("{error}{advice}")
+    })
 }
 
 /// Parts that the engine takes over.
