@@ -111,6 +111,18 @@ impl Problems {
         }
     }
 
+    /// The last thing that was read.
+    ///
+    /// # Errors
+    /// All problems, if there are any.
+    pub(crate) fn and<T>(self, read: Result<T, Problem>) -> Result<T, Problem> {
+        match (read, self.0) {
+            (read, None) => read,
+            (Ok(_), Some(known)) => Err(known),
+            (Err(problem), Some(known)) => Err(known.and(problem)),
+        }
+    }
+
     /// # Errors
     /// All problems, if there are any.
     pub(crate) fn none(self) -> Result<(), Problem> {

@@ -49,10 +49,19 @@ pub fn text(rehearsed: &Rehearsed, colours: bool) -> String {
         let _ = writeln!(out, "       {file}:{}: {}", failure.line, failure.text);
     }
     for told in &run.notifications {
+        // The text of some names it already.
+        let document = told.request_url.as_deref();
+        let document = document.filter(|url| !told.text.contains(*url));
         let place = match (told.line, told.column) {
-            (Some(line), Some(column)) => format!(" (document, line {line}, column {column})"),
-            (Some(line), None) => format!(" (document, line {line})"),
-            (None, _) => String::new(),
+            (Some(line), Some(column)) => Some(format!("line {line}, column {column}")),
+            (Some(line), None) => Some(format!("line {line}")),
+            (None, _) => None,
+        };
+        let place = match (document, place) {
+            (Some(url), Some(place)) => format!(" ({url}, {place})"),
+            (Some(url), None) => format!(" ({url})"),
+            (None, Some(place)) => format!(" (document, {place})"),
+            (None, None) => String::new(),
         };
         let _ = writeln!(
             out,

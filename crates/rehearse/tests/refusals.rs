@@ -318,10 +318,32 @@ expect:
     let lines: Vec<usize> = problem.all().iter().map(|problem| problem.line).collect();
     assert_eq!(
         lines,
-        [1, 3, 4, 5, 6, 7, 7, 8, 10, 11, 11, 12, 12, 13, 14, 15],
+        [1, 3, 4, 4, 5, 6, 7, 7, 8, 10, 11, 11, 12, 12, 13, 14, 15],
         "{problem}"
     );
     assert_eq!(problem.to_string().lines().count(), lines.len());
+}
+
+/// Also those inside one party, call, leg or application.
+#[test]
+fn nested_mistakes_are_reported_together() {
+    let text = "\
+parties:
+  ann: {answers_after: soon, then: [dance],
+        rings_with: 99, mesage: 200}
+application: {start: /v, method: PUT, kind: x,
+              pages: {/v: {staus: 3}}}
+calls:
+  a: {to: '1', at: soon,
+      steps: [dance]}
+expect:
+  legs: {ann: {staus: busy,
+               reason: [x]}}
+";
+    let problem = Script::parse(text).unwrap_err();
+    let mut lines: Vec<usize> = problem.all().iter().map(|problem| problem.line).collect();
+    lines.sort_unstable();
+    assert_eq!(lines, [2, 2, 2, 3, 4, 4, 5, 7, 8, 10, 11], "{problem}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use model::{HttpMethod, error};
 use url::Url;
 
 use crate::Problem;
-use crate::read::{self, Map};
+use crate::read::{self, Map, Problems};
 use crate::scene::{Page, Reply, TextReply};
 use crate::stage::ACCOUNT;
 use crate::yaml::{Key, Node, Value};
@@ -53,7 +53,8 @@ impl Application {
             "status_callback",
             "status_callback_method",
         ];
-        let map = Map::of(node, "application", KEYS)?;
+        let mut problems = Problems::default();
+        let map = Map::with(node, "application", KEYS, &mut problems)?;
         let source = match (map.text("url")?, map.text("files")?) {
             (Some(_), Some(_)) => {
                 let text = "`url` and `files` cannot be used together";
@@ -91,27 +92,30 @@ impl Application {
             let text = "`status_callback_method` has no meaning without `status_callback`";
             return Err(Problem::new(node.line, text));
         }
-        let status_callback_method = method("status_callback_method")?;
-        let method = method("method")?;
-        let pages = match map.get("pages") {
-            Some(node) => pages(&base, node)?,
-            None => BTreeMap::new(),
-        };
+        let status_callback_method = problems.keep(method("status_callback_method"));
+        let method = problems.keep(method("method"));
+        let pages = problems.keep(map.get("pages").map(|node| pages(&base, node)).transpose());
+        let (fallback, status_callback) = (
+            problems.keep(at("fallback")),
+            problems.keep(at("status_callback")),
+        );
+        problems.none()?;
+        let method = method.unwrap_or(HttpMethod::Post);
         Ok(Self {
             document: Document {
                 url,
                 method,
-                fallback: at("fallback")?.map(|url| Fallback {
+                fallback: fallback.flatten().map(|url| Fallback {
                     url,
                     method,
                     author: ACCOUNT,
                 }),
                 author: ACCOUNT,
             },
-            status_callback: at("status_callback")?,
-            status_callback_method,
+            status_callback: status_callback.flatten(),
+            status_callback_method: status_callback_method.unwrap_or(HttpMethod::Post),
             source,
-            pages,
+            pages: pages.flatten().unwrap_or_default(),
             base,
         })
     }

@@ -79,16 +79,19 @@ pub(super) fn read_all(script: &Map<'_>, base: &Url) -> Result<Vec<Call>, Proble
             }
             let known = [KEYS, MORE].concat();
             let call = |(name, node): &(&str, &Node)| {
-                let map = Map::of(node, "call", &known)?;
-                let start = map.get("start");
+                let mut problems = Problems::default();
+                let map = Map::with(node, "call", &known, &mut problems)?;
+                let at = problems.keep(map.duration("at")).flatten();
+                let start = map.get("start").map(|node| address(base, node, "start"));
+                let start = problems.keep(start.transpose()).flatten();
+                let steps = map.get("steps").map(|node| steps::read(node, "steps"));
+                let steps = problems.keep(steps.transpose()).flatten();
+                let call = problems.and(read(&map, name))?;
                 Ok(Call {
-                    at: map.duration("at")?.unwrap_or_default(),
-                    start: start.map(|node| address(base, node, "start")).transpose()?,
-                    steps: match map.get("steps") {
-                        Some(node) => steps::read(node, "steps")?,
-                        None => Vec::new(),
-                    },
-                    ..read(&map, name)?
+                    at: at.unwrap_or_default(),
+                    start,
+                    steps: steps.unwrap_or_default(),
+                    ..call
                 })
             };
             let entries: Vec<(&str, &Node)> = entries

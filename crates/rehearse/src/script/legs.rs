@@ -5,7 +5,7 @@
 use super::request::{self, ValueWish};
 use super::wishes::{Fields, List, Timed, list, text};
 use crate::Problem;
-use crate::read::{self, Map};
+use crate::read::{self, Map, Problems};
 use crate::yaml::{Key, Node, Value};
 
 /// Fields of a leg.
@@ -53,7 +53,7 @@ pub(super) fn records(node: &Node) -> Result<Vec<LegWish>, Problem> {
         let fields = if let Value::Text(_) = &node.value {
             vec![(node.line, "status", text(node, "status")?)]
         } else {
-            fields(&Map::of(node, "leg", KEYS)?, KEYS)?
+            fields(node, "leg", KEYS, KEYS)?
         };
         Ok(LegWish {
             line: key.line,
@@ -72,7 +72,7 @@ pub(super) fn invites(node: &Node) -> Result<Vec<LegWish>, Problem> {
         Ok(LegWish {
             line: key.line,
             name: key.name.clone(),
-            fields: fields(&Map::of(node, "invite", KEYS)?, FIELDS)?,
+            fields: fields(node, "invite", KEYS, FIELDS)?,
         })
     };
     read::all(read::entries(node, "invites")?.into_iter().map(invite))
@@ -123,9 +123,17 @@ pub(super) fn lines(node: &Node, what: &str) -> Result<Vec<LegLines>, Problem> {
     read::all(read::entries(node, what)?.into_iter().map(leg))
 }
 
-pub(super) fn fields(map: &Map<'_>, names: &[&'static str]) -> Result<Fields, Problem> {
+pub(super) fn fields(
+    node: &Node,
+    what: &'static str,
+    known: &[&str],
+    names: &[&'static str],
+) -> Result<Fields, Problem> {
+    let mut problems = Problems::default();
+    let map = Map::with(node, what, known, &mut problems)?;
     let given = names
         .iter()
         .filter_map(|name| Some((*name, map.get(name)?)));
-    read::all(given.map(|(name, node)| Ok((node.line, name, read::expected(node, name)?))))
+    let read = |(name, node): (_, &Node)| Ok((node.line, name, read::expected(node, name)?));
+    problems.and(read::all(given.map(read)))
 }

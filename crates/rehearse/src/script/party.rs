@@ -144,40 +144,47 @@ fn read(node: &Node) -> Result<Party, Problem> {
             other => return Err(read::unknown(node.line, other, "party", WORDS)),
         });
     }
-    let map = Map::of(node, "party", KEYS)?;
-    let rings_after = map.duration("rings_after")?;
-    let mut party = if map.has("rejects") {
-        refuse(
-            &map,
-            &["answers_after", "then", "hangs_up_after"],
-            "rejects",
-        )?;
-        let answer = Answer::Rejects {
-            status: status(&map)?,
-            after: map.duration("after")?.unwrap_or_default(),
-        };
-        Party::that(rings_after, answer)
+    let mut problems = Problems::default();
+    let map = Map::with(node, "party", KEYS, &mut problems)?;
+    let rings_after = problems.keep(map.duration("rings_after")).flatten();
+    let (rings_after, answer) = if map.has("rejects") {
+        (rings_after, rejection(&map))
     } else {
-        refuse(&map, &["after"], "answers_after")?;
-        Party::that(Some(rings_after.unwrap_or_default()), answer(&map)?)
+        (Some(rings_after.unwrap_or_default()), answer(&map))
     };
-    party.rings_with = rings_with(&map, party.rings_after.is_some())?;
-    party.message = message(&map)?;
-    party.headers = map.get("headers").map_or(Ok(Headers::new()), headers)?;
+    let rings_with = problems.keep(rings_with(&map, rings_after.is_some()));
+    let message = problems.keep(message(&map));
+    let headers = problems.keep(map.get("headers").map_or(Ok(Headers::new()), headers));
+    let mut party = Party::that(rings_after, problems.and(answer)?);
+    party.rings_with = rings_with.unwrap_or(RINGING);
+    party.message = message.unwrap_or(TAKEN);
+    party.headers = headers.unwrap_or_default();
     Ok(party)
+}
+
+fn rejection(map: &Map<'_>) -> Result<Answer, Problem> {
+    let beside = &["answers_after", "then", "hangs_up_after"];
+    refuse(map, beside, "rejects")?;
+    Ok(Answer::Rejects {
+        status: status(map)?,
+        after: map.duration("after")?.unwrap_or_default(),
+    })
 }
 
 /// When it answers, if ever.
 fn answer(map: &Map<'_>) -> Result<Answer, Problem> {
+    refuse(map, &["after"], "answers_after")?;
+    let mut problems = Problems::default();
     let after = match map.get("answers_after") {
         Some(node) if node.value == Value::Text("never".to_owned()) => {
             refuse(map, &["then", "hangs_up_after"], "answers_after: never")?;
             return Ok(Answer::Never);
         }
-        Some(node) => read::duration(node, "answers_after")?,
-        None => Duration::from_secs(1),
+        Some(node) => problems.keep(read::duration(node, "answers_after")),
+        None => None,
     };
-    let then = then(map)?;
+    let then = problems.and(then(map))?;
+    let after = after.unwrap_or(Duration::from_secs(1));
     Ok(Answer::Answers { after, then })
 }
 

@@ -97,7 +97,7 @@ impl Wishes {
             node.map_or(Ok(Vec::new()), |node| legs::lines(node, name))
         };
         let records = |name: &'static str, one: &'static str, fields: &'static [&'static str]| {
-            let read = |item: &Node| legs::fields(&Map::of(item, one, fields)?, fields);
+            let read = |item: &Node| legs::fields(item, one, fields, fields);
             let node = map.get(name);
             node.map(|node| list(node, name, read)).transpose()
         };
