@@ -41,6 +41,7 @@ pub struct Options {
     environment: Vec<(String, String)>,
     flags: Vec<(String, String)>,
     survives_file_limit: bool,
+    descriptors: Option<u32>,
     binary: Option<PathBuf>,
 }
 
@@ -55,6 +56,12 @@ impl Options {
     /// its end.
     pub fn survives_file_limit(mut self) -> Self {
         self.survives_file_limit = true;
+        self
+    }
+
+    /// How many file descriptors it may have.
+    pub fn descriptors(mut self, count: u32) -> Self {
+        self.descriptors = Some(count);
         self
     }
 
@@ -124,14 +131,14 @@ impl Options {
 
     fn spawn(&self, folder: &Path) -> anyhow::Result<(Process, PathBuf)> {
         let binary = self.binary.clone().unwrap_or_else(binary);
-        let mut command = if self.survives_file_limit {
-            let mut shell = Command::new("sh");
-            shell.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]);
-            shell.arg(binary);
-            shell
-        } else {
-            Command::new(binary)
-        };
+        let limit = self.descriptors.map(|count| format!("ulimit -n {count}; "));
+        let trap = self
+            .survives_file_limit
+            .then(|| "trap '' XFSZ; ".to_owned());
+        let before = limit.into_iter().chain(trap).collect::<String>();
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("{before}exec \"$0\" \"$@\"")]);
+        command.arg(binary);
         command = clean(command);
         command.arg("serve");
         for flag in ["--http", "--sip", "--metrics"] {

@@ -2,13 +2,14 @@
 
 mod support;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use model::record::Callback;
 use model::{AccountSid, CallSid, EventSid, HttpMethod, Timestamp};
 use support::{LateKey, OneKey, Server, quick, reply, request};
+use tokio::sync::Notify;
 use webhook::{
     AddressPolicy, CallbackConfig, Callbacks, Failure, FetchConfig, Fetcher, Keyring, MemoryOutbox,
     OutboxError, OutboxStore, Outcome, PendingCallback, RowPlace,
@@ -405,10 +406,12 @@ async fn what_cannot_be_signed_is_not_sent() {
     assert_eq!(bench.callbacks.stats().opened, 0);
 }
 
-/// A store that accepts no ends for a while.
+/// A store that takes no end for a while, or is closed while it looks for rows to deliver again.
+#[derive(Default)]
 struct Stuck {
     store: MemoryOutbox,
     refusals: AtomicU32,
+    closes: Option<Notify>,
 }
 
 #[async_trait::async_trait]
@@ -430,6 +433,10 @@ impl OutboxStore for Stuck {
     }
 
     async fn replayed(&self) -> Result<Vec<PendingCallback>, OutboxError> {
+        if let Some(closed) = &self.closes {
+            closed.notified().await;
+            return Err(OutboxError("the store is closed".to_owned()));
+        }
         self.store.replayed().await
     }
 
@@ -456,12 +463,55 @@ impl OutboxStore for Stuck {
     }
 }
 
+/// Collects the log.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("no panic").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The store is closed while a look for rows is on its way: an alarm, unless the callbacks were stopped.
+#[tokio::test]
+async fn a_look_that_fails_at_a_stop_is_no_alarm() {
+    for stops in [false, true] {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone());
+        let _guard = tracing::subscriber::set_default(subscriber.finish());
+        let store = Arc::new(Stuck {
+            closes: Some(Notify::new()),
+            ..Stuck::default()
+        });
+        let policy = Arc::new(|_| AddressPolicy { private_ok: true });
+        let fetcher = Fetcher::new(quick()).expect("TLS");
+        let callbacks = Callbacks::new(fetcher, store.clone(), config(), policy, Arc::new(OneKey));
+        assert_eq!(callbacks.resume().await, Ok(0));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        if stops {
+            callbacks.stop();
+        }
+        store.closes.as_ref().expect("it closes").notify_one();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let text = String::from_utf8(log.0.lock().expect("no panic").clone()).expect("a text");
+        assert_eq!(text.contains("cannot look for callbacks"), !stops, "{text}");
+        assert_eq!(text.contains("WARN"), !stops, "{text}");
+    }
+}
+
 #[tokio::test]
 async fn the_end_of_a_callback_is_stored_however_long_it_takes() {
     let server = Server::start(|_| reply(200, &[], "")).await;
     let store = Arc::new(Stuck {
-        store: MemoryOutbox::default(),
         refusals: AtomicU32::new(9),
+        ..Stuck::default()
     });
     let policy = Arc::new(|_| AddressPolicy { private_ok: true });
     let config = CallbackConfig {

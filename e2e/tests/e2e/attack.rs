@@ -1,15 +1,17 @@
 //! Attacks by strangers on a server that also handles honest calls. Every load is bounded, in count
 //! and time, and stays on this machine.
 
+use std::io::Write as _;
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use e2e::load::ua::Ua;
+use e2e::phone::Setup;
 use e2e::rest::Rest;
 use e2e::server::Options;
-use e2e::{App, Reply, Server, http, setting};
+use e2e::{App, Pitch, Reply, Server, http, setting, wait};
 
 /// How long an honest call lasts.
 const TALK: Duration = Duration::from_millis(300);
@@ -128,6 +130,9 @@ fn unconfirmed_calls_of_strangers_leave_ports_to_others() -> anyhow::Result<()> 
     let rest = server.rest();
     rest.client("bob", "good-Secret-1")?;
     rest.public_number("1000", &app.url("/v"), &app.url("/cb"))?;
+    rest.client("ann", "good-Secret-1")?;
+    let ann = Setup::new("ann").registers("good-Secret-1");
+    let ann = ann.start(&server, Pitch::of(500.0))?;
     let mut trunk = Honest::new("127.0.0.2", "1000")?;
     let mut stranger = Honest::new("127.0.0.3", "1000")?;
     for honest in [&mut trunk, &mut stranger] {
@@ -135,7 +140,12 @@ fn unconfirmed_calls_of_strangers_leave_ports_to_others() -> anyhow::Result<()> 
     }
     let mut flood = Flood::new(&server)?;
     let start = Instant::now();
+    let mut is_dialled = false;
     while start.elapsed() < Duration::from_secs(seconds.into()) {
+        if !is_dialled && start.elapsed() > Duration::from_secs(1) {
+            ann.dial("1000")?;
+            is_dialled = true;
+        }
         let due = (start.elapsed().as_secs_f64() * 400.0) as u32;
         while flood.sent < due {
             flood.invite(if flood.sent % 2 == 0 { "1000" } else { "bob" })?;
@@ -149,6 +159,8 @@ fn unconfirmed_calls_of_strangers_leave_ports_to_others() -> anyhow::Result<()> 
     ensure!(refused > f64::from(flood.sent) / 2.0, "{refused} refused");
     trunk.finish("the trunk")?;
     stranger.finish("a stranger elsewhere")?;
+    // A client that has logged in, from the address of the flood.
+    ann.wait_for("CALL_ESTABLISHED")?;
     Ok(())
 }
 
@@ -163,9 +175,13 @@ struct House {
 
 impl House {
     fn start() -> anyhow::Result<Self> {
+        Self::with(Options::default())
+    }
+
+    fn with(options: Options) -> anyhow::Result<Self> {
         let config = "[[trunk]]\nname = 'carrier'\nuri = 'sip:127.0.0.2:5999'\n\
                       addresses = ['127.0.0.2']\n";
-        let server = Options::default()
+        let server = options
             .config(config)
             .variable("PATCHCORD_LOG__LEVEL", "warn")
             .start()?;
@@ -250,6 +266,60 @@ fn honest_calls_continue_during_password_guessing() -> anyhow::Result<()> {
     let answer = guess.send("GET", &path, None)?;
     ensure!(answer.status() == 429, "{}", answer.start);
     ensure!(house.rest.get("Calls").is_ok(), "a token is not refused");
+    Ok(())
+}
+
+/// With few descriptors, connections to the API that send half a request leave enough of them for calls.
+#[test]
+fn idle_connections_leave_descriptors_to_calls() -> anyhow::Result<()> {
+    let house = House::with(Options::default().descriptors(320))?;
+    let base = house.server.ready()["http"].as_str().unwrap_or_default();
+    let api = base.trim_start_matches("http://");
+    let mut held = Vec::new();
+    for _ in 0..400 {
+        let mut connection = TcpStream::connect(api)?;
+        // The server may have closed it by then.
+        let _ = connection.write_all(b"GET / HTTP/1.1\r\n");
+        held.push(connection);
+    }
+    house.honest_calls(2)?;
+    let log = house.server.log();
+    ensure!(log.contains("HTTP connections are refused"), "{log}");
+    drop(held);
+    let answers = || house.rest.get("Calls").ok();
+    wait::until("the API answers again", Duration::from_secs(8), answers)?;
+    Ok(())
+}
+
+/// Many guesses at once are refused, are in the log with their source, and cost little memory.
+#[test]
+fn guesses_are_refused_and_reported_and_cost_little_memory() -> anyhow::Result<()> {
+    const MEMORY: &str = "process_resident_memory_bytes";
+    let house = House::start()?;
+    let base = house.server.ready()["http"].as_str().unwrap_or_default();
+    let before = house.server.metric(MEMORY)?;
+    let guess = |n: usize| -> anyhow::Result<u16> {
+        let login = format!("nobody-{n}@example.org");
+        let guess = Rest::new(base, &login, "wrong-Secret-1");
+        Ok(guess.send("GET", &guess.path("Calls"), None)?.status())
+    };
+    let statuses = std::thread::scope(|scope| {
+        let guessers: Vec<_> = (0..30).map(|n| scope.spawn(move || guess(n))).collect();
+        let joined = guessers.into_iter().map(|guesser| guesser.join());
+        joined.collect::<Result<Vec<_>, _>>()
+    });
+    let statuses = statuses.map_err(|_| anyhow::anyhow!("a guesser panicked"))?;
+    let statuses = statuses.into_iter().collect::<anyhow::Result<Vec<u16>>>()?;
+    let count = |wanted: u16| statuses.iter().filter(|status| **status == wanted).count();
+    ensure!(count(401) == 5 && count(429) == 25, "{statuses:?}");
+    let log = house.server.log();
+    let reported = |line: &&str| {
+        line.contains("WARN") && line.contains("wrong passwords") && line.contains("127.0.0.1")
+    };
+    ensure!(log.lines().any(|line| reported(&line)), "{log}");
+    // One computation takes 19 MiB.
+    let grown = house.server.metric(MEMORY)? - before;
+    ensure!(grown < 64e6, "{grown} bytes more");
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use e2e::phone::Setup;
 use e2e::server::Options;
-use e2e::{Pitch, Server, ports};
+use e2e::{App, Pitch, Reply, Server, ports};
 
 const LIMIT: Duration = Duration::from_secs(8);
 
@@ -60,7 +60,38 @@ fn an_idle_server_ends_cleanly_at_the_first_signal() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Application failures are logged, with the number of the error and the host.
+/// Callbacks that wait for a dead host are left for the next start, which the log says; nothing else is wrong.
+#[test]
+fn a_clean_stop_warns_only_of_what_is_left() -> anyhow::Result<()> {
+    for _ in 0..3 {
+        // The log of a higher level is longer than what is kept of it.
+        let quiet = Options::default().variable("PATCHCORD_LOG__LEVEL", "warn");
+        let mut server = quiet.start()?;
+        let app = App::start()?;
+        app.on("/v", Reply::document("<Reject/>"));
+        let dead = format!("http://127.0.0.1:{}/s", ports::free()?);
+        let rest = server.rest();
+        rest.public_number("1000", &app.url("/v"), &dead)?;
+        let kim = Setup::new("kim").start(&server, Pitch::of(500.0))?;
+        kim.dial("1000")?;
+        rest.finished_calls(1, LIMIT)?;
+        let before = server.log().lines().count();
+        server.process().signal("INT")?;
+        let status = server.process().finish(LIMIT)?;
+        let log = server.log();
+        assert_eq!(status.code(), Some(0), "{log}");
+        let warnings = log
+            .lines()
+            .skip(before)
+            .filter(|line| line.contains("WARN"));
+        let (left, others): (Vec<&str>, Vec<&str>) =
+            warnings.partition(|line| line.contains("callbacks are left for the next start"));
+        ensure!(left.len() == 1 && others.is_empty(), "{others:?} {left:?}");
+    }
+    Ok(())
+}
+
+/// What goes wrong with an application is in the log, with the number of the error and the host.
 #[test]
 fn an_application_that_fails_leaves_a_warning() -> anyhow::Result<()> {
     let server = Server::start()?;
@@ -105,5 +136,6 @@ fn an_address_in_use_is_refused_with_70() -> anyhow::Result<()> {
     let (status, text) = Options::default().flag("--http", &address).refused()?;
     assert_eq!(status.code(), Some(70), "{text}");
     assert!(text.contains(&address), "{text}");
+    assert!(text.contains("`--http`"), "{text}");
     Ok(())
 }
