@@ -108,8 +108,8 @@ async fn bad_clients_are_refused_by_name() {
         answer.is(400);
         assert!(answer.body.contains(word), "{form}: {}", answer.body);
     }
-    assert_eq!(server.get(&who, &list).await.body, "[]");
-    // A new password must be as strong as the first.
+    assert_eq!(server.get(&who, &list).await.json(), serde_json::json!([]));
+    // A new password must be as good as the first.
     let created = server.post(&who, &list, &format!("{good}bob")).await.json();
     let path = format!(
         "/Accounts/{}/Clients/{}.json",

@@ -135,12 +135,12 @@ async fn deliveries_are_wanted_again() {
     let answer = server
         .post(&who, &format!("{path}/Replay.json"), "State=dead")
         .await;
-    assert_eq!(answer.body, "{\"replayed\":2}");
+    assert_eq!(answer.body, "{\"replayed\":2}\n");
     let both = format!("CallSid={}&Lane={}", call_sid(1), call_sid(0));
     let answer = server
         .post(&who, &format!("{path}/Replay.json"), &both)
         .await;
-    assert_eq!(answer.body, "{\"replayed\":0}");
+    assert_eq!(answer.body, "{\"replayed\":0}\n");
     let range = "StartTime=2013-08-23T02:00:00Z&EndTime=2013-08-23T02:00:00Z";
     let answer = server.post(&who, &format!("{path}/Replay"), range).await;
     assert!(
@@ -156,7 +156,7 @@ async fn deliveries_are_wanted_again() {
     let answer = server
         .post(&who, &format!("{path}/Replay.json"), tree)
         .await;
-    assert_eq!(answer.body, "{\"replayed\":2}");
+    assert_eq!(answer.body, "{\"replayed\":2}\n");
 
     // Ownership is respected.
     let stranger = (other.to_string(), "token-other".to_owned());
