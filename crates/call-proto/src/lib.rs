@@ -60,4 +60,4 @@ pub use membership::{Place, RoomEnd, RoomEvent, RoomRefusal, Wish};
 pub use message::{MessageCommand, TextMessage};
 pub use request::{CreateError, ModifyError, NewCall, NewMessage, SendError};
 pub use room::{LONGEST_CONFERENCE, Room, RoomCommand, RoomInput, RoomOpening};
-pub use trace::{Entry, Lane, Way, counts_text};
+pub use trace::{Entry, Lane, TRACED_TEXT, Way, counts_text};

@@ -11,7 +11,10 @@ use crate::command::{Command, LegCommand, RoomRequest, Target};
 use crate::event::{Event, LegEvent, MediaEvent, SpeechNews};
 use crate::membership::RoomEvent;
 
-/// The part of the system that an entry is about.
+/// At most so many characters of a spoken text are in the trace.
+pub const TRACED_TEXT: usize = 60;
+
+/// Which part of the system an entry is about.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Lane {
@@ -249,7 +252,7 @@ pub(crate) fn of_command(at: Timestamp, call: CallSid, command: &Command) -> Opt
         Command::Speak { text, .. } => (
             Lane::Media,
             "speak".to_owned(),
-            text.chars().take(60).collect(),
+            text.chars().take(TRACED_TEXT).collect(),
         ),
         Command::Load { url, .. } => (Lane::Media, "load".to_owned(), redacted(url)),
         Command::Listen { request, .. } => {

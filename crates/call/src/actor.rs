@@ -29,7 +29,7 @@ use sip::LegId;
 use store::{CallUpdate, Change};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
-use tracing::{Instrument, error, info_span};
+use tracing::{Instrument, error, info_span, warn};
 use webhook::CookieJar;
 
 use crate::books::Books;
@@ -56,7 +56,9 @@ pub(crate) enum Input {
     Event(CallSid, Event),
     /// For one of its calls, from a requester that waits for the reply.
     Ask(CallSid, Modify, Replies),
-    /// Routes, and the peers they lead to.
+    /// Show the trace and the journal so far.
+    Show(oneshot::Sender<Vec<u8>>),
+    /// Routes, and where they lead.
     Resolved(CallSid, Req, Vec<Result<Vec<Route>, Unreachable>>, Peers),
     /// Audio that was loaded or spoken.
     Audio(CallSid, Req, Result<Arc<[i16]>, AudioFailure>),
@@ -339,6 +341,11 @@ impl Actor {
                 self.asked.insert(ask, replies);
                 self.family.handle(call, Event::Ask { ask, modify }, now());
             }
+            Input::Show(replies) => match self.books.so_far() {
+                // The asker may have stopped waiting.
+                Ok(blob) => drop(replies.send(blob)),
+                Err(error) => warn!(%error, "a trace could not be packed"),
+            },
             Input::Resolved(call, req, routes, peers) => {
                 self.peers.extend(peers);
                 self.family

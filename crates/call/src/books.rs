@@ -70,6 +70,11 @@ impl Books {
             .all(|line| self.trace.journal(&line.shortened()))
     }
 
+    /// The trace and the journal so far, as [`Books::close`] would store them.
+    pub(crate) fn so_far(&self) -> std::io::Result<Vec<u8>> {
+        self.trace.clone().pack()
+    }
+
     /// Stores the trace and the journal under `owner`, with the last changes.
     pub(crate) async fn close(mut self, owner: Owner, mut last: Vec<Change>) {
         match self.trace.pack() {

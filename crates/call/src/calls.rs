@@ -73,4 +73,8 @@ impl Engine {
     pub async fn modify(&self, call: CallSid, modify: Modify) -> Result<(), ModifyError> {
         self.shared.live.ask(call, modify).await
     }
+    /// The trace and the journal of a live call so far, as they will be stored; `None` if it is not live here.
+    pub async fn trace(&self, call: CallSid) -> Option<Vec<u8>> {
+        self.shared.live.trace(call).await
+    }
 }

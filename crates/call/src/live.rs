@@ -117,6 +117,13 @@ impl Live {
         }
     }
 
+    /// The trace and the journal of a live leg's family so far; `None` if the leg is not live here.
+    pub(crate) async fn trace(&self, call: CallSid) -> Option<Vec<u8>> {
+        let (replies, reply) = oneshot::channel();
+        self.lock().get(&call)?.send(Input::Show(replies)).ok()?;
+        tokio::time::timeout(REPLY_WITHIN, reply).await.ok()?.ok()
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<CallSid, Inbox>> {
         self.legs.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -30,7 +30,7 @@ const MAX_TEXT: u64 = 64 << 20;
 const ENTRY: u8 = b'T';
 const JOURNAL: u8 = b'J';
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Trace {
     text: Vec<u8>,
     packed: Vec<u8>,

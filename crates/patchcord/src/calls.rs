@@ -15,29 +15,56 @@ use serde_json::json;
 use store::{Inspect, RecentCalls};
 
 use crate::config::Config;
-use crate::ladder;
+use crate::ladder::{self, Style};
+use crate::live;
 use crate::usage::WrongUsage;
 
 /// How long the server may take to store the trace of a call that has ended.
 const STORING: Duration = Duration::from_secs(1);
 
-/// Prints one call as a ladder, or its trace as JSON.
+/// Prints one call as a ladder, or its trace as JSON; that of a live call as far as it is known.
 ///
 /// # Errors
 /// If the database cannot be read, or has no such call.
-pub(crate) async fn show(config: &Config, sid: CallSid, as_json: bool) -> Result<String> {
-    let recorded = recorded(config, sid).await?;
-    let Recorded {
-        root,
-        children,
-        entries,
-        ..
-    } = &recorded;
-    Ok(if as_json {
-        json_of(root, children, entries, &recorded.journal()?)?
+pub(crate) async fn show(
+    config: &Config,
+    sid: CallSid,
+    as_json: bool,
+    style: Style,
+) -> Result<String> {
+    let found = recorded(config, sid).await?;
+    let live = match found.blob {
+        Some(_) => None,
+        None => found.live(config).await,
+    };
+    let recorded = if live.is_some() || found.blob.is_some() {
+        found
     } else {
-        text_of(root, children, entries, recorded.absence())
-    })
+        // It may have ended after the first look.
+        recorded(config, sid).await?
+    };
+    let blob = live.as_ref().or(recorded.blob.as_ref());
+    let absence = match (blob, recorded.root.ended) {
+        (Some(_), _) => None,
+        (None, None) if recorded.server_may_run => Some(
+            "no trace: the server that runs the call cannot be reached through this data folder",
+        ),
+        (None, _) => Some(recorded.absence()),
+    };
+    let (entries, journal) = match blob {
+        Some(blob) => (trace_in(blob)?, journal_in(blob)?),
+        None => (Vec::new(), Vec::new()),
+    };
+    let Recorded { root, children, .. } = &recorded;
+    if as_json {
+        return json_of(root, children, &entries, &journal);
+    }
+    let mut text = text_of(root, children, &entries, style);
+    let last = absence.or(live.is_some().then_some("the call is not over yet"));
+    if let Some(last) = last {
+        text += &format!("\n{last}\n");
+    }
+    Ok(text)
 }
 
 /// Makes a script of `patchcord test` from one call.
@@ -46,17 +73,12 @@ pub(crate) async fn show(config: &Config, sid: CallSid, as_json: bool) -> Result
 /// If the database cannot be read, or has no such call, or the call has no trace.
 pub(crate) async fn script(config: &Config, sid: CallSid, keys: Keys) -> Result<String> {
     let recorded = recorded(config, sid).await?;
-    if recorded.blob.is_none() {
+    let Some(blob) = &recorded.blob else {
         return Err(WrongUsage(recorded.absence().to_owned()).into());
-    }
-    let journal = recorded.journal()?;
-    let Recorded {
-        root,
-        children,
-        entries,
-        ..
-    } = recorded;
-    let script = rehearse::recorded::script(&root, &children, &entries, &journal, keys);
+    };
+    let (entries, journal) = (trace_in(blob)?, journal_in(blob)?);
+    let Recorded { root, children, .. } = &recorded;
+    let script = rehearse::recorded::script(root, children, &entries, &journal, keys);
     Ok(script?)
 }
 
@@ -64,7 +86,6 @@ pub(crate) async fn script(config: &Config, sid: CallSid, keys: Keys) -> Result<
 struct Recorded {
     root: CallRecord,
     children: Vec<CallRecord>,
-    entries: Vec<Entry>,
     /// The row of the trace, in which the journal is too.
     blob: Option<Vec<u8>>,
     /// Whether a server may still store one.
@@ -72,11 +93,15 @@ struct Recorded {
 }
 
 impl Recorded {
-    fn journal(&self) -> Result<Vec<Line>> {
-        match &self.blob {
-            Some(blob) => call::unpack_journal(blob).context("the journal cannot be read"),
-            None => Ok(Vec::new()),
+    /// The trace and the journal as far as the server that runs the call has them.
+    async fn live(&self, config: &Config) -> Option<Vec<u8>> {
+        // A leg that is over may be forgotten while others of its family live.
+        for leg in std::iter::once(&self.root).chain(&self.children) {
+            if let Some(blob) = live::trace(&config.server.data, leg.sid).await {
+                return Some(blob);
+            }
         }
+        None
     }
 
     /// Why there is no trace, if there is none.
@@ -85,12 +110,20 @@ impl Recorded {
     }
 }
 
+fn trace_in(blob: &[u8]) -> Result<Vec<Entry>> {
+    call::unpack_trace(blob).context("the trace cannot be read")
+}
+
+fn journal_in(blob: &[u8]) -> Result<Vec<Line>> {
+    call::unpack_journal(blob).context("the journal cannot be read")
+}
+
 /// Why a call has no trace.
 fn absence(root: &CallRecord, server_may_run: bool) -> &'static str {
     match (root.ended, server_may_run) {
-        (None, _) => "no trace yet: it is stored when the call is over",
+        (None, true) => "no trace yet: it is stored when the call is over",
         (Some(_), true) => "the trace is not stored yet: try again in a moment",
-        (Some(_), false) => "no trace: the server ended before it could store it",
+        (_, false) => "no trace: the server ended before it could store it",
     }
 }
 
@@ -112,14 +145,9 @@ async fn recorded(config: &Config, sid: CallSid) -> Result<Recorded> {
     let root = root_of(&inspect, sid).await?;
     let children = inspect.children(root.sid).await?;
     let blob = trace(&inspect, &root).await?;
-    let entries = match &blob {
-        Some(blob) => call::unpack_trace(blob).context("the trace cannot be read")?,
-        None => Vec::new(),
-    };
     Ok(Recorded {
         root,
         children,
-        entries,
         blob,
         server_may_run: inspect.server_may_run(),
     })
@@ -144,7 +172,7 @@ pub(crate) async fn journal(config: &Config, lane: Lane) -> Result<Vec<Line>> {
         Err(_) => inspect.trace(lane).await?,
     };
     match found {
-        Some(blob) => call::unpack_journal(&blob).context("the journal cannot be read"),
+        Some(blob) => journal_in(&blob),
         None => Ok(Vec::new()),
     }
 }
@@ -235,61 +263,87 @@ fn json_of(
     Ok(format!("{}\n", serde_json::to_string_pretty(&all)?))
 }
 
-fn text_of(root: &CallRecord, children: &[CallRecord], entries: &[Entry], absence: &str) -> String {
-    let mut text: String = std::iter::once(root).chain(children).map(line).collect();
-    text.push('\n');
-    if entries.is_empty() {
-        text.push_str(absence);
-        text.push('\n');
-    }
+fn text_of(root: &CallRecord, children: &[CallRecord], entries: &[Entry], style: Style) -> String {
+    let legs = || std::iter::once(root).chain(children);
     let name = |sid: CallSid| {
-        let leg = std::iter::once(root)
-            .chain(children)
-            .find(|record| record.sid == sid);
+        let leg = legs().find(|record| record.sid == sid);
         leg.map_or_else(
             || sid.to_string(),
-            |leg| heading(leg.direction, &leg.from, &leg.to),
+            |leg| heading(leg.direction, &leg.from, &leg.to).to_owned(),
         )
     };
-    text.push_str(&ladder::draw(entries, name));
+    let mut text: String = legs().map(block).collect();
+    if !entries.is_empty() {
+        text.push('\n');
+        text.push_str(&ladder::draw(entries, name, style));
+    }
     text
 }
 
-/// The heading of a leg's column: the party at its other end.
-fn heading(direction: Direction, from: &str, to: &str) -> String {
+/// The heading of a leg's lifeline: the party at its other end.
+fn heading<'a>(direction: Direction, from: &'a str, to: &'a str) -> &'a str {
     match direction {
-        Direction::Inbound => format!("{from} (caller)"),
-        Direction::OutboundApi | Direction::OutboundDial => to.to_owned(),
+        Direction::Inbound => from,
+        Direction::OutboundApi | Direction::OutboundDial => to,
     }
 }
 
-fn line(call: &CallRecord) -> String {
-    let seconds = call
-        .duration_s
-        .map_or_else(String::new, |s| format!(" {s} s"));
-    let reason = call
-        .reason
-        .as_deref()
-        .map_or_else(String::new, |reason| format!(" ({reason})"));
-    let by = call
-        .hangup_by
-        .map_or_else(String::new, |by| format!(" by {by}"));
-    let said = call
-        .sip_reason
-        .as_deref()
-        .map_or_else(String::new, |said| format!(" \"{said}\""));
-    let media = call.media.as_ref().map_or_else(String::new, |counts| {
-        format!("  [{}]", call_proto::counts_text(counts))
-    });
+/// A leg on lines of its own, short enough for a terminal.
+fn block(call: &CallRecord) -> String {
+    let Told {
+        outcome, counts, ..
+    } = Told::of(call);
+    let counts = counts.map_or_else(String::new, |counts| format!("  {counts}\n"));
     format!(
-        "{}  {}  {} -> {}  {}  {}{seconds}{reason}{by}{said}{media}\n",
+        "{}  {}  {}\n  {} -> {}  {outcome}\n{counts}",
+        call.created.iso8601(),
+        call.sid,
+        call.direction,
+        call.from,
+        call.to,
+    )
+}
+
+fn line(call: &CallRecord) -> String {
+    let Told { outcome, counts } = Told::of(call);
+    let counts = counts.map_or_else(String::new, |counts| format!("  [{counts}]"));
+    format!(
+        "{}  {}  {} -> {}  {}  {outcome}{counts}\n",
         call.created.iso8601(),
         call.sid,
         call.from,
         call.to,
         call.direction,
-        call.status,
     )
+}
+
+/// What a record says about how a leg went.
+struct Told {
+    outcome: String,
+    /// Of its RTP.
+    counts: Option<String>,
+}
+
+impl Told {
+    fn of(call: &CallRecord) -> Self {
+        let mut outcome = call.status.to_string();
+        if let Some(seconds) = call.duration_s {
+            outcome += &format!(" {seconds} s");
+        }
+        if let Some(reason) = &call.reason {
+            outcome += &format!(" ({reason})");
+        }
+        if let Some(by) = call.hangup_by {
+            outcome += &format!(" by {by}");
+        }
+        if let Some(said) = &call.sip_reason {
+            outcome += &format!(" \"{said}\"");
+        }
+        Self {
+            outcome,
+            counts: call.media.as_ref().map(call_proto::counts_text),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -330,7 +384,7 @@ mod tests {
     #[test]
     fn a_column_is_headed_with_the_party_at_the_other_end() {
         let table = [
-            (Direction::Inbound, "kim (caller)"),
+            (Direction::Inbound, "kim"),
             (Direction::OutboundDial, "ann"),
             (Direction::OutboundApi, "ann"),
         ];

@@ -259,15 +259,14 @@ pub(crate) struct TestFlags {
 }
 
 impl TestFlags {
-    /// - `colours`: whether the output is a terminal that shows colours.
-    pub(crate) fn order(self, colours: bool) -> crate::test::Order {
+    pub(crate) fn order(self, style: crate::ladder::Style) -> crate::test::Order {
         crate::test::Order {
             paths: self.paths,
             junit: self.junit,
             json: self.json,
             trace: self.trace,
             quiet: self.quiet,
-            colours,
+            style,
         }
     }
 }
@@ -411,6 +410,8 @@ pub(crate) enum CallsTask {
         data: DataFlags,
     },
     /// Print one call as a ladder: SIP, documents, audio, on one clock.
+    ///
+    /// The trace of a live call comes from the running server: use the server's data folder, on its machine.
     #[command(after_help = CALLS_EXAMPLES)]
     Show {
         /// The call, `CA` and 32 digits.

@@ -22,11 +22,12 @@ use rand::Rng as _;
 use store::Inspect;
 
 use crate::config::{self, Config, Flags};
+use crate::ladder::Style;
 use crate::serve::{self, Running};
 use crate::shutdown;
 
 use app::App;
-use ladder::Ladder;
+use ladder::Story;
 use rest::{CallRow, Rest};
 use screen::Screen;
 
@@ -235,18 +236,18 @@ async fn in_time<T>(problem: &str, work: impl Future<Output = T>) -> Result<T> {
 async fn tell(screen: &Screen, stage: &Stage, outcome: &Outcome) -> Result<()> {
     let calls = stage.rest.completed_calls(PATIENCE).await?;
     let trace = trace(stage.data.path(), &calls).await?;
-    let mut ladder = Ladder::new(outcome.from);
+    let mut story = Story::new(outcome.from);
     for (at, phone) in stage.phones.iter().enumerate() {
-        ladder.add_sip(at, &phone.seen());
-        ladder.add_rtp(at, phone.tone_hz(), &outcome.heard);
+        story.add_sip(at, &phone.seen());
+        story.add_rtp(at, &outcome.heard);
     }
-    ladder.add_http(&stage.app.requests());
-    ladder.add_trace(&trace, |sid| {
-        let leg = calls.iter().find(|call| call.sid == sid)?;
+    story.add_http(&stage.app.requests());
+    story.add_trace(&trace, |sid| {
+        let leg = calls.iter().find(|call| call.sid == sid.to_string())?;
         Some(NAMES[usize::from(!leg.parent.is_empty())].to_owned())
     });
     screen.print("\n");
-    screen.print(&ladder.draw(screen.colours()));
+    screen.print(&story.draw(Style::of_output()));
     screen.print(&picture::sound(&stage.phones, &outcome.heard));
     screen.print(&picture::records(&calls));
     screen.print(&picture::action(&stage.app.requests()));

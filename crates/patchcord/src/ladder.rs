@@ -1,133 +1,230 @@
-//! A call's trace as a picture: one column per leg, time going down.
+//! A call as a ladder diagram: a lifeline for each party, the server and the application, time going down.
+//!
+//! Draws what `patchcord demo`, `patchcord calls show` and `patchcord test` show. **Invariant: no line is
+//! wider than the [`Style`] allows, and no text is lost**: what does not fit into an arrow continues below it.
 
-use std::fmt::Write;
+mod row;
+mod words;
 
-use call_proto::{Entry, Lane, Way};
-use model::CallSid;
+use std::io::{IsTerminal, stdout};
 
-/// Width of one column, in characters.
-const COLUMN: usize = 26;
+use call_proto::{Entry, Lane};
+use model::{CallSid, Timestamp};
 
-/// Draws the trace. Legs are in the order in which they appear; SIP and media of a leg go into
-/// its column, requests to applications and verbs into the last.
-pub(crate) fn draw(entries: &[Entry], name_of: impl Fn(CallSid) -> String) -> String {
-    let legs = legs(entries);
-    let mut out = String::new();
-    let Some(start) = entries.first().map(|entry| entry.at) else {
-        return out;
+use row::{Layout, cut, wrap};
+
+pub(crate) use words::note;
+
+/// Columns of text if the output is not a terminal.
+const USUAL_WIDTH: usize = 100;
+/// A narrower terminal wraps the lines itself; in a wider one, arrows would become hard to follow.
+const MIN_WIDTH: usize = 72;
+const MAX_WIDTH: usize = 140;
+
+const DIM: &str = "\x1b[2m";
+const BOLD: &str = "\x1b[1m";
+const PLAIN: &str = "\x1b[0m";
+
+/// How to draw.
+#[derive(Clone, Copy)]
+pub(crate) struct Style {
+    pub(crate) width: usize,
+    pub(crate) colours: bool,
+}
+
+impl Style {
+    /// For files.
+    pub(crate) const FILE: Self = Self {
+        width: USUAL_WIDTH,
+        colours: false,
     };
-    let mut heading = format!("{:>9}  ", "seconds");
-    for leg in &legs {
-        let _ = write!(heading, "{:<COLUMN$}", cut(&name_of(*leg)));
-    }
-    heading.push_str("application");
-    let _ = writeln!(out, "{}", heading.trim_end());
-    for entry in entries.iter().filter(|entry| entry.lane != Lane::Fact) {
-        let micros = entry.at.since(start).as_micros();
-        let _ = write!(
-            out,
-            "{:>5}.{:03}  ",
-            micros / 1_000_000,
-            micros / 1_000 % 1_000
-        );
-        let at = legs
-            .iter()
-            .position(|leg| Some(*leg) == entry.owner.call())
-            .unwrap_or(0);
-        let column = match entry.lane {
-            Lane::Sip | Lane::Media | Lane::Room => at,
-            Lane::Http | Lane::Rcml | Lane::Api | Lane::Fact => legs.len(),
-        };
-        for _ in 0..column {
-            let _ = write!(out, "{:<COLUMN$}", "|");
+
+    /// Fits standard output.
+    pub(crate) fn of_output() -> Self {
+        let out = stdout();
+        let terminal = out
+            .is_terminal()
+            .then(|| rustix::termios::tcgetwinsize(&out));
+        let columns = terminal
+            .and_then(Result::ok)
+            .map(|size| usize::from(size.ws_col));
+        Self {
+            // A terminal that does not know its size reports 0.
+            width: match columns {
+                None | Some(0) => USUAL_WIDTH,
+                Some(columns) => columns.clamp(MIN_WIDTH, MAX_WIDTH),
+            },
+            colours: crate::colours(&out),
         }
-        let _ = writeln!(out, "{}", said(entry).trim_end());
     }
-    out
+
+    fn paint(self, text: &str, colour: &str) -> String {
+        if self.colours {
+            format!("{colour}{text}{PLAIN}")
+        } else {
+            text.to_owned()
+        }
+    }
+}
+
+/// A lifeline.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum End {
+    /// By its place among the parties.
+    Party(usize),
+    Server,
+    Application,
+}
+
+/// What an arrow is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Stroke {
+    Message,
+    Stream,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Step {
+    /// From one lifeline to another.
+    Arrow {
+        from: End,
+        to: End,
+        stroke: Stroke,
+        label: String,
+        /// Beside the label if there is room, otherwise below.
+        detail: String,
+    },
+    /// Something inside the server.
+    Note(String),
+}
+
+/// The ladder being collected.
+pub(crate) struct Ladder {
+    parties: Vec<String>,
+    steps: Vec<(Timestamp, Step)>,
+}
+
+impl Ladder {
+    /// The first of the parties is drawn to the left of the server, the others to its right.
+    pub(crate) fn new(parties: Vec<String>) -> Self {
+        Self {
+            parties,
+            steps: Vec::new(),
+        }
+    }
+
+    pub(crate) fn add(&mut self, at: Timestamp, step: Step) {
+        self.steps.push((at, step));
+    }
+
+    /// The picture. What happened before `start` is left out.
+    pub(crate) fn draw(mut self, start: Timestamp, style: Style) -> String {
+        self.steps.retain(|(at, _)| *at >= start);
+        self.steps.sort_by_key(|(at, _)| *at);
+        // A failure of a leg is often reported twice at once, by what failed and by the leg.
+        self.steps.dedup();
+        let is_of_application = |(_, step): &(Timestamp, Step)| match step {
+            Step::Arrow { from, to, .. } => [from, to].contains(&&End::Application),
+            Step::Note(_) => false,
+        };
+        let application = self.steps.iter().any(is_of_application);
+        let layout = Layout::new(&self.parties, application, style.width);
+        let mut out = style.paint(&layout.heading(), BOLD) + "\n";
+        for (at, step) in &self.steps {
+            let mut time = format!("{:>9.3}", at.since(start).as_secs_f64());
+            for row in self.rows(step, &layout) {
+                out += &style.paint(&time, DIM);
+                out += row.get(time.len()..).unwrap_or_default().trim_end();
+                out.push('\n');
+                time = " ".repeat(time.len());
+            }
+        }
+        out
+    }
+
+    fn rows(&self, step: &Step, layout: &Layout) -> Vec<String> {
+        let notes = |text: &str| {
+            let lines = wrap(text, layout.room_for_notes());
+            lines.into_iter().map(|line| layout.note(&line))
+        };
+        match step {
+            Step::Note(text) => notes(text).collect(),
+            Step::Arrow {
+                from,
+                to,
+                stroke,
+                label,
+                detail,
+            } => {
+                let label = self.named(layout, [*from, *to], label);
+                let whole = format!("{label} {detail}");
+                let whole = whole.trim_end();
+                let room = layout.room_for_label(*from, *to);
+                let fits = |text: &str| text.chars().count() <= room;
+                let (inside, below) = if fits(whole) {
+                    (whole.to_owned(), "")
+                } else if fits(&label) {
+                    (label, detail.as_str())
+                } else {
+                    (cut(&label, room), whole)
+                };
+                let arrow = layout.arrow(*from, *to, *stroke, &inside);
+                std::iter::once(arrow).chain(notes(below)).collect()
+            }
+        }
+    }
+
+    /// The label of an arrow, with the party if that is not clear from the lifeline.
+    fn named(&self, layout: &Layout, ends: [End; 2], label: &str) -> String {
+        let shared = ends.into_iter().find_map(|end| match end {
+            End::Party(at) if layout.is_shared(at) => self.parties.get(at),
+            End::Party(_) | End::Server | End::Application => None,
+        });
+        match shared {
+            Some(name) => format!("{name}: {label}"),
+            None => label.to_owned(),
+        }
+    }
+}
+
+/// Draws a trace. Legs are in the order in which they appear.
+pub(crate) fn draw(entries: &[Entry], name_of: impl Fn(CallSid) -> String, style: Style) -> String {
+    let Some(start) = entries.first().map(|entry| entry.at) else {
+        return String::new();
+    };
+    let legs = legs(entries);
+    let mut ladder = Ladder::new(legs.iter().map(|leg| name_of(*leg)).collect());
+    for (at, entry) in entries.iter().enumerate() {
+        if is_told_by_a_finding(entry, &entries[at + 1..]) {
+            continue;
+        }
+        let party = legs.iter().position(|leg| Some(*leg) == entry.owner.call());
+        if let Some(step) = words::step(entry, party.unwrap_or(0), |sid| Some(name_of(sid))) {
+            ladder.add(entry.at, step);
+        }
+    }
+    ladder.draw(start, style)
+}
+
+/// Whether the same failure follows as a finding, which also says where in the document it is.
+fn is_told_by_a_finding(entry: &Entry, rest: &[Entry]) -> bool {
+    let (Lane::Http | Lane::Media, Some(code)) = (entry.lane, entry.what.strip_prefix("error "))
+    else {
+        return false;
+    };
+    let mut at_once = rest.iter().take_while(|next| next.at == entry.at);
+    at_once.any(|next| next.lane == Lane::Rcml && next.what.ends_with(code))
 }
 
 fn legs(entries: &[Entry]) -> Vec<CallSid> {
     let mut legs = Vec::new();
-    for entry in entries {
-        if let Some(call) = entry.owner.call()
-            && !legs.contains(&call)
-        {
+    for call in entries.iter().filter_map(|entry| entry.owner.call()) {
+        if !legs.contains(&call) {
             legs.push(call);
         }
     }
     legs
 }
 
-fn said(entry: &Entry) -> String {
-    let arrow = match entry.way {
-        Way::In => "<-",
-        Way::Out => "->",
-        Way::Here => "--",
-    };
-    let text = format!("{arrow} {}", entry.what);
-    if entry.detail.is_empty() {
-        text
-    } else {
-        format!("{text}  {}", entry.detail)
-    }
-}
-
-fn cut(text: &str) -> String {
-    text.chars().take(COLUMN - 2).collect()
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use model::Timestamp;
-
-    #[test]
-    fn each_leg_has_its_column() {
-        let leg = |n: u8| CallSid::from_bytes([n; 16]);
-        let entry = |at, call: CallSid, lane, way, what: &str, detail: &str| Entry {
-            at: Timestamp(at),
-            owner: call.into(),
-            lane,
-            way,
-            what: what.to_owned(),
-            detail: detail.to_owned(),
-        };
-        let entries = [
-            entry(1_000_000, leg(1), Lane::Sip, Way::Out, "180", ""),
-            entry(
-                1_020_000,
-                leg(1),
-                Lane::Http,
-                Way::Out,
-                "POST http://app/v",
-                "",
-            ),
-            entry(
-                1_500_000,
-                leg(2),
-                Lane::Sip,
-                Way::Out,
-                "INVITE",
-                "sip:bob@x",
-            ),
-        ];
-        let drawn = draw(&entries, |sid| format!("leg {}", sid.as_bytes()[0]));
-        let lines: Vec<_> = drawn.lines().collect();
-        assert_eq!(
-            lines[0],
-            format!(
-                "{:>9}  {:<26}{:<26}application",
-                "seconds", "leg 1", "leg 2"
-            )
-        );
-        assert_eq!(lines[1], "    0.000  -> 180");
-        assert_eq!(
-            lines[2],
-            format!("    0.020  {:<26}{:<26}-> POST http://app/v", "|", "|")
-        );
-        assert_eq!(
-            lines[3],
-            format!("    0.500  {:<26}-> INVITE  sip:bob@x", "|")
-        );
-    }
-}
+mod tests;

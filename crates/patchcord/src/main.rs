@@ -14,6 +14,7 @@ mod doctor;
 mod health;
 mod ladder;
 mod lint;
+mod live;
 mod logging;
 mod metrics;
 mod new;
@@ -106,7 +107,7 @@ fn main() -> ExitCode {
             phones::list(&config, now(), json).await
         }),
         Task::Calls(CallsTask::Show { sid, json, data }) => answer(&data.into(), async |config| {
-            calls::show(&config, sid, json).await
+            calls::show(&config, sid, json, ladder::Style::of_output()).await
         }),
         Task::Test(TestFlags {
             from: Some(sid),
@@ -119,7 +120,7 @@ fn main() -> ExitCode {
                 calls::script(&config, sid, keys).await
             })
         }
-        Task::Test(flags) => test(&flags.order(colours(&std::io::stdout()))),
+        Task::Test(flags) => test(&flags.order(ladder::Style::of_output())),
         Task::Webhooks(WebhooksTask::List { which, limit, data }) => {
             answer(&data.into(), async |config| {
                 webhooks::list(&config, &which, limit).await

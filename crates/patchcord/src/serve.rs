@@ -28,6 +28,7 @@ use tracing::{info, warn};
 use webhook::{CallbackStats, Callbacks};
 
 use crate::config::Config;
+use crate::live;
 use crate::metrics::{self, Kind, Metrics};
 use crate::shutdown::{self, Stage};
 use crate::usage;
@@ -153,14 +154,8 @@ pub(crate) async fn start(mut config: Config, stages: watch::Receiver<Stage>) ->
     let metrics_router = metrics::routes(metrics_of(&engine, &callbacks, &media));
     let (api_limits, metrics_limits) = (parts::http_limits(&config), http::Limits::of_metrics());
     let listeners = vec![
-        http::serve(
-            http_listener,
-            router,
-            api_limits,
-            parts::proxies(&config),
-            "api",
-            stopped.clone(),
-        ),
+        live::serve(&config.server.data, engine.clone(), stopped.clone()),
+        http::serve(http_listener, router, api_limits, "api", stopped.clone()),
         http::serve(
             metrics_listener,
             metrics_router,

@@ -14,7 +14,7 @@ use anyhow::Context;
 use rehearse::report::{self, Rehearsed};
 use rehearse::{Application, Problem, Run, Script, Source};
 
-use crate::ladder;
+use crate::ladder::{self, Style};
 use files::Files;
 use server::{Client, Server};
 
@@ -29,8 +29,7 @@ pub(crate) struct Order {
     pub(crate) trace: bool,
     /// Only failures, without their drawing unless `trace` is set.
     pub(crate) quiet: bool,
-    /// Whether the text is for a terminal that shows colours.
-    pub(crate) colours: bool,
+    pub(crate) style: Style,
 }
 
 /// The result: the text to print, and the exit code.
@@ -68,7 +67,7 @@ pub(crate) fn run(order: &Order) -> Result<Outcome, Refusal> {
     let client = Client::new()?;
     let all: Vec<Rehearsed> = parts.iter().map(|part| rehearse(part, &client)).collect();
     if let Some(path) = &order.junit {
-        std::fs::write(path, report::junit(&all, draw))
+        std::fs::write(path, report::junit(&all, |run| draw(run, Style::FILE)))
             .with_context(|| format!("cannot write {}", path.display()))?;
     }
     let passed = all.iter().all(|one| one.run.passed());
@@ -93,10 +92,10 @@ fn text(all: &[Rehearsed], order: &Order) -> String {
         if order.quiet && passed && !order.trace {
             continue;
         }
-        out.push_str(&report::text(one, order.colours));
+        out.push_str(&report::text(one, order.style.colours));
         if order.trace || !(passed || order.quiet) {
             out.push('\n');
-            out.push_str(&draw(&one.run));
+            out.push_str(&draw(&one.run, order.style));
             out.push('\n');
         }
     }
@@ -104,8 +103,8 @@ fn text(all: &[Rehearsed], order: &Order) -> String {
     out
 }
 
-fn draw(run: &Run) -> String {
-    ladder::draw(&run.trace, |sid| run.name(sid).to_owned())
+fn draw(run: &Run, style: Style) -> String {
+    ladder::draw(&run.trace, |sid| run.name(sid).to_owned(), style)
 }
 
 fn rehearse(part: &Part, client: &Client) -> Rehearsed {

@@ -17,16 +17,13 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use call_proto::journal::{self, Line, Pressed};
-use call_proto::{Entry, Lane, Way};
+use call_proto::{Entry, Lane, TRACED_TEXT, Way};
 use model::record::CallRecord;
 use model::{CallSid, Direction, Timestamp};
 use url::Url;
 
 use crate::expected::seconds;
 use steps::{Steps, is_key};
-
-/// Maximum length of texts in traces, in characters.
-const TRACED_TEXT: usize = 60;
 
 /// Why a call cannot become a script.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]

@@ -52,39 +52,45 @@ fn a_call_that_has_just_ended_is_shown() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What cannot be, whether misspelt or not on record, is wrong usage of every command.
+/// The trace of a live call is in the memory of its server, which is asked for it.
 #[test]
-fn wrong_usage_exits_with_64() -> anyhow::Result<()> {
+fn a_live_call_is_shown() -> anyhow::Result<()> {
     let server = Server::start()?;
-    let (call, event) = (format!("CA{:032}", 7), format!("EV{:032}", 7));
-    let table: [(&[&str], i32); 12] = [
-        (&["calls", "show", "xyz"], 64),
-        (&["calls", "show", &call], 64),
-        (&["calls", "list", "--status", "done"], 64),
-        (&["test", "--from", "xyz"], 64),
-        (&["test", "--from", &call], 64),
-        (&["replay", &call], 64),
-        (&["webhooks", "show", "xyz"], 64),
-        (&["webhooks", "show", &event], 64),
-        (&["webhooks", "list", "--call", "CA12"], 64),
-        (&["webhooks", "replay", "xyz"], 64),
-        (&["notifications", "list", "--call", "CA12"], 64),
-        (&["calls", "list", "--status", "COMPLETED"], 0),
-    ];
-    for (arguments, expected) in table {
-        let output = program()
-            .args(arguments)
-            .arg("--data")
-            .arg(server.data())
-            .output()?;
-        let said = String::from_utf8_lossy(&output.stderr);
-        ensure!(
-            output.status.code() == Some(expected),
-            "{arguments:?}: {:?}, {said}",
-            output.status
-        );
-        ensure!(said.is_empty() == (expected == 0), "{arguments:?}: {said}");
-    }
+    let app = App::start()?;
+    let document = r#"<Gather timeout="60" numDigits="4" action="/keys"/>"#;
+    app.on("/v", Reply::document(document));
+    app.on("/keys", Reply::document("<Hangup/>"));
+    app.on("/cb", Reply::status(200));
+    let rest = server.rest();
+    rest.public_number("1000", &app.url("/v"), &app.url("/cb"))?;
+    let kim = Setup::new("kim").start(&server, Pitch::of(500.0))?;
+    kim.dial("1000")?;
+    kim.wait_for("CALL_ESTABLISHED")?;
+    let calls = rest.calls()?;
+    let sid = calls[0]["sid"].as_str().unwrap_or_default();
+    let show = |what: &str| {
+        wait::until(what, SOON, || {
+            let shown = patchcord(&server, &["calls", "show", sid]).ok()?;
+            shown.contains(what).then_some(shown)
+        })
+    };
+    let shown = show("<Gather>, line 2")?;
+    ensure!(shown.contains("- INVITE 1000 -"), "{shown}");
+    ensure!(shown.ends_with("the call is not over yet\n"), "{shown}");
+    kim.press('7')?;
+    show("key (telephone-event)")?;
+    let json = patchcord(&server, &["calls", "show", sid, "--json"])?;
+    let json: serde_json::Value = serde_json::from_str(&json)?;
+    ensure!(json["call"]["status"] == "in-progress", "{json}");
+    let trace = json["trace"].as_array().map_or(0, Vec::len);
+    ensure!(trace > 5 && json["journal"][0].is_object(), "{json}");
+    kim.hangup()?;
+    rest.finished_calls(1, SOON)?;
+    let shown = patchcord(&server, &["calls", "show", sid])?;
+    ensure!(
+        shown.contains("- BYE -") && !shown.contains("not over"),
+        "{shown}"
+    );
     Ok(())
 }
 

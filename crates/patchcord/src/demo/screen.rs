@@ -6,23 +6,16 @@ use std::time::Instant;
 /// The demo's output.
 pub(super) struct Screen {
     start: Instant,
-    colours: bool,
 }
 
 impl Screen {
     pub(super) fn new() -> Self {
         Self {
             start: Instant::now(),
-            colours: crate::colours(&stdout()),
         }
     }
 
-    /// Whether to use colours.
-    pub(super) fn colours(&self) -> bool {
-        self.colours
-    }
-
-    /// Prints one line about the current step.
+    /// One line about what is going on.
     pub(super) fn step(&self, text: &str) {
         self.print(&format!(
             "{:6.1} s  {text}\n",

@@ -22,7 +22,7 @@ fn order(paths: &[&Path]) -> Order {
         json: false,
         trace: false,
         quiet: false,
-        colours: false,
+        style: Style::FILE,
     }
 }
 
@@ -98,7 +98,7 @@ fn a_failure_is_drawn_and_has_its_exit_code() {
         file.display()
     );
     assert!(said.text.contains(&expected), "{}", said.text);
-    assert!(said.text.contains("-- <Say>  line 1"), "{}", said.text);
+    assert!(said.text.contains("| <Say>, line 1"), "{}", said.text);
     assert!(said.text.ends_with("0 passed, 1 failed\n"), "{}", said.text);
     assert_eq!(said.code, ExitCode::from(FAILED));
     let junit = fs::read_to_string(junit).unwrap();
@@ -130,20 +130,20 @@ fn every_failure_is_printed_and_quiet_leaves_out_the_rest() {
         .filter(|line| line.contains("bad.yaml:4: expected"));
     assert_eq!(failures.count(), 3, "{said}");
     assert!(
-        said.contains("-- <Say>") && said.contains("good.yaml"),
+        said.contains("| <Say>, line 1") && said.contains("good.yaml"),
         "{said}"
     );
     order.quiet = true;
     let said = outcome(&order).text;
     assert!(
-        !said.contains("-- <Say>") && !said.contains("good.yaml"),
+        !said.contains("| <Say>, line 1") && !said.contains("good.yaml"),
         "{said}"
     );
     assert!(
         said.starts_with("FAILED") && said.ends_with("1 passed, 1 failed\n"),
         "{said}"
     );
-    order.colours = true;
+    order.style.colours = true;
     assert!(outcome(&order).text.starts_with("\x1b[1;31mFAILED\x1b[0m"));
 }
 

@@ -1,0 +1,204 @@
+//! Where the lifelines are, and the rows between them.
+
+use super::{End, Stroke};
+
+/// Where the first lifeline is, and how far the last is from the right edge.
+const FIRST: usize = 13;
+const MARGIN: usize = 6;
+/// Columns between two lifelines.
+const MIN_GAP: usize = 18;
+const MAX_GAP: usize = 27;
+/// Columns to the right of the server that notes and addresses need.
+const NOTES: usize = 40;
+/// Head, stem and blanks around the label of an arrow.
+const AROUND_LABEL: usize = 5;
+/// The lifeline of the server.
+const SERVER: usize = 1;
+
+/// The columns of the lifelines, from left to right.
+pub(super) struct Layout {
+    width: usize,
+    lines: Vec<(usize, String)>,
+    /// Where notes end.
+    notes_end: usize,
+    /// All parties to the right of the server have one lifeline: there is no room for each.
+    shared: bool,
+}
+
+impl Layout {
+    pub(super) fn new(parties: &[String], application: bool, width: usize) -> Self {
+        let space = width - MARGIN - FIRST;
+        let last = usize::from(application);
+        let called = parties.len().saturating_sub(1);
+        let shared = called > 1 && (called + last) * MIN_GAP + MIN_GAP > space;
+        let mut names: Vec<String> = parties.iter().take(1).cloned().collect();
+        names.resize(1, String::new());
+        names.push("patchcord".to_owned());
+        if shared {
+            names.push(format!("{called} parties"));
+        } else {
+            names.extend(parties.iter().skip(1).cloned());
+        }
+        let gaps = (names.len() - 1 + last).max(2);
+        let beside_notes = space.saturating_sub(NOTES).max(MIN_GAP);
+        let gap = (space / gaps).min(beside_notes).min(MAX_GAP);
+        let at = |place| FIRST + place * gap;
+        let mut lines: Vec<_> = names
+            .into_iter()
+            .enumerate()
+            .map(|(place, name)| (at(place), cut(&name, gap - 2)))
+            .collect();
+        if application {
+            lines.push((width - MARGIN, "application".to_owned()));
+        }
+        Self {
+            width,
+            lines,
+            notes_end: if application { width - MARGIN } else { width },
+            shared,
+        }
+    }
+
+    /// Whether a party shares its lifeline with others.
+    pub(super) fn is_shared(&self, party: usize) -> bool {
+        self.shared && party > 0
+    }
+
+    pub(super) fn heading(&self) -> String {
+        let mut row = Row::new(self.width);
+        row.write(2, "seconds");
+        let mut free = 11;
+        for (line, name) in &self.lines {
+            let length = name.chars().count();
+            let left = line.saturating_sub(length / 2).min(self.width - length);
+            let left = left.max(free);
+            row.write(left, name);
+            free = left + length + 1;
+        }
+        row.text().trim_end().to_owned()
+    }
+
+    pub(super) fn room_for_notes(&self) -> usize {
+        self.notes_end - self.line(End::Server) - 3
+    }
+
+    pub(super) fn note(&self, text: &str) -> String {
+        let mut row = self.lifelines();
+        row.write(self.line(End::Server) + 2, text);
+        row.text()
+    }
+
+    pub(super) fn room_for_label(&self, from: End, to: End) -> usize {
+        let (left, right) = self.between(from, to);
+        right - left - AROUND_LABEL
+    }
+
+    pub(super) fn arrow(&self, from: End, to: End, stroke: Stroke, label: &str) -> String {
+        let mut row = self.lifelines();
+        let (left, right) = self.between(from, to);
+        let stem = match stroke {
+            Stroke::Message => "-",
+            Stroke::Stream => "=",
+        };
+        row.write(left, &stem.repeat(right - left));
+        let spare = (right - left).saturating_sub(label.chars().count() + 2);
+        let rightwards = self.line(from) < self.line(to);
+        // The side with the head gets the longer half.
+        let inset = if rightwards {
+            spare / 2
+        } else {
+            spare.div_ceil(2)
+        };
+        row.write(left + inset, &format!(" {label} "));
+        if rightwards {
+            row.write(right - 1, ">");
+        } else {
+            row.write(left, "<");
+        }
+        row.text()
+    }
+
+    /// The columns between two lifelines: the first, and the one after the last.
+    fn between(&self, one: End, other: End) -> (usize, usize) {
+        let (one, other) = (self.line(one), self.line(other));
+        (one.min(other) + 1, one.max(other))
+    }
+
+    fn line(&self, end: End) -> usize {
+        let place = match end {
+            End::Party(0) => 0,
+            End::Server => SERVER,
+            End::Party(_) if self.shared => SERVER + 1,
+            End::Party(at) => SERVER + at,
+            End::Application => self.lines.len() - 1,
+        };
+        self.lines.get(place).map_or(self.width, |(line, _)| *line)
+    }
+
+    fn lifelines(&self) -> Row {
+        let mut row = Row::new(self.width);
+        for (line, _) in &self.lines {
+            row.write(*line, "|");
+        }
+        row
+    }
+}
+
+/// One line of the picture.
+struct Row(Vec<char>);
+
+impl Row {
+    fn new(width: usize) -> Self {
+        Self(vec![' '; width])
+    }
+
+    fn write(&mut self, at: usize, text: &str) {
+        for (cell, c) in self.0.iter_mut().skip(at).zip(text.chars()) {
+            *cell = c;
+        }
+    }
+
+    fn text(&self) -> String {
+        self.0.iter().collect()
+    }
+}
+
+pub(super) fn cut(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    let mut short: String = text.chars().take(width.saturating_sub(1)).collect();
+    short.push('…');
+    short
+}
+
+/// Breaks a text into lines, at spaces where possible; all but the first are indented.
+pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
+    const INDENT: &str = "  ";
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    for word in text.split_whitespace() {
+        let mut word: Vec<char> = word.chars().collect();
+        loop {
+            let is_new = line.trim().is_empty();
+            let used = line.chars().count() + usize::from(!is_new);
+            if used + word.len() <= width {
+                if !is_new {
+                    line.push(' ');
+                }
+                line.extend(&word);
+                break;
+            }
+            if is_new {
+                // Longer than a line.
+                let rest = word.split_off((width - used).min(word.len()));
+                line.extend(std::mem::replace(&mut word, rest));
+            }
+            lines.push(std::mem::replace(&mut line, INDENT.to_owned()));
+        }
+    }
+    if !line.trim().is_empty() {
+        lines.push(line);
+    }
+    lines
+}

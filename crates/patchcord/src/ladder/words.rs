@@ -1,0 +1,451 @@
+//! The trace in plain words.
+//!
+//! The words of the trace itself are a stored format, which `patchcord test --from` reads, too. A line that
+//! is not known here is shown as it is.
+
+use call_proto::{Entry, Lane, TRACED_TEXT, Way};
+use model::CallSid;
+
+use super::{End, Step, Stroke};
+
+/// What a line of the trace is in the picture; `None` if it only repeats what is shown already.
+///
+/// - `party`: whose line it is, by its place among the parties; the lines of any but the first name it
+pub(super) fn step(
+    entry: &Entry,
+    party: usize,
+    name_of: impl Fn(CallSid) -> Option<String>,
+) -> Option<Step> {
+    if let Some(arrow) = arrow(entry, party) {
+        return Some(arrow);
+    }
+    let text = note(entry, &name_of)?;
+    let owner = entry.owner.call().filter(|_| party > 0).and_then(name_of);
+    Some(Step::Note(match owner {
+        Some(owner) => format!("{owner}: {text}"),
+        None => text,
+    }))
+}
+
+/// What goes to or comes from a party or the application.
+fn arrow(entry: &Entry, party: usize) -> Option<Step> {
+    let Entry {
+        lane,
+        way,
+        what,
+        detail,
+        ..
+    } = entry;
+    let (far, stroke, label, detail) = match lane {
+        Lane::Sip if *way != Way::Here && is_message(what) => {
+            let (label, detail) = message(*way, what, detail);
+            (End::Party(party), Stroke::Message, label, detail)
+        }
+        Lane::Media if *way == Way::In => {
+            let (label, detail) = match what.as_str() {
+                "first packet" => ("RTP begins", String::new()),
+                "key" => ("key", in_brackets(detail)),
+                _ => return None,
+            };
+            (End::Party(party), Stroke::Stream, label.to_owned(), detail)
+        }
+        Lane::Http => match way {
+            Way::Out => {
+                let label = what.to_owned();
+                (End::Application, Stroke::Message, label, detail.clone())
+            }
+            // The address is only of interest if the application has redirected the request.
+            Way::In if what.parse::<u16>().is_ok() => {
+                let label = with_phrase(what, "");
+                (End::Application, Stroke::Message, label, String::new())
+            }
+            Way::In | Way::Here => return None,
+        },
+        Lane::Sip | Lane::Media | Lane::Rcml | Lane::Fact | Lane::Room | Lane::Api => return None,
+    };
+    let (from, to) = match way {
+        Way::In => (far, End::Server),
+        Way::Out | Way::Here => (End::Server, far),
+    };
+    Some(Step::Arrow {
+        from,
+        to,
+        stroke,
+        label,
+        detail,
+    })
+}
+
+/// Whether it is a SIP message between the server and the party of the leg.
+fn is_message(what: &str) -> bool {
+    let first = what.split(' ').next().unwrap_or_default();
+    let is_status = first.len() == 3 && first.parse::<u16>().is_ok();
+    let of_text_message = what == "MESSAGE" || what.ends_with(" to MESSAGE");
+    let method = ["INVITE", "ACK", "BYE", "CANCEL", "INFO", "re-INVITE"];
+    !of_text_message && (is_status || method.contains(&what))
+}
+
+/// `INVITE 1000`, `180 Ringing`, `BYE`. Whom the server invites is above the lifeline.
+fn message(way: Way, what: &str, detail: &str) -> (String, String) {
+    let detail = match (way, what) {
+        (Way::Out, "INVITE") => "",
+        (_, "INVITE") => detail
+            .rsplit_once(" calls ")
+            .map_or(detail, |(_, called)| called),
+        _ => detail,
+    };
+    (with_phrase(what, detail), detail.to_owned())
+}
+
+/// A status with its usual phrase, unless it comes with one.
+fn with_phrase(status: &str, detail: &str) -> String {
+    let phrase = match status {
+        _ if !detail.is_empty() => "",
+        "180" => "Ringing",
+        "183" => "Session Progress",
+        "200" => "OK",
+        "403" => "Forbidden",
+        "404" => "Not Found",
+        "480" => "Unavailable",
+        "486" => "Busy Here",
+        "487" => "Terminated",
+        "603" => "Decline",
+        _ => "",
+    };
+    format!("{status} {phrase}").trim_end().to_owned()
+}
+
+/// What happened inside the server, in a sentence.
+pub(crate) fn note(entry: &Entry, name_of: impl Fn(CallSid) -> Option<String>) -> Option<String> {
+    let named = |sid: &str| {
+        let name = sid.parse().ok().and_then(&name_of);
+        name.unwrap_or_else(|| sid.to_owned())
+    };
+    let (what, detail) = (entry.what.as_str(), entry.detail.as_str());
+    Some(match entry.lane {
+        Lane::Sip => return of_sip(what, detail),
+        Lane::Media => {
+            let owner = entry.owner.call().map_or_else(String::new, |sid| {
+                name_of(sid).unwrap_or_else(|| sid.to_string())
+            });
+            return match what {
+                "bridge" => Some(format!("{owner} and {} are connected", named(detail))),
+                "unbridge" => Some(format!("{owner} and {} are disconnected", named(detail))),
+                _ => of_media(entry.way, what, detail),
+            };
+        }
+        Lane::Rcml => of_document(what, detail),
+        Lane::Room => of_room(entry.way, what, detail),
+        Lane::Api => of_api(what, detail),
+        Lane::Http | Lane::Fact => plain(what, detail),
+    })
+}
+
+fn of_sip(what: &str, detail: &str) -> Option<String> {
+    Some(match what {
+        "look up" => format!("looks for {detail}"),
+        "routes" => match detail {
+            "1" => "found 1 address to call".to_owned(),
+            "0" => "found no address to call".to_owned(),
+            _ => format!("found {detail} addresses to call"),
+        },
+        // The response that says so is drawn.
+        "refused" => return None,
+        "no ACK" => "no ACK was received".to_owned(),
+        "header left out" => format!("left out the header {detail}"),
+        "MESSAGE" => format!("sends a text message to {detail}"),
+        _ => match what.strip_suffix(" to MESSAGE") {
+            Some(status) => plain(
+                "the text message was answered with",
+                format!("{status} {detail}").trim_end(),
+            ),
+            None => plain(what, detail),
+        },
+    })
+}
+
+fn of_media(way: Way, what: &str, detail: &str) -> Option<String> {
+    Some(match (way, what) {
+        // The line beside it says it.
+        (Way::In, "opened" | "audio") | (Way::Here, "bridged") => return None,
+        (Way::Out, "play") if detail == "ring tone" => "plays the ring tone".to_owned(),
+        (Way::Out, "play") => format!("plays {} of sound", seconds(detail)),
+        (Way::Out, "stop play") => "stops playing".to_owned(),
+        (Way::In, "played") => "finishes playing".to_owned(),
+        (Way::Out, "speak") if detail.chars().count() < TRACED_TEXT => format!("says: {detail}"),
+        (Way::Out, "speak") => format!("says: {detail}…"),
+        (Way::Out, "load") => format!("fetches the sound {detail}"),
+        (Way::Out, "send keys") => "sends keys".to_owned(),
+        (Way::Out, "pass on a key") => "passes the key on".to_owned(),
+        (Way::Out, "record") => format!("starts the recording {detail}"),
+        (Way::Out, "stop record") => format!("stops the recording {detail}"),
+        (Way::In, "recorded") => match detail.split_once(' ') {
+            Some((sid, length)) => format!("saved {} as {sid}", seconds(length)),
+            None => plain(what, detail),
+        },
+        (Way::In, "record failed") => plain("the recording failed", detail),
+        (Way::Out, "listen") => format!("listens for speech ({detail})"),
+        (Way::Out, "end of speech") => "the speech has ended".to_owned(),
+        (Way::Out, "stop listening") => "stops listening".to_owned(),
+        (Way::In, "speech so far") => format!("has understood {detail} so far"),
+        (Way::In, "speech") => format!("has understood {detail}"),
+        (Way::In, "no recognizer") => "no speech recognizer is configured".to_owned(),
+        (Way::In, "recognizer failed") => plain("the speech recognizer failed", detail),
+        (Way::In, "silence") => "no more RTP is received".to_owned(),
+        (Way::In, "renegotiated") if detail.is_empty() => "the audio was changed".to_owned(),
+        (Way::In, "renegotiated") => plain("the audio cannot be changed", detail),
+        (Way::In | Way::Here, "refused") => plain("the audio was refused", detail),
+        (Way::In | Way::Here, "closed") => plain("RTP ends", detail),
+        _ => plain(what, detail),
+    })
+}
+
+fn of_document(what: &str, detail: &str) -> String {
+    match (what, detail.rsplit_once("; ")) {
+        ("<Gather> ended", Some((why, keys))) => {
+            let why = match why {
+                "all keys" => "all keys were pressed",
+                _ => why,
+            };
+            let keys = match keys {
+                "0 keys" => "no keys",
+                "1 keys" => "1 key",
+                _ => keys,
+            };
+            format!("{what}: {why} ({keys})")
+        }
+        // A place, not an explanation.
+        _ if what.ends_with('>') && detail.starts_with("line ") => format!("{what}, {detail}"),
+        _ => plain(what, detail),
+    }
+}
+
+fn of_room(way: Way, what: &str, detail: &str) -> String {
+    match (way, what) {
+        (Way::Out, "join") => format!("asks to join the conference `{detail}`"),
+        (Way::Out, "leave") => "leaves the conference".to_owned(),
+        (Way::In, "joined") => format!("joined the conference {detail}"),
+        (Way::In, "moved") => match detail {
+            "talks and hears" => "talks and hears in the conference".to_owned(),
+            "hears" => "only hears the conference".to_owned(),
+            "waits" => "waits for the conference to start".to_owned(),
+            _ => plain("the conference has moved it", detail),
+        },
+        (Way::In, "refused") => plain("the conference refused it", detail),
+        (Way::In, "conference over") => plain("the conference is over", detail),
+        _ => plain(what, detail),
+    }
+}
+
+fn of_api(what: &str, detail: &str) -> String {
+    match what {
+        "complete" => "the API ends the call".to_owned(),
+        "cancel" => "the API cancels the call".to_owned(),
+        "redirect" => format!("the API redirects the call to {detail}"),
+        "refused" => plain("the change by the API was refused", detail),
+        "shutdown" => "the server shuts down".to_owned(),
+        _ => plain(what, detail),
+    }
+}
+
+fn plain(what: &str, detail: &str) -> String {
+    if detail.is_empty() {
+        what.to_owned()
+    } else {
+        format!("{what}: {detail}")
+    }
+}
+
+/// `2.6 s` for `2648 ms`.
+fn seconds(milliseconds: &str) -> String {
+    let number = milliseconds.strip_suffix(" ms").map(str::parse::<u32>);
+    match number {
+        Some(Ok(number)) => format!("{:.1} s", f64::from(number) / 1000.0),
+        _ => milliseconds.to_owned(),
+    }
+}
+
+/// `(telephone-event)` for `by telephone-event`.
+fn in_brackets(way: &str) -> String {
+    format!("({})", way.strip_prefix("by ").unwrap_or(way))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::Timestamp;
+
+    /// The lines of a step, without a picture.
+    fn said(lane: Lane, way: Way, what: &str, detail: &str, party: usize) -> String {
+        let sid = |n| CallSid::from_bytes([n; 16]);
+        let entry = Entry {
+            at: Timestamp(0),
+            owner: sid(u8::try_from(party).unwrap()).into(),
+            lane,
+            way,
+            what: what.to_owned(),
+            detail: detail.replace("ANN", &sid(1).to_string()),
+        };
+        let name = |leg: CallSid| Some(["kim", "ann"][usize::from(leg.as_bytes()[0])].to_owned());
+        match step(&entry, party, name) {
+            None => "-".to_owned(),
+            Some(Step::Note(text)) => text,
+            Some(Step::Arrow {
+                from,
+                to,
+                stroke,
+                label,
+                detail,
+            }) => {
+                let text = format!("{from:?} {stroke:?} {to:?}: {label} {detail}");
+                text.trim_end().to_owned()
+            }
+        }
+    }
+
+    #[test]
+    fn messages_become_arrows() {
+        use Lane::{Http, Media, Sip};
+        use Way::{In, Out};
+        let table = [
+            (
+                Sip,
+                In,
+                "INVITE",
+                "kim calls 1000",
+                "Party(0) Message Server: INVITE 1000",
+            ),
+            (
+                Sip,
+                Out,
+                "INVITE",
+                "sip:ann@10.0.0.1",
+                "Server Message Party(0): INVITE",
+            ),
+            (Sip, Out, "180", "", "Server Message Party(0): 180 Ringing"),
+            (Sip, In, "486", "", "Party(0) Message Server: 486 Busy Here"),
+            (
+                Sip,
+                In,
+                "486",
+                "Not Now",
+                "Party(0) Message Server: 486 Not Now",
+            ),
+            (
+                Sip,
+                In,
+                "200 to BYE",
+                "",
+                "Party(0) Message Server: 200 to BYE",
+            ),
+            (Sip, In, "BYE", "", "Party(0) Message Server: BYE"),
+            (Sip, In, "no ACK", "", "no ACK was received"),
+            (
+                Http,
+                Out,
+                "POST http://app/v",
+                "",
+                "Server Message Application: POST http://app/v",
+            ),
+            (
+                Http,
+                In,
+                "200",
+                "http://app/v",
+                "Application Message Server: 200 OK",
+            ),
+            (Http, In, "error 11205", "refused", "error 11205: refused"),
+            (
+                Media,
+                In,
+                "first packet",
+                "",
+                "Party(0) Stream Server: RTP begins",
+            ),
+            (
+                Media,
+                In,
+                "key",
+                "by tone",
+                "Party(0) Stream Server: key (tone)",
+            ),
+        ];
+        for (lane, way, what, detail, expected) in table {
+            assert_eq!(said(lane, way, what, detail, 0), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn the_rest_is_told_in_plain_words() {
+        use Lane::{Api, Fact, Media, Rcml, Room, Sip};
+        use Way::{Here, In, Out};
+        let table = [
+            (Sip, Out, "look up", "client ann", "looks for client ann"),
+            (Sip, In, "routes", "0", "found no address to call"),
+            (Sip, In, "routes", "2", "found 2 addresses to call"),
+            (Sip, Here, "refused", "Busy", "-"),
+            (
+                Sip,
+                In,
+                "202 to MESSAGE",
+                "",
+                "the text message was answered with: 202",
+            ),
+            (Media, In, "opened", "", "-"),
+            (Media, Out, "play", "2648 ms", "plays 2.6 s of sound"),
+            (Media, Out, "play", "ring tone", "plays the ring tone"),
+            (Media, Out, "bridge", "ANN", "kim and ann are connected"),
+            (Media, In, "recorded", "RE1 1250 ms", "saved 1.2 s as RE1"),
+            (Rcml, Here, "<Dial>", "line 2", "<Dial>, line 2"),
+            (Rcml, Here, "<Dial> ended", "busy", "<Dial> ended: busy"),
+            (
+                Rcml,
+                Here,
+                "<Gather> ended",
+                "all keys; 1 keys",
+                "<Gather> ended: all keys were pressed (1 key)",
+            ),
+            (
+                Rcml,
+                Here,
+                "<Gather> ended",
+                "time is up; 0 keys",
+                "<Gather> ended: time is up (no keys)",
+            ),
+            (
+                Rcml,
+                Here,
+                "error 11205",
+                "no answer",
+                "error 11205: no answer",
+            ),
+            (
+                Room,
+                Out,
+                "join",
+                "team",
+                "asks to join the conference `team`",
+            ),
+            (
+                Room,
+                In,
+                "moved",
+                "waits",
+                "waits for the conference to start",
+            ),
+            (Api, Here, "complete", "", "the API ends the call"),
+            (
+                Fact,
+                Here,
+                "internal failure",
+                "why",
+                "internal failure: why",
+            ),
+        ];
+        for (lane, way, what, detail, expected) in table {
+            assert_eq!(said(lane, way, what, detail, 0), expected, "{what}");
+        }
+        // All but the first party are named.
+        assert_eq!(said(Media, Out, "stop play", "", 1), "ann: stops playing");
+    }
+}
