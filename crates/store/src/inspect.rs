@@ -113,29 +113,39 @@ impl Inspect {
     /// The newest notifications of all accounts, oldest first.
     ///
     /// - `call`: only those of this leg
-    /// - `after`: only those newer than this one
     ///
     /// # Errors
     /// As reported by the database.
     pub async fn notifications(
         &self,
         call: Option<CallSid>,
-        after: Option<RowKey>,
         limit: i64,
     ) -> Result<Vec<Notification>> {
-        let mut conditions = Conditions::of(rows::NOTIFICATIONS.select(), None);
-        if let Some(call) = call {
-            conditions.add(" AND call = ?", call);
-        }
-        if let Some(after) = after {
-            conditions.beside(false, after);
-        }
-        let selecting = conditions.window(Order::NEWEST, 0, limit);
+        let selecting = notifications_of(call).window(Order::NEWEST, 0, limit);
         let found = selecting.all(&self.readers).await?;
         found.iter().rev().map(rows::notification).collect()
     }
 
-    /// The stored registrations: login and bindings in the SIP side's format, by login.
+    /// The first notifications that are newer than `after`, oldest first.
+    ///
+    /// - `call`: only those of this leg
+    ///
+    /// # Errors
+    /// As the database reports.
+    pub async fn notifications_after(
+        &self,
+        call: Option<CallSid>,
+        after: RowKey,
+        limit: i64,
+    ) -> Result<Vec<Notification>> {
+        let mut conditions = notifications_of(call);
+        conditions.beside(false, after);
+        let selecting = conditions.window(Order::OLDEST, 0, limit);
+        let found = selecting.all(&self.readers).await?;
+        found.iter().map(rows::notification).collect()
+    }
+
+    /// What was kept of registered phones: login and bindings as the SIP side wrote them, by login.
     ///
     /// # Errors
     /// As reported by the database.
@@ -233,4 +243,13 @@ impl Inspect {
             .map(|row| Columns(row).blob("content"))
             .transpose()
     }
+}
+
+/// Those of one leg, or all.
+fn notifications_of(call: Option<CallSid>) -> Conditions {
+    let mut conditions = Conditions::of(rows::NOTIFICATIONS.select(), None);
+    if let Some(call) = call {
+        conditions.add(" AND call = ?", call);
+    }
+    conditions
 }
