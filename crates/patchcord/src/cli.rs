@@ -3,6 +3,8 @@
 //! **Invariant: a flag only sets a setting of `config`**, so that file, environment and flags
 //! cannot mean different things.
 
+mod examples;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -15,28 +17,11 @@ use crate::config;
 
 /// A programmable communications platform: SIP calls driven by documents of your web application.
 #[derive(Parser)]
-#[command(version, after_help = EXAMPLES)]
+#[command(version, after_help = examples::PATCHCORD)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) task: Task,
 }
-
-const EXAMPLES: &str = "\
-Examples:
-  patchcord serve                                  everything by default, data in ./patchcord-data
-  patchcord serve --sip 0.0.0.0:5080 --data /var/lib/patchcord
-  patchcord serve --config /etc/patchcord.toml
-  PATCHCORD_FETCH__TIMEOUT_MS=3000 patchcord serve
-  patchcord calls list
-  patchcord calls show CA0123456789abcdef0123456789abcdef
-  patchcord new my-menu                            an application to start from
-  patchcord test examples                          rehearse every script in a folder
-  patchcord lint welcome.xml
-  patchcord webhooks replay --state dead
-  patchcord doctor calls                           open calls, their servers and what happens next
-
-Exit codes: 0 success, 1 a test failed, or lint, replay or doctor found something, 64 wrong
-usage, configuration or script, 70 anything else.";
 
 /// What to do.
 #[derive(Subcommand)]
@@ -45,36 +30,36 @@ pub(crate) enum Task {
     ///
     /// When every listener is up, one line of JSON goes to standard output: {"ready":true,...}.
     /// The log goes to standard error. The first SIGTERM drains, the second stops.
-    #[command(after_help = SERVE_EXAMPLES)]
+    #[command(after_help = examples::SERVE)]
     Serve(ServeFlags),
     /// Place a real call between two built-in phones and show what happened.
     ///
     /// Starts its own server on free ports with a temporary data folder.
-    #[command(after_help = DEMO_EXAMPLES)]
+    #[command(after_help = examples::DEMO)]
     Demo {
         /// Keep the server running afterwards and print where to look
         #[arg(long)]
         stay: bool,
     },
     /// Print every setting with its default and meaning.
-    #[command(after_help = CONFIG_EXAMPLES)]
+    #[command(after_help = examples::CONFIG)]
     Config {
         /// Print a configuration file to start from: every setting, commented out, with its default
         #[arg(long)]
         toml: bool,
     },
     /// Print the OpenAPI 3.1 document of the REST API, as JSON.
-    #[command(after_help = OPENAPI_EXAMPLES)]
+    #[command(after_help = examples::OPENAPI)]
     Openapi,
     /// Show recorded calls.
     ///
     /// Reads the database directly, whether the server is running or not.
-    #[command(subcommand, after_help = CALLS_EXAMPLES)]
+    #[command(subcommand, after_help = examples::CALLS)]
     Calls(CallsTask),
     /// Write a small application to start from: documents, a Python program that serves them, tests.
     ///
     /// The folder must be empty or not exist. Exit codes: 0 written, 64 the folder is not empty, 70 it cannot be written.
-    #[command(after_help = NEW_EXAMPLES)]
+    #[command(after_help = examples::NEW)]
     New {
         /// Folder for the application
         #[arg(value_name = "DIR")]
@@ -83,29 +68,29 @@ pub(crate) enum Task {
     /// Show the problems that accounts were notified of.
     ///
     /// Reads the database directly, whether the server is running or not.
-    #[command(subcommand, after_help = NOTIFICATIONS_EXAMPLES)]
+    #[command(subcommand, after_help = examples::NOTIFICATIONS)]
     Notifications(NotificationsTask),
     /// Show registered phones.
     ///
     /// Reads the database directly, whether the server is running or not.
-    #[command(subcommand, after_help = PHONES_EXAMPLES)]
+    #[command(subcommand, after_help = examples::PHONES)]
     Phones(PhonesTask),
     /// Run your application without a phone.
     ///
     /// A YAML script says who calls, which keys are pressed, who answers, and what the result must
     /// be; the real interpreter runs in virtual time, so an hour-long call takes a millisecond.
     /// docs/testing-your-app.md describes the format.
-    #[command(after_help = TEST_EXAMPLES)]
+    #[command(after_help = examples::TEST)]
     Test(TestFlags),
     /// Show the results of callbacks, and deliver them again.
     ///
     /// Works on the database directly, whether the server is running or not.
-    #[command(subcommand, after_help = WEBHOOK_EXAMPLES)]
+    #[command(subcommand, after_help = examples::WEBHOOK)]
     Webhooks(WebhooksTask),
     /// Check documents as a call would, and show problems with line, column and suggestion.
     ///
     /// Exit codes: 0 no findings, 1 findings, 64 a document could not be read.
-    #[command(after_help = LINT_EXAMPLES)]
+    #[command(after_help = examples::LINT)]
     Lint {
         /// File, folder (all *.xml and *.rcml inside), http or https address, or `-` for standard input
         #[arg(required = true, value_name = "FILE|DIR|URL|-")]
@@ -127,7 +112,7 @@ pub(crate) enum Task {
     ///
     /// No calls are placed and no requests are sent: the recorded inputs are repeated at the same
     /// times. Exit codes: 0 all answers are the same, 1 one differs, 64 there is no journal.
-    #[command(after_help = REPLAY_EXAMPLES)]
+    #[command(after_help = examples::REPLAY)]
     Replay {
         /// Call or conference in the database, file with the output of `calls show --json`, or `-` for
         /// standard input
@@ -139,57 +124,15 @@ pub(crate) enum Task {
     /// Look for problems.
     ///
     /// Reads the database directly, whether the server is running or not. Exit code 1 if it finds any.
-    #[command(subcommand, after_help = DOCTOR_EXAMPLES)]
+    #[command(subcommand, after_help = examples::DOCTOR)]
     Doctor(DoctorTask),
 }
-
-const SERVE_EXAMPLES: &str = "\
-Examples:
-  patchcord serve
-  patchcord serve --http 127.0.0.1:8081 --sip 127.0.0.1:5080 --data /var/lib/patchcord
-  patchcord serve --config /etc/patchcord.toml     `patchcord config --toml` prints one to start from
-  PATCHCORD_LOG__LEVEL=debug patchcord serve
-
-Environment: PATCHCORD_SECTION__KEY for any setting, with two underscores; PATCHCORD_ADMIN_SID,
-PATCHCORD_ADMIN_TOKEN, PATCHCORD_ADMIN_EMAIL, PATCHCORD_ADMIN_PASSWORD, PATCHCORD_DOMAIN and
-PATCHCORD_SECRET_KEY. A flag overrides the environment, which overrides the file.
-
-docs/operating.md describes starting and stopping, docs/config.md every setting.";
-
-const DEMO_EXAMPLES: &str = "\
-Examples:
-  patchcord demo
-  patchcord demo --stay                            then try the API and `calls show` yourself";
-
-const CONFIG_EXAMPLES: &str = "\
-Examples:
-  patchcord config                                 a table, as in docs/config.md
-  patchcord config --toml > patchcord.toml
-  patchcord serve --config patchcord.toml";
-
-const OPENAPI_EXAMPLES: &str = "\
-Examples:
-  patchcord openapi > openapi.json";
-
-const CALLS_EXAMPLES: &str = "\
-Examples:
-  patchcord calls list
-  patchcord calls list --status failed --since 2026-03-01 --limit 100
-  patchcord calls list --number 0123 --json
-  patchcord calls show CA0123456789abcdef0123456789abcdef
-  patchcord calls show CA0123456789abcdef0123456789abcdef --json > call.json";
-
-const DOCTOR_EXAMPLES: &str = "\
-Examples:
-  patchcord doctor calls
-  patchcord doctor calls --json --data /var/lib/patchcord
-  patchcord doctor phones                          who was turned away, and how to fix it";
 
 /// What to inspect.
 #[derive(Subcommand)]
 pub(crate) enum DoctorTask {
     /// List open calls: the server that runs each, since when, what it waits for, what happens next.
-    #[command(after_help = DOCTOR_EXAMPLES)]
+    #[command(after_help = examples::DOCTOR)]
     Calls {
         /// Print them as JSON.
         #[arg(long)]
@@ -199,7 +142,7 @@ pub(crate) enum DoctorTask {
     },
     /// List calls and registrations that were turned away within the last day: wrong passwords, unknown or
     /// private numbers.
-    #[command(after_help = DOCTOR_EXAMPLES)]
+    #[command(after_help = examples::DOCTOR)]
     Phones {
         /// Print them as JSON.
         #[arg(long)]
@@ -208,27 +151,6 @@ pub(crate) enum DoctorTask {
         data: DataFlags,
     },
 }
-
-const NEW_EXAMPLES: &str = "\
-Examples:
-  patchcord new my-menu
-  patchcord test my-menu/documents.test.yaml       the documents alone
-  python3 my-menu/app.py &
-  patchcord test my-menu                           the running application, too";
-
-const TEST_EXAMPLES: &str = "\
-Examples:
-  patchcord test examples/hello-say/test.yaml      one script
-  patchcord test examples                          each `test.yaml` and `*.test.yaml` below
-  patchcord test --trace my.test.yaml              draw the call even if it passes
-  patchcord test --quiet tests                     only what failed, and the count
-  patchcord test --junit report.xml tests          for continuous integration
-  patchcord test --from CA0123456789abcdef0123456789abcdef > new.test.yaml
-                                                   make a script from a recorded call, with
-                                                   zeros for the pressed keys (but see `--keys`)
-
-Exit codes: 0 all passed, 1 some failed, 64 wrong usage or a script that cannot be read,
-70 anything else.";
 
 /// What to rehearse.
 #[derive(Args, Debug)]
@@ -271,22 +193,11 @@ impl TestFlags {
     }
 }
 
-const WEBHOOK_EXAMPLES: &str = "\
-Examples:
-  patchcord webhooks list --state dead
-  patchcord webhooks show EV0123456789abcdef0123456789abcdef
-  patchcord webhooks replay EV0123456789abcdef0123456789abcdef
-  patchcord webhooks replay --state dead
-  patchcord webhooks replay --from 2026-03-01T08:00:00Z --until 2026-03-01T09:30:00Z
-
-A running server picks up replays within about a second; otherwise the next start does. The event
-stays the same, and the order within a call is kept.";
-
 /// What to do with callbacks.
 #[derive(Subcommand)]
 pub(crate) enum WebhooksTask {
     /// Print the newest callbacks.
-    #[command(after_help = WEBHOOK_EXAMPLES)]
+    #[command(after_help = examples::WEBHOOK)]
     List {
         #[command(flatten)]
         which: WhichWebhooks,
@@ -297,7 +208,7 @@ pub(crate) enum WebhooksTask {
         data: DataFlags,
     },
     /// Print one callback with everything known about it.
-    #[command(after_help = WEBHOOK_EXAMPLES)]
+    #[command(after_help = examples::WEBHOOK)]
     Show {
         /// The callback: `EV` and 32 hexadecimal digits.
         event: EventSid,
@@ -305,7 +216,7 @@ pub(crate) enum WebhooksTask {
         data: DataFlags,
     },
     /// Deliver callbacks again that were delivered or given up.
-    #[command(after_help = WEBHOOK_EXAMPLES, group = ArgGroup::new("chosen").required(true).multiple(true)
+    #[command(after_help = examples::WEBHOOK, group = ArgGroup::new("chosen").required(true).multiple(true)
         .args(["event", "state", "lane", "from", "until"]))]
     Replay {
         /// One callback: `EV` and 32 hexadecimal digits.
@@ -360,22 +271,6 @@ fn day(text: &str) -> Option<Timestamp> {
         .flatten()
 }
 
-const REPLAY_EXAMPLES: &str = "\
-Examples:
-  patchcord replay CA0123456789abcdef0123456789abcdef --data /var/lib/patchcord
-  patchcord calls show CA0123456789abcdef0123456789abcdef --json > call.json
-  patchcord replay call.json";
-
-const LINT_EXAMPLES: &str = "\
-Examples:
-  patchcord lint welcome.xml
-  patchcord lint documents/ --errors-only
-  patchcord lint http://127.0.0.1:8000/hello.xml --dialect twilio
-  patchcord lint http://127.0.0.1:8001/voice --post
-  ./make-document | patchcord lint - --json
-
-docs/linting.md lists what is found, docs/errors.md every number.";
-
 /// A dialect, by its name.
 #[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) enum DialectName {
@@ -399,7 +294,7 @@ impl From<DialectName> for Dialect {
 #[derive(Subcommand)]
 pub(crate) enum CallsTask {
     /// Print the newest calls.
-    #[command(after_help = CALLS_EXAMPLES)]
+    #[command(after_help = examples::CALLS)]
     List {
         #[command(flatten)]
         which: WhichCalls,
@@ -412,7 +307,7 @@ pub(crate) enum CallsTask {
     /// Print one call as a ladder: SIP, documents, audio, on one clock.
     ///
     /// The trace of a live call comes from the running server: use the server's data folder, on its machine.
-    #[command(after_help = CALLS_EXAMPLES)]
+    #[command(after_help = examples::CALLS)]
     Show {
         /// The call, `CA` and 32 digits.
         sid: CallSid,
@@ -456,7 +351,7 @@ impl From<WhichCalls> for store::RecentCalls {
 #[derive(Subcommand)]
 pub(crate) enum NotificationsTask {
     /// Print the newest notifications, oldest first.
-    #[command(after_help = NOTIFICATIONS_EXAMPLES)]
+    #[command(after_help = examples::NOTIFICATIONS)]
     List {
         /// Only those of one leg: `CA` and 32 hexadecimal digits.
         #[arg(long, value_name = "SID")]
@@ -472,19 +367,11 @@ pub(crate) enum NotificationsTask {
     },
 }
 
-const NOTIFICATIONS_EXAMPLES: &str = "\
-Examples:
-  patchcord notifications list
-  patchcord notifications list --follow            watch problems while you try an application
-  patchcord notifications list --call CA0123456789abcdef0123456789abcdef
-
-docs/errors.md describes every number.";
-
 /// What to show about phones.
 #[derive(Subcommand)]
 pub(crate) enum PhonesTask {
     /// Print who is registered, from where, and for how long.
-    #[command(after_help = PHONES_EXAMPLES)]
+    #[command(after_help = examples::PHONES)]
     List {
         /// Print them as JSON.
         #[arg(long)]
@@ -493,11 +380,6 @@ pub(crate) enum PhonesTask {
         data: DataFlags,
     },
 }
-
-const PHONES_EXAMPLES: &str = "\
-Examples:
-  patchcord phones list
-  patchcord phones list --json --data /var/lib/patchcord";
 
 /// Where the records are.
 #[derive(Args, Debug)]

@@ -1,0 +1,121 @@
+//! The examples below the help of each command.
+
+pub(super) const PATCHCORD: &str = "\
+Examples:
+  patchcord serve                                  everything by default, data in ./patchcord-data
+  patchcord serve --sip 0.0.0.0:5080 --data /var/lib/patchcord
+  patchcord serve --config /etc/patchcord.toml
+  PATCHCORD_FETCH__TIMEOUT_MS=3000 patchcord serve
+  patchcord calls list
+  patchcord calls show CA0123456789abcdef0123456789abcdef
+  patchcord new my-menu                            an application to start from
+  patchcord test examples                          rehearse every script in a folder
+  patchcord lint welcome.xml
+  patchcord webhooks replay --state dead
+  patchcord doctor calls                           open calls, their servers and what happens next
+
+Exit codes: 0 success, 1 a test failed, or lint, replay or doctor found something, 64 wrong
+usage, configuration or script, 70 anything else.";
+
+pub(super) const SERVE: &str = "\
+Examples:
+  patchcord serve
+  patchcord serve --http 127.0.0.1:8081 --sip 127.0.0.1:5080 --data /var/lib/patchcord
+  patchcord serve --config /etc/patchcord.toml     `patchcord config --toml` prints one to start from
+  PATCHCORD_LOG__LEVEL=debug patchcord serve
+
+Environment: PATCHCORD_SECTION__KEY for any setting, with two underscores; PATCHCORD_ADMIN_SID,
+PATCHCORD_ADMIN_TOKEN, PATCHCORD_ADMIN_EMAIL, PATCHCORD_ADMIN_PASSWORD, PATCHCORD_DOMAIN and
+PATCHCORD_SECRET_KEY. A flag overrides the environment, which overrides the file.
+
+docs/operating.md describes starting and stopping, docs/config.md every setting.";
+
+pub(super) const DEMO: &str = "\
+Examples:
+  patchcord demo
+  patchcord demo --stay                            then try the API and `calls show` yourself";
+
+pub(super) const CONFIG: &str = "\
+Examples:
+  patchcord config                                 a table, as in docs/config.md
+  patchcord config --toml > patchcord.toml
+  patchcord serve --config patchcord.toml";
+
+pub(super) const OPENAPI: &str = "\
+Examples:
+  patchcord openapi > openapi.json";
+
+pub(super) const CALLS: &str = "\
+Examples:
+  patchcord calls list
+  patchcord calls list --status failed --since 2026-03-01 --limit 100
+  patchcord calls list --number 0123 --json
+  patchcord calls show CA0123456789abcdef0123456789abcdef
+  patchcord calls show CA0123456789abcdef0123456789abcdef --json > call.json";
+
+pub(super) const DOCTOR: &str = "\
+Examples:
+  patchcord doctor calls
+  patchcord doctor calls --json --data /var/lib/patchcord
+  patchcord doctor phones                          who was turned away, and how to fix it";
+
+pub(super) const NEW: &str = "\
+Examples:
+  patchcord new my-menu
+  patchcord test my-menu/documents.test.yaml       the documents alone
+  python3 my-menu/app.py &
+  patchcord test my-menu                           the running application, too";
+
+pub(super) const TEST: &str = "\
+Examples:
+  patchcord test examples/hello-say/test.yaml      one script
+  patchcord test examples                          each `test.yaml` and `*.test.yaml` below
+  patchcord test --trace my.test.yaml              draw the call even if it passes
+  patchcord test --quiet tests                     only what failed, and the count
+  patchcord test --junit report.xml tests          for continuous integration
+  patchcord test --from CA0123456789abcdef0123456789abcdef > new.test.yaml
+                                                   make a script from a recorded call, with
+                                                   zeros for the pressed keys (but see `--keys`)
+
+Exit codes: 0 all passed, 1 some failed, 64 wrong usage or a script that cannot be read,
+70 anything else.";
+
+pub(super) const WEBHOOK: &str = "\
+Examples:
+  patchcord webhooks list --state dead
+  patchcord webhooks show EV0123456789abcdef0123456789abcdef
+  patchcord webhooks replay EV0123456789abcdef0123456789abcdef
+  patchcord webhooks replay --state dead
+  patchcord webhooks replay --from 2026-03-01T08:00:00Z --until 2026-03-01T09:30:00Z
+
+A running server picks up replays within about a second; otherwise the next start does. The event
+stays the same, and the order within a call is kept.";
+
+pub(super) const REPLAY: &str = "\
+Examples:
+  patchcord replay CA0123456789abcdef0123456789abcdef --data /var/lib/patchcord
+  patchcord calls show CA0123456789abcdef0123456789abcdef --json > call.json
+  patchcord replay call.json";
+
+pub(super) const LINT: &str = "\
+Examples:
+  patchcord lint welcome.xml
+  patchcord lint documents/ --errors-only
+  patchcord lint http://127.0.0.1:8000/hello.xml --dialect twilio
+  patchcord lint http://127.0.0.1:8001/voice --post
+  ./make-document | patchcord lint - --json
+
+docs/linting.md lists what is found, docs/errors.md every number.";
+
+pub(super) const NOTIFICATIONS: &str = "\
+Examples:
+  patchcord notifications list
+  patchcord notifications list --follow            watch problems while you try an application
+  patchcord notifications list --call CA0123456789abcdef0123456789abcdef
+
+docs/errors.md describes every number.";
+
+pub(super) const PHONES: &str = "\
+Examples:
+  patchcord phones list
+  patchcord phones list --json --data /var/lib/patchcord";
