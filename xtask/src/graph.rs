@@ -20,9 +20,10 @@ const IMPURE: &[&str] = &[
     "mio",
     "rand",
     "reqwest",
+    "rusqlite",
     "socket2",
-    "sqlx",
     "tokio",
+    "tokio-postgres",
     "tracing-subscriber",
 ];
 

@@ -7,10 +7,10 @@ use std::sync::OnceLock;
 
 use model::record::{Conference, Membership};
 use model::{CallSid, ConferenceSid, ConferenceStatus, InstanceSid, Timestamp};
-use sqlx::any::AnyRow;
 
 use crate::admin::Admin;
-use crate::sql::{Arg, Columns, Sql, Table, args};
+use crate::row::Row;
+use crate::sql::{Arg, Sql, Table, args};
 use crate::{Result, Store};
 
 /// End reason of conferences that a dead server left open.
@@ -105,8 +105,7 @@ pub(crate) fn close_abandoned(gone_since: Timestamp, instance: InstanceSid) -> S
     )
 }
 
-fn read(row: &AnyRow) -> Result<Conference> {
-    let row = Columns(row);
+fn read(row: &Row) -> Result<Conference> {
     Ok(Conference {
         sid: row.word("sid")?,
         instance: row.word("instance")?,

@@ -2,144 +2,90 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use model::InstanceSid;
-use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
-use sqlx::{AnyConnection, AnyPool, Connection as _};
-
-use crate::caches::Caches;
-use crate::connection::{Connection, Failure, Target};
-use crate::dialect::{Dialect, run};
-use crate::{Result, StoreError, writer};
+use crate::connection::{Access, Connection, Failure, Target};
+use crate::dialect::Dialect;
+use crate::readers::Readers;
+use crate::{Result, StoreError};
 
 /// Connections that read. The writer has one of its own.
 const READERS: u32 = 4;
 /// How long an earlier process may take to let go of the file.
 const LOCK_PATIENCE: Duration = Duration::from_secs(3);
+/// How long a server may leave a connection or bytes unanswered, if its address does not say so.
+const SILENCE: Duration = Duration::from_secs(15);
 
 /// An opened database.
 pub(crate) struct Opened {
     pub(crate) dialect: Dialect,
-    pub(crate) readers: AnyPool,
-    /// Brings the tables up to date, before anything else.
-    pub(crate) migrator: AnyConnection,
-    /// Where the writer connects.
+    /// Brings the tables up to date, and is the writer's then.
+    pub(crate) connection: Connection,
     pub(crate) target: Target,
     /// Held as long as the process uses an SQLite database.
     pub(crate) lock: Option<File>,
 }
 
 impl Opened {
-    /// The connection of the writer, once the tables are up to date.
-    pub(crate) async fn writer(
-        self,
-        instance: InstanceSid,
-        caches: Arc<Caches>,
-    ) -> Result<writer::Start, Failure> {
-        let connection = match &self.target {
-            Target::Embedded(_) => {
-                self.migrator.close().await?;
-                self.target.connect().await?
-            }
-            Target::Shared(_) => Connection::Shared(Box::new(self.migrator)),
-        };
-        Ok(writer::Start {
-            dialect: self.dialect,
-            connection,
-            target: self.target,
-            instance,
-            caches,
-            lock: self.lock,
-        })
+    /// Connections that read, once the tables are up to date.
+    pub(crate) fn readers(&self) -> Readers {
+        Readers::new(self.target.clone(), READERS)
     }
 }
 
 /// Connects to `sqlite:PATH` or `postgres://…`.
 pub(crate) async fn open(url: &str) -> Result<Opened> {
-    sqlx::any::install_default_drivers();
-    let dialect = Dialect::of(url).ok_or_else(|| {
-        StoreError::Unusable(format!(
-            "`{url}` is not a database address: write `sqlite:PATH` or `postgres://USER@HOST/NAME`"
-        ))
-    })?;
-    let lock = match dialect {
-        Dialect::Sqlite => {
-            let path = sqlite_path(url)?;
-            let lock = lock(&path).await?;
+    let (dialect, target) = target(url)?;
+    let lock = match &target {
+        Target::Embedded(path) => {
+            let lock = lock(path).await?;
             // Made here so that it is private from the start; SQLite gives its mode to the files beside
             // it. An error is reported by the connection.
-            let _ = private_file(&path);
+            let _ = private_file(path);
             Some(lock)
         }
-        Dialect::Postgres => None,
+        Target::Shared(_) => None,
     };
-    let options = AnyConnectOptions::from_str(&normalized(url, dialect))
-        .map_err(|error| unusable(url, error))?;
-    let migrator = connect(&options, dialect)
-        .await
-        .map_err(|error| unusable(url, error))?;
-    let readers = AnyPoolOptions::new()
-        .max_connections(READERS)
-        .after_connect(move |connection, _| {
-            Box::pin(async move { set_up(connection, dialect).await })
-        })
-        .connect_lazy_with(options.clone());
-    let target = match dialect {
-        Dialect::Sqlite => Target::Embedded(sqlite_path(url)?),
-        Dialect::Postgres => Target::Shared(Box::new(options)),
-    };
+    let connection = target.connect(Access::Write).await;
     Ok(Opened {
         dialect,
-        readers,
-        migrator,
+        connection: connection.map_err(|error| unusable(url, error))?,
         target,
         lock,
     })
 }
 
-/// Connections that only read, beside a server that may use the database.
-pub(crate) async fn open_to_read(url: &str) -> Result<AnyPool> {
-    sqlx::any::install_default_drivers();
-    let options = match Dialect::of(url) {
-        Some(Dialect::Sqlite) => format!("sqlite:{}?mode=rw", sqlite_path(url)?.display()),
-        Some(Dialect::Postgres) | None => url.to_owned(),
-    };
-    let options = AnyConnectOptions::from_str(&options).map_err(|error| unusable(url, error))?;
-    let pool = AnyPoolOptions::new()
-        .max_connections(1)
-        .connect_with(options)
-        .await;
-    pool.map_err(|error| unusable(url, error))
+/// A connection that only reads, beside a server that may use the database, and where it leads.
+pub(crate) async fn open_to_read(url: &str) -> Result<(Readers, Target)> {
+    let (_, target) = target(url)?;
+    let readers = Readers::new(target.clone(), 1);
+    let checked = readers.check().await;
+    checked.map_err(|error| unusable(url, error))?;
+    Ok((readers, target))
 }
 
-/// One more connection, ready to use.
-pub(crate) async fn connect(
-    options: &AnyConnectOptions,
-    dialect: Dialect,
-) -> sqlx::Result<AnyConnection> {
-    let mut connection = AnyConnection::connect_with(options).await?;
-    set_up(&mut connection, dialect).await?;
-    Ok(connection)
-}
-
-async fn set_up(connection: &mut AnyConnection, dialect: Dialect) -> sqlx::Result<()> {
-    for statement in dialect.setup() {
-        run(connection, statement).await?;
+fn target(url: &str) -> Result<(Dialect, Target)> {
+    match Dialect::of(url) {
+        Some(Dialect::Sqlite) => Ok((Dialect::Sqlite, Target::Embedded(sqlite_path(url)?))),
+        Some(Dialect::Postgres) => Ok((Dialect::Postgres, Target::Shared(server(url)?))),
+        None => Err(StoreError::Unusable(format!(
+            "`{url}` is not a database address: write `sqlite:PATH` or `postgres://USER@HOST/NAME`"
+        ))),
     }
-    Ok(())
 }
 
-/// Adds what makes SQLite create the file.
-fn normalized(url: &str, dialect: Dialect) -> String {
-    match dialect {
-        Dialect::Postgres => url.to_owned(),
-        Dialect::Sqlite if url.contains("mode=") => url.to_owned(),
-        Dialect::Sqlite if url.contains('?') => format!("{url}&mode=rwc"),
-        Dialect::Sqlite => format!("{url}?mode=rwc"),
+/// The server of an address. One that does not answer is given up, as a lost one is.
+fn server(url: &str) -> Result<Box<tokio_postgres::Config>> {
+    let mut config: tokio_postgres::Config = url
+        .parse()
+        .map_err(|error| unusable(url, Failure::Shared(error)))?;
+    if config.get_connect_timeout().is_none() {
+        config.connect_timeout(SILENCE);
     }
+    if config.get_tcp_user_timeout().is_none() {
+        config.tcp_user_timeout(SILENCE);
+    }
+    Ok(Box::new(config))
 }
 
 fn sqlite_path(url: &str) -> Result<PathBuf> {
@@ -163,10 +109,14 @@ fn private_file(path: &Path) -> std::io::Result<File> {
     options.open(path)
 }
 
+fn lock_path(database: &Path) -> PathBuf {
+    PathBuf::from(format!("{}.lock", database.display()))
+}
+
 /// Takes the lock that keeps a second server off the same file. SQLite's own locks would not:
 /// they are held for a moment only, and two servers would close each other's calls.
 async fn lock(database: &Path) -> Result<File> {
-    let path = PathBuf::from(format!("{}.lock", database.display()));
+    let path = lock_path(database);
     let file = private_file(&path).map_err(|error| {
         StoreError::Unusable(format!(
             "`{}` cannot be written: {error}; the database needs a folder this user may write to",
@@ -200,11 +150,10 @@ async fn lock(database: &Path) -> Result<File> {
 /// Whether a server holds an embedded database; `None` for a shared one. A server that starts at
 /// this moment waits for the lock a little longer.
 pub(crate) fn in_use(url: &str) -> Result<Option<bool>> {
-    match Dialect::of(url) {
-        Some(Dialect::Sqlite) => {}
-        Some(Dialect::Postgres) | None => return Ok(None),
-    }
-    let path = format!("{}.lock", sqlite_path(url)?.display());
+    let Target::Embedded(path) = target(url)?.1 else {
+        return Ok(None);
+    };
+    let path = lock_path(&path);
     let Ok(file) = File::open(path) else {
         return Ok(Some(false)); // No server has used it yet.
     };
@@ -243,11 +192,8 @@ mod tests {
 
     #[test]
     fn error_texts_keep_passwords_out() {
-        let text = unusable(
-            "postgres://bob:secret@db.example/p",
-            sqlx::Error::WorkerCrashed,
-        )
-        .to_string();
+        let url = "postgres://bob:secret@db.example/p";
+        let text = unusable(url, Failure::Busy).to_string();
         assert!(text.contains("postgres://…@db.example/p") && !text.contains("secret"));
     }
 }

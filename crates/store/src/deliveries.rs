@@ -8,12 +8,13 @@ use std::str::FromStr;
 
 use model::record::Callback;
 use model::{CallSid, EventSid, InstanceSid, Lane, Timestamp};
-use sqlx::AnyPool;
-use sqlx::any::AnyRow;
 
+use crate::connection::Access;
 use crate::filter::{Place, Rows, Scope, Window};
 use crate::query::{Conditions, count_of};
-use crate::sql::{Columns, Sql, args};
+use crate::readers::Readers;
+use crate::row::Row;
+use crate::sql::{Sql, args};
 use crate::{Change, Inspect, PendingCallback, Result, Store, StoreError, rows};
 
 /// Maximum rows that a server claims at once.
@@ -167,7 +168,7 @@ impl Store {
         let mut counting = filter.conditions(count_of(rows::OUTBOX.name));
         counting.ended();
         let count = self
-            .first(counting.finish(), |row| Columns(row).int("n"))
+            .first(counting.finish(), |row| row.int("n"))
             .await?
             .unwrap_or(0);
         if count > 0 {
@@ -185,7 +186,7 @@ impl Store {
     pub async fn undelivered_count(&self) -> Result<i64> {
         let mut sql = count_of(rows::OUTBOX.name);
         sql.with(OURS, self.instance());
-        let count = self.first(sql, |row| Columns(row).int("n")).await?;
+        let count = self.first(sql, |row| row.int("n")).await?;
         Ok(count.unwrap_or(0))
     }
 
@@ -196,7 +197,7 @@ impl Store {
     pub async fn next_sequence(&self, lane: Lane) -> Result<i64> {
         let text = "SELECT COALESCE(MAX(sequence), -1) AS last FROM outbox WHERE lane = $1";
         let last = self
-            .first(Sql::new(text, args![lane]), |row| Columns(row).int("last"))
+            .first(Sql::new(text, args![lane]), |row| row.int("last"))
             .await?;
         Ok(last.map_or(0, |last| last + 1))
     }
@@ -244,8 +245,7 @@ impl Inspect {
     pub async fn delivery(&self, event: EventSid) -> Result<Option<Delivery>> {
         let mut sql = rows::OUTBOX.select();
         sql.with(" WHERE event = ?", event);
-        let row = sql.first(&self.readers).await?;
-        row.as_ref().map(read).transpose()
+        self.readers.first(sql, read).await
     }
 
     /// Callbacks that a filter matches, newest first.
@@ -262,14 +262,16 @@ impl Inspect {
     /// # Errors
     /// As reported by the database.
     pub async fn replay(&self, filter: &DeliveryFilter, at: Timestamp) -> Result<u64> {
-        Ok(filter.replay(at).execute(&self.readers).await?)
+        let mut connection = self.target.connect(Access::Write).await?;
+        let replayed = connection.execute(filter.replay(at)).await?;
+        connection.close().await?;
+        Ok(replayed)
     }
 }
 
-async fn list(readers: &AnyPool, filter: &DeliveryFilter) -> Result<Rows<Delivery>> {
+async fn list(readers: &Readers, filter: &DeliveryFilter) -> Result<Rows<Delivery>> {
     let counting = filter.conditions(count_of(rows::OUTBOX.name)).finish();
-    let counted = counting.first(readers).await?;
-    let total = counted.map_or(Ok(0), |row| Columns(&row).int("n"))?;
+    let total = readers.first(counting, |row| row.int("n")).await?;
     let mut selecting = filter.conditions(rows::OUTBOX.select());
     let Window {
         offset,
@@ -286,8 +288,8 @@ async fn list(readers: &AnyPool, filter: &DeliveryFilter) -> Result<Rows<Deliver
     if let Some(event) = event {
         let mut finding = Conditions::of(count_of(rows::OUTBOX.name), filter.scope);
         finding.add(" AND event = ?", event.as_str());
-        let found = finding.finish().first(readers).await?;
-        if found.map_or(Ok(0), |row| Columns(&row).int("n"))? == 0 {
+        let found = readers.first(finding.finish(), |row| row.int("n")).await?;
+        if found.unwrap_or(0) == 0 {
             return Err(StoreError::NoRow(event.clone()));
         }
         let condition = format!(
@@ -298,15 +300,15 @@ async fn list(readers: &AnyPool, filter: &DeliveryFilter) -> Result<Rows<Deliver
     }
     let skipped = if event.is_some() { 0 } else { *offset };
     let order = format!("created {direction}, sequence {direction}, event {direction}");
-    let found = selecting
-        .window(order, skipped, *limit)
-        .all(readers)
-        .await?;
-    let mut items = found.iter().map(read).collect::<Result<Vec<_>>>()?;
+    let selecting = selecting.window(order, skipped, *limit);
+    let mut items = readers.many(selecting, read).await?;
     if newer {
         items.reverse();
     }
-    Ok(Rows { items, total })
+    Ok(Rows {
+        items,
+        total: total.unwrap_or(0),
+    })
 }
 
 /// The statement by which a server claims a row; `repeated` if it may just have done so.
@@ -327,18 +329,17 @@ pub(crate) fn take_over(lane: Lane, from: InstanceSid, owner: InstanceSid) -> Sq
     )
 }
 
-/// Reads the columns that [`rows::callback`] omits.
-pub(crate) fn read(row: &AnyRow) -> Result<Delivery> {
+/// Reads the columns that [`rows::callback`] leaves out.
+pub(crate) fn read(row: &Row) -> Result<Delivery> {
     let pending = rows::callback(row)?;
-    let columns = Columns(row);
     Ok(Delivery {
         callback: pending.callback,
-        state: columns.word("state")?,
+        state: row.word("state")?,
         attempts: pending.attempts,
-        http_status: columns.opt_small("http_status")?,
-        error: columns.opt_text("error")?,
+        http_status: row.opt_small("http_status")?,
+        error: row.opt_text("error")?,
         next_at: pending.next_at,
-        ended: columns.opt_time("ended")?,
+        ended: row.opt_time("ended")?,
         replayed: pending.replayed,
     })
 }

@@ -2,7 +2,7 @@
 //!
 //! **Invariant: no other module names a database,** but for `connect` and `connection`, which speak to it.
 
-use sqlx::AnyConnection;
+use crate::connection::Access;
 
 /// Which database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +26,13 @@ const SQLITE_SETUP: &[&str] = &[
     "PRAGMA temp_store = MEMORY",
 ];
 
+/// What a connection needs that only reads.
+const SQLITE_READ_SETUP: &[&str] = &[
+    "PRAGMA busy_timeout = 5000",
+    "PRAGMA temp_store = MEMORY",
+    "PRAGMA query_only = ON",
+];
+
 impl Dialect {
     /// From the scheme of the database's address.
     pub(crate) fn of(url: &str) -> Option<Self> {
@@ -37,10 +44,14 @@ impl Dialect {
     }
 
     /// Statements for each new connection.
-    pub(crate) const fn setup(self) -> &'static [&'static str] {
-        match self {
-            Self::Sqlite => SQLITE_SETUP,
-            Self::Postgres => &[],
+    pub(crate) const fn setup(self, access: Access) -> &'static [&'static str] {
+        match (self, access) {
+            (Self::Sqlite, Access::Write) => SQLITE_SETUP,
+            (Self::Sqlite, Access::Read) => SQLITE_READ_SETUP,
+            (Self::Postgres, Access::Write) => &[],
+            (Self::Postgres, Access::Read) => {
+                &["SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY"]
+            }
         }
     }
 
@@ -61,19 +72,20 @@ impl Dialect {
         }
     }
 
-    /// Makes this connection overwrite what it deletes, where a file would keep it.
-    pub(crate) const fn overwrite_freed(self) -> &'static [&'static str] {
-        match self {
-            Self::Sqlite => &["PRAGMA secure_delete = ON"],
-            Self::Postgres => &[],
+    /// Makes this connection overwrite what it deletes, where a file would keep it, or no longer.
+    pub(crate) const fn overwrite_freed(self, on: bool) -> Option<&'static str> {
+        match (self, on) {
+            (Self::Sqlite, true) => Some("PRAGMA secure_delete = ON"),
+            (Self::Sqlite, false) => Some("PRAGMA secure_delete = OFF"),
+            (Self::Postgres, _) => None,
         }
     }
 
     /// Leaves nothing of what was written before in the write-ahead log.
-    pub(crate) const fn empty_log(self) -> &'static [&'static str] {
+    pub(crate) const fn empty_log(self) -> Option<&'static str> {
         match self {
-            Self::Sqlite => &["PRAGMA wal_checkpoint(TRUNCATE)"],
-            Self::Postgres => &[],
+            Self::Sqlite => Some("PRAGMA wal_checkpoint(TRUNCATE)"),
+            Self::Postgres => None,
         }
     }
 
@@ -98,11 +110,6 @@ impl Dialect {
     pub(crate) const fn single_process(self) -> bool {
         matches!(self, Self::Sqlite)
     }
-}
-
-/// Runs a fixed statement without arguments.
-pub(crate) async fn run(connection: &mut AnyConnection, sql: &'static str) -> sqlx::Result<()> {
-    sqlx::raw_sql(sql).execute(connection).await.map(drop)
 }
 
 #[cfg(test)]

@@ -37,5 +37,5 @@ pub enum StoreError {
     Closed,
     /// An error from the database.
     #[error("database: {0}")]
-    Database(#[from] sqlx::Error),
+    Database(String),
 }

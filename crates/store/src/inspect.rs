@@ -3,18 +3,21 @@
 
 use model::record::{CallRecord, Notification, Refusal};
 use model::{CallSid, CallStatus, InstanceSid, Lane, Timestamp};
-use sqlx::AnyPool;
-use sqlx::any::AnyRow;
 
+use crate::connection::Target;
 use crate::filter::{RowKey, Rows};
 use crate::query::{Conditions, Order, count_of};
+use crate::readers::Readers;
 use crate::repair::SILENCE;
-use crate::sql::{Columns, Sql, args, pattern};
+use crate::row::Row;
+use crate::sql::{Sql, args, pattern};
 use crate::{Result, connect, rows};
 
 /// Read access to a database.
 pub struct Inspect {
-    pub(crate) readers: AnyPool,
+    pub(crate) readers: Readers,
+    /// Where to connect to change something.
+    pub(crate) target: Target,
     /// Whether a server holds the embedded database; `None` for a shared one.
     in_use: Option<bool>,
 }
@@ -51,8 +54,10 @@ impl Inspect {
     /// # Errors
     /// [`crate::StoreError::Unusable`] with a text for the operator.
     pub async fn open(url: &str) -> Result<Self> {
+        let (readers, target) = connect::open_to_read(url).await?;
         Ok(Self {
-            readers: connect::open_to_read(url).await?,
+            readers,
+            target,
             in_use: connect::in_use(url)?,
         })
     }
@@ -64,8 +69,7 @@ impl Inspect {
     pub async fn call(&self, sid: CallSid) -> Result<Option<CallRecord>> {
         let mut sql = rows::CALLS.select();
         sql.with(" WHERE sid = ?", sid);
-        let row = sql.first(&self.readers).await?;
-        row.as_ref().map(rows::call).transpose()
+        self.readers.first(sql, rows::call).await
     }
 
     /// The legs created by a leg, oldest first.
@@ -76,8 +80,7 @@ impl Inspect {
         let mut sql = rows::CALLS.select();
         sql.with(" WHERE parent = ?", sid)
             .text(" ORDER BY created, sid");
-        let found = sql.all(&self.readers).await?;
-        found.iter().map(rows::call).collect()
+        self.readers.many(sql, rows::call).await
     }
 
     /// Legs of all accounts, newest first.
@@ -99,14 +102,11 @@ impl Inspect {
             conditions
         };
         let counted = fill(count_of(rows::CALLS.name)).finish();
-        let counted = counted.first(&self.readers).await?;
-        let total = counted.map_or(Ok(0), |row| Columns(&row).int("n"))?;
+        let total = self.readers.first(counted, |row| row.int("n")).await?;
         let selecting = fill(rows::CALLS.select()).window(Order::NEWEST, 0, which.limit);
-        let found = selecting.all(&self.readers).await?;
-        let items: Result<Vec<_>> = found.iter().map(rows::call).collect();
         Ok(Rows {
-            items: items?,
-            total,
+            items: self.readers.many(selecting, rows::call).await?,
+            total: total.unwrap_or(0),
         })
     }
 
@@ -121,9 +121,17 @@ impl Inspect {
         call: Option<CallSid>,
         limit: i64,
     ) -> Result<Vec<Notification>> {
-        let selecting = notifications_of(call).window(Order::NEWEST, 0, limit);
-        let found = selecting.all(&self.readers).await?;
-        found.iter().rev().map(rows::notification).collect()
+        let mut conditions = Conditions::of(rows::NOTIFICATIONS.select(), None);
+        if let Some(call) = call {
+            conditions.add(" AND call = ?", call);
+        }
+        if let Some(after) = after {
+            conditions.beside(false, after);
+        }
+        let selecting = conditions.window(Order::NEWEST, 0, limit);
+        let mut found = self.readers.many(selecting, rows::notification).await?;
+        found.reverse();
+        Ok(found)
     }
 
     /// The first notifications that are newer than `after`, oldest first.
@@ -151,9 +159,8 @@ impl Inspect {
     /// As reported by the database.
     pub async fn phones(&self) -> Result<Vec<(String, String)>> {
         let text = "SELECT login, content FROM bindings ORDER BY login, organization";
-        let found = Sql::new(text, Vec::new()).all(&self.readers).await?;
-        let read = |row: &AnyRow| Ok((Columns(row).text("login")?, Columns(row).text("content")?));
-        found.iter().map(read).collect()
+        let read = |row: &Row| Ok((row.text("login")?, row.text("content")?));
+        self.readers.many(Sql::new(text, Vec::new()), read).await
     }
 
     /// Refusals of about the last day, latest first.
@@ -162,19 +169,17 @@ impl Inspect {
     /// As reported by the database.
     pub async fn refusals(&self) -> Result<Vec<Refusal>> {
         let text = "SELECT source, reason, name, n, first_at, last_at FROM refusals ORDER BY last_at DESC, name LIMIT 1000";
-        let found = Sql::new(text, Vec::new()).all(&self.readers).await?;
-        let read = |row: &AnyRow| {
-            let columns = Columns(row);
+        let read = |row: &Row| {
             Ok(Refusal {
-                source: columns.word("source")?,
-                reason: columns.word("reason")?,
-                name: columns.text("name")?,
-                count: u64::try_from(columns.int("n")?).unwrap_or_default(),
-                first: columns.time("first_at")?,
-                last: columns.time("last_at")?,
+                source: row.word("source")?,
+                reason: row.word("reason")?,
+                name: row.text("name")?,
+                count: u64::try_from(row.int("n")?).unwrap_or_default(),
+                first: row.time("first_at")?,
+                last: row.time("last_at")?,
             })
         };
-        found.iter().map(read).collect()
+        self.readers.many(Sql::new(text, Vec::new()), read).await
     }
 
     /// Whether a server may be about to store the trace of a call that has ended.
@@ -203,16 +208,16 @@ impl Inspect {
             ),
             Vec::new(),
         );
-        let open = |row: &AnyRow| {
+        let open = |row: &Row| {
             let record = rows::call(row)?;
             Ok(OpenCall {
                 server_runs: running.contains(&record.instance),
-                last_alive: Columns(row).opt_time("last_alive")?,
-                has_dialog: Columns(row).opt_text("dialog")?.is_some(),
+                last_alive: row.opt_time("last_alive")?,
+                has_dialog: row.opt_text("dialog")?.is_some(),
                 record,
             })
         };
-        sql.all(&self.readers).await?.iter().map(open).collect()
+        self.readers.many(sql, open).await
     }
 
     /// The servers that are running. An embedded database has at most one: the holder of its lock,
@@ -228,8 +233,7 @@ impl Inspect {
                 sql.with(" WHERE last_alive > ?", now - SILENCE);
             }
         }
-        let rows = sql.all(&self.readers).await?;
-        rows.iter().map(|row| Columns(row).word("sid")).collect()
+        self.readers.many(sql, |row| row.word("sid")).await
     }
 
     /// The trace of a root leg, a conference or a message, as it was committed.
@@ -238,10 +242,7 @@ impl Inspect {
     /// As reported by the database.
     pub async fn trace(&self, lane: Lane) -> Result<Option<Vec<u8>>> {
         let sql = Sql::new("SELECT content FROM traces WHERE lane = $1", args![lane]);
-        let row = sql.first(&self.readers).await?;
-        row.as_ref()
-            .map(|row| Columns(row).blob("content"))
-            .transpose()
+        self.readers.first(sql, |row| row.blob("content")).await
     }
 }
 

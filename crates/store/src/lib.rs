@@ -29,7 +29,9 @@ mod links;
 mod lists;
 mod migrate;
 mod query;
+mod readers;
 mod repair;
+mod row;
 mod rows;
 mod secret;
 mod sql;
@@ -40,7 +42,6 @@ use std::time::Duration;
 
 use model::record::{CallRecord, Callback, Message, Number};
 use model::{InstanceSid, Timestamp};
-use sqlx::AnyPool;
 
 pub use change::{CallUpdate, Change, Committed};
 pub use deliveries::{Delivery, DeliveryFilter, DeliveryState, NoDeliveryState};
@@ -59,7 +60,8 @@ use crate::caches::Caches;
 use crate::connect::unusable;
 use crate::credentials::Verifier;
 use crate::dialect::Dialect;
-use crate::writer::{Hurry, Operation, Writer, now};
+use crate::readers::Readers;
+use crate::writer::{Hurry, Operation, Start, Writer, now};
 
 type Result<T, E = StoreError> = std::result::Result<T, E>;
 
@@ -120,7 +122,7 @@ struct Inner {
     instance: InstanceSid,
     dialect: Dialect,
     key: SecretKey,
-    readers: AnyPool,
+    readers: Readers,
     writer: Writer,
     caches: Arc<Caches>,
     verifier: Verifier,
@@ -139,22 +141,26 @@ impl Store {
             StoreError::Database(error) => unusable(url, error),
             other => other,
         };
-        migrate::migrate(&mut opened.migrator, opened.dialect, now())
+        migrate::migrate(&mut opened.connection, opened.dialect, now())
             .await
             .map_err(explained)?;
-        migrate::seal_clients(&mut opened.migrator, opened.dialect, &key)
+        migrate::seal_clients(&mut opened.connection, opened.dialect, &key)
             .await
             .map_err(explained)?;
         let instance = InstanceSid::new(now(), rand::random());
         let dialect = opened.dialect;
         let lifetime = (!dialect.single_process()).then_some(SHARED_LIFETIME);
         let caches = Arc::new(Caches::new(lifetime));
-        let readers = opened.readers.clone();
-        let writer = opened
-            .writer(instance, Arc::clone(&caches))
-            .await
-            .map_err(|error| unusable(url, error))?;
-        let writer = Writer::spawn(writer).map_err(|error| unusable(url, error))?;
+        let readers = opened.readers();
+        let start = Start {
+            dialect,
+            connection: opened.connection,
+            target: opened.target,
+            instance,
+            caches: Arc::clone(&caches),
+            lock: opened.lock,
+        };
+        let writer = Writer::spawn(start).map_err(|error| unusable(url, error))?;
         let store = Self {
             inner: Arc::new(Inner {
                 instance,
@@ -246,7 +252,7 @@ impl Store {
         self.inner.dialect
     }
 
-    fn readers(&self) -> &AnyPool {
+    fn readers(&self) -> &Readers {
         &self.inner.readers
     }
 

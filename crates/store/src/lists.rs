@@ -7,7 +7,6 @@ use model::{
     CallSid, InstanceSid, Lane, MessageSid, NotificationSid, NumberSid, OrganizationSid,
     RecordingSid,
 };
-use sqlx::any::AnyRow;
 
 use crate::filter::{
     AccountFilter, CallFilter, CallKey, MessageFilter, MessageKey, NotificationFilter,
@@ -15,7 +14,8 @@ use crate::filter::{
     Scope, Sort, Window,
 };
 use crate::query::{Conditions, Order, count_of, counted};
-use crate::sql::{Arg, Columns, Sql, Table, args};
+use crate::row::Row;
+use crate::sql::{Arg, Sql, Table, args};
 use crate::{Result, Store, StoreError, rows};
 
 impl Store {
@@ -75,7 +75,7 @@ impl Store {
     /// As reported by the database.
     pub async fn trace(&self, lane: Lane) -> Result<Option<Vec<u8>>> {
         let sql = Sql::new("SELECT content FROM traces WHERE lane = $1", args![lane]);
-        self.first(sql, |row| Columns(row).blob("content")).await
+        self.first(sql, |row| row.blob("content")).await
     }
 
     /// The stored registrations, by login.
@@ -87,10 +87,7 @@ impl Store {
             "SELECT login, content FROM bindings WHERE organization = $1 ORDER BY login",
             args![organization],
         );
-        let read = |row: &AnyRow| {
-            let columns = Columns(row);
-            Ok((columns.text("login")?, columns.text("content")?))
-        };
+        let read = |row: &Row| Ok((row.text("login")?, row.text("content")?));
         self.many(sql, read).await
     }
 
@@ -295,7 +292,7 @@ impl Store {
             order: &Order::NEWEST,
             window: &filter.window,
         };
-        let read = |row: &AnyRow| rows::account(row, self.key());
+        let read = |row: &Row| rows::account(row, self.key());
         self.list(list, fill, read).await
     }
 
@@ -317,7 +314,7 @@ impl Store {
         &self,
         list: List<'_>,
         fill: impl Fn(&mut Conditions),
-        read: impl Fn(&AnyRow) -> Result<T>,
+        read: impl Fn(&Row) -> Result<T>,
     ) -> Result<Rows<T>> {
         let Window {
             offset,
@@ -361,7 +358,7 @@ impl Store {
             }
             Some(_) | None => counting.finish(),
         };
-        let total = self.first(counting, |row| Columns(row).int("n")).await?;
+        let total = self.first(counting, |row| row.int("n")).await?;
         Ok(total.unwrap_or(0))
     }
 
@@ -370,7 +367,7 @@ impl Store {
         let head = format!("SELECT created FROM {}", list.table.name);
         let mut finding = Conditions::of(Sql::new(head, Vec::new()), list.scope);
         finding.add(" AND sid = ?", sid);
-        let created = self.first(finding.finish(), |row| Columns(row).time("created"));
+        let created = self.first(finding.finish(), |row| row.time("created"));
         Ok(RowKey {
             created: (created.await?).ok_or_else(|| StoreError::NoRow(sid.to_owned()))?,
             sid: sid.to_owned(),
@@ -382,7 +379,7 @@ impl Store {
         &self,
         table: &Table,
         key: impl Into<Arg>,
-        read: fn(&AnyRow) -> Result<T>,
+        read: fn(&Row) -> Result<T>,
     ) -> Result<Option<T>> {
         let mut sql = table.select();
         sql.with(&format!(" WHERE {} = ?", table.columns[0]), key);
@@ -392,19 +389,17 @@ impl Store {
     pub(crate) async fn first<T>(
         &self,
         sql: Sql,
-        read: impl Fn(&AnyRow) -> Result<T>,
+        read: impl Fn(&Row) -> Result<T>,
     ) -> Result<Option<T>> {
-        let row = sql.first(self.readers()).await?;
-        row.as_ref().map(read).transpose()
+        self.readers().first(sql, read).await
     }
 
     pub(crate) async fn many<T>(
         &self,
         sql: Sql,
-        read: impl Fn(&AnyRow) -> Result<T>,
+        read: impl Fn(&Row) -> Result<T>,
     ) -> Result<Vec<T>> {
-        let rows = sql.all(self.readers()).await?;
-        rows.iter().map(read).collect()
+        self.readers().many(sql, read).await
     }
 }
 

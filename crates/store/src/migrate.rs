@@ -4,12 +4,12 @@
 //! note that it ran.**
 
 use model::Timestamp;
-use sqlx::{AnyConnection, AssertSqlSafe, Row};
 use tracing::info;
 
-use crate::dialect::{Dialect, run};
+use crate::connection::Connection;
+use crate::dialect::Dialect;
 use crate::secret::SecretKey;
-use crate::sql::Columns;
+use crate::sql::{Sql, args};
 use crate::{Result, StoreError, rows};
 
 /// Number, name and text of every migration.
@@ -87,36 +87,35 @@ const NOTES: &str = "CREATE TABLE IF NOT EXISTS migrations (\
 /// Seals the digests of clients that an earlier release stored in the clear, and leaves no copy of them
 /// in the file. Several processes may do so at once: each row is sealed once.
 pub(crate) async fn seal_clients(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     dialect: Dialect,
     key: &SecretKey,
 ) -> Result<()> {
-    let found = sqlx::query("SELECT sid, ha1_md5, ha1_sha256 FROM clients WHERE ha1 IS NULL")
-        .fetch_all(&mut *connection)
-        .await?;
+    let text = "SELECT sid, ha1_md5, ha1_sha256 FROM clients WHERE ha1 IS NULL";
+    let found = connection.all(&Sql::new(text, Vec::new())).await?;
     if found.is_empty() {
         return Ok(());
     }
-    for statement in dialect.overwrite_freed() {
-        run(connection, statement).await?;
+    if let Some(statement) = dialect.overwrite_freed(true) {
+        connection.run(statement).await?;
     }
-    run(connection, dialect.begin()).await?;
+    connection.run(dialect.begin()).await?;
     for row in &found {
-        let row = Columns(row);
         let (md5, sha256) = (row.text("ha1_md5")?, row.text("ha1_sha256")?);
         let sealed = rows::sealed_digests(row.word("sid")?, (&md5, &sha256), key);
-        sqlx::query(
+        let sql = Sql::new(
             "UPDATE clients SET ha1 = $1, ha1_md5 = '', ha1_sha256 = '' \
              WHERE sid = $2 AND ha1 IS NULL",
-        )
-        .bind(sealed)
-        .bind(row.text("sid")?)
-        .execute(&mut *connection)
-        .await?;
+            args![sealed, row.text("sid")?],
+        );
+        connection.execute(sql).await?;
     }
-    run(connection, "COMMIT").await?;
-    for statement in dialect.empty_log() {
-        run(connection, statement).await?;
+    connection.run("COMMIT").await?;
+    if let Some(statement) = dialect.empty_log() {
+        connection.run(statement).await?;
+    }
+    if let Some(statement) = dialect.overwrite_freed(false) {
+        connection.run(statement).await?;
     }
     info!(
         clients = found.len(),
@@ -127,29 +126,29 @@ pub(crate) async fn seal_clients(
 
 /// Runs the migrations that the database has not seen.
 pub(crate) async fn migrate(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     dialect: Dialect,
     now: Timestamp,
 ) -> Result<()> {
-    run(connection, dialect.begin()).await?;
+    connection.run(dialect.begin()).await?;
     match migrate_locked(connection, dialect, now).await {
-        Ok(()) => Ok(run(connection, "COMMIT").await?),
+        Ok(()) => Ok(connection.run("COMMIT").await?),
         Err(error) => {
-            run(connection, "ROLLBACK").await?;
+            connection.run("ROLLBACK").await?;
             Err(error)
         }
     }
 }
 
 async fn migrate_locked(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     dialect: Dialect,
     now: Timestamp,
 ) -> Result<()> {
     if let Some(lock) = dialect.lock_migrations() {
-        run(connection, lock).await?;
+        connection.run(lock).await?;
     }
-    run(connection, NOTES).await?;
+    connection.run(NOTES).await?;
     let seen = seen_version(connection).await?;
     let newest = MIGRATIONS.last().map_or(0, |(version, _, _)| *version);
     if seen > newest {
@@ -159,24 +158,21 @@ async fn migrate_locked(
         )));
     }
     for (version, name, text) in MIGRATIONS.iter().filter(|(version, ..)| *version > seen) {
-        let sql = text.replace("{{blob}}", dialect.blob());
-        sqlx::raw_sql(AssertSqlSafe(sql))
-            .execute(&mut *connection)
-            .await?;
-        sqlx::query("INSERT INTO migrations (version, name, applied) VALUES ($1, $2, $3)")
-            .bind(*version)
-            .bind((*name).to_owned())
-            .bind(now.0)
-            .execute(&mut *connection)
-            .await?;
+        let tables = text.replace("{{blob}}", dialect.blob());
+        connection.run(&tables).await?;
+        let note = Sql::new(
+            "INSERT INTO migrations (version, name, applied) VALUES ($1, $2, $3)",
+            args![*version, *name, now],
+        );
+        connection.execute(note).await?;
         info!(version, name, "migrated the database");
     }
     Ok(())
 }
 
-async fn seen_version(connection: &mut AnyConnection) -> Result<i64> {
-    let row = sqlx::query("SELECT COALESCE(MAX(version), 0) AS version FROM migrations")
-        .fetch_one(connection)
-        .await?;
-    Ok(row.try_get("version")?)
+async fn seen_version(connection: &mut Connection) -> Result<i64> {
+    let text = "SELECT MAX(version) AS version FROM migrations";
+    let found = connection.all(&Sql::new(text, Vec::new())).await?;
+    let seen = found.first().map(|row| row.opt_int("version"));
+    Ok(seen.transpose()?.flatten().unwrap_or(0))
 }

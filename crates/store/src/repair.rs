@@ -10,11 +10,10 @@ use model::record::{CallRecord, Message, StartedRecording};
 use model::{
     CallSid, CallStatus, Direction, HangupBy, InstanceSid, Lane, MessageStatus, Timestamp, error,
 };
-use sqlx::any::AnyRow;
 
 use crate::admin::Admin;
+use crate::row::Row;
 use crate::rows;
-use crate::sql::Columns;
 use crate::{Change, Orphan, OrphanMessage, Result, Store};
 
 /// A server of a shared database is dead after this long without a heartbeat.
@@ -56,7 +55,7 @@ impl Store {
         )
         .text(" ORDER BY c.created, c.sid");
         self.many(sql, |row| {
-            let last_alive = Columns(row).opt_time("last_alive")?;
+            let last_alive = row.opt_time("last_alive")?;
             orphan(row, last_alive, REASON)
         })
         .await
@@ -78,7 +77,7 @@ impl Store {
                 Vec::new(),
             );
             sql.with(" WHERE sid = ? AND ended IS NULL", *call);
-            let read = |row: &AnyRow| orphan(row, Some(now), FAILED_HERE);
+            let read = |row: &Row| orphan(row, Some(now), FAILED_HERE);
             found.extend(self.first(sql, read).await?);
         }
         Ok(found)
@@ -100,7 +99,7 @@ impl Store {
             sql.with(" WHERE (call = ?", *lane)
                 .with(" OR sid = ?) AND ended IS NULL", *lane)
                 .with(" AND instance = ? ORDER BY created, sid", self.instance());
-            let read = |row: &AnyRow| orphan_message(row, now, FAILED_HERE);
+            let read = |row: &Row| orphan_message(row, now, FAILED_HERE);
             found.extend(self.many(sql, read).await?);
         }
         Ok(found)
@@ -113,7 +112,7 @@ impl Store {
     pub async fn last_alive(&self) -> Result<Option<Timestamp>> {
         let mut sql = crate::sql::Sql::new("SELECT last_alive FROM instances", Vec::new());
         sql.with(" WHERE sid = ?", self.instance());
-        self.first(sql, |row| Columns(row).time("last_alive")).await
+        self.first(sql, |row| row.time("last_alive")).await
     }
 
     /// Servers without a heartbeat for so long that they count as dead, however long ago.
@@ -124,7 +123,7 @@ impl Store {
         let mut sql = crate::sql::Sql::new("SELECT sid FROM instances", Vec::new());
         sql.with(" WHERE last_alive <= ?", self.gone_since(now))
             .with(" AND sid <> ?", self.instance());
-        let found = self.many(sql, |row| Columns(row).word("sid")).await?;
+        let found = self.many(sql, |row| row.word("sid")).await?;
         Ok(found.into_iter().collect())
     }
 
@@ -222,15 +221,15 @@ impl Store {
     }
 }
 
-fn orphan(row: &AnyRow, last_alive: Option<Timestamp>, reason: &str) -> Result<Orphan> {
+fn orphan(row: &Row, last_alive: Option<Timestamp>, reason: &str) -> Result<Orphan> {
     Ok(Orphan {
         record: closed(rows::call(row)?, last_alive, reason),
-        dialog: Columns(row).opt_text("dialog")?,
-        farewell: Columns(row).opt_text("farewell")?,
+        dialog: row.opt_text("dialog")?,
+        farewell: row.opt_text("farewell")?,
     })
 }
 
-fn orphan_message(row: &AnyRow, now: Timestamp, reason: &str) -> Result<OrphanMessage> {
+fn orphan_message(row: &Row, now: Timestamp, reason: &str) -> Result<OrphanMessage> {
     let message = rows::message(row)?;
     Ok(OrphanMessage {
         record: Message {
@@ -240,7 +239,7 @@ fn orphan_message(row: &AnyRow, now: Timestamp, reason: &str) -> Result<OrphanMe
             updated: now.max(message.updated),
             ..message
         },
-        farewell: Columns(row).opt_text("farewell")?,
+        farewell: row.opt_text("farewell")?,
     })
 }
 

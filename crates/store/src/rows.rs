@@ -8,10 +8,10 @@ use model::record::{
     Organization, Recording, StartedRecording, VoiceApplication,
 };
 use model::{CallStatus, ClientSid, InstanceSid};
-use sqlx::any::AnyRow;
 
+use crate::row::{Row, corrupt};
 use crate::secret::SecretKey;
-use crate::sql::{Arg, Columns, Table, args, corrupt};
+use crate::sql::{Arg, Table, args};
 use crate::{PendingCallback, Result};
 
 pub(crate) static ORGANIZATIONS: Table = Table {
@@ -29,8 +29,7 @@ pub(crate) fn organization_args(organization: &Organization) -> Vec<Arg> {
     ]
 }
 
-pub(crate) fn organization(row: &AnyRow) -> Result<Organization> {
-    let row = Columns(row);
+pub(crate) fn organization(row: &Row) -> Result<Organization> {
     Ok(Organization {
         sid: row.word("sid")?,
         domain_name: row.text("domain_name")?,
@@ -76,8 +75,7 @@ pub(crate) fn account_args(account: &Account, key: &SecretKey) -> Vec<Arg> {
     ]
 }
 
-pub(crate) fn account(row: &AnyRow, key: &SecretKey) -> Result<Account> {
-    let row = Columns(row);
+pub(crate) fn account(row: &Row, key: &SecretKey) -> Result<Account> {
     let sid: model::AccountSid = row.word("sid")?;
     let open = |column: &'static str, sealed: Vec<u8>| {
         let token = key.open(&sealed, sid.as_bytes())?;
@@ -161,10 +159,9 @@ pub(crate) fn sealed_digests(
     key.seal(format!("{md5}:{sha256}").as_bytes(), client.as_bytes())
 }
 
-pub(crate) fn client(row: &AnyRow, key: &SecretKey) -> Result<Client> {
-    let columns = Columns(row);
-    let sid: ClientSid = columns.word("sid")?;
-    let (ha1_md5, ha1_sha256) = match columns.opt_blob("ha1")? {
+pub(crate) fn client(row: &Row, key: &SecretKey) -> Result<Client> {
+    let sid: ClientSid = row.word("sid")?;
+    let (ha1_md5, ha1_sha256) = match row.opt_blob("ha1")? {
         Some(sealed) => {
             let text = String::from_utf8(key.open(&sealed, sid.as_bytes())?);
             let text = text.map_err(|error| corrupt("ha1", error))?;
@@ -173,25 +170,24 @@ pub(crate) fn client(row: &AnyRow, key: &SecretKey) -> Result<Client> {
                 .ok_or_else(|| corrupt("ha1", "there is one digest"))?;
             (md5.to_owned(), sha256.to_owned())
         }
-        None => (columns.text("ha1_md5")?, columns.text("ha1_sha256")?),
+        None => (row.text("ha1_md5")?, row.text("ha1_sha256")?),
     };
     Ok(Client {
         sid,
-        account: columns.word("account")?,
-        organization: columns.word("organization")?,
-        friendly_name: columns.text("friendly_name")?,
-        login: columns.text("login")?,
+        account: row.word("account")?,
+        organization: row.word("organization")?,
+        friendly_name: row.text("friendly_name")?,
+        login: row.text("login")?,
         ha1_md5,
         ha1_sha256,
-        enabled: columns.flag("enabled")?,
+        enabled: row.flag("enabled")?,
         voice: voice(row)?,
-        created: columns.time("created")?,
-        updated: columns.time("updated")?,
+        created: row.time("created")?,
+        updated: row.time("updated")?,
     })
 }
 
-fn voice(row: &AnyRow) -> Result<VoiceApplication> {
-    let row = Columns(row);
+fn voice(row: &Row) -> Result<VoiceApplication> {
     Ok(VoiceApplication {
         application: row.opt_word("voice_application")?,
         url: row.opt_text("voice_url")?,
@@ -247,8 +243,7 @@ pub(crate) fn application_args(application: &Application) -> Vec<Arg> {
     ]
 }
 
-pub(crate) fn application(row: &AnyRow) -> Result<Application> {
-    let row = Columns(row);
+pub(crate) fn application(row: &Row) -> Result<Application> {
     Ok(Application {
         sid: row.word("sid")?,
         account: row.word("account")?,
@@ -325,24 +320,23 @@ pub(crate) fn number_args(number: &Number) -> Vec<Arg> {
     ]
 }
 
-pub(crate) fn number(row: &AnyRow) -> Result<Number> {
-    let columns = Columns(row);
+pub(crate) fn number(row: &Row) -> Result<Number> {
     Ok(Number {
-        sid: columns.word("sid")?,
-        account: columns.word("account")?,
-        organization: columns.word("organization")?,
-        friendly_name: columns.text("friendly_name")?,
-        phone_number: columns.text("phone_number")?,
-        pure_sip: columns.flag("pure_sip")?,
-        public: columns.flag("is_public")?,
+        sid: row.word("sid")?,
+        account: row.word("account")?,
+        organization: row.word("organization")?,
+        friendly_name: row.text("friendly_name")?,
+        phone_number: row.text("phone_number")?,
+        pure_sip: row.flag("pure_sip")?,
+        public: row.flag("is_public")?,
         voice: voice(row)?,
-        status_callback: columns.opt_text("status_callback")?,
-        status_callback_method: columns.opt_word("status_callback_method")?,
-        voice_caller_id_lookup: columns.flag("voice_caller_id_lookup")?,
-        extra: serde_json::from_str(&columns.text("extra")?)
+        status_callback: row.opt_text("status_callback")?,
+        status_callback_method: row.opt_word("status_callback_method")?,
+        voice_caller_id_lookup: row.flag("voice_caller_id_lookup")?,
+        extra: serde_json::from_str(&row.text("extra")?)
             .map_err(|error| corrupt("extra", error))?,
-        created: columns.time("created")?,
-        updated: columns.time("updated")?,
+        created: row.time("created")?,
+        updated: row.time("updated")?,
     })
 }
 
@@ -420,8 +414,7 @@ pub(crate) fn media_text(media: &MediaCounts) -> String {
     serde_json::to_string(media).unwrap_or_default()
 }
 
-pub(crate) fn call(row: &AnyRow) -> Result<CallRecord> {
-    let row = Columns(row);
+pub(crate) fn call(row: &Row) -> Result<CallRecord> {
     Ok(CallRecord {
         sid: row.word("sid")?,
         instance: row.word::<InstanceSid>("instance")?,
@@ -486,8 +479,7 @@ pub(crate) fn recording_args(recording: &Recording) -> Vec<Arg> {
     ]
 }
 
-pub(crate) fn recording(row: &AnyRow) -> Result<Recording> {
-    let row = Columns(row);
+pub(crate) fn recording(row: &Row) -> Result<Recording> {
     Ok(Recording {
         sid: row.word("sid")?,
         account: row.word("account")?,
@@ -528,8 +520,7 @@ pub(crate) fn started_recording_args(
     ]
 }
 
-pub(crate) fn started_recording(row: &AnyRow) -> Result<StartedRecording> {
-    let row = Columns(row);
+pub(crate) fn started_recording(row: &Row) -> Result<StartedRecording> {
     Ok(StartedRecording {
         sid: row.word("sid")?,
         account: row.word("account")?,
@@ -582,8 +573,7 @@ pub(crate) fn message_args(message: &Message, farewell: Option<&str>) -> Vec<Arg
     ]
 }
 
-pub(crate) fn message(row: &AnyRow) -> Result<Message> {
-    let row = Columns(row);
+pub(crate) fn message(row: &Row) -> Result<Message> {
     Ok(Message {
         sid: row.word("sid")?,
         instance: row.word("instance")?,
@@ -639,8 +629,7 @@ pub(crate) fn notification_args(notification: &Notification) -> Vec<Arg> {
     ]
 }
 
-pub(crate) fn notification(row: &AnyRow) -> Result<Notification> {
-    let row = Columns(row);
+pub(crate) fn notification(row: &Row) -> Result<Notification> {
     let account: model::AccountSid = row.word("account")?;
     let call: Option<model::CallSid> = row.opt_word("call")?;
     Ok(Notification {
@@ -714,8 +703,7 @@ pub(crate) fn callback_args(callback: &Callback, owner: InstanceSid) -> Vec<Arg>
     ]
 }
 
-pub(crate) fn callback(row: &AnyRow) -> Result<PendingCallback> {
-    let row = Columns(row);
+pub(crate) fn callback(row: &Row) -> Result<PendingCallback> {
     let account = row.word("account")?;
     Ok(PendingCallback {
         callback: Callback {

@@ -1,10 +1,9 @@
-//! Statements and rows: the few forms of SQL that this crate writes.
+//! Statements: the few forms of SQL that this crate writes.
 //!
 //! **Invariant: outside values enter a statement as arguments only, never as text.**
 
 use std::borrow::Cow;
 use std::fmt::Write;
-use std::str::FromStr;
 use std::sync::OnceLock;
 
 use model::{
@@ -13,10 +12,6 @@ use model::{
     MessageDirection, MessageSid, MessageStatus, NotificationSid, NumberSid, OrganizationSid,
     RecordingSid, Timestamp,
 };
-use sqlx::any::AnyRow;
-use sqlx::{Any, AssertSqlSafe, Executor, Row};
-
-use crate::{Result, StoreError};
 
 /// An argument: its type is known also when it is null.
 #[derive(Debug, Clone)]
@@ -140,41 +135,6 @@ impl Sql {
         self.text.to_mut().push_str(&text);
         self
     }
-
-    /// Runs it; returns the number of rows it changed.
-    pub(crate) async fn execute<'e>(
-        self,
-        executor: impl Executor<'e, Database = Any>,
-    ) -> sqlx::Result<u64> {
-        Ok(self.bound().execute(executor).await?.rows_affected())
-    }
-
-    /// All rows.
-    pub(crate) async fn all<'e>(
-        self,
-        executor: impl Executor<'e, Database = Any>,
-    ) -> sqlx::Result<Vec<AnyRow>> {
-        self.bound().fetch_all(executor).await
-    }
-
-    /// The first row.
-    pub(crate) async fn first<'e>(
-        self,
-        executor: impl Executor<'e, Database = Any>,
-    ) -> sqlx::Result<Option<AnyRow>> {
-        self.bound().fetch_optional(executor).await
-    }
-
-    fn bound(self) -> sqlx::query::Query<'static, Any, sqlx::any::AnyArguments> {
-        self.args.into_iter().fold(
-            sqlx::query(AssertSqlSafe(self.text.into_owned())),
-            |query, arg| match arg {
-                Arg::Int(value) => query.bind(value),
-                Arg::Text(value) => query.bind(value),
-                Arg::Blob(value) => query.bind(value),
-            },
-        )
-    }
 }
 
 /// A table whose first column identifies the row.
@@ -247,92 +207,9 @@ impl Table {
     }
 }
 
-/// Reads the columns of one row.
-#[derive(Clone, Copy)]
-pub(crate) struct Columns<'r>(pub(crate) &'r AnyRow);
-
-impl Columns<'_> {
-    pub(crate) fn int(self, column: &str) -> Result<i64> {
-        Ok(self.0.try_get(column)?)
-    }
-
-    pub(crate) fn opt_int(self, column: &str) -> Result<Option<i64>> {
-        Ok(self.0.try_get(column)?)
-    }
-
-    pub(crate) fn flag(self, column: &str) -> Result<bool> {
-        Ok(self.int(column)? != 0)
-    }
-
-    pub(crate) fn time(self, column: &str) -> Result<Timestamp> {
-        self.int(column).map(Timestamp)
-    }
-
-    pub(crate) fn opt_time(self, column: &str) -> Result<Option<Timestamp>> {
-        Ok(self.opt_int(column)?.map(Timestamp))
-    }
-
-    pub(crate) fn text(self, column: &str) -> Result<String> {
-        Ok(self.0.try_get(column)?)
-    }
-
-    pub(crate) fn opt_text(self, column: &str) -> Result<Option<String>> {
-        Ok(self.0.try_get(column)?)
-    }
-
-    pub(crate) fn blob(self, column: &str) -> Result<Vec<u8>> {
-        Ok(self.0.try_get(column)?)
-    }
-
-    pub(crate) fn opt_blob(self, column: &str) -> Result<Option<Vec<u8>>> {
-        Ok(self.0.try_get(column)?)
-    }
-
-    /// A number that fits a smaller type.
-    pub(crate) fn opt_small<T: TryFrom<i64>>(self, column: &'static str) -> Result<Option<T>> {
-        self.opt_int(column)?
-            .map(|number| {
-                T::try_from(number).map_err(|_| corrupt(column, format!("{number} is too large")))
-            })
-            .transpose()
-    }
-
-    /// An identifier or word.
-    pub(crate) fn word<T: FromStr>(self, column: &'static str) -> Result<T>
-    where
-        T::Err: std::fmt::Display,
-    {
-        parse(column, &self.text(column)?)
-    }
-
-    pub(crate) fn opt_word<T: FromStr>(self, column: &'static str) -> Result<Option<T>>
-    where
-        T::Err: std::fmt::Display,
-    {
-        self.opt_text(column)?
-            .map(|text| parse(column, &text))
-            .transpose()
-    }
-}
-
-/// A value that cannot be read.
-pub(crate) fn corrupt(what: &'static str, why: impl std::fmt::Display) -> StoreError {
-    StoreError::Corrupt {
-        what,
-        why: why.to_string(),
-    }
-}
-
 /// The `LIKE` pattern for a text that may hold `%` and `_`; use with `ESCAPE '\'`.
 pub(crate) fn pattern(text: &str) -> String {
     text.to_lowercase().replace('\\', "\\\\")
-}
-
-fn parse<T: FromStr>(column: &'static str, text: &str) -> Result<T>
-where
-    T::Err: std::fmt::Display,
-{
-    text.parse().map_err(|error| corrupt(column, error))
 }
 
 #[cfg(test)]

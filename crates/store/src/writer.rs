@@ -24,7 +24,7 @@ use tracing::{error, warn};
 use crate::admin::Admin;
 use crate::apply::{self, Context};
 use crate::caches::Caches;
-use crate::connection::{Connection, Failure, Target};
+use crate::connection::{Access, Connection, Failure, Target};
 use crate::dialect::Dialect;
 use crate::{Change, Committed, Result, StoreError};
 
@@ -479,7 +479,7 @@ impl Task {
     /// Rolls back the failed transaction, on a new connection if the old one cannot.
     async fn recover(&mut self) -> Result<(), Failure> {
         if !self.connection.leave().await {
-            self.connection = self.target.connect().await?;
+            self.connection = self.target.connect(Access::Write).await?;
         }
         Ok(())
     }
@@ -502,7 +502,7 @@ fn refused(failure: &Failure) -> StoreError {
         return StoreError::Duplicate(unique_name(message));
     }
     error!(error = %failure, "the database refused a commit");
-    StoreError::Database(sqlx::Error::Protocol(failure.to_string()))
+    StoreError::Database(failure.to_string())
 }
 
 /// The unique value, from the columns or index in the database's message.
@@ -657,18 +657,18 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         let url = format!("sqlite:{}", dir.path().join("p.db").display());
         let mut opened = crate::connect::open(&url).await.expect("a database");
-        crate::migrate::migrate(&mut opened.migrator, opened.dialect, Timestamp(0))
+        crate::migrate::migrate(&mut opened.connection, opened.dialect, Timestamp(0))
             .await
             .expect("tables");
-        let start = opened
-            .writer(
-                InstanceSid::from_bytes([1; 16]),
-                Arc::new(Caches::new(None)),
-            )
-            .await
-            .expect("a connection");
-        let mut task = Task::new(start);
-        // No more pages than these.
+        let mut task = Task::new(Start {
+            dialect: opened.dialect,
+            connection: opened.connection,
+            target: opened.target,
+            instance: InstanceSid::from_bytes([1; 16]),
+            caches: Arc::new(Caches::new(None)),
+            lock: opened.lock,
+        });
+        // No more pages than there are.
         task.connection
             .run("PRAGMA max_page_count = 1")
             .await

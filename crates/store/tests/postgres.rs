@@ -10,10 +10,12 @@ mod suite;
 
 use std::time::Duration;
 
+use model::record::Organization;
+use model::{OrganizationSid, Timestamp};
 use server::Postgres;
-use sqlx::{AnyConnection, AssertSqlSafe, Connection};
-use store::SecretKey;
-use suite::Database;
+use store::{Change, SecretKey};
+use suite::{Database, raw};
+use tokio_postgres::NoTls;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_suite_runs_on_postgresql() {
@@ -33,6 +35,42 @@ async fn the_suite_runs_on_postgresql() {
         };
     }
     suite::for_each_case!(run);
+    lost_connections_are_replaced(&server.database("lost").await).await;
+}
+
+async fn lost_connections_are_replaced(db: &Database) {
+    let store = db.open().await;
+    let sid = OrganizationSid::from_bytes([1; 16]);
+    let organization = Organization {
+        sid,
+        domain_name: "one.example".to_owned(),
+        created: Timestamp(1),
+    };
+    store.insert_organization(organization).await.unwrap();
+    let read_by_all = || async {
+        let reads = (0..16).map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move { store.default_organization().await })
+        });
+        for read in reads.collect::<Vec<_>>() {
+            let found = read.await.unwrap().unwrap();
+            assert_eq!(found.map(|organization| organization.sid), Some(sid));
+        }
+    };
+    read_by_all().await;
+    let ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                 WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    let ended = raw::rows(&db.url, ended).await;
+    assert!(ended.len() >= 2, "the writer and a reader: {ended:?}");
+    read_by_all().await;
+    let instance = store.instance();
+    let alive = Change::Alive {
+        instance,
+        at: Timestamp(i64::MAX),
+    };
+    store.commit(vec![alive]).await.unwrap();
+    let last = store.last_alive().await.unwrap();
+    assert_eq!(last, Some(Timestamp(i64::MAX)));
 }
 
 struct Server {
@@ -42,7 +80,6 @@ struct Server {
 
 impl Server {
     async fn find() -> Result<Self, String> {
-        sqlx::any::install_default_drivers();
         if let Ok(url) = std::env::var("PATCHCORD_TEST_POSTGRES_URL") {
             return Ok(Self { url, _own: None });
         }
@@ -52,7 +89,10 @@ impl Server {
             _own: Some(own),
         };
         for _ in 0..100 {
-            if server.admin().await.is_ok() {
+            if tokio_postgres::connect(&server.admin(), NoTls)
+                .await
+                .is_ok()
+            {
                 return Ok(server);
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -60,22 +100,15 @@ impl Server {
         Err("`postgres` did not get ready in 10 s".to_owned())
     }
 
-    async fn admin(&self) -> sqlx::Result<AnyConnection> {
-        AnyConnection::connect(&format!("{}/postgres", self.url)).await
+    fn admin(&self) -> String {
+        format!("{}/postgres", self.url)
     }
 
     /// A new database; one left by an earlier run is dropped.
     async fn database(&self, case: &str) -> Database {
         let name: String = format!("patchcord_{case}").chars().take(60).collect();
-        let mut admin = self.admin().await.unwrap();
-        for sql in [
-            format!("DROP DATABASE IF EXISTS {name}"),
-            format!("CREATE DATABASE {name}"),
-        ] {
-            sqlx::raw_sql(AssertSqlSafe(sql))
-                .execute(&mut admin)
-                .await
-                .unwrap();
+        for statement in ["DROP DATABASE IF EXISTS", "CREATE DATABASE"] {
+            raw::run(&self.admin(), &format!("{statement} {name}")).await;
         }
         Database {
             url: format!("{}/{name}", self.url),

@@ -6,9 +6,8 @@ mod suite;
 
 use std::time::{Duration, Instant};
 
-use sqlx::{AnyConnection, Connection};
 use store::{Change, SecretKey, Store, StoreError};
-use suite::Database;
+use suite::{Database, raw};
 
 fn database() -> Database {
     let dir = tempfile::tempdir().unwrap();
@@ -80,11 +79,8 @@ async fn a_file_that_cannot_be_written_is_named() {
 async fn a_commit_waits_for_a_busy_file() {
     let db = database();
     let store = db.open().await;
-    let mut other = AnyConnection::connect(&db.url).await.unwrap();
-    sqlx::raw_sql("BEGIN IMMEDIATE")
-        .execute(&mut other)
-        .await
-        .unwrap();
+    let other = rusqlite::Connection::open(db.url.strip_prefix("sqlite:").unwrap()).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let start = Instant::now();
     let commit = tokio::spawn({
         let store = store.clone();
@@ -93,7 +89,7 @@ async fn a_commit_waits_for_a_busy_file() {
     // Longer than SQLite's own timeout.
     tokio::time::sleep(Duration::from_secs(6)).await;
     assert!(!commit.is_finished());
-    sqlx::raw_sql("COMMIT").execute(&mut other).await.unwrap();
+    other.execute_batch("COMMIT").unwrap();
     commit.await.unwrap().unwrap();
     assert!(start.elapsed() >= Duration::from_secs(6));
 }
@@ -102,11 +98,8 @@ async fn a_commit_waits_for_a_busy_file() {
 async fn a_database_of_a_newer_release_is_refused() {
     let db = database();
     db.open().await.close().await;
-    let mut other = AnyConnection::connect(&db.url).await.unwrap();
-    sqlx::raw_sql("INSERT INTO migrations VALUES (9999, 'later', 0)")
-        .execute(&mut other)
-        .await
-        .unwrap();
+    let later = "INSERT INTO migrations VALUES (9999, 'later', 0)";
+    raw::run(&db.url, later).await;
     let Err(StoreError::Unusable(text)) = Store::open(&db.url, db.key.clone()).await else {
         panic!("opened");
     };

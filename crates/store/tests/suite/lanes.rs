@@ -6,11 +6,10 @@ use model::record::{Message, Recording, StartedRecording};
 use model::{
     ConferenceSid, ConferenceStatus, Lane, MessageSid, MessageStatus, NotificationSid, RecordingSid,
 };
-use sqlx::{AnyConnection, AssertSqlSafe, Connection};
 use store::Change;
 
-use super::Database;
 use super::values::*;
+use super::{Database, raw};
 
 const BEFORE_LANES: [&str; 7] = [
     include_str!("../../../../migrations/0001-first/up.sql"),
@@ -32,14 +31,8 @@ fn message(instance: model::InstanceSid, n: u32) -> Message {
 }
 
 pub(crate) async fn rows_from_before_lanes_belong_to_their_call(db: &Database) {
-    sqlx::any::install_default_drivers();
     let is_sqlite = db.url.starts_with("sqlite:");
     let blob = if is_sqlite { "BLOB" } else { "BYTEA" };
-    let url = match is_sqlite {
-        true => format!("{}?mode=rwc", db.url),
-        false => db.url.clone(),
-    };
-    let mut old = AnyConnection::connect(&url).await.unwrap();
     let notes = "CREATE TABLE migrations (version BIGINT PRIMARY KEY, name TEXT NOT NULL, \
                  applied BIGINT NOT NULL);";
     let mut text = notes.to_owned();
@@ -70,11 +63,7 @@ pub(crate) async fn rows_from_before_lanes_belong_to_their_call(db: &Database) {
         notification(1),
         notification(2),
     );
-    sqlx::raw_sql(AssertSqlSafe(text))
-        .execute(&mut old)
-        .await
-        .unwrap();
-    old.close().await.unwrap();
+    raw::run(&db.url, &text).await;
 
     let store = db.open().await;
     let lane = Lane::from(call);

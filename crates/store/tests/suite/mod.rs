@@ -14,6 +14,7 @@ mod directory;
 mod lanes;
 mod lists;
 mod messages;
+pub(crate) mod raw;
 mod values;
 
 pub(crate) use deliveries::*;
@@ -41,6 +42,7 @@ impl Database {
 macro_rules! for_each_case {
     ($run:ident) => {
         $run! {
+            values_of_every_type_come_back,
             a_leg_lives_once,
             an_end_needs_the_owner_and_takes_its_callbacks_along,
             a_refused_commit_harms_no_other,
@@ -71,6 +73,47 @@ macro_rules! for_each_case {
     };
 }
 pub(crate) use for_each_case;
+
+pub(crate) async fn values_of_every_type_come_back(db: &Database) {
+    let store = db.open().await;
+    let odd = "é 🎈 '\" \\ % \n\t;-- $1 ?";
+    let full = CallRecord {
+        to: String::new(),
+        from: odd.repeat(1_000),
+        created: Timestamp(i64::MIN),
+        updated: Timestamp(i64::MAX),
+        started: Some(Timestamp(-1)),
+        answered: Some(Timestamp(0)),
+        parent: Some(call_sid(9)),
+        ring_duration_s: Some(0),
+        caller_name: Some(String::new()),
+        forwarded_from: Some(odd.to_owned()),
+        muted: true,
+        ..call(&store, account_sid(1), 1)
+    };
+    let empty = CallRecord {
+        number: None,
+        started: None,
+        caller_name: None,
+        from: "a\0b".to_owned(),
+        ..call(&store, account_sid(1), 2)
+    };
+    let created = |call: &CallRecord| Change::CallCreated(Box::new(call.clone()));
+    commit(&store, vec![created(&full), created(&empty)]).await;
+    assert_eq!(store.call(full.sid).await.unwrap(), Some(full));
+    let stored = CallRecord {
+        from: "a\u{fffd}b".to_owned(), // Not every database takes a NUL.
+        ..empty
+    };
+    assert_eq!(store.call(stored.sid).await.unwrap(), Some(stored));
+    let bytes: Vec<u8> = (0..=255).cycle().take(100_000).collect();
+    for (n, blob) in [(1, bytes), (2, Vec::new())] {
+        let lane = call_sid(n).into();
+        let blob_of = blob.clone();
+        commit(&store, vec![Change::Trace { lane, blob }]).await;
+        assert_eq!(store.trace(lane).await.unwrap(), Some(blob_of));
+    }
+}
 
 pub(crate) async fn a_leg_lives_once(db: &Database) {
     let store = db.open().await;

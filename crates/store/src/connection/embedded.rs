@@ -1,0 +1,79 @@
+//! An embedded database: calls that block the thread.
+
+use std::path::Path;
+
+use rusqlite::types::{ToSqlOutput, Type, ValueRef};
+use rusqlite::{CachedStatement, Connection, Error, OpenFlags, Result};
+
+use super::{Access, COMPILED};
+use crate::dialect::Dialect;
+use crate::row::{Names, Row, Value};
+use crate::sql::{Arg, Sql};
+
+/// Opens a file, which must exist.
+pub(super) fn open(path: &Path, access: Access) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    for statement in Dialect::Sqlite.setup(access) {
+        connection.execute_batch(statement)?;
+    }
+    connection.set_prepared_statement_cache_capacity(COMPILED);
+    Ok(connection)
+}
+
+pub(super) fn execute(connection: &Connection, sql: &Sql) -> Result<u64> {
+    let changed = bound(connection, sql)?.raw_execute()?;
+    Ok(u64::try_from(changed).unwrap_or(u64::MAX))
+}
+
+pub(super) fn all(connection: &Connection, sql: &Sql) -> Result<Vec<Row>> {
+    let mut statement = bound(connection, sql)?;
+    let names: Names = (statement.column_names().into_iter())
+        .map(Box::from)
+        .collect();
+    let mut rows = statement.raw_query();
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let values = (0..names.len()).map(|at| value(at, &names[at], row.get_ref(at)?));
+        found.push(Row::new(&names, values.collect::<Result<_>>()?));
+    }
+    Ok(found)
+}
+
+/// The statement, compiled, with its arguments.
+fn bound<'c>(connection: &'c Connection, sql: &Sql) -> Result<CachedStatement<'c>> {
+    let mut statement = connection.prepare_cached(sql.as_text())?;
+    for at in 1..=statement.parameter_count() {
+        // SQLite counts `$7` by where it first stands, not by its number.
+        let number = statement
+            .parameter_name(at)
+            .and_then(|name| name[1..].parse().ok());
+        let arg = number.and_then(|number: usize| sql.args().get(number.checked_sub(1)?));
+        let arg = arg.ok_or(Error::InvalidParameterCount(at, sql.args().len()))?;
+        statement.raw_bind_parameter(at, argument(arg))?;
+    }
+    Ok(statement)
+}
+
+fn argument(arg: &Arg) -> ToSqlOutput<'_> {
+    ToSqlOutput::Borrowed(match arg {
+        Arg::Int(Some(number)) => ValueRef::Integer(*number),
+        Arg::Text(Some(text)) => ValueRef::Text(text.as_bytes()),
+        Arg::Blob(Some(bytes)) => ValueRef::Blob(bytes),
+        Arg::Int(None) | Arg::Text(None) | Arg::Blob(None) => ValueRef::Null,
+    })
+}
+
+fn value(at: usize, name: &str, value: ValueRef<'_>) -> Result<Value> {
+    Ok(match value {
+        ValueRef::Null => Value::Null,
+        ValueRef::Integer(number) => Value::Int(number),
+        ValueRef::Text(_) => {
+            Value::Text(value.as_str().map(str::to_owned).map_err(|error| {
+                Error::FromSqlConversionFailure(at, Type::Text, Box::new(error))
+            })?)
+        }
+        ValueRef::Blob(bytes) => Value::Blob(bytes.to_vec()),
+        ValueRef::Real(_) => return Err(Error::InvalidColumnType(at, name.into(), Type::Real)),
+    })
+}

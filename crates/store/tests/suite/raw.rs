@@ -1,0 +1,49 @@
+//! Statements past the store: what an earlier release or another program wrote, and what is in the
+//! columns.
+
+use rusqlite::types::ValueRef;
+use tokio_postgres::{NoTls, SimpleQueryMessage};
+
+/// Runs statements without arguments; a file that does not exist is created.
+pub(crate) async fn run(url: &str, text: &str) {
+    if let Some(path) = url.strip_prefix("sqlite:") {
+        let connection = rusqlite::Connection::open(path).unwrap();
+        connection.execute_batch(text).unwrap();
+    } else {
+        server(url).await.batch_execute(text).await.unwrap();
+    }
+}
+
+/// The rows that a statement selects, as texts.
+pub(crate) async fn rows(url: &str, text: &str) -> Vec<Vec<Option<String>>> {
+    let Some(path) = url.strip_prefix("sqlite:") else {
+        let messages = server(url).await.simple_query(text).await.unwrap();
+        let row = |message: &SimpleQueryMessage| match message {
+            SimpleQueryMessage::Row(row) => {
+                let texts = (0..row.len()).map(|at| row.get(at).map(str::to_owned));
+                Some(texts.collect())
+            }
+            _ => None,
+        };
+        return messages.iter().filter_map(row).collect();
+    };
+    let connection = rusqlite::Connection::open(path).unwrap();
+    let mut statement = connection.prepare(text).unwrap();
+    let columns = statement.column_count();
+    let row = |row: &rusqlite::Row<'_>| {
+        let text = |at| match row.get_ref(at)? {
+            ValueRef::Null => Ok(None),
+            ValueRef::Integer(number) => Ok(Some(number.to_string())),
+            value => Ok(Some(value.as_str()?.to_owned())),
+        };
+        (0..columns).map(text).collect()
+    };
+    let found = statement.query_map([], row).unwrap();
+    found.map(Result::unwrap).collect()
+}
+
+async fn server(url: &str) -> tokio_postgres::Client {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
+}
