@@ -1,7 +1,7 @@
 //! The store: accounts, clients, numbers, applications, calls and what belongs to them, in SQL.
 //!
-//! One SQL text serves SQLite (embedded) and PostgreSQL; the differences are in `dialect`. One task
-//! writes (`writer`), a few connections read, and the look-ups of the call path are cached
+//! One SQL text serves SQLite (embedded) and PostgreSQL; what differs is in `dialect`. One task
+//! writes (`writer`), a few connections read (`readers`), and the look-ups of the call path are cached
 //! (`caches`).
 //!
 //! **Invariant: what `commit` confirmed is on disk, and a leg ends exactly once.** Left to

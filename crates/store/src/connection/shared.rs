@@ -17,7 +17,7 @@ use crate::sql::{Arg, Sql};
 pub(crate) struct Shared {
     client: Client,
     /// Carries bytes between the client and its socket, until the client is dropped.
-    carrier: JoinHandle<()>,
+    driver: JoinHandle<()>,
     /// Compiled, by text.
     statements: HashMap<String, Statement>,
 }
@@ -25,7 +25,7 @@ pub(crate) struct Shared {
 impl Shared {
     pub(super) async fn connect(config: &Config, access: Access) -> Result<Self, Error> {
         let (client, connection) = config.connect(NoTls).await?;
-        let carrier = tokio::spawn(async move {
+        let driver = tokio::spawn(async move {
             // The statement that waits gets the error, or else the next one.
             let _ = connection.await;
         });
@@ -34,7 +34,7 @@ impl Shared {
         }
         Ok(Self {
             client,
-            carrier,
+            driver,
             statements: HashMap::new(),
         })
     }
@@ -68,7 +68,7 @@ impl Shared {
     /// Returns when the server has been told.
     pub(super) async fn close(self) {
         drop(self.client);
-        let _ = self.carrier.await;
+        let _ = self.driver.await;
     }
 
     /// The statement, compiled for the types of its arguments.
