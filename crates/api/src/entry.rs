@@ -28,7 +28,6 @@ use crate::media;
 use crate::params::Params;
 use crate::resources::recordings;
 use crate::route::{self, Route, Verb};
-use crate::source::Source;
 use crate::warnings::{Notices, Warnings};
 
 /// Maximum size of a form in bytes. Nothing larger is read, so that parsing never blocks a worker

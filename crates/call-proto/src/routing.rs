@@ -13,7 +13,6 @@ mod rows;
 #[cfg(test)]
 mod tests;
 
-use model::naming::{Claimant, claimant};
 use model::record::{Application, Client, Number, VoiceApplication};
 use model::{AccountSid, AccountStatus, DialectName, HttpMethod, NumberSid, error};
 use rcml::{Branch, Dial, Noun, Verb};

@@ -155,7 +155,14 @@ pub(crate) async fn start(mut config: Config, stages: watch::Receiver<Stage>) ->
     let (api_limits, metrics_limits) = (parts::http_limits(&config), http::Limits::of_metrics());
     let listeners = vec![
         live::serve(&config.server.data, engine.clone(), stopped.clone()),
-        http::serve(http_listener, router, api_limits, "api", stopped.clone()),
+        http::serve(
+            http_listener,
+            router,
+            api_limits,
+            parts::proxies(&config),
+            "api",
+            stopped.clone(),
+        ),
         http::serve(
             metrics_listener,
             metrics_router,

@@ -93,24 +93,58 @@ struct Job {
     reply: oneshot::Sender<Option<Output>>,
 }
 
-/// The queue of the thread that computes hashes. **One at a time and always in the same buffer**, so
-/// that guesses cost neither more than one core nor more than 19 MiB of memory, however many come.
-static HASHER: LazyLock<mpsc::Sender<Job>> = LazyLock::new(|| {
-    let (jobs, mut waiting) = mpsc::channel::<Job>(QUEUE);
-    let work = move || {
-        // Kept for good: each time that a buffer of this size and alignment is freed and allocated again,
-        // the allocator may take another piece of memory for it.
-        let mut memory = Vec::new();
-        while let Some(job) = waiting.blocking_recv() {
-            if !job.reply.is_closed() {
-                let _ = job
-                    .reply
-                    .send(hashed(&job.argon, &job.password, &job.salt, &mut memory));
-            }
+type Work = dyn FnOnce(&mut Vec<Block>) -> Option<Output> + Send;
+
+/// What went wrong is in the log.
+const FAILED: StoreError = StoreError::Passwords("the computation failed");
+
+/// The thread that computes hashes. **One computation at a time and always in the same buffer**, so that guesses cost
+/// neither more than one core nor more than 19 MiB of memory, however many come. One that panics fails alone.
+static HASHER: Hasher = Hasher(Mutex::new(None));
+
+/// The queue of the thread, if it was started.
+struct Hasher(Mutex<Option<mpsc::Sender<Job>>>);
+
+impl Hasher {
+    async fn compute(
+        &self,
+        work: impl FnOnce(&mut Vec<Block>) -> Option<Output> + Send + 'static,
+    ) -> Result<Option<Output>> {
+        let (reply, answer) = oneshot::channel();
+        let work = Box::new(work);
+        let sent = self.queue()?.send(Job { work, reply }).await;
+        sent.map_err(|_| FAILED)?;
+        answer.await.map_err(|_| FAILED)
+    }
+
+    /// Starts the thread if it does not run.
+    fn queue(&self) -> Result<mpsc::Sender<Job>> {
+        let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(jobs) = queue.as_ref().filter(|jobs| !jobs.is_closed()) {
+            return Ok(jobs.clone());
         }
-        // Kept for those that wait, but not by a server whose clients use tokens.
-        if waiting.is_empty() {
-            memory = Vec::new();
+        let (jobs, waiting) = mpsc::channel(QUEUE);
+        let started = std::thread::Builder::new()
+            .name("passwords".to_owned())
+            .spawn(move || run(waiting));
+        if let Err(error) = started {
+            tracing::error!(%error, "the thread that checks passwords cannot be started");
+            return Err(FAILED);
+        }
+        Ok(queue.insert(jobs).clone())
+    }
+}
+
+fn run(mut waiting: mpsc::Receiver<Job>) {
+    // Kept for good: each time a buffer of this size and alignment is freed and allocated again, the
+    // allocator may take another piece of memory for it.
+    let mut memory = Vec::new();
+    while let Some(Job { work, reply }) = waiting.blocking_recv() {
+        if !reply.is_closed() {
+            match catch_unwind(AssertUnwindSafe(|| work(&mut memory))) {
+                Ok(output) => drop(reply.send(output)),
+                Err(_) => tracing::error!("the computation of a password hash panicked"),
+            }
         }
     }
 }
@@ -303,10 +337,10 @@ mod tests {
             let kib = line.unwrap().split_whitespace().next().unwrap();
             kib.parse::<u64>().unwrap()
         };
-        hash_password("RestComm12".to_owned()).await;
+        hash_password("RestComm12".to_owned()).await.unwrap();
         let before = resident();
         for _ in 0..20 {
-            hash_password("RestComm12".to_owned()).await;
+            hash_password("RestComm12".to_owned()).await.unwrap();
         }
         let grown = resident().saturating_sub(before);
         assert!(grown < 30_000, "{grown} KiB more after {before} KiB");

@@ -121,14 +121,7 @@ impl Inspect {
         call: Option<CallSid>,
         limit: i64,
     ) -> Result<Vec<Notification>> {
-        let mut conditions = Conditions::of(rows::NOTIFICATIONS.select(), None);
-        if let Some(call) = call {
-            conditions.add(" AND call = ?", call);
-        }
-        if let Some(after) = after {
-            conditions.beside(false, after);
-        }
-        let selecting = conditions.window(Order::NEWEST, 0, limit);
+        let selecting = notifications_of(call).window(Order::NEWEST, 0, limit);
         let mut found = self.readers.many(selecting, rows::notification).await?;
         found.reverse();
         Ok(found)
@@ -149,8 +142,7 @@ impl Inspect {
         let mut conditions = notifications_of(call);
         conditions.beside(false, after);
         let selecting = conditions.window(Order::OLDEST, 0, limit);
-        let found = selecting.all(&self.readers).await?;
-        found.iter().map(rows::notification).collect()
+        self.readers.many(selecting, rows::notification).await
     }
 
     /// What was kept of registered phones: login and bindings as the SIP side wrote them, by login.

@@ -52,6 +52,42 @@ fn a_call_that_has_just_ended_is_shown() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What cannot be, whether misspelt or not on record, is wrong usage of every command.
+#[test]
+fn wrong_usage_exits_with_64() -> anyhow::Result<()> {
+    let server = Server::start()?;
+    let (call, event) = (format!("CA{:032}", 7), format!("EV{:032}", 7));
+    let table: [(&[&str], i32); 12] = [
+        (&["calls", "show", "xyz"], 64),
+        (&["calls", "show", &call], 64),
+        (&["calls", "list", "--status", "done"], 64),
+        (&["test", "--from", "xyz"], 64),
+        (&["test", "--from", &call], 64),
+        (&["replay", &call], 64),
+        (&["webhooks", "show", "xyz"], 64),
+        (&["webhooks", "show", &event], 64),
+        (&["webhooks", "list", "--call", "CA12"], 64),
+        (&["webhooks", "replay", "xyz"], 64),
+        (&["notifications", "list", "--call", "CA12"], 64),
+        (&["calls", "list", "--status", "COMPLETED"], 0),
+    ];
+    for (arguments, expected) in table {
+        let output = program()
+            .args(arguments)
+            .arg("--data")
+            .arg(server.data())
+            .output()?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(
+            output.status.code() == Some(expected),
+            "{arguments:?}: {:?}, {said}",
+            output.status
+        );
+        ensure!(said.is_empty() == (expected == 0), "{arguments:?}: {said}");
+    }
+    Ok(())
+}
+
 /// The trace of a live call is in the memory of its server, which is asked for it.
 #[test]
 fn a_live_call_is_shown() -> anyhow::Result<()> {

@@ -12,7 +12,7 @@ use std::str::FromStr;
 
 use model::AccountSid;
 use model::source::Network;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
 
 use super::Reason;
 
@@ -45,6 +45,7 @@ parsed! {
     NonZeroU32, "a whole number above 0";
     NonZeroU64, "a whole number above 0";
     IpAddr, "an IP address";
+    Network, "an address or network such as `192.0.2.0/24`";
     CommandLine, "a program and its arguments";
     AccountSid, "`AC` and 32 hexadecimal digits";
     Domain, "a domain name";
