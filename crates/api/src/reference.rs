@@ -55,8 +55,8 @@ static SECTIONS: &[Section] = &[
     Section {
         title: "Numbers",
         about: "A number and the document that answers calls to it. No number provider is connected, so each number is one \
-                of your own: at the Restcomm base, say `isSIP=true`. A number may be a pattern such as `+1555[0-9]*`, \
-                or `*` for every number that is not listed itself. Callers that are neither trunks nor clients with a \
+                of your own: at the Restcomm base, send `isSIP=true`. A number may be a pattern such as `+1555[0-9]*`, \
+                or `*` for every number that has no entry of its own. Callers that are neither trunks nor clients with a \
                 password reach only numbers with `Public=true`.",
         routes: numbers::ROUTES,
         example: post(
@@ -70,9 +70,9 @@ static SECTIONS: &[Section] = &[
     },
     Section {
         title: "Clients",
-        about: "Phones. A phone registers with the login and the password of a client, and is called as `client:LOGIN`. \
+        about: "SIP users. A phone registers with the login and password of a client, and is called as `client:LOGIN`. \
                 Creating a client that the account already has changes nothing, not even the password: the answer \
-                shows the existing client and carries a `Patchcord-Warning`. Change it with POST to its `uri`.",
+                shows the existing client and carries a `Patchcord-Warning`. To change a client, POST to its `uri`.",
         routes: clients::ROUTES,
         example: post("/Clients", &["Login=alice", "Password=Kp7vRt2mXq"]),
     },
@@ -92,7 +92,7 @@ static SECTIONS: &[Section] = &[
     Section {
         title: "Calls",
         about: "Call legs, live and past. A call to a client rings all its phones, each as a leg of its own; at the \
-                Restcomm base the answer then is a list. `Url` must be an absolute address.",
+                Restcomm base the answer is then a list. `Url` must be an absolute address.",
         routes: calls::ROUTES,
         example: post(
             "/Calls",
@@ -114,8 +114,9 @@ static SECTIONS: &[Section] = &[
     },
     Section {
         title: "Recordings",
-        about: "Their sound files are at the same path with `.wav` at its end, in whole or in ranges. `file_uri` and \
-                `media_url` are links that need no credentials; `recordings.link_lifetime_s` lets them expire.",
+        about: "The sound file of a recording is at the recording's path with `.wav` appended; ranges can be requested. \
+                `file_uri` and `media_url` are links that need no credentials; `recordings.link_lifetime_s` lets them \
+                expire.",
         routes: recordings::ROUTES,
         example: get("/Recordings"),
     },
@@ -133,15 +134,15 @@ static SECTIONS: &[Section] = &[
     },
     Section {
         title: "Accounts",
-        about: "Accounts form a tree of at most three levels. An account acts on itself and on those below it; any other \
-                account, and what belongs to it, is answered like one that does not exist (404). `Role` is \
+        about: "Accounts form a tree of at most three levels. An account acts on itself and on those below it; for any other \
+                account, and for what belongs to it, the answer is 404, as if it did not exist. `Role` is \
                 `Administrator`, which may do everything, or `Developer`.",
         routes: accounts::ROUTES,
         example: get(""),
     },
     Section {
         title: "Tokens",
-        about: "A second token, so that the first can be replaced without an interruption.",
+        about: "A second token, so that the first can be replaced without interruption.",
         routes: tokens::ROUTES,
         example: post("/AuthTokens/Secondary", &[]),
     },
@@ -155,13 +156,13 @@ static SECTIONS: &[Section] = &[
 
 const HEAD: &str = "# The REST API
 
-Generated from the tables of the server by `just gen`; change it there. [openapi.json](openapi.json) has the same for
-programs, [errors.md](errors.md) the numbered errors.
+Generated from the tables of the server by `just gen`; change it there. [openapi.json](openapi.json) is the same for
+programs; [errors.md](errors.md) lists the numbered errors.
 
-Every resource exists below two base paths, which differ in names, formats and details for the sake of existing
-clients: `/restcomm/2012-04-24` (Restcomm) and `/2010-04-01` (Twilio). Where a row names no base, it holds for both.
-Documents whose address is set below a base run in its dialect. Links in answers leave out `/restcomm`; they can be
-requested as they are.
+There are two base paths, which differ in names, formats and details so that existing clients of either work:
+`/restcomm/2012-04-24` (Restcomm) and `/2010-04-01` (Twilio). A row that names no base applies to both. Documents whose
+address is set below a base path run in its dialect. Links in answers leave out `/restcomm`; they can be requested as
+they are.
 
 - **Credentials**: HTTP Basic, with the SID or e-mail address of an account and its token or password.
 - **Account in the path**: its SID, e-mail address or friendly name.
@@ -169,9 +170,9 @@ requested as they are.
 - **Parameters**: in the query of GET and DELETE, as a form (`curl -d Name=value`) in POST and PUT; at most 300, and
   256 KiB. Escape a `+` as `%2B`; an unescaped one in front of a number is accepted too.
 - **Unknown parameters** are ignored at the Restcomm base, with a warning (20001), and refused at the Twilio base.
-- **Warnings** about a request that was carried out are in `Patchcord-Warning` headers of the answer (`curl -i`), and at most once
-  an hour each in the account's notifications, for programs that do not see headers: `patchcord notifications list`.
-- **Lists**: `PageSize` and `Page`; `next_page_uri` leads through all pages.
+- **Warnings** about a request that was carried out are in `Patchcord-Warning` headers of the answer (`curl -i`). For programs that
+  do not see headers, each is also, at most once an hour, in the account's notifications (`patchcord notifications list`).
+- **Lists**: `PageSize` and `Page`; follow `next_page_uri` to read all pages.
 
 The examples below need three variables:
 
@@ -185,17 +186,17 @@ const MISSING: &str = "
 
 Of Restcomm's API: `AvailablePhoneNumbers` (no provider of numbers), `Conferences` and `Participants` (conferences run,
 but cannot be listed or changed), `Email/Messages`, `Faxes`, `Gateways`, `Geolocation`, `Announcements`,
-`OutgoingCallerIds`, `OutboundProxy` (trunks are configured in the file), `Organizations` and `Profiles`,
+`OutgoingCallerIds`, `OutboundProxy` (trunks are in the configuration file), `Organizations` and `Profiles`,
 `Registrations`, `ShortCodes`, `Supervisor`, `Transcriptions`, `Usage`, `ExtensionsConfiguration`; of `Calls`,
 recording a live call.
 
 Of Twilio's API: everything outside `/2010-04-01` (Studio, Verify, TaskRouter and the like), `Conferences`,
 `Participants`, `Queues`, `Messages/Media`, `Addresses`, `AvailablePhoneNumbers`, `Keys` and `SigningKeys`, `SIP`,
 `Transcriptions`, `Usage`, `Balance`; of `Calls`, `Twiml`, `ApplicationSid`, `Record`, `MachineDetection`, `SendDigits`
-and `CallReason`; of `Messages`, media, scheduling and messaging services. A parameter that is not listed above is refused
-there.
+and `CallReason`; of `Messages`, media, scheduling and messaging services. At `/2010-04-01`, a parameter that is
+not listed above is refused.
 
-In both, SMS and USSD documents of numbers are stored but not run, and prices are not calculated.
+At both base paths, the addresses of SMS and USSD documents are stored but not requested, and prices are not calculated.
 ";
 
 /// The reference as Markdown.

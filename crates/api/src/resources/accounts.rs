@@ -153,13 +153,13 @@ pub(crate) static ROUTES: &[Route] = &[
         .needs(Action::Read, "Accounts")
         .params(&[FILTERS, TWILIO_PAGING])
         .answers(Answers::All(&ACCOUNT))
-        .doc("Lists the accounts below the caller."),
+        .doc("Lists the accounts below the one that makes the request."),
     Route::post(LIST, |c, a, _| Box::pin(create(c, a)))
         .needs(Action::Create, "Accounts")
         .params(&[NEW, PROPERTIES])
         .answers(Answers::One(&ACCOUNT))
         .status([200, 201])
-        .doc("Creates an account below the caller."),
+        .doc("Creates an account below the one that makes the request."),
     Route::get(ONE, |c, a, _| Box::pin(ready(get(c, a))))
         .needs(Action::Read, "Accounts")
         .answers(Answers::One(&ACCOUNT))
@@ -209,7 +209,7 @@ const NEW: &[Param] = &[
     param(
         "OrganizationSid",
         Is::Sid(sid::<OrganizationSid>),
-        "Organization; that of the caller if not given.",
+        "Organization; that of the account that makes the request if not given.",
     ),
     param("Password", Is::Secret, "Password for this API.").required_in(RESTCOMM),
 ];
@@ -218,7 +218,7 @@ const PASSWORD: &[Param] = &[param("Password", Is::Secret, "Password for this AP
 
 const PROPERTIES: &[Param] = &[
     param("FriendlyName", Is::Text, "Name to display."),
-    param("Role", Is::Text, "Role; for administrators."),
+    param("Role", Is::Text, "Role; only an administrator can set it."),
     param(
         "Status",
         Is::Word(&["active", "suspended", "inactive", "closed"]),

@@ -78,17 +78,12 @@ const FIELDS: &[Field<Message>] = &[
         "From",
         Kind::Text,
         Null::Never,
-        "Calling party.",
+        "Sender.",
         |m, _| Value::text(&m.from),
     ),
-    field(
-        "to",
-        "To",
-        Kind::Text,
-        Null::Never,
-        "Called party.",
-        |m, _| Value::text(&m.to),
-    ),
+    field("to", "To", Kind::Text, Null::Never, "Recipient.", |m, _| {
+        Value::text(&m.to)
+    }),
     field("body", "Body", Kind::Text, Null::Never, "Text.", |m, _| {
         Value::text(&m.body)
     }),

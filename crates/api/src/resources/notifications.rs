@@ -164,7 +164,7 @@ const FIELDS: &[Field<Notification>] = &[
         "Line",
         Kind::Number,
         Null::Absent,
-        "Line of the document.",
+        "Line in the document.",
         |n, _| Value::number(n.line.map(i64::from)),
     ),
     field(
@@ -172,7 +172,7 @@ const FIELDS: &[Field<Notification>] = &[
         "Column",
         Kind::Number,
         Null::Absent,
-        "Column of the document.",
+        "Column in the document.",
         |n, _| Value::number(n.column.map(i64::from)),
     ),
     field(
