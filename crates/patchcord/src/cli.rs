@@ -15,7 +15,7 @@ use store::DeliveryState;
 
 use crate::config;
 
-/// A programmable communications platform: SIP calls driven by documents of your web application.
+/// A programmable communications platform: SIP calls driven by documents from your web application.
 #[derive(Parser)]
 #[command(version, after_help = examples::PATCHCORD)]
 pub(crate) struct Cli {
@@ -51,7 +51,7 @@ pub(crate) enum Task {
     /// Print the OpenAPI 3.1 document of the REST API, as JSON.
     #[command(after_help = examples::OPENAPI)]
     Openapi,
-    /// Show recorded calls.
+    /// List calls, and show what happened in one.
     ///
     /// Reads the database directly, whether the server is running or not.
     #[command(subcommand, after_help = examples::CALLS)]
@@ -65,7 +65,7 @@ pub(crate) enum Task {
         #[arg(value_name = "DIR")]
         folder: PathBuf,
     },
-    /// Show the problems that accounts were notified of.
+    /// Show notifications: problems with applications, documents and called parties.
     ///
     /// Reads the database directly, whether the server is running or not.
     #[command(subcommand, after_help = examples::NOTIFICATIONS)]
@@ -110,7 +110,7 @@ pub(crate) enum Task {
     },
     /// Run a finished call again from its journal, and show the first answer that differs.
     ///
-    /// No calls are placed and no requests are sent: the recorded inputs are repeated at the same
+    /// No calls are placed and no requests are sent: the journal's inputs are repeated at the same
     /// times. Exit codes: 0 all answers are the same, 1 one differs, 64 there is no journal.
     #[command(after_help = examples::REPLAY)]
     Replay {
@@ -170,7 +170,7 @@ pub(crate) struct TestFlags {
     /// Write the results as JUnit XML
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
-    /// Print a script made from a recorded call: `CA` and 32 hexadecimal digits
+    /// Print a script made from a past call: `CA` and 32 hexadecimal digits
     #[arg(long, value_name = "CALL", conflicts_with_all = ["paths", "trace", "quiet", "json", "junit"])]
     pub(crate) from: Option<CallSid>,
     /// Write the pressed keys into that script instead of zeros; they may be a PIN
@@ -304,12 +304,12 @@ pub(crate) enum CallsTask {
         #[command(flatten)]
         data: DataFlags,
     },
-    /// Print one call as a ladder: SIP, documents, audio, on one clock.
+    /// Print one call as a ladder: SIP, documents and audio, in order of time.
     ///
     /// The trace of a live call comes from the running server: use the server's data folder, on its machine.
     #[command(after_help = examples::CALLS)]
     Show {
-        /// The call, `CA` and 32 digits.
+        /// The call: `CA` and 32 hexadecimal digits.
         sid: CallSid,
         /// Print the records, the trace and the journal as JSON.
         #[arg(long)]

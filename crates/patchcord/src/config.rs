@@ -132,7 +132,7 @@ settings! {
     admin: Admin {
         /// SID of the account: `AC` and 32 hexadecimal digits.
         sid: Option<AccountSid> = "",
-        /// API token. Random text of at least 16 characters; a weaker one is warned about.
+        /// API token. Random text of at least 16 characters; the server warns about a weaker one.
         token: Option<Secret> = "",
         /// E-mail address, also a login of the API.
         email: Email = "administrator@localhost",
@@ -235,7 +235,7 @@ settings! {
 
     /// Behaviour that old applications may rely on.
     compat: Compat {
-        /// Show the digest of a client's password (HA1) as `password` in answers of the API. Whoever has it can log in as the client.
+        /// Show the digest of a client's password (HA1) as `password` in answers of the API. Anyone who has it can log in as the client.
         show_client_digests: bool = "false",
         /// Send the word `null` for an unknown caller name or diversion.
         null_strings: bool = "false",

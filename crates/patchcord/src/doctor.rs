@@ -90,7 +90,7 @@ fn explain(call: &OpenCall, all: &[OpenCall], now: Timestamp) -> Finding {
         ),
         _ => (
             LONG_SETUP,
-            "it is answered, refused, or ends when its timeout expires",
+            "it is answered or refused, or ends when its timeout expires",
         ),
     };
     let mute = silence.is_none_or(|silence| silence > LONG_SILENCE);
@@ -137,7 +137,7 @@ fn waits_for(call: &OpenCall, all: &[OpenCall]) -> String {
         .map(|other| format!("{} ({})", other.record.sid, other.record.status))
         .collect();
     if !children.is_empty() {
-        return format!("what it dialled: {}", children.join(", "));
+        return format!("the legs it dialled: {}", children.join(", "));
     }
     match own.status {
         CallStatus::Queued => "the first answer of the called phone",

@@ -21,7 +21,7 @@ Health:
   /healthz                              the process is alive
   /readyz                               it takes new calls
 Documentation, in the source of Patchcord:
-  README.md, docs/rest.md, docs/rcml.md, docs/twilio.md; a numbered error: /restcomm/errors/12100.html
+  README.md, docs/rest.md, docs/rcml.md, docs/twilio.md; error numbers: /restcomm/errors/12100.html
 ";
 
 /// The routes.

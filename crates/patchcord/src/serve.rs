@@ -340,7 +340,7 @@ impl Running {
         let mut out = std::io::stdout();
         out.write_all(line.as_bytes())
             .and_then(|()| out.flush())
-            .context("standard output")?;
+            .context("cannot write to standard output")?;
         info!(http = %self.http, sip = %self.sip.udp, "ready");
         Ok(())
     }

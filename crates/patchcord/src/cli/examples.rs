@@ -74,8 +74,8 @@ Examples:
   patchcord test --quiet tests                     only what failed, and the count
   patchcord test --junit report.xml tests          for continuous integration
   patchcord test --from CA0123456789abcdef0123456789abcdef > new.test.yaml
-                                                   make a script from a recorded call, with
-                                                   zeros for the pressed keys (but see `--keys`)
+                                                   make a script from a past call, with
+                                                   zeros for the pressed keys (see `--keys`)
 
 Exit codes: 0 all passed, 1 some failed, 64 wrong usage or a script that cannot be read,
 70 anything else.";

@@ -6,11 +6,11 @@
 use super::{KEYS, Key, SECTIONS, SHORT_NAMES, trunk};
 
 const HEAD: &str = "# Settings\n\n\
-    Generated from the program by `just gen`; change it there. How sources are combined, and the\n\
-    flags, are described in [operating.md](operating.md).\n\n\
+    Generated from the program by `just gen`; change it there. [operating.md](operating.md) describes\n\
+    the flags, and which source of a setting takes precedence.\n\n\
     In the file, a setting is `key = value` under `[section]`; in the environment it is\n\
-    `PATCHCORD_SECTION__KEY`. A key marked *secret* may also be given as the name of a file that holds it,\n\
-    under the name with `_file` (`_FILE`) at its end.\n";
+    `PATCHCORD_SECTION__KEY`. A *secret* can also be read from a file: append `_file`\n\
+    (`_FILE`) to the name of its key, and give the path of the file as the value.\n";
 
 /// Every setting with its value, default and meaning, as Markdown.
 pub(crate) fn render() -> String {

@@ -40,7 +40,7 @@ impl Config {
         let weak = secrets.into_iter().filter_map(|(key, secret)| {
             let why = weakness(secret.as_ref().map(Secret::expose)?)?;
             Some(format!(
-                "`{key}` is weak: it {why}. Whoever guesses it controls this server: set a random text of \
+                "`{key}` is weak: it {why}. Anyone who guesses it controls this server: set a random text of \
                  at least {SHORTEST} characters, or leave it out to have one generated"
             ))
         });

@@ -99,7 +99,8 @@ impl Rest {
         let deadline = tokio::time::Instant::now() + patience;
         loop {
             let body = self.request(HttpMethod::Get, "Calls.json", &[]).await?;
-            let list: CallList = serde_json::from_str(&body).context("the list of calls")?;
+            let list: CallList =
+                serde_json::from_str(&body).context("cannot read the list of calls")?;
             let over = !list.calls.is_empty() && list.calls.iter().all(CallRow::is_over);
             if over || tokio::time::Instant::now() > deadline {
                 let mut calls = list.calls;

@@ -43,7 +43,7 @@ fn line(refusal: &Refusal) -> String {
             "`{name}` is neither a client nor a number with an application: add it, or set its `VoiceUrl`"
         ),
         RefusalReason::Inactive => {
-            format!("`{name}`: the account is suspended or closed")
+            format!("`{name}` belongs to an account that is suspended or closed")
         }
     };
     format!("{}  {count:>5} x from {source}  {what}\n", last.iso8601())

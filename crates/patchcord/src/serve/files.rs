@@ -64,7 +64,7 @@ fn restrict(path: &Path) -> Result<()> {
     };
     change().with_context(|| {
         format!(
-            "{} can be read by other users, and that cannot be changed",
+            "{} can be read by other users, and its permissions cannot be changed",
             path.display()
         )
     })
@@ -124,8 +124,8 @@ pub(super) async fn keep_domain(
     let kept = &organization.domain_name;
     if asked != kept {
         warn!(
-            "this data folder belongs to the domain `{kept}`, which stays: the passwords of its \
-             clients are bound to it; `{asked}` is used only for a new folder"
+            "this data folder keeps the domain `{kept}`, because the passwords of its clients are bound to \
+             it; `{asked}` would be used only for a new folder"
         );
         config.server.domain = kept
             .parse()
