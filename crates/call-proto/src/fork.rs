@@ -196,7 +196,7 @@ impl Fork {
             }
         }
         if surplus {
-            let text = format!("only {MAX_BRANCHES} phones are rung");
+            let text = format!("only the first {MAX_BRANCHES} phones are called");
             self.tell(error::DIAL_TOO_MANY, &text, cx);
         }
         self.start_ringing(branches, until, cx);

@@ -94,7 +94,7 @@ async fn run(place: Place, machine: TextMessage, committed: oneshot::Sender<()>)
         .await;
     if let Err(panic) = lived.and_then(|lived| lived) {
         let panic = panics::words(panic.as_ref());
-        error!(panic, "a message failed inside; it is ended");
+        error!(panic, "a message panicked and is ended");
         if let Err(error) = task.fail().await {
             error!(%error, "its record stays open until the next start");
         }

@@ -241,7 +241,7 @@ impl Task {
 
     /// The machine failed: ends its members and its record without it.
     fn fail(&mut self, sid: ConferenceSid, panic: &str) -> Vec<Change> {
-        error!(conference.sid = %sid, panic, "a conference failed inside; it is ended");
+        error!(conference.sid = %sid, panic, "a conference panicked and is ended");
         let why = RoomEnd::Failed;
         for (member, req) in std::mem::take(&mut self.members) {
             let event = RoomEvent::Over { why };

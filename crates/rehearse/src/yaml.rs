@@ -89,7 +89,7 @@ impl<'a> Reader<'a> {
 
     fn node(&mut self, line: usize, event: Event<'a>, depth: usize) -> Result<Node, Problem> {
         if depth > MAX_DEPTH {
-            return Err(Problem::new(line, "nested too deep"));
+            return Err(Problem::new(line, "nested too deeply"));
         }
         let value = match event {
             Event::Scalar(text, style, 0, None) => scalar(&text, style),

@@ -529,7 +529,7 @@ fn failures_say_what_was_seen_instead() {
             "4: expected from `joe` of leg `ann`, but it was `kim`\n\
              4: expected login `me` of leg `ann`, but it was nothing\n\
              4: expected header of leg `ann`: X-B `1`, but it was not there\n\
-             4: expected no more header of leg `ann`, but there was X-A",
+             4: expected no other header of leg `ann`, but there was X-A",
         ),
         (
             two_says,

@@ -228,7 +228,12 @@ impl Running for Gathering {
             None => true,
         };
         if self.keys.is_empty() && !may_start {
-            cx.trace(leg, Lane::Rcml, "key ignored", "it starts no input");
+            cx.trace(
+                leg,
+                Lane::Rcml,
+                "key ignored",
+                "it does not start the input",
+            );
             return Step::Wait;
         }
         self.stop_listening(site, cx);
@@ -314,7 +319,7 @@ impl Gathering {
     fn next_prompt(&mut self, rest: VecDeque<Part>, site: &mut Site<'_>, cx: &mut Context) -> Step {
         self.phase = self.next_part(rest, site, cx);
         if matches!(self.phase, Phase::Waiting { .. }) && self.is_deaf() {
-            return self.ends("nothing listens", None, site, cx);
+            return self.ends("no recognizer is listening", None, site, cx);
         }
         Step::Wait
     }

@@ -226,7 +226,7 @@ impl Gathering {
                 Step::Wait
             }
             Phase::Waiting { .. } | Phase::Speaking { .. } | Phase::Concluding { .. } => {
-                self.ends("nothing listens", None, site, cx)
+                self.ends("no recognizer is listening", None, site, cx)
             }
         }
     }

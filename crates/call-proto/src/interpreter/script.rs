@@ -315,7 +315,7 @@ fn begin(verb: Verb, site: &mut Site<'_>, cx: &mut Context) -> Current {
     }
     if let Verb::Unsupported(verb) = &verb {
         let name = format!("<{}>", verb.name);
-        cx.trace(leg, Lane::Rcml, &name, "not built; skipped");
+        cx.trace(leg, Lane::Rcml, &name, "not supported; skipped");
         return Current::Nothing;
     }
     if must_answer_for(&verb, site) {
@@ -419,7 +419,7 @@ fn document_ends(role: Role, site: &mut Site<'_>, cx: &mut Context) {
             leg.finish(CallStatus::Completed, Reason::DocumentEnd, cx);
         }
         None => {
-            let text = "nothing here answered the call: it was refused with 500";
+            let text = "no verb answered the call: it was refused with 500";
             tell_nothing_ran(text, site, cx);
             let text = "Document_has_no_verb_that_answers";
             site.leg.fail(500, text, Reason::DocumentEnd, cx);

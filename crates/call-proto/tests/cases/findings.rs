@@ -33,7 +33,7 @@ fn number_place_and_suggestion_reach_notifications_and_trace() {
         [
             "12200 2:3 `say` is not a verb; it was skipped (did you mean `Say`?)",
             "12201 3:10 `Pause` has no attribute `Length` (did you mean `length`?)",
-            "12208 0:0 nothing here answered the call: it was refused with 500",
+            "12208 0:0 no verb answered the call: it was refused with 500",
         ]
     );
     assert_eq!(
@@ -41,7 +41,7 @@ fn number_place_and_suggestion_reach_notifications_and_trace() {
         [
             "error 12200: line 2, column 3: `say` is not a verb; it was skipped (did you mean `Say`?)",
             "warning 12201: line 3, column 10: `Pause` has no attribute `Length` (did you mean `length`?)",
-            "warning 12208: nothing here answered the call: it was refused with 500",
+            "warning 12208: no verb answered the call: it was refused with 500",
         ]
     );
 }
@@ -53,7 +53,7 @@ fn a_call_on_which_nothing_ran_is_told() {
     let phone = phone().answers(1.0);
     let refused =
         |status| format!("12208 0:0 there is no verb: the call was refused with {status}");
-    let unanswered = "12208 0:0 nothing here answered the call: it was refused with 500";
+    let unanswered = "12208 0:0 no verb answered the call: it was refused with 500";
     let table = [
         (World::document(""), Some(unanswered.to_owned())),
         (World::document("<Pause/>"), Some(unanswered.to_owned())),

@@ -15,7 +15,7 @@ use crate::{closing, now};
 
 impl Actor {
     pub(super) async fn perish(mut self, panic: &str) {
-        error!(call.sid = %self.root, panic, "a call failed inside; all its legs are ended");
+        error!(call.sid = %self.root, panic, "a call panicked; all its legs are ended");
         for leg in self.legs.values() {
             let headers = HeaderList::new();
             self.shared
@@ -53,7 +53,7 @@ impl Actor {
                 call: Some(orphan.record.sid),
                 level: Level::Error.number(),
                 code: error::INTERNAL,
-                text: "something failed inside the server and ended the call".to_owned(),
+                text: "an internal failure of the server ended the call".to_owned(),
                 request_url: None,
                 request_method: None,
                 line: None,

@@ -116,7 +116,7 @@ fn invite_headers(wish: &LegHeaders, run: &Run) -> Vec<Failure> {
     let mut failures = compare_headers(wish, &invite.headers, run);
     let known = |header: &str| wish.headers.iter().any(|(_, known, _)| known == header);
     if let Some((header, _)) = invite.headers.iter().find(|(header, _)| !known(header)) {
-        let text = format!("expected no more header of leg `{name}`, but there was {header}");
+        let text = format!("expected no other header of leg `{name}`, but there was {header}");
         failures.push(fails(wish.line, text));
     }
     failures

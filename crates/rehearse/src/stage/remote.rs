@@ -272,7 +272,7 @@ impl Stage<'_> {
             }
             (Doing::Vanish(Vanishes::Way), _) => {
                 self.set_state(call, State::Over);
-                let reason = "there is no way there any more".to_owned();
+                let reason = "it can no longer be reached".to_owned();
                 self.tell_leg(call, LegEvent::Lost { reason });
             }
             // It crossed an event that ended the leg.
