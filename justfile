@@ -1,4 +1,4 @@
-# Every task by name; `just` lists them. Continuous integration runs the same names (scripts/test).
+# Every task by name; `just` lists them. Continuous integration runs the same tasks (scripts/test).
 
 set shell := ["bash", "-euo", "pipefail", "-c"]
 
@@ -22,7 +22,7 @@ check: fmt clippy deny tidy conformance errors docs
 serve *args: build-server
     {{ server }} serve {{ args }}
 
-# rebuild and run the server with debug logs and data in a throw-away folder
+# rebuild and run the server with debug logs and data in a temporary folder
 dev *args: build-server
     PATCHCORD_LOG__LEVEL=debug {{ server }} serve --data "$(mktemp -d)" {{ args }}
 
@@ -33,7 +33,7 @@ demo *args: build-server
 # all tests: unit, the examples, then end to end
 test: unit examples e2e
 
-# tests beside the code and of each crate
+# tests beside the code and in each crate's tests/
 unit *args:
     cargo nextest run --locked --workspace --exclude e2e {{ args }}
 
@@ -73,7 +73,7 @@ conformance *args:
 errors:
     cargo xtask errors --check
 
-# write the generated documents anew: docs/errors.md, docs/config.md, docs/openapi.json, docs/rest.md
+# regenerate the documents: docs/errors.md, docs/config.md, docs/openapi.json, docs/rest.md
 gen:
     cargo xtask errors
     PATCHCORD_UPDATE_DOCS=1 cargo nextest run --package patchcord --package api document_is_current
@@ -86,7 +86,7 @@ build:
 build-server:
     cargo build --locked --quiet --package patchcord
 
-# replay the corpora and mutate them for some seconds per parser
+# replay the fuzz corpora and mutate them for some seconds per parser
 fuzz-smoke seconds="3":
     PATCHCORD_FUZZ_SECONDS={{ seconds }} cargo nextest run --locked --workspace --exclude e2e --run-ignored all -E 'test(/fuzz_/)'
 
@@ -94,38 +94,38 @@ fuzz-smoke seconds="3":
 soak minutes="240" rate="20": build-server
     PATCHCORD_SOAK_SECONDS=$(({{ minutes }} * 60)) PATCHCORD_SOAK_RATE={{ rate }} cargo nextest run --locked --package e2e --profile soak --run-ignored only -E 'test(/^soak::/)'
 
-# the soak as continuous integration runs it: SIP transactions stay for 32 s, and half of it is longer
+# the soak as continuous integration runs it; half of its time is more than the 32 s that SIP transactions last
 soak-smoke: build-server
     PATCHCORD_SOAK_SECONDS=80 PATCHCORD_SOAK_RATE=50 cargo nextest run --locked --package e2e --profile soak --run-ignored only -E 'test(/^soak::/)'
 
-# kill -9 at many instants of many calls; every record, callback, BYE and recording must follow
+# kill -9 at many moments of many calls; after a restart, no record, callback, BYE or recording may be missing
 kill rounds="20": build-server
     PATCHCORD_KILLS={{ rounds }} cargo nextest run --locked --package e2e --profile long --run-ignored only -E 'test(/^kill::/)'
 
-# floods and exhaustion with honest calls beside them, longer than in the suite
+# floods and exhaustion of resources during ordinary calls, longer than in the suite
 attack seconds="20": build-server
     PATCHCORD_ATTACK_SECONDS={{ seconds }} cargo nextest run --locked --package e2e --profile long --run-ignored all -E 'test(/^attack::/)'
 
-# a receiver of callbacks that is away for a minute; it misses nothing, and other calls are set up as fast
+# a receiver of callbacks is down for a minute; it must miss nothing, and calls must be set up as fast as before
 outage seconds="60": build-server
     PATCHCORD_OUTAGE_SECONDS={{ seconds }} cargo nextest run --locked --package e2e --profile long --run-ignored only -E 'test(/^outage::/)'
 
-# bridged calls with real RTP beside a bare relay loop in the same run
+# bridged calls with real RTP, compared with a bare relay in the same run
 bench-bridge *args:
     cargo build --locked --quiet --release --package patchcord
     PATCHCORD_BIN={{ CARGO_TARGET_DIR }}/release/patchcord cargo run --locked --quiet --release --package e2e --bin bench-bridge -- {{ args }}
 
-# participants of one conference with real RTP beside a bare relay loop in the same run
+# participants of one conference with real RTP, compared with a bare relay in the same run
 bench-conference *args:
     cargo build --locked --quiet --release --package patchcord
     PATCHCORD_BIN={{ CARGO_TARGET_DIR }}/release/patchcord cargo run --locked --quiet --release --package e2e --bin bench-conference -- {{ args }}
 
-# calls with records, callbacks and trace, beside a bare sipp in the same run
+# calls with records, callbacks and trace, compared with a bare sipp in the same run
 bench-calls *args:
     cargo build --locked --quiet --release --package patchcord
     PATCHCORD_BIN={{ CARGO_TARGET_DIR }}/release/patchcord cargo run --locked --quiet --release --package e2e --bin bench-calls -- {{ args }}
 
-# build the stripped program, a .deb with a systemd unit, and a container file, into dist/
+# build the stripped program, a .deb with a systemd unit, and a container file in dist/
 package:
     packaging/build
 
@@ -133,6 +133,6 @@ package:
 package-test: package
     packaging/test
 
-# what is too long for each change
+# what takes too long to run for each change
 nightly: check test (fuzz-smoke "120") attack kill outage soak package-test bench-bridge bench-conference bench-calls
     cargo deny --locked check advisories
