@@ -13,7 +13,7 @@ use crate::time::Timestamp;
 
 /// Why a text is not an identifier of the requested kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not a valid {kind} identifier: expected `{prefix}` and 32 hexadecimal digits")]
+#[error("`{text}` is not a {kind}: expected `{prefix}` and 32 hexadecimal digits")]
 pub struct SidError {
     kind: &'static str,
     prefix: &'static str,

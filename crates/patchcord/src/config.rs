@@ -223,7 +223,7 @@ settings! {
 
     /// The database.
     database: Database {
-        /// `sqlite:` or `postgres:` address. Unset: SQLite in the data folder.
+        /// `sqlite:PATH` or `postgres://USER:PASSWORD@HOST/NAME`. Unset: SQLite in the data folder.
         url: Option<Secret> = "",
     }
 
