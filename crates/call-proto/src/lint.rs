@@ -24,8 +24,8 @@ pub fn lint(text: &str, content_type: Option<&str>, dialect: Dialect) -> (Vec<Fi
              that is screened is connected)"
         }
         Ok(document) if !document.decides() => {
-            "nothing here answers the call: if it is not answered yet, it is refused with 500 at the end \
-             of the document"
+            "no verb answers the call: if it is not answered yet, it is refused with 500 at the end of \
+             the document"
         }
         Ok(_) | Err(_) => return (findings, left_out),
     };
