@@ -86,7 +86,7 @@ pub(crate) struct Start {
     pub(crate) family: Recorder,
     /// SIP leg of the root, if it is inbound, with its source.
     pub(crate) inbound: Option<(CallSid, LegId, Source)>,
-    /// Held until the caller confirms the call, if the caller is a stranger.
+    /// Held as long as the family lives, if the caller is a stranger.
     pub(crate) place: Option<Place>,
     /// The peers that the routes of the first legs lead to.
     pub(crate) peers: Peers,
@@ -109,7 +109,7 @@ struct Actor {
     calls_of_legs: HashMap<LegId, CallSid>,
     calls_of_endpoints: HashMap<EndpointId, CallSid>,
     source: Option<Source>,
-    /// Held until the caller confirms the call, if the caller is a stranger.
+    /// Held to the end, if the caller is a stranger.
     place: Option<Place>,
     /// Pending text messages.
     messages: HashMap<LegId, (CallSid, Req)>,
@@ -304,8 +304,11 @@ impl Actor {
                 | sip::LegEvent::Bye { .. }
                 | sip::LegEvent::Lost
         );
-        if settles && call == self.root {
-            self.place = None;
+        if settles
+            && call == self.root
+            && let Some(place) = &mut self.place
+        {
+            place.confirm();
         }
         if let sip::LegEvent::HeaderRefused { name } = &event {
             self.note(call, Lane::Sip, "header left out", name);

@@ -17,7 +17,7 @@ use tracing::{debug, error, warn};
 use crate::actor::{self, Source, Start};
 use crate::engine::Shared;
 use crate::resolve::Peers;
-use crate::strangers::Place;
+use crate::strangers::{Full, Place};
 use crate::{facts, now, rows, sip_side};
 
 /// Routes an INVITE and carries out the decision.
@@ -48,8 +48,7 @@ pub(crate) async fn admit(shared: Arc<Shared>, call: IncomingCall) {
     }
 }
 
-/// Counts the call in. Returns the place that it holds until it is confirmed, if its caller is a
-/// stranger.
+/// Counts the call in. Returns the place that it holds, if its caller is a stranger.
 fn enter(shared: &Shared, call: &IncomingCall) -> Result<Option<Place>, Refusal> {
     let endpoints = shared.parts.media.counts().endpoints;
     let most = shared.config.max_endpoints;
@@ -60,7 +59,12 @@ fn enter(shared: &Shared, call: &IncomingCall) -> Result<Option<Place>, Refusal>
         None
     } else {
         let place = shared.strangers.enter(call.source.ip(), endpoints);
-        Some(place.ok_or_else(Refusal::full)?)
+        Some(place.map_err(|full| {
+            if full == Full::Source {
+                note(shared, call, RefusalReason::TooMany, &call.called_user);
+            }
+            Refusal::full()
+        })?)
     };
     if shared.live.enter(shared.config.max_calls) {
         Ok(place)

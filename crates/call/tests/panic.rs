@@ -158,6 +158,7 @@ async fn server(folder: &tempfile::TempDir, store: &Store, speech: Faulty) -> (E
         screening_releases_both: false,
         recordings: folder.path().to_owned(),
         strangers: StrangerLimits {
+            per_source: 10,
             unconfirmed_per_source: 10,
             unconfirmed: 10,
             endpoints: 10,

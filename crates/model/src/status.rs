@@ -128,6 +128,8 @@ words!(
         NotFound = "not-found",
         /// The account is suspended or closed.
         Inactive = "account-not-active",
+        /// The source has as many calls as one that is neither a trunk nor a client may have.
+        TooMany = "too-many-calls",
     }
 );
 

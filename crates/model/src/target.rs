@@ -40,7 +40,7 @@ impl Target {
     ///    added, and one in capitals becomes lower-case.
     /// 2. With `client` in front, in any case: a client. `client:` is removed.
     /// 3. Anything else is interpreted according to `bare`; a phone number loses its visual
-    /// separators.
+    ///    separators.
     #[must_use]
     pub fn parse(text: &str, bare: Bare) -> Self {
         let text = text.trim();

@@ -160,8 +160,10 @@ settings! {
         allow_private: bool = "false",
         /// Maximum number of inbound calls in set-up at once; more get 503.
         max_calls_in_setup: NonZeroU32 = "1000",
-        /// Maximum number of calls from one address (IPv6: one /64) that are not confirmed by an ACK yet, if their callers are neither trunks nor clients; more get 503.
-        max_unconfirmed_per_source: NonZeroU32 = "200",
+        /// Maximum number of calls at once from one address (IPv6: one /64), if their callers are neither trunks nor clients; more get 503.
+        max_calls_per_source: NonZeroU32 = "100",
+        /// Maximum number of them that are not confirmed by an ACK yet; more get 503.
+        max_unconfirmed_per_source: NonZeroU32 = "50",
     }
 
     /// RTP.

@@ -208,7 +208,12 @@ fn server(
 }
 
 fn start(program: Option<&PathBuf>) -> anyhow::Result<Server> {
-    let mut options = Options::default().variable("PATCHCORD_LOG__LEVEL", "warn");
+    // A trunk: strangers have limits for each source.
+    let config =
+        "[[trunk]]\nname = 'load'\nuri = 'sip:127.0.0.1:5999'\naddresses = ['127.0.0.1']\n";
+    let mut options = Options::default()
+        .config(config)
+        .variable("PATCHCORD_LOG__LEVEL", "warn");
     if let Some(program) = program {
         options = options.binary(program.clone());
     }

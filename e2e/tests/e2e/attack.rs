@@ -10,7 +10,7 @@ use anyhow::{Context as _, ensure};
 use e2e::load::ua::Ua;
 use e2e::phone::Setup;
 use e2e::rest::Rest;
-use e2e::server::Options;
+use e2e::server::{Options, program};
 use e2e::{App, Pitch, Reply, Server, http, setting, wait};
 
 /// How long an honest call lasts.
@@ -161,6 +161,46 @@ fn unconfirmed_calls_of_strangers_leave_ports_to_others() -> anyhow::Result<()> 
     stranger.finish("a stranger elsewhere")?;
     // A client that has logged in, from the address of the flood.
     ann.wait_for("CALL_ESTABLISHED")?;
+    Ok(())
+}
+
+/// A stranger that confirms its calls keeps a limited number of them; other sources and trunks are
+/// not affected, and `patchcord doctor phones` lists the refusals.
+#[test]
+fn confirmed_calls_of_a_stranger_are_limited() -> anyhow::Result<()> {
+    let house =
+        House::with(Options::default().variable("PATCHCORD_SIP__MAX_CALLS_PER_SOURCE", "3"))?;
+    let mut greedy = Ua::bind_to("127.0.0.3")?;
+    greedy.connect(house.server.sip_udp()?);
+    greedy.build_up("1000", 3, 50.0)?;
+    for _ in 0..2 {
+        greedy.call("1000")?;
+    }
+    let give_up = Instant::now() + Duration::from_secs(5);
+    while greedy.live() > 3 && Instant::now() < give_up {
+        greedy.pump(Duration::from_millis(5))?;
+    }
+    let failed = &greedy.tally().failed;
+    ensure!(
+        failed.len() == 1 && failed.get("503") == Some(&2),
+        "{failed:?}"
+    );
+    let mut other = Ua::bind_to("127.0.0.4")?;
+    other.connect(house.server.sip_udp()?);
+    other.build_up("1000", 1, 50.0)?;
+    house.honest_calls(2)?;
+    let listed = || {
+        let listed = program()
+            .args(["doctor", "phones", "--data"])
+            .arg(house.server.data())
+            .output()
+            .ok()?;
+        let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+        listed
+            .contains("2 x from 127.0.0.3  `1000`: too many calls")
+            .then_some(())
+    };
+    wait::until("the refusals are listed", Duration::from_secs(15), listed)?;
     Ok(())
 }
 

@@ -45,6 +45,9 @@ fn line(refusal: &Refusal) -> String {
         RefusalReason::Inactive => {
             format!("`{name}` belongs to an account that is suspended or closed")
         }
+        RefusalReason::TooMany => format!(
+            "`{name}`: too many calls at once from a caller without a password; if it is your carrier, add it as a `[[trunk]]`"
+        ),
     };
     format!("{}  {count:>5} x from {source}  {what}\n", last.iso8601())
 }

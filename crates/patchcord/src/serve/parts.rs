@@ -210,6 +210,7 @@ pub(super) fn engine(
         screening_releases_both: config.compat.screening_releases_both,
         recordings: files::recordings(data),
         strangers: StrangerLimits {
+            per_source: count(config.sip.max_calls_per_source),
             unconfirmed_per_source: count(config.sip.max_unconfirmed_per_source),
             unconfirmed: count(config.sip.max_calls_in_setup) / 2,
             endpoints: max_endpoints.map_or(usize::MAX, |most| (most * 3).div_ceil(4)),
