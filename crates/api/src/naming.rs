@@ -1,90 +1,57 @@
 //! Decides whether an account may use a name, a number or an application.
 //!
-//! [`model::naming`] decides which rows collide, as for calls; the rows are found here.
 //! **Invariant: every creation or change of a client, a number or a reference to an application is
-//! checked here first.**
+//! checked here first.** Left to others: whether a name or number belongs to another account, which
+//! only the transaction that adds it can tell ([`StoreError::Taken`]).
 
-use model::naming::{LoginRule, Owner, collide, is_pattern, is_taken, login_rule};
+use model::naming::{Claimant, LoginRule, is_pattern, login_rule};
 use model::record::{Account, VoiceApplication};
-use model::{ApplicationSid, error, number};
+use model::{ApplicationSid, error};
+use store::StoreError;
 
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::params::shown;
 
 impl Context<'_> {
-    /// Refuses a login that is, or could become, a number of another account.
+    /// Refuses a login that could become a number of another account.
     pub(crate) async fn may_take_login(
         &self,
         account: &Account,
         login: &str,
     ) -> Result<(), Failure> {
-        let mut own_number_needed = false;
-        match login_rule(login) {
-            LoginRule::Free => {}
+        let spellings = match login_rule(login) {
+            LoginRule::Free => return Ok(()),
             LoginRule::Spelling(plain) => {
                 let reason = format!("this is a phone number; write it as `{plain}`");
                 return Err(Failure::parameter("Login", &reason));
             }
-            LoginRule::OwnNumber(_) => own_number_needed = !self.is_top(account).await?,
-        }
-        let spellings = number::candidates(login);
-        let found = self.state.store.number_candidates(None, &spellings).await?;
-        let is_others = |number: &model::record::Number| {
-            collide(
-                (login, owner(account)),
-                (&number.phone_number, number.owner()),
-            )
+            LoginRule::OwnNumber(spellings) => spellings,
         };
-        if found.exact.iter().any(|number| is_others(number)) {
-            let text = format!("Login: `{login}` is a number of another account");
-            return Err(Failure::of(error::CONFLICT).saying(text));
+        if self.is_top(account).await? {
+            return Ok(());
         }
-        if own_number_needed && found.exact.is_empty() {
+        let found = self.state.store.number_candidates(None, &spellings).await?;
+        // That of another account is refused by the store.
+        if found.exact.is_empty() {
             let reason = "a login that looks like a phone number must be one of the account's numbers; add the number first, or choose a name";
             return Err(Failure::parameter("Login", reason));
         }
         Ok(())
     }
 
-    /// Refuses a number that another account has in any spelling, or as the login of a client, and
-    /// a pattern that does not belong to the top account: it would receive calls to unowned
+    /// Refuses a pattern that does not belong to the top account: it would receive calls to unowned
     /// numbers.
     pub(crate) async fn may_take_number(
         &self,
         account: &Account,
         phone_number: &str,
     ) -> Result<(), Failure> {
-        if is_pattern(phone_number) {
-            if self.is_top(account).await? {
-                return Ok(());
-            }
-            let reason = "only the organization's top account can use `*` or a pattern";
-            return Err(Failure::parameter("PhoneNumber", reason));
+        if !is_pattern(phone_number) || self.is_top(account).await? {
+            return Ok(());
         }
-        let spellings = number::candidates(phone_number);
-        let store = &self.state.store;
-        let found = store.number_candidates(None, &spellings).await?;
-        let is_taken = |other: &model::record::Number| {
-            is_taken(
-                (phone_number, owner(account)),
-                (&other.phone_number, other.owner()),
-            )
-        };
-        if found.exact.iter().any(|other| is_taken(other)) {
-            let text = "This number, or another spelling of it, belongs to another account.";
-            return Err(Failure::of(error::NUMBER_TAKEN).saying(text));
-        }
-        for login in spellings {
-            let client = store.client_in(account.organization, &login).await?;
-            let is_others = |client: &model::record::Client| {
-                collide((&login, client.owner()), (phone_number, owner(account)))
-            };
-            if client.is_some_and(|client| is_others(&client)) {
-                let text = "This number is the login of another account's client.";
-                return Err(Failure::of(error::NUMBER_TAKEN).saying(text));
-            }
-        }
-        Ok(())
+        let reason = "only the organization's top account can use `*` or a pattern";
+        Err(Failure::parameter("PhoneNumber", reason))
     }
 
     /// Refuses an application that belongs neither to the account nor to the caller, which is that
@@ -130,9 +97,26 @@ impl Context<'_> {
     }
 }
 
-fn owner(account: &Account) -> Owner {
-    Owner {
-        account: account.sid,
-        organization: account.organization,
+/// The answer if a client could not be added.
+pub(crate) fn login_refused(login: &str, error: StoreError) -> Failure {
+    match error {
+        StoreError::Taken(_) => Failure::of(error::CONFLICT)
+            .saying(format!("Login: `{login}` is a number of another account")),
+        error => error.into(),
     }
+}
+
+/// The answer if a number could not be added.
+pub(crate) fn number_refused(number: &str, error: StoreError) -> Failure {
+    let text = match error {
+        StoreError::Duplicate(_) => format!("The number {} exists already.", shown(number)),
+        StoreError::Taken(Claimant::Number) => {
+            "This number, or another spelling of it, belongs to another account.".to_owned()
+        }
+        StoreError::Taken(Claimant::Client) => {
+            "This number is the login of another account's client.".to_owned()
+        }
+        error => return error.into(),
+    };
+    Failure::of(error::NUMBER_TAKEN).saying(text)
 }

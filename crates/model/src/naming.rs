@@ -60,10 +60,11 @@ pub fn collide(client: (&str, Owner), number: (&str, Owner)) -> bool {
 }
 
 /// Whether a number that another account wants to add is dialled like an existing one: extensions
-/// belong to an organization, all other numbers are global.
+/// and patterns belong to an organization, all other numbers are global.
 #[must_use]
 pub fn is_taken(wanted: (&str, Owner), existing: (&str, Owner)) -> bool {
-    let shares = wanted.1.organization == existing.1.organization || !is_extension(wanted.0);
+    let is_local = is_extension(wanted.0) || is_pattern(wanted.0);
+    let shares = wanted.1.organization == existing.1.organization || !is_local;
     wanted.1.account != existing.1.account
         && shares
         && candidates(wanted.0)
@@ -168,6 +169,7 @@ mod tests {
             ("+12025550100", "12025550100", ELSEWHERE, true),
             ("1001", "1001", B, true),
             ("1001", "1001", ELSEWHERE, false),
+            ("*", "*", ELSEWHERE, false),
             ("1001", "1001", A, false),
             ("1001", "1002", B, false),
         ];

@@ -9,6 +9,7 @@ use model::{
 use crate::apply::Context;
 use crate::conferences;
 use crate::connection::{Connection, Failure};
+use crate::naming::Claim;
 use crate::query::TREE;
 use crate::rows::{self, APPLICATIONS, CLIENTS, NUMBERS, ORGANIZATIONS};
 use crate::sql::{Arg, Sql, args};
@@ -23,7 +24,7 @@ pub(crate) enum Admin {
         status: AccountStatus,
         at: Timestamp,
     },
-    InsertClient(Vec<Arg>),
+    InsertClient(Claim, Vec<Arg>),
     UpdateClient(Vec<Arg>),
     DeleteClient(ClientSid),
     InsertNumber(Number),
@@ -57,7 +58,7 @@ impl Admin {
 
     /// The statement for a client with its digests sealed.
     pub(crate) fn insert_client(client: &Client, key: &crate::SecretKey) -> Self {
-        Self::InsertClient(rows::client_args(client, key))
+        Self::InsertClient(Claim::of_client(client), rows::client_args(client, key))
     }
 
     /// The statement for a client with its digests sealed.
@@ -88,10 +89,16 @@ pub(crate) async fn apply(
         Admin::SetAccountStatus { sid, status, at } => {
             return set_account_status(db, *sid, *status, *at).await;
         }
-        Admin::InsertClient(row) => CLIENTS.insert(row.clone()),
+        Admin::InsertClient(claim, row) => {
+            claim.check(db, context.dialect).await?;
+            CLIENTS.insert(row.clone())
+        }
         Admin::UpdateClient(row) => CLIENTS.update(row.clone()),
         Admin::DeleteClient(sid) => CLIENTS.delete(*sid),
-        Admin::InsertNumber(row) => NUMBERS.insert(rows::number_args(row)),
+        Admin::InsertNumber(row) => {
+            Claim::of_number(row).check(db, context.dialect).await?;
+            NUMBERS.insert(rows::number_args(row))
+        }
         Admin::UpdateNumber(row) => NUMBERS.update(rows::number_args(row)),
         Admin::DeleteNumber(sid) => NUMBERS.delete(*sid),
         Admin::InsertApplication(row) => APPLICATIONS.insert(rows::application_args(row)),

@@ -10,6 +10,7 @@ use crate::admin;
 use crate::conferences;
 use crate::connection::{Connection, Failure};
 use crate::deliveries;
+use crate::dialect::Dialect;
 use crate::rows;
 use crate::sql::{Sql, args};
 use crate::writer::Operation;
@@ -26,6 +27,7 @@ const REFUSAL_MEMORY: Duration = Duration::from_secs(24 * 3600);
 /// The process state that operations need.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Context {
+    pub(crate) dialect: Dialect,
     pub(crate) instance: InstanceSid,
     /// The transaction is being retried and may have been written the first time, if the connection
     /// broke during its confirmation.
@@ -275,7 +277,9 @@ fn statement(context: Context, change: &Change) -> Sql {
             at,
             reason,
         } => {
-            let Context { instance, repeated } = context;
+            let Context {
+                instance, repeated, ..
+            } = context;
             conferences::end(*sid, *status, *at, reason, instance, repeated)
         }
         Change::ConferenceJoined {

@@ -10,6 +10,8 @@ mod shared;
 
 use std::path::PathBuf;
 
+use model::naming::Claimant;
+
 use crate::StoreError;
 use crate::row::Row;
 use crate::sql::Sql;
@@ -45,6 +47,10 @@ pub(crate) enum Failure {
     Embedded(#[from] rusqlite::Error),
     #[error("{}", shared::explain(.0))]
     Shared(#[from] tokio_postgres::Error),
+    #[error("another account has this name or number")]
+    Taken(Claimant),
+    #[error("{0}")]
+    Unreadable(String),
     #[error("every connection is in use")]
     Busy,
     #[error("the store is closed")]
@@ -55,7 +61,8 @@ impl From<Failure> for StoreError {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Closed => Self::Closed,
-            Failure::Embedded(_) | Failure::Shared(_) | Failure::Busy => {
+            Failure::Taken(by) => Self::Taken(by),
+            Failure::Embedded(_) | Failure::Shared(_) | Failure::Unreadable(_) | Failure::Busy => {
                 Self::Database(failure.to_string())
             }
         }
@@ -148,7 +155,7 @@ impl Failure {
                 }
                 None => shared::is_cut_off(error),
             },
-            Self::Busy | Self::Closed => false,
+            Self::Taken(_) | Self::Unreadable(_) | Self::Busy | Self::Closed => false,
         }
     }
 
@@ -162,7 +169,7 @@ impl Failure {
                 // Disk full, read-only, system errors.
                 matches!(code, "53100" | "25006") || code.get(..2) == Some("58")
             }),
-            Self::Busy | Self::Closed => false,
+            Self::Taken(_) | Self::Unreadable(_) | Self::Busy | Self::Closed => false,
         }
     }
 
@@ -178,7 +185,11 @@ impl Failure {
                 let refusal = error.as_db_error()?;
                 (refusal.code().code() == "23505").then(|| refusal.message())
             }
-            Self::Embedded(_) | Self::Busy | Self::Closed => None,
+            Self::Embedded(_)
+            | Self::Taken(_)
+            | Self::Unreadable(_)
+            | Self::Busy
+            | Self::Closed => None,
         }
     }
 }

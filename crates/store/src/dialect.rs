@@ -72,6 +72,14 @@ impl Dialect {
         }
     }
 
+    /// Makes transactions of several processes that add a name or number wait for each other.
+    pub(crate) const fn lock_names(self) -> Option<&'static str> {
+        match self {
+            Self::Sqlite => None, // `begin` does.
+            Self::Postgres => Some("SELECT CAST(pg_advisory_xact_lock(7262) AS TEXT)"),
+        }
+    }
+
     /// Makes this connection overwrite what it deletes, where a file would keep it, or no longer.
     pub(crate) const fn overwrite_freed(self, on: bool) -> Option<&'static str> {
         match (self, on) {

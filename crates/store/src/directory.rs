@@ -174,7 +174,8 @@ impl Store {
     /// Adds an account, together with a client if given.
     ///
     /// # Errors
-    /// [`crate::StoreError::Duplicate`] if the identifier, e-mail address or login is taken.
+    /// [`crate::StoreError::Duplicate`] if the identifier, e-mail address or login is taken,
+    /// [`crate::StoreError::Taken`] if the login is a number of another account.
     pub async fn insert_account(&self, account: Account, client: Option<Client>) -> Result<()> {
         let account = Admin::insert_account(&account, self.key());
         let client = client.map(|client| Admin::insert_client(&client, self.key()));
@@ -325,7 +326,8 @@ impl Store {
     /// Adds a client.
     ///
     /// # Errors
-    /// [`crate::StoreError::Duplicate`] if the organization already has its login.
+    /// [`crate::StoreError::Duplicate`] if the organization already has its login,
+    /// [`crate::StoreError::Taken`] if another account has it as a number.
     pub async fn insert_client(&self, client: Client) -> Result<()> {
         self.administer(Admin::insert_client(&client, self.key()))
             .await
@@ -417,7 +419,8 @@ impl Store {
     /// Adds an incoming number.
     ///
     /// # Errors
-    /// [`crate::StoreError::Duplicate`] if the organization already has it.
+    /// [`crate::StoreError::Duplicate`] if the organization already has it,
+    /// [`crate::StoreError::Taken`] if it is another account's.
     pub async fn insert_number(&self, number: Number) -> Result<()> {
         self.administer(Admin::InsertNumber(number)).await.map(drop)
     }

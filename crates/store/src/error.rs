@@ -1,5 +1,7 @@
 //! Errors of the store, grouped by what the caller can do about them.
 
+use model::naming::Claimant;
+
 /// Why the store did not carry out a request.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -9,6 +11,9 @@ pub enum StoreError {
     /// The value must be unique and already exists.
     #[error("{0} exists already")]
     Duplicate(&'static str),
+    /// The name or number belongs to another account, which has this kind of row for it.
+    #[error("another account has this name or number")]
+    Taken(Claimant),
     /// The row next to which a window was requested is not, or no longer, in the list.
     #[error("the list has no row `{0}`")]
     NoRow(String),

@@ -28,6 +28,7 @@ mod inspect;
 mod links;
 mod lists;
 mod migrate;
+mod naming;
 mod query;
 mod readers;
 mod repair;

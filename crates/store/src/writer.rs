@@ -331,7 +331,6 @@ impl Group {
 struct Task {
     connection: Connection,
     target: Target,
-    dialect: Dialect,
     context: Context,
     caches: Arc<Caches>,
     /// Released after the connection is closed.
@@ -343,8 +342,8 @@ impl Task {
         Self {
             connection: start.connection,
             target: start.target,
-            dialect: start.dialect,
             context: Context {
+                dialect: start.dialect,
                 instance: start.instance,
                 repeated: false,
             },
@@ -463,7 +462,7 @@ impl Task {
     }
 
     async fn attempt(&mut self, group: &[Job]) -> Result<Vec<Committed>, Failure> {
-        self.connection.run(self.dialect.begin()).await?;
+        self.connection.run(self.context.dialect.begin()).await?;
         let mut results = Vec::with_capacity(group.len());
         for job in group {
             let context = Context {
@@ -497,6 +496,9 @@ impl Job {
 fn refused(failure: &Failure) -> StoreError {
     if failure.is_unwritable() {
         return StoreError::Unavailable(failure.to_string());
+    }
+    if let Failure::Taken(by) = failure {
+        return StoreError::Taken(*by);
     }
     if let Some(message) = failure.duplicate() {
         return StoreError::Duplicate(unique_name(message));

@@ -10,7 +10,7 @@ mod suite;
 
 use std::time::Duration;
 
-use model::record::Organization;
+use model::record::{Number, Organization};
 use model::{OrganizationSid, Timestamp};
 use server::Postgres;
 use store::{Change, SecretKey};
@@ -36,6 +36,31 @@ async fn the_suite_runs_on_postgresql() {
     }
     suite::for_each_case!(run);
     lost_connections_are_replaced(&server.database("lost").await).await;
+    a_name_gets_one_owner_of_two_servers(&server.database("names").await).await;
+}
+
+async fn a_name_gets_one_owner_of_two_servers(db: &Database) {
+    let (one, two) = (db.open().await, db.open().await);
+    let here = suite::values::organization(&one, 1, "one.example").await;
+    let there = suite::values::organization(&one, 2, "two.example").await;
+    // Many at once, so that the transactions of both servers overlap.
+    let pairs = (1..100).map(|n| {
+        let (one, two) = (one.clone(), two.clone());
+        let (plain, plus) = (format!("1202555{n:04}"), format!("+1202555{n:04}"));
+        let of_another = Number {
+            account: suite::values::account_sid(2),
+            ..suite::values::number(100 + n, there, &plus)
+        };
+        let first = suite::values::number(n, here, &plain);
+        (
+            tokio::spawn(async move { one.insert_number(first).await }),
+            tokio::spawn(async move { two.insert_number(of_another).await }),
+        )
+    });
+    for (first, second) in pairs.collect::<Vec<_>>() {
+        let added = (first.await.unwrap(), second.await.unwrap());
+        assert!(added.0.is_ok() != added.1.is_ok(), "{added:?}");
+    }
 }
 
 async fn lost_connections_are_replaced(db: &Database) {

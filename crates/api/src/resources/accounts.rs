@@ -373,12 +373,14 @@ async fn create(context: &Context<'_>, parent: &Account) -> Answer {
         Some(password) => own_client(context, &account, password).await?,
         None => None,
     };
-    match context
-        .state
-        .store
-        .insert_account(account.clone(), client)
-        .await
-    {
+    let store = &context.state.store;
+    let had_client = client.is_some();
+    let mut added = store.insert_account(account.clone(), client).await;
+    if had_client && matches!(added, Err(StoreError::Duplicate(_) | StoreError::Taken(_))) {
+        // The login is in use.
+        added = store.insert_account(account.clone(), None).await;
+    }
+    match added {
         Ok(()) => Ok(context.show(&ACCOUNT, &account)),
         Err(StoreError::Duplicate(_)) => Err(taken()),
         Err(error) => Err(error.into()),
@@ -404,17 +406,15 @@ async fn organization(context: &Context<'_>, parent: &Account) -> Result<Organiz
     }
 }
 
-/// The client created with an account, unless the organization already has that login or the
-/// account may not use it.
+/// The client created with an account, unless the account may not use its login. It is added only
+/// if the login is not in use.
 async fn own_client(
     context: &Context<'_>,
     account: &Account,
     password: &str,
 ) -> Result<Option<Client>, Failure> {
     let login = login_of(account);
-    let store = &context.state.store;
-    let taken = store.client_in(account.organization, login).await?;
-    if taken.is_some() || context.may_take_login(account, login).await.is_err() {
+    if context.may_take_login(account, login).await.is_err() {
         return Ok(None);
     }
     let mut client = clients::new_client(context, account, login, password).await?;

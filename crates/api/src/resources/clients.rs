@@ -7,6 +7,7 @@ use store::{Scope, StoreError};
 
 use crate::context::{Answer, Context, Reply, now, owned};
 use crate::failure::Failure;
+use crate::naming::login_refused;
 use crate::page::{Page, row_key};
 use crate::password;
 use crate::roles::Action;
@@ -271,7 +272,7 @@ async fn create(context: &Context<'_>, account: &Account) -> Answer {
     match context.state.store.insert_client(client.clone()).await {
         Ok(()) => Ok(context.show(&CLIENT, &client)),
         Err(StoreError::Duplicate(_)) => existing(context, account, login).await,
-        Err(error) => Err(error.into()),
+        Err(error) => Err(login_refused(login, error)),
     }
 }
 

@@ -14,6 +14,7 @@ use store::{NumberFilter, NumberKey, Rows, Scope, Sort, StoreError};
 
 use crate::context::{Answer, Context, Reply, now, owned};
 use crate::failure::Failure;
+use crate::naming::number_refused;
 use crate::page::{Page, row_key};
 use crate::params::shown;
 use crate::resources::clients::VOICE;
@@ -282,19 +283,13 @@ async fn create(context: &Context<'_>, account: &Account) -> Answer {
     context.may_take_number(account, phone_number).await?;
     check_applications(context, account, &number).await?;
     if !number.pure_sip && is_known(context, &number).await? {
-        return Err(number_taken(&number));
+        let known = StoreError::Duplicate("the number");
+        return Err(number_refused(&number.phone_number, known));
     }
     match context.state.store.insert_number(number.clone()).await {
         Ok(()) => Ok(context.show(&NUMBER, &Shown::bare(number))),
-        Err(StoreError::Duplicate(_)) => Err(number_taken(&number)),
-        Err(error) => Err(error.into()),
+        Err(error) => Err(number_refused(&number.phone_number, error)),
     }
-}
-
-/// The number already exists here.
-fn number_taken(number: &Number) -> Failure {
-    let text = format!("The number {} exists already.", shown(&number.phone_number));
-    Failure::of(error::NUMBER_TAKEN).saying(text)
 }
 
 /// The number is not marked as one of the operator's own, and no provider is connected.

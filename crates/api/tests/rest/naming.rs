@@ -90,6 +90,46 @@ async fn no_account_takes_a_number_of_another_in_another_spelling() {
 }
 
 #[tokio::test]
+async fn of_two_accounts_that_ask_at_once_one_gets_the_number() {
+    let server = two_accounts().await;
+    let (a, b) = (of("a"), of("b"));
+    for n in 0..20 {
+        let (plain, plus) = (format!("1202555{n:04}"), format!("+1202555{n:04}"));
+        let both = tokio::join!(
+            number(&server, &a, "a", &plain),
+            number(&server, &b, "b", &plus)
+        );
+        let refused = one_refused([both.0, both.1]);
+        assert_eq!(refused.error()["code"], 21452, "{}", refused.body);
+        let text = "This number, or another spelling of it, belongs to another account.";
+        assert_eq!(refused.error()["message"], text);
+    }
+}
+
+#[tokio::test]
+async fn of_a_number_and_a_login_that_are_asked_for_at_once_one_is_made() {
+    let server = two_accounts().await;
+    let (a, b) = (of("a"), of("b"));
+    for n in 1000..1020 {
+        let text = n.to_string();
+        let both = tokio::join!(
+            client(&server, &a, "a", &text),
+            number(&server, &b, "b", &text)
+        );
+        let refused = one_refused([both.0, both.1]);
+        let is_refusal = refused.status == 400 || refused.status == 409;
+        assert!(is_refusal, "{}", refused.body);
+    }
+}
+
+fn one_refused(answers: [Answer; 2]) -> Answer {
+    let (made, mut refused): (Vec<_>, Vec<_>) =
+        answers.into_iter().partition(|answer| answer.status == 200);
+    assert_eq!((made.len(), refused.len()), (1, 1), "one of two is made");
+    refused.remove(0)
+}
+
+#[tokio::test]
 async fn an_account_that_is_named_like_a_number_gets_no_client() {
     let server = two_accounts().await;
     number(&server, &of("b"), "b", "+12025551112").await.is(200);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use model::naming::Claimant;
 use model::record::{Account, Application, Client, Number, Recording};
 use model::{AccountStatus, DialectName, HttpMethod, Timestamp};
 use store::{
@@ -286,6 +287,48 @@ pub(crate) async fn numbers_are_found_by_spelling_then_pattern(db: &Database) {
         "16508.*".to_owned(),
     ];
     assert_eq!(find(Some(one), "kim").await, (kim, patterns, false));
+}
+
+pub(crate) async fn a_name_gets_one_owner_whoever_asks_at_once(db: &Database) {
+    let store = db.open().await;
+    let here = organization(&store, 1, "one.example").await;
+    let there = organization(&store, 2, "two.example").await;
+    let of_another = |n, text: &str| Number {
+        account: account_sid(2),
+        ..number(n, there, text)
+    };
+    for n in 1..20 {
+        let (plain, plus) = (format!("1202555{n:04}"), format!("+1202555{n:04}"));
+        let added = tokio::join!(
+            store.insert_number(number(n, here, &plain)),
+            store.insert_number(of_another(100 + n, &plus)),
+        );
+        let by_number = matches!(
+            added,
+            (Ok(()), Err(StoreError::Taken(Claimant::Number)))
+                | (Err(StoreError::Taken(Claimant::Number)), Ok(()))
+        );
+        assert!(by_number, "{added:?}");
+        let login = format!("20{n:02}");
+        let of_neighbour = Number {
+            account: account_sid(2),
+            ..number(200 + n, here, &login)
+        };
+        let added = tokio::join!(
+            store.insert_client(client(n, here, &login)),
+            store.insert_number(of_neighbour),
+        );
+        let by_other = matches!(
+            added,
+            (Ok(()), Err(StoreError::Taken(Claimant::Client)))
+                | (Err(StoreError::Taken(Claimant::Number)), Ok(()))
+        );
+        assert!(by_other, "{added:?}");
+    }
+    for (n, text) in [(300, "*"), (301, "16.*"), (302, "1001")] {
+        store.insert_number(number(n, here, text)).await.unwrap();
+        store.insert_number(of_another(n + 10, text)).await.unwrap();
+    }
 }
 
 pub(crate) async fn numbers_are_listed(db: &Database) {

@@ -15,7 +15,7 @@ mod lanes;
 mod lists;
 mod messages;
 pub(crate) mod raw;
-mod values;
+pub(crate) mod values;
 
 pub(crate) use deliveries::*;
 pub(crate) use directory::*;
@@ -68,6 +68,7 @@ macro_rules! for_each_case {
             digests_of_an_earlier_release_are_sealed,
             numbers_are_found_by_spelling_then_pattern,
             numbers_are_listed,
+            a_name_gets_one_owner_whoever_asks_at_once,
             applications_come_back,
         }
     };

@@ -23,7 +23,7 @@ pub(super) fn bytes(n: u32) -> [u8; 16] {
     bytes
 }
 
-pub(super) fn account_sid(n: u32) -> AccountSid {
+pub(crate) fn account_sid(n: u32) -> AccountSid {
     AccountSid::from_bytes(bytes(n))
 }
 pub(super) fn application_sid(n: u32) -> ApplicationSid {
@@ -70,7 +70,7 @@ pub(super) async fn undelivered(store: &Store, now: Timestamp) -> Vec<PendingCal
     }
 }
 
-pub(super) async fn organization(store: &Store, n: u32, domain: &str) -> OrganizationSid {
+pub(crate) async fn organization(store: &Store, n: u32, domain: &str) -> OrganizationSid {
     let sid = OrganizationSid::from_bytes(bytes(n));
     let organization = Organization {
         sid,
@@ -200,7 +200,7 @@ pub(super) fn client(n: u32, organization: OrganizationSid, login: &str) -> Clie
     }
 }
 
-pub(super) fn number(n: u32, organization: OrganizationSid, text: &str) -> Number {
+pub(crate) fn number(n: u32, organization: OrganizationSid, text: &str) -> Number {
     Number {
         sid: number_sid(n),
         account: account_sid(1),

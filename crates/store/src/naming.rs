@@ -1,0 +1,110 @@
+//! Refuses a client or number that another account could claim, in the transaction that adds it.
+//!
+//! [`model::naming`] decides which rows collide; they are read here. **Invariant: whatever is
+//! requested at the same time, in whatever processes, a name or number gets one owner.**
+
+use model::naming::{Claimant, Owner, collide, is_taken};
+use model::record::{Client, Number};
+use model::{OrganizationSid, number};
+
+use crate::connection::{Connection, Failure};
+use crate::dialect::Dialect;
+use crate::row::Row;
+use crate::sql::{Arg, Sql};
+
+/// A row that is about to be added.
+pub(crate) struct Claim {
+    what: Claimant,
+    text: String,
+    owner: Owner,
+}
+
+impl Claim {
+    pub(crate) fn of_client(client: &Client) -> Self {
+        Self {
+            what: Claimant::Client,
+            text: client.login.clone(),
+            owner: client.owner(),
+        }
+    }
+
+    pub(crate) fn of_number(number: &Number) -> Self {
+        Self {
+            what: Claimant::Number,
+            text: number.phone_number.clone(),
+            owner: number.owner(),
+        }
+    }
+
+    /// Fails with [`Failure::Taken`] if another account has it.
+    pub(crate) async fn check(&self, db: &mut Connection, dialect: Dialect) -> Result<(), Failure> {
+        if let Some(lock) = dialect.lock_names() {
+            db.run(lock).await?;
+        }
+        let own = (self.text.as_str(), self.owner);
+        let spellings = number::candidates(&self.text);
+        let numbers = numbers(&spellings);
+        let of_another = match self.what {
+            Claimant::Client => any(db, &numbers, |other| collide(own, other)).await?,
+            Claimant::Number => any(db, &numbers, |other| is_taken(own, other)).await?,
+        };
+        if of_another {
+            return Err(Failure::Taken(Claimant::Number));
+        }
+        let clients = match self.what {
+            // A login that exists already violates the unique index.
+            Claimant::Client => return Ok(()),
+            Claimant::Number => clients(self.owner.organization, &spellings),
+        };
+        if any(db, &clients, |client| collide(client, own)).await? {
+            return Err(Failure::Taken(Claimant::Client));
+        }
+        Ok(())
+    }
+}
+
+fn numbers(spellings: &[String]) -> Sql {
+    let mut sql = Sql::default();
+    sql.text("SELECT account, organization, phone_number AS name FROM numbers WHERE phone_number");
+    one_of(&mut sql, spellings);
+    sql
+}
+
+fn clients(organization: OrganizationSid, spellings: &[String]) -> Sql {
+    let mut sql = Sql::default();
+    sql.text("SELECT account, organization, login AS name FROM clients")
+        .with(" WHERE organization = ?", organization)
+        .text(" AND login");
+    one_of(&mut sql, spellings);
+    sql
+}
+
+fn one_of(sql: &mut Sql, texts: &[String]) {
+    for (at, text) in texts.iter().enumerate() {
+        let before = if at == 0 { " IN (?" } else { ", ?" };
+        sql.with(before, Arg::from(text.as_str()));
+    }
+    sql.text(")");
+}
+
+async fn any(
+    db: &mut Connection,
+    sql: &Sql,
+    collides: impl Fn((&str, Owner)) -> bool,
+) -> Result<bool, Failure> {
+    for row in db.all(sql).await? {
+        let (name, owner) = read(&row).map_err(|error| Failure::Unreadable(error.to_string()))?;
+        if collides((&name, owner)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn read(row: &Row) -> crate::Result<(String, Owner)> {
+    let owner = Owner {
+        account: row.word("account")?,
+        organization: row.word("organization")?,
+    };
+    Ok((row.text("name")?, owner))
+}
