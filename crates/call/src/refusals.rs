@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use model::record::Refusal;
-use model::{AccountSid, RefusalReason, Timestamp};
+use model::{AccountSid, RefusalReason, Source, Timestamp};
 use store::{Change, Store};
 use tracing::{info, warn};
 
@@ -44,9 +44,9 @@ struct Inner {
 /// The pure part.
 #[derive(Default)]
 struct Tally {
-    counts: BTreeMap<(IpAddr, RefusalReason, String), Count>,
+    counts: BTreeMap<(Source, RefusalReason, String), Count>,
     /// When each source was logged for a reason, and how often it was turned away for it since then.
-    logged: BTreeMap<(IpAddr, RefusalReason), (Timestamp, u64)>,
+    logged: BTreeMap<(Source, RefusalReason), (Timestamp, u64)>,
 }
 
 struct Count {
@@ -72,9 +72,9 @@ impl Refusals {
     /// Counts one more.
     ///
     /// - `name`: the login, or the called party
-    pub fn note(&self, source: IpAddr, reason: RefusalReason, name: &str) {
+    pub fn note(&self, from: IpAddr, reason: RefusalReason, name: &str) {
         self.0.total.fetch_add(1, Ordering::Relaxed);
-        let source = source.to_canonical();
+        let source = Source::from(from);
         let said = self.0.tally().note(source, reason, name, crate::now());
         if let Some(earlier) = said {
             info!(%source, reason = reason.as_str(), earlier, "turned away");
@@ -120,7 +120,7 @@ impl Tally {
     /// be logged.
     fn note(
         &mut self,
-        source: IpAddr,
+        source: Source,
         reason: RefusalReason,
         name: &str,
         now: Timestamp,
@@ -135,7 +135,7 @@ impl Tally {
             key.2 = OTHERS.to_owned();
             if self.counts.len() >= 2 * MOST && !self.counts.contains_key(&key) {
                 // The source too: an attacker can forge as many as it likes.
-                key.0 = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+                key.0 = IpAddr::V4(Ipv4Addr::UNSPECIFIED).into();
             }
         }
         let count = self.counts.entry(key).or_insert(Count {
@@ -204,8 +204,8 @@ mod tests {
 
     const REASON: RefusalReason = RefusalReason::WrongPassword;
 
-    fn source(last: u8) -> IpAddr {
-        [198, 51, 100, last].into()
+    fn source(last: u8) -> Source {
+        IpAddr::from([198, 51, 100, last]).into()
     }
 
     #[test]

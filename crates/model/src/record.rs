@@ -2,7 +2,6 @@
 //! engine.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +10,7 @@ use crate::{
     AccountSid, AccountStatus, ApplicationSid, CallSid, CallStatus, ClientSid, ConferenceSid,
     ConferenceStatus, DialectName, Direction, EventSid, HangupBy, HttpMethod, InstanceSid, Lane,
     MessageDirection, MessageSid, MessageStatus, NotificationSid, NumberSid, OrganizationSid,
-    RecordingSid, RefusalReason, Timestamp,
+    RecordingSid, RefusalReason, Source, Timestamp,
 };
 
 /// A tenant: owns a SIP domain, which is also the digest realm of its clients.
@@ -427,8 +426,8 @@ pub struct Notification {
 /// Calls or registrations that were refused before they began.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
-    /// Source address.
-    pub source: IpAddr,
+    /// Where they came from.
+    pub source: Source,
     /// Reason.
     pub reason: RefusalReason,
     /// The login that was tried, or the party that was called.

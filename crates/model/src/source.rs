@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 /// An IPv4 address, or the /64 network of an IPv6 address, in which one host may use any address.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Source(IpAddr);
@@ -29,6 +31,29 @@ impl fmt::Display for Source {
             IpAddr::V4(address) => write!(f, "{address}"),
             IpAddr::V6(network) => write!(f, "{network}/64"),
         }
+    }
+}
+
+/// As displayed; a full IPv6 address names its network.
+impl FromStr for Source {
+    type Err = std::net::AddrParseError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let address: IpAddr = text.strip_suffix("/64").unwrap_or(text).parse()?;
+        Ok(address.into())
+    }
+}
+
+impl Serialize for Source {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Source {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -131,6 +156,7 @@ mod tests {
         for (address, expected) in table {
             let source = Source::from(address.parse::<IpAddr>().unwrap());
             assert_eq!(source.to_string(), expected, "{address}");
+            assert_eq!(expected.parse(), Ok(source), "{expected}");
         }
     }
 }

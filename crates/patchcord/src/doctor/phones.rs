@@ -62,7 +62,7 @@ mod tests {
     fn each_reason_says_what_helps() {
         for reason in RefusalReason::ALL {
             let refusal = Refusal {
-                source: [192, 0, 2, 7].into(),
+                source: "192.0.2.7".parse().unwrap(),
                 reason,
                 name: "bob".to_owned(),
                 count: 3,
