@@ -24,7 +24,7 @@ use crate::family::Script;
 
 pub use invitation::{Caller, Invitation};
 pub use outgoing::{Way, way};
-pub use rows::{Numbers, Rows, Want};
+pub use rows::{Numbers, Rows, Standing, Want};
 
 /// Longest client-to-client call without a document, in seconds.
 const PEER_LIMIT_S: u32 = 3_600;
@@ -369,7 +369,7 @@ impl<'a> Routing<'a> {
     /// - `owner`: account that chose it.
     fn document(&self, owner: AccountSid, voice: &VoiceApplication) -> Result<Option<First>, Want> {
         let application = match voice.application {
-            Some(sid) => match self.rows.application(sid)? {
+            Some(sid) => match self.rows.application(sid, owner)? {
                 Some(application) => Some(application),
                 None => return Ok(None),
             },

@@ -1,6 +1,6 @@
 //! Fetches the rows that a routing decision needs.
 
-use call_proto::routing::{Numbers, Rows, Want};
+use call_proto::routing::{Numbers, Rows, Standing, Want};
 use store::StoreError;
 
 use crate::engine::Shared;
@@ -40,7 +40,11 @@ async fn fetch(shared: &Shared, want: Want, rows: &mut Rows) -> Result<(), Store
         }
         Want::Account(sid) => {
             let account = store.account(sid).await?;
-            rows.add_account(sid, account.map(|account| account.status));
+            let standing = account.map(|account| Standing {
+                status: account.status,
+                parent: account.parent,
+            });
+            rows.add_account(sid, standing);
         }
         Want::Application(sid) => {
             let application = store.application(sid).await?;

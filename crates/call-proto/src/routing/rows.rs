@@ -23,7 +23,7 @@ pub enum Want {
         /// The spellings under which it may be stored, in order of preference.
         spellings: Vec<String>,
     },
-    /// The status of an account.
+    /// The standing of an account.
     Account(AccountSid),
     /// An application.
     Application(ApplicationSid),
@@ -40,6 +40,15 @@ pub struct Numbers {
     pub any: Option<Arc<Number>>,
 }
 
+/// What routing needs of an account.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Standing {
+    /// Its status.
+    pub status: AccountStatus,
+    /// The account above it.
+    pub parent: Option<AccountSid>,
+}
+
 /// The number that a dialled text stands for.
 #[derive(Clone, Debug)]
 struct Match {
@@ -53,7 +62,7 @@ struct Match {
 pub struct Rows {
     clients: BTreeMap<String, Option<Arc<Client>>>,
     numbers: BTreeMap<String, Option<Match>>,
-    accounts: BTreeMap<AccountSid, AccountStatus>,
+    accounts: BTreeMap<AccountSid, Standing>,
     applications: BTreeMap<ApplicationSid, Option<Arc<Application>>>,
 }
 
@@ -79,9 +88,12 @@ impl Rows {
     }
 
     /// Adds the answer to [`Want::Account`]; a missing account counts as closed.
-    pub fn add_account(&mut self, account: AccountSid, status: Option<AccountStatus>) {
-        let status = status.unwrap_or(AccountStatus::Closed);
-        self.accounts.insert(account, status);
+    pub fn add_account(&mut self, account: AccountSid, found: Option<Standing>) {
+        let missing = Standing {
+            status: AccountStatus::Closed,
+            parent: None,
+        };
+        self.accounts.insert(account, found.unwrap_or(missing));
     }
 
     /// Adds the answer to [`Want::Application`].
@@ -131,15 +143,40 @@ impl Rows {
     }
 
     pub(super) fn account(&self, sid: AccountSid) -> Result<AccountStatus, Want> {
-        let status = self.accounts.get(&sid).copied();
-        status.ok_or(Want::Account(sid))
+        self.standing(sid).map(|found| found.status)
     }
 
-    pub(super) fn application(&self, sid: ApplicationSid) -> Result<Option<&Application>, Want> {
-        match self.applications.get(&sid) {
-            Some(application) => Ok(application.as_deref()),
-            None => Err(Want::Application(sid)),
+    fn standing(&self, sid: AccountSid) -> Result<Standing, Want> {
+        self.accounts.get(&sid).copied().ok_or(Want::Account(sid))
+    }
+
+    /// An application that runs for an account: its own, or one of an account above it. A row of an
+    /// earlier release may name another one.
+    pub(super) fn application(
+        &self,
+        sid: ApplicationSid,
+        of: AccountSid,
+    ) -> Result<Option<&Application>, Want> {
+        let Some(found) = self.applications.get(&sid) else {
+            return Err(Want::Application(sid));
+        };
+        match found.as_deref() {
+            Some(application) if self.is_at_or_above(application.account, of)? => {
+                Ok(Some(application))
+            }
+            _ => Ok(None),
         }
+    }
+
+    fn is_at_or_above(&self, above: AccountSid, of: AccountSid) -> Result<bool, Want> {
+        let mut at = Some(of);
+        while let Some(sid) = at {
+            if sid == above {
+                return Ok(true);
+            }
+            at = self.standing(sid)?.parent;
+        }
+        Ok(false)
     }
 }
 

@@ -93,7 +93,9 @@ impl House {
                 } else {
                     AccountStatus::Active
                 };
-                rows.add_account(sid, (!gone).then_some(status));
+                // Account 4 is above all others except 5.
+                let parent = (sid != account(4) && sid != account(5)).then_some(account(4));
+                rows.add_account(sid, (!gone).then_some(Standing { status, parent }));
             }
             Want::Application(sid) => {
                 let known = [1, 2, 4].map(application).contains(&sid);
@@ -760,5 +762,22 @@ fn a_called_party_is_at_phones_a_trunk_or_an_address() {
     house.numbers.push(number("+12025550200", None));
     for (target, expected) in table {
         assert_eq!(house.way(&target), expected, "{target:?}");
+    }
+}
+
+#[test]
+fn an_application_runs_only_for_its_account_and_those_below() {
+    // An earlier release let a number name any application.
+    let table = [
+        (2, "2: POST /app?y=2"),
+        (4, "4: POST /app?y=2"),
+        (5, "404 11007 for 5"),
+    ];
+    for (of, expected) in table {
+        let mut house = House::new();
+        house.numbers[0].account = account(of);
+        house.numbers[0].voice.application = Some(application(1));
+        let invite = invite(&Caller::Trunk, "+12025550100");
+        check(&of.to_string(), &mut house, &invite, expected);
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use call_proto::routing::{self, Decision, House, Invitation, Numbers, Rows, Want};
+use call_proto::routing::{self, Decision, House, Invitation, Numbers, Rows, Standing, Want};
 use model::record::{Client, Number, VoiceApplication};
 use model::{
     AccountSid, AccountStatus, ClientSid, HttpMethod, NumberSid, OrganizationSid, Timestamp,
@@ -99,7 +99,11 @@ impl Directory {
                     .clone()
                     .find(|status| *status != AccountStatus::Active);
                 let status = inactive.or_else(|| of_it.next());
-                rows.add_account(sid, status);
+                let standing = status.map(|status| Standing {
+                    status,
+                    parent: None,
+                });
+                rows.add_account(sid, standing);
             }
             // No row of a test has an application.
             Want::Application(sid) => rows.add_application(sid, None),
