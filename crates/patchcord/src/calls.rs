@@ -46,7 +46,7 @@ pub(crate) async fn show(
     let blob = live.as_ref().or(recorded.blob.as_ref());
     let absence = match (blob, recorded.root.ended) {
         (Some(_), _) => None,
-        (None, None) if recorded.server_may_run => Some(
+        (None, None) if recorded.server_runs => Some(
             "no trace: the server that runs the call cannot be reached through this data folder",
         ),
         (None, _) => Some(recorded.absence()),
@@ -88,8 +88,8 @@ struct Recorded {
     children: Vec<CallRecord>,
     /// The row of the trace, in which the journal is too.
     blob: Option<Vec<u8>>,
-    /// Whether a server may still store one.
-    server_may_run: bool,
+    /// Whether the server that runs or ran the call is alive, and may still store one.
+    server_runs: bool,
 }
 
 impl Recorded {
@@ -106,7 +106,7 @@ impl Recorded {
 
     /// Why there is no trace, if there is none.
     fn absence(&self) -> &'static str {
-        absence(&self.root, self.server_may_run)
+        absence(&self.root, self.server_runs)
     }
 }
 
@@ -119,8 +119,8 @@ fn journal_in(blob: &[u8]) -> Result<Vec<Line>> {
 }
 
 /// Why a call has no trace.
-fn absence(root: &CallRecord, server_may_run: bool) -> &'static str {
-    match (root.ended, server_may_run) {
+fn absence(root: &CallRecord, server_runs: bool) -> &'static str {
+    match (root.ended, server_runs) {
         (None, true) => "no trace yet: it is stored when the call is over",
         (Some(_), true) => "the trace is not stored yet: try again in a moment",
         (_, false) => "no trace: the server ended before it could store it",
@@ -130,9 +130,9 @@ fn absence(root: &CallRecord, server_may_run: bool) -> &'static str {
 /// The trace of a call; that of one that has just ended may be on its way.
 async fn trace(inspect: &Inspect, root: &CallRecord) -> Result<Option<Vec<u8>>> {
     let give_up = Instant::now() + STORING;
+    let may_come = root.ended.is_some() && inspect.server_runs(root, crate::now()).await?;
     loop {
         let found = inspect.trace(root.sid.into()).await?;
-        let may_come = root.ended.is_some() && inspect.server_may_run();
         if found.is_some() || !may_come || Instant::now() >= give_up {
             return Ok(found);
         }
@@ -146,10 +146,10 @@ async fn recorded(config: &Config, sid: CallSid) -> Result<Recorded> {
     let children = inspect.children(root.sid).await?;
     let blob = trace(&inspect, &root).await?;
     Ok(Recorded {
+        server_runs: inspect.server_runs(&root, crate::now()).await?,
         root,
         children,
         blob,
-        server_may_run: inspect.server_may_run(),
     })
 }
 
@@ -165,7 +165,8 @@ pub(crate) async fn journal(config: &Config, lane: Lane) -> Result<Vec<Line>> {
             let root = root_of(&inspect, call).await?;
             let found = trace(&inspect, &root).await?;
             if found.is_none() {
-                return Err(WrongUsage(absence(&root, inspect.server_may_run()).to_owned()).into());
+                let server_runs = inspect.server_runs(&root, crate::now()).await?;
+                return Err(WrongUsage(absence(&root, server_runs).to_owned()).into());
             }
             found
         }
@@ -348,6 +349,9 @@ impl Told {
 
 #[cfg(test)]
 mod tests {
+    use model::AccountSid;
+    use store::{Change, SecretKey, Store};
+
     use super::*;
     use crate::config;
 
@@ -379,6 +383,43 @@ mod tests {
         std::fs::create_dir(folder.path().join("patchcord.db")).unwrap();
         let text = said(folder.path()).await;
         assert!(text.starts_with("this user cannot write "), "{text}");
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_trace_is_promised_only_while_the_server_of_the_call_runs() {
+        let folder = tempfile::tempdir().unwrap();
+        let flags = config::Flags {
+            data: Some(folder.path().display().to_string()),
+            ..config::Flags::default()
+        };
+        let config = config::load(&flags, std::iter::empty()).unwrap();
+        let url = format!("sqlite:{}", folder.path().join("patchcord.db").display());
+        let key = SecretKey::random();
+        let sid = CallSid::from_bytes([1; 16]);
+        let said = async || {
+            script(&config, sid, Keys::Hidden)
+                .await
+                .unwrap_err()
+                .to_string()
+        };
+        let server = Store::open(&url, key.clone()).await.unwrap();
+        let account = AccountSid::from_bytes([1; 16]);
+        let record = CallRecord {
+            ended: Some(crate::now()),
+            ..testkit::records::call(sid, server.instance(), account, crate::now())
+        };
+        let created = vec![Change::CallCreated(Box::new(record))];
+        server.commit(created).await.unwrap();
+        assert_eq!(
+            said().await,
+            "the trace is not stored yet: try again in a moment"
+        );
+        server.close().await;
+        let ended = "no trace: the server ended before it could store it";
+        assert_eq!(said().await, ended);
+        // The next server on the database knows nothing of that call.
+        let _next = Store::open(&url, key).await.unwrap();
+        assert_eq!(said().await, ended);
     }
 
     #[test]

@@ -174,10 +174,12 @@ impl Inspect {
         self.readers.many(Sql::new(text, Vec::new()), read).await
     }
 
-    /// Whether a server may be about to store the trace of a call that has ended.
-    #[must_use]
-    pub fn server_may_run(&self) -> bool {
-        self.in_use != Some(false)
+    /// Whether the server that runs or ran a call is alive: only that one may still store its trace.
+    ///
+    /// # Errors
+    /// As reported by the database.
+    pub async fn server_runs(&self, call: &CallRecord, now: Timestamp) -> Result<bool> {
+        Ok(self.running(now).await?.contains(&call.instance))
     }
 
     /// The legs recorded as open, oldest first.

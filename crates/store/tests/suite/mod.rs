@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use model::record::{CallRecord, Callback, MediaCounts, Notification, Recording, StartedRecording};
 use model::{CallStatus, HangupBy, InstanceSid, RecordingSid, Timestamp};
 use store::{
-    CallFilter, CallUpdate, Change, NotificationFilter, RecordingFilter, RecordingKey, Scope,
-    SecretKey, Sort, Store, StoreError,
+    CallFilter, CallUpdate, Change, Inspect, NotificationFilter, RecordingFilter, RecordingKey,
+    Scope, SecretKey, Sort, Store, StoreError,
 };
 
 mod deliveries;
@@ -49,6 +49,7 @@ macro_rules! for_each_case {
             many_commits_at_once_are_all_kept,
             calls_are_filtered_sorted_and_counted,
             recordings_notifications_and_traces_come_back,
+            only_the_own_server_of_a_call_may_still_store_its_trace,
             orphans_are_closed_once,
             orphans_keep_what_must_be_told,
             a_message_ends_once_and_tells_so_once,
@@ -208,6 +209,20 @@ pub(crate) async fn an_end_needs_the_owner_and_takes_its_callbacks_along(db: &Da
     }
     let waiting = undelivered(&store, Timestamp(40)).await;
     assert_eq!(waiting.len(), 1);
+}
+
+pub(crate) async fn only_the_own_server_of_a_call_may_still_store_its_trace(db: &Database) {
+    let store = db.open().await;
+    let inspect = Inspect::open(&db.url).await.unwrap();
+    let now = store.last_alive().await.unwrap().unwrap();
+    let mine = call(&store, account_sid(1), 1);
+    let others = CallRecord {
+        instance: InstanceSid::from_bytes([9; 16]),
+        ..mine.clone()
+    };
+    for (call, runs) in [(mine, true), (others, false)] {
+        assert_eq!(inspect.server_runs(&call, now).await.unwrap(), runs);
+    }
 }
 
 pub(crate) async fn a_refused_commit_harms_no_other(db: &Database) {
