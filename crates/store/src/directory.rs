@@ -1,5 +1,6 @@
 //! Organizations, accounts, clients, applications, and the look-up of dialled numbers.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use model::naming;
@@ -13,6 +14,7 @@ use crate::admin::Admin;
 use crate::caches::Patterns;
 use crate::filter::Scope;
 use crate::query::{Conditions, tree_of};
+use crate::row::corrupt;
 use crate::rows;
 use crate::sql::Sql;
 use crate::writer::{Hurry, Operation};
@@ -92,10 +94,14 @@ impl Store {
     /// As [`Store::account`].
     pub async fn customer_of(&self, sid: AccountSid) -> Result<AccountSid> {
         let (mut customer, mut at) = (sid, sid);
+        let mut seen = BTreeSet::new();
         while let Some(account) = self.account(at).await? {
             let Some(parent) = account.parent else {
                 break;
             };
+            if !seen.insert(at) {
+                return Err(corrupt("parent", format!("{at} is its own ancestor")));
+            }
             (customer, at) = (at, parent);
         }
         Ok(customer)
@@ -208,20 +214,6 @@ impl Store {
         self.administer(Admin::SetAccountStatus { sid, status, at })
             .await
             .map(drop)
-    }
-
-    /// The account whose SID or e-mail address is `login`, if `secret` is one of its valid tokens
-    /// or its password. Verifying a password takes tens of milliseconds, once a minute.
-    ///
-    /// # Errors
-    /// As [`Store::account`].
-    pub async fn authenticate(&self, login: &str, secret: &str) -> Result<Option<Arc<Account>>> {
-        let account = self.account_of_login(login).await?;
-        let known = account
-            .as_deref()
-            .is_some_and(|account| self.knows(account, secret));
-        let good = known || self.is_password(account.as_deref(), secret).await?;
-        Ok(account.filter(|_| good))
     }
 
     /// The account whose SID or e-mail address is `login`. Cached.
