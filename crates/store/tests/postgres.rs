@@ -1,6 +1,5 @@
 //! The suite on PostgreSQL: on the server at `PATCHCORD_TEST_POSTGRES_URL` (its user
-//! must be allowed to create databases), otherwise on one that the test starts, if PostgreSQL is
-//! installed.
+//! must be allowed to create databases), otherwise on one that the test starts.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a step that fails fails the test")]
@@ -19,12 +18,8 @@ use tokio_postgres::NoTls;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_suite_runs_on_postgresql() {
-    let server = match Server::find().await {
-        Ok(server) => server,
-        Err(reason) => {
-            eprintln!("skipped: {reason}");
-            return;
-        }
+    let Some(server) = Server::find().await else {
+        return;
     };
     macro_rules! run {
         ($($case:ident,)+) => {
@@ -63,6 +58,9 @@ async fn a_name_gets_one_owner_of_two_servers(db: &Database) {
     }
 }
 
+const END_OTHERS: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                          WHERE datname = current_database() AND pid <> pg_backend_pid()";
+
 async fn lost_connections_are_replaced(db: &Database) {
     let store = db.open().await;
     let sid = OrganizationSid::from_bytes([1; 16]);
@@ -83,9 +81,7 @@ async fn lost_connections_are_replaced(db: &Database) {
         }
     };
     read_by_all().await;
-    let ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
-                 WHERE datname = current_database() AND pid <> pg_backend_pid()";
-    let ended = raw::rows(&db.url, ended).await;
+    let ended = raw::rows(&db.url, END_OTHERS).await;
     assert!(ended.len() >= 2, "the writer and a reader: {ended:?}");
     read_by_all().await;
     let instance = store.instance();
@@ -104,11 +100,17 @@ struct Server {
 }
 
 impl Server {
-    async fn find() -> Result<Self, String> {
+    /// A server that is ready; `None` if these tests are switched off.
+    async fn find() -> Option<Self> {
         if let Ok(url) = std::env::var("PATCHCORD_TEST_POSTGRES_URL") {
-            return Ok(Self { url, _own: None });
+            return Some(Self { url, _own: None });
         }
-        let own = Postgres::start()?;
+        Self::start().await
+    }
+
+    /// A server of its own.
+    async fn start() -> Option<Self> {
+        let own = Postgres::required()?;
         let server = Self {
             url: own.url.clone(),
             _own: Some(own),
@@ -118,11 +120,11 @@ impl Server {
                 .await
                 .is_ok()
             {
-                return Ok(server);
+                return Some(server);
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        Err("`postgres` did not get ready in 10 s".to_owned())
+        panic!("`postgres` did not get ready in 10 s")
     }
 
     fn admin(&self) -> String {

@@ -1,12 +1,15 @@
-//! A separate PostgreSQL server for a test, if the programs are installed. It ends with its handle.
+//! A separate PostgreSQL server for a test. It ends with its handle.
 
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 /// The user `nobody`: PostgreSQL refuses to run as root.
 const NOBODY: u32 = 65_534;
+
+/// The environment variable that switches these tests off.
+const SETTING: &str = "PATCHCORD_TEST_POSTGRES";
 
 /// A running server, possibly not ready yet.
 pub(crate) struct Postgres {
@@ -17,8 +20,24 @@ pub(crate) struct Postgres {
 }
 
 impl Postgres {
-    /// Starts a server with an empty folder, or returns why it cannot.
-    pub(crate) fn start() -> Result<Self, String> {
+    /// Starts a server with an empty folder; `None` if the variable [`SETTING`] is `skip`.
+    ///
+    /// # Panics
+    /// If it cannot be started: a test that does not run must not pass unnoticed.
+    pub(crate) fn required() -> Option<Self> {
+        if std::env::var(SETTING).is_ok_and(|setting| setting == "skip") {
+            eprintln!("skipped: {SETTING}=skip");
+            return None;
+        }
+        Some(Self::start().unwrap_or_else(|reason| {
+            panic!(
+                "{reason}: install PostgreSQL (Debian: `apt-get install postgresql`; its service need not \
+                 run), or set {SETTING}=skip"
+            )
+        }))
+    }
+
+    fn start() -> Result<Self, String> {
         let dir = tempfile::tempdir().map_err(|error| error.to_string())?;
         let data = dir.path().join("data");
         let is_root = unprivileged(dir.path());
@@ -68,7 +87,7 @@ fn unprivileged(dir: &Path) -> bool {
 }
 
 fn command(program: &str, is_root: bool) -> Command {
-    let mut command = Command::new(program);
+    let mut command = Command::new(installed(program));
     command
         .current_dir("/")
         .stdin(Stdio::null())
@@ -78,6 +97,20 @@ fn command(program: &str, is_root: bool) -> Command {
         command.uid(NOBODY).gid(NOBODY);
     }
     command
+}
+
+/// The newest version in the folder where Debian puts these programs, or else the one in `PATH`.
+fn installed(program: &str) -> PathBuf {
+    let versions = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten();
+    let programs = versions
+        .flatten()
+        .map(|version| version.path().join("bin").join(program));
+    programs
+        .filter(|path| path.is_file())
+        .max()
+        .unwrap_or_else(|| PathBuf::from(program))
 }
 
 fn run(command: &mut Command) -> Result<(), String> {

@@ -24,20 +24,13 @@ fn recording_sid(n: u8) -> RecordingSid {
     RecordingSid::from_bytes([n; 16])
 }
 
-/// A separate database server with the address of a database; `None` if its programs are not
-/// installed.
+/// A separate database server with the address of a database; `None` if tests of PostgreSQL are
+/// switched off.
 #[cfg(unix)]
 fn shared_database() -> Option<(server::Postgres, String)> {
-    match server::Postgres::start() {
-        Ok(postgres) => {
-            let url = format!("{}/postgres", postgres.url);
-            Some((postgres, url))
-        }
-        Err(reason) => {
-            eprintln!("skipped: {reason}");
-            None
-        }
-    }
+    let postgres = server::Postgres::required()?;
+    let url = format!("{}/postgres", postgres.url);
+    Some((postgres, url))
 }
 
 /// A minute from now: a server without a heartbeat until then is dead.
