@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::connection::{Access, Connection, Failure, Target};
+use crate::connection::{Access, Connection, Failure, Server, Target};
 use crate::dialect::Dialect;
 use crate::readers::Readers;
 use crate::{Result, StoreError};
@@ -13,8 +13,11 @@ use crate::{Result, StoreError};
 const READERS: u32 = 4;
 /// How long an earlier process may take to let go of the file.
 const LOCK_PATIENCE: Duration = Duration::from_secs(3);
-/// How long a server may leave a connection or bytes unanswered, if its address does not say so.
+/// How long a server may leave a connection, bytes or a statement unanswered, if its address does not
+/// say so. Less than the silence after which other servers take over the calls of this one.
 const SILENCE: Duration = Duration::from_secs(15);
+/// Probes of an idle connection that remain unanswered until it is given up, within [`SILENCE`].
+const PROBES: u32 = 2;
 
 /// An opened database.
 pub(crate) struct Opened {
@@ -74,18 +77,31 @@ fn target(url: &str) -> Result<(Dialect, Target)> {
     }
 }
 
-/// The server of an address. One that does not answer is given up, as a lost one is.
-fn server(url: &str) -> Result<Box<tokio_postgres::Config>> {
+/// The server of an address, with limits for what the address does not limit: in it, `connect_timeout`
+/// is for a connection to each of its hosts and `tcp_user_timeout` for anything later.
+fn server(url: &str) -> Result<Box<Server>> {
     let mut config: tokio_postgres::Config = url
         .parse()
         .map_err(|error| unusable(url, Failure::Shared(error)))?;
-    if config.get_connect_timeout().is_none() {
-        config.connect_timeout(SILENCE);
+    let connecting = *config.get_connect_timeout().unwrap_or(&SILENCE);
+    let silence = *config.get_tcp_user_timeout().unwrap_or(&SILENCE);
+    config.connect_timeout(connecting).tcp_user_timeout(silence);
+    let probe_after = SILENCE / (PROBES + 1);
+    if config.get_keepalives_idle() == tokio_postgres::Config::new().get_keepalives_idle() {
+        config.keepalives_idle(probe_after);
     }
-    if config.get_tcp_user_timeout().is_none() {
-        config.tcp_user_timeout(SILENCE);
+    if config.get_keepalives_interval().is_none() {
+        config.keepalives_interval(probe_after);
     }
-    Ok(Box::new(config))
+    if config.get_keepalives_retries().is_none() {
+        config.keepalives_retries(PROBES);
+    }
+    let hosts = u32::try_from(config.get_hosts().len()).unwrap_or(u32::MAX);
+    Ok(Box::new(Server {
+        connecting: connecting.saturating_mul(hosts.max(1)),
+        silence,
+        config,
+    }))
 }
 
 fn sqlite_path(url: &str) -> Result<PathBuf> {
@@ -195,5 +211,42 @@ mod tests {
         let url = "postgres://bob:secret@db.example/p";
         let text = unusable(url, Failure::Busy).to_string();
         assert!(text.contains("postgres://…@db.example/p") && !text.contains("secret"));
+    }
+
+    #[test]
+    fn a_lost_server_is_noticed_without_settings_and_settings_win() {
+        let known = |url| {
+            let server = server(url).unwrap();
+            let seconds = |limit: Option<Duration>| limit.unwrap().as_secs();
+            let config = &server.config;
+            let probes = (
+                config.get_keepalives_idle().as_secs(),
+                seconds(config.get_keepalives_interval()),
+                config.get_keepalives_retries().unwrap(),
+            );
+            let limits = (server.connecting.as_secs(), server.silence.as_secs());
+            (
+                probes,
+                limits,
+                seconds(config.get_tcp_user_timeout().copied()),
+            )
+        };
+        assert_eq!(known("postgres://u@h/p"), ((5, 5, 2), (15, 15), 15));
+        let set = "postgres://u@h,i/p?connect_timeout=2&tcp_user_timeout=7&keepalives_idle=8\
+                   &keepalives_interval=9&keepalives_retries=3";
+        assert_eq!(known(set), ((8, 9, 3), (4, 7), 7));
+    }
+
+    #[tokio::test]
+    async fn a_server_that_accepts_and_says_nothing_is_given_up() {
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = silent.local_addr().unwrap().port();
+        let url = format!("postgres://u@127.0.0.1:{port}/p?connect_timeout=1");
+        let limit = Duration::from_secs(10);
+        let opened = tokio::time::timeout(limit, open(&url))
+            .await
+            .expect("an end");
+        let text = opened.err().expect("an error").to_string();
+        assert!(text.ends_with("the server does not respond"), "{text}");
     }
 }

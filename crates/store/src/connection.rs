@@ -6,9 +6,13 @@
 //! statements, return the same rows and tell failures apart in the same way.**
 
 mod embedded;
+mod recent;
 mod shared;
 
 use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio_postgres::config::TargetSessionAttrs;
 
 use model::naming::Claimant;
 
@@ -18,12 +22,36 @@ use crate::sql::Sql;
 
 /// Statements of a connection that stay compiled; the writer has fewer.
 const COMPILED: usize = 64;
+/// The server's code for a write in a transaction that only reads.
+const READ_ONLY: &str = "25006";
 
 /// Where to connect again.
 #[derive(Debug, Clone)]
 pub(crate) enum Target {
     Embedded(PathBuf),
-    Shared(Box<tokio_postgres::Config>),
+    Shared(Box<Server>),
+}
+
+/// A database server, and how long it may be silent.
+#[derive(Debug, Clone)]
+pub(crate) struct Server {
+    pub(crate) config: tokio_postgres::Config,
+    /// How long a new connection may take until it is ready to use.
+    pub(crate) connecting: Duration,
+    /// How long a statement may take.
+    pub(crate) silence: Duration,
+}
+
+impl Server {
+    fn config_for(&self, access: Access) -> tokio_postgres::Config {
+        let mut config = self.config.clone();
+        match access {
+            Access::Read => {}
+            // Not a standby, which would refuse each write.
+            Access::Write => drop(config.target_session_attrs(TargetSessionAttrs::ReadWrite)),
+        }
+        config
+    }
 }
 
 /// What a connection is for.
@@ -51,6 +79,8 @@ pub(crate) enum Failure {
     Taken(Claimant),
     #[error("{0}")]
     Unreadable(String),
+    #[error("the server does not respond")]
+    Silent,
     #[error("every connection is in use")]
     Busy,
     #[error("the store is closed")]
@@ -62,7 +92,8 @@ impl From<Failure> for StoreError {
         match failure {
             Failure::Closed => Self::Closed,
             Failure::Taken(by) => Self::Taken(by),
-            Failure::Embedded(_) | Failure::Shared(_) | Failure::Unreadable(_) | Failure::Busy => {
+            Failure::Busy | Failure::Silent => Self::Unavailable(failure.to_string()),
+            Failure::Embedded(_) | Failure::Shared(_) | Failure::Unreadable(_) => {
                 Self::Database(failure.to_string())
             }
         }
@@ -79,8 +110,8 @@ impl Target {
     pub(crate) async fn connect(&self, access: Access) -> Result<Connection, Failure> {
         Ok(match self {
             Self::Embedded(path) => Connection::Embedded(embedded::open(path, access)?),
-            Self::Shared(config) => {
-                Connection::Shared(Box::new(shared::Shared::connect(config, access).await?))
+            Self::Shared(server) => {
+                Connection::Shared(Box::new(shared::Shared::connect(server, access).await?))
             }
         })
     }
@@ -94,6 +125,15 @@ impl Connection {
             Self::Shared(connection) => connection.run(sql).await?,
         }
         Ok(())
+    }
+
+    /// As [`Self::run`], for statements that may take long, such as those that wait for another
+    /// process.
+    pub(crate) async fn run_long(&mut self, sql: &str) -> Result<(), Failure> {
+        match self {
+            Self::Embedded(_) => self.run(sql).await,
+            Self::Shared(connection) => connection.run_long(sql).await,
+        }
     }
 
     /// Runs a statement; returns the number of rows it changed.
@@ -114,7 +154,7 @@ impl Connection {
 
     /// Leaves a failed transaction, if there is one; false if the connection is of no more use.
     pub(crate) async fn leave(&mut self) -> bool {
-        if self.run("ROLLBACK").await.is_ok() {
+        if !self.is_lost() && self.run("ROLLBACK").await.is_ok() {
             return true;
         }
         match self {
@@ -124,7 +164,7 @@ impl Connection {
         }
     }
 
-    /// Whether the server is gone.
+    /// Whether the server is gone, or owes an answer.
     pub(crate) fn is_lost(&self) -> bool {
         match self {
             Self::Embedded(_) => false,
@@ -155,8 +195,15 @@ impl Failure {
                 }
                 None => shared::is_cut_off(error),
             },
+            Self::Silent => true,
             Self::Taken(_) | Self::Unreadable(_) | Self::Busy | Self::Closed => false,
         }
+    }
+
+    /// Whether the server of this connection only reads: another connection may reach one that
+    /// writes.
+    pub(crate) fn is_read_only_server(&self) -> bool {
+        matches!(self, Self::Shared(error) if shared::code(error) == Some(READ_ONLY))
     }
 
     /// Whether the database takes no writes at the moment, whatever is written: the disk is full
@@ -167,9 +214,9 @@ impl Failure {
             Self::Embedded(error) => matches!(primary_code(error), Some(8 | 10 | 13 | 14)),
             Self::Shared(error) => shared::code(error).is_some_and(|code| {
                 // Disk full, read-only, system errors.
-                matches!(code, "53100" | "25006") || code.get(..2) == Some("58")
+                matches!(code, "53100" | READ_ONLY) || code.get(..2) == Some("58")
             }),
-            Self::Taken(_) | Self::Unreadable(_) | Self::Busy | Self::Closed => false,
+            Self::Silent | Self::Taken(_) | Self::Unreadable(_) | Self::Busy | Self::Closed => false,
         }
     }
 
@@ -188,6 +235,7 @@ impl Failure {
             Self::Embedded(_)
             | Self::Taken(_)
             | Self::Unreadable(_)
+            | Self::Silent
             | Self::Busy
             | Self::Closed => None,
         }

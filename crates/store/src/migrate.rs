@@ -134,7 +134,8 @@ pub(crate) async fn migrate(
     match migrate_locked(connection, dialect, now).await {
         Ok(()) => Ok(connection.run("COMMIT").await?),
         Err(error) => {
-            connection.run("ROLLBACK").await?;
+            // Whatever comes of it, the first error says more.
+            let _ = connection.leave().await;
             Err(error)
         }
     }
@@ -146,7 +147,7 @@ async fn migrate_locked(
     now: Timestamp,
 ) -> Result<()> {
     if let Some(lock) = dialect.lock_migrations() {
-        connection.run(lock).await?;
+        connection.run_long(lock).await?;
     }
     connection.run(NOTES).await?;
     let seen = seen_version(connection).await?;
@@ -159,7 +160,7 @@ async fn migrate_locked(
     }
     for (version, name, text) in MIGRATIONS.iter().filter(|(version, ..)| *version > seen) {
         let tables = text.replace("{{blob}}", dialect.blob());
-        connection.run(&tables).await?;
+        connection.run_long(&tables).await?;
         let note = Sql::new(
             "INSERT INTO migrations (version, name, applied) VALUES ($1, $2, $3)",
             args![*version, *name, now],

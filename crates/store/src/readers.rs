@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::Result;
 use crate::connection::{Access, Connection, Failure, Target};
@@ -18,6 +18,8 @@ use crate::sql::Sql;
 
 /// How long a read waits for a free connection, and for a database that is away.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long closing waits for reads that are under way.
+const CLOSING_PATIENCE: Duration = Duration::from_secs(5);
 /// Pause before a read is tried again.
 const RETRY_AFTER: Duration = Duration::from_millis(50);
 
@@ -70,10 +72,10 @@ impl Readers {
         self.rows(sql).await?.iter().map(read).collect()
     }
 
-    /// Returns when no more is read; later reads fail.
+    /// Returns when no more is read, or what is read takes too long; later reads fail.
     pub(crate) async fn close(&self) {
-        // An error says that it was closed before.
-        let _ = self.0.places.acquire_many(self.0.size).await;
+        // An error says that it was closed before, or that a read is still under way.
+        let _ = timeout(CLOSING_PATIENCE, self.0.places.acquire_many(self.0.size)).await;
         self.0.places.close();
         self.0.idle().clear();
     }
@@ -109,7 +111,8 @@ impl Readers {
 impl Pool {
     async fn read(&self, sql: &Sql, give_up: Instant) -> Result<Vec<Row>, Failure> {
         loop {
-            match self.attempt(sql).await {
+            let attempt = timeout_at(give_up, self.attempt(sql));
+            match attempt.await.unwrap_or(Err(Failure::Silent)) {
                 Err(failure) if failure.is_transient() && Instant::now() < give_up => {
                     sleep(RETRY_AFTER).await;
                 }

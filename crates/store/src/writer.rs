@@ -72,7 +72,7 @@ struct Handle(Arc<Inbox>);
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.0.state().is_closed = true;
+        self.0.state().close();
         self.0.wake.notify_one();
     }
 }
@@ -94,8 +94,8 @@ struct State {
     rests_until: Option<Instant>,
     /// When the next heartbeat is due; `None`: immediately.
     alive_due: Option<Instant>,
-    /// Nothing more is accepted.
-    is_closed: bool,
+    /// Nothing more is accepted since then.
+    closed: Option<Instant>,
     /// The task has ended.
     is_over: bool,
     /// Notified once the task has ended.
@@ -204,7 +204,7 @@ impl Writer {
             if state.is_over {
                 return;
             }
-            state.is_closed = true;
+            state.close();
             state.done.push(done);
         }
         self.0.0.wake.notify_one();
@@ -221,7 +221,7 @@ impl Inbox {
     /// Adds a commit; a closed inbox drops it, which notifies the waiter.
     fn add(&self, job: Job) {
         let mut state = self.state();
-        if !state.is_closed && state.add(job, Instant::now()) {
+        if state.closed.is_none() && state.add(job, Instant::now()) {
             drop(state);
             self.wake.notify_one();
         }
@@ -235,7 +235,7 @@ impl Drop for Over<'_> {
     fn drop(&mut self) {
         let mut state = self.0.state();
         *state = State {
-            is_closed: true,
+            closed: Some(Instant::now()),
             is_over: true,
             ..State::default()
         };
@@ -243,6 +243,16 @@ impl Drop for Over<'_> {
 }
 
 impl State {
+    fn close(&mut self) {
+        self.closed.get_or_insert_with(Instant::now);
+    }
+
+    /// Whether a closing store has retried for long enough.
+    fn gives_up(&self, now: Instant) -> bool {
+        self.closed
+            .is_some_and(|closed| now.duration_since(closed) >= CLOSING_PATIENCE)
+    }
+
     /// Returns whether the task must be woken.
     fn add(&mut self, job: Job, now: Instant) -> bool {
         let due = match job.hurry {
@@ -268,16 +278,16 @@ impl State {
     fn next(&mut self, now: Instant, heartbeat: impl FnOnce() -> Job) -> Next {
         self.alarm = Alarm::Busy;
         let alive_due = self.alive_due.unwrap_or(now);
-        if alive_due <= now && !self.is_closed {
+        if alive_due <= now && self.closed.is_none() {
             self.group.add(heartbeat(), now + SOON);
             self.alive_due = Some(now + ALIVE_EVERY);
         }
         let rests = self.rests_until.is_some_and(|rested| now < rested);
         let is_due = self.group.is_full() || (self.group.is_due(now) && !rests);
-        if is_due || (self.is_closed && !self.group.jobs.is_empty()) {
+        if is_due || (self.closed.is_some() && !self.group.jobs.is_empty()) {
             return Next::Write(self.group.take(now));
         }
-        if self.is_closed {
+        if self.closed.is_some() {
             return Next::End(std::mem::take(&mut self.done));
         }
         let due = self.group.due.max(self.group.due.and(self.rests_until));
@@ -401,8 +411,8 @@ impl Task {
             }
             Err(failure) => failure,
         };
-        // A disk failure is not caused by a single commit, so retrying each alone is pointless.
-        let unwritable = failure.is_unwritable();
+        // A database that fails is not caused by a single commit, so retrying each alone is pointless.
+        let unwritable = failure.is_unwritable() || failure.is_transient();
         if unwritable || group.len() == 1 {
             for job in group {
                 let _ = job.reply.send(Err(refused(&failure)));
@@ -435,19 +445,18 @@ impl Task {
                 }
                 Err(failure) => failure,
             };
-            if let Err(error) = self.recover().await {
-                warn!(%error, "the database is unavailable");
-            }
             let stuck = failure.is_unwritable() || failure.is_transient();
             inbox.is_stuck.store(stuck, Ordering::Relaxed);
+            if failure.is_transient() && inbox.state().gives_up(Instant::now()) {
+                return Err(failure); // Whatever is left to write fails at once on this connection.
+            }
+            let recovered = self.recover(&failure).await;
             let patience = if failure.is_unwritable() {
                 UNWRITABLE_PATIENCE
-            } else if !failure.is_transient() {
-                Duration::ZERO
-            } else if inbox.state().is_closed {
-                CLOSING_PATIENCE
-            } else {
+            } else if failure.is_transient() {
                 Duration::MAX
+            } else {
+                Duration::ZERO
             };
             if since.elapsed() >= patience {
                 return Err(failure);
@@ -455,7 +464,8 @@ impl Task {
             self.context.repeated = true;
             if complained.elapsed() > Duration::from_secs(1) {
                 complained = Instant::now();
-                warn!(error = %failure, "the database is busy or unavailable: the write is retried");
+                let error = recovered.err().unwrap_or(failure);
+                warn!(%error, "the database is busy or unavailable: the write is retried");
             }
             tokio::time::sleep(RETRY_AFTER).await;
         }
@@ -475,9 +485,9 @@ impl Task {
         Ok(results)
     }
 
-    /// Rolls back the failed transaction, on a new connection if the old one cannot.
-    async fn recover(&mut self) -> Result<(), Failure> {
-        if !self.connection.leave().await {
+    /// Rolls back the failed transaction; connects again if the connection is of no more use.
+    async fn recover(&mut self, failure: &Failure) -> Result<(), Failure> {
+        if failure.is_read_only_server() || !self.connection.leave().await {
             self.connection = self.target.connect(Access::Write).await?;
         }
         Ok(())
@@ -494,7 +504,7 @@ impl Job {
 
 /// The error for the caller of a commit that was not written.
 fn refused(failure: &Failure) -> StoreError {
-    if failure.is_unwritable() {
+    if failure.is_unwritable() || failure.is_transient() {
         return StoreError::Unavailable(failure.to_string());
     }
     if let Failure::Taken(by) = failure {
@@ -628,7 +638,8 @@ mod tests {
         assert_eq!(written(next(&mut state, 80)), 1);
         // The end follows everything that was accepted.
         assert!(!state.add(job(Hurry::Soon, 1), at(90)));
-        state.is_closed = true;
+        state.closed = Some(at(90));
+        assert!(!state.gives_up(at(10_089)) && state.gives_up(at(10_090)));
         assert_eq!(written(next(&mut state, 90)), 1);
         assert!(matches!(next(&mut state, 90), Next::End(_)));
     }

@@ -4,6 +4,7 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a step that fails fails the test")]
 
+mod proxy;
 mod server;
 mod suite;
 
@@ -11,8 +12,9 @@ use std::time::Duration;
 
 use model::record::{Number, Organization};
 use model::{OrganizationSid, Timestamp};
+use proxy::Proxy;
 use server::Postgres;
-use store::{Change, SecretKey};
+use store::{Change, Committed, SecretKey, Store, StoreError};
 use suite::{Database, raw};
 use tokio_postgres::NoTls;
 
@@ -56,6 +58,110 @@ async fn a_name_gets_one_owner_of_two_servers(db: &Database) {
         let added = (first.await.unwrap(), second.await.unwrap());
         assert!(added.0.is_ok() != added.1.is_ok(), "{added:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_silent_server_holds_up_neither_the_writer_nor_readers_nor_the_end() {
+    let Some(server) = Server::start().await else {
+        return;
+    };
+    let db = server.database("silent").await;
+    let proxy = Proxy::start(server.port()).await;
+    let url = format!(
+        "postgres://test@127.0.0.1:{}/patchcord_silent?connect_timeout=1&tcp_user_timeout=1",
+        proxy.port
+    );
+    let store = Store::open(&url, db.key.clone()).await.unwrap();
+    assert!(store.default_organization().await.unwrap().is_none());
+    proxy.pause(true);
+    let (mut write, mut read) = (write_to(&store), read_from(&store));
+    within(20, async {
+        while store.takes_writes() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    assert!(!write.is_finished() && !read.is_finished(), "they wait");
+    proxy.pause(false);
+    let written = within(20, &mut write).await.unwrap();
+    assert!(written.unwrap().all_applied());
+    within(20, &mut read).await.unwrap().unwrap();
+    assert!(store.takes_writes());
+    // The end is not delayed by what waits for the server.
+    proxy.pause(true);
+    let (write, read) = (write_to(&store), read_from(&store));
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    within(25, store.close()).await;
+    let unwritten = within(1, write).await.unwrap();
+    assert!(
+        matches!(unwritten, Err(StoreError::Unavailable(_))),
+        "{unwritten:?}"
+    );
+    read.abort();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_writer_leaves_a_server_that_only_reads() {
+    let Some(server) = Server::start().await else {
+        return;
+    };
+    let db = server.database("demoted").await;
+    let store = db.open().await;
+    // What the server becomes, and new connections do not: they reach another one, as it were.
+    let set = "ALTER DATABASE patchcord_demoted SET default_transaction_read_only";
+    raw::run(&server.admin(), &format!("{set} = off")).await;
+    let demote = "ALTER SYSTEM SET default_transaction_read_only = on";
+    raw::run(&server.admin(), demote).await;
+    raw::rows(&server.admin(), "SELECT CAST(pg_reload_conf() AS TEXT)").await;
+    let demoted = "SHOW default_transaction_read_only";
+    within(10, async {
+        while raw::rows(&server.admin(), demoted).await != [[Some("on".to_owned())]] {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    // Each connection rereads its settings by itself.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let written = within(10, write_to(&store)).await.unwrap();
+    assert!(written.unwrap().all_applied(), "on another connection");
+    // It does not connect to a server that only reads.
+    raw::run(
+        &server.admin(),
+        &format!("BEGIN READ WRITE; {set} = on; COMMIT"),
+    )
+    .await;
+    raw::rows(&db.url, END_OTHERS).await;
+    let mut write = write_to(&store);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(!write.is_finished(), "it waits for a server that writes");
+    raw::run(
+        &server.admin(),
+        &format!("BEGIN READ WRITE; {set} = off; COMMIT"),
+    )
+    .await;
+    let written = within(10, &mut write).await.unwrap();
+    assert!(written.unwrap().all_applied());
+}
+
+type Write = tokio::task::JoinHandle<Result<Committed, StoreError>>;
+
+fn write_to(store: &Store) -> Write {
+    let store = store.clone();
+    tokio::spawn(async move {
+        let instance = store.instance();
+        let at = Timestamp(i64::MAX);
+        store.commit(vec![Change::Alive { instance, at }]).await
+    })
+}
+
+fn read_from(store: &Store) -> tokio::task::JoinHandle<Result<(), StoreError>> {
+    let store = store.clone();
+    tokio::spawn(async move { store.default_organization().await.map(drop) })
+}
+
+async fn within<T>(seconds: u64, work: impl Future<Output = T>) -> T {
+    let limit = Duration::from_secs(seconds);
+    tokio::time::timeout(limit, work).await.expect("in time")
 }
 
 const END_OTHERS: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
@@ -125,6 +231,11 @@ impl Server {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         panic!("`postgres` did not get ready in 10 s")
+    }
+
+    fn port(&self) -> u16 {
+        let (_, port) = self.url.rsplit_once(':').unwrap();
+        port.parse().unwrap()
     }
 
     fn admin(&self) -> String {

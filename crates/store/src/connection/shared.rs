@@ -1,59 +1,108 @@
 //! A shared database: a server that is asked over a socket.
 
-use std::collections::HashMap;
 use std::error::Error as _;
 use std::fmt::Write;
 use std::io::ErrorKind;
+use std::time::Duration;
 
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Config, Error, NoTls, Statement};
+use tokio_postgres::{Client, Error, NoTls, Statement};
 
-use super::{Access, COMPILED};
+use super::recent::Recent;
+use super::{Access, COMPILED, Failure, Server};
 use crate::dialect::Dialect;
 use crate::row::{Names, Row, Value};
 use crate::sql::{Arg, Sql};
 
+/// Waits for an answer of the server as long as it may take.
+macro_rules! answered {
+    ($shared:ident, $answer:expr) => {{
+        $shared.driver.awaits_answer = true;
+        let answer = timeout($shared.silence, $answer).await;
+        // Left as it is by an answer that does not come and by a caller that stops waiting.
+        $shared.driver.awaits_answer = answer.is_err();
+        match answer {
+            Ok(answer) => answer.map_err(Failure::from),
+            Err(_) => Err(Failure::Silent),
+        }
+    }};
+}
+
 pub(crate) struct Shared {
     client: Client,
-    /// Carries bytes between the client and its socket, until the client is dropped.
-    driver: JoinHandle<()>,
+    driver: Driver,
+    /// How long the server may take to answer a statement.
+    silence: Duration,
     /// Compiled, by text.
-    statements: HashMap<String, Statement>,
+    statements: Recent<Statement>,
+}
+
+/// Carries bytes between the client and its socket, until the client is dropped.
+struct Driver {
+    task: JoinHandle<()>,
+    /// A statement was sent and its answer has not been read: the connection is of no more use if
+    /// nothing waits for that answer any more.
+    awaits_answer: bool,
+}
+
+impl Drop for Driver {
+    /// Closes the socket under an answer that may never come.
+    fn drop(&mut self) {
+        if self.awaits_answer {
+            self.task.abort();
+        }
+    }
 }
 
 impl Shared {
-    pub(super) async fn connect(config: &Config, access: Access) -> Result<Self, Error> {
-        let (client, connection) = config.connect(NoTls).await?;
-        let driver = tokio::spawn(async move {
+    pub(super) async fn connect(server: &Server, access: Access) -> Result<Self, Failure> {
+        let opening = Self::open(server, access);
+        (timeout(server.connecting, opening).await).unwrap_or(Err(Failure::Silent))
+    }
+
+    async fn open(server: &Server, access: Access) -> Result<Self, Failure> {
+        let (client, connection) = server.config_for(access).connect(NoTls).await?;
+        let task = tokio::spawn(async move {
             // The statement that waits gets the error, or else the next one.
             let _ = connection.await;
         });
-        for statement in Dialect::Postgres.setup(access) {
-            client.batch_execute(statement).await?;
-        }
-        Ok(Self {
+        let mut opened = Self {
             client,
-            driver,
-            statements: HashMap::new(),
-        })
+            driver: Driver {
+                task,
+                awaits_answer: false,
+            },
+            silence: server.silence,
+            statements: Recent::new(COMPILED),
+        };
+        for statement in Dialect::Postgres.setup(access) {
+            opened.run(statement).await?;
+        }
+        Ok(opened)
     }
 
-    pub(super) async fn run(&self, sql: &str) -> Result<(), Error> {
-        self.client.batch_execute(sql).await
+    pub(super) async fn run(&mut self, sql: &str) -> Result<(), Failure> {
+        answered!(self, self.client.batch_execute(sql))
     }
 
-    pub(super) async fn execute(&mut self, sql: &Sql) -> Result<u64, Error> {
+    /// As [`Self::run`], however long the server works on it.
+    pub(super) async fn run_long(&mut self, sql: &str) -> Result<(), Failure> {
+        Ok(self.client.batch_execute(sql).await?)
+    }
+
+    pub(super) async fn execute(&mut self, sql: &Sql) -> Result<u64, Failure> {
         let statement = self.compiled(sql).await?;
-        self.client.execute(&statement, &arguments(sql)).await
+        answered!(self, self.client.execute(&statement, &arguments(sql)))
     }
 
-    pub(super) async fn all(&mut self, sql: &Sql) -> Result<Vec<Row>, Error> {
+    pub(super) async fn all(&mut self, sql: &Sql) -> Result<Vec<Row>, Failure> {
         let statement = self.compiled(sql).await?;
         let names: Names = (statement.columns().iter())
             .map(|column| Box::from(column.name()))
             .collect();
-        let rows = self.client.query(&statement, &arguments(sql)).await?;
+        let rows = answered!(self, self.client.query(&statement, &arguments(sql)))?;
         let read = |row: &tokio_postgres::Row| {
             let values = (0..names.len()).map(|at| value(row, at));
             Ok(Row::new(&names, values.collect::<Result<_, Error>>()?))
@@ -62,28 +111,24 @@ impl Shared {
     }
 
     pub(super) fn is_lost(&self) -> bool {
-        self.client.is_closed()
+        self.client.is_closed() || self.driver.awaits_answer
     }
 
-    /// Returns when the server has been told.
-    pub(super) async fn close(self) {
+    /// Returns when the server has been told, or does not listen.
+    pub(super) async fn close(mut self) {
         drop(self.client);
-        let _ = self.driver.await;
+        self.driver.awaits_answer = (timeout(self.silence, &mut self.driver.task).await).is_err();
     }
 
     /// The statement, compiled for the types of its arguments.
-    async fn compiled(&mut self, sql: &Sql) -> Result<Statement, Error> {
+    async fn compiled(&mut self, sql: &Sql) -> Result<Statement, Failure> {
         let types: Vec<Type> = sql.args().iter().map(type_of).collect();
         match self.statements.get(sql.as_text()) {
             Some(known) if known.params() == types => return Ok(known.clone()),
             Some(_) | None => {}
         }
-        let statement = self.client.prepare_typed(sql.as_text(), &types).await?;
-        if self.statements.len() >= COMPILED {
-            self.statements.clear();
-        }
-        self.statements
-            .insert(sql.as_text().to_owned(), statement.clone());
+        let statement = answered!(self, self.client.prepare_typed(sql.as_text(), &types))?;
+        self.statements.keep(sql.as_text(), statement.clone());
         Ok(statement)
     }
 }
