@@ -72,7 +72,8 @@ fn target(url: &str) -> Result<(Dialect, Target)> {
         Some(Dialect::Sqlite) => Ok((Dialect::Sqlite, Target::Embedded(sqlite_path(url)?))),
         Some(Dialect::Postgres) => Ok((Dialect::Postgres, Target::Shared(server(url)?))),
         None => Err(StoreError::Unusable(format!(
-            "`{url}` is not a database address: write `sqlite:PATH` or `postgres://USER@HOST/NAME`"
+            "`{}` is not a database address: write `sqlite:PATH` or `postgres://USER@HOST/NAME`",
+            without_secrets(url)
         ))),
     }
 }
@@ -181,11 +182,29 @@ pub(crate) fn in_use(url: &str) -> Result<Option<bool>> {
 
 /// Says what cannot be used without showing a password of the address.
 pub(crate) fn unusable(url: &str, error: impl std::fmt::Display) -> StoreError {
-    let shown = match (url.split_once("://"), url.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://…@{host}"),
-        _ => url.to_owned(),
-    };
+    let shown = without_secrets(url);
     StoreError::Unusable(format!("the database `{shown}` cannot be opened: {error}"))
+}
+
+/// An address without what may hold a password: all before the host, and the query.
+fn without_secrets(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        let may_hold_one = Dialect::of(url) != Some(Dialect::Sqlite) && url.contains(['=', '@']);
+        return if may_hold_one { "…" } else { url }.to_owned();
+    };
+    let (before, query) = match rest.split_once('?') {
+        Some((before, query)) => (before, Some(query)),
+        None => (rest, None),
+    };
+    if query.is_some_and(|query| query.contains('@')) {
+        return format!("{scheme}://…"); // The `?` may be part of a password.
+    }
+    let (user, host) = match before.rsplit_once('@') {
+        Some((_, host)) => ("…@", host),
+        None => ("", before),
+    };
+    let query = query.map_or("", |_| "?…");
+    format!("{scheme}://{user}{host}{query}")
 }
 
 #[cfg(test)]
@@ -208,9 +227,33 @@ mod tests {
 
     #[test]
     fn error_texts_keep_passwords_out() {
-        let url = "postgres://bob:secret@db.example/p";
-        let text = unusable(url, Failure::Busy).to_string();
-        assert!(text.contains("postgres://…@db.example/p") && !text.contains("secret"));
+        let table = [
+            (
+                "postgres://bob:secret@db.example/p",
+                "postgres://…@db.example/p",
+            ),
+            (
+                "postgres://db.example/p?user=bob&password=secret",
+                "postgres://db.example/p?…",
+            ),
+            (
+                "postgres://bob@db.example/p?password=secret",
+                "postgres://…@db.example/p?…",
+            ),
+            ("postgres://db.example/p?password=my@secret", "postgres://…"),
+            ("postgres://bob:my?secret@db.example/p", "postgres://…"),
+            ("mysql://bob:secret@db.example/p", "mysql://…@db.example/p"),
+            ("host=db.example password=secret", "…"),
+            ("sqlite:/a=b/p.db", "sqlite:/a=b/p.db"),
+        ];
+        for (url, shown) in table {
+            let text = unusable(url, Failure::Busy).to_string();
+            assert!(text.contains(&format!("`{shown}`")), "{text}");
+        }
+        let text = target("mysql://bob:secret@db.example/p")
+            .unwrap_err()
+            .to_string();
+        assert!(!text.contains("secret"), "{text}");
     }
 
     #[test]
