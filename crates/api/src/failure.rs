@@ -171,11 +171,8 @@ impl From<StoreError> for Failure {
                 Self::parameter("AfterSid", reason)
             }
             StoreError::Unavailable(reason) => {
-                log_error!(
-                    reason,
-                    "the change requested through the API could not be stored"
-                );
-                let text = "The server cannot write its records now; try again later.";
+                log_error!(reason, "a request through the API could not be carried out");
+                let text = "The server cannot use its database now; try again later.";
                 Self::of(error::INTERNAL)
                     .saying(text)
                     .with_status(StatusCode::SERVICE_UNAVAILABLE)

@@ -220,7 +220,7 @@ pub fn reference() -> String {
         );
     }
     out.push_str(
-        "\nIn addition, 503 (20429, 12400) means that the server is stopping or cannot write its records; try again later.\n",
+        "\nIn addition, 503 (20429, 12400) means that the server is stopping or cannot use its database; try again later.\n",
     );
     for section in SECTIONS {
         section.write(&mut out);

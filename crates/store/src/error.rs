@@ -30,9 +30,9 @@ pub enum StoreError {
         "a stored secret cannot be decrypted with this key: is `secret.key` the one the database was created with?"
     )]
     WrongKey,
-    /// The database accepts no writes at present, for example because its disk is full or fails. It
-    /// may later.
-    #[error("the database cannot be written now: {0}")]
+    /// The database accepts no request at present, for example because its disk is full or fails, or
+    /// because every connection is in use. It may later.
+    #[error("the database is not available now: {0}")]
     Unavailable(String),
     /// A password could not be hashed, whatever it is.
     #[error("passwords cannot be checked: {0}")]

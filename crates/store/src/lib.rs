@@ -139,7 +139,7 @@ impl Store {
     pub async fn open(url: &str, key: SecretKey) -> Result<Self> {
         let mut opened = connect::open(url).await?;
         let explained = |error| match error {
-            StoreError::Database(error) => unusable(url, error),
+            StoreError::Database(error) | StoreError::Unavailable(error) => unusable(url, error),
             other => other,
         };
         migrate::migrate(&mut opened.connection, opened.dialect, now())
