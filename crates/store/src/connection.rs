@@ -249,3 +249,16 @@ fn primary_code(error: &rusqlite::Error) -> Option<i32> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_passes_is_not_a_database_error() {
+        for failure in [Failure::Busy, Failure::Silent] {
+            let error = StoreError::from(failure);
+            assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
+        }
+    }
+}
