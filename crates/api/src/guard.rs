@@ -76,6 +76,12 @@ struct Keys {
     pair: u64,
 }
 
+impl Keys {
+    fn each(self) -> [u64; 3] {
+        [self.source, self.account, self.pair]
+    }
+}
+
 impl Guard {
     pub(crate) fn new() -> Self {
         Self {
@@ -120,15 +126,15 @@ impl Guard {
         self.check(source, keys)?;
         // Counted at once: a client that closes its connection meanwhile has guessed, too.
         let now = Instant::now();
-        self.attempts().failed(keys, now);
+        let before = self.attempts().failed(keys, now);
         let verified = verify.await;
         match verified {
-            Ok(true) => self.attempts().succeeded(keys, now),
+            Ok(true) => self.attempts().succeeded(keys, before, now),
             Ok(false) => {
                 let count = self.attempts().due(keys, now);
                 report(source, count);
             }
-            Err(_) => self.attempts().undo(keys),
+            Err(_) => self.attempts().undo(keys, before),
         }
         verified
     }
@@ -232,6 +238,9 @@ struct Row {
     unreported: u32,
 }
 
+/// Wrong passwords in a row and the last of them for each of [`Keys::each`], before one more was counted.
+struct Before([Option<(u32, Instant)>; 3]);
+
 impl Row {
     fn wait(&self, patience: &Patience, now: Instant) -> Option<Duration> {
         let doublings = self.failures.checked_sub(patience.free)?.min(16);
@@ -259,10 +268,14 @@ impl Attempts {
         at.is_some_and(|at| now.duration_since(*at) < PROVED)
     }
 
-    /// A password is wrong, unless [`Attempts::succeeded`] or [`Attempts::undo`] follows.
-    fn failed(&mut self, keys: Keys, now: Instant) {
+    /// A password is wrong, unless [`Attempts::succeeded`] or [`Attempts::undo`] follows, which take what this returns.
+    fn failed(&mut self, keys: Keys, now: Instant) -> Before {
         self.make_room(now);
-        for key in [keys.source, keys.account, keys.pair] {
+        let before = keys.each().map(|key| {
+            let row = self.rows.get(&key)?;
+            Some((row.failures, row.last))
+        });
+        for key in keys.each() {
             let row = self.rows.entry(key).or_insert_with(|| Row {
                 failures: 0,
                 last: now,
@@ -276,6 +289,7 @@ impl Attempts {
             row.last = now;
         }
         self.count(keys.source);
+        Before(before)
     }
 
     /// An attempt was refused unseen. Returns how many to report.
@@ -311,8 +325,8 @@ impl Attempts {
 
     /// The password that was counted last was right: this source need not wait for this account any more. For others
     /// it must, or one right password between the guesses would undo them.
-    fn succeeded(&mut self, keys: Keys, now: Instant) {
-        self.undo(keys);
+    fn succeeded(&mut self, keys: Keys, before: Before, now: Instant) {
+        self.undo(keys, before);
         self.rows.remove(&keys.pair);
         if self.proved.len() >= MAX_PROVED && !self.proved.contains_key(&keys.pair) {
             forget_oldest(&mut self.proved, |at| *at);
@@ -320,11 +334,13 @@ impl Attempts {
         self.proved.insert(keys.pair, now);
     }
 
-    /// The password that was counted last was not wrong.
-    fn undo(&mut self, keys: Keys) {
-        for key in [keys.source, keys.account, keys.pair] {
-            if let Some(row) = self.rows.get_mut(&key) {
-                row.failures = row.failures.saturating_sub(1);
+    /// The password that was counted last was not wrong: earlier ones are forgotten as if it had not come.
+    fn undo(&mut self, keys: Keys, before: Before) {
+        for (key, before) in keys.each().into_iter().zip(before.0) {
+            match (before, self.rows.get_mut(&key)) {
+                (Some((failures, last)), Some(row)) => (row.failures, row.last) = (failures, last),
+                (Some(_), None) => {}
+                (None, _) => drop(self.rows.remove(&key)),
             }
         }
         if let Some(row) = self.rows.get_mut(&keys.source) {
@@ -407,8 +423,8 @@ mod tests {
     fn guesses_from_everywhere_slow_an_account_down_but_not_its_owner() {
         let start = Instant::now();
         let (mut attempts, owner) = (Attempts::default(), keys(1, 2));
-        attempts.failed(owner, start);
-        attempts.succeeded(owner, start);
+        let before = attempts.failed(owner, start);
+        attempts.succeeded(owner, before, start);
         for source in 100..149 {
             attempts.failed(keys(source, 2), start);
             assert_eq!(attempts.wait(keys(9, 2), start), None);
@@ -443,8 +459,8 @@ mod tests {
         for _ in 0..4 {
             attempts.failed(keys(1, 2), start);
         }
-        attempts.failed(keys(1, 2), start);
-        attempts.succeeded(keys(1, 2), start);
+        let before = attempts.failed(keys(1, 2), start);
+        attempts.succeeded(keys(1, 2), before, start);
         for account in 100..116 {
             attempts.failed(keys(1, account), start);
         }
@@ -452,12 +468,28 @@ mod tests {
         assert_eq!(attempts.wait(keys(1, 3), start), Some(seconds(1)));
         // Correct passwords never count as guesses, however many are sent.
         for _ in 0..60 {
-            attempts.failed(keys(9, 2), start);
-            attempts.succeeded(keys(9, 2), start);
+            let before = attempts.failed(keys(9, 2), start);
+            attempts.succeeded(keys(9, 2), before, start);
         }
         assert_eq!(attempts.wait(keys(9, 3), start), None);
         assert_eq!(attempts.wait(keys(8, 2), start), None);
-        assert_eq!(attempts.due(keys(9, 2), start), Some(0));
+        assert_eq!(attempts.due(keys(9, 2), start), None, "nothing to report");
+    }
+
+    #[test]
+    fn right_passwords_do_not_keep_wrong_ones_alive() {
+        let (start, mut attempts) = (Instant::now(), Attempts::default());
+        for account in 100..126 {
+            attempts.failed(keys(1, account), start);
+        }
+        let minute = |minute: u64| start + seconds(60 * minute);
+        for now in (1..15).map(minute) {
+            let before = attempts.failed(keys(1, 2), now);
+            attempts.succeeded(keys(1, 2), before, now);
+            assert_eq!(attempts.wait(keys(1, 3), now), None, "others need not wait");
+        }
+        attempts.failed(keys(1, 3), minute(15));
+        assert_eq!(attempts.wait(keys(1, 3), minute(15)), None);
     }
 
     #[tokio::test]
@@ -562,7 +594,9 @@ mod tests {
         let start = Instant::now();
         let mut attempts = Attempts::default();
         for n in 0..10_010 {
-            attempts.succeeded(keys(n + 1, 1), start + Duration::from_millis(n));
+            let now = start + Duration::from_millis(n);
+            let before = attempts.failed(keys(n + 1, 1), now);
+            attempts.succeeded(keys(n + 1, 1), before, now);
         }
         assert_eq!(attempts.proved.len(), MAX_PROVED);
         let later = start + seconds(60);
