@@ -92,10 +92,20 @@ impl Default for FetchConfig {
 pub enum BodyKind {
     /// A document.
     Document,
-    /// A sound file.
+    /// A sound file; the body of an answer with another status than 200 is not returned.
     Media,
     /// Not needed: it is not returned.
     Ignored,
+}
+
+impl BodyKind {
+    /// Memory is reserved for sound files only: what comes with another status is none.
+    fn of_answer(self, status: u16) -> Self {
+        match self {
+            Self::Media if status != 200 => Self::Ignored,
+            Self::Document | Self::Media | Self::Ignored => self,
+        }
+    }
 }
 
 /// A request to make.
@@ -343,6 +353,7 @@ impl Fetcher {
                 Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
             })
             .collect();
+        let kind = request.kind.of_answer(status);
         let coding = headers.iter().find(|(name, _)| name == "content-encoding");
         let coding = coding.and_then(|(_, value)| coding::named(value));
         let no_room = |NoRoom| FetchError::new(target.full.as_str(), Problem::NoRoom);
@@ -354,14 +365,14 @@ impl Fetcher {
             Some(_) | None => None,
         };
         // A response that trickles is as good as none.
-        let limit = match request.kind {
+        let limit = match kind {
             BodyKind::Document | BodyKind::Ignored => self.config.timeout,
             BodyKind::Media => self.config.timeout * MEDIA_PATIENCE,
         };
-        let reading = self.body(request.kind, target, response, reserved.as_mut());
+        let reading = self.body(kind, target, response, reserved.as_mut());
         let body = match tokio::time::timeout(limit, reading).await {
             Ok(body) => body?,
-            Err(_) if request.kind == BodyKind::Ignored => Bytes::new(),
+            Err(_) if kind == BodyKind::Ignored => Bytes::new(),
             Err(_) => {
                 let problem = Problem::Timeout { limit };
                 return Err(FetchError::new(target.full.as_str(), problem));
@@ -369,13 +380,12 @@ impl Fetcher {
         };
         if let Some(reserved) = reserved.as_mut().filter(|_| coding.is_some()) {
             // How long it is without its coding is not known before.
-            let most = memory_for(self.limit(request.kind));
+            let most = memory_for(self.limit(kind));
             reserved.grow(most, most).await.map_err(no_room)?;
         }
-        let body = match request.kind {
+        let body = match kind {
             BodyKind::Document | BodyKind::Media => {
-                self.decoded(request.kind, target, status, coding, body)
-                    .await?
+                self.decoded(kind, target, status, coding, body).await?
             }
             BodyKind::Ignored => body,
         };

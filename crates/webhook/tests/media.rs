@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use model::{AccountSid, HttpMethod};
-use support::{Asked, OneKey, Server, fetcher, quick, reply};
+use support::{Asked, OneKey, Server, fetcher, quick, reply, request};
 use webhook::{
-    AddressPolicy, CookieJar, FetchConfig, FetchError, FetchRequest, Fetcher, MediaCache,
+    AddressPolicy, BodyKind, CookieJar, FetchConfig, FetchError, FetchRequest, Fetcher, MediaCache,
     MediaLimits, Problem, SoundOwner,
 };
 
@@ -332,6 +332,28 @@ async fn memory_is_reserved_until_a_sound_is_decoded() {
     );
     assert!(other.await.is_err(), "it waits for the first");
     drop(one);
+}
+
+#[tokio::test]
+async fn the_body_of_a_failure_takes_no_memory() {
+    let body = "x".repeat(1024 * 1024);
+    let server = Server::start(move |asked| match asked.target.as_str() {
+        "/short" => reply(503, &["Content-Encoding: gzip"], "busy"),
+        _ => reply(404, &[], &body),
+    })
+    .await;
+    for (path, status) in [("/large", 404), ("/short", 503)] {
+        let config = FetchConfig {
+            max_media: 100 * 1024,
+            ..quick()
+        };
+        let request = FetchRequest {
+            kind: BodyKind::Media,
+            ..request(HttpMethod::Get, &server.url(path))
+        };
+        let answer = Fetcher::new(config).unwrap().fetch(request).await.unwrap();
+        assert_eq!((answer.status, answer.body.len()), (status, 0), "{path}");
+    }
 }
 
 #[tokio::test]
