@@ -5,8 +5,9 @@
 //! **Invariant: connections never use more than their share of the process's file descriptors, and
 //! no source more than its share of the connections**, so that sockets for calls and the database
 //! can always be opened. When all are in use, one that waits for a request makes room for a new one: of the source that
-//! has most, the one that has waited longest. If none waits, the new one is closed at once. Trusted proxies have
-//! connections of many clients, so they have no share. Left to others: what is answered.
+//! has most, the one that has waited longest. If none waits, the new one is closed at once. A request that still arrives
+//! on a connection that has to make room is answered with 503, so **none that has begun is given up**. Trusted proxies
+//! have connections of many clients, so they have no share. Left to others: what is answered.
 
 use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
@@ -20,6 +21,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::Request;
+use axum::http::header::CONNECTION;
+use axum::http::{HeaderValue, StatusCode};
 use hyper::body::{Frame, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -44,6 +47,8 @@ const CONNECTIONS: std::ops::RangeInclusive<usize> = 16..=4096;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How often the log reports that connections are refused.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(60);
+/// How long a connection that has to make room may take to send what it has answered. It no longer counts meanwhile.
+const LEAVES_WITHIN: Duration = Duration::from_millis(250);
 /// Maximum size of a request's head, in bytes.
 const MAX_HEAD: usize = 64 * 1024;
 
@@ -210,12 +215,18 @@ async fn connection(
     let _ = stream.set_nodelay(true);
     let (seat, room) = (place.seat, Arc::clone(&place.room));
     let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
-        let busy = Busy::new(Arc::clone(&room), seat);
+        let busy = Busy::begin(&room, seat);
         let mut request: Request = request.map(Body::new);
         let source = client.proxies.client(client.peer, request.headers());
         request.extensions_mut().insert(Source::from(source));
-        let answer = router.clone().oneshot(request);
-        async move { Ok::<_, Infallible>(answer.await?.map(|body| Answering { body, _busy: busy })) }
+        let answer = busy.map(|busy| (router.clone().oneshot(request), busy));
+        async move {
+            let Some((answer, busy)) = answer else {
+                return Ok(unavailable());
+            };
+            let busy = Some(busy);
+            Ok::<_, Infallible>(answer.await?.map(|body| Answering { body, _busy: busy }))
+        }
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -224,8 +235,14 @@ async fn connection(
         .serve_connection(TokioIo::new(Stream::new(stream, limits.stall)), service);
     tokio::pin!(served);
     let ended = tokio::select! {
+        biased;
         ended = served.as_mut() => ended,
-        () = place.left.notified() => return,
+        () = place.left.notified() => {
+            // No request is in progress, and none can begin.
+            served.as_mut().graceful_shutdown();
+            let _ = tokio::time::timeout(LEAVES_WITHIN, served).await;
+            return;
+        }
         () = until(&mut stopped) => {
             served.as_mut().graceful_shutdown();
             served.await
@@ -234,6 +251,18 @@ async fn connection(
     if let Err(error) = ended {
         debug!(%error, "an HTTP connection failed");
     }
+}
+
+/// Answers a request on a connection that has to make room. Nothing has been done, so it can be sent again.
+fn unavailable() -> hyper::Response<Answering> {
+    let mut response = hyper::Response::new(Answering {
+        body: Body::empty(),
+        _busy: None,
+    });
+    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    let close = HeaderValue::from_static("close");
+    response.headers_mut().insert(CONNECTION, close);
+    response
 }
 
 /// Who has which connections.
@@ -310,10 +339,10 @@ impl Seats {
         Ok((id, left))
     }
 
-    fn set_idle_since(&mut self, id: u64, idle_since: Option<Instant>) {
-        if let Some(seat) = self.held.get_mut(&id) {
-            seat.idle_since = idle_since;
-        }
+    /// Returns whether the connection still has its seat.
+    fn set_idle_since(&mut self, id: u64, idle_since: Option<Instant>) -> bool {
+        let seat = self.held.get_mut(&id);
+        seat.map(|seat| seat.idle_since = idle_since).is_some()
     }
 
     /// Closes a connection that waits for a request: of the source that has most, the one that has waited longest.
@@ -359,9 +388,13 @@ struct Busy {
 }
 
 impl Busy {
-    fn new(room: Arc<Room>, seat: u64) -> Self {
-        room.seats().set_idle_since(seat, None);
-        Self { room, seat }
+    /// `None` if the connection has to make room.
+    fn begin(room: &Arc<Room>, seat: u64) -> Option<Self> {
+        let is_seated = room.seats().set_idle_since(seat, None);
+        is_seated.then(|| Self {
+            room: Arc::clone(room),
+            seat,
+        })
     }
 }
 
@@ -375,7 +408,8 @@ impl Drop for Busy {
 /// The body of an answer; its connection is busy until it has been handed over.
 struct Answering {
     body: Body,
-    _busy: Busy,
+    /// `None` if the connection has no seat.
+    _busy: Option<Busy>,
 }
 
 impl HttpBody for Answering {
@@ -684,6 +718,38 @@ mod tests {
         let mut end = [0; 1];
         let closed = tokio::time::timeout(Duration::from_secs(5), held[0].read(&mut end)).await;
         assert!(matches!(closed, Ok(Ok(0) | Err(_))), "{closed:?}");
+    }
+
+    #[tokio::test]
+    async fn a_request_on_a_connection_that_makes_room_is_refused_before_it_begins() {
+        let room = Arc::new(Room {
+            limits: limits(),
+            seats: Mutex::default(),
+        });
+        let place = Room::take(&room, Source::NONE, false).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut peer = TcpStream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
+        let (stream, address) = listener.accept().await.unwrap();
+        peer.write_all(REQUEST).await.unwrap();
+        stream.readable().await.unwrap();
+        let made = room
+            .seats()
+            .make_room(Instant::now(), Duration::ZERO, |_| true);
+        assert!(made);
+        let client = Client {
+            peer: address.ip(),
+            proxies: Arc::default(),
+        };
+        let router = Router::new().route("/", get(|| std::future::ready("hello")));
+        let (_stop, stopped) = watch::channel(false);
+        connection(stream, client, router, place, stopped).await;
+        let mut answer = String::new();
+        peer.read_to_string(&mut answer).await.unwrap();
+        let answer = answer.to_ascii_lowercase();
+        assert!(answer.starts_with("http/1.1 503 "), "{answer}");
+        assert!(answer.contains("connection: close"), "{answer}");
     }
 
     #[test]
