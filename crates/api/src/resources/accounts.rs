@@ -344,10 +344,7 @@ async fn create(context: &Context<'_>, parent: &Account) -> Answer {
     if email == RESERVED_EMAIL {
         return Err(taken());
     }
-    let role = params
-        .name("Role")?
-        .filter(|_| context.is_administrator())
-        .unwrap_or_else(|| parent.role.clone());
+    let role = new_role(context, parent)?;
     let account = Account {
         sid,
         organization: organization(context, parent).await?,
@@ -385,6 +382,24 @@ async fn create(context: &Context<'_>, parent: &Account) -> Answer {
         Err(StoreError::Duplicate(_)) => Err(taken()),
         Err(error) => Err(error.into()),
     }
+}
+
+/// The role of a new account: the parent's unless an administrator requests another.
+fn new_role(context: &Context<'_>, parent: &Account) -> Result<String, Failure> {
+    let Some(asked) = context.params.name("Role")? else {
+        return Ok(parent.role.clone());
+    };
+    if context.is_administrator() {
+        return Ok(asked);
+    }
+    if asked != parent.role {
+        let text = format!(
+            "Role: only an administrator can choose it; the account has the role `{}`",
+            parent.role
+        );
+        context.warnings.add(error::REQUEST_WARNING, text);
+    }
+    Ok(parent.role.clone())
 }
 
 /// The organization of a new account: the parent's unless another is requested.

@@ -196,6 +196,29 @@ async fn who_may_create_and_where() {
 }
 
 #[tokio::test]
+async fn a_role_that_was_not_given_is_reported() {
+    let server = Server::start().await;
+    let status = AccountStatus::Active;
+    server
+        .account_with("dev", Some(server.admin), "Developer", status)
+        .await;
+    let warning = "Role: only an administrator can choose it; the account has the role `Developer`";
+    let table = [
+        (of("dev"), "Administrator", vec![warning]),
+        (of("dev"), "Developer", vec![]),
+        (server.admin(), "Keeper", vec![]),
+    ];
+    for (at, (who, role, expected)) in table.into_iter().enumerate() {
+        let form = format!("EmailAddress=n{at}%40example.org&Password=RestComm12&Role={role}");
+        let answer = server.post(&who, "/Accounts.json", &form).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        let lines = answer.headers.get_all("patchcord-warning").iter();
+        let lines: Vec<&str> = lines.map(|line| line.to_str().unwrap()).collect();
+        assert_eq!(lines, expected, "{role}");
+    }
+}
+
+#[tokio::test]
 async fn accounts_are_changed() {
     let server = Server::start().await;
     let who = server.admin();
