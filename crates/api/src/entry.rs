@@ -45,7 +45,7 @@ pub fn router(state: ApiState) -> Router {
     let state = Arc::new(Entry {
         state,
         guard: Guard::new(),
-        notices: Notices::default(),
+        notices: Arc::default(),
     });
     let mut router = Router::new()
         .route("/restcomm/recordings/{file}", any(media_file))
@@ -72,7 +72,7 @@ pub fn router(state: ApiState) -> Router {
 struct Entry {
     state: ApiState,
     guard: Guard,
-    notices: Notices,
+    notices: Arc<Notices>,
 }
 
 async fn handle(
@@ -181,7 +181,7 @@ async fn answer(
 
 /// Runs the route of the request, if the caller's role permits its action.
 async fn dispatch(
-    notices: &Notices,
+    notices: &Arc<Notices>,
     mut context: Context<'_>,
     method: Verb,
     path: &[&str],
@@ -238,6 +238,7 @@ async fn media_file(State(entry): State<Arc<Entry>>, request: Request) -> Respon
     let state = &entry.state;
     let (parts, _) = request.into_parts();
     let file = parts.uri.path().rsplit('/').next().unwrap_or_default();
+    let warnings = Warnings::default();
     let answer = async {
         let query = Params::parse(parts.uri.query().unwrap_or_default().as_bytes())?;
         if !matches!(parts.method, Method::GET | Method::HEAD) {
@@ -255,16 +256,18 @@ async fn media_file(State(entry): State<Arc<Entry>>, request: Request) -> Respon
             params: Params::default(),
             headers: &parts.headers,
             caller,
-            warnings: &Warnings::default(),
+            warnings: &warnings,
         };
         recordings::file(&context, None, file).await
     };
-    match answer.await {
+    let mut response = match answer.await {
         Ok(reply) => reply.into_response(Format::Xml, StatusCode::OK),
         Err(failure) => {
             failure.into_response(Format::Xml, &RestDialect::RESTCOMM, &state.public_base)
         }
-    }
+    };
+    warnings.write(response.headers_mut());
+    response
 }
 
 /// The page that `more_info` links to.

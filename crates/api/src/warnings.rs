@@ -2,11 +2,12 @@
 //!
 //! A parameter that has no effect, or another one than it seems to, is reported: always by a header of the
 //! answer, and by a notification in case the caller ignores headers. **Invariant: every warning is both; an
-//! account gets the same notification at most once an hour, and a limited number in total.**
+//! account gets the same notification at most once an hour, and a limited number in total.** One that cannot be
+//! stored does not count: the next such request tries again.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -59,25 +60,28 @@ impl Warnings {
     }
 }
 
+/// Hashes of the texts, and when they were sent, by account.
+type Recent = HashMap<AccountSid, Vec<(u64, Instant)>>;
+
 /// Recent notifications by account.
 #[derive(Default)]
 pub(crate) struct Notices {
-    accounts: Mutex<HashMap<AccountSid, Vec<(u64, Instant)>>>,
+    accounts: Mutex<Recent>,
     hashes: RandomState,
 }
 
 impl Notices {
     /// Notifies an account, unless it was notified of the same lately, or of too much.
     pub(crate) fn notify(
-        &self,
+        self: &Arc<Self>,
         store: &Store,
         account: &Account,
         (code, text): (u16, String),
         now: Timestamp,
     ) {
-        if !self.is_due(account.sid, &text, Instant::now()) {
+        let Some(mark) = self.mark(account.sid, &text, Instant::now()) else {
             return;
-        }
+        };
         let notification = Notification {
             sid: NotificationSid::new(now, rand::random()),
             account: account.sid,
@@ -92,33 +96,46 @@ impl Notices {
             column: None,
             created: now,
         };
-        let store = store.clone();
+        let (store, notices, account) = (store.clone(), Arc::clone(self), account.sid);
         // The answer does not wait for this.
         tokio::spawn(async move {
             let change = Change::Notification(Box::new(notification));
             if let Err(error) = store.commit_soon(vec![change]).await {
                 tracing::debug!(%error, "a notification about a request could not be stored");
+                notices.forget(account, mark);
             }
         });
     }
 
-    fn is_due(&self, account: AccountSid, text: &str, now: Instant) -> bool {
+    /// Marks a notification as sent; `None` if it is not to be sent.
+    fn mark(&self, account: AccountSid, text: &str, now: Instant) -> Option<u64> {
         let hash = self.hashes.hash_one(text);
-        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut accounts = self.accounts();
         let recent = |(_, at): &(u64, Instant)| now.duration_since(*at) < REPEATED_AFTER;
         if accounts.len() >= MAX_ACCOUNTS && !accounts.contains_key(&account) {
             accounts.retain(|_, sent| sent.iter().any(recent));
             if accounts.len() >= MAX_ACCOUNTS {
-                return false;
+                return None;
             }
         }
         let recently = accounts.entry(account).or_default();
         recently.retain(recent);
         if recently.len() >= MAX_OF_ACCOUNT || recently.iter().any(|(known, _)| *known == hash) {
-            return false;
+            return None;
         }
         recently.push((hash, now));
-        true
+        Some(hash)
+    }
+
+    /// Takes a mark back.
+    fn forget(&self, account: AccountSid, mark: u64) {
+        if let Some(sent) = self.accounts().get_mut(&account) {
+            sent.retain(|(hash, _)| *hash != mark);
+        }
+    }
+
+    fn accounts(&self) -> MutexGuard<'_, Recent> {
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -131,14 +148,34 @@ mod tests {
         let notices = Notices::default();
         let [one, two] = [1, 2].map(|n| AccountSid::from_bytes([n; 16]));
         let start = Instant::now();
-        assert!(notices.is_due(one, "a", start));
-        assert!(!notices.is_due(one, "a", start));
-        assert!(notices.is_due(one, "b", start));
-        assert!(notices.is_due(two, "a", start));
+        let is_due = |account, text: &str, now| notices.mark(account, text, now).is_some();
+        assert!(is_due(one, "a", start));
+        assert!(!is_due(one, "a", start));
+        assert!(is_due(one, "b", start));
+        assert!(is_due(two, "a", start));
         let later = start + REPEATED_AFTER;
-        assert!(notices.is_due(one, "a", later));
-        let due = (0..50).filter(|n| notices.is_due(one, &n.to_string(), later));
+        assert!(is_due(one, "a", later));
+        let due = (0..50).filter(|n| is_due(one, &n.to_string(), later));
         assert_eq!(due.count(), MAX_OF_ACCOUNT - 1);
+    }
+
+    #[tokio::test]
+    async fn a_notification_that_cannot_be_stored_is_tried_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("test.db").display());
+        let store = Store::open(&url, store::SecretKey::random()).await.unwrap();
+        let seed = store::AdminSeed::default();
+        let made = store.first_start("one.example", seed).await.unwrap();
+        let account = store.account(made.unwrap().sid).await.unwrap().unwrap();
+        store.close().await;
+        let notices = Arc::new(Notices::default());
+        let warning = (error::REQUEST_WARNING, "a".to_owned());
+        notices.notify(&store, &account, warning, Timestamp(0));
+        let give_up = Instant::now() + Duration::from_secs(5);
+        while notices.mark(account.sid, "a", Instant::now()).is_none() {
+            assert!(Instant::now() < give_up, "it stays silent");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     #[test]
