@@ -16,6 +16,7 @@ pub mod sid;
 pub mod source;
 pub mod status;
 pub mod target;
+pub mod text;
 pub mod time;
 
 pub use error::{ErrorEntry, Level};

@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use call_proto::Entry;
 use call_proto::journal::Line;
 use model::record::CallRecord;
+use model::text::one_line;
 use model::{CallSid, Direction, Lane};
 use rehearse::recorded::Keys;
 use serde_json::json;
@@ -295,27 +296,27 @@ fn block(call: &CallRecord) -> String {
         outcome, counts, ..
     } = Told::of(call);
     let counts = counts.map_or_else(String::new, |counts| format!("  {counts}\n"));
+    let parties = one_line(&format!("{} -> {}  {outcome}", call.from, call.to));
     format!(
-        "{}  {}  {}\n  {} -> {}  {outcome}\n{counts}",
+        "{}  {}  {}\n  {parties}\n{counts}",
         call.created.iso8601(),
         call.sid,
         call.direction,
-        call.from,
-        call.to,
     )
 }
 
 fn line(call: &CallRecord) -> String {
     let Told { outcome, counts } = Told::of(call);
     let counts = counts.map_or_else(String::new, |counts| format!("  [{counts}]"));
-    format!(
-        "{}  {}  {} -> {}  {}  {outcome}{counts}\n",
+    let line = format!(
+        "{}  {}  {} -> {}  {}  {outcome}{counts}",
         call.created.iso8601(),
         call.sid,
         call.from,
         call.to,
         call.direction,
-    )
+    );
+    one_line(&line) + "\n"
 }
 
 /// What a record says about how a leg went.
@@ -420,6 +421,29 @@ mod tests {
         // The next server on the database knows nothing of that call.
         let _next = Store::open(&url, key).await.unwrap();
         assert_eq!(said().await, ended);
+    }
+
+    #[test]
+    fn a_stranger_cannot_write_to_the_terminal() {
+        let call = CallRecord {
+            from: "k\x1b[2Jim".to_owned(),
+            to: "ann\r\nbob".to_owned(),
+            sip_reason: Some("\u{9b}1m".to_owned()),
+            ..testkit::records::call(
+                CallSid::from_bytes([1; 16]),
+                model::InstanceSid::from_bytes([2; 16]),
+                model::AccountSid::from_bytes([3; 16]),
+                model::Timestamp(0),
+            )
+        };
+        for (text, lines) in [(line(&call), 1), (block(&call), 2)] {
+            assert!(
+                text.contains("k\u{fffd}[2Jim -> ann\u{fffd}\u{fffd}bob  "),
+                "{text:?}"
+            );
+            assert!(text.ends_with("\"\u{fffd}1m\"\n"), "{text:?}");
+            assert_eq!(text.lines().count(), lines, "{text:?}");
+        }
     }
 
     #[test]

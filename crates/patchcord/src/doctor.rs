@@ -9,6 +9,7 @@ pub(crate) mod phones;
 use std::time::Duration;
 
 use anyhow::Result;
+use model::text::one_line;
 use model::{CallSid, CallStatus, Timestamp};
 use serde_json::{Value, json};
 use store::OpenCall;
@@ -154,8 +155,8 @@ fn text_of(call: &OpenCall, found: &Finding, now: Timestamp) -> String {
     format!(
         "{mark} {}  {} -> {}  {}  {} since {} ({})\n    server {} {}\n    waits for {}\n    next: {}\n",
         record.sid,
-        record.from,
-        record.to,
+        one_line(&record.from),
+        one_line(&record.to),
         record.direction,
         record.status,
         record.updated.iso8601(),

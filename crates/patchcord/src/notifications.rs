@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use model::address::redacted;
 use model::record::Notification;
+use model::text::one_line;
 use model::{CallSid, Level, NotificationSid, Timestamp};
 use store::RowKey;
 
@@ -121,13 +122,14 @@ fn line(notification: &Notification) -> String {
     };
     let url = notification.request_url.as_deref();
     let url = url.map_or_else(String::new, |url| format!("  {}{place}", redacted(url)));
-    format!(
-        "{}  {}  {level} {}  {}{url}\n",
+    let line = format!(
+        "{}  {}  {level} {}  {}{url}",
         notification.created.iso8601(),
         notification.lane,
         notification.code,
         notification.text,
-    )
+    );
+    one_line(&line) + "\n"
 }
 
 #[cfg(test)]
@@ -152,6 +154,16 @@ mod tests {
             column: None,
             created: Timestamp(created),
         }
+    }
+
+    #[test]
+    fn a_stranger_cannot_write_to_the_terminal() {
+        let text = line(&Notification {
+            text: "`\x1b]0;\x07` was\nrefused".to_owned(),
+            ..notification(0, 1)
+        });
+        let expected = "  `\u{fffd}]0;\u{fffd}` was\u{fffd}refused\n";
+        assert!(text.ends_with(expected), "{text:?}");
     }
 
     /// The numbers of those that are new, from a database with pages of two rows.

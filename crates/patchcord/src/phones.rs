@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use model::Timestamp;
+use model::text::one_line;
 use serde_json::json;
 use sip::BindingSnapshot;
 
@@ -40,10 +41,11 @@ pub(crate) async fn list(config: &Config, now: Timestamp, as_json: bool) -> Resu
 }
 
 fn line(login: &str, left_s: u64, binding: &BindingSnapshot) -> String {
-    format!(
-        "{login:<20}  {}  from {} ({})  for another {left_s} s\n",
+    let line = format!(
+        "{login:<20}  {}  from {} ({})  for another {left_s} s",
         binding.contact, binding.remote_address, binding.transport
-    )
+    );
+    one_line(&line) + "\n"
 }
 
 #[cfg(test)]
@@ -53,7 +55,7 @@ mod tests {
     #[test]
     fn a_phone_is_one_line() {
         let binding = BindingSnapshot {
-            contact: "sip:kim@192.0.2.1:5060".to_owned(),
+            contact: "sip:kim\x1b@192.0.2.1:5060".to_owned(),
             transport: "udp".to_owned(),
             remote_address: "192.0.2.7:5062".parse().unwrap(),
             local_address: "192.0.2.9:5060".parse().unwrap(),
@@ -65,7 +67,7 @@ mod tests {
         };
         assert_eq!(
             line("kim", 60, &binding),
-            "kim                   sip:kim@192.0.2.1:5060  from 192.0.2.7:5062 (udp)  for another 60 s\n"
+            "kim                   sip:kim\u{fffd}@192.0.2.1:5060  from 192.0.2.7:5062 (udp)  for another 60 s\n"
         );
     }
 }

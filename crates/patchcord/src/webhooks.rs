@@ -6,6 +6,7 @@
 
 use anyhow::Result;
 use model::address::redacted;
+use model::text::one_line;
 use model::{EventSid, Timestamp};
 use store::{Delivery, DeliveryFilter, Window};
 
@@ -115,8 +116,8 @@ fn about(delivery: &Delivery) -> String {
 
 fn line(delivery: &Delivery) -> String {
     let callback = &delivery.callback;
-    format!(
-        "{}  {}  {} #{} {}  {} after {}: {}\n",
+    let line = format!(
+        "{}  {}  {} #{} {}  {} after {}: {}",
         callback.created.iso8601(),
         callback.event,
         callback.lane,
@@ -125,7 +126,8 @@ fn line(delivery: &Delivery) -> String {
         delivery.state,
         delivery.attempts,
         last(delivery),
-    )
+    );
+    one_line(&line) + "\n"
 }
 
 fn details(delivery: &Delivery) -> String {
@@ -139,17 +141,17 @@ fn details(delivery: &Delivery) -> String {
         callback.lane,
         callback.sequence,
         callback.method,
-        redacted(&callback.url),
+        one_line(&redacted(&callback.url)),
         delivery.state,
         delivery.attempts,
-        last(delivery),
+        one_line(&last(delivery)),
         time(delivery.next_at),
         callback.created.iso8601(),
         time(delivery.ended),
         time(delivery.replayed),
     );
     for (name, value) in &callback.params {
-        text += &format!("  {name} = {value}\n");
+        text += &format!("  {name} = {}\n", one_line(value));
     }
     text
 }
@@ -174,7 +176,10 @@ mod tests {
                 sequence: 2,
                 url: "https://bob:secret@app.example/s".to_owned(),
                 method: HttpMethod::Post,
-                params: vec![("CallStatus".to_owned(), "completed".to_owned())],
+                params: vec![
+                    ("CallStatus".to_owned(), "completed".to_owned()),
+                    ("From".to_owned(), "k\x1bim\n".to_owned()),
+                ],
                 created: Timestamp(0),
             },
             state: DeliveryState::Dead,
@@ -199,6 +204,9 @@ mod tests {
             text.contains("ended     1970-01-01T00:00:01.000Z\nreplayed  -\n"),
             "{text}"
         );
-        assert!(text.ends_with("  CallStatus = completed\n"), "{text}");
+        assert!(
+            text.ends_with("  CallStatus = completed\n  From = k\u{fffd}im\u{fffd}\n"),
+            "{text}"
+        );
     }
 }

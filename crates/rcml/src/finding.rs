@@ -6,6 +6,7 @@
 
 use model::Level;
 use model::error;
+use model::text::one_line;
 
 /// Maximum findings kept for one document; the rest are counted.
 pub(crate) const MAX_FINDINGS: usize = 100;
@@ -184,8 +185,8 @@ pub(crate) fn quoted(value: &str) -> String {
 
 /// A text on one line, cut to a number of characters.
 fn printable(text: &str, longest: usize) -> String {
-    let one_line = |c: char| if c.is_control() { '\u{fffd}' } else { c };
-    let mut short: String = text.chars().take(longest).map(one_line).collect();
+    let short: String = text.chars().take(longest).collect();
+    let mut short = one_line(&short);
     if text.chars().nth(longest).is_some() {
         short.push('…');
     }

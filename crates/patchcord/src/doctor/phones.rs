@@ -4,6 +4,7 @@
 use anyhow::Result;
 use model::RefusalReason;
 use model::record::Refusal;
+use model::text::one_line;
 
 use crate::calls::open;
 use crate::config::Config;
@@ -49,7 +50,8 @@ fn line(refusal: &Refusal) -> String {
             "`{name}`: too many calls at once from a caller without a password; if it is your carrier, add it as a `[[trunk]]`"
         ),
     };
-    format!("{}  {count:>5} x from {source}  {what}\n", last.iso8601())
+    let line = format!("{}  {count:>5} x from {source}  {what}", last.iso8601());
+    one_line(&line) + "\n"
 }
 
 #[cfg(test)]
@@ -64,14 +66,14 @@ mod tests {
             let refusal = Refusal {
                 source: "192.0.2.7".parse().unwrap(),
                 reason,
-                name: "bob".to_owned(),
+                name: "b\x1bob\n".to_owned(),
                 count: 3,
                 first: Timestamp(0),
                 last: Timestamp(0),
             };
             let text = line(&refusal);
             assert!(
-                text.contains("3 x from 192.0.2.7  ") && text.contains("`bob`"),
+                text.contains("3 x from 192.0.2.7  ") && text.contains("`b\u{fffd}ob\u{fffd}`"),
                 "{text}"
             );
         }

@@ -1,5 +1,7 @@
 //! Where the lifelines are, and the rows between them.
 
+use model::text::one_line;
+
 use super::{End, Stroke};
 
 /// Where the first lifeline is, and how far the last is from the right edge.
@@ -144,7 +146,7 @@ impl Layout {
     }
 }
 
-/// One line of the picture.
+/// One line of the picture. It holds no control characters: names and messages come from strangers.
 struct Row(Vec<char>);
 
 impl Row {
@@ -153,7 +155,7 @@ impl Row {
     }
 
     fn write(&mut self, at: usize, text: &str) {
-        for (cell, c) in self.0.iter_mut().skip(at).zip(text.chars()) {
+        for (cell, c) in self.0.iter_mut().skip(at).zip(one_line(text).chars()) {
             *cell = c;
         }
     }

@@ -59,6 +59,19 @@ fn each_party_has_a_lifeline_and_a_failure_is_told_once() {
 }
 
 #[test]
+fn a_stranger_cannot_write_to_the_terminal() {
+    let entries = [
+        entry(0, 0, Lane::Sip, Way::In, "INVITE", "kim calls 1\x1b[2J"),
+        entry(1, 0, Lane::Sip, Way::In, "486", "No\u{9b}1m"),
+        entry(2, 0, Lane::Rcml, Way::Here, "\x07", "\x1b]0;"),
+    ];
+    let drawn = draw(&entries, |_| "k\x1bm\n".to_owned(), PLAIN_80);
+    let controls: Vec<char> = drawn.chars().filter(|c| c.is_control()).collect();
+    assert_eq!(controls, ['\n'; 4], "{drawn:?}");
+    assert!(drawn.contains("k\u{fffd}m"), "{drawn:?}");
+}
+
+#[test]
 fn no_line_is_too_wide_and_no_text_is_lost() {
     let words = "a sentence with https://example.org/a/very/long/address/that/fits/into/no/line/at/all/of/them at its end";
     for width in MIN_WIDTH..=MAX_WIDTH {
