@@ -56,7 +56,7 @@ fn arrow(entry: &Entry, party: usize) -> Option<Step> {
             }
             // The address is only of interest if the application has redirected the request.
             Way::In if what.parse::<u16>().is_ok() => {
-                let label = with_phrase(what, "");
+                let label = with_phrase(what, usual_in_http);
                 (End::Application, Stroke::Message, label, String::new())
             }
             Way::In | Way::Here => return None,
@@ -94,25 +94,28 @@ fn message(way: Way, what: &str, detail: &str) -> (String, String) {
             .map_or(detail, |(_, called)| called),
         _ => detail,
     };
-    (with_phrase(what, detail), detail.to_owned())
+    let label = match detail {
+        "" => with_phrase(what, usual_in_sip),
+        _ => what.to_owned(),
+    };
+    (label, detail.to_owned())
 }
 
-/// A status with its usual phrase, unless it comes with one.
-fn with_phrase(status: &str, detail: &str) -> String {
-    let phrase = match status {
-        _ if !detail.is_empty() => "",
-        "180" => "Ringing",
-        "183" => "Session Progress",
-        "200" => "OK",
-        "403" => "Forbidden",
-        "404" => "Not Found",
-        "480" => "Unavailable",
-        "486" => "Busy Here",
-        "487" => "Terminated",
-        "603" => "Decline",
-        _ => "",
-    };
-    format!("{status} {phrase}").trim_end().to_owned()
+/// A status with its usual phrase.
+fn with_phrase(status: &str, usual: impl FnOnce(u16) -> Option<&'static str>) -> String {
+    let phrase = status.parse().ok().and_then(usual);
+    format!("{status} {}", phrase.unwrap_or_default())
+        .trim_end()
+        .to_owned()
+}
+
+fn usual_in_sip(status: u16) -> Option<&'static str> {
+    Some(sip_proto::message::StatusCode(status).default_reason())
+}
+
+fn usual_in_http(status: u16) -> Option<&'static str> {
+    let status = axum::http::StatusCode::from_u16(status).ok()?;
+    status.canonical_reason()
 }
 
 /// What happened inside the server, in a sentence.
@@ -272,6 +275,9 @@ fn in_brackets(way: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+    use std::time::Duration;
+
     use super::*;
     use model::Timestamp;
 
@@ -303,6 +309,86 @@ mod tests {
         }
     }
 
+    /// What of the trace is shown as it is; errors and warnings without their numbers.
+    const AS_IT_IS: &[(Lane, Way, &str)] = &[
+        (Lane::Sip, Way::In, "lost"),
+        (Lane::Sip, Way::Here, "lost"),
+        (Lane::Http, Way::In, "error"),
+        (Lane::Rcml, Way::Here, "<Dial> ended"),
+        (Lane::Rcml, Way::Here, "<Play>"),
+        (Lane::Rcml, Way::Here, "end of document"),
+        (Lane::Rcml, Way::Here, "error"),
+        (Lane::Rcml, Way::Here, "warning"),
+        (Lane::Media, Way::In, "error"),
+        (Lane::Room, Way::Here, "conference ended"),
+        (Lane::Room, Way::Here, "conference started"),
+        (Lane::Room, Way::Here, "joined"),
+        (Lane::Room, Way::Here, "left"),
+        (Lane::Room, Way::Here, "refused"),
+    ];
+
+    /// Answers nothing: everything is in the scripts.
+    struct Nobody;
+
+    impl rehearse::Application for Nobody {
+        fn document(
+            &mut self,
+            asked: &rehearse::Asked,
+        ) -> Result<call_proto::Fetched, call_proto::FetchFailure> {
+            panic!("{} is no page of the script", asked.url);
+        }
+
+        fn sound(&mut self, _: CallSid, url: &str) -> Result<Option<Duration>, String> {
+            panic!("{url} is not in the script");
+        }
+
+        fn callback(&mut self, _: &rehearse::Asked) {}
+    }
+
+    /// Rehearses the conformance cases, which have every verb.
+    #[test]
+    fn every_word_of_a_trace_is_known() {
+        let cases = concat!(env!("CARGO_MANIFEST_DIR"), "/../rehearse/tests/cases");
+        let (mut verbs, mut shown) = (BTreeSet::new(), BTreeSet::new());
+        for file in std::fs::read_dir(cases).unwrap() {
+            let file = file.unwrap().path();
+            let is_script = file.extension().is_some_and(|kind| kind == "yaml");
+            if !is_script {
+                continue;
+            }
+            let script = std::fs::read_to_string(&file).unwrap();
+            let script = rehearse::Script::parse(&script).unwrap();
+            for entry in rehearse::run(&script, &mut Nobody).trace {
+                if entry.lane == Lane::Rcml && entry.what.ends_with('>') {
+                    verbs.insert(entry.what.clone());
+                }
+                let as_it_is = plain(&entry.what, &entry.detail);
+                if arrow(&entry, 0).is_none() && note(&entry, |_| None) == Some(as_it_is) {
+                    let what = entry.what.trim_end_matches(|c: char| c.is_ascii_digit());
+                    shown.insert((entry.lane, entry.way, what.trim_end().to_owned()));
+                }
+            }
+        }
+        let unknown: Vec<_> = shown
+            .iter()
+            .filter(|(lane, way, what)| !AS_IT_IS.contains(&(*lane, *way, what.as_str())))
+            .collect();
+        assert!(unknown.is_empty(), "{unknown:?}");
+        let verbs: Vec<&str> = verbs.iter().map(String::as_str).collect();
+        let expected = [
+            "<Dial>",
+            "<Gather>",
+            "<Hangup>",
+            "<Pause>",
+            "<Play>",
+            "<Redirect>",
+            "<Reject>",
+            "<Say>",
+            "<Sms>",
+        ];
+        assert_eq!(verbs, expected);
+    }
+
     #[test]
     fn messages_become_arrows() {
         use Lane::{Http, Media, Sip};
@@ -324,6 +410,20 @@ mod tests {
             ),
             (Sip, Out, "180", "", "Server Message Party(0): 180 Ringing"),
             (Sip, In, "486", "", "Party(0) Message Server: 486 Busy Here"),
+            (
+                Sip,
+                In,
+                "487",
+                "",
+                "Party(0) Message Server: 487 Request Terminated",
+            ),
+            (
+                Http,
+                In,
+                "500",
+                "",
+                "Application Message Server: 500 Internal Server Error",
+            ),
             (
                 Sip,
                 In,
