@@ -182,7 +182,8 @@ async fn refuse(shared: &Shared, call: &IncomingCall, refusal: Refusal) {
     let (Some(account), Some(code)) = (refusal.account, refusal.code) else {
         return;
     };
-    if !is_proved(&call.caller) && !shared.parts.refusals.is_news(account, code) {
+    let refusals = &shared.parts.refusals;
+    if !is_proved(&call.caller) && !refusals.is_news(account, code, &refusal.text) {
         return;
     }
     let at = now();

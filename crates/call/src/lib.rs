@@ -19,6 +19,7 @@ mod facts;
 mod listening;
 mod live;
 mod messages;
+mod news;
 mod open_messages;
 mod outbox;
 mod panics;

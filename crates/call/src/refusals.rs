@@ -15,6 +15,8 @@ use model::{AccountSid, RefusalReason, Source, Timestamp};
 use store::{Change, Store};
 use tracing::{info, warn};
 
+use crate::news::News;
+
 /// How often the counts are stored.
 const STORE_EVERY: Duration = Duration::from_secs(10);
 /// How long a source that was logged for a reason is counted without being logged for it again.
@@ -37,7 +39,7 @@ pub struct Refusals(Arc<Inner>);
 
 struct Inner {
     tally: Mutex<Tally>,
-    notified: Mutex<BTreeMap<(AccountSid, u16), Timestamp>>,
+    notified: Mutex<News>,
     total: AtomicU64,
 }
 
@@ -81,25 +83,14 @@ impl Refusals {
         }
     }
 
-    /// Whether to notify an account of a stranger's call: once a minute per kind of problem, since
-    /// strangers can call as often as they like.
-    pub(crate) fn is_news(&self, account: AccountSid, code: u16) -> bool {
-        let now = crate::now();
-        let mut notified = self
-            .0
-            .notified
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if notified.len() >= MOST_LOGGED {
-            notified.retain(|_, at| now < *at + QUIET);
-        }
-        match notified.get(&(account, code)) {
-            Some(at) if now < *at + QUIET => false,
-            _ => {
-                notified.insert((account, code), now);
-                true
-            }
-        }
+    /// Whether to notify an account of a stranger's call, which strangers can repeat as often as they
+    /// like.
+    ///
+    /// - `text`: of the notification; it names the number
+    pub(crate) fn is_news(&self, account: AccountSid, code: u16, text: &str) -> bool {
+        let news = &self.0.notified;
+        let mut news = news.lock().unwrap_or_else(PoisonError::into_inner);
+        news.is_news(account, code, text, crate::now())
     }
 
     /// Total since the start.
