@@ -59,9 +59,9 @@ impl Document {
     /// and a bare `&` is read as `&amp;`.
     ///
     /// # Errors
-    /// [`ParseError`] if the text is not well-formed, has a document type declaration, is longer
-    /// than [`MAX_BYTES`](crate::MAX_BYTES) or nested deeper than [`MAX_DEPTH`](crate::MAX_DEPTH), or
-    /// if a `<Gather>` has too many hints.
+    /// [`ParseError`] if the text is not well-formed, has a document type declaration or the root
+    /// `html`, is longer than [`MAX_BYTES`](crate::MAX_BYTES) or nested deeper than
+    /// [`MAX_DEPTH`](crate::MAX_DEPTH), or if a `<Gather>` has too many hints.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
         Self::parse_as(text, None)
     }

@@ -20,10 +20,10 @@ pub const MAX_BYTES: usize = 1024 * 1024;
 pub const MAX_DEPTH: usize = 64;
 
 /// The message about a web page.
-pub(crate) const HTML: &str = "this is an HTML page, not a document";
+const HTML: &str = "this is an HTML page, not a document";
 
 /// The advice for a text in another format.
-pub(crate) const SEND_XML: &str = "send XML that begins with `<Response>`";
+const SEND_XML: &str = "send XML that begins with `<Response>`";
 
 /// Start of a text.
 const START: Position = Position { line: 1, column: 1 };
@@ -114,9 +114,14 @@ impl<'a> Source<'a> {
         &self.repaired
     }
 
-    /// The tree, checked for depth.
+    /// The tree, checked for depth. A web page is refused: it says nothing about the call.
     pub(crate) fn tree(&self) -> Result<roxmltree::Document<'_>, ParseError> {
         let tree = parse(&self.repaired).map_err(|error| self.explain(&error))?;
+        let root = tree.root_element();
+        if root.tag_name().name().eq_ignore_ascii_case("html") {
+            let at = self.position(root.range().start);
+            return Err(ParseError::no_xml(at, format!("{HTML}; {SEND_XML}")));
+        }
         self.check_depth(&tree)?;
         Ok(tree)
     }

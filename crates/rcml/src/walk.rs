@@ -7,7 +7,7 @@ use model::{Level, error};
 use crate::element::{Attributes, Element};
 use crate::finding::{Finding, Findings, Position};
 use crate::reach;
-use crate::source::{self, Source};
+use crate::source::Source;
 use crate::suggest::closest;
 use crate::verb::{
     Dial, Gather, Hangup, Pause, Play, Redirect, Reject, Say, Sms, Unsupported, Verb,
@@ -31,8 +31,11 @@ pub(crate) fn verbs<'a>(
             root.check_attributes(&RESPONSE, findings);
             root.refuse_text(findings);
             walk_inside(&root, &mut verbs, findings);
+        } else if vocabulary::is_known(root.name()) {
+            walk(&root, &mut verbs, findings);
         } else {
-            walk(&root, true, &mut verbs, findings);
+            findings.add(Level::Error, || misnamed(&root));
+            walk_inside(&root, &mut verbs, findings);
         }
     }
     reach::check(&verbs.verbs, &verbs.places, findings);
@@ -48,19 +51,19 @@ struct Verbs {
 
 /// Reads a verb, or continues inside an element that is not one. The depth of the tree bounds the
 /// recursion.
-fn walk(element: &Element<'_>, is_root: bool, verbs: &mut Verbs, findings: &mut Findings) {
+fn walk(element: &Element<'_>, verbs: &mut Verbs, findings: &mut Findings) {
     if let Some(verb) = read(element, findings) {
         verbs.verbs.push(verb);
         verbs.places.push(element.at());
         return;
     }
-    findings.add(Level::Error, || skipped(element, is_root));
+    findings.add(Level::Error, || skipped(element));
     walk_inside(element, verbs, findings);
 }
 
 fn walk_inside(element: &Element<'_>, verbs: &mut Verbs, findings: &mut Findings) {
     for child in element.children() {
-        walk(&child, false, verbs, findings);
+        walk(&child, verbs, findings);
     }
 }
 
@@ -88,7 +91,7 @@ fn read(element: &Element<'_>, findings: &mut Findings) -> Option<Verb> {
 }
 
 /// The finding for an element that is not a verb.
-fn skipped(element: &Element<'_>, is_root: bool) -> Finding {
+fn skipped(element: &Element<'_>) -> Finding {
     let name = element.name();
     if vocabulary::is_known(name) {
         let place = if name == "Response" {
@@ -99,12 +102,23 @@ fn skipped(element: &Element<'_>, is_root: bool) -> Finding {
         let message = format!("`{name}` belongs {place}; it was skipped");
         return Finding::new(error::BAD_NESTING, element.at(), message);
     }
-    if is_root && name.eq_ignore_ascii_case("html") {
-        let message = format!("{}; {}", source::HTML, source::SEND_XML);
-        return Finding::new(error::UNKNOWN_VERB, element.at(), message);
-    }
     let message = format!("`{name}` is not a verb; it was skipped");
-    let root = is_root.then_some("Response");
-    let meant = closest(name, root.into_iter().chain(vocabulary::verbs()));
+    let meant = closest(name, vocabulary::verbs());
     Finding::new(error::UNKNOWN_VERB, element.at(), message).suggest(meant)
+}
+
+/// The finding for a root whose name is unknown.
+fn misnamed(root: &Element<'_>) -> Finding {
+    let name = root.name();
+    let done = match root.children().next() {
+        Some(_) => "its content was run anyway",
+        None => "nothing was run",
+    };
+    let message = format!("the root should be `Response`, not `{name}`; {done}");
+    let meant = if name.to_lowercase().ends_with("response") {
+        Some("Response")
+    } else {
+        closest(name, ["Response"].into_iter().chain(vocabulary::verbs()))
+    };
+    Finding::new(error::UNKNOWN_VERB, root.at(), message).suggest(meant)
 }

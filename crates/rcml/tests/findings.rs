@@ -118,16 +118,35 @@ fn explains_broken_documents() {
         ),
         (
             "<response><Hangup/></response>",
-            &["12200 1:1 `response` is not a verb; it was skipped [Response]"],
+            &[
+                "12200 1:1 the root should be `Response`, not `response`; its content was run anyway [Response]",
+            ],
+        ),
+        (
+            "<VoiceResponse><say/></VoiceResponse>",
+            &[
+                "12200 1:1 the root should be `Response`, not `VoiceResponse`; its content was run anyway [Response]",
+                "12200 1:16 `say` is not a verb; it was skipped [Say]",
+            ],
+        ),
+        (
+            "<call><Hangup/></call>",
+            &["12200 1:1 the root should be `Response`, not `call`; its content was run anyway"],
+        ),
+        (
+            "<say>Hello</say>",
+            &["12200 1:1 the root should be `Response`, not `say`; nothing was run [Say]"],
         ),
         (
             "<html><head><title>404</title></head><body><h1>Not Found</h1></body></html>",
             &[
-                "12200 1:1 this is an HTML page, not a document; send XML that begins with `<Response>`",
-                "12200 1:7 `head` is not a verb; it was skipped",
-                "12200 1:13 `title` is not a verb; it was skipped",
-                "12200 1:38 `body` is not a verb; it was skipped",
-                "12200 1:44 `h1` is not a verb; it was skipped",
+                "12100 1:1 this is an HTML page, not a document; send XML that begins with `<Response>`",
+            ],
+        ),
+        (
+            "<!-- page -->\n<HTML xmlns='http://www.w3.org/1999/xhtml'><Hangup/></HTML>",
+            &[
+                "12100 2:1 this is an HTML page, not a document; send XML that begins with `<Response>`",
             ],
         ),
         (

@@ -324,7 +324,7 @@ async fn asks_addresses() {
         ("/v", "1:11: error 12200"),
         ("/empty", "error 12100: the answer is empty"),
         ("/html", "error 12100: this is an HTML page"),
-        ("/page", "error 12200: this is an HTML page"),
+        ("/page", "error 12100: this is an HTML page"),
         ("/json", "answered with `application/json`"),
         ("/latin", "1 document: 0 errors, 0 warnings"),
         ("/text", "1 document: 0 errors, 0 warnings"),
@@ -350,7 +350,13 @@ async fn asks_addresses() {
         ..OPTIONS
     };
     let report = run(&[format!("{base}/post")], by_post).await.unwrap();
-    assert!(report.text.contains("12200: `Say1"), "{}", report.text);
+    assert!(
+        report
+            .text
+            .contains("12200: the root should be `Response`, not `Say1"),
+        "{}",
+        report.text
+    );
     let tls = run(&[format!("{}/v", base.replace("http", "https"))], OPTIONS)
         .await
         .unwrap();
