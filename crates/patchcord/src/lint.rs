@@ -266,7 +266,9 @@ async fn ask(url: &str, options: Options) -> Result<Checked> {
             (404 | 405 | 501, false) => {
                 "; the request was a GET: use `--post` to send a POST, as calls do by default"
             }
-            (405 | 501, true) => "; the request was a POST: omit `--post` to send a GET",
+            (405 | 501, true) => {
+                "; the request was a POST: omit `--post` to send a GET, and set `VoiceMethod` to GET for calls"
+            }
             _ => "",
         };
         bail!("{shown} answered with status {}{hint}", answer.status);

@@ -19,6 +19,7 @@ use crate::params::Params;
 pub(crate) struct Fetching {
     req: Req,
     url: String,
+    method: HttpMethod,
     /// Account that set the address.
     author: AccountSid,
     purpose: Purpose,
@@ -115,6 +116,7 @@ impl Fetching {
         Self {
             req,
             url,
+            method,
             author,
             purpose,
         }
@@ -188,7 +190,7 @@ impl Fetching {
     ) -> Result<Option<(String, rcml::Document)>, Problem> {
         let fetched = result.as_ref().map_err(Problem::unreachable)?;
         if fetched.status != 200 {
-            return Err(Problem::http_status(fetched));
+            return Err(Problem::http_status(fetched, self.hint(fetched.status)));
         }
         let content_type = fetched.content_type.as_deref();
         if content_type.is_none() && fetched.body.trim().is_empty() && !self.is_first() {
@@ -197,6 +199,22 @@ impl Fetching {
         let document = rcml::Document::from_reply(content_type, &fetched.body, &fetched.url)
             .map_err(|error| Problem::no_document(&error))?;
         Ok(Some((fetched.url.clone(), document)))
+    }
+
+    /// What to do if the application does not know the method.
+    fn hint(&self, status: u16) -> &'static str {
+        match (self.method, status, &self.purpose) {
+            (HttpMethod::Post, 405 | 501, Purpose::First { .. }) => {
+                "; the request was a POST: set `VoiceMethod` to GET if the application expects a GET"
+            }
+            (HttpMethod::Post, 405 | 501, Purpose::Fallback) => {
+                "; the request was a POST: set `VoiceFallbackMethod` to GET if the application expects a GET"
+            }
+            (HttpMethod::Post, 405 | 501, Purpose::FollowUp) => {
+                "; the request was a POST: set `method` to GET if the application expects a GET"
+            }
+            (HttpMethod::Get | HttpMethod::Post, ..) => "",
+        }
     }
 }
 
@@ -223,9 +241,12 @@ impl Problem {
         }
     }
 
-    fn http_status(fetched: &Fetched) -> Self {
+    fn http_status(fetched: &Fetched, hint: &str) -> Self {
         let status = &fetched.status;
-        let text = format!("{} answered with status {status}", redacted(&fetched.url));
+        let text = format!(
+            "{} answered with status {status}{hint}",
+            redacted(&fetched.url)
+        );
         // An error page from some web server says nothing about the application.
         let readable =
             fetched.body.trim().is_empty() || rcml::Document::parse(&fetched.body).is_ok();

@@ -3,7 +3,7 @@
 use call_proto::{Dialect, Lane};
 use model::error;
 
-use crate::world::{Run, World, phone, plain};
+use crate::world::{Run, World, phone, plain, status};
 
 /// Number, line, column and text of each notification.
 fn told(run: &Run) -> Vec<String> {
@@ -92,6 +92,52 @@ fn a_document_that_is_not_xml_is_reported_with_its_place() {
         traced(&run),
         [format!("error 12100: line 2, column 13: {text}")]
     );
+}
+
+#[test]
+fn an_application_that_refuses_a_post_is_reported_with_what_to_set() {
+    let by_post = || {
+        World::new().with(|directory| {
+            directory.numbers[0].0.voice.method = None;
+            directory.numbers[0].0.voice.fallback_method = None;
+        })
+    };
+    let of_get = |code: u16| by_post().app("/v", status(code));
+    let with_fallback = of_get(501).app("/f", status(405)).with(|directory| {
+        directory.numbers[0].0.voice.fallback_url = Some("http://app/f".to_owned());
+    });
+    let hint = |path: &str, code: u16, set: &str| {
+        format!(
+            "11206 0:0 http://app{path} answered with status {code}; the request was a POST: \
+             set `{set}` to GET if the application expects a GET"
+        )
+    };
+    let table = [
+        (of_get(405), vec![hint("/v", 405, "VoiceMethod")]),
+        (
+            with_fallback,
+            vec![
+                hint("/v", 501, "VoiceMethod"),
+                hint("/f", 405, "VoiceFallbackMethod"),
+            ],
+        ),
+        (
+            World::document("<Redirect>/r</Redirect>").app("/r", status(405)),
+            vec![hint("/r", 405, "method")],
+        ),
+        (
+            of_get(500),
+            vec!["11206 0:0 http://app/v answered with status 500".to_owned()],
+        ),
+        (
+            World::new().app("/v", status(405)),
+            vec!["11206 0:0 http://app/v answered with status 405".to_owned()],
+        ),
+    ];
+    for (at, (world, expected)) in table.into_iter().enumerate() {
+        let run = world.run();
+        assert_eq!(told(&run), expected, "row {at}");
+    }
 }
 
 #[test]
