@@ -3,7 +3,7 @@
 use call_proto::{Dialect, Lane};
 use model::error;
 
-use crate::world::{Run, World, phone, plain, status};
+use crate::world::{Reply, Run, World, page, phone, plain, status};
 
 /// Number, line, column and text of each notification.
 fn told(run: &Run) -> Vec<String> {
@@ -137,6 +137,23 @@ fn an_application_that_refuses_a_post_is_reported_with_what_to_set() {
     for (at, (world, expected)) in table.into_iter().enumerate() {
         let run = world.run();
         assert_eq!(told(&run), expected, "row {at}");
+    }
+}
+
+#[test]
+fn only_a_404_without_a_web_page_says_that_the_application_is_not_there() {
+    let body = |kind: &str, body: &str| Reply::of(404, Some(kind), body);
+    let table = [
+        (status(404), "0 180, 0 404"),
+        (body("text/xml", "<Response/>"), "0 180, 0 404"),
+        (body("text/plain", "not found"), "0 180, 0 500"),
+        (body("text/html", "<html><p/></html>"), "0 180, 0 500"),
+        (page(404), "0 180, 0 500"),
+    ];
+    for (at, (reply, expected)) in table.into_iter().enumerate() {
+        let run = World::new().app("/v", reply).run();
+        assert_eq!(run.to("K"), expected, "row {at}");
+        assert_eq!(run.codes(), [error::DOCUMENT_NOT_FOUND], "row {at}");
     }
 }
 

@@ -9,7 +9,7 @@ use rehearse::scene::{Page, Reply as Kind, TextReply};
 pub(crate) struct Reply(pub(super) Page);
 
 impl Reply {
-    fn of(status: u16, content_type: Option<&str>, body: &str) -> Self {
+    pub(crate) fn of(status: u16, content_type: Option<&str>, body: &str) -> Self {
         Self::that(Kind::Text(TextReply {
             status,
             content_type: content_type.map(str::to_owned),
