@@ -66,7 +66,13 @@ async fn trunk(
     peers: &mut Peers,
 ) -> Result<Vec<Route>, Unreachable> {
     let Some(trunk) = shared.parts.sip.outbound_proxy() else {
-        let text = format!("`{number}` cannot be called: there is no trunk");
+        // Without the rows, only the suggestion is missing.
+        let meant = rows::settle(shared, |rows| routing::meant(number, rows)).await;
+        let suggestion = match meant {
+            Ok(Some(noun)) => format!(" (did you mean `{noun}`?)"),
+            Ok(None) | Err(_) => String::new(),
+        };
+        let text = format!("`{number}` cannot be called: there is no trunk{suggestion}");
         return Err(unreachable(text));
     };
     let host = trunk.uri.strip_prefix("sip:").unwrap_or(&trunk.uri);

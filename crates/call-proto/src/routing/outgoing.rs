@@ -52,6 +52,14 @@ pub fn way(target: &Target, domain: &str, rows: &Rows) -> Result<Result<Way, Unr
     }
 }
 
+/// What was probably meant by a number for which there is no trunk: the noun of an existing client.
+///
+/// # Errors
+/// The row that the answer depends on, if it is not known yet.
+pub fn meant(number: &str, rows: &Rows) -> Result<Option<String>, Want> {
+    Ok(means_client(number, rows)?.then(|| format!("<Client>{number}</Client>")))
+}
+
 /// Whether a text that may also be a number means a client.
 fn means_client(text: &str, rows: &Rows) -> Result<bool, Want> {
     Ok(match rows.client(text)? {

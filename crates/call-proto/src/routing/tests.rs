@@ -52,10 +52,15 @@ impl House {
     }
 
     fn way(&mut self, target: &Target) -> Result<Way, String> {
+        let way = self.settle(|rows| way(target, "pbx.example", rows));
+        way.map_err(|unreachable| unreachable.text)
+    }
+
+    fn settle<T>(&mut self, decide: impl Fn(&Rows) -> Result<T, Want>) -> T {
         let mut rows = Rows::default();
         loop {
-            match way(target, "pbx.example", &rows) {
-                Ok(way) => return way.map_err(|unreachable| unreachable.text),
+            match decide(&rows) {
+                Ok(decision) => return decision,
                 Err(want) => self.add(want, &mut rows),
             }
         }
@@ -762,6 +767,17 @@ fn a_called_party_is_at_phones_a_trunk_or_an_address() {
     house.numbers.push(number("+12025550200", None));
     for (target, expected) in table {
         assert_eq!(house.way(&target), expected, "{target:?}");
+    }
+    let nouns = [
+        ("ann", Some("<Client>ann</Client>")),
+        ("1001", Some("<Client>1001</Client>")),
+        ("zed", None),
+        // The number has precedence over the client.
+        ("12025550100", None),
+    ];
+    for (number, expected) in nouns {
+        let noun = house.settle(|rows| meant(number, rows));
+        assert_eq!(noun.as_deref(), expected, "{number}");
     }
 }
 
