@@ -93,7 +93,8 @@ fn texts(list: &List<Expected>, what: &str, found: Vec<(&str, String)>) -> Optio
         let (text, shown) = &found[at];
         (!wish.fits(Some(text))).then(|| (line, format!("{what} {wish}, but it was {shown}")))
     };
-    compare(list, what, &shown, Expected::to_string, misfit)
+    let is_meant = |_: &Expected, _| false;
+    compare(list, what, &shown, Expected::to_string, misfit, is_meant)
 }
 
 fn recordings(list: &List<Expected>, run: &Run) -> Option<Failure> {
@@ -131,7 +132,7 @@ fn records(
         let fields = wish.iter().map(|(_, name, wish)| format!("{name} {wish}"));
         format!("with {}", fields.collect::<Vec<_>>().join(", "))
     };
-    compare(list, what, shown, describe, misfit)
+    compare(list, what, shown, describe, misfit, |_, _| false)
 }
 
 fn conference_field(conference: &Conference, name: &str, run: &Run) -> Option<String> {
@@ -174,11 +175,15 @@ fn requests(
         .iter()
         .map(|asked| format!("{} {}", asked.method, url(asked)))
         .collect();
-    let misfit = |line: usize, wish: &RequestWish, at: usize| {
+    let is_meant = |wish: &RequestWish, at: usize| {
         let asked = &found[at];
         let method = wish.method.is_none_or(|method| method == asked.method);
-        let (in_time, when) = moment(wish.at, asked.at, run);
-        if !method || !in_time || !wish.url.fits(Some(&url(asked))) {
+        method && moment(wish.at, asked.at, run).0 && wish.url.fits(Some(&url(asked)))
+    };
+    let misfit = |line: usize, wish: &RequestWish, at: usize| {
+        let asked = &found[at];
+        if !is_meant(wish, at) {
+            let (_, when) = moment(wish.at, asked.at, run);
             let text = format!("{what} {}, but it was {when}{}", address(wish), shown[at]);
             return Some((line, text));
         }
@@ -195,7 +200,7 @@ fn requests(
                 .map(|failure| (failure.line, format!("{about}: {}", failure.text))),
         }
     };
-    compare(list, what, &shown, address, misfit)
+    compare(list, what, &shown, address, misfit, is_meant)
 }
 
 /// Whether something happened in time, and its time for the message if that matters.
@@ -262,6 +267,7 @@ fn all_params(
         &shown,
         |(name, _)| format!("`{name}`"),
         misfit,
+        |(name, _), at| *name == asked.params[at].0,
     )
 }
 
@@ -278,12 +284,16 @@ fn address(wish: &RequestWish) -> String {
 
 /// Compares a whole list. The set of reachable positions grows at `...` and advances by one at
 /// everything else; once it is empty, the list cannot match.
+///
+/// - `is_meant`: whether an item is the one at this position, although it may differ in details; if
+///   several positions are reachable, only those are explained
 fn compare<T>(
     list: &List<T>,
     what: &str,
     shown: &[String],
     describe: impl Fn(&T) -> String,
     misfit: impl Fn(usize, &T, usize) -> Option<(usize, String)>,
+    is_meant: impl Fn(&T, usize) -> bool,
 ) -> Option<Failure> {
     let mut places = BTreeSet::from([0]);
     let mut last_line = list.line;
@@ -298,24 +308,26 @@ fn compare<T>(
         let fits = |place: &&usize| misfit(*line, wish, **place).is_none();
         let next: BTreeSet<usize> = here.filter(fits).map(|place| place + 1).collect();
         if next.is_empty() {
+            let here = places.iter().copied().filter(|place| *place < shown.len());
+            let explained = here.filter(|place| places.len() == 1 || is_meant(wish, *place));
+            let mut misfits: Vec<_> = explained
+                .filter_map(|place| misfit(*line, wish, place))
+                .collect();
+            misfits.dedup();
+            if let Some((line, _)) = misfits.first() {
+                let texts = misfits.iter().map(|(_, text)| format!("expected {text}"));
+                return Some(fails(*line, texts.collect::<Vec<_>>().join("; ")));
+            }
             let from = places.first().copied().unwrap_or(0);
-            return Some(match (places.len(), from < shown.len()) {
-                (1, true) => misfit(*line, wish, from).map_or_else(
-                    || fails(*line, describe(wish)),
-                    |(line, text)| fails(line, format!("expected {text}")),
-                ),
-                (_, there) => {
-                    let rest = if there {
-                        shown[from..].join(", ")
-                    } else if from == 0 {
-                        "none".to_owned()
-                    } else {
-                        format!("none after {}", shown[..from].join(", "))
-                    };
-                    let text = format!("expected {what} {}, but there was {rest}", describe(wish));
-                    fails(*line, text)
-                }
-            });
+            let rest = if from < shown.len() {
+                shown[from..].join(", ")
+            } else if from == 0 {
+                "none".to_owned()
+            } else {
+                format!("none after {}", shown[..from].join(", "))
+            };
+            let text = format!("expected {what} {}, but there was {rest}", describe(wish));
+            return Some(fails(*line, text));
         }
         places = next;
     }

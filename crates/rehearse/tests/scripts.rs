@@ -441,6 +441,16 @@ fn failures_say_what_was_seen_instead() {
         ),
         (
             dial,
+            "parties: {ann: busy}\nexpect:\n  requests:\n    - ...\n    - /after: {DialCallStatus: completed}",
+            "7: expected request POST /after with DialCallStatus `completed`, but it was `busy`",
+        ),
+        (
+            dial,
+            "parties: {ann: busy}\nexpect: {requests: [..., /other: {DialCallStatus: busy}]}",
+            "4: expected request `/other`, but there was POST /v, POST /after",
+        ),
+        (
+            dial,
             "parties: {ann: busy}\nexpect: {requests: [/v, /after: {DialCallStatus: null}]}",
             "4: expected request POST /after with no DialCallStatus, but it was `busy`",
         ),
@@ -477,7 +487,12 @@ fn failures_say_what_was_seen_instead() {
         (
             two_says,
             "expect: {requests: [/v: [..., From: ann, ...]]}",
-            "3: expected request POST /v: expected parameter `From`, but there was CallSid, InstanceId, \
+            "3: expected request POST /v: expected parameter From `ann`, but it was `kim`",
+        ),
+        (
+            two_says,
+            "expect: {requests: [/v: [..., Digits, ...]]}",
+            "3: expected request POST /v: expected parameter `Digits`, but there was CallSid, InstanceId, \
              AccountSid, From, To, CallStatus, ApiVersion, Direction, CallerName, ForwardedFrom, CallTimestamp",
         ),
         (

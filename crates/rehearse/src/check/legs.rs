@@ -175,5 +175,5 @@ fn lines(wish: &LegLines, what: &str, all: &[Happened], run: &Run) -> Option<Fai
         (!fits).then(|| (line, text()))
     };
     let what = format!("{what} of leg `{name}`");
-    compare(&wish.lines, &what, &shown, describe, misfit)
+    compare(&wish.lines, &what, &shown, describe, misfit, |_, _| false)
 }
