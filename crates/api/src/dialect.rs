@@ -42,6 +42,8 @@ pub(crate) struct RestDialect {
     pub(crate) exact: bool,
     /// Whether the day of a filter means the whole day rather than a bound.
     pub(crate) exact_days: bool,
+    /// Whether creating a client that the account already has answers with that client.
+    pub(crate) shows_existing_client: bool,
     /// Whether a parameter missing from the route's table is refused.
     pub(crate) refuses_unknown: bool,
     /// The status of a call in the dialect's words, which are also used in filters.
@@ -92,6 +94,7 @@ impl RestDialect {
         lists_own_account: false,
         exact: false,
         exact_days: false,
+        shows_existing_client: true,
         refuses_unknown: false,
         call_status: |status| status,
         account_status: |status| status,
@@ -117,6 +120,7 @@ impl RestDialect {
         lists_own_account: true,
         exact: true,
         exact_days: true,
+        shows_existing_client: false,
         refuses_unknown: true,
         call_status: |status| match status {
             // Twilio has no word for a callee that does not exist.

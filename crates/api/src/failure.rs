@@ -43,6 +43,12 @@ impl Failure {
         self
     }
 
+    /// The same with more after its text.
+    pub(crate) fn adding(mut self, text: &str) -> Self {
+        self.text.push_str(text);
+        self
+    }
+
     /// The same with another status.
     pub(crate) fn with_status(mut self, status: StatusCode) -> Self {
         self.status = status;

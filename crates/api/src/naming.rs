@@ -109,7 +109,7 @@ pub(crate) fn login_refused(login: &str, error: StoreError) -> Failure {
 /// The answer if a number could not be added.
 pub(crate) fn number_refused(number: &str, error: StoreError) -> Failure {
     let text = match error {
-        StoreError::Duplicate(_) => format!("The number {} exists already.", shown(number)),
+        StoreError::Duplicate(_) => format!("The number {} already exists.", shown(number)),
         StoreError::Taken(Claimant::Number) => {
             "This number, or another spelling of it, belongs to another account.".to_owned()
         }

@@ -168,7 +168,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .params(&[NEW, PROPERTIES, VOICE])
         .answers(Answers::One(&CLIENT))
         .status([200, 201])
-        .doc("Creates a client; if the account already has it, it is returned unchanged."),
+        .doc("Creates a client. If the account already has it, it is not changed: the Restcomm base returns it with a warning, the Twilio base refuses (20409)."),
     Route::get(ONE, |c, a, sid| Box::pin(get(c, a, sid)))
         .needs(Action::Read, "Clients")
         .answers(Answers::One(&CLIENT))
@@ -276,13 +276,19 @@ async fn create(context: &Context<'_>, account: &Account) -> Answer {
     }
 }
 
-/// An existing client: returned to its own account, a conflict for another.
+/// An existing client: a conflict, or returned to its own account where the dialect says so.
 async fn existing(context: &Context<'_>, account: &Account, login: &str) -> Answer {
     let store = &context.state.store;
     let found = store.client_in(account.organization, login).await?;
     match found {
         Some(client) if client.account == account.sid => {
-            let text = "Login: this client already exists and was not changed; to change it, use its `uri`";
+            let uri = context.view().uri(account.sid, "Clients", client.sid);
+            let text = format!(
+                "Login: this client already exists and was not changed; to change it, POST to {uri}"
+            );
+            if !context.dialect.shows_existing_client {
+                return Err(Failure::of(error::CONFLICT).saying(text));
+            }
             context.warnings.add(error::REQUEST_WARNING, text);
             Ok(context.show(&CLIENT, &client))
         }

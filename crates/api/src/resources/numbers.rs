@@ -6,6 +6,7 @@
 mod fields;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use model::naming;
 use model::record::{Account, Number, VoiceApplication};
@@ -283,13 +284,29 @@ async fn create(context: &Context<'_>, account: &Account) -> Answer {
     context.may_take_number(account, phone_number).await?;
     check_applications(context, account, &number).await?;
     if !number.pure_sip && is_known(context, &number).await? {
-        let known = StoreError::Duplicate("the number");
-        return Err(number_refused(&number.phone_number, known));
+        return Err(number_taken(context, &number).await);
     }
     match context.state.store.insert_number(number.clone()).await {
         Ok(()) => Ok(context.show(&NUMBER, &Shown::bare(number))),
+        Err(StoreError::Duplicate(_)) => Err(number_taken(context, &number).await),
         Err(error) => Err(number_refused(&number.phone_number, error)),
     }
+}
+
+/// The number already exists here. If the account has it, the text says where to change it.
+async fn number_taken(context: &Context<'_>, number: &Number) -> Failure {
+    let own = match known(context, number).await {
+        Ok(known) => known
+            .into_iter()
+            .find(|known| known.account == number.account),
+        Err(failure) => return failure,
+    };
+    let refused = number_refused(&number.phone_number, StoreError::Duplicate("the number"));
+    let Some(own) = own else { return refused };
+    let uri = context
+        .view()
+        .uri(own.account, "IncomingPhoneNumbers", own.sid);
+    refused.adding(&format!(" To change it, POST to {uri}"))
 }
 
 /// The number is not marked as one of the operator's own, and no provider is connected.
@@ -317,15 +334,18 @@ fn check_phone_number(text: &str) -> Result<(), Failure> {
     Err(Failure::parameter("PhoneNumber", &reason))
 }
 
-/// Whether another globally reachable number is spelt the same, as written or in E.164.
-async fn is_known(context: &Context<'_>, number: &Number) -> Result<bool, Failure> {
+/// Numbers that are spelt the same, as written or in E.164.
+async fn known(context: &Context<'_>, number: &Number) -> Result<Vec<Arc<Number>>, Failure> {
     let spellings = model::number::candidates(&number.phone_number);
-    let found = context
-        .state
-        .store
-        .number_candidates(None, &spellings)
-        .await?;
-    Ok(found.exact.iter().any(|other| !other.pure_sip))
+    let store = &context.state.store;
+    let found = store.number_candidates(None, &spellings).await?;
+    Ok(found.exact)
+}
+
+/// Whether one of them is globally reachable.
+async fn is_known(context: &Context<'_>, number: &Number) -> Result<bool, Failure> {
+    let known = known(context, number).await?;
+    Ok(known.iter().any(|other| !other.pure_sip))
 }
 
 /// Applies the parameters that were sent.

@@ -84,7 +84,12 @@ async fn warnings_are_headers_and_notifications() {
     let [warning] = warnings(&second)[..] else {
         panic!("{:?}", second.headers);
     };
-    assert!(warning.starts_with("Login: this client already exists"));
+    let uri = first.json()["uri"].as_str().unwrap().to_owned();
+    let uri = uri.trim_end_matches(".json");
+    let exists = format!(
+        "Login: this client already exists and was not changed; to change it, POST to {uri}"
+    );
+    assert_eq!(warning, exists);
     let numbers = format!("/Accounts/{}/IncomingPhoneNumbers.json", server.admin);
     let form = "PhoneNumber=1&isSIP=true&VoiceUrl=/v";
     let path = server.post(&server.admin(), &numbers, form).await;
@@ -167,20 +172,50 @@ async fn numbers_are_numbers() {
 }
 
 #[tokio::test]
+async fn twilios_base_refuses_a_client_that_exists() {
+    let server = Server::start().await;
+    let who = server.admin();
+    let list = format!("/2010-04-01/Accounts/{}/Clients.json", server.admin);
+    let first = server
+        .post(&who, &list, "Login=bob&Password=RestComm1234")
+        .await;
+    first.is(201);
+    let again = server
+        .post(&who, &list, "Login=bob&Password=RestComm9999")
+        .await;
+    again.is(409);
+    let error = again.error();
+    assert_eq!(error["code"], 20409);
+    let uri = first.json()["uri"].as_str().unwrap().to_owned();
+    let uri = uri.trim_end_matches(".json");
+    let text = format!(
+        "Login: this client already exists and was not changed; to change it, POST to {uri}"
+    );
+    assert_eq!(error["message"], text);
+    assert!(warnings(&again).is_empty());
+}
+
+#[tokio::test]
 async fn a_number_that_cannot_be_had_says_why() {
     let server = Server::start().await;
     let who = server.admin();
     let list = format!("/Accounts/{}/IncomingPhoneNumbers.json", server.admin);
-    server
-        .post(&who, &list, "PhoneNumber=51&isSIP=true")
-        .await
-        .is(200);
+    let made = server.post(&who, &list, "PhoneNumber=51&isSIP=true").await;
+    made.is(200);
+    let sid = made.json()["sid"].as_str().unwrap().to_owned();
+    let exists = |version: &str| {
+        format!(
+            "The number 51 already exists. To change it, POST to /{version}/Accounts/{}/IncomingPhoneNumbers/{sid}",
+            server.admin
+        )
+    };
+    let (exists, twilio_exists) = (exists("2012-04-24"), exists("2010-04-01"));
     let table = [
         (
             list.clone(),
             "PhoneNumber=51&isSIP=true",
             21452,
-            "exists already",
+            exists.as_str(),
         ),
         (list.clone(), "PhoneNumber=52", 21452, "add isSIP=true"),
         (
@@ -193,7 +228,7 @@ async fn a_number_that_cannot_be_had_says_why() {
             format!("/2010-04-01{list}"),
             "PhoneNumber=51",
             21422,
-            "exists already",
+            twilio_exists.as_str(),
         ),
     ];
     for (path, form, code, text) in table {
