@@ -43,6 +43,8 @@ pub(crate) struct Params {
 /// A parameter that has no effect, because the route does not declare it.
 pub(crate) struct Unknown {
     pub(crate) name: String,
+    /// The declared one with the same meaning, if another dialect has the sent one.
+    same: Option<&'static str>,
     /// A declared one with a similar spelling.
     meant: Option<&'static str>,
 }
@@ -50,8 +52,11 @@ pub(crate) struct Unknown {
 impl Unknown {
     /// A hint to append to a sentence about it.
     pub(crate) fn hint(&self) -> String {
-        let hint = |meant| format!("; did you mean {meant}?");
-        self.meant.map_or_else(String::new, hint)
+        match (self.same, self.meant) {
+            (Some(same), _) => format!("; use {same}"),
+            (None, Some(meant)) => format!("; did you mean {meant}?"),
+            (None, None) => String::new(),
+        }
     }
 }
 
@@ -141,8 +146,13 @@ impl Params {
                 names.push(name);
             }
         }
+        let same = |name: &str| {
+            let mut declared = route.params.iter().copied().flatten();
+            declared.find(|param| param.name == name)?.elsewhere
+        };
         names.into_iter().map(move |name| Unknown {
             name: shown(name),
+            same: same(name),
             meant: nearest(name, route.params_in(dialect)),
         })
     }

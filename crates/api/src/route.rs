@@ -89,6 +89,8 @@ pub(crate) struct Param {
     pub(crate) kind: Is,
     /// The dialects that have it.
     pub(crate) within: Each<bool>,
+    /// The parameter with the same meaning in the dialects that do not have it.
+    pub(crate) elsewhere: Option<&'static str>,
     pub(crate) required: Each<bool>,
     pub(crate) doc: &'static str,
 }
@@ -131,6 +133,7 @@ pub(crate) const fn param(name: &'static str, kind: Is, doc: &'static str) -> Pa
         name,
         kind,
         within: [true, true],
+        elsewhere: None,
         required: [false, false],
         doc,
     }
@@ -151,6 +154,12 @@ impl Param {
     /// Restricts it to the given dialects.
     pub(crate) const fn within(mut self, dialects: Each<bool>) -> Self {
         self.within = dialects;
+        self
+    }
+
+    /// Names the parameter to use in the other dialects.
+    pub(crate) const fn elsewhere(mut self, name: &'static str) -> Self {
+        self.elsewhere = Some(name);
         self
     }
 }

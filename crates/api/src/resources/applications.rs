@@ -290,7 +290,8 @@ const VOICE: &[Param] = &[
         Is::Address,
         "Address of the document; empty for none.",
     )
-    .within(TWILIO),
+    .within(TWILIO)
+    .elsewhere("RcmlUrl"),
     param(
         "VoiceMethod",
         Is::Method,

@@ -72,6 +72,28 @@ async fn an_unknown_parameter_is_named_with_the_one_that_was_meant() {
 }
 
 #[tokio::test]
+async fn a_parameter_of_the_other_dialect_is_named_with_the_one_of_this() {
+    let server = Server::start().await;
+    let list = format!("/Accounts/{}/Applications.json", server.admin);
+    let form = "FriendlyName=a&VoiceUrl=http://a/&VoiceMethod=GET";
+    let made = server.post(&server.admin(), &list, form).await;
+    made.is(200);
+    let expected = [
+        "VoiceUrl: unknown parameter; use RcmlUrl",
+        "VoiceMethod: unknown parameter",
+    ];
+    assert_eq!(warnings(&made), expected);
+    // Twilio's base has both.
+    let twilio = format!("/2010-04-01{list}");
+    for name in ["VoiceUrl", "RcmlUrl"] {
+        let form = format!("{name}=http://a/");
+        let made = server.post(&server.admin(), &twilio, &form).await;
+        made.is(201);
+        assert_eq!(made.json()["voice_url"], "http://a/");
+    }
+}
+
+#[tokio::test]
 async fn warnings_are_headers_and_notifications() {
     let server = Server::start().await;
     let list = format!("/Accounts/{}/Clients.json", server.admin);
