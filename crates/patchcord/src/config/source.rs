@@ -153,9 +153,25 @@ fn read_tables(file: &toml::Table, config: &mut Config, problems: &mut Vec<Probl
                     }
                 }
             }
-            _ => problems.push(Problem::new(section, unknown_section(section))),
+            toml::Value::Table(_) | toml::Value::Array(_) => {
+                problems.push(Problem::new(section, unknown_section(section)));
+            }
+            _ => problems.push(Problem::new(section, outside_sections(section))),
         }
     }
+}
+
+/// The message for a value at the top level of the file.
+fn outside_sections(name: &str) -> Reason {
+    let sections: Vec<String> = KEYS
+        .iter()
+        .filter(|key| key.name == name)
+        .map(|key| format!("`[{}]`", key.section))
+        .collect();
+    if sections.is_empty() {
+        return unknown_section(name);
+    }
+    format!("put it under {}", sections.join(" or "))
 }
 
 fn read_trunks(tables: &[toml::Value], config: &mut Config, problems: &mut Vec<Problem>) {
@@ -173,6 +189,9 @@ fn read_trunks(tables: &[toml::Value], config: &mut Config, problems: &mut Vec<P
 fn unknown_section(name: &str) -> Reason {
     if name == "trunk" {
         return "write it as `[[trunk]]`".to_owned();
+    }
+    if SECTIONS.iter().any(|(known, _)| *known == name) {
+        return format!("is a section: write `[{name}]`");
     }
     let names = SECTIONS.iter().map(|(known, _)| *known).chain(["trunk"]);
     format!("no such section{}", suggestion(name, names))
@@ -413,7 +432,18 @@ mod tests {
                 &[],
                 "`trunk`: write it as `[[trunk]]`",
             ),
-            ("fetch = 1", &[], "`fetch`: no such section"),
+            ("fetch = 1", &[], "`fetch`: is a section: write `[fetch]`"),
+            ("fecth = 1", &[], "`fecth`: no such section; did you mean"),
+            (
+                "http = '127.0.0.1:8090'",
+                &[],
+                "`http`: put it under `[server]`",
+            ),
+            (
+                "allow_private = true",
+                &[],
+                "`allow_private`: put it under `[sip]` or `[fetch]`",
+            ),
             (
                 "",
                 &[("PATCHCORD_FETCH__TIMEOUT", "1")],
