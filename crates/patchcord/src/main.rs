@@ -225,7 +225,7 @@ fn diagnose(
         Ok(config) => config,
         Err(code) => return code,
     };
-    for text in config.weak_secrets() {
+    for text in config.weak_secrets(&[]) {
         eprintln!("patchcord: {text}");
     }
     let mut suspicious = false;

@@ -99,9 +99,6 @@ pub(crate) async fn run(config: Config) -> Result<()> {
 /// # Errors
 /// If a part cannot be started; the text says which one and what to do.
 pub(crate) async fn start(mut config: Config, stages: watch::Receiver<Stage>) -> Result<Running> {
-    for text in config.weak_secrets() {
-        warn!("{text}");
-    }
     files::make_folders(&config.server.data)?;
     let http_listener = bind(config.server.http, "HTTP", "http").await?;
     let http_address = http_listener.local_addr()?;

@@ -1,6 +1,6 @@
 //! Secrets of the administrator that are easy to guess.
 
-use super::{Config, Secret};
+use super::{Config, KEYS, Secret};
 
 /// Shortest secret that is not warned about, in characters.
 const SHORTEST: usize = 16;
@@ -31,13 +31,25 @@ const WELL_KNOWN: &[&str] = &[
 ];
 
 impl Config {
+    /// Whether the administrator's e-mail address was left at its default.
+    pub(crate) fn has_default_email(&self) -> bool {
+        let email = self.admin.email.as_str();
+        KEYS.iter()
+            .any(|key| (key.section, key.name, key.default) == ("admin", "email", email))
+    }
+
     /// A warning for each secret of the administrator that is easy to guess.
-    pub(crate) fn weak_secrets(&self) -> Vec<String> {
+    ///
+    /// - `without_effect`: settings that the server does not use
+    pub(crate) fn weak_secrets(&self, without_effect: &[&str]) -> Vec<String> {
         let secrets = [
             ("admin.token", &self.admin.token),
             ("admin.password", &self.admin.password),
         ];
-        let weak = secrets.into_iter().filter_map(|(key, secret)| {
+        let used = secrets
+            .into_iter()
+            .filter(|(key, _)| !without_effect.contains(key));
+        let weak = used.filter_map(|(key, secret)| {
             let why = weakness(secret.as_ref().map(Secret::expose)?)?;
             Some(format!(
                 "`{key}` is weak: it {why}. Anyone who guesses it controls this server: set a random text of \
@@ -92,12 +104,16 @@ mod tests {
     #[test]
     fn a_warning_names_the_setting_and_not_the_secret() {
         let mut config = Config::defaults().unwrap();
-        assert!(config.weak_secrets().is_empty(), "unset ones are generated");
+        assert!(
+            config.weak_secrets(&[]).is_empty(),
+            "unset ones are generated"
+        );
         config.set("admin", "token", "open-sesame").unwrap();
         config.set("admin", "password", "9f2c71d0a4be8853").unwrap();
-        let warnings = config.weak_secrets();
+        let warnings = config.weak_secrets(&[]);
         assert_eq!(warnings.len(), 1, "{warnings:?}");
         assert!(warnings[0].starts_with("`admin.token` is weak"));
         assert!(!warnings[0].contains("sesame"));
+        assert!(config.weak_secrets(&["admin.token"]).is_empty());
     }
 }

@@ -106,9 +106,50 @@ pub(super) async fn first_start(config: &Config, store: &Store) -> Result<Arc<Ac
     let accounts = store.organization_accounts(organization.sid).await?;
     let top = accounts
         .into_iter()
-        .find(|account| account.parent.is_none());
-    top.map(Arc::new)
-        .context("the database has no administrator; use an empty data folder")
+        .find(|account| account.parent.is_none())
+        .context("the database has no administrator; use an empty data folder")?;
+    let unused = without_effect(config, store, &top).await?;
+    if !unused.is_empty() {
+        let names: Vec<String> = unused.iter().map(|name| format!("`{name}`")).collect();
+        let names = names.join(", ");
+        let verb = if unused.len() == 1 { "has" } else { "have" };
+        warn!("{names} {verb} no effect: the data folder already has an administrator");
+    }
+    for text in config.weak_secrets(&unused) {
+        warn!("{text}");
+    }
+    Ok(Arc::new(top))
+}
+
+/// Settings of the administrator that differ from the account: they are used only to create it.
+async fn without_effect(
+    config: &Config,
+    store: &Store,
+    account: &Account,
+) -> Result<Vec<&'static str>> {
+    let admin = &config.admin;
+    let email = admin.email.as_str();
+    let has_password = match &admin.password {
+        Some(password) => store.is_password(Some(account), password.expose()).await?,
+        None => true,
+    };
+    let settings = [
+        ("admin.sid", admin.sid.is_none_or(|sid| sid == account.sid)),
+        (
+            "admin.token",
+            admin
+                .token
+                .as_ref()
+                .is_none_or(|token| store.knows(account, token.expose())),
+        ),
+        (
+            "admin.email",
+            config.has_default_email() || email.eq_ignore_ascii_case(&account.email),
+        ),
+        ("admin.password", has_password),
+    ];
+    let unused = settings.into_iter().filter(|(_, is_used)| !is_used);
+    Ok(unused.map(|(name, _)| name).collect())
 }
 
 /// The domain of an organization never changes: the passwords of its clients are bound to it.
@@ -156,7 +197,56 @@ fn write_credentials(path: &Path, made: &FirstStart) -> std::io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use store::SecretKey;
+
     use super::*;
+    use crate::config::{Flags, load};
+
+    #[tokio::test]
+    async fn settings_that_differ_from_the_administrator_have_no_effect() {
+        let dir = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", dir.path().join("patchcord.db").display());
+        let key = SecretKey::from_hex(&"0f".repeat(32)).unwrap();
+        let store = Store::open(&url, key).await.unwrap();
+        let config = |settings: &[(&str, &str)]| {
+            let flags = Flags {
+                data: Some(dir.path().display().to_string()),
+                ..Flags::default()
+            };
+            let variable = |(name, value): &(&str, &str)| {
+                (format!("PATCHCORD_ADMIN_{name}"), (*value).to_owned())
+            };
+            load(&flags, settings.iter().map(variable)).unwrap()
+        };
+        let first = [
+            ("SID", "AC0123456789abcdef0123456789abcdef"),
+            ("TOKEN", "9f2c71d0a4be8853"),
+            ("EMAIL", "Root@example.org"),
+            ("PASSWORD", "correct horse battery"),
+        ];
+        let account = first_start(&config(&first), &store).await.unwrap();
+        let all = ["admin.sid", "admin.token", "admin.email", "admin.password"];
+        let table: [(&[(&str, &str)], &[&str]); 4] = [
+            (&[], &[]),
+            (&first, &[]),
+            (&[("TOKEN", "open-sesame")], &["admin.token"]),
+            (
+                &[
+                    ("SID", "AC00000000000000000000000000000000"),
+                    ("TOKEN", "open-sesame"),
+                    ("EMAIL", "else@example.org"),
+                    ("PASSWORD", "open-sesame"),
+                ],
+                &all,
+            ),
+        ];
+        for (settings, expected) in table {
+            let config = config(settings);
+            let unused = without_effect(&config, &store, &account).await.unwrap();
+            assert_eq!(unused, expected, "{settings:?}");
+            assert!(config.weak_secrets(&unused).is_empty(), "{settings:?}");
+        }
+    }
 
     #[test]
     fn the_data_folder_becomes_private() {
