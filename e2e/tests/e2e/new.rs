@@ -42,8 +42,8 @@ fn a_new_application_passes_its_tests() -> anyhow::Result<()> {
     let port = ports::lasting()?;
     let script = outer.join("menu/app.test.yaml");
     let text = fs::read_to_string(&script)?;
-    assert!(text.contains(":8000/menu"), "{text}");
-    fs::write(&script, text.replace(":8000/", &format!(":{port}/")))?;
+    assert!(text.contains(":8100/menu"), "{text}");
+    fs::write(&script, text.replace(":8100/", &format!(":{port}/")))?;
     let (alone, said) = patchcord(&["test", "menu"], outer)?;
     assert_eq!(
         alone.status.code(),

@@ -1,6 +1,6 @@
 """A menu for callers: Patchcord asks this program what to do, and it answers with documents.
 
-Runs on Python's standard library: python3 app.py. PORT chooses another port than 8000.
+Runs on Python's standard library: python3 app.py. PORT chooses another port than 8100.
 """
 
 import os
@@ -42,7 +42,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
-    port = int(os.environ.get("PORT", "8000"))
+    port = int(os.environ.get("PORT", "8100"))
     try:
         server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     except OSError as error:
