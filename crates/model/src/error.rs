@@ -151,8 +151,8 @@ table! {
     FORBIDDEN = 21103, Error, 403, "The account may not do this.", "Use credentials of the owner or of one of its parent accounts.";
     CALL_NOT_LIVE = 21220, Error, 410, "The call is not in progress.", "Only a live call can be changed.";
     DOCUMENT_NOT_FOUND = 21402, Error, 0, "The application answered 404.", "Check the address of the document.";
-    NUMBER_UNAVAILABLE = 21422, Error, 400, "The number already exists here, or it would have to come from a provider.", "Use another number; no number provider is connected.";
-    NUMBER_TAKEN = 21452, Error, 400, "The number already exists here, or it would have to come from a provider.", "If it is your own, add `isSIP=true`; no number provider is connected.";
+    NUMBER_UNAVAILABLE = 21422, Error, 400, "At `/2010-04-01`: the number already exists here, or only an area code was given.", "Change the existing number, or name another one; no number provider is connected.";
+    NUMBER_TAKEN = 21452, Error, 400, "At `/restcomm/2012-04-24`: the number already exists here, or it was requested without `isSIP=true`.", "Change the existing number; if it is new and your own, add `isSIP=true`; no number provider is connected.";
     MESSAGE_OVERFLOW = 30001, Error, 0, "The message was not sent: the call has too many messages in transit.", "Send fewer at once.";
     MESSAGE_UNREACHABLE = 30003, Error, 0, "The message was not accepted: the recipient cannot be reached now.", "Check that the phone is registered, or that the trunk is up.";
     MESSAGE_BLOCKED = 30004, Error, 0, "The message was not accepted: the recipient or its provider refused it.", "Ask the recipient or the provider why.";

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::verb::{Conference, Dial, ELEMENTS, Gather, Noun, Pause, Speech};
-use crate::{Document, Verb, vocabulary};
+use crate::{Document, Verb, advice, vocabulary};
 
 const PAGE: &str = include_str!("../../../docs/rcml.md");
 
@@ -157,5 +157,15 @@ fn every_document_on_the_page_runs_as_it_is_written() {
             heading.contains(&format!("<{noun}>")) && parsed.verbs.iter().any(dials)
         });
         assert!(shown, "`{noun}` has no example");
+    }
+}
+
+#[test]
+fn the_page_recommends_something_wherever_the_finding_does() {
+    for row in table(section("## What is missing"), "verb") {
+        for name in names(row[0]) {
+            let is_nothing = row[1].starts_with("nothing");
+            assert_eq!(is_nothing, advice::for_element(name).is_empty(), "{name}");
+        }
     }
 }
