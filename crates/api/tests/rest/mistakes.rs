@@ -89,7 +89,7 @@ async fn a_parameter_of_the_other_dialect_is_named_with_the_one_of_this() {
         let form = format!("{name}=http://a/");
         let made = server.post(&server.admin(), &twilio, &form).await;
         made.is(201);
-        assert_eq!(made.json()["voice_url"], "http://a/");
+        assert_eq!(made.error()["voice_url"], "http://a/");
     }
 }
 
@@ -208,7 +208,7 @@ async fn twilios_base_refuses_a_client_that_exists() {
     again.is(409);
     let error = again.error();
     assert_eq!(error["code"], 20409);
-    let uri = first.json()["uri"].as_str().unwrap().to_owned();
+    let uri = first.error()["uri"].as_str().unwrap().to_owned();
     let uri = uri.trim_end_matches(".json");
     let text = format!(
         "Login: this client already exists and was not changed; to change it, POST to {uri}"
