@@ -216,7 +216,9 @@ impl Failure {
                 // Disk full, read-only, system errors.
                 matches!(code, "53100" | READ_ONLY) || code.get(..2) == Some("58")
             }),
-            Self::Silent | Self::Taken(_) | Self::Unreadable(_) | Self::Busy | Self::Closed => false,
+            Self::Silent | Self::Taken(_) | Self::Unreadable(_) | Self::Busy | Self::Closed => {
+                false
+            }
         }
     }
 

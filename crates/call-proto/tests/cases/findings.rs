@@ -144,11 +144,20 @@ fn an_application_that_refuses_a_post_is_reported_with_what_to_set() {
 fn only_a_404_without_a_web_page_says_that_the_application_is_not_there() {
     let body = |kind: &str, body: &str| Reply::of(404, Some(kind), body);
     let table = [
-        (status(404), "0 180, 0 404"),
-        (body("text/xml", "<Response/>"), "0 180, 0 404"),
-        (body("text/plain", "not found"), "0 180, 0 500"),
-        (body("text/html", "<html><p/></html>"), "0 180, 0 500"),
-        (page(404), "0 180, 0 500"),
+        (status(404), "0 180, 0 404 Application_not_found"),
+        (
+            body("text/xml", "<Response/>"),
+            "0 180, 0 404 Application_not_found",
+        ),
+        (
+            body("text/plain", "not found"),
+            "0 180, 0 500 Problem_to_setup_the_call",
+        ),
+        (
+            body("text/html", "<html><p/></html>"),
+            "0 180, 0 500 Problem_to_setup_the_call",
+        ),
+        (page(404), "0 180, 0 500 Problem_to_setup_the_call"),
     ];
     for (at, (reply, expected)) in table.into_iter().enumerate() {
         let run = World::new().app("/v", reply).run();
