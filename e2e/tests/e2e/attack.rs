@@ -351,7 +351,8 @@ fn guesses_are_refused_and_reported_and_cost_little_memory() -> anyhow::Result<(
     let statuses = statuses.map_err(|_| anyhow::anyhow!("a guesser panicked"))?;
     let statuses = statuses.into_iter().collect::<anyhow::Result<Vec<u16>>>()?;
     let count = |wanted: u16| statuses.iter().filter(|status| **status == wanted).count();
-    ensure!(count(401) == 5 && count(429) == 25, "{statuses:?}");
+    // An address may err 20 times before it has to wait.
+    ensure!(count(401) == 20 && count(429) == 10, "{statuses:?}");
     let log = house.server.log();
     let reported = |line: &&str| {
         line.contains("WARN") && line.contains("wrong passwords") && line.contains("127.0.0.1")

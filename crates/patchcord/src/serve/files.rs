@@ -226,7 +226,8 @@ mod tests {
         ];
         let account = first_start(&config(&first), &store).await.unwrap();
         let all = ["admin.sid", "admin.token", "admin.email", "admin.password"];
-        let table: [(&[(&str, &str)], &[&str]); 4] = [
+        type Settings = [(&'static str, &'static str)];
+        let table: [(&Settings, &[&str]); 4] = [
             (&[], &[]),
             (&first, &[]),
             (&[("TOKEN", "open-sesame")], &["admin.token"]),
