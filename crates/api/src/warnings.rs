@@ -1,9 +1,9 @@
 //! Warnings about requests that succeed nevertheless: headers of the answer, and notifications.
 //!
-//! A parameter that has no effect, or another one than it seems to, is reported: always by a header of the
-//! answer, and by a notification in case the caller ignores headers. **Invariant: every warning is both; an
-//! account gets the same notification at most once an hour, and a limited number in total.** One that cannot be
-//! stored does not count: the next such request tries again.
+//! A parameter that has no effect, or a different one than it seems to have, is reported: always in a header
+//! of the answer, and in a notification in case the caller ignores headers. **Invariant: an account gets the
+//! same notification at most once an hour, and a limited number in total.** One that cannot be stored does
+//! not count: the next such request tries again.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
