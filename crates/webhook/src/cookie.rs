@@ -1,4 +1,4 @@
-//! Cookies of one call (RFC 6265).
+//! Cookies of one call (RFC 6265). Own code: `docs/adr/0010-own-cookies-and-freshness.md`.
 //!
 //! **Invariant: a cookie goes only to the host that set it, or within the domain it was set for.**
 //! Every call has a jar of its own, so nothing leaks between calls or accounts.
@@ -115,11 +115,12 @@ impl Cookie {
             .unwrap_or(domain)
             .to_ascii_lowercase();
         if domain == self.domain {
-            // A name without a dot, or a number, stands for one host only.
-            self.host_only = !matches!(url.host(), Some(Host::Domain(name)) if name.contains('.'));
+            // A number, or a name under which others register theirs, stands for one host only.
+            self.host_only =
+                !matches!(url.host(), Some(Host::Domain(_))) || is_public_suffix(&domain);
             return Some(());
         }
-        if !domain.contains('.') || !domain_matches(url, &domain) {
+        if is_public_suffix(&domain) || !domain_matches(url, &domain) {
             return None;
         }
         self.domain = domain;
@@ -155,6 +156,12 @@ fn domain_matches(url: &Url, domain: &str) -> bool {
             .is_some_and(|rest| rest.ends_with('.')),
         Some(Host::Ipv4(_) | Host::Ipv6(_)) | None => false,
     }
+}
+
+/// Whether different people register names directly below a domain (`com`, `co.uk`, `github.io`), by the Public Suffix
+/// List. A name without a dot always counts as one.
+fn is_public_suffix(domain: &str) -> bool {
+    psl::suffix_str(domain) == Some(domain)
 }
 
 /// Whether a path is inside another (§5.1.4).
@@ -247,6 +254,34 @@ mod tests {
                 from,
                 &["a=1; Path=/; Domain=sub.app.example"],
                 "http://sub.app.example/",
+                0,
+                "",
+            ),
+            (
+                "http://shop.co.uk/",
+                &["a=1; Domain=co.uk", "b=2; Domain=shop.co.uk"],
+                "http://www.shop.co.uk/",
+                0,
+                "b=2",
+            ),
+            (
+                "http://a.github.io/",
+                &["a=1; Domain=github.io"],
+                "http://a.github.io/",
+                0,
+                "",
+            ),
+            (
+                "http://github.io/",
+                &["a=1; Domain=github.io"],
+                "http://a.github.io/",
+                0,
+                "",
+            ),
+            (
+                "http://localhost/",
+                &["a=1; Domain=localhost"],
+                "http://sub.localhost/",
                 0,
                 "",
             ),

@@ -1,4 +1,5 @@
-//! How long a stored file may be used without asking again (RFC 9111), as a private cache.
+//! How long a stored file may be used without asking again (RFC 9111), as a private cache. Own code:
+//! `docs/adr/0010-own-cookies-and-freshness.md`.
 //!
 //! **Invariant: what the server forbids to store is not stored, and what it wants to be asked about
 //! is not used unasked**, even if it cannot be reached. A lifetime that cannot be read has passed.
