@@ -3,6 +3,7 @@
 use http::HeaderMap;
 use http::header::ACCEPT;
 use model::error;
+use percent_encoding::percent_decode_str;
 
 use crate::failure::Failure;
 
@@ -22,13 +23,13 @@ pub(crate) fn segments(path: &str) -> (Vec<String>, bool) {
         .split('/')
         .filter(|segment| !segment.is_empty())
         .map(|segment| {
-            let segment = percent_decoded(segment);
+            let segment = percent_decode_str(segment).decode_utf8_lossy();
             match segment.strip_suffix(".json") {
                 Some(bare) => {
                     is_json = true;
                     bare.to_owned()
                 }
-                None => segment,
+                None => segment.into_owned(),
             }
         })
         .collect();
@@ -62,28 +63,6 @@ impl Format {
             Err(Failure::of(error::NOT_ACCEPTABLE))
         }
     }
-}
-
-fn percent_decoded(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(byte) = bytes.get(at) {
-        let digits = bytes
-            .get(at + 1..at + 3)
-            .and_then(|digits| std::str::from_utf8(digits).ok());
-        match digits.map(|digits| u8::from_str_radix(digits, 16)) {
-            Some(Ok(value)) if *byte == b'%' => {
-                decoded.push(value);
-                at += 3;
-            }
-            _ => {
-                decoded.push(*byte);
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8_lossy(&decoded).into_owned()
 }
 
 #[cfg(test)]

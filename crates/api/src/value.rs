@@ -281,21 +281,7 @@ pub(crate) fn json_list(out: &mut String, dialect: &RestDialect, items: &[Vec<En
 
 /// Appends a quoted string.
 pub(crate) fn json_text(out: &mut String, text: &str) {
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            c if c.is_control() => {
-                let _ = write!(out, "\\u{:04x}", u32::from(c));
-            }
-            c => out.push(c),
-        }
-    }
-    out.push('"');
+    out.push_str(&serde_json::Value::from(text).to_string());
 }
 
 fn json_value(out: &mut String, dialect: &RestDialect, value: &Value) {

@@ -6,6 +6,7 @@
 
 use model::target::has_sip_scheme;
 use model::{Bare, number};
+use percent_encoding::percent_decode_str;
 
 /// Maximum length of a target, in bytes.
 const MAX_TARGET: usize = 254;
@@ -143,21 +144,8 @@ fn header(field: &str) -> Option<(String, String)> {
     allowed.then(|| (format!("X-{bare}"), value))
 }
 
-/// Decodes `%20` and the like; a `%` that starts no such code is kept.
+/// Decodes `%20` and the like; a `%` that starts no such code is kept. `None` if the bytes are not UTF-8.
 fn percent_decoded(text: &str) -> Option<String> {
-    let bytes = text.as_bytes();
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(byte) = bytes.get(at) {
-        let code = bytes
-            .get(at + 1..at + 3)
-            .and_then(|pair| std::str::from_utf8(pair).ok());
-        let value = code
-            .filter(|_| *byte == b'%')
-            .filter(|pair| pair.bytes().all(|b| b.is_ascii_hexdigit()))
-            .and_then(|pair| u8::from_str_radix(pair, 16).ok());
-        decoded.push(value.unwrap_or(*byte));
-        at += if value.is_some() { 3 } else { 1 };
-    }
-    String::from_utf8(decoded).ok()
+    let decoded = percent_decode_str(text).decode_utf8().ok()?;
+    Some(decoded.into_owned())
 }
