@@ -190,7 +190,7 @@ pub(crate) fn log_notification(notification: &Notification) {
 }
 
 /// Scheme, host and port of an HTTP address.
-fn origin(url: &str) -> &str {
+pub(crate) fn origin(url: &str) -> &str {
     let start = url.find("://").map_or(0, |at| at + 3);
     let end = url[start..].find(['/', '?', '#']);
     let end = end.map_or(url.len(), |length| start + length);

@@ -1,4 +1,4 @@
-//! Limits notifications that outsiders can cause as often as they like.
+//! Limits notifications that outsiders can cause as often as they like, or a host that fails.
 //!
 //! **Invariant: at most one a minute per account, number and text, and bounded memory and rows
 //! whatever the outsiders do.**

@@ -1,33 +1,82 @@
 //! The outbox of callbacks in the store, and the secrets for signing requests.
 
+use std::sync::{Mutex, PoisonError};
+
 use async_trait::async_trait;
-use model::{AccountSid, EventSid};
+use model::record::{Callback, Notification};
+use model::{AccountSid, EventSid, NotificationSid};
 use store::{Change, Committed, Store, StoreError};
+use tracing::warn;
 use webhook::{
     Failure, Keyring, KeyringError, OutboxError, OutboxStore, Outcome, PendingCallback, RowPlace,
     Secrets,
 };
 
-use crate::now;
+use crate::news::News;
+use crate::{facts, now};
 
-/// Rows in the store's outbox.
-#[derive(Clone)]
-pub struct StoreOutbox(pub Store);
+/// Rows in the store's outbox. A callback that is given up becomes a notification of its account, within the limits of
+/// [`News`], because a whole host may fail.
+pub struct StoreOutbox {
+    store: Store,
+    notified: Mutex<News>,
+}
 
 impl StoreOutbox {
+    /// Over a store.
+    #[must_use]
+    pub fn new(store: Store) -> Self {
+        let notified = Mutex::default();
+        Self { store, notified }
+    }
+
+    /// Notifies the account that a callback was given up.
+    async fn notify(&self, callback: &Callback, failure: &Failure) {
+        let host = facts::origin(&callback.url);
+        let text = format!("a callback to {host} was given up: {}", failure.reason);
+        let at = now();
+        let is_news = self
+            .notified
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_news(callback.account, failure.code, &text, at);
+        if !is_news {
+            return;
+        }
+        let notification = Notification {
+            sid: NotificationSid::new(at, rand::random()),
+            account: callback.account,
+            lane: callback.lane,
+            call: callback.call,
+            level: 0,
+            code: failure.code,
+            text,
+            request_url: Some(callback.url.clone()),
+            request_method: Some(callback.method.as_str().to_owned()),
+            line: None,
+            column: None,
+            created: at,
+        };
+        facts::log_notification(&notification);
+        let change = Change::Notification(Box::new(notification));
+        if let Err(error) = self.store.commit_soon(vec![change]).await {
+            warn!(%error, "a notification could not be stored");
+        }
+    }
+
     async fn commit(&self, changes: Vec<Change>) -> Result<Committed, OutboxError> {
-        self.0.commit(changes).await.map_err(failed)
+        self.store.commit(changes).await.map_err(failed)
     }
 }
 
 #[async_trait]
 impl OutboxStore for StoreOutbox {
     async fn adopt(&self) -> Result<bool, OutboxError> {
-        self.0.adopt_callbacks(now()).await.map_err(failed)
+        self.store.adopt_callbacks(now()).await.map_err(failed)
     }
 
     async fn count(&self) -> Result<u64, OutboxError> {
-        let count = self.0.undelivered_count().await.map_err(failed)?;
+        let count = self.store.undelivered_count().await.map_err(failed)?;
         Ok(u64::try_from(count).unwrap_or(0))
     }
 
@@ -38,12 +87,12 @@ impl OutboxStore for StoreOutbox {
     ) -> Result<Vec<PendingCallback>, OutboxError> {
         let after = after.map(|place| (place.lane, place.sequence, place.event));
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows = self.0.undelivered_callbacks(after, limit).await;
+        let rows = self.store.undelivered_callbacks(after, limit).await;
         Ok(rows.map_err(failed)?.into_iter().map(pending).collect())
     }
 
     async fn replayed(&self) -> Result<Vec<PendingCallback>, OutboxError> {
-        let rows = self.0.replayed_callbacks().await.map_err(failed)?;
+        let rows = self.store.replayed_callbacks().await.map_err(failed)?;
         Ok(rows.into_iter().map(pending).collect())
     }
 
@@ -62,30 +111,28 @@ impl OutboxStore for StoreOutbox {
             status: failure.status,
             error: failure.reason,
         };
-        self.0.commit_soon(vec![change]).await.map_err(failed)?;
+        self.store.commit_soon(vec![change]).await.map_err(failed)?;
         Ok(())
     }
 
-    async fn finish(
-        &self,
-        event: EventSid,
-        attempts: u32,
-        outcome: Outcome,
-    ) -> Result<(), OutboxError> {
-        let (status, dead) = match outcome {
-            Outcome::Delivered { status } => (Some(status), None),
-            Outcome::Dead(Failure { status, reason }) => (status, Some(reason)),
+    async fn finish(&self, row: &PendingCallback, outcome: Outcome) -> Result<(), OutboxError> {
+        let (status, dead) = match &outcome {
+            Outcome::Delivered { status } => (Some(*status), None),
+            Outcome::Dead(failure) => (failure.status, Some(failure.reason.clone())),
         };
         let change = Change::CallbackDone {
-            event,
-            attempts: i64::from(attempts),
+            event: row.callback.event,
+            attempts: i64::from(row.attempts),
             status,
             dead,
             at: now(),
         };
         // Until it is stored, it may be delivered once more after a crash, and no later callback of
         // the lane waits for it.
-        self.0.commit_soon(vec![change]).await.map_err(failed)?;
+        self.store.commit_soon(vec![change]).await.map_err(failed)?;
+        if let Outcome::Dead(failure) = &outcome {
+            self.notify(&row.callback, failure).await;
+        }
         Ok(())
     }
 }

@@ -128,7 +128,7 @@ async fn server(folder: &tempfile::TempDir, store: &Store, speech: Faulty) -> (E
     );
     let callbacks = Callbacks::new(
         fetcher.clone(),
-        Arc::new(StoreOutbox(store.clone())),
+        Arc::new(StoreOutbox::new(store.clone())),
         CallbackConfig::default(),
         Arc::new(|_| AddressPolicy { private_ok: true }),
         keyring,

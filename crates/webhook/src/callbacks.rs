@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use model::record::Callback;
-use model::{AccountSid, EventSid, Timestamp};
+use model::{AccountSid, EventSid, Timestamp, error};
 use tokio::sync::Notify;
 
 use crate::backoff::retry_after;
@@ -346,17 +346,13 @@ impl Inner {
 
     async fn finish(&self, row: &PendingCallback, outcome: Outcome) {
         let event = row.callback.event;
-        if let Outcome::Dead(Failure { status, reason }) = &outcome {
+        if let Outcome::Dead(Failure { status, reason, .. }) = &outcome {
             let host = origin(&row.callback.url);
             tracing::warn!(%event, lane = %row.callback.lane, %host, status, reason,
                 "a callback is given up");
         }
         let mut attempt = 0;
-        while let Err(error) = self
-            .store
-            .finish(event, row.attempts, outcome.clone())
-            .await
-        {
+        while let Err(error) = self.store.finish(row, outcome.clone()).await {
             if self.has_stopped() {
                 return;
             }
@@ -374,10 +370,10 @@ impl Inner {
 
 /// What a response means for a callback.
 fn judged(result: Result<Fetched, FetchError>) -> Attempt {
-    let dead = |status, reason| Attempt::Ended(Outcome::Dead(Failure { status, reason }));
-    let failed = |status, reason, asked| Attempt::Failed {
-        failure: Failure { status, reason },
-        asked,
+    let refused = |status, reason| Failure {
+        code: error::FETCH_PROTOCOL,
+        status: Some(status),
+        reason,
     };
     match result {
         Ok(answer) if (200..300).contains(&answer.status) => Attempt::Ended(Outcome::Delivered {
@@ -387,14 +383,26 @@ fn judged(result: Result<Fetched, FetchError>) -> Attempt {
             let asked = answer.header("retry-after");
             let asked = asked.and_then(|text| retry_after(text, SystemTime::now()));
             let reason = format!("the answer has status {}", answer.status);
-            failed(Some(answer.status), reason, asked)
+            let failure = refused(answer.status, reason);
+            Attempt::Failed { failure, asked }
         }
         Ok(answer) => {
             let reason = format!("the application refused it with status {}", answer.status);
-            dead(Some(answer.status), reason)
+            Attempt::Ended(Outcome::Dead(refused(answer.status, reason)))
         }
-        Err(error) if error.is_temporary() => failed(None, error.to_string(), None),
-        Err(error) => dead(None, error.to_string()),
+        Err(error) => {
+            let failure = Failure {
+                code: error.code(),
+                status: None,
+                reason: error.to_string(),
+            };
+            if error.is_temporary() {
+                let asked = None;
+                Attempt::Failed { failure, asked }
+            } else {
+                Attempt::Ended(Outcome::Dead(failure))
+            }
+        }
     }
 }
 

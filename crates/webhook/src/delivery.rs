@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{AccountSid, EventSid, Lane, Timestamp};
+use model::{AccountSid, EventSid, Lane, Timestamp, error};
 use url::Url;
 
 use crate::backoff::Backoff;
@@ -419,8 +419,15 @@ impl Delivery {
             Attempt::Ended(outcome) => (Err(outcome), None),
             Attempt::Failed { failure, asked } => (Ok(failure), asked),
             Attempt::Unsent { reason } => {
-                let status = None;
-                (Ok(Failure { status, reason }), None)
+                let (code, status) = (error::FETCH_IO, None);
+                (
+                    Ok(Failure {
+                        code,
+                        status,
+                        reason,
+                    }),
+                    None,
+                )
             }
         };
         let ended = match failure {

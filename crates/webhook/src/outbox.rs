@@ -66,6 +66,8 @@ impl RowPlace {
 /// Why an attempt failed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Failure {
+    /// Number in the error table.
+    pub code: u16,
     /// HTTP status of the response, if any.
     pub status: Option<u16>,
     /// Human-readable.
@@ -135,16 +137,11 @@ pub trait OutboxStore: Send + Sync + 'static {
     /// [`OutboxError`] if it cannot be written.
     async fn retry(&self, row: &PendingCallback, failure: Failure) -> Result<(), OutboxError>;
 
-    /// Stores how a row ended.
+    /// Stores how a row ended, and the number of attempts in it.
     ///
     /// # Errors
     /// [`OutboxError`] if it cannot be written.
-    async fn finish(
-        &self,
-        event: EventSid,
-        attempts: u32,
-        outcome: Outcome,
-    ) -> Result<(), OutboxError>;
+    async fn finish(&self, row: &PendingCallback, outcome: Outcome) -> Result<(), OutboxError>;
 }
 
 /// An outbox that is lost with the process, for tests and for a server without a database.
@@ -262,13 +259,9 @@ impl OutboxStore for MemoryOutbox {
         self.change(row.callback.event, |stored| stored.pending.clone_from(row))
     }
 
-    async fn finish(
-        &self,
-        event: EventSid,
-        attempts: u32,
-        outcome: Outcome,
-    ) -> Result<(), OutboxError> {
-        self.change(event, |row| {
+    async fn finish(&self, row: &PendingCallback, outcome: Outcome) -> Result<(), OutboxError> {
+        let attempts = row.attempts;
+        self.change(row.callback.event, |row| {
             row.pending.attempts = attempts;
             row.outcome = Some(outcome);
         })

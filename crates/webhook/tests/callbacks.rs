@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use model::record::Callback;
-use model::{AccountSid, CallSid, EventSid, HttpMethod, Timestamp};
+use model::{AccountSid, CallSid, EventSid, HttpMethod, Timestamp, error};
 use support::{LateKey, OneKey, Server, quick, reply, request};
 use tokio::sync::Notify;
 use webhook::{
@@ -133,20 +133,31 @@ async fn keeps_the_order_of_a_call_through_failures() {
 async fn gives_up_what_cannot_succeed() {
     let server = Server::start(|_| reply(404, &[], "")).await;
     let bench = Bench::new(config());
-    // Address, HTTP status and attempts.
+    // Address, number of the error and HTTP status.
     let table = [
-        (server.url("/missing"), Some(404)),
-        ("ftp://host/".to_owned(), None),
-        ("http://169.254.169.254/".to_owned(), None),
+        (server.url("/missing"), error::FETCH_PROTOCOL, Some(404)),
+        ("ftp://host/".to_owned(), error::BAD_URI, None),
+        (
+            "http://169.254.169.254/".to_owned(),
+            error::ADDRESS_REFUSED,
+            None,
+        ),
     ];
-    for (call, (url, expected)) in (1..).zip(table) {
+    for (call, (url, number, expected)) in (1..).zip(table) {
         let event = bench.send(call, 0, &url);
         bench.drained().await;
-        let Some((1, Some(Outcome::Dead(Failure { status, reason })))) = bench.store.state(event)
+        let Some((
+            1,
+            Some(Outcome::Dead(Failure {
+                code,
+                status,
+                reason,
+            })),
+        )) = bench.store.state(event)
         else {
             panic!("{url}: {:?}", bench.store.state(event));
         };
-        assert_eq!(status, expected, "{url}: {reason}");
+        assert_eq!((code, status), (number, expected), "{url}: {reason}");
     }
 }
 
@@ -448,18 +459,13 @@ impl OutboxStore for Stuck {
         self.store.retry(row, failure).await
     }
 
-    async fn finish(
-        &self,
-        event: EventSid,
-        attempts: u32,
-        outcome: Outcome,
-    ) -> Result<(), OutboxError> {
+    async fn finish(&self, row: &PendingCallback, outcome: Outcome) -> Result<(), OutboxError> {
         let less = |left: u32| left.checked_sub(1);
         let order = Ordering::SeqCst;
         if self.refusals.fetch_update(order, order, less).is_ok() {
             return Err(OutboxError("the disk is full".to_owned()));
         }
-        self.store.finish(event, attempts, outcome).await
+        self.store.finish(row, outcome).await
     }
 }
 

@@ -242,6 +242,19 @@ fn a_dead_callback_is_replayed_by_command_and_by_rest() -> anyhow::Result<()> {
     };
     let dead = deliveries("dead", 3)?;
     assert_eq!(dead[0]["last_status"], 410, "{dead:?}");
+    // One for all three, which failed for the same reason.
+    let noted = wait::until("the notification", LIMIT, || {
+        let list = server.rest().get("Notifications").ok()?;
+        let found = list["notifications"].as_array()?.clone();
+        (!found.is_empty()).then_some(found)
+    })?;
+    assert_eq!(noted.len(), 1, "{noted:?}");
+    assert_eq!(noted[0]["error_code"], 11_206, "{noted:?}");
+    let text = noted[0]["message_text"].as_str().unwrap_or_default();
+    assert!(
+        text.ends_with("given up: the application refused it with status 410"),
+        "{text}"
+    );
     app.on("/s", Reply::status(200));
 
     // Newest first, so the last is the call's first.

@@ -96,7 +96,7 @@ pub(super) fn callbacks(
     };
     Callbacks::new(
         fetcher.clone(),
-        Arc::new(StoreOutbox(store.clone())),
+        Arc::new(StoreOutbox::new(store.clone())),
         delivery,
         Arc::new(policy),
         Arc::new(StoreKeyring(store.clone())),

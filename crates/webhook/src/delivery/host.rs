@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use model::{EventSid, Lane, Timestamp};
+use model::{EventSid, Lane, Timestamp, error};
 
 use super::Output;
 use crate::breaker::{Breaker, Verdict};
@@ -124,6 +124,7 @@ impl Host {
             });
             for (_, row) in old {
                 let outcome = Outcome::Dead(Failure {
+                    code: error::FETCH_IO,
                     status: None,
                     reason: "the host has not answered for too long".to_owned(),
                 });

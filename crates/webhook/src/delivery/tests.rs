@@ -60,7 +60,11 @@ fn taken() -> Attempt {
 fn failed(status: Option<u16>) -> Attempt {
     let reason = "made up".to_owned();
     Attempt::Failed {
-        failure: Failure { status, reason },
+        failure: Failure {
+            code: 11_205,
+            status,
+            reason,
+        },
         asked: None,
     }
 }
@@ -297,6 +301,7 @@ fn every_row_of_random_applications_ends_once_and_in_order() {
                     1 => failed(None),
                     2 => Attempt::Failed {
                         failure: Failure {
+                            code: 11_206,
                             status: Some(429),
                             reason: String::new(),
                         },
@@ -316,6 +321,7 @@ fn every_row_of_random_applications_ends_once_and_in_order() {
             })
             .host("broken", |_, random| {
                 let ended = Attempt::Ended(Outcome::Dead(Failure {
+                    code: 11_206,
                     status: Some(404),
                     reason: String::new(),
                 }));
