@@ -161,7 +161,7 @@ pub(crate) fn list<'a>(node: &'a Node, what: &str) -> Result<&'a [Node], Problem
 pub(crate) fn text(node: &Node, what: &str) -> Result<String, Problem> {
     match &node.value {
         Value::Text(text) => Ok(text.clone()),
-        Value::Null | Value::List(_) | Value::Map(_) => Err(wrong(node, what, "a text")),
+        Value::Null | Value::List(_) | Value::Map(_) => Err(wrong(node, what, "a string")),
     }
 }
 
@@ -248,7 +248,7 @@ pub(crate) fn expected(node: &Node, what: &str) -> Result<Expected, Problem> {
         Value::Null => Ok(Expected::Absent),
         Value::Text(written) => Expected::parse(written)
             .map_err(|error| Problem::new(node.line, format!("`{what}`: {error}"))),
-        Value::List(_) | Value::Map(_) => Err(wrong(node, what, "a text")),
+        Value::List(_) | Value::Map(_) => Err(wrong(node, what, "a string")),
     }
 }
 

@@ -151,7 +151,7 @@ fn scripts_that_cannot_be_right_are_refused_with_their_line() {
         ),
         (
             "expect: {verbs: Say}",
-            "line 3: `verbs` must be a list, such as `verbs: [...]`, not a text",
+            "line 3: `verbs` must be a list, such as `verbs: [...]`, not a string",
         ),
         (
             "expect: {duration: 4s..2s}",
@@ -179,7 +179,7 @@ fn scripts_that_cannot_be_right_are_refused_with_their_line() {
         ),
         (
             "expect: {messages: ['to: kim']}",
-            "line 3: a message must be `key: value` pairs, not a text; take off the quotes",
+            "line 3: a message must be `key: value` pairs, not a string; take off the quotes",
         ),
         (
             "caller: ['wait: 3s']",
@@ -187,11 +187,11 @@ fn scripts_that_cannot_be_right_are_refused_with_their_line() {
         ),
         (
             "caller: hangup",
-            "line 3: `caller` must be a list, such as `caller: [hangup]`, not a text",
+            "line 3: `caller` must be a list, such as `caller: [hangup]`, not a string",
         ),
         (
             "parties: {ann: {then: hangup}}",
-            "line 3: `then` must be a list, such as `then: [hangup]`, not a text",
+            "line 3: `then` must be a list, such as `then: [hangup]`, not a string",
         ),
         (
             "seed: x\nexpect: {verbs: []}",
