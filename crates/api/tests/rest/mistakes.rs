@@ -240,12 +240,7 @@ async fn a_number_that_cannot_be_had_says_why() {
             exists.as_str(),
         ),
         (list.clone(), "PhoneNumber=52", 21452, "add isSIP=true"),
-        (
-            list.clone(),
-            "AreaCode=305",
-            21452,
-            "No provider of numbers",
-        ),
+        (list.clone(), "AreaCode=305", 21452, "No number provider"),
         (
             format!("/2010-04-01{list}"),
             "PhoneNumber=51",
