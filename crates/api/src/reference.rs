@@ -161,7 +161,7 @@ Generated from the server's tables by `just gen`; change it there. [openapi.json
 for programs; [errors.md](errors.md) lists the numbered errors.
 
 There are two base paths, `/restcomm/2012-04-24` (the Restcomm base) and `/2010-04-01` (the Twilio base). They differ in
-names, formats and details, so that existing programs for either work. A row that names neither applies to both. Documents whose
+names, formats and details, so that programs written for either one work. A row that names neither applies to both. Documents whose
 address is set below a base path run in its dialect. Links in answers leave out `/restcomm`; they can be requested as
 they are.
 
