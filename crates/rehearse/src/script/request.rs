@@ -54,7 +54,7 @@ pub(super) fn read(node: &Node, what: &str) -> Result<RequestWish, Problem> {
     };
     if params.is_none() && !written.starts_with('~') && written.contains(": ") {
         let text = format!(
-            "`{what}`: take off the quotes, so that the parameters are keys: `- {written}`"
+            "`{what}`: remove the quotes, so that the parameters are keys: `- {written}`"
         );
         return Err(Problem::new(line, text));
     }
