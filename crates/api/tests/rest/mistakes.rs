@@ -142,7 +142,7 @@ async fn flags_are_true_or_false() {
             let form = form.replace("isSIP=true&isSIP", "isSIP");
             let answer = server.post(&who, &format!("{account}/{path}"), &form).await;
             assert_eq!(answer.error()["code"], 21100, "{form}");
-            let text = format!("{name}: `{value}` is not true or false");
+            let text = format!("{name}: `{value}` is neither true nor false");
             assert_eq!(answer.error()["message"], text);
         }
     }
