@@ -41,7 +41,7 @@ unit *args:
 e2e *args: build-server
     cargo nextest run --locked --package e2e {{ args }}
 
-# rehearse the applications in examples/
+# rehearse the calls in examples/
 examples: build-server
     {{ server }} test examples
 
@@ -94,11 +94,11 @@ fuzz-smoke seconds="3":
 soak minutes="240" rate="20": build-server
     PATCHCORD_SOAK_SECONDS=$(({{ minutes }} * 60)) PATCHCORD_SOAK_RATE={{ rate }} cargo nextest run --locked --package e2e --profile soak --run-ignored only -E 'test(/^soak::/)'
 
-# the soak as continuous integration runs it; half of its time is more than the 32 s that SIP transactions last
+# the soak as continuous integration runs it; half of it is longer than the 32 s of a SIP transaction
 soak-smoke: build-server
     PATCHCORD_SOAK_SECONDS=80 PATCHCORD_SOAK_RATE=50 cargo nextest run --locked --package e2e --profile soak --run-ignored only -E 'test(/^soak::/)'
 
-# kill -9 at many moments of many calls; after a restart, no record, callback, BYE or recording may be missing
+# kill -9 at many points of many calls; after a restart, no record, callback, BYE or recording may be missing
 kill rounds="20": build-server
     PATCHCORD_KILLS={{ rounds }} cargo nextest run --locked --package e2e --profile long --run-ignored only -E 'test(/^kill::/)'
 
@@ -106,7 +106,7 @@ kill rounds="20": build-server
 attack seconds="20": build-server
     PATCHCORD_ATTACK_SECONDS={{ seconds }} cargo nextest run --locked --package e2e --profile long --run-ignored all -E 'test(/^attack::/)'
 
-# a receiver of callbacks is down for a minute; it must miss nothing, and calls must be set up as fast as before
+# a receiver of callbacks is down for a minute; it must miss none, and calls must be set up as fast as without the outage
 outage seconds="60": build-server
     PATCHCORD_OUTAGE_SECONDS={{ seconds }} cargo nextest run --locked --package e2e --profile long --run-ignored only -E 'test(/^outage::/)'
 
@@ -133,6 +133,6 @@ package:
 package-test: package
     packaging/test
 
-# what takes too long to run for each change
+# everything that takes too long to run on each change
 nightly: check test (fuzz-smoke "120") attack kill outage soak package-test bench-bridge bench-conference bench-calls
     cargo deny --locked check advisories

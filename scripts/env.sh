@@ -1,4 +1,4 @@
-# Shared by every script: where build results and tools live. Source it; do not run it.
+# Shared by every script: where build results and tools are. Source it; do not run it.
 patchcord_cache="${XDG_CACHE_HOME:-$HOME/.cache}/patchcord"
 export CARGO_TARGET_DIR="$patchcord_cache/target"
 export PATH="$patchcord_cache/tools/bin:$PATH"

@@ -100,8 +100,7 @@ impl Failure {
     /// Too many passwords were wrong: the next one is checked after this time.
     pub(crate) fn too_many_passwords(wait: Duration) -> Self {
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-        let text =
-            format!("Too many passwords were wrong; wait {seconds} s before the next attempt.");
+        let text = format!("Too many wrong passwords; wait {seconds} s before the next attempt.");
         Self {
             header: Some((RETRY_AFTER, HeaderValue::from(seconds))),
             ..Self::of(error::TOO_MANY_REQUESTS).saying(text)

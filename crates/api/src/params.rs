@@ -273,7 +273,7 @@ impl Params {
             Some(text) if text.eq_ignore_ascii_case("false") => Ok(Some(false)),
             Some(text) => Err(Failure::parameter(
                 name,
-                &format!("`{}` is not true or false", shown(text)),
+                &format!("`{}` is neither true nor false", shown(text)),
             )),
         }
     }

@@ -71,14 +71,15 @@ static SECTIONS: &[Section] = &[
     Section {
         title: "Clients",
         about: "SIP users. A phone registers with the login and password of a client, and is called as `client:LOGIN`. \
-                Creating a client that the account already has changes nothing, not even the password: the answer \
-                shows the existing client and carries a `Patchcord-Warning`. To change a client, POST to its `uri`.",
+                Creating a client that the account already has changes nothing, not even the password: at the \
+                Restcomm base, the answer shows the existing client and has a `Patchcord-Warning`; the Twilio base refuses \
+                the request. To change a client, POST to its `uri`.",
         routes: clients::ROUTES,
         example: post("/Clients", &["Login=alice", "Password=Kp7vRt2mXq"]),
     },
     Section {
         title: "Applications",
-        about: "A document address that several numbers and clients share.",
+        about: "A document address that several numbers and clients can share.",
         routes: applications::ROUTES,
         example: post(
             "/Applications",
@@ -115,14 +116,14 @@ static SECTIONS: &[Section] = &[
     Section {
         title: "Recordings",
         about: "The sound file of a recording is at the recording's path with `.wav` appended; ranges can be requested. \
-                `file_uri` and `media_url` are links that need no credentials; `recordings.link_lifetime_s` lets them \
-                expire.",
+                `file_uri` and `media_url` are links that need no credentials; they expire after \
+                `recordings.link_lifetime_s`, if it is set.",
         routes: recordings::ROUTES,
         example: get("/Recordings"),
     },
     Section {
         title: "Notifications",
-        about: "Errors and warnings about documents, calls, messages and requests, with their number in errors.md.",
+        about: "Errors and warnings about documents, calls, messages and requests, each with its number in errors.md.",
         routes: notifications::ROUTES,
         example: get("/Notifications"),
     },
@@ -134,8 +135,8 @@ static SECTIONS: &[Section] = &[
     },
     Section {
         title: "Accounts",
-        about: "Accounts form a tree of at most three levels. An account acts on itself and on those below it; for any other \
-                account, and for what belongs to it, the answer is 404, as if it did not exist. `Role` is \
+        about: "Accounts form a tree of at most three levels. An account can access itself and those below it; for any other \
+                account and its resources, the answer is 404, as if they did not exist. `Role` is \
                 `Administrator`, which may do everything, or `Developer`.",
         routes: accounts::ROUTES,
         example: get(""),
@@ -156,11 +157,11 @@ static SECTIONS: &[Section] = &[
 
 const HEAD: &str = "# The REST API
 
-Generated from the tables of the server by `just gen`; change it there. [openapi.json](openapi.json) is the same for
-programs; [errors.md](errors.md) lists the numbered errors.
+Generated from the server's tables by `just gen`; change it there. [openapi.json](openapi.json) says the same in a form
+for programs; [errors.md](errors.md) lists the numbered errors.
 
-There are two base paths, which differ in names, formats and details so that existing clients of either work:
-`/restcomm/2012-04-24` (Restcomm) and `/2010-04-01` (Twilio). A row that names no base applies to both. Documents whose
+There are two base paths, `/restcomm/2012-04-24` (the Restcomm base) and `/2010-04-01` (the Twilio base). They differ in
+names, formats and details, so that programs written for either one work. A row that names neither applies to both. Documents whose
 address is set below a base path run in its dialect. Links in answers leave out `/restcomm`; they can be requested as
 they are.
 
@@ -171,7 +172,8 @@ they are.
   256 KiB. Escape a `+` as `%2B`; an unescaped one in front of a number is accepted too.
 - **Unknown parameters** are ignored at the Restcomm base, with a warning (20001), and refused at the Twilio base.
 - **Warnings** about a request that was carried out are in `Patchcord-Warning` headers of the answer (`curl -i`). For programs that
-  do not see headers, each is also, at most once an hour, in the account's notifications (`patchcord notifications list`).
+  do not show headers, each is also stored, at most once an hour, as a notification of the account
+  (`patchcord notifications list`).
 - **Lists**: `PageSize` and `Page`; follow `next_page_uri` to read all pages.
 
 The examples below need three variables:
@@ -184,7 +186,7 @@ The examples below need three variables:
 const MISSING: &str = "
 ## What is missing
 
-Of Restcomm's API: `AvailablePhoneNumbers` (no provider of numbers), `Conferences` and `Participants` (conferences run,
+Of Restcomm's API: `AvailablePhoneNumbers` (no number provider is connected), `Conferences` and `Participants` (conferences run,
 but cannot be listed or changed), `Email/Messages`, `Faxes`, `Gateways`, `Geolocation`, `Announcements`,
 `OutgoingCallerIds`, `OutboundProxy` (trunks are in the configuration file), `Organizations` and `Profiles`,
 `Registrations`, `ShortCodes`, `Supervisor`, `Transcriptions`, `Usage`, `ExtensionsConfiguration`; of `Calls`,

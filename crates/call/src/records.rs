@@ -144,13 +144,13 @@ impl Pen {
                 if records.waiting() == 0 {
                     error!(
                         reason,
-                        "records cannot be written: new calls are refused, facts of live calls wait"
+                        "records cannot be written: new calls are refused, records of live calls wait"
                     );
                 }
                 Kept::Late(self.wait(changes))
             }
             Err(error) => {
-                error!(%error, "the store refused facts of a call");
+                error!(%error, "the store refused records of a call");
                 Kept::Never(self.refuse(&changes))
             }
         }
@@ -217,7 +217,7 @@ async fn write_late(
                 pause = LONGEST_PAUSE.min(pause * 2);
                 continue;
             }
-            Err(error) => error!(%error, "the store refused waiting facts of a call"),
+            Err(error) => error!(%error, "the store refused waiting records of a call"),
         }
         pause = FIRST_PAUSE;
         late.family.fetch_sub(1, Ordering::AcqRel);

@@ -73,11 +73,11 @@ table! {
     NO_APPLICATION = 11007, Error, 0, "The number has no voice application.", "Give the number a VoiceUrl or a VoiceApplicationSid.";
     UNREACHABLE_TARGET = 11008, Error, 400, "The dialled client is unknown or not registered, or no trunk is configured for numbers.", "Check that the phone is registered, or configure a trunk.";
     BAD_URI = 11100, Error, 400, "An address in a document or parameter is not valid.", "Write an absolute http or https address, or one relative to the document.";
-    TOO_MANY_REDIRECTS = 11101, Error, 0, "A callback address is missing, or documents redirect in a loop.", "End the chain with a verb that handles the call.";
+    TOO_MANY_REDIRECTS = 11101, Error, 0, "A callback address is missing, or documents redirect in a loop.", "Write the address, or end the chain of documents with a verb that handles the call.";
     ADDRESS_REFUSED = 11110, Error, 400, "The address is private, local or listed as forbidden, and the account may not reach it.", "Use a public address, or ask the operator to allow private ones.";
     DOCUMENT_TOO_LARGE = 11120, Error, 0, "The application's answer is larger than allowed.", "Send a smaller document.";
-    FETCH_IO = 11205, Error, 0, "The application could not be reached.", "Check that the web server is running and the address is right.";
-    FETCH_PROTOCOL = 11206, Error, 0, "The application did not answer properly.", "Check what the web server sends; it must answer with status 200.";
+    FETCH_IO = 11205, Error, 0, "The application could not be reached.", "Check that the web server is running and that the address is correct.";
+    FETCH_PROTOCOL = 11206, Error, 0, "The application's answer cannot be used.", "Check what the web server sends; it must answer with status 200.";
     DOCUMENT_PARSE = 12100, Error, 0, "The document is not well-formed XML.", "Correct the XML at the line and column given.";
     UNKNOWN_VERB = 12200, Error, 0, "The document has an element that is not a verb; it was skipped.", "Check the spelling; names are case-sensitive.";
     UNKNOWN_ATTRIBUTE = 12201, Warning, 0, "The verb has an unknown attribute; it was ignored.", "Check the spelling; names are case-sensitive.";
@@ -90,16 +90,16 @@ table! {
     EMPTY_DOCUMENT = 12208, Warning, 0, "The document has no verb that answers the call; a call that is not answered yet would be refused.", "Add a verb such as Say, unless the document only ends a call or accepts one that was screened.";
     MORE_FINDINGS = 12209, Warning, 0, "There are more findings in the documents than are listed.", "Fix the listed findings, then check the documents again with `patchcord lint`.";
     BAD_CONTENT_TYPE = 12300, Error, 0, "The application's answer has a content type that is not a document type.", "Send text/xml, application/xml, text/plain or audio/wav.";
-    INTERNAL = 12400, Error, 500, "An internal failure ended the call.", "Report it, with the trace of the call.";
+    INTERNAL = 12400, Error, 500, "An internal failure ended the call or the request.", "Report it, with the trace of the call or the log of the server.";
     DIAL_METHOD = 13210, Warning, 0, "Dial: the method is neither GET nor POST; POST was used.", "Write GET or POST.";
     DIAL_TIMEOUT = 13212, Warning, 0, "Dial: the timeout is not a positive whole number of seconds; 30 was used.", "Write a whole number of seconds.";
     DIAL_CALLER_ID = 13214, Warning, 0, "Dial: the caller id cannot be used; the caller's own was used.", "Write a phone number or a client name.";
     DIAL_TIME_LIMIT = 13216, Warning, 0, "Dial: the time limit is not a positive whole number of seconds; 14400 was used.", "Write a whole number of seconds.";
-    DIAL_NOBODY = 13220, Warning, 0, "Dial: it does not name a party to call; it was skipped.", "Write a number as its text, or put Number, Client or Sip inside.";
-    DIAL_HEADERS = 13221, Warning, 0, "Dial: a header of the dialled address is too long or has forbidden characters; it was left out.", "Keep names and values short and free of line breaks.";
-    DIAL_TOO_MANY = 13222, Warning, 0, "Dial: it has more parties or phones than can be called at once; the rest were not called.", "Call fewer at once, or one after the other.";
+    DIAL_NOBODY = 13220, Warning, 0, "Dial: no party to call is named; it was skipped.", "Write a number as its text, or put Number, Client, Sip or Conference inside.";
+    DIAL_HEADERS = 13221, Warning, 0, "Dial: a header of the dialled address is too long or has forbidden characters; it was left out.", "Keep names and values short, without line breaks.";
+    DIAL_TOO_MANY = 13222, Warning, 0, "Dial: there are more parties or phones than can be called at once; the rest were not called.", "Call fewer at once, or one after another.";
     DIAL_CALLBACK = 13223, Warning, 0, "Dial: the status callback's address, method or events are not valid.", "Write an http address, GET or POST, and events from initiated, ringing, answered, completed.";
-    CONFERENCE_NAME = 13225, Warning, 0, "Conference: it does not name a room, or the name is too long or has control characters; the call did not join.", "Write the name as its text, at most 254 characters.";
+    CONFERENCE_NAME = 13225, Warning, 0, "Conference: no room is named, or its name is too long or has control characters; the call did not join.", "Write the name as its text, at most 254 characters.";
     CONFERENCE_SIZE = 13226, Warning, 0, "Conference: the maximum number of participants is not a whole number from 1 to 250; 250 was used for a greater number, 40 for anything else.", "Write a number from 1 to 250.";
     CONFERENCE_FULL = 13227, Warning, 0, "Conference: the room has as many participants as the document allows; the call did not join.", "Raise maxParticipants, or send the caller elsewhere with the next verb.";
     CONFERENCE_FAILED = 13228, Error, 0, "Conference: the room is not available; the call did not join.", "Check the server's log: its records cannot be written, or it is stopping.";
@@ -107,11 +107,11 @@ table! {
     SCREENING_TOO_LONG = 13230, Warning, 0, "Dial: a dialled party did not decide within 60 seconds whether to take the call; it was not connected.", "Ask for a key with a short timeout, and hang up if none comes.";
     MEDIA_DOWNLOAD = 13233, Error, 0, "A media file could not be fetched or cannot be played.", "Check the address; the file must be WAV, MP3 or Ogg Vorbis.";
     MEDIA_METHOD = 13234, Warning, 0, "The method for a media address is neither GET nor POST; POST was used.", "Write GET or POST.";
-    GATHER_FINISH_KEY = 13310, Warning, 0, "Gather: the finishing keys are not all from 0-9, * and #, or there are more than twelve; # was used.", "Write one key, or nothing for none.";
+    GATHER_FINISH_KEY = 13310, Warning, 0, "Gather: the finishing keys are not all from 0-9, * and #, or there are more than twelve; # was used.", "Write up to twelve keys without spaces, or an empty value for none.";
     GATHER_METHOD = 13312, Warning, 0, "Gather: the method is neither GET nor POST; POST was used.", "Write GET or POST.";
     GATHER_TIMEOUT = 13313, Warning, 0, "Gather: the timeout is not a positive whole number of seconds; 5 was used.", "Write a whole number of seconds.";
     GATHER_NUM_DIGITS = 13314, Warning, 0, "Gather: the number of digits is not a positive whole number; no limit was used.", "Write a whole number.";
-    GATHER_START_KEY = 13315, Warning, 0, "Gather: the starting keys are not all from 0-9, * and #, or there are more than twelve; any key could start input.", "Write the keys, without spaces.";
+    GATHER_START_KEY = 13315, Warning, 0, "Gather: the starting keys are not all from 0-9, * and #, or there are more than twelve; any key could start input.", "Write up to twelve keys, without spaces.";
     GATHER_HINTS = 13330, Error, 0, "Gather: there are more than 50 hints, or one has more than 100 characters; the document was refused.", "Name only the words that matter most.";
     GATHER_LANGUAGE = 13331, Warning, 0, "Gather: the language is not known; en-US was used.", "Write a BCP-47 tag such as en-GB.";
     GATHER_SPEECH_TIMEOUT = 13332, Warning, 0, "Gather: the speech timeout is neither a positive whole number of seconds nor auto; the value of timeout was used.", "Write a whole number of seconds, or auto.";
@@ -119,14 +119,14 @@ table! {
     GATHER_KEYS_ONLY = 13340, Warning, 0, "Gather: no speech recognizer is configured; only keys were collected.", "Ask the operator to configure one, or collect keys alone.";
     GATHER_NO_RECOGNIZER = 13341, Error, 0, "Gather: no speech recognizer is configured, and keys were not requested; the document continued as if there were no input.", "Ask the operator to configure one, or collect keys too.";
     GATHER_SPEECH_FAILED = 13342, Error, 0, "Gather: the speech recognizer failed; the caller's speech was lost.", "See the text for the reason.";
-    PLAY_LOOP = 13410, Warning, 0, "Play: the loop count is not a whole number; 1 was used.", "Write the number of times, or 0 for endless.";
+    PLAY_LOOP = 13410, Warning, 0, "Play: the loop count is not a whole number; 1 was used.", "Write the number of times, or 0 to repeat until the call ends.";
     PLAY_EMPTY = 13420, Warning, 0, "Play: there is no address to play.", "Write the address as the text of the element.";
-    SAY_LOOP = 13510, Warning, 0, "Say: the loop count is not a whole number; 1 was used.", "Write the number of times, or 0 for endless.";
+    SAY_LOOP = 13510, Warning, 0, "Say: the loop count is not a whole number; 1 was used.", "Write the number of times, or 0 to repeat until the call ends.";
     SAY_VOICE = 13511, Warning, 0, "Say: the voice is not known; the default was used.", "Write man or woman.";
     SAY_LANGUAGE = 13512, Warning, 0, "Say: the language is not known; another was used.", "Use a language that the documentation lists.";
     SAY_FAILED = 13520, Error, 0, "Say: speech could not be synthesised.", "Install the speech engine named in the text.";
     SAY_EMPTY = 13521, Warning, 0, "Say: there is no text; it was skipped.", "Write the text inside the element.";
-    RECORD_FAILED = 13620, Error, 0, "A recording could not be written.", "Check the disk of the server.";
+    RECORD_FAILED = 13620, Error, 0, "A recording could not be written.", "Check the server's disk.";
     REDIRECT_METHOD = 13710, Warning, 0, "Redirect: the method is neither GET nor POST; POST was used.", "Write GET or POST.";
     REDIRECT_EMPTY = 13720, Warning, 0, "Redirect: there is no address; it was skipped.", "Write the address as the text of the element.";
     REJECT_REASON = 13810, Warning, 0, "Reject: the reason is neither busy nor rejected; rejected was used.", "Write busy or rejected.";
@@ -138,15 +138,15 @@ table! {
     UNKNOWN_PARAMETER = 20001, Warning, 0, "A request to the API has a parameter that this server does not know; it was ignored.", "Check the spelling; names are case-sensitive. See docs/rest.md for the parameters of the resource.";
     AUTHENTICATION = 20003, Error, 401, "The credentials are missing or wrong.", "Send the account's SID and token.";
     ACCOUNT_NOT_ACTIVE = 20005, Error, 403, "The account is not active.", "Ask a parent account to set its status to active.";
-    REQUEST_WARNING = 20090, Warning, 0, "A request to the API was carried out, but probably not as it was meant.", "See the text for the parameter and the reason.";
+    REQUEST_WARNING = 20090, Warning, 0, "A request to the API was carried out, but probably not as intended.", "See the text for the parameter and the reason.";
     NOT_FOUND = 20404, Error, 404, "The resource does not exist, or belongs to another account.", "Check the identifier and the account in the path. At `/restcomm/2012-04-24` the status is 406 for a change of an unknown call, as in Restcomm.";
     METHOD_NOT_ALLOWED = 20405, Error, 405, "The resource does not support this method.", "See docs/rest.md for the methods of the resource.";
     NOT_ACCEPTABLE = 20406, Error, 406, "The response can only be JSON or XML.", "Accept application/json or application/xml.";
     TOO_SLOW = 20408, Error, 408, "The request did not arrive within 30 seconds.", "Send the whole request at once.";
     CONFLICT = 20409, Error, 409, "The value must be unique and is taken.", "Use another value.";
-    TOO_LARGE = 20413, Error, 413, "The request is larger than 256 KiB.", "Send less.";
+    TOO_LARGE = 20413, Error, 413, "The request is larger than 256 KiB.", "Send a smaller request.";
     UNSUPPORTED_MEDIA = 20415, Error, 415, "The body is not a form.", "Send the parameters as a form (`curl -d Name=value`), not as JSON or anything else.";
-    TOO_MANY_REQUESTS = 20429, Error, 429, "The server is at its limit, or too many wrong passwords were sent.", "Try again after the number of seconds in Retry-After.";
+    TOO_MANY_REQUESTS = 20429, Error, 429, "The server is at its limit, or too many wrong passwords were sent.", "Try again after the number of seconds given in Retry-After.";
     BAD_PARAMETER = 21100, Error, 400, "A parameter is missing or has a value that is not allowed.", "Correct the parameter named in the text.";
     FORBIDDEN = 21103, Error, 403, "The account may not do this.", "Use credentials of the owner or of one of its parent accounts.";
     CALL_NOT_LIVE = 21220, Error, 410, "The call is not in progress.", "Only a live call can be changed.";
@@ -158,7 +158,7 @@ table! {
     MESSAGE_BLOCKED = 30004, Error, 0, "The message was not accepted: the recipient or its provider refused it.", "Ask the recipient or the provider why.";
     MESSAGE_UNKNOWN_RECIPIENT = 30005, Error, 0, "The message was not accepted: the recipient is unknown.", "Check the recipient.";
     MESSAGE_NO_TEXTS = 30006, Error, 0, "The message was not accepted: the remote party does not support text messages.", "Use a number or a phone that supports them.";
-    MESSAGE_FAILED = 30008, Error, 0, "The message was not accepted for another reason, or it is unknown whether it was.", "See the reason in the message's record.";
+    MESSAGE_FAILED = 30008, Error, 0, "The message was not accepted for another reason, or it is not known whether it was accepted.", "See the reason in the message's record.";
 }
 
 /// The row with this number.

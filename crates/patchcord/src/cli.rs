@@ -29,7 +29,7 @@ pub(crate) enum Task {
     /// Run the server until it is stopped.
     ///
     /// When every listener is up, one line of JSON goes to standard output: {"ready":true,...}.
-    /// The log goes to standard error. The first SIGTERM drains, the second stops.
+    /// The log goes to standard error. The first SIGTERM or SIGINT drains the server, the second stops it.
     #[command(after_help = examples::SERVE)]
     Serve(ServeFlags),
     /// Place a real call between two built-in phones and show what happened.
@@ -56,7 +56,7 @@ pub(crate) enum Task {
     /// Reads the database directly, whether the server is running or not.
     #[command(subcommand, after_help = examples::CALLS)]
     Calls(CallsTask),
-    /// Write a small application to start from: documents, a Python program that serves them, tests.
+    /// Write a small application to start from: documents, a Python program that serves them, and tests.
     ///
     /// The folder must be empty or not exist. Exit codes: 0 written, 64 the folder is not empty, 70 it cannot be written.
     #[command(after_help = examples::NEW)]
@@ -75,7 +75,7 @@ pub(crate) enum Task {
     /// Reads the database directly, whether the server is running or not.
     #[command(subcommand, after_help = examples::PHONES)]
     Phones(PhonesTask),
-    /// Run your application without a phone.
+    /// Test your application without a phone.
     ///
     /// A YAML script says who calls, which keys are pressed, who answers, and what the result must
     /// be; the real interpreter runs in virtual time, so an hour-long call takes a millisecond.
@@ -108,7 +108,7 @@ pub(crate) enum Task {
         #[arg(long)]
         post: bool,
     },
-    /// Run a finished call again from its journal, and show the first answer that differs.
+    /// Run a finished call or conference again from its journal, and show the first answer that differs.
     ///
     /// No calls are placed and no requests are sent: the journal's inputs are repeated at the same
     /// times. Exit codes: 0 all answers are the same, 1 one differs, 64 there is no journal.
@@ -131,7 +131,7 @@ pub(crate) enum Task {
 /// What to inspect.
 #[derive(Subcommand)]
 pub(crate) enum DoctorTask {
-    /// List open calls: the server that runs each, since when, what it waits for, what happens next.
+    /// List open calls: the server and status of each, what it waits for, and what happens next.
     #[command(after_help = examples::DOCTOR)]
     Calls {
         /// Print them as JSON.
@@ -201,13 +201,13 @@ pub(crate) enum WebhooksTask {
     List {
         #[command(flatten)]
         which: WhichWebhooks,
-        /// Maximum number of lines.
+        /// Maximum number to print
         #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(i64).range(1..=10_000))]
         limit: i64,
         #[command(flatten)]
         data: DataFlags,
     },
-    /// Print one callback with everything known about it.
+    /// Print everything that is known about one callback.
     #[command(after_help = examples::WEBHOOK)]
     Show {
         /// The callback: `EV` and 32 hexadecimal digits.
@@ -215,7 +215,7 @@ pub(crate) enum WebhooksTask {
         #[command(flatten)]
         data: DataFlags,
     },
-    /// Deliver callbacks again that were delivered or given up.
+    /// Deliver again callbacks that were delivered or given up.
     #[command(after_help = examples::WEBHOOK, group = ArgGroup::new("chosen").required(true).multiple(true)
         .args(["event", "state", "lane", "from", "until"]))]
     Replay {
@@ -234,7 +234,7 @@ pub(crate) struct WhichWebhooks {
     /// `pending`, `delivered` or `dead`
     #[arg(long, value_name = "STATE")]
     pub(crate) state: Option<DeliveryState>,
-    /// Those of one leg or message: `CA` or `SM` and 32 hexadecimal digits
+    /// Those of one call, conference or message: `CA`, `CF` or `SM` and 32 hexadecimal digits
     #[arg(long, value_name = "SID", alias = "call")]
     pub(crate) lane: Option<Lane>,
     /// Created at or after this day or time
@@ -350,10 +350,10 @@ impl From<WhichCalls> for store::RecentCalls {
 /// What to show about notifications.
 #[derive(Subcommand)]
 pub(crate) enum NotificationsTask {
-    /// Print the newest notifications, oldest first.
+    /// Print the newest notifications, in order of time.
     #[command(after_help = examples::NOTIFICATIONS)]
     List {
-        /// Only those of one leg: `CA` and 32 hexadecimal digits.
+        /// Only those of one call: `CA` and 32 hexadecimal digits.
         #[arg(long, value_name = "SID")]
         call: Option<CallSid>,
         /// Maximum number to print
@@ -370,7 +370,7 @@ pub(crate) enum NotificationsTask {
 /// What to show about phones.
 #[derive(Subcommand)]
 pub(crate) enum PhonesTask {
-    /// Print who is registered, from where, and for how long.
+    /// Print each registered phone, with its address and the time left.
     #[command(after_help = examples::PHONES)]
     List {
         /// Print them as JSON.

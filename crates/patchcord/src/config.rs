@@ -118,9 +118,9 @@ settings! {
         secret_key: Option<Secret> = "",
     }
 
-    /// The HTTP side: the API, recordings and health routes.
+    /// HTTP: the API, recordings and health checks.
     http: Http {
-        /// Maximum number of connections at once; further ones are closed. Unset: an eighth of the file descriptors that the process may have (`ulimit -n`), from 16 to 4096; the rest are kept for calls and the database.
+        /// Maximum number of connections at once; a further one replaces an idle one, or is closed if there is none. Unset: an eighth of the file descriptors that the process may have (`ulimit -n`), from 16 to 4096; the rest are kept for calls and the database.
         max_connections: Option<NonZeroU32> = "",
         /// Maximum number of connections at once from one address, or from one /64 network of IPv6. Unset: a quarter of `max_connections`, and at least 8.
         max_connections_per_address: Option<NonZeroU32> = "",
@@ -132,11 +132,11 @@ settings! {
     admin: Admin {
         /// SID of the account: `AC` and 32 hexadecimal digits.
         sid: Option<AccountSid> = "",
-        /// API token. Random text of at least 16 characters; the server warns about a weaker one.
+        /// API token. It should be random text of at least 16 characters; the server warns about a weaker one.
         token: Option<Secret> = "",
         /// E-mail address, also a login of the API.
         email: Email = "administrator@localhost",
-        /// Password. As long and random as the token.
+        /// Password. It should be as long and random as the token.
         password: Option<Secret> = "",
     }
 
@@ -148,9 +148,9 @@ settings! {
         format: LogFormat = "human",
     }
 
-    /// SIP.
+    /// SIP: registrations, calls and messages.
     sip: Sip {
-        /// Challenge with SHA-256 in addition to MD5. Many deployed phones fail on it.
+        /// Challenge with SHA-256 in addition to MD5. Many deployed phones fail if it is offered.
         sha256: bool = "false",
         /// Lifetime of a digest nonce in seconds.
         nonce_lifetime_s: NonZeroU32 = "300",
@@ -158,15 +158,15 @@ settings! {
         keepalive_s: u32 = "60",
         /// Allow every account to call and message SIP addresses in private networks and on this machine. The administrator's account always may; registered phones and trunks can be anywhere.
         allow_private: bool = "false",
-        /// Maximum number of inbound calls in set-up at once; more get 503.
+        /// Maximum number of inbound calls in set-up at once; further ones get 503.
         max_calls_in_setup: NonZeroU32 = "1000",
-        /// Maximum number of calls at once from one address (IPv6: one /64), if their callers are neither trunks nor clients; more get 503.
+        /// Maximum number of calls at once from one address (IPv6: one /64), if their callers are neither trunks nor clients; further ones get 503.
         max_calls_per_source: NonZeroU32 = "100",
-        /// Maximum number of them that are not confirmed by an ACK yet; more get 503.
+        /// Maximum number of such calls that are not confirmed by an ACK yet; further ones get 503.
         max_unconfirmed_per_source: NonZeroU32 = "50",
     }
 
-    /// RTP.
+    /// Media, which is carried by RTP.
     media: Media {
         /// Address that RTP sockets are bound to. Unset: all.
         address: Option<IpAddr> = "",
@@ -190,11 +190,11 @@ settings! {
 
     /// Requests to applications and for media files.
     fetch: Fetch {
-        /// Time limit in milliseconds: for a document, the whole fetch including redirects; for callbacks and sound files, connecting, and again the response.
+        /// Time limit in milliseconds: for a document, the whole fetch including redirects; for callbacks and sound files, connecting and the response, each.
         timeout_ms: NonZeroU64 = "6000",
         /// Allow every account to use addresses of private networks and of this machine. The administrator's account always may.
         allow_private: bool = "false",
-        /// Link-local and cloud metadata addresses that are allowed nevertheless, for SIP too.
+        /// Link-local and cloud metadata addresses to allow as exceptions, for SIP too.
         allow_addresses: Vec<IpAddr> = "",
         /// Largest document, in bytes.
         max_document_bytes: NonZeroU64 = "1048576",
@@ -209,23 +209,23 @@ settings! {
 
     /// Callbacks: how often and for how long they are retried.
     webhooks: Webhooks {
-        /// Milliseconds to wait after the first failure of a callback; doubles with each further one.
+        /// Milliseconds to wait after the first failure of a callback; the wait doubles with each further failure.
         first_wait_ms: NonZeroU64 = "1000",
         /// Maximum wait in seconds, even if the application asks for more.
         longest_wait_s: NonZeroU32 = "300",
-        /// Seconds after which a callback that still fails is given up.
+        /// Age in seconds at which a callback that still fails is given up.
         max_age_s: NonZeroU32 = "86400",
         /// Failures in a row that open the circuit breaker of a host.
         breaker_failures: NonZeroU32 = "5",
-        /// Milliseconds that an open breaker waits before one request probes the host; doubles with each failed probe.
+        /// Milliseconds that an open breaker waits before one request probes the host; the wait doubles with each failed probe.
         breaker_wait_ms: NonZeroU64 = "10000",
         /// Maximum wait of an open breaker in seconds.
         breaker_longest_s: NonZeroU32 = "60",
     }
 
-    /// The database.
+    /// Where records are stored.
     database: Database {
-        /// `sqlite:PATH` or `postgres://USER:PASSWORD@HOST/NAME`. Unset: SQLite in the data folder.
+        /// Address of the database: `sqlite:PATH` or `postgres://USER:PASSWORD@HOST/NAME`. Unset: SQLite in the data folder.
         url: Option<Secret> = "",
     }
 
@@ -235,7 +235,7 @@ settings! {
         link_lifetime_s: u32 = "0",
     }
 
-    /// Behaviour that old applications may rely on.
+    /// Behaviour that existing applications may rely on.
     compat: Compat {
         /// Show the digest of a client's password (HA1) as `password` in answers of the API. Anyone who has it can log in as the client.
         show_client_digests: bool = "false",

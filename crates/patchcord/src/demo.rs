@@ -99,7 +99,7 @@ async fn set_up(
     screen: &Screen,
     stages: tokio::sync::watch::Receiver<shutdown::Stage>,
 ) -> Result<Stage> {
-    let data = tempfile::tempdir().context("no temporary folder")?;
+    let data = tempfile::tempdir().context("cannot create a temporary folder")?;
     let config = configuration(data.path())?;
     let server = serve::start(config, stages).await?;
     screen.step(&format!(
@@ -107,7 +107,7 @@ async fn set_up(
         server.http, server.sip.udp
     ));
     let app = App::start().await?;
-    screen.step(&format!("application: answers documents on {}", app.base()));
+    screen.step(&format!("application: serves documents on {}", app.base()));
 
     let rest = Rest::new(server.http, server.administrator.sid, data.path())?;
     let passwords = [password(), password()];
@@ -127,7 +127,7 @@ async fn set_up(
         phone(&server, NAMES[1], bob, tones[1]).await?,
     ];
     screen.step(&format!(
-        "phones: alice says {} Hz, bob {} Hz; both registered with digest over SIP/UDP",
+        "phones: alice plays {} Hz, bob {} Hz; both registered with digest over SIP/UDP",
         tones[0], tones[1]
     ));
     Ok(Stage {
@@ -205,7 +205,7 @@ async fn play(screen: &Screen, stage: &Stage) -> Result<Outcome> {
     in_time("alice gets no answer", at_alice.answered())
         .await?
         .map_err(gone)?;
-    screen.step("bob answers; both talk and listen");
+    screen.step("bob answers; both play their tones and listen");
     tokio::time::sleep(SETTLE).await;
     for call in [&at_alice, &at_bob] {
         call.mark();

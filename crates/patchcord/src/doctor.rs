@@ -99,7 +99,7 @@ fn explain(call: &OpenCall, all: &[OpenCall], now: Timestamp) -> Finding {
         "the server holds the database but writes nothing: check its disk and its log".to_owned()
     } else if age > limit {
         format!(
-            "open for unusually long; end it with `Status=completed` on the API, then look at \
+            "open for unusually long; end it with `Status=completed` through the API, then look at \
              `patchcord calls show {}`",
             record.sid
         )

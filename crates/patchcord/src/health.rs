@@ -20,7 +20,7 @@ API, with the SID and token of an account:
 Health:
   /healthz                              the process is alive
   /readyz                               it takes new calls
-Documentation, in the source of Patchcord:
+Documentation, in the source code:
   README.md, docs/rest.md, docs/rcml.md, docs/twilio.md; error numbers: /restcomm/errors/12100.html
 ";
 

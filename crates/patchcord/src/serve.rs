@@ -214,7 +214,7 @@ fn metrics_of(engine: &Engine, callbacks: &Callbacks, media: &MediaPlane) -> Met
     metrics.add(
         "patchcord_calls_live",
         Kind::Gauge,
-        "Calls that exist, with their legs.",
+        "Live calls, counted by leg.",
         live,
     );
     let of = engine.clone();
@@ -249,7 +249,7 @@ fn metrics_of(engine: &Engine, callbacks: &Callbacks, media: &MediaPlane) -> Met
     metrics.add("patchcord_media_unsent_total", Kind::Counter, help, unsent);
     let of = media.clone();
     let moves = move || of.counts().moves as f64;
-    let help = "Times an endpoint moved to another worker, where it meets others.";
+    let help = "How often an endpoint moved to the worker of the endpoints it meets.";
     metrics.add("patchcord_media_moves_total", Kind::Counter, help, moves);
     let of = media.clone();
     let overruns = move || of.counts().recording_overruns as f64;

@@ -270,7 +270,7 @@ fn explains_broken_documents() {
 </Response>"#,
             &[
                 "12202 3:5 `Client` has no effect beside a `Conference` in `Dial`",
-                "12202 5:5 `Conference` has no effect beside a `Conference` in `Dial`",
+                "12202 5:5 `Conference` has no effect beside the first one in `Dial`",
             ],
         ),
         (

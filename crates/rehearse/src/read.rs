@@ -161,7 +161,7 @@ pub(crate) fn list<'a>(node: &'a Node, what: &str) -> Result<&'a [Node], Problem
 pub(crate) fn text(node: &Node, what: &str) -> Result<String, Problem> {
     match &node.value {
         Value::Text(text) => Ok(text.clone()),
-        Value::Null | Value::List(_) | Value::Map(_) => Err(wrong(node, what, "a text")),
+        Value::Null | Value::List(_) | Value::Map(_) => Err(wrong(node, what, "a string")),
     }
 }
 
@@ -248,7 +248,7 @@ pub(crate) fn expected(node: &Node, what: &str) -> Result<Expected, Problem> {
         Value::Null => Ok(Expected::Absent),
         Value::Text(written) => Expected::parse(written)
             .map_err(|error| Problem::new(node.line, format!("`{what}`: {error}"))),
-        Value::List(_) | Value::Map(_) => Err(wrong(node, what, "a text")),
+        Value::List(_) | Value::Map(_) => Err(wrong(node, what, "a string")),
     }
 }
 
@@ -266,7 +266,7 @@ pub(crate) fn wrong(node: &Node, what: &str, needed: &str) -> Problem {
         _ => (quoted(what), String::new()),
     };
     let quotes = match &node.value {
-        Value::Text(text) if text.contains(": ") => "; take off the quotes",
+        Value::Text(text) if text.contains(": ") => "; remove the quotes",
         Value::Text(_) | Value::Null | Value::List(_) | Value::Map(_) => "",
     };
     let text = format!("{subject} must be {needed}{example}, not {found}{quotes}");
@@ -300,7 +300,7 @@ pub(crate) fn unknown(line: usize, name: &str, what: &str, known: &[&str]) -> Pr
         .filter(|(distance, word)| *distance <= (word.len() / 3).max(1))
         .min();
     let help = match meant {
-        _ if name.contains(": ") => "take off the quotes".to_owned(),
+        _ if name.contains(": ") => "remove the quotes".to_owned(),
         Some((_, word)) => format!("did you mean `{word}`?"),
         None => format!("known: {}", listed(known)),
     };

@@ -39,7 +39,7 @@ impl Node {
     pub(crate) fn kind(&self) -> &'static str {
         match self.value {
             Value::Null => "nothing",
-            Value::Text(_) => "a text",
+            Value::Text(_) => "a string",
             Value::List(_) => "a list",
             Value::Map(_) => "keys",
         }
@@ -131,7 +131,7 @@ impl<'a> Reader<'a> {
             let name = match event {
                 Event::MappingEnd => return Ok(Value::Map(entries)),
                 Event::Scalar(text, ..) => text.into_owned(),
-                _ => return Err(Problem::new(line, "a key must be a text")),
+                _ => return Err(Problem::new(line, "a key must be a string")),
             };
             if entries.iter().any(|(key, _)| key.name == name) {
                 return Err(Problem::new(line, format!("`{name}` appears twice")));
@@ -184,7 +184,7 @@ mod tests {
             ("a: &x 1\n", "line 1: anchors"),
             ("a: !t 1\n", "line 1: anchors"),
             ("a: 1\n---\nb: 1\n", "one file holds one script"),
-            ("? [a]\n: 1\n", "a key must be a text"),
+            ("? [a]\n: 1\n", "a key must be a string"),
             ("a: [1\n", "this is not YAML"),
             (&deep, "line 1"),
         ];

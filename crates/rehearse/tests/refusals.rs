@@ -151,7 +151,7 @@ fn scripts_that_cannot_be_right_are_refused_with_their_line() {
         ),
         (
             "expect: {verbs: Say}",
-            "line 3: `verbs` must be a list, such as `verbs: [...]`, not a text",
+            "line 3: `verbs` must be a list, such as `verbs: [...]`, not a string",
         ),
         (
             "expect: {duration: 4s..2s}",
@@ -171,27 +171,27 @@ fn scripts_that_cannot_be_right_are_refused_with_their_line() {
         ),
         (
             "expect: {requests: ['POST /p: {CallStatus: ringing}']}",
-            "line 3: `requests`: take off the quotes, so that the parameters are keys: `- POST /p: {CallStatus: ringing}`",
+            "line 3: `requests`: remove the quotes, so that the parameters are keys: `- POST /p: {CallStatus: ringing}`",
         ),
         (
             "expect: {callbacks: ['/p: [CallSid]']}",
-            "line 3: `callbacks`: take off the quotes",
+            "line 3: `callbacks`: remove the quotes",
         ),
         (
             "expect: {messages: ['to: kim']}",
-            "line 3: a message must be `key: value` pairs, not a text; take off the quotes",
+            "line 3: a message must be `key: value` pairs, not a string; remove the quotes",
         ),
         (
             "caller: ['wait: 3s']",
-            "line 3: a step does not accept `wait: 3s`; take off the quotes",
+            "line 3: a step does not accept `wait: 3s`; remove the quotes",
         ),
         (
             "caller: hangup",
-            "line 3: `caller` must be a list, such as `caller: [hangup]`, not a text",
+            "line 3: `caller` must be a list, such as `caller: [hangup]`, not a string",
         ),
         (
             "parties: {ann: {then: hangup}}",
-            "line 3: `then` must be a list, such as `then: [hangup]`, not a text",
+            "line 3: `then` must be a list, such as `then: [hangup]`, not a string",
         ),
         (
             "seed: x\nexpect: {verbs: []}",

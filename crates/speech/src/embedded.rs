@@ -153,7 +153,7 @@ impl Synthesizer for EmbeddedSpeech {
         let found = language::find(language);
         if found.note.is_none() && found.language.american && self.flite_is_replaced() {
             return Some(format!(
-                "`flite` is not installed, `espeak-ng` speaks {}",
+                "`flite` is not installed; `espeak-ng` is used for {}",
                 found.language.name
             ));
         }

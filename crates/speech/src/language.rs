@@ -55,7 +55,7 @@ pub fn find(code: &str) -> Found {
 
 fn instead(code: &str, language: Language) -> String {
     format!(
-        "language `{}` is not available, {} is spoken",
+        "language `{}` is not available; {} is used",
         code.trim(),
         language.name
     )
@@ -89,7 +89,7 @@ fn listed(tag: &str) -> Option<(Language, bool)> {
         "fr" | "fr-fr" => ("fr-fr", "French", true),
         "bf" | "fr-be" => ("fr-be", "Belgian French", true),
         "fr-ch" => ("fr-ch", "Swiss French", true),
-        "cf" | "fr-ca" => ("fr-fr", "French of France", false),
+        "cf" | "fr-ca" => ("fr-fr", "French (France)", false),
         "he" | "he-il" => ("he", "Hebrew", true),
         "hi" | "hi-in" => ("hi", "Hindi", true),
         "hu" | "hu-hu" => ("hu", "Hungarian", true),
@@ -111,7 +111,7 @@ fn listed(tag: &str) -> Option<(Language, bool)> {
         "uk" | "uk-ua" => ("uk", "Ukrainian", true),
         "vi" | "vi-vn" => ("vi", "Vietnamese", true),
         "zh" | "zh-cn" | "cmn" | "cmn-cn" | "zh-hans" => ("cmn", "Mandarin", true),
-        "zh-tw" | "zh-hant" => ("cmn", "Mandarin of the mainland", false),
+        "zh-tw" | "zh-hant" => ("cmn", "mainland Mandarin", false),
         "zh-hk" | "yue" | "yue-hk" => ("yue", "Cantonese", true),
         _ => return None,
     };
@@ -146,22 +146,22 @@ mod tests {
             (
                 "cf",
                 "fr-fr",
-                Some("language `cf` is not available, French of France is spoken"),
+                Some("language `cf` is not available; French (France) is used"),
             ),
             (
                 "en-IN",
                 "en-gb",
-                Some("language `en-IN` is not available, British English is spoken"),
+                Some("language `en-IN` is not available; British English is used"),
             ),
             (
                 "de-AT",
                 "de",
-                Some("language `de-AT` is not available, German is spoken"),
+                Some("language `de-AT` is not available; German is used"),
             ),
             (
                 "xx",
                 "en-us",
-                Some("language `xx` is not available, American English is spoken"),
+                Some("language `xx` is not available; American English is used"),
             ),
         ];
         for (code, espeak, note) in table {

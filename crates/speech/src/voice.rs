@@ -95,7 +95,7 @@ pub fn by_name(name: &str) -> Option<Named> {
         other => hosted(other)?,
     };
     let note = format!(
-        "voice `{}` is not available here, `{}` speaks",
+        "voice `{}` is not available here; `{}` is used",
         name.trim(),
         voice.name()
     );
@@ -140,7 +140,7 @@ mod tests {
         }
         assert_eq!(
             by_name("alice").and_then(|named| named.note).as_deref(),
-            Some("voice `alice` is not available here, `woman` speaks")
+            Some("voice `alice` is not available here; `woman` is used")
         );
     }
 }

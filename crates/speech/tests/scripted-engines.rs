@@ -238,15 +238,15 @@ async fn substitutions_are_reported() {
         ("en-gb", None),
         (
             "en",
-            Some("`flite` is not installed, `espeak-ng` speaks American English"),
+            Some("`flite` is not installed; `espeak-ng` is used for American English"),
         ),
         (
             "cf",
-            Some("language `cf` is not available, French of France is spoken"),
+            Some("language `cf` is not available; French (France) is used"),
         ),
         (
             "tlh",
-            Some("language `tlh` is not available, American English is spoken"),
+            Some("language `tlh` is not available; American English is used"),
         ),
     ];
     for (language, expected) in table {

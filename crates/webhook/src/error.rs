@@ -36,7 +36,7 @@ pub enum Problem {
     },
     /// No connection, or it broke.
     #[error(
-        "cannot be reached ({reason}); check that the web server is running and the address is right"
+        "cannot be reached ({reason}); check that the web server is running and that the address is correct"
     )]
     Io {
         /// Human-readable.

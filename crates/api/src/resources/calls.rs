@@ -142,7 +142,7 @@ const CREDENTIALS: &[Param] = &[
     .within(TWILIO),
 ];
 
-const URL: Param = param("Url", Is::Text, "Address of the document that runs.");
+const URL: Param = param("Url", Is::Text, "Address of the document to run.");
 const NEW_DOCUMENT: &[Param] = &[URL.required()];
 const NEXT_DOCUMENT: &[Param] = &[URL];
 

@@ -168,7 +168,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .params(&[NEW, PROPERTIES, VOICE])
         .answers(Answers::One(&CLIENT))
         .status([200, 201])
-        .doc("Creates a client. If the account already has it, it is not changed: the Restcomm base returns it with a warning, the Twilio base refuses (20409)."),
+        .doc("Creates a client. If the account already has the client, it is not changed: the Restcomm base returns it with a warning, the Twilio base refuses the request (20409)."),
     Route::get(ONE, |c, a, sid| Box::pin(get(c, a, sid)))
         .needs(Action::Read, "Clients")
         .answers(Answers::One(&CLIENT))
@@ -205,7 +205,7 @@ const PROPERTIES: &[Param] = &[
     param(
         "Status",
         Is::Word(&["0", "1"]),
-        "1 if it may register and call.",
+        "`1` if the client may register and call, otherwise `0`.",
     ),
 ];
 
@@ -345,7 +345,7 @@ fn check_login(login: &str) -> Result<(), Failure> {
     if login.contains(bad) || login.chars().count() > 64 {
         return Err(Failure::parameter(
             "Login",
-            "the login is invalid: at most 64 characters, without `?`, `=`, `@` and spaces",
+            "the login is not valid; use at most 64 characters, without `?`, `=`, `@` or spaces",
         ));
     }
     Ok(())

@@ -95,7 +95,7 @@ const FIELDS: &[Field<Delivery>] = &[
         "NextAttempt",
         Kind::Time,
         Null::Explicit,
-        "When it is retried.",
+        "When the next attempt is due.",
         |d, _| d.next_at.map_or(Value::Null, Value::Time),
     ),
     field(
@@ -185,7 +185,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .needs(Action::Modify, TARGET)
         .params(&[FILTERS, SCOPE])
         .answers(Answers::One(&REPLAY))
-        .doc("Delivers all callbacks again that match the filters."),
+        .doc("Delivers again all callbacks that match the filters."),
     Route::get(ONE, |c, a, event| Box::pin(get(c, a, event)))
         .within(RESTCOMM)
         .needs(Action::Read, TARGET)
@@ -225,7 +225,7 @@ static REPLAY: Resource<i64> = Resource {
         "Replayed",
         Kind::Number,
         Null::Never,
-        "Number of callbacks to be delivered again.",
+        "Number of callbacks that are delivered again.",
         |count, _| Value::Number(*count),
     )],
 };

@@ -312,7 +312,7 @@ async fn number_taken(context: &Context<'_>, number: &Number) -> Failure {
 /// The number is not marked as one of the operator's own, and no provider is connected.
 fn number_of_provider() -> Failure {
     Failure::of(error::NUMBER_TAKEN)
-        .saying("No provider of numbers is connected. If the number is your own, add isSIP=true.")
+        .saying("No number provider is connected. If the number is your own, add isSIP=true.")
 }
 
 /// Refuses a text that is neither a number nor a pattern of numbers: it could never be dialled.

@@ -142,7 +142,7 @@ async fn flags_are_true_or_false() {
             let form = form.replace("isSIP=true&isSIP", "isSIP");
             let answer = server.post(&who, &format!("{account}/{path}"), &form).await;
             assert_eq!(answer.error()["code"], 21100, "{form}");
-            let text = format!("{name}: `{value}` is not true or false");
+            let text = format!("{name}: `{value}` is neither true nor false");
             assert_eq!(answer.error()["message"], text);
         }
     }
@@ -240,12 +240,7 @@ async fn a_number_that_cannot_be_had_says_why() {
             exists.as_str(),
         ),
         (list.clone(), "PhoneNumber=52", 21452, "add isSIP=true"),
-        (
-            list.clone(),
-            "AreaCode=305",
-            21452,
-            "No provider of numbers",
-        ),
+        (list.clone(), "AreaCode=305", 21452, "No number provider"),
         (
             format!("/2010-04-01{list}"),
             "PhoneNumber=51",

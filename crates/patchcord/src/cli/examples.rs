@@ -9,10 +9,10 @@ Examples:
   patchcord calls list
   patchcord calls show CA0123456789abcdef0123456789abcdef
   patchcord new my-menu                            an application to start from
-  patchcord test examples                          rehearse every script in a folder
+  patchcord test examples                          run every script in a folder
   patchcord lint welcome.xml
   patchcord webhooks replay --state dead
-  patchcord doctor calls                           open calls, their servers and what happens next
+  patchcord doctor calls                           open calls, their servers, and what happens next
 
 Exit codes: 0 success, 1 a test failed, or lint, replay or doctor found something, 64 wrong
 usage, configuration or script, 70 anything else.";
@@ -28,7 +28,7 @@ Environment: PATCHCORD_SECTION__KEY for any setting, with two underscores; PATCH
 PATCHCORD_ADMIN_TOKEN, PATCHCORD_ADMIN_EMAIL, PATCHCORD_ADMIN_PASSWORD, PATCHCORD_DOMAIN and
 PATCHCORD_SECRET_KEY. A flag overrides the environment, which overrides the file.
 
-docs/operating.md describes starting and stopping, docs/config.md every setting.";
+docs/operating.md describes starting and stopping; docs/config.md describes every setting.";
 
 pub(super) const DEMO: &str = "\
 Examples:
@@ -57,7 +57,7 @@ pub(super) const DOCTOR: &str = "\
 Examples:
   patchcord doctor calls
   patchcord doctor calls --json --data /var/lib/patchcord
-  patchcord doctor phones                          who was turned away, and how to fix it";
+  patchcord doctor phones                          what was turned away, and how to fix it";
 
 pub(super) const NEW: &str = "\
 Examples:
@@ -105,12 +105,12 @@ Examples:
   patchcord lint http://127.0.0.1:8001/voice --post
   ./make-document | patchcord lint - --json
 
-docs/linting.md lists what is found, docs/errors.md every number.";
+docs/linting.md lists what is found; docs/errors.md describes every number.";
 
 pub(super) const NOTIFICATIONS: &str = "\
 Examples:
   patchcord notifications list
-  patchcord notifications list --follow            watch problems while you try an application
+  patchcord notifications list --follow            watch for problems while you try an application
   patchcord notifications list --call CA0123456789abcdef0123456789abcdef
 
 docs/errors.md describes every number.";

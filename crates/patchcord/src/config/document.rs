@@ -19,7 +19,7 @@ pub(crate) fn render() -> String {
         text += &format!("\n## [{section}]\n\n{}\n\n", doc.trim());
         text += &table(KEYS.iter().filter(|key| key.section == *section));
     }
-    text += "\n## [[trunk]]\n\nA provider's SIP server; one table per provider, in the file only. The first takes calls\nto numbers that do not exist here.\n\n";
+    text += "\n## [[trunk]]\n\nA provider's SIP server; one table per provider, in the file only. Calls to numbers that\ndo not exist here go to the first one.\n\n";
     text += &table(trunk::KEYS.iter());
     text
 }
@@ -27,15 +27,15 @@ pub(crate) fn render() -> String {
 /// A configuration file in which every setting is commented out and has its default.
 pub(crate) fn template() -> String {
     let mut text = "# Settings of Patchcord: remove the `#` in front of a key to change it.\n\
-        # Use it with `patchcord serve --config FILE`; docs/operating.md and docs/config.md say more.\n"
+        # Use it with `patchcord serve --config FILE`; see docs/operating.md and docs/config.md.\n"
         .to_owned();
     for (section, doc) in SECTIONS {
         text += &format!("\n# {}\n[{section}]\n", doc.trim());
         let keys = KEYS.iter().filter(|key| key.section == *section);
         text.extend(keys.map(commented));
     }
-    text += "\n# A provider's SIP server; one table per provider. The first takes calls to numbers that do not exist\n\
-        # here.\n# [[trunk]]\n";
+    text += "\n# A provider's SIP server; one table per provider. Calls to numbers that do not exist here go to\n\
+        # the first one.\n# [[trunk]]\n";
     text.extend(trunk::KEYS.iter().map(commented));
     text
 }

@@ -112,7 +112,7 @@ impl Setting for PathBuf {
 
     fn read(text: &str) -> Result<Self, Reason> {
         if text.is_empty() {
-            return Err("an empty text is not a path".to_owned());
+            return Err("a path cannot be empty".to_owned());
         }
         Ok(Self::from(text))
     }
@@ -136,12 +136,12 @@ impl fmt::Debug for Secret {
 }
 
 impl Setting for Secret {
-    const KIND: &'static str = "a text";
+    const KIND: &'static str = "a string";
     const SECRET: bool = true;
 
     fn read(text: &str) -> Result<Self, Reason> {
         if text.is_empty() {
-            return Err("an empty text is not a secret".to_owned());
+            return Err("a secret cannot be empty".to_owned());
         }
         Ok(Self(text.to_owned()))
     }

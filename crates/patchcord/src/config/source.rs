@@ -208,7 +208,7 @@ pub(super) fn plain(value: &toml::Value) -> Result<String, Reason> {
             parts.map(|parts| parts.join(","))
         }
         toml::Value::Float(_) | toml::Value::Datetime(_) | toml::Value::Table(_) => {
-            Err("must be a text, a whole number, true or false, or a list of them".to_owned())
+            Err("must be a string, a whole number, true or false, or a list of them".to_owned())
         }
     }
 }
@@ -415,7 +415,7 @@ mod tests {
             (
                 "[fetch]\ntimeout_ms = 1.5",
                 &[],
-                "`fetch.timeout_ms`: must be a text",
+                "`fetch.timeout_ms`: must be a string",
             ),
             (
                 "[server]\nsip = 5060",

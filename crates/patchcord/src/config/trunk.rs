@@ -28,27 +28,27 @@ pub(crate) struct Trunk {
 pub(super) const KEYS: &[Key] = &[
     key(
         "name",
-        "a text",
+        "a string",
         "Display name, also used in the log; required.",
     ),
     key(
         "uri",
         "`host[:port][;transport=tcp]`",
-        "Where calls to numbers go; required.",
+        "Address that calls to numbers are sent to; required.",
     ),
     key(
         "username",
-        "a text",
+        "a string",
         "Digest user name, if the provider asks for one.",
     ),
     Key {
         secret: true,
-        ..key("password", "a text", "Digest password.")
+        ..key("password", "a string", "Digest password.")
     },
     key(
         "addresses",
         "a list of IP addresses",
-        "Where the provider's calls come from; a call from elsewhere is not trusted.",
+        "Addresses that the provider's calls come from; calls from elsewhere are not trusted.",
     ),
 ];
 
@@ -116,7 +116,7 @@ fn next_hop(text: &str) -> Result<String, Reason> {
 /// A text that can go into a SIP header.
 fn one_line(text: &str) -> Result<String, Reason> {
     if text.is_empty() || text.chars().any(char::is_control) {
-        return Err("must be a text of one line".to_owned());
+        return Err("must be one line of text".to_owned());
     }
     Ok(text.to_owned())
 }

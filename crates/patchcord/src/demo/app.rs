@@ -54,7 +54,7 @@ pub(super) struct App {
 impl App {
     pub(super) async fn start() -> Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await;
-        let listener = listener.context("no port for the application")?;
+        let listener = listener.context("cannot listen for the application")?;
         let address = listener.local_addr()?;
         let requests = Requests::default();
         let router = Router::new()

@@ -26,7 +26,7 @@ pub(super) fn explain(screen: &Screen, stage: &Stage) {
     let tcp = server.sip.tcp;
     screen.print(&format!(
         "
-The server stays until Ctrl-C.
+The server keeps running until Ctrl-C.
 
   API           {base}
   credentials   {account}  {token}
@@ -36,7 +36,7 @@ The server stays until Ctrl-C.
   metrics       http://{metrics}/metrics
   data          {data}
 
-Both phones are still on: each answers a call to it and says its tone.
+Both phones stay registered: each answers a call and plays its tone.
 
   curl -u {account}:{token} \\
     {base}/Calls.json

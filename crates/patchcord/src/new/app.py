@@ -1,6 +1,6 @@
 """A menu for callers: Patchcord asks this program what to do, and it answers with documents.
 
-Runs on Python's standard library: python3 app.py. PORT chooses another port than 8100.
+Needs only Python's standard library: python3 app.py. PORT sets a port other than 8100.
 """
 
 import os

@@ -211,7 +211,7 @@ fn nothing_runs_if_a_script_cannot_be_read() {
     let rest = [
         "a.test.yaml:1: the script needs `application`",
         "a.test.yaml:2: a script does not accept `caler`; did you mean `caller`?",
-        "b.test.yaml:3: `caller` must be a list, such as `caller: [hangup]`, not a text",
+        "b.test.yaml:3: `caller` must be a list, such as `caller: [hangup]`, not a string",
         "b.test.yaml:4: a party does not accept `bussy`; did you mean `busy`?",
         "b.test.yaml:6: a leg does not accept `staus`; did you mean `status`?",
         "b.test.yaml:7: a message does not accept `bdy`; did you mean `body`?",

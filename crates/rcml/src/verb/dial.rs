@@ -154,7 +154,11 @@ fn nouns(element: &Element<'_>, findings: &mut Findings) -> Vec<Noun> {
     {
         for child in element.children() {
             if child.at() != conference.at() {
-                findings.push(idle(&child, "a `Conference`"));
+                let beside = match child.name() {
+                    "Conference" => "the first one",
+                    _ => "a `Conference`",
+                };
+                findings.push(idle(&child, beside));
             }
         }
         return Noun::read(&conference, findings).into_iter().collect();

@@ -53,9 +53,8 @@ pub(super) fn read(node: &Node, what: &str) -> Result<RequestWish, Problem> {
         Value::Null | Value::List(_) => return Err(read::wrong(node, what, "an address")),
     };
     if params.is_none() && !written.starts_with('~') && written.contains(": ") {
-        let text = format!(
-            "`{what}`: take off the quotes, so that the parameters are keys: `- {written}`"
-        );
+        let text =
+            format!("`{what}`: remove the quotes, so that the parameters are keys: `- {written}`");
         return Err(Problem::new(line, text));
     }
     let (at, written) = read::moment(written);

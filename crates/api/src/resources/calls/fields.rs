@@ -219,7 +219,7 @@ const FIELDS: &[Field<CallRecord>] = &[
         "HangupBy",
         Kind::Text,
         Null::Absent,
-        "Which side ended it.",
+        "Who ended it.",
         |c, _| Value::maybe(c.hangup_by),
     ),
     field(
