@@ -73,13 +73,13 @@ table! {
     NO_APPLICATION = 11007, Error, 0, "The number has no voice application.", "Give the number a VoiceUrl or a VoiceApplicationSid.";
     UNREACHABLE_TARGET = 11008, Error, 400, "The dialled client is unknown or not registered, or no trunk is configured for numbers.", "Check that the phone is registered, or configure a trunk.";
     BAD_URI = 11100, Error, 400, "An address in a document or parameter is not valid.", "Write an absolute http or https address, or one relative to the document.";
-    TOO_MANY_REDIRECTS = 11101, Error, 0, "A callback address is missing, or documents redirect in a loop.", "Write the address, or end the chain of documents with a verb that handles the call.";
+    TOO_MANY_REDIRECTS = 11101, Error, 0, "There were too many redirects, of documents or of the web server.", "Check that documents or redirects do not lead in a loop.";
     ADDRESS_REFUSED = 11110, Error, 400, "The address is private, local or listed as forbidden, and the account may not reach it.", "Use a public address, or ask the operator to allow private ones.";
     DOCUMENT_TOO_LARGE = 11120, Error, 0, "The application's answer is larger than allowed.", "Send a smaller document.";
     FETCH_IO = 11205, Error, 0, "The application could not be reached.", "Check that the web server is running and that the address is correct.";
     FETCH_PROTOCOL = 11206, Error, 0, "The application's answer cannot be used.", "Check what the web server sends; it must answer with status 200.";
     DOCUMENT_PARSE = 12100, Error, 0, "The document is not well-formed XML.", "Correct the XML at the line and column given.";
-    UNKNOWN_VERB = 12200, Error, 0, "The document has an element that is not a verb; it was skipped.", "Check the spelling; names are case-sensitive.";
+    UNKNOWN_VERB = 12200, Error, 0, "The document has an element that is not a verb; the text says what was run instead.", "Check the spelling; names are case-sensitive.";
     UNKNOWN_ATTRIBUTE = 12201, Warning, 0, "The verb has an unknown attribute; it was ignored.", "Check the spelling; names are case-sensitive.";
     BAD_NESTING = 12202, Error, 0, "The element or text does not belong inside its parent; it was skipped.", "Move it to where it is allowed.";
     BAD_VALUE = 12203, Warning, 0, "The attribute's value is not allowed; the default was used.", "Use one of the values that the documentation lists.";
@@ -149,7 +149,7 @@ table! {
     TOO_MANY_REQUESTS = 20429, Error, 429, "The server is at its limit, or too many wrong passwords were sent.", "Try again after the number of seconds given in Retry-After.";
     BAD_PARAMETER = 21100, Error, 400, "A parameter is missing or has a value that is not allowed.", "Correct the parameter named in the text.";
     FORBIDDEN = 21103, Error, 403, "The account may not do this.", "Use credentials of the owner or of one of its parent accounts.";
-    CALL_NOT_LIVE = 21220, Error, 410, "The call is not in progress.", "Only a live call can be changed.";
+    CALL_NOT_LIVE = 21220, Error, 410, "The call is not in progress, or its state does not allow the change.", "Change only a live call, and redirect only one that is answered. At `/2010-04-01` the status is 400.";
     DOCUMENT_NOT_FOUND = 21402, Error, 0, "The application answered 404.", "Check the address of the document.";
     NUMBER_UNAVAILABLE = 21422, Error, 400, "At `/2010-04-01`: the number already exists here, or only an area code was given.", "Change the existing number, or name another one; no number provider is connected.";
     NUMBER_TAKEN = 21452, Error, 400, "At `/restcomm/2012-04-24`: the number already exists here, or it was requested without `isSIP=true`.", "Change the existing number; if it is new and your own, add `isSIP=true`; no number provider is connected.";

@@ -115,7 +115,7 @@ impl FromStr for Lane {
                 bytes,
             })
         });
-        found.ok_or_else(|| SidError::new("Lane", "AC, CA, CF, RE, SM or VE", text))
+        found.ok_or_else(|| SidError::new("AC, CA, CF, RE, SM or VE", text))
     }
 }
 

@@ -13,17 +13,15 @@ use crate::time::Timestamp;
 
 /// Why a text is not an identifier of the requested kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not a {kind}: expected `{prefix}` and 32 hexadecimal digits")]
+#[error("`{text}` is not a valid SID: expected `{prefix}` and 32 hexadecimal digits")]
 pub struct SidError {
-    kind: &'static str,
     prefix: &'static str,
     text: String,
 }
 
 impl SidError {
-    pub(crate) fn new(kind: &'static str, prefix: &'static str, text: &str) -> Self {
+    pub(crate) fn new(prefix: &'static str, text: &str) -> Self {
         Self {
-            kind,
             prefix,
             text: text.chars().take(80).collect(),
         }
@@ -91,7 +89,7 @@ macro_rules! sid {
             fn from_str(text: &str) -> Result<Self, SidError> {
                 parse($prefix, text)
                     .map(Self)
-                    .ok_or_else(|| SidError::new(stringify!($name), $prefix, text))
+                    .ok_or_else(|| SidError::new($prefix, text))
             }
         }
 

@@ -121,11 +121,11 @@ impl<'a> Element<'a> {
         self.attribute(name).map(|attribute| attribute.value)
     }
 
-    /// Value of an attribute that must pass a test.
+    /// Value of an attribute that must pass a test; otherwise `None`, with a finding that ends with what happens instead.
     pub(crate) fn checked(
         &self,
         name: &str,
-        code: u16,
+        (code, instead): (u16, &str),
         test: impl Fn(&str) -> bool,
         findings: &mut Findings,
     ) -> Option<String> {
@@ -134,7 +134,7 @@ impl<'a> Element<'a> {
             return Some(attribute.value);
         }
         let message = format!(
-            "`{name}` of `{}` cannot be `{}`",
+            "`{name}` of `{}` cannot be `{}`; {instead}",
             self.name(),
             quoted(&attribute.value)
         );

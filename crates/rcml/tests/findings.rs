@@ -188,7 +188,7 @@ fn explains_broken_documents() {
         ),
         (
             r#"<Response><Play digits="1,2">x.wav</Play></Response>"#,
-            &["12203 1:17 `digits` of `Play` cannot be `1,2`"],
+            &["12203 1:17 `digits` of `Play` cannot be `1,2`; no keys are sent"],
         ),
         (
             r#"<Response><Play digits="1">http://x/a.wav</Play><Play digits="2"/><Gather><Play digits="3">/a.wav</Play></Gather></Response>"#,
@@ -251,7 +251,7 @@ fn explains_broken_documents() {
             r#"<Response><Dial timeout="99999999999" callerId="a&#10;b" ringTone="us" record="record-from-ringing">+2000</Dial></Response>"#,
             &[
                 "13212 1:17 `timeout` of `Dial` cannot be `99999999999`; 30 was used",
-                "13214 1:39 `callerId` of `Dial` cannot be `a�b`",
+                "13214 1:39 `callerId` of `Dial` cannot be `a�b`; the caller's own was used",
                 "12204 1:58 `ringTone` of `Dial` has no effect here; `dialMusic` plays a sound instead",
                 "12204 1:72 `record` of `Dial` cannot be `record-from-ringing` here; both sides are recorded mixed, from the moment they are connected",
             ],
@@ -314,7 +314,7 @@ fn explains_broken_documents() {
         (
             r#"<Response><Dial><Client statusCallbackEvent="ringing anwsered" statusCallbackMethod="PUT" sendDigits="1" statusCallback="ftp://x/y">ann</Client></Dial></Response>"#,
             &[
-                "13223 1:25 `statusCallbackEvent` cannot be `anwsered` [answered]",
+                "13223 1:25 `statusCallbackEvent` cannot be `anwsered`; it was left out [answered]",
                 "13223 1:64 `statusCallbackMethod` of `Client` cannot be `PUT` (GET or POST); POST was used",
                 "12201 1:91 `Client` has no attribute `sendDigits`; `Number` has",
                 "11100 1:106 `statusCallback` of `Client` is neither http nor https: `ftp://x/y`",
@@ -323,14 +323,14 @@ fn explains_broken_documents() {
         (
             r#"<Response><Dial><Number sendDigits="12 x" machineDetection="Enable">+2000</Number></Dial></Response>"#,
             &[
-                "12203 1:25 `sendDigits` of `Number` cannot be `12 x`",
+                "12203 1:25 `sendDigits` of `Number` cannot be `12 x`; no keys are sent",
                 "12204 1:43 `machineDetection` of `Number` has no effect here",
             ],
         ),
         (
             r#"<Response><Dial callerId="x@"><Number url="ftp://s" method="PUT">+2000</Number></Dial></Response>"#,
             &[
-                "13214 1:17 `callerId` of `Dial` cannot be `x@`",
+                "13214 1:17 `callerId` of `Dial` cannot be `x@`; the caller's own was used",
                 "11100 1:39 `url` of `Number` is neither http nor https: `ftp://s`",
                 "13210 1:53 `method` of `Number` cannot be `PUT` (GET or POST); POST was used",
             ],
@@ -355,7 +355,7 @@ fn explains_broken_documents() {
             &[
                 "14103 1:11 `Sms` has no text; the document ends here",
                 "14102 1:11 `from` of `Sms` is empty; the document ends here",
-                "14101 1:16 `to` of `Sms` cannot be `a b`",
+                "14101 1:16 `to` of `Sms` cannot be `a b`; the document ends here",
                 "14104 1:34 `method` of `Sms` cannot be `PUT` (GET or POST); POST was used",
                 "11100 1:47 `action` of `Sms` is neither http nor https: `ftp://x`",
                 "11100 1:64 `statusCallback` of `Sms` contains spaces: `a b`",
@@ -369,10 +369,10 @@ fn explains_broken_documents() {
         (
             r#"<Response><Gather finishOnKey="x" timeout="0" numDigits="0" startInputKey="A" method="PUT"/></Response>"#,
             &[
-                "13310 1:19 `finishOnKey` of `Gather` cannot be `x`",
+                "13310 1:19 `finishOnKey` of `Gather` cannot be `x`; # was used",
                 "13313 1:35 `timeout` of `Gather` cannot be `0`; 5 was used",
                 "13314 1:47 `numDigits` of `Gather` cannot be `0`; no limit was used",
-                "13315 1:61 `startInputKey` of `Gather` cannot be `A`",
+                "13315 1:61 `startInputKey` of `Gather` cannot be `A`; any key can start input",
                 "13312 1:79 `method` of `Gather` cannot be `PUT` (GET or POST); POST was used",
             ],
         ),
@@ -390,7 +390,7 @@ fn explains_broken_documents() {
             r#"<Response><Gather input="speech dtmf" language="klingon" speechTimeout="soon" partialResultCallback="a b" partialResultCallbackMethod="PUT" speechModel="x" enhanced="true"/></Response>"#,
             &[
                 "13331 1:39 language `klingon` is not known; en-US was used",
-                "13332 1:58 `speechTimeout` of `Gather` cannot be `soon`",
+                "13332 1:58 `speechTimeout` of `Gather` cannot be `soon`; the value of `timeout` was used",
                 "11100 1:79 `partialResultCallback` of `Gather` contains spaces: `a b`",
                 "13312 1:107 `partialResultCallbackMethod` of `Gather` cannot be `PUT` (GET or POST); POST was used",
                 "12204 1:141 `speechModel` of `Gather` has no effect here",
@@ -408,7 +408,7 @@ fn explains_broken_documents() {
             r#"<Response><Gather input="keys" finishOnKey="1234567890*#1"/></Response>"#,
             &[
                 "12203 1:19 `input` of `Gather` cannot be `keys` (dtmf, speech or both); dtmf was used",
-                "13310 1:32 `finishOnKey` of `Gather` cannot be `1234567890*#1`",
+                "13310 1:32 `finishOnKey` of `Gather` cannot be `1234567890*#1`; # was used",
             ],
         ),
         (

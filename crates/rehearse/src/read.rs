@@ -168,7 +168,7 @@ pub(crate) fn text(node: &Node, what: &str) -> Result<String, Problem> {
 pub(crate) fn number<T: std::str::FromStr>(node: &Node, what: &str) -> Result<T, Problem> {
     let written = text(node, what)?;
     written.parse().map_err(|_| {
-        let problem = format!("`{what}`: `{written}` is not a number that fits here");
+        let problem = format!("`{what}`: `{written}` is not a whole number in the allowed range");
         Problem::new(node.line, problem)
     })
 }

@@ -195,7 +195,7 @@ fn scripts_that_cannot_be_right_are_refused_with_their_line() {
         ),
         (
             "seed: x\nexpect: {verbs: []}",
-            "line 3: `seed`: `x` is not a number that fits here",
+            "line 3: `seed`: `x` is not a whole number in the allowed range",
         ),
         (
             "sounds: {~(: 3s}\nexpect: {verbs: []}",

@@ -18,7 +18,7 @@ pub use binding::{Binding, BindingSnapshot, Instance};
 use model::egress::{Class, class};
 
 use crate::header::{Contacts, NameAddr};
-use crate::message::{HeaderName, Request, Response};
+use crate::message::{Request, Response};
 use crate::ua::{FlowId, Peer, Transport};
 use crate::uri::{SipUri, Uri};
 
@@ -30,8 +30,6 @@ pub const DEFAULT_EXPIRES: u32 = 3600;
 pub const MAX_EXPIRES: u32 = 3600;
 /// Maximum octets of one Contact, parameters included, and of the Call-ID stored with it.
 pub const MAX_CONTACT: usize = 2048;
-/// Retry-After, in seconds, for a REGISTER with too many addresses.
-const RETRY_AFTER: u32 = 60;
 
 /// Why a REGISTER changed nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -54,15 +52,12 @@ impl RegisterError {
         let status: u16 = match self {
             Self::BadContact(_) => 400,
             Self::OutOfOrder => 500,
-            Self::TooMany => 503,
+            Self::TooMany => 403,
         };
         let mut response = Response::for_request(request, status);
         match self {
             Self::BadContact(text) => response.reason = format!("Bad Request ({text})"),
-            Self::TooMany => {
-                "Too Many Bindings".clone_into(&mut response.reason);
-                response.headers.push(HeaderName::RetryAfter, RETRY_AFTER);
-            }
+            Self::TooMany => "Too Many Contacts".clone_into(&mut response.reason),
             Self::OutOfOrder => {}
         }
         response

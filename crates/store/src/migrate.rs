@@ -84,7 +84,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
 const NOTES: &str = "CREATE TABLE IF NOT EXISTS migrations (\
     version BIGINT PRIMARY KEY, name TEXT NOT NULL, applied BIGINT NOT NULL)";
 
-/// Seals the digests of clients that an earlier release stored in the clear, and leaves no copy of them
+/// Seals the digests of clients that are stored in the clear, and leaves no copy of them
 /// in the file. Several processes may do so at once: each row is sealed once.
 pub(crate) async fn seal_clients(
     connection: &mut Connection,

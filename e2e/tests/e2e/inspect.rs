@@ -66,7 +66,7 @@ fn wrong_usage_exits_with_64() -> anyhow::Result<()> {
         (&["replay", &call], 64),
         (&["webhooks", "show", "xyz"], 64),
         (&["webhooks", "show", &event], 64),
-        (&["webhooks", "list", "--call", "CA12"], 64),
+        (&["webhooks", "list", "--lane", "CA12"], 64),
         (&["webhooks", "replay", "xyz"], 64),
         (&["notifications", "list", "--call", "CA12"], 64),
         (&["calls", "list", "--status", "COMPLETED"], 0),

@@ -150,8 +150,8 @@ impl Rows {
         self.accounts.get(&sid).copied().ok_or(Want::Account(sid))
     }
 
-    /// An application that runs for an account: its own, or one of an account above it. A row of an
-    /// earlier release may name another one.
+    /// An application that runs for an account: its own, or one of an account above it. A row from
+    /// before this rule may name another one.
     pub(super) fn application(
         &self,
         sid: ApplicationSid,

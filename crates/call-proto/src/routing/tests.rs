@@ -783,7 +783,7 @@ fn a_called_party_is_at_phones_a_trunk_or_an_address() {
 
 #[test]
 fn an_application_runs_only_for_its_account_and_those_below() {
-    // An earlier release let a number name any application.
+    // A row may be older than this rule.
     let table = [
         (2, "2: POST /app?y=2"),
         (4, "4: POST /app?y=2"),

@@ -232,9 +232,9 @@ fn of_room(way: Way, what: &str, detail: &str) -> String {
             "talks and hears" => "talks and hears in the conference".to_owned(),
             "hears" => "only hears the conference".to_owned(),
             "waits" => "waits for the conference to start".to_owned(),
-            _ => plain("the conference has moved it", detail),
+            _ => plain("the conference changed its role", detail),
         },
-        (Way::In, "refused") => plain("the conference refused it", detail),
+        (Way::In, "refused") => plain("the conference refused the call", detail),
         (Way::In, "conference over") => plain("the conference is over", detail),
         _ => plain(what, detail),
     }

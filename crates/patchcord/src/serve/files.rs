@@ -25,7 +25,7 @@ pub(super) fn recordings(data: &Path) -> PathBuf {
 }
 
 /// Creates the data folder and those inside it, readable only by their owner, and also restricts
-/// what an earlier release left in it.
+/// what is in it already.
 pub(super) fn make_folders(data: &Path) -> Result<()> {
     for folder in [RECORDINGS, SOUNDS, SPEECH] {
         let path = data.join(folder);
@@ -257,7 +257,7 @@ mod tests {
         make_folders(&data).unwrap();
         let recordings = data.join(RECORDINGS);
         assert_eq!((mode(&data), mode(&recordings)), (0o700, 0o700));
-        // As left by earlier releases.
+        // As left by a program with another umask.
         let database = data.join("patchcord.db-wal");
         std::fs::write(&database, "").unwrap();
         for (path, open) in [(&data, 0o755), (&recordings, 0o755), (&database, 0o644)] {

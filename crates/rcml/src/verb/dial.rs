@@ -119,7 +119,12 @@ impl Dial {
                 error::DIAL_TIME_LIMIT,
                 findings,
             ),
-            caller_id: element.checked("callerId", error::DIAL_CALLER_ID, can_be_shown, findings),
+            caller_id: element.checked(
+                "callerId",
+                (error::DIAL_CALLER_ID, "the caller's own was used"),
+                can_be_shown,
+                findings,
+            ),
             record: record(element, findings),
             dial_music: element.url("dialMusic", findings),
             hangup_on_star: element.flag("hangupOnStar", findings).unwrap_or(false),

@@ -123,7 +123,7 @@ impl Gather {
             finish_on_key: finish_on_key(element, findings),
             start_input_key: element.checked(
                 "startInputKey",
-                error::GATHER_START_KEY,
+                (error::GATHER_START_KEY, "any key can start input"),
                 are_keys,
                 findings,
             ),
@@ -142,7 +142,12 @@ fn finish_on_key(element: &Element<'_>, findings: &mut Findings) -> String {
         return String::new();
     }
     element
-        .checked("finishOnKey", error::GATHER_FINISH_KEY, are_keys, findings)
+        .checked(
+            "finishOnKey",
+            (error::GATHER_FINISH_KEY, "# was used"),
+            are_keys,
+            findings,
+        )
         .unwrap_or_else(|| Gather::DEFAULT_FINISH_ON_KEY.to_owned())
 }
 

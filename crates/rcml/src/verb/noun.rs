@@ -246,7 +246,14 @@ impl Branch {
             ),
             status_callback_events: events(element, findings),
             send_digits: has("sendDigits")
-                .then(|| element.checked("sendDigits", error::BAD_VALUE, is_digits, findings))
+                .then(|| {
+                    element.checked(
+                        "sendDigits",
+                        (error::BAD_VALUE, "no keys are sent"),
+                        is_digits,
+                        findings,
+                    )
+                })
                 .flatten(),
             username: has("username")
                 .then(|| element.string("username"))
@@ -275,7 +282,10 @@ fn events(element: &Element<'_>, findings: &mut Findings) -> Option<Vec<LegEvent
             Some(event) if events.contains(&event) => {}
             Some(event) => events.push(event),
             None => {
-                let message = format!("`statusCallbackEvent` cannot be `{}`", quoted(word));
+                let message = format!(
+                    "`statusCallbackEvent` cannot be `{}`; it was left out",
+                    quoted(word)
+                );
                 let meant = closest(word, LegEvent::ALL.map(LegEvent::as_str));
                 findings
                     .push(Finding::new(error::DIAL_CALLBACK, attribute.at, message).suggest(meant));

@@ -62,7 +62,12 @@ impl Play {
     fn of(element: &Element<'_>, findings: &mut Findings) -> Self {
         element.check_attributes(&ATTRIBUTES, findings);
         element.refuse_children(findings);
-        let digits = element.checked("digits", error::BAD_VALUE, is_digits, findings);
+        let digits = element.checked(
+            "digits",
+            (error::BAD_VALUE, "no keys are sent"),
+            is_digits,
+            findings,
+        );
         let url = element.text_url(findings);
         if url.is_empty() && digits.is_none() {
             let message = "`Play` has no address".to_owned();

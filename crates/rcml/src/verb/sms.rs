@@ -88,6 +88,6 @@ fn party(
     }
     element.attribute(name)?;
     let fits = |text: &str| !usual(text).is_empty();
-    let found = element.checked(name, code, fits, findings);
+    let found = element.checked(name, (code, "the document ends here"), fits, findings);
     Some(found.map(|text| usual(&text)).unwrap_or_default())
 }

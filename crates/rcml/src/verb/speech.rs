@@ -152,7 +152,10 @@ fn hints(element: &Element<'_>, findings: &mut Findings) -> Vec<String> {
 fn timeout(element: &Element<'_>, findings: &mut Findings) -> Option<SpeechTimeout> {
     let written = element.checked(
         "speechTimeout",
-        error::GATHER_SPEECH_TIMEOUT,
+        (
+            error::GATHER_SPEECH_TIMEOUT,
+            "the value of `timeout` was used",
+        ),
         |text| read_timeout(text).is_some(),
         findings,
     );
