@@ -115,10 +115,8 @@ fn misnamed(root: &Element<'_>) -> Finding {
         None => "nothing was run",
     };
     let message = format!("the root should be `Response`, not `{name}`; {done}");
-    let meant = if name.to_lowercase().ends_with("response") {
-        Some("Response")
-    } else {
-        closest(name, ["Response"].into_iter().chain(vocabulary::verbs()))
-    };
+    // The message names `Response` already.
+    let meant = closest(name, ["Response"].into_iter().chain(vocabulary::verbs()))
+        .filter(|meant| *meant != "Response");
     Finding::new(error::UNKNOWN_VERB, root.at(), message).suggest(meant)
 }

@@ -119,13 +119,13 @@ fn explains_broken_documents() {
         (
             "<response><Hangup/></response>",
             &[
-                "12200 1:1 the root should be `Response`, not `response`; its content was run anyway [Response]",
+                "12200 1:1 the root should be `Response`, not `response`; its content was run anyway",
             ],
         ),
         (
             "<VoiceResponse><say/></VoiceResponse>",
             &[
-                "12200 1:1 the root should be `Response`, not `VoiceResponse`; its content was run anyway [Response]",
+                "12200 1:1 the root should be `Response`, not `VoiceResponse`; its content was run anyway",
                 "12200 1:16 `say` is not a verb; it was skipped [Say]",
             ],
         ),
