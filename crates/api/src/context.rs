@@ -21,9 +21,6 @@ use crate::roles::{ADMINISTRATOR, Action};
 use crate::value::{Resource, View, json_list, json_object, xml_element};
 use crate::warnings::Warnings;
 
-/// Maximum depth of the tree of accounts.
-const DEEPEST: usize = 16;
-
 /// An authenticated request.
 pub(crate) struct Context<'a> {
     pub(crate) state: &'a ApiState,
@@ -107,7 +104,7 @@ impl Context<'_> {
     pub(crate) async fn own(&self, account: &Account) -> Result<(), Failure> {
         let mut sid = account.sid;
         let mut parent = account.parent;
-        for _ in 0..DEEPEST {
+        for _ in 0..Account::MAX_ANCESTRY {
             if sid == self.caller.sid {
                 return Ok(());
             }
@@ -125,7 +122,7 @@ impl Context<'_> {
     pub(crate) async fn depth(&self, account: &Account) -> Result<usize, Failure> {
         let mut depth = 0;
         let mut parent = account.parent;
-        while let (Some(above), true) = (parent, depth < DEEPEST) {
+        while let (Some(above), true) = (parent, depth < Account::MAX_ANCESTRY) {
             depth += 1;
             parent = match self.state.store.account(above).await? {
                 Some(account) => account.parent,

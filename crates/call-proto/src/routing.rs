@@ -79,9 +79,19 @@ pub struct Refusal {
 
 impl Refusal {
     /// The rows could not be fetched.
+    ///
+    /// - `is_temporary`: whether they may be later
     #[must_use]
-    pub fn without_rows() -> Self {
-        Self::of_server(500, "the rows for its routing cannot be read")
+    pub fn without_rows(is_temporary: bool) -> Self {
+        let text = "the rows for its routing cannot be read";
+        if is_temporary {
+            Self {
+                retry_after_s: Some(RETRY_AFTER_S),
+                ..Self::of_server(503, text)
+            }
+        } else {
+            Self::of_server(500, text)
+        }
     }
 
     /// The server accepts no more calls.

@@ -24,7 +24,8 @@ use crate::{facts, now, rows, sip_side};
 pub(crate) async fn admit(shared: Arc<Shared>, call: IncomingCall) {
     let decision = decide(&shared, &call).await.unwrap_or_else(|error| {
         error!(%error, "a call could not be routed");
-        Decision::Refuse(Refusal::without_rows())
+        let is_temporary = matches!(error, StoreError::Unavailable(_) | StoreError::Closed);
+        Decision::Refuse(Refusal::without_rows(is_temporary))
     });
     match decision {
         Decision::Challenge(whom) => {

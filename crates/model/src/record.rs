@@ -465,6 +465,12 @@ pub struct Callback {
     pub created: Timestamp,
 }
 
+impl Account {
+    /// Most accounts on the way from one to the top of its tree, itself included. Every walk upwards ends here, so that
+    /// rows that form a circle cannot hold it up.
+    pub const MAX_ANCESTRY: usize = 16;
+}
+
 impl Client {
     /// The owning account and its organization.
     #[must_use]

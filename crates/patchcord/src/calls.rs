@@ -97,12 +97,8 @@ impl Recorded {
     /// The trace and the journal as far as the server that runs the call has them.
     async fn live(&self, config: &Config) -> Option<Vec<u8>> {
         // A leg that is over may be forgotten while others of its family live.
-        for leg in std::iter::once(&self.root).chain(&self.children) {
-            if let Some(blob) = live::trace(&config.server.data, leg.sid).await {
-                return Some(blob);
-            }
-        }
-        None
+        let legs = std::iter::once(&self.root).chain(&self.children);
+        live::trace(&config.server.data, legs.map(|leg| leg.sid)).await
     }
 
     /// Why there is no trace, if there is none.

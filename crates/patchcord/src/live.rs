@@ -83,15 +83,20 @@ async fn answer(mut stream: UnixStream, engine: Engine) -> Option<()> {
     writer.write_all(&blob).await.ok()
 }
 
-/// The trace of a leg from the server that uses this data folder; `None` if there is no such server, or the
-/// leg is not live there.
-pub(crate) async fn trace(data: &Path, leg: CallSid) -> Option<Vec<u8>> {
+/// The trace of the first of these legs that is live on the server that uses this data folder; `None` if none is, or
+/// there is no such server.
+pub(crate) async fn trace(data: &Path, legs: impl IntoIterator<Item = CallSid>) -> Option<Vec<u8>> {
     let asking = async {
-        let mut stream = UnixStream::connect(path(data)).await.ok()?;
-        stream.write_all(format!("{leg}\n").as_bytes()).await.ok()?;
-        let mut blob = Vec::new();
-        stream.read_to_end(&mut blob).await.ok()?;
-        Some(blob).filter(|blob| !blob.is_empty())
+        for leg in legs {
+            let mut stream = UnixStream::connect(path(data)).await.ok()?;
+            stream.write_all(format!("{leg}\n").as_bytes()).await.ok()?;
+            let mut blob = Vec::new();
+            stream.read_to_end(&mut blob).await.ok()?;
+            if !blob.is_empty() {
+                return Some(blob);
+            }
+        }
+        None
     };
     tokio::time::timeout(PATIENCE, asking).await.ok()?
 }

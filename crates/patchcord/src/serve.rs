@@ -12,6 +12,7 @@ mod repair;
 
 use std::io::Write as _;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -82,6 +83,7 @@ pub(crate) struct Running {
 /// If a part cannot be started; the text says which one and what to do.
 pub(crate) async fn run(config: Config) -> Result<()> {
     let mut stages = shutdown::watch_signals().context("signal handlers")?;
+    let drain = config.server.drain_s;
     let running = start(config, stages.clone()).await?;
     running.print_ready()?;
     shutdown::reached(&mut stages, Stage::Draining).await;
@@ -89,9 +91,18 @@ pub(crate) async fn run(config: Config) -> Result<()> {
     tokio::select! {
         () = running.engine.idle() => {}
         () = shutdown::reached(&mut stages, Stage::Stopping) => {}
+        () = after(drain) => warn!("calls are still in progress at the end of `server.drain_s`; they get BYE"),
     }
     running.stop().await;
     Ok(())
+}
+
+/// Waits so many seconds; for good if there is no limit.
+async fn after(seconds: Option<NonZeroU32>) {
+    match seconds {
+        Some(seconds) => tokio::time::sleep(Duration::from_secs(seconds.get().into())).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Starts the server.
@@ -117,7 +128,7 @@ pub(crate) async fn start(mut config: Config, stages: watch::Receiver<Stage>) ->
     let (sip, incoming) =
         parts::sip(&config, &store, administrator.organization, &refusals).await?;
     // For a shared database the patrol does that, once it knows which servers are dead.
-    if config.database.url.is_none() {
+    if !store.is_shared() {
         repair::complete(&store, &sip, &recordings).await?;
     }
     let sip_addrs = sip.local();
@@ -138,7 +149,7 @@ pub(crate) async fn start(mut config: Config, stages: watch::Receiver<Stage>) ->
     }
 
     let (stopping, stopped) = watch::channel(false);
-    if config.database.url.is_some() {
+    if store.is_shared() {
         let patrol = repair::Patrol {
             store: store.clone(),
             sip: patrol_sip,

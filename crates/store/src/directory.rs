@@ -1,6 +1,5 @@
 //! Organizations, accounts, clients, applications, and the look-up of dialled numbers.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use model::naming;
@@ -94,17 +93,14 @@ impl Store {
     /// As [`Store::account`].
     pub async fn customer_of(&self, sid: AccountSid) -> Result<AccountSid> {
         let (mut customer, mut at) = (sid, sid);
-        let mut seen = BTreeSet::new();
-        while let Some(account) = self.account(at).await? {
-            let Some(parent) = account.parent else {
-                break;
+        for _ in 0..Account::MAX_ANCESTRY {
+            let parent = self.account(at).await?.and_then(|account| account.parent);
+            let Some(parent) = parent else {
+                return Ok(customer);
             };
-            if !seen.insert(at) {
-                return Err(corrupt("parent", format!("{at} is its own ancestor")));
-            }
             (customer, at) = (at, parent);
         }
-        Ok(customer)
+        Err(corrupt("parent", format!("{sid} has too many ancestors")))
     }
 
     /// The account with an e-mail address, in any letter case. Cached.

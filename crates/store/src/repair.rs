@@ -210,13 +210,19 @@ impl Store {
         self.administer(Admin::AdoptCallbacks { gone_since }).await
     }
 
+    /// Whether several servers may use the database at once.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        !self.dialect().single_process()
+    }
+
     /// Servers whose last heartbeat is older than this are dead. Only one server can have an SQLite
     /// database open, so there all others are dead.
     pub(crate) fn gone_since(&self, now: Timestamp) -> Timestamp {
-        if self.dialect().single_process() {
-            Timestamp(i64::MAX)
-        } else {
+        if self.is_shared() {
             now - SILENCE
+        } else {
+            Timestamp(i64::MAX)
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The contract of `docs/operating.md`: ready line, exit codes, health, signals.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use e2e::phone::Setup;
@@ -57,6 +57,33 @@ fn an_idle_server_ends_cleanly_at_the_first_signal() -> anyhow::Result<()> {
     server.process().signal("TERM")?;
     let status = server.process().finish(LIMIT)?;
     assert_eq!(status.code(), Some(0), "{}", server.log());
+    Ok(())
+}
+
+/// The first signal lets the call go on, the limit ends it with BYE and a reason on record.
+#[test]
+fn a_call_that_outlasts_the_drain_gets_bye() -> anyhow::Result<()> {
+    let limited = Options::default().variable("PATCHCORD_SERVER__DRAIN_S", "2");
+    let mut server = limited.start()?;
+    let app = App::start()?;
+    app.on("/v", Reply::document("<Gather timeout=\"60\"/>"));
+    server
+        .rest()
+        .public_number("1000", &app.url("/v"), &app.url("/s"))?;
+    let kim = Setup::new("kim").start(&server, Pitch::of(500.0))?;
+    kim.dial("1000")?;
+    kim.wait_for("CALL_ESTABLISHED")?;
+    let told = Instant::now();
+    server.process().signal("TERM")?;
+    kim.wait_for("CALL_CLOSED")?;
+    ensure!(
+        told.elapsed() >= Duration::from_secs(2),
+        "{:?}",
+        told.elapsed()
+    );
+    let status = server.process().finish(LIMIT)?;
+    assert_eq!(status.code(), Some(0), "{}", server.log());
+    assert!(server.log().contains("get BYE"), "{}", server.log());
     Ok(())
 }
 

@@ -28,6 +28,8 @@ const GROWTH_MB: f64 = 10.0;
 const SOCKETS_PER_CALL: usize = 4;
 /// Calls that count the sockets.
 const PROBES: usize = 20;
+/// How long the calls may take beyond the planned time.
+const GRACE: Duration = Duration::from_secs(120);
 /// How long connections to the application and those of the API may stay open without use.
 const IDLE: Duration = Duration::from_secs(150);
 
@@ -149,6 +151,12 @@ fn many_calls_leave_nothing_behind() -> anyhow::Result<()> {
     let mut sampled = start;
     let is_over = |ua: &Ua| ua.tally().ended + ua.tally().failures() >= calls + PROBES;
     while !is_over(&ua) || !caller.thread.is_finished() {
+        anyhow::ensure!(
+            start.elapsed() < duration + GRACE,
+            "calls have not ended: {} live, {:?}",
+            ua.live(),
+            ua.tally()
+        );
         let due = (start.elapsed().as_secs_f64() * rate) as usize;
         while ua.tally().placed < PROBES + due.min(calls) {
             ua.call("1000")?;

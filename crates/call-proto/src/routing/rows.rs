@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use model::naming::{Claimant, claimant};
-use model::record::{Application, Client, Number};
+use model::record::{Account, Application, Client, Number};
 use model::{AccountSid, AccountStatus, ApplicationSid, number};
 
 /// A row that a decision depends on.
@@ -169,12 +169,15 @@ impl Rows {
     }
 
     fn is_at_or_above(&self, above: AccountSid, of: AccountSid) -> Result<bool, Want> {
-        let mut at = Some(of);
-        while let Some(sid) = at {
-            if sid == above {
+        let mut at = of;
+        for _ in 0..Account::MAX_ANCESTRY {
+            if at == above {
                 return Ok(true);
             }
-            at = self.standing(sid)?.parent;
+            let Some(parent) = self.standing(at)?.parent else {
+                break;
+            };
+            at = parent;
         }
         Ok(false)
     }

@@ -98,8 +98,13 @@ impl House {
                 } else {
                     AccountStatus::Active
                 };
-                // Account 4 is above all others except 5.
-                let parent = (sid != account(4) && sid != account(5)).then_some(account(4));
+                // Account 4 is above all others except 5; 6 and 7 are above each other.
+                let parent = match sid {
+                    _ if sid == account(4) || sid == account(5) => None,
+                    _ if sid == account(6) => Some(account(7)),
+                    _ if sid == account(7) => Some(account(6)),
+                    _ => Some(account(4)),
+                };
                 rows.add_account(sid, (!gone).then_some(Standing { status, parent }));
             }
             Want::Application(sid) => {
@@ -704,11 +709,11 @@ fn clients_reach_other_servers() {
 fn the_server_refuses_with_its_own_statuses() {
     let full = Refusal::full();
     assert_eq!((full.sip_status, full.retry_after_s), (503, Some(10)));
-    let failed = Refusal::without_rows();
-    assert_eq!(
-        (failed.sip_status, failed.retry_after_s, failed.account),
-        (500, None, None)
-    );
+    for (is_temporary, expected) in [(false, (500, None)), (true, (503, Some(10)))] {
+        let failed = Refusal::without_rows(is_temporary);
+        let seen = (failed.sip_status, failed.retry_after_s);
+        assert_eq!((seen, failed.account), (expected, None));
+    }
 }
 
 #[test]
@@ -788,6 +793,7 @@ fn an_application_runs_only_for_its_account_and_those_below() {
         (2, "2: POST /app?y=2"),
         (4, "4: POST /app?y=2"),
         (5, "404 11007 for 5"),
+        (6, "404 11007 for 6"),
     ];
     for (of, expected) in table {
         let mut house = House::new();
