@@ -1,30 +1,28 @@
 //! Warnings about requests that succeed nevertheless: headers of the answer, and notifications.
 //!
 //! A parameter that has no effect, or a different one than it seems to have, is reported: always in a header
-//! of the answer, and in a notification in case the caller ignores headers. **Invariant: an account gets the
-//! same notification at most once an hour, and a limited number in total.** One that cannot be stored does
-//! not count: the next such request tries again.
+//! of the answer, and in a notification in case the caller ignores headers, within the limits of [`News`].
+//! One that cannot be stored does not count: the next such request tries again.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use model::news::{Limits, News};
 use model::record::{Account, Notification};
-use model::{AccountSid, NotificationSid, Timestamp, error};
+use model::{NotificationSid, Timestamp, error};
 use store::{Change, Store};
 
 /// Header that carries one warning.
 const WARNING: HeaderName = HeaderName::from_static("patchcord-warning");
 /// Maximum number of these headers in an answer.
 const MAX_LINES: usize = 10;
-/// How long a notification is not repeated.
-const REPEATED_AFTER: Duration = Duration::from_secs(3600);
-/// Maximum number of notifications to one account in that time.
-const MAX_OF_ACCOUNT: usize = 20;
-/// Maximum number of accounts remembered; further ones get only headers.
-const MAX_ACCOUNTS: usize = 10_000;
+/// Beyond these, a warning is only in the headers.
+const LIMITS: Limits = Limits {
+    quiet: Duration::from_secs(3600),
+    of_account: 20,
+    of_all: 10_000,
+};
 /// Level of a warning in a notification's `log`.
 const LEVEL: i64 = error::Level::Warning.number();
 
@@ -60,14 +58,13 @@ impl Warnings {
     }
 }
 
-/// Hashes of the texts, and when they were sent, by account.
-type Recent = HashMap<AccountSid, Vec<(u64, Instant)>>;
+/// Recent notifications.
+pub(crate) struct Notices(Mutex<News>);
 
-/// Recent notifications by account.
-#[derive(Default)]
-pub(crate) struct Notices {
-    accounts: Mutex<Recent>,
-    hashes: RandomState,
+impl Default for Notices {
+    fn default() -> Self {
+        Self(Mutex::new(News::new(LIMITS)))
+    }
 }
 
 impl Notices {
@@ -79,85 +76,45 @@ impl Notices {
         (code, text): (u16, String),
         now: Timestamp,
     ) {
-        let Some(mark) = self.mark(account.sid, &text, Instant::now()) else {
+        let account = account.sid;
+        if !self.news().is_news(account, code, &text, now) {
             return;
-        };
+        }
         let notification = Notification {
             sid: NotificationSid::new(now, rand::random()),
-            account: account.sid,
-            lane: account.sid.into(),
+            account,
+            lane: account.into(),
             call: None,
             level: LEVEL,
             code,
-            text,
+            text: text.clone(),
             request_url: None,
             request_method: None,
             line: None,
             column: None,
             created: now,
         };
-        let (store, notices, account) = (store.clone(), Arc::clone(self), account.sid);
+        let (store, notices) = (store.clone(), Arc::clone(self));
         // The answer does not wait for this.
         tokio::spawn(async move {
             let change = Change::Notification(Box::new(notification));
             if let Err(error) = store.commit_soon(vec![change]).await {
                 tracing::debug!(%error, "a notification about a request could not be stored");
-                notices.forget(account, mark);
+                notices.news().forget(account, code, &text);
             }
         });
     }
 
-    /// Marks a notification as sent; `None` if it is not to be sent.
-    fn mark(&self, account: AccountSid, text: &str, now: Instant) -> Option<u64> {
-        let hash = self.hashes.hash_one(text);
-        let mut accounts = self.accounts();
-        let recent = |(_, at): &(u64, Instant)| now.duration_since(*at) < REPEATED_AFTER;
-        if accounts.len() >= MAX_ACCOUNTS && !accounts.contains_key(&account) {
-            accounts.retain(|_, sent| sent.iter().any(recent));
-            if accounts.len() >= MAX_ACCOUNTS {
-                return None;
-            }
-        }
-        let recently = accounts.entry(account).or_default();
-        recently.retain(recent);
-        if recently.len() >= MAX_OF_ACCOUNT || recently.iter().any(|(known, _)| *known == hash) {
-            return None;
-        }
-        recently.push((hash, now));
-        Some(hash)
-    }
-
-    /// Takes a mark back.
-    fn forget(&self, account: AccountSid, mark: u64) {
-        if let Some(sent) = self.accounts().get_mut(&account) {
-            sent.retain(|(hash, _)| *hash != mark);
-        }
-    }
-
-    fn accounts(&self) -> MutexGuard<'_, Recent> {
-        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
+    fn news(&self) -> MutexGuard<'_, News> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::time::Instant;
 
-    #[test]
-    fn notifications_are_not_repeated_and_limited() {
-        let notices = Notices::default();
-        let [one, two] = [1, 2].map(|n| AccountSid::from_bytes([n; 16]));
-        let start = Instant::now();
-        let is_due = |account, text: &str, now| notices.mark(account, text, now).is_some();
-        assert!(is_due(one, "a", start));
-        assert!(!is_due(one, "a", start));
-        assert!(is_due(one, "b", start));
-        assert!(is_due(two, "a", start));
-        let later = start + REPEATED_AFTER;
-        assert!(is_due(one, "a", later));
-        let due = (0..50).filter(|n| is_due(one, &n.to_string(), later));
-        assert_eq!(due.count(), MAX_OF_ACCOUNT - 1);
-    }
+    use super::*;
 
     #[tokio::test]
     async fn a_notification_that_cannot_be_stored_is_tried_again() {
@@ -172,7 +129,8 @@ mod tests {
         let warning = (error::REQUEST_WARNING, "a".to_owned());
         notices.notify(&store, &account, warning, Timestamp(0));
         let give_up = Instant::now() + Duration::from_secs(5);
-        while notices.mark(account.sid, "a", Instant::now()).is_none() {
+        let (sid, code) = (account.sid, error::REQUEST_WARNING);
+        while !notices.news().is_news(sid, code, "a", Timestamp(0)) {
             assert!(Instant::now() < give_up, "it stays silent");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }

@@ -19,7 +19,6 @@ mod facts;
 mod listening;
 mod live;
 mod messages;
-mod news;
 mod open_messages;
 mod outbox;
 mod panics;

@@ -1,8 +1,9 @@
 //! The outbox of callbacks in the store, and the secrets for signing requests.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use model::news::News;
 use model::record::{Callback, Notification};
 use model::{AccountSid, EventSid, NotificationSid};
 use store::{Change, Committed, Store, StoreError};
@@ -12,7 +13,7 @@ use webhook::{
     Secrets,
 };
 
-use crate::news::News;
+use crate::refusals::NOTIFICATIONS;
 use crate::{facts, now};
 
 /// Rows in the store's outbox. A callback that is given up becomes a notification of its account, within the limits of
@@ -26,8 +27,12 @@ impl StoreOutbox {
     /// Over a store.
     #[must_use]
     pub fn new(store: Store) -> Self {
-        let notified = Mutex::default();
+        let notified = Mutex::new(News::new(NOTIFICATIONS));
         Self { store, notified }
+    }
+
+    fn news(&self) -> MutexGuard<'_, News> {
+        self.notified.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notifies the account that a callback was given up.
@@ -35,22 +40,18 @@ impl StoreOutbox {
         let host = facts::origin(&callback.url);
         let text = format!("a callback to {host} was given up: {}", failure.reason);
         let at = now();
-        let is_news = self
-            .notified
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_news(callback.account, failure.code, &text, at);
-        if !is_news {
+        let (account, code) = (callback.account, failure.code);
+        if !self.news().is_news(account, code, &text, at) {
             return;
         }
         let notification = Notification {
             sid: NotificationSid::new(at, rand::random()),
-            account: callback.account,
+            account,
             lane: callback.lane,
             call: callback.call,
             level: 0,
-            code: failure.code,
-            text,
+            code,
+            text: text.clone(),
             request_url: Some(callback.url.clone()),
             request_method: Some(callback.method.as_str().to_owned()),
             line: None,
@@ -61,6 +62,7 @@ impl StoreOutbox {
         let change = Change::Notification(Box::new(notification));
         if let Err(error) = self.store.commit_soon(vec![change]).await {
             warn!(%error, "a notification could not be stored");
+            self.news().forget(account, code, &text);
         }
     }
 

@@ -10,13 +10,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use model::news::{Limits, News};
 use model::record::Refusal;
 use model::{AccountSid, RefusalReason, Source, Timestamp};
 use store::{Change, Store};
 use tracing::{info, warn};
 
-use crate::news::News;
-
+/// Of notifications that strangers or a failing host can cause.
+pub(crate) const NOTIFICATIONS: Limits = Limits {
+    quiet: Duration::from_secs(60),
+    of_account: 20,
+    of_all: 1_000,
+};
 /// How often the counts are stored.
 const STORE_EVERY: Duration = Duration::from_secs(10);
 /// How long a source that was logged for a reason is counted without being logged for it again.
@@ -64,7 +69,7 @@ impl Refusals {
     pub fn new(store: Store) -> Self {
         let inner = Arc::new(Inner {
             tally: Mutex::default(),
-            notified: Mutex::default(),
+            notified: Mutex::new(News::new(NOTIFICATIONS)),
             total: AtomicU64::new(0),
         });
         tokio::spawn(keep(Arc::downgrade(&inner), store));

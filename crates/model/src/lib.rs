@@ -10,6 +10,7 @@ pub mod egress;
 pub mod error;
 pub mod lane;
 pub mod naming;
+pub mod news;
 pub mod number;
 pub mod record;
 pub mod sid;
