@@ -17,8 +17,8 @@ use store::{Inspect, RecentCalls};
 
 use crate::config::Config;
 use crate::ladder::{self, Style};
-use crate::live;
 use crate::usage::WrongUsage;
+use crate::{live, screen};
 
 /// How long the server may take to store the trace of a call that has ended.
 const STORING: Duration = Duration::from_secs(1);
@@ -209,7 +209,7 @@ pub(crate) async fn list(config: &Config, which: &RecentCalls, as_json: bool) ->
         text += "; `--limit N` shows more";
     }
     text.push('\n');
-    Ok(text)
+    Ok(screen::list(&text))
 }
 
 /// Opens the database of the server with this configuration.

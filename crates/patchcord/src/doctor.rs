@@ -16,6 +16,7 @@ use store::OpenCall;
 
 use crate::calls::open;
 use crate::config::Config;
+use crate::screen;
 
 /// A leg rings or waits at most this long: the longest time-out is ten minutes.
 const LONG_SETUP: Duration = Duration::from_secs(11 * 60);
@@ -59,10 +60,11 @@ pub(crate) async fn calls(config: &Config, as_json: bool) -> Result<(String, boo
     } else if findings.is_empty() {
         "no call is open\n".to_owned()
     } else {
-        findings
-            .iter()
+        let texts = findings.iter();
+        let text: String = texts
             .map(|(call, found)| text_of(call, found, now))
-            .collect()
+            .collect();
+        screen::list(&text)
     };
     Ok((text, suspicious))
 }

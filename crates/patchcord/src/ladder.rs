@@ -6,14 +6,16 @@
 mod row;
 mod words;
 
-use std::io::{IsTerminal, stdout};
+use std::io::stdout;
 
 use call_proto::{Entry, Lane};
 use model::{CallSid, Timestamp};
 
-use row::{Layout, cut, wrap};
+use row::Layout;
 
 pub(crate) use words::note;
+
+use crate::screen::{self, cut, width, wrap};
 
 /// Columns of text if the output is not a terminal.
 const USUAL_WIDTH: usize = 100;
@@ -41,20 +43,10 @@ impl Style {
 
     /// Fits standard output.
     pub(crate) fn of_output() -> Self {
-        let out = stdout();
-        let terminal = out
-            .is_terminal()
-            .then(|| rustix::termios::tcgetwinsize(&out));
-        let columns = terminal
-            .and_then(Result::ok)
-            .map(|size| usize::from(size.ws_col));
+        let columns = screen::columns();
         Self {
-            // A terminal that does not know its size reports 0.
-            width: match columns {
-                None | Some(0) => USUAL_WIDTH,
-                Some(columns) => columns.clamp(MIN_WIDTH, MAX_WIDTH),
-            },
-            colours: crate::colours(&out),
+            width: columns.map_or(USUAL_WIDTH, |columns| columns.clamp(MIN_WIDTH, MAX_WIDTH)),
+            colours: crate::colours(&stdout()),
         }
     }
 
@@ -144,7 +136,7 @@ impl Ladder {
 
     fn rows(&self, step: &Step, layout: &Layout) -> Vec<String> {
         let notes = |text: &str| {
-            let lines = wrap(text, layout.room_for_notes());
+            let lines = wrap(text, layout.room_for_notes(), "  ");
             lines.into_iter().map(|line| layout.note(&line))
         };
         match step {
@@ -160,7 +152,7 @@ impl Ladder {
                 let whole = format!("{label} {detail}");
                 let whole = whole.trim_end();
                 let room = layout.room_for_label(*from, *to);
-                let fits = |text: &str| text.chars().count() <= room;
+                let fits = |text: &str| width(text) <= room;
                 let (inside, below) = if fits(whole) {
                     (whole.to_owned(), "")
                 } else if fits(&label) {

@@ -21,6 +21,7 @@ mod new;
 mod notifications;
 mod phones;
 mod replay;
+mod screen;
 mod serve;
 mod shutdown;
 mod test;

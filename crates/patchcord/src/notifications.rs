@@ -12,7 +12,7 @@ use store::RowKey;
 
 use crate::calls::open;
 use crate::config::Config;
-use crate::print;
+use crate::{print, screen};
 
 /// How often the database is polled for new ones.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -41,7 +41,7 @@ pub(crate) async fn list(
     let mut seen = Seen::default();
     for notification in &newest {
         seen.add(notification);
-        print(&line(notification))?;
+        print(&screen::list(&line(notification)))?;
     }
     if !follow {
         return Ok(());
@@ -61,7 +61,7 @@ pub(crate) async fn list(
 fn print_all<'a>(notifications: impl IntoIterator<Item = &'a Notification>) -> Result<()> {
     notifications
         .into_iter()
-        .try_for_each(|one| print(&line(one)))
+        .try_for_each(|one| print(&screen::list(&line(one))))
 }
 
 /// What was seen within [`LATE`] of the newest.

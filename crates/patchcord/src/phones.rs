@@ -8,6 +8,7 @@ use sip::BindingSnapshot;
 
 use crate::calls::open;
 use crate::config::Config;
+use crate::screen;
 
 /// Prints the registered phones by login.
 ///
@@ -34,10 +35,11 @@ pub(crate) async fn list(config: &Config, now: Timestamp, as_json: bool) -> Resu
     if phones.is_empty() {
         return Ok("no phone is registered\n".to_owned());
     }
-    Ok(phones
-        .iter()
+    let lines = phones.iter();
+    let lines: String = lines
         .map(|(login, left, binding)| line(login, *left, binding))
-        .collect())
+        .collect();
+    Ok(screen::list(&lines))
 }
 
 fn line(login: &str, left_s: u64, binding: &BindingSnapshot) -> String {

@@ -13,8 +13,8 @@ use store::{Delivery, DeliveryFilter, Window};
 use crate::calls::open;
 use crate::cli::WhichWebhooks;
 use crate::config::Config;
-use crate::now;
 use crate::usage::WrongUsage;
+use crate::{now, screen};
 
 /// Prints the newest selected callbacks.
 ///
@@ -29,7 +29,7 @@ pub(crate) async fn list(config: &Config, which: &WhichWebhooks, limit: i64) -> 
     let rows = open(config).await?.deliveries(&filter).await?;
     let mut text: String = rows.items.iter().map(line).collect();
     text += &format!("{} of {}\n", rows.items.len(), rows.total);
-    Ok(text)
+    Ok(screen::list(&text))
 }
 
 /// Prints one callback with everything known about it.

@@ -167,8 +167,8 @@ alice                    patchcord                     bob                    ap
     0.002    |<------ 100 Trying -------|                          |                          |
     0.010    |                          |---------- POST /voice CallStatus=ringing ---------->|
     0.011    |                          |<---------------------- 200 OK ----------------------|
-             |                          | <Response><Dial><Client>bob</Client></Dial></Respon |
-             |                          |   se>                    |                          |
+             |                          | <Response><Dial><Client>bob</Client></Dial></Resp   |
+             |                          |   onse>                  |                          |
     0.020    |                          | alice and bob are connected                         |
     0.030    |                          |------- INVITE bob ------>|                          |
     0.031    |                          |<------ 180 Ringing ------|                          |

@@ -20,7 +20,8 @@ pub(crate) async fn run(config: &Config, as_json: bool) -> Result<(String, bool)
     } else if refusals.is_empty() {
         "no call or registration was turned away within the last day\n".to_owned()
     } else {
-        refusals.iter().map(line).collect()
+        let lines: String = refusals.iter().map(line).collect();
+        crate::screen::list(&lines)
     };
     Ok((text, !refusals.is_empty()))
 }

@@ -1,8 +1,10 @@
 //! Where the lifelines are, and the rows between them.
 
 use model::text::one_line;
+use unicode_width::UnicodeWidthChar as _;
 
 use super::{End, Stroke};
+use crate::screen::{cut, width};
 
 /// Where the first lifeline is, and how far the last is from the right edge.
 const FIRST: usize = 13;
@@ -71,7 +73,7 @@ impl Layout {
         row.write(2, "seconds");
         let mut free = 11;
         for (line, name) in &self.lines {
-            let length = name.chars().count();
+            let length = width(name);
             let left = line.saturating_sub(length / 2).min(self.width - length);
             let left = left.max(free);
             row.write(left, name);
@@ -103,7 +105,7 @@ impl Layout {
             Stroke::Stream => "=",
         };
         row.write(left, &stem.repeat(right - left));
-        let spare = (right - left).saturating_sub(label.chars().count() + 2);
+        let spare = (right - left).saturating_sub(width(label) + 2);
         let rightwards = self.line(from) < self.line(to);
         // The side with the head gets the longer half.
         let inset = if rightwards {
@@ -146,61 +148,37 @@ impl Layout {
     }
 }
 
-/// One line of the picture. It holds no control characters: names and messages come from strangers.
-struct Row(Vec<char>);
+/// One line of the picture, by columns. It holds no control characters: names and messages come from strangers.
+struct Row(Vec<String>);
 
 impl Row {
     fn new(width: usize) -> Self {
-        Self(vec![' '; width])
+        Self(vec![" ".to_owned(); width])
     }
 
     fn write(&mut self, at: usize, text: &str) {
-        for (cell, c) in self.0.iter_mut().skip(at).zip(one_line(text).chars()) {
-            *cell = c;
+        let mut at = at;
+        for c in one_line(text).chars() {
+            let columns = c.width().unwrap_or(0);
+            if columns == 0 {
+                // It changes the character before it.
+                if let Some(cell) = at.checked_sub(1).and_then(|before| self.0.get_mut(before)) {
+                    cell.push(c);
+                }
+                continue;
+            }
+            let Some(cells) = self.0.get_mut(at..at + columns) else {
+                return;
+            };
+            cells.fill(String::new());
+            if let Some(first) = cells.first_mut() {
+                first.push(c);
+            }
+            at += columns;
         }
     }
 
     fn text(&self) -> String {
-        self.0.iter().collect()
+        self.0.concat()
     }
-}
-
-pub(super) fn cut(text: &str, width: usize) -> String {
-    if text.chars().count() <= width {
-        return text.to_owned();
-    }
-    let mut short: String = text.chars().take(width.saturating_sub(1)).collect();
-    short.push('…');
-    short
-}
-
-/// Breaks a text into lines, at spaces where possible; all but the first are indented.
-pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
-    const INDENT: &str = "  ";
-    let mut lines = Vec::new();
-    let mut line = String::new();
-    for word in text.split_whitespace() {
-        let mut word: Vec<char> = word.chars().collect();
-        loop {
-            let is_new = line.trim().is_empty();
-            let used = line.chars().count() + usize::from(!is_new);
-            if used + word.len() <= width {
-                if !is_new {
-                    line.push(' ');
-                }
-                line.extend(&word);
-                break;
-            }
-            if is_new {
-                // Longer than a line.
-                let rest = word.split_off((width - used).min(word.len()));
-                line.extend(std::mem::replace(&mut word, rest));
-            }
-            lines.push(std::mem::replace(&mut line, INDENT.to_owned()));
-        }
-    }
-    if !line.trim().is_empty() {
-        lines.push(line);
-    }
-    lines
 }

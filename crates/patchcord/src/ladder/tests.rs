@@ -72,6 +72,24 @@ fn a_stranger_cannot_write_to_the_terminal() {
 }
 
 #[test]
+fn wide_characters_leave_the_lifelines_where_they_are() {
+    let entries = [
+        entry(0, 0, Lane::Sip, Way::In, "INVITE", "山田太郎 calls 1"),
+        entry(1, 0, Lane::Media, Way::Out, "speak", "もしもし、こんにちは"),
+        entry(2, 0, Lane::Sip, Way::In, "486", "Busy"),
+    ];
+    let drawn = draw(&entries, |_| "山田".to_owned(), PLAIN_80);
+    let columns = |line: &str| {
+        let bars = line.char_indices().filter(|(_, c)| *c == '|');
+        bars.map(|(at, _)| width(&line[..at])).collect::<Vec<_>>()
+    };
+    let arrows: Vec<_> = drawn.lines().skip(1).map(columns).collect();
+    let first: Vec<_> = arrows.iter().filter_map(|bars| bars.first()).collect();
+    assert!(first.windows(2).all(|pair| pair[0] == pair[1]), "{drawn}");
+    assert!(drawn.contains("もしもし"), "{drawn}");
+}
+
+#[test]
 fn no_line_is_too_wide_and_no_text_is_lost() {
     let words = "a sentence with https://example.org/a/very/long/address/that/fits/into/no/line/at/all/of/them at its end";
     for width in MIN_WIDTH..=MAX_WIDTH {
@@ -95,7 +113,7 @@ fn no_line_is_too_wide_and_no_text_is_lost() {
                 colours: false,
             };
             let drawn = draw(&entries, name, style);
-            let widest = drawn.lines().map(|line| line.chars().count()).max();
+            let widest = drawn.lines().map(screen::width).max();
             assert!(widest <= Some(width), "{width}, {legs} legs\n{drawn}");
             let text: String = drawn
                 .chars()
