@@ -88,6 +88,13 @@ pub(crate) async fn run(config: Config) -> Result<()> {
     running.print_ready()?;
     shutdown::reached(&mut stages, Stage::Draining).await;
     running.engine.drain();
+    let live = running.engine.stats().live;
+    if live > 0 {
+        info!(
+            live,
+            "waiting for the calls in progress to end; `patchcord doctor calls` lists them"
+        );
+    }
     tokio::select! {
         () = running.engine.idle() => {}
         () = shutdown::reached(&mut stages, Stage::Stopping) => {}

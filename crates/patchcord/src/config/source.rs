@@ -315,6 +315,9 @@ fn set(config: &mut Config, section: &str, name: &str, text: &str) -> Result<(),
     {
         return config.set(section, secret, &secret_from_file(text)?);
     }
+    if trunk::KEYS.iter().any(|key| key.name == name) {
+        return Err("no such key here; it belongs below `[[trunk]]`".to_owned());
+    }
     Err(no_such_key(name, keys()))
 }
 
@@ -401,6 +404,11 @@ mod tests {
                 "[fetch]\ntimout_ms = 1",
                 &[],
                 "`fetch.timout_ms`: no such key; did you mean `timeout_ms`?",
+            ),
+            (
+                "[compat]\naddresses = ['192.0.2.1']",
+                &[],
+                "`compat.addresses`: no such key here; it belongs below `[[trunk]]`",
             ),
             (
                 "[fecth]\ntimeout_ms = 1",
