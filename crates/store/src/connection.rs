@@ -75,6 +75,9 @@ pub(crate) enum Failure {
     Embedded(#[from] rusqlite::Error),
     #[error("{}", shared::explain(.0))]
     Shared(#[from] tokio_postgres::Error),
+    /// No server could be connected to, or none that writes.
+    #[error("{}", shared::explain(.0))]
+    Unreachable(tokio_postgres::Error),
     #[error("another account has this name or number")]
     Taken(Claimant),
     #[error("{0}")]
@@ -92,7 +95,9 @@ impl From<Failure> for StoreError {
         match failure {
             Failure::Closed => Self::Closed,
             Failure::Taken(by) => Self::Taken(by),
-            Failure::Busy | Failure::Silent => Self::Unavailable(failure.to_string()),
+            Failure::Busy | Failure::Silent | Failure::Unreachable(_) => {
+                Self::Unavailable(failure.to_string())
+            }
             Failure::Embedded(_) | Failure::Shared(_) | Failure::Unreadable(_) => {
                 Self::Database(failure.to_string())
             }
@@ -189,13 +194,16 @@ impl Failure {
             Self::Embedded(error) => matches!(primary_code(error), Some(5 | 6)), // BUSY, LOCKED
             Self::Shared(error) => match shared::code(error) {
                 // Class 08 connection, 40 rollback, 53 resources, 57 operator intervention;
-                // a full disk (53100) is `is_unwritable`.
+                // a full disk (53100) is `is_unwritable`. 25P: the transaction is not what it was
+                // on this side, for example because the server ended it.
                 Some(code) => {
-                    code != "53100" && matches!(code.get(..2), Some("08" | "40" | "53" | "57"))
+                    code.starts_with("25P")
+                        || (code != "53100"
+                            && matches!(code.get(..2), Some("08" | "40" | "53" | "57")))
                 }
                 None => shared::is_cut_off(error),
             },
-            Self::Silent => true,
+            Self::Unreachable(_) | Self::Silent => true,
             Self::Taken(_) | Self::Unreadable(_) | Self::Busy | Self::Closed => false,
         }
     }
@@ -216,6 +224,7 @@ impl Failure {
                 // Disk full, read-only, system errors.
                 matches!(code, "53100" | READ_ONLY) || code.get(..2) == Some("58")
             }),
+            Self::Unreachable(error) => shared::only_reads(error),
             Self::Silent | Self::Taken(_) | Self::Unreadable(_) | Self::Busy | Self::Closed => {
                 false
             }
@@ -235,6 +244,7 @@ impl Failure {
                 (refusal.code().code() == "23505").then(|| refusal.message())
             }
             Self::Embedded(_)
+            | Self::Unreachable(_)
             | Self::Taken(_)
             | Self::Unreadable(_)
             | Self::Silent

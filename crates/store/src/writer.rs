@@ -339,7 +339,8 @@ impl Group {
 }
 
 struct Task {
-    connection: Connection,
+    /// `None` after one that is of no more use: the next attempt opens another.
+    connection: Option<Connection>,
     target: Target,
     context: Context,
     caches: Arc<Caches>,
@@ -350,7 +351,7 @@ struct Task {
 impl Task {
     fn new(start: Start) -> Self {
         Self {
-            connection: start.connection,
+            connection: Some(start.connection),
             target: start.target,
             context: Context {
                 dialect: start.dialect,
@@ -378,7 +379,9 @@ impl Task {
                 Next::End(done) => break done,
             }
         };
-        if let Err(error) = self.connection.close().await {
+        if let Some(connection) = self.connection.take()
+            && let Err(error) = connection.close().await
+        {
             warn!(%error, "closing the database failed");
         }
         drop(self._lock);
@@ -432,6 +435,9 @@ impl Task {
     /// Runs one transaction; repeats it while the database is busy or unavailable.
     async fn persist(&mut self, group: &[Job], inbox: &Inbox) -> Result<Vec<Committed>, Failure> {
         let since = Instant::now();
+        if self.connection.is_none() && inbox.state().gives_up(since) {
+            return Err(Failure::Silent);
+        }
         let mut complained = since;
         self.context.repeated = false;
         loop {
@@ -448,9 +454,10 @@ impl Task {
             let stuck = failure.is_unwritable() || failure.is_transient();
             inbox.is_stuck.store(stuck, Ordering::Relaxed);
             if failure.is_transient() && inbox.state().gives_up(Instant::now()) {
-                return Err(failure); // Whatever is left to write fails at once on this connection.
+                self.connection = None; // Whatever is left to write fails at once.
+                return Err(failure);
             }
-            let recovered = self.recover(&failure).await;
+            self.recover(&failure).await;
             let patience = if failure.is_unwritable() {
                 UNWRITABLE_PATIENCE
             } else if failure.is_transient() {
@@ -464,33 +471,40 @@ impl Task {
             self.context.repeated = true;
             if complained.elapsed() > Duration::from_secs(1) {
                 complained = Instant::now();
-                let error = recovered.err().unwrap_or(failure);
-                warn!(%error, "the database is busy or unavailable: the write is retried");
+                warn!(error = %failure, "the database is busy or unavailable: the write is retried");
             }
             tokio::time::sleep(RETRY_AFTER).await;
         }
     }
 
     async fn attempt(&mut self, group: &[Job]) -> Result<Vec<Committed>, Failure> {
-        self.connection.run(self.context.dialect.begin()).await?;
+        let connection = match &mut self.connection {
+            Some(connection) => connection,
+            None => {
+                let opened = self.target.connect(Access::Write).await?;
+                self.connection.insert(opened)
+            }
+        };
+        connection.run(self.context.dialect.begin()).await?;
         let mut results = Vec::with_capacity(group.len());
         for job in group {
             let context = Context {
                 repeated: self.context.repeated || job.again,
                 ..self.context
             };
-            results.push(apply::operations(&mut self.connection, context, &job.operations).await?);
+            results.push(apply::operations(connection, context, &job.operations).await?);
         }
-        self.connection.run("COMMIT").await?;
+        connection.run("COMMIT").await?;
         Ok(results)
     }
 
-    /// Rolls back the failed transaction; connects again if the connection is of no more use.
-    async fn recover(&mut self, failure: &Failure) -> Result<(), Failure> {
-        if failure.is_read_only_server() || !self.connection.leave().await {
-            self.connection = self.target.connect(Access::Write).await?;
+    /// Rolls back the failed transaction; gives up a connection that is of no more use.
+    async fn recover(&mut self, failure: &Failure) {
+        if let Some(connection) = &mut self.connection
+            && (failure.is_read_only_server() || !connection.leave().await)
+        {
+            self.connection = None;
         }
-        Ok(())
     }
 }
 
@@ -551,6 +565,8 @@ pub(crate) fn now() -> Timestamp {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use model::CallSid;
 
     use super::*;
@@ -668,34 +684,59 @@ mod tests {
     #[tokio::test]
     async fn a_full_disk_is_told_and_passes() {
         let dir = tempfile::tempdir().expect("a folder");
-        let url = format!("sqlite:{}", dir.path().join("p.db").display());
+        let mut task = task(dir.path()).await;
+        // No more pages than there are.
+        run(&mut task, "PRAGMA max_page_count = 1").await;
+        let inbox = Inbox::default();
+        let full = settle(&mut task, &inbox, vec![trace(1, 1_000_000)]).await;
+        assert!(matches!(full, Err(StoreError::Unavailable(_))), "{full:?}");
+        assert!(inbox.is_stuck.load(Ordering::Relaxed));
+        run(&mut task, "PRAGMA max_page_count = 100000").await;
+        let written = settle(&mut task, &inbox, vec![trace(1, 1_000_000)]).await;
+        assert!(written.expect("it passes").all_applied());
+        assert!(!inbox.is_stuck.load(Ordering::Relaxed));
+    }
+
+    #[tokio::test]
+    async fn a_closing_store_that_gave_up_attempts_nothing_more() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut task = task(dir.path()).await;
+        let inbox = Inbox::default();
+        inbox.state().closed = Instant::now().checked_sub(CLOSING_PATIENCE);
+        let written = settle(&mut task, &inbox, vec![trace(1, 1)]).await;
+        assert!(written.expect("a last write").all_applied());
+        let other = rusqlite::Connection::open(dir.path().join("p.db")).expect("the file");
+        other.execute_batch("BEGIN IMMEDIATE").expect("its lock");
+        run(&mut task, "PRAGMA busy_timeout = 1").await;
+        let locked = settle(&mut task, &inbox, vec![trace(2, 1)]).await;
+        assert!(
+            matches!(locked, Err(StoreError::Unavailable(_))),
+            "{locked:?}"
+        );
+        other.execute_batch("ROLLBACK").expect("no lock");
+        let left = settle(&mut task, &inbox, vec![trace(3, 1)]).await;
+        assert!(matches!(left, Err(StoreError::Unavailable(_))), "{left:?}");
+    }
+
+    /// A task with a new database in `folder`.
+    async fn task(folder: &Path) -> Task {
+        let url = format!("sqlite:{}", folder.join("p.db").display());
         let mut opened = crate::connect::open(&url).await.expect("a database");
         crate::migrate::migrate(&mut opened.connection, opened.dialect, Timestamp(0))
             .await
             .expect("tables");
-        let mut task = Task::new(Start {
+        Task::new(Start {
             dialect: opened.dialect,
             connection: opened.connection,
             target: opened.target,
             instance: InstanceSid::from_bytes([1; 16]),
             caches: Arc::new(Caches::new(None)),
             lock: opened.lock,
-        });
-        // No more pages than there are.
-        task.connection
-            .run("PRAGMA max_page_count = 1")
-            .await
-            .expect("a limit");
-        let inbox = Inbox::default();
-        let full = settle(&mut task, &inbox, vec![trace(1, 1_000_000)]).await;
-        assert!(matches!(full, Err(StoreError::Unavailable(_))), "{full:?}");
-        assert!(inbox.is_stuck.load(Ordering::Relaxed));
-        task.connection
-            .run("PRAGMA max_page_count = 100000")
-            .await
-            .expect("a limit");
-        let written = settle(&mut task, &inbox, vec![trace(1, 1_000_000)]).await;
-        assert!(written.expect("it passes").all_applied());
-        assert!(!inbox.is_stuck.load(Ordering::Relaxed));
+        })
+    }
+
+    async fn run(task: &mut Task, sql: &str) {
+        let connection = task.connection.as_mut().expect("a connection");
+        connection.run(sql).await.expect("it runs");
     }
 }

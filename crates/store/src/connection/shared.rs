@@ -63,7 +63,8 @@ impl Shared {
     }
 
     async fn open(server: &Server, access: Access) -> Result<Self, Failure> {
-        let (client, connection) = server.config_for(access).connect(NoTls).await?;
+        let config = server.config_for(access);
+        let (client, connection) = (config.connect(NoTls).await).map_err(Failure::Unreachable)?;
         let task = tokio::spawn(async move {
             // The statement that waits gets the error, or else the next one.
             let _ = connection.await;
@@ -183,11 +184,19 @@ pub(super) fn code(error: &Error) -> Option<&str> {
     error.code().map(|state| state.code())
 }
 
-/// The socket was lost, or could not be opened.
+/// The socket was lost.
 pub(super) fn is_cut_off(error: &Error) -> bool {
-    let cause = error.source();
-    let io = cause.and_then(|cause| cause.downcast_ref::<std::io::Error>());
     // Bytes that cannot be sent or read are errors of this kind, too; they stay as they are.
     let is_lost = |kind| !matches!(kind, ErrorKind::InvalidData | ErrorKind::InvalidInput);
-    error.is_closed() || io.is_some_and(|io| is_lost(io.kind()))
+    error.is_closed() || io_kind(error).is_some_and(is_lost)
+}
+
+/// A server that only reads was found where one that writes was looked for.
+pub(super) fn only_reads(error: &Error) -> bool {
+    io_kind(error) == Some(ErrorKind::PermissionDenied)
+}
+
+fn io_kind(error: &Error) -> Option<ErrorKind> {
+    let io = error.source()?.downcast_ref::<std::io::Error>()?;
+    Some(io.kind())
 }
