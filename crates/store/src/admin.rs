@@ -12,7 +12,7 @@ use crate::connection::{Connection, Failure};
 use crate::naming::Claim;
 use crate::query::TREE;
 use crate::rows::{self, APPLICATIONS, CLIENTS, NUMBERS, ORGANIZATIONS};
-use crate::sql::{Arg, Sql, args};
+use crate::sql::{Arg, Sql, Table, args};
 
 /// One such write.
 pub(crate) enum Admin {
@@ -76,35 +76,44 @@ const OWNED: &[&str] = &[
     "clients",
 ];
 
-/// Applies one write; `false` if there was no such row.
+/// Applies one write; `false` if there was no such row. A write that may have been carried out before
+/// counts as carried out.
 pub(crate) async fn apply(
     db: &mut Connection,
     context: Context,
     admin: &Admin,
 ) -> Result<bool, Failure> {
+    let insert = if context.repeated {
+        Table::insert_once
+    } else {
+        Table::insert
+    };
     let sql = match admin {
-        Admin::InsertOrganization(row) => ORGANIZATIONS.insert(rows::organization_args(row)),
-        Admin::InsertAccount(args) => rows::ACCOUNTS.insert(args.clone()),
+        Admin::InsertOrganization(row) => insert(&ORGANIZATIONS, rows::organization_args(row)),
+        Admin::InsertAccount(args) => insert(&rows::ACCOUNTS, args.clone()),
         Admin::UpdateAccount(args) => rows::ACCOUNTS.update(args.clone()),
         Admin::SetAccountStatus { sid, status, at } => {
             return set_account_status(db, *sid, *status, *at).await;
         }
         Admin::InsertClient(claim, row) => {
             claim.check(db, context.dialect).await?;
-            CLIENTS.insert(row.clone())
+            insert(&CLIENTS, row.clone())
         }
         Admin::UpdateClient(row) => CLIENTS.update(row.clone()),
         Admin::DeleteClient(sid) => CLIENTS.delete(*sid),
         Admin::InsertNumber(row) => {
             Claim::of_number(row).check(db, context.dialect).await?;
-            NUMBERS.insert(rows::number_args(row))
+            insert(&NUMBERS, rows::number_args(row))
         }
         Admin::UpdateNumber(row) => NUMBERS.update(rows::number_args(row)),
         Admin::DeleteNumber(sid) => NUMBERS.delete(*sid),
-        Admin::InsertApplication(row) => APPLICATIONS.insert(rows::application_args(row)),
+        Admin::InsertApplication(row) => insert(&APPLICATIONS, rows::application_args(row)),
         Admin::UpdateApplication(row) => APPLICATIONS.update(rows::application_args(row)),
         Admin::DeleteApplication(sid) => APPLICATIONS.delete(*sid),
-        Admin::DeleteRecording(sid) => return delete_recording(db, *sid).await,
+        Admin::DeleteRecording(sid) => {
+            db.execute(uncount_recording(*sid)).await?;
+            rows::RECORDINGS.delete(*sid)
+        }
         Admin::CloseConferences { gone_since } => {
             conferences::close_abandoned(*gone_since, context.instance)
         }
@@ -116,7 +125,7 @@ pub(crate) async fn apply(
             args![context.instance, *gone_since],
         ),
     };
-    Ok(db.execute(sql).await? > 0)
+    Ok(db.execute(sql).await? > 0 || context.repeated)
 }
 
 async fn set_account_status(
@@ -147,12 +156,10 @@ async fn set_account_status(
     Ok(db.execute(sql).await? > 0)
 }
 
-async fn delete_recording(db: &mut Connection, sid: RecordingSid) -> Result<bool, Failure> {
-    db.execute(Sql::new(
+fn uncount_recording(sid: RecordingSid) -> Sql {
+    Sql::new(
         "UPDATE counters SET n = n - 1 WHERE kind = 'recordings' \
          AND account = (SELECT account FROM recordings WHERE sid = $1)",
         args![sid],
-    ))
-    .await?;
-    Ok(db.execute(rows::RECORDINGS.delete(sid)).await? > 0)
+    )
 }

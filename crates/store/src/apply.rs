@@ -29,8 +29,7 @@ const REFUSAL_MEMORY: Duration = Duration::from_secs(24 * 3600);
 pub(crate) struct Context {
     pub(crate) dialect: Dialect,
     pub(crate) instance: InstanceSid,
-    /// The transaction is being retried and may have been written the first time, if the connection
-    /// broke during its confirmation.
+    /// The commit may have been written before: its confirmation was lost.
     pub(crate) repeated: bool,
 }
 

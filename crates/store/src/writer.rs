@@ -123,7 +123,7 @@ enum Next {
 
 struct Job {
     operations: Vec<Operation>,
-    /// It failed before, and may have been written all the same.
+    /// It may have been written before, although its caller or this task did not learn so.
     again: bool,
     hurry: Hurry,
     reply: oneshot::Sender<Result<Committed>>,
@@ -404,8 +404,8 @@ impl Task {
     }
 
     /// Answers every job of the group.
-    async fn settle(&mut self, group: Vec<Job>, inbox: &Inbox) {
-        let failure = match self.persist(&group, inbox).await {
+    async fn settle(&mut self, mut group: Vec<Job>, inbox: &Inbox) {
+        let failure = match self.persist(&mut group, inbox).await {
             Ok(results) => {
                 for (job, result) in group.into_iter().zip(results) {
                     let _ = job.reply.send(Ok(result));
@@ -422,8 +422,8 @@ impl Task {
             }
             return;
         }
-        for job in group {
-            let alone = std::slice::from_ref(&job);
+        for mut job in group {
+            let alone = std::slice::from_mut(&mut job);
             let result = match self.persist(alone, inbox).await {
                 Ok(mut results) => results.pop().ok_or(StoreError::Closed),
                 Err(failure) => Err(refused(&failure)),
@@ -433,13 +433,16 @@ impl Task {
     }
 
     /// Runs one transaction; repeats it while the database is busy or unavailable.
-    async fn persist(&mut self, group: &[Job], inbox: &Inbox) -> Result<Vec<Committed>, Failure> {
+    async fn persist(
+        &mut self,
+        group: &mut [Job],
+        inbox: &Inbox,
+    ) -> Result<Vec<Committed>, Failure> {
         let since = Instant::now();
         if self.connection.is_none() && inbox.state().gives_up(since) {
             return Err(Failure::Silent);
         }
         let mut complained = since;
-        self.context.repeated = false;
         loop {
             let failure = match self.attempt(group).await {
                 Ok(results) => {
@@ -468,7 +471,6 @@ impl Task {
             if since.elapsed() >= patience {
                 return Err(failure);
             }
-            self.context.repeated = true;
             if complained.elapsed() > Duration::from_secs(1) {
                 complained = Instant::now();
                 warn!(error = %failure, "the database is busy or unavailable: the write is retried");
@@ -477,7 +479,7 @@ impl Task {
         }
     }
 
-    async fn attempt(&mut self, group: &[Job]) -> Result<Vec<Committed>, Failure> {
+    async fn attempt(&mut self, group: &mut [Job]) -> Result<Vec<Committed>, Failure> {
         let connection = match &mut self.connection {
             Some(connection) => connection,
             None => {
@@ -487,15 +489,18 @@ impl Task {
         };
         connection.run(self.context.dialect.begin()).await?;
         let mut results = Vec::with_capacity(group.len());
-        for job in group {
+        for job in &*group {
             let context = Context {
-                repeated: self.context.repeated || job.again,
+                repeated: job.again,
                 ..self.context
             };
             results.push(apply::operations(connection, context, &job.operations).await?);
         }
-        connection.run("COMMIT").await?;
-        Ok(results)
+        let written = connection.run("COMMIT").await;
+        if written.is_err() {
+            group.iter_mut().for_each(|job| job.again = true);
+        }
+        written.map(|()| results)
     }
 
     /// Rolls back the failed transaction; gives up a connection that is of no more use.
@@ -567,7 +572,8 @@ pub(crate) fn now() -> Timestamp {
 mod tests {
     use std::path::Path;
 
-    use model::CallSid;
+    use model::record::Organization;
+    use model::{CallSid, OrganizationSid};
 
     use super::*;
 
@@ -583,10 +589,19 @@ mod tests {
         inbox: &Inbox,
         operations: Vec<Operation>,
     ) -> Result<Committed> {
+        settle_again(task, inbox, operations, false).await
+    }
+
+    async fn settle_again(
+        task: &mut Task,
+        inbox: &Inbox,
+        operations: Vec<Operation>,
+        again: bool,
+    ) -> Result<Committed> {
         let (reply, answer) = oneshot::channel();
         let job = Job {
             operations,
-            again: false,
+            again,
             hurry: Hurry::Now,
             reply,
         };
@@ -716,6 +731,34 @@ mod tests {
         other.execute_batch("ROLLBACK").expect("no lock");
         let left = settle(&mut task, &inbox, vec![trace(3, 1)]).await;
         assert!(matches!(left, Err(StoreError::Unavailable(_))), "{left:?}");
+    }
+
+    #[tokio::test]
+    async fn a_repeated_insert_is_refused_only_because_of_another_row() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut task = task(dir.path()).await;
+        let insert = async |task: &mut Task, n, again| {
+            let row = Organization {
+                sid: OrganizationSid::from_bytes([n; 16]),
+                domain_name: "one.example".to_owned(),
+                created: Timestamp(1),
+            };
+            let insert = Operation::Admin(Box::new(Admin::InsertOrganization(row)));
+            settle_again(task, &Inbox::default(), vec![insert], again).await
+        };
+        let table = [
+            (1, false, true),
+            (1, false, false),
+            (1, true, true),
+            (2, true, false),
+        ];
+        for (n, again, added) in table {
+            match insert(&mut task, n, again).await {
+                Ok(committed) => assert!(added && committed.all_applied(), "{n} {again}"),
+                Err(StoreError::Duplicate(_)) => assert!(!added, "{n} {again}"),
+                Err(error) => panic!("{n} {again}: {error}"),
+            }
+        }
     }
 
     /// A task with a new database in `folder`.

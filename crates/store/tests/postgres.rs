@@ -15,7 +15,7 @@ use model::record::{Number, Organization, Refusal};
 use model::{OrganizationSid, RefusalReason, Source, Timestamp};
 use proxy::Proxy;
 use server::Postgres;
-use store::{Change, Committed, SecretKey, Store, StoreError};
+use store::{AdminSeed, Change, Committed, SecretKey, Store, StoreError};
 use suite::{Database, raw};
 use tokio_postgres::NoTls;
 
@@ -217,6 +217,64 @@ fn refusal() -> Change {
         last: Timestamp(i64::MAX),
     }))
 }
+
+/// A commit whose confirmation is lost is repeated, and finds what it wrote.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_confirmation_does_not_turn_into_a_refusal() {
+    let Some(server) = Server::start().await else {
+        return;
+    };
+    let db = server.database("unconfirmed").await;
+    let proxy = Proxy::start(server.port()).await;
+    let url = format!(
+        "postgres://test@127.0.0.1:{}/patchcord_unconfirmed?connect_timeout=1&tcp_user_timeout=2",
+        proxy.port
+    );
+    let store = Store::open(&url, db.key.clone()).await.unwrap();
+    let holder = raw::server(&db.url).await;
+    holder.batch_execute(CONFIRMED_LATE).await.unwrap();
+    macro_rules! unconfirmed {
+        ($request:expr) => {{
+            holder
+                .batch_execute("SELECT pg_advisory_lock(1)")
+                .await
+                .unwrap();
+            let requested = async {
+                until(&db.url, WAITS_FOR_A_LOCK, "1").await;
+                proxy.pause(true);
+                holder
+                    .batch_execute("SELECT pg_advisory_unlock(1)")
+                    .await
+                    .unwrap();
+                within(20, async {
+                    while store.takes_writes() {
+                        tokio::time::sleep(Duration::from_millis(20)).await;
+                    }
+                })
+                .await;
+                proxy.pause(false);
+            };
+            within(40, async { tokio::join!($request, requested).0 }).await
+        }};
+    }
+    let made = unconfirmed!(store.first_start("one.example", AdminSeed::default()));
+    let made = made.unwrap().expect("it was empty");
+    let account = store.account(made.sid).await.unwrap().unwrap();
+    assert!(store.knows(&account, &made.token));
+    let number = suite::values::number(1, account.organization, "+12025550100");
+    unconfirmed!(store.insert_number(number.clone())).unwrap();
+    assert!(unconfirmed!(store.delete_number(number.sid)).unwrap());
+    assert!(!store.delete_number(number.sid).await.unwrap());
+}
+
+/// The confirmation of changes to some tables waits for a lock.
+const CONFIRMED_LATE: &str = "\
+    CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql \
+    AS 'BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NULL; END'; \
+    CREATE CONSTRAINT TRIGGER wait AFTER INSERT ON organizations \
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION wait(); \
+    CREATE CONSTRAINT TRIGGER wait AFTER INSERT OR DELETE ON numbers \
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION wait();";
 
 type Write = tokio::task::JoinHandle<Result<Committed, StoreError>>;
 
