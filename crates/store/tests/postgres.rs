@@ -194,6 +194,40 @@ async fn what_a_frozen_server_left_half_done_is_not_continued() {
     assert_eq!(count, [[Some("2".to_owned())]]);
 }
 
+/// A host that vanishes within a transaction keeps no row from other servers for long.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_locks_of_a_vanished_host_are_released() {
+    let Some(server) = Server::start().await else {
+        return;
+    };
+    let db = server.database("vanished").await;
+    let proxy = Proxy::start(server.port()).await;
+    let url = format!(
+        "postgres://test@127.0.0.1:{}/patchcord_vanished?connect_timeout=1&tcp_user_timeout=3",
+        proxy.port
+    );
+    let vanishes = Store::open(&url, db.key.clone()).await.unwrap();
+    let other = db.open().await;
+    other.commit(vec![refusal()]).await.unwrap();
+    let holder = raw::server(&db.url).await;
+    let hold = "BEGIN; UPDATE refusals SET last_at = last_at";
+    holder.batch_execute(hold).await.unwrap();
+    let lost = tokio::spawn(async move { vanishes.commit(vec![refusal()]).await });
+    until(&db.url, WAITS_FOR_A_LOCK, "1").await;
+    // Its server gets the row; the proxy does not even forward the end of the connection.
+    proxy.pause(true);
+    holder.batch_execute("COMMIT").await.unwrap();
+    until(&db.url, WAITS_FOR_A_LOCK, "0").await;
+    let written = within(10, other.commit(vec![refusal()])).await;
+    assert!(written.unwrap().all_applied());
+    // It was only the network.
+    proxy.pause(false);
+    let written = within(20, lost).await.unwrap();
+    assert!(written.unwrap().all_applied());
+    let count = raw::rows(&db.url, "SELECT n FROM refusals").await;
+    assert_eq!(count, [[Some("3".to_owned())]]);
+}
+
 const WAITS_FOR_A_LOCK: &str = "SELECT COUNT(*) FROM pg_stat_activity \
     WHERE datname = current_database() AND wait_event_type = 'Lock'";
 

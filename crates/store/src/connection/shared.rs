@@ -81,6 +81,13 @@ impl Shared {
         for statement in Dialect::Postgres.setup(access) {
             opened.run(statement).await?;
         }
+        // What a client that vanished leaves ends on the server before others give up waiting for
+        // it: the locks of its transaction.
+        if access == Access::Write {
+            let limit = (server.silence * 2 / 3).as_millis();
+            let text = format!("SET idle_in_transaction_session_timeout = {limit}");
+            opened.run(&text).await?;
+        }
         Ok(opened)
     }
 
