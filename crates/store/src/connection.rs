@@ -92,14 +92,26 @@ pub(crate) enum Failure {
 
 impl From<Failure> for StoreError {
     fn from(failure: Failure) -> Self {
+        Self::from(&failure)
+    }
+}
+
+impl From<&Failure> for StoreError {
+    fn from(failure: &Failure) -> Self {
         match failure {
             Failure::Closed => Self::Closed,
-            Failure::Taken(by) => Self::Taken(by),
-            Failure::Busy | Failure::Silent | Failure::Unreachable(_) => {
-                Self::Unavailable(failure.to_string())
-            }
-            Failure::Embedded(_) | Failure::Shared(_) | Failure::Unreadable(_) => {
-                Self::Database(failure.to_string())
+            Failure::Taken(by) => Self::Taken(*by),
+            Failure::Busy => Self::Unavailable(failure.to_string()),
+            Failure::Embedded(_)
+            | Failure::Shared(_)
+            | Failure::Unreachable(_)
+            | Failure::Unreadable(_)
+            | Failure::Silent => {
+                if failure.is_transient() || failure.is_unwritable() {
+                    Self::Unavailable(failure.to_string())
+                } else {
+                    Self::Database(failure.to_string())
+                }
             }
         }
     }
@@ -268,9 +280,15 @@ mod tests {
 
     #[test]
     fn what_passes_is_not_a_database_error() {
-        for failure in [Failure::Busy, Failure::Silent] {
+        let refused = |code| {
+            let code = rusqlite::ffi::Error::new(code);
+            Failure::Embedded(rusqlite::Error::SqliteFailure(code, None))
+        };
+        for failure in [Failure::Busy, Failure::Silent, refused(5), refused(13)] {
             let error = StoreError::from(failure);
             assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
         }
+        let error = StoreError::from(refused(1));
+        assert!(matches!(error, StoreError::Database(_)), "{error}");
     }
 }

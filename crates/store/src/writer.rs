@@ -523,17 +523,14 @@ impl Job {
 
 /// The error for the caller of a commit that was not written.
 fn refused(failure: &Failure) -> StoreError {
-    if failure.is_unwritable() || failure.is_transient() {
-        return StoreError::Unavailable(failure.to_string());
-    }
-    if let Failure::Taken(by) = failure {
-        return StoreError::Taken(*by);
-    }
     if let Some(message) = failure.duplicate() {
         return StoreError::Duplicate(unique_name(message));
     }
-    error!(error = %failure, "the database refused a commit");
-    StoreError::Database(failure.to_string())
+    let refused = StoreError::from(failure);
+    if matches!(refused, StoreError::Database(_)) {
+        error!(error = %failure, "the database refused a commit");
+    }
+    refused
 }
 
 /// The unique value, from the columns or index in the database's message.
