@@ -24,6 +24,8 @@ use crate::sql::Sql;
 const COMPILED: usize = 64;
 /// The server's code for a write in a transaction that only reads.
 const READ_ONLY: &str = "25006";
+/// The server's code for a statement that it ended.
+const CANCELLED: &str = "57014";
 
 /// Where to connect again.
 #[derive(Debug, Clone)]
@@ -218,6 +220,11 @@ impl Failure {
             Self::Unreachable(_) | Self::Silent => true,
             Self::Taken(_) | Self::Unreadable(_) | Self::Busy | Self::Closed => false,
         }
+    }
+
+    /// Whether the server ended the statement, which took too long: it would again.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        matches!(self, Self::Shared(error) if shared::code(error) == Some(CANCELLED))
     }
 
     /// Whether the server of this connection only reads: another connection may reach one that

@@ -1,7 +1,8 @@
 //! The connections that read.
 //!
 //! **Invariant: a read neither waits for the writer nor blocks a thread of the async runtime, and it
-//! changes nothing.** A connection that was lost is replaced, and the read is tried again.
+//! changes nothing.** A connection that was lost is replaced, and the read is tried again. A shared
+//! database ends a read that takes too long, also if nothing waits for it any more.
 
 use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -113,7 +114,11 @@ impl Pool {
         loop {
             let attempt = timeout_at(give_up, self.attempt(sql));
             match attempt.await.unwrap_or(Err(Failure::Silent)) {
-                Err(failure) if failure.is_transient() && Instant::now() < give_up => {
+                Err(failure)
+                    if failure.is_transient()
+                        && !failure.is_cancelled()
+                        && Instant::now() < give_up =>
+                {
                     sleep(RETRY_AFTER).await;
                 }
                 settled => return settled,

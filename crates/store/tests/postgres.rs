@@ -228,6 +228,29 @@ async fn the_locks_of_a_vanished_host_are_released() {
     assert_eq!(count, [[Some("3".to_owned())]]);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_read_that_takes_too_long_ends_on_the_server_and_is_not_repeated() {
+    let Some(server) = Server::start().await else {
+        return;
+    };
+    let db = server.database("slow").await;
+    let url = format!("{}?tcp_user_timeout=3", db.url);
+    let store = Store::open(&url, db.key.clone()).await.unwrap();
+    let holder = raw::server(&db.url).await;
+    let hold = "BEGIN; LOCK TABLE organizations IN ACCESS EXCLUSIVE MODE";
+    holder.batch_execute(hold).await.unwrap();
+    let slow = within(10, read_from(&store)).await.unwrap();
+    assert!(matches!(slow, Err(StoreError::Unavailable(_))), "{slow:?}");
+    until(&db.url, WAITS_FOR_A_LOCK, "0").await;
+    // Nor does one that nothing waits for stay.
+    let abandoned = read_from(&store);
+    until(&db.url, WAITS_FOR_A_LOCK, "1").await;
+    abandoned.abort();
+    until(&db.url, WAITS_FOR_A_LOCK, "0").await;
+    holder.batch_execute("ROLLBACK").await.unwrap();
+    within(10, read_from(&store)).await.unwrap().unwrap();
+}
+
 const WAITS_FOR_A_LOCK: &str = "SELECT COUNT(*) FROM pg_stat_activity \
     WHERE datname = current_database() AND wait_event_type = 'Lock'";
 

@@ -81,13 +81,14 @@ impl Shared {
         for statement in Dialect::Postgres.setup(access) {
             opened.run(statement).await?;
         }
-        // What a client that vanished leaves ends on the server before others give up waiting for
-        // it: the locks of its transaction.
-        if access == Access::Write {
-            let limit = (server.silence * 2 / 3).as_millis();
-            let text = format!("SET idle_in_transaction_session_timeout = {limit}");
-            opened.run(&text).await?;
-        }
+        // The server ends what a client left behind that does not wait any more: the locks of a
+        // transaction, before others give up waiting for them; a read, before it is silence.
+        let limited = match access {
+            Access::Write => "idle_in_transaction_session_timeout",
+            Access::Read => "statement_timeout",
+        };
+        let limit = (server.silence * 2 / 3).as_millis();
+        opened.run(&format!("SET {limited} = {limit}")).await?;
         Ok(opened)
     }
 
