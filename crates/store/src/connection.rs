@@ -47,10 +47,11 @@ pub(crate) struct Server {
 impl Server {
     fn config_for(&self, access: Access) -> tokio_postgres::Config {
         let mut config = self.config.clone();
-        match access {
-            Access::Read => {}
-            // Not a standby, which would refuse each write.
-            Access::Write => drop(config.target_session_attrs(TargetSessionAttrs::ReadWrite)),
+        // Not a standby: it would refuse each write, and a read there may miss what was just written.
+        // The only server is read even while it is read-only.
+        let hosts = (config.get_hosts().len()).max(config.get_hostaddrs().len());
+        if access == Access::Write || hosts > 1 {
+            config.target_session_attrs(TargetSessionAttrs::ReadWrite);
         }
         config
     }
@@ -284,6 +285,35 @@ fn primary_code(error: &rusqlite::Error) -> Option<i32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn reads_go_where_writes_go_if_there_is_a_choice() {
+        use TargetSessionAttrs::{Any, ReadWrite};
+        let table = [
+            ("postgres://u@h/p", Access::Read, Any),
+            ("postgres://u@h/p", Access::Write, ReadWrite),
+            ("postgres://u@h,i/p", Access::Read, ReadWrite),
+            ("postgres://u@h,i/p", Access::Write, ReadWrite),
+            (
+                "postgres:///p?user=u&hostaddr=127.0.0.1,127.0.0.2",
+                Access::Read,
+                ReadWrite,
+            ),
+        ];
+        for (url, access, expected) in table {
+            let server = Server {
+                config: url.parse().unwrap(),
+                connecting: Duration::ZERO,
+                silence: Duration::ZERO,
+            };
+            let config = server.config_for(access);
+            assert_eq!(
+                config.get_target_session_attrs(),
+                expected,
+                "{url} {access:?}"
+            );
+        }
+    }
 
     #[test]
     fn what_passes_is_not_a_database_error() {
