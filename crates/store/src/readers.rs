@@ -75,8 +75,9 @@ impl Readers {
 
     /// Returns when no more is read, or what is read takes too long; later reads fail.
     pub(crate) async fn close(&self) {
-        // An error says that it was closed before, or that a read is still under way.
-        let _ = timeout(CLOSING_PATIENCE, self.0.places.acquire_many(self.0.size)).await;
+        // An error says that it was closed before, or that a read is still under way. The places are
+        // kept from the reads that wait for one.
+        let _places = timeout(CLOSING_PATIENCE, self.0.places.acquire_many(self.0.size)).await;
         self.0.places.close();
         self.0.idle().clear();
     }
@@ -133,7 +134,10 @@ impl Pool {
         };
         let found = connection.all(sql).await;
         if !connection.is_lost() {
-            self.idle().push(connection);
+            let mut idle = self.idle();
+            if !self.places.is_closed() {
+                idle.push(connection);
+            }
         }
         found
     }
@@ -208,6 +212,20 @@ mod tests {
         let late = numbers(&readers).await;
         assert!(matches!(late, Err(StoreError::Closed)), "{late:?}");
         readers.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_is_used_at_the_end_is_closed_after_its_read() {
+        let (readers, _writer, _dir) = readers(1);
+        let under_way = readers.first(sql(SLOW), |row| row.int("n"));
+        // As if it took longer than closing waits.
+        let end = async {
+            readers.0.places.close();
+            readers.0.idle().clear();
+        };
+        let (found, ()) = tokio::join!(biased; under_way, end);
+        assert_eq!(found.unwrap(), Some(2_000_000));
+        assert!(readers.0.idle().is_empty());
     }
 
     #[tokio::test]
