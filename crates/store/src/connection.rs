@@ -87,6 +87,8 @@ pub(crate) enum Failure {
     Unreadable(String),
     #[error("the server does not respond")]
     Silent,
+    #[error("a table has changed since a statement was compiled")]
+    Stale,
     #[error("every connection is in use")]
     Busy,
     #[error("the store is closed")]
@@ -109,7 +111,8 @@ impl From<&Failure> for StoreError {
             | Failure::Shared(_)
             | Failure::Unreachable(_)
             | Failure::Unreadable(_)
-            | Failure::Silent => {
+            | Failure::Silent
+            | Failure::Stale => {
                 if failure.is_transient() || failure.is_unwritable() {
                     Self::Unavailable(failure.to_string())
                 } else {
@@ -218,7 +221,7 @@ impl Failure {
                 }
                 None => shared::is_cut_off(error),
             },
-            Self::Unreachable(_) | Self::Silent => true,
+            Self::Unreachable(_) | Self::Silent | Self::Stale => true,
             Self::Taken(_) | Self::Unreadable(_) | Self::Busy | Self::Closed => false,
         }
     }
@@ -245,9 +248,12 @@ impl Failure {
                 matches!(code, "53100" | READ_ONLY) || code.get(..2) == Some("58")
             }),
             Self::Unreachable(error) => shared::only_reads(error),
-            Self::Silent | Self::Taken(_) | Self::Unreadable(_) | Self::Busy | Self::Closed => {
-                false
-            }
+            Self::Silent
+            | Self::Stale
+            | Self::Taken(_)
+            | Self::Unreadable(_)
+            | Self::Busy
+            | Self::Closed => false,
         }
     }
 
@@ -268,6 +274,7 @@ impl Failure {
             | Self::Taken(_)
             | Self::Unreadable(_)
             | Self::Silent
+            | Self::Stale
             | Self::Busy
             | Self::Closed => None,
         }

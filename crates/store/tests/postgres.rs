@@ -33,6 +33,7 @@ async fn the_suite_runs_on_postgresql() {
         };
     }
     suite::for_each_case!(run);
+    a_statement_outlives_the_tables_it_was_compiled_for(&server.database("stale").await).await;
     lost_connections_are_replaced(&server, &server.database("lost").await).await;
     a_name_gets_one_owner_of_two_servers(&server.database("names").await).await;
 }
@@ -356,6 +357,17 @@ async fn within<T>(seconds: u64, work: impl Future<Output = T>) -> T {
 
 const END_OTHERS: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
                           WHERE datname = current_database() AND pid <> pg_backend_pid()";
+
+async fn a_statement_outlives_the_tables_it_was_compiled_for(db: &Database) {
+    let store = db.open().await;
+    suite::values::organization(&store, 1, "one.example").await;
+    for size in [300, 200] {
+        assert!(store.default_organization().await.unwrap().is_some());
+        let resize = format!("ALTER TABLE organizations ALTER domain_name TYPE VARCHAR({size})");
+        raw::run(&db.url, &resize).await;
+        assert!(store.default_organization().await.unwrap().is_some());
+    }
+}
 
 async fn lost_connections_are_replaced(server: &Server, db: &Database) {
     let store = db.open().await;

@@ -102,16 +102,18 @@ impl Shared {
     }
 
     pub(super) async fn execute(&mut self, sql: &Sql) -> Result<u64, Failure> {
-        let statement = self.compiled(sql).await?;
-        answered!(self, self.client.execute(&statement, &arguments(sql)))
+        let (statement, was_kept) = self.compiled(sql).await?;
+        let done = answered!(self, self.client.execute(&statement, &arguments(sql)));
+        self.unless_stale(sql, was_kept, done)
     }
 
     pub(super) async fn all(&mut self, sql: &Sql) -> Result<Vec<Row>, Failure> {
-        let statement = self.compiled(sql).await?;
+        let (statement, was_kept) = self.compiled(sql).await?;
         let names: Names = (statement.columns().iter())
             .map(|column| Box::from(column.name()))
             .collect();
-        let rows = answered!(self, self.client.query(&statement, &arguments(sql)))?;
+        let rows = answered!(self, self.client.query(&statement, &arguments(sql)));
+        let rows = self.unless_stale(sql, was_kept, rows)?;
         let read = |row: &tokio_postgres::Row| {
             let values = (0..names.len()).map(|at| value(row, at));
             Ok(Row::new(&names, values.collect::<Result<_, Error>>()?))
@@ -129,16 +131,33 @@ impl Shared {
         self.driver.awaits_answer = (timeout(self.silence, &mut self.driver.task).await).is_err();
     }
 
-    /// The statement, compiled for the types of its arguments.
-    async fn compiled(&mut self, sql: &Sql) -> Result<Statement, Failure> {
+    /// The statement, compiled for the types of its arguments, and whether it was compiled before.
+    async fn compiled(&mut self, sql: &Sql) -> Result<(Statement, bool), Failure> {
         let types: Vec<Type> = sql.args().iter().map(type_of).collect();
         match self.statements.get(sql.as_text()) {
-            Some(known) if known.params() == types => return Ok(known.clone()),
+            Some(known) if known.params() == types => return Ok((known.clone(), true)),
             Some(_) | None => {}
         }
         let statement = answered!(self, self.client.prepare_typed(sql.as_text(), &types))?;
         self.statements.keep(sql.as_text(), statement.clone());
-        Ok(statement)
+        Ok((statement, false))
+    }
+
+    /// Forgets a statement that the server does not carry out as it was compiled; the next attempt
+    /// compiles it again.
+    fn unless_stale<T>(
+        &mut self,
+        sql: &Sql,
+        was_kept: bool,
+        answer: Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        match answer {
+            Err(Failure::Shared(error)) if was_kept && is_stale(&error) => {
+                self.statements.forget(sql.as_text());
+                Err(Failure::Stale)
+            }
+            answer => answer,
+        }
     }
 }
 
@@ -190,6 +209,11 @@ pub(super) fn explain(error: &Error) -> String {
 /// The server's code for what it refused.
 pub(super) fn code(error: &Error) -> Option<&str> {
     error.code().map(|state| state.code())
+}
+
+/// The types of a statement's results have changed, or the server has dropped it.
+fn is_stale(error: &Error) -> bool {
+    matches!(code(error), Some("0A000" | "26000"))
 }
 
 /// The socket was lost.
