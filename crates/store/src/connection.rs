@@ -211,14 +211,7 @@ impl Failure {
         match self {
             Self::Embedded(error) => matches!(primary_code(error), Some(5 | 6)), // BUSY, LOCKED
             Self::Shared(error) => match shared::code(error) {
-                // Class 08 connection, 40 rollback, 53 resources, 57 operator intervention;
-                // a full disk (53100) is `is_unwritable`. 25P: the transaction is not what it was
-                // on this side, for example because the server ended it.
-                Some(code) => {
-                    code.starts_with("25P")
-                        || (code != "53100"
-                            && matches!(code.get(..2), Some("08" | "40" | "53" | "57")))
-                }
+                Some(code) => passes(code),
                 None => shared::is_cut_off(error),
             },
             Self::Unreachable(_) | Self::Silent | Self::Stale => true,
@@ -281,6 +274,14 @@ impl Failure {
     }
 }
 
+/// Whether a server that refuses a statement with this code may carry it out later.
+fn passes(code: &str) -> bool {
+    // Class 08 connection, 40 rollback, 53 resources, 57 operator intervention; a full disk (53100) is
+    // `is_unwritable`. 25P: the server has ended the transaction.
+    let class = matches!(code.get(..2), Some("08" | "40" | "53" | "57"));
+    (class && code != "53100") || code.starts_with("25P")
+}
+
 /// The low byte of SQLite's result code.
 fn primary_code(error: &rusqlite::Error) -> Option<i32> {
     match error {
@@ -319,6 +320,16 @@ mod tests {
                 expected,
                 "{url} {access:?}"
             );
+        }
+    }
+
+    #[test]
+    fn knows_the_codes_of_what_passes() {
+        for code in ["08006", "25P02", "25P03", "40P01", "53300", "57P01"] {
+            assert!(passes(code), "{code}");
+        }
+        for code in ["0A000", "23505", READ_ONLY, "42P01", "53100", "58030", ""] {
+            assert!(!passes(code), "{code}");
         }
     }
 
