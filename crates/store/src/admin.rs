@@ -1,18 +1,21 @@
 //! Writes requested by people: accounts, clients, numbers, applications. They go through the same
 //! task as the facts of calls and clear the look-up caches.
 
+use std::collections::BTreeMap;
+
 use model::record::{Account, Application, Client, Number, Organization};
 use model::{
     AccountSid, AccountStatus, ApplicationSid, ClientSid, NumberSid, RecordingSid, Timestamp,
 };
 
-use crate::apply::Context;
+use crate::apply::{Context, count};
 use crate::conferences;
 use crate::connection::{Connection, Failure};
+use crate::deliveries;
 use crate::naming::Claim;
 use crate::query::TREE;
 use crate::rows::{self, APPLICATIONS, CLIENTS, NUMBERS, ORGANIZATIONS};
-use crate::sql::{Arg, Sql, args};
+use crate::sql::{Arg, ROWS_AT_ONCE, Sql, Table, args};
 
 /// One such write.
 pub(crate) enum Admin {
@@ -34,8 +37,10 @@ pub(crate) enum Admin {
     UpdateApplication(Application),
     DeleteApplication(ApplicationSid),
     DeleteRecording(RecordingSid),
-    /// Takes over the callbacks of servers without a heartbeat since then, except those of open
-    /// calls and messages: the server that closes these takes them over.
+    /// Deletes some notifications of an account and of all below it.
+    DeleteNotifications(AccountSid),
+    /// Takes over some of the callbacks of servers without a heartbeat since then, except those of
+    /// open calls and messages: the server that closes these takes them over.
     AdoptCallbacks {
         gone_since: Timestamp,
     },
@@ -76,47 +81,53 @@ const OWNED: &[&str] = &[
     "clients",
 ];
 
-/// Applies one write; `false` if there was no such row.
+/// Applies one write; `false` if there was no such row. A write that may have been carried out before
+/// counts as carried out.
 pub(crate) async fn apply(
     db: &mut Connection,
     context: Context,
     admin: &Admin,
 ) -> Result<bool, Failure> {
+    let insert = if context.repeated {
+        Table::insert_once
+    } else {
+        Table::insert
+    };
     let sql = match admin {
-        Admin::InsertOrganization(row) => ORGANIZATIONS.insert(rows::organization_args(row)),
-        Admin::InsertAccount(args) => rows::ACCOUNTS.insert(args.clone()),
+        Admin::InsertOrganization(row) => insert(&ORGANIZATIONS, rows::organization_args(row)),
+        Admin::InsertAccount(args) => insert(&rows::ACCOUNTS, args.clone()),
         Admin::UpdateAccount(args) => rows::ACCOUNTS.update(args.clone()),
         Admin::SetAccountStatus { sid, status, at } => {
             return set_account_status(db, *sid, *status, *at).await;
         }
         Admin::InsertClient(claim, row) => {
             claim.check(db, context.dialect).await?;
-            CLIENTS.insert(row.clone())
+            insert(&CLIENTS, row.clone())
         }
         Admin::UpdateClient(row) => CLIENTS.update(row.clone()),
         Admin::DeleteClient(sid) => CLIENTS.delete(*sid),
         Admin::InsertNumber(row) => {
             Claim::of_number(row).check(db, context.dialect).await?;
-            NUMBERS.insert(rows::number_args(row))
+            insert(&NUMBERS, rows::number_args(row))
         }
         Admin::UpdateNumber(row) => NUMBERS.update(rows::number_args(row)),
         Admin::DeleteNumber(sid) => NUMBERS.delete(*sid),
-        Admin::InsertApplication(row) => APPLICATIONS.insert(rows::application_args(row)),
+        Admin::InsertApplication(row) => insert(&APPLICATIONS, rows::application_args(row)),
         Admin::UpdateApplication(row) => APPLICATIONS.update(rows::application_args(row)),
         Admin::DeleteApplication(sid) => APPLICATIONS.delete(*sid),
-        Admin::DeleteRecording(sid) => return delete_recording(db, *sid).await,
+        Admin::DeleteRecording(sid) => {
+            db.execute(uncount_recording(*sid)).await?;
+            rows::RECORDINGS.delete(*sid)
+        }
+        Admin::DeleteNotifications(of) => {
+            return Ok(delete_notifications(db, *of).await? || context.repeated);
+        }
         Admin::CloseConferences { gone_since } => {
             conferences::close_abandoned(*gone_since, context.instance)
         }
-        Admin::AdoptCallbacks { gone_since } => Sql::new(
-            "UPDATE outbox SET owner = $1 WHERE state = 'pending' AND owner <> $1 \
-             AND owner NOT IN (SELECT sid FROM instances WHERE last_alive > $2) \
-             AND lane NOT IN (SELECT sid FROM calls WHERE ended IS NULL AND instance <> $1) \
-             AND lane NOT IN (SELECT sid FROM messages WHERE ended IS NULL AND instance <> $1)",
-            args![context.instance, *gone_since],
-        ),
+        Admin::AdoptCallbacks { gone_since } => deliveries::adopt(*gone_since, context.instance),
     };
-    Ok(db.execute(sql).await? > 0)
+    Ok(db.execute(sql).await? > 0 || context.repeated)
 }
 
 async fn set_account_status(
@@ -147,12 +158,27 @@ async fn set_account_status(
     Ok(db.execute(sql).await? > 0)
 }
 
-async fn delete_recording(db: &mut Connection, sid: RecordingSid) -> Result<bool, Failure> {
-    db.execute(Sql::new(
+async fn delete_notifications(db: &mut Connection, of: AccountSid) -> Result<bool, Failure> {
+    let mut sql = Sql::default();
+    sql.text("DELETE FROM notifications WHERE sid IN (SELECT sid FROM notifications WHERE account")
+        .with(TREE, of)
+        .with(" LIMIT ?) RETURNING account", ROWS_AT_ONCE);
+    let mut deleted = BTreeMap::<AccountSid, i64>::new();
+    for row in db.all(&sql).await? {
+        let account = row.word("account");
+        let account = account.map_err(|error| Failure::Unreadable(error.to_string()))?;
+        *deleted.entry(account).or_default() += 1;
+    }
+    for (account, n) in &deleted {
+        db.execute(count(*account, "notifications", -n)).await?;
+    }
+    Ok(!deleted.is_empty())
+}
+
+fn uncount_recording(sid: RecordingSid) -> Sql {
+    Sql::new(
         "UPDATE counters SET n = n - 1 WHERE kind = 'recordings' \
          AND account = (SELECT account FROM recordings WHERE sid = $1)",
         args![sid],
-    ))
-    .await?;
-    Ok(db.execute(rows::RECORDINGS.delete(sid)).await? > 0)
+    )
 }

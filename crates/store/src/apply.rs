@@ -12,7 +12,7 @@ use crate::connection::{Connection, Failure};
 use crate::deliveries;
 use crate::dialect::Dialect;
 use crate::rows;
-use crate::sql::{Sql, args};
+use crate::sql::{ROWS_AT_ONCE, Sql, args};
 use crate::writer::Operation;
 use crate::{Change, Committed};
 
@@ -29,8 +29,7 @@ const REFUSAL_MEMORY: Duration = Duration::from_secs(24 * 3600);
 pub(crate) struct Context {
     pub(crate) dialect: Dialect,
     pub(crate) instance: InstanceSid,
-    /// The transaction is being retried and may have been written the first time, if the connection
-    /// broke during its confirmation.
+    /// The commit may have been written before: its confirmation was lost.
     pub(crate) repeated: bool,
 }
 
@@ -398,7 +397,8 @@ async fn recording(
     Ok(true)
 }
 
-/// Records a heartbeat, and deletes old callbacks and recordings without files.
+/// Records a heartbeat, and deletes old callbacks, recordings without files and refusals; what is too
+/// much for one heartbeat is left to the next ones.
 async fn alive(
     db: &mut Connection,
     context: Context,
@@ -406,21 +406,25 @@ async fn alive(
     at: Timestamp,
 ) -> Result<bool, Failure> {
     db.execute(statement(context, change)).await?;
-    db.execute(Sql::new(
-        "DELETE FROM outbox WHERE state <> 'pending' AND created < $1",
-        args![at - OUTBOX_MEMORY],
-    ))
-    .await?;
-    db.execute(Sql::new(
-        "DELETE FROM started_recordings WHERE created < $1",
-        args![at - STARTED_MEMORY],
-    ))
-    .await?;
-    db.execute(Sql::new(
-        "DELETE FROM refusals WHERE last_at < $1",
-        args![at - REFUSAL_MEMORY],
-    ))
-    .await?;
+    let ended = "state <> 'pending' AND created";
+    for (table, key, time, memory) in [
+        ("outbox", "event", ended, OUTBOX_MEMORY),
+        ("started_recordings", "sid", "created", STARTED_MEMORY),
+        (
+            "refusals",
+            "source, reason, name",
+            "last_at",
+            REFUSAL_MEMORY,
+        ),
+    ] {
+        let old = format!("{time} < $1");
+        let text = format!(
+            "DELETE FROM {table} WHERE {old} AND ({key}) IN \
+             (SELECT {key} FROM {table} WHERE {old} LIMIT $2)"
+        );
+        db.execute(Sql::new(text, args![at - memory, ROWS_AT_ONCE]))
+            .await?;
+    }
     Ok(true)
 }
 
@@ -448,4 +452,95 @@ pub(crate) fn count(account: AccountSid, kind: &str, by: i64) -> Sql {
          ON CONFLICT (account, kind) DO UPDATE SET n = counters.n + excluded.n",
         args![account, kind, by],
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::DeliveryFilter;
+    use crate::admin::Admin;
+
+    /// Whether an operation had an effect, and how many rows then match a condition.
+    async fn applied(
+        (db, context): (&mut Connection, Context),
+        operation: Operation,
+        rows: &str,
+    ) -> (bool, i64) {
+        let done = operations(db, context, &[operation]).await.unwrap();
+        let count = Sql::new(format!("SELECT COUNT(*) AS n FROM {rows}"), args![]);
+        let count = db.all(&count).await.unwrap()[0].int("n").unwrap();
+        (done.all_applied(), count)
+    }
+
+    #[tokio::test]
+    async fn a_transaction_changes_a_limited_number_of_rows() {
+        let dir = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", dir.path().join("p.db").display());
+        let mut opened = crate::connect::open(&url).await.unwrap();
+        let (db, dialect) = (&mut opened.connection, opened.dialect);
+        crate::migrate::migrate(db, dialect, Timestamp(0))
+            .await
+            .unwrap();
+        let instance = InstanceSid::from_bytes([1; 16]);
+        let context = Context {
+            dialect,
+            instance,
+            repeated: false,
+        };
+        let of = AccountSid::from_bytes([1; 16]);
+        let numbers = format!(
+            "WITH RECURSIVE c (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM c \
+             WHERE n < {ROWS_AT_ONCE}) SELECT n"
+        );
+        let filled = format!(
+            "INSERT INTO outbox (event, owner, account, lane, sequence, url, method, params, \
+             created, state, attempts) {numbers}, '', '{of}', n / 5, n, '', '', '', 1, 'dead', 1 \
+             FROM c; \
+             INSERT INTO accounts (sid, organization, friendly_name, email, status, role, \
+             auth_token, created, updated) VALUES ('{of}', '', '', '', '', '', '', 1, 1); \
+             INSERT INTO notifications (sid, account, lane, level, code, message, created) \
+             {numbers}, '{of}', '', 0, 0, '', 1 FROM c; \
+             INSERT INTO counters (account, kind, n) \
+             VALUES ('{of}', 'notifications', {ROWS_AT_ONCE} + 1)"
+        );
+        db.run(&filled).await.unwrap();
+        let replay = || {
+            Operation::Change(Change::CallbacksReplayed {
+                filter: Box::new(DeliveryFilter::default()),
+                at: Timestamp(2),
+            })
+        };
+        let dead = "outbox WHERE state = 'dead'";
+        assert_eq!(applied((db, context), replay(), dead).await, (true, 1));
+        // What has ended again meanwhile is not replayed twice.
+        db.run("UPDATE outbox SET state = 'delivered' WHERE event = '0'")
+            .await
+            .unwrap();
+        assert_eq!(applied((db, context), replay(), dead).await, (true, 0));
+        assert_eq!(applied((db, context), replay(), dead).await, (false, 0));
+
+        // Whole lanes, of five callbacks.
+        let gone_since = Timestamp(1);
+        let adopt = || Operation::Admin(Box::new(Admin::AdoptCallbacks { gone_since }));
+        let abandoned = "(SELECT DISTINCT lane FROM outbox \
+                         WHERE state = 'pending' AND owner = '')";
+        for left in [(true, 1_001), (true, 1), (true, 0), (false, 0)] {
+            let (adopted, rest) = applied((db, context), adopt(), abandoned).await;
+            assert_eq!((adopted, rest), left);
+        }
+
+        let delete = || Operation::Admin(Box::new(Admin::DeleteNotifications(of)));
+        let (some, none) = ("notifications", "counters WHERE n = 0");
+        assert_eq!(applied((db, context), delete(), some).await, (true, 1));
+        assert_eq!(applied((db, context), delete(), none).await, (true, 1));
+        assert_eq!(applied((db, context), delete(), some).await, (false, 0));
+
+        db.run("UPDATE outbox SET state = 'delivered'")
+            .await
+            .unwrap();
+        let at = Timestamp(2) + OUTBOX_MEMORY;
+        let alive = || Operation::Change(Change::Alive { instance, at });
+        assert_eq!(applied((db, context), alive(), "outbox").await.1, 1);
+        assert_eq!(applied((db, context), alive(), "outbox").await.1, 0);
+    }
 }

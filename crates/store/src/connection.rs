@@ -24,6 +24,8 @@ use crate::sql::Sql;
 const COMPILED: usize = 64;
 /// The server's code for a write in a transaction that only reads.
 const READ_ONLY: &str = "25006";
+/// The server's code for a statement that it ended.
+const CANCELLED: &str = "57014";
 
 /// Where to connect again.
 #[derive(Debug, Clone)]
@@ -45,10 +47,11 @@ pub(crate) struct Server {
 impl Server {
     fn config_for(&self, access: Access) -> tokio_postgres::Config {
         let mut config = self.config.clone();
-        match access {
-            Access::Read => {}
-            // Not a standby, which would refuse each write.
-            Access::Write => drop(config.target_session_attrs(TargetSessionAttrs::ReadWrite)),
+        // Not a standby: it would refuse each write, and a read there may miss what was just written.
+        // The only server is read even while it is read-only.
+        let hosts = (config.get_hosts().len()).max(config.get_hostaddrs().len());
+        if access == Access::Write || hosts > 1 {
+            config.target_session_attrs(TargetSessionAttrs::ReadWrite);
         }
         config
     }
@@ -75,12 +78,17 @@ pub(crate) enum Failure {
     Embedded(#[from] rusqlite::Error),
     #[error("{}", shared::explain(.0))]
     Shared(#[from] tokio_postgres::Error),
+    /// No server could be connected to, or none that writes.
+    #[error("{}", shared::explain(.0))]
+    Unreachable(tokio_postgres::Error),
     #[error("another account has this name or number")]
     Taken(Claimant),
     #[error("{0}")]
     Unreadable(String),
     #[error("the server does not respond")]
     Silent,
+    #[error("a table has changed since a statement was compiled")]
+    Stale,
     #[error("every connection is in use")]
     Busy,
     #[error("the store is closed")]
@@ -89,12 +97,27 @@ pub(crate) enum Failure {
 
 impl From<Failure> for StoreError {
     fn from(failure: Failure) -> Self {
+        Self::from(&failure)
+    }
+}
+
+impl From<&Failure> for StoreError {
+    fn from(failure: &Failure) -> Self {
         match failure {
             Failure::Closed => Self::Closed,
-            Failure::Taken(by) => Self::Taken(by),
-            Failure::Busy | Failure::Silent => Self::Unavailable(failure.to_string()),
-            Failure::Embedded(_) | Failure::Shared(_) | Failure::Unreadable(_) => {
-                Self::Database(failure.to_string())
+            Failure::Taken(by) => Self::Taken(*by),
+            Failure::Busy => Self::Unavailable(failure.to_string()),
+            Failure::Embedded(_)
+            | Failure::Shared(_)
+            | Failure::Unreachable(_)
+            | Failure::Unreadable(_)
+            | Failure::Silent
+            | Failure::Stale => {
+                if failure.is_transient() || failure.is_unwritable() {
+                    Self::Unavailable(failure.to_string())
+                } else {
+                    Self::Database(failure.to_string())
+                }
             }
         }
     }
@@ -188,16 +211,17 @@ impl Failure {
         match self {
             Self::Embedded(error) => matches!(primary_code(error), Some(5 | 6)), // BUSY, LOCKED
             Self::Shared(error) => match shared::code(error) {
-                // Class 08 connection, 40 rollback, 53 resources, 57 operator intervention;
-                // a full disk (53100) is `is_unwritable`.
-                Some(code) => {
-                    code != "53100" && matches!(code.get(..2), Some("08" | "40" | "53" | "57"))
-                }
+                Some(code) => passes(code),
                 None => shared::is_cut_off(error),
             },
-            Self::Silent => true,
+            Self::Unreachable(_) | Self::Silent | Self::Stale => true,
             Self::Taken(_) | Self::Unreadable(_) | Self::Busy | Self::Closed => false,
         }
+    }
+
+    /// Whether the server ended the statement, which took too long: it would again.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        matches!(self, Self::Shared(error) if shared::code(error) == Some(CANCELLED))
     }
 
     /// Whether the server of this connection only reads: another connection may reach one that
@@ -216,9 +240,13 @@ impl Failure {
                 // Disk full, read-only, system errors.
                 matches!(code, "53100" | READ_ONLY) || code.get(..2) == Some("58")
             }),
-            Self::Silent | Self::Taken(_) | Self::Unreadable(_) | Self::Busy | Self::Closed => {
-                false
-            }
+            Self::Unreachable(error) => shared::only_reads(error),
+            Self::Silent
+            | Self::Stale
+            | Self::Taken(_)
+            | Self::Unreadable(_)
+            | Self::Busy
+            | Self::Closed => false,
         }
     }
 
@@ -235,13 +263,23 @@ impl Failure {
                 (refusal.code().code() == "23505").then(|| refusal.message())
             }
             Self::Embedded(_)
+            | Self::Unreachable(_)
             | Self::Taken(_)
             | Self::Unreadable(_)
             | Self::Silent
+            | Self::Stale
             | Self::Busy
             | Self::Closed => None,
         }
     }
+}
+
+/// Whether a server that refuses a statement with this code may carry it out later.
+fn passes(code: &str) -> bool {
+    // Class 08 connection, 40 rollback, 53 resources, 57 operator intervention; a full disk (53100) is
+    // `is_unwritable`. 25P: the server has ended the transaction.
+    let class = matches!(code.get(..2), Some("08" | "40" | "53" | "57"));
+    (class && code != "53100") || code.starts_with("25P")
 }
 
 /// The low byte of SQLite's result code.
@@ -257,10 +295,55 @@ mod tests {
     use super::*;
 
     #[test]
+    fn reads_go_where_writes_go_if_there_is_a_choice() {
+        use TargetSessionAttrs::{Any, ReadWrite};
+        let table = [
+            ("postgres://u@h/p", Access::Read, Any),
+            ("postgres://u@h/p", Access::Write, ReadWrite),
+            ("postgres://u@h,i/p", Access::Read, ReadWrite),
+            ("postgres://u@h,i/p", Access::Write, ReadWrite),
+            (
+                "postgres:///p?user=u&hostaddr=127.0.0.1,127.0.0.2",
+                Access::Read,
+                ReadWrite,
+            ),
+        ];
+        for (url, access, expected) in table {
+            let server = Server {
+                config: url.parse().unwrap(),
+                connecting: Duration::ZERO,
+                silence: Duration::ZERO,
+            };
+            let config = server.config_for(access);
+            assert_eq!(
+                config.get_target_session_attrs(),
+                expected,
+                "{url} {access:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn knows_the_codes_of_what_passes() {
+        for code in ["08006", "25P02", "25P03", "40P01", "53300", "57P01"] {
+            assert!(passes(code), "{code}");
+        }
+        for code in ["0A000", "23505", READ_ONLY, "42P01", "53100", "58030", ""] {
+            assert!(!passes(code), "{code}");
+        }
+    }
+
+    #[test]
     fn what_passes_is_not_a_database_error() {
-        for failure in [Failure::Busy, Failure::Silent] {
+        let refused = |code| {
+            let code = rusqlite::ffi::Error::new(code);
+            Failure::Embedded(rusqlite::Error::SqliteFailure(code, None))
+        };
+        for failure in [Failure::Busy, Failure::Silent, refused(5), refused(13)] {
             let error = StoreError::from(failure);
             assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
         }
+        let error = StoreError::from(refused(1));
+        assert!(matches!(error, StoreError::Database(_)), "{error}");
     }
 }

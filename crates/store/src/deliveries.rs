@@ -14,11 +14,14 @@ use crate::filter::{Place, Rows, Scope, Window};
 use crate::query::{Conditions, count_of};
 use crate::readers::Readers;
 use crate::row::Row;
-use crate::sql::{Sql, args};
+use crate::sql::{ROWS_AT_ONCE, Sql, args};
 use crate::{Change, Inspect, PendingCallback, Result, Store, StoreError, rows};
 
 /// Maximum rows that a server claims at once.
 const CLAIMED_AT_ONCE: i64 = 200;
+
+/// Maximum lanes that a server takes over in one transaction; most have a few callbacks.
+const LANES_AT_ONCE: i64 = 1_000;
 
 /// The callbacks that this server must deliver.
 const OURS: &str = " WHERE state = 'pending' AND owner = ?";
@@ -129,16 +132,21 @@ impl DeliveryFilter {
         conditions
     }
 
-    /// Makes matching callbacks due again, unless they are pending.
+    /// Makes some of the matching callbacks due again that are not pending and have not been replayed
+    /// at this time, in the order of their lanes: to be repeated until it changes none.
     pub(crate) fn replay(&self, at: Timestamp) -> Sql {
         let mut head = Sql::default();
         head.text(
             "UPDATE outbox SET state = 'pending', owner = '', attempts = 0, next_at = NULL, ",
         )
-        .with("ended = NULL, replayed = ?", at);
+        .with("ended = NULL, replayed = ?", at)
+        .text(" WHERE state <> 'pending' AND event IN (SELECT event FROM outbox");
         let mut conditions = self.conditions(head);
         conditions.ended();
-        conditions.finish()
+        conditions.add(" AND (replayed IS NULL OR replayed <> ?)", at);
+        let mut sql = conditions.finish();
+        sql.with(" ORDER BY lane, sequence LIMIT ?)", ROWS_AT_ONCE);
+        sql
     }
 }
 
@@ -173,8 +181,8 @@ impl Store {
             .unwrap_or(0);
         if count > 0 {
             let filter = Box::new(filter.clone());
-            self.commit(vec![Change::CallbacksReplayed { filter, at }])
-                .await?;
+            let part = Change::CallbacksReplayed { filter, at };
+            while self.commit(vec![part.clone()]).await?.all_applied() {}
         }
         Ok(count)
     }
@@ -263,7 +271,14 @@ impl Inspect {
     /// As reported by the database.
     pub async fn replay(&self, filter: &DeliveryFilter, at: Timestamp) -> Result<u64> {
         let mut connection = self.target.connect(Access::Write).await?;
-        let replayed = connection.execute(filter.replay(at)).await?;
+        let mut replayed = 0;
+        loop {
+            let part = connection.execute(filter.replay(at)).await?;
+            if part == 0 {
+                break;
+            }
+            replayed += part;
+        }
         connection.close().await?;
         Ok(replayed)
     }
@@ -318,6 +333,21 @@ pub(crate) fn claim(event: EventSid, owner: InstanceSid, repeated: bool) -> Sql 
          AND (owner = '' OR ($3 = 1 AND owner = $2))",
         args![event, owner, repeated],
     )
+}
+
+/// The statement by which a server takes over callbacks of servers without a heartbeat since
+/// `gone_since`, those of some whole lanes: to be repeated until it changes none.
+pub(crate) fn adopt(gone_since: Timestamp, owner: InstanceSid) -> Sql {
+    let abandoned = "state = 'pending' AND owner <> $1 \
+                     AND owner NOT IN (SELECT sid FROM instances WHERE last_alive > $2)";
+    let text = format!(
+        "UPDATE outbox SET owner = $1 WHERE {abandoned} AND lane IN \
+         (SELECT lane FROM outbox WHERE {abandoned} \
+         AND lane NOT IN (SELECT sid FROM calls WHERE ended IS NULL AND instance <> $1) \
+         AND lane NOT IN (SELECT sid FROM messages WHERE ended IS NULL AND instance <> $1) \
+         GROUP BY lane LIMIT $3)"
+    );
+    Sql::new(text, args![owner, gone_since, LANES_AT_ONCE])
 }
 
 /// The statement by which a server that closes the calls and messages of a dead one takes over the

@@ -207,6 +207,10 @@ impl Store {
         status: AccountStatus,
         at: Timestamp,
     ) -> Result<()> {
+        if status == AccountStatus::Closed {
+            // There may be too many for one transaction; those that come meanwhile go with the status.
+            while self.administer(Admin::DeleteNotifications(sid)).await? {}
+        }
         self.administer(Admin::SetAccountStatus { sid, status, at })
             .await
             .map(drop)

@@ -199,8 +199,8 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Closed`] after [`Store::close`]; [`StoreError::Unavailable`] while the disk
-    /// accepts no writes; otherwise the database's permanent error. A busy or lost database is not
-    /// an error: the commit waits for it.
+    /// accepts no writes or the server only reads; otherwise the database's permanent error. A busy
+    /// or lost database is not an error: the commit waits for it.
     pub async fn commit(&self, changes: Vec<Change>) -> Result<Committed> {
         let operations = changes.into_iter().map(Operation::Change).collect();
         self.inner.writer.commit(operations, Hurry::Now).await

@@ -1,7 +1,8 @@
 //! The connections that read.
 //!
 //! **Invariant: a read neither waits for the writer nor blocks a thread of the async runtime, and it
-//! changes nothing.** A connection that was lost is replaced, and the read is tried again.
+//! changes nothing.** A connection that was lost is replaced, and the read is tried again. A shared
+//! database ends a read that takes too long, also if nothing waits for it any more.
 
 use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -74,8 +75,9 @@ impl Readers {
 
     /// Returns when no more is read, or what is read takes too long; later reads fail.
     pub(crate) async fn close(&self) {
-        // An error says that it was closed before, or that a read is still under way.
-        let _ = timeout(CLOSING_PATIENCE, self.0.places.acquire_many(self.0.size)).await;
+        // An error says that it was closed before, or that a read is still under way. The places are
+        // kept from the reads that wait for one.
+        let _places = timeout(CLOSING_PATIENCE, self.0.places.acquire_many(self.0.size)).await;
         self.0.places.close();
         self.0.idle().clear();
     }
@@ -113,7 +115,11 @@ impl Pool {
         loop {
             let attempt = timeout_at(give_up, self.attempt(sql));
             match attempt.await.unwrap_or(Err(Failure::Silent)) {
-                Err(failure) if failure.is_transient() && Instant::now() < give_up => {
+                Err(failure)
+                    if failure.is_transient()
+                        && !failure.is_cancelled()
+                        && Instant::now() < give_up =>
+                {
                     sleep(RETRY_AFTER).await;
                 }
                 settled => return settled,
@@ -128,7 +134,10 @@ impl Pool {
         };
         let found = connection.all(sql).await;
         if !connection.is_lost() {
-            self.idle().push(connection);
+            let mut idle = self.idle();
+            if !self.places.is_closed() {
+                idle.push(connection);
+            }
         }
         found
     }
@@ -203,6 +212,20 @@ mod tests {
         let late = numbers(&readers).await;
         assert!(matches!(late, Err(StoreError::Closed)), "{late:?}");
         readers.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_is_used_at_the_end_is_closed_after_its_read() {
+        let (readers, _writer, _dir) = readers(1);
+        let under_way = readers.first(sql(SLOW), |row| row.int("n"));
+        // As if it took longer than closing waits.
+        let end = async {
+            readers.0.places.close();
+            readers.0.idle().clear();
+        };
+        let (found, ()) = tokio::join!(biased; under_way, end);
+        assert_eq!(found.unwrap(), Some(2_000_000));
+        assert!(readers.0.idle().is_empty());
     }
 
     #[tokio::test]

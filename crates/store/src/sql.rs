@@ -13,6 +13,10 @@ use model::{
     RecordingSid, Timestamp,
 };
 
+/// Rows that a statement changes at most where there may be any number of them. It must take much less
+/// time than a server may be silent, and nothing else is written meanwhile.
+pub(crate) const ROWS_AT_ONCE: i64 = 10_000;
+
 /// An argument: its type is known also when it is null.
 #[derive(Debug, Clone)]
 pub(crate) enum Arg {

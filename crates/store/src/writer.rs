@@ -123,7 +123,7 @@ enum Next {
 
 struct Job {
     operations: Vec<Operation>,
-    /// It failed before, and may have been written all the same.
+    /// It may have been written before, although its caller or this task did not learn so.
     again: bool,
     hurry: Hurry,
     reply: oneshot::Sender<Result<Committed>>,
@@ -339,7 +339,8 @@ impl Group {
 }
 
 struct Task {
-    connection: Connection,
+    /// `None` after one that is of no more use: the next attempt opens another.
+    connection: Option<Connection>,
     target: Target,
     context: Context,
     caches: Arc<Caches>,
@@ -350,7 +351,7 @@ struct Task {
 impl Task {
     fn new(start: Start) -> Self {
         Self {
-            connection: start.connection,
+            connection: Some(start.connection),
             target: start.target,
             context: Context {
                 dialect: start.dialect,
@@ -378,7 +379,9 @@ impl Task {
                 Next::End(done) => break done,
             }
         };
-        if let Err(error) = self.connection.close().await {
+        if let Some(connection) = self.connection.take()
+            && let Err(error) = connection.close().await
+        {
             warn!(%error, "closing the database failed");
         }
         drop(self._lock);
@@ -401,8 +404,8 @@ impl Task {
     }
 
     /// Answers every job of the group.
-    async fn settle(&mut self, group: Vec<Job>, inbox: &Inbox) {
-        let failure = match self.persist(&group, inbox).await {
+    async fn settle(&mut self, mut group: Vec<Job>, inbox: &Inbox) {
+        let failure = match self.persist(&mut group, inbox).await {
             Ok(results) => {
                 for (job, result) in group.into_iter().zip(results) {
                     let _ = job.reply.send(Ok(result));
@@ -419,8 +422,8 @@ impl Task {
             }
             return;
         }
-        for job in group {
-            let alone = std::slice::from_ref(&job);
+        for mut job in group {
+            let alone = std::slice::from_mut(&mut job);
             let result = match self.persist(alone, inbox).await {
                 Ok(mut results) => results.pop().ok_or(StoreError::Closed),
                 Err(failure) => Err(refused(&failure)),
@@ -430,10 +433,16 @@ impl Task {
     }
 
     /// Runs one transaction; repeats it while the database is busy or unavailable.
-    async fn persist(&mut self, group: &[Job], inbox: &Inbox) -> Result<Vec<Committed>, Failure> {
+    async fn persist(
+        &mut self,
+        group: &mut [Job],
+        inbox: &Inbox,
+    ) -> Result<Vec<Committed>, Failure> {
         let since = Instant::now();
+        if self.connection.is_none() && inbox.state().gives_up(since) {
+            return Err(Failure::Silent);
+        }
         let mut complained = since;
-        self.context.repeated = false;
         loop {
             let failure = match self.attempt(group).await {
                 Ok(results) => {
@@ -448,9 +457,10 @@ impl Task {
             let stuck = failure.is_unwritable() || failure.is_transient();
             inbox.is_stuck.store(stuck, Ordering::Relaxed);
             if failure.is_transient() && inbox.state().gives_up(Instant::now()) {
-                return Err(failure); // Whatever is left to write fails at once on this connection.
+                self.connection = None; // Whatever is left to write fails at once.
+                return Err(failure);
             }
-            let recovered = self.recover(&failure).await;
+            self.recover(&failure).await;
             let patience = if failure.is_unwritable() {
                 UNWRITABLE_PATIENCE
             } else if failure.is_transient() {
@@ -461,36 +471,45 @@ impl Task {
             if since.elapsed() >= patience {
                 return Err(failure);
             }
-            self.context.repeated = true;
             if complained.elapsed() > Duration::from_secs(1) {
                 complained = Instant::now();
-                let error = recovered.err().unwrap_or(failure);
-                warn!(%error, "the database is busy or unavailable: the write is retried");
+                warn!(error = %failure, "the database is busy or unavailable: the write is retried");
             }
             tokio::time::sleep(RETRY_AFTER).await;
         }
     }
 
-    async fn attempt(&mut self, group: &[Job]) -> Result<Vec<Committed>, Failure> {
-        self.connection.run(self.context.dialect.begin()).await?;
+    async fn attempt(&mut self, group: &mut [Job]) -> Result<Vec<Committed>, Failure> {
+        let connection = match &mut self.connection {
+            Some(connection) => connection,
+            None => {
+                let opened = self.target.connect(Access::Write).await?;
+                self.connection.insert(opened)
+            }
+        };
+        connection.run(self.context.dialect.begin()).await?;
         let mut results = Vec::with_capacity(group.len());
-        for job in group {
+        for job in &*group {
             let context = Context {
-                repeated: self.context.repeated || job.again,
+                repeated: job.again,
                 ..self.context
             };
-            results.push(apply::operations(&mut self.connection, context, &job.operations).await?);
+            results.push(apply::operations(connection, context, &job.operations).await?);
         }
-        self.connection.run("COMMIT").await?;
-        Ok(results)
+        let written = connection.run("COMMIT").await;
+        if written.is_err() {
+            group.iter_mut().for_each(|job| job.again = true);
+        }
+        written.map(|()| results)
     }
 
-    /// Rolls back the failed transaction; connects again if the connection is of no more use.
-    async fn recover(&mut self, failure: &Failure) -> Result<(), Failure> {
-        if failure.is_read_only_server() || !self.connection.leave().await {
-            self.connection = self.target.connect(Access::Write).await?;
+    /// Rolls back the failed transaction; gives up a connection that is of no more use.
+    async fn recover(&mut self, failure: &Failure) {
+        if let Some(connection) = &mut self.connection
+            && (failure.is_read_only_server() || !connection.leave().await)
+        {
+            self.connection = None;
         }
-        Ok(())
     }
 }
 
@@ -504,17 +523,14 @@ impl Job {
 
 /// The error for the caller of a commit that was not written.
 fn refused(failure: &Failure) -> StoreError {
-    if failure.is_unwritable() || failure.is_transient() {
-        return StoreError::Unavailable(failure.to_string());
-    }
-    if let Failure::Taken(by) = failure {
-        return StoreError::Taken(*by);
-    }
     if let Some(message) = failure.duplicate() {
         return StoreError::Duplicate(unique_name(message));
     }
-    error!(error = %failure, "the database refused a commit");
-    StoreError::Database(failure.to_string())
+    let refused = StoreError::from(failure);
+    if matches!(refused, StoreError::Database(_)) {
+        error!(error = %failure, "the database refused a commit");
+    }
+    refused
 }
 
 /// The unique value, from the columns or index in the database's message.
@@ -551,7 +567,10 @@ pub(crate) fn now() -> Timestamp {
 
 #[cfg(test)]
 mod tests {
-    use model::CallSid;
+    use std::path::Path;
+
+    use model::record::Organization;
+    use model::{CallSid, OrganizationSid};
 
     use super::*;
 
@@ -567,10 +586,19 @@ mod tests {
         inbox: &Inbox,
         operations: Vec<Operation>,
     ) -> Result<Committed> {
+        settle_again(task, inbox, operations, false).await
+    }
+
+    async fn settle_again(
+        task: &mut Task,
+        inbox: &Inbox,
+        operations: Vec<Operation>,
+        again: bool,
+    ) -> Result<Committed> {
         let (reply, answer) = oneshot::channel();
         let job = Job {
             operations,
-            again: false,
+            again,
             hurry: Hurry::Now,
             reply,
         };
@@ -668,34 +696,87 @@ mod tests {
     #[tokio::test]
     async fn a_full_disk_is_told_and_passes() {
         let dir = tempfile::tempdir().expect("a folder");
-        let url = format!("sqlite:{}", dir.path().join("p.db").display());
+        let mut task = task(dir.path()).await;
+        // No more pages than there are.
+        run(&mut task, "PRAGMA max_page_count = 1").await;
+        let inbox = Inbox::default();
+        let full = settle(&mut task, &inbox, vec![trace(1, 1_000_000)]).await;
+        assert!(matches!(full, Err(StoreError::Unavailable(_))), "{full:?}");
+        assert!(inbox.is_stuck.load(Ordering::Relaxed));
+        run(&mut task, "PRAGMA max_page_count = 100000").await;
+        let written = settle(&mut task, &inbox, vec![trace(1, 1_000_000)]).await;
+        assert!(written.expect("it passes").all_applied());
+        assert!(!inbox.is_stuck.load(Ordering::Relaxed));
+    }
+
+    #[tokio::test]
+    async fn a_closing_store_that_gave_up_attempts_nothing_more() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut task = task(dir.path()).await;
+        let inbox = Inbox::default();
+        inbox.state().closed = Instant::now().checked_sub(CLOSING_PATIENCE);
+        let written = settle(&mut task, &inbox, vec![trace(1, 1)]).await;
+        assert!(written.expect("a last write").all_applied());
+        let other = rusqlite::Connection::open(dir.path().join("p.db")).expect("the file");
+        other.execute_batch("BEGIN IMMEDIATE").expect("its lock");
+        run(&mut task, "PRAGMA busy_timeout = 1").await;
+        let locked = settle(&mut task, &inbox, vec![trace(2, 1)]).await;
+        assert!(
+            matches!(locked, Err(StoreError::Unavailable(_))),
+            "{locked:?}"
+        );
+        other.execute_batch("ROLLBACK").expect("no lock");
+        let left = settle(&mut task, &inbox, vec![trace(3, 1)]).await;
+        assert!(matches!(left, Err(StoreError::Unavailable(_))), "{left:?}");
+    }
+
+    #[tokio::test]
+    async fn a_repeated_insert_is_refused_only_because_of_another_row() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut task = task(dir.path()).await;
+        let insert = async |task: &mut Task, n, again| {
+            let row = Organization {
+                sid: OrganizationSid::from_bytes([n; 16]),
+                domain_name: "one.example".to_owned(),
+                created: Timestamp(1),
+            };
+            let insert = Operation::Admin(Box::new(Admin::InsertOrganization(row)));
+            settle_again(task, &Inbox::default(), vec![insert], again).await
+        };
+        let table = [
+            (1, false, true),
+            (1, false, false),
+            (1, true, true),
+            (2, true, false),
+        ];
+        for (n, again, added) in table {
+            match insert(&mut task, n, again).await {
+                Ok(committed) => assert!(added && committed.all_applied(), "{n} {again}"),
+                Err(StoreError::Duplicate(_)) => assert!(!added, "{n} {again}"),
+                Err(error) => panic!("{n} {again}: {error}"),
+            }
+        }
+    }
+
+    /// A task with a new database in `folder`.
+    async fn task(folder: &Path) -> Task {
+        let url = format!("sqlite:{}", folder.join("p.db").display());
         let mut opened = crate::connect::open(&url).await.expect("a database");
         crate::migrate::migrate(&mut opened.connection, opened.dialect, Timestamp(0))
             .await
             .expect("tables");
-        let mut task = Task::new(Start {
+        Task::new(Start {
             dialect: opened.dialect,
             connection: opened.connection,
             target: opened.target,
             instance: InstanceSid::from_bytes([1; 16]),
             caches: Arc::new(Caches::new(None)),
             lock: opened.lock,
-        });
-        // No more pages than there are.
-        task.connection
-            .run("PRAGMA max_page_count = 1")
-            .await
-            .expect("a limit");
-        let inbox = Inbox::default();
-        let full = settle(&mut task, &inbox, vec![trace(1, 1_000_000)]).await;
-        assert!(matches!(full, Err(StoreError::Unavailable(_))), "{full:?}");
-        assert!(inbox.is_stuck.load(Ordering::Relaxed));
-        task.connection
-            .run("PRAGMA max_page_count = 100000")
-            .await
-            .expect("a limit");
-        let written = settle(&mut task, &inbox, vec![trace(1, 1_000_000)]).await;
-        assert!(written.expect("it passes").all_applied());
-        assert!(!inbox.is_stuck.load(Ordering::Relaxed));
+        })
+    }
+
+    async fn run(task: &mut Task, sql: &str) {
+        let connection = task.connection.as_mut().expect("a connection");
+        connection.run(sql).await.expect("it runs");
     }
 }

@@ -8,13 +8,14 @@ mod proxy;
 mod server;
 mod suite;
 
+use std::net::IpAddr;
 use std::time::Duration;
 
-use model::record::{Number, Organization};
-use model::{OrganizationSid, Timestamp};
+use model::record::{Number, Organization, Refusal};
+use model::{OrganizationSid, RefusalReason, Source, Timestamp};
 use proxy::Proxy;
 use server::Postgres;
-use store::{Change, Committed, SecretKey, Store, StoreError};
+use store::{AdminSeed, Change, Committed, SecretKey, Store, StoreError};
 use suite::{Database, raw};
 use tokio_postgres::NoTls;
 
@@ -32,7 +33,8 @@ async fn the_suite_runs_on_postgresql() {
         };
     }
     suite::for_each_case!(run);
-    lost_connections_are_replaced(&server.database("lost").await).await;
+    a_statement_outlives_the_tables_it_was_compiled_for(&server.database("stale").await).await;
+    lost_connections_are_replaced(&server, &server.database("lost").await).await;
     a_name_gets_one_owner_of_two_servers(&server.database("names").await).await;
 }
 
@@ -106,10 +108,10 @@ async fn the_writer_leaves_a_server_that_only_reads() {
         return;
     };
     let db = server.database("demoted").await;
-    let store = db.open().await;
-    // What the server becomes, and new connections do not: they reach another one, as it were.
-    let set = "ALTER DATABASE patchcord_demoted SET default_transaction_read_only";
-    raw::run(&server.admin(), &format!("{set} = off")).await;
+    let (store, alone) = (db.open().await, server.database("alone").await.open().await);
+    // What the server becomes, and new connections to one of the databases do not: they reach
+    // another server, as it were.
+    default_read_only(&server, "demoted", "off").await;
     let demote = "ALTER SYSTEM SET default_transaction_read_only = on";
     raw::run(&server.admin(), demote).await;
     raw::rows(&server.admin(), "SELECT CAST(pg_reload_conf() AS TEXT)").await;
@@ -124,24 +126,213 @@ async fn the_writer_leaves_a_server_that_only_reads() {
     tokio::time::sleep(Duration::from_millis(200)).await;
     let written = within(10, write_to(&store)).await.unwrap();
     assert!(written.unwrap().all_applied(), "on another connection");
-    // It does not connect to a server that only reads.
-    raw::run(
-        &server.admin(),
-        &format!("BEGIN READ WRITE; {set} = on; COMMIT"),
-    )
-    .await;
+    // Without a server that writes, a commit is neither lost nor refused for good.
+    default_read_only(&server, "demoted", "on").await;
     raw::rows(&db.url, END_OTHERS).await;
-    let mut write = write_to(&store);
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    assert!(!write.is_finished(), "it waits for a server that writes");
-    raw::run(
-        &server.admin(),
-        &format!("BEGIN READ WRITE; {set} = off; COMMIT"),
-    )
-    .await;
-    let written = within(10, &mut write).await.unwrap();
-    assert!(written.unwrap().all_applied());
+    for (store, name) in [(&alone, "alone"), (&store, "demoted")] {
+        for _ in 0..2 {
+            let unwritten = within(10, write_to(store)).await.unwrap();
+            assert!(
+                matches!(unwritten, Err(StoreError::Unavailable(_))),
+                "{name}: {unwritten:?}"
+            );
+            assert!(!store.takes_writes(), "{name}");
+        }
+        default_read_only(&server, name, "off").await;
+        let written = within(10, write_to(store)).await.unwrap();
+        assert!(written.unwrap().all_applied(), "{name}");
+        assert!(store.takes_writes(), "{name}");
+    }
 }
+
+/// Whether new connections to a database only read; `on` or `off`.
+async fn default_read_only(server: &Server, database: &str, setting: &str) {
+    let set = format!(
+        "BEGIN READ WRITE; ALTER DATABASE patchcord_{database} \
+         SET default_transaction_read_only = {setting}; COMMIT"
+    );
+    raw::run(&server.admin(), &set).await;
+}
+
+/// A server that freezes within a transaction and thaws later finds that transaction abandoned.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_frozen_server_left_half_done_is_not_continued() {
+    let Some(server) = Server::start().await else {
+        return;
+    };
+    let db = server.database("frozen").await;
+    let proxy = Proxy::start(server.port()).await;
+    let url = format!(
+        "postgres://test@127.0.0.1:{}/patchcord_frozen?connect_timeout=1&tcp_user_timeout=3",
+        proxy.port
+    );
+    let store = Store::open(&url, db.key.clone()).await.unwrap();
+    store.commit(vec![refusal()]).await.unwrap();
+    // The statement of the next commit waits for a row, and its answer is not forwarded.
+    let holder = raw::server(&db.url).await;
+    let hold = "BEGIN; UPDATE refusals SET last_at = last_at";
+    holder.batch_execute(hold).await.unwrap();
+    let commit = {
+        let store = store.clone();
+        tokio::spawn(async move { store.commit(vec![refusal()]).await })
+    };
+    until(&db.url, WAITS_FOR_A_LOCK, "1").await;
+    proxy.pause(true);
+    within(20, async {
+        while store.takes_writes() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    // It gives up the first attempt to connect, too.
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    holder.batch_execute("COMMIT").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    proxy.pause(false);
+    let written = within(20, commit).await.unwrap().unwrap();
+    assert!(written.all_applied());
+    let count = raw::rows(&db.url, "SELECT n FROM refusals").await;
+    assert_eq!(count, [[Some("2".to_owned())]]);
+}
+
+/// A host that vanishes within a transaction keeps no row from other servers for long.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_locks_of_a_vanished_host_are_released() {
+    let Some(server) = Server::start().await else {
+        return;
+    };
+    let db = server.database("vanished").await;
+    let proxy = Proxy::start(server.port()).await;
+    let url = format!(
+        "postgres://test@127.0.0.1:{}/patchcord_vanished?connect_timeout=1&tcp_user_timeout=3",
+        proxy.port
+    );
+    let vanishes = Store::open(&url, db.key.clone()).await.unwrap();
+    let other = db.open().await;
+    other.commit(vec![refusal()]).await.unwrap();
+    let holder = raw::server(&db.url).await;
+    let hold = "BEGIN; UPDATE refusals SET last_at = last_at";
+    holder.batch_execute(hold).await.unwrap();
+    let lost = tokio::spawn(async move { vanishes.commit(vec![refusal()]).await });
+    until(&db.url, WAITS_FOR_A_LOCK, "1").await;
+    // Its server gets the row; the proxy does not even forward the end of the connection.
+    proxy.pause(true);
+    holder.batch_execute("COMMIT").await.unwrap();
+    until(&db.url, WAITS_FOR_A_LOCK, "0").await;
+    let written = within(10, other.commit(vec![refusal()])).await;
+    assert!(written.unwrap().all_applied());
+    // It was only the network.
+    proxy.pause(false);
+    let written = within(20, lost).await.unwrap();
+    assert!(written.unwrap().all_applied());
+    let count = raw::rows(&db.url, "SELECT n FROM refusals").await;
+    assert_eq!(count, [[Some("3".to_owned())]]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_read_that_takes_too_long_ends_on_the_server_and_is_not_repeated() {
+    let Some(server) = Server::start().await else {
+        return;
+    };
+    let db = server.database("slow").await;
+    let url = format!("{}?tcp_user_timeout=3", db.url);
+    let store = Store::open(&url, db.key.clone()).await.unwrap();
+    let holder = raw::server(&db.url).await;
+    let hold = "BEGIN; LOCK TABLE organizations IN ACCESS EXCLUSIVE MODE";
+    holder.batch_execute(hold).await.unwrap();
+    let slow = within(10, read_from(&store)).await.unwrap();
+    assert!(matches!(slow, Err(StoreError::Unavailable(_))), "{slow:?}");
+    until(&db.url, WAITS_FOR_A_LOCK, "0").await;
+    // Nor does one that nothing waits for stay.
+    let abandoned = read_from(&store);
+    until(&db.url, WAITS_FOR_A_LOCK, "1").await;
+    abandoned.abort();
+    until(&db.url, WAITS_FOR_A_LOCK, "0").await;
+    holder.batch_execute("ROLLBACK").await.unwrap();
+    within(10, read_from(&store)).await.unwrap().unwrap();
+}
+
+const WAITS_FOR_A_LOCK: &str = "SELECT COUNT(*) FROM pg_stat_activity \
+    WHERE datname = current_database() AND wait_event_type = 'Lock'";
+
+/// Waits until a query returns this.
+async fn until(url: &str, query: &str, expected: &str) {
+    within(10, async {
+        while raw::rows(url, query).await != [[Some(expected.to_owned())]] {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+}
+
+fn refusal() -> Change {
+    Change::Refused(Box::new(Refusal {
+        source: Source::from(IpAddr::from([127, 0, 0, 1])),
+        reason: RefusalReason::NotFound,
+        name: String::new(),
+        count: 1,
+        first: Timestamp(i64::MAX),
+        last: Timestamp(i64::MAX),
+    }))
+}
+
+/// A commit whose confirmation is lost is repeated, and finds what it wrote.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_confirmation_does_not_turn_into_a_refusal() {
+    let Some(server) = Server::start().await else {
+        return;
+    };
+    let db = server.database("unconfirmed").await;
+    let proxy = Proxy::start(server.port()).await;
+    let url = format!(
+        "postgres://test@127.0.0.1:{}/patchcord_unconfirmed?connect_timeout=1&tcp_user_timeout=2",
+        proxy.port
+    );
+    let store = Store::open(&url, db.key.clone()).await.unwrap();
+    let holder = raw::server(&db.url).await;
+    holder.batch_execute(CONFIRMED_LATE).await.unwrap();
+    macro_rules! unconfirmed {
+        ($request:expr) => {{
+            holder
+                .batch_execute("SELECT pg_advisory_lock(1)")
+                .await
+                .unwrap();
+            let requested = async {
+                until(&db.url, WAITS_FOR_A_LOCK, "1").await;
+                proxy.pause(true);
+                holder
+                    .batch_execute("SELECT pg_advisory_unlock(1)")
+                    .await
+                    .unwrap();
+                within(20, async {
+                    while store.takes_writes() {
+                        tokio::time::sleep(Duration::from_millis(20)).await;
+                    }
+                })
+                .await;
+                proxy.pause(false);
+            };
+            within(40, async { tokio::join!($request, requested).0 }).await
+        }};
+    }
+    let made = unconfirmed!(store.first_start("one.example", AdminSeed::default()));
+    let made = made.unwrap().expect("it was empty");
+    let account = store.account(made.sid).await.unwrap().unwrap();
+    assert!(store.knows(&account, &made.token));
+    let number = suite::values::number(1, account.organization, "+12025550100");
+    unconfirmed!(store.insert_number(number.clone())).unwrap();
+    assert!(unconfirmed!(store.delete_number(number.sid)).unwrap());
+    assert!(!store.delete_number(number.sid).await.unwrap());
+}
+
+/// The confirmation of changes to some tables waits for a lock.
+const CONFIRMED_LATE: &str = "\
+    CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql \
+    AS 'BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NULL; END'; \
+    CREATE CONSTRAINT TRIGGER wait AFTER INSERT ON organizations \
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION wait(); \
+    CREATE CONSTRAINT TRIGGER wait AFTER INSERT OR DELETE ON numbers \
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION wait();";
 
 type Write = tokio::task::JoinHandle<Result<Committed, StoreError>>;
 
@@ -167,7 +358,18 @@ async fn within<T>(seconds: u64, work: impl Future<Output = T>) -> T {
 const END_OTHERS: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
                           WHERE datname = current_database() AND pid <> pg_backend_pid()";
 
-async fn lost_connections_are_replaced(db: &Database) {
+async fn a_statement_outlives_the_tables_it_was_compiled_for(db: &Database) {
+    let store = db.open().await;
+    suite::values::organization(&store, 1, "one.example").await;
+    for size in [300, 200] {
+        assert!(store.default_organization().await.unwrap().is_some());
+        let resize = format!("ALTER TABLE organizations ALTER domain_name TYPE VARCHAR({size})");
+        raw::run(&db.url, &resize).await;
+        assert!(store.default_organization().await.unwrap().is_some());
+    }
+}
+
+async fn lost_connections_are_replaced(server: &Server, db: &Database) {
     let store = db.open().await;
     let sid = OrganizationSid::from_bytes([1; 16]);
     let organization = Organization {
@@ -198,6 +400,17 @@ async fn lost_connections_are_replaced(db: &Database) {
     store.commit(vec![alive]).await.unwrap();
     let last = store.last_alive().await.unwrap();
     assert_eq!(last, Some(Timestamp(i64::MAX)));
+    // Whatever keeps it from connecting, a commit waits.
+    let accept = "ALTER DATABASE patchcord_lost ALLOW_CONNECTIONS";
+    let end = END_OTHERS.replace("current_database()", "'patchcord_lost'");
+    raw::run(&server.admin(), &format!("{accept} false")).await;
+    raw::rows(&server.admin(), &end).await;
+    let mut write = write_to(&store);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(!write.is_finished(), "{:?}", write.await);
+    raw::run(&server.admin(), &format!("{accept} true")).await;
+    let written = within(10, &mut write).await.unwrap();
+    assert!(written.unwrap().all_applied());
 }
 
 struct Server {

@@ -26,6 +26,10 @@ impl<V> Recent<V> {
         Some(value)
     }
 
+    pub(super) fn forget(&mut self, key: &str) {
+        self.values.remove(key);
+    }
+
     pub(super) fn keep(&mut self, key: &str, value: V) {
         if self.values.len() >= self.capacity && !self.values.contains_key(key) {
             let oldest = self.values.iter().min_by_key(|(_, (used, _))| *used);

@@ -63,7 +63,8 @@ impl Shared {
     }
 
     async fn open(server: &Server, access: Access) -> Result<Self, Failure> {
-        let (client, connection) = server.config_for(access).connect(NoTls).await?;
+        let config = server.config_for(access);
+        let (client, connection) = (config.connect(NoTls).await).map_err(Failure::Unreachable)?;
         let task = tokio::spawn(async move {
             // The statement that waits gets the error, or else the next one.
             let _ = connection.await;
@@ -80,6 +81,14 @@ impl Shared {
         for statement in Dialect::Postgres.setup(access) {
             opened.run(statement).await?;
         }
+        // The server ends what a client left behind that does not wait any more: the locks of a
+        // transaction, before others give up waiting for them; a read, before it is silence.
+        let limited = match access {
+            Access::Write => "idle_in_transaction_session_timeout",
+            Access::Read => "statement_timeout",
+        };
+        let limit = (server.silence * 2 / 3).as_millis();
+        opened.run(&format!("SET {limited} = {limit}")).await?;
         Ok(opened)
     }
 
@@ -93,16 +102,18 @@ impl Shared {
     }
 
     pub(super) async fn execute(&mut self, sql: &Sql) -> Result<u64, Failure> {
-        let statement = self.compiled(sql).await?;
-        answered!(self, self.client.execute(&statement, &arguments(sql)))
+        let (statement, was_kept) = self.compiled(sql).await?;
+        let done = answered!(self, self.client.execute(&statement, &arguments(sql)));
+        self.unless_stale(sql, was_kept, done)
     }
 
     pub(super) async fn all(&mut self, sql: &Sql) -> Result<Vec<Row>, Failure> {
-        let statement = self.compiled(sql).await?;
+        let (statement, was_kept) = self.compiled(sql).await?;
         let names: Names = (statement.columns().iter())
             .map(|column| Box::from(column.name()))
             .collect();
-        let rows = answered!(self, self.client.query(&statement, &arguments(sql)))?;
+        let rows = answered!(self, self.client.query(&statement, &arguments(sql)));
+        let rows = self.unless_stale(sql, was_kept, rows)?;
         let read = |row: &tokio_postgres::Row| {
             let values = (0..names.len()).map(|at| value(row, at));
             Ok(Row::new(&names, values.collect::<Result<_, Error>>()?))
@@ -120,16 +131,33 @@ impl Shared {
         self.driver.awaits_answer = (timeout(self.silence, &mut self.driver.task).await).is_err();
     }
 
-    /// The statement, compiled for the types of its arguments.
-    async fn compiled(&mut self, sql: &Sql) -> Result<Statement, Failure> {
+    /// The statement, compiled for the types of its arguments, and whether it was compiled before.
+    async fn compiled(&mut self, sql: &Sql) -> Result<(Statement, bool), Failure> {
         let types: Vec<Type> = sql.args().iter().map(type_of).collect();
         match self.statements.get(sql.as_text()) {
-            Some(known) if known.params() == types => return Ok(known.clone()),
+            Some(known) if known.params() == types => return Ok((known.clone(), true)),
             Some(_) | None => {}
         }
         let statement = answered!(self, self.client.prepare_typed(sql.as_text(), &types))?;
         self.statements.keep(sql.as_text(), statement.clone());
-        Ok(statement)
+        Ok((statement, false))
+    }
+
+    /// Forgets a statement that the server does not carry out as it was compiled; the next attempt
+    /// compiles it again.
+    fn unless_stale<T>(
+        &mut self,
+        sql: &Sql,
+        was_kept: bool,
+        answer: Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        match answer {
+            Err(Failure::Shared(error)) if was_kept && is_stale(&error) => {
+                self.statements.forget(sql.as_text());
+                Err(Failure::Stale)
+            }
+            answer => answer,
+        }
     }
 }
 
@@ -183,11 +211,24 @@ pub(super) fn code(error: &Error) -> Option<&str> {
     error.code().map(|state| state.code())
 }
 
-/// The socket was lost, or could not be opened.
+/// The types of a statement's results have changed, or the server has dropped it.
+fn is_stale(error: &Error) -> bool {
+    matches!(code(error), Some("0A000" | "26000"))
+}
+
+/// The socket was lost.
 pub(super) fn is_cut_off(error: &Error) -> bool {
-    let cause = error.source();
-    let io = cause.and_then(|cause| cause.downcast_ref::<std::io::Error>());
     // Bytes that cannot be sent or read are errors of this kind, too; they stay as they are.
     let is_lost = |kind| !matches!(kind, ErrorKind::InvalidData | ErrorKind::InvalidInput);
-    error.is_closed() || io.is_some_and(|io| is_lost(io.kind()))
+    error.is_closed() || io_kind(error).is_some_and(is_lost)
+}
+
+/// A server that only reads was found where one that writes was looked for.
+pub(super) fn only_reads(error: &Error) -> bool {
+    io_kind(error) == Some(ErrorKind::PermissionDenied)
+}
+
+fn io_kind(error: &Error) -> Option<ErrorKind> {
+    let io = error.source()?.downcast_ref::<std::io::Error>()?;
+    Some(io.kind())
 }

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use model::Timestamp;
 use model::record::Callback;
+use model::{AccountStatus, Timestamp};
 use store::{
     Change, DeliveryFilter, DeliveryState, Inspect, Place, RowKey, Scope, StoreError, Window,
 };
 
-use super::Database;
 use super::values::*;
+use super::{Database, raw};
 
 pub(crate) async fn callbacks_are_listed_and_delivered_again(db: &Database) {
     let store = db.open().await;
@@ -189,4 +189,42 @@ pub(crate) async fn callbacks_are_listed_and_delivered_again(db: &Database) {
     assert_eq!(waiting.len(), 11);
     let replayed = inspect.delivery(event(8)).await.unwrap().unwrap();
     assert_eq!(replayed.state, DeliveryState::Pending);
+}
+
+pub(crate) async fn more_rows_than_a_transaction_may_change_are_changed_in_several(db: &Database) {
+    const MANY: i64 = 10_001;
+    let store = db.open().await;
+    let organization = organization(&store, 1, "one.example").await;
+    insert_account(&store, 1, None, organization).await;
+    let (account, at) = (account_sid(1), now());
+    let numbers = format!(
+        "WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < {MANY}) \
+         SELECT CAST(n AS TEXT)"
+    );
+    let callbacks = format!(
+        "INSERT INTO outbox (event, owner, account, lane, sequence, url, method, params, created, \
+         state, attempts) {numbers}, '', '{account}', CAST(n / 5 AS TEXT), n, '', '', '', {}, \
+         'dead', 1 FROM c",
+        at.0
+    );
+    raw::run(&db.url, &callbacks).await;
+    let all = DeliveryFilter::default();
+    assert_eq!(store.replay(&all, at).await.unwrap(), MANY);
+    let dead = "SELECT COUNT(*) FROM outbox WHERE state = 'dead'";
+    assert_eq!(raw::rows(&db.url, dead).await, [[Some("0".to_owned())]]);
+    raw::run(&db.url, "UPDATE outbox SET state = 'dead'").await;
+    let inspect = Inspect::open(&db.url).await.unwrap();
+    let later = at + Duration::from_secs(1);
+    assert_eq!(inspect.replay(&all, later).await.unwrap(), MANY as u64);
+    assert!(store.adopt_callbacks(at).await.unwrap());
+    assert_eq!(store.undelivered_count().await.unwrap(), MANY);
+    let notifications = format!(
+        "INSERT INTO notifications (sid, account, lane, level, code, message, created) \
+         {numbers}, '{account}', '', 0, 0, '', 1 FROM c"
+    );
+    raw::run(&db.url, &notifications).await;
+    let closed = AccountStatus::Closed;
+    store.set_account_status(account, closed, at).await.unwrap();
+    let left = raw::rows(&db.url, "SELECT COUNT(*) FROM notifications").await;
+    assert_eq!(left, [[Some("0".to_owned())]]);
 }

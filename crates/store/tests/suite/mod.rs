@@ -62,6 +62,7 @@ macro_rules! for_each_case {
             callbacks_survive_a_restart_in_order,
             a_long_backlog_is_read_in_pages,
             callbacks_are_listed_and_delivered_again,
+            more_rows_than_a_transaction_may_change_are_changed_in_several,
             the_first_start_makes_an_administrator,
             tokens_are_sealed,
             closing_an_account_takes_its_tree_along,

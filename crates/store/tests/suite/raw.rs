@@ -42,7 +42,8 @@ pub(crate) async fn rows(url: &str, text: &str) -> Vec<Vec<Option<String>>> {
     found.map(Result::unwrap).collect()
 }
 
-async fn server(url: &str) -> tokio_postgres::Client {
+/// A connection past the store.
+pub(crate) async fn server(url: &str) -> tokio_postgres::Client {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
     tokio::spawn(connection);
     client
