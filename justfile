@@ -100,7 +100,7 @@ soak-smoke: build-server
 
 # kill -9 at many points of many calls; after a restart, no record, callback, BYE or recording may be missing
 kill rounds="20": build-server
-    PATCHCORD_KILLS={{ rounds }} cargo nextest run --locked --package e2e --profile long --run-ignored only -E 'test(/^kill::/)'
+    PATCHCORD_KILLS={{ rounds }} cargo nextest run --locked --package e2e --profile long --run-ignored only -E 'test(/^(kill|shared)::/)'
 
 # floods and exhaustion of resources during ordinary calls, longer than in the suite
 attack seconds="20": build-server

@@ -5,7 +5,6 @@
 #![allow(clippy::unwrap_used, reason = "a step that fails fails the test")]
 
 mod proxy;
-mod server;
 mod suite;
 
 use std::net::IpAddr;
@@ -14,9 +13,9 @@ use std::time::Duration;
 use model::record::{Number, Organization, Refusal};
 use model::{OrganizationSid, RefusalReason, Source, Timestamp};
 use proxy::Proxy;
-use server::Postgres;
 use store::{AdminSeed, Change, Committed, SecretKey, Store, StoreError};
 use suite::{Database, raw};
+use testkit::postgres::Postgres;
 use tokio_postgres::NoTls;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

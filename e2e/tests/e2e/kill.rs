@@ -171,7 +171,7 @@ impl Scene {
     }
 }
 
-fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+pub(crate) fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value[name].as_str().unwrap_or_default()
 }
 
@@ -180,11 +180,11 @@ fn legs(calls: &[Value], which: impl Fn(&Value) -> bool) -> BTreeSet<String> {
     chosen.map(|call| text(call, "sid").to_owned()).collect()
 }
 
-fn is_final(status: &str) -> bool {
+pub(crate) fn is_final(status: &str) -> bool {
     !["queued", "ringing", "in-progress"].contains(&status)
 }
 
-fn records_are_final(calls: &[Value]) -> anyhow::Result<()> {
+pub(crate) fn records_are_final(calls: &[Value]) -> anyhow::Result<()> {
     for call in calls {
         let (status, reason) = (text(call, "status"), text(call, "reason"));
         ensure!(is_final(status), "open after the restart: {call}");
@@ -197,7 +197,7 @@ fn records_are_final(calls: &[Value]) -> anyhow::Result<()> {
 }
 
 /// The event ids of the final callbacks, by call.
-fn last_words(requests: &[Request]) -> BTreeMap<String, BTreeSet<String>> {
+pub(crate) fn last_words(requests: &[Request]) -> BTreeMap<String, BTreeSet<String>> {
     let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for request in requests {
         let status = request.param("CallStatus").unwrap_or_default();

@@ -16,5 +16,6 @@ mod outage;
 mod registration;
 mod rights;
 mod sdk;
+mod shared;
 mod soak;
 mod webhooks;

@@ -7,12 +7,9 @@ use model::{
     AccountSid, CallSid, CallStatus, EventSid, HttpMethod, MessageSid, MessageStatus, RecordingSid,
 };
 use store::{DeliveryFilter, SecretKey, Window};
+use testkit::postgres::Postgres;
 
 use super::*;
-
-#[cfg(unix)]
-#[path = "../../../../store/tests/server/mod.rs"]
-mod server;
 
 const ACCOUNT: AccountSid = AccountSid::from_bytes([1; 16]);
 
@@ -27,8 +24,8 @@ fn recording_sid(n: u8) -> RecordingSid {
 /// A separate database server with the address of a database; `None` if tests of PostgreSQL are
 /// switched off.
 #[cfg(unix)]
-fn shared_database() -> Option<(server::Postgres, String)> {
-    let postgres = server::Postgres::required()?;
+fn shared_database() -> Option<(Postgres, String)> {
+    let postgres = Postgres::required()?;
     let url = format!("{}/postgres", postgres.url);
     Some((postgres, url))
 }

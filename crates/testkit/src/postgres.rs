@@ -12,9 +12,9 @@ const NOBODY: u32 = 65_534;
 const SETTING: &str = "PATCHCORD_TEST_POSTGRES";
 
 /// A running server, possibly not ready yet.
-pub(crate) struct Postgres {
+pub struct Postgres {
     /// Address without a database name; a database named `postgres` exists.
-    pub(crate) url: String,
+    pub url: String,
     process: Child,
     _dir: tempfile::TempDir,
 }
@@ -24,7 +24,7 @@ impl Postgres {
     ///
     /// # Panics
     /// If it cannot be started: a test that does not run must not pass unnoticed.
-    pub(crate) fn required() -> Option<Self> {
+    pub fn required() -> Option<Self> {
         if std::env::var(SETTING).is_ok_and(|setting| setting == "skip") {
             eprintln!("skipped: {SETTING}=skip");
             return None;

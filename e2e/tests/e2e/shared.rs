@@ -1,0 +1,159 @@
+//! Servers that share one PostgreSQL database: what one writes the other shows, and closes if its writer dies.
+//!
+//! **Invariant: everything asserted is observed from outside**, as in `kill`. The death of a server is only noticed after
+//! its heartbeats have been missing for half a minute, so `just kill` runs that test.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use e2e::load::ua::Ua;
+use e2e::server::Options;
+use e2e::{App, Reply, Server, wait};
+use serde_json::Value;
+use testkit::postgres::Postgres;
+
+use crate::kill::{is_final, last_words, records_are_final, text};
+
+const SOON: Duration = Duration::from_secs(15);
+/// A server is dead 30 s after its last heartbeat; the others look for dead ones every half minute.
+const DEATH: Duration = Duration::from_secs(90);
+const CALLS: usize = 10;
+
+/// Two servers, a phone that calls through one of them, and the application of both.
+struct Pair {
+    first: Server,
+    second: Server,
+    app: App,
+    ua: Ua,
+    _postgres: Postgres,
+}
+
+impl Pair {
+    /// `None` without PostgreSQL.
+    fn start() -> anyhow::Result<Option<Self>> {
+        let Some(postgres) = Postgres::required() else {
+            return Ok(None);
+        };
+        let ua = Ua::bind()?;
+        let trunk = ua.local();
+        let config =
+            format!("[[trunk]]\nname = 'load'\nuri = '{trunk}'\naddresses = ['127.0.0.1']\n");
+        let start = || {
+            let options = Options::default()
+                .config(&config)
+                .variable(
+                    "PATCHCORD_DATABASE__URL",
+                    &format!("{}/postgres", postgres.url),
+                )
+                .variable("PATCHCORD_SERVER__SECRET_KEY", &"5e".repeat(32))
+                .variable("PATCHCORD_LOG__LEVEL", "info");
+            options.start()
+        };
+        // PostgreSQL has just been started.
+        let first = wait::until("the first server", SOON, || start().ok())?;
+        let second = start()?;
+        let app = App::start()?;
+        for path in ["/number", "/leg"] {
+            app.on(path, Reply::status(200));
+        }
+        let verbs = "<Dial><Number statusCallback=\"/leg\">2000</Number></Dial>";
+        app.on("/v", Reply::document(verbs));
+        let further = [("StatusCallback", &*app.url("/number"))];
+        first.rest().number_with("1000", &app.url("/v"), &further)?;
+        Ok(Some(Self {
+            first,
+            second,
+            app,
+            ua,
+            _postgres: postgres,
+        }))
+    }
+
+    /// Brings up `CALLS` bridged calls through the first server.
+    fn talk(&mut self) -> anyhow::Result<()> {
+        self.ua.connect(self.first.sip_udp()?);
+        for _ in 0..CALLS {
+            self.ua.call("1000")?;
+        }
+        let ua = &mut self.ua;
+        wait::until("the calls", SOON, || {
+            ua.pump(Duration::from_millis(5)).ok()?;
+            (ua.open_dialogs() == 2 * CALLS).then_some(())
+        })
+    }
+}
+
+fn closed(server: &Server) -> Option<Vec<Value>> {
+    let calls = server.rest().all("Calls", "calls").ok()?;
+    let all = calls.len() == 2 * CALLS && calls.iter().all(|call| is_final(text(call, "status")));
+    all.then_some(calls)
+}
+
+#[test]
+fn what_one_server_writes_the_other_shows() -> anyhow::Result<()> {
+    let Some(mut pair) = Pair::start()? else {
+        return Ok(());
+    };
+    pair.talk()?;
+    let ua = &mut pair.ua;
+    wait::until("the end of the calls", SOON, || {
+        ua.hang_up_older(Duration::ZERO);
+        ua.pump(Duration::from_millis(5)).ok()?;
+        (ua.open_dialogs() == 0).then_some(())
+    })?;
+    let calls = wait::until("the records", SOON, || closed(&pair.second))?;
+    records_are_final(&calls)?;
+    for call in &calls {
+        ensure!(text(call, "status") == "completed", "{call}");
+    }
+    // The number that was created with the first server, called through the second.
+    let mut other = Ua::bind()?;
+    other.connect(pair.second.sip_udp()?);
+    other.call("1000")?;
+    wait::until("a call through the second server", SOON, || {
+        other.pump(Duration::from_millis(5)).ok()?;
+        ua.pump(Duration::from_millis(5)).ok()?;
+        (other.open_dialogs() == 1 && ua.open_dialogs() == 1).then_some(())
+    })?;
+    Ok(())
+}
+
+#[test]
+#[ignore = "takes a minute or more: run by `just kill`"]
+fn the_calls_of_a_dead_server_are_closed_by_the_other() -> anyhow::Result<()> {
+    let Some(mut pair) = Pair::start()? else {
+        return Ok(());
+    };
+    pair.talk()?;
+    pair.ua.pump(Duration::from_secs(1))?;
+    let safe = Instant::now();
+    pair.first.kill()?;
+    let ua = &mut pair.ua;
+    let calls = wait::until("the records", DEATH, || {
+        ua.pump(Duration::from_millis(50)).ok()?;
+        closed(&pair.second)
+    })
+    .with_context(|| pair.second.log())?;
+    records_are_final(&calls)?;
+    for call in &calls {
+        let end = (text(call, "status"), text(call, "reason"));
+        ensure!(end == ("completed", "node-lost"), "{call}");
+    }
+    wait::until("BYE in each dialog", SOON, || {
+        ua.pump(Duration::from_millis(5)).ok()?;
+        (ua.dialogs_on_record(safe) == 0).then_some(())
+    })?;
+    let told = |path: &str| last_words(&pair.app.requests(path));
+    wait::until("the last callbacks", SOON, || {
+        let found: BTreeSet<String> = told("/number")
+            .into_keys()
+            .chain(told("/leg").into_keys())
+            .collect();
+        (found.len() == 2 * CALLS).then_some(())
+    })?;
+    for (call, events) in told("/number").into_iter().chain(told("/leg")) {
+        ensure!(events.len() == 1, "{call} has the events {events:?}");
+    }
+    Ok(())
+}
