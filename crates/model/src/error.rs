@@ -99,6 +99,7 @@ table! {
     DIAL_HEADERS = 13221, Warning, 0, "Dial: a header of the dialled address is too long or has forbidden characters; it was left out.", "Keep names and values short, without line breaks.";
     DIAL_TOO_MANY = 13222, Warning, 0, "Dial: there are more parties or phones than can be called at once; the rest were not called.", "Call fewer at once, or one after another.";
     DIAL_CALLBACK = 13223, Warning, 0, "Dial: the status callback's address, method or events are not valid.", "Write an http address, GET or POST, and events from initiated, ringing, answered, completed.";
+    DIAL_MISTAKEN = 13224, Warning, 0, "Dial: the text of a Number is not a number, or that of a Sip is a single word; it was called as a number or host.", "Put Client around the login of a client.";
     CONFERENCE_NAME = 13225, Warning, 0, "Conference: no room is named, or its name is too long or has control characters; the call did not join.", "Write the name as its text, at most 254 characters.";
     CONFERENCE_SIZE = 13226, Warning, 0, "Conference: the maximum number of participants is not a whole number from 1 to 250; 250 was used for a greater number, 40 for anything else.", "Write a number from 1 to 250.";
     CONFERENCE_FULL = 13227, Warning, 0, "Conference: the room has as many participants as the document allows; the call did not join.", "Raise maxParticipants, or send the caller elsewhere with the next verb.";

@@ -312,6 +312,20 @@ fn explains_broken_documents() {
             ],
         ),
         (
+            "<Response><Dial>ann</Dial><Dial><Number>kim7?x=1</Number><Number>*21#</Number><Client>ann</Client></Dial></Response>",
+            &[
+                "13224 1:11 `ann` in `Dial` is not a number, but is called as one [<Client>ann</Client>]",
+                "13224 1:33 `kim7` in `Number` is not a number, but is called as one [<Client>kim7</Client>]",
+            ],
+        ),
+        (
+            "<Response><Dial><Sip>ann</Sip><Uri>kim;transport=tcp?x=1.2</Uri><Sip>sip:pbx</Sip><Sip>pbx.example</Sip><Sip>pbx:5070</Sip><Sip>a@pbx</Sip></Dial></Response>",
+            &[
+                "13224 1:17 `ann` in `Sip` is called as the name of a host [<Client>ann</Client>]",
+                "13224 1:31 `kim` in `Uri` is called as the name of a host [<Client>kim</Client>]",
+            ],
+        ),
+        (
             r#"<Response><Dial><Client statusCallbackEvent="ringing anwsered" statusCallbackMethod="PUT" sendDigits="1" statusCallback="ftp://x/y">ann</Client></Dial></Response>"#,
             &[
                 "13223 1:25 `statusCallbackEvent` cannot be `anwsered`; it was left out [answered]",

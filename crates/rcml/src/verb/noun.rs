@@ -221,6 +221,19 @@ impl Noun {
                 ..Unsupported::of(element)
             });
         }
+        if let Some(login) = target::meant_client(kind, text, &split.target) {
+            let (name, login) = (element.name(), quoted(login));
+            let message = match kind {
+                target::Kind::Sip => {
+                    format!("`{login}` in `{name}` is called as the name of a host")
+                }
+                target::Kind::Number | target::Kind::Client => {
+                    format!("`{login}` in `{name}` is not a number, but is called as one")
+                }
+            };
+            let finding = Finding::new(error::DIAL_MISTAKEN, element.at(), message);
+            findings.push(finding.suggest(Some(format!("<Client>{login}</Client>"))));
+        }
         branch.target = split.target;
         branch.headers = split.headers;
         match kind {
