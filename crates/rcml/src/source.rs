@@ -26,7 +26,7 @@ const HTML: &str = "this is an HTML page, not a document";
 const SEND_XML: &str = "send XML that begins with `<Response>`";
 
 /// Start of a text.
-const START: Position = Position { line: 1, column: 1 };
+pub(crate) const START: Position = Position { line: 1, column: 1 };
 
 /// Maximum nodes (elements, texts, comments) in a document.
 const MAX_NODES: u32 = 50_000;
