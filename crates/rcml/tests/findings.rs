@@ -306,6 +306,13 @@ fn explains_broken_documents() {
                 "11100 1:17 `Client` does not name a party to call",
                 "11100 1:26 `Sip` cannot call `sip:a b@h`",
                 "13221 1:46 the header `a=%0d%0aTo:x` in `Number` was left out",
+        (
+            "<Response><Dial action='/a'><Queue>q</Queue></Dial><Say>x</Say></Response>",
+            &[
+                "13220 1:11 `Dial` does not name a party to call; it was skipped",
+                "12204 1:29 `Queue` inside `Dial` is not supported here; it was skipped; dial a `Client` or `Number`",
+            ],
+        ),
                 "13221 1:46 the header `b c=1` in `Number` was left out",
                 "13221 1:46 the header `X-=2` in `Number` was left out",
                 "12206 1:72 a bare `&` (and 1 more) was taken as `&amp;`",

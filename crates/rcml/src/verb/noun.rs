@@ -20,8 +20,8 @@ pub enum Noun {
     Sip(Branch),
     /// A room to meet others in.
     Conference(Conference),
-    /// A party that cannot be dialled: the kind is not supported or the address is unusable, and
-    /// there is a finding for it. Counts as a branch that could not be created.
+    /// A party whose address or name is unusable; there is a finding for it. Counts as a branch that
+    /// could not be created.
     Unsupported(Unsupported),
 }
 
@@ -167,7 +167,8 @@ impl Noun {
         })
     }
 
-    /// The party named by a child of a `Dial`, or `None` for an element that is not a noun.
+    /// The party named by a child of a `Dial`, or `None` for an element that is not a supported
+    /// noun.
     pub(crate) fn read(element: &Element<'_>, findings: &mut Findings) -> Option<Self> {
         let (kind, attributes) = match element.name() {
             "Conference" => {
@@ -179,8 +180,7 @@ impl Noun {
             "Sip" | "Uri" => (target::Kind::Sip, &SIP),
             name => {
                 element.refuse_in("Dial", findings);
-                let known = crate::vocabulary::UNBUILT_NOUNS.contains(&name);
-                return known.then(|| Self::Unsupported(Unsupported::of(element)));
+                return None;
             }
         };
         element.check_attributes(attributes, findings);
