@@ -62,7 +62,13 @@ fn explains_broken_documents() {
         (
             r#"<Response>
   <Say>x</Say>"#,
-            &["12100 2:15 the text ends inside an element that is not closed"],
+            &[
+                "12100 2:15 the text ends inside `Response`, which begins in line 1 and is not closed",
+            ],
+        ),
+        (
+            "<Response>\n<!-- <Dial> --><Pause/><Play></Play>\n\n<Say voice='>'\nlanguage='en'>A & B <![CDATA[<x>]]><x:b/>\n",
+            &["12100 6:1 the text ends inside `Say`, which begins in line 4 and is not closed"],
         ),
         (
             "<Response/><Response/>",
@@ -301,18 +307,18 @@ fn explains_broken_documents() {
             ],
         ),
         (
-            "<Response><Dial><Client/><Sip>sip:a b@h</Sip><Number>+2000?a=%0d%0aTo:x&b c=1&X-=2</Number></Dial></Response>",
-            &[
-                "11100 1:17 `Client` does not name a party to call",
-                "11100 1:26 `Sip` cannot call `sip:a b@h`",
-                "13221 1:46 the header `a=%0d%0aTo:x` in `Number` was left out",
-        (
             "<Response><Dial action='/a'><Queue>q</Queue></Dial><Say>x</Say></Response>",
             &[
                 "13220 1:11 `Dial` does not name a party to call; it was skipped",
                 "12204 1:29 `Queue` inside `Dial` is not supported here; it was skipped; dial a `Client` or `Number`",
             ],
         ),
+        (
+            "<Response><Dial><Client/><Sip>sip:a b@h</Sip><Number>+2000?a=%0d%0aTo:x&b c=1&X-=2</Number></Dial></Response>",
+            &[
+                "11100 1:17 `Client` does not name a party to call",
+                "11100 1:26 `Sip` cannot call `sip:a b@h`",
+                "13221 1:46 the header `a=%0d%0aTo:x` in `Number` was left out",
                 "13221 1:46 the header `b c=1` in `Number` was left out",
                 "13221 1:46 the header `X-=2` in `Number` was left out",
                 "12206 1:72 a bare `&` (and 1 more) was taken as `&amp;`",

@@ -178,7 +178,7 @@ impl Noun {
             "Number" => (target::Kind::Number, &NUMBER),
             "Client" => (target::Kind::Client, &CLIENT),
             "Sip" | "Uri" => (target::Kind::Sip, &SIP),
-            name => {
+            _ => {
                 element.refuse_in("Dial", findings);
                 return None;
             }
