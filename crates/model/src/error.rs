@@ -90,6 +90,7 @@ table! {
     EMPTY_DOCUMENT = 12208, Warning, 0, "The document has no verb that answers the call; a call that is not answered yet would be refused.", "Add a verb such as Say, unless the document only ends a call or accepts one that was screened.";
     MORE_FINDINGS = 12209, Warning, 0, "There are more findings in the documents than are listed.", "Fix the listed findings, then check the documents again with `patchcord lint`.";
     BAD_CONTENT_TYPE = 12300, Error, 0, "The application's answer has a content type that is not a document type.", "Send text/xml, application/xml, text/plain or audio/wav.";
+    XML_AS_TEXT = 12301, Warning, 0, "The application's answer looks like a document but has the content type text/plain; it was read aloud.", "Send it as text/xml.";
     INTERNAL = 12400, Error, 500, "An internal failure ended the call or the request.", "Report it, with the trace of the call or the log of the server.";
     DIAL_METHOD = 13210, Warning, 0, "Dial: the method is neither GET nor POST; POST was used.", "Write GET or POST.";
     DIAL_TIMEOUT = 13212, Warning, 0, "Dial: the timeout is not a positive whole number of seconds; 30 was used.", "Write a whole number of seconds.";
@@ -99,6 +100,7 @@ table! {
     DIAL_HEADERS = 13221, Warning, 0, "Dial: a header of the dialled address is too long or has forbidden characters; it was left out.", "Keep names and values short, without line breaks.";
     DIAL_TOO_MANY = 13222, Warning, 0, "Dial: there are more parties or phones than can be called at once; the rest were not called.", "Call fewer at once, or one after another.";
     DIAL_CALLBACK = 13223, Warning, 0, "Dial: the status callback's address, method or events are not valid.", "Write an http address, GET or POST, and events from initiated, ringing, answered, completed.";
+    DIAL_MISTAKEN = 13224, Warning, 0, "Dial: the text of a Number is not a number, or that of a Sip is a single word; it was called as a number or host.", "Put Client around the login of a client.";
     CONFERENCE_NAME = 13225, Warning, 0, "Conference: no room is named, or its name is too long or has control characters; the call did not join.", "Write the name as its text, at most 254 characters.";
     CONFERENCE_SIZE = 13226, Warning, 0, "Conference: the maximum number of participants is not a whole number from 1 to 250; 250 was used for a greater number, 40 for anything else.", "Write a number from 1 to 250.";
     CONFERENCE_FULL = 13227, Warning, 0, "Conference: the room has as many participants as the document allows; the call did not join.", "Raise maxParticipants, or send the caller elsewhere with the next verb.";

@@ -285,8 +285,14 @@ async fn ask(url: &str, options: Options) -> Result<Checked> {
             let text = rcml::decode(&answer.body, Some(&content_type));
             check(&shown, text, Some(&content_type), options)
         }
-        // A text to speak or a sound to play: there is nothing to check here.
-        Some(ReplyKind::Text | ReplyKind::Audio) => Checked {
+        Some(ReplyKind::Text) => Checked {
+            name: shown,
+            text: String::new(),
+            findings: Document::say(&rcml::decode(&answer.body, Some(&content_type))).findings,
+            left_out: LeftOut::default(),
+        },
+        // There is nothing to check in a sound.
+        Some(ReplyKind::Audio) => Checked {
             name: shown,
             text: String::new(),
             findings: Vec::new(),

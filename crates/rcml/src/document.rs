@@ -3,7 +3,7 @@
 use model::{HttpMethod, error};
 
 use crate::finding::{Finding, Findings, LeftOut, Position};
-use crate::source::Source;
+use crate::source::{START, Source};
 use crate::verb::{Play, Say, Verb};
 use crate::{reach, walk, writer};
 
@@ -128,7 +128,8 @@ impl Document {
         self.verbs.iter().any(reach::decides)
     }
 
-    /// The document that speaks a text, as a `text/plain` answer requests.
+    /// The document that speaks a text, as a `text/plain` answer requests. A text that looks like a
+    /// document is spoken too, with a finding.
     #[must_use]
     pub fn say(text: &str) -> Self {
         let say = Say {
@@ -136,6 +137,7 @@ impl Document {
             ..Say::default()
         };
         Self {
+            findings: xml_as_text(&say.text).into_iter().collect(),
             verbs: vec![Verb::Say(say)],
             ..Self::default()
         }
@@ -160,6 +162,17 @@ impl Document {
     pub fn to_xml(&self) -> String {
         writer::write(&self.verbs)
     }
+}
+
+/// The finding for a spoken text that looks like a document.
+fn xml_as_text(text: &str) -> Option<Finding> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let looks_like_xml = ["<?xml", "<Response"]
+        .iter()
+        .any(|start| text.starts_with(start));
+    let message = "this looks like a document, but it was sent as `text/plain` and is read aloud; \
+                   send it as `text/xml`";
+    looks_like_xml.then(|| Finding::new(error::XML_AS_TEXT, START, message.to_owned()))
 }
 
 /// The name of a method other than the default.

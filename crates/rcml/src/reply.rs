@@ -122,4 +122,24 @@ mod tests {
         let broken = Document::from_reply(Some("text/xml"), "%%<Response/>", url);
         assert!(matches!(broken, Err(ReplyError::Parse(_))));
     }
+
+    #[test]
+    fn a_document_that_is_sent_as_text_is_spoken_with_a_finding() {
+        let table = [
+            ("<Response><Hangup/></Response>", true),
+            ("\u{feff}<?xml version='1.0'?><Response/>", true),
+            (" \n<Response/>", true),
+            ("a <Response/>", false),
+            ("<b>", false),
+        ];
+        for (text, found) in table {
+            let said = Document::from_reply(Some("text/plain"), text, "http://app/v").unwrap();
+            let codes: Vec<u16> = said.findings.iter().map(|found| found.code).collect();
+            assert_eq!(codes, Vec::from_iter(found.then_some(12301)), "{text}");
+            let [Verb::Say(say)] = &said.verbs[..] else {
+                panic!("{text}: {said:?}")
+            };
+            assert_eq!(say.text, text.trim());
+        }
+    }
 }

@@ -26,7 +26,7 @@ const HTML: &str = "this is an HTML page, not a document";
 const SEND_XML: &str = "send XML that begins with `<Response>`";
 
 /// Start of a text.
-const START: Position = Position { line: 1, column: 1 };
+pub(crate) const START: Position = Position { line: 1, column: 1 };
 
 /// Maximum nodes (elements, texts, comments) in a document.
 const MAX_NODES: u32 = 50_000;
@@ -318,10 +318,25 @@ impl<'a> Source<'a> {
         } else if !start.starts_with('<') {
             "this is text, not XML"
         } else {
-            return ParseError::no_xml(self.place_of(error), wording(error));
+            let message = match error {
+                Error::UnclosedRootNode => self.not_closed(),
+                other => wording(other),
+            };
+            return ParseError::no_xml(self.place_of(error), message);
         };
         let at = self.place(self.original.len() - start.len());
         ParseError::no_xml(at, format!("{other}; {SEND_XML}"))
+    }
+
+    /// The fault of a text that ends inside an element.
+    fn not_closed(&self) -> String {
+        let Some(start) = unclosed(self.original) else {
+            return "the text ends inside an element that is not closed".to_owned();
+        };
+        let mut words = self.original[start + 1..].split(|c: char| c.is_whitespace() || c == '>');
+        let name = quoted(words.next().unwrap_or_default());
+        let line = self.place(start).line;
+        format!("the text ends inside `{name}`, which begins in line {line} and is not closed")
     }
 
     fn place_of(&self, error: &Error) -> Position {
@@ -356,7 +371,6 @@ fn wording(error: &Error) -> String {
             "`<!DOCTYPE>` is not allowed here; send XML that begins with `<Response>`"
         }
         Error::NoRootNode => "there is no element; a document begins with `<Response>`",
-        Error::UnclosedRootNode => "the text ends inside an element that is not closed",
         Error::UnexpectedEndOfStream => "the text ends too early",
         Error::UnexpectedDeclaration(_) => {
             "the XML declaration must be the first thing in the text"
@@ -516,14 +530,54 @@ fn crowded_tag(text: &str) -> Option<usize> {
             at = start + open.len() + rest[open.len()..].find(close)? + close.len();
             continue;
         }
+        let tag = Tag::at_start_of(rest);
+        if tag.attributes > MAX_ATTRIBUTES {
+            return Some(start);
+        }
+        at = start + tag.length;
+    }
+    None
+}
+
+/// Where the tag of the innermost element begins that is still open at the end of a text without
+/// other faults.
+fn unclosed(text: &str) -> Option<usize> {
+    let mut open = Vec::new();
+    let mut at = 0;
+    while let Some(found) = text[at..].find('<') {
+        at += found;
+        let rest = &text[at..];
+        if let Some(length) = skipped(rest) {
+            at += length;
+            continue;
+        }
+        let tag = &rest[..Tag::at_start_of(rest).length];
+        if tag.starts_with("</") {
+            open.pop();
+        } else if !tag.ends_with("/>") {
+            open.push(at);
+        }
+        at += tag.len();
+    }
+    open.pop()
+}
+
+/// The extent of a tag.
+struct Tag {
+    /// Bytes up to and including its `>`, which may be missing.
+    length: usize,
+    attributes: usize,
+}
+
+impl Tag {
+    fn at_start_of(text: &str) -> Self {
         let mut quote = None;
         let mut attributes = 0;
-        let mut length = rest.len();
-        for (offset, byte) in rest.bytes().enumerate() {
+        for (offset, byte) in text.bytes().enumerate() {
             match (quote, byte) {
                 (None, b'>') => {
-                    length = offset + 1;
-                    break;
+                    let length = offset + 1;
+                    return Self { length, attributes };
                 }
                 (None, b'"' | b'\'') => quote = Some(byte),
                 (None, b'=') => attributes += 1,
@@ -531,10 +585,7 @@ fn crowded_tag(text: &str) -> Option<usize> {
                 (None | Some(_), _) => {}
             }
         }
-        if attributes > MAX_ATTRIBUTES {
-            return Some(start);
-        }
-        at = start + length;
+        let length = text.len();
+        Self { length, attributes }
     }
-    None
 }

@@ -62,7 +62,13 @@ fn explains_broken_documents() {
         (
             r#"<Response>
   <Say>x</Say>"#,
-            &["12100 2:15 the text ends inside an element that is not closed"],
+            &[
+                "12100 2:15 the text ends inside `Response`, which begins in line 1 and is not closed",
+            ],
+        ),
+        (
+            "<Response>\n<!-- <Dial> --><Pause/><Play></Play>\n\n<Say voice='>'\nlanguage='en'>A & B <![CDATA[<x>]]><x:b/>\n",
+            &["12100 6:1 the text ends inside `Say`, which begins in line 4 and is not closed"],
         ),
         (
             "<Response/><Response/>",
@@ -301,6 +307,13 @@ fn explains_broken_documents() {
             ],
         ),
         (
+            "<Response><Dial action='/a'><Queue>q</Queue></Dial><Say>x</Say></Response>",
+            &[
+                "13220 1:11 `Dial` does not name a party to call; it was skipped",
+                "12204 1:29 `Queue` inside `Dial` is not supported here; it was skipped; dial a `Client` or `Number`",
+            ],
+        ),
+        (
             "<Response><Dial><Client/><Sip>sip:a b@h</Sip><Number>+2000?a=%0d%0aTo:x&b c=1&X-=2</Number></Dial></Response>",
             &[
                 "11100 1:17 `Client` does not name a party to call",
@@ -309,6 +322,20 @@ fn explains_broken_documents() {
                 "13221 1:46 the header `b c=1` in `Number` was left out",
                 "13221 1:46 the header `X-=2` in `Number` was left out",
                 "12206 1:72 a bare `&` (and 1 more) was taken as `&amp;`",
+            ],
+        ),
+        (
+            "<Response><Dial>ann</Dial><Dial><Number>kim7?x=1</Number><Number>*21#</Number><Client>ann</Client></Dial></Response>",
+            &[
+                "13224 1:11 `ann` in `Dial` is not a number, but is called as one [<Client>ann</Client>]",
+                "13224 1:33 `kim7` in `Number` is not a number, but is called as one [<Client>kim7</Client>]",
+            ],
+        ),
+        (
+            "<Response><Dial><Sip>ann</Sip><Uri>kim;transport=tcp?x=1.2</Uri><Sip>sip:pbx</Sip><Sip>pbx.example</Sip><Sip>pbx:5070</Sip><Sip>a@pbx</Sip></Dial></Response>",
+            &[
+                "13224 1:17 `ann` in `Sip` is called as the name of a host [<Client>ann</Client>]",
+                "13224 1:31 `kim` in `Uri` is called as the name of a host [<Client>kim</Client>]",
             ],
         ),
         (

@@ -15,6 +15,7 @@
 
 #![forbid(unsafe_code)]
 
+mod advice;
 mod check;
 mod expected;
 mod heard;
@@ -42,6 +43,7 @@ pub use stage::{Random, Watch, play};
 pub fn run(script: &Script, application: &mut dyn Application) -> Run {
     let scene = script.scene();
     let mut run = play(&scene, application, &mut ());
+    advice::advise(script, application, &mut run);
     check::check(script, &mut run);
     run
 }
@@ -110,6 +112,17 @@ pub struct Asked {
     pub params: Vec<(String, String)>,
 }
 
+/// Where an application looks for a document.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Lookup {
+    /// The folder with its files.
+    pub folder: String,
+    /// The files in it, one of which would be the document.
+    pub names: Vec<String>,
+    /// Paths of the documents that exist.
+    pub paths: Vec<String>,
+}
+
 /// Answers requests that no page of the script answers. The clock is stopped meanwhile.
 pub trait Application {
     /// Answers a request for a document.
@@ -123,6 +136,11 @@ pub trait Application {
     /// # Errors
     /// Why it cannot be played, human-readable.
     fn sound(&mut self, call: CallSid, url: &str) -> Result<Option<Duration>, String>;
+
+    /// How it looked for a document that it does not have; `None` if it cannot say.
+    fn lookup(&self, _url: &str) -> Option<Lookup> {
+        None
+    }
 
     /// Receives a callback. The answer does not affect the call.
     fn callback(&mut self, told: &Asked);

@@ -294,18 +294,22 @@ fn quoted(what: &str) -> String {
 }
 
 pub(crate) fn unknown(line: usize, name: &str, what: &str, known: &[&str]) -> Problem {
-    let meant = known
-        .iter()
-        .map(|word| (strsim::damerau_levenshtein(name, word), *word))
-        .filter(|(distance, word)| *distance <= (word.len() / 3).max(1))
-        .min();
-    let help = match meant {
+    let help = match closest(name, known.iter().copied()) {
         _ if name.contains(": ") => "remove the quotes".to_owned(),
-        Some((_, word)) => format!("did you mean `{word}`?"),
+        Some(word) => format!("did you mean `{word}`?"),
         None => format!("known: {}", listed(known)),
     };
     let what = quoted(what);
     Problem::new(line, format!("{what} does not accept `{name}`; {help}"))
+}
+
+/// The known name that was probably meant.
+pub(crate) fn closest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .map(|word| (strsim::damerau_levenshtein(name, word), word))
+        .filter(|(distance, word)| *distance <= (word.len() / 3).max(1))
+        .min()
+        .map(|(_, word)| word)
 }
 
 pub(crate) fn listed(words: &[&str]) -> String {

@@ -4,7 +4,7 @@
 //! knows its line**, so that every problem can name it. Deliberately unsupported: anchors, aliases,
 //! tags and several documents in one file.
 
-use saphyr_parser::{Event, Parser, ScalarStyle};
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError};
 
 use crate::Problem;
 
@@ -52,49 +52,74 @@ impl Node {
 /// [`Problem`] if the text is not YAML, or uses an unsupported feature.
 pub(crate) fn parse(text: &str) -> Result<Node, Problem> {
     let mut reader = Reader {
+        text,
         parser: Parser::new_from_str(text),
+        open: Vec::new(),
     };
     let node = loop {
-        let (line, event) = reader.next()?;
+        let (start, event) = reader.next()?;
         match event {
             Event::StreamStart | Event::DocumentStart(_) | Event::Nothing => {}
-            Event::StreamEnd => return Err(Problem::new(line, "the file is empty")),
-            event => break reader.node(line, event, 0)?,
+            Event::StreamEnd => return Err(Problem::new(start.line(), "the file is empty")),
+            event => break reader.node(start, event)?,
         }
     };
     loop {
         match reader.next()? {
             (_, Event::DocumentEnd | Event::Nothing) => {}
             (_, Event::StreamEnd) => return Ok(node),
-            (line, _) => return Err(Problem::new(line, "one file holds one script")),
+            (start, _) => return Err(Problem::new(start.line(), "one file holds one script")),
         }
     }
 }
 
 struct Reader<'a> {
+    text: &'a str,
     parser: Parser<'a, saphyr_parser::StrInput<'a>>,
+    /// Where the lists and maps begin that are being read.
+    open: Vec<Marker>,
 }
 
 impl<'a> Reader<'a> {
-    fn next(&mut self) -> Result<(usize, Event<'a>), Problem> {
+    fn next(&mut self) -> Result<(Marker, Event<'a>), Problem> {
         match self.parser.next_event() {
-            Some(Ok((event, span))) => Ok((span.start.line(), event)),
-            Some(Err(error)) => Err(Problem::new(
-                error.marker().line(),
-                format!("this is not YAML: {}", error.info()),
-            )),
-            None => Ok((1, Event::StreamEnd)),
+            Some(Ok((event, span))) => Ok((span.start, event)),
+            Some(Err(error)) => Err(Problem::new(error.marker().line(), self.explain(&error))),
+            None => Ok((Marker::new(0, 1, 0), Event::StreamEnd)),
         }
     }
 
-    fn node(&mut self, line: usize, event: Event<'a>, depth: usize) -> Result<Node, Problem> {
-        if depth > MAX_DEPTH {
+    /// The fault, and the line in which the innermost `{` or `[` around it is opened.
+    fn explain(&self, error: &ScanError) -> String {
+        let fault = match error.info() {
+            "mapping values are not allowed in this context" => {
+                "a `: ` is not allowed here; put a text that contains it in quotes"
+            }
+            // Elsewhere it would end the list or map.
+            "invalid indentation" | "invalid indentation in flow construct" => {
+                "a `}` or `]` is missing before this line"
+            }
+            other => other,
+        };
+        let bracket = self.open.last().and_then(|start| {
+            let bracket = self.text.chars().nth(start.index())?;
+            matches!(bracket, '{' | '[').then(|| (bracket, start.line()))
+        });
+        let place = bracket.map_or_else(String::new, |(bracket, line)| {
+            format!(", after the `{bracket}` in line {line}")
+        });
+        format!("this is not YAML: {fault}{place}")
+    }
+
+    fn node(&mut self, start: Marker, event: Event<'a>) -> Result<Node, Problem> {
+        let line = start.line();
+        if self.open.len() > MAX_DEPTH {
             return Err(Problem::new(line, "nested too deeply"));
         }
         let value = match event {
             Event::Scalar(text, style, 0, None) => scalar(&text, style),
-            Event::SequenceStart(0, None) => self.list(depth)?,
-            Event::MappingStart(0, None) => self.map(depth)?,
+            Event::SequenceStart(0, None) => self.inside(start, Self::list)?,
+            Event::MappingStart(0, None) => self.inside(start, Self::map)?,
             Event::Alias(_)
             | Event::Scalar(..)
             | Event::SequenceStart(..)
@@ -114,20 +139,33 @@ impl<'a> Reader<'a> {
         Ok(Node { line, value })
     }
 
-    fn list(&mut self, depth: usize) -> Result<Value, Problem> {
+    /// Reads the list or map that begins here.
+    fn inside(
+        &mut self,
+        start: Marker,
+        read: impl FnOnce(&mut Self) -> Result<Value, Problem>,
+    ) -> Result<Value, Problem> {
+        self.open.push(start);
+        let value = read(self)?;
+        self.open.pop();
+        Ok(value)
+    }
+
+    fn list(&mut self) -> Result<Value, Problem> {
         let mut items = Vec::new();
         loop {
             match self.next()? {
                 (_, Event::SequenceEnd) => return Ok(Value::List(items)),
-                (line, event) => items.push(self.node(line, event, depth + 1)?),
+                (start, event) => items.push(self.node(start, event)?),
             }
         }
     }
 
-    fn map(&mut self, depth: usize) -> Result<Value, Problem> {
+    fn map(&mut self) -> Result<Value, Problem> {
         let mut entries: Vec<(Key, Node)> = Vec::new();
         loop {
-            let (line, event) = self.next()?;
+            let (start, event) = self.next()?;
+            let line = start.line();
             let name = match event {
                 Event::MappingEnd => return Ok(Value::Map(entries)),
                 Event::Scalar(text, ..) => text.into_owned(),
@@ -136,8 +174,8 @@ impl<'a> Reader<'a> {
             if entries.iter().any(|(key, _)| key.name == name) {
                 return Err(Problem::new(line, format!("`{name}` appears twice")));
             }
-            let (at, event) = self.next()?;
-            let node = self.node(at, event, depth + 1)?;
+            let (start, event) = self.next()?;
+            let node = self.node(start, event)?;
             entries.push((Key { line, name }, node));
         }
     }
@@ -185,7 +223,26 @@ mod tests {
             ("a: !t 1\n", "line 1: anchors"),
             ("a: 1\n---\nb: 1\n", "one file holds one script"),
             ("? [a]\n: 1\n", "a key must be a string"),
-            ("a: [1\n", "this is not YAML"),
+            ("a: [1\n", "expected ',' or ']', after the `[` in line 1"),
+            (
+                "a: 1\nb: {c: [1],\n  d: 2\ne: 3\n",
+                "line 4: this is not YAML: while parsing a flow mapping, did not find expected ',' or \
+                 '}', after the `{` in line 2",
+            ),
+            (
+                "a:\n  - b: {c: x\n  - d\n",
+                "line 4: this is not YAML: while parsing a flow mapping, did not find expected ',' or \
+                 '}', after the `{` in line 2",
+            ),
+            (
+                "a:\n  - {b: 1\n  - {c: 1}\nd: 1\n",
+                "line 4: this is not YAML: a `}` or `]` is missing before this line",
+            ),
+            (
+                "a: text: with colon\n",
+                "line 1: this is not YAML: a `: ` is not allowed here; put a text that contains it in \
+                 quotes",
+            ),
             (&deep, "line 1"),
         ];
         for (text, expected) in table {

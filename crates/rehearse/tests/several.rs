@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use call_proto::journal::{self, Verdict};
 use call_proto::{FetchFailure, Fetched};
-use model::CallSid;
+use model::{CallSid, error};
 use rehearse::{Application, Asked, Run, Script};
 
 /// Answers nothing: everything is in the scripts.
@@ -127,5 +127,44 @@ fn calls_that_cannot_be_right_are_refused() {
             problem.to_string().starts_with(expected),
             "{head}: {problem}"
         );
+    }
+}
+
+/// As on a server, where a number goes to a trunk and a SIP address to its host.
+#[test]
+fn a_client_is_not_found_by_a_number_or_host_of_its_name() {
+    let table = [
+        ("<Client>ann</Client>", None),
+        ("<Sip>sip:ann@app.example</Sip>", None),
+        (
+            "ann",
+            Some("`ann` is not a client (did you mean `<Client>ann</Client>`?)"),
+        ),
+        (
+            "<Number>ann</Number>",
+            Some("`ann` is not a client (did you mean `<Client>ann</Client>`?)"),
+        ),
+        (
+            "<Sip>sip:ann</Sip>",
+            Some("`sip:ann` is not a client (did you mean `<Client>ann</Client>`?)"),
+        ),
+        ("eve", Some("`eve` is not among the parties of the script")),
+        ("+1555", None),
+        ("<Client>12</Client>", None),
+        ("<Number>12</Number>", None),
+    ];
+    for (party, refusal) in table {
+        let run = rehearse(&format!(
+            "call: {{to: '1000'}}
+application: {{start: /v, pages: {{/v: '<Response><Dial>{party}</Dial></Response>'}}}}
+parties: {{ann: {{hangs_up_after: 1s}}, '+1555': {{hangs_up_after: 1s}}, '12': {{hangs_up_after: 1s}}}}
+expect: {{duration: 0s..9s}}
+"
+        ));
+        let told = run.notifications.iter();
+        let told = told.filter(|told| told.code == error::UNREACHABLE_TARGET);
+        let told: Vec<&str> = told.map(|told| told.text.as_str()).collect();
+        assert_eq!(told, Vec::from_iter(refusal), "{party}");
+        assert_eq!(run.legs.len(), 2 - told.len(), "{party}");
     }
 }

@@ -184,7 +184,10 @@ fn an_unusable_address_is_reported_once_and_with_its_place() {
             "<Gather><Play>http://a:99999/</Play></Gather>",
             "11100 1:25",
         ),
-        ("<Dial action=\"http://[bad\">joe</Dial>", "11100 1:17"),
+        (
+            "<Dial action=\"http://[bad\"><Client>joe</Client></Dial>",
+            "11100 1:17",
+        ),
     ];
     for (xml, expected) in table {
         let run = World::document(xml).run();

@@ -173,7 +173,10 @@ fn keys_are_pressed_towards_the_remote_party() {
 
 #[test]
 fn a_key_by_info_reaches_the_other_leg() {
-    let dial = || World::document("<Dial>ann</Dial>").phone("ann", phone().answers(1.0).talks(5.0));
+    let dial = || {
+        World::document("<Dial><Client>ann</Client></Dial>")
+            .phone("ann", phone().answers(1.0).talks(5.0))
+    };
     let run = dial().presses_by(2.0, "4*", DigitWay::Info).run();
     assert_eq!(run.heard("ann"), "2 keys 4, 2.1 keys *");
     let run = dial()
@@ -187,9 +190,11 @@ fn a_key_by_info_reaches_the_other_leg() {
 #[test]
 fn star_hangs_up_the_callee() {
     let dial = |attributes: &str| {
-        World::document(&format!("<Dial {attributes} action=\"/g\">ann</Dial>"))
-            .app("/g", xml("<Say>after</Say>"))
-            .phone("ann", phone().rings(0.0).answers(1.0).talks(9.0))
+        World::document(&format!(
+            "<Dial {attributes} action=\"/g\"><Client>ann</Client></Dial>"
+        ))
+        .app("/g", xml("<Say>after</Say>"))
+        .phone("ann", phone().rings(0.0).answers(1.0).talks(9.0))
     };
     let run = dial("hangupOnStar=\"true\"")
         .presses(0.5, "*")

@@ -33,9 +33,10 @@ fn only_so_many_phones_are_rung_at_once() {
 
 #[test]
 fn the_time_of_a_dial_covers_the_look_up() {
-    let mut world = World::document("<Dial timeout=\"5\" action=\"/a\">ann</Dial>")
-        .phone("ann", phone().rings(0.0))
-        .app("/a", xml("<Hangup/>"));
+    let mut world =
+        World::document("<Dial timeout=\"5\" action=\"/a\"><Client>ann</Client></Dial>")
+            .phone("ann", phone().rings(0.0))
+            .app("/a", xml("<Hangup/>"));
     world.looking_up_ms = 3_000;
     let run = world.clone().run();
     assert_eq!(run.to("ann"), "3 INVITE, 5 CANCEL");
@@ -49,7 +50,7 @@ fn the_time_of_a_dial_covers_the_look_up() {
 
 #[test]
 fn a_call_that_goes_round_comes_to_an_end() {
-    let run = World::document("<Dial>ann</Dial>")
+    let run = World::document("<Dial><Client>ann</Client></Dial>")
         .phone("ann", phone().rings(0.0).answers(1.0).talks(1.0))
         .run();
     assert_eq!(run.invite("ann").max_forwards, 69);
@@ -57,7 +58,7 @@ fn a_call_that_goes_round_comes_to_an_end() {
 
 #[test]
 fn a_leg_whose_answer_cannot_be_used_has_failed() {
-    let run = World::document("<Dial action=\"/a\">ann</Dial>")
+    let run = World::document("<Dial action=\"/a\"><Client>ann</Client></Dial>")
         .phone("ann", phone().rings(0.0).answers(1.0).sdp(Some("unusable")))
         .app("/a", xml("<Hangup/>"))
         .run();
@@ -92,9 +93,11 @@ fn a_caller_id_that_cannot_be_sent_is_not_sent() {
         ("sip:desk@pbx.example", "sip:desk@pbx.example", vec![]),
         ("Desk &lt;desk@pbx.example&gt;", "kim", vec![13214]),
     ] {
-        let run = World::document(&format!("<Dial callerId=\"{id}\">ann</Dial>"))
-            .phone("ann", phone().rejects(0.0, 486))
-            .run();
+        let run = World::document(&format!(
+            "<Dial callerId=\"{id}\"><Client>ann</Client></Dial>"
+        ))
+        .phone("ann", phone().rejects(0.0, 486))
+        .run();
         assert_eq!(
             (run.invite("ann").from.as_str(), run.codes()),
             (from, codes)

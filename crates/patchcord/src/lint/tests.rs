@@ -86,7 +86,7 @@ async fn reads_folders_in_order_and_counts() {
     assert_eq!(
         lines,
         [
-            "a.xml:1:11: error 12100: the text ends inside an element that is not closed",
+            "a.xml:1:11: error 12100: the text ends inside `Response`, which begins in line 1 and is not closed",
             "c.xml:1:19: warning 12201: `Hangup` has no attribute `x`",
             "3 documents: 1 error, 1 warning",
         ]
@@ -316,6 +316,7 @@ async fn asks_addresses() {
             }),
         )
         .route("/text", page("text/plain", "<not read>"))
+        .route("/xml-as-text", page("text/plain", "<Response/>"))
         .route("/image", page("image/png", ""));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
@@ -328,6 +329,10 @@ async fn asks_addresses() {
         ("/json", "answered with `application/json`"),
         ("/latin", "1 document: 0 errors, 0 warnings"),
         ("/text", "1 document: 0 errors, 0 warnings"),
+        (
+            "/xml-as-text",
+            "1:1: warning 12301: this looks like a document",
+        ),
         ("/image", "1:1: error 12300"),
     ];
     for (path, expected) in table {

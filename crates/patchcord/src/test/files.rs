@@ -4,17 +4,20 @@
 //! are ignored. **Invariant: no file outside of the folder is read:** no part of a path is `..` or
 //! contains a `/`, however it is encoded.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use call_proto::{FetchFailure, Fetched};
 use model::{CallSid, error};
 use percent_encoding::percent_decode_str;
-use rehearse::{Application, Asked};
+use rehearse::{Application, Asked, Lookup};
 use url::Url;
 
 /// Extensions of documents, which an address may omit.
 const DOCUMENTS: [&str; 2] = ["xml", "rcml"];
+
+/// Maximum documents to choose a suggestion from.
+const MAX_PATHS: usize = 1_000;
 
 /// Samples per second of a decoded sound.
 const RATE: u64 = 8_000;
@@ -48,16 +51,7 @@ impl Files {
         let Some(folder) = &self.folder else {
             return Ok(None);
         };
-        let Some(path) = decoded(address.path()) else {
-            return Ok(None);
-        };
-        let names: Vec<String> = if path.is_empty() {
-            DOCUMENTS.map(|kind| format!("index.{kind}")).to_vec()
-        } else {
-            let beside = DOCUMENTS.map(|kind| format!("{path}.{kind}"));
-            let inside = DOCUMENTS.map(|kind| format!("{path}/index.{kind}"));
-            [path].into_iter().chain(beside).chain(inside).collect()
-        };
+        let names = names(&address).unwrap_or_default();
         let mut files = names.iter().map(|name| folder.join(name));
         Ok(files.find(|file| file.is_file()))
     }
@@ -106,7 +100,60 @@ impl Application for Files {
         }
     }
 
+    fn lookup(&self, url: &str) -> Option<Lookup> {
+        let folder = self.folder.as_ref()?;
+        Some(Lookup {
+            folder: folder.display().to_string(),
+            names: names(&Url::parse(url).ok()?)?,
+            paths: paths(folder),
+        })
+    }
+
     fn callback(&mut self, _: &Asked) {}
+}
+
+/// The files that may be the one at an address, in order of preference. `None` if none can be.
+fn names(address: &Url) -> Option<Vec<String>> {
+    let path = decoded(address.path())?;
+    if path.is_empty() {
+        return Some(DOCUMENTS.map(|kind| format!("index.{kind}")).to_vec());
+    }
+    let beside = DOCUMENTS.map(|kind| format!("{path}.{kind}"));
+    let inside = DOCUMENTS.map(|kind| format!("{path}/index.{kind}"));
+    Some([path].into_iter().chain(beside).chain(inside).collect())
+}
+
+/// The paths of the documents in a folder and the folders inside, at most [`MAX_PATHS`]. Links to
+/// folders are not followed.
+fn paths(folder: &Path) -> Vec<String> {
+    let mut folders = vec![(folder.to_owned(), String::new())];
+    let mut found = Vec::new();
+    while let Some((folder, above)) = folders.pop() {
+        // A folder that cannot be read has no document to suggest.
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let Ok(name) = entry.file_name().into_string() else {
+                continue;
+            };
+            if found.len() + folders.len() >= MAX_PATHS {
+                return found;
+            }
+            let path = format!("{above}/{name}");
+            let stem = DOCUMENTS
+                .iter()
+                .find_map(|kind| path.strip_suffix(kind)?.strip_suffix('.'));
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                folders.push((entry.path(), path));
+            } else if let Some(stem) = stem {
+                found.push(
+                    stem.strip_suffix("index")
+                        .filter(|path| path.ends_with('/'))
+                        .unwrap_or(stem)
+                        .to_owned(),
+                );
+            }
+        }
+    }
+    found
 }
 
 /// The path of an address as a path below a folder; empty for the folder itself. `None` if a part

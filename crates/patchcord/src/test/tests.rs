@@ -265,6 +265,41 @@ fn files_are_found_by_the_path_of_the_address() {
 }
 
 #[test]
+fn a_missing_document_is_reported_with_the_files_tried_and_the_nearest_one() {
+    let folder = tempfile::tempdir().unwrap();
+    application(folder.path());
+    let file = folder.path().join("a.yaml");
+    let table = [
+        (
+            "/a/menus",
+            "`a/menus`, `a/menus.xml`, `a/menus.rcml`, `a/menus/index.xml`, `a/menus/index.rcml`",
+            " (did you mean `/a/menu`?)",
+        ),
+        (
+            "/dep/",
+            "`dep`, `dep.xml`, `dep.rcml`, `dep/index.xml`, `dep/index.rcml`",
+            " (did you mean `/deep/`?)",
+        ),
+        (
+            "/other",
+            "`other`, `other.xml`, `other.rcml`, `other/index.xml`, `other/index.rcml`",
+            "",
+        ),
+    ];
+    for (start, names, meant) in table {
+        let script = GOOD.replace("start: /", &format!("start: {start}"));
+        fs::write(&file, script).unwrap();
+        let said = outcome(&order(&[&file])).text;
+        let app = folder.path().join("app");
+        let expected = format!(
+            "http://app{start} answered with status 404; there is no {names} in `{}`{meant}\n",
+            app.display()
+        );
+        assert!(said.contains(&expected), "{said}");
+    }
+}
+
+#[test]
 fn what_a_call_could_not_play_is_not_played() {
     let folder = tempfile::tempdir().unwrap();
     application(folder.path());

@@ -20,8 +20,8 @@ pub enum Noun {
     Sip(Branch),
     /// A room to meet others in.
     Conference(Conference),
-    /// A party that cannot be dialled: the kind is not supported or the address is unusable, and
-    /// there is a finding for it. Counts as a branch that could not be created.
+    /// A party whose address or name is unusable; there is a finding for it. Counts as a branch that
+    /// could not be created.
     Unsupported(Unsupported),
 }
 
@@ -167,7 +167,8 @@ impl Noun {
         })
     }
 
-    /// The party named by a child of a `Dial`, or `None` for an element that is not a noun.
+    /// The party named by a child of a `Dial`, or `None` for an element that is not a supported
+    /// noun.
     pub(crate) fn read(element: &Element<'_>, findings: &mut Findings) -> Option<Self> {
         let (kind, attributes) = match element.name() {
             "Conference" => {
@@ -177,10 +178,9 @@ impl Noun {
             "Number" => (target::Kind::Number, &NUMBER),
             "Client" => (target::Kind::Client, &CLIENT),
             "Sip" | "Uri" => (target::Kind::Sip, &SIP),
-            name => {
+            _ => {
                 element.refuse_in("Dial", findings);
-                let known = crate::vocabulary::UNBUILT_NOUNS.contains(&name);
-                return known.then(|| Self::Unsupported(Unsupported::of(element)));
+                return None;
             }
         };
         element.check_attributes(attributes, findings);
@@ -220,6 +220,19 @@ impl Noun {
                 name,
                 ..Unsupported::of(element)
             });
+        }
+        if let Some(login) = target::meant_client(kind, text, &split.target) {
+            let (name, login) = (element.name(), quoted(login));
+            let message = match kind {
+                target::Kind::Sip => {
+                    format!("`{login}` in `{name}` is called as the name of a host")
+                }
+                target::Kind::Number | target::Kind::Client => {
+                    format!("`{login}` in `{name}` is not a number, but is called as one")
+                }
+            };
+            let finding = Finding::new(error::DIAL_MISTAKEN, element.at(), message);
+            findings.push(finding.suggest(Some(format!("<Client>{login}</Client>"))));
         }
         branch.target = split.target;
         branch.headers = split.headers;

@@ -101,6 +101,23 @@ pub(crate) fn split(kind: Kind, text: &str) -> Target {
     split
 }
 
+/// The client that is probably meant by a target that is called as something else: a number with
+/// letters, or a SIP address that is a single word and thus the name of a host.
+///
+/// - `text`: the target as written.
+pub(crate) fn meant_client<'a>(kind: Kind, text: &str, target: &'a str) -> Option<&'a str> {
+    match kind {
+        Kind::Number => (!number::is_dialable(target)).then_some(target),
+        Kind::Client => None,
+        Kind::Sip if has_sip_scheme(text) => None,
+        Kind::Sip => {
+            let address = target.strip_prefix("sip:")?;
+            let word = address.split(';').next()?;
+            (!address.contains('@') && !word.contains(['.', ':'])).then_some(word)
+        }
+    }
+}
+
 /// Whether a text is a sequence of keys and waits.
 pub(crate) fn is_digits(text: &str) -> bool {
     text.chars()

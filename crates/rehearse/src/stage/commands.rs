@@ -10,7 +10,7 @@ use call_proto::{
     OutgoingMessage, Req, Route, Target, Unreachable, Via,
 };
 use model::record::CallRecord;
-use model::{CallSid, Direction, error};
+use model::{CallSid, Direction, error, number};
 
 use super::Stage;
 use crate::Asked;
@@ -189,7 +189,12 @@ impl<'a> Stage<'a> {
                 self.contacts.insert(route.uri.clone(), phone);
                 return Ok(vec![route]);
             }
-            let text = format!("`{address}` is not among the parties of the script");
+            let login = user_of(address);
+            let text = if self.scene.phones.contains_key(login) {
+                format!("`{address}` is not a client (did you mean `<Client>{login}</Client>`?)")
+            } else {
+                format!("`{address}` is not among the parties of the script")
+            };
             let is_unknown = true;
             return Err(Unreachable {
                 is_unknown,
@@ -213,12 +218,19 @@ impl<'a> Stage<'a> {
         self.resolve(target).unwrap_or_default()
     }
 
+    /// The phones of a target. A number with letters, or the host of a SIP address, is not the login
+    /// of a client.
     fn phones(&self, target: &Target) -> Option<&'a [Phone]> {
-        let (address, scene) = (target.as_str(), self.scene);
-        let whole = scene.phones.get(address);
-        whole
-            .or_else(|| scene.phones.get(user_of(address)))
-            .map(Vec::as_slice)
+        let (address, phones) = (target.as_str(), &self.scene.phones);
+        let names = match target {
+            Target::Number(number) if !number::is_dialable(number) => [None, None],
+            Target::Sip(uri) if !uri.contains('@') => [Some(address), None],
+            Target::Number(_) | Target::Sip(_) | Target::Client(_) | Target::Named(_) => {
+                [Some(address), Some(user_of(address))]
+            }
+        };
+        let mut known = names.into_iter().flatten();
+        known.find_map(|name| phones.get(name)).map(Vec::as_slice)
     }
 
     fn known<'p>(&mut self, ways: impl Iterator<Item = (Route, &'p Phone)>) -> Vec<Route> {
