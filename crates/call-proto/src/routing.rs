@@ -23,7 +23,7 @@ use crate::event::{Document, Fallback, Headers};
 use crate::family::Script;
 
 pub use invitation::{Caller, Invitation};
-pub use outgoing::{Way, meant, way};
+pub use outgoing::{Place, Way, meant, way};
 pub use rows::{Numbers, Rows, Standing, Want};
 
 /// Longest client-to-client call without a document, in seconds.

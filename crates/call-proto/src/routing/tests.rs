@@ -873,15 +873,17 @@ fn a_called_party_is_at_phones_a_trunk_or_an_address() {
     for (target, expected) in table {
         assert_eq!(house.way(&target), expected, "{target:?}");
     }
-    let nouns = [
-        ("ann", Some("<Client>ann</Client>")),
-        ("1001", Some("<Client>1001</Client>")),
-        ("zed", None),
+    use Place::{Document, Parameter};
+    let meanings = [
+        ("ann", Document, Some("<Client>ann</Client>")),
+        ("1001", Document, Some("<Client>1001</Client>")),
+        ("ann", Parameter, Some("client:ann")),
+        ("zed", Document, None),
         // The number has precedence over the client.
-        ("12025550100", None),
+        ("12025550100", Parameter, None),
     ];
-    for (number, expected) in nouns {
-        let noun = house.settle(|rows| meant(number, rows));
+    for (number, place, expected) in meanings {
+        let noun = house.settle(|rows| meant(number, place, rows));
         assert_eq!(noun.as_deref(), expected, "{number}");
     }
 }
