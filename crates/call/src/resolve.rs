@@ -110,7 +110,11 @@ async fn address(
     let reached = guard.check(ip, shared.policy(author));
     reached.map_err(|refused| Unreachable {
         code: error::ADDRESS_REFUSED,
-        text: format!("`{}`: {refused}", model::address::redacted_sip(uri)),
+        text: format!(
+            "`{}`: {refused}; {}",
+            model::address::redacted_sip(uri),
+            refused.advice("sip")
+        ),
         is_unknown: false,
     })?;
     peers.insert(uri.to_owned(), peer);
