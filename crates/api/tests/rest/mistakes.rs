@@ -240,7 +240,19 @@ async fn a_number_that_cannot_be_had_says_why() {
             exists.as_str(),
         ),
         (list.clone(), "PhoneNumber=52", 21452, "add isSIP=true"),
-        (list.clone(), "AreaCode=305", 21452, "No number provider"),
+        (list.clone(), "AreaCode=305", 21452, "with PhoneNumber"),
+        (
+            list.clone(),
+            "AreaCode=305&isSIP=true",
+            21452,
+            "with PhoneNumber",
+        ),
+        (
+            format!("/2010-04-01{list}"),
+            "AreaCode=305",
+            21422,
+            "with PhoneNumber",
+        ),
         (
             format!("/2010-04-01{list}"),
             "PhoneNumber=51",
