@@ -72,24 +72,23 @@ async fn an_unknown_parameter_is_named_with_the_one_that_was_meant() {
 }
 
 #[tokio::test]
-async fn a_parameter_of_the_other_dialect_is_named_with_the_one_of_this() {
+async fn the_address_of_an_application_has_two_names_at_both_bases() {
     let server = Server::start().await;
     let list = format!("/Accounts/{}/Applications.json", server.admin);
-    let form = "FriendlyName=a&VoiceUrl=http://a/&VoiceMethod=GET";
-    let made = server.post(&server.admin(), &list, form).await;
-    made.is(200);
-    let expected = [
-        "VoiceUrl: unknown parameter; use RcmlUrl",
-        "VoiceMethod: unknown parameter",
-    ];
-    assert_eq!(warnings(&made), expected);
-    // Twilio's base has both.
-    let twilio = format!("/2010-04-01{list}");
-    for name in ["VoiceUrl", "RcmlUrl"] {
-        let form = format!("{name}=http://a/");
-        let made = server.post(&server.admin(), &twilio, &form).await;
-        made.is(201);
-        assert_eq!(made.error()["voice_url"], "http://a/");
+    for (base, field) in [("", "rcml_url"), ("/2010-04-01", "voice_url")] {
+        for name in ["VoiceUrl", "RcmlUrl"] {
+            let form = format!("FriendlyName=a&VoiceMethod=GET&{name}=http://a/");
+            let made = server
+                .post(&server.admin(), &format!("{base}{list}"), &form)
+                .await;
+            assert!(made.status.is_success(), "{base} {name}");
+            assert!(warnings(&made).is_empty(), "{base} {name}");
+            let made = made.error();
+            assert_eq!(made[field], "http://a/", "{base} {name}");
+            let sid = made["sid"].as_str().unwrap().parse().unwrap();
+            let stored = server.store.application(sid).await.unwrap().unwrap();
+            assert_eq!(stored.method, Some(model::HttpMethod::Get), "{base} {name}");
+        }
     }
 }
 
