@@ -93,6 +93,42 @@ async fn the_address_of_an_application_has_two_names_at_both_bases() {
 }
 
 #[tokio::test]
+async fn a_path_that_does_not_exist_is_not_taken_for_a_wrong_identifier() {
+    let server = Server::start().await;
+    let who = server.admin();
+    let account = format!("/Accounts/{}", server.admin);
+    let foreign = "/Accounts/AC00000000000000000000000000000000";
+    let twilio = "/2010-04-01";
+    let table = [
+        (
+            format!("{account}/calls.json"),
+            "There is no such path: `calls` is not known here; did you mean `Calls`?",
+        ),
+        (
+            format!("{twilio}{foreign}/Conferences.json"),
+            "`Conferences` is not supported here; see docs/twilio.md.",
+        ),
+        (
+            format!("{twilio}{foreign}/Calls.json"),
+            "The resource does not exist, or belongs to another account.",
+        ),
+        (
+            format!("{twilio}{account}/Calls/CA1.json"),
+            "The resource does not exist, or belongs to another account.",
+        ),
+    ];
+    for (path, expected) in table {
+        let answer = server.get(&who, &path).await;
+        answer.is(404);
+        let error = answer.error();
+        assert_eq!(
+            (&error["code"], &error["message"]),
+            (&20_404.into(), &expected.into())
+        );
+    }
+}
+
+#[tokio::test]
 async fn warnings_are_headers_and_notifications() {
     let server = Server::start().await;
     let list = format!("/Accounts/{}/Clients.json", server.admin);
