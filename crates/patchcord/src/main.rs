@@ -225,9 +225,6 @@ fn diagnose(
         Ok(config) => config,
         Err(code) => return code,
     };
-    for text in config.weak_secrets(&[]) {
-        eprintln!("patchcord: {text}");
-    }
     let mut suspicious = false;
     let done = run(async {
         let (text, found) = look(config).await?;
