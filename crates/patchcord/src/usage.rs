@@ -4,6 +4,8 @@
 //! have another exit code (`docs/operating.md`).
 
 use std::fmt;
+use std::io::ErrorKind;
+use std::net::SocketAddr;
 
 /// The request refers to something missing or impossible: a call that is not recorded, a folder
 /// that does not exist.
@@ -18,16 +20,23 @@ impl fmt::Display for WrongUsage {
 
 impl std::error::Error for WrongUsage {}
 
-/// What to do about a port that another process has; `None` if something else is wrong.
+/// What to do about an address that cannot be listened on: a port that another process has, or an
+/// address of another machine. Empty if something else is wrong.
 ///
 /// - `setting`: key of the address in the section `server`, and its flag
-pub(crate) fn taken(error: &std::io::Error, port: u16, setting: &str) -> Option<String> {
-    (error.kind() == std::io::ErrorKind::AddrInUse).then(|| {
-        format!(
+pub(crate) fn bind_advice(error: &std::io::Error, address: SocketAddr, setting: &str) -> String {
+    let (ip, port) = (address.ip(), address.port());
+    match error.kind() {
+        ErrorKind::AddrInUse => format!(
             "; another process, perhaps another Patchcord, has port {port}: find it with `ss -lntup | grep \
              :{port}` and stop it, or choose another port with `--{setting}` or `server.{setting}`"
-        )
-    })
+        ),
+        ErrorKind::AddrNotAvailable => format!(
+            "; {ip} is not an address of this machine: choose one that `ip address` lists with `--{setting}` or \
+             `server.{setting}`"
+        ),
+        _ => String::new(),
+    }
 }
 
 /// An error with its causes, but for those that were said already.
@@ -74,13 +83,18 @@ mod tests {
     }
 
     #[test]
-    fn a_taken_port_is_named_with_its_setting() {
-        let of = |kind: std::io::ErrorKind| taken(&kind.into(), 8080, "http");
-        let advice = of(std::io::ErrorKind::AddrInUse).unwrap();
+    fn an_address_that_cannot_be_used_is_named_with_its_setting() {
+        let address = "10.9.9.9:8080".parse().unwrap();
+        let of = |kind: ErrorKind| bind_advice(&kind.into(), address, "http");
+        let taken = of(ErrorKind::AddrInUse);
         for part in ["port 8080", "grep :8080", "`--http`", "`server.http`"] {
-            assert!(advice.contains(part), "{part}: {advice}");
+            assert!(taken.contains(part), "{part}: {taken}");
         }
-        assert_eq!(of(std::io::ErrorKind::PermissionDenied), None);
+        let elsewhere = of(ErrorKind::AddrNotAvailable);
+        for part in ["10.9.9.9 is not an address of this machine", "`--http`"] {
+            assert!(elsewhere.contains(part), "{part}: {elsewhere}");
+        }
+        assert_eq!(of(ErrorKind::PermissionDenied), "");
     }
 
     #[test]
