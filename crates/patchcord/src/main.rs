@@ -238,8 +238,7 @@ fn diagnose(
 }
 
 fn print(text: &str) -> anyhow::Result<()> {
-    std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes())?;
-    Ok(())
+    Ok(usage::write(&mut std::io::stdout().lock(), text)?)
 }
 
 fn load(flags: &config::Flags) -> Result<config::Config, ExitCode> {
