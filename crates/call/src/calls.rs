@@ -31,7 +31,7 @@ impl Engine {
             &mut peers,
         )
         .await
-        .map_err(|unreachable| CreateError::Unreachable(unreachable.text))?;
+        .map_err(CreateError::Unreachable)?;
         if !shared.live.enter(shared.config.max_calls) {
             return Err(CreateError::Busy);
         }

@@ -290,7 +290,7 @@ async fn create(context: &Context<'_>, account: &Account) -> Answer {
     }
     let created = context.state.calls.create(new).await;
     let records = created.map_err(|refusal| match refusal {
-        CreateError::Unreachable(text) => Failure::of(error::UNREACHABLE_TARGET).saying(text),
+        CreateError::Unreachable(why) => Failure::of(why.code).saying(why.text),
         CreateError::Busy => Failure::busy(StatusCode::TOO_MANY_REQUESTS),
         CreateError::Store => Failure::of(error::INTERNAL).saying(refusal.to_string()),
     })?;

@@ -479,8 +479,10 @@ async fn numbers_have_the_capabilities_that_twilio_names() {
 async fn an_unreachable_party_is_the_request_s_fault() {
     let server = Server::start().await;
     let path = format!("{BASE}/Accounts/{}/Calls.json", server.admin);
-    let form = "From=a&To=client:nobody&Url=http://a/d";
-    let refused = server.post(&server.admin(), &path, form).await;
-    refused.is(400);
-    assert_eq!(refused.error()["code"], 11_008);
+    for (to, code) in [("client:nobody", 11_008), ("sip:nobody@127.0.0.1", 11_110)] {
+        let form = format!("From=a&To={to}&Url=http://a/d");
+        let refused = server.post(&server.admin(), &path, &form).await;
+        refused.is(400);
+        assert_eq!(refused.error()["code"], code, "{to}");
+    }
 }
