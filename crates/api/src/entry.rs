@@ -28,6 +28,7 @@ use crate::media;
 use crate::params::Params;
 use crate::resources::recordings;
 use crate::route::{self, Route, Verb};
+use crate::unrouted;
 use crate::warnings::{Notices, Warnings};
 
 /// Maximum size of a form in bytes. Nothing larger is read, so that parsing never blocks a worker
@@ -187,7 +188,10 @@ async fn dispatch(
     path: &[&str],
 ) -> Result<Done, Failure> {
     let dialect = context.dialect;
-    let found = route::find(dialect, method, path).ok_or_else(Failure::not_found)?;
+    let found = route::find(dialect, method, path).ok_or_else(|| {
+        let text = unrouted::text(dialect, path);
+        Failure::not_found().saying(text)
+    })?;
     let route = found.route.map_err(|methods| Failure::method(&methods))?;
     let account = context
         .operate(found.account, route.action, route.target)

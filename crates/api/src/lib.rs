@@ -29,6 +29,7 @@ mod reference;
 mod resources;
 mod roles;
 mod route;
+mod unrouted;
 mod value;
 mod warnings;
 

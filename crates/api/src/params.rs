@@ -43,8 +43,8 @@ pub(crate) struct Params {
 /// A parameter that has no effect, because the route does not declare it.
 pub(crate) struct Unknown {
     pub(crate) name: String,
-    /// The declared one with the same meaning, if another dialect has the sent one.
-    same: Option<&'static str>,
+    /// What to use instead, if other servers have the sent one.
+    instead: Option<&'static str>,
     /// A declared one with a similar spelling.
     meant: Option<&'static str>,
 }
@@ -52,8 +52,8 @@ pub(crate) struct Unknown {
 impl Unknown {
     /// A hint to append to a sentence about it.
     pub(crate) fn hint(&self) -> String {
-        match (self.same, self.meant) {
-            (Some(same), _) => format!("; use {same}"),
+        match (self.instead, self.meant) {
+            (Some(instead), _) => format!("; {instead}"),
             (None, Some(meant)) => format!("; did you mean {meant}?"),
             (None, None) => String::new(),
         }
@@ -146,14 +146,14 @@ impl Params {
                 names.push(name);
             }
         }
-        let same = |name: &str| {
-            let mut declared = route.params.iter().copied().flatten();
-            declared.find(|param| param.name == name)?.elsewhere
+        let instead = |name: &str| {
+            let found = route.instead.iter().find(|(known, _)| *known == name);
+            found.map(|(_, instead)| *instead)
         };
         names.into_iter().map(move |name| Unknown {
             name: shown(name),
-            same: same(name),
-            meant: nearest(name, route.params_in(dialect)),
+            instead: instead(name),
+            meant: nearest(name, route.params_in(dialect).map(|param| param.name)),
         })
     }
 
@@ -503,7 +503,10 @@ pub(crate) fn party_pattern(text: &str) -> String {
 }
 
 /// The declared name with the most similar spelling.
-fn nearest(name: &str, declared: impl Iterator<Item = &'static Param>) -> Option<&'static str> {
+pub(crate) fn nearest(
+    name: &str,
+    declared: impl Iterator<Item = &'static str>,
+) -> Option<&'static str> {
     let plain = |name: &str| name.replace(['_', '-'], "").to_ascii_lowercase();
     // A comparison costs the product of both lengths, and the sender chooses the length of the
     // name.
@@ -511,10 +514,10 @@ fn nearest(name: &str, declared: impl Iterator<Item = &'static Param>) -> Option
         return None;
     }
     let name = plain(name);
-    let distance = |param: &&Param| strsim::damerau_levenshtein(&plain(param.name), &name);
+    let distance = |known: &&str| strsim::damerau_levenshtein(&plain(known), &name);
     let best = declared.min_by_key(distance)?;
     let close = distance(&best) <= (name.len() / 4).min(2);
-    close.then_some(best.name)
+    close.then_some(best)
 }
 
 /// A call identifier in its short form; patterns are unchanged.

@@ -61,6 +61,8 @@ pub(crate) struct Route {
     pub(crate) target: &'static str,
     /// Groups of parameters.
     pub(crate) params: &'static [&'static [Param]],
+    /// Parameters that other servers have here, with what to use instead.
+    pub(crate) instead: &'static [(&'static str, &'static str)],
     pub(crate) answers: Answers,
     /// Status of success.
     pub(crate) status: Each<u16>,
@@ -89,8 +91,6 @@ pub(crate) struct Param {
     pub(crate) kind: Is,
     /// The dialects that have it.
     pub(crate) within: Each<bool>,
-    /// The parameter with the same meaning in the dialects that do not have it.
-    pub(crate) elsewhere: Option<&'static str>,
     pub(crate) required: Each<bool>,
     pub(crate) doc: &'static str,
 }
@@ -133,7 +133,6 @@ pub(crate) const fn param(name: &'static str, kind: Is, doc: &'static str) -> Pa
         name,
         kind,
         within: [true, true],
-        elsewhere: None,
         required: [false, false],
         doc,
     }
@@ -154,12 +153,6 @@ impl Param {
     /// Restricts it to the given dialects.
     pub(crate) const fn within(mut self, dialects: Each<bool>) -> Self {
         self.within = dialects;
-        self
-    }
-
-    /// Names the parameter to use in the other dialects.
-    pub(crate) const fn elsewhere(mut self, name: &'static str) -> Self {
-        self.elsewhere = Some(name);
         self
     }
 }
@@ -224,6 +217,7 @@ impl Route {
             action: Action::Read,
             target: "",
             params: &[],
+            instead: &[],
             answers: Answers::Nothing,
             status: [200, 200],
             doc: "",
@@ -259,6 +253,14 @@ impl Route {
 
     pub(crate) const fn params(mut self, params: &'static [&'static [Param]]) -> Self {
         self.params = params;
+        self
+    }
+
+    pub(crate) const fn instead(
+        mut self,
+        instead: &'static [(&'static str, &'static str)],
+    ) -> Self {
+        self.instead = instead;
         self
     }
 

@@ -8,7 +8,7 @@ use model::AccountSid;
 use crate::callback::{CallbackTarget, LegCallback};
 use crate::command::Target;
 use crate::dialect::Dialect;
-use crate::event::{Document, Headers};
+use crate::event::{Document, Headers, Unreachable};
 
 /// A call to create.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -37,8 +37,8 @@ pub struct NewCall {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum CreateError {
     /// There is no route to the callee.
-    #[error("{0}")]
-    Unreachable(String),
+    #[error("{}", .0.text)]
+    Unreachable(Unreachable),
     /// The server accepts no new calls: it is full, or about to stop.
     #[error("the server accepts no new calls now")]
     Busy,

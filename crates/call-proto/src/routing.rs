@@ -14,7 +14,7 @@ mod rows;
 mod tests;
 
 use model::record::{Application, Client, Number, VoiceApplication};
-use model::{AccountSid, AccountStatus, DialectName, HttpMethod, NumberSid, error};
+use model::{AccountSid, AccountStatus, DialectName, HttpMethod, NumberSid, RefusalReason, error};
 use rcml::{Branch, Dial, Noun, Verb};
 
 use crate::callback::CallbackTarget;
@@ -23,7 +23,7 @@ use crate::event::{Document, Fallback, Headers};
 use crate::family::Script;
 
 pub use invitation::{Caller, Invitation};
-pub use outgoing::{Way, meant, way};
+pub use outgoing::{Place, Way, meant, way};
 pub use rows::{Numbers, Rows, Standing, Want};
 
 /// Longest client-to-client call without a document, in seconds.
@@ -58,7 +58,7 @@ pub enum Challenged {
     /// A caller that claims to be a client, and knows the password if it is.
     Client,
     /// Any other caller: the number is not public, so a password is required, which this caller
-    /// does not have.
+    /// does not have. Many a phone answers the challenge with the credentials of another server.
     Stranger,
 }
 
@@ -75,6 +75,8 @@ pub struct Refusal {
     pub text: String,
     /// Account that gets a notification.
     pub account: Option<AccountSid>,
+    /// How the refusal is counted: the reason, and the client or number that causes it.
+    pub counted: Option<(RefusalReason, String)>,
 }
 
 impl Refusal {
@@ -110,15 +112,23 @@ impl Refusal {
             code: None,
             text: text.to_owned(),
             account: None,
+            counted: None,
         }
     }
 
-    fn told(sip_status: u16, code: u16, account: Option<AccountSid>, text: String) -> Self {
+    /// - `name`: of the client or number that causes it
+    fn of_row(
+        (sip_status, code): (u16, u16),
+        reason: RefusalReason,
+        name: &str,
+        account: Option<AccountSid>,
+        text: &str,
+    ) -> Self {
         Self {
             code: Some(code),
             account,
-            text,
-            ..Self::of_server(sip_status, "")
+            counted: Some((reason, name.to_owned())),
+            ..Self::of_server(sip_status, text)
         }
     }
 }
@@ -207,7 +217,12 @@ impl<'a> Routing<'a> {
             return Ok(self.decision(verdict, by, to));
         }
         if self.invite.caller == Caller::Unproved {
-            return Ok(Decision::Challenge(Challenged::Client));
+            let is_stranger = by.is_none() && self.calls_a_private_number()?;
+            return Ok(Decision::Challenge(if is_stranger {
+                Challenged::Stranger
+            } else {
+                Challenged::Client
+            }));
         }
         let by = by.filter(|_| matches!(self.invite.caller, Caller::Client { .. }));
         let (to, called) = self.called()?;
@@ -268,6 +283,13 @@ impl<'a> Routing<'a> {
         })
     }
 
+    fn calls_a_private_number(&self) -> Result<bool, Want> {
+        Ok(match self.called()?.1 {
+            Some(Called::Number(number)) => !number.public,
+            Some(Called::Client(_)) | None => false,
+        })
+    }
+
     /// The called party is in the Request-URI; some providers put it only into To.
     fn called(&self) -> Result<(&'a str, Option<Called<'a>>), Want> {
         let invite = self.invite;
@@ -297,7 +319,7 @@ impl<'a> Routing<'a> {
         }
         // Only the client itself may learn about its account.
         if self.rows.account(client.account)? != AccountStatus::Active {
-            return Ok(Some(inactive(client.account)));
+            return Ok(Some(inactive(client.account, &client.login)));
         }
         if !has_application(&client.voice) {
             return Ok(None);
@@ -312,7 +334,7 @@ impl<'a> Routing<'a> {
 
     fn to_client(&self, by: Option<&Client>, callee: &Client) -> Result<Verdict, Want> {
         if self.rows.account(callee.account)? != AccountStatus::Active {
-            return Ok(inactive(callee.account));
+            return Ok(inactive(callee.account, &callee.login));
         }
         let branch = self.branch(&callee.login);
         let mut dial = Dial::new(vec![Noun::Client(branch)]);
@@ -329,18 +351,19 @@ impl<'a> Routing<'a> {
 
     fn to_number(&self, by: Option<&Client>, number: &Number) -> Result<Verdict, Want> {
         if self.rows.account(number.account)? != AccountStatus::Active {
-            return Ok(inactive(number.account));
+            return Ok(inactive(number.account, &number.phone_number));
         }
         if self.invite.caller == Caller::Unknown && !number.public {
             return Ok(Verdict::Challenge(Challenged::Stranger));
         }
         if !has_application(&number.voice) {
-            let text = format!("{} has no voice application", number.phone_number);
-            return Ok(Verdict::Refuse(Refusal::told(
-                404,
-                error::NO_APPLICATION,
+            let name = &number.phone_number;
+            return Ok(Verdict::Refuse(Refusal::of_row(
+                (404, error::NO_APPLICATION),
+                RefusalReason::NoApplication,
+                name,
                 Some(number.account),
-                text,
+                &format!("{name} has no voice application"),
             )));
         }
         let Some(mut first) = self.document(number.account, &number.voice)? else {
@@ -425,8 +448,13 @@ impl<'a> Routing<'a> {
 
     fn not_here(&self, account: Option<AccountSid>) -> Refusal {
         let called = &self.invite.called_user;
-        let text = format!("`{called}` is neither a client nor a number here");
-        Refusal::told(404, error::NO_HANDLER, account, text)
+        Refusal::of_row(
+            (404, error::NO_HANDLER),
+            RefusalReason::NotFound,
+            called,
+            account,
+            &format!("`{called}` is neither a client nor a number here"),
+        )
     }
 }
 
@@ -476,18 +504,25 @@ fn has_application(voice: &VoiceApplication) -> bool {
     voice.application.is_some() || voice.url.as_ref().is_some_and(|url| !url.is_empty())
 }
 
-fn inactive(account: AccountSid) -> Verdict {
-    let text = "the account is not active".to_owned();
-    Verdict::Refuse(Refusal::told(403, error::NO_HANDLER, Some(account), text))
+/// - `name`: of the account's client or number
+fn inactive(account: AccountSid, name: &str) -> Verdict {
+    Verdict::Refuse(Refusal::of_row(
+        (403, error::NO_HANDLER),
+        RefusalReason::Inactive,
+        name,
+        Some(account),
+        "the account is not active",
+    ))
 }
 
-fn no_address(account: AccountSid, called: &str) -> Verdict {
-    let text = format!("the application of `{called}` has no address");
-    Verdict::Refuse(Refusal::told(
-        404,
-        error::NO_APPLICATION,
+/// - `name`: of the number or calling client that has the application
+fn no_address(account: AccountSid, name: &str) -> Verdict {
+    Verdict::Refuse(Refusal::of_row(
+        (404, error::NO_APPLICATION),
+        RefusalReason::NoAddress,
+        name,
         Some(account),
-        text,
+        &format!("the application of `{name}` has no address"),
     ))
 }
 

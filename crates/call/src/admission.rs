@@ -29,15 +29,18 @@ pub(crate) async fn admit(shared: Arc<Shared>, call: IncomingCall) {
     });
     match decision {
         Decision::Challenge(whom) => {
-            if call.caller == sip::Caller::BadCredentials {
-                note(
-                    &shared,
-                    &call,
-                    RefusalReason::WrongPassword,
-                    &call.from_user,
-                );
-            } else if whom == Challenged::Stranger {
-                note(&shared, &call, RefusalReason::NotPublic, &call.called_user);
+            let is_wrong = call.caller == sip::Caller::BadCredentials;
+            let counted = match whom {
+                Challenged::Client => {
+                    is_wrong.then_some((RefusalReason::WrongPassword, &call.from_user))
+                }
+                // One call is counted once: when it came without credentials.
+                Challenged::Stranger => {
+                    (!is_wrong).then_some((RefusalReason::NotPublic, &call.called_user))
+                }
+            };
+            if let Some((reason, name)) = counted {
+                note(&shared, &call, reason, name);
             }
             shared.parts.sip.challenge(call.leg, false);
         }
@@ -159,10 +162,8 @@ fn note(shared: &Shared, call: &IncomingCall, reason: RefusalReason, name: &str)
 }
 
 async fn refuse(shared: &Shared, call: &IncomingCall, refusal: Refusal) {
-    match refusal.sip_status {
-        404 => note(shared, call, RefusalReason::NotFound, &call.called_user),
-        403 => note(shared, call, RefusalReason::Inactive, &call.called_user),
-        _ => {}
+    if let Some((reason, name)) = &refusal.counted {
+        note(shared, call, *reason, name);
     }
     debug!(
         status = refusal.sip_status,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use call_proto::journal::Recorder;
+use call_proto::routing::Place;
 use call_proto::{CreateError, Modify, ModifyError, NewCall, OutboundApi};
 use model::CallSid;
 use model::record::CallRecord;
@@ -23,9 +24,14 @@ impl Engine {
     pub async fn create(&self, new: NewCall) -> Result<Vec<CallRecord>, CreateError> {
         let shared = &self.shared;
         let mut peers = Peers::new();
-        let routes = resolve::resolve(shared, &new.target, new.account, &mut peers)
-            .await
-            .map_err(|unreachable| CreateError::Unreachable(unreachable.text))?;
+        let routes = resolve::resolve(
+            shared,
+            (&new.target, Place::Parameter),
+            new.account,
+            &mut peers,
+        )
+        .await
+        .map_err(CreateError::Unreachable)?;
         if !shared.live.enter(shared.config.max_calls) {
             return Err(CreateError::Busy);
         }

@@ -9,6 +9,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use call_proto::routing;
 use call_proto::{
     Fact, MessageCommand, NewMessage, OutgoingMessage, Route, SendError, TextMessage, Unreachable,
 };
@@ -182,7 +183,13 @@ impl Task {
         let author = self.machine.record().account;
         self.look_ups.spawn(async move {
             let mut peers = Peers::new();
-            let routes = resolve::resolve(&shared, &target, author, &mut peers).await;
+            let routes = resolve::resolve(
+                &shared,
+                (&target, routing::Place::Parameter),
+                author,
+                &mut peers,
+            )
+            .await;
             (routes, peers)
         });
     }

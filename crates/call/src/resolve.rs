@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use call_proto::routing::{self, Way};
+use call_proto::routing::{self, Place, Way};
 use call_proto::{Route, Target, Unreachable, Via};
 use model::{AccountSid, error};
 use sip::Peer;
@@ -22,7 +22,7 @@ pub(crate) type Peers = BTreeMap<String, Peer>;
 ///   reach it. Trunks and registered phones are the operator's and the phone's choice.
 pub(crate) async fn resolve(
     shared: &Shared,
-    target: &Target,
+    (target, place): (&Target, Place),
     author: AccountSid,
     peers: &mut Peers,
 ) -> Result<Vec<Route>, Unreachable> {
@@ -34,7 +34,7 @@ pub(crate) async fn resolve(
     };
     match way.map_err(failed)?? {
         Way::Phones { login } => phones(shared, &login, peers),
-        Way::Trunk { number } => trunk(shared, &number, peers).await,
+        Way::Trunk { number } => trunk(shared, &number, place, peers).await,
         Way::Address { uri } => address(shared, &uri, author, peers).await,
     }
 }
@@ -63,13 +63,14 @@ fn phones(shared: &Shared, login: &str, peers: &mut Peers) -> Result<Vec<Route>,
 async fn trunk(
     shared: &Shared,
     number: &str,
+    place: Place,
     peers: &mut Peers,
 ) -> Result<Vec<Route>, Unreachable> {
     let Some(trunk) = shared.parts.sip.outbound_proxy() else {
         // Without the rows, only the suggestion is missing.
-        let meant = rows::settle(shared, |rows| routing::meant(number, rows)).await;
+        let meant = rows::settle(shared, |rows| routing::meant(number, place, rows)).await;
         let suggestion = match meant {
-            Ok(Some(noun)) => format!(" (did you mean `{noun}`?)"),
+            Ok(Some(client)) => format!(" (did you mean `{client}`?)"),
             Ok(None) | Err(_) => String::new(),
         };
         let text = format!("`{number}` cannot be called: there is no trunk{suggestion}");
@@ -109,7 +110,11 @@ async fn address(
     let reached = guard.check(ip, shared.policy(author));
     reached.map_err(|refused| Unreachable {
         code: error::ADDRESS_REFUSED,
-        text: format!("`{}`: {refused}", model::address::redacted_sip(uri)),
+        text: format!(
+            "`{}`: {refused}; {}",
+            model::address::redacted_sip(uri),
+            refused.advice("sip")
+        ),
         is_unknown: false,
     })?;
     peers.insert(uri.to_owned(), peer);

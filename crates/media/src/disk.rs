@@ -12,6 +12,7 @@ use media_proto::{EndpointId, RecordingId, Report};
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -261,6 +262,7 @@ impl Writer {
                 .write(true)
                 .create(true)
                 .truncate(true)
+                .mode(0o600)
                 .open(part(&path))?;
             file.write_all(&wav::header(0))?;
             Ok(file)
@@ -390,6 +392,7 @@ fn recover_file(unfinished: &Path) -> io::Result<Option<PathBuf>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
     use tokio::sync::mpsc::unbounded_channel;
 
     const ENDPOINT: EndpointId = EndpointId(3);
@@ -435,6 +438,9 @@ mod tests {
             samples
         );
         assert!(!part(&path).exists());
+        // It holds what people said.
+        let permissions = fs::metadata(&path).unwrap().permissions();
+        assert_eq!(permissions.mode() & 0o777, 0o600);
     }
 
     #[test]

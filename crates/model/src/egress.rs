@@ -56,6 +56,21 @@ pub enum Class {
 #[error("the address {0} is not allowed")]
 pub struct Refused(pub IpAddr);
 
+impl Refused {
+    /// What to do about it.
+    ///
+    /// - `section`: of the configuration, for the protocol: `fetch` or `sip`
+    #[must_use]
+    pub fn advice(self, section: &str) -> String {
+        match class(self.0) {
+            Class::Private => format!(
+                "use a public address, or ask the operator to set `{section}.allow_private`"
+            ),
+            Class::Public | Class::Metadata | Class::Invalid => "use a public address".to_owned(),
+        }
+    }
+}
+
 impl Guard {
     /// Whether an account with this policy may connect to the address.
     ///
@@ -166,6 +181,20 @@ fn unwrapped(address: IpAddr) -> IpAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn advises_the_setting_where_it_would_help() {
+        let table = [
+            ("127.0.0.1", true),
+            ("::ffff:10.0.0.1", true),
+            ("169.254.169.254", false),
+            ("0.0.0.0", false),
+        ];
+        for (text, helps) in table {
+            let advice = Refused(text.parse().unwrap()).advice("fetch");
+            assert_eq!(advice.contains("`fetch.allow_private`"), helps, "{text}");
+        }
+    }
 
     #[test]
     fn judges_addresses() {

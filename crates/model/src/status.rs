@@ -123,9 +123,12 @@ words!(
         WrongPassword = "wrong-password",
         /// The number is not public, and the caller is neither a trunk nor a client.
         NotPublic = "not-public",
-        /// The called party is neither a client nor a number here, or the number has no
-        /// application.
+        /// The called party is neither a client nor a number here.
         NotFound = "not-found",
+        /// The number has no application.
+        NoApplication = "no-application",
+        /// The application of the number, or of the calling client, has no address.
+        NoAddress = "no-address",
         /// The account is suspended or closed.
         Inactive = "account-not-active",
         /// The source has as many calls as one that is neither a trunk nor a client may have.

@@ -226,9 +226,6 @@ fn diagnose(
         Ok(config) => config,
         Err(code) => return code,
     };
-    for text in config.weak_secrets(&[]) {
-        eprintln!("patchcord: {text}");
-    }
     let mut suspicious = false;
     let done = run(async {
         let (text, found) = look(config).await?;
@@ -242,8 +239,7 @@ fn diagnose(
 }
 
 fn print(text: &str) -> anyhow::Result<()> {
-    std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes())?;
-    Ok(())
+    Ok(usage::write(&mut std::io::stdout().lock(), text)?)
 }
 
 fn load(flags: &config::Flags) -> Result<config::Config, ExitCode> {

@@ -205,7 +205,7 @@ pub(crate) async fn start(mut config: Config, stages: watch::Receiver<Stage>) ->
 async fn bind(address: SocketAddr, what: &str, setting: &str) -> Result<TcpListener> {
     let listener = TcpListener::bind(address).await;
     listener.map_err(|error| {
-        let advice = usage::taken(&error, address.port(), setting).unwrap_or_default();
+        let advice = usage::bind_advice(&error, address, setting);
         anyhow!("cannot listen on {address} for {what}: {error}{advice}")
     })
 }

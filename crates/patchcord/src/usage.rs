@@ -4,6 +4,8 @@
 //! have another exit code (`docs/operating.md`).
 
 use std::fmt;
+use std::io::{ErrorKind, Write};
+use std::net::SocketAddr;
 
 /// The request refers to something missing or impossible: a call that is not recorded, a folder
 /// that does not exist.
@@ -18,16 +20,34 @@ impl fmt::Display for WrongUsage {
 
 impl std::error::Error for WrongUsage {}
 
-/// What to do about a port that another process has; `None` if something else is wrong.
+/// What to do about an address that cannot be listened on: a port that another process has, or an
+/// address of another machine. Empty if something else is wrong.
 ///
 /// - `setting`: key of the address in the section `server`, and its flag
-pub(crate) fn taken(error: &std::io::Error, port: u16, setting: &str) -> Option<String> {
-    (error.kind() == std::io::ErrorKind::AddrInUse).then(|| {
-        format!(
+pub(crate) fn bind_advice(error: &std::io::Error, address: SocketAddr, setting: &str) -> String {
+    let (ip, port) = (address.ip(), address.port());
+    match error.kind() {
+        ErrorKind::AddrInUse => format!(
             "; another process, perhaps another Patchcord, has port {port}: find it with `ss -lntup | grep \
              :{port}` and stop it, or choose another port with `--{setting}` or `server.{setting}`"
-        )
-    })
+        ),
+        ErrorKind::AddrNotAvailable => format!(
+            "; {ip} is not an address of this machine: choose one that `ip address` lists with `--{setting}` or \
+             `server.{setting}`"
+        ),
+        _ => String::new(),
+    }
+}
+
+/// Writes an output. A reader that has read enough, such as `head`, is not an error.
+///
+/// # Errors
+/// As reported by the system.
+pub(crate) fn write(out: &mut impl Write, text: &str) -> std::io::Result<()> {
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
 }
 
 /// An error with its causes, but for those that were said already.
@@ -74,13 +94,33 @@ mod tests {
     }
 
     #[test]
-    fn a_taken_port_is_named_with_its_setting() {
-        let of = |kind: std::io::ErrorKind| taken(&kind.into(), 8080, "http");
-        let advice = of(std::io::ErrorKind::AddrInUse).unwrap();
+    fn an_address_that_cannot_be_used_is_named_with_its_setting() {
+        let address = "10.9.9.9:8080".parse().unwrap();
+        let of = |kind: ErrorKind| bind_advice(&kind.into(), address, "http");
+        let taken = of(ErrorKind::AddrInUse);
         for part in ["port 8080", "grep :8080", "`--http`", "`server.http`"] {
-            assert!(advice.contains(part), "{part}: {advice}");
+            assert!(taken.contains(part), "{part}: {taken}");
         }
-        assert_eq!(of(std::io::ErrorKind::PermissionDenied), None);
+        let elsewhere = of(ErrorKind::AddrNotAvailable);
+        for part in ["10.9.9.9 is not an address of this machine", "`--http`"] {
+            assert!(elsewhere.contains(part), "{part}: {elsewhere}");
+        }
+        assert_eq!(of(ErrorKind::PermissionDenied), "");
+    }
+
+    #[test]
+    fn a_reader_that_has_read_enough_is_not_an_error() {
+        struct Gone(ErrorKind);
+        impl Write for Gone {
+            fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+                Err(self.0.into())
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        assert!(write(&mut Gone(ErrorKind::BrokenPipe), "text").is_ok());
+        assert!(write(&mut Gone(ErrorKind::StorageFull), "text").is_err());
     }
 
     #[test]

@@ -57,13 +57,28 @@ pub(crate) async fn replay(
         event,
         ..filter(which)
     };
-    if let Some(event) = event
-        && inspect.delivery(event).await?.is_none()
-    {
-        return Err(unknown(event).into());
-    }
+    let one = match event {
+        Some(event) => {
+            let found = inspect.delivery(event).await?;
+            Some(found.ok_or_else(|| unknown(event))?)
+        }
+        None => None,
+    };
     let count = inspect.replay(&filter, now()).await?;
-    Ok(format!("{count} queued for delivery again\n"))
+    let why = one.filter(|_| count == 0).map(|one| pending(&one));
+    Ok(format!(
+        "{count} queued for delivery again{}\n",
+        why.unwrap_or_default()
+    ))
+}
+
+/// Why a callback was not queued again: it has not ended.
+fn pending(delivery: &Delivery) -> String {
+    let next = match delivery.next_at {
+        Some(at) => format!("its next attempt is at {}", at.iso8601()),
+        None => last(delivery),
+    };
+    format!(": {} is still pending; {next}", delivery.callback.event)
 }
 
 fn unknown(event: EventSid) -> WrongUsage {
@@ -190,6 +205,15 @@ mod tests {
             ended: Some(Timestamp(1_000_000)),
             replayed: None,
         };
+        let waiting = Delivery {
+            state: DeliveryState::Pending,
+            next_at: Some(Timestamp(1_000_000)),
+            ..dead.clone()
+        };
+        assert_eq!(
+            pending(&waiting),
+            ": EV01010101010101010101010101010101 is still pending; its next attempt is at 1970-01-01T00:00:01.000Z"
+        );
         let call = "CA03030303030303030303030303030303";
         assert_eq!(
             line(&dead),

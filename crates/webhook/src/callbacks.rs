@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use model::record::Callback;
-use model::{AccountSid, EventSid, Timestamp, error};
+use model::{AccountSid, EventSid, HttpMethod, Timestamp, error};
 use tokio::sync::Notify;
 
 use crate::backoff::retry_after;
@@ -333,7 +333,7 @@ impl Inner {
             }),
             ..FetchRequest::new(callback.method, callback.url.clone())
         };
-        judged(self.fetcher.fetch(request).await)
+        judged(self.fetcher.fetch(request).await, callback.method)
     }
 
     async fn note(&self, row: &PendingCallback, failure: Failure) {
@@ -368,8 +368,15 @@ impl Inner {
     }
 }
 
-/// What a response means for a callback.
-fn judged(result: Result<Fetched, FetchError>) -> Attempt {
+/// What a response means for a callback that was sent with that method.
+fn judged(result: Result<Fetched, FetchError>, method: HttpMethod) -> Attempt {
+    let hint = |status| match (method, status) {
+        (HttpMethod::Post, 405 | 501) => {
+            "; the request was a POST: set the method, such as `StatusCallbackMethod`, to GET if the application \
+             expects a GET"
+        }
+        (HttpMethod::Get | HttpMethod::Post, _) => "",
+    };
     let refused = |status, reason| Failure {
         code: error::FETCH_PROTOCOL,
         status: Some(status),
@@ -382,12 +389,20 @@ fn judged(result: Result<Fetched, FetchError>) -> Attempt {
         Ok(answer) if answer.status >= 500 || matches!(answer.status, 408 | 425 | 429) => {
             let asked = answer.header("retry-after");
             let asked = asked.and_then(|text| retry_after(text, SystemTime::now()));
-            let reason = format!("the answer has status {}", answer.status);
+            let reason = format!(
+                "the answer has status {}{}",
+                answer.status,
+                hint(answer.status)
+            );
             let failure = refused(answer.status, reason);
             Attempt::Failed { failure, asked }
         }
         Ok(answer) => {
-            let reason = format!("the application refused it with status {}", answer.status);
+            let reason = format!(
+                "the application refused it with status {}{}",
+                answer.status,
+                hint(answer.status)
+            );
             Attempt::Ended(Outcome::Dead(refused(answer.status, reason)))
         }
         Err(error) => {
@@ -412,4 +427,43 @@ fn now() -> Timestamp {
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap_or_default(),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_application_that_accepts_no_post_is_advised_to_change_the_method() {
+        let answered = |status, method| {
+            let answer = Fetched {
+                status,
+                content_type: None,
+                headers: Vec::new(),
+                body: bytes::Bytes::new(),
+                final_url: String::new(),
+                elapsed: Duration::ZERO,
+                attempts: 1,
+                reserved: None,
+            };
+            match judged(Ok(answer), method) {
+                Attempt::Failed { failure, .. } | Attempt::Ended(Outcome::Dead(failure)) => {
+                    failure.reason.contains("`StatusCallbackMethod`")
+                }
+                Attempt::Ended(Outcome::Delivered { .. }) | Attempt::Unsent { .. } => {
+                    panic!("{status} is not a failure")
+                }
+            }
+        };
+        let table = [
+            (501, HttpMethod::Post, true),
+            (405, HttpMethod::Post, true),
+            (405, HttpMethod::Get, false),
+            (500, HttpMethod::Post, false),
+            (404, HttpMethod::Post, false),
+        ];
+        for (status, method, advised) in table {
+            assert_eq!(answered(status, method), advised, "{status} {method}");
+        }
+    }
 }

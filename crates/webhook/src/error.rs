@@ -8,6 +8,7 @@ use std::time::Duration;
 use model::error;
 
 use model::address::redacted;
+use model::egress;
 
 /// A failed request, with the address at which it failed.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -29,7 +30,7 @@ pub enum Problem {
         reason: String,
     },
     /// The host's address is private or local, or serves cloud secrets.
-    #[error("the account may not reach {address}; use a public address")]
+    #[error("the account may not reach {address}; {}", egress::Refused(*address).advice("fetch"))]
     Refused {
         /// The resolved address of the host.
         address: IpAddr,

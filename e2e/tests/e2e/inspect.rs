@@ -130,7 +130,8 @@ fn a_live_call_is_shown() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A wrong password and a call to a number that is not there leave no other trace.
+/// A wrong password and calls to numbers that are not there, are private or have an application without an
+/// address leave no other trace, and each leaves one line.
 #[test]
 fn who_is_turned_away_is_listed() -> anyhow::Result<()> {
     let server = Server::start()?;
@@ -140,20 +141,42 @@ fn who_is_turned_away_is_listed() -> anyhow::Result<()> {
         wrong.start(&server, Pitch::of(500.0)).is_err(),
         "it registered"
     );
+    server.rest().number("4712", "http://127.0.0.1/a.xml")?;
+    let application = server
+        .rest()
+        .post("Applications", &[("FriendlyName", "empty")])?;
+    let application = application["sid"].as_str().unwrap_or_default();
+    let properties = [("Public", "true"), ("VoiceApplicationSid", application)];
+    server
+        .rest()
+        .number_with("4713", "http://127.0.0.1/a.xml", &properties)?;
     let bob = Setup::new("bob").start(&server, Pitch::of(500.0))?;
-    bob.dial("4711")?;
-    bob.wait_for("CALL_CLOSED")?;
-    let listed = wait::until("both refusals", Duration::from_secs(20), || {
+    for (at, number) in ["4711", "4712", "4713"].into_iter().enumerate() {
+        bob.dial(number)?;
+        bob.wait_for_nth("CALL_CLOSED", at + 1)?;
+    }
+    let listed = wait::until("the refusals", Duration::from_secs(20), || {
         let output = program()
             .args(["doctor", "phones", "--data"])
             .arg(server.data())
             .output()
             .ok()?;
         let text = String::from_utf8(output.stdout).ok()?;
-        let both = text.contains("wrong password for `kim`") && text.contains("`4711` is neither");
-        (both && output.status.code() == Some(1)).then_some(text)
+        let expected = [
+            "wrong password for `kim`",
+            "`4711` is neither",
+            "    1 x from 127.0.0.1  `4712` is not public",
+            "the application of `4713` has no address",
+        ];
+        let all = expected.iter().all(|part| text.contains(part));
+        (all && output.status.code() == Some(1)).then_some(text)
     });
-    ensure!(listed.is_ok(), "{}", server.log());
+    // The phone answers the challenge of the private number with credentials that are no client's.
+    ensure!(
+        listed.as_ref().is_ok_and(|text| text.lines().count() == 4),
+        "{listed:?} {}",
+        server.log()
+    );
     ensure!(server.log().contains("turned away"), "{}", server.log());
     Ok(())
 }

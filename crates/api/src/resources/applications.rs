@@ -285,19 +285,12 @@ const PROPERTIES: &[Param] = &[
 
 /// What Twilio's applications say about calls.
 const VOICE: &[Param] = &[
-    param(
-        "VoiceUrl",
-        Is::Address,
-        "Address of the document; empty for none.",
-    )
-    .within(TWILIO)
-    .elsewhere("RcmlUrl"),
+    param("VoiceUrl", Is::Address, "Another name of `RcmlUrl`."),
     param(
         "VoiceMethod",
         Is::Method,
-        "Method for `VoiceUrl`; POST if not given.",
-    )
-    .within(TWILIO),
+        "Method for the document; if not given, POST with `VoiceUrl`, and the number's with `RcmlUrl`.",
+    ),
     param(
         "VoiceFallbackUrl",
         Is::Address,

@@ -40,6 +40,22 @@ pub(crate) static ROUTES: &[Route] = &[
     Route::post(LIST, |c, a, _| Box::pin(create(c, a)))
         .needs(Action::Create, "Calls")
         .params(&[PARTIES, CREDENTIALS, NEW_DOCUMENT, DOCUMENT, EVENTS])
+        .instead(&[
+            TWIML,
+            (
+                "ApplicationSid",
+                "send the address of the application's document as Url",
+            ),
+            (
+                "Record",
+                "a connection is recorded by `<Dial record=\"true\">` in the document",
+            ),
+            (
+                "SendDigits",
+                "begin the document with `<Play digits=\"...\"/>`",
+            ),
+            ("CallerId", "send it as From"),
+        ])
         .answers(Answers::Legs(&CALL))
         .status([200, 201])
         .doc("Makes a call; one to a client rings all its phones, each as a leg of its own."),
@@ -50,6 +66,7 @@ pub(crate) static ROUTES: &[Route] = &[
     Route::post(ONE, |c, a, sid| Box::pin(modify(c, a, sid)))
         .needs(Action::Modify, "Calls")
         .params(&[NEXT_DOCUMENT, DOCUMENT, CHANGES])
+        .instead(&[TWIML])
         .answers(Answers::One(&CALL))
         .doc("Changes a live call: ends it, or runs another document."),
 ];
@@ -142,6 +159,11 @@ const CREDENTIALS: &[Param] = &[
     .within(TWILIO),
 ];
 
+/// What to send instead of a document.
+const TWIML: (&str, &str) = (
+    "Twiml",
+    "put the document on a web server and send its address as Url",
+);
 const URL: Param = param("Url", Is::Text, "Address of the document to run.");
 const NEW_DOCUMENT: &[Param] = &[URL.required()];
 const NEXT_DOCUMENT: &[Param] = &[URL];
@@ -268,7 +290,7 @@ async fn create(context: &Context<'_>, account: &Account) -> Answer {
     }
     let created = context.state.calls.create(new).await;
     let records = created.map_err(|refusal| match refusal {
-        CreateError::Unreachable(text) => Failure::of(error::UNREACHABLE_TARGET).saying(text),
+        CreateError::Unreachable(why) => Failure::of(why.code).saying(why.text),
         CreateError::Busy => Failure::busy(StatusCode::TOO_MANY_REQUESTS),
         CreateError::Store => Failure::of(error::INTERNAL).saying(refusal.to_string()),
     })?;

@@ -249,7 +249,10 @@ async fn create(context: &Context<'_>, account: &Account) -> Answer {
     let params = &context.params;
     let Some(phone_number) = params.filled("PhoneNumber").map(str::trim) else {
         return Err(if params.filled("AreaCode").is_some() {
-            number_of_provider()
+            Failure::of(error::NUMBER_TAKEN).saying(
+                "No provider of numbers is connected, so an area code is not enough: \
+                 name your own number with PhoneNumber.",
+            )
         } else {
             Failure::parameter("PhoneNumber", "this parameter is required")
         });

@@ -72,24 +72,59 @@ async fn an_unknown_parameter_is_named_with_the_one_that_was_meant() {
 }
 
 #[tokio::test]
-async fn a_parameter_of_the_other_dialect_is_named_with_the_one_of_this() {
+async fn the_address_of_an_application_has_two_names_at_both_bases() {
     let server = Server::start().await;
     let list = format!("/Accounts/{}/Applications.json", server.admin);
-    let form = "FriendlyName=a&VoiceUrl=http://a/&VoiceMethod=GET";
-    let made = server.post(&server.admin(), &list, form).await;
-    made.is(200);
-    let expected = [
-        "VoiceUrl: unknown parameter; use RcmlUrl",
-        "VoiceMethod: unknown parameter",
+    for (base, field) in [("", "rcml_url"), ("/2010-04-01", "voice_url")] {
+        for name in ["VoiceUrl", "RcmlUrl"] {
+            let form = format!("FriendlyName=a&VoiceMethod=GET&{name}=http://a/");
+            let made = server
+                .post(&server.admin(), &format!("{base}{list}"), &form)
+                .await;
+            assert!(made.status.is_success(), "{base} {name}");
+            assert!(warnings(&made).is_empty(), "{base} {name}");
+            let made = made.error();
+            assert_eq!(made[field], "http://a/", "{base} {name}");
+            let sid = made["sid"].as_str().unwrap().parse().unwrap();
+            let stored = server.store.application(sid).await.unwrap().unwrap();
+            assert_eq!(stored.method, Some(model::HttpMethod::Get), "{base} {name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_path_that_does_not_exist_is_not_taken_for_a_wrong_identifier() {
+    let server = Server::start().await;
+    let who = server.admin();
+    let account = format!("/Accounts/{}", server.admin);
+    let foreign = "/Accounts/AC00000000000000000000000000000000";
+    let twilio = "/2010-04-01";
+    let table = [
+        (
+            format!("{account}/calls.json"),
+            "There is no such path: `calls` is not known here; did you mean `Calls`?",
+        ),
+        (
+            format!("{twilio}{foreign}/Conferences.json"),
+            "`Conferences` is not supported here; see docs/twilio.md.",
+        ),
+        (
+            format!("{twilio}{foreign}/Calls.json"),
+            "The resource does not exist, or belongs to another account.",
+        ),
+        (
+            format!("{twilio}{account}/Calls/CA1.json"),
+            "The resource does not exist, or belongs to another account.",
+        ),
     ];
-    assert_eq!(warnings(&made), expected);
-    // Twilio's base has both.
-    let twilio = format!("/2010-04-01{list}");
-    for name in ["VoiceUrl", "RcmlUrl"] {
-        let form = format!("{name}=http://a/");
-        let made = server.post(&server.admin(), &twilio, &form).await;
-        made.is(201);
-        assert_eq!(made.error()["voice_url"], "http://a/");
+    for (path, expected) in table {
+        let answer = server.get(&who, &path).await;
+        answer.is(404);
+        let error = answer.error();
+        assert_eq!(
+            (&error["code"], &error["message"]),
+            (&20_404.into(), &expected.into())
+        );
     }
 }
 
@@ -240,7 +275,19 @@ async fn a_number_that_cannot_be_had_says_why() {
             exists.as_str(),
         ),
         (list.clone(), "PhoneNumber=52", 21452, "add isSIP=true"),
-        (list.clone(), "AreaCode=305", 21452, "No number provider"),
+        (list.clone(), "AreaCode=305", 21452, "with PhoneNumber"),
+        (
+            list.clone(),
+            "AreaCode=305&isSIP=true",
+            21452,
+            "with PhoneNumber",
+        ),
+        (
+            format!("/2010-04-01{list}"),
+            "AreaCode=305",
+            21422,
+            "with PhoneNumber",
+        ),
         (
             format!("/2010-04-01{list}"),
             "PhoneNumber=51",

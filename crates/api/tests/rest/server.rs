@@ -10,7 +10,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use call_proto::{CreateError, Modify, ModifyError, NewCall, NewMessage, SendError};
+use call_proto::{CreateError, Modify, ModifyError, NewCall, NewMessage, SendError, Unreachable};
 use http::{HeaderMap, Request, StatusCode};
 use model::Source;
 use model::record::{Account, CallRecord, Message, Organization};
@@ -267,6 +267,14 @@ impl Answer {
     }
 }
 
+fn unreachable(code: u16, text: &str) -> CreateError {
+    CreateError::Unreachable(Unreachable {
+        code,
+        text: text.to_owned(),
+        is_unknown: false,
+    })
+}
+
 /// A call engine that records its requests.
 pub(crate) struct TestEngine {
     pub(crate) store: Store,
@@ -280,11 +288,8 @@ pub(crate) struct TestEngine {
 impl Calls for TestEngine {
     async fn create(&self, new: NewCall) -> Result<Vec<CallRecord>, CreateError> {
         let legs = match new.target.as_str() {
-            "nobody" => {
-                return Err(CreateError::Unreachable(
-                    "nobody is not registered".to_owned(),
-                ));
-            }
+            "nobody" => return Err(unreachable(11_008, "nobody is not registered")),
+            "sip:nobody@127.0.0.1" => return Err(unreachable(11_110, "127.0.0.1 is private")),
             "busy" => return Err(CreateError::Busy),
             "two" => 2,
             _ => 1,

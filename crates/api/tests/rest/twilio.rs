@@ -372,7 +372,7 @@ async fn applications_have_twilio_s_addresses_and_methods() {
     assert!(changed["voice_fallback_url"].is_null() && changed["sms_url"].is_null());
     assert_eq!(server.get(&who, &path).await.json(), changed);
     server.post(&who, &path, "VoiceUrl=a").await.is(400);
-    // Restcomm's applications have one address, under another name.
+    // Restcomm's applications show one address, under another name, and accept it under both.
     let restcomm = format!("/Accounts/{}/Applications/{sid}.json", server.admin);
     let shown = server.get(&who, &restcomm).await.json();
     assert_eq!(shown["rcml_url"], "http://a/v");
@@ -381,7 +381,7 @@ async fn applications_have_twilio_s_addresses_and_methods() {
         .post(&who, &restcomm, "VoiceUrl=http://a/w")
         .await
         .is(200);
-    assert_eq!(stored().await.rcml_url.as_deref(), Some("http://a/v"));
+    assert_eq!(stored().await.rcml_url.as_deref(), Some("http://a/w"));
 }
 
 #[tokio::test]
@@ -394,8 +394,34 @@ async fn what_is_not_supported_is_refused_by_name() {
     refused.is(400);
     assert_eq!(
         refused.error()["message"],
-        "Record: this parameter is not supported here"
+        "Record: this parameter is not supported here; a connection is recorded by \
+         `<Dial record=\"true\">` in the document"
     );
+    // As the documentation says.
+    let docs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/twilio.md");
+    let docs = std::fs::read_to_string(docs).unwrap();
+    let (_, list) = docs.split_once("names it:\n").unwrap();
+    let (list, _) = list.split_once(". For a change").unwrap();
+    let names: Vec<&str> = list.split('`').skip(1).step_by(2).collect();
+    assert!(names.len() > 20, "{names:?}");
+    for name in names {
+        let form = format!("From=a&To=client:b&Url=http://a/d&{name}=x");
+        let refused = server.post(&who, &calls, &form).await.error();
+        let text = format!("{name}: this parameter is not supported here");
+        assert!(
+            refused["message"].as_str().unwrap().starts_with(&text),
+            "{refused}"
+        );
+    }
+    for name in ["Twiml", "ApplicationSid"] {
+        let form = format!("From=a&To=client:b&{name}=x");
+        let refused = server.post(&who, &calls, &form).await.error();
+        let message = refused["message"].as_str().unwrap();
+        assert!(
+            message.starts_with(name) && message.ends_with(" as Url"),
+            "{message}"
+        );
+    }
     server
         .post(&who, &calls, "From=a&To=client:b&Url=http://a/d")
         .await
@@ -453,8 +479,10 @@ async fn numbers_have_the_capabilities_that_twilio_names() {
 async fn an_unreachable_party_is_the_request_s_fault() {
     let server = Server::start().await;
     let path = format!("{BASE}/Accounts/{}/Calls.json", server.admin);
-    let form = "From=a&To=client:nobody&Url=http://a/d";
-    let refused = server.post(&server.admin(), &path, form).await;
-    refused.is(400);
-    assert_eq!(refused.error()["code"], 11_008);
+    for (to, code) in [("client:nobody", 11_008), ("sip:nobody@127.0.0.1", 11_110)] {
+        let form = format!("From=a&To={to}&Url=http://a/d");
+        let refused = server.post(&server.admin(), &path, &form).await;
+        refused.is(400);
+        assert_eq!(refused.error()["code"], code, "{to}");
+    }
 }

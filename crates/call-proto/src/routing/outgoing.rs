@@ -25,6 +25,15 @@ pub enum Way {
     },
 }
 
+/// Where a called party is named.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// In a noun of a document.
+    Document,
+    /// In a parameter of a request to the API.
+    Parameter,
+}
+
 /// Decides where to find a called party.
 ///
 /// - `domain`: the served SIP domain; a SIP address in it may be a client's.
@@ -52,12 +61,16 @@ pub fn way(target: &Target, domain: &str, rows: &Rows) -> Result<Result<Way, Unr
     }
 }
 
-/// What was probably meant by a number for which there is no trunk: the noun of an existing client.
+/// What was probably meant by a number for which there is no trunk: an existing client, as it is
+/// written in that place.
 ///
 /// # Errors
 /// The row that the answer depends on, if it is not known yet.
-pub fn meant(number: &str, rows: &Rows) -> Result<Option<String>, Want> {
-    Ok(means_client(number, rows)?.then(|| format!("<Client>{number}</Client>")))
+pub fn meant(number: &str, place: Place, rows: &Rows) -> Result<Option<String>, Want> {
+    Ok(means_client(number, rows)?.then(|| match place {
+        Place::Document => format!("<Client>{number}</Client>"),
+        Place::Parameter => format!("client:{number}"),
+    }))
 }
 
 /// Whether a text that may also be a number means a client.

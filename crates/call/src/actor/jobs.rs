@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use call_proto::routing::Place;
 use call_proto::{AudioFailure, Event, Req};
 use media::RecordingId;
 use model::{AccountSid, CallSid};
@@ -26,7 +27,9 @@ impl Actor {
                 let shared = Arc::clone(&shared);
                 async move {
                     let mut peers = Peers::new();
-                    let routes = resolve::resolve(&shared, target, author, &mut peers).await;
+                    let routes =
+                        resolve::resolve(&shared, (target, Place::Document), author, &mut peers)
+                            .await;
                     (routes, peers)
                 }
             }))

@@ -42,7 +42,13 @@ fn line(refusal: &Refusal) -> String {
             "`{name}` is not public: register the phone, or set `Public=true` on the number"
         ),
         RefusalReason::NotFound => format!(
-            "`{name}` is neither a client nor a number with an application: add it, or set its `VoiceUrl`"
+            "`{name}` is neither a client nor a number here: add it, or correct what the caller dials"
+        ),
+        RefusalReason::NoApplication => {
+            format!("`{name}` has no application: set its `VoiceUrl`")
+        }
+        RefusalReason::NoAddress => format!(
+            "the application of `{name}` has no address: set the application's `RcmlUrl` (`VoiceUrl` at `/2010-04-01`)"
         ),
         RefusalReason::Inactive => {
             format!("`{name}` belongs to an account that is suspended or closed")
@@ -73,6 +79,10 @@ mod tests {
                 last: Timestamp(0),
             };
             let text = line(&refusal);
+            if reason == RefusalReason::NoAddress {
+                // The application takes precedence over the number's own `VoiceUrl`.
+                assert!(text.contains("application's `RcmlUrl`"), "{text}");
+            }
             assert!(
                 text.contains("3 x from 192.0.2.7  ") && text.contains("`b\u{fffd}ob\u{fffd}`"),
                 "{text}"

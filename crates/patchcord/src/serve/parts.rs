@@ -146,7 +146,7 @@ pub(super) async fn sip(
     };
     let bound = Sip::bind(sip, Arc::new(directory)).await;
     bound.map_err(|error| {
-        let advice = usage::taken(&error.source, error.address.port(), "sip").unwrap_or_default();
+        let advice = usage::bind_advice(&error.source, error.address, "sip");
         anyhow!("{error}{advice}")
     })
 }
