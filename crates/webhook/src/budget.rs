@@ -30,6 +30,7 @@ pub struct Budget(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     state: Mutex<State>,
+    per_customer: u32,
     patience: Duration,
 }
 
@@ -72,6 +73,7 @@ impl Budget {
         };
         Self(Arc::new(Inner {
             state: Mutex::new(state),
+            per_customer,
             patience,
         }))
     }
@@ -133,8 +135,13 @@ impl Reserved {
     }
 
     /// How many there are.
-    fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.budget.state().ledger.held(self.file) as usize * UNIT
+    }
+
+    /// Whether the customer may not have more.
+    pub(crate) fn is_whole_share(&self) -> bool {
+        self.budget.state().ledger.held(self.file) >= self.budget.0.per_customer
     }
 
     async fn take(&self, bytes: usize) -> Result<(), NoRoom> {
