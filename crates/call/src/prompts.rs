@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::sync::watch;
 
 /// Maximum samples of all files that are kept although no call may have them: 16 MiB.
-const MOST: usize = 8 << 20;
+const MAX_KEPT: usize = 8 << 20;
 
 /// What is wrong with a file that makes the decoder panic.
 pub(crate) const UNDECODABLE: &str = "the sound file could not be decoded";
@@ -96,7 +96,7 @@ fn trim(known: &mut VecDeque<Prompt>) {
         let Some(samples) = prompt.kept() else {
             continue;
         };
-        if total + samples.len() <= MOST {
+        if total + samples.len() <= MAX_KEPT {
             total += samples.len();
         } else {
             prompt.samples = Samples::InUse(Arc::downgrade(&samples));
@@ -227,12 +227,12 @@ mod tests {
         let (prompts, decoder) = (Prompts::default(), Decoder::default());
         let (short, long, longer) = (file(), file(), file());
         decoder.get(&prompts, &short, 10).await.unwrap();
-        decoder.get(&prompts, &long, MOST - 10).await.unwrap();
+        decoder.get(&prompts, &long, MAX_KEPT - 10).await.unwrap();
         decoder.get(&prompts, &short, 10).await.unwrap();
-        decoder.get(&prompts, &long, MOST - 10).await.unwrap();
+        decoder.get(&prompts, &long, MAX_KEPT - 10).await.unwrap();
         assert_eq!(decoder.runs(), 2, "both are kept");
-        let played = decoder.get(&prompts, &longer, MOST + 1).await.unwrap();
-        let again = decoder.get(&prompts, &longer, MOST + 1).await.unwrap();
+        let played = decoder.get(&prompts, &longer, MAX_KEPT + 1).await.unwrap();
+        let again = decoder.get(&prompts, &longer, MAX_KEPT + 1).await.unwrap();
         assert!(Arc::ptr_eq(&played, &again));
         assert_eq!(decoder.runs(), 3);
         let gone = Arc::downgrade(&played);
@@ -243,7 +243,7 @@ mod tests {
         // The one used least recently makes room.
         decoder.get(&prompts, &short, 10).await.unwrap();
         assert_eq!(decoder.runs(), 4);
-        decoder.get(&prompts, &long, MOST - 10).await.unwrap();
+        decoder.get(&prompts, &long, MAX_KEPT - 10).await.unwrap();
         assert_eq!(decoder.runs(), 5);
     }
 }

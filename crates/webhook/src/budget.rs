@@ -60,13 +60,13 @@ impl Budget {
     }
 
     fn with_patience(total: u64, per_customer: u64, patience: Duration) -> Self {
-        let units = |bytes: u64| {
+        let whole_units = |bytes: u64| {
             u32::try_from(bytes / UNIT as u64)
                 .unwrap_or(u32::MAX)
                 .max(1)
         };
-        let total = units(total);
-        let per_customer = units(per_customer).min(total);
+        let total = whole_units(total);
+        let per_customer = whole_units(per_customer).min(total);
         let state = State {
             ledger: Ledger::new(total, per_customer, patience / 2),
             waiters: BTreeMap::new(),
