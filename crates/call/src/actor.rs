@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use call_proto::journal::Recorder;
 use call_proto::{
-    Addressed, Ask, AudioFailure, Clip, Command, Event, Fact, Headers, Invite, Lane, LegCommand,
+    Addressed, Ask, AudioFailure, Command, Event, Fact, Headers, Invite, Lane, LegCommand,
     MediaEvent, Modify, ModifyError, Req, RoomInput, RoomRequest, Route, Unreachable,
 };
 use futures_util::FutureExt as _;
@@ -33,6 +33,7 @@ use tracing::{Instrument, error, info_span, warn};
 use webhook::CookieJar;
 
 use crate::books::Books;
+use crate::clips::Clips;
 use crate::engine::Shared;
 use crate::listening::Listenings;
 use crate::live::{Inbox, Replies};
@@ -43,9 +44,6 @@ use crate::{facts, now, panics, resolve, rooms, sip_side, sleep_until};
 
 /// Documents longer than this, in bytes, are parsed apart from the thread's other work.
 const LONG_DOCUMENT: usize = 16 * 1024;
-
-/// Maximum clips waiting to be played; the oldest is dropped to make room.
-const MOST_CLIPS: usize = 64;
 
 /// The payload of a panic.
 type Panic = Box<dyn Any + Send>;
@@ -120,9 +118,7 @@ struct Actor {
     recordings: HashMap<RecordingId, RecordingSid>,
     /// Endpoints that have reported their counters.
     counted: usize,
-    clips: BTreeMap<u64, Arc<[i16]>>,
-    /// Number of clips kept so far.
-    kept: u64,
+    clips: Clips,
     dialogs: BTreeMap<CallSid, String>,
     peers: Peers,
     jobs: JoinSet<()>,
@@ -163,8 +159,7 @@ async fn run(shared: Arc<Shared>, start: Start) {
         asks: 0,
         recordings: HashMap::new(),
         counted: 0,
-        clips: BTreeMap::new(),
-        kept: 0,
+        clips: Clips::default(),
         dialogs: start
             .dialog
             .map(|dialog| (start.root, dialog))
@@ -355,24 +350,11 @@ impl Actor {
                     .handle(call, Event::Resolved { req, routes }, now());
             }
             Input::Audio(call, req, result) => {
-                let result = result.map(|samples| self.keep(samples));
+                let result = result.map(|samples| self.clips.keep(samples));
                 self.family
                     .handle(call, Event::Audio { req, result }, now());
             }
         }
-    }
-
-    /// Kept until it is played; then the media side has it.
-    fn keep(&mut self, samples: Arc<[i16]>) -> Clip {
-        // Those of prompts that a key cut short are never played.
-        while self.clips.len() >= MOST_CLIPS {
-            self.clips.pop_first();
-        }
-        self.kept += 1;
-        let id = self.kept;
-        let length = Duration::from_micros(samples.len() as u64 * 125);
-        self.clips.insert(id, samples);
-        Clip { id, length }
     }
 
     async fn carry_out(&mut self) {

@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use ::audio::PromptError;
+use ::audio::{Prompt, PromptError};
 use call_proto::{AudioFailure, FetchFailure, FetchRequest, Fetched};
 use model::{AccountSid, EventSid, error};
 use speech::{SpeakRequest, Voice};
-use webhook::{BodyKind, CookieJar, FetchError, NoRoom, Problem, SoundOwner, Stamp};
+use webhook::{
+    BodyKind, CookieJar, FetchError, MediaCache, NoRoom, Problem, Sound, SoundOwner, Stamp,
+};
 
 use crate::engine::Shared;
-
-/// Memory needed to decode the longest sound, in bytes.
-const MAX_MEMORY: usize = ::audio::prompt::MAX_SECONDS * 8_000 * 4;
+use crate::prompts;
 
 /// Requests a document from an application.
 pub(crate) async fn document(
@@ -69,45 +69,25 @@ pub(crate) async fn load(
     let sounds = &shared.parts.sounds;
     let sound = sounds.get(owner, url, jar, policy).await;
     let sound = sound.map_err(|error| failure(error.to_string()))?;
-    if let Some(samples) = shared.prompts.get(sound.bytes()) {
-        return Ok(samples);
-    }
-    let name = model::address::redacted(url);
-    let no_room = |NoRoom| failure(format!("{name}: {}", Problem::NoRoom));
-    let mut memory = sound.memory();
-    let mut sound = sounds.with_memory(owner, sound).await.map_err(no_room)?;
+    let bytes = Arc::clone(sound.bytes());
+    let decode = || decoded(sounds.clone(), owner, sound);
+    let samples = shared.prompts.get(&bytes, decode).await;
+    samples.map_err(|reason| failure(format!("{}: {reason}", model::address::redacted(url))))
+}
+
+/// Decodes a sound file on a thread of its own, with as much memory reserved as that needs.
+async fn decoded(sounds: MediaCache, owner: SoundOwner, sound: Sound) -> prompts::Outcome {
+    let no_room = |NoRoom| Problem::NoRoom.to_string();
+    let workspace = sounds.workspace(owner, sound).await.map_err(no_room)?;
     loop {
-        let limit = if memory >= MAX_MEMORY {
-            usize::MAX
-        } else {
-            memory.saturating_sub(sound.bytes().len())
-        };
-        // The memory stays reserved until the work is done, even if the call ends earlier.
-        let file = sound.clone();
-        let decoding = tokio::task::spawn_blocking(move || {
-            let samples = ::audio::Prompt::decode_within(file.bytes(), limit);
-            drop(file);
-            samples
-        });
+        let (bytes, memory) = (Arc::clone(workspace.bytes()), workspace.memory());
+        let decoding = tokio::task::spawn_blocking(move || Prompt::decode_within(&bytes, memory));
         match decoding.await {
-            Ok(Ok(samples)) => {
-                shared.prompts.put(sound.bytes(), &samples);
-                return Ok(samples);
-            }
             // It is more compressed than most files.
-            Ok(Err(PromptError::Memory)) if limit < usize::MAX => {
-                memory = memory.saturating_mul(16).min(MAX_MEMORY);
-                sound = sounds
-                    .reserve(owner, sound, memory)
-                    .await
-                    .map_err(no_room)?;
-            }
-            Ok(Err(error)) => return Err(failure(format!("{name}: {error}"))),
+            Ok(Err(PromptError::Memory)) => workspace.enlarge().await.map_err(no_room)?,
+            Ok(samples) => return samples.map_err(|error| error.to_string()),
             // A decoder that panics does so because of the file.
-            Err(_) => {
-                let text = format!("{name}: the sound file could not be decoded");
-                return Err(failure(text));
-            }
+            Err(_) => return Err(prompts::UNDECODABLE.to_owned()),
         }
     }
 }
@@ -140,4 +120,88 @@ pub(crate) async fn speak(
             code: error::SAY_FAILED,
             text: error.to_string(),
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use webhook::{
+        AddressPolicy, FetchConfig, Fetcher, Keyring, KeyringError, MediaLimits, Secrets,
+    };
+
+    use super::*;
+
+    /// Signs nothing.
+    struct NoKeys;
+
+    #[async_trait::async_trait]
+    impl Keyring for NoKeys {
+        async fn secrets(&self, _: AccountSid) -> Result<Option<Secrets>, KeyringError> {
+            Ok(None)
+        }
+    }
+
+    /// A WAV file whose samples take eight bytes each while they are decoded.
+    fn slow_wav(frames: u32) -> Vec<u8> {
+        let mut file = b"RIFF\xFF\xFF\xFF\x7FWAVEfmt \x10\0\0\0\x01\0\x01\0".to_vec();
+        for number in [4000_u32, 4000, 0x0008_0001] {
+            file.extend(number.to_le_bytes());
+        }
+        file.extend(b"data");
+        file.extend(frames.to_le_bytes());
+        file.resize(file.len() + frames as usize, 0x80);
+        file
+    }
+
+    /// Answers one request with this file; returns its address.
+    async fn serve(file: Vec<u8>) -> String {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut asked = [0; 8192];
+            let _ = stream.read(&mut asked).await;
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", file.len());
+            stream.write_all(head.as_bytes()).await.unwrap();
+            stream.write_all(&file).await.unwrap();
+        });
+        format!("http://{address}/a.wav")
+    }
+
+    #[tokio::test]
+    async fn a_file_gets_as_much_memory_as_decoding_needs() {
+        const FRAMES: u32 = 300_000;
+        let folder = tempfile::tempdir().unwrap();
+        let fetcher = Fetcher::new(FetchConfig {
+            allow_private: true,
+            ..FetchConfig::default()
+        });
+        let cache = |limits| {
+            let folder = folder.path().to_owned();
+            let fetcher = fetcher.as_ref().unwrap().clone();
+            MediaCache::new(fetcher, Arc::new(NoKeys), folder, limits).unwrap()
+        };
+        let author = AccountSid::from_bytes([1; 16]);
+        let owner = SoundOwner {
+            author,
+            customer: author,
+        };
+        // It needs 9 bytes for each of its own.
+        let url = serve(slow_wav(FRAMES)).await;
+        let policy = AddressPolicy { private_ok: true };
+        for per_customer in [128, 2] {
+            let limits = MediaLimits {
+                memory_per_customer: per_customer * 1024 * 1024,
+                ..MediaLimits::default()
+            };
+            let cache = cache(limits);
+            let sound = cache.get(owner, &url, &CookieJar::default(), policy).await;
+            let sound = sound.unwrap();
+            let limit = 4 * sound.bytes().len();
+            let first = Prompt::decode_within(sound.bytes(), limit);
+            assert_eq!(first.err(), Some(PromptError::Memory));
+            let samples = decoded(cache, owner, sound).await.unwrap();
+            assert_eq!(samples.len(), 2 * FRAMES as usize, "{per_customer} MiB");
+        }
+    }
 }

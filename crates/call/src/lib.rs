@@ -12,6 +12,7 @@ mod admission;
 mod audio;
 mod books;
 mod calls;
+mod clips;
 pub mod closing;
 mod directory;
 mod engine;

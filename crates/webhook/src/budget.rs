@@ -1,22 +1,26 @@
 //! Memory for the sound files that are fetched and decoded at the moment.
 //!
-//! **Invariant: at most so many bytes are reserved, in total and by one customer.** A file that needs more than a
-//! customer may have gets all that it may have, so it is alone. Requests are served in order, the customer's own
-//! limit first, so that a customer that waits for itself takes nothing from others. Files that grow may wait for
-//! each other; the one that has waited longest gives up, and the others get its memory. Left to others: which
-//! accounts are one customer.
+//! **Invariant: at most so many bytes are reserved, in total and by one customer.** A file that
+//! needs more than a customer may have gets all that it may have, so it is alone. A request waits
+//! for at most ten seconds, and may be overtaken by others that fit for half of that time; the order
+//! is in `ledger`. Files that grow may wait for each other; the one that has waited longest gives
+//! up, and the others get its memory. Left to others: which accounts are one customer.
+
+mod ledger;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use model::AccountSid;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::oneshot;
+
+use ledger::{FileId, Ledger, RequestId};
 
 /// How long a file waits for memory: a caller hears nothing meanwhile.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Bytes of one permit.
+/// Bytes of one unit.
 const UNIT: usize = 1024;
 
 /// A number of bytes that is shared out. Clones share it.
@@ -25,18 +29,23 @@ pub struct Budget(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    total: Arc<Semaphore>,
+    state: Mutex<State>,
     per_customer: u32,
     patience: Duration,
-    customers: Mutex<BTreeMap<AccountSid, Weak<Semaphore>>>,
+}
+
+#[derive(Debug)]
+struct State {
+    ledger: Ledger,
+    /// Those who wait for a request.
+    waiters: BTreeMap<RequestId, oneshot::Sender<()>>,
 }
 
 /// Bytes that are reserved until this is dropped.
 #[derive(Debug)]
 pub struct Reserved {
     budget: Budget,
-    own: OwnedSemaphorePermit,
-    total: OwnedSemaphorePermit,
+    file: FileId,
 }
 
 /// There was no room in time.
@@ -51,17 +60,21 @@ impl Budget {
     }
 
     fn with_patience(total: u64, per_customer: u64, patience: Duration) -> Self {
-        let units = |bytes: u64| {
+        let whole_units = |bytes: u64| {
             u32::try_from(bytes / UNIT as u64)
                 .unwrap_or(u32::MAX)
                 .max(1)
         };
-        let total = units(total);
+        let total = whole_units(total);
+        let per_customer = whole_units(per_customer).min(total);
+        let state = State {
+            ledger: Ledger::new(total, per_customer, patience / 2),
+            waiters: BTreeMap::new(),
+        };
         Self(Arc::new(Inner {
-            total: Arc::new(Semaphore::new(total as usize)),
-            per_customer: units(per_customer).min(total),
+            state: Mutex::new(state),
+            per_customer,
             patience,
-            customers: Mutex::default(),
         }))
     }
 
@@ -72,85 +85,120 @@ impl Budget {
     /// # Errors
     /// [`NoRoom`] if others need them for too long.
     pub async fn reserve(&self, customer: AccountSid, bytes: usize) -> Result<Reserved, NoRoom> {
-        let (own, total) = self.take(self.of(customer), self.units(bytes)).await?;
-        Ok(Reserved {
+        let reserved = Reserved {
             budget: self.clone(),
-            own,
-            total,
-        })
-    }
-
-    async fn take(
-        &self,
-        own: Arc<Semaphore>,
-        units: u32,
-    ) -> Result<(OwnedSemaphorePermit, OwnedSemaphorePermit), NoRoom> {
-        let total = Arc::clone(&self.0.total);
-        let both = async {
-            let own = own.acquire_many_owned(units).await.ok()?;
-            let total = total.acquire_many_owned(units).await.ok()?;
-            Some((own, total))
+            file: self.state().ledger.open(customer),
         };
-        match tokio::time::timeout(self.0.patience, both).await {
-            Ok(Some(both)) => Ok(both),
-            Ok(None) | Err(_) => Err(NoRoom),
-        }
+        reserved.take(bytes.max(1)).await?;
+        Ok(reserved)
     }
 
-    fn units(&self, bytes: usize) -> u32 {
-        let units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX);
-        units.clamp(1, self.0.per_customer)
+    /// Changes the ledger, and wakes those that this serves.
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.state();
+        let result = change(&mut state);
+        for request in state.ledger.serve(Instant::now()) {
+            if let Some(waiter) = state.waiters.remove(&request) {
+                let _ = waiter.send(());
+            }
+        }
+        result
     }
 
-    fn of(&self, customer: AccountSid) -> Arc<Semaphore> {
-        let mut customers = self
-            .0
-            .customers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(own) = customers.get(&customer).and_then(Weak::upgrade) {
-            return own;
-        }
-        customers.retain(|_, own| own.strong_count() > 0);
-        let own = Arc::new(Semaphore::new(self.0.per_customer as usize));
-        customers.insert(customer, Arc::downgrade(&own));
-        own
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Reserved {
-    /// Takes what is missing up to these bytes, or to what the customer may have at most. Takes at least as much as
-    /// there is already, so that a file that arrives in small pieces does so seldom.
+    /// Takes what is missing up to these bytes, or to what the customer may have at most. Takes at
+    /// least as much as there is already, so that a file that arrives in small pieces does so
+    /// seldom.
     ///
     /// - `most`: bytes that will never be exceeded
     ///
     /// # Errors
     /// [`NoRoom`] if others need them for too long.
-    pub(crate) async fn grow(&mut self, bytes: usize, most: usize) -> Result<(), NoRoom> {
-        let held = self.own.num_permits();
-        if bytes <= held * UNIT {
+    pub(crate) async fn grow(&self, bytes: usize, most: usize) -> Result<(), NoRoom> {
+        let held = self.bytes();
+        if bytes <= held {
             return Ok(());
         }
-        let units = self.budget.units(bytes.max(2 * held * UNIT).min(most));
-        let missing = (units as usize).saturating_sub(held);
-        let Some(missing) = u32::try_from(missing).ok().filter(|missing| *missing > 0) else {
-            return Ok(());
-        };
-        let own = Arc::clone(self.own.semaphore());
-        let (own, total) = self.budget.take(own, missing).await?;
-        self.own.merge(own);
-        self.total.merge(total);
-        Ok(())
+        self.take(bytes.max(2 * held).min(most)).await
     }
 
     /// Gives back what is more than these bytes.
-    pub(crate) fn shrink(&mut self, bytes: usize) {
-        let keep = bytes.div_ceil(UNIT).max(1);
-        for permit in [&mut self.own, &mut self.total] {
-            let surplus = permit.num_permits().saturating_sub(keep);
-            drop(permit.split(surplus));
+    pub(crate) fn shrink(&self, bytes: usize) {
+        let units = units(bytes).max(1);
+        self.budget
+            .change(|state| state.ledger.shrink(self.file, units));
+    }
+
+    /// How many there are.
+    pub(crate) fn bytes(&self) -> usize {
+        self.budget.state().ledger.held(self.file) as usize * UNIT
+    }
+
+    /// Whether the customer may not have more.
+    pub(crate) fn is_whole_share(&self) -> bool {
+        self.budget.state().ledger.held(self.file) >= self.budget.0.per_customer
+    }
+
+    async fn take(&self, bytes: usize) -> Result<(), NoRoom> {
+        let (served, waiter) = oneshot::channel();
+        let request = self.budget.change(|state| {
+            let now = Instant::now();
+            let request = state.ledger.request(self.file, units(bytes), now)?;
+            state.waiters.insert(request, served);
+            Some(request)
+        });
+        let Some(request) = request else {
+            return Ok(());
+        };
+        let waiting = Waiting {
+            budget: &self.budget,
+            request,
+        };
+        match tokio::time::timeout(self.budget.0.patience, waiter).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => waiting.give_up(),
         }
     }
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        self.budget.change(|state| state.ledger.close(self.file));
+    }
+}
+
+/// A request that is withdrawn if its caller goes away.
+struct Waiting<'a> {
+    budget: &'a Budget,
+    request: RequestId,
+}
+
+impl Waiting<'_> {
+    /// It may have been served at the last moment.
+    fn give_up(&self) -> Result<(), NoRoom> {
+        self.budget.change(|state| {
+            state.waiters.remove(&self.request);
+            match state.ledger.withdraw(self.request) {
+                true => Err(NoRoom),
+                false => Ok(()),
+            }
+        })
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let _ = self.give_up();
+    }
+}
+
+fn units(bytes: usize) -> u32 {
+    u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -187,7 +235,7 @@ mod tests {
             "60 are not free"
         );
         drop(second);
-        let mut third = fits(&budget, 3, 1000 * KIB).await.unwrap();
+        let third = fits(&budget, 3, 1000 * KIB).await.unwrap();
         assert!(
             fits(&budget, 3, 1).await.is_none(),
             "it has all it may have"
@@ -214,7 +262,7 @@ mod tests {
     #[tokio::test]
     async fn a_file_takes_memory_as_it_grows() {
         let budget = budget();
-        let mut file = budget.reserve(customer(1), 10 * KIB).await.unwrap();
+        let file = budget.reserve(customer(1), 10 * KIB).await.unwrap();
         let most = 1000 * KIB;
         assert_eq!(file.grow(11 * KIB, most).await, Ok(()));
         assert!(
@@ -234,12 +282,37 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn small_requests_are_served_beside_a_large_one() {
+        let budget = Budget::new(100 * KIB as u64, 60 * KIB as u64);
+        let _held = fits(&budget, 1, 50 * KIB).await.unwrap();
+        let mut large = std::pin::pin!(fits(&budget, 2, 60 * KIB));
+        assert!(tokio::time::timeout(SOON, &mut large).await.is_err());
+        let small = tokio::time::timeout(SOON, fits(&budget, 3, 10 * KIB));
+        assert!(small.await.unwrap().is_some());
+    }
+
+    #[tokio::test]
+    async fn a_request_whose_caller_goes_away_is_withdrawn() {
+        let budget = budget();
+        let held = fits(&budget, 1, 60 * KIB).await.unwrap();
+        let growing = fits(&budget, 2, 30 * KIB).await.unwrap();
+        let grown = tokio::time::timeout(SOON / 10, growing.grow(50 * KIB, 50 * KIB));
+        assert!(grown.await.is_err());
+        let asked = tokio::time::timeout(SOON / 10, budget.reserve(customer(2), 30 * KIB));
+        assert!(asked.await.is_err());
+        drop(held);
+        assert_eq!(growing.bytes(), 30 * KIB);
+        assert!(budget.state().waiters.is_empty());
+        assert!(fits(&budget, 2, 30 * KIB).await.is_some());
+    }
+
+    #[tokio::test]
     async fn of_files_that_wait_for_each_other_one_gives_up() {
         let budget = budget();
         let grow = |after: Duration| {
             let budget = budget.clone();
             async move {
-                let mut file = budget.reserve(customer(1), 30 * KIB).await.unwrap();
+                let file = budget.reserve(customer(1), 30 * KIB).await.unwrap();
                 tokio::time::sleep(after).await;
                 file.grow(40 * KIB, 40 * KIB).await.is_ok()
             }

@@ -357,7 +357,7 @@ impl Fetcher {
         let coding = headers.iter().find(|(name, _)| name == "content-encoding");
         let coding = coding.and_then(|(_, value)| coding::named(value));
         let no_room = |NoRoom| FetchError::new(target.full.as_str(), Problem::NoRoom);
-        let mut reserved = match &request.reserve {
+        let reserved = match &request.reserve {
             Some((budget, customer)) if status == 200 => {
                 let room = budget.reserve(*customer, memory_for(0)).await;
                 Some(room.map_err(no_room)?)
@@ -369,7 +369,7 @@ impl Fetcher {
             BodyKind::Document | BodyKind::Ignored => self.config.timeout,
             BodyKind::Media => self.config.timeout * MEDIA_PATIENCE,
         };
-        let reading = self.body(kind, target, response, reserved.as_mut());
+        let reading = self.body(kind, target, response, reserved.as_ref());
         let body = match tokio::time::timeout(limit, reading).await {
             Ok(body) => body?,
             Err(_) if kind == BodyKind::Ignored => Bytes::new(),
@@ -378,7 +378,7 @@ impl Fetcher {
                 return Err(FetchError::new(target.full.as_str(), problem));
             }
         };
-        if let Some(reserved) = reserved.as_mut().filter(|_| coding.is_some()) {
+        if let Some(reserved) = reserved.as_ref().filter(|_| coding.is_some()) {
             // How long it is without its coding is not known before.
             let most = memory_for(self.limit(kind));
             reserved.grow(most, most).await.map_err(no_room)?;
@@ -389,7 +389,7 @@ impl Fetcher {
             }
             BodyKind::Ignored => body,
         };
-        if let Some(reserved) = &mut reserved {
+        if let Some(reserved) = &reserved {
             reserved.shrink(memory_for(body.len()));
         }
         let content_type = headers
@@ -414,7 +414,7 @@ impl Fetcher {
         kind: BodyKind,
         target: &Target,
         mut response: Answer,
-        mut reserved: Option<&mut Reserved>,
+        reserved: Option<&Reserved>,
     ) -> Result<Bytes, FetchError> {
         let limit = match kind {
             BodyKind::Document | BodyKind::Media => self.limit(kind),
@@ -434,7 +434,7 @@ impl Fetcher {
                     return Err(FetchError::new(target.full.as_str(), problem));
                 }
                 Ok(Some(chunk)) => {
-                    if let Some(reserved) = &mut reserved {
+                    if let Some(reserved) = reserved {
                         let memory = memory_for(body.len() + chunk.len());
                         let grown = reserved.grow(memory, most).await;
                         grown.map_err(|NoRoom| {

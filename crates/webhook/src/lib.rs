@@ -39,7 +39,7 @@ pub use cookie::CookieJar;
 pub use delivery::{CallbackConfig, CallbackStats};
 pub use error::{FetchError, Problem};
 pub use fetch::{BodyKind, FetchConfig, FetchRequest, Fetched, Fetcher, StartError};
-pub use media::{MediaCache, MediaLimits, Sound, SoundOwner};
+pub use media::{MediaCache, MediaLimits, Sound, SoundOwner, Workspace};
 pub use model::egress::AddressPolicy;
 pub use outbox::{
     Failure, MemoryOutbox, OutboxError, OutboxStore, Outcome, PendingCallback, RowPlace,

@@ -66,7 +66,8 @@ pub struct SoundOwner {
 /// The bytes of a sound file, with the memory that is reserved for them and for decoding them.
 #[derive(Clone, Debug)]
 pub struct Sound {
-    bytes: Arc<[u8]>,
+    /// Not a slice, which a weak reference would keep in memory.
+    bytes: Arc<Vec<u8>>,
     /// `None` if the cache keeps the file in memory.
     reserved: Option<Arc<Reserved>>,
 }
@@ -74,14 +75,43 @@ pub struct Sound {
 impl Sound {
     /// The file.
     #[must_use]
-    pub fn bytes(&self) -> &Arc<[u8]> {
+    pub fn bytes(&self) -> &Arc<Vec<u8>> {
+        &self.bytes
+    }
+}
+
+/// A sound file with memory to decode it, which stays reserved until this is dropped.
+#[derive(Debug)]
+pub struct Workspace {
+    bytes: Arc<Vec<u8>>,
+    reserved: Arc<Reserved>,
+}
+
+impl Workspace {
+    /// The file.
+    #[must_use]
+    pub fn bytes(&self) -> &Arc<Vec<u8>> {
         &self.bytes
     }
 
-    /// Memory that is, or must initially be, reserved.
+    /// Bytes of memory that decoding may take, besides the file; unlimited if the customer may not
+    /// have more, since the file is then alone.
     #[must_use]
     pub fn memory(&self) -> usize {
-        memory_for(self.bytes.len())
+        match self.reserved.is_whole_share() {
+            true => usize::MAX,
+            false => self.reserved.bytes().saturating_sub(self.bytes.len()),
+        }
+    }
+
+    /// Reserves twice as much. While it waits, it holds only what the file takes.
+    ///
+    /// # Errors
+    /// [`NoRoom`] if it cannot be had in time.
+    pub async fn enlarge(&self) -> Result<(), NoRoom> {
+        let twice = self.reserved.bytes().saturating_mul(2);
+        self.reserved.shrink(self.bytes.len());
+        self.reserved.grow(twice, usize::MAX).await
     }
 }
 
@@ -159,36 +189,22 @@ impl MediaCache {
             .clone()
     }
 
-    /// The same file with that many bytes of memory reserved, replacing its reservation.
-    ///
-    /// # Errors
-    /// [`NoRoom`] if they do not become free in time.
-    pub async fn reserve(
-        &self,
-        owner: SoundOwner,
-        sound: Sound,
-        memory: usize,
-    ) -> Result<Sound, NoRoom> {
-        let Sound { bytes, reserved } = sound;
-        // A waiting request must not hold memory that others wait for.
-        drop(reserved);
-        let reserved = self.0.budget.reserve(owner.customer, memory).await?;
-        Ok(Sound {
-            bytes,
-            reserved: Some(Arc::new(reserved)),
-        })
-    }
-
-    /// The file with memory to decode it: its own, or newly reserved.
+    /// A file with memory to decode it: its own, or newly reserved. Copies of a sound share it, so
+    /// only one of them may be decoded.
     ///
     /// # Errors
     /// [`NoRoom`] if it cannot be had in time.
-    pub async fn with_memory(&self, owner: SoundOwner, sound: Sound) -> Result<Sound, NoRoom> {
-        if sound.reserved.is_some() {
-            return Ok(sound);
-        }
-        let memory = sound.memory();
-        self.reserve(owner, sound, memory).await
+    pub async fn workspace(&self, owner: SoundOwner, sound: Sound) -> Result<Workspace, NoRoom> {
+        let Sound { bytes, reserved } = sound;
+        let reserved = match reserved {
+            Some(reserved) => reserved,
+            None => {
+                let memory = memory_for(bytes.len());
+                let new = self.0.budget.reserve(owner.customer, memory).await?;
+                Arc::new(new)
+            }
+        };
+        Ok(Workspace { bytes, reserved })
     }
 }
 
@@ -314,7 +330,7 @@ impl Inner {
         let Some((bytes, freshness)) = read.ok().flatten() else {
             return Ok(None);
         };
-        let bytes = bytes.into();
+        let bytes = Arc::new(bytes);
         self.memory.put(key, &bytes, &freshness);
         let reserved = Some(Arc::new(reserved));
         Ok(Some((Sound { bytes, reserved }, freshness)))
@@ -322,10 +338,12 @@ impl Inner {
 
     /// Stores a response if allowed. A full disk does not keep a call from playing it.
     async fn keep(&self, key: FileKey, answer: Fetched) -> Sound {
-        let bytes: Arc<[u8]> = answer.body.as_ref().into();
-        let reserved = answer.reserved.clone();
-        let (files, stored) = (Arc::clone(&self.files), Arc::clone(&bytes));
         let freshness = Freshness::of(&answer, now_s());
+        let reserved = answer.reserved;
+        let mut bytes = Vec::from(answer.body);
+        bytes.shrink_to_fit();
+        let bytes = Arc::new(bytes);
+        let (files, stored) = (Arc::clone(&self.files), Arc::clone(&bytes));
         match &freshness {
             Some(freshness) => self.memory.put(&key, &bytes, freshness),
             None => self.memory.remove(&key),

@@ -27,13 +27,13 @@ struct State {
 
 #[derive(Debug)]
 struct File {
-    bytes: Arc<[u8]>,
+    bytes: Arc<Vec<u8>>,
     freshness: Freshness,
     used: u64,
 }
 
 impl MediaMemory {
-    pub(crate) fn get(&self, key: &FileKey) -> Option<(Arc<[u8]>, Freshness)> {
+    pub(crate) fn get(&self, key: &FileKey) -> Option<(Arc<Vec<u8>>, Freshness)> {
         let mut state = self.state();
         state.clock += 1;
         let now = state.clock;
@@ -43,7 +43,7 @@ impl MediaMemory {
     }
 
     /// Keeps a file, and drops the least recently used ones if there are too many.
-    pub(crate) fn put(&self, key: &FileKey, bytes: &Arc<[u8]>, freshness: &Freshness) {
+    pub(crate) fn put(&self, key: &FileKey, bytes: &Arc<Vec<u8>>, freshness: &Freshness) {
         self.remove(key);
         if bytes.len() > LONGEST {
             return;

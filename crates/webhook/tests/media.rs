@@ -325,13 +325,48 @@ async fn memory_is_reserved_until_a_sound_is_decoded() {
     assert!(hold(1, "/b").await.is_some());
     // A file kept in memory takes none of it until it is decoded.
     let (one, other) = (hold(1, "/a").await.unwrap(), hold(1, "/a").await.unwrap());
-    let one = cache.with_memory(owner(1), one).await.unwrap();
-    let other = tokio::time::timeout(
-        Duration::from_millis(50),
-        cache.with_memory(owner(1), other),
-    );
+    let one = cache.workspace(owner(1), one).await.unwrap();
+    let other = tokio::time::timeout(Duration::from_millis(50), cache.workspace(owner(1), other));
     assert!(other.await.is_err(), "it waits for the first");
     drop(one);
+}
+
+#[tokio::test]
+async fn memory_to_decode_doubles_up_to_the_share_of_the_customer() {
+    const MIB: usize = 1024 * 1024;
+    let body = "x".repeat(MIB / 2);
+    let server = Server::start(move |_| reply(200, &[], &body)).await;
+    let folder = tempfile::tempdir().unwrap();
+    let limits = MediaLimits {
+        memory: 20 * MIB as u64,
+        memory_per_customer: 6 * MIB as u64,
+        ..MediaLimits::default()
+    };
+    let folder = folder.path().to_owned();
+    let fetcher = Fetcher::new(FetchConfig::default()).unwrap();
+    let cache = MediaCache::new(fetcher, Arc::new(OneKey), folder, limits).unwrap();
+    let jar = CookieJar::default();
+    let workspace = async |path: &str| {
+        let sound = cache.get(owner(1), &server.url(path), &jar, PRIVATE).await;
+        cache.workspace(owner(1), sound.unwrap()).await.unwrap()
+    };
+    let first = workspace("/a").await;
+    assert_eq!(first.memory(), 4 * MIB / 2);
+    first.enlarge().await.unwrap();
+    assert_eq!(first.memory(), 9 * MIB / 2);
+    let soon = Duration::from_millis(200);
+    let second = tokio::time::timeout(soon, workspace("/b")).await;
+    assert!(second.is_err(), "one of six MiB is free");
+    drop(first);
+    // While the first waits for the second, it leaves room for a third.
+    let (first, second) = (workspace("/a").await, workspace("/b").await);
+    let mut twice = std::pin::pin!(first.enlarge());
+    assert!(tokio::time::timeout(soon, &mut twice).await.is_err());
+    let third = workspace("/c").await;
+    drop((second, third));
+    twice.await.unwrap();
+    first.enlarge().await.unwrap();
+    assert_eq!(first.memory(), usize::MAX, "it is alone");
 }
 
 #[tokio::test]

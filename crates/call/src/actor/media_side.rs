@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use call_proto::{DigitWay, MediaCommand, MediaEvent, Sound, Via};
+use call_proto::{DigitWay, Lane, MediaCommand, MediaEvent, Sound, Via};
 use media::{Control, EndpointId, EngineControl, MixId, PlayId, RecordingId, Report};
 use model::record::MediaCounts;
 use model::{CallSid, ConferenceSid, RecordingSid};
@@ -24,13 +24,16 @@ impl Actor {
                 offer,
             },
             MediaCommand::Play { play, sound, times } => {
-                let Some(audio) = self.sound(sound) else {
-                    return;
-                };
+                let audio = self.sound(sound);
+                if audio.is_none() {
+                    let why = "too many sounds were waiting to be played";
+                    self.note(call, Lane::Media, "not played", why);
+                }
                 EngineControl::Play {
                     endpoint,
                     play: PlayId(play.0),
-                    audio: vec![audio],
+                    // Nothing is over at once, and the call continues.
+                    audio: audio.into_iter().collect(),
                     times,
                 }
             }
@@ -129,7 +132,7 @@ impl Actor {
     fn sound(&mut self, sound: Sound) -> Option<Arc<[i16]>> {
         match sound {
             Sound::Ringback => Some(Arc::clone(&self.shared.ringback)),
-            Sound::Clip(clip) => self.clips.remove(&clip.id),
+            Sound::Clip(clip) => self.clips.take(clip),
         }
     }
 
