@@ -11,25 +11,37 @@ use crate::route::{self, Verb};
 const NOT_BUILT: &[&str] = &[
     "AddOnResults",
     "Addresses",
+    "Announcements",
     "AssignedAddOns",
     "AuthorizedConnectApps",
     "AvailablePhoneNumbers",
     "Balance",
     "Conferences",
     "ConnectApps",
+    "Email",
     "Events",
+    "ExtensionsConfiguration",
+    "Faxes",
     "Feedback",
     "FeedbackSummary",
+    "Gateways",
+    "Geolocation",
     "Keys",
     "Media",
+    "Organizations",
+    "OutboundProxy",
     "OutgoingCallerIds",
+    "Participants",
     "Payments",
+    "Profiles",
     "Queues",
+    "Registrations",
     "SIP",
     "ShortCodes",
     "SigningKeys",
     "Siprec",
     "Streams",
+    "Supervisor",
     "Tokens",
     "Transcriptions",
     "Usage",
@@ -51,12 +63,12 @@ pub(crate) fn text(dialect: &RestDialect, path: &[&str]) -> String {
         .map(|pattern| pattern.split('/').skip(1).collect())
         .collect();
     for (at, segment) in path.iter().enumerate() {
-        let fits = |part: &&str| part == segment || part.starts_with('{');
-        if patterns
-            .iter()
-            .any(|parts| parts.get(at).is_some_and(|part| fits(part)))
-        {
-            patterns.retain(|parts| parts.get(at).is_some_and(|part| fits(part)));
+        let fits = |parts: &Vec<&str>| {
+            let part = parts.get(at);
+            part.is_some_and(|part| part == segment || part.starts_with('{'))
+        };
+        if patterns.iter().any(fits) {
+            patterns.retain(fits);
             continue;
         }
         if NOT_BUILT.contains(segment) {
