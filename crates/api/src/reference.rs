@@ -72,7 +72,7 @@ static SECTIONS: &[Section] = &[
         title: "Clients",
         about: "SIP users. A phone registers with the login and password of a client, and is called as `client:LOGIN`. \
                 Creating a client that the account already has changes nothing, not even the password: at the \
-                Restcomm base, the answer shows the existing client and has a `Patchcord-Warning`; the Twilio base refuses \
+                Restcomm base, the response shows the existing client and has a `Patchcord-Warning`; the Twilio base refuses \
                 the request. To change a client, POST to its `uri`.",
         routes: clients::ROUTES,
         example: post("/Clients", &["Login=alice", "Password=Kp7vRt2mXq"]),
@@ -93,7 +93,7 @@ static SECTIONS: &[Section] = &[
     Section {
         title: "Calls",
         about: "Call legs, live and past. A call to a client rings all its phones, each as a leg of its own; at the \
-                Restcomm base the answer is then a list. `Url` must be an absolute address.",
+                Restcomm base the response is then a list. `Url` must be an absolute address.",
         routes: calls::ROUTES,
         example: post(
             "/Calls",
@@ -136,7 +136,7 @@ static SECTIONS: &[Section] = &[
     Section {
         title: "Accounts",
         about: "Accounts form a tree of at most three levels. An account can access itself and those below it; for any other \
-                account and its resources, the answer is 404, as if they did not exist. `Role` is \
+                account and its resources, the response is 404, as if they did not exist. `Role` is \
                 `Administrator`, which may do everything, or `Developer`.",
         routes: accounts::ROUTES,
         example: get(""),
@@ -162,16 +162,16 @@ for programs; [errors.md](errors.md) lists the numbered errors.
 
 There are two base paths, `/restcomm/2012-04-24` (the Restcomm base) and `/2010-04-01` (the Twilio base). They differ in
 names, formats and details, so that programs written for either one work. A row that names neither applies to both. Documents whose
-address is set below a base path run in its dialect. Links in answers leave out `/restcomm`; they can be requested as
+address is set below a base path run in its dialect. Links in responses leave out `/restcomm`; they can be requested as
 they are.
 
 - **Credentials**: HTTP Basic, with the SID or e-mail address of an account and its token or password.
 - **Account in the path**: its SID, e-mail address or friendly name.
-- **Answers**: JSON if the path ends with `.json` or `Accept` names JSON, XML otherwise.
+- **Responses**: JSON if the path ends with `.json` or `Accept` names JSON, XML otherwise.
 - **Parameters**: in the query of GET and DELETE, as a form (`curl -d Name=value`) in POST and PUT; at most 300, and
   256 KiB. Escape a `+` as `%2B`; an unescaped one in front of a number is accepted too.
 - **Unknown parameters** are ignored at the Restcomm base, with a warning (20001), and refused at the Twilio base.
-- **Warnings** about a request that was carried out are in `Patchcord-Warning` headers of the answer (`curl -i`). For programs that
+- **Warnings** about a request that was carried out are in `Patchcord-Warning` headers of the response (`curl -i`). For programs that
   do not show headers, each is also stored, at most once an hour, as a notification of the account
   (`patchcord notifications list`).
 - **Lists**: `PageSize` and `Page`; follow `next_page_uri` to read all pages.

@@ -105,7 +105,7 @@ impl Sending {
         if self.poll_timeout()? > now {
             return None;
         }
-        self.end(End::unreachable("no answer came"), now)
+        self.end(End::unreachable("no response came"), now)
     }
 
     fn poll_timeout(&self) -> Option<Timestamp> {

@@ -15,7 +15,7 @@ const SOURCES: [(&str, usize); 3] = [("random", 150), ("rehearsals", 35), ("serv
 
 /// Parts of commands that are written differently now although they mean the same: the recorded
 /// form, as a regular expression, and today's form.
-const RENAMED: [(&str, &str); 9] = [
+const RENAMED: [(&str, &str); 10] = [
     (
         "` is no verb; it was skipped",
         "` is not a verb; it was skipped",
@@ -23,6 +23,10 @@ const RENAMED: [(&str, &str); 9] = [
     (
         "the content type `([^`]*)` is no document",
         "the application answered with `${1}`, which is not a document; send `text/xml`",
+    ),
+    (
+        "the answer has no content type",
+        "the response has no content type",
     ),
     ("` names nobody to call", "` does not name a party to call"),
     (

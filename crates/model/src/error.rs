@@ -75,9 +75,9 @@ table! {
     BAD_URI = 11100, Error, 400, "An address in a document or parameter is not valid.", "Write an absolute http or https address, or one relative to the document.";
     TOO_MANY_REDIRECTS = 11101, Error, 0, "There were too many redirects, of documents or of the web server.", "Check that documents or redirects do not lead in a loop.";
     ADDRESS_REFUSED = 11110, Error, 400, "The address is private, local or listed as forbidden, and the account may not reach it.", "Use a public address, or ask the operator to allow private ones (`fetch.allow_private`, `sip.allow_private`).";
-    DOCUMENT_TOO_LARGE = 11120, Error, 0, "The application's answer is larger than allowed.", "Send a smaller document.";
+    DOCUMENT_TOO_LARGE = 11120, Error, 0, "The application's response is larger than allowed.", "Send a smaller document.";
     FETCH_IO = 11205, Error, 0, "The application could not be reached.", "Check that the web server is running and that the address is correct.";
-    FETCH_PROTOCOL = 11206, Error, 0, "The application's answer cannot be used.", "Check what the web server sends; it must answer with status 200.";
+    FETCH_PROTOCOL = 11206, Error, 0, "The application's response cannot be used.", "Check what the web server sends; it must answer with status 200.";
     DOCUMENT_PARSE = 12100, Error, 0, "The document is not well-formed XML.", "Correct the XML at the line and column given.";
     UNKNOWN_VERB = 12200, Error, 0, "The document has an element that is not a verb; the text says what was run instead.", "Check the spelling; names are case-sensitive.";
     UNKNOWN_ATTRIBUTE = 12201, Warning, 0, "The verb has an unknown attribute; it was ignored.", "Check the spelling; names are case-sensitive.";
@@ -89,8 +89,8 @@ table! {
     ENCODING = 12207, Warning, 0, "The document's encoding is unknown, or some of its bytes are not valid in it.", "Send UTF-8, or name the right encoding in the content type or the XML declaration.";
     EMPTY_DOCUMENT = 12208, Warning, 0, "The document has no verb that answers the call; a call that is not answered yet would be refused.", "Add a verb such as Say, unless the document only ends a call or accepts one that was screened.";
     MORE_FINDINGS = 12209, Warning, 0, "There are more findings in the documents than are listed.", "Fix the listed findings, then check the documents again with `patchcord lint`.";
-    BAD_CONTENT_TYPE = 12300, Error, 0, "The application's answer has a content type that is not a document type.", "Send text/xml, application/xml, text/plain or audio/wav.";
-    XML_AS_TEXT = 12301, Warning, 0, "The application's answer looks like a document but has the content type text/plain; it was read aloud.", "Send it as text/xml.";
+    BAD_CONTENT_TYPE = 12300, Error, 0, "The application's response has a content type that is not a document type.", "Send text/xml, application/xml, text/plain or audio/wav.";
+    XML_AS_TEXT = 12301, Warning, 0, "The application's response looks like a document but has the content type text/plain; it was read aloud.", "Send it as text/xml.";
     INTERNAL = 12400, Error, 500, "An internal failure ended the call or the request.", "Report it, with the trace of the call or the log of the server.";
     DIAL_METHOD = 13210, Warning, 0, "Dial: the method is neither GET nor POST; POST was used.", "Write GET or POST.";
     DIAL_TIMEOUT = 13212, Warning, 0, "Dial: the timeout is not a positive whole number of seconds; 30 was used.", "Write a whole number of seconds.";

@@ -239,7 +239,7 @@ settings! {
 
     /// Behaviour that existing applications may rely on.
     compat: Compat {
-        /// Show the digest of a client's password (HA1) as `password` in answers of the API. Anyone who has it can log in as the client.
+        /// Show the digest of a client's password (HA1) as `password` in responses of the API. Anyone who has it can log in as the client.
         show_client_digests: bool = "false",
         /// Send the word `null` for an unknown caller name or diversion.
         null_strings: bool = "false",

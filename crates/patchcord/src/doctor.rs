@@ -143,7 +143,7 @@ fn waits_for(call: &OpenCall, all: &[OpenCall]) -> String {
         return format!("the legs it dialled: {}", children.join(", "));
     }
     match own.status {
-        CallStatus::Queued => "the first answer of the called phone",
+        CallStatus::Queued => "the first response of the called phone",
         CallStatus::Ringing if own.parent.is_none() => "its document, or the answer",
         CallStatus::Ringing => "the answer of the called phone",
         _ => "its document, or the other party",

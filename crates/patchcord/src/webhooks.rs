@@ -200,7 +200,7 @@ mod tests {
             state: DeliveryState::Dead,
             attempts: 7,
             http_status: Some(503),
-            error: Some("the answer has status 503".to_owned()),
+            error: Some("the response has status 503".to_owned()),
             next_at: None,
             ended: Some(Timestamp(1_000_000)),
             replayed: None,
@@ -219,7 +219,7 @@ mod tests {
             line(&dead),
             format!(
                 "1970-01-01T00:00:00.000Z  EV01010101010101010101010101010101  {call} #2 completed to app.example  \
-                 dead after 7: the answer has status 503\n"
+                 dead after 7: the response has status 503\n"
             )
         );
         let text = details(&dead);

@@ -17,13 +17,13 @@ pub enum ReplyKind {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ReplyError {
     /// The content type is missing; the call ends without running anything.
-    #[error("the answer has no content type")]
+    #[error("the response has no content type")]
     NoContentType,
     /// The content type is not supported.
     #[error("the application answered with `{0}`, which is not a document; send `text/xml`")]
     ContentType(String),
     /// The answer is empty.
-    #[error("the answer is empty; send XML that begins with `<Response>`")]
+    #[error("the response is empty; send XML that begins with `<Response>`")]
     Empty,
     /// The body is not a document that can run.
     #[error("the document cannot be run: {0}")]

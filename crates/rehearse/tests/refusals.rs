@@ -262,7 +262,7 @@ fn calls_and_applications_that_cannot_be_right_are_refused() {
         (
             call.to_owned(),
             "application: {start: /v, pages: {/v: []}}".to_owned(),
-            "a page needs at least one answer",
+            "a page needs at least one response",
         ),
         (
             call.to_owned(),
@@ -272,12 +272,12 @@ fn calls_and_applications_that_cannot_be_right_are_refused() {
         (
             call.to_owned(),
             "application: {start: /v, pages: {/v: {fails: true, status: 3}}}".to_owned(),
-            "`file` and `fails` define the whole answer",
+            "`file` and `fails` define the whole response",
         ),
         (
             call.to_owned(),
             "application: {start: /v, pages: {/v: {fails: true, moved_to: /w}}}".to_owned(),
-            "`file` and `fails` define the whole answer",
+            "`file` and `fails` define the whole response",
         ),
         (
             call.to_owned(),

@@ -390,7 +390,7 @@ fn judged(result: Result<Fetched, FetchError>, method: HttpMethod) -> Attempt {
             let asked = answer.header("retry-after");
             let asked = asked.and_then(|text| retry_after(text, SystemTime::now()));
             let reason = format!(
-                "the answer has status {}{}",
+                "the response has status {}{}",
                 answer.status,
                 hint(answer.status)
             );

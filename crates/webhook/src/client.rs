@@ -96,7 +96,7 @@ pub(crate) enum ClientError {
     #[error("the request failed")]
     Request(#[source] hyper_util::client::legacy::Error),
     /// The connection broke within the response.
-    #[error("the connection closed in the middle of the answer")]
+    #[error("the connection closed in the middle of the response")]
     Body(#[source] hyper::Error),
     /// Nothing arrived for too long.
     #[error("nothing arrived in time")]

@@ -50,20 +50,20 @@ pub enum Problem {
         reason: String,
     },
     /// Nothing arrived for too long.
-    #[error("no answer within {} s; the web server has to answer faster", limit.as_secs_f32())]
+    #[error("no response within {} s; the web server must answer faster", limit.as_secs_f32())]
     Timeout {
         /// The limit that was exceeded.
         limit: Duration,
     },
     /// The response is not HTTP.
-    #[error("the answer is not proper HTTP ({reason}); check what the web server sends")]
+    #[error("the response is not valid HTTP ({reason}); check what the web server sends")]
     Protocol {
         /// Human-readable.
         reason: String,
     },
     /// The body uses an unsupported compression, or does not match its header.
     #[error(
-        "the answer has the Content-Encoding `{coding}`, which cannot be decoded; send it uncompressed"
+        "the response has the Content-Encoding `{coding}`, which cannot be decoded; send it uncompressed"
     )]
     Coding {
         /// The header's value.
@@ -73,7 +73,7 @@ pub enum Problem {
     #[error("too many sound files are being loaded; use smaller ones, or try again later")]
     NoRoom,
     /// The body is longer than allowed.
-    #[error("the answer is longer than {limit} bytes")]
+    #[error("the response is longer than {limit} bytes")]
     TooLarge {
         /// The limit in bytes.
         limit: usize,
@@ -85,7 +85,7 @@ pub enum Problem {
         limit: u32,
     },
     /// A file was requested, and the status of the response is not 200.
-    #[error("the answer has status {status}; it must be 200")]
+    #[error("the response has status {status}; it must be 200")]
     Status {
         /// The HTTP status.
         status: u16,

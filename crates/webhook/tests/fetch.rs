@@ -274,22 +274,22 @@ async fn says_what_went_wrong() {
         (
             server.url("/hang"),
             error::FETCH_IO,
-            "no answer within 0.3 s",
+            "no response within 0.3 s",
         ),
         (
             server.url("/stall"),
             error::FETCH_IO,
-            "no answer within 0.3 s",
+            "no response within 0.3 s",
         ),
         (
             server.url("/close"),
             error::FETCH_PROTOCOL,
-            "not proper HTTP",
+            "not valid HTTP",
         ),
         (
             server.url("/garbage"),
             error::FETCH_PROTOCOL,
-            "not proper HTTP",
+            "not valid HTTP",
         ),
         (
             server.url("/long"),

@@ -32,7 +32,7 @@ async fn fill(server: &Server, account: AccountSid, first: u8) {
                 event: event(n),
                 attempts: 4,
                 status: Some(if is_dead { 503 } else { 200 }),
-                dead: is_dead.then(|| "the answer has status 503".to_owned()),
+                dead: is_dead.then(|| "the response has status 503".to_owned()),
                 at: Timestamp(1_377_316_000_000_000),
             });
         }
@@ -82,7 +82,7 @@ async fn deliveries_are_listed() {
     for (key, value) in [
         ("sid", event(3).to_string()),
         ("state", "dead".to_owned()),
-        ("last_error", "the answer has status 503".to_owned()),
+        ("last_error", "the response has status 503".to_owned()),
         ("url", "http://app.example/status?x=1".to_owned()),
         ("parameters", "CallStatus=in+progress".to_owned()),
         ("date_created", "Fri, 23 Aug 2013 03:00:00 +0000".to_owned()),

@@ -48,7 +48,7 @@ fn what_a_phone_never_answers_has_failed() {
     let mut world = World::document(SMS).phone("ann", phone());
     world.message_answer = None;
     let run = world.run();
-    let failed = (MessageStatus::Failed, Some(30003), "no answer came");
+    let failed = (MessageStatus::Failed, Some(30003), "no response came");
     assert_eq!(end(&run.messages[0]), failed);
     // The call did not wait for the message.
     let record = run.record("K");

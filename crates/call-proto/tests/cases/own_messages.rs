@@ -243,15 +243,15 @@ fn each_way_to_end_is_one_end_with_a_reason() {
             (Failed, Some(30_005), "there is no client `ann`"),
             0,
         ),
-        (&[], (Failed, Some(30_003), "no answer came"), 0),
+        (&[], (Failed, Some(30_003), "no response came"), 0),
         (
             std::slice::from_ref(&found),
-            (Failed, Some(30_003), "no answer came"),
+            (Failed, Some(30_003), "no response came"),
             1,
         ),
         (
             &[(89, Routes(Ok(1))), (91, Answer(200))],
-            (Failed, Some(30_003), "no answer came"),
+            (Failed, Some(30_003), "no response came"),
             1,
         ),
         (

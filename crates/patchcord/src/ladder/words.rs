@@ -516,8 +516,8 @@ mod tests {
                 Rcml,
                 Here,
                 "error 11205",
-                "no answer",
-                "error 11205: no answer",
+                "no response",
+                "error 11205: no response",
             ),
             (
                 Room,

@@ -323,7 +323,7 @@ async fn asks_addresses() {
     let server = tokio::spawn(async move { axum::serve(listener, app).await });
     let table = [
         ("/v", "1:11: error 12200"),
-        ("/empty", "error 12100: the answer is empty"),
+        ("/empty", "error 12100: the response is empty"),
         ("/html", "error 12100: this is an HTML page"),
         ("/page", "error 12100: this is an HTML page"),
         ("/json", "answered with `application/json`"),

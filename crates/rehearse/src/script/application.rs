@@ -192,7 +192,10 @@ fn pages(base: &Url, node: &Node) -> Result<BTreeMap<String, Vec<Page>>, Problem
             Value::Null | Value::Text(_) | Value::Map(_) => vec![page(base, node)?],
         };
         if replies.is_empty() {
-            return Err(Problem::new(node.line, "a page needs at least one answer"));
+            return Err(Problem::new(
+                node.line,
+                "a page needs at least one response",
+            ));
         }
         Ok((url, replies))
     };
@@ -231,7 +234,7 @@ fn page(base: &Url, node: &Node) -> Result<Page, Problem> {
         }
     };
     if !matches!(reply, Reply::Text(_)) && plain.iter().any(|name| map.has(name)) {
-        let text = "`file` and `fails` define the whole answer; the other keys have no meaning";
+        let text = "`file` and `fails` define the whole response; the other keys have no meaning";
         return Err(Problem::new(map.line, text));
     }
     Ok(Page {
