@@ -56,8 +56,8 @@ static SECTIONS: &[Section] = &[
         title: "Numbers",
         about: "A number and the document that answers calls to it. No number provider is connected, so each number is one \
                 of your own: at the Restcomm base, send `isSIP=true`. A number may be a pattern such as `+1555[0-9]*`, \
-                or `*` for every number that has no entry of its own. Callers that are neither trunks nor clients with a \
-                password reach only numbers with `Public=true`.",
+                or `*` for every number that has no entry of its own. Callers that are neither trunks nor \
+                authenticated clients reach only numbers with `Public=true`.",
         routes: numbers::ROUTES,
         example: post(
             "/IncomingPhoneNumbers",
@@ -161,8 +161,8 @@ Generated from the server's tables by `just gen`; change it there. [openapi.json
 for programs; [errors.md](errors.md) lists the numbered errors.
 
 There are two base paths, `/restcomm/2012-04-24` (the Restcomm base) and `/2010-04-01` (the Twilio base). They differ in
-names, formats and details, so that programs written for either one work. A row that names neither applies to both. Documents whose
-address is set below a base path run in its dialect. Links in responses leave out `/restcomm`; they can be requested as
+names, formats and details, so that programs written for either one work. A row that names neither applies to both. A document runs
+in the dialect of the base path below which its address was set. Links in responses leave out `/restcomm`; they can be requested as
 they are.
 
 - **Credentials**: HTTP Basic, with the SID or e-mail address of an account and its token or password.

@@ -15,7 +15,7 @@ const SOURCES: [(&str, usize); 3] = [("random", 150), ("rehearsals", 35), ("serv
 
 /// Parts of commands that are written differently now although they mean the same: the recorded
 /// form, as a regular expression, and today's form.
-const RENAMED: [(&str, &str); 10] = [
+const RENAMED: [(&str, &str); 11] = [
     (
         "` is no verb; it was skipped",
         "` is not a verb; it was skipped",
@@ -38,6 +38,7 @@ const RENAMED: [(&str, &str); 10] = [
         "`Reject` has no effect: the call is already answered for",
     ),
     ("(in line [0-9]+) has no end", "${1} never ends"),
+    (r"\bin line ([0-9]+)", "on line ${1}"),
     ("redirect in a circle", "redirect in a loop"),
     (" was not taken: ", " was not accepted: "),
     (

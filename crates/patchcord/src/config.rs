@@ -110,7 +110,7 @@ settings! {
         sip: SocketAddr = "0.0.0.0:5060",
         /// Address of `/metrics`. Unset: `127.0.0.1:9090`, or a free port if that is taken.
         metrics: Option<SocketAddr> = "",
-        /// Seconds that calls may go on after the first SIGTERM before they get BYE. Unset: as long as they last, or until a second SIGTERM.
+        /// Seconds that calls may continue after the first SIGTERM before they get BYE. Unset: as long as they last, or until a second SIGTERM.
         drain_s: Option<NonZeroU32> = "",
         /// SIP domain and digest realm of the first organization.
         domain: Domain = "patchcord",
@@ -136,7 +136,7 @@ settings! {
         sid: Option<AccountSid> = "",
         /// API token. It should be random text of at least 16 characters; the server warns about a weaker one.
         token: Option<Secret> = "",
-        /// E-mail address, also a login of the API.
+        /// E-mail address, also a login for the API.
         email: Email = "administrator@localhost",
         /// Password. It should be as long and random as the token.
         password: Option<Secret> = "",
@@ -156,7 +156,7 @@ settings! {
         sha256: bool = "false",
         /// Lifetime of a digest nonce in seconds.
         nonce_lifetime_s: NonZeroU32 = "300",
-        /// Seconds between OPTIONS requests to each registered phone; a phone that used to answer and stops is unregistered. 0: never.
+        /// Seconds between OPTIONS requests to each registered phone; a phone that stops answering them is unregistered. 0: never.
         keepalive_s: u32 = "60",
         /// Allow every account to call and message SIP addresses in private networks and on this machine. The administrator's account always may; registered phones and trunks can be anywhere.
         allow_private: bool = "false",

@@ -101,7 +101,7 @@ fn explain(call: &OpenCall, all: &[OpenCall], now: Timestamp) -> Finding {
         "the server holds the database but writes nothing: check its disk and its log".to_owned()
     } else if age > limit {
         format!(
-            "open for unusually long; end it with `Status=completed` through the API, then look at \
+            "open for an unusually long time; end it with `Status=completed` through the API, then look at \
              `patchcord calls show {}`",
             record.sid
         )
@@ -251,14 +251,14 @@ mod tests {
                 true,
                 s(900),
                 s(5),
-                "wrong: open for unusually",
+                "wrong: open for an unusually",
             ),
             (
                 CallStatus::Queued,
                 true,
                 s(900),
                 s(5),
-                "wrong: open for unusually",
+                "wrong: open for an unusually",
             ),
             (
                 CallStatus::InProgress,
@@ -272,7 +272,7 @@ mod tests {
                 true,
                 s(20_000),
                 s(5),
-                "wrong: open for unusually",
+                "wrong: open for an unusually",
             ),
             (
                 CallStatus::InProgress,

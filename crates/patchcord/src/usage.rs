@@ -32,7 +32,7 @@ pub(crate) fn bind_advice(error: &std::io::Error, address: SocketAddr, setting: 
              :{port}` and stop it, or choose another port with `--{setting}` or `server.{setting}`"
         ),
         ErrorKind::AddrNotAvailable => format!(
-            "; {ip} is not an address of this machine: choose one that `ip address` lists with `--{setting}` or \
+            "; {ip} is not an address of this machine: `ip address` lists the valid ones; set one with `--{setting}` or \
              `server.{setting}`"
         ),
         _ => String::new(),

@@ -16,7 +16,7 @@ pub(crate) fn check(verbs: &[Verb], places: &[Position], findings: &mut Findings
     for (verb, at) in verbs.iter().zip(places) {
         if let Some(end) = end {
             let message = format!(
-                "`{}` never runs: `{}` in line {} {}",
+                "`{}` never runs: `{}` on line {} {}",
                 verb.name(),
                 end.name(),
                 end.line(),
@@ -27,7 +27,7 @@ pub(crate) fn check(verbs: &[Verb], places: &[Position], findings: &mut Findings
         }
         if let (Verb::Reject(_), Some(answering)) = (verb, answered) {
             let message = format!(
-                "`Reject` has no effect: the call is already answered for `{}` in line {}",
+                "`Reject` has no effect: the call is already answered for `{}` on line {}",
                 answering.name(),
                 answering.line()
             );

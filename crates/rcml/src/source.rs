@@ -336,7 +336,7 @@ impl<'a> Source<'a> {
         let mut words = self.original[start + 1..].split(|c: char| c.is_whitespace() || c == '>');
         let name = quoted(words.next().unwrap_or_default());
         let line = self.place(start).line;
-        format!("the text ends inside `{name}`, which begins in line {line} and is not closed")
+        format!("the text ends inside `{name}`, which begins on line {line} and is not closed")
     }
 
     fn place_of(&self, error: &Error) -> Position {

@@ -63,12 +63,12 @@ fn explains_broken_documents() {
             r#"<Response>
   <Say>x</Say>"#,
             &[
-                "12100 2:15 the text ends inside `Response`, which begins in line 1 and is not closed",
+                "12100 2:15 the text ends inside `Response`, which begins on line 1 and is not closed",
             ],
         ),
         (
             "<Response>\n<!-- <Dial> --><Pause/><Play></Play>\n\n<Say voice='>'\nlanguage='en'>A & B <![CDATA[<x>]]><x:b/>\n",
-            &["12100 6:1 the text ends inside `Say`, which begins in line 4 and is not closed"],
+            &["12100 6:1 the text ends inside `Say`, which begins on line 4 and is not closed"],
         ),
         (
             "<Response/><Response/>",
@@ -216,7 +216,7 @@ fn explains_broken_documents() {
             r#"<Response><Reject reason="Busy"/><Reject reason="angry"/></Response>"#,
             &[
                 "13810 1:19 `reason` of `Reject` cannot be `Busy` (rejected or busy); rejected was used [busy]",
-                "12205 1:34 `Reject` never runs: `Reject` in line 1 ends the call, unless it was answered before",
+                "12205 1:34 `Reject` never runs: `Reject` on line 1 ends the call, unless it was answered before",
                 "13810 1:42 `reason` of `Reject` cannot be `angry` (rejected or busy); rejected was used",
             ],
         ),
@@ -334,8 +334,8 @@ fn explains_broken_documents() {
         (
             "<Response><Dial><Sip>ann</Sip><Uri>kim;transport=tcp?x=1.2</Uri><Sip>sip:pbx</Sip><Sip>pbx.example</Sip><Sip>pbx:5070</Sip><Sip>a@pbx</Sip></Dial></Response>",
             &[
-                "13224 1:17 `ann` in `Sip` is called as the name of a host [<Client>ann</Client>]",
-                "13224 1:31 `kim` in `Uri` is called as the name of a host [<Client>kim</Client>]",
+                "13224 1:17 `ann` in `Sip` is called as a host name [<Client>ann</Client>]",
+                "13224 1:31 `kim` in `Uri` is called as a host name [<Client>kim</Client>]",
             ],
         ),
         (
@@ -367,7 +367,7 @@ fn explains_broken_documents() {
             &[
                 "11100 1:17 `action` of `Dial` is malformed: `http://a:99999/`",
                 "11100 1:50 `statusCallback` of `Number` is malformed: `//[x`",
-                "12205 1:93 `Play` never runs: `Dial` in line 1 leaves the document for its `action`",
+                "12205 1:93 `Play` never runs: `Dial` on line 1 leaves the document for its `action`",
                 "11100 1:99 the address in `Play` is malformed: `http://[bad`",
             ],
         ),
@@ -391,7 +391,7 @@ fn explains_broken_documents() {
         ),
         (
             r#"<Response><Sms action="/a">x</Sms><Say>never</Say></Response>"#,
-            &["12205 1:35 `Say` never runs: `Sms` in line 1 leaves the document for its `action`"],
+            &["12205 1:35 `Say` never runs: `Sms` on line 1 leaves the document for its `action`"],
         ),
         (
             r#"<Response><Gather finishOnKey="x" timeout="0" numDigits="0" startInputKey="A" method="PUT"/></Response>"#,

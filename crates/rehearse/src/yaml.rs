@@ -93,7 +93,7 @@ impl<'a> Reader<'a> {
     fn explain(&self, error: &ScanError) -> String {
         let fault = match error.info() {
             "mapping values are not allowed in this context" => {
-                "a `: ` is not allowed here; put a text that contains it in quotes"
+                "a `: ` is not allowed here; put text that contains it in quotes"
             }
             // Elsewhere it would end the list or map.
             "invalid indentation" | "invalid indentation in flow construct" => {
@@ -106,7 +106,7 @@ impl<'a> Reader<'a> {
             matches!(bracket, '{' | '[').then(|| (bracket, start.line()))
         });
         let place = bracket.map_or_else(String::new, |(bracket, line)| {
-            format!(", after the `{bracket}` in line {line}")
+            format!(", after the `{bracket}` on line {line}")
         });
         format!("this is not YAML: {fault}{place}")
     }
@@ -223,16 +223,16 @@ mod tests {
             ("a: !t 1\n", "line 1: anchors"),
             ("a: 1\n---\nb: 1\n", "one file holds one script"),
             ("? [a]\n: 1\n", "a key must be a string"),
-            ("a: [1\n", "expected ',' or ']', after the `[` in line 1"),
+            ("a: [1\n", "expected ',' or ']', after the `[` on line 1"),
             (
                 "a: 1\nb: {c: [1],\n  d: 2\ne: 3\n",
                 "line 4: this is not YAML: while parsing a flow mapping, did not find expected ',' or \
-                 '}', after the `{` in line 2",
+                 '}', after the `{` on line 2",
             ),
             (
                 "a:\n  - b: {c: x\n  - d\n",
                 "line 4: this is not YAML: while parsing a flow mapping, did not find expected ',' or \
-                 '}', after the `{` in line 2",
+                 '}', after the `{` on line 2",
             ),
             (
                 "a:\n  - {b: 1\n  - {c: 1}\nd: 1\n",
@@ -240,7 +240,7 @@ mod tests {
             ),
             (
                 "a: text: with colon\n",
-                "line 1: this is not YAML: a `: ` is not allowed here; put a text that contains it in \
+                "line 1: this is not YAML: a `: ` is not allowed here; put text that contains it in \
                  quotes",
             ),
             (&deep, "line 1"),

@@ -285,11 +285,11 @@ const PROPERTIES: &[Param] = &[
 
 /// What Twilio's applications say about calls.
 const VOICE: &[Param] = &[
-    param("VoiceUrl", Is::Address, "Another name of `RcmlUrl`."),
+    param("VoiceUrl", Is::Address, "Another name for `RcmlUrl`."),
     param(
         "VoiceMethod",
         Is::Method,
-        "Method for the document; if not given, POST with `VoiceUrl`, and the number's with `RcmlUrl`.",
+        "Method for the document. If none is given: POST for `VoiceUrl`, the number's method for `RcmlUrl`.",
     ),
     param(
         "VoiceFallbackUrl",

@@ -250,7 +250,7 @@ async fn create(context: &Context<'_>, account: &Account) -> Answer {
     let Some(phone_number) = params.filled("PhoneNumber").map(str::trim) else {
         return Err(if params.filled("AreaCode").is_some() {
             Failure::of(error::NUMBER_TAKEN).saying(
-                "No provider of numbers is connected, so an area code is not enough: \
+                "No number provider is connected, so an area code is not enough: \
                  name your own number with PhoneNumber.",
             )
         } else {

@@ -86,7 +86,7 @@ async fn reads_folders_in_order_and_counts() {
     assert_eq!(
         lines,
         [
-            "a.xml:1:11: error 12100: the text ends inside `Response`, which begins in line 1 and is not closed",
+            "a.xml:1:11: error 12100: the text ends inside `Response`, which begins on line 1 and is not closed",
             "c.xml:1:19: warning 12201: `Hangup` has no attribute `x`",
             "3 documents: 1 error, 1 warning",
         ]

@@ -225,7 +225,7 @@ impl Noun {
             let (name, login) = (element.name(), quoted(login));
             let message = match kind {
                 target::Kind::Sip => {
-                    format!("`{login}` in `{name}` is called as the name of a host")
+                    format!("`{login}` in `{name}` is called as a host name")
                 }
                 target::Kind::Number | target::Kind::Client => {
                     format!("`{login}` in `{name}` is not a number, but is called as one")
