@@ -350,7 +350,7 @@ impl From<WhichCalls> for store::RecentCalls {
 /// What to show about notifications.
 #[derive(Subcommand)]
 pub(crate) enum NotificationsTask {
-    /// Print the newest notifications, in order of time.
+    /// Print the newest notifications, oldest first.
     #[command(after_help = examples::NOTIFICATIONS)]
     List {
         /// Only those of one call: `CA` and 32 hexadecimal digits.

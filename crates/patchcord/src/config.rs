@@ -164,7 +164,7 @@ settings! {
         max_calls_in_setup: NonZeroU32 = "1000",
         /// Maximum number of calls at once from one address (IPv6: one /64), if their callers are neither trunks nor clients; further ones get 503.
         max_calls_per_source: NonZeroU32 = "100",
-        /// Maximum number of such calls that are not confirmed by an ACK yet; further ones get 503.
+        /// As `max_calls_per_source`, but counting only calls that are not confirmed by an ACK yet.
         max_unconfirmed_per_source: NonZeroU32 = "50",
     }
 
@@ -192,7 +192,7 @@ settings! {
 
     /// Requests to applications and for media files.
     fetch: Fetch {
-        /// Time limit in milliseconds: for a document, the whole fetch including redirects; for callbacks and sound files, connecting and the response, each.
+        /// Time limit in milliseconds: for a document, the whole fetch including redirects; for callbacks and sound files, connecting and receiving the response separately.
         timeout_ms: NonZeroU64 = "6000",
         /// Allow every account to use addresses of private networks and of this machine. The administrator's account always may.
         allow_private: bool = "false",
@@ -239,7 +239,7 @@ settings! {
 
     /// Behaviour that existing applications may rely on.
     compat: Compat {
-        /// Show the digest of a client's password (HA1) as `password` in responses of the API. Anyone who has it can log in as the client.
+        /// Show the digest of a client's password (HA1) as `password` in API responses. Anyone who has it can log in as the client.
         show_client_digests: bool = "false",
         /// Send the word `null` for an unknown caller name or diversion.
         null_strings: bool = "false",

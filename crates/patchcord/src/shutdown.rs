@@ -41,7 +41,9 @@ pub(crate) fn watch_signals() -> io::Result<watch::Receiver<Stage>> {
                 _ = interrupt.recv() => {}
             }
             match stage {
-                Stage::Draining => info!("draining: new calls are refused; a second signal stops"),
+                Stage::Draining => {
+                    info!("draining: new calls are refused; a second signal stops the server")
+                }
                 Stage::Running | Stage::Stopping => info!("stopping"),
             }
             if stages.send(stage).is_err() {

@@ -209,7 +209,7 @@ const NEW: &[Param] = &[
     param(
         "OrganizationSid",
         Is::Sid(sid::<OrganizationSid>),
-        "Organization; that of the account that makes the request if not given.",
+        "Organization; if not given, that of the account that makes the request.",
     ),
     param("Password", Is::Secret, "Password for this API.").required_in(RESTCOMM),
 ];

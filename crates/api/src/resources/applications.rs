@@ -289,7 +289,7 @@ const VOICE: &[Param] = &[
     param(
         "VoiceMethod",
         Is::Method,
-        "Method for the document. If none is given: POST for `VoiceUrl`, the number's method for `RcmlUrl`.",
+        "Method for the document. If not given: POST for `VoiceUrl`, the number's method for `RcmlUrl`.",
     ),
     param(
         "VoiceFallbackUrl",

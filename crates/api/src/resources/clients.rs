@@ -76,7 +76,7 @@ const FIELDS: &[Field<Client>] = &[
         "Password",
         Kind::Text,
         Null::Absent,
-        "Digest of the password (HA1), if the server is set to show it.",
+        "Digest of the password (HA1), if `compat.show_client_digests` is set.",
         |c, view| Value::maybe(view.shows_digests.then_some(&c.ha1_md5)),
     ),
     field(

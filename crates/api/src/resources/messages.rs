@@ -251,7 +251,7 @@ const NEW: &[Param] = &[
     param(
         "To",
         Is::Party,
-        "Recipient: `client:` and a login, a SIP address, or a login or number.",
+        "Recipient: `client:LOGIN`, a SIP address, a login or a number.",
     )
     .required(),
     param("Body", Is::Text, "Text, at most 1600 characters.").required(),

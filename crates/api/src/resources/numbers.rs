@@ -93,7 +93,7 @@ const NEW: &[Param] = &[
     param(
         "isSIP",
         Is::Flag,
-        "`true` for one of the operator's own numbers, the only kind available. Required at Restcomm's base path.",
+        "`true` for one of the operator's own numbers, the only kind available. Required at the Restcomm base.",
     ),
 ];
 

@@ -203,7 +203,7 @@ const FIELDS: &[Field<CallRecord>] = &[
         "SipStatus",
         Kind::Number,
         Null::Absent,
-        "Last SIP status.",
+        "Final SIP status, if one ended the call.",
         |c, _| Value::number(c.sip_status.map(i64::from)),
     ),
     field(
@@ -211,7 +211,7 @@ const FIELDS: &[Field<CallRecord>] = &[
         "SipReason",
         Kind::Text,
         Null::Absent,
-        "Reason phrase of the last SIP status.",
+        "Reason header of the remote party's BYE, or reason phrase of its refusal.",
         |c, _| Value::maybe(c.sip_reason.as_deref()),
     ),
     field(
