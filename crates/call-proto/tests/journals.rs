@@ -34,8 +34,8 @@ const RENAMED: [(&str, &str); 11] = [
         "this is text, not XML; send XML that begins with `<Response>`",
     ),
     (
-        "`Reject` refuses nobody: the call is answered for",
-        "`Reject` has no effect: the call is already answered for",
+        "`Reject` refuses nobody: the call is answered for (`[A-Za-z]+` in line [0-9]+)",
+        "`Reject` has no effect: ${1} has already answered the call",
     ),
     ("(in line [0-9]+) has no end", "${1} never ends"),
     (r"\bin line ([0-9]+)", "on line ${1}"),

@@ -310,7 +310,7 @@ impl<'a> Element<'a> {
         let names = known.built.iter().chain(known.unbuilt).copied();
         let meant = closest(name, names);
         let elsewhere = match (meant, verb::owner_of(name)) {
-            (None, Some(owner)) => format!("; `{owner}` has"),
+            (None, Some(owner)) => format!("; `{owner}` does"),
             (Some(_), _) | (None, None) => String::new(),
         };
         let message = format!("`{element}` has no attribute `{name}`{elsewhere}");

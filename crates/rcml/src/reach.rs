@@ -27,7 +27,7 @@ pub(crate) fn check(verbs: &[Verb], places: &[Position], findings: &mut Findings
         }
         if let (Verb::Reject(_), Some(answering)) = (verb, answered) {
             let message = format!(
-                "`Reject` has no effect: the call is already answered for `{}` on line {}",
+                "`Reject` has no effect: `{}` on line {} has already answered the call",
                 answering.name(),
                 answering.line()
             );

@@ -1,4 +1,4 @@
-//! Classifies an application's answer by its content type.
+//! Classifies an application's response by its content type.
 
 use crate::document::{Document, ParseError};
 
@@ -13,7 +13,7 @@ pub enum ReplyKind {
     Audio,
 }
 
-/// An answer that is not a document.
+/// A response that is not a document.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ReplyError {
     /// The content type is missing; the call ends without running anything.
@@ -22,7 +22,7 @@ pub enum ReplyError {
     /// The content type is not supported.
     #[error("the application answered with `{0}`, which is not a document; send `text/xml`")]
     ContentType(String),
-    /// The answer is empty.
+    /// The response is empty.
     #[error("the response is empty; send XML that begins with `<Response>`")]
     Empty,
     /// The body is not a document that can run.
@@ -52,11 +52,11 @@ impl ReplyKind {
 }
 
 impl Document {
-    /// The document in an answer with status 200.
+    /// The document in a response with status 200.
     ///
     /// - `content_type`: the header as received.
-    /// - `body`: its text, see [`decode`](crate::decode); not read if the answer is a sound.
-    /// - `url`: the source of the answer, from which a sound is played.
+    /// - `body`: its text, see [`decode`](crate::decode); not read if the response is a sound.
+    /// - `url`: the source of the response, from which a sound is played.
     ///
     /// # Errors
     /// [`ReplyError`] if the content type is missing or not supported, or the XML is broken.

@@ -102,7 +102,7 @@ impl<'a> Source<'a> {
             };
             source.repairs.push(Repair {
                 first: first - 1,
-                message: format!("a bare `&`{more} was taken as `&amp;`"),
+                message: format!("a bare `&`{more} was read as `&amp;`"),
             });
         }
         source.declare_prefixes();
@@ -378,9 +378,9 @@ fn wording(error: &Error) -> String {
         Error::UnknownToken(_) => "a document has exactly one outer element, usually `<Response>`",
         Error::InvalidName(_) => "a name is expected here; a `<` in text is written `&lt;`",
         Error::InvalidChar(b'"' | b'\'', b'<', _) => {
-            "a quote is missing before this `<`; inside quotes it is written `&lt;`"
+            "a quote is missing before this `<`; inside quotes, `<` is written `&lt;`"
         }
-        Error::InvalidChar2("a quote", _, _) => "the value of an attribute is written in quotes",
+        Error::InvalidChar2("a quote", _, _) => "the value of an attribute must be in quotes",
         Error::InvalidAttributeValue(_) => "a `<` in an attribute is written `&lt;`",
         Error::MalformedEntityReference(_) => {
             "this reference does not name a character that XML allows"

@@ -78,11 +78,13 @@ fn explains_broken_documents() {
             r#"<Response>
   <Say voice="man>x</Say>
 </Response>"#,
-            &["12100 2:20 a quote is missing before this `<`; inside quotes it is written `&lt;`"],
+            &[
+                "12100 2:20 a quote is missing before this `<`; inside quotes, `<` is written `&lt;`",
+            ],
         ),
         (
             "<Response><Say voice=man>x</Say></Response>",
-            &["12100 1:22 the value of an attribute is written in quotes"],
+            &["12100 1:22 the value of an attribute must be in quotes"],
         ),
         (
             r#"<Response><Say voice="man" voice="woman">x</Say></Response>"#,
@@ -231,7 +233,7 @@ fn explains_broken_documents() {
         (
             r#"<Response><Hangup reason="x">bye</Hangup></Response>"#,
             &[
-                "12201 1:19 `Hangup` has no attribute `reason`; `Reject` has",
+                "12201 1:19 `Hangup` has no attribute `reason`; `Reject` does",
                 "12202 1:30 the text in `Hangup` has no effect",
             ],
         ),
@@ -321,7 +323,7 @@ fn explains_broken_documents() {
                 "13221 1:46 the header `a=%0d%0aTo:x` in `Number` was left out",
                 "13221 1:46 the header `b c=1` in `Number` was left out",
                 "13221 1:46 the header `X-=2` in `Number` was left out",
-                "12206 1:72 a bare `&` (and 1 more) was taken as `&amp;`",
+                "12206 1:72 a bare `&` (and 1 more) was read as `&amp;`",
             ],
         ),
         (
@@ -343,7 +345,7 @@ fn explains_broken_documents() {
             &[
                 "13223 1:25 `statusCallbackEvent` cannot be `anwsered`; it was left out [answered]",
                 "13223 1:64 `statusCallbackMethod` of `Client` cannot be `PUT` (GET or POST); POST was used",
-                "12201 1:91 `Client` has no attribute `sendDigits`; `Number` has",
+                "12201 1:91 `Client` has no attribute `sendDigits`; `Number` does",
                 "11100 1:106 `statusCallback` of `Client` is neither http nor https: `ftp://x/y`",
             ],
         ),
@@ -479,7 +481,7 @@ fn explains_broken_documents() {
         (
             "<!-- tw:Say -->\n<Response>\n  <Say>as tw: said &</Say>\n  <Pause tw:length='2'/><rc:Say>x</rc:Say>\n</Response>",
             &[
-                "12206 3:20 a bare `&` was taken as `&amp;`",
+                "12206 3:20 a bare `&` was read as `&amp;`",
                 "12206 4:10 the prefix `tw` is not declared",
                 "12206 4:26 the prefix `rc` is not declared",
             ],
