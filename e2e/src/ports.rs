@@ -10,6 +10,9 @@ use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context as _, bail};
 
+/// Below those that the system assigns (32768 and up), above the media ports of servers.
+const LASTING: std::ops::Range<u16> = 21_000..32_000;
+
 static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
 
 /// A port that is free for UDP and TCP on 127.0.0.1.
@@ -26,10 +29,14 @@ pub fn free() -> anyhow::Result<u16> {
 /// # Errors
 /// If many attempts find none.
 pub fn block(count: u16) -> anyhow::Result<u16> {
-    for _ in 0..200 {
-        let probe = UdpSocket::bind(("127.0.0.1", 0)).context("no free port")?;
-        let first = probe.local_addr()?.port() & !1;
-        drop(probe);
+    for attempt in 0..200 {
+        let first = if attempt < 100 {
+            let probe = UdpSocket::bind(("127.0.0.1", 0)).context("no free port")?;
+            probe.local_addr()?.port() & !1
+        } else {
+            // After a flood, closed connections hold most of the ports that the system assigns.
+            rand::random_range(LASTING) & !1
+        };
         let Some(last) = first.checked_add(count - 1) else {
             continue;
         };
@@ -49,8 +56,7 @@ pub fn block(count: u16) -> anyhow::Result<u16> {
 /// If many attempts find none.
 pub fn lasting() -> anyhow::Result<u16> {
     for _ in 0..200 {
-        // Below the ephemeral range (32768 and up), above the media ports of servers.
-        let port = rand::random_range(21_000..32_000);
+        let port = rand::random_range(LASTING);
         let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
         if !given.contains(&port) && is_free(port) {
             given.insert(port);
