@@ -364,6 +364,46 @@ fn guesses_are_refused_and_reported_and_cost_little_memory() -> anyhow::Result<(
     Ok(())
 }
 
+/// Calls that play different large files at once share the memory of the setting: the files are
+/// fetched and decoded one after the other.
+#[test]
+fn large_sounds_share_a_limited_amount_of_memory() -> anyhow::Result<()> {
+    const CALLS: i16 = 10;
+    let config =
+        "[fetch]\nmedia_memory_bytes = 33554432\nmedia_memory_per_account_bytes = 33554432\n";
+    let mut server = Options::default().config(config).start()?;
+    let app = App::start()?;
+    app.on("/cb", Reply::status(200));
+    let rest = server.rest();
+    let mut caller = Ua::bind_to("127.0.0.3")?;
+    caller.connect(server.sip_udp()?);
+    for n in 0..CALLS {
+        // 16 MB, but only 83 seconds: what plays takes little memory. No two files are the same.
+        let mut samples = vec![0; 8_000_000];
+        samples[0] = n;
+        let (sound, document, number) = (format!("/{n}.wav"), format!("/v{n}"), format!("200{n}"));
+        let file = audio::wav::encode_at(&samples, 96_000);
+        app.on(&sound, Reply::wav(file));
+        app.on(&document, Reply::document(&format!("<Play>{sound}</Play>")));
+        rest.public_number(&number, &app.url(&document), &app.url("/cb"))?;
+        caller.call(&number)?;
+    }
+    let end = Instant::now() + Duration::from_secs(6);
+    while Instant::now() < end {
+        caller.pump(Duration::from_millis(50))?;
+    }
+    for n in 0..CALLS {
+        let asked = app.requests(&format!("/{n}.wav"));
+        ensure!(asked.len() == 1, "{} requests for sound {n}", asked.len());
+    }
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.process().id()))?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let peak = peak.and_then(|text| text.split_whitespace().next());
+    let peak_kib: u64 = peak.context("VmHWM")?.parse()?;
+    ensure!(peak_kib < 150_000, "{peak_kib} KiB at the peak");
+    Ok(())
+}
+
 #[test]
 #[ignore = "compares times: just attack"]
 fn honest_calls_continue_during_idle_connections() -> anyhow::Result<()> {
