@@ -97,6 +97,14 @@ impl Failure {
         }
     }
 
+    /// The database cannot be used at the moment.
+    pub(crate) fn without_database() -> Self {
+        let text = "The server cannot use its database now; try again later.";
+        Self::of(error::INTERNAL)
+            .saying(text)
+            .with_status(StatusCode::SERVICE_UNAVAILABLE)
+    }
+
     /// Too many passwords were wrong: the next one is checked after this time.
     pub(crate) fn too_many_passwords(wait: Duration) -> Self {
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
@@ -177,10 +185,7 @@ impl From<StoreError> for Failure {
             }
             StoreError::Unavailable(reason) => {
                 log_error!(reason, "a request through the API could not be carried out");
-                let text = "The server cannot use its database now; try again later.";
-                Self::of(error::INTERNAL)
-                    .saying(text)
-                    .with_status(StatusCode::SERVICE_UNAVAILABLE)
+                Self::without_database()
             }
             other => {
                 log_error!(error = %other, "the store failed a request");

@@ -10,7 +10,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use model::news::{Limits, News};
 use model::record::{Account, Notification};
-use model::{NotificationSid, Timestamp, error};
+use model::{NotificationSid, Timestamp};
 use store::{Change, Store};
 
 /// Header that carries one warning.
@@ -23,8 +23,6 @@ const LIMITS: Limits = Limits {
     of_account: 20,
     of_all: 10_000,
 };
-/// Level of a warning in a notification's `log`.
-const LEVEL: i64 = error::Level::Warning.number();
 
 /// The warnings about one request.
 #[derive(Default)]
@@ -80,20 +78,8 @@ impl Notices {
         if !self.news().is_news(account, code, &text, now) {
             return;
         }
-        let notification = Notification {
-            sid: NotificationSid::new(now, rand::random()),
-            account,
-            lane: account.into(),
-            call: None,
-            level: LEVEL,
-            code,
-            text: text.clone(),
-            request_url: None,
-            request_method: None,
-            line: None,
-            column: None,
-            created: now,
-        };
+        let sid = NotificationSid::new(now, rand::random());
+        let notification = Notification::of_account(sid, account, code, text.clone(), now);
         let (store, notices) = (store.clone(), Arc::clone(self));
         // The answer does not wait for this.
         tokio::spawn(async move {
@@ -113,6 +99,8 @@ impl Notices {
 #[cfg(test)]
 mod tests {
     use std::time::Instant;
+
+    use model::error;
 
     use super::*;
 

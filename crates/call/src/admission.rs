@@ -189,23 +189,12 @@ async fn refuse(shared: &Shared, call: &IncomingCall, refusal: Refusal) {
         return;
     }
     let at = now();
-    let notification = Notification {
-        sid: NotificationSid::new(at, rand::random()),
-        account,
-        lane: account.into(),
-        call: None,
-        level: 0,
-        code,
-        text: refusal.text,
-        request_url: None,
-        request_method: None,
-        line: None,
-        column: None,
-        created: at,
-    };
+    let sid = NotificationSid::new(at, rand::random());
+    let notification = Notification::of_account(sid, account, code, refusal.text.clone(), at);
     facts::log_notification(&notification);
     let change = Change::Notification(Box::new(notification));
     if let Err(error) = shared.parts.store.commit(vec![change]).await {
         warn!(%error, "a notification could not be stored");
+        refusals.forget(account, code, &refusal.text);
     }
 }

@@ -9,6 +9,7 @@ use call_proto::{CreateError, Modify, ModifyError, NewCall, OutboundApi};
 use model::CallSid;
 use model::record::CallRecord;
 use tokio::sync::oneshot;
+use tracing::warn;
 
 use crate::actor::{self, Start};
 use crate::engine::Engine;
@@ -31,6 +32,10 @@ impl Engine {
             &mut peers,
         )
         .await
+        .map_err(|error| {
+            warn!(%error, "the callee of a call through the API cannot be looked up");
+            CreateError::Store
+        })?
         .map_err(CreateError::Unreachable)?;
         if !shared.live.enter(shared.config.max_calls) {
             return Err(CreateError::Busy);

@@ -189,7 +189,8 @@ impl Task {
                 author,
                 &mut peers,
             )
-            .await;
+            .await
+            .unwrap_or_else(|error| Err(resolve::unknown(&target, &error)));
             (routes, peers)
         });
     }

@@ -7,7 +7,6 @@ use model::news::News;
 use model::record::{Callback, Notification};
 use model::{AccountSid, EventSid, NotificationSid};
 use store::{Change, Committed, Store, StoreError};
-use tracing::warn;
 use webhook::{
     Failure, Keyring, KeyringError, OutboxError, OutboxStore, Outcome, PendingCallback, RowPlace,
     Secrets,
@@ -35,35 +34,20 @@ impl StoreOutbox {
         self.notified.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notifies the account that a callback was given up.
-    async fn notify(&self, callback: &Callback, failure: &Failure) {
+    /// The notification of the account that a callback was given up, if it is news.
+    fn notification(&self, callback: &Callback, failure: &Failure) -> Option<Notification> {
         let host = facts::origin(&callback.url);
         let text = format!("a callback to {host} was given up: {}", failure.reason);
-        let at = now();
-        let (account, code) = (callback.account, failure.code);
-        if !self.news().is_news(account, code, &text, at) {
-            return;
-        }
-        let notification = Notification {
-            sid: NotificationSid::new(at, rand::random()),
-            account,
+        let (account, code, at) = (callback.account, failure.code, now());
+        let sid = NotificationSid::new(at, rand::random());
+        let is_news = self.news().is_news(account, code, &text, at);
+        is_news.then(|| Notification {
             lane: callback.lane,
             call: callback.call,
-            level: 0,
-            code,
-            text: text.clone(),
             request_url: Some(callback.url.clone()),
             request_method: Some(callback.method.as_str().to_owned()),
-            line: None,
-            column: None,
-            created: at,
-        };
-        facts::log_notification(&notification);
-        let change = Change::Notification(Box::new(notification));
-        if let Err(error) = self.store.commit_soon(vec![change]).await {
-            warn!(%error, "a notification could not be stored");
-            self.news().forget(account, code, &text);
-        }
+            ..Notification::of_account(sid, account, code, text, at)
+        })
     }
 
     async fn commit(&self, changes: Vec<Change>) -> Result<Committed, OutboxError> {
@@ -129,12 +113,27 @@ impl OutboxStore for StoreOutbox {
             dead,
             at: now(),
         };
+        let notification = match &outcome {
+            Outcome::Delivered { .. } => None,
+            Outcome::Dead(failure) => self.notification(&row.callback, failure),
+        };
+        let notified = notification
+            .clone()
+            .map(|found| Change::Notification(Box::new(found)));
+        let changes = std::iter::once(change).chain(notified).collect();
         // Until it is stored, it may be delivered once more after a crash, and no later callback of
         // the lane waits for it.
-        self.store.commit_soon(vec![change]).await.map_err(failed)?;
-        if let Outcome::Dead(failure) = &outcome {
-            self.notify(&row.callback, failure).await;
+        let stored = self.store.commit_soon(changes).await;
+        if let Some(notification) = notification {
+            match &stored {
+                Ok(_) => facts::log_notification(&notification),
+                Err(_) => {
+                    self.news()
+                        .forget(notification.account, notification.code, &notification.text)
+                }
+            }
         }
+        stored.map_err(failed)?;
         Ok(())
     }
 }

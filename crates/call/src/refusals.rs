@@ -93,9 +93,12 @@ impl Refusals {
     ///
     /// - `text`: of the notification; it names the number
     pub(crate) fn is_news(&self, account: AccountSid, code: u16, text: &str) -> bool {
-        let news = &self.0.notified;
-        let mut news = news.lock().unwrap_or_else(PoisonError::into_inner);
-        news.is_news(account, code, text, crate::now())
+        self.0.news().is_news(account, code, text, crate::now())
+    }
+
+    /// Takes back a notification that could not be stored.
+    pub(crate) fn forget(&self, account: AccountSid, code: u16, text: &str) {
+        self.0.news().forget(account, code, text);
     }
 
     /// Total since the start.
@@ -106,6 +109,10 @@ impl Refusals {
 }
 
 impl Inner {
+    fn news(&self) -> MutexGuard<'_, News> {
+        self.notified.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn tally(&self) -> MutexGuard<'_, Tally> {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }

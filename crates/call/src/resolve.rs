@@ -20,22 +20,31 @@ pub(crate) type Peers = BTreeMap<String, Peer>;
 ///
 /// - `author`: account that named the target; a SIP address is a route only if that account may
 ///   reach it. Trunks and registered phones are the operator's and the phone's choice.
+///
+/// # Errors
+/// As reported by the database; [`unknown`] makes it the failure of one target.
 pub(crate) async fn resolve(
     shared: &Shared,
     (target, place): (&Target, Place),
     author: AccountSid,
     peers: &mut Peers,
-) -> Result<Vec<Route>, Unreachable> {
+) -> Result<Result<Vec<Route>, Unreachable>, StoreError> {
     let domain = &shared.config.domain;
-    let way = rows::settle(shared, |rows| routing::way(target, domain, rows)).await;
-    let failed = |error: StoreError| {
-        let shown = model::address::redacted_sip(target.as_str());
-        unreachable(format!("`{shown}` cannot be looked up: {error}"))
-    };
-    match way.map_err(failed)?? {
-        Way::Phones { login } => phones(shared, &login, peers),
-        Way::Trunk { number } => trunk(shared, &number, place, peers).await,
-        Way::Address { uri } => address(shared, &uri, author, peers).await,
+    let way = rows::settle(shared, |rows| routing::way(target, domain, rows)).await?;
+    Ok(match way {
+        Ok(Way::Phones { login }) => phones(shared, &login, peers),
+        Ok(Way::Trunk { number }) => trunk(shared, &number, place, peers).await,
+        Ok(Way::Address { uri }) => address(shared, &uri, author, peers).await,
+        Err(unreachable) => Err(unreachable),
+    })
+}
+
+/// The failure of a target that could not be looked up, for those that have others to call or a record to keep.
+pub(crate) fn unknown(target: &Target, error: &StoreError) -> Unreachable {
+    let shown = model::address::redacted_sip(target.as_str());
+    Unreachable {
+        code: error::INTERNAL,
+        ..unreachable(format!("`{shown}` cannot be looked up: {error}"))
     }
 }
 

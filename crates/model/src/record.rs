@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::{self, Level};
 use crate::naming::Owner;
 use crate::{
     AccountSid, AccountStatus, ApplicationSid, CallSid, CallStatus, ClientSid, ConferenceSid,
@@ -463,6 +464,36 @@ pub struct Callback {
     pub params: Vec<(String, String)>,
     /// When it was created.
     pub created: Timestamp,
+}
+
+impl Notification {
+    /// A notification whose subject is its account.
+    ///
+    /// - `code`: number of the error table, which gives the level
+    #[must_use]
+    pub fn of_account(
+        sid: NotificationSid,
+        account: AccountSid,
+        code: u16,
+        text: String,
+        created: Timestamp,
+    ) -> Self {
+        let level = error::entry(code).map_or(Level::Error, |entry| entry.level);
+        Self {
+            sid,
+            account,
+            lane: account.into(),
+            call: None,
+            level: level.number(),
+            code,
+            text,
+            request_url: None,
+            request_method: None,
+            line: None,
+            column: None,
+            created,
+        }
+    }
 }
 
 impl Account {

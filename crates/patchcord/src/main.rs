@@ -28,7 +28,7 @@ mod test;
 mod usage;
 mod webhooks;
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write as _};
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -182,9 +182,9 @@ fn replay(source: &str, flags: &config::Flags) -> ExitCode {
 /// Prints an answer; `good` determines the exit code.
 fn tell(text: &str, good: bool) -> ExitCode {
     match print(text) {
-        Ok(()) if good => ExitCode::SUCCESS,
-        Ok(()) => ExitCode::from(FOUND),
-        Err(error) => exit(Err(error)),
+        Err(error) if !usage::has_read_enough(&error) => exit(Err(error)),
+        _ if good => ExitCode::SUCCESS,
+        _ => ExitCode::from(FOUND),
     }
 }
 
@@ -226,20 +226,16 @@ fn diagnose(
         Ok(config) => config,
         Err(code) => return code,
     };
-    let mut suspicious = false;
-    let done = run(async {
-        let (text, found) = look(config).await?;
-        suspicious = found;
-        print(&text)
-    });
-    match done {
-        Ok(()) if suspicious => ExitCode::from(FOUND),
-        other => exit(other),
+    match run(look(config)) {
+        Ok((text, found)) => tell(&text, !found),
+        Err(error) => exit(Err(error)),
     }
 }
 
 fn print(text: &str) -> anyhow::Result<()> {
-    Ok(usage::write(&mut std::io::stdout().lock(), text)?)
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
 }
 
 fn load(flags: &config::Flags) -> Result<config::Config, ExitCode> {
@@ -283,6 +279,7 @@ fn run<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
 fn exit(outcome: anyhow::Result<()>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if usage::has_read_enough(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("patchcord: {}", usage::sentence(&error));
             ExitCode::from(if error.is::<usage::WrongUsage>() {

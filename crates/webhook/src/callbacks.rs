@@ -409,7 +409,8 @@ fn judged(result: Result<Fetched, FetchError>, method: HttpMethod) -> Attempt {
             let failure = Failure {
                 code: error.code(),
                 status: None,
-                reason: error.to_string(),
+                // Without the address, which may differ each time.
+                reason: error.problem.to_string(),
             };
             if error.is_temporary() {
                 let asked = None;

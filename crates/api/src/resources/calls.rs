@@ -292,7 +292,7 @@ async fn create(context: &Context<'_>, account: &Account) -> Answer {
     let records = created.map_err(|refusal| match refusal {
         CreateError::Unreachable(why) => Failure::of(why.code).saying(why.text),
         CreateError::Busy => Failure::busy(StatusCode::TOO_MANY_REQUESTS),
-        CreateError::Store => Failure::of(error::INTERNAL).saying(refusal.to_string()),
+        CreateError::Store => Failure::without_database(),
     })?;
     Ok(match &records[..] {
         [first, rest @ ..] if rest.is_empty() || !context.dialect.lists_legs => {

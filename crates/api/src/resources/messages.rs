@@ -3,7 +3,7 @@
 use call_proto::{CallbackTarget, Dialect, NewMessage, SendError};
 use http::StatusCode;
 use model::record::{Account, Message};
-use model::{Bare, HttpMethod, Target, error};
+use model::{Bare, HttpMethod, Target};
 use store::{MessageFilter, MessageKey};
 
 use crate::context::{Answer, Context, owned};
@@ -308,7 +308,7 @@ async fn send(context: &Context<'_>, account: &Account) -> Answer {
     let sent = context.state.messages.send(new).await;
     let record = sent.map_err(|refusal| match refusal {
         SendError::Busy => Failure::busy(StatusCode::TOO_MANY_REQUESTS),
-        SendError::Store => Failure::of(error::INTERNAL).saying(refusal.to_string()),
+        SendError::Store => Failure::without_database(),
     })?;
     Ok(context.show(&MESSAGE, &record))
 }

@@ -29,7 +29,8 @@ impl Actor {
                     let mut peers = Peers::new();
                     let routes =
                         resolve::resolve(&shared, (target, Place::Document), author, &mut peers)
-                            .await;
+                            .await
+                            .unwrap_or_else(|error| Err(resolve::unknown(target, &error)));
                     (routes, peers)
                 }
             }))
