@@ -23,7 +23,7 @@ use crate::event::{Document, Fallback, Headers};
 use crate::family::Script;
 
 pub use invitation::{Caller, Invitation};
-pub use outgoing::{Place, Way, meant, way};
+pub use outgoing::{Place, Way, instead, way};
 pub use rows::{Numbers, Rows, Standing, Want};
 
 /// Longest client-to-client call without a document, in seconds.
@@ -522,7 +522,7 @@ fn no_address(account: AccountSid, name: &str) -> Verdict {
         RefusalReason::NoAddress,
         name,
         Some(account),
-        &format!("the application of `{name}` has no address"),
+        &format!("the application of `{name}` has no address, or was deleted"),
     ))
 }
 

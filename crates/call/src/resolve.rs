@@ -77,9 +77,9 @@ async fn trunk(
 ) -> Result<Vec<Route>, Unreachable> {
     let Some(trunk) = shared.parts.sip.outbound_proxy() else {
         // Without the rows, only the suggestion is missing.
-        let meant = rows::settle(shared, |rows| routing::meant(number, place, rows)).await;
-        let suggestion = match meant {
-            Ok(Some(client)) => format!(" (did you mean `{client}`?)"),
+        let instead = rows::settle(shared, |rows| routing::instead(number, place, rows)).await;
+        let suggestion = match instead {
+            Ok(Some(instead)) => format!(" ({instead})"),
             Ok(None) | Err(_) => String::new(),
         };
         let text = format!("`{number}` cannot be called: there is no trunk{suggestion}");

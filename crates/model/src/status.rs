@@ -127,7 +127,7 @@ words!(
         NotFound = "not-found",
         /// The number has no application.
         NoApplication = "no-application",
-        /// The application of the number, or of the calling client, has no address.
+        /// The application of the number, or of the calling client, has no address, or was deleted.
         NoAddress = "no-address",
         /// The account is suspended or closed.
         Inactive = "account-not-active",

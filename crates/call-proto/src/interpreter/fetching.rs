@@ -28,7 +28,11 @@ pub(crate) struct Fetching {
 /// The purpose of a fetch.
 enum Purpose {
     /// The first document of the script; the fallback is used if it fails.
-    First { fallback: Option<Fallback> },
+    First {
+        /// Name of the setting that holds its method.
+        setting: &'static str,
+        fallback: Option<Fallback>,
+    },
     /// The fallback, since the first failed.
     Fallback,
     /// An action or a redirect.
@@ -68,8 +72,10 @@ pub(crate) struct Problem {
 
 impl Fetching {
     /// Requests the first document of a script.
+    ///
+    /// - `setting`: name of the setting that holds its method
     pub(crate) fn first(
-        document: Document,
+        (document, setting): (Document, &'static str),
         params: Params,
         who: About<'_>,
         cx: &mut Context,
@@ -81,7 +87,7 @@ impl Fetching {
             author,
             ..
         } = document;
-        let purpose = Purpose::First { fallback };
+        let purpose = Purpose::First { setting, fallback };
         Self::ask((url, method), params, author, purpose, who, cx)
     }
 
@@ -166,6 +172,7 @@ impl Fetching {
         problem.tell(asked, who, cx);
         let Purpose::First {
             fallback: Some(fallback),
+            ..
         } = self.purpose
         else {
             return Answer::Failed(problem);
@@ -190,7 +197,7 @@ impl Fetching {
     ) -> Result<Option<(String, rcml::Document)>, Problem> {
         let fetched = result.as_ref().map_err(Problem::unreachable)?;
         if fetched.status != 200 {
-            return Err(Problem::http_status(fetched, self.hint(fetched.status)));
+            return Err(Problem::http_status(fetched, &self.hint(fetched.status)));
         }
         let content_type = fetched.content_type.as_deref();
         if content_type.is_none() && fetched.body.trim().is_empty() && !self.is_first() {
@@ -202,19 +209,16 @@ impl Fetching {
     }
 
     /// What to do if the application does not know the method.
-    fn hint(&self, status: u16) -> &'static str {
-        match (self.method, status, &self.purpose) {
-            (HttpMethod::Post, 405 | 501, Purpose::First { .. }) => {
-                "; the request was a POST: set `VoiceMethod` to GET if the application expects a GET"
-            }
-            (HttpMethod::Post, 405 | 501, Purpose::Fallback) => {
-                "; the request was a POST: set `VoiceFallbackMethod` to GET if the application expects a GET"
-            }
-            (HttpMethod::Post, 405 | 501, Purpose::FollowUp) => {
-                "; the request was a POST: set `method` to GET if the application expects a GET"
-            }
-            (HttpMethod::Get | HttpMethod::Post, ..) => "",
+    fn hint(&self, status: u16) -> String {
+        if self.method != HttpMethod::Post || !matches!(status, 405 | 501) {
+            return String::new();
         }
+        let setting = match self.purpose {
+            Purpose::First { setting, .. } => setting,
+            Purpose::Fallback => "VoiceFallbackMethod",
+            Purpose::FollowUp => "method",
+        };
+        format!("; the request was a POST: set `{setting}` to GET if the application expects a GET")
     }
 }
 

@@ -61,15 +61,23 @@ pub fn way(target: &Target, domain: &str, rows: &Rows) -> Result<Result<Way, Unr
     }
 }
 
-/// What was probably meant by a number for which there is no trunk: an existing client, as it is
-/// written in that place.
+/// What to do instead of calling a number for which there is no trunk: an existing client of that name is called as it is
+/// written in that place; a number of this server cannot be called from here.
 ///
 /// # Errors
 /// The row that the answer depends on, if it is not known yet.
-pub fn meant(number: &str, place: Place, rows: &Rows) -> Result<Option<String>, Want> {
-    Ok(means_client(number, rows)?.then(|| match place {
-        Place::Document => format!("<Client>{number}</Client>"),
-        Place::Parameter => format!("client:{number}"),
+pub fn instead(number: &str, place: Place, rows: &Rows) -> Result<Option<String>, Want> {
+    if means_client(number, rows)? {
+        return Ok(Some(match place {
+            Place::Document => format!("did you mean `<Client>{number}</Client>`?"),
+            Place::Parameter => format!("did you mean `client:{number}`?"),
+        }));
+    }
+    let is_own = rows.exact_number(number)?.is_some();
+    Ok(is_own.then(|| {
+        "it is a number of this server: such numbers can only be called from outside; call a client, or redirect to its \
+         document"
+            .to_owned()
     }))
 }
 

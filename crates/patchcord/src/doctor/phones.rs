@@ -48,7 +48,7 @@ fn line(refusal: &Refusal) -> String {
             format!("`{name}` has no application: set its `VoiceUrl`")
         }
         RefusalReason::NoAddress => format!(
-            "the application of `{name}` has no address: set the application's `RcmlUrl` (`VoiceUrl` at `/2010-04-01`)"
+            "the application of `{name}` has no address, or was deleted: set the application's `VoiceUrl`, or another `VoiceApplicationSid`"
         ),
         RefusalReason::Inactive => {
             format!("`{name}` belongs to an account that is suspended or closed")
@@ -81,7 +81,7 @@ mod tests {
             let text = line(&refusal);
             if reason == RefusalReason::NoAddress {
                 // The application takes precedence over the number's own `VoiceUrl`.
-                assert!(text.contains("application's `RcmlUrl`"), "{text}");
+                assert!(text.contains("application's `VoiceUrl`"), "{text}");
             }
             assert!(
                 text.contains("3 x from 192.0.2.7  ") && text.contains("`b\u{fffd}ob\u{fffd}`"),
