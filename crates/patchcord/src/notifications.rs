@@ -43,10 +43,11 @@ pub(crate) async fn list(
         seen.add(notification);
         print(&screen::list(&line(notification)))?;
     }
-    if !follow {
-        return Ok(());
-    }
     let is_full = i64::try_from(newest.len()).is_ok_and(|shown| shown >= limit);
+    if !follow {
+        let rest = format!("the newest {limit}; `--limit N` shows more\n");
+        return if is_full { print(&rest) } else { Ok(()) };
+    }
     if let Some(oldest) = newest.first().filter(|_| is_full) {
         // Those that are older than what was asked for are not new.
         let found = unseen(&mut seen, read).await?;

@@ -376,6 +376,10 @@ impl Running {
         {
             warn!("the disk cannot be written: open call records are closed at the next start");
         }
+        let waiting = self.callbacks.backlog();
+        if waiting > 0 {
+            info!(waiting, "waiting up to 3 s for callbacks to be delivered");
+        }
         if tokio::time::timeout(CALLBACK_PATIENCE, self.callbacks.drained())
             .await
             .is_err()

@@ -28,7 +28,12 @@ pub(crate) async fn list(config: &Config, which: &WhichWebhooks, limit: i64) -> 
     };
     let rows = open(config).await?.deliveries(&filter).await?;
     let mut text: String = rows.items.iter().map(line).collect();
-    text += &format!("{} of {}\n", rows.items.len(), rows.total);
+    let shown = rows.items.len();
+    text += &format!("{shown} of {}", rows.total);
+    if rows.total > limit {
+        text += "; `--limit N` shows more";
+    }
+    text.push('\n');
     Ok(screen::list(&text))
 }
 
