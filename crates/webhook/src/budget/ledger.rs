@@ -3,8 +3,9 @@
 //! **Invariant: at most so many units are held, in total and by one customer.** Any request that
 //! fits is served: first those of the customer that holds least, then the oldest. Therefore a large
 //! request may be overtaken by small ones, but only for a time: after that, requests of its own
-//! customer wait behind it if their share is used up, and everyone's if the total is. Left to
-//! others: when a request gives up, and waking those that are served.
+//! customer wait behind it if their share is used up, and everyone's if the total is, except those of
+//! files that hold some already: only when these are complete do they give it back. Left to others:
+//! when a request gives up, and waking those that are served.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -140,8 +141,11 @@ impl Ledger {
         let mut fitting = Vec::new();
         // Customers with a request that their others may not overtake.
         let mut closed = BTreeSet::new();
+        // Whether an old request waits for units of any customer.
+        let mut growing_only = false;
         for (id, request) in &self.waiting {
-            if closed.contains(&request.customer) {
+            let is_growing = || self.held(request.file) > 0;
+            if closed.contains(&request.customer) || growing_only && !is_growing() {
                 continue;
             }
             let held = self.held_by(request.customer);
@@ -151,7 +155,7 @@ impl Ledger {
             match (fits, is_old) {
                 (true, true) => return Some(*id),
                 (true, false) => fitting.push((held, *id)),
-                (false, true) if fits_share => break,
+                (false, true) if fits_share => growing_only = true,
                 (false, true) => {
                     closed.insert(request.customer);
                 }
@@ -234,6 +238,21 @@ mod tests {
         assert_eq!(scene.held([large, late]), [50, 0], "nothing is left");
         scene.shrink(first, 20);
         assert_eq!(scene.held([late]), [5]);
+    }
+
+    #[test]
+    fn an_old_request_does_not_hold_up_files_that_must_finish() {
+        let mut scene = Scene::new();
+        let first = scene.file(1, 50);
+        let large = scene.file(2, 60);
+        scene.second = 5;
+        let new = scene.file(3, 5);
+        scene.ledger.request(first, 60, scene.now());
+        scene.ledger.serve(scene.now());
+        assert_eq!(scene.held([first, large, new]), [60, 0, 0]);
+        scene.ledger.close(first);
+        scene.ledger.serve(scene.now());
+        assert_eq!(scene.held([large, new]), [60, 5]);
     }
 
     #[test]
