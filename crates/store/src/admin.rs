@@ -37,8 +37,9 @@ pub(crate) enum Admin {
     UpdateApplication(Application),
     DeleteApplication(ApplicationSid),
     DeleteRecording(RecordingSid),
-    /// Deletes some notifications of an account and of all below it.
-    DeleteNotifications(AccountSid),
+    /// Deletes some rows of a table in [`PLENTIFUL`] that an account and all below it own: to be
+    /// repeated until it deletes none.
+    DeleteOwned(&'static Table, AccountSid),
     /// Takes over some of the callbacks of servers without a heartbeat since then, except those of
     /// open calls and messages: the server that closes these takes them over.
     AdoptCallbacks {
@@ -81,6 +82,9 @@ const OWNED: &[&str] = &[
     "clients",
 ];
 
+/// Those of them of which an account may own any number of rows.
+pub(crate) static PLENTIFUL: [&Table; 2] = [&rows::NOTIFICATIONS, &rows::RECORDINGS];
+
 /// Applies one write; `false` if there was no such row. A write that may have been carried out before
 /// counts as carried out.
 pub(crate) async fn apply(
@@ -119,8 +123,8 @@ pub(crate) async fn apply(
             db.execute(uncount_recording(*sid)).await?;
             rows::RECORDINGS.delete(*sid)
         }
-        Admin::DeleteNotifications(of) => {
-            return Ok(delete_notifications(db, *of).await? || context.repeated);
+        Admin::DeleteOwned(table, of) => {
+            return Ok(delete_owned(db, table.name, *of).await? || context.repeated);
         }
         Admin::CloseConferences { gone_since } => {
             conferences::close_abandoned(*gone_since, context.instance)
@@ -158,11 +162,17 @@ async fn set_account_status(
     Ok(db.execute(sql).await? > 0)
 }
 
-async fn delete_notifications(db: &mut Connection, of: AccountSid) -> Result<bool, Failure> {
+async fn delete_owned(
+    db: &mut Connection,
+    table: &'static str,
+    of: AccountSid,
+) -> Result<bool, Failure> {
     let mut sql = Sql::default();
-    sql.text("DELETE FROM notifications WHERE sid IN (SELECT sid FROM notifications WHERE account")
-        .with(TREE, of)
-        .with(" LIMIT ?) RETURNING account", ROWS_AT_ONCE);
+    sql.text(&format!(
+        "DELETE FROM {table} WHERE sid IN (SELECT sid FROM {table} WHERE account"
+    ))
+    .with(TREE, of)
+    .with(" LIMIT ?) RETURNING account", ROWS_AT_ONCE);
     let mut deleted = BTreeMap::<AccountSid, i64>::new();
     for row in db.all(&sql).await? {
         let account = row.word("account");
@@ -170,7 +180,7 @@ async fn delete_notifications(db: &mut Connection, of: AccountSid) -> Result<boo
         *deleted.entry(account).or_default() += 1;
     }
     for (account, n) in &deleted {
-        db.execute(count(*account, "notifications", -n)).await?;
+        db.execute(count(*account, table, -n)).await?;
     }
     Ok(!deleted.is_empty())
 }

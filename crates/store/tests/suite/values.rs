@@ -81,7 +81,7 @@ pub(crate) async fn organization(store: &Store, n: u32, domain: &str) -> Organiz
     sid
 }
 
-pub(super) async fn insert_account(
+pub(crate) async fn insert_account(
     store: &Store,
     n: u32,
     parent: Option<u32>,
