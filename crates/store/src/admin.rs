@@ -1,21 +1,20 @@
 //! Writes requested by people: accounts, clients, numbers, applications. They go through the same
 //! task as the facts of calls and clear the look-up caches.
 
-use std::collections::BTreeMap;
-
 use model::record::{Account, Application, Client, Number, Organization};
 use model::{
     AccountSid, AccountStatus, ApplicationSid, ClientSid, NumberSid, RecordingSid, Timestamp,
 };
 
-use crate::apply::{Context, count};
+use crate::apply::Context;
 use crate::conferences;
 use crate::connection::{Connection, Failure};
+use crate::counts::Counts;
 use crate::deliveries;
 use crate::naming::Claim;
 use crate::query::TREE;
 use crate::rows::{self, APPLICATIONS, CLIENTS, NUMBERS, ORGANIZATIONS};
-use crate::sql::{Arg, ROWS_AT_ONCE, Sql, Table, args};
+use crate::sql::{Arg, ROWS_AT_ONCE, Sql, Table};
 
 /// One such write.
 pub(crate) enum Admin {
@@ -73,16 +72,10 @@ impl Admin {
     }
 }
 
-/// Tables whose rows are removed with their account.
-const OWNED: &[&str] = &[
-    "notifications",
-    "recordings",
-    "applications",
-    "numbers",
-    "clients",
-];
+/// Tables whose rows are removed with their account, few for each.
+const OWNED: [&str; 3] = ["applications", "numbers", "clients"];
 
-/// Those of them of which an account may own any number of rows.
+/// Tables, all counted, whose rows are removed with their account, any number for each.
 pub(crate) static PLENTIFUL: [&Table; 2] = [&rows::NOTIFICATIONS, &rows::RECORDINGS];
 
 /// Applies one write; `false` if there was no such row. A write that may have been carried out before
@@ -90,6 +83,7 @@ pub(crate) static PLENTIFUL: [&Table; 2] = [&rows::NOTIFICATIONS, &rows::RECORDI
 pub(crate) async fn apply(
     db: &mut Connection,
     context: Context,
+    counts: &mut Counts,
     admin: &Admin,
 ) -> Result<bool, Failure> {
     let insert = if context.repeated {
@@ -102,7 +96,7 @@ pub(crate) async fn apply(
         Admin::InsertAccount(args) => insert(&rows::ACCOUNTS, args.clone()),
         Admin::UpdateAccount(args) => rows::ACCOUNTS.update(args.clone()),
         Admin::SetAccountStatus { sid, status, at } => {
-            return set_account_status(db, *sid, *status, *at).await;
+            return set_account_status(db, counts, (*sid, *status), *at).await;
         }
         Admin::InsertClient(claim, row) => {
             claim.check(db, context.dialect).await?;
@@ -120,11 +114,13 @@ pub(crate) async fn apply(
         Admin::UpdateApplication(row) => APPLICATIONS.update(rows::application_args(row)),
         Admin::DeleteApplication(sid) => APPLICATIONS.delete(*sid),
         Admin::DeleteRecording(sid) => {
-            db.execute(uncount_recording(*sid)).await?;
-            rows::RECORDINGS.delete(*sid)
+            let mut sql = rows::RECORDINGS.delete(*sid);
+            sql.text(" RETURNING account");
+            let deleted = delete_counted(db, counts, &rows::RECORDINGS, &sql).await?;
+            return Ok(deleted || context.repeated);
         }
         Admin::DeleteOwned(table, of) => {
-            return Ok(delete_owned(db, table.name, *of).await? || context.repeated);
+            return Ok(delete_owned(db, counts, table, *of).await? || context.repeated);
         }
         Admin::CloseConferences { gone_since } => {
             conferences::close_abandoned(*gone_since, context.instance)
@@ -136,22 +132,20 @@ pub(crate) async fn apply(
 
 async fn set_account_status(
     db: &mut Connection,
-    sid: AccountSid,
-    status: AccountStatus,
+    counts: &mut Counts,
+    (sid, status): (AccountSid, AccountStatus),
     at: Timestamp,
 ) -> Result<bool, Failure> {
     if status == AccountStatus::Closed {
+        for table in PLENTIFUL {
+            while delete_owned(db, counts, table, sid).await? {}
+        }
         for table in OWNED {
             let mut sql = Sql::default();
             sql.text(&format!("DELETE FROM {table} WHERE account"))
                 .with(TREE, sid);
             db.execute(sql).await?;
         }
-        let mut counters = Sql::default();
-        counters
-            .text("DELETE FROM counters WHERE kind NOT IN ('calls', 'messages') AND account")
-            .with(TREE, sid);
-        db.execute(counters).await?;
     }
     // A closed account below stays closed when its parent is reopened.
     let mut sql = Sql::default();
@@ -164,31 +158,33 @@ async fn set_account_status(
 
 async fn delete_owned(
     db: &mut Connection,
-    table: &'static str,
+    counts: &mut Counts,
+    table: &Table,
     of: AccountSid,
 ) -> Result<bool, Failure> {
+    let name = table.name;
     let mut sql = Sql::default();
     sql.text(&format!(
-        "DELETE FROM {table} WHERE sid IN (SELECT sid FROM {table} WHERE account"
+        "DELETE FROM {name} WHERE sid IN (SELECT sid FROM {name} WHERE account"
     ))
     .with(TREE, of)
     .with(" LIMIT ?) RETURNING account", ROWS_AT_ONCE);
-    let mut deleted = BTreeMap::<AccountSid, i64>::new();
-    for row in db.all(&sql).await? {
-        let account = row.word("account");
-        let account = account.map_err(|error| Failure::Unreadable(error.to_string()))?;
-        *deleted.entry(account).or_default() += 1;
-    }
-    for (account, n) in &deleted {
-        db.execute(count(*account, table, -n)).await?;
-    }
-    Ok(!deleted.is_empty())
+    delete_counted(db, counts, table, &sql).await
 }
 
-fn uncount_recording(sid: RecordingSid) -> Sql {
-    Sql::new(
-        "UPDATE counters SET n = n - 1 WHERE kind = 'recordings' \
-         AND account = (SELECT account FROM recordings WHERE sid = $1)",
-        args![sid],
-    )
+/// Carries out a statement that returns the account of each row that it deletes; `false` if there was
+/// none.
+async fn delete_counted(
+    db: &mut Connection,
+    counts: &mut Counts,
+    table: &Table,
+    sql: &Sql,
+) -> Result<bool, Failure> {
+    let deleted = db.all(sql).await?;
+    for row in &deleted {
+        let account = row.word("account");
+        let account = account.map_err(|error| Failure::Unreadable(error.to_string()))?;
+        counts.add(account, table.name, -1);
+    }
+    Ok(!deleted.is_empty())
 }

@@ -9,6 +9,7 @@ use model::{AccountSid, EventSid, InstanceSid, Lane, Timestamp};
 use crate::admin;
 use crate::conferences;
 use crate::connection::{Connection, Failure};
+use crate::counts::Counts;
 use crate::deliveries;
 use crate::dialect::Dialect;
 use crate::rows;
@@ -46,18 +47,21 @@ impl Lost {
     }
 }
 
-/// Applies one commit.
+/// Applies one commit; what it adds to the counters is only collected.
 pub(crate) async fn operations(
     db: &mut Connection,
     context: Context,
+    counts: &mut Counts,
     operations: &[Operation],
 ) -> Result<Committed, Failure> {
     let mut applied = Vec::with_capacity(operations.len());
     let mut lost = Lost::default();
     for operation in operations {
         applied.push(match operation {
-            Operation::Admin(admin) => admin::apply(db, context, admin).await?,
-            Operation::Change(change) => self::change(db, context, change, &mut lost).await?,
+            Operation::Admin(admin) => admin::apply(db, context, counts, admin).await?,
+            Operation::Change(change) => {
+                self::change(db, context, counts, change, &mut lost).await?
+            }
         });
     }
     Ok(Committed { applied })
@@ -66,15 +70,18 @@ pub(crate) async fn operations(
 async fn change(
     db: &mut Connection,
     context: Context,
+    counts: &mut Counts,
     change: &Change,
     lost: &mut Lost,
 ) -> Result<bool, Failure> {
     match change {
-        Change::CallCreated(call) => inserted(db, context, change, call.account, "calls").await,
-        Change::Notification(row) => {
-            inserted(db, context, change, row.account, "notifications").await
+        Change::CallCreated(call) => {
+            inserted(db, context, counts, change, (call.account, "calls")).await
         }
-        Change::Recording(row) => recording(db, context, change, row).await,
+        Change::Notification(row) => {
+            inserted(db, context, counts, change, (row.account, "notifications")).await
+        }
+        Change::Recording(row) => recording(db, context, counts, change, row).await,
         Change::Alive { at, .. } => alive(db, context, change, *at).await,
         Change::CallbackQueued(callback) if lost.contains(callback) => Ok(false),
         Change::CallbackQueued(_) => {
@@ -98,7 +105,7 @@ async fn change(
             Ok(first)
         }
         Change::MessageCreated { message, .. } => {
-            inserted(db, context, change, message.account, "messages").await
+            inserted(db, context, counts, change, (message.account, "messages")).await
         }
         Change::MessageEnded { message, tells } => {
             let first = db.execute(statement(context, change)).await? > 0;
@@ -370,13 +377,13 @@ async fn take_over(
 async fn inserted(
     db: &mut Connection,
     context: Context,
+    counts: &mut Counts,
     change: &Change,
-    account: AccountSid,
-    kind: &str,
+    (account, kind): (AccountSid, &'static str),
 ) -> Result<bool, Failure> {
     let new = db.execute(statement(context, change)).await? > 0;
     if new {
-        db.execute(count(account, kind, 1)).await?;
+        counts.add(account, kind, 1);
     }
     Ok(new)
 }
@@ -385,10 +392,12 @@ async fn inserted(
 async fn recording(
     db: &mut Connection,
     context: Context,
+    counts: &mut Counts,
     change: &Change,
     recording: &Recording,
 ) -> Result<bool, Failure> {
-    if !inserted(db, context, change, recording.account, "recordings").await? {
+    let counted = (recording.account, "recordings");
+    if !inserted(db, context, counts, change, counted).await? {
         db.execute(rows::RECORDINGS.update(rows::recording_args(recording)))
             .await?;
     }
@@ -445,15 +454,6 @@ fn refused(refusal: &Refusal) -> Sql {
     )
 }
 
-/// Adds `by` to the number of an account's rows of a kind.
-pub(crate) fn count(account: AccountSid, kind: &str, by: i64) -> Sql {
-    Sql::new(
-        "INSERT INTO counters (account, kind, n) VALUES ($1, $2, $3) \
-         ON CONFLICT (account, kind) DO UPDATE SET n = counters.n + excluded.n",
-        args![account, kind, by],
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -466,10 +466,12 @@ mod tests {
         operation: Operation,
         rows: &str,
     ) -> (bool, i64) {
-        let done = operations(db, context, &[operation]).await.unwrap();
+        let mut counts = Counts::default();
+        let done = operations(db, context, &mut counts, &[operation]).await;
+        counts.write(db).await.unwrap();
         let count = Sql::new(format!("SELECT COUNT(*) AS n FROM {rows}"), args![]);
         let count = db.all(&count).await.unwrap()[0].int("n").unwrap();
-        (done.all_applied(), count)
+        (done.unwrap().all_applied(), count)
     }
 
     #[tokio::test]

@@ -25,6 +25,7 @@ use crate::admin::Admin;
 use crate::apply::{self, Context};
 use crate::caches::Caches;
 use crate::connection::{Access, Connection, Failure, Target};
+use crate::counts::Counts;
 use crate::dialect::Dialect;
 use crate::{Change, Committed, Result, StoreError};
 
@@ -489,13 +490,16 @@ impl Task {
         };
         connection.run(self.context.dialect.begin()).await?;
         let mut results = Vec::with_capacity(group.len());
+        let mut counts = Counts::default();
         for job in &*group {
             let context = Context {
                 repeated: job.again,
                 ..self.context
             };
-            results.push(apply::operations(connection, context, &job.operations).await?);
+            let operations = &job.operations;
+            results.push(apply::operations(connection, context, &mut counts, operations).await?);
         }
+        counts.write(connection).await?;
         let written = connection.run("COMMIT").await;
         if written.is_err() {
             group.iter_mut().for_each(|job| job.again = true);
