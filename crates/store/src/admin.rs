@@ -39,9 +39,10 @@ pub(crate) enum Admin {
     /// Deletes some rows of a table in [`PLENTIFUL`] that an account and all below it own: to be
     /// repeated until it deletes none.
     DeleteOwned(&'static Table, AccountSid),
-    /// Takes over some of the callbacks of servers without a heartbeat since then, except those of
+    /// Takes over some of the callbacks of an owner without a heartbeat since then, except those of
     /// open calls and messages: the server that closes these takes them over.
     AdoptCallbacks {
+        from: String,
         gone_since: Timestamp,
     },
     /// Ends the conferences left open by servers without a heartbeat since then.
@@ -125,7 +126,9 @@ pub(crate) async fn apply(
         Admin::CloseConferences { gone_since } => {
             conferences::close_abandoned(*gone_since, context.instance)
         }
-        Admin::AdoptCallbacks { gone_since } => deliveries::adopt(*gone_since, context.instance),
+        Admin::AdoptCallbacks { from, gone_since } => {
+            deliveries::adopt(*gone_since, from, context.instance)
+        }
     };
     Ok(db.execute(sql).await? > 0 || context.repeated)
 }

@@ -523,13 +523,29 @@ mod tests {
 
         // Whole lanes, of five callbacks.
         let gone_since = Timestamp(1);
-        let adopt = || Operation::Admin(Box::new(Admin::AdoptCallbacks { gone_since }));
+        let adopt = || {
+            let from = String::new();
+            Operation::Admin(Box::new(Admin::AdoptCallbacks { from, gone_since }))
+        };
         let abandoned = "(SELECT DISTINCT lane FROM outbox \
                          WHERE state = 'pending' AND owner = '')";
         for left in [(true, 1_001), (true, 1), (true, 0), (false, 0)] {
             let (adopted, rest) = applied((db, context), adopt(), abandoned).await;
             assert_eq!((adopted, rest), left);
         }
+
+        // Only the rows of that owner are read.
+        let sql = deliveries::adopt(gone_since, "", instance);
+        let plan = format!("EXPLAIN QUERY PLAN {}", sql.as_text());
+        let steps = db.all(&Sql::new(plan, sql.args().to_vec())).await.unwrap();
+        let steps = steps.iter().map(|step| step.text("detail").unwrap());
+        let reading: Vec<String> = steps.filter(|step| step.contains("outbox")).collect();
+        let by_owner =
+            |step: &String| step.starts_with("SEARCH") && step.contains(" outbox_pending (owner=?");
+        assert!(
+            reading.len() >= 2 && reading.iter().all(by_owner),
+            "{reading:?}"
+        );
 
         let delete = || Operation::Admin(Box::new(Admin::DeleteOwned(&rows::NOTIFICATIONS, of)));
         let (some, none) = ("notifications", "counters WHERE n = 0");
