@@ -1,5 +1,6 @@
-//! Writes requested by people: accounts, clients, numbers, applications. They go through the same
-//! task as the facts of calls and clear the look-up caches.
+//! Writes that are not facts of calls: those of the API about accounts and what they own, and the
+//! repair of what a dead server left. They go through the same task as the facts, and clear the look-up
+//! caches if they change a table that is looked up.
 
 use model::record::{Account, Application, Client, Number, Organization};
 use model::{
@@ -52,6 +53,29 @@ pub(crate) enum Admin {
 }
 
 impl Admin {
+    /// Whether it changes what [`crate::caches::Caches`] keeps.
+    pub(crate) const fn changes_look_ups(&self) -> bool {
+        match self {
+            Self::InsertOrganization(_)
+            | Self::InsertAccount(_)
+            | Self::UpdateAccount(_)
+            | Self::SetAccountStatus { .. }
+            | Self::InsertClient(..)
+            | Self::UpdateClient(_)
+            | Self::DeleteClient(_)
+            | Self::InsertNumber(_)
+            | Self::UpdateNumber(_)
+            | Self::DeleteNumber(_)
+            | Self::InsertApplication(_)
+            | Self::UpdateApplication(_)
+            | Self::DeleteApplication(_) => true,
+            Self::DeleteRecording(_)
+            | Self::DeleteOwned(..)
+            | Self::AdoptCallbacks { .. }
+            | Self::CloseConferences { .. } => false,
+        }
+    }
+
     /// The statement for an account with its token sealed.
     pub(crate) fn insert_account(account: &Account, key: &crate::SecretKey) -> Self {
         Self::InsertAccount(rows::account_args(account, key))

@@ -519,9 +519,10 @@ impl Task {
 
 impl Job {
     fn changes_look_ups(&self) -> bool {
-        self.operations
-            .iter()
-            .any(|operation| matches!(operation, Operation::Admin(_)))
+        self.operations.iter().any(|operation| match operation {
+            Operation::Admin(admin) => admin.changes_look_ups(),
+            Operation::Change(_) => false,
+        })
     }
 }
 
@@ -759,6 +760,31 @@ mod tests {
                 Err(StoreError::Duplicate(_)) => assert!(!added, "{n} {again}"),
                 Err(error) => panic!("{n} {again}: {error}"),
             }
+        }
+    }
+
+    #[tokio::test]
+    async fn only_a_write_that_changes_look_ups_clears_them() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut task = task(dir.path()).await;
+        let gone_since = Timestamp(1);
+        let row = Organization {
+            sid: OrganizationSid::from_bytes([1; 16]),
+            domain_name: "one.example".to_owned(),
+            created: Timestamp(1),
+        };
+        for (admin, clears) in [
+            (Admin::CloseConferences { gone_since }, false),
+            (Admin::InsertOrganization(row), true),
+        ] {
+            let domains = &task.caches.domains;
+            if let Err(generation) = domains.get("one.example") {
+                domains.keep(generation, "one.example".to_owned(), None);
+            }
+            let write = vec![Operation::Admin(Box::new(admin))];
+            let written = settle(&mut task, &Inbox::default(), write).await;
+            written.expect("it is written");
+            assert_eq!(task.caches.domains.get("one.example").is_err(), clears);
         }
     }
 
