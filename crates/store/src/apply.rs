@@ -56,6 +56,7 @@ pub(crate) async fn operations(
 ) -> Result<Committed, Failure> {
     let mut applied = Vec::with_capacity(operations.len());
     let mut lost = Lost::default();
+    let mut leaves_old_rows = false;
     for operation in operations {
         applied.push(match operation {
             Operation::Admin(admin) => admin::apply(db, context, counts, admin).await?,
@@ -63,8 +64,14 @@ pub(crate) async fn operations(
                 self::change(db, context, counts, change, &mut lost).await?
             }
         });
+        if let Operation::Change(Change::Alive { at, .. }) = operation {
+            leaves_old_rows |= delete_old(db, *at).await?;
+        }
     }
-    Ok(Committed { applied })
+    Ok(Committed {
+        applied,
+        leaves_old_rows,
+    })
 }
 
 async fn change(
@@ -82,7 +89,10 @@ async fn change(
             inserted(db, context, counts, change, (row.account, "notifications")).await
         }
         Change::Recording(row) => recording(db, context, counts, change, row).await,
-        Change::Alive { at, .. } => alive(db, context, change, *at).await,
+        Change::Alive { .. } => {
+            db.execute(statement(context, change)).await?;
+            Ok(true) // It is recorded, or a later one is.
+        }
         Change::CallbackQueued(callback) if lost.contains(callback) => Ok(false),
         Change::CallbackQueued(_) => {
             db.execute(statement(context, change)).await?;
@@ -406,15 +416,10 @@ async fn recording(
     Ok(true)
 }
 
-/// Records a heartbeat, and deletes old callbacks, recordings without files and refusals; what is too
-/// much for one heartbeat is left to the next ones.
-async fn alive(
-    db: &mut Connection,
-    context: Context,
-    change: &Change,
-    at: Timestamp,
-) -> Result<bool, Failure> {
-    db.execute(statement(context, change)).await?;
+/// Deletes old callbacks, recordings without files and refusals, a limited number at each heartbeat;
+/// returns whether some may be left.
+async fn delete_old(db: &mut Connection, at: Timestamp) -> Result<bool, Failure> {
+    let mut leaves_some = false;
     let ended = "state <> 'pending' AND created";
     for (table, key, time, memory) in [
         ("outbox", "event", ended, OUTBOX_MEMORY),
@@ -431,10 +436,10 @@ async fn alive(
             "DELETE FROM {table} WHERE {old} AND ({key}) IN \
              (SELECT {key} FROM {table} WHERE {old} LIMIT $2)"
         );
-        db.execute(Sql::new(text, args![at - memory, ROWS_AT_ONCE]))
-            .await?;
+        let sql = Sql::new(text, args![at - memory, ROWS_AT_ONCE]);
+        leaves_some |= db.execute(sql).await? >= ROWS_AT_ONCE.unsigned_abs();
     }
-    Ok(true)
+    Ok(leaves_some)
 }
 
 /// Adds to the count of a source, a reason and a name.
@@ -557,8 +562,12 @@ mod tests {
             .await
             .unwrap();
         let at = Timestamp(2) + OUTBOX_MEMORY;
-        let alive = || Operation::Change(Change::Alive { instance, at });
-        assert_eq!(applied((db, context), alive(), "outbox").await.1, 1);
-        assert_eq!(applied((db, context), alive(), "outbox").await.1, 0);
+        for left in [true, false] {
+            let alive = [Operation::Change(Change::Alive { instance, at })];
+            let done = operations(db, context, &mut Counts::default(), &alive).await;
+            assert_eq!(done.unwrap().leaves_old_rows, left);
+            let rows = Sql::new("SELECT event FROM outbox", args![]);
+            assert_eq!(db.all(&rows).await.unwrap().len(), usize::from(left));
+        }
     }
 }
