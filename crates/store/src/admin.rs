@@ -1,21 +1,21 @@
-//! Writes requested by people: accounts, clients, numbers, applications. They go through the same
-//! task as the facts of calls and clear the look-up caches.
-
-use std::collections::BTreeMap;
+//! Writes that are not facts of calls: those of the API about accounts and what they own, and the
+//! repair of what a dead server left. They go through the same task as the facts, and clear the look-up
+//! caches if they change a table that is looked up.
 
 use model::record::{Account, Application, Client, Number, Organization};
 use model::{
     AccountSid, AccountStatus, ApplicationSid, ClientSid, NumberSid, RecordingSid, Timestamp,
 };
 
-use crate::apply::{Context, count};
+use crate::apply::Context;
 use crate::conferences;
 use crate::connection::{Connection, Failure};
+use crate::counts::Counts;
 use crate::deliveries;
 use crate::naming::Claim;
 use crate::query::TREE;
 use crate::rows::{self, APPLICATIONS, CLIENTS, NUMBERS, ORGANIZATIONS};
-use crate::sql::{Arg, ROWS_AT_ONCE, Sql, Table, args};
+use crate::sql::{Arg, ROWS_AT_ONCE, Sql, Table};
 
 /// One such write.
 pub(crate) enum Admin {
@@ -37,11 +37,13 @@ pub(crate) enum Admin {
     UpdateApplication(Application),
     DeleteApplication(ApplicationSid),
     DeleteRecording(RecordingSid),
-    /// Deletes some notifications of an account and of all below it.
-    DeleteNotifications(AccountSid),
-    /// Takes over some of the callbacks of servers without a heartbeat since then, except those of
+    /// Deletes some rows of a table in [`PLENTIFUL`] that an account and all below it own: to be
+    /// repeated until it deletes none.
+    DeleteOwned(&'static Table, AccountSid),
+    /// Takes over some of the callbacks of an owner without a heartbeat since then, except those of
     /// open calls and messages: the server that closes these takes them over.
     AdoptCallbacks {
+        from: String,
         gone_since: Timestamp,
     },
     /// Ends the conferences left open by servers without a heartbeat since then.
@@ -51,6 +53,29 @@ pub(crate) enum Admin {
 }
 
 impl Admin {
+    /// Whether it changes what [`crate::caches::Caches`] keeps.
+    pub(crate) const fn changes_look_ups(&self) -> bool {
+        match self {
+            Self::InsertOrganization(_)
+            | Self::InsertAccount(_)
+            | Self::UpdateAccount(_)
+            | Self::SetAccountStatus { .. }
+            | Self::InsertClient(..)
+            | Self::UpdateClient(_)
+            | Self::DeleteClient(_)
+            | Self::InsertNumber(_)
+            | Self::UpdateNumber(_)
+            | Self::DeleteNumber(_)
+            | Self::InsertApplication(_)
+            | Self::UpdateApplication(_)
+            | Self::DeleteApplication(_) => true,
+            Self::DeleteRecording(_)
+            | Self::DeleteOwned(..)
+            | Self::AdoptCallbacks { .. }
+            | Self::CloseConferences { .. } => false,
+        }
+    }
+
     /// The statement for an account with its token sealed.
     pub(crate) fn insert_account(account: &Account, key: &crate::SecretKey) -> Self {
         Self::InsertAccount(rows::account_args(account, key))
@@ -72,20 +97,18 @@ impl Admin {
     }
 }
 
-/// Tables whose rows are removed with their account.
-const OWNED: &[&str] = &[
-    "notifications",
-    "recordings",
-    "applications",
-    "numbers",
-    "clients",
-];
+/// Tables whose rows are removed with their account, few for each.
+const OWNED: [&str; 3] = ["applications", "numbers", "clients"];
+
+/// Tables, all counted, whose rows are removed with their account, any number for each.
+pub(crate) static PLENTIFUL: [&Table; 2] = [&rows::NOTIFICATIONS, &rows::RECORDINGS];
 
 /// Applies one write; `false` if there was no such row. A write that may have been carried out before
 /// counts as carried out.
 pub(crate) async fn apply(
     db: &mut Connection,
     context: Context,
+    counts: &mut Counts,
     admin: &Admin,
 ) -> Result<bool, Failure> {
     let insert = if context.repeated {
@@ -98,7 +121,7 @@ pub(crate) async fn apply(
         Admin::InsertAccount(args) => insert(&rows::ACCOUNTS, args.clone()),
         Admin::UpdateAccount(args) => rows::ACCOUNTS.update(args.clone()),
         Admin::SetAccountStatus { sid, status, at } => {
-            return set_account_status(db, *sid, *status, *at).await;
+            return set_account_status(db, counts, (*sid, *status), *at).await;
         }
         Admin::InsertClient(claim, row) => {
             claim.check(db, context.dialect).await?;
@@ -116,38 +139,40 @@ pub(crate) async fn apply(
         Admin::UpdateApplication(row) => APPLICATIONS.update(rows::application_args(row)),
         Admin::DeleteApplication(sid) => APPLICATIONS.delete(*sid),
         Admin::DeleteRecording(sid) => {
-            db.execute(uncount_recording(*sid)).await?;
-            rows::RECORDINGS.delete(*sid)
+            let mut sql = rows::RECORDINGS.delete(*sid);
+            sql.text(" RETURNING account");
+            let deleted = delete_counted(db, counts, &rows::RECORDINGS, &sql).await?;
+            return Ok(deleted || context.repeated);
         }
-        Admin::DeleteNotifications(of) => {
-            return Ok(delete_notifications(db, *of).await? || context.repeated);
+        Admin::DeleteOwned(table, of) => {
+            return Ok(delete_owned(db, counts, table, *of).await? || context.repeated);
         }
         Admin::CloseConferences { gone_since } => {
             conferences::close_abandoned(*gone_since, context.instance)
         }
-        Admin::AdoptCallbacks { gone_since } => deliveries::adopt(*gone_since, context.instance),
+        Admin::AdoptCallbacks { from, gone_since } => {
+            deliveries::adopt(*gone_since, from, context.instance)
+        }
     };
     Ok(db.execute(sql).await? > 0 || context.repeated)
 }
 
 async fn set_account_status(
     db: &mut Connection,
-    sid: AccountSid,
-    status: AccountStatus,
+    counts: &mut Counts,
+    (sid, status): (AccountSid, AccountStatus),
     at: Timestamp,
 ) -> Result<bool, Failure> {
     if status == AccountStatus::Closed {
+        for table in PLENTIFUL {
+            while delete_owned(db, counts, table, sid).await? {}
+        }
         for table in OWNED {
             let mut sql = Sql::default();
             sql.text(&format!("DELETE FROM {table} WHERE account"))
                 .with(TREE, sid);
             db.execute(sql).await?;
         }
-        let mut counters = Sql::default();
-        counters
-            .text("DELETE FROM counters WHERE kind NOT IN ('calls', 'messages') AND account")
-            .with(TREE, sid);
-        db.execute(counters).await?;
     }
     // A closed account below stays closed when its parent is reopened.
     let mut sql = Sql::default();
@@ -158,27 +183,35 @@ async fn set_account_status(
     Ok(db.execute(sql).await? > 0)
 }
 
-async fn delete_notifications(db: &mut Connection, of: AccountSid) -> Result<bool, Failure> {
+async fn delete_owned(
+    db: &mut Connection,
+    counts: &mut Counts,
+    table: &Table,
+    of: AccountSid,
+) -> Result<bool, Failure> {
+    let name = table.name;
     let mut sql = Sql::default();
-    sql.text("DELETE FROM notifications WHERE sid IN (SELECT sid FROM notifications WHERE account")
-        .with(TREE, of)
-        .with(" LIMIT ?) RETURNING account", ROWS_AT_ONCE);
-    let mut deleted = BTreeMap::<AccountSid, i64>::new();
-    for row in db.all(&sql).await? {
-        let account = row.word("account");
-        let account = account.map_err(|error| Failure::Unreadable(error.to_string()))?;
-        *deleted.entry(account).or_default() += 1;
-    }
-    for (account, n) in &deleted {
-        db.execute(count(*account, "notifications", -n)).await?;
-    }
-    Ok(!deleted.is_empty())
+    sql.text(&format!(
+        "DELETE FROM {name} WHERE sid IN (SELECT sid FROM {name} WHERE account"
+    ))
+    .with(TREE, of)
+    .with(" LIMIT ?) RETURNING account", ROWS_AT_ONCE);
+    delete_counted(db, counts, table, &sql).await
 }
 
-fn uncount_recording(sid: RecordingSid) -> Sql {
-    Sql::new(
-        "UPDATE counters SET n = n - 1 WHERE kind = 'recordings' \
-         AND account = (SELECT account FROM recordings WHERE sid = $1)",
-        args![sid],
-    )
+/// Carries out a statement that returns the account of each row that it deletes; `false` if there was
+/// none.
+async fn delete_counted(
+    db: &mut Connection,
+    counts: &mut Counts,
+    table: &Table,
+    sql: &Sql,
+) -> Result<bool, Failure> {
+    let deleted = db.all(sql).await?;
+    for row in &deleted {
+        let account = row.word("account");
+        let account = account.map_err(|error| Failure::Unreadable(error.to_string()))?;
+        counts.add(account, table.name, -1);
+    }
+    Ok(!deleted.is_empty())
 }

@@ -9,6 +9,7 @@ use model::{AccountSid, EventSid, InstanceSid, Lane, Timestamp};
 use crate::admin;
 use crate::conferences;
 use crate::connection::{Connection, Failure};
+use crate::counts::Counts;
 use crate::deliveries;
 use crate::dialect::Dialect;
 use crate::rows;
@@ -46,36 +47,52 @@ impl Lost {
     }
 }
 
-/// Applies one commit.
+/// Applies one commit; what it adds to the counters is only collected.
 pub(crate) async fn operations(
     db: &mut Connection,
     context: Context,
+    counts: &mut Counts,
     operations: &[Operation],
 ) -> Result<Committed, Failure> {
     let mut applied = Vec::with_capacity(operations.len());
     let mut lost = Lost::default();
+    let mut leaves_old_rows = false;
     for operation in operations {
         applied.push(match operation {
-            Operation::Admin(admin) => admin::apply(db, context, admin).await?,
-            Operation::Change(change) => self::change(db, context, change, &mut lost).await?,
+            Operation::Admin(admin) => admin::apply(db, context, counts, admin).await?,
+            Operation::Change(change) => {
+                self::change(db, context, counts, change, &mut lost).await?
+            }
         });
+        if let Operation::Change(Change::Alive { at, .. }) = operation {
+            leaves_old_rows |= delete_old(db, *at).await?;
+        }
     }
-    Ok(Committed { applied })
+    Ok(Committed {
+        applied,
+        leaves_old_rows,
+    })
 }
 
 async fn change(
     db: &mut Connection,
     context: Context,
+    counts: &mut Counts,
     change: &Change,
     lost: &mut Lost,
 ) -> Result<bool, Failure> {
     match change {
-        Change::CallCreated(call) => inserted(db, context, change, call.account, "calls").await,
-        Change::Notification(row) => {
-            inserted(db, context, change, row.account, "notifications").await
+        Change::CallCreated(call) => {
+            inserted(db, context, counts, change, (call.account, "calls")).await
         }
-        Change::Recording(row) => recording(db, context, change, row).await,
-        Change::Alive { at, .. } => alive(db, context, change, *at).await,
+        Change::Notification(row) => {
+            inserted(db, context, counts, change, (row.account, "notifications")).await
+        }
+        Change::Recording(row) => recording(db, context, counts, change, row).await,
+        Change::Alive { .. } => {
+            db.execute(statement(context, change)).await?;
+            Ok(true) // It is recorded, or a later one is.
+        }
         Change::CallbackQueued(callback) if lost.contains(callback) => Ok(false),
         Change::CallbackQueued(_) => {
             db.execute(statement(context, change)).await?;
@@ -98,7 +115,7 @@ async fn change(
             Ok(first)
         }
         Change::MessageCreated { message, .. } => {
-            inserted(db, context, change, message.account, "messages").await
+            inserted(db, context, counts, change, (message.account, "messages")).await
         }
         Change::MessageEnded { message, tells } => {
             let first = db.execute(statement(context, change)).await? > 0;
@@ -370,13 +387,13 @@ async fn take_over(
 async fn inserted(
     db: &mut Connection,
     context: Context,
+    counts: &mut Counts,
     change: &Change,
-    account: AccountSid,
-    kind: &str,
+    (account, kind): (AccountSid, &'static str),
 ) -> Result<bool, Failure> {
     let new = db.execute(statement(context, change)).await? > 0;
     if new {
-        db.execute(count(account, kind, 1)).await?;
+        counts.add(account, kind, 1);
     }
     Ok(new)
 }
@@ -385,10 +402,12 @@ async fn inserted(
 async fn recording(
     db: &mut Connection,
     context: Context,
+    counts: &mut Counts,
     change: &Change,
     recording: &Recording,
 ) -> Result<bool, Failure> {
-    if !inserted(db, context, change, recording.account, "recordings").await? {
+    let counted = (recording.account, "recordings");
+    if !inserted(db, context, counts, change, counted).await? {
         db.execute(rows::RECORDINGS.update(rows::recording_args(recording)))
             .await?;
     }
@@ -397,15 +416,10 @@ async fn recording(
     Ok(true)
 }
 
-/// Records a heartbeat, and deletes old callbacks, recordings without files and refusals; what is too
-/// much for one heartbeat is left to the next ones.
-async fn alive(
-    db: &mut Connection,
-    context: Context,
-    change: &Change,
-    at: Timestamp,
-) -> Result<bool, Failure> {
-    db.execute(statement(context, change)).await?;
+/// Deletes old callbacks, recordings without files and refusals, a limited number at each heartbeat;
+/// returns whether some may be left.
+async fn delete_old(db: &mut Connection, at: Timestamp) -> Result<bool, Failure> {
+    let mut leaves_some = false;
     let ended = "state <> 'pending' AND created";
     for (table, key, time, memory) in [
         ("outbox", "event", ended, OUTBOX_MEMORY),
@@ -422,10 +436,10 @@ async fn alive(
             "DELETE FROM {table} WHERE {old} AND ({key}) IN \
              (SELECT {key} FROM {table} WHERE {old} LIMIT $2)"
         );
-        db.execute(Sql::new(text, args![at - memory, ROWS_AT_ONCE]))
-            .await?;
+        let sql = Sql::new(text, args![at - memory, ROWS_AT_ONCE]);
+        leaves_some |= db.execute(sql).await? >= ROWS_AT_ONCE.unsigned_abs();
     }
-    Ok(true)
+    Ok(leaves_some)
 }
 
 /// Adds to the count of a source, a reason and a name.
@@ -445,15 +459,6 @@ fn refused(refusal: &Refusal) -> Sql {
     )
 }
 
-/// Adds `by` to the number of an account's rows of a kind.
-pub(crate) fn count(account: AccountSid, kind: &str, by: i64) -> Sql {
-    Sql::new(
-        "INSERT INTO counters (account, kind, n) VALUES ($1, $2, $3) \
-         ON CONFLICT (account, kind) DO UPDATE SET n = counters.n + excluded.n",
-        args![account, kind, by],
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -466,10 +471,12 @@ mod tests {
         operation: Operation,
         rows: &str,
     ) -> (bool, i64) {
-        let done = operations(db, context, &[operation]).await.unwrap();
+        let mut counts = Counts::default();
+        let done = operations(db, context, &mut counts, &[operation]).await;
+        counts.write(db).await.unwrap();
         let count = Sql::new(format!("SELECT COUNT(*) AS n FROM {rows}"), args![]);
         let count = db.all(&count).await.unwrap()[0].int("n").unwrap();
-        (done.all_applied(), count)
+        (done.unwrap().all_applied(), count)
     }
 
     #[tokio::test]
@@ -521,7 +528,10 @@ mod tests {
 
         // Whole lanes, of five callbacks.
         let gone_since = Timestamp(1);
-        let adopt = || Operation::Admin(Box::new(Admin::AdoptCallbacks { gone_since }));
+        let adopt = || {
+            let from = String::new();
+            Operation::Admin(Box::new(Admin::AdoptCallbacks { from, gone_since }))
+        };
         let abandoned = "(SELECT DISTINCT lane FROM outbox \
                          WHERE state = 'pending' AND owner = '')";
         for left in [(true, 1_001), (true, 1), (true, 0), (false, 0)] {
@@ -529,7 +539,20 @@ mod tests {
             assert_eq!((adopted, rest), left);
         }
 
-        let delete = || Operation::Admin(Box::new(Admin::DeleteNotifications(of)));
+        // Only the rows of that owner are read.
+        let sql = deliveries::adopt(gone_since, "", instance);
+        let plan = format!("EXPLAIN QUERY PLAN {}", sql.as_text());
+        let steps = db.all(&Sql::new(plan, sql.args().to_vec())).await.unwrap();
+        let steps = steps.iter().map(|step| step.text("detail").unwrap());
+        let reading: Vec<String> = steps.filter(|step| step.contains("outbox")).collect();
+        let by_owner =
+            |step: &String| step.starts_with("SEARCH") && step.contains(" outbox_pending (owner=?");
+        assert!(
+            reading.len() >= 2 && reading.iter().all(by_owner),
+            "{reading:?}"
+        );
+
+        let delete = || Operation::Admin(Box::new(Admin::DeleteOwned(&rows::NOTIFICATIONS, of)));
         let (some, none) = ("notifications", "counters WHERE n = 0");
         assert_eq!(applied((db, context), delete(), some).await, (true, 1));
         assert_eq!(applied((db, context), delete(), none).await, (true, 1));
@@ -539,8 +562,12 @@ mod tests {
             .await
             .unwrap();
         let at = Timestamp(2) + OUTBOX_MEMORY;
-        let alive = || Operation::Change(Change::Alive { instance, at });
-        assert_eq!(applied((db, context), alive(), "outbox").await.1, 1);
-        assert_eq!(applied((db, context), alive(), "outbox").await.1, 0);
+        for left in [true, false] {
+            let alive = [Operation::Change(Change::Alive { instance, at })];
+            let done = operations(db, context, &mut Counts::default(), &alive).await;
+            assert_eq!(done.unwrap().leaves_old_rows, left);
+            let rows = Sql::new("SELECT event FROM outbox", args![]);
+            assert_eq!(db.all(&rows).await.unwrap().len(), usize::from(left));
+        }
     }
 }

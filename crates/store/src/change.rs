@@ -235,6 +235,8 @@ pub struct CallUpdate {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Committed {
     pub(crate) applied: Vec<bool>,
+    /// The heartbeat has not deleted all old rows.
+    pub(crate) leaves_old_rows: bool,
 }
 
 impl Committed {

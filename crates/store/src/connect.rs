@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::connection::{Access, Connection, Failure, Server, Target};
+use crate::connection::{Access, Connection, Failure, Server, Target, host_count};
 use crate::dialect::Dialect;
 use crate::readers::Readers;
 use crate::{Result, StoreError};
@@ -97,7 +97,7 @@ fn server(url: &str) -> Result<Box<Server>> {
     if config.get_keepalives_retries().is_none() {
         config.keepalives_retries(PROBES);
     }
-    let hosts = u32::try_from(config.get_hosts().len()).unwrap_or(u32::MAX);
+    let hosts = u32::try_from(host_count(&config)).unwrap_or(u32::MAX);
     Ok(Box::new(Server {
         connecting: connecting.saturating_mul(hosts.max(1)),
         silence,
@@ -278,6 +278,8 @@ mod tests {
         let set = "postgres://u@h,i/p?connect_timeout=2&tcp_user_timeout=7&keepalives_idle=8\
                    &keepalives_interval=9&keepalives_retries=3";
         assert_eq!(known(set), ((8, 9, 3), (4, 7), 7));
+        let unnamed = "postgres:///p?user=u&hostaddr=127.0.0.1,127.0.0.2";
+        assert_eq!(known(unnamed), ((5, 5, 2), (30, 15), 15));
     }
 
     #[tokio::test]

@@ -49,12 +49,16 @@ impl Server {
         let mut config = self.config.clone();
         // Not a standby: it would refuse each write, and a read there may miss what was just written.
         // The only server is read even while it is read-only.
-        let hosts = (config.get_hosts().len()).max(config.get_hostaddrs().len());
-        if access == Access::Write || hosts > 1 {
+        if access == Access::Write || host_count(&config) > 1 {
             config.target_session_attrs(TargetSessionAttrs::ReadWrite);
         }
         config
     }
+}
+
+/// The number of hosts of an address, which may name them, give their addresses, or both.
+pub(crate) fn host_count(config: &tokio_postgres::Config) -> usize {
+    config.get_hosts().len().max(config.get_hostaddrs().len())
 }
 
 /// What a connection is for.

@@ -335,19 +335,33 @@ pub(crate) fn claim(event: EventSid, owner: InstanceSid, repeated: bool) -> Sql 
     )
 }
 
-/// The statement by which a server takes over callbacks of servers without a heartbeat since
-/// `gone_since`, those of some whole lanes: to be repeated until it changes none.
-pub(crate) fn adopt(gone_since: Timestamp, owner: InstanceSid) -> Sql {
-    let abandoned = "state = 'pending' AND owner <> $1 \
-                     AND owner NOT IN (SELECT sid FROM instances WHERE last_alive > $2)";
-    let text = format!(
-        "UPDATE outbox SET owner = $1 WHERE {abandoned} AND lane IN \
-         (SELECT lane FROM outbox WHERE {abandoned} \
+/// Callbacks of servers without a heartbeat since `$2`, and those without an owner.
+const ABANDONED: &str = "state = 'pending' AND owner <> $1 \
+                         AND owner NOT IN (SELECT sid FROM instances WHERE last_alive > $2)";
+
+/// The owners of abandoned callbacks.
+pub(crate) fn abandoning(gone_since: Timestamp, owner: InstanceSid) -> Sql {
+    Sql::new(
+        format!("SELECT DISTINCT owner FROM outbox WHERE {ABANDONED}"),
+        args![owner, gone_since],
+    )
+}
+
+/// The statement by which a server takes over abandoned callbacks of an owner, those of some whole
+/// lanes: to be repeated until it changes none. Its cost does not depend on how many others wait.
+pub(crate) fn adopt(gone_since: Timestamp, from: &str, owner: InstanceSid) -> Sql {
+    let adopted = format!(
+        "{ABANDONED} AND owner = $3 \
          AND lane NOT IN (SELECT sid FROM calls WHERE ended IS NULL AND instance <> $1) \
-         AND lane NOT IN (SELECT sid FROM messages WHERE ended IS NULL AND instance <> $1) \
-         GROUP BY lane LIMIT $3)"
+         AND lane NOT IN (SELECT sid FROM messages WHERE ended IS NULL AND instance <> $1)"
     );
-    Sql::new(text, args![owner, gone_since, LANES_AT_ONCE])
+    // Up to a lane, not one of a list of lanes: PostgreSQL may compute such a list again for each row.
+    let text = format!(
+        "UPDATE outbox SET owner = $1 WHERE {adopted} AND lane <= \
+         (SELECT MAX(lane) FROM (SELECT lane FROM outbox WHERE {adopted} \
+         GROUP BY lane ORDER BY lane LIMIT $4) AS lanes)"
+    );
+    Sql::new(text, args![owner, gone_since, from, LANES_AT_ONCE])
 }
 
 /// The statement by which a server that closes the calls and messages of a dead one takes over the

@@ -9,7 +9,7 @@ use model::{
     Timestamp,
 };
 
-use crate::admin::Admin;
+use crate::admin::{Admin, PLENTIFUL};
 use crate::caches::Patterns;
 use crate::filter::Scope;
 use crate::query::{Conditions, tree_of};
@@ -209,7 +209,9 @@ impl Store {
     ) -> Result<()> {
         if status == AccountStatus::Closed {
             // There may be too many for one transaction; those that come meanwhile go with the status.
-            while self.administer(Admin::DeleteNotifications(sid)).await? {}
+            for table in PLENTIFUL {
+                while self.administer(Admin::DeleteOwned(table, sid)).await? {}
+            }
         }
         self.administer(Admin::SetAccountStatus { sid, status, at })
             .await

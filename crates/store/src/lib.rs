@@ -17,6 +17,7 @@ mod change;
 mod conferences;
 mod connect;
 mod connection;
+mod counts;
 pub mod credentials;
 mod deliveries;
 mod dialect;

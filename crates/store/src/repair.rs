@@ -12,6 +12,7 @@ use model::{
 };
 
 use crate::admin::Admin;
+use crate::deliveries;
 use crate::row::Row;
 use crate::rows;
 use crate::{Change, Orphan, OrphanMessage, Result, Store};
@@ -207,16 +208,25 @@ impl Store {
     /// As reported by the database.
     pub async fn adopt_callbacks(&self, now: Timestamp) -> Result<bool> {
         let gone_since = self.gone_since(now);
+        let owners = deliveries::abandoning(gone_since, self.instance());
+        let owners = self.many(owners, |row| row.text("owner")).await?;
         let mut adopted = false;
-        loop {
-            match self.administer(Admin::AdoptCallbacks { gone_since }).await {
-                Ok(true) => adopted = true,
-                // The first ones can be delivered; the next round takes over the others.
-                Err(_) if adopted => return Ok(true),
-                Ok(false) => return Ok(adopted),
-                Err(error) => return Err(error),
+        for from in owners {
+            loop {
+                let part = Admin::AdoptCallbacks {
+                    from: from.clone(),
+                    gone_since,
+                };
+                match self.administer(part).await {
+                    Ok(true) => adopted = true,
+                    Ok(false) => break,
+                    // The first ones can be delivered; the next round takes over the others.
+                    Err(_) if adopted => return Ok(true),
+                    Err(error) => return Err(error),
+                }
             }
         }
+        Ok(adopted)
     }
 
     /// Whether several servers may use the database at once.

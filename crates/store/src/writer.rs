@@ -25,6 +25,7 @@ use crate::admin::Admin;
 use crate::apply::{self, Context};
 use crate::caches::Caches;
 use crate::connection::{Access, Connection, Failure, Target};
+use crate::counts::Counts;
 use crate::dialect::Dialect;
 use crate::{Change, Committed, Result, StoreError};
 
@@ -39,6 +40,9 @@ const SHARED: Duration = Duration::from_millis(20);
 const SOON: Duration = Duration::from_millis(100);
 /// How often this process sends its heartbeat.
 const ALIVE_EVERY: Duration = Duration::from_secs(10);
+/// How soon it sends the next one while old rows are left: faster than they become old under load, and
+/// other writes have most of the time.
+const CLEANED_EVERY: Duration = Duration::from_secs(1);
 /// Pause before a transaction is retried.
 const RETRY_AFTER: Duration = Duration::from_millis(50);
 /// How long a group is retried while the disk cannot be written; then the callers of its commits
@@ -269,9 +273,12 @@ impl State {
         }
     }
 
-    /// Records that the task has written a group.
-    fn wrote(&mut self, now: Instant) {
+    /// Records that the task has written a group. The next heartbeat is due early if old rows are left.
+    fn wrote(&mut self, now: Instant, leaves_old_rows: bool) {
         self.rests_until = Some(now + REST);
+        if leaves_old_rows {
+            self.alive_due = Some(now + CLEANED_EVERY);
+        }
     }
 
     /// A heartbeat joins the next group, so that even a permanently busy writer sends it.
@@ -369,8 +376,8 @@ impl Task {
             let next = inbox.state().next(Instant::now(), || self.heartbeat());
             match next {
                 Next::Write(group) => {
-                    self.settle(group, &inbox).await;
-                    inbox.state().wrote(Instant::now());
+                    let leaves_old_rows = self.settle(group, &inbox).await;
+                    inbox.state().wrote(Instant::now(), leaves_old_rows);
                 }
                 Next::Sleep(due) => tokio::select! {
                     () = inbox.wake.notified() => {}
@@ -403,14 +410,15 @@ impl Task {
         }
     }
 
-    /// Answers every job of the group.
-    async fn settle(&mut self, mut group: Vec<Job>, inbox: &Inbox) {
+    /// Answers every job of the group; returns whether old rows are left to delete.
+    async fn settle(&mut self, mut group: Vec<Job>, inbox: &Inbox) -> bool {
         let failure = match self.persist(&mut group, inbox).await {
             Ok(results) => {
+                let leaves_old_rows = results.iter().any(|result| result.leaves_old_rows);
                 for (job, result) in group.into_iter().zip(results) {
                     let _ = job.reply.send(Ok(result));
                 }
-                return;
+                return leaves_old_rows;
             }
             Err(failure) => failure,
         };
@@ -420,16 +428,19 @@ impl Task {
             for job in group {
                 let _ = job.reply.send(Err(refused(&failure)));
             }
-            return;
+            return false;
         }
+        let mut leaves_old_rows = false;
         for mut job in group {
             let alone = std::slice::from_mut(&mut job);
             let result = match self.persist(alone, inbox).await {
                 Ok(mut results) => results.pop().ok_or(StoreError::Closed),
                 Err(failure) => Err(refused(&failure)),
             };
+            leaves_old_rows |= matches!(&result, Ok(written) if written.leaves_old_rows);
             let _ = job.reply.send(result);
         }
+        leaves_old_rows
     }
 
     /// Runs one transaction; repeats it while the database is busy or unavailable.
@@ -489,13 +500,16 @@ impl Task {
         };
         connection.run(self.context.dialect.begin()).await?;
         let mut results = Vec::with_capacity(group.len());
+        let mut counts = Counts::default();
         for job in &*group {
             let context = Context {
                 repeated: job.again,
                 ..self.context
             };
-            results.push(apply::operations(connection, context, &job.operations).await?);
+            let operations = &job.operations;
+            results.push(apply::operations(connection, context, &mut counts, operations).await?);
         }
+        counts.write(connection).await?;
         let written = connection.run("COMMIT").await;
         if written.is_err() {
             group.iter_mut().for_each(|job| job.again = true);
@@ -515,9 +529,10 @@ impl Task {
 
 impl Job {
     fn changes_look_ups(&self) -> bool {
-        self.operations
-            .iter()
-            .any(|operation| matches!(operation, Operation::Admin(_)))
+        self.operations.iter().any(|operation| match operation {
+            Operation::Admin(admin) => admin.changes_look_ups(),
+            Operation::Change(_) => false,
+        })
     }
 }
 
@@ -650,7 +665,7 @@ mod tests {
         assert!(state.add(job(Hurry::Now, 1), at(74)));
         assert_eq!(written(next(&mut state, 74)), 1);
         // After a group it pauses, and commits that arrive meanwhile share the next one.
-        state.wrote(at(74));
+        state.wrote(at(74), false);
         assert!(matches!(next(&mut state, 74), Next::Sleep(Some(due)) if due == at(10_000)));
         assert!(state.add(job(Hurry::Now, 1), at(75)));
         assert!(matches!(next(&mut state, 75), Next::Sleep(Some(due)) if due == at(77)));
@@ -689,8 +704,10 @@ mod tests {
                 panic!("a pause at {ms}");
             };
             assert_eq!(group.len(), 1 + usize::from(beats.last() == Some(&ms)));
+            // Two of them find more old rows than they delete.
+            state.wrote(now, matches!(ms, 10_000 | 11_000));
         }
-        assert_eq!(beats, [0, 10_000, 20_000]);
+        assert_eq!(beats, [0, 10_000, 11_000, 12_000, 22_000]);
     }
 
     #[tokio::test]
@@ -755,6 +772,31 @@ mod tests {
                 Err(StoreError::Duplicate(_)) => assert!(!added, "{n} {again}"),
                 Err(error) => panic!("{n} {again}: {error}"),
             }
+        }
+    }
+
+    #[tokio::test]
+    async fn only_a_write_that_changes_look_ups_clears_them() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut task = task(dir.path()).await;
+        let gone_since = Timestamp(1);
+        let row = Organization {
+            sid: OrganizationSid::from_bytes([1; 16]),
+            domain_name: "one.example".to_owned(),
+            created: Timestamp(1),
+        };
+        for (admin, clears) in [
+            (Admin::CloseConferences { gone_since }, false),
+            (Admin::InsertOrganization(row), true),
+        ] {
+            let domains = &task.caches.domains;
+            if let Err(generation) = domains.get("one.example") {
+                domains.keep(generation, "one.example".to_owned(), None);
+            }
+            let write = vec![Operation::Admin(Box::new(admin))];
+            let written = settle(&mut task, &Inbox::default(), write).await;
+            written.expect("it is written");
+            assert_eq!(task.caches.domains.get("one.example").is_err(), clears);
         }
     }
 

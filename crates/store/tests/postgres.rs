@@ -251,6 +251,41 @@ async fn a_read_that_takes_too_long_ends_on_the_server_and_is_not_repeated() {
     within(10, read_from(&store)).await.unwrap().unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn servers_that_count_the_same_rows_do_not_wait_for_each_other() {
+    let Some(server) = Server::start().await else {
+        return;
+    };
+    let db = server.database("counted").await;
+    // A deadlock lasts.
+    let patient = "ALTER DATABASE patchcord_counted SET deadlock_timeout = '1min'";
+    raw::run(&server.admin(), patient).await;
+    let (one, two) = (db.open().await, db.open().await);
+    one.commit(vec![refusal()]).await.unwrap();
+    let holder = raw::server(&db.url).await;
+    let hold = "BEGIN; UPDATE refusals SET last_at = last_at";
+    holder.batch_execute(hold).await.unwrap();
+    let account = suite::values::account_sid(1);
+    let call = |n| Change::CallCreated(Box::new(suite::values::call(&one, account, n)));
+    let notification = |n| Change::Notification(Box::new(suite::values::notification(n, "")));
+    let commits = [
+        (one.clone(), vec![call(1), refusal(), notification(1)]),
+        (two.clone(), vec![notification(2), refusal(), call(2)]),
+    ];
+    let commits =
+        commits.map(|(store, changes)| tokio::spawn(async move { store.commit(changes).await }));
+    until(&db.url, WAITS_FOR_A_LOCK, "2").await;
+    holder.batch_execute("COMMIT").await.unwrap();
+    for commit in commits {
+        let written = within(10, commit).await.unwrap().unwrap();
+        assert!(written.all_applied());
+    }
+    let counters = "SELECT kind, n FROM counters ORDER BY kind";
+    let expected = [["calls", "2"], ["notifications", "2"]];
+    let expected = expected.map(|row| row.map(|text| Some(text.to_owned())).to_vec());
+    assert_eq!(raw::rows(&db.url, counters).await, expected);
+}
+
 const WAITS_FOR_A_LOCK: &str = "SELECT COUNT(*) FROM pg_stat_activity \
     WHERE datname = current_database() AND wait_event_type = 'Lock'";
 

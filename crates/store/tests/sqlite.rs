@@ -127,6 +127,38 @@ async fn closing_writes_what_was_committed_before() {
     db.open().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn closing_an_account_deletes_its_rows_in_parts() {
+    let db = database();
+    let store = db.open().await;
+    let organization = suite::values::organization(&store, 1, "one.example").await;
+    suite::values::insert_account(&store, 1, None, organization).await;
+    let account = suite::values::account_sid(1);
+    let numbers = "WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c \
+                   WHERE n < 10001) SELECT n";
+    let filled = format!(
+        "INSERT INTO notifications (sid, account, lane, level, code, message, created) \
+         {numbers}, '{account}', '', 0, 0, '', 1 FROM c; \
+         INSERT INTO recordings (sid, account, duration_ms, size_bytes, created, updated) \
+         {numbers}, '{account}', 0, 0, 1, 1 FROM c; \
+         INSERT INTO counters (account, kind, n) \
+         VALUES ('{account}', 'notifications', 10001), ('{account}', 'recordings', 10001); \
+         CREATE TABLE parts (kind TEXT, n INTEGER); \
+         CREATE TRIGGER part AFTER UPDATE ON counters \
+         BEGIN INSERT INTO parts VALUES (new.kind, new.n); END"
+    );
+    raw::run(&db.url, &filled).await;
+    let (closed, at) = (model::AccountStatus::Closed, model::Timestamp(2));
+    store.set_account_status(account, closed, at).await.unwrap();
+    for (table, counts) in [("recordings", ["1", "0"]), ("notifications", ["1", "0"])] {
+        let parts = format!("SELECT n FROM parts WHERE kind = '{table}' ORDER BY rowid");
+        let parts = raw::rows(&db.url, &parts).await.concat();
+        assert_eq!(parts, counts.map(|n| Some(n.to_owned())), "{table}");
+        let left = raw::rows(&db.url, &format!("SELECT sid FROM {table}")).await;
+        assert!(left.is_empty(), "{table}");
+    }
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn the_files_are_readable_by_their_owner_only() {

@@ -81,7 +81,7 @@ pub(crate) async fn organization(store: &Store, n: u32, domain: &str) -> Organiz
     sid
 }
 
-pub(super) async fn insert_account(
+pub(crate) async fn insert_account(
     store: &Store,
     n: u32,
     parent: Option<u32>,
@@ -104,7 +104,7 @@ pub(super) async fn insert_account(
     store.insert_account(account, None).await.unwrap();
 }
 
-pub(super) fn call(store: &Store, account: AccountSid, n: u32) -> CallRecord {
+pub(crate) fn call(store: &Store, account: AccountSid, n: u32) -> CallRecord {
     let created = Timestamp(i64::from(n));
     CallRecord {
         from: "+15551234567".to_owned(),
@@ -162,7 +162,7 @@ pub(super) fn recording(n: u32, call: CallSid, duration_ms: i64) -> Recording {
     }
 }
 
-pub(super) fn notification(n: u32, text: &str) -> Notification {
+pub(crate) fn notification(n: u32, text: &str) -> Notification {
     Notification {
         sid: NotificationSid::from_bytes(bytes(n)),
         account: account_sid(1),
