@@ -66,6 +66,22 @@ fn scripts_that_cannot_be_right_are_refused_with_their_line() {
             "line 3: `expect` does not accept `saay`; did you mean `say`?",
         ),
         (
+            "caller: [{expect: {say: Press 1 for sales, 2 for our opening hours.}}]",
+            "line 3: `expect` does not accept `2 for our opening hours.`; if it belongs to the text before it, put that text in quotes: without them, the comma ends it",
+        ),
+        (
+            "caller: [{expect: {say: x, withn: }}]",
+            "line 3: `expect` does not accept `withn`; did you mean `within`?",
+        ),
+        (
+            "caller: [{expect: {say: x, tomorrow: 3}}]",
+            "line 3: `expect` does not accept `tomorrow`; known: `say`",
+        ),
+        (
+            "caller: [{expect: {say: What: now}}]",
+            "line 3: this is not YAML: a `: ` is not allowed here; put text that contains it in quotes",
+        ),
+        (
             "caller: [{expect: {ring: now}}]",
             "line 3: `ring` takes no value",
         ),
