@@ -70,6 +70,14 @@ fn scripts_that_cannot_be_right_are_refused_with_their_line() {
             "line 3: `expect` does not accept `2 for our opening hours.`; if it belongs to the text before it, put that text in quotes: without them, the comma ends it",
         ),
         (
+            "caller: [{expect: ~Patchcord}]",
+            "line 3: `expect` does not accept `~Patchcord`; known: `ring`, `answer`, `hangup`, `pause`, `{say: ...}`, `{play: ...}`, `{refused: ...}`",
+        ),
+        (
+            "caller: [{expect: rings}]",
+            "line 3: `expect` does not accept `rings`; did you mean `ring`?",
+        ),
+        (
             "caller: [{expect: {say: x, withn: }}]",
             "line 3: `expect` does not accept `withn`; did you mean `within`?",
         ),

@@ -359,6 +359,19 @@ fn failures_say_what_was_seen_instead() {
         ),
         (
             two_says,
+            "caller: [{expect: {say: Hell}}]",
+            "3: expected say `Hell`, but there was ring at 0s, answer at 0s, say `Hello` at 0s, \
+             say `Bye` at 0.3s, hangup at 0.48s; the whole text must match; write `~Hell` for a \
+             part of it",
+        ),
+        (
+            two_says,
+            "caller: [{expect: {play: Hell}}]",
+            "3: expected play `Hell`, but there was ring at 0s, answer at 0s, say `Hello` at 0s, \
+             say `Bye` at 0.3s, hangup at 0.48s",
+        ),
+        (
+            two_says,
             "caller: [{expect: {say: Bye}}, {expect: {say: Hello}}]",
             "3: expected say `Hello`, but there was hangup at 0.48s",
         ),
