@@ -270,6 +270,17 @@ fn calls_and_applications_that_cannot_be_right_are_refused() {
         ),
         (
             call.to_owned(),
+            "application: {file: ., start: /hello}".to_owned(),
+            "line 2: `application` does not accept `file`; did you mean `files`?\n\
+             line 2: `application` needs `url`, `files` or `pages`",
+        ),
+        (
+            call.to_owned(),
+            "application: {files: ., strat: /hello}".to_owned(),
+            "`application` does not accept `strat`; did you mean `start`?",
+        ),
+        (
+            call.to_owned(),
             "application: {files: .}".to_owned(),
             "`application` needs `start`",
         ),
