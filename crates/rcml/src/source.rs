@@ -342,15 +342,17 @@ impl<'a> Source<'a> {
         format!("the text ends inside `{name}`, which begins on line {line} and is not closed")
     }
 
-    /// The fault of an end tag that does not belong to the innermost open element.
+    /// The fault of an end tag that does not belong to the innermost open element, with the line on
+    /// which that one begins if it is an earlier one.
     fn closed_by_another(&self, expected: &str, actual: &str, place: TextPos) -> String {
         let (expected, actual) = (quoted(expected), quoted(actual));
         let end = self.original_offset(offset_of(&self.repaired, place));
         let start = self.original.get(..end).and_then(unclosed);
-        let element = start.map_or_else(String::new, |start| {
-            let line = self.place(start).line;
-            format!(" for `{expected}`, which begins on line {line}")
-        });
+        let line = start.map(|start| self.place(start).line);
+        let element = match line.filter(|line| *line < self.place(end).line) {
+            Some(line) => format!(" for `{expected}`, which begins on line {line}"),
+            None => String::new(),
+        };
         format!("`</{expected}>` was expected{element}, but `</{actual}>` is here")
     }
 

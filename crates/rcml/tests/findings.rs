@@ -57,9 +57,7 @@ fn explains_broken_documents() {
         ),
         (
             "<Response><Say>x</Response>",
-            &[
-                "12100 1:17 `</Say>` was expected for `Say`, which begins on line 1, but `</Response>` is here",
-            ],
+            &["12100 1:17 `</Say>` was expected, but `</Response>` is here"],
         ),
         // Everything before the fault was closed, and there is a repair.
         (
