@@ -644,6 +644,26 @@ fn two_runs_give_the_same_bytes() {
     );
 }
 
+/// The cause before the consequences.
+#[test]
+fn notifications_come_first_if_nothing_ran() {
+    let nothing = "call: {to: '1'}\napplication: {start: /v, pages: {/v: {fails: true}}}\n";
+    let (_, text, ..) = reports(&format!(
+        "{nothing}expect: {{verbs: [Say], duration: 1s}}\n"
+    ));
+    let starts: Vec<&str> = text.lines().map(|line| line.trim_start()).collect();
+    let expected = [
+        "FAILED",
+        "notification 11205",
+        "a.test.yaml:3",
+        "a.test.yaml:3",
+    ];
+    assert_eq!(starts.len(), expected.len(), "{text}");
+    for (line, start) in starts.into_iter().zip(expected) {
+        assert!(line.starts_with(start), "{text}");
+    }
+}
+
 #[test]
 fn reports_list_every_failure_and_are_well_formed() {
     let (run, text, json, junit) = reports(BUSY);
