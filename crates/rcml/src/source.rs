@@ -320,6 +320,9 @@ impl<'a> Source<'a> {
         } else {
             let message = match error {
                 Error::UnclosedRootNode => self.not_closed(),
+                Error::UnexpectedCloseTag(expected, actual, place) => {
+                    self.closed_by_another(expected, actual, *place)
+                }
                 other => wording(other),
             };
             return ParseError::no_xml(self.place_of(error), message);
@@ -337,6 +340,20 @@ impl<'a> Source<'a> {
         let name = quoted(words.next().unwrap_or_default());
         let line = self.place(start).line;
         format!("the text ends inside `{name}`, which begins on line {line} and is not closed")
+    }
+
+    /// The fault of an end tag that does not belong to the innermost open element, with the line on
+    /// which that one begins if it is an earlier one.
+    fn closed_by_another(&self, expected: &str, actual: &str, place: TextPos) -> String {
+        let (expected, actual) = (quoted(expected), quoted(actual));
+        let end = self.original_offset(offset_of(&self.repaired, place));
+        let start = self.original.get(..end).and_then(unclosed);
+        let line = start.map(|start| self.place(start).line);
+        let element = match line.filter(|line| *line < self.place(end).line) {
+            Some(line) => format!(" for `{expected}`, which begins on line {line}"),
+            None => String::new(),
+        };
+        format!("`</{expected}>` was expected{element}, but `</{actual}>` is here")
     }
 
     fn place_of(&self, error: &Error) -> Position {
@@ -392,10 +409,6 @@ fn wording(error: &Error) -> String {
         Error::UnknownEntityReference(name, _) => {
             let name = quoted(name);
             return format!("`&{name};` is not known; write the character or `&amp;{name};`");
-        }
-        Error::UnexpectedCloseTag(expected, actual, _) => {
-            let (expected, actual) = (quoted(expected), quoted(actual));
-            return format!("`</{expected}>` was expected, but `</{actual}>` is here");
         }
         other => return without_place(&other.to_string()),
     };

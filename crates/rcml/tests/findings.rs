@@ -59,6 +59,14 @@ fn explains_broken_documents() {
             "<Response><Say>x</Response>",
             &["12100 1:17 `</Say>` was expected, but `</Response>` is here"],
         ),
+        // Everything before the fault was closed, and there is a repair.
+        (
+            "<Response>\n<Say>a & b</Say><!-- <Play> -->\n<Dial>\n<Pause/>\n<Number>1</Number>\n\
+             </Response>",
+            &[
+                "12100 6:1 `</Dial>` was expected for `Dial`, which begins on line 3, but `</Response>` is here",
+            ],
+        ),
         (
             r#"<Response>
   <Say>x</Say>"#,

@@ -38,6 +38,36 @@ impl Expected {
     }
 }
 
+/// Advice for a text that is only a part of one of the texts found.
+pub(crate) fn advice<'a>(
+    expected: &Expected,
+    found: impl Iterator<Item = &'a str>,
+) -> Option<String> {
+    let Expected::Text(text) = expected else {
+        return None;
+    };
+    let found: Vec<&str> = found.collect();
+    if text.is_empty() || found.iter().any(|found| found == text) {
+        return None;
+    }
+    let exact = regex_lite::escape(text);
+    let any_case = format!("(?i){exact}");
+    let patterns = [
+        (text, "the whole text must match", "a part of it"),
+        (&exact, "the whole text must match", "a part of it"),
+        (
+            &any_case,
+            "the whole text must match, in the same case",
+            "a part of it in any case",
+        ),
+    ];
+    patterns.into_iter().find_map(|(pattern, rule, part)| {
+        let regex = Regex::new(pattern).ok()?;
+        let is_part = found.iter().any(|found| regex.is_match(found));
+        is_part.then(|| format!("{rule}; write `~{pattern}` for {part}"))
+    })
+}
+
 impl fmt::Display for Expected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -100,6 +130,51 @@ mod tests {
         assert!(Expected::Absent.fits(None));
         assert!(!Expected::Absent.fits(Some("")));
         assert!(Expected::parse("~(").is_err());
+    }
+
+    #[test]
+    fn advises_to_expect_a_part() {
+        let whole = "the whole text must match; write";
+        let case = "the whole text must match, in the same case; write";
+        let table = [
+            (
+                "Press 1",
+                "Press 1 for sales",
+                format!("{whole} `~Press 1` for a part of it"),
+            ),
+            (
+                "Press .",
+                "Press 1 for sales",
+                format!("{whole} `~Press .` for a part of it"),
+            ),
+            (
+                "Hi (you)",
+                "Hi (you)!",
+                format!("{whole} `~Hi \\(you\\)` for a part of it"),
+            ),
+            (
+                "press 1",
+                "Press 1 for sales",
+                format!("{case} `~(?i)press 1` for a part of it in any case"),
+            ),
+            ("Press 2", "Press 1 for sales", String::new()),
+            ("Press 1", "Press 1", String::new()),
+            ("~Press 2", "Press 1", String::new()),
+            ("", "Press 1", String::new()),
+        ];
+        for (written, found, expected) in table {
+            let wanted = Expected::parse(written).unwrap();
+            let advice = advice(&wanted, [found].into_iter()).unwrap_or_default();
+            assert_eq!(advice, expected, "{written}");
+            let Some((_, pattern)) = advice.split_once('`') else {
+                continue;
+            };
+            let pattern = pattern.split('`').next().unwrap_or_default();
+            assert!(
+                Expected::parse(pattern).unwrap().fits(Some(found)),
+                "{pattern}"
+            );
+        }
     }
 
     #[test]

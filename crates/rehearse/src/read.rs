@@ -33,9 +33,19 @@ impl<'a> Map<'a> {
         problems: &mut Problems,
     ) -> Result<Self, Problem> {
         let entries = entries(node, what)?;
-        for (key, _) in &entries {
+        for (at, (key, value)) in entries.iter().enumerate() {
             if !known.contains(&key.name.as_str()) {
-                problems.push(unknown(key.line, &key.name, what, known));
+                let before = at.checked_sub(1).map(|before| entries[before].1);
+                let is_rest = before.is_some_and(|before| is_rest(before, key, value));
+                problems.push(
+                    if is_rest && closest(&key.name, known.iter().copied()).is_none() {
+                        let help = "if it belongs to the text before it, put that text in quotes: \
+                                without them, the comma ends it";
+                        refused(key.line, &key.name, what, help)
+                    } else {
+                        unknown(key.line, &key.name, what, known)
+                    },
+                );
             }
         }
         Ok(Self {
@@ -299,8 +309,19 @@ pub(crate) fn unknown(line: usize, name: &str, what: &str, known: &[&str]) -> Pr
         Some(word) => format!("did you mean `{word}`?"),
         None => format!("known: {}", listed(known)),
     };
+    refused(line, name, what, &help)
+}
+
+fn refused(line: usize, name: &str, what: &str, help: &str) -> Problem {
     let what = quoted(what);
     Problem::new(line, format!("{what} does not accept `{name}`; {help}"))
+}
+
+/// Whether a key is probably the rest of the text before it, which contains a comma. It has no value
+/// then, and is on the same line, as in `{say: Yes, please}`.
+fn is_rest(before: &Node, key: &Key, value: &Node) -> bool {
+    let is_text = matches!(before.value, Value::Text(_));
+    is_text && value.value == Value::Null && before.line == key.line
 }
 
 /// The known name that was probably meant.

@@ -4,6 +4,7 @@
 
 use std::fmt::Write as _;
 
+use model::record::Notification;
 use serde_json::{Value, json};
 
 use crate::expected::seconds;
@@ -27,6 +28,7 @@ impl Rehearsed {
 }
 
 /// A few lines: whether it passed, every unmet expectation, and the notifications to the account.
+/// If no verb ran, the notifications come first, because they say why.
 ///
 /// - `colours`: for a terminal.
 #[must_use]
@@ -45,10 +47,23 @@ pub fn text(rehearsed: &Rehearsed, colours: bool) -> String {
         Some(name) => writeln!(out, "{word} {file}: {name} ({length})"),
         None => writeln!(out, "{word} {file} ({length})"),
     };
-    for failure in &run.failures {
-        let _ = writeln!(out, "       {file}:{}: {}", failure.line, failure.text);
+    let failures = run.failures.iter();
+    let failures = failures.map(|failure| format!("{file}:{}: {}", failure.line, failure.text));
+    let (failures, told) = (failures.collect(), notifications(run));
+    let lines: [Vec<String>; 2] = if run.verbs.is_empty() {
+        [told, failures]
+    } else {
+        [failures, told]
+    };
+    for line in lines.concat() {
+        let _ = writeln!(out, "       {line}");
     }
-    for told in &run.notifications {
+    out
+}
+
+/// A line for each notification, with its place in the document.
+fn notifications(run: &Run) -> Vec<String> {
+    let line = |told: &Notification| {
         // The text of some names it already.
         let document = told.request_url.as_deref();
         let document = document.filter(|url| !told.text.contains(*url));
@@ -63,13 +78,9 @@ pub fn text(rehearsed: &Rehearsed, colours: bool) -> String {
             (None, Some(place)) => format!(" (document, {place})"),
             (None, None) => String::new(),
         };
-        let _ = writeln!(
-            out,
-            "       notification {}: {}{place}",
-            told.code, told.text
-        );
-    }
-    out
+        format!("notification {}: {}{place}", told.code, told.text)
+    };
+    run.notifications.iter().map(line).collect()
 }
 
 /// The last line.

@@ -55,6 +55,7 @@ pub(crate) fn parse(text: &str) -> Result<Node, Problem> {
         text,
         parser: Parser::new_from_str(text),
         open: Vec::new(),
+        last_line: 0,
     };
     let node = loop {
         let (start, event) = reader.next()?;
@@ -78,12 +79,17 @@ struct Reader<'a> {
     parser: Parser<'a, saphyr_parser::StrInput<'a>>,
     /// Where the lists and maps begin that are being read.
     open: Vec<Marker>,
+    /// Line of the last key or value that was read.
+    last_line: usize,
 }
 
 impl<'a> Reader<'a> {
     fn next(&mut self) -> Result<(Marker, Event<'a>), Problem> {
         match self.parser.next_event() {
-            Some(Ok((event, span))) => Ok((span.start, event)),
+            Some(Ok((event, span))) => {
+                self.last_line = span.start.line();
+                Ok((span.start, event))
+            }
             Some(Err(error)) => Err(Problem::new(error.marker().line(), self.explain(&error))),
             None => Ok((Marker::new(0, 1, 0), Event::StreamEnd)),
         }
@@ -94,6 +100,11 @@ impl<'a> Reader<'a> {
         let fault = match error.info() {
             "mapping values are not allowed in this context" => {
                 "a `: ` is not allowed here; put text that contains it in quotes"
+            }
+            _ if self.is_second_colon(error.marker()) => {
+                return "this is not YAML: a `: ` is not allowed here; put text that contains it \
+                        in quotes, or a comma before the next key"
+                    .to_owned();
             }
             // Elsewhere it would end the list or map.
             "invalid indentation" | "invalid indentation in flow construct" => {
@@ -109,6 +120,12 @@ impl<'a> Reader<'a> {
             format!(", after the `{bracket}` on line {line}")
         });
         format!("this is not YAML: {fault}{place}")
+    }
+
+    /// Whether a colon follows a text that is itself a value. If the text began on an earlier
+    /// line, this is a key instead, and something else is missing before it.
+    fn is_second_colon(&self, fault: &Marker) -> bool {
+        self.last_line == fault.line() && self.text.chars().nth(fault.index()) == Some(':')
     }
 
     fn node(&mut self, start: Marker, event: Event<'a>) -> Result<Node, Problem> {
@@ -237,6 +254,11 @@ mod tests {
             (
                 "a:\n  - {b: 1\n  - {c: 1}\nd: 1\n",
                 "line 4: this is not YAML: a `}` or `]` is missing before this line",
+            ),
+            (
+                "a:\n  - {b: What: now}\n",
+                "line 2: this is not YAML: a `: ` is not allowed here; put text that contains it in \
+                 quotes, or a comma before the next key",
             ),
             (
                 "a: text: with colon\n",

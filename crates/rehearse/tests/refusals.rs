@@ -66,6 +66,30 @@ fn scripts_that_cannot_be_right_are_refused_with_their_line() {
             "line 3: `expect` does not accept `saay`; did you mean `say`?",
         ),
         (
+            "caller: [{expect: {say: Press 1 for sales, 2 for our opening hours.}}]",
+            "line 3: `expect` does not accept `2 for our opening hours.`; if it belongs to the text before it, put that text in quotes: without them, the comma ends it",
+        ),
+        (
+            "caller: [{expect: ~Patchcord}]",
+            "line 3: `expect` does not accept `~Patchcord`; known: `ring`, `answer`, `hangup`, `pause`, `{say: ...}`, `{play: ...}`, `{refused: ...}`",
+        ),
+        (
+            "caller: [{expect: rings}]",
+            "line 3: `expect` does not accept `rings`; did you mean `ring`?",
+        ),
+        (
+            "caller: [{expect: {say: x, withn: }}]",
+            "line 3: `expect` does not accept `withn`; did you mean `within`?",
+        ),
+        (
+            "caller: [{expect: {say: x, tomorrow: 3}}]",
+            "line 3: `expect` does not accept `tomorrow`; known: `say`",
+        ),
+        (
+            "caller: [{expect: {say: What: now}}]",
+            "line 3: this is not YAML: a `: ` is not allowed here; put text that contains it in quotes",
+        ),
+        (
             "caller: [{expect: {ring: now}}]",
             "line 3: `ring` takes no value",
         ),
@@ -243,6 +267,17 @@ fn calls_and_applications_that_cannot_be_right_are_refused() {
             call.to_owned(),
             "application: {}".to_owned(),
             "`application` needs `url`, `files` or `pages`",
+        ),
+        (
+            call.to_owned(),
+            "application: {file: ., start: /hello}".to_owned(),
+            "line 2: `application` does not accept `file`; did you mean `files`?\n\
+             line 2: `application` needs `url`, `files` or `pages`",
+        ),
+        (
+            call.to_owned(),
+            "application: {files: ., strat: /hello}".to_owned(),
+            "`application` does not accept `strat`; did you mean `start`?",
         ),
         (
             call.to_owned(),

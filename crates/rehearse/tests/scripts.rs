@@ -359,6 +359,19 @@ fn failures_say_what_was_seen_instead() {
         ),
         (
             two_says,
+            "caller: [{expect: {say: Hell}}]",
+            "3: expected say `Hell`, but there was ring at 0s, answer at 0s, say `Hello` at 0s, \
+             say `Bye` at 0.3s, hangup at 0.48s; the whole text must match; write `~Hell` for a \
+             part of it",
+        ),
+        (
+            two_says,
+            "caller: [{expect: {play: Hell}}]",
+            "3: expected play `Hell`, but there was ring at 0s, answer at 0s, say `Hello` at 0s, \
+             say `Bye` at 0.3s, hangup at 0.48s",
+        ),
+        (
+            two_says,
             "caller: [{expect: {say: Bye}}, {expect: {say: Hello}}]",
             "3: expected say `Hello`, but there was hangup at 0.48s",
         ),
@@ -629,6 +642,26 @@ fn two_runs_give_the_same_bytes() {
         seeded(BUSY),
         seeded(&BUSY.replace("duration: 1s", "duration: 2s"))
     );
+}
+
+/// The cause before the consequences.
+#[test]
+fn notifications_come_first_if_nothing_ran() {
+    let nothing = "call: {to: '1'}\napplication: {start: /v, pages: {/v: {fails: true}}}\n";
+    let (_, text, ..) = reports(&format!(
+        "{nothing}expect: {{verbs: [Say], duration: 1s}}\n"
+    ));
+    let starts: Vec<&str> = text.lines().map(|line| line.trim_start()).collect();
+    let expected = [
+        "FAILED",
+        "notification 11205",
+        "a.test.yaml:3",
+        "a.test.yaml:3",
+    ];
+    assert_eq!(starts.len(), expected.len(), "{text}");
+    for (line, start) in starts.into_iter().zip(expected) {
+        assert!(line.starts_with(start), "{text}");
+    }
 }
 
 #[test]

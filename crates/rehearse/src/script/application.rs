@@ -55,6 +55,13 @@ impl Application {
         ];
         let mut problems = Problems::default();
         let map = Map::with(node, "application", KEYS, &mut problems)?;
+        let read = Self::of(&map, &mut problems);
+        problems.and(read)
+    }
+
+    /// Reads the entries. A fault that does not prevent reading the rest goes to `problems`; the
+    /// result counts only if there are none.
+    fn of(map: &Map<'_>, problems: &mut Problems) -> Result<Self, Problem> {
         let source = match (map.text("url")?, map.text("files")?) {
             (Some(_), Some(_)) => {
                 let text = "`url` and `files` cannot be used together";
@@ -68,7 +75,7 @@ impl Application {
                 return Err(Problem::new(map.line, text));
             }
         };
-        let base = base(&map, &source)?;
+        let base = base(map, &source)?;
         let at = |name: &str| {
             let node = map.get(name);
             node.map(|node| address(&base, node, name)).transpose()
@@ -99,7 +106,6 @@ impl Application {
             problems.keep(at("fallback")),
             problems.keep(at("status_callback")),
         );
-        problems.none()?;
         let method = method.unwrap_or(HttpMethod::Post);
         Ok(Self {
             document: Document {

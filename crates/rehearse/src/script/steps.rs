@@ -168,10 +168,20 @@ fn expect(node: &Node) -> Result<Action, Problem> {
     const KEYS: &[&str] = &[
         "say", "play", "pause", "ring", "answer", "refused", "hangup", "at", "within",
     ];
-    if let Value::Text(_) = &node.value {
-        let words = ["ring", "answer", "hangup", "pause"].map(|word| (word, word));
-        let word = read::word(node, "expect", &words)?;
-        return Ok(Action::Expect(plain(word), None));
+    const FORMS: &[&str] = &[
+        "ring",
+        "answer",
+        "hangup",
+        "pause",
+        "{say: ...}",
+        "{play: ...}",
+        "{refused: ...}",
+    ];
+    if let Value::Text(word) = &node.value {
+        return match word.as_str() {
+            "ring" | "answer" | "hangup" | "pause" => Ok(Action::Expect(plain(word), None)),
+            other => Err(read::unknown(node.line, other, "expect", FORMS)),
+        };
     }
     let map = Map::of(node, "expect", KEYS)?;
     let (name, value) = map.one_of(&[

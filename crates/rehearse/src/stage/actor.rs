@@ -9,7 +9,7 @@ use call_proto::{DigitWay, Event, LegEvent, MediaEvent};
 use model::{CallSid, Timestamp};
 
 use super::{Due, START, Stage};
-use crate::expected::seconds;
+use crate::expected::{self, seconds};
 use crate::heard::{Heard, Sense};
 use crate::scene::{Doing, Opening};
 use crate::script::{Action, Cast, Step, Wanted};
@@ -152,10 +152,12 @@ impl Stage<'_> {
         within: Option<Duration>,
     ) -> bool {
         let heard = self.heard.get(&call).map_or(&[][..], Vec::as_slice);
+        let heard = &heard[self.actors[at].cursor.min(heard.len())..];
         let text = format!(
-            "expected {wanted}{}, but there was {}",
+            "expected {wanted}{}, but there was {}{}",
             within.map_or_else(String::new, |within| format!(" within {}", seconds(within))),
-            told(&heard[self.actors[at].cursor.min(heard.len())..])
+            told(heard),
+            advice(wanted, heard).map_or_else(String::new, |advice| format!("; {advice}")),
         );
         self.actor_fails(at, line, text)
     }
@@ -219,6 +221,22 @@ impl Stage<'_> {
             self.run.fails(line, text);
         }
     }
+}
+
+/// Advice for a person who waits for a part of a sound that was heard.
+fn advice(wanted: &Wanted, heard: &[Heard]) -> Option<String> {
+    let (Wanted::Say(expected, _) | Wanted::Play(expected, _)) = wanted else {
+        return None;
+    };
+    let found = heard
+        .iter()
+        .filter_map(|heard| match (wanted, &heard.sense) {
+            (Wanted::Say(..), Sense::Say(sound)) | (Wanted::Play(..), Sense::Play(sound)) => {
+                Some(sound.as_str())
+            }
+            _ => None,
+        });
+    expected::advice(expected, found)
 }
 
 /// A short list of what was heard.
