@@ -556,15 +556,13 @@ async fn set_status(
     account: &Account,
     status: AccountStatus,
 ) -> Result<(), Failure> {
-    let files = if status == AccountStatus::Closed {
-        recordings::of_tree(context, account.sid).await?
-    } else {
-        Vec::new()
-    };
+    if status == AccountStatus::Closed {
+        // Before their rows, which tell a repeated attempt what is left if this one fails.
+        let files = recordings::of_tree(context, account.sid).await?;
+        recordings::remove_files(context, files).await;
+    }
     let store = &context.state.store;
-    store.set_account_status(account.sid, status, now()).await?;
-    recordings::remove_files(context, files).await;
-    Ok(())
+    Ok(store.set_account_status(account.sid, status, now()).await?)
 }
 
 #[cfg(test)]
