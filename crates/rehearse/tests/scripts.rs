@@ -638,7 +638,8 @@ fn a_request_that_should_lack_a_parameter_says_so() {
 #[test]
 fn callbacks_reach_the_application() {
     let script = "call: {to: '1', from: kim}\n\
-                  application: {start: /v, status_callback: /status, pages: {/v: '<Response><Say>Hi</Say></Response>'}}\n";
+                  application: {start: /v, status_callback: /status, pages: {/v: '<Response><Say>Hi</Say></Response>'}}\n\
+                  expect: {verbs: [Say]}\n";
     let script = Script::parse(script).unwrap();
     let mut nobody = Nobody::default();
     let run = rehearse::run(&script, &mut nobody);
