@@ -59,6 +59,7 @@ struct Checked {
 /// All findings, and whether there were none.
 #[derive(Debug)]
 pub(crate) struct Report {
+    /// Empty, unless it is JSON, if no document could be read.
     pub(crate) text: String,
     pub(crate) clean: bool,
     /// The unreadable documents, with the reason: one line each.
@@ -263,7 +264,8 @@ async fn ask(url: &str, options: Options) -> Result<Checked> {
         .map_err(|error| anyhow!("{error}"))?;
     if answer.status != 200 {
         let hint = match (answer.status, options.post) {
-            (404 | 405 | 501, false) => {
+            (404, _) => "; check the path",
+            (405 | 501, false) => {
                 "; the request was a GET: use `--post` to send a POST, as calls do by default"
             }
             (405 | 501, true) => {
@@ -435,7 +437,11 @@ fn marked(text: &str, line: u32, column: u32) -> String {
     format!("    {text}\n    {}^\n", " ".repeat(indent))
 }
 
+/// The last line. Without a document there is none: it would look like success.
 fn summary(documents: &[Checked]) -> String {
+    if documents.is_empty() {
+        return String::new();
+    }
     let (errors, warnings) = count(documents);
     format!(
         "{}: {}, {}\n",

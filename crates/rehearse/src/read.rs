@@ -35,8 +35,7 @@ impl<'a> Map<'a> {
         let entries = entries(node, what)?;
         for (at, (key, value)) in entries.iter().enumerate() {
             if !known.contains(&key.name.as_str()) {
-                let before = at.checked_sub(1).map(|before| entries[before].1);
-                let is_rest = before.is_some_and(|before| is_rest(before, key, value));
+                let is_rest = is_rest(&entries[..at], key, value);
                 problems.push(
                     if is_rest && closest(&key.name, known.iter().copied()).is_none() {
                         let help = "if it belongs to the text before it, put that text in quotes: \
@@ -317,11 +316,13 @@ fn refused(line: usize, name: &str, what: &str, help: &str) -> Problem {
     Problem::new(line, format!("{what} does not accept `{name}`; {help}"))
 }
 
-/// Whether a key is probably the rest of the text before it, which contains a comma. It has no value
-/// then, and is on the same line, as in `{say: Yes, please}`.
-fn is_rest(before: &Node, key: &Key, value: &Node) -> bool {
-    let is_text = matches!(before.value, Value::Text(_));
-    is_text && value.value == Value::Null && before.line == key.line
+/// Whether a key is probably the rest of a text before it, which contains commas. It has no value
+/// then, and is on the same line, as in `{say: Yes, please, do}`.
+fn is_rest(before: &[(&Key, &Node)], key: &Key, value: &Node) -> bool {
+    let mut nodes = before.iter().rev().map(|(_, node)| node);
+    let begun = nodes.find(|node| node.value != Value::Null);
+    let is_text = |node: &&Node| matches!(node.value, Value::Text(_)) && node.line == key.line;
+    value.value == Value::Null && begun.is_some_and(is_text)
 }
 
 /// The known name that was probably meant.

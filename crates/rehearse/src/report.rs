@@ -41,7 +41,7 @@ pub fn text(rehearsed: &Rehearsed, colours: bool) -> String {
         (true, true) => "\x1b[32mok\x1b[0m    ",
         (false, true) => "\x1b[1;31mFAILED\x1b[0m",
     };
-    let length = seconds(run.length);
+    let length = format!("{} of call time", seconds(run.length));
     // Writing to a `String` cannot fail.
     let _ = match &rehearsed.name {
         Some(name) => writeln!(out, "{word} {file}: {name} ({length})"),

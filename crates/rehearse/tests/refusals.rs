@@ -70,6 +70,10 @@ fn scripts_that_cannot_be_right_are_refused_with_their_line() {
             "line 3: `expect` does not accept `2 for our opening hours.`; if it belongs to the text before it, put that text in quotes: without them, the comma ends it",
         ),
         (
+            "caller: [{expect: {say: Say yes, no, or goodbye., at: start}}]",
+            "\nline 3: `expect` does not accept `or goodbye.`; if it belongs to the text before it",
+        ),
+        (
             "caller: [{expect: ~Patchcord}]",
             "line 3: `expect` does not accept `~Patchcord`; known: `ring`, `answer`, `hangup`, `pause`, `{say: ...}`, `{play: ...}`, `{refused: ...}`",
         ),

@@ -98,7 +98,7 @@ fn reports_list_every_failure_and_are_well_formed() {
     let (run, text, json, junit) = reports(BUSY);
     assert_eq!(
         text,
-        "FAILED a.test.yaml: <busy> & 'co' (9s)\n       \
+        "FAILED a.test.yaml: <busy> & 'co' (9s of call time)\n       \
          a.test.yaml:8: expected verb `Say`, but it was Dial\n       \
          a.test.yaml:8: expected a duration of 1s, but it was 9s\n       \
          notification 21402: http://app/after answered with status 404; `pages` has no `/after`\n",

@@ -191,6 +191,17 @@ async fn checks_what_can_be_read_and_names_the_rest() {
     std::fs::remove_file(folder.path().join("good/a.xml")).unwrap();
     let targets_of_folder = run(&targets[2..3], OPTIONS).await.unwrap();
     assert!(targets_of_folder.unread[0].contains("no *.xml or *.rcml in this folder"));
+    assert_eq!(targets_of_folder.text, "");
+    let json = Options {
+        json: true,
+        ..OPTIONS
+    };
+    let as_json = run(&targets[..1], json).await.unwrap();
+    assert!(
+        as_json.text.contains("\"documents\": []"),
+        "{}",
+        as_json.text
+    );
     std::fs::write(
         folder.path().join("good/a.xml"),
         "<Response><Dail/></Response>",
@@ -343,8 +354,13 @@ async fn asks_addresses() {
         let report = run(&[format!("{base}{path}")], options).await.unwrap();
         report.unread.concat()
     };
-    let missing = unread("/none", OPTIONS).await;
-    assert!(missing.contains("answered with status 404"), "{missing}");
+    for post in [false, true] {
+        let missing = unread("/none", Options { post, ..OPTIONS }).await;
+        assert!(
+            missing.ends_with("answered with status 404; check the path"),
+            "{missing}"
+        );
+    }
     let by_get = unread("/post", OPTIONS).await;
     assert!(
         by_get.contains("405") && by_get.contains("`--post`"),

@@ -437,7 +437,7 @@ fn the_document_for_newcomers_is_true() {
     let said = outcome(&order(&[folder.path()]));
     let lines: Vec<&str> = said.text.lines().collect();
     assert!(
-        lines[0].ends_with("test.yaml: a caller is greeted (0.36s)"),
+        lines[0].ends_with("test.yaml: a caller is greeted (0.36s of call time)"),
         "{}",
         said.text
     );
