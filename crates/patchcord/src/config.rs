@@ -110,8 +110,8 @@ settings! {
         sip: SocketAddr = "0.0.0.0:5060",
         /// Address of `/metrics`. Unset: `127.0.0.1:9090`, or a free port if that is taken.
         metrics: Option<SocketAddr> = "",
-        /// Seconds that calls may continue after the first SIGTERM before they get BYE. Unset: as long as they last, or until a second SIGTERM.
-        drain_s: Option<NonZeroU32> = "",
+        /// Seconds that calls may continue after the first SIGTERM before they get BYE. 0: as long as they last, or until a second SIGTERM.
+        drain_s: u32 = "570",
         /// SIP domain and digest realm of the first organization.
         domain: Domain = "patchcord",
         /// Address at which peers reach the server when it is behind NAT.

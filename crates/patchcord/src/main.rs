@@ -28,7 +28,7 @@ mod test;
 mod usage;
 mod webhooks;
 
-use std::io::{IsTerminal, Write as _};
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -181,11 +181,12 @@ fn replay(source: &str, flags: &config::Flags) -> ExitCode {
 
 /// Prints an answer; `good` determines the exit code.
 fn tell(text: &str, good: bool) -> ExitCode {
-    match print(text) {
-        Err(error) if !usage::has_read_enough(&error) => exit(Err(error)),
-        _ if good => ExitCode::SUCCESS,
-        _ => ExitCode::from(FOUND),
-    }
+    let code = if good {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(FOUND)
+    };
+    said(print(text), code)
 }
 
 /// Prints the answer of `work`.
@@ -211,10 +212,7 @@ fn test(order: &test::Order) -> ExitCode {
         }
         Err(test::Refusal::Other(error)) => return exit(Err(error)),
     };
-    match print(&outcome.text) {
-        Ok(()) => outcome.code,
-        Err(error) => exit(Err(error)),
-    }
+    said(print(&outcome.text), outcome.code)
 }
 
 /// Prints the findings of `look`; the exit code says whether something is wrong.
@@ -233,9 +231,7 @@ fn diagnose(
 }
 
 fn print(text: &str) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    Ok(out.flush()?)
+    usage::write(&mut std::io::stdout().lock(), text)
 }
 
 fn load(flags: &config::Flags) -> Result<config::Config, ExitCode> {
@@ -277,9 +273,14 @@ fn run<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
 }
 
 fn exit(outcome: anyhow::Result<()>) -> ExitCode {
+    said(outcome, ExitCode::SUCCESS)
+}
+
+/// `code`, also if the reader of the output stopped early; another one if anything else failed.
+fn said(outcome: anyhow::Result<()>, code: ExitCode) -> ExitCode {
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) if usage::has_read_enough(&error) => ExitCode::SUCCESS,
+        Ok(()) => code,
+        Err(error) if error.is::<usage::ReaderGone>() => code,
         Err(error) => {
             eprintln!("patchcord: {}", usage::sentence(&error));
             ExitCode::from(if error.is::<usage::WrongUsage>() {

@@ -34,8 +34,13 @@ pub(crate) async fn list(
 ) -> Result<()> {
     let inspect = open(config).await?;
     let read = async |after| Ok(inspect.notifications_after(call, after, PAGE).await?);
-    let newest = inspect.notifications(call, limit).await?;
-    if newest.is_empty() && !follow {
+    // One more shows whether there are others.
+    let mut newest = inspect.notifications(call, limit.saturating_add(1)).await?;
+    let is_cut = i64::try_from(newest.len()).is_ok_and(|found| found > limit);
+    if is_cut {
+        newest.remove(0);
+    }
+    if newest.is_empty() && !is_cut && !follow {
         return print("no notifications\n");
     }
     let mut seen = Seen::default();
@@ -43,12 +48,11 @@ pub(crate) async fn list(
         seen.add(notification);
         print(&screen::list(&line(notification)))?;
     }
-    let is_full = i64::try_from(newest.len()).is_ok_and(|shown| shown >= limit);
     if !follow {
         let rest = format!("the newest {limit}; `--limit N` shows more\n");
-        return if is_full { print(&rest) } else { Ok(()) };
+        return if is_cut { print(&rest) } else { Ok(()) };
     }
-    if let Some(oldest) = newest.first().filter(|_| is_full) {
+    if let Some(oldest) = newest.first().filter(|_| is_cut) {
         // Those that are older than what was asked for are not new.
         let found = unseen(&mut seen, read).await?;
         print_all(found.iter().filter(|other| key(other) > key(oldest)))?;

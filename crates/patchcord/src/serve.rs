@@ -12,7 +12,6 @@ mod repair;
 
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -104,11 +103,11 @@ pub(crate) async fn run(config: Config) -> Result<()> {
     Ok(())
 }
 
-/// Waits so many seconds; for good if there is no limit.
-async fn after(seconds: Option<NonZeroU32>) {
+/// Waits so many seconds; for good if there are none.
+async fn after(seconds: u32) {
     match seconds {
-        Some(seconds) => tokio::time::sleep(Duration::from_secs(seconds.get().into())).await,
-        None => std::future::pending().await,
+        0 => std::future::pending().await,
+        seconds => tokio::time::sleep(Duration::from_secs(seconds.into())).await,
     }
 }
 

@@ -4,7 +4,7 @@
 //! have another exit code (`docs/operating.md`).
 
 use std::fmt;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
 use std::net::SocketAddr;
 
 /// The request refers to something missing or impossible: a call that is not recorded, a folder
@@ -39,10 +39,27 @@ pub(crate) fn bind_advice(error: &std::io::Error, address: SocketAddr, setting: 
     }
 }
 
-/// Whether an error only says that the reader of the output, such as `head`, has read enough.
-pub(crate) fn has_read_enough(error: &anyhow::Error) -> bool {
-    let cause = error.downcast_ref::<std::io::Error>();
-    cause.is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
+/// The reader of the output, such as `head`, has read enough: there is nothing left to do.
+#[derive(Debug)]
+pub(crate) struct ReaderGone;
+
+impl fmt::Display for ReaderGone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the reader of the output is gone")
+    }
+}
+
+impl std::error::Error for ReaderGone {}
+
+/// Writes an output.
+///
+/// # Errors
+/// [`ReaderGone`], or as reported by the system.
+pub(crate) fn write(out: &mut impl Write, text: &str) -> anyhow::Result<()> {
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(ReaderGone.into()),
+        written => Ok(written?),
+    }
 }
 
 /// An error with its causes, but for those that were said already.
@@ -105,9 +122,18 @@ mod tests {
 
     #[test]
     fn a_reader_that_has_read_enough_is_not_an_error() {
-        let of = |kind: ErrorKind| anyhow::Error::new(std::io::Error::from(kind));
-        assert!(has_read_enough(&of(ErrorKind::BrokenPipe)));
-        assert!(!has_read_enough(&of(ErrorKind::StorageFull)));
+        struct Gone(ErrorKind);
+        impl Write for Gone {
+            fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+                Err(self.0.into())
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        let of = |kind| write(&mut Gone(kind), "text").unwrap_err();
+        assert!(of(ErrorKind::BrokenPipe).is::<ReaderGone>());
+        assert!(!of(ErrorKind::StorageFull).is::<ReaderGone>());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! How many rows each account has of each kind, as kept in the table `counters`.
 //!
 //! **Invariant: a transaction changes counters last, in one order,** so two servers that share a
-//! database never wait for each other's.
+//! database never deadlock over them.
 
 use std::collections::BTreeMap;
 

@@ -20,7 +20,7 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Starts a server with an empty folder; `None` if the variable [`SETTING`] is `skip`.
+    /// Starts a server with an empty folder; `None` if `PATCHCORD_TEST_POSTGRES` is `skip`.
     ///
     /// # Panics
     /// If it cannot be started: a test that does not run must not pass unnoticed.

@@ -309,7 +309,7 @@ pub(crate) async fn of_tree(
     }
 }
 
-/// Removes the files of recordings whose rows are gone.
+/// Removes the files of recordings whose rows are gone, or are about to be deleted.
 pub(crate) async fn remove_files(context: &Context<'_>, sids: Vec<RecordingSid>) {
     for sid in sids {
         remove_file(context, sid).await;

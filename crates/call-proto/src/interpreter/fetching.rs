@@ -34,7 +34,10 @@ enum Purpose {
         fallback: Option<Fallback>,
     },
     /// The fallback, since the first failed.
-    Fallback,
+    Fallback {
+        /// As above.
+        setting: &'static str,
+    },
     /// An action or a redirect.
     FollowUp,
 }
@@ -141,7 +144,7 @@ impl Fetching {
     /// Whether no document of the script has arrived yet.
     pub(crate) const fn is_first(&self) -> bool {
         match self.purpose {
-            Purpose::First { .. } | Purpose::Fallback => true,
+            Purpose::First { .. } | Purpose::Fallback { .. } => true,
             Purpose::FollowUp => false,
         }
     }
@@ -172,7 +175,7 @@ impl Fetching {
         problem.tell(asked, who, cx);
         let Purpose::First {
             fallback: Some(fallback),
-            ..
+            setting,
         } = self.purpose
         else {
             return Answer::Failed(problem);
@@ -186,7 +189,11 @@ impl Fetching {
             method,
             author,
         } = fallback;
-        let purpose = Purpose::Fallback;
+        let setting = match setting {
+            "Method" => "FallbackMethod",
+            _ => "VoiceFallbackMethod",
+        };
+        let purpose = Purpose::Fallback { setting };
         Answer::FallBack(Self::ask((url, method), params, author, purpose, who, cx))
     }
 
@@ -215,7 +222,7 @@ impl Fetching {
         }
         let setting = match self.purpose {
             Purpose::First { setting, .. } => setting,
-            Purpose::Fallback => "VoiceFallbackMethod",
+            Purpose::Fallback { setting } => setting,
             Purpose::FollowUp => "method",
         };
         format!("; the request was a POST: set `{setting}` to GET if the application expects a GET")

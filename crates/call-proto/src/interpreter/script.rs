@@ -217,8 +217,9 @@ impl Script {
 fn begin_with(document: Document, role: Role, site: &Site<'_>, cx: &mut Context) -> Current {
     let setting = match (role, site.leg.profile.direction) {
         (Role::Screening, _) => "method",
-        (Role::Main, Direction::OutboundApi) => "Method",
-        (Role::Main, Direction::Inbound | Direction::OutboundDial) => "VoiceMethod",
+        // A dialled party runs a document of its own only if the API redirects it.
+        (Role::Main, Direction::OutboundApi | Direction::OutboundDial) => "Method",
+        (Role::Main, Direction::Inbound) => "VoiceMethod",
     };
     let params = site.leg.voice_params(cx);
     let who = site.leg.profile.about(None);

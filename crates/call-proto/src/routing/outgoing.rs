@@ -75,9 +75,13 @@ pub fn instead(number: &str, place: Place, rows: &Rows) -> Result<Option<String>
     }
     let is_own = rows.exact_number(number)?.is_some();
     Ok(is_own.then(|| {
-        "it is a number of this server: such numbers can only be called from outside; call a client, or redirect to its \
-         document"
-            .to_owned()
+        let advice = match place {
+            Place::Document => "; call a client, or redirect to the document of the number",
+            Place::Parameter => "",
+        };
+        format!(
+            "it is a number of this server: such numbers can only be called from outside{advice}"
+        )
     }))
 }
 

@@ -145,7 +145,7 @@ impl Ledger {
         let mut growing_only = false;
         for (id, request) in &self.waiting {
             let is_growing = || self.held(request.file) > 0;
-            if closed.contains(&request.customer) || growing_only && !is_growing() {
+            if (growing_only || closed.contains(&request.customer)) && !is_growing() {
                 continue;
             }
             let held = self.held_by(request.customer);
@@ -253,6 +253,14 @@ mod tests {
         scene.ledger.close(first);
         scene.ledger.serve(scene.now());
         assert_eq!(scene.held([large, new]), [60, 5]);
+        // The same if it waits for the share of their customer.
+        let mut scene = Scene::new();
+        let (growing, large) = (scene.file(1, 30), scene.file(1, 40));
+        scene.second = 5;
+        let new = scene.file(1, 5);
+        scene.ledger.request(growing, 40, scene.now());
+        scene.ledger.serve(scene.now());
+        assert_eq!(scene.held([growing, large, new]), [40, 0, 0]);
     }
 
     #[test]
