@@ -557,7 +557,7 @@ async fn set_status(
     status: AccountStatus,
 ) -> Result<(), Failure> {
     if status == AccountStatus::Closed {
-        // Before their rows, which tell a repeated attempt what is left if this one fails.
+        // Files go before rows: if this attempt fails, the remaining rows show the next one what is left.
         let files = recordings::of_tree(context, account.sid).await?;
         recordings::remove_files(context, files).await;
     }

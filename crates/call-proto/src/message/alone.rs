@@ -7,8 +7,7 @@
 use model::address::redacted_sip;
 use model::record::{Callback, Message, Notification};
 use model::{
-    Bare, Level, MessageDirection, MessageSid, MessageStatus, NotificationSid, Target, Timestamp,
-    error,
+    Bare, MessageDirection, MessageSid, MessageStatus, NotificationSid, Target, Timestamp, error,
 };
 
 use super::{End, Sending, Step, message_params, problem, without_password};
@@ -175,20 +174,10 @@ impl TextMessage {
     }
 
     fn notification(&mut self, message: &Message, code: u16, text: String) -> Notification {
-        let level = error::entry(code).map_or(Level::Error, |entry| entry.level);
+        let sid = NotificationSid::new(message.updated, self.ids.bytes());
         Notification {
-            sid: NotificationSid::new(message.updated, self.ids.bytes()),
-            account: message.account,
             lane: message.lane(),
-            call: None,
-            level: level.number(),
-            code,
-            text,
-            request_url: None,
-            request_method: None,
-            line: None,
-            column: None,
-            created: message.updated,
+            ..Notification::of_account(sid, message.account, code, text, message.updated)
         }
     }
 

@@ -61,8 +61,8 @@ pub fn way(target: &Target, domain: &str, rows: &Rows) -> Result<Result<Way, Unr
     }
 }
 
-/// What to do instead of calling a number for which there is no trunk: an existing client of that name is called as it is
-/// written in that place; a number of this server cannot be called from here.
+/// Advice for a number that needs a trunk while there is none: how to call the client of that name from this place, or that
+/// a number of this server can only be called from outside.
 ///
 /// # Errors
 /// The row that the answer depends on, if it is not known yet.

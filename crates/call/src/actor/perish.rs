@@ -5,7 +5,7 @@
 
 use call_proto::Lane;
 use model::record::Notification;
-use model::{CallSid, Lane as Owner, Level, NotificationSid, error};
+use model::{CallSid, Lane as Owner, NotificationSid, error};
 use sip::{HeaderList, LegCommand};
 use store::{Change, StoreError};
 use tracing::error;
@@ -46,19 +46,12 @@ impl Actor {
         }
         for orphan in store.abandoned_calls(&calls, now).await? {
             let mut group = closing::leg(&store, &orphan, now).await?;
+            let (sid, leg) = (NotificationSid::new(now, rand::random()), &orphan.record);
+            let text = "an internal failure of the server ended the call".to_owned();
             group.push(Change::Notification(Box::new(Notification {
-                sid: NotificationSid::new(now, rand::random()),
-                account: orphan.record.account,
-                lane: orphan.record.sid.into(),
-                call: Some(orphan.record.sid),
-                level: Level::Error.number(),
-                code: error::INTERNAL,
-                text: "an internal failure of the server ended the call".to_owned(),
-                request_url: None,
-                request_method: None,
-                line: None,
-                column: None,
-                created: now,
+                lane: leg.sid.into(),
+                call: Some(leg.sid),
+                ..Notification::of_account(sid, leg.account, error::INTERNAL, text, now)
             })));
             self.books.write(group, self.root.into()).await;
         }
