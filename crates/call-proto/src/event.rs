@@ -394,6 +394,9 @@ pub struct Document {
     pub author: AccountSid,
     /// Used if the first fails.
     pub fallback: Option<Fallback>,
+    /// Where the address can be changed.
+    #[serde(default)]
+    pub set_in: SetIn,
 }
 
 /// The source of a document if the first is not available.
@@ -405,6 +408,25 @@ pub struct Fallback {
     pub method: HttpMethod,
     /// Account that set the address; an application's owner may differ from the number's.
     pub author: AccountSid,
+    /// Where the address can be changed.
+    #[serde(default)]
+    pub set_in: SetIn,
+}
+
+/// Where the address of a first document was set, for advice on what to change.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub enum SetIn {
+    /// In the number that was called.
+    #[default]
+    Number,
+    /// In the client that called.
+    Client,
+    /// In an application.
+    Application,
+    /// In the API request that started the call, or redirected it.
+    Request,
+    /// In the noun of a `<Dial>`.
+    Noun,
 }
 
 #[cfg(test)]

@@ -49,8 +49,8 @@ pub use context::{MakeAddress, RecordingAddress, Settings};
 pub use dialect::Dialect;
 pub use event::{
     Ask, AudioFailure, Clip, Confidence, DigitWay, Document, Event, Fallback, FetchFailure,
-    Fetched, Headers, LegEvent, MediaEvent, Modify, PlayId, Redirect, Req, Route, SpeechNews,
-    Unreachable, Via,
+    Fetched, Headers, LegEvent, MediaEvent, Modify, PlayId, Redirect, Req, Route, SetIn,
+    SpeechNews, Unreachable, Via,
 };
 pub use fact::{CallEnd, Fact, Reason};
 pub use family::{Family, Inbound, OutboundApi, Script};

@@ -19,7 +19,7 @@ use rcml::{Branch, Dial, Noun, Verb};
 
 use crate::callback::CallbackTarget;
 use crate::dialect::Dialect;
-use crate::event::{Document, Fallback, Headers};
+use crate::event::{Document, Fallback, Headers, SetIn};
 use crate::family::Script;
 
 pub use invitation::{Caller, Invitation};
@@ -325,7 +325,7 @@ impl<'a> Routing<'a> {
             return Ok(None);
         }
         let login = &client.login;
-        let verdict = match self.document(client.account, &client.voice)? {
+        let verdict = match self.document((client.account, SetIn::Client), &client.voice)? {
             Some(first) => run(client.account, None, first),
             None => no_address(client.account, login),
         };
@@ -366,7 +366,7 @@ impl<'a> Routing<'a> {
                 &format!("{name} has no voice application"),
             )));
         }
-        let Some(mut first) = self.document(number.account, &number.voice)? else {
+        let Some(mut first) = self.document((number.account, SetIn::Number), &number.voice)? else {
             return Ok(no_address(number.account, &number.phone_number));
         };
         first.status_callback = first.status_callback.or_else(|| {
@@ -399,8 +399,12 @@ impl<'a> Routing<'a> {
     /// The first document of a run; `None` if nothing says where it is. What an application leaves
     /// open, the number or client that names it says.
     ///
-    /// - `owner`: account that chose it.
-    fn document(&self, owner: AccountSid, voice: &VoiceApplication) -> Result<Option<First>, Want> {
+    /// - `owner`: account that chose it, in the number or client `set_in`
+    fn document(
+        &self,
+        (owner, set_in): (AccountSid, SetIn),
+        voice: &VoiceApplication,
+    ) -> Result<Option<First>, Want> {
         let application = match voice.application {
             Some(sid) => match self.rows.application(sid, owner)? {
                 Some(application) => Some(application),
@@ -412,10 +416,11 @@ impl<'a> Routing<'a> {
         else {
             return Ok(None);
         };
-        let own_fallback = self.fallback(voice.fallback_url.as_ref(), voice.fallback_method, owner);
+        let (own_url, own_method) = (voice.fallback_url.as_ref(), voice.fallback_method);
+        let own_fallback = self.fallback(own_url, own_method, (owner, set_in));
         let of_application = |found: &Application| {
             let (url, method) = (found.fallback_url.as_ref(), found.fallback_method);
-            self.fallback(url, method, found.account)
+            self.fallback(url, method, (found.account, SetIn::Application))
         };
         let method = application.and_then(|found| found.method).or(voice.method);
         Ok(Some(First {
@@ -424,6 +429,7 @@ impl<'a> Routing<'a> {
                 method: method.unwrap_or(HttpMethod::Post),
                 author: application.map_or(owner, |found| found.account),
                 fallback: application.and_then(of_application).or(own_fallback),
+                set_in: application.map_or(set_in, |_| SetIn::Application),
             },
             dialect: application.map_or(voice.dialect, |found| found.dialect),
             status_callback: application.and_then(|found| {
@@ -437,12 +443,13 @@ impl<'a> Routing<'a> {
         &self,
         url: Option<&String>,
         method: Option<HttpMethod>,
-        author: AccountSid,
+        (author, set_in): (AccountSid, SetIn),
     ) -> Option<Fallback> {
         Some(Fallback {
             url: absolute(self.house.public_base, url?)?,
             method: method.unwrap_or(HttpMethod::Post),
             author,
+            set_in,
         })
     }
 

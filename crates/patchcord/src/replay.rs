@@ -134,7 +134,7 @@ mod tests {
     use call_proto::journal::Recorder;
     use call_proto::{
         Command, Dialect, Document, Event, FetchFailure, Inbound, LegEvent, RecordingAddress,
-        Script, Settings,
+        Script, SetIn, Settings,
     };
     use model::{AccountSid, HttpMethod, InstanceSid};
 
@@ -155,6 +155,7 @@ mod tests {
             url: "http://app/v".to_owned(),
             method: HttpMethod::Post,
             fallback: None,
+            set_in: SetIn::Number,
         };
         let inbound = Inbound {
             max_forwards: 70,

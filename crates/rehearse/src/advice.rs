@@ -13,11 +13,11 @@ use crate::{Application, read};
 /// Settings of a server, and their equivalent in a script.
 const SETTINGS: &[(&str, &str)] = &[
     (
-        "set `VoiceMethod` to GET",
+        "set `VoiceMethod` of the number to GET",
         "write `method: GET` in `application`",
     ),
     (
-        "set `VoiceFallbackMethod` to GET",
+        "set `VoiceFallbackMethod` of the number to GET",
         "write `method: GET` in `application`",
     ),
 ];

@@ -42,7 +42,7 @@ fn rehearse(application: &str) -> Run {
 
 #[test]
 fn a_notification_names_what_to_change_in_the_script() {
-    let by_get = "the request was a POST: write `method: GET` in `application` if the application \
+    let by_get = "the request was a POST: write `method: GET` in `application` if the web server \
                   expects a GET";
     let of_pages = "{pages: {/hello: <Response/>, /old: {status: 404}}, start: ";
     let of_files = "{files: app, pages: {/hello: <Response/>}, start: ";

@@ -36,10 +36,9 @@ pub(crate) enum Admin {
     InsertApplication(Application),
     UpdateApplication(Application),
     DeleteApplication(ApplicationSid),
-    DeleteRecording(RecordingSid),
-    /// Deletes some rows of a table in [`PLENTIFUL`] that an account and all below it own: to be
-    /// repeated until it deletes none.
-    DeleteOwned(&'static Table, AccountSid),
+    DeleteRecordings(Vec<RecordingSid>),
+    /// Deletes some notifications of an account and of all below it: to be repeated until it deletes none.
+    DeleteNotifications(AccountSid),
     /// Takes over some of the callbacks of an owner without a heartbeat since then, except those of
     /// open calls and messages: the server that closes these takes them over.
     AdoptCallbacks {
@@ -69,8 +68,8 @@ impl Admin {
             | Self::InsertApplication(_)
             | Self::UpdateApplication(_)
             | Self::DeleteApplication(_) => true,
-            Self::DeleteRecording(_)
-            | Self::DeleteOwned(..)
+            Self::DeleteRecordings(_)
+            | Self::DeleteNotifications(_)
             | Self::AdoptCallbacks { .. }
             | Self::CloseConferences { .. } => false,
         }
@@ -99,9 +98,6 @@ impl Admin {
 
 /// Tables whose rows are removed with their account, few for each.
 const OWNED: [&str; 3] = ["applications", "numbers", "clients"];
-
-/// Tables, all counted, whose rows are removed with their account, any number for each.
-pub(crate) static PLENTIFUL: [&Table; 2] = [&rows::NOTIFICATIONS, &rows::RECORDINGS];
 
 /// Applies one write; `false` if there was no such row. A write that may have been carried out before
 /// counts as carried out.
@@ -138,14 +134,18 @@ pub(crate) async fn apply(
         Admin::InsertApplication(row) => insert(&APPLICATIONS, rows::application_args(row)),
         Admin::UpdateApplication(row) => APPLICATIONS.update(rows::application_args(row)),
         Admin::DeleteApplication(sid) => APPLICATIONS.delete(*sid),
-        Admin::DeleteRecording(sid) => {
-            let mut sql = rows::RECORDINGS.delete(*sid);
-            sql.text(" RETURNING account");
+        Admin::DeleteRecordings(sids) => {
+            let mut sql = Sql::default();
+            sql.text("DELETE FROM recordings WHERE sid IN (");
+            for (n, sid) in sids.iter().enumerate() {
+                sql.with(if n == 0 { "?" } else { ", ?" }, *sid);
+            }
+            sql.text(") RETURNING account");
             let deleted = delete_counted(db, counts, &rows::RECORDINGS, &sql).await?;
             return Ok(deleted || context.repeated);
         }
-        Admin::DeleteOwned(table, of) => {
-            return Ok(delete_owned(db, counts, table, *of).await? || context.repeated);
+        Admin::DeleteNotifications(of) => {
+            return Ok(delete_notifications(db, counts, *of).await? || context.repeated);
         }
         Admin::CloseConferences { gone_since } => {
             conferences::close_abandoned(*gone_since, context.instance)
@@ -164,9 +164,7 @@ async fn set_account_status(
     at: Timestamp,
 ) -> Result<bool, Failure> {
     if status == AccountStatus::Closed {
-        for table in PLENTIFUL {
-            while delete_owned(db, counts, table, sid).await? {}
-        }
+        while delete_notifications(db, counts, sid).await? {}
         for table in OWNED {
             let mut sql = Sql::default();
             sql.text(&format!("DELETE FROM {table} WHERE account"))
@@ -183,20 +181,16 @@ async fn set_account_status(
     Ok(db.execute(sql).await? > 0)
 }
 
-async fn delete_owned(
+async fn delete_notifications(
     db: &mut Connection,
     counts: &mut Counts,
-    table: &Table,
     of: AccountSid,
 ) -> Result<bool, Failure> {
-    let name = table.name;
     let mut sql = Sql::default();
-    sql.text(&format!(
-        "DELETE FROM {name} WHERE sid IN (SELECT sid FROM {name} WHERE account"
-    ))
-    .with(TREE, of)
-    .with(" LIMIT ?) RETURNING account", ROWS_AT_ONCE);
-    delete_counted(db, counts, table, &sql).await
+    sql.text("DELETE FROM notifications WHERE sid IN (SELECT sid FROM notifications WHERE account")
+        .with(TREE, of)
+        .with(" LIMIT ?) RETURNING account", ROWS_AT_ONCE);
+    delete_counted(db, counts, &rows::NOTIFICATIONS, &sql).await
 }
 
 /// Carries out a statement that returns the account of each row that it deletes; `false` if there was

@@ -9,7 +9,7 @@ use model::{
     Timestamp,
 };
 
-use crate::admin::{Admin, PLENTIFUL};
+use crate::admin::Admin;
 use crate::caches::Patterns;
 use crate::filter::Scope;
 use crate::query::{Conditions, tree_of};
@@ -197,7 +197,7 @@ impl Store {
     }
 
     /// Sets the status of an account and of all below it that are not closed. `closed` also removes
-    /// everything they own, except accounts and calls.
+    /// everything they own, except accounts, calls, and recordings, whose files must go first.
     ///
     /// # Errors
     /// As reported by the database.
@@ -209,9 +209,7 @@ impl Store {
     ) -> Result<()> {
         if status == AccountStatus::Closed {
             // There may be too many for one transaction; those that come meanwhile go with the status.
-            for table in PLENTIFUL {
-                while self.administer(Admin::DeleteOwned(table, sid)).await? {}
-            }
+            while self.administer(Admin::DeleteNotifications(sid)).await? {}
         }
         self.administer(Admin::SetAccountStatus { sid, status, at })
             .await
@@ -500,12 +498,12 @@ impl Store {
         self.administer(Admin::DeleteApplication(sid)).await
     }
 
-    /// Deletes the row of a recording; `false` if it did not exist.
+    /// Deletes the rows of these recordings in one transaction; `false` if none of them existed.
     ///
     /// # Errors
     /// As reported by the database.
-    pub async fn delete_recording(&self, sid: RecordingSid) -> Result<bool> {
-        self.administer(Admin::DeleteRecording(sid)).await
+    pub async fn delete_recordings(&self, sids: Vec<RecordingSid>) -> Result<bool> {
+        self.administer(Admin::DeleteRecordings(sids)).await
     }
 
     pub(crate) async fn administer(&self, admin: Admin) -> Result<bool> {

@@ -556,13 +556,18 @@ async fn set_status(
     account: &Account,
     status: AccountStatus,
 ) -> Result<(), Failure> {
-    if status == AccountStatus::Closed {
-        // Files go before rows: if this attempt fails, the remaining rows show the next one what is left.
-        let files = recordings::of_tree(context, account.sid).await?;
-        recordings::remove_files(context, files).await;
+    let closing = status == AccountStatus::Closed;
+    if closing {
+        // Before the status, so that an attempt that fails here can be repeated.
+        recordings::remove_of_tree(context, account.sid).await?;
     }
     let store = &context.state.store;
-    Ok(store.set_account_status(account.sid, status, now()).await?)
+    store.set_account_status(account.sid, status, now()).await?;
+    if closing {
+        // Those that were completed meanwhile.
+        recordings::remove_of_tree(context, account.sid).await?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

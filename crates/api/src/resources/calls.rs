@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use call_proto::{
     CallbackTarget, CreateError, Dialect, Document, Fallback, LegCallback, Modify, ModifyError,
-    NewCall, Redirect,
+    NewCall, Redirect, SetIn,
 };
 use http::StatusCode;
 use model::record::Account;
@@ -345,7 +345,9 @@ fn document(context: &Context<'_>, url: String) -> Result<Document, Failure> {
             url,
             method: fallback_method,
             author,
+            set_in: SetIn::Request,
         }),
+        set_in: SetIn::Request,
     })
 }
 

@@ -249,7 +249,7 @@ async fn get(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
 async fn delete(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
     let sid = sid.parse().map_err(|_| Failure::not_found())?;
     find(context, account, sid).await?;
-    context.state.store.delete_recording(sid).await?;
+    context.state.store.delete_recordings(vec![sid]).await?;
     remove_file(context, sid).await;
     Ok(Reply::Nothing)
 }
@@ -290,29 +290,27 @@ async fn remove_file(context: &Context<'_>, sid: RecordingSid) {
     }
 }
 
-/// All recordings of an account and of those below it.
-pub(crate) async fn of_tree(
+/// Removes the recordings of an account and of those below it: page by page, each file before its row, and
+/// only the rows whose files were removed here. If an attempt fails, the rows left show what the next one must do.
+pub(crate) async fn remove_of_tree(
     context: &Context<'_>,
     account: AccountSid,
-) -> Result<Vec<RecordingSid>, Failure> {
-    let mut found = Vec::new();
+) -> Result<(), Failure> {
+    let filter = RecordingFilter {
+        window: Window::at(0, AT_ONCE),
+        ..RecordingFilter::of(Scope::Tree(account))
+    };
+    let store = &context.state.store;
     loop {
-        let filter = RecordingFilter {
-            window: Window::at(i64::try_from(found.len()).unwrap_or(i64::MAX), AT_ONCE),
-            ..RecordingFilter::of(Scope::Tree(account))
-        };
-        let rows: Rows<Recording> = context.state.store.recordings(&filter).await?;
+        let rows: Rows<Recording> = store.recordings(&filter).await?;
         if rows.items.is_empty() {
-            return Ok(found);
+            return Ok(());
         }
-        found.extend(rows.items.iter().map(|row| row.sid));
-    }
-}
-
-/// Removes the files of recordings whose rows are gone, or are about to be deleted.
-pub(crate) async fn remove_files(context: &Context<'_>, sids: Vec<RecordingSid>) {
-    for sid in sids {
-        remove_file(context, sid).await;
+        let sids: Vec<_> = rows.items.iter().map(|row| row.sid).collect();
+        for &sid in &sids {
+            remove_file(context, sid).await;
+        }
+        store.delete_recordings(sids).await?;
     }
 }
 

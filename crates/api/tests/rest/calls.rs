@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use call_proto::{Dialect, Document, Fallback, Modify, NewCall, Redirect};
+use call_proto::{Dialect, Document, Fallback, Modify, NewCall, Redirect, SetIn};
 use model::{CallStatus, Direction, HttpMethod, LegEvent, Target};
 
 use crate::server::{Server, account_sid, call, call_sid, of};
@@ -324,6 +324,7 @@ async fn calls_are_created() {
             method: HttpMethod::Post,
             author: server.admin,
             fallback: None,
+            set_in: SetIn::Request,
         },
         callback: None,
         timeout: Duration::from_secs(60),
@@ -490,7 +491,9 @@ async fn live_calls_are_changed() {
                 url: "http://a/f.xml".to_owned(),
                 method: HttpMethod::Post,
                 author: p,
+                set_in: SetIn::Request,
             }),
+            set_in: SetIn::Request,
         },
         status_callback: None,
         move_connected_leg: true,

@@ -14,7 +14,7 @@ use super::verb::{Running, Site, Step};
 use crate::callback::{CallbackTarget, LegCallback};
 use crate::command::{Command, MediaCommand, Sound, Target};
 use crate::context::{Context, Letter};
-use crate::event::{AudioFailure, Clip, Document, PlayId, Req};
+use crate::event::{AudioFailure, Clip, Document, PlayId, Req, SetIn};
 use crate::fact::Reason;
 use crate::letter::{
     Common, Dialled, Ended, ForkId, ForkNews, ForkResult, LastResponse, Plan, user_part,
@@ -155,6 +155,7 @@ fn screening_of(
         method: branch.method,
         author: site.author(),
         fallback: None,
+        set_in: SetIn::Noun,
     }))
 }
 

@@ -11,7 +11,7 @@ use rcml::ReplyError;
 use super::findings::Told;
 use crate::command::{Command, FetchRequest};
 use crate::context::{About, Context};
-use crate::event::{Document, Fallback, FetchFailure, Fetched, Req};
+use crate::event::{Document, Fallback, FetchFailure, Fetched, Req, SetIn};
 use crate::fact::Reason;
 use crate::params::Params;
 
@@ -29,15 +29,11 @@ pub(crate) struct Fetching {
 enum Purpose {
     /// The first document of the script; the fallback is used if it fails.
     First {
-        /// Name of the setting that holds its method.
-        setting: &'static str,
+        set_in: SetIn,
         fallback: Option<Fallback>,
     },
     /// The fallback, since the first failed.
-    Fallback {
-        /// As above.
-        setting: &'static str,
-    },
+    Fallback { set_in: SetIn },
     /// An action or a redirect.
     FollowUp,
 }
@@ -75,10 +71,8 @@ pub(crate) struct Problem {
 
 impl Fetching {
     /// Requests the first document of a script.
-    ///
-    /// - `setting`: name of the setting that holds its method
     pub(crate) fn first(
-        (document, setting): (Document, &'static str),
+        document: Document,
         params: Params,
         who: About<'_>,
         cx: &mut Context,
@@ -86,11 +80,11 @@ impl Fetching {
         let Document {
             url,
             method,
-            fallback,
             author,
-            ..
+            fallback,
+            set_in,
         } = document;
-        let purpose = Purpose::First { setting, fallback };
+        let purpose = Purpose::First { set_in, fallback };
         Self::ask((url, method), params, author, purpose, who, cx)
     }
 
@@ -175,7 +169,7 @@ impl Fetching {
         problem.tell(asked, who, cx);
         let Purpose::First {
             fallback: Some(fallback),
-            setting,
+            ..
         } = self.purpose
         else {
             return Answer::Failed(problem);
@@ -188,12 +182,9 @@ impl Fetching {
             url,
             method,
             author,
+            set_in,
         } = fallback;
-        let setting = match setting {
-            "Method" => "FallbackMethod",
-            _ => "VoiceFallbackMethod",
-        };
-        let purpose = Purpose::Fallback { setting };
+        let purpose = Purpose::Fallback { set_in };
         Answer::FallBack(Self::ask((url, method), params, author, purpose, who, cx))
     }
 
@@ -221,11 +212,22 @@ impl Fetching {
             return String::new();
         }
         let setting = match self.purpose {
-            Purpose::First { setting, .. } => setting,
-            Purpose::Fallback { setting } => setting,
-            Purpose::FollowUp => "method",
+            Purpose::First { set_in, .. } => setting("Method", set_in),
+            Purpose::Fallback { set_in } => setting("FallbackMethod", set_in),
+            Purpose::FollowUp => "`method`".to_owned(),
         };
-        format!("; the request was a POST: set `{setting}` to GET if the application expects a GET")
+        format!("; the request was a POST: set {setting} to GET if the web server expects a GET")
+    }
+}
+
+/// The name of a setting, and its place.
+fn setting(name: &str, set_in: SetIn) -> String {
+    match set_in {
+        SetIn::Number => format!("`Voice{name}` of the number"),
+        SetIn::Client => format!("`Voice{name}` of the client"),
+        SetIn::Application => format!("`Voice{name}` of the application"),
+        SetIn::Request => format!("`{name}` in the API request"),
+        SetIn::Noun => "`method` of the noun".to_owned(),
     }
 }
 

@@ -5,7 +5,7 @@
 //! document still runs: verbs that need the leg are skipped, messages are sent, and a `<Dial>`'s
 //! action is still requested.
 
-use model::{CallStatus, Direction, HangupBy, RecordingSid, Timestamp, error};
+use model::{CallStatus, HangupBy, RecordingSid, Timestamp, error};
 use rcml::Verb;
 
 use super::fetching::{Answer, Fetching, Problem};
@@ -191,9 +191,7 @@ impl Script {
                 }
                 Some(verb) => begin(verb, site, cx),
                 None => match self.first.take() {
-                    Some(document) if !site.leg.is_over() => {
-                        begin_with(document, self.role, site, cx)
-                    }
+                    Some(document) if !site.leg.is_over() => begin_with(document, site, cx),
                     _ => {
                         document_ends(self.role, site, cx);
                         Current::Finished
@@ -214,16 +212,10 @@ impl Script {
 }
 
 /// Requests the first document.
-fn begin_with(document: Document, role: Role, site: &Site<'_>, cx: &mut Context) -> Current {
-    let setting = match (role, site.leg.profile.direction) {
-        (Role::Screening, _) => "method",
-        // A dialled party runs a document of its own only if the API redirects it.
-        (Role::Main, Direction::OutboundApi | Direction::OutboundDial) => "Method",
-        (Role::Main, Direction::Inbound) => "VoiceMethod",
-    };
+fn begin_with(document: Document, site: &Site<'_>, cx: &mut Context) -> Current {
     let params = site.leg.voice_params(cx);
     let who = site.leg.profile.about(None);
-    Current::Fetching(Fetching::first((document, setting), params, who, cx))
+    Current::Fetching(Fetching::first(document, params, who, cx))
 }
 
 /// A party being screened cannot call another party.

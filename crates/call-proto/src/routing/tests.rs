@@ -590,6 +590,7 @@ fn an_application_goes_before_the_number_that_names_it() {
             format!("{method} {path} of {}", author.as_bytes()[0])
         });
         assert_eq!(said.join(", "), expected, "application {sid}");
+        assert_eq!(document.set_in, SetIn::Application, "{sid}");
         assert_eq!(admission.number, Some(house.numbers[0].sid));
     }
 }

@@ -124,6 +124,7 @@ fn a_fallback_belongs_to_the_number() {
             url: "http://app/fall".to_owned(),
             method: HttpMethod::Post,
             author: account(6),
+            set_in: call_proto::SetIn::Request,
         });
         call.callback = Some(LegCallback {
             target: call_proto::CallbackTarget {

@@ -109,21 +109,30 @@ fn an_application_that_refuses_a_post_is_reported_with_what_to_set() {
     let hint = |path: &str, code: u16, set: &str| {
         format!(
             "11206 0:0 http://app{path} answered with status {code}; the request was a POST: \
-             set `{set}` to GET if the application expects a GET"
+             set {set} to GET if the web server expects a GET"
         )
     };
     let table = [
-        (of_get(405), vec![hint("/v", 405, "VoiceMethod")]),
+        (
+            of_get(405),
+            vec![hint("/v", 405, "`VoiceMethod` of the number")],
+        ),
         (
             with_fallback,
             vec![
-                hint("/v", 501, "VoiceMethod"),
-                hint("/f", 405, "VoiceFallbackMethod"),
+                hint("/v", 501, "`VoiceMethod` of the number"),
+                hint("/f", 405, "`VoiceFallbackMethod` of the number"),
             ],
         ),
         (
             World::document("<Redirect>/r</Redirect>").app("/r", status(405)),
-            vec![hint("/r", 405, "method")],
+            vec![hint("/r", 405, "`method`")],
+        ),
+        (
+            World::document("<Pause length=\"9\"/>")
+                .app("/r", status(405))
+                .redirects(1.0, "K", "/r", false),
+            vec![hint("/r", 405, "`Method` in the API request")],
         ),
         (
             of_get(500),

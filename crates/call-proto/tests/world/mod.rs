@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use call_proto::{
     CallbackTarget, Confidence, Dialect, DigitWay, Document, Headers, LegCallback, Modify,
-    Redirect, SpeechNews, Target,
+    Redirect, SetIn, SpeechNews, Target,
 };
 use model::HttpMethod;
 
@@ -324,6 +324,7 @@ pub(crate) fn document_at(url: &str) -> Document {
         method: HttpMethod::Get,
         author: directory::account(1),
         fallback: None,
+        set_in: SetIn::Number,
     }
 }
 
@@ -332,6 +333,7 @@ pub(crate) fn redirect_to(path: &str, both: bool) -> Modify {
     Modify::Redirect(Box::new(Redirect {
         document: Document {
             method: HttpMethod::Post,
+            set_in: SetIn::Request,
             ..document_at(&format!("http://app{path}"))
         },
         status_callback: None,

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use call_proto::{Document, Modify, Redirect};
+use call_proto::{Document, Modify, Redirect, SetIn};
 use model::HttpMethod;
 use url::Url;
 
@@ -76,6 +76,7 @@ fn redirect(base: &Url, map: &Map<'_>) -> Result<Redirect, Problem> {
             method: HttpMethod::Post,
             author: ACCOUNT,
             fallback: None,
+            set_in: SetIn::Request,
         },
         status_callback: None,
         move_connected_leg: flag(map, "both")?,

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use call_proto::{Document, Fallback};
+use call_proto::{Document, Fallback, SetIn};
 use model::{HttpMethod, error};
 use url::Url;
 
@@ -115,8 +115,10 @@ impl Application {
                     url,
                     method,
                     author: ACCOUNT,
+                    set_in: SetIn::Number,
                 }),
                 author: ACCOUNT,
+                set_in: SetIn::Number,
             },
             status_callback: status_callback.flatten(),
             status_callback_method: status_callback_method.unwrap_or(HttpMethod::Post),
@@ -136,6 +138,7 @@ impl Application {
                 method: HttpMethod::Post,
                 fallback: None,
                 author: ACCOUNT,
+                set_in: SetIn::Number,
             },
             status_callback: None,
             status_callback_method: HttpMethod::Post,

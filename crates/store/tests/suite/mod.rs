@@ -346,8 +346,8 @@ pub(crate) async fn recordings_notifications_and_traces_come_back(db: &Database)
         store.recordings(&of_call).await.unwrap().items,
         vec![second]
     );
-    assert!(store.delete_recording(first.sid).await.unwrap());
-    assert!(!store.delete_recording(first.sid).await.unwrap());
+    assert!(store.delete_recordings(vec![first.sid]).await.unwrap());
+    assert!(!store.delete_recordings(vec![first.sid]).await.unwrap());
     assert_eq!(store.recordings(&all).await.unwrap().total, 1);
 
     let all = NotificationFilter::of(Scope::Own(account_sid(1)));
