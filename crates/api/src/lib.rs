@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 mod calls;
+mod closing;
 mod context;
 mod dialect;
 mod entry;
@@ -40,6 +41,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use store::{RecordingLinks, Store};
 
 pub use calls::Calls;
+pub use closing::clear_closed_accounts;
 pub use entry::router;
 pub use messages::Messages;
 pub use openapi::openapi;

@@ -16,6 +16,7 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio_util::io::ReaderStream;
 
 use crate::ApiState;
+use crate::closing;
 use crate::context::{Answer, Reply, now};
 use crate::failure::Failure;
 use crate::params::Params;
@@ -31,7 +32,7 @@ pub(crate) fn signed_url(recording: &Recording, view: View<'_>) -> String {
 
 /// Path of a recording's file.
 pub(crate) fn path(state: &ApiState, sid: RecordingSid) -> PathBuf {
-    state.recordings_dir.join(format!("{sid}.wav"))
+    closing::file_of(&state.recordings_dir, sid)
 }
 
 /// The recording of a file name `RE….wav`.

@@ -63,6 +63,10 @@ impl Call {
                     self.scripts.abandon();
                 }
             }
+            Event::EndedElsewhere => {
+                self.scripts.abandon();
+                self.leg.end(Reason::NodeLost, cx);
+            }
             Event::Shutdown => {
                 self.scripts.abandon();
                 self.leg.end(Reason::Shutdown, cx);

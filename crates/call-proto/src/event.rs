@@ -100,6 +100,9 @@ pub enum Event {
     /// The record of this call could not be stored, so the call does not exist: the commands that
     /// followed its [`Fact::Created`](crate::Fact::Created) in the same step were not carried out.
     NotRecorded,
+    /// Another server has ended this call on record, because this one was silent for so long that it
+    /// was taken for dead: end it; nothing more about it is stored.
+    EndedElsewhere,
     /// The server is stopping: end this call.
     Shutdown,
 }

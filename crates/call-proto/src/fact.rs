@@ -202,6 +202,8 @@ reasons! {
     ScreeningFailed = "screening-failed",
     /// Its record could not be stored.
     NotRecorded = "not-recorded",
+    /// Its server was taken for dead, and another one ended it on record.
+    NodeLost = "node-lost",
     /// The server stopped.
     Shutdown = "shutdown",
 }
@@ -238,6 +240,7 @@ impl Reason {
             | Self::MessageInvalid
             | Self::ScreeningFailed
             | Self::NotRecorded
+            | Self::NodeLost
             | Self::Shutdown => HangupBy::Platform,
         }
     }

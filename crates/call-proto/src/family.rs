@@ -244,6 +244,7 @@ impl Family {
             | Event::Ask { .. }
             | Event::Modify(_)
             | Event::NotRecorded
+            | Event::EndedElsewhere
             | Event::Shutdown) => {
                 if let Some(call) = self.calls.get_mut(&call) {
                     call.handle(event, &mut self.cx);

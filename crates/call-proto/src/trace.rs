@@ -131,6 +131,11 @@ pub(crate) fn of_event(at: Timestamp, call: CallSid, event: &Event) -> Option<En
             "not recorded".to_owned(),
             "the record cannot be written; the call is refused".to_owned(),
         ),
+        Event::EndedElsewhere => (
+            Lane::Fact,
+            "ended elsewhere".to_owned(),
+            "another server has ended the call on record; it is hung up".to_owned(),
+        ),
         Event::Shutdown => (Lane::Api, "shutdown".to_owned(), String::new()),
     };
     Some(Entry {

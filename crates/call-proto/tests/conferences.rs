@@ -283,7 +283,8 @@ fn does(random: &mut Random) -> Does {
         0 => Does::Party(Doing::Vanish(Vanishes::Way)),
         1 => Does::Party(Doing::Vanish(Vanishes::Sound)),
         2 => Does::Modify(Modify::Complete),
-        3 => Does::Shutdown,
+        3 if random.once_in(2) => Does::Shutdown,
+        3 => Does::EndedElsewhere,
         4 => Does::Key('*', DigitWay::Event),
         5 => Does::Reinvite(Some("another offer".to_owned())),
         _ => {

@@ -127,6 +127,8 @@ struct Actor {
     books: Books,
     /// Counters not yet stored.
     closed: Vec<Change>,
+    /// Legs that another server has ended on record, not yet told.
+    lost: BTreeSet<model::Lane>,
     /// The rooms that its calls requested to join, by the number of the membership.
     memberships: BTreeMap<Req, (CallSid, rooms::Key)>,
 }
@@ -171,6 +173,7 @@ async fn run(shared: Arc<Shared>, start: Start) {
         committed: start.committed,
         books: Books::new(&shared.records),
         closed: Vec::new(),
+        lost: BTreeSet::new(),
         memberships: BTreeMap::new(),
     };
     if let Some((call, leg, _)) = start.inbound {
@@ -377,6 +380,12 @@ impl Actor {
             for call in refused.into_iter().filter_map(model::Lane::call) {
                 self.family.handle(call, Event::NotRecorded, now());
             }
+            for call in std::mem::take(&mut self.lost)
+                .into_iter()
+                .filter_map(model::Lane::call)
+            {
+                self.family.handle(call, Event::EndedElsewhere, now());
+            }
         }
     }
 
@@ -453,6 +462,10 @@ impl Actor {
         };
         let refused = match self.books.write(changes, self.root.into()).await {
             Kept::Now => BTreeSet::new(),
+            Kept::Lost(lost) => {
+                self.lost.extend(lost);
+                BTreeSet::new()
+            }
             Kept::Late(refused) | Kept::Never(refused) => refused,
         };
         for call in created {
@@ -488,7 +501,9 @@ impl Actor {
         let dialogs = std::mem::take(&mut self.dialogs).into_iter().map(update);
         let closed = std::mem::take(&mut self.closed);
         let changes = dialogs.chain(closed).collect();
-        self.books.write(changes, self.root.into()).await;
+        if let Kept::Lost(lost) = self.books.write(changes, self.root.into()).await {
+            self.lost.extend(lost);
+        }
     }
 
     fn leg_command(&mut self, call: CallSid, command: LegCommand) {

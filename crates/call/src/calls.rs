@@ -5,9 +5,10 @@ use std::sync::atomic::Ordering;
 
 use call_proto::journal::Recorder;
 use call_proto::routing::Place;
-use call_proto::{CreateError, Modify, ModifyError, NewCall, OutboundApi};
+use call_proto::{CreateError, Event, Modify, ModifyError, NewCall, OutboundApi};
 use model::CallSid;
 use model::record::CallRecord;
+use store::StoreError;
 use tokio::sync::oneshot;
 use tracing::warn;
 
@@ -84,6 +85,26 @@ impl Engine {
     pub async fn modify(&self, call: CallSid, modify: Modify) -> Result<(), ModifyError> {
         self.shared.live.ask(call, modify).await
     }
+
+    /// Hangs up the live calls that another server has closed on record, because it took this one for dead.
+    ///
+    /// # Errors
+    /// As reported by the database.
+    pub async fn end_lost_calls(&self) -> Result<(), StoreError> {
+        let live = &self.shared.live;
+        for call in self
+            .shared
+            .parts
+            .store
+            .ended_elsewhere(&live.calls())
+            .await?
+        {
+            warn!(call.sid = %call, "another server has closed this call on record; it is hung up");
+            live.tell(call, Event::EndedElsewhere);
+        }
+        Ok(())
+    }
+
     /// The trace and the journal of a live call so far, as they will be stored; `None` if it is not live here.
     pub async fn trace(&self, call: CallSid) -> Option<Vec<u8>> {
         self.shared.live.trace(call).await

@@ -124,6 +124,11 @@ impl Live {
         tokio::time::timeout(REPLY_WITHIN, reply).await.ok()?.ok()
     }
 
+    /// The live legs.
+    pub(crate) fn calls(&self) -> Vec<CallSid> {
+        self.lock().keys().copied().collect()
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<CallSid, Inbox>> {
         self.legs.lock().unwrap_or_else(PoisonError::into_inner)
     }

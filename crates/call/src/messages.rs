@@ -166,7 +166,7 @@ impl Task {
         facts.iter().for_each(facts::log);
         let changes = facts::changes(facts, &mut std::collections::BTreeMap::new());
         let kept = match self.books.write(changes, self.lane).await {
-            Kept::Now => true,
+            Kept::Now | Kept::Lost(_) => true,
             Kept::Late(refused) | Kept::Never(refused) => !refused.contains(&self.lane),
         };
         // Dropping it reports that the message does not exist.

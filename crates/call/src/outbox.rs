@@ -106,31 +106,28 @@ impl OutboxStore for StoreOutbox {
             Outcome::Delivered { status } => (Some(*status), None),
             Outcome::Dead(failure) => (failure.status, Some(failure.reason.clone())),
         };
+        let notification = match &outcome {
+            Outcome::Delivered { .. } => None,
+            Outcome::Dead(failure) => self.notification(&row.callback, failure),
+        };
         let change = Change::CallbackDone {
             event: row.callback.event,
             attempts: i64::from(row.attempts),
             status,
             dead,
             at: now(),
+            given_up: notification.clone().map(Box::new),
         };
-        let notification = match &outcome {
-            Outcome::Delivered { .. } => None,
-            Outcome::Dead(failure) => self.notification(&row.callback, failure),
-        };
-        let notified = notification
-            .clone()
-            .map(|found| Change::Notification(Box::new(found)));
-        let changes = std::iter::once(change).chain(notified).collect();
         // Until it is stored, it may be delivered once more after a crash, and no later callback of
         // the lane waits for it.
-        let stored = self.store.commit_soon(changes).await;
+        let stored = self.store.commit_soon(vec![change]).await;
         if let Some(notification) = notification {
-            match &stored {
-                Ok(_) => facts::log_notification(&notification),
-                Err(_) => {
-                    self.news()
-                        .forget(notification.account, notification.code, &notification.text)
-                }
+            // Without effect if another server delivers the callback by now.
+            if stored.as_ref().is_ok_and(|done| done.applied(0)) {
+                facts::log_notification(&notification);
+            } else {
+                self.news()
+                    .forget(notification.account, notification.code, &notification.text);
             }
         }
         stored.map_err(failed)?;

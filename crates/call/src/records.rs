@@ -80,6 +80,8 @@ struct Late {
 pub(crate) enum Kept {
     /// It is stored.
     Now,
+    /// It is stored, but another server has ended these lanes on record.
+    Lost(BTreeSet<Lane>),
     /// It will be stored, except for these lanes, which must be refused.
     Late(BTreeSet<Lane>),
     /// It will never be stored; these lanes must be refused.
@@ -138,7 +140,10 @@ impl Pen {
         match records.ledger.keep(changes.clone(), false).await {
             Ok(committed) => {
                 deliver(&records.deliver, changes, &committed);
-                Kept::Now
+                match committed.lost() {
+                    none if none.is_empty() => Kept::Now,
+                    lost => Kept::Lost(lost.clone()),
+                }
             }
             Err(StoreError::Unavailable(reason)) => {
                 if records.waiting() == 0 {
@@ -465,6 +470,38 @@ mod tests {
         scene.disk.full.store(false, Ordering::SeqCst);
         let found = scene.disk.store.conference(conference).await;
         assert_eq!(found.expect("readable"), None);
+    }
+
+    /// Another server closed the leg while it was ringing here.
+    #[tokio::test]
+    async fn a_leg_that_another_server_has_ended_is_lost() {
+        let scene = Scene::new().await;
+        let instance = scene.disk.store.instance();
+        let mut pen = scene.records.pen();
+        pen.write(vec![created(1, instance)]).await;
+        let orphan = Change::OrphanClosed(Box::new(model::record::CallRecord {
+            status: CallStatus::Failed,
+            ended: Some(Timestamp(2)),
+            reason: Some("node-lost".to_owned()),
+            ..scene
+                .disk
+                .store
+                .call(sid(1))
+                .await
+                .expect("readable")
+                .expect("a call")
+        }));
+        scene
+            .disk
+            .store
+            .commit(vec![orphan])
+            .await
+            .expect("written");
+        let mut changes = vec![answered(1)];
+        changes.extend(ended(1).split_off(1));
+        let lost = BTreeSet::from([sid(1).into()]);
+        assert_eq!(pen.write(changes).await, Kept::Lost(lost));
+        assert_eq!(scene.told(), 0);
     }
 
     /// Another server closed the leg, and had to send its callbacks.

@@ -222,7 +222,7 @@ impl Task {
         let changes = facts::changes(facts, &mut BTreeMap::new());
         let owner = self.room.room().sid().into();
         match self.books.write(changes, owner).await {
-            Kept::Now => true,
+            Kept::Now | Kept::Lost(_) => true,
             Kept::Late(_) | Kept::Never(_) => !creates,
         }
     }

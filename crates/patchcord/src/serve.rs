@@ -4,6 +4,7 @@
 //! no call open in the records.**
 
 mod calls;
+mod caretaker;
 mod files;
 mod http;
 mod parts;
@@ -160,10 +161,16 @@ pub(crate) async fn start(mut config: Config, stages: watch::Receiver<Stage>) ->
             store: store.clone(),
             sip: patrol_sip,
             callbacks: callbacks.clone(),
-            recordings,
+            recordings: recordings.clone(),
         };
         tokio::spawn(patrol.walk(stopped.clone()));
     }
+    let caretaker = caretaker::Caretaker {
+        store: store.clone(),
+        engine: engine.clone(),
+        recordings,
+    };
+    tokio::spawn(caretaker.walk(stopped.clone()));
     let router = parts::router(&config, &store, &engine, http_address, stages);
     let metrics_router = metrics::routes(metrics_of(&engine, &callbacks, &media));
     let (api_limits, metrics_limits) = (parts::http_limits(&config), http::Limits::of_metrics());

@@ -225,6 +225,8 @@ pub enum Does {
     Modify(Modify),
     /// The server stops.
     Shutdown,
+    /// Another server ends the call on record.
+    EndedElsewhere,
 }
 
 /// How long speech takes.

@@ -310,6 +310,7 @@ impl<'a> Stage<'a> {
             Does::Understood(news) => self.understands(call, news.clone()),
             Does::Modify(modify) => self.asks(call, modify.clone(), act),
             Does::Shutdown => self.tell(call, Event::Shutdown),
+            Does::EndedElsewhere => self.tell(call, Event::EndedElsewhere),
         }
     }
 

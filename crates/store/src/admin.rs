@@ -136,11 +136,9 @@ pub(crate) async fn apply(
         Admin::DeleteApplication(sid) => APPLICATIONS.delete(*sid),
         Admin::DeleteRecordings(sids) => {
             let mut sql = Sql::default();
-            sql.text("DELETE FROM recordings WHERE sid IN (");
-            for (n, sid) in sids.iter().enumerate() {
-                sql.with(if n == 0 { "?" } else { ", ?" }, *sid);
-            }
-            sql.text(") RETURNING account");
+            sql.text("DELETE FROM recordings WHERE sid")
+                .among(sids)
+                .text(" RETURNING account");
             let deleted = delete_counted(db, counts, &rows::RECORDINGS, &sql).await?;
             return Ok(deleted || context.repeated);
         }

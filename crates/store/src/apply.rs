@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use model::record::{Callback, Recording, Refusal};
-use model::{AccountSid, EventSid, InstanceSid, Lane, Timestamp};
+use model::{AccountSid, CallSid, EventSid, InstanceSid, Lane, Timestamp};
 
 use crate::admin;
 use crate::conferences;
@@ -12,6 +12,7 @@ use crate::connection::{Connection, Failure};
 use crate::counts::Counts;
 use crate::deliveries;
 use crate::dialect::Dialect;
+use crate::repair;
 use crate::rows;
 use crate::sql::{ROWS_AT_ONCE, Sql, args};
 use crate::writer::Operation;
@@ -34,11 +35,13 @@ pub(crate) struct Context {
     pub(crate) repeated: bool,
 }
 
-/// Lanes and events whose end in this commit did not apply: their callbacks are dropped.
+/// Lanes and events of this commit that another server has ended: their callbacks are dropped.
 #[derive(Default)]
 struct Lost {
     lanes: BTreeSet<Lane>,
     events: BTreeSet<EventSid>,
+    /// Those among the lanes that this server believes to be live.
+    live: BTreeSet<Lane>,
 }
 
 impl Lost {
@@ -70,6 +73,7 @@ pub(crate) async fn operations(
     }
     Ok(Committed {
         applied,
+        lost: lost.live,
         leaves_old_rows,
     })
 }
@@ -126,19 +130,26 @@ async fn change(
             }
             Ok(first)
         }
+        Change::CallRinging { sid, .. }
+        | Change::CallAnswered { sid, .. }
+        | Change::CallFarewell { sid, .. } => live(db, context, change, *sid, lost).await,
+        Change::CallUpdated(update) => live(db, context, change, update.sid, lost).await,
+        Change::CallbackDone { given_up, .. } => {
+            let first = db.execute(statement(context, change)).await? > 0;
+            if let Some(row) = given_up.as_ref().filter(|_| first) {
+                let told = Change::Notification(row.clone());
+                inserted(db, context, counts, &told, (row.account, "notifications")).await?;
+            }
+            Ok(first || context.repeated)
+        }
         Change::ConferenceCreated(_)
         | Change::ConferenceStarted { .. }
         | Change::ConferenceEnded { .. }
         | Change::ConferenceJoined { .. }
         | Change::ConferenceLeft { .. }
-        | Change::CallRinging { .. }
-        | Change::CallAnswered { .. }
-        | Change::CallUpdated(_)
-        | Change::CallFarewell { .. }
         | Change::CallMedia { .. }
         | Change::RecordingStarted(_)
         | Change::RecordingGone { .. }
-        | Change::CallbackDone { .. }
         | Change::CallbackRetry { .. }
         | Change::Registered { .. }
         | Change::Refused(_)
@@ -146,6 +157,28 @@ async fn change(
         | Change::CallbackClaimed { .. }
         | Change::Trace { .. } => Ok(db.execute(statement(context, change)).await? > 0),
     }
+}
+
+/// Applies a change of a live call, unless another server has ended it: after a long silence, this
+/// one was taken for dead.
+async fn live(
+    db: &mut Connection,
+    context: Context,
+    change: &Change,
+    sid: CallSid,
+    lost: &mut Lost,
+) -> Result<bool, Failure> {
+    if db.execute(statement(context, change)).await? > 0 {
+        return Ok(true);
+    }
+    let mut sql = Sql::default();
+    sql.with("SELECT sid FROM calls WHERE sid = ?", sid)
+        .text(repair::ENDED_ELSEWHERE);
+    if !db.all(&sql).await?.is_empty() {
+        lost.lanes.insert(sid.into());
+        lost.live.insert(sid.into());
+    }
+    Ok(false)
 }
 
 /// The statement of a change that needs only one.
@@ -329,16 +362,18 @@ fn statement(context: Context, change: &Change) -> Sql {
             status,
             dead,
             at,
+            given_up: _,
         } => Sql::new(
             "UPDATE outbox SET state = $2, attempts = $3, http_status = $4, error = $5, \
-             ended = $6, next_at = NULL WHERE event = $1",
+             ended = $6, next_at = NULL WHERE event = $1 AND state = 'pending' AND owner = $7",
             args![
                 *event,
                 if dead.is_some() { "dead" } else { "delivered" },
                 *attempts,
                 *status,
                 dead.clone(),
-                *at
+                *at,
+                context.instance
             ],
         ),
         Change::CallbackRetry {
@@ -349,8 +384,15 @@ fn statement(context: Context, change: &Change) -> Sql {
             error,
         } => Sql::new(
             "UPDATE outbox SET attempts = $2, next_at = $3, http_status = $4, error = $5 \
-             WHERE event = $1 AND state = 'pending'",
-            args![*event, *attempts, *next_at, *status, error.as_str()],
+             WHERE event = $1 AND state = 'pending' AND owner = $6",
+            args![
+                *event,
+                *attempts,
+                *next_at,
+                *status,
+                error.as_str(),
+                context.instance
+            ],
         ),
         Change::CallbacksReplayed { filter, at } => filter.replay(*at),
         Change::CallbackClaimed { event } => {

@@ -1,5 +1,7 @@
 //! Facts to be stored: the content of a commit.
 
+use std::collections::BTreeSet;
+
 use model::record::{
     CallRecord, Callback, Conference, MediaCounts, Membership, Message, Notification, Recording,
     Refusal, StartedRecording,
@@ -162,7 +164,7 @@ pub enum Change {
     },
     /// Calls or registrations were refused; their number is added to the stored one.
     Refused(Box<Refusal>),
-    /// A callback needs no further attempt.
+    /// A callback needs no further attempt. No effect if it has ended, or if another server delivers it.
     CallbackDone {
         /// The callback.
         event: EventSid,
@@ -174,8 +176,10 @@ pub enum Change {
         dead: Option<String>,
         /// When.
         at: Timestamp,
+        /// Notification that it was given up, inserted only if this has an effect.
+        given_up: Option<Box<Notification>>,
     },
-    /// A callback is to be retried.
+    /// A callback is to be retried. No effect if it has ended, or if another server delivers it.
     CallbackRetry {
         /// The callback.
         event: EventSid,
@@ -235,6 +239,7 @@ pub struct CallUpdate {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Committed {
     pub(crate) applied: Vec<bool>,
+    pub(crate) lost: BTreeSet<Lane>,
     /// The heartbeat has not deleted all old rows.
     pub(crate) leaves_old_rows: bool,
 }
@@ -245,6 +250,12 @@ impl Committed {
     #[must_use]
     pub fn applied(&self, index: usize) -> bool {
         self.applied.get(index).copied().unwrap_or(false)
+    }
+
+    /// Lanes of live calls that another server has ended on record, because it took this one for dead.
+    #[must_use]
+    pub const fn lost(&self) -> &BTreeSet<Lane> {
+        &self.lost
     }
 
     /// Whether every change had an effect.

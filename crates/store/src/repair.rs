@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use model::record::{CallRecord, Message, StartedRecording};
 use model::{
-    CallSid, CallStatus, Direction, HangupBy, InstanceSid, Lane, MessageStatus, Timestamp, error,
+    CallSid, CallStatus, Direction, HangupBy, InstanceSid, Lane, MessageStatus, RecordingSid,
+    Timestamp, error,
 };
 
 use crate::admin::Admin;
@@ -20,8 +21,14 @@ use crate::{Change, Orphan, OrphanMessage, Result, Store};
 /// A server of a shared database is dead after this long without a heartbeat.
 pub(crate) const SILENCE: Duration = Duration::from_secs(30);
 
+/// Calls looked up with one statement.
+const CALLS_AT_ONCE: usize = 500;
+
 /// Why an orphan ended.
 const REASON: &str = "node-lost";
+
+/// Condition for a call that was closed as an orphan.
+pub(crate) const ENDED_ELSEWHERE: &str = " AND ended IS NOT NULL AND reason = 'node-lost'";
 
 /// End reason of a leg that could not continue because of an internal failure.
 const FAILED_HERE: &str = "internal-failure";
@@ -104,6 +111,52 @@ impl Store {
             found.extend(self.many(sql, read).await?);
         }
         Ok(found)
+    }
+
+    /// Those among some calls that another server has closed on record, because it took this one for dead.
+    ///
+    /// # Errors
+    /// As reported by the database.
+    pub async fn ended_elsewhere(&self, calls: &[CallSid]) -> Result<Vec<CallSid>> {
+        let mut found = Vec::new();
+        for part in calls.chunks(CALLS_AT_ONCE) {
+            let mut sql = crate::sql::Sql::new("SELECT sid FROM calls", Vec::new());
+            sql.text(" WHERE sid").among(part).text(ENDED_ELSEWHERE);
+            found.extend(self.many(sql, |row| row.word::<CallSid>("sid")).await?);
+        }
+        Ok(found)
+    }
+
+    /// The open calls of this server whose accounts are closed.
+    ///
+    /// # Errors
+    /// As reported by the database.
+    pub async fn open_calls_of_closed_accounts(&self) -> Result<Vec<CallSid>> {
+        let mut sql = crate::sql::Sql::new(
+            "SELECT c.sid FROM calls c JOIN accounts a ON a.sid = c.account",
+            Vec::new(),
+        );
+        sql.with(" WHERE c.instance = ?", self.instance())
+            .text(" AND c.ended IS NULL AND a.status = 'closed' ORDER BY c.sid");
+        self.many(sql, |row| row.word("sid")).await
+    }
+
+    /// Recordings of closed accounts, oldest first: `limit` of them after the first `skipped`.
+    ///
+    /// # Errors
+    /// As reported by the database.
+    pub async fn recordings_of_closed_accounts(
+        &self,
+        skipped: i64,
+        limit: i64,
+    ) -> Result<Vec<RecordingSid>> {
+        let mut sql = crate::sql::Sql::new(
+            "SELECT r.sid FROM accounts a JOIN recordings r ON r.account = a.sid \
+             WHERE a.status = 'closed' ORDER BY r.created, r.sid",
+            Vec::new(),
+        );
+        sql.with(" LIMIT ?", limit).with(" OFFSET ?", skipped);
+        self.many(sql, |row| row.word("sid")).await
     }
 
     /// The last recorded heartbeat of this server.

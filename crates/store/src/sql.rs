@@ -131,6 +131,15 @@ impl Sql {
         self
     }
 
+    /// Appends the condition that a column is one of these values.
+    pub(crate) fn among<T: Copy + Into<Arg>>(&mut self, values: &[T]) -> &mut Self {
+        self.text(" IN (");
+        for (at, value) in values.iter().enumerate() {
+            self.with(if at == 0 { "?" } else { ", ?" }, *value);
+        }
+        self.text(")")
+    }
+
     /// Appends text whose `?` is `arg`.
     pub(crate) fn with(&mut self, text: &str, arg: impl Into<Arg>) -> &mut Self {
         self.args.push(arg.into());

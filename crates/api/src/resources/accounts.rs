@@ -7,12 +7,13 @@ use model::{AccountSid, AccountStatus, OrganizationSid, error};
 use store::credentials::{hash_password, random_token};
 use store::{AccountFilter, StoreError};
 
+use crate::closing::clear_closed_accounts;
 use crate::context::{Answer, Context, now};
 use crate::failure::Failure;
 use crate::page::{Page, row_key};
 use crate::params::shown;
 use crate::password;
-use crate::resources::{clients, recordings};
+use crate::resources::clients;
 use crate::roles::Action;
 use crate::route::{self, Answers, Is, Param, RESTCOMM, Route, TWILIO, TWILIO_PAGING, param, sid};
 use crate::value::{Entry, Field, Kind, Null, Resource, Value, View, field};
@@ -550,22 +551,18 @@ async fn update_client(
     Ok(())
 }
 
-/// Sets the status of an account and all below it. Closing also removes their recordings.
+/// Sets the status of an account and all below it. Closing also ends their live calls and removes their
+/// recordings.
 async fn set_status(
     context: &Context<'_>,
     account: &Account,
     status: AccountStatus,
 ) -> Result<(), Failure> {
-    let closing = status == AccountStatus::Closed;
-    if closing {
-        // Before the status, so that an attempt that fails here can be repeated.
-        recordings::remove_of_tree(context, account.sid).await?;
-    }
-    let store = &context.state.store;
+    let state = context.state;
+    let store = &state.store;
     store.set_account_status(account.sid, status, now()).await?;
-    if closing {
-        // Those that were completed meanwhile.
-        recordings::remove_of_tree(context, account.sid).await?;
+    if status == AccountStatus::Closed {
+        clear_closed_accounts(store, &*state.calls, &state.recordings_dir).await?;
     }
     Ok(())
 }

@@ -1,9 +1,10 @@
 //! `/Accounts/{sid}/Recordings` and the recordings of a call.
 
 use model::record::{Account, Recording};
-use model::{AccountSid, CallSid, RecordingSid};
-use store::{RecordingFilter, RecordingKey, RowKey, Rows, Scope, Window};
+use model::{CallSid, RecordingSid, error};
+use store::{RecordingFilter, RecordingKey, RowKey, Scope, Window};
 
+use crate::closing;
 use crate::context::{Answer, Context, Reply, owned};
 use crate::failure::Failure;
 use crate::media;
@@ -14,9 +15,6 @@ use crate::route::{
     Answers, Is, PAGING, Param, RESTCOMM, Route, SCOPE, SORTING, TWILIO, TWILIO_PAGING, param, sid,
 };
 use crate::value::{Field, Kind, Null, Resource, Value, field};
-
-/// Recordings read at a time.
-const AT_ONCE: i64 = 1_000;
 
 const FIELDS: &[Field<Recording>] = &[
     field(
@@ -249,8 +247,13 @@ async fn get(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
 async fn delete(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
     let sid = sid.parse().map_err(|_| Failure::not_found())?;
     find(context, account, sid).await?;
-    context.state.store.delete_recordings(vec![sid]).await?;
-    remove_file(context, sid).await;
+    let (store, folder) = (&context.state.store, &context.state.recordings_dir);
+    let kept = closing::remove_recordings(store, folder, vec![sid]).await?;
+    if !kept.is_empty() {
+        return Err(
+            Failure::of(error::INTERNAL).saying("The file of the recording cannot be removed.")
+        );
+    }
     Ok(Reply::Nothing)
 }
 
@@ -279,39 +282,6 @@ async fn find(
 ) -> Result<Recording, Failure> {
     let found = context.state.store.recording(sid).await?;
     owned(account, found).ok_or_else(Failure::not_found)
-}
-
-async fn remove_file(context: &Context<'_>, sid: RecordingSid) {
-    let path = media::path(context.state, sid);
-    if let Err(error) = tokio::fs::remove_file(&path).await
-        && error.kind() != std::io::ErrorKind::NotFound
-    {
-        tracing::warn!(%error, recording.sid = %sid, "the file of a deleted recording could not be removed");
-    }
-}
-
-/// Removes the recordings of an account and of those below it: page by page, each file before its row, and
-/// only the rows whose files were removed here. If an attempt fails, the rows left show what the next one must do.
-pub(crate) async fn remove_of_tree(
-    context: &Context<'_>,
-    account: AccountSid,
-) -> Result<(), Failure> {
-    let filter = RecordingFilter {
-        window: Window::at(0, AT_ONCE),
-        ..RecordingFilter::of(Scope::Tree(account))
-    };
-    let store = &context.state.store;
-    loop {
-        let rows: Rows<Recording> = store.recordings(&filter).await?;
-        if rows.items.is_empty() {
-            return Ok(());
-        }
-        let sids: Vec<_> = rows.items.iter().map(|row| row.sid).collect();
-        for &sid in &sids {
-            remove_file(context, sid).await;
-        }
-        store.delete_recordings(sids).await?;
-    }
 }
 
 #[cfg(test)]

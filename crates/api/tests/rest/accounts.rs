@@ -1,11 +1,12 @@
 //! `/Accounts`.
 
-use model::record::Recording;
+use call_proto::Modify;
+use model::record::{CallRecord, Recording};
 use model::{AccountStatus, RecordingSid};
 use store::Change;
 use store::credentials::ha1_md5;
 
-use crate::server::{PASSWORD, Server, account_sid, call_sid, now, of};
+use crate::server::{PASSWORD, Server, account_sid, call, call_sid, now, of};
 
 #[tokio::test]
 async fn accounts_are_found_and_listed() {
@@ -381,9 +382,23 @@ async fn a_status_reaches_the_whole_tree_and_closing_empties_it() {
         .commit(vec![Change::Recording(recording)])
         .await
         .unwrap();
-    // Closing also removes everything the tree owns: clients, numbers, applications, recordings
-    // with files.
+    let live = CallRecord {
+        instance: server.store.instance(),
+        ended: None,
+        ..call(90, a)
+    };
+    let of_others = CallRecord {
+        instance: server.store.instance(),
+        ended: None,
+        ..call(91, server.admin)
+    };
+    let calls = [&live, &of_others].map(|call| Change::CallCreated(Box::new(call.clone())));
+    server.store.commit(calls.into()).await.unwrap();
+    // Closing also ends the tree's live calls, and removes everything the tree owns: clients, numbers,
+    // applications, recordings with files.
     let closed = server.put(&who, &path, "Status=closed").await.json();
+    let ended = std::mem::take(&mut *server.engine.modified.lock().unwrap());
+    assert_eq!(ended, [(live.sid, Modify::Complete)]);
     assert_eq!(closed["status"], "closed");
     assert_eq!(status("a").await, "closed");
     let text = |json: &serde_json::Value| json["sid"].as_str().unwrap().to_owned();

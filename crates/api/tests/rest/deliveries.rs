@@ -34,6 +34,7 @@ async fn fill(server: &Server, account: AccountSid, first: u8) {
                 status: Some(if is_dead { 503 } else { 200 }),
                 dead: is_dead.then(|| "the response has status 503".to_owned()),
                 at: Timestamp(1_377_316_000_000_000),
+                given_up: None,
             });
         }
     }

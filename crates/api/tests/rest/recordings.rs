@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use model::record::Recording;
-use model::{RecordingSid, Timestamp};
+use model::{AccountSid, RecordingSid, Timestamp};
 use store::Change;
 
-use crate::server::{Answer, Server, call_sid, of};
+use crate::server::{Answer, Server, account_sid, call_sid, of};
 
 fn recording_sid(n: u32) -> RecordingSid {
     let mut bytes = [0xee; 16];
@@ -17,21 +17,23 @@ fn recording_sid(n: u32) -> RecordingSid {
 async fn keep(server: &Server, rows: u32) {
     let account = server.account("p", server.admin).await;
     let changes = (0..rows)
-        .map(|n| {
-            let at = Timestamp(1_377_216_000_000_000 + i64::from(n) * 3_600_000_000);
-            Change::Recording(Recording {
-                sid: recording_sid(n),
-                account,
-                call: Some(call_sid(n % 10)),
-                conference: None,
-                duration_ms: i64::from(n) * 1_000,
-                size_bytes: 44,
-                created: at,
-                updated: at,
-            })
-        })
+        .map(|n| Change::Recording(recording(n, account)))
         .collect();
     server.store.commit(changes).await.unwrap();
+}
+
+fn recording(n: u32, account: AccountSid) -> Recording {
+    let at = Timestamp(1_377_216_000_000_000 + i64::from(n) * 3_600_000_000);
+    Recording {
+        sid: recording_sid(n),
+        account,
+        call: Some(call_sid(n % 10)),
+        conference: None,
+        duration_ms: i64::from(n) * 1_000,
+        size_bytes: 44,
+        created: at,
+        updated: at,
+    }
 }
 
 fn list(answer: &Answer) -> (usize, i64, String, String) {
@@ -204,6 +206,47 @@ async fn files_need_credentials_or_a_signature() {
             .map(|value| value.to_str().unwrap());
         assert_eq!(found, shown, "{range}");
     }
+}
+
+/// The record stays, so that it can be deleted later, and the recording of a closed account is removed later.
+#[tokio::test]
+async fn a_recording_whose_file_cannot_be_removed_stays() {
+    let server = Server::start().await;
+    let (who, admin) = (server.admin(), server.admin);
+    server.account("a", admin).await;
+    let stuck = [recording(1, admin), recording(2, account_sid("a"))];
+    let gone = recording(3, account_sid("a"));
+    let changes = stuck
+        .iter()
+        .chain([&gone])
+        .map(|row| Change::Recording(row.clone()));
+    server.store.commit(changes.collect()).await.unwrap();
+    let path_of = |row: &Recording| server.dir.path().join(format!("{}.wav", row.sid));
+    // A folder cannot be removed as a file.
+    for row in &stuck {
+        std::fs::create_dir(path_of(row)).unwrap();
+    }
+    let path = format!("/Accounts/{admin}/Recordings/{}.json", stuck[0].sid);
+    let refused = server.delete(&who, &path).await;
+    assert_eq!(refused.status, 500);
+    assert!(refused.body.contains("\"code\":12400"), "{}", refused.body);
+    server.get(&who, &path).await.is(200);
+    let account = format!("/Accounts/{}.json", account_sid("a"));
+    server.put(&who, &account, "Status=closed").await.is(200);
+    let kept = |sid| {
+        let store = server.store.clone();
+        async move { store.recording(sid).await.unwrap().is_some() }
+    };
+    assert!(kept(stuck[1].sid).await && !kept(gone.sid).await);
+    for row in &stuck {
+        std::fs::remove_dir(path_of(row)).unwrap();
+    }
+    server.delete(&who, &path).await.is(200);
+    let folder = server.dir.path();
+    api::clear_closed_accounts(&server.store, &*server.engine, folder)
+        .await
+        .unwrap();
+    assert!(!kept(stuck[1].sid).await);
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use call_proto::{Modify, ModifyError};
 
-use crate::world::{Phone, World, empty, phone, redirect_to, xml};
+use crate::world::{Act, Phone, World, empty, phone, redirect_to, xml};
 
 const DIAL_NUMBER: &str = "<Dial action=\"/a\"><Number>+2000</Number></Dial>";
 
@@ -37,6 +37,18 @@ fn redirect_with_partner() {
         run.record("+2000").sid.to_string(),
     ];
     assert_eq!(sids, expected);
+}
+
+/// Another server has ended the call on record: the parties must not go on talking.
+#[test]
+fn a_call_ended_elsewhere_is_hung_up() {
+    let run = connected()
+        .act(4.0, Act::EndedElsewhere("K".to_owned()))
+        .run();
+    assert_eq!(run.app(), "0 GET /v, 4 POST /a");
+    assert_eq!(run.to("K"), "0 180, 0 200, 4 BYE");
+    assert_eq!(run.to("+2000"), "0 INVITE, 1 ACK, 4 BYE");
+    assert_eq!(run.record("K").reason.as_deref(), Some("node-lost"));
 }
 
 /// The callee leaves with the new document; the caller is hung up, and its action requested.

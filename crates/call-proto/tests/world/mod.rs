@@ -122,6 +122,8 @@ pub(crate) enum Act {
     Rest(String, Modify),
     /// The server stops.
     Shutdown(String),
+    /// Another server ends the call of this party on record.
+    EndedElsewhere(String),
 }
 
 impl World {

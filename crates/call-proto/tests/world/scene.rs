@@ -167,6 +167,7 @@ fn happens(at: Duration, act: Act) -> Happens {
         Act::Silence(party) => (party, Does::Party(Doing::Vanish(Vanishes::Sound))),
         Act::Rest(party, modify) => (party, Does::Modify(modify)),
         Act::Shutdown(party) => (party, Does::Shutdown),
+        Act::EndedElsewhere(party) => (party, Does::EndedElsewhere),
     };
     Happens::new(at, &party, does)
 }

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use model::record::Callback;
-use model::{AccountStatus, Timestamp};
+use model::record::{Callback, Notification};
+use model::{AccountStatus, NotificationSid, Timestamp, error};
 use store::{
-    Change, DeliveryFilter, DeliveryState, Inspect, Place, RowKey, Scope, StoreError, Window,
+    Change, DeliveryFilter, DeliveryState, Inspect, NotificationFilter, Place, RowKey, Scope,
+    StoreError, Window,
 };
 
 use super::values::*;
@@ -38,6 +39,7 @@ pub(crate) async fn callbacks_are_listed_and_delivered_again(db: &Database) {
         status: dead.is_none().then_some(204),
         dead: dead.map(str::to_owned),
         at: at(50),
+        given_up: None,
     };
     changes.extend([
         done(3, None),
@@ -170,6 +172,27 @@ pub(crate) async fn callbacks_are_listed_and_delivered_again(db: &Database) {
     let ours: Vec<_> = (0..4).map(|n| claimed.applied(n)).collect();
     assert_eq!(ours, [true, false, false, true]);
     assert_eq!(store.replayed_callbacks().await.unwrap().len(), 2);
+    // A result from a server that no longer delivers a callback changes nothing, and notifies nobody.
+    let given_up = |n: usize| Change::CallbackDone {
+        event: event(n),
+        attempts: 3,
+        status: None,
+        dead: Some("no answer".to_owned()),
+        at: at(60),
+        given_up: Some(Box::new(Notification::of_account(
+            NotificationSid::new(at(60), [n as u8; 10]),
+            account_sid(1),
+            error::INTERNAL,
+            "given up".to_owned(),
+            at(60),
+        ))),
+    };
+    let result = store.commit(vec![given_up(6), given_up(8)]).await.unwrap();
+    assert!(!result.applied(0) && !result.applied(1), "{result:?}");
+    let notifications = NotificationFilter::of(Scope::Own(account_sid(1)));
+    assert_eq!(store.notifications(&notifications).await.unwrap().total, 0);
+    assert!(store.commit(vec![given_up(1)]).await.unwrap().applied(0));
+    assert_eq!(store.notifications(&notifications).await.unwrap().total, 1);
     // A late result of an attempt made before the end changes nothing.
     commit(&store, vec![done(3, None)]).await;
     let late = Change::CallbackRetry {
@@ -186,7 +209,7 @@ pub(crate) async fn callbacks_are_listed_and_delivered_again(db: &Database) {
     let after = db.open().await;
     let later = now() + Duration::from_secs(60);
     let waiting = undelivered(&after, later).await;
-    assert_eq!(waiting.len(), 11);
+    assert_eq!(waiting.len(), 10);
     let replayed = inspect.delivery(event(8)).await.unwrap().unwrap();
     assert_eq!(replayed.state, DeliveryState::Pending);
 }

@@ -51,6 +51,7 @@ macro_rules! for_each_case {
             recordings_notifications_and_traces_come_back,
             only_the_own_server_of_a_call_may_still_store_its_trace,
             orphans_are_closed_once,
+            a_call_ended_by_another_server_is_lost_for_its_own,
             orphans_keep_what_must_be_told,
             a_message_ends_once_and_tells_so_once,
             messages_on_their_way_are_closed_once_after_a_crash,
@@ -545,6 +546,73 @@ pub(crate) async fn orphans_are_closed_once(db: &Database) {
     assert!(!done.applied(0) && !done.applied(1));
 }
 
+/// This server was silent for so long that another one closed its call, and took over its callbacks.
+pub(crate) async fn a_call_ended_by_another_server_is_lost_for_its_own(db: &Database) {
+    let store = db.open().await;
+    let [lost, live] = [1, 2].map(|n| call(&store, account_sid(1), n));
+    for call in [&lost, &live] {
+        commit(&store, vec![Change::CallCreated(Box::new(call.clone()))]).await;
+    }
+    let orphan = CallRecord {
+        status: CallStatus::Failed,
+        ended: Some(Timestamp(9)),
+        reason: Some("node-lost".to_owned()),
+        ..lost.clone()
+    };
+    commit(&store, vec![Change::OrphanClosed(Box::new(orphan.clone()))]).await;
+    let answered = |sid| Change::CallAnswered {
+        sid,
+        at: Timestamp(20),
+        answered_by: None,
+        sip_call_id: None,
+        ring_duration_s: None,
+        dialog: None,
+    };
+    let muted = |sid| {
+        Change::CallUpdated(Box::new(CallUpdate {
+            sid,
+            at: Timestamp(20),
+            muted: Some(true),
+            sip_call_id: None,
+            dialog: None,
+        }))
+    };
+    let told = |sid| Change::CallbackQueued(Box::new(callback(sid, 3)));
+    let of_lost = [
+        vec![answered(lost.sid), told(lost.sid)],
+        vec![muted(lost.sid), told(lost.sid)],
+    ];
+    for changes in of_lost {
+        let done = store.commit(changes).await.unwrap();
+        assert!(!done.applied(0) && !done.applied(1), "{done:?}");
+        assert_eq!(
+            done.lost().iter().copied().collect::<Vec<_>>(),
+            [lost.sid.into()]
+        );
+    }
+    let done = store.commit(vec![answered(live.sid), told(live.sid)]).await;
+    let done = done.unwrap();
+    assert!(done.all_applied() && done.lost().is_empty(), "{done:?}");
+    assert_eq!(store.call(lost.sid).await.unwrap().unwrap(), orphan);
+    let both = [lost.sid, live.sid];
+    assert_eq!(store.ended_elsewhere(&both).await.unwrap(), [lost.sid]);
+    // An end that this server has written is no loss.
+    let ended = Change::CallEnded {
+        sid: live.sid,
+        status: CallStatus::Completed,
+        at: Timestamp(30),
+        duration_s: Some(1),
+        ring_duration_s: None,
+        reason: Some("hung-up".to_owned()),
+        hangup_by: None,
+        sip_status: None,
+        sip_reason: None,
+    };
+    let done = store.commit(vec![ended, muted(live.sid)]).await.unwrap();
+    assert!(done.applied(0) && !done.applied(1) && done.lost().is_empty());
+    assert_eq!(store.ended_elsewhere(&both).await.unwrap(), [lost.sid]);
+}
+
 pub(crate) async fn callbacks_survive_a_restart_in_order(db: &Database) {
     let before = db.open().await;
     let queued: Vec<_> = [(1, 2), (1, 1), (2, 1), (2, 2), (3, 1)]
@@ -560,6 +628,7 @@ pub(crate) async fn callbacks_survive_a_restart_in_order(db: &Database) {
         status: Some(500),
         dead: dead.then(|| "too old".to_owned()),
         at: Timestamp(50),
+        given_up: None,
     };
     let retry = Change::CallbackRetry {
         event: queued[3].event,

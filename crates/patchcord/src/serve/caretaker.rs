@@ -1,0 +1,44 @@
+//! Ends what must not go on while the server runs: calls that another server has closed on record, and what
+//! closed accounts left behind.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use call::Engine;
+use store::{Store, StoreError};
+use tokio::sync::watch;
+use tracing::warn;
+
+use super::calls::LiveCalls;
+
+/// How often it looks.
+const ROUND: Duration = Duration::from_secs(15);
+
+pub(super) struct Caretaker {
+    pub(super) store: Store,
+    pub(super) engine: Engine,
+    pub(super) recordings: PathBuf,
+}
+
+impl Caretaker {
+    /// Runs until the server stops.
+    pub(super) async fn walk(self, mut stopped: watch::Receiver<bool>) {
+        loop {
+            tokio::select! {
+                _ = stopped.changed() => return,
+                () = tokio::time::sleep(ROUND) => {}
+            }
+            if let Err(error) = self.round().await {
+                warn!(%error, "what closed accounts left behind could not be removed");
+            }
+        }
+    }
+
+    async fn round(&self) -> Result<(), StoreError> {
+        if self.store.is_shared() {
+            self.engine.end_lost_calls().await?;
+        }
+        let calls = LiveCalls(self.engine.clone());
+        api::clear_closed_accounts(&self.store, &calls, &self.recordings).await
+    }
+}
