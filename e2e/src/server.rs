@@ -213,6 +213,14 @@ impl Server {
         Ok(())
     }
 
+    /// Stops it without ending it, as a machine that is suspended, or lets it continue.
+    ///
+    /// # Errors
+    /// If it cannot be signalled.
+    pub fn pause(&self, paused: bool) -> anyhow::Result<()> {
+        self.process.signal(if paused { "STOP" } else { "CONT" })
+    }
+
     /// Keeps files from growing beyond `bytes` from now on (`unlimited` lifts that), as a full disk
     /// would.
     ///

@@ -157,3 +157,45 @@ fn the_calls_of_a_dead_server_are_closed_by_the_other() -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+/// A machine that was suspended for a while: its calls are closed meanwhile, so it must not go on with them.
+#[test]
+#[ignore = "takes a minute or more: run by `just kill`"]
+fn a_server_that_was_paused_hangs_up_the_calls_that_were_closed() -> anyhow::Result<()> {
+    let Some(mut pair) = Pair::start()? else {
+        return Ok(());
+    };
+    pair.talk()?;
+    pair.ua.pump(Duration::from_secs(1))?;
+    ensure!(pair.first.metric("patchcord_calls_live")? == CALLS as f64);
+    pair.first.pause(true)?;
+    // Nothing reads the phone's socket meanwhile, so the other server's BYE is not answered.
+    let calls = wait::until("the records", DEATH, || closed(&pair.second))
+        .with_context(|| pair.second.log())?;
+    pair.first.pause(false)?;
+    wait::until("the end of the calls", DEATH, || {
+        let live = pair.first.metric("patchcord_calls_live").ok()?;
+        (live == 0.0).then_some(())
+    })
+    .with_context(|| pair.first.log())?;
+    let later = closed(&pair.second).context("the records")?;
+    for (before, after) in calls.iter().zip(&later) {
+        // Only the counters of the packets are added.
+        for key in [
+            "sid",
+            "status",
+            "reason",
+            "hangup_by",
+            "duration",
+            "end_time",
+        ] {
+            ensure!(before[key] == after[key], "{before} became {after}");
+        }
+    }
+    for path in ["/number", "/leg"] {
+        for (call, events) in last_words(&pair.app.requests(path)) {
+            ensure!(events.len() == 1, "{call} has the events {events:?}");
+        }
+    }
+    Ok(())
+}
