@@ -169,7 +169,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .needs(Action::Modify, "Accounts")
         .params(&[PASSWORD, PROPERTIES])
         .answers(Answers::One(&ACCOUNT))
-        .doc("Changes an account; `closed` permanently closes it and all accounts below it."),
+        .doc("Changes an account; `closed` permanently closes it and all accounts below it, hangs up their calls, and removes their clients, numbers, applications, notifications and recordings."),
     Route::put(ONE, |c, a, _| Box::pin(update(c, a)))
         .needs(Action::Modify, "Accounts")
         .within(RESTCOMM)
