@@ -5,7 +5,7 @@
 //! One that cannot be stored does not count: the next such request tries again.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use model::news::{Limits, News};
@@ -67,6 +67,8 @@ impl Default for Notices {
 
 impl Notices {
     /// Notifies an account, unless it was notified of the same lately, or of too much.
+    ///
+    /// - `now`: the wall time, for the record.
     pub(crate) fn notify(
         self: &Arc<Self>,
         store: &Store,
@@ -75,7 +77,7 @@ impl Notices {
         now: Timestamp,
     ) {
         let account = account.sid;
-        if !self.news().is_news(account, code, &text, now) {
+        if !self.news().is_news(account, code, &text, Instant::now()) {
             return;
         }
         let sid = NotificationSid::new(now, rand::random());
@@ -98,8 +100,6 @@ impl Notices {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use model::error;
 
     use super::*;
@@ -118,7 +118,7 @@ mod tests {
         notices.notify(&store, &account, warning, Timestamp(0));
         let give_up = Instant::now() + Duration::from_secs(5);
         let (sid, code) = (account.sid, error::REQUEST_WARNING);
-        while !notices.news().is_news(sid, code, "a", Timestamp(0)) {
+        while !notices.news().is_news(sid, code, "a", Instant::now()) {
             assert!(Instant::now() < give_up, "it stays silent");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }

@@ -34,13 +34,14 @@ use webhook::CookieJar;
 
 use crate::books::Books;
 use crate::clips::Clips;
+use crate::clock::Clock;
 use crate::engine::Shared;
 use crate::listening::Listenings;
 use crate::live::{Inbox, Replies};
 use crate::records::Kept;
 use crate::resolve::Peers;
 use crate::strangers::Place;
-use crate::{facts, now, panics, resolve, rooms, sip_side, sleep_until};
+use crate::{facts, panics, resolve, rooms, sip_side};
 
 /// Documents longer than this, in bytes, are parsed apart from the thread's other work.
 const LONG_DOCUMENT: usize = 16 * 1024;
@@ -82,6 +83,8 @@ pub(crate) struct Source {
 /// The start of a family.
 pub(crate) struct Start {
     pub(crate) family: Recorder,
+    /// The clock on which the family started.
+    pub(crate) clock: Clock,
     /// SIP leg of the root, if it is inbound, with its source.
     pub(crate) inbound: Option<(CallSid, LegId, Source)>,
     /// Held as long as the family lives, if the caller is a stranger.
@@ -99,6 +102,7 @@ pub(crate) struct Start {
 struct Actor {
     shared: Arc<Shared>,
     family: Recorder,
+    clock: Clock,
     root: CallSid,
     inbox: Inbox,
     sip_events: sip::LegEvents,
@@ -147,6 +151,7 @@ async fn run(shared: Arc<Shared>, start: Start) {
     let mut actor = Actor {
         shared: Arc::clone(&shared),
         family: start.family,
+        clock: start.clock,
         root: start.root,
         inbox,
         sip_events,
@@ -171,7 +176,7 @@ async fn run(shared: Arc<Shared>, start: Start) {
         jobs: JoinSet::new(),
         listenings: Listenings::default(),
         committed: start.committed,
-        books: Books::new(&shared.records),
+        books: Books::new(&shared.records, start.clock),
         closed: Vec::new(),
         lost: BTreeSet::new(),
         memberships: BTreeMap::new(),
@@ -241,7 +246,7 @@ impl Actor {
                     self.hear_media(endpoint, report);
                 }
                 Some(input) = ears.inputs.recv() => self.input(input),
-                () = sleep_until(wake) => self.family.handle_timeout(now()),
+                () = self.clock.sleep_until(wake) => self.family.handle_timeout(self.clock.now()),
                 // Keeps finished jobs from piling up.
                 Some(job) = self.jobs.join_next() => {
                     if let Err(failed) = job && failed.is_panic() {
@@ -312,7 +317,8 @@ impl Actor {
             self.note(call, Lane::Sip, "header left out", name);
         }
         if let Some(event) = sip_side::event(event) {
-            self.family.handle(call, Event::Leg(event), now());
+            self.family
+                .handle(call, Event::Leg(event), self.clock.now());
         }
     }
 
@@ -325,7 +331,8 @@ impl Actor {
                 self.closed.push(Change::CallMedia { sid: call, counts });
                 self.counted += 1;
             }
-            self.family.handle(call, Event::Media(event), now());
+            self.family
+                .handle(call, Event::Media(event), self.clock.now());
         }
     }
 
@@ -333,14 +340,15 @@ impl Actor {
         match input {
             // Parsing a long document takes long enough to disturb others.
             Input::Event(call, event) if has_long_document(&event) => {
-                tokio::task::block_in_place(|| self.family.handle(call, event, now()));
+                tokio::task::block_in_place(|| self.family.handle(call, event, self.clock.now()));
             }
-            Input::Event(call, event) => self.family.handle(call, event, now()),
+            Input::Event(call, event) => self.family.handle(call, event, self.clock.now()),
             Input::Ask(call, modify, replies) => {
                 self.asks += 1;
                 let ask = Ask(self.asks);
                 self.asked.insert(ask, replies);
-                self.family.handle(call, Event::Ask { ask, modify }, now());
+                self.family
+                    .handle(call, Event::Ask { ask, modify }, self.clock.now());
             }
             Input::Show(replies) => match self.books.so_far() {
                 // The asker may have stopped waiting.
@@ -350,12 +358,12 @@ impl Actor {
             Input::Resolved(call, req, routes, peers) => {
                 self.peers.extend(peers);
                 self.family
-                    .handle(call, Event::Resolved { req, routes }, now());
+                    .handle(call, Event::Resolved { req, routes }, self.clock.now());
             }
             Input::Audio(call, req, result) => {
                 let result = result.map(|samples| self.clips.keep(samples));
                 self.family
-                    .handle(call, Event::Audio { req, result }, now());
+                    .handle(call, Event::Audio { req, result }, self.clock.now());
             }
         }
     }
@@ -378,13 +386,15 @@ impl Actor {
                 }
             }
             for call in refused.into_iter().filter_map(model::Lane::call) {
-                self.family.handle(call, Event::NotRecorded, now());
+                self.family
+                    .handle(call, Event::NotRecorded, self.clock.now());
             }
             for call in std::mem::take(&mut self.lost)
                 .into_iter()
                 .filter_map(model::Lane::call)
             {
-                self.family.handle(call, Event::EndedElsewhere, now());
+                self.family
+                    .handle(call, Event::EndedElsewhere, self.clock.now());
             }
         }
     }
@@ -489,10 +499,11 @@ impl Actor {
         if self.dialogs.is_empty() && self.closed.is_empty() {
             return;
         }
+        let at = self.clock.now();
         let update = |(sid, dialog)| {
             Change::CallUpdated(Box::new(CallUpdate {
                 sid,
-                at: now(),
+                at,
                 muted: None,
                 sip_call_id: None,
                 dialog: Some(dialog),
@@ -559,7 +570,7 @@ impl Actor {
             status,
             reason,
         };
-        self.family.handle(call, event, now());
+        self.family.handle(call, event, self.clock.now());
     }
 
     fn ask_room(&mut self, call: CallSid, request: RoomRequest) {

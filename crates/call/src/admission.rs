@@ -15,6 +15,7 @@ use store::{Change, StoreError};
 use tracing::{debug, error, warn};
 
 use crate::actor::{self, Source, Start};
+use crate::clock::Clock;
 use crate::engine::Shared;
 use crate::resolve::Peers;
 use crate::strangers::{Full, Place};
@@ -142,11 +143,13 @@ fn start(shared: &Arc<Shared>, call: IncomingCall, admission: Admission, place: 
     };
     let dialog = call.dialog.as_ref().and_then(sip_side::kept);
     let settings = Arc::clone(&shared.settings);
-    let (family, root) = Recorder::inbound(settings, inbound, rand::random(), now());
+    let clock = Clock::start();
+    let (family, root) = Recorder::inbound(settings, inbound, rand::random(), clock.now());
     actor::spawn(
         Arc::clone(shared),
         Start {
             family,
+            clock,
             inbound: Some((root, call.leg, source)),
             place,
             peers: Peers::new(),

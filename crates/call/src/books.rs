@@ -11,21 +11,24 @@ use model::Lane as Owner;
 use store::Change;
 use tracing::{debug, warn};
 
-use crate::now;
+use crate::clock::Clock;
 use crate::records::{Kept, Pen, Records};
 use crate::traces::Trace;
 
 pub(crate) struct Books {
     pen: Pen,
+    clock: Clock,
     trace: Trace,
     /// Some facts had to wait, and the trace records that.
     late: bool,
 }
 
 impl Books {
-    pub(crate) fn new(records: &Arc<Records>) -> Self {
+    /// `clock`: that of the family or room.
+    pub(crate) fn new(records: &Arc<Records>, clock: Clock) -> Self {
         Self {
             pen: records.pen(),
+            clock,
             trace: Trace::default(),
             late: false,
         }
@@ -54,7 +57,7 @@ impl Books {
     /// Traces an event inside the shell.
     pub(crate) fn note(&mut self, owner: Owner, lane: Lane, what: &str, detail: &str) {
         self.trace.add(Entry {
-            at: now(),
+            at: self.clock.now(),
             owner,
             lane,
             way: Way::Here,

@@ -13,8 +13,8 @@ use tokio::sync::oneshot;
 use tracing::warn;
 
 use crate::actor::{self, Start};
+use crate::clock::Clock;
 use crate::engine::Engine;
-use crate::now;
 use crate::resolve::{self, Peers};
 
 impl Engine {
@@ -55,7 +55,9 @@ impl Engine {
             dialect: new.dialect,
         };
         let settings = Arc::clone(&shared.settings);
-        let (family, legs) = Recorder::outbound_api(settings, outbound, rand::random(), now());
+        let clock = Clock::start();
+        let (family, legs) =
+            Recorder::outbound_api(settings, outbound, rand::random(), clock.now());
         let root = legs.first().copied().ok_or(CreateError::Store)?;
         let (committed, done) = oneshot::channel();
         actor::spawn(
@@ -63,6 +65,7 @@ impl Engine {
             Start {
                 dialog: None,
                 family,
+                clock,
                 inbound: None,
                 place: None,
                 peers,

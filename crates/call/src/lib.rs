@@ -13,6 +13,7 @@ mod audio;
 mod books;
 mod calls;
 mod clips;
+mod clock;
 pub mod closing;
 mod directory;
 mod engine;
@@ -44,17 +45,11 @@ use std::time::SystemTime;
 
 use model::Timestamp;
 
-/// The wall clock.
+/// The wall clock, for records and signatures of this moment. Timers and durations are those of a
+/// [`clock::Clock`].
 fn now() -> Timestamp {
     let since = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default();
     Timestamp::from_unix(since)
-}
-
-async fn sleep_until(at: Option<Timestamp>) {
-    match at {
-        Some(at) => tokio::time::sleep(at.since(now())).await,
-        None => std::future::pending().await,
-    }
 }

@@ -23,10 +23,11 @@ use tokio::task::JoinSet;
 use tracing::{Instrument, error, info_span};
 
 use crate::books::Books;
+use crate::clock::Clock;
 use crate::engine::{Engine, Shared};
 use crate::records::Kept;
 use crate::resolve::{self, Peers};
-use crate::{closing, facts, now, open_messages, panics, sip_side, sleep_until};
+use crate::{closing, facts, open_messages, panics, sip_side};
 
 /// Counts a message for as long as it lives.
 struct Place(Arc<Shared>);
@@ -52,11 +53,12 @@ impl Engine {
     pub async fn send_message(&self, new: NewMessage) -> Result<Message, SendError> {
         let shared = &self.shared;
         let place = Place::take(shared).ok_or(SendError::Busy)?;
-        let machine = TextMessage::new(&shared.settings, new, rand::random(), now());
+        let clock = Clock::start();
+        let machine = TextMessage::new(&shared.settings, new, rand::random(), clock.now());
         let record = machine.record().clone();
         let span = info_span!("message", sid = %record.sid);
         let (committed, done) = oneshot::channel();
-        tokio::spawn(run(place, machine, committed).instrument(span));
+        tokio::spawn(run(place, (machine, clock), committed).instrument(span));
         done.await.map_err(|_| SendError::Store)?;
         Ok(record)
     }
@@ -69,6 +71,7 @@ struct Task {
     shared: Arc<Shared>,
     lane: Lane,
     machine: TextMessage,
+    clock: Clock,
     books: Books,
     sip_events: sip::LegEvents,
     peers: Peers,
@@ -77,13 +80,14 @@ struct Task {
     committed: Option<oneshot::Sender<()>>,
 }
 
-async fn run(place: Place, machine: TextMessage, committed: oneshot::Sender<()>) {
+async fn run(place: Place, (machine, clock): (TextMessage, Clock), committed: oneshot::Sender<()>) {
     let shared = Arc::clone(&place.0);
     let (sip_events, mut from_sip) = mpsc::unbounded_channel();
     let mut task = Task {
         lane: machine.record().lane(),
-        books: Books::new(&shared.records),
+        books: Books::new(&shared.records, clock),
         machine,
+        clock,
         sip_events,
         peers: Peers::new(),
         look_ups: JoinSet::new(),
@@ -122,19 +126,19 @@ impl Task {
             tokio::select! {
                 Some((_, event)) = from_sip.recv() => {
                     if let sip::LegEvent::MessageDone { status, reason } = event {
-                        self.machine.handle_answer(status, &reason, now());
+                        self.machine.handle_answer(status, &reason, self.clock.now());
                     }
                 }
                 Some(found) = self.look_ups.join_next() => match found {
                     Ok((routes, peers)) => {
                         self.peers = peers;
-                        self.machine.handle_routes(routes, now());
+                        self.machine.handle_routes(routes, self.clock.now());
                     }
                     Err(failed) if failed.is_panic() => return Err(failed.into_panic()),
                     Err(_) => {} // Look-ups are never cancelled.
                 },
-                () = sleep_until(wake) => self.machine.handle_timeout(now()),
-                () = open_messages::stopped(&mut stop) => self.machine.shut_down(now()),
+                () = self.clock.sleep_until(wake) => self.machine.handle_timeout(self.clock.now()),
+                () = open_messages::stopped(&mut stop) => self.machine.shut_down(self.clock.now()),
             }
         }
     }
@@ -198,7 +202,7 @@ impl Task {
     fn send(&mut self, message: OutgoingMessage) {
         let Some(peer) = self.peers.get(resolve::key(&message.route.via)).copied() else {
             let reason = "the route leads nowhere";
-            return self.machine.handle_answer(503, reason, now());
+            return self.machine.handle_answer(503, reason, self.clock.now());
         };
         let sip = &self.shared.parts.sip;
         let leg = sip.new_leg(self.sip_events.clone());
@@ -209,7 +213,10 @@ impl Task {
     /// Ends the message as the repair of a later process would.
     async fn fail(&mut self) -> Result<(), StoreError> {
         let store = self.shared.parts.store.clone();
-        for message in store.abandoned_messages(&[self.lane], now()).await? {
+        for message in store
+            .abandoned_messages(&[self.lane], self.clock.now())
+            .await?
+        {
             let ending = closing::message(&store, &message).await?;
             self.books.write(ending, self.lane).await;
         }

@@ -1,6 +1,7 @@
 //! The outbox of callbacks in the store, and the secrets for signing requests.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use async_trait::async_trait;
 use model::news::News;
@@ -40,7 +41,7 @@ impl StoreOutbox {
         let text = format!("a callback to {host} was given up: {}", failure.reason);
         let (account, code, at) = (callback.account, failure.code, now());
         let sid = NotificationSid::new(at, rand::random());
-        let is_news = self.news().is_news(account, code, &text, at);
+        let is_news = self.news().is_news(account, code, &text, Instant::now());
         is_news.then(|| Notification {
             lane: callback.lane,
             call: callback.call,

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use model::news::{Limits, News};
 use model::record::Refusal;
@@ -53,7 +53,7 @@ struct Inner {
 struct Tally {
     counts: BTreeMap<(Source, RefusalReason, String), Count>,
     /// When each source was logged for a reason, and how often it was turned away for it since then.
-    logged: BTreeMap<(Source, RefusalReason), (Timestamp, u64)>,
+    logged: BTreeMap<(Source, RefusalReason), (Instant, u64)>,
 }
 
 struct Count {
@@ -82,7 +82,10 @@ impl Refusals {
     pub fn note(&self, from: IpAddr, reason: RefusalReason, name: &str) {
         self.0.total.fetch_add(1, Ordering::Relaxed);
         let source = Source::from(from);
-        let said = self.0.tally().note(source, reason, name, crate::now());
+        let said = self
+            .0
+            .tally()
+            .note(source, reason, name, (crate::now(), Instant::now()));
         if let Some(earlier) = said {
             info!(%source, reason = reason.as_str(), earlier, "turned away");
         }
@@ -93,7 +96,7 @@ impl Refusals {
     ///
     /// - `text`: of the notification; it names the number
     pub(crate) fn is_news(&self, account: AccountSid, code: u16, text: &str) -> bool {
-        self.0.news().is_news(account, code, text, crate::now())
+        self.0.news().is_news(account, code, text, Instant::now())
     }
 
     /// Takes back a notification that could not be stored.
@@ -121,12 +124,14 @@ impl Inner {
 impl Tally {
     /// Returns how often the source was turned away for this reason since it was logged last, if it is to
     /// be logged.
+    ///
+    /// - `date`: the wall time, for the record; `now` decides what is logged.
     fn note(
         &mut self,
         source: Source,
         reason: RefusalReason,
         name: &str,
-        now: Timestamp,
+        (date, now): (Timestamp, Instant),
     ) -> Option<u64> {
         let name: String = name.chars().take(LONGEST).collect();
         let start = (source, RefusalReason::ALL[0], String::new());
@@ -143,14 +148,14 @@ impl Tally {
         }
         let count = self.counts.entry(key).or_insert(Count {
             count: 0,
-            first: now,
-            last: now,
+            first: date,
+            last: date,
         });
         count.count += 1;
-        count.last = now;
+        count.last = date;
         let is_full = self.logged.len() >= MOST_LOGGED;
         match self.logged.get_mut(&(source, reason)) {
-            Some((at, since)) if now < *at + QUIET => {
+            Some((at, since)) if now.saturating_duration_since(*at) < QUIET => {
                 *since += 1;
                 None
             }
@@ -164,9 +169,11 @@ impl Tally {
     }
 
     /// Takes the counts to be stored; forgets sources that have been quiet.
-    fn take(&mut self, now: Timestamp) -> Vec<Refusal> {
-        self.logged
-            .retain(|_, (at, since)| now < *at + QUIET || *since > 0 && now < *at + QUIET * 2);
+    fn take(&mut self, now: Instant) -> Vec<Refusal> {
+        self.logged.retain(|_, (at, since)| {
+            let ago = now.saturating_duration_since(*at);
+            ago < QUIET || *since > 0 && ago < QUIET * 2
+        });
         let counts = std::mem::take(&mut self.counts);
         let refusal = |((source, reason, name), count): (_, Count)| Refusal {
             source,
@@ -187,7 +194,7 @@ async fn keep(inner: Weak<Inner>, store: Store) {
         let Some(inner) = inner.upgrade() else {
             return;
         };
-        let refusals = inner.tally().take(crate::now());
+        let refusals = inner.tally().take(Instant::now());
         let changes: Vec<Change> = refusals
             .into_iter()
             .map(|refusal| Change::Refused(Box::new(refusal)))
@@ -213,10 +220,10 @@ mod tests {
 
     #[test]
     fn a_source_is_logged_once_a_minute_for_each_reason_and_counted_by_name() {
-        let mut tally = Tally::default();
-        let mut note = |second: i64, reason: RefusalReason, name: &str| {
-            let now = Timestamp::from_millis(second * 1_000);
-            tally.note(source(1), reason, name, now)
+        let (mut tally, start) = (Tally::default(), Instant::now());
+        let mut note = |second: u64, reason: RefusalReason, name: &str| {
+            let now = start + Duration::from_secs(second);
+            tally.note(source(1), reason, name, (Timestamp(0), now))
         };
         assert_eq!(note(0, REASON, "bob"), Some(0));
         assert_eq!(note(1, REASON, "bob"), None);
@@ -227,7 +234,7 @@ mod tests {
             .find(|reason| *reason != REASON);
         assert_eq!(note(59, other.unwrap(), "bob"), Some(0));
         assert_eq!(note(60, REASON, "bob"), Some(2));
-        let stored = tally.take(Timestamp::from_millis(61_000));
+        let stored = tally.take(start + Duration::from_secs(61));
         let stored: Vec<_> = stored
             .iter()
             .map(|one| (&one.name[..], one.count))
@@ -241,17 +248,18 @@ mod tests {
 
     #[test]
     fn what_strangers_send_costs_bounded_memory() {
-        let mut tally = Tally::default();
+        let (mut tally, start) = (Tally::default(), Instant::now());
         for n in 0..10_000_u32 {
             let last = u8::try_from(n % 250).unwrap();
-            tally.note(source(last), REASON, &n.to_string(), Timestamp(0));
+            let now = (Timestamp(0), start);
+            tally.note(source(last), REASON, &n.to_string(), now);
         }
         assert!(tally.counts.len() <= 2 * MOST + 1, "{}", tally.counts.len());
         let of_one = tally.counts.keys().filter(|(from, ..)| *from == source(1));
         assert!(of_one.count() <= MOST_OF_SOURCE + 1);
-        tally.take(Timestamp(0));
+        tally.take(start);
         assert!(tally.counts.is_empty());
-        tally.take(Timestamp(0) + QUIET * 3);
+        tally.take(start + QUIET * 3);
         assert!(tally.logged.is_empty());
     }
 }

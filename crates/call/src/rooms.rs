@@ -20,9 +20,10 @@ use tokio::sync::mpsc;
 use tracing::{Instrument, error, info_span};
 
 use crate::books::Books;
+use crate::clock::Clock;
 use crate::engine::Shared;
 use crate::records::Kept;
-use crate::{facts, now, panics};
+use crate::{facts, panics};
 
 /// Identifies an open room.
 pub(crate) type Key = (AccountSid, String);
@@ -81,7 +82,8 @@ impl Rooms {
 
     fn start(&self, shared: &Arc<Shared>, key: &Key, first: RoomInput) -> Handle {
         let (inbox, inputs) = mpsc::unbounded_channel();
-        let now = now();
+        let clock = Clock::start();
+        let now = clock.now();
         let (account, name) = key.clone();
         let opening = RoomOpening {
             sid: ConferenceSid::new(now, rand::random()),
@@ -97,7 +99,8 @@ impl Rooms {
         let task = Task {
             shared: Arc::clone(shared),
             room,
-            books: Books::new(&shared.records),
+            clock,
+            books: Books::new(&shared.records, clock),
             members: BTreeMap::new(),
         };
         self.tasks.fetch_add(1, Ordering::Relaxed);
@@ -133,6 +136,7 @@ impl Rooms {
 struct Task {
     shared: Arc<Shared>,
     room: RoomRecorder,
+    clock: Clock,
     books: Books,
     /// The calls that requested to join and were not refused, for the case that the machine cannot
     /// be used.
@@ -170,7 +174,7 @@ impl Task {
             let wake = self.room.room().poll_timeout();
             tokio::select! {
                 Some(input) = inputs.recv() => self.handle(input),
-                () = crate::sleep_until(wake) => self.room.handle_timeout(now()),
+                () = self.clock.sleep_until(wake) => self.room.handle_timeout(self.clock.now()),
             }
         }
     }
@@ -185,7 +189,7 @@ impl Task {
             }
             RoomInput::Leave { .. } | RoomInput::NotRecorded | RoomInput::Shutdown => {}
         }
-        self.room.handle(input, now());
+        self.room.handle(input, self.clock.now());
     }
 
     async fn carry_out(&mut self) {
@@ -198,7 +202,7 @@ impl Task {
                 match command {
                     RoomCommand::Commit(facts) => {
                         if !self.commit(facts).await {
-                            self.room.handle(RoomInput::NotRecorded, now());
+                            self.room.handle(RoomInput::NotRecorded, self.clock.now());
                             break; // No family may act on it.
                         }
                     }
@@ -250,7 +254,7 @@ impl Task {
         vec![Change::ConferenceEnded {
             sid,
             status: ConferenceStatus::Failed,
-            at: now(),
+            at: self.clock.now(),
             reason: why.as_str().to_owned(),
         }]
     }

@@ -66,7 +66,12 @@ impl Refused {
             Class::Private => format!(
                 "use a public address, or ask the operator to set `{section}.allow_private`"
             ),
-            Class::Public | Class::Metadata | Class::Invalid => "use a public address".to_owned(),
+            // One setting for all protocols.
+            Class::Metadata => format!(
+                "use a public address, or ask the operator to add {} to `fetch.allow_addresses`",
+                self.0
+            ),
+            Class::Public | Class::Invalid => "use a public address".to_owned(),
         }
     }
 }
@@ -185,14 +190,25 @@ mod tests {
     #[test]
     fn advises_the_setting_where_it_would_help() {
         let table = [
-            ("127.0.0.1", true),
-            ("::ffff:10.0.0.1", true),
-            ("169.254.169.254", false),
-            ("0.0.0.0", false),
+            ("127.0.0.1", "`sip.allow_private`"),
+            ("::ffff:10.0.0.1", "`sip.allow_private`"),
+            (
+                "169.254.169.254",
+                "add 169.254.169.254 to `fetch.allow_addresses`",
+            ),
+            ("fe80::1", "add fe80::1 to `fetch.allow_addresses`"),
+            ("0.0.0.0", "use a public address"),
         ];
-        for (text, helps) in table {
-            let advice = Refused(text.parse().unwrap()).advice("fetch");
-            assert_eq!(advice.contains("`fetch.allow_private`"), helps, "{text}");
+        for (text, expected) in table {
+            let address = text.parse().unwrap();
+            let advice = Refused(address).advice("sip");
+            assert!(advice.ends_with(expected), "{text}: {advice}");
+            let guard = Guard {
+                allow_private: advice.contains("allow_private"),
+                allowed: Vec::from_iter(advice.contains("allow_addresses").then_some(address)),
+            };
+            let reached = guard.check(address, AddressPolicy::default());
+            assert_eq!(reached.is_ok(), advice.contains("operator"), "{text}");
         }
     }
 

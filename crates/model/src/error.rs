@@ -74,7 +74,7 @@ table! {
     UNREACHABLE_TARGET = 11008, Error, 400, "The dialled client is unknown or not registered, or no trunk is configured for numbers.", "Check that the phone is registered, or configure a trunk.";
     BAD_URI = 11100, Error, 400, "An address in a document or parameter is not valid.", "Write an absolute http or https address, or one relative to the document.";
     TOO_MANY_REDIRECTS = 11101, Error, 0, "There were too many redirects, of documents or of the web server.", "Check the documents and redirects for a loop.";
-    ADDRESS_REFUSED = 11110, Error, 400, "The account may not reach the address: it is private, local or otherwise forbidden.", "Use a public address, or ask the operator to allow private ones (`fetch.allow_private`, `sip.allow_private`).";
+    ADDRESS_REFUSED = 11110, Error, 400, "The account may not reach the address: it is private, local or otherwise forbidden.", "Use a public address, or ask the operator to allow it (`fetch.allow_private`, `sip.allow_private`; for a link-local or metadata address `fetch.allow_addresses`).";
     DOCUMENT_TOO_LARGE = 11120, Error, 0, "The application's response is larger than allowed.", "Send a smaller document.";
     FETCH_IO = 11205, Error, 0, "The application could not be reached.", "Check that the web server is running and that the address is correct.";
     FETCH_PROTOCOL = 11206, Error, 0, "The application's response cannot be used.", "Check what the web server sends; it must answer with status 200.";

@@ -33,4 +33,4 @@ pub use status::{
     LegEvent, MessageDirection, MessageStatus, RefusalReason,
 };
 pub use target::{Bare, Target};
-pub use time::Timestamp;
+pub use time::{SteadyClock, Timestamp};

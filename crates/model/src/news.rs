@@ -1,12 +1,13 @@
 //! Limits notifications that requests, strangers or a host that fails can cause as often as they like.
 //!
 //! **Invariant: an account gets the same notification at most once in a time, and only so many different ones; memory and
-//! rows are bounded, whatever causes them.**
+//! rows are bounded, whatever causes them.** Time is an `Instant`: setting the wall clock neither silences nor repeats a
+//! notification.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::{AccountSid, Timestamp};
+use crate::AccountSid;
 
 /// The limits of one cause of notifications.
 #[derive(Debug, Clone, Copy)]
@@ -23,7 +24,7 @@ pub struct Limits {
 #[derive(Debug)]
 pub struct News {
     limits: Limits,
-    sent: BTreeMap<(AccountSid, u16, String), Timestamp>,
+    sent: BTreeMap<(AccountSid, u16, String), Instant>,
 }
 
 impl News {
@@ -37,13 +38,15 @@ impl News {
     /// Whether to notify the account; if so, it counts as notified.
     ///
     /// - `code`: number of the error table
-    pub fn is_news(&mut self, account: AccountSid, code: u16, text: &str, now: Timestamp) -> bool {
+    pub fn is_news(&mut self, account: AccountSid, code: u16, text: &str, now: Instant) -> bool {
         let Limits {
             quiet,
             of_account,
             of_all,
         } = self.limits;
-        let is_recent = |at: &Timestamp| now < *at + quiet;
+        // `None`: the system started later. One just after `now` is recent, too: its caller was faster.
+        let long_ago = now.checked_sub(quiet);
+        let is_recent = |at: &Instant| long_ago.is_none_or(|long_ago| *at > long_ago);
         let known = self.sent.range((account, 0, String::new())..);
         let known = known.take_while(|((other, ..), _)| *other == account);
         if known.filter(|(_, at)| is_recent(at)).count() >= of_account {
@@ -79,20 +82,21 @@ mod tests {
         of_all: 1_000,
     };
 
+    #[expect(clippy::disallowed_methods, reason = "virtual time needs an origin")]
+    fn start() -> Instant {
+        Instant::now()
+    }
+
     fn account(n: u32) -> AccountSid {
         AccountSid::from_bytes(u128::from(n).to_be_bytes())
     }
 
     #[test]
     fn a_problem_is_reported_once_a_minute_and_another_one_at_once() {
-        let mut news = News::new(LIMITS);
-        let mut is_news = |second: i64, of: u32, code: u16, text: &str| {
-            news.is_news(
-                account(of),
-                code,
-                text,
-                Timestamp::from_millis(second * 1_000),
-            )
+        let (mut news, start) = (News::new(LIMITS), start());
+        let mut is_news = |second: u64, of: u32, code: u16, text: &str| {
+            let now = start + Duration::from_secs(second);
+            news.is_news(account(of), code, text, now)
         };
         assert!(is_news(
             0,
@@ -120,9 +124,9 @@ mod tests {
 
     #[test]
     fn whatever_outsiders_do_the_number_of_reports_is_bounded() {
-        let mut news = News::new(LIMITS);
-        let mut reported = |of: u32, second: i64| {
-            let now = Timestamp::from_millis(second * 1_000);
+        let (mut news, start) = (News::new(LIMITS), start());
+        let mut reported = |of: u32, second: u64| {
+            let now = start + Duration::from_secs(second);
             let texts = (0..1_000).map(|n: u32| n.to_string());
             texts
                 .filter(|text| news.is_news(account(of), 11_007, text, now))
@@ -137,11 +141,18 @@ mod tests {
 
     #[test]
     fn what_could_not_be_stored_is_sent_next_time() {
-        let mut news = News::new(LIMITS);
-        let now = Timestamp(0);
+        let (mut news, now) = (News::new(LIMITS), start());
         assert!(news.is_news(account(1), 20_001, "a", now));
         assert!(!news.is_news(account(1), 20_001, "a", now));
         news.forget(account(1), 20_001, "a");
         assert!(news.is_news(account(1), 20_001, "a", now));
+    }
+
+    #[test]
+    fn two_callers_at_once_are_one_notification() {
+        let (mut news, now) = (News::new(LIMITS), start());
+        let later = now + Duration::from_micros(1);
+        assert!(news.is_news(account(1), 20_001, "a", later));
+        assert!(!news.is_news(account(1), 20_001, "a", now));
     }
 }

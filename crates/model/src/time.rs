@@ -1,8 +1,8 @@
-//! Wall-clock time as a number, and its text formats.
+//! Wall-clock time as a number, its text formats, and a clock that is not affected when the wall clock is set.
 
 use std::fmt;
 use std::ops::{Add, Sub};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -46,6 +46,12 @@ impl Timestamp {
     pub fn seconds_since(self, earlier: Self) -> i64 {
         let micros = self.0.saturating_sub(earlier.0).max(0);
         micros.saturating_add(500_000) / 1_000_000
+    }
+
+    /// This time on another clock: what is a minute after `from` is a minute after `to`.
+    #[must_use]
+    pub const fn moved(self, from: Self, to: Self) -> Self {
+        Self(self.0.saturating_sub(from.0).saturating_add(to.0))
     }
 
     /// `Fri, 5 Jul 2013 22:15:53 +0000`: the day without a leading zero.
@@ -126,9 +132,74 @@ impl fmt::Display for Timestamp {
     }
 }
 
+/// The wall time at which it started, plus the time that has passed since then.
+///
+/// The wall clock can be set forwards or backwards at any moment, so the difference of two of its
+/// times is not a duration. **Invariant: the difference of two times of this clock is.** It does
+/// not drift: on Linux, NTP corrects the rate of `Instant` together with that of the wall clock, so the two
+/// differ only by the steps since the start.
+#[derive(Clone, Copy, Debug)]
+pub struct SteadyClock {
+    wall: Timestamp,
+    start: Instant,
+}
+
+impl SteadyClock {
+    /// Starts at a wall time, which is that of `start`.
+    #[must_use]
+    pub const fn new(wall: Timestamp, start: Instant) -> Self {
+        Self { wall, start }
+    }
+
+    /// The time that it shows at an instant; before its start, that of its start.
+    #[must_use]
+    pub fn at(&self, now: Instant) -> Timestamp {
+        self.wall + now.saturating_duration_since(self.start)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "virtual time needs an origin")]
+    fn a_steady_clock_shows_the_time_that_has_passed() {
+        let start = Instant::now();
+        let clock = SteadyClock::new(Timestamp(1_000_000), start);
+        for (micros, shown) in [
+            (0, 1_000_000),
+            (1, 1_000_001),
+            (86_400_000_000, 86_401_000_000),
+        ] {
+            assert_eq!(
+                clock.at(start + Duration::from_micros(micros)),
+                Timestamp(shown)
+            );
+        }
+        if let Some(before) = start.checked_sub(Duration::from_millis(1)) {
+            assert_eq!(
+                clock.at(before),
+                Timestamp(1_000_000),
+                "it never runs backwards"
+            );
+        }
+    }
+
+    #[test]
+    fn times_move_to_a_clock_that_was_set() {
+        let table = [
+            (1_060, 1_000, 400, 460),
+            (940, 1_000, 400, 340),
+            (1_060, 1_000, 1_000, 1_060),
+            (i64::MAX, 0, 1, i64::MAX),
+            (i64::MIN, 1, 0, i64::MIN),
+        ];
+        for (at, from, to, expected) in table {
+            let moved = Timestamp(at).moved(Timestamp(from), Timestamp(to));
+            assert_eq!(moved, Timestamp(expected), "{at} {from} {to}");
+        }
+    }
 
     #[test]
     fn writes_the_formats_of_the_api() {

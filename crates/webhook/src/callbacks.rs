@@ -3,6 +3,10 @@
 //! One task polls the machine and starts a task for each request; their results go back into the
 //! machine. **Invariant: a row leaves the machine only after its end is stored,** so undelivered
 //! rows are still in the outbox when the process stops.
+//!
+//! The machine runs on a clock that does not follow steps of the wall clock, so that these neither
+//! delay retries nor give up callbacks. Rows change to it as they are read, and back to wall time as they
+//! are stored ([`PendingCallback::taken`], [`PendingCallback::stored`]).
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -10,8 +14,9 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use model::record::Callback;
-use model::{AccountSid, EventSid, HttpMethod, Timestamp, error};
+use model::{AccountSid, EventSid, HttpMethod, SteadyClock, Timestamp, error};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::backoff::retry_after;
 use crate::delivery::{
@@ -58,6 +63,8 @@ struct Inner {
     policy_of: PolicyOf,
     keyring: Arc<dyn Keyring>,
     config: CallbackConfig,
+    /// Time for the machine. Rows in the outbox have wall times.
+    clock: SteadyClock,
     machine: Mutex<Delivery>,
     /// Something may be due earlier than expected, or the last handle is gone.
     wake: Arc<Notify>,
@@ -90,6 +97,7 @@ impl Callbacks {
             keyring,
             machine: Mutex::new(Delivery::new(config.clone())),
             config,
+            clock: SteadyClock::new(wall(), Instant::now().into_std()),
             wake: Arc::clone(&wake),
             idle: Notify::new(),
             stopped: AtomicBool::new(false),
@@ -133,7 +141,12 @@ impl Callbacks {
     /// Delivers a row that has just been stored, for a lane of this process. Never waits; a row
     /// already in progress is unaffected.
     pub fn deliver(&self, callback: Callback) {
-        self.0.add(vec![PendingCallback::new(callback)]);
+        let now = self.0.now();
+        self.0.add(vec![PendingCallback {
+            next_at: now,
+            since: now,
+            ..PendingCallback::new(callback)
+        }]);
     }
 
     /// Number of unfinished rows; approximate while more are on disk than fit in memory.
@@ -169,9 +182,8 @@ impl Callbacks {
 /// Carries out what is due, until the last handle is gone.
 async fn drive(inner: Weak<Inner>, wake: Arc<Notify>) {
     while let Some(strong) = inner.upgrade() {
-        let next = carry_out(&strong);
+        let wait = carry_out(&strong).map_or(IDLE, |next| next.since(strong.now()));
         drop(strong);
-        let wait = next.map_or(IDLE, |next| next.since(now()));
         tokio::select! {
             () = wake.notified() => {}
             () = tokio::time::sleep(wait) => {}
@@ -184,7 +196,7 @@ fn carry_out(inner: &Arc<Inner>) -> Option<Timestamp> {
     loop {
         let (output, next) = {
             let mut machine = inner.machine();
-            (machine.poll_output(now()), machine.poll_timeout())
+            (machine.poll_output(inner.now()), machine.poll_timeout())
         };
         let Some(output) = output else {
             return next;
@@ -193,7 +205,7 @@ fn carry_out(inner: &Arc<Inner>) -> Option<Timestamp> {
         match output {
             Output::Send(row) => drop(tokio::spawn(async move { inner.send(*row).await })),
             Output::Retry(row, failure) => {
-                drop(tokio::spawn(async move { inner.note(&row, failure).await }));
+                drop(tokio::spawn(async move { inner.note(*row, failure).await }));
             }
             Output::End(row, outcome) => {
                 drop(tokio::spawn(
@@ -206,7 +218,7 @@ fn carry_out(inner: &Arc<Inner>) -> Option<Timestamp> {
                 origin,
                 until,
             } => {
-                let wait_ms = until.since(now()).as_millis();
+                let wait_ms = until.since(inner.now()).as_millis();
                 tracing::warn!(account.sid = %account, host = %origin, wait_ms,
                     "a host keeps failing; its callbacks wait");
             }
@@ -253,6 +265,18 @@ impl Inner {
         self.machine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The machine's time.
+    fn now(&self) -> Timestamp {
+        self.clock.at(Instant::now().into_std())
+    }
+
+    /// Rows as read from the outbox, for the machine.
+    fn taken(&self, rows: Vec<PendingCallback>) -> Vec<PendingCallback> {
+        let (wall, now, longest) = (wall(), self.now(), self.config.longest_wait);
+        let rows = rows.into_iter();
+        rows.map(|row| row.taken(wall, now, longest)).collect()
+    }
+
     fn has_stopped(&self) -> bool {
         self.stopped.load(Ordering::Relaxed)
     }
@@ -284,7 +308,7 @@ impl Inner {
             .filter_map(|(row, is_ours)| is_ours.then_some(row))
             .collect();
         let count = rows.len();
-        self.add(rows);
+        self.add(self.taken(rows));
         Ok(count)
     }
 
@@ -295,7 +319,8 @@ impl Inner {
         {
             tracing::warn!(%error, "callbacks that wait on disk cannot be read");
         }
-        self.machine().handle_page(read, page.ok(), now());
+        let page = page.ok().map(|rows| self.taken(rows));
+        self.machine().handle_page(read, page, self.now());
         self.look_up();
     }
 
@@ -318,7 +343,7 @@ impl Inner {
             },
         };
         self.machine()
-            .handle_attempt(callback.event, attempt, now(), rand::random());
+            .handle_attempt(callback.event, attempt, self.now(), rand::random());
         self.wake.notify_one();
     }
 
@@ -336,8 +361,9 @@ impl Inner {
         judged(self.fetcher.fetch(request).await, callback.method)
     }
 
-    async fn note(&self, row: &PendingCallback, failure: Failure) {
-        if let Err(error) = self.store.retry(row, failure).await
+    async fn note(&self, row: PendingCallback, failure: Failure) {
+        let row = row.stored(wall(), self.now());
+        if let Err(error) = self.store.retry(&row, failure).await
             && !self.has_stopped()
         {
             tracing::warn!(event = %row.callback.event, %error, "cannot record a failed callback");
@@ -422,7 +448,7 @@ fn judged(result: Result<Fetched, FetchError>, method: HttpMethod) -> Attempt {
     }
 }
 
-fn now() -> Timestamp {
+fn wall() -> Timestamp {
     Timestamp::from_unix(
         SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)

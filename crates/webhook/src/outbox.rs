@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use model::record::Callback;
@@ -20,7 +21,7 @@ pub struct PendingCallback {
     pub callback: Callback,
     /// Attempts made so far.
     pub attempts: u32,
-    /// When to try next.
+    /// When to try next, in wall time, as [`PendingCallback::since`].
     pub next_at: Timestamp,
     /// Start of its age: its creation, or its last replay.
     pub since: Timestamp,
@@ -36,6 +37,34 @@ impl PendingCallback {
             attempts: 0,
             next_at: created,
             since: created,
+        }
+    }
+
+    /// A row of the outbox, with its times on another clock.
+    ///
+    /// The wall clock may have been set after they were written. So no wait is longer than the
+    /// longest that could have been planned, and a row that was never tried does not wait at all.
+    ///
+    /// - `wall`, `now`: what the wall clock and the other one show.
+    /// - `longest`: the longest planned wait.
+    pub(crate) fn taken(self, wall: Timestamp, now: Timestamp, longest: Duration) -> Self {
+        let longest = match self.attempts {
+            0 => Duration::ZERO,
+            _ => longest,
+        };
+        Self {
+            next_at: self.next_at.moved(wall, now).min(now + longest),
+            since: self.since.moved(wall, now).min(now),
+            ..self
+        }
+    }
+
+    /// The reverse of [`PendingCallback::taken`].
+    pub(crate) fn stored(self, wall: Timestamp, now: Timestamp) -> Self {
+        Self {
+            next_at: self.next_at.moved(now, wall),
+            since: self.since.moved(now, wall),
+            ..self
         }
     }
 }
@@ -265,5 +294,75 @@ impl OutboxStore for MemoryOutbox {
             row.pending.attempts = attempts;
             row.outcome = Some(outcome);
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::{AccountSid, CallSid, HttpMethod};
+
+    use super::*;
+
+    const LONGEST: Duration = Duration::from_secs(300);
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_millis(seconds * 1_000)
+    }
+
+    fn row(attempts: u32, next_at: i64, since: i64) -> PendingCallback {
+        let callback = Callback {
+            event: EventSid::from_bytes([1; 16]),
+            account: AccountSid::from_bytes([1; 16]),
+            author: AccountSid::from_bytes([1; 16]),
+            lane: CallSid::from_bytes([1; 16]).into(),
+            call: None,
+            sequence: 0,
+            url: "http://app.example/".to_owned(),
+            method: HttpMethod::Post,
+            params: Vec::new(),
+            created: at(since),
+        };
+        PendingCallback {
+            attempts,
+            next_at: at(next_at),
+            since: at(since),
+            callback,
+        }
+    }
+
+    #[test]
+    fn rows_keep_their_wait_and_age_however_the_wall_clock_was_set() {
+        // The wall clock, and a row's attempts, next attempt and start; then its wait and age.
+        let table = [
+            (10_000, 1, [10_020, 9_990], [20, 10]),
+            (10_000, 3, [9_900, 9_000], [-100, 1_000]),
+            // Never tried: due, even if its call began before the clock was set back.
+            (10_000, 0, [9_999, 9_999], [-1, 1]),
+            (10_000, 0, [10_600, 10_600], [0, 0]),
+            // Set back by ten minutes, or by years, while the row was on disk.
+            (10_000, 1, [10_620, 10_590], [300, 0]),
+            (10_000, 1, [900_000_000, 900_000_000], [300, 0]),
+            // Set forward by ten minutes.
+            (10_600, 1, [10_020, 9_990], [-580, 610]),
+        ];
+        for (wall, attempts, [next_at, since], [wait, age]) in table {
+            // What the machine's clock shows: the process may have begun while the wall clock was wrong.
+            for now in [0, 10_000, 500_000_000] {
+                let taken = row(attempts, next_at, since).taken(at(wall), at(now), LONGEST);
+                let found = (taken.next_at, taken.since);
+                let expected = (at(now + wait), at(now - age));
+                assert_eq!(found, expected, "{wall} {attempts} {next_at} {since}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_planned_attempt_is_stored_in_wall_time() {
+        let before = row(2, 10_100, 9_000);
+        let taken = before.clone().taken(at(10_000), at(50), LONGEST);
+        assert_eq!(taken.clone().stored(at(10_000), at(50)), before);
+        // The clock was set back, and ten seconds have passed: 90 are left.
+        let stored = taken.stored(at(9_410), at(60));
+        assert_eq!(stored.next_at, at(9_500));
     }
 }

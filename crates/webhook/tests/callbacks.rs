@@ -130,6 +130,52 @@ async fn keeps_the_order_of_a_call_through_failures() {
 }
 
 #[tokio::test]
+async fn a_wall_clock_that_was_set_back_holds_up_nothing() {
+    let server = Server::start(|_| reply(200, &[], "")).await;
+    let bench = Bench::new(CallbackConfig {
+        longest_wait: Duration::from_millis(50),
+        ..config()
+    });
+    let soon = now() + Duration::from_secs(600);
+    // A call that began before the step is still on its own time.
+    let mut fresh = callback(1, 0, &server.url("/fresh"));
+    fresh.created = soon;
+    bench.store.insert(fresh.clone());
+    // This failed, and then the process was restarted.
+    let failed = callback(2, 0, &server.url("/failed"));
+    bench.store.insert(failed.clone());
+    let planned = PendingCallback {
+        attempts: 3,
+        next_at: soon,
+        ..PendingCallback::new(failed)
+    };
+    let failure = Failure {
+        code: error::FETCH_IO,
+        status: None,
+        reason: "made up".to_owned(),
+    };
+    let stored = bench.store.retry(&planned, failure).await;
+    stored.expect("it is in the outbox");
+    bench.callbacks.resume().await.expect("a readable outbox");
+    bench.drained().await;
+    // The one after the step is due like any other.
+    let mut next = callback(1, 1, &server.url("/next"));
+    next.created = soon;
+    bench.store.insert(next.clone());
+    bench.callbacks.deliver(next);
+    bench.drained().await;
+    let lines = server.lines();
+    assert_eq!(
+        lines,
+        [
+            "POST /fresh n=1.0",
+            "POST /failed n=2.0",
+            "POST /next n=1.1"
+        ]
+    );
+}
+
+#[tokio::test]
 async fn gives_up_what_cannot_succeed() {
     let server = Server::start(|_| reply(404, &[], "")).await;
     let bench = Bench::new(config());

@@ -11,7 +11,7 @@ use store::{Change, StoreError};
 use tracing::error;
 
 use super::Actor;
-use crate::{closing, now};
+use crate::closing;
 
 impl Actor {
     pub(super) async fn perish(mut self, panic: &str) {
@@ -39,7 +39,7 @@ impl Actor {
         let store = self.shared.parts.store.clone();
         let calls: Vec<CallSid> = self.legs.keys().copied().collect();
         let lanes: Vec<Owner> = calls.iter().copied().map(Owner::from).collect();
-        let now = now();
+        let now = self.clock.now();
         for message in store.abandoned_messages(&lanes, now).await? {
             let ending = closing::message(&store, &message).await?;
             self.books.write(ending, self.root.into()).await;

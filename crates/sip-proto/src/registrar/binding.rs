@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use super::MAX_EXPIRES;
 use crate::header::NameAddr;
 use crate::ua::{Peer, Transport};
 use crate::uri::{SipUri, Uri};
@@ -98,6 +99,8 @@ impl BindingSnapshot {
             return None;
         };
         let left = Duration::from_secs(self.expires_at).checked_sub(unix)?;
+        // The clock may have been set back since the snapshot was made.
+        let left = left.min(Duration::from_secs(MAX_EXPIRES.into()));
         Some(Binding {
             contact,
             peer: Peer {

@@ -226,6 +226,19 @@ fn a_phone_replaces_its_own_binding() {
 }
 
 #[test]
+fn a_clock_that_is_set_back_prolongs_no_registration_beyond_the_longest() {
+    let t0 = start();
+    let mut registrar = Registrar::new();
+    register_port(&mut registrar, 0, 1, "", t0);
+    let day = Duration::from_secs(86_400);
+    let kept = registrar.bindings("kim", t0)[0].snapshot(t0, 2 * day);
+    let restored = kept.restore(t0, day).expect("it lives");
+    let longest = Duration::from_secs(MAX_EXPIRES.into());
+    assert_eq!(restored.expires_at, t0 + longest);
+    assert_eq!(kept.restore(t0, 3 * day), None, "set forward: expired");
+}
+
+#[test]
 fn a_new_binding_takes_the_place_of_another() {
     let t0 = start();
     let now = t0 + Duration::from_secs(100);
