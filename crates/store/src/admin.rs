@@ -21,7 +21,8 @@ use crate::sql::{Arg, ROWS_AT_ONCE, Sql, Table};
 pub(crate) enum Admin {
     InsertOrganization(Organization),
     InsertAccount(Vec<Arg>),
-    UpdateAccount(Vec<Arg>),
+    /// A statement that changes one account.
+    ChangeAccount(Sql),
     SetAccountStatus {
         sid: AccountSid,
         status: AccountStatus,
@@ -57,7 +58,7 @@ impl Admin {
         match self {
             Self::InsertOrganization(_)
             | Self::InsertAccount(_)
-            | Self::UpdateAccount(_)
+            | Self::ChangeAccount(_)
             | Self::SetAccountStatus { .. }
             | Self::InsertClient(..)
             | Self::UpdateClient(_)
@@ -78,11 +79,6 @@ impl Admin {
     /// The statement for an account with its token sealed.
     pub(crate) fn insert_account(account: &Account, key: &crate::SecretKey) -> Self {
         Self::InsertAccount(rows::account_args(account, key))
-    }
-
-    /// The statement for an account with its token sealed.
-    pub(crate) fn update_account(account: &Account, key: &crate::SecretKey) -> Self {
-        Self::UpdateAccount(rows::account_args(account, key))
     }
 
     /// The statement for a client with its digests sealed.
@@ -115,7 +111,7 @@ pub(crate) async fn apply(
     let sql = match admin {
         Admin::InsertOrganization(row) => insert(&ORGANIZATIONS, rows::organization_args(row)),
         Admin::InsertAccount(args) => insert(&rows::ACCOUNTS, args.clone()),
-        Admin::UpdateAccount(args) => rows::ACCOUNTS.update(args.clone()),
+        Admin::ChangeAccount(sql) => sql.clone(),
         Admin::SetAccountStatus { sid, status, at } => {
             return set_account_status(db, counts, (*sid, *status), *at).await;
         }

@@ -186,16 +186,6 @@ impl Store {
             .map(drop)
     }
 
-    /// Replaces an account.
-    ///
-    /// # Errors
-    /// [`crate::StoreError::Duplicate`] if the e-mail address is taken.
-    pub async fn update_account(&self, account: Account) -> Result<()> {
-        self.administer(Admin::update_account(&account, self.key()))
-            .await
-            .map(drop)
-    }
-
     /// Sets the status of an account and of all below it that are not closed. `closed` also removes
     /// everything they own, except accounts, calls, and recordings, whose files must go first.
     ///

@@ -5,7 +5,7 @@ use std::future::ready;
 use model::record::{Account, Client};
 use model::{AccountSid, AccountStatus, OrganizationSid, error};
 use store::credentials::{hash_password, random_token};
-use store::{AccountFilter, StoreError};
+use store::{AccountChange, AccountFilter, StoreError};
 
 use crate::context::{Answer, Context, now};
 use crate::failure::Failure;
@@ -477,21 +477,21 @@ fn only_itself(context: &Context<'_>, account: &Account) -> Result<(), Failure> 
 async fn update(context: &Context<'_>, account: &Account) -> Answer {
     only_itself(context, account)?;
     let params = &context.params;
-    let mut account = account.clone();
     if account.status == AccountStatus::Closed {
         return Err(Failure::parameter(
             "Status",
             "a closed account cannot be changed",
         ));
     }
-    let name = params.name("FriendlyName")?;
     let password = params.filled("Password");
     let status: Option<AccountStatus> = params.parsed("Status", "a status")?;
-    if let Some(role) = params.name("Role")? {
-        if !context.is_administrator() {
-            return Err(Failure::forbidden());
-        }
-        account.role = role;
+    let mut change = AccountChange {
+        friendly_name: params.name("FriendlyName")?,
+        role: params.name("Role")?,
+        password_hash: None,
+    };
+    if change.role.is_some() && !context.is_administrator() {
+        return Err(Failure::forbidden());
     }
     if status == Some(AccountStatus::Closed) && account.parent.is_none() {
         return Err(Failure::parameter(
@@ -501,20 +501,21 @@ async fn update(context: &Context<'_>, account: &Account) -> Answer {
     }
     if let Some(password) = password {
         password::check(password)?;
-        account.password_hash = Some(hash_password(password.to_owned()).await?);
-        if account.status == AccountStatus::Uninitialized {
-            account.status = AccountStatus::Active;
+        change.password_hash = Some(hash_password(password.to_owned()).await?);
+    }
+    let store = &context.state.store;
+    if change != AccountChange::default() || status.is_none() {
+        // It may have been closed since it was read.
+        if !store.change_account(account.sid, &change, now()).await? {
+            return Err(Failure::parameter(
+                "Status",
+                "a closed account cannot be changed",
+            ));
         }
     }
-    if let Some(name) = &name {
-        account.friendly_name.clone_from(name);
-    }
-    account.updated = now();
-    let store = &context.state.store;
-    store.update_account(account.clone()).await?;
-    update_client(context, &account, name.as_deref(), password).await?;
+    update_client(context, account, change.friendly_name.as_deref(), password).await?;
     if let Some(status) = status {
-        set_status(context, &account, status).await?;
+        set_status(context, account, status).await?;
     }
     let account = store.account(account.sid).await?;
     let account = account.ok_or_else(Failure::not_found)?;
@@ -545,7 +546,7 @@ async fn update_client(
     if let Some(password) = password {
         clients::set_password(context, &mut client, password).await?;
     }
-    client.updated = account.updated;
+    client.updated = now();
     store.update_client(client).await?;
     Ok(())
 }

@@ -21,6 +21,8 @@ mod recordings;
 mod reference;
 mod representation;
 mod server;
+#[cfg(unix)]
+mod shared;
 mod tenancy;
 mod tokens;
 mod twilio;

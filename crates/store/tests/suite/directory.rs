@@ -70,9 +70,11 @@ pub(crate) async fn tokens_are_sealed(db: &Database) {
     assert_eq!(account.secondary_token, None);
     let both = Account {
         secondary_token: Some("token-2".to_owned()),
+        updated: Timestamp(2),
         ..(*account).clone()
     };
-    store.update_account(both.clone()).await.unwrap();
+    let added = store.add_secondary_token(account.sid, "token-2", Timestamp(2));
+    assert!(added.await.unwrap());
     let login = account_sid(1).to_string();
     for (secret, good) in [("token-1", true), ("token-2", true), ("token-3", false)] {
         let found = store.account_of_login(&login).await.unwrap().unwrap();
