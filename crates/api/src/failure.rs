@@ -79,6 +79,12 @@ impl Failure {
         Self::of(error::BAD_PARAMETER).saying(format!("{name}: {reason}"))
     }
 
+    /// Other requests have changed the resource each time when it was about to be.
+    pub(crate) fn contended() -> Self {
+        Self::of(error::CONFLICT)
+            .saying("other requests keep changing this resource; send the request again")
+    }
+
     /// The resource supports only these methods.
     pub(crate) fn method(allowed: &str) -> Self {
         Self {

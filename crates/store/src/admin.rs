@@ -29,13 +29,13 @@ pub(crate) enum Admin {
         at: Timestamp,
     },
     InsertClient(Claim, Vec<Arg>),
-    UpdateClient(Vec<Arg>),
+    UpdateClient(Vec<Arg>, Timestamp),
     DeleteClient(ClientSid),
     InsertNumber(Number),
-    UpdateNumber(Number),
+    UpdateNumber(Number, Timestamp),
     DeleteNumber(NumberSid),
     InsertApplication(Application),
-    UpdateApplication(Application),
+    UpdateApplication(Application, Timestamp),
     DeleteApplication(ApplicationSid),
     DeleteRecordings(Vec<RecordingSid>),
     /// Deletes some notifications of an account and of all below it: to be repeated until it deletes none.
@@ -61,13 +61,13 @@ impl Admin {
             | Self::ChangeAccount(_)
             | Self::SetAccountStatus { .. }
             | Self::InsertClient(..)
-            | Self::UpdateClient(_)
+            | Self::UpdateClient(..)
             | Self::DeleteClient(_)
             | Self::InsertNumber(_)
-            | Self::UpdateNumber(_)
+            | Self::UpdateNumber(..)
             | Self::DeleteNumber(_)
             | Self::InsertApplication(_)
-            | Self::UpdateApplication(_)
+            | Self::UpdateApplication(..)
             | Self::DeleteApplication(_) => true,
             Self::DeleteRecordings(_)
             | Self::DeleteNotifications(_)
@@ -87,8 +87,8 @@ impl Admin {
     }
 
     /// The statement for a client with its digests sealed.
-    pub(crate) fn update_client(client: &Client, key: &crate::SecretKey) -> Self {
-        Self::UpdateClient(rows::client_args(client, key))
+    pub(crate) fn update_client(client: &Client, read: Timestamp, key: &crate::SecretKey) -> Self {
+        Self::UpdateClient(rows::client_args(client, key), read)
     }
 }
 
@@ -119,16 +119,29 @@ pub(crate) async fn apply(
             claim.check(db, context.dialect).await?;
             insert(&CLIENTS, row.clone())
         }
-        Admin::UpdateClient(row) => CLIENTS.update(row.clone()),
+        Admin::UpdateClient(row, read) => {
+            return update(db, context, &CLIENTS, row.clone(), *read).await;
+        }
         Admin::DeleteClient(sid) => CLIENTS.delete(*sid),
         Admin::InsertNumber(row) => {
             Claim::of_number(row).check(db, context.dialect).await?;
             insert(&NUMBERS, rows::number_args(row))
         }
-        Admin::UpdateNumber(row) => NUMBERS.update(rows::number_args(row)),
+        Admin::UpdateNumber(row, read) => {
+            return update(db, context, &NUMBERS, rows::number_args(row), *read).await;
+        }
         Admin::DeleteNumber(sid) => NUMBERS.delete(*sid),
         Admin::InsertApplication(row) => insert(&APPLICATIONS, rows::application_args(row)),
-        Admin::UpdateApplication(row) => APPLICATIONS.update(rows::application_args(row)),
+        Admin::UpdateApplication(row, read) => {
+            return update(
+                db,
+                context,
+                &APPLICATIONS,
+                rows::application_args(row),
+                *read,
+            )
+            .await;
+        }
         Admin::DeleteApplication(sid) => APPLICATIONS.delete(*sid),
         Admin::DeleteRecordings(sids) => {
             let mut sql = Sql::default();
@@ -151,6 +164,18 @@ pub(crate) async fn apply(
         }
     };
     Ok(db.execute(sql).await? > 0 || context.repeated)
+}
+
+/// Replaces a row; `false` unless it is as it was read, or as this write left it before.
+async fn update(
+    db: &mut Connection,
+    context: Context,
+    table: &Table,
+    row: Vec<Arg>,
+    read: Timestamp,
+) -> Result<bool, Failure> {
+    let sql = table.update_unchanged(row, read, context.repeated);
+    Ok(db.execute(sql).await? > 0)
 }
 
 async fn set_account_status(

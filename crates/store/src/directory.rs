@@ -316,12 +316,14 @@ impl Store {
             .map(drop)
     }
 
-    /// Replaces a client; `false` if it does not exist.
+    /// Replaces a client; `false` if it does not exist, or has changed since it was read.
+    ///
+    /// - `read`: its `updated` as read; the new one must be another
     ///
     /// # Errors
     /// As reported by the database.
-    pub async fn update_client(&self, client: Client) -> Result<bool> {
-        self.administer(Admin::update_client(&client, self.key()))
+    pub async fn update_client(&self, client: Client, read: Timestamp) -> Result<bool> {
+        self.administer(Admin::update_client(&client, read, self.key()))
             .await
     }
 
@@ -407,12 +409,14 @@ impl Store {
         self.administer(Admin::InsertNumber(number)).await.map(drop)
     }
 
-    /// Replaces a number; `false` if it does not exist.
+    /// Replaces a number; `false` if it does not exist, or has changed since it was read.
+    ///
+    /// - `read`: its `updated` as read; the new one must be another
     ///
     /// # Errors
     /// As reported by the database.
-    pub async fn update_number(&self, number: Number) -> Result<bool> {
-        self.administer(Admin::UpdateNumber(number)).await
+    pub async fn update_number(&self, number: Number, read: Timestamp) -> Result<bool> {
+        self.administer(Admin::UpdateNumber(number, read)).await
     }
 
     /// Deletes a number; `false` if it did not exist.
@@ -444,12 +448,17 @@ impl Store {
             Ok(known) => return Ok(known),
             Err(generation) => generation,
         };
-        let found = self
-            .one(&rows::APPLICATIONS, sid, rows::application)
-            .await?;
-        let found = found.map(Arc::new);
+        let found = self.current_application(sid).await?.map(Arc::new);
         cache.keep(generation, sid, found.clone());
         Ok(found)
+    }
+
+    /// An application as it is now. Never cached.
+    ///
+    /// # Errors
+    /// As reported by the database.
+    pub async fn current_application(&self, sid: ApplicationSid) -> Result<Option<Application>> {
+        self.one(&rows::APPLICATIONS, sid, rows::application).await
     }
 
     /// Applications, oldest first.
@@ -472,12 +481,19 @@ impl Store {
             .map(drop)
     }
 
-    /// Replaces an application; `false` if it does not exist.
+    /// Replaces an application; `false` if it does not exist, or has changed since it was read.
+    ///
+    /// - `read`: its `updated` as read; the new one must be another
     ///
     /// # Errors
     /// As reported by the database.
-    pub async fn update_application(&self, application: Application) -> Result<bool> {
-        self.administer(Admin::UpdateApplication(application)).await
+    pub async fn update_application(
+        &self,
+        application: Application,
+        read: Timestamp,
+    ) -> Result<bool> {
+        self.administer(Admin::UpdateApplication(application, read))
+            .await
     }
 
     /// Deletes an application; `false` if it did not exist.

@@ -355,6 +355,14 @@ async fn a_lost_confirmation_does_not_turn_into_a_refusal() {
     assert!(store.knows(&account, &made.token));
     let number = suite::values::number(1, account.organization, "+12025550100");
     unconfirmed!(store.insert_number(number.clone())).unwrap();
+    let public = Number {
+        public: true,
+        updated: Timestamp(9),
+        ..number.clone()
+    };
+    let read = number.updated;
+    assert!(unconfirmed!(store.update_number(public.clone(), read)).unwrap());
+    assert!(!store.update_number(public, read).await.unwrap());
     assert!(unconfirmed!(store.delete_number(number.sid)).unwrap());
     assert!(!store.delete_number(number.sid).await.unwrap());
 }
@@ -365,7 +373,7 @@ const CONFIRMED_LATE: &str = "\
     AS 'BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NULL; END'; \
     CREATE CONSTRAINT TRIGGER wait AFTER INSERT ON organizations \
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION wait(); \
-    CREATE CONSTRAINT TRIGGER wait AFTER INSERT OR DELETE ON numbers \
+    CREATE CONSTRAINT TRIGGER wait AFTER INSERT OR UPDATE OR DELETE ON numbers \
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION wait();";
 
 type Write = tokio::task::JoinHandle<Result<Committed, StoreError>>;

@@ -7,7 +7,7 @@ use model::{AccountSid, AccountStatus, OrganizationSid, error};
 use store::credentials::{hash_password, random_token};
 use store::{AccountChange, AccountFilter, StoreError};
 
-use crate::context::{Answer, Context, now};
+use crate::context::{ATTEMPTS, Answer, Context, after, now};
 use crate::failure::Failure;
 use crate::page::{Page, row_key};
 use crate::params::shown;
@@ -536,19 +536,26 @@ async fn update_client(
     let found = store
         .client_in(account.organization, login_of(account))
         .await?;
-    let Some(client) = found.filter(|client| client.account == account.sid) else {
+    let Some(found) = found.filter(|client| client.account == account.sid) else {
         return Ok(());
     };
-    let mut client = (*client).clone();
-    if let Some(name) = name {
-        name.clone_into(&mut client.friendly_name);
+    for _ in 0..ATTEMPTS {
+        let Some(mut client) = store.client(found.sid).await? else {
+            return Ok(());
+        };
+        if let Some(name) = name {
+            name.clone_into(&mut client.friendly_name);
+        }
+        if let Some(password) = password {
+            clients::set_password(context, &mut client, password).await?;
+        }
+        let read = client.updated;
+        client.updated = after(read);
+        if store.update_client(client, read).await? {
+            return Ok(());
+        }
     }
-    if let Some(password) = password {
-        clients::set_password(context, &mut client, password).await?;
-    }
-    client.updated = now();
-    store.update_client(client).await?;
-    Ok(())
+    Err(Failure::contended())
 }
 
 /// Sets the status of an account and all below it. Closing also removes their recordings.

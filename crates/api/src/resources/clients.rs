@@ -5,7 +5,7 @@ use model::{ApplicationSid, ClientSid, HttpMethod, error};
 use store::credentials::{ha1_md5, ha1_sha256};
 use store::{Scope, StoreError};
 
-use crate::context::{Answer, Context, Reply, now, owned};
+use crate::context::{ATTEMPTS, Answer, Context, Reply, after, now, owned};
 use crate::failure::Failure;
 use crate::naming::login_refused;
 use crate::page::{Page, row_key};
@@ -372,21 +372,25 @@ async fn get(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
 }
 
 async fn update(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
-    let mut client = find(context, account, sid).await?;
-    if let Some(name) = context.params.name("FriendlyName")? {
-        client.friendly_name = name;
+    for _ in 0..ATTEMPTS {
+        let mut client = find(context, account, sid).await?;
+        if let Some(name) = context.params.name("FriendlyName")? {
+            client.friendly_name = name;
+        }
+        if let Some(password) = context.params.filled("Password") {
+            password::check(password)?;
+            set_password(context, &mut client, password).await?;
+        }
+        change(context, &mut client)?;
+        context.may_use_voice(account, &client.voice).await?;
+        let read = client.updated;
+        client.updated = after(read);
+        let store = &context.state.store;
+        if store.update_client(client.clone(), read).await? {
+            return Ok(context.show(&CLIENT, &client));
+        }
     }
-    if let Some(password) = context.params.filled("Password") {
-        password::check(password)?;
-        set_password(context, &mut client, password).await?;
-    }
-    change(context, &mut client)?;
-    context.may_use_voice(account, &client.voice).await?;
-    client.updated = now();
-    if !context.state.store.update_client(client.clone()).await? {
-        return Err(Failure::not_found());
-    }
-    Ok(context.show(&CLIENT, &client))
+    Err(Failure::contended())
 }
 
 async fn delete(context: &Context<'_>, account: &Account, sid: &str) -> Answer {

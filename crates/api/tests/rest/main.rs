@@ -8,6 +8,7 @@ mod accounts;
 mod applications;
 mod authentication;
 mod calls;
+mod changes;
 mod clients;
 mod deliveries;
 mod every_route;

@@ -72,6 +72,7 @@ macro_rules! for_each_case {
             tokens_change_as_they_were_read_or_not_at_all,
             closing_an_account_takes_its_tree_along,
             clients_are_found_by_login_and_domain,
+            a_row_that_changed_since_it_was_read_is_not_replaced,
             digests_of_an_earlier_release_are_sealed,
             numbers_are_found_by_spelling_then_pattern,
             numbers_are_listed,
