@@ -13,13 +13,17 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::params::shown;
 
+/// Maximum number of characters of a login. It is part of an index, whose rows PostgreSQL limits.
+const LONGEST_LOGIN: usize = 64;
+
 impl Context<'_> {
-    /// Refuses a login that could become a number of another account.
+    /// Refuses a login that is not valid, or that could become a number of another account.
     pub(crate) async fn may_take_login(
         &self,
         account: &Account,
         login: &str,
     ) -> Result<(), Failure> {
+        check_login(login)?;
         let spellings = match login_rule(login) {
             LoginRule::Free => return Ok(()),
             LoginRule::Spelling(plain) => {
@@ -95,6 +99,18 @@ impl Context<'_> {
         let first = all.iter().min_by_key(|one| (one.created, one.sid));
         Ok(first.is_none_or(|first| first.sid == account.sid))
     }
+}
+
+/// Refuses logins that are not valid as the user part of a SIP address.
+fn check_login(login: &str) -> Result<(), Failure> {
+    let bad = |c: char| matches!(c, '?' | '=' | '@') || c.is_whitespace() || c.is_control();
+    if login.contains(bad) || login.chars().count() > LONGEST_LOGIN {
+        let reason = format!(
+            "the login is not valid; use at most {LONGEST_LOGIN} characters, without `?`, `=`, `@` or spaces"
+        );
+        return Err(Failure::parameter("Login", &reason));
+    }
+    Ok(())
 }
 
 /// The answer if a client could not be added.

@@ -159,7 +159,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .params(&[NEW, PROPERTIES])
         .answers(Answers::One(&ACCOUNT))
         .status([200, 201])
-        .doc("Creates an account below the one that makes the request."),
+        .doc("Creates an account below the one that makes the request. If it has a password, a client with the same password is created too, unless the part of the e-mail address before the `@` is not a valid login or is taken."),
     Route::get(ONE, |c, a, _| Box::pin(ready(get(c, a))))
         .needs(Action::Read, "Accounts")
         .answers(Answers::One(&ACCOUNT))
@@ -421,8 +421,8 @@ async fn organization(context: &Context<'_>, parent: &Account) -> Result<Organiz
     }
 }
 
-/// The client created with an account, unless the account may not use its login. It is added only
-/// if the login is not in use.
+/// The client created with an account, unless its login is not valid or not for the account to use.
+/// It is added only if the login is not in use.
 async fn own_client(
     context: &Context<'_>,
     account: &Account,

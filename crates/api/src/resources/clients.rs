@@ -259,10 +259,9 @@ async fn list(context: &Context<'_>, account: &Account) -> Answer {
 async fn create(context: &Context<'_>, account: &Account) -> Answer {
     let params = &context.params;
     let login = params.required("Login")?;
-    check_login(login)?;
+    context.may_take_login(account, login).await?;
     let password = params.required("Password")?;
     password::check(password)?;
-    context.may_take_login(account, login).await?;
     let mut client = new_client(context, account, login, password).await?;
     if let Some(name) = params.name("FriendlyName")? {
         client.friendly_name = name;
@@ -336,18 +335,6 @@ pub(crate) async fn set_password(
         .ok_or_else(|| Failure::of(error::INTERNAL).saying("the account has no organization"))?;
     client.ha1_md5 = ha1_md5(&client.login, &organization.domain_name, password);
     client.ha1_sha256 = ha1_sha256(&client.login, &organization.domain_name, password);
-    Ok(())
-}
-
-/// Refuses logins that are not valid as the user part of a SIP address.
-fn check_login(login: &str) -> Result<(), Failure> {
-    let bad = |c: char| matches!(c, '?' | '=' | '@') || c.is_whitespace() || c.is_control();
-    if login.contains(bad) || login.chars().count() > 64 {
-        return Err(Failure::parameter(
-            "Login",
-            "the login is not valid; use at most 64 characters, without `?`, `=`, `@` or spaces",
-        ));
-    }
     Ok(())
 }
 

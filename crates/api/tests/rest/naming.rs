@@ -210,3 +210,18 @@ async fn an_application_is_used_by_its_account_or_set_by_its_owner() {
     let clients = format!("/Accounts/{}/Clients.json", account_sid("a"));
     server.post(&of("a"), &clients, &login).await.is(400);
 }
+
+#[tokio::test]
+async fn an_account_whose_address_begins_with_no_valid_login_gets_no_client() {
+    let server = Server::start().await;
+    let admin = server.admin();
+    for (length, has_client) in [(64, true), (65, false), (3_500, false)] {
+        let local = "a".repeat(length);
+        let form = format!("EmailAddress={local}%40a.example&Password=RestComm12");
+        let made = server.post(&admin, "/Accounts.json", &form).await.json();
+        let found = server.store.client_of_login(&local, "one.example").await;
+        let found = found.unwrap().map(|client| client.account.to_string());
+        let sid = made["sid"].as_str().filter(|_| has_client);
+        assert_eq!(found.as_deref(), sid, "{length}");
+    }
+}
