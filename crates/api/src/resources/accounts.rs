@@ -19,6 +19,8 @@ use crate::value::{Entry, Field, Kind, Null, Resource, Value, View, field};
 
 /// Maximum number of accounts above a new one.
 const DEEPEST: usize = 2;
+/// Maximum size of an e-mail address before its `@`, in bytes (RFC 5321 §4.5.3.1.1).
+const LONGEST_LOCAL_PART: usize = 64;
 /// Reserved: the administrator of every installation has it.
 const RESERVED_EMAIL: &str = "administrator@company.com";
 
@@ -442,6 +444,14 @@ fn login_of(account: &Account) -> &str {
 }
 
 fn check_email(email: &str) -> Result<(), Failure> {
+    let local = email.split('@').next().unwrap_or_default();
+    if email.len() > Account::MAX_EMAIL_BYTES || local.len() > LONGEST_LOCAL_PART {
+        let reason = format!(
+            "at most {} bytes are allowed, of which {LONGEST_LOCAL_PART} before the `@`",
+            Account::MAX_EMAIL_BYTES
+        );
+        return Err(Failure::parameter("EmailAddress", &reason));
+    }
     let good = email.split_once('@').is_some_and(|(local, domain)| {
         let is_local = |c: char| !c.is_whitespace() && !c.is_control() && !"?=@,;:<>\"".contains(c);
         let is_domain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-');
@@ -584,6 +594,19 @@ mod tests {
 
     #[test]
     fn addresses_are_checked() {
+        let of_size =
+            |local: usize, domain: usize| format!("{}@{}", "a".repeat(local), "b".repeat(domain));
+        let table = [
+            (of_size(64, 189), true),
+            (of_size(65, 10), false),
+            (of_size(64, 190), false),
+            (of_size(1, 252), true),
+            (of_size(1, 253), false),
+            (format!("{}@b", "é".repeat(33)), false),
+        ];
+        for (email, good) in table {
+            assert_eq!(check_email(&email).is_ok(), good, "{email}");
+        }
         let table = [
             ("lyra@example.org", true),
             ("a.b+c@x-y.example", true),

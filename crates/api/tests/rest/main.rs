@@ -13,6 +13,7 @@ mod clients;
 mod deliveries;
 mod every_route;
 mod incoming_phone_numbers;
+mod long_values;
 mod messages;
 mod mistakes;
 mod naming;
