@@ -4,8 +4,10 @@
 //! checked here first.** Left to others: whether a name or number belongs to another account, which
 //! only the transaction that adds it can tell ([`StoreError::Taken`]).
 
-use model::naming::{Claimant, LoginRule, is_pattern, login_rule};
-use model::record::{Account, VoiceApplication};
+use std::sync::Arc;
+
+use model::naming::{Claimant, LoginRule, Owner, collide, is_pattern, login_rule};
+use model::record::{Account, Number, VoiceApplication};
 use model::{ApplicationSid, error};
 use store::StoreError;
 
@@ -36,8 +38,16 @@ impl Context<'_> {
             return Ok(());
         }
         let found = self.state.store.number_candidates(None, &spellings).await?;
-        // That of another account is refused by the store.
-        if found.exact.is_empty() {
+        let own = Owner {
+            account: account.sid,
+            organization: account.organization,
+        };
+        // That of another account is refused by the store, unless it is an extension elsewhere.
+        let decides = |number: &Arc<Number>| {
+            let existing = (number.phone_number.as_str(), number.owner());
+            number.account == account.sid || collide((login, own), existing)
+        };
+        if !found.exact.iter().any(decides) {
             let reason = "a login that looks like a phone number must be one of the account's numbers; add the number first, or choose a name";
             return Err(Failure::parameter("Login", reason));
         }

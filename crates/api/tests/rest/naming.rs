@@ -61,6 +61,28 @@ async fn no_account_takes_a_number_of_another_as_a_login() {
 }
 
 #[tokio::test]
+async fn a_number_of_another_organization_permits_no_login_that_is_an_emergency_number() {
+    let server = two_accounts().await;
+    let admin = server.admin();
+    let there = server.other_organization("two.example").await;
+    let form = format!("EmailAddress=x%40two.example&Password=RestComm12&OrganizationSid={there}");
+    let made = server.post(&admin, "/Accounts.json", &form).await.json();
+    let numbers = format!(
+        "/Accounts/{}/IncomingPhoneNumbers.json",
+        made["sid"].as_str().unwrap()
+    );
+    for text in ["112", "+12025553333"] {
+        let form = format!("isSIP=true&PhoneNumber={}", text.replace('+', "%2B"));
+        server.post(&admin, &numbers, &form).await.is(200);
+    }
+    client(&server, &of("a"), "a", "112").await.is(400);
+    client(&server, &of("a"), "a", "+12025553333").await.is(409);
+    number(&server, &of("a"), "a", "112").await.is(200);
+    client(&server, &of("a"), "a", "112").await.is(200);
+    client(&server, &of("b"), "b", "112").await.is(409);
+}
+
+#[tokio::test]
 async fn no_account_takes_a_login_of_another_as_a_number() {
     let server = two_accounts().await;
     client(&server, &of("b"), "b", "1001").await.is(200);
