@@ -185,6 +185,7 @@ impl From<StoreError> for Failure {
             StoreError::Duplicate(what) => {
                 Self::of(error::CONFLICT).saying(format!("{what} exists already"))
             }
+            StoreError::AccountClosed => Self::of(error::ACCOUNT_NOT_ACTIVE),
             StoreError::NoRow(_) => {
                 let reason = "no row of this list has this identifier (it may have been deleted); start again from the first page";
                 Self::parameter("AfterSid", reason)

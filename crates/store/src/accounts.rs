@@ -1,12 +1,15 @@
 //! Changes of accounts: each sets only the columns that it is about.
 //!
 //! **Invariant: the status of an account is set by [`Store::set_account_status`] alone**, except that
-//! the first password makes an account active; and nothing changes a closed account. Whatever was
-//! read before, and wherever, does not return with a later write. Left to others: who may change what.
+//! the first password makes an account active; and nothing changes a closed account, or is added to
+//! one. Whatever was read before, and wherever, does not return with a later write. Left to others: who
+//! may change what.
 
 use model::{AccountSid, Timestamp};
 
 use crate::admin::Admin;
+use crate::connection::{Connection, Failure};
+use crate::dialect::Dialect;
 use crate::sql::Sql;
 use crate::{Result, Store};
 
@@ -106,6 +109,26 @@ impl Store {
 
     async fn write_account(&self, sql: Sql) -> Result<bool> {
         self.administer(Admin::ChangeAccount(sql)).await
+    }
+}
+
+/// Fails with [`Failure::AccountClosed`] if an account is closed. It is not closed before the end of the
+/// transaction either.
+pub(crate) async fn check_open(
+    db: &mut Connection,
+    dialect: Dialect,
+    sid: AccountSid,
+) -> Result<(), Failure> {
+    if let Some(lock) = dialect.lock_directory() {
+        db.run(lock).await?;
+    }
+    let mut sql = Sql::default();
+    sql.with("SELECT sid FROM accounts WHERE sid = ?", sid)
+        .text(" AND status = 'closed'");
+    if db.all(&sql).await?.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::AccountClosed)
     }
 }
 

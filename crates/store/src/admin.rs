@@ -7,6 +7,7 @@ use model::{
     AccountSid, AccountStatus, ApplicationSid, ClientSid, NumberSid, RecordingSid, Timestamp,
 };
 
+use crate::accounts;
 use crate::apply::Context;
 use crate::conferences;
 use crate::connection::{Connection, Failure};
@@ -20,7 +21,10 @@ use crate::sql::{Arg, ROWS_AT_ONCE, Sql, Table};
 /// One such write.
 pub(crate) enum Admin {
     InsertOrganization(Organization),
-    InsertAccount(Vec<Arg>),
+    InsertAccount {
+        parent: Option<AccountSid>,
+        row: Vec<Arg>,
+    },
     /// A statement that changes one account.
     ChangeAccount(Sql),
     SetAccountStatus {
@@ -57,7 +61,7 @@ impl Admin {
     pub(crate) const fn changes_look_ups(&self) -> bool {
         match self {
             Self::InsertOrganization(_)
-            | Self::InsertAccount(_)
+            | Self::InsertAccount { .. }
             | Self::ChangeAccount(_)
             | Self::SetAccountStatus { .. }
             | Self::InsertClient(..)
@@ -78,7 +82,10 @@ impl Admin {
 
     /// The statement for an account with its token sealed.
     pub(crate) fn insert_account(account: &Account, key: &crate::SecretKey) -> Self {
-        Self::InsertAccount(rows::account_args(account, key))
+        Self::InsertAccount {
+            parent: account.parent,
+            row: rows::account_args(account, key),
+        }
     }
 
     /// The statement for a client with its digests sealed.
@@ -110,9 +117,18 @@ pub(crate) async fn apply(
     };
     let sql = match admin {
         Admin::InsertOrganization(row) => insert(&ORGANIZATIONS, rows::organization_args(row)),
-        Admin::InsertAccount(args) => insert(&rows::ACCOUNTS, args.clone()),
+        Admin::InsertAccount { parent, row } => {
+            if let Some(parent) = parent {
+                accounts::check_open(db, context.dialect, *parent).await?;
+            }
+            insert(&rows::ACCOUNTS, row.clone())
+        }
         Admin::ChangeAccount(sql) => sql.clone(),
         Admin::SetAccountStatus { sid, status, at } => {
+            if let Some(lock) = context.dialect.lock_directory() {
+                // Nothing is added meanwhile that this transaction does not see.
+                db.run(lock).await?;
+            }
             return set_account_status(db, counts, (*sid, *status), *at).await;
         }
         Admin::InsertClient(claim, row) => {
@@ -131,7 +147,10 @@ pub(crate) async fn apply(
             return update(db, context, &NUMBERS, rows::number_args(row), *read).await;
         }
         Admin::DeleteNumber(sid) => NUMBERS.delete(*sid),
-        Admin::InsertApplication(row) => insert(&APPLICATIONS, rows::application_args(row)),
+        Admin::InsertApplication(row) => {
+            accounts::check_open(db, context.dialect, row.account).await?;
+            insert(&APPLICATIONS, rows::application_args(row))
+        }
         Admin::UpdateApplication(row, read) => {
             return update(
                 db,

@@ -177,7 +177,8 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::StoreError::Duplicate`] if the identifier, e-mail address or login is taken,
-    /// [`crate::StoreError::Taken`] if the login is a number of another account.
+    /// [`crate::StoreError::Taken`] if the login is a number of another account,
+    /// [`crate::StoreError::AccountClosed`] if its parent is closed.
     pub async fn insert_account(&self, account: Account, client: Option<Client>) -> Result<()> {
         let account = Admin::insert_account(&account, self.key());
         let client = client.map(|client| Admin::insert_client(&client, self.key()));
@@ -309,7 +310,8 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::StoreError::Duplicate`] if the organization already has its login,
-    /// [`crate::StoreError::Taken`] if another account has it as a number.
+    /// [`crate::StoreError::Taken`] if another account has it as a number,
+    /// [`crate::StoreError::AccountClosed`] if its own account is closed.
     pub async fn insert_client(&self, client: Client) -> Result<()> {
         self.administer(Admin::insert_client(&client, self.key()))
             .await
@@ -404,7 +406,8 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::StoreError::Duplicate`] if the organization already has it,
-    /// [`crate::StoreError::Taken`] if it is another account's.
+    /// [`crate::StoreError::Taken`] if it is another account's, [`crate::StoreError::AccountClosed`] if its
+    /// own is closed.
     pub async fn insert_number(&self, number: Number) -> Result<()> {
         self.administer(Admin::InsertNumber(number)).await.map(drop)
     }
@@ -474,7 +477,7 @@ impl Store {
     /// Adds an application.
     ///
     /// # Errors
-    /// As reported by the database.
+    /// [`crate::StoreError::AccountClosed`] if its account is closed.
     pub async fn insert_application(&self, application: Application) -> Result<()> {
         self.administer(Admin::InsertApplication(application))
             .await

@@ -369,8 +369,10 @@ async fn create(context: &Context<'_>, parent: &Account) -> Answer {
         updated: now,
     };
     let client = match password {
-        Some(password) => own_client(context, &account, password).await?,
-        None => None,
+        Some(password) if account.status != AccountStatus::Closed => {
+            own_client(context, &account, password).await?
+        }
+        Some(_) | None => None,
     };
     let store = &context.state.store;
     let had_client = client.is_some();

@@ -50,3 +50,31 @@ async fn tokens_are_changed_as_they_are_not_as_another_server_knew_them() {
     let again = one.post(&who, &secondary, "").await;
     again.is(409);
 }
+
+#[tokio::test]
+async fn nothing_is_created_for_an_account_that_another_server_has_closed() {
+    let Some((one, two, _postgres)) = Server::two().await else {
+        return;
+    };
+    let sid = one.account("lyra", one.admin).await;
+    let (who, account) = (of("lyra"), format!("/Accounts/{sid}"));
+    // From now on, the other server knows it as active.
+    two.get(&who, &account).await.is(200);
+    let close = one.post(&one.admin(), &account, "Status=closed").await;
+    close.is(200);
+    let table = [
+        ("Clients", "Login=kim&Password=RestComm12"),
+        ("IncomingPhoneNumbers", "PhoneNumber=3003&isSIP=true"),
+        ("Applications", "FriendlyName=a"),
+    ];
+    let lists = table.map(|(list, form)| (format!("{account}/{list}.json"), form));
+    let below = "EmailAddress=x%40a.example&Password=RestComm12";
+    for (path, form) in lists
+        .into_iter()
+        .chain([("/Accounts.json".to_owned(), below)])
+    {
+        let refused = two.post(&who, &path, form).await;
+        assert_eq!(refused.error()["code"], 20005, "{path}");
+        refused.is(403);
+    }
+}

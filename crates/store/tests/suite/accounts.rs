@@ -1,9 +1,9 @@
 //! Cases about changes of accounts, which never write back what was read before.
 
 use model::AccountStatus::{self, Active, Closed, Suspended, Uninitialized};
-use model::Timestamp;
-use model::record::Account;
-use store::{AccountChange, Store};
+use model::record::{Account, Client, Number};
+use model::{OrganizationSid, Timestamp};
+use store::{AccountChange, Scope, Store, StoreError};
 
 use super::Database;
 use super::values::*;
@@ -148,4 +148,60 @@ pub(crate) async fn tokens_change_as_they_were_read_or_not_at_all(db: &Database)
     assert!(!deleted.await.unwrap());
     assert!(!store.add_secondary_token(sid, "four", at).await.unwrap());
     assert_eq!(tokens().await, both("two", "token-1"));
+}
+
+/// Adds one of everything that an account can own, and an account below it, with a client of its own.
+pub(crate) async fn add_to(
+    store: &Store,
+    n: u32,
+    organization: OrganizationSid,
+) -> [Result<(), StoreError>; 4] {
+    let of = account_sid(n);
+    let client = |n: u32| Client {
+        account: account_sid(n),
+        ..client(n, organization, &format!("c{n}"))
+    };
+    let number = Number {
+        account: of,
+        ..number(n, organization, &format!("99{n:04}"))
+    };
+    let mut application = application(n);
+    application.account = of;
+    let below = new_account(n + 1_000, Some(n), organization);
+    [
+        store.insert_client(client(n)).await,
+        store.insert_number(number).await,
+        store.insert_application(application).await,
+        store.insert_account(below, Some(client(n + 1_000))).await,
+    ]
+}
+
+/// What is left of that.
+pub(crate) async fn owned_by(store: &Store, n: u32) -> (usize, usize, usize, usize) {
+    let scope = Scope::Tree(account_sid(n));
+    let clients = store.clients(scope).await.unwrap();
+    let number = store.number(number_sid(n)).await.unwrap();
+    let applications = store.applications(scope).await.unwrap();
+    let accounts = store.account_tree(account_sid(n)).await.unwrap();
+    let open = accounts.iter().filter(|account| account.status != Closed);
+    let numbers = usize::from(number.is_some());
+    (clients.len(), numbers, applications.len(), open.count())
+}
+
+pub(crate) async fn nothing_is_added_to_a_closed_account(db: &Database) {
+    let store = db.open().await;
+    let organization = organization(&store, 1, "one.example").await;
+    for (n, status) in [(1, Active), (2, Suspended), (3, Closed)] {
+        insert_account(&store, n, None, organization).await;
+        set_status(&store, n, status).await;
+        let added = add_to(&store, n, organization).await;
+        let closed = status == Closed;
+        let is_refused = |result: &Result<(), StoreError>| {
+            matches!(result, Err(StoreError::AccountClosed)) && closed
+        };
+        let as_expected = |result| is_refused(result) || result.is_ok() && !closed;
+        assert!(added.iter().all(as_expected), "{status}: {added:?}");
+        let expected = if closed { (0, 0, 0, 0) } else { (2, 1, 1, 2) };
+        assert_eq!(owned_by(&store, n).await, expected, "{status}");
+    }
 }

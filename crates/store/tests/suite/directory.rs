@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use model::naming::Claimant;
 use model::record::{Account, Application, Client, Number, Recording};
-use model::{AccountStatus, DialectName, HttpMethod, Timestamp};
+use model::{AccountStatus, HttpMethod, Timestamp};
 use store::{
     AdminSeed, Change, NumberFilter, NumberKey, RecordingFilter, Scope, SecretKey, Sort, Store,
     StoreError, Window,
@@ -463,24 +463,7 @@ pub(crate) async fn numbers_are_listed(db: &Database) {
 
 pub(crate) async fn applications_come_back(db: &Database) {
     let store = db.open().await;
-    let mut application = Application {
-        sid: application_sid(1),
-        account: account_sid(1),
-        friendly_name: "受付".to_owned(),
-        api_version: "2012-04-24".to_owned(),
-        voice_caller_id_lookup: true,
-        rcml_url: Some(String::new()),
-        method: Some(HttpMethod::Get),
-        fallback_url: Some("http://a/f".to_owned()),
-        fallback_method: Some(HttpMethod::Post),
-        status_callback: Some("http://a/s".to_owned()),
-        status_callback_method: None,
-        dialect: DialectName::Twilio,
-        kind: None,
-        extra: [("SmsUrl".to_owned(), "http://a/m".to_owned())].into(),
-        created: Timestamp(1),
-        updated: Timestamp(2),
-    };
+    let mut application = application(1);
     assert!(store.application(application.sid).await.unwrap().is_none());
     store.insert_application(application.clone()).await.unwrap();
     assert_eq!(

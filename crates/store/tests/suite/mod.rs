@@ -70,6 +70,7 @@ macro_rules! for_each_case {
             a_change_of_an_account_sets_only_what_it_names,
             changes_of_an_account_at_once_are_all_kept,
             tokens_change_as_they_were_read_or_not_at_all,
+            nothing_is_added_to_a_closed_account,
             closing_an_account_takes_its_tree_along,
             clients_are_found_by_login_and_domain,
             a_row_that_changed_since_it_was_read_is_not_replaced,
