@@ -516,8 +516,8 @@ async fn update(context: &Context<'_>, account: &Account) -> Answer {
         change.password_hash = Some(hash_password(password.to_owned()).await?);
     }
     let store = &context.state.store;
-    if change != AccountChange::default() || status.is_none() {
-        // It may have been closed since it was read.
+    if change != AccountChange::default() || status != Some(AccountStatus::Closed) {
+        // It may have been closed since it was read. Then it can only be closed again.
         if !store.change_account(account.sid, &change, now()).await? {
             return Err(Failure::parameter(
                 "Status",

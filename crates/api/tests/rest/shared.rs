@@ -9,18 +9,23 @@ async fn an_account_that_another_server_has_closed_or_suspended_stays_so() {
     };
     let p = one.account("p", one.admin).await;
     let change = "FriendlyName=back&Password=RestComm13&Role=Administrator";
-    for (name, status) in [("closed", 400), ("suspended", 200)] {
+    let table = [
+        ("a", "closed", change, 400),
+        ("b", "suspended", change, 200),
+        ("c", "closed", "Status=active", 400),
+    ];
+    for (name, word, change, status) in table {
         let path = format!("/Accounts/{}.json", one.account(name, p).await);
         // From now on, the other server knows it as active.
         let shown = two.get(&of(name), &path).await.json();
         assert_eq!(shown["status"], "active");
-        let form = format!("Status={name}");
+        let form = format!("Status={word}");
         one.post(&of("p"), &path, &form).await.is(200);
         let changed = two.post(&of(name), &path, change).await;
         changed.is(status);
         assert_eq!(changed.body.contains("a closed account"), status == 400);
         let shown = two.get(&two.admin(), &path).await.json();
-        assert_eq!(shown["status"], name);
+        assert_eq!(shown["status"], word);
         assert_eq!(shown["friendly_name"] == "back", status == 200);
     }
 }
