@@ -270,6 +270,14 @@ pub(crate) fn owned<T: Owned>(account: &Account, found: Option<T>) -> Option<T> 
     found.filter(|found| found.owner() == account.sid)
 }
 
+/// How often a change is tried while other requests change the same row.
+pub(crate) const ATTEMPTS: usize = 10;
+
+/// When a row is changed that was last changed at `read`: later, also if another server's clock is ahead.
+pub(crate) fn after(read: Timestamp) -> Timestamp {
+    now().max(Timestamp(read.0.saturating_add(1)))
+}
+
 /// The clock of this crate.
 pub(crate) fn now() -> Timestamp {
     std::time::SystemTime::now()

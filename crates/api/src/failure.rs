@@ -79,6 +79,12 @@ impl Failure {
         Self::of(error::BAD_PARAMETER).saying(format!("{name}: {reason}"))
     }
 
+    /// Other requests have changed the resource each time when it was about to be.
+    pub(crate) fn contended() -> Self {
+        Self::of(error::CONFLICT)
+            .saying("other requests keep changing this resource; send the request again")
+    }
+
     /// The resource supports only these methods.
     pub(crate) fn method(allowed: &str) -> Self {
         Self {
@@ -179,6 +185,7 @@ impl From<StoreError> for Failure {
             StoreError::Duplicate(what) => {
                 Self::of(error::CONFLICT).saying(format!("{what} exists already"))
             }
+            StoreError::AccountClosed => Self::of(error::ACCOUNT_NOT_ACTIVE),
             StoreError::NoRow(_) => {
                 let reason = "no row of this list has this identifier (it may have been deleted); start again from the first page";
                 Self::parameter("AfterSid", reason)

@@ -4,8 +4,10 @@
 //! checked here first.** Left to others: whether a name or number belongs to another account, which
 //! only the transaction that adds it can tell ([`StoreError::Taken`]).
 
-use model::naming::{Claimant, LoginRule, is_pattern, login_rule};
-use model::record::{Account, VoiceApplication};
+use std::sync::Arc;
+
+use model::naming::{Claimant, LoginRule, Owner, collide, is_pattern, login_rule};
+use model::record::{Account, Number, VoiceApplication};
 use model::{ApplicationSid, error};
 use store::StoreError;
 
@@ -13,13 +15,17 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::params::shown;
 
+/// Maximum number of characters of a login. It is part of an index, whose rows PostgreSQL limits.
+const LONGEST_LOGIN: usize = 64;
+
 impl Context<'_> {
-    /// Refuses a login that could become a number of another account.
+    /// Refuses a login that is not valid, or that could become a number of another account.
     pub(crate) async fn may_take_login(
         &self,
         account: &Account,
         login: &str,
     ) -> Result<(), Failure> {
+        check_login(login)?;
         let spellings = match login_rule(login) {
             LoginRule::Free => return Ok(()),
             LoginRule::Spelling(plain) => {
@@ -32,8 +38,16 @@ impl Context<'_> {
             return Ok(());
         }
         let found = self.state.store.number_candidates(None, &spellings).await?;
-        // That of another account is refused by the store.
-        if found.exact.is_empty() {
+        let own = Owner {
+            account: account.sid,
+            organization: account.organization,
+        };
+        // That of another account is refused by the store, unless it is an extension elsewhere.
+        let decides = |number: &Arc<Number>| {
+            let existing = (number.phone_number.as_str(), number.owner());
+            number.account == account.sid || collide((login, own), existing)
+        };
+        if !found.exact.iter().any(decides) {
             let reason = "a login that looks like a phone number must be one of the account's numbers; add the number first, or choose a name";
             return Err(Failure::parameter("Login", reason));
         }
@@ -95,6 +109,18 @@ impl Context<'_> {
         let first = all.iter().min_by_key(|one| (one.created, one.sid));
         Ok(first.is_none_or(|first| first.sid == account.sid))
     }
+}
+
+/// Refuses logins that are not valid as the user part of a SIP address.
+fn check_login(login: &str) -> Result<(), Failure> {
+    let bad = |c: char| matches!(c, '?' | '=' | '@') || c.is_whitespace() || c.is_control();
+    if login.contains(bad) || login.chars().count() > LONGEST_LOGIN {
+        let reason = format!(
+            "the login is not valid; use at most {LONGEST_LOGIN} characters, without `?`, `=`, `@` or spaces"
+        );
+        return Err(Failure::parameter("Login", &reason));
+    }
+    Ok(())
 }
 
 /// The answer if a client could not be added.

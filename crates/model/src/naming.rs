@@ -59,12 +59,14 @@ pub fn collide(client: (&str, Owner), number: (&str, Owner)) -> bool {
             .any(|spelling| spelling == number.0)
 }
 
-/// Whether a number that another account wants to add is dialled like an existing one: extensions
-/// and patterns belong to an organization, all other numbers are global.
+/// Whether a number that another account wants to add is dialled like an existing one. Extensions
+/// and patterns belong to an organization, and do not collide with any number of another; all other
+/// numbers are global. It does not matter which of the two exists.
 #[must_use]
 pub fn is_taken(wanted: (&str, Owner), existing: (&str, Owner)) -> bool {
-    let is_local = is_extension(wanted.0) || is_pattern(wanted.0);
-    let shares = wanted.1.organization == existing.1.organization || !is_local;
+    let is_local = |number: &str| is_extension(number) || is_pattern(number);
+    let shares = wanted.1.organization == existing.1.organization
+        || !(is_local(wanted.0) || is_local(existing.0));
     wanted.1.account != existing.1.account
         && shares
         && candidates(wanted.0)
@@ -169,13 +171,28 @@ mod tests {
             ("+12025550100", "12025550100", ELSEWHERE, true),
             ("1001", "1001", B, true),
             ("1001", "1001", ELSEWHERE, false),
+            ("+1001", "1001", B, true),
+            ("+1001", "1001", ELSEWHERE, false),
+            ("+1001", "+1001", ELSEWHERE, true),
+            ("+1234567", "1234567", ELSEWHERE, true),
             ("*", "*", ELSEWHERE, false),
+            ("*77", "*77", ELSEWHERE, false),
+            ("*77", "*77", B, true),
             ("1001", "1001", A, false),
             ("1001", "1002", B, false),
         ];
         for (wanted, existing, of, expected) in table {
-            let taken = is_taken((wanted, A), (existing, of));
-            assert_eq!(taken, expected, "{wanted} {existing}");
+            let (wanted, existing) = ((wanted, A), (existing, of));
+            assert_eq!(
+                is_taken(wanted, existing),
+                expected,
+                "{wanted:?} {existing:?}"
+            );
+            assert_eq!(
+                is_taken(existing, wanted),
+                expected,
+                "{existing:?} {wanted:?}"
+            );
         }
     }
 

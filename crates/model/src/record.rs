@@ -500,6 +500,10 @@ impl Account {
     /// Most accounts on the way from one to the top of its tree, itself included. Every walk upwards ends here, so that
     /// rows that form a circle cannot hold it up.
     pub const MAX_ANCESTRY: usize = 16;
+
+    /// Maximum size of an e-mail address, in bytes: what fits into a path of 256 with its angle brackets (RFC 5321
+    /// §4.5.3.1.3).
+    pub const MAX_EMAIL_BYTES: usize = 254;
 }
 
 impl Client {

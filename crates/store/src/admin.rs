@@ -7,6 +7,7 @@ use model::{
     AccountSid, AccountStatus, ApplicationSid, ClientSid, NumberSid, RecordingSid, Timestamp,
 };
 
+use crate::accounts;
 use crate::apply::Context;
 use crate::conferences;
 use crate::connection::{Connection, Failure};
@@ -20,21 +21,25 @@ use crate::sql::{Arg, ROWS_AT_ONCE, Sql, Table};
 /// One such write.
 pub(crate) enum Admin {
     InsertOrganization(Organization),
-    InsertAccount(Vec<Arg>),
-    UpdateAccount(Vec<Arg>),
+    InsertAccount {
+        parent: Option<AccountSid>,
+        row: Vec<Arg>,
+    },
+    /// A statement that changes one account.
+    ChangeAccount(Sql),
     SetAccountStatus {
         sid: AccountSid,
         status: AccountStatus,
         at: Timestamp,
     },
     InsertClient(Claim, Vec<Arg>),
-    UpdateClient(Vec<Arg>),
+    UpdateClient(Vec<Arg>, Timestamp),
     DeleteClient(ClientSid),
     InsertNumber(Number),
-    UpdateNumber(Number),
+    UpdateNumber(Number, Timestamp),
     DeleteNumber(NumberSid),
     InsertApplication(Application),
-    UpdateApplication(Application),
+    UpdateApplication(Application, Timestamp),
     DeleteApplication(ApplicationSid),
     DeleteRecordings(Vec<RecordingSid>),
     /// Deletes some notifications of an account and of all below it: to be repeated until it deletes none.
@@ -56,17 +61,17 @@ impl Admin {
     pub(crate) const fn changes_look_ups(&self) -> bool {
         match self {
             Self::InsertOrganization(_)
-            | Self::InsertAccount(_)
-            | Self::UpdateAccount(_)
+            | Self::InsertAccount { .. }
+            | Self::ChangeAccount(_)
             | Self::SetAccountStatus { .. }
             | Self::InsertClient(..)
-            | Self::UpdateClient(_)
+            | Self::UpdateClient(..)
             | Self::DeleteClient(_)
             | Self::InsertNumber(_)
-            | Self::UpdateNumber(_)
+            | Self::UpdateNumber(..)
             | Self::DeleteNumber(_)
             | Self::InsertApplication(_)
-            | Self::UpdateApplication(_)
+            | Self::UpdateApplication(..)
             | Self::DeleteApplication(_) => true,
             Self::DeleteRecordings(_)
             | Self::DeleteNotifications(_)
@@ -77,12 +82,10 @@ impl Admin {
 
     /// The statement for an account with its token sealed.
     pub(crate) fn insert_account(account: &Account, key: &crate::SecretKey) -> Self {
-        Self::InsertAccount(rows::account_args(account, key))
-    }
-
-    /// The statement for an account with its token sealed.
-    pub(crate) fn update_account(account: &Account, key: &crate::SecretKey) -> Self {
-        Self::UpdateAccount(rows::account_args(account, key))
+        Self::InsertAccount {
+            parent: account.parent,
+            row: rows::account_args(account, key),
+        }
     }
 
     /// The statement for a client with its digests sealed.
@@ -91,8 +94,8 @@ impl Admin {
     }
 
     /// The statement for a client with its digests sealed.
-    pub(crate) fn update_client(client: &Client, key: &crate::SecretKey) -> Self {
-        Self::UpdateClient(rows::client_args(client, key))
+    pub(crate) fn update_client(client: &Client, read: Timestamp, key: &crate::SecretKey) -> Self {
+        Self::UpdateClient(rows::client_args(client, key), read)
     }
 }
 
@@ -114,25 +117,50 @@ pub(crate) async fn apply(
     };
     let sql = match admin {
         Admin::InsertOrganization(row) => insert(&ORGANIZATIONS, rows::organization_args(row)),
-        Admin::InsertAccount(args) => insert(&rows::ACCOUNTS, args.clone()),
-        Admin::UpdateAccount(args) => rows::ACCOUNTS.update(args.clone()),
+        Admin::InsertAccount { parent, row } => {
+            if let Some(parent) = parent {
+                accounts::check_open(db, context.dialect, *parent).await?;
+            }
+            insert(&rows::ACCOUNTS, row.clone())
+        }
+        Admin::ChangeAccount(sql) => sql.clone(),
         Admin::SetAccountStatus { sid, status, at } => {
+            if let Some(lock) = context.dialect.lock_directory() {
+                // Nothing is added meanwhile that this transaction does not see.
+                db.run(lock).await?;
+            }
             return set_account_status(db, counts, (*sid, *status), *at).await;
         }
         Admin::InsertClient(claim, row) => {
             claim.check(db, context.dialect).await?;
             insert(&CLIENTS, row.clone())
         }
-        Admin::UpdateClient(row) => CLIENTS.update(row.clone()),
+        Admin::UpdateClient(row, read) => {
+            return update(db, context, &CLIENTS, row.clone(), *read).await;
+        }
         Admin::DeleteClient(sid) => CLIENTS.delete(*sid),
         Admin::InsertNumber(row) => {
             Claim::of_number(row).check(db, context.dialect).await?;
             insert(&NUMBERS, rows::number_args(row))
         }
-        Admin::UpdateNumber(row) => NUMBERS.update(rows::number_args(row)),
+        Admin::UpdateNumber(row, read) => {
+            return update(db, context, &NUMBERS, rows::number_args(row), *read).await;
+        }
         Admin::DeleteNumber(sid) => NUMBERS.delete(*sid),
-        Admin::InsertApplication(row) => insert(&APPLICATIONS, rows::application_args(row)),
-        Admin::UpdateApplication(row) => APPLICATIONS.update(rows::application_args(row)),
+        Admin::InsertApplication(row) => {
+            accounts::check_open(db, context.dialect, row.account).await?;
+            insert(&APPLICATIONS, rows::application_args(row))
+        }
+        Admin::UpdateApplication(row, read) => {
+            return update(
+                db,
+                context,
+                &APPLICATIONS,
+                rows::application_args(row),
+                *read,
+            )
+            .await;
+        }
         Admin::DeleteApplication(sid) => APPLICATIONS.delete(*sid),
         Admin::DeleteRecordings(sids) => {
             let mut sql = Sql::default();
@@ -153,6 +181,18 @@ pub(crate) async fn apply(
         }
     };
     Ok(db.execute(sql).await? > 0 || context.repeated)
+}
+
+/// Replaces a row; `false` unless it is as it was read, or as this write left it before.
+async fn update(
+    db: &mut Connection,
+    context: Context,
+    table: &Table,
+    row: Vec<Arg>,
+    read: Timestamp,
+) -> Result<bool, Failure> {
+    let sql = table.update_unchanged(row, read, context.repeated);
+    Ok(db.execute(sql).await? > 0)
 }
 
 async fn set_account_status(

@@ -87,6 +87,8 @@ pub(crate) enum Failure {
     Unreachable(tokio_postgres::Error),
     #[error("another account has this name or number")]
     Taken(Claimant),
+    #[error("the account is closed")]
+    AccountClosed,
     #[error("{0}")]
     Unreadable(String),
     #[error("the server does not respond")]
@@ -110,6 +112,7 @@ impl From<&Failure> for StoreError {
         match failure {
             Failure::Closed => Self::Closed,
             Failure::Taken(by) => Self::Taken(*by),
+            Failure::AccountClosed => Self::AccountClosed,
             Failure::Busy => Self::Unavailable(failure.to_string()),
             Failure::Embedded(_)
             | Failure::Shared(_)
@@ -219,7 +222,11 @@ impl Failure {
                 None => shared::is_cut_off(error),
             },
             Self::Unreachable(_) | Self::Silent | Self::Stale => true,
-            Self::Taken(_) | Self::Unreadable(_) | Self::Busy | Self::Closed => false,
+            Self::Taken(_)
+            | Self::AccountClosed
+            | Self::Unreadable(_)
+            | Self::Busy
+            | Self::Closed => false,
         }
     }
 
@@ -248,6 +255,7 @@ impl Failure {
             Self::Silent
             | Self::Stale
             | Self::Taken(_)
+            | Self::AccountClosed
             | Self::Unreadable(_)
             | Self::Busy
             | Self::Closed => false,
@@ -269,6 +277,7 @@ impl Failure {
             Self::Embedded(_)
             | Self::Unreachable(_)
             | Self::Taken(_)
+            | Self::AccountClosed
             | Self::Unreadable(_)
             | Self::Silent
             | Self::Stale

@@ -72,8 +72,9 @@ impl Dialect {
         }
     }
 
-    /// Makes transactions of several processes that add a name or number wait for each other.
-    pub(crate) const fn lock_names(self) -> Option<&'static str> {
+    /// Makes transactions of several processes wait for each other that add an account or what belongs
+    /// to one, or set the status of accounts.
+    pub(crate) const fn lock_directory(self) -> Option<&'static str> {
         match self {
             Self::Sqlite => None, // `begin` does.
             Self::Postgres => Some("SELECT CAST(pg_advisory_xact_lock(7262) AS TEXT)"),

@@ -177,21 +177,12 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::StoreError::Duplicate`] if the identifier, e-mail address or login is taken,
-    /// [`crate::StoreError::Taken`] if the login is a number of another account.
+    /// [`crate::StoreError::Taken`] if the login is a number of another account,
+    /// [`crate::StoreError::AccountClosed`] if its parent is closed.
     pub async fn insert_account(&self, account: Account, client: Option<Client>) -> Result<()> {
         let account = Admin::insert_account(&account, self.key());
         let client = client.map(|client| Admin::insert_client(&client, self.key()));
         self.administer_all([Some(account), client].into_iter().flatten())
-            .await
-            .map(drop)
-    }
-
-    /// Replaces an account.
-    ///
-    /// # Errors
-    /// [`crate::StoreError::Duplicate`] if the e-mail address is taken.
-    pub async fn update_account(&self, account: Account) -> Result<()> {
-        self.administer(Admin::update_account(&account, self.key()))
             .await
             .map(drop)
     }
@@ -319,19 +310,22 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::StoreError::Duplicate`] if the organization already has its login,
-    /// [`crate::StoreError::Taken`] if another account has it as a number.
+    /// [`crate::StoreError::Taken`] if another account has it as a number,
+    /// [`crate::StoreError::AccountClosed`] if its own account is closed.
     pub async fn insert_client(&self, client: Client) -> Result<()> {
         self.administer(Admin::insert_client(&client, self.key()))
             .await
             .map(drop)
     }
 
-    /// Replaces a client; `false` if it does not exist.
+    /// Replaces a client; `false` if it does not exist, or has changed since it was read.
+    ///
+    /// - `read`: its `updated` as read; the new one must be another
     ///
     /// # Errors
     /// As reported by the database.
-    pub async fn update_client(&self, client: Client) -> Result<bool> {
-        self.administer(Admin::update_client(&client, self.key()))
+    pub async fn update_client(&self, client: Client, read: Timestamp) -> Result<bool> {
+        self.administer(Admin::update_client(&client, read, self.key()))
             .await
     }
 
@@ -412,17 +406,20 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::StoreError::Duplicate`] if the organization already has it,
-    /// [`crate::StoreError::Taken`] if it is another account's.
+    /// [`crate::StoreError::Taken`] if it is another account's, [`crate::StoreError::AccountClosed`] if its
+    /// own is closed.
     pub async fn insert_number(&self, number: Number) -> Result<()> {
         self.administer(Admin::InsertNumber(number)).await.map(drop)
     }
 
-    /// Replaces a number; `false` if it does not exist.
+    /// Replaces a number; `false` if it does not exist, or has changed since it was read.
+    ///
+    /// - `read`: its `updated` as read; the new one must be another
     ///
     /// # Errors
     /// As reported by the database.
-    pub async fn update_number(&self, number: Number) -> Result<bool> {
-        self.administer(Admin::UpdateNumber(number)).await
+    pub async fn update_number(&self, number: Number, read: Timestamp) -> Result<bool> {
+        self.administer(Admin::UpdateNumber(number, read)).await
     }
 
     /// Deletes a number; `false` if it did not exist.
@@ -454,12 +451,17 @@ impl Store {
             Ok(known) => return Ok(known),
             Err(generation) => generation,
         };
-        let found = self
-            .one(&rows::APPLICATIONS, sid, rows::application)
-            .await?;
-        let found = found.map(Arc::new);
+        let found = self.current_application(sid).await?.map(Arc::new);
         cache.keep(generation, sid, found.clone());
         Ok(found)
+    }
+
+    /// An application as it is now. Never cached.
+    ///
+    /// # Errors
+    /// As reported by the database.
+    pub async fn current_application(&self, sid: ApplicationSid) -> Result<Option<Application>> {
+        self.one(&rows::APPLICATIONS, sid, rows::application).await
     }
 
     /// Applications, oldest first.
@@ -475,19 +477,26 @@ impl Store {
     /// Adds an application.
     ///
     /// # Errors
-    /// As reported by the database.
+    /// [`crate::StoreError::AccountClosed`] if its account is closed.
     pub async fn insert_application(&self, application: Application) -> Result<()> {
         self.administer(Admin::InsertApplication(application))
             .await
             .map(drop)
     }
 
-    /// Replaces an application; `false` if it does not exist.
+    /// Replaces an application; `false` if it does not exist, or has changed since it was read.
+    ///
+    /// - `read`: its `updated` as read; the new one must be another
     ///
     /// # Errors
     /// As reported by the database.
-    pub async fn update_application(&self, application: Application) -> Result<bool> {
-        self.administer(Admin::UpdateApplication(application)).await
+    pub async fn update_application(
+        &self,
+        application: Application,
+        read: Timestamp,
+    ) -> Result<bool> {
+        self.administer(Admin::UpdateApplication(application, read))
+            .await
     }
 
     /// Deletes an application; `false` if it did not exist.

@@ -14,6 +14,9 @@ pub enum StoreError {
     /// The name or number belongs to another account, which has this kind of row for it.
     #[error("another account has this name or number")]
     Taken(Claimant),
+    /// The account is closed: nothing can be added to it.
+    #[error("the account is closed")]
+    AccountClosed,
     /// The row next to which a window was requested is not, or no longer, in the list.
     #[error("the list has no row `{0}`")]
     NoRow(String),

@@ -9,6 +9,7 @@
 
 #![forbid(unsafe_code)]
 
+mod accounts;
 mod admin;
 mod apply;
 mod cache;
@@ -45,6 +46,7 @@ use std::time::Duration;
 use model::record::{CallRecord, Callback, Message, Number};
 use model::{InstanceSid, Timestamp};
 
+pub use accounts::{AccountChange, SecondaryToken};
 pub use change::{CallUpdate, Change, Committed};
 pub use deliveries::{Delivery, DeliveryFilter, DeliveryState, NoDeliveryState};
 pub use error::StoreError;

@@ -7,6 +7,7 @@ use model::naming::{Claimant, Owner, collide, is_taken};
 use model::record::{Client, Number};
 use model::{OrganizationSid, number};
 
+use crate::accounts;
 use crate::connection::{Connection, Failure};
 use crate::dialect::Dialect;
 use crate::row::Row;
@@ -36,11 +37,10 @@ impl Claim {
         }
     }
 
-    /// Fails with [`Failure::Taken`] if another account has it.
+    /// Fails with [`Failure::Taken`] if another account has it, with [`Failure::AccountClosed`] if its
+    /// own account is closed.
     pub(crate) async fn check(&self, db: &mut Connection, dialect: Dialect) -> Result<(), Failure> {
-        if let Some(lock) = dialect.lock_names() {
-            db.run(lock).await?;
-        }
+        accounts::check_open(db, dialect, self.owner.account).await?;
         let own = (self.text.as_str(), self.owner);
         let spellings = number::candidates(&self.text);
         let numbers = numbers(&spellings);

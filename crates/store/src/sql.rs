@@ -211,6 +211,21 @@ impl Table {
         )
     }
 
+    /// The same, unless the row has changed since it was read.
+    ///
+    /// - `read`: its column `updated` as read; the new value must be another
+    /// - `repeated`: the statement may already have been carried out, on a connection that broke
+    pub(crate) fn update_unchanged(&self, args: Vec<Arg>, read: Timestamp, repeated: bool) -> Sql {
+        let mut sql = self.update(args);
+        sql.with(" AND (updated = ?", read);
+        let own = self.columns.iter().position(|column| *column == "updated");
+        if let Some(at) = own.filter(|_| repeated) {
+            sql.text(&format!(" OR updated = ${}", at + 1));
+        }
+        sql.text(")");
+        sql
+    }
+
     /// Deletes a row.
     pub(crate) fn delete(&self, key: impl Into<Arg>) -> Sql {
         let mut sql = Sql::default();
@@ -232,19 +247,31 @@ mod tests {
     static T: Table = Table {
         name: "t",
         counted: false,
-        columns: &["a", "b", "c"],
+        columns: &["a", "b", "updated"],
         insert_once: OnceLock::new(),
     };
 
     #[test]
     fn writes_statements() {
+        let row = || args![1, "x", Timestamp(9)];
         let table = [
-            (T.select(), "SELECT a, b, c FROM t"),
+            (T.select(), "SELECT a, b, updated FROM t"),
             (
                 T.insert_once(vec![]),
-                "INSERT INTO t (a, b, c) VALUES ($1, $2, $3) ON CONFLICT (a) DO NOTHING",
+                "INSERT INTO t (a, b, updated) VALUES ($1, $2, $3) ON CONFLICT (a) DO NOTHING",
             ),
-            (T.update(vec![]), "UPDATE t SET b = $2, c = $3 WHERE a = $1"),
+            (
+                T.update(vec![]),
+                "UPDATE t SET b = $2, updated = $3 WHERE a = $1",
+            ),
+            (
+                T.update_unchanged(row(), Timestamp(8), false),
+                "UPDATE t SET b = $2, updated = $3 WHERE a = $1 AND (updated = $4)",
+            ),
+            (
+                T.update_unchanged(row(), Timestamp(8), true),
+                "UPDATE t SET b = $2, updated = $3 WHERE a = $1 AND (updated = $4 OR updated = $3)",
+            ),
             (T.delete(7), "DELETE FROM t WHERE a = $1"),
         ];
         for (sql, text) in table {
@@ -256,7 +283,10 @@ mod tests {
     fn numbers_arguments_as_they_come() {
         let mut sql = T.select();
         sql.with(" WHERE a = ?", 1).with(" AND b LIKE ?", "x%");
-        assert_eq!(sql.text, "SELECT a, b, c FROM t WHERE a = $1 AND b LIKE $2");
+        assert_eq!(
+            sql.text,
+            "SELECT a, b, updated FROM t WHERE a = $1 AND b LIKE $2"
+        );
         assert_eq!(sql.args.len(), 2);
     }
 }

@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use model::record::{Number, Organization, Refusal};
-use model::{OrganizationSid, RefusalReason, Source, Timestamp};
+use model::{AccountStatus, OrganizationSid, RefusalReason, Source, Timestamp};
 use proxy::Proxy;
 use store::{AdminSeed, Change, Committed, SecretKey, Store, StoreError};
 use suite::{Database, raw};
@@ -35,6 +35,34 @@ async fn the_suite_runs_on_postgresql() {
     a_statement_outlives_the_tables_it_was_compiled_for(&server.database("stale").await).await;
     lost_connections_are_replaced(&server, &server.database("lost").await).await;
     a_name_gets_one_owner_of_two_servers(&server.database("names").await).await;
+    what_one_server_closes_another_adds_nothing_to(&server.database("closing").await).await;
+}
+
+async fn what_one_server_closes_another_adds_nothing_to(db: &Database) {
+    let (one, two) = (db.open().await, db.open().await);
+    let organization = suite::values::organization(&one, 1, "one.example").await;
+    for n in 1..40 {
+        suite::values::insert_account(&one, n, None, organization).await;
+    }
+    let pairs = (1..40).map(|n| {
+        let (one, two) = (one.clone(), two.clone());
+        let closed = async move {
+            let (sid, at) = (suite::values::account_sid(n), Timestamp(9));
+            one.set_account_status(sid, AccountStatus::Closed, at).await
+        };
+        let added = async move { suite::add_to(&two, n, organization).await };
+        (tokio::spawn(added), tokio::spawn(closed))
+    });
+    for (added, closed) in pairs.collect::<Vec<_>>() {
+        closed.await.unwrap().unwrap();
+        for added in added.await.unwrap() {
+            let as_expected = matches!(added, Ok(()) | Err(StoreError::AccountClosed));
+            assert!(as_expected, "{added:?}");
+        }
+    }
+    for n in 1..40 {
+        assert_eq!(suite::owned_by(&one, n).await, (0, 0, 0, 0), "account {n}");
+    }
 }
 
 async fn a_name_gets_one_owner_of_two_servers(db: &Database) {
@@ -355,6 +383,14 @@ async fn a_lost_confirmation_does_not_turn_into_a_refusal() {
     assert!(store.knows(&account, &made.token));
     let number = suite::values::number(1, account.organization, "+12025550100");
     unconfirmed!(store.insert_number(number.clone())).unwrap();
+    let public = Number {
+        public: true,
+        updated: Timestamp(9),
+        ..number.clone()
+    };
+    let read = number.updated;
+    assert!(unconfirmed!(store.update_number(public.clone(), read)).unwrap());
+    assert!(!store.update_number(public, read).await.unwrap());
     assert!(unconfirmed!(store.delete_number(number.sid)).unwrap());
     assert!(!store.delete_number(number.sid).await.unwrap());
 }
@@ -365,7 +401,7 @@ const CONFIRMED_LATE: &str = "\
     AS 'BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NULL; END'; \
     CREATE CONSTRAINT TRIGGER wait AFTER INSERT ON organizations \
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION wait(); \
-    CREATE CONSTRAINT TRIGGER wait AFTER INSERT OR DELETE ON numbers \
+    CREATE CONSTRAINT TRIGGER wait AFTER INSERT OR UPDATE OR DELETE ON numbers \
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION wait();";
 
 type Write = tokio::task::JoinHandle<Result<Committed, StoreError>>;

@@ -5,10 +5,10 @@ use std::future::ready;
 use model::record::{Account, Client};
 use model::{AccountSid, AccountStatus, OrganizationSid, error};
 use store::credentials::{hash_password, random_token};
-use store::{AccountFilter, StoreError};
+use store::{AccountChange, AccountFilter, StoreError};
 
 use crate::closing::clear_closed_accounts;
-use crate::context::{Answer, Context, now};
+use crate::context::{ATTEMPTS, Answer, Context, after, now};
 use crate::failure::Failure;
 use crate::page::{Page, row_key};
 use crate::params::shown;
@@ -20,6 +20,8 @@ use crate::value::{Entry, Field, Kind, Null, Resource, Value, View, field};
 
 /// Maximum number of accounts above a new one.
 const DEEPEST: usize = 2;
+/// Maximum size of an e-mail address before its `@`, in bytes (RFC 5321 §4.5.3.1.1).
+const LONGEST_LOCAL_PART: usize = 64;
 /// Reserved: the administrator of every installation has it.
 const RESERVED_EMAIL: &str = "administrator@company.com";
 
@@ -160,7 +162,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .params(&[NEW, PROPERTIES])
         .answers(Answers::One(&ACCOUNT))
         .status([200, 201])
-        .doc("Creates an account below the one that makes the request."),
+        .doc("Creates an account below the one that makes the request. If it has a password, a client with the same password is created too, unless the part of the e-mail address before the `@` is not a valid login or is taken."),
     Route::get(ONE, |c, a, _| Box::pin(ready(get(c, a))))
         .needs(Action::Read, "Accounts")
         .answers(Answers::One(&ACCOUNT))
@@ -368,8 +370,10 @@ async fn create(context: &Context<'_>, parent: &Account) -> Answer {
         updated: now,
     };
     let client = match password {
-        Some(password) => own_client(context, &account, password).await?,
-        None => None,
+        Some(password) if account.status != AccountStatus::Closed => {
+            own_client(context, &account, password).await?
+        }
+        Some(_) | None => None,
     };
     let store = &context.state.store;
     let had_client = client.is_some();
@@ -422,8 +426,8 @@ async fn organization(context: &Context<'_>, parent: &Account) -> Result<Organiz
     }
 }
 
-/// The client created with an account, unless the account may not use its login. It is added only
-/// if the login is not in use.
+/// The client created with an account, unless its login is not valid or not for the account to use.
+/// It is added only if the login is not in use.
 async fn own_client(
     context: &Context<'_>,
     account: &Account,
@@ -443,6 +447,14 @@ fn login_of(account: &Account) -> &str {
 }
 
 fn check_email(email: &str) -> Result<(), Failure> {
+    let local = email.split('@').next().unwrap_or_default();
+    if email.len() > Account::MAX_EMAIL_BYTES || local.len() > LONGEST_LOCAL_PART {
+        let reason = format!(
+            "at most {} bytes are allowed, of which {LONGEST_LOCAL_PART} before the `@`",
+            Account::MAX_EMAIL_BYTES
+        );
+        return Err(Failure::parameter("EmailAddress", &reason));
+    }
     let good = email.split_once('@').is_some_and(|(local, domain)| {
         let is_local = |c: char| !c.is_whitespace() && !c.is_control() && !"?=@,;:<>\"".contains(c);
         let is_domain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-');
@@ -478,21 +490,21 @@ fn only_itself(context: &Context<'_>, account: &Account) -> Result<(), Failure> 
 async fn update(context: &Context<'_>, account: &Account) -> Answer {
     only_itself(context, account)?;
     let params = &context.params;
-    let mut account = account.clone();
     if account.status == AccountStatus::Closed {
         return Err(Failure::parameter(
             "Status",
             "a closed account cannot be changed",
         ));
     }
-    let name = params.name("FriendlyName")?;
     let password = params.filled("Password");
     let status: Option<AccountStatus> = params.parsed("Status", "a status")?;
-    if let Some(role) = params.name("Role")? {
-        if !context.is_administrator() {
-            return Err(Failure::forbidden());
-        }
-        account.role = role;
+    let mut change = AccountChange {
+        friendly_name: params.name("FriendlyName")?,
+        role: params.name("Role")?,
+        password_hash: None,
+    };
+    if change.role.is_some() && !context.is_administrator() {
+        return Err(Failure::forbidden());
     }
     if status == Some(AccountStatus::Closed) && account.parent.is_none() {
         return Err(Failure::parameter(
@@ -502,20 +514,21 @@ async fn update(context: &Context<'_>, account: &Account) -> Answer {
     }
     if let Some(password) = password {
         password::check(password)?;
-        account.password_hash = Some(hash_password(password.to_owned()).await?);
-        if account.status == AccountStatus::Uninitialized {
-            account.status = AccountStatus::Active;
+        change.password_hash = Some(hash_password(password.to_owned()).await?);
+    }
+    let store = &context.state.store;
+    if change != AccountChange::default() || status != Some(AccountStatus::Closed) {
+        // It may have been closed since it was read. Then it can only be closed again.
+        if !store.change_account(account.sid, &change, now()).await? {
+            return Err(Failure::parameter(
+                "Status",
+                "a closed account cannot be changed",
+            ));
         }
     }
-    if let Some(name) = &name {
-        account.friendly_name.clone_from(name);
-    }
-    account.updated = now();
-    let store = &context.state.store;
-    store.update_account(account.clone()).await?;
-    update_client(context, &account, name.as_deref(), password).await?;
+    update_client(context, account, change.friendly_name.as_deref(), password).await?;
     if let Some(status) = status {
-        set_status(context, &account, status).await?;
+        set_status(context, account, status).await?;
     }
     let account = store.account(account.sid).await?;
     let account = account.ok_or_else(Failure::not_found)?;
@@ -536,19 +549,26 @@ async fn update_client(
     let found = store
         .client_in(account.organization, login_of(account))
         .await?;
-    let Some(client) = found.filter(|client| client.account == account.sid) else {
+    let Some(found) = found.filter(|client| client.account == account.sid) else {
         return Ok(());
     };
-    let mut client = (*client).clone();
-    if let Some(name) = name {
-        name.clone_into(&mut client.friendly_name);
+    for _ in 0..ATTEMPTS {
+        let Some(mut client) = store.client(found.sid).await? else {
+            return Ok(());
+        };
+        if let Some(name) = name {
+            name.clone_into(&mut client.friendly_name);
+        }
+        if let Some(password) = password {
+            clients::set_password(context, &mut client, password).await?;
+        }
+        let read = client.updated;
+        client.updated = after(read);
+        if store.update_client(client, read).await? {
+            return Ok(());
+        }
     }
-    if let Some(password) = password {
-        clients::set_password(context, &mut client, password).await?;
-    }
-    client.updated = account.updated;
-    store.update_client(client).await?;
-    Ok(())
+    Err(Failure::contended())
 }
 
 /// Sets the status of an account and all below it. Closing also ends their live calls and removes their
@@ -573,6 +593,19 @@ mod tests {
 
     #[test]
     fn addresses_are_checked() {
+        let of_size =
+            |local: usize, domain: usize| format!("{}@{}", "a".repeat(local), "b".repeat(domain));
+        let table = [
+            (of_size(64, 189), true),
+            (of_size(65, 10), false),
+            (of_size(64, 190), false),
+            (of_size(1, 252), true),
+            (of_size(1, 253), false),
+            (format!("{}@b", "é".repeat(33)), false),
+        ];
+        for (email, good) in table {
+            assert_eq!(check_email(&email).is_ok(), good, "{email}");
+        }
         let table = [
             ("lyra@example.org", true),
             ("a.b+c@x-y.example", true),

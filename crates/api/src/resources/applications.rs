@@ -7,7 +7,7 @@ use model::record::{Account, Application, Number};
 use model::{ApplicationSid, HttpMethod};
 use store::{Rows, Scope};
 
-use crate::context::{Answer, Context, Reply, now, owned};
+use crate::context::{ATTEMPTS, Answer, Context, Reply, after, now, owned};
 use crate::failure::Failure;
 use crate::page::{Page, row_key};
 use crate::params::shown;
@@ -563,8 +563,8 @@ async fn find(
     let Ok(sid) = sid.parse::<ApplicationSid>() else {
         return Ok(None);
     };
-    let found = context.state.store.application(sid).await?;
-    Ok(owned(account, found.map(|found| (*found).clone())))
+    let found = context.state.store.current_application(sid).await?;
+    Ok(owned(account, found))
 }
 
 async fn get(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
@@ -573,15 +573,18 @@ async fn get(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
 }
 
 async fn update(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
-    let found = find(context, account, sid).await?;
-    let mut application = found.ok_or_else(Failure::not_found)?;
-    change(context, &mut application)?;
-    application.updated = now();
-    let store = &context.state.store;
-    if !store.update_application(application.clone()).await? {
-        return Err(Failure::not_found());
+    for _ in 0..ATTEMPTS {
+        let found = find(context, account, sid).await?;
+        let mut application = found.ok_or_else(Failure::not_found)?;
+        change(context, &mut application)?;
+        let read = application.updated;
+        application.updated = after(read);
+        let store = &context.state.store;
+        if store.update_application(application.clone(), read).await? {
+            return Ok(one(context, application));
+        }
     }
-    Ok(one(context, application))
+    Err(Failure::contended())
 }
 
 async fn delete(context: &Context<'_>, account: &Account, sid: &str) -> Answer {

@@ -5,7 +5,7 @@ use model::{ApplicationSid, ClientSid, HttpMethod, error};
 use store::credentials::{ha1_md5, ha1_sha256};
 use store::{Scope, StoreError};
 
-use crate::context::{Answer, Context, Reply, now, owned};
+use crate::context::{ATTEMPTS, Answer, Context, Reply, after, now, owned};
 use crate::failure::Failure;
 use crate::naming::login_refused;
 use crate::page::{Page, row_key};
@@ -259,10 +259,9 @@ async fn list(context: &Context<'_>, account: &Account) -> Answer {
 async fn create(context: &Context<'_>, account: &Account) -> Answer {
     let params = &context.params;
     let login = params.required("Login")?;
-    check_login(login)?;
+    context.may_take_login(account, login).await?;
     let password = params.required("Password")?;
     password::check(password)?;
-    context.may_take_login(account, login).await?;
     let mut client = new_client(context, account, login, password).await?;
     if let Some(name) = params.name("FriendlyName")? {
         client.friendly_name = name;
@@ -339,18 +338,6 @@ pub(crate) async fn set_password(
     Ok(())
 }
 
-/// Refuses logins that are not valid as the user part of a SIP address.
-fn check_login(login: &str) -> Result<(), Failure> {
-    let bad = |c: char| matches!(c, '?' | '=' | '@') || c.is_whitespace() || c.is_control();
-    if login.contains(bad) || login.chars().count() > 64 {
-        return Err(Failure::parameter(
-            "Login",
-            "the login is not valid; use at most 64 characters, without `?`, `=`, `@` or spaces",
-        ));
-    }
-    Ok(())
-}
-
 /// Applies the parameters common to creation and update.
 fn change(context: &Context<'_>, client: &mut Client) -> Result<(), Failure> {
     let params = &context.params;
@@ -372,21 +359,25 @@ async fn get(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
 }
 
 async fn update(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
-    let mut client = find(context, account, sid).await?;
-    if let Some(name) = context.params.name("FriendlyName")? {
-        client.friendly_name = name;
+    for _ in 0..ATTEMPTS {
+        let mut client = find(context, account, sid).await?;
+        if let Some(name) = context.params.name("FriendlyName")? {
+            client.friendly_name = name;
+        }
+        if let Some(password) = context.params.filled("Password") {
+            password::check(password)?;
+            set_password(context, &mut client, password).await?;
+        }
+        change(context, &mut client)?;
+        context.may_use_voice(account, &client.voice).await?;
+        let read = client.updated;
+        client.updated = after(read);
+        let store = &context.state.store;
+        if store.update_client(client.clone(), read).await? {
+            return Ok(context.show(&CLIENT, &client));
+        }
     }
-    if let Some(password) = context.params.filled("Password") {
-        password::check(password)?;
-        set_password(context, &mut client, password).await?;
-    }
-    change(context, &mut client)?;
-    context.may_use_voice(account, &client.voice).await?;
-    client.updated = now();
-    if !context.state.store.update_client(client.clone()).await? {
-        return Err(Failure::not_found());
-    }
-    Ok(context.show(&CLIENT, &client))
+    Err(Failure::contended())
 }
 
 async fn delete(context: &Context<'_>, account: &Account, sid: &str) -> Answer {

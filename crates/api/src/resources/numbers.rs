@@ -13,7 +13,7 @@ use model::record::{Account, Number, VoiceApplication};
 use model::{ApplicationSid, NumberSid, error};
 use store::{NumberFilter, NumberKey, Rows, Scope, Sort, StoreError};
 
-use crate::context::{Answer, Context, Reply, now, owned};
+use crate::context::{ATTEMPTS, Answer, Context, Reply, after, now, owned};
 use crate::failure::Failure;
 use crate::naming::number_refused;
 use crate::page::{Page, row_key};
@@ -445,14 +445,18 @@ async fn get(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
 }
 
 async fn update(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
-    let mut number = find(context, account, sid).await?;
-    change(context, &mut number)?;
-    check_applications(context, account, &number).await?;
-    number.updated = now();
-    if !context.state.store.update_number(number.clone()).await? {
-        return Err(Failure::not_found());
+    for _ in 0..ATTEMPTS {
+        let mut number = find(context, account, sid).await?;
+        change(context, &mut number)?;
+        check_applications(context, account, &number).await?;
+        let read = number.updated;
+        number.updated = after(read);
+        let store = &context.state.store;
+        if store.update_number(number.clone(), read).await? {
+            return Ok(context.show(&NUMBER, &Shown::bare(number)));
+        }
     }
-    Ok(context.show(&NUMBER, &Shown::bare(number)))
+    Err(Failure::contended())
 }
 
 async fn delete(context: &Context<'_>, account: &Account, sid: &str) -> Answer {

@@ -5,7 +5,8 @@
 //! both sign requests to applications.
 
 use model::record::Account;
-use model::{AccountStatus, error};
+use model::{AccountSid, AccountStatus, error};
+use store::SecondaryToken;
 use store::credentials::random_token;
 
 use crate::context::{Answer, Context, Reply, now};
@@ -88,45 +89,69 @@ pub(crate) static ROUTES: &[Route] = &[
 ];
 
 async fn create(context: &Context<'_>, account: &Account) -> Answer {
-    let mut account = writable(context, account)?;
-    if account.secondary_token.is_some() {
-        let text = "there is already a secondary token: promote it or delete it first";
-        return Err(Failure::of(error::CONFLICT).saying(text));
+    may_write(context, account)?;
+    let (store, token) = (&context.state.store, random_token());
+    let added = store.add_secondary_token(account.sid, &token, now());
+    if added.await? {
+        return shown(context, account.sid).await;
     }
-    account.secondary_token = Some(random_token());
-    keep(context, account).await
+    let text = "there is already a secondary token: promote it or delete it first";
+    Err(refused(context, account.sid, text).await)
 }
 
 async fn delete(context: &Context<'_>, account: &Account) -> Answer {
-    let mut account = writable(context, account)?;
-    account.secondary_token.take().ok_or_else(missing)?;
-    keep(context, account).await?;
-    Ok(Reply::Nothing)
+    let secondary = secondary(context, account).await?;
+    let store = &context.state.store;
+    let deleted = store.delete_secondary_token(account.sid, secondary, now());
+    if deleted.await? {
+        return Ok(Reply::Nothing);
+    }
+    Err(refused(context, account.sid, CHANGED).await)
 }
 
 async fn promote(context: &Context<'_>, account: &Account) -> Answer {
-    let mut account = writable(context, account)?;
-    let promoted = account.secondary_token.take().ok_or_else(missing)?;
-    account.secondary_token = Some(std::mem::replace(&mut account.auth_token, promoted));
-    keep(context, account).await
+    let secondary = secondary(context, account).await?;
+    let store = &context.state.store;
+    let promoted = store.promote_token(account.sid, secondary, now());
+    if promoted.await? {
+        return shown(context, account.sid).await;
+    }
+    Err(refused(context, account.sid, CHANGED).await)
 }
 
-fn missing() -> Failure {
-    Failure::not_found().saying("there is no secondary token")
+/// Another request was faster: repeating this one might do the opposite of what was meant.
+const CHANGED: &str = "another request has changed the secondary token meanwhile";
+
+/// The secondary token as it is now, whatever was known of the account before.
+async fn secondary(context: &Context<'_>, account: &Account) -> Result<SecondaryToken, Failure> {
+    may_write(context, account)?;
+    let found = context.state.store.secondary_token(account.sid).await?;
+    found.ok_or_else(|| Failure::not_found().saying("there is no secondary token"))
 }
 
-fn writable(context: &Context<'_>, account: &Account) -> Result<Account, Failure> {
+fn may_write(context: &Context<'_>, account: &Account) -> Result<(), Failure> {
     if account.sid != context.caller.sid && !context.is_administrator() {
         return Err(Failure::forbidden());
     }
     if account.status == AccountStatus::Closed {
         return Err(Failure::of(error::ACCOUNT_NOT_ACTIVE));
     }
-    Ok(account.clone())
+    Ok(())
 }
 
-async fn keep(context: &Context<'_>, mut account: Account) -> Answer {
-    account.updated = now();
-    context.state.store.update_account(account.clone()).await?;
+/// Why a change had no effect: the account is closed, or else `conflict`.
+async fn refused(context: &Context<'_>, sid: AccountSid, conflict: &str) -> Failure {
+    match context.state.store.account(sid).await {
+        Ok(Some(account)) if account.status != AccountStatus::Closed => {
+            Failure::of(error::CONFLICT).saying(conflict)
+        }
+        Ok(_) => Failure::of(error::ACCOUNT_NOT_ACTIVE),
+        Err(error) => error.into(),
+    }
+}
+
+async fn shown(context: &Context<'_>, sid: AccountSid) -> Answer {
+    let account = context.state.store.account(sid).await?;
+    let account = account.ok_or_else(Failure::not_found)?;
     Ok(context.show(&TOKENS, &account))
 }

@@ -434,3 +434,13 @@ async fn a_status_reaches_the_whole_tree_and_closing_empties_it() {
     let own = format!("/Accounts/{}", server.admin);
     server.put(&who, &own, "Status=closed").await.is(400);
 }
+
+#[tokio::test]
+async fn an_account_that_is_created_closed_gets_no_client() {
+    let server = Server::start().await;
+    let form = "EmailAddress=old%40example.org&Password=RestComm12&Status=closed";
+    let made = server.post(&server.admin(), "/Accounts.json", form).await;
+    assert_eq!(made.json()["status"], "closed");
+    let client = server.store.client_of_login("old", "one.example").await;
+    assert!(client.unwrap().is_none());
+}

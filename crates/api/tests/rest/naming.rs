@@ -61,6 +61,28 @@ async fn no_account_takes_a_number_of_another_as_a_login() {
 }
 
 #[tokio::test]
+async fn a_number_of_another_organization_permits_no_login_that_is_an_emergency_number() {
+    let server = two_accounts().await;
+    let admin = server.admin();
+    let there = server.other_organization("two.example").await;
+    let form = format!("EmailAddress=x%40two.example&Password=RestComm12&OrganizationSid={there}");
+    let made = server.post(&admin, "/Accounts.json", &form).await.json();
+    let numbers = format!(
+        "/Accounts/{}/IncomingPhoneNumbers.json",
+        made["sid"].as_str().unwrap()
+    );
+    for text in ["112", "+12025553333"] {
+        let form = format!("isSIP=true&PhoneNumber={}", text.replace('+', "%2B"));
+        server.post(&admin, &numbers, &form).await.is(200);
+    }
+    client(&server, &of("a"), "a", "112").await.is(400);
+    client(&server, &of("a"), "a", "+12025553333").await.is(409);
+    number(&server, &of("a"), "a", "112").await.is(200);
+    client(&server, &of("a"), "a", "112").await.is(200);
+    client(&server, &of("b"), "b", "112").await.is(409);
+}
+
+#[tokio::test]
 async fn no_account_takes_a_login_of_another_as_a_number() {
     let server = two_accounts().await;
     client(&server, &of("b"), "b", "1001").await.is(200);
@@ -209,4 +231,25 @@ async fn an_application_is_used_by_its_account_or_set_by_its_owner() {
     let login = format!("{LOGIN}kim&VoiceApplicationSid={sid}");
     let clients = format!("/Accounts/{}/Clients.json", account_sid("a"));
     server.post(&of("a"), &clients, &login).await.is(400);
+}
+
+#[tokio::test]
+async fn an_account_whose_address_begins_with_no_valid_login_gets_no_client() {
+    let server = Server::start().await;
+    let admin = server.admin();
+    let form = |local: &str| format!("EmailAddress={local}%40a.example&Password=RestComm12");
+    let longest = "a".repeat(64);
+    for (local, has_client) in [(&*longest, true), ("5552222", false)] {
+        let form = form(local);
+        let made = server.post(&admin, "/Accounts.json", &form).await.json();
+        let made = made["sid"].as_str().unwrap();
+        let found = server.store.client_of_login(local, "one.example").await;
+        let found = found.unwrap().map(|client| client.account.to_string());
+        assert_eq!(found.as_deref(), Some(made).filter(|_| has_client));
+    }
+    // No address is longer there than a login may be.
+    let too_long = server
+        .post(&admin, "/Accounts.json", &form(&"a".repeat(65)))
+        .await;
+    too_long.is(400);
 }

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use api::{ApiState, Build, Calls, Messages, Roles};
 use async_trait::async_trait;
@@ -56,17 +57,40 @@ impl Server {
         let dir = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", dir.path().join("p.db").display());
         let store = Store::open(&url, SecretKey::random()).await.unwrap();
+        Self::on(store, dir, change).await
+    }
+
+    /// Two servers that share a database; `None` if tests of PostgreSQL are switched off.
+    #[cfg(unix)]
+    pub(crate) async fn two() -> Option<(Self, Self, testkit::postgres::Postgres)> {
+        let postgres = testkit::postgres::Postgres::required()?;
+        let url = format!("{}/postgres", postgres.url);
+        let key = SecretKey::random();
+        let give_up = Instant::now() + Duration::from_secs(20);
+        let one = loop {
+            match Store::open(&url, key.clone()).await {
+                Ok(store) => break store,
+                Err(error) => assert!(Instant::now() < give_up, "not ready: {error}"),
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        };
+        let two = Store::open(&url, key).await.unwrap();
+        let dir = || tempfile::tempdir().unwrap();
+        let one = Self::on(one, dir(), |_| ()).await;
+        let two = Self::on(two, dir(), |_| ()).await;
+        Some((one, two, postgres))
+    }
+
+    async fn on(store: Store, dir: tempfile::TempDir, change: impl FnOnce(&mut ApiState)) -> Self {
+        let sid = account_sid("admin");
         let seed = AdminSeed {
+            sid: Some(sid),
             token: Some("token-admin".to_owned()),
             email: Some("admin@example.org".to_owned()),
             password: Some(PASSWORD.to_owned()),
-            ..AdminSeed::default()
         };
-        let made = store
-            .first_start("one.example", seed)
-            .await
-            .unwrap()
-            .unwrap();
+        // `None`: another server has set the database up.
+        store.first_start("one.example", seed).await.unwrap();
         let organization = store.default_organization().await.unwrap().unwrap().sid;
         let engine = Arc::new(TestEngine {
             store: store.clone(),
@@ -100,7 +124,7 @@ impl Server {
             engine,
             draining,
             dir,
-            admin: made.sid,
+            admin: sid,
             organization,
             router,
             requests: AtomicU32::new(1),

@@ -175,7 +175,7 @@ impl FromStr for Domain {
     }
 }
 
-/// A text with exactly one `@`; whether mail arrives there cannot be checked.
+/// A text with exactly one `@`, of at most 254 bytes; whether mail arrives there cannot be checked.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Email(String);
 
@@ -189,8 +189,10 @@ impl FromStr for Email {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
+        let fits = text.len() <= model::record::Account::MAX_EMAIL_BYTES;
         let clean = text.chars().all(|c| !c.is_whitespace() && !c.is_control());
-        let valid = clean
+        let valid = fits
+            && clean
             && text.split_once('@').is_some_and(|(user, host)| {
                 !user.is_empty() && !host.is_empty() && !host.contains('@')
             });
@@ -331,7 +333,8 @@ mod tests {
             &["patchcord", "a.example"],
             &["", "-a", "a..b", "a b", "a/b", "a\nb"],
         );
-        reads::<Email>(&["a@b"], &["a", "@b", "a@", "a@b@c", "a @b"]);
+        let too_long = format!("a@{}", "b".repeat(253));
+        reads::<Email>(&["a@b"], &["a", "@b", "a@", "a@b@c", "a @b", &too_long]);
         reads::<CommandLine>(&["/a/b", " recognize  --fast "], &["", " ", "a\0b"]);
         reads::<LogFormat>(&["human", "json"], &["xml", "JSON"]);
         reads::<LogLevel>(

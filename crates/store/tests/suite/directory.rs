@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use model::naming::Claimant;
 use model::record::{Account, Application, Client, Number, Recording};
-use model::{AccountStatus, DialectName, HttpMethod, Timestamp};
+use model::{AccountStatus, HttpMethod, Timestamp};
 use store::{
     AdminSeed, Change, NumberFilter, NumberKey, RecordingFilter, Scope, SecretKey, Sort, Store,
     StoreError, Window,
@@ -70,9 +70,11 @@ pub(crate) async fn tokens_are_sealed(db: &Database) {
     assert_eq!(account.secondary_token, None);
     let both = Account {
         secondary_token: Some("token-2".to_owned()),
+        updated: Timestamp(2),
         ..(*account).clone()
     };
-    store.update_account(both.clone()).await.unwrap();
+    let added = store.add_secondary_token(account.sid, "token-2", Timestamp(2));
+    assert!(added.await.unwrap());
     let login = account_sid(1).to_string();
     for (secret, good) in [("token-1", true), ("token-2", true), ("token-3", false)] {
         let found = store.account_of_login(&login).await.unwrap().unwrap();
@@ -197,14 +199,16 @@ pub(crate) async fn clients_are_found_by_login_and_domain(db: &Database) {
     );
     let changed = Client {
         enabled: false,
+        updated: Timestamp(2),
         ..client(1, one, "bob")
     };
-    assert!(store.update_client(changed.clone()).await.unwrap());
+    let read = Timestamp(1);
+    assert!(store.update_client(changed.clone(), read).await.unwrap());
     assert_eq!(find("bob", "one.example").await.as_deref(), Some(&changed));
     assert!(store.delete_client(client_sid(1)).await.unwrap());
     assert!(!store.delete_client(client_sid(1)).await.unwrap());
     assert!(
-        !store.update_client(changed).await.unwrap(),
+        !store.update_client(changed, Timestamp(2)).await.unwrap(),
         "gone stays gone"
     );
     assert!(find("bob", "one.example").await.is_none());
@@ -218,6 +222,50 @@ pub(crate) async fn clients_are_found_by_login_and_domain(db: &Database) {
         "hot: {:?}",
         start.elapsed()
     );
+}
+
+pub(crate) async fn a_row_that_changed_since_it_was_read_is_not_replaced(db: &Database) {
+    let store = db.open().await;
+    let one = organization(&store, 1, "one.example").await;
+    for n in 1..20 {
+        let created = client(n, one, &format!("c{n}"));
+        let read = created.updated;
+        let at = Timestamp(read.0 + 1);
+        store.insert_client(created.clone()).await.unwrap();
+        let named = Client {
+            friendly_name: "Ann".to_owned(),
+            updated: at,
+            ..created.clone()
+        };
+        let disabled = Client {
+            enabled: false,
+            updated: at,
+            ..created.clone()
+        };
+        let (first, second) = tokio::join!(
+            store.update_client(named.clone(), read),
+            store.update_client(disabled.clone(), read),
+        );
+        let (first, second) = (first.unwrap(), second.unwrap());
+        assert!(first != second, "one of two: {first} {second}");
+        let kept = if first { named } else { disabled };
+        assert_eq!(store.client(kept.sid).await.unwrap(), Some(kept));
+
+        let created = number(n, one, &format!("99{n:02}"));
+        store.insert_number(created.clone()).await.unwrap();
+        let public = Number {
+            public: true,
+            updated: at,
+            ..created.clone()
+        };
+        assert!(store.update_number(public.clone(), read).await.unwrap());
+        let outdated = Number {
+            updated: Timestamp(at.0 + 1),
+            ..created
+        };
+        assert!(!store.update_number(outdated, read).await.unwrap());
+        assert_eq!(store.number(public.sid).await.unwrap(), Some(public));
+    }
 }
 
 pub(crate) async fn numbers_are_found_by_spelling_then_pattern(db: &Database) {
@@ -289,9 +337,10 @@ pub(crate) async fn numbers_are_found_by_spelling_then_pattern(db: &Database) {
     }
     let longer = Number {
         phone_number: "165082.*".to_owned(),
+        updated: Timestamp(2),
         ..number(1, one, "x")
     };
-    assert!(store.update_number(longer).await.unwrap());
+    assert!(store.update_number(longer, Timestamp(1)).await.unwrap());
     assert!(store.delete_number(number_sid(3)).await.unwrap());
     let patterns = vec![
         "7777|8888".to_owned(),
@@ -414,24 +463,7 @@ pub(crate) async fn numbers_are_listed(db: &Database) {
 
 pub(crate) async fn applications_come_back(db: &Database) {
     let store = db.open().await;
-    let mut application = Application {
-        sid: application_sid(1),
-        account: account_sid(1),
-        friendly_name: "受付".to_owned(),
-        api_version: "2012-04-24".to_owned(),
-        voice_caller_id_lookup: true,
-        rcml_url: Some(String::new()),
-        method: Some(HttpMethod::Get),
-        fallback_url: Some("http://a/f".to_owned()),
-        fallback_method: Some(HttpMethod::Post),
-        status_callback: Some("http://a/s".to_owned()),
-        status_callback_method: None,
-        dialect: DialectName::Twilio,
-        kind: None,
-        extra: [("SmsUrl".to_owned(), "http://a/m".to_owned())].into(),
-        created: Timestamp(1),
-        updated: Timestamp(2),
-    };
+    let mut application = application(1);
     assert!(store.application(application.sid).await.unwrap().is_none());
     store.insert_application(application.clone()).await.unwrap();
     assert_eq!(
@@ -439,7 +471,20 @@ pub(crate) async fn applications_come_back(db: &Database) {
         Some(&application)
     );
     application.kind = Some("voice".to_owned());
-    assert!(store.update_application(application.clone()).await.unwrap());
+    application.updated = Timestamp(3);
+    let updated = store.update_application(application.clone(), Timestamp(2));
+    assert!(updated.await.unwrap());
+    assert_eq!(
+        store.current_application(application.sid).await.unwrap(),
+        Some(application.clone())
+    );
+    let outdated = Application {
+        kind: Some("sms".to_owned()),
+        updated: Timestamp(4),
+        ..application.clone()
+    };
+    let outdated = store.update_application(outdated, Timestamp(2));
+    assert!(!outdated.await.unwrap(), "changed since it was read");
     let listed = store
         .applications(Scope::Own(account_sid(1)))
         .await

@@ -9,6 +9,7 @@ use store::{
     Scope, SecretKey, Sort, Store, StoreError,
 };
 
+mod accounts;
 mod deliveries;
 mod directory;
 mod lanes;
@@ -17,6 +18,7 @@ mod messages;
 pub(crate) mod raw;
 pub(crate) mod values;
 
+pub(crate) use accounts::*;
 pub(crate) use deliveries::*;
 pub(crate) use directory::*;
 pub(crate) use lanes::*;
@@ -66,8 +68,13 @@ macro_rules! for_each_case {
             more_rows_than_a_transaction_may_change_are_changed_in_several,
             the_first_start_makes_an_administrator,
             tokens_are_sealed,
+            a_change_of_an_account_sets_only_what_it_names,
+            changes_of_an_account_at_once_are_all_kept,
+            tokens_change_as_they_were_read_or_not_at_all,
+            nothing_is_added_to_a_closed_account,
             closing_an_account_takes_its_tree_along,
             clients_are_found_by_login_and_domain,
+            a_row_that_changed_since_it_was_read_is_not_replaced,
             digests_of_an_earlier_release_are_sealed,
             numbers_are_found_by_spelling_then_pattern,
             numbers_are_listed,

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use model::HangupBy;
 use model::record::{
-    Account, CallRecord, Callback, Client, Notification, Number, Organization, Recording,
-    VoiceApplication,
+    Account, Application, CallRecord, Callback, Client, Notification, Number, Organization,
+    Recording, VoiceApplication,
 };
 use model::{
     AccountSid, AccountStatus, ApplicationSid, CallSid, CallStatus, ClientSid, DialectName,
@@ -87,7 +87,12 @@ pub(crate) async fn insert_account(
     parent: Option<u32>,
     organization: OrganizationSid,
 ) {
-    let account = Account {
+    let account = new_account(n, parent, organization);
+    store.insert_account(account, None).await.unwrap();
+}
+
+pub(super) fn new_account(n: u32, parent: Option<u32>, organization: OrganizationSid) -> Account {
+    Account {
         sid: account_sid(n),
         organization,
         parent: parent.map(account_sid),
@@ -100,8 +105,7 @@ pub(crate) async fn insert_account(
         secondary_token: None,
         created: Timestamp(i64::from(n)),
         updated: Timestamp(i64::from(n)),
-    };
-    store.insert_account(account, None).await.unwrap();
+    }
 }
 
 pub(crate) fn call(store: &Store, account: AccountSid, n: u32) -> CallRecord {
@@ -176,6 +180,27 @@ pub(crate) fn notification(n: u32, text: &str) -> Notification {
         line: Some(3),
         column: None,
         created: Timestamp(i64::from(n)),
+    }
+}
+
+pub(super) fn application(n: u32) -> Application {
+    Application {
+        sid: application_sid(n),
+        account: account_sid(1),
+        friendly_name: "受付".to_owned(),
+        api_version: "2012-04-24".to_owned(),
+        voice_caller_id_lookup: true,
+        rcml_url: Some(String::new()),
+        method: Some(HttpMethod::Get),
+        fallback_url: Some("http://a/f".to_owned()),
+        fallback_method: Some(HttpMethod::Post),
+        status_callback: Some("http://a/s".to_owned()),
+        status_callback_method: None,
+        dialect: DialectName::Twilio,
+        kind: None,
+        extra: [("SmsUrl".to_owned(), "http://a/m".to_owned())].into(),
+        created: Timestamp(1),
+        updated: Timestamp(2),
     }
 }
 

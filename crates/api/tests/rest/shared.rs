@@ -1,0 +1,85 @@
+//! Two servers that share a database: each has look-ups that may be some seconds old.
+
+use crate::server::{Server, of};
+
+#[tokio::test]
+async fn an_account_that_another_server_has_closed_or_suspended_stays_so() {
+    let Some((one, two, _postgres)) = Server::two().await else {
+        return;
+    };
+    let p = one.account("p", one.admin).await;
+    let change = "FriendlyName=back&Password=RestComm13&Role=Administrator";
+    let table = [
+        ("a", "closed", change, 400),
+        ("b", "suspended", change, 200),
+        ("c", "closed", "Status=active", 400),
+    ];
+    for (name, word, change, status) in table {
+        let path = format!("/Accounts/{}.json", one.account(name, p).await);
+        // From now on, the other server knows it as active.
+        let shown = two.get(&of(name), &path).await.json();
+        assert_eq!(shown["status"], "active");
+        let form = format!("Status={word}");
+        one.post(&of("p"), &path, &form).await.is(200);
+        let changed = two.post(&of(name), &path, change).await;
+        changed.is(status);
+        assert_eq!(changed.body.contains("a closed account"), status == 400);
+        let shown = two.get(&two.admin(), &path).await.json();
+        assert_eq!(shown["status"], word);
+        assert_eq!(shown["friendly_name"] == "back", status == 200);
+    }
+}
+
+#[tokio::test]
+async fn tokens_are_changed_as_they_are_not_as_another_server_knew_them() {
+    let Some((one, two, _postgres)) = Server::two().await else {
+        return;
+    };
+    let sid = one.account("lyra", one.admin).await;
+    let who = of("lyra");
+    let account = format!("/Accounts/{sid}");
+    two.get(&who, &account).await.is(200);
+    let secondary = format!("{account}/AuthTokens/Secondary.json");
+    let promote = format!("{account}/AuthTokens/Promote.json");
+    let made = one.post(&who, &secondary, "").await.json();
+    let token = &made["secondary_auth_token"];
+    assert!(token.is_string());
+    // The other server has not seen it yet, and neither refuses nor replaces it.
+    let promoted = two.post(&who, &promote, "").await.json();
+    assert_eq!(&promoted["auth_token"], token);
+    assert_eq!(promoted["secondary_auth_token"], "token-lyra");
+    // Nor does a change of anything else bring the earlier ones back.
+    let form = "FriendlyName=Lyra";
+    let changed = one.post(&who, &format!("{account}.json"), form).await;
+    assert_eq!(&changed.json()["auth_token"], token);
+    let again = one.post(&who, &secondary, "").await;
+    again.is(409);
+}
+
+#[tokio::test]
+async fn nothing_is_created_for_an_account_that_another_server_has_closed() {
+    let Some((one, two, _postgres)) = Server::two().await else {
+        return;
+    };
+    let sid = one.account("lyra", one.admin).await;
+    let (who, account) = (of("lyra"), format!("/Accounts/{sid}"));
+    // From now on, the other server knows it as active.
+    two.get(&who, &account).await.is(200);
+    let close = one.post(&one.admin(), &account, "Status=closed").await;
+    close.is(200);
+    let table = [
+        ("Clients", "Login=kim&Password=RestComm12"),
+        ("IncomingPhoneNumbers", "PhoneNumber=3003&isSIP=true"),
+        ("Applications", "FriendlyName=a"),
+    ];
+    let lists = table.map(|(list, form)| (format!("{account}/{list}.json"), form));
+    let below = "EmailAddress=x%40a.example&Password=RestComm12";
+    for (path, form) in lists
+        .into_iter()
+        .chain([("/Accounts.json".to_owned(), below)])
+    {
+        let refused = two.post(&who, &path, form).await;
+        assert_eq!(refused.error()["code"], 20005, "{path}");
+        refused.is(403);
+    }
+}
