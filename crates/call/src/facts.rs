@@ -6,7 +6,7 @@ use call_proto::Fact;
 use model::CallSid;
 use model::record::{CallRecord, Notification};
 use store::{CallUpdate, Change};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 /// The records of legs created by changes.
 pub(crate) fn created(changes: &[Change]) -> Vec<CallRecord> {
@@ -132,16 +132,22 @@ pub(crate) fn log(fact: &Fact) {
             call.sid = %call,
             status = end.status.as_str(),
             reason = end.reason.as_str(),
-            seconds = end.duration_s,
+            duration_s = end.duration_s,
             "call ended"
         ),
-        Fact::MessageEnded { message, .. } => info!(
-            lane = %message.lane(),
-            message.sid = %message.sid,
-            status = message.status.as_str(),
-            reason = message.reason,
-            "message ended"
-        ),
+        Fact::MessageEnded { message, .. } => {
+            info!(
+                call.sid = message.call.map(tracing::field::display),
+                message.sid = %message.sid,
+                status = message.status.as_str(),
+                code = message.error_code,
+                "message ended"
+            );
+            if let Some(reason) = &message.reason {
+                // It may name a person.
+                debug!(message.sid = %message.sid, reason, "why a message ended like this");
+            }
+        }
         Fact::ConferenceCreated(conference) => {
             info!(conference.sid = %conference.sid, "conference created");
         }
@@ -181,6 +187,7 @@ pub(crate) fn log_notification(notification: &Notification) {
     let host = notification.request_url.as_deref().map(origin);
     warn!(
         account.sid = %notification.account,
+        call.sid = notification.call.map(tracing::field::display),
         lane = %notification.lane,
         code = notification.code,
         host,
