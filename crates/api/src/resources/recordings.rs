@@ -109,7 +109,7 @@ const FIELDS: &[Field<Recording>] = &[
         "Status",
         Kind::Text,
         Null::Never,
-        "State.",
+        "Always `completed`.",
         |_, _| Value::text("completed"),
     )
     .within(TWILIO),
