@@ -89,6 +89,7 @@ fn a_member_on_hold_hears_nothing_while_the_others_continue() {
     talk(&mut world, &mut phones, 100);
     let before = phones[0].received.len();
     talk(&mut world, &mut phones[1..], 1000);
+    phones[0].listen(&mut world);
     assert_eq!(phones[0].received.len(), before);
     assert!(loud(&phones[1], 1700.0) > -17.0 && loud(&phones[1], 440.0) < -45.0);
     assert!(loud(&phones[2], 1000.0) > -17.0 && loud(&phones[2], 440.0) < -45.0);
