@@ -209,7 +209,61 @@ pub(crate) fn origin(url: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use model::record::Message;
+    use model::{AccountSid, InstanceSid, MessageSid, MessageStatus, Timestamp};
+
     use super::*;
+
+    /// Collects the log.
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_failed_message_is_found_by_its_call_and_names_no_person() {
+        let call = CallSid::from_bytes([3; 16]);
+        let message = Message {
+            status: MessageStatus::Failed,
+            error_code: Some(30_003),
+            reason: Some("client `ann` is not registered".to_owned()),
+            ..testkit::records::message(
+                MessageSid::from_bytes([1; 16]),
+                InstanceSid::from_bytes([2; 16]),
+                AccountSid::from_bytes([4; 16]),
+                call,
+                Timestamp(0),
+            )
+        };
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::INFO)
+            .with_writer(move || writer.clone())
+            .with_ansi(false);
+        tracing::subscriber::with_default(subscriber.finish(), || {
+            super::log(&Fact::MessageEnded {
+                message: Box::new(message),
+                tells: None,
+            });
+        });
+        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        assert!(text.contains(&format!("call.sid={call} ")), "{text}");
+        assert!(text.contains("code=30003"), "{text}");
+        assert!(!text.contains("ann"), "{text}");
+    }
 
     #[test]
     fn only_the_host_of_an_address_is_logged() {
