@@ -185,7 +185,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .needs(Action::Modify, TARGET)
         .params(&[OF_ENDED_STATE, FILTERS, SCOPE])
         .answers(Answers::One(&REPLAY))
-        .doc("Delivers again all callbacks that match the filters, of which at least one is required."),
+        .doc("Redelivers the callbacks that match the filters and are not pending; at least one filter is required."),
     Route::get(ONE, |c, a, event| Box::pin(get(c, a, event)))
         .within(RESTCOMM)
         .needs(Action::Read, TARGET)
@@ -195,7 +195,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .within(RESTCOMM)
         .needs(Action::Modify, TARGET)
         .answers(Answers::One(&DELIVERY))
-        .doc("Delivers a callback again; a pending one is left unchanged."),
+        .doc("Redelivers a callback; a pending one is left unchanged."),
 ];
 
 const OF_STATE: &[Param] = &[param(
@@ -233,7 +233,7 @@ static REPLAY: Resource<i64> = Resource {
         "Replayed",
         Kind::Number,
         Null::Never,
-        "Number of callbacks that are delivered again.",
+        "Number of callbacks that are redelivered.",
         |count, _| Value::Number(*count),
     )],
 };
