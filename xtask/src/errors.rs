@@ -31,9 +31,10 @@ fn render(table: &[ErrorEntry]) -> String {
         "# Numbered problems\n\n\
          Generated from the table in the `model` crate by `just gen`; change it there.\n\n\
          A number appears in notifications, in findings about a document, in the log and in API\n\
-         errors (`code`). Its meaning never changes. An error says that something asked for was\n\
-         not done, a warning that it was done differently. Verbs, attributes and their values are\n\
-         described in [rcml.md](rcml.md).\n\n\
+         errors (`code`). Its meaning never changes. An error is usually something that could not be\n\
+         done or that Patchcord does not support; a warning is a doubtful value or an empty element,\n\
+         which was replaced, ignored or skipped. The table says which. Verbs, attributes and their\n\
+         values are described in [rcml.md](rcml.md).\n\n\
          | number | level | what it means | what to do | API status |\n\
          |---|---|---|---|---|\n",
     );

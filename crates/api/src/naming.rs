@@ -64,7 +64,7 @@ impl Context<'_> {
         if !is_pattern(phone_number) || self.is_top(account).await? {
             return Ok(());
         }
-        let reason = "only the organization's top account can use `*` or a pattern";
+        let reason = "only the top account can use `*` or a pattern";
         Err(Failure::parameter("PhoneNumber", reason))
     }
 

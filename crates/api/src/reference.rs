@@ -139,7 +139,10 @@ static SECTIONS: &[Section] = &[
         title: "Accounts",
         about: "Accounts form a tree of at most three levels. An account can access itself and those below it; for any other \
                 account and its resources, the response is 404, as if they did not exist. `Role` is \
-                `Administrator`, which may do everything, or `Developer`.",
+                `Administrator`, which has every permission in the tables, for its own account and those below it, or \
+                `Developer`, which has all of them except `Create:SmsMessages` (sending text messages), and cannot change the accounts \
+                below it or their tokens, or choose roles. Number patterns and private addresses are reserved for the top \
+                account, whatever the role.",
         routes: accounts::ROUTES,
         example: get(""),
     },
@@ -176,6 +179,9 @@ they are.
 - **Warnings** about a request that was carried out are in `Patchcord-Warning` headers of the response (`curl -i`). For programs that
   do not show headers, each is also stored, at most once an hour, as a notification of the account
   (`patchcord notifications list`).
+- **Permissions**: the tables give the permission that each request needs, as `Action:Kind`. It depends on the role of the account whose
+  credentials are used; [Accounts](#accounts) describes the roles.
+- **The top account** is the one whose credentials are in `admin-credentials`; all other accounts are below it.
 - **Lists**: `PageSize` and `Page`; follow `next_page_uri` to read all pages.
 
 The examples below need three variables:
@@ -192,15 +198,15 @@ Of Restcomm's API: `AvailablePhoneNumbers` (no number provider is connected), `C
 but cannot be listed or changed), `Email/Messages`, `Faxes`, `Gateways`, `Geolocation`, `Announcements`,
 `OutgoingCallerIds`, `OutboundProxy` (trunks are in the configuration file), `Organizations` and `Profiles`,
 `Registrations`, `ShortCodes`, `Supervisor`, `Transcriptions`, `Usage`, `ExtensionsConfiguration`; of `Calls`,
-recording a live call.
+recording or muting a live call.
 
 Of Twilio's API: everything outside `/2010-04-01` (Studio, Verify, TaskRouter and the like), `Conferences`,
 `Participants`, `Queues`, `Messages/Media`, `Addresses`, `AvailablePhoneNumbers`, `Keys` and `SigningKeys`, `SIP`,
-`Transcriptions`, `Usage`, `Balance`; of `Calls`, `Twiml`, `ApplicationSid`, `Record`, `MachineDetection`, `SendDigits`
-and `CallReason`; of `Messages`, media, scheduling and messaging services. At `/2010-04-01`, a parameter that is
-not listed above is refused.
+`Transcriptions`, `Usage`, `Balance`; of `Calls`, the parameters that [twilio.md](twilio.md#what-is-missing) lists; of `Messages`,
+media, scheduling and messaging services. At `/2010-04-01`, a parameter that is not listed above is refused.
 
-At both base paths, the addresses of SMS and USSD documents are stored but not requested, and prices are not calculated.
+At both base paths, the addresses of documents for text messages, USSD and transfers (`ReferUrl`) are stored but not requested,
+`VoiceCallerIdLookup` is stored but has no effect, and prices are not calculated.
 ";
 
 /// The reference as Markdown.

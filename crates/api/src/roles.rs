@@ -119,4 +119,15 @@ mod tests {
             );
         }
     }
+    /// As `docs/rest.md` describes.
+    #[test]
+    fn developers_may_do_everything_but_send_text_messages() {
+        let roles = Roles::default();
+        let routes = crate::resources::ROUTES.iter().copied().flatten();
+        let refused: Vec<_> = routes
+            .filter(|route| !roles.allow("Developer", route.action, route.target))
+            .map(|route| (route.action, route.target))
+            .collect();
+        assert_eq!(refused, [(Action::Create, "SmsMessages")]);
+    }
 }

@@ -172,12 +172,21 @@ pub(crate) const PAGING: &[Param] = &[
         "Start of the page, as given in `next_page_uri`.",
     )
     .within(TWILIO),
-    param(
-        "AfterSid",
-        Is::Text,
-        "Last row of the previous page, as given in `next_page_uri`.",
-    )
-    .within(RESTCOMM),
+    AFTER_SID,
+];
+
+const AFTER_SID: Param = param(
+    "AfterSid",
+    Is::Text,
+    "Last row of the previous page, as given in `next_page_uri`.",
+)
+.within(RESTCOMM);
+
+/// Parameters of paged lists that exist only at the Restcomm base.
+pub(crate) const NUMBERED_PAGING: &[Param] = &[
+    param("PageSize", Is::Number, "Rows per page; 50 if not given."),
+    param("Page", Is::Number, "Number of the page, counted from 0."),
+    AFTER_SID,
 ];
 
 /// Parameters of lists that are paged only in Twilio's dialect.

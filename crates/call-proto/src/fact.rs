@@ -140,6 +140,9 @@ macro_rules! reasons {
         }
 
         impl Reason {
+            /// All reasons, in order of declaration.
+            pub const ALL: [Self; [$($text),+].len()] = [$(Self::$name,)+];
+
             /// The word in records and traces.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
@@ -242,6 +245,23 @@ impl Reason {
             | Self::NotRecorded
             | Self::NodeLost
             | Self::Shutdown => HangupBy::Platform,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operators_find_every_reason() {
+        let page = include_str!("../../../docs/operating.md");
+        for reason in Reason::ALL {
+            let row = format!("\n| `{}` | ", reason.as_str());
+            assert!(
+                page.contains(&row),
+                "{reason:?} is not in docs/operating.md"
+            );
         }
     }
 }

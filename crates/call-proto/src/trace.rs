@@ -228,12 +228,12 @@ pub fn counts_text(counts: &MediaCounts) -> String {
         counts.packets_in, counts.packets_out, counts.lost
     );
     let rest = [
-        ("jitter us", counts.jitter_us),
-        ("transcoded", counts.transcoded),
-        ("wrong source", counts.wrong_source),
+        (" jitter ", counts.jitter_us, " µs"),
+        (" transcoded ", counts.transcoded, ""),
+        (" wrong source ", counts.wrong_source, ""),
     ];
-    for (name, count) in rest.into_iter().filter(|(_, count)| *count > 0) {
-        text.push_str(&format!(" {name} {count}"));
+    for (name, count, unit) in rest.into_iter().filter(|(_, count, _)| *count > 0) {
+        text.push_str(&format!("{name}{count}{unit}"));
     }
     text
 }

@@ -280,7 +280,7 @@ fn millis(ms: u64) -> Duration {
 
 fn does(random: &mut Random) -> Does {
     match random.below(8) {
-        0 => Does::Party(Doing::Vanish(Vanishes::Way)),
+        0 => Does::Party(Doing::Vanish(Vanishes::Connection)),
         1 => Does::Party(Doing::Vanish(Vanishes::Sound)),
         2 => Does::Modify(Modify::Complete),
         3 if random.once_in(2) => Does::Shutdown,

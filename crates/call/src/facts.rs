@@ -6,7 +6,7 @@ use call_proto::Fact;
 use model::CallSid;
 use model::record::{CallRecord, Notification};
 use store::{CallUpdate, Change};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 /// The records of legs created by changes.
 pub(crate) fn created(changes: &[Change]) -> Vec<CallRecord> {
@@ -132,16 +132,22 @@ pub(crate) fn log(fact: &Fact) {
             call.sid = %call,
             status = end.status.as_str(),
             reason = end.reason.as_str(),
-            seconds = end.duration_s,
+            duration_s = end.duration_s,
             "call ended"
         ),
-        Fact::MessageEnded { message, .. } => info!(
-            lane = %message.lane(),
-            message.sid = %message.sid,
-            status = message.status.as_str(),
-            reason = message.reason,
-            "message ended"
-        ),
+        Fact::MessageEnded { message, .. } => {
+            info!(
+                call.sid = message.call.map(tracing::field::display),
+                message.sid = %message.sid,
+                status = message.status.as_str(),
+                code = message.error_code,
+                "message ended"
+            );
+            if let Some(reason) = &message.reason {
+                // It may name a person.
+                debug!(message.sid = %message.sid, reason, "why a message ended like this");
+            }
+        }
         Fact::ConferenceCreated(conference) => {
             info!(conference.sid = %conference.sid, "conference created");
         }
@@ -181,6 +187,7 @@ pub(crate) fn log_notification(notification: &Notification) {
     let host = notification.request_url.as_deref().map(origin);
     warn!(
         account.sid = %notification.account,
+        call.sid = notification.call.map(tracing::field::display),
         lane = %notification.lane,
         code = notification.code,
         host,
@@ -202,7 +209,61 @@ pub(crate) fn origin(url: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use model::record::Message;
+    use model::{AccountSid, InstanceSid, MessageSid, MessageStatus, Timestamp};
+
     use super::*;
+
+    /// Collects the log.
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_failed_message_is_found_by_its_call_and_names_no_person() {
+        let call = CallSid::from_bytes([3; 16]);
+        let message = Message {
+            status: MessageStatus::Failed,
+            error_code: Some(30_003),
+            reason: Some("client `ann` is not registered".to_owned()),
+            ..testkit::records::message(
+                MessageSid::from_bytes([1; 16]),
+                InstanceSid::from_bytes([2; 16]),
+                AccountSid::from_bytes([4; 16]),
+                call,
+                Timestamp(0),
+            )
+        };
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::INFO)
+            .with_writer(move || writer.clone())
+            .with_ansi(false);
+        tracing::subscriber::with_default(subscriber.finish(), || {
+            super::log(&Fact::MessageEnded {
+                message: Box::new(message),
+                tells: None,
+            });
+        });
+        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        assert!(text.contains(&format!("call.sid={call} ")), "{text}");
+        assert!(text.contains("code=30003"), "{text}");
+        assert!(!text.contains("ann"), "{text}");
+    }
 
     #[test]
     fn only_the_host_of_an_address_is_logged() {

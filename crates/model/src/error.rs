@@ -6,9 +6,9 @@
 /// How serious a problem is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Level {
-    /// A requested action was not carried out.
+    /// Usually something that could not be done, or that Patchcord does not support.
     Error,
-    /// An action was carried out differently, or looks wrong.
+    /// A doubtful value or an empty element, which was replaced, ignored or skipped.
     Warning,
 }
 
@@ -83,19 +83,19 @@ table! {
     UNKNOWN_ATTRIBUTE = 12201, Warning, 0, "The verb has an unknown attribute; it was ignored.", "Check the spelling; names are case-sensitive.";
     BAD_NESTING = 12202, Error, 0, "The element or text does not belong inside its parent; it was skipped.", "Move it to where it is allowed.";
     BAD_VALUE = 12203, Warning, 0, "The attribute's value is not allowed; the default was used.", "Use one of the values that the documentation lists.";
-    NOT_BUILT = 12204, Error, 0, "The verb, noun or attribute is not supported by this server; it was skipped.", "Remove it, or use the alternative named in the text, if there is one.";
+    NOT_BUILT = 12204, Error, 0, "The verb, noun or attribute is not supported by this server; it was skipped or replaced, as the text says.", "Remove it, or use the alternative named in the text, if there is one.";
     UNREACHABLE = 12205, Warning, 0, "A verb of the document can never run, because one before it ends the call or the document.", "Remove it, or move it before that verb.";
     REPAIRED = 12206, Warning, 0, "The document is not quite well-formed XML; it was repaired.", "Correct it as the text says: other servers and tools may reject it.";
     ENCODING = 12207, Warning, 0, "The document's encoding is unknown, or some of its bytes are not valid in it.", "Send UTF-8, or name the right encoding in the content type or the XML declaration.";
     EMPTY_DOCUMENT = 12208, Warning, 0, "The document has no verb that answers the call; a call that is not answered yet would be refused.", "Add a verb such as Say, unless the document only ends a call or accepts one that was screened.";
     MORE_FINDINGS = 12209, Warning, 0, "There are more findings in the documents than are listed.", "Fix the listed findings, then check the documents again with `patchcord lint`.";
-    BAD_CONTENT_TYPE = 12300, Error, 0, "The application's response has a content type that is not a document type.", "Send text/xml, application/xml, text/plain or audio/wav.";
+    BAD_CONTENT_TYPE = 12300, Error, 0, "The application's response has a content type that is not a document type.", "Send text/xml; for a sound, its audio type.";
     XML_AS_TEXT = 12301, Warning, 0, "The application's response looks like a document but has the content type text/plain; it was read aloud.", "Send it as text/xml.";
     INTERNAL = 12400, Error, 500, "An internal failure ended the call or the request.", "Report it, with the trace of the call or the log of the server.";
     DIAL_METHOD = 13210, Warning, 0, "Dial: the method is neither GET nor POST; POST was used.", "Write GET or POST.";
-    DIAL_TIMEOUT = 13212, Warning, 0, "Dial: the timeout is not a positive whole number of seconds; 30 was used.", "Write a whole number of seconds.";
-    DIAL_CALLER_ID = 13214, Warning, 0, "Dial: the caller id cannot be used; the caller's own was used.", "Write a phone number or a client name.";
-    DIAL_TIME_LIMIT = 13216, Warning, 0, "Dial: the time limit is not a positive whole number of seconds; 14400 was used.", "Write a whole number of seconds.";
+    DIAL_TIMEOUT = 13212, Warning, 0, "Dial: the timeout is not a positive whole number of seconds; 30 was used.", "Write a positive whole number of seconds.";
+    DIAL_CALLER_ID = 13214, Warning, 0, "Dial: the caller id cannot be used; the caller's own was used.", "Write a phone number, a client name or a SIP address.";
+    DIAL_TIME_LIMIT = 13216, Warning, 0, "Dial: the time limit is not a positive whole number of seconds; 14400 was used.", "Write a positive whole number of seconds.";
     DIAL_NOBODY = 13220, Warning, 0, "Dial: no party to call is named; it was skipped.", "Write a number as its text, or put Number, Client, Sip or Conference inside.";
     DIAL_HEADERS = 13221, Warning, 0, "Dial: a header of the dialled address is too long or has forbidden characters; it was left out.", "Keep names and values short, without line breaks.";
     DIAL_TOO_MANY = 13222, Warning, 0, "Dial: there are more parties or phones than can be called at once; the rest were not called.", "Call fewer at once, or one after another.";
@@ -111,12 +111,12 @@ table! {
     MEDIA_METHOD = 13234, Warning, 0, "The method for a media address is neither GET nor POST; POST was used.", "Write GET or POST.";
     GATHER_FINISH_KEY = 13310, Warning, 0, "Gather: the finishing keys are not all from 0-9, * and #, or there are more than twelve; # was used.", "Write up to twelve keys without spaces, or an empty value for none.";
     GATHER_METHOD = 13312, Warning, 0, "Gather: the method is neither GET nor POST; POST was used.", "Write GET or POST.";
-    GATHER_TIMEOUT = 13313, Warning, 0, "Gather: the timeout is not a positive whole number of seconds; 5 was used.", "Write a whole number of seconds.";
-    GATHER_NUM_DIGITS = 13314, Warning, 0, "Gather: the number of digits is not a positive whole number; no limit was used.", "Write a whole number.";
+    GATHER_TIMEOUT = 13313, Warning, 0, "Gather: the timeout is not a positive whole number of seconds; 5 was used.", "Write a positive whole number of seconds.";
+    GATHER_NUM_DIGITS = 13314, Warning, 0, "Gather: the number of digits is not a positive whole number; no limit was used.", "Write a positive whole number.";
     GATHER_START_KEY = 13315, Warning, 0, "Gather: the starting keys are not all from 0-9, * and #, or there are more than twelve; any key could start input.", "Write up to twelve keys, without spaces.";
     GATHER_HINTS = 13330, Error, 0, "Gather: there are more than 50 hints, or one has more than 100 characters; the document was refused.", "Name only the words that matter most.";
     GATHER_LANGUAGE = 13331, Warning, 0, "Gather: the language is not known; en-US was used.", "Write a BCP-47 tag such as en-GB.";
-    GATHER_SPEECH_TIMEOUT = 13332, Warning, 0, "Gather: the speech timeout is neither a positive whole number of seconds nor auto; the value of timeout was used.", "Write a whole number of seconds, or auto.";
+    GATHER_SPEECH_TIMEOUT = 13332, Warning, 0, "Gather: the speech timeout is neither a positive whole number of seconds nor auto; the value of timeout was used.", "Write a positive whole number of seconds, or auto.";
     GATHER_WITHOUT_SPEECH = 13333, Warning, 0, "Gather: a speech attribute has no effect, because only keys are collected.", "Add speech to the attribute input.";
     GATHER_KEYS_ONLY = 13340, Warning, 0, "Gather: no speech recognizer is configured; only keys were collected.", "Ask the operator to configure one, or collect keys alone.";
     GATHER_NO_RECOGNIZER = 13341, Error, 0, "Gather: no speech recognizer is configured, and keys were not requested; the document continued as if there were no input.", "Ask the operator to configure one, or collect keys too.";
@@ -125,14 +125,14 @@ table! {
     PLAY_EMPTY = 13420, Warning, 0, "Play: there is no address to play.", "Write the address as the text of the element.";
     SAY_LOOP = 13510, Warning, 0, "Say: the loop count is not a whole number; 1 was used.", "Write the number of times, or 0 to repeat until the call ends.";
     SAY_VOICE = 13511, Warning, 0, "Say: the voice is not known; the default was used.", "Write man or woman.";
-    SAY_LANGUAGE = 13512, Warning, 0, "Say: the language is not known; another was used.", "Use a language that the documentation lists.";
+    SAY_LANGUAGE = 13512, Warning, 0, "Say: the language is not known; the default was used.", "Use a language of eSpeak NG, such as en-GB or de.";
     SAY_FAILED = 13520, Error, 0, "Say: speech could not be synthesised.", "Install the speech engine named in the text.";
     SAY_EMPTY = 13521, Warning, 0, "Say: there is no text; it was skipped.", "Write the text inside the element.";
     RECORD_FAILED = 13620, Error, 0, "A recording could not be written.", "Check the server's disk.";
     REDIRECT_METHOD = 13710, Warning, 0, "Redirect: the method is neither GET nor POST; POST was used.", "Write GET or POST.";
     REDIRECT_EMPTY = 13720, Warning, 0, "Redirect: there is no address; it was skipped.", "Write the address as the text of the element.";
     REJECT_REASON = 13810, Warning, 0, "Reject: the reason is neither busy nor rejected; rejected was used.", "Write busy or rejected.";
-    PAUSE_LENGTH = 13910, Warning, 0, "Pause: the length is not a whole number of seconds; 1 was used.", "Write a whole number of seconds.";
+    PAUSE_LENGTH = 13910, Warning, 0, "Pause: the length is not a positive whole number of seconds; 1 was used.", "Write a positive whole number of seconds.";
     SMS_TO = 14101, Error, 0, "Sms: the recipient is empty or has characters that are not allowed in a number, name or SIP address; the document was ended.", "Write a number, a client's name or a SIP address, or leave the attribute out.";
     SMS_FROM = 14102, Error, 0, "Sms: the sender is empty or has forbidden characters; the document was ended.", "Write a number or a short name, or leave the attribute out.";
     SMS_BODY = 14103, Error, 0, "Sms: there is no text; the document was ended.", "Write the text inside the element.";

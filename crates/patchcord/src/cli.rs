@@ -108,10 +108,10 @@ pub(crate) enum Task {
         #[arg(long)]
         post: bool,
     },
-    /// Run a finished call or conference again from its journal, and show the first answer that differs.
+    /// Run a finished call or conference again from its journal, and show the first response that differs.
     ///
     /// No calls are placed and no requests are sent: the journal's inputs are repeated at the same
-    /// times. Exit codes: 0 all answers are the same, 1 one differs, 64 there is no journal.
+    /// times. Exit codes: 0 all responses are the same, 1 one differs, 64 there is no journal.
     #[command(after_help = examples::REPLAY)]
     Replay {
         /// Call or conference in the database, file with the output of `calls show --json`, or `-` for
@@ -199,6 +199,9 @@ pub(crate) enum WebhooksTask {
     /// Print the newest callbacks.
     #[command(after_help = examples::WEBHOOK)]
     List {
+        /// `pending`, `delivered` or `dead` (given up)
+        #[arg(long, value_name = "STATE")]
+        state: Option<DeliveryState>,
         #[command(flatten)]
         which: WhichWebhooks,
         /// Maximum number to print
@@ -215,12 +218,15 @@ pub(crate) enum WebhooksTask {
         #[command(flatten)]
         data: DataFlags,
     },
-    /// Deliver again callbacks that were delivered or given up.
+    /// Redeliver callbacks that were delivered or given up.
     #[command(after_help = examples::WEBHOOK, group = ArgGroup::new("chosen").required(true).multiple(true)
         .args(["event", "state", "lane", "from", "until"]))]
     Replay {
         /// One callback: `EV` and 32 hexadecimal digits.
         event: Option<EventSid>,
+        /// `delivered` or `dead` (given up)
+        #[arg(long, value_name = "STATE", value_parser = ended_state)]
+        state: Option<DeliveryState>,
         #[command(flatten)]
         which: WhichWebhooks,
         #[command(flatten)]
@@ -231,16 +237,13 @@ pub(crate) enum WebhooksTask {
 /// Which callbacks.
 #[derive(Args, Debug)]
 pub(crate) struct WhichWebhooks {
-    /// `pending`, `delivered` or `dead`
-    #[arg(long, value_name = "STATE")]
-    pub(crate) state: Option<DeliveryState>,
-    /// Those of one call, conference or message: `CA`, `CF` or `SM` and 32 hexadecimal digits
+    /// Only callbacks of one call, conference or message: `CA`, `CF` or `SM` and 32 hexadecimal digits
     #[arg(long, value_name = "SID")]
     pub(crate) lane: Option<Lane>,
-    /// Created at or after this day or time
+    /// Only callbacks created at or after this day or time
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub(crate) from: Option<Timestamp>,
-    /// Created at or before this time or the end of this day
+    /// Only callbacks created at or before this time or the end of this day
     #[arg(long, value_name = "TIME", value_parser = end_of_moment)]
     pub(crate) until: Option<Timestamp>,
 }
@@ -252,6 +255,15 @@ fn moment(text: &str) -> Result<Timestamp, String> {
     day(text)
         .or_else(|| Timestamp::from_rfc3339(text))
         .ok_or_else(|| "write `2026-03-01` or `2026-03-01T08:00:00Z`".to_owned())
+}
+
+/// The state of a callback that can be delivered again.
+fn ended_state(text: &str) -> Result<DeliveryState, String> {
+    match text.parse() {
+        Ok(DeliveryState::Pending) => Err("a pending callback needs no replay".to_owned()),
+        Ok(state) => Ok(state),
+        Err(_) => Err("write `delivered` or `dead`".to_owned()),
+    }
 }
 
 /// The status of a call.
@@ -325,13 +337,13 @@ pub(crate) struct WhichCalls {
     /// Maximum number to print
     #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
     limit: i64,
-    /// With this status, such as `completed` or `failed`
+    /// Only calls with this status, such as `completed` or `failed`
     #[arg(long, value_name = "STATUS", value_parser = status)]
     status: Option<CallStatus>,
-    /// With a caller or called party that contains this text
+    /// Only calls whose caller or called party contains this text
     #[arg(long, value_name = "TEXT")]
     number: Option<String>,
-    /// Created at or after this day or time
+    /// Only calls created at or after this day or time
     #[arg(long, value_name = "TIME", value_parser = moment)]
     since: Option<Timestamp>,
 }
@@ -350,7 +362,7 @@ impl From<WhichCalls> for store::RecentCalls {
 /// What to show about notifications.
 #[derive(Subcommand)]
 pub(crate) enum NotificationsTask {
-    /// Print the newest notifications, oldest first.
+    /// Print the latest notifications in chronological order.
     #[command(after_help = examples::NOTIFICATIONS)]
     List {
         /// Only those of one call: `CA` and 32 hexadecimal digits.
@@ -501,6 +513,8 @@ mod tests {
             ("list --lane SM00", false),
             ("replay --state dead", true),
             ("replay --state gone", false),
+            ("replay --state pending", false),
+            ("list --state pending", true),
             (
                 "replay --from 2026-03-01 --until 2026-03-01T08:00:00Z",
                 true,

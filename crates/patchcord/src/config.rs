@@ -130,9 +130,9 @@ settings! {
         trusted_proxies: Vec<Network> = "",
     }
 
-    /// The first administrator; used when the data folder is new. Unset values are generated.
+    /// The top account; used only when the data folder is new. Unset values are generated.
     admin: Admin {
-        /// SID of the account: `AC` and 32 hexadecimal digits.
+        /// SID of the account.
         sid: Option<AccountSid> = "",
         /// API token. It should be random text of at least 16 characters; the server warns about a weaker one.
         token: Option<Secret> = "",
@@ -158,7 +158,7 @@ settings! {
         nonce_lifetime_s: NonZeroU32 = "300",
         /// Seconds between OPTIONS requests to each registered phone; a phone that stops answering them is unregistered. 0: never.
         keepalive_s: u32 = "60",
-        /// Allow every account to call and message SIP addresses in private networks and on this machine. The administrator's account always may; registered phones and trunks can be anywhere.
+        /// Allow every account to call and message SIP addresses in private networks and on this machine. The top account always may; registered phones and trunks can be anywhere.
         allow_private: bool = "false",
         /// Maximum number of inbound calls in set-up at once; further ones get 503.
         max_calls_in_setup: NonZeroU32 = "1000",
@@ -192,9 +192,9 @@ settings! {
 
     /// Requests to applications and for media files.
     fetch: Fetch {
-        /// Time limit in milliseconds: for a document, the whole fetch including redirects; for callbacks and sound files, connecting and receiving the response separately.
+        /// Time limit in milliseconds: for a document, the whole fetch including redirects; for callbacks and sound files, it applies once to connecting and once more to receiving the response.
         timeout_ms: NonZeroU64 = "6000",
-        /// Allow every account to use addresses of private networks and of this machine. The administrator's account always may.
+        /// Allow every account to use addresses of private networks and of this machine. The top account always may.
         allow_private: bool = "false",
         /// Link-local and cloud metadata addresses to allow as exceptions, for SIP too.
         allow_addresses: Vec<IpAddr> = "",
@@ -205,7 +205,7 @@ settings! {
         /// Memory in bytes for media files being fetched and decoded at the same time; a file needs about five times its size.
         /// A file that has to wait for more than ten seconds is not played (13233).
         media_memory_bytes: NonZeroU64 = "268435456",
-        /// How much of that memory one customer can use, in bytes: an account directly below the administrator's, with its sub-accounts.
+        /// How much of that memory one customer can use, in bytes: an account directly below the top account, with its sub-accounts.
         media_memory_per_account_bytes: NonZeroU64 = "134217728",
     }
 
@@ -231,7 +231,7 @@ settings! {
         url: Option<Secret> = "",
     }
 
-    /// Links to recordings, which need no credentials.
+    /// Links to recordings; they need no credentials.
     recordings: Recordings {
         /// Seconds after which a link to a recording expires; the recording itself stays. 0: never.
         link_lifetime_s: u32 = "0",

@@ -335,11 +335,7 @@ impl Checked {
         if !self.left_out.is_none() {
             shown.push(Finding {
                 code: error::MORE_FINDINGS,
-                level: if errors > 0 {
-                    Level::Error
-                } else {
-                    Level::Warning
-                },
+                level: Level::Warning,
                 line: 1,
                 column: 1,
                 message: more(errors, warnings),

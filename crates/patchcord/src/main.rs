@@ -122,21 +122,27 @@ fn main() -> ExitCode {
             })
         }
         Task::Test(flags) => test(&flags.order(ladder::Style::of_output())),
-        Task::Webhooks(WebhooksTask::List { which, limit, data }) => {
-            answer(&data.into(), async |config| {
-                webhooks::list(&config, &which, limit).await
-            })
-        }
+        Task::Webhooks(WebhooksTask::List {
+            state,
+            which,
+            limit,
+            data,
+        }) => answer(&data.into(), async |config| {
+            webhooks::list(&config, state, &which, limit).await
+        }),
         Task::Webhooks(WebhooksTask::Show { event, data }) => {
             answer(&data.into(), async |config| {
                 webhooks::show(&config, event).await
             })
         }
-        Task::Webhooks(WebhooksTask::Replay { event, which, data }) => {
-            answer(&data.into(), async |config| {
-                webhooks::replay(&config, event, &which).await
-            })
-        }
+        Task::Webhooks(WebhooksTask::Replay {
+            event,
+            state,
+            which,
+            data,
+        }) => answer(&data.into(), async |config| {
+            webhooks::replay(&config, event, state, &which).await
+        }),
         Task::Doctor(DoctorTask::Calls { json, data }) => diagnose(&data.into(), async |config| {
             doctor::calls(&config, json).await
         }),

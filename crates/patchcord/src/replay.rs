@@ -1,4 +1,4 @@
-//! `patchcord replay`: runs the journal of a call again and shows the first answer that differs.
+//! `patchcord replay`: runs the journal of a call again and shows the first response that differs.
 //!
 //! **Invariant: no call is placed, no request sent, nothing stored**: the machines run in
 //! isolation.
@@ -20,7 +20,7 @@ const MAX_BYTES: u64 = 64 << 20;
 const AROUND: usize = 200;
 
 /// Replays the journal of a call or conference in the database, in a file, or on standard input
-/// (`-`). Returns the result, and whether all answers were the same.
+/// (`-`). Returns the result, and whether all responses were the same.
 ///
 /// # Errors
 /// If no journal is available.

@@ -8,7 +8,7 @@ use anyhow::Result;
 use model::address::redacted;
 use model::text::one_line;
 use model::{EventSid, Timestamp};
-use store::{Delivery, DeliveryFilter, Window};
+use store::{Delivery, DeliveryFilter, DeliveryState, Window};
 
 use crate::calls::open;
 use crate::cli::WhichWebhooks;
@@ -20,10 +20,16 @@ use crate::{now, screen};
 ///
 /// # Errors
 /// If the database cannot be read.
-pub(crate) async fn list(config: &Config, which: &WhichWebhooks, limit: i64) -> Result<String> {
+pub(crate) async fn list(
+    config: &Config,
+    state: Option<DeliveryState>,
+    which: &WhichWebhooks,
+    limit: i64,
+) -> Result<String> {
     let window = Window::at(0, limit);
     let filter = DeliveryFilter {
         window,
+        state,
         ..filter(which)
     };
     let rows = open(config).await?.deliveries(&filter).await?;
@@ -55,11 +61,13 @@ pub(crate) async fn show(config: &Config, event: EventSid) -> Result<String> {
 pub(crate) async fn replay(
     config: &Config,
     event: Option<EventSid>,
+    state: Option<DeliveryState>,
     which: &WhichWebhooks,
 ) -> Result<String> {
     let inspect = open(config).await?;
     let filter = DeliveryFilter {
         event,
+        state,
         ..filter(which)
     };
     let one = match event {
@@ -94,7 +102,6 @@ fn unknown(event: EventSid) -> WrongUsage {
 
 fn filter(which: &WhichWebhooks) -> DeliveryFilter {
     DeliveryFilter {
-        state: which.state,
         lane: which.lane,
         created_from: which.from,
         created_until: which.until,
@@ -178,11 +185,9 @@ fn details(delivery: &Delivery) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use model::record::Callback;
     use model::{AccountSid, CallSid, HttpMethod};
-    use store::DeliveryState;
-
-    use super::*;
 
     #[test]
     fn shows_what_happened_without_secrets() {

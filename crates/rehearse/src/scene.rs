@@ -146,7 +146,7 @@ pub enum Vanishes {
     /// Its sound: no more packets arrive.
     Sound,
     /// The path to it: its registration or connection is lost.
-    Way,
+    Connection,
 }
 
 /// One answer of the application.

@@ -131,7 +131,7 @@ fn scripts_that_cannot_be_right_are_refused_with_their_line() {
         ),
         (
             "caller: [{vanish: quickly}]",
-            "line 3: `vanish` does not accept `quickly`; known: `sound`, `way`",
+            "line 3: `vanish` does not accept `quickly`; known: `sound`, `connection`",
         ),
         (
             "caller: [vanish, hangup]",

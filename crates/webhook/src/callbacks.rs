@@ -374,7 +374,8 @@ impl Inner {
         let event = row.callback.event;
         if let Outcome::Dead(Failure { status, reason, .. }) = &outcome {
             let host = origin(&row.callback.url);
-            tracing::warn!(%event, lane = %row.callback.lane, %host, status, reason,
+            let call = row.callback.call.map(tracing::field::display);
+            tracing::warn!(%event, call.sid = call, lane = %row.callback.lane, %host, status, reason,
                 "a callback is given up");
         }
         let mut attempt = 0;

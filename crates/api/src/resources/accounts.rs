@@ -71,7 +71,7 @@ const FIELDS: &[Field<Account>] = &[
         "Status",
         Kind::Text,
         Null::Never,
-        "State.",
+        "`active`, `suspended`, `closed` or, at the Restcomm base, `inactive` or `uninitialized`.",
         |a, view| Value::text((view.dialect.account_status)(a.status)),
     ),
     field::<Account>(
@@ -184,13 +184,13 @@ const FILTERS: &[Param] = &[
     param(
         "OrganizationSid",
         Is::Sid(sid::<OrganizationSid>),
-        "Accounts of an organization; top account only.",
+        "Accounts of this organization; only for the top account.",
     )
     .within(RESTCOMM),
     param(
         "DomainName",
         Is::Text,
-        "Accounts of the organization with this domain; top account only.",
+        "Accounts of the organization with this domain; only for the top account.",
     )
     .within(RESTCOMM),
     param("FriendlyName", Is::Text, "Accounts with exactly this name.").within(TWILIO),
@@ -221,11 +221,15 @@ const PASSWORD: &[Param] = &[param("Password", Is::Secret, "Password for this AP
 
 const PROPERTIES: &[Param] = &[
     param("FriendlyName", Is::Text, "Name to display."),
-    param("Role", Is::Text, "Role; only an administrator can set it."),
+    param(
+        "Role",
+        Is::Text,
+        "Role of the account; only an account with the role `Administrator` can set it.",
+    ),
     param(
         "Status",
         Is::Word(&["active", "suspended", "inactive", "closed"]),
-        "State.",
+        "New status; `closed` cannot be undone.",
     ),
 ];
 
@@ -399,7 +403,7 @@ fn new_role(context: &Context<'_>, parent: &Account) -> Result<String, Failure> 
     }
     if asked != parent.role {
         let text = format!(
-            "Role: only an administrator can choose it; the account has the role `{}`",
+            "Role: only an account with the role `Administrator` can choose it; the account has the role `{}`",
             parent.role
         );
         context.warnings.add(error::REQUEST_WARNING, text);

@@ -269,7 +269,7 @@ const PROPERTIES: &[Param] = &[
     param(
         "VoiceCallerIdLookup",
         Is::Flag,
-        "Whether caller names are looked up.",
+        "Stored, but has no effect: caller names are not looked up.",
     ),
     param(
         "RcmlUrl",
@@ -322,7 +322,7 @@ const EXTRA: &[Param] = &[
     param(
         "SmsUrl",
         Is::Address,
-        "Document for text messages; empty for none.",
+        "Document for text messages; empty for none. Stored, but not requested.",
     )
     .within(TWILIO),
     param("SmsMethod", Is::Method, "Method for `SmsUrl`.").within(TWILIO),

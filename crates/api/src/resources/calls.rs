@@ -74,7 +74,7 @@ pub(crate) static ROUTES: &[Route] = &[
 const FILTERS: &[Param] = &[
     param("To", Is::Party, "Called party."),
     param("From", Is::Party, "Calling party."),
-    param("Status", Is::Text, "State, or a pattern with `%` and `_`.").within(RESTCOMM),
+    param("Status", Is::Text, "Status, or a pattern with `%` and `_`.").within(RESTCOMM),
     param(
         "Status",
         Is::Word(&[
@@ -87,7 +87,7 @@ const FILTERS: &[Param] = &[
             "no-answer",
             "canceled",
         ]),
-        "State.",
+        "Status of the call.",
     )
     .within(TWILIO),
     param(
@@ -98,14 +98,14 @@ const FILTERS: &[Param] = &[
     param(
         "StartTime",
         Is::Day,
-        "Day on which calls began; at the Restcomm base the first day.",
+        "Calls that began on this day; at the Restcomm base: on this day or later.",
     ),
     param("StartTime>", Is::Moment, "Began at or after this time.").within(TWILIO),
     param("StartTime<", Is::Moment, "Began at or before this time.").within(TWILIO),
     param(
         "EndTime",
         Is::Day,
-        "Day on which calls ended; at the Restcomm base the last day.",
+        "Calls that ended on this day; at the Restcomm base: on this day or earlier.",
     ),
     param("EndTime>", Is::Moment, "Ended at or after this time.").within(TWILIO),
     param("EndTime<", Is::Moment, "Ended at or before this time.").within(TWILIO),
@@ -196,7 +196,7 @@ const DOCUMENT: &[Param] = &[
 const EVENTS: &[Param] = &[param(
     "StatusCallbackEvent",
     Is::Words(LegEvent::WORDS),
-    "Events that are sent; may be repeated.",
+    "Events to send, separated by spaces or commas; the parameter may be repeated. If not given: all four, at the Twilio base only `completed`.",
 )];
 
 const CHANGES: &[Param] = &[
@@ -205,7 +205,7 @@ const CHANGES: &[Param] = &[
         Is::Word(&["canceled", "completed"]),
         "Cancels or ends the call.",
     ),
-    param("Mute", Is::Flag, "Mutes or unmutes the call.").within(RESTCOMM),
+    param("Mute", Is::Flag, "Not supported yet: any value is refused.").within(RESTCOMM),
     param(
         "MoveConnectedCallLeg",
         Is::Flag,

@@ -92,7 +92,7 @@ const FIELDS: &[Field<Client>] = &[
         "Status",
         Kind::Text,
         Null::Never,
-        "State.",
+        "`1` if its phones may register and call, otherwise `0`.",
         |c, _| Value::text(if c.enabled { "1" } else { "0" }),
     ),
     field(

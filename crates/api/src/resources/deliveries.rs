@@ -2,7 +2,7 @@
 
 use model::record::Account;
 use model::{AccountSid, CallSid, EventSid, Lane};
-use store::{Delivery, DeliveryFilter, DeliveryState, Scope};
+use store::{Delivery, DeliveryFilter, Scope};
 use url::Url;
 
 use crate::context::{Answer, Context, now, owned};
@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::page::{Page, row_key};
 use crate::params::scope;
 use crate::roles::Action;
-use crate::route::{Answers, Is, PAGING, Param, RESTCOMM, Route, SCOPE, param, sid};
+use crate::route::{Answers, Is, NUMBERED_PAGING, Param, RESTCOMM, Route, SCOPE, param, sid};
 use crate::value::{Field, Kind, Null, Resource, Value, field};
 
 const TARGET: &str = "Webhooks";
@@ -55,7 +55,7 @@ const FIELDS: &[Field<Delivery>] = &[
         "SequenceNumber",
         Kind::Number,
         Null::Never,
-        "Position among the callbacks of its call.",
+        "Position among the callbacks of its lane.",
         |d, _| Value::Number(d.callback.sequence),
     ),
     field(
@@ -63,7 +63,7 @@ const FIELDS: &[Field<Delivery>] = &[
         "State",
         Kind::Text,
         Null::Never,
-        "`pending`, `delivered` or `dead`.",
+        "`pending`, `delivered` or `dead` (given up).",
         |d, _| Value::text(d.state),
     ),
     field(
@@ -71,7 +71,7 @@ const FIELDS: &[Field<Delivery>] = &[
         "Attempts",
         Kind::Number,
         Null::Never,
-        "Attempts so far.",
+        "Attempts since it was created or last replayed.",
         |d, _| Value::Number(d.attempts),
     ),
     field(
@@ -177,15 +177,15 @@ pub(crate) static ROUTES: &[Route] = &[
     Route::get(LIST, |c, a, _| Box::pin(list(c, a)))
         .within(RESTCOMM)
         .needs(Action::Read, TARGET)
-        .params(&[FILTERS, SCOPE, PAGING])
+        .params(&[OF_STATE, FILTERS, SCOPE, NUMBERED_PAGING])
         .answers(Answers::Page(&DELIVERY))
         .doc("Lists callbacks, newest first."),
     Route::post(REPLAY_ALL, |c, a, _| Box::pin(replay_all(c, a)))
         .within(RESTCOMM)
         .needs(Action::Modify, TARGET)
-        .params(&[FILTERS, SCOPE])
+        .params(&[OF_ENDED_STATE, FILTERS, SCOPE])
         .answers(Answers::One(&REPLAY))
-        .doc("Delivers again all callbacks that match the filters."),
+        .doc("Redelivers the callbacks that match the filters and are not pending; at least one filter is required."),
     Route::get(ONE, |c, a, event| Box::pin(get(c, a, event)))
         .within(RESTCOMM)
         .needs(Action::Read, TARGET)
@@ -195,15 +195,23 @@ pub(crate) static ROUTES: &[Route] = &[
         .within(RESTCOMM)
         .needs(Action::Modify, TARGET)
         .answers(Answers::One(&DELIVERY))
-        .doc("Delivers a callback again; a pending one is left unchanged."),
+        .doc("Redelivers a callback; a pending one is left unchanged."),
 ];
 
+const OF_STATE: &[Param] = &[param(
+    "State",
+    Is::Word(&["pending", "delivered", "dead"]),
+    "State of the callbacks; `dead` means given up.",
+)];
+
+/// A pending callback needs no replay.
+const OF_ENDED_STATE: &[Param] = &[param(
+    "State",
+    Is::Word(&["delivered", "dead"]),
+    "State of the callbacks; `dead` means given up.",
+)];
+
 const FILTERS: &[Param] = &[
-    param(
-        "State",
-        Is::Word(&["pending", "delivered", "dead"]),
-        "State.",
-    ),
     param("CallSid", Is::Sid(sid::<CallSid>), "Call they refer to."),
     param(
         "Lane",
@@ -225,7 +233,7 @@ static REPLAY: Resource<i64> = Resource {
         "Replayed",
         Kind::Number,
         Null::Never,
-        "Number of callbacks that are delivered again.",
+        "Number of callbacks that are redelivered.",
         |count, _| Value::Number(*count),
     )],
 };
@@ -298,10 +306,6 @@ async fn replay(context: &Context<'_>, account: &Account, event: &str) -> Answer
 
 async fn replay_all(context: &Context<'_>, account: &Account) -> Answer {
     let filter = filter(context, account.sid)?;
-    if filter.state == Some(DeliveryState::Pending) {
-        let reason = "pending deliveries need no replay";
-        return Err(Failure::parameter("State", reason));
-    }
     let chosen = [
         filter.state.is_some(),
         filter.call.is_some(),

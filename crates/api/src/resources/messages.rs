@@ -84,15 +84,20 @@ const FIELDS: &[Field<Message>] = &[
     field("to", "To", Kind::Text, Null::Never, "Recipient.", |m, _| {
         Value::text(&m.to)
     }),
-    field("body", "Body", Kind::Text, Null::Never, "Text.", |m, _| {
-        Value::text(&m.body)
-    }),
+    field(
+        "body",
+        "Body",
+        Kind::Text,
+        Null::Never,
+        "Text of the message.",
+        |m, _| Value::text(&m.body),
+    ),
     field(
         "status",
         "Status",
         Kind::Text,
         Null::Never,
-        "State.",
+        "`sending`, `sent` (accepted by the phone or the next server) or `failed`.",
         |m, _| Value::text(m.status),
     ),
     field(
@@ -100,7 +105,7 @@ const FIELDS: &[Field<Message>] = &[
         "Direction",
         Kind::Text,
         Null::Never,
-        "Direction.",
+        "`outbound-call` (sent by a document) or `outbound-api`.",
         |m, _| Value::text(m.direction),
     ),
     field(
@@ -145,7 +150,7 @@ const FIELDS: &[Field<Message>] = &[
         "Price",
         Kind::Text,
         Null::Absent,
-        "Price.",
+        "Always 0; null at the Twilio base.",
         |_, _| Value::text("0"),
     )
     .twilio(Kind::Text, |_, _| Value::Null),
@@ -233,7 +238,7 @@ const FILTERS: &[Param] = &[
     param("To", Is::Party, "Recipient."),
     param("From", Is::Party, "Sender."),
     param("Body", Is::Text, "Part of the text.").within(RESTCOMM),
-    param("Status", Is::Text, "State.").within(RESTCOMM),
+    param("Status", Is::Text, "Status of the message.").within(RESTCOMM),
     param("StartTime", Is::Day, "First day of creation.").within(RESTCOMM),
     param("EndTime", Is::Day, "Last day of creation.").within(RESTCOMM),
     param("DateSent", Is::Day, "Day on which messages were sent.").within(TWILIO),

@@ -112,7 +112,7 @@ const PROPERTIES: &[Param] = &[
     param(
         "VoiceCallerIdLookup",
         Is::Flag,
-        "Whether caller names are looked up.",
+        "Stored, but has no effect: caller names are not looked up.",
     ),
     param(
         "Public",
@@ -126,14 +126,18 @@ const EXTRA: &[Param] = &[
     param(
         "SmsUrl",
         Is::Address,
-        "Document for text messages; empty for none.",
+        "Document for text messages; empty for none. Stored, but not requested.",
     ),
     param(
         "SmsFallbackUrl",
         Is::Address,
         "Document if `SmsUrl` fails; empty for none.",
     ),
-    param("UssdUrl", Is::Address, "Document for USSD; empty for none."),
+    param(
+        "UssdUrl",
+        Is::Address,
+        "Document for USSD; empty for none. Stored, but not requested.",
+    ),
     param(
         "UssdFallbackUrl",
         Is::Address,
@@ -142,7 +146,7 @@ const EXTRA: &[Param] = &[
     param(
         "ReferUrl",
         Is::Address,
-        "Document for transfers; empty for none.",
+        "Document for transfers; empty for none. Stored, but not requested.",
     ),
     param("SmsMethod", Is::Method, "Method for `SmsUrl`."),
     param(

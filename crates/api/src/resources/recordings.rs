@@ -107,7 +107,7 @@ const FIELDS: &[Field<Recording>] = &[
         "Status",
         Kind::Text,
         Null::Never,
-        "State.",
+        "Always `completed`.",
         |_, _| Value::text("completed"),
     )
     .within(TWILIO),

@@ -15,7 +15,7 @@ const FIELDS: &[Field<Build>] = &[
         "Name",
         Kind::Text,
         Null::Never,
-        "Product.",
+        "Name of the product.",
         |b, _| Value::text(&b.name),
     ),
     field(
@@ -23,7 +23,7 @@ const FIELDS: &[Field<Build>] = &[
         "Version",
         Kind::Text,
         Null::Never,
-        "Version.",
+        "Version of the product.",
         |b, _| Value::text(&b.version),
     ),
     field(

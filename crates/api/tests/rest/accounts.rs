@@ -203,7 +203,7 @@ async fn a_role_that_was_not_given_is_reported() {
     server
         .account_with("dev", Some(server.admin), "Developer", status)
         .await;
-    let warning = "Role: only an administrator can choose it; the account has the role `Developer`";
+    let warning = "Role: only an account with the role `Administrator` can choose it; the account has the role `Developer`";
     let table = [
         (of("dev"), "Administrator", vec![warning]),
         (of("dev"), "Developer", vec![]),

@@ -109,6 +109,15 @@ fn case_028_unusable_offer() {
     assert_eq!((run.app(), run.legs()), ("0 GET /v".to_owned(), 1));
 }
 
+#[test]
+fn case_172_media_fails_on_joining_a_room() {
+    let mut world = World::document("<Dial><Conference>red</Conference></Dial>");
+    world.caller.sdp = Some(UNUSABLE.to_owned());
+    let run = world.run();
+    assert_eq!(run.to("K"), "0 180, 0 488");
+    assert_eq!(run.ended("K"), "failed 0 s");
+}
+
 /// ann is a client of the account, and registered.
 fn ann_is_client(world: World) -> World {
     world

@@ -163,7 +163,7 @@ fn happens(at: Duration, act: Act) -> Happens {
         Act::Info => ("K".to_owned(), Does::Info),
         Act::Key(party, key, way) => (party, Does::Key(key, way)),
         Act::Understood(party, news) => (party, Does::Understood(news)),
-        Act::Vanish(party) => (party, Does::Party(Doing::Vanish(Vanishes::Way))),
+        Act::Vanish(party) => (party, Does::Party(Doing::Vanish(Vanishes::Connection))),
         Act::Silence(party) => (party, Does::Party(Doing::Vanish(Vanishes::Sound))),
         Act::Rest(party, modify) => (party, Does::Modify(modify)),
         Act::Shutdown(party) => (party, Does::Shutdown),

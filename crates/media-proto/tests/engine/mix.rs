@@ -82,6 +82,24 @@ fn members_talk_or_hear_as_last_requested() {
 }
 
 #[test]
+fn a_member_on_hold_hears_nothing_while_the_others_continue() {
+    let (mut world, mut phones) = conference(&[440.0, 1000.0, 1700.0]);
+    talk(&mut world, &mut phones, 200);
+    world.renegotiate(&phones[0], phones[0].sdp("inactive"));
+    talk(&mut world, &mut phones, 100);
+    let before = phones[0].received.len();
+    talk(&mut world, &mut phones[1..], 1000);
+    phones[0].listen(&mut world);
+    assert_eq!(phones[0].received.len(), before);
+    assert!(loud(&phones[1], 1700.0) > -17.0 && loud(&phones[1], 440.0) < -45.0);
+    assert!(loud(&phones[2], 1000.0) > -17.0 && loud(&phones[2], 440.0) < -45.0);
+    world.renegotiate(&phones[0], phones[0].sdp("sendrecv"));
+    talk(&mut world, &mut phones, 1000);
+    assert!(loud(&phones[0], 1000.0) > -17.0 && loud(&phones[0], 1700.0) > -17.0);
+    assert!(loud(&phones[1], 440.0) > -17.0 && loud(&phones[2], 440.0) > -17.0);
+}
+
+#[test]
 fn a_member_that_leaves_is_not_heard_and_hears_nothing() {
     let (mut world, mut phones) = conference(&[440.0, 1000.0, 1700.0]);
     talk(&mut world, &mut phones, 200);

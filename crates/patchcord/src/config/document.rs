@@ -10,7 +10,7 @@ const HEAD: &str = "# Settings\n\n\
     the flags, and which source of a setting takes precedence.\n\n\
     In the file, a setting is `key = value` under `[section]`; in the environment it is\n\
     `PATCHCORD_SECTION__KEY`. A *secret* can also be read from a file: append `_file`\n\
-    (`_FILE`) to the name of its key, and give the path of the file as the value.\n";
+    to the name of its key, or `_FILE` to that of the variable, and give the path of the file as the value.\n";
 
 /// Every setting with its value, default and meaning, as Markdown.
 pub(crate) fn render() -> String {

@@ -243,8 +243,15 @@ fn is_foreign(rest: &str, value: &str) -> bool {
 
 /// The settings that a name with too few underscores may mean, with the correct name of each.
 fn meant_names() -> impl Iterator<Item = (String, String)> {
-    let short = SHORT_NAMES.iter();
-    let short = short.map(|(name, ..)| ((*name).to_owned(), (*name).to_owned()));
+    let is_secret = |section: &str, name: &str| {
+        KEYS.iter()
+            .any(|key| key.secret && key.section == section && key.name == name)
+    };
+    let short = SHORT_NAMES.iter().flat_map(move |(name, section, key)| {
+        let file = is_secret(section, key).then(|| format!("{name}_FILE"));
+        let names = [Some((*name).to_owned()), file];
+        names.into_iter().flatten().map(|name| (name.clone(), name))
+    });
     let long = KEYS.iter().flat_map(|key| {
         let (section, name) = (
             key.section.to_ascii_uppercase(),
@@ -262,7 +269,8 @@ fn meant_names() -> impl Iterator<Item = (String, String)> {
 
 /// The message for a name that is neither a short one nor has two underscores.
 fn no_such_variable(name: &str) -> Reason {
-    let distance = |known: &str| strsim::damerau_levenshtein(name, known);
+    let upper = name.to_ascii_uppercase();
+    let distance = |known: &str| strsim::damerau_levenshtein(&upper, known);
     let near = meant_names()
         .map(|(written, right)| (distance(&written), right, written.len()))
         .min_by_key(|(distance, ..)| *distance)
@@ -461,6 +469,11 @@ mod tests {
                 "",
                 &[("PATCHCORD_ADMIN_TOKN", "x")],
                 "`PATCHCORD_ADMIN_TOKN`: no such variable; did you mean `PATCHCORD_ADMIN_TOKEN`?",
+            ),
+            (
+                "",
+                &[("PATCHCORD_ADMIN_TOKEN_file", "x")],
+                "`PATCHCORD_ADMIN_TOKEN_file`: no such variable; did you mean `PATCHCORD_ADMIN_TOKEN_FILE`?",
             ),
             (
                 "",

@@ -1,4 +1,4 @@
-//! Secrets of the administrator that are easy to guess.
+//! Secrets of the top account that are easy to guess.
 
 use super::{Config, KEYS, Secret};
 
@@ -31,14 +31,14 @@ const WELL_KNOWN: &[&str] = &[
 ];
 
 impl Config {
-    /// Whether the administrator's e-mail address was left at its default.
+    /// Whether the top account's e-mail address was left at its default.
     pub(crate) fn has_default_email(&self) -> bool {
         let email = self.admin.email.as_str();
         KEYS.iter()
             .any(|key| (key.section, key.name, key.default) == ("admin", "email", email))
     }
 
-    /// A warning for each secret of the administrator that is easy to guess.
+    /// A warning for each secret of the top account that is easy to guess.
     ///
     /// - `without_effect`: settings that the server does not use
     pub(crate) fn weak_secrets(&self, without_effect: &[&str]) -> Vec<String> {

@@ -126,13 +126,13 @@ async fn counts_what_is_not_listed() {
         (
             "b.xml",
             OPTIONS,
-            Some("error 12209: 2 more errors and 1 warning are not listed"),
+            Some("warning 12209: 2 more errors and 1 warning are not listed"),
             "102 errors, 1",
         ),
         (
             "b.xml",
             errors_only,
-            Some("2 more errors are not listed"),
+            Some("warning 12209: 2 more errors are not listed"),
             "102 errors, 0",
         ),
     ];

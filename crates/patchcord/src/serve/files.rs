@@ -70,7 +70,7 @@ fn restrict(path: &Path) -> Result<()> {
     })
 }
 
-/// Creates the organization and the administrator in an empty database, and finds them in any
+/// Creates the organization and its top account in an empty database, and finds them in any
 /// other.
 pub(super) async fn first_start(config: &Config, store: &Store) -> Result<Arc<Account>> {
     let seed = AdminSeed {
@@ -95,7 +95,7 @@ pub(super) async fn first_start(config: &Config, store: &Store) -> Result<Arc<Ac
         write_credentials(&path, made)
             .with_context(|| format!("cannot write {}", path.display()))?;
         info!(
-            "first start: the administrator's credentials are in {}",
+            "first start: the credentials of the top account are in {}",
             path.display()
         );
     }
@@ -107,13 +107,13 @@ pub(super) async fn first_start(config: &Config, store: &Store) -> Result<Arc<Ac
     let top = accounts
         .into_iter()
         .find(|account| account.parent.is_none())
-        .context("the database has no administrator; use an empty data folder")?;
+        .context("the database has no top account; use an empty data folder")?;
     let unused = without_effect(config, store, &top).await?;
     if !unused.is_empty() {
         let names: Vec<String> = unused.iter().map(|name| format!("`{name}`")).collect();
         let names = names.join(", ");
         let verb = if unused.len() == 1 { "has" } else { "have" };
-        warn!("{names} {verb} no effect: the data folder already has an administrator");
+        warn!("{names} {verb} no effect: the data folder already has a top account");
     }
     for text in config.weak_secrets(&unused) {
         warn!("{text}");
@@ -121,7 +121,7 @@ pub(super) async fn first_start(config: &Config, store: &Store) -> Result<Arc<Ac
     Ok(Arc::new(top))
 }
 
-/// Settings of the administrator that differ from the account: they are used only to create it.
+/// Settings of the top account that differ from the account: they are used only to create it.
 async fn without_effect(
     config: &Config,
     store: &Store,

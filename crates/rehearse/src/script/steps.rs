@@ -117,7 +117,10 @@ fn action(name: &str, node: &Node) -> Result<Action, Problem> {
         "hangup" => return Err(Problem::new(node.line, "`hangup` takes no value")),
         "vanish" if nothing => Action::Vanish(Vanishes::Sound),
         "vanish" => {
-            let words = [("sound", Vanishes::Sound), ("way", Vanishes::Way)];
+            let words = [
+                ("sound", Vanishes::Sound),
+                ("connection", Vanishes::Connection),
+            ];
             Action::Vanish(read::word(node, "vanish", &words)?)
         }
         _ => speak(node)?,

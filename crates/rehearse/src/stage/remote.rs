@@ -270,7 +270,7 @@ impl Stage<'_> {
             (Doing::Vanish(Vanishes::Sound), _) => {
                 self.tell_soon(call, Event::Media(MediaEvent::Silence));
             }
-            (Doing::Vanish(Vanishes::Way), _) => {
+            (Doing::Vanish(Vanishes::Connection), _) => {
                 self.set_state(call, State::Over);
                 let reason = "it can no longer be reached".to_owned();
                 self.tell_leg(call, LegEvent::Lost { reason });

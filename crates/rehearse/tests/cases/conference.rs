@@ -44,6 +44,11 @@ fn case_170_short_time_limit() {
 }
 
 #[test]
+fn case_171_maximum_lifetime() {
+    check("171-maximum-lifetime");
+}
+
+#[test]
 fn case_174_the_same_moment() {
     check("174-the-same-moment");
 }

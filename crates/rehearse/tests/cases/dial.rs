@@ -132,7 +132,7 @@ fn case_069_ring_and_talk_time() {
 #[test]
 fn case_070_caller_vanishes() {
     check("070-sound-stops");
-    check("070-way-is-lost");
+    check("070-connection-is-lost");
 }
 
 #[test]

@@ -121,4 +121,20 @@ mod tests {
             );
         }
     }
+    #[test]
+    fn a_contact_without_a_port_means_the_default_port() {
+        let peer = Peer {
+            transport: Transport::Udp,
+            remote: SocketAddr::from(([198, 51, 100, 7], 6000)),
+            local: SocketAddr::from(([198, 51, 100, 1], 5060)),
+            flow: None,
+        };
+        for (contact, port) in [
+            ("sip:x@203.0.113.9", 5060),
+            ("sip:x@203.0.113.9:7000", 7000),
+        ] {
+            let hop = by_contact(&Uri::parse(contact).unwrap(), peer);
+            assert_eq!(hop.remote, SocketAddr::from(([203, 0, 113, 9], port)));
+        }
+    }
 }

@@ -84,7 +84,7 @@ const FIELDS: &[Field<CallRecord>] = &[
         "Status",
         Kind::Text,
         Null::Never,
-        "State.",
+        "`queued`, `ringing`, `in-progress`, or how it ended: `completed`, `busy`, `failed`, `no-answer`, `canceled` or, at the Restcomm base, `not-found`.",
         |c, view| Value::text((view.dialect.call_status)(c.status)),
     ),
     field(
@@ -112,16 +112,21 @@ const FIELDS: &[Field<CallRecord>] = &[
         |c, _| Value::number(c.duration_s),
     )
     .twilio(Kind::Text, |c, _| Value::maybe(c.duration_s)),
-    field::<CallRecord>("", "Price", Kind::Text, Null::Never, "Price.", |_, _| {
-        Value::text("0.00")
-    })
+    field::<CallRecord>(
+        "",
+        "Price",
+        Kind::Text,
+        Null::Never,
+        "Always `0.00`.",
+        |_, _| Value::text("0.00"),
+    )
     .within(RESTCOMM),
     field::<CallRecord>(
         "price",
         "Price",
         Kind::Text,
         Null::Explicit,
-        "Price.",
+        "Always null.",
         |_, _| Value::Null,
     )
     .within(TWILIO),
@@ -138,7 +143,7 @@ const FIELDS: &[Field<CallRecord>] = &[
         "Direction",
         Kind::Text,
         Null::Never,
-        "Direction.",
+        "`inbound`, `outbound-api` (made through the API) or `outbound-dial` (made by a Dial).",
         |c, _| Value::text(c.direction),
     ),
     field(
@@ -146,7 +151,7 @@ const FIELDS: &[Field<CallRecord>] = &[
         "AnsweredBy",
         Kind::Text,
         Null::Empty,
-        "Who answered: a person or a machine.",
+        "Party that answered; empty if the server answered.",
         |c, _| Value::maybe(c.answered_by.as_deref()),
     ),
     field(
