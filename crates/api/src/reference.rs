@@ -93,8 +93,9 @@ static SECTIONS: &[Section] = &[
     },
     Section {
         title: "Calls",
-        about: "Call legs, live and past. A call to a client rings all its phones, each as a leg of its own; at the \
-                Restcomm base the response is then a list. `Url` must be an absolute address.",
+        about: "Call legs, live and past. A call to a client rings all its phones, each as a leg of its own. At the \
+                Restcomm base the response is then a list if the client has more than one phone, otherwise the call \
+                itself. `Url` must be an absolute address.",
         routes: calls::ROUTES,
         example: post(
             "/Calls",

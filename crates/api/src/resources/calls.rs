@@ -196,7 +196,7 @@ const DOCUMENT: &[Param] = &[
 const EVENTS: &[Param] = &[param(
     "StatusCallbackEvent",
     Is::Words(LegEvent::WORDS),
-    "Events that are sent; may be repeated.",
+    "Events that are sent; may be repeated. Default: all four at the Restcomm base, `completed` at the Twilio base.",
 )];
 
 const CHANGES: &[Param] = &[
