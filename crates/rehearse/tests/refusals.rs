@@ -385,6 +385,24 @@ expect:
     assert_eq!(lines, [2, 2, 2, 3, 4, 4, 5, 7, 8, 10, 11], "{problem}");
 }
 
+/// Also those beside a missing, misspelt or superfluous `call`.
+#[test]
+fn a_missing_call_hides_no_other_mistake() {
+    let rest = "\napplication: {start: /v, pages: {/v: x}}\nexpect: {verbs: []}\n";
+    let table: [(&str, &[usize]); 4] = [
+        ("caller: [dance]", &[1, 1]),
+        ("cal: {to: '1'}\ncaller: [dance]", &[1, 1, 2]),
+        ("call: {to: '1'}\ncalls: {a: {too: '1'}}", &[2, 2, 2]),
+        ("caller: []\ncalls: {a: {to: '1', at: soon}}", &[1, 2]),
+    ];
+    for (head, expected) in table {
+        let problem = Script::parse(&format!("{head}{rest}")).unwrap_err();
+        let mut lines: Vec<usize> = problem.all().iter().map(|problem| problem.line).collect();
+        lines.sort_unstable();
+        assert_eq!(lines, expected, "{problem}");
+    }
+}
+
 #[test]
 fn a_text_that_is_not_a_script_is_refused_in_a_users_words() {
     for text in ["hello", "[a, b]", "- call: {to: x}"] {
