@@ -305,6 +305,12 @@ fn calls_and_applications_that_cannot_be_right_are_refused() {
         ),
         (
             call.to_owned(),
+            "application: {start: /v, pages: {/v: <Say>Hi, there, you</Say>}}".to_owned(),
+            "line 2: `pages` does not accept `there`; if it belongs to the text before it, put that text in quotes: \
+             without them, the comma ends it\nline 2: `pages` does not accept `you</Say>`",
+        ),
+        (
+            call.to_owned(),
             "application: {start: /v, pages: {/v: {file: a, fails: true}}}".to_owned(),
             "`file` and `fails` cannot be used together",
         ),
