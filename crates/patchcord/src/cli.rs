@@ -243,7 +243,7 @@ pub(crate) struct WhichWebhooks {
     #[arg(long, value_name = "STATE")]
     pub(crate) state: Option<DeliveryState>,
     /// Those of one call, conference or message: `CA`, `CF` or `SM` and 32 hexadecimal digits
-    #[arg(long, value_name = "SID")]
+    #[arg(long, visible_alias = "call", value_name = "SID")]
     pub(crate) lane: Option<Lane>,
     /// Created at or after this day or time
     #[arg(long, value_name = "TIME", value_parser = moment)]
