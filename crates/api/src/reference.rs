@@ -177,7 +177,8 @@ they are.
 - **Warnings** about a request that was carried out are in `Patchcord-Warning` headers of the response (`curl -i`). For programs that
   do not show headers, each is also stored, at most once an hour, as a notification of the account
   (`patchcord notifications list`).
-- **Lists**: `PageSize` and `Page`; follow `next_page_uri` to read all pages.
+- **Lists**: `PageSize` and `Page`; follow `next_page_uri` to read all pages. At the Restcomm base, as at the original, it is the
+  text `null` on the last page. `num_pages` is the number of the last page; if the rows fill a page exactly, that page is empty.
 
 The examples below need three variables:
 
